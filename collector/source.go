@@ -1,0 +1,194 @@
+// Package collector samples what an app cannot see from inside: the host, the control groups, pressure, and the processes of
+// its pod. Each of these is a [Source]; [Register] makes them read at every collection of an OpenTelemetry meter.
+//
+// Data flows one way: a source is sampled, its values are recorded in instruments made from the rows of internal/catalog, and
+// collector/export hands each collection on. Probes run on their own schedule, in collector/probe.
+package collector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/poolgauge/poolgauge/internal/catalog"
+)
+
+// Source reads one part of the machine.
+type Source interface {
+	// Collect reads the source once and hands each value that it got to s. A value that is absent is left out; one that
+	// should be there and cannot be read or understood is reported with s.Fail and costs only itself. Collect is never
+	// called concurrently, so a source may keep buffers and previous values without a lock. It must not block: it reads
+	// files of the kernel and nothing else.
+	Collect(ctx context.Context, s *Sample)
+}
+
+// Named is a source under the name that its figures about itself carry.
+type Named struct {
+	Name   string         // value of poolgauge.source
+	Group  *catalog.Group // the rows that it may observe
+	Source Source
+}
+
+// Sample takes the values of one reading of one source. It is valid only during the call of Collect that it was passed to.
+type Sample struct {
+	observer    metric.Observer
+	instruments instruments
+	errs        []error
+}
+
+// Attributes are the attributes of a point, built once and used at every collection.
+type Attributes = metric.ObserveOption
+
+// With builds Attributes; sources call it when they first see a series, not at every collection.
+func With(kv ...attribute.KeyValue) Attributes {
+	return metric.WithAttributeSet(attribute.NewSet(kv...))
+}
+
+// Float observes v, in the unit of the row m.
+func (s *Sample) Float(m *catalog.Metric, v float64, attrs ...Attributes) {
+	s.observer.ObserveFloat64(s.instruments.float[m], v, attrs...)
+}
+
+// Int observes v, in the unit of the row m.
+func (s *Sample) Int(m *catalog.Metric, v int64, attrs ...Attributes) {
+	s.observer.ObserveInt64(s.instruments.int[m], v, attrs...)
+}
+
+// Fail reports a value that could not be read or understood. The error is counted, and logged once until it goes away.
+func (s *Sample) Fail(err error) {
+	if err != nil {
+		s.errs = append(s.errs, err)
+	}
+}
+
+// Register makes every collection of meter's reader read the sources, one after the other in the order given, and report for
+// each how long that took, whether it succeeded and how many values failed. Reading never fails as a whole.
+func Register(meter metric.Meter, log *slog.Logger, sources ...Named) (metric.Registration, error) {
+	c := &collection{log: log}
+	groups := []*catalog.Group{sourceFigures}
+	for _, s := range sources {
+		groups = append(groups, s.Group)
+		c.sources = append(c.sources, &source{Named: s, self: With(catalog.SourceKey.String(s.Name))})
+	}
+	var err error
+	if c.instruments, err = newInstruments(meter, groups); err != nil {
+		return nil, err
+	}
+	return meter.RegisterCallback(c.collect, c.instruments.all...)
+}
+
+var sourceFigures = &catalog.Group{
+	Metrics: []*catalog.Metric{catalog.SourceDuration, catalog.SourceSuccess, catalog.SourceErrors},
+}
+
+// collection is the callback that reads all sources. The SDK never runs a callback concurrently with itself for one reader,
+// and the sidecar has one reader.
+type collection struct {
+	log         *slog.Logger
+	instruments instruments
+	sources     []*source
+}
+
+type source struct {
+	Named
+	self   Attributes
+	errors int64
+	said   map[string]bool // errors of the last reading, by text
+}
+
+func (c *collection) collect(ctx context.Context, o metric.Observer) error {
+	for _, src := range c.sources {
+		s := &Sample{observer: o, instruments: c.instruments}
+		start := time.Now()
+		src.Source.Collect(ctx, s)
+		s.Float(catalog.SourceDuration, time.Since(start).Seconds(), src.self)
+		success := int64(1)
+		if len(s.errs) > 0 {
+			success = 0
+		}
+		s.Int(catalog.SourceSuccess, success, src.self)
+		src.errors += int64(len(s.errs))
+		s.Int(catalog.SourceErrors, src.errors, src.self)
+		src.report(c.log, s.errs)
+	}
+	return nil
+}
+
+// report logs the errors that the last reading did not have, and says when a source that had errors has none.
+func (s *source) report(log *slog.Logger, errs []error) {
+	if len(errs) == 0 {
+		if len(s.said) > 0 {
+			log.Info("source reads everything again", "source", s.Name)
+			s.said = nil
+		}
+		return
+	}
+	now := make(map[string]bool, len(errs))
+	for _, err := range errs {
+		text := err.Error()
+		if !s.said[text] && !now[text] {
+			log.Warn("source cannot read a value", "source", s.Name, "error", text)
+		}
+		now[text] = true
+	}
+	s.said = now
+}
+
+// instruments are the observable instruments of a set of rows.
+type instruments struct {
+	int   map[*catalog.Metric]metric.Int64Observable
+	float map[*catalog.Metric]metric.Float64Observable
+	all   []metric.Observable
+}
+
+func newInstruments(meter metric.Meter, groups []*catalog.Group) (instruments, error) {
+	in := instruments{
+		int:   map[*catalog.Metric]metric.Int64Observable{},
+		float: map[*catalog.Metric]metric.Float64Observable{},
+	}
+	var errs []error
+	for _, g := range groups {
+		for _, m := range g.Metrics {
+			errs = append(errs, in.add(meter, m))
+		}
+	}
+	return in, errors.Join(errs...)
+}
+
+func (in *instruments) add(meter metric.Meter, m *catalog.Metric) error {
+	var o metric.Observable
+	var err error
+	unit, help := metric.WithUnit(m.Unit), metric.WithDescription(m.Help)
+	switch {
+	case m.Number == catalog.Int && m.Kind == catalog.Counter:
+		in.int[m], err = meter.Int64ObservableCounter(m.Name, unit, help)
+		o = in.int[m]
+	case m.Number == catalog.Int && m.Kind == catalog.UpDownCounter:
+		in.int[m], err = meter.Int64ObservableUpDownCounter(m.Name, unit, help)
+		o = in.int[m]
+	case m.Number == catalog.Int && m.Kind == catalog.Gauge:
+		in.int[m], err = meter.Int64ObservableGauge(m.Name, unit, help)
+		o = in.int[m]
+	case m.Kind == catalog.Counter:
+		in.float[m], err = meter.Float64ObservableCounter(m.Name, unit, help)
+		o = in.float[m]
+	case m.Kind == catalog.UpDownCounter:
+		in.float[m], err = meter.Float64ObservableUpDownCounter(m.Name, unit, help)
+		o = in.float[m]
+	case m.Kind == catalog.Gauge:
+		in.float[m], err = meter.Float64ObservableGauge(m.Name, unit, help)
+		o = in.float[m]
+	default:
+		err = errors.New("a distribution cannot be observed")
+	}
+	if err != nil {
+		return fmt.Errorf("instrument %s: %w", m.Name, err)
+	}
+	in.all = append(in.all, o)
+	return nil
+}

@@ -1,0 +1,135 @@
+package catalog
+
+import (
+	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+)
+
+// The attribute keys of control groups.
+const (
+	CgroupPathKey  = attribute.Key("poolgauge.cgroup.path")
+	CgroupEventKey = attribute.Key("poolgauge.cgroup.memory.event")
+)
+
+var cgroupAttributes = []Attribute{
+	{Key: semconv.ContainerIDKey, Help: "the container whose group this is; absent for an ancestor and outside a container"},
+	{Key: CgroupPathKey, Help: "path of the control group below the visible root"},
+}
+
+// Container is the group of the control groups: the sidecar's own container, with a shared PID namespace the pod's other
+// containers, and every ancestor that is visible, since each of them may throttle.
+var Container = &Group{
+	Name: "container",
+	Help: "Control groups (v1, v2 and hybrid): the sidecar's own container, the pod's other containers where the PID namespace is shared, " +
+		"and every visible ancestor. `container.*` is for containers, `poolgauge.cgroup.*` for every group.",
+	Attributes: cgroupAttributes,
+	Metrics: []*Metric{
+		ContainerCPUTime, ContainerMemoryUsage, ContainerMemoryWorkingSet, ContainerMemoryRSS, ContainerMemoryAvailable, ContainerPagingFaults,
+		CgroupCPUTime, CgroupCPULimit, CgroupCPUPeriods, CgroupCPUThrottledPeriods, CgroupCPUThrottledTime,
+		CgroupMemoryUsage, CgroupMemoryWorkingSet, CgroupMemoryLimit, CgroupMemoryEvents,
+	},
+}
+
+// The rows of [Container].
+var (
+	ContainerCPUTime = &Metric{
+		Name: "container.cpu.time", Kind: Counter, Unit: "s", Standard: true,
+		Help:       "CPU time that the container used.",
+		Attributes: []Attribute{{Key: semconv.CPUModeKey, Values: []string{"user", "system"}}},
+	}
+	ContainerMemoryUsage = &Metric{
+		Name: "container.memory.usage", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true,
+		Help: "Memory charged to the container, page cache included.",
+	}
+	ContainerMemoryWorkingSet = &Metric{
+		Name: "container.memory.working_set", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true,
+		Help: "Memory charged to the container less the page cache that could go at once: what the kubelet evicts by.",
+	}
+	ContainerMemoryRSS = &Metric{
+		Name: "container.memory.rss", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true,
+		Help: "Anonymous memory of the container.",
+	}
+	ContainerMemoryAvailable = &Metric{
+		Name: "container.memory.available", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true,
+		Help:   "The memory limit less the working set.",
+		Absent: "no memory limit",
+	}
+	ContainerPagingFaults = &Metric{
+		Name: "container.memory.paging.faults", Kind: Counter, Number: Int, Unit: "{fault}", Standard: true,
+		Help:       "Page faults of the container; a major one had to wait for a disk.",
+		Attributes: []Attribute{{Key: semconv.SystemPagingFaultTypeKey, Values: []string{"major", "minor"}}},
+	}
+	CgroupCPUTime = &Metric{
+		Name: "poolgauge.cgroup.cpu.time", Kind: Counter, Unit: "s",
+		Help:       "CPU time that an ancestor and all below it used; for a container see container.cpu.time.",
+		Attributes: []Attribute{{Key: semconv.CPUModeKey, Values: []string{"user", "system"}}},
+	}
+	CgroupCPULimit = &Metric{
+		Name: "poolgauge.cgroup.cpu.limit", Kind: UpDownCounter, Unit: "{cpu}",
+		Help:   "The CPU quota as a number of CPUs: quota over period.",
+		Absent: "no quota",
+	}
+	CgroupCPUPeriods = &Metric{
+		Name: "poolgauge.cgroup.cpu.periods", Kind: Counter, Number: Int, Unit: "{period}",
+		Help:   "Quota periods in which the group wanted to run.",
+		Absent: "no quota has ever been set",
+	}
+	CgroupCPUThrottledPeriods = &Metric{
+		Name: "poolgauge.cgroup.cpu.throttled.periods", Kind: Counter, Number: Int, Unit: "{period}",
+		Help:   "Quota periods in which the group was stopped. Its share of the periods is the honest measure of throttling.",
+		Absent: "no quota has ever been set",
+	}
+	CgroupCPUThrottledTime = &Metric{
+		Name: "poolgauge.cgroup.cpu.throttled.time", Kind: Counter, Unit: "s",
+		Help:   "Time that the group was stopped, added up over CPUs: may grow by more than one second a second.",
+		Absent: "no quota has ever been set",
+	}
+	CgroupMemoryUsage = &Metric{
+		Name: "poolgauge.cgroup.memory.usage", Kind: UpDownCounter, Number: Int, Unit: "By",
+		Help: "Memory charged to an ancestor and all below it; for a container see container.memory.usage.",
+	}
+	CgroupMemoryWorkingSet = &Metric{
+		Name: "poolgauge.cgroup.memory.working_set", Kind: UpDownCounter, Number: Int, Unit: "By",
+		Help: "Memory charged to an ancestor and all below it, less the page cache that could go at once.",
+	}
+	CgroupMemoryLimit = &Metric{
+		Name: "poolgauge.cgroup.memory.limit", Kind: UpDownCounter, Number: Int, Unit: "By",
+		Help:   "The memory limit.",
+		Absent: "no limit",
+	}
+	CgroupMemoryEvents = &Metric{
+		Name: "poolgauge.cgroup.memory.events", Kind: Counter, Number: Int, Unit: "{event}",
+		Help: "Times that the group met its memory limits.",
+		Attributes: []Attribute{{
+			Key: CgroupEventKey, Values: []string{"low", "high", "max", "oom", "oom_kill", "oom_group_kill"},
+		}},
+		Absent: "events that the kernel does not count (v1 has max and oom_kill only)",
+	}
+)
+
+// The attribute keys of pressure.
+const (
+	PressureResourceKey = attribute.Key("poolgauge.pressure.resource")
+	PressureKindKey     = attribute.Key("poolgauge.pressure.kind")
+	PressureScopeKey    = attribute.Key("poolgauge.pressure.scope")
+)
+
+// Pressure is the group of pressure stall information, of the host and of the groups that [Container] reports.
+var Pressure = &Group{
+	Name:       "pressure",
+	Help:       "Pressure stall information (PSI) of the host and of the control groups.",
+	Attributes: cgroupAttributes,
+	Metrics:    []*Metric{PressureStallTime},
+}
+
+// The row of [Pressure].
+var PressureStallTime = &Metric{
+	Name: "poolgauge.pressure.stall.time", Kind: Counter, Unit: "s",
+	Help: "Time in which some task, or every task that was not idle (full), waited for the resource. Includes throttling.",
+	Attributes: []Attribute{
+		{Key: PressureResourceKey, Values: []string{"cpu", "memory", "io"}},
+		{Key: PressureKindKey, Values: []string{"some", "full"}},
+		{Key: PressureScopeKey, Values: []string{"host", "cgroup"}},
+	},
+	Absent: "kernels without PSI, and the lines that older kernels lack",
+}

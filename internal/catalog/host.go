@@ -1,0 +1,73 @@
+package catalog
+
+import semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+// Host is the group of the host's CPU and memory. In a pod this is the whole node.
+var Host = &Group{
+	Name: "host",
+	Help: "CPU and memory of the host; inside a pod, of the whole node. Left out with `--no-host`.",
+	Metrics: []*Metric{
+		SystemCPUTime, SystemCPULogicalCount, SystemLoad1, SystemLoad5, SystemLoad15,
+		SystemMemoryUsage, SystemMemoryLimit, SystemMemoryAvailable,
+		SystemPagingUsage, SystemPagingOperations, SystemPagingFaults,
+	},
+}
+
+// The rows of [Host].
+var (
+	SystemCPUTime = &Metric{
+		Name: "system.cpu.time", Kind: Counter, Unit: "s", Standard: true,
+		Help:       "Seconds that the logical CPUs spent in each mode, all CPUs together.",
+		Attributes: []Attribute{{Key: semconv.CPUModeKey, Values: []string{"user", "nice", "system", "idle", "iowait", "interrupt", "steal"}}},
+	}
+	SystemCPULogicalCount = &Metric{
+		Name: "system.cpu.logical.count", Kind: UpDownCounter, Number: Int, Unit: "{cpu}", Standard: true,
+		Help: "Logical CPUs of the host.",
+	}
+	SystemLoad1  = load("1m")
+	SystemLoad5  = load("5m")
+	SystemLoad15 = load("15m")
+
+	SystemMemoryUsage = &Metric{
+		Name: "system.memory.usage", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true,
+		Help:       "Memory in use, by state; the states add up to the limit.",
+		Attributes: []Attribute{{Key: semconv.SystemMemoryStateKey, Values: []string{"used", "free", "cached", "buffers"}}},
+	}
+	SystemMemoryLimit = &Metric{
+		Name: "system.memory.limit", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true,
+		Help: "Memory of the host.",
+	}
+	SystemMemoryAvailable = &Metric{
+		Name: "system.memory.linux.available", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true,
+		Help:   "The kernel's estimate of the memory that new work could get without swapping.",
+		Absent: "Linux only",
+	}
+	SystemPagingUsage = &Metric{
+		Name: "system.paging.usage", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true,
+		Help:       "Swap space by state.",
+		Absent:     "no swap",
+		Attributes: []Attribute{{Key: semconv.SystemPagingStateKey, Values: []string{"used", "free"}}},
+	}
+	SystemPagingOperations = &Metric{
+		Name: "system.paging.operations", Kind: Counter, Number: Int, Unit: "{operation}", Standard: true,
+		Help:   "Pages swapped in and out.",
+		Absent: "Linux only",
+		Attributes: []Attribute{
+			{Key: semconv.SystemPagingDirectionKey, Values: []string{"in", "out"}},
+		},
+	}
+	SystemPagingFaults = &Metric{
+		Name: "system.paging.faults", Kind: Counter, Number: Int, Unit: "{fault}", Standard: true,
+		Help:       "Page faults; a major one had to wait for a disk.",
+		Absent:     "Linux only",
+		Attributes: []Attribute{{Key: semconv.SystemPagingFaultTypeKey, Values: []string{"major", "minor"}}},
+	}
+)
+
+func load(window string) *Metric {
+	return &Metric{
+		Name: "system.cpu.load_average." + window, Kind: Gauge, Unit: "{thread}",
+		Help:   "Threads running or waiting for a CPU or a disk, averaged over " + window + " (the name that the Collector's host receiver uses).",
+		Absent: "Windows",
+	}
+}

@@ -1,0 +1,97 @@
+package catalog
+
+import (
+	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+)
+
+// The attribute keys of pools.
+const (
+	PoolNameKey    = attribute.Key("poolgauge.pool.name")
+	PoolKindKey    = attribute.Key("poolgauge.pool.kind")
+	PoolStateKey   = attribute.Key("poolgauge.pool.state")
+	PoolOutcomeKey = attribute.Key("poolgauge.pool.outcome")
+	PoolEventKey   = attribute.Key("poolgauge.pool.event")
+	PoolReasonKey  = attribute.Key("poolgauge.pool.reason")
+)
+
+// Pool is the group of the one model for every pool: n slots, some used, some waited for.
+var Pool = &Group{
+	Name: "pool",
+	Help: "Every pool, of `pools` or wrapped by `instrument`: n slots, some used, some waited for.",
+	Attributes: []Attribute{
+		{Key: PoolNameKey, Help: "the name that the program gave; unique"},
+		{Key: PoolKindKey, Help: "worker, resource, semaphore or group, or what was wrapped: sql, http …"},
+	},
+	Metrics: []*Metric{
+		PoolLimit, PoolUsage, PoolPending, PoolPendingLimit, PoolPendingAge, PoolRequests, PoolWaitDuration,
+		PoolUseDuration, PoolUseTime, PoolCompleted, PoolUseCPUTime, PoolResources, PoolCreateDuration,
+	},
+}
+
+var requestOutcomes = Attribute{Key: PoolOutcomeKey, Values: []string{"acquired", "rejected", "canceled", "timeout", "closed"}}
+
+// The rows of [Pool].
+var (
+	PoolLimit = &Metric{
+		Name: "poolgauge.pool.limit", Kind: UpDownCounter, Number: Int, Unit: "{slot}",
+		Help: "How many slots there may be.", Absent: "unlimited",
+	}
+	PoolUsage = &Metric{
+		Name: "poolgauge.pool.usage", Kind: UpDownCounter, Number: Int, Unit: "{slot}",
+		Help: "Slots by state.", Attributes: []Attribute{{Key: PoolStateKey, Values: []string{"used", "idle", "constructing"}}},
+		Absent: "states that the kind of pool does not have",
+	}
+	PoolPending = &Metric{
+		Name: "poolgauge.pool.pending", Kind: UpDownCounter, Number: Int, Unit: "{request}",
+		Help: "Callers or tasks that wait now.",
+	}
+	PoolPendingLimit = &Metric{
+		Name: "poolgauge.pool.pending.limit", Kind: UpDownCounter, Number: Int, Unit: "{request}",
+		Help: "How many may wait.", Absent: "unbounded",
+	}
+	PoolPendingAge = &Metric{
+		Name: "poolgauge.pool.pending.age", Kind: Gauge, Unit: "s",
+		Help: "How long the oldest of them has waited.", Absent: "nobody waits",
+	}
+	PoolRequests = &Metric{
+		Name: "poolgauge.pool.requests", Kind: Counter, Number: Int, Unit: "{request}",
+		Help: "Every request, by outcome; the outcomes add up to the calls made.", Attributes: []Attribute{requestOutcomes},
+	}
+	PoolWaitDuration = &Metric{
+		Name: "poolgauge.pool.wait.duration", Kind: Histogram, Unit: "s",
+		Help: "Time from asking to getting or giving up, by outcome.", Attributes: []Attribute{requestOutcomes},
+	}
+	PoolUseDuration = &Metric{
+		Name: "poolgauge.pool.use.duration", Kind: Histogram, Unit: "s",
+		Help: "Run time of a task, or time that a lease or permit was held. Sampled with weight unless exact was asked for.",
+	}
+	PoolUseTime = &Metric{
+		Name: "poolgauge.pool.use.time", Kind: Counter, Unit: "s",
+		Help: "Slot-seconds used: its rate over the limit is the utilisation.",
+	}
+	PoolCompleted = &Metric{
+		Name: "poolgauge.pool.completed", Kind: Counter, Number: Int, Unit: "{use}",
+		Help: "Uses that ended, by outcome.", Attributes: []Attribute{{Key: PoolOutcomeKey, Values: []string{"ok", "error", "panic", "exit"}}},
+	}
+	PoolUseCPUTime = &Metric{
+		Name: "poolgauge.pool.use.cpu.time", Kind: Counter, Unit: "s",
+		Help:       "Use time by what the thread did, sampled.",
+		Attributes: []Attribute{{Key: PoolStateKey, Values: []string{"on_cpu", "run_queue", "blocked"}}},
+		Absent:     "the task profiler is off",
+	}
+	PoolResources = &Metric{
+		Name: "poolgauge.pool.resources", Kind: Counter, Number: Int, Unit: "{resource}",
+		Help: "Resources made and ended.",
+		Attributes: []Attribute{
+			{Key: PoolEventKey, Values: []string{"created", "closed", "create_failed"}},
+			{Key: PoolReasonKey, Help: "why"},
+		},
+		Absent: "pools without resources",
+	}
+	PoolCreateDuration = &Metric{
+		Name: "poolgauge.pool.create.duration", Kind: Histogram, Unit: "s",
+		Help: "Time to construct a resource, never counted as waiting.", Attributes: []Attribute{{Key: semconv.ErrorTypeKey}},
+		Absent: "pools without resources",
+	}
+)

@@ -1,0 +1,80 @@
+package catalog
+
+import (
+	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+)
+
+// The attribute keys of probes.
+const (
+	ProbeNameKey       = attribute.Key("poolgauge.probe.name")
+	ProbeTargetKey     = attribute.Key("poolgauge.probe.target")
+	ProbePhaseKey      = attribute.Key("poolgauge.probe.phase")
+	ProbeSkipReasonKey = attribute.Key("poolgauge.probe.skip.reason")
+)
+
+var probeErrorType = Attribute{Key: semconv.ErrorTypeKey, Help: "what failed; absent when the run succeeded"}
+
+// Probe is the group of the periodic synthetic probes. What each may claim stands in docs/probes.md.
+var Probe = &Group{
+	Name: "probe",
+	Help: "Periodic synthetic probes. They measure the node and the sidecar's own quota, not the app's throttling: for that see `poolgauge.cgroup.cpu.*`.",
+	Attributes: []Attribute{
+		{Key: ProbeNameKey, Values: []string{"cpu", "parallelism", "disk", "tcp", "dns", "http"}},
+		{Key: ProbeTargetKey, Help: "the address, name, URL or directory probed; absent for CPU probes"},
+	},
+	Metrics: []*Metric{
+		ProbeDuration, ProbeCPUStretch, ProbeCPURunDelay, ProbeCPUWork, ProbeCPUWorkMin, ProbeParallelism, ProbeParallelismRequested,
+		ProbeRuns, ProbeSkipped, ProbeCost,
+	},
+}
+
+// The rows of [Probe].
+var (
+	ProbeDuration = &Metric{
+		Name: "poolgauge.probe.duration", Kind: Histogram, Unit: "s",
+		Help: "How long a probe, or a phase of it, took. The phase total is timed from the intended start, so that lateness counts.",
+		Attributes: []Attribute{
+			{Key: ProbePhaseKey, Values: []string{"total", "write", "sync", "read", "lookup", "connect", "tls", "response"}},
+			probeErrorType,
+		},
+	}
+	ProbeCPUStretch = &Metric{
+		Name: "poolgauge.probe.cpu.stretch", Kind: Histogram, Unit: "1",
+		Help: "Wall time over CPU time of the calibrated kernel: 1 on an idle core, 2 when half the time went elsewhere.",
+	}
+	ProbeCPURunDelay = &Metric{
+		Name: "poolgauge.probe.cpu.run_delay", Kind: Histogram, Unit: "s",
+		Help:   "Time that the probe's thread was ready to run and waited for a CPU, by the kernel's account.",
+		Absent: "kernels without schedstat, or not Linux",
+	}
+	ProbeCPUWork = &Metric{
+		Name: "poolgauge.probe.cpu.work", Kind: Gauge, Unit: "s",
+		Help: "CPU time of the last run of the kernel. Against work.min it shows a lower frequency or a busy sibling thread.",
+	}
+	ProbeCPUWorkMin = &Metric{
+		Name: "poolgauge.probe.cpu.work.min", Kind: Gauge, Unit: "s",
+		Help: "Least CPU time of the kernel since the start: the frequency reference.",
+	}
+	ProbeParallelism = &Metric{
+		Name: "poolgauge.probe.cpu.parallelism", Kind: Gauge, Unit: "{cpu}",
+		Help: "CPUs that the probe's threads really got at once in the last run.",
+	}
+	ProbeParallelismRequested = &Metric{
+		Name: "poolgauge.probe.cpu.parallelism.requested", Kind: Gauge, Unit: "{cpu}",
+		Help: "Threads of the parallelism probe: the CPUs that the sidecar may use at most.", Number: Int,
+	}
+	ProbeRuns = &Metric{
+		Name: "poolgauge.probe.runs", Kind: Counter, Number: Int, Unit: "{run}",
+		Help: "Runs finished.", Attributes: []Attribute{probeErrorType},
+	}
+	ProbeSkipped = &Metric{
+		Name: "poolgauge.probe.skipped", Kind: Counter, Number: Int, Unit: "{run}",
+		Help:       "Runs left out, by reason.",
+		Attributes: []Attribute{{Key: ProbeSkipReasonKey, Values: []string{"quota", "budget", "running"}}},
+	}
+	ProbeCost = &Metric{
+		Name: "poolgauge.probe.cost", Kind: Counter, Unit: "s",
+		Help: "CPU time that the probe used itself.",
+	}
+)

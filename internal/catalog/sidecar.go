@@ -1,0 +1,74 @@
+package catalog
+
+import (
+	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+)
+
+// The attribute keys of the sidecar's figures about itself.
+const (
+	SourceKey       = attribute.Key("poolgauge.source")
+	PointOutcomeKey = attribute.Key("poolgauge.point.outcome")
+)
+
+// Sidecar is the group of what the sidecar says of itself. Its own CPU and memory are in [Process], its runtime in [Runtime].
+var Sidecar = &Group{
+	Name: "sidecar",
+	Help: "The sidecar about itself. Its CPU and memory are among the `process.*` points, its heap and goroutines among `go.*`.",
+	Metrics: []*Metric{
+		SourceDuration, SourceSuccess, SourceErrors, SidecarPoints, ExportDuration, ExportQueued,
+	},
+}
+
+var sourceAttribute = []Attribute{{Key: SourceKey, Values: []string{"host", "container", "pressure", "process"}}}
+
+// The rows of [Sidecar].
+var (
+	SourceDuration = &Metric{
+		Name: "poolgauge.source.duration", Kind: Gauge, Unit: "s",
+		Help: "How long the last reading of the source took.", Attributes: sourceAttribute,
+	}
+	SourceSuccess = &Metric{
+		Name: "poolgauge.source.success", Kind: Gauge, Number: Int, Unit: "1",
+		Help: "1 if the last reading of the source had no error, else 0.", Attributes: sourceAttribute,
+	}
+	SourceErrors = &Metric{
+		Name: "poolgauge.source.errors", Kind: Counter, Number: Int, Unit: "{error}",
+		Help: "Values that could not be read or understood; each cost only its own metric.", Attributes: sourceAttribute,
+	}
+	SidecarPoints = &Metric{
+		Name: "poolgauge.sidecar.points", Kind: Counter, Number: Int, Unit: "{point}",
+		Help: "Points of the sidecar by what became of them: sampled = exported + rejected by the upstream + dropped + still queued.",
+		Attributes: []Attribute{{
+			Key: PointOutcomeKey, Values: []string{"sampled", "exported", "rejected", "dropped"},
+		}},
+	}
+	ExportDuration = &Metric{
+		Name: "poolgauge.export.duration", Kind: Histogram, Unit: "s",
+		Help:       "How long the upstream took to answer an export.",
+		Attributes: []Attribute{{Key: semconv.ErrorTypeKey, Help: "the gRPC status; absent when it was OK"}},
+		Absent:     "nothing exported yet",
+	}
+	ExportQueued = &Metric{
+		Name: "poolgauge.export.queued", Kind: UpDownCounter, Number: Int, Unit: "{point}",
+		Help:   "Points that wait for the upstream.",
+		Absent: "no upstream configured",
+	}
+)
+
+// Runtime is the group of the sidecar's Go runtime, emitted by go.opentelemetry.io/contrib/instrumentation/runtime.
+var Runtime = &Group{
+	Name: "runtime",
+	Help: "The sidecar's Go runtime, by OpenTelemetry's runtime instrumentation.",
+	Metrics: []*Metric{
+		{Name: "go.memory.used", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true, Help: "Memory that the runtime uses.",
+			Attributes: []Attribute{{Key: semconv.GoMemoryTypeKey, Values: []string{"stack", "other"}}}},
+		{Name: "go.memory.limit", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true, Help: "GOMEMLIMIT.", Absent: "not set"},
+		{Name: "go.memory.allocated", Kind: Counter, Number: Int, Unit: "By", Standard: true, Help: "Bytes allocated on the heap."},
+		{Name: "go.memory.allocations", Kind: Counter, Number: Int, Unit: "{allocation}", Standard: true, Help: "Allocations on the heap."},
+		{Name: "go.memory.gc.goal", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true, Help: "Heap size at which the next collection ends."},
+		{Name: "go.goroutine.count", Kind: UpDownCounter, Number: Int, Unit: "{goroutine}", Standard: true, Help: "Live goroutines."},
+		{Name: "go.processor.limit", Kind: UpDownCounter, Number: Int, Unit: "{thread}", Standard: true, Help: "GOMAXPROCS."},
+		{Name: "go.config.gogc", Kind: UpDownCounter, Number: Int, Unit: "%", Standard: true, Help: "GOGC."},
+	},
+}
