@@ -13,6 +13,9 @@ const (
 	ProbeSkipReasonKey = attribute.Key("poolgauge.probe.skip.reason")
 )
 
+// ProbePhases are the values of [ProbePhaseKey], in the order in which they happen; total is from the intended start to the end.
+var ProbePhases = []string{"lookup", "connect", "tls", "response", "write", "sync", "read", "total"}
+
 var probeErrorType = Attribute{Key: semconv.ErrorTypeKey, Help: "what failed; absent when the run succeeded"}
 
 // Probe is the group of the periodic synthetic probes. What each may claim stands in docs/probes.md.
@@ -35,7 +38,7 @@ var (
 		Name: "poolgauge.probe.duration", Kind: Histogram, Unit: "s",
 		Help: "How long a probe, or a phase of it, took. The phase total is timed from the intended start, so that lateness counts.",
 		Attributes: []Attribute{
-			{Key: ProbePhaseKey, Values: []string{"total", "write", "sync", "read", "lookup", "connect", "tls", "response"}},
+			{Key: ProbePhaseKey, Values: ProbePhases},
 			probeErrorType,
 		},
 	}

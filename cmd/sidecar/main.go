@@ -1,0 +1,117 @@
+// Command sidecar samples the host, the containers of its pod and their processes, runs small synthetic probes, and sends all of
+// it over OTLP. Run `sidecar --help` for its settings.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/poolgauge/poolgauge/internal/config"
+)
+
+// Exit codes: bad usage is told apart from what went wrong later.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+}
+
+// run is the program: it returns the exit code, and reads and writes nothing but what it is given.
+func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+	root := newRoot(environ)
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(stderr, "sidecar:", err)
+	if errors.As(err, new(usageError)) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// usageError is an error that the user can mend before anything runs.
+type usageError struct{ error }
+
+func newRoot(environ []string) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "sidecar",
+		Short: "Says when a pool is full, and why.",
+		Long: "Samples the host, the containers and processes of its pod, runs small synthetic probes, and sends it all over OTLP.\n" +
+			"Without an OTLP endpoint it shows a summary on the terminal.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noSuchCommand,
+	}
+	flags := config.Declare(root.PersistentFlags())
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{flags.Explain(err)} })
+	root.SetHelpFunc(func(c *cobra.Command, _ []string) { writeHelp(c, flags) })
+
+	withSettings := func(f func(*cobra.Command, *config.Settings) error) func(*cobra.Command, []string) error {
+		return func(c *cobra.Command, _ []string) error {
+			settings, err := flags.Resolve(environ)
+			if err != nil {
+				return usageError{err}
+			}
+			return f(c, settings)
+		}
+	}
+	root.RunE = withSettings(runSidecar)
+	root.AddCommand(
+		&cobra.Command{Use: "check", Short: "Validate the configuration: exit 0 if it is good, 2 with the reason if not", Args: noArguments, RunE: withSettings(check)},
+		&cobra.Command{Use: "metrics", Short: "Print the table of all metrics", Args: noArguments, RunE: printMetrics},
+		&cobra.Command{Use: "version", Short: "Print the version", Args: noArguments, RunE: printVersion},
+	)
+	return root
+}
+
+// noSuchCommand refuses a first argument that is no command, with the nearest one.
+func noSuchCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		return usageError{fmt.Errorf("unknown command %q, did you mean %q?", args[0], near[0])}
+	}
+	return usageError{fmt.Errorf("unknown command %q; sidecar --help lists them", args[0])}
+}
+
+func noArguments(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("%s takes no arguments, got %q", c.Name(), args[0])}
+	}
+	return nil
+}
+
+func writeHelp(c *cobra.Command, flags *config.Flags) {
+	w := c.OutOrStdout()
+	fmt.Fprintf(w, "%s\n\n", c.Short)
+	if c.Long != "" {
+		fmt.Fprintf(w, "%s\n\n", c.Long)
+	}
+	fmt.Fprintf(w, "Usage:\n  %s\n", c.UseLine())
+	if c.HasAvailableSubCommands() {
+		fmt.Fprint(w, "\nCommands:\n")
+		for _, sub := range c.Commands() {
+			if sub.IsAvailableCommand() {
+				fmt.Fprintf(w, "  %-12s %s\n", sub.Name(), sub.Short)
+			}
+		}
+	}
+	flags.WriteHelp(w)
+}

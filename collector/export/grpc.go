@@ -1,0 +1,115 @@
+package export
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	collectorpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/status"
+
+	"github.com/poolgauge/poolgauge/internal/config"
+)
+
+// grpcUpstream sends OTLP over gRPC with OpenTelemetry's exporter. Retrying is left to [Exporter], which keeps the order and counts.
+type grpcUpstream struct {
+	exporter *otlpmetricgrpc.Exporter
+	answer   *collectorpb.ExportMetricsServiceResponse // to the last request; nil if it failed
+}
+
+// DialGRPC returns an upstream that connects when it first sends.
+func DialGRPC(s *config.Settings) (Upstream, error) {
+	u := &grpcUpstream{}
+	options := []otlpmetricgrpc.Option{
+		otlpmetricgrpc.WithEndpointURL(s.EndpointURL()),
+		otlpmetricgrpc.WithTimeout(s.OTLPTimeout),
+		otlpmetricgrpc.WithHeaders(s.OTLPHeaders),
+		otlpmetricgrpc.WithRetry(otlpmetricgrpc.RetryConfig{}),
+		otlpmetricgrpc.WithDialOption(grpc.WithChainUnaryInterceptor(u.observe)),
+	}
+	if s.OTLPCompression == "gzip" {
+		options = append(options, otlpmetricgrpc.WithCompressor("gzip"))
+	}
+	tls, err := s.TLS()
+	if err != nil {
+		return nil, err
+	}
+	if tls != nil && s.OTLPSecure() {
+		options = append(options, otlpmetricgrpc.WithTLSCredentials(credentials.NewTLS(tls)))
+	}
+	u.exporter, err = otlpmetricgrpc.New(context.Background(), options...)
+	return u, err
+}
+
+// Send implements [Upstream].
+func (u *grpcUpstream) Send(ctx context.Context, rm *metricdata.ResourceMetrics) (rejected int64, err error) {
+	u.answer = nil
+	err = u.exporter.Export(ctx, rm)
+	if u.answer != nil {
+		return u.answer.GetPartialSuccess().GetRejectedDataPoints(), nil // which the exporter calls an error
+	}
+	return 0, err
+}
+
+// Close implements [Upstream].
+func (u *grpcUpstream) Close() error {
+	err := u.exporter.Shutdown(context.Background())
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// observe keeps the answer, of which the exporter tells only in words.
+func (u *grpcUpstream) observe(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	err := invoke(ctx, method, req, reply, cc, opts...)
+	if answer, ok := reply.(*collectorpb.ExportMetricsServiceResponse); ok && err == nil {
+		u.answer = answer
+	}
+	return err
+}
+
+// statusOf returns the gRPC status of an export; Unknown for an error that is not one of gRPC.
+func statusOf(err error) codes.Code {
+	var s interface{ GRPCStatus() *status.Status }
+	switch {
+	case err == nil:
+		return codes.OK
+	case errors.As(err, &s):
+		return s.GRPCStatus().Code()
+	case errors.Is(err, context.DeadlineExceeded):
+		return codes.DeadlineExceeded
+	case errors.Is(err, context.Canceled):
+		return codes.Canceled
+	default:
+		return codes.Unknown
+	}
+}
+
+// retryable reports whether a failure may pass and, if the upstream said so, after what time, by the rules of the OTLP specification
+// (https://opentelemetry.io/docs/specs/otlp/#failures).
+func retryable(err error) (retry bool, after time.Duration) {
+	var s interface{ GRPCStatus() *status.Status }
+	var info *errdetails.RetryInfo
+	if errors.As(err, &s) {
+		for _, detail := range s.GRPCStatus().Details() {
+			if d, ok := detail.(*errdetails.RetryInfo); ok {
+				info = d
+			}
+		}
+	}
+	switch statusOf(err) {
+	case codes.ResourceExhausted:
+		return info != nil, info.GetRetryDelay().AsDuration()
+	case codes.Canceled, codes.DeadlineExceeded, codes.Aborted, codes.OutOfRange, codes.Unavailable, codes.DataLoss:
+		return true, info.GetRetryDelay().AsDuration()
+	default:
+		return false, 0
+	}
+}

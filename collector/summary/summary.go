@@ -1,0 +1,191 @@
+// Package summary shows on a terminal what the sidecar sees: a few lines a collection, made from the same points that would be
+// exported. A figure that is absent is left out; one that needs two collections is missing from the first.
+package summary
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/poolgauge/poolgauge/internal/catalog"
+)
+
+// Summary writes one block of lines a collection. It is not safe for concurrent use.
+type Summary struct {
+	out    io.Writer
+	view   view
+	probes map[string]string // what each probe showed last, since most run less often than this is written
+}
+
+// New returns a Summary that writes to out.
+func New(out io.Writer) *Summary {
+	return &Summary{out: out, probes: map[string]string{}}
+}
+
+// Show writes the summary of a collection with cumulative sums. It is a sink of the sampler.
+func (s *Summary) Show(rm *metricdata.ResourceMetrics) {
+	s.view.advance(rm)
+	var b strings.Builder
+	stamp := newest(s.view.now).Format(time.TimeOnly)
+	for _, line := range s.lines() {
+		fmt.Fprintf(&b, "%8s  %-10s %s\n", stamp, line.label, strings.Join(line.figures, "  "))
+		stamp = ""
+	}
+	_, _ = io.WriteString(s.out, b.String()) // a terminal that is gone is no reason to stop
+}
+
+// line is a line of the summary: what it is about, and its figures.
+type line struct {
+	label   string
+	figures []string
+}
+
+func (l *line) add(ok bool, format string, args ...any) {
+	if ok {
+		l.figures = append(l.figures, fmt.Sprintf(format, args...))
+	}
+}
+
+func (s *Summary) lines() []line {
+	lines := []line{s.host(), s.pressure()}
+	lines = append(lines, s.groups()...)
+	lines = append(lines, s.cpuProbe())
+	lines = append(lines, s.targetProbes()...)
+	var filled []line
+	for _, l := range lines {
+		if len(l.figures) > 0 {
+			filled = append(filled, l)
+		}
+	}
+	return filled
+}
+
+func (s *Summary) host() line {
+	l := line{label: "host"}
+	v := &s.view
+	cpus, _ := v.value(catalog.SystemCPULogicalCount)
+	all, okAll := v.rate(catalog.SystemCPUTime)
+	idle, _ := v.rate(catalog.SystemCPUTime, semconv.CPUModeIdle)
+	wait, _ := v.rate(catalog.SystemCPUTime, semconv.CPUModeIOWait)
+	steal, _ := v.rate(catalog.SystemCPUTime, semconv.CPUModeSteal)
+	l.add(okAll && all > 0, "cpu %s of %.0f, iowait %s, steal %s", percent((all-idle-wait)/all), cpus, percent(wait/all), percent(steal/all))
+	load, ok := v.value(catalog.SystemLoad1)
+	l.add(ok, "load %.2f", load)
+	limit, ok := v.value(catalog.SystemMemoryLimit)
+	used, _ := v.value(catalog.SystemMemoryUsage, semconv.SystemMemoryStateUsed)
+	l.add(ok, "memory %s of %s", size(used), size(limit))
+	swap, ok := v.value(catalog.SystemPagingUsage, semconv.SystemPagingStateUsed)
+	l.add(ok && swap > 0, "swap %s", size(swap))
+	return l
+}
+
+func (s *Summary) pressure() line {
+	l := line{label: "pressure"}
+	for _, resource := range []string{"cpu", "memory", "io"} {
+		stalled, ok := s.view.rate(
+			catalog.PressureStallTime,
+			catalog.PressureScopeKey.String("host"), catalog.PressureKindKey.String("some"), catalog.PressureResourceKey.String(resource),
+		)
+		l.add(ok, "%s %s", resource, percent(stalled))
+	}
+	return l
+}
+
+// groups has a line for each container, and one for the own control group outside a container.
+func (s *Summary) groups() []line {
+	var lines []line
+	s.view.each(catalog.ContainerCPUTime, catalog.CgroupPathKey, func(path attribute.KeyValue) {
+		l := line{label: "container"}
+		l.add(true, "%s", s.groupName(path))
+		v := &s.view
+		used, ok := v.rate(catalog.ContainerCPUTime, path)
+		quota, limited := v.value(catalog.CgroupCPULimit, path)
+		l.add(ok && limited, "cpu %.2f of %.2f", used, quota)
+		l.add(ok && !limited, "cpu %.2f, no quota", used)
+		periods, ok := v.rate(catalog.CgroupCPUPeriods, path)
+		throttled, _ := v.rate(catalog.CgroupCPUThrottledPeriods, path)
+		l.add(ok && periods > 0, "throttled %s", percent(throttled/periods))
+		memory, ok := v.value(catalog.ContainerMemoryWorkingSet, path)
+		limit, limited := v.value(catalog.CgroupMemoryLimit, path)
+		l.add(ok && limited, "memory %s of %s", size(memory), size(limit))
+		l.add(ok && !limited, "memory %s, no limit", size(memory))
+		kills, ok := v.value(catalog.CgroupMemoryEvents, path, catalog.CgroupEventKey.String("oom_kill"))
+		l.add(ok && kills > 0, "OOM kills %.0f", kills)
+		lines = append(lines, l)
+	})
+	return lines
+}
+
+func (s *Summary) groupName(path attribute.KeyValue) string {
+	for _, p := range s.view.now[catalog.ContainerCPUTime.Name] {
+		if id, ok := p.attrs.Value(semconv.ContainerIDKey); ok && has(p.attrs, []attribute.KeyValue{path}) {
+			return id.AsString()[:min(12, len(id.AsString()))]
+		}
+	}
+	return path.Value.AsString()
+}
+
+func (s *Summary) cpuProbe() line {
+	l := line{label: "probe cpu"}
+	v := &s.view
+	stretch, ok := v.mean(catalog.ProbeCPUStretch)
+	s.keep(&l, "stretch", ok, "stretch %.2f", stretch)
+	delay, ok := v.mean(catalog.ProbeCPURunDelay)
+	s.keep(&l, "delay", ok, "run delay %s", duration(delay))
+	got, ok := v.value(catalog.ProbeParallelism)
+	wanted, _ := v.value(catalog.ProbeParallelismRequested)
+	l.add(ok, "CPUs at once %.2f of %.0f", got, wanted)
+	return l
+}
+
+// targetProbes has a line for each target of the disk and network probes.
+func (s *Summary) targetProbes() []line {
+	var lines []line
+	for _, probe := range []string{"disk", "tcp", "dns", "http"} {
+		name := catalog.ProbeNameKey.String(probe)
+		s.view.each(catalog.ProbeRuns, catalog.ProbeTargetKey, func(target attribute.KeyValue) {
+			if _, ok := s.view.value(catalog.ProbeRuns, name, target); !ok {
+				return
+			}
+			l := line{label: "probe " + probe, figures: []string{target.Value.AsString()}}
+			for _, phase := range catalog.ProbePhases {
+				mean, ok := s.view.mean(catalog.ProbeDuration, name, target, catalog.ProbePhaseKey.String(phase))
+				s.keep(&l, probe+target.Value.AsString()+phase, ok, "%s %s", phase, duration(mean))
+			}
+			lines = append(lines, l)
+		})
+	}
+	return lines
+}
+
+// keep adds the figure, or the one that it showed last if there is none.
+func (s *Summary) keep(l *line, key string, ok bool, format string, args ...any) {
+	if ok {
+		s.probes[key] = fmt.Sprintf(format, args...)
+	}
+	l.add(s.probes[key] != "", "%s", s.probes[key])
+}
+
+func percent(share float64) string { return fmt.Sprintf("%.1f%%", 100*share) }
+
+func size(bytes float64) string {
+	for _, unit := range []string{"B", "KiB", "MiB"} {
+		if bytes < 1024 {
+			return fmt.Sprintf("%.1f %s", bytes, unit)
+		}
+		bytes /= 1024
+	}
+	return fmt.Sprintf("%.1f GiB", bytes)
+}
+
+func duration(seconds float64) string {
+	if seconds < 0.001 {
+		return fmt.Sprintf("%.0f µs", seconds*1e6)
+	}
+	return fmt.Sprintf("%.1f ms", seconds*1e3)
+}

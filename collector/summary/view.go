@@ -1,0 +1,156 @@
+package summary
+
+import (
+	"math"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/poolgauge/poolgauge/internal/catalog"
+)
+
+// view answers questions about one collection and the one before it, by rows of the catalogue. Sums are cumulative.
+type view struct {
+	now, before map[string][]point
+	elapsed     time.Duration // between the two; 0 if there is no collection before
+}
+
+// point is a point of any aggregation: value holds a sum or gauge, or the sum of a distribution of count values.
+type point struct {
+	attrs attribute.Set
+	value float64
+	count uint64
+	at    time.Time
+}
+
+func (v *view) advance(rm *metricdata.ResourceMetrics) {
+	v.before, v.now = v.now, index(rm)
+	v.elapsed = 0
+	if now, before := newest(v.now), newest(v.before); !before.IsZero() {
+		v.elapsed = now.Sub(before)
+	}
+}
+
+// value returns the sum of the points that have all the attributes given; ok is false if there are none.
+func (v *view) value(m *catalog.Metric, with ...attribute.KeyValue) (sum float64, ok bool) {
+	p, ok := total(v.now[m.Name], with)
+	return p.value, ok
+}
+
+// rate returns the growth per second of what value returns.
+func (v *view) rate(m *catalog.Metric, with ...attribute.KeyValue) (perSecond float64, ok bool) {
+	growth, ok := v.growth(m, with...)
+	return growth.value / v.elapsed.Seconds(), ok
+}
+
+// mean returns the mean of the values that a distribution got since the collection before; ok is false if it got none.
+func (v *view) mean(m *catalog.Metric, with ...attribute.KeyValue) (mean float64, ok bool) {
+	growth, _ := v.growth(m, with...)
+	if growth.count == 0 {
+		now, _ := total(v.now[m.Name], with)
+		if v.elapsed > 0 || now.count == 0 {
+			return math.NaN(), false
+		}
+		growth = now
+	}
+	return growth.value / float64(growth.count), true
+}
+
+func (v *view) growth(m *catalog.Metric, with ...attribute.KeyValue) (point, bool) {
+	now, ok := total(v.now[m.Name], with)
+	if !ok || v.elapsed <= 0 {
+		return point{}, false
+	}
+	// A distribution that is new has grown from nothing; a sum that is new has a past that is not ours.
+	before, had := total(v.before[m.Name], with)
+	if !had && m.Kind != catalog.Histogram || now.value < before.value {
+		return point{}, false
+	}
+	return point{value: now.value - before.value, count: now.count - before.count}, true
+}
+
+// each calls f with every value of key that the points of m have.
+func (v *view) each(m *catalog.Metric, key attribute.Key, f func(attribute.KeyValue)) {
+	seen := map[attribute.Value]bool{}
+	for _, p := range v.now[m.Name] {
+		if value, ok := p.attrs.Value(key); ok && !seen[value] {
+			seen[value] = true
+			f(attribute.KeyValue{Key: key, Value: value})
+		}
+	}
+}
+
+func total(points []point, with []attribute.KeyValue) (sum point, ok bool) {
+	for _, p := range points {
+		if has(p.attrs, with) {
+			sum.value += p.value
+			sum.count += p.count
+			ok = true
+		}
+	}
+	return sum, ok
+}
+
+func has(set attribute.Set, with []attribute.KeyValue) bool {
+	for _, kv := range with {
+		if value, ok := set.Value(kv.Key); !ok || value != kv.Value {
+			return false
+		}
+	}
+	return true
+}
+
+func newest(points map[string][]point) (at time.Time) {
+	for _, p := range points[catalog.SourceDuration.Name] {
+		if p.at.After(at) {
+			at = p.at
+		}
+	}
+	return at
+}
+
+func index(rm *metricdata.ResourceMetrics) map[string][]point {
+	points := map[string][]point{}
+	for _, scope := range rm.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			points[m.Name] = append(points[m.Name], pointsOf(m.Data)...)
+		}
+	}
+	return points
+}
+
+func pointsOf(data metricdata.Aggregation) []point {
+	switch d := data.(type) {
+	case metricdata.Gauge[int64]:
+		return plain(d.DataPoints)
+	case metricdata.Gauge[float64]:
+		return plain(d.DataPoints)
+	case metricdata.Sum[int64]:
+		return plain(d.DataPoints)
+	case metricdata.Sum[float64]:
+		return plain(d.DataPoints)
+	case metricdata.ExponentialHistogram[float64]:
+		points := make([]point, len(d.DataPoints))
+		for i, p := range d.DataPoints {
+			points[i] = point{attrs: p.Attributes, value: p.Sum, count: p.Count, at: p.Time}
+		}
+		return points
+	case metricdata.Histogram[float64]:
+		points := make([]point, len(d.DataPoints))
+		for i, p := range d.DataPoints {
+			points[i] = point{attrs: p.Attributes, value: p.Sum, count: p.Count, at: p.Time}
+		}
+		return points
+	default:
+		return nil
+	}
+}
+
+func plain[N int64 | float64](in []metricdata.DataPoint[N]) []point {
+	points := make([]point, len(in))
+	for i, p := range in {
+		points[i] = point{attrs: p.Attributes, value: float64(p.Value), at: p.Time}
+	}
+	return points
+}

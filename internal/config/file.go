@@ -1,0 +1,86 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// file is a YAML file of settings: a mapping from a setting's name to a scalar or, for a repeatable one, a list of scalars.
+type file struct {
+	path    string
+	entries map[string]entry
+}
+
+type entry struct {
+	line   int
+	values []string // one, or the elements of a list
+}
+
+func readFile(path string, known []string) (*file, error) {
+	data, err := os.ReadFile(path) //nolint:gosec // the user names the file
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	return parseFile(path, data, known)
+}
+
+func parseFile(path string, data []byte, known []string) (*file, error) {
+	f := &file{path: path, entries: map[string]entry{}}
+	var document yaml.Node
+	if err := yaml.Unmarshal(data, &document); err != nil {
+		return nil, fmt.Errorf("%s: %s", path, strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\n", " "), "yaml: "))
+	}
+	if document.Kind == 0 {
+		return f, nil // empty
+	}
+	root := document.Content[0]
+	if root.Kind != yaml.MappingNode {
+		return nil, fmt.Errorf("%s:%d: expected lines of the form \"name: value\"", path, root.Line)
+	}
+	for i := 0; i < len(root.Content); i += 2 {
+		key, value := root.Content[i], root.Content[i+1]
+		if err := f.add(key, value, known); err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", path, key.Line, err)
+		}
+	}
+	return f, nil
+}
+
+func (f *file) add(key, value *yaml.Node, known []string) error {
+	name := key.Value
+	if !slices.Contains(known, name) {
+		if near := nearest(name, known); near != "" {
+			return fmt.Errorf("unknown key %q, did you mean %q?", name, near)
+		}
+		return fmt.Errorf("unknown key %q; the keys are the names of the flags in sidecar --help", name)
+	}
+	if before, twice := f.entries[name]; twice {
+		return fmt.Errorf("key %q stands already in line %d", name, before.line)
+	}
+	values, err := plainValues(value)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	f.entries[name] = entry{line: key.Line, values: values}
+	return nil
+}
+
+// plainValues returns a scalar's text, or the texts of a list of scalars.
+func plainValues(node *yaml.Node) ([]string, error) {
+	elements := []*yaml.Node{node}
+	if node.Kind == yaml.SequenceNode {
+		elements = node.Content
+	}
+	var values []string
+	for _, element := range elements {
+		if element.Kind != yaml.ScalarNode || element.Tag == "!!null" {
+			return nil, fmt.Errorf("line %d: expected a plain value or a list of them", element.Line)
+		}
+		values = append(values, element.Value)
+	}
+	return values, nil
+}

@@ -1,0 +1,189 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/agext/levenshtein"
+	"github.com/spf13/pflag"
+)
+
+// Flags declare the settings as flags of a command line, and fill those that it does not set.
+type Flags struct {
+	set      *pflag.FlagSet
+	settings *Settings
+	config   string
+	group    string // of the settings being declared
+}
+
+const (
+	annotationVariables = "variables" // the environment variables of a flag, most specific first
+	annotationGroup     = "group"     // the heading that it stands under in the help
+	variablePrefix      = "POOLGAUGE_"
+	configFlag          = "config"
+)
+
+// Declare adds a flag for each setting to set.
+func Declare(set *pflag.FlagSet) *Flags {
+	f := &Flags{set: set, settings: &Settings{}}
+	set.SortFlags = false
+	f.group = "Configuration"
+	f.add(configFlag, text(&f.config, "FILE", readable), "YAML file of settings; the keys are the names of these flags without dashes in front")
+	f.define(f.settings)
+	return f
+}
+
+// add declares one setting. Its variable is POOLGAUGE_NAME unless there are standard ones.
+func (f *Flags) add(name string, v *value, help string, standard ...string) {
+	flag := f.set.VarPF(v, name, "", help)
+	if v.boolean {
+		flag.NoOptDefVal = "true"
+	}
+	if len(standard) == 0 {
+		standard = []string{variablePrefix + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))}
+	}
+	flag.Annotations = map[string][]string{annotationVariables: standard, annotationGroup: {f.group}}
+}
+
+// Resolve returns the settings once the command line was parsed: what it left open comes from environ (in the form of os.Environ),
+// then from the file, then from the defaults.
+func (f *Flags) Resolve(environ []string) (*Settings, error) {
+	variables := variablesOf(environ)
+	if err := f.checkVariables(variables); err != nil {
+		return nil, err
+	}
+	if err := f.fill(f.set.Lookup(configFlag), variables, &file{}); err != nil {
+		return nil, err
+	}
+	stored := &file{}
+	if f.config != "" {
+		var err error
+		if stored, err = readFile(f.config, f.names()); err != nil {
+			return nil, err
+		}
+	}
+	var first error
+	f.set.VisitAll(func(flag *pflag.Flag) {
+		if first == nil {
+			first = f.fill(flag, variables, stored)
+		}
+	})
+	if first != nil {
+		return nil, first
+	}
+	return f.settings, f.settings.validate()
+}
+
+// fill sets a flag that the command line did not set.
+func (f *Flags) fill(flag *pflag.Flag, variables map[string]string, stored *file) error {
+	if flag.Changed {
+		return nil
+	}
+	for _, name := range flag.Annotations[annotationVariables] {
+		if given, ok := variables[name]; ok {
+			return wrap(name, setAll(flag, split(flag, given)...))
+		}
+	}
+	if e, ok := stored.entries[flag.Name]; ok {
+		return wrap(fmt.Sprintf("%s:%d: %s", stored.path, e.line, flag.Name), setAll(flag, e.values...))
+	}
+	return nil
+}
+
+func setAll(flag *pflag.Flag, texts ...string) error {
+	if v, ok := flag.Value.(*value); ok && !v.repeatable && len(texts) != 1 {
+		return fmt.Errorf("expected one value, got a list of %d", len(texts))
+	}
+	for _, t := range texts {
+		if err := flag.Value.Set(t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// split splits the list that a variable of a repeatable setting holds at its commas.
+func split(flag *pflag.Flag, given string) []string {
+	if v, ok := flag.Value.(*value); !ok || !v.repeatable {
+		return []string{given}
+	}
+	parts := strings.Split(given, ",")
+	for i := range parts {
+		parts[i] = strings.TrimSpace(parts[i])
+	}
+	return parts
+}
+
+func wrap(origin string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", origin, err)
+}
+
+// Explain makes one helpful line of an error of the command line's parser.
+func (f *Flags) Explain(err error) error {
+	var unknown *pflag.NotExistError
+	var invalid *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &unknown):
+		if near := nearest(unknown.GetSpecifiedName(), append(f.names(), configFlag, "help")); near != "" {
+			return fmt.Errorf("unknown flag --%s, did you mean --%s?", unknown.GetSpecifiedName(), near)
+		}
+		return fmt.Errorf("unknown flag --%s; sidecar --help lists them", unknown.GetSpecifiedName())
+	case errors.As(err, &invalid):
+		return fmt.Errorf("--%s: %w", invalid.GetFlag().Name, invalid.Unwrap())
+	default:
+		return err
+	}
+}
+
+// names are the settings that a file may have.
+func (f *Flags) names() []string {
+	var names []string
+	f.set.VisitAll(func(flag *pflag.Flag) {
+		if _, setting := flag.Value.(*value); setting && flag.Name != configFlag {
+			names = append(names, flag.Name)
+		}
+	})
+	return names
+}
+
+// checkVariables refuses a variable that is nearly one of ours. One that is far from all is let be: Kubernetes makes such names
+// for a service called poolgauge.
+func (f *Flags) checkVariables(variables map[string]string) error {
+	var known []string
+	f.set.VisitAll(func(flag *pflag.Flag) { known = append(known, flag.Annotations[annotationVariables]...) })
+	for name := range variables {
+		if !strings.HasPrefix(name, variablePrefix) || slices.Contains(known, name) {
+			continue
+		}
+		if near := nearest(name, known); near != "" {
+			return fmt.Errorf("unknown variable %s, did you mean %s?", name, near)
+		}
+	}
+	return nil
+}
+
+func variablesOf(environ []string) map[string]string {
+	variables := make(map[string]string, len(environ))
+	for _, e := range environ {
+		if name, given, _ := strings.Cut(e, "="); strings.TrimSpace(given) != "" {
+			variables[name] = strings.TrimSpace(given)
+		}
+	}
+	return variables
+}
+
+// nearest returns the known name within two edits of name, or "".
+func nearest(name string, known []string) string {
+	best, least := "", 3
+	for _, k := range known {
+		if d := levenshtein.Distance(name, k, nil); d < least {
+			best, least = k, d
+		}
+	}
+	return best
+}

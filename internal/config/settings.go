@@ -1,0 +1,112 @@
+// Package config holds the sidecar's settings and finds their values: on the command line, in the environment, in an optional
+// YAML file, in that order of precedence.
+//
+// A setting has one name with three spellings: the flag --probe-dir, the variable POOLGAUGE_PROBE_DIR and the key probe-dir of the
+// file. Where OpenTelemetry has a standard variable, that variable takes the place of ours and means what it means elsewhere.
+// An empty variable counts as unset, as OpenTelemetry's specification has it.
+//
+// Every error is one line that names the setting as the user wrote it, what was expected and, unless it may be a secret, the
+// value; a misspelt name comes with the nearest known one.
+package config
+
+import (
+	"net/url"
+	"time"
+)
+
+// Settings are all settings of the sidecar. Those that come from [Flags.Resolve] are valid.
+type Settings struct {
+	// What is sampled.
+	Interval   time.Duration // at least 100 ms
+	Host       bool
+	CgroupRoot string   // empty: where it is mounted
+	Process    []string // executable names
+
+	// Probes; an interval of 0 turns a probe off.
+	ProbeBudget                                           float64 // percent of one core for all probes together
+	ProbeCPUInterval, ProbeParallelismInterval            time.Duration
+	ProbeDiskInterval                                     time.Duration
+	ProbeDir                                              string // empty: the temporary directory
+	ProbeTCP, ProbeDNS, ProbeHTTP                         []string
+	ProbeTCPInterval, ProbeDNSInterval, ProbeHTTPInterval time.Duration
+	ProbeTimeout                                          time.Duration
+
+	// The upstream.
+	Exporter                                       string  // auto, otlp, console or none
+	OTLPEndpoint                                   url.URL // zero: none; without a scheme: otlp-insecure decides
+	OTLPHeaders                                    map[string]string
+	OTLPInsecure                                   bool
+	OTLPCertificate, OTLPClientCert, OTLPClientKey string // files, which exist
+	OTLPCompression                                string // none or gzip
+	OTLPTimeout, ExportTimeout                     time.Duration
+	Temporality                                    string // cumulative, delta or lowmemory
+	Histogram                                      string // …_histogram, by the names of the specification
+	ServiceName                                    string
+	ResourceAttributes                             map[string]string
+	SDKDisabled                                    bool
+
+	// Life.
+	HealthAddress       string // empty: off
+	LogFormat, LogLevel string
+}
+
+// The groups of settings in the help.
+const (
+	groupSampling = "Sampling"
+	groupProbes   = "Probes"
+	groupUpstream = "Upstream"
+	groupLife     = "Life"
+)
+
+// define declares every setting once: its name, its default, how it is checked and what it means.
+func (f *Flags) define(s *Settings) {
+	f.group = groupSampling
+	f.add("interval", interval(&s.Interval, 10*time.Second, 100*time.Millisecond), "how often to sample", "OTEL_METRIC_EXPORT_INTERVAL")
+	f.add("host", boolean(&s.Host, true), "sample the host; turn it off where a DaemonSet does")
+	f.add("cgroup-root", text(&s.CgroupRoot, "DIR", directory), "where the host's control groups are mounted, if not at /sys/fs/cgroup")
+	f.add("process", list(&s.Process, "NAME", nil), "sample processes of this executable name besides the pod's own; repeatable")
+
+	f.group = groupProbes
+	f.add("probe-budget", percent(&s.ProbeBudget, 0.5), "share of one core that all probes together may use")
+	f.add("probe-cpu-interval", interval(&s.ProbeCPUInterval, 5*time.Second, 0), "how often to run the CPU probe; 0 turns it off")
+	f.add("probe-parallelism-interval", interval(&s.ProbeParallelismInterval, time.Minute, 0), "how often to measure the CPUs that can be had at once; 0 turns it off")
+	f.add("probe-disk-interval", interval(&s.ProbeDiskInterval, 30*time.Second, 0), "how often to run the disk probe; 0 turns it off")
+	f.add("probe-dir", text(&s.ProbeDir, "DIR", directory), "directory on the disk to probe; the temporary directory if not given")
+	f.add("probe-tcp", list(&s.ProbeTCP, "HOST:PORT", nil), "connect to this address; repeatable")
+	f.add("probe-tcp-interval", interval(&s.ProbeTCPInterval, 15*time.Second, time.Second), "how often to connect")
+	f.add("probe-dns", list(&s.ProbeDNS, "NAME", nil), "look up this name; repeatable")
+	f.add("probe-dns-interval", interval(&s.ProbeDNSInterval, 15*time.Second, time.Second), "how often to look up")
+	f.add("probe-http", list(&s.ProbeHTTP, "URL", nil), "GET this URL; repeatable")
+	f.add("probe-http-interval", interval(&s.ProbeHTTPInterval, 15*time.Second, time.Second), "how often to GET")
+	f.add("probe-timeout", interval(&s.ProbeTimeout, 5*time.Second, 10*time.Millisecond), "deadline of one run of a network probe")
+
+	f.group = groupUpstream
+	f.add("exporter", choice(&s.Exporter, "auto", "otlp", "console", "none"),
+		"console is a summary on the terminal; auto is otlp if an endpoint is set, else console", "OTEL_METRICS_EXPORTER")
+	f.add("otlp-endpoint", endpoint(&s.OTLPEndpoint), "where to send OTLP/gRPC, such as http://collector:4317; https uses TLS", otlp("ENDPOINT")...)
+	f.add("otlp-protocol", choice(new(string), "grpc"), "transport; grpc is the only one", otlp("PROTOCOL")...)
+	f.add("otlp-headers", pairs(&s.OTLPHeaders, isToken), "headers of every request; prefer the variable, since others can read a command line", otlp("HEADERS")...)
+	f.add("otlp-insecure", boolean(&s.OTLPInsecure, false), "no TLS to an endpoint that is given without http or https", otlp("INSECURE")...)
+	f.add("otlp-certificate", text(&s.OTLPCertificate, "FILE", certificates), "authorities to trust in place of the system's (PEM)", otlp("CERTIFICATE")...)
+	f.add("otlp-client-certificate", text(&s.OTLPClientCert, "FILE", certificates), "certificate to show, for mTLS (PEM)", otlp("CLIENT_CERTIFICATE")...)
+	f.add("otlp-client-key", text(&s.OTLPClientKey, "FILE", readable), "its key (PEM)", otlp("CLIENT_KEY")...)
+	f.add("otlp-compression", choice(&s.OTLPCompression, "none", "gzip"), "compression of requests", otlp("COMPRESSION")...)
+	f.add("otlp-timeout", interval(&s.OTLPTimeout, 10*time.Second, time.Millisecond), "deadline of one request", otlp("TIMEOUT")...)
+	f.add("export-timeout", interval(&s.ExportTimeout, 30*time.Second, time.Millisecond), "deadline of one export; that of the request holds too", "OTEL_METRIC_EXPORT_TIMEOUT")
+	f.add("temporality", choice(&s.Temporality, "cumulative", "delta", "lowmemory"), "temporality of sums and histograms", "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE")
+	f.add("histogram", choice(&s.Histogram, "base2_exponential_bucket_histogram", "explicit_bucket_histogram"),
+		"aggregation of histograms", "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION")
+	f.add("service-name", text(&s.ServiceName, "NAME", nil), "service.name of the resource; else from the attributes, else poolgauge-sidecar", "OTEL_SERVICE_NAME")
+	f.add("resource-attributes", pairs(&s.ResourceAttributes, notEmpty), "more attributes of the resource, such as k8s.pod.name from the downward API", "OTEL_RESOURCE_ATTRIBUTES")
+	f.add("sdk-disabled", boolean(&s.SDKDisabled, false), "sample and send nothing", "OTEL_SDK_DISABLED")
+
+	f.group = groupLife
+	f.add("health-address", address(&s.HealthAddress, "127.0.0.1:4319"), "where /healthz and /readyz answer; off turns them off")
+	f.add("log-format", choice(&s.LogFormat, "text", "json"), "format of the log")
+	f.add("log-level", choice(&s.LogLevel, "info", "debug", "warn", "error"), "least level to log")
+}
+
+// otlp returns the variables of the OTLP exporter for a setting: the one for metrics goes before the one for all signals.
+func otlp(name string) []string {
+	return []string{"OTEL_EXPORTER_OTLP_METRICS_" + name, "OTEL_EXPORTER_OTLP_" + name}
+}

@@ -1,0 +1,236 @@
+package config
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// value is a setting as pflag sees it.
+type value struct {
+	kind       string // what the help calls it
+	set        func(string) error
+	standing   string // the text of the default, then of what was set
+	repeatable bool
+	boolean    bool
+	secret     bool // never shown
+}
+
+// Set implements pflag.Value.
+func (v *value) Set(given string) error {
+	if err := v.set(given); err != nil {
+		return err
+	}
+	if !v.secret {
+		v.standing = given
+	}
+	return nil
+}
+
+// String implements pflag.Value.
+func (v *value) String() string { return v.standing }
+
+// Type implements pflag.Value.
+func (v *value) Type() string { return v.kind }
+
+// text is a string that check, if there is one, finds nothing wrong with.
+func text(p *string, kind string, check func(string) error) *value {
+	return &value{kind: kind, set: func(given string) error {
+		*p = given
+		if check == nil {
+			return nil
+		}
+		return check(given)
+	}}
+}
+
+// list is a string that may be given more than once.
+func list(p *[]string, kind string, check func(string) error) *value {
+	return &value{kind: kind, repeatable: true, set: func(given string) error {
+		*p = append(*p, given)
+		if check == nil {
+			return notEmptyValue(given)
+		}
+		return check(given)
+	}}
+}
+
+func notEmptyValue(given string) error {
+	if given == "" {
+		return errors.New("expected a value, got nothing")
+	}
+	return nil
+}
+
+// choice is one of a few words, in any case of letters; the first is the default.
+func choice(p *string, choices ...string) *value {
+	*p = choices[0]
+	return &value{kind: strings.Join(choices, "|"), standing: choices[0], set: func(given string) error {
+		*p = strings.ToLower(given)
+		if !slices.Contains(choices, *p) {
+			return fmt.Errorf("expected %s, got %q", strings.Join(choices, " or "), given)
+		}
+		return nil
+	}}
+}
+
+func boolean(p *bool, standing bool) *value {
+	*p = standing
+	return &value{kind: "bool", boolean: true, standing: strconv.FormatBool(standing), set: func(given string) (err error) {
+		if *p, err = strconv.ParseBool(strings.ToLower(given)); err != nil {
+			return fmt.Errorf("expected true or false, got %q", given)
+		}
+		return nil
+	}}
+}
+
+// interval is a length of time, written as a Go duration or, as in OpenTelemetry's variables, as a number of milliseconds.
+func interval(p *time.Duration, standing, least time.Duration) *value {
+	*p = standing
+	return &value{kind: "DURATION", standing: standing.String(), set: func(given string) (err error) {
+		const longest = 24 * time.Hour
+		*p, err = time.ParseDuration(given)
+		if ms, numberErr := strconv.ParseInt(given, 10, 64); numberErr == nil && ms <= longest.Milliseconds() {
+			*p, err = time.Duration(ms)*time.Millisecond, nil
+		}
+		if err != nil || *p < least || *p > longest {
+			return fmt.Errorf("expected a duration such as 10s, or a number of milliseconds, from %v to 24h, got %q", least, given)
+		}
+		return nil
+	}}
+}
+
+func percent(p *float64, standing float64) *value {
+	*p = standing
+	return &value{kind: "PERCENT", standing: fmt.Sprint(standing), set: func(given string) (err error) {
+		*p, err = strconv.ParseFloat(strings.TrimSuffix(given, "%"), 64)
+		if err != nil || !(*p > 0 && *p <= 100) {
+			return fmt.Errorf("expected a percentage above 0 and up to 100, got %q", given)
+		}
+		return nil
+	}}
+}
+
+// endpoint is an http, https or unix URL, or host:port.
+func endpoint(p *url.URL) *value {
+	return &value{kind: "URL", set: func(given string) error {
+		u, ok := parseEndpoint(given)
+		if !ok {
+			err := "expected http://host:4317, https://host:4317, unix:///path or host:4317"
+			if strings.Contains(given, "@") {
+				return errors.New(err + ", without a user or password; see otlp-headers")
+			}
+			return fmt.Errorf("%s, got %q", err, given)
+		}
+		*p = u
+		return nil
+	}}
+}
+
+func parseEndpoint(given string) (u url.URL, ok bool) {
+	if !strings.Contains(given, ":/") {
+		host, port, err := net.SplitHostPort(given)
+		return url.URL{Host: given}, err == nil && host != "" && validPort(port) && !strings.ContainsAny(given, "@/ ")
+	}
+	parsed, err := url.Parse(given)
+	if err != nil || parsed.User != nil {
+		return url.URL{}, false
+	}
+	switch parsed.Scheme {
+	case "http", "https":
+		noPort := parsed.Port() == "" && !strings.HasSuffix(parsed.Host, ":")
+		return *parsed, parsed.Hostname() != "" && (noPort || validPort(parsed.Port()))
+	case "unix":
+		return *parsed, parsed.Path != "" && parsed.Host == ""
+	default:
+		return url.URL{}, false
+	}
+}
+
+func validPort(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0
+}
+
+// address is a host:port to listen on; off makes it empty.
+func address(p *string, standing string) *value {
+	*p = standing
+	return &value{kind: "HOST:PORT", standing: standing, set: func(given string) error {
+		*p = given
+		if given == "off" {
+			*p = ""
+			return nil
+		}
+		_, port, err := net.SplitHostPort(given)
+		if _, portErr := strconv.ParseUint(port, 10, 16); err != nil || portErr != nil {
+			return fmt.Errorf("expected host:port or off, got %q", given)
+		}
+		return nil
+	}}
+}
+
+// pairs are keys with values, written key=value,key=value with the values percent-encoded. Values may be secrets, so that no error
+// shows one.
+func pairs(p *map[string]string, validKey func(string) bool) *value {
+	return &value{kind: "K=V,…", secret: true, set: func(given string) error {
+		*p = map[string]string{}
+		for i, pair := range strings.Split(given, ",") {
+			if strings.TrimSpace(pair) == "" {
+				continue // a trailing comma
+			}
+			key, encoded, found := strings.Cut(pair, "=")
+			key = strings.TrimSpace(key)
+			decoded, err := url.PathUnescape(strings.TrimSpace(encoded))
+			if !found || !validKey(key) || err != nil {
+				return fmt.Errorf("expected key=value,key=value with percent-encoded values; pair %d is not one", i+1)
+			}
+			(*p)[key] = decoded
+		}
+		return nil
+	}}
+}
+
+func notEmpty(key string) bool { return key != "" }
+
+// isToken reports whether name is a token of RFC 9110, as the names of headers are.
+func isToken(name string) bool {
+	return name != "" && strings.IndexFunc(name, func(c rune) bool {
+		return c <= ' ' || c >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, c)
+	}) < 0
+}
+
+func directory(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("expected a directory: %w", err)
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("expected a directory, got the file %q", path)
+	}
+	return nil
+}
+
+func readable(path string) error {
+	if _, err := os.ReadFile(path); err != nil { //nolint:gosec // the user names the file
+		return fmt.Errorf("expected a file that can be read: %w", err)
+	}
+	return nil
+}
+
+func certificates(path string) error {
+	pem, err := os.ReadFile(path) //nolint:gosec // the user names the file
+	if err != nil {
+		return fmt.Errorf("expected a file of PEM certificates: %w", err)
+	}
+	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		return fmt.Errorf("expected a file of PEM certificates, found none in %q", path)
+	}
+	return nil
+}
