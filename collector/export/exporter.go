@@ -48,6 +48,7 @@ type Exporter struct {
 
 	failing   atomic.Bool // the last export was not taken
 	rejecting bool        // the last export was taken in part; of the goroutine
+	abandoned int64       // points in flight when the time of Shutdown was over; of the goroutine until it ended
 }
 
 // NewExporter starts an exporter, whose figures about itself go to meter. Sending one collection may take timeout at most.
@@ -91,7 +92,7 @@ func (e *Exporter) Shutdown(ctx context.Context) error {
 		<-e.ended
 	}
 	e.cancel()
-	if lost := e.queue.len(); lost > 0 {
+	if lost := e.queue.len() + e.abandoned; lost > 0 {
 		e.log.Warn("stopped before the upstream took every point", "points", lost)
 	}
 	return e.upstream.Close()
@@ -99,9 +100,8 @@ func (e *Exporter) Shutdown(ctx context.Context) error {
 
 func (e *Exporter) run() {
 	defer close(e.ended)
-	for {
-		b, ok := e.queue.take()
-		if ok {
+	for e.abort.Err() == nil {
+		if b, ok := e.queue.take(); ok {
 			e.deliver(b)
 			continue
 		}
@@ -128,9 +128,13 @@ func (e *Exporter) deliver(b batch) {
 			e.succeeded(rejected)
 			return
 		}
+		if e.abort.Err() != nil {
+			e.abandoned = b.points
+			return
+		}
 		retry, after := retryable(err)
 		e.failed(err, retry)
-		if !retry || e.abort.Err() != nil {
+		if !retry {
 			e.figures.dropped.Add(b.points)
 			return
 		}

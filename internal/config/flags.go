@@ -155,13 +155,18 @@ func (f *Flags) names() []string {
 // for a service called poolgauge.
 func (f *Flags) checkVariables(variables map[string]string) error {
 	var known []string
-	f.set.VisitAll(func(flag *pflag.Flag) { known = append(known, flag.Annotations[annotationVariables]...) })
+	f.set.VisitAll(func(flag *pflag.Flag) {
+		for _, name := range flag.Annotations[annotationVariables] {
+			known = append(known, strings.TrimPrefix(name, variablePrefix))
+		}
+	})
 	for name := range variables {
-		if !strings.HasPrefix(name, variablePrefix) || slices.Contains(known, name) {
+		own, ours := strings.CutPrefix(name, variablePrefix)
+		if !ours || slices.Contains(known, own) {
 			continue
 		}
-		if near := nearest(name, known); near != "" {
-			return fmt.Errorf("unknown variable %s, did you mean %s?", name, near)
+		if near := nearest(own, known); near != "" {
+			return fmt.Errorf("unknown variable %s, did you mean %s%s?", name, variablePrefix, near)
 		}
 	}
 	return nil
@@ -177,9 +182,9 @@ func variablesOf(environ []string) map[string]string {
 	return variables
 }
 
-// nearest returns the known name within two edits of name, or "".
+// nearest returns the known name that name may be a misspelling of: within two edits, and one in four letters; or "".
 func nearest(name string, known []string) string {
-	best, least := "", 3
+	best, least := "", min(2, len(name)/4)+1
 	for _, k := range known {
 		if d := levenshtein.Distance(name, k, nil); d < least {
 			best, least = k, d

@@ -1,0 +1,302 @@
+package config
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// parse does what the program does with a command line and an environment.
+func parse(args, environ []string) (*Settings, error) {
+	set := pflag.NewFlagSet("sidecar", pflag.ContinueOnError)
+	flags := Declare(set)
+	if err := set.Parse(args); err != nil {
+		return nil, flags.Explain(err)
+	}
+	return flags.Resolve(environ)
+}
+
+func mustParse(t *testing.T, args, environ []string) *Settings {
+	t.Helper()
+	s, err := parse(args, environ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func write(t *testing.T, name, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestDefaults(t *testing.T) {
+	s := mustParse(t, nil, nil)
+	if s.Interval != 10*time.Second || !s.Host || s.ProbeBudget != 0.5 || s.Histogram != "base2_exponential_bucket_histogram" {
+		t.Errorf("defaults: %+v", s)
+	}
+	if s.SendsOTLP() || !s.ShowsSummary() {
+		t.Error("without an endpoint a summary goes to the terminal")
+	}
+}
+
+func TestPrecedence(t *testing.T) {
+	file := write(t, "c.yaml", "interval: 3s\nprobe-budget: 3\nlog-level: error\n")
+	s := mustParse(t,
+		[]string{"--config", file, "--interval", "1s"},
+		[]string{"OTEL_METRIC_EXPORT_INTERVAL=2000", "POOLGAUGE_PROBE_BUDGET=2", "POOLGAUGE_LOG_LEVEL="})
+	if s.Interval != time.Second {
+		t.Errorf("interval %v: the flag goes first", s.Interval)
+	}
+	if s.ProbeBudget != 2 {
+		t.Errorf("probe budget %v: the environment goes before the file", s.ProbeBudget)
+	}
+	if s.LogLevel != "error" {
+		t.Errorf("log level %v: an empty variable counts as unset", s.LogLevel)
+	}
+}
+
+func TestStandardVariables(t *testing.T) {
+	s := mustParse(t, nil, []string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://all:4317", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=https://metrics:4317/",
+		"OTEL_EXPORTER_OTLP_HEADERS=Authorization=Bearer%20x,tenant= a ", "OTEL_EXPORTER_OTLP_COMPRESSION=GZIP",
+		"OTEL_EXPORTER_OTLP_TIMEOUT=2500", "OTEL_METRIC_EXPORT_INTERVAL=500", "OTEL_METRIC_EXPORT_TIMEOUT=700",
+		"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=Delta",
+		"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION=explicit_bucket_histogram",
+		"OTEL_SERVICE_NAME=svc", "OTEL_RESOURCE_ATTRIBUTES=k8s.pod.name=p%2C1,a/b=c", "OTEL_SDK_DISABLED=true",
+	})
+	if got := s.EndpointURL(); got != "https://metrics:4317/" || !s.SendsOTLP() || !s.OTLPSecure() {
+		t.Errorf("endpoint %q", got)
+	}
+	if want := map[string]string{"Authorization": "Bearer x", "tenant": "a"}; !reflect.DeepEqual(s.OTLPHeaders, want) {
+		t.Errorf("headers %v", s.OTLPHeaders)
+	}
+	if want := map[string]string{"k8s.pod.name": "p,1", "a/b": "c"}; !reflect.DeepEqual(s.ResourceAttributes, want) {
+		t.Errorf("attributes %v", s.ResourceAttributes)
+	}
+	if s.OTLPCompression != "gzip" || s.OTLPTimeout != 2500*time.Millisecond || s.Interval != 500*time.Millisecond ||
+		s.ExportTimeout != 700*time.Millisecond || s.Temporality != "delta" || s.Histogram != "explicit_bucket_histogram" ||
+		s.ServiceName != "svc" || !s.SDKDisabled {
+		t.Errorf("settings %+v", s)
+	}
+}
+
+func TestEndpoint(t *testing.T) {
+	for given, want := range map[string]string{
+		"http://h:4317":          "http://h:4317",
+		"https://h":              "https://h",
+		"http://[::1]:4317/":     "http://[::1]:4317/",
+		"h:4317":                 "https://h:4317",
+		"[::1]:4317":             "https://[::1]:4317",
+		"unix:///run/otlp.sock":  "unix:///run/otlp.sock",
+		"HTTP://h:4317":          "http://h:4317",
+		"http://h:4317/v1/x?y=z": "http://h:4317/v1/x?y=z",
+	} {
+		if s, err := parse([]string{"--otlp-endpoint", given}, nil); err != nil || s.EndpointURL() != want {
+			t.Errorf("%s: %v, want %s", given, err, want)
+		}
+	}
+	s := mustParse(t, nil, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=h:4317", "OTEL_EXPORTER_OTLP_INSECURE=true"})
+	if got := s.EndpointURL(); got != "http://h:4317" {
+		t.Errorf("insecure: %s", got)
+	}
+	if got := mustParse(t, nil, []string{"OTEL_METRICS_EXPORTER=otlp"}).EndpointURL(); got != "http://localhost:4317" {
+		t.Errorf("the specification's default: %s", got)
+	}
+}
+
+func TestLists(t *testing.T) {
+	file := write(t, "c.yaml", "probe-tcp:\n  - a:1\n  - b:2\nprocess: one\nprobe-http: [\"http://h/?a=1,2\"]\n")
+	s := mustParse(t, []string{"--config", file, "--probe-dns", "x", "--probe-dns", "y"}, nil)
+	for got, want := range map[*[]string][]string{
+		&s.ProbeTCP: {"a:1", "b:2"}, &s.Process: {"one"}, &s.ProbeDNS: {"x", "y"}, &s.ProbeHTTP: {"http://h/?a=1,2"},
+	} {
+		if !reflect.DeepEqual(*got, want) {
+			t.Errorf("got %q, want %q", *got, want)
+		}
+	}
+	s = mustParse(t, nil, []string{"POOLGAUGE_PROBE_TCP=a:1, b:2"})
+	if !reflect.DeepEqual(s.ProbeTCP, []string{"a:1", "b:2"}) {
+		t.Errorf("from a variable: %q", s.ProbeTCP)
+	}
+}
+
+// Each bad input is one line that names the setting as it was written, and what was expected.
+func TestBadInput(t *testing.T) {
+	key, other := selfSigned(t), selfSigned(t)
+	notPEM := write(t, "x.pem", "hello")
+	for name, c := range map[string]struct {
+		args, environ []string
+		file          string
+		want          string
+	}{
+		"unknown flag":            {args: []string{"--intervall", "1s"}, want: "unknown flag --intervall, did you mean --interval?"},
+		"unknown flag, far":       {args: []string{"--nonsense"}, want: "unknown flag --nonsense; sidecar --help lists them"},
+		"malformed duration":      {args: []string{"--interval", "ten"}, want: `--interval: expected a duration such as 10s, or a number of milliseconds, from 100ms to 24h, got "ten"`},
+		"duration too short":      {environ: []string{"OTEL_METRIC_EXPORT_INTERVAL=1"}, want: `OTEL_METRIC_EXPORT_INTERVAL: expected a duration`},
+		"duration too long":       {environ: []string{"OTEL_METRIC_EXPORT_INTERVAL=9223372036854775807"}, want: `OTEL_METRIC_EXPORT_INTERVAL: expected a duration`},
+		"negative duration":       {args: []string{"--probe-cpu-interval=-1s"}, want: `--probe-cpu-interval: expected a duration`},
+		"malformed endpoint":      {environ: []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http//x"}, want: `OTEL_EXPORTER_OTLP_ENDPOINT: expected http://host:4317, https://host:4317, unix:///path or host:4317, got "http//x"`},
+		"endpoint without host":   {args: []string{"--otlp-endpoint", "http://:4317"}, want: `--otlp-endpoint: expected http://host:4317`},
+		"endpoint port":           {args: []string{"--otlp-endpoint", "http://h:99999"}, want: `--otlp-endpoint: expected http://host:4317`},
+		"endpoint scheme":         {args: []string{"--otlp-endpoint", "ftp://h:1"}, want: `--otlp-endpoint: expected http://host:4317`},
+		"protocol":                {environ: []string{"OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"}, want: `OTEL_EXPORTER_OTLP_PROTOCOL: expected grpc, got "http/protobuf"`},
+		"compression":             {args: []string{"--otlp-compression", "zstd"}, want: `--otlp-compression: expected none or gzip, got "zstd"`},
+		"resource attributes":     {environ: []string{"OTEL_RESOURCE_ATTRIBUTES=a"}, want: `OTEL_RESOURCE_ATTRIBUTES: expected key=value,key=value`},
+		"missing certificate":     {args: []string{"--otlp-certificate", "/no/such"}, want: `--otlp-certificate: expected a file of PEM certificates: open /no/such`},
+		"not a certificate":       {environ: []string{"OTEL_EXPORTER_OTLP_CERTIFICATE=" + notPEM}, want: `OTEL_EXPORTER_OTLP_CERTIFICATE: expected a file of PEM certificates, found none`},
+		"certificate without key": {args: []string{"--otlp-client-certificate", key.cert}, want: `--otlp-client-certificate and --otlp-client-key: expected both or neither`},
+		"key of another":          {args: []string{"--otlp-client-certificate", key.cert, "--otlp-client-key", other.key}, want: `--otlp-client-key: expected the key of the client certificate`},
+		"boolean":                 {environ: []string{"POOLGAUGE_HOST=maybe"}, want: `POOLGAUGE_HOST: expected true or false, got "maybe"`},
+		"percentage":              {args: []string{"--probe-budget", "0"}, want: `--probe-budget: expected a percentage above 0 and up to 100, got "0"`},
+		"percentage NaN":          {args: []string{"--probe-budget", "NaN"}, want: `--probe-budget: expected a percentage`},
+		"address":                 {args: []string{"--health-address", "4319"}, want: `--health-address: expected host:port or off, got "4319"`},
+		"directory":               {args: []string{"--probe-dir", "/no/such"}, want: `--probe-dir: expected a directory`},
+		"near variable":           {environ: []string{"POOLGAUGE_PROBE_DIRR=/tmp"}, want: "unknown variable POOLGAUGE_PROBE_DIRR, did you mean POOLGAUGE_PROBE_DIR?"},
+		"missing config":          {args: []string{"--config", "/no/such"}, want: `--config: expected a file that can be read`},
+		"file: unknown key":       {file: "interval: 1s\nprobe-tpc: [a:1]\n", want: `c.yaml:2: unknown key "probe-tpc", did you mean "probe-tcp"?`},
+		"file: far key":           {file: "zzz: 1\n", want: `c.yaml:1: unknown key "zzz"; the keys are`},
+		"file: value":             {file: "\ninterval: ten\n", want: `c.yaml:2: interval: expected a duration such as 10s`},
+		"file: twice":             {file: "interval: 1s\ninterval: 2s\n", want: `c.yaml`},
+		"file: list for one":      {file: "interval: [1s, 2s]\n", want: `c.yaml:1: interval: expected one value, got a list of 2`},
+		"file: mapping":           {file: "interval:\n  a: 1\n", want: `c.yaml:1: interval: line 2: expected a plain value or a list of them`},
+		"file: nothing":           {file: "interval:\n", want: `c.yaml:1: interval: line 1: expected a plain value`},
+		"file: not a mapping":     {file: "- a\n", want: `c.yaml:1: expected lines of the form "name: value"`},
+		"file: not YAML":          {file: "a: b: c\n", want: `c.yaml: mapping values are not allowed`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if c.file != "" {
+				c.args = append(c.args, "--config", write(t, "c.yaml", c.file))
+			}
+			_, err := parse(c.args, c.environ)
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			if !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("got  %v\nwant %s", err, c.want)
+			}
+		})
+	}
+}
+
+// What may be a secret is in no error and in no help.
+func TestSecretsAreNotShown(t *testing.T) {
+	for _, environ := range []string{
+		"OTEL_EXPORTER_OTLP_HEADERS=authorization=s3cret,=s3cret",
+		"OTEL_EXPORTER_OTLP_HEADERS=s3cret",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://user:s3cret@h:4317",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=user:s3cret@h:4317",
+	} {
+		_, err := parse(nil, []string{environ})
+		if err == nil || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s: %v", environ, err)
+		}
+	}
+	set := pflag.NewFlagSet("sidecar", pflag.ContinueOnError)
+	flags := Declare(set)
+	if _, err := flags.Resolve([]string{"OTEL_EXPORTER_OTLP_HEADERS=authorization=s3cret"}); err != nil {
+		t.Fatal(err)
+	}
+	var help bytes.Buffer
+	flags.WriteHelp(&help)
+	if strings.Contains(help.String(), "s3cret") {
+		t.Error("the help shows a header")
+	}
+}
+
+// A service called poolgauge makes Kubernetes set variables that are none of ours.
+func TestForeignVariables(t *testing.T) {
+	mustParse(t, nil, []string{"POOLGAUGE_SERVICE_HOST=10.0.0.1", "POOLGAUGE_PORT=tcp://10.0.0.1:80", "POOLGAUGE_PORT_80_TCP=tcp://10.0.0.1:80"})
+}
+
+func TestMutualTLS(t *testing.T) {
+	pair := selfSigned(t)
+	s := mustParse(t, []string{"--otlp-certificate", pair.cert, "--otlp-client-certificate", pair.cert, "--otlp-client-key", pair.key}, nil)
+	config, err := s.TLS()
+	if err != nil || config.RootCAs == nil || len(config.Certificates) != 1 {
+		t.Errorf("%v: %+v", err, config)
+	}
+}
+
+type pemFiles struct{ cert, key string }
+
+func selfSigned(t *testing.T) pemFiles {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pemFiles{
+		cert: write(t, "cert.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}))),
+		key:  write(t, "key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))),
+	}
+}
+
+// The file's parser neither panics nor accepts a key that is not known, and every error is one line.
+func FuzzFile(f *testing.F) {
+	for _, seed := range []string{"interval: 1s\n", "a: [1, 2]\n", "- x\n", "a: &x 1\nb: *x\n", "? a\n: b\n", "", "a: !!binary aGk=\n", "{a: {b: c}}"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		parsed, err := parseFile("c.yaml", data, []string{"interval", "a"})
+		if err != nil {
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("error of several lines: %q", err)
+			}
+			return
+		}
+		for name := range parsed.entries {
+			if name != "interval" && name != "a" {
+				t.Errorf("accepted %q", name)
+			}
+		}
+	})
+}
+
+// No text makes a setting panic, and what is accepted is within its bounds.
+func FuzzValues(f *testing.F) {
+	f.Add("10s", "http://h:4317", "a=b,c=%41", "127.0.0.1:1")
+	f.Add("1e309h", "http://[::1", "=", ":")
+	f.Fuzz(func(t *testing.T, duration, url, pairs, address string) {
+		s, err := parse([]string{"--interval=" + duration}, nil)
+		if err == nil && (s.Interval < 100*time.Millisecond || s.Interval > 24*time.Hour) {
+			t.Errorf("interval %v of %q", s.Interval, duration)
+		}
+		if s, err := parse([]string{"--otlp-endpoint=" + url}, nil); err == nil && s.OTLPEndpoint.User != nil {
+			t.Errorf("password in %q", url)
+		}
+		if s, err := parse([]string{"--otlp-headers=" + pairs}, nil); err == nil {
+			for name := range s.OTLPHeaders {
+				if !isToken(name) {
+					t.Errorf("header %q of %q", name, pairs)
+				}
+			}
+		}
+		_, _ = parse([]string{"--health-address=" + address}, nil)
+	})
+}
