@@ -84,6 +84,9 @@ func (c *containers) scan() {
 	c.errs = c.errs[:0]
 	c.errs = append(c.errs, c.pod.broken, c.own.err)
 	inhabited := c.pod.processes.inhabited
+	if inhabited[c.own.id] != nil {
+		c.disown()
+	}
 	for id, other := range c.others {
 		if _, ok := inhabited[id]; !ok || other.through != 0 && c.pod.processes.containerOf(other.through) != id {
 			delete(c.others, id)
@@ -101,6 +104,15 @@ func (c *containers) scan() {
 	if c.list == nil {
 		c.rebuild()
 	}
+}
+
+// disown drops the own id, which turned out to be another container's: the id came from files that the two share.
+func (c *containers) disown() {
+	c.own.id = ""
+	if c.own.group != nil {
+		c.own.group = newGroup(c.own.group.Group, "", true)
+	}
+	c.list = nil
 }
 
 func (c *containers) add(found *container) {

@@ -42,7 +42,7 @@ func NewPod(cfg PodConfig) (*Pod, error) {
 	}
 	p := &Pod{config: cfg, fs: proc.NewFS(cfg.ProcRoot), self: selfPID(cfg.ProcRoot), tree: tree, broken: err}
 	p.processes.pod, p.containers.pod = p, p
-	p.containers.scanOwn()
+	p.scan(new(uint64))
 	p.id = p.containers.own.id
 	return p, nil
 }

@@ -38,8 +38,9 @@ type candidate struct {
 	scan       uint64
 	container  string            // id of the container that it is in, "" if none or unknown
 	membership cgroup.Membership // of that container
-	ofPod      bool
-	process    *process // nil if not selected
+	inOwn      bool              // in the own container
+	inOther    bool              // in another container of the pod
+	process    *process          // nil if not selected
 }
 
 // process is a process that is reported.
@@ -82,7 +83,7 @@ func (p *processes) scan() {
 		if c.process != nil {
 			p.selected = append(p.selected, c.process)
 		}
-		if c.ofPod && c.container != p.pod.containers.own.id && p.inhabited[c.container] == nil {
+		if c.inOther && p.inhabited[c.container] == nil {
 			p.inhabited[c.container] = c
 		}
 	}
@@ -141,36 +142,35 @@ func (p *processes) place(c *candidate) error {
 	}
 	own := &p.pod.containers.own
 	c.container, c.membership = m.Container()
-	switch {
-	case !own.inside:
-		c.ofPod = false
-	case c.membership.Within(own.membership):
-		c.ofPod = true
-		if c.container == "" {
-			c.container = own.id
-		}
-	default:
-		c.ofPod = c.container != "" && c.membership.Sibling(own.membership)
+	c.inOwn = own.inside && c.membership.Within(own.membership)
+	c.inOther = own.inside && !c.inOwn && c.container != "" && c.membership.Sibling(own.membership)
+	if c.inOwn && c.container == "" {
+		c.container = own.id
 	}
 	return err
 }
 
 // selectOrNot makes the process to report, or drops it.
 func (p *processes) selectOrNot(c *candidate, stat proc.Stat) {
-	names := p.pod.config.Processes
-	if c.pid != p.pod.self && len(names) == 0 && !c.ofPod {
+	name, ok := p.selects(c, stat.Comm)
+	switch {
+	case !ok:
 		c.process = nil
 		return
-	}
-	name := p.pod.fs.Executable(c.pid, stat.Comm)
-	if c.pid != p.pod.self && len(names) > 0 && !slices.ContainsFunc(names, func(n string) bool { return n == name || n == stat.Comm }) {
-		c.process = nil
-		return
-	}
-	if c.process == nil || c.process.name != name || c.process.container != c.container {
+	case c.process == nil || c.process.name != name || c.process.container != c.container:
 		c.process = newProcess(c.pid, name, c.container)
 	}
 	c.process.stat = stat
+}
+
+// selects tells whether a process is to be reported, and under which name.
+func (p *processes) selects(c *candidate, comm string) (name string, ok bool) {
+	wanted := p.pod.config.Processes
+	if c.pid != p.pod.self && len(wanted) == 0 && !c.inOwn && !c.inOther {
+		return "", false // before the executable's name is read: this is most processes of a node
+	}
+	name = p.pod.fs.Executable(c.pid, comm)
+	return name, c.pid == p.pod.self || len(wanted) == 0 || slices.Contains(wanted, name) || slices.Contains(wanted, comm)
 }
 
 // limit keeps the own process and the first others, by pid.

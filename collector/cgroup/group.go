@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"os"
@@ -85,26 +86,32 @@ func (g *Group) CPU(r *kernfile.Reader, fail func(error)) CPU {
 // userHZ is the unit of cpuacct.stat, 100 Hz on every architecture that Go supports.
 const userHZ = time.Second / 100
 
-// cpuLimit reads the quota: "max 100000" or "200000 100000" in cpu.max, and -1 for none in cpu.cfs_quota_us.
+// cpuLimit reads the quota: "max 100000" or "200000 100000" in v2's cpu.max, a number or -1 in v1's cpu.cfs_quota_us.
 func (g *Group) cpuLimit(r *kernfile.Reader, fail func(error)) kernfile.Optional[float64] {
-	var none kernfile.Optional[float64]
-	path, period := g.file.cpuMax, "" // v2
-	if g.file.cpuQuota != "" {
+	path := g.file.cpuMax
+	if path == "" {
 		path = g.file.cpuQuota
-		period = text(r, fail, g.file.cpuPeriod)
 	}
-	quota := text(r, fail, path)
-	if g.file.cpuQuota == "" {
+	quota, ok := text(r, fail, path)
+	if path == g.file.cpuMax {
+		var period string
 		quota, period, _ = strings.Cut(quota, " ")
+		return cpus(path, quota, period, ok, fail)
 	}
-	if quota == "" || quota == "max" || quota == "-1" {
-		return none
+	period, okPeriod := text(r, fail, g.file.cpuPeriod)
+	return cpus(path, quota, period, ok && okPeriod, fail)
+}
+
+// cpus divides a quota by its period. Unless ok, one of them could not be read.
+func cpus(path, quota, period string, ok bool, fail func(error)) kernfile.Optional[float64] {
+	if !ok || quota == "max" || quota == "-1" {
+		return kernfile.Optional[float64]{}
 	}
 	q, errQ := kernfile.ParseInt([]byte(quota))
 	p, errP := kernfile.ParseInt([]byte(period))
 	if errQ != nil || errP != nil || q == 0 || p == 0 {
 		fail(fmt.Errorf("%s: quota %q of period %q is not a limit", path, quota, period))
-		return none
+		return kernfile.Optional[float64]{}
 	}
 	return kernfile.Some(float64(q) / float64(p))
 }
@@ -202,9 +209,7 @@ func table(r *kernfile.Reader, fail func(error), path string, keys ...kernfile.K
 		report(fail, err)
 		return
 	}
-	if err := kernfile.Table(data, keys...); err != nil {
-		fail(fmt.Errorf("%s: %w", path, err))
-	}
+	kernfile.Table(data, func(err error) { fail(fmt.Errorf("%s: %w", path, err)) }, keys...)
 }
 
 func number(r *kernfile.Reader, fail func(error), path string) kernfile.Optional[int64] {
@@ -216,13 +221,13 @@ func number(r *kernfile.Reader, fail func(error), path string) kernfile.Optional
 	return v
 }
 
-func text(r *kernfile.Reader, fail func(error), path string) string {
+func text(r *kernfile.Reader, fail func(error), path string) (string, bool) {
 	if path == "" {
-		return ""
+		return "", false
 	}
 	data, err := r.Read(path)
 	report(fail, err)
-	return strings.TrimSpace(string(data))
+	return string(bytes.TrimSpace(data)), err == nil
 }
 
 // report passes errors on but those that say that there is nothing to read.

@@ -40,9 +40,10 @@ func isHex(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }
 // name of its root.
 //
 // In a Kubernetes pod these files are the sandbox's, shared by all containers of the pod, so their id would be wrong and
-// there is none.
+// there is none. In a container that joined the network of another by Docker's --network container:… they are the other's, which
+// cannot be told from here.
 func idFromMounts(mountinfo []byte) string {
-	id := ""
+	shared, own := "", ""
 	for line := range bytes.Lines(mountinfo) {
 		m, err := parseMount(line)
 		if err != nil {
@@ -52,11 +53,13 @@ func idFromMounts(mountinfo []byte) string {
 			return ""
 		}
 		switch m.point {
-		case "/etc/hostname", "/etc/resolv.conf", "/run/.containerenv":
-			id = idInDirectory(m.root)
+		case "/etc/hostname", "/etc/resolv.conf":
+			shared = idInDirectory(m.root)
+		case "/run/.containerenv": // podman's, never shared
+			own = idInDirectory(m.root)
 		}
 	}
-	return id
+	return orDefault(own, shared)
 }
 
 // idInDirectory returns the id in <…>/{containers,overlay-containers}/<id>/<…>; a directory of another name, such as

@@ -2,9 +2,7 @@ package cgroup
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -14,16 +12,16 @@ type Membership struct {
 	paths [controllers]string // "" where there is no such hierarchy
 }
 
-// ParseMembership parses /proc/<pid>/cgroup; see cgroups(7). Malformed lines are reported and left out.
+// ParseMembership parses /proc/<pid>/cgroup; see cgroups(7). Malformed lines are left out, and the first is reported.
 func ParseMembership(data []byte) (Membership, error) {
 	var m Membership
-	var errs []error
+	var first error
 	for line := range bytes.Lines(data) {
 		line = bytes.TrimSuffix(line, []byte("\n"))
 		id, rest, ok := bytes.Cut(line, []byte(":"))
 		names, dir, ok2 := bytes.Cut(rest, []byte(":"))
 		if !ok || !ok2 || len(dir) == 0 || dir[0] != '/' {
-			errs = append(errs, fmt.Errorf("%q is not hierarchy:controllers:/path", line))
+			first = orError(first, fmt.Errorf("%q is not hierarchy:controllers:/path", line))
 			continue
 		}
 		for c := range controllers {
@@ -32,26 +30,41 @@ func ParseMembership(data []byte) (Membership, error) {
 			}
 		}
 	}
-	return m, errors.Join(errs...)
+	return m, first
 }
 
 // Container returns the id of the innermost container that the process is in, and the membership of that container's groups,
 // which may be above the process's own. Without a container in sight, the id is "" and the membership unchanged.
 func (m Membership) Container() (id string, of Membership) {
 	for c, p := range m.paths {
-		elems := strings.Split(p, "/")
-		for i, e := range slices.Backward(elems) {
-			if found := ContainerID(e); found != "" {
-				id = found
-				of.paths[c] = strings.Join(elems[:i+1], "/")
-				break
-			}
+		if found, above := containerOf(p); found != "" {
+			id, of.paths[c] = found, above
 		}
 	}
 	if id == "" {
 		return "", m
 	}
 	return id, of
+}
+
+// orError returns the first of two errors.
+func orError(first, err error) error {
+	if first != nil {
+		return first
+	}
+	return err
+}
+
+// containerOf returns the innermost container in a path, and the path of its group.
+func containerOf(p string) (id, group string) {
+	for end := len(p); end > 0; {
+		start := strings.LastIndexByte(p[:end], '/')
+		if id = ContainerID(p[start+1 : end]); id != "" {
+			return id, p[:end]
+		}
+		end = start
+	}
+	return "", ""
 }
 
 // Sibling tells whether two groups have the same parent. The containers of a pod are siblings; so are all containers that

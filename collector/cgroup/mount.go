@@ -2,7 +2,6 @@ package cgroup
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -86,15 +85,15 @@ var controllerNames = [controllers]string{"memory", "cpu", "cpuacct", ""}
 // mounts are the mounts of control groups, by controller, in the order of mountinfo.
 type mounts [controllers][]mount
 
-// parseMounts takes the mounts of control groups from mountinfo. Lines that are malformed are reported and left out. Of mounts
-// on one point the last is what is seen.
+// parseMounts takes the mounts of control groups from mountinfo. Malformed lines are left out, and the first is
+// reported. Of mounts on one point the last is what is seen.
 func parseMounts(mountinfo []byte) (mounts, error) {
 	var ms mounts
-	var errs []error
+	var first error
 	for line := range bytes.Lines(mountinfo) {
 		m, err := parseMount(line)
 		if err != nil {
-			errs = append(errs, err)
+			first = orError(first, err)
 			continue
 		}
 		for c := range controllers {
@@ -104,7 +103,7 @@ func parseMounts(mountinfo []byte) (mounts, error) {
 			}
 		}
 	}
-	return ms, errors.Join(errs...)
+	return ms, first
 }
 
 func without(ms []mount, point string) []mount {

@@ -116,7 +116,7 @@ func (t *Tree) ContainerID(m Membership) string {
 	}
 	for c, p := range m.paths {
 		if rel, ok := t.views[c].resolve(p); ok {
-			if id, _ := (Membership{paths: [controllers]string{rel}}).Container(); id != "" {
+			if id, _ := containerOf(rel); id != "" {
 				return id
 			}
 		}
@@ -124,7 +124,8 @@ func (t *Tree) ContainerID(m Membership) string {
 	return t.id
 }
 
-// Lineage returns the group of a membership and its ancestors up to the visible root, deepest first. Where the v1 hierarchies
+// Lineage returns the group of a membership, or of the container that it is below, and its ancestors up to the visible root,
+// deepest first. Where the v1 hierarchies
 // put a process into groups of different paths, all these groups and their ancestors are there, each with the controllers that
 // it has. An error says that no group is visible or may be read.
 func (t *Tree) Lineage(m Membership) ([]*Group, error) {
@@ -144,6 +145,9 @@ func (t *Tree) Lineage(m Membership) ([]*Group, error) {
 				errs = append(errs, err)
 			}
 			continue
+		}
+		if id, above := containerOf(rel); id != "" {
+			rel = above
 		}
 		if own == "" {
 			own = rel

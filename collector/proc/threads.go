@@ -149,7 +149,7 @@ func ParseSchedstat(data []byte) (kernfile.Optional[int64], error) {
 
 // ParseSwitches returns the voluntary and involuntary context switches of a status file; a file without these lines gives none.
 func ParseSwitches(data []byte) (voluntary, involuntary kernfile.Optional[int64], err error) {
-	err = kernfile.Table(data,
+	kernfile.Table(data, func(e error) { err = e },
 		kernfile.Key{Name: "voluntary_ctxt_switches:", To: &voluntary},
 		kernfile.Key{Name: "nonvoluntary_ctxt_switches:", To: &involuntary},
 	)

@@ -112,25 +112,22 @@ type Key struct {
 }
 
 // Table sets the keys that a table has and leaves the others as they are. A malformed number costs its own key and is reported
-// by name; lines of other keys are not looked at.
-func Table(data []byte, keys ...Key) error {
-	var errs []error
+// to fail by name; lines of other keys are not looked at.
+func Table(data []byte, fail func(error), keys ...Key) {
 	for line := range bytes.Lines(data) {
 		name, number := word(line)
 		for _, k := range keys {
 			if string(name) != k.Name {
 				continue
 			}
-			v, err := ParseInt(bytes.TrimSpace(number))
-			if err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", k.Name, err))
-				break
+			if v, err := ParseInt(bytes.TrimSpace(number)); err == nil {
+				*k.To = Some(v)
+			} else {
+				fail(fmt.Errorf("%s: %w", k.Name, err))
 			}
-			*k.To = Some(v)
 			break
 		}
 	}
-	return errors.Join(errs...)
 }
 
 // word cuts off the first word of a line.
