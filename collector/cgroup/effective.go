@@ -1,0 +1,67 @@
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"runtime"
+
+	"github.com/poolgauge/poolgauge/internal/kernfile"
+)
+
+// EffectiveCPUs returns how many CPUs the calling process can keep busy: those that its affinity mask and cpuset leave it, or the
+// least CPU quota of its control group and the visible ancestors, whichever is less; at least some thousandths, at most
+// [runtime.NumCPU]. A quota that is hidden, because the ancestors are, cannot count.
+//
+// An error says which quota could not be read; the result holds without it.
+func EffectiveCPUs(cfg Config) (float64, error) {
+	// The Go runtime takes NumCPU from sched_getaffinity when the process starts; cpusets are part of that mask.
+	cpus := float64(runtime.NumCPU())
+	t, err := Open(cfg)
+	if t == nil {
+		return cpus, ignoreAbsent(err)
+	}
+	m, errM := ReadMembership(cfg)
+	groups, errG := t.Lineage(m)
+	limit, errL := Limit(groups)
+	if limit.Defined {
+		cpus = min(cpus, limit.Value)
+	}
+	return cpus, errors.Join(err, errM, errG, errL)
+}
+
+// Limit returns the least CPU quota of some groups, in CPUs; undefined when none has a quota.
+func Limit(groups []*Group) (kernfile.Optional[float64], error) {
+	var r kernfile.Reader
+	var errs []error
+	var least kernfile.Optional[float64]
+	for _, g := range groups {
+		limit := g.cpuLimit(&r, func(err error) { errs = append(errs, err) })
+		if limit.Defined && (!least.Defined || limit.Value < least.Value) {
+			least = limit
+		}
+	}
+	return least, errors.Join(errs...)
+}
+
+// ReadMembership reads /proc/<process>/cgroup.
+func ReadMembership(cfg Config) (Membership, error) {
+	file := path.Join(orDefault(cfg.ProcRoot, "/proc"), orDefault(cfg.Process, "self"), "cgroup")
+	var r kernfile.Reader
+	data, err := r.Read(file)
+	if err != nil {
+		return Membership{}, err
+	}
+	m, err := ParseMembership(data)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", file, err)
+	}
+	return m, err
+}
+
+func ignoreAbsent(err error) error {
+	if kernfile.Absent(err) {
+		return nil
+	}
+	return err
+}

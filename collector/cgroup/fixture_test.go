@@ -1,0 +1,104 @@
+package cgroup
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/poolgauge/poolgauge/internal/fixture"
+	"github.com/poolgauge/poolgauge/internal/kernfile"
+)
+
+var update = flag.Bool("update", false, "rewrite what the fixtures want")
+
+// TestFixtures reads every tree of testdata, one for each kernel case, and compares all that is found with its section "want".
+func TestFixtures(t *testing.T) {
+	files, _ := filepath.Glob("testdata/*.txt")
+	if len(files) < 20 {
+		t.Fatalf("only %d fixtures", len(files))
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			dir := fixture.Lay(t, file)
+			below, _ := os.ReadFile(filepath.Join(dir, "below"))
+			got := strings.ReplaceAll(describe(Config{
+				ProcRoot: dir + "/proc", Prefix: dir, Below: strings.TrimSpace(string(below)),
+			}), dir, "")
+			if *update {
+				rewrite(t, file, got)
+				return
+			}
+			want, err := os.ReadFile(filepath.Join(dir, "want"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != string(want) {
+				t.Errorf("got:\n%s\nwant:\n%s", got, want)
+			}
+		})
+	}
+}
+
+// describe writes down everything that is found, one value a line.
+func describe(cfg Config) string {
+	var b strings.Builder
+	fail := func(err error) {
+		for line := range strings.Lines(err.Error()) {
+			fmt.Fprintf(&b, "error %s\n", strings.TrimSpace(line))
+		}
+	}
+	tree, err := Open(cfg)
+	if err != nil {
+		fail(err)
+	}
+	if tree == nil {
+		return b.String()
+	}
+	m, err := ReadMembership(cfg)
+	if err != nil {
+		fail(err)
+	}
+	fmt.Fprintf(&b, "mode %s\ncontainer %q\n", tree.Mode(), tree.ContainerID(m))
+	_, m = m.Container()
+	groups, err := tree.Lineage(m)
+	if err != nil {
+		fail(err)
+	}
+	for _, g := range groups {
+		fmt.Fprintf(&b, "group %s\n", g.Path)
+		var r kernfile.Reader
+		values(&b, "cpu", reflect.ValueOf(g.CPU(&r, fail)))
+		values(&b, "memory", reflect.ValueOf(g.Memory(&r, fail)))
+		for _, of := range []Resource{PressureCPU, PressureMemory, PressureIO} {
+			values(&b, "pressure "+of.String(), reflect.ValueOf(g.Pressure(&r, of, fail)))
+		}
+	}
+	return b.String()
+}
+
+// values writes the defined values of a struct of optional ones.
+func values(b *strings.Builder, what string, v reflect.Value) {
+	for i := range v.NumField() {
+		name := what + " " + v.Type().Field(i).Name
+		if defined := v.Field(i).FieldByName("Defined"); !defined.IsValid() {
+			values(b, name, v.Field(i))
+		} else if defined.Bool() {
+			fmt.Fprintf(b, "  %s %v\n", name, v.Field(i).FieldByName("Value"))
+		}
+	}
+}
+
+func rewrite(t *testing.T, file, want string) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, _, _ := strings.Cut(string(data), "-- want --\n")
+	if err := os.WriteFile(file, []byte(before+"-- want --\n"+want), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

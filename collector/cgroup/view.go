@@ -1,0 +1,89 @@
+package cgroup
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// view translates paths of one hierarchy, as /proc/<pid>/cgroup writes them, to directories of one mount.
+type view struct {
+	dir    string // the mount point, with the prefix
+	root   string // the group that is the root of the mount, as the namespace sees it, without a slash at the end
+	nsRoot string // where in the mount the root of the namespace is; only if it is below the mount's root and was found
+}
+
+// newView makes the view of m. Like the paths of processes, the root of a mount is shown relative to the reader's cgroup
+// namespace: "/../.." is two levels above the namespace's root, and does not say what the levels are called. Then the
+// namespace's root is searched in the mount, by the inode that another mount of the hierarchy has for it, or by the id of the
+// own container.
+func newView(m mount, same []mount, prefix, containerID string) view {
+	v := view{dir: prefix + m.point, root: strings.TrimSuffix(m.root, "/")}
+	if !strings.HasPrefix(m.root, "/..") {
+		return v
+	}
+	isRoot := func(name string, _ os.FileInfo) bool { return containerID != "" && ContainerID(name) == containerID }
+	for _, other := range same {
+		if info, err := os.Stat(prefix + other.point); other.root == "/" && err == nil {
+			isRoot = func(_ string, dir os.FileInfo) bool { return os.SameFile(info, dir) }
+			break
+		}
+	}
+	v.nsRoot = find(v.dir, isRoot)
+	return v
+}
+
+// find returns the first directory below dir that fits, as a path that begins with a slash; "" if there is none.
+func find(dir string, fits func(name string, info os.FileInfo) bool) string {
+	found := ""
+	// Groups that vanish or may not be read are passed over, so there is no error to return.
+	_ = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return fs.SkipDir
+		}
+		if !d.IsDir() || p == dir {
+			return nil
+		}
+		if info, err := d.Info(); err == nil && fits(d.Name(), info) {
+			found = strings.TrimPrefix(p, dir)
+			return fs.SkipAll
+		}
+		return nil
+	})
+	return found
+}
+
+// resolve returns the path, below the mount point and beginning with a slash, of a group seen as p. It is false for a group
+// that the mount does not show.
+func (v view) resolve(p string) (string, bool) {
+	switch {
+	case v.dir == "" || p == "":
+		return "", false
+	case v.nsRoot != "":
+		return climb(v.nsRoot, p)
+	}
+	rest, ok := strings.CutPrefix(p, v.root)
+	if !ok || rest != "" && rest[0] != '/' {
+		return "", false
+	}
+	return climb("", rest)
+}
+
+// climb goes from a directory along p, whose ".." must not lead above the root.
+func climb(from, p string) (string, bool) {
+	elems := strings.FieldsFunc(from, isSlash)
+	for _, e := range strings.FieldsFunc(p, isSlash) {
+		switch {
+		case e != "..":
+			elems = append(elems, e)
+		case len(elems) == 0:
+			return "", false
+		default:
+			elems = elems[:len(elems)-1]
+		}
+	}
+	return "/" + strings.Join(elems, "/"), true
+}
+
+func isSlash(r rune) bool { return r == '/' }

@@ -1,0 +1,14 @@
+package collector
+
+// PodConfig says which containers and processes to look at, and where the kernel shows them. The zero PodConfig is right inside
+// a container and on a plain host.
+type PodConfig struct {
+	// Processes are names of executables; processes that run them are reported wherever they are. Without any, the processes
+	// of the own pod are. The own process always is.
+	Processes []string
+	// CgroupRoot is a directory at or below which the host's control groups are mounted, such as a hostPath volume. Empty is
+	// the usual /sys/fs/cgroup.
+	CgroupRoot string
+	// ProcRoot is the proc file system, "/proc" if empty.
+	ProcRoot string
+}

@@ -1,0 +1,83 @@
+package collector
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/poolgauge/poolgauge/collector/cgroup"
+	"github.com/poolgauge/poolgauge/collector/proc"
+	"github.com/poolgauge/poolgauge/internal/catalog"
+)
+
+// Pod finds the containers and processes of the pod: the own container, and with a shared PID namespace those beside it.
+//
+// A container is of the pod when the own process is in a container too and their control groups have the same parent; so are
+// all containers that Docker shows to one with --pid=host. The processes of the pod are those in these containers.
+//
+// Its sources share one scan a collection, made by the first of them; they must be collected one after the other, as
+// [Register] does. Memory is bounded by the containers and processes that exist.
+type Pod struct {
+	config     PodConfig
+	fs         *proc.FS
+	self       int
+	tree       *cgroup.Tree // nil where no control group is visible
+	broken     error        // what was wrong with the tree, reported at every collection
+	id         string       // of the own container when the pod was made
+	generation uint64       // number of scans made
+
+	processes  processes
+	containers containers
+}
+
+// NewPod returns the pod of the calling process. An error says that cfg.CgroupRoot has no control groups; whatever else cannot
+// be read is reported by the sources.
+func NewPod(cfg PodConfig) (*Pod, error) {
+	if cfg.ProcRoot == "" {
+		cfg.ProcRoot = "/proc"
+	}
+	tree, err := cgroup.Open(cgroup.Config{ProcRoot: cfg.ProcRoot, Below: cfg.CgroupRoot})
+	if tree == nil && cfg.CgroupRoot != "" {
+		return nil, err
+	}
+	p := &Pod{config: cfg, fs: proc.NewFS(cfg.ProcRoot), self: selfPID(cfg.ProcRoot), tree: tree, broken: err}
+	p.processes.pod, p.containers.pod = p, p
+	p.scan(new(uint64))
+	p.id = p.containers.own.id
+	return p, nil
+}
+
+// Sources returns what this platform can tell of the pod, in the order in which it should be registered.
+func (p *Pod) Sources() []Named {
+	return []Named{
+		{Name: "container", Group: catalog.Container, Source: &containerSource{pod: p}},
+		{Name: "pressure", Group: catalog.Pressure, Source: newPressureSource(p)},
+		{Name: "process", Group: catalog.Process, Source: &processSource{pod: p}},
+	}
+}
+
+// ContainerID returns the id of the own container, "" outside a container or where it is hidden: a Kubernetes pod with a
+// private cgroup namespace shows its containers no id of their own, unless CgroupRoot is given.
+func (p *Pod) ContainerID() string { return p.id }
+
+// scan brings the pod up to date unless another source has done so since the caller's last collection, of which seen remembers
+// the generation.
+func (p *Pod) scan(seen *uint64) {
+	if *seen == p.generation {
+		p.generation++
+		p.containers.scanOwn()
+		p.processes.scan()
+		p.containers.scan()
+	}
+	*seen = p.generation
+}
+
+// selfPID is the own pid as the proc file system numbers it, which may be that of another PID namespace.
+func selfPID(procRoot string) int {
+	if target, err := os.Readlink(filepath.Join(procRoot, "self")); err == nil {
+		if pid, err := strconv.Atoi(target); err == nil {
+			return pid
+		}
+	}
+	return os.Getpid()
+}

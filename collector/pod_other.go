@@ -1,0 +1,75 @@
+//go:build !linux
+
+package collector
+
+import (
+	"context"
+	"os"
+
+	"github.com/shirou/gopsutil/v3/process"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/poolgauge/poolgauge/internal/catalog"
+)
+
+// Pod is the own process: this platform has no control groups, and its other processes are not looked at.
+type Pod struct{}
+
+// NewPod returns the pod of the calling process. It reads nothing and never fails.
+func NewPod(PodConfig) (*Pod, error) { return &Pod{}, nil }
+
+// Sources returns what this platform can tell of the pod.
+func (p *Pod) Sources() []Named {
+	return []Named{{Name: "process", Group: catalog.Process, Source: &processSource{}}}
+}
+
+// ContainerID returns "": there are no containers.
+func (p *Pod) ContainerID() string { return "" }
+
+// processSource reports the own process.
+type processSource struct {
+	self               *process.Process
+	base, user, system Attributes
+}
+
+// Collect implements [Source].
+func (p *processSource) Collect(ctx context.Context, s *Sample) {
+	if p.self == nil {
+		if err := p.open(ctx); err != nil {
+			s.Fail(err)
+			return
+		}
+	}
+	if times, err := p.self.TimesWithContext(ctx); err == nil {
+		s.Float(catalog.ProcessCPUTime, times.User, p.user)
+		s.Float(catalog.ProcessCPUTime, times.System, p.system)
+	} else {
+		s.Fail(err)
+	}
+	if memory, err := p.self.MemoryInfoWithContext(ctx); err == nil {
+		s.Int(catalog.ProcessMemoryUsage, int64(memory.RSS), p.base)
+		s.Int(catalog.ProcessMemoryVirtual, int64(memory.VMS), p.base)
+	} else {
+		s.Fail(err)
+	}
+	if threads, err := p.self.NumThreadsWithContext(ctx); err == nil {
+		s.Int(catalog.ProcessThreadCount, int64(threads), p.base)
+	} else {
+		s.Fail(err)
+	}
+}
+
+func (p *processSource) open(ctx context.Context) error {
+	self, err := process.NewProcessWithContext(ctx, int32(os.Getpid()))
+	if err != nil {
+		return err
+	}
+	name, err := self.NameWithContext(ctx)
+	if err != nil {
+		return err
+	}
+	base := processIdentity(int(self.Pid), name)
+	p.base, p.user, p.system = With(base...), with(base, semconv.CPUModeUser), with(base, semconv.CPUModeSystem)
+	p.self = self
+	return nil
+}

@@ -1,0 +1,194 @@
+package collector
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/poolgauge/poolgauge/collector/cgroup"
+	"github.com/poolgauge/poolgauge/collector/proc"
+	"github.com/poolgauge/poolgauge/internal/kernfile"
+)
+
+const (
+	// recheck is how many known processes are looked at again in one scan, in turn: enough to see every process of a pod each
+	// time, and a bound on a node with thousands of them, where a process that was moved or whose pid was used again is
+	// then noticed some scans later. A new process is looked at twice in any case, since a runtime moves it when it starts.
+	recheck = 32
+	// maxProcesses bounds the number of series. Forking servers have hundreds of processes of one name.
+	maxProcesses = 100
+)
+
+// processes are all processes that the PID namespace shows, and those that are reported.
+type processes struct {
+	pod       *Pod
+	errs      []error // of the last scan
+	pids      []int
+	known     map[int]*candidate
+	cursor    int // pids up to here have had their recheck
+	selected  []*process
+	inhabited map[string]*candidate // by id, one process of each other container of the pod
+}
+
+// candidate is what is remembered of a process, selected or not.
+type candidate struct {
+	pid        int
+	start      int64 // in clock ticks: with the pid, the identity
+	looks      int   // how often it was examined
+	scan       uint64
+	container  string            // id of the container that it is in, "" if none or unknown
+	membership cgroup.Membership // of that container
+	inOwn      bool              // in the own container
+	inOther    bool              // in another container of the pod
+	process    *process          // nil if not selected
+}
+
+// process is a process that is reported.
+type process struct {
+	pid             int
+	name, container string
+	stat            proc.Stat // as of the last scan
+	threads         proc.Threads
+	attributes      processAttributes
+}
+
+func newProcess(pid int, name, containerID string) *process {
+	return &process{pid: pid, name: name, container: containerID, attributes: newProcessAttributes(pid, name, containerID)}
+}
+
+// scan lists the processes and examines those that are new, due, or selected under a pid that was used again.
+func (p *processes) scan() {
+	var err error
+	p.errs = p.errs[:0]
+	if p.pids, err = p.pod.fs.Pids(p.pids[:0]); err != nil {
+		p.errs = append(p.errs, err)
+	}
+	if p.known == nil {
+		p.known, p.inhabited = map[int]*candidate{}, map[string]*candidate{}
+	}
+	clear(p.inhabited)
+	p.selected = p.selected[:0]
+	slices.Sort(p.pids)
+	due := p.due()
+	for _, pid := range p.pids {
+		c := p.known[pid]
+		if c == nil {
+			c = &candidate{pid: pid}
+		}
+		if (c.looks < 2 || due(pid) || c.process != nil) && !p.look(c) {
+			continue
+		}
+		p.known[pid] = c
+		c.scan = p.pod.generation
+		if c.process != nil {
+			p.selected = append(p.selected, c.process)
+		}
+		if c.inOther && p.inhabited[c.container] == nil {
+			p.inhabited[c.container] = c
+		}
+	}
+	for pid, c := range p.known {
+		if c.scan != p.pod.generation {
+			delete(p.known, pid)
+		}
+	}
+	p.limit()
+}
+
+// due returns whose turn it is, of the pids in ascending order, for this scan's recheck.
+func (p *processes) due() func(pid int) bool {
+	first, _ := slices.BinarySearch(p.pids, p.cursor+1)
+	last := min(first+recheck, len(p.pids))
+	turn := p.pids[first:last]
+	if p.cursor = 0; last < len(p.pids) {
+		p.cursor = p.pids[last-1]
+	}
+	return func(pid int) bool { return len(turn) > 0 && pid >= turn[0] && pid <= turn[len(turn)-1] }
+}
+
+// look reads what is to be known of a process now. It is false for one that is gone.
+func (p *processes) look(c *candidate) bool {
+	stat, err := p.pod.fs.Stat(c.pid)
+	if err != nil {
+		if !kernfile.Absent(err) {
+			p.errs = append(p.errs, err)
+		}
+		return false
+	}
+	if c.looks > 0 && c.start != stat.StartTime {
+		*c = candidate{pid: c.pid} // another process under the same pid
+	}
+	c.start = stat.StartTime
+	c.looks++
+	if err := p.place(c); err != nil {
+		if kernfile.Absent(err) {
+			return false
+		}
+		p.errs = append(p.errs, err)
+	}
+	p.selectOrNot(c, stat)
+	return true
+}
+
+// place finds out which container a process is in, and whether that is of the pod.
+func (p *processes) place(c *candidate) error {
+	data, err := p.pod.fs.Cgroup(c.pid)
+	if err != nil {
+		return err
+	}
+	m, err := cgroup.ParseMembership(data)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", p.pod.fs.Path(strconv.Itoa(c.pid), "cgroup"), err)
+	}
+	own := &p.pod.containers.own
+	c.container, c.membership = m.Container()
+	c.inOwn = own.inside && c.membership.Within(own.membership)
+	c.inOther = own.inside && !c.inOwn && c.container != "" && c.membership.Sibling(own.membership)
+	if c.inOwn && c.container == "" {
+		c.container = own.id
+	}
+	return err
+}
+
+// selectOrNot makes the process to report, or drops it.
+func (p *processes) selectOrNot(c *candidate, stat proc.Stat) {
+	name, ok := p.selects(c, stat.Comm)
+	switch {
+	case !ok:
+		c.process = nil
+		return
+	case c.process == nil || c.process.name != name || c.process.container != c.container:
+		c.process = newProcess(c.pid, name, c.container)
+	}
+	c.process.stat = stat
+}
+
+// selects tells whether a process is to be reported, and under which name.
+func (p *processes) selects(c *candidate, comm string) (name string, ok bool) {
+	wanted := p.pod.config.Processes
+	if c.pid != p.pod.self && len(wanted) == 0 && !c.inOwn && !c.inOther {
+		return "", false // before the executable's name is read: this is most processes of a node
+	}
+	name = p.pod.fs.Executable(c.pid, comm)
+	return name, c.pid == p.pod.self || len(wanted) == 0 || slices.Contains(wanted, name) || slices.Contains(wanted, comm)
+}
+
+// limit keeps the own process and the first others, by pid.
+func (p *processes) limit() {
+	if len(p.selected) <= maxProcesses {
+		return
+	}
+	p.errs = append(p.errs, fmt.Errorf("more than %d processes: the rest, by pid, is not reported; --process selects", maxProcesses))
+	if i := slices.IndexFunc(p.selected, func(s *process) bool { return s.pid == p.pod.self }); i >= maxProcesses {
+		p.selected[maxProcesses-1] = p.selected[i]
+	}
+	p.selected = p.selected[:maxProcesses]
+}
+
+// containerOf returns the container that a process is in, "" if the process is gone.
+func (p *processes) containerOf(pid int) string {
+	if c := p.known[pid]; c != nil {
+		return c.container
+	}
+	return ""
+}

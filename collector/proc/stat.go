@@ -1,0 +1,71 @@
+package proc
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"time"
+
+	"github.com/poolgauge/poolgauge/internal/kernfile"
+)
+
+// Stat is what the stat file of a process says and we use.
+type Stat struct {
+	Comm         string        // name of the main thread, at most 15 bytes; may hold spaces and parentheses
+	MinorFaults  int64         // page faults that needed no disk
+	MajorFaults  int64         // page faults that waited for one
+	User, System time.Duration // CPU time of all threads, dead ones too
+	Threads      int64
+	StartTime    int64 // clock ticks after boot; with the pid, the identity of a process
+	Virtual      int64 // bytes
+	Resident     int64 // bytes
+}
+
+// tick is the unit of times in stat: USER_HZ is 100 on every architecture that Go supports.
+const tick = time.Second / 100
+
+var pageSize = int64(os.Getpagesize())
+
+// ParseStat parses /proc/<pid>/stat. The comm may hold anything, so what follows is counted from the last parenthesis.
+func ParseStat(data []byte) (Stat, error) {
+	start, end := bytes.IndexByte(data, '('), bytes.LastIndexByte(data, ')')
+	if start < 0 || end < start {
+		return Stat{}, errors.New("no process name in parentheses")
+	}
+	s := Stat{Comm: string(data[start+1 : end])}
+	var ticks, stime, pages int64
+	wanted := [...]struct {
+		field int // as proc(5) numbers them
+		to    *int64
+	}{
+		{10, &s.MinorFaults}, {12, &s.MajorFaults}, {14, &ticks}, {15, &stime}, {20, &s.Threads}, {22, &s.StartTime},
+		{23, &s.Virtual}, {24, &pages},
+	}
+	next, field := 0, 3
+	for value := range bytes.FieldsSeq(data[end+1:]) {
+		if field == wanted[next].field {
+			v, err := kernfile.ParseInt(value)
+			if err != nil {
+				return Stat{}, fmt.Errorf("field %d: %w", field, err)
+			}
+			*wanted[next].to = v
+			if next++; next == len(wanted) {
+				break
+			}
+		}
+		field++
+	}
+	if next < len(wanted) {
+		return Stat{}, fmt.Errorf("ends before field %d", wanted[next].field)
+	}
+	s.User, s.System = ticksToTime(ticks), ticksToTime(stime)
+	s.Resident = min(pages, math.MaxInt64/pageSize) * pageSize
+	return s, nil
+}
+
+// ticksToTime bounds what would overflow: after 292 years it is garbage.
+func ticksToTime(ticks int64) time.Duration {
+	return time.Duration(min(ticks, math.MaxInt64/int64(tick))) * tick
+}

@@ -1,0 +1,77 @@
+package kernfile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Pressure is the pressure stall information of one resource: the total time in which some task, or all tasks that were not
+// idle, waited for it. Kernels leave out lines: "full" of cpu came with Linux 5.13.
+type Pressure struct {
+	Some, Full Optional[time.Duration]
+}
+
+// ParsePressure parses a PSI file, as of /proc/pressure and of control groups. Only the totals are taken: they are exact, and
+// any average follows from them. A malformed line costs itself.
+//
+// Format: https://docs.kernel.org/accounting/psi.html.
+func ParsePressure(data []byte) (Pressure, error) {
+	var p Pressure
+	var errs []error
+	for line := range bytes.Lines(data) {
+		kind, rest := word(line)
+		var to *Optional[time.Duration]
+		switch string(kind) {
+		case "some":
+			to = &p.Some
+		case "full":
+			to = &p.Full
+		default:
+			continue
+		}
+		total, err := pressureTotal(rest)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", kind, err))
+			continue
+		}
+		*to = Some(total)
+	}
+	if len(data) > 0 && !p.Some.Defined && !p.Full.Defined && errs == nil {
+		errs = append(errs, fmt.Errorf("%q is not pressure stall information", clip(data)))
+	}
+	return p, errors.Join(errs...)
+}
+
+// pressureTotal returns the total of the rest of a line, "avg10=0.00 avg60=0.00 avg300=0.00 total=0", given in microseconds.
+func pressureTotal(fields []byte) (time.Duration, error) {
+	_, total, ok := bytes.Cut(fields, []byte("total="))
+	if !ok {
+		return 0, errors.New("no total")
+	}
+	us, err := ParseInt(total)
+	if err != nil {
+		return 0, err
+	}
+	return Micro(us), nil
+}
+
+// Micro is a number of microseconds as a duration. What would overflow, after 292 years, is garbage and comes out as the largest.
+func Micro(us int64) time.Duration {
+	const most = int64(1<<63-1) / int64(time.Microsecond)
+	return time.Duration(min(us, most)) * time.Microsecond
+}
+
+// Pressure reads a PSI file; see [ParsePressure].
+func (r *Reader) Pressure(path string) (Pressure, error) {
+	data, err := r.Read(path)
+	if err != nil {
+		return Pressure{}, err
+	}
+	p, err := ParsePressure(data)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", path, err)
+	}
+	return p, err
+}
