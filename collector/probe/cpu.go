@@ -1,0 +1,67 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/poolgauge/poolgauge/internal/catalog"
+)
+
+// cpuWork is the CPU time of one run. Less than 4 ms fits into one time slice of the kernel's scheduler, and is blind to
+// whoever else wants the core.
+const cpuWork = 5 * time.Millisecond
+
+// cpuProbe computes for cpuWork on one thread and compares wall with CPU time.
+type cpuProbe struct {
+	kernel kernel
+	least  time.Duration // of all runs, CPU time of a unit
+}
+
+var errDisturbed = errors.New("the sidecar's own work interrupted every part of the run")
+
+func (p *cpuProbe) run(context.Context) (r result) {
+	delay, err := openRunDelay()
+	if err == nil {
+		defer delay.close()
+	}
+	start := time.Now()
+	waited, known := delay.total()
+	wall, cpu, units := p.compute()
+	if cpu < cpuWork {
+		r.fail("work", start, "disturbed", errDisturbed)
+		return r
+	}
+	if after, ok := delay.total(); ok && known {
+		r.add(catalog.ProbeCPURunDelay, (after - waited).Seconds())
+	}
+	work := cpu / time.Duration(units)
+	if p.least == 0 || work < p.least {
+		p.least = work
+	}
+	r.add(catalog.ProbeCPUStretch, float64(wall)/float64(cpu))
+	r.add(catalog.ProbeCPUWork, work.Seconds())
+	r.add(catalog.ProbeCPUWorkMin, p.least.Seconds())
+	return r
+}
+
+// compute does units of work until they have used cpuWork, and returns what they took. Units in which the thread slept are
+// left out: the kernel of work never does, so it was Go's scheduler, which interrupts a goroutine after 10 ms, that gave the
+// core to another goroutine of ours. It gives up at twice the CPU time.
+func (p *cpuProbe) compute() (wall, cpu time.Duration, units int) {
+	last := read()
+	for used := time.Duration(0); cpu < cpuWork && used < 2*cpuWork; {
+		p.kernel.unit()
+		now := read()
+		used += now.cpu - last.cpu
+		if now.parked == last.parked {
+			wall += now.wall.Sub(last.wall)
+			cpu += now.cpu - last.cpu
+			units++
+		}
+		last = now
+	}
+	return wall, cpu, units
+}
+
+func (p *cpuProbe) close() {}

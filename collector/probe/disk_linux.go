@@ -1,0 +1,56 @@
+package probe
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// checkFilesystem returns an error if dir is known to lie in memory. An overlay does not tell what it lies on; see readUncached.
+func checkFilesystem(dir string) error {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return fmt.Errorf("probe directory %s: %w: give a directory that exists", dir, err)
+	}
+	switch uint32(fs.Type) { // an int32 on some architectures
+	case unix.TMPFS_MAGIC, unix.RAMFS_MAGIC, unix.HUGETLBFS_MAGIC:
+		return memoryError(dir)
+	}
+	return nil
+}
+
+func memoryError(dir string) error {
+	return fmt.Errorf("probe directory %s is %w: give a directory on a disk, or none to leave the disk probe out", dir, errMemory)
+}
+
+// syncData makes the data of f durable, and of its metadata what is needed to read them.
+func syncData(f *os.File) error {
+	return unix.Fdatasync(int(f.Fd()))
+}
+
+// readUncached drops the block at the start of f from the page cache and reads it. A block that is in memory even then shows
+// that f lies on no disk: tmpfs keeps nothing anywhere else.
+func readUncached(f *os.File, block []byte) error {
+	fd := int(f.Fd())
+	if err := unix.Fadvise(fd, 0, blockSize, unix.FADV_DONTNEED); err != nil {
+		return err
+	}
+	// Reads only what is in memory; if nothing is, it may start to read ahead, which is why the caller's clock runs already.
+	// File systems that cannot do this fail, and cannot tell.
+	if n, err := unix.Preadv2(fd, [][]byte{block}, 0, unix.RWF_NOWAIT); err == nil && n > 0 {
+		return memoryError(f.Name())
+	}
+	_, err := io.ReadFull(io.NewSectionReader(f, 0, blockSize), block)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return unix.EIO
+	}
+	return err
+}
+
+// hold locks f until it is closed, if nobody else holds it.
+func hold(f *os.File) bool {
+	return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil
+}

@@ -1,0 +1,44 @@
+package probe
+
+import (
+	"time"
+)
+
+// kernel is the work of the CPU probes: four independent xorshift generators (Marsaglia, "Xorshift RNGs", 2003), enough to fill
+// the integer units of a core, so that a slower clock and a busy sibling thread both show. It touches no memory.
+type kernel [4]uint64
+
+// unitRounds makes a unit of work 0.2 to 0.5 ms on a server CPU: short enough to leave out the ones that our own runtime
+// disturbed, long enough for the clocks around it not to count. It is the same everywhere, so that CPUs can be compared.
+const unitRounds = 1 << 17
+
+// unit does one unit of work.
+func (k *kernel) unit() {
+	a, b, c, d := k[0]|1, k[1]|2, k[2]|3, k[3]|4
+	for range unitRounds {
+		a ^= a << 13
+		b ^= b << 13
+		c ^= c << 13
+		d ^= d << 13
+		a ^= a >> 7
+		b ^= b >> 7
+		c ^= c >> 7
+		d ^= d >> 7
+		a ^= a << 17
+		b ^= b << 17
+		c ^= c << 17
+		d ^= d << 17
+	}
+	*k = kernel{a, b, c, d}
+}
+
+// reading is the state of the calling thread's clocks.
+type reading struct {
+	wall   time.Time
+	cpu    time.Duration
+	parked int64 // how often the thread has gone to sleep
+}
+
+func read() reading {
+	return reading{time.Now(), threadCPU(), threadParked()}
+}

@@ -1,0 +1,181 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/poolgauge/poolgauge/internal/catalog"
+)
+
+// closeWait is how long Close waits for runs that do not return: a pod may give its sidecar two seconds in all.
+const closeWait = 250 * time.Millisecond
+
+// Runner runs the probes of one [Config] until it is closed.
+type Runner struct {
+	tasks       []*task
+	instruments instruments
+	throttled   func() (uint64, bool)
+	threadCPU   func() time.Duration
+	cpus        lock // held by the exclusive run
+
+	cancel context.CancelFunc
+	closed chan struct{} // closed when every goroutine is gone and every probe closed
+}
+
+// Start begins to run the probes of cfg and records what they find with instruments of meter, made from the group Probe of
+// internal/catalog. It returns at once: the first runs happen within the first second, each on its own goroutine. An error
+// names the setting, its value and what was expected; nothing is started then.
+func Start(meter metric.Meter, log *slog.Logger, cfg Config) (*Runner, error) {
+	tasks, err := newTasks(log, cfg)
+	if err != nil {
+		return nil, err
+	}
+	in, err := newInstruments(meter)
+	if err != nil {
+		return nil, err
+	}
+	r := &Runner{tasks: tasks, instruments: in, throttled: cfg.Throttled, threadCPU: threadCPU}
+	r.start()
+	return r, nil
+}
+
+func (r *Runner) start() {
+	if r.throttled == nil {
+		r.throttled = func() (uint64, bool) { return 0, false }
+	}
+	r.cpus = newLock()
+	r.closed = make(chan struct{})
+	var ctx context.Context
+	ctx, r.cancel = context.WithCancel(context.Background())
+	now := time.Now()
+	for _, t := range r.tasks {
+		t.begin(now)
+	}
+	go r.schedule(ctx)
+}
+
+// Close stops the schedule, cancels the runs that are going on, whose results are dropped, and waits for them, but not longer
+// than a quarter of a second. A run that does not return, on a hung disk for example, is left behind with its goroutine and
+// named in the error; it cleans up after itself should it ever return. Close may be called more than once.
+func (r *Runner) Close() error {
+	r.cancel()
+	timeout := time.NewTimer(closeWait)
+	defer timeout.Stop()
+	select {
+	case <-r.closed:
+		return nil
+	case <-timeout.C:
+	}
+	var errs []error
+	for _, t := range r.tasks {
+		if len(t.busy) > 0 {
+			errs = append(errs, fmt.Errorf("probe %s did not end within %v and is left behind", t.name, closeWait))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// schedule gives each task its turns until ctx ends, then closes them.
+func (r *Runner) schedule(ctx context.Context) {
+	defer close(r.closed)
+	for _, t := range r.tasks {
+		r.wasThrottled(t) // from here on
+	}
+	for len(r.tasks) > 0 {
+		next := slices.MinFunc(r.tasks, func(a, b *task) int { return a.next.Compare(b.next) })
+		select {
+		case <-time.After(time.Until(next.next)):
+			r.turn(ctx, next)
+			continue
+		case <-ctx.Done():
+		}
+		break
+	}
+	var closing sync.WaitGroup
+	for _, t := range r.tasks {
+		closing.Go(func() {
+			t.busy.lock() // and never unlocked: there are no more runs
+			t.close()
+		})
+	}
+	closing.Wait()
+}
+
+// turn starts a run of t, or counts why not.
+func (r *Runner) turn(ctx context.Context, t *task) {
+	intended, now := t.next, time.Now()
+	t.advance(now)
+	if reason := r.refuse(t, now); reason != "" {
+		r.instruments[catalog.ProbeSkipped](ctx, 1, t.skip[reason])
+		return
+	}
+	go r.run(ctx, t, intended)
+}
+
+// refuse returns why t cannot run now, or takes it for the run and returns "".
+func (r *Runner) refuse(t *task, now time.Time) string {
+	if !t.busy.tryLock() {
+		t.health.missed()
+		return skipRunning
+	}
+	throttled := r.wasThrottled(t)
+	switch {
+	case t.account.inDebt(now):
+		t.busy.unlock()
+		return skipBudget
+	case throttled:
+		t.busy.unlock()
+		return skipQuota
+	}
+	return ""
+}
+
+// wasThrottled reports whether the sidecar's control group has been throttled since it was last asked for t.
+func (r *Runner) wasThrottled(t *task) bool {
+	periods, ok := r.throttled()
+	if !ok {
+		return false
+	}
+	before := t.throttled
+	t.throttled = periods
+	return periods > before
+}
+
+// run runs t once. Caller must have locked t.busy.
+func (r *Runner) run(ctx context.Context, t *task, intended time.Time) {
+	defer t.busy.unlock()
+	if t.exclusive {
+		// Waiting for our own other probe is not the node's fault.
+		asked := time.Now()
+		r.cpus.lock()
+		defer r.cpus.unlock()
+		intended = intended.Add(time.Since(asked))
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+
+	before := r.threadCPU()
+	res := t.run(ctx)
+	took := time.Since(intended)
+	if ctx.Err() != nil {
+		return
+	}
+	res.points = append(res.points, point{catalog.ProbeDuration, series{"total", res.kind}, took.Seconds()})
+	res.points = append(res.points, point{catalog.ProbeRuns, series{errorType: res.kind}, 1})
+	for _, p := range res.points {
+		r.instruments[p.metric](ctx, p.value, t.attributes.of(p.series))
+	}
+	cost := r.threadCPU() - before + res.cost
+	r.instruments[catalog.ProbeCost](ctx, cost.Seconds(), t.attributes.of(series{}))
+	t.account.charge(cost)
+	r.wasThrottled(t) // what the run itself caused is not held against the next one
+	t.health.finished(res)
+}

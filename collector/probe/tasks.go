@@ -1,0 +1,107 @@
+package probe
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+)
+
+// newTasks builds the probes of cfg, without touching what they probe.
+func newTasks(log *slog.Logger, cfg Config) ([]*task, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	tasks := newCPUTasks(log, cfg)
+	share := otherShare * cfg.Budget / float64(max(1, others(cfg)))
+	if diskWanted(cfg) {
+		tasks = append(tasks, newTask("disk", cfg.DiskDir, cfg.DiskInterval, share, log, &diskProbe{dir: cfg.DiskDir}))
+	}
+	network, err := newNetworkTasks(log, cfg, share)
+	if err != nil {
+		return nil, err
+	}
+	return append(tasks, network...), nil
+}
+
+func newCPUTasks(log *slog.Logger, cfg Config) []*task {
+	if !haveThreadClock {
+		log.Info("there are no CPU probes here, since the system does not tell the CPU time of a thread")
+		return nil
+	}
+	var tasks []*task
+	if cfg.CPUInterval != Off {
+		tasks = append(tasks, newTask("cpu", "", cfg.CPUInterval, cpuShare*cfg.Budget, log, &cpuProbe{}))
+	}
+	if cfg.ParallelismInterval != Off {
+		p := &parallelismProbe{cpus: cfg.EffectiveCPUs}
+		tasks = append(tasks, newTask("parallelism", "", cfg.ParallelismInterval, parallelismShare*cfg.Budget, log, p))
+	}
+	for _, t := range tasks {
+		t.exclusive = true
+	}
+	return tasks
+}
+
+func diskWanted(cfg Config) bool { return cfg.DiskDir != "" && cfg.DiskInterval != Off }
+
+// others counts the probes that share the last part of the budget.
+func others(cfg Config) int {
+	n := len(cfg.TCP) + len(cfg.DNS) + len(cfg.HTTP)
+	if diskWanted(cfg) {
+		n++
+	}
+	return n
+}
+
+// newNetworkTasks builds the network probes. Two of one kind that would have the same target attribute are an error, since
+// their points would be mixed up.
+func newNetworkTasks(log *slog.Logger, cfg Config, share float64) ([]*task, error) {
+	var tasks []*task
+	seen := map[string]bool{}
+	for _, kind := range []struct {
+		name    string
+		targets []Target
+		parse   func(Target) (target string, p prober, err error)
+	}{
+		{"tcp", cfg.TCP, newTCPProbe},
+		{"dns", cfg.DNS, newDNSProbe},
+		{"http", cfg.HTTP, newHTTPProbe},
+	} {
+		for _, t := range kind.targets {
+			t, err := t.withDefaults()
+			if err != nil {
+				return nil, err
+			}
+			target, p, err := kind.parse(t)
+			if err != nil {
+				return nil, err
+			}
+			n := newTask(kind.name, target, t.Interval, share, log, p)
+			if seen[n.name] {
+				return nil, fmt.Errorf("probe %s: given twice (a URL counts without its query)", n.name)
+			}
+			seen[n.name] = true
+			tasks = append(tasks, n)
+		}
+	}
+	return tasks, nil
+}
+
+func newTCPProbe(t Target) (string, prober, error) {
+	host, port, err := ParseTCP(t.Address)
+	return net.JoinHostPort(host, port), &tcpProbe{dialer: newDialer(host, port), timeout: t.Timeout}, err
+}
+
+func newDNSProbe(t Target) (string, prober, error) {
+	name, err := ParseDNS(t.Address)
+	return name, &dnsProbe{resolver: net.DefaultResolver, name: name, timeout: t.Timeout}, err
+}
+
+func newHTTPProbe(t Target) (string, prober, error) {
+	u, err := ParseHTTP(t.Address)
+	if err != nil {
+		return "", nil, err
+	}
+	return display(u), newHTTP(u, t.Timeout), nil
+}
