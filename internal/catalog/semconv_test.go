@@ -20,19 +20,37 @@ type convention interface {
 
 // conventions has the observable form where there is one, since it has a method for every attribute of the metric.
 var conventions = []convention{
-	systemconv.CPUTime{}, systemconv.CPULogicalCountObservable{},
-	systemconv.MemoryUsage{}, systemconv.MemoryLimitObservable{}, systemconv.MemoryLinuxAvailableObservable{},
-	systemconv.PagingUsageObservable{}, systemconv.PagingOperationsObservable{}, systemconv.PagingFaultsObservable{},
+	systemconv.CPUTime{},
+	systemconv.CPULogicalCountObservable{},
+	systemconv.MemoryUsage{},
+	systemconv.MemoryLimitObservable{},
+	systemconv.MemoryLinuxAvailableObservable{},
+	systemconv.PagingUsageObservable{},
+	systemconv.PagingOperationsObservable{},
+	systemconv.PagingFaultsObservable{},
 
 	containerconv.CPUTimeObservable{},
-	containerconv.MemoryUsageObservable{}, containerconv.MemoryWorkingSetObservable{}, containerconv.MemoryRssObservable{},
-	containerconv.MemoryAvailableObservable{}, containerconv.MemoryPagingFaultsObservable{},
+	containerconv.MemoryUsageObservable{},
+	containerconv.MemoryWorkingSetObservable{},
+	containerconv.MemoryRssObservable{},
+	containerconv.MemoryAvailableObservable{},
+	containerconv.MemoryPagingFaultsObservable{},
 
-	processconv.CPUTime{}, processconv.MemoryUsageObservable{}, processconv.MemoryVirtualObservable{},
-	processconv.ThreadCountObservable{}, processconv.ContextSwitchesObservable{}, processconv.PagingFaultsObservable{},
+	processconv.CPUTime{},
+	processconv.MemoryUsageObservable{},
+	processconv.MemoryVirtualObservable{},
+	processconv.ThreadCountObservable{},
+	processconv.ContextSwitchesObservable{},
+	processconv.PagingFaultsObservable{},
 
-	goconv.MemoryUsed{}, goconv.MemoryLimit{}, goconv.MemoryAllocated{}, goconv.MemoryAllocations{},
-	goconv.MemoryGCGoal{}, goconv.GoroutineCount{}, goconv.ProcessorLimit{}, goconv.ConfigGogc{},
+	goconv.MemoryUsed{},
+	goconv.MemoryLimit{},
+	goconv.MemoryAllocated{},
+	goconv.MemoryAllocations{},
+	goconv.MemoryGCGoal{},
+	goconv.GoroutineCount{},
+	goconv.ProcessorLimit{},
+	goconv.ConfigGogc{},
 }
 
 // deviations are the instruments that the conventions have wrong (docs/decisions/0002).
