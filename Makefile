@@ -44,7 +44,7 @@ generate: ## rewrite the generated files
 fuzz: ## every fuzz target for FUZZTIME (30s)
 	$(call each,FUZZTIME=$(FUZZTIME) $(CURDIR)/.ci/fuzz)
 
-bench: ## compare with peers (benchmarks/README.md)
-	cd benchmarks && go run .
+bench: ## compare with peers
+	cd benchmarks && go run ./footprint
 
 .PHONY: check help tidy build vet lint fmt test readme cross generate fuzz bench

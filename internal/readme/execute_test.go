@@ -49,7 +49,7 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, "new", "")
-	write(t, "GOOD.md", "```sh run\ntest -e tracked\ntest -e new\n! test -e ignored\n! test -e deleted\ntouch made\n```\n```sh run\ntest -e made\n```\n")
+	write(t, "GOOD.md", "```sh run\ntest -e tracked\ntest -e new\ntest ! -e ignored\ntest ! -e deleted\ntouch made\n```\n```sh run\ntest -e made\n```\n")
 	write(t, "BAD.md", "text\n\n```sh run\nfalse\n```\n")
 
 	if err := run(t.Context(), []string{"GOOD.md"}); err != nil {
