@@ -20,27 +20,28 @@ type block struct {
 // to leave such a block open or to mark it with anything else; a plain "```sh" is prose.
 func blocks(r io.Reader) ([]block, error) {
 	var (
-		found  []block
-		open   *block
-		inside bool // of a block of any kind
-		line   int
+		found []block
+		open  *block
+		fence int // backticks of the fence of the block that the line is in, executable or not; 0 outside
+		line  int
 	)
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		line++
-		info, fence := strings.CutPrefix(lines.Text(), "```")
+		info := strings.TrimLeft(lines.Text(), "`")
+		ticks := len(lines.Text()) - len(info)
 		switch {
-		case fence && inside:
-			if open != nil {
-				found = append(found, *open)
-			}
-			open, inside = nil, false
-		case fence:
+		case fence == 0 && ticks >= 3:
 			var err error
 			if open, err = opened(info, line); err != nil {
 				return nil, err
 			}
-			inside = true
+			fence = ticks
+		case fence > 0 && ticks >= fence && info == "":
+			if open != nil {
+				found = append(found, *open)
+			}
+			open, fence = nil, 0
 		case open != nil:
 			open.script += lines.Text() + "\n"
 		}

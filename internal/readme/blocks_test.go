@@ -23,6 +23,11 @@ func TestBlocks(t *testing.T) {
 			document: "```\n```\n```sh run\na\n```\n",
 			want:     []block{{line: 3, script: "a\n"}},
 		},
+		"quoted": {document: "````md\n```sh run\nfalse\n```\n````\n"},
+		"backticks inside": {
+			document: "````sh run\n```\na\n```\n````\n",
+			want:     []block{{line: 1, script: "```\na\n```\n"}},
+		},
 		"misspelt": {document: "\n```sh runs\n```\n", err: `line 2: "runs"`},
 		"open":     {document: "```sh run\na\n", err: "line 1: the block is not closed"},
 	} {
