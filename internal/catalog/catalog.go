@@ -9,6 +9,8 @@
 // The package holds data and imports only OpenTelemetry's attribute keys: it costs an importer nothing.
 package catalog
 
+//go:generate go run ./gen
+
 import "go.opentelemetry.io/otel/attribute"
 
 // Kind is the OpenTelemetry instrument that a metric is recorded with.

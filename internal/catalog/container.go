@@ -122,7 +122,7 @@ var Pressure = &Group{
 	Metrics:    []*Metric{PressureStallTime},
 }
 
-// The row of [Pressure].
+// PressureStallTime is the row of [Pressure].
 var PressureStallTime = &Metric{
 	Name: "poolgauge.pressure.stall.time", Kind: Counter, Unit: "s",
 	Help: "Time in which some task, or every task that was not idle (full), waited for the resource. Includes throttling.",

@@ -40,7 +40,7 @@ var (
 	SystemMemoryAvailable = &Metric{
 		Name: "system.memory.linux.available", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true,
 		Help:   "The kernel's estimate of the memory that new work could get without swapping.",
-		Absent: "Linux only",
+		Absent: "not Linux",
 	}
 	SystemPagingUsage = &Metric{
 		Name: "system.paging.usage", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true,
@@ -51,7 +51,7 @@ var (
 	SystemPagingOperations = &Metric{
 		Name: "system.paging.operations", Kind: Counter, Number: Int, Unit: "{operation}", Standard: true,
 		Help:   "Pages swapped in and out.",
-		Absent: "Linux only",
+		Absent: "not Linux",
 		Attributes: []Attribute{
 			{Key: semconv.SystemPagingDirectionKey, Values: []string{"in", "out"}},
 		},
@@ -59,7 +59,7 @@ var (
 	SystemPagingFaults = &Metric{
 		Name: "system.paging.faults", Kind: Counter, Number: Int, Unit: "{fault}", Standard: true,
 		Help:       "Page faults; a major one had to wait for a disk.",
-		Absent:     "Linux only",
+		Absent:     "not Linux",
 		Attributes: []Attribute{{Key: semconv.SystemPagingFaultTypeKey, Values: []string{"major", "minor"}}},
 	}
 )

@@ -61,8 +61,10 @@ var Runtime = &Group{
 	Name: "runtime",
 	Help: "The sidecar's Go runtime, by OpenTelemetry's runtime instrumentation.",
 	Metrics: []*Metric{
-		{Name: "go.memory.used", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true, Help: "Memory that the runtime uses.",
-			Attributes: []Attribute{{Key: semconv.GoMemoryTypeKey, Values: []string{"stack", "other"}}}},
+		{
+			Name: "go.memory.used", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true, Help: "Memory that the runtime uses.",
+			Attributes: []Attribute{{Key: semconv.GoMemoryTypeKey, Values: []string{"stack", "other"}}},
+		},
 		{Name: "go.memory.limit", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true, Help: "GOMEMLIMIT.", Absent: "not set"},
 		{Name: "go.memory.allocated", Kind: Counter, Number: Int, Unit: "By", Standard: true, Help: "Bytes allocated on the heap."},
 		{Name: "go.memory.allocations", Kind: Counter, Number: Int, Unit: "{allocation}", Standard: true, Help: "Allocations on the heap."},

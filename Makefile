@@ -1,0 +1,50 @@
+# The gate and everything else that is run by hand. `make help` lists the targets.
+
+GOLANGCI_LINT = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+FUZZTIME ?= 30s
+PLATFORMS = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
+
+# The root and every module below it: each target treats them alike.
+MODULES = $(sort $(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path '*/testdata/*')))
+each = @set -e; for m in $(MODULES); do echo "== $$m: $(1)"; (cd $$m && $(1)); done
+
+check: tidy build vet lint test readme cross ## the whole gate: what CI runs, on every module found
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+tidy: ## go.mod and go.sum say what the code imports
+	$(call each,go mod tidy -diff)
+
+build: ## bin/sidecar, stripped, as it is shipped
+	go build -tags grpcnotrace -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/sidecar ./cmd/sidecar
+
+vet: ## go vet
+	$(call each,go vet ./...)
+
+lint: ## golangci-lint, by .golangci.yml
+	$(call each,$(GOLANGCI_LINT) run)
+
+fmt: ## format the code as lint wants it
+	$(call each,$(GOLANGCI_LINT) fmt)
+
+test: ## tests under the race detector; stale generated files fail here
+	$(call each,go test -race ./...)
+
+readme: ## the commands that README.md and docs tell a reader to run
+	go run ./internal/readme README.md $(wildcard docs/*.md)
+
+cross: ## compile for every platform, without cgo
+	@set -e; for p in $(PLATFORMS); do echo "== $$p"; CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build ./...; done
+
+generate: ## rewrite the generated files
+	$(call each,go generate ./...)
+
+fuzz: ## every fuzz target for FUZZTIME (30s)
+	$(call each,FUZZTIME=$(FUZZTIME) $(CURDIR)/.ci/fuzz)
+
+bench: ## compare with peers
+	cd benchmarks && go run ./footprint
+
+.PHONY: check help tidy build vet lint fmt test readme cross generate fuzz bench

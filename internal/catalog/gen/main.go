@@ -1,0 +1,77 @@
+// Command gen writes docs/metrics.md from the metric table. Run it by `make generate`; a test fails when the page is stale.
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/poolgauge/poolgauge/internal/catalog"
+)
+
+// page is relative to internal/catalog, where go generate runs.
+const page = "../../docs/metrics.md"
+
+func main() {
+	if err := os.WriteFile(page, []byte(markdown(catalog.Groups())), 0o644); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+const intro = `# Metrics
+
+<!-- Generated from internal/catalog by make generate. Do not edit. -->
+
+Every metric that poolgauge emits, over OTLP, under these names. Time is in seconds and size in bytes; units are UCUM.
+Metrics marked † are named by the OpenTelemetry semantic conventions, version 1.43. A point that does not exist is absent,
+never 0; the last column says when that happens where it is not obvious.
+`
+
+// markdown renders the groups: a section each, with the attributes of all its points and a table of its metrics.
+func markdown(groups []*catalog.Group) string {
+	var b strings.Builder
+	b.WriteString(intro)
+	for _, g := range groups {
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n", g.Name, g.Help)
+		if len(g.Attributes) > 0 {
+			b.WriteString("\nAttributes of every point, where known:\n\n")
+		}
+		for _, a := range g.Attributes {
+			fmt.Fprintf(&b, "- %s\n", attribute(a))
+		}
+		b.WriteString("\n| metric | instrument | unit | attributes | meaning | absent |\n|---|---|---|---|---|---|\n")
+		for _, m := range g.Metrics {
+			b.WriteString(row(m))
+		}
+	}
+	return b.String()
+}
+
+func row(m *catalog.Metric) string {
+	name := "`" + m.Name + "`"
+	if m.Standard {
+		name += " †"
+	}
+	attributes := make([]string, len(m.Attributes))
+	for i, a := range m.Attributes {
+		attributes[i] = attribute(a)
+	}
+	cells := []string{name, m.Kind.String(), "`" + m.Unit + "`", strings.Join(attributes, "<br>"), m.Help, m.Absent}
+	for i := range cells {
+		cells[i] = strings.ReplaceAll(cells[i], "|", `\|`)
+	}
+	return "| " + strings.Join(cells, " | ") + " |\n"
+}
+
+// attribute renders the key, its values or else what it says: `key` = `a`, `b` (help).
+func attribute(a catalog.Attribute) string {
+	s := "`" + string(a.Key) + "`"
+	if len(a.Values) > 0 {
+		s += " = `" + strings.Join(a.Values, "`, `") + "`"
+	}
+	if a.Help != "" {
+		s += " (" + a.Help + ")"
+	}
+	return s
+}

@@ -1,0 +1,120 @@
+package catalog
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/semconv/v1.43.0/containerconv"
+	"go.opentelemetry.io/otel/semconv/v1.43.0/goconv"
+	"go.opentelemetry.io/otel/semconv/v1.43.0/processconv"
+	"go.opentelemetry.io/otel/semconv/v1.43.0/systemconv"
+)
+
+// convention is an instrument as OpenTelemetry's packages generated from the semantic conventions describe it.
+type convention interface {
+	Name() string
+	Unit() string
+}
+
+// conventions has the observable form where there is one, since it has a method for every attribute of the metric.
+var conventions = []convention{
+	systemconv.CPUTime{},
+	systemconv.CPULogicalCountObservable{},
+	systemconv.MemoryUsage{},
+	systemconv.MemoryLimitObservable{},
+	systemconv.MemoryLinuxAvailableObservable{},
+	systemconv.PagingUsageObservable{},
+	systemconv.PagingOperationsObservable{},
+	systemconv.PagingFaultsObservable{},
+
+	containerconv.CPUTimeObservable{},
+	containerconv.MemoryUsageObservable{},
+	containerconv.MemoryWorkingSetObservable{},
+	containerconv.MemoryRssObservable{},
+	containerconv.MemoryAvailableObservable{},
+	containerconv.MemoryPagingFaultsObservable{},
+
+	processconv.CPUTime{},
+	processconv.MemoryUsageObservable{},
+	processconv.MemoryVirtualObservable{},
+	processconv.ThreadCountObservable{},
+	processconv.ContextSwitchesObservable{},
+	processconv.PagingFaultsObservable{},
+
+	goconv.MemoryUsed{},
+	goconv.MemoryLimit{},
+	goconv.MemoryAllocated{},
+	goconv.MemoryAllocations{},
+	goconv.MemoryGCGoal{},
+	goconv.GoroutineCount{},
+	goconv.ProcessorLimit{},
+	goconv.ConfigGogc{},
+}
+
+// deviations are the instruments that the conventions have wrong (docs/decisions/0002).
+var deviations = map[string]string{
+	"container.memory.usage": "int64updowncounter", // 1.43 says counter, whose rate would be nonsense: usage falls
+}
+
+func TestStandardRowsFollowTheConventions(t *testing.T) {
+	byName := map[string]convention{}
+	for _, c := range conventions {
+		byName[c.Name()] = c
+	}
+	Each(func(_ *Group, m *Metric) {
+		c, ok := byName[m.Name]
+		delete(byName, m.Name)
+		switch {
+		case m.Standard && ok:
+			t.Run(m.Name, func(t *testing.T) { compare(t, m, c) })
+		case m.Standard:
+			t.Errorf("%s is marked standard and not checked here: add its instrument to conventions", m.Name)
+		case ok:
+			t.Errorf("%s is in the semantic conventions: mark it standard", m.Name)
+		}
+	})
+	for name := range byName {
+		t.Errorf("%s is checked here and not in the table", name)
+	}
+}
+
+func compare(t *testing.T, m *Metric, c convention) {
+	t.Helper()
+	if m.Unit != c.Unit() {
+		t.Errorf("unit is %s, want %s", m.Unit, c.Unit())
+	}
+	// The generated type embeds the instrument of the metric API, such as Int64ObservableCounter.
+	got := [...]string{Float: "float64", Int: "int64"}[m.Number] + m.Kind.String()
+	want := strings.ToLower(strings.Replace(reflect.TypeOf(c).Field(0).Name, "Observable", "", 1))
+	if deviation := deviations[m.Name]; deviation != "" {
+		if deviation == want {
+			t.Error("the convention has been corrected: drop the deviation")
+		}
+		want = deviation
+	}
+	if got != want {
+		t.Errorf("instrument is %s, want %s", got, want)
+	}
+	keys := attributeKeys(c)
+	for _, a := range m.Attributes {
+		if !keys[a.Key] {
+			t.Errorf("attribute %s is not one of %v", a.Key, keys)
+		}
+	}
+}
+
+// attributeKeys calls each of the methods AttrX of c, which make an attribute of a value, for the key alone.
+func attributeKeys(c convention) map[attribute.Key]bool {
+	keys := map[attribute.Key]bool{}
+	v := reflect.ValueOf(c)
+	for i := range v.NumMethod() {
+		method := v.Method(i)
+		if strings.HasPrefix(v.Type().Method(i).Name, "Attr") {
+			zero := reflect.Zero(method.Type().In(0))
+			keys[method.Call([]reflect.Value{zero})[0].Interface().(attribute.KeyValue).Key] = true
+		}
+	}
+	return keys
+}

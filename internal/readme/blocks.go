@@ -1,0 +1,66 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// block is the content of one fenced code block that is to be executed.
+type block struct {
+	line   int  // of the opening fence, from 1
+	serve  bool // marked serve, else run
+	script string
+}
+
+// blocks returns the blocks of a Markdown document whose opening fence reads "```sh run" or "```sh serve". It is an error
+// to leave such a block open or to mark it with anything else; a plain "```sh" is prose.
+func blocks(r io.Reader) ([]block, error) {
+	var (
+		found []block
+		open  *block
+		fence int // backticks of the fence of the block that the line is in, executable or not; 0 outside
+		line  int
+	)
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		line++
+		info := strings.TrimLeft(lines.Text(), "`")
+		ticks := len(lines.Text()) - len(info)
+		switch {
+		case fence == 0 && ticks >= 3:
+			var err error
+			if open, err = opened(info, line); err != nil {
+				return nil, err
+			}
+			fence = ticks
+		case fence > 0 && ticks >= fence && info == "":
+			if open != nil {
+				found = append(found, *open)
+			}
+			open, fence = nil, 0
+		case open != nil:
+			open.script += lines.Text() + "\n"
+		}
+	}
+	if open != nil {
+		return nil, fmt.Errorf("line %d: the block is not closed", open.line)
+	}
+	return found, lines.Err()
+}
+
+// opened returns the block that a fence with this info string opens, nil if it is not to be executed.
+func opened(info string, line int) (*block, error) {
+	words := strings.Fields(info)
+	if len(words) < 2 || words[0] != "sh" {
+		return nil, nil
+	}
+	switch words[1] {
+	case "run", "serve":
+		return &block{line: line, serve: words[1] == "serve"}, nil
+	}
+	return nil, fmt.Errorf("line %d: %q: want run or serve after sh", line, words[1])
+}

@@ -1,0 +1,83 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Bounds against hanging, not expectations: a first build of everything takes minutes on a slow machine.
+const (
+	runLimit  = 20 * time.Minute
+	stopLimit = 30 * time.Second
+)
+
+// execute runs the block in dir and passes its output on. Every process of it that did not leave its process group is gone
+// when execute returns; a run block that leaves one behind with its standard output open has failed.
+func (b *block) execute(ctx context.Context, dir string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, runLimit, fmt.Errorf("not done after %s", runLimit))
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", b.script)
+	cmd.Dir = dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // go run and its child are stopped together, as by a terminal
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = stopLimit
+	stdout := &firstLine{w: os.Stdout, seen: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = stdout, os.Stderr
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	defer cmd.Cancel() //nolint:errcheck // fails when nothing is left to kill
+	exited := make(chan error, 1)
+	go func() { exited <- cmd.Wait() }()
+
+	ready := stdout.seen
+	if !b.serve {
+		ready = nil
+	}
+	select {
+	case <-ready:
+		return interrupt(cmd, exited)
+	case err := <-exited:
+		if b.serve {
+			err = errors.Join(errors.New("ended before it was stopped"), err)
+		}
+		return errors.Join(err, context.Cause(ctx))
+	}
+}
+
+// interrupt presses Ctrl-C.
+func interrupt(cmd *exec.Cmd, exited <-chan error) error {
+	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGINT); err != nil {
+		return err
+	}
+	select {
+	case err := <-exited:
+		return err
+	case <-time.After(stopLimit):
+		return fmt.Errorf("still running %s after Ctrl-C", stopLimit)
+	}
+}
+
+// firstLine closes seen at the end of the first line written through it.
+type firstLine struct {
+	w    io.Writer
+	seen chan struct{}
+	once sync.Once
+}
+
+func (f *firstLine) Write(p []byte) (int, error) {
+	if bytes.IndexByte(p, '\n') >= 0 {
+		f.once.Do(func() { close(f.seen) })
+	}
+	return f.w.Write(p)
+}
