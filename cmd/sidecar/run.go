@@ -54,18 +54,18 @@ func saveMemory() {
 
 // serve wires the one pipeline: sources and probes record into the SDK, the sampler collects, the sinks hand on.
 func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *slog.Logger) (err error) {
-	resource, err := export.Resource(ctx, settings, buildVersion())
+	pod, err := collector.NewPod(collector.PodConfig{Processes: settings.Process, CgroupRoot: settings.CgroupRoot})
+	if err != nil {
+		return fmt.Errorf("--cgroup-root: %w", err)
+	}
+	resource, err := export.Resource(ctx, settings, pod.ContainerID(), buildVersion())
 	if err != nil {
 		return err
 	}
 	reader := export.NewReader(settings)
 	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(resource))
-	meter := provider.Meter(scope)
-	if _, err := collector.Register(meter, log, sources(settings)...); err != nil {
+	if err := registerSources(settings, pod, provider, log); err != nil {
 		return err
-	}
-	if err := runtimemetrics.Start(runtimemetrics.WithMeterProvider(provider)); err != nil {
-		return fmt.Errorf("runtime metrics: %w", err)
 	}
 
 	var sinks []export.Sink
@@ -92,17 +92,30 @@ func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *s
 		}
 		defer server.Close() //nolint:errcheck // there is nobody left to tell
 	}
+	probes, err := startProbes(settings, provider.Meter(scope), log)
+	if err != nil {
+		return err
+	}
 	sampler.Run(ctx)
+	if err := probes.Close(); err != nil {
+		log.Warn("probes", "error", err)
+	}
 	return nil
 }
 
-// sources are what is sampled; each is absent where the system has no such thing.
-func sources(settings *config.Settings) []collector.Named {
-	var named []collector.Named
+// registerSources makes every collection read what there is to sample.
+func registerSources(settings *config.Settings, pod *collector.Pod, provider *sdkmetric.MeterProvider, log *slog.Logger) error {
+	var sources []collector.Named
 	if settings.Host {
-		named = append(named, collector.Named{Name: "host", Group: catalog.Host, Source: collector.NewHost()})
+		sources = append(sources, collector.Named{Name: "host", Group: catalog.Host, Source: collector.NewHost()})
 	}
-	return named
+	if _, err := collector.Register(provider.Meter(scope), log, append(sources, pod.Sources()...)...); err != nil {
+		return err
+	}
+	if err := runtimemetrics.Start(runtimemetrics.WithMeterProvider(provider)); err != nil {
+		return fmt.Errorf("runtime metrics: %w", err)
+	}
+	return nil
 }
 
 func newExporter(settings *config.Settings, provider *sdkmetric.MeterProvider, log *slog.Logger) (*export.Exporter, error) {

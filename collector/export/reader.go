@@ -49,14 +49,14 @@ func aggregation(s *config.Settings) sdkmetric.AggregationSelector {
 
 // Resource says who sends: host, operating system, process and, last and strongest, what the user set.
 // The command's arguments stay out of it, since they may hold secrets.
-func Resource(ctx context.Context, s *config.Settings, version string) (*resource.Resource, error) {
+func Resource(ctx context.Context, s *config.Settings, containerID, version string) (*resource.Resource, error) {
 	r, err := resource.New(
 		ctx,
-		resource.WithTelemetrySDK(), resource.WithHost(), resource.WithOS(), resource.WithContainer(),
+		resource.WithTelemetrySDK(), resource.WithHost(), resource.WithOS(),
 		resource.WithProcessPID(), resource.WithProcessExecutableName(), resource.WithProcessExecutablePath(), resource.WithProcessOwner(),
 		resource.WithProcessRuntimeName(), resource.WithProcessRuntimeVersion(),
 		resource.WithSchemaURL(semconv.SchemaURL),
-		resource.WithAttributes(chosen(s, version)...),
+		resource.WithAttributes(chosen(s, containerID, version)...),
 	)
 	if r == nil {
 		return nil, fmt.Errorf("resource: %w", err)
@@ -65,10 +65,13 @@ func Resource(ctx context.Context, s *config.Settings, version string) (*resourc
 }
 
 // chosen are the service's attributes and those that the user set.
-func chosen(s *config.Settings, version string) []attribute.KeyValue {
+func chosen(s *config.Settings, containerID, version string) []attribute.KeyValue {
 	kvs := []attribute.KeyValue{semconv.ServiceName("poolgauge-sidecar"), semconv.ServiceVersion(version)}
 	if host, err := os.Hostname(); err == nil {
 		kvs = append(kvs, semconv.ServiceInstanceID(host)) // in Kubernetes the pod's name
+	}
+	if containerID != "" {
+		kvs = append(kvs, semconv.ContainerID(containerID))
 	}
 	for key, value := range s.ResourceAttributes {
 		kvs = append(kvs, attribute.String(key, value))

@@ -167,7 +167,7 @@ func TestBadInput(t *testing.T) {
 		"percentage":              {args: []string{"--probe-budget", "0"}, want: `--probe-budget: expected a percentage above 0 and up to 100, got "0"`},
 		"percentage NaN":          {args: []string{"--probe-budget", "NaN"}, want: `--probe-budget: expected a percentage`},
 		"address":                 {args: []string{"--health-address", "4319"}, want: `--health-address: expected host:port or off, got "4319"`},
-		"directory":               {args: []string{"--probe-dir", "/no/such"}, want: `--probe-dir: expected a directory`},
+		"directory":               {args: []string{"--probe-dir", "/no/such"}, want: `--probe-dir: probe directory /no/such: no such file or directory`},
 		"near variable":           {environ: []string{"POOLGAUGE_PROBE_DIRR=/tmp"}, want: "unknown variable POOLGAUGE_PROBE_DIRR, did you mean POOLGAUGE_PROBE_DIR?"},
 		"missing config":          {args: []string{"--config", "/no/such"}, want: `--config: expected a file that can be read`},
 		"file: unknown key":       {file: "interval: 1s\nprobe-tpc: [a:1]\n", want: `c.yaml:2: unknown key "probe-tpc", did you mean "probe-tcp"?`},

@@ -12,6 +12,8 @@ package config
 import (
 	"net/url"
 	"time"
+
+	"github.com/poolgauge/poolgauge/collector/probe"
 )
 
 // Settings are all settings of the sidecar. Those that come from [Flags.Resolve] are valid.
@@ -64,19 +66,19 @@ func (f *Flags) define(s *Settings) {
 	f.add("interval", interval(&s.Interval, 10*time.Second, 100*time.Millisecond), "how often to sample", "OTEL_METRIC_EXPORT_INTERVAL")
 	f.add("host", boolean(&s.Host, true), "sample the host; turn it off where a DaemonSet does")
 	f.add("cgroup-root", text(&s.CgroupRoot, "DIR", directory), "where the host's control groups are mounted, if not at /sys/fs/cgroup")
-	f.add("process", list(&s.Process, "NAME", nil), "sample processes of this executable name besides the pod's own; repeatable")
+	f.add("process", list(&s.Process, "NAME", notNothing), "sample processes of this executable name besides the pod's own; repeatable")
 
 	f.group = groupProbes
 	f.add("probe-budget", percent(&s.ProbeBudget, 0.5), "share of one core that all probes together may use")
 	f.add("probe-cpu-interval", interval(&s.ProbeCPUInterval, 5*time.Second, 0), "how often to run the CPU probe; 0 turns it off")
 	f.add("probe-parallelism-interval", interval(&s.ProbeParallelismInterval, time.Minute, 0), "how often to measure the CPUs that can be had at once; 0 turns it off")
 	f.add("probe-disk-interval", interval(&s.ProbeDiskInterval, 30*time.Second, 0), "how often to run the disk probe; 0 turns it off")
-	f.add("probe-dir", text(&s.ProbeDir, "DIR", directory), "directory on the disk to probe; the temporary directory if not given")
-	f.add("probe-tcp", list(&s.ProbeTCP, "HOST:PORT", nil), "connect to this address; repeatable")
+	f.add("probe-dir", text(&s.ProbeDir, "DIR", probe.CheckDir), "directory on the disk to probe; the temporary directory if not given")
+	f.add("probe-tcp", list(&s.ProbeTCP, "HOST:PORT", tcpTarget), "connect to this address; repeatable")
 	f.add("probe-tcp-interval", interval(&s.ProbeTCPInterval, 15*time.Second, time.Second), "how often to connect")
-	f.add("probe-dns", list(&s.ProbeDNS, "NAME", nil), "look up this name; repeatable")
+	f.add("probe-dns", list(&s.ProbeDNS, "NAME", dnsTarget), "look up this name; repeatable")
 	f.add("probe-dns-interval", interval(&s.ProbeDNSInterval, 15*time.Second, time.Second), "how often to look up")
-	f.add("probe-http", list(&s.ProbeHTTP, "URL", nil), "GET this URL; repeatable")
+	f.add("probe-http", list(&s.ProbeHTTP, "URL", httpTarget), "GET this URL; repeatable")
 	f.add("probe-http-interval", interval(&s.ProbeHTTPInterval, 15*time.Second, time.Second), "how often to GET")
 	f.add("probe-timeout", interval(&s.ProbeTimeout, 5*time.Second, 10*time.Millisecond), "deadline of one run of a network probe")
 

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/poolgauge/poolgauge/collector/probe"
 )
 
 // value is a setting as pflag sees it.
@@ -51,22 +53,34 @@ func text(p *string, kind string, check func(string) error) *value {
 	}}
 }
 
-// list is a string that may be given more than once.
+// list is a string that may be given more than once, each of which check finds nothing wrong with.
 func list(p *[]string, kind string, check func(string) error) *value {
 	return &value{kind: kind, repeatable: true, set: func(given string) error {
 		*p = append(*p, given)
-		if check == nil {
-			return notEmptyValue(given)
-		}
 		return check(given)
 	}}
 }
 
-func notEmptyValue(given string) error {
+func notNothing(given string) error {
 	if given == "" {
 		return errors.New("expected a value, got nothing")
 	}
 	return nil
+}
+
+func tcpTarget(given string) error {
+	_, _, err := probe.ParseTCP(given)
+	return err
+}
+
+func dnsTarget(given string) error {
+	_, err := probe.ParseDNS(given)
+	return err
+}
+
+func httpTarget(given string) error {
+	_, err := probe.ParseHTTP(given)
+	return err
 }
 
 // choice is one of a few words, in any case of letters; the first is the default.
