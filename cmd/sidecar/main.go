@@ -57,6 +57,8 @@ func newRoot(environ []string) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noSuchCommand,
+
+		SuggestionsMinimumDistance: 2,
 	}
 	flags := config.Declare(root.PersistentFlags())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{flags.Explain(err)} })

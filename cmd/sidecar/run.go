@@ -25,7 +25,7 @@ import (
 )
 
 // flushTime is how long the last points may take to leave: Kubernetes may give a sidecar no more than two seconds.
-const flushTime = 1200 * time.Millisecond
+const flushTime = 1100 * time.Millisecond
 
 const scope = "github.com/poolgauge/poolgauge/cmd/sidecar"
 

@@ -128,7 +128,7 @@ func (f *Flags) Explain(err error) error {
 	var unknown *pflag.NotExistError
 	var invalid *pflag.InvalidValueError
 	switch {
-	case errors.As(err, &unknown):
+	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "":
 		if near := nearest(unknown.GetSpecifiedName(), append(f.names(), configFlag, "help")); near != "" {
 			return fmt.Errorf("unknown flag --%s, did you mean --%s?", unknown.GetSpecifiedName(), near)
 		}

@@ -1,0 +1,242 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	collectorpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// sink is a real OTLP/gRPC receiver on loopback.
+type sink struct {
+	collectorpb.UnimplementedMetricsServiceServer
+
+	address string
+	first   chan struct{} // closed at the first export
+
+	mu       sync.Mutex
+	received []*metricspb.ResourceMetrics
+}
+
+func startSink(t *testing.T) *sink {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &sink{address: listener.Addr().String(), first: make(chan struct{})}
+	server := grpc.NewServer()
+	collectorpb.RegisterMetricsServiceServer(server, s)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Serve(listener)
+	}()
+	t.Cleanup(func() {
+		server.Stop()
+		<-done
+	})
+	return s
+}
+
+func (s *sink) Export(_ context.Context, r *collectorpb.ExportMetricsServiceRequest) (*collectorpb.ExportMetricsServiceResponse, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.received) == 0 {
+		close(s.first)
+	}
+	s.received = append(s.received, r.GetResourceMetrics()...)
+	return &collectorpb.ExportMetricsServiceResponse{}, nil
+}
+
+// syncBuffer is a buffer that the program and the test use at the same time.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func execute(args ...string) (code int, stdout, stderr string) {
+	var out, errOut bytes.Buffer
+	code = run(context.Background(), args, nil, &out, &errOut)
+	return code, out.String(), errOut.String()
+}
+
+// The first collection arrives at once and the last one after the signal, and the program ends well.
+func TestSendsFirstAndLast(t *testing.T) {
+	upstream := startSink(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	var log syncBuffer
+	code := make(chan int)
+	go func() {
+		code <- run(ctx, []string{"--interval", "1h", "--health-address", "127.0.0.1:0", "--probe-disk-interval", "0"},
+			[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + upstream.address, "OTEL_RESOURCE_ATTRIBUTES=k8s.pod.name=pod-1", "OTEL_SERVICE_NAME=svc"},
+			io.Discard, &log)
+	}()
+	<-upstream.first
+	cancel()
+	if got := <-code; got != 0 {
+		t.Errorf("exit code %d\n%s", got, log.String())
+	}
+	if got := len(upstream.received); got != 2 {
+		t.Errorf("%d exports, want the first and the last", got)
+	}
+	attributes := map[string]string{}
+	for _, kv := range upstream.received[0].GetResource().GetAttributes() {
+		attributes[kv.GetKey()] = kv.GetValue().GetStringValue()
+	}
+	for key, want := range map[string]string{"service.name": "svc", "k8s.pod.name": "pod-1", "telemetry.sdk.language": "go"} {
+		if attributes[key] != want {
+			t.Errorf("%s: got %q, want %q", key, attributes[key], want)
+		}
+	}
+	for key := range attributes {
+		if key == "process.command_args" || key == "process.command_line" {
+			t.Errorf("%s may hold secrets", key)
+		}
+	}
+}
+
+func TestSummaryIsTheDefault(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel() // at once: a first and a last collection
+	var out, log bytes.Buffer
+	if code := run(ctx, []string{"--health-address", "off", "--probe-disk-interval", "0"}, nil, &out, &log); code != 0 {
+		t.Fatalf("exit code %d: %s", code, log.String())
+	}
+	for _, want := range []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://host:4317 sidecar", "host ", "memory "} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in the summary:\n%s", want, out.String())
+		}
+	}
+}
+
+func TestPortInUse(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	code, _, stderr := execute("--health-address", listener.Addr().String())
+	if code != exitFailed || !strings.HasPrefix(stderr, "sidecar: --health-address: expected an address that is free: listen tcp "+listener.Addr().String()) {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+}
+
+func TestUsageErrors(t *testing.T) {
+	for args, want := range map[string]string{
+		"--intervall=1s":       "sidecar: unknown flag --intervall, did you mean --interval?\n",
+		"chek":                 "sidecar: unknown command \"chek\", did you mean \"check\"?\n",
+		"check it":             "sidecar: check takes no arguments, got \"it\"\n",
+		"check --interval=ten": "sidecar: --interval: expected a duration such as 10s, or a number of milliseconds, from 100ms to 24h, got \"ten\"\n",
+		"-z":                   "sidecar: unknown shorthand flag: 'z' in -z\n",
+		"--cgroup-root=/proc":  "sidecar: --cgroup-root: ",
+	} {
+		code, _, stderr := execute(strings.Fields(args)...)
+		if code == 0 || !strings.HasPrefix(stderr, want) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%s: exit code %d: %s", args, code, stderr)
+		}
+	}
+}
+
+func TestCheck(t *testing.T) {
+	for _, c := range []struct{ args, want string }{
+		{"check", "The configuration is good; no OTLP endpoint is set: a summary goes to the terminal.\n"},
+		{"check --otlp-endpoint=http://h:4317", "The configuration is good; points go to http://h:4317.\n"},
+		{"check --exporter=none", "The configuration is good; the exporter is none: points go nowhere.\n"},
+		{"check --sdk-disabled", "The configuration is good; OTEL_SDK_DISABLED is set: nothing is sampled.\n"},
+	} {
+		code, stdout, stderr := execute(strings.Fields(c.args)...)
+		if code != 0 || stdout != c.want {
+			t.Errorf("%s: exit code %d: %s%s", c.args, code, stdout, stderr)
+		}
+	}
+}
+
+func TestHelpListsEverything(t *testing.T) {
+	code, stdout, _ := execute("--help")
+	for _, want := range []string{"check ", "completion ", "--otlp-endpoint URL", "$OTEL_EXPORTER_OTLP_METRICS_ENDPOINT, $OTEL_EXPORTER_OTLP_ENDPOINT", "$POOLGAUGE_PROBE_DIR"} {
+		if code != 0 || !strings.Contains(stdout, want) {
+			t.Errorf("exit code %d, no %q in the help", code, want)
+		}
+	}
+}
+
+func TestSmallCommands(t *testing.T) {
+	for command, want := range map[string]string{
+		"metrics": "system.cpu.time", "version": "poolgauge sidecar ", "completion bash": "bash completion",
+	} {
+		code, stdout, stderr := execute(strings.Fields(command)...)
+		if code != 0 || !strings.Contains(stdout, want) {
+			t.Errorf("%s: exit code %d, no %q in %.200s%s", command, code, want, stdout, stderr)
+		}
+	}
+}
+
+// SDK disabled, the program waits to be told to stop and answers nobody.
+func TestSDKDisabled(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	var log bytes.Buffer
+	if code := run(ctx, nil, []string{"OTEL_SDK_DISABLED=true"}, io.Discard, &log); code != 0 || !strings.Contains(log.String(), "nothing is sampled") {
+		t.Errorf("exit code %d: %s", code, log.String())
+	}
+}
+
+func TestHealth(t *testing.T) {
+	upstream := startSink(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	address := freeAddress(t)
+	code := make(chan int)
+	go func() {
+		code <- run(ctx, []string{"--health-address", address, "--otlp-endpoint", "http://" + upstream.address, "--probe-disk-interval", "0"}, nil, io.Discard, io.Discard)
+	}()
+	<-upstream.first
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for _, path := range []string{"/healthz", "/readyz"} {
+		response, err := client.Get("http://" + address + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if response.StatusCode != http.StatusOK {
+			t.Errorf("%s: %s", path, response.Status)
+		}
+		_ = response.Body.Close()
+	}
+	cancel()
+	if got := <-code; got != 0 {
+		t.Errorf("exit code %d", got)
+	}
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
