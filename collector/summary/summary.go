@@ -33,9 +33,10 @@ func (s *Summary) Show(rm *metricdata.ResourceMetrics) {
 	var b strings.Builder
 	stamp := newest(s.view.now).Format(time.TimeOnly)
 	for _, line := range s.lines() {
-		fmt.Fprintf(&b, "%8s  %-10s %s\n", stamp, line.label, strings.Join(line.figures, "  "))
+		fmt.Fprintf(&b, "%8s  %-10s  %s\n", stamp, line.label, strings.Join(line.figures, "   "))
 		stamp = ""
 	}
+	b.WriteByte('\n')
 	_, _ = io.WriteString(s.out, b.String()) // a terminal that is gone is no reason to stop
 }
 

@@ -1,0 +1,55 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestEndpoints(t *testing.T) {
+	well := func() error { return nil }
+	ill := func() error { return errors.New("the upstream is down") }
+	server, err := Listen(context.Background(), "127.0.0.1:0", well, ill)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for path, want := range map[string]struct {
+		status int
+		body   string
+	}{
+		"/healthz": {200, "ok\n"},
+		"/readyz":  {503, "the upstream is down\n"},
+		"/other":   {404, "404 page not found\n"},
+	} {
+		response, err := client.Get("http://" + server.Addr().String() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		if err != nil || response.StatusCode != want.status || string(body) != want.body {
+			t.Errorf("%s: %d %q (%v), want %d %q", path, response.StatusCode, body, err, want.status, want.body)
+		}
+	}
+}
+
+func TestAddressInUse(t *testing.T) {
+	well := func() error { return nil }
+	first, err := Listen(context.Background(), "127.0.0.1:0", well, well)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	if second, err := Listen(context.Background(), first.Addr().String(), well, well); err == nil {
+		_ = second.Close()
+		t.Error("two servers on one address")
+	}
+}

@@ -1,0 +1,129 @@
+package summary
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/poolgauge/poolgauge/internal/catalog"
+)
+
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+// machine builds a collection at a time after noon.
+type machine struct {
+	at      time.Time
+	metrics []metricdata.Metrics
+}
+
+func at(after time.Duration) *machine {
+	m := &machine{at: noon.Add(after)}
+	return m.gauge(catalog.SourceDuration, 0.001)
+}
+
+func (m *machine) gauge(row *catalog.Metric, v float64, kvs ...attribute.KeyValue) *machine {
+	p := metricdata.DataPoint[float64]{Attributes: attribute.NewSet(kvs...), Time: m.at, Value: v}
+	m.metrics = append(m.metrics, metricdata.Metrics{Name: row.Name, Data: metricdata.Gauge[float64]{DataPoints: []metricdata.DataPoint[float64]{p}}})
+	return m
+}
+
+func (m *machine) distribution(row *catalog.Metric, count uint64, sum float64, kvs ...attribute.KeyValue) *machine {
+	p := metricdata.ExponentialHistogramDataPoint[float64]{Attributes: attribute.NewSet(kvs...), Time: m.at, Count: count, Sum: sum}
+	m.metrics = append(m.metrics, metricdata.Metrics{
+		Name: row.Name, Data: metricdata.ExponentialHistogram[float64]{DataPoints: []metricdata.ExponentialHistogramDataPoint[float64]{p}},
+	})
+	return m
+}
+
+func (m *machine) collection() *metricdata.ResourceMetrics {
+	return &metricdata.ResourceMetrics{ScopeMetrics: []metricdata.ScopeMetrics{{Metrics: m.metrics}}}
+}
+
+// everything is a machine with all that the summary knows, that has been up for s seconds of work.
+func everything(s float64) *machine {
+	path, id := catalog.CgroupPathKey.String("/pod/c"), semconv.ContainerID("0123456789abcdef")
+	disk, target := catalog.ProbeNameKey.String("disk"), catalog.ProbeTargetKey.String("/data")
+	return at(time.Duration(s*float64(time.Second))).
+		gauge(catalog.SystemCPULogicalCount, 4).
+		gauge(catalog.SystemCPUTime, 2*s, semconv.CPUModeIdle).
+		gauge(catalog.SystemCPUTime, 0.4*s, semconv.CPUModeIOWait).
+		gauge(catalog.SystemCPUTime, 1.6*s, semconv.CPUModeUser).
+		gauge(catalog.SystemLoad1, 2.5).
+		gauge(catalog.SystemMemoryLimit, 8<<30).
+		gauge(catalog.SystemMemoryUsage, 2<<30, semconv.SystemMemoryStateUsed).
+		gauge(catalog.PressureStallTime, 0.25*s, catalog.PressureScopeKey.String("host"), catalog.PressureKindKey.String("some"), catalog.PressureResourceKey.String("cpu")).
+		gauge(catalog.ContainerCPUTime, 0.3*s, path, id, semconv.CPUModeUser).
+		gauge(catalog.CgroupCPULimit, 0.5, path, id).
+		gauge(catalog.CgroupCPUPeriods, 10*s, path, id).
+		gauge(catalog.CgroupCPUThrottledPeriods, 2.5*s, path, id).
+		gauge(catalog.ContainerMemoryWorkingSet, 48<<20, path, id).
+		gauge(catalog.CgroupMemoryLimit, 64<<20, path, id).
+		gauge(catalog.CgroupMemoryEvents, 1, path, id, catalog.CgroupEventKey.String("oom_kill")).
+		distribution(catalog.ProbeCPUStretch, uint64(s), 1.5*s).
+		distribution(catalog.ProbeCPURunDelay, uint64(s), 0.002*s).
+		gauge(catalog.ProbeParallelism, 1.9).
+		gauge(catalog.ProbeParallelismRequested, 2).
+		gauge(catalog.ProbeRuns, s, disk, target).
+		distribution(catalog.ProbeDuration, uint64(s), 0.0057*s, disk, target, catalog.ProbePhaseKey.String("sync")).
+		distribution(catalog.ProbeDuration, uint64(s), 0.0003*s, disk, target, catalog.ProbePhaseKey.String("read"))
+}
+
+func show(s *Summary, out *strings.Builder, m *machine) string {
+	out.Reset()
+	s.Show(m.collection())
+	return out.String()
+}
+
+func TestSummary(t *testing.T) {
+	var out strings.Builder
+	s := New(&out)
+	first := `12:00:10  host        load 2.50   memory 2.0 GiB of 8.0 GiB
+          container   0123456789ab   memory 48.0 MiB of 64.0 MiB   OOM kills 1
+          probe cpu   stretch 1.50   run delay 2.0 ms   CPUs at once 1.90 of 2
+          probe disk  /data   sync 5.7 ms   read 300 µs
+
+`
+	if got := show(s, &out, everything(10)); got != first {
+		t.Errorf("first:\n%s\nwant:\n%s", got, first)
+	}
+	second := `12:00:20  host        cpu 40.0% of 4, iowait 10.0%, steal 0.0%   load 2.50   memory 2.0 GiB of 8.0 GiB
+          pressure    cpu 25.0%
+          container   0123456789ab   cpu 0.30 of 0.50   throttled 25.0%   memory 48.0 MiB of 64.0 MiB   OOM kills 1
+          probe cpu   stretch 1.50   run delay 2.0 ms   CPUs at once 1.90 of 2
+          probe disk  /data   sync 5.7 ms   read 300 µs
+
+`
+	if got := show(s, &out, everything(20)); got != second {
+		t.Errorf("second:\n%s\nwant:\n%s", got, second)
+	}
+}
+
+// What is absent is left out, and is never shown as 0.
+func TestSummaryLeavesOutWhatIsAbsent(t *testing.T) {
+	var out strings.Builder
+	s := New(&out)
+	path := catalog.CgroupPathKey.String("/")
+	bare := func(at *machine) *machine {
+		return at.gauge(catalog.SystemLoad1, 1).gauge(catalog.ContainerCPUTime, 5, path, semconv.CPUModeUser)
+	}
+	show(s, &out, bare(at(0)))
+	want := "12:00:10  host        load 1.00\n          container   /   cpu 0.00, no quota\n\n"
+	if got := show(s, &out, bare(at(10*time.Second))); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+// A probe that did not run since the last collection shows what it found last; a counter that went back shows no rate.
+func TestSummaryKeepsProbesAndDistrustsResets(t *testing.T) {
+	var out strings.Builder
+	s := New(&out)
+	show(s, &out, at(0).distribution(catalog.ProbeCPUStretch, 1, 2).gauge(catalog.SystemCPUTime, 100, semconv.CPUModeUser))
+	want := "12:00:10  probe cpu   stretch 2.00\n\n"
+	if got := show(s, &out, at(10*time.Second).distribution(catalog.ProbeCPUStretch, 1, 2).gauge(catalog.SystemCPUTime, 1, semconv.CPUModeUser)); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
