@@ -7,7 +7,7 @@
 // In a copy of the working tree it runs each fenced block that is marked as executable:
 //
 //   - ```sh run: must exit with 0;
-//   - ```sh serve: runs until it is stopped. It must print a line to standard output, and exit with 0 upon Ctrl-C.
+//   - ```sh serve: runs until it is stopped. It must print a line to standard output, and end upon Ctrl-C.
 //
 // The blocks of one document run in order, each in a shell of its own that starts at the root of the copy and stops at the first
 // command that fails. Blocks are not isolated from the machine: what they write outside the copy stays.
