@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/poolgauge/poolgauge/collector/cgroup"
+	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
 // containers are the control groups that are reported.
@@ -147,7 +148,7 @@ func (c *containers) find(id string, of *candidate) *container {
 			found.group, found.through = newGroup(groups[0], id, true), of.pid
 		}
 	}
-	if err != nil {
+	if err != nil && !kernfile.Absent(err) { // the process may have gone meanwhile
 		found.err = fmt.Errorf("container %.12s: control groups not readable (the same user id may): %w", id, err)
 	}
 	return found

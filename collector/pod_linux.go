@@ -50,9 +50,9 @@ func NewPod(cfg PodConfig) (*Pod, error) {
 // Sources returns what this platform can tell of the pod, in the order in which it should be registered.
 func (p *Pod) Sources() []Named {
 	return []Named{
-		{Name: "container", Group: catalog.Container, Source: &containerSource{pod: p}},
+		{Name: "container", Group: catalog.Container, Source: &containerSource{pod: p, seen: p.generation}},
 		{Name: "pressure", Group: catalog.Pressure, Source: newPressureSource(p)},
-		{Name: "process", Group: catalog.Process, Source: &processSource{pod: p}},
+		{Name: "process", Group: catalog.Process, Source: &processSource{pod: p, seen: p.generation}},
 	}
 }
 

@@ -15,7 +15,7 @@ const (
 	// time, and a bound on a node with thousands of them, where a process that was moved or whose pid was used again is
 	// then noticed some scans later. A new process is looked at twice in any case, since a runtime moves it when it starts.
 	recheck = 32
-	// maxProcesses bounds the number of series. Forking servers have hundreds of processes of one name.
+	// maxProcesses bounds the number of series and the cost. Forking servers have hundreds of processes of one name.
 	maxProcesses = 100
 )
 
@@ -40,7 +40,8 @@ type candidate struct {
 	membership cgroup.Membership // of that container
 	inOwn      bool              // in the own container
 	inOther    bool              // in another container of the pod
-	process    *process          // nil if not selected
+	wanted     bool              // to be reported
+	process    *process          // nil if not wanted, or if there are too many
 }
 
 // process is a process that is reported.
@@ -56,7 +57,7 @@ func newProcess(pid int, name, containerID string) *process {
 	return &process{pid: pid, name: name, container: containerID, attributes: newProcessAttributes(pid, name, containerID)}
 }
 
-// scan lists the processes and examines those that are new, due, or selected under a pid that was used again.
+// scan lists the processes and visits each, the own one first.
 func (p *processes) scan() {
 	var err error
 	p.errs = p.errs[:0]
@@ -70,29 +71,45 @@ func (p *processes) scan() {
 	p.selected = p.selected[:0]
 	slices.Sort(p.pids)
 	due := p.due()
+	p.visit(p.pod.self, true)
 	for _, pid := range p.pids {
-		c := p.known[pid]
-		if c == nil {
-			c = &candidate{pid: pid}
-		}
-		if (c.looks < 2 || due(pid) || c.process != nil) && !p.look(c) {
-			continue
-		}
-		p.known[pid] = c
-		c.scan = p.pod.generation
-		if c.process != nil {
-			p.selected = append(p.selected, c.process)
-		}
-		if c.inOther && p.inhabited[c.container] == nil {
-			p.inhabited[c.container] = c
+		if pid != p.pod.self {
+			p.visit(pid, due(pid))
 		}
 	}
+	excess := false
 	for pid, c := range p.known {
 		if c.scan != p.pod.generation {
 			delete(p.known, pid)
 		}
+		excess = excess || c.wanted && c.process == nil
 	}
-	p.limit()
+	if excess {
+		p.errs = append(p.errs, fmt.Errorf("more than %d processes: the rest, by pid, is not reported; --process selects", maxProcesses))
+	}
+}
+
+// visit takes a process that exists into account, and looks at it first if it is new, due or reported.
+func (p *processes) visit(pid int, due bool) {
+	c := p.known[pid]
+	if c == nil {
+		c = &candidate{pid: pid}
+	}
+	room := len(p.selected) < maxProcesses
+	if (c.looks < 2 || due || c.wanted && room) && !p.look(c) {
+		return
+	}
+	p.known[pid] = c
+	c.scan = p.pod.generation
+	switch {
+	case c.wanted && room:
+		p.selected = append(p.selected, c.process)
+	case c.wanted:
+		c.process = nil
+	}
+	if c.inOther && p.inhabited[c.container] == nil {
+		p.inhabited[c.container] = c
+	}
 }
 
 // due returns whose turn it is, of the pids in ascending order, for this scan's recheck.
@@ -152,9 +169,10 @@ func (p *processes) place(c *candidate) error {
 
 // selectOrNot makes the process to report, or drops it.
 func (p *processes) selectOrNot(c *candidate, stat proc.Stat) {
-	name, ok := p.selects(c, stat.Comm)
+	var name string
+	name, c.wanted = p.selects(c, stat.Comm)
 	switch {
-	case !ok:
+	case !c.wanted:
 		c.process = nil
 		return
 	case c.process == nil || c.process.name != name || c.process.container != c.container:
@@ -171,18 +189,6 @@ func (p *processes) selects(c *candidate, comm string) (name string, ok bool) {
 	}
 	name = p.pod.fs.Executable(c.pid, comm)
 	return name, c.pid == p.pod.self || len(wanted) == 0 || slices.Contains(wanted, name) || slices.Contains(wanted, comm)
-}
-
-// limit keeps the own process and the first others, by pid.
-func (p *processes) limit() {
-	if len(p.selected) <= maxProcesses {
-		return
-	}
-	p.errs = append(p.errs, fmt.Errorf("more than %d processes: the rest, by pid, is not reported; --process selects", maxProcesses))
-	if i := slices.IndexFunc(p.selected, func(s *process) bool { return s.pid == p.pod.self }); i >= maxProcesses {
-		p.selected[maxProcesses-1] = p.selected[i]
-	}
-	p.selected = p.selected[:maxProcesses]
 }
 
 // containerOf returns the container that a process is in, "" if the process is gone.

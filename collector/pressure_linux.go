@@ -19,7 +19,7 @@ type pressureSource struct {
 }
 
 func newPressureSource(p *Pod) *pressureSource {
-	return &pressureSource{pod: p, host: newScopedPressureAttributes("host", nil)}
+	return &pressureSource{pod: p, seen: p.generation, host: newScopedPressureAttributes("host", nil)}
 }
 
 var pressureResources = [...]cgroup.Resource{cgroup.PressureCPU, cgroup.PressureMemory, cgroup.PressureIO}

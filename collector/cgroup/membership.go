@@ -76,11 +76,12 @@ func (m Membership) Sibling(other Membership) bool {
 
 // Within tells whether the group is the other or below it.
 func (m Membership) Within(other Membership) bool {
-	a, b := m.identity(), strings.TrimSuffix(other.identity(), "/")
-	if rest, ok := strings.CutPrefix(a, b); ok && a != "" {
-		return (rest == "" || rest[0] == '/') && !strings.HasPrefix(rest, "/..")
+	a, b := m.identity(), other.identity()
+	rest, ok := strings.CutPrefix(a, strings.TrimSuffix(b, "/"))
+	if !ok || a == "" || b == "" {
+		return false
 	}
-	return false
+	return (rest == "" || rest[0] == '/') && !strings.HasPrefix(rest, "/..")
 }
 
 // identity is the path that tells groups apart: that of the memory controller, which container runtimes always use, else any.

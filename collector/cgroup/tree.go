@@ -162,8 +162,8 @@ func (t *Tree) Lineage(m Membership) ([]*Group, error) {
 			}
 		}
 	}
-	if len(groups) == 0 {
-		return nil, errors.Join(append(errs, fmt.Errorf("control group %s is not visible here", m.identity()))...)
+	if len(groups) == 0 && errs == nil {
+		return nil, fmt.Errorf("control group %s is not visible here", m.identity())
 	}
 	return lineage(groups, own), errors.Join(errs...)
 }

@@ -1,0 +1,56 @@
+package collector
+
+import (
+	"context"
+	"testing"
+
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/embedded"
+	"go.opentelemetry.io/otel/metric/noop"
+
+	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/internal/fixture"
+)
+
+// BenchmarkSources measures one collection of each source without the SDK: on this machine, and of a fixture pod of one
+// container below three ancestors in files of a disk's file system, which cost less than the kernel's.
+func BenchmarkSources(b *testing.B) {
+	b.Run("machine", func(b *testing.B) {
+		benchmarkSources(b, PodConfig{})
+	})
+	b.Run("fixture", func(b *testing.B) {
+		dir := fixture.Lay(b, "testdata/pod-v2-cgroup-root.txt")
+		benchmarkSources(b, PodConfig{ProcRoot: dir + "/proc", CgroupRoot: dir + "/host/sys/fs/cgroup"})
+	})
+}
+
+func benchmarkSources(b *testing.B, cfg PodConfig) {
+	pod, err := NewPod(cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, s := range pod.Sources() {
+		b.Run(s.Name, func(b *testing.B) {
+			in, err := newInstruments(noop.Meter{}, []*catalog.Group{s.Group})
+			if err != nil {
+				b.Fatal(err)
+			}
+			observer := &counter{}
+			b.ReportAllocs()
+			for b.Loop() {
+				observer.points = 0
+				s.Source.Collect(context.Background(), &Sample{observer: observer, instruments: in})
+			}
+			b.ReportMetric(float64(observer.points), "points")
+		})
+	}
+}
+
+// counter is an observer that only counts.
+type counter struct {
+	embedded.Observer
+	points int
+}
+
+func (c *counter) ObserveFloat64(metric.Float64Observable, float64, ...metric.ObserveOption) { c.points++ }
+func (c *counter) ObserveInt64(metric.Int64Observable, int64, ...metric.ObserveOption)       { c.points++ }

@@ -1,0 +1,67 @@
+package cgroup
+
+import (
+	"strings"
+	"testing"
+)
+
+func FuzzParseMounts(f *testing.F) {
+	f.Add([]byte("40 30 0:37 / /sys/fs/cgroup/unified rw,relatime shared:1 - cgroup2 cgroup2 rw\n"))
+	f.Add([]byte("41 30 0:38 /../.. /a\\040b rw - cgroup cgroup rw,cpu,cpuacct\nx - \n"))
+	f.Add([]byte("90 26 254:1 /c/containers/" + strings.Repeat("a1", 32) + "/hostname /etc/hostname rw - ext4 /dev/vda1 rw\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		ms, _ := parseMounts(data)
+		for _, list := range ms {
+			for _, m := range list {
+				if m.point == "" || m.fs == "" {
+					t.Errorf("half a mount: %+v", m)
+				}
+				if rel, ok := newView(m, nil, "/nowhere", "").resolve("/a/b"); ok && !strings.HasPrefix(rel, "/") {
+					t.Errorf("resolved to %q", rel)
+				}
+			}
+		}
+		if id := idFromMounts(data); id != "" && (len(id) != 64 || !isHex(id)) {
+			t.Errorf("id %q", id)
+		}
+	})
+}
+
+func FuzzParseMembership(f *testing.F) {
+	f.Add([]byte("4:memory:/docker/" + strings.Repeat("a1", 32) + "\n3:cpu,cpuacct:/\n1:name=systemd:/\n0::/\n"))
+	f.Add([]byte("0::/../cri-containerd-" + strings.Repeat("b2", 32) + ".scope\n0::\n:::"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m, _ := ParseMembership(data)
+		id, of := m.Container()
+		if id == "" && of != m {
+			t.Error("the membership changed without a container")
+		}
+		for c, p := range of.paths {
+			if !strings.HasPrefix(m.paths[c], p) {
+				t.Errorf("%q is not above %q", p, m.paths[c])
+			}
+		}
+		if m.identity() != "" && (!m.Within(m) && !strings.Contains(m.identity(), "/..") || !m.Sibling(m)) {
+			t.Errorf("%+v is neither within nor beside itself", m)
+		}
+	})
+}
+
+func FuzzContainerID(f *testing.F) {
+	f.Add("cri-containerd-" + strings.Repeat("a1", 32) + ".scope")
+	f.Add("0123456789abcdef0123456789abcdef-1234567890")
+	f.Fuzz(func(t *testing.T, name string) {
+		if id := ContainerID(name); id != "" && !strings.Contains(name, id) {
+			t.Errorf("%q has no %q", name, id)
+		}
+	})
+}
+
+func FuzzClimb(f *testing.F) {
+	f.Add("/a/b", "/../c")
+	f.Fuzz(func(t *testing.T, from, p string) {
+		if rel, ok := climb(from, p); ok && (!strings.HasPrefix(rel, "/") || strings.Contains(rel+"/", "/../") && !strings.Contains(from, "..")) {
+			t.Errorf("%q + %q = %q", from, p, rel)
+		}
+	})
+}

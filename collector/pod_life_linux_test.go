@@ -1,0 +1,246 @@
+package collector
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/poolgauge/poolgauge/internal/fixture"
+)
+
+var idB, idC = strings.Repeat("b2", 32), strings.Repeat("c3", 32)
+
+// life is a pod of one sidecar, pid 200, whose app may come and go.
+type life struct {
+	*sampler
+	pod *Pod
+}
+
+func newLife(t *testing.T, cfg PodConfig) *life {
+	t.Helper()
+	dir := fixture.Lay(t, "testdata/pod-v2-private-namespaces.txt")
+	cfg.ProcRoot = dir + "/proc"
+	pod, err := NewPod(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &life{sampler: newSampler(t, dir, pod), pod: pod}
+}
+
+// start makes or replaces a process.
+func (l *life) start(pid int, comm, cgroup string, startTime int) {
+	l.tb.Helper()
+	dir := fmt.Sprintf("proc/%d/", pid)
+	fixture.Write(l.tb, l.dir, dir+"stat",
+		fmt.Sprintf("%d (%s) S 1 1 1 0 -1 0 1 0 1 0 1 1 0 0 20 0 1 0 %d 4096 1\n", pid, comm, startTime))
+	fixture.Write(l.tb, l.dir, dir+"cgroup", cgroup+"\n")
+	l.thread(pid, 2000)
+}
+
+func (l *life) thread(pid, runDelay int) {
+	l.tb.Helper()
+	fixture.Write(l.tb, l.dir, fmt.Sprintf("proc/%d/task/%d/schedstat", pid, pid), fmt.Sprintf("1 %d 1\n", runDelay))
+}
+
+func (l *life) stop(pids ...int) {
+	l.tb.Helper()
+	for _, pid := range pids {
+		if err := os.RemoveAll(filepath.Join(l.dir, "proc", fmt.Sprint(pid))); err != nil {
+			l.tb.Fatal(err)
+		}
+	}
+}
+
+// matching counts the points whose name and attributes contain all parts.
+func matching(points map[string]float64, parts ...string) (n int, sum float64) {
+next:
+	for name, value := range points {
+		for _, part := range parts {
+			if !strings.Contains(name, part) {
+				continue next
+			}
+		}
+		n++
+		sum += value
+	}
+	return n, sum
+}
+
+func (l *life) expect(points map[string]float64, want int, parts ...string) {
+	l.tb.Helper()
+	if n, _ := matching(points, parts...); n != want {
+		l.tb.Errorf("%d points of %v, want %d", n, parts, want)
+	}
+}
+
+func TestOneScanACollection(t *testing.T) {
+	l := newLife(t, PodConfig{})
+	before := l.pod.generation
+	for range 5 {
+		l.collect()
+	}
+	if got := l.pod.generation - before; got != 5 {
+		t.Errorf("%d scans in 5 collections by three sources", got)
+	}
+}
+
+func TestContainersComeAndGo(t *testing.T) {
+	l := newLife(t, PodConfig{})
+	points := l.collect()
+	l.expect(points, 1, "container.memory.usage", idB)
+	l.expect(points, 2, "process.thread.count", idB)
+	l.stop(100, 101)
+	l.expect(l.collect(), 0, idB)
+	for round := range 50 { // a container that crashes again and again, each time another one
+		id, pid := fmt.Sprintf("%064x", round), 1000+round
+		l.start(pid, "app", "0::/../cri-containerd-"+id+".scope", round)
+		fixture.Write(t, l.dir, fmt.Sprintf("proc/%d/mountinfo", pid),
+			"1 1 0:1 /../cri-containerd-"+id+".scope /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
+		fixture.Write(t, l.dir, fmt.Sprintf("proc/%d/root/sys/fs/cgroup/memory.current", pid), "4096\n")
+		points := l.collect()
+		l.expect(points, 1, "container.memory.usage", id)
+		l.expect(points, 1, "process.thread.count", id)
+		l.stop(pid)
+		l.expect(l.collect(), 0, id)
+	}
+	c, p := &l.pod.containers, &l.pod.processes
+	if len(c.others) != 0 || len(c.ancestors) != 0 || len(c.list) != 1 || len(p.known) != 4 || len(p.inhabited) != 0 {
+		t.Errorf("remembers %d containers, %d ancestors, %d groups, %d processes, %d inhabited; want 0, 0, 1, 4, 0",
+			len(c.others), len(c.ancestors), len(c.list), len(p.known), len(p.inhabited))
+	}
+	if l.log.Len() > 0 {
+		t.Errorf("logged: %s", l.log.String())
+	}
+}
+
+// The container outlives the process by whose root directory it is read.
+func TestContainerIsReadThroughAnotherProcess(t *testing.T) {
+	l := newLife(t, PodConfig{})
+	l.collect()
+	for _, name := range []string{"mountinfo", "root"} {
+		if err := os.Rename(l.dir+"/proc/100/"+name, l.dir+"/proc/101/"+name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.stop(100)
+	points := l.collect()
+	l.expect(points, 1, "container.memory.usage", idB)
+	l.expect(points, 1, "process.thread.count", idB)
+}
+
+func TestPidUsedAgainIsANewProcess(t *testing.T) {
+	l := newLife(t, PodConfig{})
+	l.collect()
+	l.thread(101, 5000)
+	if _, delay := matching(l.collect(), "run_queue.time", "process.pid=101"); delay != 3e-6 {
+		t.Errorf("run delay %v s, want the gain of 3 µs", delay)
+	}
+	l.start(101, "worker (1)", "0::/../cri-containerd-"+idB+".scope", 99)
+	l.thread(101, 9000)
+	if n, delay := matching(l.collect(), "run_queue.time", "process.pid=101"); n != 1 || delay != 0 {
+		t.Errorf("%d points, run delay %v s; want one that starts at 0", n, delay)
+	}
+	l.start(101, "stranger", "0::/../../pod2/cri-containerd-"+idC+".scope", 100)
+	l.expect(l.collect(), 0, "process.pid=101")
+}
+
+func TestNamesSelectProcesses(t *testing.T) {
+	l := newLife(t, PodConfig{Processes: []string{"application-server", "stranger"}})
+	points := l.collect()
+	l.expect(points, 3, "process.thread.count")
+	for _, name := range []string{"sidecar", "application-server", "stranger"} {
+		l.expect(points, 1, "process.thread.count", "process.executable.name="+name)
+	}
+}
+
+// On a crowded node the strangers are looked at in turn: all of them within a few scans, few of them in each.
+func TestRecheckIsBoundedAndFair(t *testing.T) {
+	const strangers = 10 * recheck
+	l := newLife(t, PodConfig{})
+	for i := range strangers {
+		l.start(1000+i, "stranger", "0::/../../pod2/cri-containerd-"+idC+".scope", 1)
+	}
+	for range 3 {
+		l.collect()
+	}
+	looks := func() (sum int) {
+		for i := range strangers {
+			sum += l.pod.processes.known[1000+i].looks
+		}
+		return sum
+	}
+	before := looks()
+	l.collect()
+	if got := looks() - before; got > recheck {
+		t.Errorf("%d of them looked at in one scan, want at most %d", got, recheck)
+	}
+	for i := range strangers { // all become the pod's
+		l.start(1000+i, "app", "0::/../cri-containerd-"+idB+".scope", 1)
+	}
+	seen := 0
+	for scans := 0; seen < maxProcesses-4 && scans < 2*strangers/recheck; scans++ {
+		seen, _ = matching(l.collect(), "process.thread.count", "process.executable.name=app,")
+	}
+	points := l.collect()
+	l.expect(points, maxProcesses, "process.thread.count")
+	l.expect(points, 1, "process.thread.count", "process.pid=200")
+	if !strings.Contains(l.log.String(), "more than 100 processes") {
+		t.Errorf("the log does not say that some are left out: %s", l.log.String())
+	}
+}
+
+func TestOwnProcessIsNeverLeftOut(t *testing.T) {
+	l := newLife(t, PodConfig{})
+	for i := range maxProcesses {
+		l.start(10+i, "app", "0::/../cri-containerd-"+idB+".scope", 1)
+	}
+	points := l.collect()
+	l.expect(points, maxProcesses, "process.thread.count")
+	l.expect(points, 1, "process.thread.count", "process.executable.name=sidecar")
+}
+
+// Docker's --network container:… shares the files that tell the id: then it is the other container's, not ours.
+func TestSharedIDIsDropped(t *testing.T) {
+	l := newLife(t, PodConfig{})
+	mountinfo, err := os.ReadFile(l.dir + "/proc/200/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared := string(mountinfo) + "90 26 254:1 /docker/containers/" + idB + "/hostname /etc/hostname rw - ext4 /dev/vda1 rw\n"
+	fixture.Write(t, l.dir, "proc/200/mountinfo", shared)
+	pod, err := NewPod(PodConfig{ProcRoot: l.dir + "/proc"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if id := pod.ContainerID(); id != "" {
+		t.Errorf("takes %s for its own id", id)
+	}
+	points := newSampler(t, l.dir, pod).collect()
+	l.expect(points, 1, "container.memory.usage", idB)
+	l.expect(points, 2, "container.memory.usage")
+	l.expect(points, 0, "process.pid=200", idB)
+	l.stop(100, 101)
+	if pod, err = NewPod(PodConfig{ProcRoot: l.dir + "/proc"}); err != nil || pod.ContainerID() != idB {
+		t.Errorf("got %v, %v; nothing speaks against the id when no other container has it", pod, err)
+	}
+}
+
+func TestCgroupRootWithoutControlGroups(t *testing.T) {
+	l := newLife(t, PodConfig{})
+	_, err := NewPod(PodConfig{ProcRoot: l.dir + "/proc", CgroupRoot: "/nowhere"})
+	if err == nil || !strings.Contains(err.Error(), "/nowhere") {
+		t.Errorf("got %v, want an error that names the directory", err)
+	}
+}
+
+// The own process is moved to another group, as by systemd.
+func TestOwnGroupMoves(t *testing.T) {
+	l := newLife(t, PodConfig{})
+	fixture.Write(t, l.dir, "own/sub/memory.current", "77\n")
+	fixture.Write(t, l.dir, "proc/200/cgroup", "0::/sub\n")
+	points := l.collect()
+	l.expect(points, 1, "container.memory.usage", "poolgauge.cgroup.path=/sub}")
+	l.expect(points, 1, "poolgauge.cgroup.memory.usage", "poolgauge.cgroup.path=/}")
+}

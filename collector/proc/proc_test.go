@@ -1,0 +1,191 @@
+package proc
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/poolgauge/poolgauge/internal/fixture"
+)
+
+const statLine = "7 (%s) S 1 7 7 0 -1 4194560 1200 5 3 6 150 50 0 0 20 0 9 0 4242 2048000 300 18446744073709551615 1 1 0 0\n"
+
+func TestParseStat(t *testing.T) {
+	want := Stat{
+		MinorFaults: 1200, MajorFaults: 3, User: 1500 * time.Millisecond, System: 500 * time.Millisecond,
+		Threads: 9, StartTime: 4242, Virtual: 2048000, Resident: 300 * pageSize,
+	}
+	for _, comm := range []string{"app", "tmux: server", "a) S 1 (b", "(sd-pam)", "", "x\n)"} {
+		want.Comm = comm
+		got, err := ParseStat([]byte(strings.Replace(statLine, "%s", comm, 1)))
+		if err != nil || got != want {
+			t.Errorf("comm %q: got %+v, %v; want %+v", comm, got, err, want)
+		}
+	}
+}
+
+func TestParseStatSaysWhatIsWrong(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                                      "no process name in parentheses",
+		")(":                                    "no process name in parentheses",
+		"7 (app) S 1 7":                         "ends before field 10",
+		"7 (app)":                               "ends before field 10",
+		"7 (app) S 1 7 7 0 -1 4194560 many 5 3": `field 10: "many" is not a number`,
+	} {
+		if _, err := ParseStat([]byte(in)); err == nil || err.Error() != want {
+			t.Errorf("%q: got %v, want %s", in, err, want)
+		}
+	}
+}
+
+func TestParseSchedstatAndSwitches(t *testing.T) {
+	if got, err := ParseSchedstat([]byte("100 200 3\n")); err != nil || got.Value != 200 || !got.Defined {
+		t.Errorf("run delay: got %v, %v; want 200", got, err)
+	}
+	for _, in := range []string{"", "5", "5 x 3"} {
+		if got, err := ParseSchedstat([]byte(in)); err == nil || got.Defined {
+			t.Errorf("%q: got %v without an error", in, got)
+		}
+	}
+	v, nv, err := ParseSwitches([]byte("Name:\ta\nvoluntary_ctxt_switches:\t12\nnonvoluntary_ctxt_switches:\t3\n"))
+	if err != nil || v.Value != 12 || nv.Value != 3 || !v.Defined || !nv.Defined {
+		t.Errorf("switches: got %v, %v, %v; want 12 and 3", v, nv, err)
+	}
+	v, nv, err = ParseSwitches([]byte("voluntary_ctxt_switches:\tno\nnonvoluntary_ctxt_switches:\t3\n"))
+	if err == nil || v.Defined || !nv.Defined {
+		t.Errorf("a bad count must cost itself only: got %v, %v, %v", v, nv, err)
+	}
+	if v, nv, err = ParseSwitches([]byte("Name:\ta\n")); err != nil || v.Defined || nv.Defined {
+		t.Errorf("an old kernel has no counts: got %v, %v, %v", v, nv, err)
+	}
+}
+
+// thread writes the files of a thread into a tree.
+func thread(t *testing.T, dir, tid, runDelay, voluntary, involuntary string) {
+	t.Helper()
+	fixture.Write(t, dir, "7/task/"+tid+"/schedstat", "1000 "+runDelay+" 5\n")
+	fixture.Write(t, dir, "7/task/"+tid+"/status",
+		"Name:\ta\nvoluntary_ctxt_switches:\t"+voluntary+"\nnonvoluntary_ctxt_switches:\t"+involuntary+"\n")
+}
+
+func TestThreadsAddUpAndNeverFall(t *testing.T) {
+	dir := t.TempDir()
+	f := NewFS(dir)
+	var threads Threads
+	expect := func(when string, runDelay time.Duration, voluntary, involuntary int64) {
+		t.Helper()
+		got, err := threads.Read(f, 7)
+		if err != nil {
+			t.Errorf("%s: %v", when, err)
+		}
+		if got.RunDelay.Value != runDelay || got.Voluntary.Value != voluntary || got.Involuntary.Value != involuntary ||
+			!got.RunDelay.Defined || !got.Voluntary.Defined || !got.Involuntary.Defined {
+			t.Errorf("%s: got %+v, want %v, %d, %d", when, got, runDelay, voluntary, involuntary)
+		}
+	}
+	thread(t, dir, "7", "1000", "10", "1")
+	thread(t, dir, "8", "500", "20", "2")
+	expect("the first reading is the zero line", 0, 0, 0)
+	thread(t, dir, "7", "1100", "11", "1")
+	thread(t, dir, "9", "40", "4", "3")
+	expect("a gain, and a thread that is new", 140, 5, 3)
+	if err := os.RemoveAll(filepath.Join(dir, "7/task/8")); err != nil {
+		t.Fatal(err)
+	}
+	expect("a thread exits", 140, 5, 3)
+	thread(t, dir, "9", "7", "1", "1")
+	expect("another thread has taken the id", 147, 6, 4)
+	thread(t, dir, "8", "3", "1", "0")
+	expect("the id of the exited thread comes back", 150, 7, 4)
+	if len(threads.last) != 3 {
+		t.Errorf("remembers %d threads, want those alive: 3", len(threads.last))
+	}
+}
+
+func TestThreadsGarbageCostsItself(t *testing.T) {
+	dir := t.TempDir()
+	f := NewFS(dir)
+	var threads Threads
+	thread(t, dir, "7", "soon", "10", "1")
+	got, err := threads.Read(f, 7)
+	if err == nil || !strings.Contains(err.Error(), "/7/task/7/schedstat") || got.RunDelay.Defined || !got.Voluntary.Defined {
+		t.Errorf("got %+v, %v; want switches, and an error that names the file", got, err)
+	}
+	thread(t, dir, "7", "5000", "10", "1")
+	if got, err = threads.Read(f, 7); err != nil || got.RunDelay.Defined {
+		t.Errorf("readable again: got %+v, %v; want no run delay until there is a gain", got, err)
+	}
+	thread(t, dir, "7", "5010", "10", "1")
+	if got, err = threads.Read(f, 7); err != nil || got.RunDelay.Value != 10 {
+		t.Errorf("got %+v, %v; want what was gained since it was readable: 10ns", got, err)
+	}
+}
+
+func TestTooManyThreads(t *testing.T) {
+	dir := t.TempDir()
+	for tid := range MaxThreads + 1 {
+		fixture.Write(t, dir, "7/task/"+string(rune('1'+tid/100))+string(rune('0'+tid/10%10))+string(rune('0'+tid%10))+"/", "")
+	}
+	var threads Threads
+	got, err := threads.Read(NewFS(dir), 7)
+	if err == nil || got != (ThreadTotals{}) {
+		t.Errorf("got %+v, %v; want an error and nothing", got, err)
+	}
+}
+
+func TestGoneProcessIsNoError(t *testing.T) {
+	var threads Threads
+	if got, err := threads.Read(NewFS(t.TempDir()), 7); err != nil || got != (ThreadTotals{}) {
+		t.Errorf("got %+v, %v; want nothing", got, err)
+	}
+}
+
+func TestExecutable(t *testing.T) {
+	dir := t.TempDir()
+	fixture.Write(t, dir, "7/exe -> /usr/bin/some-long-name (deleted)", "")
+	f := NewFS(dir)
+	if got := f.Executable(7, "some-long-n"); got != "some-long-name" {
+		t.Errorf("got %q, want some-long-name", got)
+	}
+	if got := f.Executable(8, "comm"); got != "comm" {
+		t.Errorf("got %q, want the comm of a process whose exe is hidden", got)
+	}
+}
+
+// TestSelf reads this very process.
+func TestSelf(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("needs /proc")
+	}
+	f := NewFS("")
+	pids, err := f.Pids(nil)
+	if err != nil || len(pids) == 0 {
+		t.Fatalf("pids: %v, %v", pids, err)
+	}
+	s, err := f.Stat(os.Getpid())
+	if err != nil || s.Resident == 0 || s.Virtual == 0 || s.Threads == 0 || s.StartTime == 0 {
+		t.Errorf("got %+v, %v; want figures", s, err)
+	}
+	if got, want := f.Executable(os.Getpid(), ""), filepath.Base(os.Args[0]); got != want {
+		t.Errorf("executable: got %q, want %q", got, want)
+	}
+	var threads Threads
+	if _, err := threads.Read(f, os.Getpid()); err != nil {
+		t.Error(err)
+	}
+}
+
+func BenchmarkThreads(b *testing.B) {
+	var threads Threads
+	f := NewFS("")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := threads.Read(f, os.Getpid()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(len(threads.last)), "threads")
+}
