@@ -31,7 +31,7 @@ func newCPUTasks(log *slog.Logger, cfg Config) []*task {
 	}
 	var tasks []*task
 	if cfg.CPUInterval != Off {
-		tasks = append(tasks, newTask("cpu", "", cfg.CPUInterval, cpuShare*cfg.Budget, log, &cpuProbe{}))
+		tasks = append(tasks, newTask("cpu", "", cfg.CPUInterval, cpuShare*cfg.Budget, log, &cpuProbe{read: read}))
 	}
 	if cfg.ParallelismInterval != Off {
 		p := &parallelismProbe{cpus: cfg.EffectiveCPUs}
