@@ -95,7 +95,7 @@ func newTCPProbe(t Target) (string, prober, error) {
 
 func newDNSProbe(t Target) (string, prober, error) {
 	name, err := ParseDNS(t.Address)
-	return name, &dnsProbe{resolver: net.DefaultResolver, name: name, timeout: t.Timeout}, err
+	return name, &dnsProbe{resolver: systemResolver, name: name, timeout: t.Timeout}, err
 }
 
 func newHTTPProbe(t Target) (string, prober, error) {
