@@ -14,6 +14,7 @@ const cpuWork = 5 * time.Millisecond
 
 // cpuProbe computes for cpuWork on one thread and compares wall with CPU time.
 type cpuProbe struct {
+	read   func() reading // of the thread that runs the probe
 	kernel kernel
 	least  time.Duration // of all runs, CPU time of a unit
 }
@@ -49,10 +50,10 @@ func (p *cpuProbe) run(context.Context) (r result) {
 // left out: the kernel of work never does, so it was Go's scheduler, which interrupts a goroutine after 10 ms, that gave the
 // core to another goroutine of ours. It gives up at twice the CPU time.
 func (p *cpuProbe) compute() (wall, cpu time.Duration, units int) {
-	last := read()
+	last := p.read()
 	for used := time.Duration(0); cpu < cpuWork && used < 2*cpuWork; {
 		p.kernel.unit()
-		now := read()
+		now := p.read()
 		used += now.cpu - last.cpu
 		if now.parked == last.parked {
 			wall += now.wall.Sub(last.wall)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -38,16 +40,27 @@ func readUncached(f *os.File, block []byte) error {
 	if err := unix.Fadvise(fd, 0, blockSize, unix.FADV_DONTNEED); err != nil {
 		return err
 	}
-	// Reads only what is in memory; if nothing is, it may start to read ahead, which is why the caller's clock runs already.
-	// File systems that cannot do this fail, and cannot tell.
-	if n, err := unix.Preadv2(fd, [][]byte{block}, 0, unix.RWF_NOWAIT); err == nil && n > 0 {
-		return memoryError(f.Name())
+	if inMemory(fd) {
+		return memoryError(filepath.Dir(f.Name()))
 	}
 	_, err := io.ReadFull(io.NewSectionReader(f, 0, blockSize), block)
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return unix.EIO
 	}
 	return err
+}
+
+// inMemory reports whether the first page of fd is in the page cache; false where it cannot be told. It asks by mincore, which
+// unlike a read with RWF_NOWAIT does not start to fetch the page.
+func inMemory(fd int) bool {
+	page, err := unix.Mmap(fd, 0, blockSize, unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = unix.Munmap(page) }()
+	var resident [1]byte
+	_, _, errno := unix.Syscall(unix.SYS_MINCORE, uintptr(unsafe.Pointer(&page[0])), blockSize, uintptr(unsafe.Pointer(&resident[0])))
+	return errno == 0 && resident[0]&1 == 1
 }
 
 // hold locks f until it is closed, if nobody else holds it.

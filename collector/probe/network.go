@@ -16,6 +16,19 @@ type resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
+// systemResolver is the system's, except that its questions end with the look-up: those of Go's own resolver otherwise go on,
+// each with a goroutine, for as long as /etc/resolv.conf says.
+var systemResolver = &net.Resolver{Dial: dialNameServer}
+
+func dialNameServer(ctx context.Context, network, address string) (net.Conn, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, network, address)
+	if err == nil {
+		context.AfterFunc(ctx, func() { _ = conn.Close() })
+	}
+	return conn, err
+}
+
 // lookup resolves name as the phase lookup of r. It returns no addresses if that fails.
 func lookup(ctx context.Context, r *result, from resolver, name string) []netip.Addr {
 	start := time.Now()
@@ -36,7 +49,7 @@ type dialer struct {
 }
 
 func newDialer(host, port string) dialer {
-	return dialer{net.DefaultResolver, host, port}
+	return dialer{systemResolver, host, port}
 }
 
 // dial returns nil if it fails. The connection has the deadline of ctx, which must have one.

@@ -76,7 +76,9 @@ func (r *Runner) Close() error {
 	}
 	var errs []error
 	for _, t := range r.tasks {
-		if len(t.busy) > 0 {
+		select {
+		case <-t.closed:
+		default:
 			errs = append(errs, fmt.Errorf("probe %s did not end within %v and is left behind", t.name, closeWait))
 		}
 	}
@@ -104,6 +106,7 @@ func (r *Runner) schedule(ctx context.Context) {
 		closing.Go(func() {
 			t.busy.lock() // and never unlocked: there are no more runs
 			t.close()
+			close(t.closed)
 		})
 	}
 	closing.Wait()
@@ -117,13 +120,14 @@ func (r *Runner) turn(ctx context.Context, t *task) {
 		r.instruments[catalog.ProbeSkipped](ctx, 1, t.skip[reason])
 		return
 	}
+	t.started = now
 	go r.run(ctx, t, intended)
 }
 
 // refuse returns why t cannot run now, or takes it for the run and returns "".
 func (r *Runner) refuse(t *task, now time.Time) string {
 	if !t.busy.tryLock() {
-		t.health.missed()
+		t.health.missed(now.Sub(t.started))
 		return skipRunning
 	}
 	throttled := r.wasThrottled(t)

@@ -31,12 +31,14 @@ type task struct {
 	exclusive bool // never beside another exclusive one
 
 	busy   lock
-	health *health // safe for both
+	closed chan struct{} // closed when the probe is
+	health *health       // safe for both
 
 	// The schedule's alone.
-	turn int       // turns since the start
-	next time.Time // when the next turn is due
-	skip map[string]metric.MeasurementOption
+	turn    int       // turns since the start
+	next    time.Time // when the next turn is due
+	started time.Time // when the last run was
+	skip    map[string]metric.MeasurementOption
 
 	attributes attributes
 	account    account
@@ -53,7 +55,7 @@ func newTask(name, target string, interval time.Duration, share float64, log *sl
 	attrs := newAttributes(name, target)
 	return &task{
 		prober: p, name: title, interval: interval,
-		busy: newLock(), health: &health{log: log}, skip: attrs.skipped(), attributes: attrs, account: account{share: share},
+		busy: newLock(), closed: make(chan struct{}), health: &health{log: log}, skip: attrs.skipped(), attributes: attrs, account: account{share: share},
 	}
 }
 

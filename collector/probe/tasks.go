@@ -31,7 +31,7 @@ func newCPUTasks(log *slog.Logger, cfg Config) []*task {
 	}
 	var tasks []*task
 	if cfg.CPUInterval != Off {
-		tasks = append(tasks, newTask("cpu", "", cfg.CPUInterval, cpuShare*cfg.Budget, log, &cpuProbe{}))
+		tasks = append(tasks, newTask("cpu", "", cfg.CPUInterval, cpuShare*cfg.Budget, log, &cpuProbe{read: read}))
 	}
 	if cfg.ParallelismInterval != Off {
 		p := &parallelismProbe{cpus: cfg.EffectiveCPUs}
@@ -95,7 +95,7 @@ func newTCPProbe(t Target) (string, prober, error) {
 
 func newDNSProbe(t Target) (string, prober, error) {
 	name, err := ParseDNS(t.Address)
-	return name, &dnsProbe{resolver: net.DefaultResolver, name: name, timeout: t.Timeout}, err
+	return name, &dnsProbe{resolver: systemResolver, name: name, timeout: t.Timeout}, err
 }
 
 func newHTTPProbe(t Target) (string, prober, error) {

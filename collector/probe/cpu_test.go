@@ -1,0 +1,123 @@
+package probe
+
+import (
+	"context"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/poolgauge/poolgauge/internal/catalog"
+)
+
+func needThreadClock(t *testing.T) {
+	t.Helper()
+	if !haveThreadClock {
+		t.Skip("no CPU probes here")
+	}
+}
+
+// values returns the points of r that are not durations.
+func values(r result) map[*catalog.Metric]float64 {
+	out := map[*catalog.Metric]float64{}
+	for _, p := range r.points {
+		if p.metric != catalog.ProbeDuration {
+			out[p.metric] = p.value
+		}
+	}
+	return out
+}
+
+func TestCPUProbe(t *testing.T) {
+	needThreadClock(t)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	p := &cpuProbe{read: read}
+	least := 0.0
+	for range 3 {
+		before := threadCPU()
+		r := p.run(t.Context())
+		if r.kind == "disturbed" {
+			continue // a busy machine, and no result is the right one
+		}
+		v := values(r)
+		if used := threadCPU() - before; used < cpuWork {
+			t.Errorf("a run used %v of CPU time, want at least %v", used, cpuWork)
+		}
+		// The clocks are read one after the other, so a core all to itself may show a hair less than 1.
+		if v[catalog.ProbeCPUStretch] < 0.99 {
+			t.Errorf("stretch %v, want at least 1", v[catalog.ProbeCPUStretch])
+		}
+		work, floor := v[catalog.ProbeCPUWork], v[catalog.ProbeCPUWorkMin]
+		if floor <= 0 || work < floor || least > 0 && floor > least {
+			t.Errorf("a unit of work took %v s, the least %v s after %v s", work, floor, least)
+		}
+		least = floor
+	}
+}
+
+// A thread that computes and never sleeps was stretched by others; one that slept, by our own scheduler.
+func TestStretchLeavesOutOurOwnInterruptions(t *testing.T) {
+	start := time.Now()
+	var wall, cpu time.Duration
+	var parked int64
+	step := 0
+	p := &cpuProbe{read: func() reading {
+		r := reading{start.Add(wall), cpu, parked}
+		step++
+		wall, cpu = wall+time.Millisecond, cpu+500*time.Microsecond // stretch 2
+		if step%3 == 0 {
+			wall, parked = wall+50*time.Millisecond, parked+1
+		}
+		return r
+	}}
+	gotWall, gotCPU, units := p.compute()
+	if gotWall != 10*time.Millisecond || gotCPU != cpuWork || units != 10 {
+		t.Errorf("got %v wall, %v CPU, %d units; want 10ms, 5ms, 10", gotWall, gotCPU, units)
+	}
+}
+
+func TestRunDisturbedThroughoutSaysNothing(t *testing.T) {
+	var n time.Duration
+	p := &cpuProbe{read: func() reading {
+		n++
+		return reading{time.Time{}.Add(n * time.Millisecond), n * 500 * time.Microsecond, int64(n)}
+	}}
+	r := p.run(t.Context())
+	if r.kind != "disturbed" || len(values(r)) != 0 {
+		t.Errorf("got %q and %v, want disturbed and nothing", r.kind, values(r))
+	}
+}
+
+func TestParallelismProbe(t *testing.T) {
+	needThreadClock(t)
+	before := runtime.GOMAXPROCS(0)
+	for _, k := range []int{0, 1, before + 1} {
+		p := &parallelismProbe{cpus: func() int { return k }}
+		r := p.run(t.Context())
+		v := values(r)
+		asked := max(1, k)
+		if got := v[catalog.ProbeParallelismRequested]; got != float64(asked) {
+			t.Errorf("%d CPUs: %v requested", k, got)
+		}
+		// Each thread may use one unit of work more than the wall time covers.
+		if got := v[catalog.ProbeParallelism]; got <= 0 || got > 1.2*float64(asked) {
+			t.Errorf("%d CPUs: parallelism %v", k, got)
+		}
+		if r.cost < burst {
+			t.Errorf("%d CPUs: cost %v, want at least one burst, %v", k, r.cost, burst)
+		}
+		if got := runtime.GOMAXPROCS(0); got != before {
+			t.Errorf("GOMAXPROCS was %d and is %d", before, got)
+		}
+	}
+}
+
+func TestParallelismProbeStopsWithItsContext(t *testing.T) {
+	needThreadClock(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := (&parallelismProbe{cpus: func() int { return 2 }}).run(ctx)
+	if len(r.points) != 0 || r.cost >= 2*burst {
+		t.Errorf("cut short, it cost %v and found %v", r.cost, r.points)
+	}
+}

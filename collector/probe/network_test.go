@@ -1,0 +1,173 @@
+package probe
+
+import (
+	"context"
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+)
+
+const enough = 10 * time.Second
+
+// listen returns the address of a listener that hands its connections to serve, and closes them after it.
+func listen(t *testing.T, serve func(net.Conn)) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serve(conn)
+			_ = conn.Close()
+		}
+	}()
+	t.Cleanup(func() { _ = l.Close(); <-done })
+	return l.Addr().String()
+}
+
+// unusedAddress returns one that nobody listens on.
+func unusedAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// names is a resolver for tests; a name it does not have never gets an answer.
+type names map[string][]netip.Addr
+
+func (n names) LookupNetIP(ctx context.Context, _, host string) ([]netip.Addr, error) {
+	if addrs, ok := n[host]; ok {
+		return addrs, nil
+	}
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func tcp(t *testing.T, address string, timeout time.Duration) *tcpProbe {
+	t.Helper()
+	_, p, err := newTCPProbe(Target{Address: address, Timeout: timeout})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.(*tcpProbe)
+}
+
+func wantPhases(t *testing.T, r result, want ...string) {
+	t.Helper()
+	if got := phases(r); !slices.Equal(got, want) {
+		t.Errorf("got %v (%v), want %v", got, r.err, want)
+	}
+}
+
+func TestTCPProbe(t *testing.T) {
+	address := listen(t, func(net.Conn) {})
+	wantPhases(t, tcp(t, address, enough).run(t.Context()), "connect")
+	wantPhases(t, tcp(t, unusedAddress(t), enough).run(t.Context()), "connect:connection_refused")
+
+	_, port, _ := net.SplitHostPort(address)
+	loopback, other := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2")
+	p := tcp(t, "db.test:"+port, enough)
+	p.dialer.resolver = names{"db.test": {loopback}}
+	wantPhases(t, p.run(t.Context()), "lookup", "connect")
+	p.dialer.resolver = names{"db.test": {other, loopback}} // nobody listens on the first
+	wantPhases(t, p.run(t.Context()), "lookup", "connect")
+	p.dialer.resolver = names{"db.test": {other, other}}
+	wantPhases(t, p.run(t.Context()), "lookup", "connect:connection_refused")
+	p.dialer.resolver = names{"db.test": nil}
+	wantPhases(t, p.run(t.Context()), "lookup", "connect:nxdomain")
+	p.timeout, p.dialer.resolver = time.Millisecond, names{}
+	wantPhases(t, p.run(t.Context()), "lookup:timeout")
+}
+
+// nameServer answers A queries for known.test, leaves those for silent.test alone, fails those for broken.test and knows
+// no other name. It returns a resolver that asks it.
+func nameServer(t *testing.T) *net.Resolver {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		buf := make([]byte, 512)
+		for {
+			n, from, err := conn.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			if reply := answer(buf[:n]); reply != nil {
+				_, _ = conn.WriteTo(reply, from)
+			}
+		}
+	}()
+	t.Cleanup(func() { _ = conn.Close(); <-done })
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return dialNameServer(ctx, "udp", conn.LocalAddr().String())
+	}}
+}
+
+// answer makes the reply to a query with one question (RFC 1035, section 4).
+func answer(query []byte) []byte {
+	const header = 12
+	end := header
+	name := ""
+	for query[end] != 0 {
+		name += string(query[end+1:end+1+int(query[end])]) + "."
+		end += 1 + int(query[end])
+	}
+	kind := binary.BigEndian.Uint16(query[end+1:])
+	reply := slices.Clone(query[:end+5])
+	code := byte(0)
+	switch name {
+	case "silent.test.":
+		return nil
+	case "broken.test.":
+		code = 2
+	case "known.test.":
+	default:
+		code = 3
+	}
+	copy(reply[2:], []byte{0x84, 0x80 | code, 0, 1, 0, 0, 0, 0, 0, 0}) // an authoritative answer, with the question only
+	if name == "known.test." && kind == 1 {
+		reply[7] = 1
+		reply = append(reply, 0xc0, header, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1)
+	}
+	return reply
+}
+
+func TestDNSProbe(t *testing.T) {
+	server := nameServer(t)
+	for name, want := range map[string]string{
+		"known.test.":   "lookup",
+		"unknown.test.": "lookup:nxdomain",
+		"broken.test.":  "lookup:dns",
+	} {
+		_, p, err := newDNSProbe(Target{Address: name, Timeout: enough})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.(*dnsProbe).resolver = server
+		r := p.run(t.Context())
+		wantPhases(t, r, want)
+		if r.cost == 0 {
+			t.Errorf("%s: the resolver's goroutines cost nothing", name)
+		}
+	}
+	silent := &dnsProbe{resolver: server, name: "silent.test.", timeout: 20 * time.Millisecond}
+	wantPhases(t, silent.run(t.Context()), "lookup:timeout")
+}

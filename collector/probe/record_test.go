@@ -1,0 +1,76 @@
+package probe
+
+import (
+	"testing"
+
+	"go.opentelemetry.io/otel/attribute"
+	sdk "go.opentelemetry.io/otel/sdk/metric"
+
+	"github.com/poolgauge/poolgauge/internal/catalog"
+)
+
+// checkAgainstCatalog fails for a metric that is not in the table, or a point with an attribute that the table does not give it.
+func checkAgainstCatalog(t *testing.T, reader *sdk.ManualReader) {
+	t.Helper()
+	rec := recorder{reader: reader}
+	for _, d := range collect(t, reader) {
+		row := rowOf(d.Name)
+		if row == nil {
+			t.Errorf("%s is not in the table", d.Name)
+			continue
+		}
+		for _, s := range rec.samples(t, row) {
+			for _, kv := range s.attributes.ToSlice() {
+				if !allowed(row, kv) {
+					t.Errorf("%s: the table does not allow %s=%s", d.Name, kv.Key, kv.Value.Emit())
+				}
+			}
+		}
+	}
+}
+
+func rowOf(name string) *catalog.Metric {
+	for _, m := range catalog.Probe.Metrics {
+		if m.Name == name {
+			return m
+		}
+	}
+	return nil
+}
+
+func allowed(row *catalog.Metric, kv attribute.KeyValue) bool {
+	for _, a := range append(row.Attributes[:len(row.Attributes):len(row.Attributes)], catalog.Probe.Attributes...) {
+		if a.Key != kv.Key {
+			continue
+		}
+		if a.Values == nil {
+			return true
+		}
+		for _, v := range a.Values {
+			if v == kv.Value.AsString() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func TestAttributeSetsAreBuiltOnce(t *testing.T) {
+	a := newAttributes("tcp", "db:5432")
+	s := series{phase: "connect", errorType: "timeout"}
+	a.of(s)
+	if n := testing.AllocsPerRun(100, func() { a.of(s) }); n != 0 {
+		t.Errorf("%v allocations a use, want 0", n)
+	}
+}
+
+func TestInstrumentsCoverTheTable(t *testing.T) {
+	rec := newRecorder(t)
+	attrs := newAttributes("cpu", "").of(series{})
+	for _, m := range catalog.Probe.Metrics {
+		rec.instruments[m](t.Context(), 1, attrs)
+		if got := rec.value(t, m, "poolgauge.probe.name=cpu"); got != 1 {
+			t.Errorf("%s: recorded 1, collected %v", m.Name, got)
+		}
+	}
+}
