@@ -90,7 +90,7 @@ func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *s
 		if err != nil {
 			return err
 		}
-		defer server.Close() //nolint:errcheck // there is nobody left to tell
+		defer server.Close()
 	}
 	probes, err := startProbes(settings, provider.Meter(scope), log)
 	if err != nil {

@@ -23,10 +23,12 @@ type sink struct {
 	collectorpb.UnimplementedMetricsServiceServer
 
 	address string
-	first   chan struct{} // closed at the first export
+	first   chan struct{}                      // closed at the first export
+	then    func(map[string]*metricspb.Metric) // called after each export with what was seen so far; nil for none
 
 	mu       sync.Mutex
 	received []*metricspb.ResourceMetrics
+	seen     map[string]*metricspb.Metric // the last metric of each name
 }
 
 func startSink(t *testing.T) *sink {
@@ -35,7 +37,7 @@ func startSink(t *testing.T) *sink {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &sink{address: listener.Addr().String(), first: make(chan struct{})}
+	s := &sink{address: listener.Addr().String(), first: make(chan struct{}), seen: map[string]*metricspb.Metric{}}
 	server := grpc.NewServer()
 	collectorpb.RegisterMetricsServiceServer(server, s)
 	done := make(chan struct{})
@@ -57,6 +59,14 @@ func (s *sink) Export(_ context.Context, r *collectorpb.ExportMetricsServiceRequ
 		close(s.first)
 	}
 	s.received = append(s.received, r.GetResourceMetrics()...)
+	for _, scope := range r.GetResourceMetrics()[0].GetScopeMetrics() {
+		for _, m := range scope.GetMetrics() {
+			s.seen[m.GetName()] = m
+		}
+	}
+	if s.then != nil {
+		s.then(s.seen)
+	}
 	return &collectorpb.ExportMetricsServiceResponse{}, nil
 }
 

@@ -74,6 +74,7 @@ var (
 	ProbeSkipped = &Metric{
 		Name: "poolgauge.probe.skipped", Kind: Counter, Number: Int, Unit: "{run}",
 		Help:       "Runs left out, by reason.",
+		Absent:     "nothing was skipped yet",
 		Attributes: []Attribute{{Key: ProbeSkipReasonKey, Values: []string{"quota", "budget", "running"}}},
 	}
 	ProbeCost = &Metric{

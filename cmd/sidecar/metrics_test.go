@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
+
+	"github.com/poolgauge/poolgauge/internal/catalog"
+)
+
+// pools are reported by programs and not by the sidecar.
+func ofSidecar(g *catalog.Group) bool { return g != catalog.Pool }
+
+// TestEmittedIsListedAndListedIsEmitted runs the whole program on this machine against a real receiver: whatever arrives has its row
+// in the table, and every row arrives, unless the table says when it is absent.
+func TestEmittedIsListedAndListedIsEmitted(t *testing.T) {
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(1 << 40)) // go.memory.limit is absent without one
+	upstream := startSink(t)
+	address := freeAddress(t)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	upstream.then = func(seen map[string]*metricspb.Metric) {
+		if complete(seen) {
+			cancel()
+		}
+	}
+	var log syncBuffer
+	code := run(ctx, []string{
+		"--interval", "100ms", "--health-address", address, "--otlp-endpoint", "http://" + upstream.address,
+		"--probe-dir", ".", "--probe-tcp", address, "--probe-dns", "localhost", "--probe-http", "http://" + address + "/healthz",
+		"--probe-budget", "100",
+	}, nil, io.Discard, &log)
+	if code != 0 {
+		t.Fatalf("exit code %d: %s", code, log.String())
+	}
+	rows := map[string]*catalog.Metric{}
+	groups := map[string]*catalog.Group{}
+	catalog.Each(func(g *catalog.Group, m *catalog.Metric) {
+		rows[m.Name], groups[m.Name] = m, g
+		if ofSidecar(g) && upstream.seen[m.Name] == nil && !mayBeAbsent(t, g, m) {
+			t.Errorf("%s is listed and was not emitted", m.Name)
+		}
+	})
+	for name, m := range upstream.seen {
+		if rows[name] == nil {
+			t.Errorf("%s is emitted and not listed", name)
+			continue
+		}
+		checkRow(t, groups[name], rows[name], m)
+	}
+}
+
+// complete reports whether every probe has run and every phase was seen.
+func complete(seen map[string]*metricspb.Metric) bool {
+	text := seen[catalog.ProbeDuration.Name].String()
+	for _, want := range []string{"cpu", "parallelism", "disk", "tcp", "dns", "http", "sync", "read", "response", "lookup"} {
+		if !strings.Contains(text, `"`+want+`"`) {
+			return false
+		}
+	}
+	// The exporter's figures arrive with the second export.
+	return seen[catalog.ExportDuration.Name] != nil && seen[catalog.ProbeParallelism.Name] != nil
+}
+
+// mayBeAbsent reports whether the table says when there is no point; what needs a container is in the fixtures of the collector.
+func mayBeAbsent(t *testing.T, g *catalog.Group, m *catalog.Metric) bool {
+	if runtime.GOOS != "linux" || m.Absent != "" {
+		return true
+	}
+	return g == catalog.Container && emittedByFixture(t, m)
+}
+
+func emittedByFixture(t *testing.T, m *catalog.Metric) bool {
+	t.Helper()
+	files, err := filepath.Glob("../../collector/testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no fixtures", err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, want, _ := strings.Cut(string(data), "-- want --\n"); strings.Contains("\n"+want, "\n"+m.Name+"{") {
+			return true
+		}
+	}
+	return false
+}
+
+// checkRow compares a metric that arrived with its row.
+func checkRow(t *testing.T, g *catalog.Group, row *catalog.Metric, m *metricspb.Metric) {
+	t.Helper()
+	if m.GetUnit() != row.Unit {
+		t.Errorf("%s: unit %q, listed %q", row.Name, m.GetUnit(), row.Unit)
+	}
+	if g != catalog.Runtime && m.GetDescription() != row.Help {
+		t.Errorf("%s: description %q, listed %q", row.Name, m.GetDescription(), row.Help)
+	}
+	var kind catalog.Kind
+	var points []*metricspb.NumberDataPoint
+	var attributes [][]*commonpb.KeyValue
+	switch data := m.GetData().(type) {
+	case *metricspb.Metric_Gauge:
+		kind, points = catalog.Gauge, data.Gauge.GetDataPoints()
+	case *metricspb.Metric_Sum:
+		kind, points = catalog.UpDownCounter, data.Sum.GetDataPoints()
+		if data.Sum.GetIsMonotonic() {
+			kind = catalog.Counter
+		}
+	case *metricspb.Metric_ExponentialHistogram:
+		kind = catalog.Histogram
+		for _, p := range data.ExponentialHistogram.GetDataPoints() {
+			attributes = append(attributes, p.GetAttributes())
+		}
+	default:
+		t.Errorf("%s: %T", row.Name, data)
+	}
+	if kind != row.Kind {
+		t.Errorf("%s: a %v, listed as a %v", row.Name, kind, row.Kind)
+	}
+	for _, p := range points {
+		if _, isInt := p.GetValue().(*metricspb.NumberDataPoint_AsInt); isInt != (row.Number == catalog.Int) {
+			t.Errorf("%s: %T", row.Name, p.GetValue())
+		}
+		attributes = append(attributes, p.GetAttributes())
+	}
+	for _, kvs := range attributes {
+		checkAttributes(t, g, row, kvs)
+	}
+}
+
+func checkAttributes(t *testing.T, g *catalog.Group, row *catalog.Metric, kvs []*commonpb.KeyValue) {
+	t.Helper()
+	listed := map[string][]string{}
+	for _, a := range append(append([]catalog.Attribute{}, g.Attributes...), row.Attributes...) {
+		listed[string(a.Key)] = append([]string{}, a.Values...)
+	}
+	for _, kv := range kvs {
+		values, ok := listed[kv.GetKey()]
+		if !ok {
+			t.Errorf("%s: attribute %s is not listed", row.Name, kv.GetKey())
+			continue
+		}
+		if len(values) > 0 && !slices.Contains(values, kv.GetValue().GetStringValue()) {
+			t.Errorf("%s: %s=%s is not listed", row.Name, kv.GetKey(), kv.GetValue().GetStringValue())
+		}
+	}
+}
