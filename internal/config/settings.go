@@ -66,7 +66,7 @@ func (f *Flags) define(s *Settings) {
 	f.add("interval", interval(&s.Interval, 10*time.Second, 100*time.Millisecond), "how often to sample", "OTEL_METRIC_EXPORT_INTERVAL")
 	f.add("host", boolean(&s.Host, true), "sample the host; turn it off where a DaemonSet does")
 	f.add("cgroup-root", text(&s.CgroupRoot, "DIR", directory), "where the host's control groups are mounted, if not at /sys/fs/cgroup")
-	f.add("process", list(&s.Process, "NAME", notNothing), "sample processes of this executable name besides the pod's own; repeatable")
+	f.add("process", list(&s.Process, "NAME", notNothing), "sample the processes of this executable name, wherever they are, in place of the pod's; repeatable")
 
 	f.group = groupProbes
 	f.add("probe-budget", percent(&s.ProbeBudget, 0.5), "share of one core that all probes together may use")
