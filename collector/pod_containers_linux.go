@@ -26,6 +26,7 @@ type containers struct {
 
 // container is a container of the pod, or the own group outside a container.
 type container struct {
+	generation uint64 // of the own container: how often it changed
 	id         string // "" if unknown
 	membership cgroup.Membership
 	inside     bool // a container, though its id may be unknown
@@ -57,7 +58,7 @@ const initialNamespace = "cgroup:[4026531835]"
 func (c *containers) scanOwn() {
 	data, err := c.pod.fs.Cgroup(c.pod.self)
 	if err != nil || c.pod.tree == nil {
-		c.own = container{err: err}
+		c.own = container{err: err, generation: c.own.generation + 1}
 		c.ownFile = ""
 		return
 	}
@@ -66,7 +67,7 @@ func (c *containers) scanOwn() {
 	}
 	c.ownFile = string(data)
 	m, err := cgroup.ParseMembership(data)
-	c.own = container{id: c.pod.tree.ContainerID(m), err: err}
+	c.own = container{id: c.pod.tree.ContainerID(m), err: err, generation: c.own.generation + 1}
 	_, c.own.membership = m.Container()
 	namespace, errNS := os.Readlink(c.pod.fs.Path(strconv.Itoa(c.pod.self), "ns", "cgroup"))
 	c.own.inside = c.own.id != "" || errNS == nil && namespace != initialNamespace
@@ -110,6 +111,7 @@ func (c *containers) scan() {
 // disown drops the own id, which turned out to be another container's: the id came from files that the two share.
 func (c *containers) disown() {
 	c.own.id = ""
+	c.own.generation++
 	if c.own.group != nil {
 		c.own.group = newGroup(c.own.group.Group, "", true)
 	}
