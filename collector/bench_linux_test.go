@@ -67,4 +67,5 @@ type counter struct {
 func (c *counter) ObserveFloat64(metric.Float64Observable, float64, ...metric.ObserveOption) {
 	c.points++
 }
+
 func (c *counter) ObserveInt64(metric.Int64Observable, int64, ...metric.ObserveOption) { c.points++ }

@@ -116,10 +116,10 @@ func TestEffectiveCPUs(t *testing.T) {
 	limit := func(cpus ...string) []*Group {
 		dir := t.TempDir()
 		var groups []*Group
-		for i, max := range cpus {
+		for i, quota := range cpus {
 			g := &Group{Path: "/x"}
 			g.dirs[unified] = dir + "/" + string(rune('a'+i))
-			fixture.Write(t, g.dirs[unified], "cpu.max", max)
+			fixture.Write(t, g.dirs[unified], "cpu.max", quota)
 			g.init()
 			groups = append(groups, g)
 		}
