@@ -86,7 +86,7 @@ func (c *containers) scan() {
 	c.errs = c.errs[:0]
 	c.errs = append(c.errs, c.pod.broken, c.own.err)
 	inhabited := c.pod.processes.inhabited
-	if inhabited[c.own.id] != nil {
+	if len(inhabited[c.own.id]) > 0 {
 		c.disown()
 	}
 	for id, other := range c.others {
@@ -95,9 +95,9 @@ func (c *containers) scan() {
 			c.list = nil
 		}
 	}
-	for id, candidate := range inhabited {
-		if other := c.others[id]; other == nil {
-			c.add(c.find(id, candidate))
+	for id, inside := range inhabited {
+		if c.others[id] == nil {
+			c.add(c.find(id, inside))
 		}
 	}
 	for _, other := range c.others {
@@ -130,30 +130,46 @@ func (c *containers) add(found *container) {
 	c.list = nil
 }
 
+// doors is through how many processes a container is tried. The first may be another user's where a later one is not.
+const doors = 8
+
 // find locates the groups of a container in the visible hierarchy or, where only its own mounts show them, through the root
 // directory of a process in it. That needs the same user id, or privileges.
-func (c *containers) find(id string, of *candidate) *container {
-	found := &container{id: id, membership: of.membership}
+func (c *containers) find(id string, inside []*candidate) *container {
+	found := &container{id: id}
 	if c.pod.tree != nil {
-		if groups, err := c.pod.tree.Lineage(of.membership); len(groups) > 0 {
+		if groups, err := c.pod.tree.Lineage(inside[0].membership); len(groups) > 0 {
 			found.group, found.ancestors, found.err = newGroup(groups[0], id, true), groups[1:], err
 			return found
 		}
 	}
+	for _, one := range inside[:min(doors, len(inside))] {
+		group, err := c.enter(one)
+		if group != nil {
+			found.group, found.through, found.err = newGroup(group, id, true), one.pid, err
+			return found
+		}
+		if found.err == nil && !kernfile.Absent(err) { // the process may have gone meanwhile
+			found.err = fmt.Errorf("container %.12s: control groups not readable (the same user id may): %w", id, err)
+		}
+	}
+	return found
+}
+
+// enter finds the group of a process in what the process itself has mounted.
+func (c *containers) enter(of *candidate) (*cgroup.Group, error) {
 	pid := strconv.Itoa(of.pid)
 	tree, err := cgroup.Open(cgroup.Config{
 		ProcRoot: c.pod.config.ProcRoot, Process: pid, Prefix: c.pod.fs.Path(pid, "root"),
 	})
-	if tree != nil {
-		var groups []*cgroup.Group
-		if groups, err = tree.Lineage(of.membership); len(groups) > 0 {
-			found.group, found.through = newGroup(groups[0], id, true), of.pid
-		}
+	if tree == nil {
+		return nil, err
 	}
-	if err != nil && !kernfile.Absent(err) { // the process may have gone meanwhile
-		found.err = fmt.Errorf("container %.12s: control groups not readable (the same user id may): %w", id, err)
+	groups, err := tree.Lineage(of.membership)
+	if len(groups) == 0 {
+		return nil, err
 	}
-	return found
+	return groups[0], err
 }
 
 // rebuild lists every group once. A visible ancestor that is a container itself is reported as such only.

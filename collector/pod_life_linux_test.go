@@ -130,6 +130,23 @@ func TestContainerIsReadThroughAnotherProcess(t *testing.T) {
 	l.expect(points, 1, "process.thread.count", idB)
 }
 
+// The first process of a container is another user's, as that of a server which starts as root; a later one is not.
+func TestContainerIsReadThroughWhomItMay(t *testing.T) {
+	l := newLife(t, PodConfig{})
+	l.start(50, "master", "0::/../cri-containerd-"+idB+".scope", 1)
+	fixture.Write(t, l.dir, "proc/50/mountinfo", "1 1 0:1 /../cri-containerd-"+idB+".scope /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
+	fixture.Write(t, l.dir, "proc/50/root", "no directory: the reading fails")
+	pod, err := NewPod(l.pod.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSampler(t, l.dir, pod)
+	l.expect(s.collect(), 1, "container.memory.usage", idB)
+	if s.log.Len() > 0 {
+		t.Errorf("logged: %s", s.log.String())
+	}
+}
+
 func TestPidUsedAgainIsANewProcess(t *testing.T) {
 	l := newLife(t, PodConfig{})
 	l.collect()

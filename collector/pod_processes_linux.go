@@ -27,7 +27,7 @@ type processes struct {
 	known     map[int]*candidate
 	cursor    int // pids up to here have had their recheck
 	selected  []*process
-	inhabited map[string]*candidate // by id, one process of each other container of the pod
+	inhabited map[string][]*candidate // the processes in other containers of the pod, by container id
 }
 
 // candidate is what is remembered of a process, reported or not.
@@ -71,7 +71,7 @@ func (p *processes) scan() {
 		}
 	}
 	if p.known == nil {
-		p.known, p.inhabited = map[int]*candidate{}, map[string]*candidate{}
+		p.known, p.inhabited = map[int]*candidate{}, map[string][]*candidate{}
 	}
 	clear(p.inhabited)
 	p.selected = p.selected[:0]
@@ -113,8 +113,8 @@ func (p *processes) visit(pid int, due bool) {
 	case c.wanted:
 		c.process = nil
 	}
-	if c.inOther && p.inhabited[c.container] == nil {
-		p.inhabited[c.container] = c
+	if c.inOther {
+		p.inhabited[c.container] = append(p.inhabited[c.container], c)
 	}
 }
 

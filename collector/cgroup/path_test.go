@@ -132,7 +132,9 @@ func TestEffectiveCPUs(t *testing.T) {
 	if got, err = Limit(limit("max 100000")); err != nil || got.Defined {
 		t.Errorf("got %v, %v; want no limit", got, err)
 	}
-	if got, err = Limit(limit("junk", "300000 100000")); err == nil || got.Value != 3 {
-		t.Errorf("got %v, %v; want 3 and an error", got, err)
+	for _, junk := range []string{"junk", "0 100000", "100000 0", "100000"} {
+		if got, err = Limit(limit(junk, "300000 100000")); err == nil || got.Value != 3 {
+			t.Errorf("%q: got %v, %v; want 3 and an error", junk, got, err)
+		}
 	}
 }
