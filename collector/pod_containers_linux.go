@@ -172,22 +172,15 @@ func (c *containers) enter(of *candidate) (*cgroup.Group, error) {
 	return groups[0], err
 }
 
-// rebuild lists every group once. A visible ancestor that is a container itself is reported as such only.
+// rebuild lists every group once: containers may share ancestors.
 func (c *containers) rebuild() {
-	ancestors := map[string]*group{}
-	paths := map[string]bool{}
 	c.list = []*group{}
+	ancestors := map[string]*group{}
 	for _, one := range c.all() {
 		if one.group != nil {
 			c.list = append(c.list, one.group)
-			paths[one.group.Path] = one.through == 0 || paths[one.group.Path]
 		}
-	}
-	for _, one := range c.all() {
 		for _, g := range one.ancestors {
-			if paths[g.Path] || ancestors[g.Path] != nil {
-				continue
-			}
 			if ancestors[g.Path] = c.ancestors[g.Path]; ancestors[g.Path] == nil {
 				ancestors[g.Path] = newGroup(g, "", false)
 			}
