@@ -19,9 +19,8 @@ type containers struct {
 	own     container
 	ownFile string // /proc/self/cgroup when own was made
 
-	others    map[string]*container // of the pod, by id
-	ancestors map[string]*group     // visible, by path
-	list      []*group              // all that are reported: containers, then ancestors
+	others map[string]*container // of the pod, by id
+	list   []*group              // all that are reported, containers and then ancestors; nil when they changed
 }
 
 // container is a container of the pod, or the own group outside a container.
@@ -175,20 +174,17 @@ func (c *containers) enter(of *candidate) (*cgroup.Group, error) {
 // rebuild lists every group once: containers may share ancestors.
 func (c *containers) rebuild() {
 	c.list = []*group{}
-	ancestors := map[string]*group{}
+	ancestors := map[string]*cgroup.Group{}
 	for _, one := range c.all() {
 		if one.group != nil {
 			c.list = append(c.list, one.group)
 		}
 		for _, g := range one.ancestors {
-			if ancestors[g.Path] = c.ancestors[g.Path]; ancestors[g.Path] == nil {
-				ancestors[g.Path] = newGroup(g, "", false)
-			}
+			ancestors[g.Path] = g
 		}
 	}
-	c.ancestors = ancestors
 	for _, path := range slices.Sorted(maps.Keys(ancestors)) {
-		c.list = append(c.list, ancestors[path])
+		c.list = append(c.list, newGroup(ancestors[path], "", false))
 	}
 }
 

@@ -41,6 +41,23 @@ func TestContainerID(t *testing.T) {
 	}
 }
 
+func TestIDFromMounts(t *testing.T) {
+	line := func(root, point string) string { return "90 26 254:1 " + root + " " + point + " rw - ext4 /dev/vda1 rw\n" }
+	docker := line("/var/lib/docker/containers/"+idA+"/hostname", "/etc/hostname")
+	for name, c := range map[string]struct{ mounts, want string }{
+		"docker":            {docker, idA},
+		"containerd":        {line("/x/io.containerd.grpc.v1.cri/sandboxes/"+idA+"/hostname", "/etc/hostname"), ""},
+		"kubernetes":        {docker + line("/var/lib/kubelet/pods/1/etc-hosts", "/etc/hosts"), ""},
+		"podman":            {line("/run/containers/storage/overlay-containers/"+idB+"/userdata/.containerenv", "/run/.containerenv"), idB},
+		"podman in a pod":   {line("/run/overlay-containers/"+idB+"/userdata/.containerenv", "/run/.containerenv") + docker, idB},
+		"a volume, a layer": {line("/var/lib/docker/containers/"+idA+"/x", "/data"), ""},
+	} {
+		if got := idFromMounts([]byte(c.mounts)); got != c.want {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}
+
 func membership(t *testing.T, file string) Membership {
 	t.Helper()
 	m, err := ParseMembership([]byte(file))

@@ -96,13 +96,13 @@ func TestThreadsAddUpAndNeverFall(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect("a thread exits", 140, 5, 3)
+	if len(threads.last) != 2 {
+		t.Errorf("remembers %d threads, want those alive: 2", len(threads.last))
+	}
 	thread(t, dir, "9", "7", "1", "1")
 	expect("another thread has taken the id", 147, 6, 4)
 	thread(t, dir, "8", "3", "1", "0")
 	expect("the id of the exited thread comes back", 150, 7, 4)
-	if len(threads.last) != 3 {
-		t.Errorf("remembers %d threads, want those alive: 3", len(threads.last))
-	}
 }
 
 func TestThreadsGarbageCostsItself(t *testing.T) {
