@@ -42,7 +42,9 @@ func TestContainerID(t *testing.T) {
 }
 
 func TestIDFromMounts(t *testing.T) {
-	line := func(root, point string) string { return "90 26 254:1 " + root + " " + point + " rw - ext4 /dev/vda1 rw\n" }
+	line := func(root, point string) string {
+		return "90 26 254:1 " + root + " " + point + " rw - ext4 /dev/vda1 rw\n"
+	}
 	docker := line("/var/lib/docker/containers/"+idA+"/hostname", "/etc/hostname")
 	for name, c := range map[string]struct{ mounts, want string }{
 		"docker":            {docker, idA},

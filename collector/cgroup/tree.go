@@ -142,20 +142,25 @@ func (t *Tree) Lineage(m Membership) ([]*Group, error) {
 		if own == "" {
 			own = rel
 		}
-		for p := rel; ; p = path.Dir(p) {
-			if groups[p] == nil {
-				groups[p] = &Group{Path: p}
-			}
-			groups[p].dirs[c] = t.views[c].dir + strings.TrimSuffix(p, "/")
-			if p == "/" {
-				break
-			}
-		}
+		t.ascend(groups, c, rel)
 	}
 	if len(groups) == 0 && errs == nil {
 		return nil, fmt.Errorf("control group %s is not visible here", m.identity())
 	}
 	return lineage(groups, own), errors.Join(errs...)
+}
+
+// ascend gives the group at a path of one hierarchy, and every group above it, its directory.
+func (t *Tree) ascend(groups map[string]*Group, c controller, rel string) {
+	for p := rel; ; p = path.Dir(p) {
+		if groups[p] == nil {
+			groups[p] = &Group{Path: p}
+		}
+		groups[p].dirs[c] = t.views[c].dir + strings.TrimSuffix(p, "/")
+		if p == "/" {
+			return
+		}
+	}
 }
 
 // locate returns the path of the group of a membership, or of the container that it is below, in one hierarchy; "" where it
