@@ -19,13 +19,13 @@ type containers struct {
 	own     container
 	ownFile string // /proc/self/cgroup when own was made
 
-	others    map[string]*container // of the pod, by id
-	ancestors map[string]*group     // visible, by path
-	list      []*group              // all that are reported: containers, then ancestors
+	others map[string]*container // of the pod, by id
+	list   []*group              // all that are reported, containers and then ancestors; nil when they changed
 }
 
 // container is a container of the pod, or the own group outside a container.
 type container struct {
+	generation uint64 // of the own container: how often it changed
 	id         string // "" if unknown
 	membership cgroup.Membership
 	inside     bool // a container, though its id may be unknown
@@ -57,7 +57,7 @@ const initialNamespace = "cgroup:[4026531835]"
 func (c *containers) scanOwn() {
 	data, err := c.pod.fs.Cgroup(c.pod.self)
 	if err != nil || c.pod.tree == nil {
-		c.own = container{err: err}
+		c.own = container{err: err, generation: c.own.generation + 1}
 		c.ownFile = ""
 		return
 	}
@@ -66,7 +66,7 @@ func (c *containers) scanOwn() {
 	}
 	c.ownFile = string(data)
 	m, err := cgroup.ParseMembership(data)
-	c.own = container{id: c.pod.tree.ContainerID(m), err: err}
+	c.own = container{id: c.pod.tree.ContainerID(m), err: err, generation: c.own.generation + 1}
 	_, c.own.membership = m.Container()
 	namespace, errNS := os.Readlink(c.pod.fs.Path(strconv.Itoa(c.pod.self), "ns", "cgroup"))
 	c.own.inside = c.own.id != "" || errNS == nil && namespace != initialNamespace
@@ -85,7 +85,7 @@ func (c *containers) scan() {
 	c.errs = c.errs[:0]
 	c.errs = append(c.errs, c.pod.broken, c.own.err)
 	inhabited := c.pod.processes.inhabited
-	if inhabited[c.own.id] != nil {
+	if len(inhabited[c.own.id]) > 0 {
 		c.disown()
 	}
 	for id, other := range c.others {
@@ -94,9 +94,9 @@ func (c *containers) scan() {
 			c.list = nil
 		}
 	}
-	for id, candidate := range inhabited {
-		if other := c.others[id]; other == nil {
-			c.add(c.find(id, candidate))
+	for id, inside := range inhabited {
+		if c.others[id] == nil {
+			c.add(c.find(id, inside))
 		}
 	}
 	for _, other := range c.others {
@@ -110,6 +110,7 @@ func (c *containers) scan() {
 // disown drops the own id, which turned out to be another container's: the id came from files that the two share.
 func (c *containers) disown() {
 	c.own.id = ""
+	c.own.generation++
 	if c.own.group != nil {
 		c.own.group = newGroup(c.own.group.Group, "", true)
 	}
@@ -128,56 +129,62 @@ func (c *containers) add(found *container) {
 	c.list = nil
 }
 
+// doors is through how many processes a container is tried. The first may be another user's where a later one is not.
+const doors = 8
+
 // find locates the groups of a container in the visible hierarchy or, where only its own mounts show them, through the root
 // directory of a process in it. That needs the same user id, or privileges.
-func (c *containers) find(id string, of *candidate) *container {
-	found := &container{id: id, membership: of.membership}
+func (c *containers) find(id string, inside []*candidate) *container {
+	found := &container{id: id}
 	if c.pod.tree != nil {
-		if groups, err := c.pod.tree.Lineage(of.membership); len(groups) > 0 {
+		if groups, err := c.pod.tree.Lineage(inside[0].membership); len(groups) > 0 {
 			found.group, found.ancestors, found.err = newGroup(groups[0], id, true), groups[1:], err
 			return found
 		}
 	}
-	pid := strconv.Itoa(of.pid)
-	tree, err := cgroup.Open(cgroup.Config{
-		ProcRoot: c.pod.config.ProcRoot, Process: pid, Prefix: c.pod.fs.Path(pid, "root"),
-	})
-	if tree != nil {
-		var groups []*cgroup.Group
-		if groups, err = tree.Lineage(of.membership); len(groups) > 0 {
-			found.group, found.through = newGroup(groups[0], id, true), of.pid
+	for _, one := range inside[:min(doors, len(inside))] {
+		group, err := c.enter(one)
+		if group != nil {
+			found.group, found.through, found.err = newGroup(group, id, true), one.pid, err
+			return found
 		}
-	}
-	if err != nil && !kernfile.Absent(err) { // the process may have gone meanwhile
-		found.err = fmt.Errorf("container %.12s: control groups not readable (the same user id may): %w", id, err)
+		if found.err == nil && !kernfile.Absent(err) { // the process may have gone meanwhile
+			found.err = fmt.Errorf("container %.12s: control groups not readable (the same user id may): %w", id, err)
+		}
 	}
 	return found
 }
 
-// rebuild lists every group once. A visible ancestor that is a container itself is reported as such only.
+// enter finds the group of a process in what the process itself has mounted.
+func (c *containers) enter(of *candidate) (*cgroup.Group, error) {
+	pid := strconv.Itoa(of.pid)
+	tree, err := cgroup.Open(cgroup.Config{
+		ProcRoot: c.pod.config.ProcRoot, Process: pid, Prefix: c.pod.fs.Path(pid, "root"),
+	})
+	if tree == nil {
+		return nil, err
+	}
+	groups, err := tree.Lineage(of.membership)
+	if len(groups) == 0 {
+		return nil, err
+	}
+	return groups[0], err
+}
+
+// rebuild lists every group once: containers may share ancestors.
 func (c *containers) rebuild() {
-	ancestors := map[string]*group{}
-	paths := map[string]bool{}
 	c.list = []*group{}
+	ancestors := map[string]*cgroup.Group{}
 	for _, one := range c.all() {
 		if one.group != nil {
 			c.list = append(c.list, one.group)
-			paths[one.group.Path] = one.through == 0 || paths[one.group.Path]
 		}
-	}
-	for _, one := range c.all() {
 		for _, g := range one.ancestors {
-			if paths[g.Path] || ancestors[g.Path] != nil {
-				continue
-			}
-			if ancestors[g.Path] = c.ancestors[g.Path]; ancestors[g.Path] == nil {
-				ancestors[g.Path] = newGroup(g, "", false)
-			}
+			ancestors[g.Path] = g
 		}
 	}
-	c.ancestors = ancestors
 	for _, path := range slices.Sorted(maps.Keys(ancestors)) {
-		c.list = append(c.list, ancestors[path])
+		c.list = append(c.list, newGroup(ancestors[path], "", false))
 	}
 }
 

@@ -75,7 +75,7 @@ func addPoints[N int64 | float64](to map[string]float64, name string, points []m
 	for _, p := range points {
 		var attrs []string
 		for _, kv := range p.Attributes.ToSlice() {
-			attrs = append(attrs, fmt.Sprintf("%s=%s", kv.Key, kv.Value.Emit()))
+			attrs = append(attrs, fmt.Sprintf("%s=%s", kv.Key, kv.Value.String()))
 		}
 		to[name+"{"+strings.Join(attrs, ",")+"}"] = float64(p.Value)
 	}

@@ -27,21 +27,24 @@ type processes struct {
 	known     map[int]*candidate
 	cursor    int // pids up to here have had their recheck
 	selected  []*process
-	inhabited map[string]*candidate // by id, one process of each other container of the pod
+	inhabited map[string][]*candidate // the processes in other containers of the pod, by container id
 }
 
-// candidate is what is remembered of a process, selected or not.
+// candidate is what is remembered of a process, reported or not.
 type candidate struct {
-	pid        int
-	start      int64 // in clock ticks: with the pid, the identity
-	looks      int   // how often it was examined
-	scan       uint64
-	container  string            // id of the container that it is in, "" if none or unknown
+	pid     int
+	looks   int      // how often it was looked at
+	scan    uint64   // the last one in which it existed
+	wanted  bool     // to be reported
+	process *process // nil if not wanted, or if there are too many
+
+	file       string // /proc/<pid>/cgroup, of which follow:
+	placed     uint64 // and from the own container of this generation
+	malformed  error
+	container  string            // id, "" if none or unknown
 	membership cgroup.Membership // of that container
 	inOwn      bool              // in the own container
 	inOther    bool              // in another container of the pod
-	wanted     bool              // to be reported
-	process    *process          // nil if not wanted, or if there are too many
 }
 
 // process is a process that is reported.
@@ -59,13 +62,16 @@ func newProcess(pid int, name, containerID string) *process {
 
 // scan lists the processes and visits each, the own one first.
 func (p *processes) scan() {
-	var err error
 	p.errs = p.errs[:0]
-	if p.pids, err = p.pod.fs.Pids(p.pids[:0]); err != nil {
-		p.errs = append(p.errs, err)
+	p.pids = p.pids[:0]
+	if p.pod.containers.own.inside || len(p.pod.config.Processes) > 0 { // else there is nobody to look for
+		var err error
+		if p.pids, err = p.pod.fs.Pids(p.pids); err != nil {
+			p.errs = append(p.errs, err)
+		}
 	}
 	if p.known == nil {
-		p.known, p.inhabited = map[int]*candidate{}, map[string]*candidate{}
+		p.known, p.inhabited = map[int]*candidate{}, map[string][]*candidate{}
 	}
 	clear(p.inhabited)
 	p.selected = p.selected[:0]
@@ -107,8 +113,8 @@ func (p *processes) visit(pid int, due bool) {
 	case c.wanted:
 		c.process = nil
 	}
-	if c.inOther && p.inhabited[c.container] == nil {
-		p.inhabited[c.container] = c
+	if c.inOther {
+		p.inhabited[c.container] = append(p.inhabited[c.container], c)
 	}
 }
 
@@ -125,26 +131,39 @@ func (p *processes) due() func(pid int) bool {
 
 // look reads what is to be known of a process now. It is false for one that is gone.
 func (p *processes) look(c *candidate) bool {
-	stat, err := p.pod.fs.Stat(c.pid)
-	if err != nil {
-		if !kernfile.Absent(err) {
-			p.errs = append(p.errs, err)
-		}
+	c.looks++
+	if !p.check(p.place(c)) {
 		return false
 	}
-	if c.looks > 0 && c.start != stat.StartTime {
-		*c = candidate{pid: c.pid} // another process under the same pid
+	if c.wanted = p.mayBeWanted(c); !c.wanted {
+		c.process = nil
+		return true
 	}
-	c.start = stat.StartTime
-	c.looks++
-	if err := p.place(c); err != nil {
-		if kernfile.Absent(err) {
-			return false
-		}
+	stat, err := p.pod.fs.Stat(c.pid)
+	if err != nil {
+		p.check(err)
+		return false
+	}
+	name := p.pod.fs.Executable(c.pid, stat.Comm)
+	names := p.pod.config.Processes
+	c.wanted = c.pid == p.pod.self || len(names) == 0 || slices.Contains(names, name) || slices.Contains(names, stat.Comm)
+	switch old := c.process; {
+	case !c.wanted:
+		c.process = nil
+		return true
+	case old == nil || old.name != name || old.container != c.container || old.stat.StartTime != stat.StartTime:
+		c.process = newProcess(c.pid, name, c.container) // or another one under the same pid
+	}
+	c.process.stat = stat
+	return true
+}
+
+// check reports an error unless it says that the process is gone, for which it is false.
+func (p *processes) check(err error) bool {
+	if err != nil && !kernfile.Absent(err) {
 		p.errs = append(p.errs, err)
 	}
-	p.selectOrNot(c, stat)
-	return true
+	return !kernfile.Absent(err)
 }
 
 // place finds out which container a process is in, and whether that is of the pod.
@@ -153,42 +172,27 @@ func (p *processes) place(c *candidate) error {
 	if err != nil {
 		return err
 	}
-	m, err := cgroup.ParseMembership(data)
-	if err != nil {
-		err = fmt.Errorf("%s: %w", p.pod.fs.Path(strconv.Itoa(c.pid), "cgroup"), err)
-	}
 	own := &p.pod.containers.own
-	c.container, c.membership = m.Container()
-	c.inOwn = own.inside && c.membership.Within(own.membership)
-	c.inOther = own.inside && !c.inOwn && c.container != "" && c.membership.Sibling(own.membership)
-	if c.inOwn && c.container == "" {
-		c.container = own.id
+	if string(data) != c.file || c.placed != own.generation {
+		c.file, c.placed = string(data), own.generation
+		var m cgroup.Membership
+		if m, err = cgroup.ParseMembership(data); err != nil {
+			err = fmt.Errorf("%s: %w", p.pod.fs.Path(strconv.Itoa(c.pid), "cgroup"), err)
+		}
+		c.malformed = err
+		c.container, c.membership = m.Container()
+		c.inOwn = own.inside && c.membership.Within(own.membership)
+		c.inOther = own.inside && !c.inOwn && c.container != "" && c.membership.Sibling(own.membership)
+		if c.inOwn && c.container == "" {
+			c.container = own.id
+		}
 	}
-	return err
+	return c.malformed
 }
 
-// selectOrNot makes the process to report, or drops it.
-func (p *processes) selectOrNot(c *candidate, stat proc.Stat) {
-	var name string
-	name, c.wanted = p.selects(c, stat.Comm)
-	switch {
-	case !c.wanted:
-		c.process = nil
-		return
-	case c.process == nil || c.process.name != name || c.process.container != c.container:
-		c.process = newProcess(c.pid, name, c.container)
-	}
-	c.process.stat = stat
-}
-
-// selects tells whether a process is to be reported, and under which name.
-func (p *processes) selects(c *candidate, comm string) (name string, ok bool) {
-	wanted := p.pod.config.Processes
-	if c.pid != p.pod.self && len(wanted) == 0 && !c.inOwn && !c.inOther {
-		return "", false // before the executable's name is read: this is most processes of a node
-	}
-	name = p.pod.fs.Executable(c.pid, comm)
-	return name, c.pid == p.pod.self || len(wanted) == 0 || slices.Contains(wanted, name) || slices.Contains(wanted, comm)
+// mayBeWanted is false for most processes of a node, of which no more is read then.
+func (p *processes) mayBeWanted(c *candidate) bool {
+	return c.pid == p.pod.self || c.inOwn || c.inOther || len(p.pod.config.Processes) > 0
 }
 
 // containerOf returns the container that a process is in, "" if the process is gone.

@@ -53,10 +53,9 @@ func newPressureAttributes(base []attribute.KeyValue) pressureAttributes {
 func newScopedPressureAttributes(scope string, base []attribute.KeyValue) pressureAttributes {
 	var a pressureAttributes
 	for _, r := range pressureResources {
-		kv := append(base[:len(base):len(base)],
-			catalog.PressureScopeKey.String(scope), catalog.PressureResourceKey.String(r.String()))
-		a[r].some = with(kv, catalog.PressureKindKey.String("some"))
-		a[r].full = with(kv, catalog.PressureKindKey.String("full"))
+		scope, resource := catalog.PressureScopeKey.String(scope), catalog.PressureResourceKey.String(r.String())
+		a[r].some = with(base, scope, resource, catalog.PressureKindKey.String("some"))
+		a[r].full = with(base, scope, resource, catalog.PressureKindKey.String("full"))
 	}
 	return a
 }

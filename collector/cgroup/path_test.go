@@ -41,6 +41,25 @@ func TestContainerID(t *testing.T) {
 	}
 }
 
+func TestIDFromMounts(t *testing.T) {
+	line := func(root, point string) string {
+		return "90 26 254:1 " + root + " " + point + " rw - ext4 /dev/vda1 rw\n"
+	}
+	docker := line("/var/lib/docker/containers/"+idA+"/hostname", "/etc/hostname")
+	for name, c := range map[string]struct{ mounts, want string }{
+		"docker":            {docker, idA},
+		"containerd":        {line("/x/io.containerd.grpc.v1.cri/sandboxes/"+idA+"/hostname", "/etc/hostname"), ""},
+		"kubernetes":        {docker + line("/var/lib/kubelet/pods/1/etc-hosts", "/etc/hosts"), ""},
+		"podman":            {line("/run/containers/storage/overlay-containers/"+idB+"/userdata/.containerenv", "/run/.containerenv"), idB},
+		"podman in a pod":   {line("/run/overlay-containers/"+idB+"/userdata/.containerenv", "/run/.containerenv") + docker, idB},
+		"a volume, a layer": {line("/var/lib/docker/containers/"+idA+"/x", "/data"), ""},
+	} {
+		if got := idFromMounts([]byte(c.mounts)); got != c.want {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}
+
 func membership(t *testing.T, file string) Membership {
 	t.Helper()
 	m, err := ParseMembership([]byte(file))
@@ -116,10 +135,10 @@ func TestEffectiveCPUs(t *testing.T) {
 	limit := func(cpus ...string) []*Group {
 		dir := t.TempDir()
 		var groups []*Group
-		for i, max := range cpus {
+		for i, quota := range cpus {
 			g := &Group{Path: "/x"}
 			g.dirs[unified] = dir + "/" + string(rune('a'+i))
-			fixture.Write(t, g.dirs[unified], "cpu.max", max)
+			fixture.Write(t, g.dirs[unified], "cpu.max", quota)
 			g.init()
 			groups = append(groups, g)
 		}
@@ -132,7 +151,9 @@ func TestEffectiveCPUs(t *testing.T) {
 	if got, err = Limit(limit("max 100000")); err != nil || got.Defined {
 		t.Errorf("got %v, %v; want no limit", got, err)
 	}
-	if got, err = Limit(limit("junk", "300000 100000")); err == nil || got.Value != 3 {
-		t.Errorf("got %v, %v; want 3 and an error", got, err)
+	for _, junk := range []string{"junk", "0 100000", "100000 0", "100000"} {
+		if got, err = Limit(limit(junk, "300000 100000")); err == nil || got.Value != 3 {
+			t.Errorf("%q: got %v, %v; want 3 and an error", junk, got, err)
+		}
 	}
 }

@@ -3,7 +3,6 @@ package cgroup
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -133,39 +132,51 @@ func (t *Tree) Lineage(m Membership) ([]*Group, error) {
 	var errs []error
 	own := ""
 	for c := range controllers {
-		if m.paths[c] == "" || t.views[c].dir == "" {
-			continue
+		rel, err := t.locate(c, m)
+		if err != nil {
+			errs = append(errs, err)
 		}
-		rel, ok := t.views[c].resolve(m.paths[c])
-		if !ok {
+		if rel == "" {
 			continue
-		}
-		if _, err := os.Stat(t.views[c].dir + rel); err != nil {
-			if !errors.Is(err, fs.ErrNotExist) {
-				errs = append(errs, err)
-			}
-			continue
-		}
-		if id, above := containerOf(rel); id != "" {
-			rel = above
 		}
 		if own == "" {
 			own = rel
 		}
-		for p := rel; ; p = path.Dir(p) {
-			if groups[p] == nil {
-				groups[p] = &Group{Path: p}
-			}
-			groups[p].dirs[c] = t.views[c].dir + strings.TrimSuffix(p, "/")
-			if p == "/" {
-				break
-			}
-		}
+		t.ascend(groups, c, rel)
 	}
 	if len(groups) == 0 && errs == nil {
 		return nil, fmt.Errorf("control group %s is not visible here", m.identity())
 	}
 	return lineage(groups, own), errors.Join(errs...)
+}
+
+// ascend gives the group at a path of one hierarchy, and every group above it, its directory.
+func (t *Tree) ascend(groups map[string]*Group, c controller, rel string) {
+	for p := rel; ; p = path.Dir(p) {
+		if groups[p] == nil {
+			groups[p] = &Group{Path: p}
+		}
+		groups[p].dirs[c] = t.views[c].dir + strings.TrimSuffix(p, "/")
+		if p == "/" {
+			return
+		}
+	}
+}
+
+// locate returns the path of the group of a membership, or of the container that it is below, in one hierarchy; "" where it
+// is not visible, with an error if it may not be read.
+func (t *Tree) locate(c controller, m Membership) (string, error) {
+	rel, ok := t.views[c].resolve(m.paths[c])
+	if !ok {
+		return "", nil
+	}
+	if id, above := containerOf(rel); id != "" {
+		rel = above
+	}
+	if _, err := os.Stat(t.views[c].dir + rel); err != nil {
+		return "", ignoreAbsent(err)
+	}
+	return rel, nil
 }
 
 // lineage orders groups: the own one, then the others from the deepest to the root.

@@ -75,7 +75,10 @@ func numbered(dir string, to []int) ([]int, error) {
 	names, err := d.Readdirnames(-1)
 	_ = d.Close() // opened for reading: nothing can be lost
 	for _, name := range names {
-		if n, err := strconv.Atoi(name); err == nil && n > 0 {
+		if name[0] < '1' || name[0] > '9' {
+			continue // most other files: cheaper than an error
+		}
+		if n, err := strconv.Atoi(name); err == nil {
 			to = append(to, n)
 		}
 	}

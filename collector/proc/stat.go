@@ -40,8 +40,14 @@ func ParseStat(data []byte) (Stat, error) {
 		field int // as proc(5) numbers them
 		to    *int64
 	}{
-		{10, &s.MinorFaults}, {12, &s.MajorFaults}, {14, &ticks}, {15, &stime}, {20, &s.Threads}, {22, &s.StartTime},
-		{23, &s.Virtual}, {24, &pages},
+		{10, &s.MinorFaults},
+		{12, &s.MajorFaults},
+		{14, &ticks},
+		{15, &stime},
+		{20, &s.Threads},
+		{22, &s.StartTime},
+		{23, &s.Virtual},
+		{24, &pages},
 	}
 	next, field := 0, 3
 	for value := range bytes.FieldsSeq(data[end+1:]) {
