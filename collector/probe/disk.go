@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -57,8 +58,10 @@ func (p *diskProbe) run(context.Context) (r result) {
 }
 
 func (p *diskProbe) probe(r *result) {
-	block := make([]byte, blockSize) // new data each time, so that compression and deduplication do not help
-	rand.NewChaCha8([32]byte{byte(time.Now().UnixNano())}).Read(block)
+	block := make([]byte, blockSize)
+	for i := 0; i < blockSize; i += 8 { // random, so that compression and deduplication do not help
+		binary.NativeEndian.PutUint64(block[i:], rand.Uint64())
+	}
 
 	start := time.Now()
 	if _, err := p.file.WriteAt(block, 0); err != nil {
