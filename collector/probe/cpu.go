@@ -26,11 +26,10 @@ func (p *cpuProbe) run(context.Context) (r result) {
 	if err == nil {
 		defer delay.close()
 	}
-	start := time.Now()
 	waited, known := delay.total()
 	wall, cpu, units := p.compute()
 	if cpu < cpuWork {
-		r.fail("work", start, "disturbed", errDisturbed)
+		r.err, r.kind = errDisturbed, "disturbed"
 		return r
 	}
 	if after, ok := delay.total(); ok && known {

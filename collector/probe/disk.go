@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -45,6 +46,10 @@ func (p *diskProbe) run(context.Context) (r result) {
 		p.file = file
 	}
 	p.probe(&r)
+	// Held between the runs, the block would be there to be written again on a disk that is full.
+	if err := p.file.Truncate(0); err != nil && r.err == nil {
+		r.err, r.kind = err, errorType(err, otherError)
+	}
 	if r.err != nil {
 		// A new file next time: after a failed sync the kernel may take the pages of the old one for clean.
 		p.close()
@@ -53,16 +58,13 @@ func (p *diskProbe) run(context.Context) (r result) {
 }
 
 func (p *diskProbe) probe(r *result) {
-	block := make([]byte, blockSize) // new data each time, so that compression and deduplication do not help
-	rand.NewChaCha8([32]byte{byte(time.Now().UnixNano())}).Read(block)
+	block := make([]byte, blockSize)
+	for i := 0; i < blockSize; i += 8 { // random, so that compression and deduplication do not help
+		binary.NativeEndian.PutUint64(block[i:], rand.Uint64())
+	}
 
 	start := time.Now()
-	// Cut first, so that the block needs space on the disk again: overwriting would never see it full.
-	err := p.file.Truncate(0)
-	if err == nil {
-		_, err = p.file.WriteAt(block, 0)
-	}
-	if err != nil {
+	if _, err := p.file.WriteAt(block, 0); err != nil {
 		r.fail("write", start, errorType(err, otherError), err)
 		return
 	}

@@ -22,7 +22,7 @@ func checkAgainstCatalog(t *testing.T, reader *sdk.ManualReader) {
 		for _, s := range rec.samples(t, row) {
 			for _, kv := range s.attributes.ToSlice() {
 				if !allowed(row, kv) {
-					t.Errorf("%s: the table does not allow %s=%s", d.Name, kv.Key, kv.Value.Emit())
+					t.Errorf("%s: the table does not allow %s=%s", d.Name, kv.Key, kv.Value.String())
 				}
 			}
 		}

@@ -16,7 +16,7 @@ const (
 // ProbePhases are the values of [ProbePhaseKey], in the order in which they happen; total is from the intended start to the end.
 var ProbePhases = []string{"lookup", "connect", "tls", "response", "write", "sync", "read", "total"}
 
-var probeErrorType = Attribute{Key: semconv.ErrorTypeKey, Help: "what failed; absent when the run succeeded"}
+var probeErrorType = Attribute{Key: semconv.ErrorTypeKey, Help: "what failed (`timeout`, `connection_refused`, `nxdomain`, `tls`, an HTTP status, `ENOSPC` …, see docs/probes.md); absent when the run or the phase succeeded"}
 
 // Probe is the group of the periodic synthetic probes. What each may claim stands in docs/probes.md.
 var Probe = &Group{
@@ -41,10 +41,11 @@ var (
 			{Key: ProbePhaseKey, Values: ProbePhases},
 			probeErrorType,
 		},
+		Absent: "phases that the run did not come to; `lookup` where the target is an address; `read` where the page cache cannot be dropped",
 	}
 	ProbeCPUStretch = &Metric{
 		Name: "poolgauge.probe.cpu.stretch", Kind: Histogram, Unit: "1",
-		Help: "Wall time over CPU time of the calibrated kernel: 1 on an idle core, 2 when half the time went elsewhere.",
+		Help: "Wall time over CPU time of a thread that computes for 5 ms: 1 on an idle core, 2 when half the time went elsewhere.",
 	}
 	ProbeCPURunDelay = &Metric{
 		Name: "poolgauge.probe.cpu.run_delay", Kind: Histogram, Unit: "s",
@@ -53,15 +54,15 @@ var (
 	}
 	ProbeCPUWork = &Metric{
 		Name: "poolgauge.probe.cpu.work", Kind: Gauge, Unit: "s",
-		Help: "CPU time of the last run of the kernel. Against work.min it shows a lower frequency or a busy sibling thread.",
+		Help: "CPU time of one unit of the probe's work, the same on every machine, in the last run. Against work.min it shows a lower frequency or a busy sibling thread.",
 	}
 	ProbeCPUWorkMin = &Metric{
 		Name: "poolgauge.probe.cpu.work.min", Kind: Gauge, Unit: "s",
-		Help: "Least CPU time of the kernel since the start: the frequency reference.",
+		Help: "Least cpu.work since the start: the frequency reference.",
 	}
 	ProbeParallelism = &Metric{
 		Name: "poolgauge.probe.cpu.parallelism", Kind: Gauge, Unit: "{cpu}",
-		Help: "CPUs that the probe's threads really got at once in the last run.",
+		Help: "CPUs that the probe's threads really got at once in the last run, a burst of at least 30 ms.",
 	}
 	ProbeParallelismRequested = &Metric{
 		Name: "poolgauge.probe.cpu.parallelism.requested", Kind: Gauge, Unit: "{cpu}",
@@ -79,6 +80,6 @@ var (
 	}
 	ProbeCost = &Metric{
 		Name: "poolgauge.probe.cost", Kind: Counter, Unit: "s",
-		Help: "CPU time that the probe used itself.",
+		Help: "CPU time that the probe used itself. Its rate stays under the probe's share of the budget.",
 	}
 )
