@@ -92,7 +92,7 @@ func (s *Summary) pressure() line {
 			catalog.PressureStallTime,
 			catalog.PressureScopeKey.String("host"), catalog.PressureKindKey.String("some"), catalog.PressureResourceKey.String(resource),
 		)
-		l.add(ok, "%s %s", resource, percent(stalled))
+		l.add(ok, "%s %s", resource, percent(min(stalled, 1))) // the two clocks differ by a little
 	}
 	return l
 }
@@ -101,34 +101,33 @@ func (s *Summary) pressure() line {
 func (s *Summary) groups() []line {
 	var lines []line
 	s.view.each(catalog.ContainerCPUTime, catalog.CgroupPathKey, func(path attribute.KeyValue) {
-		l := line{label: "container"}
-		l.add(true, "%s", s.groupName(path))
-		v := &s.view
-		used, ok := v.rate(catalog.ContainerCPUTime, path)
-		quota, limited := v.value(catalog.CgroupCPULimit, path)
-		l.add(ok && limited, "cpu %.2f of %.2f", used, quota)
-		l.add(ok && !limited, "cpu %.2f, no quota", used)
-		periods, ok := v.rate(catalog.CgroupCPUPeriods, path)
-		throttled, _ := v.rate(catalog.CgroupCPUThrottledPeriods, path)
-		l.add(ok && periods > 0, "throttled %s", percent(throttled/periods))
-		memory, ok := v.value(catalog.ContainerMemoryWorkingSet, path)
-		limit, limited := v.value(catalog.CgroupMemoryLimit, path)
-		l.add(ok && limited, "memory %s of %s", size(memory), size(limit))
-		l.add(ok && !limited, "memory %s, no limit", size(memory))
-		kills, ok := v.value(catalog.CgroupMemoryEvents, path, catalog.CgroupEventKey.String("oom_kill"))
-		l.add(ok && kills > 0, "OOM kills %.0f", kills)
+		l := line{label: "cgroup", figures: []string{path.Value.AsString()}}
+		s.view.each(catalog.ContainerCPUTime, semconv.ContainerIDKey, func(id attribute.KeyValue) {
+			if _, ok := s.view.value(catalog.ContainerCPUTime, path, id); ok {
+				l = line{label: "container", figures: []string{id.Value.AsString()[:min(12, len(id.Value.AsString()))]}}
+			}
+		})
+		s.group(&l, path)
 		lines = append(lines, l)
 	})
 	return lines
 }
 
-func (s *Summary) groupName(path attribute.KeyValue) string {
-	for _, p := range s.view.now[catalog.ContainerCPUTime.Name] {
-		if id, ok := p.attrs.Value(semconv.ContainerIDKey); ok && has(p.attrs, []attribute.KeyValue{path}) {
-			return id.AsString()[:min(12, len(id.AsString()))]
-		}
-	}
-	return path.Value.AsString()
+func (s *Summary) group(l *line, path attribute.KeyValue) {
+	v := &s.view
+	used, ok := v.rate(catalog.ContainerCPUTime, path)
+	quota, limited := v.value(catalog.CgroupCPULimit, path)
+	l.add(ok && limited, "cpu %.2f of %.2f", used, quota)
+	l.add(ok && !limited, "cpu %.2f, no quota", used)
+	periods, ok := v.rate(catalog.CgroupCPUPeriods, path)
+	throttled, _ := v.rate(catalog.CgroupCPUThrottledPeriods, path)
+	l.add(ok && periods > 0, "throttled %s", percent(throttled/periods))
+	memory, ok := v.value(catalog.ContainerMemoryWorkingSet, path)
+	limit, limited := v.value(catalog.CgroupMemoryLimit, path)
+	l.add(ok && limited, "memory %s of %s", size(memory), size(limit))
+	l.add(ok && !limited, "memory %s, no limit", size(memory))
+	kills, ok := v.value(catalog.CgroupMemoryEvents, path, catalog.CgroupEventKey.String("oom_kill"))
+	l.add(ok && kills > 0, "OOM kills %.0f", kills)
 }
 
 func (s *Summary) cpuProbe() line {

@@ -111,7 +111,7 @@ func TestSummaryLeavesOutWhatIsAbsent(t *testing.T) {
 		return at.gauge(catalog.SystemLoad1, 1).gauge(catalog.ContainerCPUTime, 5, path, semconv.CPUModeUser)
 	}
 	show(s, &out, bare(at(0)))
-	want := "12:00:10  host        load 1.00\n          container   /   cpu 0.00, no quota\n\n"
+	want := "12:00:10  host        load 1.00\n          cgroup      /   cpu 0.00, no quota\n\n"
 	if got := show(s, &out, bare(at(10*time.Second))); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
