@@ -86,6 +86,9 @@ func TestRunDisturbedThroughoutSaysNothing(t *testing.T) {
 	if r.kind != "disturbed" || len(values(r)) != 0 {
 		t.Errorf("got %q and %v, want disturbed and nothing", r.kind, values(r))
 	}
+	if used := (n - 1) * 500 * time.Microsecond; used != 2*cpuWork {
+		t.Errorf("it gave up after %v of CPU time, want %v", used, 2*cpuWork)
+	}
 }
 
 func TestParallelismProbe(t *testing.T) {

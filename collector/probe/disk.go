@@ -81,6 +81,9 @@ func (p *diskProbe) probe(r *result) {
 	switch err := readUncached(p.file, block); {
 	case err == nil:
 		r.phase("read", start)
+	case errors.Is(err, errMemory):
+		r.points = nil // no disk took part
+		r.fail("read", start, errorType(err, otherError), err)
 	case !errors.Is(err, errors.ErrUnsupported):
 		r.fail("read", start, errorType(err, otherError), err)
 	}
@@ -98,13 +101,10 @@ func (p *diskProbe) close() {
 
 // openProbeFile makes a file in dir that is held by a lock, and removes those of processes that were killed.
 func openProbeFile(dir string) (*os.File, error) {
-	if err := checkFilesystem(dir); err != nil {
-		return nil, err
-	}
 	removeLeftovers(dir)
 	f, err := os.CreateTemp(dir, filePrefix) // with mode 0600
 	if err != nil {
-		return nil, fmt.Errorf("probe directory %s: %w: give a directory that the sidecar may write to", dir, errors.Unwrap(err))
+		return nil, fmt.Errorf("probe directory %s: %w: give one that exists and that the sidecar may write to", dir, errors.Unwrap(err))
 	}
 	hold(f)
 	return f, nil

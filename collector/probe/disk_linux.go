@@ -11,23 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// checkFilesystem returns an error if dir is known to lie in memory. An overlay does not tell what it lies on; see readUncached.
-func checkFilesystem(dir string) error {
-	var fs unix.Statfs_t
-	if err := unix.Statfs(dir, &fs); err != nil {
-		return fmt.Errorf("probe directory %s: %w: give a directory that exists", dir, err)
-	}
-	switch uint32(fs.Type) { // an int32 on some architectures
-	case unix.TMPFS_MAGIC, unix.RAMFS_MAGIC, unix.HUGETLBFS_MAGIC:
-		return memoryError(dir)
-	}
-	return nil
-}
-
-func memoryError(dir string) error {
-	return fmt.Errorf("probe directory %s is %w: give a directory on a disk, or none to leave the disk probe out", dir, errMemory)
-}
-
 // syncData makes the data of f durable, and of its metadata what is needed to read them.
 func syncData(f *os.File) error {
 	return unix.Fdatasync(int(f.Fd()))
@@ -41,7 +24,8 @@ func readUncached(f *os.File, block []byte) error {
 		return err
 	}
 	if inMemory(fd) {
-		return memoryError(filepath.Dir(f.Name()))
+		return fmt.Errorf("probe directory %s is %w: give a directory on a disk, or none to leave the disk probe out",
+			filepath.Dir(f.Name()), errMemory)
 	}
 	_, err := io.ReadFull(io.NewSectionReader(f, 0, blockSize), block)
 	if errors.Is(err, io.ErrUnexpectedEOF) {

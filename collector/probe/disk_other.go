@@ -7,9 +7,6 @@ import (
 	"os"
 )
 
-// checkFilesystem knows no file system in memory here.
-func checkFilesystem(string) error { return nil }
-
 // syncData makes f durable, on macOS with F_FULLFSYNC, which reaches the platter.
 func syncData(f *os.File) error { return f.Sync() }
 

@@ -204,6 +204,22 @@ func TestHungProbeHoldsUpNothingElse(t *testing.T) {
 	})
 }
 
+func TestSlowIsNotHungAndHungIsNotRecovered(t *testing.T) {
+	for took, want := range map[time.Duration]int{7 * time.Second: 0, 17 * time.Second: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			log, lines := newLog()
+			f := &fake{do: func(context.Context) result { time.Sleep(took); return result{} }}
+			r, _ := startFakes(t, nil, f.task("x", 5*time.Second, 1, log))
+			time.Sleep(10 * time.Minute)
+			_ = r.Close() // in the middle of a run
+			<-r.closed
+			if got := strings.Count(lines.String(), "\n"); got != want {
+				t.Errorf("runs of %v: %d lines, want %d\n%s", took, got, want, lines)
+			}
+		})
+	}
+}
+
 func TestStateChangesAreLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, lines := newLog()
