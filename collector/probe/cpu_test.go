@@ -77,16 +77,17 @@ func TestStretchLeavesOutOurOwnInterruptions(t *testing.T) {
 }
 
 func TestRunDisturbedThroughoutSaysNothing(t *testing.T) {
-	var n time.Duration
+	const unit = 500 * time.Microsecond
+	var used time.Duration
 	p := &cpuProbe{read: func() reading {
-		n++
-		return reading{time.Time{}.Add(n * time.Millisecond), n * 500 * time.Microsecond, int64(n)}
+		used += unit
+		return reading{time.Time{}.Add(2 * used), used, int64(used / unit)}
 	}}
 	r := p.run(t.Context())
 	if r.kind != "disturbed" || len(values(r)) != 0 {
 		t.Errorf("got %q and %v, want disturbed and nothing", r.kind, values(r))
 	}
-	if used := (n - 1) * 500 * time.Microsecond; used != 2*cpuWork {
+	if used -= unit; used != 2*cpuWork {
 		t.Errorf("it gave up after %v of CPU time, want %v", used, 2*cpuWork)
 	}
 }

@@ -18,7 +18,9 @@ func ExampleStart() {
 		fmt.Println(err)
 		return
 	}
-	defer func() { _ = runner.Close() }()
+	if err := runner.Close(); err != nil {
+		fmt.Println(err)
+	}
 	// Output:
 }
 

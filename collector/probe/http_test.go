@@ -28,7 +28,7 @@ func testServer(t *testing.T, tls bool) *httptest.Server {
 	handler := http.NewServeMux()
 	handler.HandleFunc("/ok", func(w http.ResponseWriter, r *http.Request) {
 		if r.UserAgent() != "poolgauge" || r.URL.RawQuery != "q=1" || r.ContentLength != 0 {
-			http.Error(w, "not what was asked for", http.StatusTeapot)
+			w.WriteHeader(http.StatusTeapot)
 		}
 	})
 	handler.HandleFunc("/hints", func(w http.ResponseWriter, _ *http.Request) {

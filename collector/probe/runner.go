@@ -172,8 +172,11 @@ func (r *Runner) run(ctx context.Context, t *task, intended time.Time) {
 	if ctx.Err() != nil {
 		return
 	}
-	res.points = append(res.points, point{catalog.ProbeDuration, series{"total", res.kind}, took.Seconds()})
-	res.points = append(res.points, point{catalog.ProbeRuns, series{errorType: res.kind}, 1})
+	res.points = append(
+		res.points,
+		point{catalog.ProbeDuration, series{"total", res.kind}, took.Seconds()},
+		point{catalog.ProbeRuns, series{errorType: res.kind}, 1},
+	)
 	for _, p := range res.points {
 		r.instruments[p.metric](ctx, p.value, t.attributes.of(p.series))
 	}

@@ -118,8 +118,10 @@ func TestTotalCountsFromTheIntendedStart(t *testing.T) {
 		rec := newRecorder(t)
 		log, _ := newLog()
 		f := &fake{do: func(context.Context) result { time.Sleep(time.Second); return result{} }}
-		r := &Runner{instruments: rec.instruments, threadCPU: func() time.Duration { return 0 },
-			throttled: func() (uint64, bool) { return 0, false }}
+		r := &Runner{
+			instruments: rec.instruments, threadCPU: func() time.Duration { return 0 },
+			throttled: func() (uint64, bool) { return 0, false },
+		}
 		ta := f.task("x", time.Minute, 1, log)
 		ta.busy.lock()
 		r.run(t.Context(), ta, time.Now().Add(-2*time.Second))
