@@ -93,12 +93,12 @@ func (r *Registration) enlist() error {
 	return nil
 }
 
+// delist frees the name. No other pool can have taken it, since r is listed until now.
 func (r *Registration) delist() {
 	live.mu.Lock()
 	defer live.mu.Unlock()
-	if i, found := slices.BinarySearchFunc(live.pools, r.name, byName); found && live.pools[i] == r {
-		live.pools = slices.Delete(live.pools, i, i+1)
-	}
+	i, _ := slices.BinarySearchFunc(live.pools, r.name, byName)
+	live.pools = slices.Delete(live.pools, i, i+1)
 }
 
 func byName(r *Registration, name string) int {

@@ -170,6 +170,19 @@ func TestCloseWaitsForStats(t *testing.T) {
 	}
 }
 
+func TestAPoolThatIsClosedDuringAReadingIsLeftOut(t *testing.T) {
+	observe(t, "a", limitOf(1))
+	b := observe(t, "b", limitOf(2))
+	reader := OpenReader()
+	defer reader.Close()
+	for p := range reader.Points() {
+		if p.Int == 2 {
+			t.Error("the pool is read after it was closed")
+		}
+		b.Close()
+	}
+}
+
 func TestPoolsComeAndGoWhileTheyAreRead(t *testing.T) {
 	var wg sync.WaitGroup
 	stop := make(chan bool)
