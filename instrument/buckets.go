@@ -1,0 +1,73 @@
+package instrument
+
+import (
+	"math"
+	"math/bits"
+	"time"
+)
+
+// Scale is the scale of every [Histogram], as OpenTelemetry defines it for exponential histograms: the bucket of index i holds
+// the durations in (2^(i/8), 2^((i+1)/8)] seconds. The middle of a bucket is within 4.5 % of every duration in it.
+const Scale = 3
+
+const (
+	perOctave = 1 << Scale
+	octaves   = 64                  // from that of 1 ns to that of the longest time.Duration
+	slots     = octaves * perOctave // buckets that a duration may fall into
+	lowest    = -30 * perOctave     // index of slot 0, since 1 ns is a little more than 2^-30 s
+	guessBits = 4                   // bits after the leading one that choose a guess
+)
+
+// table finds the bucket of a duration by one look-up and one comparison, where the definition takes a logarithm.
+var table = newBucketTable()
+
+type bucketTable struct {
+	upper [slots]time.Duration    // longest duration of each slot
+	guess [63 << guessBits]uint16 // slot of the shortest duration that begins with these bits
+}
+
+func newBucketTable() *bucketTable {
+	t := new(bucketTable)
+	for slot := range t.upper {
+		t.upper[slot] = math.MaxInt64
+		if bound := math.Exp2(float64(lowest+slot+1)/perOctave) * float64(time.Second); bound < math.MaxInt64 {
+			t.upper[slot] = time.Duration(bound)
+		}
+	}
+	slot := 0
+	for key := range t.guess {
+		for t.upper[slot] < shortest(key) {
+			slot++
+		}
+		t.guess[key] = uint16(slot)
+	}
+	return t
+}
+
+// guessKey returns the length of d > 0 in bits and the bits that follow the leading one. The durations of one key are less
+// than a bucket apart, 17/16 being less than 2^(1/8), so that at most one bound lies between them.
+func guessKey(d time.Duration) int {
+	length := bits.Len64(uint64(d))
+	following := uint64(d) << (65 - length) >> (64 - guessBits)
+	return (length-1)<<guessBits | int(following)
+}
+
+// shortest returns the shortest duration of a key.
+func shortest(key int) time.Duration {
+	leading := uint64(1<<guessBits | key&(1<<guessBits-1))
+	return time.Duration(leading << (63 - guessBits) >> (63 - key>>guessBits))
+}
+
+// slotOf returns the slot of d > 0.
+func slotOf(d time.Duration) int {
+	slot := int(table.guess[guessKey(d)])
+	if d > table.upper[slot] {
+		slot++
+	}
+	return slot
+}
+
+// middle returns the geometric middle of a slot in seconds.
+func middle(slot int) float64 {
+	return math.Exp2((float64(lowest+slot) + 0.5) / perOctave)
+}

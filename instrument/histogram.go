@@ -1,0 +1,181 @@
+package instrument
+
+import (
+	"iter"
+	"math"
+	"time"
+)
+
+// Histogram counts durations in the buckets of a base-2 exponential histogram of [Scale] 3. The zero Histogram is empty and
+// ready for use. It covers every [time.Duration]; a negative one counts as 0, which has a bucket of its own.
+//
+// It has no lock: whoever owns it guards it, usually with the lock that the pool takes anyway. A pool that many goroutines use
+// at once keeps one per shard and merges them in its Stats.
+//
+// Recording takes about 5 ns. A Histogram takes 0.6 KiB and 64 bytes more for each octave (a doubling of the duration) that was
+// ever recorded: 1 KiB for durations from 1 µs to 100 ms, 4.6 KiB at most.
+type Histogram struct {
+	zero     uint64
+	count    uint64
+	sum      float64 // nanoseconds; exact while it is below 2^53, which is 104 days
+	min, max time.Duration
+	octaves  [octaves]*[perOctave]uint64
+}
+
+// Record counts d once.
+func (h *Histogram) Record(d time.Duration) {
+	h.RecordN(d, 1)
+}
+
+// RecordN counts d n times: a sample that stands for n uses. It does nothing if n is 0.
+func (h *Histogram) RecordN(d time.Duration, n uint64) {
+	if n == 0 {
+		return
+	}
+	d = max(d, 0)
+	if h.count == 0 || d < h.min {
+		h.min = d
+	}
+	h.max = max(h.max, d)
+	h.count += n
+	if d == 0 {
+		h.zero += n
+		return
+	}
+	h.sum += float64(d) * float64(n)
+	slot := slotOf(d)
+	octave := h.octaves[slot/perOctave]
+	if octave == nil {
+		octave = new([perOctave]uint64)
+		h.octaves[slot/perOctave] = octave
+	}
+	octave[slot%perOctave] += n
+}
+
+// Merge adds what o has counted to h. No precision is lost: the result is the same as if h had recorded everything itself. A nil
+// o adds nothing.
+func (h *Histogram) Merge(o *Histogram) {
+	if o == nil || o.count == 0 {
+		return
+	}
+	if h.count == 0 || o.min < h.min {
+		h.min = o.min
+	}
+	h.max = max(h.max, o.max)
+	h.count += o.count
+	h.zero += o.zero
+	h.sum += o.sum
+	for i, from := range o.octaves {
+		if from == nil {
+			continue
+		}
+		if h.octaves[i] == nil {
+			h.octaves[i] = new([perOctave]uint64)
+		}
+		for j, n := range from {
+			h.octaves[i][j] += n
+		}
+	}
+}
+
+// Clone returns a copy that the caller owns. The clone of a nil Histogram is empty.
+func (h *Histogram) Clone() *Histogram {
+	c := new(Histogram)
+	c.Merge(h)
+	return c
+}
+
+// Count returns how many durations were recorded.
+func (h *Histogram) Count() uint64 { return h.count }
+
+// Zeros returns how many of them were 0.
+func (h *Histogram) Zeros() uint64 { return h.zero }
+
+// Sum returns the sum of all durations in seconds; a [time.Duration] could overflow, since slots add up.
+func (h *Histogram) Sum() float64 { return h.sum / float64(time.Second) }
+
+// Min returns the shortest duration recorded, 0 if there is none.
+func (h *Histogram) Min() time.Duration { return h.min }
+
+// Max returns the longest duration recorded, 0 if there is none.
+func (h *Histogram) Max() time.Duration { return h.max }
+
+// Buckets yields the index and the count of each bucket that is not empty, in ascending order and without that of 0. The
+// indices are OpenTelemetry's, at [Scale].
+func (h *Histogram) Buckets() iter.Seq2[int, uint64] {
+	return func(yield func(int, uint64) bool) {
+		for i, octave := range h.octaves {
+			if octave == nil {
+				continue
+			}
+			for j, n := range octave {
+				if n > 0 && !yield(lowest+i*perOctave+j, n) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Quantile returns the duration that a share q, from 0 to 1, of the recorded ones do not exceed, within 4.5 %; 0 if there are
+// none.
+func (h *Histogram) Quantile(q float64) time.Duration {
+	rank := uint64(math.Ceil(q * float64(h.count)))
+	seen := h.zero
+	if rank <= seen {
+		return h.min
+	}
+	for index, n := range h.Buckets() {
+		if seen += n; seen >= rank {
+			d := time.Duration(middle(index-lowest) * float64(time.Second))
+			return min(max(d, h.min), h.max)
+		}
+	}
+	return h.max
+}
+
+// since returns what h has counted more than earlier, an older state of it. A bucket that holds less than it did counts as
+// unchanged, so that a histogram that was started anew does no harm.
+func (h *Histogram) since(earlier *Histogram) *Histogram {
+	d := h.Clone()
+	if earlier == nil {
+		return d
+	}
+	d.zero -= min(earlier.zero, d.zero)
+	d.sum = max(d.sum-earlier.sum, 0)
+	d.count = d.zero
+	for i, octave := range d.octaves {
+		if octave == nil {
+			continue
+		}
+		for j := range octave {
+			if from := earlier.octaves[i]; from != nil {
+				octave[j] -= min(from[j], octave[j])
+			}
+			d.count += octave[j]
+		}
+	}
+	return d
+}
+
+// values yields durations in seconds and how often each occurs, so that every recorded duration is there as the middle of its
+// bucket, moved a little so that they add up to the sum. With every above 1, only one of so many is there.
+func (h *Histogram) values(every uint64) iter.Seq2[float64, uint64] {
+	return func(yield func(float64, uint64) bool) {
+		var middles float64
+		for index, n := range h.Buckets() {
+			middles += middle(index-lowest) * float64(n)
+		}
+		rest := h.zero % every
+		if !yield(0, h.zero/every) {
+			return
+		}
+		for index, n := range h.Buckets() {
+			n += rest
+			rest = n % every
+			if !yield(middle(index-lowest)*h.Sum()/middles, n/every) {
+				return
+			}
+		}
+	}
+}

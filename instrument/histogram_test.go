@@ -1,0 +1,241 @@
+package instrument
+
+import (
+	"context"
+	"encoding/binary"
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+)
+
+// The bound of slot s is the longest d with d ns <= 2^((s+lowest+1)/8) s, that is d^8 <= 2^(s+lowest+1) × 10^72. Above 2^49 ns,
+// 6 days, it may be off by the rounding of a float64.
+func TestBoundsAreExact(t *testing.T) {
+	scale := new(big.Int).Exp(big.NewInt(10), big.NewInt(72), nil)
+	within := func(d int64, slot int) bool {
+		left := new(big.Int).Exp(big.NewInt(d), big.NewInt(perOctave), nil)
+		right, power := new(big.Int).Set(scale), lowest+slot+1
+		if power >= 0 {
+			right.Lsh(right, uint(power))
+		} else {
+			left.Lsh(left, uint(-power))
+		}
+		return left.Cmp(right) <= 0
+	}
+	for slot, d := range table.upper {
+		slack := int64(d >> 49)
+		if !within(int64(d)-slack, slot) {
+			t.Errorf("slot %d: bound %d is too long", slot, d)
+		}
+		if d < math.MaxInt64 && within(int64(d)+1+slack, slot) {
+			t.Errorf("slot %d: bound %d is too short", slot, d)
+		}
+	}
+}
+
+func TestSlotOfEveryBound(t *testing.T) {
+	search := func(d time.Duration) int {
+		slot, _ := slices.BinarySearch(table.upper[:], d)
+		return slot
+	}
+	check := func(d time.Duration) {
+		if d > 0 && slotOf(d) != search(d) {
+			t.Errorf("%d ns: slot %d, want %d", d, slotOf(d), search(d))
+		}
+	}
+	for _, d := range table.upper {
+		for i := range time.Duration(7) {
+			check(d - 3 + i) // wraps below 0 after the longest, which check leaves out
+		}
+	}
+	for d := range time.Duration(1 << 16) {
+		check(d)
+	}
+}
+
+func TestHistogramZeroValue(t *testing.T) {
+	var h Histogram
+	if h.Count() != 0 || h.Sum() != 0 || h.Quantile(0.5) != 0 || h.Clone().Count() != 0 {
+		t.Errorf("an empty histogram has %d, %v s, median %v", h.Count(), h.Sum(), h.Quantile(0.5))
+	}
+	h.RecordN(time.Second, 0)
+	h.Record(-time.Second)
+	if h.Count() != 1 || h.Zeros() != 1 || h.Min() != 0 || h.Max() != 0 {
+		t.Errorf("after a negative duration: count %d, zeros %d, min %v, max %v; want one zero", h.Count(), h.Zeros(), h.Min(), h.Max())
+	}
+	h.Record(3 * time.Second)
+	if h.Min() != 0 || h.Max() != 3*time.Second || h.Sum() != 3 {
+		t.Errorf("min %v, max %v, sum %v; want 0, 3s, 3", h.Min(), h.Max(), h.Sum())
+	}
+}
+
+// reference is the SDK's own exponential histogram of the same scale, fed with each duration as often as its weight says.
+func reference(t *testing.T, samples []sample) metricdata.ExponentialHistogramDataPoint[float64] {
+	reader := sdkmetric.NewManualReader(sdkmetric.WithAggregationSelector(func(sdkmetric.InstrumentKind) sdkmetric.Aggregation {
+		return sdkmetric.AggregationBase2ExponentialHistogram{MaxSize: slots, MaxScale: Scale}
+	}))
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	h, err := provider.Meter("reference").Float64Histogram("h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range samples {
+		for range s.weight {
+			h.Record(context.Background(), s.d.Seconds())
+		}
+	}
+	var out metricdata.ResourceMetrics
+	if err := reader.Collect(context.Background(), &out); err != nil {
+		t.Fatal(err)
+	}
+	return out.ScopeMetrics[0].Metrics[0].Data.(metricdata.ExponentialHistogram[float64]).DataPoints[0]
+}
+
+type sample struct {
+	d      time.Duration
+	weight uint64
+}
+
+// samplesFrom reads a weight and a duration of up to eight bytes from each part of nine bytes.
+func samplesFrom(data []byte) (samples []sample) {
+	for part := range slices.Chunk(data, 9) {
+		var d [8]byte
+		copy(d[:], part[1:])
+		duration := time.Duration(binary.LittleEndian.Uint64(d[:]) & math.MaxInt64)
+		samples = append(samples, sample{duration, uint64(part[0])%40 + 1})
+	}
+	return samples
+}
+
+func FuzzHistogram(f *testing.F) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for size := range 12 {
+		data := make([]byte, 9*(1<<size))
+		for i := range data {
+			if i%9 < 1+r.IntN(8) {
+				data[i] = byte(r.Uint32())
+			}
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		samples := samplesFrom(data)
+		if len(samples) == 0 || len(samples) > 4096 {
+			return
+		}
+		var shards [3]Histogram
+		var sorted []time.Duration
+		for i, s := range samples {
+			shards[i%3].RecordN(s.d, s.weight)
+			sorted = append(sorted, slices.Repeat([]time.Duration{s.d}, int(s.weight))...)
+		}
+		whole := shards[0].Clone()
+		whole.Merge(&shards[1])
+		whole.Merge(&shards[2])
+		compare(t, whole, reference(t, samples))
+
+		slices.Sort(sorted)
+		for _, q := range []float64{0.01, 0.5, 0.9, 0.99, 1} {
+			want := sorted[int(math.Ceil(q*float64(len(sorted))))-1]
+			got := whole.Quantile(q)
+			if ratio := float64(got+1) / float64(want+1); ratio < 1/1.05 || ratio > 1.05 {
+				t.Errorf("quantile %v is %v, want %v", q, got, want)
+			}
+		}
+	})
+}
+
+func compare(t *testing.T, h *Histogram, want metricdata.ExponentialHistogramDataPoint[float64]) {
+	t.Helper()
+	if want.Scale != Scale {
+		t.Fatalf("the reference has scale %d", want.Scale)
+	}
+	lo, _ := want.Min.Value()
+	hi, _ := want.Max.Value()
+	if h.Count() != want.Count || h.Zeros() != want.ZeroCount || h.Min().Seconds() != lo || h.Max().Seconds() != hi {
+		t.Errorf("count %d, zeros %d, min %v, max %v; want %d, %d, %v s, %v s",
+			h.Count(), h.Zeros(), h.Min(), h.Max(), want.Count, want.ZeroCount, lo, hi)
+	}
+	if math.Abs(h.Sum()-want.Sum) > 1e-9*want.Sum {
+		t.Errorf("sum %v, want %v", h.Sum(), want.Sum)
+	}
+	got := map[int]uint64{}
+	for index, n := range h.Buckets() {
+		got[index] = n
+	}
+	for i, n := range want.PositiveBucket.Counts {
+		if index := i + int(want.PositiveBucket.Offset); got[index] != n {
+			t.Errorf("bucket %d holds %d, want %d", index, got[index], n)
+		}
+	}
+}
+
+func TestSinceIsWhatWasRecordedBetween(t *testing.T) {
+	var h, between Histogram
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 1000 {
+		h.Record(time.Duration(r.Int64N(1e6)))
+	}
+	earlier := h.Clone()
+	for range 1000 {
+		d := time.Duration(r.Int64N(1e9))
+		h.Record(d)
+		between.Record(d)
+	}
+	got := h.since(earlier)
+	if got.Count() != 1000 || math.Abs(got.Sum()-between.Sum()) > 1e-6 || got.octavesCopy() != between.octavesCopy() {
+		t.Errorf("got %d durations, %v s; want %d, %v s in the same buckets", got.Count(), got.Sum(), between.Count(), between.Sum())
+	}
+	if n := earlier.since(&h).Count(); n != 0 {
+		t.Errorf("a histogram that went back has %d new durations", n)
+	}
+}
+
+func (h *Histogram) octavesCopy() (all [slots]uint64) {
+	for index, n := range h.Buckets() {
+		all[index-lowest] = n
+	}
+	return all
+}
+
+// Through the metric API durations arrive one by one: none may be lost, and they must add up.
+func TestValuesKeepCountAndSum(t *testing.T) {
+	var h Histogram
+	r := rand.New(rand.NewPCG(5, 6))
+	for range 100_000 {
+		h.Record(time.Duration(math.Exp(r.Float64()*20)) - 1)
+	}
+	for _, every := range []uint64{1, 3, 1000} {
+		var count uint64
+		var sum float64
+		for seconds, n := range h.values(every) {
+			count += n
+			sum += seconds * float64(n)
+		}
+		if count != h.Count()/every {
+			t.Errorf("1 of %d: %d values, want %d", every, count, h.Count()/every)
+		}
+		tolerance := 1e-9 // of rounding
+		if every > 1 {
+			tolerance = 0.15 // of leaving durations out
+		}
+		if got := sum * float64(every); math.Abs(got/h.Sum()-1) > tolerance {
+			t.Errorf("1 of %d: the sum comes to %v, want %v", every, got, h.Sum())
+		}
+	}
+}
+
+func BenchmarkHistogram(b *testing.B) {
+	var h Histogram
+	d := time.Duration(1)
+	for b.Loop() {
+		h.Record(d & (1<<24 - 1))
+		d += 12345
+	}
+}

@@ -1,0 +1,83 @@
+package instrument
+
+import (
+	"fmt"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/poolgauge/poolgauge/internal/catalog"
+)
+
+// Point is one value of one pool, for one row of the table of metrics.
+type Point struct {
+	Metric     *catalog.Metric
+	Attributes attribute.Set
+	Start      time.Time // since when a sum or a histogram counts
+
+	// The value: Histogram for a row of that kind, else Int or Float as the row says. A Histogram is never empty.
+	Int       int64
+	Float     float64
+	Histogram *Histogram
+}
+
+// labels are the attributes of a point besides those of its pool. An empty value is no attribute.
+type labels [2]struct {
+	key   attribute.Key
+	value string
+}
+
+func label(m *catalog.Metric, value fmt.Stringer) (l labels) {
+	l[0].key, l[0].value = keyOf(m), value.String()
+	return l
+}
+
+// points calls add for every value that s has. It is the one place where the model meets the table.
+func (s *Stats) points(add func(m *catalog.Metric, l labels, p Point)) {
+	count := func(m *catalog.Metric, l labels, o Optional[int64]) {
+		if n, ok := o.Get(); ok {
+			add(m, l, Point{Int: n})
+		}
+	}
+	seconds := func(m *catalog.Metric, l labels, o Optional[float64]) {
+		if v, ok := o.Get(); ok {
+			add(m, l, Point{Float: v})
+		}
+	}
+	durations := func(m *catalog.Metric, l labels, h *Histogram) {
+		if h != nil && h.count > 0 {
+			add(m, l, Point{Histogram: h})
+		}
+	}
+	count(catalog.PoolLimit, labels{}, s.Limit)
+	for i, n := range s.Usage {
+		count(catalog.PoolUsage, label(catalog.PoolUsage, State(i)), n)
+	}
+	count(catalog.PoolPending, labels{}, s.Pending)
+	count(catalog.PoolPendingLimit, labels{}, s.PendingLimit)
+	if age, ok := s.PendingAge.Get(); ok {
+		seconds(catalog.PoolPendingAge, labels{}, Some(age.Seconds()))
+	}
+	for i, n := range s.Requests {
+		count(catalog.PoolRequests, label(catalog.PoolRequests, Outcome(i)), n)
+		durations(catalog.PoolWaitDuration, label(catalog.PoolWaitDuration, Outcome(i)), s.Wait[i])
+	}
+	durations(catalog.PoolUseDuration, labels{}, s.Use)
+	seconds(catalog.PoolUseTime, labels{}, s.UseTime)
+	for i, n := range s.Completed {
+		count(catalog.PoolCompleted, label(catalog.PoolCompleted, Ending(i)), n)
+	}
+	for i, v := range s.CPUTime {
+		seconds(catalog.PoolUseCPUTime, label(catalog.PoolUseCPUTime, CPUState(i)), v)
+	}
+	for _, r := range s.Resources {
+		l := label(catalog.PoolResources, r.Event)
+		l[1].key, l[1].value = catalog.PoolReasonKey, r.Reason
+		count(catalog.PoolResources, l, Some(r.Count))
+	}
+	for _, c := range s.Create {
+		var l labels
+		l[0].key, l[0].value = keyOf(catalog.PoolCreateDuration), c.ErrorType
+		durations(catalog.PoolCreateDuration, l, c.Duration)
+	}
+}

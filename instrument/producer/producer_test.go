@@ -1,0 +1,255 @@
+package producer_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	apimetric "go.opentelemetry.io/otel/metric"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
+	"go.uber.org/goleak"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/instrument/producer"
+	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/internal/pooltest"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m)
+}
+
+func observe(t testing.TB, name string, stats func() instrument.Stats, opts ...instrument.Option) {
+	t.Helper()
+	r, err := instrument.Observe(name, "test", stats, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
+}
+
+func produce(t testing.TB, p *producer.Producer) map[string]metricdata.Metrics {
+	t.Helper()
+	scopes, err := p.Produce(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]metricdata.Metrics{}
+	for _, s := range scopes {
+		for _, m := range s.Metrics {
+			all[m.Name] = m
+		}
+	}
+	return all
+}
+
+// Every row of the table is produced as the table says, and nothing else is.
+func TestProducesTheWholeTable(t *testing.T) {
+	p := producer.New()
+	defer p.Close()
+	before := time.Now()
+	observe(t, "full", pooltest.Full)
+	after := time.Now()
+	got := produce(t, p)
+	for _, row := range catalog.Pool.Metrics {
+		m, ok := got[row.Name]
+		if !ok {
+			t.Errorf("%s is not produced", row.Name)
+			continue
+		}
+		if m.Unit != row.Unit || m.Description != row.Help {
+			t.Errorf("%s: unit %q, description %q", row.Name, m.Unit, m.Description)
+		}
+		checkForm(t, row, m.Data)
+		for _, start := range starts(m.Data) {
+			if start.Before(before) || start.After(after) {
+				t.Errorf("%s starts at %v, want the time when the pool was observed", row.Name, start)
+			}
+		}
+		delete(got, row.Name)
+	}
+	for name := range got {
+		t.Errorf("%s is not in the table", name)
+	}
+}
+
+// checkForm checks that data is cumulative and of the kind that the row names.
+func checkForm(t *testing.T, row *catalog.Metric, data metricdata.Aggregation) {
+	t.Helper()
+	sum := func(temporality metricdata.Temporality, monotonic bool) (catalog.Kind, metricdata.Temporality) {
+		if monotonic {
+			return catalog.Counter, temporality
+		}
+		return catalog.UpDownCounter, temporality
+	}
+	kind, temporality := catalog.Gauge, metricdata.CumulativeTemporality
+	switch d := data.(type) {
+	case metricdata.Sum[int64]:
+		kind, temporality = sum(d.Temporality, d.IsMonotonic)
+	case metricdata.Sum[float64]:
+		kind, temporality = sum(d.Temporality, d.IsMonotonic)
+	case metricdata.ExponentialHistogram[float64]:
+		kind, temporality = catalog.Histogram, d.Temporality
+	}
+	if kind != row.Kind || temporality != metricdata.CumulativeTemporality {
+		t.Errorf("%s is a %v, and comes as a %v, %v", row.Name, row.Kind, kind, temporality)
+	}
+}
+
+func starts(data metricdata.Aggregation) (all []time.Time) {
+	switch d := data.(type) {
+	case metricdata.Sum[int64]:
+		for _, p := range d.DataPoints {
+			all = append(all, p.StartTime)
+		}
+	case metricdata.Sum[float64]:
+		for _, p := range d.DataPoints {
+			all = append(all, p.StartTime)
+		}
+	case metricdata.ExponentialHistogram[float64]:
+		for _, p := range d.DataPoints {
+			all = append(all, p.StartTime)
+		}
+	}
+	return all
+}
+
+// The point is the one that the SDK itself makes of the same durations at the same scale.
+func TestHistogramIsTheOneOfTheSDK(t *testing.T) {
+	reader := sdkmetric.NewManualReader(sdkmetric.WithAggregationSelector(func(sdkmetric.InstrumentKind) sdkmetric.Aggregation {
+		return sdkmetric.AggregationBase2ExponentialHistogram{MaxSize: 400, MaxScale: instrument.Scale}
+	}))
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	reference, err := provider.Meter("m").Float64Histogram(catalog.PoolUseDuration.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	use := new(instrument.Histogram)
+	attributes := attribute.NewSet(catalog.PoolNameKey.String("hist"), catalog.PoolKindKey.String("test"))
+	for i := range 3000 {
+		d := time.Duration(math.Exp(float64(i)/130)) - 1
+		use.RecordN(d, 2)
+		for range 2 {
+			reference.Record(context.Background(), d.Seconds(), apimetric.WithAttributeSet(attributes))
+		}
+	}
+	var want metricdata.ResourceMetrics
+	if err := reader.Collect(context.Background(), &want); err != nil {
+		t.Fatal(err)
+	}
+	p := producer.New()
+	defer p.Close()
+	observe(t, "hist", func() instrument.Stats { return instrument.Stats{Use: use.Clone()} })
+	got := produce(t, p)[catalog.PoolUseDuration.Name].Data.(metricdata.ExponentialHistogram[float64])
+	expected := want.ScopeMetrics[0].Metrics[0].Data.(metricdata.ExponentialHistogram[float64])
+	gotSum, wantSum := &got.DataPoints[0].Sum, &expected.DataPoints[0].Sum
+	if math.Abs(*gotSum / *wantSum - 1) > 1e-12 {
+		t.Errorf("sum %v, want %v", *gotSum, *wantSum)
+	}
+	*gotSum = *wantSum
+	metricdatatest.AssertAggregationsEqual(t, expected, got, metricdatatest.IgnoreTimestamp())
+}
+
+// A reader exports the pools beside the instruments of its provider, and a pool that panics costs nothing else.
+func TestReaderExportsWhatItCan(t *testing.T) {
+	var reported []error
+	defer otel.SetErrorHandler(otel.GetErrorHandler())
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { reported = append(reported, err) }))
+	p := producer.New()
+	defer p.Close()
+	exporter := make(exports, 1)
+	reader := sdkmetric.NewPeriodicReader(exporter, sdkmetric.WithInterval(time.Hour), sdkmetric.WithProducer(p))
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	own, err := provider.Meter("own").Int64Counter("own")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own.Add(context.Background(), 1)
+	for i := range 3 {
+		observe(t, fmt.Sprint("pool", i), func() instrument.Stats {
+			if i == 1 {
+				panic("broken")
+			}
+			return pooltest.Full()
+		}, instrument.WithMeterProvider(provider))
+	}
+	if err := provider.ForceFlush(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	got := <-exporter
+	if got["own"] != 1 || got[catalog.PoolLimit.Name] != 2 || got[catalog.PoolUseDuration.Name] != 2 {
+		t.Errorf("exported points: %v; want 1 own and 2 pools", got)
+	}
+	if len(reported) != 1 {
+		t.Errorf("reported %v, want one error", reported)
+	}
+	if err := provider.Shutdown(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// exports passes on the number of points of each metric.
+type exports chan map[string]int
+
+func (e exports) Export(_ context.Context, data *metricdata.ResourceMetrics) error {
+	got := map[string]int{}
+	for _, s := range data.ScopeMetrics {
+		for _, m := range s.Metrics {
+			switch d := m.Data.(type) {
+			case metricdata.Sum[int64]:
+				got[m.Name] += len(d.DataPoints)
+			case metricdata.ExponentialHistogram[float64]:
+				got[m.Name] += len(d.DataPoints)
+			}
+		}
+	}
+	select {
+	case e <- got:
+		return nil
+	default:
+		return errors.New("nobody waits for this export")
+	}
+}
+
+func (exports) Temporality(sdkmetric.InstrumentKind) metricdata.Temporality {
+	return metricdata.CumulativeTemporality
+}
+
+func (exports) Aggregation(k sdkmetric.InstrumentKind) sdkmetric.Aggregation {
+	return sdkmetric.DefaultAggregationSelector(k)
+}
+func (exports) ForceFlush(context.Context) error { return nil }
+func (exports) Shutdown(context.Context) error   { return nil }
+
+// worker is what a pool of workers reports that has been busy for a while: three outcomes with their waits, and uses from 10 µs
+// to 1 s.
+func worker() instrument.Stats {
+	full := pooltest.Full()
+	full.Resources, full.Create, full.CPUTime = nil, nil, [3]instrument.Optional[float64]{}
+	full.Wait[instrument.Rejected], full.Wait[instrument.WasClosed] = nil, nil
+	for d := 10 * time.Microsecond; d < time.Second; d += d / 10 {
+		full.Use.Record(d)
+	}
+	return full
+}
+
+func BenchmarkCollect100Pools(b *testing.B) {
+	p := producer.New()
+	defer p.Close()
+	for i := range 100 {
+		observe(b, fmt.Sprint("pool", i), worker)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := p.Produce(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

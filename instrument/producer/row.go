@@ -1,0 +1,91 @@
+package producer
+
+import (
+	"math"
+	"time"
+
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/catalog"
+)
+
+// row gathers the points of one row of the table.
+type row interface {
+	add(p instrument.Point, now time.Time)
+	data() metricdata.Aggregation
+}
+
+func newRow(m *catalog.Metric) row {
+	switch {
+	case m.Kind == catalog.Histogram:
+		return new(histograms)
+	case m.Number == catalog.Int:
+		return &numbers[int64]{metric: m, of: func(p instrument.Point) int64 { return p.Int }}
+	default:
+		return &numbers[float64]{metric: m, of: func(p instrument.Point) float64 { return p.Float }}
+	}
+}
+
+// numbers are the points of a sum or a gauge.
+type numbers[N int64 | float64] struct {
+	metric *catalog.Metric
+	of     func(instrument.Point) N
+	points []metricdata.DataPoint[N]
+}
+
+func (n *numbers[N]) add(p instrument.Point, now time.Time) {
+	n.points = append(n.points, metricdata.DataPoint[N]{Attributes: p.Attributes, StartTime: p.Start, Time: now, Value: n.of(p)})
+}
+
+func (n *numbers[N]) data() metricdata.Aggregation {
+	if n.metric.Kind == catalog.Gauge {
+		return metricdata.Gauge[N]{DataPoints: n.points}
+	}
+	return metricdata.Sum[N]{
+		DataPoints:  n.points,
+		Temporality: metricdata.CumulativeTemporality,
+		IsMonotonic: n.metric.Kind == catalog.Counter,
+	}
+}
+
+// histograms are the points of a distribution.
+type histograms struct {
+	points []metricdata.ExponentialHistogramDataPoint[float64]
+}
+
+func (h *histograms) add(p instrument.Point, now time.Time) {
+	h.points = append(h.points, metricdata.ExponentialHistogramDataPoint[float64]{
+		Attributes:     p.Attributes,
+		StartTime:      p.Start,
+		Time:           now,
+		Count:          p.Histogram.Count(),
+		Sum:            p.Histogram.Sum(),
+		Min:            metricdata.NewExtrema(p.Histogram.Min().Seconds()),
+		Max:            metricdata.NewExtrema(p.Histogram.Max().Seconds()),
+		Scale:          instrument.Scale,
+		ZeroCount:      p.Histogram.Zeros(),
+		PositiveBucket: buckets(p.Histogram),
+	})
+}
+
+func (h *histograms) data() metricdata.Aggregation {
+	return metricdata.ExponentialHistogram[float64]{DataPoints: h.points, Temporality: metricdata.CumulativeTemporality}
+}
+
+// buckets lays the buckets of h side by side, from the first that is not empty to the last.
+func buckets(h *instrument.Histogram) (b metricdata.ExponentialBucket) {
+	first, last := math.MaxInt, math.MinInt
+	for index := range h.Buckets() {
+		first, last = min(first, index), index
+	}
+	if first > last {
+		return b
+	}
+	b.Offset = int32(first)
+	b.Counts = make([]uint64, last-first+1)
+	for index, n := range h.Buckets() {
+		b.Counts[index-first] = n
+	}
+	return b
+}

@@ -1,0 +1,222 @@
+package instrument
+
+import (
+	"errors"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/poolgauge/poolgauge/internal/catalog"
+)
+
+func limitOf(n int64) func() Stats {
+	return func() Stats { return Stats{Limit: Some(n)} }
+}
+
+// observe registers a pool for the duration of a test.
+func observe(t *testing.T, name string, stats func() Stats, opts ...Option) *Registration {
+	t.Helper()
+	r, err := Observe(name, "test", stats, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
+	return r
+}
+
+func points(t *testing.T) []Point {
+	t.Helper()
+	reader := OpenReader()
+	defer reader.Close()
+	return slices.Collect(reader.Points())
+}
+
+func TestNamesAreUnique(t *testing.T) {
+	first := observe(t, "twice", limitOf(1))
+	if _, err := Observe("twice", "other", limitOf(2)); !errors.Is(err, ErrNameInUse) || !strings.Contains(err.Error(), `"twice"`) {
+		t.Errorf("a second pool of the name: error %v, want ErrNameInUse with the name", err)
+	}
+	if got := points(t); len(got) != 1 || got[0].Int != 1 {
+		t.Errorf("got points %v, want those of the first pool only", got)
+	}
+	first.Close()
+	second := observe(t, "twice", limitOf(3))
+	first.Close() // must not touch the second
+	if got := points(t); len(got) != 1 || got[0].Int != 3 {
+		t.Errorf("after the first was closed: points %v, want those of the second", got)
+	}
+	second.Close()
+	if got := points(t); got != nil {
+		t.Errorf("after all were closed: points %v", got)
+	}
+}
+
+func TestNamesAreChecked(t *testing.T) {
+	for _, name := range []string{"", strings.Repeat("x", maxName+1), "\xff"} {
+		if _, err := Observe(name, "test", limitOf(1)); err == nil {
+			t.Errorf("name %q is accepted", name)
+		}
+		if _, err := Observe("fine", name, limitOf(1)); err == nil {
+			t.Errorf("kind %q is accepted", name)
+		}
+	}
+	if got := points(t); got != nil {
+		t.Errorf("pools that were refused report %v", got)
+	}
+}
+
+func TestAttributes(t *testing.T) {
+	own := WithAttributes(attribute.String("db.namespace", "orders"), catalog.PoolNameKey.String("not this"))
+	observe(t, "attributes", func() Stats {
+		var s Stats
+		s.Requests[Rejected] = Some(int64(1))
+		s.Resources = []Resources{{Ended, "idle", 1}, {CreateFailed, "", 2}}
+		return s
+	}, own)
+	base := []attribute.KeyValue{
+		attribute.String("db.namespace", "orders"), catalog.PoolNameKey.String("attributes"), catalog.PoolKindKey.String("test"),
+	}
+	with := func(kv ...attribute.KeyValue) attribute.Set {
+		return attribute.NewSet(append(slices.Clone(base), kv...)...)
+	}
+	want := []attribute.Set{
+		with(catalog.PoolOutcomeKey.String("rejected")),
+		with(catalog.PoolEventKey.String("closed"), catalog.PoolReasonKey.String("idle")),
+		with(catalog.PoolEventKey.String("create_failed")),
+	}
+	for range 2 { // the second time from memory
+		got := points(t)
+		for i := range want {
+			if len(got) != len(want) || !got[i].Attributes.Equals(&want[i]) {
+				t.Fatalf("got points %v, want the attributes %v", got, want)
+			}
+		}
+	}
+}
+
+func TestWithoutTelemetryNothingIsRegistered(t *testing.T) {
+	a := observe(t, "off", limitOf(1), WithoutTelemetry())
+	observe(t, "off", limitOf(2), WithoutTelemetry())
+	if got := points(t); got != nil {
+		t.Errorf("got points %v", got)
+	}
+	a.Close()
+}
+
+// errorsOf collects what is reported to otel.Handle during a test.
+func errorsOf(t *testing.T) *[]error {
+	var mu sync.Mutex
+	reported := new([]error)
+	before := otel.GetErrorHandler()
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		*reported = append(*reported, err)
+	}))
+	t.Cleanup(func() { otel.SetErrorHandler(before) })
+	return reported
+}
+
+func TestAPanicCostsOnlyItsPool(t *testing.T) {
+	reported := errorsOf(t)
+	observe(t, "a", limitOf(1))
+	observe(t, "b", func() Stats { panic("broken") })
+	observe(t, "c", limitOf(3))
+	if got := points(t); len(got) != 2 || got[0].Int != 1 || got[1].Int != 3 {
+		t.Errorf("got points %v, want those of a and c", got)
+	}
+	if len(*reported) != 1 || !strings.Contains((*reported)[0].Error(), `"b"`) || !strings.Contains((*reported)[0].Error(), "broken") {
+		t.Errorf("reported %v, want the pool and the panic", *reported)
+	}
+}
+
+// When Close returns, stats is neither running nor called again.
+func TestCloseWaitsForStats(t *testing.T) {
+	var closed atomic.Bool
+	var calls int
+	entered, closing, read := make(chan bool), make(chan bool), make(chan bool)
+	r := observe(t, "slow", func() Stats {
+		calls++
+		close(entered)
+		<-closing
+		for range 1000 {
+			runtime.Gosched()
+			if closed.Load() {
+				t.Error("Close returned while stats ran")
+				break
+			}
+		}
+		return limitOf(1)()
+	})
+	reader := OpenReader()
+	defer reader.Close()
+	go func() {
+		defer close(read)
+		_ = slices.Collect(reader.Points())
+	}()
+	<-entered
+	close(closing)
+	r.Close()
+	closed.Store(true)
+	<-read
+	if got := slices.Collect(reader.Points()); got != nil || calls != 1 {
+		t.Errorf("after Close: points %v, %d calls of stats", got, calls)
+	}
+}
+
+func TestAPoolThatIsClosedDuringAReadingIsLeftOut(t *testing.T) {
+	observe(t, "a", limitOf(1))
+	b := observe(t, "b", limitOf(2))
+	reader := OpenReader()
+	defer reader.Close()
+	for p := range reader.Points() {
+		if p.Int == 2 {
+			t.Error("the pool is read after it was closed")
+		}
+		b.Close()
+	}
+}
+
+func TestPoolsComeAndGoWhileTheyAreRead(t *testing.T) {
+	var wg sync.WaitGroup
+	stop := make(chan bool)
+	for i := range 4 {
+		wg.Go(func() {
+			name := string(rune('a' + i))
+			for range 200 {
+				r, err := Observe(name, "test", limitOf(1))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				r.Close()
+			}
+		})
+	}
+	readerDone := make(chan bool)
+	go func() {
+		defer close(readerDone)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if n := len(points(t)); n > 4 {
+				t.Errorf("read %d points of 4 pools", n)
+			}
+		}
+	}()
+	wg.Wait()
+	close(stop)
+	<-readerDone
+	if n := len(live.pools); n != 0 {
+		t.Errorf("%d pools are left", n)
+	}
+}

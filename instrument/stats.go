@@ -1,0 +1,151 @@
+package instrument
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/poolgauge/poolgauge/internal/catalog"
+)
+
+// Stats is what a pool says of itself at one moment: the whole model, in which every pool is n slots, some used, some waited for.
+// What is left out is absent, and is not reported; a 0 is reported as 0. Counts and histograms are cumulative since the pool
+// was made.
+//
+// All of it belongs to one moment, so that for a pool whose uses take one slot each
+//
+//   - Usage[Used] is at most Limit, unless the pool shrinks and waits for slots to come back,
+//   - Requests add up to the calls that have ended,
+//   - Requests[Acquired] less the sum of Completed is Usage[Used],
+//   - each Wait that is there counts as many durations as the Requests of its outcome.
+//
+// Arrays are indexed by the constants of their attribute: s.Usage[instrument.Used]. Histograms belong to whoever asked for the
+// Stats: a pool hands over a clone.
+type Stats struct {
+	Limit        Optional[int64]         // slots that there may be; absent when unlimited
+	Usage        [3]Optional[int64]      // slots, by [State]
+	Pending      Optional[int64]         // callers or tasks that wait now
+	PendingLimit Optional[int64]         // how many may wait; absent when unbounded
+	PendingAge   Optional[time.Duration] // how long the oldest of them has waited; absent when nobody waits
+	Requests     [5]Optional[int64]      // calls that have ended, by [Outcome]
+	Wait         [5]*Histogram           // from asking to getting or giving up, by [Outcome]; 0 if there was no wait
+	Use          *Histogram              // run time of a task, time that a lease or a permit was held
+	UseTime      Optional[float64]       // slot-seconds used
+	Completed    [4]Optional[int64]      // uses that ended, by [Ending]
+	CPUTime      [3]Optional[float64]    // seconds of use, by [CPUState]; absent without the task profiler
+	Resources    []Resources             // made and ended; absent for pools without resources
+	Create       []Creation              // how long making one took; absent for pools without resources
+}
+
+// Optional is a value that a pool may not have. The zero Optional is absent.
+type Optional[T int64 | float64 | time.Duration] struct {
+	value   T
+	present bool
+}
+
+// Some returns a value that is present.
+func Some[T int64 | float64 | time.Duration](v T) Optional[T] {
+	return Optional[T]{value: v, present: true}
+}
+
+// Get returns the value, and whether it is present.
+func (o Optional[T]) Get() (value T, present bool) { return o.value, o.present }
+
+// Or returns the value, or other if it is absent.
+func (o Optional[T]) Or(other T) T {
+	if o.present {
+		return o.value
+	}
+	return other
+}
+
+// State is what a slot is doing.
+type State uint8
+
+// The states of a slot.
+const (
+	Used         State = iota
+	Idle               // a resource or worker that is ready for use
+	Constructing       // a resource that is being made
+)
+
+// Outcome is how a request for a slot ended.
+type Outcome uint8
+
+// The outcomes of a request.
+const (
+	Acquired  Outcome = iota
+	Rejected          // at once, since the pool was full
+	Canceled          // the caller's context was canceled while it waited
+	TimedOut          // the deadline of the caller's context passed while it waited
+	WasClosed         // the pool was closed, before or while the caller waited
+)
+
+// GaveUp returns the outcome of a wait that ended with the error of a context.
+func GaveUp(err error) Outcome {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return TimedOut
+	}
+	return Canceled
+}
+
+// Ending is how a use ended.
+type Ending uint8
+
+// The endings of a use.
+const (
+	OK       Ending = iota
+	Failed          // the task returned an error
+	Panicked        // the task panicked
+	Exited          // the task called runtime.Goexit
+)
+
+// CPUState is what the thread of a task did.
+type CPUState uint8
+
+// The states of a thread.
+const (
+	OnCPU    CPUState = iota
+	RunQueue          // ready, and waiting for a CPU
+	Blocked
+)
+
+// Event is a turn in the life of a resource.
+type Event uint8
+
+// The events of a resource.
+const (
+	Created Event = iota
+	Ended
+	CreateFailed
+)
+
+// Resources counts one event, for one reason.
+type Resources struct {
+	Event  Event
+	Reason string // a word of a small fixed set, such as idle, lifetime, health; empty if there is none to give
+	Count  int64
+}
+
+// Creation is the time that constructing took, where it ended in one way.
+type Creation struct {
+	ErrorType string // of a small set, such as timeout, canceled, error; empty where a resource was made
+	Duration  *Histogram
+}
+
+// The strings are those of the table of metrics.
+func (s State) String() string    { return valueOf(catalog.PoolUsage, int(s)) }
+func (o Outcome) String() string  { return valueOf(catalog.PoolRequests, int(o)) }
+func (e Ending) String() string   { return valueOf(catalog.PoolCompleted, int(e)) }
+func (s CPUState) String() string { return valueOf(catalog.PoolUseCPUTime, int(s)) }
+func (e Event) String() string    { return valueOf(catalog.PoolResources, int(e)) }
+
+func valueOf(m *catalog.Metric, i int) string {
+	return m.Attributes[0].Values[i]
+}
+
+func keyOf(m *catalog.Metric) attribute.Key {
+	return m.Attributes[0].Key
+}

@@ -1,0 +1,95 @@
+// Package pooltest holds the tests that every pool must pass: the invariants of its Stats under load, and its telemetry in the
+// three settings that it may run in. Only tests import it.
+package pooltest
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/poolgauge/poolgauge/instrument"
+)
+
+// Invariants checks the Stats of one pool, one after the other.
+type Invariants struct {
+	Weighted bool // a use may take more than one slot, so that slots and uses do not add up
+	Shrinks  bool // the limit may fall below what is in use
+
+	last instrument.Stats
+}
+
+// HoldUnder reads stats again and again while load runs, and once more after it, and fails the test at the first that breaks
+// an invariant. It returns the last Stats, for the test to compare with the calls that load made.
+func (in *Invariants) HoldUnder(t testing.TB, stats func() instrument.Stats, load func()) instrument.Stats {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		load()
+	}()
+	for running := true; running; {
+		select {
+		case <-done:
+			running = false
+		default:
+		}
+		s := stats()
+		if err := in.Check(s); err != nil {
+			<-done
+			t.Fatalf("%v\nin %+v", err, s)
+		}
+	}
+	return in.last
+}
+
+// Check returns what is wrong with s by itself and after the Stats that were checked before.
+func (in *Invariants) Check(s instrument.Stats) error {
+	errs := []error{in.grown(s)}
+	used, hasUsed := s.Usage[instrument.Used].Get()
+	if limit, ok := s.Limit.Get(); ok && used > limit && !in.Shrinks {
+		errs = append(errs, fmt.Errorf("%d slots used of %d", used, limit))
+	}
+	if pending, limit := s.Pending.Or(0), s.PendingLimit.Or(s.Pending.Or(0)); pending > limit {
+		errs = append(errs, fmt.Errorf("%d pending of %d", pending, limit))
+	}
+	if _, ok := s.PendingAge.Get(); ok && s.Pending.Or(0) == 0 {
+		errs = append(errs, errors.New("an age of what is pending where nothing is"))
+	}
+	acquired, completed := s.Requests[instrument.Acquired].Or(0), int64(0)
+	for _, n := range s.Completed {
+		completed += n.Or(0)
+	}
+	if hasUsed && !in.Weighted && acquired-completed != used {
+		errs = append(errs, fmt.Errorf("%d acquired less %d completed is not %d used", acquired, completed, used))
+	}
+	for i, h := range s.Wait {
+		if n, ok := s.Requests[i].Get(); h != nil && (!ok || h.Count() != uint64(n)) {
+			errs = append(errs, fmt.Errorf("%d waits of %d requests %v", h.Count(), n, instrument.Outcome(i)))
+		}
+	}
+	if s.Use != nil && s.Use.Count() > uint64(completed) {
+		errs = append(errs, fmt.Errorf("%d durations of %d completed uses", s.Use.Count(), completed))
+	}
+	in.last = s
+	return errors.Join(errs...)
+}
+
+// grown checks that nothing cumulative went back.
+func (in *Invariants) grown(s instrument.Stats) error {
+	var errs []error
+	check := func(what fmt.Stringer, before, now instrument.Optional[int64]) {
+		if now.Or(0) < before.Or(0) {
+			errs = append(errs, fmt.Errorf("%v went back from %d to %d", what, before.Or(0), now.Or(0)))
+		}
+	}
+	for i := range s.Requests {
+		check(instrument.Outcome(i), in.last.Requests[i], s.Requests[i])
+	}
+	for i := range s.Completed {
+		check(instrument.Ending(i), in.last.Completed[i], s.Completed[i])
+	}
+	if before, now := in.last.UseTime.Or(0), s.UseTime.Or(0); now < before {
+		errs = append(errs, fmt.Errorf("use time went back from %v s to %v s", before, now))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,138 @@
+package pooltest
+
+import (
+	"context"
+	"testing"
+
+	"go.opentelemetry.io/otel/attribute"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/instrument/producer"
+	"github.com/poolgauge/poolgauge/internal/catalog"
+)
+
+// Pool is a pool under test.
+type Pool struct {
+	Use   func() // one use that succeeds, from the request to its end
+	Close func()
+}
+
+// Settings runs a pool where it may have to run: with the Producer on the reader, with a MeterProvider alone, and without
+// telemetry. In the first two it checks that every use is in the metrics, as the kind of pool given, and that nothing is
+// after Close. Open makes a pool of the name and the options that it is given.
+func Settings(t *testing.T, kind string, open func(name string, opts ...instrument.Option) (Pool, error)) {
+	t.Run("producer", func(t *testing.T) {
+		p := producer.New()
+		defer p.Close()
+		reader := sdkmetric.NewManualReader(sdkmetric.WithProducer(p))
+		reports(t, kind, reader, open)
+	})
+	t.Run("provider", func(t *testing.T) {
+		reports(t, kind, sdkmetric.NewManualReader(), open)
+	})
+	t.Run("off", func(t *testing.T) {
+		p := mustOpen(t, "off", open, instrument.WithoutTelemetry())
+		twin := mustOpen(t, "off", open, instrument.WithoutTelemetry())
+		p.Use()
+		p.Close()
+		twin.Close()
+	})
+}
+
+func mustOpen(t *testing.T, name string, open func(string, ...instrument.Option) (Pool, error), opts ...instrument.Option) Pool {
+	t.Helper()
+	p, err := open(name, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func reports(t *testing.T, kind string, reader *sdkmetric.ManualReader, open func(string, ...instrument.Option) (Pool, error)) {
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	pool := mustOpen(t, "tested", open, instrument.WithMeterProvider(provider), instrument.WithExactTiming())
+	const uses = 100
+	for range uses {
+		pool.Use()
+	}
+	got := Collect(t, reader)
+	acquired := attribute.NewSet(catalog.PoolNameKey.String("tested"), catalog.PoolKindKey.String(kind),
+		catalog.PoolOutcomeKey.String(instrument.Acquired.String()))
+	ok := attribute.NewSet(catalog.PoolNameKey.String("tested"), catalog.PoolKindKey.String(kind),
+		catalog.PoolOutcomeKey.String(instrument.OK.String()))
+	if n := got[Series{catalog.PoolRequests.Name, acquired.Equivalent()}]; n != uses {
+		t.Errorf("%v requests acquired, want %d; all: %v", n, uses, got)
+	}
+	if n := got[Series{catalog.PoolWaitDuration.Name, acquired.Equivalent()}]; n != uses {
+		t.Errorf("%v waits of those that acquired, want %d; all: %v", n, uses, got)
+	}
+	if n := got[Series{catalog.PoolCompleted.Name, ok.Equivalent()}]; n != uses {
+		t.Errorf("%v uses completed, want %d; all: %v", n, uses, got)
+	}
+	pool.Close()
+	for s, n := range Collect(t, reader) {
+		// A synchronous histogram of the API keeps its last state: the API cannot end a series.
+		if s.Metric != catalog.PoolWaitDuration.Name && s.Metric != catalog.PoolUseDuration.Name && s.Metric != catalog.PoolCreateDuration.Name {
+			t.Errorf("after Close %s is still %v", s.Metric, n)
+		}
+	}
+}
+
+// Series names a series of a collection.
+type Series struct {
+	Metric     string
+	Attributes attribute.Distinct
+}
+
+// Collect returns the value of every series that reader collects; for a histogram, its count. A series that is there twice
+// fails the test.
+func Collect(t testing.TB, reader sdkmetric.Reader) map[Series]float64 {
+	t.Helper()
+	var data metricdata.ResourceMetrics
+	if err := reader.Collect(context.Background(), &data); err != nil {
+		t.Fatal(err)
+	}
+	got := map[Series]float64{}
+	add := func(name string, attributes attribute.Set, v float64) {
+		key := Series{name, attributes.Equivalent()}
+		if _, twice := got[key]; twice {
+			t.Errorf("%s%v is collected twice", name, attributes.Encoded(attribute.DefaultEncoder()))
+		}
+		got[key] = v
+	}
+	for _, scope := range data.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			each(m.Data, func(attributes attribute.Set, v float64) { add(m.Name, attributes, v) })
+		}
+	}
+	return got
+}
+
+func each(data metricdata.Aggregation, yield func(attribute.Set, float64)) {
+	switch d := data.(type) {
+	case metricdata.Sum[int64]:
+		numbers(d.DataPoints, yield)
+	case metricdata.Sum[float64]:
+		numbers(d.DataPoints, yield)
+	case metricdata.Gauge[int64]:
+		numbers(d.DataPoints, yield)
+	case metricdata.Gauge[float64]:
+		numbers(d.DataPoints, yield)
+	case metricdata.Histogram[float64]:
+		for _, p := range d.DataPoints {
+			yield(p.Attributes, float64(p.Count))
+		}
+	case metricdata.ExponentialHistogram[float64]:
+		for _, p := range d.DataPoints {
+			yield(p.Attributes, float64(p.Count))
+		}
+	}
+}
+
+func numbers[N int64 | float64](points []metricdata.DataPoint[N], yield func(attribute.Set, float64)) {
+	for _, p := range points {
+		yield(p.Attributes, float64(p.Value))
+	}
+}
