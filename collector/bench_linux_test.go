@@ -9,8 +9,8 @@ import (
 	"go.opentelemetry.io/otel/metric/embedded"
 	"go.opentelemetry.io/otel/metric/noop"
 
-	"github.com/poolgauge/poolgauge/internal/catalog"
 	"github.com/poolgauge/poolgauge/internal/fixture"
+	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
 // BenchmarkSources measures one collection of each source without the SDK: on this machine, and of a fixture pod of one
@@ -32,7 +32,7 @@ func benchmarkSources(b *testing.B, cfg PodConfig) {
 	}
 	for _, s := range pod.Sources() {
 		b.Run(s.Name, func(b *testing.B) {
-			in, err := newInstruments(noop.Meter{}, []*catalog.Group{s.Group})
+			in, err := instruments.NewObservables(noop.Meter{}, s.Group.Metrics...)
 			if err != nil {
 				b.Fatal(err)
 			}

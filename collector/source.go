@@ -7,8 +7,6 @@ package collector
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -16,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
 // Source reads one part of the machine.
@@ -37,7 +36,7 @@ type Named struct {
 // Sample takes the values of one reading of one source. It is valid only during the call of Collect that it was passed to.
 type Sample struct {
 	observer    metric.Observer
-	instruments instruments
+	instruments *instruments.Observables
 	errs        []error
 }
 
@@ -51,12 +50,12 @@ func With(kv ...attribute.KeyValue) Attributes {
 
 // Float observes v, in the unit of the row m.
 func (s *Sample) Float(m *catalog.Metric, v float64, attrs ...Attributes) {
-	s.observer.ObserveFloat64(s.instruments.float[m], v, attrs...)
+	s.instruments.Float(s.observer, m, v, attrs...)
 }
 
 // Int observes v, in the unit of the row m.
 func (s *Sample) Int(m *catalog.Metric, v int64, attrs ...Attributes) {
-	s.observer.ObserveInt64(s.instruments.int[m], v, attrs...)
+	s.instruments.Int(s.observer, m, v, attrs...)
 }
 
 // Fail reports a value that could not be read or understood. The error is counted, and logged once until it goes away.
@@ -70,27 +69,23 @@ func (s *Sample) Fail(err error) {
 // each how long that took, whether it succeeded and how many values failed. Reading never fails as a whole.
 func Register(meter metric.Meter, log *slog.Logger, sources ...Named) (metric.Registration, error) {
 	c := &collection{log: log}
-	groups := []*catalog.Group{sourceFigures}
+	rows := []*catalog.Metric{catalog.SourceDuration, catalog.SourceSuccess, catalog.SourceErrors}
 	for _, s := range sources {
-		groups = append(groups, s.Group)
+		rows = append(rows, s.Group.Metrics...)
 		c.sources = append(c.sources, &source{Named: s, self: With(catalog.SourceKey.String(s.Name))})
 	}
 	var err error
-	if c.instruments, err = newInstruments(meter, groups); err != nil {
+	if c.instruments, err = instruments.NewObservables(meter, rows...); err != nil {
 		return nil, err
 	}
-	return meter.RegisterCallback(c.collect, c.instruments.all...)
-}
-
-var sourceFigures = &catalog.Group{
-	Metrics: []*catalog.Metric{catalog.SourceDuration, catalog.SourceSuccess, catalog.SourceErrors},
+	return meter.RegisterCallback(c.collect, c.instruments.All...)
 }
 
 // collection is the callback that reads all sources. The SDK never runs a callback concurrently with itself for one reader,
 // and the sidecar has one reader.
 type collection struct {
 	log         *slog.Logger
-	instruments instruments
+	instruments *instruments.Observables
 	sources     []*source
 }
 
@@ -137,58 +132,4 @@ func (s *source) report(log *slog.Logger, errs []error) {
 		now[text] = true
 	}
 	s.said = now
-}
-
-// instruments are the observable instruments of a set of rows.
-type instruments struct {
-	int   map[*catalog.Metric]metric.Int64Observable
-	float map[*catalog.Metric]metric.Float64Observable
-	all   []metric.Observable
-}
-
-func newInstruments(meter metric.Meter, groups []*catalog.Group) (instruments, error) {
-	in := instruments{
-		int:   map[*catalog.Metric]metric.Int64Observable{},
-		float: map[*catalog.Metric]metric.Float64Observable{},
-	}
-	var errs []error
-	for _, g := range groups {
-		for _, m := range g.Metrics {
-			errs = append(errs, in.add(meter, m))
-		}
-	}
-	return in, errors.Join(errs...)
-}
-
-func (in *instruments) add(meter metric.Meter, m *catalog.Metric) error {
-	var o metric.Observable
-	var err error
-	unit, help := metric.WithUnit(m.Unit), metric.WithDescription(m.Help)
-	switch {
-	case m.Number == catalog.Int && m.Kind == catalog.Counter:
-		in.int[m], err = meter.Int64ObservableCounter(m.Name, unit, help)
-		o = in.int[m]
-	case m.Number == catalog.Int && m.Kind == catalog.UpDownCounter:
-		in.int[m], err = meter.Int64ObservableUpDownCounter(m.Name, unit, help)
-		o = in.int[m]
-	case m.Number == catalog.Int && m.Kind == catalog.Gauge:
-		in.int[m], err = meter.Int64ObservableGauge(m.Name, unit, help)
-		o = in.int[m]
-	case m.Kind == catalog.Counter:
-		in.float[m], err = meter.Float64ObservableCounter(m.Name, unit, help)
-		o = in.float[m]
-	case m.Kind == catalog.UpDownCounter:
-		in.float[m], err = meter.Float64ObservableUpDownCounter(m.Name, unit, help)
-		o = in.float[m]
-	case m.Kind == catalog.Gauge:
-		in.float[m], err = meter.Float64ObservableGauge(m.Name, unit, help)
-		o = in.float[m]
-	default:
-		err = errors.New("a distribution cannot be observed")
-	}
-	if err != nil {
-		return fmt.Errorf("instrument %s: %w", m.Name, err)
-	}
-	in.all = append(in.all, o)
-	return nil
 }

@@ -2,7 +2,6 @@ package instrument
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -11,23 +10,18 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
 // maxReplay bounds the durations that one series records through the metric API at one collection. A record takes about 0.2 µs.
 const maxReplay = 1 << 20
-
-// boundaries are the buckets that a provider uses for durations unless it was told otherwise, in seconds. OpenTelemetry's default
-// is made for milliseconds.
-var boundaries = metric.WithExplicitBucketBoundaries(
-	0, 1e-6, 1e-5, 1e-4, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60)
 
 // fallback reports one pool through the metric API, for a provider that has no Producer. Nothing of it runs between collections:
 // the API has no way to hand over a histogram, so at each collection the durations that are new since the last one are recorded
 // one by one, as the middles of their buckets. Their number and sum are exact, and each is within 9 % of what was measured.
 type fallback struct {
 	pool         *Registration
-	ints         map[*catalog.Metric]metric.Int64Observable
-	floats       map[*catalog.Metric]metric.Float64Observable
+	observables  *instruments.Observables
 	histograms   map[*catalog.Metric]metric.Float64Histogram
 	registration metric.Registration
 
@@ -49,50 +43,24 @@ func newFallback(p metric.MeterProvider, pool *Registration) (*fallback, error) 
 	}
 	f := &fallback{
 		pool:       pool,
-		ints:       map[*catalog.Metric]metric.Int64Observable{},
-		floats:     map[*catalog.Metric]metric.Float64Observable{},
 		histograms: map[*catalog.Metric]metric.Float64Histogram{},
 		recorded:   map[series]*Histogram{},
 	}
 	meter := p.Meter(ScopeName)
-	var observables []metric.Observable
-	var errs []error
-	for _, m := range catalog.Pool.Metrics {
-		o, err := f.add(meter, m)
-		if o != nil {
-			observables = append(observables, o)
-		}
-		errs = append(errs, err)
-	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
+	var observed []*catalog.Metric
 	var err error
-	f.registration, err = meter.RegisterCallback(f.collect, observables...)
-	return f, err
-}
-
-// add makes the instrument of a row, and returns it if it is an observable one.
-func (f *fallback) add(meter metric.Meter, m *catalog.Metric) (o metric.Observable, err error) {
-	unit, help := metric.WithUnit(m.Unit), metric.WithDescription(m.Help)
-	switch {
-	case m.Kind == catalog.Histogram:
-		f.histograms[m], err = meter.Float64Histogram(m.Name, unit, help, boundaries)
-		return nil, err
-	case m.Kind == catalog.Counter && m.Number == catalog.Int:
-		f.ints[m], err = meter.Int64ObservableCounter(m.Name, unit, help)
-		return f.ints[m], err
-	case m.Kind == catalog.UpDownCounter && m.Number == catalog.Int:
-		f.ints[m], err = meter.Int64ObservableUpDownCounter(m.Name, unit, help)
-		return f.ints[m], err
-	case m.Kind == catalog.Counter:
-		f.floats[m], err = meter.Float64ObservableCounter(m.Name, unit, help)
-		return f.floats[m], err
-	case m.Kind == catalog.Gauge && m.Number == catalog.Float:
-		f.floats[m], err = meter.Float64ObservableGauge(m.Name, unit, help)
-		return f.floats[m], err
+	for _, m := range catalog.Pool.Metrics {
+		if m.Kind != catalog.Histogram {
+			observed = append(observed, m)
+		} else if f.histograms[m], err = instruments.Histogram(meter, m); err != nil {
+			return nil, err
+		}
 	}
-	return nil, fmt.Errorf("instrument %s: no pool has a %v like it", m.Name, m.Kind)
+	if f.observables, err = instruments.NewObservables(meter, observed...); err != nil {
+		return nil, err
+	}
+	f.registration, err = meter.RegisterCallback(f.collect, f.observables.All...)
+	return f, err
 }
 
 func (f *fallback) unregister() error {
@@ -111,9 +79,9 @@ func (f *fallback) collect(ctx context.Context, o metric.Observer) error {
 		case p.Histogram != nil:
 			f.record(ctx, p, attributes)
 		case p.Metric.Number == catalog.Int:
-			o.ObserveInt64(f.ints[p.Metric], p.Int, attributes)
+			f.observables.Int(o, p.Metric, p.Int, attributes)
 		default:
-			o.ObserveFloat64(f.floats[p.Metric], p.Float, attributes)
+			f.observables.Float(o, p.Metric, p.Float, attributes)
 		}
 	}
 	return nil

@@ -65,7 +65,7 @@ func (h *Histogram) Merge(o *Histogram) {
 	h.count += o.count
 	h.zero += o.zero
 	h.sum += o.sum
-	for i, from := range o.octaves {
+	for i, from := range &o.octaves {
 		if from == nil {
 			continue
 		}
@@ -104,7 +104,7 @@ func (h *Histogram) Max() time.Duration { return h.max }
 // indices are OpenTelemetry's, at [Scale].
 func (h *Histogram) Buckets() iter.Seq2[int, uint64] {
 	return func(yield func(int, uint64) bool) {
-		for i, octave := range h.octaves {
+		for i, octave := range &h.octaves {
 			if octave == nil {
 				continue
 			}
@@ -144,7 +144,7 @@ func (h *Histogram) since(earlier *Histogram) *Histogram {
 	d.zero -= min(earlier.zero, d.zero)
 	d.sum = max(d.sum-earlier.sum, 0)
 	d.count = d.zero
-	for i, octave := range d.octaves {
+	for i, octave := range &d.octaves {
 		if octave == nil {
 			continue
 		}

@@ -59,7 +59,7 @@ func Observe(name, kind string, stats func() Stats, opts ...Option) (*Registrati
 		return &Registration{closed: true}, nil
 	}
 	r := &Registration{name: name, stats: stats, start: time.Now(), sets: map[labels]attribute.Set{}}
-	r.base = append(s.attributes, catalog.PoolNameKey.String(name), catalog.PoolKindKey.String(kind))
+	r.base = append(slices.Clip(s.attributes), catalog.PoolNameKey.String(name), catalog.PoolKindKey.String(kind))
 	err := errors.Join(check("name", name), check("kind", kind))
 	if err == nil {
 		err = r.enlist()

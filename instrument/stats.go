@@ -135,12 +135,20 @@ type Creation struct {
 	Duration  *Histogram
 }
 
-// The strings are those of the table of metrics.
-func (s State) String() string    { return valueOf(catalog.PoolUsage, int(s)) }
-func (o Outcome) String() string  { return valueOf(catalog.PoolRequests, int(o)) }
-func (e Ending) String() string   { return valueOf(catalog.PoolCompleted, int(e)) }
+// String returns the value of the attribute, as the table of metrics has it.
+func (s State) String() string { return valueOf(catalog.PoolUsage, int(s)) }
+
+// String returns the value of the attribute, as the table of metrics has it.
+func (o Outcome) String() string { return valueOf(catalog.PoolRequests, int(o)) }
+
+// String returns the value of the attribute, as the table of metrics has it.
+func (e Ending) String() string { return valueOf(catalog.PoolCompleted, int(e)) }
+
+// String returns the value of the attribute, as the table of metrics has it.
 func (s CPUState) String() string { return valueOf(catalog.PoolUseCPUTime, int(s)) }
-func (e Event) String() string    { return valueOf(catalog.PoolResources, int(e)) }
+
+// String returns the value of the attribute, as the table of metrics has it.
+func (e Event) String() string { return valueOf(catalog.PoolResources, int(e)) }
 
 func valueOf(m *catalog.Metric, i int) string {
 	return m.Attributes[0].Values[i]

@@ -2,8 +2,6 @@ package export
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -12,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
 // figures are what the exporter says of itself.
@@ -25,31 +24,26 @@ type figures struct {
 // newFigures makes the instruments; queued is asked at every collection.
 func newFigures(meter metric.Meter, queued func() int64) (*figures, error) {
 	f := &figures{}
-	describe := func(m *catalog.Metric) (metric.InstrumentOption, metric.InstrumentOption) {
-		return metric.WithUnit(m.Unit), metric.WithDescription(m.Help)
+	var err error
+	if f.durations, err = instruments.Histogram(meter, catalog.ExportDuration); err != nil {
+		return nil, err
 	}
-	unit, help := describe(catalog.SidecarPoints)
-	points, err1 := meter.Int64ObservableCounter(catalog.SidecarPoints.Name, unit, help)
-	unit, help = describe(catalog.ExportQueued)
-	waiting, err2 := meter.Int64ObservableUpDownCounter(catalog.ExportQueued.Name, unit, help)
-	unit, help = describe(catalog.ExportDuration)
-	durations, err3 := meter.Float64Histogram(catalog.ExportDuration.Name, unit, help)
-	if err := errors.Join(err1, err2, err3); err != nil {
-		return nil, fmt.Errorf("instruments of the exporter: %w", err)
+	observed, err := instruments.NewObservables(meter, catalog.SidecarPoints, catalog.ExportQueued)
+	if err != nil {
+		return nil, err
 	}
-	f.durations = durations
 	outcome := func(name string) metric.MeasurementOption {
 		return metric.WithAttributes(catalog.PointOutcomeKey.String(name))
 	}
 	sampled, exported, rejected, dropped := outcome("sampled"), outcome("exported"), outcome("rejected"), outcome("dropped")
-	_, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		o.ObserveInt64(points, f.sampled.Load(), sampled)
-		o.ObserveInt64(points, f.exported.Load(), exported)
-		o.ObserveInt64(points, f.rejected.Load(), rejected)
-		o.ObserveInt64(points, f.dropped.Load(), dropped)
-		o.ObserveInt64(waiting, queued()+f.inFlight.Load())
+	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		observed.Int(o, catalog.SidecarPoints, f.sampled.Load(), sampled)
+		observed.Int(o, catalog.SidecarPoints, f.exported.Load(), exported)
+		observed.Int(o, catalog.SidecarPoints, f.rejected.Load(), rejected)
+		observed.Int(o, catalog.SidecarPoints, f.dropped.Load(), dropped)
+		observed.Int(o, catalog.ExportQueued, queued()+f.inFlight.Load())
 		return nil
-	}, points, waiting)
+	}, observed.All...)
 	return f, err
 }
 

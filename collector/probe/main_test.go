@@ -13,24 +13,25 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // recorder collects what the instruments of a test recorded.
 type recorder struct {
-	instruments
-	reader *sdk.ManualReader
+	recorders instruments.Recorders
+	reader    *sdk.ManualReader
 }
 
 func newRecorder(t *testing.T) recorder {
 	t.Helper()
 	reader := sdk.NewManualReader()
-	in, err := newInstruments(sdk.NewMeterProvider(sdk.WithReader(reader)).Meter("test"))
+	recorders, err := instruments.NewRecorders(sdk.NewMeterProvider(sdk.WithReader(reader)).Meter("test"), catalog.Probe.Metrics...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return recorder{in, reader}
+	return recorder{recorders, reader}
 }
 
 // sample is one point: the count of a histogram, the value of anything else.

@@ -1,9 +1,6 @@
 package probe
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -44,53 +41,6 @@ func (r *result) phase(name string, start time.Time) {
 func (r *result) fail(name string, start time.Time, kind string, err error) {
 	r.points = append(r.points, point{catalog.ProbeDuration, series{name, kind}, time.Since(start).Seconds()})
 	r.err, r.kind = err, kind
-}
-
-// instruments record a value of each row of the group Probe.
-type instruments map[*catalog.Metric]func(ctx context.Context, value float64, attrs metric.MeasurementOption)
-
-func newInstruments(meter metric.Meter) (instruments, error) {
-	in := instruments{}
-	var errs []error
-	for _, m := range catalog.Probe.Metrics {
-		if err := in.add(meter, m); err != nil {
-			errs = append(errs, fmt.Errorf("instrument %s: %w", m.Name, err))
-		}
-	}
-	return in, errors.Join(errs...)
-}
-
-func (in instruments) add(meter metric.Meter, m *catalog.Metric) error {
-	unit, help := metric.WithUnit(m.Unit), metric.WithDescription(m.Help)
-	switch {
-	case m.Kind == catalog.Counter && m.Number == catalog.Int:
-		c, err := meter.Int64Counter(m.Name, unit, help)
-		in[m] = func(ctx context.Context, v float64, a metric.MeasurementOption) { c.Add(ctx, int64(v), a) }
-		return err
-	case m.Kind == catalog.Counter:
-		c, err := meter.Float64Counter(m.Name, unit, help)
-		in[m] = func(ctx context.Context, v float64, a metric.MeasurementOption) { c.Add(ctx, v, a) }
-		return err
-	case m.Kind == catalog.Gauge && m.Number == catalog.Int:
-		g, err := meter.Int64Gauge(m.Name, unit, help)
-		in[m] = func(ctx context.Context, v float64, a metric.MeasurementOption) { g.Record(ctx, int64(v), a) }
-		return err
-	case m.Kind == catalog.Gauge:
-		g, err := meter.Float64Gauge(m.Name, unit, help)
-		in[m] = func(ctx context.Context, v float64, a metric.MeasurementOption) { g.Record(ctx, v, a) }
-		return err
-	case m.Kind == catalog.Histogram && m.Number == catalog.Float:
-		h, err := meter.Float64Histogram(m.Name, unit, help, metric.WithExplicitBucketBoundaries(boundaries[m.Unit]...))
-		in[m] = func(ctx context.Context, v float64, a metric.MeasurementOption) { h.Record(ctx, v, a) }
-		return err
-	}
-	return fmt.Errorf("no probe records a %v of this number type", m.Kind)
-}
-
-// boundaries serve readers that ask for explicit buckets, by unit; exponential histograms need none.
-var boundaries = map[string][]float64{
-	"s": {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10},
-	"1": {1.01, 1.02, 1.05, 1.1, 1.2, 1.5, 2, 3, 5, 10, 20, 50},
 }
 
 // attributes builds the attribute sets of one probe, each once.

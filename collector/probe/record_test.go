@@ -68,7 +68,7 @@ func TestInstrumentsCoverTheTable(t *testing.T) {
 	rec := newRecorder(t)
 	attrs := newAttributes("cpu", "").of(series{})
 	for _, m := range catalog.Probe.Metrics {
-		rec.instruments[m](t.Context(), 1, attrs)
+		rec.recorders[m](t.Context(), 1, attrs)
 		if got := rec.value(t, m, "poolgauge.probe.name=cpu"); got != 1 {
 			t.Errorf("%s: recorded 1, collected %v", m.Name, got)
 		}

@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
 // closeWait is how long Close waits for runs that do not return: a pod may give its sidecar two seconds in all.
@@ -20,11 +21,11 @@ const closeWait = 250 * time.Millisecond
 
 // Runner runs the probes of one [Config] until it is closed.
 type Runner struct {
-	tasks       []*task
-	instruments instruments
-	throttled   func() (uint64, bool)
-	threadCPU   func() time.Duration
-	cpus        lock // held by the exclusive run
+	tasks     []*task
+	recorders instruments.Recorders
+	throttled func() (uint64, bool)
+	threadCPU func() time.Duration
+	cpus      lock // held by the exclusive run
 
 	cancel context.CancelFunc
 	closed chan struct{} // closed when every goroutine is gone and every probe closed
@@ -38,11 +39,11 @@ func Start(meter metric.Meter, log *slog.Logger, cfg Config) (*Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	in, err := newInstruments(meter)
+	recorders, err := instruments.NewRecorders(meter, catalog.Probe.Metrics...)
 	if err != nil {
 		return nil, err
 	}
-	r := &Runner{tasks: tasks, instruments: in, throttled: cfg.Throttled, threadCPU: threadCPU}
+	r := &Runner{tasks: tasks, recorders: recorders, throttled: cfg.Throttled, threadCPU: threadCPU}
 	r.start()
 	return r, nil
 }
@@ -117,7 +118,7 @@ func (r *Runner) turn(ctx context.Context, t *task) {
 	intended, now := t.next, time.Now()
 	t.advance(now)
 	if reason := r.refuse(t, now); reason != "" {
-		r.instruments[catalog.ProbeSkipped](ctx, 1, t.skip[reason])
+		r.recorders[catalog.ProbeSkipped](ctx, 1, t.skip[reason])
 		return
 	}
 	t.started = now
@@ -178,10 +179,10 @@ func (r *Runner) run(ctx context.Context, t *task, intended time.Time) {
 		point{catalog.ProbeRuns, series{errorType: res.kind}, 1},
 	)
 	for _, p := range res.points {
-		r.instruments[p.metric](ctx, p.value, t.attributes.of(p.series))
+		r.recorders[p.metric](ctx, p.value, t.attributes.of(p.series))
 	}
 	cost := r.threadCPU() - before + res.cost
-	r.instruments[catalog.ProbeCost](ctx, cost.Seconds(), t.attributes.of(series{}))
+	r.recorders[catalog.ProbeCost](ctx, cost.Seconds(), t.attributes.of(series{}))
 	t.account.charge(cost)
 	r.wasThrottled(t) // what the run itself caused is not held against the next one
 	t.health.finished(res)

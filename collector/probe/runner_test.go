@@ -51,7 +51,7 @@ func (f *fake) task(name string, interval time.Duration, share float64, log *slo
 // startFakes starts a runner of tasks whose threads use no CPU time, so that only result.cost counts.
 func startFakes(t *testing.T, throttled func() (uint64, bool), tasks ...*task) (*Runner, recorder) {
 	rec := newRecorder(t)
-	r := &Runner{tasks: tasks, instruments: rec.instruments, throttled: throttled, threadCPU: func() time.Duration { return 0 }}
+	r := &Runner{tasks: tasks, recorders: rec.recorders, throttled: throttled, threadCPU: func() time.Duration { return 0 }}
 	r.start()
 	return r, rec
 }
@@ -119,7 +119,7 @@ func TestTotalCountsFromTheIntendedStart(t *testing.T) {
 		log, _ := newLog()
 		f := &fake{do: func(context.Context) result { time.Sleep(time.Second); return result{} }}
 		r := &Runner{
-			instruments: rec.instruments, threadCPU: func() time.Duration { return 0 },
+			recorders: rec.recorders, threadCPU: func() time.Duration { return 0 },
 			throttled: func() (uint64, bool) { return 0, false },
 		}
 		ta := f.task("x", time.Minute, 1, log)

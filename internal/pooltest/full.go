@@ -18,8 +18,11 @@ func Full() instrument.Stats {
 	one, second := instrument.Some(int64(1)), instrument.Some(1.0)
 	s := instrument.Stats{
 		Limit: one, Pending: one, PendingLimit: one, PendingAge: instrument.Some(time.Second), UseTime: second, Use: histogram(),
-		Resources: []instrument.Resources{{Event: instrument.Created, Count: 1}, {Event: instrument.Ended, Reason: "idle", Count: 1},
-			{Event: instrument.CreateFailed, Reason: "timeout", Count: 1}},
+		Resources: []instrument.Resources{
+			{Event: instrument.Created, Count: 1},
+			{Event: instrument.Ended, Reason: "idle", Count: 1},
+			{Event: instrument.CreateFailed, Reason: "timeout", Count: 1},
+		},
 		Create: []instrument.Creation{{Duration: histogram()}, {ErrorType: "timeout", Duration: histogram()}},
 	}
 	for i := range s.Usage {
