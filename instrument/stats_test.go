@@ -39,7 +39,7 @@ func TestArraysFollowTheTable(t *testing.T) {
 func TestAbsentIsNotReported(t *testing.T) {
 	var s Stats
 	s.Wait[Acquired] = new(Histogram)
-	s.points(func(m *catalog.Metric, _ labels, _ Point) { t.Errorf("empty Stats report %s: %+v", m.Name, p) })
+	s.points(func(m *catalog.Metric, _ labels, p Point) { t.Errorf("empty Stats report %s: %+v", m.Name, p) })
 	s.Limit = Some(int64(0))
 	var names []string
 	s.points(func(m *catalog.Metric, _ labels, _ Point) { names = append(names, m.Name) })
