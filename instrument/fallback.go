@@ -74,7 +74,7 @@ func (f *fallback) collect(ctx context.Context, o metric.Observer) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, p := range f.pool.read() {
+	for _, p := range f.pool.read(nil) {
 		switch attributes := metric.WithAttributeSet(p.Attributes); {
 		case p.Histogram != nil:
 			f.record(ctx, p, attributes)

@@ -81,7 +81,23 @@ func (h *Histogram) Merge(o *Histogram) {
 // Clone returns a copy that the caller owns. The clone of a nil Histogram is empty.
 func (h *Histogram) Clone() *Histogram {
 	c := new(Histogram)
-	c.Merge(h)
+	if h == nil {
+		return c
+	}
+	*c = *h
+	used := 0
+	for _, octave := range &h.octaves {
+		if octave != nil {
+			used++
+		}
+	}
+	room := make([][perOctave]uint64, used) // one allocation for all
+	for i, octave := range &h.octaves {
+		if octave != nil {
+			room[0] = *octave
+			c.octaves[i], room = &room[0], room[1:]
+		}
+	}
 	return c
 }
 

@@ -25,8 +25,10 @@ func (*Reader) Points() iter.Seq[Point] {
 		live.mu.Lock()
 		pools := slices.Clone(live.pools)
 		live.mu.Unlock()
+		var points []Point
 		for _, r := range pools {
-			for _, p := range r.read() {
+			points = r.read(points[:0])
+			for _, p := range points {
 				if !yield(p) {
 					return
 				}

@@ -42,7 +42,6 @@ type Registration struct {
 	mu     sync.Mutex // held while stats runs; guards what follows
 	closed bool
 	sets   map[labels]attribute.Set
-	size   int // points of the last reading
 }
 
 // Observe reports a pool under a name, which must be unique among the live pools of the process, and a kind: worker, resource,
@@ -122,26 +121,25 @@ func (r *Registration) Close() {
 	}
 }
 
-// read calls stats once and returns what there is to report.
-func (r *Registration) read() (points []Point) {
+// read calls stats once and appends what there is to report to a slice.
+func (r *Registration) read(to []Point) (points []Point) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
-		return nil
+		return to
 	}
 	defer func() {
 		if v := recover(); v != nil {
 			otel.Handle(fmt.Errorf("pool %q is left out of this collection: its stats panicked: %v", r.name, v))
-			points = nil
+			points = to
 		}
 	}()
 	s := r.stats()
-	points = make([]Point, 0, r.size)
+	points = to
 	s.points(func(m *catalog.Metric, l labels, p Point) {
 		p.Metric, p.Start, p.Attributes = m, r.start, r.set(l)
 		points = append(points, p)
 	})
-	r.size = len(points)
 	return points
 }
 

@@ -6,7 +6,7 @@
 //	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 //
 // This is the full way to report pools: with exponential histograms, and at no cost between collections. A collection takes
-// about 13 µs a pool. What applies to the instruments of the SDK does not apply to a Producer: its points are cumulative whatever
+// 7 to 15 µs a pool. What applies to the instruments of the SDK does not apply to a Producer: its points are cumulative whatever
 // temporality the reader prefers, views, cardinality limits and the default aggregation do not see them, and there are no
 // exemplars. The resource is the reader's. For explicit buckets or delta temporality leave the Producer out: pools then report
 // through the MeterProvider; see package instrument.
@@ -16,6 +16,7 @@ package producer
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/sdk/instrumentation"
@@ -29,11 +30,14 @@ import (
 // reader of the process: a reader without it gets no pools. It starts no goroutine.
 type Producer struct {
 	pools *instrument.Reader
+
+	mu    sync.Mutex
+	sizes map[*catalog.Metric]int // points of the last collection
 }
 
 // New returns a Producer. From now on, and until it is closed, pools are reported only through it.
 func New() *Producer {
-	return &Producer{pools: instrument.OpenReader()}
+	return &Producer{pools: instrument.OpenReader(), sizes: map[*catalog.Metric]int{}}
 }
 
 // Close gives the pools back to their MeterProviders. Shut the reader down first: it flushes. Further calls do nothing.
@@ -49,7 +53,7 @@ func (p *Producer) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
 	for point := range p.pools.Points() {
 		r, known := rows[point.Metric]
 		if !known {
-			r = newRow(point.Metric)
+			r = newRow(point.Metric, p.lastSize(point.Metric))
 			rows[point.Metric] = r
 		}
 		r.add(point, now)
@@ -60,8 +64,22 @@ func (p *Producer) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
 	metrics := make([]metricdata.Metrics, 0, len(rows))
 	for _, m := range catalog.Pool.Metrics {
 		if r, known := rows[m]; known {
+			p.remember(m, r.size())
 			metrics = append(metrics, metricdata.Metrics{Name: m.Name, Description: m.Help, Unit: m.Unit, Data: r.data()})
 		}
 	}
 	return []metricdata.ScopeMetrics{{Scope: instrumentation.Scope{Name: instrument.ScopeName}, Metrics: metrics}}, nil
+}
+
+// lastSize and remember spare a collection the growing of its slices: it has about as many points as the one before.
+func (p *Producer) lastSize(m *catalog.Metric) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sizes[m]
+}
+
+func (p *Producer) remember(m *catalog.Metric, size int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sizes[m] = size
 }

@@ -229,22 +229,31 @@ func (exports) ForceFlush(context.Context) error { return nil }
 func (exports) Shutdown(context.Context) error   { return nil }
 
 // worker is what a pool of workers reports that has been busy for a while: three outcomes with their waits, and uses from 10 µs
-// to 1 s.
-func worker() instrument.Stats {
+// to 1 s. Like a pool's, the function hands over clones.
+func worker() func() instrument.Stats {
 	full := pooltest.Full()
 	full.Resources, full.Create, full.CPUTime = nil, nil, [3]instrument.Optional[float64]{}
 	full.Wait[instrument.Rejected], full.Wait[instrument.WasClosed] = nil, nil
 	for d := 10 * time.Microsecond; d < time.Second; d += d / 10 {
 		full.Use.Record(d)
 	}
-	return full
+	return func() instrument.Stats {
+		s := full
+		s.Use = full.Use.Clone()
+		for i, h := range full.Wait {
+			if h != nil {
+				s.Wait[i] = h.Clone()
+			}
+		}
+		return s
+	}
 }
 
 func BenchmarkCollect100Pools(b *testing.B) {
 	p := producer.New()
 	defer p.Close()
 	for i := range 100 {
-		observe(b, fmt.Sprint("pool", i), worker)
+		observe(b, fmt.Sprint("pool", i), worker())
 	}
 	b.ReportAllocs()
 	for b.Loop() {

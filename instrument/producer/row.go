@@ -14,16 +14,22 @@ import (
 type row interface {
 	add(p instrument.Point, now time.Time)
 	data() metricdata.Aggregation
+	size() int
 }
 
-func newRow(m *catalog.Metric) row {
+// newRow returns the row of m with room for size points.
+func newRow(m *catalog.Metric, size int) row {
 	switch {
 	case m.Kind == catalog.Histogram:
-		return new(histograms)
+		return &histograms{points: make([]metricdata.ExponentialHistogramDataPoint[float64], 0, size)}
 	case m.Number == catalog.Int:
-		return &numbers[int64]{metric: m, of: func(p instrument.Point) int64 { return p.Int }}
+		return &numbers[int64]{
+			metric: m, of: func(p instrument.Point) int64 { return p.Int }, points: make([]metricdata.DataPoint[int64], 0, size),
+		}
 	default:
-		return &numbers[float64]{metric: m, of: func(p instrument.Point) float64 { return p.Float }}
+		return &numbers[float64]{
+			metric: m, of: func(p instrument.Point) float64 { return p.Float }, points: make([]metricdata.DataPoint[float64], 0, size),
+		}
 	}
 }
 
@@ -37,6 +43,8 @@ type numbers[N int64 | float64] struct {
 func (n *numbers[N]) add(p instrument.Point, now time.Time) {
 	n.points = append(n.points, metricdata.DataPoint[N]{Attributes: p.Attributes, StartTime: p.Start, Time: now, Value: n.of(p)})
 }
+
+func (n *numbers[N]) size() int { return len(n.points) }
 
 func (n *numbers[N]) data() metricdata.Aggregation {
 	if n.metric.Kind == catalog.Gauge {
@@ -68,6 +76,8 @@ func (h *histograms) add(p instrument.Point, now time.Time) {
 		PositiveBucket: buckets(p.Histogram),
 	})
 }
+
+func (h *histograms) size() int { return len(h.points) }
 
 func (h *histograms) data() metricdata.Aggregation {
 	return metricdata.ExponentialHistogram[float64]{DataPoints: h.points, Temporality: metricdata.CumulativeTemporality}
