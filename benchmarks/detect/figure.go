@@ -1,0 +1,122 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/poolgauge/poolgauge/internal/otlptest"
+)
+
+// figure is a number taken from the points of a window; ok is false if the points do not say.
+type figure struct {
+	what   string
+	format string
+	of     func(points []otlptest.Point) (v float64, ok bool)
+}
+
+// series are the points of a metric whose attributes include attrs, given as pairs of key and value, in order of time.
+func series(points []otlptest.Point, metric string, attrs ...string) []otlptest.Point {
+	want := map[string]string{}
+	for i := 0; i < len(attrs); i += 2 {
+		want[attrs[i]] = attrs[i+1]
+	}
+	var found []otlptest.Point
+	for _, p := range points {
+		match := p.Metric == metric
+		for k, v := range want {
+			match = match && p.Attributes[k] == v
+		}
+		if match {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// rate is how much the counters of a metric grew a second, added up over its series.
+func rate(metric string, attrs ...string) func([]otlptest.Point) (float64, bool) {
+	return func(points []otlptest.Point) (sum float64, ok bool) {
+		for _, s := range bySeries(series(points, metric, attrs...)) {
+			if first, last := s[0], s[len(s)-1]; last.Time.After(first.Time) {
+				sum, ok = sum+(last.Value-first.Value)/last.Time.Sub(first.Time).Seconds(), true
+			}
+		}
+		return sum, ok
+	}
+}
+
+// mean is the mean of what a distribution recorded; it is absent if that is nothing.
+func mean(metric string, attrs ...string) func([]otlptest.Point) (float64, bool) {
+	return func(points []otlptest.Point) (float64, bool) {
+		var sum float64
+		var count uint64
+		for _, s := range bySeries(series(points, metric, attrs...)) {
+			first, last := s[0], s[len(s)-1]
+			sum, count = sum+last.Value-first.Value, count+last.Count-first.Count
+		}
+		return sum / float64(count), count > 0
+	}
+}
+
+// level is the mean of a gauge's points.
+func level(metric string, attrs ...string) func([]otlptest.Point) (float64, bool) {
+	return func(points []otlptest.Point) (float64, bool) {
+		var sum float64
+		found := series(points, metric, attrs...)
+		for _, p := range found {
+			sum += p.Value
+		}
+		return sum / float64(len(found)), len(found) > 0
+	}
+}
+
+// ratio is a over b; it is absent if b is 0.
+func ratio(a, b func([]otlptest.Point) (float64, bool)) func([]otlptest.Point) (float64, bool) {
+	return func(points []otlptest.Point) (float64, bool) {
+		x, okX := a(points)
+		y, okY := b(points)
+		return x / y, okX && okY && y != 0
+	}
+}
+
+func milliseconds(f func([]otlptest.Point) (float64, bool)) func([]otlptest.Point) (float64, bool) {
+	return func(points []otlptest.Point) (float64, bool) {
+		v, ok := f(points)
+		return v * 1000, ok
+	}
+}
+
+func bySeries(points []otlptest.Point) map[string][]otlptest.Point {
+	sorted := map[string][]otlptest.Point{}
+	for _, p := range points {
+		key := fmt.Sprint(p.Attributes) // fmt sorts maps
+		sorted[key] = append(sorted[key], p)
+	}
+	maps.DeleteFunc(sorted, func(_ string, s []otlptest.Point) bool { return len(s) < 2 })
+	return sorted
+}
+
+// report evaluates figures in the three windows. The fault is detected if the first figure reaches least during it, and is at
+// least twice what it was before and after; absent counts as 0.
+func (s *session) report(title string, windows [3]window, least float64, figures ...figure) report {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := report{Title: title}
+	for i, f := range figures {
+		var texts [3]string
+		var values [3]float64
+		for j, w := range windows {
+			inside := slices.DeleteFunc(slices.Clone(s.points), func(p otlptest.Point) bool { return p.Time.Before(w.from) || p.Time.After(w.to) })
+			texts[j] = "–"
+			if v, ok := f.of(inside); ok {
+				texts[j], values[j] = fmt.Sprintf(f.format, v), v
+			}
+		}
+		r.Rows = append(r.Rows, row{f.what, texts[0], texts[1], texts[2]})
+		if i == 0 {
+			r.Detected = values[1] >= max(least, 2*values[0], 2*values[2])
+		}
+	}
+	return r
+}

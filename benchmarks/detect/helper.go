@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// The helpers that this program starts of itself.
+const (
+	helperEnter = "enter" // files, CPU or "-", command: enter the control groups, bind to the CPU, become the command
+	helperBurn  = "burn"  // use one CPU until killed
+)
+
+// anyCPU binds a process to no CPU.
+const anyCPU = -1
+
+// command prepares a process of a pod's container that runs on one CPU. It dies with this one.
+func (b *bench) command(ctx context.Context, procs string, cpu int, args ...string) *exec.Cmd {
+	where := "-"
+	if cpu != anyCPU {
+		where = strconv.Itoa(cpu)
+	}
+	cmd := exec.CommandContext(ctx, b.self, append([]string{helperEnter, procs, where}, args...)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
+// enter moves this process into control groups and to a CPU, then executes a command in its place: so the command finds itself
+// there from the start.
+func enter(procs string, args []string) error {
+	if len(args) < 2 {
+		return fmt.Errorf("enter: expected files, CPU and a command")
+	}
+	for file := range strings.SplitSeq(procs, ":") {
+		if file == "" {
+			continue
+		}
+		if err := os.WriteFile(file, []byte("0"), 0); err != nil {
+			return err
+		}
+	}
+	if args[0] != "-" {
+		cpu, err := strconv.Atoi(args[0])
+		if err != nil {
+			return err
+		}
+		var set unix.CPUSet
+		set.Set(cpu)
+		if err := unix.SchedSetaffinity(0, &set); err != nil {
+			return err
+		}
+	}
+	return unix.Exec(args[1], args[1:], os.Environ())
+}
+
+// burn works for nothing, without end.
+func burn() {
+	for n := uint64(0); ; n++ {
+		sink.Store(n)
+	}
+}
+
+// sink keeps the compiler from dropping the work.
+var sink atomic.Uint64
+
+// hogs starts n processes that burn CPU. stop ends them.
+func (b *bench) hogs(ctx context.Context, n int, procs string, cpu int) (stop func(), err error) {
+	var started []*exec.Cmd
+	stop = func() {
+		for _, cmd := range started {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}
+	}
+	for range n {
+		cmd := b.command(ctx, procs, cpu, b.self, helperBurn)
+		cmd.Stderr = io.Discard
+		if err := cmd.Start(); err != nil {
+			stop()
+			return nil, err
+		}
+		started = append(started, cmd)
+	}
+	return stop, nil
+}

@@ -1,0 +1,163 @@
+// Detect proves that the sidecar sees what it claims to see. Each scenario does something to the machine for a while, with the
+// sidecar's binary running, and the metrics before, during and after are printed as a table in Markdown:
+//
+//   - quota: a container of the sidecar's pod is throttled by its CPU quota
+//   - neighbour: other processes take turns with the sidecar on its core
+//   - disk: the writes of the sidecar's control group are throttled
+//   - uml: quota and disk again, on control groups v2, in a user-mode-linux kernel (Debian package user-mode-linux)
+//
+// What the machine does not offer is skipped, with the reason. The exit status is 1 if something was not detected. It needs
+// Linux and root, makes control groups below /sys/fs/cgroup/poolgauge-detect, and removes them.
+//
+//	cd benchmarks && go run ./detect -phase 15s -only quota,neighbour,disk,uml
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	err := run(ctx, os.Args, os.Stdout)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "detect:", err)
+		os.Exit(1)
+	}
+}
+
+// run is the program, and its own helpers: a process that enters a group, one that burns CPU, and the first one of a kernel.
+func run(ctx context.Context, args []string, out io.Writer) error {
+	switch {
+	case os.Getpid() == 1 && os.Getenv(umlPhase) != "":
+		return runAsInit(ctx)
+	case len(args) > 2 && args[1] == helperEnter:
+		return enter(args[2], args[3:])
+	case len(args) == 2 && args[1] == helperBurn:
+		burn()
+	}
+	flags := flag.NewFlagSet("detect", flag.ContinueOnError)
+	phase := flags.Duration("phase", 15*time.Second, "how long each of before, during and after lasts")
+	only := flags.String("only", "quota,neighbour,disk,uml", "scenarios to run")
+	if err := flags.Parse(args[1:]); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "detect")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	b, err := newBench(ctx, dir, *phase)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "`go run ./detect %s`\n", strings.Join(args[1:], " "))
+	return b.runAll(ctx, strings.Split(*only, ","), out)
+}
+
+// bench is what every scenario needs.
+type bench struct {
+	self    string // this program
+	sidecar string
+	dir     string // on a disk; removed at the end
+	phase   time.Duration
+}
+
+func newBench(ctx context.Context, dir string, phase time.Duration) (*bench, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{self: self, sidecar: filepath.Join(dir, "sidecar"), dir: dir, phase: phase}
+	cmd := exec.CommandContext(ctx, "go", "build", "-C", "..", "-tags", "grpcnotrace", "-trimpath", "-ldflags", "-s -w", "-o", b.sidecar, "./cmd/sidecar")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build the sidecar (run from the directory benchmarks): %w\n%s", err, text)
+	}
+	return b, nil
+}
+
+// errSkipped is wrapped by the reason why a machine cannot show something.
+var errSkipped = errors.New("skipped")
+
+var errUndetected = errors.New("something was not detected")
+
+func (b *bench) runAll(ctx context.Context, only []string, out io.Writer) error {
+	all := true
+	for _, s := range []struct {
+		name string
+		run  func(context.Context) ([]report, error)
+	}{
+		{"quota", single(b.quota)}, {"neighbour", single(b.neighbour)}, {"disk", single(b.disk)}, {"uml", b.uml},
+	} {
+		if !slices.Contains(only, s.name) {
+			continue
+		}
+		reports, err := s.run(ctx)
+		if errors.Is(err, errSkipped) {
+			fmt.Fprintf(out, "\n### %s: %v\n", s.name, err)
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		for _, r := range reports {
+			r.print(out)
+			all = all && (r.Detected || r.Skipped != "")
+		}
+	}
+	if !all {
+		return errUndetected
+	}
+	return nil
+}
+
+func single(run func(context.Context) (report, error)) func(context.Context) ([]report, error) {
+	return func(ctx context.Context) ([]report, error) {
+		r, err := run(ctx)
+		return []report{r}, err
+	}
+}
+
+// report is the outcome of a scenario. It crosses from one kernel to another as JSON.
+type report struct {
+	Title    string
+	Skipped  string `json:",omitempty"` // the reason
+	Rows     []row
+	Detected bool // the first row's figure rose with the fault and fell with it
+}
+
+// row is a figure in the three phases, as text: absent figures are a dash.
+type row struct {
+	What                  string
+	Before, During, After string
+}
+
+func (r report) print(out io.Writer) {
+	fmt.Fprintf(out, "\n### %s\n\n", r.Title)
+	if r.Skipped != "" {
+		fmt.Fprintf(out, "Skipped: %s\n", r.Skipped)
+		return
+	}
+	fmt.Fprint(out, "| | before | during | after |\n|---|---|---|---|\n")
+	for _, row := range r.Rows {
+		fmt.Fprintf(out, "| %s | %s | %s | %s |\n", row.What, row.Before, row.During, row.After)
+	}
+	verdict := "**not detected**"
+	if r.Detected {
+		verdict = "detected"
+	}
+	fmt.Fprintf(out, "\n%s\n", verdict)
+}

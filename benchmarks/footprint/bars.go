@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+	"io"
+)
+
+// bar is what the sidecar must not exceed.
+type bar struct {
+	what       string
+	got, limit float64
+}
+
+func (b bar) met() bool { return b.got <= b.limit }
+
+// judge compares the sidecar with the bars of the project's second issue.
+func judge(results []*result) []bar {
+	probes, plain := results[0], results[1]
+	probeShare := (probes.cpu - plain.cpu) / 60 * 100
+	return []bar{
+		{"RSS at most 18 MiB, at any time", rssMax.of(probes), 18},
+		{"RSS at most 0.55 × the Collector's", rssMedian.of(probes) / best(results, collector, rssMedian), 0.55},
+		{"CPU without probes at most 0.8 × the Collector's", plain.cpu / best(results, collector, cpuRate), 0.8},
+		{"default probes under 0.5 % of a core", probeShare, 0.5},
+		{"binary at most 13 MB", probes.binaryMB, 13},
+		{"first point under 300 ms", firstPoint.of(probes), 300},
+	}
+}
+
+// printBars prints the verdicts and reports whether every bar was met.
+func printBars(out io.Writer, bars []bar) bool {
+	fmt.Fprint(out, "\n| bar | measured | |\n|---|---|---|\n")
+	all := true
+	for _, b := range bars {
+		verdict := "met"
+		if !b.met() {
+			verdict, all = "**missed**", false
+		}
+		fmt.Fprintf(out, "| %s | %.3g | %s |\n", b.what, b.got, verdict)
+	}
+	return all
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+// The rows of the table fall into three families: ours, and the two that ratios are taken against.
+const (
+	sidecar   = "sidecar"
+	bare      = "bare SDK"
+	collector = "Collector"
+)
+
+// contender is a program in one setting.
+type contender struct {
+	family  string
+	setting string
+	binary  string
+	env     []string
+	args    func(addr string) []string // for an OTLP receiver at addr
+}
+
+// small is the setting that the sidecar gives itself; the others are measured with it too.
+var small = []string{"GOMAXPROCS=1", "GOGC=25"}
+
+// build compiles every contender into dir, stripped and without cgo, and returns them set to send every interval.
+func build(ctx context.Context, dir string, interval time.Duration) ([]contender, error) {
+	binary := func(name string) string { return filepath.Join(dir, name) }
+	for _, b := range []struct{ name, module, pkg, tags string }{
+		{"sidecar", "..", "./cmd/sidecar", "grpcnotrace"},
+		{"bare", ".", "./footprint/baseline", "grpcnotrace"},
+		{"bare-trace", ".", "./footprint/baseline", ""},
+		{"otelcol", "footprint/otelcol", ".", "grpcnotrace"},
+	} {
+		cmd := exec.CommandContext(ctx, "go", "build", "-C", b.module, "-tags", b.tags, "-trimpath", "-ldflags", "-s -w", "-o", binary(b.name), b.pkg)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if text, err := cmd.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("build %s (run from the directory benchmarks): %w\n%s", b.name, err, text)
+		}
+	}
+	const anyPort = "--health-address=127.0.0.1:0" // there are two sidecars
+	ms := fmt.Sprint(interval.Milliseconds())
+	standard := func(extra ...string) func(string) []string {
+		return func(string) []string { return extra }
+	}
+	env := func(extra ...string) []string { return append([]string{"OTEL_METRIC_EXPORT_INTERVAL=" + ms}, extra...) }
+	return []contender{
+		{sidecar, "default, with probes", binary("sidecar"), env(), standard(anyPort)},
+		{sidecar, "without probes", binary("sidecar"), env(), standard(anyPort, "--probe-cpu-interval=0", "--probe-parallelism-interval=0", "--probe-disk-interval=0")},
+		{bare, "GOMAXPROCS=1 GOGC=25", binary("bare"), env(small...), standard()},
+		{bare, "default", binary("bare"), env(), standard()},
+		{bare, "default, no grpcnotrace", binary("bare-trace"), env(), standard()},
+		{collector, "default", binary("otelcol"), nil, collectorArgs(interval, "gzip")},
+		{collector, "GOMAXPROCS=1 GOGC=25, uncompressed", binary("otelcol"), small, collectorArgs(interval, "none")},
+	}, nil
+}
+
+// collectorArgs configures the Collector for the same two sources and least cost: its own metrics off, first scrape at once.
+// gzip is its default compression; none is everyone else's.
+func collectorArgs(interval time.Duration, compression string) func(string) []string {
+	return func(addr string) []string {
+		return []string{"--config", fmt.Sprintf(`yaml:
+receivers:
+  host_metrics: {collection_interval: %s, initial_delay: 0s, scrapers: {cpu: {}, memory: {}}}
+exporters:
+  otlp_grpc: {endpoint: "%s", compression: %s, tls: {insecure: true}}
+service:
+  telemetry: {metrics: {level: none}}
+  pipelines: {metrics: {receivers: [host_metrics], exporters: [otlp_grpc]}}
+`, interval, addr, compression)}
+	}
+}

@@ -1,0 +1,95 @@
+// Footprint measures what the sidecar costs, beside what it is compared with: a bare OpenTelemetry SDK and a minimal Collector.
+// It builds all of them, measures the time to the first point of each alone, then runs all at the same time against OTLP
+// receivers of its own, and prints one table in Markdown and the bars that were missed. The exit status is 1 if there is one.
+//
+// All at the same time, since together they use about one percent of a core and so cannot disturb one another, while whatever
+// else the machine does disturbs all of them alike: ratios hold where absolutes do not.
+//
+//	cd benchmarks && go run ./footprint -duration 60s -interval 1s
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+type options struct {
+	duration, interval time.Duration
+	starts             int
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	err := run(ctx, os.Args[1:], os.Stdout)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "footprint:", err)
+		os.Exit(1)
+	}
+}
+
+var errMissed = errors.New("a bar was missed")
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("footprint", flag.ContinueOnError)
+	var o options
+	flags.DurationVar(&o.duration, "duration", time.Minute, "how long to measure after every process has sent its first point")
+	flags.DurationVar(&o.interval, "interval", time.Second, "interval between samples of each process")
+	flags.IntVar(&o.starts, "starts", 5, "starts of each process to take the median time to the first point of")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "footprint")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	contenders, err := build(ctx, dir, o.interval)
+	if err != nil {
+		return err
+	}
+	before := load()
+	results, err := measure(ctx, contenders, o)
+	if err != nil {
+		return err
+	}
+	printMachine(out, args, before)
+	printTable(out, results)
+	if printBars(out, judge(results)) {
+		return nil
+	}
+	return errMissed
+}
+
+func printMachine(out io.Writer, args []string, loadBefore string) {
+	fmt.Fprintf(out, "`go run ./footprint %s` on %s, %d CPUs (%s), %s, %s; load average %s before and %s after.\n\n",
+		strings.Join(args, " "), time.Now().Format(time.DateOnly), runtime.NumCPU(), cpuModel(), kernel(), runtime.Version(),
+		loadBefore, load())
+}
+
+func load() string {
+	text, _ := os.ReadFile("/proc/loadavg")
+	one, _, _ := strings.Cut(string(text), " ")
+	return one
+}
+
+func cpuModel() string {
+	text, _ := os.ReadFile("/proc/cpuinfo")
+	_, rest, _ := strings.Cut(string(text), "model name\t: ")
+	name, _, _ := strings.Cut(rest, "\n")
+	return name
+}
+
+func kernel() string {
+	text, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	return "Linux " + strings.TrimSpace(string(text))
+}

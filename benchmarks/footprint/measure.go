@@ -1,0 +1,223 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/poolgauge/poolgauge/internal/otlptest"
+)
+
+// result is what a contender used.
+type result struct {
+	contender
+	binaryMB    float64
+	rss, anon   []float64       // MiB, a value a second
+	cpu         float64         // seconds of CPU a minute
+	first       []time.Duration // from exec to the first point at the receiver
+	pointsPerS  float64
+	cpuOfStarts time.Duration // used until the first point, of the long run
+}
+
+// measure starts every contender o.starts times alone, in turn, for the time to its first point; and then all together.
+func measure(ctx context.Context, contenders []contender, o options) ([]*result, error) {
+	results := make([]*result, len(contenders))
+	for i, c := range contenders {
+		info, err := os.Stat(c.binary)
+		if err != nil {
+			return nil, err
+		}
+		results[i] = &result{contender: c, binaryMB: float64(info.Size()) / 1e6}
+	}
+	for range o.starts {
+		for _, r := range results {
+			if err := measureStart(ctx, r); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return results, measureRun(ctx, results, o.duration)
+}
+
+func measureStart(ctx context.Context, r *result) error {
+	p, err := start(ctx, r.contender)
+	if err != nil {
+		return err
+	}
+	defer p.stop()
+	took, err := p.firstPoint(ctx)
+	r.first = append(r.first, took)
+	return err
+}
+
+// measureRun runs all contenders together and reads what they use every second, from the moment that each has sent a point.
+func measureRun(ctx context.Context, results []*result, duration time.Duration) error {
+	processes, err := startAll(ctx, results)
+	defer func() {
+		for _, p := range processes {
+			p.stop()
+		}
+	}()
+	if err != nil {
+		return err
+	}
+	cpu, points, begin := make([]time.Duration, len(results)), make([]int, len(results)), time.Now()
+	for i, p := range processes {
+		if cpu[i], err = p.cpuTime(); err != nil {
+			return err
+		}
+		results[i].cpuOfStarts, points[i] = cpu[i], p.received()
+	}
+	if err := sampleMemory(ctx, processes, results, begin.Add(duration)); err != nil {
+		return err
+	}
+	for i, p := range processes {
+		used, err := p.cpuTime()
+		if err != nil {
+			return err
+		}
+		elapsed := time.Since(begin)
+		results[i].cpu = (used - cpu[i]).Seconds() / elapsed.Minutes()
+		results[i].pointsPerS = float64(p.received()-points[i]) / elapsed.Seconds()
+	}
+	return nil
+}
+
+// startAll starts every contender and waits for its first point. The processes that it returns with an error run too.
+func startAll(ctx context.Context, results []*result) (processes []*process, err error) {
+	for _, r := range results {
+		p, err := start(ctx, r.contender)
+		if err != nil {
+			return processes, err
+		}
+		processes = append(processes, p)
+		if _, err := p.firstPoint(ctx); err != nil {
+			return processes, err
+		}
+	}
+	return processes, nil
+}
+
+func sampleMemory(ctx context.Context, processes []*process, results []*result, end time.Time) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for time.Now().Before(end) {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		for i, p := range processes {
+			rss, anon, err := p.memory()
+			if err != nil {
+				return err
+			}
+			results[i].rss, results[i].anon = append(results[i].rss, rss), append(results[i].anon, anon)
+		}
+	}
+	return nil
+}
+
+// process is a contender that runs, with a receiver of its own.
+type process struct {
+	contender contender
+	cmd       *exec.Cmd
+	output    bytes.Buffer
+	receiver  *otlptest.Receiver
+	started   time.Time
+	first     chan time.Time // the time of the first point
+
+	mu     sync.Mutex // guards what follows
+	points int
+}
+
+func start(ctx context.Context, c contender) (*process, error) {
+	p := &process{contender: c, first: make(chan time.Time, 1)}
+	var err error
+	if p.receiver, err = otlptest.Start("127.0.0.1:0", p.receive); err != nil {
+		return nil, err
+	}
+	p.cmd = exec.CommandContext(ctx, c.binary, c.args(p.receiver.Addr)...)
+	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "OTEL_EXPORTER_OTLP_ENDPOINT=http://" + p.receiver.Addr}, c.env...)
+	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
+	p.started = time.Now()
+	if err := p.cmd.Start(); err != nil {
+		p.receiver.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *process) receive(_ context.Context, r *otlptest.Request) (*otlptest.Response, error) {
+	now, n := time.Now(), otlptest.Count(r)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.points == 0 && n > 0 {
+		p.first <- now
+	}
+	p.points += n
+	return &otlptest.Response{}, nil
+}
+
+func (p *process) received() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.points
+}
+
+// firstPoint waits for the first point and returns how long after the start it came. It is called once.
+func (p *process) firstPoint(ctx context.Context) (time.Duration, error) {
+	const patience = 30 * time.Second
+	select {
+	case at := <-p.first:
+		return at.Sub(p.started), nil
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	case <-time.After(patience):
+		p.stop()
+		return 0, fmt.Errorf("%s, %s: no point in %v; it printed:\n%s", p.contender.family, p.contender.setting, patience, p.output.String())
+	}
+}
+
+// stop ends the process and its receiver. It may be called more than once.
+func (p *process) stop() {
+	if p.cmd.ProcessState == nil {
+		_ = p.cmd.Process.Signal(syscall.SIGTERM)
+		_ = p.cmd.Wait()
+	}
+	p.receiver.Close()
+}
+
+// cpuTime is the CPU time that the process has used, by its CPU clock: to the nanosecond, where /proc has 10 ms.
+func (p *process) cpuTime() (time.Duration, error) {
+	const schedClock = 2 // CPUCLOCK_SCHED of the kernel's posix-timers.h, as clock_getcpuclockid(3) composes it
+	var ts unix.Timespec
+	err := unix.ClockGettime(int32(^p.cmd.Process.Pid<<3|schedClock), &ts)
+	return time.Duration(ts.Nano()), err
+}
+
+// memory is the resident and the anonymous memory in MiB. It is read from smaps_rollup, which walks the pages; the counters in
+// status may be some hundred KiB behind.
+func (p *process) memory() (rss, anon float64, err error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, 0, fmt.Errorf("%s, %s ended: %w; it printed:\n%s", p.contender.family, p.contender.setting, err, p.output.String())
+	}
+	for line := range bytes.Lines(text) {
+		var kib float64
+		if n, _ := fmt.Sscanf(string(line), "Rss: %f kB", &kib); n == 1 {
+			rss = kib / 1024
+		}
+		if n, _ := fmt.Sscanf(string(line), "Anonymous: %f kB", &kib); n == 1 {
+			anon = kib / 1024
+		}
+	}
+	return rss, anon, nil
+}

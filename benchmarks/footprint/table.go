@@ -1,0 +1,66 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"time"
+)
+
+// figure is a column: a value of each result, less being better.
+type figure struct {
+	title  string
+	format string
+	of     func(*result) float64
+}
+
+var (
+	binarySize = figure{"binary MB", "%.1f", func(r *result) float64 { return r.binaryMB }}
+	rssMedian  = figure{"RSS MiB", "%.1f", func(r *result) float64 { return median(r.rss) }}
+	rssMax     = figure{"max RSS", "%.1f", func(r *result) float64 { return slices.Max(r.rss) }}
+	anonMedian = figure{"anon MiB", "%.1f", func(r *result) float64 { return median(r.anon) }}
+	anonMax    = figure{"max anon", "%.1f", func(r *result) float64 { return slices.Max(r.anon) }}
+	cpuRate    = figure{"CPU s/min", "%.3f", func(r *result) float64 { return r.cpu }}
+	startCPU   = figure{"CPU to first point ms", "%.0f", func(r *result) float64 { return milliseconds(r.cpuOfStarts) }}
+	firstPoint = figure{"first point ms", "%.0f", func(r *result) float64 { return milliseconds(median(r.first)) }}
+)
+
+var columns = []figure{binarySize, rssMedian, rssMax, anonMedian, anonMax, cpuRate, startCPU, firstPoint}
+
+// best is the least value of a figure among the settings of a family: ratios are taken against a peer at its best.
+func best(results []*result, family string, f figure) float64 {
+	var values []float64
+	for _, r := range results {
+		if r.family == family {
+			values = append(values, f.of(r))
+		}
+	}
+	return slices.Min(values)
+}
+
+func printTable(out io.Writer, results []*result) {
+	fmt.Fprint(out, "Each figure is followed by its ratio to the Collector's and to the bare SDK's best.\n\n| |")
+	for _, f := range columns {
+		fmt.Fprintf(out, " %s |", f.title)
+	}
+	fmt.Fprint(out, " points/s |\n|---|")
+	for range columns {
+		fmt.Fprint(out, "---|")
+	}
+	fmt.Fprintln(out, "---|")
+	for _, r := range results {
+		fmt.Fprintf(out, "| %s, %s |", r.family, r.setting)
+		for _, f := range columns {
+			v := f.of(r)
+			fmt.Fprintf(out, " "+f.format+" (%.2f, %.2f) |", v, v/best(results, collector, f), v/best(results, bare, f))
+		}
+		fmt.Fprintf(out, " %.0f |\n", r.pointsPerS)
+	}
+}
+
+// median is the middle of values, the upper one of two. It does not change values.
+func median[T float64 | time.Duration](values []T) T {
+	return slices.Sorted(slices.Values(values))[len(values)/2]
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / 1e6 }

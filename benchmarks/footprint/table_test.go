@@ -1,0 +1,58 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+)
+
+// sample is a run in which every bar is just met.
+func sample() []*result {
+	of := func(family string, binary, rss, cpu float64, first time.Duration) *result {
+		return &result{
+			contender: contender{family: family}, binaryMB: binary, rss: []float64{rss, rss - 1, rss}, anon: []float64{1}, cpu: cpu,
+			first: []time.Duration{first}, cpuOfStarts: time.Millisecond,
+		}
+	}
+	return []*result{
+		of(sidecar, 13, 11, 0.35, 300*time.Millisecond), of(sidecar, 13, 11, 0.08, 300*time.Millisecond),
+		of(bare, 11, 10, 0.05, time.Second),
+		of(collector, 26, 25, 0.1, time.Second), of(collector, 26, 20, 0.2, time.Second),
+	}
+}
+
+func TestBars(t *testing.T) {
+	for name, worsen := range map[string]func([]*result){
+		"":                   func([]*result) {},
+		"RSS at most 18":     func(r []*result) { r[0].rss[0] = 18.5 },
+		"0.55 ×":             func(r []*result) { r[4].rss = []float64{19, 19, 19} }, // the Collector at its best got better
+		"CPU without probes": func(r []*result) { r[1].cpu = 0.081 },
+		"default probes":     func(r []*result) { r[0].cpu = 0.39 },
+		"binary":             func(r []*result) { r[0].binaryMB = 13.1 },
+		"first point":        func(r []*result) { r[0].first[0] = 301 * time.Millisecond },
+	} {
+		t.Run(name, func(t *testing.T) {
+			results := sample()
+			worsen(results)
+			var out bytes.Buffer
+			if met := printBars(&out, judge(results)); met != (name == "") {
+				t.Errorf("all met: %v\n%s", met, out.String())
+			}
+			for line := range strings.Lines(out.String()) {
+				if missed := strings.Contains(line, "missed"); missed != (name != "" && strings.Contains(line, name)) {
+					t.Errorf("wrong verdict: %s", line)
+				}
+			}
+		})
+	}
+}
+
+func TestRatiosAreToThePeersAtTheirBest(t *testing.T) {
+	var out bytes.Buffer
+	printTable(&out, sample())
+	const want = "11.0 (0.55, 1.10)" // of 20 and of 10
+	if !strings.Contains(out.String(), want) {
+		t.Errorf("no %q in\n%s", want, out.String())
+	}
+}

@@ -1,0 +1,113 @@
+package e2e
+
+import (
+	"context"
+	"net"
+	"testing"
+
+	"go.opentelemetry.io/collector/client"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/confmap"
+	"go.opentelemetry.io/collector/confmap/provider/yamlprovider"
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/exporter"
+	"go.opentelemetry.io/collector/otelcol"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
+	"go.opentelemetry.io/collector/receiver"
+	"go.opentelemetry.io/collector/receiver/otlpreceiver"
+	"go.opentelemetry.io/collector/service/telemetry/otelconftelemetry"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/poolgauge/poolgauge/internal/otlptest"
+)
+
+// collector is a real OpenTelemetry Collector in this process, with an OTLP/gRPC receiver and an exporter into upstream.
+type collector struct {
+	upstream
+	addr   string
+	tenant string // the last request's header of that name; guarded by mu
+}
+
+// startCollector runs a Collector whose receiver has the tls section given, in YAML's flow form, or none.
+func startCollector(t *testing.T, tls string) *collector {
+	t.Helper()
+	c := &collector{upstream: upstream{changed: make(chan struct{})}, addr: freeAddress(t)}
+	config := `yaml:
+receivers: {otlp: {protocols: {grpc: {endpoint: "` + c.addr + `", include_metadata: true` + tls + `}}}}
+exporters: {test: {}}
+service:
+  telemetry: {metrics: {level: none}, logs: {level: error}}
+  pipelines: {metrics: {receivers: [otlp], exporters: [test]}}
+`
+	col, err := otelcol.NewCollector(otelcol.CollectorSettings{
+		BuildInfo: component.BuildInfo{Command: "e2e", Version: "0"},
+		Factories: c.factories,
+		ConfigProviderSettings: otelcol.ConfigProviderSettings{ResolverSettings: confmap.ResolverSettings{
+			URIs: []string{config}, ProviderFactories: []confmap.ProviderFactory{yamlprovider.NewFactory()},
+		}},
+		DisableGracefulShutdown: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- col.Run(context.Background()) }()
+	t.Cleanup(func() {
+		col.Shutdown()
+		if err := <-ended; err != nil {
+			t.Errorf("the Collector: %v", err)
+		}
+	})
+	return c
+}
+
+func (c *collector) factories() (otelcol.Factories, error) {
+	receivers, err := otelcol.MakeFactoryMap[receiver.Factory](otlpreceiver.NewFactory())
+	if err != nil {
+		return otelcol.Factories{}, err
+	}
+	exporters, err := otelcol.MakeFactoryMap[exporter.Factory](exporter.NewFactory(component.MustNewType("test"),
+		func() component.Config { return &struct{}{} },
+		exporter.WithMetrics(c.newExporter, component.StabilityLevelStable)))
+	return otelcol.Factories{Receivers: receivers, Exporters: exporters, Telemetry: otelconftelemetry.NewFactory()}, err
+}
+
+func (c *collector) newExporter(context.Context, exporter.Settings, component.Config) (exporter.Metrics, error) {
+	consume, err := consumer.NewMetrics(c.consume)
+	return struct {
+		component.StartFunc
+		component.ShutdownFunc
+		consumer.Metrics
+	}{Metrics: consume}, err
+}
+
+// consume takes what went through the Collector, back in the form of OTLP.
+func (c *collector) consume(ctx context.Context, metrics pmetric.Metrics) error {
+	wire, err := pmetricotlp.NewExportRequestFromMetrics(metrics).MarshalProto()
+	if err != nil {
+		return err
+	}
+	r := &otlptest.Request{}
+	if err := proto.Unmarshal(wire, r); err != nil {
+		return err
+	}
+	if tenant := client.FromContext(ctx).Metadata.Get("x-tenant"); len(tenant) == 1 {
+		c.mu.Lock()
+		c.tenant = tenant[0]
+		c.mu.Unlock()
+	}
+	c.take(r)
+	return nil
+}
+
+// freeAddress is an address on loopback that nothing listened on a moment ago.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}

@@ -1,0 +1,213 @@
+package e2e
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	colmetricpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/poolgauge/poolgauge/internal/otlptest"
+)
+
+// interval is the sampling interval of the tests with faults. The exporter's queue covers 12 s of it, the longest outage here 4 s.
+const interval = 200 * time.Millisecond
+
+func startFaulty(t *testing.T, addr string, env ...string) *sidecar {
+	t.Helper()
+	return start(t, append(env, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+addr, "OTEL_METRIC_EXPORT_INTERVAL=200"))
+}
+
+// failing answers the first n requests with err.
+func failing(n int64, err error) otlptest.Handler {
+	var calls atomic.Int64
+	return func(context.Context, *otlptest.Request) (*otlptest.Response, error) {
+		if calls.Add(1) <= n {
+			return nil, err
+		}
+		return &otlptest.Response{}, nil
+	}
+}
+
+// checkNothingLost checks by the sidecar's own account that the batches are all that were sampled, in order and each once: every
+// one says how many points had been sampled before it.
+func checkNothingLost(t *testing.T, batches [][]otlptest.Point) {
+	t.Helper()
+	before := 0
+	for i, batch := range batches {
+		if sampled := outcome(t, batch, "sampled"); sampled != before {
+			t.Fatalf("batch %d: %d points were sampled before it, %d arrived", i, sampled, before)
+		}
+		before += len(batch)
+	}
+}
+
+// checkKeptSampling checks that sampling did not wait for the upstream: of the samples due in an outage at least half were
+// taken, where waiting would leave one. The machine may be slow; the outage is what must not show.
+func checkKeptSampling(t *testing.T, batches [][]otlptest.Point, from, to time.Time) {
+	t.Helper()
+	taken, due := 0, int(to.Sub(from)/interval)
+	for _, batch := range batches {
+		if at := batch[0].Time; at.After(from) && at.Before(to) {
+			taken++
+		}
+	}
+	if taken < due/2 {
+		t.Errorf("%d samples in an outage of %v, %d were due", taken, to.Sub(from), due)
+	}
+}
+
+func checkLoggedOnce(t *testing.T, s *sidecar, texts ...string) {
+	t.Helper()
+	for _, text := range texts {
+		if n := s.count(text); n != 1 {
+			t.Errorf("the log says %q %d times, want once", text, n)
+		}
+	}
+}
+
+const (
+	saidDown    = "upstream does not take points"
+	saidUp      = "upstream takes points again"
+	saidRefused = "upstream refuses points for good"
+	saidPartial = "upstream rejects some of the points"
+)
+
+// Nobody listens at first; what was sampled meanwhile arrives when somebody does.
+func TestDownAtStart(t *testing.T) {
+	addr, u, from := freeAddress(t), newUpstream(), time.Now()
+	s := startFaulty(t, addr)
+	s.awaitLog(saidDown)
+	u.listen(t, addr, nil)
+	s.awaitLog(saidUp)
+	u.mu.Lock()
+	to := u.arrived[0]
+	u.mu.Unlock()
+	batches := u.awaitSampledAfter(t, to)
+	checkKeptSampling(t, batches, from, to)
+	checkNothingLost(t, batches)
+	checkLoggedOnce(t, s, saidDown, saidUp)
+}
+
+// These failures pass, and nothing is lost over them.
+func TestPassingFaults(t *testing.T) {
+	exhausted, err := status.New(codes.ResourceExhausted, "try later").WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(2 * time.Second)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hang := func(ctx context.Context, _ *otlptest.Request) (*otlptest.Response, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	slow := func(ctx context.Context, _ *otlptest.Request) (*otlptest.Response, error) {
+		select { // a slow upstream is what is tested here
+		case <-time.After(2 * time.Second):
+		case <-ctx.Done():
+		}
+		return &otlptest.Response{}, ctx.Err()
+	}
+	for name, fault := range map[string]struct {
+		times  int64
+		answer otlptest.Handler
+		least  time.Duration // the outage
+		silent bool          // it never fails
+	}{
+		"unavailable":           {2, failing(2, status.Error(codes.Unavailable, "no")), 2 * time.Second, false},
+		"exhausted, retry info": {1, failing(1, exhausted.Err()), 2 * time.Second, false},
+		"hangs":                 {2, hang, 2 * time.Second, false},
+		"slow":                  {1, slow, 2 * time.Second, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			u := newUpstream()
+			var first, calls atomic.Int64
+			r := u.listen(t, "127.0.0.1:0", func(ctx context.Context, r *otlptest.Request) (*otlptest.Response, error) {
+				first.CompareAndSwap(0, time.Now().UnixNano())
+				if calls.Add(1) <= fault.times {
+					return fault.answer(ctx, r)
+				}
+				return &otlptest.Response{}, nil
+			})
+			s := startFaulty(t, r.Addr, "OTEL_EXPORTER_OTLP_TIMEOUT=3000")
+			u.awaitBatches(t, 1)
+			u.mu.Lock()
+			from, to := time.Unix(0, first.Load()), u.arrived[0]
+			u.mu.Unlock()
+			if to.Sub(from) < fault.least {
+				t.Errorf("taken %v after the first request, want at least %v", to.Sub(from), fault.least)
+			}
+			batches := u.awaitSampledAfter(t, to)
+			checkKeptSampling(t, batches, from, to)
+			checkNothingLost(t, batches)
+			if fault.silent {
+				return
+			}
+			s.awaitLog(saidUp)
+			checkLoggedOnce(t, s, saidDown, saidUp)
+		})
+	}
+}
+
+// A batch that the upstream will never take is dropped, counted and no obstacle to those after it.
+func TestPermanentFaults(t *testing.T) {
+	for name, fault := range map[string]error{
+		"invalid":                  status.Error(codes.InvalidArgument, "bad"),
+		"exhausted, no retry info": status.Error(codes.ResourceExhausted, "full"),
+		"unauthenticated":          status.Error(codes.Unauthenticated, "who"),
+		"unimplemented":            status.Error(codes.Unimplemented, "what"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			u := newUpstream()
+			var lost, calls atomic.Int64
+			r := u.listen(t, "127.0.0.1:0", func(_ context.Context, r *otlptest.Request) (*otlptest.Response, error) {
+				if calls.Add(1) <= 3 {
+					lost.Add(int64(otlptest.Count(r)))
+					return nil, fault
+				}
+				return &otlptest.Response{}, nil
+			})
+			s := startFaulty(t, r.Addr)
+			batches := u.awaitBatches(t, 3)
+			if dropped := outcome(t, batches[2], "dropped"); dropped != int(lost.Load()) {
+				t.Errorf("%d points counted as dropped, %d were", dropped, lost.Load())
+			}
+			checkAccount(t, batches[2])
+			checkLoggedOnce(t, s, saidRefused, saidUp)
+		})
+	}
+}
+
+// Points that the upstream rejects of a batch that it takes are counted as rejected and not sent again.
+func TestPartialSuccess(t *testing.T) {
+	u := newUpstream()
+	r := u.listen(t, "127.0.0.1:0", func(context.Context, *otlptest.Request) (*otlptest.Response, error) {
+		return &otlptest.Response{PartialSuccess: &colmetricpb.ExportMetricsPartialSuccess{RejectedDataPoints: 3, ErrorMessage: "three too many"}}, nil
+	})
+	s := startFaulty(t, r.Addr)
+	batches := u.awaitBatches(t, 5)
+	checkNothingLost(t, batches)
+	checkAccount(t, batches[4])
+	if rejected := outcome(t, batches[4], "rejected"); rejected == 0 || rejected%3 != 0 {
+		t.Errorf("%d points counted as rejected, want three a batch", rejected)
+	}
+	checkLoggedOnce(t, s, saidPartial)
+}
+
+// checkAccount checks that every point sampled has become something.
+func checkAccount(t *testing.T, batch []otlptest.Point) {
+	t.Helper()
+	queued := find(batch, "poolgauge.export.queued")
+	if len(queued) != 1 {
+		t.Fatalf("%d points of poolgauge.export.queued, want 1", len(queued))
+	}
+	sum := outcome(t, batch, "exported") + outcome(t, batch, "rejected") + outcome(t, batch, "dropped") + int(queued[0].Value)
+	if sampled := outcome(t, batch, "sampled"); sampled != sum {
+		t.Errorf("%d points sampled, but exported, rejected, dropped and queued make %d", sampled, sum)
+	}
+}

@@ -1,0 +1,127 @@
+package e2e
+
+import (
+	"context"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/poolgauge/poolgauge/internal/otlptest"
+)
+
+// grace is what a pod may leave a sidecar between SIGTERM and SIGKILL, less a margin. It is no measure of speed: the sidecar
+// must keep it by its own deadlines, whatever the upstream does.
+const grace = 1500 * time.Millisecond
+
+// SIGTERM and SIGINT flush: a sample taken at the end arrives too.
+func TestSignalFlushes(t *testing.T) {
+	for name, sig := range map[string]syscall.Signal{"SIGTERM": syscall.SIGTERM, "SIGINT": syscall.SIGINT} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			u := newUpstream()
+			r := u.listen(t, "127.0.0.1:0", nil)
+			s := start(t, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + r.Addr, "OTEL_METRIC_EXPORT_INTERVAL=3600000"})
+			u.awaitBatches(t, 1)
+			s.signal(sig)
+			if code := s.wait(); code != 0 {
+				t.Errorf("exit code %d, want 0", code)
+			}
+			batches := u.awaitBatches(t, 2)
+			checkNothingLost(t, batches)
+		})
+	}
+}
+
+// An upstream that does not answer, refuses or is not there does not keep the sidecar from ending in time, with 0.
+func TestSignalInAnOutage(t *testing.T) {
+	for name, answer := range map[string]otlptest.Handler{
+		"hangs": func(ctx context.Context, _ *otlptest.Request) (*otlptest.Response, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		},
+		"unavailable": func(context.Context, *otlptest.Request) (*otlptest.Response, error) {
+			return nil, status.Error(codes.Unavailable, "no")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := make(chan struct{}, 1000)
+			r := newUpstream().listen(t, "127.0.0.1:0", func(ctx context.Context, r *otlptest.Request) (*otlptest.Response, error) {
+				asked <- struct{}{}
+				return answer(ctx, r)
+			})
+			s := startFaulty(t, r.Addr)
+			<-asked
+			checkEnds(t, s)
+		})
+	}
+	t.Run("absent", func(t *testing.T) {
+		s := startFaulty(t, freeAddress(t))
+		s.awaitLog(saidDown)
+		checkEnds(t, s)
+	})
+}
+
+func checkEnds(t *testing.T, s *sidecar) {
+	t.Helper()
+	if code, took := s.terminate(); code != 0 || took > grace {
+		t.Errorf("ended with %d after %v, want 0 within %v", code, took, grace)
+	}
+	checkLoggedOnce(t, s, "stopped before the upstream took every point")
+}
+
+// A second signal does not wait for the upstream.
+func TestSecondSignal(t *testing.T) {
+	asked := make(chan struct{}, 1000)
+	r := newUpstream().listen(t, "127.0.0.1:0", func(ctx context.Context, _ *otlptest.Request) (*otlptest.Response, error) {
+		asked <- struct{}{}
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+	s := startFaulty(t, r.Addr)
+	<-asked
+	// The first signal is handled, any later one kills: without that the sidecar would end with 0 after its grace time.
+	for again := time.NewTicker(10 * time.Millisecond); ; {
+		s.signal(syscall.SIGTERM)
+		select {
+		case <-again.C:
+			continue
+		case <-s.done:
+			again.Stop()
+		}
+		break
+	}
+	if code := s.wait(); code == 0 {
+		t.Error("exit code 0, though the flush was cut short")
+	}
+}
+
+// With no endpoint the sidecar is useful at once: it shows what it sees, and says how to send it.
+func TestSummaryWithoutEndpoint(t *testing.T) {
+	cmd := exec.Command(binary, append(quiet, "--interval=100ms")...)
+	cmd.Env = []string{"TMPDIR=" + t.TempDir()}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var seen strings.Builder
+	buffer := make([]byte, 4096)
+	for !strings.Contains(seen.String(), "OTEL_EXPORTER_OTLP_ENDPOINT") || !strings.Contains(strings.ToLower(seen.String()), "memory") {
+		n, err := out.Read(buffer)
+		seen.Write(buffer[:n])
+		if err != nil {
+			t.Fatalf("%v after:\n%s", err, seen.String())
+		}
+	}
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("after SIGTERM: %v", err)
+	}
+}

@@ -1,0 +1,138 @@
+package e2e
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience is how long a test waits for what must come; only a failing test waits so long.
+const patience = 30 * time.Second
+
+// sidecar is a running sidecar.
+type sidecar struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	done chan struct{} // closed when it has ended and everything that it printed is in lines
+
+	mu      sync.Mutex    // guards what follows
+	lines   []string      // of the log
+	changed chan struct{} // closed and replaced when a line is added
+}
+
+// quiet are the arguments of a sidecar of which many run at the same time: no probes, no fixed port.
+var quiet = []string{
+	"--probe-cpu-interval=0", "--probe-parallelism-interval=0", "--probe-disk-interval=0", "--health-address=off",
+}
+
+// start runs the sidecar with env as its whole environment and quiet and args as its arguments. It is killed when the test ends.
+func start(t *testing.T, env []string, args ...string) *sidecar {
+	t.Helper()
+	s := &sidecar{t: t, done: make(chan struct{}), changed: make(chan struct{})}
+	s.cmd = exec.Command(binary, append(append([]string(nil), quiet...), args...)...)
+	// The race detector would sleep for a second at the end.
+	s.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir(), "GORACE=atexit_sleep_ms=0"}, env...)
+	log, err := s.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go s.read(log)
+	t.Cleanup(func() {
+		_ = s.cmd.Process.Kill()
+		<-s.done
+		if t.Failed() {
+			t.Logf("the sidecar's log:\n%s", s.log())
+		}
+	})
+	return s
+}
+
+func (s *sidecar) read(log io.Reader) {
+	defer close(s.done)
+	for scanner := bufio.NewScanner(log); scanner.Scan(); {
+		s.mu.Lock()
+		s.lines = append(s.lines, scanner.Text())
+		close(s.changed)
+		s.changed = make(chan struct{})
+		s.mu.Unlock()
+	}
+	_ = s.cmd.Wait() // what it says is in ProcessState
+}
+
+func (s *sidecar) log() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Join(s.lines, "\n")
+}
+
+// count is how many lines of the log have text in them.
+func (s *sidecar) count(text string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, line := range s.lines {
+		if strings.Contains(line, text) {
+			n++
+		}
+	}
+	return n
+}
+
+// awaitLog waits until a line of the log has text in it.
+func (s *sidecar) awaitLog(text string) {
+	s.t.Helper()
+	deadline := time.After(patience)
+	for {
+		s.mu.Lock()
+		changed := s.changed
+		s.mu.Unlock()
+		if s.count(text) > 0 {
+			return
+		}
+		select {
+		case <-changed:
+		case <-s.done:
+			s.t.Fatalf("the sidecar ended without logging %q", text)
+		case <-deadline:
+			s.t.Fatalf("the sidecar did not log %q", text)
+		}
+	}
+}
+
+func (s *sidecar) signal(sig os.Signal) {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		s.t.Fatal(err)
+	}
+}
+
+// wait returns the exit code.
+func (s *sidecar) wait() int {
+	s.t.Helper()
+	select {
+	case <-s.done:
+		return s.cmd.ProcessState.ExitCode()
+	case <-time.After(patience):
+		s.t.Fatal("the sidecar does not end")
+		return 0
+	}
+}
+
+// terminate sends SIGTERM and returns the exit code and how long the end took.
+func (s *sidecar) terminate() (code int, took time.Duration) {
+	s.t.Helper()
+	begin := time.Now()
+	s.signal(syscall.SIGTERM)
+	code = s.wait()
+	return code, time.Since(begin)
+}

@@ -1,0 +1,113 @@
+package e2e
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/poolgauge/poolgauge/internal/otlptest"
+)
+
+// upstream is where a sidecar sends to: it keeps what it took.
+type upstream struct {
+	mu      sync.Mutex // guards what follows
+	batches [][]otlptest.Point
+	arrived []time.Time   // of the batches
+	changed chan struct{} // closed and replaced when a batch is added
+}
+
+func newUpstream() *upstream {
+	return &upstream{changed: make(chan struct{})}
+}
+
+func (u *upstream) take(r *otlptest.Request) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.batches = append(u.batches, slices.Collect(otlptest.Points(r)))
+	u.arrived = append(u.arrived, time.Now())
+	close(u.changed)
+	u.changed = make(chan struct{})
+}
+
+// await waits until what arrived satisfies enough, and returns it.
+func (u *upstream) await(t *testing.T, what string, enough func(batches [][]otlptest.Point) bool) [][]otlptest.Point {
+	t.Helper()
+	deadline := time.After(patience)
+	for {
+		u.mu.Lock()
+		batches, changed := slices.Clone(u.batches), u.changed
+		u.mu.Unlock()
+		if enough(batches) {
+			return batches
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			t.Fatalf("%s did not arrive; %d batches did", what, len(batches))
+		}
+	}
+}
+
+// awaitBatches waits for n batches and returns all that are there.
+func (u *upstream) awaitBatches(t *testing.T, n int) [][]otlptest.Point {
+	t.Helper()
+	return u.await(t, "the next batch", func(batches [][]otlptest.Point) bool { return len(batches) >= n })
+}
+
+// awaitSampledAfter waits for a batch that was sampled after a time, and returns all that are there.
+func (u *upstream) awaitSampledAfter(t *testing.T, at time.Time) [][]otlptest.Point {
+	t.Helper()
+	return u.await(t, "a batch sampled after the outage", func(batches [][]otlptest.Point) bool {
+		return len(batches) > 0 && batches[len(batches)-1][0].Time.After(at)
+	})
+}
+
+// listen serves u at addr; answer, if not nil, may fail a request, which u then does not take.
+func (u *upstream) listen(t *testing.T, addr string, answer otlptest.Handler, opts ...grpc.ServerOption) *otlptest.Receiver {
+	t.Helper()
+	r, err := otlptest.Start(addr, func(ctx context.Context, r *otlptest.Request) (*otlptest.Response, error) {
+		response := &otlptest.Response{}
+		if answer != nil {
+			var err error
+			if response, err = answer(ctx, r); err != nil {
+				return nil, err
+			}
+		}
+		u.take(r)
+		return response, nil
+	}, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
+	return r
+}
+
+// find returns the points of a metric that have the attributes given as pairs of key and value.
+func find(batch []otlptest.Point, metric string, attributes ...string) []otlptest.Point {
+	var found []otlptest.Point
+	for _, p := range batch {
+		match := p.Metric == metric
+		for i := 0; i < len(attributes); i += 2 {
+			match = match && p.Attributes[attributes[i]] == attributes[i+1]
+		}
+		if match {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// outcome returns the value of poolgauge.sidecar.points for an outcome.
+func outcome(t *testing.T, batch []otlptest.Point, name string) int {
+	t.Helper()
+	found := find(batch, "poolgauge.sidecar.points", "poolgauge.point.outcome", name)
+	if len(found) != 1 {
+		t.Fatalf("%d points of poolgauge.sidecar.points with outcome %s, want 1", len(found), name)
+	}
+	return int(found[0].Value)
+}

@@ -1,0 +1,114 @@
+package otlptest
+
+import (
+	"iter"
+	"time"
+
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+	metricpb "go.opentelemetry.io/proto/otlp/metrics/v1"
+)
+
+// Point is one data point with everything that belongs to it.
+type Point struct {
+	Metric      string
+	Unit        string
+	Temporality metricpb.AggregationTemporality // of sums and distributions
+	Resource    map[string]string
+	Attributes  map[string]string
+	Start, Time time.Time
+	Value       float64 // of a sum or gauge; of a distribution, its sum
+	Count       uint64  // of a distribution
+}
+
+// Points yields every point of r. The maps are shared by the points of one resource or series: do not change them.
+func Points(r *Request) iter.Seq[Point] {
+	return func(yield func(Point) bool) {
+		for _, rm := range r.GetResourceMetrics() {
+			resource := stringMap(rm.GetResource().GetAttributes())
+			for _, sm := range rm.GetScopeMetrics() {
+				for _, m := range sm.GetMetrics() {
+					for p := range points(m) {
+						p.Metric, p.Unit, p.Resource = m.GetName(), m.GetUnit(), resource
+						if !yield(p) {
+							return
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// Count is how many points r holds.
+func Count(r *Request) int {
+	n := 0
+	for _, rm := range r.GetResourceMetrics() {
+		for _, sm := range rm.GetScopeMetrics() {
+			for _, m := range sm.GetMetrics() {
+				n += len(m.GetGauge().GetDataPoints()) + len(m.GetSum().GetDataPoints()) +
+					len(m.GetHistogram().GetDataPoints()) + len(m.GetExponentialHistogram().GetDataPoints())
+			}
+		}
+	}
+	return n
+}
+
+// points yields the points of m without what they share.
+func points(m *metricpb.Metric) iter.Seq[Point] {
+	return func(yield func(Point) bool) {
+		for _, d := range append(m.GetGauge().GetDataPoints(), m.GetSum().GetDataPoints()...) {
+			p := stamped(d)
+			p.Temporality, p.Value = m.GetSum().GetAggregationTemporality(), number(d)
+			if !yield(p) {
+				return
+			}
+		}
+		for _, d := range m.GetHistogram().GetDataPoints() {
+			p := stamped(d)
+			p.Temporality, p.Value, p.Count = m.GetHistogram().GetAggregationTemporality(), d.GetSum(), d.GetCount()
+			if !yield(p) {
+				return
+			}
+		}
+		for _, d := range m.GetExponentialHistogram().GetDataPoints() {
+			p := stamped(d)
+			p.Temporality, p.Value, p.Count = m.GetExponentialHistogram().GetAggregationTemporality(), d.GetSum(), d.GetCount()
+			if !yield(p) {
+				return
+			}
+		}
+	}
+}
+
+func stamped(d interface {
+	GetAttributes() []*commonpb.KeyValue
+	GetStartTimeUnixNano() uint64
+	GetTimeUnixNano() uint64
+},
+) Point {
+	return Point{
+		Attributes: stringMap(d.GetAttributes()),
+		Start:      time.Unix(0, int64(d.GetStartTimeUnixNano())),
+		Time:       time.Unix(0, int64(d.GetTimeUnixNano())),
+	}
+}
+
+func number(d *metricpb.NumberDataPoint) float64 {
+	if v, ok := d.GetValue().(*metricpb.NumberDataPoint_AsInt); ok {
+		return float64(v.AsInt)
+	}
+	return d.GetAsDouble()
+}
+
+// stringMap is kvs with every value as text; a value that is no scalar keeps its protobuf form.
+func stringMap(kvs []*commonpb.KeyValue) map[string]string {
+	m := make(map[string]string, len(kvs))
+	for _, kv := range kvs {
+		if s, ok := kv.GetValue().GetValue().(*commonpb.AnyValue_StringValue); ok {
+			m[kv.GetKey()] = s.StringValue
+			continue
+		}
+		m[kv.GetKey()] = kv.GetValue().String()
+	}
+	return m
+}
