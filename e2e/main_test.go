@@ -23,7 +23,7 @@ func buildAndRun(m *testing.M) int {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	binary = filepath.Join(dir, "sidecar")
-	args := []string{"build", "-C", "..", "-tags", "grpcnotrace", "-trimpath", "-ldflags", "-s -w", "-o", binary}
+	args := []string{"build", "-C", "..", "-tags", "grpcnotrace,nethttpomithttp2", "-trimpath", "-ldflags", "-s -w", "-o", binary}
 	if raceEnabled {
 		args = append(args, "-race")
 	}

@@ -32,7 +32,7 @@ var small = []string{"GOMAXPROCS=1", "GOGC=25"}
 func build(ctx context.Context, dir string, interval time.Duration) ([]contender, error) {
 	binary := func(name string) string { return filepath.Join(dir, name) }
 	for _, b := range []struct{ name, module, pkg, tags string }{
-		{"sidecar", "..", "./cmd/sidecar", "grpcnotrace"},
+		{"sidecar", "..", "./cmd/sidecar", "grpcnotrace,nethttpomithttp2"},
 		{"bare", ".", "./footprint/baseline", "grpcnotrace"},
 		{"bare-trace", ".", "./footprint/baseline", ""},
 		{"otelcol", "footprint/otelcol", ".", "grpcnotrace"},

@@ -70,6 +70,12 @@ func newRoot(environ []string) *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
+			// OpenTelemetry's SDK would read the variables again, past the flags that go before them.
+			for _, name := range flags.Variables() {
+				if err := os.Unsetenv(name); err != nil {
+					return err
+				}
+			}
 			return f(c, settings)
 		}
 	}

@@ -76,6 +76,13 @@ func (f *Flags) Resolve(environ []string) (*Settings, error) {
 	return f.settings, f.settings.validate()
 }
 
+// Variables returns the environment variables of all settings.
+func (f *Flags) Variables() []string {
+	var names []string
+	f.set.VisitAll(func(flag *pflag.Flag) { names = append(names, flag.Annotations[annotationVariables]...) })
+	return names
+}
+
 // fill sets a flag that the command line did not set.
 func (f *Flags) fill(flag *pflag.Flag, variables map[string]string, stored *file) error {
 	if flag.Changed {
@@ -155,11 +162,9 @@ func (f *Flags) names() []string {
 // for a service called poolgauge.
 func (f *Flags) checkVariables(variables map[string]string) error {
 	var known []string
-	f.set.VisitAll(func(flag *pflag.Flag) {
-		for _, name := range flag.Annotations[annotationVariables] {
-			known = append(known, strings.TrimPrefix(name, variablePrefix))
-		}
-	})
+	for _, name := range f.Variables() {
+		known = append(known, strings.TrimPrefix(name, variablePrefix))
+	}
 	for name := range variables {
 		own, ours := strings.CutPrefix(name, variablePrefix)
 		if !ours || slices.Contains(known, own) {
