@@ -10,18 +10,16 @@ import (
 	"sync"
 	"testing"
 
-	collectorpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
 	"go.uber.org/goleak"
-	"google.golang.org/grpc"
+
+	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// sink is a real OTLP/gRPC receiver on loopback.
+// sink is a real OTLP/gRPC receiver on loopback that remembers what arrived.
 type sink struct {
-	collectorpb.UnimplementedMetricsServiceServer
-
 	address string
 	first   chan struct{}                      // closed at the first export
 	then    func(map[string]*metricspb.Metric) // called after each export with what was seen so far; nil for none
@@ -33,26 +31,17 @@ type sink struct {
 
 func startSink(t *testing.T) *sink {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	s := &sink{first: make(chan struct{}), seen: map[string]*metricspb.Metric{}}
+	receiver, err := otlptest.Start("127.0.0.1:0", s.export)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &sink{address: listener.Addr().String(), first: make(chan struct{}), seen: map[string]*metricspb.Metric{}}
-	server := grpc.NewServer()
-	collectorpb.RegisterMetricsServiceServer(server, s)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = server.Serve(listener)
-	}()
-	t.Cleanup(func() {
-		server.Stop()
-		<-done
-	})
+	t.Cleanup(receiver.Close)
+	s.address = receiver.Addr
 	return s
 }
 
-func (s *sink) Export(_ context.Context, r *collectorpb.ExportMetricsServiceRequest) (*collectorpb.ExportMetricsServiceResponse, error) {
+func (s *sink) export(_ context.Context, r *otlptest.Request) (*otlptest.Response, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.received) == 0 {
@@ -67,7 +56,7 @@ func (s *sink) Export(_ context.Context, r *collectorpb.ExportMetricsServiceRequ
 	if s.then != nil {
 		s.then(s.seen)
 	}
-	return &collectorpb.ExportMetricsServiceResponse{}, nil
+	return &otlptest.Response{}, nil
 }
 
 // syncBuffer is a buffer that the program and the test use at the same time.

@@ -23,16 +23,11 @@ type Point struct {
 // Points yields every point of r. The maps are shared by the points of one resource or series: do not change them.
 func Points(r *Request) iter.Seq[Point] {
 	return func(yield func(Point) bool) {
-		for _, rm := range r.GetResourceMetrics() {
-			resource := stringMap(rm.GetResource().GetAttributes())
-			for _, sm := range rm.GetScopeMetrics() {
-				for _, m := range sm.GetMetrics() {
-					for p := range points(m) {
-						p.Metric, p.Unit, p.Resource = m.GetName(), m.GetUnit(), resource
-						if !yield(p) {
-							return
-						}
-					}
+		for m, resource := range metrics(r) {
+			for p := range points(m) {
+				p.Metric, p.Unit, p.Resource = m.GetName(), m.GetUnit(), resource
+				if !yield(p) {
+					return
 				}
 			}
 		}
@@ -42,15 +37,27 @@ func Points(r *Request) iter.Seq[Point] {
 // Count is how many points r holds.
 func Count(r *Request) int {
 	n := 0
-	for _, rm := range r.GetResourceMetrics() {
-		for _, sm := range rm.GetScopeMetrics() {
-			for _, m := range sm.GetMetrics() {
-				n += len(m.GetGauge().GetDataPoints()) + len(m.GetSum().GetDataPoints()) +
-					len(m.GetHistogram().GetDataPoints()) + len(m.GetExponentialHistogram().GetDataPoints())
+	for m := range metrics(r) {
+		n += len(m.GetGauge().GetDataPoints()) + len(m.GetSum().GetDataPoints()) +
+			len(m.GetHistogram().GetDataPoints()) + len(m.GetExponentialHistogram().GetDataPoints())
+	}
+	return n
+}
+
+// metrics yields every metric of r with the attributes of its resource.
+func metrics(r *Request) iter.Seq2[*metricpb.Metric, map[string]string] {
+	return func(yield func(*metricpb.Metric, map[string]string) bool) {
+		for _, rm := range r.GetResourceMetrics() {
+			resource := stringMap(rm.GetResource().GetAttributes())
+			for _, sm := range rm.GetScopeMetrics() {
+				for _, m := range sm.GetMetrics() {
+					if !yield(m, resource) {
+						return
+					}
+				}
 			}
 		}
 	}
-	return n
 }
 
 // points yields the points of m without what they share.
