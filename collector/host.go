@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"time"
 
 	"github.com/shirou/gopsutil/v3/cpu"
 	"github.com/shirou/gopsutil/v3/load"
@@ -17,7 +18,9 @@ import (
 // Host reads CPU and memory of the host with gopsutil, which honours HOST_PROC where the host's /proc is mounted elsewhere.
 // This file is the only one that knows gopsutil. The zero value is not usable: call [NewHost].
 type Host struct {
-	modes []cpuMode
+	modes   []cpuMode
+	cpus    int // when last counted
+	counted time.Time
 
 	memoryUsed, memoryFree, memoryCached, memoryBuffers Attributes
 	pagingUsed, pagingFree, pagingIn, pagingOut         Attributes
@@ -73,28 +76,38 @@ func cpuModes(goos string) []cpuMode {
 // Collect implements [Source].
 func (h *Host) Collect(ctx context.Context, s *Sample) {
 	s.Fail(h.cpu(ctx, s))
+	s.Fail(h.count(ctx, s))
 	s.Fail(h.load(ctx, s))
 	s.Fail(h.memory(ctx, s))
 	s.Fail(h.paging(ctx, s))
 }
 
-// cpu reads the times per CPU, since their number is then the logical CPUs that are online now, in the same read.
 func (h *Host) cpu(ctx context.Context, s *Sample) error {
-	cpus, err := cpu.TimesWithContext(ctx, true)
-	if err == nil && len(cpus) == 0 {
-		err = errors.New("no cpu lines")
+	all, err := cpu.TimesWithContext(ctx, false)
+	if err == nil && len(all) != 1 {
+		err = errors.New("no cpu line")
 	}
 	if err != nil {
 		return fmt.Errorf("host CPU times: %w", err)
 	}
 	for _, mode := range h.modes {
-		var sum float64
-		for i := range cpus {
-			sum += mode.seconds(&cpus[i])
-		}
-		s.Float(catalog.SystemCPUTime, sum, mode.attrs)
+		s.Float(catalog.SystemCPUTime, mode.seconds(&all[0]), mode.attrs)
 	}
-	s.Int(catalog.SystemCPULogicalCount, int64(len(cpus)))
+	return nil
+}
+
+// countEvery is how often the CPUs are counted: they seldom change, and gopsutil counts them in a file of some KiB for each.
+const countEvery = time.Minute
+
+func (h *Host) count(ctx context.Context, s *Sample) error {
+	if h.cpus == 0 || time.Since(h.counted) >= countEvery {
+		var err error
+		if h.cpus, err = cpu.CountsWithContext(ctx, true); err != nil || h.cpus == 0 {
+			return fmt.Errorf("host CPU count: %w", errors.Join(err, errors.New("none found")))
+		}
+		h.counted = time.Now()
+	}
+	s.Int(catalog.SystemCPULogicalCount, int64(h.cpus))
 	return nil
 }
 
