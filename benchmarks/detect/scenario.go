@@ -60,6 +60,9 @@ func (b *bench) quota(ctx context.Context) (report, error) {
 
 // neighbour puts two processes on the sidecar's core.
 func (b *bench) neighbour(ctx context.Context) (report, error) {
+	if err := awaitQuiet(ctx); err != nil {
+		return report{}, err
+	}
 	const core = 0
 	s, err := b.startSidecar(ctx, "", core, probing...)
 	if err != nil {
@@ -74,8 +77,8 @@ func (b *bench) neighbour(ctx context.Context) (report, error) {
 	if err != nil {
 		return report{}, err
 	}
-	return s.report("neighbour: two busy processes on the sidecar's core", windows, 1.5,
-		stretch, runDelay,
+	return s.report("neighbour: two busy processes on the sidecar's core", windows, 3,
+		runDelay, stretch, // the delay decides: without neighbours it is 0, where stretch is 1
 		figure{"`probe.cpu.parallelism`, CPUs", "%.2f", level("poolgauge.probe.cpu.parallelism")},
 		figure{"`probe.cpu.parallelism.requested`, CPUs", "%.0f", level("poolgauge.probe.cpu.parallelism.requested")},
 		hostCPU,

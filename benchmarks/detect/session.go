@@ -80,10 +80,10 @@ func (s *session) stop() string {
 // window is a stretch of time.
 type window struct{ from, to time.Time }
 
-// phases waits out the three phases around a fault and returns their windows, each without its first two seconds: a sample there
+// phases waits out the three phases around a fault and returns their windows, each without its first three seconds: a sample there
 // may cover both sides of the change.
 func (b *bench) phases(ctx context.Context, fault, lift func() error) (windows [3]window, err error) {
-	const settle = 2 * sampling
+	const settle = 3 * sampling
 	change := [3]func() error{func() error { return nil }, fault, lift}
 	for i := range windows {
 		if err := change[i](); err != nil {

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+)
+
+// awaitQuiet waits until little else wants the CPUs: a neighbour cannot be told from those that were there before. It gives up
+// after some minutes, with an error that wraps errSkipped. Without pressure files it does not wait.
+func awaitQuiet(ctx context.Context) error {
+	const (
+		quiet    = 20 // percent of the last ten seconds in which something waited for a CPU
+		patience = 3 * time.Minute
+		pause    = 2 * time.Second
+	)
+	for deadline := time.Now().Add(patience); ; {
+		percent, ok := cpuPressure()
+		if !ok || percent < quiet {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%w: the machine has busy processes already: in %.0f %% of the time something waits for a CPU", errSkipped, percent)
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func cpuPressure() (percent float64, ok bool) {
+	text, err := os.ReadFile("/proc/pressure/cpu")
+	if err != nil {
+		return 0, false
+	}
+	n, _ := fmt.Sscanf(string(text), "some avg10=%f", &percent)
+	return percent, n == 1
+}
