@@ -11,4 +11,6 @@ type PodConfig struct {
 	CgroupRoot string
 	// ProcRoot is the proc file system, "/proc" if empty.
 	ProcRoot string
+	// SkipHost leaves out the pressure of the host, SkipContainers all containers and all processes but the own.
+	SkipHost, SkipContainers bool
 }

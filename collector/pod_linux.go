@@ -44,6 +44,9 @@ func NewPod(cfg PodConfig) (*Pod, error) {
 	p.processes.pod, p.containers.pod = p, p
 	p.scan(new(uint64))
 	p.id = p.containers.own.id
+	if cfg.SkipContainers {
+		p.tree, p.broken, p.config.Processes = nil, nil, nil
+	}
 	return p, nil
 }
 

@@ -28,19 +28,25 @@ var pressureResources = [...]cgroup.Resource{cgroup.PressureCPU, cgroup.Pressure
 func (p *pressureSource) Collect(_ context.Context, s *Sample) {
 	p.pod.scan(&p.seen)
 	for _, of := range pressureResources {
-		pressure, err := p.reader.Pressure(p.pod.fs.Path("pressure", of.String()))
-		if err != nil && !kernfile.Absent(err) {
-			s.Fail(err)
+		if !p.pod.config.SkipHost {
+			p.collectHost(s, of)
 		}
-		if of == cgroup.PressureCPU {
-			// For the whole host the kernel leaves this undefined, and has a line of zeros for compatibility.
-			pressure.Full.Defined = false
-		}
-		p.host.observe(s, of, pressure)
 		for _, g := range p.pod.containers.list {
 			g.pressure.observe(s, of, g.Pressure(&p.reader, of, s.Fail))
 		}
 	}
+}
+
+func (p *pressureSource) collectHost(s *Sample, of cgroup.Resource) {
+	pressure, err := p.reader.Pressure(p.pod.fs.Path("pressure", of.String()))
+	if err != nil && !kernfile.Absent(err) {
+		s.Fail(err)
+	}
+	if of == cgroup.PressureCPU {
+		// For the whole host the kernel leaves this undefined, and has a line of zeros for compatibility.
+		pressure.Full.Defined = false
+	}
+	p.host.observe(s, of, pressure)
 }
 
 // pressureAttributes are the attribute sets of the points of one scope, by resource.

@@ -20,7 +20,7 @@ import (
 type Settings struct {
 	// What is sampled.
 	Interval   time.Duration // at least 100 ms
-	Host       bool
+	Host, Pod  bool
 	CgroupRoot string   // empty: where it is mounted
 	Process    []string // executable names
 
@@ -64,7 +64,8 @@ const (
 func (f *Flags) define(s *Settings) {
 	f.group = groupSampling
 	f.add("interval", interval(&s.Interval, 10*time.Second, 100*time.Millisecond), "how often to sample", "OTEL_METRIC_EXPORT_INTERVAL")
-	f.add("host", boolean(&s.Host, true), "sample the host; turn it off where a DaemonSet does")
+	f.add("host", boolean(&s.Host, true), "sample the host; turn it off where a DaemonSet does that")
+	f.add("pod", boolean(&s.Pod, true), "sample the containers and processes of the pod; turn it off in a DaemonSet for the host")
 	f.add("cgroup-root", text(&s.CgroupRoot, "DIR", directory), "where the host's control groups are mounted, if not at /sys/fs/cgroup")
 	f.add("process", list(&s.Process, "NAME", notNothing), "sample the processes of this executable name, wherever they are, in place of the pod's; repeatable")
 
