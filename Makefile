@@ -18,7 +18,7 @@ tidy: ## go.mod and go.sum say what the code imports
 	$(call each,go mod tidy -diff)
 
 build: ## bin/sidecar, stripped, as it is shipped
-	go build -tags grpcnotrace,nethttpomithttp2 -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/sidecar ./cmd/sidecar
+	CGO_ENABLED=0 go build -tags grpcnotrace,nethttpomithttp2 -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/sidecar ./cmd/sidecar
 
 vet: ## go vet
 	$(call each,go vet ./...)

@@ -46,6 +46,7 @@ func NewPod(cfg PodConfig) (*Pod, error) {
 	p.id = p.containers.own.id
 	if cfg.SkipContainers {
 		p.tree, p.broken, p.config.Processes = nil, nil, nil
+		p.containers = containers{pod: p}
 	}
 	return p, nil
 }

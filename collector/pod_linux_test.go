@@ -141,25 +141,24 @@ func TestPodFixtures(t *testing.T) {
 
 // What is skipped is not reported, while the own process always is.
 func TestPodSkips(t *testing.T) {
-	dir := fixture.Lay(t, "testdata/pod-v2-cgroup-root.txt")
-	root, err := os.ReadFile(filepath.Join(dir, "cgroup-root"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	pod, err := NewPod(PodConfig{
-		ProcRoot: dir + "/proc", CgroupRoot: strings.TrimSpace(string(root)), SkipHost: true, SkipContainers: true,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := newSampler(t, dir, pod)
-	s.collect()
-	for name := range s.collect() {
-		if !strings.HasPrefix(name, "process.") && !strings.HasPrefix(name, "poolgauge.process.") {
-			t.Errorf("%s is reported", name)
+	for _, name := range []string{"pod-v2-cgroup-root", "host-plain"} {
+		dir := fixture.Lay(t, "testdata/"+name+".txt")
+		root, _ := os.ReadFile(filepath.Join(dir, "cgroup-root")) // the plain host has none
+		pod, err := NewPod(PodConfig{
+			ProcRoot: dir + "/proc", CgroupRoot: strings.TrimSpace(string(root)), SkipHost: true, SkipContainers: true,
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if pod.ContainerID() == "" {
-		t.Error("the own container is not known, which names the resource")
+		s := newSampler(t, dir, pod)
+		s.collect()
+		for point := range s.collect() {
+			if !strings.HasPrefix(point, "process.") && !strings.HasPrefix(point, "poolgauge.process.") {
+				t.Errorf("%s: %s is reported", name, point)
+			}
+		}
+		if name == "pod-v2-cgroup-root" && pod.ContainerID() == "" {
+			t.Error("the own container is not known, which names the resource")
+		}
 	}
 }
