@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/poolgauge/poolgauge/internal/config"
+	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
 )
 
 // check says what a valid configuration does; an invalid one has been refused by the time it runs.

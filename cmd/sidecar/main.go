@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/poolgauge/poolgauge/internal/config"
+	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
 )
 
 // Exit codes: bad usage is told apart from what went wrong later.

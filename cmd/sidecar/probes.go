@@ -7,9 +7,9 @@ import (
 
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
 	"github.com/poolgauge/poolgauge/collector"
 	"github.com/poolgauge/poolgauge/collector/probe"
-	"github.com/poolgauge/poolgauge/internal/config"
 )
 
 // startProbes starts the probes of the settings, within the quota that the sidecar runs under.

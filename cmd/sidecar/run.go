@@ -17,12 +17,12 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/exemplar"
 
+	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
 	"github.com/poolgauge/poolgauge/collector"
 	"github.com/poolgauge/poolgauge/collector/export"
 	"github.com/poolgauge/poolgauge/collector/health"
 	"github.com/poolgauge/poolgauge/collector/summary"
 	"github.com/poolgauge/poolgauge/internal/catalog"
-	"github.com/poolgauge/poolgauge/internal/config"
 )
 
 // flushTime is how long the last points may take to leave: Kubernetes may give a sidecar no more than two seconds.
@@ -61,11 +61,11 @@ func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *s
 	if err != nil {
 		return fmt.Errorf("--cgroup-root: %w", err)
 	}
-	resource, err := export.Resource(ctx, settings, pod.ContainerID(), buildVersion())
+	resource, err := newResource(ctx, settings, pod.ContainerID())
 	if err != nil {
 		return err
 	}
-	reader := export.NewReader(settings)
+	reader := newReader(settings)
 	provider := sdkmetric.NewMeterProvider(
 		sdkmetric.WithReader(reader), sdkmetric.WithResource(resource),
 		// There are no traces to point to, and looking for them takes two thirds of a collection's memory.
@@ -126,7 +126,14 @@ func registerSources(settings *config.Settings, pod *collector.Pod, provider *sd
 }
 
 func newExporter(settings *config.Settings, provider *sdkmetric.MeterProvider, log *slog.Logger) (*export.Exporter, error) {
-	upstream, err := export.DialGRPC(settings)
+	tls, err := settings.TLS()
+	if err != nil {
+		return nil, err
+	}
+	upstream, err := export.DialGRPC(export.GRPCConfig{
+		URL: settings.EndpointURL(), Headers: settings.OTLPHeaders, Timeout: settings.OTLPTimeout,
+		Gzip: settings.OTLPCompression == "gzip", TLS: tls,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("upstream: %w", err)
 	}

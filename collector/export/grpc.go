@@ -2,6 +2,7 @@ package export
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"time"
 
@@ -13,8 +14,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/status"
-
-	"github.com/poolgauge/poolgauge/internal/config"
 )
 
 // grpcUpstream sends OTLP over gRPC with OpenTelemetry's exporter. Retrying is left to [Exporter], which keeps the order and counts.
@@ -23,26 +22,32 @@ type grpcUpstream struct {
 	answer   *collectorpb.ExportMetricsServiceResponse // to the last request; nil if it failed
 }
 
+// GRPCConfig says where an OTLP/gRPC upstream is and how to reach it.
+type GRPCConfig struct {
+	URL     string // http, https (TLS) or unix
+	Headers map[string]string
+	Timeout time.Duration // of one request
+	Gzip    bool
+	TLS     *tls.Config // nil: the system's authorities and no client certificate
+}
+
 // DialGRPC returns an upstream that connects when it first sends.
-func DialGRPC(s *config.Settings) (Upstream, error) {
+func DialGRPC(cfg GRPCConfig) (Upstream, error) {
 	u := &grpcUpstream{}
 	options := []otlpmetricgrpc.Option{
-		otlpmetricgrpc.WithEndpointURL(s.EndpointURL()),
-		otlpmetricgrpc.WithTimeout(s.OTLPTimeout),
-		otlpmetricgrpc.WithHeaders(s.OTLPHeaders),
+		otlpmetricgrpc.WithEndpointURL(cfg.URL),
+		otlpmetricgrpc.WithTimeout(cfg.Timeout),
+		otlpmetricgrpc.WithHeaders(cfg.Headers),
 		otlpmetricgrpc.WithRetry(otlpmetricgrpc.RetryConfig{}),
 		otlpmetricgrpc.WithDialOption(grpc.WithChainUnaryInterceptor(u.observe)),
 	}
-	if s.OTLPCompression == "gzip" {
+	if cfg.Gzip {
 		options = append(options, otlpmetricgrpc.WithCompressor("gzip"))
 	}
-	tls, err := s.TLS()
-	if err != nil {
-		return nil, err
+	if cfg.TLS != nil {
+		options = append(options, otlpmetricgrpc.WithTLSCredentials(credentials.NewTLS(cfg.TLS)))
 	}
-	if tls != nil && s.OTLPSecure() {
-		options = append(options, otlpmetricgrpc.WithTLSCredentials(credentials.NewTLS(tls)))
-	}
+	var err error
 	u.exporter, err = otlpmetricgrpc.New(context.Background(), options...)
 	return u, err
 }

@@ -19,7 +19,7 @@ func (s *Settings) validate() error {
 		// The specification's default endpoint.
 		s.OTLPEndpoint.Scheme, s.OTLPEndpoint.Host = "http", "localhost:4317"
 	}
-	_, err := s.TLS()
+	_, err := s.loadTLS()
 	return err
 }
 
@@ -45,11 +45,16 @@ func (s *Settings) EndpointURL() string {
 	return u.String()
 }
 
-// TLS returns the client's TLS configuration, or nil if no certificate was given, where the system's authorities hold.
+// TLS returns the client's TLS configuration, or nil if no certificate was given, where the system's authorities hold, and for
+// an endpoint without TLS.
 func (s *Settings) TLS() (*tls.Config, error) {
-	if s.OTLPCertificate == "" && s.OTLPClientCert == "" {
+	if !strings.HasPrefix(s.EndpointURL(), "https:") || s.OTLPCertificate == "" && s.OTLPClientCert == "" {
 		return nil, nil
 	}
+	return s.loadTLS()
+}
+
+func (s *Settings) loadTLS() (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if s.OTLPCertificate != "" {
 		pem, err := os.ReadFile(s.OTLPCertificate)
@@ -67,11 +72,6 @@ func (s *Settings) TLS() (*tls.Config, error) {
 		config.Certificates = []tls.Certificate{pair}
 	}
 	return config, nil
-}
-
-// OTLPSecure reports whether the endpoint is reached over TLS.
-func (s *Settings) OTLPSecure() bool {
-	return strings.HasPrefix(s.EndpointURL(), "https:")
 }
 
 func (s *Settings) hasEndpoint() bool { return s.OTLPEndpoint != url.URL{} }

@@ -81,7 +81,7 @@ func TestStandardVariables(t *testing.T) {
 		"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION=explicit_bucket_histogram",
 		"OTEL_SERVICE_NAME=svc", "OTEL_RESOURCE_ATTRIBUTES=k8s.pod.name=p%2C1,a/b=c", "OTEL_SDK_DISABLED=true",
 	})
-	if got := s.EndpointURL(); got != "https://metrics:4317/" || !s.SendsOTLP() || !s.OTLPSecure() {
+	if got := s.EndpointURL(); got != "https://metrics:4317/" || !s.SendsOTLP() {
 		t.Errorf("endpoint %q", got)
 	}
 	if want := map[string]string{"Authorization": "Bearer x", "tenant": "a"}; !reflect.DeepEqual(s.OTLPHeaders, want) {
