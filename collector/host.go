@@ -75,11 +75,9 @@ func cpuModes(goos string) []cpuMode {
 
 // Collect implements [Source].
 func (h *Host) Collect(ctx context.Context, s *Sample) {
-	s.Fail(h.cpu(ctx, s))
-	s.Fail(h.count(ctx, s))
-	s.Fail(h.load(ctx, s))
-	s.Fail(h.memory(ctx, s))
-	s.Fail(h.paging(ctx, s))
+	for _, read := range []func(context.Context, *Sample) error{h.cpu, h.count, h.load, h.memory, h.paging} {
+		s.Try(func() error { return read(ctx, s) })
+	}
 }
 
 func (h *Host) cpu(ctx context.Context, s *Sample) error {
@@ -102,8 +100,11 @@ const countEvery = time.Minute
 func (h *Host) count(ctx context.Context, s *Sample) error {
 	if h.cpus == 0 || time.Since(h.counted) >= countEvery {
 		var err error
-		if h.cpus, err = cpu.CountsWithContext(ctx, true); err != nil || h.cpus == 0 {
-			return fmt.Errorf("host CPU count: %w", errors.Join(err, errors.New("none found")))
+		if h.cpus, err = cpu.CountsWithContext(ctx, true); err == nil && h.cpus == 0 {
+			err = errors.New("none found")
+		}
+		if err != nil {
+			return fmt.Errorf("host CPU count: %w", err)
 		}
 		h.counted = time.Now()
 	}
@@ -127,8 +128,9 @@ func (h *Host) load(ctx context.Context, s *Sample) error {
 
 func (h *Host) memory(ctx context.Context, s *Sample) error {
 	m, err := mem.VirtualMemoryWithContext(ctx)
-	if err == nil && m.Total == 0 {
-		err = errors.New("no total")
+	// gopsutil leaves at 0 what is missing, and a kernel never runs out of the last free page.
+	if err == nil && (m.Total == 0 || m.Free == 0) {
+		err = errors.New("no total or no free memory")
 	}
 	if err != nil {
 		return fmt.Errorf("host memory: %w", err)
@@ -164,7 +166,7 @@ func (h *Host) paging(ctx context.Context, s *Sample) error {
 	s.Int(catalog.SystemPagingOperations, signed(p.Sin/page), h.pagingIn)
 	s.Int(catalog.SystemPagingOperations, signed(p.Sout/page), h.pagingOut)
 	s.Int(catalog.SystemPagingFaults, signed(p.PgMajFault/page), h.faultsMajor)
-	s.Int(catalog.SystemPagingFaults, signed((p.PgFault-p.PgMajFault)/page), h.faultsMinor)
+	s.Int(catalog.SystemPagingFaults, signed(p.PgFault/page)-signed(p.PgMajFault/page), h.faultsMinor)
 	return nil
 }
 

@@ -7,7 +7,11 @@ package collector
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"math"
+	"slices"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -44,18 +48,44 @@ type Sample struct {
 type Attributes = metric.ObserveOption
 
 // With builds Attributes; sources call it when they first see a series, not at every collection.
+//
+// Bytes that are not UTF-8, as a file name may have, are replaced: OTLP would refuse the whole export for one of them.
 func With(kv ...attribute.KeyValue) Attributes {
-	return metric.WithAttributeSet(attribute.NewSet(kv...))
+	valid := slices.Clone(kv)
+	for i, a := range valid {
+		if a.Value.Type() == attribute.STRING {
+			valid[i] = a.Key.String(strings.ToValidUTF8(a.Value.AsString(), "\uFFFD"))
+		}
+	}
+	return metric.WithAttributeSet(attribute.NewSet(valid...))
 }
 
-// Float observes v, in the unit of the row m.
+// Float observes v, in the unit of the row m. What a source reads is never negative: such a value, or one that is no number, fails.
 func (s *Sample) Float(m *catalog.Metric, v float64, attrs ...Attributes) {
+	if !(v >= 0) || math.IsInf(v, 1) {
+		s.Fail(fmt.Errorf("%s: %v cannot be", m.Name, v))
+		return
+	}
 	s.instruments.Float(s.observer, m, v, attrs...)
 }
 
-// Int observes v, in the unit of the row m.
+// Int observes v, in the unit of the row m. A negative one fails.
 func (s *Sample) Int(m *catalog.Metric, v int64, attrs ...Attributes) {
+	if v < 0 {
+		s.Fail(fmt.Errorf("%s: %d cannot be", m.Name, v))
+		return
+	}
 	s.instruments.Int(s.observer, m, v, attrs...)
+}
+
+// Try calls read, which may use a library that panics on input that it does not expect; that fails like an error.
+func (s *Sample) Try(read func() error) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.Fail(fmt.Errorf("not understood: %v", v))
+		}
+	}()
+	s.Fail(read())
 }
 
 // Fail reports a value that could not be read or understood. The error is counted, and logged once until it goes away.

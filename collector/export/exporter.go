@@ -48,7 +48,6 @@ type Exporter struct {
 
 	failing   atomic.Bool // the last export was not taken
 	rejecting bool        // the last export was taken in part; of the goroutine
-	abandoned int64       // points in flight when the time of Shutdown was over; of the goroutine until it ended
 }
 
 // NewExporter starts an exporter, whose figures about itself go to meter. Sending one collection may take timeout at most.
@@ -59,7 +58,7 @@ func NewExporter(upstream Upstream, timeout time.Duration, meter metric.Meter, l
 		closing: make(chan struct{}), ended: make(chan struct{}),
 	}
 	var err error
-	if e.figures, err = newFigures(meter, e.queue.len); err != nil {
+	if e.figures, err = newFigures(meter, e.queue.read); err != nil {
 		return nil, err
 	}
 	e.abort, e.cancel = context.WithCancel(context.Background())
@@ -69,15 +68,13 @@ func NewExporter(upstream Upstream, timeout time.Duration, meter metric.Meter, l
 
 // Push queues a collection; it never blocks. It is a [Sink].
 func (e *Exporter) Push(rm *metricdata.ResourceMetrics) {
-	b := batch{metrics: rm, points: countPoints(rm)}
-	e.figures.sampled.Add(b.points)
-	e.figures.dropped.Add(e.queue.push(b))
+	e.queue.push(batch{metrics: rm, points: countPoints(rm)})
 }
 
 // Ready returns an error if the upstream did not take the last collection that was sent; nil before the first.
 func (e *Exporter) Ready() error {
 	if e.failing.Load() {
-		return fmt.Errorf("the upstream does not take points; %d are queued", e.queue.len())
+		return fmt.Errorf("the upstream does not take points; %d are queued", e.queue.read().queued)
 	}
 	return nil
 }
@@ -92,7 +89,7 @@ func (e *Exporter) Shutdown(ctx context.Context) error {
 		<-e.ended
 	}
 	e.cancel()
-	if lost := e.queue.len() + e.abandoned; lost > 0 {
+	if lost := e.queue.read().queued; lost > 0 {
 		e.log.Warn("stopped before the upstream took every point", "points", lost)
 	}
 	return e.upstream.Close()
@@ -108,7 +105,7 @@ func (e *Exporter) run() {
 		select {
 		case <-e.queue.ready:
 		case <-e.closing:
-			if e.queue.len() == 0 {
+			if e.queue.empty() {
 				return
 			}
 		}
@@ -117,25 +114,21 @@ func (e *Exporter) run() {
 
 // deliver sends b until the upstream took it, refused it for good, or the grace time of Shutdown is over.
 func (e *Exporter) deliver(b batch) {
-	e.figures.inFlight.Store(b.points)
-	defer e.figures.inFlight.Store(0)
 	backoff := leastBackoff
 	for {
 		rejected, err := e.send(b)
 		if err == nil {
-			e.figures.rejected.Add(rejected)
-			e.figures.exported.Add(b.points - rejected)
+			e.queue.finish(b.points-rejected, rejected, 0)
 			e.succeeded(rejected)
 			return
 		}
 		if e.abort.Err() != nil {
-			e.abandoned = b.points
-			return
+			return // still in flight, for good
 		}
 		retry, after := retryable(err)
 		e.failed(err, retry)
 		if !retry {
-			e.figures.dropped.Add(b.points)
+			e.queue.finish(0, 0, b.points)
 			return
 		}
 		e.wait(max(after, jitter(backoff)))
@@ -171,7 +164,8 @@ func (e *Exporter) wait(d time.Duration) {
 
 func (e *Exporter) succeeded(rejected int64) {
 	if e.failing.Swap(false) {
-		e.log.Info("upstream takes points again", "queued", e.queue.len(), "dropped", e.figures.dropped.Load())
+		a := e.queue.read()
+		e.log.Info("upstream takes points again", "queued", a.queued, "dropped", a.dropped)
 	}
 	if rejected > 0 && !e.rejecting {
 		e.log.Warn("upstream rejects some of the points", "points", rejected)

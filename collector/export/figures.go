@@ -2,7 +2,6 @@ package export
 
 import (
 	"context"
-	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
@@ -15,14 +14,11 @@ import (
 
 // figures are what the exporter says of itself.
 type figures struct {
-	sampled, exported, rejected, dropped atomic.Int64 // points
-	inFlight                             atomic.Int64 // points
-
 	durations metric.Float64Histogram
 }
 
-// newFigures makes the instruments; queued is asked at every collection.
-func newFigures(meter metric.Meter, queued func() int64) (*figures, error) {
+// newFigures makes the instruments; read is called at every collection.
+func newFigures(meter metric.Meter, read func() account) (*figures, error) {
 	f := &figures{}
 	var err error
 	if f.durations, err = instruments.Histogram(meter, catalog.ExportDuration); err != nil {
@@ -37,11 +33,12 @@ func newFigures(meter metric.Meter, queued func() int64) (*figures, error) {
 	}
 	sampled, exported, rejected, dropped := outcome("sampled"), outcome("exported"), outcome("rejected"), outcome("dropped")
 	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		observed.Int(o, catalog.SidecarPoints, f.sampled.Load(), sampled)
-		observed.Int(o, catalog.SidecarPoints, f.exported.Load(), exported)
-		observed.Int(o, catalog.SidecarPoints, f.rejected.Load(), rejected)
-		observed.Int(o, catalog.SidecarPoints, f.dropped.Load(), dropped)
-		observed.Int(o, catalog.ExportQueued, queued()+f.inFlight.Load())
+		a := read()
+		observed.Int(o, catalog.SidecarPoints, a.sampled, sampled)
+		observed.Int(o, catalog.SidecarPoints, a.exported, exported)
+		observed.Int(o, catalog.SidecarPoints, a.rejected, rejected)
+		observed.Int(o, catalog.SidecarPoints, a.dropped, dropped)
+		observed.Int(o, catalog.ExportQueued, a.queued)
 		return nil
 	}, observed.All...)
 	return f, err

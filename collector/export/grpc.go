@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
@@ -35,7 +36,7 @@ type GRPCConfig struct {
 func DialGRPC(cfg GRPCConfig) (Upstream, error) {
 	u := &grpcUpstream{}
 	options := []otlpmetricgrpc.Option{
-		otlpmetricgrpc.WithEndpointURL(cfg.URL),
+		endpoint(cfg.URL),
 		otlpmetricgrpc.WithTimeout(cfg.Timeout),
 		otlpmetricgrpc.WithHeaders(cfg.Headers),
 		otlpmetricgrpc.WithRetry(otlpmetricgrpc.RetryConfig{}),
@@ -43,6 +44,9 @@ func DialGRPC(cfg GRPCConfig) (Upstream, error) {
 	}
 	if cfg.Gzip {
 		options = append(options, otlpmetricgrpc.WithCompressor("gzip"))
+	}
+	if strings.HasPrefix(cfg.URL, "unix:") {
+		options = append(options, otlpmetricgrpc.WithInsecure())
 	}
 	if cfg.TLS != nil {
 		options = append(options, otlpmetricgrpc.WithTLSCredentials(credentials.NewTLS(cfg.TLS)))
@@ -52,12 +56,20 @@ func DialGRPC(cfg GRPCConfig) (Upstream, error) {
 	return u, err
 }
 
+// endpoint passes a unix socket as gRPC's own form of it, which the exporter's parser of URLs does not know.
+func endpoint(url string) otlpmetricgrpc.Option {
+	if strings.HasPrefix(url, "unix:") {
+		return otlpmetricgrpc.WithEndpoint(url)
+	}
+	return otlpmetricgrpc.WithEndpointURL(url)
+}
+
 // Send implements [Upstream].
 func (u *grpcUpstream) Send(ctx context.Context, rm *metricdata.ResourceMetrics) (rejected int64, err error) {
 	u.answer = nil
 	err = u.exporter.Export(ctx, rm)
 	if u.answer != nil {
-		return u.answer.GetPartialSuccess().GetRejectedDataPoints(), nil // which the exporter calls an error
+		return max(0, u.answer.GetPartialSuccess().GetRejectedDataPoints()), nil // which the exporter calls an error
 	}
 	return 0, err
 }
@@ -97,6 +109,9 @@ func statusOf(err error) codes.Code {
 	}
 }
 
+// longestRetryInfo bounds what an upstream may ask for: one mistake of its must not stop the export for a day.
+const longestRetryInfo = 5 * time.Minute
+
 // retryable reports whether a failure may pass and, if the upstream said so, after what time, by the rules of the OTLP specification
 // (https://opentelemetry.io/docs/specs/otlp/#failures).
 func retryable(err error) (retry bool, after time.Duration) {
@@ -109,11 +124,12 @@ func retryable(err error) (retry bool, after time.Duration) {
 			}
 		}
 	}
+	after = min(info.GetRetryDelay().AsDuration(), longestRetryInfo)
 	switch statusOf(err) {
 	case codes.ResourceExhausted:
-		return info != nil, info.GetRetryDelay().AsDuration()
+		return info != nil, after
 	case codes.Canceled, codes.DeadlineExceeded, codes.Aborted, codes.OutOfRange, codes.Unavailable, codes.DataLoss:
-		return true, info.GetRetryDelay().AsDuration()
+		return true, after
 	default:
 		return false, 0
 	}

@@ -21,14 +21,13 @@ type Sampler struct {
 	reader   *sdkmetric.ManualReader
 	interval time.Duration
 	sinks    []Sink
-	last     atomic.Int64 // end of the last collection, Unix nanoseconds
+	begin    time.Time
+	last     atomic.Int64 // nanoseconds from begin to the end of the last collection
 }
 
 // NewSampler returns a Sampler that hands each collection of reader to the sinks. The interval must be above 0.
 func NewSampler(reader *sdkmetric.ManualReader, interval time.Duration, sinks ...Sink) *Sampler {
-	s := &Sampler{reader: reader, interval: interval, sinks: sinks}
-	s.last.Store(time.Now().UnixNano())
-	return s
+	return &Sampler{reader: reader, interval: interval, sinks: sinks, begin: time.Now()}
 }
 
 // Run collects at once, then at every interval until ctx is done, then once more, so that the last figures leave too.
@@ -49,7 +48,7 @@ func (s *Sampler) Run(ctx context.Context) {
 
 // Alive returns an error if no collection ended for three intervals, and at least for half a minute. It may be called from anywhere.
 func (s *Sampler) Alive() error {
-	since := time.Since(time.Unix(0, s.last.Load()))
+	since := time.Since(s.begin) - time.Duration(s.last.Load())
 	if since > max(3*s.interval, 30*time.Second) {
 		return fmt.Errorf("no collection ended for %v", since.Round(time.Second))
 	}
@@ -65,5 +64,5 @@ func (s *Sampler) sample() {
 	for _, sink := range s.sinks {
 		sink(rm)
 	}
-	s.last.Store(time.Now().UnixNano())
+	s.last.Store(int64(time.Since(s.begin)))
 }

@@ -5,7 +5,7 @@ import semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 // Host is the group of the host's CPU and memory. In a pod this is the whole node.
 var Host = &Group{
 	Name: "host",
-	Help: "CPU and memory of the host; inside a pod, of the whole node. Left out with `--no-host`.",
+	Help: "CPU and memory of the host; inside a pod, of the whole node. Left out with `--host=false`.",
 	Metrics: []*Metric{
 		SystemCPUTime, SystemCPULogicalCount, SystemLoad1, SystemLoad5, SystemLoad15,
 		SystemMemoryUsage, SystemMemoryLimit, SystemMemoryAvailable,
