@@ -17,7 +17,7 @@ func check(c *cobra.Command, settings *config.Settings) error {
 	case settings.SendsOTLP():
 		where = "points go to " + settings.EndpointURL()
 	case settings.ShowsSummary():
-		where = "no OTLP endpoint is set: a summary goes to the terminal"
+		where = "a summary goes to the terminal"
 	}
 	_, err := fmt.Fprintf(c.OutOrStdout(), "The configuration is good; %s.\n", where)
 	return err

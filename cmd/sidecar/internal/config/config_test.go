@@ -99,14 +99,14 @@ func TestStandardVariables(t *testing.T) {
 
 func TestEndpoint(t *testing.T) {
 	for given, want := range map[string]string{
-		"http://h:4317":          "http://h:4317",
-		"https://h":              "https://h",
-		"http://[::1]:4317/":     "http://[::1]:4317/",
-		"h:4317":                 "https://h:4317",
-		"[::1]:4317":             "https://[::1]:4317",
-		"unix:///run/otlp.sock":  "unix:///run/otlp.sock",
-		"HTTP://h:4317":          "http://h:4317",
-		"http://h:4317/v1/x?y=z": "http://h:4317/v1/x?y=z",
+		"http://h:4317":         "http://h:4317",
+		"https://h":             "https://h",
+		"http://[::1]:4317/":    "http://[::1]:4317/",
+		"h:4317":                "https://h:4317",
+		"[::1]:4317":            "https://[::1]:4317",
+		"unix:///run/otlp.sock": "unix:///run/otlp.sock",
+		"HTTP://h:4317":         "http://h:4317",
+		"http://h:4317/v1/x":    "http://h:4317/v1/x",
 	} {
 		if s, err := parse([]string{"--otlp-endpoint", given}, nil); err != nil || s.EndpointURL() != want {
 			t.Errorf("%s: %v, want %s", given, err, want)
@@ -155,6 +155,18 @@ func TestBadInput(t *testing.T) {
 		"malformed endpoint":      {environ: []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http//x"}, want: `OTEL_EXPORTER_OTLP_ENDPOINT: expected http://host:4317, https://host:4317, unix:///path or host:4317, got "http//x"`},
 		"endpoint without host":   {args: []string{"--otlp-endpoint", "http://:4317"}, want: `--otlp-endpoint: expected http://host:4317`},
 		"endpoint port":           {args: []string{"--otlp-endpoint", "http://h:99999"}, want: `--otlp-endpoint: expected http://host:4317`},
+		"endpoint query":          {args: []string{"--otlp-endpoint", "http://h:1/?token=x"}, want: `--otlp-endpoint: expected http://host:4317`},
+		"endpoint without a port": {args: []string{"--otlp-endpoint", "http://h"}, want: `--otlp-endpoint: expected http://host:4317`},
+		"header that gRPC cannot": {environ: []string{"OTEL_EXPORTER_OTLP_HEADERS=a!b=c"}, want: `OTEL_EXPORTER_OTLP_HEADERS: expected key=value`},
+		"header value":            {environ: []string{"OTEL_EXPORTER_OTLP_HEADERS=a=%0A"}, want: `OTEL_EXPORTER_OTLP_HEADERS: expected key=value`},
+		"not UTF-8":               {environ: []string{"OTEL_SERVICE_NAME=\xff"}, want: `OTEL_SERVICE_NAME: expected UTF-8`},
+		"attribute not UTF-8":     {environ: []string{"OTEL_RESOURCE_ATTRIBUTES=a=%ff"}, want: `OTEL_RESOURCE_ATTRIBUTES: expected key=value`},
+		"probe too often":         {args: []string{"--probe-cpu-interval", "50ms"}, want: `--probe-cpu-interval: expected a duration`},
+		"probe twice":             {environ: []string{"POOLGAUGE_PROBE_TCP=a:1,a:1"}, want: `POOLGAUGE_PROBE_TCP: expected each once, got "a:1" twice`},
+		"no control groups":       {args: []string{"--cgroup-root", "/etc"}, want: `--cgroup-root: expected a directory where control groups are mounted`},
+		"shorthand":               {args: []string{"-otlp-headers=x"}, want: `unknown flag -o; a setting's flag begins with two dashes`},
+		"file: two documents":     {file: "interval: 1s\n---\ninterval: 2s\n", want: `c.yaml: expected one document`},
+		"boolean of a number":     {environ: []string{"OTEL_SDK_DISABLED=1"}, want: `OTEL_SDK_DISABLED: expected true or false, got "1"`},
 		"endpoint scheme":         {args: []string{"--otlp-endpoint", "ftp://h:1"}, want: `--otlp-endpoint: expected http://host:4317`},
 		"protocol":                {environ: []string{"OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"}, want: `OTEL_EXPORTER_OTLP_PROTOCOL: expected grpc, got "http/protobuf"`},
 		"compression":             {args: []string{"--otlp-compression", "zstd"}, want: `--otlp-compression: expected none or gzip, got "zstd"`},
@@ -292,7 +304,7 @@ func FuzzValues(f *testing.F) {
 		}
 		if s, err := parse([]string{"--otlp-headers=" + pairs}, nil); err == nil {
 			for name := range s.OTLPHeaders {
-				if !isToken(name) {
+				if !isHeader(name, "") {
 					t.Errorf("header %q of %q", name, pairs)
 				}
 			}

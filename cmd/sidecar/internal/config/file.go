@@ -1,7 +1,10 @@
 package config
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -23,7 +26,7 @@ type entry struct {
 func readFile(path string, known []string) (*file, error) {
 	data, err := os.ReadFile(path) //nolint:gosec // the user names the file
 	if err != nil {
-		return nil, fmt.Errorf("config: %w", err)
+		return nil, fmt.Errorf("--config: expected a file that can be read: %w", err)
 	}
 	return parseFile(path, data, known)
 }
@@ -31,7 +34,12 @@ func readFile(path string, known []string) (*file, error) {
 func parseFile(path string, data []byte, known []string) (*file, error) {
 	f := &file{path: path, entries: map[string]entry{}}
 	var document yaml.Node
-	if err := yaml.Unmarshal(data, &document); err != nil {
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	err := decoder.Decode(&document)
+	if err == nil && decoder.Decode(new(yaml.Node)) != io.EOF {
+		err = errors.New("expected one document")
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%s: %s", path, strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\n", " "), "yaml: "))
 	}
 	if document.Kind == 0 {

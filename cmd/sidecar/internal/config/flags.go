@@ -30,7 +30,7 @@ func Declare(set *pflag.FlagSet) *Flags {
 	f := &Flags{set: set, settings: &Settings{}}
 	set.SortFlags = false
 	f.group = "Configuration"
-	f.add(configFlag, text(&f.config, "FILE", readable), "YAML file of settings; the keys are the names of these flags without dashes in front")
+	f.add(configFlag, text(&f.config, "FILE", nil), "YAML file of settings; the keys are the names of these flags without dashes in front")
 	f.define(f.settings)
 	return f
 }
@@ -135,7 +135,9 @@ func (f *Flags) Explain(err error) error {
 	var unknown *pflag.NotExistError
 	var invalid *pflag.InvalidValueError
 	switch {
-	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "":
+	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "":
+		return fmt.Errorf("unknown flag -%.1s; a setting's flag begins with two dashes", unknown.GetSpecifiedShortnames())
+	case errors.As(err, &unknown):
 		if near := nearest(unknown.GetSpecifiedName(), append(f.names(), configFlag, "help")); near != "" {
 			return fmt.Errorf("unknown flag --%s, did you mean --%s?", unknown.GetSpecifiedName(), near)
 		}

@@ -66,14 +66,14 @@ func (f *Flags) define(s *Settings) {
 	f.add("interval", interval(&s.Interval, 10*time.Second, 100*time.Millisecond), "how often to sample", "OTEL_METRIC_EXPORT_INTERVAL")
 	f.add("host", boolean(&s.Host, true), "sample the host; turn it off where a DaemonSet does that")
 	f.add("pod", boolean(&s.Pod, true), "sample the containers and processes of the pod; turn it off in a DaemonSet for the host")
-	f.add("cgroup-root", text(&s.CgroupRoot, "DIR", directory), "where the host's control groups are mounted, if not at /sys/fs/cgroup")
+	f.add("cgroup-root", text(&s.CgroupRoot, "DIR", cgroupRoot), "where the host's control groups are mounted, if not at /sys/fs/cgroup")
 	f.add("process", list(&s.Process, "NAME", notNothing), "sample the processes of this executable name, wherever they are, in place of the pod's; repeatable")
 
 	f.group = groupProbes
 	f.add("probe-budget", percent(&s.ProbeBudget, 0.5), "share of one core that all probes together may use")
-	f.add("probe-cpu-interval", interval(&s.ProbeCPUInterval, 5*time.Second, 0), "how often to run the CPU probe; 0 turns it off")
-	f.add("probe-parallelism-interval", interval(&s.ProbeParallelismInterval, time.Minute, 0), "how often to measure the CPUs that can be had at once; 0 turns it off")
-	f.add("probe-disk-interval", interval(&s.ProbeDiskInterval, 30*time.Second, 0), "how often to run the disk probe; 0 turns it off")
+	f.add("probe-cpu-interval", intervalOrOff(&s.ProbeCPUInterval, 5*time.Second), "how often to run the CPU probe; 0 turns it off")
+	f.add("probe-parallelism-interval", intervalOrOff(&s.ProbeParallelismInterval, time.Minute), "how often to measure the CPUs that can be had at once; 0 turns it off")
+	f.add("probe-disk-interval", intervalOrOff(&s.ProbeDiskInterval, 30*time.Second), "how often to run the disk probe; 0 turns it off")
 	f.add("probe-dir", text(&s.ProbeDir, "DIR", probe.CheckDir), "directory on the disk to probe; the temporary directory if not given")
 	f.add("probe-tcp", list(&s.ProbeTCP, "HOST:PORT", tcpTarget), "connect to this address; repeatable")
 	f.add("probe-tcp-interval", interval(&s.ProbeTCPInterval, 15*time.Second, time.Second), "how often to connect")
@@ -88,7 +88,7 @@ func (f *Flags) define(s *Settings) {
 		"console is a summary on the terminal; auto is otlp if an endpoint is set, else console", "OTEL_METRICS_EXPORTER")
 	f.add("otlp-endpoint", endpoint(&s.OTLPEndpoint), "where to send OTLP/gRPC, such as http://collector:4317; https uses TLS", otlp("ENDPOINT")...)
 	f.add("otlp-protocol", choice(new(string), "grpc"), "transport; grpc is the only one", otlp("PROTOCOL")...)
-	f.add("otlp-headers", pairs(&s.OTLPHeaders, isToken), "headers of every request; prefer the variable, since others can read a command line", otlp("HEADERS")...)
+	f.add("otlp-headers", pairs(&s.OTLPHeaders, isHeader), "headers of every request; prefer the variable, since others can read a command line", otlp("HEADERS")...)
 	f.add("otlp-insecure", boolean(&s.OTLPInsecure, false), "no TLS to an endpoint that is given without http or https", otlp("INSECURE")...)
 	f.add("otlp-certificate", text(&s.OTLPCertificate, "FILE", certificates), "authorities to trust in place of the system's (PEM)", otlp("CERTIFICATE")...)
 	f.add("otlp-client-certificate", text(&s.OTLPClientCert, "FILE", certificates), "certificate to show, for mTLS (PEM)", otlp("CLIENT_CERTIFICATE")...)
@@ -100,7 +100,7 @@ func (f *Flags) define(s *Settings) {
 	f.add("histogram", choice(&s.Histogram, "base2_exponential_bucket_histogram", "explicit_bucket_histogram"),
 		"aggregation of histograms", "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION")
 	f.add("service-name", text(&s.ServiceName, "NAME", nil), "service.name of the resource; else from the attributes, else poolgauge-sidecar", "OTEL_SERVICE_NAME")
-	f.add("resource-attributes", pairs(&s.ResourceAttributes, notEmpty), "more attributes of the resource, such as k8s.pod.name from the downward API", "OTEL_RESOURCE_ATTRIBUTES")
+	f.add("resource-attributes", pairs(&s.ResourceAttributes, isAttribute), "more attributes of the resource, such as k8s.pod.name from the downward API", "OTEL_RESOURCE_ATTRIBUTES")
 	f.add("sdk-disabled", boolean(&s.SDKDisabled, false), "sample and send nothing", "OTEL_SDK_DISABLED")
 
 	f.group = groupLife

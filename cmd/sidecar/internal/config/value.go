@@ -7,11 +7,14 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
+	"github.com/poolgauge/poolgauge/collector/cgroup"
 	"github.com/poolgauge/poolgauge/collector/probe"
 )
 
@@ -27,6 +30,9 @@ type value struct {
 
 // Set implements pflag.Value.
 func (v *value) Set(given string) error {
+	if !utf8.ValidString(given) {
+		return errors.New("expected UTF-8")
+	}
 	if err := v.set(given); err != nil {
 		return err
 	}
@@ -56,6 +62,9 @@ func text(p *string, kind string, check func(string) error) *value {
 // list is a string that may be given more than once, each of which check finds nothing wrong with.
 func list(p *[]string, kind string, check func(string) error) *value {
 	return &value{kind: kind, repeatable: true, set: func(given string) error {
+		if slices.Contains(*p, given) {
+			return fmt.Errorf("expected each once, got %q twice", given)
+		}
 		*p = append(*p, given)
 		return check(given)
 	}}
@@ -97,8 +106,9 @@ func choice(p *string, choices ...string) *value {
 
 func boolean(p *bool, standing bool) *value {
 	*p = standing
-	return &value{kind: "bool", boolean: true, standing: strconv.FormatBool(standing), set: func(given string) (err error) {
-		if *p, err = strconv.ParseBool(strings.ToLower(given)); err != nil {
+	return &value{kind: "bool", boolean: true, standing: strconv.FormatBool(standing), set: func(given string) error {
+		*p = strings.EqualFold(given, "true") // the specification knows no other spelling
+		if !*p && !strings.EqualFold(given, "false") {
 			return fmt.Errorf("expected true or false, got %q", given)
 		}
 		return nil
@@ -121,6 +131,20 @@ func interval(p *time.Duration, standing, least time.Duration) *value {
 	}}
 }
 
+// intervalOrOff is an interval of a probe; 0 turns it off.
+func intervalOrOff(p *time.Duration, standing time.Duration) *value {
+	v := interval(p, standing, probe.MinInterval)
+	set := v.set
+	v.set = func(given string) error {
+		if d, err := time.ParseDuration(given); err == nil && d == 0 {
+			*p = 0
+			return nil
+		}
+		return set(given)
+	}
+	return v
+}
+
 func percent(p *float64, standing float64) *value {
 	*p = standing
 	return &value{kind: "PERCENT", standing: fmt.Sprint(standing), set: func(given string) (err error) {
@@ -138,8 +162,8 @@ func endpoint(p *url.URL) *value {
 		u, ok := parseEndpoint(given)
 		if !ok {
 			err := "expected http://host:4317, https://host:4317, unix:///path or host:4317"
-			if strings.Contains(given, "@") {
-				return errors.New(err + ", without a user or password; see otlp-headers")
+			if strings.ContainsAny(given, "@?") {
+				return errors.New(err + ", without a user, a password or a query; see otlp-headers")
 			}
 			return fmt.Errorf("%s, got %q", err, given)
 		}
@@ -154,11 +178,13 @@ func parseEndpoint(given string) (u url.URL, ok bool) {
 		return url.URL{Host: given}, err == nil && host != "" && validPort(port) && !strings.ContainsAny(given, "@/ ")
 	}
 	parsed, err := url.Parse(given)
-	if err != nil || parsed.User != nil {
+	if err != nil || parsed.User != nil || parsed.RawQuery != "" {
 		return url.URL{}, false
 	}
 	switch parsed.Scheme {
-	case "http", "https":
+	case "http":
+		return *parsed, parsed.Hostname() != "" && validPort(parsed.Port())
+	case "https": // its own port is the one of a gateway
 		noPort := parsed.Port() == "" && !strings.HasSuffix(parsed.Host, ":")
 		return *parsed, parsed.Hostname() != "" && (noPort || validPort(parsed.Port()))
 	case "unix":
@@ -192,7 +218,7 @@ func address(p *string, standing string) *value {
 
 // pairs are keys with values, written key=value,key=value with the values percent-encoded. Values may be secrets, so that no error
 // shows one.
-func pairs(p *map[string]string, validKey func(string) bool) *value {
+func pairs(p *map[string]string, valid func(key, value string) bool) *value {
 	return &value{kind: "K=V,…", secret: true, set: func(given string) error {
 		*p = map[string]string{}
 		for i, pair := range strings.Split(given, ",") {
@@ -202,7 +228,7 @@ func pairs(p *map[string]string, validKey func(string) bool) *value {
 			key, encoded, found := strings.Cut(pair, "=")
 			key = strings.TrimSpace(key)
 			decoded, err := url.PathUnescape(strings.TrimSpace(encoded))
-			if !found || !validKey(key) || err != nil {
+			if !found || err != nil || !utf8.ValidString(decoded) || !valid(key, decoded) {
 				return fmt.Errorf("expected key=value,key=value with percent-encoded values; pair %d is not one", i+1)
 			}
 			(*p)[key] = decoded
@@ -211,13 +237,27 @@ func pairs(p *map[string]string, validKey func(string) bool) *value {
 	}}
 }
 
-func notEmpty(key string) bool { return key != "" }
+func isAttribute(key, _ string) bool { return key != "" }
 
-// isToken reports whether name is a token of RFC 9110, as the names of headers are.
-func isToken(name string) bool {
-	return name != "" && strings.IndexFunc(name, func(c rune) bool {
-		return c <= ' ' || c >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, c)
-	}) < 0
+// isHeader reports whether gRPC can send the header: a name of letters, digits, -, _ and ., and a value of printable ASCII.
+func isHeader(name, value string) bool {
+	odd := strings.IndexFunc(name, func(c rune) bool {
+		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("-_.", c))
+	})
+	unprintable := strings.IndexFunc(value, func(c rune) bool { return c < ' ' || c > '~' })
+	return name != "" && odd < 0 && unprintable < 0
+}
+
+// cgroupRoot is a directory with control groups in or below it.
+func cgroupRoot(path string) error {
+	if err := directory(path); err != nil {
+		return err
+	}
+	tree, err := cgroup.Open(cgroup.Config{Below: path})
+	if tree == nil && runtime.GOOS == "linux" {
+		return fmt.Errorf("expected a directory where control groups are mounted: %w", err)
+	}
+	return nil
 }
 
 func directory(path string) error {
