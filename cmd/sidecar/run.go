@@ -35,12 +35,23 @@ func runSidecar(c *cobra.Command, settings *config.Settings) error {
 	ctx, log := c.Context(), newLogger(settings, c.ErrOrStderr())
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("telemetry", "error", err) }))
 	if settings.SDKDisabled {
-		log.Info("OTEL_SDK_DISABLED is set: nothing is sampled")
-		<-ctx.Done()
-		return nil
+		return idle(ctx, settings, log)
 	}
 	saveMemory()
 	return serve(ctx, settings, c.OutOrStdout(), log)
+}
+
+// idle is alive and does nothing else.
+func idle(ctx context.Context, settings *config.Settings, log *slog.Logger) error {
+	well := func() error { return nil }
+	server, err := listen(ctx, settings, log, well, well)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	log.Info("OTEL_SDK_DISABLED is set: nothing is sampled")
+	<-ctx.Done()
+	return nil
 }
 
 // saveMemory trades a little latency for a small footprint, unless the user decided otherwise.
@@ -87,18 +98,18 @@ func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *s
 		log.Info("sending", "endpoint", settings.EndpointURL(), "interval", settings.Interval)
 	}
 	if settings.ShowsSummary() {
-		fmt.Fprintf(out, "No OTLP endpoint is set, so here is what the sidecar sees, every %v. To send it somewhere:\n"+
+		terminal := summary.Start(out)
+		defer terminal.Close()
+		sinks = append(sinks, terminal.Show)
+		fmt.Fprintf(out, "Here is what the sidecar sees, every %v. To send it somewhere:\n"+
 			"  OTEL_EXPORTER_OTLP_ENDPOINT=http://host:4317 sidecar\n\n", settings.Interval)
-		sinks = append(sinks, summary.New(out).Show)
 	}
 	sampler := export.NewSampler(reader, settings.Interval, sinks...)
-	if settings.HealthAddress != "" {
-		server, err := health.Listen(ctx, settings.HealthAddress, sampler.Alive, ready)
-		if err != nil {
-			return err
-		}
-		defer server.Close()
+	server, err := listen(ctx, settings, log, sampler.Alive, ready)
+	if err != nil {
+		return err
 	}
+	defer server.Close()
 	probes, err := startProbes(settings, provider.Meter(scope), log)
 	if err != nil {
 		return err
@@ -108,6 +119,19 @@ func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *s
 		log.Warn("probes", "error", err)
 	}
 	return nil
+}
+
+// listen starts the health server, unless that is off.
+func listen(ctx context.Context, settings *config.Settings, log *slog.Logger, live, ready health.Check) (io.Closer, error) {
+	if settings.HealthAddress == "" {
+		return io.NopCloser(nil), nil
+	}
+	server, err := health.Listen(ctx, settings.HealthAddress, live, ready)
+	if err != nil {
+		return nil, err
+	}
+	log.Debug("health", "address", server.Addr().String())
+	return server, nil
 }
 
 // registerSources makes every collection read what there is to sample.

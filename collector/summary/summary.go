@@ -15,20 +15,50 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Summary writes one block of lines a collection. It is not safe for concurrent use.
+// Summary writes one block of lines a collection, from a goroutine of its own: a terminal that does not read holds nothing up, and
+// misses blocks.
 type Summary struct {
 	out    io.Writer
+	next   chan *metricdata.ResourceMetrics
+	ended  chan struct{}
 	view   view
 	probes map[string]string // what each probe showed last, since most run less often than this is written
 }
 
-// New returns a Summary that writes to out.
-func New(out io.Writer) *Summary {
-	return &Summary{out: out, probes: map[string]string{}}
+// Start returns a Summary that writes to out.
+func Start(out io.Writer) *Summary {
+	s := &Summary{
+		out: out, next: make(chan *metricdata.ResourceMetrics, 1), ended: make(chan struct{}), probes: map[string]string{},
+	}
+	go func() {
+		defer close(s.ended)
+		for rm := range s.next {
+			_, _ = io.WriteString(s.out, s.block(rm)) // a terminal that is gone is no reason to stop
+		}
+	}()
+	return s
 }
 
-// Show writes the summary of a collection with cumulative sums. It is a sink of the sampler.
+// Show writes the summary of a collection with cumulative sums, unless the one before has not been read yet. It is a sink of the
+// sampler.
 func (s *Summary) Show(rm *metricdata.ResourceMetrics) {
+	select {
+	case s.next <- rm:
+	default:
+	}
+}
+
+// Close waits until all is written, but only a moment if nobody reads. Call it once, after the last Show.
+func (s *Summary) Close() {
+	close(s.next)
+	select {
+	case <-s.ended:
+	case <-time.After(100 * time.Millisecond):
+	}
+}
+
+// block returns the lines of a collection.
+func (s *Summary) block(rm *metricdata.ResourceMetrics) string {
 	s.view.advance(rm)
 	var b strings.Builder
 	stamp := newest(s.view.now).Format(time.TimeOnly)
@@ -37,7 +67,7 @@ func (s *Summary) Show(rm *metricdata.ResourceMetrics) {
 		stamp = ""
 	}
 	b.WriteByte('\n')
-	_, _ = io.WriteString(s.out, b.String()) // a terminal that is gone is no reason to stop
+	return b.String()
 }
 
 // line is a line of the summary: what it is about, and its figures.
@@ -70,11 +100,17 @@ func (s *Summary) host() line {
 	l := line{label: "host"}
 	v := &s.view
 	cpus, _ := v.value(catalog.SystemCPULogicalCount)
-	all, okAll := v.rate(catalog.SystemCPUTime)
-	idle, _ := v.rate(catalog.SystemCPUTime, semconv.CPUModeIdle)
-	wait, _ := v.rate(catalog.SystemCPUTime, semconv.CPUModeIOWait)
-	steal, _ := v.rate(catalog.SystemCPUTime, semconv.CPUModeSteal)
-	l.add(okAll && all > 0, "cpu %s of %.0f, iowait %s, steal %s", percent((all-idle-wait)/all), cpus, percent(wait/all), percent(steal/all))
+	all, ok := v.rate(catalog.SystemCPUTime)
+	share := func(mode attribute.KeyValue) (float64, bool) {
+		rate, known := v.rate(catalog.SystemCPUTime, mode)
+		return rate / all, known && all > 0
+	}
+	idle, _ := share(semconv.CPUModeIdle)
+	wait, waits := share(semconv.CPUModeIOWait)
+	steal, steals := share(semconv.CPUModeSteal)
+	l.add(ok && all > 0 && cpus > 0, "cpu %s of %.0f", percent(1-idle-wait), cpus)
+	l.add(waits, "iowait %s", percent(wait))
+	l.add(steals, "steal %s", percent(steal))
 	load, ok := v.value(catalog.SystemLoad1)
 	l.add(ok, "load %.2f", load)
 	limit, ok := v.value(catalog.SystemMemoryLimit)
@@ -118,14 +154,14 @@ func (s *Summary) group(l *line, path attribute.KeyValue) {
 	used, ok := v.rate(catalog.ContainerCPUTime, path)
 	quota, limited := v.value(catalog.CgroupCPULimit, path)
 	l.add(ok && limited, "cpu %.2f of %.2f", used, quota)
-	l.add(ok && !limited, "cpu %.2f, no quota", used)
+	l.add(ok && !limited, "cpu %.2f", used)
 	periods, ok := v.rate(catalog.CgroupCPUPeriods, path)
 	throttled, _ := v.rate(catalog.CgroupCPUThrottledPeriods, path)
 	l.add(ok && periods > 0, "throttled %s", percent(throttled/periods))
 	memory, ok := v.value(catalog.ContainerMemoryWorkingSet, path)
 	limit, limited := v.value(catalog.CgroupMemoryLimit, path)
 	l.add(ok && limited, "memory %s of %s", size(memory), size(limit))
-	l.add(ok && !limited, "memory %s, no limit", size(memory))
+	l.add(ok && !limited, "memory %s", size(memory))
 	kills, ok := v.value(catalog.CgroupMemoryEvents, path, catalog.CgroupEventKey.String("oom_kill"))
 	l.add(ok && kills > 0, "OOM kills %.0f", kills)
 }
@@ -153,14 +189,30 @@ func (s *Summary) targetProbes() []line {
 				return
 			}
 			l := line{label: "probe " + probe, figures: []string{target.Value.AsString()}}
+			failed := s.failures(&l, name, target)
 			for _, phase := range catalog.ProbePhases {
+				key := probe + target.Value.AsString() + phase
+				if failed {
+					delete(s.probes, key) // of a run that is no longer the last
+				}
 				mean, ok := s.view.mean(catalog.ProbeDuration, name, target, catalog.ProbePhaseKey.String(phase))
-				s.keep(&l, probe+target.Value.AsString()+phase, ok, "%s %s", phase, duration(mean))
+				s.keep(&l, key, ok && !failed, "%s %s", phase, duration(mean))
 			}
 			lines = append(lines, l)
 		})
 	}
 	return lines
+}
+
+// failures adds what runs of a probe failed with since the last collection, and reports whether any did.
+func (s *Summary) failures(l *line, name, target attribute.KeyValue) (any bool) {
+	s.view.each(catalog.ProbeRuns, semconv.ErrorTypeKey, func(kind attribute.KeyValue) {
+		if s.view.grew(catalog.ProbeRuns, name, target, kind) {
+			l.add(true, "failed: %s", kind.Value.AsString())
+			any = true
+		}
+	})
+	return any
 }
 
 // keep adds the figure, or the one that it showed last if there is none.

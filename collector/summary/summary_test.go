@@ -1,8 +1,8 @@
 package summary
 
 import (
-	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -72,58 +72,103 @@ func everything(s float64) *machine {
 		distribution(catalog.ProbeDuration, uint64(s), 0.0003*s, disk, target, catalog.ProbePhaseKey.String("read"))
 }
 
-func show(s *Summary, out *strings.Builder, m *machine) string {
-	out.Reset()
-	s.Show(m.collection())
-	return out.String()
-}
-
 func TestSummary(t *testing.T) {
-	var out strings.Builder
-	s := New(&out)
+	s := &Summary{probes: map[string]string{}}
 	first := `12:00:10  host        load 2.50   memory 2.0 GiB of 8.0 GiB
           container   0123456789ab   memory 48.0 MiB of 64.0 MiB   OOM kills 1
           probe cpu   stretch 1.50   run delay 2.0 ms   CPUs at once 1.90 of 2
           probe disk  /data   sync 5.7 ms   read 300 µs
 
 `
-	if got := show(s, &out, everything(10)); got != first {
+	if got := s.block(everything(10).collection()); got != first {
 		t.Errorf("first:\n%s\nwant:\n%s", got, first)
 	}
-	second := `12:00:20  host        cpu 40.0% of 4, iowait 10.0%, steal 0.0%   load 2.50   memory 2.0 GiB of 8.0 GiB
+	second := `12:00:20  host        cpu 40.0% of 4   iowait 10.0%   load 2.50   memory 2.0 GiB of 8.0 GiB
           pressure    cpu 25.0%
           container   0123456789ab   cpu 0.30 of 0.50   throttled 25.0%   memory 48.0 MiB of 64.0 MiB   OOM kills 1
           probe cpu   stretch 1.50   run delay 2.0 ms   CPUs at once 1.90 of 2
           probe disk  /data   sync 5.7 ms   read 300 µs
 
 `
-	if got := show(s, &out, everything(20)); got != second {
+	if got := s.block(everything(20).collection()); got != second {
 		t.Errorf("second:\n%s\nwant:\n%s", got, second)
 	}
 }
 
 // What is absent is left out, and is never shown as 0.
 func TestSummaryLeavesOutWhatIsAbsent(t *testing.T) {
-	var out strings.Builder
-	s := New(&out)
+	s := &Summary{probes: map[string]string{}}
 	path := catalog.CgroupPathKey.String("/")
 	bare := func(at *machine) *machine {
 		return at.gauge(catalog.SystemLoad1, 1).gauge(catalog.ContainerCPUTime, 5, path, semconv.CPUModeUser)
 	}
-	show(s, &out, bare(at(0)))
-	want := "12:00:10  host        load 1.00\n          cgroup      /   cpu 0.00, no quota\n\n"
-	if got := show(s, &out, bare(at(10*time.Second))); got != want {
+	s.block(bare(at(0)).collection())
+	want := "12:00:10  host        load 1.00\n          cgroup      /   cpu 0.00\n\n"
+	if got := s.block(bare(at(10 * time.Second)).collection()); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
 }
 
 // A probe that did not run since the last collection shows what it found last; a counter that went back shows no rate.
 func TestSummaryKeepsProbesAndDistrustsResets(t *testing.T) {
-	var out strings.Builder
-	s := New(&out)
-	show(s, &out, at(0).distribution(catalog.ProbeCPUStretch, 1, 2).gauge(catalog.SystemCPUTime, 100, semconv.CPUModeUser))
+	s := &Summary{probes: map[string]string{}}
+	s.block(at(0).distribution(catalog.ProbeCPUStretch, 1, 2).gauge(catalog.SystemCPUTime, 100, semconv.CPUModeUser).collection())
 	want := "12:00:10  probe cpu   stretch 2.00\n\n"
-	if got := show(s, &out, at(10*time.Second).distribution(catalog.ProbeCPUStretch, 1, 2).gauge(catalog.SystemCPUTime, 1, semconv.CPUModeUser)); got != want {
+	if got := s.block(at(10*time.Second).distribution(catalog.ProbeCPUStretch, 1, 2).gauge(catalog.SystemCPUTime, 1, semconv.CPUModeUser).collection()); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
+}
+
+// A probe that fails says so, and shows nothing of the runs that did not.
+func TestSummaryShowsFailures(t *testing.T) {
+	name, target, connect := catalog.ProbeNameKey.String("tcp"), catalog.ProbeTargetKey.String("db:1"), catalog.ProbePhaseKey.String("connect")
+	refused := semconv.ErrorTypeKey.String("connection_refused")
+	good := func(m *machine, runs uint64) *machine {
+		return m.gauge(catalog.ProbeRuns, float64(runs), name, target).distribution(catalog.ProbeDuration, runs, float64(runs), name, target, connect)
+	}
+	bad := func(m *machine, runs uint64) *machine {
+		return m.gauge(catalog.ProbeRuns, float64(runs), name, target, refused).
+			distribution(catalog.ProbeDuration, runs, 0.001*float64(runs), name, target, connect, refused)
+	}
+	s := &Summary{probes: map[string]string{}}
+	for i, step := range []struct {
+		m    *machine
+		want string
+	}{
+		{good(at(0), 1), "12:00:00  probe tcp   db:1   connect 1000.0 ms\n\n"},
+		{bad(good(at(10*time.Second), 1), 1), "12:00:10  probe tcp   db:1   failed: connection_refused\n\n"},
+		{bad(good(at(20*time.Second), 1), 1), "12:00:20  probe tcp   db:1\n\n"},
+		{bad(good(at(30*time.Second), 2), 1), "12:00:30  probe tcp   db:1   connect 1000.0 ms\n\n"},
+	} {
+		if got := s.block(step.m.collection()); got != step.want {
+			t.Errorf("step %d: got:\n%s\nwant:\n%s", i, got, step.want)
+		}
+	}
+}
+
+// stuck is a terminal that nobody reads.
+type stuck chan struct{}
+
+func (s stuck) Write(p []byte) (int, error) {
+	<-s
+	return len(p), nil
+}
+
+func TestSummaryDoesNotWaitForTheTerminal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		terminal := make(stuck)
+		s := Start(terminal)
+		begin := time.Now()
+		for range 5 {
+			s.Show(at(0).collection())
+		}
+		if waited := time.Since(begin); waited != 0 {
+			t.Errorf("Show waited %v", waited)
+		}
+		s.Close()
+		if waited := time.Since(begin); waited != 100*time.Millisecond {
+			t.Errorf("Close waited %v, want 100ms", waited)
+		}
+		close(terminal)
+	})
 }
