@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"runtime"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
 	"github.com/poolgauge/poolgauge/benchmarks/pools/harness"
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/pools"
 )
 
 // permits is what the semaphores have in common.
@@ -47,7 +50,18 @@ func semaphores(size int64, use func(p permits, n int)) []harness.Subject {
 			return func(n int) { use(p, n) }, stop
 		}}
 	}
+	ours := func(name string, opts ...instrument.Option) harness.Subject {
+		return subject(name, func() (permits, func()) {
+			s, err := pools.NewSemaphore("benchmark", size, opts...)
+			if err != nil {
+				panic(err) // the name is free and the size is right
+			}
+			return s, s.Close
+		})
+	}
 	return []harness.Subject{
+		ours("poolgauge"),
+		ours("poolgauge, telemetry off", instrument.WithoutTelemetry()),
 		subject("x/sync", func() (permits, func()) { return semaphore.NewWeighted(size), nil }),
 		subject("channel", func() (permits, func()) { return make(channel, size), nil }),
 	}
@@ -90,12 +104,23 @@ func semaphoreCases() []harness.Case {
 			p.TryAcquire(1)
 		}
 	}
+	// The telemetry of an operation costs at most 10 ns.
+	bars := func(ratio float64) []harness.Bar {
+		return []harness.Bar{
+			{Peer: "x/sync", Ratio: ratio},
+			{Peer: "poolgauge, telemetry off", Ratio: 1, Plus: 10 * time.Nanosecond},
+		}
+	}
+	procs := []int{1, 2, 0}
 	return []harness.Case{
-		{Name: "semaphore alone", Subjects: semaphores(16, plain)},
-		{Name: "semaphore, 64 goroutines on 2", Subjects: semaphores(2, among(64, plain)), Procs: []int{1, 2, 0}},
-		{Name: "semaphore, 64 goroutines on 2, forced to block", Subjects: semaphores(2, among(64, blocking)), Procs: []int{1, 2, 0}},
-		{Name: "semaphore, 64 goroutines on 64", Subjects: semaphores(64, among(64, plain)), Procs: []int{1, 2, 0}},
-		{Name: "semaphore, TryAcquire that succeeds", Subjects: semaphores(16, succeed)},
-		{Name: "semaphore, TryAcquire that fails", Subjects: semaphores(2, fail)},
+		{Name: "semaphore alone", Subjects: semaphores(16, plain), Bars: bars(0.7), NoAlloc: true},
+		{Name: "semaphore, 64 goroutines on 2", Subjects: semaphores(2, among(64, plain)), Bars: bars(0.5), Procs: procs},
+		{
+			Name: "semaphore, 64 goroutines on 2, forced to block", Subjects: semaphores(2, among(64, blocking)),
+			Bars: bars(0.9)[:1], Procs: procs, NoAlloc: true,
+		},
+		{Name: "semaphore, 64 goroutines on 64", Subjects: semaphores(64, among(64, plain)), Procs: procs},
+		{Name: "semaphore, TryAcquire that succeeds", Subjects: semaphores(16, succeed), Bars: bars(1), NoAlloc: true},
+		{Name: "semaphore, TryAcquire that fails", Subjects: semaphores(2, fail), Bars: bars(1), NoAlloc: true},
 	}
 }

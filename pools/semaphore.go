@@ -1,0 +1,407 @@
+package pools
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/poolgauge/poolgauge/instrument"
+)
+
+// MaxPermits is the largest size of a [Semaphore]: in bytes, the address space of a 64-bit machine.
+const MaxPermits = 1<<47 - 1
+
+// Semaphore bounds the use of something to a number of permits, of which a request may take several. It has the methods and the
+// semantics of [golang.org/x/sync/semaphore.Weighted]: requests are served strictly in the order in which they came, so a large
+// one at the front holds back all behind it until it is served; a context that is done wins over permits that are free. On top
+// of that it can be resized, closed, and watched. It is safe for use by any number of goroutines.
+//
+// # Telemetry
+//
+// Its slots are the permits, so Usage, Limit and UseTime add up weights; Requests, Completed, Pending and the waits count calls.
+// Completed counts the calls of Release. So acquired less completed is what is used where every request is for one permit, and
+// is the number of requests that hold permits wherever each is given back by one Release.
+//
+// Release does not say which permits come back, so how long each was held cannot be known, and Use is absent. UseTime is: permits
+// used, integrated over time. It is exact while calls are at least 10 µs apart on average, or with
+// [instrument.WithExactTiming]. Where calls come faster, one of 64 intervals between two calls is timed, and UseTime is the time
+// since the last Stats, which is exact, times the mean use in these intervals. Its rate is never more than was used at some
+// time; it is off by a few percent per thousand calls. UseTime over Completed is the mean time that a use held its permits.
+//
+// A request that has to wait is timed exactly. One that does not reads no clock and counts as 0.
+//
+// # Cost
+//
+// A request that need not wait takes one compare-and-swap, as does a Release, and telemetry adds some 4 ns to the two. A request
+// that waits allocates nothing once there were as many waiting before. A Semaphore takes 4 KiB and starts no goroutine.
+type Semaphore struct {
+	// word is what a fast call changes, by one compare-and-swap: the permits that are free, above two bytes of credits. A fast
+	// Acquire spends one credit of the first, a fast Release one of the second, so that the credits spent count the calls.
+	// Who has no credit takes mu. Whoever holds mu takes all credits back, and from then on nobody else changes the word; when
+	// he lets go he lends new ones, unless there are waiters to serve or the next call is to be timed.
+	word atomic.Int64
+	// size and closed are changed only by who holds mu.
+	size   atomic.Int64
+	closed atomic.Bool
+	_      [44]byte // calls that fail must not slow down those that succeed
+
+	rejected atomic.Int64
+	_        [56]byte
+
+	mu      sync.Mutex // guards what follows
+	free    int64      // permits nobody holds, below 0 while the semaphore shrinks; the word has it while mu is not held
+	handed  int64      // permits on their way to a waiter that has not run yet
+	queue   semList    // waiters in the order of arrival
+	tooBig  semList    // waiters that ask for more than size, likewise
+	wake    semList    // waiters to wake when mu is let go
+	spare   *semWaiter // for reuse
+	pending int64      // waiters, those in wake included
+	arrived uint64     // numbers the waiters
+
+	lent  [2]int64 // credits, by semCall
+	calls [2]int64 // that succeeded, by semCall
+	time  semTime
+	ended [5]int64                // requests that did not succeed, by instrument.Outcome
+	waits [5]instrument.Histogram // of requests that waited, likewise
+
+	name string
+	reg  *instrument.Registration
+}
+
+// semCall is one of the two calls that change what is used.
+type semCall uint8
+
+const (
+	semAcquire semCall = iota
+	semRelease
+)
+
+const (
+	semShift   = 16 // of the free permits in the word
+	semCredits = 1<<semShift - 1
+	semMost    = 1<<8 - 1 // credits of one kind
+
+	// semYields is how often a request lets others run before it queues up, if no one waits yet. Who is preempted while he holds
+	// a permit gives it back meanwhile. Otherwise one queue would form and never end: as long as one waits every call has to
+	// queue behind him and sleep.
+	semYields = 4
+)
+
+// NewSemaphore returns a semaphore of n permits, 0 to [MaxPermits], which is reported under name. Close it after use.
+func NewSemaphore(name string, n int64, opts ...instrument.Option) (*Semaphore, error) {
+	s := &Semaphore{name: name, free: n}
+	if err := s.checkSize(n); err != nil {
+		return nil, err
+	}
+	sampler := instrument.NewSampler(opts...)
+	s.time.start(&sampler)
+	s.size.Store(n)
+	s.mu.Lock()
+	s.unlock()
+	var err error
+	if s.reg, err = instrument.Observe(name, "semaphore", s.Stats, opts...); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Semaphore) checkSize(n int64) error {
+	if n < 0 || n > MaxPermits {
+		return fmt.Errorf("semaphore %q: %d permits: want 0 to %d", s.name, n, int64(MaxPermits))
+	}
+	return nil
+}
+
+// Acquire takes n permits, and waits until they are free or ctx is done. It returns nil, the error of ctx, or an error that wraps
+// [ErrClosed]; only if it is nil are permits taken. If ctx is done already, Acquire fails even if permits are free. It panics if n
+// is negative.
+//
+// A request for more than the size waits until ctx is done, as in x/sync, without holding back others; unless a Resize makes it
+// possible: then it takes the place in the queue that it would have had.
+func (s *Semaphore) Acquire(ctx context.Context, n int64) error {
+	s.mustNotBeNegative(n)
+	done := ctx.Done()
+	if isDone(done) {
+		return s.refuse(ctx.Err())
+	}
+	for {
+		w := s.word.Load()
+		if w&semMost == 0 || w>>semShift < n {
+			return s.acquireSlow(ctx, n)
+		}
+		if s.word.CompareAndSwap(w, w-n<<semShift-1) {
+			return nil
+		}
+	}
+}
+
+// TryAcquire takes n permits if they are free and nobody waits for permits, and reports whether it did. It panics if n is
+// negative. It never waits; a closed semaphore has no permits.
+func (s *Semaphore) TryAcquire(n int64) bool {
+	s.mustNotBeNegative(n)
+	for {
+		w := s.word.Load()
+		if w>>semShift < n && !s.closed.Load() {
+			s.rejected.Add(1)
+			return false
+		}
+		if w&semMost == 0 {
+			return s.tryAcquireSlow(n)
+		}
+		if s.word.CompareAndSwap(w, w-n<<semShift-1) {
+			return true
+		}
+	}
+}
+
+// Release gives back n permits. It panics if n is negative, or more than all that are held. It may be called by another
+// goroutine than Acquire, and when the semaphore is closed.
+func (s *Semaphore) Release(n int64) {
+	s.mustNotBeNegative(n)
+	for {
+		w := s.word.Load()
+		if w&(semMost<<8) == 0 || n > s.size.Load()-w>>semShift {
+			s.releaseSlow(n)
+			return
+		}
+		if s.word.CompareAndSwap(w, w+n<<semShift-1<<8) {
+			return
+		}
+	}
+}
+
+// Resize changes the number of permits to n, 0 to [MaxPermits]. A growing semaphore serves its waiters in order. A shrinking one
+// takes nothing away: until enough permits have come back more are used than there may be, and nobody gets any.
+func (s *Semaphore) Resize(n int64) error {
+	if err := s.checkSize(n); err != nil {
+		return err
+	}
+	s.lock()
+	s.free += n - s.size.Load()
+	s.size.Store(n)
+	s.sortWaiters()
+	s.serve()
+	s.unlock()
+	return nil
+}
+
+// Close lets all who wait and all who come later fail with [ErrClosed], and ends the report of the semaphore. Permits that are
+// held can still be given back. Further calls do nothing.
+func (s *Semaphore) Close() {
+	s.lock()
+	s.closed.Store(true)
+	s.refuseWaiters()
+	s.unlock()
+	s.reg.Close()
+}
+
+func (s *Semaphore) mustNotBeNegative(n int64) {
+	if n < 0 {
+		s.misused("n < 0")
+	}
+}
+
+// misused panics with the words of x/sync, so that a test that looks for them still finds them, and the name.
+func (s *Semaphore) misused(how string) {
+	panic(fmt.Sprintf("semaphore: %s (%q)", how, s.name))
+}
+
+// lock takes mu and, with all credits, the word.
+func (s *Semaphore) lock() {
+	s.mu.Lock()
+	w := s.word.Load()
+	if w&semCredits != 0 {
+		w = s.word.And(^semCredits)
+	}
+	s.free = w >> semShift
+	for call := range s.lent {
+		spent := s.lent[call] - w>>(8*call)&semMost
+		s.lent[call] = 0
+		s.calls[call] += spent
+		s.time.spent(semCall(call), spent)
+	}
+}
+
+// unlock lends credits if there is nothing to watch for, lets go of mu, and wakes those who were served.
+func (s *Semaphore) unlock() {
+	w := s.free << semShift
+	if s.queue.first == nil && !s.closed.Load() {
+		for call := range s.lent {
+			s.lent[call] = s.time.credits(semCall(call))
+			w |= s.lent[call] << (8 * call)
+		}
+	}
+	if w != s.word.Load() {
+		s.word.Store(w)
+	}
+	wake := s.wake.first
+	s.wake = semList{}
+	s.mu.Unlock()
+	for wake != nil {
+		next := wake.next // it is gone when it was woken
+		wake.ready <- struct{}{}
+		wake = next
+	}
+}
+
+// change counts a call that is about to change what is used. Caller must hold mu.
+func (s *Semaphore) change(call semCall) {
+	s.time.event(call, s.used())
+	s.calls[call]++
+}
+
+// used returns the permits that are held. Caller must hold mu.
+func (s *Semaphore) used() int64 {
+	return s.size.Load() - s.free - s.handed
+}
+
+// fits reports whether a request that comes now can be served. Caller must hold mu.
+func (s *Semaphore) fits(n int64) bool {
+	return n <= s.free && s.queue.first == nil && !s.closed.Load()
+}
+
+func (s *Semaphore) acquireSlow(ctx context.Context, n int64) error {
+	s.lock()
+	if s.fits(n) {
+		s.change(semAcquire)
+		s.free -= n
+		s.unlock()
+		return nil
+	}
+	if s.closed.Load() {
+		s.unlock()
+		return s.refuse(s.errClosed())
+	}
+	start := s.time.now()
+	for range semYields {
+		if s.queue.first != nil || n > s.size.Load() || s.closed.Load() {
+			break
+		}
+		s.unlock()
+		runtime.Gosched()
+		canceled := isDone(ctx.Done())
+		s.lock()
+		if canceled {
+			break // before anything else: permits that came after the context was done are not for it
+		}
+		if s.fits(n) {
+			s.change(semAcquire)
+			s.free -= n
+			s.waited(instrument.Acquired, start)
+			s.unlock()
+			return nil
+		}
+	}
+	return s.wait(ctx, n, start)
+}
+
+func (s *Semaphore) tryAcquireSlow(n int64) bool {
+	s.lock()
+	fits := s.fits(n)
+	switch {
+	case fits:
+		s.change(semAcquire)
+		s.free -= n
+	case s.closed.Load():
+		s.ended[instrument.WasClosed]++
+	default:
+		s.rejected.Add(1)
+	}
+	s.unlock()
+	return fits
+}
+
+func (s *Semaphore) releaseSlow(n int64) {
+	s.lock()
+	if n > s.size.Load()-s.free {
+		s.unlock()
+		s.misused("released more than held")
+	}
+	s.change(semRelease)
+	s.free += n
+	s.serve()
+	s.unlock()
+}
+
+// refuse counts a request that failed without waiting, and returns its error.
+func (s *Semaphore) refuse(err error) error {
+	s.lock()
+	s.ended[semOutcome(err)]++
+	s.unlock()
+	return err
+}
+
+// fail counts a request that failed after it had waited. Caller must hold mu.
+func (s *Semaphore) fail(err error, start time.Duration) {
+	outcome := semOutcome(err)
+	s.ended[outcome]++
+	s.waited(outcome, start)
+}
+
+// waited records a wait that ends now. Caller must hold mu.
+func (s *Semaphore) waited(o instrument.Outcome, start time.Duration) {
+	if !s.time.off {
+		s.waits[o].Record(s.time.now() - start)
+	}
+}
+
+func semOutcome(err error) instrument.Outcome {
+	if errors.Is(err, ErrClosed) {
+		return instrument.WasClosed
+	}
+	return instrument.GaveUp(err)
+}
+
+func (s *Semaphore) errClosed() error {
+	return fmt.Errorf("semaphore %q: %w", s.name, ErrClosed)
+}
+
+// isDone reports whether done is closed. A nil one never is.
+func isDone(done <-chan struct{}) bool {
+	if done == nil {
+		return false
+	}
+	select {
+	case <-done:
+		return true
+	default:
+		return false
+	}
+}
+
+// Stats returns the state of the semaphore and what happened so far, at one moment.
+func (s *Semaphore) Stats() instrument.Stats {
+	s.lock()
+	defer s.unlock()
+	var st instrument.Stats
+	st.Limit = instrument.Some(s.size.Load())
+	st.Usage[instrument.Used] = instrument.Some(s.used())
+	st.Pending = instrument.Some(s.pending)
+	st.Completed[instrument.OK] = instrument.Some(s.calls[semRelease])
+	requests := s.ended
+	requests[instrument.Acquired] = s.calls[semAcquire]
+	requests[instrument.Rejected] = s.rejected.Load()
+	for o, n := range requests {
+		st.Requests[o] = instrument.Some(n)
+	}
+	if s.time.off {
+		return st
+	}
+	for o, n := range requests {
+		st.Wait[o] = s.waits[o].Clone()
+		st.Wait[o].RecordN(0, uint64(n)-st.Wait[o].Count())
+	}
+	now := s.time.now()
+	if s.pending == 0 {
+		s.spare = nil // of a rush that is over
+	}
+	if first := s.oldest(); first != nil {
+		st.PendingAge = instrument.Some(now - first.start)
+	}
+	st.UseTime = instrument.Some(s.time.total(now, s.used()))
+	return st
+}

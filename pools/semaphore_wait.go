@@ -1,0 +1,182 @@
+package pools
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/poolgauge/poolgauge/instrument"
+)
+
+// semWaiter is a request that waits.
+type semWaiter struct {
+	n       int64
+	start   time.Duration
+	number  uint64        // in the order of arrival
+	ready   chan struct{} // gets one value when the wait is over; buffered, so that nobody waits for the waiter
+	verdict semVerdict
+	in      *semList
+	prev    *semWaiter
+	next    *semWaiter
+}
+
+// semVerdict is how a wait ended.
+type semVerdict uint8
+
+const (
+	semOpen    semVerdict = iota
+	semServed             // the permits are handed over
+	semRefused            // the semaphore was closed
+)
+
+// semList is a list of waiters, linked through themselves.
+type semList struct {
+	first, last *semWaiter
+}
+
+func (l *semList) push(w *semWaiter) {
+	w.in, w.prev, w.next = l, l.last, nil
+	if l.last == nil {
+		l.first = w
+	} else {
+		l.last.next = w
+	}
+	l.last = w
+}
+
+func (l *semList) remove(w *semWaiter) {
+	if w.prev == nil {
+		l.first = w.next
+	} else {
+		w.prev.next = w.next
+	}
+	if w.next == nil {
+		l.last = w.prev
+	} else {
+		w.next.prev = w.prev
+	}
+	w.in, w.prev, w.next = nil, nil, nil
+}
+
+// wait queues a request up, lets go of mu, and returns when it has its permits or failed. Caller must hold mu.
+func (s *Semaphore) wait(ctx context.Context, n int64, start time.Duration) error {
+	w := s.spare
+	if w == nil {
+		w = &semWaiter{ready: make(chan struct{}, 1)}
+	}
+	s.spare, w.next = w.next, nil
+	s.arrived++
+	w.n, w.start, w.number, w.verdict = n, start, s.arrived, semOpen
+	if n > s.size.Load() {
+		s.tooBig.push(w)
+	} else {
+		s.queue.push(w)
+	}
+	s.pending++
+	if s.closed.Load() {
+		s.refuseWaiters()
+	}
+	s.unlock()
+
+	done := ctx.Done()
+	woken := true
+	if done == nil {
+		<-w.ready
+	} else {
+		select {
+		case <-w.ready:
+		case <-done:
+			woken = false
+		}
+	}
+	// Permits that came too late go back, as in x/sync: who sees his context done after Acquire did not get them.
+	if isDone(done) {
+		return s.leave(w, ctx.Err(), woken)
+	}
+	return s.leave(w, nil, woken)
+}
+
+// leave ends the wait of w and returns its error, err unless that is nil and the semaphore was closed. A waiter that
+// was served or refused but not woken yet cannot be reused: it will be woken soon.
+func (s *Semaphore) leave(w *semWaiter, err error, woken bool) error {
+	s.lock()
+	defer s.unlock()
+	s.pending--
+	switch {
+	case w.verdict == semRefused:
+		err = s.errClosed()
+	case w.verdict == semServed && err == nil:
+		s.change(semAcquire)
+		s.handed -= w.n
+	case w.verdict == semServed:
+		s.handed -= w.n
+		s.free += w.n
+	default:
+		w.in.remove(w)
+	}
+	if err == nil {
+		s.waited(instrument.Acquired, w.start)
+	} else {
+		s.fail(err, w.start)
+		s.serve()
+	}
+	if woken || w.verdict == semOpen {
+		w.next, s.spare = s.spare, w
+	}
+	return err
+}
+
+// serve hands permits to waiters in their order, until the first that asks for more than are free. To go on and look for a smaller
+// one would starve the larger. Caller must hold mu.
+func (s *Semaphore) serve() {
+	for w := s.queue.first; w != nil && w.n <= s.free; w = s.queue.first {
+		s.free -= w.n
+		s.handed += w.n
+		s.end(w, semServed)
+	}
+}
+
+// refuseWaiters ends all waits, since the semaphore is closed. Caller must hold mu.
+func (s *Semaphore) refuseWaiters() {
+	for _, l := range []*semList{&s.queue, &s.tooBig} {
+		for l.first != nil {
+			s.end(l.first, semRefused)
+		}
+	}
+}
+
+// end takes w out of its list and has it woken. Caller must hold mu.
+func (s *Semaphore) end(w *semWaiter, v semVerdict) {
+	w.in.remove(w)
+	w.verdict = v
+	s.wake.push(w)
+}
+
+// sortWaiters puts each waiter into the list where it belongs after the size has changed. Caller must hold mu.
+func (s *Semaphore) sortWaiters() {
+	var all []*semWaiter
+	for _, l := range []*semList{&s.queue, &s.tooBig} {
+		for w := l.first; w != nil; w = l.first {
+			l.remove(w)
+			all = append(all, w)
+		}
+	}
+	slices.SortFunc(all, func(a, b *semWaiter) int { return cmp.Compare(a.number, b.number) })
+	for _, w := range all {
+		if w.n > s.size.Load() {
+			s.tooBig.push(w)
+		} else {
+			s.queue.push(w)
+		}
+	}
+}
+
+// oldest returns the waiter that waits longest, nil if nobody does. Caller must hold mu.
+func (s *Semaphore) oldest() *semWaiter {
+	a, b := s.queue.first, s.tooBig.first
+	if a == nil || b != nil && b.number < a.number {
+		return b
+	}
+	return a
+}
