@@ -8,39 +8,46 @@ import (
 )
 
 const (
-	semSampleEvery = 64                    // calls of a kind for one interval that is timed, on average
-	semLong        = 10 * time.Microsecond // an interval that is worth timing all that follow
+	// semTimed is what a timed call may cost: a hundred times what it does cost, so that timing takes 1 % of the time at most.
+	semTimed = 10 * time.Microsecond
+	// semRush is how far calls may come faster than that.
+	semRush = 1000 * semTimed
+	// semLook is how often somebody looks while calls are not timed, on average.
+	semLook = 10 * time.Millisecond
 )
 
-// semTime estimates the slot-seconds used without a clock on the fast path.
-//
-// What is used is constant from one call that changes it to the next. Such an interval is timed after one of so many calls of a
-// kind, with a random gap, and its weight is the number of calls that it stands for: the estimator of Horvitz and Thompson (J. Am.
-// Stat. Assoc. 47, 1952). It needs to know nothing of who holds which permits, how many, and in which order they come back. Its
-// sums are then scaled to the time that really passed (the ratio estimator: Cochran, Sampling Techniques, 6.2), so that the mean
-// use stays within what was seen. While intervals are long all of them are timed, their weights are 1, and the result is exact.
+// semTime adds up the slot-seconds used. While there is time for it, all calls that change what is used are timed, and the result
+// is exact. A rush of calls is not timed; then a timer looks at random instants how many permits are used, and the mean of what
+// it sees stands for the time of the rush. The instants are a Poisson process, which sees the mean whatever the pattern of use
+// (Wolff, Poisson arrivals see time averages, Operations Research 30, 1982). Nothing of it is on the fast path, and nothing needs to
+// be known of who holds which permits. No timer runs when the rush is over.
 //
 // A Semaphore guards it with its mu.
 type semTime struct {
 	off, exact bool
-	short      bool     // the last interval was
-	left       [2]int64 // calls of a kind up to the next that starts an interval, with it
-	gap        [2]int64 // calls that it stands for
+	rush       bool
+	sum        float64       // slot-seconds up to since, without unseen
+	since      time.Duration // when sum was last brought up to date
+	saved      time.Duration // for timing; below 0 a rush begins
 
-	weight float64       // of the interval that is being timed, 0 if none is
-	since  time.Duration // when it began
-
-	timed float64 // seconds in intervals since the last total, weighted
-	slots float64 // slot-seconds in them
-	sum   float64 // slot-seconds up to the last total
-	last  time.Duration
+	timer  *time.Timer   // of a rush; nil before the first
+	unseen time.Duration // in a rush and not yet in sum
+	looks  int64         // at it
+	seen   int64         // permits used, summed over looks
+	looked time.Duration // when the last was, or the rush began
+	calls  int64         // calls until then
 }
 
 func (t *semTime) start(s *instrument.Sampler) {
 	t.off, t.exact = s.Off(), s.Exact()
-	t.left, t.gap = [2]int64{1, 1}, [2]int64{1, 1}
-	t.weight, t.since = 1, t.now()
-	t.last = t.since
+	t.since, t.saved = t.now(), semRush
+}
+
+// stop stops the timer.
+func (t *semTime) stop() {
+	if t.timer != nil {
+		t.timer.Stop()
+	}
 }
 
 // now returns the time if anything is timed at all.
@@ -51,67 +58,57 @@ func (t *semTime) now() time.Duration {
 	return instrument.Now()
 }
 
-// credits returns how many calls need not be reported by event.
-func (t *semTime) credits(call semCall) int64 {
-	if t.off {
-		return semMost
-	}
-	if t.weight > 0 {
-		return 0
-	}
-	return min(t.left[call]-1, semMost)
+// timing reports whether event has to be told of every call.
+func (t *semTime) timing() bool {
+	return !t.off && !t.rush
 }
 
-// spent tells how many calls were not.
-func (t *semTime) spent(call semCall, n int64) {
-	t.left[call] -= n
-}
-
-// event is told before a call changes what is used.
-func (t *semTime) event(call semCall, used int64) {
-	t.left[call]--
-	if t.off || t.weight == 0 && t.left[call] > 0 {
-		return
+// event is told before a call changes what is used. It reports whether a rush begins.
+func (t *semTime) event(used int64) (rush bool) {
+	if !t.timing() {
+		return false
 	}
 	now := t.now()
-	t.end(now, used)
-	sampled := t.short && !t.exact
-	if sampled && t.left[call] > 0 {
-		return
-	}
-	t.weight, t.since = float64(t.gap[call]-t.left[call]), now
-	t.gap[call] = 1
-	if sampled {
-		t.gap[call] += rand.Int64N(2*semSampleEvery - 1)
-	}
-	t.left[call] = t.gap[call]
+	t.saved = min(t.saved+now-t.since, semRush) - semTimed
+	t.add(now, used)
+	t.rush = t.saved < 0 && !t.exact
+	t.looked = now
+	return t.rush
 }
 
-// end ends the interval that is being timed, if one is.
-func (t *semTime) end(now time.Duration, used int64) {
-	if t.weight == 0 {
-		return
+// add brings sum or unseen up to date.
+func (t *semTime) add(now time.Duration, used int64) {
+	if t.rush {
+		t.unseen += now - t.since
+	} else {
+		t.sum += (now - t.since).Seconds() * float64(used)
 	}
-	took := now - t.since
-	t.timed += t.weight * took.Seconds()
-	t.slots += t.weight * took.Seconds() * float64(used)
-	t.weight = 0
-	t.short = took < semLong
-	for call, left := range t.left {
-		if !t.short && left > 1 { // the next call starts an interval, which stands for those since the last
-			t.gap[call] -= left - 1
-			t.left[call] = 1
-		}
-	}
+	t.since = now
 }
 
-// total returns the slot-seconds up to now. It starts an interval, so that while nothing happens all time is timed.
+// look looks what is used in a rush, and reports whether it goes on. calls counts all calls so far.
+func (t *semTime) look(used, calls int64) (rush bool) {
+	now := t.now()
+	t.add(now, used)
+	t.looks++
+	t.seen += used
+	t.saved = min(now-t.looked-time.Duration(calls-t.calls)*semTimed, semRush)
+	t.looked, t.calls = now, calls
+	t.rush = t.saved < 0
+	return t.rush
+}
+
+// next returns when to look again. That each instant is independent of all others makes the time between two exponential.
+func (t *semTime) next() time.Duration {
+	return time.Duration(rand.ExpFloat64() * float64(semLook))
+}
+
+// total returns the slot-seconds up to now. A rush that nobody has looked at yet is left for later.
 func (t *semTime) total(now time.Duration, used int64) float64 {
-	t.end(now, used)
-	if t.timed > 0 {
-		t.sum += (now - t.last).Seconds() * t.slots / t.timed
+	t.add(now, used)
+	if t.looks > 0 {
+		t.sum += t.unseen.Seconds() * float64(t.seen) / float64(t.looks)
+		t.unseen, t.looks, t.seen = 0, 0, 0
 	}
-	t.timed, t.slots = 0, 0
-	t.weight, t.since, t.last = 1, now, now
 	return t.sum
 }
