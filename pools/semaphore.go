@@ -2,12 +2,10 @@ package pools
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
 )
@@ -184,13 +182,28 @@ func (s *Semaphore) Resize(n int64) error {
 	if err := s.checkSize(n); err != nil {
 		return err
 	}
+	s.setSize(n)
+	return nil
+}
+
+func (s *Semaphore) setSize(n int64) {
 	s.lock()
-	s.free += n - s.size.Load()
+	defer s.unlock()
+	grown := n - s.size.Load()
+	if grown == 0 {
+		return
+	}
+	s.free += grown
 	s.size.Store(n)
 	s.sortWaiters()
 	s.serve()
-	s.unlock()
-	return nil
+}
+
+// held returns the permits that are taken, those on their way to a waiter included.
+func (s *Semaphore) held() int64 {
+	s.lock()
+	defer s.unlock()
+	return s.size.Load() - s.free
 }
 
 // Close lets all who wait and all who come later fail with [ErrClosed], and ends the report of the semaphore. Permits that are
@@ -247,33 +260,6 @@ func (s *Semaphore) unlock() {
 		next := wake.next // it is gone when it was woken
 		wake.ready <- struct{}{}
 		wake = next
-	}
-}
-
-// change counts a call that is about to change what is used. Caller must hold mu.
-func (s *Semaphore) change(call semCall) {
-	s.calls[call]++
-	if s.time.event(s.used()) {
-		s.time.calls = s.calls[semAcquire] + s.calls[semRelease]
-		s.lookLater()
-	}
-}
-
-// lookLater sets the timer. Caller must hold mu.
-func (s *Semaphore) lookLater() {
-	if s.time.timer == nil {
-		s.time.timer = time.AfterFunc(s.time.next(), s.look)
-	} else {
-		s.time.timer.Reset(s.time.next())
-	}
-}
-
-// look is what the timer does. It may be late, and the rush over.
-func (s *Semaphore) look() {
-	s.lock()
-	defer s.unlock()
-	if s.time.rush && !s.closed.Load() && s.time.look(s.used(), s.calls[semAcquire]+s.calls[semRelease]) {
-		s.lookLater()
 	}
 }
 
@@ -350,39 +336,6 @@ func (s *Semaphore) releaseSlow(n int64) {
 	s.unlock()
 }
 
-// refuse counts a request that failed without waiting, and returns its error.
-func (s *Semaphore) refuse(err error) error {
-	s.lock()
-	s.ended[semOutcome(err)]++
-	s.unlock()
-	return err
-}
-
-// fail counts a request that failed after it had waited. Caller must hold mu.
-func (s *Semaphore) fail(err error, start time.Duration) {
-	outcome := semOutcome(err)
-	s.ended[outcome]++
-	s.waited(outcome, start)
-}
-
-// waited records a wait that ends now. Caller must hold mu.
-func (s *Semaphore) waited(o instrument.Outcome, start time.Duration) {
-	if !s.time.off {
-		s.waits[o].Record(s.time.now() - start)
-	}
-}
-
-func semOutcome(err error) instrument.Outcome {
-	if errors.Is(err, ErrClosed) {
-		return instrument.WasClosed
-	}
-	return instrument.GaveUp(err)
-}
-
-func (s *Semaphore) errClosed() error {
-	return fmt.Errorf("semaphore %q: %w", s.name, ErrClosed)
-}
-
 // isDone reports whether done is closed. A nil one never is.
 func isDone(done <-chan struct{}) bool {
 	if done == nil {
@@ -394,37 +347,4 @@ func isDone(done <-chan struct{}) bool {
 	default:
 		return false
 	}
-}
-
-// Stats returns the state of the semaphore and what happened so far, at one moment.
-func (s *Semaphore) Stats() instrument.Stats {
-	s.lock()
-	defer s.unlock()
-	var st instrument.Stats
-	st.Limit = instrument.Some(s.size.Load())
-	st.Usage[instrument.Used] = instrument.Some(s.used())
-	st.Pending = instrument.Some(s.pending)
-	st.Completed[instrument.OK] = instrument.Some(s.calls[semRelease])
-	requests := s.ended
-	requests[instrument.Acquired] = s.calls[semAcquire]
-	requests[instrument.Rejected] = s.rejected.Load()
-	for o, n := range requests {
-		st.Requests[o] = instrument.Some(n)
-	}
-	if s.time.off {
-		return st
-	}
-	for o, n := range requests {
-		st.Wait[o] = s.waits[o].Clone()
-		st.Wait[o].RecordN(0, uint64(n)-st.Wait[o].Count())
-	}
-	now := s.time.now()
-	if s.pending == 0 {
-		s.spare = nil // of a rush that is over
-	}
-	if first := s.oldest(); first != nil {
-		st.PendingAge = instrument.Some(now - first.start)
-	}
-	st.UseTime = instrument.Some(s.time.total(now, s.used()))
-	return st
 }

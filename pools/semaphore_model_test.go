@@ -124,7 +124,7 @@ func (m *semModel) check(p permits) error {
 			pending++
 		}
 		if ended != r.ended || !errors.Is(got, r.err) || (got == nil) != (r.err == nil) {
-			errs = append(errs, fmt.Errorf("request %d for %d: ended %v with %v, want %v with %v", i, r.n, ended, got, r.ended, r.err))
+			errs = append(errs, fmt.Errorf("request %d for %d: ended %v with %w, want %v with %w", i, r.n, ended, got, r.ended, r.err))
 		}
 		if r.ended {
 			want[outcomeOf(r.err)]++

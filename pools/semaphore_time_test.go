@@ -29,9 +29,11 @@ func TestSemaphoreWaitsAreExact(t *testing.T) {
 		s := mustSemaphore(t, 1)
 		_ = s.Acquire(t.Context(), 1)
 		for i := range 3 {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i+1)*time.Second)
-			defer cancel()
-			go func() { _ = s.Acquire(ctx, 1) }()
+			go func() {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i+1)*time.Second)
+				defer cancel()
+				_ = s.Acquire(ctx, 1)
+			}()
 		}
 		time.Sleep(1500 * time.Millisecond)
 		if age := s.Stats().PendingAge.Or(0); age != 1500*time.Millisecond {
