@@ -99,11 +99,11 @@ func (b *MemoryBudget) check() error {
 	case b.task <= 0:
 		return fmt.Errorf("a task of %d bytes: want more than 0", b.task)
 	case b.cfg.Max < b.task:
-		return fmt.Errorf("Max of %d bytes: want at least one task, %d", b.cfg.Max, b.task)
+		return fmt.Errorf("a Max of %d bytes: want at least one task, %d", b.cfg.Max, b.task)
 	case b.cfg.Share < 0 || b.cfg.Share > 1:
-		return fmt.Errorf("Share %v: want above 0, up to 1", b.cfg.Share)
+		return fmt.Errorf("a Share of %v: want above 0, up to 1", b.cfg.Share)
 	case b.cfg.Every < 0:
-		return fmt.Errorf("Every %v: want above 0", b.cfg.Every)
+		return fmt.Errorf("an Every of %v: want above 0", b.cfg.Every)
 	}
 	return nil
 }

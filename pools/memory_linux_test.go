@@ -18,11 +18,11 @@ import (
 
 const (
 	batchVariable = "POOLGAUGE_TEST_BATCH"
-	batchLimit    = 256 << 20 // of the control group
-	batchTask     = 32 << 20
+	batchLimit    = 128 << 20 // of the control group
+	batchTask     = 16 << 20
 )
 
-// A batch that would take five times what its container may is killed without a budget, and runs to its end with one.
+// A batch that would take four times what its container may is killed without a budget, and runs to its end with one.
 func TestMemoryBudgetKeepsABatchAlive(t *testing.T) {
 	if how := os.Getenv(batchVariable); how != "" {
 		runBatch(how)
@@ -42,7 +42,7 @@ func TestMemoryBudgetKeepsABatchAlive(t *testing.T) {
 
 // memoryGroup makes a control group of version 1 that bounds memory, or skips the test.
 func memoryGroup(t *testing.T) string {
-	group := filepath.Join("/sys/fs/cgroup/memory", fmt.Sprintf("poolgauge-test-%d", os.Getpid()))
+	group := fmt.Sprintf("/sys/fs/cgroup/memory/poolgauge-test-%d", os.Getpid())
 	if err := os.Mkdir(group, 0o755); err != nil {
 		t.Skipf("no control group: %v", err)
 	}
@@ -82,7 +82,7 @@ func killed(err error) bool {
 	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
 }
 
-// runBatch is the batch: 40 tasks at once, each of which takes its memory for a while. It prints how many ran at a time.
+// runBatch is the batch: 30 tasks at once, each of which takes its memory for a while. It prints how many ran at a time.
 func runBatch(how string) {
 	budget, err := NewMemoryBudget("batch", batchTask, MemoryConfig{})
 	if err != nil {
@@ -91,7 +91,7 @@ func runBatch(how string) {
 	}
 	var running, most atomic.Int64
 	var wg sync.WaitGroup
-	for range 40 {
+	for range 30 {
 		wg.Go(func() {
 			if how == "budget" {
 				_ = budget.Acquire(context.Background(), batchTask)

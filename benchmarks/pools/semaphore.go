@@ -114,13 +114,14 @@ func semaphoreCases() []harness.Case {
 	procs := []int{1, 2, 0}
 	return []harness.Case{
 		{Name: "semaphore alone", Subjects: semaphores(16, plain), Bars: bars(0.7), NoAlloc: true},
-		{Name: "semaphore, 64 goroutines on 2", Subjects: semaphores(2, among(64, plain)), Bars: bars(0.5), Procs: procs},
+		{Name: "semaphore, 64 goroutines on 2", Subjects: semaphores(2, among(64, plain)), Bars: bars(0.5)},
 		{
 			Name: "semaphore, 64 goroutines on 2, forced to block", Subjects: semaphores(2, among(64, blocking)),
-			Bars: bars(0.9)[:1], Procs: procs, NoAlloc: true,
+			Bars: bars(0.9)[:1], NoAlloc: true,
 		},
-		{Name: "semaphore, 64 goroutines on 64", Subjects: semaphores(64, among(64, plain)), Procs: procs},
 		{Name: "semaphore, TryAcquire that succeeds", Subjects: semaphores(16, succeed), Bars: bars(1), NoAlloc: true},
 		{Name: "semaphore, TryAcquire that fails", Subjects: semaphores(2, fail), Bars: bars(1), NoAlloc: true},
+		{Name: "semaphore, 64 goroutines on 64", Subjects: semaphores(64, among(64, plain)), Procs: procs},
+		{Name: "semaphore, 64 goroutines on 2, all blocked", Subjects: semaphores(2, among(64, blocking)), Procs: procs},
 	}
 }

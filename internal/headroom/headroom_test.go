@@ -107,11 +107,10 @@ func TestHeapThatIsTakenAndGarbage(t *testing.T) {
 	if taken := empty - full; !ok || taken < size*9/10 || taken > size*11/10 {
 		t.Errorf("%d bytes less are available, %v, want %d", taken, ok, size)
 	}
-	runtime.KeepAlive(block)
+	runtime.KeepAlive(block) // from here on it is garbage
 	if h := readHeap(); h.limit != 4<<30 {
 		t.Errorf("limit %d", h.limit)
 	}
-	block = nil
 	runtime.GC()
 	if again, _ := Available(); empty-again > size/10 {
 		t.Errorf("%d bytes less are available when the block is garbage", empty-again)

@@ -75,23 +75,11 @@ func (r Result) Again(s Settings) Result {
 	return measure(r.Case, s)
 }
 
-// expand returns one case for each value of GOMAXPROCS, which is in its name unless it is the only one.
+// expand returns one case for each value of GOMAXPROCS, which is in its name unless the case leaves it open.
 func expand(cases []Case) []Case {
 	var all []Case
 	for _, c := range cases {
-		var procs []int
-		for _, p := range c.Procs {
-			if p == 0 {
-				p = runtime.NumCPU()
-			}
-			if p <= runtime.NumCPU() && !slices.Contains(procs, p) {
-				procs = append(procs, p)
-			}
-		}
-		if len(c.Procs) == 0 {
-			procs = []int{runtime.NumCPU()}
-		}
-		for _, p := range procs {
+		for _, p := range processors(c.Procs) {
 			one := c
 			one.Procs = []int{p}
 			if len(c.Procs) > 0 {
@@ -101,6 +89,23 @@ func expand(cases []Case) []Case {
 		}
 	}
 	return all
+}
+
+// processors returns those values of GOMAXPROCS that the machine has, each once.
+func processors(wanted []int) []int {
+	if len(wanted) == 0 {
+		wanted = []int{0}
+	}
+	var procs []int
+	for _, p := range wanted {
+		if p == 0 {
+			p = runtime.NumCPU()
+		}
+		if p <= runtime.NumCPU() && !slices.Contains(procs, p) {
+			procs = append(procs, p)
+		}
+	}
+	return procs
 }
 
 func measure(c Case, s Settings) Result {
