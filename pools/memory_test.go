@@ -143,6 +143,20 @@ func TestMemoryBudgetOfMaxWhereNothingIsKnown(t *testing.T) {
 	}
 }
 
+func TestMemoryBudgetTakesItsShareUpToMax(t *testing.T) {
+	plenty := &memory{bytes: 1000}
+	for highest, want := range map[int64]int64{0: 800, 700: 700} {
+		b, err := NewMemoryBudget(t.Name(), 100, MemoryConfig{Available: plenty.available, Max: highest})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := b.limit(); got != want {
+			t.Errorf("limit %d, want %d", got, want)
+		}
+		b.Close()
+	}
+}
+
 func TestNewMemoryBudgetRefuses(t *testing.T) {
 	some := &memory{bytes: 1000}
 	unknown := &memory{unknown: true}
@@ -182,12 +196,15 @@ func TestMemoryBudgetClose(t *testing.T) {
 		if err := <-waits; !errors.Is(err, ErrClosed) {
 			t.Errorf("waiter: %v", err)
 		}
+		if b.timer.Stop() {
+			t.Error("the timer runs after Close")
+		}
 		b.Release(100)
+		reads := m.reads
+		time.Sleep(tick)
 		if err := b.Acquire(t.Context(), 1); !errors.Is(err, ErrClosed) || b.TryAcquire(1) {
 			t.Errorf("after Close: %v", err)
 		}
-		reads := m.reads
-		time.Sleep(time.Hour)
 		if m.reads != reads {
 			t.Error("it reads after Close")
 		}

@@ -85,6 +85,18 @@ func TestSemaphoreBehavesAsXSync(t *testing.T) {
 				t.Error("a permit is lost")
 			}
 		}},
+		{"canceled before permits come, while it has not queued up yet", 1, func(t *testing.T, p permits) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // the other one runs when this one lets go
+			ctx, cancel := context.WithCancel(background)
+			_ = p.Acquire(background, 1)
+			go func() {
+				cancel()
+				p.Release(1)
+			}()
+			if err := p.Acquire(ctx, 1); !errors.Is(err, context.Canceled) {
+				t.Errorf("got %v", err)
+			}
+		}},
 		{"permits that come before the context is done go back when it is", 1, func(t *testing.T, p permits) {
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // the waiter does not run before it is canceled
 			ctx, cancel := context.WithCancel(background)
@@ -312,6 +324,14 @@ func TestSemaphoreClose(t *testing.T) {
 			t.Errorf("%d closed, which waited %v s, %d not at all", n, wait.Sum(), wait.Zeros())
 		}
 	})
+}
+
+func TestSemaphoreClosedWithoutTelemetry(t *testing.T) {
+	s := mustSemaphore(t, 1, instrument.WithoutTelemetry())
+	s.Close()
+	if err := s.Acquire(t.Context(), 1); !errors.Is(err, ErrClosed) || s.TryAcquire(1) {
+		t.Errorf("Acquire: %v", err)
+	}
 }
 
 // 10,000 goroutines that give up at random lose no permit, and each of them is counted as what happened to it.
