@@ -90,7 +90,7 @@ const (
 	// semYields is how often a request lets others run before it queues up, if no one waits yet. Who is preempted while he holds
 	// a permit gives it back meanwhile. Otherwise one queue would form and never end: as long as one waits every call has to
 	// queue behind him and sleep.
-	semYields = 4
+	semYields = 8
 )
 
 // NewSemaphore returns a semaphore of n permits, 0 to [MaxPermits], which is reported under name. Close it after use.
@@ -274,9 +274,10 @@ func (s *Semaphore) fits(n int64) bool {
 }
 
 func (s *Semaphore) acquireSlow(ctx context.Context, n int64) error {
+	start := s.time.now() // not while mu is held, so that others wait less for it
 	s.lock()
 	if s.fits(n) {
-		s.change(semAcquire)
+		s.change(semAcquire, start)
 		s.free -= n
 		s.unlock()
 		return nil
@@ -285,7 +286,6 @@ func (s *Semaphore) acquireSlow(ctx context.Context, n int64) error {
 		s.unlock()
 		return s.refuse(s.errClosed())
 	}
-	start := s.time.now()
 	for range semYields {
 		if s.queue.first != nil || n > s.size.Load() || s.closed.Load() {
 			break
@@ -293,14 +293,15 @@ func (s *Semaphore) acquireSlow(ctx context.Context, n int64) error {
 		s.unlock()
 		runtime.Gosched()
 		canceled := isDone(ctx.Done())
+		now := s.time.now()
 		s.lock()
 		if canceled {
 			break // before anything else: permits that came after the context was done are not for it
 		}
 		if s.fits(n) {
-			s.change(semAcquire)
+			s.change(semAcquire, now)
 			s.free -= n
-			s.waited(instrument.Acquired, start)
+			s.waited(instrument.Acquired, now-start)
 			s.unlock()
 			return nil
 		}
@@ -313,7 +314,7 @@ func (s *Semaphore) tryAcquireSlow(n int64) bool {
 	fits := s.fits(n)
 	switch {
 	case fits:
-		s.change(semAcquire)
+		s.change(semAcquire, s.time.nowIfTimed())
 		s.free -= n
 	case s.closed.Load():
 		s.ended[instrument.WasClosed]++
@@ -330,7 +331,7 @@ func (s *Semaphore) releaseSlow(n int64) {
 		s.unlock()
 		s.misused("released more than held")
 	}
-	s.change(semRelease)
+	s.change(semRelease, s.time.nowIfTimed())
 	s.free += n
 	s.serve()
 	s.unlock()

@@ -42,9 +42,9 @@ func (s *Semaphore) Stats() instrument.Stats {
 }
 
 // change counts a call that is about to change what is used. Caller must hold mu.
-func (s *Semaphore) change(call semCall) {
+func (s *Semaphore) change(call semCall, now time.Duration) {
 	s.calls[call]++
-	if s.time.event(s.used()) {
+	if s.time.event(now, s.used()) {
 		s.time.calls = s.calls[semAcquire] + s.calls[semRelease]
 		s.lookLater()
 	}
@@ -76,17 +76,10 @@ func (s *Semaphore) refuse(err error) error {
 	return err
 }
 
-// fail counts a request that failed after it had waited. Caller must hold mu.
-func (s *Semaphore) fail(err error, start time.Duration) {
-	outcome := semOutcome(err)
-	s.ended[outcome]++
-	s.waited(outcome, start)
-}
-
-// waited records a wait that ends now. Caller must hold mu.
-func (s *Semaphore) waited(o instrument.Outcome, start time.Duration) {
+// waited records how long a request waited. Caller must hold mu.
+func (s *Semaphore) waited(o instrument.Outcome, wait time.Duration) {
 	if !s.time.off {
-		s.waits[o].Record(s.time.now() - start)
+		s.waits[o].Record(wait)
 	}
 }
 

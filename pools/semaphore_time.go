@@ -11,7 +11,7 @@ const (
 	// semTimed is what a timed call may cost: a hundred times what it does cost, so that timing takes 1 % of the time at most.
 	semTimed = 10 * time.Microsecond
 	// semRush is how far calls may come faster than that.
-	semRush = 1000 * semTimed
+	semRush = 100 * semTimed
 	// semLook is how often somebody looks while calls are not timed, on average.
 	semLook = 10 * time.Millisecond
 )
@@ -58,17 +58,26 @@ func (t *semTime) now() time.Duration {
 	return instrument.Now()
 }
 
+// nowIfTimed returns the time if event wants it.
+func (t *semTime) nowIfTimed() time.Duration {
+	if !t.timing() {
+		return 0
+	}
+	return instrument.Now()
+}
+
 // timing reports whether event has to be told of every call.
 func (t *semTime) timing() bool {
 	return !t.off && !t.rush
 }
 
-// event is told before a call changes what is used. It reports whether a rush begins.
-func (t *semTime) event(used int64) (rush bool) {
+// event is told before a call changes what is used, at a time that may be read before that of the last. It reports whether a rush
+// begins.
+func (t *semTime) event(now time.Duration, used int64) (rush bool) {
 	if !t.timing() {
 		return false
 	}
-	now := t.now()
+	now = max(now, t.since)
 	t.saved = min(t.saved+now-t.since, semRush) - semTimed
 	t.add(now, used)
 	t.rush = t.saved < 0 && !t.exact

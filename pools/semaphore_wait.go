@@ -100,6 +100,7 @@ func (s *Semaphore) wait(ctx context.Context, n int64, start time.Duration) erro
 // leave ends the wait of w and returns its error, err unless that is nil and the semaphore was closed. A waiter that
 // was served or refused but not woken yet cannot be reused: it will be woken soon.
 func (s *Semaphore) leave(w *semWaiter, err error, woken bool) error {
+	now := s.time.now()
 	s.lock()
 	defer s.unlock()
 	s.pending--
@@ -107,7 +108,7 @@ func (s *Semaphore) leave(w *semWaiter, err error, woken bool) error {
 	case w.verdict == semRefused:
 		err = s.errClosed()
 	case w.verdict == semServed && err == nil:
-		s.change(semAcquire)
+		s.change(semAcquire, now)
 		s.handed -= w.n
 	case w.verdict == semServed:
 		s.handed -= w.n
@@ -115,12 +116,13 @@ func (s *Semaphore) leave(w *semWaiter, err error, woken bool) error {
 	default:
 		w.in.remove(w)
 	}
-	if err == nil {
-		s.waited(instrument.Acquired, w.start)
-	} else {
-		s.fail(err, w.start)
+	outcome := instrument.Acquired
+	if err != nil {
+		outcome = semOutcome(err)
+		s.ended[outcome]++
 		s.serve()
 	}
+	s.waited(outcome, now-w.start)
 	if woken || w.verdict == semOpen {
 		w.next, s.spare = s.spare, w
 	}

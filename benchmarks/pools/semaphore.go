@@ -67,10 +67,10 @@ func semaphores(size int64, use func(p permits, n int)) []harness.Subject {
 	}
 }
 
-// among makes goroutines share the operations.
-func among(goroutines int, use func(p permits, n int)) func(permits, int) {
+// among64 makes 64 goroutines share the operations.
+func among64(use func(p permits, n int)) func(permits, int) {
 	return func(p permits, n int) {
-		harness.Parallel(goroutines, n, func(n int) { use(p, n) })
+		harness.Parallel(64, n, func(n int) { use(p, n) })
 	}
 }
 
@@ -114,14 +114,14 @@ func semaphoreCases() []harness.Case {
 	procs := []int{1, 2, 0}
 	return []harness.Case{
 		{Name: "semaphore alone", Subjects: semaphores(16, plain), Bars: bars(0.7), NoAlloc: true},
-		{Name: "semaphore, 64 goroutines on 2", Subjects: semaphores(2, among(64, plain)), Bars: bars(0.5)},
+		{Name: "semaphore, 64 goroutines on 2", Subjects: semaphores(2, among64(plain)), Bars: bars(0.5)},
 		{
-			Name: "semaphore, 64 goroutines on 2, forced to block", Subjects: semaphores(2, among(64, blocking)),
+			Name: "semaphore, 64 goroutines on 2, forced to block", Subjects: semaphores(2, among64(blocking)),
 			Bars: bars(0.9)[:1], NoAlloc: true,
 		},
 		{Name: "semaphore, TryAcquire that succeeds", Subjects: semaphores(16, succeed), Bars: bars(1), NoAlloc: true},
 		{Name: "semaphore, TryAcquire that fails", Subjects: semaphores(2, fail), Bars: bars(1), NoAlloc: true},
-		{Name: "semaphore, 64 goroutines on 64", Subjects: semaphores(64, among(64, plain)), Procs: procs},
-		{Name: "semaphore, 64 goroutines on 2, all blocked", Subjects: semaphores(2, among(64, blocking)), Procs: procs},
+		{Name: "semaphore, 64 goroutines on 64", Subjects: semaphores(64, among64(plain)), Procs: procs},
+		{Name: "semaphore, 64 goroutines on 2, all blocked", Subjects: semaphores(2, among64(blocking)), Procs: procs},
 	}
 }
