@@ -54,6 +54,9 @@ type Semaphore struct {
 	rejected atomic.Int64
 	_        [56]byte
 
+	// woken are the waiters that run with their permits and are to be counted by who takes mu next: that saves them taking it.
+	woken atomic.Pointer[semWaiter]
+
 	mu      sync.Mutex // guards what follows
 	free    int64      // permits nobody holds, below 0 while the semaphore shrinks; the word has it while mu is not held
 	handed  int64      // permits on their way to a waiter that has not run yet
@@ -240,6 +243,9 @@ func (s *Semaphore) lock() {
 		spent := s.lent[call] - w>>(8*call)&semMost
 		s.lent[call] = 0
 		s.calls[call] += spent
+	}
+	if s.woken.Load() != nil { // after the word: who has released was woken before
+		s.countWoken()
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 type semWaiter struct {
 	n       int64
 	start   time.Duration
+	end     time.Duration // set by the waiter itself
 	number  uint64        // in the order of arrival
 	ready   chan struct{} // gets one value when the wait is over; buffered, so that nobody waits for the waiter
 	verdict semVerdict
@@ -92,41 +93,62 @@ func (s *Semaphore) wait(ctx context.Context, n int64, start time.Duration) erro
 	}
 	// Permits that came too late go back, as in x/sync: who sees his context done after Acquire did not get them.
 	if isDone(done) {
-		return s.leave(w, ctx.Err(), woken)
+		return s.giveUp(w, ctx.Err(), woken)
 	}
-	return s.leave(w, nil, woken)
+	if w.verdict == semRefused {
+		return s.giveUp(w, s.errClosed(), woken)
+	}
+	w.end = s.time.now()
+	for {
+		w.next = s.woken.Load()
+		if s.woken.CompareAndSwap(w.next, w) {
+			return nil
+		}
+	}
 }
 
-// leave ends the wait of w and returns its error, err unless that is nil and the semaphore was closed. A waiter that
-// was served or refused but not woken yet cannot be reused: it will be woken soon.
-func (s *Semaphore) leave(w *semWaiter, err error, woken bool) error {
+// countWoken counts the waiters that got their permits. Caller must hold mu.
+func (s *Semaphore) countWoken() {
+	var first *semWaiter
+	for w := s.woken.Swap(nil); w != nil; { // the last comes first
+		w.next, first, w = first, w, w.next
+	}
+	for w := first; w != nil; {
+		next := w.next
+		s.change(semAcquire, w.end)
+		s.handed -= w.n
+		s.over(w, instrument.Acquired, w.end)
+		w.next, s.spare, w = s.spare, w, next
+	}
+}
+
+// giveUp ends the wait of w with an error and returns that. A waiter whose wait is over but that was not woken yet cannot be
+// reused: it will be woken soon.
+func (s *Semaphore) giveUp(w *semWaiter, err error, woken bool) error {
 	now := s.time.now()
 	s.lock()
 	defer s.unlock()
-	s.pending--
-	switch {
-	case w.verdict == semRefused:
-		err = s.errClosed()
-	case w.verdict == semServed && err == nil:
-		s.change(semAcquire, now)
-		s.handed -= w.n
-	case w.verdict == semServed:
+	outcome := semOutcome(err)
+	s.ended[outcome]++
+	s.over(w, outcome, now)
+	switch w.verdict {
+	case semServed:
 		s.handed -= w.n
 		s.free += w.n
-	default:
+	case semOpen:
 		w.in.remove(w)
 	}
-	outcome := instrument.Acquired
-	if err != nil {
-		outcome = semOutcome(err)
-		s.ended[outcome]++
-		s.serve()
-	}
-	s.waited(outcome, now-w.start)
+	s.serve()
 	if woken || w.verdict == semOpen {
 		w.next, s.spare = s.spare, w
 	}
 	return err
+}
+
+// over records a wait. Caller must hold mu.
+func (s *Semaphore) over(w *semWaiter, o instrument.Outcome, now time.Duration) {
+	s.pending--
+	s.waited(o, now-w.start)
 }
 
 // serve hands permits to waiters in their order, until the first that asks for more than are free. To go on and look for a smaller
