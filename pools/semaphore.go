@@ -52,10 +52,9 @@ type Semaphore struct {
 	_      [44]byte // calls that fail must not slow down those that succeed
 
 	rejected atomic.Int64
-	_        [56]byte
-
 	// woken are the waiters that run with their permits and are to be counted by who takes mu next: that saves them taking it.
 	woken atomic.Pointer[semWaiter]
+	_     [48]byte
 
 	mu      sync.Mutex // guards what follows
 	free    int64      // permits nobody holds, below 0 while the semaphore shrinks; the word has it while mu is not held
