@@ -46,5 +46,6 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 
 bench: ## compare with peers
 	cd benchmarks && go run ./footprint
+	cd benchmarks && go run ./pools
 
 .PHONY: check help tidy build vet lint fmt test readme cross generate fuzz bench

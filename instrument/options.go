@@ -54,3 +54,8 @@ func NewSampler(opts ...Option) Sampler {
 func (s *Sampler) Off() bool {
 	return s.mode == never
 }
+
+// Exact reports whether the pool was made [WithExactTiming], for one that chooses what it times by itself.
+func (s *Sampler) Exact() bool {
+	return s.mode == exact
+}

@@ -1,0 +1,267 @@
+package pools
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"testing/synctest"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/poolgauge/poolgauge/instrument"
+)
+
+// permits is what our semaphore and that of x/sync have in common.
+type permits interface {
+	Acquire(ctx context.Context, n int64) error
+	TryAcquire(n int64) bool
+	Release(n int64)
+}
+
+var _ permits = (*Semaphore)(nil)
+
+func mustSemaphore(t testing.TB, n int64, opts ...instrument.Option) *Semaphore {
+	t.Helper()
+	s, err := NewSemaphore(t.Name(), n, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// semModel says in the plainest way what a semaphore does. Its calls never wait: a request is there until it has an outcome.
+type semModel struct {
+	size, used int64
+	requests   []*semRequest
+	closed     bool
+	tried      [5]int64 // calls of TryAcquire, by outcome
+	released   int64
+}
+
+type semRequest struct {
+	n      int64
+	cancel context.CancelFunc
+	ended  bool
+	err    error
+	real   chan error // what the semaphore under test said
+}
+
+func (m *semModel) acquire(r *semRequest) {
+	m.requests = append(m.requests, r)
+	if m.closed {
+		r.ended, r.err = true, ErrClosed
+	}
+	m.serve()
+}
+
+func (m *semModel) waiting() (fit []*semRequest) {
+	for _, r := range m.requests {
+		if !r.ended && r.n <= m.size {
+			fit = append(fit, r)
+		}
+	}
+	return fit
+}
+
+func (m *semModel) serve() {
+	for _, r := range m.waiting() {
+		if m.used+r.n > m.size {
+			return
+		}
+		m.used += r.n
+		r.ended = true
+	}
+}
+
+func (m *semModel) try(n int64) bool {
+	switch {
+	case m.closed:
+		m.tried[instrument.WasClosed]++
+	case m.used+n > m.size || len(m.waiting()) > 0:
+		m.tried[instrument.Rejected]++
+	default:
+		m.tried[instrument.Acquired]++
+		m.used += n
+		return true
+	}
+	return false
+}
+
+func (m *semModel) cancel(r *semRequest) {
+	r.cancel()
+	if !r.ended {
+		r.ended, r.err = true, context.Canceled
+	}
+	m.serve()
+}
+
+func (m *semModel) close() {
+	m.closed = true
+	for _, r := range m.requests {
+		if !r.ended {
+			r.ended, r.err = true, ErrClosed
+		}
+	}
+}
+
+// check compares what ended and how, and the Stats of a Semaphore.
+func (m *semModel) check(p permits) error {
+	want := m.tried
+	var errs []error
+	pending := int64(0)
+	for i, r := range m.requests {
+		var got error
+		ended := true
+		select {
+		case got = <-r.real:
+			r.real <- got
+		default:
+			ended = false
+			pending++
+		}
+		if ended != r.ended || !errors.Is(got, r.err) || (got == nil) != (r.err == nil) {
+			errs = append(errs, fmt.Errorf("request %d for %d: ended %v with %w, want %v with %w", i, r.n, ended, got, r.ended, r.err))
+		}
+		if r.ended {
+			want[outcomeOf(r.err)]++
+		}
+	}
+	s, ours := p.(*Semaphore)
+	if !ours {
+		return errors.Join(errs...)
+	}
+	st := s.Stats()
+	if limit, used := st.Limit.Or(-1), st.Usage[instrument.Used].Or(-1); limit != m.size || used != m.used {
+		errs = append(errs, fmt.Errorf("%d used of %d, want %d of %d", used, limit, m.used, m.size))
+	}
+	if got := st.Pending.Or(-1); got != pending {
+		errs = append(errs, fmt.Errorf("%d pending, want %d", got, pending))
+	}
+	if age, ok := st.PendingAge.Get(); ok != (pending > 0) {
+		errs = append(errs, fmt.Errorf("pending age %v, %v of %d", age, ok, pending))
+	}
+	if got := st.Completed[instrument.OK].Or(-1); got != m.released {
+		errs = append(errs, fmt.Errorf("%d completed, want %d", got, m.released))
+	}
+	for o, n := range want {
+		if got := st.Requests[o].Or(-1); got != n || st.Wait[o].Count() != uint64(n) {
+			errs = append(errs, fmt.Errorf("%d requests %v and %d waits, want %d", got, instrument.Outcome(o), st.Wait[o].Count(), n))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func outcomeOf(err error) instrument.Outcome {
+	switch {
+	case err == nil:
+		return instrument.Acquired
+	case errors.Is(err, ErrClosed):
+		return instrument.WasClosed
+	default:
+		return instrument.Canceled
+	}
+}
+
+// play does the operations that the bytes stand for, one after the other, with p and with the model, and compares the two
+// whenever all goroutines have come to rest. It runs in a bubble of synctest.
+func play(t *testing.T, p permits, size int64, operations []byte) {
+	m := semModel{size: size}
+	s, ours := p.(*Semaphore)
+	lowest := int64(0)
+	if !ours {
+		lowest = 1 // x/sync leaves a request for 0 waiting when the one before it in a queue gives up; we do not
+	}
+	for len(operations) >= 2 {
+		code, arg := operations[0]%16, int64(operations[1])
+		operations = operations[2:]
+		what := ""
+		switch {
+		case code < 6:
+			r := &semRequest{n: max(arg%7, lowest), real: make(chan error, 1)}
+			what = fmt.Sprintf("acquire %d", r.n)
+			var ctx context.Context
+			ctx, r.cancel = context.WithCancel(t.Context())
+			go func() { r.real <- p.Acquire(ctx, r.n) }()
+			m.acquire(r)
+		case code < 10:
+			n := min(arg%7, m.used)
+			what = fmt.Sprintf("release %d", n)
+			p.Release(n)
+			m.used -= n
+			m.released++
+			m.serve()
+		case code < 12:
+			n := arg % 7
+			what = fmt.Sprintf("try %d", n)
+			if got, want := p.TryAcquire(n), m.try(n); got != want {
+				t.Fatalf("%s: %v, want %v", what, got, want)
+			}
+		case code < 14:
+			if len(m.requests) > 0 {
+				i := int(arg) % len(m.requests)
+				what = fmt.Sprintf("cancel request %d", i)
+				m.cancel(m.requests[i])
+			}
+		case code == 14 && ours:
+			what = fmt.Sprintf("resize to %d", arg%9)
+			if err := s.Resize(arg % 9); err != nil {
+				t.Fatal(err)
+			}
+			m.size = arg % 9
+			m.serve()
+		case arg < 16 && ours:
+			what = "close"
+			s.Close()
+			m.close()
+		}
+		synctest.Wait()
+		if err := m.check(p); err != nil {
+			t.Fatalf("after %s: %v", what, err)
+		}
+	}
+	for _, r := range m.requests {
+		r.cancel()
+	}
+	synctest.Wait()
+}
+
+func randomOperations(n int) []byte {
+	ops := make([]byte, 2*n)
+	for i := range ops {
+		ops[i] = byte(rand.Uint32())
+	}
+	return ops
+}
+
+// A model that differs from x/sync would prove nothing.
+func TestSemaphoreModelIsThatOfXSync(t *testing.T) {
+	for range 200 {
+		ops := randomOperations(60)
+		synctest.Test(t, func(t *testing.T) {
+			play(t, semaphore.NewWeighted(5), 5, ops)
+		})
+	}
+}
+
+func TestSemaphoreDoesWhatItsModelDoes(t *testing.T) {
+	for range 300 {
+		ops := randomOperations(60)
+		synctest.Test(t, func(t *testing.T) {
+			play(t, mustSemaphore(t, 5), 5, ops)
+		})
+	}
+}
+
+func FuzzSemaphore(f *testing.F) {
+	f.Add(uint8(5), []byte{0, 5, 0, 6, 0, 1, 6, 5, 14, 8, 12, 1, 15, 0, 0, 1})
+	f.Fuzz(func(t *testing.T, size uint8, operations []byte) {
+		operations = slices.Clone(operations[:min(len(operations), 400)])
+		synctest.Test(t, func(t *testing.T) {
+			play(t, mustSemaphore(t, int64(size%9)), int64(size%9), operations)
+		})
+	})
+}

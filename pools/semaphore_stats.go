@@ -1,0 +1,95 @@
+package pools
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/poolgauge/poolgauge/instrument"
+)
+
+// Stats returns the state of the semaphore and what happened so far, at one moment.
+func (s *Semaphore) Stats() instrument.Stats {
+	s.lock()
+	defer s.unlock()
+	var st instrument.Stats
+	st.Limit = instrument.Some(s.size.Load())
+	st.Usage[instrument.Used] = instrument.Some(s.used())
+	st.Pending = instrument.Some(s.pending)
+	st.Completed[instrument.OK] = instrument.Some(s.calls[semRelease])
+	requests := s.ended
+	requests[instrument.Acquired] = s.calls[semAcquire]
+	requests[instrument.Rejected] = s.rejected.Load()
+	for o, n := range requests {
+		st.Requests[o] = instrument.Some(n)
+	}
+	if s.time.off {
+		return st
+	}
+	for o, n := range requests {
+		st.Wait[o] = s.waits[o].Clone()
+		st.Wait[o].RecordN(0, uint64(n)-st.Wait[o].Count())
+	}
+	now := s.time.now()
+	if s.pending == 0 {
+		s.spare = nil // of a rush that is over
+	}
+	if first := s.oldest(); first != nil {
+		st.PendingAge = instrument.Some(now - first.start)
+	}
+	st.UseTime = instrument.Some(s.time.total(now, s.used()))
+	return st
+}
+
+// change counts a call that is about to change what is used. Caller must hold mu.
+func (s *Semaphore) change(call semCall, now time.Duration) {
+	s.calls[call]++
+	if s.time.event(now, s.used()) {
+		s.time.calls = s.calls[semAcquire] + s.calls[semRelease]
+		s.lookLater()
+	}
+}
+
+// lookLater sets the timer. Caller must hold mu.
+func (s *Semaphore) lookLater() {
+	if s.time.timer == nil {
+		s.time.timer = time.AfterFunc(s.time.next(), s.look)
+	} else {
+		s.time.timer.Reset(s.time.next())
+	}
+}
+
+// look is what the timer does. It may be late, and the rush over.
+func (s *Semaphore) look() {
+	s.lock()
+	defer s.unlock()
+	if s.time.rush && !s.closed.Load() && s.time.look(s.used(), s.calls[semAcquire]+s.calls[semRelease]) {
+		s.lookLater()
+	}
+}
+
+// refuse counts a request that failed without waiting, and returns its error.
+func (s *Semaphore) refuse(err error) error {
+	s.lock()
+	s.ended[semOutcome(err)]++
+	s.unlock()
+	return err
+}
+
+// waited records how long a request waited. Caller must hold mu.
+func (s *Semaphore) waited(o instrument.Outcome, wait time.Duration) {
+	if !s.time.off {
+		s.waits[o].Record(wait)
+	}
+}
+
+func semOutcome(err error) instrument.Outcome {
+	if errors.Is(err, ErrClosed) {
+		return instrument.WasClosed
+	}
+	return instrument.GaveUp(err)
+}
+
+func (s *Semaphore) errClosed() error {
+	return fmt.Errorf("semaphore %q: %w", s.name, ErrClosed)
+}
