@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"sync"
 	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/spin"
 )
 
 // ResourcesConfig holds what a pool of resources may be given besides what it must have. The zero value is a pool whose
@@ -51,6 +51,8 @@ type Resources[T any] struct {
 	reg       *instrument.Registration
 	life      context.Context // of constructors; it ends when the pool is closed
 	end       context.CancelFunc
+	errClosed error
+	errFull   error
 	drained   chan struct{} // closed when the pool is closed and has no resource left
 	nudge     chan struct{} // tells the maintenance that something has changed; nil without maintenance
 	tended    chan struct{} // closed when the maintenance has ended; nil without maintenance
@@ -59,7 +61,7 @@ type Resources[T any] struct {
 	//
 	// Invariants: while somebody waits nothing is idle and there is no room for another slot; slots holds at most limit slots
 	// besides those that are in use or being destroyed since the pool shrank.
-	mu        resLock
+	mu        spin.Mutex
 	idle      *resSlot[T] // last in, first out
 	queue     resQueue[T]
 	idles     int
@@ -101,6 +103,7 @@ func NewResources[T any](name string, limit int, construct func(context.Context)
 		name: name, construct: construct, cfg: cfg, limit: limit,
 		drained: make(chan struct{}), sampler: instrument.NewSampler(opts...),
 	}
+	p.errClosed, p.errFull = p.error(ErrClosed), p.error(ErrFull)
 	p.clock = resClock{mu: &p.mu, tick: cfg.tick()}
 	p.life, p.end = context.WithCancel(context.Background())
 	reg, err := instrument.Observe(name, "resource", p.Stats, opts...)
@@ -134,9 +137,10 @@ func (c ResourcesConfig[T]) check(limit int, noConstruct bool) error {
 // the constructor, wrapped, and [ErrClosed].
 func (p *Resources[T]) Acquire(ctx context.Context) (Lease[T], error) {
 	if err := ctx.Err(); err != nil {
-		return p.refuse(instrument.GaveUp(err), err)
+		p.mu.Lock()
+		return p.refuse(instrument.GaveUp(err), p.error(err))
 	}
-	p.mu.lock()
+	p.mu.Lock()
 	s := p.idle
 	if s == nil || p.wantsCheck(s) {
 		return p.acquireSlowly(ctx)
@@ -150,7 +154,7 @@ func (p *Resources[T]) Acquire(ctx context.Context) (Lease[T], error) {
 // TryAcquire returns a resource that is idle; without one it returns [ErrFull]. If there is room, one is then constructed in the background, with a
 // context that ends when ctx does. A resource that is due for its check counts as not there: it is checked in the background.
 func (p *Resources[T]) TryAcquire(ctx context.Context) (Lease[T], error) {
-	p.mu.lock()
+	p.mu.Lock()
 	s := p.idle
 	if s != nil && !p.wantsCheck(s) {
 		p.pop(s)
@@ -159,21 +163,18 @@ func (p *Resources[T]) TryAcquire(ctx context.Context) (Lease[T], error) {
 		return Lease[T]{s, s.turn}, nil
 	}
 	if p.closed {
-		p.mu.Unlock()
-		return p.refuse(instrument.WasClosed, ErrClosed)
+		return p.refuse(instrument.WasClosed, p.errClosed)
 	}
 	if s = p.reserve(); s != nil {
-		s.wanted = false
 		go p.prepare(ctx, s, nil)
 	}
-	p.mu.Unlock()
-	return p.refuse(instrument.Rejected, ErrFull)
+	return p.refuse(instrument.Rejected, p.errFull)
 }
 
 // AcquireAllIdle returns all resources that are idle, each as if it were acquired, for keep-alives and checks. It does not
 // wait and constructs nothing.
 func (p *Resources[T]) AcquireAllIdle() []Lease[T] {
-	p.mu.lock()
+	p.mu.Lock()
 	defer p.mu.Unlock()
 	leases := make([]Lease[T], 0, p.idles)
 	for s := p.idle; s != nil; s = p.idle {
@@ -187,14 +188,14 @@ func (p *Resources[T]) AcquireAllIdle() []Lease[T] {
 // CreateResource constructs a resource and puts it into the pool. The context of the constructor ends when ctx does. Errors are
 // [ErrFull], that of the constructor, wrapped, and [ErrClosed].
 func (p *Resources[T]) CreateResource(ctx context.Context) error {
-	p.mu.lock()
+	p.mu.Lock()
 	var err error
 	var s *resSlot[T]
 	switch {
 	case p.closed:
-		err = p.error(ErrClosed)
+		err = p.errClosed
 	case !p.hasRoom():
-		err = p.error(ErrFull)
+		err = p.errFull
 	default:
 		s = p.add()
 	}
@@ -211,14 +212,16 @@ func (p *Resources[T]) Resize(limit int) error {
 	if limit < 1 || limit > math.MaxInt32 {
 		return p.error(fmt.Errorf("resize to %d: want 1 to %d", limit, math.MaxInt32))
 	}
-	p.mu.lock()
+	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return p.error(ErrClosed)
+		return p.errClosed
 	}
 	p.limit = limit
-	for p.idle != nil && p.surplus() > 0 {
-		p.discard(p.idle, resShrink)
+	for _, s := range p.idleSlots() {
+		if p.surplus() > 0 {
+			p.discard(s, resShrink)
+		}
 	}
 	p.settle()
 	return nil
@@ -227,7 +230,7 @@ func (p *Resources[T]) Resize(limit int) error {
 // Reset destroys all resources that are idle at once, and those in use when they are given back; the pool stays open. It is for
 // events that make all resources useless, such as the failure of a network.
 func (p *Resources[T]) Reset() {
-	p.mu.lock()
+	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.expel(resReset)
 }
@@ -236,7 +239,7 @@ func (p *Resources[T]) Reset() {
 // returns when all are destroyed and no goroutine of the pool is left: it waits for every lease, and for constructors, whose
 // context it ends. Further calls wait as well.
 func (p *Resources[T]) Close() {
-	p.mu.lock()
+	p.mu.Lock()
 	if !p.closed {
 		p.closed = true
 		p.end()
@@ -256,19 +259,3 @@ func (p *Resources[T]) Close() {
 func (p *Resources[T]) error(err error) error {
 	return fmt.Errorf("resources %q: %w", p.name, err)
 }
-
-// resLock is a mutex that is tried for some 100 ns before its caller sleeps. It is never held longer than that, and a
-// goroutine that sleeps while it gives a resource back makes all others wait in line: sync.Mutex would sleep at once, since it
-// spins only where no other goroutine wants to run.
-type resLock struct{ sync.Mutex }
-
-func (l *resLock) lock() {
-	for range resSpins {
-		if l.TryLock() {
-			return
-		}
-	}
-	l.Lock()
-}
-
-const resSpins = 64

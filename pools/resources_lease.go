@@ -85,7 +85,7 @@ func (l Lease[T]) begin(method string) (*resSlot[T], *Resources[T], time.Duratio
 		now = instrument.Now()
 	}
 	p := s.pool
-	p.mu.lock()
+	p.mu.Lock()
 	if s.turn != l.turn || s.state != resUsed {
 		p.mu.Unlock()
 		l.misused(method)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/spin"
 )
 
 const (
@@ -16,7 +17,7 @@ const (
 // resClock is a clock that takes a nanosecond to read and is up to one tick slow. It ticks only while it is being read, so that
 // it is exact where a reading costs nothing that counts.
 type resClock struct {
-	mu      *resLock // guards everything below
+	mu      *spin.Mutex // guards everything below
 	tick    time.Duration
 	now     time.Duration
 	read    bool // since the last tick
@@ -48,7 +49,7 @@ func (c *resClock) start() {
 
 // advance is called at every tick.
 func (c *resClock) advance() {
-	c.mu.lock()
+	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ticking = c.read && !c.stopped
 	if c.ticking {
@@ -65,7 +66,7 @@ func (c *resClock) stop() {
 	}
 }
 
-// tickFor returns a tick that is short compared with every duration that the clock measures.
+// tick returns a tick that is short compared with every duration that the clock measures.
 func (c *ResourcesConfig[T]) tick() time.Duration {
 	tick := resTick
 	for _, d := range []time.Duration{c.CheckAfter, c.MaxIdleTime, c.MaxLifetime} {
@@ -88,7 +89,7 @@ func (p *Resources[T]) maintain() {
 		case <-p.nudge:
 		case <-timer.C:
 		}
-		p.mu.lock()
+		p.mu.Lock()
 		timer.Reset(p.upkeep(instrument.Now()))
 		p.mu.Unlock()
 	}

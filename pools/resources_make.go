@@ -71,7 +71,7 @@ func (p *Resources[T]) passes(ctx context.Context, s *resSlot[T]) (ok bool) {
 func (p *Resources[T]) replace(s *resSlot[T]) {
 	p.destroyValue(s)
 	s.made = false
-	p.mu.lock()
+	p.mu.Lock()
 	p.ended[resHealth]++
 	s.epoch = p.epoch
 	p.mu.Unlock()
@@ -80,7 +80,7 @@ func (p *Resources[T]) replace(s *resSlot[T]) {
 // arrive ends the construction or check of s. It returns the error for the caller that wanted it.
 func (p *Resources[T]) arrive(s *resSlot[T], err error) error {
 	now := instrument.Now()
-	p.mu.lock()
+	p.mu.Lock()
 	defer p.mu.Unlock()
 	if s.fresh {
 		s.fresh = false
@@ -99,7 +99,7 @@ func (p *Resources[T]) arrive(s *resSlot[T], err error) error {
 		p.lend(s, now)
 	case p.closed:
 		p.destroyLater(s, resPoolClosed)
-		return p.error(ErrClosed)
+		return p.errClosed
 	default:
 		if w := p.giveBack(s, now, true); w != nil {
 			w.ready <- Lease[T]{s, s.turn}
@@ -151,7 +151,7 @@ func (p *Resources[T]) destroyLater(s *resSlot[T], reason resReason) {
 
 func (p *Resources[T]) destroy(s *resSlot[T]) {
 	defer func() { // even if the function calls Goexit
-		p.mu.lock()
+		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.closing--
 		p.remove(s)

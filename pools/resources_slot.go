@@ -161,7 +161,7 @@ func (p *Resources[T]) useless(s *resSlot[T], now time.Duration) (resReason, boo
 		return resPoolClosed, true
 	case s.epoch != p.epoch:
 		return resReset, true
-	case len(p.slots)-p.closing > p.limit:
+	case p.surplus() > 0:
 		return resShrink, true
 	case s.expires != 0 && p.clock.approx(now) >= s.expires:
 		return resLifetime, true
@@ -195,7 +195,7 @@ func (p *Resources[T]) wantsCheck(s *resSlot[T]) bool {
 	return p.cfg.Check != nil && p.clock.approx(0)-max(s.lastUsed, s.checked) >= p.cfg.CheckAfter
 }
 
-// idleSince returns the idle slots, the one that was idle for longest first. Caller must hold p.mu.
+// idleSlots returns the idle slots, the one that was idle for longest first. Caller must hold p.mu.
 func (p *Resources[T]) idleSlots() []*resSlot[T] {
 	all := make([]*resSlot[T], 0, p.idles)
 	for s := p.idle; s != nil; s = s.next {

@@ -61,8 +61,7 @@ const resFree = 64
 // acquireSlowly acquires where nothing that is idle can be lent at once. Caller must hold p.mu, which it releases.
 func (p *Resources[T]) acquireSlowly(ctx context.Context) (Lease[T], error) {
 	if p.closed {
-		p.mu.Unlock()
-		return p.refuse(instrument.WasClosed, ErrClosed)
+		return p.refuse(instrument.WasClosed, p.errClosed)
 	}
 	if s := p.reserve(); s != nil {
 		s.wanted, s.waited = true, 0
@@ -124,7 +123,7 @@ func (p *Resources[T]) wait(ctx context.Context, w *resWaiter[T]) (Lease[T], err
 	}
 	switch {
 	case l.slot == nil:
-		return l, p.error(ErrClosed)
+		return l, p.errClosed
 	case l.slot.state == resConstructing: // nobody else may change the state now
 		return p.await(ctx, l.slot)
 	}
@@ -133,7 +132,7 @@ func (p *Resources[T]) wait(ctx context.Context, w *resWaiter[T]) (Lease[T], err
 
 // leave takes w out of the queue, unless it has got something.
 func (p *Resources[T]) leave(w *resWaiter[T], err error) bool {
-	p.mu.lock()
+	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !w.queued {
 		return false
@@ -161,12 +160,11 @@ func (p *Resources[T]) endWait(w *resWaiter[T], outcome instrument.Outcome) {
 	}
 }
 
-// refuse counts a request that got nothing without a wait.
+// refuse counts a request that got nothing without a wait. Caller must hold p.mu, which it releases.
 func (p *Resources[T]) refuse(outcome instrument.Outcome, err error) (Lease[T], error) {
-	p.mu.lock()
 	p.refused[outcome]++
 	p.mu.Unlock()
-	return Lease[T]{}, p.error(err)
+	return Lease[T]{}, err
 }
 
 // await returns the lease of s, which is to be constructed for the caller, unless ctx ends first.
@@ -178,7 +176,7 @@ func (p *Resources[T]) await(ctx context.Context, s *resSlot[T]) (Lease[T], erro
 		return p.prepared(s, err)
 	case <-ctx.Done():
 	}
-	p.mu.lock()
+	p.mu.Lock()
 	if s.wanted {
 		s.wanted = false
 		outcome := instrument.GaveUp(ctx.Err())
