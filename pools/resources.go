@@ -101,7 +101,7 @@ func NewResources[T any](name string, limit int, construct func(context.Context)
 	}
 	p := &Resources[T]{
 		name: name, construct: construct, cfg: cfg, limit: limit,
-		drained: make(chan struct{}), sampler: instrument.NewSampler(opts...),
+		drained: make(chan struct{}), sampler: instrument.NewSampler(opts...), retryAt: instrument.Now(),
 	}
 	p.errClosed, p.errFull = p.error(ErrClosed), p.error(ErrFull)
 	p.clock = resClock{mu: &p.mu, tick: cfg.tick()}

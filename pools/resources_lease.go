@@ -47,8 +47,8 @@ func (l Lease[T]) ReleaseUnused() {
 }
 
 func (l Lease[T]) release(method string, unused bool) {
-	s, p, now := l.begin(method)
-	p.finish(s, now)
+	s, p := l.begin(method)
+	now := p.finish(s)
 	w := p.giveBack(s, now, unused)
 	p.mu.Unlock()
 	if w != nil {
@@ -58,31 +58,27 @@ func (l Lease[T]) release(method string, unused bool) {
 
 // Destroy takes the resource out of the pool, for one that is broken. It does not wait for the function that destroys it.
 func (l Lease[T]) Destroy() {
-	s, p, now := l.begin("Destroy")
-	p.finish(s, now)
+	s, p := l.begin("Destroy")
+	p.finish(s)
 	p.destroyLater(s, resDestroyed)
 	p.mu.Unlock()
 }
 
 // Hijack takes the resource out of the pool and leaves it to the caller, who has to destroy it.
 func (l Lease[T]) Hijack() {
-	s, p, now := l.begin("Hijack")
-	p.finish(s, now)
+	s, p := l.begin("Hijack")
+	p.finish(s)
 	s.turn, s.state = l.turn, resHijacked // so that Value remains
 	p.ended[resByHijack]++
 	p.remove(s)
 	p.mu.Unlock()
 }
 
-// begin starts the end of a lease: it locks the pool, unless the lease has ended before. It returns the time if the use is timed.
-func (l Lease[T]) begin(method string) (*resSlot[T], *Resources[T], time.Duration) {
+// begin starts the end of a lease: it locks the pool, unless the lease has ended before.
+func (l Lease[T]) begin(method string) (*resSlot[T], *Resources[T]) {
 	s := l.slot
 	if s == nil {
-		panic(fmt.Sprintf("pools: %s of a Lease that was never acquired", method))
-	}
-	var now time.Duration
-	if s.weight > 0 {
-		now = instrument.Now()
+		l.misused(method)
 	}
 	p := s.pool
 	p.mu.Lock()
@@ -90,7 +86,7 @@ func (l Lease[T]) begin(method string) (*resSlot[T], *Resources[T], time.Duratio
 		p.mu.Unlock()
 		l.misused(method)
 	}
-	return s, p, now
+	return s, p
 }
 
 // mustHold panics if the lease has ended. It reads the slot without the lock, which is free of races for whoever holds the lease.

@@ -28,11 +28,11 @@ type resSlot[T any] struct {
 	wanted bool // a caller waits for it while it is being constructed
 	made   bool // value is a resource
 	fresh  bool // it was constructed and is not counted yet
+	timed  bool // started is that of the use
 	epoch  int
 	index  int // in Resources.slots
 
 	started  time.Duration // use, if it is timed, or construction
-	weight   uint64        // how many uses this one stands for; 0 if it is not timed
 	waited   time.Duration // by the caller for which it is being constructed
 	lastUsed time.Duration
 	checked  time.Duration // when it last passed the check
@@ -100,7 +100,7 @@ func (p *Resources[T]) pop(s *resSlot[T]) {
 func (p *Resources[T]) lend(s *resSlot[T], now time.Duration) {
 	s.state = resUsed
 	p.acquired++
-	if s.weight = p.sampler.Next(); s.weight > 0 {
+	if s.timed = p.sampler.Next() > 0; s.timed {
 		if now == 0 {
 			now = instrument.Now()
 		}
@@ -108,19 +108,23 @@ func (p *Resources[T]) lend(s *resSlot[T], now time.Duration) {
 	}
 }
 
-// finish ends the use of s and returns the time if it is known, or 0. Caller must hold p.mu.
-func (p *Resources[T]) finish(s *resSlot[T], now time.Duration) {
+// finish ends the use of s and returns the time if it has read the clock, or 0. Caller must hold p.mu: a time from before could be
+// earlier than that at which Stats has just said how long the use has taken so far. The use stands for all that ended since the one
+// timed before: the weight from the sampler has some that began before it and will end after it.
+func (p *Resources[T]) finish(s *resSlot[T]) (now time.Duration) {
 	s.turn++
 	p.completed[instrument.OK]++
-	if s.weight > 0 {
-		p.uses.RecordN(now-s.started, s.weight)
+	if s.timed {
+		s.timed = false
+		now = instrument.Now()
+		p.uses.RecordN(now-s.started, uint64(p.completed[instrument.OK])-p.uses.Count())
 		p.sampler.Timed(now - s.started)
-		s.weight = 0
 	}
 	if s.waiter != nil {
 		p.reuse(s.waiter)
 		s.waiter = nil
 	}
+	return now
 }
 
 // giveBack makes s available, or destroys it if it has become useless. It returns the caller to be woken with s, if there is
@@ -139,13 +143,15 @@ func (p *Resources[T]) giveBack(s *resSlot[T], now time.Duration, unused bool) *
 			p.waited(instrument.Acquired, now-w.since)
 		}
 		if !unused {
-			s.lastUsed = now
+			s.lastUsed = p.clock.approx(now)
 		}
 		s.waiter = w
 		p.lend(s, now)
 		return w
 	}
-	if !unused {
+	if unused {
+		p.tend() // it may have been idle for too long
+	} else {
 		s.lastUsed = p.clock.approx(now)
 	}
 	s.state = resIdle

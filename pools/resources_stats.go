@@ -76,6 +76,7 @@ type resLedger struct {
 	waits   [5]instrument.Histogram          // those above 0, by outcome
 	makes   [resMakings]instrument.Histogram // constructions; their counts are the numbers of resources made and not made
 	ended   [resReasons]int64
+	useTime float64 // as it was last reported
 }
 
 // waited records the wait of a request that is being counted.
@@ -120,11 +121,12 @@ func (p *Resources[T]) slotStats(s *instrument.Stats) {
 	useTime := p.uses.Sum()
 	for _, slot := range p.slots {
 		inState[slot.state]++
-		if slot.state == resUsed && slot.weight > 0 {
-			useTime += (now - slot.started).Seconds() * float64(slot.weight)
+		if slot.timed {
+			useTime += (now - slot.started).Seconds()
 		}
 	}
-	s.UseTime = instrument.Some(useTime)
+	p.useTime = max(p.useTime, useTime) // rounding must not make it go back: that would read as a counter that was reset
+	s.UseTime = instrument.Some(p.useTime)
 	s.Usage[instrument.Used] = instrument.Some(inState[resUsed])
 	s.Usage[instrument.Idle] = instrument.Some(inState[resIdle])
 	s.Usage[instrument.Constructing] = instrument.Some(inState[resConstructing])
