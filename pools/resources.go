@@ -138,7 +138,8 @@ func (c ResourcesConfig[T]) check(limit int, noConstruct bool) error {
 func (p *Resources[T]) Acquire(ctx context.Context) (Lease[T], error) {
 	if err := ctx.Err(); err != nil {
 		p.mu.Lock()
-		return p.refuse(instrument.GaveUp(err), p.error(err))
+		p.refuse(instrument.GaveUp(err))
+		return Lease[T]{}, p.error(err)
 	}
 	p.mu.Lock()
 	s := p.idle
@@ -163,12 +164,14 @@ func (p *Resources[T]) TryAcquire(ctx context.Context) (Lease[T], error) {
 		return Lease[T]{s, s.turn}, nil
 	}
 	if p.closed {
-		return p.refuse(instrument.WasClosed, p.errClosed)
+		p.refuse(instrument.WasClosed)
+		return Lease[T]{}, p.errClosed
 	}
 	if s = p.reserve(); s != nil {
-		go p.prepare(ctx, s, nil)
+		p.prepareLater(ctx, s)
 	}
-	return p.refuse(instrument.Rejected, p.errFull)
+	p.refuse(instrument.Rejected)
+	return Lease[T]{}, p.errFull
 }
 
 // AcquireAllIdle returns all resources that are idle, each as if it were acquired, for keep-alives and checks. It does not
@@ -200,10 +203,12 @@ func (p *Resources[T]) CreateResource(ctx context.Context) error {
 		s = p.add()
 	}
 	p.mu.Unlock()
-	if s != nil {
-		err = p.prepare(ctx, s, nil)
+	if s == nil {
+		return err
 	}
-	return err
+	done := make(chan error, 1)
+	p.prepare(ctx, s, done)
+	return <-done
 }
 
 // Resize changes how many resources there may be. When the pool shrinks, idle resources beyond the limit are destroyed at once

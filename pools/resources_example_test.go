@@ -31,7 +31,8 @@ func ExampleResources() {
 
 	lease, err := db.Acquire(context.Background())
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer lease.Release()
 	fmt.Println("using connection", lease.Value().id)
@@ -65,10 +66,10 @@ func ExampleLease() {
 }
 
 func ExampleResourcesConfig() {
-	check := func(_ context.Context, c *conn) error { return nil } // ping it
+	ping := func(context.Context, *conn) error { return nil }
 	config := pools.ResourcesConfig[*conn]{
 		Destroy:     (*conn).close,
-		Check:       check,
+		Check:       ping,
 		CheckAfter:  5 * time.Second, // those used since need no check
 		MinIdle:     2,
 		MaxIdleTime: 10 * time.Minute,

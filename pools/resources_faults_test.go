@@ -3,16 +3,12 @@ package pools_test
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"runtime"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"go.opentelemetry.io/otel"
 	"go.uber.org/goleak"
 
 	"github.com/poolgauge/poolgauge/instrument"
@@ -87,14 +83,6 @@ func TestFaultInUseAboveCapacity(t *testing.T) {
 	if f.peak.Load() > 2 {
 		t.Errorf("%d resources at once, of 2", f.peak.Load())
 	}
-}
-
-func resCrowd(goroutines int, f func(i int)) {
-	var wg sync.WaitGroup
-	for i := range goroutines {
-		wg.Go(func() { f(i) })
-	}
-	wg.Wait()
 }
 
 func TestFaultSlotLostWhenAConstructorFails(t *testing.T) {
@@ -174,229 +162,6 @@ func TestFaultSlotLostWhenAConstructorIsLate(t *testing.T) {
 	})
 }
 
-func TestConstructorsContextHasTheCallersValuesAndThePoolsLife(t *testing.T) {
-	type key struct{}
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "value"))
-		ended := make(chan error, 1)
-		p, err := pools.NewResources(t.Name(), 1, func(ctx context.Context) (int, error) {
-			if ctx.Value(key{}) != "value" {
-				t.Error("the value is missing")
-			}
-			<-ctx.Done()
-			ended <- ctx.Err()
-			return 0, ctx.Err()
-		}, pools.ResourcesConfig[int]{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		cancel()
-		go func() { _, _ = p.TryAcquire(context.WithValue(t.Context(), key{}, "value")) }()
-		synctest.Wait()
-		select {
-		case <-ended:
-			t.Error("ended before the pool")
-		default:
-		}
-		go func() {
-			if _, err := p.Acquire(ctx); !errors.Is(err, context.Canceled) {
-				t.Errorf("error %v", err)
-			}
-		}()
-		synctest.Wait()
-		p.Close()
-		if err := <-ended; !errors.Is(err, context.Canceled) {
-			t.Errorf("ended with %v", err)
-		}
-	})
-}
-
-func TestAcquireWhoseConstructionTheCloseEndsIsClosed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, err := pools.NewResources(t.Name(), 1, func(ctx context.Context) (int, error) {
-			<-ctx.Done()
-			return 0, ctx.Err()
-		}, pools.ResourcesConfig[int]{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		go func() {
-			time.Sleep(time.Second)
-			p.Close()
-		}()
-		if _, err := p.Acquire(t.Context()); !errors.Is(err, pools.ErrClosed) {
-			t.Errorf("error %v", err)
-		}
-		if s := p.Stats(); s.Requests[instrument.WasClosed].Or(0) != 1 || s.Requests[instrument.Acquired].Or(0) != 0 {
-			t.Errorf("requests %v", s.Requests)
-		}
-	})
-}
-
-func TestDestructorThatPanicsOrExitsLosesNoSlot(t *testing.T) {
-	var reported []error
-	defer otel.SetErrorHandler(otel.GetErrorHandler())
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { reported = append(reported, err) }))
-	synctest.Test(t, func(t *testing.T) {
-		n := 0
-		p, err := pools.NewResources(t.Name(), 1, func(context.Context) (int, error) { n++; return n, nil },
-			pools.ResourcesConfig[int]{Destroy: func(n int) {
-				if n == 1 {
-					panic("destructor")
-				}
-				runtime.Goexit()
-			}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer p.Close()
-		for i := range 3 {
-			l, err := p.Acquire(t.Context())
-			if err != nil || l.Value() != i+1 {
-				t.Fatalf("use %d: %v", i, err)
-			}
-			l.Destroy()
-		}
-	})
-	if len(reported) != 1 || !strings.Contains(reported[0].Error(), "destructor") || !strings.Contains(reported[0].Error(), t.Name()) {
-		t.Errorf("reported %v, want the panic and the name of the pool", reported)
-	}
-}
-
 // While a destructor runs its resource still exists, and the limit is of what exists.
-func TestDestructionCountsAgainstTheLimit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, err := pools.NewResources(t.Name(), 1, func(context.Context) (int, error) { return 0, nil },
-			pools.ResourcesConfig[int]{Destroy: func(int) { time.Sleep(time.Second) }})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer p.Close()
-		l, err := p.Acquire(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.Destroy()
-		start := time.Now()
-		if l, err = p.Acquire(t.Context()); err != nil || time.Since(start) != time.Second {
-			t.Errorf("acquired after %v, %v; want 1 s", time.Since(start), err)
-		}
-		if wait := p.Stats().Wait[instrument.Acquired]; wait.Sum() != 1 {
-			t.Errorf("waited %v s, want 1", wait.Sum())
-		}
-		l.Release()
-	})
-}
-
-func Test10000GoroutinesThatCancelLoseNothing(t *testing.T) {
-	defer goleak.VerifyNone(t)
-	var f resFactory
-	p := f.open(t, 4, pools.ResourcesConfig[int64]{})
-	var in pooltest.Invariants
-	var acquired, gaveUp atomic.Int64
-	s := in.HoldUnder(t, p.Stats, func() {
-		resCrowd(10_000, func(i int) {
-			ctx, cancel := context.WithCancel(context.Background())
-			defer cancel()
-			if i%2 == 0 {
-				go cancel()
-			}
-			l, err := p.Acquire(ctx)
-			if err != nil {
-				gaveUp.Add(1)
-				return
-			}
-			acquired.Add(1)
-			resEnd(l)
-		})
-	})
-	if got := s.Requests[instrument.Acquired].Or(0); got != acquired.Load() || got+s.Requests[instrument.Canceled].Or(0) != 10_000 {
-		t.Errorf("requests %v, want %d acquired and %d canceled", s.Requests, acquired.Load(), gaveUp.Load())
-	}
-	for range 4 { // all four slots are still there
-		resAcquire(t, p).Destroy()
-	}
-	p.Close()
-	if f.alive.Load() != 0 || f.peak.Load() > 4 {
-		t.Errorf("%d resources alive, %d at most", f.alive.Load(), f.peak.Load())
-	}
-}
-
 // resEnd ends a lease in one of the ways, other than Hijack.
-func resEnd(l pools.Lease[int64]) {
-	switch rand.IntN(8) {
-	case 0:
-		l.Destroy()
-	case 1:
-		l.ReleaseUnused()
-	case 2:
-		runtime.Gosched()
-		l.Release()
-	default:
-		l.Release()
-	}
-}
-
 // Everything at once, for the race detector and the invariants.
-func TestResourcesUnderEverythingAtOnce(t *testing.T) {
-	defer goleak.VerifyNone(t)
-	var f resFactory
-	p := f.open(t, 3, pools.ResourcesConfig[int64]{
-		MinIdle: 1, MaxIdleTime: time.Millisecond, MaxLifetime: 2 * time.Millisecond, CheckAfter: 1,
-		Check: func(context.Context, int64) error {
-			if rand.IntN(3) == 0 {
-				return errResTest
-			}
-			return nil
-		},
-	})
-	in := pooltest.Invariants{Shrinks: true}
-	s := in.HoldUnder(t, p.Stats, func() {
-		resCrowd(16, func(i int) {
-			for range 200 {
-				resAnything(p, &f, i)
-			}
-		})
-		p.Close()
-	})
-	resWantUsage(t, s, 0, 0, 0)
-	if f.alive.Load() != 0 || f.peak.Load() > 5 {
-		t.Errorf("%d resources alive, %d at most", f.alive.Load(), f.peak.Load())
-	}
-	made, ended := resCount(s, instrument.Created, ""), int64(0)
-	for _, r := range s.Resources {
-		if r.Event == instrument.Ended {
-			ended += r.Count
-		}
-	}
-	if made != ended || made != f.made.Load() {
-		t.Errorf("%d counted as made and %d as ended, of %d", made, ended, f.made.Load())
-	}
-}
-
-func resAnything(p *pools.Resources[int64], f *resFactory, i int) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(rand.IntN(200))*time.Microsecond)
-	defer cancel()
-	switch n := rand.IntN(40); {
-	case n == 0:
-		p.Reset()
-	case n == 1:
-		_ = p.Resize(1 + rand.IntN(5)) // it is never closed here
-	case n == 2:
-		_ = p.CreateResource(ctx) // it may well be full
-	case n == 3:
-		for _, l := range p.AcquireAllIdle() {
-			resEnd(l)
-		}
-	case n == 4:
-		f.fail.Store(i%2 == 0)
-	case n < 10:
-		if l, err := p.TryAcquire(ctx); err == nil {
-			resEnd(l)
-		}
-	default:
-		if l, err := p.Acquire(ctx); err == nil {
-			resEnd(l)
-		}
-	}
-}

@@ -161,7 +161,7 @@ func (p *Resources[T]) refill(now time.Duration) time.Duration {
 		if now < p.retryAt {
 			return p.retryAt
 		}
-		go p.prepare(p.life, p.add(), nil)
+		p.prepareLater(p.life, p.add())
 	}
 	return now + resRest
 }

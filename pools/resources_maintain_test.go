@@ -149,7 +149,7 @@ func TestResourcesCheckIsMadeAfterIdleTimeAndReplacesWhatFails(t *testing.T) {
 		}
 		l.Release()
 		s := p.Stats()
-		if n := resCount(s, instrument.Ended, "health"); n != 2 || s.Wait[instrument.Acquired].Max() != 0 {
+		if n := resCount(s, instrument.Ended, "health"); n != 2 || f.destroyed.Load() != 2 || s.Wait[instrument.Acquired].Max() != 0 {
 			t.Errorf("%d ended for their health, waits up to %v; want 2 and 0", n, s.Wait[instrument.Acquired].Max())
 		}
 	})

@@ -26,23 +26,26 @@ func (e *resPanic) Error() string {
 // errResExit is the error of a constructor that ended its goroutine.
 var errResExit = errors.New("runtime.Goexit was called")
 
-// prepare makes s ready for use, and tells done how that ended. Its context also ends when the pool is closed.
-func (p *Resources[T]) prepare(ctx context.Context, s *resSlot[T], done chan<- error) (err error) {
+// prepare makes s ready for use, and tells done, which must not block, how that ended. Its context also ends when the pool is closed.
+func (p *Resources[T]) prepare(ctx context.Context, s *resSlot[T], done chan<- error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(p.life, cancel)()
-	err = errResExit // unless told otherwise below
+	err := errResExit // unless told otherwise below
 	defer func() {
 		if v := recover(); v != nil {
 			err = &resPanic{v, debug.Stack()}
 		}
-		err = p.arrive(s, err)
-		if done != nil {
-			done <- err
-		}
+		done <- p.arrive(s, err)
 	}()
 	err = p.fill(ctx, s)
-	return err
+}
+
+// prepareLater makes s ready for use in the background. It returns where it will say how that ended.
+func (p *Resources[T]) prepareLater(ctx context.Context, s *resSlot[T]) <-chan error {
+	done := make(chan error, 1)
+	go p.prepare(ctx, s, done)
+	return done
 }
 
 // fill puts a new resource into s, unless the one that is there passes its check.

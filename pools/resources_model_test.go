@@ -115,7 +115,6 @@ type resPlay struct {
 	p        *pools.Resources[string]
 	requests []*resRequest // of the model
 	real     []*resRequest // of the pool, at the same index
-	start    time.Time
 
 	mu        sync.Mutex // guards what follows
 	destroyed []string
@@ -153,14 +152,14 @@ func newResPlay(t *testing.T) *resPlay {
 // request makes a request of both; try is TryAcquire.
 func (g *resPlay) request(bad, try bool) {
 	r := &resRequest{name: fmt.Sprint("r", len(g.requests)), bad: bad}
-	real := *r
-	ctx, cancel := context.WithCancel(context.WithValue(g.t.Context(), resRequestKey{}, &real))
-	real.cancel = cancel
-	g.requests, g.real = append(g.requests, r), append(g.real, &real)
+	mirror := *r
+	ctx, cancel := context.WithCancel(context.WithValue(g.t.Context(), resRequestKey{}, &mirror))
+	mirror.cancel = cancel
+	g.requests, g.real = append(g.requests, r), append(g.real, &mirror)
 	if try {
 		g.m.try(r)
 		lease, err := g.p.TryAcquire(ctx)
-		real.finish(lease, err)
+		mirror.finish(lease, err)
 		return
 	}
 	if !g.m.take(r) {
@@ -168,7 +167,7 @@ func (g *resPlay) request(bad, try bool) {
 	}
 	go func() {
 		lease, err := g.p.Acquire(ctx)
-		real.finish(lease, err)
+		mirror.finish(lease, err)
 	}()
 }
 

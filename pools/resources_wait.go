@@ -61,7 +61,8 @@ const resFree = 64
 // acquireSlowly acquires where nothing that is idle can be lent at once. Caller must hold p.mu, which it releases.
 func (p *Resources[T]) acquireSlowly(ctx context.Context) (Lease[T], error) {
 	if p.closed {
-		return p.refuse(instrument.WasClosed, p.errClosed)
+		p.refuse(instrument.WasClosed)
+		return Lease[T]{}, p.errClosed
 	}
 	if s := p.reserve(); s != nil {
 		s.wanted, s.waited = true, 0
@@ -161,16 +162,14 @@ func (p *Resources[T]) endWait(w *resWaiter[T], outcome instrument.Outcome) {
 }
 
 // refuse counts a request that got nothing without a wait. Caller must hold p.mu, which it releases.
-func (p *Resources[T]) refuse(outcome instrument.Outcome, err error) (Lease[T], error) {
+func (p *Resources[T]) refuse(outcome instrument.Outcome) {
 	p.refused[outcome]++
 	p.mu.Unlock()
-	return Lease[T]{}, err
 }
 
 // await returns the lease of s, which is to be constructed for the caller, unless ctx ends first.
 func (p *Resources[T]) await(ctx context.Context, s *resSlot[T]) (Lease[T], error) {
-	done := make(chan error, 1)
-	go p.prepare(context.WithoutCancel(ctx), s, done)
+	done := p.prepareLater(context.WithoutCancel(ctx), s)
 	select {
 	case err := <-done:
 		return p.prepared(s, err)
