@@ -1,9 +1,10 @@
 package spin
 
 import (
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
-	"time"
 )
 
 func TestMutexExcludes(t *testing.T) {
@@ -28,17 +29,50 @@ func TestMutexExcludes(t *testing.T) {
 func TestLockOutlastsALongHolder(t *testing.T) {
 	var m Mutex
 	m.Lock()
-	locked := make(chan struct{})
-	go func() {
-		m.Lock()
-		close(locked)
-		m.Unlock()
-	}()
-	select {
-	case <-locked:
-		t.Fatal("locked twice")
-	case <-time.After(20 * time.Millisecond): // far more than all tries
+	var tried atomic.Int64
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			tried.Add(1)
+			m.Lock()
+			defer m.Unlock()
+			if tried.Load() >= 0 {
+				t.Error("locked twice")
+			}
+		})
 	}
+	for tried.Load() < 4 {
+		runtime.Gosched()
+	}
+	for range 1000 { // for them to come to the end of their tries
+		runtime.Gosched()
+	}
+	tried.Store(-1 << 32) // from here on they may
 	m.Unlock()
-	<-locked
+	wg.Wait()
+}
+
+// A goroutine that holds the lock for nearly all of its time must not keep the others away, even on one CPU, where it is only
+// ever preempted while it holds it.
+func TestNobodyStarves(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	var m Mutex
+	var stop atomic.Bool
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for n := 0; !stop.Load(); {
+			m.Lock()
+			for range 10_000 {
+				n++
+			}
+			m.Unlock()
+		}
+	})
+	for range 20 {
+		m.Lock()
+		runtime.Gosched()
+		m.Unlock()
+	}
+	stop.Store(true)
+	wg.Wait()
 }
