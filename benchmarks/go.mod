@@ -5,6 +5,8 @@ go 1.26.0
 replace github.com/poolgauge/poolgauge => ../
 
 require (
+	github.com/jackc/puddle/v2 v2.2.3
+	github.com/jolestar/go-commons-pool/v2 v2.1.2
 	github.com/poolgauge/poolgauge v0.0.0-00010101000000-000000000000
 	github.com/shirou/gopsutil/v3 v3.24.5
 	go.opentelemetry.io/otel v1.47.0

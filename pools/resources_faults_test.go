@@ -1,0 +1,167 @@
+package pools_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/pooltest"
+	"github.com/poolgauge/poolgauge/pools"
+)
+
+// Puddle's "empty acquire wait" of a lone caller with a 50 ms constructor is 53 ms.
+func TestFaultConstructionCountedAsWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := resFactory{takes: 50 * time.Millisecond}
+		p := f.open(t, 1, pools.ResourcesConfig[int64]{})
+		defer p.Close()
+		resAcquire(t, p).Release()
+		s := p.Stats()
+		if wait := s.Wait[instrument.Acquired]; wait.Count() != 1 || wait.Max() != 0 {
+			t.Errorf("%d waits up to %v, want 1 of 0", wait.Count(), wait.Max())
+		}
+		if create := s.Create[0].Duration; create.Count() != 1 || create.Sum() != 0.05 {
+			t.Errorf("%d constructions in %v s, want 1 in 50 ms", create.Count(), create.Sum())
+		}
+	})
+}
+
+// Puddle does not count the waits of those who give up.
+func TestFaultFailedWaitsNotCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f resFactory
+		p := f.open(t, 1, pools.ResourcesConfig[int64]{})
+		defer p.Close()
+		l := resAcquire(t, p)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		for range 2 { // the second finds the context done
+			if _, err := p.Acquire(ctx); !errors.Is(err, context.DeadlineExceeded) {
+				t.Fatal(err)
+			}
+		}
+		l.Release()
+		if w := p.Stats().Wait[instrument.TimedOut]; w.Count() != 2 || w.Sum() != 3 || w.Zeros() != 1 {
+			t.Errorf("%d waits of %v s, want 3 s and 0", w.Count(), w.Sum())
+		}
+	})
+}
+
+// Counters that are summed in the wrong order show more in use than there are, in up to all readings.
+func TestFaultInUseAboveCapacity(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	var f resFactory
+	p := f.open(t, 2, pools.ResourcesConfig[int64]{})
+	var in pooltest.Invariants
+	const goroutines, uses = 8, 2000
+	s := in.HoldUnder(t, p.Stats, func() {
+		resCrowd(goroutines, func(int) {
+			for i := range uses {
+				l, err := p.Acquire(context.Background())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if i%4 == 0 {
+					runtime.Gosched()
+				}
+				l.Release()
+			}
+		})
+	})
+	if n := s.Requests[instrument.Acquired].Or(0); n != goroutines*uses {
+		t.Errorf("%d requests, want %d", n, goroutines*uses)
+	}
+	p.Close()
+	if f.peak.Load() > 2 {
+		t.Errorf("%d resources at once, of 2", f.peak.Load())
+	}
+}
+
+func TestFaultSlotLostWhenAConstructorFails(t *testing.T) {
+	failures := map[string]func(ctx context.Context) (int, error){
+		"error":    func(context.Context) (int, error) { return 0, errResTest },
+		"panic":    func(context.Context) (int, error) { panic("oh") },
+		"exit":     func(context.Context) (int, error) { runtime.Goexit(); return 0, nil },
+		"timeout":  func(context.Context) (int, error) { return 0, context.DeadlineExceeded },
+		"canceled": func(context.Context) (int, error) { return 0, context.Canceled },
+	}
+	endings := map[string]instrument.Ending{"panic": instrument.Panicked, "exit": instrument.Exited}
+	for reason, failure := range failures {
+		t.Run(reason, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				construct := failure
+				p, err := pools.NewResources(t.Name(), 1, func(ctx context.Context) (int, error) { return construct(ctx) },
+					pools.ResourcesConfig[int]{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer p.Close()
+				for range 3 {
+					_, err = p.Acquire(t.Context())
+					if err == nil || !strings.Contains(err.Error(), t.Name()) {
+						t.Fatalf("error %v, want one with the name of the pool", err)
+					}
+				}
+				if reason == "error" && !errors.Is(err, errResTest) || reason == "panic" && !strings.Contains(err.Error(), "oh\n") {
+					t.Errorf("error %v does not say why", err)
+				}
+				s := p.Stats()
+				resWantUsage(t, s, 0, 0, 0)
+				if resCount(s, instrument.CreateFailed, reason) != 3 || s.Completed[max(endings[reason], instrument.Failed)].Or(0) != 3 {
+					t.Errorf("resources %v, completed %v, want 3 of each", s.Resources, s.Completed)
+				}
+				if err := new(pooltest.Invariants).Check(s); err != nil {
+					t.Error(err)
+				}
+				construct = func(context.Context) (int, error) { return 1, nil }
+				l, err := p.Acquire(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				l.Release()
+			})
+		})
+	}
+}
+
+func TestFaultSlotLostWhenAConstructorIsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := resFactory{takes: time.Minute}
+		p := f.open(t, 1, pools.ResourcesConfig[int64]{})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		if _, err := p.Acquire(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
+			t.Errorf("error %v after %v, want that of the context at once", err, time.Since(start))
+		}
+		resWantUsage(t, p.Stats(), 0, 0, 1)
+		l := resAcquire(t, p) // the resource that was begun for the other
+		if took := time.Since(start); took != time.Minute || l.Value() != 1 {
+			t.Errorf("got %d after %v", l.Value(), took)
+		}
+		l.Destroy()
+		synctest.Wait()
+		if _, err := p.TryAcquire(t.Context()); !errors.Is(err, pools.ErrFull) {
+			t.Error(err)
+		}
+		p.Close() // while the second one is being made
+		if f.made.Load() != 2 || f.alive.Load() != 0 {
+			t.Errorf("%d made, %d not destroyed", f.made.Load(), f.alive.Load())
+		}
+		if n := resCount(p.Stats(), instrument.Ended, "pool_closed"); n != 1 {
+			t.Errorf("%d ended with the pool, want the late one", n)
+		}
+	})
+}
+
+// While a destructor runs its resource still exists, and the limit is of what exists.
+// resEnd ends a lease in one of the ways, other than Hijack.
+// Everything at once, for the race detector and the invariants.

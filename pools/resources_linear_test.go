@@ -1,0 +1,211 @@
+package pools_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"github.com/poolgauge/poolgauge/pools"
+)
+
+// resCall is a call of the pool in a history of concurrent ones.
+type resCall struct {
+	method string
+	id     int64 // the resource, or the limit
+}
+
+// resStock is the pool as a sequence of calls sees it. Idle resources are lent last in, first out.
+type resStock struct {
+	limit int64
+	idle  []int64
+	used  []int64 // sorted
+}
+
+func (s resStock) alive() int64 { return int64(len(s.idle) + len(s.used)) }
+
+func (s resStock) with(id int64) resStock {
+	i, _ := slices.BinarySearch(s.used, id)
+	s.used = slices.Insert(slices.Clone(s.used), i, id)
+	return s
+}
+
+func (s resStock) without(id int64) resStock {
+	i, _ := slices.BinarySearch(s.used, id)
+	s.used = slices.Delete(slices.Clone(s.used), i, i+1)
+	return s
+}
+
+// step returns the stock after a call that returned got, 0 for nothing, and whether that could be.
+func (s resStock) step(c resCall, got int64) (bool, resStock) {
+	switch c.method {
+	case "Acquire":
+		return s.acquire(got)
+	case "TryAcquire":
+		if got == 0 {
+			return len(s.idle) == 0, s
+		}
+		ok, next := s.acquire(got)
+		return ok && len(s.idle) > 0, next
+	case "Release":
+		surplus := s.alive() > s.limit
+		s = s.without(c.id)
+		if !surplus {
+			s.idle = append(slices.Clone(s.idle), c.id)
+		}
+		return true, s
+	case "Destroy":
+		return true, s.without(c.id)
+	default: // Resize
+		s.limit = c.id
+		for len(s.idle) > 0 && s.alive() > s.limit {
+			s.idle = s.idle[1:]
+		}
+		return true, s
+	}
+}
+
+func (s resStock) acquire(got int64) (bool, resStock) {
+	if last := len(s.idle) - 1; last >= 0 {
+		ok := s.idle[last] == got
+		s.idle = s.idle[:last]
+		return ok, s.with(got)
+	}
+	return int64(len(s.used)) < s.limit && !slices.Contains(s.used, got), s.with(got)
+}
+
+func resLinearModel(limit int64, idle ...int64) porcupine.Model {
+	return porcupine.Model{
+		Init: func() any { return resStock{limit: limit, idle: idle} },
+		Step: func(state, input, output any) (bool, any) {
+			stock, _ := state.(resStock)
+			call, _ := input.(resCall)
+			got, _ := output.(int64)
+			ok, next := stock.step(call, got)
+			return ok, next
+		},
+		Equal: func(a, b any) bool { return fmt.Sprint(a) == fmt.Sprint(b) },
+		DescribeOperation: func(input, output any) string {
+			return fmt.Sprintf("%v → %v", input, output)
+		},
+	}
+}
+
+// resHistory records calls.
+type resHistory struct {
+	start time.Time
+	mu    sync.Mutex // guards calls
+	calls []porcupine.Operation
+}
+
+func (h *resHistory) call(client int, c resCall, f func() int64) int64 {
+	begin := time.Since(h.start)
+	got := f()
+	end := time.Since(h.start)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.calls = append(h.calls, porcupine.Operation{
+		ClientId: client, Input: c, Output: got, Call: int64(begin), Return: int64(end),
+	})
+	return got
+}
+
+// use acquires once, if try succeeds, and ends the lease in one of the ways given.
+func (h *resHistory) use(t *testing.T, p *pools.Resources[int64], client int, try bool, ends ...string) {
+	var lease pools.Lease[int64]
+	method, acquire := "Acquire", p.Acquire
+	if try {
+		method, acquire = "TryAcquire", p.TryAcquire
+	}
+	got := h.call(client, resCall{method: method}, func() int64 {
+		var err error
+		if lease, err = acquire(context.Background()); err != nil {
+			if !try {
+				t.Error(err)
+			}
+			return 0
+		}
+		return lease.Value()
+	})
+	if got == 0 {
+		return
+	}
+	if rand.IntN(2) == 0 {
+		runtime.Gosched()
+	}
+	end := ends[rand.IntN(len(ends))]
+	h.call(client, resCall{end, got}, func() int64 {
+		switch end {
+		case "Release":
+			lease.Release()
+		case "Destroy":
+			lease.Destroy()
+		}
+		return 0
+	})
+}
+
+func (h *resHistory) check(t *testing.T, model porcupine.Model) {
+	t.Helper()
+	if porcupine.CheckOperations(model, h.calls) {
+		return
+	}
+	var all strings.Builder
+	for _, c := range h.calls {
+		fmt.Fprintf(&all, "%d–%d client %d: %s\n", c.Call, c.Return, c.ClientId, model.DescribeOperation(c.Input, c.Output))
+	}
+	t.Fatalf("no order of the calls explains their results:\n%s", all.String())
+}
+
+// With all resources made, TryAcquire fails if and only if none is idle.
+func TestResourcesAreLinearizableWithTryAcquire(t *testing.T) {
+	for range 50 {
+		var f resFactory
+		p := f.open(t, 2, pools.ResourcesConfig[int64]{})
+		for range 2 {
+			if err := p.CreateResource(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		h := resHistory{start: time.Now()}
+		resCrowd(5, func(client int) {
+			for range 20 {
+				h.use(t, p, client, client%2 == 0, "Release")
+			}
+		})
+		p.Close()
+		h.check(t, resLinearModel(2, 1, 2))
+	}
+}
+
+// Resources come and go, and so does the limit.
+func TestResourcesAreLinearizableWithDestroyAndResize(t *testing.T) {
+	for range 50 {
+		var f resFactory
+		p := f.open(t, 3, pools.ResourcesConfig[int64]{})
+		h := resHistory{start: time.Now()}
+		resCrowd(5, func(client int) {
+			for i := range 20 {
+				if client == 0 && i%4 == 0 {
+					limit := int64(1 + rand.IntN(4))
+					h.call(client, resCall{"Resize", limit}, func() int64 {
+						if err := p.Resize(int(limit)); err != nil {
+							t.Error(err)
+						}
+						return 0
+					})
+				}
+				h.use(t, p, client, false, "Release", "Release", "Destroy")
+			}
+		})
+		p.Close()
+		h.check(t, resLinearModel(3))
+	}
+}

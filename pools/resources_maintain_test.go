@@ -1,0 +1,156 @@
+package pools_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/pools"
+)
+
+func TestResourcesMinIdleIsKeptAndRetried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f resFactory
+		f.fail.Store(true)
+		p := f.open(t, 3, pools.ResourcesConfig[int64]{MinIdle: 2})
+		defer p.Close()
+		synctest.Wait()
+		resWantUsage(t, p.Stats(), 0, 0, 0)
+		f.fail.Store(false)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		resWantUsage(t, p.Stats(), 0, 2, 0)
+		first := resAcquire(t, p)
+		synctest.Wait()
+		resWantUsage(t, p.Stats(), 1, 2, 0)
+		second := resAcquire(t, p) // the limit leaves one
+		synctest.Wait()
+		resWantUsage(t, p.Stats(), 2, 1, 0)
+		first.Destroy()
+		synctest.Wait()
+		resWantUsage(t, p.Stats(), 1, 2, 0)
+		second.Release()
+	})
+}
+
+func TestResourcesMaxIdleTimeIsExact(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f resFactory
+		p := f.open(t, 4, pools.ResourcesConfig[int64]{MaxIdleTime: time.Minute, MinIdle: 1})
+		defer p.Close()
+		var leases []pools.Lease[int64]
+		for range 3 {
+			leases = append(leases, resAcquire(t, p))
+		}
+		for _, l := range leases {
+			time.Sleep(time.Second)
+			l.Release()
+		}
+		// They came back at 1, 2 and 3 s, after MinIdle had added a fourth at 0 s: one goes each second, and the last stays.
+		time.Sleep(time.Minute - 3*time.Second - 1)
+		for _, left := range []int64{4, 3, 2, 1, 1} {
+			synctest.Wait()
+			resWantUsage(t, p.Stats(), 0, left, 0)
+			time.Sleep(time.Second)
+		}
+		if n := resCount(p.Stats(), instrument.Ended, "idle"); n != 3 {
+			t.Errorf("%d ended for being idle, want 3", n)
+		}
+	})
+}
+
+func TestResourcesMaxLifetimeHasJitterAndIsNeverExceededByIdleOnes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f resFactory
+		p := f.open(t, 50, pools.ResourcesConfig[int64]{MaxLifetime: 100 * time.Second})
+		defer p.Close()
+		for range 49 {
+			if err := p.CreateResource(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(90*time.Second - 1)
+		synctest.Wait()
+		if n := f.destroyed.Load(); n != 0 {
+			t.Errorf("%d ended before nine tenths of their time", n)
+		}
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if n := f.destroyed.Load(); n < 5 || n > 44 {
+			t.Errorf("%d of 49 ended in the first half of the jitter", n)
+		}
+		time.Sleep(5*time.Second + 1)
+		synctest.Wait()
+		if n := resCount(p.Stats(), instrument.Ended, "lifetime"); n != 49 || f.destroyed.Load() != 49 {
+			t.Errorf("%d of 49 ended", n)
+		}
+		used := resAcquire(t, p)
+		time.Sleep(time.Hour)
+		used.Value()
+		used.Release() // closed now
+		synctest.Wait()
+		if n := f.destroyed.Load(); n != 50 {
+			t.Error("one that came back after its time was kept")
+		}
+	})
+}
+
+func TestResourcesCheckIsMadeAfterIdleTimeAndReplacesWhatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f resFactory
+		checked := 0
+		broken := int64(0)
+		p := f.open(t, 1, pools.ResourcesConfig[int64]{
+			CheckAfter: time.Minute,
+			Check: func(_ context.Context, n int64) error {
+				checked++
+				time.Sleep(time.Second)
+				if n == 2 {
+					panic("check")
+				}
+				if n == broken {
+					return errResTest
+				}
+				return nil
+			},
+		})
+		defer p.Close()
+		use := func(after time.Duration, wantChecked int, want int64) {
+			t.Helper()
+			time.Sleep(after)
+			l := resAcquire(t, p)
+			if checked != wantChecked || l.Value() != want {
+				t.Errorf("got %d after %d checks, want %d after %d", l.Value(), checked, want, wantChecked)
+			}
+			time.Sleep(time.Second)
+			l.Release()
+		}
+		use(0, 0, 1)
+		use(time.Minute-1, 0, 1)
+		use(time.Minute, 1, 1)
+		use(0, 1, 1)
+		broken = 1
+		use(time.Minute, 2, 2)
+		use(time.Minute, 3, 3)
+		time.Sleep(time.Hour)
+		if _, err := p.TryAcquire(t.Context()); err == nil {
+			t.Error("TryAcquire lent one that is due for its check")
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		l, err := p.TryAcquire(t.Context())
+		if err != nil || checked != 4 {
+			t.Fatalf("TryAcquire after the check: %v", err)
+		}
+		if got := l.IdleDuration(); got != time.Hour+time.Second {
+			t.Errorf("idle for %v, want 1 h 1 s: a check is no use", got)
+		}
+		l.Release()
+		s := p.Stats()
+		if n := resCount(s, instrument.Ended, "health"); n != 2 || f.destroyed.Load() != 2 || s.Wait[instrument.Acquired].Max() != 0 {
+			t.Errorf("%d ended for their health, waits up to %v; want 2 and 0", n, s.Wait[instrument.Acquired].Max())
+		}
+	})
+}

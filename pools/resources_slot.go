@@ -1,0 +1,212 @@
+package pools
+
+import (
+	"slices"
+	"time"
+
+	"github.com/poolgauge/poolgauge/instrument"
+)
+
+// resState is what a slot is doing.
+type resState uint8
+
+const (
+	resConstructing resState = iota // or being checked; the goroutine that does it owns value
+	resIdle
+	resUsed // the lease owns value
+	resHijacked
+	resClosing // the goroutine that destroys it owns value
+)
+
+// resSlot is a place for a resource. It is in Resources.slots until it was destroyed or hijacked.
+type resSlot[T any] struct {
+	pool  *Resources[T]
+	next  *resSlot[T] // the one that is idle and was given back before
+	turn  uint64      // which lease of it is the valid one
+	state resState
+
+	wanted bool // a caller waits for it while it is being constructed
+	made   bool // value is a resource
+	fresh  bool // it was constructed and is not counted yet
+	timed  bool // started is that of the use
+	epoch  int
+	index  int // in Resources.slots
+
+	started  time.Duration // use, if it is timed, or construction
+	waited   time.Duration // by the caller for which it is being constructed
+	lastUsed time.Duration
+	checked  time.Duration // when it last passed the check
+	expires  time.Duration // when its lifetime ends; 0 is never
+	created  time.Time
+	waiter   *resWaiter[T] // that of the caller who has it, to be used again when it comes back
+
+	value T
+}
+
+// add makes a slot whose resource is to be constructed. There must be room. Caller must hold p.mu.
+func (p *Resources[T]) add() *resSlot[T] {
+	s := &resSlot[T]{pool: p, epoch: p.epoch, index: len(p.slots)}
+	p.slots = append(p.slots, s)
+	return s
+}
+
+// remove takes s out of the pool and gives its place to whoever waits. Caller must hold p.mu.
+func (p *Resources[T]) remove(s *resSlot[T]) {
+	last := len(p.slots) - 1
+	p.slots[s.index] = p.slots[last]
+	p.slots[s.index].index = s.index
+	p.slots[last] = nil
+	p.slots = p.slots[:last]
+	p.settle()
+}
+
+// settle does what is possible after a slot or the limit has changed. Caller must hold p.mu.
+func (p *Resources[T]) settle() {
+	for p.queue.first != nil && p.hasRoom() {
+		w := p.queue.pop()
+		s := p.add()
+		s.wanted, s.waiter = true, w
+		if w.since != 0 {
+			s.waited = instrument.Now() - w.since
+		}
+		w.ready <- Lease[T]{s, s.turn}
+	}
+	if p.closed && len(p.slots) == 0 {
+		close(p.drained)
+	}
+	p.tend()
+}
+
+func (p *Resources[T]) hasRoom() bool {
+	return len(p.slots) < p.limit
+}
+
+// surplus returns how many resources must go after the pool shrank. Caller must hold p.mu.
+func (p *Resources[T]) surplus() int {
+	return len(p.slots) - p.closing - p.limit
+}
+
+// pop takes the first idle slot, s, off the idle ones. Caller must hold p.mu.
+func (p *Resources[T]) pop(s *resSlot[T]) {
+	p.idle = s.next
+	s.next = nil
+	p.idles--
+	if p.idles < p.cfg.MinIdle {
+		p.tend()
+	}
+}
+
+// lend starts a use of s. Now is the time if it is known, or 0. Caller must hold p.mu.
+func (p *Resources[T]) lend(s *resSlot[T], now time.Duration) {
+	s.state = resUsed
+	p.acquired++
+	if s.timed = p.sampler.Next() > 0; s.timed {
+		if now == 0 {
+			now = instrument.Now()
+		}
+		s.started = now
+	}
+}
+
+// finish ends the use of s and returns the time if it has read the clock, or 0. Caller must hold p.mu: a time from before could be
+// earlier than that at which Stats has just said how long the use has taken so far. The use stands for all that ended since the one
+// timed before: the weight from the sampler has some that began before it and will end after it.
+func (p *Resources[T]) finish(s *resSlot[T]) (now time.Duration) {
+	s.turn++
+	p.completed[instrument.OK]++
+	if s.timed {
+		s.timed = false
+		now = instrument.Now()
+		p.uses.RecordN(now-s.started, uint64(p.completed[instrument.OK])-p.uses.Count())
+		p.sampler.Timed(now - s.started)
+	}
+	if s.waiter != nil {
+		p.reuse(s.waiter)
+		s.waiter = nil
+	}
+	return now
+}
+
+// giveBack makes s available, or destroys it if it has become useless. It returns the caller to be woken with s, if there is
+// one, which need not be done under the lock. Unused means that the resource was idle all the time. Caller must hold p.mu.
+func (p *Resources[T]) giveBack(s *resSlot[T], now time.Duration, unused bool) *resWaiter[T] {
+	if reason, useless := p.useless(s, now); useless {
+		p.destroyLater(s, reason)
+		return nil
+	}
+	if w := p.queue.first; w != nil {
+		p.queue.remove(w)
+		if w.since != 0 {
+			if now == 0 {
+				now = instrument.Now()
+			}
+			p.waited(instrument.Acquired, now-w.since)
+		}
+		if !unused {
+			s.lastUsed = p.clock.approx(now)
+		}
+		s.waiter = w
+		p.lend(s, now)
+		return w
+	}
+	if unused {
+		p.tend() // it may have been idle for too long
+	} else {
+		s.lastUsed = p.clock.approx(now)
+	}
+	s.state = resIdle
+	s.next, p.idle = p.idle, s
+	p.idles++
+	return nil
+}
+
+// useless reports whether a resource that comes back must go, and why. Caller must hold p.mu.
+func (p *Resources[T]) useless(s *resSlot[T], now time.Duration) (resReason, bool) {
+	switch {
+	case p.closed:
+		return resPoolClosed, true
+	case s.epoch != p.epoch:
+		return resReset, true
+	case p.surplus() > 0:
+		return resShrink, true
+	case s.expires != 0 && p.clock.approx(now) >= s.expires:
+		return resLifetime, true
+	}
+	return 0, false
+}
+
+// discard destroys the idle slot s. Caller must hold p.mu.
+func (p *Resources[T]) discard(s *resSlot[T], reason resReason) {
+	for link := &p.idle; ; link = &(*link).next {
+		if *link == s {
+			*link = s.next
+			break
+		}
+	}
+	s.next = nil
+	p.idles--
+	p.destroyLater(s, reason)
+}
+
+// expel destroys all idle slots, and makes all others useless. Caller must hold p.mu.
+func (p *Resources[T]) expel(reason resReason) {
+	p.epoch++
+	for p.idle != nil {
+		p.discard(p.idle, reason)
+	}
+}
+
+// wantsCheck reports whether the idle slot s may only be lent after a check. Caller must hold p.mu.
+func (p *Resources[T]) wantsCheck(s *resSlot[T]) bool {
+	return p.cfg.Check != nil && p.clock.approx(0)-max(s.lastUsed, s.checked) >= p.cfg.CheckAfter
+}
+
+// idleSlots returns the idle slots, the one that was idle for longest first. Caller must hold p.mu.
+func (p *Resources[T]) idleSlots() []*resSlot[T] {
+	all := make([]*resSlot[T], 0, p.idles)
+	for s := p.idle; s != nil; s = s.next {
+		all = append(all, s)
+	}
+	slices.Reverse(all)
+	return all
+}

@@ -1,0 +1,136 @@
+package pools_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/pooltest"
+	"github.com/poolgauge/poolgauge/pools"
+)
+
+func resCrowd(goroutines int, f func(i int)) {
+	var wg sync.WaitGroup
+	for i := range goroutines {
+		wg.Go(func() { f(i) })
+	}
+	wg.Wait()
+}
+
+func Test10000GoroutinesThatCancelLoseNothing(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	var f resFactory
+	p := f.open(t, 4, pools.ResourcesConfig[int64]{})
+	var in pooltest.Invariants
+	var acquired, gaveUp atomic.Int64
+	s := in.HoldUnder(t, p.Stats, func() {
+		resCrowd(10_000, func(i int) {
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			if i%2 == 0 {
+				go cancel()
+			}
+			l, err := p.Acquire(ctx)
+			if err != nil {
+				gaveUp.Add(1)
+				return
+			}
+			acquired.Add(1)
+			resEnd(l)
+		})
+	})
+	if got := s.Requests[instrument.Acquired].Or(0); got != acquired.Load() || got+s.Requests[instrument.Canceled].Or(0) != 10_000 {
+		t.Errorf("requests %v, want %d acquired and %d canceled", s.Requests, acquired.Load(), gaveUp.Load())
+	}
+	for range 4 { // all four slots are still there
+		resAcquire(t, p).Destroy()
+	}
+	p.Close()
+	if f.alive.Load() != 0 || f.peak.Load() > 4 {
+		t.Errorf("%d resources alive, %d at most", f.alive.Load(), f.peak.Load())
+	}
+}
+
+func resEnd(l pools.Lease[int64]) {
+	switch rand.IntN(8) {
+	case 0:
+		l.Destroy()
+	case 1:
+		l.ReleaseUnused()
+	case 2:
+		runtime.Gosched()
+		l.Release()
+	default:
+		l.Release()
+	}
+}
+
+func TestResourcesUnderEverythingAtOnce(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	var f resFactory
+	p := f.open(t, 3, pools.ResourcesConfig[int64]{
+		MinIdle: 1, MaxIdleTime: time.Millisecond, MaxLifetime: 2 * time.Millisecond, CheckAfter: 1,
+		Check: func(context.Context, int64) error {
+			if rand.IntN(3) == 0 {
+				return errResTest
+			}
+			return nil
+		},
+	})
+	in := pooltest.Invariants{Shrinks: true}
+	s := in.HoldUnder(t, p.Stats, func() {
+		resCrowd(16, func(i int) {
+			for range 200 {
+				resAnything(p, &f, i)
+			}
+		})
+		p.Close()
+	})
+	resWantUsage(t, s, 0, 0, 0)
+	if f.alive.Load() != 0 || f.peak.Load() > 5 {
+		t.Errorf("%d resources alive, %d at most", f.alive.Load(), f.peak.Load())
+	}
+	made, ended := resCount(s, instrument.Created, ""), int64(0)
+	for _, r := range s.Resources {
+		if r.Event == instrument.Ended {
+			ended += r.Count
+		}
+	}
+	if made != ended || made != f.made.Load() {
+		t.Errorf("%d counted as made and %d as ended, of %d", made, ended, f.made.Load())
+	}
+}
+
+func resAnything(p *pools.Resources[int64], f *resFactory, i int) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(rand.IntN(200))*time.Microsecond)
+	defer cancel()
+	switch n := rand.IntN(40); {
+	case n == 0:
+		p.Reset()
+	case n == 1:
+		_ = p.Resize(1 + rand.IntN(5)) // it is never closed here
+	case n == 2:
+		_ = p.CreateResource(ctx) // it may well be full
+	case n == 3:
+		for _, l := range p.AcquireAllIdle() {
+			resEnd(l)
+		}
+	case n == 4:
+		f.fail.Store(i%2 == 0)
+	case n < 10:
+		if l, err := p.TryAcquire(ctx); err == nil {
+			resEnd(l)
+		}
+	default:
+		if l, err := p.Acquire(ctx); err == nil {
+			resEnd(l)
+		}
+	}
+}

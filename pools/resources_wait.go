@@ -1,0 +1,196 @@
+package pools
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/poolgauge/poolgauge/instrument"
+)
+
+// resWaiter is a caller that waits. The pool uses it again when the slot that it got comes back, since then the caller has
+// certainly received what was sent to it.
+type resWaiter[T any] struct {
+	ready      chan Lease[T] // holds one; no slot means that the pool was closed
+	since      time.Duration // 0 if waits are not timed
+	prev, next *resWaiter[T]
+	queued     bool
+}
+
+// resQueue holds waiters in the order in which they came.
+type resQueue[T any] struct {
+	first, last *resWaiter[T]
+	length      int
+}
+
+func (q *resQueue[T]) push(w *resWaiter[T]) {
+	w.queued, w.prev = true, q.last
+	if q.last == nil {
+		q.first = w
+	} else {
+		q.last.next = w
+	}
+	q.last = w
+	q.length++
+}
+
+func (q *resQueue[T]) remove(w *resWaiter[T]) {
+	if w.prev == nil {
+		q.first = w.next
+	} else {
+		w.prev.next = w.next
+	}
+	if w.next == nil {
+		q.last = w.prev
+	} else {
+		w.next.prev = w.prev
+	}
+	w.prev, w.next, w.queued = nil, nil, false
+	q.length--
+}
+
+func (q *resQueue[T]) pop() *resWaiter[T] {
+	w := q.first
+	q.remove(w)
+	return w
+}
+
+// resFree bounds how many waiters are kept for use again.
+const resFree = 64
+
+// acquireSlowly acquires where nothing that is idle can be lent at once. Caller must hold p.mu, which it releases.
+func (p *Resources[T]) acquireSlowly(ctx context.Context) (Lease[T], error) {
+	if p.closed {
+		p.refuse(instrument.WasClosed)
+		return Lease[T]{}, p.errClosed
+	}
+	if s := p.reserve(); s != nil {
+		s.wanted, s.waited = true, 0
+		p.mu.Unlock()
+		return p.await(ctx, s)
+	}
+	w := p.enqueue()
+	p.mu.Unlock()
+	return p.wait(ctx, w)
+}
+
+// reserve returns a slot that is to be checked or constructed, if there is one or room for one. Caller must hold p.mu.
+func (p *Resources[T]) reserve() *resSlot[T] {
+	if s := p.idle; s != nil {
+		p.pop(s)
+		s.state = resConstructing
+		return s
+	}
+	if p.hasRoom() {
+		return p.add()
+	}
+	return nil
+}
+
+func (p *Resources[T]) enqueue() *resWaiter[T] {
+	var w *resWaiter[T]
+	if n := len(p.free); n > 0 {
+		w, p.free = p.free[n-1], p.free[:n-1]
+	} else {
+		w = &resWaiter[T]{ready: make(chan Lease[T], 1)}
+	}
+	if !p.sampler.Off() {
+		w.since = instrument.Now()
+	}
+	p.queue.push(w)
+	return w
+}
+
+func (p *Resources[T]) reuse(w *resWaiter[T]) {
+	if len(p.free) < resFree {
+		p.free = append(p.free, w)
+	}
+}
+
+// wait returns what w gets.
+func (p *Resources[T]) wait(ctx context.Context, w *resWaiter[T]) (Lease[T], error) {
+	var l Lease[T]
+	if done := ctx.Done(); done == nil {
+		l = <-w.ready
+	} else {
+		select {
+		case l = <-w.ready:
+		case <-done:
+			if p.leave(w, ctx.Err()) {
+				return Lease[T]{}, p.error(ctx.Err())
+			}
+			l = <-w.ready // it got something at the same moment
+		}
+	}
+	switch {
+	case l.slot == nil:
+		return l, p.errClosed
+	case l.slot.state == resConstructing: // nobody else may change the state now
+		return p.await(ctx, l.slot)
+	}
+	return l, nil
+}
+
+// leave takes w out of the queue, unless it has got something.
+func (p *Resources[T]) leave(w *resWaiter[T], err error) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !w.queued {
+		return false
+	}
+	p.queue.remove(w)
+	p.endWait(w, instrument.GaveUp(err))
+	p.reuse(w)
+	return true
+}
+
+// dismiss sends all waiters away, since the pool is closed. Caller must hold p.mu.
+func (p *Resources[T]) dismiss() {
+	for p.queue.first != nil {
+		w := p.queue.pop()
+		p.endWait(w, instrument.WasClosed)
+		w.ready <- Lease[T]{}
+	}
+}
+
+// endWait counts a request that waited and got nothing. Caller must hold p.mu.
+func (p *Resources[T]) endWait(w *resWaiter[T], outcome instrument.Outcome) {
+	p.refused[outcome]++
+	if w.since != 0 {
+		p.waited(outcome, instrument.Now()-w.since)
+	}
+}
+
+// refuse counts a request that got nothing without a wait. Caller must hold p.mu, which it releases.
+func (p *Resources[T]) refuse(outcome instrument.Outcome) {
+	p.refused[outcome]++
+	p.mu.Unlock()
+}
+
+// await returns the lease of s, which is to be constructed for the caller, unless ctx ends first.
+func (p *Resources[T]) await(ctx context.Context, s *resSlot[T]) (Lease[T], error) {
+	done := p.prepareLater(context.WithoutCancel(ctx), s)
+	select {
+	case err := <-done:
+		return p.prepared(s, err)
+	case <-ctx.Done():
+	}
+	p.mu.Lock()
+	if s.wanted {
+		s.wanted = false
+		outcome := instrument.GaveUp(ctx.Err())
+		p.refused[outcome]++
+		p.waited(outcome, s.waited)
+		p.mu.Unlock()
+		return Lease[T]{}, fmt.Errorf("resources %q: while a resource was being constructed: %w", p.name, ctx.Err())
+	}
+	p.mu.Unlock()
+	return p.prepared(s, <-done) // it became ready at the same moment
+}
+
+func (p *Resources[T]) prepared(s *resSlot[T], err error) (Lease[T], error) {
+	if err != nil {
+		return Lease[T]{}, err
+	}
+	return Lease[T]{s, s.turn}, nil
+}
