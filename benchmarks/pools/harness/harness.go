@@ -1,0 +1,173 @@
+// Package harness compares implementations of one operation within one process: what an operation takes of the CPU, of time and
+// of memory, and the ratio of ours to each peer.
+//
+// Only ratios within one run are worth quoting, since the machine may be shared. So every round measures all subjects of a case
+// one after the other, in a fresh random order, and a ratio is the median over the rounds of the ratios within a round. Its noise
+// is the 95 % confidence interval of that median.
+package harness
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"regexp"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Case is one operation, done by several subjects.
+type Case struct {
+	Name     string
+	Subjects []Subject // the first is ours, the others are its peers
+	Bars     []Bar     // what ours must reach
+	NoAlloc  bool      // ours must allocate less than one byte per operation
+	Procs    []int     // values of GOMAXPROCS to run it with, 0 for all CPUs; empty is {0}
+}
+
+// Subject is one implementation.
+type Subject struct {
+	Name string
+	// New sets one up for a round: run does n operations and returns when they are done; stop, which may be nil, takes it down.
+	New func() (run func(n int), stop func())
+}
+
+// Bar says that our CPU time is at most Ratio times that of Peer, and Plus on top.
+type Bar struct {
+	Peer  string
+	Ratio float64
+	Plus  time.Duration
+}
+
+func (b Bar) String() string {
+	if b.Plus == 0 {
+		return fmt.Sprintf("%.2f", b.Ratio)
+	}
+	return fmt.Sprintf("%.2f + %v", b.Ratio, b.Plus)
+}
+
+// Settings say how to measure.
+type Settings struct {
+	Rounds int
+	Time   time.Duration  // what one subject takes in one round, about
+	Only   *regexp.Regexp // the names of the cases to run; nil is all
+}
+
+// Run measures the cases. It sets GOMAXPROCS, so nothing else should run in the process.
+func Run(cases []Case, s Settings) ([]Result, error) {
+	var results []Result
+	for _, c := range expand(cases) {
+		if s.Only != nil && !s.Only.MatchString(c.Name) {
+			continue
+		}
+		for _, b := range c.Bars {
+			if c.index(b.Peer) < 0 {
+				return nil, fmt.Errorf("case %q: its bar names %q, which is not a subject of it", c.Name, b.Peer)
+			}
+		}
+		results = append(results, measure(c, s))
+	}
+	return results, nil
+}
+
+// Again measures the case of r once more.
+func (r Result) Again(s Settings) Result {
+	return measure(r.Case, s)
+}
+
+// expand returns one case for each value of GOMAXPROCS, which is in its name unless it is the only one.
+func expand(cases []Case) []Case {
+	var all []Case
+	for _, c := range cases {
+		var procs []int
+		for _, p := range c.Procs {
+			if p == 0 {
+				p = runtime.NumCPU()
+			}
+			if p <= runtime.NumCPU() && !slices.Contains(procs, p) {
+				procs = append(procs, p)
+			}
+		}
+		if len(c.Procs) == 0 {
+			procs = []int{runtime.NumCPU()}
+		}
+		for _, p := range procs {
+			one := c
+			one.Procs = []int{p}
+			if len(c.Procs) > 0 {
+				one.Name = fmt.Sprintf("%s, GOMAXPROCS %d", c.Name, p)
+			}
+			all = append(all, one)
+		}
+	}
+	return all
+}
+
+func measure(c Case, s Settings) Result {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(c.Procs[0]))
+	operations := make([]int, len(c.Subjects))
+	for i, subject := range c.Subjects {
+		operations[i] = calibrate(subject, s.Time)
+	}
+	r := Result{Case: c, Samples: make([][]Sample, len(c.Subjects))}
+	for range s.Rounds {
+		for _, i := range rand.Perm(len(c.Subjects)) {
+			r.Samples[i] = append(r.Samples[i], sample(c.Subjects[i], operations[i]))
+		}
+	}
+	return r
+}
+
+func (c Case) index(subject string) int {
+	return slices.IndexFunc(c.Subjects, func(s Subject) bool { return s.Name == subject })
+}
+
+// calibrate returns how many operations take about as long as wanted.
+func calibrate(s Subject, want time.Duration) int {
+	for n := 1; ; n *= 4 {
+		if took := time.Duration(sample(s, n).Wall * float64(n)); took >= want/8 {
+			return max(1, int(float64(n)*float64(want)/float64(took)))
+		}
+	}
+}
+
+// Sample is one measurement of one subject, per operation.
+type Sample struct {
+	CPU    float64 // nanoseconds, of all threads, user and system
+	Wall   float64 // nanoseconds
+	Bytes  float64 // allocated
+	Allocs float64
+}
+
+func sample(s Subject, n int) Sample {
+	run, stop := s.New()
+	if stop != nil {
+		defer stop()
+	}
+	run(min(n, 100)) // whatever is lazy is not what we compare
+	runtime.GC()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	cpu, start := cpuTime(), time.Now()
+	run(n)
+	wall, cpu := time.Since(start), cpuTime()-cpu
+	runtime.ReadMemStats(&after)
+	per := 1 / float64(n)
+	return Sample{
+		CPU: float64(cpu) * per, Wall: float64(wall) * per,
+		Bytes: float64(after.TotalAlloc-before.TotalAlloc) * per, Allocs: float64(after.Mallocs-before.Mallocs) * per,
+	}
+}
+
+// Parallel shares n operations among goroutines and waits for them.
+func Parallel(goroutines, n int, run func(n int)) {
+	var wg sync.WaitGroup
+	for i := range goroutines {
+		share := n / goroutines
+		if i < n%goroutines {
+			share++
+		}
+		wg.Go(func() { run(share) })
+	}
+	wg.Wait()
+}

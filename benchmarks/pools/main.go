@@ -1,0 +1,95 @@
+// Command pools compares the pools of package pools with their peers and with what the machine could do at best. It prints a
+// table, and fails if a bar is missed or if a ratio is worse than the committed one by more than the noise of both.
+//
+//	go run ./pools                              # from benchmarks/, all cases
+//	go run ./pools -run semaphore -rounds 15    # some of them, with less noise
+//	go run ./pools -json pools/baseline.json    # commit what is measured now
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/poolgauge/poolgauge/benchmarks/pools/harness"
+)
+
+// cases returns all cases: a file for each pool.
+func cases() []harness.Case {
+	return slices.Concat(
+		semaphoreCases(),
+	)
+}
+
+func main() {
+	if err := run(os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "pools:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string, stdout io.Writer) error {
+	flags := flag.NewFlagSet("pools", flag.ContinueOnError)
+	rounds := flags.Int("rounds", 9, "rounds to take the median of")
+	each := flags.Duration("time", 50*time.Millisecond, "what a subject takes in one round, about")
+	only := flags.String("run", "", "run the cases whose name matches this regexp")
+	baseline := flags.String("baseline", "pools/baseline.json", "ratios to compare with")
+	save := flags.String("json", "", "write the ratios here: those of the cases run replace the ones in the file")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	names, err := regexp.Compile(*only)
+	if err != nil {
+		return err
+	}
+	committed, err := harness.Load(*baseline)
+	if err != nil {
+		return err
+	}
+	command := "go run ./pools " + strings.Join(args, " ")
+	fmt.Fprintf(stdout, "%s: `%s`, median of %d rounds\n\n", harness.Machine(), command, *rounds)
+	settings := harness.Settings{Rounds: *rounds, Time: *each, Only: names}
+	results, err := harness.Run(cases(), settings)
+	if err != nil {
+		return err
+	}
+	harness.Table(stdout, results)
+	if *save != "" {
+		return saveTo(*save, command, results)
+	}
+	return verdict(stdout, committed, results, settings)
+}
+
+func saveTo(path, command string, results []harness.Result) error {
+	b, err := harness.Load(path)
+	if err != nil {
+		return err
+	}
+	b.Machine, b.Command = harness.Machine(), command
+	b.Add(results)
+	return b.Save(path)
+}
+
+// verdict returns an error if a bar is missed or a ratio is worse than the committed one. What fails is measured once more, since
+// neighbours on the machine can spoil a few rounds, and counts if it fails again.
+func verdict(stdout io.Writer, committed harness.Baseline, results []harness.Result, s harness.Settings) error {
+	faults := func(r harness.Result) []string { return append(r.Missed(), committed.Worse(r)...) }
+	var failed []string
+	for _, r := range results {
+		if len(faults(r)) == 0 {
+			continue
+		}
+		failed = append(failed, faults(r.Again(s))...)
+	}
+	if len(failed) == 0 {
+		return nil
+	}
+	fmt.Fprintf(stdout, "\nMissed or worse than `baseline.json` (%s), twice:\n\n- %s\n", committed.Machine, strings.Join(failed, "\n- "))
+	return errors.New("a bar is missed, or a ratio is worse than the committed one")
+}
