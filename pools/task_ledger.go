@@ -7,23 +7,27 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// taskLedger counts and times the requests and the uses of a pool that runs tasks. The owner guards it with the lock that it takes
-// anyway.
+// A pool that runs tasks keeps two ledgers of them, one for each end of its queue. Counts are exact. The clock is read for the tasks
+// that the sampler chooses, and for whoever blocks; the zero taskStamp is that of a task that is not timed, and costs nothing.
 //
-// Counts are exact. The clock is read for the tasks that the sampler chooses, and for whoever blocks; the zero taskStamp is that
-// of a task that is not timed, and costs two increments.
-//
-// Invariant: whenever the Stats are read, each histogram holds as many durations as there were requests or uses.
-type taskLedger struct {
-	// For each task these are touched, and nothing else: they are in one cache line or two.
-	sampler   instrument.Sampler
-	requests  [5]int64 // by instrument.Outcome
-	completed [4]int64 // by instrument.Ending
+// Whenever the Stats are read, each histogram holds as many durations as there were requests or uses.
 
-	waits  taskSeries
-	gaveUp [5]instrument.Histogram // waits by instrument.Outcome, but Acquired
-	uses   taskSeries
-	recent [2]time.Duration // the last timed uses, the latest first
+// askLedger counts and times the requests that come to nothing, and stamps the others. Its owner guards it with the lock that it
+// takes anyway to accept a task.
+type askLedger struct {
+	sampler instrument.Sampler
+	pace    time.Duration           // how long uses take at present, as far as the sampler must know
+	refused [5]int64                // requests by instrument.Outcome, but Acquired
+	gaveUp  [5]instrument.Histogram // their waits
+}
+
+// runLedger counts and times uses and the waits before them. Its owner guards it with the lock that it takes anyway to run a task.
+type runLedger struct {
+	acquired  int64
+	completed [4]int64 // by instrument.Ending
+	waits     taskSeries
+	uses      taskSeries
+	recent    [2]time.Duration // the last timed uses, the latest first
 
 	// What has not ended is in the use time as well, so that a pool whose tasks hang does not look idle.
 	timed     int64  // uses in progress that are timed
@@ -45,77 +49,31 @@ type taskStamp struct {
 	exact   bool          // at is due to something else, so that the wait stands for itself
 }
 
-func newTaskLedger(opts []instrument.Option) taskLedger {
-	return taskLedger{sampler: instrument.NewSampler(opts...), recent: [2]time.Duration{math.MaxInt64, math.MaxInt64}}
+func newAskLedger(opts []instrument.Option) askLedger {
+	return askLedger{sampler: instrument.NewSampler(opts...), pace: math.MaxInt64}
 }
 
 // ask is called for each task that is accepted without blocking.
-func (l *taskLedger) ask() taskStamp {
+func (l *askLedger) ask() taskStamp {
 	if l.sampler.Next() == 0 {
 		return taskStamp{}
 	}
-	l.sampled()
+	l.sampler.Timed(l.pace)
 	return taskStamp{at: instrument.Now(), sampled: true}
 }
 
 // askBlocked is called for each task that is accepted from a caller who blocked. Since is when that began, 0 if nothing is timed.
-func (l *taskLedger) askBlocked(since time.Duration) taskStamp {
+func (l *askLedger) askBlocked(since time.Duration) taskStamp {
 	s := taskStamp{at: since, exact: true, sampled: l.sampler.Next() > 0}
 	if s.sampled {
-		l.sampled()
+		l.sampler.Timed(l.pace)
 	}
 	return s
 }
 
-// sampled sets when the next task is sampled. One long use among short ones is most often due to the scheduler, and no reason to
-// time all that are in the queue.
-func (l *taskLedger) sampled() {
-	l.sampler.Timed(min(l.recent[0], l.recent[1]))
-}
-
-// start ends the wait of a task and returns the stamp of its use.
-func (l *taskLedger) start(asked taskStamp) taskStamp {
-	l.requests[instrument.Acquired]++
-	if asked.at == 0 {
-		return taskStamp{}
-	}
-	return l.startTimed(asked)
-}
-
-func (l *taskLedger) startTimed(asked taskStamp) taskStamp {
-	now := instrument.Now()
-	if asked.exact {
-		l.waits.exact(now - asked.at)
-	} else {
-		l.waits.sample(now-asked.at, l.requests[instrument.Acquired])
-	}
-	if !asked.sampled {
-		return taskStamp{}
-	}
-	l.timed++
-	l.starts += uint64(now)
-	return taskStamp{at: now, sampled: true}
-}
-
-// end ends a use. Now is the time if it was timed.
-func (l *taskLedger) end(use taskStamp, how instrument.Ending, now time.Duration) {
-	l.completed[how]++
-	if use.at != 0 {
-		l.endTimed(use, now-use.at)
-	}
-}
-
-func (l *taskLedger) endTimed(use taskStamp, took time.Duration) {
-	l.timed--
-	l.timedDone++
-	l.starts -= uint64(use.at)
-	l.uses.sample(took, l.done())
-	l.recent = [2]time.Duration{took, l.recent[0]}
-}
-
 // refuse ends a request that came to nothing. Since is when its caller began to block, 0 if it did not.
-func (l *taskLedger) refuse(how instrument.Outcome, since time.Duration) {
-	l.requests[how]++
+func (l *askLedger) refuse(how instrument.Outcome, since time.Duration) {
+	l.refused[how]++
 	if l.sampler.Off() {
 		return
 	}
@@ -127,48 +85,98 @@ func (l *taskLedger) refuse(how instrument.Outcome, since time.Duration) {
 }
 
 // now returns the time for whoever is about to block, 0 if nothing is timed.
-func (l *taskLedger) now() time.Duration {
+func (l *askLedger) now() time.Duration {
 	if l.sampler.Off() {
 		return 0
 	}
 	return instrument.Now()
 }
 
-func (l *taskLedger) done() (n int64) {
+// start ends the wait of a task and returns the stamp of its use.
+func (l *runLedger) start(asked taskStamp) taskStamp {
+	l.acquired++
+	if asked.at == 0 {
+		return taskStamp{}
+	}
+	return l.startTimed(asked)
+}
+
+func (l *runLedger) startTimed(asked taskStamp) taskStamp {
+	now := instrument.Now()
+	if asked.exact {
+		l.waits.exact(now - asked.at)
+	} else {
+		l.waits.sample(now-asked.at, l.acquired)
+	}
+	if !asked.sampled {
+		return taskStamp{}
+	}
+	l.timed++
+	l.starts += uint64(now)
+	return taskStamp{at: now, sampled: true}
+}
+
+// end ends a use. Now is the time if it was timed.
+func (l *runLedger) end(use taskStamp, how instrument.Ending, now time.Duration) {
+	l.completed[how]++
+	if use.at != 0 {
+		l.endTimed(use, now-use.at)
+	}
+}
+
+func (l *runLedger) endTimed(use taskStamp, took time.Duration) {
+	l.timed--
+	l.timedDone++
+	l.starts -= uint64(use.at)
+	l.uses.sample(took, l.done())
+	l.recent = [2]time.Duration{took, l.recent[0]}
+}
+
+func (l *runLedger) done() (n int64) {
 	for _, c := range l.completed {
 		n += c
 	}
 	return n
 }
 
-func (l *taskLedger) used() int64 {
-	return l.requests[instrument.Acquired] - l.done()
+func (l *runLedger) used() int64 {
+	return l.acquired - l.done()
 }
 
-// fill writes requests, waits and uses into s.
-func (l *taskLedger) fill(s *instrument.Stats) {
-	s.Usage[instrument.Used] = instrument.Some(l.used())
-	for i, n := range l.requests {
+// pace returns how long uses take at present. One long use among short ones is most often due to the scheduler, and no reason to
+// time all that are in the queue.
+func (l *runLedger) pace() time.Duration {
+	if l.timedDone < int64(len(l.recent)) {
+		return math.MaxInt64 // not known yet: time all
+	}
+	return min(l.recent[0], l.recent[1])
+}
+
+// tally writes requests, waits and uses into s. Caller must hold the locks of both ledgers.
+func tally(s *instrument.Stats, asks *askLedger, runs *runLedger) {
+	for i, n := range asks.refused {
 		s.Requests[i] = instrument.Some(n)
 	}
-	for i, n := range l.completed {
+	s.Requests[instrument.Acquired] = instrument.Some(runs.acquired)
+	for i, n := range runs.completed {
 		s.Completed[i] = instrument.Some(n)
 	}
-	if l.sampler.Off() {
+	s.Usage[instrument.Used] = instrument.Some(runs.used())
+	if asks.sampler.Off() {
 		return
 	}
-	for i := range l.gaveUp {
-		s.Wait[i] = l.gaveUp[i].Clone()
+	for i := range asks.gaveUp {
+		s.Wait[i] = asks.gaveUp[i].Clone()
 	}
-	s.Wait[instrument.Acquired] = l.waits.read(l.requests[instrument.Acquired])
-	s.Use = l.uses.read(l.done())
-	s.UseTime = instrument.Some(l.readUseTime(s.Use.Sum()))
+	s.Wait[instrument.Acquired] = runs.waits.read(runs.acquired)
+	s.Use = runs.uses.read(runs.done())
+	s.UseTime = instrument.Some(runs.readUseTime(s.Use.Sum()))
 }
 
 // readUseTime adds what is in progress to the seconds of the uses that have ended. Those in progress that are not timed are
 // unknown, but if fewer untimed uses have ended since the last reading than were in progress then, the others have been there
 // all the time.
-func (l *taskLedger) readUseTime(ended float64) float64 {
+func (l *runLedger) readUseTime(ended float64) float64 {
 	now := instrument.Now()
 	untimedDone := l.done() - l.timedDone
 	if stuck := l.seen.untimed - (untimedDone - l.seen.done); stuck > 0 {

@@ -2,7 +2,6 @@ package pools
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime/pprof"
 	"sync"
@@ -48,26 +47,33 @@ type WorkersConfig struct {
 //
 // All methods may be called concurrently. Submit and the run of a task take 20 ns to 40 ns together and allocate nothing.
 type Workers struct {
-	// mu guards what follows, up to name. It is taken once to submit a task and once by the worker, which ends its last task and
-	// takes the next one in one go. What a task touches here fills three cache lines, which move from one CPU to the other
-	// with the lock: hence the order.
+	// There are two sides, so that callers and workers rarely meet: mu guards that of the callers, run that of the workers, and what
+	// is guarded by both is read with either. Whoever needs both locks run first. A caller takes mu once for a task. A worker takes
+	// run once for a task, to end the last and begin the next, and mu when it has run out of tasks and fetches all that there are.
+	// What a task touches on each side fills two cache lines: hence the order of the fields.
 	//
 	// Invariant: while there are tasks and a worker that could be woken or started, waking is set, and whoever is woken passes
 	// it on. One at a time is enough: the first does not wait for the second, and a burst of short tasks wakes few.
 	//
-	// Invariant: callers block only while the queue is full.
+	// Invariant: callers block only while the queue, which is in and out together, is full.
 	mu      sync.Mutex
-	stage   workersStage
-	waking  bool // a worker was woken or started, and has not looked yet
-	trims   bool // trimmer is set
-	limit   int
-	alive   int       // workers, whether busy, idle or about to start
-	idle    []*worker // the one that worked last is the last
-	lowest  int       // the fewest idle workers since trimmer was set
-	queue   workerQueue
-	blocked workerCallers
-	ledger  taskLedger
-	trimmer *time.Timer // nil until the first worker is idle
+	in      workerQueue  // tasks that were submitted last
+	ahead   int          // at least the tasks in out
+	limit   int          // guarded by both
+	stage   workersStage // guarded by both
+	waking  bool         // a worker was woken or started, and has not looked yet
+	trims   bool         // trimmer is set
+	alive   int          // workers, whether busy, idle or about to start
+	asked   askLedger
+	idle    []*worker     // the one that worked last is the last
+	lowest  int           // the fewest idle workers since trimmer was set
+	trimmer *time.Timer   // nil until the first worker is idle
+	blocked workerCallers // guarded by both
+
+	run    sync.Mutex
+	out    workerQueue // tasks that were submitted first
+	excess int         // workers that are to retire
+	ran    runLedger
 
 	name        string
 	config      WorkersConfig
@@ -110,8 +116,7 @@ func NewWorkers(name string, n int, cfg WorkersConfig, opts ...instrument.Option
 	p := &Workers{
 		name: name, config: cfg, limit: n,
 		drained:     make(chan struct{}),
-		queue:       workerQueue{limit: cfg.Queue},
-		ledger:      newTaskLedger(opts),
+		asked:       newAskLedger(opts),
 		errClosed:   fmt.Errorf("worker pool %q: %w", name, ErrClosed),
 		errFull:     fmt.Errorf("worker pool %q: %d tasks are queued: %w", name, cfg.Queue, ErrFull),
 		errDeadlock: fmt.Errorf("worker pool %q: %w", name, ErrDeadlock),
@@ -131,17 +136,30 @@ func NewWorkers(name string, n int, cfg WorkersConfig, opts ...instrument.Option
 // will not: Pending are the tasks in the queue. The wait goes from Submit to the start, and is exact for tasks whose caller was
 // blocked; like the use it is sampled for the others while tasks are short. Stats takes about 5 µs.
 func (p *Workers) Stats() (s instrument.Stats) {
+	p.run.Lock()
+	defer p.run.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.ledger.fill(&s)
+	tally(&s, &p.asked, &p.ran)
 	s.Limit = instrument.Some(int64(p.limit))
-	s.Usage[instrument.Idle] = instrument.Some(int64(p.alive) - p.ledger.used())
-	s.Pending = instrument.Some(int64(p.queue.n))
-	s.PendingLimit = instrument.Some(int64(p.queue.limit))
-	if p.queue.n > 0 && !p.ledger.sampler.Off() {
-		s.PendingAge = instrument.Some(p.queue.age(instrument.Now()))
+	s.Usage[instrument.Idle] = instrument.Some(int64(p.alive) - p.ran.used())
+	s.Pending = instrument.Some(int64(p.in.n + p.out.n))
+	s.PendingLimit = instrument.Some(int64(p.config.Queue))
+	if first := p.first(); first != nil && !p.asked.sampler.Off() {
+		s.PendingAge = instrument.Some(first.age(instrument.Now()))
 	}
 	return s
+}
+
+// first returns the task that is next, nil if there is none. Caller must hold both locks.
+func (p *Workers) first() *workerEntry {
+	switch {
+	case p.out.n > 0:
+		return p.out.first()
+	case p.in.n > 0:
+		return p.in.first()
+	}
+	return nil
 }
 
 // Resize changes the number of workers. More are started when there are tasks for them. Fewer remain at once if they are idle, and
@@ -150,11 +168,12 @@ func (p *Workers) Resize(n int) error {
 	if n < 1 {
 		return fmt.Errorf("worker pool %q: resize to %d workers: want at least 1", p.name, n)
 	}
+	p.run.Lock()
 	p.mu.Lock()
 	p.limit = n
-	released := p.dismiss(p.alive - n)
+	p.dismiss(p.alive - n)
+	p.run.Unlock()
 	p.release()
-	wakeAll(released)
 	return nil
 }
 
@@ -174,9 +193,11 @@ func (p *Workers) Shutdown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
+	p.run.Lock()
+	defer p.run.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return fmt.Errorf("shut down worker pool %q: %d tasks are queued and %d run: %w", p.name, p.queue.n, p.ledger.used(), ctx.Err())
+	return fmt.Errorf("shut down worker pool %q: %d tasks are queued and %d run: %w", p.name, p.in.n+p.out.n, p.ran.used(), ctx.Err())
 }
 
 // Close stops the pool at once: it cancels the context of the tasks that run and waits for them, and drops those that are queued,
@@ -199,34 +220,37 @@ func (p *Workers) end() {
 
 // stop enters a stage, unless the pool is beyond it.
 func (p *Workers) stop(stage workersStage) {
+	p.run.Lock()
 	p.mu.Lock()
 	p.stage = max(p.stage, stage)
-	for c := p.blocked.pop(); c != nil; c = p.blocked.pop() {
-		p.ledger.refuse(instrument.WasClosed, c.since)
+	for p.blocked.first != nil {
+		c := p.blocked.pop()
+		p.asked.refuse(instrument.WasClosed, c.since)
+		c.task = nil
 		c.answer <- p.errClosed
 	}
-	for stage == workersClosed && p.queue.n > 0 {
-		p.ledger.refuse(instrument.WasClosed, p.queue.pop().asked.at)
+	if stage == workersClosed {
+		p.drop(&p.out)
+		p.drop(&p.in)
 	}
+	p.ahead = p.out.n
 	if p.trims && p.trimmer.Stop() {
 		p.trims = false
 		p.goroutines.Done()
 	}
-	released := p.dismiss(len(p.idle))
-	p.finish()
+	p.dismiss(len(p.idle))
+	p.run.Unlock()
 	p.release()
-	wakeAll(released)
 }
 
-// finish closes drained if the pool was stopped and nobody is left. Caller must hold mu.
-func (p *Workers) finish() {
-	if p.stage == workersOpen || p.alive > 0 {
-		return
-	}
-	select {
-	case <-p.drained: // it is closed already, and stop was called again
-	default:
-		close(p.drained)
+// drop empties a queue. A task that was not timed counts as if it had come with the one before. Caller must hold both locks.
+func (p *Workers) drop(q *workerQueue) {
+	var since time.Duration
+	for q.n > 0 {
+		if e := q.pop(); e.asked.at != 0 {
+			since = e.asked.at
+		}
+		p.asked.refuse(instrument.WasClosed, since)
 	}
 }
 
@@ -234,5 +258,3 @@ func (p *Workers) finish() {
 func (p *Workers) isInside(ctx context.Context) bool {
 	return ctx.Value(workersKey{}) == p
 }
-
-var errNilTask = errors.New("pools: the task is nil")

@@ -8,19 +8,23 @@ type workerEntry struct {
 	asked taskStamp
 }
 
-// workerQueue is a bounded first-in first-out queue. The zero value with a limit is empty.
+// age returns how long the task has waited. If it was not timed, it is from now on, so that its age is known to one interval of
+// reading; only queues of very short tasks have such entries.
+func (e *workerEntry) age(now time.Duration) time.Duration {
+	if e.asked.at == 0 {
+		e.asked.at, e.asked.exact = now, true
+	}
+	return now - e.asked.at
+}
+
+// workerQueue is a first-in first-out queue. The zero value is empty.
 type workerQueue struct {
-	ring  []workerEntry // its length is a power of two, up to the first from limit on
-	head  int           // index of the first entry
-	n     int           // entries
-	limit int
+	ring []workerEntry // its length is a power of two; it grows
+	head int           // index of the first entry
+	n    int           // entries
 }
 
-func (q *workerQueue) full() bool {
-	return q.n == q.limit
-}
-
-// push appends an entry. The queue must not be full.
+// push appends an entry.
 func (q *workerQueue) push(e workerEntry) {
 	if q.n == len(q.ring) {
 		q.grow()
@@ -46,14 +50,9 @@ func (q *workerQueue) pop() workerEntry {
 	return e
 }
 
-// age returns how long the first entry has waited. If it was not timed, it is from now on, so that its age is known to one
-// interval of reading; only queues of very short tasks have such entries. The queue must not be empty.
-func (q *workerQueue) age(now time.Duration) time.Duration {
-	first := &q.ring[q.head].asked
-	if first.at == 0 {
-		first.at, first.exact = now, true
-	}
-	return now - first.at
+// first returns the first entry. The queue must not be empty.
+func (q *workerQueue) first() *workerEntry {
+	return &q.ring[q.head]
 }
 
 // workerCaller is a caller of Submit that is blocked.

@@ -3,6 +3,7 @@ package pools
 import (
 	"context"
 	"runtime/pprof"
+	"slices"
 	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
@@ -81,52 +82,88 @@ func (p *Workers) next(w *worker) Task {
 	if w.use.at != 0 {
 		now = instrument.Now()
 	}
-	p.mu.Lock()
+	p.run.Lock()
 	if w.busy {
 		w.busy = false
-		p.ledger.end(w.use, w.ending, now)
+		p.ran.end(w.use, w.ending, now)
 		w.use = taskStamp{}
 	}
+	if w.woken || p.out.n == 0 || p.excess > 0 || p.blocked.first != nil {
+		return p.nextSlow(w)
+	}
+	task := p.begin(w)
+	p.run.Unlock()
+	return task
+}
+
+// begin gives w the first task of out, which must not be empty. Caller must hold run.
+func (p *Workers) begin(w *worker) Task {
+	e := p.out.pop()
+	w.busy = true
+	w.use = p.ran.start(e.asked)
+	return e.task
+}
+
+// nextSlow is the rest of next for when the side of the callers is concerned. It unlocks run, which the caller must hold.
+func (p *Workers) nextSlow(w *worker) Task {
 	for {
+		p.mu.Lock()
 		if w.woken {
-			w.woken = false
-			p.waking = false
+			w.woken, p.waking = false, false
 		}
+		if p.out.n == 0 {
+			p.in, p.out = p.out, p.in
+			p.asked.pace = p.ran.pace()
+		}
+		var task Task
 		switch {
-		case p.alive > p.limit, p.queue.n == 0 && p.stage != workersOpen:
-			p.alive--
-			p.finish()
-			p.release()
-			return nil
-		case p.queue.n > 0:
-			e := p.queue.pop()
-			w.busy = true
-			w.use = p.ledger.start(e.asked)
-			if p.blocked.first != nil {
-				p.admit()
+		case p.excess > 0, p.out.n == 0 && p.stage != workersOpen:
+			p.shrink(1)
+		case p.out.n > 0:
+			task = p.begin(w)
+			p.admit()
+		default:
+			if !p.park(w) {
+				return nil
 			}
-			p.release()
-			return e.task
+			continue
 		}
-		if !p.park(w) {
-			return nil
-		}
+		p.ahead = p.out.n
+		p.run.Unlock()
+		p.release()
+		return task
 	}
 }
 
-// park makes w idle until it is woken; it reports false if w was dismissed instead. It unlocks mu, which the caller must hold, and
-// locks it again if w was woken.
+// park makes w idle until it is woken; it reports false if w was dismissed instead. It unlocks both locks, which the caller must
+// hold, and locks run again if w was woken.
 func (p *Workers) park(w *worker) (woken bool) {
 	if w.wake == nil {
 		w.wake = make(chan struct{}, 1)
 	}
+	p.ahead = 0
 	p.idle = append(p.idle, w)
 	p.trimLater()
 	p.mu.Unlock()
+	p.run.Unlock()
 	if _, woken = <-w.wake; woken {
-		p.mu.Lock()
+		p.run.Lock()
 	}
 	return woken
+}
+
+// shrink takes n workers off the count. The last one of a stopped pool closes drained. Caller must hold both locks.
+func (p *Workers) shrink(n int) {
+	p.alive -= n
+	p.excess = max(0, p.alive-p.limit)
+	if p.alive > 0 || p.stage == workersOpen {
+		return
+	}
+	select {
+	case <-p.drained: // already: the pool was stopped again
+	default:
+		close(p.drained)
+	}
 }
 
 // release unlocks mu, which the caller must hold, and first sees to it that there is a worker on its way if there are tasks.
@@ -140,7 +177,7 @@ func (p *Workers) release() {
 
 // settled reports whether there is nothing to do, nobody to do it, or a worker on its way. Caller must hold mu.
 func (p *Workers) settled() bool {
-	return p.waking || p.queue.n == 0 || len(p.idle) == 0 && p.alive >= p.limit
+	return p.waking || p.in.n+p.ahead == 0 || len(p.idle) == 0 && p.alive >= p.limit
 }
 
 // rouse wakes or starts a worker. It unlocks mu, which the caller must hold.
@@ -162,27 +199,16 @@ func (p *Workers) rouse() {
 	w.wake <- struct{}{}
 }
 
-// dismiss takes the n workers that have been idle for longest off the pool, fewer if there are not as many. Caller must hold mu, and
-// pass what it gets to wakeAll when it has unlocked it.
-func (p *Workers) dismiss(n int) []*worker {
+// dismiss takes the n workers that have been idle for longest off the pool, fewer if there are not as many. Caller must hold both
+// locks.
+func (p *Workers) dismiss(n int) {
 	n = max(0, min(n, len(p.idle)))
-	if n == 0 {
-		return nil
-	}
-	gone := append([]*worker(nil), p.idle[:n]...)
-	rest := copy(p.idle, p.idle[n:])
-	clear(p.idle[rest:])
-	p.idle = p.idle[:rest]
-	p.lowest = min(p.lowest, rest)
-	p.alive -= n
-	return gone
-}
-
-// wakeAll tells workers that they were dismissed.
-func wakeAll(dismissed []*worker) {
-	for _, w := range dismissed {
+	for _, w := range p.idle[:n] {
 		close(w.wake)
 	}
+	p.idle = slices.Delete(p.idle, 0, n)
+	p.lowest = min(p.lowest, len(p.idle))
+	p.shrink(n)
 }
 
 // trimLater sets the idle timer, unless it is set. Caller must hold mu.
@@ -204,16 +230,16 @@ func (p *Workers) trimLater() {
 // worked last works next.
 func (p *Workers) trim() {
 	defer p.goroutines.Done()
+	p.run.Lock()
+	defer p.run.Unlock()
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.trims = false
 	if p.stage != workersOpen {
-		p.mu.Unlock()
 		return
 	}
-	released := p.dismiss(p.lowest)
+	p.dismiss(p.lowest)
 	if len(p.idle) > 0 {
 		p.trimLater()
 	}
-	p.release()
-	wakeAll(released)
 }

@@ -2,10 +2,13 @@ package pools
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/poolgauge/poolgauge/instrument"
 )
+
+var errNilTask = errors.New("pools: the task is nil")
 
 // Submit hands task to the pool. It blocks while the queue is full, until there is room, ctx ends or the pool is closed; ctx does
 // not reach the task. When Submit returns nil, the task will run, unless Close drops it. Otherwise it will not, and the error is
@@ -15,20 +18,17 @@ func (p *Workers) Submit(ctx context.Context, task Task) error {
 	if task == nil {
 		panic(errNilTask)
 	}
-	if err := ctx.Err(); err != nil {
-		p.mu.Lock()
-		return p.refuse(instrument.GaveUp(err), err)
+	if ctx.Err() != nil {
+		return p.giveUp(ctx)
 	}
 	p.mu.Lock()
-	if p.stage != workersOpen {
-		return p.refuse(instrument.WasClosed, p.errClosed)
+	if p.stage == workersOpen && p.in.n+p.ahead < p.config.Queue {
+		p.in.push(workerEntry{task, p.asked.ask()})
+		p.release()
+		return nil
 	}
-	if p.queue.full() {
-		return p.submitBlocked(ctx, task)
-	}
-	p.queue.push(workerEntry{task, p.ledger.ask()})
-	p.release()
-	return nil
+	p.mu.Unlock()
+	return p.submitSlow(ctx, task)
 }
 
 // TrySubmit hands task to the pool if that is possible without blocking. Otherwise it returns an error that wraps [ErrFull], or
@@ -38,21 +38,44 @@ func (p *Workers) TrySubmit(task Task) error {
 		panic(errNilTask)
 	}
 	p.mu.Lock()
-	if p.stage != workersOpen {
-		return p.refuse(instrument.WasClosed, p.errClosed)
+	if p.stage == workersOpen && p.in.n+p.ahead < p.config.Queue {
+		p.in.push(workerEntry{task, p.asked.ask()})
+		p.release()
+		return nil
 	}
-	if p.queue.full() {
-		return p.refuse(instrument.Rejected, p.errFull)
-	}
-	p.queue.push(workerEntry{task, p.ledger.ask()})
-	p.release()
-	return nil
+	p.mu.Unlock()
+	return p.submitSlow(nil, task)
 }
 
-// refuse counts a request that is turned away, and returns err. It unlocks mu, which the caller must hold.
-func (p *Workers) refuse(how instrument.Outcome, err error) error {
-	p.ledger.refuse(how, 0)
-	p.mu.Unlock()
+// submitSlow looks closer, where the pool seems full or is stopped, and waits for room; not if ctx is nil.
+func (p *Workers) submitSlow(ctx context.Context, task Task) error {
+	var blocked *workerCaller
+	var err error
+	p.run.Lock()
+	p.mu.Lock()
+	p.ahead = p.out.n
+	switch {
+	case p.stage != workersOpen:
+		err = p.errClosed
+		p.asked.refuse(instrument.WasClosed, 0)
+	case p.in.n+p.ahead < p.config.Queue:
+		p.in.push(workerEntry{task, p.asked.ask()})
+	case ctx == nil:
+		err = p.errFull
+		p.asked.refuse(instrument.Rejected, 0)
+	case p.isInside(ctx):
+		err = p.errDeadlock
+		p.asked.refuse(instrument.Rejected, 0)
+	default:
+		blocked = workerCallersFree.Get().(*workerCaller)
+		blocked.task, blocked.since = task, p.asked.now()
+		p.blocked.push(blocked)
+	}
+	p.run.Unlock()
+	p.release()
+	if blocked != nil {
+		return p.await(ctx, blocked)
+	}
 	return err
 }
 
@@ -61,37 +84,42 @@ var workerCallersFree = sync.Pool{New: func() any {
 	return &workerCaller{answer: make(chan error, 1)}
 }}
 
-// submitBlocked waits for room. It unlocks mu, which the caller must hold.
-func (p *Workers) submitBlocked(ctx context.Context, task Task) error {
-	if p.isInside(ctx) {
-		return p.refuse(instrument.Rejected, p.errDeadlock)
-	}
-	c := workerCallersFree.Get().(*workerCaller)
+// await returns the answer to c, unless ctx ends first. Then c is no longer blocked.
+func (p *Workers) await(ctx context.Context, c *workerCaller) error {
 	defer workerCallersFree.Put(c)
-	c.task, c.since = task, p.ledger.now()
-	p.blocked.push(c)
-	p.mu.Unlock()
 	select {
 	case err := <-c.answer:
 		return err
 	case <-ctx.Done():
 	}
+	p.run.Lock()
+	defer p.run.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !c.waiting { // the answer came first
-		return <-c.answer
+	if !c.waiting {
+		return <-c.answer // it came first, and counts
 	}
 	p.blocked.remove(c)
 	c.task = nil
 	err := ctx.Err()
-	p.ledger.refuse(instrument.GaveUp(err), c.since)
+	p.asked.refuse(instrument.GaveUp(err), c.since)
 	return err
 }
 
-// admit lets the first blocked caller's task into the queue, which has room for it. There must be one, and the caller must hold mu.
+// giveUp counts a request whose context had ended before.
+func (p *Workers) giveUp(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked.refuse(instrument.GaveUp(ctx.Err()), 0)
+	return ctx.Err()
+}
+
+// admit lets blocked callers in as far as there is room. Caller must hold both locks.
 func (p *Workers) admit() {
-	c := p.blocked.pop()
-	p.queue.push(workerEntry{c.task, p.ledger.askBlocked(c.since)})
-	c.task = nil
-	c.answer <- nil
+	for p.blocked.first != nil && p.in.n+p.out.n < p.config.Queue {
+		c := p.blocked.pop()
+		p.in.push(workerEntry{c.task, p.asked.askBlocked(c.since)})
+		c.task = nil
+		c.answer <- nil
+	}
 }
