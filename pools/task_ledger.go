@@ -53,22 +53,27 @@ func newAskLedger(opts []instrument.Option) askLedger {
 	return askLedger{sampler: instrument.NewSampler(opts...), pace: math.MaxInt64}
 }
 
-// ask is called for each task that is accepted without blocking.
-func (l *askLedger) ask() taskStamp {
+// choose reports whether the next task is to be timed.
+func (l *askLedger) choose() bool {
 	if l.sampler.Next() == 0 {
-		return taskStamp{}
+		return false
 	}
 	l.sampler.Timed(l.pace)
+	return true
+}
+
+// ask is called for each task that is accepted into a queue without blocking.
+func (l *askLedger) ask() taskStamp {
+	if !l.choose() {
+		return taskStamp{}
+	}
 	return taskStamp{at: instrument.Now(), sampled: true}
 }
 
-// askBlocked is called for each task that is accepted from a caller who blocked. Since is when that began, 0 if nothing is timed.
+// askBlocked is called for each task that is accepted into a queue from a caller who blocked. Since is when that began, 0 if nothing is
+// timed.
 func (l *askLedger) askBlocked(since time.Duration) taskStamp {
-	s := taskStamp{at: since, exact: true, sampled: l.sampler.Next() > 0}
-	if s.sampled {
-		l.sampler.Timed(l.pace)
-	}
-	return s
+	return taskStamp{at: since, sampled: l.choose(), exact: true}
 }
 
 // refuse ends a request that came to nothing. Since is when its caller began to block, 0 if it did not.
@@ -108,7 +113,21 @@ func (l *runLedger) startTimed(asked taskStamp) taskStamp {
 	} else {
 		l.waits.sample(now-asked.at, l.acquired)
 	}
-	if !asked.sampled {
+	return l.use(asked.sampled, now)
+}
+
+// startDirect begins a use that was in no queue, after a wait that is known.
+func (l *runLedger) startDirect(wait time.Duration, timed bool) taskStamp {
+	l.acquired++
+	l.waits.exact(wait)
+	if !timed {
+		return taskStamp{}
+	}
+	return l.use(true, instrument.Now())
+}
+
+func (l *runLedger) use(timed bool, now time.Duration) taskStamp {
+	if !timed {
 		return taskStamp{}
 	}
 	l.timed++

@@ -83,6 +83,7 @@ type Workers struct {
 	errFull     error
 	errDeadlock error
 	reg         *instrument.Registration
+	callers     sync.Pool      // of *workerCaller, so that blocking does not allocate
 	drained     chan struct{}  // closed when the pool was stopped and the last worker is gone
 	goroutines  sync.WaitGroup // workers, and the idle timer while it is set
 }
@@ -121,8 +122,8 @@ func NewWorkers(name string, n int, cfg WorkersConfig, opts ...instrument.Option
 		errFull:     fmt.Errorf("worker pool %q: %d tasks are queued: %w", name, cfg.Queue, ErrFull),
 		errDeadlock: fmt.Errorf("worker pool %q: %w", name, ErrDeadlock),
 	}
-	ctx, cancel := context.WithCancelCause(context.WithValue(context.Background(), workersKey{}, p))
-	p.ctx = pprof.WithLabels(ctx, pprof.Labels(string(catalog.PoolNameKey), name))
+	ctx, cancel := context.WithCancelCause(context.Background())
+	p.ctx = p.inside(ctx)
 	p.cancel = cancel
 	var err error
 	if p.reg, err = instrument.Observe(name, "worker", p.Stats, opts...); err != nil {
@@ -254,7 +255,19 @@ func (p *Workers) drop(q *workerQueue) {
 	}
 }
 
+// inside returns ctx as that of a task of the pool.
+func (p *Workers) inside(ctx context.Context) context.Context {
+	return pprof.WithLabels(context.WithValue(ctx, workersKey{}, p), pprof.Labels(string(catalog.PoolNameKey), p.name))
+}
+
 // isInside reports whether ctx is that of a task of the pool.
 func (p *Workers) isInside(ctx context.Context) bool {
 	return ctx.Value(workersKey{}) == p
+}
+
+// size returns how many workers there may be.
+func (p *Workers) size() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.limit
 }

@@ -3,7 +3,6 @@ package pools
 import (
 	"context"
 	"errors"
-	"sync"
 
 	"github.com/poolgauge/poolgauge/instrument"
 )
@@ -67,9 +66,7 @@ func (p *Workers) submitSlow(ctx context.Context, task Task) error {
 		err = p.errDeadlock
 		p.asked.refuse(instrument.Rejected, 0)
 	default:
-		blocked = workerCallersFree.Get().(*workerCaller)
-		blocked.task, blocked.since = task, p.asked.now()
-		p.blocked.push(blocked)
+		blocked = p.block(task)
 	}
 	p.run.Unlock()
 	p.release()
@@ -79,14 +76,20 @@ func (p *Workers) submitSlow(ctx context.Context, task Task) error {
 	return err
 }
 
-// workerCallersFree keeps callers for reuse, so that blocking does not allocate.
-var workerCallersFree = sync.Pool{New: func() any {
-	return &workerCaller{answer: make(chan error, 1)}
-}}
+// block appends a caller with a task. Caller must hold both locks.
+func (p *Workers) block(task Task) *workerCaller {
+	c, reused := p.callers.Get().(*workerCaller)
+	if !reused {
+		c = &workerCaller{answer: make(chan error, 1)}
+	}
+	c.task, c.since = task, p.asked.now()
+	p.blocked.push(c)
+	return c
+}
 
 // await returns the answer to c, unless ctx ends first. Then c is no longer blocked.
 func (p *Workers) await(ctx context.Context, c *workerCaller) error {
-	defer workerCallersFree.Put(c)
+	defer p.callers.Put(c)
 	select {
 	case err := <-c.answer:
 		return err
