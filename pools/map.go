@@ -28,20 +28,8 @@ func Map[T, R any](ctx context.Context, w *Workers, items iter.Seq[T], fn func(c
 		}
 		m := newMapping(ctx, w, fn)
 		defer m.leave()
-		for item := range items {
-			for m.isDue() {
-				if !yield(m.next()) {
-					return
-				}
-			}
-			if !m.submit(item) {
-				break
-			}
-		}
-		for len(m.window) > 0 {
-			if !yield(m.next()) {
-				return
-			}
+		if m.pull(items, yield) {
+			m.yieldWhile(m.isBusy, yield)
 		}
 	}
 }
@@ -90,11 +78,41 @@ func newMapping[T, R any](ctx context.Context, w *Workers, fn func(context.Conte
 	m.leave = func() {
 		unbind()
 		cancel(nil)
-		for len(m.window) > 0 {
-			m.next()
-		}
+		m.yieldWhile(m.isBusy, func(R, error) bool { return true })
 	}
 	return m
+}
+
+// pull submits the items and yields what is due meanwhile. It reports false if the loop was left.
+func (m *mapping[T, R]) pull(items iter.Seq[T], yield func(R, error) bool) bool {
+	for item := range items {
+		if !m.yieldWhile(m.isDue, yield) {
+			return false
+		}
+		if !m.submit(item) {
+			break
+		}
+	}
+	return true
+}
+
+// yieldWhile yields results. It reports false if the loop was left.
+func (m *mapping[T, R]) yieldWhile(more func() bool, yield func(R, error) bool) bool {
+	for more() {
+		if !yield(m.next()) {
+			return false
+		}
+	}
+	return true
+}
+
+// isDue reports whether a result must or can be yielded before an item is pulled.
+func (m *mapping[T, R]) isDue() bool {
+	return len(m.window) >= m.size || m.isBusy() && m.window[0].isDone()
+}
+
+func (m *mapping[T, R]) isBusy() bool {
+	return len(m.window) > 0
 }
 
 // submit puts an item into the window. It reports false if no more are wanted.
@@ -130,11 +148,6 @@ func (m *mapping[T, R]) call(task context.Context, item T) (R, error) {
 		return none, context.Cause(ctx)
 	}
 	return m.fn(ctx, item)
-}
-
-// isDue reports whether a result must or can be yielded before an item is pulled.
-func (m *mapping[T, R]) isDue() bool {
-	return len(m.window) >= m.size || len(m.window) > 0 && m.window[0].isDone()
 }
 
 // next takes the first call out of the window and returns its result.

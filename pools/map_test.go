@@ -134,7 +134,10 @@ func TestMapYieldsWhatIsReadyBeforeItPullsMore(t *testing.T) {
 			}
 		}
 		start := time.Now()
-		for v := range pools.Map(t.Context(), p, slow, func(_ context.Context, i int) (int, error) { return i, nil }) {
+		for v, err := range pools.Map(t.Context(), p, slow, func(_ context.Context, i int) (int, error) { return i, nil }) {
+			if err != nil {
+				t.Error(err)
+			}
 			if late := time.Since(start) - time.Duration(v+1)*time.Minute; late > 0 {
 				t.Errorf("result %d is %v late", v, late)
 			}
@@ -147,7 +150,7 @@ func TestMapLeftEarly(t *testing.T) {
 		p := newWorkers(t, 2, pools.WorkersConfig{})
 		var pulled int
 		var canceled, begun atomic.Int64
-		for range pools.Map(t.Context(), p, count(100, &pulled), func(ctx context.Context, i int) (int, error) {
+		for _, err := range pools.Map(t.Context(), p, count(100, &pulled), func(ctx context.Context, i int) (int, error) {
 			begun.Add(1)
 			if i == 0 {
 				return i, nil
@@ -156,6 +159,9 @@ func TestMapLeftEarly(t *testing.T) {
 			canceled.Add(1)
 			return i, ctx.Err()
 		}) {
+			if err != nil {
+				t.Error(err)
+			}
 			break
 		}
 		was := begun.Load()

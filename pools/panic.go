@@ -34,7 +34,7 @@ func (e *PanicError) Unwrap() error {
 
 // log is what becomes of a panic that nobody else takes care of: it is neither swallowed nor fatal.
 func (e *PanicError) log() {
-	slog.Error(e.Error(), "stack", string(e.Stack))
+	slog.Error("pools: a task did not return", "error", e, "stack", string(e.Stack))
 }
 
 // newPanicError describes the panic that was recovered as value, nil for runtime.Goexit. It is called by the deferred function,

@@ -47,8 +47,10 @@ func (o *outcomes) check(t testing.TB, s instrument.Stats) {
 	if o.ran.Load() != o.accepted.Load() {
 		t.Errorf("%d tasks ran, %d were accepted", o.ran.Load(), o.accepted.Load())
 	}
-	got := [...]int64{s.Requests[instrument.Acquired].Or(-1), s.Requests[instrument.Rejected].Or(-1), s.Requests[instrument.WasClosed].Or(-1),
-		s.Requests[instrument.Canceled].Or(-1) + s.Requests[instrument.TimedOut].Or(-1)}
+	got := [...]int64{
+		s.Requests[instrument.Acquired].Or(-1), s.Requests[instrument.Rejected].Or(-1), s.Requests[instrument.WasClosed].Or(-1),
+		s.Requests[instrument.Canceled].Or(-1) + s.Requests[instrument.TimedOut].Or(-1),
+	}
 	if want := [...]int64{o.accepted.Load(), o.rejected.Load(), o.closed.Load(), o.canceled.Load()}; got != want {
 		t.Errorf("acquired, rejected, closed, canceled: %v, want %v", got, want)
 	}
@@ -168,19 +170,15 @@ func TestWorkersOf10000CallersThatCancelLoseNothing(t *testing.T) {
 	p := newWorkers(t, 8, pools.WorkersConfig{Queue: 16})
 	var o outcomes
 	var wg sync.WaitGroup
-	ctxs := make([]context.Context, 64)
-	for i := range ctxs {
-		ctx, cancel := context.WithCancel(t.Context())
-		ctxs[i] = ctx
-		wg.Go(func() {
-			for range i {
-				runtime.Gosched()
-			}
-			cancel()
-		})
-	}
 	for i := range 10_000 {
-		wg.Go(func() { o.count(t, p.Submit(ctxs[i%len(ctxs)], o.task)) })
+		ctx, cancel := context.WithCancel(t.Context())
+		wg.Go(func() {
+			defer cancel()
+			o.count(t, p.Submit(ctx, o.task))
+		})
+		if i%2 == 0 {
+			wg.Go(cancel)
+		}
 	}
 	wg.Wait()
 	if err := p.Shutdown(t.Context()); err != nil {

@@ -27,7 +27,7 @@ func (p *Workers) Submit(ctx context.Context, task Task) error {
 		return nil
 	}
 	p.mu.Unlock()
-	return p.submitSlow(ctx, task)
+	return p.submitSlow(ctx, task, true)
 }
 
 // TrySubmit hands task to the pool if that is possible without blocking. Otherwise it returns an error that wraps [ErrFull], or
@@ -43,11 +43,11 @@ func (p *Workers) TrySubmit(task Task) error {
 		return nil
 	}
 	p.mu.Unlock()
-	return p.submitSlow(nil, task)
+	return p.submitSlow(context.Background(), task, false)
 }
 
-// submitSlow looks closer, where the pool seems full or is stopped, and waits for room; not if ctx is nil.
-func (p *Workers) submitSlow(ctx context.Context, task Task) error {
+// submitSlow looks closer, where the pool seems full or is stopped, and waits for room if it may.
+func (p *Workers) submitSlow(ctx context.Context, task Task, mayWait bool) error {
 	var blocked *workerCaller
 	var err error
 	p.run.Lock()
@@ -59,7 +59,7 @@ func (p *Workers) submitSlow(ctx context.Context, task Task) error {
 		p.asked.refuse(instrument.WasClosed, 0)
 	case p.in.n+p.ahead < p.config.Queue:
 		p.in.push(workerEntry{task, p.asked.ask()})
-	case ctx == nil:
+	case !mayWait:
 		err = p.errFull
 		p.asked.refuse(instrument.Rejected, 0)
 	case p.isInside(ctx):
