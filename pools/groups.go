@@ -112,7 +112,7 @@ func (s *Groups) start(blocked *workerCaller) (use groupUse) {
 		wait = s.asked.now() - blocked.since
 	}
 	s.asked.pace = s.ran.pace()
-	use.stamp = s.ran.startDirect(wait, s.asked.choose())
+	use.stamp = s.ran.startDirect(wait, s.asked.ask().sampled)
 	return use
 }
 

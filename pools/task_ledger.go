@@ -53,27 +53,23 @@ func newAskLedger(opts []instrument.Option) askLedger {
 	return askLedger{sampler: instrument.NewSampler(opts...), pace: math.MaxInt64}
 }
 
-// choose reports whether the next task is to be timed.
-func (l *askLedger) choose() bool {
-	if l.sampler.Next() == 0 {
-		return false
-	}
-	l.sampler.Timed(l.pace)
-	return true
-}
-
 // ask is called for each task that is accepted into a queue without blocking.
 func (l *askLedger) ask() taskStamp {
-	if !l.choose() {
+	if l.sampler.Next() == 0 {
 		return taskStamp{}
 	}
+	return l.askSampled()
+}
+
+func (l *askLedger) askSampled() taskStamp {
+	l.sampler.Timed(l.pace)
 	return taskStamp{at: instrument.Now(), sampled: true}
 }
 
 // askBlocked is called for each task that is accepted into a queue from a caller who blocked. Since is when that began, 0 if nothing is
 // timed.
 func (l *askLedger) askBlocked(since time.Duration) taskStamp {
-	return taskStamp{at: since, sampled: l.choose(), exact: true}
+	return taskStamp{at: since, sampled: l.ask().sampled, exact: true}
 }
 
 // refuse ends a request that came to nothing. Since is when its caller began to block, 0 if it did not.

@@ -23,7 +23,11 @@ func (p *Workers) Submit(ctx context.Context, task Task) error {
 	p.mu.Lock()
 	if p.stage == workersOpen && p.in.n+p.ahead < p.config.Queue {
 		p.in.push(workerEntry{task, p.asked.ask()})
-		p.release()
+		if p.settled() {
+			p.mu.Unlock()
+		} else {
+			p.rouse()
+		}
 		return nil
 	}
 	p.mu.Unlock()
@@ -39,7 +43,11 @@ func (p *Workers) TrySubmit(task Task) error {
 	p.mu.Lock()
 	if p.stage == workersOpen && p.in.n+p.ahead < p.config.Queue {
 		p.in.push(workerEntry{task, p.asked.ask()})
-		p.release()
+		if p.settled() {
+			p.mu.Unlock()
+		} else {
+			p.rouse()
+		}
 		return nil
 	}
 	p.mu.Unlock()

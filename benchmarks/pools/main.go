@@ -24,6 +24,7 @@ import (
 func cases() []harness.Case {
 	return slices.Concat(
 		semaphoreCases(),
+		workersCases(),
 	)
 }
 
