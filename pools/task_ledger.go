@@ -66,12 +66,6 @@ func (l *askLedger) askSampled() taskStamp {
 	return taskStamp{at: instrument.Now(), sampled: true}
 }
 
-// askBlocked is called for each task that is accepted into a queue from a caller who blocked. Since is when that began, 0 if nothing is
-// timed.
-func (l *askLedger) askBlocked(since time.Duration) taskStamp {
-	return taskStamp{at: since, sampled: l.ask().sampled, exact: true}
-}
-
 // refuse ends a request that came to nothing. Since is when its caller began to block, 0 if it did not.
 func (l *askLedger) refuse(how instrument.Outcome, since time.Duration) {
 	l.refused[how]++

@@ -56,7 +56,7 @@ type Workers struct {
 	// it on. One at a time is enough: the first does not wait for the second, and a burst of short tasks wakes few.
 	//
 	// Invariant: callers block only while the queue, which is in and out together, is full.
-	mu      sync.Mutex
+	mu      shortLock
 	in      workerQueue  // tasks that were submitted last
 	ahead   int          // at least the tasks in out
 	limit   int          // guarded by both
@@ -70,7 +70,7 @@ type Workers struct {
 	trimmer *time.Timer   // nil until the first worker is idle
 	blocked workerCallers // guarded by both
 
-	run    sync.Mutex
+	run    shortLock
 	out    workerQueue // tasks that were submitted first
 	excess int         // workers that are to retire
 	ran    runLedger
@@ -227,7 +227,7 @@ func (p *Workers) stop(stage workersStage) {
 	for p.blocked.first != nil {
 		c := p.blocked.pop()
 		p.asked.refuse(instrument.WasClosed, c.since)
-		c.task = nil
+		c.entry = workerEntry{}
 		c.answer <- p.errClosed
 	}
 	if stage == workersClosed {

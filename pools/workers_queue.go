@@ -57,8 +57,8 @@ func (q *workerQueue) first() *workerEntry {
 
 // workerCaller is a caller of Submit that is blocked.
 type workerCaller struct {
-	task       Task
-	since      time.Duration // when it blocked, 0 if nothing is timed
+	entry      workerEntry
+	since      time.Duration // when it blocked, 0 if that was not timed
 	answer     chan error    // of capacity 1; nil when the task was accepted
 	prev, next *workerCaller
 	waiting    bool

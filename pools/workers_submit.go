@@ -3,6 +3,7 @@ package pools
 import (
 	"context"
 	"errors"
+	"runtime"
 
 	"github.com/poolgauge/poolgauge/instrument"
 )
@@ -54,43 +55,55 @@ func (p *Workers) TrySubmit(task Task) error {
 	return p.submitSlow(context.Background(), task, false)
 }
 
-// submitSlow looks closer, where the pool seems full or is stopped, and waits for room if it may.
+// submitSlow looks closer, where the pool seems full or is stopped, and waits for room if it may. Before it blocks it lets others run: if
+// that makes room, as it does while tasks are short, it costs less than to be woken for each task.
 func (p *Workers) submitSlow(ctx context.Context, task Task, mayWait bool) error {
-	var blocked *workerCaller
-	var err error
-	p.run.Lock()
-	p.mu.Lock()
-	p.ahead = p.out.n
-	switch {
-	case p.stage != workersOpen:
-		err = p.errClosed
-		p.asked.refuse(instrument.WasClosed, 0)
-	case p.in.n+p.ahead < p.config.Queue:
-		p.in.push(workerEntry{task, p.asked.ask()})
-	case !mayWait:
-		err = p.errFull
-		p.asked.refuse(instrument.Rejected, 0)
-	case p.isInside(ctx):
-		err = p.errDeadlock
-		p.asked.refuse(instrument.Rejected, 0)
-	default:
-		blocked = p.block(task)
+	for tries := 0; ; tries++ {
+		p.run.Lock()
+		p.mu.Lock()
+		p.ahead = p.out.n
+		var err error
+		switch {
+		case p.stage != workersOpen:
+			err = p.errClosed
+			p.asked.refuse(instrument.WasClosed, 0)
+		case p.in.n+p.ahead < p.config.Queue:
+			p.in.push(workerEntry{task, p.asked.ask()})
+		case !mayWait:
+			err = p.errFull
+			p.asked.refuse(instrument.Rejected, 0)
+		case p.isInside(ctx):
+			err = p.errDeadlock
+			p.asked.refuse(instrument.Rejected, 0)
+		case tries < 2 && p.blocked.first == nil:
+			p.mu.Unlock()
+			p.run.Unlock()
+			runtime.Gosched()
+			continue
+		default:
+			blocked := p.block(ctx, task)
+			p.mu.Unlock()
+			p.run.Unlock()
+			return p.await(ctx, blocked)
+		}
+		p.run.Unlock()
+		p.release()
+		return err
 	}
-	p.run.Unlock()
-	p.release()
-	if blocked != nil {
-		return p.await(ctx, blocked)
-	}
-	return err
 }
 
-// block appends a caller with a task. Caller must hold both locks.
-func (p *Workers) block(task Task) *workerCaller {
+// block appends a caller with a task. The clock is read if the task is chosen for it, and if ctx may end, for then so may the wait.
+// Caller must hold both locks.
+func (p *Workers) block(ctx context.Context, task Task) *workerCaller {
 	c, reused := p.callers.Get().(*workerCaller)
 	if !reused {
 		c = &workerCaller{answer: make(chan error, 1)}
 	}
-	c.task, c.since = task, p.asked.now()
+	c.entry = workerEntry{task, p.asked.ask()}
+	c.since = c.entry.asked.at
+	if c.since == 0 && ctx.Done() != nil {
+		c.since = p.asked.now()
+	}
 	p.blocked.push(c)
 	return c
 }
@@ -98,10 +111,14 @@ func (p *Workers) block(task Task) *workerCaller {
 // await returns the answer to c, unless ctx ends first. Then c is no longer blocked.
 func (p *Workers) await(ctx context.Context, c *workerCaller) error {
 	defer p.callers.Put(c)
+	done := ctx.Done()
+	if done == nil {
+		return <-c.answer
+	}
 	select {
 	case err := <-c.answer:
 		return err
-	case <-ctx.Done():
+	case <-done:
 	}
 	p.run.Lock()
 	defer p.run.Unlock()
@@ -111,7 +128,7 @@ func (p *Workers) await(ctx context.Context, c *workerCaller) error {
 		return <-c.answer // it came first, and counts
 	}
 	p.blocked.remove(c)
-	c.task = nil
+	c.entry = workerEntry{}
 	err := ctx.Err()
 	p.asked.refuse(instrument.GaveUp(err), c.since)
 	return err
@@ -129,8 +146,8 @@ func (p *Workers) giveUp(ctx context.Context) error {
 func (p *Workers) admit() {
 	for p.blocked.first != nil && p.in.n+p.out.n < p.config.Queue {
 		c := p.blocked.pop()
-		p.in.push(workerEntry{c.task, p.asked.askBlocked(c.since)})
-		c.task = nil
+		p.in.push(c.entry)
+		c.entry = workerEntry{}
 		c.answer <- nil
 	}
 }
