@@ -68,7 +68,7 @@ func (s *Groups) Close() {
 
 // groupUse is one call of a function. Its goroutine owns it.
 type groupUse struct {
-	stamp    taskStamp
+	began    time.Duration // 0 if it is not timed
 	err      error
 	returned bool
 }
@@ -112,7 +112,7 @@ func (s *Groups) start(blocked *workerCaller) (use groupUse) {
 		wait = s.asked.now() - blocked.since
 	}
 	s.asked.pace = s.ran.pace()
-	use.stamp = s.ran.startDirect(wait, s.asked.ask().sampled)
+	use.began = s.ran.startDirect(wait, s.asked.ask().sampled)
 	return use
 }
 
@@ -128,10 +128,10 @@ func (s *Groups) end(use *groupUse) {
 		how = instrument.Failed
 	}
 	var now time.Duration
-	if use.stamp.at != 0 {
+	if use.began != 0 {
 		now = instrument.Now()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ran.end(use.stamp, how, now)
+	s.ran.end(use.began, how, now)
 }

@@ -42,11 +42,10 @@ type runLedger struct {
 	useTime float64       // the highest reported, in seconds
 }
 
-// taskStamp says when something began, and what that is good for.
+// taskStamp says since when a task waits.
 type taskStamp struct {
 	at      time.Duration // as instrument.Now has it; 0 if it was not timed
-	sampled bool          // the task stands for those since the last sampled one
-	exact   bool          // at is due to something else, so that the wait stands for itself
+	sampled bool          // the task stands for those since the last sampled one; otherwise it stands for itself
 }
 
 func newAskLedger(opts []instrument.Option) askLedger {
@@ -87,56 +86,53 @@ func (l *askLedger) now() time.Duration {
 	return instrument.Now()
 }
 
-// start ends the wait of a task and returns the stamp of its use.
-func (l *runLedger) start(asked taskStamp) taskStamp {
+// start ends the wait of a task. It returns when the use began, 0 if that is not timed.
+func (l *runLedger) start(asked taskStamp) (began time.Duration) {
 	l.acquired++
 	if asked.at == 0 {
-		return taskStamp{}
+		return 0
 	}
 	return l.startTimed(asked)
 }
 
-func (l *runLedger) startTimed(asked taskStamp) taskStamp {
+func (l *runLedger) startTimed(asked taskStamp) (began time.Duration) {
 	now := instrument.Now()
-	if asked.exact {
+	if !asked.sampled {
 		l.waits.exact(now - asked.at)
-	} else {
-		l.waits.sample(now-asked.at, l.acquired)
+		return 0
 	}
-	return l.use(asked.sampled, now)
+	l.waits.sample(now-asked.at, l.acquired)
+	return l.use(now)
 }
 
-// startDirect begins a use that was in no queue, after a wait that is known.
-func (l *runLedger) startDirect(wait time.Duration, timed bool) taskStamp {
+// startDirect begins a use that was in no queue, after a wait that is known. It returns when it began, 0 if that is not timed.
+func (l *runLedger) startDirect(wait time.Duration, timed bool) (began time.Duration) {
 	l.acquired++
 	l.waits.exact(wait)
 	if !timed {
-		return taskStamp{}
+		return 0
 	}
-	return l.use(true, instrument.Now())
+	return l.use(instrument.Now())
 }
 
-func (l *runLedger) use(timed bool, now time.Duration) taskStamp {
-	if !timed {
-		return taskStamp{}
-	}
+func (l *runLedger) use(now time.Duration) time.Duration {
 	l.timed++
 	l.starts += uint64(now)
-	return taskStamp{at: now, sampled: true}
+	return now
 }
 
 // end ends a use. Now is the time if it was timed.
-func (l *runLedger) end(use taskStamp, how instrument.Ending, now time.Duration) {
+func (l *runLedger) end(began time.Duration, how instrument.Ending, now time.Duration) {
 	l.completed[how]++
-	if use.at != 0 {
-		l.endTimed(use, now-use.at)
+	if began != 0 {
+		l.endTimed(began, now-began)
 	}
 }
 
-func (l *runLedger) endTimed(use taskStamp, took time.Duration) {
+func (l *runLedger) endTimed(began, took time.Duration) {
 	l.timed--
 	l.timedDone++
-	l.starts -= uint64(use.at)
+	l.starts -= uint64(began)
 	l.uses.sample(took, l.done())
 	l.recent = [2]time.Duration{took, l.recent[0]}
 }

@@ -65,7 +65,8 @@ type Workers struct {
 	trims   bool         // trimmer is set
 	alive   int          // workers, whether busy, idle or about to start
 	asked   askLedger
-	idle    []*worker     // the one that worked last is the last
+	idle    *worker       // a stack: the one that worked last is on top, and works next
+	idlers  int           // the workers in idle
 	lowest  int           // the fewest idle workers since trimmer was set
 	trimmer *time.Timer   // nil until the first worker is idle
 	blocked workerCallers // guarded by both
@@ -239,7 +240,7 @@ func (p *Workers) stop(stage workersStage) {
 		p.trims = false
 		p.goroutines.Done()
 	}
-	p.dismiss(len(p.idle))
+	p.dismiss(p.idlers)
 	p.run.Unlock()
 	p.release()
 }

@@ -12,7 +12,7 @@ type workerEntry struct {
 // reading; only queues of very short tasks have such entries.
 func (e *workerEntry) age(now time.Duration) time.Duration {
 	if e.asked.at == 0 {
-		e.asked.at, e.asked.exact = now, true
+		e.asked.at = now
 	}
 	return now - e.asked.at
 }

@@ -3,27 +3,32 @@ package pools
 import (
 	"context"
 	"runtime/pprof"
-	"slices"
+	"sync"
 	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// worker is one slot of the pool. Its goroutine owns it, but for what is said.
+// worker is one slot of the pool. Its goroutine owns it, but while it is idle, when the pool's locks guard it. It is small, since there may
+// be thousands.
 type worker struct {
-	wake   chan struct{}     // made when it first parks; closed to dismiss it
-	woken  bool              // Workers.waking is set for it
-	busy   bool              // it has a task that has not been ended
-	use    taskStamp         // of that task
-	ending instrument.Ending // of that task, once it is known
+	pool      *Workers
+	next      *worker        // below it on the stack of idle ones
+	wake      sync.WaitGroup // to wait for while it is idle
+	began     time.Duration  // when the use of its task began, 0 if that is not timed
+	woken     bool           // Workers.waking is set for it
+	dismissed bool
+	busy      bool              // it has a task that has not been ended
+	ending    instrument.Ending // of that task, once it is known
 }
 
 // work is the goroutine of a worker. A task that calls runtime.Goexit ends the goroutine, but not the worker.
-func (p *Workers) work(w *worker) {
+func (w *worker) work() {
+	p := w.pool
 	retired := false
 	defer func() {
 		if !retired {
-			go p.work(w)
+			go w.work()
 			return
 		}
 		p.goroutines.Done()
@@ -79,14 +84,13 @@ func (p *Workers) unwound(w *worker, value any) {
 // next ends the task of w, if it has one, and returns the next; nil if w is to retire.
 func (p *Workers) next(w *worker) Task {
 	var now time.Duration
-	if w.use.at != 0 {
+	if w.began != 0 {
 		now = instrument.Now()
 	}
 	p.run.Lock()
 	if w.busy {
 		w.busy = false
-		p.ran.end(w.use, w.ending, now)
-		w.use = taskStamp{}
+		p.ran.end(w.began, w.ending, now)
 	}
 	if w.woken || p.out.n == 0 || p.excess > 0 || p.blocked.first != nil {
 		return p.nextSlow(w)
@@ -100,7 +104,7 @@ func (p *Workers) next(w *worker) Task {
 func (p *Workers) begin(w *worker) Task {
 	e := p.out.pop()
 	w.busy = true
-	w.use = p.ran.start(e.asked)
+	w.began = p.ran.start(e.asked)
 	return e.task
 }
 
@@ -138,18 +142,28 @@ func (p *Workers) nextSlow(w *worker) Task {
 // park makes w idle until it is woken; it reports false if w was dismissed instead. It unlocks both locks, which the caller must
 // hold, and locks run again if w was woken.
 func (p *Workers) park(w *worker) (woken bool) {
-	if w.wake == nil {
-		w.wake = make(chan struct{}, 1)
-	}
 	p.ahead = 0
-	p.idle = append(p.idle, w)
+	w.wake.Add(1)
+	w.next, p.idle = p.idle, w
+	p.idlers++
 	p.trimLater()
 	p.mu.Unlock()
 	p.run.Unlock()
-	if _, woken = <-w.wake; woken {
-		p.run.Lock()
+	w.wake.Wait()
+	if w.dismissed {
+		return false
 	}
-	return woken
+	p.run.Lock()
+	return true
+}
+
+// unpark takes the worker off the stack that worked last. There must be one, and the caller must hold mu.
+func (p *Workers) unpark() *worker {
+	w := p.idle
+	p.idle, w.next = w.next, nil
+	p.idlers--
+	p.lowest = min(p.lowest, p.idlers)
+	return w
 }
 
 // shrink takes n workers off the count. The last one of a stopped pool closes drained. Caller must hold both locks.
@@ -177,37 +191,34 @@ func (p *Workers) release() {
 
 // settled reports whether there is nothing to do, nobody to do it, or a worker on its way. Caller must hold mu.
 func (p *Workers) settled() bool {
-	return p.waking || p.in.n+p.ahead == 0 || len(p.idle) == 0 && p.alive >= p.limit
+	return p.waking || p.in.n+p.ahead == 0 || p.idle == nil && p.alive >= p.limit
 }
 
 // rouse wakes or starts a worker. It unlocks mu, which the caller must hold.
 func (p *Workers) rouse() {
 	p.waking = true
-	last := len(p.idle) - 1
-	if last < 0 {
+	if p.idle == nil {
 		p.alive++
 		p.goroutines.Add(1)
 		p.mu.Unlock()
-		go p.work(&worker{woken: true})
+		w := &worker{pool: p, woken: true}
+		go w.work()
 		return
 	}
-	w := p.idle[last]
-	p.idle = p.idle[:last]
-	p.lowest = min(p.lowest, last)
+	w := p.unpark()
 	w.woken = true
 	p.mu.Unlock()
-	w.wake <- struct{}{}
+	w.wake.Done()
 }
 
-// dismiss takes the n workers that have been idle for longest off the pool, fewer if there are not as many. Caller must hold both
-// locks.
+// dismiss releases n idle workers, fewer if there are not as many. Caller must hold both locks.
 func (p *Workers) dismiss(n int) {
-	n = max(0, min(n, len(p.idle)))
-	for _, w := range p.idle[:n] {
-		close(w.wake)
+	n = max(0, min(n, p.idlers))
+	for range n {
+		w := p.unpark()
+		w.dismissed = true
+		w.wake.Done()
 	}
-	p.idle = slices.Delete(p.idle, 0, n)
-	p.lowest = min(p.lowest, len(p.idle))
 	p.shrink(n)
 }
 
@@ -217,7 +228,7 @@ func (p *Workers) trimLater() {
 		return
 	}
 	p.trims = true
-	p.lowest = len(p.idle)
+	p.lowest = p.idlers
 	p.goroutines.Add(1)
 	if p.trimmer == nil {
 		p.trimmer = time.AfterFunc(p.config.IdleTimeout, p.trim)
@@ -239,7 +250,7 @@ func (p *Workers) trim() {
 		return
 	}
 	p.dismiss(p.lowest)
-	if len(p.idle) > 0 {
+	if p.idlers > 0 {
 		p.trimLater()
 	}
 }
