@@ -13,13 +13,20 @@ import (
 // be thousands.
 type worker struct {
 	pool      *Workers
-	next      *worker        // below it on the stack of idle ones
-	wake      sync.WaitGroup // to wait for while it is idle
-	began     time.Duration  // when the use of its task began, 0 if that is not timed
-	woken     bool           // Workers.waking is set for it
-	dismissed bool
+	next      *worker           // below it on the stack of idle ones
+	wake      sync.WaitGroup    // to wait for while it is idle
+	began     time.Duration     // when the use of its task began, 0 if that is not timed
+	idle      bool              // it is on the stack of idle ones, or was just taken off it
+	woken     bool              // Workers.waking is set for it
+	dismissed bool              // it is to retire
 	busy      bool              // it has a task that has not been ended
 	ending    instrument.Ending // of that task, once it is known
+}
+
+// start is the goroutine of a new worker.
+func (p *Workers) start() {
+	w := &worker{pool: p, woken: true}
+	w.work()
 }
 
 // work is the goroutine of a worker. A task that calls runtime.Goexit ends the goroutine, but not the worker.
@@ -50,6 +57,9 @@ func (p *Workers) serve(w *worker) (retired bool) {
 	for {
 		task := p.next(w)
 		if task == nil {
+			if w.rest() {
+				continue
+			}
 			return true
 		}
 		w.ending = instrument.OK
@@ -63,6 +73,17 @@ func (p *Workers) serve(w *worker) (retired bool) {
 			w.ending = instrument.Failed
 		}
 	}
+}
+
+// rest waits until w is woken. It returns false if w is to retire. It is called by serve itself and not from deeper down, since a
+// goroutine that parks there may need a larger stack.
+func (w *worker) rest() bool {
+	if !w.idle {
+		return false
+	}
+	w.wake.Wait()
+	w.idle = false
+	return !w.dismissed
 }
 
 // runTimed runs a task that has a deadline.
@@ -81,7 +102,7 @@ func (p *Workers) unwound(w *worker, value any) {
 	p.config.OnPanic(newPanicError(p.name, value))
 }
 
-// next ends the task of w, if it has one, and returns the next; nil if w is to retire.
+// next ends the task of w, if it has one, and returns the next; nil if w is idle now or is to retire.
 func (p *Workers) next(w *worker) Task {
 	var now time.Duration
 	if w.began != 0 {
@@ -109,52 +130,37 @@ func (p *Workers) begin(w *worker) Task {
 }
 
 // nextSlow is the rest of next for when the side of the callers is concerned. It unlocks run, which the caller must hold.
-func (p *Workers) nextSlow(w *worker) Task {
-	for {
-		p.mu.Lock()
-		if w.woken {
-			w.woken, p.waking = false, false
-		}
-		if p.out.n == 0 {
-			p.in, p.out = p.out, p.in
-			p.asked.pace = p.ran.pace()
-		}
-		var task Task
-		switch {
-		case p.excess > 0, p.out.n == 0 && p.stage != workersOpen:
-			p.shrink(1)
-		case p.out.n > 0:
-			task = p.begin(w)
-			p.admit()
-		default:
-			if !p.park(w) {
-				return nil
-			}
-			continue
-		}
-		p.ahead = p.out.n
-		p.run.Unlock()
-		p.release()
-		return task
+func (p *Workers) nextSlow(w *worker) (task Task) {
+	p.mu.Lock()
+	if w.woken {
+		w.woken, p.waking = false, false
 	}
+	if p.out.n == 0 {
+		p.in, p.out = p.out, p.in
+		p.asked.pace = p.ran.pace()
+	}
+	switch {
+	case p.excess > 0, p.out.n == 0 && p.stage != workersOpen:
+		p.shrink(1)
+	case p.out.n > 0:
+		task = p.begin(w)
+		p.admit()
+	default:
+		p.park(w)
+	}
+	p.ahead = p.out.n
+	p.run.Unlock()
+	p.release()
+	return task
 }
 
-// park makes w idle until it is woken; it reports false if w was dismissed instead. It unlocks both locks, which the caller must
-// hold, and locks run again if w was woken.
-func (p *Workers) park(w *worker) (woken bool) {
-	p.ahead = 0
+// park puts w on the stack of idle ones. Caller must hold both locks.
+func (p *Workers) park(w *worker) {
 	w.wake.Add(1)
+	w.idle = true
 	w.next, p.idle = p.idle, w
 	p.idlers++
 	p.trimLater()
-	p.mu.Unlock()
-	p.run.Unlock()
-	w.wake.Wait()
-	if w.dismissed {
-		return false
-	}
-	p.run.Lock()
-	return true
 }
 
 // unpark takes the worker off the stack that worked last. There must be one, and the caller must hold mu.
@@ -201,8 +207,7 @@ func (p *Workers) rouse() {
 		p.alive++
 		p.goroutines.Add(1)
 		p.mu.Unlock()
-		w := &worker{pool: p, woken: true}
-		go w.work()
+		go p.start()
 		return
 	}
 	w := p.unpark()
