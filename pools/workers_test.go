@@ -284,3 +284,30 @@ func TestWorkersCarryTheNameOfThePool(t *testing.T) {
 		t.Errorf("no goroutine has the label %s:\n%s", label, &dump)
 	}
 }
+
+// Tasks too short to be timed one by one may be followed by some that hang. Readings find out.
+func TestHangAfterShortTasksShows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for range 20 {
+			p := newWorkers(t, 1, pools.WorkersConfig{})
+			for range 200 {
+				mustSubmit(t, p, nothing)
+				synctest.Wait()
+			}
+			mustSubmit(t, p, sleep(time.Hour))
+			mustSubmit(t, p, nothing)
+			synctest.Wait()
+			before := p.Stats()
+			time.Sleep(time.Minute)
+			after := p.Stats()
+			if age := after.PendingAge.Or(0); age != time.Minute {
+				t.Errorf("the task that waits has waited %v, want 1m", age)
+			}
+			if used := after.UseTime.Or(0) - before.UseTime.Or(0); math.Abs(used-60) > 1e-6 {
+				t.Errorf("%v s were used in a minute", used)
+			}
+			time.Sleep(time.Hour)
+			p.Close()
+		}
+	})
+}
