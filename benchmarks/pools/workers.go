@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -65,7 +66,7 @@ func workersCases() []harness.Case {
 		cases = append(cases, c)
 	}
 	few := []string{peers.Pond, peers.Channel}
-	all := append(few, peers.Gopool, peers.Conc, peers.Errgroup, peers.Workerpool, peers.Ants)
+	all := slices.Concat(few, []string{peers.Gopool, peers.Conc, peers.Errgroup, peers.Workerpool, peers.Ants})
 	for _, n := range []int{2, 16, 1000} {
 		for _, submitters := range []int{1, 8} {
 			among := few

@@ -7,6 +7,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -106,7 +107,7 @@ func compare(rounds int) error {
 	kib := map[string][]int{}
 	for range rounds {
 		for _, i := range rand.Perm(len(names)) {
-			out, err := exec.Command(os.Args[0], "-one", names[i]).Output()
+			out, err := exec.CommandContext(context.Background(), os.Args[0], "-one", names[i]).Output()
 			if err != nil {
 				return fmt.Errorf("%s: %w", names[i], err)
 			}

@@ -14,7 +14,7 @@ import (
 // otelWorkers is our pool without its telemetry, which is added as it usually is: by synchronous instruments of OpenTelemetry, with
 // attribute sets built once.
 type otelWorkers struct {
-	Workers
+	pool      Workers
 	provider  *sdkmetric.MeterProvider
 	pending   metric.Int64UpDownCounter
 	used      metric.Int64UpDownCounter
@@ -23,7 +23,7 @@ type otelWorkers struct {
 	wait      metric.Float64Histogram
 	use       metric.Float64Histogram
 	useTime   metric.Float64Counter
-	pool      metric.MeasurementOption
+	plain     metric.MeasurementOption
 	acquired  metric.MeasurementOption
 	ok        metric.MeasurementOption
 	failed    metric.MeasurementOption
@@ -31,7 +31,7 @@ type otelWorkers struct {
 
 // OurOTel makes our pool with synchronous instruments.
 func OurOTel(n int) Workers {
-	w := &otelWorkers{Workers: Ours(instrument.WithoutTelemetry())(n)}
+	w := &otelWorkers{pool: Ours(instrument.WithoutTelemetry())(n)}
 	w.provider = sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader()))
 	m := w.provider.Meter("peer")
 	var errs [7]error
@@ -48,25 +48,25 @@ func OurOTel(n int) Workers {
 	set := func(outcome string) metric.MeasurementOption {
 		return metric.WithAttributeSet(attribute.NewSet(attribute.String("pool.name", "ours"), attribute.String("outcome", outcome)))
 	}
-	w.pool, w.acquired, w.ok, w.failed = set(""), set("acquired"), set("ok"), set("error")
-	return w
+	w.plain, w.acquired, w.ok, w.failed = set(""), set("acquired"), set("ok"), set("error")
+	return Workers{w.submit, w.stop}
 }
 
-func (w *otelWorkers) Submit(t Task) {
+func (w *otelWorkers) submit(t Task) {
 	ctx := context.Background()
 	asked := time.Now()
-	w.pending.Add(ctx, 1, w.pool)
-	w.Workers.Submit(Task{Context: func(task context.Context) error {
+	w.pending.Add(ctx, 1, w.plain)
+	w.pool.Submit(Task{Context: func(task context.Context) error {
 		start := time.Now()
-		w.pending.Add(ctx, -1, w.pool)
-		w.used.Add(ctx, 1, w.pool)
+		w.pending.Add(ctx, -1, w.plain)
+		w.used.Add(ctx, 1, w.plain)
 		w.requests.Add(ctx, 1, w.acquired)
 		w.wait.Record(ctx, start.Sub(asked).Seconds(), w.acquired)
 		err := t.Context(task)
 		took := time.Since(start).Seconds()
-		w.use.Record(ctx, took, w.pool)
-		w.useTime.Add(ctx, took, w.pool)
-		w.used.Add(ctx, -1, w.pool)
+		w.use.Record(ctx, took, w.plain)
+		w.useTime.Add(ctx, took, w.plain)
+		w.used.Add(ctx, -1, w.plain)
 		if err != nil {
 			w.completed.Add(ctx, 1, w.failed)
 		} else {
@@ -76,7 +76,7 @@ func (w *otelWorkers) Submit(t Task) {
 	}})
 }
 
-func (w *otelWorkers) Stop() {
-	w.Workers.Stop()
+func (w *otelWorkers) stop() {
+	w.pool.Stop()
 	must(w.provider.Shutdown(context.Background()))
 }

@@ -43,11 +43,9 @@ var Nothing = Task{
 }
 
 // Workers is a worker pool.
-type Workers interface {
-	// Submit blocks while the queue is full.
-	Submit(Task)
-	// Stop waits for all tasks.
-	Stop()
+type Workers struct {
+	Submit func(Task) // blocks while the queue is full
+	Stop   func()     // waits for all tasks
 }
 
 // NewWorkers makes a worker pool of n workers.
@@ -66,13 +64,53 @@ const (
 
 // WorkerPools has every peer of pools.Workers, by name.
 var WorkerPools = map[string]NewWorkers{
-	Pond:       func(n int) Workers { return pondWorkers{pond.NewPool(n, pond.WithQueueSize(Queue))} },
-	Channel:    newChannel,
-	Gopool:     func(n int) Workers { return &gopoolWorkers{pool: gopool.NewPool("peer", int32(n), gopool.NewConfig())} },
-	Conc:       func(n int) Workers { return concWorkers{pool.New().WithMaxGoroutines(n)} },
-	Errgroup:   newErrgroup,
-	Workerpool: func(n int) Workers { return workerpoolWorkers{workerpool.New(n)} },
-	Ants:       newAnts,
+	Pond: func(n int) Workers {
+		p := pond.NewPool(n, pond.WithQueueSize(Queue))
+		return Workers{func(t Task) { must(p.Go(t.Plain)) }, p.StopAndWait}
+	},
+	Channel: channel,
+	Gopool: func(n int) Workers { // has no way to wait for the tasks, and an unbounded queue
+		p := gopool.NewPool("peer", int32(n), gopool.NewConfig())
+		return Workers{func(t Task) { p.Go(t.Plain) }, func() {}}
+	},
+	Conc: func(n int) Workers {
+		p := pool.New().WithMaxGoroutines(n)
+		return Workers{func(t Task) { p.Go(t.Plain) }, p.Wait}
+	},
+	Errgroup: func(n int) Workers {
+		var g errgroup.Group
+		g.SetLimit(n)
+		return Workers{func(t Task) { g.Go(t.Err) }, func() { must(g.Wait()) }}
+	},
+	Workerpool: func(n int) Workers {
+		p := workerpool.New(n)
+		return Workers{func(t Task) { p.Submit(t.Plain) }, p.StopWait}
+	},
+	Ants: func(n int) Workers {
+		p, err := ants.NewPool(n)
+		must(err)
+		return Workers{func(t Task) { must(p.Submit(t.Plain)) }, p.Release}
+	},
+}
+
+// channel is what Go itself offers: n goroutines that receive tasks.
+func channel(n int) Workers {
+	tasks := make(chan func(), Queue)
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			for task := range tasks {
+				task()
+			}
+		})
+	}
+	return Workers{
+		Submit: func(t Task) { tasks <- t.Plain },
+		Stop: func() {
+			close(tasks)
+			wg.Wait()
+		},
+	}
 }
 
 // Ours returns a maker of our pool with options.
@@ -80,82 +118,13 @@ func Ours(opts ...instrument.Option) NewWorkers {
 	return func(n int) Workers {
 		p, err := pools.NewWorkers("ours", n, pools.WorkersConfig{Queue: Queue}, opts...)
 		must(err)
-		return ours{p}
+		ctx := context.Background()
+		return Workers{
+			Submit: func(t Task) { must(p.Submit(ctx, t.Context)) },
+			Stop:   func() { must(p.Shutdown(ctx)) },
+		}
 	}
 }
-
-type ours struct{ *pools.Workers }
-
-func (o ours) Submit(t Task) { must(o.Workers.Submit(context.Background(), t.Context)) }
-func (o ours) Stop()         { must(o.Shutdown(context.Background())) }
-
-type pondWorkers struct{ pond.Pool }
-
-func (p pondWorkers) Submit(t Task) { must(p.Go(t.Plain)) }
-func (p pondWorkers) Stop()         { p.StopAndWait() }
-
-// channel is what Go itself offers: n goroutines that receive tasks.
-type channel struct {
-	tasks chan func()
-	wg    sync.WaitGroup
-}
-
-func newChannel(n int) Workers {
-	c := &channel{tasks: make(chan func(), Queue)}
-	for range n {
-		c.wg.Go(func() {
-			for task := range c.tasks {
-				task()
-			}
-		})
-	}
-	return c
-}
-
-func (c *channel) Submit(t Task) { c.tasks <- t.Plain }
-
-func (c *channel) Stop() {
-	close(c.tasks)
-	c.wg.Wait()
-}
-
-// gopoolWorkers has no way to wait for the tasks, and an unbounded queue.
-type gopoolWorkers struct{ pool gopool.Pool }
-
-func (g *gopoolWorkers) Submit(t Task) { g.pool.Go(t.Plain) }
-func (g *gopoolWorkers) Stop()         {}
-
-type concWorkers struct{ *pool.Pool }
-
-func (c concWorkers) Submit(t Task) { c.Go(t.Plain) }
-func (c concWorkers) Stop()         { c.Wait() }
-
-type errgroupWorkers struct{ *errgroup.Group }
-
-func newErrgroup(n int) Workers {
-	g := new(errgroup.Group)
-	g.SetLimit(n)
-	return errgroupWorkers{g}
-}
-
-func (e errgroupWorkers) Submit(t Task) { e.Go(t.Err) }
-func (e errgroupWorkers) Stop()         { must(e.Wait()) }
-
-type workerpoolWorkers struct{ *workerpool.WorkerPool }
-
-func (w workerpoolWorkers) Submit(t Task) { w.WorkerPool.Submit(t.Plain) }
-func (w workerpoolWorkers) Stop()         { w.StopWait() }
-
-type antsWorkers struct{ *ants.Pool }
-
-func newAnts(n int) Workers {
-	p, err := ants.NewPool(n)
-	must(err)
-	return antsWorkers{p}
-}
-
-func (a antsWorkers) Submit(t Task) { must(a.Pool.Submit(t.Plain)) }
-func (a antsWorkers) Stop()         { a.Release() }
 
 func must(err error) {
 	if err != nil {
