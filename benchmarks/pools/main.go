@@ -25,6 +25,7 @@ func cases() []harness.Case {
 	return slices.Concat(
 		semaphoreCases(),
 		resourcesCases(),
+		workersCases(),
 	)
 }
 

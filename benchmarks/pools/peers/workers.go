@@ -1,0 +1,133 @@
+// Package peers has the pools that ours are compared with behind one interface each.
+package peers
+
+import (
+	"context"
+	"sync"
+
+	"github.com/alitto/pond/v2"
+	"github.com/bytedance/gopkg/util/gopool"
+	"github.com/gammazero/workerpool"
+	"github.com/panjf2000/ants/v2"
+	"github.com/sourcegraph/conc/pool"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/pools"
+)
+
+// Queue is how many tasks may wait, where a pool has a bound.
+const Queue = 1024
+
+// Task is one task in the shapes that pools take, so that none pays for an adapter.
+type Task struct {
+	Plain   func()
+	Err     func() error
+	Context func(context.Context) error
+}
+
+// NewTask returns the task that calls work.
+func NewTask(work func()) Task {
+	return Task{
+		Plain:   work,
+		Err:     func() error { work(); return nil },
+		Context: func(context.Context) error { work(); return nil },
+	}
+}
+
+// Nothing is the empty task.
+var Nothing = Task{
+	Plain:   func() {},
+	Err:     func() error { return nil },
+	Context: func(context.Context) error { return nil },
+}
+
+// Workers is a worker pool.
+type Workers struct {
+	Submit func(Task) // blocks while the queue is full
+	Stop   func()     // waits for all tasks
+}
+
+// NewWorkers makes a worker pool of n workers.
+type NewWorkers func(n int) Workers
+
+// The names of the pools.
+const (
+	Pond       = "pond Go"
+	Channel    = "channel"
+	Gopool     = "gopool"
+	Conc       = "conc"
+	Errgroup   = "errgroup"
+	Workerpool = "workerpool"
+	Ants       = "ants"
+)
+
+// WorkerPools has every peer of pools.Workers, by name.
+var WorkerPools = map[string]NewWorkers{
+	Pond: func(n int) Workers {
+		p := pond.NewPool(n, pond.WithQueueSize(Queue))
+		return Workers{func(t Task) { must(p.Go(t.Plain)) }, p.StopAndWait}
+	},
+	Channel: channel,
+	Gopool: func(n int) Workers { // has no way to wait for the tasks, and an unbounded queue
+		p := gopool.NewPool("peer", int32(n), gopool.NewConfig())
+		return Workers{func(t Task) { p.Go(t.Plain) }, func() {}}
+	},
+	Conc: func(n int) Workers {
+		p := pool.New().WithMaxGoroutines(n)
+		return Workers{func(t Task) { p.Go(t.Plain) }, p.Wait}
+	},
+	Errgroup: func(n int) Workers {
+		var g errgroup.Group
+		g.SetLimit(n)
+		return Workers{func(t Task) { g.Go(t.Err) }, func() { must(g.Wait()) }}
+	},
+	Workerpool: func(n int) Workers {
+		p := workerpool.New(n)
+		return Workers{func(t Task) { p.Submit(t.Plain) }, p.StopWait}
+	},
+	Ants: func(n int) Workers {
+		p, err := ants.NewPool(n)
+		must(err)
+		return Workers{func(t Task) { must(p.Submit(t.Plain)) }, p.Release}
+	},
+}
+
+// channel is what Go itself offers: n goroutines that receive tasks.
+func channel(n int) Workers {
+	tasks := make(chan func(), Queue)
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			for task := range tasks {
+				task()
+			}
+		})
+	}
+	return Workers{
+		Submit: func(t Task) { tasks <- t.Plain },
+		Stop: func() {
+			close(tasks)
+			wg.Wait()
+		},
+	}
+}
+
+// Ours returns a maker of our pool with options.
+func Ours(opts ...instrument.Option) NewWorkers {
+	return func(n int) Workers {
+		p, err := pools.NewWorkers("ours", n, pools.WorkersConfig{Queue: Queue}, opts...)
+		must(err)
+		ctx := context.Background()
+		return Workers{
+			Submit: func(t Task) { must(p.Submit(ctx, t.Context)) },
+			Stop:   func() { must(p.Shutdown(ctx)) },
+		}
+	}
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err) // a benchmark has nothing better to do
+	}
+}

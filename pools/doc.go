@@ -1,0 +1,2 @@
+// Package pools has pools that report themselves.
+package pools

@@ -1,0 +1,111 @@
+package pools
+
+import (
+	"context"
+	"fmt"
+	"sync"
+)
+
+// Group is a collection of goroutines that work on subtasks of one task, with the API and the semantics of
+// [golang.org/x/sync/errgroup.Group]: a change of the import path is all that it takes. A Group should not be reused for different
+// tasks.
+//
+// The zero Group is valid, has no limit, does not cancel on error and is not reported. One that [Groups] made is, and adds about 0.1 µs
+// to each call. A panic in a function ends the program, as in any goroutine: a Group that caught it would hide it until Wait.
+type Group struct {
+	cancel func(error)
+	wg     sync.WaitGroup
+	slots  chan struct{} // nil without a limit
+	once   sync.Once
+	err    error
+	set    *Groups // nil if it is not reported
+}
+
+// WithContext returns a new Group and a Context derived from ctx, which is canceled the first time that a function passed to Go returns
+// a non-nil error or that Wait returns, whichever comes first.
+func WithContext(ctx context.Context) (*Group, context.Context) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	return &Group{cancel: cancel}, ctx
+}
+
+// Wait blocks until all function calls from Go have returned, then returns the first non-nil error from them, if any.
+func (g *Group) Wait() error {
+	g.wg.Wait()
+	if g.cancel != nil {
+		g.cancel(g.err)
+	}
+	return g.err
+}
+
+// Go calls f in a new goroutine. It blocks until that does not exceed the limit. The first call must happen before a Wait.
+//
+// The first call that returns a non-nil error cancels the Context of the Group, if there is one, and Wait returns that error.
+func (g *Group) Go(f func() error) {
+	if g.slots == nil || g.take() {
+		g.start(f, nil)
+		return
+	}
+	blocked := g.set.block()
+	g.slots <- struct{}{}
+	g.start(f, blocked)
+}
+
+// TryGo calls f in a new goroutine if that does not exceed the limit. It reports whether it did.
+func (g *Group) TryGo(f func() error) bool {
+	if g.slots != nil && !g.take() {
+		g.set.reject()
+		return false
+	}
+	g.start(f, nil)
+	return true
+}
+
+// SetLimit limits the Group to n active goroutines; a negative n is no limit, and 0 lets none start. It must not be called while
+// goroutines are active, and panics if it sees one.
+func (g *Group) SetLimit(n int) {
+	if n < 0 {
+		g.slots = nil
+		return
+	}
+	if active := len(g.slots); active != 0 {
+		panic(fmt.Errorf("pools: limit of a group changed to %d while %d of its goroutines are active", n, active))
+	}
+	g.slots = make(chan struct{}, n)
+}
+
+// take takes a slot if one is free.
+func (g *Group) take() bool {
+	select {
+	case g.slots <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// start calls f in a new goroutine. Blocked is nil if Go did not block.
+func (g *Group) start(f func() error, blocked *workerCaller) {
+	begun := g.set.start(blocked)
+	g.wg.Add(1)
+	go func() {
+		use := begun // on the stack of the goroutine
+		defer g.done()
+		defer g.set.end(&use)
+		if use.err = f(); use.err != nil {
+			g.once.Do(func() {
+				g.err = use.err
+				if g.cancel != nil {
+					g.cancel(g.err)
+				}
+			})
+		}
+		use.returned = true
+	}()
+}
+
+func (g *Group) done() {
+	if g.slots != nil {
+		<-g.slots
+	}
+	g.wg.Done()
+}

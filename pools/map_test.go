@@ -1,0 +1,298 @@
+package pools_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/pools"
+)
+
+func TestFutureHasTheResult(t *testing.T) {
+	p := newWorkers(t, 2, pools.WorkersConfig{})
+	for _, want := range []error{nil, errTask} {
+		f := pools.Do(t.Context(), p, func(context.Context) (int, error) { return 42, want })
+		for range 2 {
+			if v, err := f.Wait(t.Context()); v != 42 || !errors.Is(err, want) {
+				t.Errorf("Wait: %d, %v, want 42, %v", v, err, want)
+			}
+		}
+	}
+}
+
+func TestFutureOfWhatDidNotReturn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var reports []*pools.PanicError
+		p := newWorkers(t, 1, pools.WorkersConfig{OnPanic: func(e *pools.PanicError) { reports = append(reports, e) }})
+		panics := pools.Do(t.Context(), p, func(context.Context) (int, error) { return 1, taskThatPanics("why") })
+		exits := pools.Do(t.Context(), p, func(ctx context.Context) (int, error) { return 1, taskThatExits(ctx) })
+		for name, f := range map[string]*pools.Future[int]{"why": panics, "Goexit": exits} {
+			_, err := f.Wait(t.Context())
+			var e *pools.PanicError
+			if !errors.As(err, &e) || !strings.Contains(err.Error(), name) || !strings.Contains(string(e.Stack), "taskThat") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		synctest.Wait()
+		if len(reports) != 2 || !strings.Contains(string(reports[0].Stack), "taskThatPanics") {
+			t.Errorf("reports %v", reports)
+		}
+		if s := p.Stats(); s.Completed[instrument.Panicked].Or(0) != 1 || s.Completed[instrument.Exited].Or(0) != 1 {
+			t.Errorf("completed %v", s.Completed)
+		}
+	})
+}
+
+func TestFutureWaitEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newWorkers(t, 1, pools.WorkersConfig{})
+		f := pools.Do(t.Context(), p, func(context.Context) (int, error) { time.Sleep(2 * time.Second); return 1, nil })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := f.Wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Wait: %v", err)
+		}
+		if v, err := f.Wait(t.Context()); v != 1 || err != nil {
+			t.Errorf("Wait again: %d, %v", v, err)
+		}
+	})
+}
+
+func TestFutureOfTheOwnPool(t *testing.T) {
+	p := newWorkers(t, 1, pools.WorkersConfig{})
+	f := pools.Do(t.Context(), p, func(ctx context.Context) (int, error) {
+		return pools.Do(ctx, p, func(context.Context) (int, error) { return 1, nil }).Wait(ctx)
+	})
+	if _, err := f.Wait(t.Context()); !errors.Is(err, pools.ErrDeadlock) {
+		t.Errorf("Wait in the own pool: %v", err)
+	}
+}
+
+func TestDoAfterClose(t *testing.T) {
+	p := newWorkers(t, 1, pools.WorkersConfig{})
+	p.Close()
+	if _, err := pools.Do(t.Context(), p, func(context.Context) (int, error) { return 1, nil }).Wait(t.Context()); !errors.Is(err, pools.ErrClosed) {
+		t.Errorf("Wait: %v", err)
+	}
+}
+
+// count yields 0 to n-1 and says how far it got.
+func count(n int, pulled *int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i := range n {
+			*pulled = i + 1
+			if !yield(i) {
+				return
+			}
+		}
+	}
+}
+
+func TestMapKeepsOrderInBoundedMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newWorkers(t, 3, pools.WorkersConfig{})
+		var pulled, yielded int
+		for v, err := range pools.Map(t.Context(), p, count(100, &pulled), func(_ context.Context, i int) (int, error) {
+			time.Sleep(time.Duration(1+i*7%5) * time.Second) // so that they end in another order
+			if i%10 == 9 {
+				return i, errTask
+			}
+			return i, nil
+		}) {
+			if v != yielded || (err != nil) != (v%10 == 9) {
+				t.Fatalf("result %d is %d, %v", yielded, v, err)
+			}
+			yielded++
+			if ahead := pulled - yielded; ahead > 6 {
+				t.Fatalf("%d items were pulled ahead of the results, with 3 workers", ahead)
+			}
+		}
+		if yielded != 100 {
+			t.Errorf("%d results of 100", yielded)
+		}
+	})
+}
+
+func TestMapYieldsWhatIsReadyBeforeItPullsMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newWorkers(t, 3, pools.WorkersConfig{})
+		slow := func(yield func(int) bool) {
+			for i := range 5 {
+				if !yield(i) {
+					return
+				}
+				time.Sleep(time.Minute)
+			}
+		}
+		start := time.Now()
+		for v, err := range pools.Map(t.Context(), p, slow, func(_ context.Context, i int) (int, error) { return i, nil }) {
+			if err != nil {
+				t.Error(err)
+			}
+			if late := time.Since(start) - time.Duration(v+1)*time.Minute; late > 0 {
+				t.Errorf("result %d is %v late", v, late)
+			}
+		}
+	})
+}
+
+func TestMapLeftEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newWorkers(t, 2, pools.WorkersConfig{})
+		var pulled int
+		var canceled, begun atomic.Int64
+		for _, err := range pools.Map(t.Context(), p, count(100, &pulled), func(ctx context.Context, i int) (int, error) {
+			begun.Add(1)
+			if i == 0 {
+				return i, nil
+			}
+			<-ctx.Done()
+			canceled.Add(1)
+			return i, ctx.Err()
+		}) {
+			if err != nil {
+				t.Error(err)
+			}
+			break
+		}
+		was := begun.Load()
+		if was < 2 || canceled.Load() != was-1 || pulled > 5 {
+			t.Errorf("%d calls began and %d of them were canceled when the loop ended; %d items were pulled", was, canceled.Load(), pulled)
+		}
+		time.Sleep(time.Minute)
+		if began := begun.Load() - was; began != 0 {
+			t.Errorf("%d calls began after the loop", began)
+		}
+	})
+}
+
+func TestMapLeftWhileThePoolIsBusy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newWorkers(t, 1, pools.WorkersConfig{})
+		mustSubmit(t, p, sleep(time.Hour))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		var errs []error
+		for _, err := range pools.Map(ctx, p, slices.Values([]int{1, 2, 3}), func(context.Context, int) (int, error) {
+			t.Error("called, though the context had ended")
+			return 0, nil
+		}) {
+			errs = append(errs, err)
+		}
+		if took := time.Since(start); took != time.Second || !errors.Is(errors.Join(errs...), context.DeadlineExceeded) {
+			t.Errorf("the loop took %v: %v", took, errs)
+		}
+		time.Sleep(2 * time.Hour)
+	})
+}
+
+func TestMapWhosePoolIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newWorkers(t, 1, pools.WorkersConfig{})
+		time.AfterFunc(time.Second, p.Close)
+		var pulled int
+		var errs []error
+		for _, err := range pools.Map(t.Context(), p, count(10, &pulled), func(ctx context.Context, _ int) (int, error) {
+			<-ctx.Done()
+			return 0, context.Cause(ctx)
+		}) {
+			errs = append(errs, err)
+			if !errors.Is(err, pools.ErrClosed) {
+				t.Errorf("result: %v", err)
+			}
+		}
+		if len(errs) < 2 || len(errs) > 4 {
+			t.Errorf("errors %v", errs)
+		}
+	})
+}
+
+func TestMapInItsOwnPool(t *testing.T) {
+	p := newWorkers(t, 1, pools.WorkersConfig{})
+	f := pools.Do(t.Context(), p, func(ctx context.Context) (int, error) {
+		return 0, pools.ForEach(ctx, p, slices.Values([]int{1}), func(context.Context, int) error { return nil })
+	})
+	if _, err := f.Wait(t.Context()); !errors.Is(err, pools.ErrDeadlock) {
+		t.Errorf("ForEach in the own pool: %v", err)
+	}
+}
+
+func TestMapGivesTheCallersContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newWorkers(t, 1, pools.WorkersConfig{TaskTimeout: time.Second})
+		type key struct{}
+		ctx := context.WithValue(t.Context(), key{}, "value")
+		for _, err := range pools.Map(ctx, p, slices.Values([]int{1, 2}), func(ctx context.Context, _ int) (int, error) {
+			if ctx.Value(key{}) != "value" {
+				t.Error("the context of a call has not the values of the caller's")
+			}
+			<-ctx.Done()
+			return 0, ctx.Err()
+		}) {
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("a call without end: %v", err)
+			}
+		}
+	})
+}
+
+func TestForEachReturnsTheFirstErrorAndCancelsTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newWorkers(t, 4, pools.WorkersConfig{})
+		var pulled int
+		var running atomic.Int64
+		start := time.Now()
+		err := pools.ForEach(t.Context(), p, count(1000, &pulled), func(ctx context.Context, i int) error {
+			running.Add(1)
+			defer running.Add(-1)
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(time.Duration(10-i) * time.Second):
+				return fmt.Errorf("item %d: %w", i, errTask)
+			}
+		})
+		if !errors.Is(err, errTask) || !strings.Contains(err.Error(), "item 3") || time.Since(start) != 7*time.Second {
+			t.Errorf("after %v: %v, want that of item 3 after 7 s", time.Since(start), err)
+		}
+		if running.Load() != 0 || pulled > 10 {
+			t.Errorf("%d calls still run, %d items were pulled", running.Load(), pulled)
+		}
+	})
+}
+
+func TestForEachOfAll(t *testing.T) {
+	p := newWorkers(t, 4, pools.WorkersConfig{Queue: 2})
+	var sum atomic.Int64
+	var pulled int
+	err := pools.ForEach(t.Context(), p, count(10_000, &pulled), func(_ context.Context, i int) error {
+		sum.Add(int64(i))
+		return nil
+	})
+	if err != nil || sum.Load() != 9999*10_000/2 {
+		t.Errorf("sum %d, %v", sum.Load(), err)
+	}
+}
+
+func TestForEachWhoseItemsPanic(t *testing.T) {
+	p := newWorkers(t, 2, pools.WorkersConfig{OnPanic: func(*pools.PanicError) {}})
+	for name, fn := range map[string]func(context.Context, int) error{
+		"panic": func(context.Context, int) error { panic(1) },
+		"exit":  func(context.Context, int) error { runtime.Goexit(); return nil },
+	} {
+		var e *pools.PanicError
+		if err := pools.ForEach(t.Context(), p, slices.Values([]int{1, 2, 3}), fn); !errors.As(err, &e) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,47 @@
+package pools
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+)
+
+// ErrDeadlock is wrapped by the error of a task that would have to wait for its own pool. It would hold a worker while it waits
+// for one, and when all workers do that, none is left to end the wait.
+var ErrDeadlock = errors.New("pools: a task must not wait for its own pool")
+
+// PanicError is how a task ended that did not return: it panicked, or it called [runtime.Goexit].
+type PanicError struct {
+	Pool  string // the name of the pool
+	Value any    // what it panicked with; nil if it called runtime.Goexit
+	Stack []byte // of the task, from where it ended
+}
+
+// Error returns the cause without the stack.
+func (e *PanicError) Error() string {
+	if e.Value == nil {
+		return fmt.Sprintf("worker pool %q: a task called runtime.Goexit", e.Pool)
+	}
+	return fmt.Sprintf("worker pool %q: a task panicked: %v", e.Pool, e.Value)
+}
+
+// Unwrap returns the value of the panic if it is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// log is what becomes of a panic that nobody else takes care of: it is neither swallowed nor fatal.
+func (e *PanicError) log() {
+	slog.Error("pools: a task did not return", "error", e, "stack", string(e.Stack))
+}
+
+// newPanicError describes the panic that was recovered as value, nil for runtime.Goexit. It is called by the deferred function,
+// where the stack is still that of the task. A value that has been through here before is kept as it was.
+func newPanicError(pool string, value any) *PanicError {
+	if e, ok := value.(*PanicError); ok {
+		return e
+	}
+	return &PanicError{Pool: pool, Value: value, Stack: debug.Stack()}
+}

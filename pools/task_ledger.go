@@ -1,0 +1,218 @@
+package pools
+
+import (
+	"math"
+	"time"
+
+	"github.com/poolgauge/poolgauge/instrument"
+)
+
+// A pool that runs tasks keeps two ledgers of them, one for each end of its queue. Counts are exact. The clock is read for the tasks
+// that the sampler chooses, and for whoever blocks; the zero taskStamp is that of a task that is not timed, and costs nothing.
+//
+// Whenever the Stats are read, each histogram holds as many durations as there were requests or uses.
+
+// askLedger counts and times the requests that come to nothing, and stamps the others. Its owner guards it with the lock that it
+// takes anyway to accept a task.
+type askLedger struct {
+	sampler instrument.Sampler
+	pace    time.Duration           // how long uses take at present, as far as the sampler must know
+	refused [5]int64                // requests by instrument.Outcome, but Acquired
+	gaveUp  [5]instrument.Histogram // their waits
+}
+
+// runLedger counts and times uses and the waits before them. Its owner guards it with the lock that it takes anyway to run a task.
+type runLedger struct {
+	acquired  int64
+	completed [4]int64 // by instrument.Ending
+	waits     taskSeries
+	uses      taskSeries
+	recent    [2]time.Duration // the last timed uses, the latest first
+
+	// What has not ended is in the use time as well, so that a pool whose tasks hang does not look idle.
+	timed     int64  // uses in progress that are timed
+	starts    uint64 // the sum of when they started; it may wrap around, differences come out right
+	timedDone int64  // timed uses that have ended
+	seen      struct {
+		at      time.Duration
+		untimed int64 // uses in progress that were not timed
+		done    int64 // untimed uses that had ended
+	}
+	stuck   time.Duration // slot-time of untimed uses that were there at two readings running
+	useTime float64       // the highest reported, in seconds
+}
+
+// taskStamp says since when a task waits.
+type taskStamp struct {
+	at      time.Duration // as instrument.Now has it; 0 if it was not timed
+	sampled bool          // the task stands for those since the last sampled one; otherwise it stands for itself
+}
+
+func newAskLedger(opts []instrument.Option) askLedger {
+	return askLedger{sampler: instrument.NewSampler(opts...), pace: math.MaxInt64}
+}
+
+// ask is called for each task that is accepted into a queue without blocking.
+func (l *askLedger) ask() taskStamp {
+	if l.sampler.Next() == 0 {
+		return taskStamp{}
+	}
+	return l.askSampled()
+}
+
+func (l *askLedger) askSampled() taskStamp {
+	l.sampler.Timed(l.pace)
+	return taskStamp{at: instrument.Now(), sampled: true}
+}
+
+// refuse ends a request that came to nothing. Since is when its caller began to block, 0 if it did not.
+func (l *askLedger) refuse(how instrument.Outcome, since time.Duration) {
+	l.refused[how]++
+	if l.sampler.Off() {
+		return
+	}
+	var wait time.Duration
+	if since != 0 {
+		wait = instrument.Now() - since
+	}
+	l.gaveUp[how].Record(wait)
+}
+
+// now returns the time for whoever is about to block, 0 if nothing is timed.
+func (l *askLedger) now() time.Duration {
+	if l.sampler.Off() {
+		return 0
+	}
+	return instrument.Now()
+}
+
+// start ends the wait of a task. It returns when the use began, 0 if that is not timed.
+func (l *runLedger) start(asked taskStamp) (began time.Duration) {
+	l.acquired++
+	if asked.at == 0 {
+		return 0
+	}
+	return l.startTimed(asked)
+}
+
+func (l *runLedger) startTimed(asked taskStamp) (began time.Duration) {
+	now := instrument.Now()
+	if !asked.sampled {
+		l.waits.exact(now - asked.at)
+		return 0
+	}
+	l.waits.sample(now-asked.at, l.acquired)
+	return l.use(now)
+}
+
+// startDirect begins a use that was in no queue, after a wait that is known. It returns when it began, 0 if that is not timed.
+func (l *runLedger) startDirect(wait time.Duration, timed bool) (began time.Duration) {
+	l.acquired++
+	l.waits.exact(wait)
+	if !timed {
+		return 0
+	}
+	return l.use(instrument.Now())
+}
+
+func (l *runLedger) use(now time.Duration) time.Duration {
+	l.timed++
+	l.starts += uint64(now)
+	return now
+}
+
+// end ends a use. Now is the time if it was timed.
+func (l *runLedger) end(began time.Duration, how instrument.Ending, now time.Duration) {
+	l.completed[how]++
+	if began != 0 {
+		l.endTimed(began, now-began)
+	}
+}
+
+func (l *runLedger) endTimed(began, took time.Duration) {
+	l.timed--
+	l.timedDone++
+	l.starts -= uint64(began)
+	l.uses.sample(took, l.done())
+	l.recent = [2]time.Duration{took, l.recent[0]}
+}
+
+func (l *runLedger) done() (n int64) {
+	for _, c := range l.completed {
+		n += c
+	}
+	return n
+}
+
+func (l *runLedger) used() int64 {
+	return l.acquired - l.done()
+}
+
+// pace returns how long uses take at present. One long use among short ones is most often due to the scheduler, and no reason to
+// time all that are in the queue.
+func (l *runLedger) pace() time.Duration {
+	if l.timedDone < int64(len(l.recent)) {
+		return math.MaxInt64 // not known yet: time all
+	}
+	return min(l.recent[0], l.recent[1])
+}
+
+// tally writes requests, waits and uses into s. Caller must hold the locks of both ledgers.
+func tally(s *instrument.Stats, asks *askLedger, runs *runLedger) {
+	for i, n := range asks.refused {
+		s.Requests[i] = instrument.Some(n)
+	}
+	s.Requests[instrument.Acquired] = instrument.Some(runs.acquired)
+	for i, n := range runs.completed {
+		s.Completed[i] = instrument.Some(n)
+	}
+	s.Usage[instrument.Used] = instrument.Some(runs.used())
+	if asks.sampler.Off() {
+		return
+	}
+	for i := range asks.gaveUp {
+		s.Wait[i] = asks.gaveUp[i].Clone()
+	}
+	s.Wait[instrument.Acquired] = runs.waits.read(runs.acquired)
+	s.Use = runs.uses.read(runs.done())
+	s.UseTime = instrument.Some(runs.readUseTime(s.Use.Sum()))
+}
+
+// readUseTime adds what is in progress to the seconds of the uses that have ended. Those in progress that are not timed are
+// unknown, but if fewer untimed uses have ended since the last reading than were in progress then, the others have been there
+// all the time.
+func (l *runLedger) readUseTime(ended float64) float64 {
+	now := instrument.Now()
+	untimedDone := l.done() - l.timedDone
+	if stuck := l.seen.untimed - (untimedDone - l.seen.done); stuck > 0 {
+		l.stuck += time.Duration(stuck) * (now - l.seen.at)
+	}
+	l.seen.at, l.seen.untimed, l.seen.done = now, l.used()-l.timed, untimedDone
+	timed := time.Duration(uint64(l.timed)*uint64(now) - l.starts)
+	// Floating point could lose a unit in the last place, and a counter must not fall.
+	l.useTime = max(l.useTime, ended+(timed+l.stuck).Seconds())
+	return l.useTime
+}
+
+// taskSeries is a histogram of durations of which only some are measured. A sampled one stands for those since the sample
+// before as well; those since the last sample count like it whenever the histogram is read.
+type taskSeries struct {
+	h    instrument.Histogram
+	last time.Duration // of the last sample
+}
+
+// sample records d, the last of n durations so far.
+func (s *taskSeries) sample(d time.Duration, n int64) {
+	s.h.RecordN(d, uint64(n)-s.h.Count())
+	s.last = d
+}
+
+func (s *taskSeries) exact(d time.Duration) {
+	s.h.Record(d)
+}
+
+// read returns the histogram of n durations so far, which the caller owns.
+func (s *taskSeries) read(n int64) *instrument.Histogram {
+	s.sample(s.last, n)
+	return s.h.Clone()
+}
