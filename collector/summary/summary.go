@@ -205,14 +205,14 @@ func (s *Summary) targetProbes() []line {
 }
 
 // failures adds what runs of a probe failed with since the last collection, and reports whether any did.
-func (s *Summary) failures(l *line, name, target attribute.KeyValue) (any bool) {
+func (s *Summary) failures(l *line, name, target attribute.KeyValue) (failed bool) {
 	s.view.each(catalog.ProbeRuns, semconv.ErrorTypeKey, func(kind attribute.KeyValue) {
 		if s.view.grew(catalog.ProbeRuns, name, target, kind) {
 			l.add(true, "failed: %s", kind.Value.AsString())
-			any = true
+			failed = true
 		}
 	})
-	return any
+	return failed
 }
 
 // keep adds the figure, or the one that it showed last if there is none.

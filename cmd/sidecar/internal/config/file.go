@@ -36,7 +36,7 @@ func parseFile(path string, data []byte, known []string) (*file, error) {
 	var document yaml.Node
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	err := decoder.Decode(&document)
-	if err == nil && decoder.Decode(new(yaml.Node)) != io.EOF {
+	if err == nil && !errors.Is(decoder.Decode(new(yaml.Node)), io.EOF) {
 		err = errors.New("expected one document")
 	}
 	if err != nil && !errors.Is(err, io.EOF) {

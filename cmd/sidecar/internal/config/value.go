@@ -241,11 +241,9 @@ func isAttribute(key, _ string) bool { return key != "" }
 
 // isHeader reports whether gRPC can send the header: a name of letters, digits, -, _ and ., and a value of printable ASCII.
 func isHeader(name, value string) bool {
-	odd := strings.IndexFunc(name, func(c rune) bool {
-		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("-_.", c))
-	})
+	const letters = "-_.0123456789abcdefghijklmnopqrstuvwxyz"
 	unprintable := strings.IndexFunc(value, func(c rune) bool { return c < ' ' || c > '~' })
-	return name != "" && odd < 0 && unprintable < 0
+	return name != "" && strings.Trim(strings.ToLower(name), letters) == "" && unprintable < 0
 }
 
 // cgroupRoot is a directory with control groups in or below it.
