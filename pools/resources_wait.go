@@ -3,6 +3,7 @@ package pools
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
@@ -58,20 +59,66 @@ func (q *resQueue[T]) pop() *resWaiter[T] {
 // resFree bounds how many waiters are kept for use again.
 const resFree = 64
 
+// resYields is how often a caller lets others run before it queues up, if nobody waits yet. Who was preempted while he had a resource
+// gives it back meanwhile. Otherwise one queue would form and never end: as long as one waits, every resource goes to a waiter, who
+// has to be woken for it.
+const resYields = 8
+
 // acquireSlowly acquires where nothing that is idle can be lent at once. Caller must hold p.mu, which it releases.
 func (p *Resources[T]) acquireSlowly(ctx context.Context) (Lease[T], error) {
-	if p.closed {
-		p.refuse(instrument.WasClosed)
-		return Lease[T]{}, p.errClosed
-	}
-	if s := p.reserve(); s != nil {
-		s.wanted, s.waited = true, 0
+	var since time.Duration // 0 until it is clear that the caller has to wait
+	for tries := 0; ; tries++ {
+		if p.closed {
+			p.giveUp(instrument.WasClosed, since)
+			p.mu.Unlock()
+			return Lease[T]{}, p.errClosed
+		}
+		if l, ok := p.lendIdle(since); ok {
+			p.mu.Unlock()
+			return l, nil
+		}
+		if s := p.reserve(); s != nil {
+			s.wanted, s.waited = true, p.elapsed(since)
+			p.mu.Unlock()
+			return p.await(ctx, s)
+		}
+		if since == 0 && !p.sampler.Off() {
+			since = instrument.Now()
+		}
+		if tries == resYields || p.queue.first != nil || isDone(ctx.Done()) {
+			break
+		}
 		p.mu.Unlock()
-		return p.await(ctx, s)
+		runtime.Gosched()
+		p.mu.Lock()
 	}
-	w := p.enqueue()
+	w := p.enqueue(since)
 	p.mu.Unlock()
 	return p.wait(ctx, w)
+}
+
+// lendIdle lends a resource to a caller that waits since then, or does not wait if that is 0. Caller must hold p.mu.
+func (p *Resources[T]) lendIdle(since time.Duration) (l Lease[T], ok bool) {
+	s := p.idle
+	if s == nil || p.wantsCheck(s) {
+		return l, false
+	}
+	var now time.Duration
+	if since != 0 {
+		now = instrument.Now()
+		p.waited(instrument.Acquired, now-since)
+	}
+	p.pop(s)
+	p.lend(s, now)
+	return Lease[T]{s, s.turn}, true
+}
+
+// elapsed returns the time since then, or 0 if that is 0.
+func (p *Resources[T]) elapsed(since time.Duration) time.Duration {
+	if since == 0 {
+		return 0
+	}
+	return instrument.Now() - since
 }
 
 // reserve returns a slot that is to be checked or constructed, if there is one or room for one. Caller must hold p.mu.
@@ -87,16 +134,14 @@ func (p *Resources[T]) reserve() *resSlot[T] {
 	return nil
 }
 
-func (p *Resources[T]) enqueue() *resWaiter[T] {
+func (p *Resources[T]) enqueue(since time.Duration) *resWaiter[T] {
 	var w *resWaiter[T]
 	if n := len(p.free); n > 0 {
 		w, p.free = p.free[n-1], p.free[:n-1]
 	} else {
 		w = &resWaiter[T]{ready: make(chan Lease[T], 1)}
 	}
-	if !p.sampler.Off() {
-		w.since = instrument.Now()
-	}
+	w.since = since
 	p.queue.push(w)
 	return w
 }
@@ -139,7 +184,7 @@ func (p *Resources[T]) leave(w *resWaiter[T], err error) bool {
 		return false
 	}
 	p.queue.remove(w)
-	p.endWait(w, instrument.GaveUp(err))
+	p.giveUp(instrument.GaveUp(err), w.since)
 	p.reuse(w)
 	return true
 }
@@ -148,16 +193,16 @@ func (p *Resources[T]) leave(w *resWaiter[T], err error) bool {
 func (p *Resources[T]) dismiss() {
 	for p.queue.first != nil {
 		w := p.queue.pop()
-		p.endWait(w, instrument.WasClosed)
+		p.giveUp(instrument.WasClosed, w.since)
 		w.ready <- Lease[T]{}
 	}
 }
 
-// endWait counts a request that waited and got nothing. Caller must hold p.mu.
-func (p *Resources[T]) endWait(w *resWaiter[T], outcome instrument.Outcome) {
+// giveUp counts a request that got nothing, after a wait since then if that is not 0. Caller must hold p.mu.
+func (p *Resources[T]) giveUp(outcome instrument.Outcome, since time.Duration) {
 	p.refused[outcome]++
-	if w.since != 0 {
-		p.waited(outcome, instrument.Now()-w.since)
+	if since != 0 {
+		p.waited(outcome, instrument.Now()-since)
 	}
 }
 

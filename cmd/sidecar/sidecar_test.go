@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -31,8 +32,13 @@ type sink struct {
 
 func startSink(t *testing.T) *sink {
 	t.Helper()
+	return startSinkAt(t, "127.0.0.1:0")
+}
+
+func startSinkAt(t *testing.T, address string) *sink {
+	t.Helper()
 	s := &sink{first: make(chan struct{}), seen: map[string]*metricspb.Metric{}}
-	receiver, err := otlptest.Start("127.0.0.1:0", s.export)
+	receiver, err := otlptest.Start(address, s.export)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,6 +121,21 @@ func TestSendsFirstAndLast(t *testing.T) {
 		if key == "process.command_args" || key == "process.command_line" {
 			t.Errorf("%s may hold secrets", key)
 		}
+	}
+}
+
+func TestUnixSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "otlp.sock")
+	upstream := startSinkAt(t, "unix:"+path)
+	ctx, cancel := context.WithCancel(context.Background())
+	code := make(chan int)
+	go func() {
+		code <- run(ctx, []string{"--otlp-endpoint", "unix://" + path, "--health-address", "off", "--probe-disk-interval", "0"}, nil, io.Discard, io.Discard)
+	}()
+	<-upstream.first
+	cancel()
+	if got := <-code; got != 0 {
+		t.Errorf("exit code %d", got)
 	}
 }
 

@@ -24,7 +24,7 @@ func readUncached(f *os.File, block []byte) error {
 		return err
 	}
 	if inMemory(fd) {
-		return fmt.Errorf("probe directory %s is %w: give a directory on a disk, or none to leave the disk probe out",
+		return fmt.Errorf("probe directory %s is %w: give a directory on a disk, or turn the disk probe off",
 			filepath.Dir(f.Name()), errMemory)
 	}
 	_, err := io.ReadFull(io.NewSectionReader(f, 0, blockSize), block)

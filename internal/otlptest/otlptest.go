@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strings"
 
 	colmetricpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	"google.golang.org/grpc"
@@ -23,14 +24,18 @@ type Handler func(ctx context.Context, r *Request) (*Response, error)
 
 // Receiver is a running OTLP/gRPC metrics service. The caller closes it.
 type Receiver struct {
-	Addr   string // host:port
+	Addr   string // host:port, or the path of the socket
 	server *grpc.Server
 	served chan struct{}
 }
 
-// Start listens on addr, as "127.0.0.1:0", and answers every export with h.
+// Start listens on addr, as "127.0.0.1:0" or "unix:/path", and answers every export with h.
 func Start(addr string, h Handler, opts ...grpc.ServerOption) (*Receiver, error) {
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
+	network := "tcp"
+	if path, isUnix := strings.CutPrefix(addr, "unix:"); isUnix {
+		network, addr = "unix", path
+	}
+	l, err := new(net.ListenConfig).Listen(context.Background(), network, addr)
 	if err != nil {
 		return nil, fmt.Errorf("otlp receiver: %w", err)
 	}
