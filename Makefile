@@ -44,8 +44,7 @@ generate: ## rewrite the generated files
 fuzz: ## every fuzz target for FUZZTIME (30s)
 	$(call each,FUZZTIME=$(FUZZTIME) $(CURDIR)/.ci/fuzz)
 
-bench: ## compare with peers
-	cd benchmarks && go run ./footprint
-	cd benchmarks && go run ./pools
+bench: ## compare with peers; fails where a bar is missed
+	@cd benchmarks && missed=0; for b in footprint pools pools/memory; do go run ./$$b || missed=1; done; exit $$missed
 
 .PHONY: check help tidy build vet lint fmt test readme cross generate fuzz bench

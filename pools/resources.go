@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/spin"
 )
 
 // ResourcesConfig holds what a pool of resources may be given besides what it must have. The zero value is a pool whose
@@ -60,7 +61,7 @@ type Resources[T any] struct {
 	//
 	// Invariants: while somebody waits nothing is idle and there is no room for another slot; slots holds at most limit slots
 	// besides those that are in use or being destroyed since the pool shrank.
-	mu        shortLock
+	mu        spin.Mutex
 	idle      *resSlot[T] // last in, first out
 	queue     resQueue[T]
 	idles     int
