@@ -1,7 +1,8 @@
 // Package pools has pools that tell when they are full: [Workers] run tasks, [Resources] lend what is costly to make, a [Semaphore]
 // bounds the use of anything, a [MemoryBudget] bounds bytes by what the container still has, and a [Group] waits for tasks that
-// belong together. Each is faster than the best known pool of its kind without telemetry, and reports the one model of package
-// instrument: limit, usage, who waits and how long, how long each use takes, and how requests and uses end.
+// belong together. Where callers need not block, each is faster with its telemetry on than the best known pool of its kind with
+// none. All report the one model of package instrument: limit, usage, who waits and how long, how long each use takes, and how requests
+// and uses end.
 //
 //	uploads, err := pools.NewSemaphore("uploads", 64)
 //	…
