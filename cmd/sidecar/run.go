@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -25,8 +24,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// flushTime is how long the last points may take to leave: Kubernetes may give a sidecar no more than two seconds.
-const flushTime = 1100 * time.Millisecond
+// flushTime is how long the last points may take to leave. Kubernetes may give a sidecar no more than two seconds in all, and stopping
+// the probes takes up to a quarter of one.
+const flushTime = time.Second
 
 const scope = "github.com/poolgauge/poolgauge/cmd/sidecar"
 
@@ -65,7 +65,7 @@ func saveMemory() {
 }
 
 // serve wires the one pipeline: sources and probes record into the SDK, the sampler collects, the sinks hand on.
-func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *slog.Logger) (err error) {
+func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *slog.Logger) error {
 	pod, err := collector.NewPod(collector.PodConfig{
 		Processes: settings.Process, CgroupRoot: settings.CgroupRoot, SkipHost: !settings.Host, SkipContainers: !settings.Pod,
 	})
@@ -93,7 +93,7 @@ func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *s
 		if err != nil {
 			return err
 		}
-		defer shutDown(exporter, &err)
+		defer shutDown(exporter, log)
 		sinks, ready = append(sinks, exporter.Push), exporter.Ready
 		log.Info("sending", "endpoint", settings.EndpointURL(), "interval", settings.Interval)
 	}
@@ -164,10 +164,12 @@ func newExporter(settings *config.Settings, provider *sdkmetric.MeterProvider, l
 	return export.NewExporter(upstream, settings.ExportTimeout, provider.Meter(scope), log)
 }
 
-func shutDown(exporter *export.Exporter, err *error) {
+func shutDown(exporter *export.Exporter, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
 	defer cancel()
-	*err = errors.Join(*err, exporter.Shutdown(ctx))
+	if err := exporter.Shutdown(ctx); err != nil {
+		log.Warn("upstream", "error", err)
+	}
 }
 
 func newLogger(settings *config.Settings, w io.Writer) *slog.Logger {
