@@ -131,7 +131,7 @@ func TestLists(t *testing.T) {
 			t.Errorf("got %q, want %q", *got, want)
 		}
 	}
-	s = mustParse(t, nil, []string{"POOLGAUGE_PROBE_TCP=a:1, b:2"})
+	s = mustParse(t, nil, []string{"POOLGAUGE_PROBE_TCP=a:1, b:2,"})
 	if !reflect.DeepEqual(s.ProbeTCP, []string{"a:1", "b:2"}) {
 		t.Errorf("from a variable: %q", s.ProbeTCP)
 	}

@@ -116,9 +116,11 @@ func split(flag *pflag.Flag, given string) []string {
 	if v, ok := flag.Value.(*value); !ok || !v.repeatable {
 		return []string{given}
 	}
-	parts := strings.Split(given, ",")
-	for i := range parts {
-		parts[i] = strings.TrimSpace(parts[i])
+	var parts []string
+	for part := range strings.SplitSeq(given, ",") {
+		if part = strings.TrimSpace(part); part != "" { // a comma may end the list
+			parts = append(parts, part)
+		}
 	}
 	return parts
 }
