@@ -141,7 +141,7 @@ func (e *Exporter) send(b batch) (rejected int64, err error) {
 	defer cancel()
 	start := time.Now()
 	rejected, err = e.upstream.Send(ctx, b.metrics)
-	e.figures.duration(time.Since(start), statusOf(err))
+	e.figures.duration(time.Since(start), statusOf(err).Code())
 	return min(rejected, b.points), err
 }
 

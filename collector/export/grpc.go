@@ -35,18 +35,15 @@ type GRPCConfig struct {
 // DialGRPC returns an upstream that connects when it first sends.
 func DialGRPC(cfg GRPCConfig) (Upstream, error) {
 	u := &grpcUpstream{}
-	options := []otlpmetricgrpc.Option{
+	options := append(
 		endpoint(cfg.URL),
 		otlpmetricgrpc.WithTimeout(cfg.Timeout),
 		otlpmetricgrpc.WithHeaders(cfg.Headers),
 		otlpmetricgrpc.WithRetry(otlpmetricgrpc.RetryConfig{}),
 		otlpmetricgrpc.WithDialOption(grpc.WithChainUnaryInterceptor(u.observe)),
-	}
+	)
 	if cfg.Gzip {
 		options = append(options, otlpmetricgrpc.WithCompressor("gzip"))
-	}
-	if strings.HasPrefix(cfg.URL, "unix:") {
-		options = append(options, otlpmetricgrpc.WithInsecure())
 	}
 	if cfg.TLS != nil {
 		options = append(options, otlpmetricgrpc.WithTLSCredentials(credentials.NewTLS(cfg.TLS)))
@@ -57,11 +54,11 @@ func DialGRPC(cfg GRPCConfig) (Upstream, error) {
 }
 
 // endpoint passes a unix socket as gRPC's own form of it, which the exporter's parser of URLs does not know.
-func endpoint(url string) otlpmetricgrpc.Option {
+func endpoint(url string) []otlpmetricgrpc.Option {
 	if strings.HasPrefix(url, "unix:") {
-		return otlpmetricgrpc.WithEndpoint(url)
+		return []otlpmetricgrpc.Option{otlpmetricgrpc.WithEndpoint(url), otlpmetricgrpc.WithInsecure()}
 	}
-	return otlpmetricgrpc.WithEndpointURL(url)
+	return []otlpmetricgrpc.Option{otlpmetricgrpc.WithEndpointURL(url)}
 }
 
 // Send implements [Upstream].
@@ -92,20 +89,21 @@ func (u *grpcUpstream) observe(ctx context.Context, method string, req, reply an
 	return err
 }
 
-// statusOf returns the gRPC status of an export; Unknown for an error that is not one of gRPC.
-func statusOf(err error) codes.Code {
+// statusOf returns the gRPC status of an export: that of the error or, for one that is not gRPC's, of the context that ended, else
+// Unknown.
+func statusOf(err error) *status.Status {
 	var s interface{ GRPCStatus() *status.Status }
 	switch {
 	case err == nil:
-		return codes.OK
+		return nil // which counts as OK
 	case errors.As(err, &s):
-		return s.GRPCStatus().Code()
+		return s.GRPCStatus()
 	case errors.Is(err, context.DeadlineExceeded):
-		return codes.DeadlineExceeded
+		return status.New(codes.DeadlineExceeded, err.Error())
 	case errors.Is(err, context.Canceled):
-		return codes.Canceled
+		return status.New(codes.Canceled, err.Error())
 	default:
-		return codes.Unknown
+		return status.New(codes.Unknown, err.Error())
 	}
 }
 
@@ -115,17 +113,15 @@ const longestRetryInfo = 5 * time.Minute
 // retryable reports whether a failure may pass and, if the upstream said so, after what time, by the rules of the OTLP specification
 // (https://opentelemetry.io/docs/specs/otlp/#failures).
 func retryable(err error) (retry bool, after time.Duration) {
-	var s interface{ GRPCStatus() *status.Status }
+	answered := statusOf(err)
 	var info *errdetails.RetryInfo
-	if errors.As(err, &s) {
-		for _, detail := range s.GRPCStatus().Details() {
-			if d, ok := detail.(*errdetails.RetryInfo); ok {
-				info = d
-			}
+	for _, detail := range answered.Details() {
+		if d, ok := detail.(*errdetails.RetryInfo); ok {
+			info = d
 		}
 	}
 	after = min(info.GetRetryDelay().AsDuration(), longestRetryInfo)
-	switch statusOf(err) {
+	switch answered.Code() {
 	case codes.ResourceExhausted:
 		return info != nil, after
 	case codes.Canceled, codes.DeadlineExceeded, codes.Aborted, codes.OutOfRange, codes.Unavailable, codes.DataLoss:
