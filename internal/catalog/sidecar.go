@@ -7,8 +7,7 @@ import (
 
 // The attribute keys of the sidecar's figures about itself.
 const (
-	SourceKey       = attribute.Key("poolgauge.source")
-	PointOutcomeKey = attribute.Key("poolgauge.point.outcome")
+	SourceKey = attribute.Key("poolgauge.source")
 )
 
 // Sidecar is the group of what the sidecar says of itself. Its own CPU and memory are in [Process], its runtime in [Runtime].
@@ -42,12 +41,6 @@ var (
 		Attributes: []Attribute{{
 			Key: PointOutcomeKey, Values: []string{"sampled", "exported", "rejected", "dropped"},
 		}},
-	}
-	ExportDuration = &Metric{
-		Name: "poolgauge.export.duration", Kind: Histogram, Unit: "s",
-		Help:       "How long the upstream took to answer an export.",
-		Attributes: []Attribute{{Key: semconv.ErrorTypeKey, Help: "the gRPC status; absent when it was OK"}},
-		Absent:     "nothing exported yet",
 	}
 	ExportQueued = &Metric{
 		Name: "poolgauge.export.queued", Kind: UpDownCounter, Number: Int, Unit: "{point}",

@@ -1,0 +1,36 @@
+// Package otlp handles export requests of OTLP in their wire form: it counts their points, adds attributes to their resources and
+// joins them, without decoding what it passes on, so that every byte of a point survives, unknown fields too.
+package otlp
+
+// Signal is what an export request carries.
+type Signal uint8
+
+// The signals that are relayed. The numbers stand in queue files: they never change.
+const (
+	Metrics Signal = 1
+	Traces  Signal = 2
+	Logs    Signal = 3
+)
+
+// Signals returns every signal.
+func Signals() []Signal { return []Signal{Metrics, Traces, Logs} }
+
+func (s Signal) String() string {
+	switch s {
+	case Metrics:
+		return "metrics"
+	case Traces:
+		return "traces"
+	case Logs:
+		return "logs"
+	default:
+		return "unknown"
+	}
+}
+
+// Batch is one export request on its way from a client to the upstream.
+type Batch struct {
+	Signal Signal
+	Points int64  // data points, spans or log records in Data
+	Data   []byte // a serialized Export…ServiceRequest; nobody changes it once it is in a batch
+}
