@@ -101,9 +101,9 @@ func TestEndpoint(t *testing.T) {
 	for given, want := range map[string]string{
 		"http://h:4317":         "http://h:4317",
 		"https://h":             "https://h",
-		"http://[::1]:4317/":    "http://[::1]:4317/",
+		"http://[::1]:5317/":    "http://[::1]:5317/",
 		"h:4317":                "https://h:4317",
-		"[::1]:4317":            "https://[::1]:4317",
+		"[::1]:5317":            "https://[::1]:5317",
 		"unix:///run/otlp.sock": "unix:///run/otlp.sock",
 		"HTTP://h:4317":         "http://h:4317",
 		"http://h:4317/v1/x":    "http://h:4317/v1/x",
@@ -116,7 +116,7 @@ func TestEndpoint(t *testing.T) {
 	if got := s.EndpointURL(); got != "http://h:4317" {
 		t.Errorf("insecure: %s", got)
 	}
-	if got := mustParse(t, nil, []string{"OTEL_METRICS_EXPORTER=otlp"}).EndpointURL(); got != "http://localhost:4317" {
+	if got := mustParse(t, []string{"--relay-grpc-address", "off"}, []string{"OTEL_METRICS_EXPORTER=otlp"}).EndpointURL(); got != "http://localhost:4317" {
 		t.Errorf("the specification's default: %s", got)
 	}
 }

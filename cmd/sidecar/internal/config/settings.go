@@ -34,8 +34,8 @@ type Settings struct {
 	ProbeTimeout                                          time.Duration
 
 	// The upstream.
-	Exporter                                       string  // auto, otlp, console or none
-	OTLPEndpoint                                   url.URL // zero: none; without a scheme: otlp-insecure decides
+	Exporters                                      []string // auto or none, or of otlp and console
+	OTLPEndpoint                                   url.URL  // zero: none; without a scheme: otlp-insecure decides
 	OTLPHeaders                                    map[string]string
 	OTLPInsecure                                   bool
 	OTLPCertificate, OTLPClientCert, OTLPClientKey string // files, which exist
@@ -47,6 +47,14 @@ type Settings struct {
 	ResourceAttributes                             map[string]string
 	SDKDisabled                                    bool
 
+	// The relay. It listens only if there is an upstream.
+	RelayGRPCAddress, RelayHTTPAddress string        // empty: off
+	RelaySocket                        string        // a path; empty: off
+	RelayRate                          int64         // points a second; 0: no limit
+	QueueDir                           string        // empty: in memory
+	QueueSize                          int64         // bytes
+	QueueSync                          time.Duration // 0: before the client is answered
+
 	// Life.
 	HealthAddress       string // empty: off
 	LogFormat, LogLevel string
@@ -57,6 +65,7 @@ const (
 	groupSampling = "Sampling"
 	groupProbes   = "Probes"
 	groupUpstream = "Upstream"
+	groupRelay    = "Relay"
 	groupLife     = "Life"
 )
 
@@ -84,8 +93,8 @@ func (f *Flags) define(s *Settings) {
 	f.add("probe-timeout", interval(&s.ProbeTimeout, 5*time.Second, 10*time.Millisecond), "deadline of one run of a network probe")
 
 	f.group = groupUpstream
-	f.add("exporter", choice(&s.Exporter, "auto", "otlp", "console", "none"),
-		"console is a summary on the terminal; auto is otlp if an endpoint is set, else console", "OTEL_METRICS_EXPORTER")
+	f.add("exporter", choices(&s.Exporters, []string{"auto", "none"}, "otlp", "console"),
+		"console is a summary on the terminal, and otlp,console both; auto is otlp if an endpoint is set, else console", "OTEL_METRICS_EXPORTER")
 	f.add("otlp-endpoint", endpoint(&s.OTLPEndpoint), "where to send OTLP/gRPC, such as http://collector:4317; https uses TLS", otlp("ENDPOINT")...)
 	f.add("otlp-protocol", choice(new(string), "grpc"), "transport; grpc is the only one", otlp("PROTOCOL")...)
 	f.add("otlp-headers", pairs(&s.OTLPHeaders, isHeader), "headers of every request; prefer the variable, since others can read a command line", otlp("HEADERS")...)
@@ -102,6 +111,15 @@ func (f *Flags) define(s *Settings) {
 	f.add("service-name", text(&s.ServiceName, "NAME", nil), "service.name of the resource; else from the attributes, else poolgauge-sidecar", "OTEL_SERVICE_NAME")
 	f.add("resource-attributes", pairs(&s.ResourceAttributes, isAttribute), "more attributes of the resource, such as k8s.pod.name from the downward API", "OTEL_RESOURCE_ATTRIBUTES")
 	f.add("sdk-disabled", boolean(&s.SDKDisabled, false), "sample and send nothing", "OTEL_SDK_DISABLED")
+
+	f.group = groupRelay
+	f.add("relay-grpc-address", address(&s.RelayGRPCAddress, "127.0.0.1:4317"), "where the app's OTLP/gRPC is taken; off takes none")
+	f.add("relay-http-address", address(&s.RelayHTTPAddress, "127.0.0.1:4318"), "where the app's OTLP/HTTP is taken; off takes none")
+	f.add("relay-socket", text(&s.RelaySocket, "PATH", notNothing), "unix socket where the app's OTLP/gRPC is taken too")
+	f.add("relay-rate", count(&s.RelayRate), "points a second to take from the app; clients are told to come back for more; 0 is no limit")
+	f.add("queue-dir", text(&s.QueueDir, "DIR", directory), "directory that keeps what waits for the upstream; without one a killed sidecar loses it")
+	f.add("queue-size", size(&s.QueueSize, 16<<20, 1<<20, 64<<30), "how much may wait for the upstream before the oldest is dropped")
+	f.add("queue-sync", interval(&s.QueueSync, time.Second, 0), "how much a power failure may lose; 0 syncs to disk before the client is answered")
 
 	f.group = groupLife
 	f.add("health-address", address(&s.HealthAddress, "127.0.0.1:4319"), "where /healthz and /readyz answer; off turns them off")

@@ -5,8 +5,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -15,22 +18,50 @@ func (s *Settings) validate() error {
 	if (s.OTLPClientCert == "") != (s.OTLPClientKey == "") {
 		return errors.New("--otlp-client-certificate and --otlp-client-key: expected both or neither")
 	}
-	if s.Exporter == "otlp" && !s.hasEndpoint() {
+	if slices.Contains(s.Exporters, "otlp") && !s.hasEndpoint() {
 		// The specification's default endpoint.
 		s.OTLPEndpoint.Scheme, s.OTLPEndpoint.Host = "http", "localhost:4317"
+	}
+	if err := s.checkLoop(); err != nil {
+		return err
 	}
 	_, err := s.loadTLS()
 	return err
 }
 
-// SendsOTLP reports whether points go to an upstream.
-func (s *Settings) SendsOTLP() bool {
-	return s.Exporter == "otlp" || s.Exporter == "auto" && s.hasEndpoint()
+// checkLoop refuses an upstream that is the sidecar itself.
+func (s *Settings) checkLoop() error {
+	if !s.SendsOTLP() {
+		return nil
+	}
+	if s.OTLPEndpoint.Scheme == "unix" && s.OTLPEndpoint.Path == s.RelaySocket {
+		return fmt.Errorf("--otlp-endpoint: expected another sidecar or a Collector, got %s, which is this one's --relay-socket", s.EndpointURL())
+	}
+	host, port := s.OTLPEndpoint.Hostname(), s.OTLPEndpoint.Port()
+	for _, listener := range []struct{ flag, address string }{
+		{"--relay-grpc-address", s.RelayGRPCAddress}, {"--relay-http-address", s.RelayHTTPAddress}, {"--health-address", s.HealthAddress},
+	} {
+		if _, own, _ := net.SplitHostPort(listener.address); own == port && port != "0" && isThisHost(host) {
+			return fmt.Errorf("--otlp-endpoint: expected another address than %s, where this sidecar itself listens; move that with %s, such as off",
+				s.OTLPEndpoint.Host, listener.flag)
+		}
+	}
+	return nil
 }
 
+func isThisHost(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && (ip.IsLoopback() || ip.IsUnspecified())
+}
+
+// SendsOTLP reports whether points go to an upstream.
+func (s *Settings) SendsOTLP() bool { return s.exports("otlp", s.hasEndpoint()) }
+
 // ShowsSummary reports whether a summary goes to the terminal.
-func (s *Settings) ShowsSummary() bool {
-	return s.Exporter == "console" || s.Exporter == "auto" && !s.hasEndpoint()
+func (s *Settings) ShowsSummary() bool { return s.exports("console", !s.hasEndpoint()) }
+
+func (s *Settings) exports(name string, automatic bool) bool {
+	return slices.Contains(s.Exporters, name) || automatic && slices.Contains(s.Exporters, "auto")
 }
 
 // EndpointURL returns the endpoint with a scheme: one given as host:port gets http or https by the setting otlp-insecure.

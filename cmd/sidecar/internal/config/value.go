@@ -104,6 +104,24 @@ func choice(p *string, choices ...string) *value {
 	}}
 }
 
+// choices are one of the words that stand alone, the first of which is the default, or some of the others, separated by commas.
+func choices(p *[]string, alone []string, others ...string) *value {
+	*p = alone[:1]
+	all := append(slices.Clone(alone), others...)
+	return &value{kind: strings.Join(all, "|"), standing: alone[0], set: func(given string) error {
+		*p = nil
+		for word := range strings.SplitSeq(strings.ToLower(given), ",") {
+			*p = append(*p, strings.TrimSpace(word))
+		}
+		lonely := len(*p) == 1 && slices.Contains(alone, (*p)[0])
+		stranger := slices.ContainsFunc(*p, func(word string) bool { return !slices.Contains(others, word) })
+		if stranger && !lonely {
+			return fmt.Errorf("expected %s or %s, got %q", strings.Join(all, " or "), strings.Join(others, ","), given)
+		}
+		return nil
+	}}
+}
+
 func boolean(p *bool, standing bool) *value {
 	*p = standing
 	return &value{kind: "bool", boolean: true, standing: strconv.FormatBool(standing), set: func(given string) error {
@@ -154,6 +172,40 @@ func percent(p *float64, standing float64) *value {
 		}
 		return nil
 	}}
+}
+
+// count is a whole number; 0 is the default.
+func count(p *int64) *value {
+	return &value{kind: "NUMBER", standing: "0", set: func(given string) (err error) {
+		*p, err = strconv.ParseInt(given, 10, 64)
+		if err != nil || *p < 0 {
+			return fmt.Errorf("expected a whole number from 0, got %q", given)
+		}
+		return nil
+	}}
+}
+
+// size is a number of bytes, with a unit as GOMEMLIMIT or Kubernetes writes it.
+func size(p *int64, standing, least, most int64) *value {
+	*p = standing
+	return &value{kind: "SIZE", standing: sizeText(standing), set: func(given string) error {
+		digits := strings.TrimRight(given, "BKMGi")
+		n, err := strconv.ParseInt(digits, 10, 64)
+		unit, known := map[string]int64{"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}[strings.TrimSuffix(given[len(digits):], "B")]
+		if err != nil || !known || n > most/unit || n*unit < least {
+			return fmt.Errorf("expected a size such as 16MiB, from %s to %s, got %q", sizeText(least), sizeText(most), given)
+		}
+		*p = n * unit
+		return nil
+	}}
+}
+
+func sizeText(n int64) string {
+	unit := 0
+	for n >= 1<<10 && n%(1<<10) == 0 {
+		n, unit = n>>10, unit+1
+	}
+	return strconv.FormatInt(n, 10) + []string{"B", "KiB", "MiB", "GiB"}[unit]
 }
 
 // endpoint is an http, https or unix URL, or host:port.

@@ -1,0 +1,77 @@
+package config
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestRelayDefaults(t *testing.T) {
+	s := mustParse(t, nil, nil)
+	if s.RelayGRPCAddress != "127.0.0.1:4317" || s.RelayHTTPAddress != "127.0.0.1:4318" || s.RelaySocket != "" || s.RelayRate != 0 ||
+		s.QueueDir != "" || s.QueueSize != 16<<20 || s.QueueSync != time.Second {
+		t.Errorf("settings %+v", s)
+	}
+}
+
+// An upstream that is the sidecar itself would send every point in a circle.
+func TestUpstreamIsNotTheSidecarItself(t *testing.T) {
+	for args, refused := range map[string]bool{
+		"--exporter otlp":                                                                true, // the specification's default endpoint
+		"--otlp-endpoint http://localhost:4317":                                          true,
+		"--otlp-endpoint http://127.0.0.2:4318":                                          true,
+		"--otlp-endpoint http://[::1]:4319":                                              true,
+		"--otlp-endpoint localhost:4317":                                                 true,
+		"--otlp-endpoint unix:///run/a.sock --relay-socket /run/a.sock":                  true,
+		"--otlp-endpoint http://localhost:4317 --relay-grpc-address off":                 false,
+		"--otlp-endpoint http://localhost:4317 --relay-grpc-address 127.0.0.1:14317":     false,
+		"--otlp-endpoint http://collector:4317":                                          false,
+		"--otlp-endpoint unix:///run/b.sock --relay-socket /run/a.sock":                  false,
+		"--otlp-endpoint http://localhost:4317 --exporter console":                       false,
+		"--otlp-endpoint http://localhost:5317 --relay-grpc-address localhost:0":         false,
+		"--otlp-endpoint http://localhost:5317 --relay-http-address 0.0.0.0:5317":        true,
+		"--otlp-endpoint http://localhost:5317 --exporter none --health-address :5317":   false,
+		"--otlp-endpoint http://localhost:5317 --exporter auto --relay-http-address off": false,
+	} {
+		_, err := parse(strings.Fields(args), nil)
+		if (err != nil) != refused || err != nil && !strings.Contains(err.Error(), "--otlp-endpoint: expected another") {
+			t.Errorf("%s: %v", args, err)
+		}
+	}
+}
+
+func TestExporters(t *testing.T) {
+	for given, want := range map[string]struct{ otlp, console bool }{
+		"auto":          {true, false},
+		"otlp":          {true, false},
+		"console":       {false, true},
+		"otlp, Console": {true, true},
+		"none":          {false, false},
+	} {
+		s := mustParse(t, []string{"--exporter", given, "--otlp-endpoint", "http://h:4317"}, nil)
+		if s.SendsOTLP() != want.otlp || s.ShowsSummary() != want.console {
+			t.Errorf("%s: otlp %v, console %v", given, s.SendsOTLP(), s.ShowsSummary())
+		}
+	}
+	for _, given := range []string{"otlp,none", "auto,console", "prometheus", "otlp,", ""} {
+		if _, err := parse([]string{"--exporter", given}, nil); err == nil {
+			t.Errorf("%q is accepted", given)
+		}
+	}
+}
+
+func TestSize(t *testing.T) {
+	for given, want := range map[string]int64{
+		"1048576": 1 << 20, "1048576B": 1 << 20, "2048KiB": 2 << 20, "3Mi": 3 << 20, "3MiB": 3 << 20, "64GiB": 64 << 30,
+	} {
+		if s, err := parse([]string{"--queue-size", given}, nil); err != nil || s.QueueSize != want {
+			t.Errorf("%s: %v, want %d", given, err, want)
+		}
+	}
+	for _, given := range []string{"", "16", "16MB", "MiB", "-1MiB", "1.5GiB", "65GiB", "9223372036854775807GiB", "16 MiB", "1KB", "16MiBB"} {
+		_, err := parse([]string{"--queue-size", given}, nil)
+		if err == nil || !strings.Contains(err.Error(), "expected a size such as 16MiB, from 1MiB to 64GiB, got") {
+			t.Errorf("%q: %v", given, err)
+		}
+	}
+}
