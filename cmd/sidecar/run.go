@@ -17,9 +17,11 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/exemplar"
 
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
+	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/direct"
 	"github.com/poolgauge/poolgauge/collector"
 	"github.com/poolgauge/poolgauge/collector/export"
 	"github.com/poolgauge/poolgauge/collector/health"
+	"github.com/poolgauge/poolgauge/collector/otlp"
 	"github.com/poolgauge/poolgauge/collector/summary"
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
@@ -86,7 +88,7 @@ func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *s
 		return err
 	}
 
-	var sinks []export.Sink
+	var sinks []collector.Sink
 	ready := func() error { return nil }
 	if settings.SendsOTLP() {
 		exporter, err := newExporter(settings, provider, log)
@@ -95,7 +97,7 @@ func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *s
 		}
 		defer shutDown(exporter, log)
 		sinks, ready = append(sinks, exporter.Push), exporter.Ready
-		log.Info("sending", "endpoint", settings.EndpointURL(), "interval", settings.Interval)
+		log.Info("sending", "endpoint", settings.EndpointURL(otlp.Metrics), "interval", settings.Interval)
 	}
 	if settings.ShowsSummary() {
 		terminal := summary.Start(out)
@@ -104,7 +106,7 @@ func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *s
 		fmt.Fprintf(out, "Here is what the sidecar sees, every %v. To send it somewhere:\n"+
 			"  OTEL_EXPORTER_OTLP_ENDPOINT=http://host:4317 sidecar\n\n", settings.Interval)
 	}
-	sampler := export.NewSampler(reader, settings.Interval, sinks...)
+	sampler := collector.NewSampler(reader, settings.Interval, sinks...)
 	server, err := listen(ctx, settings, log, sampler.Alive, ready)
 	if err != nil {
 		return err
@@ -149,22 +151,19 @@ func registerSources(settings *config.Settings, pod *collector.Pod, provider *sd
 	return nil
 }
 
-func newExporter(settings *config.Settings, provider *sdkmetric.MeterProvider, log *slog.Logger) (*export.Exporter, error) {
-	tls, err := settings.TLS()
-	if err != nil {
-		return nil, err
-	}
-	upstream, err := export.DialGRPC(export.GRPCConfig{
-		URL: settings.EndpointURL(), Headers: settings.OTLPHeaders, Timeout: settings.OTLPTimeout,
-		Gzip: settings.OTLPCompression == "gzip", TLS: tls,
-	})
+func newExporter(settings *config.Settings, provider *sdkmetric.MeterProvider, log *slog.Logger) (*direct.Exporter, error) {
+	client, err := export.Dial(settings.Upstream("poolgauge-sidecar/" + buildVersion()))
 	if err != nil {
 		return nil, fmt.Errorf("upstream: %w", err)
 	}
-	return export.NewExporter(upstream, settings.ExportTimeout, provider.Meter(scope), log)
+	upstream, err := direct.NewUpstream(client)
+	if err != nil {
+		return nil, fmt.Errorf("upstream: %w", err)
+	}
+	return direct.NewExporter(upstream, min(settings.OTLPTimeout, settings.ExportTimeout), provider.Meter(scope), log)
 }
 
-func shutDown(exporter *export.Exporter, log *slog.Logger) {
+func shutDown(exporter *direct.Exporter, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
 	defer cancel()
 	if err := exporter.Shutdown(ctx); err != nil {

@@ -4,187 +4,240 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"sync/atomic"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
+	"github.com/poolgauge/poolgauge/collector/queue"
 )
 
-// QueuedBatches is how many collections wait at most for an upstream that does not take them: ten minutes at the default interval.
-const QueuedBatches = 60
+// RequestSize is how many bytes of batches are joined into one request at most, as long as there are so many: after an outage the upstream gets
+// few large requests, and none that is too large for it (receivers take 4 MiB by default). A single batch may be larger.
+const RequestSize = 1 << 20
 
-// Backoff between attempts of a batch, doubling, with jitter.
-const (
-	leastBackoff    = time.Second
-	longestBackoff  = 30 * time.Second
-	closingBackoff  = 100 * time.Millisecond // the grace time of a pod allows no more
-	backoffJitter   = 0.2
-	backoffExponent = 2
-)
-
-// Upstream sends one collection to where it shall go.
-type Upstream interface {
-	// Send returns the points that the upstream refused of those it took, or an error. It is never called concurrently.
-	Send(ctx context.Context, rm *metricdata.ResourceMetrics) (rejected int64, err error)
-	// Close releases the connection.
-	Close() error
+// Policy is how patient an exporter is.
+type Policy struct {
+	Timeout time.Duration // of one request; > 0
+	// Backoff between attempts: each wait is drawn from LeastBackoff to a ceiling that doubles up to LongestBackoff, so that many sidecars do not come
+	// back at once. 0 stands for 1 s and 30 s.
+	LeastBackoff, LongestBackoff time.Duration
 }
 
-// Exporter sends collections to an upstream, one after the other, from a goroutine of its own. While the upstream fails, they wait
-// in a bounded queue, which drops its oldest. It retries for as long as the failure is one that may pass. Methods are safe for concurrent use.
+// Exporter sends what is queued, from a goroutine of its own: strictly the oldest first, one request at a time, again for as long as it takes.
+// So points arrive in order and an upstream that comes back is not flooded, but new points wait behind the backlog, and those of one signal behind
+// another's. Methods are safe for concurrent use.
 type Exporter struct {
-	upstream Upstream
-	timeout  time.Duration
-	log      *slog.Logger
-	queue    *queue
-	figures  *figures
+	queue   *queue.Queue
+	client  Client
+	policy  Policy
+	log     *slog.Logger
+	figures *figures
 
-	closing chan struct{}   // closed by Shutdown: send what is there, then end
-	ended   chan struct{}   // closed when the goroutine has ended
-	abort   context.Context // ends what is under way
+	closing context.Context // done: send what is there, then end
+	close   context.CancelFunc
+	abort   context.Context // done: end what is under way
 	cancel  context.CancelFunc
+	ended   chan struct{} // closed when the goroutine has ended
 
-	failing   atomic.Bool // the last export was not taken
-	rejecting bool        // the last export was taken in part; of the goroutine
+	complaining bool // the upstream had something to say of the last request that it took; of the goroutine
 }
 
-// NewExporter starts an exporter, whose figures about itself go to meter. Sending one collection may take timeout at most.
-// [Exporter.Shutdown] ends it.
-func NewExporter(upstream Upstream, timeout time.Duration, meter metric.Meter, log *slog.Logger) (*Exporter, error) {
-	e := &Exporter{
-		upstream: upstream, timeout: timeout, log: log, queue: newQueue(QueuedBatches),
-		closing: make(chan struct{}), ended: make(chan struct{}),
+// New starts an exporter, whose histogram of [catalog.ExportDuration] goes to meter. It owns the client, and is the only one that takes from q.
+// [Exporter.Drain] ends it.
+func New(q *queue.Queue, client Client, policy Policy, meter metric.Meter, log *slog.Logger) (*Exporter, error) {
+	if policy.LeastBackoff == 0 {
+		policy.LeastBackoff = time.Second
 	}
+	if policy.LongestBackoff == 0 {
+		policy.LongestBackoff = 30 * time.Second
+	}
+	e := &Exporter{queue: q, client: client, policy: policy, log: log, ended: make(chan struct{})}
 	var err error
-	if e.figures, err = newFigures(meter, e.queue.read); err != nil {
+	if e.figures, err = newFigures(meter); err != nil {
 		return nil, err
 	}
 	e.abort, e.cancel = context.WithCancel(context.Background())
+	e.closing, e.close = context.WithCancel(e.abort)
 	go e.run()
 	return e, nil
 }
 
-// Push queues a collection; it never blocks. It is a [Sink].
-func (e *Exporter) Push(rm *metricdata.ResourceMetrics) {
-	e.queue.push(batch{metrics: rm, points: countPoints(rm)})
-}
+// Account returns what became of what was taken from the queue, and how the upstream does.
+func (e *Exporter) Account() Account { return e.figures.read() }
 
-// Ready returns an error if the upstream did not take the last collection that was sent; nil before the first.
+// Ready returns an error if the upstream did not take the last request; nil before the first.
 func (e *Exporter) Ready() error {
-	if e.failing.Load() {
-		return fmt.Errorf("the upstream does not take points; %d are queued", e.queue.read().queued)
+	if f := e.Account().Failure; f != nil {
+		return fmt.Errorf("the upstream does not take points: %w", f)
 	}
 	return nil
 }
 
-// Shutdown sends what is queued until ctx is done, then ends the goroutine and closes the upstream. Call it once, after the last Push.
-func (e *Exporter) Shutdown(ctx context.Context) error {
-	close(e.closing)
+// Drain sends what is queued until the queue is empty or ctx is done, then ends the goroutine and closes the client. What was not sent is in the queue.
+// Call it once, when nothing is put into the queue any more, and before the queue is closed.
+func (e *Exporter) Drain(ctx context.Context) error {
+	e.close()
 	select {
 	case <-e.ended:
 	case <-ctx.Done():
-		e.cancel()
-		<-e.ended
 	}
 	e.cancel()
-	if lost := e.queue.read().queued; lost > 0 {
-		e.log.Warn("stopped before the upstream took every point", "points", lost)
-	}
-	return e.upstream.Close()
+	<-e.ended
+	return e.client.Close()
 }
 
 func (e *Exporter) run() {
 	defer close(e.ended)
+	for e.abort.Err() == nil { // which Take would not look at while there is something to take
+		f, err := e.take()
+		if err != nil {
+			return
+		}
+		e.deliver(f)
+	}
+}
+
+// take waits for a flight. Once the exporter is closing it does so only as long as there is something in the queue.
+func (e *Exporter) take() (*queue.Flight, error) {
+	f, err := e.queue.Take(e.closing, RequestSize)
+	if err == nil || e.closing.Err() == nil || e.queue.Account().Oldest.IsZero() {
+		return f, err
+	}
+	return e.queue.Take(e.abort, RequestSize)
+}
+
+// deliver sends a flight until the upstream has taken it or refused it for good. What was joined and refused goes again batch by batch, so
+// that only what is bad itself is lost. What is not settled at the end returns to the queue.
+func (e *Exporter) deliver(f *queue.Flight) {
+	defer f.Return()
+	if settled := e.attempt(f, 0, len(f.Batches)); settled {
+		return
+	}
+	for i := range f.Batches {
+		e.attempt(f, i, i+1)
+	}
+}
+
+// attempt sends the batches from i up to j as one request, as often as it takes, and settles them. It reports false if there was more than one
+// and the request was refused, or if the exporter is to end: then they are not settled.
+func (e *Exporter) attempt(f *queue.Flight, i, j int) (settled bool) {
+	request := join(f.Batches[i:j])
+	failure := e.persist(request)
+	switch {
+	case failure == nil:
+	case failure.Retry: // the exporter is to end
+		return false
+	case j-i > 1:
+		e.log.Debug("upstream refuses a request; its batches are sent one by one", "batches", j-i, "error", failure)
+		return false
+	default:
+		e.refused(request, failure)
+	}
+	for k := i; k < j; k++ {
+		f.Settle(k)
+	}
+	return true
+}
+
+// persist sends a request until the upstream takes it, refuses it for good or the exporter is to end. A failure that may pass means the latter.
+func (e *Exporter) persist(request otlp.Batch) *Failure {
+	aborted := &Failure{Reason: reasonRequest, Retry: true, Err: context.Canceled}
+	backoff := newBackoff(e.policy)
 	for e.abort.Err() == nil {
-		if b, ok := e.queue.take(); ok {
-			e.deliver(b)
-			continue
+		result, failure := e.send(request)
+		switch {
+		case failure == nil:
+			e.taken(request, result)
+			return nil
+		case e.abort.Err() != nil: // which says nothing of the upstream
+			return aborted
+		case !failure.Retry:
+			return failure
 		}
-		select {
-		case <-e.queue.ready:
-		case <-e.closing:
-			if e.queue.empty() {
-				return
-			}
-		}
+		e.failed(failure)
+		e.wait(backoff.next(failure.After), failure.After)
 	}
+	return aborted
 }
 
-// deliver sends b until the upstream took it, refused it for good, or the grace time of Shutdown is over.
-func (e *Exporter) deliver(b batch) {
-	backoff := leastBackoff
-	for {
-		rejected, err := e.send(b)
-		if err == nil {
-			e.queue.finish(b.points-rejected, rejected, 0)
-			e.succeeded(rejected)
-			return
-		}
-		if e.abort.Err() != nil {
-			return // still in flight, for good
-		}
-		retry, after := retryable(err)
-		e.failed(err, retry)
-		if !retry {
-			e.queue.finish(0, 0, b.points)
-			return
-		}
-		e.wait(max(after, jitter(backoff)))
-		backoff = min(backoff*backoffExponent, longestBackoff)
-	}
-}
-
-func (e *Exporter) send(b batch) (rejected int64, err error) {
-	ctx, cancel := context.WithTimeout(e.abort, e.timeout)
+func (e *Exporter) send(request otlp.Batch) (Result, *Failure) {
+	ctx, cancel := context.WithTimeout(e.abort, e.policy.Timeout)
 	defer cancel()
 	start := time.Now()
-	rejected, err = e.upstream.Send(ctx, b.metrics)
-	e.figures.duration(time.Since(start), statusOf(err).Code())
-	return min(rejected, b.points), err
+	result, err := e.client.Send(ctx, request)
+	took := time.Since(start)
+	if err == nil {
+		e.figures.answered(took, "")
+		result.Rejected = min(max(result.Rejected, 0), request.Points)
+		return result, nil
+	}
+	failure := failureOf(err)
+	if e.abort.Err() == nil {
+		e.figures.answered(took, failure.Reason)
+	}
+	return Result{}, failure
 }
 
-// wait waits for d or, once the exporter is closing, for a moment only.
-func (e *Exporter) wait(d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return
-	case <-e.abort.Done():
-		return
-	case <-e.closing:
+// taken books a request that the upstream took, at least in part.
+func (e *Exporter) taken(request otlp.Batch, result Result) {
+	e.figures.settled(request.Signal, request.Points-result.Rejected, result.Rejected, reasonPartial)
+	if e.figures.change(nil) {
+		e.log.Info("upstream takes points again", "queued", queuedPoints(e.queue))
 	}
-	select {
-	case <-time.After(min(d, closingBackoff)):
-	case <-e.abort.Done():
+	complains := result != Result{}
+	if complains && !e.complaining {
+		e.complain(request, result)
+	}
+	e.complaining = complains
+}
+
+// complain logs the first complaint of a row.
+func (e *Exporter) complain(request otlp.Batch, result Result) {
+	log := e.log.With("signal", request.Signal.String(), "message", result.Message)
+	if result.Rejected == 0 {
+		log.Warn("upstream takes the points with a warning")
+		return
+	}
+	log.Warn("upstream rejects some of the points", "points", result.Rejected)
+}
+
+// failed logs the first failure of a row, since an outage is one change of state and not one a request.
+func (e *Exporter) failed(failure *Failure) {
+	if e.figures.change(failure) {
+		e.log.Warn("upstream does not take points; they are queued", "error", failure)
 	}
 }
 
-func (e *Exporter) succeeded(rejected int64) {
-	if e.failing.Swap(false) {
-		a := e.queue.read()
-		e.log.Info("upstream takes points again", "queued", a.queued, "dropped", a.dropped)
+// refused books a request that the upstream will never take.
+func (e *Exporter) refused(request otlp.Batch, failure *Failure) {
+	e.figures.settled(request.Signal, 0, request.Points, failure.Reason)
+	if e.figures.change(failure) {
+		e.log.Warn("upstream refuses points for good; they are dropped", "signal", request.Signal.String(), "points", request.Points, "error", failure)
 	}
-	if rejected > 0 && !e.rejecting {
-		e.log.Warn("upstream rejects some of the points", "points", rejected)
-	}
-	e.rejecting = rejected > 0
 }
 
-// failed logs the first failure of a row, since an outage is one change of state and not one a batch.
-func (e *Exporter) failed(err error, retry bool) {
-	if e.failing.Swap(true) {
-		return
+// queuedPoints are those that wait, of every signal.
+func queuedPoints(q *queue.Queue) (points int64) {
+	for _, p := range q.Account().Points {
+		points += p.Queued
 	}
-	if retry {
-		e.log.Warn("upstream does not take points; they are queued", "error", err)
-		return
-	}
-	e.log.Warn("upstream refuses points for good; they are dropped", "error", err)
+	return points
 }
 
-func jitter(d time.Duration) time.Duration {
-	return time.Duration(float64(d) * (1 + backoffJitter*(2*rand.Float64()-1))) //nolint:gosec // no secret
+// join makes one request of batches of one signal: requests are lists, and lists of protobuf are joined by putting one behind the other.
+func join(batches []otlp.Batch) otlp.Batch {
+	joined := batches[0]
+	if len(batches) == 1 {
+		return joined
+	}
+	data := make([][]byte, len(batches))
+	joined.Points = 0
+	for i, b := range batches {
+		data[i] = b.Data
+		joined.Points += b.Points
+	}
+	joined.Data = slices.Concat(data...)
+	return joined
 }

@@ -1,344 +1,269 @@
 package export
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"log/slog"
+	"fmt"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/types/known/durationpb"
-
-	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// upstream is an upstream with faults: answer decides what becomes of each export.
-type upstream struct {
-	answer func(ctx context.Context) (rejected int64, err error)
-
-	mu     sync.Mutex
-	taken  []float64   // the values of the collections taken, in order
-	tries  []time.Time // of every call
-	closed bool
-}
-
-func (u *upstream) Send(ctx context.Context, rm *metricdata.ResourceMetrics) (int64, error) {
-	u.mu.Lock()
-	u.tries = append(u.tries, time.Now())
-	u.mu.Unlock()
-	rejected, err := u.answer(ctx)
-	if err == nil {
-		u.mu.Lock()
-		defer u.mu.Unlock()
-		u.taken = append(u.taken, valueOf(rm))
-	}
-	return rejected, err
-}
-
-func (u *upstream) Close() error {
-	u.closed = true
-	return nil
-}
-
-func takes(context.Context) (int64, error) { return 0, nil }
-
-// collection returns a collection of n points, of which the first has the value v.
-func collection(v float64, n int) *metricdata.ResourceMetrics {
-	points := make([]metricdata.DataPoint[float64], n)
-	points[0].Value = v
-	return &metricdata.ResourceMetrics{ScopeMetrics: []metricdata.ScopeMetrics{{
-		Metrics: []metricdata.Metrics{{Name: "x", Data: metricdata.Gauge[float64]{DataPoints: points}}},
-	}}}
-}
-
-func valueOf(rm *metricdata.ResourceMetrics) float64 {
-	return rm.ScopeMetrics[0].Metrics[0].Data.(metricdata.Gauge[float64]).DataPoints[0].Value
-}
-
-// start returns an exporter to u, a function that reads its figures by name and outcome, and its log.
-func start(t *testing.T, u *upstream) (*Exporter, func(m *catalog.Metric, outcome string) int64, *bytes.Buffer) {
-	t.Helper()
-	reader := sdkmetric.NewManualReader()
-	meter := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)).Meter("test")
-	log := &bytes.Buffer{}
-	e, err := NewExporter(u, 10*time.Second, meter, slog.New(slog.NewTextHandler(log, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e, func(m *catalog.Metric, outcome string) int64 { return figure(t, reader, m, outcome) }, log
-}
-
-func figure(t *testing.T, reader *sdkmetric.ManualReader, m *catalog.Metric, outcome string) int64 {
-	t.Helper()
-	var rm metricdata.ResourceMetrics
-	if err := reader.Collect(context.Background(), &rm); err != nil {
-		t.Fatal(err)
-	}
-	for _, metric := range rm.ScopeMetrics[0].Metrics {
-		if metric.Name != m.Name {
-			continue
-		}
-		for _, p := range metric.Data.(metricdata.Sum[int64]).DataPoints {
-			if value, ok := p.Attributes.Value(catalog.PointOutcomeKey); outcome == "" || ok && value.AsString() == outcome {
-				return p.Value
-			}
-		}
-	}
-	t.Fatalf("no point of %s with outcome %q", m.Name, outcome)
-	return 0
-}
-
-func shutdown(t *testing.T, e *Exporter, grace time.Duration) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), grace)
-	defer cancel()
-	if err := e.Shutdown(ctx); err != nil {
-		t.Error(err)
-	}
-}
-
-func equal(t *testing.T, what string, got, want int64) {
-	t.Helper()
-	if got != want {
-		t.Errorf("%s: got %d, want %d", what, got, want)
-	}
-}
-
-func TestExporterSendsInOrderAndCounts(t *testing.T) {
+// The backlog goes oldest first, one request at a time, joined by signal into requests of bounded size.
+func TestBacklogIsJoinedInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u := &upstream{answer: takes}
-		e, figure, _ := start(t, u)
-		for i := range 3 {
-			e.Push(collection(float64(i), 5))
-		}
+		up := make(chan struct{})
+		f := &fake{answer: func(context.Context, otlp.Batch) (Result, error) {
+			<-up
+			return Result{}, nil
+		}}
+		r := start(t, f, patient)
+		r.put("first")
+		synctest.Wait() // it is on its way alone
+		r.put("a", "b")
+		r.putBatch(otlp.Batch{Signal: otlp.Logs, Points: 7, Data: []byte("c")})
+		r.put("d", "e")
+		big := strings.Repeat("x", RequestSize/2-1)
+		r.put(big, big, strings.Repeat("y", 3*RequestSize), "z")
 		synctest.Wait()
-		equal(t, "sampled", figure(catalog.SidecarPoints, "sampled"), 15)
-		equal(t, "exported", figure(catalog.SidecarPoints, "exported"), 15)
-		equal(t, "dropped", figure(catalog.SidecarPoints, "dropped"), 0)
-		equal(t, "queued", figure(catalog.ExportQueued, ""), 0)
-		shutdown(t, e, time.Second)
-		if want := []float64{0, 1, 2}; !equalFloats(u.taken, want) || !u.closed {
-			t.Errorf("taken %v, want %v; closed %v", u.taken, want, u.closed)
-		}
+		equal(t, "requests under way", len(f.tries), 1)
+		close(up)
+		synctest.Wait()
+		equalSlices(t, "requests", f.taken, []string{"first", "ab", "c", "de" + big + big, strings.Repeat("y", 3*RequestSize), "z"})
+		equal(t, "points of a joined request", f.tries[1].Points, 20)
+		a := r.Account()
+		equal(t, "metrics", a.Sent[otlp.Metrics], 90)
+		equal(t, "logs", a.Sent[otlp.Logs], 7)
+		equal(t, "rejected", len(a.Rejected), 0)
+		equal(t, "queued", queuedPoints(r.queue), 0)
+		r.drain(time.Second)
+		equal(t, "closed", f.closed, 1)
+		equal(t, "recorded", r.durations()[""], uint64(len(f.tries)))
 	})
 }
 
-func equalFloats(a, b []float64) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
-}
-
-// An outage shorter than the queue is long loses nothing, and is one line in the log for its begin and one for its end.
-func TestExporterOutageLosesNothing(t *testing.T) {
+// An outage of any length loses nothing, and is one line in the log for its begin and one for its end.
+func TestOutageLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
-		u := &upstream{answer: func(context.Context) (int64, error) {
-			if time.Since(begin) < 5*time.Minute {
-				return 0, status.Error(codes.Unavailable, "connection refused")
+		f := &fake{answer: func(context.Context, otlp.Batch) (Result, error) {
+			if time.Since(begin) < 24*time.Hour {
+				return Result{}, passing("UNAVAILABLE")
 			}
-			return 0, nil
+			return Result{}, nil
 		}}
-		e, figure, log := start(t, u)
-		for i := range 30 {
-			e.Push(collection(float64(i), 2))
-			time.Sleep(10 * time.Second)
+		r := start(t, f, patient)
+		if err := r.Ready(); err != nil || r.Account().Asked {
+			t.Errorf("before the first request: %v, asked %v", err, r.Account().Asked)
 		}
-		if e.Ready() == nil {
-			t.Error("ready in an outage")
+		for i := range 24 * 60 {
+			r.put(fmt.Sprint(i, ";"))
+			time.Sleep(time.Minute)
 		}
-		equal(t, "queued in the outage", figure(catalog.ExportQueued, ""), 60)
+		if err := r.Ready(); err == nil || !strings.Contains(err.Error(), "not now") || r.Account().Failure.Reason != "UNAVAILABLE" {
+			t.Errorf("in the outage: %v", err)
+		}
+		equal(t, "queued in the outage", queuedPoints(r.queue), 24*60*10)
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		equal(t, "exported", figure(catalog.SidecarPoints, "exported"), 60)
-		equal(t, "queued", figure(catalog.ExportQueued, ""), 0)
-		if err := e.Ready(); err != nil {
-			t.Errorf("not ready after the outage: %v", err)
+		var all strings.Builder
+		for i := range 24 * 60 {
+			fmt.Fprint(&all, i, ";")
 		}
-		if lines := strings.Count(log.String(), "\n"); lines != 2 {
-			t.Errorf("%d lines in the log, want 2:\n%s", lines, log)
+		equal(t, "all arrived, in order", strings.Join(f.taken, ""), all.String())
+		equal(t, "requests for the backlog", len(f.taken), 2)
+		equal(t, "sent", r.Account().Sent[otlp.Metrics], 24*60*10)
+		if err := r.Ready(); err != nil || !r.Account().Asked {
+			t.Errorf("after the outage: %v", err)
 		}
-		shutdown(t, e, time.Second)
+		equal(t, "lines of log", r.lines(), 2)
+		r.drain(time.Second)
+		got := r.durations()
+		equal(t, "failures recorded", got["UNAVAILABLE"], uint64(len(f.tries)-2))
 	})
 }
 
-// While the upstream hangs, Push returns at once, the oldest collections go first, and every point is accounted for.
-func TestExporterFullQueueDropsOldest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var healed atomic.Bool
-		u := &upstream{answer: func(ctx context.Context) (int64, error) {
-			if !healed.Load() {
-				<-ctx.Done()
-				return 0, ctx.Err()
+// Waits are spread over all of 1 s to a ceiling that doubles up to 30 s, begin anew with each request, and respect what the upstream asks for.
+func TestBackoff(t *testing.T) {
+	p := Policy{LeastBackoff: time.Second, LongestBackoff: 30 * time.Second}
+	ceilings := []int{2, 4, 8, 16, 30, 30, 30}
+	var least, most [7]time.Duration
+	for range 2000 {
+		b := newBackoff(p)
+		for i := range ceilings {
+			d := b.next(0)
+			if least[i] == 0 || d < least[i] {
+				least[i] = d
 			}
-			return 0, nil
-		}}
-		e, figure, _ := start(t, u)
-		e.Push(collection(0, 1)) // goes into flight
-		synctest.Wait()
-		for i := 1; i <= QueuedBatches+3; i++ {
-			e.Push(collection(float64(i), 1))
+			most[i] = max(most[i], d)
 		}
-		equal(t, "dropped", figure(catalog.SidecarPoints, "dropped"), 3)
-		equal(t, "queued", figure(catalog.ExportQueued, ""), QueuedBatches+1)
-		healed.Store(true)
+	}
+	for i, seconds := range ceilings {
+		ceiling := time.Duration(seconds) * time.Second
+		spread := (ceiling - time.Second) / 50
+		if least[i] < time.Second || least[i] > time.Second+spread || most[i] > ceiling || most[i] < ceiling-spread {
+			t.Errorf("wait %d: from %v to %v, want 1s to %v", i, least[i], most[i], ceiling)
+		}
+	}
+	for range 100 {
+		if d := newBackoff(p).next(40 * time.Second); d < 40*time.Second || d > 41*time.Second {
+			t.Errorf("wait %v, asked for 40s", d)
+		}
+	}
+}
+
+func TestRetriesWaitAsLongAsAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		f.answer = func(context.Context, otlp.Batch) (Result, error) {
+			if len(f.tries) < 20 {
+				return Result{}, &Failure{Reason: "RESOURCE_EXHAUSTED", Retry: true, After: 90 * time.Second, Err: errors.New("slow down")}
+			}
+			return Result{}, nil
+		}
+		r := start(t, f, patient)
+		r.put("x")
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		equal(t, "requests", len(f.tries), 20)
+		for i := 1; i < len(f.at); i++ {
+			if gap := f.at[i].Sub(f.at[i-1]); gap < 90*time.Second || gap > 91*time.Second {
+				t.Errorf("tried again after %v, asked for 90s", gap)
+			}
+		}
+		r.drain(time.Second)
+	})
+}
+
+// A request that hangs is given up after the timeout and sent again.
+func TestHangingRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		f.answer = func(ctx context.Context, _ otlp.Batch) (Result, error) {
+			if len(f.tries) == 1 {
+				<-ctx.Done()
+				return Result{}, passing("DEADLINE_EXCEEDED")
+			}
+			return Result{}, nil
+		}
+		r := start(t, f, patient)
+		r.put("x")
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		equal(t, "exported", figure(catalog.SidecarPoints, "exported"), QueuedBatches+1)
-		if u.taken[0] != 0 || u.taken[1] != 4 {
-			t.Errorf("taken first: %v and %v, want 0 and 4: 1 to 3 were the oldest in the queue", u.taken[0], u.taken[1])
+		equal(t, "requests", len(f.tries), 2)
+		if gap := f.at[1].Sub(f.at[0]); gap < 11*time.Second || gap > 12*time.Second {
+			t.Errorf("sent again after %v, want 10s and a backoff of 1s to 2s", gap)
 		}
-		shutdown(t, e, time.Second)
+		r.drain(time.Second)
 	})
 }
 
-func TestExporterPartialSuccessIsNotRetried(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		u := &upstream{answer: func(context.Context) (int64, error) { return 2, nil }}
-		e, figure, log := start(t, u)
-		e.Push(collection(0, 5))
-		e.Push(collection(1, 5))
-		synctest.Wait()
-		equal(t, "exported", figure(catalog.SidecarPoints, "exported"), 6)
-		equal(t, "rejected", figure(catalog.SidecarPoints, "rejected"), 4)
-		equal(t, "calls", int64(len(u.tries)), 2)
-		if lines := strings.Count(log.String(), "\n"); lines != 1 {
-			t.Errorf("%d lines in the log, want 1:\n%s", lines, log)
+// blocked returns a rig whose first request has batches that waited while the upstream was busy with another.
+func blocked(t *testing.T, f *fake, data ...string) *rig {
+	t.Helper()
+	answer, free := f.answer, make(chan struct{})
+	f.answer = func(ctx context.Context, b otlp.Batch) (Result, error) {
+		if string(b.Data) == "busy" {
+			<-free
+			return Result{}, nil
 		}
-		shutdown(t, e, time.Second)
-	})
-}
-
-func TestExporterPermanentErrorDrops(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		u := &upstream{answer: func(context.Context) (int64, error) { return 0, status.Error(codes.InvalidArgument, "no") }}
-		e, figure, log := start(t, u)
-		e.Push(collection(0, 5))
-		e.Push(collection(1, 5))
-		synctest.Wait()
-		equal(t, "dropped", figure(catalog.SidecarPoints, "dropped"), 10)
-		equal(t, "calls", int64(len(u.tries)), 2)
-		if lines := strings.Count(log.String(), "\n"); lines != 1 {
-			t.Errorf("%d lines in the log, want 1:\n%s", lines, log)
-		}
-		shutdown(t, e, time.Second)
-	})
-}
-
-// RESOURCE_EXHAUSTED with RetryInfo is retried no sooner than it says, and without it not at all.
-func TestExporterHonoursRetryInfo(t *testing.T) {
-	exhausted := status.New(codes.ResourceExhausted, "slow down")
-	informed, err := exhausted.WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(90 * time.Second)})
-	if err != nil {
-		t.Fatal(err)
+		return answer(ctx, b)
 	}
+	r := start(t, f, patient)
+	r.put("busy")
+	synctest.Wait()
+	r.put(data...)
+	close(free)
+	synctest.Wait()
+	return r
+}
+
+// Of a joined request that is refused for good only the bad batches are lost, and in order.
+func TestOnlyTheBadBatchIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		first := true
-		u := &upstream{answer: func(context.Context) (int64, error) {
-			if first {
-				first = false
-				return 0, informed.Err()
+		faults := 0
+		f := &fake{answer: func(_ context.Context, b otlp.Batch) (Result, error) {
+			switch {
+			case strings.Contains(string(b.Data), "BAD"):
+				return Result{}, permanent("INVALID_ARGUMENT")
+			case string(b.Data) == "c" && faults < 3: // an outage in the middle of it
+				faults++
+				return Result{}, passing("UNAVAILABLE")
 			}
-			return 0, nil
+			return Result{}, nil
 		}}
-		e, figure, _ := start(t, u)
-		e.Push(collection(0, 1))
-		time.Sleep(2 * time.Minute)
+		r := blocked(t, f, "a", "BAD1", "b", "c", "BAD2", "d")
+		time.Sleep(time.Minute)
 		synctest.Wait()
-		equal(t, "exported", figure(catalog.SidecarPoints, "exported"), 1)
-		if gap := u.tries[1].Sub(u.tries[0]); gap < 90*time.Second {
-			t.Errorf("tried again after %v, asked for 90s", gap)
-		}
-		shutdown(t, e, time.Second)
-	})
-	if retry, _ := retryable(exhausted.Err()); retry {
-		t.Error("RESOURCE_EXHAUSTED without RetryInfo may not be retried")
-	}
-}
-
-// Shutdown sends what is queued, and gives up when its time is over even if the upstream hangs.
-func TestExporterShutdown(t *testing.T) {
-	t.Run("drains", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			u := &upstream{answer: func(context.Context) (int64, error) {
-				time.Sleep(100 * time.Millisecond)
-				return 0, nil
-			}}
-			e, _, _ := start(t, u)
-			for i := range 5 {
-				e.Push(collection(float64(i), 1))
-			}
-			shutdown(t, e, time.Second)
-			equal(t, "taken", int64(len(u.taken)), 5)
-		})
-	})
-	t.Run("retries soon after a failure", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			begin := time.Now()
-			u := &upstream{answer: func(context.Context) (int64, error) {
-				if time.Since(begin) < time.Minute {
-					return 0, status.Error(codes.Unavailable, "down")
-				}
-				return 0, nil
-			}}
-			e, _, _ := start(t, u)
-			e.Push(collection(0, 1))
-			time.Sleep(time.Minute) // now in a long backoff
-			shutdown(t, e, time.Second)
-			equal(t, "taken", int64(len(u.taken)), 1)
-		})
-	})
-	t.Run("gives up", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			u := &upstream{answer: func(ctx context.Context) (int64, error) {
-				<-ctx.Done()
-				return 0, ctx.Err()
-			}}
-			e, _, log := start(t, u)
-			e.Push(collection(0, 1))
-			e.Push(collection(1, 4))
-			begin := time.Now()
-			shutdown(t, e, time.Second)
-			if took := time.Since(begin); took != time.Second {
-				t.Errorf("took %v, want 1s", took)
-			}
-			if !strings.Contains(log.String(), "points=5") {
-				t.Errorf("the log does not say that 5 points were lost:\n%s", log)
-			}
-		})
+		equalSlices(t, "taken", f.taken, []string{"busy", "a", "b", "c", "d"})
+		equal(t, "requests", len(f.tries), 1+1+6+3)
+		a := r.Account()
+		equal(t, "sent", a.Sent[otlp.Metrics], 50)
+		equal(t, "rejected", a.Rejected[Rejection{otlp.Metrics, "INVALID_ARGUMENT"}], 20)
+		equal(t, "queued", queuedPoints(r.queue), 0)
+		r.drain(time.Second)
 	})
 }
 
-func TestRetryable(t *testing.T) {
-	for code := codes.OK + 1; code <= codes.Unauthenticated; code++ {
-		want := map[codes.Code]bool{
-			codes.Canceled: true, codes.DeadlineExceeded: true, codes.Aborted: true,
-			codes.OutOfRange: true, codes.Unavailable: true, codes.DataLoss: true,
-		}[code]
-		if got, _ := retryable(errors.Join(errors.New("wrapped"), status.Error(code, ""))); got != want {
-			t.Errorf("%v: retry %v, want %v", code, got, want)
+// A batch that was sent alone and refused is lost at once, counted by its reason, and no obstacle to those after it.
+func TestRefusedForGood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		errs := map[string]error{
+			"a": permanent("INVALID_ARGUMENT"), "b": permanent("413"), "c": permanent("413"), "d": errors.New("what no client says"),
 		}
-	}
-	if got, _ := retryable(errors.New("request message too large")); got {
-		t.Error("an error of the client's own would be retried for ever")
-	}
-	if got, _ := retryable(context.DeadlineExceeded); !got {
-		t.Error("a timeout is not retried")
-	}
+		f := &fake{answer: func(_ context.Context, b otlp.Batch) (Result, error) { return Result{}, errs[string(b.Data)] }}
+		r := start(t, f, patient)
+		for _, d := range []string{"a", "b", "c", "d"} {
+			r.put(d)
+			synctest.Wait()
+			if r.Ready() == nil {
+				t.Errorf("%s: ready", d)
+			}
+		}
+		equal(t, "lines of log", r.lines(), 1)
+		r.put("good")
+		synctest.Wait()
+		equal(t, "lines of log", r.lines(), 2)
+		if err := r.Ready(); err != nil {
+			t.Error(err)
+		}
+		a := r.Account()
+		equal(t, "sent", a.Sent[otlp.Metrics], 10)
+		equal(t, "invalid", a.Rejected[Rejection{otlp.Metrics, "INVALID_ARGUMENT"}], 10)
+		equal(t, "too large", a.Rejected[Rejection{otlp.Metrics, "413"}], 20)
+		equal(t, "unknown", a.Rejected[Rejection{otlp.Metrics, "request"}], 10)
+		equal(t, "requests", len(f.tries), 5)
+		r.drain(time.Second)
+	})
+}
+
+// What an upstream rejects of a request that it took is counted, never more than there was, and not sent again.
+func TestPartialSuccess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		results := map[string]Result{
+			"a": {4, "too old"}, "b": {4, "too old"}, "c": {}, "d": {0, "deprecated"}, "e": {}, "f": {4711, "all of it"}, "g": {-5, ""},
+		}
+		f := &fake{answer: func(_ context.Context, b otlp.Batch) (Result, error) { return results[string(b.Data)], nil }}
+		r := start(t, f, patient)
+		for _, d := range []string{"a", "b", "c", "d", "e", "f", "g"} {
+			r.put(d)
+			synctest.Wait()
+			if err := r.Ready(); err != nil {
+				t.Error(err)
+			}
+		}
+		a := r.Account()
+		equal(t, "sent", a.Sent[otlp.Metrics], 70-4-4-10)
+		equal(t, "rejected", a.Rejected[Rejection{otlp.Metrics, "partial"}], 18)
+		equal(t, "requests", len(f.tries), 7)
+		equal(t, "queued", queuedPoints(r.queue), 0)
+		for _, line := range []string{"rejects some of the points\" signal=metrics message=\"too old\" points=4", "with a warning\" signal=metrics message=deprecated", "\"all of it\" points=10"} {
+			equal(t, line, strings.Count(r.log.String(), line), 1)
+		}
+		equal(t, "lines of log", r.lines(), 3)
+		r.drain(time.Second)
+	})
 }

@@ -2,52 +2,85 @@ package export
 
 import (
 	"context"
+	"maps"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
-	"google.golang.org/grpc/codes"
 
+	"github.com/poolgauge/poolgauge/collector/otlp"
 	"github.com/poolgauge/poolgauge/internal/catalog"
 	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
-// figures are what the exporter says of itself.
-type figures struct {
-	durations metric.Float64Histogram
+// reasonPartial is that of points rejected of a request that was taken.
+const reasonPartial = "partial"
+
+// Rejection is a kind of points that the upstream did not want.
+type Rejection struct {
+	Signal otlp.Signal
+	Reason string // partial, or that of a [Failure]
 }
 
-// newFigures makes the instruments; read is called at every collection.
-func newFigures(meter metric.Meter, read func() account) (*figures, error) {
-	f := &figures{}
+// Account is what became of what was taken from the queue, and how the upstream does. Together, Sent and Rejected are what was settled.
+type Account struct {
+	Sent     map[otlp.Signal]int64 // points
+	Rejected map[Rejection]int64   // points
+	Asked    bool                  // the upstream was sent a request, and its outcome is known
+	Failure  *Failure              // why it did not take the last request; nil if it did
+}
+
+// figures are what the exporter says of itself. It is safe for concurrent use.
+type figures struct {
+	durations metric.Float64Histogram
+
+	// mu guards what follows.
+	mu      sync.Mutex
+	account Account
+}
+
+func newFigures(meter metric.Meter) (*figures, error) {
+	f := &figures{account: Account{Sent: map[otlp.Signal]int64{}, Rejected: map[Rejection]int64{}}}
 	var err error
-	if f.durations, err = instruments.Histogram(meter, catalog.ExportDuration); err != nil {
-		return nil, err
-	}
-	observed, err := instruments.NewObservables(meter, catalog.SidecarPoints, catalog.ExportQueued)
-	if err != nil {
-		return nil, err
-	}
-	outcome := func(name string) metric.MeasurementOption {
-		return metric.WithAttributes(catalog.PointOutcomeKey.String(name))
-	}
-	sampled, exported, rejected, dropped := outcome("sampled"), outcome("exported"), outcome("rejected"), outcome("dropped")
-	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		a := read()
-		observed.Int(o, catalog.SidecarPoints, a.sampled, sampled)
-		observed.Int(o, catalog.SidecarPoints, a.exported, exported)
-		observed.Int(o, catalog.SidecarPoints, a.rejected, rejected)
-		observed.Int(o, catalog.SidecarPoints, a.dropped, dropped)
-		observed.Int(o, catalog.ExportQueued, a.queued)
-		return nil
-	}, observed.All...)
+	f.durations, err = instruments.Histogram(meter, catalog.ExportDuration)
 	return f, err
 }
 
-func (f *figures) duration(d time.Duration, code codes.Code) {
-	if code == codes.OK {
-		f.durations.Record(context.Background(), d.Seconds())
+func (f *figures) read() Account {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a := f.account
+	a.Sent, a.Rejected = maps.Clone(a.Sent), maps.Clone(a.Rejected)
+	return a
+}
+
+// answered notes that a request came to an end; reason is that of its failure, if it failed.
+func (f *figures) answered(took time.Duration, reason string) {
+	if reason == "" {
+		f.durations.Record(context.Background(), took.Seconds())
 		return
 	}
-	f.durations.Record(context.Background(), d.Seconds(), metric.WithAttributes(semconv.ErrorTypeKey.String(code.String())))
+	f.durations.Record(context.Background(), took.Seconds(), metric.WithAttributes(semconv.ErrorTypeKey.String(reason)))
+}
+
+// settled notes what became of points.
+func (f *figures) settled(s otlp.Signal, sent, rejected int64, reason string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if sent > 0 {
+		f.account.Sent[s] += sent
+	}
+	if rejected > 0 {
+		f.account.Rejected[Rejection{s, reason}] += rejected
+	}
+}
+
+// change notes how the last request ended, and reports whether the one before ended the other way.
+func (f *figures) change(failure *Failure) (changed bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	changed = (f.account.Failure == nil) != (failure == nil)
+	f.account.Asked, f.account.Failure = true, failure
+	return changed
 }

@@ -2,131 +2,197 @@ package export
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"strings"
-	"time"
+	"fmt"
+	"net"
+	"net/url"
 
-	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
-	collectorpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/encoding/gzip"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// grpcUpstream sends OTLP over gRPC with OpenTelemetry's exporter. Retrying is left to [Exporter], which keeps the order and counts.
-type grpcUpstream struct {
-	exporter *otlpmetricgrpc.Exporter
-	answer   *collectorpb.ExportMetricsServiceResponse // to the last request; nil if it failed
+// methods are those of OTLP's services.
+var methods = map[otlp.Signal]string{
+	otlp.Metrics: "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+	otlp.Traces:  "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+	otlp.Logs:    "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
 }
 
-// GRPCConfig says where an OTLP/gRPC upstream is and how to reach it.
-type GRPCConfig struct {
-	URL     string // http, https (TLS) or unix
-	Headers map[string]string
-	Timeout time.Duration // of one request
-	Gzip    bool
-	TLS     *tls.Config // nil: the system's authorities and no client certificate
+// grpcClient sends OTLP over gRPC. Signals with the same URL share a connection.
+type grpcClient struct {
+	signals map[otlp.Signal]grpcSignal
+	conns   map[string]*grpcConn // by URL
+	call    []grpc.CallOption
 }
 
-// DialGRPC returns an upstream that connects when it first sends.
-func DialGRPC(cfg GRPCConfig) (Upstream, error) {
-	u := &grpcUpstream{}
-	options := append(
-		endpoint(cfg.URL),
-		otlpmetricgrpc.WithTimeout(cfg.Timeout),
-		otlpmetricgrpc.WithHeaders(cfg.Headers),
-		otlpmetricgrpc.WithRetry(otlpmetricgrpc.RetryConfig{}),
-		otlpmetricgrpc.WithDialOption(grpc.WithChainUnaryInterceptor(u.observe)),
-	)
+// grpcSignal is where the batches of a signal go.
+type grpcSignal struct {
+	conn    *grpcConn
+	headers metadata.MD
+}
+
+func dialGRPC(cfg Config) (Client, error) {
+	c := &grpcClient{
+		signals: map[otlp.Signal]grpcSignal{}, conns: map[string]*grpcConn{},
+		call: []grpc.CallOption{grpc.ForceCodecV2(raw{})},
+	}
 	if cfg.Gzip {
-		options = append(options, otlpmetricgrpc.WithCompressor("gzip"))
+		c.call = append(c.call, grpc.UseCompressor(gzip.Name))
 	}
-	if cfg.TLS != nil {
-		options = append(options, otlpmetricgrpc.WithTLSCredentials(credentials.NewTLS(cfg.TLS)))
+	for s, e := range cfg.Endpoints {
+		if c.conns[e.URL] == nil {
+			conn, err := newGRPCConn(e.URL, cfg)
+			if err != nil {
+				return nil, errors.Join(err, c.Close())
+			}
+			c.conns[e.URL] = conn
+		}
+		c.signals[s] = grpcSignal{c.conns[e.URL], metadata.New(e.Headers)}
 	}
-	var err error
-	u.exporter, err = otlpmetricgrpc.New(context.Background(), options...)
-	return u, err
+	return c, nil
 }
 
-// endpoint passes a unix socket as gRPC's own form of it, which the exporter's parser of URLs does not know.
-func endpoint(url string) []otlpmetricgrpc.Option {
-	if strings.HasPrefix(url, "unix:") {
-		return []otlpmetricgrpc.Option{otlpmetricgrpc.WithEndpoint(url), otlpmetricgrpc.WithInsecure()}
+// Send implements [Client].
+func (c *grpcClient) Send(ctx context.Context, b otlp.Batch) (Result, error) {
+	to, ok := c.signals[b.Signal]
+	if !ok {
+		return Result{}, noEndpoint(b.Signal)
 	}
-	return []otlpmetricgrpc.Option{otlpmetricgrpc.WithEndpointURL(url)}
+	var body []byte
+	err := to.conn.Invoke(metadata.NewOutgoingContext(ctx, to.headers), methods[b.Signal], b.Data, &body, c.call...)
+	if err != nil {
+		to.conn.renew(ctx)
+		return Result{}, grpcFailure(err)
+	}
+	return resultOf(body), nil
 }
 
-// Send implements [Upstream].
-func (u *grpcUpstream) Send(ctx context.Context, rm *metricdata.ResourceMetrics) (rejected int64, err error) {
-	u.answer = nil
-	err = u.exporter.Export(ctx, rm)
-	if u.answer != nil {
-		return max(0, u.answer.GetPartialSuccess().GetRejectedDataPoints()), nil // which the exporter calls an error
+// Close implements [Client].
+func (c *grpcClient) Close() error {
+	var errs []error
+	for _, conn := range c.conns {
+		errs = append(errs, conn.Close())
 	}
-	return 0, err
+	return errors.Join(errs...)
 }
 
-// Close implements [Upstream].
-func (u *grpcUpstream) Close() error {
-	err := u.exporter.Shutdown(context.Background())
-	if errors.Is(err, context.Canceled) {
-		return nil
-	}
-	return err
+// grpcConn is a connection that can be made anew.
+type grpcConn struct {
+	*grpc.ClientConn
+
+	target  string
+	options []grpc.DialOption
 }
 
-// observe keeps the answer, of which the exporter tells only in words.
-func (u *grpcUpstream) observe(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-	err := invoke(ctx, method, req, reply, cc, opts...)
-	if answer, ok := reply.(*collectorpb.ExportMetricsServiceResponse); ok && err == nil {
-		u.answer = answer
+func newGRPCConn(rawURL string, cfg Config) (*grpcConn, error) {
+	target, secure, err := grpcTarget(rawURL)
+	if err != nil {
+		return nil, err
 	}
-	return err
+	creds := insecure.NewCredentials()
+	if secure {
+		creds = reloading{load: cfg.TLS}
+	}
+	c := &grpcConn{target: target, options: []grpc.DialOption{
+		grpc.WithTransportCredentials(creds), grpc.WithUserAgent(cfg.UserAgent),
+		grpc.WithDisableServiceConfig(), // what is retried is for the exporter to say, and nobody looks for it in the DNS
+	}}
+	c.ClientConn, err = grpc.NewClient(c.target, c.options...)
+	return c, err
 }
 
-// statusOf returns the gRPC status of an export: that of the error or, for one that is not gRPC's, of the context that ended, else
-// Unknown.
-func statusOf(err error) *status.Status {
-	var s interface{ GRPCStatus() *status.Status }
-	switch {
-	case err == nil:
-		return nil // which counts as OK
-	case errors.As(err, &s):
-		return s.GRPCStatus()
-	case errors.Is(err, context.DeadlineExceeded):
-		return status.New(codes.DeadlineExceeded, err.Error())
-	case errors.Is(err, context.Canceled):
-		return status.New(codes.Canceled, err.Error())
+// grpcTarget returns an endpoint in gRPC's own form, and whether it has TLS.
+func grpcTarget(rawURL string) (target string, secure bool, err error) {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return "", false, err
+	}
+	switch u.Scheme {
+	case "unix":
+		return "unix:" + u.Path, false, nil
+	case "http":
+		return "dns:///" + withPort(u, "80"), false, nil
+	case "https":
+		return "dns:///" + withPort(u, "443"), true, nil
 	default:
-		return status.New(codes.Unknown, err.Error())
+		return "", false, fmt.Errorf("endpoint: expected a URL of http, https or unix, got %q", rawURL)
 	}
 }
 
-// longestRetryInfo bounds what an upstream may ask for: one mistake of its must not stop the export for a day.
-const longestRetryInfo = 5 * time.Minute
+func withPort(u *url.URL, standard string) string {
+	if u.Port() != "" {
+		return u.Host
+	}
+	return net.JoinHostPort(u.Hostname(), standard)
+}
 
-// retryable reports whether a failure may pass and, if the upstream said so, after what time, by the rules of the OTLP specification
-// (https://opentelemetry.io/docs/specs/otlp/#failures).
-func retryable(err error) (retry bool, after time.Duration) {
-	answered := statusOf(err)
+// renew is called after a failure. It gives the connection up unless the upstream answered on it: one that did not answer in time may be half open
+// (servers forbid pings that would show it), and one that could not be made is not tried again for two minutes by gRPC, where it is for the exporter to
+// say when.
+func (c *grpcConn) renew(ctx context.Context) {
+	if ctx.Err() == nil && c.GetState() == connectivity.Ready {
+		return
+	}
+	if conn, err := grpc.NewClient(c.target, c.options...); err == nil {
+		_ = c.Close() // nothing is under way on it
+		c.ClientConn = conn
+	}
+}
+
+// grpcFailure applies the rules of the specification (https://opentelemetry.io/docs/specs/otlp/#failures).
+func grpcFailure(err error) *Failure {
+	answered := status.Convert(err)
 	var info *errdetails.RetryInfo
 	for _, detail := range answered.Details() {
 		if d, ok := detail.(*errdetails.RetryInfo); ok {
 			info = d
 		}
 	}
-	after = min(info.GetRetryDelay().AsDuration(), longestRetryInfo)
+	f := &Failure{Reason: nameOf(answered.Code()), Err: err}
 	switch answered.Code() {
 	case codes.ResourceExhausted:
-		return info != nil, after
+		f.Retry = info != nil
 	case codes.Canceled, codes.DeadlineExceeded, codes.Aborted, codes.OutOfRange, codes.Unavailable, codes.DataLoss:
-		return true, after
+		f.Retry = true
 	default:
-		return false, 0
 	}
+	if f.Retry {
+		f.After = bounded(info.GetRetryDelay().AsDuration())
+	}
+	return f
 }
+
+// nameOf returns the name of a status as gRPC's specification has it. There are few names, whatever number an upstream sends.
+func nameOf(c codes.Code) string {
+	if c > codes.Unauthenticated {
+		c = codes.Unknown
+	}
+	return code.Code(c).String()
+}
+
+// raw is a codec that passes bytes as they are, under the name of the one whose bytes they are.
+type raw struct{}
+
+// Marshal implements encoding.CodecV2.
+func (raw) Marshal(v any) (mem.BufferSlice, error) {
+	return mem.BufferSlice{mem.SliceBuffer(v.([]byte))}, nil
+}
+
+// Unmarshal implements encoding.CodecV2.
+func (raw) Unmarshal(data mem.BufferSlice, v any) error {
+	*v.(*[]byte) = data.Materialize()
+	return nil
+}
+
+// Name implements encoding.CodecV2.
+func (raw) Name() string { return "proto" }
