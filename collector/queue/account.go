@@ -41,3 +41,11 @@ func (q *Queue) Account() Account {
 	}
 	return a
 }
+
+// Queued returns the points that wait or are in flight, of all signals.
+func (a Account) Queued() (points int64) {
+	for _, p := range a.Points {
+		points += p.Queued
+	}
+	return points
+}

@@ -1,6 +1,4 @@
-// Package export takes one collection of all metrics at every interval and hands it on: to the upstream through a bounded queue,
-// so that an upstream that is down or slow never delays sampling, and to whoever else wants to see it.
-package export
+package collector
 
 import (
 	"context"
