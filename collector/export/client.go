@@ -8,9 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	colmetricpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
-	"google.golang.org/protobuf/proto"
-
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
@@ -52,13 +49,11 @@ const longestAfter = 5 * time.Minute
 
 func bounded(after time.Duration) time.Duration { return min(max(after, 0), longestAfter) }
 
-// parseAnswer reads the response to an export. Those of all signals have the same fields. One that is not OTLP is that of an upstream
-// which took the request all the same, by its status.
-func parseAnswer(body []byte) Answer {
-	var response colmetricpb.ExportMetricsServiceResponse
-	if err := proto.Unmarshal(body, &response); err != nil {
-		return Answer{Message: fmt.Sprintf("the answer is not OTLP: %v", err)}
+// answerOf reads the response to an export. One that is not OTLP is that of an upstream which took the request all the same, by its status.
+func answerOf(body []byte) Answer {
+	rejected, message, err := otlp.Rejected(body)
+	if err != nil {
+		message = fmt.Sprintf("the answer is not OTLP: %v", err)
 	}
-	partial := response.GetPartialSuccess()
-	return Answer{Rejected: max(0, partial.GetRejectedDataPoints()), Message: partial.GetErrorMessage()}
+	return Answer{Rejected: rejected, Message: message}
 }

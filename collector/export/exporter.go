@@ -57,8 +57,14 @@ func New(q *queue.Queue, client Client, timeout time.Duration, meter metric.Mete
 	return e, nil
 }
 
-// Account returns what became of what was taken from the queue.
-func (e *Exporter) Account() Account { return e.figures.read() }
+// Account returns what became of points, in the queue and after it, at one moment.
+func (e *Exporter) Account() Account {
+	e.figures.mu.Lock()
+	defer e.figures.mu.Unlock()
+	a := e.figures.read()
+	a.Queue = e.queue.Account()
+	return a
+}
 
 // Ready returns an error if the upstream did not take the last request; nil before the first.
 func (e *Exporter) Ready() error {
@@ -119,39 +125,45 @@ func (e *Exporter) attempt(f *queue.Flight, i, j int) (refused bool) {
 		answer, failure := e.send(request)
 		switch {
 		case failure == nil:
-			e.succeeded(request, answer)
+			e.succeeded(answer)
+			e.settle(f, i, j, request.Points-answer.Rejected, answer.Rejected, "partial")
+			return false
 		case failure.Passing:
 			e.failed(failure)
 			e.wait(max(failure.After, jitter(backoff)))
-			continue
 		case len(batches) > 1:
 			return true
 		default:
-			e.refused(request, failure)
+			e.refused(failure)
+			e.settle(f, i, j, 0, request.Points, failure.Reason)
+			return true
 		}
-		for k := i; k < j; k++ {
-			f.Settle(k)
-		}
-		return failure != nil
 	}
 	return false
 }
 
-// join makes one request of batches of one signal: requests are lists, and lists in protobuf are joined by putting one behind the other.
+// settle ends the time of the batches from i to j in the queue, and counts what became of their points, both at one moment.
+func (e *Exporter) settle(f *queue.Flight, i, j int, sent, rejected int64, reason string) {
+	e.figures.mu.Lock()
+	defer e.figures.mu.Unlock()
+	e.figures.settled(f.Batches[i].Signal, sent, rejected, reason)
+	for ; i < j; i++ {
+		f.Settle(i)
+	}
+}
+
+// join makes one request of batches of one signal.
 func join(batches []otlp.Batch) otlp.Batch {
-	joined := batches[0]
 	if len(batches) == 1 {
-		return joined
+		return batches[0]
 	}
-	size := 0
-	for _, b := range batches {
-		size += len(b.Data)
-	}
-	joined.Data, joined.Points = make([]byte, 0, size), 0
-	for _, b := range batches {
-		joined.Data = append(joined.Data, b.Data...)
+	joined := otlp.Batch{Signal: batches[0].Signal}
+	requests := make([][]byte, len(batches))
+	for i, b := range batches {
+		requests[i] = b.Data
 		joined.Points += b.Points
 	}
+	joined.Data = otlp.Join(requests...)
 	return joined
 }
 
@@ -184,7 +196,7 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-func (e *Exporter) succeeded(request otlp.Batch, answer Answer) {
+func (e *Exporter) succeeded(answer Answer) {
 	if e.figures.up() {
 		e.log.Info("upstream takes points again", "queued", e.queue.Account().Queued())
 	}
@@ -193,7 +205,6 @@ func (e *Exporter) succeeded(request otlp.Batch, answer Answer) {
 		e.log.Warn("upstream rejects some of the points", "points", answer.Rejected, "reason", answer.Message)
 	}
 	e.rejecting = says
-	e.figures.settled(request.Signal, request.Points-answer.Rejected, answer.Rejected, "partial")
 }
 
 // failed logs the first failure of a row, since an outage is one change of state and not one a request.
@@ -203,11 +214,10 @@ func (e *Exporter) failed(failure *Failure) {
 	}
 }
 
-func (e *Exporter) refused(request otlp.Batch, failure *Failure) {
+func (e *Exporter) refused(failure *Failure) {
 	if e.figures.down(failure) {
 		e.log.Warn("upstream refuses points for good; they are dropped", "error", failure.Cause)
 	}
-	e.figures.settled(request.Signal, 0, request.Points, failure.Reason)
 }
 
 func jitter(d time.Duration) time.Duration {

@@ -10,6 +10,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/poolgauge/poolgauge/collector/otlp"
+	"github.com/poolgauge/poolgauge/collector/queue"
 	"github.com/poolgauge/poolgauge/internal/catalog"
 	"github.com/poolgauge/poolgauge/internal/instruments"
 )
@@ -26,6 +27,7 @@ type Account struct {
 	Rejected map[Rejection]int64   // points
 	Known    bool                  // the upstream was asked
 	Failure  string                // why it did not take the last request; empty if it did
+	Queue    queue.Account
 }
 
 // figures are what the exporter says of itself.
@@ -43,9 +45,8 @@ func newFigures(meter metric.Meter) (*figures, error) {
 	return f, err
 }
 
+// read returns a copy of the account. Caller must hold mu.
 func (f *figures) read() Account {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	a := f.account
 	a.Sent, a.Rejected = maps.Clone(a.Sent), maps.Clone(a.Rejected)
 	return a
@@ -60,10 +61,8 @@ func (f *figures) answered(took time.Duration, failure *Failure) {
 	f.durations.Record(context.Background(), took.Seconds(), options...)
 }
 
-// settled notes what became of points.
+// settled notes what became of points. Caller must hold mu.
 func (f *figures) settled(s otlp.Signal, sent, rejected int64, reason string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.account.Sent[s] += sent
 	if rejected > 0 {
 		f.account.Rejected[Rejection{s, reason}] += rejected

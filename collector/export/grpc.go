@@ -14,19 +14,11 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/encoding/gzip"
-	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
-
-// methods are the paths of OTLP's services.
-var methods = map[otlp.Signal]string{
-	otlp.Metrics: "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
-	otlp.Traces:  "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
-	otlp.Logs:    "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
-}
 
 // grpcClient sends OTLP over gRPC.
 type grpcClient struct {
@@ -46,7 +38,7 @@ func NewGRPC(cfg Config) (Client, error) {
 	c := &grpcClient{
 		target: target, headers: metadata.New(cfg.Headers),
 		dial: []grpc.DialOption{grpc.WithTransportCredentials(creds), grpc.WithUserAgent(userAgent)},
-		call: []grpc.CallOption{grpc.ForceCodecV2(raw{})},
+		call: []grpc.CallOption{grpc.ForceCodecV2(otlp.Raw{})},
 	}
 	if cfg.Gzip {
 		c.call = append(c.call, grpc.UseCompressor(gzip.Name))
@@ -80,11 +72,11 @@ func (c *grpcClient) Send(ctx context.Context, b otlp.Batch) (Answer, *Failure) 
 		ctx = metadata.NewOutgoingContext(ctx, c.headers)
 	}
 	var body []byte
-	if err := c.conn.Invoke(ctx, methods[b.Signal], b.Data, &body, c.call...); err != nil {
+	if err := c.conn.Invoke(ctx, b.Signal.Method(), b.Data, &body, c.call...); err != nil {
 		c.reconnect(err)
 		return Answer{}, grpcFailure(err)
 	}
-	return parseAnswer(body), nil
+	return answerOf(body), nil
 }
 
 // reconnect gives up a connection that did not answer in time: it may be half open, and gRPC would go on using it.
@@ -137,23 +129,6 @@ func statusOf(err error) *status.Status {
 		return status.New(codes.Unknown, err.Error())
 	}
 }
-
-// raw is a codec that passes bytes as they are.
-type raw struct{}
-
-// Marshal implements encoding.CodecV2.
-func (raw) Marshal(v any) (mem.BufferSlice, error) {
-	return mem.BufferSlice{mem.SliceBuffer(v.([]byte))}, nil
-}
-
-// Unmarshal implements encoding.CodecV2.
-func (raw) Unmarshal(data mem.BufferSlice, v any) error {
-	*v.(*[]byte) = data.Materialize()
-	return nil
-}
-
-// Name implements encoding.CodecV2.
-func (raw) Name() string { return "proto" }
 
 // reloading are a client's credentials, which are read at each handshake.
 type reloading struct {

@@ -44,7 +44,7 @@ func NewHTTP(cfg Config) (Client, error) {
 	c := &httpClient{urls: map[otlp.Signal]string{}, headers: cfg.Headers, gzip: cfg.Gzip}
 	base := strings.TrimSuffix(strings.TrimSuffix(cfg.URL, "/"), "/v1/metrics")
 	for _, s := range otlp.Signals() {
-		c.urls[s] = base + "/v1/" + s.String()
+		c.urls[s] = base + s.Path()
 	}
 	c.client = &http.Client{
 		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConns: 1, IdleConnTimeout: 90 * time.Second, DialTLSContext: dialer(cfg.TLS)},
@@ -85,7 +85,7 @@ func (c *httpClient) Send(ctx context.Context, b otlp.Batch) (Answer, *Failure) 
 	if response.Header.Get("Content-Type") != protobuf {
 		return Answer{}, nil // it took the request, and what it says is not for us
 	}
-	return parseAnswer(body), nil
+	return answerOf(body), nil
 }
 
 func (c *httpClient) request(ctx context.Context, b otlp.Batch) (*http.Request, error) {

@@ -125,6 +125,7 @@ func (q *Queue) add(e *entry) (accepted <-chan struct{}, err error) {
 	}
 	q.usage += e.size()
 	q.list.pushBack(e)
+	q.points[e.signal].Accepted += e.points
 	q.points[e.signal].Queued += e.points
 	q.makeRoomLocked()
 	if q.disk != nil {

@@ -15,7 +15,7 @@ var Sidecar = &Group{
 	Name: "sidecar",
 	Help: "The sidecar about itself. Its CPU and memory are among the `process.*` points, its heap and goroutines among `go.*`.",
 	Metrics: []*Metric{
-		SourceDuration, SourceSuccess, SourceErrors, SidecarPoints, ExportDuration, ExportQueued,
+		SourceDuration, SourceSuccess, SourceErrors,
 	},
 }
 
@@ -34,18 +34,6 @@ var (
 	SourceErrors = &Metric{
 		Name: "poolgauge.source.errors", Kind: Counter, Number: Int, Unit: "{error}",
 		Help: "Values that could not be read or understood; each cost only its own metric.", Attributes: sourceAttribute,
-	}
-	SidecarPoints = &Metric{
-		Name: "poolgauge.sidecar.points", Kind: Counter, Number: Int, Unit: "{point}",
-		Help: "Points of the sidecar by what became of them: sampled = exported + rejected by the upstream + dropped + still queued.",
-		Attributes: []Attribute{{
-			Key: PointOutcomeKey, Values: []string{"sampled", "exported", "rejected", "dropped"},
-		}},
-	}
-	ExportQueued = &Metric{
-		Name: "poolgauge.export.queued", Kind: UpDownCounter, Number: Int, Unit: "{point}",
-		Help:   "Points that wait for the upstream.",
-		Absent: "no upstream configured",
 	}
 )
 
