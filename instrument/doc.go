@@ -23,7 +23,7 @@
 //     start := instrument.Now()
 //     use()
 //     took := instrument.Now() - start
-//     p.uses.Sample(took, weight, p.completed) // a Sampled
+//     p.uses.RecordN(took, weight)
 //     p.sampler.Timed(took)
 //     }
 //

@@ -107,7 +107,12 @@ func takeNow(t testing.TB, q *Queue, maxBytes int64) *Flight {
 	if a := q.Account(); a.Oldest.IsZero() {
 		return nil
 	}
-	f, err := q.Take(context.Background(), maxBytes)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	f, err := q.Take(ctx, maxBytes)
+	if errors.Is(err, context.DeadlineExceeded) && q.Account().Oldest.IsZero() {
+		return nil // the rest was damaged; this happens in bubbles only, at no cost
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
