@@ -36,6 +36,7 @@ func TestEmittedIsListedAndListedIsEmitted(t *testing.T) {
 	}
 	var log syncBuffer
 	code := run(ctx, []string{
+		"--relay-grpc-address", "127.0.0.1:0", "--relay-http-address", "off", "--queue-dir", t.TempDir(),
 		"--interval", "100ms", "--health-address", address, "--otlp-endpoint", "http://" + upstream.address,
 		"--probe-dir", ".", "--probe-tcp", address, "--probe-dns", "localhost", "--probe-http", "http://" + address + "/healthz",
 		"--probe-budget", "100",

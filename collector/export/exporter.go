@@ -88,19 +88,15 @@ func (e *Exporter) Shutdown(ctx context.Context) error {
 
 func (e *Exporter) run() {
 	defer close(e.ended)
-	for {
-		f, err := e.queue.Take(e.closing, requestSize)
-		if err != nil {
-			break
+	for e.closing.Err() == nil {
+		if f, err := e.queue.Take(e.closing, requestSize); err == nil {
+			e.deliver(f)
 		}
-		e.deliver(f)
 	}
-	for !e.queue.Account().Oldest.IsZero() && e.abort.Err() == nil {
-		f, err := e.queue.Take(e.abort, requestSize)
-		if err != nil {
-			return
+	for e.abort.Err() == nil && !e.queue.Account().Oldest.IsZero() {
+		if f, err := e.queue.Take(e.abort, requestSize); err == nil {
+			e.deliver(f)
 		}
-		e.deliver(f)
 	}
 }
 

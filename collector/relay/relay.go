@@ -124,10 +124,15 @@ func describe(a *queue.Account, now time.Time) string {
 // directory. Call it after the last use of [Relay.Push].
 func (r *Relay) Shutdown(ctx context.Context) error {
 	err := errors.Join(r.own.close(ctx), r.server.Shutdown(ctx), r.exporter.Shutdown(ctx))
-	if a := r.queue.Account(); a.Durable && a.Queued() > 0 {
-		r.log.Warn("stopped before the upstream took every point; the rest stays in the queue", "points", a.Queued())
+	a := r.queue.Account()
+	closed := r.queue.Close()
+	if a.Queued() > 0 {
+		r.log.Warn("stopped before the upstream took every point", "points", a.Queued(), "kept", a.Durable && closed == nil)
 	}
-	return errors.Join(err, r.queue.Close())
+	if !a.OnDisk {
+		closed = nil // it says the same
+	}
+	return errors.Join(err, closed)
 }
 
 // done returns a context that is done.
