@@ -45,7 +45,7 @@ func (m *memory) reserve(ctx context.Context, size int) (reservation, *Refusal) 
 		return r, nil
 	}
 	defer m.waiters.Add(-1)
-	if m.waiters.Add(1) <= m.limits.waiting {
+	if m.waiters.Add(1) <= m.waiting {
 		waiting, cancel := context.WithTimeout(ctx, m.patience)
 		defer cancel()
 		if m.bytes.Acquire(waiting, r.size) == nil {

@@ -28,7 +28,6 @@ func (s *Server) newGRPC(take intake) *grpc.Server {
 		grpc.MaxHeaderListSize(64<<10),
 		grpc.StaticStreamWindowSize(64<<10), // what a client may send before we read
 		grpc.StaticConnWindowSize(1<<20),
-		grpc.SharedWriteBuffer(true),
 		grpc.ConnectionTimeout(10*time.Second),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),

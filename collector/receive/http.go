@@ -57,7 +57,7 @@ func (s *Server) handler(take intake) http.Handler {
 				return
 			}
 			w.Header().Set("Content-Type", f.contentType)
-			_, _ = w.Write(f.answer) //nolint:errcheck // the client is gone
+			_, _ = w.Write(f.answer) // or the client is gone
 		})
 	}
 	return mux

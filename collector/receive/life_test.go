@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -34,7 +35,7 @@ func TestBombs(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	r, _ := b.post(t, "/v1/metrics", body, "Content-Type", "application/x-protobuf", "Content-Encoding", "gzip")
-	if r.StatusCode != 413 {
+	if r.StatusCode != http.StatusRequestEntityTooLarge {
 		t.Errorf("HTTP: %d", r.StatusCode)
 	}
 	b.checkRefused(t, refused{otlp.Metrics, 0, TooLarge})
@@ -56,7 +57,7 @@ func TestSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	stale.(*net.UnixListener).SetUnlinkOnClose(false)
-	stale.Close()
+	_ = stale.Close()
 
 	cfg := Config{Socket: path, Log: slog.New(slog.DiscardHandler)}
 	s, err := Listen(t.Context(), cfg)

@@ -159,12 +159,12 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		defer close(cut)
 		s.grpc.Stop()
 		s.own.Stop()
-		_ = s.http.Close() //nolint:errcheck // of listeners, which are closed anyway
+		_ = s.http.Close()
 	})
 	var stopping sync.WaitGroup
 	stopping.Go(s.grpc.GracefulStop)
 	stopping.Go(s.own.GracefulStop)
-	stopping.Go(func() { _ = s.http.Shutdown(ctx) }) //nolint:errcheck // as above, or that of ctx
+	stopping.Go(func() { _ = s.http.Shutdown(ctx) })
 	stopping.Wait()
 	s.serving.Wait()
 	if !keep() {

@@ -47,11 +47,11 @@ func TestEveryWay(t *testing.T) {
 			},
 			"HTTP": func() bool {
 				r, a := b.post(t, signal.Path(), data, "Content-Type", "application/x-protobuf")
-				return r.StatusCode == 200 && len(a) == 0 && r.Header.Get("Content-Type") == "application/x-protobuf"
+				return r.StatusCode == http.StatusOK && len(a) == 0 && r.Header.Get("Content-Type") == "application/x-protobuf"
 			},
 			"HTTP gzip": func() bool {
 				r, _ := b.post(t, signal.Path(), gzipped(t, data), "Content-Type", "application/x-protobuf", "Content-Encoding", "gzip")
-				return r.StatusCode == 200
+				return r.StatusCode == http.StatusOK
 			},
 		} {
 			before := len(b.accepted())
@@ -79,7 +79,7 @@ func TestJSON(t *testing.T) {
 			t.Fatal(err)
 		}
 		r, answer := b.post(t, signal.Path(), gzipped(t, body), "Content-Type", "application/json; charset=utf-8", "Content-Encoding", "gzip")
-		if r.StatusCode != 200 || string(answer) != "{}" || r.Header.Get("Content-Type") != "application/json" {
+		if r.StatusCode != http.StatusOK || string(answer) != "{}" || r.Header.Get("Content-Type") != "application/json" {
 			t.Errorf("%v: %d %q", signal, r.StatusCode, answer)
 		}
 		points, _ := otlp.Inspect(signal, want)
@@ -207,7 +207,7 @@ func TestRate(t *testing.T) {
 	}
 	b.checkRefused(t, refused{otlp.Metrics, 1000, Rate})
 	r, _ := b.post(t, "/v1/metrics", data, "Content-Type", "application/x-protobuf")
-	if after := r.Header.Get("Retry-After"); r.StatusCode != 429 || len(after) != 3 && after != "1000" {
+	if after := r.Header.Get("Retry-After"); r.StatusCode != http.StatusTooManyRequests || len(after) != 3 && after != "1000" {
 		t.Errorf("%d, Retry-After %q", r.StatusCode, after)
 	}
 	b.checkRefused(t, refused{otlp.Metrics, 1000, Rate})
@@ -258,7 +258,7 @@ func TestBusy(t *testing.T) {
 		t.Errorf("gRPC: %v", s)
 	}
 	b.checkRefused(t, refused{otlp.Metrics, 0, Busy})
-	if r, _ := b.post(t, "/v1/logs", record, "Content-Type", "application/x-protobuf"); r.StatusCode != 503 || r.Header.Get("Retry-After") != "1" {
+	if r, _ := b.post(t, "/v1/logs", record, "Content-Type", "application/x-protobuf"); r.StatusCode != http.StatusServiceUnavailable || r.Header.Get("Retry-After") != "1" {
 		t.Errorf("HTTP: %d", r.StatusCode)
 	}
 	b.checkRefused(t, refused{otlp.Logs, 0, Busy})
@@ -315,7 +315,7 @@ func TestEmptyIsOK(t *testing.T) {
 		if s, _ := export(t.Context(), conn, otlp.Logs, data); s.Code() != codes.OK {
 			t.Error(s)
 		}
-		if r, _ := b.post(t, "/v1/traces", data, "Content-Type", "application/x-protobuf"); r.StatusCode != 200 {
+		if r, _ := b.post(t, "/v1/traces", data, "Content-Type", "application/x-protobuf"); r.StatusCode != http.StatusOK {
 			t.Error(r.StatusCode)
 		}
 	}

@@ -78,7 +78,7 @@ func (r *Refusal) respond(w http.ResponseWriter, f format) {
 	}
 	w.Header().Set("Content-Type", f.contentType)
 	w.WriteHeader(answers[r.Reason].http)
-	_, _ = w.Write(f.status(&statuspb.Status{Code: int32(answers[r.Reason].code), Message: r.Error()})) //nolint:errcheck // the client is gone
+	_, _ = w.Write(f.status(&statuspb.Status{Code: int32(answers[r.Reason].code), Message: r.Error()})) // or the client is gone
 }
 
 // refusalOf turns an error of Accept into a refusal.

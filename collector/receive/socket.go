@@ -36,7 +36,7 @@ func removeStale(ctx context.Context, path string) error {
 	}
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
 	if err == nil {
-		_ = conn.Close() //nolint:errcheck // it told what we wanted to know
+		_ = conn.Close()
 		return fmt.Errorf("socket %s: another process listens on it", path)
 	}
 	if !errors.Is(err, syscall.ECONNREFUSED) {
