@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/encoding/gzip"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -38,7 +39,7 @@ func NewGRPC(cfg Config) (Client, error) {
 	c := &grpcClient{
 		target: target, headers: metadata.New(cfg.Headers),
 		dial: []grpc.DialOption{grpc.WithTransportCredentials(creds), grpc.WithUserAgent(userAgent)},
-		call: []grpc.CallOption{grpc.ForceCodecV2(otlp.Raw{})},
+		call: []grpc.CallOption{grpc.ForceCodecV2(raw{})},
 	}
 	if cfg.Gzip {
 		c.call = append(c.call, grpc.UseCompressor(gzip.Name))
@@ -129,6 +130,23 @@ func statusOf(err error) *status.Status {
 		return status.New(codes.Unknown, err.Error())
 	}
 }
+
+// raw is a codec of gRPC that passes messages as the bytes that they are: a message sent is a []byte, one received a *[]byte.
+type raw struct{}
+
+// Marshal implements encoding.CodecV2. The bytes must not change while they are sent.
+func (raw) Marshal(v any) (mem.BufferSlice, error) {
+	return mem.BufferSlice{mem.SliceBuffer(v.([]byte))}, nil
+}
+
+// Unmarshal implements encoding.CodecV2. The bytes are a copy, which the receiver owns.
+func (raw) Unmarshal(data mem.BufferSlice, v any) error {
+	*v.(*[]byte) = data.Materialize()
+	return nil
+}
+
+// Name implements encoding.CodecV2.
+func (raw) Name() string { return "proto" }
 
 // reloading are a client's credentials, which are read at each handshake.
 type reloading struct {

@@ -107,18 +107,24 @@ func (s *Server) open(ctx context.Context) (serve []func(), err error) {
 	var config net.ListenConfig
 	var l net.Listener
 	if s.cfg.GRPCAddress != "" {
-		if l, err = config.Listen(ctx, "tcp", s.cfg.GRPCAddress); err == nil {
+		if l, err = config.Listen(ctx, "tcp", s.cfg.GRPCAddress); err != nil {
+			err = fmt.Errorf("--relay-grpc-address: expected an address that is free: %w", err)
+		} else {
 			s.grpcAddr = l.Addr()
 			add("OTLP/gRPC", l, s.grpc.Serve)
 		}
 	}
 	if s.cfg.Socket != "" && err == nil {
-		if l, err = listenUnix(ctx, s.cfg.Socket); err == nil {
+		if l, err = listenUnix(ctx, s.cfg.Socket); err != nil {
+			err = fmt.Errorf("--relay-socket: expected a path that is free: %w", err)
+		} else {
 			add("OTLP/gRPC socket", l, s.grpc.Serve)
 		}
 	}
 	if s.cfg.HTTPAddress != "" && err == nil {
-		if l, err = config.Listen(ctx, "tcp", s.cfg.HTTPAddress); err == nil {
+		if l, err = config.Listen(ctx, "tcp", s.cfg.HTTPAddress); err != nil {
+			err = fmt.Errorf("--relay-http-address: expected an address that is free: %w", err)
+		} else {
 			s.httpAddr = l.Addr()
 			add("OTLP/HTTP", l, s.http.Serve)
 		}
@@ -131,7 +137,7 @@ func (s *Server) open(ctx context.Context) (serve []func(), err error) {
 	}
 	s.grpc.Stop()
 	s.own.Stop()
-	return nil, fmt.Errorf("OTLP receiver: %w", err)
+	return nil, err
 }
 
 func (s *Server) run(name string, l net.Listener, serve func(net.Listener) error) {

@@ -10,6 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/export"
 	"github.com/poolgauge/poolgauge/collector/otlp"
 	"github.com/poolgauge/poolgauge/collector/queue"
+	"github.com/poolgauge/poolgauge/collector/receive"
 	"github.com/poolgauge/poolgauge/internal/catalog"
 	"github.com/poolgauge/poolgauge/internal/instruments"
 )
@@ -111,13 +112,13 @@ type refusals struct {
 	points map[refusal]int64
 }
 
-func (r *refusals) add(s otlp.Signal, points int64, reason string) {
+func (r *refusals) add(s otlp.Signal, points int64, why *receive.Refusal) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.points == nil {
 		r.points = map[refusal]int64{}
 	}
-	r.points[refusal{s, reason}] += points
+	r.points[refusal{s, string(why.Reason)}] += points
 }
 
 func (r *refusals) read() map[refusal]int64 {

@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/poolgauge/poolgauge/collector/receive"
 )
@@ -26,7 +27,7 @@ type own struct {
 }
 
 func startOwn(server *receive.Server, log *slog.Logger) (*own, error) {
-	conn, err := server.Dial()
+	conn, err := grpc.NewClient("passthrough:own", grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(server.Dial))
 	if err != nil {
 		return nil, err
 	}

@@ -70,19 +70,21 @@ func Start(ctx context.Context, cfg Config) (_ *Relay, err error) {
 // listen begins to take points.
 func (r *Relay) listen(ctx context.Context, cfg *Config) (err error) {
 	r.server, err = receive.Listen(ctx, receive.Config{
-		GRPC: cfg.GRPC, HTTP: cfg.HTTP, Socket: cfg.Socket, Rate: cfg.Rate,
+		GRPCAddress: cfg.GRPC, HTTPAddress: cfg.HTTP, Socket: cfg.Socket, Rate: cfg.Rate,
 		Accept: r.accept, Own: r.put, Refused: r.refused.add, Log: cfg.Log,
 	})
-	if err == nil {
-		r.own, err = startOwn(r.server, cfg.Log)
+	if err != nil {
+		return err
 	}
+	cfg.Log.Debug("taking OTLP", "grpc", r.server.GRPCAddr(), "http", r.server.HTTPAddr(), "socket", cfg.Socket)
+	r.own, err = startOwn(r.server, cfg.Log)
 	return err
 }
 
 // accept takes a batch of the app.
 func (r *Relay) accept(ctx context.Context, b otlp.Batch) (err error) {
 	if b.Data, err = otlp.Enrich(b.Data, r.add); err != nil {
-		return &receive.PermanentError{Err: err}
+		return err
 	}
 	return r.put(ctx, b)
 }
@@ -91,7 +93,7 @@ func (r *Relay) put(ctx context.Context, b otlp.Batch) error {
 	err := r.queue.Put(ctx, b)
 	var tooLarge *queue.TooLargeError
 	if errors.As(err, &tooLarge) {
-		return &receive.PermanentError{Err: err}
+		return &receive.Refusal{Reason: receive.TooLarge, Message: err.Error()}
 	}
 	return err
 }
