@@ -12,10 +12,8 @@ import (
 
 // modelled is one batch of the reference.
 type modelled struct {
-	n, size        int
-	flown, flying  bool
-	doomed         bool
-	settled, known bool
+	n, size                        int
+	flown, flying, doomed, settled bool
 }
 
 // model is the reference: a plain slice, and the rules in their simplest form.
