@@ -206,7 +206,7 @@ func TestModel(t *testing.T) {
 				m := &model{t: t, random: rand.New(rand.NewPCG(seed, 1))}
 				m.c, m.log = config(dir, modelLimit, test.sync)
 				m.q = mustOpen(t, m.c)
-				m.run(600)
+				m.run(300)
 				if m.flight != nil {
 					m.doReturn()
 				}

@@ -30,7 +30,7 @@ const (
 func victim(dir string) {
 	interval, _ := time.ParseDuration(os.Getenv(victimSync))
 	first, _ := strconv.Atoi(os.Getenv(victimFirst))
-	q, err := Open(Config{Dir: dir, Limit: 64 << 20, Sync: interval, Log: slog.New(slog.DiscardHandler)})
+	q, err := Open(Config{Dir: dir, Limit: 64 << 20, Sync: interval, Log: slog.New(slog.DiscardHandler), patience: noSync})
 	if err != nil {
 		fmt.Println("e", err)
 		os.Exit(1)
