@@ -26,7 +26,7 @@ func newFailing(t *testing.T, sync time.Duration) *failing {
 	t.Helper()
 	c, log := config(t.TempDir(), 1<<20, sync)
 	f := &failing{t: t, disk: faulty(c.Dir), c: c, log: log}
-	f.c.files = f.disk
+	f.c.files, f.c.patience = f.disk, patience
 	f.Queue = mustOpen(t, f.c)
 	return f
 }

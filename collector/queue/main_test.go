@@ -46,10 +46,10 @@ func (l *logged) String() string {
 	return l.text.String()
 }
 
-// config is one whose log is returned too.
+// config is one whose log is returned too, and whose disk may be slow: only tests in bubbles, where time is exact, are about that.
 func config(dir string, limit int64, sync time.Duration) (Config, *logged) {
 	l := &logged{}
-	return Config{Dir: dir, Limit: limit, Sync: sync, Log: slog.New(slog.NewTextHandler(l, nil))}, l
+	return Config{Dir: dir, Limit: limit, Sync: sync, Log: slog.New(slog.NewTextHandler(l, nil)), patience: noSync}, l
 }
 
 func mustOpen(t testing.TB, c Config) *Queue {

@@ -38,7 +38,8 @@ type Config struct {
 	Sync  time.Duration // 0: Put returns when the batch survives power loss; else what is put survives it after at most this time, if the disk keeps up
 	Log   *slog.Logger
 
-	files files // of tests
+	files    files         // of tests
+	patience time.Duration // of tests
 }
 
 // Queue is a bounded queue of batches, oldest first. All methods may be called at the same time.
