@@ -95,49 +95,59 @@ func listen(ctx context.Context, cfg Config, l limits) (*Server, error) {
 	return s, nil
 }
 
+// endpoint is a place to listen.
+type endpoint struct {
+	setting, name string // as the user knows it, as the log does
+	network, at   string // at is empty where nobody shall listen
+	serve         func(net.Listener) error
+	addr          *net.Addr // set to where it listens, if not nil
+}
+
+func (s *Server) endpoints() []endpoint {
+	return []endpoint{
+		{"--relay-grpc-address", "OTLP/gRPC", "tcp", s.cfg.GRPCAddress, s.grpc.Serve, &s.grpcAddr},
+		{"--relay-socket", "OTLP/gRPC socket", "unix", s.cfg.Socket, s.grpc.Serve, nil},
+		{"--relay-http-address", "OTLP/HTTP", "tcp", s.cfg.HTTPAddress, s.http.Serve, &s.httpAddr},
+	}
+}
+
 // open opens every listener and returns what serves it, or none.
 func (s *Server) open(ctx context.Context) (serve []func(), err error) {
+	serve = append(serve, func() { s.run("memory", s.memoryNet, s.own.Serve) })
 	opened := []net.Listener{s.memoryNet}
-	add := func(name string, l net.Listener, run func(net.Listener) error) {
+	for _, e := range s.endpoints() {
+		if e.at == "" {
+			continue
+		}
+		l, err := listenAt(ctx, e.network, e.at)
+		if err != nil {
+			return nil, s.abandon(opened, fmt.Errorf("%s: expected one that is free: %w", e.setting, err))
+		}
+		if e.addr != nil {
+			*e.addr = l.Addr()
+		}
 		opened = append(opened, l)
 		limited := netutil.LimitListener(l, s.memory.connections)
-		serve = append(serve, func() { s.run(name, limited, run) })
+		serve = append(serve, func() { s.run(e.name, limited, e.serve) })
 	}
-	serve = append(serve, func() { s.run("memory", s.memoryNet, s.own.Serve) })
-	var config net.ListenConfig
-	var l net.Listener
-	if s.cfg.GRPCAddress != "" {
-		if l, err = config.Listen(ctx, "tcp", s.cfg.GRPCAddress); err != nil {
-			err = fmt.Errorf("--relay-grpc-address: expected an address that is free: %w", err)
-		} else {
-			s.grpcAddr = l.Addr()
-			add("OTLP/gRPC", l, s.grpc.Serve)
-		}
+	return serve, nil
+}
+
+func listenAt(ctx context.Context, network, at string) (net.Listener, error) {
+	if network == "unix" {
+		return listenUnix(ctx, at)
 	}
-	if s.cfg.Socket != "" && err == nil {
-		if l, err = listenUnix(ctx, s.cfg.Socket); err != nil {
-			err = fmt.Errorf("--relay-socket: expected a path that is free: %w", err)
-		} else {
-			add("OTLP/gRPC socket", l, s.grpc.Serve)
-		}
-	}
-	if s.cfg.HTTPAddress != "" && err == nil {
-		if l, err = config.Listen(ctx, "tcp", s.cfg.HTTPAddress); err != nil {
-			err = fmt.Errorf("--relay-http-address: expected an address that is free: %w", err)
-		} else {
-			s.httpAddr = l.Addr()
-			add("OTLP/HTTP", l, s.http.Serve)
-		}
-	}
-	if err == nil {
-		return serve, nil
-	}
+	return new(net.ListenConfig).Listen(ctx, network, at)
+}
+
+// abandon closes what was opened, and returns why with what else went wrong.
+func (s *Server) abandon(opened []net.Listener, why error) error {
 	for _, l := range opened {
-		err = errors.Join(err, l.Close())
+		why = errors.Join(why, l.Close())
 	}
 	s.grpc.Stop()
 	s.own.Stop()
-	return nil, err
+	return why
 }
 
 func (s *Server) run(name string, l net.Listener, serve func(net.Listener) error) {
