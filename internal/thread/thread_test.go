@@ -25,7 +25,7 @@ func TestSplitOfCutsWhatExceedsTheWall(t *testing.T) {
 	}
 }
 
-func TestProcessCPUGrows(t *testing.T) {
+func TestProcessCPUGrows(_ *testing.T) {
 	before := ProcessCPU()
 	for used := before; used <= before; used = ProcessCPU() {
 		continue
