@@ -45,7 +45,8 @@ type own struct {
 
 // split bounds the task's own time. The clocks of the thread know nothing of the wait for Go's scheduler, in which the thread sleeps,
 // and the trace knows nothing of the wait for a CPU, in which the goroutine runs. While the thread of a goroutine wakes up, both waits
-// may go on at once, and it is not known for how long: hence the bounds.
+// may go on at once, and it is not known for how long: hence the bounds. Whatever makes the task ready again, a timer or a goroutine,
+// stands in the same queues as the task does then, so that a wait may be as much too long as the wait for the scheduler that follows it.
 func (f *figures) split() own {
 	if f.trace != nil {
 		return f.splitTraced()
@@ -73,14 +74,15 @@ func (f *figures) splitTraced() own {
 	active := f.trace.active // on a CPU, in a queue for one, or blocked in a system call
 	cpu, known := f.cpu.Get()
 	if !known {
-		return own{span{0, active}, span{waiting, waiting + active}}
+		return own{span{0, active}, span{max(waiting-f.trace.runnable, 0), waiting + active}}
 	}
 	rest := max(active-cpu, 0)
 	queue := f.queue.Or(0)
 	both := min(queue, f.trace.runnable)
-	blocked := span{waiting + max(rest-queue, 0), waiting + max(rest-queue+both, 0)}
+	least := max(waiting-f.trace.runnable, 0)
+	blocked := span{least + max(rest-queue, 0), waiting + max(rest-queue+both, 0)}
 	if _, known := f.queue.Get(); !known {
-		blocked = span{waiting, waiting + rest}
+		blocked = span{least, waiting + rest}
 	}
 	blocked.high = min(blocked.high, max(f.wall-cpu, 0))
 	blocked.low = min(blocked.low, blocked.high)

@@ -40,13 +40,16 @@ func TestClasses(t *testing.T) {
 			figures{calls: 10, wall: 51 * ms, cpu: some(ms / 2), queue: some(ms / 10), trace: traced(ms, 0, Wait{"sleep", 50 * ms, 10})}, IOBound, 204,
 		},
 		"sleeping, 4 neighbours": {
-			figures{calls: 10, wall: 90 * ms, cpu: some(ms), queue: some(40 * ms), trace: traced(2*ms, 38*ms, Wait{"sleep", 50 * ms, 10})}, IOBound, 102,
+			figures{calls: 10, wall: 90 * ms, cpu: some(ms), queue: some(40 * ms), trace: traced(2*ms, 38*ms, Wait{"sleep", 50 * ms, 10})}, IOBound, 0,
 		},
 		"half and half": {
 			figures{calls: 10, wall: 100 * ms, cpu: some(50 * ms), queue: some(0), trace: traced(50*ms, 0, Wait{"sleep", 50 * ms, 10})}, Mixed, 4,
 		},
 		"one fifth": {
 			figures{calls: 10, wall: 150 * ms, cpu: some(20 * ms), queue: some(50 * ms), trace: traced(70*ms, 0, Wait{"sleep", 80 * ms, 10})}, Mixed, 10,
+		},
+		"one fifth, behind goroutines": {
+			figures{calls: 10, wall: 300 * ms, cpu: some(20 * ms), queue: some(0), trace: traced(20*ms, 100*ms, Wait{"sleep", 180 * ms, 10})}, Mixed, 0,
 		},
 		"fsync":          {figures{calls: 10, wall: 50 * ms, cpu: some(ms), queue: some(0), trace: traced(50*ms, 0)}, IOBound, 100},
 		"contended":      {figures{calls: 10, wall: 40 * ms, cpu: some(10 * ms), queue: some(0), trace: traced(10*ms, 0, Wait{mutexWait, 30 * ms, 10})}, LockContended, 1},
