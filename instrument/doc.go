@@ -27,6 +27,8 @@
 //     p.sampler.Timed(took)
 //     }
 //
+//   - a [CPUSampler] splits the time of some tasks by what their threads did, in a pool that runs them.
+//
 // The [Option]s of a pool are the same everywhere; it passes them to [Observe] and to [NewSampler].
 //
 // # Where the metrics go

@@ -27,6 +27,7 @@ type runLedger struct {
 	completed [4]int64 // by instrument.Ending
 	waits     taskSeries
 	uses      taskSeries
+	cpu       instrument.CPUSampler
 	recent    [2]time.Duration // the last timed uses, the latest first
 
 	// What has not ended is in the use time as well, so that a pool whose tasks hang does not look idle.
@@ -42,6 +43,12 @@ type runLedger struct {
 	useTime float64       // the highest reported, in seconds
 }
 
+// taskUse is a use that has begun.
+type taskUse struct {
+	began time.Duration         // 0 if it is not timed
+	cpu   *instrument.CPUSample // nil unless it is measured what its thread does
+}
+
 // taskStamp says since when a task waits.
 type taskStamp struct {
 	at      time.Duration // as instrument.Now has it; 0 if it was not timed
@@ -50,6 +57,10 @@ type taskStamp struct {
 
 func newAskLedger(opts []instrument.Option) askLedger {
 	return askLedger{sampler: instrument.NewSampler(opts...), pace: math.MaxInt64}
+}
+
+func newRunLedger(opts []instrument.Option) runLedger {
+	return runLedger{cpu: instrument.NewCPUSampler(opts...)}
 }
 
 // ask is called for each task that is accepted into a queue without blocking.
@@ -86,53 +97,54 @@ func (l *askLedger) now() time.Duration {
 	return instrument.Now()
 }
 
-// start ends the wait of a task. It returns when the use began, 0 if that is not timed.
-func (l *runLedger) start(asked taskStamp) (began time.Duration) {
+// start ends the wait of a task and begins its use.
+func (l *runLedger) start(asked taskStamp) taskUse {
 	l.acquired++
 	if asked.at == 0 {
-		return 0
+		return taskUse{}
 	}
 	return l.startTimed(asked)
 }
 
-func (l *runLedger) startTimed(asked taskStamp) (began time.Duration) {
+func (l *runLedger) startTimed(asked taskStamp) taskUse {
 	now := instrument.Now()
 	if !asked.sampled {
 		l.waits.exact(now - asked.at)
-		return 0
+		return taskUse{}
 	}
 	l.waits.sample(now-asked.at, l.acquired)
 	return l.use(now)
 }
 
-// startDirect begins a use that was in no queue, after a wait that is known. It returns when it began, 0 if that is not timed.
-func (l *runLedger) startDirect(wait time.Duration, timed bool) (began time.Duration) {
+// startDirect begins a use that was in no queue, after a wait that is known.
+func (l *runLedger) startDirect(wait time.Duration, timed bool) taskUse {
 	l.acquired++
 	l.waits.exact(wait)
 	if !timed {
-		return 0
+		return taskUse{}
 	}
 	return l.use(instrument.Now())
 }
 
-func (l *runLedger) use(now time.Duration) time.Duration {
+func (l *runLedger) use(now time.Duration) taskUse {
 	l.timed++
 	l.starts += uint64(now)
-	return now
+	return taskUse{began: now, cpu: l.cpu.Next(now, l.acquired)}
 }
 
 // end ends a use. Now is the time if it was timed.
-func (l *runLedger) end(began time.Duration, how instrument.Ending, now time.Duration) {
+func (l *runLedger) end(use taskUse, how instrument.Ending, now time.Duration) {
 	l.completed[how]++
-	if began != 0 {
-		l.endTimed(began, now-began)
+	if use.began != 0 {
+		l.endTimed(use, now-use.began)
 	}
 }
 
-func (l *runLedger) endTimed(began, took time.Duration) {
+func (l *runLedger) endTimed(use taskUse, took time.Duration) {
 	l.timed--
 	l.timedDone++
-	l.starts -= uint64(began)
+	l.starts -= uint64(use.began)
+	l.cpu.Add(use.cpu)
 	l.uses.sample(took, l.done())
 	l.recent = [2]time.Duration{took, l.recent[0]}
 }
@@ -176,6 +188,7 @@ func tally(s *instrument.Stats, asks *askLedger, runs *runLedger) {
 	s.Wait[instrument.Acquired] = runs.waits.read(runs.acquired)
 	s.Use = runs.uses.read(runs.done())
 	s.UseTime = instrument.Some(runs.readUseTime(s.Use.Sum()))
+	s.CPUTime = runs.cpu.Time()
 }
 
 // readUseTime adds what is in progress to the seconds of the uses that have ended. Those in progress that are not timed are

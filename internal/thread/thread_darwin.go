@@ -1,4 +1,4 @@
-package probe
+package thread
 
 import (
 	"time"
@@ -6,10 +6,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const haveThreadClock = true
+// HasClock says whether [CPU] is the time of the thread.
+const HasClock = true
 
-// threadCPU returns the CPU time of the calling thread.
-func threadCPU() time.Duration {
+// CPU returns the CPU time of the calling thread.
+func CPU() time.Duration {
 	var ts unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts) != nil {
 		return 0
