@@ -68,7 +68,7 @@ func (s *Groups) Close() {
 
 // groupUse is one call of a function. Its goroutine owns it.
 type groupUse struct {
-	began    time.Duration // 0 if it is not timed
+	began    taskStamp
 	err      error
 	returned bool
 }
@@ -112,7 +112,7 @@ func (s *Groups) start(blocked *workerCaller) (use groupUse) {
 		wait = s.asked.now() - blocked.since
 	}
 	s.asked.pace = s.ran.pace()
-	use.began = s.ran.startDirect(wait, s.asked.ask().sampled)
+	use.began = s.ran.startDirect(wait, s.asked.ask())
 	return use
 }
 

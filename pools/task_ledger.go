@@ -25,8 +25,8 @@ type askLedger struct {
 type runLedger struct {
 	acquired  int64
 	completed [4]int64 // by instrument.Ending
-	waits     taskSeries
-	uses      taskSeries
+	waits     instrument.Sampled
+	uses      instrument.Sampled
 	recent    [2]time.Duration // the last timed uses, the latest first
 
 	// What has not ended is in the use time as well, so that a pool whose tasks hang does not look idle.
@@ -42,11 +42,21 @@ type runLedger struct {
 	useTime float64       // the highest reported, in seconds
 }
 
-// taskStamp says since when a task waits.
-type taskStamp struct {
-	at      time.Duration // as instrument.Now has it; 0 if it was not timed
-	sampled bool          // the task stands for those since the last sampled one; otherwise it stands for itself
+// taskStamp says since when a task waits or runs, and for how many it stands: nanoseconds, as instrument.Now has them, above two bits
+// that say the weight; 0 if it is not timed. It has room for 73 years.
+type taskStamp int64
+
+const stampWeightBits = 2
+
+var stampWeights = [1 << stampWeightBits]uint32{0, 1, instrument.SampleBlock}
+
+func stamp(at time.Duration, weight uint32) taskStamp {
+	return taskStamp(at)<<stampWeightBits | taskStamp(min(weight, 2))
 }
+
+func (s taskStamp) at() time.Duration { return time.Duration(s >> stampWeightBits) }
+
+func (s taskStamp) weight() uint32 { return stampWeights[s&(1<<stampWeightBits-1)] }
 
 func newAskLedger(opts []instrument.Option) askLedger {
 	return askLedger{sampler: instrument.NewSampler(opts...), pace: math.MaxInt64}
@@ -54,15 +64,16 @@ func newAskLedger(opts []instrument.Option) askLedger {
 
 // ask is called for each task that is accepted into a queue without blocking.
 func (l *askLedger) ask() taskStamp {
-	if l.sampler.Next() == 0 {
-		return taskStamp{}
+	weight := l.sampler.Next()
+	if weight == 0 {
+		return 0
 	}
-	return l.askSampled()
+	return l.askSampled(weight)
 }
 
-func (l *askLedger) askSampled() taskStamp {
+func (l *askLedger) askSampled(weight uint32) taskStamp {
 	l.sampler.Timed(l.pace)
-	return taskStamp{at: instrument.Now(), sampled: true}
+	return stamp(instrument.Now(), weight)
 }
 
 // refuse ends a request that came to nothing. Since is when its caller began to block, 0 if it did not.
@@ -86,54 +97,51 @@ func (l *askLedger) now() time.Duration {
 	return instrument.Now()
 }
 
-// start ends the wait of a task. It returns when the use began, 0 if that is not timed.
-func (l *runLedger) start(asked taskStamp) (began time.Duration) {
+// start ends the wait of a task. It returns the stamp of the use that begins.
+func (l *runLedger) start(asked taskStamp) taskStamp {
 	l.acquired++
-	if asked.at == 0 {
+	if asked.weight() == 0 {
 		return 0
 	}
 	return l.startTimed(asked)
 }
 
-func (l *runLedger) startTimed(asked taskStamp) (began time.Duration) {
+func (l *runLedger) startTimed(asked taskStamp) taskStamp {
 	now := instrument.Now()
-	if !asked.sampled {
-		l.waits.exact(now - asked.at)
-		return 0
-	}
-	l.waits.sample(now-asked.at, l.acquired)
-	return l.use(now)
+	l.waits.Sample(now-asked.at(), asked.weight(), l.acquired)
+	return l.use(now, asked.weight())
 }
 
-// startDirect begins a use that was in no queue, after a wait that is known. It returns when it began, 0 if that is not timed.
-func (l *runLedger) startDirect(wait time.Duration, timed bool) (began time.Duration) {
+// startDirect begins a use that was in no queue, after a wait that is known. It returns the stamp of the use.
+func (l *runLedger) startDirect(wait time.Duration, asked taskStamp) taskStamp {
 	l.acquired++
-	l.waits.exact(wait)
-	if !timed {
+	l.waits.Exact(wait)
+	if asked == 0 {
 		return 0
 	}
-	return l.use(instrument.Now())
+	return l.use(instrument.Now(), asked.weight())
 }
 
-func (l *runLedger) use(now time.Duration) time.Duration {
+func (l *runLedger) use(now time.Duration, weight uint32) taskStamp {
 	l.timed++
 	l.starts += uint64(now)
-	return now
+	return stamp(now, weight)
 }
 
 // end ends a use. Now is the time if it was timed.
-func (l *runLedger) end(began time.Duration, how instrument.Ending, now time.Duration) {
+func (l *runLedger) end(began taskStamp, how instrument.Ending, now time.Duration) {
 	l.completed[how]++
 	if began != 0 {
-		l.endTimed(began, now-began)
+		l.endTimed(began, now)
 	}
 }
 
-func (l *runLedger) endTimed(began, took time.Duration) {
+func (l *runLedger) endTimed(began taskStamp, now time.Duration) {
+	took := now - began.at()
 	l.timed--
 	l.timedDone++
-	l.starts -= uint64(began)
-	l.uses.sample(took, l.done())
+	l.starts -= uint64(began.at())
+	l.uses.Sample(took, began.weight(), l.done())
 	l.recent = [2]time.Duration{took, l.recent[0]}
 }
 
@@ -173,8 +181,8 @@ func tally(s *instrument.Stats, asks *askLedger, runs *runLedger) {
 	for i := range asks.gaveUp {
 		s.Wait[i] = asks.gaveUp[i].Clone()
 	}
-	s.Wait[instrument.Acquired] = runs.waits.read(runs.acquired)
-	s.Use = runs.uses.read(runs.done())
+	s.Wait[instrument.Acquired] = runs.waits.Read(runs.acquired)
+	s.Use = runs.uses.Read(runs.done())
 	s.UseTime = instrument.Some(runs.readUseTime(s.Use.Sum()))
 }
 
@@ -192,27 +200,4 @@ func (l *runLedger) readUseTime(ended float64) float64 {
 	// Floating point could lose a unit in the last place, and a counter must not fall.
 	l.useTime = max(l.useTime, ended+(timed+l.stuck).Seconds())
 	return l.useTime
-}
-
-// taskSeries is a histogram of durations of which only some are measured. A sampled one stands for those since the sample
-// before as well; those since the last sample count like it whenever the histogram is read.
-type taskSeries struct {
-	h    instrument.Histogram
-	last time.Duration // of the last sample
-}
-
-// sample records d, the last of n durations so far.
-func (s *taskSeries) sample(d time.Duration, n int64) {
-	s.h.RecordN(d, uint64(n)-s.h.Count())
-	s.last = d
-}
-
-func (s *taskSeries) exact(d time.Duration) {
-	s.h.Record(d)
-}
-
-// read returns the histogram of n durations so far, which the caller owns.
-func (s *taskSeries) read(n int64) *instrument.Histogram {
-	s.sample(s.last, n)
-	return s.h.Clone()
 }

@@ -15,7 +15,7 @@ type worker struct {
 	pool      *Workers
 	next      *worker           // below it on the stack of idle ones
 	wake      sync.WaitGroup    // to wait for while it is idle
-	began     time.Duration     // when the use of its task began, 0 if that is not timed
+	began     taskStamp         // of the use of its task
 	idle      bool              // it is on the stack of idle ones, or was just taken off it
 	woken     bool              // Workers.waking is set for it
 	dismissed bool              // it is to retire
