@@ -1,5 +1,5 @@
 // Orders is a small service that shows how a program with poolgauge looks: HTTP in, a worker pool, a database, HTTP out, and at most
-// ten lines of instrumentation, each marked. See README.md.
+// ten lines of instrumentation, each marked.
 package main
 
 import (

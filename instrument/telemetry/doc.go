@@ -43,6 +43,5 @@
 // # Cost
 //
 // One goroutine, and 7 to 15 µs a pool for each export. A program gains the SDK, gRPC and protobuf; importing pools or instrument alone gains
-// none of them. To use a MeterProvider of your own, give it the Producer: see instrument/producer, and for Prometheus and
-// autoexport examples/exporters.
+// none of them. To use a MeterProvider of your own, give it the Producer: see instrument/producer.
 package telemetry
