@@ -18,11 +18,8 @@ require (
 	go.opentelemetry.io/proto/otlp v1.11.1
 	go.uber.org/goleak v1.3.0
 	go.yaml.in/yaml/v3 v3.0.6
-<<<<<<< HEAD
-	golang.org/x/net v0.60.0
-=======
 	golang.org/x/exp v0.0.0-20261113113407-e3970619a1a4
->>>>>>> profile
+	golang.org/x/net v0.60.0
 	golang.org/x/sync v0.24.0
 	golang.org/x/sys v0.49.0
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20261019180522-ce908d29299b

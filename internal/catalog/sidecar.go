@@ -37,10 +37,11 @@ var (
 	}
 )
 
-// Runtime is the group of the sidecar's Go runtime, emitted by go.opentelemetry.io/contrib/instrumentation/runtime.
+// Runtime is the group of the Go runtime, of the sidecar and of a program with instrument/telemetry, emitted by
+// go.opentelemetry.io/contrib/instrumentation/runtime.
 var Runtime = &Group{
 	Name: "runtime",
-	Help: "The sidecar's Go runtime, by OpenTelemetry's runtime instrumentation.",
+	Help: "The Go runtime of the sidecar, and of a program that calls `telemetry.Start`, by OpenTelemetry's runtime instrumentation.",
 	Metrics: []*Metric{
 		{
 			Name: "go.memory.used", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true, Help: "Memory that the runtime uses.",

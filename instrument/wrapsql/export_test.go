@@ -1,0 +1,4 @@
+package wrapsql
+
+// StatsOf is what a collection calls.
+var StatsOf = statsOf
