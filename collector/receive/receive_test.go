@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	statuspb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
@@ -331,5 +332,27 @@ func TestOtherMethods(t *testing.T) {
 	err := conn.Invoke(t.Context(), "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export", emptyAnswer, &answer, grpc.ForceCodecV2(rawCodec{}))
 	if status.Code(err) != codes.Unimplemented {
 		t.Error(err)
+	}
+}
+
+// What a request turns out not to need is there for others while it is handled.
+func TestReservationShrinks(t *testing.T) {
+	m := memory{limits: limits{inFlight: 10, patience: time.Nanosecond, waiting: 1}, bytes: semaphore.NewWeighted(10)}
+	first, refusal := m.reserve(t.Context(), 10)
+	if refusal != nil {
+		t.Fatal(refusal)
+	}
+	first.shrink(4)
+	second, refusal := m.reserve(t.Context(), 6)
+	if refusal != nil {
+		t.Fatal(refusal)
+	}
+	if _, refusal := m.reserve(t.Context(), 1); refusal == nil || refusal.Reason != Busy {
+		t.Errorf("a full memory gives %v", refusal)
+	}
+	first.release()
+	second.release()
+	if !m.bytes.TryAcquire(10) {
+		t.Error("not all came back")
 	}
 }
