@@ -58,20 +58,14 @@ var HTTPClient = &Group{
 		{Key: semconv.ServerPortKey},
 		{Key: semconv.URLSchemeKey},
 	},
-	Metrics: []*Metric{HTTPOpenConnections, HTTPConnectionDuration, HTTPRequestDuration},
+	Metrics: []*Metric{HTTPActiveRequests, HTTPRequestDuration},
 }
 
 // The rows of [HTTPClient].
 var (
-	HTTPOpenConnections = &Metric{
-		Name: "http.client.open_connections", Kind: UpDownCounter, Number: Int, Unit: "{connection}", Standard: true,
-		Help:       "Connections that are active or idle.",
-		Attributes: []Attribute{{Key: semconv.HTTPConnectionStateKey, Values: []string{"active", "idle"}}},
-		Absent:     "a transport that is not an *http.Transport",
-	}
-	HTTPConnectionDuration = &Metric{
-		Name: "http.client.connection.duration", Kind: Histogram, Unit: "s", Standard: true,
-		Help: "Time from the end of dialing to closing.", Absent: "a transport that is not an *http.Transport",
+	HTTPActiveRequests = &Metric{
+		Name: "http.client.active_requests", Kind: UpDownCounter, Number: Int, Unit: "{request}", Standard: true,
+		Help: "Requests without a response so far.",
 	}
 	HTTPRequestDuration = &Metric{
 		Name: "http.client.request.duration", Kind: Histogram, Unit: "s", Standard: true,

@@ -63,8 +63,7 @@ var conventions = []convention{
 	dbconv.ClientConnectionWaitTime{},
 	dbconv.ClientConnectionUseTime{},
 
-	httpconv.ClientOpenConnectionsObservable{},
-	httpconv.ClientConnectionDuration{},
+	httpconv.ClientActiveRequestsObservable{},
 	httpconv.ClientRequestDuration{},
 }
 
