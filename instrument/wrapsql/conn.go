@@ -79,8 +79,8 @@ func (c *conn) ResetSession(ctx context.Context) error {
 // IsValid is called when a connection is given back.
 func (c *conn) IsValid() bool {
 	valid := !c.discard
-	if v, ok := c.Conn.(driver.Validator); ok && !v.IsValid() {
-		valid = false
+	if v, ok := c.Conn.(driver.Validator); ok && valid {
+		valid = v.IsValid()
 	}
 	c.broken = !valid
 	if valid {
