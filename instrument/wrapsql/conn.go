@@ -151,7 +151,7 @@ func (c *conn) beginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 	case opts.ReadOnly:
 		return nil, errors.New("sql: driver does not support read-only transactions")
 	}
-	t, err := c.Begin() //nolint:staticcheck // what database/sql calls on such a driver
+	t, err := c.Begin()
 	if err == nil && ctx.Err() != nil {
 		_ = t.Rollback() // as database/sql does
 		return nil, ctx.Err()
