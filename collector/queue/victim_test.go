@@ -1,0 +1,5 @@
+package queue
+
+const victimDir = "QUEUE_VICTIM_DIR"
+
+func victim(dir string) {}
