@@ -32,7 +32,7 @@ type LimitedListener struct {
 // Who waits to be accepted cannot be known: they wait in the kernel, and as far as they know they are connected.
 //
 // A *net.TCPConn or *net.UnixConn keeps all its methods, so that sendfile and half-closing work as without. Closing the listener ends
-// the report; open connections work on. A connection costs 0.2 µs more than without.
+// the report; open connections work on. A connection costs 0.15 µs more than without.
 func Listener(name string, l net.Listener, limit int, opts ...instrument.Option) (*LimitedListener, error) {
 	if limit < 0 {
 		return nil, fmt.Errorf("listener %q: limit %d: want 1 or more connections, or 0 for no limit", name, limit)
