@@ -51,3 +51,19 @@ func TestOnlyTelemetryBringsAnExporter(t *testing.T) {
 		}
 	}
 }
+
+// Nor does it gain what only the wrappers of the standard library need. OpenTelemetry's API has net/http by itself, for
+// propagation.HeaderCarrier, so it is our packages that must not import it.
+func TestImportsNeitherHTTPNorSQL(t *testing.T) {
+	const imports = `{{$path := .ImportPath}}{{range .Imports}}{{$path}} {{.}}{{"\n"}}{{end}}`
+	out, err := exec.Command("go", "list", "-deps", "-f", imports, root+"instrument", root+"pools/...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for line := range strings.Lines(string(out)) {
+		path, imported, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if imported == "database/sql" || imported == "net/http" && strings.HasPrefix(path, root) {
+			t.Errorf("%s imports %s", path, imported)
+		}
+	}
+}

@@ -15,6 +15,9 @@ type settings struct {
 	attributes []attribute.KeyValue
 	mode       sampling
 	cpuSamples int // a second
+
+	conventions bool
+	convention  Convention
 }
 
 func settingsOf(opts []Option) settings {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/conventions"
 )
 
 // DB reports db under a name, until the Registration is closed. Each collection takes one snapshot of [sql.DB.Stats]:
@@ -23,7 +24,11 @@ func DB(name string, db *sql.DB, opts ...instrument.Option) (*instrument.Registr
 	if db == nil {
 		return nil, fmt.Errorf("sql pool %q: the *sql.DB is nil: want one that is open", name)
 	}
-	return instrument.Observe(name, Kind, func() instrument.Stats { return statsOf(db.Stats()) }, opts...)
+	return instrument.Observe(name, Kind, func() instrument.Stats { return statsOf(db.Stats()) }, withConventions(name, opts)...)
+}
+
+func withConventions(name string, opts []instrument.Option) []instrument.Option {
+	return append(opts[:len(opts):len(opts)], conventions.DB(name))
 }
 
 // statsOf says in the words of the model what database/sql says.

@@ -201,4 +201,3 @@ func TestDBRefuses(t *testing.T) {
 		t.Errorf("a second pool of the name: %v", err)
 	}
 }
-
