@@ -23,7 +23,7 @@
 //     start := instrument.Now()
 //     use()
 //     took := instrument.Now() - start
-//     p.uses.RecordN(took, weight)
+//     p.uses.Sample(took, weight, p.completed) // a Sampled
 //     p.sampler.Timed(took)
 //     }
 //

@@ -1,6 +1,7 @@
 package instrument
 
 import (
+	"math"
 	"math/rand/v2"
 	"time"
 )
@@ -14,24 +15,25 @@ func Now() time.Duration {
 	return time.Since(base)
 }
 
-const (
-	sampleEvery = 32                    // uses per timed one, on average, where uses are short
-	shortUse    = 10 * time.Microsecond // where reading the clock twice starts to cost less than 1 % of the use
-)
+// SampleBlock is how many short uses there are for each that is timed. A weight is this or 1.
+const SampleBlock = 32
+
+// shortUse is where reading the clock twice starts to cost less than 1 % of the use.
+const shortUse = 10 * time.Microsecond
 
 // Sampler chooses the uses of a pool that are timed, and says how many uses each of them stands for. While uses are long, at
-// least 10 µs, every one is timed, and that costs less than 1 % of it. While they are short, one of 32 is, with a random gap so
-// that no pattern in the uses hides from it. The weights add up to the number of uses, but for the few since the last sample.
+// least 10 µs, every one is timed, and that costs less than 1 % of it. While they are short, one of each 32 is, at random: a
+// stratified sample (Cochran, Sampling Techniques, 1977, chapter 5). How the next 32 are treated follows from how long that one took,
+// and what follows does not change the choice, so that the time of the uses comes out right on average, whatever their pattern:
+// bursts of long uses among short ones as well.
 //
-// So counts are right, and so is the time used where the length of uses changes seldom. Bursts of some tens of long uses among many
-// short ones are overrated, by a third at worst (30 at a time): the first of them that is timed stands for short ones before it as
-// well. Exact timing has no such error.
-//
-// The zero Sampler does this; [Config.Sampler] returns one that follows the options of the pool. It has no lock: whoever owns it
-// guards it. The choice costs about 1 ns for a use that is not timed.
+// The zero Sampler does this; [NewSampler] returns one that follows the options of the pool. It has no lock: whoever owns it
+// guards it. The choice costs about 1 ns for a use that is not timed. [Sampled] adds up what was timed.
 type Sampler struct {
-	since uint32 // uses since the last sample
-	gap   uint32 // from the last sample to the next; 0 is 1
+	left  uint32 // uses of the block that are still to come
+	pick  uint32 // how many of them are left after the one that is timed
+	size  uint32 // of the block
+	short bool   // what the last timed use was
 	mode  sampling
 }
 
@@ -43,22 +45,32 @@ const (
 	never
 )
 
-// Next is called once for each use, before it starts. It returns the number of uses that this one stands for, itself included,
-// or 0 when it is not to be timed.
-func (s *Sampler) Next() (weight uint64) {
-	s.since++
-	if s.since < s.gap || s.mode == never {
+// Next is called once for each use, before it starts. It returns the number of uses that this one stands for, some before it and
+// some to come, or 0 when it is not to be timed.
+func (s *Sampler) Next() (weight uint32) {
+	if s.left == 0 {
+		s.begin()
+	}
+	s.left--
+	if s.left != s.pick {
 		return 0
 	}
-	weight = uint64(s.since)
-	s.since = 0
-	return weight
+	return s.size
+}
+
+// begin begins a block.
+func (s *Sampler) begin() {
+	switch {
+	case s.mode == never:
+		s.left, s.pick = math.MaxUint32, math.MaxUint32
+	case s.short:
+		s.left, s.pick, s.size = SampleBlock, rand.Uint32N(SampleBlock), SampleBlock
+	default:
+		s.left, s.pick, s.size = 1, 0, 1
+	}
 }
 
 // Timed tells how long a use took for which Next returned a weight.
 func (s *Sampler) Timed(use time.Duration) {
-	s.gap = 1
-	if use < shortUse && s.mode == adaptive {
-		s.gap = 1 + rand.Uint32N(2*sampleEvery-1)
-	}
+	s.short = use < shortUse && s.mode == adaptive
 }

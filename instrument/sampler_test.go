@@ -6,15 +6,16 @@ import (
 )
 
 // play makes uses of the lengths that f gives, and returns what a pool would count.
-func play(s Sampler, uses int, length func(i int) time.Duration) (h Histogram, timed int) {
+func play(s Sampler, uses int, length func(i int) time.Duration) (h *Histogram, timed int) {
+	var sampled Sampled
 	for i := range uses {
 		if weight := s.Next(); weight > 0 {
-			h.RecordN(length(i), weight)
+			sampled.Sample(length(i), weight, int64(i+1))
 			s.Timed(length(i))
 			timed++
 		}
 	}
-	return h, timed
+	return sampled.Read(int64(uses)), timed
 }
 
 func TestLongUsesAreAllTimed(t *testing.T) {
@@ -27,24 +28,47 @@ func TestLongUsesAreAllTimed(t *testing.T) {
 func TestShortUsesAreSampledAndAllCounted(t *testing.T) {
 	const uses = 100_000
 	h, timed := play(Sampler{}, uses, func(int) time.Duration { return shortUse - 1 })
-	if missing := uses - int(h.Count()); missing < 0 || missing >= 2*sampleEvery {
+	if h.Count() != uses {
 		t.Errorf("counted %d of %d uses", h.Count(), uses)
 	}
-	if want := uses / sampleEvery; timed < want*8/10 || timed > want*12/10 {
-		t.Errorf("timed %d of %d uses, want about %d", timed, uses, want)
+	if least := uses / SampleBlock; timed < least || timed > least+2 {
+		t.Errorf("timed %d of %d uses, want %d", timed, uses, least)
 	}
 }
 
-// A pattern in the uses must not hide from the samples.
-func TestAlternatingUsesAreBothSeen(t *testing.T) {
-	const uses = 400_000
-	h, _ := play(Sampler{}, uses, func(i int) time.Duration { return time.Duration(1 + i%2*8000) })
-	if share := h.Sum() * 1e9 / 8000 / uses; share < 0.45 || share > 0.55 {
-		t.Errorf("the longer half of the uses is %.2f of what was counted", share)
+// Whatever the pattern of the uses, their time comes out right on average. The sampler is random: the bounds are some six
+// standard deviations wide.
+func TestTimeIsUnbiased(t *testing.T) {
+	const uses, long = 4_000_000, 10 * shortUse
+	for name, isLong := range map[string]func(i int) bool{
+		"alternating":                  func(i int) bool { return i%2 == 1 },
+		"bursts of a block":            func(i int) bool { return i%1000 < SampleBlock },
+		"bursts of less than a block":  func(i int) bool { return i%500 < 10 },
+		"bursts of more than a block":  func(i int) bool { return i%1000 < 100 },
+		"one in fifty":                 func(i int) bool { return i%50 == 0 },
+		"short bursts among long uses": func(i int) bool { return i%100 > 10 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var want float64
+			for i := range uses {
+				if isLong(i) {
+					want += long.Seconds()
+				}
+			}
+			h, _ := play(Sampler{}, uses, func(i int) time.Duration {
+				if isLong(i) {
+					return long
+				}
+				return 0
+			})
+			if got := h.Sum() / want; got < 0.9 || got > 1.1 {
+				t.Errorf("%.3f of the time was counted", got)
+			}
+		})
 	}
 }
 
-// The first long use after short ones stands for those that were skipped, and from then on every use is timed.
+// Uses that turn long are all timed as soon as one was seen.
 func TestUsesThatTurnLong(t *testing.T) {
 	_, timed := play(Sampler{}, 1000, func(i int) time.Duration {
 		if i < 500 {
@@ -52,8 +76,30 @@ func TestUsesThatTurnLong(t *testing.T) {
 		}
 		return shortUse
 	})
-	if timed < 500-2*sampleEvery {
+	if timed < 500-2*SampleBlock {
 		t.Errorf("timed %d uses of which 500 are long", timed)
+	}
+}
+
+// The histogram never holds more durations than there were, though a sample stands for uses that may never end, and holds all of
+// them when it is read.
+func TestSampledHoldsAsManyAsThereWere(t *testing.T) {
+	var s Sampled
+	for n := int64(1); n <= 1000; n++ {
+		switch {
+		case n%7 == 0:
+			s.Exact(time.Millisecond)
+		case n%5 == 0:
+			s.Sample(time.Second, SampleBlock, n)
+		}
+		if s.h.Count() > uint64(n) {
+			t.Fatalf("%d durations of %d uses", s.h.Count(), n)
+		}
+		if n%100 == 0 {
+			if got := s.Read(n).Count(); got != uint64(n) {
+				t.Fatalf("read %d durations of %d uses", got, n)
+			}
+		}
 	}
 }
 

@@ -112,7 +112,7 @@ func (s *Groups) start(blocked *workerCaller) (use groupUse) {
 		wait = s.asked.now() - blocked.since
 	}
 	s.asked.pace = s.ran.pace()
-	use.taskUse = s.ran.startDirect(wait, s.asked.ask().sampled)
+	use.taskUse = s.ran.startDirect(wait, s.asked.ask())
 	return use
 }
 

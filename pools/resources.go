@@ -69,7 +69,7 @@ type Resources[T any] struct {
 	completed [4]int64
 	epoch     int // grows when all resources become useless
 	sampler   instrument.Sampler
-	uses      instrument.Histogram
+	uses      instrument.Sampled
 	clock     resClock
 	limit     int
 	closing   int // slots that are being destroyed

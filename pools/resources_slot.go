@@ -25,10 +25,10 @@ type resSlot[T any] struct {
 	turn  uint64      // which lease of it is the valid one
 	state resState
 
-	wanted bool // a caller waits for it while it is being constructed
-	made   bool // value is a resource
-	fresh  bool // it was constructed and is not counted yet
-	timed  bool // started is that of the use
+	wanted bool   // a caller waits for it while it is being constructed
+	made   bool   // value is a resource
+	fresh  bool   // it was constructed and is not counted yet
+	weight uint32 // of the use, 0 if it is not timed
 	epoch  int
 	index  int // in Resources.slots
 
@@ -100,7 +100,7 @@ func (p *Resources[T]) pop(s *resSlot[T]) {
 func (p *Resources[T]) lend(s *resSlot[T], now time.Duration) {
 	s.state = resUsed
 	p.acquired++
-	if s.timed = p.sampler.Next() > 0; s.timed {
+	if s.weight = p.sampler.Next(); s.weight > 0 {
 		if now == 0 {
 			now = instrument.Now()
 		}
@@ -109,15 +109,14 @@ func (p *Resources[T]) lend(s *resSlot[T], now time.Duration) {
 }
 
 // finish ends the use of s and returns the time if it has read the clock, or 0. Caller must hold p.mu: a time from before could be
-// earlier than that at which Stats has just said how long the use has taken so far. The use stands for all that ended since the one
-// timed before: the weight from the sampler has some that began before it and will end after it.
+// earlier than that at which Stats has just said how long the use has taken so far.
 func (p *Resources[T]) finish(s *resSlot[T]) (now time.Duration) {
 	s.turn++
 	p.completed[instrument.OK]++
-	if s.timed {
-		s.timed = false
+	if s.weight > 0 {
 		now = instrument.Now()
-		p.uses.RecordN(now-s.started, uint64(p.completed[instrument.OK])-p.uses.Count())
+		p.uses.Sample(now-s.started, s.weight, p.completed[instrument.OK])
+		s.weight = 0
 		p.sampler.Timed(now - s.started)
 	}
 	if s.waiter != nil {

@@ -94,7 +94,7 @@ func (p *Resources[T]) Stats() instrument.Stats {
 	s := instrument.Stats{
 		Limit:   instrument.Some(int64(p.limit)),
 		Pending: instrument.Some(int64(p.queue.length)),
-		Use:     p.uses.Clone(),
+		Use:     p.uses.Read(p.completed[instrument.OK]),
 	}
 	requests := p.refused
 	requests[instrument.Acquired] = p.acquired
@@ -118,10 +118,10 @@ func (p *Resources[T]) Stats() instrument.Stats {
 func (p *Resources[T]) slotStats(s *instrument.Stats) {
 	now := instrument.Now()
 	var inState [resClosing + 1]int64
-	useTime := p.uses.Sum()
+	useTime := s.Use.Sum()
 	for _, slot := range p.slots {
 		inState[slot.state]++
-		if slot.timed {
+		if slot.weight > 0 {
 			useTime += (now - slot.started).Seconds()
 		}
 	}

@@ -25,8 +25,8 @@ type askLedger struct {
 type runLedger struct {
 	acquired  int64
 	completed [4]int64 // by instrument.Ending
-	waits     taskSeries
-	uses      taskSeries
+	waits     instrument.Sampled
+	uses      instrument.Sampled
 	cpu       instrument.CPUSampler
 	recent    [2]time.Duration // the last timed uses, the latest first
 
@@ -45,15 +45,25 @@ type runLedger struct {
 
 // taskUse is a use that has begun.
 type taskUse struct {
-	began time.Duration         // 0 if it is not timed
+	began taskStamp
 	cpu   *instrument.CPUSample // nil unless it is measured what its thread does
 }
 
-// taskStamp says since when a task waits.
-type taskStamp struct {
-	at      time.Duration // as instrument.Now has it; 0 if it was not timed
-	sampled bool          // the task stands for those since the last sampled one; otherwise it stands for itself
+// taskStamp says since when a task waits or runs, and for how many it stands: nanoseconds, as instrument.Now has them, above two bits
+// that say the weight; 0 if it is not timed. It has room for 73 years.
+type taskStamp int64
+
+const stampWeightBits = 2
+
+var stampWeights = [1 << stampWeightBits]uint32{0, 1, instrument.SampleBlock}
+
+func stamp(at time.Duration, weight uint32) taskStamp {
+	return taskStamp(at)<<stampWeightBits | taskStamp(min(weight, 2))
 }
+
+func (s taskStamp) at() time.Duration { return time.Duration(s >> stampWeightBits) }
+
+func (s taskStamp) weight() uint32 { return stampWeights[s&(1<<stampWeightBits-1)] }
 
 func newAskLedger(opts []instrument.Option) askLedger {
 	return askLedger{sampler: instrument.NewSampler(opts...), pace: math.MaxInt64}
@@ -65,15 +75,16 @@ func newRunLedger(opts []instrument.Option) runLedger {
 
 // ask is called for each task that is accepted into a queue without blocking.
 func (l *askLedger) ask() taskStamp {
-	if l.sampler.Next() == 0 {
-		return taskStamp{}
+	weight := l.sampler.Next()
+	if weight == 0 {
+		return 0
 	}
-	return l.askSampled()
+	return l.askSampled(weight)
 }
 
-func (l *askLedger) askSampled() taskStamp {
+func (l *askLedger) askSampled(weight uint32) taskStamp {
 	l.sampler.Timed(l.pace)
-	return taskStamp{at: instrument.Now(), sampled: true}
+	return stamp(instrument.Now(), weight)
 }
 
 // refuse ends a request that came to nothing. Since is when its caller began to block, 0 if it did not.
@@ -100,7 +111,7 @@ func (l *askLedger) now() time.Duration {
 // start ends the wait of a task and begins its use.
 func (l *runLedger) start(asked taskStamp) taskUse {
 	l.acquired++
-	if asked.at == 0 {
+	if asked.weight() == 0 {
 		return taskUse{}
 	}
 	return l.startTimed(asked)
@@ -108,44 +119,42 @@ func (l *runLedger) start(asked taskStamp) taskUse {
 
 func (l *runLedger) startTimed(asked taskStamp) taskUse {
 	now := instrument.Now()
-	if !asked.sampled {
-		l.waits.exact(now - asked.at)
-		return taskUse{}
-	}
-	l.waits.sample(now-asked.at, l.acquired)
-	return l.use(now)
+	l.waits.Sample(now-asked.at(), asked.weight(), l.acquired)
+	return l.use(now, asked.weight())
 }
 
 // startDirect begins a use that was in no queue, after a wait that is known.
-func (l *runLedger) startDirect(wait time.Duration, timed bool) taskUse {
+func (l *runLedger) startDirect(wait time.Duration, asked taskStamp) taskUse {
 	l.acquired++
-	l.waits.exact(wait)
-	if !timed {
+	l.waits.Exact(wait)
+	if asked == 0 {
 		return taskUse{}
 	}
-	return l.use(instrument.Now())
+	return l.use(instrument.Now(), asked.weight())
 }
 
-func (l *runLedger) use(now time.Duration) taskUse {
+func (l *runLedger) use(now time.Duration, weight uint32) taskUse {
 	l.timed++
 	l.starts += uint64(now)
-	return taskUse{began: now, cpu: l.cpu.Next(now, l.acquired)}
+	return taskUse{began: stamp(now, weight), cpu: l.cpu.Next(now, l.acquired)}
 }
 
 // end ends a use. Now is the time if it was timed.
 func (l *runLedger) end(use taskUse, how instrument.Ending, now time.Duration) {
 	l.completed[how]++
 	if use.began != 0 {
-		l.endTimed(use, now-use.began)
+		l.endTimed(use, now)
 	}
 }
 
-func (l *runLedger) endTimed(use taskUse, took time.Duration) {
+func (l *runLedger) endTimed(use taskUse, now time.Duration) {
+	began := use.began.at()
+	took := now - began
 	l.timed--
 	l.timedDone++
-	l.starts -= uint64(use.began)
+	l.starts -= uint64(began)
 	l.cpu.Add(use.cpu)
-	l.uses.sample(took, l.done())
+	l.uses.Sample(took, use.began.weight(), l.done())
 	l.recent = [2]time.Duration{took, l.recent[0]}
 }
 
@@ -185,8 +194,8 @@ func tally(s *instrument.Stats, asks *askLedger, runs *runLedger) {
 	for i := range asks.gaveUp {
 		s.Wait[i] = asks.gaveUp[i].Clone()
 	}
-	s.Wait[instrument.Acquired] = runs.waits.read(runs.acquired)
-	s.Use = runs.uses.read(runs.done())
+	s.Wait[instrument.Acquired] = runs.waits.Read(runs.acquired)
+	s.Use = runs.uses.Read(runs.done())
 	s.UseTime = instrument.Some(runs.readUseTime(s.Use.Sum()))
 	s.CPUTime = runs.cpu.Time()
 }
@@ -205,27 +214,4 @@ func (l *runLedger) readUseTime(ended float64) float64 {
 	// Floating point could lose a unit in the last place, and a counter must not fall.
 	l.useTime = max(l.useTime, ended+(timed+l.stuck).Seconds())
 	return l.useTime
-}
-
-// taskSeries is a histogram of durations of which only some are measured. A sampled one stands for those since the sample
-// before as well; those since the last sample count like it whenever the histogram is read.
-type taskSeries struct {
-	h    instrument.Histogram
-	last time.Duration // of the last sample
-}
-
-// sample records d, the last of n durations so far.
-func (s *taskSeries) sample(d time.Duration, n int64) {
-	s.h.RecordN(d, uint64(n)-s.h.Count())
-	s.last = d
-}
-
-func (s *taskSeries) exact(d time.Duration) {
-	s.h.Record(d)
-}
-
-// read returns the histogram of n durations so far, which the caller owns.
-func (s *taskSeries) read(n int64) *instrument.Histogram {
-	s.sample(s.last, n)
-	return s.h.Clone()
 }

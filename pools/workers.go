@@ -250,8 +250,8 @@ func (p *Workers) stop(stage workersStage) {
 func (p *Workers) drop(q *workerQueue) {
 	var since time.Duration
 	for q.n > 0 {
-		if e := q.pop(); e.asked.at != 0 {
-			since = e.asked.at
+		if e := q.pop(); e.asked != 0 {
+			since = e.asked.at()
 		}
 		p.asked.refuse(instrument.WasClosed, since)
 	}

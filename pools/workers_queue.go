@@ -11,10 +11,10 @@ type workerEntry struct {
 // age returns how long the task has waited. If it was not timed, it is from now on, so that its age is known to one interval of
 // reading; only queues of very short tasks have such entries.
 func (e *workerEntry) age(now time.Duration) time.Duration {
-	if e.asked.at == 0 {
-		e.asked.at = now
+	if e.asked == 0 {
+		e.asked = stamp(now, 0)
 	}
-	return now - e.asked.at
+	return now - e.asked.at()
 }
 
 // workerQueue is a first-in first-out queue. The zero value is empty.

@@ -100,7 +100,7 @@ func (p *Workers) block(ctx context.Context, task Task) *workerCaller {
 		c = &workerCaller{answer: make(chan error, 1)}
 	}
 	c.entry = workerEntry{task, p.asked.ask()}
-	c.since = c.entry.asked.at
+	c.since = c.entry.asked.at()
 	if c.since == 0 && ctx.Done() != nil {
 		c.since = p.asked.now()
 	}

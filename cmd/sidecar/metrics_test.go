@@ -18,8 +18,10 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// pools are reported by programs and not by the sidecar.
-func ofSidecar(g *catalog.Group) bool { return g != catalog.Pool }
+// ofSidecar reports whether a group is what the sidecar says, and not what programs say.
+func ofSidecar(g *catalog.Group) bool {
+	return !slices.Contains([]*catalog.Group{catalog.Pool, catalog.Run, catalog.DBClient, catalog.HTTPClient}, g)
+}
 
 // TestEmittedIsListedAndListedIsEmitted runs the whole program on this machine against a real receiver: whatever arrives has its row
 // in the table, and every row arrives, unless the table says when it is absent.

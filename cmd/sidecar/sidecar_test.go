@@ -100,7 +100,7 @@ func TestSendsFirstAndLast(t *testing.T) {
 	code := make(chan int)
 	go func() {
 		code <- run(ctx, append(alone, "--interval", "1h", "--health-address", "127.0.0.1:0"),
-			[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + upstream.address, "OTEL_RESOURCE_ATTRIBUTES=k8s.pod.name=pod-1", "OTEL_SERVICE_NAME=svc"},
+			[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + upstream.address, "OTEL_RESOURCE_ATTRIBUTES=k8s.pod.name=pod-1,k8s.cluster.name=", "OTEL_SERVICE_NAME=svc"},
 			io.Discard, &log)
 	}()
 	<-upstream.first
@@ -121,6 +121,9 @@ func TestSendsFirstAndLast(t *testing.T) {
 		}
 	}
 	for key := range attributes {
+		if key == "k8s.cluster.name" {
+			t.Error("an attribute without a value was sent")
+		}
 		if key == "process.command_args" || key == "process.command_line" {
 			t.Errorf("%s may hold secrets", key)
 		}

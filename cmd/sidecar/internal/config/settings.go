@@ -116,7 +116,7 @@ func (f *Flags) define(s *Settings) {
 	f.add("histogram", choice(&s.Histogram, "base2_exponential_bucket_histogram", "explicit_bucket_histogram"),
 		"aggregation of histograms", "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION")
 	f.add("service-name", text(&s.ServiceName, "NAME", nil), "service.name of the resource; else from the attributes, else poolgauge-sidecar", "OTEL_SERVICE_NAME")
-	f.add("resource-attributes", pairs(&s.ResourceAttributes, isAttribute), "more attributes of the resource, such as k8s.pod.name from the downward API", "OTEL_RESOURCE_ATTRIBUTES")
+	f.add("resource-attributes", pairs(&s.ResourceAttributes, isAttribute), "more attributes of the resource, such as k8s.pod.name from the downward API; those without a value are left out", "OTEL_RESOURCE_ATTRIBUTES")
 	f.add("sdk-disabled", boolean(&s.SDKDisabled, false), "sample and send nothing", "OTEL_SDK_DISABLED")
 
 	f.group = groupRelay
