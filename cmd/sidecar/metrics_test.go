@@ -18,8 +18,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// pools are reported by programs and not by the sidecar.
-func ofSidecar(g *catalog.Group) bool { return g != catalog.Pool }
+// Pools and runs are reported by programs and not by the sidecar.
+func ofSidecar(g *catalog.Group) bool { return g != catalog.Pool && g != catalog.Run }
 
 // TestEmittedIsListedAndListedIsEmitted runs the whole program on this machine against a real receiver: whatever arrives has its row
 // in the table, and every row arrives, unless the table says when it is absent.
