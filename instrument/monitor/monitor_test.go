@@ -181,6 +181,10 @@ func TestRunIsReportedInFull(t *testing.T) {
 		t.Errorf("%v tasks failed, want 1 while the run goes on", n)
 	}
 	r.End()
+	r.Record(time.Second, errWrong) // too late
+	if n := pooltest.Collect(t, reader)[pooltest.Series{Metric: catalog.RunTaskDuration.Name, Attributes: failed.Equivalent()}]; n != 1 {
+		t.Errorf("%v tasks failed, want 1 after the end", n)
+	}
 	var data metricdata.ResourceMetrics
 	if err := reader.Collect(context.Background(), &data); err != nil {
 		t.Fatal(err)
