@@ -14,6 +14,9 @@ type settings struct {
 	provider   metric.MeterProvider // nil is the global one
 	attributes []attribute.KeyValue
 	mode       sampling
+
+	conventions bool
+	convention  Convention
 }
 
 func settingsOf(opts []Option) settings {

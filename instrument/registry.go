@@ -36,12 +36,16 @@ type Registration struct {
 	name  string
 	stats func() Stats
 	base  []attribute.KeyValue
+	given []attribute.KeyValue // by the program
 	start time.Time
 	api   *fallback
+
+	convention Convention // none if it has no Points
 
 	mu     sync.Mutex // held while stats runs; guards what follows
 	closed bool
 	sets   map[labels]attribute.Set
+	wider  map[attribute.Distinct]attribute.Set // of the convention, with what was given
 }
 
 // Observe reports a pool under a name, which must be unique among the live pools of the process, and a kind: worker, resource,
@@ -57,7 +61,10 @@ func Observe(name, kind string, stats func() Stats, opts ...Option) (*Registrati
 	if s.mode == never {
 		return &Registration{closed: true}, nil
 	}
-	r := &Registration{name: name, stats: stats, start: time.Now(), sets: map[labels]attribute.Set{}}
+	r := &Registration{name: name, stats: stats, start: time.Now(), sets: map[labels]attribute.Set{}, given: s.attributes}
+	if s.conventions {
+		r.convention, r.wider = s.convention, map[attribute.Distinct]attribute.Set{}
+	}
 	r.base = append(slices.Clip(s.attributes), catalog.PoolNameKey.String(name), catalog.PoolKindKey.String(kind))
 	err := errors.Join(check("name", name), check("kind", kind))
 	if err == nil {
@@ -140,7 +147,7 @@ func (r *Registration) read(to []Point) (points []Point) {
 		p.Metric, p.Start, p.Attributes = m, r.start, r.set(l)
 		points = append(points, p)
 	})
-	return points
+	return r.conventional(&s, points)
 }
 
 // set returns the attributes of the pool with l, which it builds once. Caller must hold r.mu.

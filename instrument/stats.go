@@ -31,6 +31,8 @@ type Stats struct {
 	PendingAge   Optional[time.Duration] // how long the oldest of them has waited; absent when nobody waits
 	Requests     [5]Optional[int64]      // calls that have ended, by [Outcome]
 	Wait         [5]*Histogram           // from asking to getting or giving up, by [Outcome]; 0 if there was no wait
+	Waits        Optional[int64]         // requests that had to wait, for a pool that cannot fill Wait
+	WaitTime     Optional[float64]       // seconds that those waited
 	Use          *Histogram              // run time of a task, time that a lease or a permit was held
 	UseTime      Optional[float64]       // slot-seconds used
 	Completed    [4]Optional[int64]      // uses that ended, by [Ending]

@@ -24,7 +24,7 @@ var Pool = &Group{
 		{Key: PoolKindKey, Help: "worker, resource, semaphore or group, or what was wrapped: sql, http …"},
 	},
 	Metrics: []*Metric{
-		PoolLimit, PoolUsage, PoolPending, PoolPendingLimit, PoolPendingAge, PoolRequests, PoolWaitDuration,
+		PoolLimit, PoolUsage, PoolPending, PoolPendingLimit, PoolPendingAge, PoolRequests, PoolWaitDuration, PoolWaits, PoolWaitTime,
 		PoolUseDuration, PoolUseTime, PoolCompleted, PoolUseCPUTime, PoolResources, PoolCreateDuration,
 	},
 }
@@ -61,6 +61,14 @@ var (
 	PoolWaitDuration = &Metric{
 		Name: "poolgauge.pool.wait.duration", Kind: Histogram, Unit: "s",
 		Help: "Time from asking to getting or giving up, by outcome.", Attributes: []Attribute{requestOutcomes},
+	}
+	PoolWaits = &Metric{
+		Name: "poolgauge.pool.waits", Kind: Counter, Number: Int, Unit: "{request}",
+		Help: "Requests that had to wait, of a pool that does not say how long each waited.", Absent: "pools with `poolgauge.pool.wait.duration`, which says more",
+	}
+	PoolWaitTime = &Metric{
+		Name: "poolgauge.pool.wait.time", Kind: Counter, Unit: "s",
+		Help: "Time that those requests waited, added up when a wait ends, in getting or in giving up.", Absent: "as for `poolgauge.pool.waits`",
 	}
 	PoolUseDuration = &Metric{
 		Name: "poolgauge.pool.use.duration", Kind: Histogram, Unit: "s",
