@@ -58,11 +58,12 @@ func (in *Invariants) Check(s instrument.Stats) error {
 		errs = append(errs, errors.New("an age of what is pending where nothing is"))
 	}
 	acquired, countsRequests := s.Requests[instrument.Acquired].Get()
-	completed := int64(0)
-	for _, n := range s.Completed {
-		completed += n.Or(0)
+	completed, countsEnds := int64(0), false
+	for _, o := range s.Completed {
+		n, counts := o.Get()
+		completed, countsEnds = completed+n, countsEnds || counts
 	}
-	if hasUsed && countsRequests && !in.Weighted && acquired-completed != used {
+	if hasUsed && countsRequests && countsEnds && !in.Weighted && acquired-completed != used {
 		errs = append(errs, fmt.Errorf("%d acquired less %d completed is not %d used", acquired, completed, used))
 	}
 	for i, h := range s.Wait {
