@@ -169,6 +169,26 @@ func TestDiskHangs(t *testing.T) {
 	}
 }
 
+// A segment that turns out to be unusable while something is appended to it takes nothing away with it.
+func TestSyncFailsDuringAppend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFailing(t, time.Second)
+		f.takes(0, 0)
+		equal(t, "flight", drain(t, f.Queue), []int{0}) // nothing in it is needed any more
+		time.Sleep(600 * time.Millisecond)
+		release := f.disk.hold("append")
+		f.disk.fail(syscall.EIO, "sync")
+		go put(t, f.Queue, batch(1, 1000))
+		time.Sleep(600 * time.Millisecond)
+		f.durable(false)
+		release()
+		f.disk.fail(nil, "sync")
+		f.back(1)
+		equal(t, "rest", drain(t, f.Queue), []int{1})
+		closed(t, f.Queue)
+	})
+}
+
 // A sync in the background that is slow makes nobody wait.
 func TestSlowSync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
