@@ -178,11 +178,15 @@ func TestSyncFailsDuringAppend(t *testing.T) {
 		time.Sleep(600 * time.Millisecond)
 		release := f.disk.hold("append")
 		f.disk.fail(syscall.EIO, "sync")
-		go put(t, f.Queue, batch(1, 1000))
+		result := make(chan error, 1)
+		go func() { result <- f.Put(context.Background(), batch(1, 1000)) }()
 		time.Sleep(600 * time.Millisecond)
 		f.durable(false)
 		release()
 		f.disk.fail(nil, "sync")
+		if err := <-result; err != nil {
+			t.Error(err)
+		}
 		f.back(1)
 		equal(t, "rest", drain(t, f.Queue), []int{1})
 		closed(t, f.Queue)
