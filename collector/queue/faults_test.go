@@ -281,16 +281,6 @@ func TestStartOnFailingDisk(t *testing.T) {
 	}
 }
 
-func TestStartRefused(t *testing.T) {
-	c, _ := config(t.TempDir(), 1<<20, 0)
-	f := faulty(c.Dir)
-	f.fail(syscall.EACCES, "lock")
-	c.files = f
-	if _, err := Open(c); !errors.Is(err, syscall.EACCES) || !strings.Contains(err.Error(), c.Dir+" cannot be used") {
-		t.Errorf("error %v", err)
-	}
-}
-
 // What cannot be read now is dropped, but the next start gets it.
 func TestUnreadable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
