@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -283,5 +284,15 @@ func TestRefusedBatches(t *testing.T) {
 	}
 	if _, err := Open(Config{}); err == nil {
 		t.Error("a queue without a limit")
+	}
+}
+
+func TestStartRefused(t *testing.T) {
+	c, _ := config(t.TempDir(), 1<<20, 0)
+	f := faulty(c.Dir)
+	f.fail(syscall.EACCES, "lock")
+	c.files = f
+	if _, err := Open(c); !errors.Is(err, syscall.EACCES) || !strings.Contains(err.Error(), c.Dir+" cannot be used") {
+		t.Errorf("error %v", err)
 	}
 }

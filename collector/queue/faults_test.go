@@ -169,6 +169,30 @@ func TestDiskHangs(t *testing.T) {
 	}
 }
 
+// A segment that turns out to be unusable while something is appended to it takes nothing away with it.
+func TestSyncFailsDuringAppend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFailing(t, time.Second)
+		f.takes(0, 0)
+		equal(t, "flight", drain(t, f.Queue), []int{0}) // nothing in it is needed any more
+		time.Sleep(600 * time.Millisecond)
+		release := f.disk.hold("append")
+		f.disk.fail(syscall.EIO, "sync")
+		result := make(chan error, 1)
+		go func() { result <- f.Put(context.Background(), batch(1, 1000)) }()
+		time.Sleep(600 * time.Millisecond)
+		f.durable(false)
+		release()
+		f.disk.fail(nil, "sync")
+		if err := <-result; err != nil {
+			t.Error(err)
+		}
+		f.back(1)
+		equal(t, "rest", drain(t, f.Queue), []int{1})
+		closed(t, f.Queue)
+	})
+}
+
 // A sync in the background that is slow makes nobody wait.
 func TestSlowSync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -254,16 +278,6 @@ func TestStartOnFailingDisk(t *testing.T) {
 			equal(t, "rest", drain(t, f.Queue), []int{0, 1, 3, 4})
 			closed(t, f.Queue)
 		})
-	}
-}
-
-func TestStartRefused(t *testing.T) {
-	c, _ := config(t.TempDir(), 1<<20, 0)
-	f := faulty(c.Dir)
-	f.fail(syscall.EACCES, "lock")
-	c.files = f
-	if _, err := Open(c); !errors.Is(err, syscall.EACCES) || !strings.Contains(err.Error(), c.Dir+" cannot be used") {
-		t.Errorf("error %v", err)
 	}
 }
 
