@@ -2,75 +2,32 @@ package export
 
 import (
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// resultOf reads the Export…ServiceResponse of any signal: they have the same fields. An upstream whose answer cannot be read took the
-// request all the same, by its status.
+// resultOf reads the Export…ServiceResponse of any signal. An upstream whose answer cannot be read took the request all the same, by its status.
 func resultOf(body []byte) Result {
-	var r Result
-	whole := true
-	ok := eachField(body, func(num protowire.Number, value []byte, _ uint64) {
-		if num == 1 && value != nil { // partial_success
-			whole = r.merge(value) && whole
-		}
-	})
-	if !ok || !whole {
+	rejected, message, err := otlp.Rejected(body)
+	if err != nil {
 		return Result{Message: "the answer is not OTLP"}
 	}
-	return r
+	return Result{Rejected: rejected, Message: short(message)}
 }
 
-// merge reads an Export…PartialSuccess, and reports whether it is one.
-func (r *Result) merge(partial []byte) (ok bool) {
-	return eachField(partial, func(num protowire.Number, value []byte, number uint64) {
-		switch {
-		case num == 1 && value == nil:
-			r.Rejected = max(0, int64(number)) //nolint:gosec // an int64 on the wire
-		case num == 2 && value != nil:
-			r.Message = short(string(value))
-		}
-	})
-}
-
-// messageOf returns the message of a serialized google.rpc.Status, empty if it is none.
+// messageOf returns the message of a serialized google.rpc.Status, its field 2; empty if it has none.
 func messageOf(status []byte) (message string) {
-	ok := eachField(status, func(num protowire.Number, value []byte, _ uint64) {
-		if num == 2 && value != nil {
+	for len(status) > 0 {
+		num, kind, n := protowire.ConsumeField(status)
+		if n < 0 {
+			return ""
+		}
+		if num == 2 && kind == protowire.BytesType {
+			_, _, tag := protowire.ConsumeTag(status)
+			value, _ := protowire.ConsumeBytes(status[tag:])
 			message = string(value)
 		}
-	})
-	if !ok {
-		return ""
+		status = status[n:]
 	}
 	return message
-}
-
-// eachField calls f with every field of a message: a length-delimited one has a value that is not nil, a varint has a number, and any other
-// has neither. It reports whether message is one.
-func eachField(message []byte, f func(num protowire.Number, value []byte, number uint64)) (ok bool) {
-	for len(message) > 0 {
-		num, kind, n := protowire.ConsumeTag(message)
-		if n < 0 {
-			return false
-		}
-		message = message[n:]
-		var value []byte
-		var number uint64
-		switch kind {
-		case protowire.BytesType:
-			value, n = protowire.ConsumeBytes(message)
-		case protowire.VarintType:
-			number, n = protowire.ConsumeVarint(message)
-		default:
-			n = protowire.ConsumeFieldValue(num, kind, message)
-		}
-		if n < 0 {
-			return false
-		}
-		if kind == protowire.BytesType || kind == protowire.VarintType {
-			f(num, value, number)
-		}
-		message = message[n:]
-	}
-	return true
 }

@@ -40,7 +40,7 @@ func TestDrain(t *testing.T) {
 				begin = time.Now()
 				r.drain(1500 * time.Millisecond)
 				equal(t, "took", time.Since(begin), c.took)
-				equal(t, "queued", queuedPoints(r.queue), c.left)
+				equal(t, "queued", r.queue.Account().Queued(), c.left)
 				equal(t, "sent", r.Account().Sent[otlp.Metrics], 20-c.left)
 				equal(t, "closed", f.closed, 1)
 			})
@@ -74,7 +74,7 @@ func TestDrainCutsOff(t *testing.T) {
 		begin := time.Now()
 		r.drain(time.Second)
 		equal(t, "took", time.Since(begin), time.Second)
-		equal(t, "queued", queuedPoints(r.queue), 20)
+		equal(t, "queued", r.queue.Account().Queued(), 20)
 		if err := r.Ready(); err != nil {
 			t.Error(err)
 		}

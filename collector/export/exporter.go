@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
@@ -65,7 +64,7 @@ func New(q *queue.Queue, client Client, policy Policy, meter metric.Meter, log *
 }
 
 // Account returns what became of what was taken from the queue, and how the upstream does.
-func (e *Exporter) Account() Account { return e.figures.read() }
+func (e *Exporter) Account() Account { return e.figures.read(e.queue) }
 
 // Ready returns an error if the upstream did not take the last request; nil before the first.
 func (e *Exporter) Ready() error {
@@ -124,9 +123,11 @@ func (e *Exporter) deliver(f *queue.Flight) {
 // and the request was refused, or if the exporter is to end: then they are not settled.
 func (e *Exporter) attempt(f *queue.Flight, i, j int) (settled bool) {
 	request := join(f.Batches[i:j])
-	failure := e.persist(request)
+	result, failure := e.persist(request)
 	switch {
 	case failure == nil:
+		e.figures.settle(f, i, j, request.Points-result.Rejected, result.Rejected, reasonPartial)
+		return true
 	case failure.Retry: // the exporter is to end
 		return false
 	case j-i > 1:
@@ -134,15 +135,13 @@ func (e *Exporter) attempt(f *queue.Flight, i, j int) (settled bool) {
 		return false
 	default:
 		e.refused(request, failure)
+		e.figures.settle(f, i, j, 0, request.Points, failure.Reason)
+		return true
 	}
-	for k := i; k < j; k++ {
-		f.Settle(k)
-	}
-	return true
 }
 
 // persist sends a request until the upstream takes it, refuses it for good or the exporter is to end. A failure that may pass means the latter.
-func (e *Exporter) persist(request otlp.Batch) *Failure {
+func (e *Exporter) persist(request otlp.Batch) (Result, *Failure) {
 	aborted := &Failure{Reason: reasonRequest, Retry: true, Err: context.Canceled}
 	backoff := newBackoff(e.policy)
 	for e.abort.Err() == nil {
@@ -150,16 +149,16 @@ func (e *Exporter) persist(request otlp.Batch) *Failure {
 		switch {
 		case failure == nil:
 			e.taken(request, result)
-			return nil
+			return result, nil
 		case e.abort.Err() != nil: // which says nothing of the upstream
-			return aborted
+			return Result{}, aborted
 		case !failure.Retry:
-			return failure
+			return Result{}, failure
 		}
 		e.failed(failure)
 		e.wait(backoff.next(failure.After), failure.After)
 	}
-	return aborted
+	return Result{}, aborted
 }
 
 func (e *Exporter) send(request otlp.Batch) (Result, *Failure) {
@@ -180,11 +179,10 @@ func (e *Exporter) send(request otlp.Batch) (Result, *Failure) {
 	return Result{}, failure
 }
 
-// taken books a request that the upstream took, at least in part.
+// taken notes that the upstream took a request, at least in part.
 func (e *Exporter) taken(request otlp.Batch, result Result) {
-	e.figures.settled(request.Signal, request.Points-result.Rejected, result.Rejected, reasonPartial)
 	if e.figures.change(nil) {
-		e.log.Info("upstream takes points again", "queued", queuedPoints(e.queue))
+		e.log.Info("upstream takes points again", "queued", e.queue.Account().Queued())
 	}
 	complains := result != Result{}
 	if complains && !e.complaining {
@@ -210,34 +208,23 @@ func (e *Exporter) failed(failure *Failure) {
 	}
 }
 
-// refused books a request that the upstream will never take.
+// refused notes that the upstream will never take a request.
 func (e *Exporter) refused(request otlp.Batch, failure *Failure) {
-	e.figures.settled(request.Signal, 0, request.Points, failure.Reason)
 	if e.figures.change(failure) {
 		e.log.Warn("upstream refuses points for good; they are dropped", "signal", request.Signal.String(), "points", request.Points, "error", failure)
 	}
 }
 
-// queuedPoints are those that wait, of every signal.
-func queuedPoints(q *queue.Queue) (points int64) {
-	for _, p := range q.Account().Points {
-		points += p.Queued
-	}
-	return points
-}
-
-// join makes one request of batches of one signal: requests are lists, and lists of protobuf are joined by putting one behind the other.
+// join makes one request of batches of one signal.
 func join(batches []otlp.Batch) otlp.Batch {
-	joined := batches[0]
 	if len(batches) == 1 {
-		return joined
+		return batches[0]
 	}
-	data := make([][]byte, len(batches))
-	joined.Points = 0
+	joined, data := otlp.Batch{Signal: batches[0].Signal}, make([][]byte, len(batches))
 	for i, b := range batches {
 		data[i] = b.Data
 		joined.Points += b.Points
 	}
-	joined.Data = slices.Concat(data...)
+	joined.Data = otlp.Join(data...)
 	return joined
 }

@@ -38,7 +38,7 @@ func TestBacklogIsJoinedInOrder(t *testing.T) {
 		equal(t, "metrics", a.Sent[otlp.Metrics], 90)
 		equal(t, "logs", a.Sent[otlp.Logs], 7)
 		equal(t, "rejected", len(a.Rejected), 0)
-		equal(t, "queued", queuedPoints(r.queue), 0)
+		equal(t, "queued", r.queue.Account().Queued(), 0)
 		r.drain(time.Second)
 		equal(t, "closed", f.closed, 1)
 		equal(t, "recorded", r.durations()[""], uint64(len(f.tries)))
@@ -66,7 +66,7 @@ func TestOutageLosesNothing(t *testing.T) {
 		if err := r.Ready(); err == nil || !strings.Contains(err.Error(), "not now") || r.Account().Failure.Reason != "UNAVAILABLE" {
 			t.Errorf("in the outage: %v", err)
 		}
-		equal(t, "queued in the outage", queuedPoints(r.queue), 24*60*10)
+		equal(t, "queued in the outage", r.queue.Account().Queued(), 24*60*10)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		var all strings.Builder
@@ -203,7 +203,7 @@ func TestOnlyTheBadBatchIsLost(t *testing.T) {
 		a := r.Account()
 		equal(t, "sent", a.Sent[otlp.Metrics], 50)
 		equal(t, "rejected", a.Rejected[Rejection{otlp.Metrics, "INVALID_ARGUMENT"}], 20)
-		equal(t, "queued", queuedPoints(r.queue), 0)
+		equal(t, "queued", r.queue.Account().Queued(), 0)
 		r.drain(time.Second)
 	})
 }
@@ -259,7 +259,7 @@ func TestPartialSuccess(t *testing.T) {
 		equal(t, "sent", a.Sent[otlp.Metrics], 70-4-4-10)
 		equal(t, "rejected", a.Rejected[Rejection{otlp.Metrics, "partial"}], 18)
 		equal(t, "requests", len(f.tries), 7)
-		equal(t, "queued", queuedPoints(r.queue), 0)
+		equal(t, "queued", r.queue.Account().Queued(), 0)
 		for _, line := range []string{"rejects some of the points\" signal=metrics message=\"too old\" points=4", "with a warning\" signal=metrics message=deprecated", "\"all of it\" points=10"} {
 			equal(t, line, strings.Count(r.log.String(), line), 1)
 		}

@@ -10,6 +10,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/poolgauge/poolgauge/collector/otlp"
+	"github.com/poolgauge/poolgauge/collector/queue"
 	"github.com/poolgauge/poolgauge/internal/catalog"
 	"github.com/poolgauge/poolgauge/internal/instruments"
 )
@@ -23,12 +24,14 @@ type Rejection struct {
 	Reason string // partial, or that of a [Failure]
 }
 
-// Account is what became of what was taken from the queue, and how the upstream does. Together, Sent and Rejected are what was settled.
+// Account is what became of what was taken from the queue, how the upstream does, and what is queued, all at one moment: together, Sent and
+// Rejected are what was settled.
 type Account struct {
 	Sent     map[otlp.Signal]int64 // points
 	Rejected map[Rejection]int64   // points
 	Asked    bool                  // the upstream was sent a request, and its outcome is known
 	Failure  *Failure              // why it did not take the last request; nil if it did
+	Queue    queue.Account
 }
 
 // figures are what the exporter says of itself. It is safe for concurrent use.
@@ -47,11 +50,11 @@ func newFigures(meter metric.Meter) (*figures, error) {
 	return f, err
 }
 
-func (f *figures) read() Account {
+func (f *figures) read(q *queue.Queue) Account {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	a := f.account
-	a.Sent, a.Rejected = maps.Clone(a.Sent), maps.Clone(a.Rejected)
+	a.Sent, a.Rejected, a.Queue = maps.Clone(a.Sent), maps.Clone(a.Rejected), q.Account()
 	return a
 }
 
@@ -64,15 +67,19 @@ func (f *figures) answered(took time.Duration, reason string) {
 	f.durations.Record(context.Background(), took.Seconds(), metric.WithAttributes(semconv.ErrorTypeKey.String(reason)))
 }
 
-// settled notes what became of points.
-func (f *figures) settled(s otlp.Signal, sent, rejected int64, reason string) {
+// settle ends the time of the batches from i up to j in the queue, and counts what became of their points, both at one moment.
+func (f *figures) settle(flight *queue.Flight, i, j int, sent, rejected int64, reason string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	signal := flight.Batches[i].Signal
 	if sent > 0 {
-		f.account.Sent[s] += sent
+		f.account.Sent[signal] += sent
 	}
 	if rejected > 0 {
-		f.account.Rejected[Rejection{s, reason}] += rejected
+		f.account.Rejected[Rejection{signal, reason}] += rejected
+	}
+	for ; i < j; i++ {
+		flight.Settle(i)
 	}
 }
 

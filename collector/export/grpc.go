@@ -21,13 +21,6 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// methods are those of OTLP's services.
-var methods = map[otlp.Signal]string{
-	otlp.Metrics: "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
-	otlp.Traces:  "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
-	otlp.Logs:    "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
-}
-
 // grpcClient sends OTLP over gRPC. Signals with the same URL share a connection.
 type grpcClient struct {
 	signals map[otlp.Signal]grpcSignal
@@ -69,7 +62,7 @@ func (c *grpcClient) Send(ctx context.Context, b otlp.Batch) (Result, error) {
 		return Result{}, noEndpoint(b.Signal)
 	}
 	var body []byte
-	err := to.conn.Invoke(metadata.NewOutgoingContext(ctx, to.headers), methods[b.Signal], b.Data, &body, c.call...)
+	err := to.conn.Invoke(metadata.NewOutgoingContext(ctx, to.headers), b.Signal.Method(), b.Data, &body, c.call...)
 	if err != nil {
 		to.conn.renew(ctx)
 		return Result{}, grpcFailure(err)

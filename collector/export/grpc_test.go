@@ -155,15 +155,15 @@ func TestGRPCConnectionIsKept(t *testing.T) {
 }
 
 func TestDialErrors(t *testing.T) {
-	for want, cfg := range map[string]Config{
-		`protocol: expected grpc or http/protobuf, got "http/json"`:           {Protocol: "http/json"},
-		`expected a URL of http, https or unix, got "ftp://h:1"`:              {Protocol: GRPC, Endpoints: everywhere("ftp://h:1")},
-		`expected a URL of http or https for http/protobuf, got "unix:///s"`:  {Protocol: HTTPProtobuf, Endpoints: everywhere("unix:///s")},
-		`expected a URL of http or https for http/protobuf, got "http:///v1"`: {Protocol: HTTPProtobuf, Endpoints: everywhere("http:///v1")},
-		`missing protocol scheme`: {Protocol: GRPC, Endpoints: everywhere(":x")},
+	for _, c := range []struct{ want, protocol, url string }{
+		{`protocol: expected grpc or http/protobuf, got "http/json"`, "http/json", "http://h:1"},
+		{`expected a URL of http, https or unix, got "ftp://h:1"`, GRPC, "ftp://h:1"},
+		{`expected a URL of http or https for http/protobuf, got "unix:///s"`, HTTPProtobuf, "unix:///s"},
+		{`expected a URL of http or https for http/protobuf, got "http:///v1"`, HTTPProtobuf, "http:///v1"},
+		{"missing protocol scheme", GRPC, ":x"},
 	} {
-		if _, err := Dial(cfg); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("got %v, want %s", err, want)
+		if _, err := Dial(Config{Protocol: c.protocol, Endpoints: everywhere(c.url)}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("got %v, want %s", err, c.want)
 		}
 	}
 }

@@ -112,7 +112,7 @@ func TestEveryPointIsAccountedFor(t *testing.T) {
 				time.Sleep(time.Duration(pauses.IntN(1000)) * time.Millisecond)
 			}
 			r.drain(24 * time.Hour)
-			equal(t, "queued", queuedPoints(r.queue), 0)
+			equal(t, "queued", r.queue.Account().Queued(), 0)
 			l.check(n, r.Account())
 		})
 	}
@@ -169,13 +169,13 @@ func TestToxicConnection(t *testing.T) {
 	for i := range n {
 		r.putBatch(numbered(i))
 		if i%3 == 0 {
-			for queuedPoints(r.queue) > 20 { // small requests, many of them
+			for r.queue.Account().Queued() > 20 { // small requests, many of them
 				time.Sleep(time.Millisecond)
 			}
 		}
 	}
 	r.drain(2 * time.Minute)
-	equal(t, "queued", queuedPoints(r.queue), 0)
+	equal(t, "queued", r.queue.Account().Queued(), 0)
 	l.check(n, r.Account())
 	if p.connections() < 3 {
 		t.Errorf("%d connections: none was broken", p.connections())

@@ -163,4 +163,5 @@ func (s *Settings) TLS() (*tls.Config, error) {
 	return config, nil
 }
 
-func (s *Settings) hasEndpoint() bool { return len(s.endpoints()) > 0 }
+// hasEndpoint reports whether there is one for metrics, which are what the sidecar has itself.
+func (s *Settings) hasEndpoint() bool { return s.EndpointURL(otlp.Metrics) != "" }

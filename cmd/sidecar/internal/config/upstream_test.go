@@ -43,6 +43,18 @@ func TestEndpointsOfSignals(t *testing.T) {
 	}
 }
 
+// An endpoint for the traces of the app alone does not say where the sidecar's metrics go.
+func TestEndpointWithoutMetrics(t *testing.T) {
+	environ := []string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://t:1"}
+	if s := mustParse(t, nil, environ); s.SendsOTLP() || !s.ShowsSummary() {
+		t.Error("sends OTLP")
+	}
+	s := mustParse(t, []string{"--exporter", "otlp", "--relay-grpc-address", "off"}, environ)
+	if got := urls(s); got != "http://localhost:4317 http://t:1 http://localhost:4317" {
+		t.Error(got)
+	}
+}
+
 func TestUpstream(t *testing.T) {
 	s := mustParse(t, nil, []string{
 		"OTEL_EXPORTER_OTLP_ENDPOINT=https://h:1", "OTEL_EXPORTER_OTLP_HEADERS=tenant=all", "OTEL_EXPORTER_OTLP_LOGS_HEADERS=tenant=logs",
@@ -59,7 +71,7 @@ func TestUpstream(t *testing.T) {
 }
 
 func TestUnixSocketNeedsGRPC(t *testing.T) {
-	_, err := parse([]string{"--otlp-protocol", "http/protobuf", "--otlp-logs-endpoint", "unix:///run/x.sock"}, nil)
+	_, err := parse([]string{"--otlp-endpoint", "http://h:1", "--otlp-protocol", "http/protobuf", "--otlp-logs-endpoint", "unix:///run/x.sock"}, nil)
 	if err == nil || !strings.Contains(err.Error(), "--otlp-logs-endpoint: expected http or https with the protocol http/protobuf, got unix:///run/x.sock") {
 		t.Error(err)
 	}
