@@ -9,7 +9,9 @@ import (
 
 	"github.com/prometheus/prometheus/rules"
 	"go.opentelemetry.io/otel/attribute"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 
+	"github.com/poolgauge/poolgauge/instrument"
 	"github.com/poolgauge/poolgauge/internal/catalog"
 	"github.com/poolgauge/poolgauge/pools"
 )
@@ -26,14 +28,15 @@ var calm = load{every: 250 * time.Millisecond, use: 50 * time.Millisecond}
 const slots = 8
 
 // run runs the app until the context is done.
-func (l load) run(ctx context.Context) {
-	workers, err := pools.NewWorkers("thumbnails", slots, pools.WorkersConfig{Queue: 64})
+func (l load) run(ctx context.Context, provider *sdkmetric.MeterProvider) {
+	meters := instrument.WithMeterProvider(provider)
+	workers, err := pools.NewWorkers("thumbnails", slots, pools.WorkersConfig{Queue: 64}, meters)
 	must(err)
 	defer workers.Close()
-	permits, err := pools.NewSemaphore("uploads", slots)
+	permits, err := pools.NewSemaphore("uploads", slots, meters)
 	must(err)
 	defer permits.Close()
-	leases, err := pools.NewResources("connections", 60, func(context.Context) (int, error) { return 0, nil }, pools.ResourcesConfig[int]{})
+	leases, err := pools.NewResources("connections", 60, func(context.Context) (int, error) { return 0, nil }, pools.ResourcesConfig[int]{}, meters)
 	must(err)
 	var leaked []pools.Lease[int]
 	defer func() {

@@ -30,7 +30,7 @@ type export struct {
 }
 
 // timeline runs real pools, and a sidecar that reads from a world, for hours of synctest's clock, and returns what they export.
-func timeline(t *testing.T, lasting time.Duration, w *world, app func(ctx context.Context)) []export {
+func timeline(t *testing.T, lasting time.Duration, w *world, app func(context.Context, *sdkmetric.MeterProvider)) []export {
 	t.Helper()
 	var exports []export
 	synctest.Test(t, func(t *testing.T) {
@@ -38,29 +38,28 @@ func timeline(t *testing.T, lasting time.Duration, w *world, app func(ctx contex
 			body, _ := io.ReadAll(r.Body) // of memory
 			exports = append(exports, export{time.Now(), body})
 		})
-		pools := producer.New()
-		defer pools.Close()
-		appReader := sdkmetric.NewManualReader(sdkmetric.WithProducer(pools))
-		sidecarReader := sdkmetric.NewManualReader(sdkmetric.WithAggregationSelector(exponential))
-		send := []func(){
-			exporter(t, appReader, post, "orders"),
-			exporter(t, sidecarReader, post, "poolgauge-sidecar"),
+		forApp, forSidecar := []sdkmetric.ManualReaderOption(nil), []sdkmetric.ManualReaderOption(nil)
+		if !w.explicit {
+			pools := producer.New()
+			defer pools.Close()
+			forApp, forSidecar = append(forApp, sdkmetric.WithProducer(pools)), append(forSidecar, sdkmetric.WithAggregationSelector(exponential))
 		}
-		w.start(t, sdkmetric.NewMeterProvider(sdkmetric.WithReader(sidecarReader), sdkmetric.WithResource(identity("poolgauge-sidecar"))))
+		appProvider, sendApp := pipeline(t, post, "orders", forApp)
+		sidecarProvider, sendSidecar := pipeline(t, post, "poolgauge-sidecar", forSidecar)
+		w.start(t, sidecarProvider)
 		ctx, cancel := context.WithTimeout(t.Context(), lasting)
 		defer cancel()
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			app(ctx)
+			app(ctx, appProvider)
 		}()
 		for ctx.Err() == nil {
 			time.Sleep(interval)
 			w.tick()
-			for i, f := range send {
-				if i == 0 || !w.dead() {
-					f()
-				}
+			sendApp()
+			if !w.dead() {
+				sendSidecar()
 			}
 		}
 		<-ended
@@ -84,17 +83,16 @@ func identity(service string) *resource.Resource {
 	)
 }
 
-// exporter returns a function that collects and exports once.
-func exporter(t *testing.T, reader *sdkmetric.ManualReader, client http.RoundTripper, service string) func() {
+// pipeline returns a provider of a service, and a function that collects and exports once.
+func pipeline(t *testing.T, client http.RoundTripper, service string, options []sdkmetric.ManualReaderOption) (*sdkmetric.MeterProvider, func()) {
 	t.Helper()
-	if service == "orders" { // the reader of pools needs a provider to be registered with
-		sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(identity(service)))
-	}
+	reader := sdkmetric.NewManualReader(options...)
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(identity(service)))
 	out, err := otlpmetrichttp.New(t.Context(), otlpmetrichttp.WithInsecure(), otlpmetrichttp.WithHTTPClient(&http.Client{Transport: client}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return func() {
+	return provider, func() {
 		var figures metricdata.ResourceMetrics
 		if err := reader.Collect(t.Context(), &figures); err != nil {
 			t.Error(err)

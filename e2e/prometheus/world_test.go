@@ -18,6 +18,7 @@ type world struct {
 	perSecond map[*catalog.Metric]float64 // growth of a counter
 	value     map[*catalog.Metric]float64 // of a gauge, or what a histogram records
 	special   func(m *catalog.Metric, a attribute.Set) (perSecond float64, ok bool)
+	explicit  bool          // explicit buckets for exponential ones
 	diesAt    time.Duration // after which the sidecar says no more; 0 is never
 
 	began      time.Time
