@@ -35,11 +35,12 @@ type variable struct {
 
 type panel struct {
 	Type, Title, Description string
+	GridPos                  struct{ W, H, X, Y int }
 	Datasource               struct{ UID string }
 	Targets                  []struct {
-		Expr, Format string
-		Instant      bool
-		Datasource   struct{ UID string }
+		Expr, Format, LegendFormat string
+		Instant                    bool
+		Datasource                 struct{ UID string }
 	}
 	FieldConfig struct {
 		Defaults struct {

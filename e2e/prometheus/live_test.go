@@ -31,7 +31,7 @@ const patience = 90 * time.Second
 // finds data; metrics that it has not, such as those of a quota, are covered by the healthy pod above.
 func TestTheRealSidecarAndARealApp(t *testing.T) {
 	e := startEngine(t)
-	stopApp := startApp(t, e)
+	stopApp := startApp(t, e, load{every: 20 * time.Millisecond, use: 50 * time.Millisecond}.run)
 	stopSidecar := startSidecar(t, e)
 	awaitData(t, e)
 	stopApp()
@@ -78,8 +78,8 @@ func emitted(t *testing.T, e *engine.Engine) map[string]bool {
 	return have
 }
 
-// startApp runs pools under load, and exports them straight to Prometheus.
-func startApp(t *testing.T, e *engine.Engine) (stop func()) {
+// startApp runs an app with pools, and exports them straight to Prometheus.
+func startApp(t *testing.T, e *engine.Engine, app func(context.Context, *sdkmetric.MeterProvider)) (stop func()) {
 	t.Helper()
 	server := httptest.NewServer(e.OTLP)
 	out, err := otlpmetrichttp.New(t.Context(), otlpmetrichttp.WithEndpointURL(server.URL+"/api/v1/otlp/v1/metrics"))
@@ -95,7 +95,7 @@ func startApp(t *testing.T, e *engine.Engine) (stop func()) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		load{every: 20 * time.Millisecond, use: 50 * time.Millisecond}.run(ctx, provider)
+		app(ctx, provider)
 	}()
 	return func() {
 		if err := provider.ForceFlush(context.Background()); err != nil {
