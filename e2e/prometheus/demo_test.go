@@ -60,17 +60,19 @@ func (s *shop) close() {
 var errDeclined = errors.New("declined")
 
 func (s *shop) order(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	patience, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	_ = s.orders.Submit(ctx, func(context.Context) error {
+	_ = s.orders.Submit(patience, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
 		if lease, err := s.database.Acquire(ctx); err == nil {
 			doze(6 * time.Millisecond)
 			lease.Release()
 		}
 		return s.pay(ctx)
 	})
-	_ = s.thumbnails.Submit(ctx, func(context.Context) error {
-		for end := time.Now().Add(4 * time.Millisecond); time.Now().Before(end); {
+	_ = s.thumbnails.Submit(patience, func(context.Context) error {
+		for end := time.Now().Add(3 * time.Millisecond); time.Now().Before(end); {
 		}
 		return nil
 	})
@@ -83,7 +85,7 @@ func (s *shop) pay(ctx context.Context) error {
 	defer s.payments.Release(1)
 	took := 45 * time.Millisecond
 	if s.slow() {
-		took *= 4
+		took *= 3
 	}
 	doze(took)
 	if rand.IntN(200) == 0 { //nolint:gosec // no secret

@@ -11,10 +11,9 @@ import (
 var inScope = promql.Queries{Scope: scope, Range: interval}
 
 var (
-	pathLabel      = promql.Label(catalog.CgroupPathKey)
-	containerLabel = promql.Label(semconv.ContainerIDKey)
-	byGroup        = []string{instanceLabel, pathLabel}
-	byInstance     = []string{instanceLabel}
+	pathLabel  = promql.Label(catalog.CgroupPathKey)
+	byGroup    = []string{instanceLabel, pathLabel}
+	byInstance = []string{instanceLabel}
 )
 
 // groupLegend is for queries that [named] has given a group.
@@ -22,7 +21,7 @@ const groupLegend = "{{group}} ({{instance}})"
 
 // named adds a label group to series of control groups: the last part of the path, whose long ids would fill the legend.
 func named(expr string) string {
-	return `label_replace(` + expr + `, "group", "$1", "` + pathLabel + `", "(?:.*/)?([^/]{0,28})[^/]*")`
+	return `label_replace(` + expr + `, "group", "$1$2", "` + pathLabel + `", "(?:.*/)?([^/]{1,28})[^/]*|(/)")`
 }
 
 // share is a over b.
@@ -62,10 +61,10 @@ func containerPanels() []panel {
 	return []panel{
 		chart{
 			title: "CPU used", unit: "short", width: 8, height: 8, none: "no control group is visible",
-			help: "CPUs that a container, or an ancestor with all below it, uses. Dashed: its quota, if it has one.",
+			help:   "CPUs that a container, or an ancestor with all below it, uses. Dashed: its quota, if it has one.",
+			bounds: []query{{named(promql.Sum(byGroup, inScope.Value(catalog.CgroupCPULimit))), "quota of " + groupLegend}},
 		}.lines(
 			query{named(cpus(inScope, byGroup)), groupLegend},
-			query{named(promql.Sum(byGroup, inScope.Value(catalog.CgroupCPULimit))), "quota of " + groupLegend},
 		),
 		chart{
 			title: "Throttled", unit: "percentunit", width: 8, height: 8, top: number(1), limits: steps(0.1, 0.5),
@@ -78,10 +77,10 @@ func containerPanels() []panel {
 		}.lines(query{named(promql.Sum(byGroup, inScope.Rate(catalog.CgroupCPUThrottledTime))), groupLegend}),
 		chart{
 			title: "Memory", unit: "bytes", width: 8, height: 8, none: "no control group is visible",
-			help: "Working set: what the kubelet evicts by. The limit is where the kernel kills.",
+			help:   "Working set: what the kubelet evicts by. The limit is where the kernel kills.",
+			bounds: []query{{named(promql.Sum(byGroup, inScope.Value(catalog.CgroupMemoryLimit))), "limit of " + groupLegend}},
 		}.lines(
 			query{named(workingSet(inScope, byGroup)), groupLegend},
-			query{named(promql.Sum(byGroup, inScope.Value(catalog.CgroupMemoryLimit))), "limit of " + groupLegend},
 		),
 		chart{
 			title: "Memory against the limit", unit: "percentunit", width: 8, height: 8, top: number(1), limits: steps(0.8, 0.95),
@@ -134,10 +133,10 @@ func cpuProbes() []panel {
 		}.lines(quantiles(catalog.ProbeCPURunDelay, "")...),
 		chart{
 			title: "CPUs to be had at once", unit: "short", width: 8, height: 8, none: "the parallelism probe is off",
-			help: "CPUs that a burst of threads really got, against those it asked for: what a pool of CPU-bound tasks can make use of.",
+			help:   "CPUs that a burst of threads really got, against those it asked for: what a pool of CPU-bound tasks can make use of.",
+			bounds: []query{{promql.Aggregate("max", byInstance, inScope.Value(catalog.ProbeParallelismRequested)), "asked for ({{instance}})"}},
 		}.lines(
 			query{promql.Aggregate("min", byInstance, inScope.Value(catalog.ProbeParallelism)), "got ({{instance}})"},
-			query{promql.Aggregate("max", byInstance, inScope.Value(catalog.ProbeParallelismRequested)), "asked for ({{instance}})"},
 		),
 	}
 }
@@ -173,7 +172,7 @@ func processPanels() []panel {
 	legend := "{{" + by[0] + "}} ({{instance}})"
 	return []panel{
 		chart{title: "CPU by process", unit: "short", width: 8, height: 8, help: "CPUs that the pod's processes use, and the sidecar itself."}.
-			areas("normal", query{promql.Sum(by, inScope.Rate(catalog.ProcessCPUTime)), legend}),
+			areas(query{promql.Sum(by, inScope.Rate(catalog.ProcessCPUTime)), legend}),
 		chart{
 			title: "Waiting for a CPU", unit: "short", width: 8, height: 8, sparse: []*catalog.Metric{catalog.ProcessRunQueueTime},
 			help: "Threads of a process that are ready and wait for a CPU, on average. Throttling counts.",
@@ -191,17 +190,17 @@ func hostPanels() []panel {
 		chart{
 			title: "CPU", unit: "short", width: 8, height: 8, none: off,
 			help: "CPUs by what they do, of the whole node. steal: the hypervisor gave them to another machine.",
-		}.areas("normal", query{
+		}.areas(query{
 			promql.Sum(mode, inScope.Rate(catalog.SystemCPUTime, promql.Not(semconv.CPUModeKey, "idle"))), "{{" + mode[0] + "}}",
 		}),
 		chart{
 			title: "Load", unit: "short", width: 8, height: 8, none: off,
-			help: "Threads that run or wait for a CPU or a disk, over one minute, against the CPUs of the node.",
+			help:   "Threads that run or wait for a CPU or a disk, over one minute, against the CPUs of the node.",
+			bounds: []query{{promql.Aggregate("max", byInstance, inScope.Value(catalog.SystemCPULogicalCount)), "CPUs ({{instance}})"}},
 		}.lines(
 			query{promql.Aggregate("max", byInstance, inScope.Value(catalog.SystemLoad1)), "load ({{instance}})"},
-			query{promql.Aggregate("max", byInstance, inScope.Value(catalog.SystemCPULogicalCount)), "CPUs ({{instance}})"},
 		),
 		chart{title: "Memory", unit: "bytes", width: 8, height: 8, none: off, help: "Memory of the node by state; used, free, cached and buffers add up to all of it."}.
-			areas("normal", query{promql.Sum(state, inScope.Value(catalog.SystemMemoryUsage)), "{{" + state[0] + "}}"}),
+			areas(query{promql.Sum(state, inScope.Value(catalog.SystemMemoryUsage)), "{{" + state[0] + "}}"}),
 	}
 }

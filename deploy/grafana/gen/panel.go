@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/poolgauge/poolgauge/internal/catalog"
@@ -23,6 +24,7 @@ type chart struct {
 	none   string // shown instead of "No data"; rows that may be absent say why themselves
 	limits []step // colors from a value on; the first is below all others
 	top    *float64
+	bounds []query           // what lines are held against, such as a limit: drawn dashed
 	sparse []*catalog.Metric // rows whose absence is nothing unusual
 }
 
@@ -45,6 +47,16 @@ func (c chart) panel(kind, format string, queries []query) panel {
 		})
 	}
 	return p
+}
+
+// dashed makes the lines of the query at i dashed.
+func dashed(i int) object {
+	return object{
+		"matcher": object{"id": "byFrameRefID", "options": string(rune('A' + i))},
+		"properties": []object{
+			{"id": "custom.lineStyle", "value": object{"fill": "dash", "dash": []int{8, 6}}}, {"id": "custom.fillOpacity", "value": 0},
+		},
+	}
 }
 
 func (c chart) field() field {
@@ -75,7 +87,10 @@ func (c chart) noValue() string {
 
 // lines is a panel of lines over time.
 func (c chart) lines(queries ...query) panel {
-	p := c.panel("timeseries", "time_series", queries)
+	p := c.panel("timeseries", "time_series", slices.Concat(queries, c.bounds))
+	for i := range c.bounds {
+		p.FieldConfig.Overrides = append(p.FieldConfig.Overrides, dashed(len(queries)+i))
+	}
 	p.FieldConfig.Defaults.Custom = object{
 		"drawStyle": "line", "lineWidth": 1, "fillOpacity": 8, "gradientMode": "opacity", "showPoints": "never", "spanNulls": false,
 		"axisBorderShow": false, "axisSoftMin": 0, "stacking": object{"mode": "none", "group": "A"}, "thresholdsStyle": object{"mode": "off"},
@@ -90,12 +105,12 @@ func (c chart) lines(queries ...query) panel {
 	return p
 }
 
-// areas is a panel of lines that are stacked, in parts of the whole where mode is percent.
-func (c chart) areas(mode string, queries ...query) panel {
+// areas is a panel of lines that are stacked.
+func (c chart) areas(queries ...query) panel {
 	p := c.lines(queries...)
 	p.FieldConfig.Defaults.Custom["fillOpacity"] = 35
 	p.FieldConfig.Defaults.Custom["gradientMode"] = "none"
-	p.FieldConfig.Defaults.Custom["stacking"] = object{"mode": mode, "group": "A"}
+	p.FieldConfig.Defaults.Custom["stacking"] = object{"mode": "normal", "group": "A"}
 	return p
 }
 

@@ -104,10 +104,10 @@ func poolUtilisation() []panel {
 		}.lines(query{utilisation(inPools, byPool), poolLegend}),
 		chart{
 			title: "Slots", unit: "short", width: 12, height: 8,
-			help: "Slots of the chosen pools by state, and the limit. For pools of different sizes choose one: the sum says little.",
+			help:   "Slots of the chosen pools by state, and the limit. For pools of different sizes choose one: the sum says little.",
+			bounds: []query{{"sum(" + inPools.Value(catalog.PoolLimit) + ")", "limit"}},
 		}.lines(
 			query{promql.Sum(promql.Labels(catalog.PoolStateKey), inPools.Value(catalog.PoolUsage)), "{{" + promql.Label(catalog.PoolStateKey) + "}}"},
-			query{"sum(" + inPools.Value(catalog.PoolLimit) + ")", "limit"},
 		),
 	}
 }
@@ -178,6 +178,6 @@ func poolUse() []panel {
 			title: "What uses do", unit: "short", width: 8, height: 8, sparse: []*catalog.Metric{catalog.PoolUseCPUTime},
 			help: "Slots by what their threads do, sampled: on a CPU, ready and waiting for one, or blocked on something else. " +
 				"Much run_queue: no more workers, but more CPU. Much blocked: more workers, if the other end can take it.",
-		}.areas("normal", query{promql.Sum(state, inPools.Rate(catalog.PoolUseCPUTime)), "{{" + state[0] + "}}"}),
+		}.areas(query{promql.Sum(state, inPools.Rate(catalog.PoolUseCPUTime)), "{{" + state[0] + "}}"}),
 	}
 }

@@ -14,7 +14,7 @@ const UNITS = {
   percentunit: v => trim(v * 100) + "%",
   bytes: v => scaled(v, 1024, [" B", " KiB", " MiB", " GiB"]),
   reqps: v => trim(v) + " req/s", ops: v => trim(v) + " ops/s", cps: v => trim(v) + " c/s",
-  s: v => v === 0 ? "0 s" : v < 1e-6 ? trim(v * 1e9) + " ns" : v < 1e-3 ? trim(v * 1e6) + " µs" : v < 1 ? trim(v * 1e3) + " ms" : v < 120 ? trim(v) + " s" : trim(v / 60) + " min",
+  s: v => Math.abs(v) < 1e-12 ? "0 s" : v < 1e-6 ? trim(v * 1e9) + " ns" : v < 1e-3 ? trim(v * 1e6) + " µs" : v < 1 ? trim(v * 1e3) + " ms" : v < 120 ? trim(v) + " s" : trim(v / 60) + " min",
 };
 const format = (unit, v) => v == null || !isFinite(v) ? "" : UNITS[unit](v);
 const colorOf = (steps, v) => NAMED[steps.filter(s => s.value == null || v >= s.value).pop().color] || steps[0].color;
@@ -45,7 +45,8 @@ function place(p, unitWidth, kind) {
   return d;
 }
 
-const axis = unit => ({ stroke: "#9fa7b3", font: "11px Inter, Roboto, sans-serif", grid: { stroke: "#25272d", width: 1 }, ticks: { show: false },
+const binary = Array.from({ length: 40 }, (_, i) => 2 ** i);
+const axis = unit => ({ ...(unit === "bytes" ? { incrs: binary } : {}), stroke: "#9fa7b3", font: "11px Inter, Roboto, sans-serif", grid: { stroke: "#25272d", width: 1 }, ticks: { show: false },
   size: 62, values: (u, vs) => vs.map(v => format(unit, v)) });
 const time = { stroke: "#9fa7b3", font: "11px Inter, Roboto, sans-serif", grid: { stroke: "#25272d", width: 1 }, ticks: { show: false }, size: 26, space: 70,
   values: (u, vs) => vs.map(v => new Date(v * 1000).toISOString().slice(11, 16)) };
@@ -63,7 +64,7 @@ function lines(box, p, series) {
   const u = new uPlot({
     width: w, height: h, legend: { show: false }, cursor: { show: false }, scales: { x: { time: true }, y: { range: [0, high] } },
     axes: [time, axis(f.unit)],
-    series: [{}].concat(order.map(i => ({ stroke: PALETTE[i % 10], width: 1.25, fill: PALETTE[i % 10] + (stacked ? "59" : "14"), points: { show: false } }))),
+    series: [{}].concat(order.map(i => ({ stroke: PALETTE[i % 10], width: 1.25, dash: series[i].bound ? [8, 6] : undefined, fill: series[i].bound ? undefined : PALETTE[i % 10] + (stacked ? "59" : "14"), points: { show: false } }))),
     hooks: { draw: [u => { for (const l of limits) {
       const y = u.valToPos(l.value, "y", true);
       if (y < u.bbox.top) continue;
@@ -98,7 +99,7 @@ function heat(box, p, cells) {
   for (const b of drawn) {
     const k = Math.sqrt(b.count / most);
     x.fillStyle = `hsl(${34 - 14 * k}, ${70 + 25 * k}%, ${16 + 50 * k}%)`;
-    x.fillRect(X(b.time - step) , Y(b.high), X(b.time) - X(b.time - step) - .6, Math.max(1, Y(b.low) - Y(b.high) - .4));
+    x.fillRect(X(b.time - step) , Y(b.high), X(b.time) - X(b.time - step) - .6, Math.max(3, Y(b.low) - Y(b.high) - .4));
   }
   x.fillStyle = "#9fa7b3"; x.textAlign = "right";
   for (let e = Math.ceil(lo / Math.LN10); e <= hi / Math.LN10; e++) x.fillText(format(unit, 10 ** e), left - 8, Y(10 ** e) + 4);
@@ -146,7 +147,10 @@ function draw() {
     if (p.type === "table") table(box, p, results);
     else if (p.type === "heatmap") heat(box, p, results[0]);
     else if (p.type === "stat") stat(box, p, results[0]);
-    else lines(box, p, results.flat());
+    else {
+      const dashed = p.fieldConfig.overrides.filter(o => o.matcher.id === "byFrameRefID").map(o => o.matcher.options);
+      lines(box, p, results.flatMap((list, q) => list.map(s => ({ ...s, bound: dashed.includes(p.targets[q].refId) }))));
+    }
   });
   document.getElementById("grid").style.height = bottom * CELL + "px";
 }
