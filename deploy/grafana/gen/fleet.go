@@ -120,7 +120,11 @@ func relayPanels() []panel {
 		chart{
 			title: "Oldest point queued", unit: "s", width: 8, height: 8, limits: steps(60, 600), sparse: []*catalog.Metric{catalog.RelayQueueAge},
 			help: "How long the oldest point has waited for the upstream: how far behind the dashboards are.",
-		}.lines(query{top(promql.Aggregate("max", byPlace, inScope.Value(catalog.RelayQueueAge))), "{{instance}}"}),
+		}.lines(query{
+			// Prometheus keeps an absent gauge for five minutes.
+			top(promql.Aggregate("max", byPlace, inScope.Value(catalog.RelayQueueAge)) + " and " + promql.Sum(byPlace, inScope.Value(catalog.RelayQueueUsage)) + " > 0"),
+			"{{instance}}",
+		}),
 		chart{
 			title: "Export", unit: "s", width: 8, height: 8, sparse: []*catalog.Metric{catalog.ExportDuration},
 			help: "How long the upstream takes to answer.",

@@ -121,7 +121,11 @@ func poolSaturation() []panel {
 		chart{
 			title: "Oldest wait", unit: "s", width: 8, height: 8, sparse: []*catalog.Metric{catalog.PoolPendingAge},
 			help: "How long the oldest of them has waited. A line that climbs at 45° is a queue that does not move.",
-		}.lines(query{promql.Aggregate("max", byPool, inPools.Value(catalog.PoolPendingAge)), poolLegend}),
+		}.lines(query{
+			// Prometheus keeps an absent gauge for five minutes.
+			promql.Aggregate("max", byPool, inPools.Value(catalog.PoolPendingAge)) + " and " + promql.Sum(byPool, inPools.Value(catalog.PoolPending)) + " > 0",
+			poolLegend,
+		}),
 		chart{
 			title: "Wait, p99, by pool", unit: "s", width: 8, height: 8, none: "nobody asked",
 			help: "99 of 100 requests got their slot, or gave up, within this time.",
