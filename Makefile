@@ -12,13 +12,31 @@ each = @set -e; for m in $(MODULES); do echo "== $$m: $(1)"; (cd $$m && $(1)); d
 check: tidy build vet lint test readme cross ## the whole gate: what CI runs, on every module found
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 tidy: ## go.mod and go.sum say what the code imports
 	$(call each,go mod tidy -diff)
 
+shipped = CGO_ENABLED=0 go build -buildvcs=false -tags grpcnotrace,nethttpomithttp2 -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+
 build: ## bin/sidecar, stripped, as it is shipped
-	CGO_ENABLED=0 go build -tags grpcnotrace,nethttpomithttp2 -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/sidecar ./cmd/sidecar
+	$(shipped) -o bin/sidecar ./cmd/sidecar
+
+# The same source makes the same bytes. The certificates are those of the machine that builds.
+imagecontext: ## bin/image: the programs for both architectures, and certificates
+	@mkdir -p bin/image
+	@set -e; for arch in amd64 arm64; do \
+		GOARCH=$$arch GOOS=linux $(shipped) -o bin/image/$$arch/sidecar ./cmd/sidecar; \
+		(cd examples/orders && GOARCH=$$arch GOOS=linux $(shipped) -o ../../bin/image/$$arch/orders .); \
+	done
+	cp /etc/ssl/certs/ca-certificates.crt bin/image/
+
+CONTAINER ?= podman
+image: imagecontext ## images of the sidecar and of the example, for this machine
+	@set -e; for program in sidecar orders; do \
+		$(CONTAINER) build --timestamp 0 --build-arg TARGETARCH=$$(go env GOARCH) --build-arg PROGRAM=$$program --build-arg VERSION=$(VERSION) \
+			-t ghcr.io/poolgauge/$$program:latest -f deploy/image/Dockerfile bin/image; \
+	done
 
 vet: ## go vet
 	$(call each,go vet ./...)
@@ -48,4 +66,4 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 bench: ## compare with peers; fails where a bar is missed
 	@cd benchmarks && missed=0; for b in footprint pools pools/memory; do go run ./$$b || missed=1; done; exit $$missed
 
-.PHONY: check help tidy build vet lint fmt test readme cross generate fuzz bench
+.PHONY: check help tidy build imagecontext image vet lint fmt test readme cross generate fuzz bench

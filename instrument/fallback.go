@@ -3,6 +3,7 @@ package instrument
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"go.opentelemetry.io/otel"
@@ -49,7 +50,11 @@ func newFallback(p metric.MeterProvider, pool *Registration) (*fallback, error) 
 	meter := p.Meter(ScopeName)
 	var observed []*catalog.Metric
 	var err error
-	for _, m := range catalog.Pool.Metrics {
+	rows := catalog.Pool.Metrics
+	if pool.convention.Rows != nil {
+		rows = slices.Concat(rows, pool.convention.Rows.Metrics)
+	}
+	for _, m := range rows {
 		if m.Kind != catalog.Histogram {
 			observed = append(observed, m)
 		} else if f.histograms[m], err = instruments.Histogram(meter, m); err != nil {

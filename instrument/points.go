@@ -62,6 +62,8 @@ func (s *Stats) points(add func(m *catalog.Metric, l labels, p Point)) {
 		count(catalog.PoolRequests, label(catalog.PoolRequests, Outcome(i)), n)
 		durations(catalog.PoolWaitDuration, label(catalog.PoolWaitDuration, Outcome(i)), s.Wait[i])
 	}
+	count(catalog.PoolWaits, labels{}, s.Waits)
+	seconds(catalog.PoolWaitTime, labels{}, s.WaitTime)
 	durations(catalog.PoolUseDuration, labels{}, s.Use)
 	seconds(catalog.PoolUseTime, labels{}, s.UseTime)
 	for i, n := range s.Completed {

@@ -31,10 +31,12 @@ type Stats struct {
 	PendingAge   Optional[time.Duration] // how long the oldest of them has waited; absent when nobody waits
 	Requests     [5]Optional[int64]      // calls that have ended, by [Outcome]
 	Wait         [5]*Histogram           // from asking to getting or giving up, by [Outcome]; 0 if there was no wait
+	Waits        Optional[int64]         // requests that had to wait, for a pool that cannot fill Wait
+	WaitTime     Optional[float64]       // seconds that those waited
 	Use          *Histogram              // run time of a task, time that a lease or a permit was held
 	UseTime      Optional[float64]       // slot-seconds used
 	Completed    [4]Optional[int64]      // uses that ended, by [Ending]
-	CPUTime      [3]Optional[float64]    // seconds of use, by [CPUState]; absent without the task profiler
+	CPUTime      [3]Optional[float64]    // seconds of use, by [CPUState], estimated; absent until a task was sampled
 	Resources    []Resources             // made and ended; absent for pools without resources
 	Create       []Creation              // how long making one took; absent for pools without resources
 }

@@ -2,178 +2,30 @@ package pools_test
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"runtime"
-	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/poolgauge/poolgauge/instrument"
 	"github.com/poolgauge/poolgauge/internal/pooltest"
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// group is what all groups have in common.
-type group interface {
-	Go(func() error)
-	TryGo(func() error) bool
-	SetLimit(int)
-	Wait() error
-}
-
-// groups are the implementations that must behave alike.
-func groups(t *testing.T) map[string]struct {
-	zero        func() group
-	withContext func(context.Context) (group, context.Context)
-} {
+func TestGroupsBehaveAsErrgroup(t *testing.T) {
 	named, err := pools.NewGroups(t.Name())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(named.Close)
-	type implementation = struct {
-		zero        func() group
-		withContext func(context.Context) (group, context.Context)
-	}
-	return map[string]implementation{
-		"errgroup": {
-			func() group { return new(errgroup.Group) },
-			func(ctx context.Context) (group, context.Context) { return errgroup.WithContext(ctx) },
-		},
-		"pools": {
-			func() group { return new(pools.Group) },
-			func(ctx context.Context) (group, context.Context) { return pools.WithContext(ctx) },
-		},
-		"named": {
-			func() group { return named.Group() },
-			func(ctx context.Context) (group, context.Context) { return named.WithContext(ctx) },
-		},
-	}
-}
-
-func TestGroupBehavesAsErrgroup(t *testing.T) {
-	first, second := errors.New("first"), errors.New("second")
-	fail := func(after time.Duration, err error) func() error {
-		return func() error { time.Sleep(after); return err }
-	}
-	behaviours := map[string]func(t *testing.T, zero func() group, withContext func(context.Context) (group, context.Context)){
-		"zero is usable": func(t *testing.T, zero func() group, _ func(context.Context) (group, context.Context)) {
-			if err := zero().Wait(); err != nil {
-				t.Errorf("Wait for nothing: %v", err)
-			}
-		},
-		"first error in time": func(t *testing.T, zero func() group, _ func(context.Context) (group, context.Context)) {
-			g := zero()
-			g.Go(fail(2*time.Second, second))
-			g.Go(fail(time.Second, first))
-			g.Go(fail(0, nil))
-			if err := g.Wait(); err != first { //nolint:errorlint // the very error
-				t.Errorf("Wait: %v", err)
-			}
-			if err := g.Wait(); err != first { //nolint:errorlint // the very error
-				t.Errorf("Wait again: %v", err)
-			}
-		},
-		"error cancels": func(t *testing.T, _ func() group, withContext func(context.Context) (group, context.Context)) {
-			g, ctx := withContext(t.Context())
-			g.Go(fail(time.Second, first))
-			g.Go(func() error { <-ctx.Done(); return ctx.Err() })
-			start := time.Now()
-			if err := g.Wait(); err != first || time.Since(start) != time.Second { //nolint:errorlint // the very error
-				t.Errorf("Wait: %v after %v", err, time.Since(start))
-			}
-			if context.Cause(ctx) != first { //nolint:errorlint // the very error
-				t.Errorf("cause %v", context.Cause(ctx))
-			}
-		},
-		"Wait cancels": func(t *testing.T, _ func() group, withContext func(context.Context) (group, context.Context)) {
-			g, ctx := withContext(t.Context())
-			g.Go(fail(0, nil))
-			if ctx.Err() != nil {
-				t.Errorf("canceled before Wait: %v", ctx.Err())
-			}
-			if err := g.Wait(); err != nil || !errors.Is(context.Cause(ctx), context.Canceled) {
-				t.Errorf("Wait: %v, cause %v", err, context.Cause(ctx))
-			}
-		},
-		"limit blocks Go": func(t *testing.T, zero func() group, _ func(context.Context) (group, context.Context)) {
-			g := zero()
-			g.SetLimit(2)
-			var active, most atomic.Int64
-			start := time.Now()
-			for range 6 {
-				g.Go(func() error {
-					most.Store(max(most.Load(), active.Add(1)))
-					time.Sleep(time.Second)
-					active.Add(-1)
-					return nil
-				})
-			}
-			if blocked := time.Since(start); blocked != 2*time.Second {
-				t.Errorf("Go blocked for %v in all", blocked)
-			}
-			_ = g.Wait()
-			if most.Load() != 2 {
-				t.Errorf("%d were active at once", most.Load())
-			}
-		},
-		"TryGo": func(t *testing.T, zero func() group, _ func(context.Context) (group, context.Context)) {
-			g := zero()
-			g.SetLimit(1)
-			got := fmt.Sprint(g.TryGo(fail(time.Second, first)), g.TryGo(fail(0, nil)))
-			_ = g.Wait()
-			got += fmt.Sprint(" ", g.TryGo(fail(0, second)), g.Wait())
-			g.SetLimit(-1)
-			got += fmt.Sprint(" ", g.TryGo(fail(time.Second, nil)), g.TryGo(fail(0, nil)))
-			_ = g.Wait()
-			if want := "true false true first true true"; got != want {
-				t.Errorf("got %s, want %s", got, want)
-			}
-		},
-		"limit 0 lets none start": func(t *testing.T, zero func() group, _ func(context.Context) (group, context.Context)) {
-			g := zero()
-			g.SetLimit(0)
-			if g.TryGo(fail(0, nil)) {
-				t.Error("one started")
-			}
-		},
-		"SetLimit of an active group panics": func(t *testing.T, zero func() group, _ func(context.Context) (group, context.Context)) {
-			g := zero()
-			g.SetLimit(2)
-			g.Go(fail(time.Second, nil))
-			defer func() {
-				if v := fmt.Sprint(recover()); !strings.Contains(v, "limit") || !strings.Contains(v, "1") {
-					t.Errorf("recovered %q", v)
-				}
-				_ = g.Wait()
-			}()
-			g.SetLimit(3)
-		},
-		"Goexit is no error and gives the slot back": func(t *testing.T, zero func() group, _ func(context.Context) (group, context.Context)) {
-			g := zero()
-			g.SetLimit(1)
-			for range 3 {
-				g.Go(func() error { runtime.Goexit(); return first })
-			}
-			if err := g.Wait(); err != nil {
-				t.Errorf("Wait: %v", err)
-			}
-		},
-	}
-	for what, behaves := range behaviours {
-		t.Run(what, func(t *testing.T) {
-			for name, g := range groups(t) {
-				t.Run(name, func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) { behaves(t, g.zero, g.withContext) })
-				})
-			}
-		})
-	}
+	defer named.Close()
+	t.Run("zero", func(t *testing.T) {
+		pooltest.BehavesAsErrgroup(t, func() pooltest.Group { return new(pools.Group) },
+			func(ctx context.Context) (pooltest.Group, context.Context) { return pools.WithContext(ctx) })
+	})
+	t.Run("named", func(t *testing.T) {
+		pooltest.BehavesAsErrgroup(t, func() pooltest.Group { return named.Group() },
+			func(ctx context.Context) (pooltest.Group, context.Context) { return named.WithContext(ctx) })
+	})
 }
 
 func TestGroupsSettings(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/slottime"
 )
 
 // MaxPermits is the largest size of a [Semaphore]: in bytes, the address space of a 64-bit machine.
@@ -68,7 +69,7 @@ type Semaphore struct {
 
 	lent  [2]int64 // credits, by semCall
 	calls [2]int64 // that succeeded, by semCall
-	time  semTime
+	time  slottime.Meter
 	ended [5]int64                // requests that did not succeed, by instrument.Outcome
 	waits [5]instrument.Histogram // of requests that waited, likewise
 
@@ -102,7 +103,7 @@ func NewSemaphore(name string, n int64, opts ...instrument.Option) (*Semaphore, 
 		return nil, err
 	}
 	sampler := instrument.NewSampler(opts...)
-	s.time.start(&sampler)
+	s.time.Start(&sampler, s.look)
 	s.size.Store(n)
 	s.mu.Lock()
 	s.unlock()
@@ -214,7 +215,7 @@ func (s *Semaphore) Close() {
 	s.lock()
 	s.closed.Store(true)
 	s.refuseWaiters()
-	s.time.stop()
+	s.time.Stop()
 	s.unlock()
 	s.reg.Close()
 }
@@ -251,7 +252,7 @@ func (s *Semaphore) lock() {
 // unlock lends credits if nobody waits and calls are not timed, lets go of mu, and wakes those who were served.
 func (s *Semaphore) unlock() {
 	w := s.free << semShift
-	if s.queue.first == nil && !s.time.timing() && !s.closed.Load() {
+	if s.queue.first == nil && !s.time.Timing() && !s.closed.Load() {
 		s.lent = [2]int64{semMost, semMost}
 		w |= semCredits
 	}
@@ -279,7 +280,7 @@ func (s *Semaphore) fits(n int64) bool {
 }
 
 func (s *Semaphore) acquireSlow(ctx context.Context, n int64) error {
-	start := s.time.now() // not while mu is held, so that others wait less for it
+	start := s.time.Now() // not while mu is held, so that others wait less for it
 	s.lock()
 	if s.fits(n) {
 		s.change(semAcquire, start)
@@ -298,7 +299,7 @@ func (s *Semaphore) acquireSlow(ctx context.Context, n int64) error {
 		s.unlock()
 		runtime.Gosched()
 		canceled := isDone(ctx.Done())
-		now := s.time.now()
+		now := s.time.Now()
 		s.lock()
 		if canceled {
 			break // before anything else: permits that came after the context was done are not for it
@@ -319,7 +320,7 @@ func (s *Semaphore) tryAcquireSlow(n int64) bool {
 	fits := s.fits(n)
 	switch {
 	case fits:
-		s.change(semAcquire, s.time.nowIfTimed())
+		s.change(semAcquire, s.time.NowIfTimed())
 		s.free -= n
 	case s.closed.Load():
 		s.ended[instrument.WasClosed]++
@@ -336,7 +337,7 @@ func (s *Semaphore) releaseSlow(n int64) {
 		s.unlock()
 		s.misused("released more than held")
 	}
-	s.change(semRelease, s.time.nowIfTimed())
+	s.change(semRelease, s.time.NowIfTimed())
 	s.free += n
 	s.serve()
 	s.unlock()

@@ -23,49 +23,35 @@ func (s *Semaphore) Stats() instrument.Stats {
 	for o, n := range requests {
 		st.Requests[o] = instrument.Some(n)
 	}
-	if s.time.off {
+	if s.time.Off() {
 		return st
 	}
 	for o, n := range requests {
 		st.Wait[o] = s.waits[o].Clone()
 		st.Wait[o].RecordN(0, uint64(n)-st.Wait[o].Count())
 	}
-	now := s.time.now()
+	now := s.time.Now()
 	if s.pending == 0 {
 		s.spare = nil // of a rush that is over
 	}
 	if first := s.oldest(); first != nil {
 		st.PendingAge = instrument.Some(now - first.start)
 	}
-	st.UseTime = instrument.Some(s.time.total(now, s.used()))
+	st.UseTime = instrument.Some(s.time.Total(now, s.used()))
 	return st
 }
 
 // change counts a call that is about to change what is used. Caller must hold mu.
 func (s *Semaphore) change(call semCall, now time.Duration) {
 	s.calls[call]++
-	if s.time.event(now, s.used()) {
-		s.time.calls = s.calls[semAcquire] + s.calls[semRelease]
-		s.lookLater()
-	}
+	s.time.Event(now, s.used(), s.calls[semAcquire]+s.calls[semRelease])
 }
 
-// lookLater sets the timer. Caller must hold mu.
-func (s *Semaphore) lookLater() {
-	if s.time.timer == nil {
-		s.time.timer = time.AfterFunc(s.time.next(), s.look)
-	} else {
-		s.time.timer.Reset(s.time.next())
-	}
-}
-
-// look is what the timer does. It may be late, and the rush over.
+// look is what the timer does.
 func (s *Semaphore) look() {
 	s.lock()
 	defer s.unlock()
-	if s.time.rush && !s.closed.Load() && s.time.look(s.used(), s.calls[semAcquire]+s.calls[semRelease]) {
-		s.lookLater()
-	}
+	s.time.Look(s.used(), s.calls[semAcquire]+s.calls[semRelease])
 }
 
 // refuse counts a request that failed without waiting, and returns its error.
@@ -78,7 +64,7 @@ func (s *Semaphore) refuse(err error) error {
 
 // waited records how long a request waited. Caller must hold mu.
 func (s *Semaphore) waited(o instrument.Outcome, wait time.Duration) {
-	if !s.time.off {
+	if !s.time.Off() {
 		s.waits[o].Record(wait)
 	}
 }

@@ -21,7 +21,7 @@ func hold(s *Semaphore, n int64, d time.Duration) {
 func inRush(s *Semaphore) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.time.rush
+	return s.time.Rush()
 }
 
 func TestSemaphoreWaitsAreExact(t *testing.T) {
@@ -158,7 +158,7 @@ func playTimed(t *testing.T, pattern func(hold func(n int64, d time.Duration))) 
 		rush := 0
 		go func() {
 			for time.Since(start) < span+span/10 {
-				time.Sleep(estimated.time.next() / 50)
+				time.Sleep(time.Duration(rand.ExpFloat64() * float64(200*time.Microsecond)))
 				if inRush(estimated) {
 					rush++
 				}
@@ -213,7 +213,7 @@ func TestSemaphoreStopsItsTimer(t *testing.T) {
 			hold(s, 1, 0)
 		}
 		s.Close()
-		if s.time.timer.Stop() {
+		if s.time.Stop() {
 			t.Error("the timer runs after Close")
 		}
 	})

@@ -98,7 +98,7 @@ func (s *Semaphore) wait(ctx context.Context, n int64, start time.Duration) erro
 	if w.verdict == semRefused {
 		return s.giveUp(w, s.errClosed(), woken)
 	}
-	w.end = s.time.now()
+	w.end = s.time.Now()
 	for {
 		w.next = s.woken.Load()
 		if s.woken.CompareAndSwap(w.next, w) {
@@ -125,7 +125,7 @@ func (s *Semaphore) countWoken() {
 // giveUp ends the wait of w with an error and returns that. A waiter whose wait is over but that was not woken yet cannot be
 // reused: it will be woken soon.
 func (s *Semaphore) giveUp(w *semWaiter, err error, woken bool) error {
-	now := s.time.now()
+	now := s.time.Now()
 	s.lock()
 	defer s.unlock()
 	outcome := semOutcome(err)

@@ -39,7 +39,9 @@ func chosen(s *config.Settings, containerID string) []attribute.KeyValue {
 		kvs = append(kvs, semconv.ContainerID(containerID))
 	}
 	for key, value := range s.ResourceAttributes {
-		kvs = append(kvs, attribute.String(key, value))
+		if value != "" { // a variable of the downward API may be empty
+			kvs = append(kvs, attribute.String(key, value))
+		}
 	}
 	if s.ServiceName != "" {
 		kvs = append(kvs, semconv.ServiceName(s.ServiceName))

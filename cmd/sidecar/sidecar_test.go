@@ -65,6 +65,9 @@ func (s *sink) export(_ context.Context, r *otlptest.Request) (*otlptest.Respons
 	return &otlptest.Response{}, nil
 }
 
+// alone keeps a sidecar from the fixed ports, of which there is one for all tests of this machine.
+var alone = []string{"--relay-grpc-address", "127.0.0.1:0", "--relay-http-address", "off", "--probe-disk-interval", "0"}
+
 // syncBuffer is a buffer that the program and the test use at the same time.
 type syncBuffer struct {
 	mu sync.Mutex
@@ -96,8 +99,8 @@ func TestSendsFirstAndLast(t *testing.T) {
 	var log syncBuffer
 	code := make(chan int)
 	go func() {
-		code <- run(ctx, []string{"--interval", "1h", "--health-address", "127.0.0.1:0", "--probe-disk-interval", "0"},
-			[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + upstream.address, "OTEL_RESOURCE_ATTRIBUTES=k8s.pod.name=pod-1", "OTEL_SERVICE_NAME=svc"},
+		code <- run(ctx, append(alone, "--interval", "1h", "--health-address", "127.0.0.1:0"),
+			[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + upstream.address, "OTEL_RESOURCE_ATTRIBUTES=k8s.pod.name=pod-1,k8s.cluster.name=", "OTEL_SERVICE_NAME=svc"},
 			io.Discard, &log)
 	}()
 	<-upstream.first
@@ -118,6 +121,9 @@ func TestSendsFirstAndLast(t *testing.T) {
 		}
 	}
 	for key := range attributes {
+		if key == "k8s.cluster.name" {
+			t.Error("an attribute without a value was sent")
+		}
 		if key == "process.command_args" || key == "process.command_line" {
 			t.Errorf("%s may hold secrets", key)
 		}
@@ -130,7 +136,7 @@ func TestUnixSocket(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	code := make(chan int)
 	go func() {
-		code <- run(ctx, []string{"--otlp-endpoint", "unix://" + path, "--health-address", "off", "--probe-disk-interval", "0"}, nil, io.Discard, io.Discard)
+		code <- run(ctx, append(alone, "--otlp-endpoint", "unix://"+path, "--health-address", "off"), nil, io.Discard, io.Discard)
 	}()
 	<-upstream.first
 	cancel()
@@ -232,7 +238,7 @@ func TestHealth(t *testing.T) {
 	address := freeAddress(t)
 	code := make(chan int)
 	go func() {
-		code <- run(ctx, []string{"--health-address", address, "--otlp-endpoint", "http://" + upstream.address, "--probe-disk-interval", "0"}, nil, io.Discard, io.Discard)
+		code <- run(ctx, append(alone, "--health-address", address, "--otlp-endpoint", "http://"+upstream.address), nil, io.Discard, io.Discard)
 	}()
 	<-upstream.first
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}

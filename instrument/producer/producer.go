@@ -62,12 +62,12 @@ func (p *Producer) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
 		return nil, nil
 	}
 	metrics := make([]metricdata.Metrics, 0, len(rows))
-	for _, m := range catalog.Pool.Metrics {
+	catalog.Each(func(_ *catalog.Group, m *catalog.Metric) {
 		if r, known := rows[m]; known {
 			p.remember(m, r.size())
 			metrics = append(metrics, metricdata.Metrics{Name: m.Name, Description: m.Help, Unit: m.Unit, Data: r.data()})
 		}
-	}
+	})
 	return []metricdata.ScopeMetrics{{Scope: instrumentation.Scope{Name: instrument.ScopeName}, Metrics: metrics}}, nil
 }
 

@@ -24,7 +24,7 @@ var Pool = &Group{
 		{Key: PoolKindKey, Help: "worker, resource, semaphore or group, or what was wrapped: sql, http …"},
 	},
 	Metrics: []*Metric{
-		PoolLimit, PoolUsage, PoolPending, PoolPendingLimit, PoolPendingAge, PoolRequests, PoolWaitDuration,
+		PoolLimit, PoolUsage, PoolPending, PoolPendingLimit, PoolPendingAge, PoolRequests, PoolWaitDuration, PoolWaits, PoolWaitTime,
 		PoolUseDuration, PoolUseTime, PoolCompleted, PoolUseCPUTime, PoolResources, PoolCreateDuration,
 	},
 }
@@ -62,6 +62,14 @@ var (
 		Name: "poolgauge.pool.wait.duration", Kind: Histogram, Unit: "s",
 		Help: "Time from asking to getting or giving up, by outcome.", Attributes: []Attribute{requestOutcomes},
 	}
+	PoolWaits = &Metric{
+		Name: "poolgauge.pool.waits", Kind: Counter, Number: Int, Unit: "{request}",
+		Help: "Requests that had to wait, of a pool that does not say how long each waited.", Absent: "pools with `poolgauge.pool.wait.duration`, which says more",
+	}
+	PoolWaitTime = &Metric{
+		Name: "poolgauge.pool.wait.time", Kind: Counter, Unit: "s",
+		Help: "Time that those requests waited, added up when a wait ends, in getting or in giving up.", Absent: "as for `poolgauge.pool.waits`",
+	}
 	PoolUseDuration = &Metric{
 		Name: "poolgauge.pool.use.duration", Kind: Histogram, Unit: "s",
 		Help: "Run time of a task, or time that a lease or permit was held. Sampled with weight unless exact was asked for.",
@@ -76,9 +84,10 @@ var (
 	}
 	PoolUseCPUTime = &Metric{
 		Name: "poolgauge.pool.use.cpu.time", Kind: Counter, Unit: "s",
-		Help:       "Use time by what the thread did, sampled.",
+		Help: "Use time by what the thread of the task did, estimated from a sample of the tasks. " +
+			"Time that a task was ready and Go's scheduler had no processor for it counts as blocked.",
 		Attributes: []Attribute{{Key: PoolStateKey, Values: []string{"on_cpu", "run_queue", "blocked"}}},
-		Absent:     "the task profiler is off",
+		Absent:     "no task was sampled; pools that do not run tasks; not Linux",
 	}
 	PoolResources = &Metric{
 		Name: "poolgauge.pool.resources", Kind: Counter, Number: Int, Unit: "{resource}",

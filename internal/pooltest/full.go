@@ -18,6 +18,7 @@ func Full() instrument.Stats {
 	one, second := instrument.Some(int64(1)), instrument.Some(1.0)
 	s := instrument.Stats{
 		Limit: one, Pending: one, PendingLimit: one, PendingAge: instrument.Some(time.Second), UseTime: second, Use: histogram(),
+		Waits: one, WaitTime: second,
 		Resources: []instrument.Resources{
 			{Event: instrument.Created, Count: 1},
 			{Event: instrument.Ended, Reason: "idle", Count: 1},

@@ -57,11 +57,13 @@ func (in *Invariants) Check(s instrument.Stats) error {
 	if _, ok := s.PendingAge.Get(); ok && s.Pending.Or(0) == 0 {
 		errs = append(errs, errors.New("an age of what is pending where nothing is"))
 	}
-	acquired, completed := s.Requests[instrument.Acquired].Or(0), int64(0)
-	for _, n := range s.Completed {
-		completed += n.Or(0)
+	acquired, countsRequests := s.Requests[instrument.Acquired].Get()
+	completed, countsEnds := int64(0), false
+	for _, o := range s.Completed {
+		n, counts := o.Get()
+		completed, countsEnds = completed+n, countsEnds || counts
 	}
-	if hasUsed && !in.Weighted && acquired-completed != used {
+	if hasUsed && countsRequests && countsEnds && !in.Weighted && acquired-completed != used {
 		errs = append(errs, fmt.Errorf("%d acquired less %d completed is not %d used", acquired, completed, used))
 	}
 	for i, h := range s.Wait {
@@ -79,9 +81,14 @@ func (in *Invariants) Check(s instrument.Stats) error {
 // grown checks that nothing cumulative went back.
 func (in *Invariants) grown(s instrument.Stats) error {
 	var errs []error
-	check := func(what fmt.Stringer, before, now instrument.Optional[int64]) {
+	check := func(what any, before, now instrument.Optional[int64]) {
 		if now.Or(0) < before.Or(0) {
 			errs = append(errs, fmt.Errorf("%v went back from %d to %d", what, before.Or(0), now.Or(0)))
+		}
+	}
+	seconds := func(what string, before, now instrument.Optional[float64]) {
+		if now.Or(0) < before.Or(0) {
+			errs = append(errs, fmt.Errorf("%s went back from %v s to %v s", what, before.Or(0), now.Or(0)))
 		}
 	}
 	for i := range s.Requests {
@@ -90,8 +97,8 @@ func (in *Invariants) grown(s instrument.Stats) error {
 	for i := range s.Completed {
 		check(instrument.Ending(i), in.last.Completed[i], s.Completed[i])
 	}
-	if before, now := in.last.UseTime.Or(0), s.UseTime.Or(0); now < before {
-		errs = append(errs, fmt.Errorf("use time went back from %v s to %v s", before, now))
-	}
+	check("waits", in.last.Waits, s.Waits)
+	seconds("wait time", in.last.WaitTime, s.WaitTime)
+	seconds("use time", in.last.UseTime, s.UseTime)
 	return errors.Join(errs...)
 }

@@ -36,6 +36,7 @@ type Settings struct {
 	// The upstream.
 	Exporters                                      []string // auto or none, or of otlp and console
 	OTLPEndpoint                                   url.URL  // zero: none; without a scheme: otlp-insecure decides
+	OTLPProtocol                                   string   // grpc or http/protobuf
 	OTLPHeaders                                    map[string]string
 	OTLPInsecure                                   bool
 	OTLPCertificate, OTLPClientCert, OTLPClientKey string // files, which exist
@@ -59,6 +60,12 @@ type Settings struct {
 	HealthAddress       string // empty: off
 	LogFormat, LogLevel string
 }
+
+// The transports to the upstream.
+const (
+	protocolGRPC = "grpc"
+	protocolHTTP = "http/protobuf"
+)
 
 // The groups of settings in the help.
 const (
@@ -95,8 +102,8 @@ func (f *Flags) define(s *Settings) {
 	f.group = groupUpstream
 	f.add("exporter", choices(&s.Exporters, []string{"auto", "none"}, "otlp", "console"),
 		"console is a summary on the terminal, and otlp,console both; auto is otlp if an endpoint is set, else console", "OTEL_METRICS_EXPORTER")
-	f.add("otlp-endpoint", endpoint(&s.OTLPEndpoint), "where to send OTLP/gRPC, such as http://collector:4317; https uses TLS", otlp("ENDPOINT")...)
-	f.add("otlp-protocol", choice(new(string), "grpc"), "transport; grpc is the only one", otlp("PROTOCOL")...)
+	f.add("otlp-endpoint", endpoint(&s.OTLPEndpoint), "where to send OTLP, such as http://collector:4317; https uses TLS", otlp("ENDPOINT")...)
+	f.add("otlp-protocol", choice(&s.OTLPProtocol, protocolGRPC, protocolHTTP), "transport", otlp("PROTOCOL")...)
 	f.add("otlp-headers", pairs(&s.OTLPHeaders, isHeader), "headers of every request; prefer the variable, since others can read a command line", otlp("HEADERS")...)
 	f.add("otlp-insecure", boolean(&s.OTLPInsecure, false), "no TLS to an endpoint that is given without http or https", otlp("INSECURE")...)
 	f.add("otlp-certificate", text(&s.OTLPCertificate, "FILE", certificates), "authorities to trust in place of the system's (PEM)", otlp("CERTIFICATE")...)
@@ -109,7 +116,7 @@ func (f *Flags) define(s *Settings) {
 	f.add("histogram", choice(&s.Histogram, "base2_exponential_bucket_histogram", "explicit_bucket_histogram"),
 		"aggregation of histograms", "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION")
 	f.add("service-name", text(&s.ServiceName, "NAME", nil), "service.name of the resource; else from the attributes, else poolgauge-sidecar", "OTEL_SERVICE_NAME")
-	f.add("resource-attributes", pairs(&s.ResourceAttributes, isAttribute), "more attributes of the resource, such as k8s.pod.name from the downward API", "OTEL_RESOURCE_ATTRIBUTES")
+	f.add("resource-attributes", pairs(&s.ResourceAttributes, isAttribute), "more attributes of the resource, such as k8s.pod.name from the downward API; those without a value are left out", "OTEL_RESOURCE_ATTRIBUTES")
 	f.add("sdk-disabled", boolean(&s.SDKDisabled, false), "sample and send nothing", "OTEL_SDK_DISABLED")
 
 	f.group = groupRelay

@@ -1,0 +1,89 @@
+package queue
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// files is the directory of a queue; tests put faults into it.
+type files interface {
+	Lock() (io.Closer, error)       // makes the directory if need be; errInUse if somebody else has it
+	List() ([]os.DirEntry, error)   // by name
+	Open(name string) (file, error) // to read and write; made if it does not exist
+	Remove(name string) error       // of a file that is closed
+}
+
+// file is one segment's. Reading and writing at the same time is safe.
+type file interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+	Size() (int64, error)
+	Truncate(size int64) error
+	Sync() error // data and name are on disk
+}
+
+// directory is files on the operating system's.
+type directory string
+
+const lockName = "lock"
+
+// Lock implements files.
+func (d directory) Lock() (io.Closer, error) {
+	if err := os.MkdirAll(string(d), 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(filepath.Join(string(d), lockName), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := lock(f); err != nil {
+		return nil, fmt.Errorf("%w (%w)", err, f.Close())
+	}
+	return f, nil
+}
+
+// List implements files.
+func (d directory) List() ([]os.DirEntry, error) { return os.ReadDir(string(d)) }
+
+// Open implements files.
+func (d directory) Open(name string) (file, error) {
+	f, err := os.OpenFile(filepath.Join(string(d), name), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return &diskFile{File: f, dir: string(d)}, nil
+}
+
+// Remove implements files.
+func (d directory) Remove(name string) error { return os.Remove(filepath.Join(string(d), name)) }
+
+type diskFile struct {
+	*os.File
+
+	dir   string
+	named bool // its directory has been synced; only the one who syncs touches this
+}
+
+// Size implements file.
+func (f *diskFile) Size() (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+// Sync syncs the data, and the first time the directory too, so that the name survives.
+func (f *diskFile) Sync() error {
+	if err := syncData(f.File); err != nil || f.named {
+		return err
+	}
+	if err := syncDirectory(f.dir); err != nil {
+		return err
+	}
+	f.named = true
+	return nil
+}

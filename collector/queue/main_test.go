@@ -1,0 +1,190 @@
+package queue
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
+)
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(victimDir); dir != "" {
+		victim(dir)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// noSync is longer than any test takes.
+const noSync = time.Hour
+
+// logged is a log that can be read while it is written.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// config is one whose log is returned too, and whose disk may be slow: only tests in bubbles, where time is exact, are about that.
+func config(dir string, limit int64, sync time.Duration) (Config, *logged) {
+	l := &logged{}
+	return Config{Dir: dir, Limit: limit, Sync: sync, Log: slog.New(slog.NewTextHandler(l, nil)), patience: noSync}, l
+}
+
+func mustOpen(t testing.TB, c Config) *Queue {
+	t.Helper()
+	q, err := Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
+}
+
+// batch is the n-th of a test: it has n%7+1 points, and size bytes of which the first eight say which it is.
+func batch(n, size int) otlp.Batch {
+	b := make([]byte, max(size, 8))
+	random := rand.NewChaCha8([32]byte{byte(n), byte(n >> 8)})
+	_, _ = random.Read(b)
+	binary.LittleEndian.PutUint64(b, uint64(n))
+	return otlp.Batch{Signal: otlp.Signals()[n/3%3], Points: int64(n%7 + 1), Data: b}
+}
+
+func number(b otlp.Batch) int { return int(binary.LittleEndian.Uint64(b.Data)) }
+
+func put(t testing.TB, q *Queue, b otlp.Batch) {
+	t.Helper()
+	if err := q.Put(context.Background(), b); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// drain takes and settles all that is in q and checks that it is what was put, and in order.
+func drain(t testing.TB, q *Queue) (numbers []int) {
+	t.Helper()
+	for {
+		f := takeNow(t, q, 3000)
+		if f == nil {
+			return numbers
+		}
+		for i, b := range f.Batches {
+			n := number(b)
+			if want := batch(n, len(b.Data)); b.Signal != want.Signal || b.Points != want.Points || !bytes.Equal(b.Data, want.Data) {
+				t.Fatalf("batch %d came out changed", n)
+			}
+			if len(numbers) > 0 && n <= numbers[len(numbers)-1] {
+				t.Fatalf("batch %d came after %d", n, numbers[len(numbers)-1])
+			}
+			numbers = append(numbers, n)
+			f.Settle(i)
+		}
+	}
+}
+
+// takeNow takes what there is, nil if there is nothing.
+func takeNow(t testing.TB, q *Queue, maxBytes int64) *Flight {
+	t.Helper()
+	if a := q.Account(); a.Oldest.IsZero() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	f, err := q.Take(ctx, maxBytes)
+	if errors.Is(err, context.DeadlineExceeded) && q.Account().Oldest.IsZero() {
+		return nil // the rest was damaged; this happens in bubbles only, at no cost
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func closed(t testing.TB, q *Queue) {
+	t.Helper()
+	if err := q.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// total adds up the points of all signals.
+func total(a Account) (sum Points) {
+	for _, p := range a.Points {
+		sum.Queued += p.Queued
+		sum.Recovered += p.Recovered
+		sum.Resent += p.Resent
+		sum.Full += p.Full
+		sum.Damaged += p.Damaged
+	}
+	return sum
+}
+
+// snapshot returns a copy of dir as a kill of its owner would leave it.
+func snapshot(t testing.TB, dir string) string {
+	t.Helper()
+	to := t.TempDir()
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(filepath.Join(dir, f.Name()))
+		if errors.Is(err, os.ErrNotExist) {
+			continue // deleted meanwhile
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(to, f.Name()), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return to
+}
+
+func segmentsIn(t testing.TB, dir string) []string {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "*"+segmentSuffix))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+func equal(t testing.TB, what string, got, want []int) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%s: %d batches %v, want %d %v", what, len(got), got, len(want), want)
+	}
+	for i := range got {
+		if got[i] != want[i] {
+			t.Fatalf("%s: %v, want %v", what, got, want)
+		}
+	}
+}
+
+func numbers(from, to int) (out []int) {
+	for n := from; n < to; n++ {
+		out = append(out, n)
+	}
+	return out
+}

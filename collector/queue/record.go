@@ -1,0 +1,133 @@
+package queue
+
+import (
+	"bytes"
+	"encoding/binary"
+	"hash/crc32"
+	"iter"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
+)
+
+// state is how far a batch has come. It only goes forward. The values differ in four bits each, so that one flipped bit makes none into another.
+type state byte
+
+const (
+	queued   state = 0x33
+	inFlight state = 0x55
+	done     state = 0x0F
+)
+
+// A record is, in little endian:
+//
+//	0   sync word      8   sum of the data     16  sequence number   32  time, Unix ns   41  state
+//	4   sum of 8..40   12  length of the data  24  points            40  signal          42  data
+//
+// Sums are CRC-32C. The state is in neither, since it changes in place.
+const (
+	stateOffset = 41
+	recordSize  = 42 // without the data
+)
+
+var (
+	syncWord   = []byte{0xF1, 'p', 'g', 0x9E}
+	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+)
+
+// record is what a record says of its data.
+type record struct {
+	seq    uint64 // in the order of Put; copies of one batch have the same
+	points int64
+	time   int64 // Unix ns
+	sum    uint32
+	length uint32
+	signal otlp.Signal
+	state  state
+}
+
+func (r record) size() int64 { return recordSize + int64(r.length) }
+
+// appendRecord appends the record of data, whose length and sum it sets, to b.
+func appendRecord(b []byte, r record, data []byte) []byte {
+	at := len(b)
+	b = append(b, syncWord...)
+	b = append(b, 0, 0, 0, 0)
+	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(data, castagnoli))
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(data)))
+	b = binary.LittleEndian.AppendUint64(b, r.seq)
+	b = binary.LittleEndian.AppendUint64(b, uint64(r.points))
+	b = binary.LittleEndian.AppendUint64(b, uint64(r.time))
+	b = append(b, byte(r.signal), byte(r.state))
+	binary.LittleEndian.PutUint32(b[at+4:], crc32.Checksum(b[at+8:at+stateOffset], castagnoli))
+	return append(b, data...)
+}
+
+// readRecord reads the record that b begins with, but not its data; ok says whether it is one.
+func readRecord(b []byte) (r record, ok bool) {
+	if len(b) < recordSize || !bytes.Equal(b[:4], syncWord) ||
+		binary.LittleEndian.Uint32(b[4:]) != crc32.Checksum(b[8:stateOffset], castagnoli) {
+		return record{}, false
+	}
+	return record{
+		sum:    binary.LittleEndian.Uint32(b[8:]),
+		length: binary.LittleEndian.Uint32(b[12:]),
+		seq:    binary.LittleEndian.Uint64(b[16:]),
+		points: int64(binary.LittleEndian.Uint64(b[24:])),
+		time:   int64(binary.LittleEndian.Uint64(b[32:])),
+		signal: otlp.Signal(b[40]),
+		state:  state(b[stateOffset]),
+	}, true
+}
+
+// dataOf returns the data of the record r that b begins with; ok is false if it is cut off or not what was written.
+func dataOf(b []byte, r record) (data []byte, ok bool) {
+	if int64(len(b)) < r.size() {
+		return nil, false
+	}
+	data = b[recordSize:r.size()]
+	return data, crc32.Checksum(data, castagnoli) == r.sum
+}
+
+// finding is a stretch of a segment: a record with its data, a record without (intact is false), or bytes that are no record (known is false).
+type finding struct {
+	record
+
+	offset, length int
+	known, intact  bool
+}
+
+// scan divides b, the records of a segment, into findings without gaps. After damage it goes on at the next record.
+func scan(b []byte) iter.Seq[finding] {
+	return func(yield func(finding) bool) {
+		for at := 0; at < len(b); {
+			f := finding{offset: at}
+			f.record, f.known = readRecord(b[at:])
+			if f.known {
+				_, f.intact = dataOf(b[at:], f.record)
+			}
+			if f.intact {
+				f.length = int(f.size())
+			} else {
+				f.length = 1 + nextRecord(b[at+1:])
+			}
+			if !yield(f) {
+				return
+			}
+			at += f.length
+		}
+	}
+}
+
+// nextRecord returns where the first record of b begins, or its length if it has none.
+func nextRecord(b []byte) int {
+	for at := 0; ; at++ {
+		i := bytes.Index(b[at:], syncWord)
+		if i < 0 {
+			return len(b)
+		}
+		at += i
+		if _, ok := readRecord(b[at:]); ok {
+			return at
+		}
+	}
+}

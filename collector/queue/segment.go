@@ -1,0 +1,81 @@
+package queue
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"strings"
+)
+
+// A segment is its header and records. The header is a magic word, the version of what follows, and their CRC-32C.
+const (
+	version       = 1
+	segmentHeader = 16
+	segmentSuffix = ".segment"
+)
+
+var magic = []byte("pgqueue\n")
+
+// segment is one file of records.
+type segment struct {
+	name string
+	file file
+	size int64 // where the next record goes; of the writer only
+
+	// guarded by the queue's mu
+	live   int  // records that are not done
+	pins   int  // who reads or syncs, so that the file stays open
+	sealed bool // nothing is appended any more
+	dirty  bool // written to since the last sync
+	gone   bool // it holds nothing that is needed, and is or will be deleted
+}
+
+func segmentName(number uint64) string { return fmt.Sprintf("%016x%s", number, segmentSuffix) }
+
+// segmentNumber is the reverse of [segmentName].
+func segmentNumber(name string) (n uint64, ok bool) {
+	digits, found := strings.CutSuffix(name, segmentSuffix)
+	_, err := fmt.Sscanf(digits, "%x", &n)
+	return n, found && err == nil && name == segmentName(n)
+}
+
+func newHeader(version uint32) []byte {
+	b := binary.LittleEndian.AppendUint32(bytes.Clone(magic), version)
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+}
+
+// checkHeader says what is wrong with b, a whole segment, as far as its header goes. A damaged header is no fault if the rest is ours.
+func checkHeader(b []byte) error {
+	header := b[:min(len(b), segmentHeader)]
+	if len(header) == segmentHeader && bytes.HasPrefix(header, magic) &&
+		binary.LittleEndian.Uint32(header[12:]) == crc32.Checksum(header[:12], castagnoli) {
+		if v := binary.LittleEndian.Uint32(header[8:]); v != version {
+			return fmt.Errorf("has format %d, and this release reads %d: start the release that wrote it until the queue is empty, or choose another directory", v, version)
+		}
+		return nil
+	}
+	torn := bytes.HasPrefix(newHeader(version), header) || len(bytes.Trim(b, "\x00")) == 0
+	if torn || nextRecord(b) < len(b) {
+		return nil
+	}
+	return errors.New("is not a file of this queue: choose another directory, or move the file away")
+}
+
+// read returns the data of the record at offset of s; errDamaged if it is not what was written.
+func (s *segment) read(offset int64, length uint32) ([]byte, error) {
+	b := make([]byte, recordSize+int64(length))
+	if _, err := s.file.ReadAt(b, offset); err != nil {
+		return nil, err
+	}
+	r, ok := readRecord(b)
+	if !ok {
+		return nil, errDamaged
+	}
+	data, ok := dataOf(b, r)
+	if !ok {
+		return nil, errDamaged
+	}
+	return data, nil
+}

@@ -1,0 +1,145 @@
+package queue
+
+import (
+	"errors"
+	"slices"
+	"time"
+)
+
+// syncer syncs what the writer has written, at once or every d.sync, until the writer has ended; then it closes all files.
+func (d *disk) syncer(written <-chan struct{}) {
+	defer close(d.ended)
+	for {
+		select {
+		case <-d.dirt:
+			d.pause()
+			d.flush()
+		case <-written:
+			d.flush()
+			if err := d.sweep(); err != nil {
+				d.log.Warn("a file of the queue cannot be deleted", "error", err)
+			}
+			d.closeFiles()
+			return
+		}
+	}
+}
+
+func (d *disk) pause() {
+	if d.sync > 0 {
+		select {
+		case <-time.After(d.sync):
+		case <-d.stop:
+		}
+	}
+}
+
+// flush syncs everything written so far.
+func (d *disk) flush() {
+	d.q.mu.Lock()
+	segments, groups := d.dirty, d.unsynced
+	d.dirty = nil
+	segments = slices.DeleteFunc(segments, func(s *segment) bool { return s.gone })
+	for _, s := range segments {
+		s.dirty = false
+		s.pins++
+	}
+	proof := len(segments) > 0 && !d.behind
+	d.q.mu.Unlock()
+	quick := d.watch()
+	failed := make(map[*segment]error)
+	for _, s := range segments {
+		if err := s.file.Sync(); err != nil {
+			failed[s] = err
+		}
+	}
+	inTime := quick()
+	d.rescue(groups, failed)
+	d.q.mu.Lock()
+	defer d.q.mu.Unlock()
+	for _, s := range segments {
+		d.unpinLocked(s)
+	}
+	d.unsynced = d.unsynced[len(groups):]
+	for _, g := range groups {
+		d.acceptLocked(g)
+		g.released = true
+	}
+	switch {
+	case len(failed) > 0 || !inTime:
+		d.behind = true
+	case proof:
+		d.restoreLocked()
+	}
+}
+
+// rescue has the batches of groups whose segments could not be synced written again, elsewhere: after such a failure nobody knows what is on
+// disk, but what was written can be read while the system has it in memory.
+func (d *disk) rescue(groups []*group, failed map[*segment]error) {
+	if len(failed) == 0 {
+		return
+	}
+	d.q.mu.Lock()
+	var cause error
+	for s, err := range failed {
+		cause = err
+		d.sealLocked(s)
+	}
+	d.failLocked(cause)
+	var affected []place
+	for _, g := range slices.Concat(groups, d.groups) { // some of a group may be written before the rest
+		for _, e := range g.entries {
+			if failed[e.seg] != nil && e.state != done {
+				affected = append(affected, place{e, e.seg, e.offset})
+			}
+		}
+	}
+	d.q.mu.Unlock()
+	for _, p := range affected {
+		data, err := p.seg.read(p.offset, p.length)
+		d.q.mu.Lock()
+		d.moveLocked(p, data, err)
+		d.q.mu.Unlock()
+	}
+}
+
+// moveLocked has the batch at p written anew, with its data or the reason why that could not be read.
+func (d *disk) moveLocked(p place, data []byte, err error) {
+	e := p.entry
+	switch {
+	case e.state == done || e.seg != p.seg: // it was in two groups, and has moved
+	case err != nil && e.data == nil:
+		d.unreadableLocked(e, err)
+	default:
+		if e.data == nil {
+			e.data = data
+		}
+		d.leaveLocked(e.seg)
+		e.seg = nil
+		d.addLocked(e)
+	}
+}
+
+// closeFiles closes what is open when both goroutines are through.
+func (d *disk) closeFiles() {
+	d.q.mu.Lock()
+	defer d.q.mu.Unlock()
+	for s := range d.segments {
+		if s.pins == 0 {
+			_ = s.file.Close() // synced, or the failure is known
+		}
+	}
+	if d.lock != nil {
+		_ = d.lock.Close()
+	}
+}
+
+// unreadableLocked drops e, whose record could not be read. If that is not damage but the disk's failure, the record stays where it is: the next
+// start may be able to read it.
+func (d *disk) unreadableLocked(e *entry, err error) {
+	d.log.Warn("a batch of the queue cannot be read and is dropped", "file", e.seg.name, "offset", e.offset, "points", e.points, "error", err)
+	if !errors.Is(err, errDamaged) {
+		e.seg = nil
+	}
+	d.q.damagedLocked(e)
+}

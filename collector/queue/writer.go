@@ -1,0 +1,316 @@
+package queue
+
+import (
+	"errors"
+	"time"
+)
+
+// chunk is how much is written at once, one record at least.
+const chunk = 256 << 10
+
+// writer writes what the queue asks for, all at once what came together, until stop.
+func (d *disk) writer(ended chan<- struct{}) {
+	defer close(ended)
+	for {
+		select {
+		case <-d.wake:
+			d.pass()
+		case <-d.stop:
+			d.pass()
+			d.sealActive()
+			return
+		}
+		if d.failing() {
+			select {
+			case <-time.After(retry):
+				signal(d.wake)
+			case <-d.stop:
+			}
+		}
+	}
+}
+
+func (d *disk) failing() bool {
+	d.q.mu.Lock()
+	defer d.q.mu.Unlock()
+	return d.failure != nil
+}
+
+// pass writes all that there is to write, and leaves what it cannot for the next time.
+func (d *disk) pass() {
+	d.q.mu.Lock()
+	groups := d.groups
+	for _, g := range groups {
+		g.taken = true
+	}
+	d.q.mu.Unlock()
+	quick := d.watch()
+	err := d.perform(groups)
+	if !quick() && err == nil {
+		err = errSlow
+	}
+	d.q.mu.Lock()
+	defer d.q.mu.Unlock()
+	d.behind = err != nil
+	if err != nil && err != errSlow { //nolint:errorlint // it is never wrapped
+		d.failLocked(err)
+		return
+	}
+	d.writtenAllLocked(groups)
+}
+
+// writtenAllLocked passes groups on to the syncer; without batches in them there is no hurry.
+func (d *disk) writtenAllLocked(groups []*group) {
+	d.groups = d.groups[len(groups):]
+	for _, g := range groups {
+		if !g.released {
+			close(g.written)
+		}
+		if d.sync > 0 {
+			d.acceptLocked(g)
+			g.released = true
+		}
+		if len(g.entries) > 0 {
+			d.unsynced = append(d.unsynced, g)
+			signal(d.dirt)
+		}
+	}
+	if d.failure != nil {
+		signal(d.dirt)
+	}
+}
+
+func (d *disk) perform(groups []*group) error {
+	if d.lock == nil {
+		if err := d.open(); err != nil {
+			return err
+		}
+	}
+	if d.failing() {
+		if err := d.try(); err != nil {
+			return err
+		}
+	}
+	if err := d.write(d.unwritten(groups)); err != nil {
+		return err
+	}
+	if err := d.mark(groups); err != nil {
+		return err
+	}
+	return d.sweep()
+}
+
+// job is an entry to be written, as it was when it was picked.
+type job struct {
+	*entry
+
+	record record
+	data   []byte
+}
+
+// unwritten picks the entries of groups that are to be written, once each: one that was rescued may be in two groups.
+func (d *disk) unwritten(groups []*group) (jobs []job) {
+	d.q.mu.Lock()
+	defer d.q.mu.Unlock()
+	for _, g := range groups {
+		for _, e := range g.entries {
+			if e.state == done || e.seg != nil || e.picked {
+				continue
+			}
+			e.picked = true
+			if e.seq == 0 {
+				e.seq = d.seq
+				d.seq++
+			}
+			jobs = append(jobs, job{e, e.record(), e.data})
+		}
+	}
+	for _, j := range jobs {
+		j.picked = false
+	}
+	return jobs
+}
+
+// write appends the records of jobs.
+func (d *disk) write(jobs []job) error {
+	for len(jobs) > 0 {
+		s, err := d.segment()
+		if err != nil {
+			return err
+		}
+		n, err := d.append(s, jobs)
+		if err != nil {
+			return err
+		}
+		jobs = jobs[n:]
+	}
+	return nil
+}
+
+// segment returns the segment to append to.
+func (d *disk) segment() (*segment, error) {
+	if d.active != nil {
+		d.q.mu.Lock()
+		if d.active.size >= d.segmentSize {
+			d.sealLocked(d.active)
+		}
+		sealed := d.active.sealed
+		d.q.mu.Unlock()
+		if !sealed {
+			return d.active, nil
+		}
+		d.active = nil
+	}
+	s := &segment{name: segmentName(d.number), size: segmentHeader}
+	f, err := d.files.Open(s.name)
+	if err != nil {
+		return nil, err
+	}
+	s.file = f
+	if _, err := f.WriteAt(newHeader(version), 0); err != nil {
+		return nil, errors.Join(err, f.Close(), d.files.Remove(s.name))
+	}
+	d.number++
+	d.q.mu.Lock()
+	d.segments[s] = struct{}{}
+	d.q.mu.Unlock()
+	d.active = s
+	return s, nil
+}
+
+// append writes as many of jobs as fit into one chunk and into s, one at least, and returns how many; none if s is sealed meanwhile.
+func (d *disk) append(s *segment, jobs []job) (n int, err error) {
+	b := d.buffer[:0]
+	for _, j := range jobs {
+		if n > 0 && (len(b)+int(j.size()) > chunk || s.size+int64(len(b)) >= d.segmentSize) {
+			break
+		}
+		b = appendRecord(b, j.record, j.data)
+		n++
+	}
+	if d.buffer = b; cap(b) > 2*chunk {
+		d.buffer = nil
+	}
+	if _, err := s.file.WriteAt(b, s.size); err != nil {
+		d.spoiled(s, len(b))
+		return 0, err
+	}
+	d.q.mu.Lock()
+	defer d.q.mu.Unlock()
+	if s.gone { // it was empty when it could not be synced: the next one takes them
+		return 0, nil
+	}
+	d.soilLocked(s)
+	for _, j := range jobs[:n] {
+		d.arrivedLocked(j, s)
+	}
+	return n, nil
+}
+
+// spoiled leaves s, to which n bytes could not be appended.
+func (d *disk) spoiled(s *segment, n int) {
+	_ = s.file.Truncate(s.size) // if that fails too, what is torn is skipped when it is read
+	d.tryBytes = n
+	d.q.mu.Lock()
+	defer d.q.mu.Unlock()
+	d.sealLocked(s)
+}
+
+// arrivedLocked says that j is the next record of s, and lets its data go unless it belongs to the little that is kept.
+func (d *disk) arrivedLocked(j job, s *segment) {
+	e := j.entry
+	e.seg, e.offset = s, s.size
+	s.size += e.size()
+	s.live++
+	if e.state != j.record.state {
+		d.changedLocked(e)
+	}
+	if e.state == done {
+		return
+	}
+	if !e.kept && d.kept+int64(e.length) <= d.keep {
+		e.kept = true
+		d.kept += int64(e.length)
+	}
+	e.releaseLocked()
+}
+
+// soilLocked has s synced the next time.
+func (d *disk) soilLocked(s *segment) {
+	if !s.dirty {
+		s.dirty = true
+		d.dirty = append(d.dirty, s)
+	}
+}
+
+// mark brings the marks of groups to the disk, without those in segments that go away as a whole.
+func (d *disk) mark(groups []*group) error {
+	d.q.mu.Lock()
+	var marks []mark
+	for _, g := range groups {
+		for _, m := range g.marks {
+			if !m.seg.gone {
+				marks = append(marks, m)
+				d.soilLocked(m.seg)
+			}
+		}
+	}
+	d.q.mu.Unlock()
+	for _, m := range marks {
+		if _, err := m.seg.file.WriteAt([]byte{byte(m.state)}, m.offset+stateOffset); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweep deletes what is gone and used by nobody.
+func (d *disk) sweep() error {
+	d.q.mu.Lock()
+	var sweep []*segment
+	rest := d.garbage[:0]
+	for _, s := range d.garbage {
+		if s.pins == 0 {
+			sweep = append(sweep, s)
+		} else {
+			rest = append(rest, s)
+		}
+	}
+	d.garbage = rest
+	d.q.mu.Unlock()
+	for i, s := range sweep {
+		_ = s.file.Close() // nothing in it is needed
+		if err := d.files.Remove(s.name); err != nil {
+			d.q.mu.Lock()
+			d.garbage = append(d.garbage, sweep[i:]...)
+			d.q.mu.Unlock()
+			return err
+		}
+	}
+	return nil
+}
+
+// try finds out whether a disk that failed takes as much as it last refused, so that it does not count as back before the next batch fails.
+func (d *disk) try() error {
+	s, err := d.segment()
+	if err != nil {
+		return err
+	}
+	if _, err := s.file.WriteAt(make([]byte, max(d.tryBytes, 64<<10)), s.size); err != nil {
+		d.spoiled(s, d.tryBytes)
+		return err
+	}
+	d.q.mu.Lock()
+	d.soilLocked(s)
+	d.q.mu.Unlock()
+	return s.file.Truncate(s.size)
+}
+
+// sealActive has the segment that was appended to deleted if nothing in it is needed.
+func (d *disk) sealActive() {
+	if d.active != nil {
+		d.q.mu.Lock()
+		defer d.q.mu.Unlock()
+		d.sealLocked(d.active)
+	}
+}

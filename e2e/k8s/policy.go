@@ -1,0 +1,138 @@
+package k8s
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/pod-security-admission/api"
+	"k8s.io/pod-security-admission/policy"
+)
+
+const name = "poolgauge"
+
+// admit asks Kubernetes' Pod Security admission at the level restricted.
+func admit(meta *metav1.ObjectMeta, spec *corev1.PodSpec) error {
+	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
+	if err != nil {
+		return err
+	}
+	restricted := api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}
+	result := policy.AggregateCheckResults(evaluator.EvaluatePod(restricted, meta, spec))
+	if !result.Allowed {
+		return fmt.Errorf("pod security: %s", result.ForbiddenDetail())
+	}
+	return nil
+}
+
+// sidecarOf returns the sidecar of a pod and whether it is a native one, in the init containers.
+func sidecarOf(spec *corev1.PodSpec) (c *corev1.Container, native bool) {
+	for i := range spec.InitContainers {
+		if spec.InitContainers[i].Name == name {
+			return &spec.InitContainers[i], true
+		}
+	}
+	for i := range spec.Containers {
+		if spec.Containers[i].Name == name {
+			return &spec.Containers[i], false
+		}
+	}
+	return nil, false
+}
+
+// rule is one thing that must hold for the sidecar of a pod.
+type rule struct {
+	says  string
+	holds func(spec *corev1.PodSpec, c *corev1.Container, native bool) bool
+}
+
+var rules = []rule{
+	{"a native sidecar restarts always", func(_ *corev1.PodSpec, c *corev1.Container, native bool) bool {
+		return !native || c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
+	}},
+	{"it runs as a user that is not root, and says which", func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
+		s := c.SecurityContext
+		return s != nil && isTrue(s.RunAsNonRoot) && s.RunAsUser != nil && *s.RunAsUser > 0
+	}},
+	{"its root file system is read-only", func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
+		return c.SecurityContext != nil && isTrue(c.SecurityContext.ReadOnlyRootFilesystem)
+	}},
+	{"it drops all capabilities and adds none", func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
+		s := c.SecurityContext
+		return s != nil && s.Capabilities != nil && slices.Contains(s.Capabilities.Drop, "ALL") && len(s.Capabilities.Add) == 0
+	}},
+	{"its seccomp profile is RuntimeDefault, and it gains no privileges", func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
+		s := c.SecurityContext
+		return s != nil && s.SeccompProfile != nil && s.SeccompProfile.Type == corev1.SeccompProfileTypeRuntimeDefault &&
+			s.AllowPrivilegeEscalation != nil && !*s.AllowPrivilegeEscalation
+	}},
+	{"it has no service-account token", hasNoToken},
+	{"it asks for CPU and memory, has a limit of memory and none of CPU", func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
+		r := c.Resources
+		return !r.Requests.Cpu().IsZero() && !r.Requests.Memory().IsZero() && !r.Limits.Memory().IsZero() && r.Limits.Cpu().IsZero()
+	}},
+	{"it has a liveness probe, and neither a readiness nor a startup probe", func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
+		return c.LivenessProbe != nil && c.ReadinessProbe == nil && c.StartupProbe == nil
+	}},
+	{"its queue and its probe have a volume each, with a size limit", func(spec *corev1.PodSpec, c *corev1.Container, _ bool) bool {
+		return isLimited(spec, c, "POOLGAUGE_QUEUE_DIR") && isLimited(spec, c, "POOLGAUGE_PROBE_DIR")
+	}},
+	{"it says which pod it is by the downward API", func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
+		return env(c, "K8S_POD") != nil && env(c, "K8S_NAMESPACE") != nil && env(c, "K8S_NODE") != nil && env(c, "OTEL_RESOURCE_ATTRIBUTES") != nil
+	}},
+	{"it uses nothing of the host", func(spec *corev1.PodSpec, _ *corev1.Container, _ bool) bool {
+		return !spec.HostNetwork && !spec.HostPID && !spec.HostIPC
+	}},
+}
+
+// check returns an error that joins the rules that do not hold.
+func check(spec *corev1.PodSpec) error {
+	c, native := sidecarOf(spec)
+	if c == nil {
+		return errors.New("no sidecar")
+	}
+	var broken []error
+	for _, r := range rules {
+		if !r.holds(spec, c, native) {
+			broken = append(broken, errors.New("does not hold: "+r.says))
+		}
+	}
+	return errors.Join(broken...)
+}
+
+func isTrue(b *bool) bool { return b != nil && *b }
+
+// hasNoToken: the pod mounts none, or something else is mounted where it would be.
+func hasNoToken(spec *corev1.PodSpec, c *corev1.Container, _ bool) bool {
+	if spec.AutomountServiceAccountToken != nil && !*spec.AutomountServiceAccountToken {
+		return true
+	}
+	return slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool {
+		return m.MountPath == "/var/run/secrets/kubernetes.io/serviceaccount" && limit(spec, m.Name)
+	})
+}
+
+// isLimited reports whether the directory that a variable names is an emptyDir with a size limit.
+func isLimited(spec *corev1.PodSpec, c *corev1.Container, variable string) bool {
+	v := env(c, variable)
+	return v != nil && slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool {
+		return m.MountPath == v.Value && !m.ReadOnly && limit(spec, m.Name)
+	})
+}
+
+func limit(spec *corev1.PodSpec, volume string) bool {
+	return slices.ContainsFunc(spec.Volumes, func(v corev1.Volume) bool {
+		return v.Name == volume && v.EmptyDir != nil && v.EmptyDir.SizeLimit != nil
+	})
+}
+
+func env(c *corev1.Container, name string) *corev1.EnvVar {
+	for i := range c.Env {
+		if c.Env[i].Name == name {
+			return &c.Env[i]
+		}
+	}
+	return nil
+}

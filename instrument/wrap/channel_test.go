@@ -1,0 +1,153 @@
+package wrap_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/instrument/wrap"
+	"github.com/poolgauge/poolgauge/internal/pooltest"
+)
+
+func mustChannel(t testing.TB, n int) (*wrap.Slots, chan struct{}) {
+	t.Helper()
+	ch := make(chan struct{}, n)
+	s, err := wrap.Channel(t.Name(), ch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s, ch
+}
+
+func TestChannelRefusesOneWithoutSlots(t *testing.T) {
+	for _, ch := range []chan struct{}{nil, make(chan struct{})} {
+		if _, err := wrap.Channel("refused", ch); err == nil {
+			t.Errorf("a channel of capacity %d was accepted", cap(ch))
+		}
+	}
+}
+
+func TestChannelInTheSettingsOfTelemetry(t *testing.T) {
+	pooltest.Settings(t, "semaphore", func(name string, opts ...instrument.Option) (pooltest.Pool, error) {
+		s, err := wrap.Channel(name, make(chan struct{}, 2), opts...)
+		if err != nil {
+			return pooltest.Pool{}, err
+		}
+		return pooltest.Pool{Close: s.Close, Use: func() {
+			_ = s.Acquire(t.Context())
+			s.Release()
+		}}, nil
+	})
+}
+
+// Methods and bare channel operations see the same slots, and wait in one queue.
+func TestChannelGoesWithBareOperations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, ch := mustChannel(t, 2)
+		ch <- struct{}{}
+		if !s.TryAcquire() || s.TryAcquire() {
+			t.Error("not one of two slots was free")
+		}
+		if used := s.Stats().Usage[instrument.Used].Or(0); used != 2 {
+			t.Errorf("%d used, want 2", used)
+		}
+		var order []string
+		for _, who := range []string{"method", "bare"} {
+			go func() {
+				if who == "bare" {
+					ch <- struct{}{}
+				} else if err := s.Acquire(t.Context()); err != nil {
+					t.Error(err)
+				}
+				order = append(order, who)
+			}()
+			synctest.Wait()
+		}
+		<-ch
+		synctest.Wait()
+		s.Release()
+		synctest.Wait()
+		if len(order) != 2 || order[0] != "method" {
+			t.Errorf("served %v", order)
+		}
+		released := false
+		go func() {
+			for range 3 {
+				s.Release()
+			}
+			released = true
+		}()
+		synctest.Wait()
+		if released {
+			t.Error("a release of nothing did not wait, as a receive does")
+		}
+		ch <- struct{}{}
+		synctest.Wait()
+		if !released {
+			t.Error("it still waits")
+		}
+	})
+}
+
+func TestChannelWaitsAreExact(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := mustChannel(t, 1)
+		_ = s.Acquire(t.Context())
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		gaveUp := make(chan error)
+		go func() { gaveUp <- s.Acquire(ctx) }()
+		go func() { _ = s.Acquire(context.Background()) }()
+		time.Sleep(time.Second)
+		if st := s.Stats(); st.Pending.Or(0) != 2 || st.PendingAge.Or(0) != time.Second {
+			t.Errorf("%d wait, the oldest for %v, want 2 and 1 s", st.Pending.Or(-1), st.PendingAge.Or(0))
+		}
+		if err := <-gaveUp; !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		if err := s.Acquire(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("with a context that is done: %v", err)
+		}
+		time.Sleep(time.Second)
+		s.Release()
+		synctest.Wait()
+		st := s.Stats()
+		if w := st.Wait[instrument.TimedOut]; w.Count() != 2 || w.Sum() != 2 || w.Zeros() != 1 {
+			t.Errorf("%d timed out after %v s together, want 2 after 2 s", w.Count(), w.Sum())
+		}
+		if w := st.Wait[instrument.Acquired]; w.Count() != 2 || w.Sum() != 3 {
+			t.Errorf("%d acquired after %v s together, want 2 after 3 s", w.Count(), w.Sum())
+		}
+		if got := st.UseTime.Or(0); got != 3 {
+			t.Errorf("%v slot-seconds, want 3", got)
+		}
+	})
+}
+
+func TestChannelInvariantsUnderLoad(t *testing.T) {
+	s, ch := mustChannel(t, 4)
+	const goroutines, each = 16, 3000
+	in := pooltest.Invariants{Weighted: true} // a slot that was just handed over is used, and its request still pending
+	st := in.HoldUnder(t, s.Stats, func() {
+		var wg sync.WaitGroup
+		for range goroutines {
+			wg.Go(func() {
+				for range each {
+					_ = s.Acquire(context.Background())
+					runtime.Gosched()
+					s.Release()
+				}
+			})
+		}
+		wg.Wait()
+	})
+	if n := st.Requests[instrument.Acquired].Or(0); n != goroutines*each || len(ch) != 0 {
+		t.Errorf("%d acquired, want %d; %d used at the end", n, goroutines*each, len(ch))
+	}
+}

@@ -1,0 +1,147 @@
+package wrap_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/instrument/wrap"
+)
+
+func ExampleSemaphore() {
+	uploads, err := wrap.Semaphore("uploads", 8) // for semaphore.NewWeighted(8)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer uploads.Close()
+
+	if err := uploads.Acquire(context.Background(), 3); err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer uploads.Release(3)
+
+	s := uploads.Stats()
+	fmt.Println(s.Usage[instrument.Used].Or(0), "of", s.Limit.Or(0))
+	// Output: 3 of 8
+}
+
+func ExampleChannel() {
+	ch := make(chan struct{}, 8)
+	uploads, err := wrap.Channel("uploads", ch)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer uploads.Close()
+
+	if uploads.TryAcquire() {
+		defer uploads.Release()
+	}
+	ch <- struct{}{} // a line that has not become a method
+	s := uploads.Stats()
+	fmt.Println(s.Usage[instrument.Used].Or(0), "of", s.Limit.Or(0))
+	// Output: 2 of 8
+}
+
+func ExampleGroups() {
+	fanOut, err := wrap.Groups("fan-out") // once
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer fanOut.Close()
+
+	g, ctx := fanOut.WithContext(context.Background()) // per request, for errgroup.WithContext
+	g.SetLimit(4)
+	for range 10 {
+		g.Go(func() error { return ctx.Err() })
+	}
+	if err := g.Wait(); err != nil {
+		fmt.Println(err)
+	}
+	old := fanOut.Group(new(errgroup.Group)) // or a group that is there already
+	old.Go(func() error { return nil })
+	if err := old.Wait(); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(fanOut.Stats().Requests[instrument.Acquired].Or(0))
+	// Output: 11
+}
+
+func ExampleTaskPool() {
+	workers := &bench{slots: make(chan struct{}, 4)} // ants.NewPool(4)
+	thumbnails, err := wrap.TaskPool("thumbnails", "ants", workers)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer thumbnails.Close()
+
+	var done sync.WaitGroup
+	done.Add(1)
+	if err := thumbnails.Submit(done.Done); err != nil {
+		fmt.Println(err)
+		return
+	}
+	done.Wait()
+	s := thumbnails.Stats()
+	fmt.Println(s.Requests[instrument.Acquired].Or(0), "on", s.Limit.Or(0))
+	// Output: 1 on 4
+}
+
+func ExampleSyncPool() {
+	buffers, err := wrap.SyncPool("buffers", &sync.Pool{New: func() any { return new([4096]byte) }})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer buffers.Close()
+
+	for range 3 {
+		buffers.Get()
+	}
+	s := buffers.Stats()
+	fmt.Println(s.Requests[instrument.Acquired].Or(0), "of which new:", s.Resources[0].Count)
+	// Output: 3 of which new: 3
+}
+
+// sessions stands for any pool that has figures of its own.
+type sessions struct{ busy, most, waits int }
+
+func (s sessions) Figures() (busy, most, waits int, waited time.Duration) {
+	return s.busy, s.most, s.waits, time.Duration(s.waits) * time.Millisecond
+}
+
+// Any other pool is reported by a function that says how it is; what it does not know is left out.
+func Example() {
+	pool := sessions{busy: 3, most: 5, waits: 7}
+	reg, err := instrument.Observe("sessions", "my sessions", func() (s instrument.Stats) {
+		busy, most, waits, waited := pool.Figures()
+		s.Limit = instrument.Some(int64(most))
+		s.Usage[instrument.Used] = instrument.Some(int64(busy))
+		s.Waits, s.WaitTime = instrument.Some(int64(waits)), instrument.Some(waited.Seconds())
+		return s
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer reg.Close()
+
+	reader := instrument.OpenReader() // the Producer of instrument/producer has one
+	defer reader.Close()
+	for p := range reader.Points() {
+		fmt.Println(p.Metric.Name, p.Int, p.Float)
+	}
+	// Output:
+	// poolgauge.pool.limit 5 0
+	// poolgauge.pool.usage 3 0
+	// poolgauge.pool.waits 7 0
+	// poolgauge.pool.wait.time 0 0.007
+}

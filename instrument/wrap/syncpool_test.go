@@ -1,0 +1,71 @@
+package wrap_test
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/instrument/wrap"
+	"github.com/poolgauge/poolgauge/internal/pooltest"
+)
+
+func TestSyncPoolCounts(t *testing.T) {
+	p := &sync.Pool{New: func() any { return new([64]byte) }}
+	r, err := wrap.SyncPool(t.Name(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	const goroutines, each = 8, 1000
+	in := pooltest.Invariants{}
+	st := in.HoldUnder(t, r.Stats, func() {
+		var wg sync.WaitGroup
+		for range goroutines {
+			wg.Go(func() {
+				for range each {
+					x, ok := r.Get().(*[64]byte)
+					if !ok {
+						t.Error("something else")
+					}
+					r.Put(x)
+				}
+			})
+		}
+		wg.Wait()
+	})
+	gets, puts := st.Requests[instrument.Acquired].Or(0), st.Completed[instrument.OK].Or(0)
+	if gets != goroutines*each || puts != gets || st.Requests[instrument.Rejected].Or(-1) != 0 {
+		t.Errorf("%d gets and %d puts, want %d", gets, puts, goroutines*each)
+	}
+	if n := st.Resources[0].Count; n < 1 || n > gets {
+		t.Errorf("%d created for %d gets", n, gets)
+	}
+	if _, ok := st.Usage[instrument.Used].Get(); ok {
+		t.Error("it claims to know what is used")
+	}
+}
+
+func TestSyncPoolWithoutNew(t *testing.T) {
+	r, err := wrap.SyncPool(t.Name(), new(sync.Pool))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if x := r.Get(); x != nil {
+		t.Errorf("got %v", x)
+	}
+	st := r.Stats()
+	if st.Requests[instrument.Rejected].Or(0) != 1 || st.Requests[instrument.Acquired].Or(-1) != 0 || st.Resources != nil {
+		t.Errorf("%+v", st)
+	}
+}
+
+func TestSyncPoolInTheSettingsOfTelemetry(t *testing.T) {
+	pooltest.Settings(t, "sync.Pool", func(name string, opts ...instrument.Option) (pooltest.Pool, error) {
+		r, err := wrap.SyncPool(name, &sync.Pool{New: func() any { return new(int) }}, opts...)
+		if err != nil {
+			return pooltest.Pool{}, err
+		}
+		return pooltest.Pool{Close: r.Close, Use: func() { r.Put(r.Get()) }}, nil
+	})
+}

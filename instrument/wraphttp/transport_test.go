@@ -1,0 +1,224 @@
+package wraphttp_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/instrument/wraphttp"
+	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/internal/pooltest"
+)
+
+const pool = "poolgauge.pool."
+
+func client(t *testing.T, base http.RoundTripper, opts ...instrument.Option) *http.Client {
+	t.Helper()
+	rt, err := wraphttp.Transport("api", base, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		rt.CloseIdleConnections()
+		rt.Close()
+		rt.Close()
+	})
+	return &http.Client{Transport: rt}
+}
+
+func serve(t *testing.T, h http.HandlerFunc) *httptest.Server {
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s
+}
+
+func get(t *testing.T, c *http.Client, url string) {
+	t.Helper()
+	resp, err := c.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func hello(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }
+
+func TestTransportReportsReuse(t *testing.T) {
+	s := serve(t, hello)
+	c := client(t, &http.Transport{MaxConnsPerHost: 3}, instrument.WithConventions())
+	for range 5 {
+		get(t, c, s.URL)
+	}
+	want(t, points(t), map[string]float64{
+		pool + "limit": 3, pool + "requests acquired": 5, pool + "completed ok": 5, pool + "usage used": 0, pool + "pending": 0,
+		pool + "usage constructing": 0, pool + "resources created": 1, pool + "create.duration": 1, pool + "wait.duration acquired": 5,
+		pool + "use.duration": 5, "http.client.request.duration GET 200": 5, "http.client.active_requests": 0,
+	})
+}
+
+func TestTransportOverTLS(t *testing.T) {
+	for name, http2 := range map[string]bool{"HTTP/1": false, "HTTP/2": true} {
+		t.Run(name, func(t *testing.T) {
+			s := httptest.NewUnstartedServer(http.HandlerFunc(hello))
+			s.EnableHTTP2 = http2
+			s.StartTLS()
+			defer s.Close()
+			base := s.Client().Transport.(*http.Transport)
+			base.MaxConnsPerHost = 2
+			c := client(t, base)
+			for range 3 {
+				get(t, c, s.URL)
+			}
+			got := points(t)
+			want(t, got, map[string]float64{
+				pool + "requests acquired": 3, pool + "completed ok": 3, pool + "resources created": 1, pool + "create.duration": 1,
+			})
+			if _, limited := got[pool+"limit"]; limited == http2 {
+				t.Errorf("a limit: %v", limited)
+			}
+		})
+	}
+}
+
+// The use ends with the body, and only then does the next request get the connection.
+func TestTransportWaitsAndUses(t *testing.T) {
+	s := serve(t, hello)
+	c := client(t, &http.Transport{MaxConnsPerHost: 1})
+	first, err := c.Get(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	waits := make(chan struct{})
+	trace := &httptrace.ClientTrace{GetConn: func(string) { close(waits) }}
+	req, _ := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodGet, s.URL, nil)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, err := c.Do(req); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
+	<-waits // the trace of the caller is called too, after that of the pool
+	want(t, points(t), map[string]float64{pool + "usage used": 1, pool + "pending": 1})
+	cancel()
+	wg.Wait()
+	want(t, points(t), map[string]float64{
+		pool + "pending": 0, pool + "requests canceled": 1, pool + "wait.duration canceled": 1, pool + "requests acquired": 1,
+	})
+	_ = first.Body.Close()
+	want(t, points(t), map[string]float64{pool + "usage used": 0, pool + "completed ok": 1})
+}
+
+func TestTransportThatCannotConnect(t *testing.T) {
+	s := httptest.NewServer(nil)
+	s.Close() // its port refuses now
+	c := client(t, new(http.Transport), instrument.WithConventions())
+	if _, err := c.Get(s.URL); err == nil {
+		t.Fatal("connected to a closed server")
+	}
+	want(t, points(t), map[string]float64{
+		pool + "requests acquired": 1, pool + "completed error": 1, pool + "resources create_failed error": 1, pool + "resources created": 0,
+		pool + "create.duration error": 1, pool + "usage used": 0, pool + "usage constructing": 0, "http.client.request.duration GET error": 1,
+	})
+}
+
+// What a caller may see of a response is as it was.
+func TestTransportKeepsTheResponse(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			w.Header().Set("Connection", "Upgrade")
+			w.Header().Set("Upgrade", "echo")
+			w.WriteHeader(http.StatusSwitchingProtocols)
+		}
+	})
+	c := client(t, new(http.Transport))
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodHead, s.URL, nil)
+	resp, err := c.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.Body != http.NoBody || resp.Request != req {
+		t.Errorf("body %T, request %p of %p", resp.Body, resp.Request, req)
+	}
+	up, err := c.Get(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer up.Body.Close()
+	if _, ok := up.Body.(io.Writer); !ok {
+		t.Errorf("the body of a switched protocol is a %T", up.Body)
+	}
+}
+
+func TestTransportHoldsTheInvariantsUnderLoad(t *testing.T) {
+	s := serve(t, hello)
+	base := &http.Transport{MaxConnsPerHost: 2}
+	rt, stats, err := wraphttp.TransportStats("api", base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rt.Close()
+	defer rt.CloseIdleConnections()
+	c := &http.Client{Transport: rt}
+	in := pooltest.Invariants{Shrinks: true} // used may exceed the limit for an instant
+	last := in.HoldUnder(t, stats, func() {
+		var wg sync.WaitGroup
+		for range 6 {
+			wg.Go(func() {
+				for range 30 {
+					get(t, c, s.URL)
+				}
+			})
+		}
+		wg.Wait()
+	})
+	if n := last.Requests[instrument.Acquired].Or(0); n != 180 || last.Usage[instrument.Used].Or(-1) != 0 || last.Pending.Or(-1) != 0 {
+		t.Errorf("%d acquired, %+v", n, last)
+	}
+}
+
+// Hosts beyond the first 100 share one series.
+func TestTransportBoundsHosts(t *testing.T) {
+	client := client(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusTeapot, Body: http.NoBody, Request: r, ProtoMajor: 1}, nil
+	}), instrument.WithConventions())
+	for i := range 150 {
+		get(t, client, "http://h"+strings.Repeat("x", i)+"/")
+	}
+	r := instrument.OpenReader()
+	defer r.Close()
+	hosts, requests := 0, uint64(0)
+	for p := range r.Points() {
+		if p.Metric == catalog.HTTPRequestDuration {
+			hosts++
+			requests += p.Histogram.Count()
+		}
+	}
+	if hosts != 101 || requests != 150 {
+		t.Errorf("%d series of %d requests, want 101 of 150", hosts, requests)
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestTransportWithoutTelemetry(t *testing.T) {
+	s := serve(t, hello)
+	c := client(t, new(http.Transport), instrument.WithoutTelemetry())
+	get(t, c, s.URL)
+	if got := points(t); len(got) > 0 {
+		t.Errorf("there is %v", got)
+	}
+}

@@ -1,0 +1,203 @@
+package wrapsql_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/instrument/wrapsql"
+	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/internal/pooltest"
+)
+
+func open(t testing.TB, s *server) *sql.DB {
+	db := sql.OpenDB(s)
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+func observe(t testing.TB, db *sql.DB, opts ...instrument.Option) *instrument.Registration {
+	t.Helper()
+	r, err := wrapsql.DB("orders", db, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
+	return r
+}
+
+// points returns what a reader gets: the values by name of the metric and the values of its own attributes.
+func points(t testing.TB) map[string]float64 {
+	t.Helper()
+	r := instrument.OpenReader()
+	defer r.Close()
+	got := map[string]float64{}
+	for p := range r.Points() {
+		key := p.Metric.Name
+		for _, a := range p.Metric.Attributes {
+			if v, ok := p.Attributes.Value(a.Key); ok {
+				key += " " + v.AsString()
+			}
+		}
+		switch {
+		case p.Histogram != nil:
+			got[key] = float64(p.Histogram.Count())
+		case p.Metric.Number == catalog.Int:
+			got[key] = float64(p.Int)
+		default:
+			got[key] = p.Float
+		}
+	}
+	return got
+}
+
+func want(t testing.TB, got map[string]float64, want map[string]float64) {
+	t.Helper()
+	for key, v := range want {
+		if g, ok := got[key]; !ok || g != v {
+			t.Errorf("%s is %v (there: %v), want %v", key, g, ok, v)
+		}
+	}
+}
+
+// A second caller waits for the only connection for 3 s, a third one gives up after 1 s.
+func TestDBReportsWhatDatabaseSQLKnows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := open(t, new(server))
+		db.SetMaxOpenConns(1)
+		observe(t, db)
+		held, err := db.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := db.Exec("x"); err != nil {
+				t.Error(err)
+			}
+		})
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if _, err := db.ExecContext(ctx, "x"); !errors.Is(err, context.DeadlineExceeded) {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		want(t, points(t), map[string]float64{
+			"poolgauge.pool.limit": 1, "poolgauge.pool.usage used": 1, "poolgauge.pool.usage idle": 0,
+			"poolgauge.pool.waits": 2, "poolgauge.pool.wait.time": 0,
+		})
+		time.Sleep(3 * time.Second)
+		_ = held.Close()
+		wg.Wait()
+		want(t, points(t), map[string]float64{
+			"poolgauge.pool.usage used": 0, "poolgauge.pool.usage idle": 1,
+			"poolgauge.pool.waits": 2, "poolgauge.pool.wait.time": 4,
+		})
+	})
+}
+
+func TestDBReportsWhyConnectionsClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(server)
+		db := open(t, s)
+		observe(t, db)
+		use := func(n int) {
+			var held []*sql.Conn
+			for range n {
+				c, err := db.Conn(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				held = append(held, c)
+			}
+			for _, c := range held {
+				_ = c.Close()
+			}
+		}
+		db.SetMaxIdleConns(2)
+		use(5) // three too many
+		db.SetConnMaxIdleTime(time.Minute)
+		time.Sleep(2 * time.Minute)
+		synctest.Wait() // the two others were idle for too long
+		db.SetConnMaxIdleTime(0)
+		use(1)
+		db.SetConnMaxLifetime(time.Minute)
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		const closed = "poolgauge.pool.resources closed "
+		want(t, points(t), map[string]float64{closed + "max_idle": 3, closed + "max_idle_time": 2, closed + "max_lifetime": 1})
+		if n := s.closed.Load(); n != 6 {
+			t.Errorf("%d connections closed, want 6", n)
+		}
+	})
+}
+
+func TestDBLeavesOutWhatIsNotKnown(t *testing.T) {
+	db := open(t, new(server))
+	observe(t, db)
+	if _, err := db.Exec("x"); err != nil {
+		t.Fatal(err)
+	}
+	got := points(t)
+	for _, m := range []*catalog.Metric{
+		catalog.PoolLimit, catalog.PoolPending, catalog.PoolRequests, catalog.PoolWaitDuration, catalog.PoolUseDuration, catalog.PoolCompleted,
+	} {
+		for key := range got {
+			if key == m.Name || len(key) > len(m.Name) && key[:len(m.Name)+1] == m.Name+" " {
+				t.Errorf("%s is reported as %v", key, got[key])
+			}
+		}
+	}
+}
+
+func TestDBHoldsTheInvariantsUnderLoad(t *testing.T) {
+	db := open(t, new(server))
+	db.SetMaxOpenConns(3)
+	db.SetMaxIdleConns(1)
+	var in pooltest.Invariants
+	in.HoldUnder(t, func() instrument.Stats { return wrapsql.StatsOf(db.Stats()) }, func() {
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				for range 100 {
+					if _, err := db.Exec("x"); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
+
+func TestDBClose(t *testing.T) {
+	db := open(t, new(server))
+	reg := observe(t, db)
+	reg.Close()
+	reg.Close()
+	if got := points(t); len(got) > 0 {
+		t.Errorf("after Close there are still %v", got)
+	}
+	if err := db.Ping(); err != nil {
+		t.Errorf("the database was closed as well: %v", err)
+	}
+	_ = observe(t, db) // the name is free
+}
+
+func TestDBRefuses(t *testing.T) {
+	if _, err := wrapsql.DB("orders", nil); err == nil {
+		t.Error("a nil *sql.DB was accepted")
+	}
+	db := open(t, new(server))
+	observe(t, db)
+	if _, err := wrapsql.DB("orders", db); !errors.Is(err, instrument.ErrNameInUse) {
+		t.Errorf("a second pool of the name: %v", err)
+	}
+}

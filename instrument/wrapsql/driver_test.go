@@ -1,0 +1,100 @@
+package wrapsql_test
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"sync/atomic"
+)
+
+// server is a database in memory that knows one query, which returns one row of the arguments. Its driver is as small as a driver
+// may be: none of the optional interfaces.
+type server struct {
+	connect func(ctx context.Context) error // nil makes a connection at once
+	query   func() error                    // runs in each query
+	wrap    func(*conn) driver.Conn         // what the driver hands out; nil is the conn itself
+
+	opened, closed, closings atomic.Int64
+}
+
+func (s *server) Connect(ctx context.Context) (driver.Conn, error) {
+	if s.connect != nil {
+		if err := s.connect(ctx); err != nil {
+			return nil, err
+		}
+	}
+	s.opened.Add(1)
+	c := &conn{server: s}
+	if s.wrap != nil {
+		return s.wrap(c), nil
+	}
+	return c, nil
+}
+
+func (s *server) Driver() driver.Driver { return s }
+
+// Open is how sql.Open comes to a connection.
+func (s *server) Open(string) (driver.Conn, error) { return s.Connect(context.Background()) }
+
+// Close is called by sql.DB.Close, for connectors that have it.
+func (s *server) Close() error {
+	s.closings.Add(1)
+	return nil
+}
+
+type conn struct{ server *server }
+
+func (c *conn) Prepare(string) (driver.Stmt, error) { return stmt{c}, nil }
+
+func (c *conn) Begin() (driver.Tx, error) { return tx{}, nil }
+
+func (c *conn) Close() error {
+	c.server.closed.Add(1)
+	return nil
+}
+
+type tx struct{}
+
+func (tx) Commit() error   { return nil }
+func (tx) Rollback() error { return nil }
+
+type stmt struct{ *conn }
+
+func (stmt) Close() error  { return nil }
+func (stmt) NumInput() int { return -1 }
+
+func (s stmt) Exec(args []driver.Value) (driver.Result, error) {
+	if s.server.query != nil {
+		if err := s.server.query(); err != nil {
+			return nil, err
+		}
+	}
+	return driver.RowsAffected(len(args)), nil
+}
+
+func (s stmt) Query(args []driver.Value) (driver.Rows, error) {
+	if _, err := s.Exec(args); err != nil {
+		return nil, err
+	}
+	return &rows{args: args}, nil
+}
+
+type rows struct {
+	args []driver.Value
+	done bool
+}
+
+func (r *rows) Columns() []string { return make([]string, len(r.args)) }
+func (r *rows) Close() error      { return nil }
+
+func (r *rows) Next(to []driver.Value) error {
+	if r.done {
+		return io.EOF
+	}
+	r.done = true
+	copy(to, r.args)
+	return nil
+}
+
+var errRefused = errors.New("connection refused")

@@ -1,0 +1,290 @@
+package wrapsql_test
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/instrument/wrapsql"
+	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/internal/pooltest"
+)
+
+func openDB(t testing.TB, s *server, opts ...instrument.Option) *sql.DB {
+	t.Helper()
+	db, err := wrapsql.OpenDB("orders", s, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// A connection takes 2 s to make; then a query reads rows for 3 s, a transaction takes 4 s, and the connection is idle between.
+func TestOpenDBTimesConnectionsAndUses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{connect: func(context.Context) error { time.Sleep(2 * time.Second); return nil }}
+		db := openDB(t, s, instrument.WithConventions())
+		db.SetMaxOpenConns(1)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			rows, err := db.Query("x", 1)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			time.Sleep(3 * time.Second)
+			_ = rows.Close()
+		}()
+		time.Sleep(time.Second)
+		want(t, points(t), map[string]float64{"poolgauge.pool.usage constructing": 1, "poolgauge.pool.usage used": 0})
+		time.Sleep(2 * time.Second)
+		want(t, points(t), map[string]float64{
+			"poolgauge.pool.usage constructing": 0, "poolgauge.pool.usage used": 1, "poolgauge.pool.usage idle": 0,
+			"poolgauge.pool.use.time": 1,
+		})
+		<-done
+		time.Sleep(time.Minute)
+		tx, err := db.Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(4 * time.Second)
+		_ = tx.Commit()
+		want(t, points(t), map[string]float64{
+			"poolgauge.pool.limit": 1, "poolgauge.pool.usage used": 0, "poolgauge.pool.usage idle": 1,
+			"poolgauge.pool.requests acquired": 2, "poolgauge.pool.completed ok": 2, "poolgauge.pool.completed error": 0,
+			"poolgauge.pool.use.duration": 2, "poolgauge.pool.use.time": 7, "poolgauge.pool.waits": 0,
+			"poolgauge.pool.create.duration": 1, "poolgauge.pool.resources created": 1,
+			"db.client.connection.use_time": 2, "db.client.connection.create_time": 1, "db.client.connection.max": 1,
+			"db.client.connection.count idle": 1, "db.client.connection.count used": 0,
+		})
+	})
+}
+
+func TestOpenDBSaysHowConnectionsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var connectErr, queryErr error
+		s := &server{connect: func(context.Context) error { return connectErr }, query: func() error { return queryErr }}
+		db := openDB(t, s)
+		db.SetMaxIdleConns(1)
+		for _, connectErr = range []error{errRefused, context.Canceled, context.DeadlineExceeded} {
+			if err := db.Ping(); !errors.Is(err, connectErr) {
+				t.Errorf("%v, want %v", err, connectErr)
+			}
+		}
+		connectErr = nil
+		queryErr = driver.ErrBadConn
+		_, _ = db.Exec("x") // breaks the connections of all attempts
+		queryErr = errRefused
+		_, _ = db.Exec("x") // is the query's fault
+		queryErr = nil
+		a, _ := db.Conn(t.Context())
+		b, _ := db.Conn(t.Context())
+		_, _ = b.ExecContext(t.Context(), "x")
+		_ = a.Close()
+		_ = b.Close() // one idle connection too many
+		const resources = "poolgauge.pool.resources "
+		got := points(t)
+		broken := got[resources+"closed broken"]
+		if broken == 0 || broken != got["poolgauge.pool.completed error"] {
+			t.Errorf("%v connections broke in %v uses", broken, got["poolgauge.pool.completed error"])
+		}
+		want(t, got, map[string]float64{
+			resources + "create_failed error": 1, resources + "create_failed canceled": 1, resources + "create_failed timeout": 1,
+			resources + "created": broken + 2, resources + "closed max_idle": 1, resources + "closed other": 0,
+			"poolgauge.pool.completed ok": 3, "poolgauge.pool.usage idle": 1,
+		})
+	})
+}
+
+// More connections are idle than there may be when the limit falls: database/sql closes them and does not count them.
+func TestOpenDBCountsOtherEnds(t *testing.T) {
+	db := openDB(t, new(server))
+	db.SetMaxIdleConns(8)
+	var held []*sql.Conn
+	for range 4 {
+		c, err := db.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.PingContext(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, c)
+	}
+	db.SetMaxOpenConns(1)
+	for _, c := range held {
+		_ = c.Close()
+	}
+	want(t, points(t), map[string]float64{
+		"poolgauge.pool.resources closed other": 3, "poolgauge.pool.resources closed max_idle": 0, "poolgauge.pool.usage idle": 1,
+	})
+}
+
+func TestOpenDBHoldsTheInvariantsUnderLoad(t *testing.T) {
+	var n int
+	var mu sync.Mutex
+	s := &server{query: func() error {
+		runtime.Gosched()
+		mu.Lock()
+		defer mu.Unlock()
+		if n++; n%10 == 0 {
+			return driver.ErrBadConn
+		}
+		return nil
+	}}
+	db, stats, err := wrapsql.OpenDBStats("orders", s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(3)
+	db.SetMaxIdleConns(2)
+	var in pooltest.Invariants
+	last := in.HoldUnder(t, stats, func() {
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				for range 200 {
+					_, _ = db.Exec("x")
+				}
+			})
+		}
+		wg.Wait()
+	})
+	var created, ended int64
+	for _, r := range last.Resources {
+		switch r.Event {
+		case instrument.Created:
+			created += r.Count
+		case instrument.Ended:
+			ended += r.Count
+		}
+	}
+	if used := last.Usage[instrument.Used].Or(-1); used != 0 || created-ended != last.Usage[instrument.Idle].Or(-1) {
+		t.Errorf("%d used, %d created, %d ended, %d idle", used, created, ended, last.Usage[instrument.Idle].Or(-1))
+	}
+	if n := last.Requests[instrument.Acquired].Or(0); n < 1600 {
+		t.Errorf("%d uses, want 1600 or more", n)
+	}
+}
+
+// A connection on which nothing was called was not used, and one that waits for its first call is idle.
+func TestOpenDBFirstUseBeginsWithTheFirstCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := openDB(t, new(server))
+		c, err := db.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		want(t, points(t), map[string]float64{"poolgauge.pool.requests acquired": 0, "poolgauge.pool.usage idle": 1})
+		_ = c.Raw(func(raw any) error {
+			if _, ok := wrapsql.DriverConn(raw).(*conn); !ok {
+				t.Errorf("Raw has %T", raw)
+			}
+			return nil
+		})
+		time.Sleep(time.Second)
+		_ = c.Close()
+		want(t, points(t), map[string]float64{"poolgauge.pool.requests acquired": 1, "poolgauge.pool.use.time": 1})
+	})
+}
+
+func TestOpenDBCloseEndsTheReport(t *testing.T) {
+	s := new(server)
+	db := openDB(t, s)
+	if err := db.Ping(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := points(t); len(got) > 0 {
+		t.Errorf("after Close there are still %v", got)
+	}
+	if n := s.closings.Load(); n != 1 {
+		t.Errorf("the connector was closed %d times, want 1", n)
+	}
+	if db.Driver() != driver.Driver(s) {
+		t.Errorf("the driver is %T", db.Driver())
+	}
+}
+
+func TestOpenDBRefuses(t *testing.T) {
+	if _, err := wrapsql.OpenDB("orders", nil); err == nil {
+		t.Error("a nil connector was accepted")
+	}
+	s := new(server)
+	openDB(t, s)
+	if _, err := wrapsql.OpenDB("orders", s); !errors.Is(err, instrument.ErrNameInUse) {
+		t.Errorf("a second pool of the name: %v", err)
+	}
+	if n := s.closings.Load(); n != 0 {
+		t.Error("the connector of somebody else was closed")
+	}
+}
+
+func TestOpenDBWithoutTelemetryIsTheDriversOwn(t *testing.T) {
+	db := openDB(t, new(server), instrument.WithoutTelemetry())
+	c, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.Raw(func(raw any) error {
+		if _, ok := wrapsql.DriverConn(raw).(*conn); !ok || wrapsql.DriverConn(raw) != raw {
+			t.Errorf("the connection is a %T", raw)
+		}
+		return nil
+	})
+}
+
+// register makes a driver known, once in a process.
+var register = sync.OnceFunc(func() { sql.Register("memory", new(server)) })
+
+func TestOpen(t *testing.T) {
+	register()
+	db, err := wrapsql.Open("orders", "memory", "dsn")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec("x"); err != nil {
+		t.Fatal(err)
+	}
+	want(t, points(t), map[string]float64{"poolgauge.pool.requests acquired": 1})
+	if _, err := wrapsql.Open("others", "no such driver", ""); err == nil {
+		t.Error("an unknown driver was accepted")
+	}
+}
+
+// Without a Producer everything is reported through the MeterProvider.
+func TestOpenDBThroughAProvider(t *testing.T) {
+	reader := sdkmetric.NewManualReader()
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	db := openDB(t, new(server), instrument.WithMeterProvider(provider), instrument.WithConventions())
+	if _, err := db.Exec("x"); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for s, v := range pooltest.Collect(t, reader) {
+		got[s.Metric] += v
+	}
+	want(t, got, map[string]float64{
+		catalog.PoolUseDuration.Name: 1, catalog.DBConnectionUseTime.Name: 1, catalog.DBConnectionCreateTime.Name: 1, catalog.PoolRequests.Name: 1,
+	})
+}

@@ -1,0 +1,155 @@
+package pooltest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Group is what a group has in common with that of errgroup.
+type Group interface {
+	Go(f func() error)
+	TryGo(f func() error) bool
+	SetLimit(n int)
+	Wait() error
+}
+
+type newGroup = func(ctx context.Context) (Group, context.Context)
+
+// BehavesAsErrgroup tests that groups do what those of errgroup do, who must pass the same tests. Zero makes one that stands for
+// the zero errgroup.Group, withContext one that stands for errgroup.WithContext.
+func BehavesAsErrgroup(t *testing.T, zero func() Group, withContext func(ctx context.Context) (Group, context.Context)) {
+	for what, behaves := range groupBehaviours {
+		t.Run(what, func(t *testing.T) {
+			t.Run("errgroup", func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					behaves(t, func() Group { return new(errgroup.Group) },
+						func(ctx context.Context) (Group, context.Context) { return errgroup.WithContext(ctx) })
+				})
+			})
+			t.Run("ours", func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { behaves(t, zero, withContext) })
+			})
+		})
+	}
+}
+
+var errFirst, errSecond = errors.New("first"), errors.New("second")
+
+// fail returns a function that returns err after a while.
+func fail(after time.Duration, err error) func() error {
+	return func() error { time.Sleep(after); return err }
+}
+
+var groupBehaviours = map[string]func(t *testing.T, zero func() Group, withContext newGroup){
+	"zero is usable": func(t *testing.T, zero func() Group, _ newGroup) {
+		if err := zero().Wait(); err != nil {
+			t.Errorf("Wait for nothing: %v", err)
+		}
+	},
+	"first error in time": func(t *testing.T, zero func() Group, _ newGroup) {
+		g := zero()
+		g.Go(fail(2*time.Second, errSecond))
+		g.Go(fail(time.Second, errFirst))
+		g.Go(fail(0, nil))
+		if err := g.Wait(); err != errFirst { //nolint:errorlint // the very error
+			t.Errorf("Wait: %v", err)
+		}
+		if err := g.Wait(); err != errFirst { //nolint:errorlint // the very error
+			t.Errorf("Wait again: %v", err)
+		}
+	},
+	"error cancels": func(t *testing.T, _ func() Group, withContext newGroup) {
+		g, ctx := withContext(t.Context())
+		g.Go(fail(time.Second, errFirst))
+		g.Go(func() error { <-ctx.Done(); return ctx.Err() })
+		start := time.Now()
+		if err := g.Wait(); err != errFirst || time.Since(start) != time.Second { //nolint:errorlint // the very error
+			t.Errorf("Wait: %v after %v", err, time.Since(start))
+		}
+		if context.Cause(ctx) != errFirst { //nolint:errorlint // the very error
+			t.Errorf("cause %v", context.Cause(ctx))
+		}
+	},
+	"Wait cancels": func(t *testing.T, _ func() Group, withContext newGroup) {
+		g, ctx := withContext(t.Context())
+		g.Go(fail(0, nil))
+		if ctx.Err() != nil {
+			t.Errorf("canceled before Wait: %v", ctx.Err())
+		}
+		if err := g.Wait(); err != nil || !errors.Is(context.Cause(ctx), context.Canceled) {
+			t.Errorf("Wait: %v, cause %v", err, context.Cause(ctx))
+		}
+	},
+	"limit blocks Go": func(t *testing.T, zero func() Group, _ newGroup) {
+		g := zero()
+		g.SetLimit(2)
+		var active, most atomic.Int64
+		start := time.Now()
+		for range 6 {
+			g.Go(func() error {
+				most.Store(max(most.Load(), active.Add(1)))
+				time.Sleep(time.Second)
+				active.Add(-1)
+				return nil
+			})
+		}
+		if blocked := time.Since(start); blocked != 2*time.Second {
+			t.Errorf("Go blocked for %v in all", blocked)
+		}
+		_ = g.Wait()
+		if most.Load() != 2 {
+			t.Errorf("%d were active at once", most.Load())
+		}
+	},
+	"TryGo": func(t *testing.T, zero func() Group, _ newGroup) {
+		g := zero()
+		g.SetLimit(1)
+		got := fmt.Sprint(g.TryGo(fail(time.Second, errFirst)), g.TryGo(fail(0, nil)))
+		_ = g.Wait()
+		got += fmt.Sprint(" ", g.TryGo(fail(0, errSecond)), g.Wait())
+		g.SetLimit(-1)
+		got += fmt.Sprint(" ", g.TryGo(fail(time.Second, nil)), g.TryGo(fail(0, nil)))
+		_ = g.Wait()
+		if want := "true false true first true true"; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	},
+	"limit 0 lets none start": func(t *testing.T, zero func() Group, _ newGroup) {
+		g := zero()
+		g.SetLimit(0)
+		if g.TryGo(fail(0, nil)) {
+			t.Error("one started")
+		}
+	},
+	"SetLimit of an active group panics": func(t *testing.T, zero func() Group, _ newGroup) {
+		g := zero()
+		g.SetLimit(2)
+		g.Go(fail(time.Second, nil))
+		defer func() {
+			if v := fmt.Sprint(recover()); !strings.Contains(v, "limit") || !strings.Contains(v, "1") {
+				t.Errorf("recovered %q", v)
+			}
+			_ = g.Wait()
+		}()
+		g.SetLimit(3)
+	},
+	"Goexit is no error and gives the slot back": func(t *testing.T, zero func() Group, _ newGroup) {
+		g := zero()
+		g.SetLimit(1)
+		for range 3 {
+			g.Go(func() error { runtime.Goexit(); return errFirst })
+		}
+		if err := g.Wait(); err != nil {
+			t.Errorf("Wait: %v", err)
+		}
+	},
+}
