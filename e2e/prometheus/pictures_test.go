@@ -1,7 +1,6 @@
 package prometheus
 
 import (
-	"context"
 	"encoding/json"
 	"flag"
 	"math"
@@ -15,7 +14,6 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/promql"
-	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 
 	"github.com/poolgauge/poolgauge/e2e/prometheus/internal/engine"
 )
@@ -25,7 +23,7 @@ var (
 	minutes  = flag.Int("minutes", 8, "how long the pools run for the pictures")
 )
 
-// TestPictures draws the dashboards from what the real sidecar and real pools report while the CPU gets short and a downstream slow for a while. It needs
+// TestPictures draws the dashboards from what the real sidecar and the example service report while its payments get slow for a while. It needs
 // chromium, and render/node_modules by npm ci:
 //
 //	go test -run TestPictures -timeout 30m -args -pictures ../../docs/images
@@ -35,13 +33,16 @@ func TestPictures(t *testing.T) {
 	}
 	e := startEngine(t)
 	lasting := time.Duration(*minutes) * time.Minute
-	stopApp := startApp(t, e, func(ctx context.Context, _ *sdkmetric.MeterProvider) { demo(ctx, lasting) })
-	stopSidecar := startSidecar(t, e)
+	s := startStack(t, e)
 	from := time.Now().Add(20 * time.Second)
-	time.Sleep(lasting)
+	go s.load(t, 90, lasting)
+	time.Sleep(lasting * 2 / 5)
+	s.payments(t, "110ms")
+	time.Sleep(lasting / 4)
+	s.payments(t, "20ms")
+	time.Sleep(lasting * 7 / 20)
 	to := time.Now()
-	stopSidecar()
-	stopApp()
+	s.stop()
 	for file, d := range dashboards(t) {
 		page := filepath.Join(t.TempDir(), "page.html")
 		writePage(t, page, file, figures(t, e, d, from, to))
