@@ -128,8 +128,11 @@ func poolSaturation() []panel {
 		}),
 		chart{
 			title: "Wait, p99, by pool", unit: "s", width: 8, height: 8, none: "nobody asked",
-			help: "99 of 100 requests got their slot, or gave up, within this time.",
-		}.lines(query{inPools.Quantile(0.99, byPool, catalog.PoolWaitDuration), poolLegend}),
+			help: "99 of 100 requests got their slot, or gave up, within this time. Of pools that tell only how many waited and for how long in all, such as sql, the mean.",
+		}.lines(
+			query{inPools.Quantile(0.99, byPool, catalog.PoolWaitDuration), poolLegend},
+			query{promql.Sum(byPool, inPools.Rate(catalog.PoolWaitTime)) + " / (" + promql.Sum(byPool, inPools.Rate(catalog.PoolWaits)) + " > 0)", poolLegend + ", mean"},
+		),
 		chart{
 			title: "Wait, all pools chosen", unit: "s", width: 12, height: 8, none: "nobody asked",
 			help: "Quantiles of the time from asking to getting or giving up, over the chosen pools.",

@@ -57,7 +57,9 @@ func records() []rule {
 		{Record: recordUtilisation, Expr: promql.Sum(byPool, over("5m").Rate(catalog.PoolUseTime)) + " / " + limit +
 			" or " + promql.Sum(byPool, over("5m").Over("avg_over_time", catalog.PoolUsage, used)) + " / " + limit},
 		{Record: recordUsed, Expr: promql.Sum(byPool, over("15m").Over("min_over_time", catalog.PoolUsage, used))},
-		{Record: recordPending, Expr: promql.Sum(byPool, over("5m").Over("avg_over_time", catalog.PoolPending))},
+		// Of a pool that does not say how many wait, the time waited a second is their mean number, by Little's law.
+		{Record: recordPending, Expr: promql.Sum(byPool, over("5m").Over("avg_over_time", catalog.PoolPending)) +
+			" or " + promql.Sum(byPool, over("5m").Rate(catalog.PoolWaitTime))},
 		{Record: recordAcquired, Expr: promql.Sum(byPool, over("15m").Rate(catalog.PoolRequests, promql.Is(catalog.PoolOutcomeKey, "acquired")))},
 	}
 	for _, b := range burns {
