@@ -52,7 +52,7 @@ func TestBadInput(t *testing.T) {
 		"negative interval":      {[]string{"--interval=-1s"}, "", 2, []string{"--interval", `"-1s"`}},
 		"endpoint":               {nil, "OTEL_EXPORTER_OTLP_ENDPOINT=ftp://host", 2, []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://host", "http://host:4317"}},
 		"endpoint's port":        {nil, "OTEL_EXPORTER_OTLP_ENDPOINT=http://host:99999", 2, []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "99999"}},
-		"protocol":               {nil, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", 2, []string{"OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", "grpc"}},
+		"protocol":               {nil, "OTEL_EXPORTER_OTLP_PROTOCOL=http/json", 2, []string{"OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", "grpc"}},
 		"header":                 {nil, "OTEL_EXPORTER_OTLP_HEADERS=ok=1,se cret", 2, []string{"OTEL_EXPORTER_OTLP_HEADERS", "key=value", "pair 2"}},
 		"header's encoding":      {nil, "OTEL_EXPORTER_OTLP_HEADERS=key=%zz", 2, []string{"OTEL_EXPORTER_OTLP_HEADERS", "percent-encoded"}},
 		"compression":            {nil, "OTEL_EXPORTER_OTLP_COMPRESSION=zstd", 2, []string{"OTEL_EXPORTER_OTLP_COMPRESSION", `"zstd"`, "gzip"}},

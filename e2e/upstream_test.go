@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
 	"google.golang.org/grpc"
 
 	"github.com/poolgauge/poolgauge/internal/otlptest"
@@ -27,8 +28,11 @@ func newUpstream() *upstream {
 func (u *upstream) take(r *otlptest.Request) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.batches = append(u.batches, slices.Collect(otlptest.Points(r)))
-	u.arrived = append(u.arrived, time.Now())
+	for _, collection := range r.GetResourceMetrics() { // the relay joins what waits
+		one := &otlptest.Request{ResourceMetrics: []*metricspb.ResourceMetrics{collection}}
+		u.batches = append(u.batches, slices.Collect(otlptest.Points(one)))
+		u.arrived = append(u.arrived, time.Now())
+	}
 	close(u.changed)
 	u.changed = make(chan struct{})
 }
@@ -102,12 +106,11 @@ func find(batch []otlptest.Point, metric string, attributes ...string) []otlptes
 	return found
 }
 
-// outcome returns the value of poolgauge.sidecar.points for an outcome.
-func outcome(t *testing.T, batch []otlptest.Point, name string) int {
-	t.Helper()
-	found := find(batch, "poolgauge.sidecar.points", "poolgauge.point.outcome", name)
-	if len(found) != 1 {
-		t.Fatalf("%d points of poolgauge.sidecar.points with outcome %s, want 1", len(found), name)
+// outcome returns the sum of poolgauge.relay.points for an outcome of metrics, 0 if there is none.
+func outcome(batch []otlptest.Point, name string) int {
+	sum := 0
+	for _, p := range find(batch, "poolgauge.relay.points", "poolgauge.point.outcome", name, "poolgauge.signal", "metrics") {
+		sum += int(p.Value)
 	}
-	return int(found[0].Value)
+	return sum
 }

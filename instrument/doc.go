@@ -27,6 +27,8 @@
 //     p.sampler.Timed(took)
 //     }
 //
+//   - a [CPUSampler] splits the time of some tasks by what their threads did, in a pool that runs them.
+//
 // The [Option]s of a pool are the same everywhere; it passes them to [Observe] and to [NewSampler].
 //
 // # Where the metrics go
@@ -42,6 +44,7 @@
 // # Cost, cardinality, shutdown
 //
 // The package starts no goroutine. A pool has about 20 series, and none whose number grows with use. Names are unique among the live
-// pools of the process: a second pool of one name is an error. Close the pool to end its series; what it did since the last
-// collection is then not reported, so flush the provider first if that matters.
+// pools of the process: a second pool of one name is an error. Close the pool to end its series. With the Producer, the next
+// collection still reports how it ended, so that a program closes its pools first and shuts its provider down last; without it,
+// what a pool did since the last collection is not reported unless the provider is flushed before.
 package instrument

@@ -21,7 +21,7 @@ func dependencies(t *testing.T, packages ...string) []string {
 // A program that imports pools or instrument gains the API of OpenTelemetry and what that imports itself: no SDK, no gRPC.
 func TestImportsOnlyTheAPI(t *testing.T) {
 	allowed := map[string]bool{root + "instrument": true}
-	for _, name := range []string{"catalog", "instruments", "headroom", "slottime", "spin"} {
+	for _, name := range []string{"catalog", "instruments", "headroom", "slottime", "spin", "thread"} {
 		allowed[root+"internal/"+name] = true
 	}
 	for _, path := range dependencies(t, "go.opentelemetry.io/otel", "go.opentelemetry.io/otel/metric", "go.opentelemetry.io/otel/semconv/v1.43.0") {
@@ -30,6 +30,40 @@ func TestImportsOnlyTheAPI(t *testing.T) {
 	for _, path := range dependencies(t, root+"instrument", root+"pools/...") {
 		if !allowed[path] && !strings.HasPrefix(path, root+"pools") {
 			t.Errorf("%s is among the imports", path)
+		}
+	}
+}
+
+// The Producer brings the SDK and nothing that sends; that is what telemetry is for, which knows no pools of ours.
+func TestOnlyTelemetryBringsAnExporter(t *testing.T) {
+	for _, path := range dependencies(t, root+"instrument/producer") {
+		for _, exporter := range []string{"google.golang.org/", "go.opentelemetry.io/proto/", "go.opentelemetry.io/otel/exporters/", root + "pools"} {
+			if strings.HasPrefix(path, exporter) {
+				t.Errorf("instrument/producer imports %s", path)
+			}
+		}
+	}
+	for _, path := range dependencies(t, root+"instrument/telemetry") {
+		for _, other := range []string{"pools", "collector", "cmd"} {
+			if strings.HasPrefix(path, root+other) {
+				t.Errorf("instrument/telemetry imports %s", path)
+			}
+		}
+	}
+}
+
+// Nor does it gain what only the wrappers of the standard library need. OpenTelemetry's API has net/http by itself, for
+// propagation.HeaderCarrier, so it is our packages that must not import it.
+func TestImportsNeitherHTTPNorSQL(t *testing.T) {
+	const imports = `{{$path := .ImportPath}}{{range .Imports}}{{$path}} {{.}}{{"\n"}}{{end}}`
+	out, err := exec.Command("go", "list", "-deps", "-f", imports, root+"instrument", root+"pools/...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for line := range strings.Lines(string(out)) {
+		path, imported, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if imported == "database/sql" || imported == "net/http" && strings.HasPrefix(path, root) {
+			t.Errorf("%s imports %s", path, imported)
 		}
 	}
 }

@@ -24,11 +24,11 @@ var ErrNameInUse = errors.New("a live pool has this name: close it first or choo
 // maxName bounds the names of pools and kinds, in bytes.
 const maxName = 128
 
-// live holds the pools of the process, and counts who reads them.
+// live holds the pools of the process, and who reads them.
 var live struct {
 	mu      sync.Mutex
 	pools   []*Registration // by name
-	readers int
+	readers []*Reader
 }
 
 // Registration is a pool that is being reported. Close it with the pool.
@@ -72,7 +72,7 @@ func Observe(name, kind string, stats func() Stats, opts ...Option) (*Registrati
 	}
 	if err == nil {
 		if r.api, err = newFallback(s.provider, r); err != nil {
-			r.delist()
+			r.delist(nil)
 		}
 	}
 	if err != nil {
@@ -96,45 +96,64 @@ func (r *Registration) enlist() error {
 		return ErrNameInUse
 	}
 	live.pools = slices.Insert(live.pools, i, r)
+	for _, reader := range live.readers {
+		delete(reader.ended, r.name) // one collection cannot tell of two pools of one name
+	}
 	return nil
 }
 
-// delist frees the name. No other pool can have taken it, since r is listed until now.
-func (r *Registration) delist() {
+// delist frees the name and leaves the readers the last points. No other pool can have taken the name, since r is listed until now.
+func (r *Registration) delist(last []Point) {
 	live.mu.Lock()
 	defer live.mu.Unlock()
 	i, _ := slices.BinarySearchFunc(live.pools, r.name, byName)
 	live.pools = slices.Delete(live.pools, i, i+1)
+	if len(last) == 0 {
+		return
+	}
+	for _, reader := range live.readers {
+		reader.ended[r.name] = last
+	}
 }
 
 func byName(r *Registration, name string) int {
 	return strings.Compare(r.name, name)
 }
 
-// Close ends the report of the pool and frees its name. When it returns, stats is not running and will not be called again; so
-// it must not be called from stats, nor with a lock that stats takes. What happened since the last collection is not reported.
+// Close ends the report of the pool and frees its name. While a [Reader] is open, stats is called a last time, and the next collection
+// reports what it returned; through a MeterProvider, what happened since the last collection is not reported. When Close returns,
+// stats is not running and will not be called again; so Close must not be called from stats, nor with a lock that stats takes.
 // Further calls do nothing.
 func (r *Registration) Close() {
 	r.mu.Lock()
 	wasClosed := r.closed
+	var last []Point
+	if !wasClosed && hasReader() {
+		last = r.readLocked(nil)
+	}
 	r.closed = true
 	r.mu.Unlock()
 	if wasClosed {
 		return
 	}
-	r.delist()
+	r.delist(last)
 	if err := r.api.unregister(); err != nil {
 		otel.Handle(fmt.Errorf("close pool %q: %w", r.name, err))
 	}
 }
 
 // read calls stats once and appends what there is to report to a slice.
-func (r *Registration) read(to []Point) (points []Point) {
+func (r *Registration) read(to []Point) []Point {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
 		return to
 	}
+	return r.readLocked(to)
+}
+
+// readLocked is read, for a caller that holds r.mu.
+func (r *Registration) readLocked(to []Point) (points []Point) {
 	defer func() {
 		if v := recover(); v != nil {
 			otel.Handle(fmt.Errorf("pool %q is left out of this collection: its stats panicked: %v", r.name, v))

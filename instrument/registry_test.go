@@ -136,14 +136,15 @@ func TestAPanicCostsOnlyItsPool(t *testing.T) {
 	}
 }
 
-// When Close returns, stats is neither running nor called again.
+// When Close returns, stats is neither running nor called again; the last call is made by Close.
 func TestCloseWaitsForStats(t *testing.T) {
 	var closed atomic.Bool
 	var calls int
+	var once sync.Once
 	entered, closing, read := make(chan bool), make(chan bool), make(chan bool)
 	r := observe(t, "slow", func() Stats {
 		calls++
-		close(entered)
+		once.Do(func() { close(entered) })
 		<-closing
 		for range 1000 {
 			runtime.Gosched()
@@ -165,8 +166,45 @@ func TestCloseWaitsForStats(t *testing.T) {
 	r.Close()
 	closed.Store(true)
 	<-read
-	if got := slices.Collect(reader.Points()); got != nil || calls != 1 {
-		t.Errorf("after Close: points %v, %d calls of stats", got, calls)
+	for _, want := range []int{1, 0} {
+		if got := slices.Collect(reader.Points()); len(got) != want || calls != 2 {
+			t.Errorf("after Close: points %v, want %d; %d calls of stats, want 2", got, want, calls)
+		}
+	}
+}
+
+// Each reader tells once how a pool ended, unless its name was taken again.
+func TestHowAPoolEndedIsRead(t *testing.T) {
+	left, right := OpenReader(), OpenReader()
+	defer left.Close()
+	defer right.Close()
+	var served int64
+	stats := func() (s Stats) {
+		s.Requests[Acquired] = Some(served)
+		return s
+	}
+	values := func(r *Reader) (all []int64) {
+		for p := range r.Points() {
+			all = append(all, p.Int)
+		}
+		return all
+	}
+	b, a := observe(t, "b", stats), observe(t, "a", stats)
+	served = 7
+	b.Close()
+	served = 8
+	a.Close()
+	a.Close()
+	served = 9
+	if got := values(left); !slices.Equal(got, []int64{8, 7}) {
+		t.Errorf("read %v, want 8 and 7", got)
+	}
+	if got := values(left); got != nil {
+		t.Errorf("read %v again", got)
+	}
+	observe(t, "b", stats)
+	if got := values(right); !slices.Equal(got, []int64{9, 8}) {
+		t.Errorf("the other reader: %v, want 9 of the new pool and 8", got)
 	}
 }
 

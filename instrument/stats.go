@@ -36,7 +36,7 @@ type Stats struct {
 	Use          *Histogram              // run time of a task, time that a lease or a permit was held
 	UseTime      Optional[float64]       // slot-seconds used
 	Completed    [4]Optional[int64]      // uses that ended, by [Ending]
-	CPUTime      [3]Optional[float64]    // seconds of use, by [CPUState]; absent without the task profiler
+	CPUTime      [3]Optional[float64]    // seconds of use, by [CPUState], estimated; absent until a task was sampled
 	Resources    []Resources             // made and ended; absent for pools without resources
 	Create       []Creation              // how long making one took; absent for pools without resources
 }

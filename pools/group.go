@@ -91,6 +91,8 @@ func (g *Group) start(f func() error, blocked *workerCaller) {
 		use := begun // on the stack of the goroutine
 		defer g.done()
 		defer g.set.end(&use)
+		use.cpu.Begin()
+		defer use.cpu.End()
 		if use.err = f(); use.err != nil {
 			g.once.Do(func() {
 				g.err = use.err

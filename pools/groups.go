@@ -27,7 +27,7 @@ type Groups struct {
 
 // NewGroups returns Groups of a name, which must be unique among the live pools of the process; see [instrument.Observe].
 func NewGroups(name string, opts ...instrument.Option) (*Groups, error) {
-	s := &Groups{asked: newAskLedger(opts)}
+	s := &Groups{asked: newAskLedger(opts), ran: newRunLedger(opts)}
 	var err error
 	if s.reg, err = instrument.Observe(name, "group", s.Stats, opts...); err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func (s *Groups) Close() {
 
 // groupUse is one call of a function. Its goroutine owns it.
 type groupUse struct {
-	began    taskStamp
+	taskUse
 	err      error
 	returned bool
 }
@@ -112,7 +112,7 @@ func (s *Groups) start(blocked *workerCaller) (use groupUse) {
 		wait = s.asked.now() - blocked.since
 	}
 	s.asked.pace = s.ran.pace()
-	use.began = s.ran.startDirect(wait, s.asked.ask())
+	use.taskUse = s.ran.startDirect(wait, s.asked.ask())
 	return use
 }
 
@@ -133,5 +133,5 @@ func (s *Groups) end(use *groupUse) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ran.end(use.began, how, now)
+	s.ran.end(use.taskUse, how, now)
 }

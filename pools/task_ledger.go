@@ -27,6 +27,7 @@ type runLedger struct {
 	completed [4]int64 // by instrument.Ending
 	waits     instrument.Sampled
 	uses      instrument.Sampled
+	cpu       instrument.CPUSampler
 	recent    [2]time.Duration // the last timed uses, the latest first
 
 	// What has not ended is in the use time as well, so that a pool whose tasks hang does not look idle.
@@ -40,6 +41,12 @@ type runLedger struct {
 	}
 	stuck   time.Duration // slot-time of untimed uses that were there at two readings running
 	useTime float64       // the highest reported, in seconds
+}
+
+// taskUse is a use that has begun.
+type taskUse struct {
+	began taskStamp
+	cpu   *instrument.CPUSample // nil unless it is measured what its thread does
 }
 
 // taskStamp says since when a task waits or runs, and for how many it stands: nanoseconds, as instrument.Now has them, above two bits
@@ -60,6 +67,10 @@ func (s taskStamp) weight() uint32 { return stampWeights[s&(1<<stampWeightBits-1
 
 func newAskLedger(opts []instrument.Option) askLedger {
 	return askLedger{sampler: instrument.NewSampler(opts...), pace: math.MaxInt64}
+}
+
+func newRunLedger(opts []instrument.Option) runLedger {
+	return runLedger{cpu: instrument.NewCPUSampler(opts...)}
 }
 
 // ask is called for each task that is accepted into a queue without blocking.
@@ -97,51 +108,53 @@ func (l *askLedger) now() time.Duration {
 	return instrument.Now()
 }
 
-// start ends the wait of a task. It returns the stamp of the use that begins.
-func (l *runLedger) start(asked taskStamp) taskStamp {
+// start ends the wait of a task and begins its use.
+func (l *runLedger) start(asked taskStamp) taskUse {
 	l.acquired++
 	if asked.weight() == 0 {
-		return 0
+		return taskUse{}
 	}
 	return l.startTimed(asked)
 }
 
-func (l *runLedger) startTimed(asked taskStamp) taskStamp {
+func (l *runLedger) startTimed(asked taskStamp) taskUse {
 	now := instrument.Now()
 	l.waits.Sample(now-asked.at(), asked.weight(), l.acquired)
 	return l.use(now, asked.weight())
 }
 
-// startDirect begins a use that was in no queue, after a wait that is known. It returns the stamp of the use.
-func (l *runLedger) startDirect(wait time.Duration, asked taskStamp) taskStamp {
+// startDirect begins a use that was in no queue, after a wait that is known.
+func (l *runLedger) startDirect(wait time.Duration, asked taskStamp) taskUse {
 	l.acquired++
 	l.waits.Exact(wait)
 	if asked == 0 {
-		return 0
+		return taskUse{}
 	}
 	return l.use(instrument.Now(), asked.weight())
 }
 
-func (l *runLedger) use(now time.Duration, weight uint32) taskStamp {
+func (l *runLedger) use(now time.Duration, weight uint32) taskUse {
 	l.timed++
 	l.starts += uint64(now)
-	return stamp(now, weight)
+	return taskUse{began: stamp(now, weight), cpu: l.cpu.Next(now, l.acquired)}
 }
 
 // end ends a use. Now is the time if it was timed.
-func (l *runLedger) end(began taskStamp, how instrument.Ending, now time.Duration) {
+func (l *runLedger) end(use taskUse, how instrument.Ending, now time.Duration) {
 	l.completed[how]++
-	if began != 0 {
-		l.endTimed(began, now)
+	if use.began != 0 {
+		l.endTimed(use, now)
 	}
 }
 
-func (l *runLedger) endTimed(began taskStamp, now time.Duration) {
-	took := now - began.at()
+func (l *runLedger) endTimed(use taskUse, now time.Duration) {
+	began := use.began.at()
+	took := now - began
 	l.timed--
 	l.timedDone++
-	l.starts -= uint64(began.at())
-	l.uses.Sample(took, began.weight(), l.done())
+	l.starts -= uint64(began)
+	l.cpu.Add(use.cpu)
+	l.uses.Sample(took, use.began.weight(), l.done())
 	l.recent = [2]time.Duration{took, l.recent[0]}
 }
 
@@ -184,6 +197,7 @@ func tally(s *instrument.Stats, asks *askLedger, runs *runLedger) {
 	s.Wait[instrument.Acquired] = runs.waits.Read(runs.acquired)
 	s.Use = runs.uses.Read(runs.done())
 	s.UseTime = instrument.Some(runs.readUseTime(s.Use.Sum()))
+	s.CPUTime = runs.cpu.Time()
 }
 
 // readUseTime adds what is in progress to the seconds of the uses that have ended. Those in progress that are not timed are

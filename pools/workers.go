@@ -119,6 +119,7 @@ func NewWorkers(name string, n int, cfg WorkersConfig, opts ...instrument.Option
 		name: name, config: cfg, limit: n,
 		drained:     make(chan struct{}),
 		asked:       newAskLedger(opts),
+		ran:         newRunLedger(opts),
 		errClosed:   fmt.Errorf("worker pool %q: %w", name, ErrClosed),
 		errFull:     fmt.Errorf("worker pool %q: %d tasks are queued: %w", name, cfg.Queue, ErrFull),
 		errDeadlock: fmt.Errorf("worker pool %q: %w", name, ErrDeadlock),

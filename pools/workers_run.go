@@ -15,7 +15,7 @@ type worker struct {
 	pool      *Workers
 	next      *worker           // below it on the stack of idle ones
 	wake      sync.WaitGroup    // to wait for while it is idle
-	began     taskStamp         // of the use of its task
+	use       taskUse           // of its task
 	idle      bool              // it is on the stack of idle ones, or was just taken off it
 	woken     bool              // Workers.waking is set for it
 	dismissed bool              // it is to retire
@@ -64,10 +64,10 @@ func (p *Workers) serve(w *worker) (retired bool) {
 		}
 		w.ending = instrument.OK
 		var err error
-		if p.config.TaskTimeout == 0 {
+		if p.config.TaskTimeout == 0 && w.use.cpu == nil {
 			err = task(p.ctx)
 		} else {
-			err = p.runTimed(task)
+			err = p.runWatched(w, task)
 		}
 		if err != nil {
 			w.ending = instrument.Failed
@@ -86,10 +86,16 @@ func (w *worker) rest() bool {
 	return !w.dismissed
 }
 
-// runTimed runs a task that has a deadline.
-func (p *Workers) runTimed(task Task) error {
-	ctx, cancel := context.WithTimeout(p.ctx, p.config.TaskTimeout)
-	defer cancel()
+// runWatched runs a task that has a deadline, or whose thread is measured.
+func (p *Workers) runWatched(w *worker, task Task) error {
+	ctx := p.ctx
+	if p.config.TaskTimeout != 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, p.config.TaskTimeout)
+		defer cancel()
+	}
+	w.use.cpu.Begin()
+	defer w.use.cpu.End()
 	return task(ctx)
 }
 
@@ -105,13 +111,13 @@ func (p *Workers) unwound(w *worker, value any) {
 // next ends the task of w, if it has one, and returns the next; nil if w is idle now or is to retire.
 func (p *Workers) next(w *worker) Task {
 	var now time.Duration
-	if w.began != 0 {
+	if w.use.began != 0 {
 		now = instrument.Now()
 	}
 	p.run.Lock()
 	if w.busy {
 		w.busy = false
-		p.ran.end(w.began, w.ending, now)
+		p.ran.end(w.use, w.ending, now)
 	}
 	if w.woken || p.out.n == 0 || p.excess > 0 || p.blocked.first != nil {
 		return p.nextSlow(w)
@@ -125,7 +131,7 @@ func (p *Workers) next(w *worker) Task {
 func (p *Workers) begin(w *worker) Task {
 	e := p.out.pop()
 	w.busy = true
-	w.began = p.ran.start(e.asked)
+	w.use = p.ran.start(e.asked)
 	return e.task
 }
 

@@ -44,7 +44,8 @@ func build(ctx context.Context, dir string, interval time.Duration) ([]contender
 			return nil, fmt.Errorf("build %s (run from the directory benchmarks): %w\n%s", b.name, err, text)
 		}
 	}
-	const anyPort = "--health-address=127.0.0.1:0" // there are several sidecars
+	// There are several sidecars.
+	anyPort := slices.Clip([]string{"--health-address=127.0.0.1:0", "--relay-grpc-address=127.0.0.1:0", "--relay-http-address=127.0.0.1:0"})
 	noProbes := slices.Clip([]string{"--probe-cpu-interval=0", "--probe-parallelism-interval=0", "--probe-disk-interval=0"})
 	ms := fmt.Sprint(interval.Milliseconds())
 	standard := func(extra ...string) func(string) []string {
@@ -52,9 +53,9 @@ func build(ctx context.Context, dir string, interval time.Duration) ([]contender
 	}
 	env := func(extra ...string) []string { return append([]string{"OTEL_METRIC_EXPORT_INTERVAL=" + ms}, extra...) }
 	return []contender{
-		{sidecar, "default, with probes", binary("sidecar"), env(), standard(anyPort)},
-		{sidecar, "without probes", binary("sidecar"), env(), standard(append(noProbes, anyPort)...)},
-		{sidecar, "host only, without probes", binary("sidecar"), env(), standard(append(noProbes, anyPort, "--pod=false")...)},
+		{sidecar, "default, with probes", binary("sidecar"), env(), standard(anyPort...)},
+		{sidecar, "without probes", binary("sidecar"), env(), standard(append(noProbes, anyPort...)...)},
+		{sidecar, "host only, without probes", binary("sidecar"), env(), standard(append(append(noProbes, anyPort...), "--pod=false")...)},
 		{bare, "GOMAXPROCS=1 GOGC=25", binary("bare"), env(small...), standard()},
 		{bare, "default", binary("bare"), env(), standard()},
 		{bare, "default, no grpcnotrace", binary("bare-trace"), env(), standard()},

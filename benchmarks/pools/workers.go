@@ -84,7 +84,45 @@ func workersCases() []harness.Case {
 		workersTelemetry("workers telemetry, 1 submitting empty tasks", 1, peers.Nothing, harness.Bar{Peer: "off", Ratio: 1, Plus: 10 * time.Nanosecond}),
 		workersTelemetry("workers telemetry, 8 submitting empty tasks", 8, peers.Nothing, harness.Bar{Peer: "off", Ratio: 1, Plus: 10 * time.Nanosecond}),
 		workersTelemetry("workers telemetry, 1 submitting tasks of 1 µs", 1, microsecond),
+		workersSplit(),
+		cpuSample(),
 	)
+}
+
+// workersSplit shows that telling what the threads of tasks do costs at most 1 %, as often as it is done by default.
+func workersSplit() harness.Case {
+	task := spin(20 * time.Microsecond)
+	return harness.Case{
+		Name: "workers CPU samples, 1 submitting tasks of 20 µs",
+		Subjects: []harness.Subject{
+			workers("ours", peers.Ours(), 16, 1, task),
+			workers("off", peers.Ours(instrument.WithCPUSamples(0)), 16, 1, task),
+		},
+		Bars: []harness.Bar{{Peer: "off", Ratio: 1.01}},
+	}
+}
+
+// cpuSample is what it takes to measure one task, which does nothing.
+func cpuSample() harness.Case {
+	measured := func(wanted int) func() (func(int), func()) {
+		return func() (func(int), func()) {
+			s := instrument.NewCPUSampler(instrument.WithCPUSamples(wanted))
+			begun := int64(0)
+			return func(n int) {
+				for range n {
+					begun++
+					c := s.Next(time.Duration(begun)*time.Hour, begun)
+					c.Run(func() {})
+					s.Add(c)
+				}
+			}, nil
+		}
+	}
+	return harness.Case{
+		Name:     "one CPU sample",
+		Subjects: []harness.Subject{{Name: "ours", New: measured(1)}, {Name: "none", New: measured(0)}},
+		Bars:     []harness.Bar{{Peer: "none", Ratio: 1, Plus: 10 * time.Microsecond}},
+	}
 }
 
 // workersTelemetry compares our pool with itself. The telemetry may add 10 ns, which is 1 % of 1 µs: empty tasks show that, where the

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +21,29 @@ func check(c *cobra.Command, settings *config.Settings) error {
 	case settings.ShowsSummary():
 		where = "a summary goes to the terminal"
 	}
-	_, err := fmt.Fprintf(c.OutOrStdout(), "The configuration is good; %s.\n", where)
+	text := fmt.Sprintf("The configuration is good; %s.\n", where)
+	if settings.SendsOTLP() && !settings.SDKDisabled {
+		text += describeRelay(settings)
+	}
+	_, err := io.WriteString(c.OutOrStdout(), text)
 	return err
+}
+
+// describeRelay says where the app's points are taken, and where they wait.
+func describeRelay(s *config.Settings) string {
+	var places []string
+	for _, place := range []string{s.RelayGRPCAddress, s.RelayHTTPAddress, s.RelaySocket} {
+		if place != "" {
+			places = append(places, place)
+		}
+	}
+	taken := "The app's points are not taken"
+	if len(places) > 0 {
+		taken = "The app's points are taken at " + strings.Join(places, ", ")
+	}
+	queue := "in memory"
+	if s.QueueDir != "" {
+		queue = "in " + s.QueueDir
+	}
+	return fmt.Sprintf("%s; what waits for the upstream is %s.\n", taken, queue)
 }

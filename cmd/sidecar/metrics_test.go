@@ -18,8 +18,10 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// pools are reported by programs and not by the sidecar.
-func ofSidecar(g *catalog.Group) bool { return g != catalog.Pool }
+// ofSidecar reports whether a group is what the sidecar says, and not what programs say.
+func ofSidecar(g *catalog.Group) bool {
+	return !slices.Contains([]*catalog.Group{catalog.Pool, catalog.Run, catalog.DBClient, catalog.HTTPClient}, g)
+}
 
 // TestEmittedIsListedAndListedIsEmitted runs the whole program on this machine against a real receiver: whatever arrives has its row
 // in the table, and every row arrives, unless the table says when it is absent.
@@ -36,6 +38,7 @@ func TestEmittedIsListedAndListedIsEmitted(t *testing.T) {
 	}
 	var log syncBuffer
 	code := run(ctx, []string{
+		"--relay-grpc-address", "127.0.0.1:0", "--relay-http-address", "off", "--queue-dir", t.TempDir(),
 		"--interval", "100ms", "--health-address", address, "--otlp-endpoint", "http://" + upstream.address,
 		"--probe-dir", ".", "--probe-tcp", address, "--probe-dns", "localhost", "--probe-http", "http://" + address + "/healthz",
 		"--probe-budget", "100",

@@ -8,7 +8,6 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
-	"time"
 
 	"github.com/spf13/cobra"
 	runtimemetrics "go.opentelemetry.io/contrib/instrumentation/runtime"
@@ -18,15 +17,10 @@ import (
 
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
 	"github.com/poolgauge/poolgauge/collector"
-	"github.com/poolgauge/poolgauge/collector/export"
 	"github.com/poolgauge/poolgauge/collector/health"
 	"github.com/poolgauge/poolgauge/collector/summary"
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
-
-// flushTime is how long the last points may take to leave. Kubernetes may give a sidecar no more than two seconds in all, and stopping
-// the probes takes up to a quarter of one.
-const flushTime = time.Second
 
 const scope = "github.com/poolgauge/poolgauge/cmd/sidecar"
 
@@ -43,7 +37,7 @@ func runSidecar(c *cobra.Command, settings *config.Settings) error {
 
 // idle is alive and does nothing else.
 func idle(ctx context.Context, settings *config.Settings, log *slog.Logger) error {
-	well := func() error { return nil }
+	well := func() (string, error) { return "", nil }
 	server, err := listen(ctx, settings, log, well, well)
 	if err != nil {
 		return err
@@ -86,26 +80,26 @@ func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *s
 		return err
 	}
 
-	var sinks []export.Sink
-	ready := func() error { return nil }
+	var sinks []collector.Sink
+	ready := func() (string, error) { return "", nil }
 	if settings.SendsOTLP() {
-		exporter, err := newExporter(settings, provider, log)
+		points, err := startRelay(ctx, settings, resource, provider, log)
 		if err != nil {
 			return err
 		}
-		defer shutDown(exporter, log)
-		sinks, ready = append(sinks, exporter.Push), exporter.Ready
+		defer shutDown(points, log)
+		sinks, ready = append(sinks, points.Push), points.Ready
 		log.Info("sending", "endpoint", settings.EndpointURL(), "interval", settings.Interval)
 	}
 	if settings.ShowsSummary() {
 		terminal := summary.Start(out)
 		defer terminal.Close()
 		sinks = append(sinks, terminal.Show)
-		fmt.Fprintf(out, "Here is what the sidecar sees, every %v. To send it somewhere:\n"+
-			"  OTEL_EXPORTER_OTLP_ENDPOINT=http://host:4317 sidecar\n\n", settings.Interval)
+		greet(out, settings)
 	}
-	sampler := export.NewSampler(reader, settings.Interval, sinks...)
-	server, err := listen(ctx, settings, log, sampler.Alive, ready)
+	sampler := collector.NewSampler(reader, settings.Interval, sinks...)
+	alive := func() (string, error) { return "", sampler.Alive() }
+	server, err := listen(ctx, settings, log, alive, ready)
 	if err != nil {
 		return err
 	}
@@ -119,6 +113,14 @@ func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *s
 		log.Warn("probes", "error", err)
 	}
 	return nil
+}
+
+func greet(out io.Writer, settings *config.Settings) {
+	fmt.Fprintf(out, "Here is what the sidecar sees, every %v.", settings.Interval)
+	if !settings.SendsOTLP() {
+		fmt.Fprint(out, " To send it somewhere:\n  OTEL_EXPORTER_OTLP_ENDPOINT=http://host:4317 sidecar")
+	}
+	fmt.Fprint(out, "\n\n")
 }
 
 // listen starts the health server, unless that is off.
@@ -147,29 +149,6 @@ func registerSources(settings *config.Settings, pod *collector.Pod, provider *sd
 		return fmt.Errorf("runtime metrics: %w", err)
 	}
 	return nil
-}
-
-func newExporter(settings *config.Settings, provider *sdkmetric.MeterProvider, log *slog.Logger) (*export.Exporter, error) {
-	tls, err := settings.TLS()
-	if err != nil {
-		return nil, err
-	}
-	upstream, err := export.DialGRPC(export.GRPCConfig{
-		URL: settings.EndpointURL(), Headers: settings.OTLPHeaders, Timeout: settings.OTLPTimeout,
-		Gzip: settings.OTLPCompression == "gzip", TLS: tls,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("upstream: %w", err)
-	}
-	return export.NewExporter(upstream, settings.ExportTimeout, provider.Meter(scope), log)
-}
-
-func shutDown(exporter *export.Exporter, log *slog.Logger) {
-	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
-	defer cancel()
-	if err := exporter.Shutdown(ctx); err != nil {
-		log.Warn("upstream", "error", err)
-	}
 }
 
 func newLogger(settings *config.Settings, w io.Writer) *slog.Logger {

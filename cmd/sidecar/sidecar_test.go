@@ -65,6 +65,9 @@ func (s *sink) export(_ context.Context, r *otlptest.Request) (*otlptest.Respons
 	return &otlptest.Response{}, nil
 }
 
+// alone keeps a sidecar from the fixed ports, of which there is one for all tests of this machine.
+var alone = []string{"--relay-grpc-address", "127.0.0.1:0", "--relay-http-address", "off", "--probe-disk-interval", "0"}
+
 // syncBuffer is a buffer that the program and the test use at the same time.
 type syncBuffer struct {
 	mu sync.Mutex
@@ -96,7 +99,7 @@ func TestSendsFirstAndLast(t *testing.T) {
 	var log syncBuffer
 	code := make(chan int)
 	go func() {
-		code <- run(ctx, []string{"--interval", "1h", "--health-address", "127.0.0.1:0", "--probe-disk-interval", "0"},
+		code <- run(ctx, append(alone, "--interval", "1h", "--health-address", "127.0.0.1:0"),
 			[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + upstream.address, "OTEL_RESOURCE_ATTRIBUTES=k8s.pod.name=pod-1,k8s.cluster.name=", "OTEL_SERVICE_NAME=svc"},
 			io.Discard, &log)
 	}()
@@ -133,7 +136,7 @@ func TestUnixSocket(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	code := make(chan int)
 	go func() {
-		code <- run(ctx, []string{"--otlp-endpoint", "unix://" + path, "--health-address", "off", "--probe-disk-interval", "0"}, nil, io.Discard, io.Discard)
+		code <- run(ctx, append(alone, "--otlp-endpoint", "unix://"+path, "--health-address", "off"), nil, io.Discard, io.Discard)
 	}()
 	<-upstream.first
 	cancel()
@@ -188,7 +191,12 @@ func TestUsageErrors(t *testing.T) {
 func TestCheck(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"check", "The configuration is good; a summary goes to the terminal.\n"},
-		{"check --otlp-endpoint=http://h:4317", "The configuration is good; points go to http://h:4317.\n"},
+		{"check --otlp-endpoint=http://h:4317", "The configuration is good; points go to http://h:4317.\n" +
+			"The app's points are taken at 127.0.0.1:4317, 127.0.0.1:4318; what waits for the upstream is in memory.\n"},
+		{
+			"check --otlp-endpoint=http://h:4317 --relay-grpc-address=off --relay-http-address=off --queue-dir=.",
+			"The configuration is good; points go to http://h:4317.\nThe app's points are not taken; what waits for the upstream is in ..\n",
+		},
 		{"check --exporter=none", "The configuration is good; the exporter is none: points go nowhere.\n"},
 		{"check --sdk-disabled", "The configuration is good; OTEL_SDK_DISABLED is set: nothing is sampled.\n"},
 	} {
@@ -235,7 +243,7 @@ func TestHealth(t *testing.T) {
 	address := freeAddress(t)
 	code := make(chan int)
 	go func() {
-		code <- run(ctx, []string{"--health-address", address, "--otlp-endpoint", "http://" + upstream.address, "--probe-disk-interval", "0"}, nil, io.Discard, io.Discard)
+		code <- run(ctx, append(alone, "--health-address", address, "--otlp-endpoint", "http://"+upstream.address), nil, io.Discard, io.Discard)
 	}()
 	<-upstream.first
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}

@@ -2,52 +2,83 @@ package export
 
 import (
 	"context"
+	"maps"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
-	"google.golang.org/grpc/codes"
 
+	"github.com/poolgauge/poolgauge/collector/otlp"
+	"github.com/poolgauge/poolgauge/collector/queue"
 	"github.com/poolgauge/poolgauge/internal/catalog"
 	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
+// Rejection is a kind of points that the upstream did not want.
+type Rejection struct {
+	Signal otlp.Signal
+	Reason string // partial, a gRPC status or an HTTP code
+}
+
+// Account is what became of what was taken from the queue, and how the upstream does.
+type Account struct {
+	Sent     map[otlp.Signal]int64 // points
+	Rejected map[Rejection]int64   // points
+	Known    bool                  // the upstream was asked
+	Failure  string                // why it did not take the last request; empty if it did
+	Queue    queue.Account
+}
+
 // figures are what the exporter says of itself.
 type figures struct {
 	durations metric.Float64Histogram
+
+	mu      sync.Mutex
+	account Account
 }
 
-// newFigures makes the instruments; read is called at every collection.
-func newFigures(meter metric.Meter, read func() account) (*figures, error) {
-	f := &figures{}
+func newFigures(meter metric.Meter) (*figures, error) {
+	f := &figures{account: Account{Sent: map[otlp.Signal]int64{}, Rejected: map[Rejection]int64{}}}
 	var err error
-	if f.durations, err = instruments.Histogram(meter, catalog.ExportDuration); err != nil {
-		return nil, err
-	}
-	observed, err := instruments.NewObservables(meter, catalog.SidecarPoints, catalog.ExportQueued)
-	if err != nil {
-		return nil, err
-	}
-	outcome := func(name string) metric.MeasurementOption {
-		return metric.WithAttributes(catalog.PointOutcomeKey.String(name))
-	}
-	sampled, exported, rejected, dropped := outcome("sampled"), outcome("exported"), outcome("rejected"), outcome("dropped")
-	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		a := read()
-		observed.Int(o, catalog.SidecarPoints, a.sampled, sampled)
-		observed.Int(o, catalog.SidecarPoints, a.exported, exported)
-		observed.Int(o, catalog.SidecarPoints, a.rejected, rejected)
-		observed.Int(o, catalog.SidecarPoints, a.dropped, dropped)
-		observed.Int(o, catalog.ExportQueued, a.queued)
-		return nil
-	}, observed.All...)
+	f.durations, err = instruments.Histogram(meter, catalog.ExportDuration)
 	return f, err
 }
 
-func (f *figures) duration(d time.Duration, code codes.Code) {
-	if code == codes.OK {
-		f.durations.Record(context.Background(), d.Seconds())
-		return
+// read returns a copy of the account. Caller must hold mu.
+func (f *figures) read() Account {
+	a := f.account
+	a.Sent, a.Rejected = maps.Clone(a.Sent), maps.Clone(a.Rejected)
+	return a
+}
+
+// answered notes that a request came to an end.
+func (f *figures) answered(took time.Duration, failure *Failure) {
+	var options []metric.RecordOption
+	if failure != nil {
+		options = append(options, metric.WithAttributes(semconv.ErrorTypeKey.String(failure.Reason)))
 	}
-	f.durations.Record(context.Background(), d.Seconds(), metric.WithAttributes(semconv.ErrorTypeKey.String(code.String())))
+	f.durations.Record(context.Background(), took.Seconds(), options...)
+}
+
+// settled notes what became of points. Caller must hold mu.
+func (f *figures) settled(s otlp.Signal, sent, rejected int64, reason string) {
+	f.account.Sent[s] += sent
+	if rejected > 0 {
+		f.account.Rejected[Rejection{s, reason}] += rejected
+	}
+}
+
+// up notes that the upstream took a request, and reports whether it did not before.
+func (f *figures) up() (changed bool) { return f.change("") }
+
+// down notes that the upstream did not take a request, and reports whether it did before.
+func (f *figures) down(failure *Failure) (changed bool) { return f.change(failure.Cause.Error()) }
+
+func (f *figures) change(failure string) (changed bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	changed = (f.account.Failure == "") != (failure == "")
+	f.account.Known, f.account.Failure = true, failure
+	return changed
 }

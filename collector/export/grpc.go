@@ -4,98 +4,122 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"strings"
-	"time"
+	"fmt"
+	"net"
+	"net/url"
 
-	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
-	collectorpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/encoding/gzip"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// grpcUpstream sends OTLP over gRPC with OpenTelemetry's exporter. Retrying is left to [Exporter], which keeps the order and counts.
-type grpcUpstream struct {
-	exporter *otlpmetricgrpc.Exporter
-	answer   *collectorpb.ExportMetricsServiceResponse // to the last request; nil if it failed
+// grpcClient sends OTLP over gRPC.
+type grpcClient struct {
+	target  string
+	headers metadata.MD
+	dial    []grpc.DialOption
+	call    []grpc.CallOption
+	conn    *grpc.ClientConn
 }
 
-// GRPCConfig says where an OTLP/gRPC upstream is and how to reach it.
-type GRPCConfig struct {
-	URL     string // http, https (TLS) or unix
-	Headers map[string]string
-	Timeout time.Duration // of one request
-	Gzip    bool
-	TLS     *tls.Config // nil: the system's authorities and no client certificate
-}
-
-// DialGRPC returns an upstream that connects when it first sends.
-func DialGRPC(cfg GRPCConfig) (Upstream, error) {
-	u := &grpcUpstream{}
-	options := append(
-		endpoint(cfg.URL),
-		otlpmetricgrpc.WithTimeout(cfg.Timeout),
-		otlpmetricgrpc.WithHeaders(cfg.Headers),
-		otlpmetricgrpc.WithRetry(otlpmetricgrpc.RetryConfig{}),
-		otlpmetricgrpc.WithDialOption(grpc.WithChainUnaryInterceptor(u.observe)),
-	)
+// NewGRPC returns a client that connects when it first sends.
+func NewGRPC(cfg Config) (Client, error) {
+	target, creds, err := target(cfg)
+	if err != nil {
+		return nil, err
+	}
+	c := &grpcClient{
+		target: target, headers: metadata.New(cfg.Headers),
+		dial: []grpc.DialOption{grpc.WithTransportCredentials(creds), grpc.WithUserAgent(userAgent)},
+		call: []grpc.CallOption{grpc.ForceCodecV2(raw{})},
+	}
 	if cfg.Gzip {
-		options = append(options, otlpmetricgrpc.WithCompressor("gzip"))
+		c.call = append(c.call, grpc.UseCompressor(gzip.Name))
 	}
-	if cfg.TLS != nil {
-		options = append(options, otlpmetricgrpc.WithTLSCredentials(credentials.NewTLS(cfg.TLS)))
-	}
-	var err error
-	u.exporter, err = otlpmetricgrpc.New(context.Background(), options...)
-	return u, err
+	c.conn, err = grpc.NewClient(target, c.dial...)
+	return c, err
 }
 
-// endpoint passes a unix socket as gRPC's own form of it, which the exporter's parser of URLs does not know.
-func endpoint(url string) []otlpmetricgrpc.Option {
-	if strings.HasPrefix(url, "unix:") {
-		return []otlpmetricgrpc.Option{otlpmetricgrpc.WithEndpoint(url), otlpmetricgrpc.WithInsecure()}
+// target returns where a URL points to, as gRPC has it, and whether there is TLS.
+func target(cfg Config) (string, credentials.TransportCredentials, error) {
+	u, err := url.Parse(cfg.URL)
+	switch {
+	case err != nil:
+		return "", nil, err
+	case u.Scheme == "unix":
+		return "unix:" + u.Path, insecure.NewCredentials(), nil
+	case u.Scheme == "http":
+		return u.Host, insecure.NewCredentials(), nil
+	case u.Scheme == "https" && u.Port() == "":
+		return net.JoinHostPort(u.Hostname(), "443"), reloading{load: cfg.TLS}, nil
+	case u.Scheme == "https":
+		return u.Host, reloading{load: cfg.TLS}, nil
+	default:
+		return "", nil, fmt.Errorf("expected a URL of http, https or unix, got %q", cfg.URL)
 	}
-	return []otlpmetricgrpc.Option{otlpmetricgrpc.WithEndpointURL(url)}
 }
 
-// Send implements [Upstream].
-func (u *grpcUpstream) Send(ctx context.Context, rm *metricdata.ResourceMetrics) (rejected int64, err error) {
-	u.answer = nil
-	err = u.exporter.Export(ctx, rm)
-	if u.answer != nil {
-		return max(0, u.answer.GetPartialSuccess().GetRejectedDataPoints()), nil // which the exporter calls an error
+// Send implements [Client].
+func (c *grpcClient) Send(ctx context.Context, b otlp.Batch) (Answer, *Failure) {
+	if len(c.headers) > 0 {
+		ctx = metadata.NewOutgoingContext(ctx, c.headers)
 	}
-	return 0, err
+	var body []byte
+	if err := c.conn.Invoke(ctx, b.Signal.Method(), b.Data, &body, c.call...); err != nil {
+		c.reconnect(err)
+		return Answer{}, grpcFailure(err)
+	}
+	return answerOf(body), nil
 }
 
-// Close implements [Upstream].
-func (u *grpcUpstream) Close() error {
-	err := u.exporter.Shutdown(context.Background())
-	if errors.Is(err, context.Canceled) {
-		return nil
+// reconnect gives up a connection that did not answer in time: it may be half open, and gRPC would go on using it.
+func (c *grpcClient) reconnect(err error) {
+	if status.Code(err) != codes.DeadlineExceeded {
+		return
 	}
-	return err
+	if conn, err := grpc.NewClient(c.target, c.dial...); err == nil {
+		_ = c.conn.Close()
+		c.conn = conn
+	}
 }
 
-// observe keeps the answer, of which the exporter tells only in words.
-func (u *grpcUpstream) observe(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-	err := invoke(ctx, method, req, reply, cc, opts...)
-	if answer, ok := reply.(*collectorpb.ExportMetricsServiceResponse); ok && err == nil {
-		u.answer = answer
+// Close implements [Client].
+func (c *grpcClient) Close() error { return c.conn.Close() }
+
+// grpcFailure applies the rules of the OTLP specification (https://opentelemetry.io/docs/specs/otlp/#failures).
+func grpcFailure(err error) *Failure {
+	answered := statusOf(err)
+	var info *errdetails.RetryInfo
+	for _, detail := range answered.Details() {
+		if d, ok := detail.(*errdetails.RetryInfo); ok {
+			info = d
+		}
 	}
-	return err
+	f := &Failure{Reason: answered.Code().String(), Cause: err}
+	switch answered.Code() {
+	case codes.ResourceExhausted:
+		f.Passing = info != nil
+	case codes.Canceled, codes.DeadlineExceeded, codes.Aborted, codes.OutOfRange, codes.Unavailable, codes.DataLoss:
+		f.Passing = true
+	}
+	if f.Passing {
+		f.After = bounded(info.GetRetryDelay().AsDuration())
+	}
+	return f
 }
 
-// statusOf returns the gRPC status of an export: that of the error or, for one that is not gRPC's, of the context that ended, else
-// Unknown.
+// statusOf returns the gRPC status of an error: its own or, for one that is not gRPC's, that of the context that ended, else Unknown.
 func statusOf(err error) *status.Status {
 	var s interface{ GRPCStatus() *status.Status }
 	switch {
-	case err == nil:
-		return nil // which counts as OK
 	case errors.As(err, &s):
 		return s.GRPCStatus()
 	case errors.Is(err, context.DeadlineExceeded):
@@ -107,26 +131,47 @@ func statusOf(err error) *status.Status {
 	}
 }
 
-// longestRetryInfo bounds what an upstream may ask for: one mistake of its must not stop the export for a day.
-const longestRetryInfo = 5 * time.Minute
+// raw is a codec of gRPC that passes messages as the bytes that they are: a message sent is a []byte, one received a *[]byte.
+type raw struct{}
 
-// retryable reports whether a failure may pass and, if the upstream said so, after what time, by the rules of the OTLP specification
-// (https://opentelemetry.io/docs/specs/otlp/#failures).
-func retryable(err error) (retry bool, after time.Duration) {
-	answered := statusOf(err)
-	var info *errdetails.RetryInfo
-	for _, detail := range answered.Details() {
-		if d, ok := detail.(*errdetails.RetryInfo); ok {
-			info = d
-		}
-	}
-	after = min(info.GetRetryDelay().AsDuration(), longestRetryInfo)
-	switch answered.Code() {
-	case codes.ResourceExhausted:
-		return info != nil, after
-	case codes.Canceled, codes.DeadlineExceeded, codes.Aborted, codes.OutOfRange, codes.Unavailable, codes.DataLoss:
-		return true, after
-	default:
-		return false, 0
-	}
+// Marshal implements encoding.CodecV2. The bytes must not change while they are sent.
+func (raw) Marshal(v any) (mem.BufferSlice, error) {
+	return mem.BufferSlice{mem.SliceBuffer(v.([]byte))}, nil
 }
+
+// Unmarshal implements encoding.CodecV2. The bytes are a copy, which the receiver owns.
+func (raw) Unmarshal(data mem.BufferSlice, v any) error {
+	*v.(*[]byte) = data.Materialize()
+	return nil
+}
+
+// Name implements encoding.CodecV2.
+func (raw) Name() string { return "proto" }
+
+// reloading are a client's credentials, which are read at each handshake.
+type reloading struct {
+	load func() (*tls.Config, error)
+}
+
+// ClientHandshake implements credentials.TransportCredentials.
+func (r reloading) ClientHandshake(ctx context.Context, authority string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	config, err := r.load()
+	if err != nil {
+		return nil, nil, err
+	}
+	return credentials.NewTLS(config).ClientHandshake(ctx, authority, conn)
+}
+
+// ServerHandshake implements credentials.TransportCredentials.
+func (reloading) ServerHandshake(net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	return nil, nil, errors.ErrUnsupported
+}
+
+// Info implements credentials.TransportCredentials.
+func (reloading) Info() credentials.ProtocolInfo { return credentials.NewTLS(nil).Info() }
+
+// Clone implements credentials.TransportCredentials.
+func (r reloading) Clone() credentials.TransportCredentials { return r }
+
+// OverrideServerName implements credentials.TransportCredentials.
+func (reloading) OverrideServerName(string) error { return errors.ErrUnsupported }

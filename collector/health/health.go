@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Check returns nil if all is well, else what is wrong in one line.
-type Check func() error
+// Check returns an error if something is wrong, which it says in one line, and what else there is to know in another, or nothing.
+type Check func() (state string, err error)
 
 // Server answers on one address until it is closed.
 type Server struct {
@@ -51,10 +51,16 @@ func (s *Server) Close() error {
 
 func handler(check Check) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
-		if err := check(); err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
-			return
+		state, err := check()
+		verdict := "ok"
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		if err != nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			verdict = err.Error()
 		}
-		fmt.Fprintln(w, "ok")
+		fmt.Fprintln(w, verdict)
+		if state != "" {
+			fmt.Fprintln(w, state)
+		}
 	}
 }

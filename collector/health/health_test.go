@@ -13,8 +13,8 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestEndpoints(t *testing.T) {
-	well := func() error { return nil }
-	ill := func() error { return errors.New("the upstream is down") }
+	well := func() (string, error) { return "", nil }
+	ill := func() (string, error) { return "queue: 3 points", errors.New("the upstream is down") }
 	server, err := Listen(context.Background(), "127.0.0.1:0", well, ill)
 	if err != nil {
 		t.Fatal(err)
@@ -26,7 +26,7 @@ func TestEndpoints(t *testing.T) {
 		body   string
 	}{
 		"/healthz": {200, "ok\n"},
-		"/readyz":  {503, "the upstream is down\n"},
+		"/readyz":  {503, "the upstream is down\nqueue: 3 points\n"},
 		"/other":   {404, "404 page not found\n"},
 	} {
 		response, err := client.Get("http://" + server.Addr().String() + path)
@@ -42,7 +42,7 @@ func TestEndpoints(t *testing.T) {
 }
 
 func TestAddressInUse(t *testing.T) {
-	well := func() error { return nil }
+	well := func() (string, error) { return "", nil }
 	first, err := Listen(context.Background(), "127.0.0.1:0", well, well)
 	if err != nil {
 		t.Fatal(err)

@@ -34,3 +34,20 @@ type Batch struct {
 	Points int64  // data points, spans or log records in Data
 	Data   []byte // a serialized Export…ServiceRequest; nobody changes it once it is in a batch
 }
+
+// Method returns the gRPC method that exports the signal, as "/package.Service/Export"; empty for an unknown signal.
+func (s Signal) Method() string {
+	switch s {
+	case Metrics:
+		return "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
+	case Traces:
+		return "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+	case Logs:
+		return "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
+	default:
+		return ""
+	}
+}
+
+// Path returns the path of OTLP/HTTP that takes the signal.
+func (s Signal) Path() string { return "/v1/" + s.String() }

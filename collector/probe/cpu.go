@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
 // cpuWork is the CPU time of one run. Less than 4 ms fits into one time slice of the kernel's scheduler, and is blind to
@@ -22,17 +23,17 @@ type cpuProbe struct {
 var errDisturbed = errors.New("the sidecar's own work interrupted every part of the run")
 
 func (p *cpuProbe) run(context.Context) (r result) {
-	delay, err := openRunDelay()
+	delay, err := thread.OpenDelay()
 	if err == nil {
-		defer delay.close()
+		defer delay.Close()
 	}
-	waited, known := delay.total()
+	waited, known := delay.Total()
 	wall, cpu, units := p.compute()
 	if cpu < cpuWork {
 		r.err, r.kind = errDisturbed, "disturbed"
 		return r
 	}
-	if after, ok := delay.total(); ok && known {
+	if after, ok := delay.Total(); ok && known {
 		r.add(catalog.ProbeCPURunDelay, (after - waited).Seconds())
 	}
 	work := cpu / time.Duration(units)

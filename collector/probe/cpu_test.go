@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
 func needThreadClock(t *testing.T) {
 	t.Helper()
-	if !haveThreadClock {
+	if !thread.HasClock {
 		t.Skip("no CPU probes here")
 	}
 }
@@ -34,13 +35,13 @@ func TestCPUProbe(t *testing.T) {
 	p := &cpuProbe{read: read}
 	least := 0.0
 	for range 3 {
-		before := threadCPU()
+		before := thread.CPU()
 		r := p.run(t.Context())
 		if r.kind == "disturbed" {
 			continue // a busy machine, and no result is the right one
 		}
 		v := values(r)
-		if used := threadCPU() - before; used < cpuWork {
+		if used := thread.CPU() - before; used < cpuWork {
 			t.Errorf("a run used %v of CPU time, want at least %v", used, cpuWork)
 		}
 		// The clocks are read one after the other, so a core all to itself may show a hair less than 1.

@@ -2,6 +2,8 @@ package probe
 
 import (
 	"time"
+
+	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
 // kernel is the work of the CPU probes: four independent xorshift generators (Marsaglia, "Xorshift RNGs", 2003), enough to fill
@@ -40,5 +42,7 @@ type reading struct {
 }
 
 func read() reading {
-	return reading{time.Now(), threadCPU(), threadParked()}
+	wall, cpu := time.Now(), thread.CPU()
+	counts, _ := thread.ReadCounts() // where they are not known, what our own goroutines took counts as stretch
+	return reading{wall, cpu, counts.Voluntary}
 }

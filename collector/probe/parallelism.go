@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
 // burst is the CPU time that the first thread of the parallelism probe uses before all stop: several time slices of the kernel's
@@ -55,10 +56,10 @@ func bursts(ctx context.Context, k int) (wall, cpu time.Duration) {
 			var work kernel
 			ready.Done()
 			<-start
-			before := threadCPU()
+			before := thread.CPU()
 			for !stop.Load() {
 				work.unit()
-				used[i] = threadCPU() - before
+				used[i] = thread.CPU() - before
 				if used[i] >= burst && stop.CompareAndSwap(false, true) {
 					end <- time.Now()
 				}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/poolgauge/poolgauge/internal/catalog"
 	"github.com/poolgauge/poolgauge/internal/instruments"
+	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
 // closeWait is how long Close waits for runs that do not return: a pod may give its sidecar two seconds in all.
@@ -43,7 +44,7 @@ func Start(meter metric.Meter, log *slog.Logger, cfg Config) (*Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Runner{tasks: tasks, recorders: recorders, throttled: cfg.Throttled, threadCPU: threadCPU}
+	r := &Runner{tasks: tasks, recorders: recorders, throttled: cfg.Throttled, threadCPU: thread.CPU}
 	r.start()
 	return r, nil
 }

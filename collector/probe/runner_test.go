@@ -15,6 +15,7 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/metric"
 
 	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
 // fake is a probe whose runs are functions.
@@ -351,7 +352,7 @@ func TestStartRunsEveryDefaultProbeAtOnce(t *testing.T) {
 		time.Sleep(time.Second)
 		mustClose(t, r)
 		want := 1
-		if haveThreadClock {
+		if thread.HasClock {
 			want = 3
 		}
 		if got := (recorder{reader: reader}).samples(t, catalog.ProbeRuns); len(got) != want {

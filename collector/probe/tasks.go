@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+
+	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
 // newTasks builds the probes of cfg, without touching what they probe.
@@ -25,7 +27,7 @@ func newTasks(log *slog.Logger, cfg Config) ([]*task, error) {
 }
 
 func newCPUTasks(log *slog.Logger, cfg Config) []*task {
-	if !haveThreadClock {
+	if !thread.HasClock {
 		log.Info("there are no CPU probes here, since the system does not tell the CPU time of a thread")
 		return nil
 	}

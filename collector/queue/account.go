@@ -16,8 +16,9 @@ type Account struct {
 	Durable bool                   // the disk keeps up; false while batches are in memory only, and without a directory
 }
 
-// Points counts points since [Open]. What Put accepted + Recovered = Queued + Full + Damaged + what was settled.
+// Points counts points since [Open]. Accepted + Recovered = Queued + Full + Damaged + what was settled.
 type Points struct {
+	Accepted  int64 // by Put
 	Queued    int64 // waiting or in flight, now
 	Recovered int64 // found in the directory, those damaged included
 	Resent    int64 // of those recovered, how many were in flight when the earlier process ended, and may have been sent
@@ -40,4 +41,12 @@ func (q *Queue) Account() Account {
 		a.OnDisk, a.Durable = true, q.disk.failure == nil
 	}
 	return a
+}
+
+// Queued returns the points that wait or are in flight, of all signals.
+func (a Account) Queued() (points int64) {
+	for _, p := range a.Points {
+		points += p.Queued
+	}
+	return points
 }

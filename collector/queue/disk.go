@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
@@ -23,6 +24,7 @@ type disk struct {
 	files       files
 	log         *slog.Logger
 	sync        time.Duration
+	patience    time.Duration
 	segmentSize int64
 	keep        int64         // bytes of data that stay in memory though they are on disk
 	wake, dirt  chan struct{} // have one element when there is something to write, to sync
@@ -66,7 +68,7 @@ type mark struct {
 
 func newDisk(q *Queue, c Config) *disk {
 	return &disk{
-		q: q, dir: c.Dir, files: c.files, log: c.Log.With(slog.String("dir", c.Dir)), sync: c.Sync,
+		q: q, dir: c.Dir, files: c.files, log: c.Log.With(slog.String("dir", c.Dir)), sync: c.Sync, patience: cmp.Or(c.patience, patience),
 		segmentSize: min(max(c.Limit/16, leastSegment), mostSegment),
 		keep:        min(c.Limit/8, mostKept),
 		wake:        make(chan struct{}, 1), dirt: make(chan struct{}, 1),
@@ -221,14 +223,14 @@ func (d *disk) restoreLocked() {
 // watch makes do without the disk if the operation that begins is not over in time; stop says that it is, and whether it was in time.
 func (d *disk) watch() (stop func() (quick bool)) {
 	begun := time.Now()
-	timer := time.AfterFunc(patience, func() {
+	timer := time.AfterFunc(d.patience, func() {
 		d.q.mu.Lock()
 		defer d.q.mu.Unlock()
 		d.failLocked(errSlow)
 	})
 	return func() bool {
 		timer.Stop()
-		return time.Since(begun) < patience
+		return time.Since(begun) < d.patience
 	}
 }
 
@@ -237,7 +239,7 @@ func (d *disk) close() error {
 	close(d.stop)
 	select {
 	case <-d.ended:
-	case <-time.After(2 * patience):
+	case <-time.After(2 * d.patience):
 	}
 	d.q.mu.Lock()
 	cause := d.failure

@@ -19,6 +19,7 @@ type entry struct {
 	accepted bool // Put may return, Take may have it
 	doomed   bool // it was in flight when the queue was full: dropped if it comes back
 	kept     bool // its data stays in memory though it is on disk too
+	picked   bool // for a moment, by the writer
 
 	data   []byte   // nil when only the disk has it
 	seq    uint64   // 0 until it is first written; of the writer only

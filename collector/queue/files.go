@@ -30,6 +30,7 @@ type directory string
 
 const lockName = "lock"
 
+// Lock implements files.
 func (d directory) Lock() (io.Closer, error) {
 	if err := os.MkdirAll(string(d), 0o700); err != nil {
 		return nil, err
@@ -44,8 +45,10 @@ func (d directory) Lock() (io.Closer, error) {
 	return f, nil
 }
 
+// List implements files.
 func (d directory) List() ([]os.DirEntry, error) { return os.ReadDir(string(d)) }
 
+// Open implements files.
 func (d directory) Open(name string) (file, error) {
 	f, err := os.OpenFile(filepath.Join(string(d), name), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -54,6 +57,7 @@ func (d directory) Open(name string) (file, error) {
 	return &diskFile{File: f, dir: string(d)}, nil
 }
 
+// Remove implements files.
 func (d directory) Remove(name string) error { return os.Remove(filepath.Join(string(d), name)) }
 
 type diskFile struct {
@@ -63,6 +67,7 @@ type diskFile struct {
 	named bool // its directory has been synced; only the one who syncs touches this
 }
 
+// Size implements file.
 func (f *diskFile) Size() (int64, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -71,6 +76,7 @@ func (f *diskFile) Size() (int64, error) {
 	return info.Size(), nil
 }
 
+// Sync syncs the data, and the first time the directory too, so that the name survives.
 func (f *diskFile) Sync() error {
 	if err := syncData(f.File); err != nil || f.named {
 		return err

@@ -56,17 +56,7 @@ func (q *Queue) take(maxBytes int64) (f *Flight, marked <-chan struct{}, err err
 	if q.flight != nil {
 		return nil, nil, nil
 	}
-	f = &Flight{q: q}
-	for e := q.list.first; e != nil && e.accepted; e = q.list.first {
-		if e.state != done {
-			maxBytes -= int64(e.length)
-			if len(f.entries) > 0 && (maxBytes < 0 || e.signal != f.entries[0].signal) {
-				break
-			}
-			f.entries = append(f.entries, e)
-		}
-		q.list.popFront()
-	}
+	f = &Flight{q: q, entries: q.pickLocked(maxBytes)}
 	if len(f.entries) == 0 {
 		return nil, nil, nil
 	}
@@ -81,6 +71,21 @@ func (q *Queue) take(maxBytes int64) (f *Flight, marked <-chan struct{}, err err
 		}
 	}
 	return f, marked, nil
+}
+
+// pickLocked takes the next flight out of the list.
+func (q *Queue) pickLocked(maxBytes int64) (entries []*entry) {
+	for e := q.list.first; e != nil && e.accepted; e = q.list.first {
+		if e.state != done {
+			maxBytes -= int64(e.length)
+			if len(entries) > 0 && (maxBytes < 0 || e.signal != entries[0].signal) {
+				break
+			}
+			entries = append(entries, e)
+		}
+		q.list.popFront()
+	}
+	return entries
 }
 
 // load fills Batches with the entries' data, reading what is not in memory. If ctx is done first the flight returns when the disk allows.

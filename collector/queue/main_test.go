@@ -46,10 +46,10 @@ func (l *logged) String() string {
 	return l.text.String()
 }
 
-// config is one whose log is returned too.
+// config is one whose log is returned too, and whose disk may be slow: only tests in bubbles, where time is exact, are about that.
 func config(dir string, limit int64, sync time.Duration) (Config, *logged) {
 	l := &logged{}
-	return Config{Dir: dir, Limit: limit, Sync: sync, Log: slog.New(slog.NewTextHandler(l, nil))}, l
+	return Config{Dir: dir, Limit: limit, Sync: sync, Log: slog.New(slog.NewTextHandler(l, nil)), patience: noSync}, l
 }
 
 func mustOpen(t testing.TB, c Config) *Queue {
@@ -107,7 +107,12 @@ func takeNow(t testing.TB, q *Queue, maxBytes int64) *Flight {
 	if a := q.Account(); a.Oldest.IsZero() {
 		return nil
 	}
-	f, err := q.Take(context.Background(), maxBytes)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	f, err := q.Take(ctx, maxBytes)
+	if errors.Is(err, context.DeadlineExceeded) && q.Account().Oldest.IsZero() {
+		return nil // the rest was damaged; this happens in bubbles only, at no cost
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,10 +12,8 @@ import (
 
 // modelled is one batch of the reference.
 type modelled struct {
-	n, size        int
-	flown, flying  bool
-	doomed         bool
-	settled, known bool
+	n, size                        int
+	flown, flying, doomed, settled bool
 }
 
 // model is the reference: a plain slice, and the rules in their simplest form.
@@ -208,7 +206,7 @@ func TestModel(t *testing.T) {
 				m := &model{t: t, random: rand.New(rand.NewPCG(seed, 1))}
 				m.c, m.log = config(dir, modelLimit, test.sync)
 				m.q = mustOpen(t, m.c)
-				m.run(600)
+				m.run(300)
 				if m.flight != nil {
 					m.doReturn()
 				}

@@ -38,7 +38,8 @@ type Config struct {
 	Sync  time.Duration // 0: Put returns when the batch survives power loss; else what is put survives it after at most this time, if the disk keeps up
 	Log   *slog.Logger
 
-	files files // of tests
+	files    files         // of tests
+	patience time.Duration // of tests
 }
 
 // Queue is a bounded queue of batches, oldest first. All methods may be called at the same time.
@@ -125,6 +126,7 @@ func (q *Queue) add(e *entry) (accepted <-chan struct{}, err error) {
 	}
 	q.usage += e.size()
 	q.list.pushBack(e)
+	q.points[e.signal].Accepted += e.points
 	q.points[e.signal].Queued += e.points
 	q.makeRoomLocked()
 	if q.disk != nil {

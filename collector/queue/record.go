@@ -105,12 +105,9 @@ func scan(b []byte) iter.Seq[finding] {
 			if f.known {
 				_, f.intact = dataOf(b[at:], f.record)
 			}
-			switch {
-			case f.intact:
+			if f.intact {
 				f.length = int(f.size())
-			case f.known:
-				f.length = recordSize + nextRecord(b[at+recordSize:])
-			default:
+			} else {
 				f.length = 1 + nextRecord(b[at+1:])
 			}
 			if !yield(f) {

@@ -9,7 +9,7 @@ import (
 // syncData leaves out what is not needed to read the data again, such as the time of the last change.
 func syncData(f *os.File) error {
 	for {
-		if err := unix.Fdatasync(int(f.Fd())); err != unix.EINTR { //nolint:errorlint // a system call's own error is never wrapped
+		if err := unix.Fdatasync(int(f.Fd())); err != unix.EINTR {
 			return err
 		}
 	}

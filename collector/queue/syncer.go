@@ -44,6 +44,7 @@ func (d *disk) flush() {
 		s.dirty = false
 		s.pins++
 	}
+	proof := len(segments) > 0 && !d.behind
 	d.q.mu.Unlock()
 	quick := d.watch()
 	failed := make(map[*segment]error)
@@ -67,7 +68,7 @@ func (d *disk) flush() {
 	switch {
 	case len(failed) > 0 || !inTime:
 		d.behind = true
-	case !d.behind:
+	case proof:
 		d.restoreLocked()
 	}
 }
@@ -86,7 +87,7 @@ func (d *disk) rescue(groups []*group, failed map[*segment]error) {
 	}
 	d.failLocked(cause)
 	var affected []place
-	for _, g := range groups {
+	for _, g := range slices.Concat(groups, d.groups) { // some of a group may be written before the rest
 		for _, e := range g.entries {
 			if failed[e.seg] != nil && e.state != done {
 				affected = append(affected, place{e, e.seg, e.offset})
@@ -97,15 +98,16 @@ func (d *disk) rescue(groups []*group, failed map[*segment]error) {
 	for _, p := range affected {
 		data, err := p.seg.read(p.offset, p.length)
 		d.q.mu.Lock()
-		d.moveLocked(p.entry, data, err)
+		d.moveLocked(p, data, err)
 		d.q.mu.Unlock()
 	}
 }
 
-// moveLocked has e written anew, with its data or the reason why that could not be read.
-func (d *disk) moveLocked(e *entry, data []byte, err error) {
+// moveLocked has the batch at p written anew, with its data or the reason why that could not be read.
+func (d *disk) moveLocked(p place, data []byte, err error) {
+	e := p.entry
 	switch {
-	case e.state == done:
+	case e.state == done || e.seg != p.seg: // it was in two groups, and has moved
 	case err != nil && e.data == nil:
 		d.unreadableLocked(e, err)
 	default:

@@ -1,5 +1,166 @@
 package queue
 
-const victimDir = "QUEUE_VICTIM_DIR"
+import (
+	"bufio"
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strconv"
+	"testing"
+	"time"
 
-func victim(dir string) {}
+	"github.com/poolgauge/poolgauge/collector/otlp"
+)
+
+var kills = flag.Int("kills", 20, "how often TestKill kills a process")
+
+// The environment of the process that is to be killed: its directory, its settings, and the number of its first batch.
+const (
+	victimDir   = "QUEUE_VICTIM_DIR"
+	victimSync  = "QUEUE_VICTIM_SYNC"
+	victimFirst = "QUEUE_VICTIM_FIRST"
+)
+
+// victim puts batches and sends them, says so on its standard output, and ends only by a signal or when nobody listens. Its lines are
+// "r points" resent, "a number" of a batch that was accepted, and "s number" of one that is sent: it is said, and then settled.
+func victim(dir string) {
+	interval, _ := time.ParseDuration(os.Getenv(victimSync))
+	first, _ := strconv.Atoi(os.Getenv(victimFirst))
+	q, err := Open(Config{Dir: dir, Limit: 64 << 20, Sync: interval, Log: slog.New(slog.DiscardHandler), patience: noSync})
+	if err != nil {
+		fmt.Println("e", err)
+		os.Exit(1)
+	}
+	say := func(what string, n int64) {
+		if _, err := fmt.Fprintf(os.Stdout, "%s %d\n", what, n); err != nil { // one write each, so that a kill loses none that was said
+			os.Exit(1)
+		}
+	}
+	p := total(q.Account())
+	say("r", p.Resent)
+	if p.Damaged > 0 {
+		say("d", p.Damaged)
+	}
+	for putter := range 2 {
+		go func() {
+			for n := first + putter; ; n += 2 {
+				if err := q.Put(context.Background(), ones(n)); err != nil {
+					os.Exit(1)
+				}
+				say("a", int64(n))
+			}
+		}()
+	}
+	random := rand.New(rand.NewPCG(uint64(first), 5))
+	for {
+		f, err := q.Take(context.Background(), 20_000)
+		if err != nil {
+			os.Exit(1)
+		}
+		for i, b := range f.Batches {
+			if random.IntN(4) > 0 {
+				say("s", int64(number(b)))
+				f.Settle(i)
+			}
+		}
+		f.Return()
+	}
+}
+
+// ones is the n-th batch, with one point.
+func ones(n int) (b otlp.Batch) {
+	b = batch(n, 50+n%3000)
+	b.Points = 1
+	return b
+}
+
+// witness is what the test saw of all victims.
+type witness struct {
+	accepted, sent map[int]bool
+	duplicates     int64 // sent again
+	resent         int64 // said to be, perhaps
+	damaged        int64
+	next           int
+}
+
+// run starts a victim and kills it when it has said some lines.
+func (w *witness) run(t *testing.T, dir string, sync time.Duration, lines int) {
+	t.Helper()
+	c := exec.CommandContext(t.Context(), os.Args[0])
+	c.Env = append(os.Environ(), victimDir+"="+dir, victimSync+"="+sync.String(), victimFirst+"="+strconv.Itoa(w.next))
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	again, resent := int64(0), int64(0)
+	for said := bufio.NewScanner(out); said.Scan(); lines-- {
+		var what string
+		var n int64
+		if _, err := fmt.Sscan(said.Text(), &what, &n); err != nil {
+			t.Fatalf("the victim says %q", said.Text())
+		}
+		switch what {
+		case "r":
+			resent = n
+		case "d":
+			w.damaged += n
+		case "a":
+			w.accepted[int(n)] = true
+		case "s":
+			if w.sent[int(n)] {
+				again++
+			}
+			w.sent[int(n)] = true
+		}
+		if lines == 0 {
+			if err := c.Process.Kill(); err != nil { // what it says until it is dead is read too
+				t.Fatal(err)
+			}
+		}
+	}
+	_ = c.Wait() // killed
+	if again > resent {
+		t.Errorf("%d were sent again, %d were said to be", again, resent)
+	}
+	w.next += 1_000_000 // what it put without saying so keeps its number
+	w.duplicates += again
+	w.resent += resent
+}
+
+// A process that is killed at any moment loses nothing that it accepted, and what it sends twice was in flight and is counted.
+func TestKill(t *testing.T) {
+	dir := t.TempDir()
+	w := &witness{accepted: make(map[int]bool), sent: make(map[int]bool)}
+	random := rand.New(rand.NewPCG(7, 7))
+	for i := range *kills {
+		w.run(t, dir, []time.Duration{0, time.Second}[i%2], 1+random.IntN(400))
+	}
+	c, log := config(dir, 64<<20, time.Second)
+	q := mustOpen(t, c)
+	p := total(q.Account())
+	w.damaged += p.Damaged
+	for f := takeNow(t, q, 1<<20); f != nil; f = takeNow(t, q, 1<<20) {
+		for i, b := range f.Batches {
+			w.sent[number(b)] = true
+			f.Settle(i)
+		}
+	}
+	closed(t, q)
+	lost := 0
+	for n := range w.accepted {
+		if !w.sent[n] {
+			lost++
+		}
+	}
+	t.Logf("%d kills: %d accepted, %d lost, %d sent again of %d said to be, %d damaged", *kills, len(w.accepted), lost, w.duplicates, w.resent, w.damaged)
+	if lost > 0 || len(w.accepted) == 0 {
+		t.Errorf("%d of %d lost\n%s", lost, len(w.accepted), log)
+	}
+}

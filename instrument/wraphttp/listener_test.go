@@ -93,7 +93,7 @@ func TestListenerWithoutLimit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer c.Close()
+		t.Cleanup(func() { _ = c.Close() })
 	}
 	got := points(t)
 	want(t, got, map[string]float64{pool + "usage used": 3})

@@ -3,6 +3,7 @@ package wraphttp
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -148,7 +149,7 @@ func (p *pool) convention() instrument.Option {
 }
 
 func (h *host) with(a answer) attribute.Set {
-	all := append(h.attributes[:len(h.attributes):len(h.attributes)], semconv.HTTPRequestMethodKey.String(a.method))
+	all := slices.Concat(h.attributes, []attribute.KeyValue{semconv.HTTPRequestMethodKey.String(a.method)})
 	if a.status > 0 {
 		all = append(all, semconv.HTTPResponseStatusCode(a.status))
 	}

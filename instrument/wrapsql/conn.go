@@ -79,8 +79,8 @@ func (c *conn) ResetSession(ctx context.Context) error {
 // IsValid is called when a connection is given back.
 func (c *conn) IsValid() bool {
 	valid := !c.discard
-	if v, ok := c.Conn.(driver.Validator); ok && !v.IsValid() {
-		valid = false
+	if v, ok := c.Conn.(driver.Validator); ok && valid {
+		valid = v.IsValid()
 	}
 	c.broken = !valid
 	if valid {
@@ -123,7 +123,7 @@ func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, e
 	if p, ok := c.Conn.(driver.ConnPrepareContext); ok {
 		return p.PrepareContext(ctx, query)
 	}
-	s, err := c.Conn.Prepare(query)
+	s, err := c.Prepare(query)
 	if err == nil && ctx.Err() != nil {
 		_ = s.Close() // as database/sql does
 		return nil, ctx.Err()
@@ -151,7 +151,7 @@ func (c *conn) beginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 	case opts.ReadOnly:
 		return nil, errors.New("sql: driver does not support read-only transactions")
 	}
-	t, err := c.Conn.Begin() //nolint:staticcheck // what database/sql calls on such a driver
+	t, err := c.Begin()
 	if err == nil && ctx.Err() != nil {
 		_ = t.Rollback() // as database/sql does
 		return nil, ctx.Err()

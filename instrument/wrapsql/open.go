@@ -24,7 +24,7 @@ import (
 // difference to database/sql, so that every call takes the way that it took. One thing is different: the function given to
 // [sql.Conn.Raw] must ask [DriverConn] for the connection of the driver. Use [DB] if that cannot be.
 //
-// The report ends when the DB is closed. A use costs 40 ns more than without, and 70 ns more if it is timed; all uses of at least
+// The report ends when the DB is closed. A use costs 30 ns more than without, and 70 ns more if it is timed; all uses of at least
 // 10 µs are. It is an error if a live pool has the name.
 func OpenDB(name string, c driver.Connector, opts ...instrument.Option) (*sql.DB, error) {
 	if c == nil {
@@ -81,8 +81,11 @@ type dsn struct {
 	driver driver.Driver
 }
 
+// Connect implements driver.Connector.
 func (d dsn) Connect(context.Context) (driver.Conn, error) { return d.driver.Open(d.name) }
-func (d dsn) Driver() driver.Driver                        { return d.driver }
+
+// Driver implements driver.Connector.
+func (d dsn) Driver() driver.Driver { return d.driver }
 
 // connector makes the connections of a pool.
 type connector struct {

@@ -253,9 +253,11 @@ func TestOpenDBWithoutTelemetryIsTheDriversOwn(t *testing.T) {
 	})
 }
 
+// register makes a driver known, once in a process.
+var register = sync.OnceFunc(func() { sql.Register("memory", new(server)) })
+
 func TestOpen(t *testing.T) {
-	s := new(server)
-	sql.Register("memory", s)
+	register()
 	db, err := wrapsql.Open("orders", "memory", "dsn")
 	if err != nil {
 		t.Fatal(err)

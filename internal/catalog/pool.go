@@ -84,9 +84,10 @@ var (
 	}
 	PoolUseCPUTime = &Metric{
 		Name: "poolgauge.pool.use.cpu.time", Kind: Counter, Unit: "s",
-		Help:       "Use time by what the thread did, sampled.",
+		Help: "Use time by what the thread of the task did, estimated from a sample of the tasks. " +
+			"Time that a task was ready and Go's scheduler had no processor for it counts as blocked.",
 		Attributes: []Attribute{{Key: PoolStateKey, Values: []string{"on_cpu", "run_queue", "blocked"}}},
-		Absent:     "the task profiler is off",
+		Absent:     "no task was sampled; pools that do not run tasks; not Linux",
 	}
 	PoolResources = &Metric{
 		Name: "poolgauge.pool.resources", Kind: Counter, Number: Int, Unit: "{resource}",

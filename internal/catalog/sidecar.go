@@ -15,7 +15,7 @@ var Sidecar = &Group{
 	Name: "sidecar",
 	Help: "The sidecar about itself. Its CPU and memory are among the `process.*` points, its heap and goroutines among `go.*`.",
 	Metrics: []*Metric{
-		SourceDuration, SourceSuccess, SourceErrors, SidecarPoints, ExportDuration, ExportQueued,
+		SourceDuration, SourceSuccess, SourceErrors,
 	},
 }
 
@@ -35,24 +35,13 @@ var (
 		Name: "poolgauge.source.errors", Kind: Counter, Number: Int, Unit: "{error}",
 		Help: "Values that could not be read or understood; each cost only its own metric.", Attributes: sourceAttribute,
 	}
-	SidecarPoints = &Metric{
-		Name: "poolgauge.sidecar.points", Kind: Counter, Number: Int, Unit: "{point}",
-		Help: "Points of the sidecar by what became of them: sampled = exported + rejected by the upstream + dropped + still queued.",
-		Attributes: []Attribute{{
-			Key: PointOutcomeKey, Values: []string{"sampled", "exported", "rejected", "dropped"},
-		}},
-	}
-	ExportQueued = &Metric{
-		Name: "poolgauge.export.queued", Kind: UpDownCounter, Number: Int, Unit: "{point}",
-		Help:   "Points that wait for the upstream.",
-		Absent: "no upstream configured",
-	}
 )
 
-// Runtime is the group of the sidecar's Go runtime, emitted by go.opentelemetry.io/contrib/instrumentation/runtime.
+// Runtime is the group of the Go runtime, of the sidecar and of a program with instrument/telemetry, emitted by
+// go.opentelemetry.io/contrib/instrumentation/runtime.
 var Runtime = &Group{
 	Name: "runtime",
-	Help: "The sidecar's Go runtime, by OpenTelemetry's runtime instrumentation.",
+	Help: "The Go runtime of the sidecar, and of a program that calls `telemetry.Start`, by OpenTelemetry's runtime instrumentation.",
 	Metrics: []*Metric{
 		{
 			Name: "go.memory.used", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true, Help: "Memory that the runtime uses.",

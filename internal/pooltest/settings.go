@@ -20,17 +20,17 @@ type Pool struct {
 }
 
 // Settings runs a pool where it may have to run: with the Producer on the reader, with a MeterProvider alone, and without
-// telemetry. In the first two it checks that every use is in the metrics, as the kind of pool given, and that nothing is
-// after Close. Open makes a pool of the name and the options that it is given.
+// telemetry. In the first two it checks that every use is in the metrics, as the kind of pool given, and that the pool is
+// not, once a collection has told how it ended. Open makes a pool of the name and the options that it is given.
 func Settings(t *testing.T, kind string, open func(name string, opts ...instrument.Option) (Pool, error)) {
 	t.Run("producer", func(t *testing.T) {
 		p := producer.New()
 		defer p.Close()
 		reader := sdkmetric.NewManualReader(sdkmetric.WithProducer(p))
-		reports(t, kind, reader, open)
+		reports(t, kind, reader, true, open)
 	})
 	t.Run("provider", func(t *testing.T) {
-		reports(t, kind, sdkmetric.NewManualReader(), open)
+		reports(t, kind, sdkmetric.NewManualReader(), false, open)
 	})
 	t.Run("off", func(t *testing.T) {
 		p := mustOpen(t, "off", open, instrument.WithoutTelemetry())
@@ -50,32 +50,50 @@ func mustOpen(t *testing.T, name string, open func(string, ...instrument.Option)
 	return p
 }
 
-func reports(t *testing.T, kind string, reader *sdkmetric.ManualReader, open func(string, ...instrument.Option) (Pool, error)) {
+func reports(t *testing.T, kind string, reader *sdkmetric.ManualReader, tellsTheEnd bool, open func(string, ...instrument.Option) (Pool, error)) {
 	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 	pool := mustOpen(t, "tested", open, instrument.WithMeterProvider(provider), instrument.WithExactTiming())
 	const uses = 100
 	for range uses {
 		pool.Use()
 	}
-	got := Collect(t, reader)
-	acquired := attribute.NewSet(catalog.PoolNameKey.String("tested"), catalog.PoolKindKey.String(kind),
-		catalog.PoolOutcomeKey.String(instrument.Acquired.String()))
-	ok := attribute.NewSet(catalog.PoolNameKey.String("tested"), catalog.PoolKindKey.String(kind),
-		catalog.PoolOutcomeKey.String(instrument.OK.String()))
-	if n := got[Series{catalog.PoolRequests.Name, acquired.Equivalent()}]; n != uses {
-		t.Errorf("%v requests acquired, want %d; all: %v", n, uses, got)
-	}
-	if n := got[Series{catalog.PoolWaitDuration.Name, acquired.Equivalent()}]; n != uses {
-		t.Errorf("%v waits of those that acquired, want %d; all: %v", n, uses, got)
-	}
-	if n := got[Series{catalog.PoolCompleted.Name, ok.Equivalent()}]; n != uses {
-		t.Errorf("%v uses completed, want %d; all: %v", n, uses, got)
-	}
+	checkUses(t, kind, Collect(t, reader), uses)
+	pool.Use()
 	pool.Close()
-	for s, n := range Collect(t, reader) {
-		// A synchronous histogram of the API keeps its last state: the API cannot end a series.
+	if tellsTheEnd {
+		checkUses(t, kind, Collect(t, reader), uses+1)
+	}
+	if got := Collect(t, reader); !ended(got) {
+		t.Errorf("long after Close there is still %v", got)
+	}
+}
+
+// ended reports whether a collection tells of no live pool. A synchronous histogram of the API keeps its last state: the API cannot
+// end a series.
+func ended(got map[Series]float64) bool {
+	for s := range got {
 		if s.Metric != catalog.PoolWaitDuration.Name && s.Metric != catalog.PoolUseDuration.Name && s.Metric != catalog.PoolCreateDuration.Name {
-			t.Errorf("after Close %s is still %v", s.Metric, n)
+			return false
+		}
+	}
+	return true
+}
+
+// checkUses checks that a collection tells of so many uses, all of which succeeded.
+func checkUses(t *testing.T, kind string, got map[Series]float64, uses float64) {
+	t.Helper()
+	with := func(outcome string) attribute.Distinct {
+		set := attribute.NewSet(catalog.PoolNameKey.String("tested"), catalog.PoolKindKey.String(kind), catalog.PoolOutcomeKey.String(outcome))
+		return set.Equivalent()
+	}
+	acquired, ok := with(instrument.Acquired.String()), with(instrument.OK.String())
+	for series, what := range map[Series]string{
+		{catalog.PoolRequests.Name, acquired}:     "requests acquired",
+		{catalog.PoolWaitDuration.Name, acquired}: "waits of those that acquired",
+		{catalog.PoolCompleted.Name, ok}:          "uses completed",
+	} {
+		if n := got[series]; n != uses {
+			t.Errorf("%v %s, want %v; all: %v", n, what, uses, got)
 		}
 	}
 }

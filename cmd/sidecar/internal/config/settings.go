@@ -36,6 +36,7 @@ type Settings struct {
 	// The upstream.
 	Exporters                                      []string // auto or none, or of otlp and console
 	OTLPEndpoint                                   url.URL  // zero: none; without a scheme: otlp-insecure decides
+	OTLPProtocol                                   string   // grpc or http/protobuf
 	OTLPHeaders                                    map[string]string
 	OTLPInsecure                                   bool
 	OTLPCertificate, OTLPClientCert, OTLPClientKey string // files, which exist
@@ -59,6 +60,12 @@ type Settings struct {
 	HealthAddress       string // empty: off
 	LogFormat, LogLevel string
 }
+
+// The transports to the upstream.
+const (
+	protocolGRPC = "grpc"
+	protocolHTTP = "http/protobuf"
+)
 
 // The groups of settings in the help.
 const (
@@ -95,8 +102,8 @@ func (f *Flags) define(s *Settings) {
 	f.group = groupUpstream
 	f.add("exporter", choices(&s.Exporters, []string{"auto", "none"}, "otlp", "console"),
 		"console is a summary on the terminal, and otlp,console both; auto is otlp if an endpoint is set, else console", "OTEL_METRICS_EXPORTER")
-	f.add("otlp-endpoint", endpoint(&s.OTLPEndpoint), "where to send OTLP/gRPC, such as http://collector:4317; https uses TLS", otlp("ENDPOINT")...)
-	f.add("otlp-protocol", choice(new(string), "grpc"), "transport; grpc is the only one", otlp("PROTOCOL")...)
+	f.add("otlp-endpoint", endpoint(&s.OTLPEndpoint), "where to send OTLP, such as http://collector:4317; https uses TLS", otlp("ENDPOINT")...)
+	f.add("otlp-protocol", choice(&s.OTLPProtocol, protocolGRPC, protocolHTTP), "transport", otlp("PROTOCOL")...)
 	f.add("otlp-headers", pairs(&s.OTLPHeaders, isHeader), "headers of every request; prefer the variable, since others can read a command line", otlp("HEADERS")...)
 	f.add("otlp-insecure", boolean(&s.OTLPInsecure, false), "no TLS to an endpoint that is given without http or https", otlp("INSECURE")...)
 	f.add("otlp-certificate", text(&s.OTLPCertificate, "FILE", certificates), "authorities to trust in place of the system's (PEM)", otlp("CERTIFICATE")...)

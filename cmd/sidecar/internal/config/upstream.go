@@ -21,11 +21,17 @@ func (s *Settings) validate() error {
 	if slices.Contains(s.Exporters, "otlp") && !s.hasEndpoint() {
 		// The specification's default endpoint.
 		s.OTLPEndpoint.Scheme, s.OTLPEndpoint.Host = "http", "localhost:4317"
+		if s.SendsHTTP() {
+			s.OTLPEndpoint.Host = "localhost:4318"
+		}
+	}
+	if s.SendsHTTP() && s.OTLPEndpoint.Scheme == "unix" {
+		return fmt.Errorf("--otlp-endpoint: expected http or https for http/protobuf, got %s", s.EndpointURL())
 	}
 	if err := s.checkLoop(); err != nil {
 		return err
 	}
-	_, err := s.loadTLS()
+	_, err := s.TLS()
 	return err
 }
 
@@ -76,16 +82,11 @@ func (s *Settings) EndpointURL() string {
 	return u.String()
 }
 
-// TLS returns the client's TLS configuration, or nil if no certificate was given, where the system's authorities hold, and for
-// an endpoint without TLS.
-func (s *Settings) TLS() (*tls.Config, error) {
-	if !strings.HasPrefix(s.EndpointURL(), "https:") || s.OTLPCertificate == "" && s.OTLPClientCert == "" {
-		return nil, nil
-	}
-	return s.loadTLS()
-}
+// SendsHTTP reports whether the upstream gets http/protobuf, not gRPC.
+func (s *Settings) SendsHTTP() bool { return s.OTLPProtocol == protocolHTTP }
 
-func (s *Settings) loadTLS() (*tls.Config, error) {
+// TLS returns the client's TLS configuration, from the files as they are now.
+func (s *Settings) TLS() (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if s.OTLPCertificate != "" {
 		pem, err := os.ReadFile(s.OTLPCertificate)

@@ -1,0 +1,166 @@
+// Command classify shows how often the task profiler is right. It profiles nine synthetic tasks in rounds, alone, beside processes that
+// spin, and with more spinning goroutines in its own process than Go has processors, and prints a table of the answers. It fails if
+// less than 90 % of them are right beside the processes, or if work on the CPU is ever called I/O-bound.
+//
+//	go run ./classify -rounds 10     # from benchmarks/
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/poolgauge/poolgauge/benchmarks/pools/harness"
+	"github.com/poolgauge/poolgauge/instrument/profile"
+)
+
+func main() {
+	if len(os.Args) == 2 && os.Args[1] == helperSpin {
+		spinForever()
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	err := run(ctx, os.Args[1:], os.Stdout)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "classify:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("classify", flag.ContinueOnError)
+	rounds := flags.Int("rounds", 10, "times that each task is profiled in each setting")
+	show := flags.Bool("show", false, "print each profile that is not right")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "classify")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	fmt.Fprintf(out, "%s: `go run ./classify %s`\n\n", harness.Machine(), strings.Join(args, " "))
+	all, err := tasks(dir)
+	if err != nil {
+		return err
+	}
+	var missed []string
+	for _, s := range settings() {
+		answers, err := s.ask(ctx, *rounds, all)
+		if err != nil {
+			return err
+		}
+		answers.print(out, s.name)
+		if *show {
+			answers.printWrong(out)
+		}
+		missed = append(missed, answers.missed(s)...)
+	}
+	if len(missed) > 0 {
+		return errors.New(strings.Join(missed, "; "))
+	}
+	return nil
+}
+
+// ask profiles every task in every round, in the setting.
+func (s setting) ask(ctx context.Context, rounds int, tasks []task) (answers, error) {
+	stop, err := s.start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	var all answers
+	for _, t := range tasks {
+		a := answer{task: t}
+		for range rounds {
+			p, err := t.profile(ctx)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", t.name, err)
+			}
+			a.profiles = append(a.profiles, p)
+		}
+		all = append(all, a)
+	}
+	return all, nil
+}
+
+// answer is what the profiler said of one task.
+type answer struct {
+	task     task
+	profiles []*profile.Profile
+}
+
+func (a answer) count(is func(profile.Class) bool) (n int) {
+	for _, p := range a.profiles {
+		if is(p.Class) {
+			n++
+		}
+	}
+	return n
+}
+
+func (a answer) right() int {
+	return a.count(func(c profile.Class) bool { return c == a.task.want })
+}
+
+type answers []answer
+
+func (all answers) right() (right, of int) {
+	for _, a := range all {
+		right += a.right()
+		of += len(a.profiles)
+	}
+	return right, of
+}
+
+var classes = []profile.Class{
+	profile.CPUBound, profile.IOBound, profile.Mixed, profile.Quick, profile.LockContended, profile.Undetermined,
+}
+
+func (all answers) print(out io.Writer, name string) {
+	right, of := all.right()
+	fmt.Fprintf(out, "%s: %d of %d right\n\n| task | is | right |", name, right, of)
+	for _, c := range classes {
+		fmt.Fprintf(out, " %v |", c)
+	}
+	fmt.Fprintf(out, "\n|---|---|---|%s\n", strings.Repeat("---|", len(classes)))
+	for _, a := range all {
+		fmt.Fprintf(out, "| %s | %v | %d/%d |", a.task.name, a.task.want, a.right(), len(a.profiles))
+		for _, c := range classes {
+			fmt.Fprintf(out, " %d |", a.count(func(got profile.Class) bool { return got == c }))
+		}
+		fmt.Fprintln(out)
+	}
+	fmt.Fprintln(out)
+}
+
+func (all answers) printWrong(out io.Writer) {
+	for _, a := range all {
+		for _, p := range a.profiles {
+			if p.Class != a.task.want {
+				fmt.Fprintf(out, "%s:\n%v\n", a.task.name, p)
+			}
+		}
+	}
+}
+
+// missed returns a line for each bar that the answers miss.
+func (all answers) missed(s setting) (missed []string) {
+	if right, of := all.right(); float64(right) < s.bar*float64(of) {
+		missed = append(missed, fmt.Sprintf("%s: %d of %d right, the bar is %.0f %%", s.name, right, of, 100*s.bar))
+	}
+	for _, a := range all {
+		wrong := a.count(func(c profile.Class) bool { return c == profile.IOBound })
+		if wrong > 0 && slices.Contains([]profile.Class{profile.CPUBound, profile.Quick}, a.task.want) {
+			missed = append(missed, fmt.Sprintf("%s: %s is called I/O-bound %d times", s.name, a.task.name, wrong))
+		}
+	}
+	return missed
+}

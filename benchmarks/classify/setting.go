@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// neighbours is how many processes spin beside us.
+const neighbours = 4
+
+const helperSpin = "spin" // use one CPU until killed
+
+// setting is what goes on beside the task.
+type setting struct {
+	name  string
+	bar   float64 // least share of right answers
+	start func(context.Context) (stop func(), err error)
+}
+
+func settings() []setting {
+	return []setting{
+		{"alone", 0.9, func(context.Context) (func(), error) { return func() {}, nil }},
+		{"4 processes spin", 0.9, startProcesses},
+		{"twice as many goroutines spin as there are processors", 0, startGoroutines},
+	}
+}
+
+// startProcesses starts this program as processes that spin. They end when their standard input does, so also when we are killed.
+func startProcesses(ctx context.Context) (stop func(), err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var started []*exec.Cmd
+	var inputs []func() error
+	stop = func() {
+		for _, end := range inputs {
+			_ = end()
+		}
+		cancel()
+		for _, cmd := range started {
+			_ = cmd.Wait() // it was killed
+		}
+	}
+	for range neighbours {
+		cmd := exec.CommandContext(ctx, self, helperSpin)
+		input, err := cmd.StdinPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err != nil {
+			stop()
+			return nil, err
+		}
+		started, inputs = append(started, cmd), append(inputs, input.Close)
+	}
+	return stop, nil
+}
+
+func spinForever() {
+	go func() {
+		_, _ = os.Stdin.Read(make([]byte, 1)) // returns when the parent is gone
+		os.Exit(0)
+	}()
+	for n := uint64(0); ; n++ {
+		sink.Store(n)
+	}
+}
+
+// startGoroutines starts goroutines that spin.
+func startGoroutines(context.Context) (stop func(), err error) {
+	var stopped atomic.Bool
+	var all sync.WaitGroup
+	for range 2 * runtime.GOMAXPROCS(0) {
+		all.Go(func() {
+			for n := uint64(0); !stopped.Load(); n++ {
+				sink.Store(n)
+			}
+		})
+	}
+	return func() {
+		stopped.Store(true)
+		all.Wait()
+	}, nil
+}
+
+// sink keeps the compiler from dropping the work.
+var sink atomic.Uint64

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/poolgauge/poolgauge/instrument/profile"
+)
+
+// task is a synthetic task that is of a class by construction.
+type task struct {
+	name  string
+	want  profile.Class
+	calls int // of one profile
+	open  func() (fn func(context.Context) error, closed func(), err error)
+}
+
+// profile opens the task, calls it once so that what is lazy is done, and profiles it.
+func (t task) profile(ctx context.Context) (*profile.Profile, error) {
+	fn, closed, err := t.open()
+	if err != nil {
+		return nil, err
+	}
+	defer closed()
+	if err := fn(ctx); err != nil {
+		return nil, err
+	}
+	return profile.Times(ctx, t.calls, fn)
+}
+
+// tasks returns the nine tasks. Files are made below dir. It must be called while nothing else is going on.
+func tasks(dir string) ([]task, error) {
+	const ms = time.Millisecond
+	fsync := func() (func(context.Context) error, func(), error) { return openFsync(dir) }
+	share, err := cpuShare(fsync)
+	if err != nil {
+		return nil, err
+	}
+	fsyncClass := profile.Mixed
+	if share <= 0.1 {
+		fsyncClass = profile.IOBound
+	}
+	return []task{
+		{"pure CPU, 5 ms", profile.CPUBound, 20, simple(func() { work(5 * ms) })},
+		{"sleep, 5 ms", profile.IOBound, 20, simple(func() { time.Sleep(5 * ms) })},
+		{"2 ms CPU, 8 ms sleep", profile.Mixed, 20, simple(func() { work(2 * ms); time.Sleep(8 * ms) })},
+		{"5 ms CPU, 5 ms sleep", profile.Mixed, 20, simple(func() { work(5 * ms); time.Sleep(5 * ms) })},
+		{"HTTP over loopback, answered after 5 ms", profile.IOBound, 20, openHTTP},
+		{fmt.Sprintf("append and fsync, %.0f %% CPU on this disk", 100*share), fsyncClass, 50, fsync},
+		{"mutex that 3 others hold for 1 ms", profile.LockContended, 20, openMutex},
+		{"channel wait, 5 ms", profile.IOBound, 20, openChannel},
+		{"quick, 1 µs", profile.Quick, 10000, simple(func() { spin(unit / 100) })},
+	}, nil
+}
+
+// cpuShare returns the share of the time of a task that the kernel accounts to its thread's CPU use: its median wall time is measured
+// call by call, so that calls that stood in a queue do not count. What fsync is depends on the disk: a fast one makes it mixed.
+func cpuShare(open func() (func(context.Context) error, func(), error)) (float64, error) {
+	fn, closed, err := open()
+	if err != nil {
+		return 0, err
+	}
+	defer closed()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	const calls = 501
+	var before, after unix.Rusage
+	walls := make([]time.Duration, calls)
+	err = unix.Getrusage(unix.RUSAGE_THREAD, &before)
+	for i := range walls {
+		start := time.Now()
+		err = errors.Join(err, fn(context.Background()))
+		walls[i] = time.Since(start)
+	}
+	err = errors.Join(err, unix.Getrusage(unix.RUSAGE_THREAD, &after))
+	slices.Sort(walls)
+	cpu := time.Duration(after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano())
+	return float64(cpu) / calls / float64(walls[calls/2]), err
+}
+
+func simple(f func()) func() (func(context.Context) error, func(), error) {
+	return func() (func(context.Context) error, func(), error) {
+		return func(context.Context) error { f(); return nil }, func() {}, nil
+	}
+}
+
+// unit is rounds of work, about 100 µs on a machine that does nothing else. Work is an amount and not a time, so that who waits for
+// a CPU has as much of it left.
+var unit = calibrate()
+
+func spin(rounds int) {
+	x := uint64(88172645463325252)
+	for range rounds {
+		x ^= x << 13
+		x ^= x >> 7
+		x ^= x << 17
+	}
+	sink.Store(x)
+}
+
+func calibrate() int {
+	const rounds = 1 << 16
+	best := time.Hour
+	for range 50 {
+		start := time.Now()
+		spin(rounds)
+		best = min(best, time.Since(start))
+	}
+	return int(float64(rounds) * float64(100*time.Microsecond) / float64(best))
+}
+
+func work(d time.Duration) {
+	for range d / (100 * time.Microsecond) {
+		spin(unit)
+	}
+}
+
+func openHTTP() (func(context.Context) error, func(), error) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		time.Sleep(5 * time.Millisecond)
+		_, _ = io.WriteString(w, "hello") // a client that is gone misses nothing
+	}))
+	get := func(ctx context.Context) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL, http.NoBody)
+		if err != nil {
+			return err
+		}
+		resp, err := server.Client().Do(req)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close() // it was read to its end
+		return err
+	}
+	return get, server.Close, nil
+}
+
+func openFsync(dir string) (func(context.Context) error, func(), error) {
+	f, err := os.Create(filepath.Join(dir, "fsync"))
+	if err != nil {
+		return nil, nil, err
+	}
+	page := make([]byte, 4096)
+	write := func(context.Context) error { // at the end, so that the journal has something to commit
+		if _, err := f.Write(page); err != nil {
+			return err
+		}
+		return f.Sync()
+	}
+	return write, func() { _ = f.Close() }, nil // what is in it does not matter
+}
+
+func openMutex() (func(context.Context) error, func(), error) {
+	const others = 3
+	var mu sync.Mutex
+	var stopped atomic.Bool
+	var all sync.WaitGroup
+	hold := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		work(time.Millisecond)
+	}
+	for range others {
+		all.Go(func() {
+			for !stopped.Load() {
+				hold()
+			}
+		})
+	}
+	return func(context.Context) error { hold(); return nil }, func() { stopped.Store(true); all.Wait() }, nil
+}
+
+func openChannel() (func(context.Context) error, func(), error) {
+	ticks := make(chan struct{})
+	ctx, cancel := context.WithCancel(context.Background())
+	var sender sync.WaitGroup
+	sender.Go(func() {
+		for ctx.Err() == nil {
+			time.Sleep(5 * time.Millisecond)
+			select {
+			case ticks <- struct{}{}:
+			case <-ctx.Done():
+			}
+		}
+	})
+	wait := func(context.Context) error { <-ticks; return nil }
+	return wait, func() { cancel(); sender.Wait() }, nil
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tidwall/wal"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
+	"github.com/poolgauge/poolgauge/collector/queue"
+)
+
+// store is what is compared: put may be called at the same time, take and done alternate.
+type store interface {
+	put(data []byte) error
+	take() ([]byte, error) // the oldest; waits for one
+	done() error           // what was taken is not needed any more
+	close() error
+}
+
+// stores has every contender, each with and without a sync before put returns.
+var stores = map[string]func(dir string, sync bool) (store, error){
+	"ours":  openOurs,
+	"bbolt": openBolt,
+	"wal":   openWAL,
+}
+
+type ours struct {
+	*queue.Queue
+
+	flight *queue.Flight
+}
+
+func openOurs(dir string, sync bool) (store, error) {
+	interval := time.Second
+	if sync {
+		interval = 0
+	}
+	q, err := queue.Open(queue.Config{Dir: dir, Limit: 16 << 20, Sync: interval, Log: slog.Default()})
+	if err != nil {
+		return nil, err
+	}
+	return &ours{Queue: q}, nil
+}
+
+func (o *ours) put(data []byte) error {
+	return o.Put(context.Background(), otlp.Batch{Signal: otlp.Metrics, Points: 1, Data: data})
+}
+
+func (o *ours) take() (data []byte, err error) {
+	if o.flight, err = o.Take(context.Background(), 1); err != nil {
+		return nil, err
+	}
+	return o.flight.Batches[0].Data, nil
+}
+
+func (o *ours) done() error {
+	o.flight.Settle(0)
+	return nil
+}
+
+func (o *ours) close() error { return o.Close() }
+
+// boltStore does with bbolt what the Collector's file_storage does, with its options: a transaction for each put, each read and each removal.
+// The Collector's queue writes its indexes besides, which is left out in bbolt's favour.
+type boltStore struct {
+	*bolt.DB
+
+	written atomic.Uint64
+	read    uint64
+	ready   chan struct{}
+}
+
+var bucket = []byte("default")
+
+func openBolt(dir string, sync bool) (store, error) {
+	db, err := bolt.Open(filepath.Join(dir, "bolt"), 0o600, &bolt.Options{NoSync: !sync, NoFreelistSync: true, FreelistType: bolt.FreelistMapType})
+	if err != nil {
+		return nil, err
+	}
+	return &boltStore{DB: db, ready: make(chan struct{}, 1<<20)}, db.Update(func(tx *bolt.Tx) error {
+		_, err := tx.CreateBucketIfNotExists(bucket)
+		return err
+	})
+}
+
+func key(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+
+func (b *boltStore) put(data []byte) error {
+	err := b.Update(func(tx *bolt.Tx) error { return tx.Bucket(bucket).Put(key(b.written.Add(1)), data) })
+	b.ready <- struct{}{}
+	return err
+}
+
+func (b *boltStore) take() (data []byte, err error) {
+	<-b.ready
+	b.read++
+	return data, b.View(func(tx *bolt.Tx) error {
+		data = append(data, tx.Bucket(bucket).Get(key(b.read))...)
+		return nil
+	})
+}
+
+func (b *boltStore) done() error {
+	return b.Update(func(tx *bolt.Tx) error { return tx.Bucket(bucket).Delete(key(b.read)) })
+}
+
+func (b *boltStore) close() error { return b.Close() }
+
+// walStore keeps a log and cuts its front off now and then, since each cut rewrites a segment.
+type walStore struct {
+	*wal.Log
+
+	mu            sync.Mutex
+	written, read uint64
+	ready         chan struct{}
+}
+
+const cutAfter = 64
+
+func openWAL(dir string, sync bool) (store, error) {
+	l, err := wal.Open(dir, &wal.Options{NoSync: !sync, NoCopy: false, SegmentSize: 1 << 20, LogFormat: wal.Binary, SegmentCacheSize: 2})
+	if err != nil {
+		return nil, err
+	}
+	return &walStore{Log: l, ready: make(chan struct{}, 1<<20)}, nil
+}
+
+func (w *walStore) put(data []byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.written++
+	w.ready <- struct{}{}
+	return w.Write(w.written, data)
+}
+
+func (w *walStore) take() ([]byte, error) {
+	<-w.ready
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.read++
+	return w.Read(w.read)
+}
+
+func (w *walStore) done() error {
+	if w.read%cutAfter != 0 {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.TruncateFront(w.read)
+}
+
+func (w *walStore) close() error { return w.Close() }

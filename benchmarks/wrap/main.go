@@ -1,0 +1,66 @@
+// Command wrap compares wrapped pools with the bare ones. It prints a table, and fails if a bar is missed twice.
+//
+//	go run ./wrap                          # from benchmarks/, all cases
+//	go run ./wrap -run sql -rounds 15      # some of them, with less noise
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/poolgauge/poolgauge/benchmarks/pools/harness"
+)
+
+// cases returns all cases: a file for each library.
+func cases() []harness.Case {
+	return slices.Concat(
+		sqlCases(),
+		httpCases(),
+	)
+}
+
+func main() {
+	if err := run(os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "wrap:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string, stdout io.Writer) error {
+	flags := flag.NewFlagSet("wrap", flag.ContinueOnError)
+	rounds := flags.Int("rounds", 9, "rounds to take the median of")
+	each := flags.Duration("time", 50*time.Millisecond, "what a subject takes in one round, about")
+	only := flags.String("run", "", "run the cases whose name matches this regexp")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	names, err := regexp.Compile(*only)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "%s: `go run ./wrap %s`, median of %d rounds\n\n", harness.Machine(), strings.Join(args, " "), *rounds)
+	settings := harness.Settings{Rounds: *rounds, Time: *each, Only: names}
+	results, err := harness.Run(cases(), settings)
+	if err != nil {
+		return err
+	}
+	harness.Table(stdout, results)
+	var missed []string
+	for _, r := range results {
+		if len(r.Missed()) > 0 {
+			missed = append(missed, r.Again(settings).Missed()...)
+		}
+	}
+	if len(missed) == 0 {
+		return nil
+	}
+	fmt.Fprintf(stdout, "\nMissed, twice:\n\n- %s\n", strings.Join(missed, "\n- "))
+	return errors.New("a bar is missed")
+}

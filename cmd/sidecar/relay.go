@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/resource"
+
+	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
+	"github.com/poolgauge/poolgauge/collector/export"
+	"github.com/poolgauge/poolgauge/collector/queue"
+	"github.com/poolgauge/poolgauge/collector/relay"
+)
+
+// flushTime is how long the last points may take to leave. Kubernetes may give a sidecar no more than two seconds in all, and stopping
+// the probes takes up to a quarter of one.
+const flushTime = time.Second
+
+// startRelay opens the one way of points to the upstream.
+func startRelay(ctx context.Context, s *config.Settings, own *resource.Resource, provider *sdkmetric.MeterProvider, log *slog.Logger) (*relay.Relay, error) {
+	dial := export.NewGRPC
+	if s.SendsHTTP() {
+		dial = export.NewHTTP
+	}
+	client, err := dial(export.Config{URL: s.EndpointURL(), Headers: s.OTLPHeaders, Gzip: s.OTLPCompression == "gzip", TLS: s.TLS})
+	if err != nil {
+		return nil, fmt.Errorf("upstream: %w", err)
+	}
+	return relay.Start(ctx, relay.Config{
+		GRPC: s.RelayGRPCAddress, HTTP: s.RelayHTTPAddress, Socket: s.RelaySocket, Rate: s.RelayRate,
+		Add:    whereabouts(own),
+		Queue:  queue.Config{Dir: s.QueueDir, Limit: s.QueueSize, Sync: s.QueueSync},
+		Client: client, Timeout: min(s.OTLPTimeout, s.ExportTimeout),
+		Meter: provider.Meter(scope), Log: log,
+	})
+}
+
+func shutDown(points *relay.Relay, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
+	defer cancel()
+	if err := points.Shutdown(ctx); err != nil {
+		log.Warn("relay", "error", err)
+	}
+}
+
+// whereabouts are those of the sidecar's attributes that hold for the app beside it as well: the pod, the host and the cloud that it is in.
+func whereabouts(own *resource.Resource) attribute.Set {
+	set, _ := attribute.NewSetWithFiltered(own.Attributes(), func(kv attribute.KeyValue) bool {
+		key := string(kv.Key)
+		shared := strings.HasPrefix(key, "k8s.") || strings.HasPrefix(key, "host.") || strings.HasPrefix(key, "cloud.")
+		return shared && !strings.HasPrefix(key, "k8s.container.")
+	})
+	return set
+}

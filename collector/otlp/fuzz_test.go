@@ -1,0 +1,95 @@
+package otlp_test
+
+import (
+	"errors"
+	"math/rand/v2"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
+)
+
+func seed(f *testing.F) {
+	for i := range uint64(8) {
+		r := random{rand.New(rand.NewPCG(i, 2))}
+		for _, signal := range otlp.Signals() {
+			f.Add(uint8(signal), marshal(f, r.request(signal)))
+		}
+	}
+	f.Add(uint8(1), []byte("\x0a\x07\x12\x05\x12\x03\x2a\x01\x80"))
+	f.Add(uint8(2), []byte("\x0b\x0b\x0c\x0c"))
+}
+
+// Inspect agrees with decoding: what decodes is accepted, and counted alike.
+func FuzzInspect(f *testing.F) {
+	seed(f)
+	f.Fuzz(func(t *testing.T, s uint8, data []byte) {
+		signal := otlp.Signal(s%3 + 1)
+		points, err := otlp.Inspect(signal, data)
+		if err != nil && (!errors.Is(err, otlp.ErrMalformed) || points != 0) {
+			t.Fatal(points, err)
+		}
+		m := empty(signal)
+		if proto.Unmarshal(data, m) != nil {
+			return
+		}
+		if want := countPoints(m); err != nil || points != want {
+			t.Fatalf("%v: Inspect = %d, %v, want %d", signal, points, err, want)
+		}
+	})
+}
+
+// Enrich agrees with decoding and merging, takes all that Inspect takes, and finds nothing to add the second time.
+func FuzzEnrich(f *testing.F) {
+	seed(f)
+	set, add := added(f)
+	f.Fuzz(func(t *testing.T, s uint8, data []byte) {
+		signal := otlp.Signal(s%3 + 1)
+		points, inspected := otlp.Inspect(signal, data)
+		out, err := otlp.Enrich(data, add)
+		if err != nil {
+			if inspected == nil || !errors.Is(err, otlp.ErrMalformed) {
+				t.Fatal(inspected, err)
+			}
+			return
+		}
+		if inspected == nil {
+			if n, err := otlp.Inspect(signal, out); n != points || err != nil {
+				t.Fatalf("%d points, %v, want %d", n, err, points)
+			}
+		}
+		again, err := otlp.Enrich(out, add)
+		if err != nil || len(again) > len(out) {
+			t.Fatalf("the second time: %d bytes, then %d, %v", len(out), len(again), err)
+		}
+		if proto.Unmarshal(data, empty(signal)) == nil {
+			checkEnriched(t, signal, data, out, set)
+		}
+	})
+}
+
+// JSON becomes a request that decodes, or a typed error.
+func FuzzJSON(f *testing.F) {
+	for _, signal := range otlp.Signals() {
+		f.Add(uint8(signal), example(f, signal))
+	}
+	f.Add(uint8(1), []byte(`{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"gauge":{"dataPoints":[{"asInt":"1","exemplars":[{"spanId":"00"}]}]}}]}]}]}`))
+	f.Add(uint8(2), []byte(`{"resourceSpans":[null,{}]}`))
+	f.Fuzz(func(t *testing.T, s uint8, body []byte) {
+		signal := otlp.Signal(s%3 + 1)
+		data, err := otlp.FromJSON(signal, body)
+		if err != nil {
+			if !errors.Is(err, otlp.ErrMalformed) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if err := proto.Unmarshal(data, empty(signal)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := otlp.Inspect(signal, data); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

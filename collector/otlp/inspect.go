@@ -1,0 +1,113 @@
+package otlp
+
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// Inspect counts the data points, spans or log records of a serialized Export…ServiceRequest, as decoding it would, and checks the
+// nesting down to them and in the resources. It does not look into points, so that what is wrong in there is for the upstream to find.
+// A metric of a kind that is newer than this code counts as one point. Errors wrap [ErrMalformed]. It takes a few nanoseconds a
+// point and allocates nothing.
+func Inspect(signal Signal, data []byte) (points int64, err error) {
+	records := one
+	switch signal {
+	case Metrics:
+		records = pointsOfMetric
+	case Traces, Logs:
+	default:
+		return 0, fmt.Errorf("%w: no such signal: %d", ErrMalformed, signal)
+	}
+	f := fields{rest: data}
+	for f.next() {
+		if !f.is(requestGroups) {
+			continue
+		}
+		n, err := pointsOfGroup(f.value, records)
+		if err != nil {
+			return 0, err
+		}
+		points += n
+	}
+	if f.err != nil {
+		return 0, f.err
+	}
+	return points, nil
+}
+
+func one([]byte) (int64, error) { return 1, nil }
+
+// pointsOfGroup counts in one ResourceMetrics, ResourceSpans or ResourceLogs, in each of whose records are as many points as records says.
+func pointsOfGroup(group []byte, records func([]byte) (int64, error)) (points int64, err error) {
+	f := fields{rest: group}
+	for f.next() {
+		var n int64
+		switch {
+		case f.is(groupResource):
+			err = checkResource(f.value)
+		case f.is(groupScopes):
+			n, err = sum(f.value, scopeRecords, records)
+		}
+		if err != nil {
+			return 0, err
+		}
+		points += n
+	}
+	return points, f.err
+}
+
+// checkResource makes sure that [Enrich] finds the keys.
+func checkResource(resource []byte) error {
+	_, err := sum(resource, resourceAttrs, func(kv []byte) (int64, error) {
+		_, err := keyOf(kv)
+		return 0, err
+	})
+	return err
+}
+
+// pointsOfMetric counts the points of a metric's data. Its kinds exclude each other: of several the last counts, as for any reader.
+func pointsOfMetric(metric []byte) (points int64, err error) {
+	var kind protowire.Number
+	unknown := false
+	f := fields{rest: metric}
+	for f.next() {
+		if f.value == nil {
+			continue
+		}
+		switch f.num {
+		case 5, 7, 9, 10, 11: // gauge, sum, histogram, exponential histogram, summary
+			n, err := sum(f.value, dataPoints, one)
+			if err != nil {
+				return 0, err
+			}
+			if f.num != kind {
+				kind, points = f.num, 0
+			}
+			points += n
+		case 1, 2, 3, metricMetadata: // name, description, unit
+		default:
+			unknown = true
+		}
+	}
+	if kind == 0 && unknown {
+		points = 1
+	}
+	return points, f.err
+}
+
+// sum adds up what count says of each message of the given number in parent.
+func sum(parent []byte, num protowire.Number, count func([]byte) (int64, error)) (total int64, err error) {
+	f := fields{rest: parent}
+	for f.next() {
+		if !f.is(num) {
+			continue
+		}
+		n, err := count(f.value)
+		if err != nil {
+			return 0, err
+		}
+		total += n
+	}
+	return total, f.err
+}

@@ -1,0 +1,44 @@
+package queue
+
+import (
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A file system that is really full.
+func TestFullFilesystem(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mount("queue", dir, "tmpfs", 0, "size=256k"); err != nil {
+		t.Skipf("no file system can be mounted: %v", err)
+	}
+	defer func() {
+		if err := unix.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	}()
+	c, log := config(dir, 1<<20, time.Millisecond)
+	q := mustOpen(t, c)
+	for n := range 40 {
+		put(t, q, batch(n, 20_000))
+	}
+	if durableNow(q) {
+		t.Errorf("%d batches of 20 kB fit into 256 KiB\n%s", 40, log)
+	}
+	if err := unix.Mount("queue", dir, "tmpfs", unix.MS_REMOUNT, "size=4m"); err != nil {
+		t.Fatal(err)
+	}
+	until := time.Now().Add(30 * time.Second)
+	for !durableNow(q) && time.Now().Before(until) {
+		time.Sleep(10 * time.Millisecond) // polls: the file system tells nobody
+	}
+	c2, _ := config(snapshot(t, dir), 1<<20, noSync)
+	restarted := mustOpen(t, c2)
+	equal(t, "on disk", drain(t, restarted), numbers(0, 40))
+	closed(t, restarted)
+	equal(t, "rest", drain(t, q), numbers(0, 40))
+	closed(t, q)
+}
+
+func durableNow(q *Queue) bool { return q.Account().Durable }

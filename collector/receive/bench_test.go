@@ -1,0 +1,33 @@
+package receive
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
+)
+
+// Requests over gRPC on loopback, with the client's share, and without anything behind Accept.
+func BenchmarkGRPC(b *testing.B) {
+	s := start(b, func(c *Config, _ *limits) { c.Accept = func(context.Context, otlp.Batch) error { return nil } })
+	conn := dial(b, s.GRPCAddr().String())
+	for _, points := range []int{10, 100} {
+		b.Run(fmt.Sprintf("points=%d", points), func(b *testing.B) {
+			data := metrics(b, points)
+			b.ReportAllocs()
+			b.SetBytes(int64(len(data)))
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if answer, _ := export(b.Context(), conn, otlp.Metrics, data); answer.Code() != codes.OK {
+						b.Error(answer)
+						return
+					}
+				}
+			})
+			b.ReportMetric(float64(b.N*points)/b.Elapsed().Seconds(), "points/s")
+		})
+	}
+}

@@ -1,0 +1,160 @@
+package receive
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
+)
+
+// bomb is a gibibyte of zeros in one mebibyte: a thousand times the same, which gzip allows.
+func bomb(t *testing.T) []byte { return bytes.Repeat(gzipped(t, make([]byte, 1<<20)), 1<<10) }
+
+// ready sends messages that are compressed already.
+type ready struct{}
+
+func (ready) Do(w io.Writer, p []byte) error { _, err := w.Write(p); return err }
+func (ready) Type() string                   { return "gzip" }
+
+// A gibibyte in disguise is refused at the limit, and never in memory as a whole.
+func TestBombs(t *testing.T) {
+	body := bomb(t)
+	b := start(t, nil)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	r, _ := b.post(t, "/v1/metrics", body, "Content-Type", "application/x-protobuf", "Content-Encoding", "gzip")
+	if r.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Errorf("HTTP: %d", r.StatusCode)
+	}
+	b.checkRefused(t, refused{otlp.Metrics, 0, TooLarge})
+	conn := dial(t, b.GRPCAddr().String(), grpc.WithCompressor(ready{})) //nolint:staticcheck // nothing else sends what is compressed already
+	if s, _ := export(t.Context(), conn, otlp.Metrics, body); s.Code() != codes.ResourceExhausted || retryDelayOf(s) != 0 {
+		t.Errorf("gRPC: %v", s)
+	}
+	b.checkRefused(t, refused{otlp.Metrics, 0, TooLarge})
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > 100<<20 {
+		t.Errorf("%d MiB were allocated on the way", used>>20)
+	}
+}
+
+func TestSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	stale, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale.(*net.UnixListener).SetUnlinkOnClose(false)
+	_ = stale.Close()
+
+	cfg := Config{Socket: path, Log: slog.New(slog.DiscardHandler)}
+	s, err := Listen(t.Context(), cfg)
+	if err != nil {
+		t.Fatalf("a stale socket is not replaced: %v", err)
+	}
+	if second, err := Listen(t.Context(), cfg); err == nil {
+		t.Error("a live socket is replaced")
+		_ = second.Shutdown(t.Context())
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the socket is still there: %v", err)
+	}
+	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Listen(t.Context(), cfg); err == nil {
+		t.Error("a file is taken for a socket")
+	}
+	if _, err := os.Lstat(path); err != nil {
+		t.Errorf("the file is gone: %v", err)
+	}
+}
+
+func TestAddressInUse(t *testing.T) {
+	b := start(t, nil)
+	for _, cfg := range []Config{{GRPCAddress: b.GRPCAddr().String()}, {GRPCAddress: "127.0.0.1:0", HTTPAddress: b.HTTPAddr().String()}} {
+		cfg.Log = slog.New(slog.DiscardHandler)
+		if _, err := Listen(t.Context(), cfg); err == nil {
+			t.Errorf("%+v: two listeners on one address", cfg)
+		}
+	}
+}
+
+// A graceful stop lets a running request finish; one that is out of time does not.
+func TestShutdown(t *testing.T) {
+	for _, graceful := range []bool{true, false} {
+		entered, leave := make(chan struct{}), make(chan struct{})
+		var s *Server
+		s, err := Listen(t.Context(), Config{
+			GRPCAddress: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler),
+			Accept: func(ctx context.Context, _ otlp.Batch) error {
+				close(entered)
+				select {
+				case <-leave:
+					return nil
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn := dial(t, s.GRPCAddr().String())
+		answered := make(chan codes.Code)
+		go func() {
+			answer, _ := export(context.Background(), conn, otlp.Logs, record)
+			answered <- answer.Code()
+		}()
+		<-entered
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- s.Shutdown(ctx) }()
+		if graceful {
+			close(leave)
+		} else {
+			cancel()
+		}
+		if code := <-answered; (code == codes.OK) != graceful {
+			t.Errorf("graceful %v: answered %v", graceful, code)
+		}
+		if err := <-ended; (err == nil) != graceful {
+			t.Errorf("graceful %v: Shutdown = %v", graceful, err)
+		}
+		cancel()
+		_ = conn.Close()
+	}
+}
+
+// A body that does not come is given up.
+func TestSlowBody(t *testing.T) {
+	b := start(t, func(_ *Config, l *limits) { l.read = 50_000_000 })
+	conn, err := net.Dial("tcp", b.HTTPAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: 9\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(conn)
+	if err != nil || !bytes.HasPrefix(answer, []byte("HTTP/1.1 408 ")) {
+		t.Errorf("%q, %v", answer, err)
+	}
+	b.checkRefused(t, refused{otlp.Logs, 0, Canceled})
+}

@@ -1,0 +1,198 @@
+package receive
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// bench is a running server and what it was given.
+type bench struct {
+	*Server
+	mu      sync.Mutex
+	batches []otlp.Batch
+	owned   []otlp.Batch
+	refused []refused
+}
+
+type refused struct {
+	signal otlp.Signal
+	points int64
+	reason Reason
+}
+
+// start runs a server; change may replace parts of its configuration.
+func start(t testing.TB, change func(*Config, *limits)) *bench {
+	t.Helper()
+	b := &bench{}
+	cfg := Config{
+		GRPCAddress: "127.0.0.1:0", HTTPAddress: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler),
+		Accept: func(_ context.Context, batch otlp.Batch) error {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			batch.Data = bytes.Clone(batch.Data)
+			b.batches = append(b.batches, batch)
+			return nil
+		},
+		Own: func(_ context.Context, batch otlp.Batch) error {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.owned = append(b.owned, batch)
+			return nil
+		},
+		Refused: func(signal otlp.Signal, points int64, why *Refusal) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.refused = append(b.refused, refused{signal, points, why.Reason})
+		},
+	}
+	l := defaultLimits
+	if change != nil {
+		change(&cfg, &l)
+	}
+	var err error
+	if b.Server, err = listen(t.Context(), cfg, l); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := b.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+// accepted returns what Accept got.
+func (b *bench) accepted() []otlp.Batch {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.batches
+}
+
+// checkRefused compares the only call of Refused.
+func (b *bench) checkRefused(t *testing.T, want refused) {
+	t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.refused) != 1 || b.refused[0] != want {
+		t.Errorf("refused %v, want %v", b.refused, want)
+	}
+	b.refused = nil
+}
+
+func dial(t testing.TB, target string, opts ...grpc.DialOption) *grpc.ClientConn {
+	t.Helper()
+	conn, err := grpc.NewClient(target, append(opts, grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// export sends raw bytes over gRPC.
+func export(ctx context.Context, conn *grpc.ClientConn, signal otlp.Signal, data []byte, opts ...grpc.CallOption) (*status.Status, []byte) {
+	var answer message
+	err := conn.Invoke(ctx, signal.Method(), mem.BufferSlice{mem.SliceBuffer(data)}, &answer, append(opts, grpc.ForceCodecV2(rawCodec{}))...)
+	if err != nil {
+		return status.Convert(err), nil
+	}
+	return status.Convert(nil), answer.buffer.ReadOnlyData()
+}
+
+// post sends a body over HTTP; headers are pairs.
+func (b *bench) post(t testing.TB, path string, body []byte, headers ...string) (*http.Response, []byte) {
+	t.Helper()
+	return b.request(t, http.MethodPost, path, bytes.NewReader(body), headers...)
+}
+
+func (b *bench) request(t testing.TB, method, path string, body io.Reader, headers ...string) (*http.Response, []byte) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, "http://"+b.HTTPAddr().String()+path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	defer client.CloseIdleConnections()
+	response, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response, answer
+}
+
+// metrics is a request of n points of an exponential histogram, with an exemplar and a field that nobody knows.
+func metrics(t testing.TB, n int) []byte {
+	t.Helper()
+	h := &metricspb.ExponentialHistogram{}
+	for i := range n {
+		p := &metricspb.ExponentialHistogramDataPoint{
+			TimeUnixNano: uint64(i), Count: 1, Positive: &metricspb.ExponentialHistogramDataPoint_Buckets{BucketCounts: []uint64{1}},
+			Exemplars: []*metricspb.Exemplar{{SpanId: []byte("12345678")}},
+		}
+		p.ProtoReflect().SetUnknown(protowire.AppendString(protowire.AppendTag(nil, 1000, protowire.BytesType), "from the future"))
+		h.DataPoints = append(h.DataPoints, p)
+	}
+	data, err := proto.Marshal(&metricspb.MetricsData{ResourceMetrics: []*metricspb.ResourceMetrics{{
+		ScopeMetrics: []*metricspb.ScopeMetrics{{Metrics: []*metricspb.Metric{{
+			Name: "m", Data: &metricspb.Metric_ExponentialHistogram{ExponentialHistogram: h},
+		}}}},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// record is a request of one span, or log record, since these have the same shape.
+var record = []byte{0x0a, 0x04, 0x12, 0x02, 0x12, 0x00}
+
+func sample(t testing.TB, signal otlp.Signal) []byte {
+	t.Helper()
+	if signal == otlp.Metrics {
+		return metrics(t, 1)
+	}
+	return record
+}
+
+func gzipped(t testing.TB, data []byte) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	if _, err := z.Write(data); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}

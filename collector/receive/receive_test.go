@@ -1,0 +1,358 @@
+package receive
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
+	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"golang.org/x/sync/semaphore"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	statuspb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding/gzip"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
+)
+
+// Each signal arrives byte for byte, by each way.
+func TestEveryWay(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "s")
+	b := start(t, func(c *Config, _ *limits) { c.Socket = socket })
+	tcp, unix := dial(t, b.GRPCAddr().String()), dial(t, "unix:"+socket)
+	for _, signal := range otlp.Signals() {
+		data := sample(t, signal)
+		if signal == otlp.Metrics {
+			data = metrics(t, 3000) // more than a frame
+		}
+		for name, send := range map[string]func() bool{
+			"gRPC": func() bool {
+				s, a := export(t.Context(), tcp, signal, data)
+				return s.Code() == codes.OK && len(a) == 0
+			},
+			"socket": func() bool { s, _ := export(t.Context(), unix, signal, data); return s.Code() == codes.OK },
+			"gRPC gzip": func() bool {
+				s, _ := export(t.Context(), tcp, signal, data, grpc.UseCompressor(gzip.Name))
+				return s.Code() == codes.OK
+			},
+			"HTTP": func() bool {
+				r, a := b.post(t, signal.Path(), data, "Content-Type", "application/x-protobuf")
+				return r.StatusCode == http.StatusOK && len(a) == 0 && r.Header.Get("Content-Type") == "application/x-protobuf"
+			},
+			"HTTP gzip": func() bool {
+				r, _ := b.post(t, signal.Path(), gzipped(t, data), "Content-Type", "application/x-protobuf", "Content-Encoding", "gzip")
+				return r.StatusCode == http.StatusOK
+			},
+		} {
+			before := len(b.accepted())
+			if !send() {
+				t.Errorf("%v by %s: not answered OK", signal, name)
+			}
+			got := b.accepted()[before:]
+			points, _ := otlp.Inspect(signal, data)
+			if len(got) != 1 || got[0].Signal != signal || got[0].Points != points || !bytes.Equal(got[0].Data, data) {
+				t.Errorf("%v by %s: %d batches, not what was sent", signal, name, len(got))
+			}
+		}
+	}
+}
+
+func TestJSON(t *testing.T) {
+	b := start(t, nil)
+	for _, signal := range otlp.Signals() {
+		body, err := os.ReadFile("../otlp/testdata/" + signal.String() + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := otlp.FromJSON(signal, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, answer := b.post(t, signal.Path(), gzipped(t, body), "Content-Type", "application/json; charset=utf-8", "Content-Encoding", "gzip")
+		if r.StatusCode != http.StatusOK || string(answer) != "{}" || r.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("%v: %d %q", signal, r.StatusCode, answer)
+		}
+		points, _ := otlp.Inspect(signal, want)
+		if got := b.accepted()[len(b.accepted())-1]; got.Signal != signal || got.Points != points || len(got.Data) != len(want) {
+			t.Errorf("%v: got %d points in %d bytes", signal, got.Points, len(got.Data))
+		}
+	}
+}
+
+// What the SDK's exporters send is taken, and the sidecar's own comes by itself.
+func TestExportersOfTheSDK(t *testing.T) {
+	b := start(t, nil)
+	overGRPC, err := otlpmetricgrpc.New(t.Context(), otlpmetricgrpc.WithEndpoint(b.GRPCAddr().String()), otlpmetricgrpc.WithInsecure())
+	if err != nil {
+		t.Fatal(err)
+	}
+	overHTTP, err := otlpmetrichttp.New(t.Context(), otlpmetrichttp.WithEndpoint(b.HTTPAddr().String()), otlpmetrichttp.WithInsecure(),
+		otlpmetrichttp.WithCompression(otlpmetrichttp.GzipCompression))
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := otlpmetricgrpc.New(t.Context(), otlpmetricgrpc.WithEndpoint("passthrough:own"), otlpmetricgrpc.WithInsecure(),
+		otlpmetricgrpc.WithDialOption(grpc.WithContextDialer(b.Dial)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []sdkmetric.Exporter{overGRPC, overHTTP, own} {
+		provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewPeriodicReader(e)))
+		counter, _ := provider.Meter("m").Int64Counter("c")
+		counter.Add(t.Context(), 1)
+		if err := provider.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := b.accepted(); len(got) != 2 || len(b.owned) != 1 || got[0].Points != 1 || got[1].Points != 1 || b.owned[0].Points != 1 {
+		t.Errorf("got %d batches of clients and %d own", len(got), len(b.owned))
+	}
+}
+
+// The SDK's exporter waits as it is told to, and nothing is lost.
+func TestExporterComesBack(t *testing.T) {
+	refuse := true
+	var got int64
+	b := start(t, func(c *Config, _ *limits) {
+		c.Accept = func(_ context.Context, batch otlp.Batch) error { // one exporter, so one call at a time
+			if refuse {
+				refuse = false
+				return &Refusal{Reason: Queue, RetryAfter: time.Millisecond, Message: "not yet"}
+			}
+			got += batch.Points
+			return nil
+		}
+	})
+	e, err := otlpmetricgrpc.New(t.Context(), otlpmetricgrpc.WithEndpoint(b.GRPCAddr().String()), otlpmetricgrpc.WithInsecure(),
+		otlpmetricgrpc.WithRetry(otlpmetricgrpc.RetryConfig{Enabled: true, InitialInterval: time.Millisecond, MaxInterval: time.Millisecond, MaxElapsedTime: time.Minute}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewPeriodicReader(e)))
+	counter, _ := provider.Meter("m").Int64Counter("c")
+	counter.Add(t.Context(), 1)
+	if err := provider.Shutdown(t.Context()); err != nil || got != 1 {
+		t.Errorf("%d points, %v", got, err)
+	}
+	b.checkRefused(t, refused{otlp.Metrics, 1, Queue})
+}
+
+// Every refusal, over gRPC and HTTP: its status, its reason, and whether the client may come back.
+func TestRefusals(t *testing.T) {
+	failing := func(err error) func(*Config, *limits) {
+		return func(c *Config, _ *limits) { c.Accept = func(context.Context, otlp.Batch) error { return err } }
+	}
+	small := func(_ *Config, l *limits) { l.message = 1000 }
+	for name, c := range map[string]struct {
+		change func(*Config, *limits)
+		data   []byte
+		points int64
+		reason Reason
+		code   codes.Code
+		http   int
+		retry  bool
+	}{
+		"malformed":            {nil, []byte{0x0a, 0x05}, 0, Malformed, codes.InvalidArgument, 400, false},
+		"too large":            {small, metrics(t, 100), 0, TooLarge, codes.ResourceExhausted, 413, false},
+		"accept fails":         {failing(errors.New("disk")), metrics(t, 2), 2, Queue, codes.Unavailable, 503, true},
+		"too large for queue":  {failing(&Refusal{Reason: TooLarge, Message: "queue"}), metrics(t, 2), 2, TooLarge, codes.InvalidArgument, 413, false},
+		"malformed for enrich": {failing(otlp.ErrMalformed), metrics(t, 2), 2, Malformed, codes.InvalidArgument, 400, false},
+	} {
+		b := start(t, c.change)
+		s, _ := export(t.Context(), dial(t, b.GRPCAddr().String()), otlp.Metrics, c.data)
+		if s.Code() != c.code || (retryDelayOf(s) > 0) != c.retry {
+			t.Errorf("%s: gRPC answers %v, %v", name, s, s.Details())
+		}
+		b.checkRefused(t, refused{otlp.Metrics, c.points, c.reason})
+		r, body := b.post(t, "/v1/metrics", c.data, "Content-Type", protobufFormat.contentType)
+		if r.StatusCode != c.http || (r.Header.Get("Retry-After") == "1") != c.retry {
+			t.Errorf("%s: HTTP answers %d, Retry-After %q", name, r.StatusCode, r.Header.Get("Retry-After"))
+		}
+		answer := &statuspb.Status{}
+		if err := proto.Unmarshal(body, answer); err != nil || codes.Code(answer.GetCode()) != answers[c.reason].code || answer.GetMessage() == "" {
+			t.Errorf("%s: HTTP says %v, %v", name, answer, err)
+		}
+		b.checkRefused(t, refused{otlp.Metrics, c.points, c.reason})
+	}
+}
+
+func retryDelayOf(s *status.Status) time.Duration {
+	for _, d := range s.Details() {
+		if info, ok := d.(*errdetails.RetryInfo); ok {
+			return info.GetRetryDelay().AsDuration()
+		}
+	}
+	return 0
+}
+
+func TestRate(t *testing.T) {
+	b := start(t, func(c *Config, _ *limits) { c.Rate = 1 })
+	conn, data := dial(t, b.GRPCAddr().String()), metrics(t, 1000)
+	if s, _ := export(t.Context(), conn, otlp.Metrics, data); s.Code() != codes.OK {
+		t.Fatalf("the first request: %v", s)
+	}
+	s, _ := export(t.Context(), conn, otlp.Metrics, data)
+	if wait := retryDelayOf(s); s.Code() != codes.ResourceExhausted || wait < 900*time.Second || wait > 1000*time.Second {
+		t.Errorf("%v, come back after %v", s, wait)
+	}
+	b.checkRefused(t, refused{otlp.Metrics, 1000, Rate})
+	r, _ := b.post(t, "/v1/metrics", data, "Content-Type", "application/x-protobuf")
+	if after := r.Header.Get("Retry-After"); r.StatusCode != http.StatusTooManyRequests || len(after) != 3 && after != "1000" {
+		t.Errorf("%d, Retry-After %q", r.StatusCode, after)
+	}
+	b.checkRefused(t, refused{otlp.Metrics, 1000, Rate})
+	own := dial(t, "passthrough:own", grpc.WithContextDialer(b.Dial))
+	for range 2 {
+		if s, _ := export(t.Context(), own, otlp.Metrics, data); s.Code() != codes.OK {
+			t.Errorf("own points are limited: %v", s)
+		}
+	}
+}
+
+// The rate holds in the long run, whatever the size of requests.
+func TestRateExactly(t *testing.T) {
+	for _, size := range []int64{1, 10, 5000} {
+		r, now, passed := rate{point: time.Second / 1000}, time.Unix(1, 0), int64(0)
+		for end := now.Add(100 * time.Second); now.Before(end); now = now.Add(time.Millisecond) {
+			for range 3 {
+				if r.take(now, size) == 0 {
+					passed += size
+				}
+			}
+		}
+		if passed < 100_000-size || passed > 101_000+size {
+			t.Errorf("requests of %d: %d points in 100 s, want about 1000 a second", size, passed)
+		}
+	}
+}
+
+func TestBusy(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	data := metrics(t, 10)
+	b := start(t, func(c *Config, l *limits) {
+		l.message, l.inFlight, l.patience = len(data), int64(len(data)), time.Millisecond
+		c.Accept = func(context.Context, otlp.Batch) error {
+			entered <- struct{}{}
+			<-leave
+			return nil
+		}
+	})
+	conn := dial(t, b.GRPCAddr().String())
+	first := make(chan codes.Code)
+	go func() {
+		s, _ := export(context.Background(), conn, otlp.Metrics, data)
+		first <- s.Code()
+	}()
+	<-entered
+	if s, _ := export(t.Context(), conn, otlp.Metrics, data); s.Code() != codes.Unavailable || retryDelayOf(s) != retryDelay {
+		t.Errorf("gRPC: %v", s)
+	}
+	b.checkRefused(t, refused{otlp.Metrics, 0, Busy})
+	if r, _ := b.post(t, "/v1/logs", record, "Content-Type", "application/x-protobuf"); r.StatusCode != http.StatusServiceUnavailable || r.Header.Get("Retry-After") != "1" {
+		t.Errorf("HTTP: %d", r.StatusCode)
+	}
+	b.checkRefused(t, refused{otlp.Logs, 0, Busy})
+	close(leave)
+	if code := <-first; code != codes.OK {
+		t.Error(code)
+	}
+	go func() { <-entered }()
+	if s, _ := export(t.Context(), conn, otlp.Metrics, data); s.Code() != codes.OK {
+		t.Errorf("afterwards: %v", s)
+	}
+}
+
+func TestHeaders(t *testing.T) {
+	b := start(t, nil)
+	for name, c := range map[string]struct {
+		method, path, contentType, encoding string
+		want                                int
+		reason                              Reason
+	}{
+		"method":           {http.MethodGet, "/v1/metrics", "application/x-protobuf", "", 405, ""},
+		"path":             {http.MethodPost, "/v1/profiles", "application/x-protobuf", "", 404, ""},
+		"content type":     {http.MethodPost, "/v1/metrics", "text/plain", "", 415, Unsupported},
+		"no content type":  {http.MethodPost, "/v1/metrics", "", "", 415, Unsupported},
+		"encoding":         {http.MethodPost, "/v1/metrics", "application/x-protobuf", "zstd", 415, Unsupported},
+		"not really gzip":  {http.MethodPost, "/v1/metrics", "application/x-protobuf", "gzip", 400, Malformed},
+		"not really JSON":  {http.MethodPost, "/v1/metrics", "application/json", "", 400, Malformed},
+		"identity is none": {http.MethodPost, "/v1/metrics", "application/x-protobuf", "identity", 200, ""},
+	} {
+		r, body := b.request(t, c.method, c.path, bytes.NewReader(metrics(t, 1)), "Content-Type", c.contentType, "Content-Encoding", c.encoding)
+		if r.StatusCode != c.want {
+			t.Errorf("%s: %d, want %d", name, r.StatusCode, c.want)
+		}
+		if c.want == 405 && r.Header.Get("Allow") != "POST" {
+			t.Errorf("%s: Allow %q", name, r.Header.Get("Allow"))
+		}
+		if c.reason == "" {
+			continue
+		}
+		b.checkRefused(t, refused{otlp.Metrics, 0, c.reason})
+		if c.contentType == "application/json" || c.contentType == "" {
+			answer := &statuspb.Status{}
+			if err := protojson.Unmarshal(body, answer); err != nil || codes.Code(answer.GetCode()) != answers[c.reason].code {
+				t.Errorf("%s: %q, %v", name, body, err)
+			}
+		}
+	}
+}
+
+func TestEmptyIsOK(t *testing.T) {
+	b := start(t, nil)
+	conn := dial(t, b.GRPCAddr().String())
+	for _, data := range [][]byte{nil, {0x0a, 0x00}} {
+		if s, _ := export(t.Context(), conn, otlp.Logs, data); s.Code() != codes.OK {
+			t.Error(s)
+		}
+		if r, _ := b.post(t, "/v1/traces", data, "Content-Type", "application/x-protobuf"); r.StatusCode != http.StatusOK {
+			t.Error(r.StatusCode)
+		}
+	}
+	if n := len(b.accepted()); n != 0 {
+		t.Errorf("Accept was called %d times", n)
+	}
+}
+
+func TestOtherMethods(t *testing.T) {
+	b := start(t, nil)
+	conn := dial(t, b.GRPCAddr().String())
+	var answer message
+	err := conn.Invoke(t.Context(), "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export", emptyAnswer, &answer, grpc.ForceCodecV2(rawCodec{}))
+	if status.Code(err) != codes.Unimplemented {
+		t.Error(err)
+	}
+}
+
+// What a request turns out not to need is there for others while it is handled.
+func TestReservationShrinks(t *testing.T) {
+	m := memory{limits: limits{inFlight: 10, patience: time.Nanosecond, waiting: 1}, bytes: semaphore.NewWeighted(10)}
+	first, refusal := m.reserve(t.Context(), 10)
+	if refusal != nil {
+		t.Fatal(refusal)
+	}
+	first.shrink(4)
+	second, refusal := m.reserve(t.Context(), 6)
+	if refusal != nil {
+		t.Fatal(refusal)
+	}
+	if _, refusal := m.reserve(t.Context(), 1); refusal == nil || refusal.Reason != Busy {
+		t.Errorf("a full memory gives %v", refusal)
+	}
+	first.release()
+	second.release()
+	if !m.bytes.TryAcquire(10) {
+		t.Error("not all came back")
+	}
+}

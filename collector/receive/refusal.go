@@ -1,0 +1,97 @@
+package receive
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	statuspb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
+)
+
+// Reason says in a word why a request was refused. There are no others than those below, so that it can be an attribute.
+type Reason string
+
+// The reasons. After the first three the client must not send the same again.
+const (
+	Malformed   Reason = "malformed"   // not OTLP: INVALID_ARGUMENT (INTERNAL for bad compression), 400
+	TooLarge    Reason = "too_large"   // than the queue: INVALID_ARGUMENT, than a message: RESOURCE_EXHAUSTED for good; 413
+	Unsupported Reason = "unsupported" // content type or compression, in HTTP: 415
+	Rate        Reason = "rate"        // more points than allowed: RESOURCE_EXHAUSTED, 429
+	Busy        Reason = "busy"        // more bytes in flight than allowed: UNAVAILABLE, 503
+	Queue       Reason = "queue"       // Accept failed: UNAVAILABLE, 503
+	Canceled    Reason = "canceled"    // the client gave up: CANCELLED, 408
+)
+
+// answers has for each reason what OTLP says to a client.
+var answers = map[Reason]struct {
+	code codes.Code
+	http int
+}{
+	Malformed:   {codes.InvalidArgument, http.StatusBadRequest},
+	TooLarge:    {codes.InvalidArgument, http.StatusRequestEntityTooLarge},
+	Unsupported: {codes.Unimplemented, http.StatusUnsupportedMediaType},
+	Rate:        {codes.ResourceExhausted, http.StatusTooManyRequests},
+	Busy:        {codes.Unavailable, http.StatusServiceUnavailable},
+	Queue:       {codes.Unavailable, http.StatusServiceUnavailable},
+	Canceled:    {codes.Canceled, http.StatusRequestTimeout},
+}
+
+// Refusal is why a request was not accepted. An Accept function returns one to choose the answer itself.
+type Refusal struct {
+	Reason     Reason
+	RetryAfter time.Duration // when the client may send it again; 0 if it may not
+	Message    string
+}
+
+// retryDelay is when to come back if nothing better is known.
+const retryDelay = time.Second
+
+// Error implements error.
+func (r *Refusal) Error() string { return string(r.Reason) + ": " + r.Message }
+
+// status is the answer in gRPC and the body of that in HTTP. Without a RetryInfo, RESOURCE_EXHAUSTED would be for good.
+func (r *Refusal) status() *status.Status {
+	s := status.New(answers[r.Reason].code, r.Error())
+	if r.RetryAfter == 0 {
+		return s
+	}
+	detailed, err := s.WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(r.RetryAfter)})
+	if err != nil {
+		return s // cannot be: the code is not OK
+	}
+	return detailed
+}
+
+// respond writes the answer in HTTP, as JSON or protobuf.
+func (r *Refusal) respond(w http.ResponseWriter, f format) {
+	if r.RetryAfter > 0 {
+		seconds := max(1, int64((r.RetryAfter+time.Second-1)/time.Second))
+		w.Header().Set("Retry-After", strconv.FormatInt(seconds, 10))
+	}
+	w.Header().Set("Content-Type", f.contentType)
+	w.WriteHeader(answers[r.Reason].http)
+	_, _ = w.Write(f.status(&statuspb.Status{Code: int32(answers[r.Reason].code), Message: r.Error()})) // or the client is gone
+}
+
+// refusalOf turns an error of Accept into a refusal.
+func refusalOf(ctx context.Context, err error) *Refusal {
+	var r *Refusal
+	switch {
+	case errors.As(err, &r):
+		return r
+	case errors.Is(err, otlp.ErrMalformed):
+		return &Refusal{Reason: Malformed, Message: err.Error()}
+	case ctx.Err() != nil:
+		return &Refusal{Reason: Canceled, Message: err.Error()}
+	default:
+		return &Refusal{Reason: Queue, RetryAfter: retryDelay, Message: err.Error()}
+	}
+}

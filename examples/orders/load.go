@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// maxOpen bounds the requests in flight, so that a service that hangs does not fill this machine. What it holds back is missed.
+const maxOpen = 4096
+
+// tally counts the answers.
+type tally struct{ accepted, turnedAway, failed, missed atomic.Int64 }
+
+// load sends orders at a steady rate, however slow the answers are: a slow service must not slow its users down.
+func load(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("load", flag.ContinueOnError)
+	target := flags.String("target", "http://127.0.0.1:8080", "`URL` of the service")
+	rate := flags.Float64("rate", 50, "orders a second")
+	duration := flags.Duration("duration", time.Minute, "for how long")
+	if err := parse(flags, args, stderr); err != nil {
+		return err
+	}
+	if !(*rate > 0 && *rate <= 100_000) || *duration <= 0 {
+		return usageError{errors.New("load: expected a -rate from 0 to 100000 a second, and a -duration above 0")}
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = 256
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, Timeout: 30 * time.Second}
+
+	ctx, cancel := context.WithTimeout(ctx, *duration)
+	defer cancel()
+	var t tally
+	sent, elapsed := pace(ctx, *rate, int(*rate*duration.Seconds()), &t, func() { t.send(client, *target) })
+	fmt.Fprintf(stdout, "orders: %d sent in %.1f s (%.1f a second): %d accepted, %d turned away, %d failed; %d missed\n",
+		sent, elapsed.Seconds(), float64(sent)/elapsed.Seconds(), t.accepted.Load(), t.turnedAway.Load(), t.failed.Load(), t.missed.Load())
+	return nil
+}
+
+// pace calls f n times at a rate, or until ctx ends, in a goroutine each, and waits for them all.
+func pace(ctx context.Context, rate float64, n int, t *tally, f func()) (sent int, elapsed time.Duration) {
+	var wg sync.WaitGroup
+	open := make(chan struct{}, maxOpen)
+	tick := time.NewTicker(min(max(time.Duration(float64(time.Second)/rate), time.Millisecond), time.Second))
+	defer tick.Stop()
+	start := time.Now()
+	for due := 0; due < n && ctx.Err() == nil; {
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+		for ; due < min(n, int(rate*time.Since(start).Seconds())); due++ {
+			select {
+			case open <- struct{}{}:
+				sent++
+				wg.Go(func() { f(); <-open })
+			default:
+				t.missed.Add(1)
+			}
+		}
+	}
+	elapsed = time.Since(start)
+	wg.Wait()
+	return sent, elapsed
+}
+
+func (t *tally) send(client *http.Client, target string) {
+	response, err := client.Post(target+"/orders", "application/json", strings.NewReader(`{"item": "tea", "cents": 350}`)) //nolint:noctx // the client has a timeout
+	if err != nil {
+		t.failed.Add(1)
+		return
+	}
+	defer response.Body.Close()
+	_, _ = io.Copy(io.Discard, response.Body) // for the connection to be used again
+	switch response.StatusCode {
+	case http.StatusAccepted:
+		t.accepted.Add(1)
+	case http.StatusServiceUnavailable:
+		t.turnedAway.Add(1)
+	default:
+		t.failed.Add(1)
+	}
+}

@@ -1,0 +1,71 @@
+// Orders is a small service that shows how a program with poolgauge looks: HTTP in, a worker pool, a database, HTTP out, and at most
+// ten lines of instrumentation, each marked.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+const usage = `usage: orders [serve|payments|load] [flags]
+  serve     the service (default)
+  payments  the payment service that it calls, with faults on request
+  load      traffic for the service
+orders COMMAND -h lists the flags.`
+
+// run is the program: it returns the exit code, 2 for a command line that makes no sense.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	commands := map[string]func(context.Context, []string, io.Writer, io.Writer) error{"serve": serve, "payments": payments, "load": load}
+	name := "serve"
+	if len(args) > 0 && args[0] != "" && args[0][0] != '-' {
+		name, args = args[0], args[1:]
+	}
+	command, known := commands[name]
+	if !known {
+		fmt.Fprintf(stderr, "orders: unknown command %q\n%s\n", name, usage)
+		return 2
+	}
+	switch err := command(ctx, args, stdout, stderr); {
+	case err == nil || errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.As(err, new(usageError)):
+		fmt.Fprintln(stderr, "orders:", err)
+		return 2
+	default:
+		fmt.Fprintln(stderr, "orders:", err)
+		return 1
+	}
+}
+
+// usageError is an error of the command line.
+type usageError struct{ error }
+
+// parse parses the flags of a command, whose errors run prints on one line.
+func parse(flags *flag.FlagSet, args []string, stderr io.Writer) error {
+	flags.SetOutput(io.Discard)
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		flags.SetOutput(stderr)
+		flags.PrintDefaults()
+		return err
+	case err != nil:
+		return usageError{fmt.Errorf("%s: %w", flags.Name(), err)}
+	case flags.NArg() > 0:
+		return usageError{fmt.Errorf("%s: expected flags only, got %q", flags.Name(), flags.Arg(0))}
+	}
+	return nil
+}

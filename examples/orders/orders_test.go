@@ -1,0 +1,338 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/poolgauge/poolgauge/internal/otlptest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// running is a service that runs, and what its telemetry exported.
+type running struct {
+	url    string
+	file   string // the SQLite database
+	stop   context.CancelFunc
+	code   chan int
+	stderr bytes.Buffer
+
+	mu     sync.Mutex // guards what follows
+	points map[string]float64
+	names  map[string]string // service.name
+}
+
+// runOrders starts the program as its user does, with an OTLP receiver in place of the sidecar.
+func runOrders(t *testing.T, args ...string) *running {
+	t.Helper()
+	r := &running{file: filepath.Join(t.TempDir(), "orders.db"), code: make(chan int, 1), points: map[string]float64{}, names: map[string]string{}}
+	receiver, err := otlptest.Start("127.0.0.1:0", r.receive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(receiver.Close)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+receiver.Addr)
+	t.Setenv("OTEL_SERVICE_NAME", "orders")
+	ctx, cancel := context.WithCancel(t.Context())
+	r.stop = cancel
+	stdout, printed := io.Pipe()
+	go func() {
+		r.code <- run(ctx, append([]string{"serve", "-listen", "127.0.0.1:0", "-sqlite", r.file, "-payment-latency", "1ms", "-admission", "1m"}, args...), printed, &r.stderr)
+		_ = printed.Close()
+	}()
+	if _, err := fmt.Fscanf(stdout, "orders: serving %s payments", &r.url); err != nil {
+		t.Fatalf("%v; exit code %d: %s", err, <-r.code, r.stderr.String())
+	}
+	r.url = strings.TrimSuffix(r.url, ",")
+	go func() { _, _ = io.Copy(io.Discard, stdout) }()
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	return r
+}
+
+// receive keeps the last value of each series; of a histogram, its count.
+func (r *running) receive(_ context.Context, request *otlptest.Request) (*otlptest.Response, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for p := range otlptest.Points(request) {
+		r.names[p.Resource["service.name"]] = p.Metric
+		key := p.Metric
+		for _, a := range []string{"name", "kind", "state", "outcome", "event"} {
+			if v := p.Attributes["poolgauge.pool."+a]; v != "" {
+				key += " " + v
+			}
+		}
+		r.points[key] = p.Value
+		if p.Count > 0 {
+			r.points[key] = float64(p.Count)
+		}
+	}
+	return &otlptest.Response{}, nil
+}
+
+// finish stops the service as SIGTERM does, and checks what its telemetry said last.
+func (r *running) finish(t *testing.T, want map[string]float64) {
+	t.Helper()
+	r.stop()
+	if code := <-r.code; code != 0 {
+		t.Fatalf("exit code %d: %s", code, r.stderr.String())
+	}
+	for key, v := range want {
+		if got, ok := r.points[key]; !ok || got != v {
+			t.Errorf("%s is %v (there: %v), want %v", key, got, ok, v)
+		}
+	}
+	if t.Failed() {
+		t.Logf("all points: %v", r.points)
+	}
+}
+
+func (r *running) post(t *testing.T, want int) order {
+	t.Helper()
+	response, err := http.Post(r.url+"/orders", "application/json", strings.NewReader(`{"item": "tea", "cents": 350}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != want {
+		t.Fatalf("POST: %s %s, %v; want %d", response.Status, text, err, want)
+	}
+	var o order
+	if want == http.StatusAccepted {
+		err = json.Unmarshal(text, &o)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func (r *running) get(t *testing.T, path string, want int) string {
+	t.Helper()
+	response, err := http.Get(r.url + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, _ := io.ReadAll(response.Body)
+	if response.StatusCode != want {
+		t.Errorf("GET %s: %s, want %d", path, response.Status, want)
+	}
+	return string(text)
+}
+
+// states counts the orders of the stopped service.
+func (r *running) states(t *testing.T) map[string]int {
+	t.Helper()
+	db, err := openStore(t.Context(), "", r.file, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	rows, err := db.QueryContext(t.Context(), "SELECT state, count(*) FROM orders GROUP BY state")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	states := map[string]int{}
+	for rows.Next() {
+		var state string
+		var n int
+		if err := rows.Scan(&state, &n); err != nil {
+			t.Fatal(err)
+		}
+		states[state] = n
+	}
+	return states
+}
+
+// Every order that was accepted is worked before the service ends, and the metrics of every pool add up with the requests made.
+func TestMetricsAddUp(t *testing.T) {
+	r := runOrders(t, "-workers", "3", "-queue", "100", "-payment-permits", "2", "-db-conns", "2")
+	const n = 25
+	var last order
+	for range n {
+		last = r.post(t, http.StatusAccepted)
+	}
+	if got := r.get(t, "/orders/"+last.ID, http.StatusOK); !strings.Contains(got, `"item":"tea","cents":350`) {
+		t.Errorf("the last order is %s", got)
+	}
+	r.get(t, "/orders/none", http.StatusNotFound)
+	r.get(t, "/healthz", http.StatusOK)
+	r.finish(t, map[string]float64{
+		"poolgauge.pool.limit orders worker":                              3,
+		"poolgauge.pool.pending.limit orders worker":                      100,
+		"poolgauge.pool.pending orders worker":                            0,
+		"poolgauge.pool.usage orders worker used":                         0,
+		"poolgauge.pool.requests orders worker acquired":                  n,
+		"poolgauge.pool.requests orders worker timeout":                   0,
+		"poolgauge.pool.wait.duration orders worker acquired":             n,
+		"poolgauge.pool.completed orders worker ok":                       n,
+		"poolgauge.pool.completed orders worker error":                    0,
+		"poolgauge.pool.limit payments semaphore":                         2,
+		"poolgauge.pool.usage payments semaphore used":                    0,
+		"poolgauge.pool.requests payments semaphore acquired":             n,
+		"poolgauge.pool.wait.duration payments semaphore acquired":        n,
+		"poolgauge.pool.completed payments semaphore ok":                  n,
+		"poolgauge.pool.limit receipt-printers resource":                  1,
+		"poolgauge.pool.requests receipt-printers resource acquired":      n,
+		"poolgauge.pool.completed receipt-printers resource ok":           n,
+		"poolgauge.pool.resources receipt-printers resource created":      1,
+		"poolgauge.pool.create.duration receipt-printers resource":        1,
+		"poolgauge.pool.wait.duration receipt-printers resource acquired": n,
+		"poolgauge.pool.limit orders-db sql":                              2,
+		"poolgauge.pool.usage orders-db sql used":                         0,
+	})
+	if idle := r.points["poolgauge.pool.usage orders-db sql idle"]; idle < 1 || idle > 2 {
+		t.Errorf("%v connections are idle, want 1 or 2", idle)
+	}
+	if r.points["go.goroutine.count"] == 0 {
+		t.Error("the Go runtime is not reported")
+	}
+	if len(r.names) != 1 || r.names["orders"] == "" {
+		t.Errorf("services are %v, want orders", r.names)
+	}
+	if got := r.states(t); got[paid] != n || len(got) != 1 {
+		t.Errorf("orders: %v, want %d paid", got, n)
+	}
+}
+
+// Payments that fail are uses that ended with an error.
+func TestFaultsShow(t *testing.T) {
+	r := runOrders(t, "-payment-errors", "1")
+	for range 5 {
+		r.post(t, http.StatusAccepted)
+	}
+	r.finish(t, map[string]float64{
+		"poolgauge.pool.completed orders worker error":        5,
+		"poolgauge.pool.completed orders worker ok":           0,
+		"poolgauge.pool.requests payments semaphore acquired": 5,
+	})
+	if got := r.states(t); got[failed] != 5 || len(got) != 1 {
+		t.Errorf("orders: %v, want 5 failed", got)
+	}
+}
+
+// A full queue turns orders away, and the metrics say so.
+func TestFullQueueShows(t *testing.T) {
+	arrived, release := make(chan bool), make(chan bool)
+	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		arrived <- true
+		<-release
+	}))
+	defer slow.Close()
+	r := runOrders(t, "-workers", "1", "-queue", "1", "-payments", slow.URL, "-admission", "1ms")
+	r.post(t, http.StatusAccepted)
+	<-arrived                      // the worker has it
+	r.post(t, http.StatusAccepted) // this one waits
+	r.post(t, http.StatusServiceUnavailable)
+	r.post(t, http.StatusServiceUnavailable)
+	go func() { <-arrived }()
+	close(release)
+	r.finish(t, map[string]float64{
+		"poolgauge.pool.requests orders worker acquired":     2,
+		"poolgauge.pool.requests orders worker timeout":      2,
+		"poolgauge.pool.wait.duration orders worker timeout": 2,
+		"poolgauge.pool.completed orders worker ok":          2,
+	})
+	if got := r.states(t); got[paid] != 2 || got[turned] != 2 {
+		t.Errorf("orders: %v, want 2 paid and 2 turned away", got)
+	}
+}
+
+// What a killed service had accepted is worked by the next one.
+func TestResumes(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "left.db")
+	db, err := openStore(t.Context(), "", file, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.insert(t.Context(), order{ID: "left", Item: "tea", Cents: 1, State: accepted}); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r := runOrders(t, "-sqlite", file)
+	r.file = file
+	r.finish(t, map[string]float64{"poolgauge.pool.completed orders worker ok": 1})
+	if got := r.states(t); got[paid] != 1 {
+		t.Errorf("orders: %v, want 1 paid", got)
+	}
+}
+
+func TestLoadCountsTheAnswers(t *testing.T) {
+	r := runOrders(t)
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), []string{"load", "-target", r.url, "-rate", "1000", "-duration", "100ms"}, &stdout, &stderr); code != 0 {
+		t.Fatalf("exit code %d: %s", code, stderr.String())
+	}
+	var sent, ok int
+	var seconds, rate float64
+	if _, err := fmt.Sscanf(stdout.String(), "orders: %d sent in %f s (%f a second): %d accepted, 0 turned away, 0 failed", &sent, &seconds, &rate, &ok); err != nil || sent == 0 || ok != sent {
+		t.Errorf("load printed %q: %v", stdout.String(), err)
+	}
+	r.finish(t, map[string]float64{"poolgauge.pool.completed orders worker ok": float64(ok)})
+}
+
+func TestCommandLine(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"swerve"}, `unknown command "swerve"`},
+		{[]string{"-workers", "0"}, "-workers: expected at least 1, got 0"},
+		{[]string{"payments", "-payment-errors", "2"}, "expected a share from 0 to 1"},
+		{[]string{"load", "now"}, `expected flags only, got "now"`},
+		{[]string{"load", "-rate", "0"}, "expected a -rate"},
+	} {
+		var stderr bytes.Buffer
+		if code := run(t.Context(), c.args, io.Discard, &stderr); code != 2 || !strings.Contains(stderr.String(), c.want) {
+			t.Errorf("%q: exit code %d, %s; want 2 and %s", c.args, code, stderr.String(), c.want)
+		}
+	}
+}
+
+// The instrumentation takes ten lines at most: whatever would have to go with poolgauge's instrument packages is marked. The pools
+// themselves are the program's own.
+func TestTenLines(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	touches := regexp.MustCompile(`\b(instrument|telemetry|wrapsql|wraphttp|otel)\b`)
+	marked := 0
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, line := range strings.Split(string(text), "\n") {
+			code, comment, _ := strings.Cut(line, "// ")
+			if comment == "poolgauge" {
+				marked++
+			} else if touches.MatchString(code) {
+				t.Errorf("%s:%d is instrumentation and not marked: %s", file, i+1, line)
+			}
+		}
+	}
+	if marked == 0 || marked > 10 {
+		t.Errorf("%d lines are marked, want 1 to 10", marked)
+	}
+}

@@ -1,0 +1,31 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+)
+
+// printer makes receipts as they are stored, compressed. It holds some 800 KB, so that there are few, and those are kept.
+type printer struct {
+	buffer bytes.Buffer
+	gzip   *gzip.Writer
+}
+
+func newPrinter(context.Context) (*printer, error) {
+	p := &printer{}
+	var err error
+	p.gzip, err = gzip.NewWriterLevel(&p.buffer, gzip.BestCompression)
+	return p, err
+}
+
+func (p *printer) print(o order, charge string) ([]byte, error) {
+	p.buffer.Reset()
+	p.gzip.Reset(&p.buffer)
+	fmt.Fprintf(p.gzip, "order %s\n%s\n%d.%02d\npaid by %s\n", o.ID, o.Item, o.Cents/100, o.Cents%100, charge)
+	if err := p.gzip.Close(); err != nil {
+		return nil, err
+	}
+	return bytes.Clone(p.buffer.Bytes()), nil
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/poolgauge/poolgauge/instrument/telemetry" // poolgauge
+	"github.com/poolgauge/poolgauge/instrument/wrapsql"   // poolgauge
+	"github.com/poolgauge/poolgauge/pools"
+)
+
+// config is what the flags of serve set.
+type config struct {
+	listen, sqlite, payments       string
+	workers, queue, conns, permits int
+	admission, drain               time.Duration
+	faults                         faults
+}
+
+func (c *config) parse(args []string, stderr io.Writer) error {
+	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
+	flags.StringVar(&c.listen, "listen", "127.0.0.1:8080", "`address` to listen on")
+	flags.StringVar(&c.sqlite, "sqlite", "orders.db", "SQLite `file`, unless the variable DATABASE_URL names a PostgreSQL database")
+	flags.StringVar(&c.payments, "payments", "", "`URL` of the payment service; one of its own if empty")
+	flags.IntVar(&c.workers, "workers", 8, "orders worked at a time")
+	flags.IntVar(&c.queue, "queue", 64, "orders that may wait for a worker")
+	flags.IntVar(&c.conns, "db-conns", 4, "database connections")
+	flags.IntVar(&c.permits, "payment-permits", 4, "payments in flight")
+	flags.DurationVar(&c.admission, "admission", 250*time.Millisecond, "how long a request waits for room in the queue before it gets 503")
+	flags.DurationVar(&c.drain, "drain", 10*time.Second, "how long accepted orders may take to finish when the service stops")
+	c.faults.flags(flags)
+	if err := parse(flags, args, stderr); err != nil {
+		return err
+	}
+	for name, n := range map[string]int{"workers": c.workers, "queue": c.queue, "db-conns": c.conns, "payment-permits": c.permits} {
+		if n < 1 {
+			return usageError{fmt.Errorf("serve: -%s: expected at least 1, got %d", name, n)}
+		}
+	}
+	return nil
+}
+
+// serve runs the service until ctx ends, and then stops its parts in the reverse of the order in which they started: first no
+// more requests, then the orders that were accepted, then what they need, last the telemetry, which tells how it all ended.
+func serve(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
+	var cfg config
+	if err := cfg.parse(args, stderr); err != nil {
+		return err
+	}
+	var l life
+	defer func() {
+		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.drain)
+		defer cancel()
+		err = errors.Join(err, l.end(stopping))
+	}()
+	l.stopsWith(telemetry.Start(ctx)) // poolgauge
+	s := start(ctx, &l, &cfg)
+	if l.err != nil {
+		return l.err
+	}
+	if err := s.resume(ctx); err != nil {
+		return err
+	}
+	address, failed := listen(ctx, &l, cfg.listen, s.handler())
+	if l.err != nil {
+		return l.err
+	}
+	fmt.Fprintf(stdout, "orders: serving http://%s, payments at %s\n", address, s.payments.url)
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-failed:
+		return err
+	}
+}
+
+// start starts the parts of the service. If one fails, l.err says so, and the service must not be used.
+func start(ctx context.Context, l *life, cfg *config) *service {
+	s := &service{admission: cfg.admission}
+	if cfg.payments == "" {
+		address, _ := listen(ctx, l, "127.0.0.1:0", cfg.faults.handler())
+		cfg.payments = "http://" + address
+	}
+	db, err := openStore(ctx, os.Getenv("DATABASE_URL"), cfg.sqlite, cfg.conns)
+	l.stopsWith(db.close, err)
+	if l.err != nil {
+		return nil
+	}
+	s.store = db
+	l.closes(wrapsql.DB("orders-db", db.DB)) // poolgauge
+	permits, err := pools.NewSemaphore("payments", int64(cfg.permits))
+	l.closes(permits, err)
+	s.payments = newPaymentClient(cfg.payments, permits)
+	l.closes(s.payments, nil)
+	s.printers, err = pools.NewResources("receipt-printers", max(1, cfg.workers/2), newPrinter, pools.ResourcesConfig[*printer]{})
+	l.closes(s.printers, err)
+	s.workers, err = pools.NewWorkers("orders", cfg.workers, pools.WorkersConfig{Queue: cfg.queue, TaskTimeout: 30 * time.Second})
+	if err != nil {
+		l.err = errors.Join(l.err, err)
+		return nil
+	}
+	l.closes(s.workers, nil) // what is left after the drain
+	l.stopsWith(s.workers.Shutdown, nil)
+	return s
+}
+
+// listen serves h at an address until l ends. It returns where that is, and what ends it before.
+func listen(ctx context.Context, l *life, address string, h http.Handler) (at string, failed <-chan error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		l.err = errors.Join(l.err, err)
+		return "", nil
+	}
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+	l.stopsWith(func(ctx context.Context) error { return errors.Join(server.Shutdown(ctx), server.Close()) }, nil)
+	return listener.Addr().String(), ended
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/poolgauge/poolgauge/pools"
+)
+
+// service takes orders, and works them in the background.
+type service struct {
+	admission time.Duration
+	store     *store
+	payments  *paymentClient
+	printers  *pools.Resources[*printer]
+	workers   *pools.Workers
+}
+
+// order is what is sold, and how far that has come.
+type order struct {
+	ID    string `json:"id"`
+	Item  string `json:"item"`
+	Cents int64  `json:"cents"`
+	State string `json:"state"`
+}
+
+// The states of an order.
+const (
+	accepted = "accepted"
+	paid     = "paid"
+	failed   = "failed"
+	turned   = "turned_away" // there was no room in the queue
+)
+
+func (s *service) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /orders", s.post)
+	mux.HandleFunc("GET /orders/{id}", s.get)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
+		if err := s.store.PingContext(r.Context()); err != nil {
+			http.Error(w, "database: "+err.Error(), http.StatusServiceUnavailable)
+		}
+	})
+	return mux
+}
+
+// post stores an order and queues it. While the queue is full it waits a moment, and then turns the order away: the client
+// should come back later, as 503 says.
+func (s *service) post(w http.ResponseWriter, r *http.Request) {
+	var o order
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&o); err != nil || o.Item == "" || o.Cents <= 0 {
+		http.Error(w, `expected {"item": "…", "cents": 1…}`, http.StatusBadRequest)
+		return
+	}
+	o.ID, o.State = rand.Text(), accepted
+	if err := s.store.insert(r.Context(), o); err != nil {
+		http.Error(w, "database: "+err.Error(), http.StatusInternalServerError)
+		return
+	}
+	waiting, cancel := context.WithTimeout(r.Context(), s.admission)
+	defer cancel()
+	if err := s.workers.Submit(waiting, s.task(o)); err != nil {
+		_ = s.store.finish(context.WithoutCancel(r.Context()), o.ID, turned, nil) // else the next start works it, which is no worse
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "no room: "+err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Location", "/orders/"+o.ID)
+	answer(w, http.StatusAccepted, o)
+}
+
+func (s *service) get(w http.ResponseWriter, r *http.Request) {
+	o, err := s.store.order(r.Context(), r.PathValue("id"))
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		http.NotFound(w, r)
+	case err != nil:
+		http.Error(w, "database: "+err.Error(), http.StatusInternalServerError)
+	default:
+		answer(w, http.StatusOK, o)
+	}
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // a client that went away has nothing to be told
+}
+
+// task works one order: it takes the payment, prints the receipt and stores both. Payments are safe to repeat.
+func (s *service) task(o order) pools.Task {
+	return func(ctx context.Context) error {
+		state, receipt := paid, []byte(nil)
+		charge, err := s.payments.charge(ctx, o)
+		if err == nil {
+			receipt, err = s.print(ctx, o, charge)
+		}
+		if err != nil {
+			state = failed
+		}
+		return errors.Join(err, s.store.finish(context.WithoutCancel(ctx), o.ID, state, receipt))
+	}
+}
+
+func (s *service) print(ctx context.Context, o order, charge string) ([]byte, error) {
+	lease, err := s.printers.Acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer lease.Release()
+	return lease.Value().print(o, charge)
+}
+
+// resume queues what an earlier run accepted and did not finish.
+func (s *service) resume(ctx context.Context) error {
+	left, err := s.store.unfinished(ctx)
+	for _, o := range left {
+		if err := s.workers.Submit(ctx, s.task(o)); err != nil {
+			return err
+		}
+	}
+	return err
+}

@@ -1,0 +1,195 @@
+package monitor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/internal/instruments"
+	"github.com/poolgauge/poolgauge/internal/thread"
+)
+
+// Option changes a Run.
+type Option func(*Run)
+
+// WithMeterProvider reports the run through p, and not the global MeterProvider.
+func WithMeterProvider(p metric.MeterProvider) Option {
+	return func(r *Run) { r.provider = p }
+}
+
+// Run is a batch of tasks that is being measured. All methods may be called concurrently.
+type Run struct {
+	name      string
+	provider  metric.MeterProvider
+	recorders instruments.Recorders
+	attribute metric.MeasurementOption
+	outcomes  [4]metric.MeasurementOption // by instrument.Ending
+
+	start  time.Time
+	cpu    time.Duration
+	heap   runtime.MemStats
+	memory *watch
+
+	mu       sync.Mutex // guards what follows
+	ended    bool
+	latency  instrument.Histogram
+	endings  [4]int64
+	finished sync.Once
+	report   *Report
+}
+
+// live holds the runs that go on, and who was there with whom.
+var live struct {
+	mu     sync.Mutex
+	beside map[*Run][]string
+}
+
+// Start begins a run. The name must not be empty, and should be one of few. The caller must call [Run.End].
+func Start(name string, opts ...Option) (*Run, error) {
+	if name == "" {
+		return nil, errors.New("monitor: the name of the run is empty")
+	}
+	r := &Run{name: name}
+	for _, o := range opts {
+		o(r)
+	}
+	if r.provider == nil {
+		r.provider = otel.GetMeterProvider()
+	}
+	var err error
+	if r.recorders, err = instruments.NewRecorders(r.provider.Meter(instrument.ScopeName), catalog.Run.Metrics...); err != nil {
+		return nil, fmt.Errorf("monitor run %q: %w", name, err)
+	}
+	key := catalog.RunNameKey.String(name)
+	r.attribute = metric.WithAttributes(key)
+	for i := range r.outcomes {
+		r.outcomes[i] = metric.WithAttributes(key, catalog.RunOutcomeKey.String(instrument.Ending(i).String()))
+	}
+	r.enter()
+	r.memory = watchMemory()
+	runtime.ReadMemStats(&r.heap)
+	r.cpu = thread.ProcessCPU()
+	r.start = time.Now()
+	return r, nil
+}
+
+// enter makes the run known to those that go on.
+func (r *Run) enter() {
+	live.mu.Lock()
+	defer live.mu.Unlock()
+	if live.beside == nil {
+		live.beside = map[*Run][]string{}
+	}
+	var names []string
+	for other, seen := range live.beside {
+		names = append(names, other.name)
+		live.beside[other] = append(seen, r.name)
+	}
+	live.beside[r] = names
+}
+
+// leave ends that, and returns the names of the runs that were there at any time, each once.
+func (r *Run) leave() []string {
+	live.mu.Lock()
+	defer live.mu.Unlock()
+	names := live.beside[r]
+	delete(live.beside, r)
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// Do calls task, measures it as one of the run, and returns its error. A panic and [runtime.Goexit] go through, and count as such.
+// A task that ends after the run has ended is not part of it.
+func (r *Run) Do(task func() error) error {
+	start := time.Now()
+	ending := instrument.Exited
+	defer func() {
+		if ending != instrument.Exited {
+			r.record(time.Since(start), ending)
+			return
+		}
+		value := recover() // nil after Goexit
+		if value != nil {
+			ending = instrument.Panicked
+		}
+		r.record(time.Since(start), ending)
+		if value != nil {
+			panic(value)
+		}
+	}()
+	err := task()
+	ending = endingOf(err)
+	return err
+}
+
+// Record counts a task that the caller has measured, with its error.
+func (r *Run) Record(took time.Duration, err error) {
+	r.record(took, endingOf(err))
+}
+
+func endingOf(err error) instrument.Ending {
+	if err != nil {
+		return instrument.Failed
+	}
+	return instrument.OK
+}
+
+func (r *Run) record(took time.Duration, ending instrument.Ending) {
+	r.mu.Lock()
+	if r.ended {
+		r.mu.Unlock()
+		return
+	}
+	r.latency.Record(took)
+	r.endings[ending]++
+	r.mu.Unlock()
+	r.recorders[catalog.RunTaskDuration](context.Background(), took.Seconds(), r.outcomes[ending])
+}
+
+// End ends the run and returns what was measured. Further calls return the same.
+func (r *Run) End() *Report {
+	r.finished.Do(func() {
+		r.report = r.measure()
+		r.emit()
+	})
+	return r.report
+}
+
+func (r *Run) measure() *Report {
+	p := &Report{Name: r.name, Elapsed: time.Since(r.start), ProcessCPU: thread.ProcessCPU() - r.cpu}
+	r.mu.Lock()
+	r.ended = true
+	p.Latency, p.Endings = r.latency.Clone(), r.endings
+	r.mu.Unlock()
+	var heap runtime.MemStats
+	runtime.ReadMemStats(&heap)
+	p.ProcessAllocs, p.ProcessBytes = heap.Mallocs-r.heap.Mallocs, heap.TotalAlloc-r.heap.TotalAlloc
+	p.GCs, p.GCPause = heap.NumGC-r.heap.NumGC, time.Duration(heap.PauseTotalNs-r.heap.PauseTotalNs)
+	p.Memory = r.memory.end()
+	p.Beside = r.leave()
+	return p
+}
+
+// emit reports what is known at the end of the run only.
+func (r *Run) emit() {
+	p := r.report
+	record := func(m *catalog.Metric, v float64) { r.recorders[m](context.Background(), v, r.attribute) }
+	record(catalog.RunDuration, p.Elapsed.Seconds())
+	record(catalog.RunCPUTime, p.ProcessCPU.Seconds())
+	record(catalog.RunMemoryAllocated, float64(p.ProcessBytes))
+	record(catalog.RunMemoryAllocations, float64(p.ProcessAllocs))
+	record(catalog.RunGCCycles, float64(p.GCs))
+	if p.Memory != nil {
+		record(catalog.RunMemoryPeak, float64(p.Memory.Peak))
+		record(catalog.RunMemoryGrowth, float64(p.Memory.End-p.Memory.Start))
+	}
+}

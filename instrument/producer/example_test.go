@@ -1,0 +1,59 @@
+package producer_test
+
+import (
+	"context"
+	"fmt"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric/noop"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/poolgauge/poolgauge/instrument/producer"
+	"github.com/poolgauge/poolgauge/pools"
+)
+
+// A program that has its own MeterProvider gives the Producer to the reader. Every reader of the program should have it.
+func Example() {
+	pool := producer.New()
+	defer pool.Close()                                                   // after the provider's Shutdown, which flushes
+	reader := sdkmetric.NewManualReader(sdkmetric.WithProducer(pool))    // or NewPeriodicReader(exporter, sdkmetric.WithProducer(pool))
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)) // and your resource, your views
+	otel.SetMeterProvider(provider)
+	defer otel.SetMeterProvider(noop.NewMeterProvider())
+
+	seats, err := pools.NewSemaphore("seats", 3)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer seats.Close()
+	seats.TryAcquire(2)
+
+	var collected metricdata.ResourceMetrics
+	if err := reader.Collect(context.Background(), &collected); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, m := range collected.ScopeMetrics[0].Metrics {
+		switch data := m.Data.(type) {
+		case metricdata.Sum[int64]:
+			for _, p := range data.DataPoints {
+				fmt.Println(m.Name, p.Value)
+			}
+		case metricdata.ExponentialHistogram[float64]:
+			fmt.Println(m.Name, "of", data.DataPoints[0].Count)
+		}
+	}
+	// Output:
+	// poolgauge.pool.limit 3
+	// poolgauge.pool.usage 2
+	// poolgauge.pool.pending 0
+	// poolgauge.pool.requests 1
+	// poolgauge.pool.requests 0
+	// poolgauge.pool.requests 0
+	// poolgauge.pool.requests 0
+	// poolgauge.pool.requests 0
+	// poolgauge.pool.wait.duration of 1
+	// poolgauge.pool.completed 0
+}

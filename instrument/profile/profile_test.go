@@ -1,0 +1,209 @@
+package profile
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"runtime"
+	"runtime/trace"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/poolgauge/poolgauge/internal/thread"
+)
+
+func sleep(context.Context) error {
+	time.Sleep(20 * time.Millisecond)
+	return nil
+}
+
+// compute uses 5 ms of the CPU, by the clock of the thread, so that it is sure how much that is.
+func compute(context.Context) error {
+	for start := thread.CPU(); thread.CPU()-start < 5*time.Millisecond; {
+		continue
+	}
+	return nil
+}
+
+func TestSleepIsBlocked(t *testing.T) {
+	p, err := Times(t.Context(), 3, sleep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Class != IOBound || p.Calls != 3 || p.Wall < 60*time.Millisecond {
+		t.Errorf("sleeping is not I/O-bound:\n%v", p)
+	}
+	if len(p.Waits) == 0 || p.Waits[0].Reason != "sleep" || p.Waits[0].Count < 3 {
+		t.Errorf("waits %+v, want 3 for sleep", p.Waits)
+	}
+	if n, known := p.Workers.Get(); known && n < int64(runtime.GOMAXPROCS(0)) {
+		t.Errorf("%d workers", n)
+	}
+}
+
+// However busy the machine is, and with more goroutines than processors: work on the CPU is never called I/O.
+func TestComputingIsNeverBlocked(t *testing.T) {
+	if !thread.HasClock {
+		t.Skip("the CPU time of threads is not known here")
+	}
+	var stop atomic.Bool
+	var beside sync.WaitGroup
+	for range 2 * runtime.GOMAXPROCS(0) {
+		beside.Go(func() {
+			for !stop.Load() {
+				continue
+			}
+		})
+	}
+	p, err := Times(t.Context(), 10, compute)
+	stop.Store(true)
+	beside.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Class == IOBound || p.Class == Mixed || p.Class == LockContended {
+		t.Errorf("computing is called %v:\n%v", p.Class, p)
+	}
+	if cpu := p.OnCPU.Or(0); cpu < 50*time.Millisecond {
+		t.Errorf("%v on the CPU, want 50ms", cpu)
+	}
+}
+
+func TestMutexIsToldFromChannel(t *testing.T) {
+	var mu sync.Mutex
+	mu.Lock()
+	release := time.AfterFunc(20*time.Millisecond, mu.Unlock)
+	defer release.Stop()
+	p, err := Run(t.Context(), func(context.Context) error {
+		mu.Lock()
+		defer mu.Unlock()
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Class != LockContended {
+		t.Errorf("waiting for a mutex:\n%v", p)
+	}
+	timer := time.NewTimer(20 * time.Millisecond)
+	p, err = Run(t.Context(), func(context.Context) error {
+		<-timer.C
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Class == LockContended || len(p.Waits) == 0 || p.Waits[0].Reason != "chan receive" {
+		t.Errorf("waiting for a channel:\n%v", p)
+	}
+}
+
+func TestWorkOfOtherGoroutinesIsSaid(t *testing.T) {
+	p, err := Times(t.Context(), 3, func(ctx context.Context) error {
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			for start := time.Now(); time.Since(start) < 10*time.Millisecond; {
+				continue
+			}
+		})
+		wg.Wait()
+		return ctx.Err()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Class != Undetermined || p.Started != 3 || p.Ran <= 0 || !strings.Contains(p.Reasons[0], "3 goroutines") {
+		t.Errorf("the work is done elsewhere:\n%v", p)
+	}
+}
+
+func TestWithoutATrace(t *testing.T) {
+	var other bytes.Buffer
+	if err := trace.Start(&other); err != nil {
+		t.Fatal(err)
+	}
+	defer trace.Stop()
+	p, err := Times(t.Context(), 3, sleep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, known := p.GoQueue.Get(); known || len(p.Waits) > 0 || p.Class == CPUBound || p.Class == LockContended {
+		t.Errorf("there is no trace:\n%v", p)
+	}
+}
+
+func TestErrorsAndTheEndOfTheContextEndIt(t *testing.T) {
+	wrong := errors.New("wrong")
+	calls := 0
+	p, err := Times(t.Context(), 10, func(context.Context) error {
+		if calls++; calls == 3 {
+			return wrong
+		}
+		return nil
+	})
+	if !errors.Is(err, wrong) || p == nil || p.Calls != 3 {
+		t.Errorf("%v, %+v, want the error of the third call", err, p)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	p, err = Times(ctx, 10, func(context.Context) error { cancel(); return nil })
+	if !errors.Is(err, context.Canceled) || p == nil || p.Calls != 1 {
+		t.Errorf("%v, %+v, want one call and the error of the context", err, p)
+	}
+	if p, err = Run(ctx, sleep); !errors.Is(err, context.Canceled) || p != nil {
+		t.Errorf("%v, %+v, want no call", err, p)
+	}
+	if p, err = Times(t.Context(), 0, sleep); err == nil || p != nil {
+		t.Error("no call is one too few")
+	}
+	if p, err = Run(t.Context(), nil); err == nil || p != nil {
+		t.Error("nil is no function")
+	}
+}
+
+func TestPanicAndGoexitGoThroughAndUnlock(t *testing.T) {
+	for name, end := range map[string]func(){"panic": func() { panic(name) }, "Goexit": runtime.Goexit} {
+		var value any
+		var returned, inside, after bool
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			defer func() {
+				value, after = recover(), locked()
+			}()
+			_, _ = Run(t.Context(), func(context.Context) error { inside = locked(); end(); return nil })
+			returned = true
+		})
+		wg.Wait()
+		if returned || !inside || after || (value != nil) != (name == "panic") {
+			t.Errorf("%s: returned %v, locked inside %v and after %v, recovered %v", name, returned, inside, after, value)
+		}
+		if trace.IsEnabled() {
+			t.Fatalf("%s: the trace goes on", name)
+		}
+	}
+}
+
+const name = "as meant"
+
+func locked() bool {
+	buf := make([]byte, 200)
+	return bytes.Contains(buf[:runtime.Stack(buf, false)], []byte("locked to thread"))
+}
+
+func TestAllocationsAreCounted(t *testing.T) {
+	var sink []byte
+	p, err := Times(t.Context(), 100, func(context.Context) error {
+		sink = make([]byte, 1000)
+		return nil
+	})
+	if err != nil || len(sink) == 0 {
+		t.Fatal(err)
+	}
+	if p.ProcessAllocs < 100 || p.ProcessBytes < 100_000 {
+		t.Errorf("%d objects of %d bytes, want 100 of 1000 bytes each at least", p.ProcessAllocs, p.ProcessBytes)
+	}
+}

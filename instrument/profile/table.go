@@ -1,0 +1,71 @@
+package profile
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/poolgauge/poolgauge/instrument"
+)
+
+// String returns the table that [Profile.WriteTo] writes.
+func (p *Profile) String() string {
+	var b strings.Builder
+	_, _ = p.WriteTo(&b) // a Builder never fails
+	return b.String()
+}
+
+// WriteTo writes the profile as a table of text. Times are those of one call; what is not known is left out.
+func (p *Profile) WriteTo(to io.Writer) (int64, error) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%v: %s\n%s\n\n", p.Class, strings.Join(p.Reasons, "; "), p.Advice)
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	p.times(w)
+	p.rest(w)
+	_ = w.Flush() // likewise
+	n, err := io.WriteString(to, b.String())
+	return int64(n), err
+}
+
+func (p *Profile) per(total time.Duration) time.Duration {
+	return short(total / time.Duration(max(p.Calls, 1)))
+}
+
+func (p *Profile) times(w io.Writer) {
+	fmt.Fprintf(w, "wall\t%v\ta call, %d in all\n", p.per(p.Wall), p.Calls)
+	part := func(name string, d instrument.Optional[time.Duration], note string) {
+		if d, known := d.Get(); known {
+			fmt.Fprintf(w, "%s\t%v\t%.1f %%%s\n", name, p.per(d), percent(d, p.Wall), note)
+		}
+	}
+	sure := ""
+	if p.BlockedError > p.Wall/100 {
+		sure = fmt.Sprintf(" ± %.1f %%", percent(p.BlockedError, p.Wall))
+	}
+	part("  on a CPU", p.OnCPU, "")
+	part("  run queue", p.RunQueue, sure)
+	part("  blocked", p.Blocked, sure)
+	for _, wait := range p.Waits {
+		if wait.Time > p.Wall/100 {
+			fmt.Fprintf(w, "  for %s\t%v\t%.1f %%, %d times\n", wait.Reason, p.per(wait.Time), percent(wait.Time, p.Wall), wait.Count)
+		}
+	}
+	part("Go's scheduler", p.GoQueue, ", most of it in the run queue")
+	if p.Started > 0 {
+		fmt.Fprintf(w, "started\t%d goroutines\tthat ran for %v a call\n", p.Started, p.per(p.Ran))
+	}
+}
+
+func (p *Profile) rest(w io.Writer) {
+	if n, known := p.VoluntarySwitches.Get(); known {
+		fmt.Fprintf(w, "switches\t%d\tto wait, and %d for another thread, in all\n", n, p.ForcedSwitches.Or(0))
+	}
+	if n, known := p.MajorFaults.Get(); known {
+		fmt.Fprintf(w, "page faults\t%d\twith a disk, %d without, in all\n", n, p.MinorFaults.Or(0))
+	}
+	calls := float64(max(p.Calls, 1))
+	fmt.Fprintf(w, "allocated\t%.0f B\tin %.1f objects a call, by the whole process\n", float64(p.ProcessBytes)/calls, float64(p.ProcessAllocs)/calls)
+	fmt.Fprintf(w, "CPU\t%v\ta call, of the whole process\n", p.per(p.ProcessCPU))
+}

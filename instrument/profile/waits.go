@@ -1,0 +1,211 @@
+package profile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/trace"
+	"strings"
+	"time"
+
+	exptrace "golang.org/x/exp/trace"
+)
+
+const (
+	regionName = "poolgauge/instrument/profile"
+	maxTrace   = 64 << 20 // bytes of trace that are kept
+	mutexWait  = "mutex"
+)
+
+var errTraceTooLarge = fmt.Errorf("the execution trace exceeds %d MiB: make fewer calls", maxTrace>>20)
+
+// account is where the goroutine of the calls was, by the execution trace of Go's runtime. Its parts add up to the time of the calls.
+type account struct {
+	active   time.Duration   // running, or in a system call
+	runnable time.Duration   // ready, and waiting for Go's scheduler
+	waits    map[string]Wait // by their reason
+
+	started int           // goroutines that it started, and those did
+	ran     time.Duration // for how long those ran, as far as the runtime sees
+}
+
+// waiting returns how long the goroutine waited for events in all.
+func (a *account) waiting() (sum time.Duration) {
+	for _, w := range a.waits {
+		sum += w.Time
+	}
+	return sum
+}
+
+// tracer records an execution trace. It keeps what fits.
+type tracer struct {
+	data bytes.Buffer
+	cut  bool
+	on   bool
+	err  error // why there is none
+}
+
+// startTracer starts a trace. There can be only one in a process.
+func startTracer() *tracer {
+	t := new(tracer)
+	t.err = trace.Start(t)
+	t.on = t.err == nil
+	return t
+}
+
+// Write implements io.Writer for the runtime, which heeds no error.
+func (t *tracer) Write(p []byte) (int, error) {
+	if t.data.Len()+len(p) > maxTrace {
+		t.cut = true
+	}
+	if t.cut {
+		return len(p), nil
+	}
+	return t.data.Write(p)
+}
+
+// stop ends the trace and waits for the last of it. Further calls do nothing.
+func (t *tracer) stop() {
+	if t.on {
+		t.on = false
+		trace.Stop()
+	}
+}
+
+// account reads what was recorded, after stop.
+func (t *tracer) account() (*account, error) {
+	switch {
+	case t.err != nil:
+		return nil, t.err
+	case t.cut:
+		return nil, errTraceTooLarge
+	}
+	return readTrace(&t.data)
+}
+
+// readTrace returns the account of the goroutine that was in our region, while it was.
+func readTrace(data io.Reader) (*account, error) {
+	r, err := exptrace.NewReader(data)
+	if err != nil {
+		return nil, fmt.Errorf("execution trace: %w", err)
+	}
+	a := accountant{ran: map[exptrace.GoID]exptrace.Time{}}
+	a.waits = map[string]Wait{}
+	for {
+		ev, err := r.ReadEvent()
+		if errors.Is(err, io.EOF) {
+			return nil, errors.New("execution trace: the calls are not in it")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("execution trace: %w", err)
+		}
+		if a.add(ev) {
+			return &a.account, nil
+		}
+	}
+}
+
+// accountant reads the events of a trace.
+type accountant struct {
+	account
+	inside bool
+	self   exptrace.GoID
+	state  exptrace.GoState
+	reason string
+	since  exptrace.Time
+	ran    map[exptrace.GoID]exptrace.Time // goroutines that it started, and since when they run; 0 if they do not
+}
+
+// add takes note of one event. It returns true at the end of the region.
+func (a *accountant) add(ev exptrace.Event) (done bool) {
+	switch ev.Kind() {
+	case exptrace.EventRegionBegin:
+		if ev.Region().Type == regionName && !a.inside {
+			a.inside, a.self, a.state, a.since = true, ev.Goroutine(), exptrace.GoRunning, ev.Time()
+		}
+	case exptrace.EventRegionEnd:
+		if a.inside && ev.Goroutine() == a.self && ev.Region().Type == regionName {
+			a.close(ev.Time())
+			return true
+		}
+	case exptrace.EventStateTransition:
+		if st := ev.StateTransition(); a.inside && st.Resource.Kind == exptrace.ResourceGoroutine {
+			a.transition(ev, st)
+		}
+	default:
+	}
+	return false
+}
+
+func (a *accountant) transition(ev exptrace.Event, st exptrace.StateTransition) {
+	id := st.Resource.Goroutine()
+	from, to := st.Goroutine()
+	if id == a.self {
+		a.leave(ev.Time())
+		a.state, a.reason = to, reasonOf(st)
+		return
+	}
+	if from == exptrace.GoNotExist && a.isOurs(ev.Goroutine()) {
+		a.started++
+		a.ran[id] = 0
+	}
+	since, ours := a.ran[id]
+	switch {
+	case !ours:
+	case to == exptrace.GoRunning:
+		a.ran[id] = ev.Time()
+	case since != 0:
+		a.account.ran += ev.Time().Sub(since)
+		a.ran[id] = 0
+	}
+}
+
+// isOurs reports whether a goroutine is that of the calls, or was started by it.
+func (a *accountant) isOurs(id exptrace.GoID) bool {
+	_, child := a.ran[id]
+	return child || id == a.self
+}
+
+// leave ends the state that the goroutine is in.
+func (a *accountant) leave(now exptrace.Time) {
+	took := now.Sub(a.since)
+	a.since = now
+	switch a.state {
+	case exptrace.GoRunning, exptrace.GoSyscall:
+		a.active += took
+	case exptrace.GoRunnable:
+		a.runnable += took
+	default:
+		w := a.waits[a.reason]
+		a.waits[a.reason] = Wait{Reason: a.reason, Time: w.Time + took, Count: w.Count + 1}
+	}
+}
+
+func (a *accountant) close(now exptrace.Time) {
+	a.leave(now)
+	for _, since := range a.ran {
+		if since != 0 {
+			a.account.ran += now.Sub(since)
+		}
+	}
+}
+
+// reasonOf names what a goroutine waits for: the reason that the runtime gives, which is the same for all of package sync, so
+// that there the stack tells the rest.
+func reasonOf(st exptrace.StateTransition) string {
+	if !strings.HasPrefix(st.Reason, "sync") {
+		return st.Reason
+	}
+	for frame := range st.Stack.Frames() {
+		switch {
+		case strings.Contains(frame.Func, "Mutex)."):
+			return mutexWait
+		case strings.Contains(frame.Func, "WaitGroup)."):
+			return "wait group"
+		case strings.Contains(frame.Func, "Cond)."):
+			return "condition"
+		}
+	}
+	return st.Reason
+}

@@ -1,0 +1,33 @@
+package telemetry_test
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/poolgauge/poolgauge/instrument/telemetry"
+	"github.com/poolgauge/poolgauge/pools"
+)
+
+// The last thing to stop is the telemetry, so that it tells how the rest ended.
+func ExampleStart() {
+	ctx := context.Background()
+	shutdown, err := telemetry.Start(ctx) // to the sidecar at localhost:4317, or wherever OTEL_EXPORTER_OTLP_ENDPOINT says
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	thumbnails, err := pools.NewWorkers("thumbnails", 8, pools.WorkersConfig{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_ = thumbnails.Submit(ctx, func(context.Context) error { return nil })
+
+	stopping, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	_ = thumbnails.Shutdown(stopping)
+	if err := shutdown(stopping); err != nil {
+		fmt.Println(err)
+	}
+}

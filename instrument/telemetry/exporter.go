@@ -1,0 +1,26 @@
+package telemetry
+
+import (
+	"context"
+
+	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
+	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+)
+
+// newExporter returns the exporter, which reads the variables itself, but for an endpoint that it would take otherwise than the
+// specification has it: no endpoint means TLS to it, and host:port without a scheme nothing at all.
+func (s settings) newExporter(ctx context.Context) (sdkmetric.Exporter, error) {
+	if s.protocol == protocolHTTP {
+		var opts []otlpmetrichttp.Option
+		if s.endpointURL != "" {
+			opts = append(opts, otlpmetrichttp.WithEndpointURL(s.endpointURL))
+		}
+		return otlpmetrichttp.New(ctx, opts...)
+	}
+	var opts []otlpmetricgrpc.Option
+	if s.endpointURL != "" {
+		opts = append(opts, otlpmetricgrpc.WithEndpointURL(s.endpointURL))
+	}
+	return otlpmetricgrpc.New(ctx, opts...)
+}

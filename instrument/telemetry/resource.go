@@ -1,0 +1,35 @@
+package telemetry
+
+import (
+	"context"
+	"runtime/debug"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/resource"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+)
+
+// detect says who sends; what comes later goes before what comes first. A detector that fails leaves out what it could not find.
+func detect(ctx context.Context, attributes []attribute.KeyValue) *resource.Resource {
+	r, _ := resource.New(
+		ctx,
+		resource.WithSchemaURL(semconv.SchemaURL),
+		resource.WithTelemetrySDK(), resource.WithHost(), resource.WithOS(), resource.WithContainer(),
+		resource.WithProcessPID(), resource.WithProcessExecutableName(), resource.WithProcessExecutablePath(), resource.WithProcessOwner(),
+		resource.WithProcessRuntimeName(), resource.WithProcessRuntimeVersion(), resource.WithProcessRuntimeDescription(),
+		resource.WithService(),
+		resource.WithAttributes(version()...),
+		resource.WithAttributes(attributes...),
+		resource.WithFromEnv(),
+	)
+	return r
+}
+
+// version is that of the program's module, if it was built at one.
+func version() []attribute.KeyValue {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return nil
+	}
+	return []attribute.KeyValue{semconv.ServiceVersion(info.Main.Version)}
+}

@@ -1,0 +1,111 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	runtimemetrics "go.opentelemetry.io/contrib/instrumentation/runtime"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+
+	"github.com/poolgauge/poolgauge/instrument/producer"
+)
+
+// defaultInterval is the sidecar's: what happens within a minute is what pools are watched for.
+const defaultInterval = 10 * time.Second
+
+// ErrStarted is returned by a second Start before the first one was shut down: both would report every pool.
+var ErrStarted = errors.New("telemetry: already started; shut it down first")
+
+var started atomic.Bool
+
+// Option changes what [Start] starts.
+type Option func(*options)
+
+type options struct {
+	attributes []attribute.KeyValue
+}
+
+// WithAttributes adds attributes to the resource, such as service.name and service.version. OTEL_SERVICE_NAME and
+// OTEL_RESOURCE_ATTRIBUTES go before them.
+func WithAttributes(kv ...attribute.KeyValue) Option {
+	return func(o *options) { o.attributes = append(o.attributes, kv...) }
+}
+
+// Start starts the export of all metrics of the process, as the package comment says, and makes its MeterProvider the global one. ctx
+// bounds the start alone. Start does not wait for the receiver: while that is away, points are lost and the errors go to
+// [go.opentelemetry.io/otel.Handle].
+//
+// Its error is one line that names the variable, its value unless that may be a secret, and what was expected.
+//
+// Call shutdown last, when the pools are closed: it exports once more, and so tells how they ended, stops the export and joins its
+// goroutine. It returns when ctx ends, at the latest, and then with an error; without a
+// deadline OTEL_METRIC_EXPORT_TIMEOUT holds. Further calls do nothing and return nil. If Start fails, or has nothing to start, shutdown
+// is not nil and does nothing.
+func Start(ctx context.Context, opts ...Option) (shutdown func(context.Context) error, err error) {
+	nothing := func(context.Context) error { return nil }
+	env, err := readSettings(os.Getenv)
+	if err != nil {
+		return nothing, fmt.Errorf("telemetry: %w", err)
+	}
+	if env.off {
+		return nothing, nil
+	}
+	var o options
+	for _, opt := range opts {
+		opt(&o)
+	}
+	exporter, err := env.newExporter(ctx)
+	if err != nil {
+		return nothing, fmt.Errorf("telemetry: OTLP exporter: %w", err)
+	}
+	if !started.CompareAndSwap(false, true) {
+		return nothing, errors.Join(ErrStarted, exporter.Shutdown(ctx))
+	}
+	s := newSession(env, exporter, sdkmetric.WithResource(detect(ctx, o.attributes)))
+	if err := runtimemetrics.Start(
+		runtimemetrics.WithMeterProvider(s.provider), runtimemetrics.WithMinimumReadMemStatsInterval(0), // reading takes some µs
+	); err != nil {
+		return nothing, fmt.Errorf("telemetry: runtime metrics: %w", errors.Join(err, s.shutdown(ctx)))
+	}
+	otel.SetMeterProvider(s.provider)
+	return s.shutdown, nil
+}
+
+// session is what runs between Start and shutdown.
+type session struct {
+	provider *sdkmetric.MeterProvider
+	pools    *producer.Producer // nil if pools go through the provider
+	once     sync.Once
+}
+
+func newSession(env settings, exporter sdkmetric.Exporter, opts ...sdkmetric.Option) *session {
+	s := &session{}
+	readerOptions := []sdkmetric.PeriodicReaderOption{sdkmetric.WithInterval(env.interval)}
+	if env.producerFits {
+		s.pools = producer.New()
+		readerOptions = append(readerOptions, sdkmetric.WithProducer(s.pools))
+	}
+	s.provider = sdkmetric.NewMeterProvider(append(opts, sdkmetric.WithReader(sdkmetric.NewPeriodicReader(exporter, readerOptions...)))...)
+	return s
+}
+
+func (s *session) shutdown(ctx context.Context) (err error) {
+	s.once.Do(func() {
+		err = s.provider.Shutdown(ctx)
+		if s.pools != nil {
+			s.pools.Close()
+		}
+		started.Store(false)
+	})
+	if err != nil {
+		return fmt.Errorf("telemetry: shutdown: %w", err)
+	}
+	return nil
+}

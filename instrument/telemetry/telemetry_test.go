@@ -1,0 +1,290 @@
+package telemetry_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric/noop"
+	metricpb "go.opentelemetry.io/proto/otlp/metrics/v1"
+	"go.uber.org/goleak"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/instrument/telemetry"
+	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/internal/otlptest"
+	"github.com/poolgauge/poolgauge/internal/pooltest"
+)
+
+func TestMain(m *testing.M) {
+	otel.SetMeterProvider(noop.NewMeterProvider()) // so that the first Start is like all others
+	goleak.VerifyTestMain(m)
+}
+
+// start calls Start for a test with one pool.
+func start(t *testing.T, opts ...telemetry.Option) func(context.Context) error {
+	t.Helper()
+	t.Setenv("OTEL_METRIC_EXPORT_INTERVAL", "3600000") // only shutdown exports
+	t.Cleanup(func() { otel.SetMeterProvider(noop.NewMeterProvider()) })
+	shutdown, err := telemetry.Start(t.Context(), opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = shutdown(context.Background()) })
+	r, err := instrument.Observe("uploads", "semaphore", pooltest.Full)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
+	return shutdown
+}
+
+// receive runs a receiver at addr, and returns where it is and what it gets.
+func receive(t *testing.T, addr string) (at string, got <-chan *otlptest.Request) {
+	t.Helper()
+	requests := make(chan *otlptest.Request, 10)
+	r, err := otlptest.Start(addr, func(_ context.Context, r *otlptest.Request) (*otlptest.Response, error) {
+		requests <- r
+		return &otlptest.Response{}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
+	return r.Addr, requests
+}
+
+// Exported are the rows of pools and of the runtime, and nothing else.
+func TestExportsPoolsAndRuntime(t *testing.T) {
+	at, requests := receive(t, "127.0.0.1:0")
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+at)
+	if err := start(t)(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	arrived := map[string]bool{}
+	for p := range otlptest.Points(<-requests) {
+		arrived[p.Metric] = true
+		if strings.HasPrefix(p.Metric, "poolgauge.") && p.Attributes[string(catalog.PoolNameKey)] != "uploads" {
+			t.Errorf("%s has the attributes %v", p.Metric, p.Attributes)
+		}
+	}
+	for _, m := range append(catalog.Pool.Metrics, catalog.Runtime.Metrics...) {
+		if !arrived[m.Name] && m.Name != "go.memory.limit" { // which is absent
+			t.Errorf("%s did not arrive", m.Name)
+		}
+		delete(arrived, m.Name)
+	}
+	for name := range arrived {
+		t.Errorf("%s is in neither group of the table", name)
+	}
+}
+
+func TestResource(t *testing.T) {
+	at, requests := receive(t, "127.0.0.1:0")
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", at)
+	t.Setenv("OTEL_EXPORTER_OTLP_INSECURE", "true")
+	t.Setenv("OTEL_SERVICE_NAME", "shop")
+	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "team=checkout%20a,service.name=other")
+	shutdown := start(t, telemetry.WithAttributes(attribute.String("service.name", "mine"), attribute.String("team", "mine"), attribute.String("tier", "2")))
+	if err := shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var resource map[string]string
+	for p := range otlptest.Points(<-requests) {
+		resource = p.Resource
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]string{"service.name": "shop", "team": "checkout a", "tier": "2", "host.name": host} {
+		if resource[key] != want {
+			t.Errorf("%s is %q, want %q", key, resource[key], want)
+		}
+	}
+	if !strings.Contains(resource["process.pid"], strconv.Itoa(os.Getpid())) {
+		t.Errorf("process.pid is %q", resource["process.pid"])
+	}
+	for _, key := range []string{"service.instance.id", "os.type", "process.runtime.version", "telemetry.sdk.name"} {
+		if resource[key] == "" {
+			t.Errorf("%s is absent from %v", key, resource)
+		}
+	}
+	for key := range resource {
+		if strings.HasPrefix(key, "process.command") {
+			t.Errorf("%s may hold secrets", key)
+		}
+	}
+}
+
+func TestUnixSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	_, requests := receive(t, "unix:"+path)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "unix://"+path)
+	if err := start(t)(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := otlptest.Count(<-requests); n == 0 {
+		t.Error("nothing arrived")
+	}
+}
+
+func TestOverHTTP(t *testing.T) {
+	requests := make(chan *otlptest.Request, 10)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		request := new(otlptest.Request)
+		if err := errors.Join(err, proto.Unmarshal(body, request)); err != nil || r.URL.Path != "/v1/metrics" {
+			http.Error(w, fmt.Sprint(r.URL.Path, err), http.StatusBadRequest)
+		}
+		requests <- request
+	}))
+	defer server.Close()
+	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL)
+	if err := start(t)(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if useDuration(<-requests).GetExponentialHistogram() == nil {
+		t.Error("pools did not arrive as exponential histograms")
+	}
+}
+
+func useDuration(r *otlptest.Request) *metricpb.Metric {
+	for _, rm := range r.GetResourceMetrics() {
+		for _, sm := range rm.GetScopeMetrics() {
+			for _, m := range sm.GetMetrics() {
+				if m.GetName() == catalog.PoolUseDuration.Name {
+					return m
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// What a Producer cannot do is done by the MeterProvider.
+func TestFormOfHistograms(t *testing.T) {
+	for _, c := range []struct {
+		name, given string
+		explicit    bool
+		temporality metricpb.AggregationTemporality
+	}{
+		{"", "", false, metricpb.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE},
+		{"DEFAULT_HISTOGRAM_AGGREGATION", "explicit_bucket_histogram", true, metricpb.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE},
+		{"TEMPORALITY_PREFERENCE", "delta", true, metricpb.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA},
+	} {
+		t.Run(c.given, func(t *testing.T) {
+			at, requests := receive(t, "127.0.0.1:0")
+			t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+at)
+			t.Setenv("OTEL_EXPORTER_OTLP_METRICS_"+c.name, c.given)
+			if err := start(t)(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			m := useDuration(<-requests)
+			temporality := m.GetExponentialHistogram().GetAggregationTemporality() + m.GetHistogram().GetAggregationTemporality()
+			if (m.GetHistogram() != nil) != c.explicit || temporality != c.temporality {
+				t.Errorf("arrived as %v", m)
+			}
+		})
+	}
+}
+
+func TestOff(t *testing.T) {
+	before := otel.GetMeterProvider()
+	for name, given := range map[string]string{"OTEL_METRICS_EXPORTER": "none", "OTEL_SDK_DISABLED": "true"} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(name, given)
+			for range 2 { // nothing is started, so that again is no error
+				shutdown, err := telemetry.Start(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if otel.GetMeterProvider() != before {
+					t.Error("there is a MeterProvider")
+				}
+				if err := shutdown(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
+func TestBadSettingIsTheError(t *testing.T) {
+	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "carrier pigeon")
+	shutdown, err := telemetry.Start(t.Context())
+	if want := `telemetry: OTEL_EXPORTER_OTLP_PROTOCOL: expected grpc or http/protobuf, got "carrier pigeon"`; err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+	if err := shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestStartsOnce(t *testing.T) {
+	at, _ := receive(t, "127.0.0.1:0")
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+at)
+	shutdown := start(t)
+	if _, err := telemetry.Start(t.Context()); !errors.Is(err, telemetry.ErrStarted) {
+		t.Errorf("second Start: %v", err)
+	}
+	for range 2 {
+		if err := shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	again, err := telemetry.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// A receiver that takes the request and never answers holds shutdown no longer than its context.
+func TestShutdownEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	r, err := otlptest.Start("127.0.0.1:0", func(ctx context.Context, _ *otlptest.Request) (*otlptest.Response, error) {
+		cancel()
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+r.Addr)
+	t.Setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "3600000")
+	t.Setenv("OTEL_METRIC_EXPORT_TIMEOUT", "3600000")
+	if err := start(t)(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want that of the context", err)
+	}
+}
+
+// Nobody listens: shutdown says so when its context ends.
+func TestShutdownWithoutReceiver(t *testing.T) {
+	r, err := otlptest.Start("127.0.0.1:0", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+r.Addr)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := start(t)(ctx); err == nil || !strings.HasPrefix(err.Error(), "telemetry: shutdown: ") {
+		t.Errorf("error %v, want one of the shutdown", err)
+	}
+}

@@ -1,0 +1,68 @@
+package wraphttp_test
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/instrument/wraphttp"
+)
+
+// slowDial takes 2 s to make a connection to a server that answers one request, and says so to the trace, as a net.Dialer does.
+func slowDial(ctx context.Context, network, addr string) (net.Conn, error) {
+	trace := httptrace.ContextClientTrace(ctx)
+	trace.ConnectStart(network, addr)
+	time.Sleep(2 * time.Second)
+	client, server := net.Pipe()
+	go func() {
+		defer server.Close()
+		if _, err := http.ReadRequest(bufio.NewReader(server)); err == nil {
+			time.Sleep(3 * time.Second)
+			_, _ = io.WriteString(server, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+		}
+	}()
+	trace.ConnectDone(network, addr, nil)
+	return client, nil
+}
+
+// To make a connection is not to wait for one; to wait for a slot is.
+func TestTransportTellsDialingFromWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rt, stats, err := wraphttp.TransportStats("api", &http.Transport{DialContext: slowDial, MaxConnsPerHost: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rt.Close()
+		done := make(chan struct{}, 2)
+		for range 2 {
+			go func() {
+				get(t, &http.Client{Transport: rt}, "http://shop/")
+				done <- struct{}{}
+			}()
+		}
+		time.Sleep(time.Second)
+		if s := stats(); s.Pending.Or(-1) != 1 || s.Usage[instrument.Constructing].Or(-1) != 1 || s.Usage[instrument.Used].Or(-1) != 0 {
+			t.Errorf("1 s: %v pending, usage %v", s.Pending, s.Usage)
+		}
+		<-done
+		<-done
+		s := stats()
+		// The first waits for nothing, the second 5 s until the first is done.
+		if waits := s.Wait[instrument.Acquired]; waits.Count() != 2 || waits.Sum() != 5 {
+			t.Errorf("%d waits, %v s", waits.Count(), waits.Sum())
+		}
+		if made := s.Create[0].Duration; made.Count() != 2 || made.Sum() != 4 {
+			t.Errorf("%d connections made in %v s", made.Count(), made.Sum())
+		}
+		if s.Use.Sum() != 6 {
+			t.Errorf("used %v s, want 6", s.Use.Sum())
+		}
+	})
+}

@@ -1,0 +1,24 @@
+package thread
+
+import (
+	"syscall"
+	"time"
+)
+
+// ProcessCPU returns the CPU time of the process, user and system, of all its threads.
+func ProcessCPU() time.Duration {
+	self, err := syscall.GetCurrentProcess()
+	if err != nil {
+		return 0
+	}
+	var created, exited, kernel, user syscall.Filetime
+	if syscall.GetProcessTimes(self, &created, &exited, &kernel, &user) != nil {
+		return 0
+	}
+	return span(kernel) + span(user)
+}
+
+// span converts a count of 100 ns steps.
+func span(f syscall.Filetime) time.Duration {
+	return time.Duration(int64(f.HighDateTime)<<32|int64(f.LowDateTime)) * 100
+}

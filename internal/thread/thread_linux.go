@@ -1,0 +1,35 @@
+package thread
+
+import (
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+// HasClock says whether [CPU] is the time of the thread.
+const HasClock = true
+
+const (
+	threadClock  = 3 // CLOCK_THREAD_CPUTIME_ID
+	rusageThread = 1 // RUSAGE_THREAD
+)
+
+// CPU returns the CPU time of the calling thread. It costs a system call, about 0.4 µs.
+//
+// It takes the call of the standard library, so that who imports package pools gains no other module.
+func CPU() time.Duration {
+	var ts syscall.Timespec
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, threadClock, uintptr(unsafe.Pointer(&ts)), 0); errno != 0 {
+		return 0
+	}
+	return time.Duration(ts.Nano())
+}
+
+// ReadCounts returns the counts of the calling thread, and whether they are known. It costs a system call.
+func ReadCounts() (c Counts, ok bool) {
+	var u syscall.Rusage
+	if syscall.Getrusage(rusageThread, &u) != nil {
+		return c, false
+	}
+	return Counts{MinorFaults: u.Minflt, MajorFaults: u.Majflt, Voluntary: u.Nvcsw, Involuntary: u.Nivcsw}, true
+}

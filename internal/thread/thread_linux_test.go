@@ -1,0 +1,104 @@
+package thread
+
+import (
+	"os"
+	"runtime"
+	"testing"
+	"time"
+)
+
+func TestParseSchedstat(t *testing.T) {
+	for in, want := range map[string]time.Duration{
+		"1715558 323494 1\n":     323494,
+		"1 0 1\n":                0,
+		"0 0 0\n":                -1, // a kernel that does not keep them
+		"1715558 323494\n":       -1,
+		"1715558 -1 1\n":         -1,
+		"a b c\n":                -1,
+		"":                       -1,
+		"1 99999999999999999999": -1,
+	} {
+		got, ok := parseSchedstat([]byte(in))
+		if ok != (want >= 0) || ok && got != want {
+			t.Errorf("%q: got %v, %v, want %v", in, got, ok, want)
+		}
+	}
+}
+
+func FuzzParseSchedstat(f *testing.F) {
+	f.Add([]byte("1715558 323494 1\n"))
+	f.Add([]byte("0 0 0\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if d, ok := parseSchedstat(b); d < 0 || !ok && d != 0 {
+			t.Errorf("%q gave %v, %v", b, d, ok)
+		}
+	})
+}
+
+func TestThreadClocks(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cpu := CPU()
+	counts, known := ReadCounts()
+	if !known {
+		t.Fatal("no counts")
+	}
+	time.Sleep(20 * time.Millisecond) // CPU time does not pass, and the thread goes to sleep at least once
+	if used := CPU() - cpu; used <= 0 || used >= 20*time.Millisecond {
+		t.Errorf("sleeping for 20ms used %v of CPU time", used)
+	}
+	if after, _ := ReadCounts(); after.Voluntary == counts.Voluntary {
+		t.Error("sleeping did not count as a voluntary switch")
+	}
+	delay, err := OpenDelay()
+	if err != nil {
+		t.Skip(err)
+	}
+	defer delay.Close()
+	if d, ok := delay.Total(); ok && d < 0 {
+		t.Errorf("run delay %v", d)
+	}
+}
+
+func TestMeter(t *testing.T) {
+	var m Meter
+	before := descriptors(t)
+	for range 3 {
+		m.Start()
+		time.Sleep(20 * time.Millisecond)
+		s, ok := m.Stop()
+		if !ok {
+			t.Skip("the kernel does not keep the wait for a CPU")
+		}
+		if s.Wall < 20*time.Millisecond || s.OnCPU <= 0 || s.OnCPU+s.RunQueue+s.Blocked != s.Wall {
+			t.Errorf("sleeping for 20ms: %+v", s)
+		}
+	}
+	m.Start()
+	for cpu := CPU(); CPU()-cpu < 5*time.Millisecond; {
+		continue
+	}
+	if s, _ := m.Stop(); s.OnCPU < 5*time.Millisecond {
+		t.Errorf("computing for 5ms: %+v", s)
+	}
+	if after := descriptors(t); after > before {
+		t.Errorf("%d descriptors more than before", after-before)
+	}
+}
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	names, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip(err)
+	}
+	return len(names)
+}
+
+func BenchmarkMeter(b *testing.B) {
+	var m Meter
+	for b.Loop() {
+		m.Start()
+		m.Stop()
+	}
+}
