@@ -58,7 +58,7 @@ func (in *Invariants) Check(s instrument.Stats) error {
 		errs = append(errs, errors.New("an age of what is pending where nothing is"))
 	}
 	acquired, countsRequests := s.Requests[instrument.Acquired].Get()
-	completed, countsEnds := ended(s)
+	completed, countsEnds := completions(s)
 	if hasUsed && countsRequests && countsEnds && !in.Weighted && acquired-completed != used {
 		errs = append(errs, fmt.Errorf("%d acquired less %d completed is not %d used", acquired, completed, used))
 	}
@@ -74,8 +74,8 @@ func (in *Invariants) Check(s instrument.Stats) error {
 	return errors.Join(errs...)
 }
 
-// ended returns how many uses have ended, and whether the pool counts them.
-func ended(s instrument.Stats) (n int64, counted bool) {
+// completions returns how many uses have ended, and whether the pool counts them.
+func completions(s instrument.Stats) (n int64, counted bool) {
 	for _, o := range s.Completed {
 		count, ok := o.Get()
 		n, counted = n+count, counted || ok
