@@ -23,4 +23,8 @@ func ExamplePool() {
 		return
 	}
 	defer reg.Close()
+
+	if err := pool.Ping(context.Background()); err != nil {
+		fmt.Println(err)
+	}
 }

@@ -96,5 +96,9 @@ func ExamplePool() {
 		return
 	}
 	defer reg.Close()
-	// Output:
+
+	if err := thumbnails.Submit(func() { fmt.Println("shrunk") }).Wait(); err != nil {
+		fmt.Println(err)
+	}
+	// Output: shrunk
 }

@@ -124,5 +124,13 @@ func ExamplePool() {
 		return
 	}
 	defer reg.Close()
-	// Output:
+
+	parser, err := parsers.Acquire(context.Background())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer parser.Release()
+	fmt.Println(parsers.Stat().AcquiredResources())
+	// Output: 1
 }

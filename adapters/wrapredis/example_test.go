@@ -18,7 +18,8 @@ func ExampleClient() {
 		return
 	}
 	defer reg.Close()
-	// Output:
+	fmt.Println(client.PoolStats().TotalConns, "connections")
+	// Output: 0 connections
 }
 
 func ExamplePipelines() {
@@ -31,5 +32,6 @@ func ExamplePipelines() {
 		return
 	}
 	defer reg.Close()
-	// Output:
+	fmt.Println(client.PoolStats().PipelineStats.TotalConns, "connections")
+	// Output: 0 connections
 }

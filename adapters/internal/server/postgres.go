@@ -3,6 +3,7 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -29,7 +30,7 @@ func Postgres(t testing.TB) (url string) {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	as := unprivileged(t, dir)
 	command := func(program string, args ...string) *exec.Cmd {
-		cmd := exec.Command(program, args...)
+		cmd := exec.CommandContext(context.WithoutCancel(t.Context()), program, args...)
 		cmd.Dir, cmd.SysProcAttr, cmd.Env = dir, as, []string{"LC_ALL=C", "PATH=" + os.Getenv("PATH")}
 		return cmd
 	}

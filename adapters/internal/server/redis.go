@@ -3,6 +3,7 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"os/exec"
 	"strconv"
@@ -19,7 +20,8 @@ func Redis(t testing.TB) (address string) {
 	}
 	dir := t.TempDir()
 	port := start(t, "Ready to accept connections", syscall.SIGTERM, func(port int) *exec.Cmd {
-		return exec.Command(program, "--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--dir", dir, "--save", "", "--appendonly", "no")
+		return exec.CommandContext(context.WithoutCancel(t.Context()), program, "--bind", "127.0.0.1", "--port", strconv.Itoa(port),
+			"--dir", dir, "--save", "", "--appendonly", "no")
 	})
 	return fmt.Sprintf("127.0.0.1:%d", port)
 }

@@ -77,7 +77,7 @@ func run(t testing.TB, cmd *exec.Cmd, ready string, stop syscall.Signal) (said s
 
 func freePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
