@@ -40,7 +40,7 @@ type Tasks struct {
 //   - how they ended: ok, or panic if a task did not return, since runtime.Goexit looks the same as long as nobody recovers,
 //   - calls that Submit refused: closed if p has a method IsClosed() bool that says so, else rejected. How long they took is not known.
 //
-// Nothing of tasks is reported before the first. A task costs some 60 ns and an allocation of 48 bytes more than bare. Close does not
+// Nothing of tasks is reported before the first. A task costs some 55 ns and an allocation of 24 bytes more than bare. Close does not
 // close p.
 func TaskPool(name, kind string, p Submitter, opts ...instrument.Option) (*Tasks, error) {
 	s := &Tasks{pool: p, sampler: instrument.NewSampler(opts...)}
