@@ -58,11 +58,7 @@ func (in *Invariants) Check(s instrument.Stats) error {
 		errs = append(errs, errors.New("an age of what is pending where nothing is"))
 	}
 	acquired, countsRequests := s.Requests[instrument.Acquired].Get()
-	completed, countsEnds := int64(0), false
-	for _, o := range s.Completed {
-		n, counts := o.Get()
-		completed, countsEnds = completed+n, countsEnds || counts
-	}
+	completed, countsEnds := completions(s)
 	if hasUsed && countsRequests && countsEnds && !in.Weighted && acquired-completed != used {
 		errs = append(errs, fmt.Errorf("%d acquired less %d completed is not %d used", acquired, completed, used))
 	}
@@ -76,6 +72,15 @@ func (in *Invariants) Check(s instrument.Stats) error {
 	}
 	in.last = s
 	return errors.Join(errs...)
+}
+
+// completions returns how many uses have ended, and whether the pool counts them.
+func completions(s instrument.Stats) (n int64, counted bool) {
+	for _, o := range s.Completed {
+		count, ok := o.Get()
+		n, counted = n+count, counted || ok
+	}
+	return n, counted
 }
 
 // grown checks that nothing cumulative went back.
