@@ -134,6 +134,17 @@ func TestPipelinesHaveAPoolOfTheirOwn(t *testing.T) {
 	}
 }
 
+func TestPipelinesOfAClientWithoutSuchAPool(t *testing.T) {
+	c := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", PipelinePoolSize: -1})
+	defer c.Close()
+	reg, err := wrapredis.Pipelines(t.Name(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reg.Close()
+	pooltest.WantPoints(t, pooltest.Points(t), nil)
+}
+
 // A cluster is not started here: with no node to reach, it has no figures, and what it never says is absent.
 func TestClusterLeavesOutWhatItDoesNotSay(t *testing.T) {
 	c := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}, MaxRedirects: -1, DialTimeout: time.Millisecond})

@@ -48,7 +48,7 @@ func (in *Invariants) HoldUnder(t testing.TB, stats func() instrument.Stats, loa
 func (in *Invariants) Check(s instrument.Stats) error {
 	errs := []error{in.grown(s)}
 	used, hasUsed := s.Usage[instrument.Used].Get()
-	if limit, ok := s.Limit.Get(); ok && used > limit && !in.Shrinks {
+	if limit, ok := s.Limit.Get(); used < 0 || (ok && used > limit && !in.Shrinks) {
 		errs = append(errs, fmt.Errorf("%d slots used of %d", used, limit))
 	}
 	if pending, limit := s.Pending.Or(0), s.PendingLimit.Or(s.Pending.Or(0)); pending > limit {
