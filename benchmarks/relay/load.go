@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,6 +63,12 @@ func (l *load) stop() error {
 		errs = append(errs, conn.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// quantiles are those of the latencies, without the first tenth, which connects.
+func (l *load) quantiles() (p50, p99 time.Duration) {
+	sorted := slices.Sorted(slices.Values(l.latencies[len(l.latencies)/10:]))
+	return sorted[len(sorted)/2], sorted[len(sorted)*99/100]
 }
 
 // client sends one request at a time.

@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/poolgauge/poolgauge/benchmarks/internal/machine"
@@ -40,7 +40,10 @@ type memory struct {
 	cpu                       []float64 // seconds of CPU a second
 }
 
-type latency struct{ p50, p99 []time.Duration }
+type latency struct {
+	p50, p99 []time.Duration
+	added    []time.Duration // p99, less that of a receiver alone in the same seconds
+}
 
 // measure interleaves the rounds of all contenders.
 func measure(ctx context.Context, contenders []contender, dir string, o options) ([]*result, error) {
@@ -198,18 +201,27 @@ func sample(pid int, d time.Duration, values *[]float64) error {
 	return nil
 }
 
+// measure sends to the contender and to a receiver alone at the same time, so that whatever else the machine does disturbs both.
 func (y *latency) measure(ctx context.Context, p *process, d time.Duration) error {
-	l, err := send(ctx, p.addr, sizes[0], moderateRate)
+	alone, err := startSink(ctx)
 	if err != nil {
 		return err
 	}
+	defer alone.close()
+	var loads []*load
+	for _, addr := range []string{p.addr, alone.addr} {
+		l, err := send(ctx, addr, sizes[0], moderateRate)
+		if err != nil {
+			return err
+		}
+		loads = append(loads, l)
+	}
 	time.Sleep(warmUp + d)
-	if err := l.stop(); err != nil {
+	if err := errors.Join(loads[0].stop(), loads[1].stop()); err != nil {
 		return err
 	}
-	all := l.latencies[len(l.latencies)/10:] // without connecting
-	slices.Sort(all)
-	y.p50 = append(y.p50, all[len(all)/2])
-	y.p99 = append(y.p99, all[len(all)*99/100])
+	p50, p99 := loads[0].quantiles()
+	_, bare := loads[1].quantiles()
+	y.p50, y.p99, y.added = append(y.p50, p50), append(y.p99, p99), append(y.added, p99-bare)
 	return nil
 }

@@ -16,7 +16,7 @@ func contains(c contender, only string) bool {
 func printTables(out io.Writer, results []*result) {
 	for _, size := range sizes {
 		fmt.Fprintf(out, "Requests of %d points, as fast as they are acknowledged:\n\n"+
-			"| | accepted points/s | forwarded points/s (min–max) | CPU µs/point | points/s a CPU | peak RSS MiB | lost | refused |\n|---|---|---|---|---|---|---|---|\n", size)
+			"| | accepted points/s | forwarded points/s (min–max) | CPU µs/point | points/s a CPU | peak RSS MiB | not arrived | refused |\n|---|---|---|---|---|---|---|---|\n", size)
 		for _, r := range results {
 			if t := r.throughput[size]; len(t.forwarded) > 0 {
 				fmt.Fprintf(out, "| %s | %.0f | %.0f (%.0f–%.0f) | %.2f | %.0f | %.1f | %.2f %% | %.2f %% |\n", r.contender, median(t.accepted),
@@ -34,11 +34,11 @@ func printTables(out io.Writer, results []*result) {
 				optional(m.idle), optional(m.after))
 		}
 	}
-	fmt.Fprintf(out, "\nTime to an acknowledgement, at %d points/s in requests of %d:\n\n| | p50 ms | p99 ms (min–max) |\n|---|---|---|\n", moderateRate, sizes[0])
+	fmt.Fprintf(out, "\nTime to an acknowledgement, at %d points/s in requests of %d:\n\n| | p50 ms | p99 ms (min–max) | added to the p99 of a receiver alone |\n|---|---|---|---|\n", moderateRate, sizes[0])
 	for _, r := range results {
 		if y := r.latency; len(y.p50) > 0 {
-			fmt.Fprintf(out, "| %s | %.2f | %.2f (%.2f–%.2f) |\n", r.contender, milliseconds(median(y.p50)), milliseconds(median(y.p99)),
-				milliseconds(slices.Min(y.p99)), milliseconds(slices.Max(y.p99)))
+			fmt.Fprintf(out, "| %s | %.2f | %.2f (%.2f–%.2f) | %.2f |\n", r.contender, milliseconds(median(y.p50)), milliseconds(median(y.p99)),
+				milliseconds(slices.Min(y.p99)), milliseconds(slices.Max(y.p99)), milliseconds(median(y.added)))
 		}
 	}
 }
