@@ -44,7 +44,10 @@ func start(ctx context.Context, c contender, dir string) (p *process, err error)
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
-	return p, p.listens(ctx)
+	if err := p.listens(ctx); err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 // listens waits until somebody takes connections.
