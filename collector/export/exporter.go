@@ -103,9 +103,12 @@ func (e *Exporter) run() {
 	}
 }
 
+// roomy is the least limit of a queue that can take points for the time of gathering; a smaller one could overflow meanwhile.
+const roomy = 4 * RequestSize
+
 // gather waits until it is time for the next request after one that began at last.
 func (e *Exporter) gather(last time.Time) {
-	if e.policy.Gather > 0 && e.queue.Account().Usage < RequestSize {
+	if a := e.queue.Account(); e.policy.Gather > 0 && a.Usage < RequestSize && a.Limit >= roomy {
 		asleep(e.closing, e.policy.Gather-time.Since(last))
 	}
 }

@@ -52,3 +52,16 @@ func TestGatherDoesNotSlowABacklog(t *testing.T) {
 		r.drain(time.Second)
 	})
 }
+
+func TestSmallQueueDoesNotGather(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{answer: takes}
+		r := startLimited(t, f, Policy{Timeout: time.Second, Gather: 10 * time.Millisecond}, 1<<10)
+		r.put("a")
+		synctest.Wait()
+		r.put("b")
+		synctest.Wait()
+		equalSlices(t, "requests at once", f.taken, []string{"a", "b"})
+		r.drain(time.Second)
+	})
+}

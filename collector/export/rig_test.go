@@ -63,10 +63,15 @@ type rig struct {
 
 func start(t *testing.T, client Client, policy Policy) *rig {
 	t.Helper()
+	return startLimited(t, client, policy, 64<<20)
+}
+
+func startLimited(t *testing.T, client Client, policy Policy, limit int64) *rig {
+	t.Helper()
 	r := &rig{t: t, reader: sdkmetric.NewManualReader(), log: &bytes.Buffer{}}
 	log := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	var err error
-	if r.queue, err = queue.Open(queue.Config{Limit: 64 << 20, Log: slog.New(slog.DiscardHandler)}); err != nil {
+	if r.queue, err = queue.Open(queue.Config{Limit: limit, Log: slog.New(slog.DiscardHandler)}); err != nil {
 		t.Fatal(err)
 	}
 	meter := sdkmetric.NewMeterProvider(sdkmetric.WithReader(r.reader)).Meter("test")
