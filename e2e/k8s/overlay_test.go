@@ -21,6 +21,7 @@ func mustBuild(t *testing.T, dir string) []runtime.Object {
 func TestOverlays(t *testing.T) {
 	for dir, pods := range map[string]int{
 		"../../deploy/k8s/daemonset": 1,
+		"../../deploy/k8s/example":   3, // serve, payments, load
 		"../../deploy/k8s/injection": 0,
 		"testdata/bare":              4, // a Deployment, a StatefulSet, a DaemonSet and a Job that know nothing of poolgauge
 		"testdata/everything":        1,
