@@ -20,7 +20,7 @@ type ErrGroups struct {
 	started atomic.Int64 // functions that Go and TryGo have started, a little late
 
 	mu       sync.Mutex // guards what follows
-	uses     ledger.Uses
+	uses     ledger.Tasks
 	rejected int64
 	blocked  list.List            // since when callers of Go are, the oldest first
 	waits    instrument.Histogram // of those who were
@@ -36,12 +36,13 @@ type ErrGroup struct {
 //
 //   - the functions that run (used), how long each ran, and whether it returned nil (ok), an error (error) or called runtime.Goexit
 //     (exit); a panic ends the program,
+//   - what became of that time, on a CPU, ready or blocked, of a sample of them; see [instrument.CPUSampler],
 //   - callers whom a limit blocks in Go, since when and for how long, and calls of TryGo that were refused.
 //
 // Each group has its own limit, and there may be any number of groups, so there is no limit of all. A call costs some 60 ns more than
 // bare, and one that is blocked some 0.3 µs. Programs that need not keep x/sync have the same in pools.NewGroups.
 func Groups(name string, opts ...instrument.Option) (*ErrGroups, error) {
-	s := &ErrGroups{uses: ledger.NewUses(opts...)}
+	s := &ErrGroups{uses: ledger.NewTasks(opts...)}
 	var err error
 	if s.reg, err = instrument.Observe(name, "group", s.Stats, opts...); err != nil {
 		return nil, err
@@ -87,14 +88,16 @@ func (s *ErrGroups) report(f func() error) func() error {
 
 func (s *ErrGroups) run(f func() error) (err error) {
 	s.mu.Lock()
-	use := s.uses.Begin()
+	task := s.uses.Begin()
 	s.mu.Unlock()
 	how := instrument.Exited
 	defer func() {
+		task.CPU.End()
 		s.mu.Lock()
-		s.uses.End(use, how)
+		s.uses.End(task, how)
 		s.mu.Unlock()
 	}()
+	task.CPU.Begin()
 	err = f()
 	how = instrument.OK
 	if err != nil {

@@ -26,7 +26,7 @@ type Tasks struct {
 	asked   bool // ever
 	refused [5]int64
 	waits   instrument.Sampled
-	uses    ledger.Uses
+	uses    ledger.Tasks
 }
 
 // TaskPool reports p under a name and a kind, which is best the name of its package. It reports what p says of itself,
@@ -38,13 +38,14 @@ type Tasks struct {
 //
 //   - how many run (used), and the workers that run none of them (idle),
 //   - how long each waited, from the call of Submit until it ran, and how long it ran,
+//   - what became of that time, on a CPU, ready or blocked, of a sample of them; see [instrument.CPUSampler],
 //   - how they ended: ok, or panic if a task did not return, since runtime.Goexit looks the same as long as nobody recovers,
 //   - calls that Submit refused: closed if p has a method IsClosed() bool that says so, else rejected. How long they took is not known.
 //
 // Nothing of tasks is reported before the first. A task costs some 80 ns and an allocation of 48 bytes more than bare. Close does not
 // close p.
 func TaskPool(name, kind string, p Submitter, opts ...instrument.Option) (*Tasks, error) {
-	s := &Tasks{pool: p, asks: instrument.NewSampler(opts...), uses: ledger.NewUses(opts...)}
+	s := &Tasks{pool: p, asks: instrument.NewSampler(opts...), uses: ledger.NewTasks(opts...)}
 	var err error
 	if s.reg, err = instrument.Observe(name, kind, s.Stats, opts...); err != nil {
 		return nil, err
@@ -92,27 +93,29 @@ func (s *Tasks) refuse() {
 }
 
 func (s *Tasks) run(task func(), ask request) {
-	use := s.begin(ask)
+	begun := s.begin(ask)
 	how := instrument.Panicked
 	defer func() {
+		begun.CPU.End()
 		s.mu.Lock()
-		s.uses.End(use, how)
+		s.uses.End(begun, how)
 		s.mu.Unlock()
 	}()
+	begun.CPU.Begin()
 	task()
 	how = instrument.OK
 }
 
-func (s *Tasks) begin(ask request) ledger.Use {
+func (s *Tasks) begin(ask request) ledger.Task {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	use := s.uses.Begin()
+	begun := s.uses.Begin()
 	if ask.weight > 0 {
 		wait := instrument.Now() - ask.at
 		s.waits.Sample(wait, ask.weight, s.uses.Acquired())
 		s.asks.Timed(wait)
 	}
-	return use
+	return begun
 }
 
 // Stats returns the state of the pool and what happened so far.
