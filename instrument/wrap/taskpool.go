@@ -44,6 +44,7 @@ type Tasks struct {
 // close p.
 func TaskPool(name, kind string, p Submitter, opts ...instrument.Option) (*Tasks, error) {
 	s := &Tasks{pool: p, sampler: instrument.NewSampler(opts...)}
+	s.ran.cpu = instrument.NewCPUSampler(opts...)
 	var err error
 	if s.reg, err = instrument.Observe(name, kind, s.Stats, opts...); err != nil {
 		return nil, err
@@ -89,7 +90,7 @@ func (s *Tasks) refuse() {
 func (s *Tasks) run(task func()) {
 	s.ran.acquired.Add(1)
 	how := instrument.Panicked
-	defer func() { s.ran.end(stamp{}, how) }()
+	defer func() { s.ran.end(use{}, how) }()
 	task()
 	how = instrument.OK
 }
