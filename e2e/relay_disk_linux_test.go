@@ -20,7 +20,7 @@ func TestRelayDiskFull(t *testing.T) {
 	r := newRelay(t, freeAddress(t), "--queue-dir="+dir, "--interval=200ms")
 	s := r.start()
 	s.awaitLog(saidDown)
-	a.sendAll(t, 2500, s.socket)
+	a.sendAll(t, 3500, s.socket)
 	s.awaitLog("the queue's disk fails")
 	up.listen(r.upstream)
 	up.awaitAll(a.acknowledged())
