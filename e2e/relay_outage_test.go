@@ -255,8 +255,9 @@ func (s *sink) duplicates() (twice, resent int) {
 		for _, seq := range d.seqs {
 			if before, again := seen[seq]; again {
 				twice += pointsPerRequest
-				if s.taken[before].conn == d.conn || last[s.taken[before].conn] != before {
-					s.t.Errorf("request %d arrived again, but was not in flight at a kill", seq)
+				if first := s.taken[before].conn; first == d.conn || last[first] != before {
+					s.t.Errorf("request %d arrived in delivery %d of connection %s, whose last is %d, and again in %d of %s: it was not in flight at a kill",
+						seq, before, first, last[first], i, d.conn)
 				}
 			}
 			seen[seq] = i
