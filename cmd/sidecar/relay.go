@@ -23,6 +23,9 @@ import (
 // the probes takes up to a quarter of one.
 const flushTime = time.Second
 
+// gatherTime is how long points may wait for others to leave with: a busy app's small requests become fewer.
+const gatherTime = 10 * time.Millisecond
+
 // startRelay opens the one way of points to the upstream.
 func startRelay(ctx context.Context, s *config.Settings, own *resource.Resource, provider *sdkmetric.MeterProvider, log *slog.Logger) (*relay.Relay, error) {
 	upstream := s.Upstream("poolgauge-sidecar/" + buildVersion())
@@ -35,7 +38,7 @@ func startRelay(ctx context.Context, s *config.Settings, own *resource.Resource,
 		Add:     whereabouts(own),
 		Queue:   queue.Config{Dir: s.QueueDir, Limit: s.QueueSize, Sync: s.QueueSync},
 		Signals: slices.Collect(maps.Keys(upstream.Endpoints)),
-		Client:  client, Policy: export.Policy{Timeout: min(s.OTLPTimeout, s.ExportTimeout)},
+		Client:  client, Policy: export.Policy{Timeout: min(s.OTLPTimeout, s.ExportTimeout), Gather: gatherTime},
 		Meter: provider.Meter(scope), Log: log,
 	})
 }

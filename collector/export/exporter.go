@@ -22,6 +22,9 @@ type Policy struct {
 	// Backoff between attempts: each wait is drawn from LeastBackoff to a ceiling that doubles up to LongestBackoff, so that many sidecars do not come
 	// back at once. 0 stands for 1 s and 30 s.
 	LeastBackoff, LongestBackoff time.Duration
+	// Gather is the least time from one request to the next, while there is less than [RequestSize] to send: under load it makes few requests out of
+	// many, which is cheaper for both sides, and what comes alone does not wait. 0: none.
+	Gather time.Duration
 }
 
 // Exporter sends what is queued, from a goroutine of its own: strictly the oldest first, one request at a time, again for as long as it takes.
@@ -94,7 +97,16 @@ func (e *Exporter) run() {
 		if err != nil {
 			return
 		}
+		begun := time.Now()
 		e.deliver(f)
+		e.gather(begun)
+	}
+}
+
+// gather waits until it is time for the next request after one that began at last.
+func (e *Exporter) gather(last time.Time) {
+	if e.policy.Gather > 0 && e.queue.Account().Usage < RequestSize {
+		asleep(e.closing, e.policy.Gather-time.Since(last))
 	}
 }
 
