@@ -85,7 +85,8 @@ func (tr *trip) respond(resp *http.Response) {
 		tr.end(instrument.OK)
 		return
 	}
-	b := &body{ReadCloser: resp.Body, trip: tr}
+	tr.body = body{ReadCloser: resp.Body, trip: tr}
+	b := &tr.body
 	resp.Body = b
 	if w, ok := b.ReadCloser.(io.Writer); ok { // of a protocol that was switched to
 		resp.Body = struct {
