@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/poolgauge/poolgauge/collector/export"
+	"github.com/poolgauge/poolgauge/collector/otlp"
 	"github.com/poolgauge/poolgauge/collector/queue"
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
@@ -65,14 +66,18 @@ func start(t *testing.T, addr string, change func(*Config)) *bench {
 
 func (b *bench) config(t *testing.T, addr string) Config {
 	t.Helper()
-	client, err := export.NewGRPC(export.Config{URL: "http://" + addr})
+	endpoints := map[otlp.Signal]export.Endpoint{}
+	for _, s := range otlp.Signals() {
+		endpoints[s] = export.Endpoint{URL: "http://" + addr}
+	}
+	client, err := export.Dial(export.Config{Protocol: export.GRPC, Endpoints: endpoints})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return Config{
 		GRPC: "127.0.0.1:0", HTTP: "127.0.0.1:0",
 		Add:   attribute.NewSet(attribute.String("k8s.pod.name", "web-7"), attribute.String("host.name", "node-1")),
-		Queue: queue.Config{Limit: 1 << 20}, Client: client, Timeout: 10 * time.Second,
+		Queue: queue.Config{Limit: 1 << 20}, Signals: otlp.Signals(), Client: client, Policy: export.Policy{Timeout: 10 * time.Second},
 		Meter: metric.NewMeterProvider(metric.WithReader(b.reader)).Meter("relay"),
 		Log:   slog.New(slog.NewTextHandler(b.log, nil)),
 	}
