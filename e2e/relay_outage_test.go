@@ -199,7 +199,7 @@ func TestRelayKills(t *testing.T) {
 	})
 	up.fault.Store(&slow)
 	toSocket := overGRPC(t, "unix:"+r.socket)
-	wait := a.load(ctx, time.Millisecond, toSocket, toSocket, toSocket, toSocket)
+	wait := a.load(ctx, time.Millisecond, slices.Repeat([]transport{toSocket}, 4)...)
 	s := r.start()
 	lives := 1
 	up.awaitLives(lives)
