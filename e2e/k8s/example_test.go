@@ -50,6 +50,10 @@ func TestExampleNetwork(t *testing.T) {
 			t.Errorf("%s may connect to anything", from)
 		}
 	}
+	stranger := &corev1.PodTemplateSpec{}
+	if n.letsIn(nil, stranger, tcp(80)) || n.letsOut(stranger, nil, tcp(80)) {
+		t.Error("what is not listed is not denied")
+	}
 }
 
 func TestDaemonSetNetwork(t *testing.T) {
