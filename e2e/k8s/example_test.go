@@ -140,3 +140,15 @@ func TestOneVersion(t *testing.T) {
 		t.Errorf("versions %v, want one", versions)
 	}
 }
+
+// README's way of pinning the image reaches init containers too.
+func TestPinned(t *testing.T) {
+	for kind, pod := range pods(t, "testdata/pinned") {
+		if c, _ := sidecarOf(&pod.Spec); !strings.HasPrefix(c.Image, "registry.example.com/poolgauge@sha256:0123") {
+			t.Errorf("%s: the image is %s", kind, c.Image)
+		}
+		if err := check(&pod.Spec); err != nil {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+}
