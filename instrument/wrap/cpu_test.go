@@ -108,7 +108,7 @@ func TestSplitUnlocksTheWorker(t *testing.T) {
 	wg.Go(func() {
 		for _, task := range []func(){func() {}, func() { panic("as meant") }} {
 			func() {
-				defer func() { _ = recover() }() //nolint:errcheck // what it is does not matter
+				defer func() { _ = recover() }()
 				_ = s.Submit(task)
 			}()
 			if isLocked() {
