@@ -32,6 +32,11 @@ func TestImportsOnlyTheAPI(t *testing.T) {
 			t.Errorf("%s is among the imports", path)
 		}
 	}
+	for _, path := range dependencies(t, root+"instrument/wrap") {
+		if !allowed[path] && path != root+"instrument/wrap" && !strings.HasPrefix(path, "golang.org/x/sync/") {
+			t.Errorf("%s is among the imports of instrument/wrap", path)
+		}
+	}
 }
 
 // The Producer brings the SDK and nothing that sends; that is what telemetry is for, which knows no pools of ours.

@@ -2,10 +2,13 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
+	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
 // check says what a valid configuration does; an invalid one has been refused by the time it runs.
@@ -15,10 +18,33 @@ func check(c *cobra.Command, settings *config.Settings) error {
 	case settings.SDKDisabled:
 		where = "OTEL_SDK_DISABLED is set: nothing is sampled"
 	case settings.SendsOTLP():
-		where = "points go to " + settings.EndpointURL()
+		where = "points go to " + settings.EndpointURL(otlp.Metrics)
 	case settings.ShowsSummary():
 		where = "a summary goes to the terminal"
 	}
-	_, err := fmt.Fprintf(c.OutOrStdout(), "The configuration is good; %s.\n", where)
+	text := fmt.Sprintf("The configuration is good; %s.\n", where)
+	if settings.SendsOTLP() && !settings.SDKDisabled {
+		text += describeRelay(settings)
+	}
+	_, err := io.WriteString(c.OutOrStdout(), text)
 	return err
+}
+
+// describeRelay says where the app's points are taken, and where they wait.
+func describeRelay(s *config.Settings) string {
+	var places []string
+	for _, place := range []string{s.RelayGRPCAddress, s.RelayHTTPAddress, s.RelaySocket} {
+		if place != "" {
+			places = append(places, place)
+		}
+	}
+	taken := "The app's points are not taken"
+	if len(places) > 0 {
+		taken = "The app's points are taken at " + strings.Join(places, ", ")
+	}
+	queue := "in memory"
+	if s.QueueDir != "" {
+		queue = "in " + s.QueueDir
+	}
+	return fmt.Sprintf("%s; what waits for the upstream is %s.\n", taken, queue)
 }

@@ -191,7 +191,12 @@ func TestUsageErrors(t *testing.T) {
 func TestCheck(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"check", "The configuration is good; a summary goes to the terminal.\n"},
-		{"check --otlp-endpoint=http://h:4317", "The configuration is good; points go to http://h:4317.\n"},
+		{"check --otlp-endpoint=http://h:4317", "The configuration is good; points go to http://h:4317.\n" +
+			"The app's points are taken at 127.0.0.1:4317, 127.0.0.1:4318; what waits for the upstream is in memory.\n"},
+		{
+			"check --otlp-endpoint=http://h:4317 --relay-grpc-address=off --relay-http-address=off --queue-dir=.",
+			"The configuration is good; points go to http://h:4317.\nThe app's points are not taken; what waits for the upstream is in ..\n",
+		},
 		{"check --exporter=none", "The configuration is good; the exporter is none: points go nowhere.\n"},
 		{"check --sdk-disabled", "The configuration is good; OTEL_SDK_DISABLED is set: nothing is sampled.\n"},
 	} {
@@ -204,7 +209,7 @@ func TestCheck(t *testing.T) {
 
 func TestHelpListsEverything(t *testing.T) {
 	code, stdout, _ := execute("--help")
-	for _, want := range []string{"check ", "completion ", "--otlp-endpoint URL", "$OTEL_EXPORTER_OTLP_METRICS_ENDPOINT, $OTEL_EXPORTER_OTLP_ENDPOINT", "$POOLGAUGE_PROBE_DIR"} {
+	for _, want := range []string{"check ", "completion ", "--otlp-endpoint URL", "$OTEL_EXPORTER_OTLP_METRICS_TIMEOUT, $OTEL_EXPORTER_OTLP_TIMEOUT", "$OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "$POOLGAUGE_PROBE_DIR"} {
 		if code != 0 || !strings.Contains(stdout, want) {
 			t.Errorf("exit code %d, no %q in the help", code, want)
 		}

@@ -21,6 +21,7 @@ func mustBuild(t *testing.T, dir string) []runtime.Object {
 func TestOverlays(t *testing.T) {
 	for dir, pods := range map[string]int{
 		"../../deploy/k8s/daemonset": 1,
+		"../../deploy/k8s/example":   3, // serve, payments, load
 		"../../deploy/k8s/injection": 0,
 		"testdata/bare":              4, // a Deployment, a StatefulSet, a DaemonSet and a Job that know nothing of poolgauge
 		"testdata/everything":        1,
@@ -83,15 +84,21 @@ func pods(t *testing.T, dir string) map[string]*corev1.PodTemplateSpec {
 // What must not pass does not.
 func TestBadOverlays(t *testing.T) {
 	for dir, want := range map[string]string{
-		"unknown-field": "unknown field",
-		"privileged":    "pod security: ",
-		"readiness":     "neither a readiness nor a startup probe",
-		"token":         "no service-account token",
-		"cpu-limit":     "none of CPU",
-		"unlimited":     "with a size limit",
-		"writable":      "read-only",
-		"job-blocks":    "restarts always",
-		"host":          "pod security: ",
+		"unknown-field":      "unknown field",
+		"privileged":         "pod security: ",
+		"readiness":          "neither a readiness nor a startup probe",
+		"token":              "no service-account token",
+		"cpu-limit":          "none of CPU",
+		"unlimited":          "with a size limit",
+		"writable":           "read-only",
+		"job-blocks":         "restarts always",
+		"host":               "pod security: ",
+		"small-queue-volume": "larger than the queue",
+		"small-probe-volume": "larger than its file",
+		"no-queue-size":      "larger than the queue",
+		"small-memory":       "what was measured",
+		"latest":             "has a version",
+		"untagged":           "has a version",
 	} {
 		t.Run(dir, func(t *testing.T) {
 			objects, err := build("testdata/bad/" + dir)
