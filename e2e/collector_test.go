@@ -32,7 +32,12 @@ type collector struct {
 // startCollector runs a Collector whose receiver has the tls section given, in YAML's flow form, or none.
 func startCollector(t *testing.T, tls string) *collector {
 	t.Helper()
-	c := &collector{upstream: upstream{changed: make(chan struct{})}, addr: freeAddress(t)}
+	return startCollectorAt(t, freeAddress(t), tls)
+}
+
+func startCollectorAt(t *testing.T, addr, tls string) *collector {
+	t.Helper()
+	c := &collector{upstream: upstream{changed: make(chan struct{})}, addr: addr}
 	config := `yaml:
 receivers: {otlp: {protocols: {grpc: {endpoint: "` + c.addr + `", include_metadata: true` + tls + `}}}}
 exporters: {test: {}}

@@ -16,10 +16,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/poolgauge/poolgauge/benchmarks/internal/machine"
 )
 
 type options struct {
@@ -57,7 +58,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	before := load()
+	before := machine.Load()
 	results, err := measure(ctx, contenders, o)
 	if err != nil {
 		return err
@@ -71,25 +72,6 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 }
 
 func printMachine(out io.Writer, args []string, loadBefore string) {
-	fmt.Fprintf(out, "`go run ./footprint %s` on %s, %d CPUs (%s), %s, %s; load average %s before and %s after.\n\n",
-		strings.Join(args, " "), time.Now().Format(time.DateOnly), runtime.NumCPU(), cpuModel(), kernel(), runtime.Version(),
-		loadBefore, load())
-}
-
-func load() string {
-	text, _ := os.ReadFile("/proc/loadavg")
-	one, _, _ := strings.Cut(string(text), " ")
-	return one
-}
-
-func cpuModel() string {
-	text, _ := os.ReadFile("/proc/cpuinfo")
-	_, rest, _ := strings.Cut(string(text), "model name\t: ")
-	name, _, _ := strings.Cut(rest, "\n")
-	return name
-}
-
-func kernel() string {
-	text, _ := os.ReadFile("/proc/sys/kernel/osrelease")
-	return "Linux " + strings.TrimSpace(string(text))
+	fmt.Fprintf(out, "`go run ./footprint %s` on %s, %s; load average %s before and %s after.\n\n",
+		strings.Join(args, " "), time.Now().Format(time.DateOnly), machine.Describe(), loadBefore, machine.Load())
 }

@@ -10,8 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/poolgauge/poolgauge/benchmarks/internal/machine"
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
@@ -195,29 +194,13 @@ func (p *process) stop() {
 	p.receiver.Close()
 }
 
-// cpuTime is the CPU time that the process has used, by its CPU clock: to the nanosecond, where /proc has 10 ms.
-func (p *process) cpuTime() (time.Duration, error) {
-	const schedClock = 2 // CPUCLOCK_SCHED of the kernel's posix-timers.h, as clock_getcpuclockid(3) composes it
-	var ts unix.Timespec
-	err := unix.ClockGettime(int32(^p.cmd.Process.Pid<<3|schedClock), &ts)
-	return time.Duration(ts.Nano()), err
-}
+// cpuTime is the CPU time that the process has used.
+func (p *process) cpuTime() (time.Duration, error) { return machine.CPUTime(p.cmd.Process.Pid) }
 
-// memory is the resident and the anonymous memory in MiB. It is read from smaps_rollup, which walks the pages; the counters in
-// status may be some hundred KiB behind.
+// memory is the resident and the anonymous memory in MiB.
 func (p *process) memory() (rss, anon float64, err error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", p.cmd.Process.Pid))
-	if err != nil {
-		return 0, 0, fmt.Errorf("%s, %s ended: %w; it printed:\n%s", p.contender.family, p.contender.setting, err, p.output.String())
+	if rss, anon, err = machine.Memory(p.cmd.Process.Pid); err != nil {
+		err = fmt.Errorf("%s, %s ended: %w; it printed:\n%s", p.contender.family, p.contender.setting, err, p.output.String())
 	}
-	for line := range bytes.Lines(text) {
-		var kib float64
-		if n, _ := fmt.Sscanf(string(line), "Rss: %f kB", &kib); n == 1 {
-			rss = kib / 1024
-		}
-		if n, _ := fmt.Sscanf(string(line), "Anonymous: %f kB", &kib); n == 1 {
-			anon = kib / 1024
-		}
-	}
-	return rss, anon, nil
+	return rss, anon, err
 }

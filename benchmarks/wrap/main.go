@@ -23,6 +23,7 @@ func cases() []harness.Case {
 	return slices.Concat(
 		sqlCases(),
 		httpCases(),
+		xsyncCases(),
 	)
 }
 

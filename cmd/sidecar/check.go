@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
+	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
 // check says what a valid configuration does; an invalid one has been refused by the time it runs.
@@ -17,7 +18,7 @@ func check(c *cobra.Command, settings *config.Settings) error {
 	case settings.SDKDisabled:
 		where = "OTEL_SDK_DISABLED is set: nothing is sampled"
 	case settings.SendsOTLP():
-		where = "points go to " + settings.EndpointURL()
+		where = "points go to " + settings.EndpointURL(otlp.Metrics)
 	case settings.ShowsSummary():
 		where = "a summary goes to the terminal"
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,21 +23,22 @@ import (
 // the probes takes up to a quarter of one.
 const flushTime = time.Second
 
+// gatherTime is how long points may wait for others to leave with: a busy app's small requests become fewer.
+const gatherTime = 10 * time.Millisecond
+
 // startRelay opens the one way of points to the upstream.
 func startRelay(ctx context.Context, s *config.Settings, own *resource.Resource, provider *sdkmetric.MeterProvider, log *slog.Logger) (*relay.Relay, error) {
-	dial := export.NewGRPC
-	if s.SendsHTTP() {
-		dial = export.NewHTTP
-	}
-	client, err := dial(export.Config{URL: s.EndpointURL(), Headers: s.OTLPHeaders, Gzip: s.OTLPCompression == "gzip", TLS: s.TLS})
+	upstream := s.Upstream("poolgauge-sidecar/" + buildVersion())
+	client, err := export.Dial(upstream)
 	if err != nil {
 		return nil, fmt.Errorf("upstream: %w", err)
 	}
 	return relay.Start(ctx, relay.Config{
 		GRPC: s.RelayGRPCAddress, HTTP: s.RelayHTTPAddress, Socket: s.RelaySocket, Rate: s.RelayRate,
-		Add:    whereabouts(own),
-		Queue:  queue.Config{Dir: s.QueueDir, Limit: s.QueueSize, Sync: s.QueueSync},
-		Client: client, Timeout: min(s.OTLPTimeout, s.ExportTimeout),
+		Add:     whereabouts(own),
+		Queue:   queue.Config{Dir: s.QueueDir, Limit: s.QueueSize, Sync: s.QueueSync},
+		Signals: slices.Collect(maps.Keys(upstream.Endpoints)),
+		Client:  client, Policy: export.Policy{Timeout: min(s.OTLPTimeout, s.ExportTimeout), Gather: gatherTime},
 		Meter: provider.Meter(scope), Log: log,
 	})
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
 	"github.com/poolgauge/poolgauge/collector"
 	"github.com/poolgauge/poolgauge/collector/health"
+	"github.com/poolgauge/poolgauge/collector/otlp"
 	"github.com/poolgauge/poolgauge/collector/summary"
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
@@ -89,7 +90,7 @@ func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *s
 		}
 		defer shutDown(points, log)
 		sinks, ready = append(sinks, points.Push), points.Ready
-		log.Info("sending", "endpoint", settings.EndpointURL(), "interval", settings.Interval)
+		log.Info("sending", "endpoint", settings.EndpointURL(otlp.Metrics), "interval", settings.Interval)
 	}
 	if settings.ShowsSummary() {
 		terminal := summary.Start(out)

@@ -15,25 +15,30 @@ import (
 	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
+// reasonPartial is that of points rejected of a request that was taken.
+const reasonPartial = "partial"
+
 // Rejection is a kind of points that the upstream did not want.
 type Rejection struct {
 	Signal otlp.Signal
-	Reason string // partial, a gRPC status or an HTTP code
+	Reason string // partial, or that of a [Failure]
 }
 
-// Account is what became of what was taken from the queue, and how the upstream does.
+// Account is what became of what was taken from the queue, how the upstream does, and what is queued, all at one moment: together, Sent and
+// Rejected are what was settled.
 type Account struct {
 	Sent     map[otlp.Signal]int64 // points
 	Rejected map[Rejection]int64   // points
-	Known    bool                  // the upstream was asked
-	Failure  string                // why it did not take the last request; empty if it did
+	Asked    bool                  // the upstream was sent a request, and its outcome is known
+	Failure  *Failure              // why it did not take the last request; nil if it did
 	Queue    queue.Account
 }
 
-// figures are what the exporter says of itself.
+// figures are what the exporter says of itself. It is safe for concurrent use.
 type figures struct {
 	durations metric.Float64Histogram
 
+	// mu guards what follows.
 	mu      sync.Mutex
 	account Account
 }
@@ -45,40 +50,44 @@ func newFigures(meter metric.Meter) (*figures, error) {
 	return f, err
 }
 
-// read returns a copy of the account. Caller must hold mu.
-func (f *figures) read() Account {
+func (f *figures) read(q *queue.Queue) Account {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	a := f.account
-	a.Sent, a.Rejected = maps.Clone(a.Sent), maps.Clone(a.Rejected)
+	a.Sent, a.Rejected, a.Queue = maps.Clone(a.Sent), maps.Clone(a.Rejected), q.Account()
 	return a
 }
 
-// answered notes that a request came to an end.
-func (f *figures) answered(took time.Duration, failure *Failure) {
-	var options []metric.RecordOption
-	if failure != nil {
-		options = append(options, metric.WithAttributes(semconv.ErrorTypeKey.String(failure.Reason)))
+// answered notes that a request came to an end; reason is that of its failure, if it failed.
+func (f *figures) answered(took time.Duration, reason string) {
+	if reason == "" {
+		f.durations.Record(context.Background(), took.Seconds())
+		return
 	}
-	f.durations.Record(context.Background(), took.Seconds(), options...)
+	f.durations.Record(context.Background(), took.Seconds(), metric.WithAttributes(semconv.ErrorTypeKey.String(reason)))
 }
 
-// settled notes what became of points. Caller must hold mu.
-func (f *figures) settled(s otlp.Signal, sent, rejected int64, reason string) {
-	f.account.Sent[s] += sent
-	if rejected > 0 {
-		f.account.Rejected[Rejection{s, reason}] += rejected
-	}
-}
-
-// up notes that the upstream took a request, and reports whether it did not before.
-func (f *figures) up() (changed bool) { return f.change("") }
-
-// down notes that the upstream did not take a request, and reports whether it did before.
-func (f *figures) down(failure *Failure) (changed bool) { return f.change(failure.Cause.Error()) }
-
-func (f *figures) change(failure string) (changed bool) {
+// settle ends the time of the batches from i up to j in the queue, and counts what became of their points, both at one moment.
+func (f *figures) settle(flight *queue.Flight, i, j int, sent, rejected int64, reason string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	changed = (f.account.Failure == "") != (failure == "")
-	f.account.Known, f.account.Failure = true, failure
+	signal := flight.Batches[i].Signal
+	if sent > 0 {
+		f.account.Sent[signal] += sent
+	}
+	if rejected > 0 {
+		f.account.Rejected[Rejection{signal, reason}] += rejected
+	}
+	for ; i < j; i++ {
+		flight.Settle(i)
+	}
+}
+
+// change notes how the last request ended, and reports whether the one before ended the other way.
+func (f *figures) change(failure *Failure) (changed bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	changed = (f.account.Failure == nil) != (failure == nil)
+	f.account.Asked, f.account.Failure = true, failure
 	return changed
 }

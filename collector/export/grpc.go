@@ -2,16 +2,16 @@ package export
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
 
+	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/encoding/gzip"
 	"google.golang.org/grpc/mem"
@@ -21,125 +21,167 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// grpcClient sends OTLP over gRPC.
+// grpcClient sends OTLP over gRPC. Signals with the same URL share a connection.
 type grpcClient struct {
-	target  string
-	headers metadata.MD
-	dial    []grpc.DialOption
+	signals map[otlp.Signal]grpcSignal
+	conns   map[string]*grpcConn // by URL
 	call    []grpc.CallOption
-	conn    *grpc.ClientConn
 }
 
-// NewGRPC returns a client that connects when it first sends.
-func NewGRPC(cfg Config) (Client, error) {
-	target, creds, err := target(cfg)
-	if err != nil {
-		return nil, err
-	}
+// grpcSignal is where the batches of a signal go.
+type grpcSignal struct {
+	conn    *grpcConn
+	headers metadata.MD
+}
+
+func dialGRPC(cfg Config) (Client, error) {
 	c := &grpcClient{
-		target: target, headers: metadata.New(cfg.Headers),
-		dial: []grpc.DialOption{grpc.WithTransportCredentials(creds), grpc.WithUserAgent(userAgent)},
+		signals: map[otlp.Signal]grpcSignal{}, conns: map[string]*grpcConn{},
 		call: []grpc.CallOption{grpc.ForceCodecV2(raw{})},
 	}
 	if cfg.Gzip {
 		c.call = append(c.call, grpc.UseCompressor(gzip.Name))
 	}
-	c.conn, err = grpc.NewClient(target, c.dial...)
-	return c, err
-}
-
-// target returns where a URL points to, as gRPC has it, and whether there is TLS.
-func target(cfg Config) (string, credentials.TransportCredentials, error) {
-	u, err := url.Parse(cfg.URL)
-	switch {
-	case err != nil:
-		return "", nil, err
-	case u.Scheme == "unix":
-		return "unix:" + u.Path, insecure.NewCredentials(), nil
-	case u.Scheme == "http":
-		return u.Host, insecure.NewCredentials(), nil
-	case u.Scheme == "https" && u.Port() == "":
-		return net.JoinHostPort(u.Hostname(), "443"), reloading{load: cfg.TLS}, nil
-	case u.Scheme == "https":
-		return u.Host, reloading{load: cfg.TLS}, nil
-	default:
-		return "", nil, fmt.Errorf("expected a URL of http, https or unix, got %q", cfg.URL)
+	for s, e := range cfg.Endpoints {
+		if c.conns[e.URL] == nil {
+			conn, err := newGRPCConn(e.URL, cfg)
+			if err != nil {
+				return nil, errors.Join(err, c.Close())
+			}
+			c.conns[e.URL] = conn
+		}
+		c.signals[s] = grpcSignal{c.conns[e.URL], metadata.New(e.Headers)}
 	}
+	return c, nil
 }
 
 // Send implements [Client].
-func (c *grpcClient) Send(ctx context.Context, b otlp.Batch) (Answer, *Failure) {
-	if len(c.headers) > 0 {
-		ctx = metadata.NewOutgoingContext(ctx, c.headers)
+func (c *grpcClient) Send(ctx context.Context, b otlp.Batch) (Result, error) {
+	to, ok := c.signals[b.Signal]
+	if !ok {
+		return Result{}, noEndpoint(b.Signal)
 	}
 	var body []byte
-	if err := c.conn.Invoke(ctx, b.Signal.Method(), b.Data, &body, c.call...); err != nil {
-		c.reconnect(err)
-		return Answer{}, grpcFailure(err)
+	err := to.conn.Invoke(metadata.NewOutgoingContext(ctx, to.headers), b.Signal.Method(), b.Data, &body, c.call...)
+	if err != nil {
+		to.conn.renew(ctx)
+		return Result{}, grpcFailure(err)
 	}
-	return answerOf(body), nil
-}
-
-// reconnect gives up a connection that did not answer in time: it may be half open, and gRPC would go on using it.
-func (c *grpcClient) reconnect(err error) {
-	if status.Code(err) != codes.DeadlineExceeded {
-		return
-	}
-	if conn, err := grpc.NewClient(c.target, c.dial...); err == nil {
-		_ = c.conn.Close()
-		c.conn = conn
-	}
+	return resultOf(body), nil
 }
 
 // Close implements [Client].
-func (c *grpcClient) Close() error { return c.conn.Close() }
+func (c *grpcClient) Close() error {
+	var errs []error
+	for _, conn := range c.conns {
+		errs = append(errs, conn.Close())
+	}
+	return errors.Join(errs...)
+}
 
-// grpcFailure applies the rules of the OTLP specification (https://opentelemetry.io/docs/specs/otlp/#failures).
+// grpcConn is a connection that can be made anew.
+type grpcConn struct {
+	*grpc.ClientConn
+
+	target  string
+	options []grpc.DialOption
+}
+
+func newGRPCConn(rawURL string, cfg Config) (*grpcConn, error) {
+	target, secure, err := grpcTarget(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	creds := insecure.NewCredentials()
+	if secure {
+		creds = reloading{load: cfg.TLS}
+	}
+	c := &grpcConn{target: target, options: []grpc.DialOption{
+		grpc.WithTransportCredentials(creds), grpc.WithUserAgent(cfg.UserAgent),
+		grpc.WithDisableServiceConfig(), // what is retried is for the exporter to say, and nobody looks for it in the DNS
+	}}
+	c.ClientConn, err = grpc.NewClient(c.target, c.options...)
+	return c, err
+}
+
+// grpcTarget returns an endpoint in gRPC's own form, and whether it has TLS.
+func grpcTarget(rawURL string) (target string, secure bool, err error) {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return "", false, err
+	}
+	switch u.Scheme {
+	case "unix":
+		return "unix:" + u.Path, false, nil
+	case "http":
+		return "dns:///" + withPort(u, "80"), false, nil
+	case "https":
+		return "dns:///" + withPort(u, "443"), true, nil
+	default:
+		return "", false, fmt.Errorf("endpoint: expected a URL of http, https or unix, got %q", rawURL)
+	}
+}
+
+func withPort(u *url.URL, standard string) string {
+	if u.Port() != "" {
+		return u.Host
+	}
+	return net.JoinHostPort(u.Hostname(), standard)
+}
+
+// renew is called after a failure. It gives the connection up unless the upstream answered on it: one that did not answer in time may be half open
+// (servers forbid pings that would show it), and one that could not be made is not tried again for two minutes by gRPC, where it is for the exporter to
+// say when.
+func (c *grpcConn) renew(ctx context.Context) {
+	if ctx.Err() == nil && c.GetState() == connectivity.Ready {
+		return
+	}
+	if conn, err := grpc.NewClient(c.target, c.options...); err == nil {
+		_ = c.Close() // nothing is under way on it
+		c.ClientConn = conn
+	}
+}
+
+// grpcFailure applies the rules of the specification (https://opentelemetry.io/docs/specs/otlp/#failures).
 func grpcFailure(err error) *Failure {
-	answered := statusOf(err)
+	answered := status.Convert(err)
 	var info *errdetails.RetryInfo
 	for _, detail := range answered.Details() {
 		if d, ok := detail.(*errdetails.RetryInfo); ok {
 			info = d
 		}
 	}
-	f := &Failure{Reason: answered.Code().String(), Cause: err}
+	f := &Failure{Reason: nameOf(answered.Code()), Err: err}
 	switch answered.Code() {
 	case codes.ResourceExhausted:
-		f.Passing = info != nil
+		f.Retry = info != nil
 	case codes.Canceled, codes.DeadlineExceeded, codes.Aborted, codes.OutOfRange, codes.Unavailable, codes.DataLoss:
-		f.Passing = true
+		f.Retry = true
+	default:
 	}
-	if f.Passing {
+	if f.Retry {
 		f.After = bounded(info.GetRetryDelay().AsDuration())
 	}
 	return f
 }
 
-// statusOf returns the gRPC status of an error: its own or, for one that is not gRPC's, that of the context that ended, else Unknown.
-func statusOf(err error) *status.Status {
-	var s interface{ GRPCStatus() *status.Status }
-	switch {
-	case errors.As(err, &s):
-		return s.GRPCStatus()
-	case errors.Is(err, context.DeadlineExceeded):
-		return status.New(codes.DeadlineExceeded, err.Error())
-	case errors.Is(err, context.Canceled):
-		return status.New(codes.Canceled, err.Error())
-	default:
-		return status.New(codes.Unknown, err.Error())
+// nameOf returns the name of a status as gRPC's specification has it. There are few names, whatever number an upstream sends.
+func nameOf(c codes.Code) string {
+	if c > codes.Unauthenticated {
+		c = codes.Unknown
 	}
+	return code.Code(c).String()
 }
 
-// raw is a codec of gRPC that passes messages as the bytes that they are: a message sent is a []byte, one received a *[]byte.
+// raw is a codec that passes bytes as they are, under the name of the one whose bytes they are.
 type raw struct{}
 
-// Marshal implements encoding.CodecV2. The bytes must not change while they are sent.
+// Marshal implements encoding.CodecV2.
 func (raw) Marshal(v any) (mem.BufferSlice, error) {
 	return mem.BufferSlice{mem.SliceBuffer(v.([]byte))}, nil
 }
 
-// Unmarshal implements encoding.CodecV2. The bytes are a copy, which the receiver owns.
+// Unmarshal implements encoding.CodecV2.
 func (raw) Unmarshal(data mem.BufferSlice, v any) error {
 	*v.(*[]byte) = data.Materialize()
 	return nil
@@ -147,31 +189,3 @@ func (raw) Unmarshal(data mem.BufferSlice, v any) error {
 
 // Name implements encoding.CodecV2.
 func (raw) Name() string { return "proto" }
-
-// reloading are a client's credentials, which are read at each handshake.
-type reloading struct {
-	load func() (*tls.Config, error)
-}
-
-// ClientHandshake implements credentials.TransportCredentials.
-func (r reloading) ClientHandshake(ctx context.Context, authority string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	config, err := r.load()
-	if err != nil {
-		return nil, nil, err
-	}
-	return credentials.NewTLS(config).ClientHandshake(ctx, authority, conn)
-}
-
-// ServerHandshake implements credentials.TransportCredentials.
-func (reloading) ServerHandshake(net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	return nil, nil, errors.ErrUnsupported
-}
-
-// Info implements credentials.TransportCredentials.
-func (reloading) Info() credentials.ProtocolInfo { return credentials.NewTLS(nil).Info() }
-
-// Clone implements credentials.TransportCredentials.
-func (r reloading) Clone() credentials.TransportCredentials { return r }
-
-// OverrideServerName implements credentials.TransportCredentials.
-func (reloading) OverrideServerName(string) error { return errors.ErrUnsupported }

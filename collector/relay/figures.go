@@ -28,8 +28,8 @@ func (r *Relay) observe(meter metric.Meter) error {
 		f.points(&a)
 		f.refused(r.refused.read())
 		f.queue(&a.Queue, time.Now())
-		if a.Known {
-			f.Int(o, catalog.UpstreamAvailable, truth(a.Failure == ""))
+		if a.Asked {
+			f.Int(o, catalog.UpstreamAvailable, truth(a.Failure == nil))
 		}
 		return nil
 	}, observed.All...)

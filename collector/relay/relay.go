@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -27,8 +28,9 @@ type Config struct {
 	Add   attribute.Set // attributes that the app's resources get where they lack them
 	Queue queue.Config  // its Log is that below
 
-	Client  export.Client // to the upstream; the relay closes it
-	Timeout time.Duration // of one request to the upstream
+	Signals []otlp.Signal // those that the app may send: the client has an endpoint for them
+	Client  export.Client // to the upstream; the relay closes it, also when Start fails
+	Policy  export.Policy // how patient it is
 
 	Meter metric.Meter // for figures about the relay
 	Log   *slog.Logger
@@ -39,6 +41,7 @@ type Relay struct {
 	queue    *queue.Queue
 	exporter *export.Exporter
 	server   *receive.Server
+	signals  []otlp.Signal
 	own      *own
 	add      otlp.Attributes
 	refused  refusals
@@ -47,7 +50,7 @@ type Relay struct {
 
 // Start opens the queue, and begins to send what it holds and to take points. [Relay.Shutdown] ends it.
 func Start(ctx context.Context, cfg Config) (_ *Relay, err error) {
-	r := &Relay{log: cfg.Log}
+	r := &Relay{signals: cfg.Signals, log: cfg.Log}
 	if r.add, err = otlp.NewAttributes(cfg.Add); err != nil {
 		return nil, errors.Join(err, cfg.Client.Close())
 	}
@@ -55,14 +58,14 @@ func Start(ctx context.Context, cfg Config) (_ *Relay, err error) {
 	if r.queue, err = queue.Open(cfg.Queue); err != nil {
 		return nil, errors.Join(err, cfg.Client.Close())
 	}
-	if r.exporter, err = export.New(r.queue, cfg.Client, cfg.Timeout, cfg.Meter, cfg.Log); err != nil {
+	if r.exporter, err = export.New(r.queue, cfg.Client, cfg.Policy, cfg.Meter, cfg.Log); err != nil {
 		return nil, errors.Join(err, r.queue.Close(), cfg.Client.Close())
 	}
 	if err = r.observe(cfg.Meter); err == nil {
 		err = r.listen(ctx, &cfg)
 	}
 	if err != nil {
-		return nil, errors.Join(err, r.exporter.Shutdown(done()), r.queue.Close())
+		return nil, errors.Join(err, r.exporter.Drain(done()), r.queue.Close())
 	}
 	return r, nil
 }
@@ -83,6 +86,9 @@ func (r *Relay) listen(ctx context.Context, cfg *Config) (err error) {
 
 // accept takes a batch of the app.
 func (r *Relay) accept(ctx context.Context, b otlp.Batch) (err error) {
+	if !slices.Contains(r.signals, b.Signal) {
+		return &receive.Refusal{Reason: receive.Unsupported, Message: "the sidecar has no endpoint to send " + b.Signal.String() + " to"}
+	}
 	if b.Data, err = otlp.Enrich(b.Data, r.add); err != nil {
 		return err
 	}
@@ -101,10 +107,7 @@ func (r *Relay) put(ctx context.Context, b otlp.Batch) error {
 // Ready returns an error if the upstream did not take the last request, and what is queued.
 func (r *Relay) Ready() (state string, err error) {
 	a := r.exporter.Account()
-	if a.Failure != "" {
-		err = fmt.Errorf("the upstream does not take points: %s", a.Failure)
-	}
-	return describe(&a.Queue, time.Now()), err
+	return describe(&a.Queue, time.Now()), r.exporter.Ready()
 }
 
 func describe(a *queue.Account, now time.Time) string {
@@ -125,7 +128,7 @@ func describe(a *queue.Account, now time.Time) string {
 // Shutdown takes no more points, sends what is queued until ctx is done, and leaves the rest to the next start, if the queue has a
 // directory. Call it after the last use of [Relay.Push].
 func (r *Relay) Shutdown(ctx context.Context) error {
-	err := errors.Join(r.own.close(ctx), r.server.Shutdown(ctx), r.exporter.Shutdown(ctx))
+	err := errors.Join(r.own.close(ctx), r.server.Shutdown(ctx), r.exporter.Drain(ctx))
 	a := r.queue.Account()
 	closed := r.queue.Close()
 	if a.Queued() > 0 {

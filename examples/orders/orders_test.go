@@ -20,7 +20,10 @@ import (
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	_ = os.Unsetenv("DATABASE_URL") // the tests have databases of their own
+	goleak.VerifyTestMain(m)
+}
 
 // running is a service that runs, and what its telemetry exported.
 type running struct {
@@ -137,7 +140,7 @@ func (r *running) get(t *testing.T, path string, want int) string {
 // states counts the orders of the stopped service.
 func (r *running) states(t *testing.T) map[string]int {
 	t.Helper()
-	db, err := openStore(t.Context(), "", r.file, 1)
+	db, err := openStore(t.Context(), os.Getenv("DATABASE_URL"), r.file, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +198,22 @@ func TestMetricsAddUp(t *testing.T) {
 		"poolgauge.pool.wait.duration receipt-printers resource acquired": n,
 		"poolgauge.pool.limit orders-db sql":                              2,
 		"poolgauge.pool.usage orders-db sql used":                         0,
+		"poolgauge.pool.limit payments-http http":                         2,
+		"poolgauge.pool.requests payments-http http acquired":             n,
+		"poolgauge.pool.completed payments-http http ok":                  n,
+		"poolgauge.pool.completed payments-http http error":               0,
+		"poolgauge.pool.use.duration payments-http http":                  n,
+		"poolgauge.pool.wait.duration payments-http http acquired":        n,
+		"poolgauge.pool.usage payments-http http used":                    0,
+		"poolgauge.pool.pending payments-http http":                       0,
 	})
+	if made := r.points["poolgauge.pool.resources payments-http http created"]; made < 1 || made > 2 {
+		t.Errorf("%v connections to the payment service were made, want 1 or 2", made)
+	}
+	accepted, isUsed := r.points["poolgauge.pool.requests orders-http http acquired"], r.points["poolgauge.pool.usage orders-http http used"]
+	if done := r.points["poolgauge.pool.completed orders-http http ok"]; accepted < 1 || accepted > n+3 || accepted-done != isUsed {
+		t.Errorf("%v connections were accepted, %v closed and %v are open", accepted, done, isUsed)
+	}
 	if idle := r.points["poolgauge.pool.usage orders-db sql idle"]; idle < 1 || idle > 2 {
 		t.Errorf("%v connections are idle, want 1 or 2", idle)
 	}
@@ -220,6 +238,7 @@ func TestFaultsShow(t *testing.T) {
 		"poolgauge.pool.completed orders worker error":        5,
 		"poolgauge.pool.completed orders worker ok":           0,
 		"poolgauge.pool.requests payments semaphore acquired": 5,
+		"poolgauge.pool.requests payments-http http acquired": 5, // of which 500 came back: the connection was well
 	})
 	if got := r.states(t); got[failed] != 5 || len(got) != 1 {
 		t.Errorf("orders: %v, want 5 failed", got)

@@ -23,10 +23,15 @@ type paymentClient struct {
 	http    http.Client
 }
 
-func newPaymentClient(url string, permits *pools.Semaphore) *paymentClient {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = 16
+func newPaymentClient(url string, permits *pools.Semaphore, transport http.RoundTripper) *paymentClient {
 	return &paymentClient{url: url, permits: permits, http: http.Client{Transport: transport, Timeout: 10 * time.Second}}
+}
+
+// newTransport returns a transport that keeps so many connections.
+func newTransport(conns int) *http.Transport {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost = conns, conns
+	return transport
 }
 
 func (p *paymentClient) Close() { p.http.CloseIdleConnections() }
@@ -124,11 +129,12 @@ func payments(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		return err
 	}
 	var l life
-	at, ended := listen(ctx, &l, *address, f.handler())
+	listener := listen(ctx, &l, *address)
 	if l.err != nil {
 		return l.err
 	}
-	fmt.Fprintf(stdout, "orders: payments at http://%s\n", at)
+	ended := serveHTTP(&l, listener, f.handler())
+	fmt.Fprintf(stdout, "orders: payments at http://%s\n", listener.Addr())
 	select {
 	case err := <-ended:
 		return err

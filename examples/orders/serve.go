@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/poolgauge/poolgauge/instrument/telemetry" // poolgauge
+	"github.com/poolgauge/poolgauge/instrument/wraphttp"  // poolgauge
 	"github.com/poolgauge/poolgauge/instrument/wrapsql"   // poolgauge
 	"github.com/poolgauge/poolgauge/pools"
 )
@@ -68,11 +69,16 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) (err er
 	if err := s.resume(ctx); err != nil {
 		return err
 	}
-	address, failed := listen(ctx, &l, cfg.listen, s.handler())
+	listener := listen(ctx, &l, cfg.listen)
 	if l.err != nil {
 		return l.err
 	}
-	fmt.Fprintf(stdout, "orders: serving http://%s, payments at %s\n", address, s.payments.url)
+	listener, err = wraphttp.Listener("orders-http", listener, 0) // poolgauge
+	if err != nil {
+		return err
+	}
+	failed := serveHTTP(&l, listener, s.handler())
+	fmt.Fprintf(stdout, "orders: serving http://%s, payments at %s\n", listener.Addr(), s.payments.url)
 	select {
 	case <-ctx.Done():
 		return nil
@@ -85,8 +91,10 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) (err er
 func start(ctx context.Context, l *life, cfg *config) *service {
 	s := &service{admission: cfg.admission}
 	if cfg.payments == "" {
-		address, _ := listen(ctx, l, "127.0.0.1:0", cfg.faults.handler())
-		cfg.payments = "http://" + address
+		if listener := listen(ctx, l, "127.0.0.1:0"); listener != nil {
+			serveHTTP(l, listener, cfg.faults.handler())
+			cfg.payments = "http://" + listener.Addr().String()
+		}
 	}
 	db, err := openStore(ctx, os.Getenv("DATABASE_URL"), cfg.sqlite, cfg.conns)
 	l.stopsWith(db.close, err)
@@ -97,7 +105,12 @@ func start(ctx context.Context, l *life, cfg *config) *service {
 	l.closes(wrapsql.DB("orders-db", db.DB)) // poolgauge
 	permits, err := pools.NewSemaphore("payments", int64(cfg.permits))
 	l.closes(permits, err)
-	s.payments = newPaymentClient(cfg.payments, permits)
+	transport, err := wraphttp.Transport("payments-http", newTransport(cfg.permits)) // poolgauge
+	l.closes(transport, err)                                                         // poolgauge
+	if l.err != nil {
+		return nil
+	}
+	s.payments = newPaymentClient(cfg.payments, permits, transport)
 	l.closes(s.payments, nil)
 	s.printers, err = pools.NewResources("receipt-printers", max(1, cfg.workers/2), newPrinter, pools.ResourcesConfig[*printer]{})
 	l.closes(s.printers, err)
@@ -111,16 +124,21 @@ func start(ctx context.Context, l *life, cfg *config) *service {
 	return s
 }
 
-// listen serves h at an address until l ends. It returns where that is, and what ends it before.
-func listen(ctx context.Context, l *life, address string, h http.Handler) (at string, failed <-chan error) {
+// listen listens at an address. If it cannot, it returns nil, and l.err says why.
+func listen(ctx context.Context, l *life, address string) net.Listener {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		l.err = errors.Join(l.err, err)
-		return "", nil
+		return nil
 	}
+	return listener
+}
+
+// serveHTTP serves h until l ends. It returns what ends it before.
+func serveHTTP(l *life, listener net.Listener, h http.Handler) (failed <-chan error) {
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	l.stopsWith(func(ctx context.Context) error { return errors.Join(server.Shutdown(ctx), server.Close()) }, nil)
-	return listener.Addr().String(), ended
+	return ended
 }

@@ -95,6 +95,15 @@ func TestChannelGoesWithBareOperations(t *testing.T) {
 	})
 }
 
+func TestChannelADoneContextWinsOverAFreeSlot(t *testing.T) {
+	s, ch := mustChannel(t, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Acquire(ctx); !errors.Is(err, context.Canceled) || len(ch) != 0 {
+		t.Errorf("%v, %d slots taken", err, len(ch))
+	}
+}
+
 func TestChannelWaitsAreExact(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := mustChannel(t, 1)

@@ -75,7 +75,7 @@ func ExampleGroups() {
 }
 
 func ExampleTaskPool() {
-	workers := &bench{slots: make(chan struct{}, 4)} // ants.NewPool(4)
+	workers := &bench{slots: make(chan struct{}, 4)} // or a pool of ants
 	thumbnails, err := wrap.TaskPool("thumbnails", "ants", workers)
 	if err != nil {
 		fmt.Println(err)

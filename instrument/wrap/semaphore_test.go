@@ -194,6 +194,22 @@ func TestSemaphoreWaitsAreExact(t *testing.T) {
 	})
 }
 
+func TestSemaphorePendingAgeIsThatOfTheOldest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := mustSemaphore(t, 1)
+		_ = s.Acquire(t.Context(), 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		for range 2 {
+			go func() { _ = s.Acquire(ctx, 1) }()
+			time.Sleep(time.Second)
+		}
+		if age := s.Stats().PendingAge.Or(0); age != 2*time.Second {
+			t.Errorf("the oldest waits for %v, want 2 s", age)
+		}
+	})
+}
+
 func TestSemaphoreCountsWeights(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := mustSemaphore(t, 10)
@@ -212,16 +228,24 @@ func TestSemaphoreCountsWeights(t *testing.T) {
 func TestSemaphoreWorksOnAfterClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := mustSemaphore(t, 1)
-		s.Close()
-		s.Close()
-		for range 5000 { // a rush, which would set a timer
-			_ = s.Acquire(t.Context(), 1)
-			s.Release(1)
+		rush := func() { // it sets a timer
+			for range 5000 {
+				_ = s.Acquire(t.Context(), 1)
+				s.Release(1)
+			}
 		}
-		start := time.Now()
-		time.Sleep(time.Hour)
-		if time.Since(start) != time.Hour || s.Stats().Requests[instrument.Acquired].Or(0) != 5000 {
-			t.Error("it does not work on")
+		rush()
+		s.Close()
+		s.Close()
+		if s.StopTimer() {
+			t.Error("the timer runs after Close")
+		}
+		rush()
+		if s.StopTimer() {
+			t.Error("a timer was set after Close")
+		}
+		if n := s.Stats().Requests[instrument.Acquired].Or(0); n != 10000 {
+			t.Errorf("%d acquired, want 10000", n)
 		}
 		mustSemaphore(t, 1) // the name is free
 	})

@@ -1,11 +1,11 @@
 package wrap
 
 import (
+	"fmt"
 	"sync"
-	"time"
+	"sync/atomic"
 
 	"github.com/poolgauge/poolgauge/instrument"
-	"github.com/poolgauge/poolgauge/internal/ledger"
 )
 
 // Submitter is a pool that runs tasks, as ants.Pool and ants.MultiPool are.
@@ -21,12 +21,12 @@ type Tasks struct {
 	pool Submitter
 	reg  *instrument.Registration
 
+	ran     tasks
+	refused [5]atomic.Int64 // by instrument.Outcome
+	asked   atomic.Bool     // ever
+
 	mu      sync.Mutex // guards what follows
-	asks    instrument.Sampler
-	asked   bool // ever
-	refused [5]int64
-	waits   instrument.Sampled
-	uses    ledger.Uses
+	sampler instrument.Sampler
 }
 
 // TaskPool reports p under a name and a kind, which is best the name of its package. It reports what p says of itself,
@@ -41,10 +41,14 @@ type Tasks struct {
 //   - how they ended: ok, or panic if a task did not return, since runtime.Goexit looks the same as long as nobody recovers,
 //   - calls that Submit refused: closed if p has a method IsClosed() bool that says so, else rejected. How long they took is not known.
 //
-// Nothing of tasks is reported before the first. A task costs some 80 ns and an allocation of 48 bytes more than bare. Close does not
+// Nothing of tasks is reported before the first. A task costs some 55 ns and an allocation of 24 bytes more than bare. Close does not
 // close p.
 func TaskPool(name, kind string, p Submitter, opts ...instrument.Option) (*Tasks, error) {
-	s := &Tasks{pool: p, asks: instrument.NewSampler(opts...), uses: ledger.NewUses(opts...)}
+	if p == nil {
+		return nil, fmt.Errorf("task pool %q: nil: want a pool", name)
+	}
+	s := &Tasks{pool: p, sampler: instrument.NewSampler(opts...)}
+	s.ran.cpu = instrument.NewCPUSampler(opts...)
 	var err error
 	if s.reg, err = instrument.Observe(name, kind, s.Stats, opts...); err != nil {
 		return nil, err
@@ -52,33 +56,31 @@ func TaskPool(name, kind string, p Submitter, opts ...instrument.Option) (*Tasks
 	return s, nil
 }
 
-// request is a task that has not started.
-type request struct {
-	at     time.Duration
-	weight uint32 // 0 if its wait is not timed
-}
-
 // Submit gives the pool a task, and returns what the pool does.
 func (s *Tasks) Submit(task func()) error {
 	if task == nil {
 		return s.pool.Submit(nil) // whatever that means to the pool
 	}
-	ask := s.ask()
-	err := s.pool.Submit(func() { s.run(task, ask) })
+	run := func() { s.run(task) }
+	if asked := s.ask(); asked.weight > 0 {
+		run = func() { s.runTimed(task, asked) }
+	}
+	err := s.pool.Submit(run)
 	if err != nil {
 		s.refuse()
 	}
 	return err
 }
 
-func (s *Tasks) ask() (r request) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.asked = true
-	if r.weight = s.asks.Next(); r.weight > 0 {
-		r.at = instrument.Now()
+// ask chooses whether the task is timed. One choice stands for its wait and for its use.
+func (s *Tasks) ask() stamp {
+	if !s.asked.Load() {
+		s.asked.Store(true)
 	}
-	return r
+	s.mu.Lock()
+	weight := s.sampler.Next()
+	s.mu.Unlock()
+	return stampOf(weight)
 }
 
 func (s *Tasks) refuse() {
@@ -86,55 +88,60 @@ func (s *Tasks) refuse() {
 	if p, ok := s.pool.(interface{ IsClosed() bool }); ok && p.IsClosed() {
 		how = instrument.WasClosed
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.refused[how]++
+	s.refused[how].Add(1)
 }
 
-func (s *Tasks) run(task func(), ask request) {
-	use := s.begin(ask)
+func (s *Tasks) run(task func()) {
+	s.ran.acquired.Add(1)
+	how := instrument.Panicked
+	defer func() { s.ran.end(use{}, how) }()
+	task()
+	how = instrument.OK
+}
+
+func (s *Tasks) runTimed(task func(), asked stamp) {
+	s.ran.acquired.Add(1)
+	began := s.ran.begin(asked.weight)
+	s.ran.waited(asked, began)
 	how := instrument.Panicked
 	defer func() {
+		took := s.ran.end(began, how)
 		s.mu.Lock()
-		s.uses.End(use, how)
+		s.sampler.Timed(took)
 		s.mu.Unlock()
 	}()
 	task()
 	how = instrument.OK
 }
 
-func (s *Tasks) begin(ask request) ledger.Use {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	use := s.uses.Begin()
-	if ask.weight > 0 {
-		wait := instrument.Now() - ask.at
-		s.waits.Sample(wait, ask.weight, s.uses.Acquired())
-		s.asks.Timed(wait)
-	}
-	return use
-}
-
 // Stats returns the state of the pool and what happened so far.
 func (s *Tasks) Stats() (st instrument.Stats) {
 	running, waiting, limit := s.pool.Running(), s.pool.Waiting(), s.pool.Cap()
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if limit > 0 {
 		st.Limit = instrument.Some(int64(limit))
 	}
 	st.Pending = instrument.Some(int64(waiting))
-	if !s.asked {
+	if !s.asked.Load() {
 		return st
 	}
-	s.uses.Report(&st, instrument.OK, instrument.Panicked)
-	st.Usage[instrument.Idle] = instrument.Some(max(0, int64(running)-s.uses.InUse()))
-	st.Requests[instrument.Rejected] = instrument.Some(s.refused[instrument.Rejected])
-	st.Requests[instrument.WasClosed] = instrument.Some(s.refused[instrument.WasClosed])
-	if !s.uses.Off() {
-		st.Wait[instrument.Acquired] = s.waits.Read(s.uses.Acquired())
+	off := s.off()
+	s.ran.mu.Lock()
+	defer s.ran.mu.Unlock()
+	acquired := s.ran.report(&st, off, instrument.OK, instrument.Panicked)
+	st.Usage[instrument.Idle] = instrument.Some(max(0, int64(running)-st.Usage[instrument.Used].Or(0)))
+	for _, o := range []instrument.Outcome{instrument.Rejected, instrument.WasClosed} {
+		st.Requests[o] = instrument.Some(s.refused[o].Load())
+	}
+	if !off {
+		st.Wait[instrument.Acquired] = s.ran.waits.Read(acquired)
 	}
 	return st
+}
+
+func (s *Tasks) off() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sampler.Off()
 }
 
 // Close ends the report. The pool and Submit go on to work.

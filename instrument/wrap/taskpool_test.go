@@ -32,7 +32,7 @@ func (b *bench) Submit(task func()) error {
 	b.wait(-1)
 	go func() {
 		defer func() {
-			_ = recover() //nolint:errcheck // what a pool does with a panic
+			_ = recover() // what a pool does with a panic
 			<-b.slots
 		}()
 		task()

@@ -1,8 +1,10 @@
 package wraphttp
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
+	"reflect"
 	"sync"
 
 	"github.com/poolgauge/poolgauge/instrument"
@@ -13,13 +15,16 @@ import (
 type LimitedListener struct {
 	net.Listener
 	reg   *instrument.Registration
-	slots chan struct{} // one for each connection; nil without a limit
-	done  chan struct{}
-	close sync.Once
+	limit int64 // 0 is none
 
-	mu   sync.Mutex // guards what follows
-	uses ledger.Uses
+	mu        sync.Mutex // guards what follows
+	uses      ledger.Uses
+	accepting int64     // calls of Accept that have a slot and no connection yet, if there is a limit
+	freed     sync.Cond // a slot was, or the listener was closed
+	closed    bool
 }
+
+var tlsListener = reflect.TypeOf(tls.NewListener(nil, nil))
 
 // Listener returns a listener of the connections of l, for [net/http.Server.Serve] or any other server. With a limit above 0 at most
 // so many connections are open, and Accept waits while they are, like that of golang.org/x/net/netutil.LimitListener; 0 is no
@@ -29,18 +34,26 @@ type LimitedListener struct {
 //   - connections accepted, open (used) and closed (completed), and how long each was open, be it active or idle: a listener does
 //     not know. Lending a connection to a handler for longer (http.Hijacker) is part of it.
 //
+// TLS goes around it, as ServeTLS and [tls.NewListener] have it: net/http looks for the type of a TLS connection, so that a listener of
+// those is refused.
+//
 // Who waits to be accepted cannot be known: they wait in the kernel, and as far as they know they are connected.
 //
 // A *net.TCPConn or *net.UnixConn keeps all its methods, so that sendfile and half-closing work as without. Closing the listener ends
-// the report; open connections work on. A connection costs 0.15 µs more than without.
+// the report; open connections work on. A connection costs 50 ns and 48 bytes more than without, 80 ns with a limit, and 60 ns more for the
+// clock if it was open for 10 µs or longer.
 func Listener(name string, l net.Listener, limit int, opts ...instrument.Option) (*LimitedListener, error) {
+	if l == nil {
+		return nil, fmt.Errorf("listener %q: nil: want a listener", name)
+	}
+	if reflect.TypeOf(l) == tlsListener {
+		return nil, fmt.Errorf("listener %q: a listener of TLS, whose connections net/http must see bare: wrap the one below, and give that to tls.NewListener", name)
+	}
 	if limit < 0 {
 		return nil, fmt.Errorf("listener %q: limit %d: want 1 or more connections, or 0 for no limit", name, limit)
 	}
-	w := &LimitedListener{Listener: l, done: make(chan struct{}), uses: ledger.NewUses(opts...)}
-	if limit > 0 {
-		w.slots = make(chan struct{}, limit)
-	}
+	w := &LimitedListener{Listener: l, limit: int64(limit), uses: ledger.NewUses(opts...)}
+	w.freed.L = &w.mu
 	var err error
 	if w.reg, err = instrument.Observe(name, Kind, w.stats, opts...); err != nil {
 		return nil, err
@@ -50,43 +63,61 @@ func Listener(name string, l net.Listener, limit int, opts ...instrument.Option)
 
 // Accept implements net.Listener.
 func (l *LimitedListener) Accept() (net.Conn, error) {
-	if l.slots != nil {
-		select {
-		case l.slots <- struct{}{}:
-		case <-l.done:
-			return nil, &net.OpError{Op: "accept", Net: l.Addr().Network(), Addr: l.Addr(), Err: net.ErrClosed}
-		}
+	if l.limit > 0 && !l.take() {
+		return nil, &net.OpError{Op: "accept", Net: l.Addr().Network(), Addr: l.Addr(), Err: net.ErrClosed}
 	}
 	c, err := l.Listener.Accept()
 	if err != nil {
-		l.free()
+		l.giveBack()
 		return nil, err
 	}
 	return l.lend(c), nil
 }
 
-// Close closes the listener and ends the report.
-func (l *LimitedListener) Close() error {
-	l.close.Do(func() {
-		close(l.done)
-		l.reg.Close()
-	})
-	return l.Listener.Close()
+// take takes a slot, and waits until one is free. It reports false if the listener is closed before.
+func (l *LimitedListener) take() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.accepting+l.uses.InUse() >= l.limit && !l.closed {
+		l.freed.Wait()
+	}
+	if l.closed {
+		return false
+	}
+	l.accepting++
+	return true
 }
 
-// free gives a slot back.
-func (l *LimitedListener) free() {
-	if l.slots != nil {
-		<-l.slots
+// giveBack gives back the slot of an Accept that failed.
+func (l *LimitedListener) giveBack() {
+	if l.limit == 0 {
+		return
 	}
+	l.mu.Lock()
+	l.accepting--
+	l.mu.Unlock()
+	l.freed.Signal()
+}
+
+// Close closes the listener and ends the report.
+func (l *LimitedListener) Close() error {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	l.freed.Broadcast()
+	l.reg.Close()
+	return l.Listener.Close()
 }
 
 // lend counts a connection, until it is closed.
 func (l *LimitedListener) lend(c net.Conn) net.Conn {
+	slot := lease{l: l}
 	l.mu.Lock()
-	use := l.uses.Begin()
+	if l.limit > 0 {
+		l.accepting--
+	}
+	slot.use = l.uses.Begin()
 	l.mu.Unlock()
-	slot := lease{l, use, new(sync.Once)}
 	switch c := c.(type) {
 	case *net.TCPConn:
 		return &tcpConn{c, slot}
@@ -98,25 +129,30 @@ func (l *LimitedListener) lend(c net.Conn) net.Conn {
 
 // lease is the slot of one connection, until it is closed for the first time.
 type lease struct {
-	l    *LimitedListener
-	use  ledger.Use
-	once *sync.Once
+	l     *LimitedListener
+	use   ledger.Use
+	ended bool // guarded by the lock of l
 }
 
-func (s lease) end() {
-	s.once.Do(func() {
-		s.l.mu.Lock()
-		s.l.uses.End(s.use, instrument.OK)
-		s.l.mu.Unlock()
-		s.l.free()
-	})
+func (s *lease) end() {
+	l := s.l
+	l.mu.Lock()
+	first := !s.ended
+	if first {
+		s.ended = true
+		l.uses.End(s.use, instrument.OK)
+	}
+	l.mu.Unlock()
+	if first {
+		l.freed.Signal()
+	}
 }
 
 func (l *LimitedListener) stats() (s instrument.Stats) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.slots != nil {
-		s.Limit = instrument.Some(int64(cap(l.slots)))
+	if l.limit > 0 {
+		s.Limit = instrument.Some(l.limit)
 	}
 	l.uses.Report(&s, instrument.OK)
 	return s

@@ -1,12 +1,19 @@
 package wraphttp_test
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
+	"github.com/poolgauge/poolgauge/instrument"
 	"github.com/poolgauge/poolgauge/instrument/wraphttp"
+	"github.com/poolgauge/poolgauge/internal/pooltest"
 )
 
 func listen(t *testing.T, limit int) *wraphttp.LimitedListener {
@@ -102,5 +109,81 @@ func TestListenerWithoutLimit(t *testing.T) {
 	}
 	if _, err := wraphttp.Listener("other", l, -1); err == nil {
 		t.Error("a limit below 0 was accepted")
+	}
+	if _, err := wraphttp.Listener("other", nil, 1); err == nil {
+		t.Error("no listener was accepted")
+	}
+}
+
+// net/http serves a TLS connection as such, and HTTP/2 on it, only if it sees its type.
+func TestListenerGoesBelowTLS(t *testing.T) {
+	l := listen(t, 0)
+	if _, err := wraphttp.Listener("tls", tls.NewListener(l, new(tls.Config)), 0); err == nil || !strings.Contains(err.Error(), "tls.NewListener") {
+		t.Errorf("error %v, want one that says what to do", err)
+	}
+}
+
+// failing is a listener without file descriptors to spare.
+type failing struct{ net.Listener }
+
+var errNoFiles = errors.New("too many open files")
+
+func (failing) Accept() (net.Conn, error) { return nil, errNoFiles }
+
+// Calls of Accept that fail take no slot, and those that go on count towards the limit.
+func TestListenerKeepsNoSlotOfWhatFailed(t *testing.T) {
+	bare, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := wraphttp.Listener("front", failing{bare}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for range 3 {
+		if _, err := l.Accept(); !errors.Is(err, errNoFiles) {
+			t.Fatal(err)
+		}
+	}
+	want(t, points(t), map[string]float64{pool + "limit": 1, pool + "usage used": 0, pool + "requests acquired": 0})
+}
+
+// However many goroutines accept, no more connections are open than the limit says.
+func TestListenerHoldsTheLimitUnderLoad(t *testing.T) {
+	l := listen(t, 3)
+	const connections = 200
+	go func() {
+		for range connections {
+			c, err := net.Dial(l.Addr().Network(), l.Addr().String())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = c.Close()
+		}
+	}()
+	in := pooltest.Invariants{}
+	last := in.HoldUnder(t, l.Stats, func() {
+		var left atomic.Int64
+		left.Store(connections)
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				for left.Add(-1) >= 0 {
+					c, err := l.Accept()
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					runtime.Gosched()
+					_ = c.Close()
+				}
+			})
+		}
+		wg.Wait()
+	})
+	if n := last.Completed[instrument.OK].Or(0); n != connections {
+		t.Errorf("%d connections, want %d", n, connections)
 	}
 }

@@ -3,6 +3,7 @@ package wraphttp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -39,6 +40,9 @@ type RoundTripper struct {
 func Transport(name string, base http.RoundTripper, opts ...instrument.Option) (*RoundTripper, error) {
 	if base == nil {
 		base = http.DefaultTransport
+	}
+	if t, ok := base.(*http.Transport); ok && t == nil {
+		return nil, fmt.Errorf("transport %q: a nil *http.Transport: want one that is not, or nil for the default", name)
 	}
 	p := newPool(base, opts)
 	reg, err := instrument.Observe(name, Kind, p.stats, append(opts[:len(opts):len(opts)], p.convention())...)
@@ -85,7 +89,8 @@ func (tr *trip) respond(resp *http.Response) {
 		tr.end(instrument.OK)
 		return
 	}
-	b := &body{ReadCloser: resp.Body, trip: tr}
+	tr.body = body{ReadCloser: resp.Body, trip: tr}
+	b := &tr.body
 	resp.Body = b
 	if w, ok := b.ReadCloser.(io.Writer); ok { // of a protocol that was switched to
 		resp.Body = struct {

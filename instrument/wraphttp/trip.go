@@ -37,15 +37,17 @@ type trip struct {
 	method  string
 	started time.Duration
 	active  bool // the request is among the host's active ones
+
+	trace httptrace.ClientTrace // these two are here to spare their allocations
+	body  body
 }
 
 func (tr *trip) hooks() *httptrace.ClientTrace {
-	h := &httptrace.ClientTrace{
-		GetConn:      func(string) { tr.ask() },
-		GotConn:      func(httptrace.GotConnInfo) { tr.got() },
-		DNSStart:     func(httptrace.DNSStartInfo) { tr.dial() },
-		ConnectStart: func(string, string) { tr.dial() },
-	}
+	h := &tr.trace
+	h.GetConn = func(string) { tr.ask() }
+	h.GotConn = func(httptrace.GotConnInfo) { tr.got() }
+	h.DNSStart = func(httptrace.DNSStartInfo) { tr.dial() }
+	h.ConnectStart = func(string, string) { tr.dial() }
 	if tr.tls {
 		h.TLSHandshakeDone = func(_ tls.ConnectionState, err error) { tr.dialDone(err) }
 	} else {

@@ -48,7 +48,7 @@ func (in *Invariants) HoldUnder(t testing.TB, stats func() instrument.Stats, loa
 func (in *Invariants) Check(s instrument.Stats) error {
 	errs := []error{in.grown(s)}
 	used, hasUsed := s.Usage[instrument.Used].Get()
-	if limit, ok := s.Limit.Get(); ok && used > limit && !in.Shrinks {
+	if limit, ok := s.Limit.Get(); used < 0 || (ok && used > limit && !in.Shrinks) {
 		errs = append(errs, fmt.Errorf("%d slots used of %d", used, limit))
 	}
 	if pending, limit := s.Pending.Or(0), s.PendingLimit.Or(s.Pending.Or(0)); pending > limit {
@@ -58,11 +58,7 @@ func (in *Invariants) Check(s instrument.Stats) error {
 		errs = append(errs, errors.New("an age of what is pending where nothing is"))
 	}
 	acquired, countsRequests := s.Requests[instrument.Acquired].Get()
-	completed, countsEnds := int64(0), false
-	for _, o := range s.Completed {
-		n, counts := o.Get()
-		completed, countsEnds = completed+n, countsEnds || counts
-	}
+	completed, countsEnds := completions(s)
 	if hasUsed && countsRequests && countsEnds && !in.Weighted && acquired-completed != used {
 		errs = append(errs, fmt.Errorf("%d acquired less %d completed is not %d used", acquired, completed, used))
 	}
@@ -76,6 +72,15 @@ func (in *Invariants) Check(s instrument.Stats) error {
 	}
 	in.last = s
 	return errors.Join(errs...)
+}
+
+// completions returns how many uses have ended, and whether the pool counts them.
+func completions(s instrument.Stats) (n int64, counted bool) {
+	for _, o := range s.Completed {
+		count, ok := o.Get()
+		n, counted = n+count, counted || ok
+	}
+	return n, counted
 }
 
 // grown checks that nothing cumulative went back.

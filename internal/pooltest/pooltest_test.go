@@ -64,8 +64,11 @@ func TestInvariantsSeeEachFault(t *testing.T) {
 	one := instrument.Some(int64(1))
 	for name, fault := range map[string]func(*instrument.Stats){
 		"more used than there are": func(s *instrument.Stats) { s.Limit = instrument.Some(int64(0)) },
-		"requests do not add up":   func(s *instrument.Stats) { s.Requests[instrument.Acquired] = instrument.Some(int64(5)) },
-		"requests went back":       func(s *instrument.Stats) { s.Requests[instrument.Rejected] = instrument.Some(int64(0)) },
+		"fewer used than none": func(s *instrument.Stats) {
+			s.Usage[instrument.Used], s.Completed[instrument.Failed] = instrument.Some(int64(-1)), instrument.Some(int64(2))
+		},
+		"requests do not add up": func(s *instrument.Stats) { s.Requests[instrument.Acquired] = instrument.Some(int64(5)) },
+		"requests went back":     func(s *instrument.Stats) { s.Requests[instrument.Rejected] = instrument.Some(int64(0)) },
 		"completed went back": func(s *instrument.Stats) {
 			s.Completed[instrument.OK] = instrument.Some(int64(0))
 			s.Requests[instrument.Acquired] = one

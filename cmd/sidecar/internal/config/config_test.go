@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
 // parse does what the program does with a command line and an environment.
@@ -81,7 +83,7 @@ func TestStandardVariables(t *testing.T) {
 		"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION=explicit_bucket_histogram",
 		"OTEL_SERVICE_NAME=svc", "OTEL_RESOURCE_ATTRIBUTES=k8s.pod.name=p%2C1,a/b=c", "OTEL_SDK_DISABLED=true",
 	})
-	if got := s.EndpointURL(); got != "https://metrics:4317/" || !s.SendsOTLP() {
+	if got := s.EndpointURL(otlp.Metrics); got != "https://metrics:4317/" || !s.SendsOTLP() {
 		t.Errorf("endpoint %q", got)
 	}
 	if want := map[string]string{"Authorization": "Bearer x", "tenant": "a"}; !reflect.DeepEqual(s.OTLPHeaders, want) {
@@ -108,15 +110,15 @@ func TestEndpoint(t *testing.T) {
 		"HTTP://h:4317":         "http://h:4317",
 		"http://h:4317/v1/x":    "http://h:4317/v1/x",
 	} {
-		if s, err := parse([]string{"--otlp-endpoint", given}, nil); err != nil || s.EndpointURL() != want {
+		if s, err := parse([]string{"--otlp-endpoint", given}, nil); err != nil || s.EndpointURL(otlp.Metrics) != want {
 			t.Errorf("%s: %v, want %s", given, err, want)
 		}
 	}
 	s := mustParse(t, nil, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=h:4317", "OTEL_EXPORTER_OTLP_INSECURE=true"})
-	if got := s.EndpointURL(); got != "http://h:4317" {
+	if got := s.EndpointURL(otlp.Metrics); got != "http://h:4317" {
 		t.Errorf("insecure: %s", got)
 	}
-	if got := mustParse(t, []string{"--relay-grpc-address", "off"}, []string{"OTEL_METRICS_EXPORTER=otlp"}).EndpointURL(); got != "http://localhost:4317" {
+	if got := mustParse(t, []string{"--relay-grpc-address", "off"}, []string{"OTEL_METRICS_EXPORTER=otlp"}).EndpointURL(otlp.Metrics); got != "http://localhost:4317" {
 		t.Errorf("the specification's default: %s", got)
 	}
 }

@@ -11,8 +11,11 @@ package config
 
 import (
 	"net/url"
+	"strings"
 	"time"
 
+	"github.com/poolgauge/poolgauge/collector/export"
+	"github.com/poolgauge/poolgauge/collector/otlp"
 	"github.com/poolgauge/poolgauge/collector/probe"
 )
 
@@ -36,8 +39,9 @@ type Settings struct {
 	// The upstream.
 	Exporters                                      []string // auto or none, or of otlp and console
 	OTLPEndpoint                                   url.URL  // zero: none; without a scheme: otlp-insecure decides
-	OTLPProtocol                                   string   // grpc or http/protobuf
 	OTLPHeaders                                    map[string]string
+	OTLPSignals                                    map[otlp.Signal]*SignalUpstream // what each signal has of its own
+	OTLPProtocol                                   string                          // export.GRPC or export.HTTPProtobuf
 	OTLPInsecure                                   bool
 	OTLPCertificate, OTLPClientCert, OTLPClientKey string // files, which exist
 	OTLPCompression                                string // none or gzip
@@ -61,11 +65,11 @@ type Settings struct {
 	LogFormat, LogLevel string
 }
 
-// The transports to the upstream.
-const (
-	protocolGRPC = "grpc"
-	protocolHTTP = "http/protobuf"
-)
+// SignalUpstream is what a signal has of its own in place of what is for all of them.
+type SignalUpstream struct {
+	Endpoint url.URL           // zero: none
+	Headers  map[string]string // nil: none
+}
 
 // The groups of settings in the help.
 const (
@@ -102,15 +106,16 @@ func (f *Flags) define(s *Settings) {
 	f.group = groupUpstream
 	f.add("exporter", choices(&s.Exporters, []string{"auto", "none"}, "otlp", "console"),
 		"console is a summary on the terminal, and otlp,console both; auto is otlp if an endpoint is set, else console", "OTEL_METRICS_EXPORTER")
-	f.add("otlp-endpoint", endpoint(&s.OTLPEndpoint), "where to send OTLP, such as http://collector:4317; https uses TLS", otlp("ENDPOINT")...)
-	f.add("otlp-protocol", choice(&s.OTLPProtocol, protocolGRPC, protocolHTTP), "transport", otlp("PROTOCOL")...)
-	f.add("otlp-headers", pairs(&s.OTLPHeaders, isHeader), "headers of every request; prefer the variable, since others can read a command line", otlp("HEADERS")...)
-	f.add("otlp-insecure", boolean(&s.OTLPInsecure, false), "no TLS to an endpoint that is given without http or https", otlp("INSECURE")...)
-	f.add("otlp-certificate", text(&s.OTLPCertificate, "FILE", certificates), "authorities to trust in place of the system's (PEM)", otlp("CERTIFICATE")...)
-	f.add("otlp-client-certificate", text(&s.OTLPClientCert, "FILE", certificates), "certificate to show, for mTLS (PEM)", otlp("CLIENT_CERTIFICATE")...)
-	f.add("otlp-client-key", text(&s.OTLPClientKey, "FILE", readable), "its key (PEM)", otlp("CLIENT_KEY")...)
-	f.add("otlp-compression", choice(&s.OTLPCompression, "none", "gzip"), "compression of requests", otlp("COMPRESSION")...)
-	f.add("otlp-timeout", interval(&s.OTLPTimeout, 10*time.Second, time.Millisecond), "deadline of one request", otlp("TIMEOUT")...)
+	f.add("otlp-endpoint", endpoint(&s.OTLPEndpoint), "where to send, such as http://collector:4317; https uses TLS; http/protobuf appends /v1/metrics and so on", "OTEL_EXPORTER_OTLP_ENDPOINT")
+	f.add("otlp-protocol", choice(&s.OTLPProtocol, export.GRPC, export.HTTPProtobuf), "transport", otlpVariables("PROTOCOL")...)
+	f.add("otlp-headers", pairs(&s.OTLPHeaders, isHeader), "headers of every request; prefer the variable, since others can read a command line", "OTEL_EXPORTER_OTLP_HEADERS")
+	f.defineSignals(s)
+	f.add("otlp-insecure", boolean(&s.OTLPInsecure, false), "no TLS to an endpoint that is given without http or https", otlpVariables("INSECURE")...)
+	f.add("otlp-certificate", text(&s.OTLPCertificate, "FILE", certificates), "authorities to trust in place of the system's (PEM)", otlpVariables("CERTIFICATE")...)
+	f.add("otlp-client-certificate", text(&s.OTLPClientCert, "FILE", certificates), "certificate to show, for mTLS (PEM)", otlpVariables("CLIENT_CERTIFICATE")...)
+	f.add("otlp-client-key", text(&s.OTLPClientKey, "FILE", readable), "its key (PEM)", otlpVariables("CLIENT_KEY")...)
+	f.add("otlp-compression", choice(&s.OTLPCompression, "none", "gzip"), "compression of requests", otlpVariables("COMPRESSION")...)
+	f.add("otlp-timeout", interval(&s.OTLPTimeout, 10*time.Second, time.Millisecond), "deadline of one request", otlpVariables("TIMEOUT")...)
 	f.add("export-timeout", interval(&s.ExportTimeout, 30*time.Second, time.Millisecond), "deadline of one export; that of the request holds too", "OTEL_METRIC_EXPORT_TIMEOUT")
 	f.add("temporality", choice(&s.Temporality, "cumulative", "delta", "lowmemory"), "temporality of sums and histograms", "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE")
 	f.add("histogram", choice(&s.Histogram, "base2_exponential_bucket_histogram", "explicit_bucket_histogram"),
@@ -134,7 +139,19 @@ func (f *Flags) define(s *Settings) {
 	f.add("log-level", choice(&s.LogLevel, "info", "debug", "warn", "error"), "least level to log")
 }
 
-// otlp returns the variables of the OTLP exporter for a setting: the one for metrics goes before the one for all signals.
-func otlp(name string) []string {
+// defineSignals declares what each signal may have of its own.
+func (f *Flags) defineSignals(s *Settings) {
+	s.OTLPSignals = map[otlp.Signal]*SignalUpstream{}
+	for _, signal := range otlp.Signals() {
+		own, name := &SignalUpstream{}, signal.String()
+		s.OTLPSignals[signal] = own
+		variable := "OTEL_EXPORTER_OTLP_" + strings.ToUpper(name)
+		f.add("otlp-"+name+"-endpoint", endpoint(&own.Endpoint), "where to send "+name+" in place of otlp-endpoint; http/protobuf appends nothing to it", variable+"_ENDPOINT")
+		f.add("otlp-"+name+"-headers", pairs(&own.Headers, isHeader), "headers of requests of "+name+" in place of otlp-headers", variable+"_HEADERS")
+	}
+}
+
+// otlpVariables returns the variables of a setting that all signals share: the one for metrics goes before the one for all signals.
+func otlpVariables(name string) []string {
 	return []string{"OTEL_EXPORTER_OTLP_METRICS_" + name, "OTEL_EXPORTER_OTLP_" + name}
 }

@@ -1,0 +1,4 @@
+//go:build !unix
+
+// Package server starts servers for tests, on Unix only.
+package server

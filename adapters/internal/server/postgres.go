@@ -1,0 +1,79 @@
+//go:build unix
+
+package server
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"testing"
+)
+
+// Postgres starts a PostgreSQL for the test and returns where it is, as a URL. Without one installed it skips the test. PostgreSQL
+// refuses to run as root: then it runs as the user postgres or nobody.
+func Postgres(t testing.TB) (url string) {
+	t.Helper()
+	initdb, postgres := postgresProgram("initdb"), postgresProgram("postgres")
+	if initdb == "" || postgres == "" {
+		t.Skip("PostgreSQL is not installed: apt-get install postgresql")
+	}
+	dir, err := os.MkdirTemp("", "postgres") // that of the test could not be entered by another user
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	as := unprivileged(t, dir)
+	command := func(program string, args ...string) *exec.Cmd {
+		cmd := exec.CommandContext(context.WithoutCancel(t.Context()), program, args...)
+		cmd.Dir, cmd.SysProcAttr, cmd.Env = dir, as, []string{"LC_ALL=C", "PATH=" + os.Getenv("PATH")}
+		return cmd
+	}
+	data := filepath.Join(dir, "data")
+	if text, err := command(initdb, "-D", data, "-U", "test", "-A", "trust", "-E", "UTF8", "--no-sync").CombinedOutput(); err != nil {
+		t.Fatalf("initdb: %v\n%s", err, text)
+	}
+	port := start(t, "ready to accept connections", syscall.SIGINT, func(port int) *exec.Cmd { // SIGINT is its fast shutdown
+		return command(postgres, "-D", data, "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-k", dir, "-F")
+	})
+	return fmt.Sprintf("postgres://test@127.0.0.1:%d/postgres?sslmode=disable", port)
+}
+
+// postgresProgram returns where a program is, "" if nowhere. Debian keeps those of the server out of the path, by version.
+func postgresProgram(name string) string {
+	if path, err := exec.LookPath(name); err == nil {
+		return path
+	}
+	paths, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + name)
+	slices.Sort(paths)
+	if len(paths) == 0 {
+		return ""
+	}
+	return paths[len(paths)-1]
+}
+
+// unprivileged returns how to run as somebody else than root, and gives the directory to him. Who is not root runs as himself.
+func unprivileged(t testing.TB, dir string) *syscall.SysProcAttr {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		u, err = user.Lookup("nobody")
+	}
+	if err != nil {
+		t.Skipf("PostgreSQL does not run as root, and there is nobody else: %v", err)
+	}
+	uid, _ := strconv.ParseUint(u.Uid, 10, 32)
+	gid, _ := strconv.ParseUint(u.Gid, 10, 32)
+	if err := os.Chown(dir, int(uid), int(gid)); err != nil {
+		t.Fatal(err)
+	}
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+}

@@ -1,0 +1,4 @@
+package wrappgx
+
+// StatsOf is what a collection calls.
+var StatsOf = statsOf

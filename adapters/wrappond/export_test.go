@@ -1,0 +1,4 @@
+package wrappond
+
+// StatsOf is what a collection calls.
+var StatsOf = statsOf

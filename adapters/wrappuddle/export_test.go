@@ -1,0 +1,4 @@
+package wrappuddle
+
+// StatsOf is what a collection calls.
+var StatsOf = statsOf

@@ -1,0 +1,12 @@
+package wrapredis
+
+import (
+	"github.com/redis/go-redis/v9"
+
+	"github.com/poolgauge/poolgauge/instrument"
+)
+
+// Reading returns what a collection calls, for snapshots that a test makes up.
+func Reading() func(*redis.PoolStats) instrument.Stats {
+	return new(totals).stats
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"io"
+)
+
+// bar is what the relay must reach, or must not exceed.
+type bar struct {
+	what       string
+	got, limit float64
+	atLeast    bool
+}
+
+func (b bar) met() bool {
+	if b.atLeast {
+		return b.got >= b.limit
+	}
+	return b.got <= b.limit
+}
+
+// leastRate is points/s that the relay must forward, or twice the Collector's if that is more.
+const leastRate = 100_000
+
+// judge compares the sidecar's default with the bars of the project's fifth issue, and the synced one with a synced Collector.
+func judge(results []*result) (bars []bar) {
+	ours, alone := find(results, sidecar, "default"), find(results, bare, "")
+	for _, size := range sizes {
+		for _, r := range []*result{ours, find(results, sidecar, "--queue-sync 0")} {
+			peer := best(results, size, r.synced)
+			bars = append(bars, bar{
+				fmt.Sprintf("%s, requests of %d: points/s, at least %d and 2 × the Collector's %.0f", r.contender, size, leastRate, peer),
+				median(r.throughput[size].forwarded), max(leastRate, 2*peer), true,
+			})
+		}
+	}
+	return append(bars,
+		bar{"points/s while memory is measured, at least 0.99 × 100,000", median(ours.memory.rate), 0.99 * fixedRate, true},
+		bar{"peak RSS under that load, less than 30 MiB", median(ours.memory.peak), 30, false},
+		bar{"RSS idle, less than 20 MiB", median(ours.memory.idle), 20, false},
+		bar{"RSS idle after load, less than 20 MiB", median(ours.memory.after), 20, false},
+		bar{"added p99 of an acknowledgement, less than 5 ms", milliseconds(median(ours.latency.p99) - median(alone.latency.p99)), 5, false},
+	)
+}
+
+func find(results []*result, family, setting string) *result {
+	for _, r := range results {
+		if r.family == family && r.setting == setting {
+			return r
+		}
+	}
+	return nil
+}
+
+// best is what the Collector forwards in its best setting of the same durability.
+func best(results []*result, size int, synced bool) (rate float64) {
+	for _, r := range results {
+		if r.family == collector && r.synced == synced {
+			rate = max(rate, median(r.throughput[size].forwarded))
+		}
+	}
+	return rate
+}
+
+// printBars prints the verdicts and reports whether every bar was met.
+func printBars(out io.Writer, bars []bar) bool {
+	fmt.Fprint(out, "\n| bar | limit | measured | |\n|---|---|---|---|\n")
+	all := true
+	for _, b := range bars {
+		verdict := "met"
+		if !b.met() {
+			verdict, all = "**missed**", false
+		}
+		fmt.Fprintf(out, "| %s | %.6g | %.6g | %s |\n", b.what, b.limit, b.got, verdict)
+	}
+	return all
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// The families of contenders.
+const (
+	sidecar   = "sidecar"
+	collector = "Collector"
+	bare      = "receiver alone"
+)
+
+// contender is a program in one setting; without a binary it is the receiver that the others send to.
+type contender struct {
+	family  string
+	setting string
+	synced  bool // an acknowledged request survives power loss
+	idle    bool // its memory and its latency are measured too
+	binary  string
+	env     []string
+	args    func(listen, upstream, dir string) []string
+}
+
+func (c contender) String() string {
+	if c.setting == "" {
+		return c.family
+	}
+	return c.family + ", " + c.setting
+}
+
+// build compiles both programs into dir, stripped and without cgo.
+func build(ctx context.Context, dir string) ([]contender, error) {
+	binary := func(name string) string { return filepath.Join(dir, name) }
+	for _, b := range []struct{ name, module, pkg, tags string }{
+		{"sidecar", "..", "./cmd/sidecar", "grpcnotrace,nethttpomithttp2"},
+		{"otelcol", "relay/otelcol", ".", "grpcnotrace"},
+	} {
+		cmd := exec.CommandContext(ctx, "go", "build", "-C", b.module, "-tags", b.tags, "-trimpath", "-ldflags", "-s -w", "-o", binary(b.name), b.pkg)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if text, err := cmd.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("build %s (run from the directory benchmarks): %w\n%s", b.name, err, text)
+		}
+	}
+	two := []string{"GOMAXPROCS=2"}
+	ours, theirs := binary("sidecar"), binary("otelcol")
+	return []contender{
+		{family: bare, idle: true},
+		{sidecar, "default", false, true, ours, nil, sidecarArgs("1s")},
+		{sidecar, "GOMAXPROCS=2", false, true, ours, two, sidecarArgs("1s")},
+		{sidecar, "--queue-sync 0", true, false, ours, nil, sidecarArgs("0")},
+		{sidecar, "--queue-sync 0, GOMAXPROCS=2", true, false, ours, two, sidecarArgs("0")},
+		{collector, "default", false, true, theirs, nil, collectorArgs(false, "")},
+		{collector, "batch", false, true, theirs, nil, collectorArgs(false, "batch: {}")},
+		{collector, "fsync", true, false, theirs, nil, collectorArgs(true, "")},
+		{collector, "fsync, batch", true, false, theirs, nil, collectorArgs(true, "batch: {}")},
+	}, nil
+}
+
+// sidecarArgs leaves all at its default, sources and probes too.
+func sidecarArgs(sync string) func(listen, upstream, dir string) []string {
+	return func(listen, upstream, dir string) []string {
+		return []string{
+			"--otlp-endpoint=http://" + upstream, "--relay-grpc-address=" + listen, "--relay-http-address=off", "--health-address=off",
+			"--queue-dir=" + dir, "--queue-sync=" + sync,
+		}
+	}
+}
+
+// collectorArgs configures the Collector for the same at its best: its own metrics off, no compression, retries without end, clients that wait
+// while the queue is full (else it refuses what they send). fsync off is its default.
+func collectorArgs(fsync bool, batch string) func(listen, upstream, dir string) []string {
+	return func(listen, upstream, dir string) []string {
+		return []string{"--config", fmt.Sprintf(`yaml:
+receivers:
+  otlp: {protocols: {grpc: {endpoint: "%s"}}}
+extensions:
+  file_storage: {directory: "%s", fsync: %t}
+exporters:
+  otlp_grpc:
+    endpoint: "%s"
+    compression: none
+    tls: {insecure: true}
+    retry_on_failure: {max_elapsed_time: 0s}
+    sending_queue: {storage: file_storage, block_on_overflow: true, %s}
+service:
+  extensions: [file_storage]
+  telemetry: {metrics: {level: none}}
+  pipelines: {metrics: {receivers: [otlp], exporters: [otlp_grpc]}}
+`, listen, dir, fsync, upstream, batch)}
+	}
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	colmetricpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+	metricpb "go.opentelemetry.io/proto/otlp/metrics/v1"
+	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
+)
+
+const clients = 4
+
+// load is what the clients of a contender send, each over a connection of its own, until stop.
+type load struct {
+	accepted, refused atomic.Int64 // points
+	cancel            context.CancelFunc
+	running           sync.WaitGroup
+	conns             []*grpc.ClientConn
+
+	mu        sync.Mutex
+	latencies []time.Duration // of acknowledged requests, if paced
+}
+
+// send starts clients towards addr: requests of size points, rate points a second of all clients together, 0 as fast as they are acknowledged.
+func send(ctx context.Context, addr string, size, rate int) (*load, error) {
+	l := &load{}
+	ctx, l.cancel = context.WithCancel(ctx)
+	request := newRequest(size)
+	for i := range clients {
+		conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		if err != nil {
+			return nil, err
+		}
+		l.conns = append(l.conns, conn)
+		c := client{load: l, conn: conn, request: request, points: int64(size)}
+		if rate > 0 {
+			c.pace = time.Second * time.Duration(clients*size) / time.Duration(rate)
+			c.first = c.pace * time.Duration(i) / clients
+		}
+		l.running.Go(func() { c.run(ctx) })
+	}
+	return l, nil
+}
+
+// stop waits for what is under way.
+func (l *load) stop() error {
+	l.cancel()
+	l.running.Wait()
+	var errs []error
+	for _, conn := range l.conns {
+		errs = append(errs, conn.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// client sends one request at a time.
+type client struct {
+	*load
+
+	conn    *grpc.ClientConn
+	request []byte
+	points  int64
+	first   time.Duration // after which it begins
+	pace    time.Duration // between requests; 0: none
+}
+
+func (c *client) run(ctx context.Context) {
+	next := time.Now().Add(c.first)
+	for ctx.Err() == nil {
+		if c.pace > 0 {
+			time.Sleep(time.Until(next))
+			next = next.Add(c.pace)
+		}
+		c.once()
+	}
+}
+
+func (c *client) once() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second) // what is sent is to be acknowledged, also at the end
+	defer cancel()
+	var answer []byte
+	begun := time.Now()
+	err := c.conn.Invoke(ctx, otlp.Metrics.Method(), c.request, &answer, grpc.ForceCodecV2(raw{}), grpc.WaitForReady(true))
+	took := time.Since(begun)
+	if err != nil {
+		c.refused.Add(c.points)
+		time.Sleep(10 * time.Millisecond) // a client that is refused comes back
+		return
+	}
+	c.accepted.Add(c.points)
+	if c.pace > 0 {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.latencies = append(c.latencies, took)
+	}
+}
+
+// newRequest is an export of size points: a resource of five attributes, metrics of five points with three attributes each.
+func newRequest(size int) []byte {
+	const perMetric = 5
+	now := uint64(time.Now().UnixNano())
+	scope := &metricpb.ScopeMetrics{Scope: &commonpb.InstrumentationScope{Name: "example.com/shop/orders", Version: "1.2.3"}}
+	for len(scope.Metrics)*perMetric < size {
+		sum := &metricpb.Sum{AggregationTemporality: metricpb.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE, IsMonotonic: true}
+		for i := range perMetric {
+			sum.DataPoints = append(sum.DataPoints, &metricpb.NumberDataPoint{
+				StartTimeUnixNano: now - 1e9, TimeUnixNano: now, Value: &metricpb.NumberDataPoint_AsInt{AsInt: int64(i) << 20},
+				Attributes: attributes("http.request.method", "GET", "http.route", fmt.Sprintf("/orders/%d", i), "server.address", "shop.example.com"),
+			})
+		}
+		scope.Metrics = append(scope.Metrics, &metricpb.Metric{
+			Name: fmt.Sprintf("shop.orders.%d", len(scope.Metrics)), Unit: "{order}", Data: &metricpb.Metric_Sum{Sum: sum},
+		})
+	}
+	data, err := proto.Marshal(&colmetricpb.ExportMetricsServiceRequest{ResourceMetrics: []*metricpb.ResourceMetrics{{
+		Resource: &resourcepb.Resource{Attributes: attributes(
+			"service.name", "orders", "service.version", "1.2.3", "telemetry.sdk.name", "opentelemetry", "telemetry.sdk.language", "go",
+			"telemetry.sdk.version", "1.47.0")},
+		ScopeMetrics: []*metricpb.ScopeMetrics{scope},
+	}}})
+	if err != nil {
+		panic(err) // cannot be: all strings are valid
+	}
+	return data
+}
+
+func attributes(pairs ...string) (list []*commonpb.KeyValue) {
+	for i := 0; i < len(pairs); i += 2 {
+		value := &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: pairs[i+1]}}
+		list = append(list, &commonpb.KeyValue{Key: pairs[i], Value: value})
+	}
+	return list
+}

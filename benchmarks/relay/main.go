@@ -1,0 +1,76 @@
+// Relay measures what it costs to pass OTLP on through a queue on disk: the sidecar, and a Collector with its file storage, both built
+// here. Four clients send metrics as fast as they are acknowledged, a receiver behind counts what arrives; then the same at a fixed
+// rate, for memory; then at a moderate one, for latency beside that receiver alone. Rounds are interleaved and medians count. It prints
+// tables in Markdown and the bars of the project's fifth issue; the exit status is 1 if one was missed.
+//
+// The clients, the receiver and the contender share the machine, so the CPU time of the contender, beside the wall time, is what holds.
+//
+//	cd benchmarks && go run ./relay -rounds 5
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/poolgauge/poolgauge/benchmarks/internal/machine"
+)
+
+type options struct {
+	rounds   int
+	duration time.Duration
+	dir      string
+	only     string
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	err := run(ctx, os.Args[1:], os.Stdout)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "relay:", err)
+		os.Exit(1)
+	}
+}
+
+var errMissed = errors.New("a bar was missed")
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("relay", flag.ContinueOnError)
+	var o options
+	flags.IntVar(&o.rounds, "rounds", 5, "rounds to take the median of")
+	flags.DurationVar(&o.duration, "duration", 3*time.Second, "how long each measurement of a round takes")
+	flags.StringVar(&o.dir, "dir", "", "where the queues are; the system's temporary directory if empty")
+	flags.StringVar(&o.only, "only", "", "measure only contenders whose name contains this, and judge nothing")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp(o.dir, "relay")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	contenders, err := build(ctx, dir)
+	if err != nil {
+		return err
+	}
+	before := machine.Load()
+	results, err := measure(ctx, contenders, dir, o)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "`go run ./relay %s` on %s, %s; load average %s before and %s after.\n\n",
+		strings.Join(args, " "), time.Now().Format(time.DateOnly), machine.Describe(), before, machine.Load())
+	printTables(out, results)
+	if o.only != "" || printBars(out, judge(results)) {
+		return nil
+	}
+	return errMissed
+}

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/poolgauge/poolgauge/benchmarks/internal/machine"
+)
+
+// sizes of requests, in points, for throughput.
+var sizes = []int{100, 10}
+
+const (
+	fixedRate    = 100_000 // points/s, for memory
+	moderateRate = 20_000  // points/s, for latency
+	warmUp       = 500 * time.Millisecond
+)
+
+// result has a value a round of each figure.
+type result struct {
+	contender
+	throughput map[int]*throughput // by size
+	memory     memory
+	latency    latency
+}
+
+type throughput struct {
+	accepted, forwarded []float64 // points/s
+	cpu                 []float64 // of the contender, µs a point
+	lost                []float64 // share of the accepted points that never arrived
+	refused             []float64 // share of all points
+	peak                []float64 // MiB
+}
+
+type memory struct {
+	idle, steady, peak, after []float64 // MiB
+	rate                      []float64 // points/s that arrived
+	cpu                       []float64 // seconds of CPU a second
+}
+
+type latency struct{ p50, p99 []time.Duration }
+
+// measure interleaves the rounds of all contenders.
+func measure(ctx context.Context, contenders []contender, dir string, o options) ([]*result, error) {
+	var results []*result
+	for _, c := range contenders {
+		if !contains(c, o.only) {
+			continue
+		}
+		results = append(results, &result{contender: c, throughput: map[int]*throughput{100: {}, 10: {}}})
+	}
+	for range o.rounds {
+		for _, r := range results {
+			if err := r.round(ctx, dir, o.duration); err != nil {
+				return nil, fmt.Errorf("%s: %w", r.contender, err)
+			}
+		}
+	}
+	return results, nil
+}
+
+func (r *result) round(ctx context.Context, dir string, d time.Duration) error {
+	if r.family != bare {
+		for _, size := range sizes {
+			if err := r.with(ctx, dir, func(p *process) error { return r.throughput[size].measure(ctx, p, size, d) }); err != nil {
+				return err
+			}
+		}
+		if err := r.with(ctx, dir, func(p *process) error { return r.memory.measure(ctx, p, d, r.idle) }); err != nil {
+			return err
+		}
+	}
+	if !r.idle {
+		return nil
+	}
+	return r.with(ctx, dir, func(p *process) error { return r.latency.measure(ctx, p, d) })
+}
+
+// with has the contender run during f.
+func (r *result) with(ctx context.Context, dir string, f func(*process) error) error {
+	p, err := start(ctx, r.contender, dir)
+	if err != nil {
+		return err
+	}
+	defer p.stop()
+	return f(p)
+}
+
+// reading is what has been counted at a moment.
+type reading struct {
+	at                  time.Time
+	accepted, forwarded int64
+	cpu                 time.Duration
+}
+
+func read(p *process, l *load) (reading, error) {
+	cpu, err := p.cpuTime()
+	return reading{time.Now(), l.accepted.Load(), p.sink.points.Load(), cpu}, err
+}
+
+// during reads at the beginning and the end of d, after a warm-up.
+func during(p *process, l *load, d time.Duration) (from, to reading, err error) {
+	time.Sleep(warmUp)
+	if from, err = read(p, l); err != nil {
+		return from, to, err
+	}
+	time.Sleep(d)
+	to, err = read(p, l)
+	return from, to, err
+}
+
+func (t *throughput) measure(ctx context.Context, p *process, size int, d time.Duration) error {
+	l, err := send(ctx, p.addr, size, 0)
+	if err != nil {
+		return err
+	}
+	from, to, err := during(p, l, d)
+	if stopped := l.stop(); err == nil {
+		err = stopped
+	}
+	if err != nil {
+		return err
+	}
+	seconds, forwarded := to.at.Sub(from.at).Seconds(), float64(to.forwarded-from.forwarded)
+	t.accepted = append(t.accepted, float64(to.accepted-from.accepted)/seconds)
+	t.forwarded = append(t.forwarded, forwarded/seconds)
+	t.cpu = append(t.cpu, (to.cpu-from.cpu).Seconds()*1e6/forwarded)
+	accepted, refused := float64(l.accepted.Load()), float64(l.refused.Load())
+	t.lost = append(t.lost, max(0, accepted-float64(arrived(p, l)))/accepted)
+	t.refused = append(t.refused, refused/(accepted+refused))
+	peak, err := machine.PeakMemory(p.cmd.Process.Pid)
+	t.peak = append(t.peak, peak)
+	return err
+}
+
+// arrived waits until everything accepted has arrived, or nothing has for a second, and returns how many points did.
+func arrived(p *process, l *load) int64 {
+	const quiet = 20
+	n := p.sink.points.Load()
+	for still := 0; still < quiet && n < l.accepted.Load(); still++ {
+		time.Sleep(time.Second / quiet)
+		if now := p.sink.points.Load(); now-n > int64(sizes[0]) { // the sidecar's own points come all the time
+			n, still = now, 0
+		}
+	}
+	return n
+}
+
+// measure measures under load at the fixed rate and, if idle, before and after it too.
+func (m *memory) measure(ctx context.Context, p *process, d time.Duration, idle bool) error {
+	pid := p.cmd.Process.Pid
+	if idle {
+		if err := sample(pid, d, &m.idle); err != nil {
+			return err
+		}
+	}
+	l, err := send(ctx, p.addr, sizes[0], fixedRate)
+	if err != nil {
+		return err
+	}
+	time.Sleep(warmUp)
+	from, err := read(p, l)
+	if err == nil {
+		err = sample(pid, d, &m.steady)
+	}
+	to, _ := read(p, l)
+	if stopped := l.stop(); err == nil {
+		err = stopped
+	}
+	if err != nil {
+		return err
+	}
+	seconds := to.at.Sub(from.at).Seconds()
+	m.rate = append(m.rate, float64(to.forwarded-from.forwarded)/seconds)
+	m.cpu = append(m.cpu, (to.cpu-from.cpu).Seconds()/seconds)
+	peak, err := machine.PeakMemory(pid)
+	m.peak = append(m.peak, peak)
+	if err != nil || !idle {
+		return err
+	}
+	return sample(pid, d, &m.after)
+}
+
+// sample appends the median of the resident memory over d to values.
+func sample(pid int, d time.Duration, values *[]float64) error {
+	var seen []float64
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		time.Sleep(d / 10)
+		rss, _, err := machine.Memory(pid)
+		if err != nil {
+			return err
+		}
+		seen = append(seen, rss)
+	}
+	*values = append(*values, median(seen))
+	return nil
+}
+
+func (y *latency) measure(ctx context.Context, p *process, d time.Duration) error {
+	l, err := send(ctx, p.addr, sizes[0], moderateRate)
+	if err != nil {
+		return err
+	}
+	time.Sleep(warmUp + d)
+	if err := l.stop(); err != nil {
+		return err
+	}
+	all := l.latencies[len(l.latencies)/10:] // without connecting
+	slices.Sort(all)
+	y.p50 = append(y.p50, all[len(all)/2])
+	y.p99 = append(y.p99, all[len(all)*99/100])
+	return nil
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"github.com/poolgauge/poolgauge/benchmarks/internal/machine"
+)
+
+// process is a contender that runs, with an upstream and a queue of its own.
+type process struct {
+	addr   string // to send to
+	sink   *sink
+	cmd    *exec.Cmd // nil for the receiver alone
+	dir    string
+	output bytes.Buffer
+}
+
+// start returns when the contender takes requests.
+func start(ctx context.Context, c contender, dir string) (p *process, err error) {
+	p = &process{}
+	if p.sink, err = startSink(ctx); err != nil {
+		return nil, err
+	}
+	p.addr = p.sink.addr
+	if c.binary == "" {
+		return p, nil
+	}
+	if p.addr, err = freeAddress(ctx); err != nil {
+		return nil, err
+	}
+	if p.dir, err = os.MkdirTemp(dir, "queue"); err != nil {
+		return nil, err
+	}
+	p.cmd = exec.CommandContext(ctx, c.binary, c.args(p.addr, p.sink.addr, p.dir)...)
+	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, c.env...)
+	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	err = p.listens(ctx)
+	return p, err
+}
+
+// listens waits until somebody takes connections.
+func (p *process) listens(ctx context.Context) error {
+	var err error
+	for range 1000 {
+		var conn net.Conn
+		if conn, err = new(net.Dialer).DialContext(ctx, "tcp", p.addr); err == nil {
+			return conn.Close()
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	p.stop()
+	return fmt.Errorf("%w; it printed:\n%s", err, p.output.String())
+}
+
+func freeAddress(ctx context.Context) (string, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+func (p *process) stop() {
+	if p.cmd != nil {
+		_ = p.cmd.Process.Signal(syscall.SIGTERM)
+		_ = p.cmd.Wait()
+		_ = os.RemoveAll(p.dir)
+	}
+	p.sink.close()
+}
+
+// cpuTime is 0 for the receiver alone.
+func (p *process) cpuTime() (time.Duration, error) {
+	if p.cmd == nil {
+		return 0, nil
+	}
+	used, err := machine.CPUTime(p.cmd.Process.Pid)
+	if err != nil {
+		err = fmt.Errorf("it ended: %w; it printed:\n%s", err, p.output.String())
+	}
+	return used, err
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+)
+
+// contains reports whether a contender is to be measured; the receiver alone always is, as what latencies are compared with.
+func contains(c contender, only string) bool {
+	return c.family == bare || strings.Contains(c.String(), only)
+}
+
+func printTables(out io.Writer, results []*result) {
+	for _, size := range sizes {
+		fmt.Fprintf(out, "Requests of %d points, as fast as they are acknowledged:\n\n"+
+			"| | accepted points/s | forwarded points/s (min–max) | CPU µs/point | points/s a CPU | peak RSS MiB | lost | refused |\n|---|---|---|---|---|---|---|---|\n", size)
+		for _, r := range results {
+			if t := r.throughput[size]; len(t.forwarded) > 0 {
+				fmt.Fprintf(out, "| %s | %.0f | %.0f (%.0f–%.0f) | %.2f | %.0f | %.1f | %.2f %% | %.2f %% |\n", r.contender, median(t.accepted),
+					median(t.forwarded), slices.Min(t.forwarded), slices.Max(t.forwarded), median(t.cpu), 1e6/median(t.cpu), median(t.peak),
+					100*median(t.lost), 100*median(t.refused))
+			}
+		}
+		fmt.Fprintln(out)
+	}
+	fmt.Fprintf(out, "At %d points/s in requests of %d, resident MiB:\n\n"+
+		"| | forwarded points/s | CPUs | RSS | peak RSS | idle before | idle after |\n|---|---|---|---|---|---|---|\n", fixedRate, sizes[0])
+	for _, r := range results {
+		if m := r.memory; len(m.rate) > 0 {
+			fmt.Fprintf(out, "| %s | %.0f | %.2f | %.1f | %.1f | %s | %s |\n", r.contender, median(m.rate), median(m.cpu), median(m.steady), median(m.peak),
+				optional(m.idle), optional(m.after))
+		}
+	}
+	fmt.Fprintf(out, "\nTime to an acknowledgement, at %d points/s in requests of %d:\n\n| | p50 ms | p99 ms (min–max) |\n|---|---|---|\n", moderateRate, sizes[0])
+	for _, r := range results {
+		if y := r.latency; len(y.p50) > 0 {
+			fmt.Fprintf(out, "| %s | %.2f | %.2f (%.2f–%.2f) |\n", r.contender, milliseconds(median(y.p50)), milliseconds(median(y.p99)),
+				milliseconds(slices.Min(y.p99)), milliseconds(slices.Max(y.p99)))
+		}
+	}
+}
+
+func optional(values []float64) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.1f", median(values))
+}
+
+// median is the middle of values, the upper one of two. It does not change values.
+func median[T float64 | time.Duration](values []T) T {
+	return slices.Sorted(slices.Values(values))[len(values)/2]
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / 1e6 }

@@ -1,0 +1,56 @@
+package export
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+// closingBackoff is how long to wait at most once the exporter is closing, unless the upstream asked for more: the grace time of a pod is short.
+const closingBackoff = 100 * time.Millisecond
+
+// backoff draws the waits between the attempts of one request.
+type backoff struct {
+	least, longest, ceiling time.Duration
+}
+
+func newBackoff(p Policy) *backoff {
+	return &backoff{least: p.LeastBackoff, longest: p.LongestBackoff, ceiling: p.LeastBackoff}
+}
+
+// next returns the next wait: at least what the upstream asked for, with jitter on top, since it may have asked many.
+func (b *backoff) next(asked time.Duration) time.Duration {
+	b.ceiling = min(2*b.ceiling, max(b.longest, b.least))
+	wait := b.least + upTo(b.ceiling-b.least)
+	if asked > 0 {
+		wait = max(wait, asked+upTo(b.least))
+	}
+	return wait
+}
+
+// upTo returns a random time from 0 to d.
+func upTo(d time.Duration) time.Duration { return rand.N(d + 1) } //nolint:gosec // no secret
+
+// wait waits for d. Once the exporter is closing it does so for a moment only, but never less than what the upstream asked for.
+func (e *Exporter) wait(d, asked time.Duration) {
+	if e.closing.Err() != nil {
+		asleep(e.abort, min(d, max(asked, closingBackoff)))
+		return
+	}
+	start := time.Now()
+	if !asleep(e.closing, d) {
+		asleep(e.abort, asked-time.Since(start))
+	}
+}
+
+// asleep waits for d, or returns false as soon as ctx is done.
+func asleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,107 @@
+package export
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
+)
+
+func TestDrain(t *testing.T) {
+	for name, c := range map[string]struct {
+		before time.Duration                   // what the upstream asked for before the call of Drain
+		fault  func(since time.Duration) error // from the call on
+		took   time.Duration
+		left   int64 // points
+	}{
+		"at once":               {0, func(time.Duration) error { return nil }, 0, 0},
+		"soon after failures":   {0, func(d time.Duration) error { return failing(d < 450*time.Millisecond, 0) }, 500 * time.Millisecond, 0},
+		"not before asked":      {0, func(d time.Duration) error { return failing(d < 900*time.Millisecond, time.Second) }, time.Second, 0},
+		"not before asked once": {20 * time.Minute, func(time.Duration) error { return nil }, 1500 * time.Millisecond, 20},
+		"never":                 {0, func(time.Duration) error { return failing(true, 0) }, 1500 * time.Millisecond, 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var begin time.Time
+				f := &fake{answer: func(context.Context, otlp.Batch) (Result, error) {
+					if begin.IsZero() {
+						return Result{}, failing(true, c.before)
+					}
+					return Result{}, c.fault(time.Since(begin))
+				}}
+				r := start(t, f, patient)
+				r.put("a")
+				time.Sleep(10 * time.Minute) // now it waits up to 30 s
+				synctest.Wait()
+				r.put("b")
+				begin = time.Now()
+				r.drain(1500 * time.Millisecond)
+				equal(t, "took", time.Since(begin), c.took)
+				equal(t, "queued", r.queue.Account().Queued(), c.left)
+				equal(t, "sent", r.Account().Sent[otlp.Metrics], 20-c.left)
+				equal(t, "closed", f.closed, 1)
+			})
+		})
+	}
+}
+
+func failing(yes bool, after time.Duration) error {
+	if !yes {
+		return nil
+	}
+	return &Failure{Reason: "UNAVAILABLE", Retry: true, After: after, Err: errors.New("not now")}
+}
+
+// What Drain cuts off returns to the queue, and says nothing of the upstream.
+func TestDrainCutsOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{answer: func(ctx context.Context, b otlp.Batch) (Result, error) {
+			if string(b.Data) == "good" {
+				return Result{}, nil
+			}
+			<-ctx.Done()
+			return Result{}, passing("CANCELLED")
+		}}
+		r := start(t, f, patient)
+		r.put("good")
+		synctest.Wait()
+		r.put("hangs")
+		synctest.Wait()
+		r.put("waits")
+		begin := time.Now()
+		r.drain(time.Second)
+		equal(t, "took", time.Since(begin), time.Second)
+		equal(t, "queued", r.queue.Account().Queued(), 20)
+		if err := r.Ready(); err != nil {
+			t.Error(err)
+		}
+		equal(t, "lines of log", r.lines(), 0)
+		equal(t, "outcomes recorded", len(r.durations()), 1)
+		left, err := r.queue.Take(context.Background(), 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "first of the queue", string(left.Batches[0].Data)+string(left.Batches[1].Data), "hangswaits")
+	})
+}
+
+// Without anything in the queue there is nothing to wait for, and a queue that closes ends the exporter as well.
+func TestEndsWithNothingToSend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, first := range []bool{false, true} {
+			r := start(t, &fake{answer: takes}, patient)
+			synctest.Wait()
+			if first {
+				if err := r.queue.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+			begin := time.Now()
+			r.drain(time.Minute)
+			equal(t, "took", time.Since(begin), 0)
+		}
+	})
+}

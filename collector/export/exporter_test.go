@@ -1,0 +1,291 @@
+package export
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
+)
+
+// The backlog goes oldest first, one request at a time, joined by signal into requests of bounded size.
+func TestBacklogIsJoinedInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		up := make(chan struct{})
+		f := &fake{answer: func(context.Context, otlp.Batch) (Result, error) {
+			<-up
+			return Result{}, nil
+		}}
+		r := start(t, f, patient)
+		r.put("first")
+		synctest.Wait() // it is on its way alone
+		r.put("a", "b")
+		r.putBatch(otlp.Batch{Signal: otlp.Logs, Points: 7, Data: []byte("c")})
+		r.put("d", "e")
+		big := strings.Repeat("x", RequestSize/2-1)
+		r.put(big, big, strings.Repeat("y", 3*RequestSize), "z")
+		synctest.Wait()
+		equal(t, "requests under way", len(f.tries), 1)
+		close(up)
+		synctest.Wait()
+		equalSlices(t, "requests", f.taken, []string{"first", "ab", "c", "de" + big + big, strings.Repeat("y", 3*RequestSize), "z"})
+		equal(t, "points of a joined request", f.tries[1].Points, 20)
+		a := r.Account()
+		equal(t, "metrics", a.Sent[otlp.Metrics], 90)
+		equal(t, "logs", a.Sent[otlp.Logs], 7)
+		equal(t, "rejected", len(a.Rejected), 0)
+		equal(t, "queued", r.queue.Account().Queued(), 0)
+		r.drain(time.Second)
+		equal(t, "closed", f.closed, 1)
+		equal(t, "recorded", r.durations()[""], uint64(len(f.tries)))
+	})
+}
+
+// An outage of any length loses nothing, and is one line in the log for its begin and one for its end.
+func TestOutageLosesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		f := &fake{answer: func(context.Context, otlp.Batch) (Result, error) {
+			if time.Since(begin) < 24*time.Hour {
+				return Result{}, passing("UNAVAILABLE")
+			}
+			return Result{}, nil
+		}}
+		r := start(t, f, patient)
+		if err := r.Ready(); err != nil || r.Account().Asked {
+			t.Errorf("before the first request: %v, asked %v", err, r.Account().Asked)
+		}
+		for i := range 24 * 60 {
+			r.put(fmt.Sprint(i, ";"))
+			time.Sleep(time.Minute)
+		}
+		if err := r.Ready(); err == nil || !strings.Contains(err.Error(), "not now") || r.Account().Failure.Reason != "UNAVAILABLE" {
+			t.Errorf("in the outage: %v", err)
+		}
+		equal(t, "queued in the outage", r.queue.Account().Queued(), 24*60*10)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		var all strings.Builder
+		for i := range 24 * 60 {
+			fmt.Fprint(&all, i, ";")
+		}
+		equal(t, "all arrived, in order", strings.Join(f.taken, ""), all.String())
+		equal(t, "requests for the backlog", len(f.taken), 2)
+		equal(t, "sent", r.Account().Sent[otlp.Metrics], 24*60*10)
+		if err := r.Ready(); err != nil || !r.Account().Asked {
+			t.Errorf("after the outage: %v", err)
+		}
+		equal(t, "lines of log", r.lines(), 2)
+		r.drain(time.Second)
+		got := r.durations()
+		equal(t, "failures recorded", got["UNAVAILABLE"], uint64(len(f.tries)-2))
+	})
+}
+
+// Waits are spread over all of 1 s to a ceiling that doubles up to 30 s, begin anew with each request, and respect what the upstream asks for.
+func TestBackoff(t *testing.T) {
+	p := Policy{LeastBackoff: time.Second, LongestBackoff: 30 * time.Second}
+	ceilings := []int{2, 4, 8, 16, 30, 30, 30}
+	var least, most [7]time.Duration
+	for range 2000 {
+		b := newBackoff(p)
+		for i := range ceilings {
+			d := b.next(0)
+			if least[i] == 0 || d < least[i] {
+				least[i] = d
+			}
+			most[i] = max(most[i], d)
+		}
+	}
+	for i, seconds := range ceilings {
+		ceiling := time.Duration(seconds) * time.Second
+		spread := (ceiling - time.Second) / 50
+		if least[i] < time.Second || least[i] > time.Second+spread || most[i] > ceiling || most[i] < ceiling-spread {
+			t.Errorf("wait %d: from %v to %v, want 1s to %v", i, least[i], most[i], ceiling)
+		}
+	}
+	for range 100 {
+		if d := newBackoff(p).next(40 * time.Second); d < 40*time.Second || d > 41*time.Second {
+			t.Errorf("wait %v, asked for 40s", d)
+		}
+	}
+}
+
+func TestRetriesWaitAsLongAsAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		f.answer = func(context.Context, otlp.Batch) (Result, error) {
+			if len(f.tries) < 20 {
+				return Result{}, &Failure{Reason: "RESOURCE_EXHAUSTED", Retry: true, After: 90 * time.Second, Err: errors.New("slow down")}
+			}
+			return Result{}, nil
+		}
+		r := start(t, f, patient)
+		r.put("x")
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		equal(t, "requests", len(f.tries), 20)
+		for i := 1; i < len(f.at); i++ {
+			if gap := f.at[i].Sub(f.at[i-1]); gap < 90*time.Second || gap > 91*time.Second {
+				t.Errorf("tried again after %v, asked for 90s", gap)
+			}
+		}
+		r.drain(time.Second)
+	})
+}
+
+// A request that hangs is given up after the timeout and sent again.
+func TestHangingRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		f.answer = func(ctx context.Context, _ otlp.Batch) (Result, error) {
+			if len(f.tries) == 1 {
+				<-ctx.Done()
+				return Result{}, passing("DEADLINE_EXCEEDED")
+			}
+			return Result{}, nil
+		}
+		r := start(t, f, patient)
+		r.put("x")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		equal(t, "requests", len(f.tries), 2)
+		if gap := f.at[1].Sub(f.at[0]); gap < 11*time.Second || gap > 12*time.Second {
+			t.Errorf("sent again after %v, want 10s and a backoff of 1s to 2s", gap)
+		}
+		r.drain(time.Second)
+	})
+}
+
+// blocked returns a rig whose first request has batches that waited while the upstream was busy with another.
+func blocked(t *testing.T, f *fake, data ...string) *rig {
+	t.Helper()
+	answer, free := f.answer, make(chan struct{})
+	f.answer = func(ctx context.Context, b otlp.Batch) (Result, error) {
+		if string(b.Data) == "busy" {
+			<-free
+			return Result{}, nil
+		}
+		return answer(ctx, b)
+	}
+	r := start(t, f, patient)
+	r.put("busy")
+	synctest.Wait()
+	r.put(data...)
+	close(free)
+	synctest.Wait()
+	return r
+}
+
+// Of a joined request that is refused for good only the bad batches are lost, and in order.
+func TestOnlyTheBadBatchIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		faults := 0
+		f := &fake{answer: func(_ context.Context, b otlp.Batch) (Result, error) {
+			switch {
+			case strings.Contains(string(b.Data), "BAD"):
+				return Result{}, permanent("INVALID_ARGUMENT")
+			case string(b.Data) == "c" && faults < 3: // an outage in the middle of it
+				faults++
+				return Result{}, passing("UNAVAILABLE")
+			}
+			return Result{}, nil
+		}}
+		r := blocked(t, f, "a", "BAD1", "b", "c", "BAD2", "d")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		equalSlices(t, "taken", f.taken, []string{"busy", "a", "b", "c", "d"})
+		equal(t, "requests", len(f.tries), 1+11+3)
+		a := r.Account()
+		equal(t, "sent", a.Sent[otlp.Metrics], 50)
+		equal(t, "rejected", a.Rejected[Rejection{otlp.Metrics, "INVALID_ARGUMENT"}], 20)
+		equal(t, "queued", r.queue.Account().Queued(), 0)
+		r.drain(time.Second)
+	})
+}
+
+// One bad batch of many costs a few requests, not one for each of the others.
+func TestRefusedRequestGoesInHalves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{answer: func(_ context.Context, b otlp.Batch) (Result, error) {
+			if strings.Contains(string(b.Data), "BAD") {
+				return Result{}, permanent("INVALID_ARGUMENT")
+			}
+			return Result{}, nil
+		}}
+		batches := slices.Repeat([]string{"good"}, 1024)
+		batches[700] = "BAD"
+		r := blocked(t, f, batches...)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		equal(t, "requests", len(f.tries), 1+1+2*10)
+		equal(t, "sent", r.Account().Sent[otlp.Metrics], 10+1023*10)
+		equal(t, "rejected", r.Account().Rejected[Rejection{otlp.Metrics, "INVALID_ARGUMENT"}], 10)
+		r.drain(time.Second)
+	})
+}
+
+// A batch that was sent alone and refused is lost at once, counted by its reason, and no obstacle to those after it.
+func TestRefusedForGood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		errs := map[string]error{
+			"a": permanent("INVALID_ARGUMENT"), "b": permanent("413"), "c": permanent("413"), "d": errors.New("what no client says"),
+		}
+		f := &fake{answer: func(_ context.Context, b otlp.Batch) (Result, error) { return Result{}, errs[string(b.Data)] }}
+		r := start(t, f, patient)
+		for _, d := range []string{"a", "b", "c", "d"} {
+			r.put(d)
+			synctest.Wait()
+			if r.Ready() == nil {
+				t.Errorf("%s: ready", d)
+			}
+		}
+		equal(t, "lines of log", r.lines(), 1)
+		r.put("good")
+		synctest.Wait()
+		equal(t, "lines of log", r.lines(), 2)
+		if err := r.Ready(); err != nil {
+			t.Error(err)
+		}
+		a := r.Account()
+		equal(t, "sent", a.Sent[otlp.Metrics], 10)
+		equal(t, "invalid", a.Rejected[Rejection{otlp.Metrics, "INVALID_ARGUMENT"}], 10)
+		equal(t, "too large", a.Rejected[Rejection{otlp.Metrics, "413"}], 20)
+		equal(t, "unknown", a.Rejected[Rejection{otlp.Metrics, "request"}], 10)
+		equal(t, "requests", len(f.tries), 5)
+		r.drain(time.Second)
+	})
+}
+
+// What an upstream rejects of a request that it took is counted, never more than there was, and not sent again.
+func TestPartialSuccess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		results := map[string]Result{
+			"a": {4, "too old"}, "b": {4, "too old"}, "c": {}, "d": {0, "deprecated"}, "e": {}, "f": {4711, "all of it"}, "g": {-5, ""},
+		}
+		f := &fake{answer: func(_ context.Context, b otlp.Batch) (Result, error) { return results[string(b.Data)], nil }}
+		r := start(t, f, patient)
+		for _, d := range []string{"a", "b", "c", "d", "e", "f", "g"} {
+			r.put(d)
+			synctest.Wait()
+			if err := r.Ready(); err != nil {
+				t.Error(err)
+			}
+		}
+		a := r.Account()
+		equal(t, "sent", a.Sent[otlp.Metrics], 70-4-4-10)
+		equal(t, "rejected", a.Rejected[Rejection{otlp.Metrics, "partial"}], 18)
+		equal(t, "requests", len(f.tries), 7)
+		equal(t, "queued", r.queue.Account().Queued(), 0)
+		for _, line := range []string{"rejects some of the points\" signal=metrics message=\"too old\" points=4", "with a warning\" signal=metrics message=deprecated", "\"all of it\" points=10"} {
+			equal(t, line, strings.Count(r.log.String(), line), 1)
+		}
+		equal(t, "lines of log", r.lines(), 3)
+		r.drain(time.Second)
+	})
+}

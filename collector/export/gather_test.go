@@ -1,0 +1,54 @@
+package export
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
+)
+
+// Requests that come close to each other are gathered; one that comes alone, a full one and the last one do not wait.
+func TestGather(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const gather = 10 * time.Millisecond
+		f := &fake{answer: takes}
+		r := start(t, f, Policy{Timeout: time.Second, Gather: gather})
+		begin := time.Now()
+		r.put("first")
+		synctest.Wait()
+		r.put("a")
+		time.Sleep(gather - 1)
+		r.put("b")
+		time.Sleep(time.Second)
+		r.put("alone")
+		synctest.Wait()
+		r.put("last")
+		r.drain(gather / 2)
+		equalSlices(t, "requests", f.taken, []string{"first", "ab", "alone", "last"})
+		for i, want := range []time.Duration{0, gather, time.Second + gather - 1, time.Second + gather - 1} {
+			equal(t, "time of "+f.taken[i], f.at[i].Sub(begin), want)
+		}
+	})
+}
+
+func TestGatherDoesNotSlowABacklog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		up := make(chan struct{})
+		f := &fake{answer: func(context.Context, otlp.Batch) (Result, error) {
+			<-up
+			return Result{}, nil
+		}}
+		r := start(t, f, Policy{Timeout: time.Second, Gather: 10 * time.Millisecond})
+		r.put("first")
+		synctest.Wait()
+		full := strings.Repeat("x", RequestSize)
+		r.put(full, full, full)
+		close(up)
+		synctest.Wait()
+		equal(t, "requests at once", len(f.taken), 4)
+		r.drain(time.Second)
+	})
+}

@@ -1,0 +1,162 @@
+package export
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	statuspb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
+)
+
+func TestHTTPSendsBytesAsTheyAre(t *testing.T) {
+	data := bytes.Repeat([]byte("\xfa\x3f\x03any"), 50_000)
+	for _, packed := range []bool{false, true} {
+		got := make(chan received, 3)
+		s := serveHTTP(t, func(_ http.ResponseWriter, r *http.Request) {
+			var body io.Reader = r.Body
+			if r.Header.Get("Content-Encoding") == "gzip" {
+				body, _ = gzip.NewReader(r.Body)
+			}
+			all, _ := io.ReadAll(body)
+			got <- received{r.Method + " " + r.URL.Path, r.Header, all}
+		})
+		c := dial(t, Config{Protocol: HTTPProtobuf, Gzip: packed, UserAgent: "poolgauge-sidecar/9", Endpoints: map[otlp.Signal]Endpoint{
+			otlp.Metrics: {s.URL + "/v1/metrics", map[string]string{"tenant": "m", "content-type": "other"}}, otlp.Traces: {URL: s.URL + "/x/v1/traces"}, otlp.Logs: {URL: s.URL},
+		}})
+		for i, want := range []string{"POST /v1/metrics", "POST /x/v1/traces", "POST /"} {
+			equal(t, "result", mustSend(t, c, otlp.Batch{Signal: otlp.Signals()[i], Points: 1, Data: data}), Result{})
+			r := <-got
+			header := http.Header(r.header)
+			equal(t, "path", r.to, want)
+			equal(t, "type", header.Get("Content-Type"), "application/x-protobuf")
+			equal(t, "user agent", header.Get("User-Agent"), "poolgauge-sidecar/9")
+			equal(t, "tenant", header.Get("Tenant"), []string{"m", "", ""}[i])
+			equal(t, "encoding", header.Get("Content-Encoding"), map[bool]string{true: "gzip"}[packed])
+			equal(t, "data survives", bytes.Equal(r.body, data), true)
+		}
+	}
+}
+
+// Every code is retried or not as the specification says, and no other. A redirect is not followed.
+func TestHTTPCodes(t *testing.T) {
+	passing := map[int]bool{429: true, 502: true, 503: true, 504: true}
+	for code := 300; code < 600; code++ {
+		if http.StatusText(code) == "" {
+			continue
+		}
+		f := failureOfCode(t, code, http.Header{"Location": {"/elsewhere"}, "Retry-After": {"7"}}, nil)
+		var after time.Duration
+		if passing[code] {
+			after = 7 * time.Second
+		}
+		if f.Retry != passing[code] || f.After != after || f.Reason != fmt.Sprint(code) {
+			t.Errorf("%d: %+v", code, f)
+		}
+	}
+}
+
+// failureOfCode sends to a server that answers with a code, and returns how that fails.
+func failureOfCode(t *testing.T, code int, header http.Header, body []byte) *Failure {
+	t.Helper()
+	requests := 0
+	s := serveHTTP(t, func(w http.ResponseWriter, _ *http.Request) {
+		requests++
+		for name, values := range header {
+			w.Header()[name] = values
+		}
+		w.WriteHeader(code)
+		if code >= 400 {
+			_, _ = w.Write(body)
+		}
+	})
+	f := mustFail(t, context.Background(), dial(t, Config{Protocol: HTTPProtobuf, Endpoints: everywhere(s.URL)}), metrics("x"))
+	s.Close()
+	equal(t, "requests", requests, 1)
+	return f
+}
+
+func TestRetryAfter(t *testing.T) {
+	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	for header, want := range map[string]time.Duration{
+		"": 0, "0": 0, "7": 7 * time.Second, "-7": 0, "1.5": 0, "soon": 0, "99999999999999999999": 0,
+		"2147483647":                    longestAfter,
+		"Wed, 25 Nov 2026 12:00:09 GMT": 9 * time.Second,
+		"Wed, 25 Nov 2026 11:00:00 GMT": 0,
+		"Wed, 25 Nov 2099 12:00:00 GMT": longestAfter,
+	} {
+		equal(t, "Retry-After: "+header, bounded(retryAfter(header, now)), want)
+	}
+}
+
+// What the upstream says goes into the log, as far as it fits on a line.
+func TestHTTPExplanation(t *testing.T) {
+	status, err := proto.Marshal(&statuspb.Status{Code: 3, Message: "point 7 is\nmalformed"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		kind, body, want string
+	}{
+		{"application/x-protobuf", string(status), "400 Bad Request: point 7 is malformed"},
+		{"application/x-protobuf; charset=x", string(status), "400 Bad Request: point 7 is malformed"},
+		{"application/x-protobuf", "\xff", "400 Bad Request"},
+		{"text/plain; charset=utf-8", "no such\ntenant\n", "400 Bad Request: no such tenant"},
+		{"text/html", "<html>", "400 Bad Request"},
+		{"text/plain", strings.Repeat("é", 40_000), "400 Bad Request: " + strings.Repeat("é", 241) + "�…"},
+	} {
+		f := failureOfCode(t, 400, http.Header{"Content-Type": {c.kind}}, []byte(c.body))
+		equal(t, c.kind, f.Error(), c.want)
+	}
+}
+
+func TestHTTPAnswers(t *testing.T) {
+	for name, c := range map[string]struct {
+		code int
+		kind string
+		body []byte
+		want Result
+	}{
+		"nothing":        {200, "application/x-protobuf", nil, Result{}},
+		"no content":     {204, "", nil, Result{}},
+		"partial":        {200, "application/x-protobuf", partial(t, 2, "too old"), Result{2, "too old"}},
+		"only a message": {200, "application/x-protobuf", partial(t, 0, "deprecated"), Result{0, "deprecated"}},
+		"not OTLP":       {200, "application/x-protobuf", []byte("\xff"), Result{0, "the answer is not OTLP"}},
+		"not protobuf":   {202, "text/plain", []byte("\x0a\x02\x08\x07"), Result{}},
+		"endless":        {200, "application/x-protobuf", make([]byte, 1<<20), Result{0, "the answer is not OTLP"}},
+	} {
+		s := serveHTTP(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", c.kind)
+			w.WriteHeader(c.code)
+			if len(c.body) > 0 {
+				_, _ = w.Write(c.body)
+			}
+		})
+		equal(t, name, mustSend(t, dial(t, Config{Protocol: HTTPProtobuf, Endpoints: everywhere(s.URL)}), metrics("x")), c.want)
+	}
+}
+
+func TestHTTPBrokenConnections(t *testing.T) {
+	s := serveHTTP(t, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+	p := newProxy(t, strings.TrimPrefix(s.URL, "http://"))
+	testBrokenConnections(t, p, dial(t, Config{Protocol: HTTPProtobuf, Endpoints: everywhere("http://" + p.addr)}), "timeout")
+}
+
+func TestHTTPNobodyListens(t *testing.T) {
+	l := listen(t, "")
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f := mustFail(t, context.Background(), dial(t, Config{Protocol: HTTPProtobuf, Endpoints: everywhere("http://" + l.Addr().String())}), metrics("x"))
+	if !f.Retry || f.Reason != "connection" {
+		t.Errorf("%+v", f)
+	}
+}

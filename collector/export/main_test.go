@@ -1,0 +1,170 @@
+package export
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+
+	colmetricpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// received is a request as it arrived.
+type received struct {
+	to     string // the gRPC method or HTTP path
+	header map[string][]string
+	body   []byte
+}
+
+// grpcServer is an upstream that answers request n, from 0, as a function says.
+type grpcServer struct {
+	addr   string
+	server *grpc.Server
+
+	mu  sync.Mutex
+	got []received
+}
+
+// grpcAnswer is the answer to request n.
+type grpcAnswer func(ctx context.Context, n int) ([]byte, error)
+
+func yes(context.Context, int) ([]byte, error) { return nil, nil }
+
+// serveGRPC serves at addr, or anywhere on loopback if it is empty.
+func serveGRPC(t testing.TB, l net.Listener, answer grpcAnswer, opts ...grpc.ServerOption) *grpcServer {
+	t.Helper()
+	s := &grpcServer{addr: l.Addr().String()}
+	s.server = grpc.NewServer(append(opts, grpc.ForceServerCodecV2(raw{}), grpc.UnknownServiceHandler(
+		func(_ any, stream grpc.ServerStream) error {
+			method, _ := grpc.MethodFromServerStream(stream)
+			md, _ := metadata.FromIncomingContext(stream.Context())
+			var body []byte
+			if err := stream.RecvMsg(&body); err != nil {
+				return err
+			}
+			s.mu.Lock()
+			n := len(s.got)
+			s.got = append(s.got, received{method, md, body})
+			s.mu.Unlock()
+			reply, err := answer(stream.Context(), n)
+			if err != nil {
+				return err
+			}
+			return stream.SendMsg(reply)
+		}))...)
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = s.server.Serve(l)
+	}()
+	t.Cleanup(func() {
+		s.server.Stop()
+		<-served
+	})
+	return s
+}
+
+func (s *grpcServer) requests() []received {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.got
+}
+
+// serveHTTP serves h anywhere on loopback.
+func serveHTTP(t testing.TB, h http.HandlerFunc) *httptest.Server {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s
+}
+
+func listen(t testing.TB, addr string) net.Listener {
+	t.Helper()
+	if addr == "" {
+		addr = "127.0.0.1:0"
+	}
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// everywhere are endpoints of one URL for all signals.
+func everywhere(url string) map[otlp.Signal]Endpoint {
+	return map[otlp.Signal]Endpoint{otlp.Metrics: {URL: url}, otlp.Traces: {URL: url}, otlp.Logs: {URL: url}}
+}
+
+func dial(t testing.TB, cfg Config) Client {
+	t.Helper()
+	c, err := Dial(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closed(t, c) })
+	return c
+}
+
+func closed(t testing.TB, c Client) {
+	t.Helper()
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func equal[T comparable](t testing.TB, what string, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: got %v, want %v", what, got, want)
+	}
+}
+
+// partial is an answer that rejects points.
+func partial(t testing.TB, rejected int64, message string) []byte {
+	t.Helper()
+	body, err := proto.Marshal(&colmetricpb.ExportMetricsServiceResponse{
+		PartialSuccess: &colmetricpb.ExportMetricsPartialSuccess{RejectedDataPoints: rejected, ErrorMessage: message},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+// metrics is a batch whose request is not OTLP: nobody on the way looks into it.
+func metrics(data string) otlp.Batch {
+	return otlp.Batch{Signal: otlp.Metrics, Points: 3, Data: []byte(data)}
+}
+
+func mustSend(t testing.TB, c Client, b otlp.Batch) Result {
+	t.Helper()
+	r, err := c.Send(context.Background(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// mustFail sends and returns why that failed.
+func mustFail(t testing.TB, ctx context.Context, c Client, b otlp.Batch) *Failure { //nolint:revive // t goes first in tests
+	t.Helper()
+	_, err := c.Send(ctx, b)
+	if err == nil {
+		t.Fatal("the upstream took it")
+	}
+	f, ok := err.(*Failure) //nolint:errorlint // it must be one itself
+	if !ok {
+		t.Fatalf("%T is no failure", err)
+	}
+	return f
+}

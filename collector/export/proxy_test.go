@@ -1,0 +1,134 @@
+package export
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+)
+
+// proxy passes on what is sent to it until it is told to break its connections in one way or another.
+type proxy struct {
+	addr string
+
+	mu    sync.Mutex
+	pairs [][2]net.Conn
+	deaf  bool // new data goes nowhere, on connections that were made before
+}
+
+func newProxy(t *testing.T, to string) *proxy {
+	t.Helper()
+	l := listen(t, "")
+	p := &proxy{addr: l.Addr().String()}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			out, err := new(net.Dialer).DialContext(context.Background(), "tcp", to)
+			if err != nil {
+				_ = in.Close()
+				continue
+			}
+			p.mu.Lock()
+			n := len(p.pairs)
+			p.pairs = append(p.pairs, [2]net.Conn{in, out})
+			p.deaf = false
+			p.mu.Unlock()
+			wg.Go(func() { p.pass(n, in, out) })
+			wg.Go(func() { p.pass(n, out, in) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		p.reset()
+		wg.Wait()
+	})
+	return p
+}
+
+// pass copies until an end of the pair is closed; what a deaf proxy reads is lost.
+func (p *proxy) pass(n int, from io.ReadCloser, to io.WriteCloser) {
+	defer to.Close()
+	buffer := make([]byte, 32<<10)
+	for {
+		read, err := from.Read(buffer)
+		p.mu.Lock()
+		lost := p.deaf && n == len(p.pairs)-1 || n < len(p.pairs)-1
+		p.mu.Unlock()
+		if read > 0 && !lost {
+			_, _ = to.Write(buffer[:read])
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// halfOpen makes the connection look alive and be dead. The next one works.
+func (p *proxy) halfOpen() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.deaf = true
+}
+
+// reset breaks all connections as a crashed host does.
+func (p *proxy) reset() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, pair := range p.pairs {
+		for _, c := range pair {
+			_ = c.(*net.TCPConn).SetLinger(0)
+			_ = c.Close()
+		}
+	}
+}
+
+// connections is how many were made.
+func (p *proxy) connections() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.pairs)
+}
+
+// testBrokenConnections breaks the connection of a client that sends by way of p.
+func testBrokenConnections(t *testing.T, p *proxy, c Client, timeout string) {
+	t.Helper()
+	mustSend(t, c, metrics("1"))
+	mustSend(t, c, metrics("2"))
+	equal(t, "connections", p.connections(), 1)
+
+	p.halfOpen()
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	f := mustFail(t, ctx, c, metrics("3"))
+	if !f.Retry || f.Reason != timeout {
+		t.Errorf("half open: %+v", f)
+	}
+	mustSend(t, c, metrics("3")) // on a new connection
+	equal(t, "connections", p.connections(), 2)
+
+	p.reset()
+	for i := 0; ; i++ { // the client may or may not know yet
+		_, err := c.Send(context.Background(), metrics("4"))
+		if err == nil {
+			break
+		}
+		var f *Failure
+		if !errors.As(err, &f) || !f.Retry || i > 2 {
+			t.Fatalf("reset: %+v", f)
+		}
+	}
+	equal(t, "connections", p.connections(), 3)
+}
+
+func TestGRPCBrokenConnections(t *testing.T) {
+	s := serveGRPC(t, listen(t, ""), yes)
+	p := newProxy(t, s.addr)
+	testBrokenConnections(t, p, dial(t, Config{Protocol: GRPC, Endpoints: everywhere("http://" + p.addr)}), "DEADLINE_EXCEEDED")
+}

@@ -1,0 +1,148 @@
+package export
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
+	"github.com/poolgauge/poolgauge/collector/queue"
+	"github.com/poolgauge/poolgauge/internal/catalog"
+)
+
+// fake is a client with faults: answer decides what becomes of each request. It is read when the exporter waits or has ended.
+type fake struct {
+	answer func(ctx context.Context, b otlp.Batch) (Result, error)
+	tries  []otlp.Batch // every request
+	at     []time.Time  // when it came
+	taken  []string     // the data of those that were taken
+	closed int
+}
+
+func (f *fake) Send(ctx context.Context, b otlp.Batch) (Result, error) {
+	f.tries, f.at = append(f.tries, b), append(f.at, time.Now())
+	result, err := f.answer(ctx, b)
+	if err == nil {
+		f.taken = append(f.taken, string(b.Data))
+	}
+	return result, err
+}
+
+func (f *fake) Close() error {
+	f.closed++
+	return nil
+}
+
+func takes(context.Context, otlp.Batch) (Result, error) { return Result{}, nil }
+
+func passing(reason string) error {
+	return &Failure{Reason: reason, Retry: true, Err: errors.New("not now")}
+}
+
+func permanent(reason string) error { return &Failure{Reason: reason, Err: errors.New("never")} }
+
+// rig is an exporter with a queue in memory and all that it says of itself.
+type rig struct {
+	*Exporter
+
+	t      *testing.T
+	queue  *queue.Queue
+	reader *sdkmetric.ManualReader
+	log    *bytes.Buffer
+}
+
+func start(t *testing.T, client Client, policy Policy) *rig {
+	t.Helper()
+	r := &rig{t: t, reader: sdkmetric.NewManualReader(), log: &bytes.Buffer{}}
+	log := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	var err error
+	if r.queue, err = queue.Open(queue.Config{Limit: 64 << 20, Log: slog.New(slog.DiscardHandler)}); err != nil {
+		t.Fatal(err)
+	}
+	meter := sdkmetric.NewMeterProvider(sdkmetric.WithReader(r.reader)).Meter("test")
+	if r.Exporter, err = New(r.queue, client, policy, meter, log); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// patient is the policy of most tests.
+var patient = Policy{Timeout: 10 * time.Second}
+
+// put queues batches of metrics with 10 points each.
+func (r *rig) put(data ...string) {
+	r.t.Helper()
+	for _, d := range data {
+		r.putBatch(otlp.Batch{Signal: otlp.Metrics, Points: 10, Data: []byte(d)})
+	}
+}
+
+func (r *rig) putBatch(b otlp.Batch) {
+	r.t.Helper()
+	if err := r.queue.Put(context.Background(), b); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// drain gives the exporter so much time to end.
+func (r *rig) drain(grace time.Duration) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	if err := r.Drain(ctx); err != nil {
+		r.t.Error(err)
+	}
+}
+
+func (r *rig) lines() int { return strings.Count(r.log.String(), "\n") }
+
+// durations returns how often each outcome of a request was recorded.
+func (r *rig) durations() map[string]uint64 {
+	r.t.Helper()
+	var rm metricdata.ResourceMetrics
+	if err := r.reader.Collect(context.Background(), &rm); err != nil {
+		r.t.Fatal(err)
+	}
+	counts := map[string]uint64{}
+	for _, scope := range rm.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			if m.Name != catalog.ExportDuration.Name {
+				r.t.Errorf("unexpected metric %s", m.Name)
+				continue
+			}
+			for _, p := range m.Data.(metricdata.Histogram[float64]).DataPoints {
+				reason, _ := p.Attributes.Value("error.type")
+				counts[reason.AsString()] = p.Count
+			}
+		}
+	}
+	return counts
+}
+
+func equalSlices(t *testing.T, what string, got, want []string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%s: got %s, want %s", what, brief(got), brief(want))
+	}
+}
+
+// brief are texts as they are, but for long ones.
+func brief(texts []string) (short []string) {
+	for _, text := range texts {
+		if len(text) > 20 {
+			text = fmt.Sprintf("%.10s… of %d", text, len(text))
+		}
+		short = append(short, strconv.Quote(text))
+	}
+	return short
+}

@@ -1,0 +1,199 @@
+package export
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+)
+
+// identity is a certificate of an authority that nothing else uses, for both ends of a connection on loopback.
+type identity struct {
+	ca, cert, key []byte // PEM
+}
+
+func newIdentity(t *testing.T, name string) identity {
+	t.Helper()
+	sign := func(template, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		template.SerialNumber, template.Subject = big.NewInt(1), pkix.Name{CommonName: name}
+		template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+		if parent == nil {
+			parent, parentKey = template, key
+		}
+		der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, parentKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cert, err := x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cert, key
+	}
+	ca, caKey := sign(&x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}, nil, nil)
+	cert, key := sign(&x509.Certificate{
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}, ca, caKey)
+	der, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := func(kind string, der []byte) []byte { return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}) }
+	return identity{block("CERTIFICATE", ca.Raw), block("CERTIFICATE", cert.Raw), block("EC PRIVATE KEY", der)}
+}
+
+// server is the configuration of an upstream that takes clients of the same authority only.
+func (id identity) server(t *testing.T) *tls.Config {
+	t.Helper()
+	pair, err := tls.X509KeyPair(id.cert, id.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(id.ca)
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert}
+}
+
+// files are certificates on disk.
+type files struct{ dir string }
+
+func (f files) write(t *testing.T, id identity) {
+	t.Helper()
+	for name, content := range map[string][]byte{"ca": id.ca, "cert": id.cert, "key": id.key} {
+		if err := os.WriteFile(filepath.Join(f.dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (f files) load() (*tls.Config, error) {
+	ca, err := os.ReadFile(filepath.Join(f.dir, "ca"))
+	if err != nil {
+		return nil, err
+	}
+	pair, err := tls.LoadX509KeyPair(filepath.Join(f.dir, "cert"), filepath.Join(f.dir, "key"))
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(ca)
+	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool, Certificates: []tls.Certificate{pair}}, nil
+}
+
+// testReload sends to an upstream that moves from one authority to another and breaks all connections doing so. serve starts it and returns how to
+// stop it.
+func testReload(t *testing.T, protocol string, serve func(addr string, config *tls.Config) (addrOut string, stop func())) {
+	t.Helper()
+	one, two := newIdentity(t, "one"), newIdentity(t, "two")
+	f := files{t.TempDir()}
+	f.write(t, one)
+	addr, stop := serve("", one.server(t))
+	c := dial(t, Config{Protocol: protocol, Endpoints: everywhere("https://" + addr), TLS: f.load})
+	mustSend(t, c, metrics("1"))
+	stop()
+
+	// The upstream has moved and the files have not: nothing goes, and nothing is given up.
+	_, stop = serve(addr, two.server(t))
+	for range 3 {
+		if failure := mustFail(t, context.Background(), c, metrics("2")); !failure.Retry {
+			t.Fatalf("%+v", failure)
+		}
+	}
+	// So it is while the files cannot be read.
+	if err := os.Remove(filepath.Join(f.dir, "key")); err != nil {
+		t.Fatal(err)
+	}
+	if failure := mustFail(t, context.Background(), c, metrics("2")); !failure.Retry {
+		t.Fatalf("%+v", failure)
+	}
+	f.write(t, two)
+	mustSend(t, c, metrics("2")) // at the first attempt
+
+	// One that moves while all is well is followed too. A request may find the connection closed.
+	stop()
+	f.write(t, one)
+	_, stop = serve(addr, one.server(t))
+	defer stop()
+	for i := 0; ; i++ {
+		_, err := c.Send(context.Background(), metrics("3"))
+		if err == nil {
+			return
+		}
+		var failure *Failure
+		if i > 1 || !errors.As(err, &failure) || !failure.Retry {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestGRPCReloadsCertificates(t *testing.T) {
+	testReload(t, GRPC, func(addr string, config *tls.Config) (string, func()) {
+		s := serveGRPC(t, listen(t, addr), yes, grpc.Creds(credentials.NewTLS(config)))
+		return s.addr, s.server.Stop
+	})
+}
+
+func TestHTTPReloadsCertificates(t *testing.T) {
+	testReload(t, HTTPProtobuf, func(addr string, config *tls.Config) (string, func()) {
+		s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		_ = s.Listener.Close()
+		s.Listener, s.TLS = listen(t, addr), config
+		s.Config.ErrorLog = log.New(io.Discard, "", 0)
+		s.StartTLS()
+		t.Cleanup(s.Close)
+		return s.Listener.Addr().String(), s.Close
+	})
+}
+
+// An upstream that a foreign authority vouches for gets nothing, whatever the system trusts.
+func TestForeignAuthority(t *testing.T) {
+	f := files{t.TempDir()}
+	f.write(t, newIdentity(t, "ours"))
+	config := newIdentity(t, "foreign").server(t)
+	config.ClientAuth = tls.NoClientCert
+	s := serveGRPC(t, listen(t, ""), yes, grpc.Creds(credentials.NewTLS(config)))
+	for name, load := range map[string]func() (*tls.Config, error){"ours": f.load, "the system's": nil} {
+		c := dial(t, Config{Protocol: GRPC, Endpoints: everywhere("https://" + s.addr), TLS: load})
+		if failure := mustFail(t, context.Background(), c, metrics("x")); !failure.Retry || failure.Reason != "UNAVAILABLE" {
+			t.Errorf("%s: %+v", name, failure)
+		}
+	}
+	equal(t, "requests", len(s.requests()), 0)
+}
+
+// Behind a proxy certificates are loaded again after a failure.
+func TestHTTPReloadsBehindProxy(t *testing.T) {
+	loads := 0
+	cfg := Config{TLS: func() (*tls.Config, error) {
+		loads++
+		return &tls.Config{MinVersion: tls.VersionTLS13}, nil //nolint:gosec // a mark
+	}}
+	c := &httpClient{renewed: func() *http.Transport { return newTransport(cfg) }}
+	c.renew()
+	c.renew()
+	if transport := c.http.Transport.(*http.Transport); loads != 2 || transport.TLSClientConfig.MinVersion != tls.VersionTLS13 {
+		t.Errorf("loaded %d times", loads)
+	}
+}

@@ -1,0 +1,183 @@
+package export
+
+import (
+	"context"
+	"encoding/binary"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
+)
+
+// numbered is batch i: its data is its number, and so are its points, from 1 to 9.
+func numbered(i int) otlp.Batch {
+	return otlp.Batch{Signal: otlp.Metrics, Points: int64(i%9 + 1), Data: binary.BigEndian.AppendUint32(nil, uint32(i))}
+}
+
+// ledger is what an upstream knows of batches by number.
+type ledger struct {
+	t     *testing.T
+	bad   func(i int) bool
+	taken map[int]int
+	last  int // number of the last batch that was taken first
+	lost  int64
+}
+
+func newLedger(t *testing.T, bad func(i int) bool) *ledger {
+	t.Helper()
+	return &ledger{t: t, bad: bad, taken: map[int]int{}, last: -1}
+}
+
+// numbers returns the batches in a request, and whether all are good.
+func (l *ledger) numbers(data []byte) (numbers []int, good bool) {
+	good = true
+	for ; len(data) >= 4; data = data[4:] {
+		i := int(binary.BigEndian.Uint32(data))
+		numbers = append(numbers, i)
+		good = good && !l.bad(i)
+	}
+	return numbers, good
+}
+
+func (l *ledger) take(numbers []int) {
+	for _, i := range numbers {
+		if l.taken[i]++; l.taken[i] == 1 {
+			if i <= l.last {
+				l.t.Errorf("%d arrived after %d", i, l.last)
+			}
+			l.last = i
+		}
+	}
+}
+
+// check compares with the exporter's account when n batches have been put and none is queued. A request may reject points besides.
+func (l *ledger) check(n int, a Account) {
+	l.t.Helper()
+	var put, refused int64
+	for i := range n {
+		put += numbered(i).Points
+		if l.bad(i) {
+			refused += numbered(i).Points
+		}
+		if got := l.taken[i]; (got > 0) == l.bad(i) {
+			l.t.Errorf("batch %d, bad %v, was taken %d times", i, l.bad(i), got)
+		}
+	}
+	equal(l.t, "refused for good", a.Rejected[Rejection{otlp.Metrics, "INVALID_ARGUMENT"}], refused)
+	equal(l.t, "rejected in part", a.Rejected[Rejection{otlp.Metrics, "partial"}], l.lost)
+	equal(l.t, "sent and rejected", a.Sent[otlp.Metrics]+refused+l.lost, put)
+}
+
+// Whatever the upstream does, each good batch arrives, in order, and every point is accounted for.
+func TestEveryPointIsAccountedFor(t *testing.T) {
+	for seed := range uint64(10) {
+		synctest.Test(t, func(t *testing.T) {
+			random := rand.New(rand.NewPCG(seed, 1))
+			l := newLedger(t, func(i int) bool { return i%17 == 3 || i > 400 && i < 420 })
+			f := &fake{answer: func(ctx context.Context, b otlp.Batch) (Result, error) {
+				numbers, good := l.numbers(b.Data)
+				switch random.IntN(6) {
+				case 0:
+					return Result{}, passing("UNAVAILABLE")
+				case 1:
+					<-ctx.Done()
+					l.takeIf(good, numbers) // and the answer was lost
+					return Result{}, passing("DEADLINE_EXCEEDED")
+				case 2:
+					time.Sleep(time.Duration(random.IntN(9000)) * time.Millisecond)
+				}
+				if !good {
+					return Result{}, permanent("INVALID_ARGUMENT")
+				}
+				l.take(numbers)
+				var r Result
+				if random.IntN(4) == 0 {
+					r.Rejected = random.Int64N(b.Points + 1)
+				}
+				l.lost += r.Rejected
+				return r, nil
+			}}
+			r := start(t, f, patient)
+			const n = 600
+			pauses := rand.New(rand.NewPCG(seed, 2))
+			for i := range n {
+				r.putBatch(numbered(i))
+				time.Sleep(time.Duration(pauses.IntN(1000)) * time.Millisecond)
+			}
+			r.drain(24 * time.Hour)
+			equal(t, "queued", r.queue.Account().Queued(), 0)
+			l.check(n, r.Account())
+		})
+	}
+}
+
+func (l *ledger) takeIf(good bool, numbers []int) {
+	if good {
+		l.take(numbers)
+	}
+}
+
+// The same over a real connection that breaks.
+func TestToxicConnection(t *testing.T) {
+	exhausted, err := status.New(codes.ResourceExhausted, "slow down").WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(time.Millisecond)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(7, 7))
+	l := newLedger(t, func(i int) bool { return i%17 == 3 })
+	var s *grpcServer
+	var p *proxy
+	s = serveGRPC(t, listen(t, ""), func(ctx context.Context, n int) ([]byte, error) {
+		numbers, good := l.numbers(s.requests()[n].body) // one request at a time: nothing else needs a lock
+		switch random.IntN(12) {
+		case 0:
+			return nil, status.Error(codes.Unavailable, "busy")
+		case 1:
+			return nil, exhausted.Err()
+		case 2:
+			p.reset()
+			return nil, status.Error(codes.Aborted, "nobody hears this")
+		case 3:
+			p.halfOpen()
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		if !good {
+			return nil, status.Error(codes.InvalidArgument, "bad")
+		}
+		l.take(numbers)
+		if random.IntN(4) == 0 {
+			l.lost++
+			return partial(t, 1, "one too many"), nil
+		}
+		return nil, nil
+	})
+	p = newProxy(t, s.addr)
+	client, err := Dial(Config{Protocol: GRPC, Gzip: true, Endpoints: everywhere("http://" + p.addr)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, client, Policy{Timeout: 300 * time.Millisecond, LeastBackoff: time.Millisecond, LongestBackoff: 5 * time.Millisecond})
+	const n = 150
+	for i := range n {
+		r.putBatch(numbered(i))
+		if i%3 == 0 {
+			for r.queue.Account().Queued() > 20 { // small requests, many of them
+				time.Sleep(time.Millisecond)
+			}
+		}
+	}
+	r.drain(2 * time.Minute)
+	equal(t, "queued", r.queue.Account().Queued(), 0)
+	l.check(n, r.Account())
+	if p.connections() < 3 {
+		t.Errorf("%d connections: none was broken", p.connections())
+	}
+}

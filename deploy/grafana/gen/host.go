@@ -1,0 +1,206 @@
+package main
+
+import (
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/internal/promql"
+)
+
+// inScope are the queries of the other dashboards.
+var inScope = promql.Queries{Scope: scope, Range: interval}
+
+var (
+	pathLabel  = promql.Label(catalog.CgroupPathKey)
+	byGroup    = []string{instanceLabel, pathLabel}
+	byInstance = []string{instanceLabel}
+)
+
+// groupLegend is for queries that [named] has given a group.
+const groupLegend = "{{group}} ({{instance}})"
+
+// named adds a label group to series of control groups: the last part of the path, whose long ids would fill the legend.
+func named(expr string) string {
+	return `label_replace(` + expr + `, "group", "$1$2", "` + pathLabel + `", "(?:.*/)?([^/]{1,28})[^/]*|(/)")`
+}
+
+// share is a over b.
+func share(a, b string) string { return a + " / " + b }
+
+func throttled(q promql.Queries, by []string) string {
+	return share(promql.Sum(by, q.Rate(catalog.CgroupCPUThrottledPeriods)), promql.Sum(by, q.Rate(catalog.CgroupCPUPeriods)))
+}
+
+// cpus are the CPUs that containers and their ancestors use; the former have the conventions' name.
+func cpus(q promql.Queries, by []string) string {
+	return promql.Sum(by, q.Rate(catalog.ContainerCPUTime)) + " or " + promql.Sum(by, q.Rate(catalog.CgroupCPUTime))
+}
+
+func workingSet(q promql.Queries, by []string) string {
+	return promql.Sum(by, q.Value(catalog.ContainerMemoryWorkingSet)) + " or " + promql.Sum(by, q.Value(catalog.CgroupMemoryWorkingSet))
+}
+
+func memoryShare(q promql.Queries, by []string) string {
+	return "(" + workingSet(q, by) + ") / " + promql.Sum(by, q.Value(catalog.CgroupMemoryLimit))
+}
+
+func host() dashboard {
+	return newDashboard(hostUID, "poolgauge / Host and container",
+		"What the machine does to the program: quotas and throttling, pressure, memory against its limit, and probes that measure CPU and disk right now.",
+		promql.Name(catalog.ProcessCPUTime),
+		[]row{
+			{"Container", containerPanels()},
+			{"Pressure", pressurePanels()},
+			{"Probes", append(cpuProbes(), otherProbes()...)},
+			{"Processes", processPanels()},
+			{"Host", hostPanels()},
+		})
+}
+
+func containerPanels() []panel {
+	return []panel{
+		chart{
+			title: "CPU used", unit: "short", width: 8, height: 8, none: "no control group is visible",
+			help:   "CPUs that a container, or an ancestor with all below it, uses. Dashed: its quota, if it has one.",
+			bounds: []query{{named(promql.Sum(byGroup, inScope.Value(catalog.CgroupCPULimit))), "quota of " + groupLegend}},
+		}.lines(
+			query{named(cpus(inScope, byGroup)), groupLegend},
+		),
+		chart{
+			title: "Throttled", unit: "percentunit", width: 8, height: 8, top: number(1), limits: steps(0.1, 0.5),
+			sparse: []*catalog.Metric{catalog.CgroupCPUPeriods},
+			help:   "Share of the quota periods in which the group was stopped, the honest measure of throttling. An ancestor throttles all below it.",
+		}.lines(query{named(throttled(inScope, byGroup)), groupLegend}),
+		chart{
+			title: "Stopped by the quota", unit: "short", width: 8, height: 8, sparse: []*catalog.Metric{catalog.CgroupCPUThrottledTime},
+			help: "Seconds a second for which the group was stopped, added up over CPUs: may exceed 1.",
+		}.lines(query{named(promql.Sum(byGroup, inScope.Rate(catalog.CgroupCPUThrottledTime))), groupLegend}),
+		chart{
+			title: "Memory", unit: "bytes", width: 8, height: 8, none: "no control group is visible",
+			help:   "Working set: what the kubelet evicts by. The limit is where the kernel kills.",
+			bounds: []query{{named(promql.Sum(byGroup, inScope.Value(catalog.CgroupMemoryLimit))), "limit of " + groupLegend}},
+		}.lines(
+			query{named(workingSet(inScope, byGroup)), groupLegend},
+		),
+		chart{
+			title: "Memory against the limit", unit: "percentunit", width: 8, height: 8, top: number(1), limits: steps(0.8, 0.95),
+			none: "no memory limit", help: "Working set over the memory limit.",
+		}.lines(query{named(memoryShare(inScope, byGroup)), groupLegend}),
+		chart{
+			title: "Memory events", unit: "short", width: 8, height: 8, none: "no control group is visible",
+			help: "Times in the interval that the group met its limits: max, it had to reclaim; oom_kill, a process was killed.",
+		}.lines(query{
+			promql.Sum(promql.Labels(catalog.CgroupEventKey), inScope.Increase(catalog.CgroupMemoryEvents)),
+			"{{" + promql.Label(catalog.CgroupEventKey) + "}}",
+		}),
+	}
+}
+
+func pressurePanels() []panel {
+	var panels []panel
+	for _, r := range []struct{ resource, title, help string }{
+		{"cpu", "CPU pressure", "Share of the time in which a task was ready and had no CPU. Throttling counts."},
+		{"memory", "Memory pressure", "Share of the time in which a task waited for memory: reclaim, swap, or pages that were just dropped."},
+		{"io", "Disk pressure", "Share of the time in which a task waited for a disk."},
+	} {
+		expr := promql.Aggregate("max", []string{instanceLabel, promql.Label(catalog.PressureScopeKey)}, inScope.Rate(
+			catalog.PressureStallTime, promql.Is(catalog.PressureResourceKey, r.resource), promql.Is(catalog.PressureKindKey, "some")))
+		panels = append(panels, chart{
+			title: r.title, unit: "percentunit", width: 8, height: 8, sparse: []*catalog.Metric{catalog.PressureStallTime},
+			help: r.help + " Of the host, and of the worst of the control groups.",
+		}.lines(query{expr, "{{" + promql.Label(catalog.PressureScopeKey) + "}} ({{instance}})"}))
+	}
+	return panels
+}
+
+// quantiles are the median and the 99th percentile of a histogram by instance.
+func quantiles(m *catalog.Metric, name string, matchers ...promql.Matcher) []query {
+	return []query{
+		{inScope.Quantile(0.5, byInstance, m, matchers...), name + "p50 ({{instance}})"},
+		{inScope.Quantile(0.99, byInstance, m, matchers...), name + "p99 ({{instance}})"},
+	}
+}
+
+func cpuProbes() []panel {
+	return []panel{
+		chart{
+			title: "CPU stretch", unit: "none", width: 8, height: 8, limits: steps(1.5, 3), none: "the CPU probe is off",
+			help: "Wall time over CPU time of a thread that computes for 5 ms: 1 on an idle core, 2 when half the time went to others.",
+		}.lines(quantiles(catalog.ProbeCPUStretch, "")...),
+		chart{
+			title: "Run delay", unit: "s", width: 8, height: 8, sparse: []*catalog.Metric{catalog.ProbeCPURunDelay},
+			help: "How long the probe's thread was ready and waited for a CPU, in a run of 5 ms.",
+		}.lines(quantiles(catalog.ProbeCPURunDelay, "")...),
+		chart{
+			title: "CPUs to be had at once", unit: "short", width: 8, height: 8, none: "the parallelism probe is off",
+			help:   "CPUs that a burst of threads really got, against those it asked for: what a pool of CPU-bound tasks can make use of.",
+			bounds: []query{{promql.Aggregate("max", byInstance, inScope.Value(catalog.ProbeParallelismRequested)), "asked for ({{instance}})"}},
+		}.lines(
+			query{promql.Aggregate("min", byInstance, inScope.Value(catalog.ProbeParallelism)), "got ({{instance}})"},
+		),
+	}
+}
+
+func otherProbes() []panel {
+	target := []string{promql.Label(catalog.ProbeNameKey), promql.Label(catalog.ProbeTargetKey)}
+	legend := "{{" + target[0] + "}} {{" + target[1] + "}}"
+	disk := promql.Is(catalog.ProbeNameKey, "disk")
+	phase := func(name string) []promql.Matcher {
+		return []promql.Matcher{disk, promql.Is(catalog.ProbePhaseKey, name)}
+	}
+	total := promql.Is(catalog.ProbePhaseKey, "total")
+	ok := promql.Sum(target, inScope.Rate(catalog.ProbeRuns, promql.Is(semconv.ErrorTypeKey, "")))
+	all := promql.Sum(target, inScope.Rate(catalog.ProbeRuns))
+	return []panel{
+		chart{
+			title: "Disk sync", unit: "s", width: 8, height: 8, limits: steps(0.05, 0.1), none: "the disk probe is off",
+			help: "How long the disk takes to make 4 KiB durable (fdatasync). Where a commit or a log waits for the disk, it waits for this.",
+		}.lines(quantiles(catalog.ProbeDuration, "", phase("sync")...)...),
+		chart{
+			title: "Probes, p99", unit: "s", width: 8, height: 8, none: "every probe of a target is off",
+			help: "How long a run of a probe takes in all, from its intended start, by target.",
+		}.lines(query{inScope.Quantile(0.99, target, catalog.ProbeDuration, total), legend}),
+		chart{
+			title: "Probes that failed", unit: "percentunit", width: 8, height: 8, top: number(1), limits: steps(0.01, 0.1), none: "every probe is off",
+			help: "Share of the runs that ended in an error: timeout, connection refused, no such name, a full disk.",
+		}.lines(query{"1 - (" + ok + " or 0 * " + all + ") / " + all, legend}),
+	}
+}
+
+func processPanels() []panel {
+	by := append([]string{promql.Label(semconv.ProcessExecutableNameKey)}, byInstance...)
+	legend := "{{" + by[0] + "}} ({{instance}})"
+	return []panel{
+		chart{title: "CPU by process", unit: "short", width: 8, height: 8, help: "CPUs that the pod's processes use, and the sidecar itself."}.
+			areas(query{promql.Sum(by, inScope.Rate(catalog.ProcessCPUTime)), legend}),
+		chart{
+			title: "Waiting for a CPU", unit: "short", width: 8, height: 8, sparse: []*catalog.Metric{catalog.ProcessRunQueueTime},
+			help: "Threads of a process that are ready and wait for a CPU, on average. Throttling counts.",
+		}.lines(query{promql.Sum(by, inScope.Rate(catalog.ProcessRunQueueTime)), legend}),
+		chart{title: "Resident memory", unit: "bytes", width: 8, height: 8, help: "Resident memory by process."}.
+			lines(query{promql.Sum(by, inScope.Value(catalog.ProcessMemoryUsage)), legend}),
+	}
+}
+
+func hostPanels() []panel {
+	mode := promql.Labels(semconv.CPUModeKey)
+	state := promql.Labels(semconv.SystemMemoryStateKey)
+	const off = "host figures are off (--host=false)"
+	return []panel{
+		chart{
+			title: "CPU", unit: "short", width: 8, height: 8, none: off,
+			help: "CPUs by what they do, of the whole node. steal: the hypervisor gave them to another machine.",
+		}.areas(query{
+			promql.Sum(mode, inScope.Rate(catalog.SystemCPUTime, promql.Not(semconv.CPUModeKey, "idle"))), "{{" + mode[0] + "}}",
+		}),
+		chart{
+			title: "Load", unit: "short", width: 8, height: 8, none: off,
+			help:   "Threads that run or wait for a CPU or a disk, over one minute, against the CPUs of the node.",
+			bounds: []query{{promql.Aggregate("max", byInstance, inScope.Value(catalog.SystemCPULogicalCount)), "CPUs ({{instance}})"}},
+		}.lines(
+			query{promql.Aggregate("max", byInstance, inScope.Value(catalog.SystemLoad1)), "load ({{instance}})"},
+		),
+		chart{title: "Memory", unit: "bytes", width: 8, height: 8, none: off, help: "Memory of the node by state; used, free, cached and buffers add up to all of it."}.
+			areas(query{promql.Sum(state, inScope.Value(catalog.SystemMemoryUsage)), "{{" + state[0] + "}}"}),
+	}
+}

@@ -1,0 +1,45 @@
+// Command gen writes the Grafana dashboards from the metric table. Run it by `make generate`; a test fails when a dashboard is stale.
+//
+// The dashboards are Grafana's classic JSON, which 9.4 and later import. Every query is written by internal/promql from rows of the
+// table, so that a renamed metric changes the dashboards, and one that is gone stops the build.
+package main
+
+//go:generate go run .
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// directory is relative to deploy/grafana/gen, where go generate runs.
+const directory = ".."
+
+func main() {
+	for name, d := range dashboards() {
+		text, err := render(d)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(directory, name), text, 0o644)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+}
+
+// dashboards returns every dashboard by the name of its file.
+func dashboards() map[string]dashboard {
+	return map[string]dashboard{"pools.json": pools(), "host.json": host(), "fleet.json": fleet()}
+}
+
+func render(d dashboard) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // queries are easier to read in a diff with < and >
+	e.SetIndent("", "  ")
+	err := e.Encode(d)
+	return b.Bytes(), err
+}

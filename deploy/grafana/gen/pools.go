@@ -1,0 +1,190 @@
+package main
+
+import (
+	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/internal/promql"
+)
+
+// interval is Grafana's range for rates: at least four samples.
+const interval = "$__rate_interval"
+
+// inPools are the queries of the pools dashboard.
+var inPools = promql.Queries{Scope: scope + `,` + poolLabel + `=~"$pool"`, Range: interval}
+
+// A pool is known by its service and its name; the instances of a service are added up.
+var (
+	byPool     = []string{jobLabel, poolLabel}
+	byPoolKind = []string{jobLabel, poolLabel, kindLabel}
+	poolLegend = "{{" + poolLabel + "}} ({{" + jobLabel + "}})"
+)
+
+var (
+	used     = promql.Is(catalog.PoolStateKey, "used")
+	acquired = promql.Is(catalog.PoolOutcomeKey, "acquired")
+	unserved = promql.Not(catalog.PoolOutcomeKey, "acquired")
+	failed   = promql.Not(catalog.PoolOutcomeKey, "ok")
+)
+
+// utilisation is the slot-seconds used over those there were; for pools that have no account of them, the slots in use over the limit.
+func utilisation(q promql.Queries, by []string) string {
+	limit := promql.Sum(by, q.Value(catalog.PoolLimit))
+	return promql.Sum(by, q.Rate(catalog.PoolUseTime)) + " / " + limit +
+		" or " + promql.Sum(by, q.Over("avg_over_time", catalog.PoolUsage, used)) + " / " + limit
+}
+
+func pools() dashboard {
+	pool := choice("pool", "Pool", promql.Name(catalog.PoolUsage)+`{`+scope+`}`, poolLabel, ".+")
+	return newDashboard(poolsUID, "poolgauge / Pools",
+		"Every pool of every kind: n slots, some used, some waited for. Utilisation, saturation, errors; choose a pool to look at it alone.",
+		promql.Name(catalog.PoolUsage),
+		[]row{
+			{"At a glance", append(poolFigures(), poolTable())},
+			{"Utilisation", poolUtilisation()},
+			{"Saturation", poolSaturation()},
+			{"Errors", poolErrors()},
+			{"Use", poolUse()},
+		}, pool)
+}
+
+func poolFigures() []panel {
+	small := func(c chart) chart {
+		c.width, c.height = 4, 4
+		return c
+	}
+	return []panel{
+		small(chart{title: "Pools", help: "Pools that report, of all services chosen.", unit: "short"}).
+			figure(query{"count(" + promql.Aggregate("group", byPool, inPools.Value(catalog.PoolUsage)) + ")", ""}),
+		small(chart{
+			title: "Busiest pool", unit: "percentunit", limits: steps(0.8, 0.95), top: number(1), sparse: []*catalog.Metric{catalog.PoolLimit},
+			help: "Highest utilisation of a pool: slot-seconds used over slot-seconds available. Near 100 % somebody waits.",
+		}).figure(query{"max(" + utilisation(inPools, byPool) + ")", ""}),
+		small(chart{title: "Waiting now", help: "Callers and tasks that wait for a slot at this moment, in all pools.", unit: "short", limits: steps(1, 10)}).
+			figure(query{"sum(" + inPools.Value(catalog.PoolPending) + ")", ""}),
+		small(chart{
+			title: "Wait, p99", unit: "s", limits: steps(0.1, 1), none: "nobody asked",
+			help: "99 of 100 requests got their slot, or gave up, within this time. Requests served at once count as 0.",
+		}).figure(query{inPools.Quantile(0.99, nil, catalog.PoolWaitDuration), ""}),
+		small(chart{
+			title: "Not served", unit: "reqps", limits: steps(0.001, 1),
+			help: "Requests a second that got no slot: rejected by a full pool, timed out, canceled, or too late for a closed pool.",
+		}).figure(query{"sum(" + inPools.Rate(catalog.PoolRequests, unserved) + ")", ""}),
+		small(chart{
+			title: "Failed uses", unit: "percentunit", limits: steps(0.01, 0.05), none: "no pool tells",
+			help: "Share of the uses that ended in an error, a panic or runtime.Goexit.",
+		}).figure(query{"sum(" + inPools.Rate(catalog.PoolCompleted, failed) + ") / sum(" + inPools.Rate(catalog.PoolCompleted) + ")", ""}),
+	}
+}
+
+func poolTable() panel {
+	here := map[string]string{"job": "Service", "pool": "Pool"}
+	return chart{
+		title: "All pools", width: 24, height: 8,
+		help: "Every pool, the busiest first. Click a pool to look at it alone.",
+	}.table([]label{
+		{"Pool", poolLabel, to("Look at this pool alone", poolsUID, here)},
+		{"Service", jobLabel, nil},
+		{"Kind", kindLabel, nil},
+	}, []column{
+		{"Utilisation", utilisation(inPools, byPoolKind), "percentunit", steps(0.8, 0.95), true},
+		{"Used", promql.Sum(byPoolKind, inPools.Value(catalog.PoolUsage, used)), "short", nil, false},
+		{"Limit", promql.Sum(byPoolKind, inPools.Value(catalog.PoolLimit)), "short", nil, false},
+		{"Waiting", promql.Sum(byPoolKind, inPools.Value(catalog.PoolPending)), "short", steps(1, 10), false},
+		{"Wait, p99", inPools.Quantile(0.99, byPoolKind, catalog.PoolWaitDuration), "s", steps(0.1, 1), false},
+		{"Use, p50", inPools.Quantile(0.5, byPoolKind, catalog.PoolUseDuration), "s", nil, false},
+		{"Served", promql.Sum(byPoolKind, inPools.Rate(catalog.PoolRequests, acquired)), "reqps", nil, false},
+		{"Not served", promql.Sum(byPoolKind, inPools.Rate(catalog.PoolRequests, unserved)), "reqps", steps(0.001, 1), false},
+	})
+}
+
+func poolUtilisation() []panel {
+	return []panel{
+		chart{
+			title: "Utilisation", unit: "percentunit", width: 12, height: 8, limits: steps(0.8, 0.95), sparse: []*catalog.Metric{catalog.PoolLimit},
+			help: "Slot-seconds used over slot-seconds available. A pool without a limit has none. Above 80 % waits grow fast with every further request.",
+		}.lines(query{utilisation(inPools, byPool), poolLegend}),
+		chart{
+			title: "Slots", unit: "short", width: 12, height: 8,
+			help:   "Slots of the chosen pools by state, and the limit. For pools of different sizes choose one: the sum says little.",
+			bounds: []query{{"sum(" + inPools.Value(catalog.PoolLimit) + ")", "limit"}},
+		}.lines(
+			query{promql.Sum(promql.Labels(catalog.PoolStateKey), inPools.Value(catalog.PoolUsage)), "{{" + promql.Label(catalog.PoolStateKey) + "}}"},
+		),
+	}
+}
+
+func poolSaturation() []panel {
+	return []panel{
+		chart{
+			title: "Waiting", unit: "short", width: 8, height: 8,
+			help: "Callers and tasks that wait for a slot. A sample sees one moment: short waits show in the wait times only.",
+		}.lines(query{promql.Sum(byPool, inPools.Value(catalog.PoolPending)), poolLegend}),
+		chart{
+			title: "Oldest wait", unit: "s", width: 8, height: 8, sparse: []*catalog.Metric{catalog.PoolPendingAge},
+			help: "How long the oldest of them has waited. A line that climbs at 45° is a queue that does not move.",
+		}.lines(query{
+			// Prometheus keeps an absent gauge for five minutes.
+			promql.Aggregate("max", byPool, inPools.Value(catalog.PoolPendingAge)) + " and " + promql.Sum(byPool, inPools.Value(catalog.PoolPending)) + " > 0",
+			poolLegend,
+		}),
+		chart{
+			title: "Wait, p99, by pool", unit: "s", width: 8, height: 8, none: "nobody asked",
+			help: "99 of 100 requests got their slot, or gave up, within this time. Of pools that tell only how many waited and for how long in all, such as sql, the mean.",
+		}.lines(
+			query{inPools.Quantile(0.99, byPool, catalog.PoolWaitDuration), poolLegend},
+			query{promql.Sum(byPool, inPools.Rate(catalog.PoolWaitTime)) + " / (" + promql.Sum(byPool, inPools.Rate(catalog.PoolWaits)) + " > 0)", poolLegend + ", mean"},
+		),
+		chart{
+			title: "Wait, all pools chosen", unit: "s", width: 12, height: 8, none: "nobody asked",
+			help: "Quantiles of the time from asking to getting or giving up, over the chosen pools.",
+		}.lines(
+			query{inPools.Quantile(0.5, nil, catalog.PoolWaitDuration), "p50"},
+			query{inPools.Quantile(0.95, nil, catalog.PoolWaitDuration), "p95"},
+			query{inPools.Quantile(0.99, nil, catalog.PoolWaitDuration), "p99"},
+		),
+		chart{
+			title: "Waits", unit: "s", width: 12, height: 8, none: "nobody asked",
+			help: "How many requests waited how long. Two bands mean two kinds of request; one that rises is a queue that grows.",
+		}.heat(inPools.Buckets(catalog.PoolWaitDuration)),
+	}
+}
+
+func poolErrors() []panel {
+	outcome := promql.Labels(catalog.PoolOutcomeKey)
+	legend := "{{" + promql.Label(catalog.PoolOutcomeKey) + "}}"
+	events := promql.Labels(catalog.PoolEventKey, catalog.PoolReasonKey)
+	return []panel{
+		chart{
+			title: "Requests not served", unit: "reqps", width: 8, height: 8,
+			help: "Requests that got no slot: rejected by a full pool, timed out or canceled while they waited, or too late for a closed pool.",
+		}.lines(query{promql.Sum(outcome, inPools.Rate(catalog.PoolRequests, unserved)), legend}),
+		chart{
+			title: "Failed uses", unit: "ops", width: 8, height: 8, none: "no pool tells how its uses end",
+			help: "Uses that ended in an error, a panic or runtime.Goexit.",
+		}.lines(query{promql.Sum(outcome, inPools.Rate(catalog.PoolCompleted, failed)), legend}),
+		chart{
+			title: "Resources made and ended", unit: "ops", width: 8, height: 8, sparse: []*catalog.Metric{catalog.PoolResources},
+			help: "Connections and other resources by event and reason. Many made and ended at once mean that the pool keeps too few idle.",
+		}.lines(query{promql.Sum(events, inPools.Rate(catalog.PoolResources)), "{{" + events[0] + "}} {{" + events[1] + "}}"}),
+	}
+}
+
+func poolUse() []panel {
+	state := promql.Labels(catalog.PoolStateKey)
+	return []panel{
+		chart{title: "Served", unit: "reqps", width: 8, height: 8, help: "Requests a second that got their slot."}.
+			lines(query{promql.Sum(byPool, inPools.Rate(catalog.PoolRequests, acquired)), poolLegend}),
+		chart{
+			title: "Use time, all pools chosen", unit: "s", width: 8, height: 8, none: "no pool tells how long its uses take",
+			help: "How long a task runs, or a lease or permit is held. When this grows, a pool is full without more requests.",
+		}.lines(
+			query{inPools.Quantile(0.5, nil, catalog.PoolUseDuration), "p50"},
+			query{inPools.Quantile(0.95, nil, catalog.PoolUseDuration), "p95"},
+			query{inPools.Quantile(0.99, nil, catalog.PoolUseDuration), "p99"},
+		),
+		chart{
+			title: "What uses do", unit: "short", width: 8, height: 8, sparse: []*catalog.Metric{catalog.PoolUseCPUTime},
+			help: "Slots by what their threads do, sampled: on a CPU, ready and waiting for one, or blocked on something else. " +
+				"Much run_queue: no more workers, but more CPU. Much blocked: more workers, if the other end can take it.",
+		}.areas(query{promql.Sum(state, inPools.Rate(catalog.PoolUseCPUTime)), "{{" + state[0] + "}}"}),
+	}
+}

@@ -1,0 +1,193 @@
+package e2e
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	colmetricpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+	metricpb "go.opentelemetry.io/proto/otlp/metrics/v1"
+	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+)
+
+const (
+	sequenceMetric   = "e2e.sequence"
+	pointsPerRequest = 10
+	epoch            = int64(1_700_000_000_000_000_000) // time of the first point
+)
+
+// app is a program that sends numbered requests and remembers which of them were acknowledged. A number is sent once: whether one that was
+// not acknowledged arrived, nobody knows.
+type app struct {
+	mu    sync.Mutex // guards what follows
+	next  int64
+	acked []int64
+}
+
+// transport brings a request to a sidecar.
+type transport func(ctx context.Context, r *colmetricpb.ExportMetricsServiceRequest) error
+
+// send sends the next request, and returns its error.
+func (a *app) send(ctx context.Context, to transport) error {
+	a.mu.Lock()
+	seq := a.next
+	a.next++
+	a.mu.Unlock()
+	if err := to(ctx, sequenceRequest(seq)); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.acked = append(a.acked, seq)
+	return nil
+}
+
+// sendAll sends n requests one after the other, by each transport in turn; all must be acknowledged.
+func (a *app) sendAll(t *testing.T, n int, to ...transport) {
+	t.Helper()
+	for i := range n {
+		if err := a.send(t.Context(), to[i%len(to)]); err != nil {
+			t.Fatalf("request %d of %d: %v", i, n, err)
+		}
+	}
+}
+
+// load sends from each transport, a request every pause, until ctx is done, and waits for what is under way.
+func (a *app) load(ctx context.Context, pause time.Duration, to ...transport) (wait func()) {
+	var senders sync.WaitGroup
+	for _, by := range to {
+		senders.Go(func() {
+			for tick := time.NewTicker(pause); ctx.Err() == nil; {
+				_ = a.send(context.WithoutCancel(ctx), by) // one that fails is not acknowledged
+				select {
+				case <-tick.C:
+				case <-ctx.Done():
+				}
+			}
+		})
+	}
+	return senders.Wait
+}
+
+func (a *app) acknowledged() []int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.acked)
+}
+
+// sequenceRequest is request number seq. All have the same size; every point says its number, and has a time of its own.
+func sequenceRequest(seq int64) *colmetricpb.ExportMetricsServiceRequest {
+	points := make([]*metricpb.NumberDataPoint, pointsPerRequest)
+	for i := range points {
+		points[i] = &metricpb.NumberDataPoint{
+			TimeUnixNano: uint64(epoch + seq*pointsPerRequest + int64(i)), Value: &metricpb.NumberDataPoint_AsInt{AsInt: seq},
+		}
+	}
+	metric := &metricpb.Metric{Name: sequenceMetric, Data: &metricpb.Metric_Gauge{Gauge: &metricpb.Gauge{DataPoints: points}}}
+	return &colmetricpb.ExportMetricsServiceRequest{ResourceMetrics: []*metricpb.ResourceMetrics{{
+		Resource:     &resourcepb.Resource{Attributes: []*commonpb.KeyValue{stringAttribute("service.name", "app")}},
+		ScopeMetrics: []*metricpb.ScopeMetrics{{Metrics: []*metricpb.Metric{metric}}},
+	}}}
+}
+
+func stringAttribute(key, value string) *commonpb.KeyValue {
+	return &commonpb.KeyValue{Key: key, Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: value}}}
+}
+
+// overGRPC sends to host:port or unix:path. It waits for a sidecar that is not there yet.
+func overGRPC(t *testing.T, target string) transport {
+	client := colmetricpb.NewMetricsServiceClient(dial(t, target))
+	return func(ctx context.Context, r *colmetricpb.ExportMetricsServiceRequest) error {
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		_, err := client.Export(ctx, r, grpc.WaitForReady(true))
+		return err
+	}
+}
+
+func dial(t *testing.T, target string) *grpc.ClientConn {
+	t.Helper()
+	quick := grpc.ConnectParams{MinConnectTimeout: time.Second}
+	quick.Backoff.BaseDelay, quick.Backoff.Multiplier, quick.Backoff.MaxDelay = 5*time.Millisecond, 1.5, 50*time.Millisecond
+	conn, err := grpc.NewClient(target, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithConnectParams(quick))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// httpStatus is an answer other than 200.
+type httpStatus struct {
+	code   int
+	header http.Header
+	body   string
+}
+
+// Error implements error.
+func (s *httpStatus) Error() string { return fmt.Sprintf("%d: %s", s.code, s.body) }
+
+// post sends a body to a path of OTLP/HTTP and returns an httpStatus unless the answer is 200.
+func post(ctx context.Context, url, contentType, encoding string, body []byte) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", contentType)
+	if encoding != "" {
+		request.Header.Set("Content-Encoding", encoding)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	var text bytes.Buffer
+	if _, err := text.ReadFrom(response.Body); err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		return &httpStatus{response.StatusCode, response.Header, text.String()}
+	}
+	return nil
+}
+
+// overHTTP sends protobuf, compressed.
+func overHTTP(address string) transport {
+	return func(ctx context.Context, r *colmetricpb.ExportMetricsServiceRequest) error {
+		body, err := proto.Marshal(r)
+		if err != nil {
+			return err
+		}
+		return post(ctx, "http://"+address+"/v1/metrics", "application/x-protobuf", "gzip", gzipped(body))
+	}
+}
+
+func overJSON(address string) transport {
+	return func(ctx context.Context, r *colmetricpb.ExportMetricsServiceRequest) error {
+		body, err := protojson.Marshal(r)
+		if err != nil {
+			return err
+		}
+		return post(ctx, "http://"+address+"/v1/metrics", "application/json", "", body)
+	}
+}
+
+func gzipped(body []byte) []byte {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, _ = w.Write(body) // to memory
+	_ = w.Close()
+	return b.Bytes()
+}

@@ -1,0 +1,89 @@
+package prometheus
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/poolgauge/poolgauge/e2e/prometheus/internal/engine"
+	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/internal/promql"
+)
+
+// patience is how long the test waits for data; only a failing test waits so long.
+const patience = 90 * time.Second
+
+// The example service reports to the real sidecar, which relays, and both end up in one Prometheus. Every query whose metrics this machine has
+// finds data; metrics that it has not, such as those of a quota, are covered by the healthy pod above.
+func TestTheRealSidecarAndTheExampleService(t *testing.T) {
+	e := startEngine(t)
+	s := startStack(t, e)
+	go s.load(t, 100, patience)
+	awaitData(t, e)
+	s.stop()
+
+	have := emitted(t, e)
+	for file, d := range dashboards(t) {
+		checkData(t, e, file, d, time.Now(), "30s", func(m string) bool { return have[m] })
+	}
+	t.Logf("%d metrics: %v", len(have), slices.Sorted(maps.Keys(have)))
+}
+
+// awaitData waits until all sources have reported often enough for a rate.
+func awaitData(t *testing.T, e *engine.Engine) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for _, query := range []string{
+		`sum(rate(poolgauge_pool_requests_total[30s])) > 0`, `sum(rate(system_cpu_time_seconds_total[30s])) > 0`,
+		`sum(rate(poolgauge_probe_runs_total{poolgauge_probe_name="cpu"}[30s])) > 0`,
+		`sum(rate(poolgauge_probe_runs_total{poolgauge_probe_name="parallelism"}[30s])) > 0`,
+		`histogram_count(sum(rate(poolgauge_probe_duration_seconds{poolgauge_probe_phase="sync"}[30s]))) > 0`,
+		`sum(rate(poolgauge_probe_runs_total{poolgauge_probe_name="tcp"}[30s])) > 0`,
+	} {
+		tick := time.NewTicker(100 * time.Millisecond)
+		for !hasData(t, e, query, time.Now()) {
+			if <-tick.C; time.Now().After(deadline) {
+				t.Fatalf("no data for %s", query)
+			}
+		}
+		tick.Stop()
+	}
+}
+
+func emitted(t *testing.T, e *engine.Engine) map[string]bool {
+	t.Helper()
+	v, err := e.Instant(t.Context(), `group by (__name__) ({__name__=~".+"})`, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	have := map[string]bool{}
+	for _, s := range v {
+		have[s.Metric.Get("__name__")] = true
+	}
+	return have
+}
+
+// The table and what is really sent agree on the names, both ways where the machine has the metric.
+func TestNamesOnTheWire(t *testing.T) {
+	exports := timeline(t, time.Minute, healthy(), calm.run)
+	e := startEngine(t)
+	known := map[string]bool{"target_info": true}
+	rows(func(_ *catalog.Group, m *catalog.Metric) { known[promql.Name(m)] = true })
+	for _, x := range exports {
+		ingest(t, e, x.body)
+	}
+	v, err := e.Instant(t.Context(), `group by (__name__) ({__name__=~".+"})`, exports[len(exports)-1].at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range v {
+		if name := s.Metric.Get("__name__"); !known[strings.TrimSuffix(name, "_bucket")] {
+			t.Errorf("%s is none of the table's names", name)
+		}
+	}
+	if len(v) < len(known)*3/4 {
+		t.Errorf("only %d of %d metrics arrived", len(v), len(known))
+	}
+}

@@ -1,0 +1,128 @@
+package prometheus
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"github.com/poolgauge/poolgauge/e2e/prometheus/internal/engine"
+	"github.com/poolgauge/poolgauge/internal/catalog"
+	names "github.com/poolgauge/poolgauge/internal/promql"
+)
+
+// Every query of every panel and every variable, and every selector of every rule and alert, finds data in a healthy pod, with native
+// histograms and with explicit buckets.
+func TestEverythingFindsDataInAHealthyPod(t *testing.T) {
+	for name, explicit := range map[string]bool{"native": false, "explicit": true} {
+		t.Run(name, func(t *testing.T) {
+			w := healthy()
+			w.explicit = explicit
+			exports := timeline(t, 10*time.Minute, w, calm.run)
+			e := startEngine(t)
+			for _, x := range exports {
+				ingest(t, e, x.body)
+			}
+			at := exports[len(exports)-1].at
+			for file, d := range dashboards(t) {
+				checkData(t, e, file, d, at, "1m", func(string) bool { return true })
+			}
+			checkRuleSelectors(t, e, at)
+		})
+	}
+}
+
+// unused are the rows that a healthy app's pools need not emit: nobody waits, on a fake clock no thread has a time, and only wrapped pools do
+// not say how long each request waits.
+var unused = []*catalog.Metric{catalog.PoolPendingAge, catalog.PoolUseCPUTime, catalog.PoolWaits, catalog.PoolWaitTime}
+
+// checkData evaluates every query of d whose metrics are all emitted.
+func checkData(t *testing.T, e *engine.Engine, file string, d dashboard, at time.Time, rateInterval string, emitted func(metric string) bool) {
+	t.Helper()
+	for _, v := range d.Templating.List {
+		if v.Type == "query" && !hasData(t, e, interpolate(d, selection(v), rateInterval), at) {
+			t.Errorf("%s: variable %s has no values", file, v.Name)
+		}
+	}
+	for _, p := range d.Panels {
+		for _, target := range p.Targets {
+			expr := interpolate(d, target.Expr, rateInterval)
+			needed := metricsOf(t, expr)
+			if slices.ContainsFunc(needed, func(m string) bool { return !emitted(strings.TrimSuffix(m, "_bucket")) || isUnused(m) }) {
+				continue
+			}
+			if !hasData(t, e, expr, at) {
+				t.Errorf("%s: panel %q: no data: %s", file, p.Title, expr)
+			}
+		}
+	}
+}
+
+func isUnused(metric string) bool {
+	return slices.ContainsFunc(unused, func(m *catalog.Metric) bool { return names.Name(m) == metric })
+}
+
+// hasData is whether the query has a result that is a number or a histogram.
+func hasData(t *testing.T, e *engine.Engine, query string, at time.Time) bool {
+	t.Helper()
+	v, err := e.Instant(t.Context(), query, at)
+	if err != nil {
+		t.Errorf("%v: %s", err, query)
+	}
+	return slices.ContainsFunc(v, func(s promql.Sample) bool { return s.H != nil || !math.IsNaN(s.F) })
+}
+
+// metricsOf are the names that a query selects by.
+func metricsOf(t *testing.T, query string) []string {
+	t.Helper()
+	var list []string
+	for _, v := range selectors(t, query) {
+		list = append(list, v.Name)
+	}
+	return list
+}
+
+func selectors(t *testing.T, query string) []*parser.VectorSelector {
+	t.Helper()
+	expr, err := engine.Parser().ParseExpr(query)
+	if err != nil {
+		t.Fatalf("%v: %s", err, query)
+	}
+	var list []*parser.VectorSelector
+	parser.Inspect(expr, func(n parser.Node, _ []parser.Node) error {
+		if v, ok := n.(*parser.VectorSelector); ok {
+			list = append(list, v)
+		}
+		return nil
+	})
+	return list
+}
+
+// checkRuleSelectors: in a healthy pod an alert finds nothing, but what it looks at is there. A histogram is of one form or the other.
+func checkRuleSelectors(t *testing.T, e *engine.Engine, at time.Time) {
+	t.Helper()
+	groups, err := e.Rules(t.Context(), deploy+"/prometheus/rules.yaml", time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range groups {
+		g.Eval(t.Context(), at)
+		for _, r := range g.Rules() {
+			found := map[string]bool{}
+			for _, v := range selectors(t, r.Query().String()) {
+				name := strings.TrimSuffix(v.Name, "_bucket")
+				v.OriginalOffset = 0
+				found[name] = found[name] || hasData(t, e, v.String(), at)
+			}
+			for name, ok := range found {
+				if !ok && !isUnused(name) {
+					t.Errorf("rule %s: no data: %s", r.Name(), name)
+				}
+			}
+		}
+	}
+}

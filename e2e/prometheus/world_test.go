@@ -1,0 +1,155 @@
+package prometheus
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+
+	"github.com/poolgauge/poolgauge/internal/catalog"
+)
+
+// world is what a sidecar would see: every row of the table but those of pools, with every value of every attribute. Most of it is made
+// up by kind, and healthy; what matters to an alert is given.
+type world struct {
+	perSecond map[*catalog.Metric]float64 // growth of a counter
+	value     map[*catalog.Metric]float64 // of a gauge, or what a histogram records
+	special   func(m *catalog.Metric, a attribute.Set) (perSecond float64, ok bool)
+	explicit  bool          // explicit buckets for exponential ones
+	diesAt    time.Duration // after which the sidecar says no more; 0 is never
+
+	began      time.Time
+	histograms []func()
+}
+
+// healthy is a pod in which nothing is wrong.
+func healthy() *world {
+	return &world{
+		perSecond: map[*catalog.Metric]float64{
+			catalog.CgroupCPUPeriods: 10, catalog.CgroupCPUThrottledPeriods: 0.1, catalog.CgroupMemoryEvents: 0, catalog.SourceErrors: 0,
+			catalog.ProbeSkipped: 0,
+		},
+		value: map[*catalog.Metric]float64{
+			catalog.ContainerMemoryWorkingSet: 100e6, catalog.CgroupMemoryWorkingSet: 100e6, catalog.CgroupMemoryLimit: 256e6,
+			catalog.RelayQueueUsage: 1e5, catalog.RelayQueueLimit: 16e6, catalog.ProbeCPUStretch: 1.05,
+		},
+	}
+}
+
+// rate is how fast a counter grows.
+func (w *world) rate(m *catalog.Metric, a attribute.Set) float64 {
+	if w.special != nil {
+		if v, ok := w.special(m, a); ok {
+			return v
+		}
+	}
+	if v, ok := w.perSecond[m]; ok {
+		return v
+	}
+	switch outcome, _ := a.Value(catalog.PointOutcomeKey); outcome.AsString() {
+	case "rejected", "dropped", "refused":
+		return 0
+	}
+	if m.Number == catalog.Int {
+		return 1
+	}
+	return 0.01
+}
+
+func (w *world) level(m *catalog.Metric) float64 {
+	if v, ok := w.value[m]; ok {
+		return v
+	}
+	if m.Kind == catalog.Histogram {
+		return 0.005
+	}
+	return 1
+}
+
+func (w *world) dead() bool { return w.diesAt > 0 && time.Since(w.began) >= w.diesAt }
+
+// tick records the durations of an interval.
+func (w *world) tick() {
+	for _, record := range w.histograms {
+		record()
+	}
+}
+
+func (w *world) start(t *testing.T, provider *sdkmetric.MeterProvider) {
+	t.Helper()
+	w.began = time.Now()
+	meter := provider.Meter("world")
+	rows(func(g *catalog.Group, m *catalog.Metric) {
+		if g == catalog.Pool {
+			return
+		}
+		sets := combinations(append(append([]catalog.Attribute(nil), g.Attributes...), m.Attributes...))
+		if err := w.register(meter, m, sets); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func (w *world) register(meter metric.Meter, m *catalog.Metric, sets []attribute.Set) error {
+	if m.Kind == catalog.Histogram {
+		h, err := meter.Float64Histogram(m.Name, metric.WithUnit(m.Unit))
+		w.histograms = append(w.histograms, func() {
+			for _, s := range sets {
+				h.Record(context.Background(), w.level(m), metric.WithAttributeSet(s))
+			}
+		})
+		return err
+	}
+	observe := metric.WithFloat64Callback(func(_ context.Context, o metric.Float64Observer) error {
+		for _, s := range sets {
+			v := w.level(m)
+			if m.Kind == catalog.Counter {
+				v = w.rate(m, s) * time.Since(w.began).Seconds()
+			}
+			o.Observe(v, metric.WithAttributeSet(s))
+		}
+		return nil
+	})
+	var err error
+	switch m.Kind {
+	case catalog.Counter:
+		_, err = meter.Float64ObservableCounter(m.Name, metric.WithUnit(m.Unit), observe)
+	case catalog.UpDownCounter:
+		_, err = meter.Float64ObservableUpDownCounter(m.Name, metric.WithUnit(m.Unit), observe)
+	default:
+		_, err = meter.Float64ObservableGauge(m.Name, metric.WithUnit(m.Unit), observe)
+	}
+	return err
+}
+
+// combinations are all sets of the attributes' values. An open set has one value, an error is absent.
+func combinations(attributes []catalog.Attribute) []attribute.Set {
+	lists := [][]attribute.KeyValue{nil}
+	for _, a := range attributes {
+		if a.Key == "error.type" {
+			continue
+		}
+		values := a.Values
+		if len(values) == 0 {
+			values = []string{map[attribute.Key]string{"process.executable.name": "sidecar"}[a.Key] + ""}
+			if values[0] == "" {
+				values[0] = "some"
+			}
+		}
+		var longer [][]attribute.KeyValue
+		for _, l := range lists {
+			for _, v := range values {
+				longer = append(longer, append(append([]attribute.KeyValue(nil), l...), a.Key.String(v)))
+			}
+		}
+		lists = longer
+	}
+	sets := make([]attribute.Set, len(lists))
+	for i, l := range lists {
+		sets[i] = attribute.NewSet(l...)
+	}
+	return sets
+}

@@ -1,0 +1,283 @@
+package e2e
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/poolgauge/poolgauge/internal/otlptest"
+)
+
+// full is whether the tests of the relay run as long as its promises say: E2E_FULL=1.
+var full = os.Getenv("E2E_FULL") != ""
+
+// pick returns the short or the full of two settings.
+func pick[T any](short, long T) T {
+	if full {
+		return long
+	}
+	return short
+}
+
+// relayed is a sidecar that takes points, and the ways to it.
+type relayed struct {
+	*sidecar
+	socket, http, json, grpc transport
+	httpAddress, target      string
+}
+
+// relay is how sidecars of one test are started, one after the other.
+type relay struct {
+	t        *testing.T
+	upstream string
+	socket   string
+	args     []string
+}
+
+func newRelay(t *testing.T, upstream string, args ...string) *relay {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "e2e") // a socket's path must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return &relay{t: t, upstream: upstream, socket: filepath.Join(dir, "s"), args: args}
+}
+
+var listening = regexp.MustCompile(`msg="taking OTLP" grpc=(\S+) http=(\S+)`)
+
+// start starts a sidecar and returns when it takes points. Its own collections come once an hour unless the arguments say otherwise.
+func (r *relay) start() *relayed {
+	r.t.Helper()
+	s := start(r.t, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + r.upstream, "OTEL_RESOURCE_ATTRIBUTES=k8s.pod.name=web-7,host.name=node-1"},
+		append([]string{
+			"--log-level=debug", "--interval=1h", "--relay-grpc-address=127.0.0.1:0", "--relay-http-address=127.0.0.1:0",
+			"--relay-socket=" + r.socket,
+		}, r.args...)...)
+	s.awaitLog("taking OTLP")
+	found := listening.FindStringSubmatch(s.log())
+	if found == nil {
+		r.t.Fatal("the log does not say where points are taken")
+	}
+	return &relayed{
+		sidecar: s, httpAddress: found[2], target: found[1],
+		socket: overGRPC(r.t, "unix:"+r.socket), grpc: overGRPC(r.t, found[1]), http: overHTTP(found[2]), json: overJSON(found[2]),
+	}
+}
+
+func (s *relayed) all() []transport { return []transport{s.socket, s.grpc, s.http, s.json} }
+
+// kill ends a sidecar as the system does when memory is short.
+func (s *relayed) kill() {
+	s.t.Helper()
+	s.signal(syscall.SIGKILL)
+	<-s.done
+}
+
+// during sends requests for d, one after the other.
+func (a *app) during(t *testing.T, d time.Duration, to ...transport) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.After(d); ; {
+		a.sendAll(t, len(to), to...)
+		select {
+		case <-tick.C:
+		case <-end:
+			return
+		}
+	}
+}
+
+// What was acknowledged in an outage arrives after it, once and in order, also if the sidecar was killed in its middle.
+func TestRelayOutage(t *testing.T) {
+	outage := pick(3*time.Second, time.Minute)
+	for name, c := range map[string]struct {
+		args []string
+		kill bool
+	}{
+		"in memory":            {nil, false},
+		"on disk":              {[]string{"--queue-sync=1s"}, false},
+		"killed, synced":       {[]string{"--queue-sync=0"}, true},
+		"killed, synced later": {[]string{"--queue-sync=1s"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if c.args != nil {
+				c.args = append(c.args, "--queue-dir="+t.TempDir())
+			}
+			up, a := newSink(t), &app{}
+			r := newRelay(t, freeAddress(t), c.args...)
+			s := r.start()
+			s.awaitLog(saidDown)
+			a.during(t, outage/2, s.all()...)
+			if c.kill {
+				s.kill()
+				s = r.start()
+			}
+			a.during(t, outage/2, s.all()...)
+			up.listen(r.upstream)
+			acked := a.acknowledged()
+			up.awaitAll(acked)
+			up.checkOnceInOrder()
+			s.terminate()
+			up.checkAccounts()
+			t.Logf("outage of %v: %d requests acknowledged, %d arrived", outage, len(acked), len(up.order))
+		})
+	}
+}
+
+// The same with a real Collector, which is not there at first.
+func TestRelayCollector(t *testing.T) {
+	addr, a := freeAddress(t), &app{}
+	s := newRelay(t, addr).start()
+	s.awaitLog(saidDown)
+	a.sendAll(t, 40, s.all()...)
+	c := startCollectorAt(t, addr, "")
+	a.sendAll(t, 40, s.all()...)
+	arrived := map[time.Time]int{}
+	c.await(t, "what was acknowledged", func(batches [][]otlptest.Point) bool {
+		clear(arrived)
+		for _, batch := range batches {
+			for _, p := range find(batch, sequenceMetric) {
+				arrived[p.Time]++
+				if want := time.Unix(0, epoch+int64(p.Value)*pointsPerRequest); p.Time.Sub(want) < 0 || p.Time.Sub(want) >= pointsPerRequest {
+					t.Fatalf("a point of request %v has the time %v", p.Value, p.Time)
+				}
+			}
+		}
+		return len(arrived) == 80*pointsPerRequest
+	})
+	for at, n := range arrived {
+		if n != 1 {
+			t.Errorf("the point of %v arrived %d times", at, n)
+		}
+	}
+}
+
+// What the upstream did not take before SIGTERM leaves at the next start.
+func TestRelayGracefulStop(t *testing.T) {
+	up, a := newSink(t), &app{}
+	r := newRelay(t, freeAddress(t), "--queue-dir="+t.TempDir())
+	s := r.start()
+	s.awaitLog(saidDown)
+	a.sendAll(t, 40, s.all()...)
+	if code, took := s.terminate(); code != 0 || took > grace {
+		t.Errorf("ended with %d after %v, want 0 within %v", code, took, grace)
+	}
+	checkLoggedOnce(t, s.sidecar, "kept=true")
+
+	up.listen(r.upstream)
+	s = r.start()
+	up.awaitAll(a.acknowledged())
+	up.checkOnceInOrder()
+	if code, _ := s.terminate(); code != 0 {
+		t.Errorf("ended with %d, want 0", code)
+	}
+	up.checkAccounts()
+	first := up.awaitAccount("of the second life", func(a account) bool { return a.recovered > 0 })
+	if least := 40 * pointsPerRequest; first.recovered < least || first.dropped != 0 {
+		t.Errorf("recovered %d points and dropped %d, want at least %d and none", first.recovered, first.dropped, least)
+	}
+}
+
+// Kills at random under load lose nothing that was acknowledged. What arrives twice was on its way at a kill, and is counted.
+func TestRelayKills(t *testing.T) {
+	kills := pick(5, 100)
+	up, a := newSink(t), &app{}
+	r := newRelay(t, up.listen("127.0.0.1:0"), "--queue-dir="+t.TempDir())
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	slow := fault(func(context.Context, delivery) ([]byte, error) {
+		<-time.After(2 * time.Millisecond) // so that many a kill finds a request on its way
+		return nil, nil
+	})
+	up.fault.Store(&slow)
+	toSocket := overGRPC(t, "unix:"+r.socket)
+	wait := a.load(ctx, time.Millisecond, slices.Repeat([]transport{toSocket}, 4)...)
+	s := r.start()
+	lives := 1
+	up.awaitLives(lives)
+	for i := range kills {
+		<-time.After(time.Duration(i*37%100) * time.Millisecond) // under load, at any moment of a second's tenth
+		s.kill()
+		s = r.start()
+		lives++
+		up.awaitLives(lives) // only what arrives can be checked
+	}
+	stop()
+	wait()
+	acked := a.acknowledged()
+	up.awaitAll(acked)
+	s.terminate()
+	up.checkAccounts()
+	twice, resent := up.duplicates()
+	t.Logf("%d kills: %d of %d requests acknowledged, %d arrived, %d points arrived again, %d counted as resent",
+		kills, len(acked), a.next, len(up.order), twice, resent)
+	if twice > resent {
+		t.Errorf("%d points arrived again, but %d were counted as resent", twice, resent)
+	}
+}
+
+// awaitLives waits until n sidecars have given an account.
+func (s *sink) awaitLives(n int) {
+	s.t.Helper()
+	s.await("the first account of a life", func() bool { return len(s.lives()) >= n })
+}
+
+// lives returns the last account of each sidecar. Caller must hold mu.
+func (s *sink) lives() map[time.Time]account {
+	lives := map[time.Time]account{}
+	for _, a := range s.accounts {
+		if a.at.After(lives[a.life].at) {
+			lives[a.life] = a
+		}
+	}
+	return lives
+}
+
+// duplicates returns how many points arrived again, and how many the sidecars counted as resent. It checks that whatever arrived again had
+// been in the last request of a sidecar's connection.
+func (s *sink) duplicates() (twice, resent int) {
+	s.t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last, seen := map[string]int{}, map[int64]int{}
+	for i, d := range s.taken {
+		last[d.conn] = i
+	}
+	for i, d := range s.taken {
+		for _, seq := range d.seqs {
+			if before, again := seen[seq]; again {
+				twice += pointsPerRequest
+				if first := s.taken[before].conn; first == d.conn || last[first] != before {
+					s.t.Errorf("request %d arrived in delivery %d of connection %s, whose last is %d, and again in %d of %s: it was not in flight at a kill",
+						seq, before, first, last[first], i, d.conn)
+				}
+			}
+			seen[seq] = i
+		}
+	}
+	for _, a := range s.lives() {
+		resent += a.resent
+	}
+	return twice, resent
+}
+
+// A sink that took a number twice says so.
+func TestSinkSeesDuplicates(t *testing.T) {
+	s := newSink(t)
+	s.take(delivery{conn: "a", method: metricsMethod, seqs: []int64{1, 2}}, nil)
+	s.take(delivery{conn: "b", method: metricsMethod, seqs: []int64{2, 3}}, []account{{at: time.Unix(1, 0), resent: 10}})
+	if twice, resent := s.duplicates(); twice != 10 || resent != 10 {
+		t.Errorf("%d points twice and %d resent, want 10 each", twice, resent)
+	}
+	if !slices.Equal(s.order, []int64{1, 2, 3}) {
+		t.Errorf("order %v", s.order)
+	}
+}

@@ -1,0 +1,189 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	colmetricpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+)
+
+// toxic is an upstream that does everything an upstream may do, in turn, and remembers what it did not want for good.
+type toxic struct {
+	sink     *sink
+	mu       sync.Mutex // guards what follows
+	calls    int
+	did      map[string]int
+	unwanted map[int64]bool // numbers
+	rejected int            // points
+}
+
+func (x *toxic) answer(ctx context.Context, d delivery) ([]byte, error) {
+	x.mu.Lock()
+	x.calls++
+	ways := []string{"ok", "slow", "ok", "partial", "ok", "exhausted, retry info", "ok", "exhausted", "exhausted", "ok", "reset", "ok", "half-open"}
+	way := ways[x.calls%len(ways)]
+	x.did[way]++
+	x.mu.Unlock()
+	switch way {
+	case "slow":
+		return nil, after(ctx, 300*time.Millisecond)
+	case "partial":
+		return x.partial()
+	case "exhausted, retry info":
+		later, err := status.New(codes.ResourceExhausted, "try later").WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(100 * time.Millisecond)})
+		if err != nil {
+			return nil, err
+		}
+		return nil, later.Err()
+	case "exhausted":
+		return nil, x.refuse(d)
+	case "reset":
+		x.sink.conns.reset()
+		return nil, status.Error(codes.Unavailable, "gone") // which nobody hears
+	case "half-open":
+		<-ctx.Done()
+		return nil, ctx.Err()
+	default:
+		return nil, nil
+	}
+}
+
+// after waits, for an upstream that is slow.
+func after(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// partial takes a request but for one point.
+func (x *toxic) partial() ([]byte, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.rejected++
+	return proto.Marshal(&colmetricpb.ExportMetricsServiceResponse{
+		PartialSuccess: &colmetricpb.ExportMetricsPartialSuccess{RejectedDataPoints: 1, ErrorMessage: "one too many"},
+	})
+}
+
+// refuse refuses a request for good. What was joined is sent again batch by batch, so that only a single batch is lost by it.
+func (x *toxic) refuse(d delivery) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if d.batches == 1 {
+		x.rejected += d.points
+		for _, seq := range d.seqs {
+			x.unwanted[seq] = true
+		}
+	}
+	return status.Error(codes.ResourceExhausted, "never")
+}
+
+func (x *toxic) rejections() (points int) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.rejected
+}
+
+// Whatever an upstream does, nothing that was acknowledged is lost but what the upstream refused for good, which is counted; every
+// collection of the sidecar accounts for every point; and its memory does not grow.
+func TestRelaySoak(t *testing.T) {
+	up, a := newSink(t), &app{}
+	x := &toxic{sink: up, did: map[string]int{}, unwanted: map[int64]bool{}}
+	toxicAnswer := fault(x.answer)
+	up.fault.Store(&toxicAnswer)
+	// The queue holds what piles up while the sidecar waits between attempts.
+	r := newRelay(t, up.listen("127.0.0.1:0"), "--queue-dir="+t.TempDir(), "--interval="+pick("200ms", "1s"),
+		"--otlp-timeout=1s", "--queue-size=64MiB")
+	s := r.start()
+	ctx, stop := context.WithTimeout(t.Context(), pick(5*time.Second, 10*time.Minute))
+	defer stop()
+	wait := a.load(ctx, 20*time.Millisecond, s.all()...)
+	memory := s.watchMemory(ctx)
+	wait()
+	up.fault.Store(nil)
+
+	acked := a.acknowledged()
+	var wanted []int64
+	for _, seq := range acked {
+		if !x.unwanted[seq] {
+			wanted = append(wanted, seq)
+		}
+	}
+	up.awaitAll(wanted)
+	end := time.Now()
+	last := up.awaitAccount("of the end", func(a account) bool { return a.at.After(end) && a.rejected == x.rejections() })
+	up.checkOnce()
+	up.checkAccounts()
+	if last.dropped != 0 || last.refused != 0 {
+		t.Errorf("%d points dropped and %d refused, want none", last.dropped, last.refused)
+	}
+	if len(acked) != int(a.next) {
+		t.Errorf("%d of %d requests were acknowledged, want all", len(acked), a.next)
+	}
+	first, third := thirds(memory)
+	t.Logf("%d requests of %d points acknowledged, %d arrived, %d unwanted; the upstream did %v", len(acked), pointsPerRequest, len(up.order), len(x.unwanted), x.did)
+	t.Logf("%d accounts checked, the last: accepted %d, sent %d, rejected %v", len(up.accounts), last.accepted, last.sent, last.reasons)
+	t.Logf("RSS %d KiB in the first third, %d in the last (%d samples, at most %d)", first, third, len(memory), slices.Max(memory))
+	if full && float64(third) > 1.1*float64(first)+1024 {
+		t.Errorf("RSS grew from %d KiB to %d", first, third)
+	}
+	for _, way := range slices.Sorted(maps.Keys(x.did)) {
+		if full && x.did[way] < 10 {
+			t.Errorf("the upstream did %q only %d times", way, x.did[way])
+		}
+	}
+}
+
+// watchMemory samples the resident memory, in KiB, until ctx is done.
+func (s *sidecar) watchMemory(ctx context.Context) (samples []int) {
+	s.t.Helper()
+	for tick := time.NewTicker(pick(100*time.Millisecond, time.Second)); ; {
+		samples = append(samples, s.residentKiB())
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return samples
+		}
+	}
+}
+
+func (s *sidecar) residentKiB() int {
+	s.t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "VmRSS:")
+	n, err := strconv.Atoi(strings.Fields(rest)[0])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return n
+}
+
+// thirds returns the medians of the first and the last third.
+func thirds(samples []int) (first, last int) {
+	third := max(1, len(samples)/3)
+	return median(samples[:third]), median(samples[len(samples)-third:])
+}
+
+func median(samples []int) int {
+	sorted := slices.Sorted(slices.Values(samples))
+	return sorted[len(sorted)/2]
+}

@@ -1,0 +1,53 @@
+package pooltest
+
+import (
+	"testing"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/catalog"
+)
+
+// Points returns what a reader gets of all pools: values by the name of the metric and the values of its own attributes, such as
+// "poolgauge.pool.usage used"; of a histogram, its count.
+func Points(t testing.TB) map[string]float64 {
+	t.Helper()
+	r := instrument.OpenReader()
+	defer r.Close()
+	got := map[string]float64{}
+	for p := range r.Points() {
+		key := p.Metric.Name
+		for _, a := range p.Metric.Attributes {
+			if v, ok := p.Attributes.Value(a.Key); ok {
+				key += " " + v.String()
+			}
+		}
+		if _, twice := got[key]; twice {
+			t.Errorf("%s is there twice", key)
+		}
+		switch {
+		case p.Histogram != nil:
+			got[key] = float64(p.Histogram.Count())
+		case p.Metric.Number == catalog.Int:
+			got[key] = float64(p.Int)
+		default:
+			got[key] = p.Float
+		}
+	}
+	return got
+}
+
+// WantPoints checks that got has exactly the wanted points. Where a value below 0 is wanted, any above 0 will do.
+func WantPoints(t testing.TB, got, want map[string]float64) {
+	t.Helper()
+	for key, w := range want {
+		v, ok := got[key]
+		if !ok || (w >= 0 && v != w) || (w < 0 && v <= 0) {
+			t.Errorf("%s is %v (there: %v), want %v", key, v, ok, w)
+		}
+	}
+	for key, v := range got {
+		if _, ok := want[key]; !ok {
+			t.Errorf("%s is %v, want nothing of it", key, v)
+		}
+	}
+}

@@ -1,0 +1,156 @@
+package promql
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/poolgauge/poolgauge/internal/catalog"
+)
+
+// Matcher selects series by the values of an attribute of the table.
+type Matcher struct {
+	key    attribute.Key
+	op     string
+	values []string
+}
+
+// Is selects points with one of the values; more values than one are alternatives.
+func Is(key attribute.Key, values ...string) Matcher {
+	if len(values) == 1 {
+		return Matcher{key, "=", values}
+	}
+	return Matcher{key, "=~", values}
+}
+
+// Not selects points with none of the values.
+func Not(key attribute.Key, values ...string) Matcher {
+	if len(values) == 1 {
+		return Matcher{key, "!=", values}
+	}
+	return Matcher{key, "!~", values}
+}
+
+// check panics if m has no such attribute or the attribute no such value.
+func (s Matcher) check(m *catalog.Metric) {
+	attributes := slices.Clone(m.Attributes)
+	for _, g := range append(catalog.Groups(), catalog.Relay) {
+		if slices.Contains(g.Metrics, m) {
+			attributes = append(attributes, g.Attributes...)
+		}
+	}
+	i := slices.IndexFunc(attributes, func(a catalog.Attribute) bool { return a.Key == s.key })
+	if i < 0 {
+		panic(fmt.Sprintf("promql: %s has no attribute %s", m.Name, s.key))
+	}
+	for _, v := range s.values {
+		if known := attributes[i].Values; len(known) > 0 && !slices.Contains(known, v) {
+			panic(fmt.Sprintf("promql: attribute %s of %s is never %q", s.key, m.Name, v))
+		}
+	}
+}
+
+func (s Matcher) String() string {
+	return fmt.Sprintf("%s%s%q", Label(s.key), s.op, strings.Join(s.values, "|"))
+}
+
+// Queries writes queries that share a scope and a range.
+type Queries struct {
+	Scope string // matchers that every selector has, as PromQL; may be empty
+	Range string // of rates, such as 5m
+}
+
+// selector is the selection of m's series, whose name has the suffix.
+func (q Queries) selector(m *catalog.Metric, suffix string, matchers []Matcher) string {
+	var parts []string
+	if q.Scope != "" {
+		parts = append(parts, q.Scope)
+	}
+	for _, s := range matchers {
+		s.check(m)
+		parts = append(parts, s.String())
+	}
+	if len(parts) == 0 {
+		return Name(m) + suffix
+	}
+	return Name(m) + suffix + "{" + strings.Join(parts, ",") + "}"
+}
+
+// Value is the present value of an up-down counter or gauge.
+func (q Queries) Value(m *catalog.Metric, matchers ...Matcher) string {
+	if m.Kind != catalog.UpDownCounter && m.Kind != catalog.Gauge {
+		panic(fmt.Sprintf("promql: the value of the %s %s says nothing: take its rate", m.Kind, m.Name))
+	}
+	return q.selector(m, "", matchers)
+}
+
+// Over applies a function over time, such as avg_over_time, to the values of an up-down counter or gauge.
+func (q Queries) Over(function string, m *catalog.Metric, matchers ...Matcher) string {
+	return fmt.Sprintf("%s(%s[%s])", function, q.Value(m, matchers...), q.Range)
+}
+
+// Rate is the growth of a counter per second.
+func (q Queries) Rate(m *catalog.Metric, matchers ...Matcher) string {
+	return q.growth("rate", m, matchers)
+}
+
+// Increase is the growth of a counter over the range.
+func (q Queries) Increase(m *catalog.Metric, matchers ...Matcher) string {
+	return q.growth("increase", m, matchers)
+}
+
+// Total is what a counter has counted, which says something where it is new: a rate needs two points.
+func (q Queries) Total(m *catalog.Metric, matchers ...Matcher) string {
+	q.growth("increase", m, matchers) // checks
+	return q.selector(m, "", matchers)
+}
+
+func (q Queries) growth(function string, m *catalog.Metric, matchers []Matcher) string {
+	if m.Kind != catalog.Counter {
+		panic(fmt.Sprintf("promql: %s is no counter and has no rate", m.Name))
+	}
+	return fmt.Sprintf("%s(%s[%s])", function, q.selector(m, "", matchers), q.Range)
+}
+
+// Sum adds up what expr has, by labels.
+func Sum(by []string, expr string) string { return Aggregate("sum", by, expr) }
+
+// Aggregate applies an aggregation such as max, by labels; none is over everything.
+func Aggregate(function string, by []string, expr string) string {
+	if len(by) == 0 {
+		return function + "(" + expr + ")"
+	}
+	return fmt.Sprintf("%s by (%s) (%s)", function, strings.Join(by, ", "), expr)
+}
+
+// Buckets is what a heatmap shows of a histogram: its growth over the range. The first half is there for a native histogram, which an
+// exponential one becomes in Prometheus, the second for one of explicit buckets.
+func (q Queries) Buckets(m *catalog.Metric, matchers ...Matcher) string {
+	return q.histogram("increase", nil, m, matchers, func(growth string) string { return growth })
+}
+
+// Quantile is the quantile of a histogram over the range, by labels, whether its buckets are native or explicit.
+func (q Queries) Quantile(quantile float64, by []string, m *catalog.Metric, matchers ...Matcher) string {
+	return q.histogram("rate", by, m, matchers, func(growth string) string {
+		return fmt.Sprintf("histogram_quantile(%v, %s)", quantile, growth)
+	})
+}
+
+// ShareBelow is the share of a histogram's values over the range that are at most limit, by labels, whether its buckets are native or
+// explicit. Explicit buckets should have a bound at limit.
+func (q Queries) ShareBelow(limit float64, by []string, m *catalog.Metric, matchers ...Matcher) string {
+	return q.histogram("rate", by, m, matchers, func(growth string) string {
+		return fmt.Sprintf("histogram_fraction(-Inf, %v, %s)", limit, growth)
+	})
+}
+
+func (q Queries) histogram(function string, by []string, m *catalog.Metric, matchers []Matcher, f func(growth string) string) string {
+	if m.Kind != catalog.Histogram {
+		panic(fmt.Sprintf("promql: %s is no histogram", m.Name))
+	}
+	native := Sum(by, fmt.Sprintf("%s(%s[%s])", function, q.selector(m, "", matchers), q.Range))
+	explicit := Sum(append([]string{"le"}, by...), fmt.Sprintf("%s(%s[%s])", function, q.selector(m, "_bucket", matchers), q.Range))
+	return f(native) + " or " + f(explicit)
+}
