@@ -23,20 +23,27 @@ build: ## bin/sidecar, stripped, as it is shipped
 	$(shipped) -o bin/sidecar ./cmd/sidecar
 
 # The same source makes the same bytes. The certificates are those of the machine that builds.
+ARCHS ?= amd64 arm64
 imagecontext: ## bin/image: the programs for both architectures, and certificates
 	@mkdir -p bin/image
-	@set -e; for arch in amd64 arm64; do \
+	@set -e; for arch in $(ARCHS); do \
 		GOARCH=$$arch GOOS=linux $(shipped) -o bin/image/$$arch/sidecar ./cmd/sidecar; \
 		(cd examples/orders && GOARCH=$$arch GOOS=linux $(shipped) -o ../../bin/image/$$arch/orders .); \
 	done
 	cp /etc/ssl/certs/ca-certificates.crt bin/image/
 
 CONTAINER ?= podman
-image: imagecontext ## images of the sidecar and of the example, for this machine
+IMAGE_TAG = $(shell sed -n 's|.*image: .*/sidecar:||p' deploy/k8s/sidecar/sidecar.yaml)
+image: ARCHS = $(shell go env GOARCH)
+image: imagecontext ## images of the sidecar and of the example for this machine, under the names that deploy/k8s uses
 	@set -e; for program in sidecar orders; do \
-		$(CONTAINER) build --timestamp 0 --build-arg TARGETARCH=$$(go env GOARCH) --build-arg PROGRAM=$$program --build-arg VERSION=$(VERSION) \
-			-t ghcr.io/poolgauge/$$program:latest -f deploy/image/Dockerfile bin/image; \
+		$(CONTAINER) build $(if $(findstring podman,$(CONTAINER)),--timestamp 0) --build-arg TARGETARCH=$(ARCHS) --build-arg PROGRAM=$$program \
+			$(IMAGE_FLAGS) --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
+			-t ghcr.io/poolgauge/$$program:$(IMAGE_TAG) -f deploy/image/Dockerfile bin/image; \
 	done
+
+podman: ## run deploy/k8s/example in podman, and see its points arrive
+	deploy/k8s/podman.sh
 
 vet: ## go vet
 	$(call each,go vet ./...)
@@ -64,6 +71,6 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 	$(call each,FUZZTIME=$(FUZZTIME) $(CURDIR)/.ci/fuzz)
 
 bench: ## compare with peers; fails where a bar is missed
-	@cd benchmarks && missed=0; for b in footprint relay pools pools/memory wrap; do go run ./$$b || missed=1; done; exit $$missed
+	@cd benchmarks && missed=0; for b in footprint relay pools pools/memory wrap "classify -rounds 3"; do go run ./$$b || missed=1; done; exit $$missed
 
-.PHONY: check help tidy build imagecontext image vet lint fmt test readme cross generate fuzz bench
+.PHONY: check help tidy build imagecontext image podman vet lint fmt test readme cross generate fuzz bench

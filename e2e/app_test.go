@@ -105,13 +105,13 @@ func stringAttribute(key, value string) *commonpb.KeyValue {
 	return &commonpb.KeyValue{Key: key, Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: value}}}
 }
 
-// overGRPC sends to host:port or unix:path. It waits for a sidecar that is not there yet.
+// overGRPC sends to host:port or unix:path. It waits for a sidecar that is not there yet, and connects when it is first used.
 func overGRPC(t *testing.T, target string) transport {
-	client := colmetricpb.NewMetricsServiceClient(dial(t, target))
+	connect := sync.OnceValue(func() colmetricpb.MetricsServiceClient { return colmetricpb.NewMetricsServiceClient(dial(t, target)) })
 	return func(ctx context.Context, r *colmetricpb.ExportMetricsServiceRequest) error {
 		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
-		_, err := client.Export(ctx, r, grpc.WaitForReady(true))
+		_, err := connect().Export(ctx, r, grpc.WaitForReady(true))
 		return err
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -50,6 +51,7 @@ type delivery struct {
 	conn, method string
 	data         []byte  // forgotten when a request of metrics is taken
 	batches      int     // resources: the sidecar joins batches to one request
+	size         int     // bytes
 	points       int     // of metrics
 	seqs         []int64 // the numbers in it
 }
@@ -87,7 +89,7 @@ func (s *sink) handle(_ any, stream grpc.ServerStream) error {
 	}
 	method, _ := grpc.MethodFromServerStream(stream)
 	from, _ := peer.FromContext(stream.Context())
-	d, accounts := s.read(delivery{conn: from.Addr.String(), method: method, data: data})
+	d, accounts := s.read(delivery{conn: from.Addr.String(), method: method, data: data, size: len(data)})
 	var answer []byte
 	if f := s.fault.Load(); f != nil {
 		var err error
@@ -278,20 +280,40 @@ func accountOf(points []otlptest.Point) (account, bool) {
 // connections is a listener that can cut what it accepted.
 type connections struct {
 	net.Listener
-	mu   sync.Mutex
-	open []net.Conn
+	mu       sync.Mutex // guards what follows
+	open     []net.Conn
+	accepted int
 }
 
 // Accept implements net.Listener.
 func (c *connections) Accept() (net.Conn, error) {
 	conn, err := c.Listener.Accept()
-	if err == nil {
-		c.mu.Lock()
-		c.open = append(c.open, conn)
-		c.mu.Unlock()
+	if err != nil {
+		return nil, err
 	}
-	return conn, err
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.open = append(c.open, conn)
+	c.accepted++
+	return numbered{conn, number(c.accepted)}, nil
 }
+
+// numbered is a connection whose address is its number: the system gives ports out again.
+type numbered struct {
+	net.Conn
+	number
+}
+
+// RemoteAddr implements net.Conn.
+func (n numbered) RemoteAddr() net.Addr { return n.number }
+
+type number int
+
+// Network implements net.Addr.
+func (number) Network() string { return "number" }
+
+// String implements net.Addr.
+func (n number) String() string { return strconv.Itoa(int(n)) }
 
 // reset ends all connections without a goodbye.
 func (c *connections) reset() {

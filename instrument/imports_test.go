@@ -21,7 +21,7 @@ func dependencies(t *testing.T, packages ...string) []string {
 // A program that imports pools or instrument gains the API of OpenTelemetry and what that imports itself: no SDK, no gRPC.
 func TestImportsOnlyTheAPI(t *testing.T) {
 	allowed := map[string]bool{root + "instrument": true}
-	for _, name := range []string{"catalog", "instruments", "headroom", "slottime", "spin", "thread"} {
+	for _, name := range []string{"catalog", "instruments", "headroom", "lineage", "slottime", "spin", "thread"} {
 		allowed[root+"internal/"+name] = true
 	}
 	for _, path := range dependencies(t, "go.opentelemetry.io/otel", "go.opentelemetry.io/otel/metric", "go.opentelemetry.io/otel/semconv/v1.43.0") {
@@ -30,6 +30,11 @@ func TestImportsOnlyTheAPI(t *testing.T) {
 	for _, path := range dependencies(t, root+"instrument", root+"pools/...") {
 		if !allowed[path] && !strings.HasPrefix(path, root+"pools") {
 			t.Errorf("%s is among the imports", path)
+		}
+	}
+	for _, path := range dependencies(t, root+"instrument/wrap") {
+		if !allowed[path] && path != root+"instrument/wrap" && !strings.HasPrefix(path, "golang.org/x/sync/") {
+			t.Errorf("%s is among the imports of instrument/wrap", path)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,8 +41,12 @@ func must[T any](v T, err error) T {
 }
 
 func xsyncCases() []harness.Case {
-	semaphores, channels := semaphoreCases(), channelCases()
-	return append(append(semaphores, channels...), groupCase(), taskCase(), syncPoolCase())
+	return slices.Concat(
+		semaphoreCases(),
+		channelCases(),
+		[]harness.Case{groupCase(), syncPoolCase()},
+		taskCases(),
+	)
 }
 
 type permits interface {
@@ -125,23 +130,46 @@ func groupCase() harness.Case {
 	}, func() (func(), func()) { return plain(new(errgroup.Group)), nil }, fast)
 }
 
-func taskCase() harness.Case {
-	plain := func(submit func(func()) error) func() {
-		var done sync.WaitGroup
+// inline is a task pool without goroutines, so that a task costs what the wrapper does.
+type inline struct{}
+
+func (inline) Submit(task func()) error {
+	task()
+	return nil
+}
+
+func (inline) Running() int { return 0 }
+func (inline) Waiting() int { return 0 }
+func (inline) Cap() int     { return 1 }
+
+// taskCases have a bar where nothing is scheduled: to hand a task to a worker takes 400 ns, and varies by more than a wrapper costs.
+func taskCases() []harness.Case {
+	var done sync.WaitGroup
+	wait := func(submit func(func()) error) func() {
 		return func() {
 			done.Add(1)
 			_ = submit(done.Done)
 			done.Wait()
 		}
 	}
-	return against("ants, Submit and wait", func() (func(), func()) {
-		p := must(ants.NewPool(16))
-		s := must(wrap.TaskPool("benchmark", "ants", p))
-		return plain(s.Submit), func() { s.Close(); p.Release() }
-	}, func() (func(), func()) {
-		p := must(ants.NewPool(16))
-		return plain(p.Submit), p.Release
-	}, fast)
+	nothing := func() {}
+	return []harness.Case{
+		against("task pool without goroutines", func() (func(), func()) {
+			s := must(wrap.TaskPool("benchmark", "inline", inline{}))
+			return func() { _ = s.Submit(nothing) }, s.Close
+		}, func() (func(), func()) {
+			var p wrap.Submitter = inline{}
+			return func() { _ = p.Submit(nothing) }, nil
+		}, fast),
+		against("ants, Submit and wait", func() (func(), func()) {
+			p := must(ants.NewPool(16))
+			s := must(wrap.TaskPool("benchmark", "ants", p))
+			return wait(s.Submit), func() { s.Close(); p.Release() }
+		}, func() (func(), func()) {
+			p := must(ants.NewPool(16))
+			return wait(p.Submit), p.Release
+		}),
+	}
 }
 
 func syncPoolCase() harness.Case {

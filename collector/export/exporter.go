@@ -122,16 +122,21 @@ func (e *Exporter) take() (*queue.Flight, error) {
 	return e.queue.Take(e.abort, RequestSize)
 }
 
-// deliver sends a flight until the upstream has taken it or refused it for good. What was joined and refused goes again batch by batch, so
-// that only what is bad itself is lost. What is not settled at the end returns to the queue.
+// deliver sends a flight until the upstream has taken it or refused it for good. What is not settled at the end returns to the queue.
 func (e *Exporter) deliver(f *queue.Flight) {
 	defer f.Return()
-	if settled := e.attempt(f, 0, len(f.Batches)); settled {
+	e.divide(f, 0, len(f.Batches))
+}
+
+// divide sends the batches from i up to j. What was joined and refused goes again in halves, down to single batches, so that only what is bad
+// itself is lost, and that takes few requests: an upstream that often refuses would never see the end of a backlog that came one by one.
+func (e *Exporter) divide(f *queue.Flight, i, j int) {
+	if settled := e.attempt(f, i, j); settled || j-i == 1 || e.abort.Err() != nil {
 		return
 	}
-	for i := range f.Batches {
-		e.attempt(f, i, i+1)
-	}
+	middle := (i + j) / 2
+	e.divide(f, i, middle)
+	e.divide(f, middle, j)
 }
 
 // attempt sends the batches from i up to j as one request, as often as it takes, and settles them. It reports false if there was more than one
@@ -146,7 +151,7 @@ func (e *Exporter) attempt(f *queue.Flight, i, j int) (settled bool) {
 	case failure.Retry: // the exporter is to end
 		return false
 	case j-i > 1:
-		e.log.Debug("upstream refuses a request; its batches are sent one by one", "batches", j-i, "error", failure)
+		e.log.Debug("upstream refuses a request; it is sent in halves", "batches", j-i, "error", failure)
 		return false
 	default:
 		e.refused(request, failure)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -199,11 +200,32 @@ func TestOnlyTheBadBatchIsLost(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		equalSlices(t, "taken", f.taken, []string{"busy", "a", "b", "c", "d"})
-		equal(t, "requests", len(f.tries), 1+1+6+3)
+		equal(t, "requests", len(f.tries), 1+11+3)
 		a := r.Account()
 		equal(t, "sent", a.Sent[otlp.Metrics], 50)
 		equal(t, "rejected", a.Rejected[Rejection{otlp.Metrics, "INVALID_ARGUMENT"}], 20)
 		equal(t, "queued", r.queue.Account().Queued(), 0)
+		r.drain(time.Second)
+	})
+}
+
+// One bad batch of many costs a few requests, not one for each of the others.
+func TestRefusedRequestGoesInHalves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{answer: func(_ context.Context, b otlp.Batch) (Result, error) {
+			if strings.Contains(string(b.Data), "BAD") {
+				return Result{}, permanent("INVALID_ARGUMENT")
+			}
+			return Result{}, nil
+		}}
+		batches := slices.Repeat([]string{"good"}, 1024)
+		batches[700] = "BAD"
+		r := blocked(t, f, batches...)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		equal(t, "requests", len(f.tries), 1+1+2*10)
+		equal(t, "sent", r.Account().Sent[otlp.Metrics], 10+1023*10)
+		equal(t, "rejected", r.Account().Rejected[Rejection{otlp.Metrics, "INVALID_ARGUMENT"}], 10)
 		r.drain(time.Second)
 	})
 }

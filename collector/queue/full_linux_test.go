@@ -7,17 +7,42 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A file system that is really full.
-func TestFullFilesystem(t *testing.T) {
-	dir := t.TempDir()
+// smallDisk mounts a file system of 256 KiB for the time of the test.
+func smallDisk(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
 	if err := unix.Mount("queue", dir, "tmpfs", 0, "size=256k"); err != nil {
 		t.Skipf("no file system can be mounted: %v", err)
 	}
-	defer func() {
+	t.Cleanup(func() {
 		if err := unix.Unmount(dir, 0); err != nil {
 			t.Error(err)
 		}
-	}()
+	})
+	return dir
+}
+
+// What fills a disk is deleted when it has been sent, or the disk would stay full for ever.
+func TestFullFilesystemDrains(t *testing.T) {
+	c, log := config(smallDisk(t), 1<<20, time.Millisecond)
+	q := mustOpen(t, c)
+	for n := range 40 {
+		put(t, q, batch(n, 20_000))
+	}
+	if durableNow(q) {
+		t.Fatal("the disk is not full")
+	}
+	equal(t, "sent", drain(t, q), numbers(0, 40))
+	awaitDurable(q)
+	if !durableNow(q) {
+		t.Errorf("the disk stays full of what was sent: %v\n%s", segmentsIn(t, c.Dir), log)
+	}
+	closed(t, q)
+}
+
+// A file system that is really full.
+func TestFullFilesystem(t *testing.T) {
+	dir := smallDisk(t)
 	c, log := config(dir, 1<<20, time.Millisecond)
 	q := mustOpen(t, c)
 	for n := range 40 {
@@ -29,16 +54,20 @@ func TestFullFilesystem(t *testing.T) {
 	if err := unix.Mount("queue", dir, "tmpfs", unix.MS_REMOUNT, "size=4m"); err != nil {
 		t.Fatal(err)
 	}
-	until := time.Now().Add(30 * time.Second)
-	for !durableNow(q) && time.Now().Before(until) {
-		time.Sleep(10 * time.Millisecond) // polls: the file system tells nobody
-	}
+	awaitDurable(q)
 	c2, _ := config(snapshot(t, dir), 1<<20, noSync)
 	restarted := mustOpen(t, c2)
 	equal(t, "on disk", drain(t, restarted), numbers(0, 40))
 	closed(t, restarted)
 	equal(t, "rest", drain(t, q), numbers(0, 40))
 	closed(t, q)
+}
+
+func awaitDurable(q *Queue) {
+	until := time.Now().Add(30 * time.Second)
+	for !durableNow(q) && time.Now().Before(until) {
+		time.Sleep(10 * time.Millisecond) // polls: the file system tells nobody
+	}
 }
 
 func durableNow(q *Queue) bool { return q.Account().Durable }

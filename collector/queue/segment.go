@@ -30,6 +30,7 @@ type segment struct {
 	sealed bool // nothing is appended any more
 	dirty  bool // written to since the last sync
 	gone   bool // it holds nothing that is needed, and is or will be deleted
+	moved  bool // something in it is to be written elsewhere, and may not be yet
 }
 
 func segmentName(number uint64) string { return fmt.Sprintf("%016x%s", number, segmentSuffix) }

@@ -16,7 +16,7 @@ func (d *disk) syncer(written <-chan struct{}) {
 			d.flush()
 		case <-written:
 			d.flush()
-			if err := d.sweep(); err != nil {
+			if err := d.sweep(anySegment); err != nil {
 				d.log.Warn("a file of the queue cannot be deleted", "error", err)
 			}
 			d.closeFiles()
@@ -114,6 +114,7 @@ func (d *disk) moveLocked(p place, data []byte, err error) {
 		if e.data == nil {
 			e.data = data
 		}
+		e.seg.moved = true
 		d.leaveLocked(e.seg)
 		e.seg = nil
 		d.addLocked(e)

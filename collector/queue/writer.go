@@ -87,6 +87,9 @@ func (d *disk) perform(groups []*group) error {
 		}
 	}
 	if d.failing() {
+		if err := d.sweep(func(s *segment) bool { return !s.moved }); err != nil { // a disk that is full has no room until then
+			return err
+		}
 		if err := d.try(); err != nil {
 			return err
 		}
@@ -97,7 +100,7 @@ func (d *disk) perform(groups []*group) error {
 	if err := d.mark(groups); err != nil {
 		return err
 	}
-	return d.sweep()
+	return d.sweep(anySegment)
 }
 
 // job is an entry to be written, as it was when it was picked.
@@ -264,13 +267,15 @@ func (d *disk) mark(groups []*group) error {
 	return nil
 }
 
-// sweep deletes what is gone and used by nobody.
-func (d *disk) sweep() error {
+func anySegment(*segment) bool { return true }
+
+// sweep deletes what is gone, used by nobody, and may go.
+func (d *disk) sweep(may func(*segment) bool) error {
 	d.q.mu.Lock()
 	var sweep []*segment
 	rest := d.garbage[:0]
 	for _, s := range d.garbage {
-		if s.pins == 0 {
+		if s.pins == 0 && may(s) {
 			sweep = append(sweep, s)
 		} else {
 			rest = append(rest, s)

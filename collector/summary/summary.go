@@ -87,6 +87,7 @@ func (s *Summary) lines() []line {
 	lines = append(lines, s.groups()...)
 	lines = append(lines, s.cpuProbe())
 	lines = append(lines, s.targetProbes()...)
+	lines = append(lines, s.relay())
 	var filled []line
 	for _, l := range lines {
 		if len(l.figures) > 0 {

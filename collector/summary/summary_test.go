@@ -146,6 +146,41 @@ func TestSummaryShowsFailures(t *testing.T) {
 	}
 }
 
+// With a relay there is a line of what waits and of what became of points since the collection before.
+func TestSummaryOfTheRelay(t *testing.T) {
+	metrics, traces := catalog.SignalKey.String("metrics"), catalog.SignalKey.String("traces")
+	of := func(m *machine, signal attribute.KeyValue, outcome string, n float64) *machine {
+		return m.gauge(catalog.RelayPoints, n, signal, catalog.PointOutcomeKey.String(outcome))
+	}
+	relay := func(after time.Duration, queued float64) *machine {
+		return at(after).gauge(catalog.RelayQueuePoints, queued, metrics).gauge(catalog.RelayQueueUsage, 2048).gauge(catalog.RelayQueueLimit, 16<<20)
+	}
+	s := &Summary{probes: map[string]string{}}
+	for i, step := range []struct {
+		m    *machine
+		want string
+	}{
+		{
+			of(of(relay(0, 1), metrics, "accepted", 100), metrics, "sent", 99).gauge(catalog.RelayQueueAge, 0.25),
+			"12:00:00  relay       queued 1 point (2.0 KiB of 16.0 MiB)   oldest 300ms\n\n",
+		},
+		{
+			of(of(of(relay(10*time.Second, 0), metrics, "accepted", 150), traces, "accepted", 5), metrics, "sent", 150).gauge(catalog.UpstreamAvailable, 1),
+			"12:00:10  relay       queued 0 points (2.0 KiB of 16.0 MiB)   accepted 55   sent 51\n\n",
+		},
+		{
+			of(of(of(of(relay(20*time.Second, 200), metrics, "accepted", 650), metrics, "sent", 150), metrics, "dropped", 300), metrics, "refused", 7).
+				gauge(catalog.RelayQueueAge, 83).gauge(catalog.RelayQueueDurable, 0).gauge(catalog.UpstreamAvailable, 0),
+			"12:00:20  relay       queued 200 points (2.0 KiB of 16.0 MiB)   oldest 1m23s   the disk fails   the upstream does not take points" +
+				"   accepted 495   sent 0   dropped 300   refused 7\n\n",
+		},
+	} {
+		if got := s.block(step.m.collection()); got != step.want {
+			t.Errorf("step %d: got:\n%s\nwant:\n%s", i, got, step.want)
+		}
+	}
+}
+
 // stuck is a terminal that nobody reads.
 type stuck chan struct{}
 

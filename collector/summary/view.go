@@ -44,6 +44,14 @@ func (v *view) rate(m *catalog.Metric, with ...attribute.KeyValue) (perSecond fl
 	return growth.value / v.elapsed.Seconds(), ok
 }
 
+// gained returns the growth of what value returns since the collection before, in which it may have been absent; ok is false without one,
+// and when the sum went back.
+func (v *view) gained(m *catalog.Metric, with ...attribute.KeyValue) (n float64, ok bool) {
+	now, ok := total(v.now[m.Name], with)
+	before, _ := total(v.before[m.Name], with)
+	return now.value - before.value, ok && v.elapsed > 0 && now.value >= before.value
+}
+
 // mean returns the mean of the values that a distribution got since the collection before; ok is false if it got none.
 func (v *view) mean(m *catalog.Metric, with ...attribute.KeyValue) (mean float64, ok bool) {
 	growth, _ := v.growth(m, with...)
@@ -59,9 +67,8 @@ func (v *view) mean(m *catalog.Metric, with ...attribute.KeyValue) (mean float64
 
 // grew reports whether what value returns is more than in the collection before, in which it may have been absent.
 func (v *view) grew(m *catalog.Metric, with ...attribute.KeyValue) bool {
-	now, _ := total(v.now[m.Name], with)
-	before, _ := total(v.before[m.Name], with)
-	return now.value > before.value
+	n, _ := v.gained(m, with...)
+	return n > 0
 }
 
 func (v *view) growth(m *catalog.Metric, with ...attribute.KeyValue) (point, bool) {

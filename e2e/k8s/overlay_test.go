@@ -25,6 +25,7 @@ func TestOverlays(t *testing.T) {
 		"../../deploy/k8s/injection": 0,
 		"testdata/bare":              4, // a Deployment, a StatefulSet, a DaemonSet and a Job that know nothing of poolgauge
 		"testdata/everything":        1,
+		"testdata/no-host":           4,
 	} {
 		t.Run(dir, func(t *testing.T) {
 			seen := 0
@@ -84,15 +85,21 @@ func pods(t *testing.T, dir string) map[string]*corev1.PodTemplateSpec {
 // What must not pass does not.
 func TestBadOverlays(t *testing.T) {
 	for dir, want := range map[string]string{
-		"unknown-field": "unknown field",
-		"privileged":    "pod security: ",
-		"readiness":     "neither a readiness nor a startup probe",
-		"token":         "no service-account token",
-		"cpu-limit":     "none of CPU",
-		"unlimited":     "with a size limit",
-		"writable":      "read-only",
-		"job-blocks":    "restarts always",
-		"host":          "pod security: ",
+		"unknown-field":      "unknown field",
+		"privileged":         "pod security: ",
+		"readiness":          "neither a readiness nor a startup probe",
+		"token":              "no service-account token",
+		"cpu-limit":          "none of CPU",
+		"unlimited":          "with a size limit",
+		"writable":           "read-only",
+		"job-blocks":         "restarts always",
+		"host":               "pod security: ",
+		"small-queue-volume": "larger than the queue",
+		"small-probe-volume": "larger than its file",
+		"no-queue-size":      "larger than the queue",
+		"small-memory":       "what was measured",
+		"latest":             "has a version",
+		"untagged":           "has a version",
 	} {
 		t.Run(dir, func(t *testing.T) {
 			objects, err := build("testdata/bad/" + dir)

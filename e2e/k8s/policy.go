@@ -4,14 +4,21 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/policy"
 )
 
 const name = "poolgauge"
+
+const (
+	measuredUnderLoad = 30 << 20 // bytes of memory, with an app that sends as fast as the relay takes it: docs/benchmarks.md has the idle figures
+	probeBlock        = 4096     // bytes of the disk probe's file: collector/probe/disk.go
+)
 
 // admit asks Kubernetes' Pod Security admission at the level restricted.
 func admit(meta *metav1.ObjectMeta, spec *corev1.PodSpec) error {
@@ -76,8 +83,21 @@ var rules = []rule{
 	{"it has a liveness probe, and neither a readiness nor a startup probe", func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
 		return c.LivenessProbe != nil && c.ReadinessProbe == nil && c.StartupProbe == nil
 	}},
+	{"its limit of memory holds what was measured and, for a disk that fails, the queue", func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
+		return c.Resources.Limits.Memory().Value() >= measuredUnderLoad+queueSize(c)
+	}},
 	{"its queue and its probe have a volume each, with a size limit", func(spec *corev1.PodSpec, c *corev1.Container, _ bool) bool {
-		return isLimited(spec, c, "POOLGAUGE_QUEUE_DIR") && isLimited(spec, c, "POOLGAUGE_PROBE_DIR")
+		return volumeOf(spec, c, "POOLGAUGE_QUEUE_DIR") > 0 && volumeOf(spec, c, "POOLGAUGE_PROBE_DIR") > 0
+	}},
+	{"the queue's volume is larger than the queue, which deletes whole segments", func(spec *corev1.PodSpec, c *corev1.Container, _ bool) bool {
+		return queueSize(c) > 0 && volumeOf(spec, c, "POOLGAUGE_QUEUE_DIR") >= 2*queueSize(c)
+	}},
+	{"the probe's volume is larger than its file, also with those of processes that were killed", func(spec *corev1.PodSpec, c *corev1.Container, _ bool) bool {
+		return volumeOf(spec, c, "POOLGAUGE_PROBE_DIR") >= 16*probeBlock
+	}},
+	{"its image has a version", func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
+		_, tag, tagged := strings.Cut(c.Image[strings.LastIndex(c.Image, "/")+1:], ":")
+		return tagged && tag != "latest"
 	}},
 	{"it says which pod it is by the downward API", func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
 		return env(c, "K8S_POD") != nil && env(c, "K8S_NAMESPACE") != nil && env(c, "K8S_NODE") != nil && env(c, "OTEL_RESOURCE_ATTRIBUTES") != nil
@@ -110,22 +130,37 @@ func hasNoToken(spec *corev1.PodSpec, c *corev1.Container, _ bool) bool {
 		return true
 	}
 	return slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool {
-		return m.MountPath == "/var/run/secrets/kubernetes.io/serviceaccount" && limit(spec, m.Name)
+		return m.MountPath == "/var/run/secrets/kubernetes.io/serviceaccount" && limit(spec, m.Name) > 0
 	})
 }
 
-// isLimited reports whether the directory that a variable names is an emptyDir with a size limit.
-func isLimited(spec *corev1.PodSpec, c *corev1.Container, variable string) bool {
+// volumeOf returns the size limit of the emptyDir at the directory that a variable names, 0 if there is no such.
+func volumeOf(spec *corev1.PodSpec, c *corev1.Container, variable string) int64 {
 	v := env(c, variable)
-	return v != nil && slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool {
-		return m.MountPath == v.Value && !m.ReadOnly && limit(spec, m.Name)
-	})
+	i := slices.IndexFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return v != nil && m.MountPath == v.Value && !m.ReadOnly })
+	if i < 0 {
+		return 0
+	}
+	return limit(spec, c.VolumeMounts[i].Name)
 }
 
-func limit(spec *corev1.PodSpec, volume string) bool {
-	return slices.ContainsFunc(spec.Volumes, func(v corev1.Volume) bool {
-		return v.Name == volume && v.EmptyDir != nil && v.EmptyDir.SizeLimit != nil
-	})
+func limit(spec *corev1.PodSpec, volume string) int64 {
+	for _, v := range spec.Volumes {
+		if v.Name == volume && v.EmptyDir != nil && v.EmptyDir.SizeLimit != nil {
+			return v.EmptyDir.SizeLimit.Value()
+		}
+	}
+	return 0
+}
+
+// queueSize returns what may wait for the upstream, in bytes; 0 if the manifest does not say.
+func queueSize(c *corev1.Container) int64 {
+	v := env(c, "POOLGAUGE_QUEUE_SIZE")
+	if v == nil {
+		return 0
+	}
+	size, _ := resource.ParseQuantity(v.Value)
+	return size.Value()
 }
 
 func env(c *corev1.Container, name string) *corev1.EnvVar {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/throttle"
 )
 
 const (
@@ -26,6 +27,7 @@ type figures struct {
 	queue      instrument.Optional[time.Duration] // of the thread: ready and without a CPU
 	trace      *account                           // of the goroutine; nil if there is none
 	traceErr   error                              // why
+	quota      *throttle.Stops                    // of the process; nil if it has none
 
 	// What is left without a trace, of the whole process.
 	mutex   time.Duration                      // wait of goroutines for mutexes
@@ -47,7 +49,17 @@ type own struct {
 // and the trace knows nothing of the wait for a CPU, in which the goroutine runs. While the thread of a goroutine wakes up, both waits
 // may go on at once, and it is not known for how long: hence the bounds. Whatever makes the task ready again, a timer or a goroutine,
 // stands in the same queues as the task does then, so that a wait may be as much too long as the wait for the scheduler that follows it.
+//
+// While a quota stops the process, whoever would make the task ready is stopped too, so that a wait may be too long by all of that time.
 func (f *figures) split() own {
+	o := f.splitUnlimited()
+	if f.quota != nil {
+		o.blocked.low = max(o.blocked.low-f.quota.Time, 0)
+	}
+	return o
+}
+
+func (f *figures) splitUnlimited() own {
 	if f.trace != nil {
 		return f.splitTraced()
 	}
@@ -119,7 +131,7 @@ func (f *figures) classify() *Profile {
 func (f *figures) class(o own) (Class, []string) {
 	low, high := o.cpuShare()
 	most := o.most(f.wall)
-	queued := f.queuedReason(o)
+	queued := append(f.queuedReason(o), f.quotaReason()...)
 	switch lock, known := f.locks(); {
 	case f.isElsewhere(most):
 		return Undetermined, []string{f.elsewhereReason(most)}
@@ -171,6 +183,10 @@ func (f *figures) describe(p *Profile, o own) {
 			p.Waits = append(p.Waits, w)
 		}
 		slices.SortFunc(p.Waits, func(a, b Wait) int { return int(b.Time - a.Time) })
+	}
+	if q := f.quota; q != nil {
+		p.Quota, p.ThrottledTime = instrument.Some(q.Quota), instrument.Some(q.Time)
+		p.QuotaPeriods, p.ThrottledPeriods = instrument.Some(q.Periods), instrument.Some(q.Throttled)
 	}
 	p.OnCPU = f.cpu
 	if _, known := f.queue.Get(); !known || o.cpu.low != o.cpu.high {

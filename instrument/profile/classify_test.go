@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/throttle"
 )
 
 const ms = time.Millisecond
@@ -19,6 +20,11 @@ func traced(active, runnable time.Duration, waits ...Wait) *account {
 		a.waits[w.Reason] = w
 	}
 	return a
+}
+
+// stopped is a quota that stopped the process.
+func stopped(d time.Duration) *throttle.Stops {
+	return &throttle.Stops{Quota: 0.2, Periods: 3, Throttled: 2, Time: d}
 }
 
 var errOther = errors.New("another trace")
@@ -71,6 +77,21 @@ func TestClasses(t *testing.T) {
 		"no trace, maybe a lock": {
 			figures{calls: 10, wall: 51 * ms, cpu: some(ms), queue: some(0), latency: some(0), mutex: 40 * ms, traceErr: errOther}, Undetermined, 0,
 		},
+		"quota, computing": {
+			figures{calls: 10, wall: 250 * ms, cpu: some(50 * ms), queue: some(200 * ms), trace: traced(250*ms, 0), quota: stopped(200 * ms)}, CPUBound, 2,
+		},
+		"quota, sleeping": {
+			figures{calls: 10, wall: 101 * ms, cpu: some(ms), queue: some(0), trace: traced(ms, 0, Wait{"sleep", 100 * ms, 10}), quota: stopped(60 * ms)}, IOBound, 0,
+		},
+		"quota, woken late": {
+			figures{calls: 10, wall: 100 * ms, cpu: some(10 * ms), queue: some(0), trace: traced(10*ms, 0, Wait{"sleep", 90 * ms, 10}), quota: stopped(85 * ms)}, Undetermined, 0,
+		},
+		"quota, woken late, no trace": {
+			figures{calls: 10, wall: 100 * ms, cpu: some(10 * ms), queue: some(0), latency: some(0), traceErr: errOther, quota: stopped(85 * ms)}, Undetermined, 0,
+		},
+		"quota that stopped nobody": {
+			figures{calls: 10, wall: 100 * ms, cpu: some(9 * ms), queue: some(0), trace: traced(9*ms, 0, Wait{"sleep", 91 * ms, 10}), quota: &throttle.Stops{Quota: 0.2, Periods: 3}}, IOBound, 0,
+		},
 		"macOS, computing":   {figures{calls: 10, wall: 50 * ms, cpu: some(50 * ms), trace: traced(50*ms, 0)}, CPUBound, 2},
 		"macOS, queued":      {figures{calls: 10, wall: 150 * ms, cpu: some(50 * ms), trace: traced(150*ms, 0)}, Undetermined, 0},
 		"Windows, computing": {figures{calls: 10, wall: 50 * ms, trace: traced(50*ms, 0)}, Undetermined, 0},
@@ -87,6 +108,12 @@ func TestClasses(t *testing.T) {
 			}
 			if p.Class == Undetermined && p.Workers.Or(0) != 0 {
 				t.Error("undetermined, and a number of workers all the same")
+			}
+			if q := c.f.quota; q != nil {
+				named := strings.Contains(strings.Join(p.Reasons, "; "), "quota of 0.2 CPUs")
+				if named != (q.Throttled > 0) || p.Quota.Or(0) != 0.2 || p.ThrottledTime.Or(-1) != q.Time || !strings.Contains(p.String(), "CPU quota") {
+					t.Errorf("the quota is not told:\n%v", p)
+				}
 			}
 			if len(p.Reasons) == 0 || p.Advice == "" {
 				t.Errorf("no reason or no advice: %+v", p)

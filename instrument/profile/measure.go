@@ -10,6 +10,7 @@ import (
 
 	"github.com/poolgauge/poolgauge/instrument"
 	"github.com/poolgauge/poolgauge/internal/thread"
+	"github.com/poolgauge/poolgauge/internal/throttle"
 )
 
 // measurement is all figures of some calls.
@@ -31,8 +32,11 @@ func (m *measurement) take(ctx context.Context, n int, fn func(context.Context) 
 	defer t.stop()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before) // stops the world, but unlike runtime/metrics it misses no small object
-	run := readRuntime()
+	run, stops := readRuntime(), throttle.Read()
 	err := m.call(ctx, n, fn)
+	if q, ok := throttle.Read().Since(stops); ok {
+		m.quota = &q
+	}
 	m.mutex, m.latency = readRuntime().since(run)
 	runtime.ReadMemStats(&after)
 	m.allocs, m.bytes = after.Mallocs-before.Mallocs, after.TotalAlloc-before.TotalAlloc

@@ -57,6 +57,12 @@ type Profile struct {
 	MinorFaults, MajorFaults          instrument.Optional[int64] // page faults; a major one had to wait for a disk
 	VoluntarySwitches, ForcedSwitches instrument.Optional[int64] // context switches: to wait, and for another thread
 
+	// Of the CPU quota that stopped the process for longest, be it that of its control group or of one around it; absent without any.
+	Quota            instrument.Optional[float64]       // in CPUs
+	QuotaPeriods     instrument.Optional[int64]         // in which the group wanted to run
+	ThrottledPeriods instrument.Optional[int64]         // and was stopped
+	ThrottledTime    instrument.Optional[time.Duration] // summed over the CPUs
+
 	// Of the whole process meanwhile, whoever it was.
 	ProcessCPU    time.Duration
 	ProcessAllocs uint64        // objects on the heap

@@ -75,9 +75,8 @@ func TestComputingIsNeverBlocked(t *testing.T) {
 func TestMutexIsToldFromChannel(t *testing.T) {
 	var mu sync.Mutex
 	mu.Lock()
-	release := time.AfterFunc(20*time.Millisecond, mu.Unlock)
-	defer release.Stop()
 	p, err := Run(t.Context(), func(context.Context) error {
+		time.AfterFunc(20*time.Millisecond, mu.Unlock)
 		mu.Lock()
 		defer mu.Unlock()
 		return nil
@@ -88,9 +87,8 @@ func TestMutexIsToldFromChannel(t *testing.T) {
 	if p.Class != LockContended {
 		t.Errorf("waiting for a mutex:\n%v", p)
 	}
-	timer := time.NewTimer(20 * time.Millisecond)
 	p, err = Run(t.Context(), func(context.Context) error {
-		<-timer.C
+		<-time.NewTimer(20 * time.Millisecond).C
 		return nil
 	})
 	if err != nil {

@@ -65,6 +65,9 @@ func (p *Profile) rest(w io.Writer) {
 	if n, known := p.MajorFaults.Get(); known {
 		fmt.Fprintf(w, "page faults\t%d\twith a disk, %d without, in all\n", n, p.MinorFaults.Or(0))
 	}
+	if cpus, known := p.Quota.Get(); known {
+		fmt.Fprintf(w, "CPU quota\t%.3g\tCPUs, that stopped the process in %d of %d periods\n", cpus, p.ThrottledPeriods.Or(0), p.QuotaPeriods.Or(0))
+	}
 	calls := float64(max(p.Calls, 1))
 	fmt.Fprintf(w, "allocated\t%.0f B\tin %.1f objects a call, by the whole process\n", float64(p.ProcessBytes)/calls, float64(p.ProcessAllocs)/calls)
 	fmt.Fprintf(w, "CPU\t%v\ta call, of the whole process\n", p.per(p.ProcessCPU))

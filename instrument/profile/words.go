@@ -81,6 +81,15 @@ func (f *figures) queuedReason(o own) []string {
 		percent(queued, f.wall))}
 }
 
+// quotaReason tells of a quota that stopped the process, nothing of any other.
+func (f *figures) quotaReason() []string {
+	if f.quota == nil || f.quota.Throttled == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("the CPU quota of %.3g CPUs stopped the process in %d of %d periods, for %v in all on its CPUs together: waits may look longer by that",
+		f.quota.Quota, f.quota.Throttled, f.quota.Periods, short(f.quota.Time))}
+}
+
 // advise says what to do.
 func (f *figures) advise(p *Profile, o own) {
 	workers, known := f.busyWorkers(o)

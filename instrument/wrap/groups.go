@@ -36,6 +36,7 @@ type ErrGroup struct {
 //
 //   - the functions that run (used), how long each ran, and whether it returned nil (ok), an error (error) or called runtime.Goexit
 //     (exit); a panic ends the program,
+//   - what became of that time, on a CPU, ready or blocked, of a sample of them; see [instrument.CPUSampler],
 //   - callers whom a limit blocks in Go, since when and for how long, and calls of TryGo that were refused.
 //
 // Each group has its own limit, and there may be any number of groups, so there is no limit of all. A call costs some 45 ns more than
@@ -47,6 +48,7 @@ func Groups(name string, opts ...instrument.Option) (*ErrGroups, error) {
 		c.run = c.do
 		return c
 	}
+	s.ran.cpu = instrument.NewCPUSampler(opts...)
 	var err error
 	if s.reg, err = instrument.Observe(name, "group", s.Stats, opts...); err != nil {
 		return nil, err

@@ -20,6 +20,7 @@ type tasks struct {
 	open    int64         // timed and in progress
 	starts  time.Duration // the sum of when those started; it may wrap around, differences come out right
 	useTime float64       // the highest reported, in seconds
+	cpu     instrument.CPUSampler
 }
 
 // stamp says since when a task waits or runs, and for how many it stands; for none if it is not timed.
@@ -36,27 +37,38 @@ func stampOf(weight uint32) (s stamp) {
 	return s
 }
 
-// begin begins a task, and returns its stamp. It does not count it.
-func (t *tasks) begin(weight uint32) stamp {
-	began := stampOf(weight)
-	if weight > 0 {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		t.open++
-		t.starts += began.at
+// use is a task that runs.
+type use struct {
+	stamp
+
+	cpu *instrument.CPUSample // nil unless it is measured what its thread does
+}
+
+// begin begins a task on its goroutine. It does not count it.
+func (t *tasks) begin(weight uint32) (began use) {
+	if weight == 0 {
+		return began
 	}
+	began.stamp = stampOf(weight)
+	t.mu.Lock()
+	t.open++
+	t.starts += began.at
+	began.cpu = t.cpu.Next(began.at, t.acquired.Load())
+	t.mu.Unlock()
+	began.cpu.Begin()
 	return began
 }
 
 // waited ends the wait of a task that is timed, was counted, and began.
-func (t *tasks) waited(asked, began stamp) {
+func (t *tasks) waited(asked stamp, began use) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.waits.Sample(began.at-asked.at, asked.weight, t.acquired.Load())
 }
 
 // end ends a task. It returns how long it took, if it was timed.
-func (t *tasks) end(began stamp, how instrument.Ending) (took time.Duration) {
+func (t *tasks) end(began use, how instrument.Ending) (took time.Duration) {
+	began.cpu.End()
 	t.done[how].Add(1)
 	if began.weight == 0 {
 		return 0
@@ -66,6 +78,7 @@ func (t *tasks) end(began stamp, how instrument.Ending) (took time.Duration) {
 	defer t.mu.Unlock()
 	t.open--
 	t.starts -= began.at
+	t.cpu.Add(began.cpu)
 	_, done := t.ended()
 	t.uses.Sample(took, began.weight, done)
 	return took
@@ -100,5 +113,6 @@ func (t *tasks) report(s *instrument.Stats, off bool, endings ...instrument.Endi
 	inProgress := time.Duration(t.open)*instrument.Now() - t.starts
 	t.useTime = max(t.useTime, s.Use.Sum()+inProgress.Seconds()) // rounding must not make a counter fall
 	s.UseTime = instrument.Some(t.useTime)
+	s.CPUTime = t.cpu.Time()
 	return acquired
 }

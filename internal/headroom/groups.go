@@ -3,10 +3,11 @@ package headroom
 import (
 	"math"
 	"os"
-	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/poolgauge/poolgauge/internal/lineage"
 )
 
 // files are the names of what we read in a control group.
@@ -19,41 +20,16 @@ var (
 
 // groups returns what the control group of the process and those around it leave, by the one that leaves least.
 func groups(membership, mount string) (bytes int64, ok bool) {
-	data, err := os.ReadFile(membership)
-	if err != nil {
-		return 0, false
-	}
-	for line := range strings.Lines(string(data)) {
-		// hierarchy:controllers:path; version 2 has no controllers
-		fields := strings.SplitN(strings.TrimSpace(line), ":", 3)
-		if len(fields) < 3 {
-			continue
+	for _, g := range lineage.Of(membership, mount, "memory") {
+		names := v1
+		if g.V2 {
+			names = v2
 		}
-		top, names := mount, v2
-		switch {
-		case strings.Contains(","+fields[1]+",", ",memory,"):
-			top, names = filepath.Join(mount, "memory"), v1
-		case fields[1] != "":
-			continue
-		}
-		if left, found := names.lineage(top, fields[2]); found {
+		if left, found := names.left(g.Dir); found {
 			bytes, ok = least(bytes, ok, left)
 		}
 	}
 	return bytes, ok
-}
-
-// lineage looks at a group and those around it, up to the root of the mount, which in a container is often the group itself
-// under another path: then nothing is found on the way.
-func (f files) lineage(top, group string) (bytes int64, ok bool) {
-	for group = path.Clean("/" + group); ; group = path.Dir(group) {
-		if left, found := f.left(filepath.Join(top, filepath.FromSlash(group))); found {
-			bytes, ok = least(bytes, ok, left)
-		}
-		if group == "/" {
-			return bytes, ok
-		}
-	}
 }
 
 // left returns what one group leaves.

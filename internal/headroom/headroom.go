@@ -5,6 +5,8 @@ import (
 	"math"
 	"runtime/debug"
 	"runtime/metrics"
+
+	"github.com/poolgauge/poolgauge/internal/lineage"
 )
 
 // Available returns the bytes that the process can still take before it exceeds the memory limit of a control group that it is
@@ -14,7 +16,7 @@ import (
 //
 // It takes about 50 µs. It is safe for concurrent use.
 func Available() (bytes int64, ok bool) {
-	return available("/proc/self/cgroup", "/sys/fs/cgroup", readHeap())
+	return available(lineage.Membership, lineage.Mount, readHeap())
 }
 
 func available(membership, mount string, h heap) (bytes int64, ok bool) {

@@ -1,0 +1,175 @@
+package relay
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/resource"
+	"go.uber.org/goleak"
+
+	"github.com/poolgauge/poolgauge/collector/export"
+	"github.com/poolgauge/poolgauge/collector/otlp"
+	"github.com/poolgauge/poolgauge/collector/queue"
+	"github.com/poolgauge/poolgauge/internal/otlptest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// logged is a log that can be read while it is written.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// bench is a relay with an upstream, and the meter that it reports to.
+type bench struct {
+	*Relay
+	reader *metric.ManualReader
+	log    *logged
+	down   sync.Once
+}
+
+// start runs a relay in front of the upstream at addr; change may replace parts of its configuration.
+func start(t *testing.T, addr string, change func(*Config)) *bench {
+	t.Helper()
+	b := &bench{reader: metric.NewManualReader(), log: &logged{}}
+	var err error
+	cfg := b.config(t, addr)
+	if change != nil {
+		change(&cfg)
+	}
+	if b.Relay, err = Start(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.shutdown(t, time.Minute) })
+	return b
+}
+
+func (b *bench) config(t *testing.T, addr string) Config {
+	t.Helper()
+	endpoints := map[otlp.Signal]export.Endpoint{}
+	for _, s := range otlp.Signals() {
+		endpoints[s] = export.Endpoint{URL: "http://" + addr}
+	}
+	client, err := export.Dial(export.Config{Protocol: export.GRPC, Endpoints: endpoints})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Config{
+		GRPC: "127.0.0.1:0", HTTP: "127.0.0.1:0",
+		Add:   attribute.NewSet(attribute.String("k8s.pod.name", "web-7"), attribute.String("host.name", "node-1")),
+		Queue: queue.Config{Limit: 1 << 20}, Signals: otlp.Signals(), Client: client, Policy: export.Policy{Timeout: 10 * time.Second},
+		Meter: metric.NewMeterProvider(metric.WithReader(b.reader)).Meter("relay"),
+		Log:   slog.New(slog.NewTextHandler(b.log, nil)),
+	}
+}
+
+// shutdown ends the relay once, within a time.
+func (b *bench) shutdown(t *testing.T, within time.Duration) {
+	t.Helper()
+	b.down.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), within)
+		defer cancel()
+		if err := b.Shutdown(ctx); err != nil {
+			t.Errorf("shutdown: %v\n%s", err, b.log)
+		}
+	})
+}
+
+// points returns the figures of [catalog.RelayPoints] and the queue's points, by outcome and reason.
+func (b *bench) points(t *testing.T) map[string]int64 {
+	t.Helper()
+	var rm metricdata.ResourceMetrics
+	if err := b.reader.Collect(context.Background(), &rm); err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]int64{}
+	for _, m := range rm.ScopeMetrics[0].Metrics {
+		sum, ok := m.Data.(metricdata.Sum[int64])
+		if !ok {
+			continue
+		}
+		for _, p := range sum.DataPoints {
+			outcome, _ := p.Attributes.Value("poolgauge.point.outcome")
+			reason, _ := p.Attributes.Value("poolgauge.point.reason")
+			switch {
+			case m.Name == "poolgauge.relay.queue.points":
+				found["queued"] += p.Value
+			case reason.AsString() != "":
+				found[outcome.AsString()+" "+reason.AsString()] += p.Value
+				found[outcome.AsString()] += p.Value
+			default:
+				found[outcome.AsString()] += p.Value
+			}
+		}
+	}
+	return found
+}
+
+// collection is one of the sidecar's own, of one point.
+func collection(value int64) *metricdata.ResourceMetrics {
+	return &metricdata.ResourceMetrics{
+		Resource: resource.NewSchemaless(attribute.String("service.name", "sidecar")),
+		ScopeMetrics: []metricdata.ScopeMetrics{{Metrics: []metricdata.Metrics{{
+			Name: "own", Data: metricdata.Gauge[int64]{DataPoints: []metricdata.DataPoint[int64]{{Time: time.Unix(1, 0), Value: value}}},
+		}}}},
+	}
+}
+
+// upstream is a real OTLP/gRPC server that keeps the points that it takes.
+type upstream struct {
+	*otlptest.Receiver
+	taken chan otlptest.Point
+}
+
+// listen serves at addr; refuse, if not nil, is the answer to every request.
+func listen(t *testing.T, addr string, refuse func(context.Context) error) *upstream {
+	t.Helper()
+	u := &upstream{taken: make(chan otlptest.Point, 1000)}
+	var err error
+	u.Receiver, err = otlptest.Start(addr, func(ctx context.Context, r *otlptest.Request) (*otlptest.Response, error) {
+		if refuse != nil {
+			return nil, refuse(ctx)
+		}
+		for p := range otlptest.Points(r) {
+			u.taken <- p
+		}
+		return &otlptest.Response{}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(u.Close)
+	return u
+}
+
+// next returns the next point that arrives.
+func (u *upstream) next(t *testing.T) otlptest.Point {
+	t.Helper()
+	select {
+	case p := <-u.taken:
+		return p
+	case <-time.After(30 * time.Second):
+		t.Fatal("nothing arrived")
+		return otlptest.Point{}
+	}
+}

@@ -1,0 +1,200 @@
+package relay
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/sdk/metric"
+	colmetricpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+	metricpb "go.opentelemetry.io/proto/otlp/metrics/v1"
+	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+)
+
+// request is one of an app whose host has a name already.
+func request(value int64) *colmetricpb.ExportMetricsServiceRequest {
+	host := &commonpb.KeyValue{Key: "host.name", Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: "its own"}}}
+	point := &metricpb.NumberDataPoint{TimeUnixNano: 1, Value: &metricpb.NumberDataPoint_AsInt{AsInt: value}}
+	gauge := &metricpb.Metric{Name: "app", Data: &metricpb.Metric_Gauge{Gauge: &metricpb.Gauge{DataPoints: []*metricpb.NumberDataPoint{point}}}}
+	return &colmetricpb.ExportMetricsServiceRequest{ResourceMetrics: []*metricpb.ResourceMetrics{{
+		Resource:     &resourcepb.Resource{Attributes: []*commonpb.KeyValue{host}},
+		ScopeMetrics: []*metricpb.ScopeMetrics{{Metrics: []*metricpb.Metric{gauge}}},
+	}}}
+}
+
+// send sends to the relay as an app does.
+func (b *bench) send(t *testing.T, r *colmetricpb.ExportMetricsServiceRequest) error {
+	t.Helper()
+	conn, err := grpc.NewClient(b.server.GRPCAddr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	_, err = colmetricpb.NewMetricsServiceClient(conn).Export(ctx, r, grpc.WaitForReady(true))
+	return err
+}
+
+// Points of the app get what they lack, those of the sidecar nothing; both arrive and are counted.
+func TestRelay(t *testing.T) {
+	u := listen(t, "127.0.0.1:0", nil)
+	b := start(t, u.Addr, nil)
+	if state, err := b.Ready(); err != nil || state != "queue in memory: empty, limit 1048576 bytes" {
+		t.Errorf("ready: %q, %v", state, err)
+	}
+	if err := b.send(t, request(7)); err != nil {
+		t.Fatal(err)
+	}
+	p := u.next(t)
+	if p.Metric != "app" || p.Value != 7 || p.Resource["host.name"] != "its own" || p.Resource["k8s.pod.name"] != "web-7" {
+		t.Errorf("arrived: %+v", p)
+	}
+	b.Push(collection(8))
+	p = u.next(t)
+	if _, added := p.Resource["k8s.pod.name"]; p.Metric != "own" || p.Value != 8 || added {
+		t.Errorf("arrived: %+v", p)
+	}
+	b.shutdown(t, time.Minute)
+	got := b.points(t)
+	if got["accepted"] != 2 || got["sent"] != 2 || got["queued"] != 0 || got["dropped"] != 0 || got["refused"] != 0 {
+		t.Errorf("account %v, want two accepted and sent", got)
+	}
+}
+
+// A request that is none is refused, counted, and in nobody's way.
+func TestRefused(t *testing.T) {
+	u := listen(t, "127.0.0.1:0", nil)
+	b := start(t, u.Addr, func(c *Config) { c.Queue.Limit = 200 })
+	large := request(1)
+	large.ResourceMetrics[0].SchemaUrl = strings.Repeat("x", 300)
+	if err := b.send(t, large); status.Code(err) != codes.InvalidArgument {
+		t.Errorf("larger than the queue: %v, want INVALID_ARGUMENT", err)
+	}
+	if got := b.points(t); got["refused too_large"] != 1 || got["accepted"] != 0 {
+		t.Errorf("account %v, want one point refused", got)
+	}
+	if err := b.send(t, request(2)); err != nil {
+		t.Fatal(err)
+	}
+	u.next(t)
+}
+
+// In an outage Ready says so with what waits; Shutdown keeps it, and the next relay of the directory sends it.
+func TestOutage(t *testing.T) {
+	dir := t.TempDir()
+	asked := make(chan struct{}, 1000)
+	refusing := listen(t, "127.0.0.1:0", func(context.Context) error {
+		asked <- struct{}{}
+		return status.Error(codes.Unavailable, "not now")
+	})
+	b := start(t, refusing.Addr, func(c *Config) { c.Queue.Dir = dir })
+	for value := range int64(3) {
+		if err := b.send(t, request(value)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-asked
+	b.awaitFailure(t)
+	state, err := b.Ready()
+	if err == nil || !strings.Contains(err.Error(), "not now") || !strings.HasPrefix(state, "queue on disk: 3 points, ") {
+		t.Errorf("ready: %q, %v", state, err)
+	}
+	b.shutdown(t, 200*time.Millisecond)
+	if !strings.Contains(b.log.String(), "points=3 kept=true") {
+		t.Errorf("the log does not say what is kept:\n%s", b.log)
+	}
+
+	u := listen(t, "127.0.0.1:0", nil)
+	b = start(t, u.Addr, func(c *Config) { c.Queue.Dir = dir })
+	for value := range 3 {
+		if p := u.next(t); int(p.Value) != value {
+			t.Errorf("point %v arrived, want %d", p.Value, value)
+		}
+	}
+	b.shutdown(t, time.Minute)
+	if got := b.points(t); got["recovered"] != 3 || got["sent"] != 3 || got["resent"] < 1 || got["accepted"] != 0 {
+		t.Errorf("account %v, want three recovered and sent, of which one may have been sent before", got)
+	}
+}
+
+// awaitFailure waits until the exporter has read the upstream's answer.
+func (b *bench) awaitFailure(t *testing.T) {
+	t.Helper()
+	for until := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) { // polls: nobody is told
+		if _, err := b.Ready(); err != nil {
+			return
+		}
+		if time.Now().After(until) {
+			t.Fatal("ready in an outage")
+		}
+	}
+}
+
+// Without a directory the rest is lost at the end, which the log says.
+func TestShutdownInMemory(t *testing.T) {
+	refusing := listen(t, "127.0.0.1:0", func(context.Context) error { return status.Error(codes.Unavailable, "not now") })
+	b := start(t, refusing.Addr, nil)
+	b.Push(collection(1))
+	begun := time.Now()
+	b.shutdown(t, 200*time.Millisecond)
+	if took := time.Since(begun); took > 10*time.Second {
+		t.Errorf("took %v", took)
+	}
+	if !strings.Contains(b.log.String(), "points=1 kept=false") {
+		t.Errorf("the log does not say what is lost:\n%s", b.log)
+	}
+}
+
+// An upstream that never answers does not keep Shutdown from ending, nor Push from returning.
+func TestHangingUpstream(t *testing.T) {
+	asked := make(chan struct{}, 1000)
+	hanging := listen(t, "127.0.0.1:0", func(ctx context.Context) error {
+		asked <- struct{}{}
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	b := start(t, hanging.Addr, nil)
+	for value := range int64(10) {
+		b.Push(collection(value))
+	}
+	<-asked
+	b.shutdown(t, 200*time.Millisecond)
+	if !strings.Contains(b.log.String(), "points=10 kept=false") {
+		t.Errorf("the log does not say what is lost:\n%s", b.log)
+	}
+}
+
+// What cannot start leaves nothing behind: goleak watches.
+func TestStartFails(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	foreign := t.TempDir()
+	if err := os.WriteFile(filepath.Join(foreign, "notes.txt"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for want, change := range map[string]func(*Config){
+		"--relay-grpc-address": func(c *Config) { c.GRPC = taken.Addr().String() },
+		"--relay-http-address": func(c *Config) { c.HTTP = taken.Addr().String() },
+		"notes.txt":            func(c *Config) { c.Queue.Dir = foreign },
+		"limit is 0":           func(c *Config) { c.Queue.Limit = 0 },
+	} {
+		cfg := (&bench{reader: metric.NewManualReader(), log: &logged{}}).config(t, "127.0.0.1:1")
+		change(&cfg)
+		if _, err := Start(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}

@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# Runs deploy/k8s/example in podman: builds the images, twice, and compares them; runs the pods; and waits until points of the app and of every
+# sidecar have arrived at an OTLP sink. Exit code 77: podman cannot run containers here.
+# What podman cannot do, native sidecars and their order of termination, it does not show; e2e/k8s/podman.go says what is changed.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+run=poolgauge-$$ # names the network, the sink and its image
+work=$(mktemp -d)
+cleanup() {
+	if [[ -s $work/pods.yaml ]]; then podman kube down "$work/pods.yaml"; fi
+	podman rm -f -t 0 "$run"
+	podman network rm -f "$run"
+	podman rmi -f "localhost/$run"
+	rm -rf "$work"
+}
+trap 'set +e; cleanup >/dev/null 2>&1' EXIT # a failure there must not hide the script's exit code
+
+say() { printf '\n== %s\n' "$*"; }
+skip() {
+	echo "skipped: $*"
+	exit 77
+}
+command -v podman >/dev/null || skip "there is no podman"
+
+arch=$(go env GOARCH)
+say "an upstream"
+mkdir -p "$work/sink/$arch"
+cp /etc/ssl/certs/ca-certificates.crt "$work/sink/"
+(cd e2e/k8s && CGO_ENABLED=0 go build -o "$work/sink/$arch/sink" ./sink)
+podman build -q --build-arg TARGETARCH="$arch" --build-arg PROGRAM=sink -t "localhost/$run" -f deploy/image/Dockerfile "$work/sink"
+
+# It asks of podman what the pods do. Without a configuration of the user's, some machines need the old runtime, and their own limits.
+start() {
+	podman network create "$run" >/dev/null &&
+		podman run -d --name "$run" --network "$run" --network-alias otel-collector.monitoring \
+			--memory 64m --read-only --cap-drop all --security-opt no-new-privileges "localhost/$run"
+}
+if ! start 2>"$work/why" && [[ -z ${CONTAINERS_CONF:-} ]] && command -v runc >/dev/null; then
+	podman rm -f "$run" >/dev/null 2>&1 || true
+	podman network rm -f "$run" >/dev/null 2>&1 || true
+	printf '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n[engine]\nruntime = "runc"\n' >"$work/containers.conf"
+	export CONTAINERS_CONF=$work/containers.conf
+	start 2>"$work/why" || true
+fi
+[[ $(podman inspect -f '{{.State.Running}}' "$run" 2>/dev/null) == true ]] || skip "podman runs no container: $(tail -n 1 "$work/why")"
+
+say "images: the same source makes the same"
+ids() { grep -ho 'image: ghcr.io/.*' deploy/k8s/sidecar/sidecar.yaml deploy/k8s/example/orders.yaml | while read -r _ image; do podman image inspect -f "$image {{.Id}}" "$image"; done; }
+make -s image IMAGE_FLAGS="-q --no-cache"
+first=$(ids)
+rm -rf bin/image
+make -s image IMAGE_FLAGS="-q --no-cache"
+echo "$first"
+[[ $(ids) == "$first" ]] || {
+	echo "the second time:"
+	ids
+	exit 1
+}
+
+say "the example"
+(cd e2e/k8s && go run ./podman ../../deploy/k8s/example) >"$work/pods.yaml"
+podman kube play --network "$run" "$work/pods.yaml" >/dev/null
+
+# Lines of the sink: service, pod, scope.
+wanted=("orders orders .*/instrument$" "poolgauge-sidecar orders " "poolgauge-sidecar payments " "poolgauge-sidecar load ")
+arrived() { podman logs "$run" 2>/dev/null | grep -q -- "$1"; }
+for want in "${wanted[@]}"; do
+	for ((left = 60; left > 0; left--)); do
+		arrived "$want" && break
+		sleep 1
+	done
+	if ((left == 0)); then
+		echo "no point of \"$want\" has arrived in a minute. What has:"
+		podman logs "$run"
+		podman ps -a
+		for container in {orders,payments,load}-poolgauge; do
+			echo "-- $container"
+			podman logs "$container"
+		done 2>&1
+		exit 1
+	fi
+done
+podman logs "$run"
+
+say "every sidecar is healthy"
+for pod in orders payments load; do
+	podman run --rm --network "$run" "localhost/$run" "http://$pod:4319/healthz"
+done
+
+say "memory of the sidecars"
+podman stats --no-stream --format '{{.Name}} {{.MemUsage}}' {orders,payments,load}-poolgauge
+
+say "orders were accepted"
+podman stop -t 10 load-load >/dev/null
+podman logs load-load
+podman logs load-load | grep -q ' [1-9][0-9]* accepted'
+
+say "points arrive from the app and from every sidecar"

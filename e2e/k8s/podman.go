@@ -1,0 +1,124 @@
+package k8s
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// PodmanPods returns the pods of a kustomization as `podman kube play` can run them. Each has the name of what makes it, by which others find
+// it in podman's network as they find its Service in Kubernetes, and
+//   - native sidecars are plain containers, the first ones, since podman does not know their restart policy;
+//   - variables have their values, as the kubelet would give them;
+//   - there are no probes, which podman runs inside the container, where there is no shell, and no ports, which it opens on the host;
+//   - volumes have the pod's name in theirs, since podman has one of a name;
+//   - images are those of this machine.
+func PodmanPods(dir string) ([]*corev1.Pod, error) {
+	objects, err := build(dir)
+	if err != nil {
+		return nil, err
+	}
+	var pods []*corev1.Pod
+	for _, object := range objects {
+		made := template(object)
+		if made == nil {
+			continue
+		}
+		owner, err := meta.Accessor(object)
+		if err != nil {
+			return nil, err
+		}
+		pod := &corev1.Pod{
+			TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
+			ObjectMeta: metav1.ObjectMeta{Name: owner.GetName(), Namespace: owner.GetNamespace(), Labels: made.Labels},
+			Spec:       *made.Spec.DeepCopy(),
+		}
+		if err := forPodman(pod, objects); err != nil {
+			return nil, fmt.Errorf("%s: %w", pod.Name, err)
+		}
+		pods = append(pods, pod)
+	}
+	return pods, nil
+}
+
+func forPodman(pod *corev1.Pod, objects []runtime.Object) error {
+	var sidecars []corev1.Container
+	pod.Spec.InitContainers = slices.DeleteFunc(pod.Spec.InitContainers, func(c corev1.Container) bool {
+		native := c.RestartPolicy != nil
+		if native {
+			c.RestartPolicy = nil
+			sidecars = append(sidecars, c)
+		}
+		return native
+	})
+	pod.Spec.Containers = append(sidecars, pod.Spec.Containers...)
+	for i := range pod.Spec.Containers {
+		c := &pod.Spec.Containers[i]
+		c.ImagePullPolicy = corev1.PullNever
+		c.LivenessProbe, c.ReadinessProbe, c.StartupProbe, c.Ports = nil, nil, nil, nil
+		values, err := resolve(c.Env, pod, objects)
+		if err != nil {
+			return fmt.Errorf("container %s: %w", c.Name, err)
+		}
+		c.Env = values
+		for j := range c.VolumeMounts {
+			c.VolumeMounts[j].Name = pod.Name + "-" + c.VolumeMounts[j].Name
+		}
+	}
+	for i := range pod.Spec.Volumes {
+		pod.Spec.Volumes[i].Name = pod.Name + "-" + pod.Spec.Volumes[i].Name
+	}
+	return nil
+}
+
+var reference = regexp.MustCompile(`\$\([A-Za-z_][A-Za-z0-9_]*\)`)
+
+// resolve returns the variables with their values. One of an optional secret, and none is made by a kustomization here, is left out.
+func resolve(variables []corev1.EnvVar, pod *corev1.Pod, objects []runtime.Object) (resolved []corev1.EnvVar, err error) {
+	known := map[string]string{}
+	for _, v := range variables {
+		value := reference.ReplaceAllStringFunc(v.Value, func(r string) string {
+			if value, found := known[r[2:len(r)-1]]; found {
+				return value
+			}
+			return r
+		})
+		if from := v.ValueFrom; from != nil {
+			if from.SecretKeyRef != nil && isTrue(from.SecretKeyRef.Optional) {
+				continue
+			}
+			if value, err = valueFrom(from, pod, objects); err != nil {
+				return nil, fmt.Errorf("variable %s: %w", v.Name, err)
+			}
+		}
+		known[v.Name] = value
+		resolved = append(resolved, corev1.EnvVar{Name: v.Name, Value: value})
+	}
+	return resolved, nil
+}
+
+func valueFrom(from *corev1.EnvVarSource, pod *corev1.Pod, objects []runtime.Object) (string, error) {
+	if from.FieldRef != nil {
+		fields := map[string]string{"metadata.name": pod.Name, "metadata.namespace": pod.Namespace, "metadata.uid": "podman-" + pod.Name, "spec.nodeName": "podman"}
+		if value, known := fields[from.FieldRef.FieldPath]; known {
+			return value, nil
+		}
+		return "", fmt.Errorf("the field %s is not known here", from.FieldRef.FieldPath)
+	}
+	if key := from.ConfigMapKeyRef; key != nil {
+		for _, object := range objects {
+			if m, ok := object.(*corev1.ConfigMap); ok && m.Name == key.Name {
+				if value, found := m.Data[key.Key]; found {
+					return value, nil
+				}
+			}
+		}
+		return "", fmt.Errorf("no config map %s with the key %s", key.Name, key.Key)
+	}
+	return "", fmt.Errorf("expected a field or a config map, got %v", from)
+}

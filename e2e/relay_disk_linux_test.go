@@ -1,0 +1,36 @@
+package e2e
+
+import (
+	"syscall"
+	"testing"
+)
+
+// A disk that is full costs nothing that is acknowledged while the sidecar lives, is said once and shown, and is used again when it has room.
+func TestRelayDiskFull(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
+		t.Skipf("a small disk needs root: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	up, a := newSink(t), &app{}
+	r := newRelay(t, freeAddress(t), "--queue-dir="+dir, "--interval=200ms")
+	s := r.start()
+	s.awaitLog(saidDown)
+	a.sendAll(t, 3500, s.socket)
+	s.awaitLog("the queue's disk fails")
+	up.listen(r.upstream)
+	up.awaitAll(a.acknowledged())
+	up.checkOnceInOrder()
+	s.awaitLog("the queue is on disk again")
+	full := up.awaitAccount("of a full disk", func(a account) bool { return a.durable == 0 })
+	back := up.awaitAccount("of a disk that is back", func(a account) bool { return a.durable == 1 && a.at.After(full.at) })
+	if back.dropped != 0 {
+		t.Errorf("%d points dropped, want none", back.dropped)
+	}
+	up.checkAccounts()
+	checkLoggedOnce(t, s.sidecar, "the queue's disk fails", "the queue is on disk again")
+}

@@ -1,0 +1,125 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
+)
+
+// recordOverhead is what a batch counts against --queue-size besides its bytes.
+const recordOverhead = 42
+
+// A queue with room for N batches keeps the N newest through an outage, however long the upstream says to wait. What it drops are the
+// oldest, and each point of them is counted.
+func TestRelayKeepsTheNewest(t *testing.T) {
+	later, err := status.New(codes.Unavailable, "later").WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(pick(2*time.Second, 25*time.Second))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refusing := fault(func(context.Context, delivery) ([]byte, error) { return nil, later.Err() })
+	for name, c := range map[string]struct {
+		args  []string
+		fault *fault // nil: nobody listens
+	}{
+		"in memory, absent":   {nil, nil},
+		"on disk, absent":     {[]string{"--queue-dir=" + t.TempDir()}, nil},
+		"on disk, retry info": {[]string{"--queue-dir=" + t.TempDir()}, &refusing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const limit, total = 1 << 20, 4000
+			up, a := newSink(t), &app{}
+			up.fault.Store(c.fault)
+			addr := freeAddress(t)
+			if c.fault != nil {
+				up.listen(addr)
+			}
+			s := newRelay(t, addr, append(c.args, "--queue-size=1MiB")...).start()
+			s.awaitLog(saidDown) // what is on its way now is the sidecar's first collection: it makes room, and is sent all the same
+			a.sendAll(t, total, s.all()...)
+			up.fault.Store(nil)
+			if c.fault == nil {
+				up.listen(addr)
+			}
+			up.awaitAll([]int64{total - 1})
+			s.terminate()
+			last := up.awaitAccount("of the end", func(a account) bool { return a.sent > 0 })
+			up.checkOnceInOrder()
+			up.checkAccounts()
+
+			up.mu.Lock()
+			defer up.mu.Unlock()
+			kept := limit / (up.batchSize() + recordOverhead)
+			if len(up.order) != kept || up.order[0] != int64(total-kept) {
+				t.Errorf("%d requests arrived, from number %d on; want the %d newest of %d", len(up.order), up.order[0], kept, total)
+			}
+			if want := (total - kept) * pointsPerRequest; last.dropped != want || last.reasons["dropped full"] != want {
+				t.Errorf("%d points counted as dropped (%v), want %d", last.dropped, last.reasons, want)
+			}
+		})
+	}
+}
+
+// batchSize returns the bytes of one request of the app as they arrived; all have the same. Caller must hold mu.
+func (s *sink) batchSize() int {
+	s.t.Helper()
+	i := slices.IndexFunc(s.taken, func(d delivery) bool { return len(d.seqs) > 0 && len(d.seqs) == d.batches })
+	if i < 0 {
+		s.t.Fatal("no delivery has only requests of the app")
+	}
+	return s.taken[i].size / s.taken[i].batches
+}
+
+// One sidecar has a directory; a second one says so, ends, and leaves the first in peace.
+func TestRelayOneSidecarPerDirectory(t *testing.T) {
+	up, a, dir := newSink(t), &app{}, t.TempDir()
+	addr := up.listen("127.0.0.1:0")
+	first := newRelay(t, addr, "--queue-dir="+dir).start()
+	second := startFaulty(t, addr, "POOLGAUGE_QUEUE_DIR="+dir)
+	if code := second.wait(); code != 1 || second.count("is in use by another sidecar") != 1 {
+		t.Errorf("the second sidecar ended with %d, want 1 and the reason", code)
+	}
+	a.sendAll(t, 8, first.all()...)
+	up.awaitAll(a.acknowledged())
+}
+
+// What is not of the queue, or of a newer release, is refused with the file's name, and left as it is.
+func TestRelayRefusesForeignFiles(t *testing.T) {
+	newer := append([]byte("pgqueue\n"), 2, 0, 0, 0)
+	sum := crc32.Checksum(newer, crc32.MakeTable(crc32.Castagnoli))
+	newer = append(newer, byte(sum), byte(sum>>8), byte(sum>>16), byte(sum>>24))
+	for name, c := range map[string]struct {
+		file, want string
+		content    []byte
+	}{
+		"another program's": {"notes.txt", "notes.txt, which is not a file of the queue", []byte("mine")},
+		"same name":         {"0000000000000001.segment", "is not a file of this queue", bytes.Repeat([]byte("mine "), 100)},
+		"newer":             {"0000000000000001.segment", "has format 2, and this release reads 1", newer},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			path := filepath.Join(dir, c.file)
+			if err := os.WriteFile(path, c.content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s := startFaulty(t, freeAddress(t), "POOLGAUGE_QUEUE_DIR="+dir)
+			if code := s.wait(); code != 1 || s.count(c.want) != 1 {
+				t.Errorf("ended with %d, want 1 and %q once", code, c.want)
+			}
+			if after, err := os.ReadFile(path); err != nil || !bytes.Equal(after, c.content) {
+				t.Errorf("the file was changed: %q, %v", after, err)
+			}
+		})
+	}
+}

@@ -1,0 +1,82 @@
+package profile
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/poolgauge/poolgauge/internal/thread"
+)
+
+// groupVariable makes the test below, in a process of its own, the one that is stopped: it names the group to enter.
+const groupVariable = "POOLGAUGE_TEST_GROUP"
+
+// A task that computes under a quota is CPU-bound or undetermined, never I/O-bound, and the quota is named.
+func TestQuotaIsNamed(t *testing.T) {
+	if group := os.Getenv(groupVariable); group != "" {
+		computeIn(t, group)
+		return
+	}
+	group := quotaGroup(t)
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestQuotaIsNamed$", "-test.v")
+	cmd.Env = append(os.Environ(), groupVariable+"="+group)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	text := string(out)
+	if !strings.Contains(text, "CPU-bound:") && !strings.Contains(text, "undetermined:") || !strings.Contains(text, "the CPU quota of 0.2 CPUs stopped the process in") {
+		t.Errorf("the profile is\n%s", text)
+	}
+}
+
+// quotaGroup makes a control group of version 1 with a quota of a fifth of a CPU.
+func quotaGroup(t *testing.T) string {
+	t.Helper()
+	const mount = "/sys/fs/cgroup/cpu"
+	if _, err := os.Stat(filepath.Join(mount, "cpu.cfs_quota_us")); err != nil {
+		t.Skipf("no control groups of version 1: %v", err)
+	}
+	group, err := os.MkdirTemp(mount, "poolgauge-profile-")
+	if err != nil {
+		t.Skipf("may not make control groups: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := os.Remove(group); err != nil {
+			t.Error(err)
+		}
+	})
+	for file, content := range map[string]string{"cpu.cfs_period_us": "50000", "cpu.cfs_quota_us": "10000"} {
+		if err := os.WriteFile(filepath.Join(group, file), []byte(content), 0o600); err != nil {
+			t.Skipf("may not set a quota: %v", err)
+		}
+	}
+	return group
+}
+
+// computeIn prints the profile of a task that computes, in the group.
+func computeIn(t *testing.T, group string) {
+	if err := os.WriteFile(filepath.Join(group, "cgroup.procs"), []byte("0"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		p, err := Times(t.Context(), 10, func(context.Context) error {
+			for begin := thread.CPU(); thread.CPU()-begin < 10*time.Millisecond; {
+				continue
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.ThrottledPeriods.Or(0) > 0 && p.ThrottledTime.Or(0) > 0 { // else others left it less than the quota
+			fmt.Println(p)
+			return
+		}
+	}
+}

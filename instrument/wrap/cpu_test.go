@@ -1,0 +1,133 @@
+package wrap_test
+
+import (
+	"bytes"
+	"math"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/instrument/wrap"
+	"github.com/poolgauge/poolgauge/internal/thread"
+)
+
+// runners are the wrapped pools that run functions. What run returns waits until they have ended, and tells the Stats.
+func runners(t *testing.T, test func(t *testing.T, run func(n int, f func(), opts ...instrument.Option) instrument.Stats)) {
+	if !thread.HasMeter {
+		t.Skip("threads are not measured here")
+	}
+	t.Run("group", func(t *testing.T) {
+		test(t, func(n int, f func(), opts ...instrument.Option) instrument.Stats {
+			s, err := wrap.Groups(t.Name(), opts...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			g := s.Group(new(errgroup.Group))
+			for range n {
+				g.Go(func() error { f(); return nil })
+				_ = g.Wait() // it cannot fail
+			}
+			return s.Stats()
+		})
+	})
+	t.Run("task pool", func(t *testing.T) {
+		test(t, func(n int, f func(), opts ...instrument.Option) instrument.Stats {
+			s, b := mustTasks(t, 1, opts...)
+			for range n {
+				_ = s.Submit(f)
+				b.slots <- struct{}{} // until it has ended
+				<-b.slots
+			}
+			return s.Stats()
+		})
+	})
+}
+
+func TestSplitAddsUpToTheUse(t *testing.T) {
+	runners(t, func(t *testing.T, run func(int, func(), ...instrument.Option) instrument.Stats) {
+		synctest.Test(t, func(t *testing.T) {
+			const n = 20
+			s := run(n, func() { time.Sleep(time.Second) })
+			var total float64
+			for _, v := range s.CPUTime {
+				total += v.Or(math.NaN())
+			}
+			if math.Abs(total-n) > 1e-6 || s.UseTime.Or(0) != n {
+				t.Errorf("the states add up to %v s, and uses to %v, want %d", total, s.UseTime.Or(0), n)
+			}
+			if blocked := s.CPUTime[instrument.Blocked].Or(0); blocked < 0.9*n {
+				t.Errorf("%v s blocked, of %d s of sleep", blocked, n)
+			}
+		})
+	})
+}
+
+func TestSplitIsOff(t *testing.T) {
+	runners(t, func(t *testing.T, run func(int, func(), ...instrument.Option) instrument.Stats) {
+		for _, off := range []instrument.Option{instrument.WithCPUSamples(0), instrument.WithoutTelemetry()} {
+			if s := run(3, func() {}, off); s.CPUTime != [3]instrument.Optional[float64]{} {
+				t.Errorf("split all the same: %v", s.CPUTime)
+			}
+		}
+	})
+}
+
+// However a function ends, its goroutine is not left locked to a thread: what ends with it would be the thread.
+func TestSplitFunctionsAreUnlocked(t *testing.T) {
+	runners(t, func(t *testing.T, run func(int, func(), ...instrument.Option) instrument.Stats) {
+		var locked atomic.Int64
+		s := run(500, func() {
+			if isLocked() {
+				locked.Add(1)
+			}
+			runtime.Goexit()
+		}, instrument.WithCPUSamples(1))
+		if n := locked.Load(); n == 0 || n > 250 {
+			t.Errorf("%d of 500 were locked to their thread, want a few", n)
+		}
+		if _, known := s.CPUTime[instrument.OnCPU].Get(); !known {
+			t.Error("nothing was split")
+		}
+	})
+}
+
+func TestSplitUnlocksTheWorker(t *testing.T) {
+	s, err := wrap.TaskPool(t.Name(), "caller", inCaller{}, instrument.WithCPUSamples(1000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for _, task := range []func(){func() {}, func() { panic("as meant") }} {
+			func() {
+				defer func() { _ = recover() }()
+				_ = s.Submit(task)
+			}()
+			if isLocked() {
+				t.Error("locked to the thread after the task")
+			}
+		}
+	})
+	wg.Wait()
+}
+
+// inCaller runs tasks in the goroutine that submits them.
+type inCaller struct{}
+
+func (inCaller) Submit(task func()) error { task(); return nil }
+func (inCaller) Running() int             { return 0 }
+func (inCaller) Waiting() int             { return 0 }
+func (inCaller) Cap() int                 { return 0 }
+
+func isLocked() bool {
+	buf := make([]byte, 200)
+	return bytes.Contains(buf[:runtime.Stack(buf, false)], []byte("locked to thread"))
+}
