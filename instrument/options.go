@@ -7,7 +7,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// Option changes the telemetry of one pool. All pools take the same ones.
+// Option changes the telemetry of one pool. All pools take the same ones. The nil Option changes nothing.
 type Option func(*settings)
 
 type settings struct {
@@ -23,7 +23,9 @@ type settings struct {
 func settingsOf(opts []Option) settings {
 	s := settings{cpuSamples: cpuSamples}
 	for _, o := range opts {
-		o(&s)
+		if o != nil {
+			o(&s)
+		}
 	}
 	return s
 }

@@ -48,6 +48,9 @@ func (r *Reader) Points() iter.Seq[Point] {
 func (r *Reader) take() (pools []*Registration, ended []Point) {
 	live.mu.Lock()
 	defer live.mu.Unlock()
+	if !slices.Contains(live.readers, r) {
+		return nil, nil
+	}
 	for _, name := range slices.Sorted(maps.Keys(r.ended)) {
 		ended = append(ended, r.ended[name]...)
 	}
@@ -55,7 +58,8 @@ func (r *Reader) take() (pools []*Registration, ended []Point) {
 	return slices.Clone(live.pools), ended
 }
 
-// Close gives the pools back to their MeterProviders. Further calls do nothing.
+// Close gives the pools back to their MeterProviders; from then on Points yields nothing, so that no pool is reported twice. Further calls
+// do nothing.
 func (r *Reader) Close() {
 	live.mu.Lock()
 	defer live.mu.Unlock()

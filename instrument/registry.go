@@ -67,6 +67,9 @@ func Observe(name, kind string, stats func() Stats, opts ...Option) (*Registrati
 	}
 	r.base = append(slices.Clip(s.attributes), catalog.PoolNameKey.String(name), catalog.PoolKindKey.String(kind))
 	err := errors.Join(check("name", name), check("kind", kind))
+	if stats == nil {
+		err = errors.Join(err, errors.New("stats is nil: want the function that returns them"))
+	}
 	if err == nil {
 		err = r.enlist()
 	}

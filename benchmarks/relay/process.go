@@ -44,7 +44,8 @@ func start(ctx context.Context, c contender, dir string) (p *process, err error)
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
-	return p, p.listens(ctx)
+	err = p.listens(ctx)
+	return p, err
 }
 
 // listens waits until somebody takes connections.

@@ -14,7 +14,7 @@ cleanup() {
 	podman rmi -f "localhost/$run"
 	rm -rf "$work"
 }
-trap 'cleanup >/dev/null 2>&1' EXIT
+trap 'set +e; cleanup >/dev/null 2>&1' EXIT # a failure there must not hide the script's exit code
 
 say() { printf '\n== %s\n' "$*"; }
 skip() {

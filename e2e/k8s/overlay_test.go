@@ -25,6 +25,7 @@ func TestOverlays(t *testing.T) {
 		"../../deploy/k8s/injection": 0,
 		"testdata/bare":              4, // a Deployment, a StatefulSet, a DaemonSet and a Job that know nothing of poolgauge
 		"testdata/everything":        1,
+		"testdata/no-host":           4,
 	} {
 		t.Run(dir, func(t *testing.T) {
 			seen := 0

@@ -125,7 +125,7 @@ func postgresProgram(name string) string {
 	if path, err := exec.LookPath(name); err == nil {
 		return path
 	}
-	found, _ := filepath.Glob(filepath.Join("/usr/lib/postgresql/*/bin", name)) // the pattern is well formed
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + name) // the pattern is well formed
 	if len(found) == 0 {
 		return ""
 	}

@@ -60,7 +60,9 @@ func Start(name string, opts ...Option) (*Run, error) {
 	}
 	r := &Run{name: name}
 	for _, o := range opts {
-		o(r)
+		if o != nil {
+			o(r)
+		}
 	}
 	if r.provider == nil {
 		r.provider = otel.GetMeterProvider()

@@ -40,7 +40,8 @@ func New() *Producer {
 	return &Producer{pools: instrument.OpenReader(), sizes: map[*catalog.Metric]int{}}
 }
 
-// Close gives the pools back to their MeterProviders. Shut the reader down first: it flushes. Further calls do nothing.
+// Close gives the pools back to their MeterProviders, and produces nothing from then on. Shut the reader down first: it flushes.
+// Further calls do nothing.
 func (p *Producer) Close() {
 	p.pools.Close()
 }

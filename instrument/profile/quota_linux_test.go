@@ -64,17 +64,19 @@ func computeIn(t *testing.T, group string) {
 	if err := os.WriteFile(filepath.Join(group, "cgroup.procs"), []byte("0"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p, err := Times(t.Context(), 10, func(context.Context) error {
-		for begin := thread.CPU(); thread.CPU()-begin < 10*time.Millisecond; {
-			continue
+	for {
+		p, err := Times(t.Context(), 10, func(context.Context) error {
+			for begin := thread.CPU(); thread.CPU()-begin < 10*time.Millisecond; {
+				continue
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
+		if p.ThrottledPeriods.Or(0) > 0 && p.ThrottledTime.Or(0) > 0 { // else others left it less than the quota
+			fmt.Println(p)
+			return
+		}
 	}
-	if p.ThrottledPeriods.Or(0) < 1 || p.ThrottledTime.Or(0) <= 0 {
-		t.Error("the process was not stopped")
-	}
-	fmt.Println(p)
 }

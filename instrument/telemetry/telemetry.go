@@ -59,7 +59,9 @@ func Start(ctx context.Context, opts ...Option) (shutdown func(context.Context) 
 	}
 	var o options
 	for _, opt := range opts {
-		opt(&o)
+		if opt != nil {
+			opt(&o)
+		}
 	}
 	exporter, err := env.newExporter(ctx)
 	if err != nil {

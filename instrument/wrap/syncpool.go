@@ -1,6 +1,7 @@
 package wrap
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -34,6 +35,9 @@ type stripe struct {
 // A sync.Pool has no limit, nobody waits for it, it does not say how much it holds, nor when the garbage collector takes it away; and
 // what was got need not be put back, so what is used is not known. Get with Put costs some 5 ns more than bare.
 func SyncPool(name string, p *sync.Pool, opts ...instrument.Option) (*Recycler, error) {
+	if p == nil {
+		return nil, fmt.Errorf("sync.Pool %q: nil: want a pool", name)
+	}
 	r := &Recycler{pool: p, created: p.New != nil}
 	var err error
 	if r.reg, err = instrument.Observe(name, "sync.Pool", r.Stats, opts...); err != nil {

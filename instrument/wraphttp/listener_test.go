@@ -1,10 +1,12 @@
 package wraphttp_test
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -110,6 +112,14 @@ func TestListenerWithoutLimit(t *testing.T) {
 	}
 	if _, err := wraphttp.Listener("other", nil, 1); err == nil {
 		t.Error("no listener was accepted")
+	}
+}
+
+// net/http serves a TLS connection as such, and HTTP/2 on it, only if it sees its type.
+func TestListenerGoesBelowTLS(t *testing.T) {
+	l := listen(t, 0)
+	if _, err := wraphttp.Listener("tls", tls.NewListener(l, new(tls.Config)), 0); err == nil || !strings.Contains(err.Error(), "tls.NewListener") {
+		t.Errorf("error %v, want one that says what to do", err)
 	}
 }
 

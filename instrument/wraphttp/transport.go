@@ -3,6 +3,7 @@ package wraphttp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -35,10 +36,14 @@ type RoundTripper struct {
 // With [instrument.WithConventions] it reports http.client.request.duration and http.client.active_requests, by host. Idle connections
 // and closed ones are not in a trace, so they are absent; and so is all but the convention's for a base that knows no traces.
 //
-// A request costs about 1.5 µs and 0.8 KiB more than without, for the trace: 4 % of one on loopback.
+// A request costs 1 to 1.5 µs and 0.8 KiB in 11 allocations more than without, for the trace and the copy of the request that carries it:
+// 3 to 5 % of one on loopback.
 func Transport(name string, base http.RoundTripper, opts ...instrument.Option) (*RoundTripper, error) {
 	if base == nil {
 		base = http.DefaultTransport
+	}
+	if t, ok := base.(*http.Transport); ok && t == nil {
+		return nil, fmt.Errorf("transport %q: a nil *http.Transport: want one that is not, or nil for the default", name)
 	}
 	p := newPool(base, opts)
 	reg, err := instrument.Observe(name, Kind, p.stats, append(opts[:len(opts):len(opts)], p.convention())...)

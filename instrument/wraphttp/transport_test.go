@@ -214,6 +214,12 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
+func TestTransportRefusesANilTransport(t *testing.T) {
+	if _, err := wraphttp.Transport("api", (*http.Transport)(nil)); err == nil || !strings.Contains(err.Error(), `"api": a nil *http.Transport`) {
+		t.Errorf("error %v, want one that says so", err)
+	}
+}
+
 func TestTransportWithoutTelemetry(t *testing.T) {
 	s := serve(t, hello)
 	c := client(t, new(http.Transport), instrument.WithoutTelemetry())

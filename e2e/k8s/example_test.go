@@ -1,0 +1,154 @@
+package k8s
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+const example = "../../deploy/k8s/example"
+
+// named returns the pods of a kustomization by their label.
+func named(objects []runtime.Object) map[string]*corev1.PodTemplateSpec {
+	found := map[string]*corev1.PodTemplateSpec{}
+	for _, object := range objects {
+		if pod := template(object); pod != nil {
+			found[pod.Labels["app.kubernetes.io/name"]] = pod
+		}
+	}
+	return found
+}
+
+// In the example, a connection is possible where the app has one, and nowhere else.
+func TestExampleNetwork(t *testing.T) {
+	objects := mustBuild(t, example)
+	n, pods := networkOf(objects), named(objects)
+	tcp := func(port int32) corev1.ContainerPort {
+		return corev1.ContainerPort{ContainerPort: port, Protocol: corev1.ProtocolTCP}
+	}
+	for _, from := range []string{"orders", "payments", "load"} {
+		for _, to := range []string{"orders", "payments"} {
+			want := from == "load" && to == "orders" || from == "orders" && to == "payments"
+			port := pods[to].Spec.Containers[0].Ports[0]
+			port.Protocol = corev1.ProtocolTCP // as the API server sets it
+			if got := n.lets(pods[from], pods[to], port); got != want {
+				t.Errorf("%s may connect to %s: %t, want %t", from, to, got, want)
+			}
+			if n.lets(pods[from], pods[to], tcp(4317)) {
+				t.Errorf("%s may connect to the sidecar of %s", from, to)
+			}
+		}
+		names := corev1.ContainerPort{ContainerPort: 53, Protocol: corev1.ProtocolUDP}
+		if !n.letsOut(pods[from], nil, names) || !n.letsOut(pods[from], nil, tcp(4317)) {
+			t.Errorf("%s cannot look up names, or its sidecar cannot send", from)
+		}
+		if n.letsOut(pods[from], nil, tcp(80)) {
+			t.Errorf("%s may connect to anything", from)
+		}
+	}
+	stranger := &corev1.PodTemplateSpec{}
+	if n.letsIn(nil, stranger, tcp(80)) || n.letsOut(stranger, nil, tcp(80)) {
+		t.Error("what is not listed is not denied")
+	}
+}
+
+func TestDaemonSetNetwork(t *testing.T) {
+	objects := mustBuild(t, "../../deploy/k8s/daemonset")
+	n, pod := networkOf(objects), named(objects)["poolgauge-node"]
+	if n.letsIn(nil, pod, corev1.ContainerPort{ContainerPort: 4319, Protocol: corev1.ProtocolTCP}) {
+		t.Error("anything may connect to it")
+	}
+	if !n.letsOut(pod, nil, corev1.ContainerPort{ContainerPort: 4317, Protocol: corev1.ProtocolTCP}) {
+		t.Error("it cannot send")
+	}
+}
+
+// A Service leads to a port of a pod.
+func TestExampleServices(t *testing.T) {
+	objects := mustBuild(t, example)
+	pods, services := named(objects), 0
+	for _, object := range objects {
+		s, ok := object.(*corev1.Service)
+		if !ok {
+			continue
+		}
+		services++
+		pod := pods[s.Spec.Selector["app.kubernetes.io/name"]]
+		if pod == nil || !slices.ContainsFunc(pod.Spec.Containers[0].Ports, func(p corev1.ContainerPort) bool {
+			return p.Name == s.Spec.Ports[0].TargetPort.StrVal
+		}) {
+			t.Errorf("service %s leads nowhere", s.Name)
+		}
+	}
+	if services != 2 {
+		t.Errorf("%d services, want 2", services)
+	}
+}
+
+// The Job's pod ends with its one container, since the kubelet waits for no native sidecar.
+func TestExampleJobCompletes(t *testing.T) {
+	for _, object := range mustBuild(t, example) {
+		job, ok := object.(*batchv1.Job)
+		if !ok {
+			continue
+		}
+		spec := &job.Spec.Template.Spec
+		c, native := sidecarOf(spec)
+		if len(spec.Containers) != 1 || spec.RestartPolicy == corev1.RestartPolicyAlways || !native || *c.RestartPolicy != corev1.ContainerRestartPolicyAlways {
+			t.Errorf("the Job has the containers %v and restarts %s; its sidecar is native: %t", spec.Containers, spec.RestartPolicy, native)
+		}
+		return
+	}
+	t.Error("no Job")
+}
+
+// The example's own containers are an example too.
+func TestExampleContainers(t *testing.T) {
+	for name, pod := range named(mustBuild(t, example)) {
+		c := &pod.Spec.Containers[0]
+		if !isTrue(c.SecurityContext.ReadOnlyRootFilesystem) || c.Resources.Limits.Memory().IsZero() || c.Resources.Requests.Cpu().IsZero() {
+			t.Errorf("%s: its root file system is writable, or it asks for nothing: %v", name, c)
+		}
+		if automount := pod.Spec.AutomountServiceAccountToken; automount == nil || *automount {
+			t.Errorf("%s has a service-account token", name)
+		}
+	}
+}
+
+// All of our images have one version, so that a release changes one number.
+func TestOneVersion(t *testing.T) {
+	versions := map[string][]string{}
+	for _, dir := range []string{example, "../../deploy/k8s/daemonset", "testdata/bare"} {
+		for _, object := range mustBuild(t, dir) {
+			pod := template(object)
+			if pod == nil {
+				continue
+			}
+			for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
+				if image, ours := strings.CutPrefix(c.Image, "ghcr.io/poolgauge/"); ours {
+					_, version, _ := strings.Cut(image, ":")
+					versions[version] = append(versions[version], dir)
+				}
+			}
+		}
+	}
+	if len(versions) != 1 || versions[""] != nil || versions["latest"] != nil {
+		t.Errorf("versions %v, want one", versions)
+	}
+}
+
+// README's way of pinning the image reaches init containers too.
+func TestPinned(t *testing.T) {
+	for kind, pod := range pods(t, "testdata/pinned") {
+		if c, _ := sidecarOf(&pod.Spec); !strings.HasPrefix(c.Image, "registry.example.com/poolgauge@sha256:0123") {
+			t.Errorf("%s: the image is %s", kind, c.Image)
+		}
+		if err := check(&pod.Spec); err != nil {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+}

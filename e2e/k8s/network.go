@@ -1,0 +1,92 @@
+package k8s
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// network is the NetworkPolicies of one namespace. It knows selectors of pods, and ports by name or number; no other namespaces or addresses.
+type network []*networkingv1.NetworkPolicy
+
+func networkOf(objects []runtime.Object) (n network) {
+	for _, object := range objects {
+		if p, ok := object.(*networkingv1.NetworkPolicy); ok {
+			n = append(n, p)
+		}
+	}
+	return n
+}
+
+// lets reports whether a pod may connect to a container's port of another: both sides' policies must let it.
+func (n network) lets(from, to *corev1.PodTemplateSpec, port corev1.ContainerPort) bool {
+	return n.letsOut(from, to, port) && n.letsIn(from, to, port)
+}
+
+// letsOut reports whether a pod may connect to a port of to, which is nil for what is no pod of the namespace.
+func (n network) letsOut(from, to *corev1.PodTemplateSpec, port corev1.ContainerPort) bool {
+	held := false
+	for _, p := range n {
+		if !selects(&p.Spec.PodSelector, from) || !has(p, networkingv1.PolicyTypeEgress) {
+			continue
+		}
+		held = true
+		for _, rule := range p.Spec.Egress {
+			if peer(rule.To, to) && open(rule.Ports, port) {
+				return true
+			}
+		}
+	}
+	return !held
+}
+
+func (n network) letsIn(from, to *corev1.PodTemplateSpec, port corev1.ContainerPort) bool {
+	held := false
+	for _, p := range n {
+		if !selects(&p.Spec.PodSelector, to) || !has(p, networkingv1.PolicyTypeIngress) {
+			continue
+		}
+		held = true
+		for _, rule := range p.Spec.Ingress {
+			if peer(rule.From, from) && open(rule.Ports, port) {
+				return true
+			}
+		}
+	}
+	return !held
+}
+
+func selects(s *metav1.LabelSelector, pod *corev1.PodTemplateSpec) bool {
+	selector, err := metav1.LabelSelectorAsSelector(s)
+	return err == nil && pod != nil && selector.Matches(labels.Set(pod.Labels))
+}
+
+func has(p *networkingv1.NetworkPolicy, kind networkingv1.PolicyType) bool {
+	for _, t := range p.Spec.PolicyTypes {
+		if t == kind {
+			return true
+		}
+	}
+	return false
+}
+
+func peer(peers []networkingv1.NetworkPolicyPeer, pod *corev1.PodTemplateSpec) bool {
+	for _, p := range peers {
+		if p.PodSelector != nil && p.NamespaceSelector == nil && selects(p.PodSelector, pod) {
+			return true
+		}
+	}
+	return len(peers) == 0
+}
+
+func open(ports []networkingv1.NetworkPolicyPort, port corev1.ContainerPort) bool {
+	for _, p := range ports {
+		protocol := p.Protocol == nil || *p.Protocol == port.Protocol
+		if protocol && (p.Port == nil || p.Port.StrVal != "" && p.Port.StrVal == port.Name || p.Port.StrVal == "" && p.Port.IntVal == port.ContainerPort) {
+			return true
+		}
+	}
+	return len(ports) == 0
+}
