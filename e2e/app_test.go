@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -30,6 +31,8 @@ const (
 // app is a program that sends numbered requests and remembers which of them were acknowledged. A number is sent once: whether one that was
 // not acknowledged arrived, nobody knows.
 type app struct {
+	padding int // bytes that each request is larger
+
 	mu    sync.Mutex // guards what follows
 	next  int64
 	acked []int64
@@ -44,7 +47,7 @@ func (a *app) send(ctx context.Context, to transport) error {
 	seq := a.next
 	a.next++
 	a.mu.Unlock()
-	if err := to(ctx, sequenceRequest(seq)); err != nil {
+	if err := to(ctx, sequenceRequest(seq, a.padding)); err != nil {
 		return err
 	}
 	a.mu.Lock()
@@ -86,8 +89,8 @@ func (a *app) acknowledged() []int64 {
 	return slices.Clone(a.acked)
 }
 
-// sequenceRequest is request number seq. All have the same size; every point says its number, and has a time of its own.
-func sequenceRequest(seq int64) *colmetricpb.ExportMetricsServiceRequest {
+// sequenceRequest is request number seq. All with the same padding have the same size; every point says its number, and has a time of its own.
+func sequenceRequest(seq int64, padding int) *colmetricpb.ExportMetricsServiceRequest {
 	points := make([]*metricpb.NumberDataPoint, pointsPerRequest)
 	for i := range points {
 		points[i] = &metricpb.NumberDataPoint{
@@ -96,7 +99,9 @@ func sequenceRequest(seq int64) *colmetricpb.ExportMetricsServiceRequest {
 	}
 	metric := &metricpb.Metric{Name: sequenceMetric, Data: &metricpb.Metric_Gauge{Gauge: &metricpb.Gauge{DataPoints: points}}}
 	return &colmetricpb.ExportMetricsServiceRequest{ResourceMetrics: []*metricpb.ResourceMetrics{{
-		Resource:     &resourcepb.Resource{Attributes: []*commonpb.KeyValue{stringAttribute("service.name", "app")}},
+		Resource: &resourcepb.Resource{Attributes: []*commonpb.KeyValue{
+			stringAttribute("service.name", "app"), stringAttribute("padding", strings.Repeat("x", padding)),
+		}},
 		ScopeMetrics: []*metricpb.ScopeMetrics{{Metrics: []*metricpb.Metric{metric}}},
 	}}}
 }

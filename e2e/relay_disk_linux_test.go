@@ -16,11 +16,11 @@ func TestRelayDiskFull(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	up, a := newSink(t), &app{}
+	up, a := newSink(t), &app{padding: 8 << 10}
 	r := newRelay(t, freeAddress(t), "--queue-dir="+dir, "--interval=200ms")
 	s := r.start()
 	s.awaitLog(saidDown)
-	a.sendAll(t, 3500, s.socket)
+	a.sendAll(t, 160, s.socket)
 	s.awaitLog("the queue's disk fails")
 	up.listen(r.upstream)
 	up.awaitAll(a.acknowledged())

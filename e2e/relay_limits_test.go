@@ -22,9 +22,7 @@ func invoke(ctx context.Context, conn *grpc.ClientConn, method string, body []by
 
 // large is a valid request of at least n bytes, and of one point.
 func large(n int) []byte {
-	r := sequenceRequest(0)
-	r.ResourceMetrics[0].Resource.Attributes = append(r.ResourceMetrics[0].Resource.Attributes, stringAttribute("large", strings.Repeat("x", n)))
-	body, _ := proto.Marshal(r) // what is made here can be marshaled
+	body, _ := proto.Marshal(sequenceRequest(0, n)) // what is made here can be marshaled
 	return body
 }
 

@@ -31,6 +31,9 @@ type toxic struct {
 }
 
 func (x *toxic) answer(ctx context.Context, d delivery) ([]byte, error) {
+	if slices.ContainsFunc(d.seqs, bad) {
+		return nil, x.refuse(d)
+	}
 	x.mu.Lock()
 	x.calls++
 	ways := []string{"ok", "slow", "ok", "partial", "ok", "exhausted, retry info", "ok", "exhausted", "exhausted", "ok", "reset", "ok", "half-open"}
@@ -60,6 +63,9 @@ func (x *toxic) answer(ctx context.Context, d delivery) ([]byte, error) {
 		return nil, nil
 	}
 }
+
+// bad is a request that no upstream ever takes. It may cost no other.
+func bad(seq int64) bool { return seq%10_000 == 7 }
 
 // after waits, for an upstream that is slow.
 func after(ctx context.Context, d time.Duration) error {
@@ -94,6 +100,13 @@ func (x *toxic) refuse(d delivery) error {
 	return status.Error(codes.ResourceExhausted, "never")
 }
 
+// gone is whether a request is one that was or will be refused for good.
+func (x *toxic) gone(seq int64) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return bad(seq) || x.unwanted[seq]
+}
+
 func (x *toxic) rejections() (points int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -116,18 +129,27 @@ func TestRelaySoak(t *testing.T) {
 	wait := a.load(ctx, 20*time.Millisecond, s.all()...)
 	memory := s.watchMemory(ctx)
 	wait()
-	up.fault.Store(nil)
+	healed := fault(func(_ context.Context, d delivery) ([]byte, error) {
+		if slices.ContainsFunc(d.seqs, bad) {
+			return nil, x.refuse(d)
+		}
+		return nil, nil
+	})
+	up.fault.Store(&healed)
 
 	acked := a.acknowledged()
 	var wanted []int64
 	for _, seq := range acked {
-		if !x.unwanted[seq] {
+		if !x.gone(seq) {
 			wanted = append(wanted, seq)
 		}
 	}
 	up.awaitAll(wanted)
 	end := time.Now()
 	last := up.awaitAccount("of the end", func(a account) bool { return a.at.After(end) && a.rejected == x.rejections() })
+	if !x.unwanted[7] {
+		t.Error("the upstream was not asked to take what it never takes")
+	}
 	up.checkOnce()
 	up.checkAccounts()
 	if last.dropped != 0 || last.refused != 0 {

@@ -162,10 +162,13 @@ func (s *sink) take(d delivery, accounts []account) {
 	s.changed = make(chan struct{})
 }
 
+// outlasting is how long a test waits for a sidecar that may have begun its longest wait between attempts.
+const outlasting = patience + time.Minute
+
 // await waits until enough, which is called with s.mu held, is true.
 func (s *sink) await(what string, enough func() bool) {
 	s.t.Helper()
-	deadline := time.After(patience)
+	deadline := time.After(outlasting)
 	for {
 		s.mu.Lock()
 		done, changed, n := enough(), s.changed, len(s.order)
