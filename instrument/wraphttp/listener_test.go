@@ -62,7 +62,7 @@ func TestListenerReportsAndLimits(t *testing.T) {
 		}
 		accepted <- c
 	}()
-	want(t, points(t), map[string]float64{pool + "limit": 1, pool + "usage used": 1, pool + "requests acquired": 1})
+	pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{pool + "limit": 1, pool + "usage used": 1, pool + "requests acquired": 1})
 	select {
 	case <-accepted:
 		t.Error("a second connection was accepted over the limit")
@@ -71,7 +71,7 @@ func TestListenerReportsAndLimits(t *testing.T) {
 	_ = first.Close()
 	_ = first.Close() // counts once
 	second := <-accepted
-	want(t, points(t), map[string]float64{
+	pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{
 		pool + "usage used": 1, pool + "requests acquired": 2, pool + "completed ok": 1, pool + "use.duration": 1,
 	})
 	blocked := make(chan error)
@@ -83,7 +83,7 @@ func TestListenerReportsAndLimits(t *testing.T) {
 	if err := <-blocked; !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Accept of a closed listener: %v", err)
 	}
-	if got := points(t); len(got) > 0 {
+	if got := pooltest.Points(t); len(got) > 0 {
 		t.Errorf("after Close there are still %v", got)
 	}
 	_ = second.Close()
@@ -102,8 +102,8 @@ func TestListenerWithoutLimit(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = c.Close() })
 	}
-	got := points(t)
-	want(t, got, map[string]float64{pool + "usage used": 3})
+	got := pooltest.Points(t)
+	pooltest.HasPoints(t, got, map[string]float64{pool + "usage used": 3})
 	if _, ok := got[pool+"limit"]; ok {
 		t.Error("there is a limit")
 	}
@@ -146,7 +146,7 @@ func TestListenerKeepsNoSlotOfWhatFailed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	want(t, points(t), map[string]float64{pool + "limit": 1, pool + "usage used": 0, pool + "requests acquired": 0})
+	pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{pool + "limit": 1, pool + "usage used": 0, pool + "requests acquired": 0})
 }
 
 // However many goroutines accept, no more connections are open than the limit says.

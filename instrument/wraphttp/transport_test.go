@@ -59,7 +59,7 @@ func TestTransportReportsReuse(t *testing.T) {
 	for range 5 {
 		get(t, c, s.URL)
 	}
-	want(t, points(t), map[string]float64{
+	pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{
 		pool + "limit": 3, pool + "requests acquired": 5, pool + "completed ok": 5, pool + "usage used": 0, pool + "pending": 0,
 		pool + "usage constructing": 0, pool + "resources created": 1, pool + "create.duration": 1, pool + "wait.duration acquired": 5,
 		pool + "use.duration": 5, "http.client.request.duration GET 200": 5, "http.client.active_requests": 0,
@@ -79,8 +79,8 @@ func TestTransportOverTLS(t *testing.T) {
 			for range 3 {
 				get(t, c, s.URL)
 			}
-			got := points(t)
-			want(t, got, map[string]float64{
+			got := pooltest.Points(t)
+			pooltest.HasPoints(t, got, map[string]float64{
 				pool + "requests acquired": 3, pool + "completed ok": 3, pool + "resources created": 1, pool + "create.duration": 1,
 			})
 			if _, limited := got[pool+"limit"]; limited == http2 {
@@ -109,14 +109,14 @@ func TestTransportWaitsAndUses(t *testing.T) {
 		}
 	})
 	<-waits // the trace of the caller is called too, after that of the pool
-	want(t, points(t), map[string]float64{pool + "usage used": 1, pool + "pending": 1})
+	pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{pool + "usage used": 1, pool + "pending": 1})
 	cancel()
 	wg.Wait()
-	want(t, points(t), map[string]float64{
+	pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{
 		pool + "pending": 0, pool + "requests canceled": 1, pool + "wait.duration canceled": 1, pool + "requests acquired": 1,
 	})
 	_ = first.Body.Close()
-	want(t, points(t), map[string]float64{pool + "usage used": 0, pool + "completed ok": 1})
+	pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{pool + "usage used": 0, pool + "completed ok": 1})
 }
 
 func TestTransportThatCannotConnect(t *testing.T) {
@@ -126,7 +126,7 @@ func TestTransportThatCannotConnect(t *testing.T) {
 	if _, err := c.Get(s.URL); err == nil {
 		t.Fatal("connected to a closed server")
 	}
-	want(t, points(t), map[string]float64{
+	pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{
 		pool + "requests acquired": 1, pool + "completed error": 1, pool + "resources create_failed error": 1, pool + "resources created": 0,
 		pool + "create.duration error": 1, pool + "usage used": 0, pool + "usage constructing": 0, "http.client.request.duration GET error": 1,
 	})
@@ -224,7 +224,7 @@ func TestTransportWithoutTelemetry(t *testing.T) {
 	s := serve(t, hello)
 	c := client(t, new(http.Transport), instrument.WithoutTelemetry())
 	get(t, c, s.URL)
-	if got := points(t); len(got) > 0 {
+	if got := pooltest.Points(t); len(got) > 0 {
 		t.Errorf("there is %v", got)
 	}
 }

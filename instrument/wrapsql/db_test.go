@@ -31,40 +31,6 @@ func observe(t testing.TB, db *sql.DB, opts ...instrument.Option) *instrument.Re
 	return r
 }
 
-// points returns what a reader gets: the values by name of the metric and the values of its own attributes.
-func points(t testing.TB) map[string]float64 {
-	t.Helper()
-	r := instrument.OpenReader()
-	defer r.Close()
-	got := map[string]float64{}
-	for p := range r.Points() {
-		key := p.Metric.Name
-		for _, a := range p.Metric.Attributes {
-			if v, ok := p.Attributes.Value(a.Key); ok {
-				key += " " + v.AsString()
-			}
-		}
-		switch {
-		case p.Histogram != nil:
-			got[key] = float64(p.Histogram.Count())
-		case p.Metric.Number == catalog.Int:
-			got[key] = float64(p.Int)
-		default:
-			got[key] = p.Float
-		}
-	}
-	return got
-}
-
-func want(t testing.TB, got map[string]float64, want map[string]float64) {
-	t.Helper()
-	for key, v := range want {
-		if g, ok := got[key]; !ok || g != v {
-			t.Errorf("%s is %v (there: %v), want %v", key, g, ok, v)
-		}
-	}
-}
-
 // A second caller waits for the only connection for 3 s, a third one gives up after 1 s.
 func TestDBReportsWhatDatabaseSQLKnows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -89,14 +55,14 @@ func TestDBReportsWhatDatabaseSQLKnows(t *testing.T) {
 			}
 		})
 		synctest.Wait()
-		want(t, points(t), map[string]float64{
+		pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{
 			"poolgauge.pool.limit": 1, "poolgauge.pool.usage used": 1, "poolgauge.pool.usage idle": 0,
 			"poolgauge.pool.waits": 2, "poolgauge.pool.wait.time": 0,
 		})
 		time.Sleep(3 * time.Second)
 		_ = held.Close()
 		wg.Wait()
-		want(t, points(t), map[string]float64{
+		pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{
 			"poolgauge.pool.usage used": 0, "poolgauge.pool.usage idle": 1,
 			"poolgauge.pool.waits": 2, "poolgauge.pool.wait.time": 4,
 		})
@@ -132,7 +98,7 @@ func TestDBReportsWhyConnectionsClose(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		const closed = "poolgauge.pool.resources closed "
-		want(t, points(t), map[string]float64{closed + "max_idle": 3, closed + "max_idle_time": 2, closed + "max_lifetime": 1})
+		pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{closed + "max_idle": 3, closed + "max_idle_time": 2, closed + "max_lifetime": 1})
 		if n := s.closed.Load(); n != 6 {
 			t.Errorf("%d connections closed, want 6", n)
 		}
@@ -145,7 +111,7 @@ func TestDBLeavesOutWhatIsNotKnown(t *testing.T) {
 	if _, err := db.Exec("x"); err != nil {
 		t.Fatal(err)
 	}
-	got := points(t)
+	got := pooltest.Points(t)
 	for _, m := range []*catalog.Metric{
 		catalog.PoolLimit, catalog.PoolPending, catalog.PoolRequests, catalog.PoolWaitDuration, catalog.PoolUseDuration, catalog.PoolCompleted,
 	} {
@@ -182,7 +148,7 @@ func TestDBClose(t *testing.T) {
 	reg := observe(t, db)
 	reg.Close()
 	reg.Close()
-	if got := points(t); len(got) > 0 {
+	if got := pooltest.Points(t); len(got) > 0 {
 		t.Errorf("after Close there are still %v", got)
 	}
 	if err := db.Ping(); err != nil {

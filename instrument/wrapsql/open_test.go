@@ -47,9 +47,9 @@ func TestOpenDBTimesConnectionsAndUses(t *testing.T) {
 			_ = rows.Close()
 		}()
 		time.Sleep(time.Second)
-		want(t, points(t), map[string]float64{"poolgauge.pool.usage constructing": 1, "poolgauge.pool.usage used": 0})
+		pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{"poolgauge.pool.usage constructing": 1, "poolgauge.pool.usage used": 0})
 		time.Sleep(2 * time.Second)
-		want(t, points(t), map[string]float64{
+		pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{
 			"poolgauge.pool.usage constructing": 0, "poolgauge.pool.usage used": 1, "poolgauge.pool.usage idle": 0,
 			"poolgauge.pool.use.time": 1,
 		})
@@ -61,7 +61,7 @@ func TestOpenDBTimesConnectionsAndUses(t *testing.T) {
 		}
 		time.Sleep(4 * time.Second)
 		_ = tx.Commit()
-		want(t, points(t), map[string]float64{
+		pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{
 			"poolgauge.pool.limit": 1, "poolgauge.pool.usage used": 0, "poolgauge.pool.usage idle": 1,
 			"poolgauge.pool.requests acquired": 2, "poolgauge.pool.completed ok": 2, "poolgauge.pool.completed error": 0,
 			"poolgauge.pool.use.duration": 2, "poolgauge.pool.use.time": 7, "poolgauge.pool.waits": 0,
@@ -95,12 +95,12 @@ func TestOpenDBSaysHowConnectionsEnd(t *testing.T) {
 		_ = a.Close()
 		_ = b.Close() // one idle connection too many
 		const resources = "poolgauge.pool.resources "
-		got := points(t)
+		got := pooltest.Points(t)
 		broken := got[resources+"closed broken"]
 		if broken == 0 || broken != got["poolgauge.pool.completed error"] {
 			t.Errorf("%v connections broke in %v uses", broken, got["poolgauge.pool.completed error"])
 		}
-		want(t, got, map[string]float64{
+		pooltest.HasPoints(t, got, map[string]float64{
 			resources + "create_failed error": 1, resources + "create_failed canceled": 1, resources + "create_failed timeout": 1,
 			resources + "created": broken + 2, resources + "closed max_idle": 1, resources + "closed other": 0,
 			"poolgauge.pool.completed ok": 3, "poolgauge.pool.usage idle": 1,
@@ -127,7 +127,7 @@ func TestOpenDBCountsOtherEnds(t *testing.T) {
 	for _, c := range held {
 		_ = c.Close()
 	}
-	want(t, points(t), map[string]float64{
+	pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{
 		"poolgauge.pool.resources closed other": 3, "poolgauge.pool.resources closed max_idle": 0, "poolgauge.pool.usage idle": 1,
 	})
 }
@@ -189,7 +189,7 @@ func TestOpenDBFirstUseBeginsWithTheFirstCall(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour)
-		want(t, points(t), map[string]float64{"poolgauge.pool.requests acquired": 0, "poolgauge.pool.usage idle": 1})
+		pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{"poolgauge.pool.requests acquired": 0, "poolgauge.pool.usage idle": 1})
 		_ = c.Raw(func(raw any) error {
 			if _, ok := wrapsql.DriverConn(raw).(*conn); !ok {
 				t.Errorf("Raw has %T", raw)
@@ -198,7 +198,7 @@ func TestOpenDBFirstUseBeginsWithTheFirstCall(t *testing.T) {
 		})
 		time.Sleep(time.Second)
 		_ = c.Close()
-		want(t, points(t), map[string]float64{"poolgauge.pool.requests acquired": 1, "poolgauge.pool.use.time": 1})
+		pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{"poolgauge.pool.requests acquired": 1, "poolgauge.pool.use.time": 1})
 	})
 }
 
@@ -213,7 +213,7 @@ func TestOpenDBCloseEndsTheReport(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := points(t); len(got) > 0 {
+	if got := pooltest.Points(t); len(got) > 0 {
 		t.Errorf("after Close there are still %v", got)
 	}
 	if n := s.closings.Load(); n != 1 {
@@ -266,7 +266,7 @@ func TestOpen(t *testing.T) {
 	if _, err := db.Exec("x"); err != nil {
 		t.Fatal(err)
 	}
-	want(t, points(t), map[string]float64{"poolgauge.pool.requests acquired": 1})
+	pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{"poolgauge.pool.requests acquired": 1})
 	if _, err := wrapsql.Open("others", "no such driver", ""); err == nil {
 		t.Error("an unknown driver was accepted")
 	}
@@ -284,7 +284,7 @@ func TestOpenDBThroughAProvider(t *testing.T) {
 	for s, v := range pooltest.Collect(t, reader) {
 		got[s.Metric] += v
 	}
-	want(t, got, map[string]float64{
+	pooltest.HasPoints(t, got, map[string]float64{
 		catalog.PoolUseDuration.Name: 1, catalog.DBConnectionUseTime.Name: 1, catalog.DBConnectionCreateTime.Name: 1, catalog.PoolRequests.Name: 1,
 	})
 }
