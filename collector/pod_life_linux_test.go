@@ -86,6 +86,27 @@ func TestOneScanACollection(t *testing.T) {
 	}
 }
 
+// Of several containers nobody knows which is meant; the one that only keeps the namespaces is none.
+func TestNeighbor(t *testing.T) {
+	l := newLife(t, PodConfig{})
+	expect := func(want string) {
+		t.Helper()
+		l.collect()
+		if got := l.pod.Neighbor(); got != want {
+			t.Errorf("the neighbour is %q, want %q", got, want)
+		}
+	}
+	expect(idB)
+	l.start(1, "pause", "0::/../cri-containerd-"+strings.Repeat("d4", 32)+".scope", 1)
+	expect(idB)
+	l.start(300, "other", "0::/../cri-containerd-"+idC+".scope", 1)
+	expect("")
+	l.stop(300)
+	expect(idB)
+	l.stop(100, 101)
+	expect("")
+}
+
 func TestContainersComeAndGo(t *testing.T) {
 	l := newLife(t, PodConfig{})
 	points := l.collect()

@@ -64,6 +64,24 @@ func (p *Pod) Sources() []Named {
 // private cgroup namespace shows its containers no id of their own, unless CgroupRoot is given.
 func (p *Pod) ContainerID() string { return p.id }
 
+// pause is the name of the process that keeps a pod's namespaces.
+const pause = "pause"
+
+// Neighbor returns the id of the container beside the own one, as of the last collection: "" if none is visible, or more than one. The
+// container of a pod's pause process does not count.
+func (p *Pod) Neighbor() (id string) {
+	for one, inside := range p.processes.inhabited {
+		if len(inside) == 1 && inside[0].process != nil && inside[0].process.name == pause {
+			continue
+		}
+		if id != "" {
+			return ""
+		}
+		id = one
+	}
+	return id
+}
+
 // scan brings the pod up to date unless another source has done so since the caller's last collection, of which seen remembers
 // the generation.
 func (p *Pod) scan(seen *uint64) {

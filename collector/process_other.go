@@ -26,6 +26,9 @@ func (p *Pod) Sources() []Named {
 // ContainerID returns "": there are no containers.
 func (p *Pod) ContainerID() string { return "" }
 
+// Neighbor returns "": there are no containers.
+func (p *Pod) Neighbor() string { return "" }
+
 // processSource reports the own process.
 type processSource struct {
 	self               *process.Process

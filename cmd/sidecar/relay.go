@@ -11,9 +11,12 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/resource"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
+	"github.com/poolgauge/poolgauge/collector"
 	"github.com/poolgauge/poolgauge/collector/export"
 	"github.com/poolgauge/poolgauge/collector/queue"
 	"github.com/poolgauge/poolgauge/collector/relay"
@@ -48,6 +51,26 @@ func shutDown(points *relay.Relay, log *slog.Logger) {
 	defer cancel()
 	if err := points.Shutdown(ctx); err != nil {
 		log.Warn("relay", "error", err)
+	}
+}
+
+// followNeighbor returns a sink that tells the relay the container that the app's points come from, as long as only one is beside the
+// sidecar.
+func followNeighbor(pod *collector.Pod, shared attribute.Set, points *relay.Relay, log *slog.Logger) collector.Sink {
+	known := ""
+	return func(*metricdata.ResourceMetrics) {
+		id := pod.Neighbor()
+		if id == known {
+			return
+		}
+		known = id
+		add := shared.ToSlice()
+		if id != "" {
+			add = append(add, semconv.ContainerID(id))
+		}
+		if err := points.Enrich(attribute.NewSet(add...)); err != nil {
+			log.Warn("relay", "error", err)
+		}
 	}
 }
 

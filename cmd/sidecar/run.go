@@ -89,7 +89,7 @@ func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *s
 			return err
 		}
 		defer shutDown(points, log)
-		sinks, ready = append(sinks, points.Push), points.Ready
+		sinks, ready = append(sinks, points.Push, followNeighbor(pod, whereabouts(resource), points, log)), points.Ready
 		log.Info("sending", "endpoint", settings.EndpointURL(otlp.Metrics), "interval", settings.Interval)
 	}
 	if settings.ShowsSummary() {

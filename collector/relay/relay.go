@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -43,7 +44,7 @@ type Relay struct {
 	server   *receive.Server
 	signals  []otlp.Signal
 	own      *own
-	add      otlp.Attributes
+	add      atomic.Pointer[otlp.Attributes]
 	refused  refusals
 	log      *slog.Logger
 }
@@ -51,7 +52,7 @@ type Relay struct {
 // Start opens the queue, and begins to send what it holds and to take points. [Relay.Shutdown] ends it.
 func Start(ctx context.Context, cfg Config) (_ *Relay, err error) {
 	r := &Relay{signals: cfg.Signals, log: cfg.Log}
-	if r.add, err = otlp.NewAttributes(cfg.Add); err != nil {
+	if err = r.Enrich(cfg.Add); err != nil {
 		return nil, errors.Join(err, cfg.Client.Close())
 	}
 	cfg.Queue.Log = cfg.Log
@@ -68,6 +69,15 @@ func Start(ctx context.Context, cfg Config) (_ *Relay, err error) {
 		return nil, errors.Join(err, r.exporter.Drain(done()), r.queue.Close())
 	}
 	return r, nil
+}
+
+// Enrich changes the attributes that the app's resources get where they lack them. It returns an error for more than 64.
+func (r *Relay) Enrich(add attribute.Set) error {
+	attributes, err := otlp.NewAttributes(add)
+	if err == nil {
+		r.add.Store(&attributes)
+	}
+	return err
 }
 
 // listen begins to take points.
@@ -89,7 +99,7 @@ func (r *Relay) accept(ctx context.Context, b otlp.Batch) (err error) {
 	if !slices.Contains(r.signals, b.Signal) {
 		return &receive.Refusal{Reason: receive.Unsupported, Message: "the sidecar has no endpoint to send " + b.Signal.String() + " to"}
 	}
-	if b.Data, err = otlp.Enrich(b.Data, r.add); err != nil {
+	if b.Data, err = otlp.Enrich(b.Data, *r.add.Load()); err != nil {
 		return err
 	}
 	return r.put(ctx, b)

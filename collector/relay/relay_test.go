@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"go.opentelemetry.io/otel/sdk/metric"
 	colmetricpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
@@ -68,6 +70,21 @@ func TestRelay(t *testing.T) {
 	got := b.points(t)
 	if got["accepted"] != 2 || got["sent"] != 2 || got["queued"] != 0 || got["dropped"] != 0 || got["refused"] != 0 {
 		t.Errorf("account %v, want two accepted and sent", got)
+	}
+}
+
+// What is added may change while points come.
+func TestEnrichAnew(t *testing.T) {
+	u := listen(t, "127.0.0.1:0", nil)
+	b := start(t, u.Addr, nil)
+	if err := b.Enrich(attribute.NewSet(attribute.String("container.id", "c1"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.send(t, request(1)); err != nil {
+		t.Fatal(err)
+	}
+	if p := u.next(t); p.Resource["container.id"] != "c1" || p.Resource["k8s.pod.name"] != "" {
+		t.Errorf("arrived: %+v", p)
 	}
 }
 
