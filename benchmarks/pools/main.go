@@ -12,10 +12,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/poolgauge/poolgauge/benchmarks/pools/harness"
 )
@@ -38,15 +36,9 @@ func main() {
 
 func run(args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("pools", flag.ContinueOnError)
-	rounds := flags.Int("rounds", 9, "rounds to take the median of")
-	each := flags.Duration("time", 50*time.Millisecond, "what a subject takes in one round, about")
-	only := flags.String("run", "", "run the cases whose name matches this regexp")
 	baseline := flags.String("baseline", "pools/baseline.json", "ratios to compare with")
 	save := flags.String("json", "", "write the ratios here: those of the cases run replace the ones in the file")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	names, err := regexp.Compile(*only)
+	settings, err := harness.Parse(flags, args)
 	if err != nil {
 		return err
 	}
@@ -55,8 +47,7 @@ func run(args []string, stdout io.Writer) error {
 		return err
 	}
 	command := "go run ./pools " + strings.Join(args, " ")
-	fmt.Fprintf(stdout, "%s: `%s`, median of %d rounds\n\n", harness.Machine(), command, *rounds)
-	settings := harness.Settings{Rounds: *rounds, Time: *each, Only: names}
+	fmt.Fprintf(stdout, "%s: `%s`, median of %d rounds\n\n", harness.Machine(), command, settings.Rounds)
 	results, err := harness.Run(cases(), settings)
 	if err != nil {
 		return err
@@ -78,17 +69,9 @@ func saveTo(path, command string, results []harness.Result) error {
 	return b.Save(path)
 }
 
-// verdict returns an error if a bar is missed or a ratio is worse than the committed one. What fails is measured once more, since
-// neighbours on the machine can spoil a few rounds, and counts if it fails again.
+// verdict returns an error if a bar is missed or a ratio is worse than the committed one.
 func verdict(stdout io.Writer, committed harness.Baseline, results []harness.Result, s harness.Settings) error {
-	faults := func(r harness.Result) []string { return append(r.Missed(), committed.Worse(r)...) }
-	var failed []string
-	for _, r := range results {
-		if len(faults(r)) == 0 {
-			continue
-		}
-		failed = append(failed, faults(r.Again(s))...)
-	}
+	failed := harness.Twice(results, s, func(r harness.Result) []string { return append(r.Missed(), committed.Worse(r)...) })
 	if len(failed) == 0 {
 		return nil
 	}

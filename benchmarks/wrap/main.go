@@ -10,10 +10,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/poolgauge/poolgauge/benchmarks/pools/harness"
 )
@@ -36,29 +34,17 @@ func main() {
 
 func run(args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("wrap", flag.ContinueOnError)
-	rounds := flags.Int("rounds", 9, "rounds to take the median of")
-	each := flags.Duration("time", 50*time.Millisecond, "what a subject takes in one round, about")
-	only := flags.String("run", "", "run the cases whose name matches this regexp")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	names, err := regexp.Compile(*only)
+	settings, err := harness.Parse(flags, args)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "%s: `go run ./wrap %s`, median of %d rounds\n\n", harness.Machine(), strings.Join(args, " "), *rounds)
-	settings := harness.Settings{Rounds: *rounds, Time: *each, Only: names}
+	fmt.Fprintf(stdout, "%s: `go run ./wrap %s`, median of %d rounds\n\n", harness.Machine(), strings.Join(args, " "), settings.Rounds)
 	results, err := harness.Run(cases(), settings)
 	if err != nil {
 		return err
 	}
 	harness.Table(stdout, results)
-	var missed []string
-	for _, r := range results {
-		if len(r.Missed()) > 0 {
-			missed = append(missed, r.Again(settings).Missed()...)
-		}
-	}
+	missed := harness.Twice(results, settings, harness.Result.Missed)
 	if len(missed) == 0 {
 		return nil
 	}

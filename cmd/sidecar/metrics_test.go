@@ -16,6 +16,7 @@ import (
 	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
 
 	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/internal/logtest"
 )
 
 // ofSidecar reports whether a group is what the sidecar says, and not what programs say.
@@ -36,7 +37,7 @@ func TestEmittedIsListedAndListedIsEmitted(t *testing.T) {
 			cancel()
 		}
 	}
-	var log syncBuffer
+	var log logtest.Buffer
 	code := run(ctx, []string{
 		"--relay-grpc-address", "127.0.0.1:0", "--relay-http-address", "off", "--queue-dir", t.TempDir(),
 		"--interval", "100ms", "--health-address", address, "--otlp-endpoint", "http://" + upstream.address,

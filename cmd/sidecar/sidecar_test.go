@@ -14,6 +14,7 @@ import (
 	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
 	"go.uber.org/goleak"
 
+	"github.com/poolgauge/poolgauge/internal/logtest"
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
@@ -68,24 +69,6 @@ func (s *sink) export(_ context.Context, r *otlptest.Request) (*otlptest.Respons
 // alone keeps a sidecar from the fixed ports, of which there is one for all tests of this machine.
 var alone = []string{"--relay-grpc-address", "127.0.0.1:0", "--relay-http-address", "off", "--probe-disk-interval", "0"}
 
-// syncBuffer is a buffer that the program and the test use at the same time.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
 func execute(args ...string) (code int, stdout, stderr string) {
 	var out, errOut bytes.Buffer
 	code = run(context.Background(), args, nil, &out, &errOut)
@@ -96,7 +79,7 @@ func execute(args ...string) (code int, stdout, stderr string) {
 func TestSendsFirstAndLast(t *testing.T) {
 	upstream := startSink(t)
 	ctx, cancel := context.WithCancel(context.Background())
-	var log syncBuffer
+	var log logtest.Buffer
 	code := make(chan int)
 	go func() {
 		code <- run(ctx, append(alone, "--interval", "1h", "--health-address", "127.0.0.1:0"),

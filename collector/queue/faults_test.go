@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/poolgauge/poolgauge/internal/logtest"
 )
 
 // failing is a queue on a directory that can be made to fail.
@@ -19,7 +21,7 @@ type failing struct {
 	t    *testing.T
 	disk *faultyFiles
 	c    Config
-	log  *logged
+	log  *logtest.Buffer
 }
 
 func newFailing(t *testing.T, sync time.Duration) *failing {

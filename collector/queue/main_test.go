@@ -9,13 +9,13 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/poolgauge/poolgauge/collector/otlp"
+	"github.com/poolgauge/poolgauge/internal/logtest"
 )
 
 func TestMain(m *testing.M) {
@@ -28,27 +28,9 @@ func TestMain(m *testing.M) {
 // noSync is longer than any test takes.
 const noSync = time.Hour
 
-// logged is a log that can be read while it is written.
-type logged struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logged) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 // config is one whose log is returned too, and whose disk may be slow: only tests in bubbles, where time is exact, are about that.
-func config(dir string, limit int64, sync time.Duration) (Config, *logged) {
-	l := &logged{}
+func config(dir string, limit int64, sync time.Duration) (Config, *logtest.Buffer) {
+	l := &logtest.Buffer{}
 	return Config{Dir: dir, Limit: limit, Sync: sync, Log: slog.New(slog.NewTextHandler(l, nil)), patience: noSync}, l
 }
 

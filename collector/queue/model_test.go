@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/poolgauge/poolgauge/internal/logtest"
 )
 
 // modelled is one batch of the reference.
@@ -21,7 +23,7 @@ type model struct {
 	t       *testing.T
 	random  *rand.Rand
 	c       Config
-	log     *logged
+	log     *logtest.Buffer
 	q       *Queue
 	next    int
 	batches []*modelled // not settled, oldest first

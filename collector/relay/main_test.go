@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"sync"
@@ -17,41 +16,24 @@ import (
 	"github.com/poolgauge/poolgauge/collector/export"
 	"github.com/poolgauge/poolgauge/collector/otlp"
 	"github.com/poolgauge/poolgauge/collector/queue"
+	"github.com/poolgauge/poolgauge/internal/logtest"
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// logged is a log that can be read while it is written.
-type logged struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logged) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 // bench is a relay with an upstream, and the meter that it reports to.
 type bench struct {
 	*Relay
 	reader *metric.ManualReader
-	log    *logged
+	log    *logtest.Buffer
 	down   sync.Once
 }
 
 // start runs a relay in front of the upstream at addr; change may replace parts of its configuration.
 func start(t *testing.T, addr string, change func(*Config)) *bench {
 	t.Helper()
-	b := &bench{reader: metric.NewManualReader(), log: &logged{}}
+	b := &bench{reader: metric.NewManualReader(), log: &logtest.Buffer{}}
 	var err error
 	cfg := b.config(t, addr)
 	if change != nil {
