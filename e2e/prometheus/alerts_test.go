@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -47,13 +48,15 @@ func (l load) run(ctx context.Context, provider *sdkmetric.MeterProvider) {
 	}()
 	requests := time.NewTicker(l.every)
 	defer requests.Stop()
+	var running sync.WaitGroup
+	defer running.Wait() // before the pools are closed
 	for last := time.Now(); ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-requests.C:
 		}
-		go l.request(ctx, workers, permits, leases)
+		running.Go(func() { l.request(ctx, workers, permits, leases) })
 		if l.leak > 0 && time.Since(last) >= l.leak {
 			if lease, err := leases.Acquire(ctx); err == nil {
 				leaked, last = append(leaked, lease), time.Now()
