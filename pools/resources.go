@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
-	"github.com/poolgauge/poolgauge/internal/spin"
 )
 
 // ResourcesConfig holds what a pool of resources may be given besides what it must have. The zero value is a pool whose
@@ -61,7 +60,7 @@ type Resources[T any] struct {
 	//
 	// Invariants: while somebody waits nothing is idle and there is no room for another slot; slots holds at most limit slots
 	// besides those that are in use or being destroyed since the pool shrank.
-	mu        spin.Mutex
+	mu        resLock[T]
 	idle      *resSlot[T] // last in, first out
 	queue     resQueue[T]
 	idles     int
@@ -104,6 +103,7 @@ func NewResources[T any](name string, limit int, construct func(context.Context)
 		drained: make(chan struct{}), sampler: instrument.NewSampler(opts...), retryAt: instrument.Now(),
 	}
 	p.errClosed, p.errFull = p.error(ErrClosed), p.error(ErrFull)
+	p.mu.pool = p
 	p.clock = resClock{mu: &p.mu, tick: cfg.tick()}
 	p.life, p.end = context.WithCancel(context.Background())
 	reg, err := instrument.Observe(name, "resource", p.Stats, opts...)

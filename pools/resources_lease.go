@@ -47,13 +47,20 @@ func (l Lease[T]) ReleaseUnused() {
 }
 
 func (l Lease[T]) release(method string, unused bool) {
-	s, p := l.begin(method)
-	now := p.finish(s)
-	w := p.giveBack(s, now, unused)
-	p.mu.Unlock()
-	if w != nil {
-		w.ready <- Lease[T]{s, s.turn}
+	s := l.slot
+	if s == nil {
+		l.misused(method)
 	}
+	p := s.pool
+	if !p.mu.TryLock() {
+		if p.mu.leave(l, unused) {
+			return
+		}
+		p.mu.Lock()
+	}
+	l.end(method)
+	p.release(s, unused)
+	p.mu.Unlock()
 }
 
 // Destroy takes the resource out of the pool, for one that is broken. It does not wait for the function that destroys it.
@@ -74,19 +81,24 @@ func (l Lease[T]) Hijack() {
 	p.mu.Unlock()
 }
 
-// begin starts the end of a lease: it locks the pool, unless the lease has ended before.
+// begin locks the pool and ends the lease.
 func (l Lease[T]) begin(method string) (*resSlot[T], *Resources[T]) {
-	s := l.slot
-	if s == nil {
+	if l.slot == nil {
 		l.misused(method)
 	}
-	p := s.pool
+	p := l.slot.pool
 	p.mu.Lock()
-	if s.turn != l.turn || s.state != resUsed {
-		p.mu.Unlock()
+	l.end(method)
+	return l.slot, p
+}
+
+// end ends the lease, unless that was done before: then it unlocks the pool and panics. Caller must hold the lock of the pool.
+func (l Lease[T]) end(method string) {
+	if s := l.slot; s.turn != l.turn || s.state != resUsed {
+		s.pool.mu.Unlock()
 		l.misused(method)
 	}
-	return s, p
+	l.slot.turn++
 }
 
 // mustHold panics if the lease has ended. It reads the slot without the lock, which is free of races for whoever holds the lease.
@@ -100,5 +112,10 @@ func (l Lease[T]) misused(method string) {
 	if l.slot == nil {
 		panic(fmt.Sprintf("pools: %s of a Lease that was never acquired", method))
 	}
-	panic(fmt.Sprintf("pools: resources %q: %s of a lease that has ended", l.slot.pool.name, method))
+	panic(l.slot.pool.errEnded(method).Error())
+}
+
+// errEnded says that a lease was used by a method when it had ended.
+func (p *Resources[T]) errEnded(method string) error {
+	return fmt.Errorf("pools: resources %q: %s of a lease that has ended", p.name, method)
 }

@@ -1,10 +1,10 @@
 package pools
 
 import (
+	"sync"
 	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
-	"github.com/poolgauge/poolgauge/internal/spin"
 )
 
 const (
@@ -17,7 +17,7 @@ const (
 // resClock is a clock that takes a nanosecond to read and is up to one tick slow. It ticks only while it is being read, so that
 // it is exact where a reading costs nothing that counts.
 type resClock struct {
-	mu      *spin.Mutex // guards everything below
+	mu      sync.Locker // guards everything below
 	tick    time.Duration
 	now     time.Duration
 	read    bool // since the last tick

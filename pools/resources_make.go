@@ -104,9 +104,7 @@ func (p *Resources[T]) arrive(s *resSlot[T], err error) error {
 		p.destroyLater(s, resPoolClosed)
 		return p.errClosed
 	default:
-		if w := p.giveBack(s, now, true); w != nil {
-			w.ready <- Lease[T]{s, s.turn}
-		}
+		p.offer(s, now, true)
 	}
 	return nil
 }

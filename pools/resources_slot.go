@@ -2,6 +2,7 @@ package pools
 
 import (
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
@@ -22,7 +23,7 @@ const (
 type resSlot[T any] struct {
 	pool  *Resources[T]
 	next  *resSlot[T] // the one that is idle and was given back before
-	turn  uint64      // which lease of it is the valid one
+	turn  uint64      // which lease of it is the valid one, from 1
 	state resState
 
 	wanted bool   // a caller waits for it while it is being constructed
@@ -38,14 +39,18 @@ type resSlot[T any] struct {
 	checked  time.Duration // when it last passed the check
 	expires  time.Duration // when its lifetime ends; 0 is never
 	created  time.Time
-	waiter   *resWaiter[T] // that of the caller who has it, to be used again when it comes back
+	leftTurn atomic.Uint64 // the lease that is left with who has the lock, 0 if none is
+	leftNext *resSlot[T]
+	unused   bool // that lease is to end as if the resource had not been lent
+
+	waiter *resWaiter[T] // that of the caller who has it, to be used again when it comes back
 
 	value T
 }
 
 // add makes a slot whose resource is to be constructed. There must be room. Caller must hold p.mu.
 func (p *Resources[T]) add() *resSlot[T] {
-	s := &resSlot[T]{pool: p, epoch: p.epoch, index: len(p.slots)}
+	s := &resSlot[T]{pool: p, turn: 1, epoch: p.epoch, index: len(p.slots)}
 	p.slots = append(p.slots, s)
 	return s
 }
@@ -111,7 +116,6 @@ func (p *Resources[T]) lend(s *resSlot[T], now time.Duration) {
 // finish ends the use of s and returns the time if it has read the clock, or 0. Caller must hold p.mu: a time from before could be
 // earlier than that at which Stats has just said how long the use has taken so far.
 func (p *Resources[T]) finish(s *resSlot[T]) (now time.Duration) {
-	s.turn++
 	p.completed[instrument.OK]++
 	if s.weight > 0 {
 		now = instrument.Now()
@@ -126,37 +130,40 @@ func (p *Resources[T]) finish(s *resSlot[T]) (now time.Duration) {
 	return now
 }
 
-// giveBack makes s available, or destroys it if it has become useless. It returns the caller to be woken with s, if there is
-// one, which need not be done under the lock. Unused means that the resource was idle all the time. Caller must hold p.mu.
-func (p *Resources[T]) giveBack(s *resSlot[T], now time.Duration, unused bool) *resWaiter[T] {
+// release ends the use of s. Unused means that the resource was idle all the time. Caller must hold p.mu.
+func (p *Resources[T]) release(s *resSlot[T], unused bool) {
+	p.offer(s, p.finish(s), unused)
+}
+
+// offer gives s to the first caller that waits, makes it available, or destroys it if it has become useless. Caller must hold p.mu.
+func (p *Resources[T]) offer(s *resSlot[T], now time.Duration, unused bool) {
 	if reason, useless := p.useless(s, now); useless {
 		p.destroyLater(s, reason)
-		return nil
+		return
 	}
-	if w := p.queue.first; w != nil {
+	w := p.queue.first
+	if w != nil && w.since != 0 && now == 0 {
+		now = instrument.Now()
+	}
+	if !unused {
+		s.lastUsed = p.clock.approx(now)
+	}
+	if w != nil {
 		p.queue.remove(w)
 		if w.since != 0 {
-			if now == 0 {
-				now = instrument.Now()
-			}
 			p.waited(instrument.Acquired, now-w.since)
-		}
-		if !unused {
-			s.lastUsed = p.clock.approx(now)
 		}
 		s.waiter = w
 		p.lend(s, now)
-		return w
+		w.ready <- Lease[T]{s, s.turn}
+		return
 	}
 	if unused {
 		p.tend() // it may have been idle for too long
-	} else {
-		s.lastUsed = p.clock.approx(now)
 	}
 	s.state = resIdle
 	s.next, p.idle = p.idle, s
 	p.idles++
-	return nil
 }
 
 // useless reports whether a resource that comes back must go, and why. Caller must hold p.mu.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
@@ -22,12 +23,14 @@ type resWaiter[T any] struct {
 type resQueue[T any] struct {
 	first, last *resWaiter[T]
 	length      int
+	lined       atomic.Bool // it is not empty, for those who do not have the lock
 }
 
 func (q *resQueue[T]) push(w *resWaiter[T]) {
 	w.queued, w.prev = true, q.last
 	if q.last == nil {
 		q.first = w
+		q.lined.Store(true)
 	} else {
 		q.last.next = w
 	}
@@ -48,6 +51,9 @@ func (q *resQueue[T]) remove(w *resWaiter[T]) {
 	}
 	w.prev, w.next, w.queued = nil, nil, false
 	q.length--
+	if q.length == 0 {
+		q.lined.Store(false)
+	}
 }
 
 func (q *resQueue[T]) pop() *resWaiter[T] {

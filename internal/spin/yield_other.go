@@ -1,6 +1,0 @@
-//go:build !linux
-
-package spin
-
-// yield does nothing where threads cannot yield without the scheduler of Go.
-func yield() {}

@@ -1,0 +1,89 @@
+package pools
+
+import (
+	"sync/atomic"
+
+	"go.opentelemetry.io/otel"
+)
+
+// resLock is the lock of a pool of resources. Who releases a resource never waits for it: if it is taken, the resource is left with
+// whoever has it. A goroutine that slept on the lock while it releases would keep a resource meanwhile, all others would run into an
+// empty pool and line up, and then every use would cost a change of goroutines for as long as the load lasts.
+//
+// Whoever wants something else waits for the lock as [shortLock] does, unless there is a line already: he will have to sleep anyway,
+// and a second CPU that works on a pool which one can exhaust costs both more than it gains. For the same reason whoever has the lock
+// keeps it while he wakes those whom he gives a resource. Measured with 64 goroutines that use 2 resources on 2 CPUs, CPU ns a use
+// where they have to wait, and where they need not: sync.Mutex 800 and 400 to 600, shortLock 1200 and 400 to 600, this 700 and 130.
+type resLock[T any] struct {
+	shortLock
+	pool *Resources[T]
+	left atomic.Pointer[resSlot[T]] // slots that were left, linked by leftNext
+}
+
+// Lock locks l.
+func (l *resLock[T]) Lock() {
+	if !l.TryLock() {
+		if l.pool.queue.lined.Load() {
+			l.Mutex.Lock()
+		} else {
+			l.lockSlow()
+		}
+	}
+	if l.left.Load() != nil {
+		l.takeBack()
+	}
+}
+
+// Unlock unlocks l.
+func (l *resLock[T]) Unlock() {
+	l.Mutex.Unlock()
+	if l.left.Load() != nil {
+		l.settle()
+	}
+}
+
+// leave leaves the slot of a lease with whoever has the lock, unless the lease has ended. It reads the slot without the lock, which is
+// free of races for whoever holds the lease.
+func (l *resLock[T]) leave(lease Lease[T], unused bool) bool {
+	s := lease.slot
+	if s.turn != lease.turn || s.state != resUsed || !s.leftTurn.CompareAndSwap(0, lease.turn) {
+		return false
+	}
+	s.unused = unused
+	for {
+		s.leftNext = l.left.Load()
+		if l.left.CompareAndSwap(s.leftNext, s) {
+			break
+		}
+	}
+	l.settle()
+	return true
+}
+
+// settle takes back what was left, unless somebody has the lock: he looks when he has let go of it.
+func (l *resLock[T]) settle() {
+	for l.left.Load() != nil && l.TryLock() {
+		l.takeBack()
+		l.Mutex.Unlock()
+	}
+}
+
+// takeBack takes back what was left, in that order. Caller must have the lock.
+func (l *resLock[T]) takeBack() {
+	var first *resSlot[T]
+	for s := l.left.Swap(nil); s != nil; { // the last comes first
+		s.leftNext, first, s = first, s, s.leftNext
+	}
+	for s := first; s != nil; {
+		next, unused := s.leftNext, s.unused
+		s.leftNext = nil
+		if turn := s.leftTurn.Swap(0); turn == s.turn && s.state == resUsed {
+			s.turn++
+			l.pool.release(s, unused)
+		} else {
+			// Two goroutines have ended the lease at once, and this one could not be told any more.
+			go otel.Handle(l.pool.errEnded("Release"))
+		}
+		s = next
+	}
+}
