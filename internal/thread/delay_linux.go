@@ -48,14 +48,15 @@ func readSchedstat(fd int) (time.Duration, bool) {
 }
 
 // parseSchedstat returns the run delay of a schedstat file: "<on CPU, ns> <run delay, ns> <time slices>". Kernels that do not
-// keep these figures show zeros, which is not a delay of 0.
+// keep these figures show zeros, which is not a delay of 0: a thread that runs is in its first time slice at least. Its time on the CPU
+// may still be 0 then.
 func parseSchedstat(b []byte) (time.Duration, bool) {
 	f := bytes.Fields(b)
 	if len(f) != 3 {
 		return 0, false
 	}
-	onCPU, err := strconv.ParseInt(string(f[0]), 10, 64)
-	if err != nil || onCPU <= 0 {
+	slices, err := strconv.ParseInt(string(f[2]), 10, 64)
+	if err != nil || slices <= 0 {
 		return 0, false
 	}
 	delay, err := strconv.ParseInt(string(f[1]), 10, 64)

@@ -11,6 +11,8 @@ func TestParseSchedstat(t *testing.T) {
 	for in, want := range map[string]time.Duration{
 		"1715558 323494 1\n":     323494,
 		"1 0 1\n":                0,
+		"0 73 1\n":               73, // a thread that has only just begun
+		"5 0 0\n":                -1,
 		"0 0 0\n":                -1, // a kernel that does not keep them
 		"1715558 323494\n":       -1,
 		"1715558 -1 1\n":         -1,
