@@ -150,11 +150,14 @@ func TestMapLeftEarly(t *testing.T) {
 		p := newWorkers(t, 2, pools.WorkersConfig{})
 		var pulled int
 		var canceled, begun atomic.Int64
+		second := make(chan bool, 100)
 		for _, err := range pools.Map(t.Context(), p, count(100, &pulled), func(ctx context.Context, i int) (int, error) {
 			begun.Add(1)
 			if i == 0 {
+				<-second
 				return i, nil
 			}
+			second <- true
 			<-ctx.Done()
 			canceled.Add(1)
 			return i, ctx.Err()
