@@ -18,10 +18,11 @@ func (s *Sampled) Sample(d time.Duration, weight uint32, n int64) {
 	s.last = d
 }
 
-// Exact adds a duration that stands for itself, when there has been one more.
-func (s *Sampled) Exact(d time.Duration) {
+// Exact adds a duration that stands for itself, but was chosen for weight of them: the others are like what is sampled. With a weight
+// of 0 it was not chosen, and there is one less that others stand for.
+func (s *Sampled) Exact(d time.Duration, weight uint32) {
 	s.h.Record(d)
-	s.due++
+	s.due += uint64(weight)
 }
 
 // Read returns the histogram of n durations so far, which the caller owns. Those that nothing stands for yet count like the last

@@ -1,6 +1,7 @@
 package instrument
 
 import (
+	"math"
 	"testing"
 	"time"
 )
@@ -88,7 +89,7 @@ func TestSampledHoldsAsManyAsThereWere(t *testing.T) {
 	for n := int64(1); n <= 1000; n++ {
 		switch {
 		case n%7 == 0:
-			s.Exact(time.Millisecond)
+			s.Exact(time.Millisecond, 1)
 		case n%5 == 0:
 			s.Sample(time.Second, SampleBlock, n)
 		}
@@ -100,6 +101,22 @@ func TestSampledHoldsAsManyAsThereWere(t *testing.T) {
 				t.Fatalf("read %d durations of %d uses", got, n)
 			}
 		}
+	}
+}
+
+// Those that stand for themselves are no part of what a sample of their block stands for.
+func TestSampledLeavesOutWhatStandsForItself(t *testing.T) {
+	var s Sampled
+	s.Sample(time.Millisecond, SampleBlock, 1)
+	for range 10 {
+		s.Exact(time.Second, 0)
+	}
+	s.Sample(time.Microsecond, SampleBlock, 2*SampleBlock)
+	s.Exact(time.Minute, SampleBlock) // chosen in the third block, whose others are like the last sample
+	h := s.Read(3 * SampleBlock)
+	want := 10 + 60 + (SampleBlock-10)*1e-3 + (2*SampleBlock-1)*1e-6
+	if h.Count() != 3*SampleBlock || math.Abs(h.Sum()-want) > 1e-9 {
+		t.Errorf("%d durations of %v s, want %d of %v s", h.Count(), h.Sum(), 3*SampleBlock, want)
 	}
 }
 

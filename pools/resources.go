@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/coarse"
+	"github.com/poolgauge/poolgauge/internal/waittime"
 )
 
 // ResourcesConfig holds what a pool of resources may be given besides what it must have. The zero value is a pool whose
@@ -69,7 +71,8 @@ type Resources[T any] struct {
 	epoch     int // grows when all resources become useless
 	sampler   instrument.Sampler
 	uses      instrument.Sampled
-	clock     resClock
+	clock     coarse.Clock
+	waits     waittime.Meter
 	limit     int
 	closing   int // slots that are being destroyed
 	closed    bool
@@ -104,7 +107,8 @@ func NewResources[T any](name string, limit int, construct func(context.Context)
 	}
 	p.errClosed, p.errFull = p.error(ErrClosed), p.error(ErrFull)
 	p.mu.pool = p
-	p.clock = resClock{mu: &p.mu, tick: cfg.tick()}
+	p.clock.Init(&p.mu, cfg.tick())
+	p.waits.Init(p.sampler, &p.clock)
 	p.life, p.end = context.WithCancel(context.Background())
 	reg, err := instrument.Observe(name, "resource", p.Stats, opts...)
 	if err != nil {
@@ -250,7 +254,7 @@ func (p *Resources[T]) Close() {
 		p.end()
 		p.dismiss()
 		p.expel(resPoolClosed)
-		p.clock.stop()
+		p.clock.Stop()
 		p.settle()
 	}
 	p.mu.Unlock()

@@ -30,7 +30,7 @@ func (l Lease[T]) CreationTime() time.Time {
 }
 
 // IdleDuration returns the time since the use before this one ended by Release, or since the resource was constructed. While the
-// pool is so busy that it does not read the clock for each use, the result may be up to 50 ms too long.
+// pool is so busy that it does not read the clock for each use, the result may be up to 10 ms too long.
 func (l Lease[T]) IdleDuration() time.Duration {
 	l.mustHold("IdleDuration")
 	return instrument.Now() - l.slot.lastUsed

@@ -1,7 +1,6 @@
 package pools
 
 import (
-	"sync"
 	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
@@ -11,60 +10,8 @@ const (
 	resJitter = 0.1                   // of MaxLifetime
 	resRetry  = time.Second           // from a failed construction to the next for MinIdle
 	resRest   = time.Hour             // of the maintenance if nothing happens
-	resTick   = 50 * time.Millisecond // of the clock of a busy pool
+	resTick   = 10 * time.Millisecond // of the clock of a busy pool
 )
-
-// resClock is a clock that takes a nanosecond to read and is up to one tick slow. It ticks only while it is being read, so that
-// it is exact where a reading costs nothing that counts.
-type resClock struct {
-	mu      sync.Locker // guards everything below
-	tick    time.Duration
-	now     time.Duration
-	read    bool // since the last tick
-	ticking bool
-	stopped bool
-	timer   *time.Timer
-}
-
-// approx returns the time: now, if that is known, and not 0. Caller must hold mu.
-func (c *resClock) approx(now time.Duration) time.Duration {
-	if now != 0 {
-		return now
-	}
-	if !c.ticking {
-		c.start()
-	}
-	c.read = true
-	return c.now
-}
-
-func (c *resClock) start() {
-	c.ticking, c.now = true, instrument.Now()
-	if c.timer == nil {
-		c.timer = time.AfterFunc(c.tick, c.advance)
-		return
-	}
-	c.timer.Reset(c.tick)
-}
-
-// advance is called at every tick.
-func (c *resClock) advance() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.ticking = c.read && !c.stopped
-	if c.ticking {
-		c.read, c.now = false, instrument.Now()
-		c.timer.Reset(c.tick)
-	}
-}
-
-// stop ends the ticking; the clock must not be read any more. Caller must hold mu.
-func (c *resClock) stop() {
-	c.stopped = true
-	if c.timer != nil {
-		c.timer.Stop()
-	}
-}
 
 // tick returns a tick that is short compared with every duration that the clock measures.
 func (c *ResourcesConfig[T]) tick() time.Duration {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/waittime"
 )
 
 // resState is what a slot is doing.
@@ -34,7 +35,7 @@ type resSlot[T any] struct {
 	index  int // in Resources.slots
 
 	started  time.Duration // use, if it is timed, or construction
-	waited   time.Duration // by the caller for which it is being constructed
+	wait     waittime.Wait // of the caller for which it is being constructed, ended
 	lastUsed time.Duration
 	checked  time.Duration // when it last passed the check
 	expires  time.Duration // when its lifetime ends; 0 is never
@@ -70,10 +71,8 @@ func (p *Resources[T]) settle() {
 	for p.queue.first != nil && p.hasRoom() {
 		w := p.queue.pop()
 		s := p.add()
-		s.wanted, s.waiter = true, w
-		if w.since != 0 {
-			s.waited = instrument.Now() - w.since
-		}
+		p.waits.End(&w.wait)
+		s.wanted, s.waiter, s.wait = true, w, w.wait
 		w.ready <- Lease[T]{s, s.turn}
 	}
 	if p.closed && len(p.slots) == 0 {
@@ -141,18 +140,13 @@ func (p *Resources[T]) offer(s *resSlot[T], now time.Duration, unused bool) {
 		p.destroyLater(s, reason)
 		return
 	}
-	w := p.queue.first
-	if w != nil && w.since != 0 && now == 0 {
-		now = instrument.Now()
-	}
 	if !unused {
-		s.lastUsed = p.clock.approx(now)
+		s.lastUsed = p.approx(now)
 	}
-	if w != nil {
+	if w := p.queue.first; w != nil {
 		p.queue.remove(w)
-		if w.since != 0 {
-			p.waited(instrument.Acquired, now-w.since)
-		}
+		p.waits.End(&w.wait)
+		p.waits.Add(instrument.Acquired, w.wait)
 		s.waiter = w
 		p.lend(s, now)
 		w.ready <- Lease[T]{s, s.turn}
@@ -175,7 +169,7 @@ func (p *Resources[T]) useless(s *resSlot[T], now time.Duration) (resReason, boo
 		return resReset, true
 	case p.surplus() > 0:
 		return resShrink, true
-	case s.expires != 0 && p.clock.approx(now) >= s.expires:
+	case s.expires != 0 && p.approx(now) >= s.expires:
 		return resLifetime, true
 	}
 	return 0, false
@@ -202,9 +196,17 @@ func (p *Resources[T]) expel(reason resReason) {
 	}
 }
 
+// approx returns the time: now, if that is known and not 0, or that of the clock. Caller must hold p.mu.
+func (p *Resources[T]) approx(now time.Duration) time.Duration {
+	if now == 0 {
+		now, _ = p.clock.Now()
+	}
+	return now
+}
+
 // wantsCheck reports whether the idle slot s may only be lent after a check. Caller must hold p.mu.
 func (p *Resources[T]) wantsCheck(s *resSlot[T]) bool {
-	return p.cfg.Check != nil && p.clock.approx(0)-max(s.lastUsed, s.checked) >= p.cfg.CheckAfter
+	return p.cfg.Check != nil && p.approx(0)-max(s.lastUsed, s.checked) >= p.cfg.CheckAfter
 }
 
 // idleSlots returns the idle slots, the one that was idle for longest first. Caller must hold p.mu.

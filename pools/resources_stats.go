@@ -3,7 +3,6 @@ package pools
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
 )
@@ -73,17 +72,9 @@ func (m resMaking) ending() instrument.Ending {
 // resLedger holds what a pool counts off its hot path. The lock of the pool guards it.
 type resLedger struct {
 	refused [5]int64                         // requests that got nothing, by outcome
-	waits   [5]instrument.Histogram          // those above 0, by outcome
 	makes   [resMakings]instrument.Histogram // constructions; their counts are the numbers of resources made and not made
 	ended   [resReasons]int64
 	useTime float64 // as it was last reported
-}
-
-// waited records the wait of a request that is being counted.
-func (l *resLedger) waited(outcome instrument.Outcome, d time.Duration) {
-	if d > 0 {
-		l.waits[outcome].Record(d)
-	}
 }
 
 // Stats returns what the pool is doing and what it has done, all at one moment. A resource that is being destroyed is in none of the
@@ -100,14 +91,13 @@ func (p *Resources[T]) Stats() instrument.Stats {
 	requests[instrument.Acquired] = p.acquired
 	for outcome, n := range requests {
 		s.Requests[outcome] = instrument.Some(n)
-		s.Wait[outcome] = p.waits[outcome].Clone()
-		s.Wait[outcome].RecordN(0, uint64(n)-s.Wait[outcome].Count())
+		s.Wait[outcome] = p.waits.Read(instrument.Outcome(outcome), n)
 	}
 	for ending, n := range p.completed {
 		s.Completed[ending] = instrument.Some(n)
 	}
-	if w := p.queue.first; w != nil && w.since != 0 {
-		s.PendingAge = instrument.Some(instrument.Now() - w.since)
+	if w := p.queue.first; w != nil {
+		s.PendingAge = w.wait.Age(instrument.Now())
 	}
 	p.slotStats(&s)
 	p.lifeStats(&s)

@@ -4,17 +4,16 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"sync/atomic"
-	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/waittime"
 )
 
 // resWaiter is a caller that waits. The pool uses it again when the slot that it got comes back, since then the caller has
 // certainly received what was sent to it.
 type resWaiter[T any] struct {
 	ready      chan Lease[T] // holds one; no slot means that the pool was closed
-	since      time.Duration // 0 if waits are not timed
+	wait       waittime.Wait
 	prev, next *resWaiter[T]
 	queued     bool
 }
@@ -23,14 +22,12 @@ type resWaiter[T any] struct {
 type resQueue[T any] struct {
 	first, last *resWaiter[T]
 	length      int
-	lined       atomic.Bool // it is not empty, for those who do not have the lock
 }
 
 func (q *resQueue[T]) push(w *resWaiter[T]) {
 	w.queued, w.prev = true, q.last
 	if q.last == nil {
 		q.first = w
-		q.lined.Store(true)
 	} else {
 		q.last.next = w
 	}
@@ -51,9 +48,6 @@ func (q *resQueue[T]) remove(w *resWaiter[T]) {
 	}
 	w.prev, w.next, w.queued = nil, nil, false
 	q.length--
-	if q.length == 0 {
-		q.lined.Store(false)
-	}
 }
 
 func (q *resQueue[T]) pop() *resWaiter[T] {
@@ -72,24 +66,29 @@ const resYields = 8
 
 // acquireSlowly acquires where nothing that is idle can be lent at once. Caller must hold p.mu, which it releases.
 func (p *Resources[T]) acquireSlowly(ctx context.Context) (Lease[T], error) {
-	var since time.Duration // 0 until it is clear that the caller has to wait
+	var wait waittime.Wait // begins when it is clear that the caller has to wait
 	for tries := 0; ; tries++ {
 		if p.closed {
-			p.giveUp(instrument.WasClosed, since)
+			p.giveUp(instrument.WasClosed, wait)
 			p.mu.Unlock()
 			return Lease[T]{}, p.errClosed
 		}
-		if l, ok := p.lendIdle(since); ok {
+		if s := p.idle; s != nil && !p.wantsCheck(s) {
+			p.waits.End(&wait)
+			p.waits.Add(instrument.Acquired, wait)
+			p.pop(s)
+			p.lend(s, 0)
 			p.mu.Unlock()
-			return l, nil
+			return Lease[T]{s, s.turn}, nil
 		}
 		if s := p.reserve(); s != nil {
-			s.wanted, s.waited = true, p.elapsed(since)
+			p.waits.End(&wait)
+			s.wanted, s.wait = true, wait
 			p.mu.Unlock()
 			return p.await(ctx, s)
 		}
-		if since == 0 && !p.sampler.Off() {
-			since = instrument.Now()
+		if !wait.Begun() {
+			wait = p.waits.Begin()
 		}
 		if tries == resYields || p.queue.first != nil || isDone(ctx.Done()) {
 			break
@@ -98,33 +97,9 @@ func (p *Resources[T]) acquireSlowly(ctx context.Context) (Lease[T], error) {
 		runtime.Gosched()
 		p.mu.Lock()
 	}
-	w := p.enqueue(since)
+	w := p.enqueue(wait)
 	p.mu.Unlock()
 	return p.wait(ctx, w)
-}
-
-// lendIdle lends a resource to a caller that waits since then, or does not wait if that is 0. Caller must hold p.mu.
-func (p *Resources[T]) lendIdle(since time.Duration) (l Lease[T], ok bool) {
-	s := p.idle
-	if s == nil || p.wantsCheck(s) {
-		return l, false
-	}
-	var now time.Duration
-	if since != 0 {
-		now = instrument.Now()
-		p.waited(instrument.Acquired, now-since)
-	}
-	p.pop(s)
-	p.lend(s, now)
-	return Lease[T]{s, s.turn}, true
-}
-
-// elapsed returns the time since then, or 0 if that is 0.
-func (p *Resources[T]) elapsed(since time.Duration) time.Duration {
-	if since == 0 {
-		return 0
-	}
-	return instrument.Now() - since
 }
 
 // reserve returns a slot that is to be checked or constructed, if there is one or room for one. Caller must hold p.mu.
@@ -140,14 +115,14 @@ func (p *Resources[T]) reserve() *resSlot[T] {
 	return nil
 }
 
-func (p *Resources[T]) enqueue(since time.Duration) *resWaiter[T] {
+func (p *Resources[T]) enqueue(wait waittime.Wait) *resWaiter[T] {
 	var w *resWaiter[T]
 	if n := len(p.free); n > 0 {
 		w, p.free = p.free[n-1], p.free[:n-1]
 	} else {
 		w = &resWaiter[T]{ready: make(chan Lease[T], 1)}
 	}
-	w.since = since
+	w.wait = wait
 	p.queue.push(w)
 	return w
 }
@@ -190,7 +165,7 @@ func (p *Resources[T]) leave(w *resWaiter[T], err error) bool {
 		return false
 	}
 	p.queue.remove(w)
-	p.giveUp(instrument.GaveUp(err), w.since)
+	p.giveUp(instrument.GaveUp(err), w.wait)
 	p.reuse(w)
 	return true
 }
@@ -199,17 +174,16 @@ func (p *Resources[T]) leave(w *resWaiter[T], err error) bool {
 func (p *Resources[T]) dismiss() {
 	for p.queue.first != nil {
 		w := p.queue.pop()
-		p.giveUp(instrument.WasClosed, w.since)
+		p.giveUp(instrument.WasClosed, w.wait)
 		w.ready <- Lease[T]{}
 	}
 }
 
-// giveUp counts a request that got nothing, after a wait since then if that is not 0. Caller must hold p.mu.
-func (p *Resources[T]) giveUp(outcome instrument.Outcome, since time.Duration) {
+// giveUp counts a request that got nothing, after a wait if there was one. Caller must hold p.mu.
+func (p *Resources[T]) giveUp(outcome instrument.Outcome, wait waittime.Wait) {
 	p.refused[outcome]++
-	if since != 0 {
-		p.waited(outcome, instrument.Now()-since)
-	}
+	p.waits.End(&wait)
+	p.waits.Add(outcome, wait)
 }
 
 // refuse counts a request that got nothing without a wait. Caller must hold p.mu, which it releases.
@@ -231,7 +205,7 @@ func (p *Resources[T]) await(ctx context.Context, s *resSlot[T]) (Lease[T], erro
 		s.wanted = false
 		outcome := instrument.GaveUp(ctx.Err())
 		p.refused[outcome]++
-		p.waited(outcome, s.waited)
+		p.waits.Add(outcome, s.wait)
 		p.mu.Unlock()
 		return Lease[T]{}, fmt.Errorf("resources %q: while a resource was being constructed: %w", p.name, ctx.Err())
 	}

@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/coarse"
 	"github.com/poolgauge/poolgauge/internal/slottime"
+	"github.com/poolgauge/poolgauge/internal/waittime"
 )
 
 // MaxPermits is the largest size of a [Semaphore]: in bytes, the address space of a 64-bit machine.
@@ -32,7 +34,8 @@ const MaxPermits = 1<<47 - 1
 // right in the mean, and for a semaphore half used over 10 s within 3 %. UseTime over Completed is the mean time that a use held
 // its permits, times their number.
 //
-// A request that has to wait is timed exactly. One that does not reads no clock and counts as 0.
+// A request that has to wait is timed exactly, as long as fewer than 100,000 in a second have to. Of more one in 32 is, which stands for
+// the others, and those that wait for 20 ms or longer are timed to 5 ms. A request that does not wait reads no clock and counts as 0.
 //
 // # Cost
 //
@@ -57,21 +60,21 @@ type Semaphore struct {
 	woken atomic.Pointer[semWaiter]
 	_     [48]byte
 
-	mu      sync.Mutex // guards what follows
+	mu      lineLock   // guards what follows
 	free    int64      // permits nobody holds, below 0 while the semaphore shrinks; the word has it while mu is not held
 	handed  int64      // permits on their way to a waiter that has not run yet
 	queue   semList    // waiters in the order of arrival
 	tooBig  semList    // waiters that ask for more than size, likewise
-	wake    semList    // waiters to wake when mu is let go
 	spare   *semWaiter // for reuse
-	pending int64      // waiters, those in wake included
+	pending int64      // waiters, those included that are woken and have not run yet
 	arrived uint64     // numbers the waiters
 
 	lent  [2]int64 // credits, by semCall
 	calls [2]int64 // that succeeded, by semCall
 	time  slottime.Meter
-	ended [5]int64                // requests that did not succeed, by instrument.Outcome
-	waits [5]instrument.Histogram // of requests that waited, likewise
+	ended [5]int64 // requests that did not succeed, by instrument.Outcome
+	clock coarse.Clock
+	waits waittime.Meter
 
 	name string
 	reg  *instrument.Registration
@@ -94,6 +97,9 @@ const (
 	// a permit gives it back meanwhile. Otherwise one queue would form and never end: as long as one waits every call has to
 	// queue behind him and sleep.
 	semYields = 8
+
+	// semTick is the tick of the clock by which waits are timed when there are too many to read the real one.
+	semTick = 10 * time.Millisecond
 )
 
 // NewSemaphore returns a semaphore of n permits, 0 to [MaxPermits], which is reported under name. Close it after use.
@@ -104,6 +110,8 @@ func NewSemaphore(name string, n int64, opts ...instrument.Option) (*Semaphore, 
 	}
 	sampler := instrument.NewSampler(opts...)
 	s.time.Start(&sampler, s.look)
+	s.clock.Init(&s.mu, semTick)
+	s.waits.Init(sampler, &s.clock)
 	s.size.Store(n)
 	s.mu.Lock()
 	s.unlock()
@@ -216,6 +224,7 @@ func (s *Semaphore) Close() {
 	s.closed.Store(true)
 	s.refuseWaiters()
 	s.time.Stop()
+	s.clock.Stop()
 	s.unlock()
 	s.reg.Close()
 }
@@ -249,24 +258,19 @@ func (s *Semaphore) lock() {
 	}
 }
 
-// unlock lends credits if nobody waits and calls are not timed, lets go of mu, and wakes those who were served.
+// unlock lends credits if nobody waits and calls are not timed, and lets go of mu.
 func (s *Semaphore) unlock() {
 	w := s.free << semShift
-	if s.queue.first == nil && !s.time.Timing() && !s.closed.Load() {
+	lined := s.queue.first != nil
+	s.mu.setLined(lined)
+	if !lined && !s.time.Timing() && !s.closed.Load() {
 		s.lent = [2]int64{semMost, semMost}
 		w |= semCredits
 	}
 	if w != s.word.Load() {
 		s.word.Store(w)
 	}
-	wake := s.wake.first
-	s.wake = semList{}
 	s.mu.Unlock()
-	for wake != nil {
-		next := wake.next // it is gone when it was woken
-		wake.ready <- struct{}{}
-		wake = next
-	}
 }
 
 // used returns the permits that are held. Caller must hold mu.
@@ -280,11 +284,9 @@ func (s *Semaphore) fits(n int64) bool {
 }
 
 func (s *Semaphore) acquireSlow(ctx context.Context, n int64) error {
-	start := s.time.Now() // not while mu is held, so that others wait less for it
 	s.lock()
 	if s.fits(n) {
-		s.change(semAcquire, start)
-		s.free -= n
+		s.take(n)
 		s.unlock()
 		return nil
 	}
@@ -292,6 +294,7 @@ func (s *Semaphore) acquireSlow(ctx context.Context, n int64) error {
 		s.unlock()
 		return s.refuse(s.errClosed())
 	}
+	wait := s.waits.Begin()
 	for range semYields {
 		if s.queue.first != nil || n > s.size.Load() || s.closed.Load() {
 			break
@@ -299,20 +302,25 @@ func (s *Semaphore) acquireSlow(ctx context.Context, n int64) error {
 		s.unlock()
 		runtime.Gosched()
 		canceled := isDone(ctx.Done())
-		now := s.time.Now()
 		s.lock()
 		if canceled {
 			break // before anything else: permits that came after the context was done are not for it
 		}
 		if s.fits(n) {
-			s.change(semAcquire, now)
-			s.free -= n
-			s.waited(instrument.Acquired, now-start)
+			s.take(n)
+			s.waits.End(&wait)
+			s.waits.Add(instrument.Acquired, wait)
 			s.unlock()
 			return nil
 		}
 	}
-	return s.wait(ctx, n, start)
+	return s.wait(ctx, n, wait)
+}
+
+// take gives n permits to whoever has mu.
+func (s *Semaphore) take(n int64) {
+	s.change(semAcquire, s.time.NowIfTimed())
+	s.free -= n
 }
 
 func (s *Semaphore) tryAcquireSlow(n int64) bool {
@@ -320,8 +328,7 @@ func (s *Semaphore) tryAcquireSlow(n int64) bool {
 	fits := s.fits(n)
 	switch {
 	case fits:
-		s.change(semAcquire, s.time.NowIfTimed())
-		s.free -= n
+		s.take(n)
 	case s.closed.Load():
 		s.ended[instrument.WasClosed]++
 	default:

@@ -27,15 +27,14 @@ func (s *Semaphore) Stats() instrument.Stats {
 		return st
 	}
 	for o, n := range requests {
-		st.Wait[o] = s.waits[o].Clone()
-		st.Wait[o].RecordN(0, uint64(n)-st.Wait[o].Count())
+		st.Wait[o] = s.waits.Read(instrument.Outcome(o), n)
 	}
 	now := s.time.Now()
 	if s.pending == 0 {
 		s.spare = nil // of a rush that is over
 	}
 	if first := s.oldest(); first != nil {
-		st.PendingAge = instrument.Some(now - first.start)
+		st.PendingAge = first.wait.Age(now)
 	}
 	st.UseTime = instrument.Some(s.time.Total(now, s.used()))
 	return st
@@ -60,13 +59,6 @@ func (s *Semaphore) refuse(err error) error {
 	s.ended[semOutcome(err)]++
 	s.unlock()
 	return err
-}
-
-// waited records how long a request waited. Caller must hold mu.
-func (s *Semaphore) waited(o instrument.Outcome, wait time.Duration) {
-	if !s.time.Off() {
-		s.waits[o].Record(wait)
-	}
 }
 
 func semOutcome(err error) instrument.Outcome {

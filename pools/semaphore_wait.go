@@ -7,12 +7,14 @@ import (
 	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/waittime"
 )
 
 // semWaiter is a request that waits.
 type semWaiter struct {
 	n       int64
-	start   time.Duration
+	wait    waittime.Wait
+	timed   bool          // end is wanted
 	end     time.Duration // set by the waiter itself
 	number  uint64        // in the order of arrival
 	ready   chan struct{} // gets one value when the wait is over; buffered, so that nobody waits for the waiter
@@ -61,14 +63,14 @@ func (l *semList) remove(w *semWaiter) {
 }
 
 // wait queues a request up, lets go of mu, and returns when it has its permits or failed. Caller must hold mu.
-func (s *Semaphore) wait(ctx context.Context, n int64, start time.Duration) error {
+func (s *Semaphore) wait(ctx context.Context, n int64, wait waittime.Wait) error {
 	w := s.spare
 	if w == nil {
 		w = &semWaiter{ready: make(chan struct{}, 1)}
 	}
 	s.spare, w.next = w.next, nil
 	s.arrived++
-	w.n, w.start, w.number, w.verdict = n, start, s.arrived, semOpen
+	w.n, w.wait, w.number, w.verdict = n, wait, s.arrived, semOpen
 	if n > s.size.Load() {
 		s.tooBig.push(w)
 	} else {
@@ -98,7 +100,10 @@ func (s *Semaphore) wait(ctx context.Context, n int64, start time.Duration) erro
 	if w.verdict == semRefused {
 		return s.giveUp(w, s.errClosed(), woken)
 	}
-	w.end = s.time.Now()
+	if w.timed {
+		w.end = instrument.Now()
+	}
+	s.waits.End(&w.wait)
 	for {
 		w.next = s.woken.Load()
 		if s.woken.CompareAndSwap(w.next, w) {
@@ -115,9 +120,12 @@ func (s *Semaphore) countWoken() {
 	}
 	for w := first; w != nil; {
 		next := w.next
+		if !w.timed {
+			w.end = s.time.NowIfTimed()
+		}
 		s.change(semAcquire, w.end)
 		s.handed -= w.n
-		s.over(w, instrument.Acquired, w.end)
+		s.over(instrument.Acquired, w.wait)
 		w.next, s.spare, w = s.spare, w, next
 	}
 }
@@ -125,12 +133,13 @@ func (s *Semaphore) countWoken() {
 // giveUp ends the wait of w with an error and returns that. A waiter whose wait is over but that was not woken yet cannot be
 // reused: it will be woken soon.
 func (s *Semaphore) giveUp(w *semWaiter, err error, woken bool) error {
-	now := s.time.Now()
+	wait := w.wait // a copy: it may be looked at as long as w is in a list
+	s.waits.End(&wait)
 	s.lock()
 	defer s.unlock()
 	outcome := semOutcome(err)
 	s.ended[outcome]++
-	s.over(w, outcome, now)
+	s.over(outcome, wait)
 	switch w.verdict {
 	case semServed:
 		s.handed -= w.n
@@ -145,10 +154,10 @@ func (s *Semaphore) giveUp(w *semWaiter, err error, woken bool) error {
 	return err
 }
 
-// over records a wait. Caller must hold mu.
-func (s *Semaphore) over(w *semWaiter, o instrument.Outcome, now time.Duration) {
+// over records a wait that has ended. Caller must hold mu.
+func (s *Semaphore) over(o instrument.Outcome, wait waittime.Wait) {
 	s.pending--
-	s.waited(o, now-w.start)
+	s.waits.Add(o, wait)
 }
 
 // serve hands permits to waiters in their order, until the first that asks for more than are free. To go on and look for a smaller
@@ -170,11 +179,11 @@ func (s *Semaphore) refuseWaiters() {
 	}
 }
 
-// end takes w out of its list and has it woken. Caller must hold mu.
+// end takes w out of its list and wakes it. Caller must hold mu.
 func (s *Semaphore) end(w *semWaiter, v semVerdict) {
 	w.in.remove(w)
-	w.verdict = v
-	s.wake.push(w)
+	w.verdict, w.timed = v, s.time.Timing()
+	w.ready <- struct{}{}
 }
 
 // sortWaiters puts each waiter into the list where it belongs after the size has changed. Caller must hold mu.

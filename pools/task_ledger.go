@@ -126,7 +126,7 @@ func (l *runLedger) startTimed(asked taskStamp) taskUse {
 // startDirect begins a use that was in no queue, after a wait that is known.
 func (l *runLedger) startDirect(wait time.Duration, asked taskStamp) taskUse {
 	l.acquired++
-	l.waits.Exact(wait)
+	l.waits.Exact(wait, 1)
 	if asked == 0 {
 		return taskUse{}
 	}

@@ -1,0 +1,77 @@
+package coarse
+
+import (
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/poolgauge/poolgauge/instrument"
+)
+
+const tick = 10 * time.Millisecond
+
+// inBubble runs f with a clock that nobody has read.
+func inBubble(t *testing.T, f func(c *Clock, now func() (time.Duration, bool))) {
+	synctest.Test(t, func(*testing.T) {
+		var mu sync.Mutex
+		var c Clock
+		c.Init(&mu, tick)
+		f(&c, func() (time.Duration, bool) {
+			mu.Lock()
+			defer mu.Unlock()
+			return c.Now()
+		})
+		mu.Lock()
+		c.Stop()
+		mu.Unlock()
+	})
+}
+
+func TestClockIsAtMostATickSlow(t *testing.T) {
+	inBubble(t, func(c *Clock, now func() (time.Duration, bool)) {
+		first, exact := now()
+		if first != instrument.Now() || !exact {
+			t.Errorf("the first reading is %v, exact %v; want %v", first, exact, instrument.Now())
+		}
+		for range 1000 {
+			time.Sleep(tick / 7)
+			got, exact := now()
+			if slow := instrument.Now() - got; slow < 0 || slow > tick || exact {
+				t.Errorf("%v slow, exact %v", slow, exact)
+			}
+			if peeked := c.Peek(); peeked != got {
+				t.Errorf("peeked at %v, read %v", peeked, got)
+			}
+		}
+	})
+}
+
+func TestClockStopsWhenNobodyReadsIt(t *testing.T) {
+	inBubble(t, func(c *Clock, now func() (time.Duration, bool)) {
+		_, _ = now()
+		time.Sleep(2*tick + tick/2)
+		if got := c.Peek(); got != instrument.Now() {
+			t.Errorf("%v slow when it does not tick", instrument.Now()-got)
+		}
+		if got, exact := now(); got != instrument.Now() || !exact {
+			t.Errorf("started again at %v, exact %v; want %v", got, exact, instrument.Now())
+		}
+	})
+}
+
+func TestStoppedClockIsExactAndSetsNoTimer(t *testing.T) {
+	inBubble(t, func(c *Clock, now func() (time.Duration, bool)) {
+		_, _ = now()
+		c.Stop()
+		for range 3 {
+			time.Sleep(tick / 2)
+			if got, exact := now(); got != instrument.Now() || !exact {
+				t.Errorf("read %v, exact %v; want %v", got, exact, instrument.Now())
+			}
+		}
+		if c.timer.Stop() {
+			t.Error("the timer was set")
+		}
+	})
+}
