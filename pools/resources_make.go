@@ -98,7 +98,7 @@ func (p *Resources[T]) arrive(s *resSlot[T], err error) error {
 		return p.lost(s, now, err)
 	case s.wanted:
 		s.wanted = false
-		p.waits.Add(instrument.Acquired, s.wait)
+		p.waits.Add(instrument.Acquired, &s.wait)
 		p.lend(s, now)
 	case p.closed:
 		p.destroyLater(s, resPoolClosed)
@@ -115,11 +115,11 @@ func (p *Resources[T]) lost(s *resSlot[T], now time.Duration, err error) error {
 	switch {
 	case s.wanted && p.closed:
 		p.refused[instrument.WasClosed]++
-		p.waits.Add(instrument.WasClosed, s.wait)
+		p.waits.Add(instrument.WasClosed, &s.wait)
 		err = fmt.Errorf("%w: %w", ErrClosed, err)
 	case s.wanted:
 		p.acquired++
-		p.waits.Add(instrument.Acquired, s.wait)
+		p.waits.Add(instrument.Acquired, &s.wait)
 		p.completed[how.ending()]++
 	default:
 		p.retryAt = now + resRetry

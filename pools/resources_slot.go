@@ -146,7 +146,7 @@ func (p *Resources[T]) offer(s *resSlot[T], now time.Duration, unused bool) {
 	if w := p.queue.first; w != nil {
 		p.queue.remove(w)
 		p.waits.End(&w.wait)
-		p.waits.Add(instrument.Acquired, w.wait)
+		p.waits.Add(instrument.Acquired, &w.wait)
 		s.waiter = w
 		p.lend(s, now)
 		w.ready <- Lease[T]{s, s.turn}

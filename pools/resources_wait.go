@@ -75,7 +75,7 @@ func (p *Resources[T]) acquireSlowly(ctx context.Context) (Lease[T], error) {
 		}
 		if s := p.idle; s != nil && !p.wantsCheck(s) {
 			p.waits.End(&wait)
-			p.waits.Add(instrument.Acquired, wait)
+			p.waits.Add(instrument.Acquired, &wait)
 			p.pop(s)
 			p.lend(s, 0)
 			p.mu.Unlock()
@@ -183,7 +183,7 @@ func (p *Resources[T]) dismiss() {
 func (p *Resources[T]) giveUp(outcome instrument.Outcome, wait waittime.Wait) {
 	p.refused[outcome]++
 	p.waits.End(&wait)
-	p.waits.Add(outcome, wait)
+	p.waits.Add(outcome, &wait)
 }
 
 // refuse counts a request that got nothing without a wait. Caller must hold p.mu, which it releases.
@@ -205,7 +205,7 @@ func (p *Resources[T]) await(ctx context.Context, s *resSlot[T]) (Lease[T], erro
 		s.wanted = false
 		outcome := instrument.GaveUp(ctx.Err())
 		p.refused[outcome]++
-		p.waits.Add(outcome, s.wait)
+		p.waits.Add(outcome, &s.wait)
 		p.mu.Unlock()
 		return Lease[T]{}, fmt.Errorf("resources %q: while a resource was being constructed: %w", p.name, ctx.Err())
 	}

@@ -309,7 +309,7 @@ func (s *Semaphore) acquireSlow(ctx context.Context, n int64) error {
 		if s.fits(n) {
 			s.take(n)
 			s.waits.End(&wait)
-			s.waits.Add(instrument.Acquired, wait)
+			s.waits.Add(instrument.Acquired, &wait)
 			s.unlock()
 			return nil
 		}

@@ -125,7 +125,7 @@ func (s *Semaphore) countWoken() {
 		}
 		s.change(semAcquire, w.end)
 		s.handed -= w.n
-		s.over(instrument.Acquired, w.wait)
+		s.over(instrument.Acquired, &w.wait)
 		w.next, s.spare, w = s.spare, w, next
 	}
 }
@@ -139,7 +139,7 @@ func (s *Semaphore) giveUp(w *semWaiter, err error, woken bool) error {
 	defer s.unlock()
 	outcome := semOutcome(err)
 	s.ended[outcome]++
-	s.over(outcome, wait)
+	s.over(outcome, &wait)
 	switch w.verdict {
 	case semServed:
 		s.handed -= w.n
@@ -155,7 +155,7 @@ func (s *Semaphore) giveUp(w *semWaiter, err error, woken bool) error {
 }
 
 // over records a wait that has ended. Caller must hold mu.
-func (s *Semaphore) over(o instrument.Outcome, wait waittime.Wait) {
+func (s *Semaphore) over(o instrument.Outcome, wait *waittime.Wait) {
 	s.pending--
 	s.waits.Add(o, wait)
 }

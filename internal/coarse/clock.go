@@ -45,6 +45,11 @@ func (c *Clock) Peek() time.Duration {
 	return instrument.Now()
 }
 
+// Says reports whether a reading is what the clock still says. It needs no lock.
+func (c *Clock) Says(reading time.Duration) bool {
+	return c.now.Load() == int64(reading)
+}
+
 func (c *Clock) start() time.Duration {
 	now := instrument.Now()
 	switch {

@@ -84,6 +84,12 @@ func (m *Meter) spend(now time.Duration, weight uint32) {
 
 // End ends a wait. It needs no lock; the meter must hear of the wait by Add. It takes as long as Begin.
 func (m *Meter) End(w *Wait) {
+	if w.weight > 0 || w.single || !m.clock.Says(w.seen) {
+		m.end(w)
+	}
+}
+
+func (m *Meter) end(w *Wait) {
 	if w.seen != 0 && !w.single {
 		// After two ticks: the short waits that one tick interrupts began just before it, and not half a tick.
 		w.single = m.clock.Peek()-w.seen > m.clock.Tick()*3/2
@@ -98,15 +104,20 @@ func (m *Meter) End(w *Wait) {
 }
 
 // Add counts a wait that has ended.
-func (m *Meter) Add(o instrument.Outcome, w Wait) {
+func (m *Meter) Add(o instrument.Outcome, w *Wait) {
 	if !w.begun {
 		return
 	}
 	m.ended[o]++
-	switch {
-	case w.single || w.weight == 1:
+	if w.weight > 0 || w.single {
+		m.add(o, w)
+	}
+}
+
+func (m *Meter) add(o instrument.Outcome, w *Wait) {
+	if w.single {
 		m.waits[o].Exact(w.took, w.weight)
-	case w.weight > 0:
+	} else {
 		m.waits[o].Sample(w.took, w.weight, m.ended[o])
 	}
 }

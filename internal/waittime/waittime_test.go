@@ -43,7 +43,7 @@ func (p *pool) end(w Wait) {
 	p.End(&w)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.Add(instrument.Acquired, w)
+	p.Add(instrument.Acquired, &w)
 }
 
 // rush lets so many waits that take no time begin that not every one is timed any more.
