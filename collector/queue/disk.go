@@ -203,7 +203,7 @@ func (d *disk) failLocked(err error) {
 	if d.failure == nil {
 		d.log.Warn("the queue's disk fails: batches stay in memory and are lost if this process is killed", slog.Any("error", err))
 	}
-	d.failure = err
+	d.failure, d.behind = err, true
 	for _, g := range d.groups {
 		d.releaseLocked(g)
 	}

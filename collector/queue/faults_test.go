@@ -195,6 +195,28 @@ func TestSyncFailsDuringAppend(t *testing.T) {
 	})
 }
 
+// A sync that began before the disk failed does not prove that it is back.
+func TestDiskFailsDuringSync(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFailing(t, time.Second)
+		release := f.disk.hold("sync")
+		f.takes(0, 0)
+		time.Sleep(time.Second + patience/10)
+		f.disk.fail(syscall.ENOSPC, "append")
+		f.takes(0, 1)
+		f.durable(false)
+		release()
+		f.durable(false)
+		time.Sleep(time.Minute)
+		f.durable(false)
+		f.lines(1, 0)
+		f.disk.fail(nil, "append")
+		f.back(0, 1)
+		f.lines(1, 1)
+		closed(t, f.Queue)
+	})
+}
+
 // A sync in the background that is slow makes nobody wait.
 func TestSlowSync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -44,7 +44,7 @@ func (d *disk) flush() {
 		s.dirty = false
 		s.pins++
 	}
-	proof := len(segments) > 0 && !d.behind
+	proof := len(segments) > 0 && !d.behind // of a disk that works, unless it fails meanwhile
 	d.q.mu.Unlock()
 	quick := d.watch()
 	failed := make(map[*segment]error)
@@ -68,7 +68,7 @@ func (d *disk) flush() {
 	switch {
 	case len(failed) > 0 || !inTime:
 		d.behind = true
-	case proof:
+	case proof && !d.behind:
 		d.restoreLocked()
 	}
 }
