@@ -65,7 +65,7 @@ type Workers struct {
 	trims   bool         // trimmer is set
 	alive   int          // workers, whether busy, idle or about to start
 	asked   askLedger
-	idle    *worker       // a stack: the one that worked last is on top, and works next
+	idle    *idleWorker   // a stack: the one that worked last is on top, and works next
 	idlers  int           // the workers in idle
 	lowest  int           // the fewest idle workers since trimmer was set
 	trimmer *time.Timer   // nil until the first worker is idle

@@ -9,40 +9,40 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// worker is one slot of the pool. Its goroutine owns it, but while it is idle, when the pool's locks guard it. It is small, since there may
-// be thousands.
+// worker is one slot of the pool. It stays on the stack of its goroutine, since there may be thousands.
 type worker struct {
-	pool      *Workers
-	next      *worker           // below it on the stack of idle ones
-	wake      sync.WaitGroup    // to wait for while it is idle
-	use       taskUse           // of its task
-	idle      bool              // it is on the stack of idle ones, or was just taken off it
-	woken     bool              // Workers.waking is set for it
-	dismissed bool              // it is to retire
-	busy      bool              // it has a task that has not been ended
-	ending    instrument.Ending // of that task, once it is known
+	use    taskUse           // of its task
+	busy   bool              // it has a task that has not been ended
+	ending instrument.Ending // of that task, once it is known
+	woken  bool              // Workers.waking is set for it
+	parked bool              // at is on the stack of idle workers, or was just taken off it
+	at     *idleWorker       // nil until it has nothing to do for the first time
+}
+
+// idleWorker is where a worker waits that has nothing to do. The locks of the pool guard it but for wake.
+type idleWorker struct {
+	next *idleWorker // below it on the stack; once it is taken off, itself if the worker is to retire
+	wake sync.WaitGroup
 }
 
 // start is the goroutine of a new worker.
 func (p *Workers) start() {
-	w := &worker{pool: p, woken: true}
-	w.work()
+	p.work(worker{woken: true})
 }
 
-// work is the goroutine of a worker. A task that calls runtime.Goexit ends the goroutine, but not the worker.
-func (w *worker) work() {
-	p := w.pool
+// work is the goroutine of a worker, as far as it has come. A task that calls runtime.Goexit ends the goroutine, but not the worker.
+func (p *Workers) work(w worker) {
 	retired := false
 	defer func() {
 		if !retired {
-			go w.work()
+			go p.work(w)
 			return
 		}
 		p.goroutines.Done()
 	}()
 	pprof.SetGoroutineLabels(p.ctx)
 	for !retired {
-		retired = p.serve(w)
+		retired = p.serve(&w)
 	}
 }
 
@@ -78,12 +78,13 @@ func (p *Workers) serve(w *worker) (retired bool) {
 // rest waits until w is woken. It returns false if w is to retire. It is called by serve itself and not from deeper down, since a
 // goroutine that parks there may need a larger stack.
 func (w *worker) rest() bool {
-	if !w.idle {
+	if !w.parked {
 		return false
 	}
-	w.wake.Wait()
-	w.idle = false
-	return !w.dismissed
+	w.at.wake.Wait()
+	w.parked = false
+	w.woken = w.at.next == nil
+	return w.woken
 }
 
 // runWatched runs a task that has a deadline, or whose thread is measured.
@@ -162,15 +163,18 @@ func (p *Workers) nextSlow(w *worker) (task Task) {
 
 // park puts w on the stack of idle ones. Caller must hold both locks.
 func (p *Workers) park(w *worker) {
-	w.wake.Add(1)
-	w.idle = true
-	w.next, p.idle = p.idle, w
+	if w.at == nil {
+		w.at = new(idleWorker)
+	}
+	w.parked = true
+	w.at.wake.Add(1)
+	w.at.next, p.idle = p.idle, w.at
 	p.idlers++
 	p.trimLater()
 }
 
 // unpark takes the worker off the stack that worked last. There must be one, and the caller must hold mu.
-func (p *Workers) unpark() *worker {
+func (p *Workers) unpark() *idleWorker {
 	w := p.idle
 	p.idle, w.next = w.next, nil
 	p.idlers--
@@ -217,7 +221,6 @@ func (p *Workers) rouse() {
 		return
 	}
 	w := p.unpark()
-	w.woken = true
 	p.mu.Unlock()
 	w.wake.Done()
 }
@@ -227,7 +230,7 @@ func (p *Workers) dismiss(n int) {
 	n = max(0, min(n, p.idlers))
 	for range n {
 		w := p.unpark()
-		w.dismissed = true
+		w.next = w
 		w.wake.Done()
 	}
 	p.shrink(n)
