@@ -88,7 +88,7 @@ func (p *Resources[T]) acquireSlowly(ctx context.Context) (Lease[T], error) {
 			return p.await(ctx, s)
 		}
 		if !wait.Begun() {
-			wait = p.waits.Begin()
+			p.waits.Begin(&wait)
 		}
 		if tries == resYields || p.queue.first != nil || isDone(ctx.Done()) {
 			break
@@ -97,7 +97,7 @@ func (p *Resources[T]) acquireSlowly(ctx context.Context) (Lease[T], error) {
 		runtime.Gosched()
 		p.mu.Lock()
 	}
-	w := p.enqueue(wait)
+	w := p.enqueue(&wait)
 	p.mu.Unlock()
 	return p.wait(ctx, w)
 }
@@ -115,14 +115,14 @@ func (p *Resources[T]) reserve() *resSlot[T] {
 	return nil
 }
 
-func (p *Resources[T]) enqueue(wait waittime.Wait) *resWaiter[T] {
+func (p *Resources[T]) enqueue(wait *waittime.Wait) *resWaiter[T] {
 	var w *resWaiter[T]
 	if n := len(p.free); n > 0 {
 		w, p.free = p.free[n-1], p.free[:n-1]
 	} else {
 		w = &resWaiter[T]{ready: make(chan Lease[T], 1)}
 	}
-	w.wait = wait
+	w.wait = *wait
 	p.queue.push(w)
 	return w
 }

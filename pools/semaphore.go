@@ -294,7 +294,8 @@ func (s *Semaphore) acquireSlow(ctx context.Context, n int64) error {
 		s.unlock()
 		return s.refuse(s.errClosed())
 	}
-	wait := s.waits.Begin()
+	var wait waittime.Wait
+	s.waits.Begin(&wait)
 	for range semYields {
 		if s.queue.first != nil || n > s.size.Load() || s.closed.Load() {
 			break
@@ -314,7 +315,7 @@ func (s *Semaphore) acquireSlow(ctx context.Context, n int64) error {
 			return nil
 		}
 	}
-	return s.wait(ctx, n, wait)
+	return s.wait(ctx, n, &wait)
 }
 
 // take gives n permits to whoever has mu.

@@ -63,14 +63,14 @@ func (l *semList) remove(w *semWaiter) {
 }
 
 // wait queues a request up, lets go of mu, and returns when it has its permits or failed. Caller must hold mu.
-func (s *Semaphore) wait(ctx context.Context, n int64, wait waittime.Wait) error {
+func (s *Semaphore) wait(ctx context.Context, n int64, wait *waittime.Wait) error {
 	w := s.spare
 	if w == nil {
 		w = &semWaiter{ready: make(chan struct{}, 1)}
 	}
 	s.spare, w.next = w.next, nil
 	s.arrived++
-	w.n, w.wait, w.number, w.verdict = n, wait, s.arrived, semOpen
+	w.n, w.wait, w.number, w.verdict = n, *wait, s.arrived, semOpen
 	if n > s.size.Load() {
 		s.tooBig.push(w)
 	} else {

@@ -14,6 +14,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/poolgauge/poolgauge/benchmarks/pools/harness"
 )
@@ -25,6 +26,14 @@ func cases() []harness.Case {
 		resourcesCases(),
 		workersCases(),
 	)
+}
+
+// telemetryOfWaits shows what telemetry costs where callers have to wait: on one CPU, since on two the noise is larger than the bar.
+func telemetryOfWaits(name string, on, off harness.Subject) harness.Case {
+	return harness.Case{
+		Name: name, Subjects: []harness.Subject{on, off}, Procs: []int{1},
+		Bars: []harness.Bar{{Peer: off.Name, Ratio: 1, Plus: 10 * time.Nanosecond}},
+	}
 }
 
 func main() {

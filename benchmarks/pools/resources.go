@@ -25,20 +25,27 @@ type lender interface {
 
 // resources returns every pool of a size, which starts full, as a subject that does what use does.
 func resources(size int, use func(p lender, n int)) []harness.Subject {
-	subject := func(name string, open func() (lender, func())) harness.Subject {
+	peer := func(name string, open func() (lender, func())) harness.Subject {
 		return harness.Subject{Name: name, New: func() (func(int), func()) {
 			p, stop := open()
 			return func(n int) { use(p, n) }, stop
 		}}
 	}
 	return []harness.Subject{
-		subject("poolgauge", func() (lender, func()) { return openOurs(size) }),
-		subject("puddle", func() (lender, func()) { return openPuddle(size) }),
-		subject("channel", func() (lender, func()) { return openChannel(size), nil }),
-		subject("go-commons-pool", func() (lender, func()) { return openCommons(size) }),
-		subject("telemetry off", func() (lender, func()) { return openOurs(size, instrument.WithoutTelemetry()) }),
-		subject("exact", func() (lender, func()) { return openOurs(size, instrument.WithExactTiming()) }),
+		ourResources("poolgauge", size, use),
+		peer("puddle", func() (lender, func()) { return openPuddle(size) }),
+		peer("channel", func() (lender, func()) { return openChannel(size), nil }),
+		peer("go-commons-pool", func() (lender, func()) { return openCommons(size) }),
+		ourResources("telemetry off", size, use, instrument.WithoutTelemetry()),
+		ourResources("exact", size, use, instrument.WithExactTiming()),
 	}
+}
+
+func ourResources(name string, size int, use func(p lender, n int), opts ...instrument.Option) harness.Subject {
+	return harness.Subject{Name: name, New: func() (func(int), func()) {
+		p, stop := openOurs(size, opts...)
+		return func(n int) { use(p, n) }, stop
+	}}
 }
 
 type ours struct{ *pools.Resources[*resource] }
@@ -176,7 +183,6 @@ func resourcesCases() []harness.Case {
 	_ = cancel // the context is used as long as the program runs
 	plain, block := lend(ctx, nil), lend(ctx, runtime.Gosched)
 	below := func(ratio float64) harness.Bar { return harness.Bar{Peer: "puddle", Ratio: ratio} }
-	// Whoever waits is timed exactly, which takes two readings of the clock, 60 ns: that is no part of this bar.
 	telemetry := harness.Bar{Peer: "telemetry off", Ratio: 1, Plus: 10 * time.Nanosecond}
 	return []harness.Case{
 		{Name: "resources alone", Subjects: resources(16, plain), Bars: []harness.Bar{below(0.35), telemetry}, NoAlloc: true},
@@ -189,6 +195,10 @@ func resourcesCases() []harness.Case {
 			Name:     "resources, 64 goroutines on 2, forced to block",
 			Subjects: resources(2, crowd(block)), Bars: []harness.Bar{below(0.9)}, Procs: []int{1, 2, 0}, NoAlloc: true,
 		},
+		telemetryOfWaits("resources, 64 goroutines on 2, forced to block, telemetry",
+			ourResources("poolgauge", 2, crowd(block)),
+			ourResources("telemetry off", 2, crowd(block), instrument.WithoutTelemetry()),
+		),
 		{
 			Name:     "resources, 64 goroutines on 2, forced to block, context with cancel",
 			Subjects: resources(2, crowd(lend(cancelable, runtime.Gosched))), Bars: []harness.Bar{below(0.9)},

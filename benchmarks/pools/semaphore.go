@@ -44,27 +44,28 @@ func (c channel) Release(int64) { <-c }
 
 // semaphores returns every semaphore of a size as a subject that does what use does.
 func semaphores(size int64, use func(p permits, n int)) []harness.Subject {
-	subject := func(name string, open func() (permits, func())) harness.Subject {
+	peer := func(name string, open func() permits) harness.Subject {
 		return harness.Subject{Name: name, New: func() (func(int), func()) {
-			p, stop := open()
-			return func(n int) { use(p, n) }, stop
+			p := open()
+			return func(n int) { use(p, n) }, nil
 		}}
 	}
-	ours := func(name string, opts ...instrument.Option) harness.Subject {
-		return subject(name, func() (permits, func()) {
-			s, err := pools.NewSemaphore("benchmark", size, opts...)
-			if err != nil {
-				panic(err) // the name is free and the size is right
-			}
-			return s, s.Close
-		})
-	}
 	return []harness.Subject{
-		ours("poolgauge"),
-		ours("poolgauge, telemetry off", instrument.WithoutTelemetry()),
-		subject("x/sync", func() (permits, func()) { return semaphore.NewWeighted(size), nil }),
-		subject("channel", func() (permits, func()) { return make(channel, size), nil }),
+		ourSemaphore("poolgauge", size, use),
+		ourSemaphore("poolgauge, telemetry off", size, use, instrument.WithoutTelemetry()),
+		peer("x/sync", func() permits { return semaphore.NewWeighted(size) }),
+		peer("channel", func() permits { return make(channel, size) }),
 	}
+}
+
+func ourSemaphore(name string, size int64, use func(p permits, n int), opts ...instrument.Option) harness.Subject {
+	return harness.Subject{Name: name, New: func() (func(int), func()) {
+		s, err := pools.NewSemaphore("benchmark", size, opts...)
+		if err != nil {
+			panic(err) // the name is free and the size is right
+		}
+		return func(n int) { use(s, n) }, s.Close
+	}}
 }
 
 // among64 makes 64 goroutines share the operations.
@@ -117,11 +118,14 @@ func semaphoreCases() []harness.Case {
 		{Name: "semaphore, 64 goroutines on 2", Subjects: semaphores(2, among64(plain)), Bars: bars(0.5)},
 		{
 			Name: "semaphore, 64 goroutines on 2, forced to block", Subjects: semaphores(2, among64(blocking)),
-			Bars: bars(0.9)[:1], NoAlloc: true,
+			Bars: bars(0.9)[:1], NoAlloc: true, Procs: procs,
 		},
+		telemetryOfWaits("semaphore, 64 goroutines on 2, forced to block, telemetry",
+			ourSemaphore("poolgauge", 2, among64(blocking)),
+			ourSemaphore("telemetry off", 2, among64(blocking), instrument.WithoutTelemetry()),
+		),
 		{Name: "semaphore, TryAcquire that succeeds", Subjects: semaphores(16, succeed), Bars: bars(1), NoAlloc: true},
 		{Name: "semaphore, TryAcquire that fails", Subjects: semaphores(2, fail), Bars: bars(1), NoAlloc: true},
 		{Name: "semaphore, 64 goroutines on 64", Subjects: semaphores(64, among64(plain)), Procs: procs},
-		{Name: "semaphore, 64 goroutines on 2, all blocked", Subjects: semaphores(2, among64(blocking)), Procs: procs},
 	}
 }

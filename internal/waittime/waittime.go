@@ -32,13 +32,13 @@ type Meter struct {
 	waits   [5]instrument.Sampled
 }
 
-// Wait is a wait that has begun; the zero Wait is that of a request that need not wait.
+// Wait is a wait that has begun; the zero Wait is that of a request that need not wait, and of every request without telemetry.
 type Wait struct {
 	since  time.Duration
 	seen   time.Duration // what the coarse clock said then; 0 if every wait is timed
 	took   time.Duration // set by End
 	weight uint32        // how many it stands for if it is one of the short ones; 0 if it was not chosen
-	fuzzy  bool          // since is that of the coarse clock
+	common bool          // it was not chosen, and since is that of the coarse clock
 	single bool          // it stands for itself
 	begun  bool
 }
@@ -51,23 +51,22 @@ func (m *Meter) Init(s instrument.Sampler, clock *coarse.Clock) {
 // Begun reports whether the wait has begun.
 func (w Wait) Begun() bool { return w.begun }
 
-// Begin begins a wait. It takes 40 ns, or 3 ns for a wait that is not chosen.
-func (m *Meter) Begin() (w Wait) {
-	w.begun = true
+// Begin begins w, which is the zero Wait. It takes 40 ns, or 5 ns for a wait that is not chosen.
+func (m *Meter) Begin(w *Wait) {
 	if m.off {
-		return w
+		return
 	}
+	w.begun = true
 	w.weight = m.sampler.Next()
 	if w.weight != 1 {
 		w.seen, w.single = m.clock.Now()
 	}
 	if w.weight == 0 {
-		w.since, w.fuzzy = w.seen, !w.single
-		return w
+		w.since, w.common = w.seen, !w.single
+		return
 	}
 	w.since = instrument.Now()
 	m.spend(w.since, w.weight)
-	return w
 }
 
 // spend decides how the waits are treated that begin after now.
@@ -84,9 +83,10 @@ func (m *Meter) spend(now time.Duration, weight uint32) {
 
 // End ends a wait. It needs no lock; the meter must hear of the wait by Add. It takes as long as Begin.
 func (m *Meter) End(w *Wait) {
-	if w.weight > 0 || w.single || !m.clock.Says(w.seen) {
-		m.end(w)
+	if w.common && m.clock.Says(w.seen) {
+		return
 	}
+	m.end(w)
 }
 
 func (m *Meter) end(w *Wait) {
@@ -98,7 +98,7 @@ func (m *Meter) end(w *Wait) {
 		return
 	}
 	w.took = instrument.Now() - w.since
-	if w.fuzzy {
+	if w.common {
 		w.took -= m.clock.Tick() / 2 // it began half a tick after that, on average
 	}
 }
