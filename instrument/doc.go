@@ -15,16 +15,14 @@
 //
 //   - a request that does not wait reads no clock: Stats counts it with RecordN(0, unblocked),
 //
-//   - a request that waits is timed exactly; [GaveUp] names the outcome if it ends with an error of its context,
+//   - a request that waits is timed; [GaveUp] names the outcome if it ends with an error of its context,
 //
 //   - a [Sampler] chooses the uses that are timed, and how many uses each of them stands for:
 //
-//     if weight := p.sampler.Next(); weight > 0 {
-//     start := instrument.Now()
+//     weight, start := p.sampler.Next()
 //     use()
-//     took := instrument.Now() - start
-//     p.uses.Sample(took, weight, p.completed) // a Sampled
-//     p.sampler.Timed(took)
+//     if weight > 0 {
+//     p.uses.Sample(instrument.Now()-start, weight, p.completed) // a Sampled
 //     }
 //
 //   - a [CPUSampler] splits the time of some tasks by what their threads did, in a pool that runs them.

@@ -41,7 +41,7 @@ func WithAttributes(kv ...attribute.KeyValue) Option {
 	return func(s *settings) { s.attributes = append(slices.Clip(s.attributes), kv...) }
 }
 
-// WithExactTiming times every use and every wait, however short they are; each costs two readings of the clock, about 60 ns.
+// WithExactTiming times every use and every wait, however many there are; each costs two readings of the clock, about 60 ns.
 func WithExactTiming() Option {
 	return func(s *settings) { s.mode = exact }
 }

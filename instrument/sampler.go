@@ -15,26 +15,35 @@ func Now() time.Duration {
 	return time.Since(base)
 }
 
-// SampleBlock is how many short uses there are for each that is timed. A weight is this or 1.
-const SampleBlock = 32
+const (
+	// sampleTime is what timing may cost: a hundred times what it does cost, so that it takes 1 % of the time at most.
+	sampleTime = 10 * time.Microsecond
+	// sampleBurst is how many uses may come at once before that counts.
+	sampleBurst = 100
+)
 
-// shortUse is where reading the clock twice starts to cost less than 1 % of the use.
-const shortUse = 10 * time.Microsecond
+// The blocks of which one use is timed.
+const (
+	blockOfAll  = 1
+	blockOfMany = 32  // above 100,000 uses a second
+	blockOfMost = 128 // above 1,000,000
+)
 
-// Sampler chooses the uses of a pool that are timed, and says how many uses each of them stands for. While uses are long, at
-// least 10 µs, every one is timed, and that costs less than 1 % of it. While they are short, one of each 32 is, at random: a
-// stratified sample (Cochran, Sampling Techniques, 1977, chapter 5). How the next 32 are treated follows from how long that one took,
-// and what follows does not change the choice, so that the time of the uses comes out right on average, whatever their pattern:
-// bursts of long uses among short ones as well.
+// Sampler chooses the uses of a pool that are timed, and says how many uses each of them stands for. As long as fewer than 100,000
+// begin in a second, bursts of 100 left aside, every one is timed, and that takes less than 1 % of a CPU. Of more one of each 32 is, and
+// above a million one of each 128, at random: a stratified sample (Cochran, Sampling Techniques, 1977, chapter 5). How the next block is
+// treated follows from how fast uses come, and not from how long they take, so that the time of the uses comes out right on average, whatever
+// their pattern.
 //
 // The zero Sampler does this; [NewSampler] returns one that follows the options of the pool. It has no lock: whoever owns it
 // guards it. The choice costs about 1 ns for a use that is not timed. [Sampled] adds up what was timed.
 type Sampler struct {
-	left  uint32 // uses of the block that are still to come
-	pick  uint32 // how many of them are left after the one that is timed
-	size  uint32 // of the block
-	short bool   // what the last timed use was
+	skip  uint32 // uses that begin before the next that is timed
+	rest  uint32 // of its block, after it
+	size  uint32 // of its block; 0 before the first
 	mode  sampling
+	last  time.Duration // when a use was last timed
+	saved time.Duration // for timing; below 0 not every use is timed
 }
 
 type sampling uint8
@@ -45,32 +54,49 @@ const (
 	never
 )
 
-// Next is called once for each use, before it starts. It returns the number of uses that this one stands for, some before it and
-// some to come, or 0 when it is not to be timed.
-func (s *Sampler) Next() (weight uint32) {
-	if s.left == 0 {
-		s.begin()
+// Next is called once for each use, when it begins. It returns the number of uses that this one stands for, some before it and
+// some to come, and the time; or 0 when it is not to be timed.
+func (s *Sampler) Next() (weight uint32, now time.Duration) {
+	if s.skip == 0 {
+		return s.choose()
 	}
-	s.left--
-	if s.left != s.pick {
+	s.skip--
+	return
+}
+
+func (s *Sampler) choose() (weight uint32, now time.Duration) {
+	now = Now()
+	return s.chooseAt(now), now
+}
+
+// chooseAt chooses the use that begins now, and the next one: anyone of its block.
+func (s *Sampler) chooseAt(now time.Duration) (weight uint32) {
+	if s.mode == never {
+		s.skip = math.MaxUint32
 		return 0
 	}
-	return s.size
-}
-
-// begin begins a block.
-func (s *Sampler) begin() {
-	switch {
-	case s.mode == never:
-		s.left, s.pick = math.MaxUint32, math.MaxUint32
-	case s.short:
-		s.left, s.pick, s.size = SampleBlock, rand.Uint32N(SampleBlock), SampleBlock
-	default:
-		s.left, s.pick, s.size = 1, 0, 1
+	if s.size == 0 {
+		s.size, s.last, s.saved = blockOfAll, now, sampleBurst*sampleTime
 	}
+	weight = s.size
+	s.size = s.nextSize(now)
+	pick := rand.Uint32N(s.size)
+	s.skip, s.rest = s.rest+pick, s.size-1-pick
+	return weight
 }
 
-// Timed tells how long a use took for which Next returned a weight.
-func (s *Sampler) Timed(use time.Duration) {
-	s.short = use < shortUse && s.mode == adaptive
+// nextSize returns the size of the next block, when a use of this one is timed.
+func (s *Sampler) nextSize(now time.Duration) uint32 {
+	const most = sampleBurst * sampleTime
+	passed, uses := now-s.last, time.Duration(s.size)
+	s.last = now
+	s.saved = min(max(s.saved+passed-uses*sampleTime, -most), most)
+	switch {
+	case s.saved >= 0 || s.mode == exact:
+		return blockOfAll
+	case passed < uses*sampleTime/10:
+		return blockOfMost
+	default:
+		return blockOfMany
+	}
 }

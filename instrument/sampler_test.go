@@ -1,84 +1,132 @@
 package instrument
 
 import (
+	"fmt"
 	"math"
 	"testing"
 	"time"
 )
 
-// play makes uses of the lengths that f gives, and returns what a pool would count.
-func play(s Sampler, uses int, length func(i int) time.Duration) (h *Histogram, timed int) {
+// play makes uses that begin one after the other and take as long as f gives, and returns what a pool would count.
+func play(s Sampler, uses int, every time.Duration, length func(i int) time.Duration) (h *Histogram, timed int) {
 	var sampled Sampled
+	now := time.Hour
 	for i := range uses {
-		if weight := s.Next(); weight > 0 {
+		now += every
+		if s.skip > 0 {
+			s.skip--
+			continue
+		}
+		if weight := s.chooseAt(now); weight > 0 {
 			sampled.Sample(length(i), weight, int64(i+1))
-			s.Timed(length(i))
 			timed++
 		}
 	}
 	return sampled.Read(int64(uses)), timed
 }
 
-func TestLongUsesAreAllTimed(t *testing.T) {
-	h, timed := play(Sampler{}, 1000, func(int) time.Duration { return shortUse })
+func noTime(int) time.Duration { return 0 }
+
+func TestFewUsesAreAllTimed(t *testing.T) {
+	h, timed := play(Sampler{}, 1000, sampleTime, noTime)
 	if timed != 1000 || h.Count() != 1000 {
-		t.Errorf("timed %d of 1000 long uses, counted %d", timed, h.Count())
+		t.Errorf("timed %d of 1000 uses, counted %d", timed, h.Count())
 	}
 }
 
-func TestShortUsesAreSampledAndAllCounted(t *testing.T) {
-	const uses = 100_000
-	h, timed := play(Sampler{}, uses, func(int) time.Duration { return shortUse - 1 })
-	if h.Count() != uses {
-		t.Errorf("counted %d of %d uses", h.Count(), uses)
+func TestBurstIsTimed(t *testing.T) {
+	if _, timed := play(Sampler{}, sampleBurst, 0, noTime); timed != sampleBurst {
+		t.Errorf("timed %d of a burst of %d", timed, sampleBurst)
 	}
-	if least := uses / SampleBlock; timed < least || timed > least+2 {
-		t.Errorf("timed %d of %d uses, want %d", timed, uses, least)
+}
+
+// An idle hour is no reason to time the rush that follows it.
+func TestIdleTimeIsNotSavedUp(t *testing.T) {
+	s := Sampler{}
+	s.chooseAt(time.Hour)
+	timed := 0
+	for range 10 * sampleBurst {
+		if s.skip > 0 {
+			s.skip--
+		} else if s.chooseAt(2*time.Hour) > 0 {
+			timed++
+		}
+	}
+	if timed > 2*sampleBurst {
+		t.Errorf("timed %d of %d at once", timed, 10*sampleBurst)
+	}
+}
+
+func TestManyUsesAreSampledAndAllCounted(t *testing.T) {
+	const uses = 1_000_000
+	for every, block := range map[time.Duration]int{5 * time.Microsecond: blockOfMany, 500 * time.Nanosecond: blockOfMost} {
+		h, timed := play(Sampler{}, uses, every, noTime)
+		if h.Count() != uses {
+			t.Errorf("counted %d of %d uses", h.Count(), uses)
+		}
+		if want := uses / block; timed < want*9/10 || timed > want*11/10 {
+			t.Errorf("timed %d of %d uses, one every %v; want %d or so", timed, uses, every, want)
+		}
+	}
+}
+
+// When a rush is over the uses are timed again, at the latest after those of the block that had begun.
+func TestEndOfRush(t *testing.T) {
+	s := Sampler{}
+	now := time.Hour
+	next := func() (weight uint32) {
+		if s.skip > 0 {
+			s.skip--
+			return 0
+		}
+		return s.chooseAt(now)
+	}
+	for range 100_000 {
+		next()
+	}
+	for range 2 * blockOfMost {
+		now += time.Millisecond
+		next()
+	}
+	for range 1000 {
+		now += sampleTime
+		if weight := next(); weight != 1 {
+			t.Fatalf("a use after the rush has weight %d", weight)
+		}
 	}
 }
 
 // Whatever the pattern of the uses, their time comes out right on average. The sampler is random: the bounds are some six
 // standard deviations wide.
 func TestTimeIsUnbiased(t *testing.T) {
-	const uses, long = 4_000_000, 10 * shortUse
+	const uses, long = 4_000_000, 100 * time.Microsecond
 	for name, isLong := range map[string]func(i int) bool{
 		"alternating":                  func(i int) bool { return i%2 == 1 },
-		"bursts of a block":            func(i int) bool { return i%1000 < SampleBlock },
+		"bursts of a block":            func(i int) bool { return i%1000 < blockOfMost },
 		"bursts of less than a block":  func(i int) bool { return i%500 < 10 },
-		"bursts of more than a block":  func(i int) bool { return i%1000 < 100 },
+		"bursts of more than a block":  func(i int) bool { return i%1000 < 300 },
 		"one in fifty":                 func(i int) bool { return i%50 == 0 },
 		"short bursts among long uses": func(i int) bool { return i%100 > 10 },
 	} {
-		t.Run(name, func(t *testing.T) {
-			var want float64
-			for i := range uses {
-				if isLong(i) {
-					want += long.Seconds()
+		for _, every := range []time.Duration{5 * time.Microsecond, 50 * time.Nanosecond} {
+			t.Run(fmt.Sprint(name, " ", every), func(t *testing.T) {
+				var want float64
+				for i := range uses {
+					if isLong(i) {
+						want += long.Seconds()
+					}
 				}
-			}
-			h, _ := play(Sampler{}, uses, func(i int) time.Duration {
-				if isLong(i) {
-					return long
+				h, _ := play(Sampler{}, uses, every, func(i int) time.Duration {
+					if isLong(i) {
+						return long
+					}
+					return 0
+				})
+				if got := h.Sum() / want; got < 0.9 || got > 1.1 {
+					t.Errorf("%.3f of the time was counted", got)
 				}
-				return 0
 			})
-			if got := h.Sum() / want; got < 0.9 || got > 1.1 {
-				t.Errorf("%.3f of the time was counted", got)
-			}
-		})
-	}
-}
-
-// Uses that turn long are all timed as soon as one was seen.
-func TestUsesThatTurnLong(t *testing.T) {
-	_, timed := play(Sampler{}, 1000, func(i int) time.Duration {
-		if i < 500 {
-			return 1
 		}
-		return shortUse
-	})
-	if timed < 500-2*SampleBlock {
-		t.Errorf("timed %d uses of which 500 are long", timed)
 	}
 }
 
@@ -91,7 +139,7 @@ func TestSampledHoldsAsManyAsThereWere(t *testing.T) {
 		case n%7 == 0:
 			s.Exact(time.Millisecond, 1)
 		case n%5 == 0:
-			s.Sample(time.Second, SampleBlock, n)
+			s.Sample(time.Second, blockOfMany, n)
 		}
 		if s.h.Count() > uint64(n) {
 			t.Fatalf("%d durations of %d uses", s.h.Count(), n)
@@ -107,26 +155,25 @@ func TestSampledHoldsAsManyAsThereWere(t *testing.T) {
 // Those that stand for themselves are no part of what a sample of their block stands for.
 func TestSampledLeavesOutWhatStandsForItself(t *testing.T) {
 	var s Sampled
-	s.Sample(time.Millisecond, SampleBlock, 1)
+	s.Sample(time.Millisecond, blockOfMany, 1)
 	for range 10 {
 		s.Exact(time.Second, 0)
 	}
-	s.Sample(time.Microsecond, SampleBlock, 2*SampleBlock)
-	s.Exact(time.Minute, SampleBlock) // chosen in the third block, whose others are like the last sample
-	h := s.Read(3 * SampleBlock)
-	want := 10 + 60 + (SampleBlock-10)*1e-3 + (2*SampleBlock-1)*1e-6
-	if h.Count() != 3*SampleBlock || math.Abs(h.Sum()-want) > 1e-9 {
-		t.Errorf("%d durations of %v s, want %d of %v s", h.Count(), h.Sum(), 3*SampleBlock, want)
+	s.Sample(time.Microsecond, blockOfMany, 2*blockOfMany)
+	s.Exact(time.Minute, blockOfMany) // chosen in the third block, whose others are like the last sample
+	h := s.Read(3 * blockOfMany)
+	want := 10 + 60 + (blockOfMany-10)*1e-3 + (2*blockOfMany-1)*1e-6
+	if h.Count() != 3*blockOfMany || math.Abs(h.Sum()-want) > 1e-9 {
+		t.Errorf("%d durations of %v s, want %d of %v s", h.Count(), h.Sum(), 3*blockOfMany, want)
 	}
 }
 
 func TestModes(t *testing.T) {
-	short := func(int) time.Duration { return 1 }
-	if h, timed := play(NewSampler(WithExactTiming()), 100, short); timed != 100 || h.Count() != 100 {
-		t.Errorf("exact: timed %d of 100, counted %d", timed, h.Count())
+	if h, timed := play(NewSampler(WithExactTiming()), 1000, 0, noTime); timed != 1000 || h.Count() != 1000 {
+		t.Errorf("exact: timed %d of 1000, counted %d", timed, h.Count())
 	}
 	off := NewSampler(WithoutTelemetry())
-	if _, timed := play(off, 100, short); timed != 0 || !off.Off() {
+	if _, timed := play(off, 1000, 0, noTime); timed != 0 || !off.Off() {
 		t.Errorf("off: timed %d, Off %v", timed, off.Off())
 	}
 	if s := NewSampler(); s.Off() || s != (Sampler{}) {
@@ -137,9 +184,6 @@ func TestModes(t *testing.T) {
 func BenchmarkSampler(b *testing.B) {
 	var s Sampler
 	for b.Loop() {
-		if s.Next() > 0 {
-			start := Now()
-			s.Timed(Now() - start)
-		}
+		s.Next()
 	}
 }

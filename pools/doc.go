@@ -10,10 +10,10 @@
 //
 // # Overhead
 //
-// A pool counts with state that it needs anyway, and calls OpenTelemetry only at collection. The clock is read for a sample of the
-// uses, which carries the weight of those that it stands for: while uses are shorter than 10 µs one in 32 is timed, longer ones all
-// are. It is read for every request that has to wait, as long as fewer than 100,000 in a second do; of more one in 32 is timed exactly, and
-// those that wait for 20 ms or longer all are, to 5 ms. instrument.WithExactTiming times every use and every wait, for about 60 ns each.
+// A pool counts with state that it needs anyway, and calls OpenTelemetry only at collection. The clock is read for each use and for each
+// request that has to wait, as long as fewer than 100,000 of them begin in a second. Of more it is read for a sample, one in 32, and above a
+// million a second one in 128, which carries the weight of those that it stands for; and all waits of 20 ms or longer are timed, to
+// 5 ms. instrument.WithExactTiming times every use and every wait, for about 60 ns each.
 //
 // About 100 tasks a second are locked to their thread, to tell what it did, for 7 µs each; instrument.WithCPUSamples(0) leaves that out.
 // The figures of each type stand in its comment, the comparison with other pools in docs/benchmarks.md.

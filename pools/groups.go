@@ -111,7 +111,6 @@ func (s *Groups) start(blocked *workerCaller) (use groupUse) {
 		s.pending--
 		wait = s.asked.now() - blocked.since
 	}
-	s.asked.pace = s.ran.pace()
 	use.taskUse = s.ran.startDirect(wait, s.asked.ask())
 	return use
 }

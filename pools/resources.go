@@ -151,7 +151,7 @@ func (p *Resources[T]) Acquire(ctx context.Context) (Lease[T], error) {
 		return p.acquireSlowly(ctx)
 	}
 	p.pop(s)
-	p.lend(s, 0)
+	p.lend(s)
 	p.mu.Unlock()
 	return Lease[T]{s, s.turn}, nil
 }
@@ -163,7 +163,7 @@ func (p *Resources[T]) TryAcquire(ctx context.Context) (Lease[T], error) {
 	s := p.idle
 	if s != nil && !p.wantsCheck(s) {
 		p.pop(s)
-		p.lend(s, 0)
+		p.lend(s)
 		p.mu.Unlock()
 		return Lease[T]{s, s.turn}, nil
 	}
@@ -186,7 +186,7 @@ func (p *Resources[T]) AcquireAllIdle() []Lease[T] {
 	leases := make([]Lease[T], 0, p.idles)
 	for s := p.idle; s != nil; s = p.idle {
 		p.pop(s)
-		p.lend(s, 0)
+		p.lend(s)
 		leases = append(leases, Lease[T]{s, s.turn})
 	}
 	return leases

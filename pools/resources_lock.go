@@ -16,12 +16,23 @@ type resLock[T any] struct {
 	left atomic.Pointer[resSlot[T]] // slots that were left, linked by leftNext
 }
 
-// Lock locks l.
+// Lock locks l. What was left before comes before whatever the caller does.
 func (l *resLock[T]) Lock() {
 	l.lineLock.Lock()
 	if l.left.Load() != nil {
 		l.takeBack()
 	}
+}
+
+// TryLock locks l if it is free.
+func (l *resLock[T]) TryLock() bool {
+	if !l.Mutex.TryLock() {
+		return false
+	}
+	if l.left.Load() != nil {
+		l.takeBack()
+	}
+	return true
 }
 
 // Unlock unlocks l.
@@ -54,7 +65,6 @@ func (l *resLock[T]) leave(lease Lease[T], unused bool) bool {
 // settle takes back what was left, unless somebody has the lock: he looks when he has let go of it.
 func (l *resLock[T]) settle() {
 	for l.left.Load() != nil && l.TryLock() {
-		l.takeBack()
 		l.setLined(l.pool.queue.first != nil)
 		l.Mutex.Unlock()
 	}

@@ -11,9 +11,10 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-func resPoolOfOne(t *testing.T) *Resources[int] {
+func resPool(t *testing.T, limit int) *Resources[int] {
 	t.Helper()
-	p, err := NewResources(t.Name(), 1, func(context.Context) (int, error) { return 1, nil }, ResourcesConfig[int]{})
+	made := 0
+	p, err := NewResources(t.Name(), limit, func(context.Context) (int, error) { made++; return made, nil }, ResourcesConfig[int]{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +33,7 @@ func resLease(t *testing.T, p *Resources[int]) Lease[int] {
 // Who releases does not wait for the lock, and who has it gives the resource to the first that waits.
 func TestResourcesReleaseDoesNotWaitForTheLock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := resPoolOfOne(t)
+		p := resPool(t, 1)
 		defer p.Close()
 		l := resLease(t, p)
 		got := make(chan Lease[int], 1)
@@ -53,7 +54,7 @@ func TestResourcesReleaseDoesNotWaitForTheLock(t *testing.T) {
 
 // What was left while the lock was taken is there for the next who takes it.
 func TestResourcesWhatIsLeftIsThereAtOnce(t *testing.T) {
-	p := resPoolOfOne(t)
+	p := resPool(t, 1)
 	defer p.Close()
 	l := resLease(t, p)
 	p.mu.Lock()
@@ -66,6 +67,22 @@ func TestResourcesWhatIsLeftIsThereAtOnce(t *testing.T) {
 	l.Release()
 }
 
+// The resource given back last is lent first, though the one before was left with an owner of the lock who has not looked yet.
+func TestResourcesWhatWasLeftComesFirst(t *testing.T) {
+	p := resPool(t, 2)
+	defer p.Close()
+	first, second := resLease(t, p), resLease(t, p)
+	p.mu.Lock()
+	first.Release()
+	p.mu.Mutex.Unlock()
+	second.Release()
+	l := resLease(t, p)
+	if got := l.Value(); got != 2 {
+		t.Errorf("got resource %d, want 2", got)
+	}
+	l.Release()
+}
+
 func resRecover(f func()) (value any) {
 	defer func() { value = recover() }()
 	f()
@@ -73,7 +90,7 @@ func resRecover(f func()) (value any) {
 }
 
 func TestResourcesLeftTwice(t *testing.T) {
-	p := resPoolOfOne(t)
+	p := resPool(t, 1)
 	defer p.Close()
 	l := resLease(t, p)
 	p.mu.Lock()
@@ -94,7 +111,7 @@ func TestResourcesLeftWhileItEnds(t *testing.T) {
 	handled := make(chan error, 1)
 	defer otel.SetErrorHandler(otel.GetErrorHandler())
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { handled <- err }))
-	p := resPoolOfOne(t)
+	p := resPool(t, 1)
 	defer p.Close()
 	l := resLease(t, p)
 	p.mu.Lock()

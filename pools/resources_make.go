@@ -99,7 +99,7 @@ func (p *Resources[T]) arrive(s *resSlot[T], err error) error {
 	case s.wanted:
 		s.wanted = false
 		p.waits.Add(instrument.Acquired, &s.wait)
-		p.lend(s, now)
+		p.lend(s)
 	case p.closed:
 		p.destroyLater(s, resPoolClosed)
 		return p.errClosed

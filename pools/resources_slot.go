@@ -100,16 +100,11 @@ func (p *Resources[T]) pop(s *resSlot[T]) {
 	}
 }
 
-// lend starts a use of s. Now is the time if it is known, or 0. Caller must hold p.mu.
-func (p *Resources[T]) lend(s *resSlot[T], now time.Duration) {
+// lend starts a use of s. Caller must hold p.mu.
+func (p *Resources[T]) lend(s *resSlot[T]) {
 	s.state = resUsed
 	p.acquired++
-	if s.weight = p.sampler.Next(); s.weight > 0 {
-		if now == 0 {
-			now = instrument.Now()
-		}
-		s.started = now
-	}
+	s.weight, s.started = p.sampler.Next()
 }
 
 // finish ends the use of s and returns the time if it has read the clock, or 0. Caller must hold p.mu: a time from before could be
@@ -120,7 +115,6 @@ func (p *Resources[T]) finish(s *resSlot[T]) (now time.Duration) {
 		now = instrument.Now()
 		p.uses.Sample(now-s.started, s.weight, p.completed[instrument.OK])
 		s.weight = 0
-		p.sampler.Timed(now - s.started)
 	}
 	if s.waiter != nil {
 		p.reuse(s.waiter)
@@ -148,7 +142,7 @@ func (p *Resources[T]) offer(s *resSlot[T], now time.Duration, unused bool) {
 		p.waits.End(&w.wait)
 		p.waits.Add(instrument.Acquired, &w.wait)
 		s.waiter = w
-		p.lend(s, now)
+		p.lend(s)
 		w.ready <- Lease[T]{s, s.turn}
 		return
 	}

@@ -77,7 +77,7 @@ func (p *Resources[T]) acquireSlowly(ctx context.Context) (Lease[T], error) {
 			p.waits.End(&wait)
 			p.waits.Add(instrument.Acquired, &wait)
 			p.pop(s)
-			p.lend(s, 0)
+			p.lend(s)
 			p.mu.Unlock()
 			return Lease[T]{s, s.turn}, nil
 		}

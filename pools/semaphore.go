@@ -34,7 +34,7 @@ const MaxPermits = 1<<47 - 1
 // right in the mean, and for a semaphore half used over 10 s within 3 %. UseTime over Completed is the mean time that a use held
 // its permits, times their number.
 //
-// A request that has to wait is timed exactly, as long as fewer than 100,000 in a second have to. Of more one in 32 is, which stands for
+// A request that has to wait is timed exactly, as long as fewer than 100,000 in a second have to. Of more a sample is, which stands for
 // the others, and those that wait for 20 ms or longer are timed to 5 ms. A request that does not wait reads no clock and counts as 0.
 //
 // # Cost

@@ -1,7 +1,7 @@
 package pools
 
 import (
-	"math"
+	"slices"
 	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
@@ -16,7 +16,6 @@ import (
 // takes anyway to accept a task.
 type askLedger struct {
 	sampler instrument.Sampler
-	pace    time.Duration           // how long uses take at present, as far as the sampler must know
 	refused [5]int64                // requests by instrument.Outcome, but Acquired
 	gaveUp  [5]instrument.Histogram // their waits
 }
@@ -28,7 +27,6 @@ type runLedger struct {
 	waits     instrument.Sampled
 	uses      instrument.Sampled
 	cpu       instrument.CPUSampler
-	recent    [2]time.Duration // the last timed uses, the latest first
 
 	// What has not ended is in the use time as well, so that a pool whose tasks hang does not look idle.
 	timed     int64  // uses in progress that are timed
@@ -55,10 +53,11 @@ type taskStamp int64
 
 const stampWeightBits = 2
 
-var stampWeights = [1 << stampWeightBits]uint32{0, 1, instrument.SampleBlock}
+// stampWeights are those that a sampler gives, and 0.
+var stampWeights = [1 << stampWeightBits]uint32{0, 1, 32, 128}
 
 func stamp(at time.Duration, weight uint32) taskStamp {
-	return taskStamp(at)<<stampWeightBits | taskStamp(min(weight, 2))
+	return taskStamp(at)<<stampWeightBits | taskStamp(slices.Index(stampWeights[:], weight))
 }
 
 func (s taskStamp) at() time.Duration { return time.Duration(s >> stampWeightBits) }
@@ -66,7 +65,7 @@ func (s taskStamp) at() time.Duration { return time.Duration(s >> stampWeightBit
 func (s taskStamp) weight() uint32 { return stampWeights[s&(1<<stampWeightBits-1)] }
 
 func newAskLedger(opts []instrument.Option) askLedger {
-	return askLedger{sampler: instrument.NewSampler(opts...), pace: math.MaxInt64}
+	return askLedger{sampler: instrument.NewSampler(opts...)}
 }
 
 func newRunLedger(opts []instrument.Option) runLedger {
@@ -75,16 +74,11 @@ func newRunLedger(opts []instrument.Option) runLedger {
 
 // ask is called for each task that is accepted into a queue without blocking.
 func (l *askLedger) ask() taskStamp {
-	weight := l.sampler.Next()
+	weight, now := l.sampler.Next()
 	if weight == 0 {
 		return 0
 	}
-	return l.askSampled(weight)
-}
-
-func (l *askLedger) askSampled(weight uint32) taskStamp {
-	l.sampler.Timed(l.pace)
-	return stamp(instrument.Now(), weight)
+	return stamp(now, weight)
 }
 
 // refuse ends a request that came to nothing. Since is when its caller began to block, 0 if it did not.
@@ -155,7 +149,6 @@ func (l *runLedger) endTimed(use taskUse, now time.Duration) {
 	l.starts -= uint64(began)
 	l.cpu.Add(use.cpu)
 	l.uses.Sample(took, use.began.weight(), l.done())
-	l.recent = [2]time.Duration{took, l.recent[0]}
 }
 
 func (l *runLedger) done() (n int64) {
@@ -167,15 +160,6 @@ func (l *runLedger) done() (n int64) {
 
 func (l *runLedger) used() int64 {
 	return l.acquired - l.done()
-}
-
-// pace returns how long uses take at present. One long use among short ones is most often due to the scheduler, and no reason to
-// time all that are in the queue.
-func (l *runLedger) pace() time.Duration {
-	if l.timedDone < int64(len(l.recent)) {
-		return math.MaxInt64 // not known yet: time all
-	}
-	return min(l.recent[0], l.recent[1])
 }
 
 // tally writes requests, waits and uses into s. Caller must hold the locks of both ledgers.

@@ -144,7 +144,6 @@ func (p *Workers) nextSlow(w *worker) (task Task) {
 	}
 	if p.out.n == 0 {
 		p.in, p.out = p.out, p.in
-		p.asked.pace = p.ran.pace()
 	}
 	switch {
 	case p.excess > 0, p.out.n == 0 && p.stage != workersOpen:

@@ -111,12 +111,11 @@ func (c *call) free() {
 
 func (c *call) do() (err error) {
 	ran := &c.set.ran
-	began := ran.begin(c.sampler.Next())
+	weight, now := c.sampler.Next()
+	began := ran.begin(stamp{now, weight})
 	how := instrument.Exited
 	defer func() {
-		if took := ran.end(began, how); began.weight > 0 {
-			c.sampler.Timed(took)
-		}
+		ran.end(began, how)
 		c.free()
 	}()
 	err = c.f()

@@ -78,9 +78,9 @@ func (s *Tasks) ask() stamp {
 		s.asked.Store(true)
 	}
 	s.mu.Lock()
-	weight := s.sampler.Next()
-	s.mu.Unlock()
-	return stampOf(weight)
+	defer s.mu.Unlock()
+	weight, now := s.sampler.Next()
+	return stamp{now, weight}
 }
 
 func (s *Tasks) refuse() {
@@ -101,15 +101,10 @@ func (s *Tasks) run(task func()) {
 
 func (s *Tasks) runTimed(task func(), asked stamp) {
 	s.ran.acquired.Add(1)
-	began := s.ran.begin(asked.weight)
+	began := s.ran.begin(stamp{instrument.Now(), asked.weight})
 	s.ran.waited(asked, began)
 	how := instrument.Panicked
-	defer func() {
-		took := s.ran.end(began, how)
-		s.mu.Lock()
-		s.sampler.Timed(took)
-		s.mu.Unlock()
-	}()
+	defer func() { s.ran.end(began, how) }()
 	task()
 	how = instrument.OK
 }

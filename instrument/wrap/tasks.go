@@ -29,14 +29,6 @@ type stamp struct {
 	weight uint32
 }
 
-// stampOf returns the stamp of a task that a sampler gave a weight.
-func stampOf(weight uint32) (s stamp) {
-	if weight > 0 {
-		s = stamp{instrument.Now(), weight}
-	}
-	return s
-}
-
 // use is a task that runs.
 type use struct {
 	stamp
@@ -45,11 +37,11 @@ type use struct {
 }
 
 // begin begins a task on its goroutine. It does not count it.
-func (t *tasks) begin(weight uint32) (began use) {
-	if weight == 0 {
+func (t *tasks) begin(now stamp) (began use) {
+	if now.weight == 0 {
 		return began
 	}
-	began.stamp = stampOf(weight)
+	began.stamp = now
 	t.mu.Lock()
 	t.open++
 	t.starts += began.at
@@ -66,14 +58,14 @@ func (t *tasks) waited(asked stamp, began use) {
 	t.waits.Sample(began.at-asked.at, asked.weight, t.acquired.Load())
 }
 
-// end ends a task. It returns how long it took, if it was timed.
-func (t *tasks) end(began use, how instrument.Ending) (took time.Duration) {
+// end ends a task.
+func (t *tasks) end(began use, how instrument.Ending) {
 	began.cpu.End()
 	t.done[how].Add(1)
 	if began.weight == 0 {
-		return 0
+		return
 	}
-	took = instrument.Now() - began.at
+	took := instrument.Now() - began.at
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.open--
@@ -81,7 +73,6 @@ func (t *tasks) end(began use, how instrument.Ending) (took time.Duration) {
 	t.cpu.Add(began.cpu)
 	_, done := t.ended()
 	t.uses.Sample(took, began.weight, done)
-	return took
 }
 
 func (t *tasks) ended() (by [4]int64, all int64) {

@@ -41,7 +41,7 @@ var tlsListener = reflect.TypeOf(tls.NewListener(nil, nil))
 //
 // A *net.TCPConn or *net.UnixConn keeps all its methods, so that sendfile and half-closing work as without. Closing the listener ends
 // the report; open connections work on. A connection costs some 65 ns and 48 bytes more than without, 85 ns with a limit, and 60 ns more
-// for the clock if it was open for 10 µs or longer.
+// for the clock while there are fewer than 100,000 in a second.
 func Listener(name string, l net.Listener, limit int, opts ...instrument.Option) (*LimitedListener, error) {
 	if l == nil {
 		return nil, fmt.Errorf("listener %q: nil: want a listener", name)

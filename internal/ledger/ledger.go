@@ -36,11 +36,11 @@ func (u *Uses) Off() bool { return u.sampler.Off() }
 // Begin begins a use.
 func (u *Uses) Begin() Use {
 	u.acquired++
-	weight := u.sampler.Next()
+	weight, now := u.sampler.Next()
 	if weight == 0 {
 		return Use{}
 	}
-	use := Use{instrument.Now(), weight}
+	use := Use{now, weight}
 	u.open++
 	u.starts += use.start
 	return use
@@ -56,7 +56,6 @@ func (u *Uses) End(use Use, how instrument.Ending) {
 	u.open--
 	u.starts -= use.start
 	u.uses.Sample(took, use.weight, u.done())
-	u.sampler.Timed(took)
 }
 
 // Acquired returns how many uses have begun.

@@ -2,33 +2,23 @@
 package waittime
 
 import (
-	"math"
 	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
 	"github.com/poolgauge/poolgauge/internal/coarse"
 )
 
-const (
-	// timed is what a timed wait may cost: more than a hundred times what it does cost, so that timing takes 1 % of the time at most.
-	timed = 10 * time.Microsecond
-	// burst is how many waits may come at once before that counts.
-	burst = 100
-)
-
-// Meter times waits. As long as fewer than 100,000 begin in a second, on average, each is timed exactly. Of more it times one of each
-// [instrument.SampleBlock] exactly, chosen at random, which stands for the short ones among them; those that take two ticks of a coarse
-// clock or longer are timed by that clock, to half a tick, and stand for themselves. So the long ones are all there, however many short
-// ones there are, and the time of both comes out right on average (post-stratification: Cochran, Sampling Techniques, 1977, chapter 5A).
+// Meter times waits. As long as fewer than 100,000 begin in a second each is timed exactly. Of more it times those that an
+// [instrument.Sampler] chooses, which stand for the short ones among them; those that take two ticks of a coarse clock or longer are timed
+// by that clock, to half a tick, and stand for themselves. So the long ones are all there, however many short ones there are, and the
+// time of both comes out right on average (post-stratification: Cochran, Sampling Techniques, 1977, chapter 5A).
 //
 // The lock of its owner guards it, but for End.
 type Meter struct {
 	clock   *coarse.Clock
 	sampler instrument.Sampler
 	off     bool
-	saved   time.Duration // for timing; below 0 not every wait is timed
-	last    time.Duration // when a wait was last timed
-	ended   [5]int64      // waits, by instrument.Outcome
+	ended   [5]int64 // waits, by instrument.Outcome
 	waits   [5]instrument.Sampled
 }
 
@@ -45,7 +35,7 @@ type Wait struct {
 
 // Init makes the meter of a pool that has the sampler. The clock is that of the pool.
 func (m *Meter) Init(s instrument.Sampler, clock *coarse.Clock) {
-	*m = Meter{clock: clock, sampler: s, off: s.Off(), saved: burst * timed, last: instrument.Now()}
+	*m = Meter{clock: clock, sampler: s, off: s.Off()}
 }
 
 // Begun reports whether the wait has begun.
@@ -57,27 +47,13 @@ func (m *Meter) Begin(w *Wait) {
 		return
 	}
 	w.begun = true
-	w.weight = m.sampler.Next()
-	if w.weight != 1 {
-		w.seen, w.single = m.clock.Now()
-	}
-	if w.weight == 0 {
-		w.since, w.common = w.seen, !w.single
+	w.weight, w.since = m.sampler.Next()
+	if w.weight == 1 {
 		return
 	}
-	w.since = instrument.Now()
-	m.spend(w.since, w.weight)
-}
-
-// spend decides how the waits are treated that begin after now.
-func (m *Meter) spend(now time.Duration, weight uint32) {
-	const most = burst * timed
-	m.saved = min(max(m.saved+now-m.last-time.Duration(weight)*timed, -most), most)
-	m.last = now
-	if m.saved < 0 {
-		m.sampler.Timed(0)
-	} else {
-		m.sampler.Timed(math.MaxInt64)
+	w.seen, w.single = m.clock.Now()
+	if w.weight == 0 {
+		w.since, w.common = w.seen, !w.single
 	}
 }
 
