@@ -82,44 +82,47 @@ type resLedger struct {
 func (p *Resources[T]) Stats() instrument.Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := instrument.Stats{
-		Limit:   instrument.Some(int64(p.limit)),
-		Pending: instrument.Some(int64(p.queue.length)),
-		Use:     p.uses.Read(p.completed[instrument.OK]),
-	}
+	s := instrument.Stats{Limit: instrument.Some(int64(p.limit)), Pending: instrument.Some(int64(p.queue.length))}
 	requests := p.refused
 	requests[instrument.Acquired] = p.acquired
 	for outcome, n := range requests {
 		s.Requests[outcome] = instrument.Some(n)
-		s.Wait[outcome] = p.waits.Read(instrument.Outcome(outcome), n)
 	}
 	for ending, n := range p.completed {
 		s.Completed[ending] = instrument.Some(n)
 	}
-	if w := p.queue.first; w != nil {
-		s.PendingAge = w.wait.Age(instrument.Now())
+	var inState [resClosing + 1]int64
+	for _, slot := range p.slots {
+		inState[slot.state]++
 	}
-	p.slotStats(&s)
+	s.Usage[instrument.Used] = instrument.Some(inState[resUsed])
+	s.Usage[instrument.Idle] = instrument.Some(inState[resIdle])
+	s.Usage[instrument.Constructing] = instrument.Some(inState[resConstructing])
 	p.lifeStats(&s)
+	if !p.sampler.Off() {
+		p.timeStats(&s, requests)
+	}
 	return s
 }
 
-// slotStats adds what the slots are doing. The use time has what the uses that are timed have taken so far.
-func (p *Resources[T]) slotStats(s *instrument.Stats) {
+// timeStats adds how long things took. The use time has what the uses that are timed have taken so far.
+func (p *Resources[T]) timeStats(s *instrument.Stats, requests [5]int64) {
 	now := instrument.Now()
-	var inState [resClosing + 1]int64
+	for outcome, n := range requests {
+		s.Wait[outcome] = p.waits.Read(instrument.Outcome(outcome), n)
+	}
+	if w := p.queue.first; w != nil {
+		s.PendingAge = w.wait.Age(now)
+	}
+	s.Use = p.uses.Read(p.completed[instrument.OK])
 	useTime := s.Use.Sum()
 	for _, slot := range p.slots {
-		inState[slot.state]++
 		if slot.weight > 0 {
 			useTime += (now - slot.started).Seconds()
 		}
 	}
 	p.useTime = max(p.useTime, useTime) // rounding must not make it go back: that would read as a counter that was reset
 	s.UseTime = instrument.Some(p.useTime)
-	s.Usage[instrument.Used] = instrument.Some(inState[resUsed])
-	s.Usage[instrument.Idle] = instrument.Some(inState[resIdle])
-	s.Usage[instrument.Constructing] = instrument.Some(inState[resConstructing])
 }
 
 // lifeStats adds what has become of resources.

@@ -327,3 +327,23 @@ func TestResourcesUseDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations for each use", n)
 	}
 }
+
+func TestResourcesWithoutTelemetryCountButDoNotTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f resFactory
+		p := f.open(t, 1, pools.ResourcesConfig[int64]{}, instrument.WithoutTelemetry())
+		defer p.Close()
+		for range 3 {
+			l := resAcquire(t, p)
+			go func() { time.Sleep(time.Second); l.Release() }()
+		}
+		time.Sleep(time.Minute)
+		s := p.Stats()
+		if n := s.Requests[instrument.Acquired].Or(0); n != 3 {
+			t.Errorf("%d acquired, want 3", n)
+		}
+		if _, timed := s.UseTime.Get(); timed || s.Use != nil || s.Wait[instrument.Acquired] != nil {
+			t.Errorf("it is timed: %+v", s)
+		}
+	})
+}
