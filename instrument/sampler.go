@@ -88,13 +88,13 @@ func (s *Sampler) chooseAt(now time.Duration) (weight uint32) {
 // nextSize returns the size of the next block, when a use of this one is timed.
 func (s *Sampler) nextSize(now time.Duration) uint32 {
 	const most = sampleBurst * sampleTime
-	passed, uses := now-s.last, time.Duration(s.size)
+	passed, wanted := now-s.last, time.Duration(s.size)*sampleTime
 	s.last = now
-	s.saved = min(max(s.saved+passed-uses*sampleTime, -most), most)
+	s.saved = min(max(s.saved+passed-wanted, -most), most)
 	switch {
 	case s.saved >= 0 || s.mode == exact:
 		return blockOfAll
-	case passed < uses*sampleTime/10:
+	case passed < wanted/10:
 		return blockOfMost
 	default:
 		return blockOfMany

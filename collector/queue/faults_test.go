@@ -171,68 +171,6 @@ func TestDiskHangs(t *testing.T) {
 	}
 }
 
-// A segment that turns out to be unusable while something is appended to it takes nothing away with it.
-func TestSyncFailsDuringAppend(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFailing(t, time.Second)
-		f.takes(0, 0)
-		equal(t, "flight", drain(t, f.Queue), []int{0}) // nothing in it is needed any more
-		time.Sleep(600 * time.Millisecond)
-		release := f.disk.hold("append")
-		f.disk.fail(syscall.EIO, "sync")
-		result := make(chan error, 1)
-		go func() { result <- f.Put(context.Background(), batch(1, 1000)) }()
-		time.Sleep(600 * time.Millisecond)
-		f.durable(false)
-		release()
-		f.disk.fail(nil, "sync")
-		if err := <-result; err != nil {
-			t.Error(err)
-		}
-		f.back(1)
-		equal(t, "rest", drain(t, f.Queue), []int{1})
-		closed(t, f.Queue)
-	})
-}
-
-// A sync that began before the disk failed does not prove that it is back.
-func TestDiskFailsDuringSync(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFailing(t, time.Second)
-		release := f.disk.hold("sync")
-		f.takes(0, 0)
-		time.Sleep(time.Second + patience/10)
-		f.disk.fail(syscall.ENOSPC, "append")
-		f.takes(0, 1)
-		f.durable(false)
-		release()
-		f.durable(false)
-		time.Sleep(time.Minute)
-		f.durable(false)
-		f.lines(1, 0)
-		f.disk.fail(nil, "append")
-		f.back(0, 1)
-		f.lines(1, 1)
-		closed(t, f.Queue)
-	})
-}
-
-// A sync in the background that is slow makes nobody wait.
-func TestSlowSync(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFailing(t, time.Second)
-		release := f.disk.hold("sync")
-		for n := range 10 {
-			f.takes(0, n)
-			time.Sleep(time.Second / 2)
-		}
-		f.durable(false) // what was put is not as safe as was promised
-		release()
-		f.back(numbers(0, 10)...)
-		closed(t, f.Queue)
-	})
-}
-
 // A mark that hangs holds the flight up for a second, not for good.
 func TestHangingMark(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -136,10 +136,6 @@ func TestLongWaitsOfARushAreAllThere(t *testing.T) {
 // The number of the long waits is exact, and the time of short and long ones comes out right.
 func TestRushIsUnbiased(t *testing.T) {
 	inBubble(t, func(p *pool) {
-		type open struct {
-			Wait
-			end int
-		}
 		const n, step = 200_000, 2 * time.Microsecond
 		took := func(i int) int { // in steps
 			if i%100 == 7 {
