@@ -16,6 +16,8 @@ func Now() time.Duration {
 }
 
 const (
+	// shortUse is where timing a use starts to cost less than 1 % of it.
+	shortUse = 10 * time.Microsecond
 	// sampleTime is what timing may cost: a hundred times what it does cost, so that it takes 1 % of the time at most.
 	sampleTime = 10 * time.Microsecond
 	// sampleBurst is how many uses may come at once before that counts.
@@ -25,15 +27,16 @@ const (
 // The blocks of which one use is timed.
 const (
 	blockOfAll  = 1
-	blockOfMany = 32  // above 100,000 uses a second
+	blockOfMany = 32  // of short uses, above 100,000 a second
 	blockOfMost = 128 // above 1,000,000
 )
 
-// Sampler chooses the uses of a pool that are timed, and says how many uses each of them stands for. As long as fewer than 100,000
-// begin in a second, bursts of 100 left aside, every one is timed, and that takes less than 1 % of a CPU. Of more one of each 32 is, and
-// above a million one of each 128, at random: a stratified sample (Cochran, Sampling Techniques, 1977, chapter 5). How the next block is
-// treated follows from how fast uses come, and not from how long they take, so that the time of the uses comes out right on average, whatever
-// their pattern.
+// Sampler chooses the uses of a pool that are timed, and says how many uses each of them stands for. Uses of 10 µs or longer are all timed,
+// which costs less than 1 % of them; and so are short ones while fewer than 100,000 begin in a second, bursts of 100 left aside, which costs
+// less than 1 % of a CPU. Of more one of each 32 is, and above a million a second one of each 128, at random: a stratified sample (Cochran, Sampling
+// Techniques, 1977, chapter 5). How the next block is treated follows from the last use that was timed and from how fast they come, and what
+// follows does not change the choice, so that the time of the uses comes out right on average, whatever their pattern. After a rush it takes
+// two blocks, of uses that may be rare by then, until all are timed again.
 //
 // The zero Sampler does this; [NewSampler] returns one that follows the options of the pool. It has no lock: whoever owns it
 // guards it. The choice costs about 1 ns for a use that is not timed. [Sampled] adds up what was timed.
@@ -41,6 +44,7 @@ type Sampler struct {
 	skip  uint32 // uses that begin before the next that is timed
 	rest  uint32 // of its block, after it
 	size  uint32 // of its block; 0 before the first
+	short bool   // what the last timed use was
 	mode  sampling
 	last  time.Duration // when a use was last timed
 	saved time.Duration // for timing; below 0 not every use is timed
@@ -92,11 +96,16 @@ func (s *Sampler) nextSize(now time.Duration) uint32 {
 	s.last = now
 	s.saved = min(max(s.saved+passed-wanted, -most), most)
 	switch {
-	case s.saved >= 0 || s.mode == exact:
+	case !s.short || s.saved >= 0:
 		return blockOfAll
 	case passed < wanted/10:
 		return blockOfMost
 	default:
 		return blockOfMany
 	}
+}
+
+// Timed tells how long a use took for which Next returned a weight.
+func (s *Sampler) Timed(use time.Duration) {
+	s.short = use < shortUse && s.mode == adaptive
 }

@@ -19,6 +19,7 @@ func play(s Sampler, uses int, every time.Duration, length func(i int) time.Dura
 		}
 		if weight := s.chooseAt(now); weight > 0 {
 			sampled.Sample(length(i), weight, int64(i+1))
+			s.Timed(length(i))
 			timed++
 		}
 	}
@@ -34,6 +35,26 @@ func TestFewUsesAreAllTimed(t *testing.T) {
 	}
 }
 
+func TestLongUsesAreAllTimedHoweverFastTheyCome(t *testing.T) {
+	h, timed := play(Sampler{}, 10_000, 0, func(int) time.Duration { return shortUse })
+	if timed != 10_000 || h.Count() != 10_000 {
+		t.Errorf("timed %d of 10000 uses, counted %d", timed, h.Count())
+	}
+}
+
+// Uses that turn long are all timed as soon as one was seen.
+func TestUsesThatTurnLong(t *testing.T) {
+	_, timed := play(Sampler{}, 2000, 0, func(i int) time.Duration {
+		if i < 1000 {
+			return shortUse - 1
+		}
+		return shortUse
+	})
+	if timed < 1000-2*blockOfMost {
+		t.Errorf("timed %d uses of which 1000 are long", timed)
+	}
+}
+
 func TestBurstIsTimed(t *testing.T) {
 	if _, timed := play(Sampler{}, sampleBurst, 0, noTime); timed != sampleBurst {
 		t.Errorf("timed %d of a burst of %d", timed, sampleBurst)
@@ -44,6 +65,7 @@ func TestBurstIsTimed(t *testing.T) {
 func TestIdleTimeIsNotSavedUp(t *testing.T) {
 	s := Sampler{}
 	s.chooseAt(time.Hour)
+	s.Timed(0)
 	timed := 0
 	for range 10 * sampleBurst {
 		if s.skip > 0 {
@@ -79,7 +101,9 @@ func TestEndOfRush(t *testing.T) {
 			s.skip--
 			return 0
 		}
-		return s.chooseAt(now)
+		weight = s.chooseAt(now)
+		s.Timed(0)
+		return weight
 	}
 	for range 100_000 {
 		next()

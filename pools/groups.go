@@ -111,6 +111,7 @@ func (s *Groups) start(blocked *workerCaller) (use groupUse) {
 		s.pending--
 		wait = s.asked.now() - blocked.since
 	}
+	s.asked.sampler.Timed(s.ran.pace())
 	use.taskUse = s.ran.startDirect(wait, s.asked.ask())
 	return use
 }

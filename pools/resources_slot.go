@@ -114,6 +114,7 @@ func (p *Resources[T]) finish(s *resSlot[T]) (now time.Duration) {
 	if s.weight > 0 {
 		now = instrument.Now()
 		p.uses.Sample(now-s.started, s.weight, p.completed[instrument.OK])
+		p.sampler.Timed(now - s.started)
 		s.weight = 0
 	}
 	if s.waiter != nil {

@@ -2,11 +2,13 @@ package pools_test
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -133,4 +135,26 @@ func resAnything(p *pools.Resources[int64], f *resFactory, i int) {
 			resEnd(l)
 		}
 	}
+}
+
+func TestBurstOfLongLeasesIsTimed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const leases = 500
+		var f resFactory
+		p := f.open(t, leases, pools.ResourcesConfig[int64]{})
+		defer p.Close()
+		var all [leases]pools.Lease[int64]
+		for i := range all {
+			all[i] = resAcquire(t, p)
+		}
+		for minutes := 1; minutes < 30; minutes++ {
+			time.Sleep(time.Minute)
+			if got := p.Stats().UseTime.Or(0); math.Abs(got-60*leases*float64(minutes)) > 1e-3 {
+				t.Fatalf("%v s used after %d minutes of %d leases", got, minutes, leases)
+			}
+		}
+		for _, l := range all {
+			l.Release()
+		}
+	})
 }

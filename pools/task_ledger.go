@@ -1,6 +1,7 @@
 package pools
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -29,9 +30,10 @@ type runLedger struct {
 	cpu       instrument.CPUSampler
 
 	// What has not ended is in the use time as well, so that a pool whose tasks hang does not look idle.
-	timed     int64  // uses in progress that are timed
-	starts    uint64 // the sum of when they started; it may wrap around, differences come out right
-	timedDone int64  // timed uses that have ended
+	timed     int64            // uses in progress that are timed
+	starts    uint64           // the sum of when they started; it may wrap around, differences come out right
+	timedDone int64            // timed uses that have ended
+	recent    [2]time.Duration // the last of them, the latest first
 	seen      struct {
 		at      time.Duration
 		untimed int64 // uses in progress that were not timed
@@ -149,6 +151,7 @@ func (l *runLedger) endTimed(use taskUse, now time.Duration) {
 	l.starts -= uint64(began)
 	l.cpu.Add(use.cpu)
 	l.uses.Sample(took, use.began.weight(), l.done())
+	l.recent = [2]time.Duration{took, l.recent[0]}
 }
 
 func (l *runLedger) done() (n int64) {
@@ -160,6 +163,15 @@ func (l *runLedger) done() (n int64) {
 
 func (l *runLedger) used() int64 {
 	return l.acquired - l.done()
+}
+
+// pace returns how long uses take at present. One long use among short ones is most often due to the scheduler, and no reason to
+// time all that are in the queue.
+func (l *runLedger) pace() time.Duration {
+	if l.timedDone < int64(len(l.recent)) {
+		return math.MaxInt64 // not known yet: time all
+	}
+	return min(l.recent[0], l.recent[1])
 }
 
 // tally writes requests, waits and uses into s. Caller must hold the locks of both ledgers.

@@ -144,6 +144,7 @@ func (p *Workers) nextSlow(w *worker) (task Task) {
 	}
 	if p.out.n == 0 {
 		p.in, p.out = p.out, p.in
+		p.asked.sampler.Timed(p.ran.pace())
 	}
 	switch {
 	case p.excess > 0, p.out.n == 0 && p.stage != workersOpen:

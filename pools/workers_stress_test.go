@@ -3,11 +3,13 @@ package pools_test
 import (
 	"context"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
@@ -206,4 +208,25 @@ func TestWorkersAllocateNothing(t *testing.T) {
 		}
 		p.Close()
 	}
+}
+
+// A burst of long tasks is no reason to sample: what is in progress and what waits shows at every reading.
+func TestBurstOfLongTasksIsTimed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newWorkers(t, 4, pools.WorkersConfig{Queue: 2000})
+		for range 2000 {
+			mustSubmit(t, p, sleep(25*time.Second))
+		}
+		for passed := 10; passed < 2000*25/4; passed += 10 {
+			time.Sleep(10 * time.Second)
+			synctest.Wait()
+			s := p.Stats()
+			if got := s.UseTime.Or(0); math.Abs(got-4*float64(passed)) > 1e-3 {
+				t.Fatalf("%v s used after %d s of 4 workers", got, passed)
+			}
+			if age, waits := s.PendingAge.Get(); waits && age != time.Duration(passed)*time.Second {
+				t.Fatalf("the oldest has waited %v after %d s", age, passed)
+			}
+		}
+	})
 }

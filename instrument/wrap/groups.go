@@ -16,12 +16,12 @@ import (
 // request, a name as long as the program.
 type ErrGroups struct {
 	reg      *instrument.Registration
-	sampler  instrument.Sampler // to copy
-	calls    sync.Pool          // of *call
+	calls    sync.Pool // of *call
 	ran      tasks
 	rejected atomic.Int64
 
-	mu      sync.Mutex           // guards what follows
+	mu      sync.Mutex // guards what follows
+	sampler instrument.Sampler
 	blocked list.List            // since when callers of Go are, the oldest first
 	waits   instrument.Histogram // of those who were
 }
@@ -44,7 +44,7 @@ type ErrGroup struct {
 func Groups(name string, opts ...instrument.Option) (*ErrGroups, error) {
 	s := &ErrGroups{sampler: instrument.NewSampler(opts...)}
 	s.calls.New = func() any {
-		c := &call{set: s, sampler: s.sampler}
+		c := &call{set: s}
 		c.run = c.do
 		return c
 	}
@@ -89,13 +89,11 @@ func (g *ErrGroup) TryGo(f func() error) bool {
 	return true
 }
 
-// call is one call of a function. They are used again, which saves an allocation, and each has a sampler of its own, which saves a
-// lock: an errgroup calls what it is given once.
+// call is one call of a function. They are used again, which saves an allocation: an errgroup calls what it is given once.
 type call struct {
-	set     *ErrGroups
-	sampler instrument.Sampler
-	f       func() error
-	run     func() error // do, as a function
+	set *ErrGroups
+	f   func() error
+	run func() error // do, as a function
 }
 
 func (s *ErrGroups) call(f func() error) *call {
@@ -110,12 +108,18 @@ func (c *call) free() {
 }
 
 func (c *call) do() (err error) {
-	ran := &c.set.ran
-	weight, now := c.sampler.Next()
-	began := ran.begin(stamp{now, weight})
+	s := c.set
+	s.mu.Lock()
+	weight, now := s.sampler.Next()
+	s.mu.Unlock()
+	began := s.ran.begin(stamp{now, weight})
 	how := instrument.Exited
 	defer func() {
-		ran.end(began, how)
+		if took := s.ran.end(began, how); weight > 0 {
+			s.mu.Lock()
+			s.sampler.Timed(took)
+			s.mu.Unlock()
+		}
 		c.free()
 	}()
 	err = c.f()

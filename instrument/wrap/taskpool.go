@@ -104,7 +104,12 @@ func (s *Tasks) runTimed(task func(), asked stamp) {
 	began := s.ran.begin(stamp{instrument.Now(), asked.weight})
 	s.ran.waited(asked, began)
 	how := instrument.Panicked
-	defer func() { s.ran.end(began, how) }()
+	defer func() {
+		took := s.ran.end(began, how)
+		s.mu.Lock()
+		s.sampler.Timed(took)
+		s.mu.Unlock()
+	}()
 	task()
 	how = instrument.OK
 }

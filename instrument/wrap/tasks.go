@@ -58,14 +58,14 @@ func (t *tasks) waited(asked stamp, began use) {
 	t.waits.Sample(began.at-asked.at, asked.weight, t.acquired.Load())
 }
 
-// end ends a task.
-func (t *tasks) end(began use, how instrument.Ending) {
+// end ends a task. It returns how long it took, if it was timed.
+func (t *tasks) end(began use, how instrument.Ending) (took time.Duration) {
 	began.cpu.End()
 	t.done[how].Add(1)
 	if began.weight == 0 {
-		return
+		return 0
 	}
-	took := instrument.Now() - began.at
+	took = instrument.Now() - began.at
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.open--
@@ -73,6 +73,7 @@ func (t *tasks) end(began use, how instrument.Ending) {
 	t.cpu.Add(began.cpu)
 	_, done := t.ended()
 	t.uses.Sample(took, began.weight, done)
+	return took
 }
 
 func (t *tasks) ended() (by [4]int64, all int64) {

@@ -56,6 +56,7 @@ func (u *Uses) End(use Use, how instrument.Ending) {
 	u.open--
 	u.starts -= use.start
 	u.uses.Sample(took, use.weight, u.done())
+	u.sampler.Timed(took)
 }
 
 // Acquired returns how many uses have begun.

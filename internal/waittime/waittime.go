@@ -36,6 +36,7 @@ type Wait struct {
 // Init makes the meter of a pool that has the sampler. The clock is that of the pool.
 func (m *Meter) Init(s instrument.Sampler, clock *coarse.Clock) {
 	*m = Meter{clock: clock, sampler: s, off: s.Off()}
+	m.sampler.Timed(0) // it need not care for the long ones
 }
 
 // Begun reports whether the wait has begun.
