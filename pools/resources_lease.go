@@ -11,7 +11,8 @@ import (
 // goroutine at a time. Whoever has it must end it: the pool has no other way to get the resource back.
 //
 // A Lease may be copied; all copies end together. Any use of one that has ended panics with the name of the pool, even if the
-// resource was lent to somebody else since, and leaves the pool as it was.
+// resource was lent to somebody else since, and leaves the pool as it was. Of two goroutines that release one at the same moment the
+// second may be told by [go.opentelemetry.io/otel.Handle] instead.
 type Lease[T any] struct {
 	slot *resSlot[T]
 	turn uint64
@@ -103,7 +104,7 @@ func (l Lease[T]) end(method string) {
 
 // mustHold panics if the lease has ended. It reads the slot without the lock, which is free of races for whoever holds the lease.
 func (l Lease[T]) mustHold(method string) {
-	if l.slot == nil || l.slot.turn != l.turn {
+	if l.slot == nil || l.slot.leftTurn.Load() == l.turn || l.slot.turn != l.turn { // in this order: turn grows before leftTurn is cleared
 		l.misused(method)
 	}
 }

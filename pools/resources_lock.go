@@ -48,7 +48,11 @@ func (l *resLock[T]) Unlock() {
 // free of races for whoever holds the lease.
 func (l *resLock[T]) leave(lease Lease[T], unused bool) bool {
 	s := lease.slot
-	if s.turn != lease.turn || s.state != resUsed || !s.leftTurn.CompareAndSwap(0, lease.turn) {
+	if !s.leftTurn.CompareAndSwap(0, lease.turn) {
+		return false
+	}
+	if s.turn != lease.turn || s.state != resUsed { // after that: it may have been left before, and taken back
+		s.leftTurn.Store(0)
 		return false
 	}
 	s.unused = unused
@@ -79,12 +83,16 @@ func (l *resLock[T]) takeBack() {
 	for s := first; s != nil; {
 		next, unused := s.leftNext, s.unused
 		s.leftNext = nil
-		if turn := s.leftTurn.Swap(0); turn == s.turn && s.state == resUsed {
-			s.turn++
-			l.pool.release(s, unused)
-		} else {
+		ended := s.leftTurn.Load() != s.turn || s.state != resUsed
+		if !ended {
+			s.turn++ // before it can be left again
+		}
+		s.leftTurn.Store(0)
+		if ended {
 			// Two goroutines have ended the lease at once, and this one could not be told any more.
 			go otel.Handle(l.pool.errEnded("Release"))
+		} else {
+			l.pool.release(s, unused)
 		}
 		s = next
 	}

@@ -95,6 +95,9 @@ func TestResourcesLeftTwice(t *testing.T) {
 	l := resLease(t, p)
 	p.mu.Lock()
 	l.Release()
+	if resRecover(func() { l.Value() }) == nil {
+		t.Error("a lease that is left has a value")
+	}
 	second := make(chan any)
 	go func() { second <- resRecover(l.Release) }() // has to wait for the lock, to be sure
 	p.mu.Unlock()

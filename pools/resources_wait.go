@@ -182,8 +182,7 @@ func (p *Resources[T]) dismiss() {
 // giveUp counts a request that got nothing, after a wait if there was one. Caller must hold p.mu.
 func (p *Resources[T]) giveUp(outcome instrument.Outcome, wait waittime.Wait) {
 	p.refused[outcome]++
-	p.waits.End(&wait)
-	p.waits.Add(outcome, &wait)
+	p.waits.GiveUp(outcome, &wait)
 }
 
 // refuse counts a request that got nothing without a wait. Caller must hold p.mu, which it releases.

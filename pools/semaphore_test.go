@@ -229,3 +229,24 @@ func TestSemaphoreAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations in each of %d waits", allocs, waits.Count()-waits.Zeros())
 	}
 }
+
+// Whoever is woken may ask for more before the lock is let go of: he must not find fewer permits than there are.
+func TestSemaphoreShowsItsPermitsBeforeItWakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := mustSemaphore(t, 2)
+		_ = s.Acquire(t.Context(), 2)
+		go func() {
+			_ = s.Acquire(t.Context(), 1)
+			s.Release(1)
+		}()
+		synctest.Wait()
+		s.lock()
+		s.free += 2
+		s.serve()
+		if free := s.word.Load() >> semShift; free != 1 {
+			t.Errorf("%d permits are to be seen, want 1", free)
+		}
+		s.unlock()
+		synctest.Wait()
+	})
+}

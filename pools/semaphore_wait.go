@@ -125,39 +125,34 @@ func (s *Semaphore) countWoken() {
 		}
 		s.change(semAcquire, w.end)
 		s.handed -= w.n
-		s.over(instrument.Acquired, &w.wait)
+		s.pending--
+		s.waits.Add(instrument.Acquired, &w.wait)
 		w.next, s.spare, w = s.spare, w, next
 	}
 }
 
-// giveUp ends the wait of w with an error and returns that. A waiter whose wait is over but that was not woken yet cannot be
-// reused: it will be woken soon.
+// giveUp ends the wait of w with an error and returns that. Woken says that w has received what is sent to it.
 func (s *Semaphore) giveUp(w *semWaiter, err error, woken bool) error {
-	wait := w.wait // a copy: it may be looked at as long as w is in a list
-	s.waits.End(&wait)
 	s.lock()
 	defer s.unlock()
 	outcome := semOutcome(err)
 	s.ended[outcome]++
-	s.over(outcome, &wait)
+	s.pending--
+	s.waits.GiveUp(outcome, &w.wait)
 	switch w.verdict {
 	case semServed:
 		s.handed -= w.n
 		s.free += w.n
 	case semOpen:
 		w.in.remove(w)
+		woken = true // nothing will be sent
 	}
 	s.serve()
-	if woken || w.verdict == semOpen {
-		w.next, s.spare = s.spare, w
+	if !woken {
+		<-w.ready // it is there: it was sent while the lock was held
 	}
+	w.next, s.spare = s.spare, w
 	return err
-}
-
-// over records a wait that has ended. Caller must hold mu.
-func (s *Semaphore) over(o instrument.Outcome, wait *waittime.Wait) {
-	s.pending--
-	s.waits.Add(o, wait)
 }
 
 // serve hands permits to waiters in their order, until the first that asks for more than are free. To go on and look for a smaller
@@ -166,6 +161,7 @@ func (s *Semaphore) serve() {
 	for w := s.queue.first; w != nil && w.n <= s.free; w = s.queue.first {
 		s.free -= w.n
 		s.handed += w.n
+		s.word.Store(s.free << semShift) // whoever is woken must not find fewer permits than there are
 		s.end(w, semServed)
 	}
 }

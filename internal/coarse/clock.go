@@ -15,6 +15,7 @@ type Clock struct {
 	lock    sync.Locker // of its owner, guards everything below but now
 	tick    time.Duration
 	now     atomic.Int64 // as instrument.Now has it; 0 while it does not tick
+	before  atomic.Int64 // what it was one tick ago; 0 if it did not tick then
 	read    bool         // since the last tick
 	stopped bool
 	timer   *time.Timer
@@ -37,17 +38,19 @@ func (c *Clock) Now() (now time.Duration, exact bool) {
 	return c.start(), true
 }
 
-// Peek returns the time to whoever does not hold the lock. While the clock does not tick it is exact.
-func (c *Clock) Peek() time.Duration {
-	if now := c.now.Load(); now != 0 {
-		return time.Duration(now)
-	}
-	return instrument.Now()
-}
-
 // Says reports whether a reading is what the clock still says. It needs no lock.
 func (c *Clock) Says(reading time.Duration) bool {
 	return c.now.Load() == int64(reading)
+}
+
+// IsPast reports whether the clock has ticked twice since a reading, so that at least one tick has passed since then, even if ticks
+// are late. It needs no lock.
+func (c *Clock) IsPast(reading time.Duration) bool {
+	now := c.now.Load() // first: a tick in between makes it no less true
+	if now == 0 {
+		return instrument.Now()-reading > 2*c.tick
+	}
+	return now != int64(reading) && c.before.Load() != int64(reading)
 }
 
 func (c *Clock) start() time.Duration {
@@ -60,6 +63,7 @@ func (c *Clock) start() time.Duration {
 	default:
 		c.timer.Reset(c.tick)
 	}
+	c.before.Store(0)
 	c.now.Store(int64(now))
 	return now
 }
@@ -73,6 +77,7 @@ func (c *Clock) advance() {
 		return
 	}
 	c.read = false
+	c.before.Store(c.now.Load())
 	c.now.Store(int64(instrument.Now()))
 	c.timer.Reset(c.tick)
 }

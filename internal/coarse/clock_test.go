@@ -40,8 +40,8 @@ func TestClockIsAtMostATickSlow(t *testing.T) {
 			if slow := instrument.Now() - got; slow < 0 || slow > tick || exact {
 				t.Errorf("%v slow, exact %v", slow, exact)
 			}
-			if peeked := c.Peek(); peeked != got {
-				t.Errorf("peeked at %v, read %v", peeked, got)
+			if !c.Says(got) || c.IsPast(got) {
+				t.Errorf("says %v, is past %v of what was just read", c.Says(got), c.IsPast(got))
 			}
 		}
 	})
@@ -51,9 +51,6 @@ func TestClockStopsWhenNobodyReadsIt(t *testing.T) {
 	inBubble(t, func(c *Clock, now func() (time.Duration, bool)) {
 		_, _ = now()
 		time.Sleep(2*tick + tick/2)
-		if got := c.Peek(); got != instrument.Now() {
-			t.Errorf("%v slow when it does not tick", instrument.Now()-got)
-		}
 		if got, exact := now(); got != instrument.Now() || !exact {
 			t.Errorf("started again at %v, exact %v; want %v", got, exact, instrument.Now())
 		}
@@ -72,6 +69,42 @@ func TestStoppedClockIsExactAndSetsNoTimer(t *testing.T) {
 		}
 		if c.timer.Stop() {
 			t.Error("the timer was set")
+		}
+	})
+}
+
+func TestClockIsPastAReadingAfterTwoTicks(t *testing.T) {
+	inBubble(t, func(c *Clock, now func() (time.Duration, bool)) {
+		time.Sleep(tick / 3)
+		reading, _ := now()
+		time.Sleep(tick / 2)
+		for _, want := range []bool{false, true, true} {
+			time.Sleep(tick)
+			_, _ = now()
+			if got := c.IsPast(reading); got != want || c.Says(reading) {
+				t.Errorf("after %v it is past: %v", instrument.Now()-reading, got)
+			}
+		}
+		reading, _ = now()
+		time.Sleep(2*tick + tick/2) // it has stopped
+		if !c.IsPast(reading) {
+			t.Error("a clock that has stopped is not past")
+		}
+		reading, _ = now()
+		if c.IsPast(reading) {
+			t.Error("it is past what it says")
+		}
+	})
+}
+
+// That a tick is late must not make it look like two.
+func TestLateTickIsOne(t *testing.T) {
+	inBubble(t, func(c *Clock, now func() (time.Duration, bool)) {
+		reading, _ := now()
+		c.timer.Reset(5 * tick)
+		time.Sleep(5*tick + tick/2)
+		if c.Says(reading) || c.IsPast(reading) {
+			t.Errorf("says %v, is past %v after a tick", c.Says(reading), c.IsPast(reading))
 		}
 	})
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // Meter times waits. As long as fewer than 100,000 begin in a second each is timed exactly. Of more it times those that an
-// [instrument.Sampler] chooses, which stand for the short ones among them; those that take two ticks of a coarse clock or longer are timed
+// [instrument.Sampler] chooses, which stand for the short ones among them; those that a coarse clock ticks through twice are timed
 // by that clock, to half a tick, and stand for themselves. So the long ones are all there, however many short ones there are, and the
 // time of both comes out right on average (post-stratification: Cochran, Sampling Techniques, 1977, chapter 5A).
 //
@@ -68,16 +68,30 @@ func (m *Meter) End(w *Wait) {
 
 func (m *Meter) end(w *Wait) {
 	if w.seen != 0 && !w.single {
-		// After two ticks: the short waits that one tick interrupts began just before it, and not half a tick.
-		w.single = m.clock.Peek()-w.seen > m.clock.Tick()*3/2
+		// Not after one tick: the short waits that it interrupts began just before it, and not half a tick.
+		w.single = m.clock.IsPast(w.seen)
 	}
 	if w.weight == 0 && !w.single {
 		return
 	}
 	w.took = instrument.Now() - w.since
-	if w.common {
-		w.took -= m.clock.Tick() / 2 // it began half a tick after that, on average
+	if w.weight == 1 && w.took > 2*m.clock.Tick() {
+		w.single = true // in a rush it would stand for itself as well
 	}
+	if w.common {
+		w.took = max(0, w.took-m.clock.Tick()/2) // it began half a tick after that, on average
+	}
+}
+
+// GiveUp ends and counts a wait that came to nothing, which is timed in any case: such waits are few, and what others took says
+// nothing of them.
+func (m *Meter) GiveUp(o instrument.Outcome, w *Wait) {
+	if !w.begun {
+		return
+	}
+	w.single = true
+	m.end(w)
+	m.Add(o, w)
 }
 
 // Add counts a wait that has ended.

@@ -133,6 +133,21 @@ func TestLongWaitsOfARushAreAllThere(t *testing.T) {
 	})
 }
 
+// A long wait that was timed exactly, since it began before a rush, stands for itself and for no other.
+func TestLongWaitFromBeforeARush(t *testing.T) {
+	inBubble(t, func(p *pool) {
+		w := p.begin()
+		n := p.rush()
+		time.Sleep(time.Second)
+		p.end(w)
+		n += p.rush()
+		h := p.Read(instrument.Acquired, int64(n+1))
+		if h.Zeros() != uint64(n) || h.Sum() != 1 {
+			t.Errorf("%d waits of 0 and %v s, want %d and 1 s", h.Zeros(), h.Sum(), n)
+		}
+	})
+}
+
 // The number of the long waits is exact, and the time of short and long ones comes out right.
 func TestRushIsUnbiased(t *testing.T) {
 	inBubble(t, func(p *pool) {
@@ -179,6 +194,33 @@ func TestRushIsUnbiased(t *testing.T) {
 		}
 		if got := h.Sum(); math.Abs(got-short-long) > 0.01*long+0.05*short {
 			t.Errorf("%v s, want %v of long and %v of short waits", got, long, short)
+		}
+	})
+}
+
+// Waits that come to nothing are all timed, whatever others took.
+func TestGivingUpInARushIsTimed(t *testing.T) {
+	inBubble(t, func(p *pool) {
+		p.rush()
+		time.Sleep(tick / 2) // as on average
+		p.rush()
+		const n, took = 20, 5 * time.Millisecond
+		all := make([]Wait, n)
+		for i := range all {
+			all[i] = p.begin()
+			time.Sleep(time.Microsecond)
+		}
+		time.Sleep(took)
+		p.mu.Lock()
+		for i := range all {
+			p.GiveUp(instrument.TimedOut, &all[i])
+		}
+		p.mu.Unlock()
+		p.GiveUp(instrument.TimedOut, new(Wait)) // of a request that need not wait
+		h := p.Read(instrument.TimedOut, n)
+		mean := took.Seconds()
+		if h.Count() != n || math.Abs(h.Sum()/n-mean) > 0.2*mean {
+			t.Errorf("%d waits of %v s in the mean, want %d of %v", h.Count(), h.Sum()/n, n, mean)
 		}
 	})
 }
