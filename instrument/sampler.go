@@ -45,6 +45,7 @@ type Sampler struct {
 	rest  uint32 // of its block, after it
 	size  uint32 // of its block; 0 before the first
 	short bool   // what the last timed use was
+	shard bool   // it does not see all uses
 	mode  sampling
 	last  time.Duration // when a use was last timed
 	saved time.Duration // for timing; below 0 not every use is timed
@@ -96,13 +97,18 @@ func (s *Sampler) nextSize(now time.Duration) uint32 {
 	s.last = now
 	s.saved = min(max(s.saved+passed-wanted, -most), most)
 	switch {
-	case !s.short || s.saved >= 0:
+	case !s.short || s.saved >= 0 && !s.shard:
 		return blockOfAll
 	case passed < wanted/10:
 		return blockOfMost
 	default:
 		return blockOfMany
 	}
+}
+
+// Shard makes s one of several samplers of a pool, none of which knows how fast uses come: it samples short ones at any rate.
+func (s *Sampler) Shard() {
+	s.shard = true
 }
 
 // Timed tells how long a use took for which Next returned a weight.

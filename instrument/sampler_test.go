@@ -92,6 +92,19 @@ func TestManyUsesAreSampledAndAllCounted(t *testing.T) {
 	}
 }
 
+// A shard does not know how fast uses come, so it samples the short ones in any case.
+func TestShardSamplesShortUsesAtAnyRate(t *testing.T) {
+	const uses = 10_000
+	s := Sampler{}
+	s.Shard()
+	if _, timed := play(s, uses, time.Second, noTime); timed > uses/blockOfMany+10 {
+		t.Errorf("timed %d of %d short uses", timed, uses)
+	}
+	if _, timed := play(s, uses, time.Second, func(int) time.Duration { return shortUse }); timed != uses {
+		t.Errorf("timed %d of %d long uses", timed, uses)
+	}
+}
+
 // When a rush is over the uses are timed again, at the latest after those of the block that had begun.
 func TestEndOfRush(t *testing.T) {
 	s := Sampler{}

@@ -16,12 +16,12 @@ import (
 // request, a name as long as the program.
 type ErrGroups struct {
 	reg      *instrument.Registration
-	calls    sync.Pool // of *call
+	sampler  instrument.Sampler // to copy
+	calls    sync.Pool          // of *call
 	ran      tasks
 	rejected atomic.Int64
 
-	mu      sync.Mutex // guards what follows
-	sampler instrument.Sampler
+	mu      sync.Mutex           // guards what follows
 	blocked list.List            // since when callers of Go are, the oldest first
 	waits   instrument.Histogram // of those who were
 }
@@ -43,8 +43,9 @@ type ErrGroup struct {
 // bare, and one that is blocked some 0.3 µs. Programs that need not keep x/sync have the same in pools.NewGroups.
 func Groups(name string, opts ...instrument.Option) (*ErrGroups, error) {
 	s := &ErrGroups{sampler: instrument.NewSampler(opts...)}
+	s.sampler.Shard()
 	s.calls.New = func() any {
-		c := &call{set: s}
+		c := &call{set: s, sampler: s.sampler}
 		c.run = c.do
 		return c
 	}
@@ -89,11 +90,13 @@ func (g *ErrGroup) TryGo(f func() error) bool {
 	return true
 }
 
-// call is one call of a function. They are used again, which saves an allocation: an errgroup calls what it is given once.
+// call is one call of a function. They are used again, which saves an allocation, and each has a sampler of its own, which saves a
+// lock: an errgroup calls what it is given once.
 type call struct {
-	set *ErrGroups
-	f   func() error
-	run func() error // do, as a function
+	set     *ErrGroups
+	sampler instrument.Sampler
+	f       func() error
+	run     func() error // do, as a function
 }
 
 func (s *ErrGroups) call(f func() error) *call {
@@ -108,17 +111,13 @@ func (c *call) free() {
 }
 
 func (c *call) do() (err error) {
-	s := c.set
-	s.mu.Lock()
-	weight, now := s.sampler.Next()
-	s.mu.Unlock()
-	began := s.ran.begin(stamp{now, weight})
+	ran := &c.set.ran
+	weight, now := c.sampler.Next()
+	began := ran.begin(stamp{now, weight})
 	how := instrument.Exited
 	defer func() {
-		if took := s.ran.end(began, how); weight > 0 {
-			s.mu.Lock()
-			s.sampler.Timed(took)
-			s.mu.Unlock()
+		if took := ran.end(began, how); began.weight > 0 {
+			c.sampler.Timed(took)
 		}
 		c.free()
 	}()
