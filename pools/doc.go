@@ -10,10 +10,11 @@
 //
 // # Overhead
 //
-// A pool counts with state that it needs anyway, and calls OpenTelemetry only at collection. The clock is read for each use and for each
-// request that has to wait, as long as fewer than 100,000 of them begin in a second. Of more it is read for a sample, one in 32, and above a
-// million a second one in 128, which carries the weight of those that it stands for; and all waits of 20 ms or longer are timed, to
-// 5 ms. instrument.WithExactTiming times every use and every wait, for about 60 ns each.
+// A pool counts with state that it needs anyway, and calls OpenTelemetry only at collection. The clock is read for every use of 10 µs or
+// longer, and for short ones as long as fewer than 100,000 begin in a second. Of more it is read for a sample, one in 32, and above a million a
+// second one in 128, which carries the weight of those that it stands for. Waits for a Semaphore or Resources are treated likewise, and all that
+// take longer than 20 ms or come to nothing are timed, to 5 ms; the wait of a task is timed if its use is. instrument.WithExactTiming times
+// every use and every wait, for about 60 ns each.
 //
 // About 100 tasks a second are locked to their thread, to tell what it did, for 7 µs each; instrument.WithCPUSamples(0) leaves that out.
 // The figures of each type stand in its comment, the comparison with other pools in docs/benchmarks.md.

@@ -35,7 +35,7 @@ const MaxPermits = 1<<47 - 1
 // its permits, times their number.
 //
 // A request that has to wait is timed exactly, as long as fewer than 100,000 in a second have to. Of more a sample is, which stands for
-// the others, and those that wait for 20 ms or longer are timed to 5 ms. A request that does not wait reads no clock and counts as 0.
+// the others, and those that wait for longer than 20 ms or in vain are timed to 5 ms. A request that does not wait reads no clock and counts as 0.
 //
 // # Cost
 //

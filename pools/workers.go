@@ -136,8 +136,8 @@ func NewWorkers(name string, n int, cfg WorkersConfig, opts ...instrument.Option
 }
 
 // Stats returns what the pool has done and what it is doing, all of one moment. A task counts as a request when it starts, or when it
-// will not: Pending are the tasks in the queue. The wait goes from Submit to the start, and is exact for tasks whose caller was
-// blocked; like the use it is sampled for the others while tasks come fast. Stats takes about 5 µs.
+// will not: Pending are the tasks in the queue. The wait goes from Submit to the start, and is sampled with
+// the use while tasks are short and come fast. Stats takes about 5 µs.
 func (p *Workers) Stats() (s instrument.Stats) {
 	p.run.Lock()
 	defer p.run.Unlock()

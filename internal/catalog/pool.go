@@ -60,7 +60,7 @@ var (
 	}
 	PoolWaitDuration = &Metric{
 		Name: "poolgauge.pool.wait.duration", Kind: Histogram, Unit: "s",
-		Help: "Time from asking to getting or giving up, by outcome. Above 100,000 waits a second the short ones are sampled with weight unless exact was asked for.", Attributes: []Attribute{requestOutcomes},
+		Help: "Time from asking to getting or giving up, by outcome. Where more than 100,000 a second are short those are sampled with weight, unless exact was asked for.", Attributes: []Attribute{requestOutcomes},
 	}
 	PoolWaits = &Metric{
 		Name: "poolgauge.pool.waits", Kind: Counter, Number: Int, Unit: "{request}",
