@@ -57,7 +57,7 @@ func WithoutTelemetry() Option {
 	return func(s *settings) { s.mode = never }
 }
 
-// NewSampler returns the Sampler of a pool that was given opts. It may be copied before its first use, for one per shard.
+// NewSampler returns the Sampler of a pool that was given opts. It may be copied before its first use, for one per shard; see [Sampler.Shard].
 func NewSampler(opts ...Option) Sampler {
 	return Sampler{mode: settingsOf(opts).mode}
 }
