@@ -48,7 +48,7 @@ func TestClockIsAtMostATickSlow(t *testing.T) {
 }
 
 func TestClockStopsWhenNobodyReadsIt(t *testing.T) {
-	inBubble(t, func(c *Clock, now func() (time.Duration, bool)) {
+	inBubble(t, func(_ *Clock, now func() (time.Duration, bool)) {
 		_, _ = now()
 		time.Sleep(2*tick + tick/2)
 		if got, exact := now(); got != instrument.Now() || !exact {
