@@ -30,7 +30,7 @@ func Follow(c Convention) Option {
 // FollowsConventions reports whether a pool that is given opts follows the conventions, for a wrapper that must count more for them.
 func FollowsConventions(opts ...Option) bool {
 	s := settingsOf(opts)
-	return s.conventions && s.mode != never
+	return s.conventions && !s.timing.Off
 }
 
 // conventional appends the points of the convention of r. Caller must hold r.mu.

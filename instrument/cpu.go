@@ -8,7 +8,6 @@ import (
 )
 
 const (
-	cpuSamples  = 100         // tasks a second that are split by default, about
 	cpuPatience = time.Second // after which a task is split even though it is not yet its turn
 )
 
@@ -41,10 +40,10 @@ type CPUSampler struct {
 // tell how long a thread waits for a CPU: anywhere but on Linux.
 func NewCPUSampler(opts ...Option) CPUSampler {
 	s := settingsOf(opts)
-	if s.mode == never || s.cpuSamples < 1 || !thread.HasMeter {
+	if s.timing.Off || s.timing.CPUSamples < 1 || !thread.HasMeter {
 		return CPUSampler{}
 	}
-	return CPUSampler{pace: time.Second / time.Duration(s.cpuSamples), mean: 1}
+	return CPUSampler{pace: time.Second / time.Duration(s.timing.CPUSamples), mean: 1}
 }
 
 // CPUSample is one task whose time is split. The nil CPUSample is one whose time is not.

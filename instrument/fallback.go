@@ -3,6 +3,7 @@ package instrument
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 
@@ -14,20 +15,34 @@ import (
 	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
-// maxReplay bounds the durations that one series records through the metric API at one collection. A record takes about 0.2 µs.
-const maxReplay = 1 << 20
+// maxReplay bounds the durations that one series records through the metric API at one collection. A
+// record takes about 0.2 µs.
+const maxReplay = 1 << 13
 
-// fallback reports one pool through the metric API, for a provider that has no Producer. Nothing of it runs between collections:
-// the API has no way to hand over a histogram, so at each collection the durations that are new since the last one are recorded
-// one by one, as the middles of their buckets. Their number and sum are exact, and each is within 9 % of what was measured.
+// apis are the MeterProviders through which pools are reported while no Reader is open.
+var apis providers
+
+// providers has one fallback for each MeterProvider that has pools, and keeps the last one that had,
+// since pools may come and go.
+type providers struct {
+	mu  sync.Mutex // never taken by a callback; live.mu may be taken with it held
+	all []*fallback
+}
+
+// fallback reports the pools of one MeterProvider through the metric API. Nothing of it runs between
+// collections: the API has no way to hand over a histogram, so at each collection durations that are
+// new since the last one are recorded one by one, as the middles of their buckets, each within 9 % of
+// what was measured. Of more than maxReplay of a series it records a sample.
 type fallback struct {
-	pool         *Registration
+	provider     metric.MeterProvider
+	pools        int // guarded by providers.mu
 	observables  *instruments.Observables
 	histograms   map[*catalog.Metric]metric.Float64Histogram
+	conventions  []*catalog.Group // that it has instruments for
 	registration metric.Registration
 
 	mu       sync.Mutex // held during a collection, since a provider may have several readers; guards what follows
-	recorded map[series]*Histogram
+	recorded map[*Registration]map[series]*Histogram
 	thinned  bool // and said so
 }
 
@@ -36,23 +51,80 @@ type series struct {
 	attributes attribute.Distinct
 }
 
-// newFallback registers the pool with p, or with the global MeterProvider if p is nil. That may be set later: OpenTelemetry's
-// stand-in passes the callback on.
-func newFallback(p metric.MeterProvider, pool *Registration) (*fallback, error) {
-	if p == nil {
-		p = otel.GetMeterProvider()
+// join reports a pool through its MeterProvider, or through the global one. That may be set later:
+// OpenTelemetry's stand-in passes the callback on.
+func (p *providers) join(r *Registration) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r.left || r.api != nil {
+		return nil
 	}
+	f, err := p.of(r)
+	if err != nil {
+		return err
+	}
+	f.pools++
+	live.mu.Lock()
+	defer live.mu.Unlock()
+	r.api = f
+	return nil
+}
+
+// of returns the fallback for r, which it makes if there is none. Caller must hold p.mu.
+func (p *providers) of(r *Registration) (*fallback, error) {
+	provider := r.provider
+	if provider == nil {
+		provider = otel.GetMeterProvider()
+	}
+	for _, f := range p.all {
+		if same(f.provider, provider) && (r.convention.Rows == nil || slices.Contains(f.conventions, r.convention.Rows)) {
+			return f, nil
+		}
+	}
+	p.all = slices.DeleteFunc(p.all, func(f *fallback) bool {
+		if f.pools > 0 {
+			return false
+		}
+		if err := f.registration.Unregister(); err != nil {
+			otel.Handle(fmt.Errorf("end the report of pools: %w", err))
+		}
+		return true
+	})
+	f, err := newFallback(provider, r.convention.Rows)
+	if err == nil {
+		p.all = append(p.all, f)
+	}
+	return f, err
+}
+
+// same reports whether two providers are one, as far as they can be compared.
+func same(a, b metric.MeterProvider) bool {
+	return reflect.TypeOf(a).Comparable() && reflect.TypeOf(b).Comparable() && a == b
+}
+
+// leave ends what join began, for good: the pool has been closed.
+func (p *providers) leave(r *Registration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r.left = true
+	if r.api != nil {
+		r.api.pools--
+	}
+}
+
+func newFallback(p metric.MeterProvider, convention *catalog.Group) (*fallback, error) {
 	f := &fallback{
-		pool:       pool,
+		provider:   p,
 		histograms: map[*catalog.Metric]metric.Float64Histogram{},
-		recorded:   map[series]*Histogram{},
+		recorded:   map[*Registration]map[series]*Histogram{},
 	}
 	meter := p.Meter(ScopeName)
 	var observed []*catalog.Metric
 	var err error
 	rows := catalog.Pool.Metrics
-	if pool.convention.Rows != nil {
-		rows = slices.Concat(rows, pool.convention.Rows.Metrics)
+	if convention != nil {
+		rows = slices.Concat(rows, convention.Metrics)
+		f.conventions = []*catalog.Group{convention}
 	}
 	for _, m := range rows {
 		if m.Kind != catalog.Histogram {
@@ -68,44 +140,67 @@ func newFallback(p metric.MeterProvider, pool *Registration) (*fallback, error) 
 	return f, err
 }
 
-func (f *fallback) unregister() error {
-	return f.registration.Unregister()
+// take returns the pools that are reported through f: none while a Reader is open.
+func (f *fallback) take() (pools []*Registration) {
+	live.mu.Lock()
+	defer live.mu.Unlock()
+	if len(live.readers) > 0 {
+		return nil
+	}
+	for _, r := range allPools() {
+		if r.api == f {
+			pools = append(pools, r)
+		}
+	}
+	return pools
 }
 
 // collect is the callback. It never fails, since an error would cost the provider all other metrics of this collection.
 func (f *fallback) collect(ctx context.Context, o metric.Observer) error {
-	if hasReader() {
-		return nil
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, p := range f.pool.read(nil) {
-		switch attributes := metric.WithAttributeSet(p.Attributes); {
-		case p.Histogram != nil:
-			f.record(ctx, p, attributes)
-		case p.Metric.Number == catalog.Int:
-			f.observables.Int(o, p.Metric, p.Int, attributes)
-		default:
-			f.observables.Float(o, p.Metric, p.Float, attributes)
+	pools := f.take()
+	for _, r := range pools {
+		if f.recorded[r] == nil {
+			f.recorded[r] = map[series]*Histogram{}
+		}
+		for _, p := range r.read(nil) {
+			f.report(ctx, o, r, p)
+		}
+	}
+	for r := range f.recorded {
+		if !slices.Contains(pools, r) {
+			delete(f.recorded, r)
 		}
 	}
 	return nil
 }
 
+func (f *fallback) report(ctx context.Context, o metric.Observer, r *Registration, p Point) {
+	switch attributes := metric.WithAttributeSet(p.Attributes); {
+	case p.Histogram != nil:
+		f.record(ctx, r, p, attributes)
+	case p.Metric.Number == catalog.Int:
+		f.observables.Int(o, p.Metric, p.Int, attributes)
+	default:
+		f.observables.Float(o, p.Metric, p.Float, attributes)
+	}
+}
+
 // record hands over what p has more than at the last collection. Caller must hold f.mu.
-func (f *fallback) record(ctx context.Context, p Point, attributes metric.RecordOption) {
+func (f *fallback) record(ctx context.Context, r *Registration, p Point, attributes metric.RecordOption) {
 	instrument := f.histograms[p.Metric]
 	if !instrument.Enabled(ctx) {
 		return
 	}
 	key := series{p.Metric, p.Attributes.Equivalent()}
-	news := p.Histogram.since(f.recorded[key])
-	f.recorded[key] = p.Histogram
+	news := p.Histogram.since(f.recorded[r][key])
+	f.recorded[r][key] = p.Histogram
 	every := 1 + news.count/maxReplay
 	if every > 1 && !f.thinned {
 		f.thinned = true
-		otel.Handle(fmt.Errorf("pool %q: %s: only 1 of %d durations is recorded, since the metric API takes them one by one: "+
-			"give instrument/producer to the reader", f.pool.name, p.Metric.Name, every))
+		otel.Handle(fmt.Errorf("pool %q: %s: a sample of the durations, 1 of %d, is recorded, since the metric API takes them one by one: "+
+			"give instrument/producer to the reader", r.name, p.Metric.Name, every))
 	}
 	opts := []metric.RecordOption{attributes}
 	for seconds, n := range news.values(every) {
@@ -114,3 +209,4 @@ func (f *fallback) record(ctx context.Context, p Point, attributes metric.Record
 		}
 	}
 }
+

@@ -1,34 +1,34 @@
 package instrument
 
 import (
+	"fmt"
 	"iter"
-	"maps"
 	"slices"
+	"time"
+
+	"go.opentelemetry.io/otel"
 )
 
-// Reader reads all pools of the process. While one is open no pool is reported through its MeterProvider, so that whoever opens
+// Reader reads all pools of the process. While one is open no pool is reported through its MeterProvider, so that what opens
 // a Reader must report what it reads. The Producer of instrument/producer is the usual one.
-type Reader struct {
-	ended map[string][]Point // the last points of pools that were closed since the last reading; guarded by live.mu
-}
+type Reader struct{ _ byte } // each has an address of its own
 
 // OpenReader opens a Reader. It starts no goroutine.
 func OpenReader() *Reader {
-	r := &Reader{ended: map[string][]Point{}}
+	r := new(Reader)
 	live.mu.Lock()
 	defer live.mu.Unlock()
 	live.readers = append(live.readers, r)
 	return r
 }
 
-// Points yields every value of every pool that is live when it is called, the pools in the order of their names, and then the last
-// values of the pools that were closed since the Reader was last read, unless a live one has the name by now. Each pool is read
+// Points yields every value of every pool that is live when it is called, the pools in the order of their names, and then the
+// counters of the pools that were closed during the last two minutes, unless a live one has the name by now. Each pool is read
 // once, and no lock is held while its points are yielded. It may be called concurrently.
 func (r *Reader) Points() iter.Seq[Point] {
 	return func(yield func(Point) bool) {
-		pools, ended := r.take()
 		var points []Point
-		for _, pool := range pools {
+		for _, pool := range r.take() {
 			points = pool.read(points[:0])
 			for _, p := range points {
 				if !yield(p) {
@@ -36,34 +36,49 @@ func (r *Reader) Points() iter.Seq[Point] {
 				}
 			}
 		}
-		for _, p := range ended {
-			if !yield(p) {
-				return
-			}
-		}
 	}
 }
 
-// take returns the live pools and, once, the last points of those that were closed.
-func (r *Reader) take() (pools []*Registration, ended []Point) {
+// take returns the live pools and those that were closed.
+func (r *Reader) take() []*Registration {
 	live.mu.Lock()
 	defer live.mu.Unlock()
 	if !slices.Contains(live.readers, r) {
-		return nil, nil
+		return nil
 	}
-	for _, name := range slices.Sorted(maps.Keys(r.ended)) {
-		ended = append(ended, r.ended[name]...)
+	return allPools()
+}
+
+// allPools returns the live pools and those that were closed. Caller must hold live.mu.
+func allPools() []*Registration {
+	dropEnded(time.Now())
+	return slices.Concat(live.pools, live.ended)
+}
+
+// dropEnded forgets pools that were closed long ago, and makes room for one more. Caller must hold live.mu.
+func dropEnded(now time.Time) {
+	drop := 0
+	for drop < len(live.ended) && (now.Sub(live.ended[drop].endAt) > endedFor || len(live.ended)-drop >= maxEnded) {
+		drop++
 	}
-	clear(r.ended)
-	return slices.Clone(live.pools), ended
+	live.ended = slices.Delete(live.ended, 0, drop)
 }
 
 // Close gives the pools back to their MeterProviders; from then on Points yields nothing, so that no pool is reported twice. Further calls
 // do nothing.
 func (r *Reader) Close() {
 	live.mu.Lock()
-	defer live.mu.Unlock()
 	live.readers = slices.DeleteFunc(live.readers, func(other *Reader) bool { return other == r })
+	var pools []*Registration
+	if len(live.readers) == 0 {
+		pools = slices.Clone(live.pools)
+	}
+	live.mu.Unlock()
+	for _, pool := range pools {
+		if err := apis.join(pool); err != nil {
+			otel.Handle(fmt.Errorf("report pool %q: %w", pool.name, err))
+		}
+	}
 }
 
 func hasReader() bool {

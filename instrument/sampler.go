@@ -115,3 +115,25 @@ func (s *Sampler) Shard() {
 func (s *Sampler) Timed(use time.Duration) {
 	s.short = use < shortUse && s.mode == adaptive
 }
+
+// NewSampler returns the Sampler of a pool that was given opts. It may be copied before its first use, for one per shard; see [Sampler.Shard].
+func NewSampler(opts ...Option) Sampler {
+	t := TimingOf(opts...)
+	switch {
+	case t.Off:
+		return Sampler{mode: never}
+	case t.Exact:
+		return Sampler{mode: exact}
+	}
+	return Sampler{}
+}
+
+// Off reports whether the pool was made [WithoutTelemetry], so that it need not time waits either.
+func (s *Sampler) Off() bool {
+	return s.mode == never
+}
+
+// Exact reports whether the pool was made [WithExactTiming], for one that chooses what it times by itself.
+func (s *Sampler) Exact() bool {
+	return s.mode == exact
+}

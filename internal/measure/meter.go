@@ -1,0 +1,200 @@
+package measure
+
+import (
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/poolgauge/poolgauge/instrument"
+)
+
+const (
+	// price is what a reading of the clock is charged, over a hundred times its cost: readings take less
+	// than 1 % of a CPU, and 200,000 of them are made in a second at most.
+	price = 5 * time.Microsecond
+	// burst is what may be spent at once.
+	burst = 200 * price
+	// stratum is the time in which an overloaded pool is looked at once.
+	stratum = time.Millisecond
+	// block is how many spans of an overloaded pool there are for each that is timed.
+	block = 32
+	// lookTimes is how many of the last looks a Meter remembers the time of.
+	lookTimes = 8
+)
+
+// Meter integrates the slots of one pool that are used over time, and decides what is timed.
+//
+// While the pool has fewer than 200,000 events a second, each event reads the clock and the integral
+// is exact. When there are more, the pool is overloaded: events do not read the clock, and a timer
+// looks at the slots used, once at a random instant of each millisecond. The mean of what it sees
+// stands for the time since the last event that was timed. Random instants see the mean whatever the
+// pattern of use; one in each stratum makes them even (Cochran, Sampling Techniques, 1977, chapter 5).
+// With a share u of the slots used, the standard error over t seconds is sqrt((1-u)/(1000·u·t)) at most.
+// A time without events is exact in any case. The timer runs only while the pool is overloaded.
+//
+// The lock of the pool guards it.
+type Meter struct {
+	blind  bool // events do not read the clock: overloaded, or off
+	over   bool // overloaded
+	always bool // every event reads the clock
+	closed bool
+	at     time.Duration // of the last event that was timed, or the last look
+	budget time.Duration // for readings of the clock
+	area   float64       // slot-nanoseconds until at, without those of unseen
+
+	skip, rest uint32 // spans until the next that is timed, and of its block after it
+
+	lock   sync.Locker
+	used   func() int64
+	events int64         // since the last look
+	unseen time.Duration // the time for which looks stand
+	looks  int64
+	seen   int64 // slots used, summed over looks
+	offset time.Duration
+	timer  *time.Timer
+	look   uint32 // number of the last look, never 0 in overload
+	lookAt [lookTimes]time.Duration
+}
+
+// Init makes the meter of a pool. Used returns the slots used, and is called with the lock held.
+func (m *Meter) Init(t instrument.Timing, lock sync.Locker, used func() int64) {
+	m.lock, m.used = lock, used
+	m.always, m.blind = t.Exact, t.Off
+	m.at, m.budget = Clock(), burst
+}
+
+// Blind reports whether events need not be announced one by one: the pool may count them and call
+// [Meter.Events] later.
+func (m *Meter) Blind() bool { return m.blind }
+
+// Off reports whether nothing is measured.
+func (m *Meter) Off() bool { return m.blind && !m.over }
+
+// Event announces that the slots used are about to change from used, or that a wait begins or ends.
+// It returns the time, or 0 if the clock was not read.
+func (m *Meter) Event(used int64) (now time.Duration) {
+	if m.blind {
+		m.events++
+		return 0
+	}
+	now = Clock()
+	m.advance(now, used)
+	if m.budget -= price; m.budget < 0 && !m.always {
+		m.overload()
+	}
+	return now
+}
+
+// advance brings the integral up to now, in which the slots used did not change.
+func (m *Meter) advance(now time.Duration, used int64) {
+	passed := now - m.at
+	m.at = now
+	m.area += float64(passed) * float64(used)
+	m.budget = min(m.budget+passed, burst)
+}
+
+// Events announces n events of a blind meter that were not announced by [Meter.Event].
+func (m *Meter) Events(n int64) { m.events += n }
+
+func (m *Meter) overload() {
+	if m.closed {
+		m.budget = 0
+		return
+	}
+	m.over, m.blind = true, true
+	m.events, m.offset = 0, 0
+	m.looked(m.at)
+	m.lookLater()
+}
+
+// lookLater sets the timer to a random instant of the next stratum.
+func (m *Meter) lookLater() {
+	offset := rand.N(stratum)
+	next := stratum - m.offset + offset
+	m.offset = offset
+	if m.timer == nil {
+		m.timer = time.AfterFunc(next, m.tick)
+	} else {
+		m.timer.Reset(next)
+	}
+}
+
+// tick is what the timer does.
+func (m *Meter) tick() {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	if m.over {
+		m.takeLook(Clock(), m.used())
+	}
+}
+
+// takeLook looks at the slots used, and ends the overload if there were few events.
+func (m *Meter) takeLook(now time.Duration, used int64) {
+	passed := now - m.at
+	if m.events == 0 {
+		m.advance(now, used)
+	} else {
+		m.at = now
+		m.unseen += passed
+		m.looks++
+		m.seen += used
+	}
+	m.looked(now)
+	if time.Duration(m.events)*price <= passed*3/4 {
+		m.settle()
+		m.over, m.blind = false, false
+		m.budget = burst
+		return
+	}
+	m.events = 0
+	m.lookLater()
+}
+
+func (m *Meter) looked(now time.Duration) {
+	if m.look++; m.look == 0 {
+		m.look = 1
+	}
+	m.lookAt[m.look%lookTimes] = now
+}
+
+// settle adds the time for which looks stand.
+func (m *Meter) settle() {
+	if m.looks > 0 {
+		m.area += float64(m.unseen) * float64(m.seen) / float64(m.looks)
+		m.unseen, m.looks, m.seen = 0, 0, 0
+	}
+}
+
+// Total returns the slot-seconds used until now, the time of the call. In overload the time since the
+// last look is left for later.
+func (m *Meter) Total(now time.Duration, used int64) float64 {
+	if !m.blind || m.over && m.events == 0 {
+		m.advance(now, used)
+	}
+	m.settle()
+	return m.area / float64(time.Second)
+}
+
+// Approx returns the time, up to two milliseconds late if the pool is overloaded. Now is what
+// [Meter.Event] returned, or 0.
+func (m *Meter) Approx(now time.Duration) time.Duration {
+	switch {
+	case now != 0:
+		return now
+	case m.over:
+		return m.lookAt[m.look%lookTimes]
+	default:
+		return Clock()
+	}
+}
+
+// Close stops the timer, for good. A meter that is closed may still be used.
+func (m *Meter) Close() {
+	m.closed = true
+	if m.over {
+		m.timer.Stop()
+		m.takeLook(Clock(), m.used())
+		m.timer.Stop()
+		m.over, m.blind = false, false
+	}
+}

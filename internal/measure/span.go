@@ -1,0 +1,167 @@
+package measure
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/poolgauge/poolgauge/instrument"
+)
+
+// Span is a wait or a use that has begun. The zero Span is one that did not, or that is not measured.
+type Span struct {
+	at     time.Duration // when it began: exactly, or if its weight is 0 no earlier than
+	weight uint32        // of how many short spans it is the one that is timed
+	look   uint32        // the last look before it, 0 if the pool was not overloaded
+}
+
+// Begin begins a wait or a use, at the time that [Meter.Event] returned.
+func (m *Meter) Begin(now time.Duration) Span {
+	switch {
+	case m.over:
+		return m.beginOverloaded()
+	case now == 0:
+		return Span{}
+	default:
+		return Span{at: now, weight: 1}
+	}
+}
+
+// beginOverloaded times one span of each block, at random: a stratified sample.
+func (m *Meter) beginOverloaded() Span {
+	if m.skip > 0 {
+		m.skip--
+		return Span{at: m.lookAt[m.look%lookTimes], look: m.look}
+	}
+	pick := rand.Uint32N(block)
+	m.skip, m.rest = m.rest+pick, block-1-pick
+	return Span{at: Clock(), weight: block, look: m.look}
+}
+
+// Timed reports whether it is known exactly when the span began.
+func (s Span) Timed() bool { return s.weight > 0 }
+
+// Start returns when the span began, up to two milliseconds too early if it is not [Span.Timed].
+func (s Span) Start() time.Duration { return s.at }
+
+// Age returns how long the span has lasted, absent for one that is not measured.
+func (s Span) Age(now time.Duration) instrument.Optional[time.Duration] {
+	if s.at == 0 {
+		return instrument.Optional[time.Duration]{}
+	}
+	return instrument.Some(max(0, now-s.at))
+}
+
+// isLong reports whether the span has lasted for three looks, which are a stratum at least, or longer
+// than the overload in which it began.
+func (m *Meter) isLong(s Span) bool {
+	return s.look != 0 && (!m.over || m.look-s.look >= 3)
+}
+
+// began returns when a span began that is long: between two looks if that was not timed.
+func (m *Meter) began(s Span) time.Duration {
+	if s.weight == 0 && m.look-s.look < lookTimes {
+		return (s.at + m.lookAt[(s.look+1)%lookTimes]) / 2
+	}
+	return s.at
+}
+
+// Durations collects how long spans took, as a histogram. Those that were timed stand for the others
+// of their block; long ones stand for themselves (post-stratification: Cochran, chapter 5A). The zero
+// Durations is empty. The lock of the pool guards it.
+type Durations struct {
+	h    *instrument.Histogram // nil before the first
+	last time.Duration         // the last that was timed
+	due  uint64                // spans for which those in h and the last one stand
+}
+
+// End ends a span, at the time that [Meter.Event] returned. N is how many spans have ended, this one
+// included. It returns how long the span took, or 0 if that is not known.
+func (d *Durations) End(m *Meter, s Span, now time.Duration, n int64) (took time.Duration) {
+	switch {
+	case s.at == 0:
+		return 0
+	case s.weight == 1:
+		took = max(0, m.exactly(now)-s.at)
+		d.sample(took, 1, n)
+	case m.isLong(s):
+		took = max(0, m.exactly(now)-m.began(s))
+		d.record(took, s.weight)
+	case s.weight > 0:
+		took = max(0, Clock()-s.at)
+		d.sample(took, s.weight, n)
+	}
+	return took
+}
+
+// EndTimed is [Durations.End] for a span that is timed in any case: one that ended without success,
+// since such spans are few and the others say nothing of them.
+func (d *Durations) EndTimed(m *Meter, s Span, now time.Duration) {
+	if s.at == 0 {
+		return
+	}
+	at := s.at
+	if s.look != 0 {
+		at = m.began(s)
+	}
+	d.record(max(0, m.exactly(now)-at), 1)
+}
+
+// Zero adds a span that took no time.
+func (d *Durations) Zero(m *Meter) {
+	if !m.Off() {
+		d.record(0, 1)
+	}
+}
+
+func (m *Meter) exactly(now time.Duration) time.Duration {
+	if now == 0 {
+		return Clock()
+	}
+	return now
+}
+
+// sample adds a duration that stands for weight of them. The block may not have ended yet, so it
+// counts as spans end.
+func (d *Durations) sample(took time.Duration, weight uint32, n int64) {
+	d.fill(min(d.due, uint64(n)))
+	d.due = min(d.due, uint64(n)) + uint64(weight)
+	d.last = took
+}
+
+// record adds a duration that stands for itself, but was chosen to stand for weight of them.
+func (d *Durations) record(took time.Duration, weight uint32) {
+	d.histogram().Record(took)
+	d.due += uint64(weight)
+}
+
+// fill lets the last duration stand for all up to n.
+func (d *Durations) fill(n uint64) {
+	if h := d.histogram(); n > h.Count() {
+		h.RecordN(d.last, n-h.Count())
+	}
+}
+
+func (d *Durations) histogram() *instrument.Histogram {
+	if d.h == nil {
+		d.h = new(instrument.Histogram)
+	}
+	return d.h
+}
+
+// Read returns the histogram of n durations so far, which the caller owns: nil if there are none.
+func (d *Durations) Read(n int64) *instrument.Histogram {
+	return d.ReadWithZeros(n, n)
+}
+
+// ReadWithZeros is [Durations.Read] for n spans that began, of all requests: the others took no time.
+func (d *Durations) ReadWithZeros(n, all int64) *instrument.Histogram {
+	if all == 0 {
+		return nil
+	}
+	if n > 0 {
+		d.fill(uint64(n))
+	}
+	h := d.h.Clone()
+	h.RecordN(0, uint64(max(0, all-n)))
+	return h
+}
