@@ -40,6 +40,7 @@ type fallback struct {
 	histograms   map[*catalog.Metric]metric.Float64Histogram
 	conventions  []*catalog.Group // that it has instruments for
 	registration metric.Registration
+	ended        ended // guarded by live.mu
 
 	mu       sync.Mutex // held during a collection, since a provider may have several readers; guards what follows
 	recorded map[*Registration]map[series]*Histogram
@@ -147,12 +148,12 @@ func (f *fallback) take() (pools []*Registration) {
 	if len(live.readers) > 0 {
 		return nil
 	}
-	for _, r := range allPools() {
+	for _, r := range live.pools {
 		if r.api == f {
 			pools = append(pools, r)
 		}
 	}
-	return pools
+	return f.ended.after(pools)
 }
 
 // collect is the callback. It never fails, since an error would cost the provider all other metrics of this collection.

@@ -110,7 +110,7 @@ func TestSilentWhileAReaderIsOpen(t *testing.T) {
 	}
 	pool.Close()
 	for s := range pooltest.Collect(t, own) {
-		if !strings.HasSuffix(s.Metric, ".duration") {
+		if s.Metric == catalog.PoolLimit.Name || s.Metric == catalog.PoolUsage.Name {
 			t.Errorf("after the pool was closed the provider reports %s", s.Metric)
 		}
 	}
@@ -140,7 +140,7 @@ func TestGlobalProviderThatComesLater(t *testing.T) {
 	}
 }
 
-// More durations than the API can take at once are thinned, and that is said once.
+// Of more durations than the API can take at once a sample is recorded, and that is said once.
 func TestTooManyDurations(t *testing.T) {
 	var reported []error
 	defer otel.SetErrorHandler(otel.GetErrorHandler())
@@ -153,10 +153,10 @@ func TestTooManyDurations(t *testing.T) {
 		use.RecordN(time.Second, 1_000_000)
 	}
 	got := histogram(t, reader)
-	if share := float64(got.Count) / float64(use.Count()); share > 0.2 || share < 0.1 {
+	if got.Count > 8192 || got.Count < 4096 {
 		t.Errorf("recorded %d of %d durations", got.Count, use.Count())
 	}
-	if mean, want := got.Sum/float64(got.Count), use.Sum()/float64(use.Count()); math.Abs(mean/want-1) > 1e-3 {
+	if mean, want := got.Sum/float64(got.Count), use.Sum()/float64(use.Count()); math.Abs(mean/want-1) > 1e-2 {
 		t.Errorf("the mean is %v s, want %v s", mean, want)
 	}
 	use.RecordN(time.Second, 2_000_000)

@@ -102,24 +102,52 @@ func (h *Histogram) Clone() *Histogram {
 }
 
 // Count returns how many durations were recorded.
-func (h *Histogram) Count() uint64 { return h.count }
+func (h *Histogram) Count() uint64 {
+	if h == nil {
+		return 0
+	}
+	return h.count
+}
 
 // Zeros returns how many of them were 0.
-func (h *Histogram) Zeros() uint64 { return h.zero }
+func (h *Histogram) Zeros() uint64 {
+	if h == nil {
+		return 0
+	}
+	return h.zero
+}
 
 // Sum returns the sum of all durations in seconds; a [time.Duration] could overflow, since slots add up.
-func (h *Histogram) Sum() float64 { return h.sum / float64(time.Second) }
+func (h *Histogram) Sum() float64 {
+	if h == nil {
+		return 0
+	}
+	return h.sum / float64(time.Second)
+}
 
 // Min returns the shortest duration recorded, 0 if there is none.
-func (h *Histogram) Min() time.Duration { return h.min }
+func (h *Histogram) Min() time.Duration {
+	if h == nil {
+		return 0
+	}
+	return h.min
+}
 
 // Max returns the longest duration recorded, 0 if there is none.
-func (h *Histogram) Max() time.Duration { return h.max }
+func (h *Histogram) Max() time.Duration {
+	if h == nil {
+		return 0
+	}
+	return h.max
+}
 
 // Buckets yields the index and the count of each bucket that is not empty, in ascending order and without that of 0. The
 // indices are OpenTelemetry's, at [Scale].
 func (h *Histogram) Buckets() iter.Seq2[int, uint64] {
 	return func(yield func(int, uint64) bool) {
+		if h == nil {
+			return
+		}
 		for i, octave := range &h.octaves {
 			if octave == nil {
 				continue
@@ -136,6 +164,9 @@ func (h *Histogram) Buckets() iter.Seq2[int, uint64] {
 // Quantile returns the duration that a share q, from 0 to 1, of the recorded ones do not exceed, within 4.5 %; 0 if there are
 // none.
 func (h *Histogram) Quantile(q float64) time.Duration {
+	if h == nil {
+		return 0
+	}
 	rank := uint64(math.Ceil(q * float64(h.count)))
 	seen := h.zero
 	if rank <= seen {

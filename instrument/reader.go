@@ -4,14 +4,15 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"time"
 
 	"go.opentelemetry.io/otel"
 )
 
 // Reader reads all pools of the process. While one is open no pool is reported through its MeterProvider, so that what opens
 // a Reader must report what it reads. The Producer of instrument/producer is the usual one.
-type Reader struct{ _ byte } // each has an address of its own
+type Reader struct {
+	ended ended // while it was open
+}
 
 // OpenReader opens a Reader. It starts no goroutine.
 func OpenReader() *Reader {
@@ -46,22 +47,7 @@ func (r *Reader) take() []*Registration {
 	if !slices.Contains(live.readers, r) {
 		return nil
 	}
-	return allPools()
-}
-
-// allPools returns the live pools and those that were closed. Caller must hold live.mu.
-func allPools() []*Registration {
-	dropEnded(time.Now())
-	return slices.Concat(live.pools, live.ended)
-}
-
-// dropEnded forgets pools that were closed long ago, and makes room for one more. Caller must hold live.mu.
-func dropEnded(now time.Time) {
-	drop := 0
-	for drop < len(live.ended) && (now.Sub(live.ended[drop].endAt) > endedFor || len(live.ended)-drop >= maxEnded) {
-		drop++
-	}
-	live.ended = slices.Delete(live.ended, 0, drop)
+	return r.ended.after(live.pools)
 }
 
 // Close gives the pools back to their MeterProviders; from then on Points yields nothing, so that no pool is reported twice. Further calls

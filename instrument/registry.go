@@ -35,7 +35,6 @@ const (
 var live struct {
 	mu      sync.Mutex
 	pools   []*Registration // by name
-	ended   []*Registration // closed during the last endedFor, the oldest first
 	readers []*Reader
 }
 
@@ -122,8 +121,6 @@ func (r *Registration) enlist(replace bool) error {
 	default:
 		return ErrNameInUse
 	}
-	// One collection cannot report two pools of one name.
-	live.ended = slices.DeleteFunc(live.ended, func(e *Registration) bool { return e.name == r.name })
 	return nil
 }
 
@@ -169,12 +166,49 @@ func (r *Registration) end() bool {
 	return true
 }
 
-// keep adds r to the pools that have ended.
+// keep leaves r to all that report it.
 func (r *Registration) keep() {
 	live.mu.Lock()
 	defer live.mu.Unlock()
-	dropEnded(r.endAt)
-	live.ended = append(live.ended, r)
+	for _, reader := range live.readers {
+		reader.ended.add(r)
+	}
+	if len(live.readers) == 0 && r.api != nil {
+		r.api.ended.add(r)
+	}
+}
+
+// ended are pools that were closed during the last endedFor, the oldest first. live.mu guards it.
+type ended []*Registration
+
+func (e *ended) add(r *Registration) {
+	e.drop(r.endAt)
+	*e = append(*e, r)
+}
+
+// drop forgets pools that were closed long ago, and makes room for one more.
+func (e *ended) drop(now time.Time) {
+	n := 0
+	for n < len(*e) && (now.Sub((*e)[n].endAt) > endedFor || len(*e)-n >= maxEnded) {
+		n++
+	}
+	*e = slices.Delete(*e, 0, n)
+}
+
+// after returns pools and those that have ended, unless a live one has the name: one collection cannot
+// report two pools of one name.
+func (e *ended) after(pools []*Registration) []*Registration {
+	e.drop(time.Now())
+	names := map[string]bool{}
+	all := slices.Clone(pools)
+	for _, r := range slices.Backward(*e) {
+		_, taken := slices.BinarySearchFunc(live.pools, r.name, byName)
+		if !taken && !names[r.name] {
+			names[r.name] = true
+			all = append(all, r)
+		}
+	}
+	return all
 }
 
 // callStats calls stats, unless it panics. Caller must hold r.mu.

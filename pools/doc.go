@@ -4,7 +4,7 @@
 // none. All report the one model of package instrument: limit, usage, who waits and how long, how long each use takes, and how requests
 // and uses end.
 //
-//	uploads, err := pools.NewSemaphore("uploads", 64)
+//	uploads, err := pools.NewSemaphore("uploads", 64, pools.SemaphoreConfig{})
 //	…
 //	defer uploads.Close()
 //

@@ -25,6 +25,8 @@ type MemoryConfig struct {
 	Available func() (bytes int64, ok bool)
 	// Every is for how long what Available returned is good; 0 is 100 ms.
 	Every time.Duration
+	// MaxPending is how many requests may wait; another one fails with [ErrFull]. 0 is no bound.
+	MaxPending int
 }
 
 // MemoryBudget is a [Semaphore] of bytes. A task acquires what it is going to allocate and releases as much when it is done, so
@@ -34,46 +36,48 @@ type MemoryConfig struct {
 //
 // The first counts what is promised and perhaps not allocated yet. The second notices when the rest of the process, or of the pod,
 // grows. The limit never falls below one task, nor rises above Max. It falls at once; tasks that hold more than the new limit keep it,
-// and nobody gets any until enough has come back. What is available is looked up when somebody asks for memory and it was not for
-// Every, and while somebody waits, by a timer; there is no goroutine. Where it becomes unknown the limit stays as it is.
+// and no request gets any until enough has come back. A timer looks up what is available, once in Every while bytes are held or
+// requests wait; there is no goroutine. Where it becomes unknown the limit stays as it is.
 //
 // Set GOMEMLIMIT, to 90 % of the container's limit or so: then the runtime collects garbage before the limit is reached, and garbage
 // counts as available. Without it garbage that is not collected yet makes the budget smaller.
 //
 // Its telemetry is that of the Semaphore; a slot is a byte.
 type MemoryBudget struct {
-	permits *Semaphore
-	task    int64
-	cfg     MemoryConfig
-	asking  atomic.Int64 // calls of Acquire under way
+	permits   *Semaphore
+	task      int64
+	cfg       MemoryConfig
+	following atomic.Bool // the timer is set; written with mu held
 
 	mu     sync.Mutex // guards what follows, and makes readings and the limits that follow from them one step
-	read   time.Duration
-	atRest int64 // available when nothing was held
+	atRest int64      // available when nothing was held
 	timer  *time.Timer
-	timing bool // the timer is set
 	closed bool
 }
 
 // ErrNoMemoryLimit is wrapped by the error of [NewMemoryBudget] where there is nothing that it could follow.
 var ErrNoMemoryLimit = errors.New("neither a control group nor GOMEMLIMIT bounds the memory: set Max")
 
+// ErrTooLarge is wrapped by the error of a request for more than the pool can ever have.
+var ErrTooLarge = errors.New("the request is larger than the pool can be")
+
 // NewMemoryBudget returns a budget, reported under name, that never falls below task, the bytes that the largest task takes. Where it
 // is not known what is available, Max is the limit, and has to be given. Close the budget after use.
 func NewMemoryBudget(name string, task int64, cfg MemoryConfig, opts ...instrument.Option) (*MemoryBudget, error) {
 	b := &MemoryBudget{task: task, cfg: cfg.withDefaults(), atRest: math.MaxInt64}
 	if err := b.check(); err != nil {
-		return nil, fmt.Errorf("memory budget %q: %w", name, err)
+		return nil, fmt.Errorf("pools: memory budget %q: %w", name, err)
 	}
-	permits, err := NewSemaphore(name, b.cfg.Max, opts...)
+	permits, err := NewSemaphore(name, b.cfg.Max, SemaphoreConfig{MaxPending: cfg.MaxPending}, opts...)
 	if err != nil {
 		return nil, err
 	}
 	b.permits = permits
-	b.follow(instrument.Now())
+	permits.queued = b.keepFollowing
+	b.follow()
 	if b.atRest == math.MaxInt64 && cfg.Max == 0 {
 		permits.Close()
-		return nil, fmt.Errorf("memory budget %q: %w", name, ErrNoMemoryLimit)
+		return nil, fmt.Errorf("pools: memory budget %q: %w", name, ErrNoMemoryLimit)
 	}
 	return b, nil
 }
@@ -109,28 +113,42 @@ func (b *MemoryBudget) check() error {
 }
 
 // Acquire takes bytes out of the budget, and waits until they are there or ctx is done, as [Semaphore.Acquire] does. A request for
-// more than one task waits until the limit is that high.
+// more than one task waits until the limit is that high; one for more than Max fails with [ErrTooLarge].
 func (b *MemoryBudget) Acquire(ctx context.Context, bytes int64) error {
-	b.asking.Add(1)
-	defer b.asking.Add(-1)
-	b.refresh(true)
+	if bytes > b.cfg.Max {
+		return b.refuse(bytes)
+	}
+	if !b.following.Load() {
+		b.keepFollowing()
+	}
 	return b.permits.Acquire(ctx, bytes)
 }
 
-// TryAcquire takes bytes out of the budget if they are there and nobody waits, as [Semaphore.TryAcquire] does.
+// TryAcquire takes bytes out of the budget if they are there and no request waits, as [Semaphore.TryAcquire] does.
 func (b *MemoryBudget) TryAcquire(bytes int64) bool {
-	b.refresh(false)
+	if !b.following.Load() {
+		b.keepFollowing()
+	}
 	return b.permits.TryAcquire(bytes)
 }
 
 // Release gives bytes back to the budget, as [Semaphore.Release] does.
 func (b *MemoryBudget) Release(bytes int64) { b.permits.Release(bytes) }
 
+// Size returns the limit, in bytes, as it is now.
+func (b *MemoryBudget) Size() int64 { return b.permits.Size() }
+
+// Available returns how many bytes are free, below 0 while the limit is lower than what is held.
+func (b *MemoryBudget) Available() int64 { return b.permits.Available() }
+
+// Waiting returns the number of requests that wait.
+func (b *MemoryBudget) Waiting() int { return b.permits.Waiting() }
+
 // Stats returns the state of the budget and what happened so far, at one moment. A slot is a byte.
 func (b *MemoryBudget) Stats() instrument.Stats { return b.permits.Stats() }
 
-// Close lets all who wait and all who come later fail with [ErrClosed], and ends the report of the budget. Bytes that are held can
-// still be given back. Further calls do nothing.
+// Close makes all requests that wait, and all that come later, fail with [ErrClosed], and ends the report of the budget. Bytes that
+// are held can still be given back. Further calls do nothing.
 func (b *MemoryBudget) Close() {
 	b.mu.Lock()
 	b.closed = true
@@ -141,24 +159,30 @@ func (b *MemoryBudget) Close() {
 	b.permits.Close()
 }
 
-// refresh follows the memory if the last reading is too old. With keepOn it sees to it that the budget does so while anybody asks.
-func (b *MemoryBudget) refresh(keepOn bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed {
+// refuse counts a request for more than Max and returns its error.
+func (b *MemoryBudget) refuse(bytes int64) error {
+	b.permits.rejected.Add(1)
+	return fmt.Errorf("pools: memory budget %q: %d bytes, want at most %d: %w", b.permits.name, bytes, b.cfg.Max, ErrTooLarge)
+}
+
+// keepFollowing follows the memory from now on, unless it does. A request that waits calls it after it has begun to wait, so that
+// either it sees that the timer has stopped, or tick sees that it waits.
+func (b *MemoryBudget) keepFollowing() {
+	if b.following.Load() {
 		return
 	}
-	if now := instrument.Now(); now-b.read >= b.cfg.Every {
-		b.follow(now)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed || b.following.Load() {
+		return
 	}
-	if keepOn && !b.timing {
-		b.setTimer()
-	}
+	b.follow()
+	b.setTimer()
 }
 
 // setTimer sets the timer. Caller must hold mu.
 func (b *MemoryBudget) setTimer() {
-	b.timing = true
+	b.following.Store(true)
 	if b.timer == nil {
 		b.timer = time.AfterFunc(b.cfg.Every, b.tick)
 	} else {
@@ -166,21 +190,22 @@ func (b *MemoryBudget) setTimer() {
 	}
 }
 
-// tick is what the timer does. It goes on while anybody asks for memory: he may be waiting for what only tick can see.
+// tick is what the timer does. It goes on while bytes are held or a request waits for what only tick can see.
 func (b *MemoryBudget) tick() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.timing = false
-	if b.closed || b.asking.Load() == 0 {
+	if b.closed {
 		return
 	}
-	b.follow(instrument.Now())
-	b.setTimer()
+	b.follow()
+	b.following.Store(false)
+	if b.permits.inUse() {
+		b.setTimer()
+	}
 }
 
-// follow reads what is available and sets the limit. Caller must hold mu, or be the only one who knows b.
-func (b *MemoryBudget) follow(now time.Duration) {
-	b.read = now
+// follow reads what is available and sets the limit. Caller must hold mu, or be the only one that knows b.
+func (b *MemoryBudget) follow() {
 	available, ok := b.cfg.Available()
 	if !ok {
 		return
@@ -189,6 +214,11 @@ func (b *MemoryBudget) follow(now time.Duration) {
 	if held == 0 {
 		b.atRest = available
 	}
-	limit := int64(b.cfg.Share * float64(min(b.atRest, available+held)))
-	b.permits.setSize(min(max(limit, b.task), b.cfg.Max))
+	if available < math.MaxInt64-held {
+		available += held
+	} else {
+		available = math.MaxInt64
+	}
+	limit := min(b.cfg.Share*float64(min(b.atRest, available)), float64(b.cfg.Max))
+	b.permits.setSize(max(int64(limit), b.task))
 }

@@ -69,6 +69,7 @@ func TestMemoryBudgetFollowsWhatIsAvailable(t *testing.T) {
 		} {
 			m.set(step.available)
 			time.Sleep(step.wait)
+			synctest.Wait()
 			if took := b.TryAcquire(step.acquire); step.acquire > 0 && !took {
 				t.Errorf("%s: no %d bytes", step.what, step.acquire)
 			}
@@ -110,8 +111,10 @@ func TestMemoryBudgetNoticesMemoryWhileAllWait(t *testing.T) {
 			t.Errorf("%v after %v, want 2 minutes and a tick", err, time.Since(start))
 		}
 		b.Release(2500)
+		synctest.Wait()
 		before := m.reads
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if m.reads > before+1 {
 			t.Errorf("read %d times while nobody asks", m.reads-before)
 		}

@@ -10,7 +10,7 @@ import (
 )
 
 func ExampleSemaphore() {
-	uploads, err := pools.NewSemaphore("uploads", 4)
+	uploads, err := pools.NewSemaphore("uploads", 4, pools.SemaphoreConfig{})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -34,7 +34,7 @@ func ExampleSemaphore() {
 }
 
 func ExampleSemaphore_Resize() {
-	downstream, err := pools.NewSemaphore("downstream", 100)
+	downstream, err := pools.NewSemaphore("downstream", 100, pools.SemaphoreConfig{})
 	if err != nil {
 		fmt.Println(err)
 		return

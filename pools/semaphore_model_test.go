@@ -25,7 +25,7 @@ var _ permits = (*Semaphore)(nil)
 
 func mustSemaphore(t testing.TB, n int64, opts ...instrument.Option) *Semaphore {
 	t.Helper()
-	s, err := NewSemaphore(t.Name(), n, opts...)
+	s, err := NewSemaphore(t.Name(), n, SemaphoreConfig{}, opts...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,73 +1,48 @@
 package pools
 
 import (
-	"errors"
-	"fmt"
-	"time"
-
 	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/measure"
 )
+
+// Size returns the number of permits.
+func (s *Semaphore) Size() int64 { return s.size.Load() }
+
+// Available returns the number of permits that are free, below 0 while the semaphore shrinks.
+func (s *Semaphore) Available() int64 {
+	s.lock()
+	defer s.unlock()
+	return s.free
+}
+
+// Waiting returns the number of requests that wait.
+func (s *Semaphore) Waiting() int {
+	s.lock()
+	defer s.unlock()
+	return s.pending()
+}
 
 // Stats returns the state of the semaphore and what happened so far, at one moment.
 func (s *Semaphore) Stats() instrument.Stats {
 	s.lock()
 	defer s.unlock()
+	s.requests.Add(instrument.Rejected, s.rejected.Swap(0))
 	var st instrument.Stats
 	st.Limit = instrument.Some(s.size.Load())
 	st.Usage[instrument.Used] = instrument.Some(s.used())
-	st.Pending = instrument.Some(s.pending)
-	st.Completed[instrument.OK] = instrument.Some(s.calls[semRelease])
-	requests := s.ended
-	requests[instrument.Acquired] = s.calls[semAcquire]
-	requests[instrument.Rejected] = s.rejected.Load()
-	for o, n := range requests {
-		st.Requests[o] = instrument.Some(n)
+	st.Pending = instrument.Some(int64(s.pending()))
+	if s.config.MaxPending > 0 {
+		st.PendingLimit = instrument.Some(int64(s.config.MaxPending))
 	}
-	if s.time.Off() {
+	st.Completed[instrument.OK] = instrument.Some(s.released)
+	s.requests.Report(&st, &s.meter, measure.AllOutcomes...)
+	if s.meter.Off() {
 		return st
 	}
-	for o, n := range requests {
-		st.Wait[o] = s.waits.Read(instrument.Outcome(o), n)
-	}
-	now := s.time.Now()
-	if s.pending == 0 {
-		s.spare = nil // of a rush that is over
-	}
-	if first := s.oldest(); first != nil {
+	now := measure.Clock()
+	if first := earlier(s.queue.first, s.tooBig.first); first != nil {
 		st.PendingAge = first.wait.Age(now)
 	}
-	st.UseTime = instrument.Some(s.time.Total(now, s.used()))
+	st.UseTime = instrument.Some(s.meter.Total(now, s.used()))
 	return st
-}
-
-// change counts a call that is about to change what is used. Caller must hold mu.
-func (s *Semaphore) change(call semCall, now time.Duration) {
-	s.calls[call]++
-	s.time.Event(now, s.used(), s.calls[semAcquire]+s.calls[semRelease])
-}
-
-// look is what the timer does.
-func (s *Semaphore) look() {
-	s.lock()
-	defer s.unlock()
-	s.time.Look(s.used(), s.calls[semAcquire]+s.calls[semRelease])
-}
-
-// refuse counts a request that failed without waiting, and returns its error.
-func (s *Semaphore) refuse(err error) error {
-	s.lock()
-	s.ended[semOutcome(err)]++
-	s.unlock()
-	return err
-}
-
-func semOutcome(err error) instrument.Outcome {
-	if errors.Is(err, ErrClosed) {
-		return instrument.WasClosed
-	}
-	return instrument.GaveUp(err)
-}
-
-func (s *Semaphore) errClosed() error {
-	return fmt.Errorf("semaphore %q: %w", s.name, ErrClosed)
 }

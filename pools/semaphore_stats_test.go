@@ -12,7 +12,7 @@ import (
 
 func TestSemaphoreInTheSettingsOfTelemetry(t *testing.T) {
 	pooltest.Settings(t, "semaphore", func(name string, opts ...instrument.Option) (pooltest.Pool, error) {
-		s, err := NewSemaphore(name, 2, opts...)
+		s, err := NewSemaphore(name, 2, SemaphoreConfig{}, opts...)
 		if err != nil {
 			return pooltest.Pool{}, err
 		}

@@ -36,7 +36,7 @@ func TestSemaphoreMisuseIsNamedAndChangesNothing(t *testing.T) {
 func TestNewSemaphoreRefuses(t *testing.T) {
 	there := mustSemaphore(t, 1)
 	for _, n := range []int64{-1, MaxPermits + 1} {
-		if s, err := NewSemaphore("refused", n); err == nil || s != nil {
+		if s, err := NewSemaphore("refused", n, SemaphoreConfig{}); err == nil || s != nil {
 			t.Errorf("%d permits: %v, %v", n, s, err)
 		}
 		if err := there.Resize(n); err == nil {
@@ -44,7 +44,7 @@ func TestNewSemaphoreRefuses(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"", t.Name()} {
-		if s, err := NewSemaphore(name, 1); err == nil || s != nil {
+		if s, err := NewSemaphore(name, 1, SemaphoreConfig{}); err == nil || s != nil {
 			t.Errorf("name %q: %v, %v", name, s, err)
 		}
 	}
@@ -167,7 +167,7 @@ func TestSemaphoreClosedWithoutTelemetry(t *testing.T) {
 	}
 }
 
-// 10,000 goroutines that give up at random lose no permit, and each of them is counted as what happened to it.
+// 10,000 goroutines that give up at random lose no permit, and each of them is counted once.
 func TestSemaphoreCancelStorm(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	s := mustSemaphore(t, 8)
@@ -193,11 +193,10 @@ func TestSemaphoreCancelStorm(t *testing.T) {
 	}
 	in := pooltest.Invariants{Weighted: true}
 	st := in.HoldUnder(t, s.Stats, wg.Wait)
-	if n := st.Requests[instrument.Acquired].Or(-1); n != got.Load() {
-		t.Errorf("%d acquired, want %d", n, got.Load())
-	}
-	if n := st.Requests[instrument.TimedOut].Or(-1); n != lost.Load() {
-		t.Errorf("%d timed out, want %d", n, lost.Load())
+	// One whose context ended between the hand-over and its return counts as acquired, and gave back.
+	acquired, timedOut := st.Requests[instrument.Acquired].Or(-1), st.Requests[instrument.TimedOut].Or(-1)
+	if acquired < got.Load() || acquired+timedOut != got.Load()+lost.Load() {
+		t.Errorf("%d acquired and %d timed out, want %d and %d", acquired, timedOut, got.Load(), lost.Load())
 	}
 	if !s.TryAcquire(8) {
 		t.Errorf("permits are lost: %+v", st)
@@ -218,7 +217,7 @@ func TestSemaphoreAllocatesNothing(t *testing.T) {
 	allocs := testing.AllocsPerRun(runs, func() {
 		_ = s.Acquire(context.Background(), 1)
 		try <- struct{}{}
-		for range 2 * semYields { // there is one processor meanwhile, so the other one comes to wait
+		for range 16 { // there is one processor meanwhile, so the other one comes to wait
 			runtime.Gosched()
 		}
 		s.Release(1)
@@ -228,25 +227,4 @@ func TestSemaphoreAllocatesNothing(t *testing.T) {
 	if waits := s.Stats().Wait[instrument.Acquired]; allocs >= 1 || waits.Count()-waits.Zeros() < runs {
 		t.Errorf("%v allocations in each of %d waits", allocs, waits.Count()-waits.Zeros())
 	}
-}
-
-// Whoever is woken may ask for more before the lock is let go of: he must not find fewer permits than there are.
-func TestSemaphoreShowsItsPermitsBeforeItWakes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := mustSemaphore(t, 2)
-		_ = s.Acquire(t.Context(), 2)
-		go func() {
-			_ = s.Acquire(t.Context(), 1)
-			s.Release(1)
-		}()
-		synctest.Wait()
-		s.lock()
-		s.free += 2
-		s.serve()
-		if free := s.word.Load() >> semShift; free != 1 {
-			t.Errorf("%d permits are to be seen, want 1", free)
-		}
-		s.unlock()
-		synctest.Wait()
-	})
 }

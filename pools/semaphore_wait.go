@@ -1,211 +1,178 @@
 package pools
 
 import (
-	"cmp"
 	"context"
-	"slices"
 	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
-	"github.com/poolgauge/poolgauge/internal/waittime"
 )
 
 // semWaiter is a request that waits.
-type semWaiter struct {
-	n       int64
-	wait    waittime.Wait
-	timed   bool          // end is wanted
-	end     time.Duration // set by the waiter itself
-	number  uint64        // in the order of arrival
-	ready   chan struct{} // gets one value when the wait is over; buffered, so that nobody waits for the waiter
-	verdict semVerdict
-	in      *semList
-	prev    *semWaiter
-	next    *semWaiter
+type semWaiter = waiter[int64, bool]
+
+// refusal returns the error of a request that must not wait, and counts it. Caller must hold mu.
+func (s *Semaphore) refusal() error {
+	switch {
+	case s.closed.Load():
+		s.requests.Add(instrument.WasClosed, 1)
+		return s.error(ErrClosed)
+	case s.config.MaxPending > 0 && s.pending() >= s.config.MaxPending:
+		s.requests.Add(instrument.Rejected, 1)
+		return s.error(ErrFull)
+	}
+	return nil
 }
 
-// semVerdict is how a wait ended.
-type semVerdict uint8
+// pending returns how many requests wait. Caller must hold mu.
+func (s *Semaphore) pending() int { return s.queue.length + s.tooBig.length }
 
-const (
-	semOpen    semVerdict = iota
-	semServed             // the permits are handed over
-	semRefused            // the semaphore was closed
-)
-
-// semList is a list of waiters, linked through themselves.
-type semList struct {
-	first, last *semWaiter
-}
-
-func (l *semList) push(w *semWaiter) {
-	w.in, w.prev, w.next = l, l.last, nil
-	if l.last == nil {
-		l.first = w
-	} else {
-		l.last.next = w
-	}
-	l.last = w
-}
-
-func (l *semList) remove(w *semWaiter) {
-	if w.prev == nil {
-		l.first = w.next
-	} else {
-		w.prev.next = w.next
-	}
-	if w.next == nil {
-		l.last = w.prev
-	} else {
-		w.next.prev = w.prev
-	}
-	w.in, w.prev, w.next = nil, nil, nil
-}
-
-// wait queues a request up, lets go of mu, and returns when it has its permits or failed. Caller must hold mu.
-func (s *Semaphore) wait(ctx context.Context, n int64, wait *waittime.Wait) error {
-	w := s.spare
-	if w == nil {
-		w = &semWaiter{ready: make(chan struct{}, 1)}
-	}
-	s.spare, w.next = w.next, nil
+// enqueue makes a request wait. Caller must hold mu.
+func (s *Semaphore) enqueue(n int64) *semWaiter {
+	w := s.waiters.get()
 	s.arrived++
-	w.n, w.wait, w.number, w.verdict = n, *wait, s.arrived, semOpen
-	if n > s.size.Load() {
-		s.tooBig.push(w)
-	} else {
-		s.queue.push(w)
-	}
-	s.pending++
-	if s.closed.Load() {
-		s.refuseWaiters()
-	}
-	s.unlock()
+	w.ask, w.number = n, s.arrived
+	w.wait = s.meter.Begin(s.meter.Event(s.used()))
+	s.lineOf(w).push(w)
+	return w
+}
 
+// lineOf returns the line where w waits. Caller must hold mu.
+func (s *Semaphore) lineOf(w *semWaiter) *line[int64, bool] {
+	if w.ask > s.size.Load() {
+		return &s.tooBig
+	}
+	return &s.queue
+}
+
+// wait returns when w has its permits or has failed.
+func (s *Semaphore) wait(ctx context.Context, w *semWaiter) error {
+	defer s.waiters.put(w)
 	done := ctx.Done()
-	woken := true
+	var served bool
 	if done == nil {
-		<-w.ready
+		served = <-w.answer
 	} else {
 		select {
-		case <-w.ready:
+		case served = <-w.answer:
 		case <-done:
-			woken = false
+			served = s.leave(w, ctx.Err())
 		}
 	}
-	// Permits that came too late go back, as in x/sync: who sees his context done after Acquire did not get them.
-	if isDone(done) {
-		return s.giveUp(w, ctx.Err(), woken)
-	}
-	if w.verdict == semRefused {
-		return s.giveUp(w, s.errClosed(), woken)
-	}
-	if w.timed {
-		w.end = instrument.Now()
-	}
-	s.waits.End(&w.wait)
-	for {
-		w.next = s.woken.Load()
-		if s.woken.CompareAndSwap(w.next, w) {
-			return nil
+	switch {
+	case isDone(done): // as in x/sync: a caller whose context is done does not get permits
+		if served {
+			s.Release(w.ask)
 		}
+		return ctx.Err()
+	case !served:
+		return s.error(ErrClosed)
 	}
+	return nil
 }
 
-// countWoken counts the waiters that got their permits. Caller must hold mu.
-func (s *Semaphore) countWoken() {
-	var first *semWaiter
-	for w := s.woken.Swap(nil); w != nil; { // the last comes first
-		w.next, first, w = first, w, w.next
-	}
-	for w := first; w != nil; {
-		next := w.next
-		if !w.timed {
-			w.end = s.time.NowIfTimed()
-		}
-		s.change(semAcquire, w.end)
-		s.handed -= w.n
-		s.pending--
-		s.waits.Add(instrument.Acquired, &w.wait)
-		w.next, s.spare, w = s.spare, w, next
-	}
-}
-
-// giveUp ends the wait of w with an error and returns that. Woken says that w has received what is sent to it.
-func (s *Semaphore) giveUp(w *semWaiter, err error, woken bool) error {
+// leave ends the wait of w with an error, unless it has been answered: then it returns the answer.
+func (s *Semaphore) leave(w *semWaiter, err error) (served bool) {
 	s.lock()
 	defer s.unlock()
-	outcome := semOutcome(err)
-	s.ended[outcome]++
-	s.pending--
-	s.waits.GiveUp(outcome, &w.wait)
-	switch w.verdict {
-	case semServed:
-		s.handed -= w.n
-		s.free += w.n
-	case semOpen:
-		w.in.remove(w)
-		woken = true // nothing will be sent
+	if w.line == nil {
+		return <-w.answer
 	}
-	s.serve()
-	if !woken {
-		<-w.ready // it is there: it was sent while the lock was held
-	}
-	w.next, s.spare = s.spare, w
-	return err
+	now := s.meter.Event(s.used())
+	w.line.remove(w)
+	s.requests.End(&s.meter, instrument.GaveUp(err), w.wait, now)
+	s.serve(now)
+	return false
 }
 
-// serve hands permits to waiters in their order, until the first that asks for more than are free. To go on and look for a smaller
-// one would starve the larger. Caller must hold mu.
-func (s *Semaphore) serve() {
-	for w := s.queue.first; w != nil && w.n <= s.free; w = s.queue.first {
-		s.free -= w.n
-		s.handed += w.n
-		s.word.Store(s.free << semShift) // whoever is woken must not find fewer permits than there are
-		s.end(w, semServed)
+// serve hands permits to waiters in their order, until the first that asks for more than are free. To
+// go on and look for a smaller one would starve the larger. Caller must hold mu.
+func (s *Semaphore) serve(now time.Duration) {
+	for w := s.queue.first; w != nil && w.ask <= s.free; w = s.queue.first {
+		s.free -= w.ask
+		s.answer(w, instrument.Acquired, now)
 	}
 }
 
-// refuseWaiters ends all waits, since the semaphore is closed. Caller must hold mu.
-func (s *Semaphore) refuseWaiters() {
-	for _, l := range []*semList{&s.queue, &s.tooBig} {
-		for l.first != nil {
-			s.end(l.first, semRefused)
-		}
+// answer ends the wait of w and wakes it. Caller must hold mu.
+func (s *Semaphore) answer(w *semWaiter, o instrument.Outcome, now time.Duration) {
+	w.line.remove(w)
+	s.requests.End(&s.meter, o, w.wait, now)
+	w.answer <- o == instrument.Acquired
+}
+
+// Resize changes the number of permits to n, 0 to [MaxPermits]. A growing semaphore serves its waiters
+// in order. A shrinking one takes nothing away: until enough permits have come back more are used than
+// there may be, and no request gets any.
+func (s *Semaphore) Resize(n int64) error {
+	if err := s.checkSize(n); err != nil {
+		return err
 	}
+	s.setSize(n)
+	return nil
 }
 
-// end takes w out of its list and wakes it. Caller must hold mu.
-func (s *Semaphore) end(w *semWaiter, v semVerdict) {
-	w.in.remove(w)
-	w.verdict, w.timed = v, s.time.Timing()
-	w.ready <- struct{}{}
+func (s *Semaphore) setSize(n int64) {
+	s.lock()
+	defer s.unlock()
+	grown := n - s.size.Load()
+	if grown == 0 {
+		return
+	}
+	now := s.meter.Event(s.used())
+	s.free += grown
+	s.size.Store(n)
+	s.sortWaiters()
+	s.serve(now)
 }
 
-// sortWaiters puts each waiter into the list where it belongs after the size has changed. Caller must hold mu.
+// held returns the permits that are used.
+func (s *Semaphore) held() int64 {
+	s.lock()
+	defer s.unlock()
+	return s.used()
+}
+
+// inUse reports whether permits are used or requests wait.
+func (s *Semaphore) inUse() bool {
+	s.lock()
+	defer s.unlock()
+	return s.used() > 0 || s.pending() > 0
+}
+
+// sortWaiters puts each waiter into the line where it belongs after the size has changed. Caller must
+// hold mu.
 func (s *Semaphore) sortWaiters() {
-	var all []*semWaiter
-	for _, l := range []*semList{&s.queue, &s.tooBig} {
-		for w := l.first; w != nil; w = l.first {
-			l.remove(w)
-			all = append(all, w)
-		}
-	}
-	slices.SortFunc(all, func(a, b *semWaiter) int { return cmp.Compare(a.number, b.number) })
-	for _, w := range all {
-		if w.n > s.size.Load() {
-			s.tooBig.push(w)
+	queue, tooBig := s.queue, s.tooBig
+	s.queue, s.tooBig = line[int64, bool]{}, line[int64, bool]{}
+	for a, b := queue.first, tooBig.first; a != nil || b != nil; {
+		w := earlier(a, b)
+		if w == a {
+			a = a.next
 		} else {
-			s.queue.push(w)
+			b = b.next
 		}
+		s.lineOf(w).push(w)
 	}
 }
 
-// oldest returns the waiter that waits longest, nil if nobody does. Caller must hold mu.
-func (s *Semaphore) oldest() *semWaiter {
-	a, b := s.queue.first, s.tooBig.first
+// earlier returns the waiter that came first; either may be nil.
+func earlier(a, b *semWaiter) *semWaiter {
 	if a == nil || b != nil && b.number < a.number {
 		return b
 	}
 	return a
+}
+
+// Close makes all requests that wait, and all that come later, fail with [ErrClosed], and ends the
+// report of the semaphore. Permits that are held can still be given back. Further calls do nothing.
+func (s *Semaphore) Close() {
+	s.lock()
+	s.closed.Store(true)
+	now := s.meter.Event(s.used())
+	for w := earlier(s.queue.first, s.tooBig.first); w != nil; w = earlier(s.queue.first, s.tooBig.first) {
+		s.answer(w, instrument.WasClosed, now)
+	}
+	s.meter.Close()
+	s.unlock()
+	s.reg.Close()
 }

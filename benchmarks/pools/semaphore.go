@@ -60,7 +60,7 @@ func semaphores(size int64, use func(p permits, n int)) []harness.Subject {
 
 func ourSemaphore(name string, size int64, use func(p permits, n int), opts ...instrument.Option) harness.Subject {
 	return harness.Subject{Name: name, New: func() (func(int), func()) {
-		s, err := pools.NewSemaphore("benchmark", size, opts...)
+		s, err := pools.NewSemaphore("benchmark", size, pools.SemaphoreConfig{}, opts...)
 		if err != nil {
 			panic(err) // the name is free and the size is right
 		}

@@ -34,7 +34,7 @@ func (l load) run(ctx context.Context, provider *sdkmetric.MeterProvider) {
 	workers, err := pools.NewWorkers("thumbnails", slots, pools.WorkersConfig{Queue: 64}, meters)
 	must(err)
 	defer workers.Close()
-	permits, err := pools.NewSemaphore("uploads", slots, meters)
+	permits, err := pools.NewSemaphore("uploads", slots, pools.SemaphoreConfig{}, meters)
 	must(err)
 	defer permits.Close()
 	leases, err := pools.NewResources("connections", 60, func(context.Context) (int, error) { return 0, nil }, pools.ResourcesConfig[int]{}, meters)

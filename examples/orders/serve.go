@@ -103,7 +103,7 @@ func start(ctx context.Context, l *life, cfg *config) *service {
 	}
 	s.store = db
 	l.closes(wrapsql.DB("orders-db", db.DB)) // poolgauge
-	permits, err := pools.NewSemaphore("payments", int64(cfg.permits))
+	permits, err := pools.NewSemaphore("payments", int64(cfg.permits), pools.SemaphoreConfig{})
 	l.closes(permits, err)
 	transport, err := wraphttp.Transport("payments-http", newTransport(cfg.permits)) // poolgauge
 	l.closes(transport, err)                                                         // poolgauge

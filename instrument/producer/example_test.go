@@ -22,7 +22,7 @@ func Example() {
 	otel.SetMeterProvider(provider)
 	defer otel.SetMeterProvider(noop.NewMeterProvider())
 
-	seats, err := pools.NewSemaphore("seats", 3)
+	seats, err := pools.NewSemaphore("seats", 3, pools.SemaphoreConfig{})
 	if err != nil {
 		fmt.Println(err)
 		return
