@@ -18,12 +18,12 @@ package measure
 
 import "time"
 
-// base is where [Clock] counts from: a little before now, so that it never returns 0.
-var base = time.Now().Add(-time.Second)
+// base is where [Clock] counts from: before the year 2000, where the time of testing/synctest begins, so
+// that it is always positive.
+var base = time.Now().Add(-50 * 365 * 24 * time.Hour) // which keeps the monotonic reading
 
-// Clock returns the monotonic time since about the start of the program, never 0. Only differences mean
-// anything. It takes half the time of [time.Now], about 30 ns, and follows the clock of
-// testing/synctest.
+// Clock returns a monotonic time, which is positive. Only differences mean anything. It takes half the
+// time of [time.Now], about 30 ns, and follows the clock of testing/synctest.
 func Clock() time.Duration {
 	return time.Since(base)
 }

@@ -1,0 +1,110 @@
+package measure
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/thread"
+)
+
+// short is a use that is known to begin now.
+func short() Span { return Span{at: Clock(), weight: 1} }
+
+func warmSplit(took time.Duration) *Split {
+	s := new(Split)
+	s.Init(instrument.Timing{CPUSamples: 100})
+	for range splitAfter {
+		s.Ended(nil, took)
+	}
+	return s
+}
+
+func TestTheFirstTasksAreNotSampled(t *testing.T) {
+	if !thread.HasMeter {
+		t.Skip("no system but Linux reports the wait for a CPU")
+	}
+	s := new(Split)
+	s.Init(instrument.Timing{CPUSamples: 100})
+	for i := range splitAfter {
+		if s.Next(short()) != nil {
+			t.Fatalf("task %d is sampled", i)
+		}
+		s.Ended(nil, time.Millisecond)
+	}
+	if s.Next(short()) == nil {
+		t.Error("the task after them is not sampled")
+	}
+	if s.Next(short()) != nil {
+		t.Error("the next one is sampled at once")
+	}
+}
+
+func TestTasksOfAPoolWithLongOnesAreNotSampled(t *testing.T) {
+	s := warmSplit(time.Millisecond)
+	s.Ended(nil, splitLonger)
+	for range splitAfter {
+		if s.Next(short()) != nil {
+			t.Fatal("a task is sampled that may be long")
+		}
+		s.Ended(nil, time.Millisecond)
+	}
+	for range splitAfter {
+		s.Ended(nil, time.Millisecond)
+	}
+	if thread.HasMeter && s.Next(short()) == nil {
+		t.Error("no task is sampled after the last long one")
+	}
+}
+
+// Samples delay tasks by less than 0.5 %: what one costs is repaid before the next.
+func TestADelayedSampleIsRepaid(t *testing.T) {
+	if !thread.HasMeter {
+		t.Skip("no system but Linux reports the wait for a CPU")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		s := warmSplit(time.Millisecond)
+		sample := s.Next(short())
+		sample.known = true
+		s.Ended(sample, 6*time.Millisecond)
+		time.Sleep(950 * time.Millisecond)
+		if s.Next(short()) != nil {
+			t.Error("another task is sampled before 200 times the delay of 5 ms")
+		}
+		time.Sleep(100 * time.Millisecond)
+		if s.Next(short()) == nil {
+			t.Error("no task is sampled after 200 times the delay")
+		}
+	})
+}
+
+// The parts add up to the use time, whatever the mix of tasks becomes.
+func TestTheSplitAddsUpToTheUseTime(t *testing.T) {
+	s := warmSplit(time.Millisecond)
+	add := func(cpu, queue, blocked time.Duration) {
+		s.add(&Sample{known: true, split: thread.Split{OnCPU: cpu, RunQueue: queue, Blocked: blocked}}, time.Millisecond)
+	}
+	if _, known := s.Read(1)[instrument.OnCPU].Get(); known {
+		t.Error("a split without a sample")
+	}
+	add(3, 1, 0)
+	s.Read(8)
+	add(0, 1, 1)
+	add(0, 1, 1)
+	got := s.Read(12)
+	s.Read(20) // no sample: what it was is not known yet
+	for state, want := range map[instrument.CPUState]float64{instrument.OnCPU: 6, instrument.RunQueue: 2 + 2, instrument.Blocked: 2} {
+		if v := got[state].Or(-1); v != want {
+			t.Errorf("%v: %v s, want %v", state, v, want)
+		}
+	}
+	add(1, 0, 0)
+	sum := 0.0
+	for _, v := range s.Read(20) {
+		sum += v.Or(0)
+	}
+	if sum != 20 {
+		t.Errorf("%v s together, want 20", sum)
+	}
+}
