@@ -3,7 +3,9 @@ package pools
 import (
 	"context"
 	"errors"
+	"math"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -25,6 +27,12 @@ func (m *memory) available() (int64, bool) {
 	defer m.mu.Unlock()
 	m.reads++
 	return m.bytes, !m.unknown
+}
+
+func (m *memory) count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.reads
 }
 
 func (m *memory) set(bytes int64) {
@@ -112,11 +120,11 @@ func TestMemoryBudgetNoticesMemoryWhileAllWait(t *testing.T) {
 		}
 		b.Release(2500)
 		synctest.Wait()
-		before := m.reads
+		before := m.count()
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if m.reads > before+1 {
-			t.Errorf("read %d times while nobody asks", m.reads-before)
+		if n := m.count() - before; n > 1 {
+			t.Errorf("read %d times while nobody asks", n)
 		}
 	})
 }
@@ -203,12 +211,12 @@ func TestMemoryBudgetClose(t *testing.T) {
 			t.Error("the timer runs after Close")
 		}
 		b.Release(100)
-		reads := m.reads
+		reads := m.count()
 		time.Sleep(tick)
 		if err := b.Acquire(t.Context(), 1); !errors.Is(err, ErrClosed) || b.TryAcquire(1) {
 			t.Errorf("after Close: %v", err)
 		}
-		if m.reads != reads {
+		if m.count() != reads {
 			t.Error("it reads after Close")
 		}
 	})
@@ -250,6 +258,38 @@ func TestMemoryBudgetUnderFaults(t *testing.T) {
 		wg.Wait()
 		if used := b.Stats().Usage[instrument.Used].Or(-1); used != 0 {
 			t.Errorf("%d used in the end", used)
+		}
+	})
+}
+
+func TestMemoryBudgetRefusesWhatCanNeverBe(t *testing.T) {
+	m := &memory{bytes: 1 << 40}
+	b, err := NewMemoryBudget(t.Name(), 100, MemoryConfig{Available: m.available, Max: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if err := b.Acquire(context.Background(), 1001); !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), t.Name()) {
+		t.Errorf("1001 bytes of 1000: error %v, want ErrTooLarge", err)
+	}
+	if err := b.Acquire(t.Context(), 1000); err != nil {
+		t.Error(err)
+	}
+	if n := b.Stats().Requests[instrument.Rejected].Or(-1); n != 1 {
+		t.Errorf("%d rejected, want 1", n)
+	}
+}
+
+// What is available and what is held may be more together than an int64 holds.
+func TestMemoryBudgetOfHugeMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{bytes: math.MaxInt64 - 1}
+		b := mustBudget(t, 100, m, 1)
+		_ = b.Acquire(t.Context(), MaxPermits)
+		time.Sleep(2 * tick)
+		synctest.Wait()
+		if got := b.limit(); got != MaxPermits {
+			t.Errorf("limit %d, want %d", got, int64(MaxPermits))
 		}
 	})
 }

@@ -1,0 +1,165 @@
+package pools
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/poolgauge/poolgauge/instrument"
+)
+
+// waiting starts a request and returns when it waits.
+func waiting(s *Semaphore, n int64, served func()) {
+	before := s.Waiting()
+	go func() {
+		if s.Acquire(context.Background(), n) == nil {
+			served()
+		}
+	}()
+	for s.Waiting() == before {
+		runtime.Gosched()
+	}
+}
+
+func TestSemaphoreServesWaitersInTheOrderOfArrival(t *testing.T) {
+	for _, procs := range []int{1, 2} {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
+		s := mustSemaphore(t, 4)
+		_ = s.Acquire(t.Context(), 4)
+		const waiters = 500
+		order := make(chan int, waiters)
+		for i := range waiters {
+			waiting(s, 4, func() {
+				order <- i
+				s.Release(4)
+			})
+		}
+		s.Release(4)
+		for i := range waiters {
+			if got := <-order; got != i {
+				t.Fatalf("GOMAXPROCS %d: waiter %d is served before waiter %d", procs, got, i)
+			}
+		}
+		s.Close()
+	}
+}
+
+// Neither TryAcquire nor Acquire overtakes a request that waits, whatever is free.
+func TestSemaphoreIsNotOvertaken(t *testing.T) {
+	for range 1000 {
+		s := mustSemaphore(t, 2)
+		_ = s.Acquire(t.Context(), 1)
+		served := make(chan string, 2)
+		waiting(s, 2, func() { served <- "first" })
+		if s.TryAcquire(1) {
+			t.Fatal("TryAcquire(1) overtakes Acquire(2), which waits")
+		}
+		waiting(s, 1, func() { served <- "second" })
+		s.Release(1)
+		if got := <-served; got != "first" {
+			t.Fatal("a later Acquire(1) overtakes Acquire(2)")
+		}
+		s.Release(2)
+		<-served
+		s.Close()
+	}
+}
+
+func TestSemaphorePendingCountsEveryWaiter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := mustSemaphore(t, 1)
+		_ = s.Acquire(t.Context(), 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		for i := range 500 {
+			go func() { _ = s.Acquire(ctx, 1+rand.Int64N(2)) }()
+			synctest.Wait()
+			if got := s.Stats().Pending.Or(-1); got != int64(i)+1 {
+				t.Fatalf("%d pending, want %d", got, i+1)
+			}
+		}
+		cancel()
+		synctest.Wait()
+		if got := s.Stats().Pending.Or(-1); got != 0 {
+			t.Errorf("%d pending after all gave up", got)
+		}
+	})
+}
+
+func TestSemaphoreBoundsItsWaiters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := NewSemaphore(t.Name(), 1, SemaphoreConfig{MaxPending: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		_ = s.Acquire(t.Context(), 1)
+		for _, n := range []int64{1, 5} { // one of them for more than there is
+			go func() { _ = s.Acquire(t.Context(), n) }()
+		}
+		synctest.Wait()
+		if err := s.Acquire(t.Context(), 1); !errors.Is(err, ErrFull) {
+			t.Errorf("a third waiter: error %v, want ErrFull", err)
+		}
+		st := s.Stats()
+		if rejected, limit := st.Requests[instrument.Rejected].Or(-1), st.PendingLimit.Or(-1); rejected != 1 || limit != 2 {
+			t.Errorf("%d rejected, pending limit %d; want 1 and 2", rejected, limit)
+		}
+	})
+	if _, err := NewSemaphore(t.Name(), 1, SemaphoreConfig{MaxPending: -1}); err == nil {
+		t.Error("MaxPending -1 is accepted")
+	}
+}
+
+// A semaphore that shrank below what is used lends nothing without its lock either.
+func TestSemaphoreThatShrinksGivesNothing(t *testing.T) {
+	for name, opts := range map[string][]instrument.Option{"on": nil, "off": {instrument.WithoutTelemetry()}} {
+		t.Run(name, func(t *testing.T) {
+			s := mustSemaphore(t, 8, opts...)
+			_ = s.Acquire(t.Context(), 8)
+			_ = s.Resize(2)
+			s.Release(1)
+			for n := range int64(3) {
+				if got := s.TryAcquire(n); got {
+					t.Errorf("%d of 7 used of 2: TryAcquire(%d) succeeds", s.Available(), n)
+				}
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			defer cancel()
+			if err := s.Acquire(ctx, 1); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("Acquire: %v", err)
+			}
+			s.Release(6)
+			if !s.TryAcquire(1) {
+				t.Error("1 used of 2: TryAcquire(1) fails")
+			}
+		})
+	}
+}
+
+// Release without the lock checks what it is given too.
+func TestSemaphoreReleaseOfTooMuchPanics(t *testing.T) {
+	for name, opts := range map[string][]instrument.Option{"on": nil, "off": {instrument.WithoutTelemetry()}} {
+		t.Run(name, func(t *testing.T) {
+			s := mustSemaphore(t, 8, opts...)
+			_ = s.Acquire(t.Context(), 3)
+			for _, n := range []int64{4, 8, MaxPermits, -1} {
+				if panicOf(func() { s.Release(n) }) == nil {
+					t.Errorf("Release(%d) of 3 does not panic", n)
+				}
+			}
+			if s.Available() != 5 {
+				t.Errorf("%d available, want 5", s.Available())
+			}
+		})
+	}
+}
+
+func panicOf(f func()) (v any) {
+	defer func() { v = recover() }()
+	f()
+	return nil
+}
