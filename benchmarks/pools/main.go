@@ -25,6 +25,8 @@ func cases() []harness.Case {
 		semaphoreCases(),
 		resourcesCases(),
 		workersCases(),
+		rateCases(),
+		latencyCases(),
 	)
 }
 

@@ -5,175 +5,55 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/jackc/puddle/v2"
-	commons "github.com/jolestar/go-commons-pool/v2"
-
 	"github.com/poolgauge/poolgauge/benchmarks/pools/harness"
+	"github.com/poolgauge/poolgauge/benchmarks/pools/peers"
 	"github.com/poolgauge/poolgauge/instrument"
-	"github.com/poolgauge/poolgauge/pools"
 )
 
-// resource is what the pools hold: what an idle connection costs does not matter here.
-type resource struct{ used int }
-
-func newResource(context.Context) (*resource, error) { return new(resource), nil }
-
-// lender is a pool of resources: use borrows one, calls between, which may be nil, and gives it back.
-type lender interface {
-	use(ctx context.Context, between func())
+// lender is a subject that does what use does with a pool that starts full.
+func lender(name, order string, use func(p peers.Lender, n int), open func() peers.Lender) harness.Subject {
+	return harness.Subject{Name: name, Order: order, New: func() (func(int), func()) {
+		p := open()
+		p.Fill()
+		return func(n int) { use(p, n) }, p.Close
+	}}
 }
 
-// resources returns every pool of a size, which starts full, as a subject that does what use does.
-func resources(size int, use func(p lender, n int)) []harness.Subject {
-	peer := func(name string, open func() (lender, func())) harness.Subject {
-		return harness.Subject{Name: name, New: func() (func(int), func()) {
-			p, stop := open()
-			return func(n int) { use(p, n) }, stop
-		}}
-	}
+// resources returns every pool of a size as a subject that does what use does.
+func resources(size int, use func(p peers.Lender, n int)) []harness.Subject {
 	return []harness.Subject{
 		ourResources("poolgauge", size, use),
-		peer("puddle", func() (lender, func()) { return openPuddle(size) }),
-		peer("channel", func() (lender, func()) { return openChannel(size), nil }),
-		peer("go-commons-pool", func() (lender, func()) { return openCommons(size) }),
+		lender("puddle", strictFIFO, use, func() peers.Lender { return peers.Puddle(size) }),
+		lender("channel", strictFIFO, use, func() peers.Lender { return peers.ChannelPool(size) }),
+		lender("go-commons-pool", unordered, use, func() peers.Lender { return peers.CommonsPool(size) }),
 		ourResources("telemetry off", size, use, instrument.WithoutTelemetry()),
 		ourResources("exact", size, use, instrument.WithExactTiming()),
 	}
 }
 
-func ourResources(name string, size int, use func(p lender, n int), opts ...instrument.Option) harness.Subject {
-	return harness.Subject{Name: name, New: func() (func(int), func()) {
-		p, stop := openOurs(size, opts...)
-		return func(n int) { use(p, n) }, stop
-	}}
+// few leaves out go-commons-pool and exact timing.
+func few(size int, use func(p peers.Lender, n int)) []harness.Subject {
+	all := resources(size, use)
+	return []harness.Subject{all[0], all[1], all[2], all[4]}
 }
 
-type ours struct{ *pools.Resources[*resource] }
-
-func openOurs(size int, opts ...instrument.Option) (lender, func()) {
-	p, err := pools.NewResources("benchmark", size, newResource, pools.ResourcesConfig[*resource]{}, opts...)
-	if err != nil {
-		panic(err)
-	}
-	for range size {
-		if err := p.CreateResource(context.Background()); err != nil {
-			panic(err)
-		}
-	}
-	return ours{p}, p.Close
-}
-
-func (p ours) use(ctx context.Context, between func()) {
-	lease, err := p.Acquire(ctx)
-	if err != nil {
-		panic(err)
-	}
-	lease.Value().used++
-	if between != nil {
-		between()
-	}
-	lease.Release()
-}
-
-type puddles struct{ *puddle.Pool[*resource] }
-
-func openPuddle(size int) (lender, func()) {
-	p, err := puddle.NewPool(&puddle.Config[*resource]{
-		Constructor: newResource,
-		Destructor:  func(*resource) {},
-		MaxSize:     int32(size),
-	})
-	if err != nil {
-		panic(err)
-	}
-	for range size {
-		if err := p.CreateResource(context.Background()); err != nil {
-			panic(err)
-		}
-	}
-	return puddles{p}, p.Close
-}
-
-func (p puddles) use(ctx context.Context, between func()) {
-	r, err := p.Acquire(ctx)
-	if err != nil {
-		panic(err)
-	}
-	r.Value().used++
-	if between != nil {
-		between()
-	}
-	r.Release()
-}
-
-// channelPool is what Go itself offers.
-type channelPool chan *resource
-
-func openChannel(size int) channelPool {
-	p := make(channelPool, size)
-	for range size {
-		p <- new(resource)
-	}
-	return p
-}
-
-func (p channelPool) use(ctx context.Context, between func()) {
-	var r *resource
-	select {
-	case r = <-p:
-	case <-ctx.Done():
-		panic(ctx.Err())
-	}
-	r.used++
-	if between != nil {
-		between()
-	}
-	p <- r
-}
-
-type commonsPool struct{ *commons.ObjectPool }
-
-func openCommons(size int) (lender, func()) {
-	ctx := context.Background()
-	construct := func(context.Context) (any, error) { return new(resource), nil }
-	config := commons.NewDefaultPoolConfig()
-	config.MaxTotal, config.MaxIdle = size, size
-	p := commons.NewObjectPool(ctx, commons.NewPooledObjectFactorySimple(construct), config)
-	for range size {
-		if err := p.AddObject(ctx); err != nil {
-			panic(err)
-		}
-	}
-	return commonsPool{p}, func() { p.Close(ctx) }
-}
-
-func (p commonsPool) use(ctx context.Context, between func()) {
-	r, err := p.BorrowObject(ctx)
-	if err != nil {
-		panic(err)
-	}
-	r.(*resource).used++
-	if between != nil {
-		between()
-	}
-	if err := p.ReturnObject(ctx, r); err != nil {
-		panic(err)
-	}
+func ourResources(name string, size int, use func(p peers.Lender, n int), opts ...instrument.Option) harness.Subject {
+	return lender(name, peers.OurOrder, use, func() peers.Lender { return peers.OurLender(size, opts...) })
 }
 
 // lend returns a loop of uses.
-func lend(ctx context.Context, between func()) func(lender, int) {
-	return func(p lender, n int) {
+func lend(ctx context.Context, between func()) func(peers.Lender, int) {
+	return func(p peers.Lender, n int) {
 		for range n {
-			p.use(ctx, between)
+			p.Use(ctx, between)
 		}
 	}
 }
 
-// crowd makes 64 goroutines share the uses.
-func crowd(use func(lender, int)) func(lender, int) {
-	return func(p lender, n int) {
-		harness.Parallel(64, n, func(n int) { use(p, n) })
+// crowd makes goroutines share the uses.
+func crowd(goroutines int, use func(peers.Lender, int)) func(peers.Lender, int) {
+	return func(p peers.Lender, n int) {
+		harness.Parallel(goroutines, n, func(n int) { use(p, n) })
 	}
 }
 
@@ -181,28 +61,48 @@ func resourcesCases() []harness.Case {
 	ctx := context.Background()
 	cancelable, cancel := context.WithCancel(ctx)
 	_ = cancel // the context is used as long as the program runs
-	plain, block := lend(ctx, nil), lend(ctx, runtime.Gosched)
-	below := func(ratio float64) harness.Bar { return harness.Bar{Peer: "puddle", Ratio: ratio} }
-	telemetry := harness.Bar{Peer: "telemetry off", Ratio: 1, Plus: 10 * time.Nanosecond}
+	plain, block, sleep := lend(ctx, nil), lend(ctx, runtime.Gosched), lend(ctx, sleepMillisecond)
+	below := func(ratio float64) []harness.Bar { return []harness.Bar{ofPeer("puddle", ratio)} }
+	alone := append(below(0.4), tenNanoseconds("telemetry off"))
+	one, both := []int{1}, []int{1, 2, 0}
 	return []harness.Case{
-		{Name: "resources alone", Subjects: resources(16, plain), Bars: []harness.Bar{below(0.35), telemetry}, NoAlloc: true},
+		{Name: "resources alone", Subjects: resources(16, plain), Bars: alone, NoAlloc: true},
 		{
 			Name:     "resources alone, context with cancel",
-			Subjects: resources(16, lend(cancelable, nil)), Bars: []harness.Bar{below(0.35), telemetry}, NoAlloc: true,
+			Subjects: few(16, lend(cancelable, nil)), Bars: alone, NoAlloc: true,
 		},
-		{Name: "resources, 64 goroutines on 2", Subjects: resources(2, crowd(plain)), Bars: []harness.Bar{below(0.3)}, Procs: []int{1, 2, 0}},
+		{Name: "resources, 64 goroutines on 2", Subjects: resources(2, crowd(64, plain)), Bars: below(0.9), Procs: both},
+		{
+			Name: "resources, 64 goroutines on 2, telemetry", Procs: one, Bars: alone[1:],
+			Subjects: []harness.Subject{
+				ourResources("poolgauge", 2, crowd(64, plain)),
+				ourResources("telemetry off", 2, crowd(64, plain), instrument.WithoutTelemetry()),
+			},
+		},
 		{
 			Name:     "resources, 64 goroutines on 2, forced to block",
-			Subjects: resources(2, crowd(block)), Bars: []harness.Bar{below(0.9)}, Procs: []int{1, 2, 0}, NoAlloc: true,
+			Subjects: resources(2, crowd(64, block)), Bars: below(0.9), Procs: both, NoAlloc: true,
 		},
 		telemetryOfWaits("resources, 64 goroutines on 2, forced to block, telemetry",
-			ourResources("poolgauge", 2, crowd(block)),
-			ourResources("telemetry off", 2, crowd(block), instrument.WithoutTelemetry()),
+			ourResources("poolgauge", 2, crowd(64, block)),
+			ourResources("telemetry off", 2, crowd(64, block), instrument.WithoutTelemetry()),
 		),
 		{
 			Name:     "resources, 64 goroutines on 2, forced to block, context with cancel",
-			Subjects: resources(2, crowd(lend(cancelable, runtime.Gosched))), Bars: []harness.Bar{below(0.9)},
+			Subjects: few(2, crowd(64, lend(cancelable, runtime.Gosched))), Bars: below(0.9),
 		},
-		{Name: "resources, 64 goroutines on 64", Subjects: resources(64, crowd(plain)), Procs: []int{1, 2, 0}},
+		{
+			Name: "resources, 1,000 goroutines on 100, forced to block", Procs: both,
+			Subjects: few(100, crowd(1000, block)), Bars: append(below(0.9), ofPeer("telemetry off", 1.05)),
+		},
+		{
+			Name: "resources, 1,000 goroutines on 100, holds of 1 ms", Procs: both,
+			Subjects: few(100, crowd(1000, sleep)), Bars: append(below(0.9), ofPeer("telemetry off", 1.05)),
+		},
+		{
+			Name: "resources, 64 goroutines on 2, holds of 1 ms", Procs: both, Subjects: few(2, crowd(64, sleep)),
+			Bars: append(below(0.9), harness.Bar{Peer: "telemetry off", Ratio: 1, Plus: 2500 * time.Nanosecond}),
+		},
+		{Name: "resources, 64 goroutines on 64", Subjects: resources(64, crowd(64, plain)), Bars: below(0.9), Procs: both},
 	}
 }

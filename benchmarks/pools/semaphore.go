@@ -3,129 +3,161 @@ package main
 import (
 	"context"
 	"runtime"
+	"slices"
+	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"github.com/poolgauge/poolgauge/benchmarks/pools/harness"
+	"github.com/poolgauge/poolgauge/benchmarks/pools/peers"
 	"github.com/poolgauge/poolgauge/instrument"
-	"github.com/poolgauge/poolgauge/pools"
 )
 
-// permits is what the semaphores have in common.
-type permits interface {
-	Acquire(ctx context.Context, n int64) error
-	TryAcquire(n int64) bool
-	Release(n int64)
-}
+// The names of the subjects that bars are about.
+const (
+	xsync        = "x/sync"
+	semaphoreOff = "poolgauge, telemetry off"
+	strictFIFO   = "strict FIFO"
+	unordered    = "none"
+)
 
-// channel is a semaphore made of a buffered channel, without weights: what Go itself offers.
-type channel chan struct{}
-
-func (c channel) Acquire(ctx context.Context, _ int64) error {
-	select {
-	case c <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (c channel) TryAcquire(int64) bool {
-	select {
-	case c <- struct{}{}:
-		return true
-	default:
-		return false
-	}
-}
-
-func (c channel) Release(int64) { <-c }
-
-// semaphores returns every semaphore of a size as a subject that does what use does.
-func semaphores(size int64, use func(p permits, n int)) []harness.Subject {
-	peer := func(name string, open func() permits) harness.Subject {
-		return harness.Subject{Name: name, New: func() (func(int), func()) {
-			p := open()
-			return func(n int) { use(p, n) }, nil
-		}}
-	}
-	return []harness.Subject{
-		ourSemaphore("poolgauge", size, use),
-		ourSemaphore("poolgauge, telemetry off", size, use, instrument.WithoutTelemetry()),
-		peer("x/sync", func() permits { return semaphore.NewWeighted(size) }),
-		peer("channel", func() permits { return make(channel, size) }),
-	}
-}
-
-func ourSemaphore(name string, size int64, use func(p permits, n int), opts ...instrument.Option) harness.Subject {
-	return harness.Subject{Name: name, New: func() (func(int), func()) {
-		s, err := pools.NewSemaphore("benchmark", size, pools.SemaphoreConfig{}, opts...)
-		if err != nil {
-			panic(err) // the name is free and the size is right
-		}
-		return func(n int) { use(s, n) }, s.Close
+// permits is a subject that does what use does with a semaphore.
+func permits(name, order string, use func(p peers.Permits, n int), open func() (peers.Permits, func())) harness.Subject {
+	return harness.Subject{Name: name, Order: order, New: func() (func(int), func()) {
+		p, stop := open()
+		return func(n int) { use(p, n) }, stop
 	}}
 }
 
-// among64 makes 64 goroutines share the operations.
-func among64(use func(p permits, n int)) func(permits, int) {
-	return func(p permits, n int) {
-		harness.Parallel(64, n, func(n int) { use(p, n) })
+func ourSemaphore(name string, size int64, use func(p peers.Permits, n int), opts ...instrument.Option) harness.Subject {
+	return permits(name, peers.OurOrder, use, func() (peers.Permits, func()) {
+		s := peers.Semaphore(size, opts...)
+		return s, s.Close
+	})
+}
+
+// semaphores returns every semaphore of a size as a subject that does what use does. A channel has no weights.
+func semaphores(size int64, use func(p peers.Permits, n int)) []harness.Subject {
+	return append(weighted(size, use),
+		permits("channel", strictFIFO, use, func() (peers.Permits, func()) { return peers.ChannelPermits(size), nil }))
+}
+
+func weighted(size int64, use func(p peers.Permits, n int)) []harness.Subject {
+	return []harness.Subject{
+		ourSemaphore("poolgauge", size, use),
+		ourSemaphore(semaphoreOff, size, use, instrument.WithoutTelemetry()),
+		permits(xsync, strictFIFO, use, func() (peers.Permits, func()) { return peers.XSync(size), nil }),
 	}
 }
 
-func semaphoreCases() []harness.Case {
-	ctx := context.Background()
-	plain := func(p permits, n int) {
-		for range n {
-			_ = p.Acquire(ctx, 1) // the background context cannot fail
-			p.Release(1)
-		}
-	}
-	blocking := func(p permits, n int) {
-		for range n {
-			_ = p.Acquire(ctx, 1)
-			runtime.Gosched() // so that others find the permits taken
-			p.Release(1)
-		}
-	}
-	succeed := func(p permits, n int) {
-		for range n {
-			if p.TryAcquire(1) {
-				p.Release(1)
+// hold returns a loop of uses that call between, unless it is nil, while they hold permits.
+func hold(weight int64, between func()) func(peers.Permits, int) {
+	ctx := context.Background() // it cannot fail
+	if between == nil {
+		return func(p peers.Permits, n int) {
+			for range n {
+				_ = p.Acquire(ctx, weight)
+				p.Release(weight)
 			}
 		}
 	}
-	fail := func(p permits, n int) {
-		for p.TryAcquire(1) {
-			continue // until none is left
-		}
+	return func(p peers.Permits, n int) {
 		for range n {
-			p.TryAcquire(1)
+			_ = p.Acquire(ctx, weight)
+			between()
+			p.Release(weight)
 		}
 	}
-	// The telemetry of an operation costs at most 10 ns.
-	bars := func(ratio float64) []harness.Bar {
-		return []harness.Bar{
-			{Peer: "x/sync", Ratio: ratio},
-			{Peer: "poolgauge, telemetry off", Ratio: 1, Plus: 10 * time.Nanosecond},
+}
+
+// among makes goroutines share the uses.
+func among(goroutines int, use func(p peers.Permits, n int)) func(peers.Permits, int) {
+	return func(p peers.Permits, n int) {
+		harness.Parallel(goroutines, n, func(n int) { use(p, n) })
+	}
+}
+
+// mixed makes goroutines share the uses, each with a weight of its own.
+func mixed(goroutines int, between func(), weights ...int64) func(peers.Permits, int) {
+	return func(p peers.Permits, n int) {
+		var goroutine atomic.Int64
+		harness.Parallel(goroutines, n, func(n int) {
+			hold(weights[int(goroutine.Add(1))%len(weights)], between)(p, n)
+		})
+	}
+}
+
+func trySucceed(p peers.Permits, n int) {
+	for range n {
+		if p.TryAcquire(1) {
+			p.Release(1)
 		}
 	}
-	procs := []int{1, 2, 0}
-	return []harness.Case{
-		{Name: "semaphore alone", Subjects: semaphores(16, plain), Bars: bars(0.7), NoAlloc: true},
-		{Name: "semaphore, 64 goroutines on 2", Subjects: semaphores(2, among64(plain)), Bars: bars(0.5)},
+}
+
+func tryFail(p peers.Permits, n int) {
+	for p.TryAcquire(1) {
+		continue // until none is left
+	}
+	for range n {
+		p.TryAcquire(1)
+	}
+}
+
+func sleepMillisecond() { time.Sleep(time.Millisecond) }
+
+// ofPeer is a bar of CPU time against a peer.
+func ofPeer(peer string, ratio float64) harness.Bar { return harness.Bar{Peer: peer, Ratio: ratio} }
+
+// tenNanoseconds is the bar of telemetry in a closed loop.
+func tenNanoseconds(off string) harness.Bar {
+	return harness.Bar{Peer: off, Ratio: 1, Plus: 10 * time.Nanosecond}
+}
+
+func semaphoreCases() []harness.Case {
+	one, both := []int{1}, []int{1, 2, 0}
+	telemetry := tenNanoseconds(semaphoreOff)
+	bars := func(ratio float64) []harness.Bar { return []harness.Bar{ofPeer(xsync, ratio), telemetry} }
+	yield := hold(1, runtime.Gosched) // others find the permits taken
+	const huge = 1 << 40
+	return slices.Concat([]harness.Case{
+		{Name: "semaphore alone", Subjects: semaphores(16, hold(1, nil)), Bars: bars(0.7), NoAlloc: true},
+		{Name: "semaphore alone, huge weights", Subjects: weighted(4*huge, hold(huge, nil)), Bars: bars(0.7), NoAlloc: true},
+		{Name: "semaphore, 64 goroutines on 2", Subjects: semaphores(2, among(64, hold(1, nil))), Bars: bars(0.9)[:1], NoAlloc: true, Procs: both},
 		{
-			Name: "semaphore, 64 goroutines on 2, forced to block", Subjects: semaphores(2, among64(blocking)),
-			Bars: bars(0.9)[:1], NoAlloc: true, Procs: procs,
+			Name: "semaphore, 64 goroutines on 2, telemetry", Procs: one, Bars: []harness.Bar{telemetry},
+			Subjects: semaphores(2, among(64, hold(1, nil)))[:2],
+		},
+		{
+			Name: "semaphore, 64 goroutines on 2, forced to block", Subjects: semaphores(2, among(64, yield)),
+			Bars: bars(0.9)[:1], NoAlloc: true, Procs: both,
 		},
 		telemetryOfWaits("semaphore, 64 goroutines on 2, forced to block, telemetry",
-			ourSemaphore("poolgauge", 2, among64(blocking)),
-			ourSemaphore("telemetry off", 2, among64(blocking), instrument.WithoutTelemetry()),
+			ourSemaphore("poolgauge", 2, among(64, yield)),
+			ourSemaphore("telemetry off", 2, among(64, yield), instrument.WithoutTelemetry()),
 		),
-		{Name: "semaphore, TryAcquire that succeeds", Subjects: semaphores(16, succeed), Bars: bars(1), NoAlloc: true},
-		{Name: "semaphore, TryAcquire that fails", Subjects: semaphores(2, fail), Bars: bars(1), NoAlloc: true},
-		{Name: "semaphore, 64 goroutines on 64", Subjects: semaphores(64, among64(plain)), Procs: procs},
-	}
+		{
+			Name: "semaphore, 64 goroutines of weights 1, 8 and 64 on 64", Procs: both,
+			Subjects: weighted(64, mixed(64, runtime.Gosched, 1, 8, 64)), Bars: bars(0.9)[:1], NoAlloc: true,
+		},
+		{
+			Name: "semaphore, 64 goroutines of weights 1 and 2^40 on 2^42", Procs: both,
+			Subjects: weighted(4*huge, mixed(64, runtime.Gosched, 1, huge)), Bars: bars(0.9)[:1], NoAlloc: true,
+		},
+		{
+			Name: "semaphore, 1,000 goroutines on 100, forced to block", Subjects: semaphores(100, among(1000, yield)),
+			Bars: []harness.Bar{ofPeer(xsync, 0.9), ofPeer(semaphoreOff, 1.05)}, Procs: both,
+		},
+		{
+			Name: "semaphore, 1,000 goroutines on 100, holds of 1 ms", Subjects: semaphores(100, among(1000, hold(1, sleepMillisecond))),
+			Bars: []harness.Bar{ofPeer(semaphoreOff, 1.05)}, Procs: both,
+		},
+		{
+			// 64 goroutines on 2 finish 2,000 uses a second, and 0.5 % of a CPU of that is 2.5 µs a use.
+			Name: "semaphore, 64 goroutines on 2, holds of 1 ms", Subjects: semaphores(2, among(64, hold(1, sleepMillisecond))),
+			Bars: []harness.Bar{{Peer: semaphoreOff, Ratio: 1, Plus: 2500 * time.Nanosecond}}, Procs: both,
+		},
+		{Name: "semaphore, TryAcquire that succeeds", Subjects: semaphores(16, trySucceed), Bars: bars(1), NoAlloc: true},
+		{Name: "semaphore, TryAcquire that fails", Subjects: semaphores(2, tryFail), Bars: bars(1), NoAlloc: true},
+		{Name: "semaphore, 64 goroutines on 64", Subjects: semaphores(64, among(64, hold(1, nil))), Procs: both},
+	})
 }

@@ -33,22 +33,9 @@ func workers(name string, open peers.NewWorkers, n, submitters int, task peers.T
 	}}
 }
 
-// spin returns a task that takes about as long as wanted of a CPU.
-func spin(want time.Duration) peers.Task {
-	work := func(n int) {
-		for range n {
-			continue
-		}
-	}
-	n := 1 << 20
-	best := time.Hour
-	for range 10 {
-		start := time.Now()
-		work(n)
-		best = min(best, time.Since(start))
-	}
-	n = int(float64(n) * float64(want) / float64(best))
-	return peers.NewTask(func() { work(n) })
+// spin returns a task that takes as long of a CPU.
+func spin(d time.Duration) peers.Task {
+	return peers.NewTask(func() { harness.Spin(d) })
 }
 
 func workersCases() []harness.Case {

@@ -45,7 +45,9 @@ func (b Baseline) Add(results []Result) {
 	for _, r := range results {
 		peers := map[string]Spread{}
 		for i, subject := range r.Case.Subjects[1:] {
-			peers[subject.Name] = r.against(i+1, 0)
+			if s, ok := r.ratio(i + 1); ok {
+				peers[subject.Name] = s
+			}
 		}
 		b.Ratios[r.Case.Name] = peers
 	}
@@ -55,8 +57,8 @@ func (b Baseline) Add(results []Result) {
 func (b Baseline) Worse(r Result) []string {
 	var worse []string
 	for i, subject := range r.Case.Subjects[1:] {
-		now := r.against(i+1, 0)
-		if was, known := b.Ratios[r.Case.Name][subject.Name]; known && now.Low > was.High {
+		now, ok := r.ratio(i + 1)
+		if was, known := b.Ratios[r.Case.Name][subject.Name]; ok && known && now.Low > was.High {
 			worse = append(worse, fmt.Sprintf("%s: %.2f (%.2f–%.2f) of %s, it was %.2f (%.2f–%.2f)",
 				r.Case.Name, now.Median, now.Low, now.High, subject.Name, was.Median, was.Low, was.High))
 		}

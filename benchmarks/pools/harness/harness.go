@@ -1,5 +1,5 @@
 // Package harness compares implementations of one operation within one process: what an operation takes of the CPU, of time and
-// of memory, and the ratio of ours to each peer.
+// of memory, how late it is, and the ratio of ours to each peer.
 //
 // Only ratios within one run are worth quoting, since the machine may be shared. So every round measures all subjects of a case
 // one after the other, in a fresh random order, and a ratio is the median over the rounds of the ratios within a round. Its noise
@@ -23,27 +23,17 @@ type Case struct {
 	Bars     []Bar     // what ours must reach
 	NoAlloc  bool      // ours must allocate less than one byte per operation
 	Procs    []int     // values of GOMAXPROCS to run it with, 0 for all CPUs; empty is {0}
+	Trials   int       // operations in a round; 0 is as many as take about Settings.Time
 }
 
 // Subject is one implementation.
 type Subject struct {
-	Name string
+	Name  string
+	Order string // in which requests that wait are served: "strict FIFO", "scramble", "none"
 	// New sets one up for a round: run does n operations and returns when they are done; stop, which may be nil, takes it down.
 	New func() (run func(n int), stop func())
-}
-
-// Bar says that our CPU time is at most Ratio times that of Peer, and Plus on top.
-type Bar struct {
-	Peer  string
-	Ratio float64
-	Plus  time.Duration
-}
-
-func (b Bar) String() string {
-	if b.Plus == 0 {
-		return fmt.Sprintf("%.2f", b.Ratio)
-	}
-	return fmt.Sprintf("%.2f + %v", b.Ratio, b.Plus)
+	// Measure takes the place of New where a sample is more than the cost of n operations.
+	Measure func(n int) Sample
 }
 
 // Settings say how to measure.
@@ -51,6 +41,7 @@ type Settings struct {
 	Rounds int
 	Time   time.Duration  // what one subject takes in one round, about
 	Only   *regexp.Regexp // the names of the cases to run; nil is all
+	Once   bool           // believe the first measurement of what misses a bar
 }
 
 // Run measures the cases. It sets GOMAXPROCS, so nothing else should run in the process.
@@ -61,7 +52,7 @@ func Run(cases []Case, s Settings) ([]Result, error) {
 			continue
 		}
 		for _, b := range c.Bars {
-			if c.index(b.Peer) < 0 {
+			if b.Peer != "" && c.index(b.Peer) < 0 {
 				return nil, fmt.Errorf("case %q: its bar names %q, which is not a subject of it", c.Name, b.Peer)
 			}
 		}
@@ -110,15 +101,21 @@ func processors(wanted []int) []int {
 
 func measure(c Case, s Settings) Result {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(c.Procs[0]))
+	Calibrate()
 	operations := make([]int, len(c.Subjects))
 	for i, subject := range c.Subjects {
-		operations[i] = calibrate(subject, s.Time)
+		operations[i] = c.Trials
+		if c.Trials == 0 {
+			operations[i] = enough(subject, s.Time)
+		}
 	}
 	r := Result{Case: c, Samples: make([][]Sample, len(c.Subjects))}
 	for range s.Rounds {
+		Calibrate()
 		for _, i := range rand.Perm(len(c.Subjects)) {
 			r.Samples[i] = append(r.Samples[i], sample(c.Subjects[i], operations[i]))
 		}
+		r.Spun = append(r.Spun, spun())
 	}
 	return r
 }
@@ -127,9 +124,9 @@ func (c Case) index(subject string) int {
 	return slices.IndexFunc(c.Subjects, func(s Subject) bool { return s.Name == subject })
 }
 
-// calibrate returns how many operations take about as long as wanted. It believes a long time only when it sees it twice: a
+// enough returns how many operations take about as long as wanted. It believes a long time only when it sees it twice: a
 // neighbour on the machine can stop us for as long.
-func calibrate(s Subject, want time.Duration) int {
+func enough(s Subject, want time.Duration) int {
 	for n := 1; ; n *= 4 {
 		took := sample(s, n).Wall
 		if took*float64(n) < float64(want)/8 {
@@ -142,15 +139,20 @@ func calibrate(s Subject, want time.Duration) int {
 	}
 }
 
-// Sample is one measurement of one subject, per operation.
+// Sample is one measurement of one subject, per operation. What was not measured is 0.
 type Sample struct {
 	CPU    float64 // nanoseconds, of all threads, user and system
-	Wall   float64 // nanoseconds
-	Bytes  float64 // allocated
+	Wall   float64 // nanoseconds; the median if single operations were timed
+	Max    float64 // nanoseconds that the slowest operation took, if single ones were timed
+	Bytes  float64 // allocated, or kept where the case says so
 	Allocs float64
+	Count  float64 // of what the case counts
 }
 
 func sample(s Subject, n int) Sample {
+	if s.Measure != nil {
+		return s.Measure(n)
+	}
 	run, stop := s.New()
 	if stop != nil {
 		defer stop()

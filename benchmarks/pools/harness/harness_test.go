@@ -47,7 +47,7 @@ func TestRatioIsTakenWithinARound(t *testing.T) {
 		r.Samples[0][i].CPU *= math.Pow(2, float64(i))
 		r.Samples[1][i].CPU *= math.Pow(2, float64(i))
 	}
-	if got, want := r.against(1, 0), (Spread{0.5, 0.5, 0.5}); got != want {
+	if got, want := r.against(1, CPU, 0), (Spread{0.5, 0.5, 0.5}); got != want {
 		t.Errorf("ratio %v, want %v", got, want)
 	}
 }
@@ -150,7 +150,7 @@ func TestRunMeasuresEverySubjectInEveryRound(t *testing.T) {
 	}
 	var table strings.Builder
 	Table(&table, results)
-	if rows := strings.Count(table.String(), "\n"); rows != 4 || !strings.Contains(table.String(), "| 1.00 |\n") {
+	if rows := strings.Count(table.String(), "\n"); rows != 6 || !strings.Contains(table.String(), "| 1.00 | ") {
 		t.Errorf("table:\n%s", table.String())
 	}
 	c.Bars[0].Peer = "nobody"

@@ -5,12 +5,15 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strings"
+	"time"
 )
 
 // Result is what was measured of one case.
 type Result struct {
 	Case    Case
 	Samples [][]Sample // by subject, then by round
+	Spun    []float64  // what a nanosecond of Spin took of the CPU at the end of each round
 }
 
 // Spread is a median over rounds with its noise: the 95 % confidence interval of the median.
@@ -37,69 +40,128 @@ func spread(values []float64) Spread {
 	return Spread{Median: (v[n/2] + v[(n-1)/2]) / 2, Low: v[k], High: v[n-1-k]}
 }
 
-// over returns the spread of one figure of a subject.
-func (r Result) over(subject int, figure func(Sample) float64) Spread {
+// figures returns one figure of a subject, by round.
+func (r Result) figures(subject int, figure func(Sample) float64) []float64 {
 	values := make([]float64, len(r.Samples[subject]))
 	for i, s := range r.Samples[subject] {
 		values[i] = figure(s)
 	}
-	return spread(values)
+	return values
 }
 
-// against returns the ratio of our CPU time, less nanoseconds, to that of a subject.
-func (r Result) against(subject int, less float64) Spread {
+// over returns the spread of one figure of a subject.
+func (r Result) over(subject int, f Figure) Spread {
+	return spread(r.figures(subject, f.of))
+}
+
+// against returns the ratio of a figure of ours, less the given, to that of a subject.
+func (r Result) against(subject int, f Figure, less float64) Spread {
 	ratios := make([]float64, len(r.Samples[subject]))
 	for i, s := range r.Samples[subject] {
-		ratios[i] = (r.Samples[0][i].CPU - less) / s.CPU
+		ratios[i] = (f.of(r.Samples[0][i]) - less) / f.of(s)
 	}
 	return spread(ratios)
 }
 
-// Missed returns a line for each bar that ours did not reach.
-func (r Result) Missed() []string {
-	var missed []string
-	for _, b := range r.Case.Bars {
-		got := r.against(r.Case.index(b.Peer), float64(b.Plus))
-		if got.Median > b.Ratio {
-			missed = append(missed, fmt.Sprintf("%s: %.2f of %s, the bar is %v", r.Case.Name, r.against(r.Case.index(b.Peer), 0).Median, b.Peer, b))
+// main is the figure that the ratios in the table compare.
+func (r Result) main() Figure {
+	if r.counts() {
+		return Count
+	}
+	for _, f := range []Figure{CPU, Wall, Bytes} {
+		if r.over(0, f).Median != 0 {
+			return f
 		}
 	}
-	if bytes := r.over(0, func(s Sample) float64 { return s.Bytes }).Median; r.Case.NoAlloc && bytes >= 1 {
-		missed = append(missed, fmt.Sprintf("%s: %.0f B per operation, the bar is 0", r.Case.Name, bytes))
-	}
-	return missed
+	return Count
+}
+
+// counts says whether the case counts something.
+func (r Result) counts() bool {
+	return slices.ContainsFunc(r.Case.Bars, func(b Bar) bool { return b.Of == Count })
+}
+
+// ratio returns how ours compares with a subject, and whether that can be said.
+func (r Result) ratio(subject int) (Spread, bool) {
+	s := r.against(subject, r.main(), 0)
+	sum := s.Median + s.Low + s.High
+	return s, !math.IsNaN(sum) && !math.IsInf(sum, 0)
 }
 
 // Table writes the results as Markdown.
 func Table(w io.Writer, results []Result) {
-	fmt.Fprintln(w, "| case | subject | CPU ns/op (min–max) | wall ns/op | B/op | allocs/op | ours ÷ it (95 %) | bar |")
-	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|")
+	fmt.Fprintln(w, "| case | subject | order | CPU ns/op (min–max) | wall ns/op | max | B/op | allocs/op | count | ours ÷ it (95 %) | bar | met |")
+	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|---|---|---|---|")
+	var spun []float64
 	for _, r := range results {
-		for i, subject := range r.Case.Subjects {
-			name, ratio, bar := "", "", ""
-			if i == 0 {
-				name = r.Case.Name
-			} else {
-				s := r.against(i, 0)
-				ratio = fmt.Sprintf("%.2f (%.2f–%.2f)", s.Median, s.Low, s.High)
-			}
-			for _, b := range r.Case.Bars {
-				if b.Peer == subject.Name {
-					bar = b.String()
-				}
-			}
-			cpu := func(s Sample) float64 { return s.CPU }
-			lowest, highest := r.extremes(i)
-			fmt.Fprintf(w, "| %s | %s | %.1f (%.1f–%.1f) | %.1f | %.0f | %.2f | %s | %s |\n", name, subject.Name,
-				r.over(i, cpu).Median, lowest, highest,
-				r.over(i, func(s Sample) float64 { return s.Wall }).Median,
-				r.over(i, func(s Sample) float64 { return s.Bytes }).Median,
-				r.over(i, func(s Sample) float64 { return s.Allocs }).Median, ratio, bar)
+		for i := range r.Case.Subjects {
+			fmt.Fprintln(w, r.row(i))
 		}
+		spun = append(spun, r.Spun...)
+	}
+	if len(spun) > 0 {
+		s := spread(spun)
+		fmt.Fprintf(w, "\nA microsecond of spinning, calibrated at the start of each round, took %.3f µs of CPU at its end (%.3f–%.3f).\n",
+			s.Median, slices.Min(spun), slices.Max(spun))
 	}
 }
 
-func (r Result) extremes(subject int) (lowest, highest float64) {
-	byCPU := func(a, b Sample) int { return int(math.Copysign(1, a.CPU-b.CPU)) }
-	return slices.MinFunc(r.Samples[subject], byCPU).CPU, slices.MaxFunc(r.Samples[subject], byCPU).CPU
+// row returns a line of the table.
+func (r Result) row(i int) string {
+	s := r.Case.Subjects[i]
+	name, ratio := r.Case.Name, ""
+	if i > 0 {
+		name = ""
+		if spread, ok := r.ratio(i); ok {
+			ratio = fmt.Sprintf("%.2f (%.2f–%.2f)", spread.Median, spread.Low, spread.High)
+		}
+	}
+	single := s.Measure != nil
+	cell := func(f Figure, format string) string {
+		v := r.over(i, f).Median
+		if single && v == 0 {
+			return ""
+		}
+		return fmt.Sprintf(format, v)
+	}
+	cpu, count, slowest := "", "", ""
+	if v := r.figures(i, CPU.of); slices.Max(v) != 0 {
+		cpu = fmt.Sprintf("%.1f (%.1f–%.1f)", spread(v).Median, slices.Min(v), slices.Max(v))
+	}
+	if v := r.figures(i, Max.of); slices.Max(v) > 0 {
+		slowest = time.Duration(slices.Max(v)).Round(100 * time.Nanosecond).String()
+	}
+	if r.counts() {
+		count = fmt.Sprintf("%.0f", r.over(i, Count).Median)
+	}
+	allocs := spread(r.figures(i, func(s Sample) float64 { return s.Allocs })).Median
+	allocated := fmt.Sprintf("%.2f", allocs)
+	if single && allocs == 0 {
+		allocated = ""
+	}
+	bars, met := r.bars(i)
+	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |", name, s.Name, s.Order,
+		cpu, cell(Wall, "%.1f"), slowest, cell(Bytes, "%.0f"), allocated, count, ratio, bars, met)
+}
+
+// bars returns the bars that are about a subject, those without a peer being about ours, and whether each is met.
+func (r Result) bars(i int) (bars, met string) {
+	peer := ""
+	if i > 0 {
+		peer = r.Case.Subjects[i].Name
+	}
+	var all, reached []string
+	add := func(bar string, ok bool) {
+		all = append(all, bar)
+		reached = append(reached, map[bool]string{true: "yes", false: "**no**"}[ok])
+	}
+	for _, b := range r.Case.Bars {
+		if b.Peer == peer {
+			add(b.String(), r.met(b))
+		}
+	}
+	if i == 0 && r.Case.NoAlloc {
+		add("0 B", r.noAlloc())
+	}
+	return strings.Join(all, "; "), strings.Join(reached, "; ")
 }

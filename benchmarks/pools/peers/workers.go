@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/poolgauge/poolgauge/instrument"
-	"github.com/poolgauge/poolgauge/pools"
 )
 
 // Queue is how many tasks may wait, where a pool has a bound.
@@ -54,6 +53,7 @@ type NewWorkers func(n int) Workers
 // The names of the pools.
 const (
 	Pond       = "pond Go"
+	PondPlain  = "pond Go, default queue"
 	Channel    = "channel"
 	Gopool     = "gopool"
 	Conc       = "conc"
@@ -62,13 +62,26 @@ const (
 	Ants       = "ants"
 )
 
+// Orders has the order in which the pools start tasks, and let in callers of Submit that wait.
+var Orders = map[string]string{
+	Pond:       "tasks FIFO, callers none",
+	PondPlain:  "FIFO",
+	Channel:    "strict FIFO",
+	Gopool:     "FIFO",
+	Conc:       "strict FIFO",
+	Errgroup:   "callers FIFO, tasks none",
+	Workerpool: "FIFO",
+	Ants:       "none",
+}
+
 // WorkerPools has every peer of pools.Workers, by name.
 var WorkerPools = map[string]NewWorkers{
-	Pond: func(n int) Workers {
-		p := pond.NewPool(n, pond.WithQueueSize(Queue))
+	Pond: PondWithQueue(Queue),
+	PondPlain: func(n int) Workers { // the queue has no bound
+		p := pond.NewPool(n)
 		return Workers{func(t Task) { must(p.Go(t.Plain)) }, p.StopAndWait}
 	},
-	Channel: channel,
+	Channel: ChannelWithQueue(Queue),
 	Gopool: func(n int) Workers { // has no way to wait for the tasks, and an unbounded queue
 		p := gopool.NewPool("peer", int32(n), gopool.NewConfig())
 		return Workers{func(t Task) { p.Go(t.Plain) }, func() {}}
@@ -93,31 +106,43 @@ var WorkerPools = map[string]NewWorkers{
 	},
 }
 
-// channel is what Go itself offers: n goroutines that receive tasks.
-func channel(n int) Workers {
-	tasks := make(chan func(), Queue)
-	var wg sync.WaitGroup
-	for range n {
-		wg.Go(func() {
-			for task := range tasks {
-				task()
-			}
-		})
+// PondWithQueue returns a maker of pond's pool with a bounded queue.
+func PondWithQueue(queue int) NewWorkers {
+	return func(n int) Workers {
+		p := pond.NewPool(n, pond.WithQueueSize(queue))
+		return Workers{func(t Task) { must(p.Go(t.Plain)) }, p.StopAndWait}
 	}
-	return Workers{
-		Submit: func(t Task) { tasks <- t.Plain },
-		Stop: func() {
-			close(tasks)
-			wg.Wait()
-		},
+}
+
+// ChannelWithQueue is what Go itself offers: n goroutines that receive tasks.
+func ChannelWithQueue(queue int) NewWorkers {
+	return func(n int) Workers {
+		tasks := make(chan func(), queue)
+		var wg sync.WaitGroup
+		for range n {
+			wg.Go(func() {
+				for task := range tasks {
+					task()
+				}
+			})
+		}
+		return Workers{
+			Submit: func(t Task) { tasks <- t.Plain },
+			Stop: func() {
+				close(tasks)
+				wg.Wait()
+			},
+		}
 	}
 }
 
 // Ours returns a maker of our pool with options.
-func Ours(opts ...instrument.Option) NewWorkers {
+func Ours(opts ...instrument.Option) NewWorkers { return OursWithQueue(Queue, opts...) }
+
+// OursWithQueue returns a maker of our pool with a queue, 0 being the default.
+func OursWithQueue(queue int, opts ...instrument.Option) NewWorkers {
 	return func(n int) Workers {
-		p, err := pools.NewWorkers("ours", n, pools.WorkersConfig{Queue: Queue}, opts...)
-		must(err)
+		p := OurWorkers(n, queue, opts...)
 		ctx := context.Background()
 		return Workers{
 			Submit: func(t Task) { must(p.Submit(ctx, t.Context)) },

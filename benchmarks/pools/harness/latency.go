@@ -1,0 +1,135 @@
+package harness
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Gate is a pool that is full whenever nobody is measured.
+type Gate struct {
+	Acquire func(context.Context) error
+	Release func() // one that was acquired
+	Stop    func()
+}
+
+// HandOver times how long it takes from Release until Acquire returns in the goroutine that waits, beside busy goroutines.
+func HandOver(name, order string, busy int, open func() Gate) Subject {
+	return Subject{Name: name, Order: order, Measure: func(n int) Sample {
+		defer beside(busy)()
+		g := open()
+		defer g.Stop()
+		asked, waits, took := make(chan struct{}), make(chan struct{}), make(chan time.Duration)
+		var released time.Time
+		go func() {
+			for range asked {
+				waits <- struct{}{}
+				must(g.Acquire(context.Background()))
+				took <- time.Since(released)
+			}
+		}()
+		delays := make([]time.Duration, n)
+		for i := range delays {
+			time.Sleep(time.Millisecond) // so that a time slice begins
+			asked <- struct{}{}
+			<-waits
+			Spin(20 * time.Microsecond) // with a free CPU, it now waits
+			released = time.Now()
+			g.Release()
+			delays[i] = <-took
+		}
+		close(asked)
+		return timed(delays)
+	}}
+}
+
+// Deadline times how late Acquire returns whose context ends after 20 ms, beside busy goroutines.
+func Deadline(name, order string, busy int, open func() Gate) Subject {
+	return Subject{Name: name, Order: order, Measure: func(n int) Sample {
+		defer beside(busy)()
+		g := open()
+		defer g.Stop()
+		delays := make([]time.Duration, n)
+		for i := range delays {
+			delays[i] = g.late(20 * time.Millisecond)
+		}
+		return timed(delays)
+	}}
+}
+
+func (g Gate) late(after time.Duration) time.Duration {
+	ctx, cancel := context.WithTimeout(context.Background(), after)
+	defer cancel()
+	if g.Acquire(ctx) == nil {
+		panic("a full pool let a request in")
+	}
+	deadline, _ := ctx.Deadline()
+	return time.Since(deadline)
+}
+
+func timed(delays []time.Duration) Sample {
+	slices.Sort(delays)
+	return Sample{Wall: float64(delays[len(delays)/2]), Max: float64(delays[len(delays)-1])}
+}
+
+// beside starts goroutines that use the CPU and never yield, and returns what stops them.
+func beside(busy int) (stop func()) {
+	var over atomic.Bool
+	var wg sync.WaitGroup
+	for range busy {
+		wg.Go(func() {
+			for !over.Load() {
+				continue
+			}
+		})
+	}
+	return func() {
+		over.Store(true)
+		wg.Wait()
+	}
+}
+
+// Overtaken counts how many of n requests were served after one that came at least 1 ms later. use makes a request, and calls hold
+// when it is served; one is served at a time. As many goroutines ask as make each request wait for several milliseconds. Requests
+// closer together have no order that could be told from outside: each is stamped before the call, and a lock lies between.
+func Overtaken(name, order string, open func() (use func(hold func()), stop func())) Subject {
+	const (
+		goroutines = 256
+		margin     = time.Millisecond
+	)
+	return Subject{Name: name, Order: order, Measure: func(n int) Sample {
+		use, stop := open()
+		base := time.Now()
+		served := make([]time.Duration, 0, n) // when those came that were served, in the order of service
+		Parallel(goroutines, n, func(n int) {
+			for range n {
+				came := time.Since(base)
+				use(func() {
+					served = append(served, came)
+					Spin(20 * time.Microsecond)
+				})
+			}
+		})
+		stop() // tasks have ended
+		var overtaken, last time.Duration
+		for _, came := range served {
+			if came+margin < last {
+				overtaken++
+			}
+			last = max(last, came)
+		}
+		if len(served) != n {
+			panic("a request was not served")
+		}
+		took := time.Since(base)
+		return Sample{Wall: float64(took) / float64(n), Count: float64(overtaken)}
+	}}
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err) // a benchmark has nothing better to do
+	}
+}

@@ -1,0 +1,47 @@
+package harness
+
+import (
+	"runtime"
+	"time"
+)
+
+// AtRate measures what a use takes of the CPU where one begins about every so often: in between the CPU spins. The sample holds
+//
+//   - what the use itself takes, by the clock, less what a use of nothing takes, and
+//   - what other threads take of the CPU meanwhile, timers and background work, less what they take beside uses of nothing.
+//
+// Each is far smaller than the noise of the spinning, so neither is a difference of two sums that contain it.
+func AtRate(name, order string, every time.Duration, open func() (use, stop func())) Subject {
+	return Subject{Name: name, Order: order, Measure: func(n int) Sample {
+		use, stop := open()
+		if stop != nil {
+			defer stop()
+		}
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		nothing := func() {}
+		paced(n/5+1, every, use) // whatever adapts to the rate has done so
+		used, idle := paced(n, every, use), paced(n/2+1, every, nothing)
+		return Sample{CPU: used.self - idle.self + used.others - idle.others, Wall: used.self - idle.self, Max: used.max}
+	}}
+}
+
+// pace is what uses took on average, in nanoseconds.
+type pace struct{ self, others, max float64 }
+
+func paced(n int, every time.Duration, use func()) pace {
+	const interrupted = 20 * time.Microsecond // a longer use was not alone on its CPU
+	var sum, slowest time.Duration
+	base := time.Now()
+	all, own := cpuTime(), threadTime()
+	for range n {
+		Spin(every)
+		start := time.Since(base)
+		use()
+		took := time.Since(base) - start
+		sum += min(took, interrupted)
+		slowest = max(slowest, took)
+	}
+	all, own = cpuTime()-all, threadTime()-own
+	return pace{float64(sum) / float64(n), float64(all-own) / float64(n), float64(slowest)}
+}

@@ -1,0 +1,92 @@
+package peers
+
+import (
+	"context"
+
+	"github.com/poolgauge/poolgauge/benchmarks/pools/harness"
+)
+
+// The gates of the latency cases: pools of one slot, which is taken.
+
+// PermitGate is the gate of a semaphore of one permit.
+func PermitGate(s Permits, closeIt func()) harness.Gate {
+	must(s.Acquire(context.Background(), 1))
+	return harness.Gate{
+		Acquire: func(ctx context.Context) error { return s.Acquire(ctx, 1) },
+		Release: func() { s.Release(1) },
+		Stop: func() {
+			s.Release(1)
+			if closeIt != nil {
+				closeIt()
+			}
+		},
+	}
+}
+
+// LenderGate is the gate of a pool of one resource.
+func LenderGate(p Lender) harness.Gate {
+	p.Fill()
+	giveBack, err := p.Borrow(context.Background())
+	must(err)
+	return harness.Gate{
+		Acquire: func(ctx context.Context) error {
+			next, err := p.Borrow(ctx)
+			if err == nil {
+				giveBack = next
+			}
+			return err
+		},
+		Release: func() { giveBack() },
+		Stop: func() {
+			giveBack()
+			p.Close()
+		},
+	}
+}
+
+// SubmitGate is the gate of a pool of one worker and a queue of one task, both taken: Acquire submits one more, and Release ends
+// the task that runs.
+func SubmitGate(submit func(context.Context, Task) error, stop func()) harness.Gate {
+	end := make(chan struct{})
+	task := NewTask(func() { <-end })
+	for range 2 {
+		must(submit(context.Background(), task))
+	}
+	return harness.Gate{
+		Acquire: func(ctx context.Context) error { return submit(ctx, task) },
+		Release: func() { end <- struct{}{} },
+		Stop: func() {
+			close(end)
+			stop()
+		},
+	}
+}
+
+// OurSubmit makes our pool of one worker and a queue of one task.
+func OurSubmit() (submit func(context.Context, Task) error, stop func()) {
+	p := OurWorkers(1, 1)
+	return func(ctx context.Context, t Task) error { return p.Submit(ctx, t.Context) }, p.Close
+}
+
+// ChannelSubmit makes such a pool of a channel.
+func ChannelSubmit() (submit func(context.Context, Task) error, stop func()) {
+	tasks := make(chan func(), 1)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for task := range tasks {
+			task()
+		}
+	}()
+	return func(ctx context.Context, t Task) error {
+			select {
+			case tasks <- t.Plain:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}, func() {
+			close(tasks)
+			<-ended
+		}
+}

@@ -1,0 +1,85 @@
+package peers
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"sync/atomic"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/instrument/producer"
+	"github.com/poolgauge/poolgauge/pools"
+)
+
+// This file has every call by which the benchmarks make a pool of ours.
+
+// OurOrder is the order in which our pools serve requests that wait, as the rows of overtaken requests show it.
+const OurOrder = "scramble"
+
+// names makes the names of pools that live at the same time.
+var names atomic.Int64
+
+func name() string { return fmt.Sprintf("benchmark-%d", names.Add(1)) }
+
+// Semaphore makes our semaphore.
+func Semaphore(size int64, opts ...instrument.Option) *pools.Semaphore {
+	s, err := pools.NewSemaphore(name(), size, pools.SemaphoreConfig{}, opts...)
+	must(err)
+	return s
+}
+
+// Resources makes our pool of resources, without any.
+func Resources(limit int, opts ...instrument.Option) *pools.Resources[*Resource] {
+	p, err := pools.NewResources(name(), limit, NewResource, pools.ResourcesConfig[*Resource]{}, opts...)
+	must(err)
+	return p
+}
+
+// OurWorkers makes our worker pool; a queue of 0 is the default.
+func OurWorkers(n, queue int, opts ...instrument.Option) *pools.Workers {
+	p, err := pools.NewWorkers(name(), n, pools.WorkersConfig{Queue: queue}, opts...)
+	must(err)
+	return p
+}
+
+// OurGroups makes what makes our groups.
+func OurGroups(opts ...instrument.Option) *pools.Groups {
+	g, err := pools.NewGroups(name(), opts...)
+	must(err)
+	return g
+}
+
+// MemoryBudget makes our budget of bytes, for tasks of at most task bytes, where available does not change.
+func MemoryBudget(task, available int64, opts ...instrument.Option) *pools.MemoryBudget {
+	b, err := pools.NewMemoryBudget(name(), task, pools.MemoryConfig{
+		Available: func() (int64, bool) { return available, true },
+	}, opts...)
+	must(err)
+	return b
+}
+
+// Producer opens a Producer, as programs that report have one, and returns what reads all pools and what closes it.
+func Producer() (collect, stop func()) {
+	p := producer.New()
+	return func() {
+		_, err := p.Produce(context.Background())
+		must(err)
+	}, p.Close
+}
+
+// ForEach runs fn for all items on our workers.
+func ForEach(p *pools.Workers, items iter.Seq[int], fn func(int)) {
+	must(pools.ForEach(context.Background(), p, items, func(_ context.Context, i int) error {
+		fn(i)
+		return nil
+	}))
+}
+
+// Map runs fn for all items on our workers and calls yield with the results.
+func Map(p *pools.Workers, items iter.Seq[int], fn func(int) int, yield func(int)) {
+	ours := func(_ context.Context, i int) (int, error) { return fn(i), nil }
+	for v, err := range pools.Map(context.Background(), p, items, ours) {
+		must(err)
+		yield(v)
+	}
+}

@@ -1,0 +1,176 @@
+package peers
+
+import (
+	"context"
+
+	"github.com/jackc/puddle/v2"
+	commons "github.com/jolestar/go-commons-pool/v2"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/pools"
+)
+
+// Resource is what the pools hold: what an idle connection costs does not matter here.
+type Resource struct{ used int }
+
+// NewResource makes one.
+func NewResource(context.Context) (*Resource, error) { return new(Resource), nil }
+
+// Lender is a pool of resources.
+type Lender interface {
+	// Use borrows a resource, calls between, which may be nil, and gives it back.
+	Use(ctx context.Context, between func())
+	// Borrow borrows a resource and returns what gives it back.
+	Borrow(ctx context.Context) (giveBack func(), err error)
+	// Fill makes all resources.
+	Fill()
+	Close()
+}
+
+// OurLender makes our pool of resources.
+func OurLender(size int, opts ...instrument.Option) Lender { return ours{Resources(size, opts...), size} }
+
+type ours struct {
+	*pools.Resources[*Resource]
+	size int
+}
+
+func (p ours) Fill() {
+	for range p.size {
+		must(p.CreateResource(context.Background()))
+	}
+}
+
+func (p ours) Use(ctx context.Context, between func()) {
+	lease, err := p.Acquire(ctx)
+	must(err)
+	lease.Value().used++
+	if between != nil {
+		between()
+	}
+	lease.Release()
+}
+
+func (p ours) Borrow(ctx context.Context) (func(), error) {
+	lease, err := p.Acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return lease.Release, nil
+}
+
+type puddles struct {
+	*puddle.Pool[*Resource]
+	size int
+}
+
+// Puddle makes the pool of jackc/puddle.
+func Puddle(size int) Lender {
+	p, err := puddle.NewPool(&puddle.Config[*Resource]{
+		Constructor: NewResource,
+		Destructor:  func(*Resource) {},
+		MaxSize:     int32(size),
+	})
+	must(err)
+	return puddles{p, size}
+}
+
+func (p puddles) Fill() {
+	for range p.size {
+		must(p.CreateResource(context.Background()))
+	}
+}
+
+func (p puddles) Use(ctx context.Context, between func()) {
+	r, err := p.Acquire(ctx)
+	must(err)
+	r.Value().used++
+	if between != nil {
+		between()
+	}
+	r.Release()
+}
+
+func (p puddles) Borrow(ctx context.Context) (func(), error) {
+	r, err := p.Acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return r.Release, nil
+}
+
+// channelPool is what Go itself offers.
+type channelPool chan *Resource
+
+// ChannelPool makes a pool of a channel.
+func ChannelPool(size int) Lender { return make(channelPool, size) }
+
+func (p channelPool) Fill() {
+	for range cap(p) {
+		p <- new(Resource)
+	}
+}
+
+func (p channelPool) Close() {}
+
+func (p channelPool) Use(ctx context.Context, between func()) {
+	var r *Resource
+	select {
+	case r = <-p:
+	case <-ctx.Done():
+		panic(ctx.Err())
+	}
+	r.used++
+	if between != nil {
+		between()
+	}
+	p <- r
+}
+
+func (p channelPool) Borrow(ctx context.Context) (func(), error) {
+	select {
+	case r := <-p:
+		return func() { p <- r }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+type commonsPool struct {
+	*commons.ObjectPool
+	size int
+}
+
+// CommonsPool makes the pool of jolestar/go-commons-pool.
+func CommonsPool(size int) Lender {
+	construct := func(context.Context) (any, error) { return new(Resource), nil }
+	config := commons.NewDefaultPoolConfig()
+	config.MaxTotal, config.MaxIdle = size, size
+	return commonsPool{commons.NewObjectPool(context.Background(), commons.NewPooledObjectFactorySimple(construct), config), size}
+}
+
+func (p commonsPool) Fill() {
+	for range p.size {
+		must(p.AddObject(context.Background()))
+	}
+}
+
+func (p commonsPool) Close() { p.ObjectPool.Close(context.Background()) }
+
+func (p commonsPool) Use(ctx context.Context, between func()) {
+	r, err := p.BorrowObject(ctx)
+	must(err)
+	r.(*Resource).used++
+	if between != nil {
+		between()
+	}
+	must(p.ReturnObject(ctx, r))
+}
+
+func (p commonsPool) Borrow(ctx context.Context) (func(), error) {
+	r, err := p.BorrowObject(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return func() { must(p.ReturnObject(ctx, r)) }, nil
+}

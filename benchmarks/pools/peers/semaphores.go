@@ -1,0 +1,42 @@
+package peers
+
+import (
+	"context"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// Permits is what the semaphores have in common.
+type Permits interface {
+	Acquire(ctx context.Context, n int64) error
+	TryAcquire(n int64) bool
+	Release(n int64)
+}
+
+// XSync makes the semaphore of golang.org/x/sync.
+func XSync(size int64) Permits { return semaphore.NewWeighted(size) }
+
+// ChannelPermits makes a semaphore of a buffered channel, without weights: what Go itself offers.
+func ChannelPermits(size int64) Permits { return make(channelPermits, size) }
+
+type channelPermits chan struct{}
+
+func (c channelPermits) Acquire(ctx context.Context, _ int64) error {
+	select {
+	case c <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c channelPermits) TryAcquire(int64) bool {
+	select {
+	case c <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (c channelPermits) Release(int64) { <-c }

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/poolgauge/poolgauge/benchmarks/pools/harness"
+	"github.com/poolgauge/poolgauge/benchmarks/pools/peers"
+	"github.com/poolgauge/poolgauge/instrument"
+)
+
+// rateCases are uses that are far apart, as in most programs: a pool that times one use in so many in a closed loop may time each.
+// Telemetry costs at most 0.5 % of a CPU: that part of the time from one use to the next.
+func rateCases() []harness.Case {
+	var cases []harness.Case
+	for _, every := range []time.Duration{30 * time.Microsecond, time.Millisecond} {
+		trials := int(60 * time.Millisecond / every)
+		halfPercent := every / 200
+		cases = append(cases,
+			harness.Case{
+				Name: fmt.Sprintf("semaphore, a use every %v", every), Trials: trials,
+				Subjects: []harness.Subject{
+					semaphoreAtRate("poolgauge", peers.OurOrder, every, func() (peers.Permits, func()) { return ours(16) }),
+					semaphoreAtRate(semaphoreOff, peers.OurOrder, every, func() (peers.Permits, func()) {
+						return ours(16, instrument.WithoutTelemetry())
+					}),
+					semaphoreAtRate(xsync, strictFIFO, every, func() (peers.Permits, func()) { return peers.XSync(16), nil }),
+					semaphoreAtRate("channel", strictFIFO, every, func() (peers.Permits, func()) { return peers.ChannelPermits(16), nil }),
+				},
+				Bars: []harness.Bar{
+					{Peer: xsync, Ratio: 1, Plus: 60 * time.Nanosecond},
+					{Peer: semaphoreOff, Ratio: 1, Plus: halfPercent},
+				},
+			},
+			harness.Case{
+				Name: fmt.Sprintf("resources, a use every %v", every), Trials: trials,
+				Subjects: []harness.Subject{
+					lenderAtRate("poolgauge", peers.OurOrder, every, func() peers.Lender { return peers.OurLender(16) }),
+					lenderAtRate("telemetry off", peers.OurOrder, every, func() peers.Lender {
+						return peers.OurLender(16, instrument.WithoutTelemetry())
+					}),
+					lenderAtRate("puddle", strictFIFO, every, func() peers.Lender { return peers.Puddle(16) }),
+				},
+				Bars: []harness.Bar{ofPeer("puddle", 0.9), {Peer: "telemetry off", Ratio: 1, Plus: halfPercent}},
+			},
+		)
+	}
+	return cases
+}
+
+func ours(size int64, opts ...instrument.Option) (peers.Permits, func()) {
+	s := peers.Semaphore(size, opts...)
+	return s, s.Close
+}
+
+func semaphoreAtRate(name, order string, every time.Duration, open func() (peers.Permits, func())) harness.Subject {
+	ctx := context.Background()
+	return harness.AtRate(name, order, every, func() (func(), func()) {
+		p, stop := open()
+		return func() {
+			_ = p.Acquire(ctx, 1)
+			p.Release(1)
+		}, stop
+	})
+}
+
+func lenderAtRate(name, order string, every time.Duration, open func() peers.Lender) harness.Subject {
+	ctx := context.Background()
+	return harness.AtRate(name, order, every, func() (func(), func()) {
+		p := open()
+		p.Fill()
+		return func() { p.Use(ctx, nil) }, p.Close
+	})
+}
