@@ -26,7 +26,10 @@ func cases() []harness.Case {
 		resourcesCases(),
 		workersCases(),
 		rateCases(),
+		sampleCases(),
+		groupCases(),
 		latencyCases(),
+		lifetimeCases(),
 	)
 }
 

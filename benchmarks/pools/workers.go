@@ -13,7 +13,7 @@ import (
 
 // workers returns a subject that gives tasks to a pool of n workers.
 func workers(name string, open peers.NewWorkers, n, submitters int, task peers.Task) harness.Subject {
-	return harness.Subject{Name: name, New: func() (func(int), func()) {
+	return harness.Subject{Name: name, Order: orderOf(name), New: func() (func(int), func()) {
 		p := open(n)
 		run := func(n int) {
 			var last sync.WaitGroup
@@ -33,6 +33,47 @@ func workers(name string, open peers.NewWorkers, n, submitters int, task peers.T
 	}}
 }
 
+// sleepers is like workers, with tasks that sleep and are all awaited.
+func sleepers(name string, open peers.NewWorkers, n int, d time.Duration) harness.Subject {
+	return harness.Subject{Name: name, Order: orderOf(name), New: func() (func(int), func()) {
+		p := open(n)
+		return func(n int) {
+			var all sync.WaitGroup
+			all.Add(n)
+			task := peers.NewTask(func() {
+				time.Sleep(d)
+				all.Done()
+			})
+			for range n {
+				p.Submit(task)
+			}
+			all.Wait()
+		}, p.Stop
+	}}
+}
+
+// oneByOne submits a task, waits for it, and submits the next.
+func oneByOne(name string, open peers.NewWorkers) harness.Subject {
+	return harness.Subject{Name: name, Order: orderOf(name), New: func() (func(int), func()) {
+		p := open(16)
+		done := make(chan struct{}, 1)
+		task := peers.NewTask(func() { done <- struct{}{} })
+		return func(n int) {
+			for range n {
+				p.Submit(task)
+				<-done
+			}
+		}, p.Stop
+	}}
+}
+
+func orderOf(name string) string {
+	if order, peer := peers.Orders[name]; peer {
+		return order
+	}
+	return peers.OurOrder
+}
+
 // spin returns a task that takes as long of a CPU.
 func spin(d time.Duration) peers.Task {
 	return peers.NewTask(func() { harness.Spin(d) })
@@ -44,7 +85,7 @@ func workersCases() []harness.Case {
 		c := harness.Case{
 			Name:     name,
 			Subjects: []harness.Subject{workers("ours", peers.Ours(), n, submitters, task)},
-			Bars:     []harness.Bar{{Peer: peers.Channel, Ratio: 1.3}},
+			Bars:     []harness.Bar{ofPeer(peers.Channel, 1.3)},
 			NoAlloc:  true,
 		}
 		for _, peer := range among {
@@ -52,7 +93,7 @@ func workersCases() []harness.Case {
 		}
 		cases = append(cases, c)
 	}
-	few := []string{peers.Pond, peers.Channel}
+	few := []string{peers.Pond, peers.PondPlain, peers.Channel}
 	all := slices.Concat(few, []string{peers.Gopool, peers.Conc, peers.Errgroup, peers.Workerpool, peers.Ants})
 	for _, n := range []int{2, 16, 1000} {
 		for _, submitters := range []int{1, 8} {
@@ -62,70 +103,77 @@ func workersCases() []harness.Case {
 			}
 			add(fmt.Sprintf("workers %d, %d submitting empty tasks", n, submitters), n, submitters, peers.Nothing, among...)
 			last := &cases[len(cases)-1]
-			last.Bars = append(last.Bars, harness.Bar{Peer: peers.Pond, Ratio: 0.5})
+			last.Bars = append(last.Bars, ofPeer(peers.Pond, 0.5), ofPeer(peers.PondPlain, 0.6))
 		}
 	}
-	microsecond := spin(time.Microsecond)
-	add("workers 16, 1 submitting tasks of 1 µs", 16, 1, microsecond, all...)
-	return append(cases,
-		workersTelemetry("workers telemetry, 1 submitting empty tasks", 1, peers.Nothing, harness.Bar{Peer: "off", Ratio: 1, Plus: 10 * time.Nanosecond}),
-		workersTelemetry("workers telemetry, 8 submitting empty tasks", 8, peers.Nothing, harness.Bar{Peer: "off", Ratio: 1, Plus: 10 * time.Nanosecond}),
-		workersTelemetry("workers telemetry, 1 submitting tasks of 1 µs", 1, microsecond),
-		workersSplit(),
-		cpuSample(),
-	)
+	for _, d := range []time.Duration{time.Microsecond, 20 * time.Microsecond} {
+		add(fmt.Sprintf("workers 16, 1 submitting tasks of %v", d), 16, 1, spin(d), slices.Concat(few, []string{peers.Ants})...)
+	}
+	return slices.Concat(cases, workersWaitCases(), workersTelemetryCases())
 }
 
-// workersSplit shows that telling what the threads of tasks do costs at most 1 %, as often as it is done by default.
-func workersSplit() harness.Case {
-	task := spin(20 * time.Microsecond)
-	return harness.Case{
-		Name: "workers CPU samples, 1 submitting tasks of 20 µs",
-		Subjects: []harness.Subject{
-			workers("ours", peers.Ours(), 16, 1, task),
-			workers("off", peers.Ours(instrument.WithCPUSamples(0)), 16, 1, task),
+// workersWaitCases have tasks that somebody waits for, and tasks that wait themselves.
+func workersWaitCases() []harness.Case {
+	const sleep = 200 * time.Microsecond
+	off := peers.Ours(instrument.WithoutTelemetry())
+	return []harness.Case{
+		{
+			Name: "workers, submit and wait, one by one", Procs: []int{1, 0},
+			Subjects: []harness.Subject{
+				oneByOne("ours", peers.Ours()),
+				oneByOne(peers.Ants, peers.WorkerPools[peers.Ants]),
+				oneByOne(peers.Channel, peers.WorkerPools[peers.Channel]),
+				oneByOne(peers.PondPlain, peers.WorkerPools[peers.PondPlain]),
+				oneByOne("telemetry off", off),
+			},
+			Bars: []harness.Bar{ofPeer(peers.Ants, 1.05), ofPeer(peers.Channel, 1.3)}, NoAlloc: true,
 		},
-		Bars: []harness.Bar{{Peer: "off", Ratio: 1.01}},
+		{
+			Name: "workers 64, tasks that sleep 200 µs", Procs: []int{1, 0},
+			Subjects: []harness.Subject{
+				sleepers("ours", peers.Ours(), 64, sleep),
+				sleepers("telemetry off", off, 64, sleep),
+				sleepers(peers.Channel, peers.WorkerPools[peers.Channel], 64, sleep),
+				sleepers(peers.PondPlain, peers.WorkerPools[peers.PondPlain], 64, sleep),
+				sleepers(peers.Ants, peers.WorkerPools[peers.Ants], 64, sleep),
+			},
+			Bars: []harness.Bar{ofPeer("telemetry off", 1.05), ofPeer(peers.Channel, 1.3)},
+		},
 	}
 }
 
-// cpuSample is what it takes to measure one task, which does nothing.
-func cpuSample() harness.Case {
-	measured := func(wanted int) func() (func(int), func()) {
-		return func() (func(int), func()) {
-			s := instrument.NewCPUSampler(instrument.WithCPUSamples(wanted))
-			begun := int64(0)
-			return func(n int) {
-				for range n {
-					begun++
-					c := s.Next(time.Duration(begun)*time.Hour, begun)
-					c.Run(func() {})
-					s.Add(c)
-				}
-			}, nil
+// workersTelemetryCases compare our pool with itself.
+func workersTelemetryCases() []harness.Case {
+	compare := func(name string, submitters int, task peers.Task, bars ...harness.Bar) harness.Case {
+		const n = 16
+		return harness.Case{
+			Name: "workers telemetry, " + name,
+			Subjects: []harness.Subject{
+				workers("ours", peers.Ours(), n, submitters, task),
+				workers("off", peers.Ours(instrument.WithoutTelemetry()), n, submitters, task),
+				workers("exact", peers.Ours(instrument.WithExactTiming()), n, submitters, task),
+				workers("synchronous OTel", peers.OurOTel, n, submitters, task),
+			},
+			Bars:    bars,
+			NoAlloc: true,
+			Procs:   []int{1, 0},
 		}
 	}
-	return harness.Case{
-		Name:     "one CPU sample",
-		Subjects: []harness.Subject{{Name: "ours", New: measured(1)}, {Name: "none", New: measured(0)}},
-		Bars:     []harness.Bar{{Peer: "none", Ratio: 1, Plus: 10 * time.Microsecond}},
+	samples := func(d time.Duration) harness.Case {
+		return harness.Case{
+			Name: fmt.Sprintf("workers CPU samples, 1 submitting tasks of %v", d), Procs: []int{1, 0},
+			Subjects: []harness.Subject{
+				workers("ours", peers.Ours(), 16, 1, spin(d)),
+				workers("off", peers.Ours(instrument.WithCPUSamples(0)), 16, 1, spin(d)),
+			},
+			Bars: []harness.Bar{ofPeer("off", 1.01)},
+		}
 	}
-}
-
-// workersTelemetry compares our pool with itself. The telemetry may add 10 ns, which is 1 % of 1 µs: empty tasks show that, where the
-// tasks' own time does not hide it.
-func workersTelemetry(name string, submitters int, task peers.Task, bars ...harness.Bar) harness.Case {
-	const n = 16
-	return harness.Case{
-		Name: name,
-		Subjects: []harness.Subject{
-			workers("ours", peers.Ours(), n, submitters, task),
-			workers("off", peers.Ours(instrument.WithoutTelemetry()), n, submitters, task),
-			workers("exact", peers.Ours(instrument.WithExactTiming()), n, submitters, task),
-			workers("synchronous OTel", peers.OurOTel, n, submitters, task),
-		},
-		Bars:    bars,
-		NoAlloc: true,
-		Procs:   []int{1, 0},
+	ten := tenNanoseconds("off")
+	return []harness.Case{
+		compare("1 submitting empty tasks", 1, peers.Nothing, ten),
+		compare("8 submitting empty tasks", 8, peers.Nothing, ten),
+		compare("1 submitting tasks of 1 µs", 1, spin(time.Microsecond), ofPeer("off", 1.01)),
+		samples(20 * time.Microsecond),
 	}
 }

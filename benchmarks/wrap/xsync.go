@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/poolgauge/poolgauge/benchmarks/pools/harness"
+	"github.com/poolgauge/poolgauge/benchmarks/pools/peers"
 	"github.com/poolgauge/poolgauge/instrument/wrap"
 )
 
@@ -44,7 +45,7 @@ func xsyncCases() []harness.Case {
 	return slices.Concat(
 		semaphoreCases(),
 		channelCases(),
-		[]harness.Case{groupCase(), syncPoolCase()},
+		[]harness.Case{groupCase(), pipelineCase(), syncPoolCase()},
 		taskCases(),
 	)
 }
@@ -128,6 +129,19 @@ func groupCase() harness.Case {
 		s := must(wrap.Groups("benchmark"))
 		return plain(s.Group(new(errgroup.Group))), s.Close
 	}, func() (func(), func()) { return plain(new(errgroup.Group)), nil }, fast)
+}
+
+// pipelineCase has two functions that talk to each other: what holds one to its thread makes each item a switch of threads.
+func pipelineCase() harness.Case {
+	wrapped := peers.Pipeline("wrapped", func() (func() peers.Goer, func()) {
+		s := must(wrap.Groups("benchmark"))
+		return func() peers.Goer { return s.Group(new(errgroup.Group)) }, s.Close
+	})
+	return harness.Case{
+		Name:     "errgroup, pipeline of two functions over a channel",
+		Subjects: []harness.Subject{wrapped, peers.ErrgroupPipeline()}, Procs: []int{1, 0},
+		Bars: []harness.Bar{{Peer: peers.Errgroup, Ratio: 1.1}},
+	}
 }
 
 // inline is a task pool without goroutines, so that a task costs what the wrapper does.

@@ -28,7 +28,9 @@ type Lender interface {
 }
 
 // OurLender makes our pool of resources.
-func OurLender(size int, opts ...instrument.Option) Lender { return ours{Resources(size, opts...), size} }
+func OurLender(size int, opts ...instrument.Option) Lender {
+	return ours{Resources(size, opts...), size}
+}
 
 type ours struct {
 	*pools.Resources[*Resource]

@@ -1,0 +1,80 @@
+package peers
+
+import (
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/poolgauge/poolgauge/benchmarks/pools/harness"
+)
+
+// Goer is what the groups have in common.
+type Goer interface {
+	Go(f func() error)
+	Wait() error
+}
+
+// items is how many go through a pipeline, so that many pipelines are made.
+const items = 1000
+
+// Pipeline is a subject whose operation is one item that goes from one task to another over an unbuffered channel. Each pipeline is
+// a group of its own, as those of a request are.
+func Pipeline(name string, open func() (newGroup func() Goer, stop func())) harness.Subject {
+	return harness.Subject{Name: name, Order: "none", New: func() (func(int), func()) {
+		newGroup, stop := open()
+		return func(n int) {
+			for n > 0 {
+				g := newGroup()
+				pipe(g, min(n, items))
+				must(g.Wait())
+				n -= items
+			}
+		}, stop
+	}}
+}
+
+func pipe(g Goer, n int) {
+	ch := make(chan int)
+	g.Go(func() error {
+		for i := range n {
+			ch <- i
+		}
+		close(ch)
+		return nil
+	})
+	g.Go(func() error {
+		for range ch {
+			continue
+		}
+		return nil
+	})
+}
+
+// ErrgroupPipeline is the bare pipeline.
+func ErrgroupPipeline() harness.Subject {
+	return Pipeline(Errgroup, func() (func() Goer, func()) { return func() Goer { return new(errgroup.Group) }, nil })
+}
+
+// workersGroup runs tasks on a shared pool of workers.
+type workersGroup struct {
+	submit  func(Task)
+	running sync.WaitGroup
+}
+
+// OnWorkers returns what makes groups of tasks on a pool of workers.
+func OnWorkers(w Workers) func() Goer {
+	return func() Goer { return &workersGroup{submit: w.Submit} }
+}
+
+func (g *workersGroup) Go(f func() error) {
+	g.running.Add(1)
+	g.submit(NewTask(func() {
+		defer g.running.Done()
+		must(f())
+	}))
+}
+
+func (g *workersGroup) Wait() error {
+	g.running.Wait()
+	return nil
+}
