@@ -10,7 +10,8 @@ import (
 //   - what the use itself takes, by the clock, less what a use of nothing takes, and
 //   - what other threads take of the CPU meanwhile, timers and background work, less what they take beside uses of nothing.
 //
-// Each is far smaller than the noise of the spinning, so neither is a difference of two sums that contain it.
+// The first is the Wall of the sample, both are its CPU. Neither is a difference of two sums that contain the spinning, whose noise is
+// larger than a use.
 func AtRate(name, order string, every time.Duration, open func() (use, stop func())) Subject {
 	return Subject{Name: name, Order: order, Measure: func(n int) Sample {
 		use, stop := open()
@@ -21,7 +22,8 @@ func AtRate(name, order string, every time.Duration, open func() (use, stop func
 		defer runtime.UnlockOSThread()
 		nothing := func() {}
 		paced(n/5+1, every, use) // whatever adapts to the rate has done so
-		used, idle := paced(n, every, use), paced(n/2+1, every, nothing)
+		runtime.GC()
+		used, idle := paced(n, every, use), paced(n, every, nothing)
 		return Sample{CPU: used.self - idle.self + used.others - idle.others, Wall: used.self - idle.self, Max: used.max}
 	}}
 }

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/poolgauge/poolgauge/benchmarks/pools/harness"
+)
+
+const slots = 2
+
+// load is uses, one after the other in each of as many goroutines as there are slots.
+type load struct {
+	each, pause time.Duration
+	// longEvery makes one use in so many last for long; 0 is none.
+	longEvery int
+	long      time.Duration
+	// work and rest make bursts of the uses; 0 is none.
+	work, rest time.Duration
+}
+
+// run runs the load until a moment.
+func (l load) run(s subject, until time.Time) {
+	begun := time.Now()
+	for i := 1; time.Now().Before(until); i++ {
+		d := l.each
+		if l.longEvery > 0 && i%l.longEvery == 0 {
+			d = l.long
+		}
+		s.use(func() { harness.Spin(d) })
+		harness.Spin(l.pause)
+		if l.work > 0 && time.Since(begun) > l.work {
+			time.Sleep(l.rest)
+			begun = time.Now()
+		}
+	}
+}
+
+// useTime compares use.time with the truth, and at many moments with what slots × time allow.
+func useTime(open func(int) subject, l load, round time.Duration, within float64) result {
+	start := time.Now()
+	s := open(slots)
+	defer s.stop()
+	var all sync.WaitGroup
+	for range slots {
+		all.Go(func() { l.run(s, start.Add(round)) })
+	}
+	possible := true
+	look := func() float64 {
+		stats := s.stats()
+		reported, _ := stats.UseTime.Get()
+		possible = possible && reported <= slots*time.Since(start).Seconds()
+		return reported
+	}
+	for time.Since(start) < round {
+		time.Sleep(10 * time.Millisecond)
+		look()
+	}
+	all.Wait()
+	s.finish()
+	reported := look()
+	least, most := time.Duration(s.truth.least.Load()).Seconds(), time.Duration(s.truth.most.Load()).Seconds()
+	most = max(most, least)
+	r := result{
+		measured: fmt.Sprintf("%.4f–%.4f s of %d × %v", least, most, slots, round),
+		reported: fmt.Sprintf("%.4f s (%+.2f %%)", reported, 100*off(reported, least, most)),
+		bar:      fmt.Sprintf("±%.0f %%, never above slots × time", 100*within),
+		met:      possible && max(off(reported, least, most), -off(reported, least, most)) <= within,
+	}
+	if !possible {
+		r.reported += ", above slots × time"
+	}
+	return r
+}
+
+// off is how far v is outside of the bounds, as a part of the nearer one.
+func off(v, least, most float64) float64 {
+	switch {
+	case v < least:
+		return v/least - 1
+	case v > most:
+		return v/most - 1
+	}
+	return 0
+}
+
+// longUse looks for one use of 20 ms among 20,000 short ones on one slot, in many pools. The long one sleeps, so that the pools
+// take little of the CPU.
+func longUse(open func(int) subject, rounds int) result {
+	const short, long = 20_000, 20 * time.Millisecond
+	inHistogram, counted, possible := 0, 0, 0
+	for range rounds {
+		start := time.Now()
+		s := open(1)
+		chosen := rand.IntN(short)
+		for i := range short {
+			held := func() {}
+			if i == chosen {
+				held = func() { time.Sleep(long) }
+			}
+			s.use(held)
+		}
+		s.finish()
+		stats := s.stats()
+		passed := time.Since(start).Seconds()
+		if stats.Use != nil && stats.Use.Max() >= long {
+			inHistogram++
+		}
+		used, _ := stats.UseTime.Get()
+		if used >= 0.99*long.Seconds() {
+			counted++
+		}
+		if used <= passed {
+			possible++
+		}
+		s.stop()
+	}
+	return result{
+		measured: fmt.Sprintf("%d of %d", rounds, rounds),
+		reported: fmt.Sprintf("%d in the histogram, %d in use.time, %d not above slots × time", inHistogram, counted, possible),
+		bar:      "all",
+		met:      inHistogram == rounds && counted == rounds && possible == rounds,
+	}
+}
