@@ -62,11 +62,13 @@ func run(args []string, stdout io.Writer) error {
 	}
 	command := "go run ./pools " + strings.Join(args, " ")
 	fmt.Fprintf(stdout, "%s: `%s`, median of %d rounds\n\n", harness.Machine(), command, settings.Rounds)
+	harness.Header(stdout)
+	settings.Done = func(r harness.Result) { r.Rows(stdout) }
 	results, err := harness.Run(cases(), settings)
 	if err != nil {
 		return err
 	}
-	harness.Table(stdout, results)
+	harness.Footer(stdout, results)
 	if *save != "" {
 		return saveTo(*save, command, results)
 	}

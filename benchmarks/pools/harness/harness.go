@@ -41,6 +41,7 @@ type Settings struct {
 	Rounds int
 	Time   time.Duration  // what one subject takes in one round, about
 	Only   *regexp.Regexp // the names of the cases to run; nil is all
+	Done   func(Result)   // called after each case; may be nil
 	Once   bool           // believe the first measurement of what misses a bar
 }
 
@@ -56,7 +57,11 @@ func Run(cases []Case, s Settings) ([]Result, error) {
 				return nil, fmt.Errorf("case %q: its bar names %q, which is not a subject of it", c.Name, b.Peer)
 			}
 		}
-		results = append(results, measure(c, s))
+		r := measure(c, s)
+		if s.Done != nil {
+			s.Done(r)
+		}
+		results = append(results, r)
 	}
 	return results, nil
 }

@@ -1,11 +1,13 @@
 package harness
 
 import (
+	"context"
 	"math"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -167,5 +169,128 @@ func TestParallelSharesAllOperations(t *testing.T) {
 	})
 	if done.Load() != 101 || goroutines.Load() != 8 {
 		t.Errorf("%d operations by %d goroutines", done.Load(), goroutines.Load())
+	}
+}
+
+func TestBarsOfOtherFigures(t *testing.T) {
+	ours := Sample{Wall: 110, Max: 200, Bytes: 4096, Count: 3}
+	peer := Sample{Wall: 100, Max: 100, Bytes: 1, Count: 0}
+	r := Result{
+		Case:    Case{Subjects: []Subject{{Name: "ours"}, {Name: "peer"}}},
+		Samples: [][]Sample{{ours, ours, ours}, {peer, peer, peer}},
+	}
+	for _, c := range []struct {
+		bar  Bar
+		met  bool
+		text string
+	}{
+		{Bar{Peer: "peer", Of: Wall, Ratio: 1, Plus: 10}, true, "wall 1.00 + 10ns"},
+		{Bar{Peer: "peer", Of: Wall, Ratio: 1, Plus: 9}, false, "wall 1.00 + 9ns"},
+		{Bar{Peer: "peer", Of: Max, Ratio: 2}, true, "max 2.00"},
+		{Bar{Peer: "peer", Of: Max, Ratio: 1.9}, false, "max 1.90"},
+		{Bar{Of: Bytes, Most: 4096}, true, "B 4096"},
+		{Bar{Of: Bytes, Most: 4095}, false, "B 4095"},
+		{Bar{Of: Count, Most: 0}, false, "count 0"},
+		{Bar{Of: Wall, Most: 110}, true, "wall 110ns"},
+		{Bar{Of: Wall, Most: 109}, false, "wall 109ns"},
+	} {
+		r.Case.Bars = []Bar{c.bar}
+		if r.met(c.bar) != c.met || c.bar.String() != c.text || (len(r.Missed()) == 0) != c.met {
+			t.Errorf("%v: met %v, want %v, missed %q", c.bar, r.met(c.bar), c.met, r.Missed())
+		}
+	}
+}
+
+func TestSpinTakesWhatItWasAskedFor(t *testing.T) {
+	Calibrate()
+	if v := spun(); v < 0.2 || v > 5 { // what neighbours do in between changes it, but not that much
+		t.Errorf("a nanosecond takes %v", v)
+	}
+}
+
+// turns is a pool of one slot whose waiters are served first in, first out, or last in, first out.
+type turns struct {
+	mu    sync.Mutex
+	taken bool
+	line  []chan struct{}
+	lifo  bool
+}
+
+func (p *turns) use(hold func()) {
+	p.mu.Lock()
+	if p.taken {
+		turn := make(chan struct{})
+		p.line = append(p.line, turn)
+		p.mu.Unlock()
+		<-turn
+	} else {
+		p.taken = true
+		p.mu.Unlock()
+	}
+	hold()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.line) == 0 {
+		p.taken = false
+		return
+	}
+	next := 0
+	if p.lifo {
+		next = len(p.line) - 1
+	}
+	close(p.line[next])
+	p.line = slices.Delete(p.line, next, next+1)
+}
+
+func TestOvertakenTellsAQueueFromAStack(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // a thread that is stopped cannot be overtaken by another one
+	Calibrate()
+	count := func(lifo bool) float64 {
+		p := &turns{lifo: lifo}
+		return Overtaken("", "", func() (func(func()), func()) { return p.use, func() {} }).Measure(4000).Count
+	}
+	if n := count(true); n < 100 {
+		t.Errorf("of a stack: %v overtaken", n)
+	}
+	if n := count(false); n > 20 { // a request may be stopped between its stamp and its lock
+		t.Errorf("of a queue: %v overtaken", n)
+	}
+}
+
+func TestLatenessIsThatOfTheGate(t *testing.T) {
+	slots := make(chan struct{}, 1)
+	open := func() Gate {
+		slots <- struct{}{}
+		return Gate{
+			Acquire: func(ctx context.Context) error {
+				select {
+				case slots <- struct{}{}:
+					return nil
+				case <-ctx.Done():
+					time.Sleep(30 * time.Millisecond) // so late is this one
+					return ctx.Err()
+				}
+			},
+			Release: func() {
+				time.Sleep(5 * time.Millisecond)
+				<-slots
+			},
+			Stop: func() { <-slots },
+		}
+	}
+	if s := HandOver("", "", 2, open).Measure(3); s.Wall < 5e6 || s.Max < s.Wall {
+		t.Errorf("hand-over %+v", s)
+	}
+	if s := Deadline("", "", 2, open).Measure(3); s.Wall < 30e6 || s.Max < s.Wall {
+		t.Errorf("deadline %+v", s)
+	}
+}
+
+func TestAtRateLeavesOutTheSpinning(t *testing.T) {
+	Calibrate()
+	use := func() { Spin(5 * time.Microsecond) }
+	s := AtRate("", "", 100*time.Microsecond, func() (func(), func()) { return use, nil }).Measure(100)
+	if s.Wall < 1e3 || s.Wall > 50e3 { // wide, since neighbours may stop us
+		t.Errorf("a use of 5 µs takes %v ns", s.Wall)
 	}
 }

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -91,13 +92,13 @@ func beside(busy int) (stop func()) {
 	}
 }
 
-// Overtaken counts how many of n requests were served after one that came at least 1 ms later. use makes a request, and calls hold
-// when it is served; one is served at a time. As many goroutines ask as make each request wait for several milliseconds. Requests
-// closer together have no order that could be told from outside: each is stamped before the call, and a lock lies between.
+// Overtaken counts how many of n requests were served after one that came at least 5 ms later. use makes a request, and calls hold
+// when it is served; one is served at a time. As many goroutines ask as make each request wait for 20 ms and more. Requests closer
+// together have no order that could be told from outside: each is stamped before the call, and a lock lies between.
 func Overtaken(name, order string, open func() (use func(hold func()), stop func())) Subject {
 	const (
-		goroutines = 256
-		margin     = time.Millisecond
+		goroutines = 1024
+		margin     = 5 * time.Millisecond
 	)
 	return Subject{Name: name, Order: order, Measure: func(n int) Sample {
 		use, stop := open()
@@ -109,6 +110,7 @@ func Overtaken(name, order string, open func() (use func(hold func()), stop func
 				use(func() {
 					served = append(served, came)
 					Spin(20 * time.Microsecond)
+					runtime.Gosched() // others ask meanwhile
 				})
 			}
 		})

@@ -90,20 +90,38 @@ func (r Result) ratio(subject int) (Spread, bool) {
 
 // Table writes the results as Markdown.
 func Table(w io.Writer, results []Result) {
+	Header(w)
+	for _, r := range results {
+		r.Rows(w)
+	}
+	Footer(w, results)
+}
+
+// Header begins a table whose rows are written when they are there.
+func Header(w io.Writer) {
 	fmt.Fprintln(w, "| case | subject | order | CPU ns/op (min–max) | wall ns/op | max | B/op | allocs/op | count | ours ÷ it (95 %) | bar | met |")
 	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|---|---|---|---|")
+}
+
+// Rows writes a row for each subject.
+func (r Result) Rows(w io.Writer) {
+	for i := range r.Case.Subjects {
+		fmt.Fprintln(w, r.row(i))
+	}
+}
+
+// Footer ends a table.
+func Footer(w io.Writer, results []Result) {
 	var spun []float64
 	for _, r := range results {
-		for i := range r.Case.Subjects {
-			fmt.Fprintln(w, r.row(i))
-		}
 		spun = append(spun, r.Spun...)
 	}
-	if len(spun) > 0 {
-		s := spread(spun)
-		fmt.Fprintf(w, "\nA microsecond of spinning, calibrated at the start of each round, took %.3f µs of CPU at its end (%.3f–%.3f).\n",
-			s.Median, slices.Min(spun), slices.Max(spun))
+	if len(spun) == 0 {
+		return
 	}
+	s := spread(spun)
+	fmt.Fprintf(w, "\nA microsecond of spinning, calibrated at the start of each round, took %.3f µs of CPU at its end (%.3f–%.3f).\n",
+		s.Median, slices.Min(spun), slices.Max(spun))
 }
 
 // row returns a line of the table.
