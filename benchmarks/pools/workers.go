@@ -33,15 +33,15 @@ func workers(name string, open peers.NewWorkers, n, submitters int, task peers.T
 	}}
 }
 
-// sleepers is like workers, with tasks that sleep and are all awaited.
-func sleepers(name string, open peers.NewWorkers, n int, d time.Duration) harness.Subject {
+// sleepers has 64 workers and tasks that sleep 200 µs and are all awaited.
+func sleepers(name string, open peers.NewWorkers) harness.Subject {
 	return harness.Subject{Name: name, Order: orderOf(name), New: func() (func(int), func()) {
-		p := open(n)
+		p := open(64)
 		return func(n int) {
 			var all sync.WaitGroup
 			all.Add(n)
 			task := peers.NewTask(func() {
-				time.Sleep(d)
+				time.Sleep(200 * time.Microsecond)
 				all.Done()
 			})
 			for range n {
@@ -112,9 +112,8 @@ func workersCases() []harness.Case {
 	return slices.Concat(cases, workersWaitCases(), workersTelemetryCases())
 }
 
-// workersWaitCases have tasks that somebody waits for, and tasks that wait themselves.
+// workersWaitCases have tasks that their submitter waits for, and tasks that wait themselves.
 func workersWaitCases() []harness.Case {
-	const sleep = 200 * time.Microsecond
 	off := peers.Ours(instrument.WithoutTelemetry())
 	return []harness.Case{
 		{
@@ -131,11 +130,11 @@ func workersWaitCases() []harness.Case {
 		{
 			Name: "workers 64, tasks that sleep 200 µs", Procs: []int{1, 0},
 			Subjects: []harness.Subject{
-				sleepers("ours", peers.Ours(), 64, sleep),
-				sleepers("telemetry off", off, 64, sleep),
-				sleepers(peers.Channel, peers.WorkerPools[peers.Channel], 64, sleep),
-				sleepers(peers.PondPlain, peers.WorkerPools[peers.PondPlain], 64, sleep),
-				sleepers(peers.Ants, peers.WorkerPools[peers.Ants], 64, sleep),
+				sleepers("ours", peers.Ours()),
+				sleepers("telemetry off", off),
+				sleepers(peers.Channel, peers.WorkerPools[peers.Channel]),
+				sleepers(peers.PondPlain, peers.WorkerPools[peers.PondPlain]),
+				sleepers(peers.Ants, peers.WorkerPools[peers.Ants]),
 			},
 			Bars: []harness.Bar{ofPeer("telemetry off", 1.05), ofPeer(peers.Channel, 1.3)},
 		},

@@ -66,6 +66,7 @@ func OnWorkers(w Workers) func() Goer {
 	return func() Goer { return &workersGroup{submit: w.Submit} }
 }
 
+// Go implements [Goer].
 func (g *workersGroup) Go(f func() error) {
 	g.running.Add(1)
 	g.submit(NewTask(func() {
@@ -74,6 +75,7 @@ func (g *workersGroup) Go(f func() error) {
 	}))
 }
 
+// Wait implements [Goer].
 func (g *workersGroup) Wait() error {
 	g.running.Wait()
 	return nil

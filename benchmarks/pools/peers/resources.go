@@ -37,12 +37,14 @@ type ours struct {
 	size int
 }
 
+// Fill implements [Lender].
 func (p ours) Fill() {
 	for range p.size {
 		must(p.CreateResource(context.Background()))
 	}
 }
 
+// Use implements [Lender].
 func (p ours) Use(ctx context.Context, between func()) {
 	lease, err := p.Acquire(ctx)
 	must(err)
@@ -53,6 +55,7 @@ func (p ours) Use(ctx context.Context, between func()) {
 	lease.Release()
 }
 
+// Borrow implements [Lender].
 func (p ours) Borrow(ctx context.Context) (func(), error) {
 	lease, err := p.Acquire(ctx)
 	if err != nil {
@@ -77,12 +80,14 @@ func Puddle(size int) Lender {
 	return puddles{p, size}
 }
 
+// Fill implements [Lender].
 func (p puddles) Fill() {
 	for range p.size {
 		must(p.CreateResource(context.Background()))
 	}
 }
 
+// Use implements [Lender].
 func (p puddles) Use(ctx context.Context, between func()) {
 	r, err := p.Acquire(ctx)
 	must(err)
@@ -93,6 +98,7 @@ func (p puddles) Use(ctx context.Context, between func()) {
 	r.Release()
 }
 
+// Borrow implements [Lender].
 func (p puddles) Borrow(ctx context.Context) (func(), error) {
 	r, err := p.Acquire(ctx)
 	if err != nil {
@@ -107,14 +113,17 @@ type channelPool chan *Resource
 // ChannelPool makes a pool of a channel.
 func ChannelPool(size int) Lender { return make(channelPool, size) }
 
+// Fill implements [Lender].
 func (p channelPool) Fill() {
 	for range cap(p) {
 		p <- new(Resource)
 	}
 }
 
+// Close implements [Lender].
 func (p channelPool) Close() {}
 
+// Use implements [Lender].
 func (p channelPool) Use(ctx context.Context, between func()) {
 	var r *Resource
 	select {
@@ -129,6 +138,7 @@ func (p channelPool) Use(ctx context.Context, between func()) {
 	p <- r
 }
 
+// Borrow implements [Lender].
 func (p channelPool) Borrow(ctx context.Context) (func(), error) {
 	select {
 	case r := <-p:
@@ -151,14 +161,17 @@ func CommonsPool(size int) Lender {
 	return commonsPool{commons.NewObjectPool(context.Background(), commons.NewPooledObjectFactorySimple(construct), config), size}
 }
 
+// Fill implements [Lender].
 func (p commonsPool) Fill() {
 	for range p.size {
 		must(p.AddObject(context.Background()))
 	}
 }
 
+// Close implements [Lender].
 func (p commonsPool) Close() { p.ObjectPool.Close(context.Background()) }
 
+// Use implements [Lender].
 func (p commonsPool) Use(ctx context.Context, between func()) {
 	r, err := p.BorrowObject(ctx)
 	must(err)
@@ -169,6 +182,7 @@ func (p commonsPool) Use(ctx context.Context, between func()) {
 	must(p.ReturnObject(ctx, r))
 }
 
+// Borrow implements [Lender].
 func (p commonsPool) Borrow(ctx context.Context) (func(), error) {
 	r, err := p.BorrowObject(ctx)
 	if err != nil {

@@ -21,6 +21,7 @@ func ChannelPermits(size int64) Permits { return make(channelPermits, size) }
 
 type channelPermits chan struct{}
 
+// Acquire implements [Permits].
 func (c channelPermits) Acquire(ctx context.Context, _ int64) error {
 	select {
 	case c <- struct{}{}:
@@ -30,6 +31,7 @@ func (c channelPermits) Acquire(ctx context.Context, _ int64) error {
 	}
 }
 
+// TryAcquire implements [Permits].
 func (c channelPermits) TryAcquire(int64) bool {
 	select {
 	case c <- struct{}{}:
@@ -39,4 +41,5 @@ func (c channelPermits) TryAcquire(int64) bool {
 	}
 }
 
+// Release implements [Permits].
 func (c channelPermits) Release(int64) { <-c }

@@ -82,11 +82,13 @@ var loads = []struct {
 	{"uses of 1 µs, 10s", load{each: time.Microsecond, pause: time.Microsecond}, 10 * time.Second, 0.03},
 	{
 		"uses of 1 µs and 1 in 1,000 of 5 ms, 10s",
-		load{each: time.Microsecond, longEvery: 1000, long: 5 * time.Millisecond}, 10 * time.Second, 0.03,
+		load{each: time.Microsecond, longEvery: 1000, long: 5 * time.Millisecond},
+		10 * time.Second, 0.03,
 	},
 	{
 		"uses of 1 µs in bursts of 5 ms, 10s",
-		load{each: time.Microsecond, work: 5 * time.Millisecond, rest: 20 * time.Millisecond}, 10 * time.Second, 0.03,
+		load{each: time.Microsecond, work: 5 * time.Millisecond, rest: 20 * time.Millisecond},
+		10 * time.Second, 0.03,
 	},
 }
 
