@@ -23,13 +23,17 @@ type load struct {
 
 // run runs the load until a moment.
 func (l load) run(s subject, until time.Time) {
+	use := s.use
+	if l.each >= 10*time.Microsecond {
+		use = s.await
+	}
 	begun := time.Now()
 	for i := 1; time.Now().Before(until); i++ {
 		d := l.each
 		if l.longEvery > 0 && i%l.longEvery == 0 {
 			d = l.long
 		}
-		s.use(func() { harness.Spin(d) })
+		use(func() { harness.Spin(d) })
 		harness.Spin(l.pause)
 		if l.work > 0 && time.Since(begun) > l.work {
 			time.Sleep(l.rest)

@@ -13,7 +13,8 @@ import (
 // subject is a pool whose slots are used, and which reports for how long. All callers of use have returned before finish is called.
 type subject struct {
 	use    func(held func())
-	finish func() // returns when all uses have ended
+	await  func(held func()) // is use, and returns when that has ended
+	finish func()            // returns when all uses have ended
 	stats  func() instrument.Stats
 	stop   func()
 	truth  *truth
@@ -59,7 +60,7 @@ func openSemaphore(slots int) subject {
 			s.Release(1)
 		})
 	}
-	return subject{use, func() {}, s.Stats, s.Close, t}
+	return subject{use, use, func() {}, s.Stats, s.Close, t}
 }
 
 func openResources(slots int) subject {
@@ -75,24 +76,40 @@ func openResources(slots int) subject {
 			lease.Release()
 		})
 	}
-	return subject{use, func() {}, p.Stats, p.Close, t}
+	return subject{use, use, func() {}, p.Stats, p.Close, t}
 }
 
 func openWorkers(slots int) subject {
 	p, t := peers.OurWorkers(slots, 0), new(truth)
 	ctx := context.Background()
 	var running sync.WaitGroup
-	use := func(held func()) {
+	submit := func(task func()) {
 		running.Add(1)
 		err := p.Submit(ctx, func(context.Context) error {
 			defer running.Done()
-			t.most.Add(int64(perTask))
-			t.around(func() { t.inside(held) })
+			task()
 			return nil
 		})
 		if err != nil {
 			panic(err) // the pool is open
 		}
 	}
-	return subject{use, running.Wait, p.Stats, p.Close, t}
+	use := func(held func()) {
+		submit(func() {
+			t.most.Add(int64(perTask))
+			t.around(func() { t.inside(held) })
+		})
+	}
+	// A slot may count as used from when a task has it, even if the worker is not running yet: the upper bound includes that.
+	await := func(held func()) {
+		t.around(func() {
+			ended := make(chan struct{})
+			submit(func() {
+				t.inside(held)
+				close(ended)
+			})
+			<-ended
+		})
+	}
+	return subject{use, await, running.Wait, p.Stats, p.Close, t}
 }
