@@ -23,7 +23,7 @@ var latencies = []struct {
 	all  []gated
 }{
 	{"semaphore", xsync, []gated{
-		{"poolgauge", peers.OurOrder, func() harness.Gate {
+		{"poolgauge", peers.OurPermitOrder, func() harness.Gate {
 			s := peers.Semaphore(1)
 			return peers.PermitGate(s, s.Close)
 		}},
@@ -94,15 +94,24 @@ func orderCases() []harness.Case {
 			return func(hold func()) { p.Submit(peers.NewTask(hold)) }, p.Stop
 		})
 	}
+	later := func(p gated) harness.Subject { return harness.LaterFirst(p.name, p.order, p.open) }
 	none := []harness.Bar{{Of: harness.Count, Most: 0}}
 	nothing := func() {}
 	return []harness.Case{
+		{
+			Name: "semaphore, a release and a later request, overtaken of 10,000", Trials: 10_000, Procs: []int{1, 2}, Bars: none,
+			Subjects: []harness.Subject{later(latencies[0].all[0]), later(latencies[0].all[1])},
+		},
+		{
+			Name: "resources, a release and a later request, overtaken of 10,000", Trials: 10_000, Procs: []int{1, 2}, Bars: none,
+			Subjects: []harness.Subject{later(latencies[1].all[0]), later(latencies[1].all[1])},
+		},
 		{Name: "semaphore, overtaken of 10,000", Trials: 10_000, Procs: []int{1, 2}, Bars: none, Subjects: []harness.Subject{
-			permits("poolgauge", peers.OurOrder, func() (peers.Permits, func()) {
+			permits("poolgauge", peers.OurPermitOrder, func() (peers.Permits, func()) {
 				s := peers.Semaphore(1)
 				return s, s.Close
 			}),
-			permits(semaphoreOff, peers.OurOrder, func() (peers.Permits, func()) {
+			permits(semaphoreOff, peers.OurPermitOrder, func() (peers.Permits, func()) {
 				s := peers.Semaphore(1, instrument.WithoutTelemetry())
 				return s, s.Close
 			}),

@@ -22,8 +22,8 @@ func rateCases() []harness.Case {
 			harness.Case{
 				Name: fmt.Sprintf("semaphore, a use every %v", every), Trials: trials,
 				Subjects: []harness.Subject{
-					semaphoreAtRate("poolgauge", peers.OurOrder, every, func() (peers.Permits, func()) { return ours(16) }),
-					semaphoreAtRate(semaphoreOff, peers.OurOrder, every, func() (peers.Permits, func()) {
+					semaphoreAtRate("poolgauge", peers.OurPermitOrder, every, func() (peers.Permits, func()) { return ours(16) }),
+					semaphoreAtRate(semaphoreOff, peers.OurPermitOrder, every, func() (peers.Permits, func()) {
 						return ours(16, instrument.WithoutTelemetry())
 					}),
 					semaphoreAtRate(xsync, strictFIFO, every, func() (peers.Permits, func()) { return peers.XSync(16), nil }),

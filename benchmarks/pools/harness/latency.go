@@ -130,6 +130,46 @@ func Overtaken(name, order string, open func() (use func(hold func()), stop func
 	}}
 }
 
+// LaterFirst counts how many of n requests that wait for a slot are served after one that is made when the slot was released already.
+func LaterFirst(name, order string, open func() Gate) Subject {
+	return Subject{Name: name, Order: order, Measure: func(n int) Sample {
+		g := open()
+		defer g.Stop()
+		asked, done := make(chan struct{}), make(chan struct{})
+		var asking, served atomic.Bool
+		go func() {
+			for range asked {
+				asking.Store(true)
+				must(g.Acquire(context.Background()))
+				served.Store(true)
+				g.Release()
+				done <- struct{}{}
+			}
+		}()
+		overtaken := 0
+		start := time.Now()
+		for range n {
+			asking.Store(false)
+			served.Store(false)
+			asked <- struct{}{}
+			for !asking.Load() {
+				runtime.Gosched()
+			}
+			Spin(5 * time.Microsecond) // with a free CPU, it now waits
+			g.Release()
+			must(g.Acquire(context.Background())) // the later request
+			if !served.Load() {
+				overtaken++
+			}
+			g.Release()
+			<-done
+			must(g.Acquire(context.Background())) // full again
+		}
+		close(asked)
+		return Sample{Wall: float64(time.Since(start)) / float64(n), Count: float64(overtaken)}
+	}}
+}
+
 func must(err error) {
 	if err != nil {
 		panic(err) // a benchmark has nothing better to do

@@ -16,6 +16,9 @@ import (
 // OurOrder is the order in which our pools serve requests that wait, as the rows of overtaken requests show it.
 const OurOrder = "scramble"
 
+// OurPermitOrder is that of Semaphore and MemoryBudget.
+const OurPermitOrder = "strict FIFO"
+
 // names makes the names of pools that live at the same time.
 var names atomic.Int64
 
