@@ -22,12 +22,12 @@ func rateCases() []harness.Case {
 			harness.Case{
 				Name: fmt.Sprintf("semaphore, a use every %v", every), Trials: trials,
 				Subjects: []harness.Subject{
-					semaphoreAtRate("poolgauge", peers.OurPermitOrder, every, func() (peers.Permits, func()) { return ours(16) }),
-					semaphoreAtRate(semaphoreOff, peers.OurPermitOrder, every, func() (peers.Permits, func()) {
+					semaphoreAtRate("poolgauge", every, func() (peers.Permits, func()) { return ours(16) }),
+					semaphoreAtRate(semaphoreOff, every, func() (peers.Permits, func()) {
 						return ours(16, instrument.WithoutTelemetry())
 					}),
-					semaphoreAtRate(xsync, strictFIFO, every, func() (peers.Permits, func()) { return peers.XSync(16), nil }),
-					semaphoreAtRate("channel", strictFIFO, every, func() (peers.Permits, func()) { return peers.ChannelPermits(16), nil }),
+					semaphoreAtRate(xsync, every, func() (peers.Permits, func()) { return peers.XSync(16), nil }),
+					semaphoreAtRate("channel", every, func() (peers.Permits, func()) { return peers.ChannelPermits(16), nil }),
 				},
 				Bars: []harness.Bar{
 					{Peer: xsync, Of: harness.Wall, Ratio: 1, Plus: 60 * time.Nanosecond},
@@ -58,9 +58,9 @@ func ours(size int64, opts ...instrument.Option) (peers.Permits, func()) {
 	return s, s.Close
 }
 
-func semaphoreAtRate(name, order string, every time.Duration, open func() (peers.Permits, func())) harness.Subject {
+func semaphoreAtRate(name string, every time.Duration, open func() (peers.Permits, func())) harness.Subject {
 	ctx := context.Background()
-	return harness.AtRate(name, order, every, func() (func(), func()) {
+	return harness.AtRate(name, strictFIFO, every, func() (func(), func()) {
 		p, stop := open()
 		return func() {
 			_ = p.Acquire(ctx, 1)
