@@ -1,37 +1,44 @@
-// Package pools has pools that tell when they are full: [Workers] run tasks, [Resources] lend what is costly to make, a [Semaphore]
-// bounds the use of anything, a [MemoryBudget] bounds bytes by what the container still has, and a [Group] waits for tasks that
-// belong together. Where callers need not block, each is faster with its telemetry on than the best known pool of its kind with
-// none. All report the one model of package instrument: limit, usage, who waits and how long, how long each use takes, and how requests
-// and uses end.
+// Package pools has instrumented pools: [Workers] run tasks, [Resources] lend what is costly to make, a
+// [Semaphore] bounds the use of anything, a [MemoryBudget] bounds bytes by what the container still has,
+// and a [Group] waits for tasks that belong together. All report the one model of package instrument:
+// limit, usage, pending requests and their waits, how long each use takes, and how requests and uses end.
 //
 //	uploads, err := pools.NewSemaphore("uploads", 64, pools.SemaphoreConfig{})
 //	…
 //	defer uploads.Close()
 //
+// # Order
+//
+// Every pool serves requests in the order in which they came. A request that cannot be served at once
+// waits from that moment, and is pending; a request that does not wait never overtakes one that does.
+//
 // # Overhead
 //
-// A pool counts with state that it needs anyway, and calls OpenTelemetry only at collection. The clock is read for every use of 10 µs or
-// longer, and for short ones as long as fewer than 100,000 begin in a second. Of more it is read for a sample, one in 32, and above a million a
-// second one in 128, which carries the weight of those that it stands for. Waits for a Semaphore or Resources are treated likewise, and all that
-// take longer than 20 ms or come to nothing are timed, to 5 ms; the wait of a task is timed if its use is. instrument.WithExactTiming times
-// every use and every wait, for about 60 ns each.
+// A pool counts with state that it needs anyway, and calls OpenTelemetry only at collection. Up to
+// 100,000 uses a second each reads the clock when it begins and ends, about 30 ns each, and all that is
+// reported is exact. Above that rate one use in 32 is timed, as is every use or wait of more than about
+// 3 ms, and the slots used over time are sampled 1,000 times a second: UseTime is then right on average,
+// and within 3 % over 10 s where a third of the slots or more are used. instrument.WithExactTiming times
+// every use and every wait at any rate.
 //
-// About 100 tasks a second are locked to their thread, to tell what it did, for 7 µs each; instrument.WithCPUSamples(0) leaves that out.
-// The figures of each type stand in its comment, the comparison with other pools in docs/benchmarks.md.
+// About 100 tasks a second are locked to their thread, to divide their time into on CPU, ready and
+// blocked. Only pools are sampled whose tasks take less than 10 ms; instrument.WithCPUSamples(0) samples
+// none. docs/benchmarks.md compares each type with other pools.
 //
 // # Cardinality
 //
-// A pool has about 20 series, none of which grows with use. Names are unique in a process: a second live pool of one name is
-// an error of its constructor. Tasks that come and go by the request share a name through [NewGroups].
+// A pool has about 20 series, none of which grows with use. Names are unique in a process: a second live
+// pool of one name is an error of its constructor, unless it takes the name over with
+// instrument.WithReplace. Tasks that come and go by the request share a name through [NewGroups].
 //
 // # Shutdown
 //
-// Whoever makes a pool closes it. Close joins every goroutine of the pool and ends its series; calls that come later, and callers
-// that wait, get an error that wraps [ErrClosed]. What happened since the last collection is not reported then: flush the
-// MeterProvider first if that matters.
+// The code that makes a pool closes it. Close joins every goroutine of the pool and ends its report;
+// later calls, and callers that wait, get an error that wraps [ErrClosed]. What a closed pool counted is
+// still reported for two minutes, so that every reader collects it.
 //
 // # Without OpenTelemetry
 //
 // The package needs OpenTelemetry's API and neither its SDK nor an exporter. Without a MeterProvider a pool costs its own memory,
-// and Stats tells the same model to whoever asks.
+// and Stats returns the same model.
 package pools
