@@ -14,10 +14,10 @@ import (
 	"github.com/poolgauge/poolgauge/internal/pooltest"
 )
 
-func mustChannel(t testing.TB, n int) (*wrap.Slots, chan struct{}) {
+func mustChannel(t testing.TB, n int) (*wrap.Channel, chan struct{}) {
 	t.Helper()
 	ch := make(chan struct{}, n)
-	s, err := wrap.Channel(t.Name(), ch)
+	s, err := wrap.NewChannel(t.Name(), ch)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func mustChannel(t testing.TB, n int) (*wrap.Slots, chan struct{}) {
 
 func TestChannelRefusesOneWithoutSlots(t *testing.T) {
 	for _, ch := range []chan struct{}{nil, make(chan struct{})} {
-		if _, err := wrap.Channel("refused", ch); err == nil {
+		if _, err := wrap.NewChannel("refused", ch); err == nil {
 			t.Errorf("a channel of capacity %d was accepted", cap(ch))
 		}
 	}
@@ -35,7 +35,7 @@ func TestChannelRefusesOneWithoutSlots(t *testing.T) {
 
 func TestChannelInTheSettingsOfTelemetry(t *testing.T) {
 	pooltest.Settings(t, "semaphore", func(name string, opts ...instrument.Option) (pooltest.Pool, error) {
-		s, err := wrap.Channel(name, make(chan struct{}, 2), opts...)
+		s, err := wrap.NewChannel(name, make(chan struct{}, 2), opts...)
 		if err != nil {
 			return pooltest.Pool{}, err
 		}

@@ -15,9 +15,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/pooltest"
 )
 
-func mustGroups(t testing.TB, opts ...instrument.Option) *wrap.ErrGroups {
+func mustGroups(t testing.TB, opts ...instrument.Option) *wrap.Groups {
 	t.Helper()
-	s, err := wrap.Groups(t.Name(), opts...)
+	s, err := wrap.NewGroups(t.Name(), opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func TestGroupsBehaveAsErrgroup(t *testing.T) {
 
 func TestGroupsInTheSettingsOfTelemetry(t *testing.T) {
 	pooltest.Settings(t, "group", func(name string, opts ...instrument.Option) (pooltest.Pool, error) {
-		s, err := wrap.Groups(name, opts...)
+		s, err := wrap.NewGroups(name, opts...)
 		if err != nil {
 			return pooltest.Pool{}, err
 		}
