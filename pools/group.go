@@ -92,12 +92,39 @@ func (g *Group) take() bool {
 // start calls f, whose use has begun, in a new goroutine.
 func (g *Group) start(f func() error, use measure.Use) {
 	g.wg.Add(1)
-	go func() {
-		defer g.done()
-		if err := g.set.Call(use, f); err != nil {
-			g.fail(err)
-		}
-	}()
+	c, ok := groupCalls.Get().(*groupCall)
+	if !ok {
+		c = new(groupCall)
+		c.run = c.do
+	}
+	c.group, c.f, c.use = g, f, use
+	go c.run()
+}
+
+// groupCall is one call of a function. They are used again, which spares an allocation.
+type groupCall struct {
+	group *Group
+	f     func() error
+	use   measure.Use
+	run   func() // do, as a function
+}
+
+var groupCalls sync.Pool
+
+func (c *groupCall) do() {
+	g, f, use := c.group, c.f, c.use
+	c.group, c.f, c.use = nil, nil, measure.Use{}
+	groupCalls.Put(c)
+	defer g.done()
+	var err error
+	if g.set == nil {
+		err = f()
+	} else {
+		err = g.set.Call(use, f)
+	}
+	if err != nil {
+		g.fail(err)
+	}
 }
 
 func (g *Group) fail(err error) {
