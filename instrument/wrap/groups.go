@@ -26,8 +26,8 @@ type Group struct {
 
 // NewGroups returns Groups of a name, which report as the kind group
 //
-//   - the functions that have a slot (used), how long each had it, and whether it returned nil (ok), an
-//     error (error) or called runtime.Goexit (exit); a panic ends the program,
+//   - the functions that run (used), how long each ran, and whether it returned nil (ok), an error
+//     (error) or called runtime.Goexit (exit); a panic ends the program,
 //   - how that time is divided into on a CPU, ready and blocked, of a sample of short ones, on Linux,
 //   - callers that a limit blocks in Go, since when and for how long, and calls of TryGo that were
 //     refused.
@@ -63,7 +63,7 @@ func (s *Groups) Group(g *errgroup.Group) *Group {
 // Go is [errgroup.Group.Go].
 func (g *Group) Go(f func() error) {
 	c := g.set.call(f)
-	if !g.try(c) { // which takes a slot when Go would not have blocked
+	if !g.Group.TryGo(c.run) { // which takes a slot when Go would not have blocked
 		c.blocked = g.set.ran.Block()
 		g.Group.Go(c.run)
 	}
@@ -72,7 +72,7 @@ func (g *Group) Go(f func() error) {
 // TryGo is [errgroup.Group.TryGo].
 func (g *Group) TryGo(f func() error) bool {
 	c := g.set.call(f)
-	if !g.try(c) {
+	if !g.Group.TryGo(c.run) {
 		g.set.ran.Reject()
 		c.free()
 		return false
@@ -80,20 +80,12 @@ func (g *Group) TryGo(f func() error) bool {
 	return true
 }
 
-func (g *Group) try(c *call) bool {
-	return g.set.ran.Try(func(use measure.Use) bool {
-		c.use = use
-		return g.Group.TryGo(c.run)
-	})
-}
-
 // call is one call of a function. They are used again, which saves allocations: an errgroup calls what
 // it is given once.
 type call struct {
 	set     *Groups
 	f       func() error
-	use     measure.Use
-	blocked *measure.Pended // instead of the use, if the caller is blocked
+	blocked *measure.Pended // nil if the caller is not
 	run     func() error    // do, as a function
 }
 
@@ -104,25 +96,24 @@ func (s *Groups) call(f func() error) *call {
 }
 
 func (c *call) free() {
-	c.f, c.use, c.blocked = nil, measure.Use{}, nil
+	c.f, c.blocked = nil, nil
 	c.set.calls.Put(c)
 }
 
 func (c *call) do() error {
-	set, f, use := c.set, c.f, c.use
-	if c.blocked != nil {
-		use = set.ran.Unblock(c.blocked)
-	}
+	ran, f, blocked := &c.set.ran, c.f, c.blocked
 	c.free()
-	return set.ran.Call(use, f)
+	if blocked != nil {
+		return ran.Call(ran.Unblock(blocked), f)
+	}
+	return ran.Call(ran.Start(), f)
 }
 
 // Running returns how many functions run now.
 func (s *Groups) Running() int { return s.ran.Running() }
 
 // Stats returns what all groups together have done and are doing, all of one moment. The use of a
-// function begins when it has its slot, even if it does not run yet; that of one whose caller was
-// blocked when it runs, and until then the caller is pending.
+// function begins when it runs; until then a caller that was blocked is pending.
 func (s *Groups) Stats() instrument.Stats { return s.ran.Stats() }
 
 // Close ends the report. Groups that are at work go on.

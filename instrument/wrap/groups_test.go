@@ -97,24 +97,6 @@ func TestGroupsReportWhatTheyDo(t *testing.T) {
 	})
 }
 
-// A function that has its slot is used from then on, though it does not run yet.
-func TestGroupsCountWhatHasNotRunYet(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // the functions do not run before Wait
-	s := mustGroups(t)
-	g := s.Group(new(errgroup.Group))
-	for range 100 {
-		g.Go(func() error { return nil })
-	}
-	st := s.Stats()
-	if n := st.Requests[instrument.Acquired].Or(0); n != 100 {
-		t.Errorf("%d acquired, want 100", n)
-	}
-	_ = g.Wait()
-	if n := s.Stats().Usage[instrument.Used].Or(-1); n != 0 {
-		t.Errorf("%d used at the end", n)
-	}
-}
-
 func TestGroupsInvariantsUnderLoad(t *testing.T) {
 	s := mustGroups(t)
 	const groups, each, limit = 4, 2000, 3

@@ -19,7 +19,7 @@ type permits struct {
 // observe reports the pool. Nothing else may have happened before.
 func (p *permits) observe(name string, used func() int64, stats func() instrument.Stats, opts []instrument.Option) (err error) {
 	p.used = used
-	p.Meter.Init(instrument.TimingOf(opts...), &p.Mutex, used)
+	p.Meter.Init(instrument.TimingOf(opts...), &p.Recorder, used)
 	p.reg, err = instrument.Observe(name, "semaphore", stats, opts...)
 	return err
 }

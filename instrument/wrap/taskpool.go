@@ -46,9 +46,7 @@ func NewTaskPool(name, kind string, p Submitter, opts ...instrument.Option) (*Ta
 		return nil, fmt.Errorf("task pool %q: nil: want a pool", name)
 	}
 	s := &TaskPool{pool: p}
-	timing := instrument.TimingOf(opts...)
-	s.ran.Init(timing)
-	s.ran.Uses.Split.Init(timing)
+	s.ran.InitTasks(instrument.TimingOf(opts...))
 	var err error
 	if s.reg, err = instrument.Observe(name, kind, s.Stats, opts...); err != nil {
 		return nil, err
@@ -96,9 +94,7 @@ func (s *TaskPool) run(task func(), asked measure.Span) {
 	how := instrument.Panicked
 	defer func() {
 		use.Sample.End()
-		s.ran.Lock()
-		s.ran.End(use, how)
-		s.ran.Unlock()
+		s.ran.EndQuickly(use, how)
 	}()
 	use.Sample.Begin()
 	task()

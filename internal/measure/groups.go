@@ -8,25 +8,15 @@ type Groups struct{ rec Recorder }
 
 // Init makes what measures groups that were given these options.
 func (g *Groups) Init(t instrument.Timing) {
-	g.rec.Init(t)
-	g.rec.Uses.Split.Init(t)
+	g.rec.InitTasks(t)
 }
 
-// Start begins the use of a function that has its slot.
+// Start begins the use of a function that has its slot and did not wait for it.
 func (g *Groups) Start() Use {
 	if g == nil {
 		return Use{}
 	}
-	g.rec.Lock()
-	defer g.rec.Unlock()
-	return g.rec.Start()
-}
-
-// Try is [Groups.Start] for a function that has a slot if start, which must not block, reports so.
-func (g *Groups) Try(start func(Use) bool) bool {
-	g.rec.Lock()
-	defer g.rec.Unlock()
-	return g.rec.Try(start)
+	return g.rec.StartQuickly()
 }
 
 // Reject counts a function that got no slot.
@@ -77,9 +67,7 @@ func (g *Groups) Call(use Use, f func() error) (err error) {
 
 func (g *Groups) end(use Use, how instrument.Ending) {
 	if g != nil {
-		g.rec.Lock()
-		g.rec.End(use, how)
-		g.rec.Unlock()
+		g.rec.EndQuickly(use, how)
 	}
 }
 
@@ -103,5 +91,5 @@ func (g *Groups) Stats() (s instrument.Stats) {
 	return s
 }
 
-// Close stops the timer, for good. Groups may still be used.
+// Close ends overload, for good. Groups may still be used.
 func (g *Groups) Close() { g.rec.Close() }
