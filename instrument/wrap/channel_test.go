@@ -95,6 +95,44 @@ func TestChannelGoesWithBareOperations(t *testing.T) {
 	})
 }
 
+// While a program is half migrated, some lines still use the channel itself. Nothing falls below 0 or
+// back, and the slots used are those of the channel.
+func TestChannelHalfMigrated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, ch := mustChannel(t, 2)
+		var in pooltest.Invariants
+		in.Weighted = true // requests and releases do not add up
+		check := func(used int64, useTime float64) {
+			t.Helper()
+			st := s.Stats()
+			if err := in.Check(st); err != nil {
+				t.Error(err)
+			}
+			if st.Usage[instrument.Used].Or(-1) != used || st.UseTime.Or(-1) != useTime {
+				t.Errorf("%d used, %v slot-seconds, want %d and %v", st.Usage[instrument.Used].Or(-1), st.UseTime.Or(-1), used, useTime)
+			}
+		}
+		ch <- struct{}{}
+		ch <- struct{}{}
+		time.Sleep(time.Second)
+		s.Release() // of a slot that no method took
+		check(1, 2)
+		time.Sleep(time.Second)
+		s.Release()
+		check(0, 3)
+		time.Sleep(time.Second)
+		check(0, 3)
+		_ = s.Acquire(t.Context())
+		time.Sleep(time.Second)
+		check(1, 4)
+		<-ch // of a slot that a method took
+		check(0, 4)
+		if n := s.Stats().Completed[instrument.OK].Or(-1); n != 2 {
+			t.Errorf("%d releases, want 2", n)
+		}
+	})
+}
+
 func TestChannelADoneContextWinsOverAFreeSlot(t *testing.T) {
 	s, ch := mustChannel(t, 1)
 	ctx, cancel := context.WithCancel(t.Context())
