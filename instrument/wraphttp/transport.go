@@ -56,7 +56,7 @@ func Transport(name string, base http.RoundTripper, opts ...instrument.Option) (
 
 // Close ends the report. The transport works on, and is not closed. Further calls do nothing.
 func (t *RoundTripper) Close() {
-	t.pool.Recorder.Close()
+	t.pool.Close()
 	t.reg.Close()
 }
 

@@ -107,7 +107,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 
 // Close is called when the DB is closed.
 func (c *connector) Close() error {
-	c.pool.Recorder.Close()
+	c.pool.Close()
 	c.reg.Close()
 	if closer, ok := c.Connector.(io.Closer); ok {
 		return closer.Close()

@@ -50,7 +50,6 @@ func TestGroupsCountEachUseOnce(t *testing.T) {
 	for _, o := range []instrument.Option{nil, instrument.WithoutTelemetry(), instrument.WithExactTiming()} {
 		var g Groups
 		g.Init(instrument.TimingOf(o))
-		defer g.Close()
 		const goroutines, each = 4, 20_000
 		var wg sync.WaitGroup
 		for range goroutines {
@@ -79,5 +78,6 @@ func TestGroupsCountEachUseOnce(t *testing.T) {
 		if s.Use != nil && s.Use.Count() != uint64(ok+failed) {
 			t.Errorf("%d durations of %d uses", s.Use.Count(), ok+failed)
 		}
+		g.Close()
 	}
 }
