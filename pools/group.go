@@ -4,31 +4,35 @@ import (
 	"context"
 	"fmt"
 	"sync"
+
+	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// Group is a collection of goroutines that work on subtasks of one task, with the API and the semantics of
-// [golang.org/x/sync/errgroup.Group]: a change of the import path is all that it takes. A Group should not be reused for different
-// tasks.
+// Group is a collection of goroutines that work on subtasks of one task, with the API and the semantics
+// of [golang.org/x/sync/errgroup.Group]: only the import path changes. A Group should not be reused for
+// different tasks.
 //
-// The zero Group is valid, has no limit, does not cancel on error and is not reported. One that [Groups] made is, and adds about 0.1 µs
-// to each call. A panic in a function ends the program, as in any goroutine: a Group that caught it would hide it until Wait.
+// The zero Group is valid, has no limit, does not cancel on error and is not reported. One that [Groups]
+// made is. A panic in a function ends the program, as in any goroutine: a Group that caught it would
+// hide it until Wait.
 type Group struct {
 	cancel func(error)
 	wg     sync.WaitGroup
 	slots  chan struct{} // nil without a limit
 	once   sync.Once
 	err    error
-	set    *Groups // nil if it is not reported
+	set    *measure.Groups // nil if it is not reported
 }
 
-// WithContext returns a new Group and a Context derived from ctx, which is canceled the first time that a function passed to Go returns
-// a non-nil error or that Wait returns, whichever comes first.
+// WithContext returns a new Group and a Context derived from ctx, which is canceled the first time that
+// a function passed to Go returns a non-nil error or that Wait returns, whichever comes first.
 func WithContext(ctx context.Context) (*Group, context.Context) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	return &Group{cancel: cancel}, ctx
 }
 
-// Wait blocks until all function calls from Go have returned, then returns the first non-nil error from them, if any.
+// Wait blocks until all function calls from Go have returned, then returns the first non-nil error from
+// them, if any.
 func (g *Group) Wait() error {
 	g.wg.Wait()
 	if g.cancel != nil {
@@ -37,31 +41,33 @@ func (g *Group) Wait() error {
 	return g.err
 }
 
-// Go calls f in a new goroutine. It blocks until that does not exceed the limit. The first call must happen before a Wait.
+// Go calls f in a new goroutine. It blocks until that does not exceed the limit. The first call must
+// happen before a Wait.
 //
-// The first call that returns a non-nil error cancels the Context of the Group, if there is one, and Wait returns that error.
+// The first call that returns a non-nil error cancels the Context of the Group, if there is one, and
+// Wait returns that error.
 func (g *Group) Go(f func() error) {
 	if g.slots == nil || g.take() {
-		g.start(f, nil)
+		g.start(f, g.set.Start())
 		return
 	}
-	blocked := g.set.block()
+	blocked := g.set.Block()
 	g.slots <- struct{}{}
-	g.start(f, blocked)
+	g.start(f, g.set.Unblock(blocked))
 }
 
 // TryGo calls f in a new goroutine if that does not exceed the limit. It reports whether it did.
 func (g *Group) TryGo(f func() error) bool {
 	if g.slots != nil && !g.take() {
-		g.set.reject()
+		g.set.Reject()
 		return false
 	}
-	g.start(f, nil)
+	g.start(f, g.set.Start())
 	return true
 }
 
-// SetLimit limits the Group to n active goroutines; a negative n is no limit, and 0 lets none start. It must not be called while
-// goroutines are active, and panics if it sees one.
+// SetLimit limits the Group to n active goroutines; a negative n is no limit, and 0 lets none start. It
+// must not be called while goroutines are active, and panics if it sees one.
 func (g *Group) SetLimit(n int) {
 	if n < 0 {
 		g.slots = nil
@@ -83,26 +89,51 @@ func (g *Group) take() bool {
 	}
 }
 
-// start calls f in a new goroutine. Blocked is nil if Go did not block.
-func (g *Group) start(f func() error, blocked *workerCaller) {
-	begun := g.set.start(blocked)
+// start calls f, whose use has begun, in a new goroutine.
+func (g *Group) start(f func() error, use measure.Use) {
 	g.wg.Add(1)
-	go func() {
-		use := begun // on the stack of the goroutine
-		defer g.done()
-		defer g.set.end(&use)
-		use.cpu.Begin()
-		defer use.cpu.End()
-		if use.err = f(); use.err != nil {
-			g.once.Do(func() {
-				g.err = use.err
-				if g.cancel != nil {
-					g.cancel(g.err)
-				}
-			})
+	c, ok := groupCalls.Get().(*groupCall)
+	if !ok {
+		c = new(groupCall)
+		c.run = c.do
+	}
+	c.group, c.f, c.use = g, f, use
+	go c.run()
+}
+
+// groupCall is one call of a function. They are used again, which spares an allocation.
+type groupCall struct {
+	group *Group
+	f     func() error
+	use   measure.Use
+	run   func() // do, as a function
+}
+
+var groupCalls sync.Pool
+
+func (c *groupCall) do() {
+	g, f, use := c.group, c.f, c.use
+	c.group, c.f, c.use = nil, nil, measure.Use{}
+	groupCalls.Put(c)
+	defer g.done()
+	var err error
+	if g.set == nil {
+		err = f()
+	} else {
+		err = g.set.Call(use, f)
+	}
+	if err != nil {
+		g.fail(err)
+	}
+}
+
+func (g *Group) fail(err error) {
+	g.once.Do(func() {
+		g.err = err
+		if g.cancel != nil {
+			g.cancel(err)
 		}
-		use.returned = true
-	}()
+	})
 }
 
 func (g *Group) done() {

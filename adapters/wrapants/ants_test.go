@@ -17,7 +17,7 @@ import (
 
 const pool = "poolgauge.pool."
 
-func mustOpen(t *testing.T, size int, opts ...ants.Option) (*ants.Pool, *wrap.Tasks) {
+func mustOpen(t *testing.T, size int, opts ...ants.Option) (*ants.Pool, *wrap.TaskPool) {
 	t.Helper()
 	p, err := ants.NewPool(size, opts...)
 	if err != nil {

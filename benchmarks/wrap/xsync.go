@@ -64,7 +64,7 @@ func semaphoreCases() []harness.Case {
 		}
 	}
 	wrapped := func() (func(), func()) {
-		s := must(wrap.Semaphore("benchmark", 16))
+		s := must(wrap.NewSemaphore("benchmark", 16))
 		return plain(s), s.Close
 	}
 	bare := func() (func(), func()) { return plain(semaphore.NewWeighted(16)), nil }
@@ -83,7 +83,7 @@ func semaphoreCases() []harness.Case {
 		against("semaphore", wrapped, bare, fast),
 		{Name: "semaphore, 64 goroutines on 2, forced to block", Subjects: []harness.Subject{
 			{Name: "wrapped", New: func() (func(int), func()) {
-				s := must(wrap.Semaphore("benchmark", 2))
+				s := must(wrap.NewSemaphore("benchmark", 2))
 				return blocking(s), s.Close
 			}},
 			{Name: "bare", New: func() (func(int), func()) { return blocking(semaphore.NewWeighted(2)), nil }},
@@ -94,7 +94,7 @@ func semaphoreCases() []harness.Case {
 func channelCases() []harness.Case {
 	ctx := context.Background()
 	return []harness.Case{against("channel", func() (func(), func()) {
-		s := must(wrap.Channel("benchmark", make(chan struct{}, 16)))
+		s := must(wrap.NewChannel("benchmark", make(chan struct{}, 16)))
 		return func() {
 			_ = s.Acquire(ctx)
 			s.Release()
@@ -126,7 +126,7 @@ func groupCase() harness.Case {
 		}
 	}
 	return against("errgroup, Go and Wait", func() (func(), func()) {
-		s := must(wrap.Groups("benchmark"))
+		s := must(wrap.NewGroups("benchmark"))
 		return plain(s.Group(new(errgroup.Group))), s.Close
 	}, func() (func(), func()) { return plain(new(errgroup.Group)), nil }, fast)
 }
@@ -169,7 +169,7 @@ func taskCases() []harness.Case {
 	nothing := func() {}
 	return []harness.Case{
 		against("task pool without goroutines", func() (func(), func()) {
-			s := must(wrap.TaskPool("benchmark", "inline", inline{}))
+			s := must(wrap.NewTaskPool("benchmark", "inline", inline{}))
 			return func() { _ = s.Submit(nothing) }, s.Close
 		}, func() (func(), func()) {
 			var p wrap.Submitter = inline{}
@@ -177,7 +177,7 @@ func taskCases() []harness.Case {
 		}, fast),
 		against("ants, Submit and wait", func() (func(), func()) {
 			p := must(ants.NewPool(16))
-			s := must(wrap.TaskPool("benchmark", "ants", p))
+			s := must(wrap.NewTaskPool("benchmark", "ants", p))
 			return wait(s.Submit), func() { s.Close(); p.Release() }
 		}, func() (func(), func()) {
 			p := must(ants.NewPool(16))
@@ -189,7 +189,7 @@ func taskCases() []harness.Case {
 func syncPoolCase() harness.Case {
 	buffers := func() *sync.Pool { return &sync.Pool{New: func() any { return new([64]byte) }} }
 	return against("sync.Pool", func() (func(), func()) {
-		p := must(wrap.SyncPool("benchmark", buffers()))
+		p := must(wrap.NewSyncPool("benchmark", buffers()))
 		return func() { p.Put(p.Get()) }, p.Close
 	}, func() (func(), func()) {
 		p := buffers()

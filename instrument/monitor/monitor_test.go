@@ -3,6 +3,7 @@ package monitor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"slices"
 	"strings"
@@ -122,6 +123,27 @@ func TestConcurrentAndNestedRunsDoNotMix(t *testing.T) {
 	alone := start(t, "alone")
 	if p := alone.End(); len(p.Beside) > 0 {
 		t.Errorf("a run alone is beside %v", p.Beside)
+	}
+}
+
+// What a run keeps of those beside it does not grow with their number.
+func TestBesideIsBounded(t *testing.T) {
+	long := start(t, "long")
+	for i := range 2000 {
+		name := "short"
+		if i%2 == 0 {
+			name = fmt.Sprint("short ", i)
+		}
+		live.mu.Lock()
+		kept := len(live.beside[long])
+		live.mu.Unlock()
+		if kept > maxBeside {
+			t.Fatalf("%d names are kept after %d runs", kept, i)
+		}
+		start(t, name).End()
+	}
+	if p := long.End(); len(p.Beside) != maxBeside || !slices.Contains(p.Beside, "short") {
+		t.Errorf("beside %d: %v", len(p.Beside), p.Beside)
 	}
 }
 

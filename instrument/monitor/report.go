@@ -25,8 +25,11 @@ type Report struct {
 	ProcessBytes  uint64 // and their size
 	GCs           uint32 // garbage collections that ended
 	GCPause       time.Duration
-	Memory        *Memory  // nil where it is not known: anywhere but on Linux
-	Beside        []string // names of other runs that went on at some time of this one, to which the figures of the process belong as well
+	Memory        *Memory // nil where it is not known: anywhere but on Linux
+
+	// Beside is the names of other runs that went on at some time of this one, to which the figures of the
+	// process belong as well: the first 100.
+	Beside []string
 }
 
 // Tasks returns how many tasks ended.

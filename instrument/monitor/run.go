@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"sync"
@@ -47,10 +48,22 @@ type Run struct {
 	report   *Report
 }
 
-// live holds the runs that go on, and who was there with whom.
+// maxBeside bounds the names of other runs that a run keeps.
+const maxBeside = 100
+
+// live holds the runs that go on, each with the names of those that went on at some time of it.
 var live struct {
 	mu     sync.Mutex
-	beside map[*Run][]string
+	beside map[*Run]names
+}
+
+// names is a set of up to maxBeside names of runs.
+type names map[string]struct{}
+
+func (n names) add(name string) {
+	if len(n) < maxBeside {
+		n[name] = struct{}{}
+	}
 }
 
 // Start begins a run. The name must not be empty, and should be one of few. The caller must call [Run.End].
@@ -89,24 +102,23 @@ func (r *Run) enter() {
 	live.mu.Lock()
 	defer live.mu.Unlock()
 	if live.beside == nil {
-		live.beside = map[*Run][]string{}
+		live.beside = map[*Run]names{}
 	}
-	var names []string
+	beside := names{}
 	for other, seen := range live.beside {
-		names = append(names, other.name)
-		live.beside[other] = append(seen, r.name)
+		beside.add(other.name)
+		seen.add(r.name)
 	}
-	live.beside[r] = names
+	live.beside[r] = beside
 }
 
-// leave ends that, and returns the names of the runs that were there at any time, each once.
+// leave ends that, and returns the names of the runs that were there at any time, each once, sorted.
 func (r *Run) leave() []string {
 	live.mu.Lock()
 	defer live.mu.Unlock()
-	names := live.beside[r]
+	beside := live.beside[r]
 	delete(live.beside, r)
-	slices.Sort(names)
-	return slices.Compact(names)
+	return slices.Sorted(maps.Keys(beside))
 }
 
 // Do calls task, measures it as one of the run, and returns its error. A panic and [runtime.Goexit] go through, and count as such.

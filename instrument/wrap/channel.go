@@ -7,14 +7,15 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Slots is a channel that is used as a semaphore, and reported.
-type Slots struct {
+// Channel is a channel that is used as a semaphore, and reported.
+type Channel struct {
 	ch      chan struct{}
 	permits permits
 }
 
-// Channel reports a channel that is used as a semaphore: who sends into it takes a slot, who receives from it gives one back, and it
-// holds as many as it has slots, at least 1. The caller keeps the channel. Its lines become methods:
+// NewChannel reports a channel that is used as a semaphore: a send takes a slot, a receive gives one
+// back, and there are as many as its capacity, at least 1. The caller keeps the channel. Its lines become
+// methods:
 //
 //	ch <- struct{}{}            slots.Acquire(context.Background())
 //	select { case ch <- …:      slots.TryAcquire()
@@ -23,100 +24,104 @@ type Slots struct {
 //
 // It reports as the kind semaphore
 //
-//   - the limit and how many slots are used, from the channel itself: lines that have not become methods count as well,
-//   - of the methods only: who waits, since when and how long each waited, how requests end, and the slot-seconds used. How long each
-//     slot is held cannot be known.
-//
-// Acquire with Release costs some 20 ns more than bare while slots are free.
-func Channel(name string, ch chan struct{}, opts ...instrument.Option) (*Slots, error) {
+//   - the limit and how many slots are used, from the channel itself: lines that have not become methods
+//     count as well,
+//   - the slot-seconds used, exactly if all lines are methods. Otherwise the slots used are seen when a
+//     method is called or the Stats are read, and taken to have been so since the last time,
+//   - of the methods only: how many requests wait, since when and how long each waited, how requests
+//     end, and releases (completed). How long each slot is held cannot be known.
+func NewChannel(name string, ch chan struct{}, opts ...instrument.Option) (*Channel, error) {
 	if cap(ch) == 0 {
 		return nil, fmt.Errorf("channel %q: a capacity of 0: want a buffered channel, with a place for each slot", name)
 	}
-	s := &Slots{ch: ch}
-	if err := s.permits.observe(name, "semaphore", s.Stats, opts); err != nil {
+	s := &Channel{ch: ch}
+	if err := s.permits.observe(name, s.used, s.Stats, opts); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-// Acquire takes a slot, and waits until one is free or ctx is done. It returns nil or the error of ctx; only if it is nil a slot is
-// taken. If ctx is done already, it fails even if a slot is free. Waiters are served in order, those who send into the channel
-// themselves among them.
-func (s *Slots) Acquire(ctx context.Context) error {
+func (s *Channel) used() int64 { return int64(len(s.ch)) }
+
+// Acquire takes a slot, and waits until one is free or ctx is done. It returns nil or the error of ctx;
+// only if it is nil a slot is taken. If ctx is done already, it fails even if a slot is free. Requests
+// are served in order, bare sends into the channel among them.
+func (s *Channel) Acquire(ctx context.Context) error {
 	done := ctx.Done()
 	p := &s.permits
-	p.mu.Lock()
+	p.Lock()
 	if isDone(done) {
 		err := ctx.Err()
-		p.ended[instrument.GaveUp(err)]++
-		p.mu.Unlock()
+		p.Requests.Add(instrument.GaveUp(err), 1)
+		p.Unlock()
 		return err
 	}
 	if s.try() {
-		p.take(1)
-		p.mu.Unlock()
+		p.Unlock()
 		return nil
 	}
 	waiting := p.wait()
-	p.mu.Unlock()
+	p.Unlock()
 	var err error
 	select {
 	case s.ch <- struct{}{}:
 	case <-done:
 		err = ctx.Err()
 	}
-	p.waited(waiting, 1, err)
+	p.Lock()
+	defer p.Unlock()
+	p.waited(waiting, s.used(), err)
 	return err
 }
 
 // TryAcquire takes a slot if one is free, and reports whether it did.
-func (s *Slots) TryAcquire() bool {
+func (s *Channel) TryAcquire() bool {
 	p := &s.permits
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.Lock()
+	defer p.Unlock()
 	if !s.try() {
-		p.ended[instrument.Rejected]++
+		p.Requests.Add(instrument.Rejected, 1)
 		return false
 	}
-	p.take(1)
 	return true
 }
 
-// Release gives a slot back. If none is taken it waits until one is, like a receive from the channel.
-func (s *Slots) Release() {
-	p := &s.permits
-	p.mu.Lock()
-	select {
-	case <-s.ch:
-	default:
-		p.mu.Unlock()
-		<-s.ch
-		p.mu.Lock()
-	}
-	p.give(1)
-	p.mu.Unlock()
-}
-
-func (s *Slots) try() bool {
+// try takes a slot if one is free. Caller must hold the lock of the permits.
+func (s *Channel) try() bool {
+	before := s.used()
 	select {
 	case s.ch <- struct{}{}:
+		s.permits.took(before)
 		return true
 	default:
 		return false
 	}
 }
 
-// Stats returns the state of the channel and what happened so far. Somebody whom a release has just let in, and who does not run
-// yet, has a slot and is still pending.
-func (s *Slots) Stats() (st instrument.Stats) {
+// Release gives a slot back. If none is taken it waits until one is, like a receive from the channel.
+func (s *Channel) Release() {
 	p := &s.permits
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	st.Limit = instrument.Some(int64(cap(s.ch)))
-	st.Usage[instrument.Used] = instrument.Some(int64(len(s.ch)))
-	p.report(&st)
-	return st
+	p.Lock()
+	before := s.used()
+	select {
+	case <-s.ch:
+	default:
+		p.Unlock()
+		<-s.ch
+		p.Lock()
+		before = s.used()
+	}
+	p.gave(before)
+	p.Unlock()
+}
+
+// Stats returns the state of the channel and what happened so far. A request that a release has just
+// served, and whose goroutine does not run yet, has a slot and is still pending.
+func (s *Channel) Stats() instrument.Stats {
+	s.permits.Lock()
+	defer s.permits.Unlock()
+	return s.permits.stats(int64(cap(s.ch)))
 }
 
 // Close ends the report. It does not close the channel, and the methods go on to work.
-func (s *Slots) Close() { s.permits.close() }
+func (s *Channel) Close() { s.permits.close() }

@@ -14,10 +14,10 @@ import (
 	"github.com/poolgauge/poolgauge/internal/pooltest"
 )
 
-func mustChannel(t testing.TB, n int) (*wrap.Slots, chan struct{}) {
+func mustChannel(t testing.TB, n int) (*wrap.Channel, chan struct{}) {
 	t.Helper()
 	ch := make(chan struct{}, n)
-	s, err := wrap.Channel(t.Name(), ch)
+	s, err := wrap.NewChannel(t.Name(), ch)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func mustChannel(t testing.TB, n int) (*wrap.Slots, chan struct{}) {
 
 func TestChannelRefusesOneWithoutSlots(t *testing.T) {
 	for _, ch := range []chan struct{}{nil, make(chan struct{})} {
-		if _, err := wrap.Channel("refused", ch); err == nil {
+		if _, err := wrap.NewChannel("refused", ch); err == nil {
 			t.Errorf("a channel of capacity %d was accepted", cap(ch))
 		}
 	}
@@ -35,7 +35,7 @@ func TestChannelRefusesOneWithoutSlots(t *testing.T) {
 
 func TestChannelInTheSettingsOfTelemetry(t *testing.T) {
 	pooltest.Settings(t, "semaphore", func(name string, opts ...instrument.Option) (pooltest.Pool, error) {
-		s, err := wrap.Channel(name, make(chan struct{}, 2), opts...)
+		s, err := wrap.NewChannel(name, make(chan struct{}, 2), opts...)
 		if err != nil {
 			return pooltest.Pool{}, err
 		}
@@ -91,6 +91,44 @@ func TestChannelGoesWithBareOperations(t *testing.T) {
 		synctest.Wait()
 		if !released {
 			t.Error("it still waits")
+		}
+	})
+}
+
+// While a program is half migrated, some lines still use the channel itself. Nothing falls below 0 or
+// back, and the slots used are those of the channel.
+func TestChannelHalfMigrated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, ch := mustChannel(t, 2)
+		var in pooltest.Invariants
+		in.Weighted = true // requests and releases do not add up
+		check := func(used int64, useTime float64) {
+			t.Helper()
+			st := s.Stats()
+			if err := in.Check(st); err != nil {
+				t.Error(err)
+			}
+			if st.Usage[instrument.Used].Or(-1) != used || st.UseTime.Or(-1) != useTime {
+				t.Errorf("%d used, %v slot-seconds, want %d and %v", st.Usage[instrument.Used].Or(-1), st.UseTime.Or(-1), used, useTime)
+			}
+		}
+		ch <- struct{}{}
+		ch <- struct{}{}
+		time.Sleep(time.Second)
+		s.Release() // of a slot that no method took
+		check(1, 2)
+		time.Sleep(time.Second)
+		s.Release()
+		check(0, 3)
+		time.Sleep(time.Second)
+		check(0, 3)
+		_ = s.Acquire(t.Context())
+		time.Sleep(time.Second)
+		check(1, 4)
+		<-ch // of a slot that a method took
+		check(0, 4)
+		if n := s.Stats().Completed[instrument.OK].Or(-1); n != 2 {
+			t.Errorf("%d releases, want 2", n)
 		}
 	})
 }

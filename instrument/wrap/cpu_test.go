@@ -17,14 +17,14 @@ import (
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
-// runners are the wrapped pools that run functions. What run returns waits until they have ended, and tells the Stats.
+// runners are the wrapped pools that run functions. Run waits until they have ended, and returns the Stats.
 func runners(t *testing.T, test func(t *testing.T, run func(n int, f func(), opts ...instrument.Option) instrument.Stats)) {
 	if !thread.HasMeter {
 		t.Skip("threads are not measured here")
 	}
 	t.Run("group", func(t *testing.T) {
 		test(t, func(n int, f func(), opts ...instrument.Option) instrument.Stats {
-			s, err := wrap.Groups(t.Name(), opts...)
+			s, err := wrap.NewGroups(t.Name(), opts...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -53,20 +53,42 @@ func runners(t *testing.T, test func(t *testing.T, run func(n int, f func(), opt
 func TestSplitAddsUpToTheUse(t *testing.T) {
 	runners(t, func(t *testing.T, run func(int, func(), ...instrument.Option) instrument.Stats) {
 		synctest.Test(t, func(t *testing.T) {
-			const n = 20
-			s := run(n, func() { time.Sleep(time.Second) })
+			s := run(1000, func() { time.Sleep(time.Millisecond) })
 			var total float64
 			for _, v := range s.CPUTime {
 				total += v.Or(math.NaN())
 			}
-			if math.Abs(total-n) > 1e-6 || s.UseTime.Or(0) != n {
-				t.Errorf("the states add up to %v s, and uses to %v, want %d", total, s.UseTime.Or(0), n)
-			}
-			if blocked := s.CPUTime[instrument.Blocked].Or(0); blocked < 0.9*n {
-				t.Errorf("%v s blocked, of %d s of sleep", blocked, n)
+			if !(math.Abs(total-1) < 1e-6) || s.UseTime.Or(0) != 1 {
+				t.Errorf("the states add up to %v s, and uses to %v, want 1", total, s.UseTime.Or(0))
 			}
 		})
 	})
+}
+
+// The first tasks may be long, or talk to each other, and long tasks may too: neither is sampled.
+func TestSplitLeavesFirstAndLongTasksAlone(t *testing.T) {
+	for _, c := range []struct {
+		what string
+		n    int
+		took time.Duration
+	}{{"first", 100, time.Millisecond}, {"long", 300, 10 * time.Millisecond}} {
+		t.Run(c.what, func(t *testing.T) {
+			runners(t, func(t *testing.T, run func(int, func(), ...instrument.Option) instrument.Stats) {
+				synctest.Test(t, func(t *testing.T) {
+					locked := 0 // one runs at a time
+					run(c.n, func() {
+						if isLocked() {
+							locked++
+						}
+						time.Sleep(c.took)
+					}, instrument.WithCPUSamples(100_000))
+					if locked != 0 {
+						t.Errorf("%d of %d were locked to their thread", locked, c.n)
+					}
+				})
+			})
+		})
+	}
 }
 
 func TestSplitIsOff(t *testing.T) {
@@ -99,7 +121,7 @@ func TestSplitFunctionsAreUnlocked(t *testing.T) {
 }
 
 func TestSplitUnlocksTheWorker(t *testing.T) {
-	s, err := wrap.TaskPool(t.Name(), "caller", inCaller{}, instrument.WithCPUSamples(1000))
+	s, err := wrap.NewTaskPool(t.Name(), "caller", inCaller{}, instrument.WithCPUSamples(1000))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 func ExampleSemaphore() {
-	uploads, err := wrap.Semaphore("uploads", 8) // for semaphore.NewWeighted(8)
+	uploads, err := wrap.NewSemaphore("uploads", 8) // for semaphore.NewWeighted(8)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -33,7 +33,7 @@ func ExampleSemaphore() {
 
 func ExampleChannel() {
 	ch := make(chan struct{}, 8)
-	uploads, err := wrap.Channel("uploads", ch)
+	uploads, err := wrap.NewChannel("uploads", ch)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -50,7 +50,7 @@ func ExampleChannel() {
 }
 
 func ExampleGroups() {
-	fanOut, err := wrap.Groups("fan-out") // once
+	fanOut, err := wrap.NewGroups("fan-out") // once
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -76,7 +76,7 @@ func ExampleGroups() {
 
 func ExampleTaskPool() {
 	workers := &bench{slots: make(chan struct{}, 4)} // or a pool of ants
-	thumbnails, err := wrap.TaskPool("thumbnails", "ants", workers)
+	thumbnails, err := wrap.NewTaskPool("thumbnails", "ants", workers)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -96,7 +96,7 @@ func ExampleTaskPool() {
 }
 
 func ExampleSyncPool() {
-	buffers, err := wrap.SyncPool("buffers", &sync.Pool{New: func() any { return new([4096]byte) }})
+	buffers, err := wrap.NewSyncPool("buffers", &sync.Pool{New: func() any { return new([4096]byte) }})
 	if err != nil {
 		fmt.Println(err)
 		return

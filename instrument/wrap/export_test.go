@@ -1,8 +1,6 @@
 package wrap
 
-// StopTimer stops the timer of a rush, and reports whether it ran.
-func (s *Weighted) StopTimer() bool {
-	s.permits.mu.Lock()
-	defer s.permits.mu.Unlock()
-	return s.permits.time.Stop()
-}
+import "github.com/poolgauge/poolgauge/internal/measure"
+
+// MeterOf returns what measures s, which must not be in use.
+func MeterOf(s *Semaphore) *measure.Meter { return &s.permits.Meter }

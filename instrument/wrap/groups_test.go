@@ -15,9 +15,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/pooltest"
 )
 
-func mustGroups(t testing.TB, opts ...instrument.Option) *wrap.ErrGroups {
+func mustGroups(t testing.TB, opts ...instrument.Option) *wrap.Groups {
 	t.Helper()
-	s, err := wrap.Groups(t.Name(), opts...)
+	s, err := wrap.NewGroups(t.Name(), opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func TestGroupsBehaveAsErrgroup(t *testing.T) {
 
 func TestGroupsInTheSettingsOfTelemetry(t *testing.T) {
 	pooltest.Settings(t, "group", func(name string, opts ...instrument.Option) (pooltest.Pool, error) {
-		s, err := wrap.Groups(name, opts...)
+		s, err := wrap.NewGroups(name, opts...)
 		if err != nil {
 			return pooltest.Pool{}, err
 		}
@@ -95,24 +95,6 @@ func TestGroupsReportWhatTheyDo(t *testing.T) {
 			t.Error("a limit for any number of groups")
 		}
 	})
-}
-
-// A function that has its slot is used from then on, though it does not run yet.
-func TestGroupsCountWhatHasNotRunYet(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // the functions do not run before Wait
-	s := mustGroups(t)
-	g := s.Group(new(errgroup.Group))
-	for range 100 {
-		g.Go(func() error { return nil })
-	}
-	st := s.Stats()
-	if n := st.Requests[instrument.Acquired].Or(0); n != 100 {
-		t.Errorf("%d acquired, want 100", n)
-	}
-	_ = g.Wait()
-	if n := s.Stats().Usage[instrument.Used].Or(-1); n != 0 {
-		t.Errorf("%d used at the end", n)
-	}
 }
 
 func TestGroupsInvariantsUnderLoad(t *testing.T) {

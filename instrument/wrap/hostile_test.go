@@ -9,8 +9,8 @@ import (
 
 // What is not there is refused where it is wrapped, not when it is used or collected.
 func TestNothingIsRefused(t *testing.T) {
-	_, tasks := wrap.TaskPool("nothing", "ants", nil)
-	_, pool := wrap.SyncPool("nothing", nil)
+	_, tasks := wrap.NewTaskPool("nothing", "ants", nil)
+	_, pool := wrap.NewSyncPool("nothing", nil)
 	for what, err := range map[string]error{"a task pool": tasks, "a sync.Pool": pool} {
 		if err == nil || !strings.Contains(err.Error(), `"nothing": nil`) {
 			t.Errorf("%s: error %v, want one that says so", what, err)

@@ -1,110 +1,72 @@
 package wrap
 
 import (
-	"container/list"
-	"sync"
-	"time"
-
 	"github.com/poolgauge/poolgauge/instrument"
-	"github.com/poolgauge/poolgauge/internal/slottime"
+	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// permits counts what is taken and given back of a semaphore that does not tell, and times who waits. Which permits somebody gives
-// back cannot be known, so there is the time that all are held together, but not of each.
+// permits measures a semaphore that decides by itself. Which permits are given back is not known, so
+// there is the time that all are held together, but not of each.
 type permits struct {
 	reg *instrument.Registration
 
-	mu       sync.Mutex // guards what follows
-	used     int64
-	acquired int64 // calls
-	released int64 // calls
-	ended    [5]int64
-	waits    [5]instrument.Histogram // of those who waited
-	waiting  list.List               // since when, the oldest first
-	time     slottime.Meter
+	measure.Recorder // without uses; its lock guards what follows
+
+	used     func() int64 // permits
+	released int64        // calls
 }
 
 // observe reports the pool. Nothing else may have happened before.
-func (p *permits) observe(name, kind string, stats func() instrument.Stats, opts []instrument.Option) (err error) {
-	sampler := instrument.NewSampler(opts...)
-	p.time.Start(&sampler, p.look)
-	p.reg, err = instrument.Observe(name, kind, stats, opts...)
+func (p *permits) observe(name string, used func() int64, stats func() instrument.Stats, opts []instrument.Option) (err error) {
+	p.used = used
+	p.Meter.Init(instrument.TimingOf(opts...), &p.Recorder, used)
+	p.reg, err = instrument.Observe(name, "semaphore", stats, opts...)
 	return err
 }
 
 func (p *permits) close() {
-	p.mu.Lock()
-	p.time.Stop()
-	p.mu.Unlock()
+	p.Close()
 	p.reg.Close()
 }
 
-// take counts n permits that somebody got. Caller must hold mu.
-func (p *permits) take(n int64) {
-	p.acquired++
-	p.time.Event(p.time.NowIfTimed(), p.used, p.acquired+p.released)
-	p.used += n
+// took counts permits that were taken at once, when so many were used before. Caller must hold the lock.
+func (p *permits) took(before int64) {
+	p.Meter.Event(before)
+	p.Requests.Add(instrument.Acquired, 1)
 }
 
-// give counts n permits that somebody gives back. Caller must hold mu.
-func (p *permits) give(n int64) {
+// gave counts permits that are given back, when so many were used before. Caller must hold the lock.
+func (p *permits) gave(before int64) {
+	p.Meter.Event(before)
 	p.released++
-	p.time.Event(p.time.NowIfTimed(), p.used, p.acquired+p.released)
-	p.used -= n
 }
 
-// wait notes that somebody is about to wait. Caller must hold mu.
-func (p *permits) wait() *list.Element {
-	return p.waiting.PushBack(p.time.Now())
+// wait begins a wait. Caller must hold the lock.
+func (p *permits) wait() *measure.Pended {
+	return p.Pending.Add(p.Meter.Begin(p.Meter.Event(p.used())))
 }
 
-// waited ends a wait for n permits, in an error or in getting them.
-func (p *permits) waited(e *list.Element, n int64, err error) {
-	now := p.time.Now()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	since, _ := p.waiting.Remove(e).(time.Duration)
+// waited ends a wait, in an error or in permits, when so many were used before. Caller must hold the lock.
+func (p *permits) waited(w *measure.Pended, before int64, err error) {
 	outcome := instrument.Acquired
 	if err != nil {
 		outcome = instrument.GaveUp(err)
-		p.ended[outcome]++
-	} else {
-		p.take(n)
 	}
-	if !p.time.Off() {
-		p.waits[outcome].Record(now - since)
-	}
+	p.Requests.End(&p.Meter, outcome, p.Pending.Remove(w), p.Meter.Event(before))
 }
 
-// look is what the timer of a rush does.
-func (p *permits) look() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.time.Look(p.used, p.acquired+p.released)
-}
-
-// report writes all into s but the limit and what is used. Caller must hold mu.
-func (p *permits) report(s *instrument.Stats) {
-	s.Pending = instrument.Some(int64(p.waiting.Len()))
+// stats reports all of one moment. Caller must hold the lock.
+func (p *permits) stats(limit int64) (s instrument.Stats) {
+	now, used := measure.Clock(), p.used()
+	s.Limit = instrument.Some(limit)
+	s.Usage[instrument.Used] = instrument.Some(used)
+	p.Pending.Report(&s, now)
+	p.Requests.Report(&s, &p.Meter, instrument.Acquired, instrument.Rejected, instrument.Canceled, instrument.TimedOut)
 	s.Completed[instrument.OK] = instrument.Some(p.released)
-	requests := p.ended
-	requests[instrument.Acquired] = p.acquired
-	for _, o := range []instrument.Outcome{instrument.Acquired, instrument.Rejected, instrument.Canceled, instrument.TimedOut} {
-		s.Requests[o] = instrument.Some(requests[o])
-		if !p.time.Off() {
-			s.Wait[o] = p.waits[o].Clone()
-			s.Wait[o].RecordN(0, uint64(requests[o])-s.Wait[o].Count())
-		}
+	if !p.Meter.Off() {
+		s.UseTime = instrument.Some(p.Meter.Total(now, used))
 	}
-	if p.time.Off() {
-		return
-	}
-	now := p.time.Now()
-	if first := p.waiting.Front(); first != nil {
-		since, _ := first.Value.(time.Duration)
-		s.PendingAge = instrument.Some(now - since)
-	}
-	s.UseTime = instrument.Some(p.time.Total(now, p.used))
+	return s
 }
 
 // isDone reports whether done is closed. A nil one never is.

@@ -11,7 +11,7 @@ import (
 
 func TestSyncPoolCounts(t *testing.T) {
 	p := &sync.Pool{New: func() any { return new([64]byte) }}
-	r, err := wrap.SyncPool(t.Name(), p)
+	r, err := wrap.NewSyncPool(t.Name(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestSyncPoolCounts(t *testing.T) {
 }
 
 func TestSyncPoolWithoutNew(t *testing.T) {
-	r, err := wrap.SyncPool(t.Name(), new(sync.Pool))
+	r, err := wrap.NewSyncPool(t.Name(), new(sync.Pool))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestSyncPoolWithoutNew(t *testing.T) {
 
 func TestSyncPoolInTheSettingsOfTelemetry(t *testing.T) {
 	pooltest.Settings(t, "sync.Pool", func(name string, opts ...instrument.Option) (pooltest.Pool, error) {
-		r, err := wrap.SyncPool(name, &sync.Pool{New: func() any { return new(int) }}, opts...)
+		r, err := wrap.NewSyncPool(name, &sync.Pool{New: func() any { return new(int) }}, opts...)
 		if err != nil {
 			return pooltest.Pool{}, err
 		}

@@ -56,10 +56,10 @@ func (b *bench) Running() int   { return len(b.slots) }
 func (b *bench) Cap() int       { return cap(b.slots) }
 func (b *bench) IsClosed() bool { return b.closed }
 
-func mustTasks(t testing.TB, n int, opts ...instrument.Option) (*wrap.Tasks, *bench) {
+func mustTasks(t testing.TB, n int, opts ...instrument.Option) (*wrap.TaskPool, *bench) {
 	t.Helper()
 	b := &bench{slots: make(chan struct{}, n)}
-	s, err := wrap.TaskPool(t.Name(), "bench", b, opts...)
+	s, err := wrap.NewTaskPool(t.Name(), "bench", b, opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestTaskPoolReportsWhatItDoes(t *testing.T) {
 func TestTaskPoolInTheSettingsOfTelemetry(t *testing.T) {
 	pooltest.Settings(t, "bench", func(name string, opts ...instrument.Option) (pooltest.Pool, error) {
 		b := &bench{slots: make(chan struct{}, 1)}
-		s, err := wrap.TaskPool(name, "bench", b, opts...)
+		s, err := wrap.NewTaskPool(name, "bench", b, opts...)
 		if err != nil {
 			return pooltest.Pool{}, err
 		}

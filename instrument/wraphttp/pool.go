@@ -5,14 +5,13 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"sync"
 
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/poolgauge/poolgauge/instrument"
 	"github.com/poolgauge/poolgauge/internal/catalog"
-	"github.com/poolgauge/poolgauge/internal/ledger"
+	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
 // maxHosts bounds the hosts that are told apart.
@@ -22,13 +21,11 @@ const maxHosts = 100
 type pool struct {
 	perHost int // connections, 0 if there is no limit
 	follows bool
+	off     bool
 
-	mu           sync.Mutex // guards what follows
-	uses         ledger.Uses
-	pending      int64
+	measure.Recorder // its lock guards what follows
+
 	constructing int64
-	gaveUp       [5]int64
-	waits        [5]instrument.Histogram
 	made, unmade instrument.Histogram
 	http2        bool
 	hosts        map[hostKey]*host
@@ -52,10 +49,11 @@ type answer struct {
 
 func newPool(base http.RoundTripper, opts []instrument.Option) *pool {
 	p := &pool{
-		uses:    ledger.NewUses(opts...),
 		follows: instrument.FollowsConventions(opts...),
+		off:     instrument.TimingOf(opts...).Off,
 		hosts:   map[hostKey]*host{},
 	}
+	p.Init(instrument.TimingOf(opts...))
 	if t, ok := base.(*http.Transport); ok {
 		p.perHost = t.MaxConnsPerHost
 	}
@@ -64,7 +62,7 @@ func newPool(base http.RoundTripper, opts []instrument.Option) *pool {
 
 var otherHosts = hostKey{host: "_OTHER"}
 
-// hostOf returns the host of a URL, or the one that stands for all beyond the first. Caller must hold p.mu.
+// hostOf returns the host of a URL, or the one that stands for all beyond the first. Caller must hold the lock.
 func (p *pool) hostOf(u *url.URL) *host {
 	key := hostKey{}
 	if u != nil {
@@ -109,20 +107,16 @@ func methodOf(method string) string {
 
 // stats is what a collection calls.
 func (p *pool) stats() (s instrument.Stats) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.Lock()
+	defer p.Unlock()
 	if p.perHost > 0 && len(p.hosts) > 0 && len(p.hosts) <= maxHosts && !p.http2 {
 		s.Limit = instrument.Some(int64(p.perHost) * int64(len(p.hosts)))
 	}
-	p.uses.Report(&s, instrument.OK, instrument.Failed)
-	s.Pending = instrument.Some(p.pending)
+	now := measure.Clock()
+	p.Requests.Report(&s, &p.Meter, instrument.Acquired, instrument.Canceled, instrument.TimedOut)
+	p.Uses.Report(&s, &p.Meter, now, instrument.OK, instrument.Failed)
+	p.Pending.Report(&s, now)
 	s.Usage[instrument.Constructing] = instrument.Some(p.constructing)
-	for _, o := range []instrument.Outcome{instrument.Canceled, instrument.TimedOut} {
-		s.Requests[o] = instrument.Some(p.gaveUp[o])
-	}
-	for _, o := range []instrument.Outcome{instrument.Acquired, instrument.Canceled, instrument.TimedOut} {
-		s.Wait[o] = p.waits[o].Clone()
-	}
 	s.Resources = []instrument.Resources{
 		{Event: instrument.Created, Count: int64(p.made.Count())},
 		{Event: instrument.CreateFailed, Reason: "error", Count: int64(p.unmade.Count())},
@@ -136,8 +130,8 @@ func (p *pool) convention() instrument.Option {
 	return instrument.Follow(instrument.Convention{
 		Rows: catalog.HTTPClient,
 		Points: func(_ *instrument.Stats, add func(*catalog.Metric, attribute.Set, instrument.Point)) {
-			p.mu.Lock()
-			defer p.mu.Unlock()
+			p.Lock()
+			defer p.Unlock()
 			for _, h := range p.hosts {
 				add(catalog.HTTPActiveRequests, attribute.NewSet(h.attributes...), instrument.Point{Int: h.active})
 				for a, durations := range h.answers {

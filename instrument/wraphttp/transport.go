@@ -24,7 +24,8 @@ type RoundTripper struct {
 //
 //   - requests: acquired when they get a connection, or when one cannot be made (and completed as an error), canceled and timeout
 //     if their context ends before,
-//   - the wait for a connection, until one is there or begins to be dialed for the request; Pending are those that wait,
+//   - the wait for a connection, until one is there or begins to be dialed for the request; how many wait
+//     now (pending), and since when,
 //   - connections made, the time for name, dial and TLS together, and those that are being made for a request that waits; so
 //     1 − created/acquired is the share of requests that got a connection that was there,
 //   - uses, which end when the body of the response has been read to its end or is closed. On HTTP/2 many requests share a
@@ -54,7 +55,10 @@ func Transport(name string, base http.RoundTripper, opts ...instrument.Option) (
 }
 
 // Close ends the report. The transport works on, and is not closed. Further calls do nothing.
-func (t *RoundTripper) Close() { t.reg.Close() }
+func (t *RoundTripper) Close() {
+	t.pool.Close()
+	t.reg.Close()
+}
 
 // CloseIdleConnections is what [http.Client.CloseIdleConnections] calls.
 func (t *RoundTripper) CloseIdleConnections() {
@@ -65,7 +69,7 @@ func (t *RoundTripper) CloseIdleConnections() {
 
 // RoundTrip implements http.RoundTripper.
 func (t *RoundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
-	if t.pool.uses.Off() {
+	if t.pool.off {
 		return t.base.RoundTrip(req)
 	}
 	tr := &trip{pool: t.pool, tls: req.URL != nil && req.URL.Scheme == "https"}

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
-	"github.com/poolgauge/poolgauge/internal/ledger"
+	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
 // phase is where a trip is.
@@ -28,10 +28,11 @@ type trip struct {
 
 	// The lock of the pool guards what follows: a dial may go on when the trip is over.
 	phase  phase
-	asked  time.Duration // for a connection
-	dialed time.Duration // when a dial began, 0 if none did
-	made   bool          // a connection was made
-	use    ledger.Use
+	wait   measure.Span    // for a connection
+	asked  *measure.Pended // the wait, while in phase waiting
+	dialed time.Duration   // when a dial began, 0 if none did
+	made   bool            // a connection was made
+	use    measure.Use
 
 	host    *host
 	method  string
@@ -58,12 +59,12 @@ func (tr *trip) hooks() *httptrace.ClientTrace {
 
 func (tr *trip) start(req *http.Request) {
 	p := tr.pool
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.Lock()
+	defer p.Unlock()
 	tr.host = p.hostOf(req.URL)
 	if p.follows {
 		tr.method = methodOf(req.Method)
-		tr.started = instrument.Now()
+		tr.started = measure.Clock()
 		tr.active = true
 		tr.host.active++
 	}
@@ -72,24 +73,24 @@ func (tr *trip) start(req *http.Request) {
 // ask begins a wait. A connection that was used before proved to be broken.
 func (tr *trip) ask() {
 	p := tr.pool
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.Lock()
+	defer p.Unlock()
 	tr.leave(instrument.Failed)
-	tr.phase, tr.asked, tr.dialed, tr.made = waiting, instrument.Now(), 0, false
-	p.pending++
+	tr.wait = p.Wait()
+	tr.phase, tr.asked, tr.dialed, tr.made = waiting, p.Pending.Add(tr.wait), 0, false
 }
 
 func (tr *trip) dial() {
 	p := tr.pool
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.Lock()
+	defer p.Unlock()
 	if tr.dialed != 0 {
 		return
 	}
-	tr.dialed = instrument.Now()
+	tr.dialed = measure.Clock()
 	if tr.phase == waiting {
+		tr.unwait()
 		tr.phase = dialing
-		p.pending--
 		p.constructing++
 	}
 }
@@ -97,41 +98,44 @@ func (tr *trip) dial() {
 // dialDone counts a connection. Of several addresses that are tried, those that fail do not count.
 func (tr *trip) dialDone(err error) {
 	p := tr.pool
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.Lock()
+	defer p.Unlock()
 	if err == nil && !tr.made && tr.dialed != 0 {
 		tr.made = true
-		p.made.Record(instrument.Now() - tr.dialed)
+		p.made.Record(measure.Clock() - tr.dialed)
 	}
 }
 
 // got ends the wait and begins a use.
 func (tr *trip) got() {
 	p := tr.pool
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	tr.acquire(instrument.Now())
+	p.Lock()
+	defer p.Unlock()
+	tr.acquire()
 }
 
-// acquire ends the wait at now, or when a connection began to be made for the trip. Caller must hold the lock of the pool.
-func (tr *trip) acquire(now time.Duration) {
+// acquire ends the wait, now or when a connection began to be made for the trip, and begins a use. Caller
+// must hold the lock of the pool.
+func (tr *trip) acquire() {
 	p := tr.pool
-	if tr.phase == dialing {
-		now = tr.dialed
-	}
 	if tr.phase == away {
 		return
 	}
-	p.waits[instrument.Acquired].Record(now - tr.asked)
+	now := p.Meter.Event(p.Uses.InUse())
+	ended := now
+	if tr.phase == dialing {
+		ended = tr.dialed
+	}
+	p.Requests.End(&p.Meter, instrument.Acquired, tr.wait, ended)
 	tr.unwait()
-	tr.phase, tr.use = using, p.uses.Begin()
+	tr.phase, tr.use = using, p.Uses.Begin(&p.Meter, now)
 }
 
 // unwait takes the trip from those that wait. Caller must hold the lock of the pool.
 func (tr *trip) unwait() {
 	switch tr.phase {
 	case waiting:
-		tr.pool.pending--
+		tr.pool.Pending.Remove(tr.asked)
 	case dialing:
 		tr.pool.constructing--
 	}
@@ -142,34 +146,32 @@ func (tr *trip) unwait() {
 func (tr *trip) leave(how instrument.Ending) {
 	if tr.phase == using {
 		tr.phase = away
-		tr.pool.uses.End(tr.use, how)
+		tr.pool.End(tr.use, how)
 	}
 }
 
 func (tr *trip) end(how instrument.Ending) {
-	tr.pool.mu.Lock()
-	defer tr.pool.mu.Unlock()
+	tr.pool.Lock()
+	defer tr.pool.Unlock()
 	tr.leave(how)
 }
 
 // fail ends a trip without a response.
 func (tr *trip) fail(ctx context.Context, err error) {
 	p := tr.pool
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now := instrument.Now()
+	p.Lock()
+	defer p.Unlock()
+	now := measure.Clock()
 	switch {
 	case tr.phase != waiting && tr.phase != dialing:
 	case ctx.Err() != nil:
-		outcome := instrument.GaveUp(ctx.Err())
-		p.gaveUp[outcome]++
-		p.waits[outcome].Record(now - tr.asked)
+		p.GiveUp(tr.wait, instrument.GaveUp(ctx.Err()))
 		tr.unwait()
 	default: // a connection could not be made
 		if tr.phase == dialing && !tr.made {
 			p.unmade.Record(now - tr.dialed)
 		}
-		tr.acquire(now)
+		tr.acquire()
 	}
 	tr.leave(instrument.Failed)
 	tr.answer(answer{method: tr.method, errorType: errorType(ctx, err)}, now)
@@ -178,11 +180,11 @@ func (tr *trip) fail(ctx context.Context, err error) {
 // responded is called when the header of the response is there.
 func (tr *trip) responded(status, major int) {
 	p := tr.pool
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.Lock()
+	defer p.Unlock()
 	p.http2 = p.http2 || major > 1
 	if p.follows {
-		tr.answer(answer{method: tr.method, status: status}, instrument.Now())
+		tr.answer(answer{method: tr.method, status: status}, measure.Clock())
 	}
 }
 

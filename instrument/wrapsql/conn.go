@@ -6,7 +6,7 @@ import (
 	"errors"
 
 	"github.com/poolgauge/poolgauge/instrument"
-	"github.com/poolgauge/poolgauge/internal/ledger"
+	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
 // conn sees when a connection of a driver is taken and given back. It has the optional interfaces whose absence it can do as
@@ -17,7 +17,7 @@ import (
 type conn struct {
 	driver.Conn
 	pool    *pool
-	use     ledger.Use
+	use     measure.Use
 	used    bool // and use is in progress
 	broken  bool // and to be closed
 	discard bool // since a transaction was rolled back that database/sql would not let the driver come back from

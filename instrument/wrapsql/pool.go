@@ -4,11 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
-	"github.com/poolgauge/poolgauge/internal/ledger"
+	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
 // failure is how the making of a connection ended.
@@ -40,12 +39,13 @@ func failureOf(err error) failure {
 
 // pool counts what is seen from between database/sql and the driver.
 //
-// Drivers' connections are closed with the lock of the DB held, so mu must not be held while the DB is asked for anything.
+// Drivers' connections are closed with the lock of the DB held, so that of the pool must not be held while
+// the DB is asked for anything.
 type pool struct {
-	db *sql.DB // set once, with mu held, before anything is counted
+	db *sql.DB // set once, with the lock held, before anything is counted
 
-	mu           sync.Mutex // guards what follows
-	uses         ledger.Uses
+	measure.Recorder // its lock guards what follows
+
 	constructing int64
 	makes        [failures]instrument.Histogram
 	ended        int64 // connections closed
@@ -54,39 +54,41 @@ type pool struct {
 }
 
 func newPool(opts []instrument.Option) *pool {
-	return &pool{uses: ledger.NewUses(opts...)}
+	p := new(pool)
+	p.Init(instrument.TimingOf(opts...))
+	return p
 }
 
 // connecting begins the making of a connection.
 func (p *pool) connecting() (start time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.Lock()
+	defer p.Unlock()
 	p.constructing++
-	return instrument.Now()
+	return measure.Clock()
 }
 
 func (p *pool) connected(start time.Duration, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.Lock()
+	defer p.Unlock()
 	p.constructing--
-	p.makes[failureOf(err)].Record(instrument.Now() - start)
+	p.makes[failureOf(err)].Record(measure.Clock() - start)
 }
 
-func (p *pool) begin() ledger.Use {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.uses.Begin()
+func (p *pool) begin() measure.Use {
+	p.Lock()
+	defer p.Unlock()
+	return p.Start()
 }
 
-func (p *pool) end(u ledger.Use, how instrument.Ending) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.uses.End(u, how)
+func (p *pool) end(u measure.Use, how instrument.Ending) {
+	p.Lock()
+	defer p.Unlock()
+	p.End(u, how)
 }
 
 func (p *pool) closed(broken bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.Lock()
+	defer p.Unlock()
 	p.ended++
 	if broken {
 		p.broken++
@@ -101,8 +103,8 @@ func (p *pool) stats() instrument.Stats {
 	for _, r := range s.Resources {
 		ended -= r.Count
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.Lock()
+	defer p.Unlock()
 	p.other = max(p.other, ended)
 	own.Resources = append(own.Resources, s.Resources...)
 	own.Resources = append(own.Resources, instrument.Resources{Event: instrument.Ended, Reason: "other", Count: p.other})
@@ -112,12 +114,13 @@ func (p *pool) stats() instrument.Stats {
 
 // own returns what the pool counts itself, and how many connections were closed for other reasons than being broken.
 func (p *pool) own() (s instrument.Stats, ended int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.uses.Report(&s, instrument.OK, instrument.Failed)
+	p.Lock()
+	defer p.Unlock()
+	s.Requests[instrument.Acquired] = instrument.Some(p.Requests.Ended(instrument.Acquired))
+	p.Uses.Report(&s, &p.Meter, measure.Clock(), instrument.OK, instrument.Failed)
 	created := int64(p.makes[none].Count())
 	s.Usage[instrument.Constructing] = instrument.Some(p.constructing)
-	s.Usage[instrument.Idle] = instrument.Some(created - p.ended - p.uses.InUse())
+	s.Usage[instrument.Idle] = instrument.Some(created - p.ended - p.Uses.InUse())
 	for f := range failures {
 		event := instrument.CreateFailed
 		if f == none {

@@ -274,15 +274,17 @@ func TestAMeterThatIsOffMeasuresNothing(t *testing.T) {
 	}
 }
 
-func TestAClosedMeterHasNoTimer(t *testing.T) {
+func TestAClosedMeterDoesNotLook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPool(t, instrument.Timing{})
 		p.rush(t)
 		p.mu.Lock()
 		p.meter.Close()
+		looks := p.meter.look
 		p.mu.Unlock()
-		if p.meter.timer.Stop() {
-			t.Error("the timer runs after Close")
+		time.Sleep(2 * stratum)
+		if p.meter.look != looks || p.meter.timer.Stop() {
+			t.Error("it looks after Close")
 		}
 		for range 1000 {
 			p.use(1, 0)

@@ -87,7 +87,7 @@ func (m *Meter) Event(used int64) (now time.Duration) {
 
 // advance brings the integral up to now, in which the slots used did not change.
 func (m *Meter) advance(now time.Duration, used int64) {
-	passed := now - m.at
+	passed := max(0, now-m.at) // a bubble of testing/synctest has an earlier clock
 	m.at = now
 	m.area += float64(passed) * float64(used)
 	m.budget = min(m.budget+passed, burst)
@@ -104,33 +104,33 @@ func (m *Meter) overload() {
 	m.over, m.blind = true, true
 	m.events, m.offset = 0, 0
 	m.looked(m.at)
-	m.lookLater()
+	m.timer = time.AfterFunc(m.nextLook(), m.tick)
 }
 
-// lookLater sets the timer to a random instant of the next stratum.
-func (m *Meter) lookLater() {
+// nextLook returns how long it is until a random instant of the next stratum.
+func (m *Meter) nextLook() time.Duration {
 	offset := rand.N(stratum)
 	next := stratum - m.offset + offset
 	m.offset = offset
-	if m.timer == nil {
-		m.timer = time.AfterFunc(next, m.tick)
-	} else {
-		m.timer.Reset(next)
-	}
+	return next
 }
 
-// tick is what the timer does.
+// tick is what the timer does. Only it resets the timer, and nothing stops it: a timer that was made in
+// a bubble of testing/synctest must not be touched from outside.
 func (m *Meter) tick() {
 	m.lock.Lock()
 	defer m.lock.Unlock()
-	if m.over {
-		m.takeLook(Clock(), m.used())
+	if !m.over {
+		return
+	}
+	if m.takeLook(Clock(), m.used()); m.over {
+		m.timer.Reset(m.nextLook())
 	}
 }
 
 // takeLook looks at the slots used, and ends the overload if there were few events.
 func (m *Meter) takeLook(now time.Duration, used int64) {
-	passed := now - m.at
+	passed := max(0, now-m.at)
 	if m.events == 0 {
 		m.advance(now, used)
 	} else {
@@ -147,7 +147,6 @@ func (m *Meter) takeLook(now time.Duration, used int64) {
 		return
 	}
 	m.events = 0
-	m.lookLater()
 }
 
 func (m *Meter) looked(now time.Duration) {
@@ -188,13 +187,12 @@ func (m *Meter) Approx(now time.Duration) time.Duration {
 	}
 }
 
-// Close stops the timer, for good. A meter that is closed may still be used.
+// Close ends overload, for good. A meter that is closed may still be used.
 func (m *Meter) Close() {
 	m.closed = true
 	if m.over {
-		m.timer.Stop()
 		m.takeLook(Clock(), m.used())
-		m.timer.Stop()
+		m.settle()
 		m.over, m.blind = false, false
 	}
 }

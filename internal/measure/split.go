@@ -27,7 +27,7 @@ const (
 // The zero Split samples nothing. The lock of the pool guards it.
 type Split struct {
 	pace    time.Duration // wanted between two samples; 0 is off
-	next    time.Duration // not before
+	next    time.Duration // not before; 0 is at once
 	longest time.Duration // of the uses since ended was 0
 	before  time.Duration // of the splitAfter uses before those
 	ended   int64         // uses, up to splitAfter
@@ -57,7 +57,8 @@ type Sample struct {
 
 // Next is called for tasks that are about to begin. It returns nil for one that is not sampled.
 func (s *Split) Next(use Span) *Sample {
-	if s.pace == 0 || use.weight == 0 || use.at < s.next || !s.warm || max(s.longest, s.before) >= splitLonger {
+	early := s.next != 0 && use.at < s.next
+	if s.pace == 0 || use.weight == 0 || early || !s.warm || max(s.longest, s.before) >= splitLonger {
 		return nil
 	}
 	s.next = use.at + s.pace/2 + rand.N(s.pace)

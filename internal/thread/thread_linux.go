@@ -31,5 +31,11 @@ func ReadCounts() (c Counts, ok bool) {
 	if syscall.Getrusage(rusageThread, &u) != nil {
 		return c, false
 	}
-	return Counts{MinorFaults: u.Minflt, MajorFaults: u.Majflt, Voluntary: u.Nvcsw, Involuntary: u.Nivcsw}, true
+	// Conversions, since the fields have 32 bits on some platforms.
+	return Counts{
+		MinorFaults: int64(u.Minflt), //nolint:unconvert // see above
+		MajorFaults: int64(u.Majflt), //nolint:unconvert // see above
+		Voluntary:   int64(u.Nvcsw),  //nolint:unconvert // see above
+		Involuntary: int64(u.Nivcsw), //nolint:unconvert // see above
+	}, true
 }

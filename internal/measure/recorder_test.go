@@ -1,0 +1,83 @@
+package measure
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/poolgauge/poolgauge/instrument"
+)
+
+var errTask = errors.New("task")
+
+// One long use among many short ones is in the histogram and in the use time, every time.
+func TestGroupsNeverMissALongUse(t *testing.T) {
+	for range 50 {
+		synctest.Test(t, func(t *testing.T) {
+			var g Groups
+			g.Init(instrument.TimingOf(instrument.WithCPUSamples(0)))
+			defer g.Close()
+			short := func() {
+				for range 1000 {
+					_ = g.Call(g.Start(), func() error { return nil })
+				}
+			}
+			short()
+			long := g.Start()
+			for range 20 {
+				time.Sleep(time.Millisecond)
+				short()
+			}
+			_ = g.Call(long, func() error { return nil })
+			s := g.Stats()
+			if s.Use.Max() < 18*time.Millisecond || s.Use.Max() > 22*time.Millisecond {
+				t.Fatalf("the longest use took %v, want 20 ms", s.Use.Max())
+			}
+			if u := s.UseTime.Or(0); u < 0.018 || u > 0.0201 {
+				t.Fatalf("%v slot-seconds, want 0.02", u)
+			}
+			if n := s.Completed[instrument.OK].Or(0); n != 21_001 || s.Requests[instrument.Acquired].Or(0) != n {
+				t.Fatalf("%d ended, want 21001", n)
+			}
+		})
+	}
+}
+
+// Whatever is counted without the lock is counted once.
+func TestGroupsCountEachUseOnce(t *testing.T) {
+	for _, o := range []instrument.Option{nil, instrument.WithoutTelemetry(), instrument.WithExactTiming()} {
+		var g Groups
+		g.Init(instrument.TimingOf(o))
+		const goroutines, each = 4, 20_000
+		var wg sync.WaitGroup
+		for range goroutines {
+			wg.Go(func() {
+				for i := range each {
+					_ = g.Call(g.Start(), func() error {
+						if i%100 == 0 {
+							return errTask
+						}
+						return nil
+					})
+					if i%1000 == 0 {
+						_ = g.Call(g.Unblock(g.Block()), func() error { return nil })
+					}
+				}
+			})
+		}
+		wg.Wait()
+		s := g.Stats()
+		failed := int64(goroutines * each / 100)
+		ok := int64(goroutines*each+goroutines*each/1000) - failed
+		if s.Completed[instrument.OK].Or(0) != ok || s.Completed[instrument.Failed].Or(0) != failed ||
+			s.Requests[instrument.Acquired].Or(0) != ok+failed || s.Usage[instrument.Used].Or(-1) != 0 || s.Pending.Or(-1) != 0 {
+			t.Errorf("want %d ok and %d failed: %+v", ok, failed, s)
+		}
+		if s.Use != nil && s.Use.Count() != uint64(ok+failed) {
+			t.Errorf("%d durations of %d uses", s.Use.Count(), ok+failed)
+		}
+		g.Close()
+	}
+}
