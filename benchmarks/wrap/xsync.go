@@ -134,7 +134,7 @@ func groupCase() harness.Case {
 // pipelineCase has two functions that talk to each other: what holds one to its thread makes each item a switch of threads.
 func pipelineCase() harness.Case {
 	wrapped := peers.Pipeline("wrapped", func() (func() peers.Goer, func()) {
-		s := must(wrap.Groups("benchmark"))
+		s := must(wrap.NewGroups("benchmark"))
 		return func() peers.Goer { return s.Group(new(errgroup.Group)) }, s.Close
 	})
 	return harness.Case{

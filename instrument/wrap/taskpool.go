@@ -94,7 +94,9 @@ func (s *TaskPool) run(task func(), asked measure.Span) {
 	how := instrument.Panicked
 	defer func() {
 		use.Sample.End()
-		s.ran.EndQuickly(use, how)
+		s.ran.Lock()
+		defer s.ran.Unlock()
+		s.ran.End(use, how)
 	}()
 	use.Sample.Begin()
 	task()

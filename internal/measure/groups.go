@@ -16,7 +16,10 @@ func (g *Groups) Start() Use {
 	if g == nil {
 		return Use{}
 	}
-	return g.rec.StartQuickly()
+	g.rec.Lock()
+	use := g.rec.Start()
+	g.rec.Unlock()
+	return use
 }
 
 // Reject counts a function that got no slot.
@@ -66,9 +69,12 @@ func (g *Groups) Call(use Use, f func() error) (err error) {
 }
 
 func (g *Groups) end(use Use, how instrument.Ending) {
-	if g != nil {
-		g.rec.EndQuickly(use, how)
+	if g == nil {
+		return
 	}
+	g.rec.Lock()
+	g.rec.End(use, how)
+	g.rec.Unlock()
 }
 
 // Running returns how many functions run now.

@@ -1,7 +1,6 @@
 package measure
 
 import (
-	"math"
 	"math/rand/v2"
 	"time"
 
@@ -38,26 +37,6 @@ func (m *Meter) beginOverloaded() Span {
 	return Span{at: Clock(), weight: block, look: m.look}
 }
 
-// Untimed returns how many of the spans that begin next are not timed, and what Begin would return for
-// them. The pool may begin them by itself, and count them later with BeganUntimed.
-func (m *Meter) Untimed() (n int64, s Span) {
-	switch {
-	case m.over:
-		return int64(m.skip), Span{at: m.lookAt[m.look%lookTimes], look: m.look}
-	case m.blind:
-		return math.MaxInt32, Span{}
-	default:
-		return 0, Span{}
-	}
-}
-
-// BeganUntimed counts n spans of those that Untimed returned.
-func (m *Meter) BeganUntimed(n int64) {
-	if m.over {
-		m.skip -= uint32(n)
-	}
-}
-
 // Timed reports whether it is known exactly when the span began.
 func (s Span) Timed() bool { return s.weight > 0 }
 
@@ -72,13 +51,10 @@ func (s Span) Age(now time.Duration) instrument.Optional[time.Duration] {
 	return instrument.Some(max(0, now-s.at))
 }
 
-// longAfter is how many looks a long span lasts.
-const longAfter = 3
-
 // isLong reports whether the span has lasted for three looks, which are a stratum at least, or longer
 // than the overload in which it began.
 func (m *Meter) isLong(s Span) bool {
-	return s.look != 0 && (!m.over || m.look-s.look >= longAfter)
+	return s.look != 0 && (!m.over || m.look-s.look >= 3)
 }
 
 // began returns when a span began that is long: between two looks if that was not timed.
