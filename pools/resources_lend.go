@@ -164,7 +164,7 @@ func (p *Resources[T]) lendAtOnce(s *resSlot[T]) Lease[T] {
 
 // lend starts a use of s, at the time that [measure.Meter.Event] returned. Caller must hold p.mu.
 func (p *Resources[T]) lend(s *resSlot[T], now time.Duration) Lease[T] {
-	s.state = resUsed
+	s.state, s.unused = resUsed, false
 	s.use = p.uses.Begin(&p.meter, now)
 	return Lease[T]{s, s.turn}
 }

@@ -33,7 +33,9 @@ func (p *Resources[T]) destroyBatch(b *resBatch[T]) {
 	for _, s := range b.slots[:b.n] {
 		go p.destroy(s)
 	}
-	runtime.Gosched() // not faster than they are destroyed
+	if b.n > 0 {
+		runtime.Gosched() // not faster than they are destroyed
+	}
 	p.mu.Lock()
 }
 

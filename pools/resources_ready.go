@@ -218,7 +218,7 @@ func (p *Resources[T]) arrive(s *resSlot[T], err error) error {
 	if err != nil {
 		return p.lost(s, now, err)
 	}
-	s.checked = now
+	s.checked, s.unused = now, true
 	if s.started != 0 {
 		p.makes.record(resMade, now-s.started)
 		s.lastUsed, s.started, s.created = now, 0, time.Now()

@@ -29,6 +29,7 @@ type resSlot[T any] struct {
 	index      int // in Resources.slots
 	state      resState
 	made       bool // value is a resource
+	unused     bool // since it was constructed or checked
 	wanted     bool // a caller waits for it while it is being constructed or checked
 	value      T
 
@@ -153,10 +154,10 @@ func (p *Resources[T]) wantsCheck(s *resSlot[T]) bool {
 		(p.cfg.CheckAfter < 0 || p.meter.Approx(0)-max(s.lastUsed, s.checked) >= p.cfg.CheckAfter)
 }
 
-// wasChecked reports whether the idle slot s has passed its check since its last use, and a second ago at
-// most: TryAcquire lends it even if CheckAfter is shorter, or it would never get one.
+// wasChecked reports whether the idle slot s was not used since its check, which was a second ago at most:
+// TryAcquire lends it even if CheckAfter is shorter, or it would never get one.
 func (p *Resources[T]) wasChecked(s *resSlot[T]) bool {
-	return s.checked > s.lastUsed && p.meter.Approx(0)-s.checked < time.Second
+	return s.unused && p.meter.Approx(0)-s.checked < time.Second
 }
 
 // discard makes the idle slot s one to be destroyed, and returns it. Caller must hold p.mu.
