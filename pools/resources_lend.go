@@ -28,7 +28,7 @@ func (p *Resources[T]) Acquire(ctx context.Context) (Lease[T], error) {
 	if err := ctx.Err(); err != nil {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		return p.refuse(instrument.GaveUp(err), err)
+		return Lease[T]{}, p.refuse(instrument.GaveUp(err), err)
 	}
 	p.mu.Lock()
 	s := p.idle.first
@@ -46,7 +46,7 @@ func (p *Resources[T]) Acquire(ctx context.Context) (Lease[T], error) {
 func (p *Resources[T]) acquireSlowly(ctx context.Context) (Lease[T], error) {
 	if p.closed {
 		defer p.mu.Unlock()
-		return p.refuse(instrument.WasClosed, p.errClosed)
+		return Lease[T]{}, p.refuse(instrument.WasClosed, p.errClosed)
 	}
 	if s := p.reserve(); s != nil {
 		s.wanted = true
@@ -56,7 +56,7 @@ func (p *Resources[T]) acquireSlowly(ctx context.Context) (Lease[T], error) {
 	}
 	if p.cfg.MaxPending > 0 && p.line.length >= p.cfg.MaxPending {
 		defer p.mu.Unlock()
-		return p.refuse(instrument.Rejected, p.errFull)
+		return Lease[T]{}, p.refuse(instrument.Rejected, p.errFull)
 	}
 	w := p.waiters.get()
 	w.wait = p.meter.Begin(p.meter.Event(p.uses.InUse()))
@@ -111,10 +111,10 @@ func (p *Resources[T]) dismiss() {
 	}
 }
 
-// refuse counts a request that gets nothing and did not wait. Caller must hold p.mu.
-func (p *Resources[T]) refuse(outcome instrument.Outcome, err error) (Lease[T], error) {
+// refuse counts a request that gets nothing but err and did not wait. Caller must hold p.mu.
+func (p *Resources[T]) refuse(outcome instrument.Outcome, err error) error {
 	p.requests.Add(outcome, 1)
-	return Lease[T]{}, err
+	return err
 }
 
 // TryAcquire returns a resource that is idle; without one it returns [ErrFull]. If there is room, one is
@@ -125,7 +125,7 @@ func (p *Resources[T]) TryAcquire(ctx context.Context) (Lease[T], error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return p.refuse(instrument.WasClosed, p.errClosed)
+		return Lease[T]{}, p.refuse(instrument.WasClosed, p.errClosed)
 	}
 	if s := p.idle.first; s != nil && (!p.wantsCheck(s) || p.wasChecked(s)) {
 		p.idle.remove(s)
@@ -134,7 +134,7 @@ func (p *Resources[T]) TryAcquire(ctx context.Context) (Lease[T], error) {
 	if s := p.reserve(); s != nil {
 		p.readyLater(ctx, s)
 	}
-	return p.refuse(instrument.Rejected, p.errFull)
+	return Lease[T]{}, p.refuse(instrument.Rejected, p.errFull)
 }
 
 // AcquireAllIdle returns all resources that are idle, each as if it were acquired, for keep-alives and

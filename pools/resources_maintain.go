@@ -109,15 +109,10 @@ func (p *Resources[T]) sweep(now time.Duration) {
 	p.sweepAt = max(min(p.sweepAt, next), soonest)
 }
 
-// isIdle reports whether s is idle and of use. Caller must hold p.mu.
-func (p *Resources[T]) isIdle(s *resSlot[T]) bool {
-	return s.state == resIdle && s.epoch == p.epoch // without those that were expelled
-}
-
 // overdue reports whether the slot s is idle and must be closed, and why. Caller must hold p.mu.
 func (p *Resources[T]) overdue(s *resSlot[T], now time.Duration) (resReason, bool) {
 	switch {
-	case !p.isIdle(s):
+	case s.state != resIdle || s.epoch != p.epoch: // in use, or expelled
 		return 0, false
 	case s.expires != 0 && now >= s.expires:
 		return resLifetime, true
@@ -133,7 +128,7 @@ func (p *Resources[T]) dueAt(s *resSlot[T], now time.Duration) time.Duration {
 	if s.expires > now {
 		due = min(due, s.expires)
 	}
-	if end := s.lastUsed + p.cfg.MaxIdleTime; p.cfg.MaxIdleTime > 0 && end > now && p.isIdle(s) {
+	if end := s.lastUsed + p.cfg.MaxIdleTime; p.cfg.MaxIdleTime > 0 && end > now {
 		due = min(due, end)
 	}
 	return due

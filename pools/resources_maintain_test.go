@@ -168,7 +168,7 @@ func TestResourcesIdleSinceTheTimerWasSet(t *testing.T) {
 		time.Sleep(time.Minute - 2)
 		synctest.Wait()
 		resWantUsage(t, p.Stats(), 0, 1, 0)
-		time.Sleep(2)
+		time.Sleep(2 * time.Nanosecond)
 		synctest.Wait()
 		resWantUsage(t, p.Stats(), 0, 0, 0)
 	})
@@ -187,7 +187,7 @@ func TestResourcesGivenBackUnusedKeepTheirIdleTime(t *testing.T) {
 		time.Sleep(5*time.Second - 2)
 		synctest.Wait()
 		resWantUsage(t, p.Stats(), 0, 1, 0)
-		time.Sleep(2)
+		time.Sleep(2 * time.Nanosecond)
 		synctest.Wait()
 		resWantUsage(t, p.Stats(), 0, 0, 0)
 		l = resAcquire(t, p)
@@ -285,4 +285,44 @@ func BenchmarkAcquireWhile20000Expire(b *testing.B) {
 		b.ReportMetric(float64(longest.Microseconds()), "µs-longest")
 		p.Close()
 	}
+}
+
+func TestResourcesMadeSinceTheTimerWasSetExpireInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f resFactory
+		p := f.open(t, 1, pools.ResourcesConfig[int64]{MaxLifetime: time.Minute})
+		defer p.Close()
+		synctest.Wait()
+		time.Sleep(time.Second)
+		resAcquire(t, p).Release()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		resWantUsage(t, p.Stats(), 0, 0, 0)
+	})
+}
+
+// A resource that a Reset is still destroyed for must not be closed once more for being idle.
+func TestResourcesExpelledAreNotClosedTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		destroyed := 0
+		p, err := pools.NewResources(t.Name(), 2, new(resFactory).construct, pools.ResourcesConfig[int64]{
+			MaxIdleTime: time.Minute,
+			Destroy:     func(int64) { time.Sleep(time.Hour); destroyed++ },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		resAcquire(t, p).Release()
+		p.Reset()
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		resWantUsage(t, p.Stats(), 0, 0, 0)
+		if p.Size() != 1 {
+			t.Errorf("size %d while one is being destroyed", p.Size())
+		}
+		p.Close()
+		if destroyed != 1 {
+			t.Errorf("destroyed %d times", destroyed)
+		}
+	})
 }

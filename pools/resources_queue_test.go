@@ -15,8 +15,9 @@ import (
 
 // A caller that came later, or tried, was served before one that had begun to wait.
 func TestFaultResourcesAreOvertaken(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	for _, procs := range []int{1, 2} {
-		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
+		runtime.GOMAXPROCS(procs)
 		var f resFactory
 		p := f.open(t, 1, pools.ResourcesConfig[int64]{})
 		for range 1000 {
