@@ -301,12 +301,12 @@ func TestResourcesMadeSinceTheTimerWasSetExpireInTime(t *testing.T) {
 	})
 }
 
-// A resource that a Reset is still destroyed for must not be closed once more for being idle.
+// A resource that a Reset is still destroyed for must not be closed once more when it expires.
 func TestResourcesExpelledAreNotClosedTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		destroyed := 0
 		p, err := pools.NewResources(t.Name(), 2, new(resFactory).construct, pools.ResourcesConfig[int64]{
-			MaxIdleTime: time.Minute,
+			MaxLifetime: time.Minute,
 			Destroy:     func(int64) { time.Sleep(time.Hour); destroyed++ },
 		})
 		if err != nil {
