@@ -152,6 +152,7 @@ func TestFaultSlotLostWhenAConstructorIsLate(t *testing.T) {
 		if _, err := p.TryAcquire(t.Context()); !errors.Is(err, pools.ErrFull) {
 			t.Error(err)
 		}
+		synctest.Wait()
 		p.Close() // while the second one is being made
 		if f.made.Load() != 2 || f.alive.Load() != 0 {
 			t.Errorf("%d made, %d not destroyed", f.made.Load(), f.alive.Load())

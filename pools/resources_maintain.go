@@ -1,27 +1,42 @@
 package pools
 
 import (
+	"runtime"
 	"time"
 
-	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
 const (
-	resJitter = 0.1                   // of MaxLifetime
-	resRetry  = time.Second           // from a failed construction to the next for MinIdle
-	resRest   = time.Hour             // of the maintenance if nothing happens
-	resTick   = 10 * time.Millisecond // of the clock of a busy pool
+	resRetry = time.Second      // from a failed construction to the next for MinIdle
+	resRest  = time.Hour        // of the maintenance if nothing happens
+	resSweep = time.Microsecond // between two sweeps, for each resource, so that sweeps take 1 % of a CPU at most
 )
 
-// tick returns a tick that is short compared with every duration that the clock measures.
-func (c *ResourcesConfig[T]) tick() time.Duration {
-	tick := resTick
-	for _, d := range []time.Duration{c.CheckAfter, c.MaxIdleTime, c.MaxLifetime} {
-		if d > 0 {
-			tick = min(tick, max(d/16, time.Millisecond))
-		}
+// resBatch bounds what is done under one lock.
+type resBatch[T any] struct {
+	slots [64]*resSlot[T]
+	n     int
+}
+
+func (b *resBatch[T]) full() bool { return b.n == len(b.slots) }
+
+func (b *resBatch[T]) add(s *resSlot[T]) {
+	b.slots[b.n] = s
+	b.n++
+}
+
+// destroyBatch ends the resources of slots that were discarded. Caller must hold p.mu, which it releases
+// meanwhile.
+func (p *Resources[T]) destroyBatch(b *resBatch[T]) {
+	p.mu.Unlock()
+	for _, s := range b.slots[:b.n] {
+		go p.destroy(s)
 	}
-	return tick
+	if b.n > 0 {
+		runtime.Gosched() // not faster than they are destroyed
+	}
+	p.mu.Lock()
 }
 
 // maintain closes resources in time and keeps MinIdle ready until the pool is closed.
@@ -36,9 +51,7 @@ func (p *Resources[T]) maintain() {
 		case <-p.nudge:
 		case <-timer.C:
 		}
-		p.mu.Lock()
-		timer.Reset(p.upkeep(instrument.Now()))
-		p.mu.Unlock()
+		timer.Reset(p.upkeep())
 	}
 }
 
@@ -53,62 +66,87 @@ func (p *Resources[T]) tend() {
 	}
 }
 
-// upkeep does what is due, and returns the time until the next thing is. What comes later than it can see now, a resource
-// that is made or given back, is due after MaxIdleTime or MaxLifetime at the earliest. Caller must hold p.mu.
-func (p *Resources[T]) upkeep(now time.Duration) time.Duration {
+// upkeep does what is due, and returns the time until the next thing is.
+func (p *Resources[T]) upkeep() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := measure.Clock()
+	if now >= p.sweepAt {
+		p.sweep(now)
+	}
 	if p.closed {
 		return resRest
 	}
-	next := now + resRest
-	sooner := func(t time.Duration) { next = min(next, t) }
-	if p.cfg.MaxIdleTime > 0 {
-		sooner(now + p.cfg.MaxIdleTime)
-	}
-	if p.cfg.MaxLifetime > 0 {
-		sooner(now + time.Duration((1-resJitter)*float64(p.cfg.MaxLifetime)))
-	}
-	for _, s := range p.idleSlots() {
-		if reason, due := p.overdue(s, now); due {
-			p.discard(s, reason)
-		}
-	}
-	for _, s := range p.slots {
-		if s.expires > now {
-			sooner(s.expires)
-		}
-		if end := s.lastUsed + p.cfg.MaxIdleTime; s.state == resIdle && p.cfg.MaxIdleTime > 0 && end > now {
-			sooner(end)
-		}
-	}
-	sooner(p.refill(now))
-	return next - now
+	return max(0, min(p.sweepAt, p.refill(now))-now)
 }
 
-// overdue reports whether the idle slot s must be closed, and why. Caller must hold p.mu.
+// sweep closes the idle resources whose time is up, and sets the time of the next sweep. What it cannot
+// see yet, a resource that is made or given back later, is due after MaxIdleTime or nine tenths of
+// MaxLifetime at the earliest. Caller must hold p.mu, which it releases after every few slots.
+func (p *Resources[T]) sweep(now time.Duration) {
+	next := now + resRest
+	if p.cfg.MaxIdleTime > 0 {
+		next = min(next, now+p.cfg.MaxIdleTime)
+	}
+	if p.cfg.MaxLifetime > 0 {
+		next = min(next, now+time.Duration((1-resJitter)*float64(p.cfg.MaxLifetime)))
+	}
+	p.sweepAt = next // ReleaseUnused may make it sooner
+	// From the last slot to the first, since the last one takes the place of one that is removed meanwhile.
+	for i := len(p.slots) - 1; i >= 0; i = min(i, len(p.slots)-1) {
+		var due resBatch[T]
+		for end := i - len(due.slots); i >= 0 && i > end; i-- {
+			s := p.slots[i]
+			if reason, is := p.overdue(s, now); is {
+				due.add(p.discard(s, reason))
+			} else {
+				next = min(next, p.dueAt(s, now))
+			}
+		}
+		p.destroyBatch(&due)
+	}
+	soonest := now + time.Duration(len(p.slots))*resSweep
+	p.sweepAt = max(min(p.sweepAt, next), soonest)
+}
+
+// overdue reports whether the slot s is idle and must be closed, and why. Caller must hold p.mu.
 func (p *Resources[T]) overdue(s *resSlot[T], now time.Duration) (resReason, bool) {
 	switch {
+	case s.state != resIdle || s.epoch != p.epoch: // in use, or expelled
+		return 0, false
 	case s.expires != 0 && now >= s.expires:
 		return resLifetime, true
-	case p.cfg.MaxIdleTime > 0 && now-s.lastUsed >= p.cfg.MaxIdleTime && p.idles > p.cfg.MinIdle:
+	case p.cfg.MaxIdleTime > 0 && now-s.lastUsed >= p.cfg.MaxIdleTime && p.idle.length > p.cfg.MinIdle:
 		return resIdleTime, true
 	}
 	return 0, false
 }
 
-// refill starts the construction of what is missing to MinIdle, and returns when to try again if it must not do so yet. Caller must
-// hold p.mu.
-func (p *Resources[T]) refill(now time.Duration) time.Duration {
-	missing := p.cfg.MinIdle - p.idles
-	for _, s := range p.slots {
-		if s.state == resConstructing && !s.wanted {
-			missing--
-		}
+// dueAt returns when the slot s may have to be closed, or a time far ahead. Caller must hold p.mu.
+func (p *Resources[T]) dueAt(s *resSlot[T], now time.Duration) time.Duration {
+	due := now + resRest
+	if s.expires > now {
+		due = min(due, s.expires)
 	}
-	for ; missing > 0 && p.hasRoom(); missing-- {
-		if now < p.retryAt {
+	if end := s.lastUsed + p.cfg.MaxIdleTime; p.cfg.MaxIdleTime > 0 && end > now {
+		due = min(due, end)
+	}
+	return due
+}
+
+// refill starts the construction of what is missing to MinIdle, and returns when to look again. Caller
+// must hold p.mu.
+func (p *Resources[T]) refill(now time.Duration) time.Duration {
+	missing := p.cfg.MinIdle - p.idle.length - (p.readying - p.wanted)
+	for n := 0; missing > 0 && p.hasRoom(); n++ {
+		switch {
+		case now < p.retryAt:
 			return p.retryAt
+		case n == len(resBatch[T]{}.slots):
+			return now
 		}
-		p.prepareLater(p.life, p.add())
+		p.readyLater(p.life, p.add())
+		missing--
 	}
 	return now + resRest
 }

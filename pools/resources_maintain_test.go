@@ -2,6 +2,7 @@ package pools_test
 
 import (
 	"context"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -128,7 +129,7 @@ func TestResourcesCheckIsMadeAfterIdleTimeAndReplacesWhatFails(t *testing.T) {
 			l.Release()
 		}
 		use(0, 0, 1)
-		use(time.Minute-1, 0, 1)
+		use(time.Minute-2, 0, 1) // the clock has odd nanoseconds only
 		use(time.Minute, 1, 1)
 		use(0, 1, 1)
 		broken = 1
@@ -151,6 +152,177 @@ func TestResourcesCheckIsMadeAfterIdleTimeAndReplacesWhatFails(t *testing.T) {
 		s := p.Stats()
 		if n := resCount(s, instrument.Ended, "health"); n != 2 || f.destroyed.Load() != 2 || s.Wait[instrument.Acquired].Max() != 0 {
 			t.Errorf("%d ended for their health, waits up to %v; want 2 and 0", n, s.Wait[instrument.Acquired].Max())
+		}
+	})
+}
+
+// What became idle since the maintenance last looked is closed in time.
+func TestResourcesIdleSinceTheTimerWasSet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f resFactory
+		p := f.open(t, 1, pools.ResourcesConfig[int64]{MaxIdleTime: time.Minute})
+		defer p.Close()
+		l := resAcquire(t, p)
+		time.Sleep(30 * time.Second)
+		l.Release()
+		time.Sleep(time.Minute - 2)
+		synctest.Wait()
+		resWantUsage(t, p.Stats(), 0, 1, 0)
+		time.Sleep(2 * time.Nanosecond)
+		synctest.Wait()
+		resWantUsage(t, p.Stats(), 0, 0, 0)
+	})
+}
+
+func TestResourcesGivenBackUnusedKeepTheirIdleTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f resFactory
+		p := f.open(t, 1, pools.ResourcesConfig[int64]{MaxIdleTime: time.Minute})
+		defer p.Close()
+		resAcquire(t, p).Release()
+		time.Sleep(50 * time.Second)
+		l := resAcquire(t, p)
+		time.Sleep(5 * time.Second)
+		l.ReleaseUnused()
+		time.Sleep(5*time.Second - 2)
+		synctest.Wait()
+		resWantUsage(t, p.Stats(), 0, 1, 0)
+		time.Sleep(2 * time.Nanosecond)
+		synctest.Wait()
+		resWantUsage(t, p.Stats(), 0, 0, 0)
+		l = resAcquire(t, p)
+		time.Sleep(time.Hour)
+		l.ReleaseUnused() // it is late already
+		time.Sleep(time.Millisecond)
+		synctest.Wait()
+		resWantUsage(t, p.Stats(), 0, 0, 0)
+	})
+}
+
+func TestResourcesThatExpireInUseAreNotLentAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f resFactory
+		p := f.open(t, 1, pools.ResourcesConfig[int64]{MaxLifetime: time.Minute})
+		defer p.Close()
+		l := resAcquire(t, p)
+		got := make(chan pools.Lease[int64], 1)
+		go func() { got <- resAcquire(t, p) }()
+		time.Sleep(time.Minute)
+		l.Release()
+		l = <-got
+		if l.Value() != 2 {
+			t.Errorf("got %d, whose lifetime is over", l.Value())
+		}
+		l.Release()
+		if n := resCount(p.Stats(), instrument.Ended, "lifetime"); n != 1 {
+			t.Errorf("%d ended by their lifetime, want 1", n)
+		}
+	})
+}
+
+// More than the maintenance closes at once expire together, while others are made, lent and moved.
+func TestResourcesThatExpireTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n, least = 1000, 10
+		var f resFactory
+		p := f.open(t, n, pools.ResourcesConfig[int64]{MaxIdleTime: time.Minute, MinIdle: least})
+		defer p.Close()
+		leases := make([]pools.Lease[int64], n)
+		for i := range leases {
+			leases[i] = resAcquire(t, p)
+		}
+		for _, l := range leases {
+			l.Release()
+		}
+		time.Sleep(time.Minute)
+		for range 100 {
+			resAcquire(t, p).Release()
+		}
+		synctest.Wait()
+		if ended := resCount(p.Stats(), instrument.Ended, "idle"); ended != n-least || p.Idle() != least {
+			t.Errorf("%d ended, %d idle; want %d and %d", ended, p.Idle(), n-least, least)
+		}
+	})
+}
+
+func TestResourcesMinIdleIsMetInBatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f resFactory
+		p := f.open(t, 300, pools.ResourcesConfig[int64]{MinIdle: 200})
+		defer p.Close()
+		synctest.Wait()
+		resWantUsage(t, p.Stats(), 0, 200, 0)
+		p.Reset()
+		synctest.Wait()
+		resWantUsage(t, p.Stats(), 0, 200, 0)
+		if f.made.Load() != 400 || f.peak.Load() > 300 {
+			t.Errorf("%d made, %d at once", f.made.Load(), f.peak.Load())
+		}
+	})
+}
+
+// It reports the longest time that a caller is blocked while 20,000 resources are closed.
+func BenchmarkAcquireWhile20000Expire(b *testing.B) {
+	for b.Loop() {
+		var f resFactory
+		const n = 20_000
+		p := f.open(b, n, pools.ResourcesConfig[int64]{MaxIdleTime: 300 * time.Millisecond})
+		leases := make([]pools.Lease[int64], n)
+		for i := range leases {
+			leases[i] = resAcquire(b, p)
+		}
+		for _, l := range leases {
+			l.Release()
+		}
+		var longest time.Duration
+		for f.destroyed.Load() < n-1 {
+			start := time.Now()
+			l := resAcquire(b, p)
+			longest = max(longest, time.Since(start))
+			l.Release()
+			runtime.Gosched()
+		}
+		b.ReportMetric(float64(longest.Microseconds()), "µs-longest")
+		p.Close()
+	}
+}
+
+func TestResourcesMadeSinceTheTimerWasSetExpireInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f resFactory
+		p := f.open(t, 1, pools.ResourcesConfig[int64]{MaxLifetime: time.Minute})
+		defer p.Close()
+		synctest.Wait()
+		time.Sleep(time.Second)
+		resAcquire(t, p).Release()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		resWantUsage(t, p.Stats(), 0, 0, 0)
+	})
+}
+
+// A resource that a Reset is still destroyed for must not be closed once more when it expires.
+func TestResourcesExpelledAreNotClosedTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		destroyed := 0
+		p, err := pools.NewResources(t.Name(), 2, new(resFactory).construct, pools.ResourcesConfig[int64]{
+			MaxLifetime: time.Minute,
+			Destroy:     func(int64) { time.Sleep(time.Hour); destroyed++ },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		resAcquire(t, p).Release()
+		p.Reset()
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		resWantUsage(t, p.Stats(), 0, 0, 0)
+		if p.Size() != 1 {
+			t.Errorf("size %d while one is being destroyed", p.Size())
+		}
+		p.Close()
+		if destroyed != 1 {
+			t.Errorf("destroyed %d times", destroyed)
 		}
 	})
 }

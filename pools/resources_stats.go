@@ -3,8 +3,10 @@ package pools
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
 // resReason is why a resource was ended.
@@ -69,74 +71,93 @@ func (m resMaking) ending() instrument.Ending {
 	return instrument.Failed
 }
 
-// resLedger holds what a pool counts off its hot path. The lock of the pool guards it.
-type resLedger struct {
-	refused [5]int64                         // requests that got nothing, by outcome
-	makes   [resMakings]instrument.Histogram // constructions; their counts are the numbers of resources made and not made
-	ended   [resReasons]int64
-	useTime float64 // as it was last reported
+// resMakes times constructions, by how they end.
+type resMakes [resMakings]*instrument.Histogram
+
+func (m *resMakes) record(how resMaking, took time.Duration) {
+	if m[how] == nil {
+		m[how] = new(instrument.Histogram)
+	}
+	m[how].Record(took)
 }
 
-// Stats returns what the pool is doing and what it has done, all at one moment. A resource that is being destroyed is in none of the
-// states. It takes some 3 µs, and 3 ns for each resource.
+// resLedger holds what becomes of resources. The lock of the pool guards it.
+type resLedger struct {
+	makes resMakes // their counts are the numbers of resources made and not made
+	ended [resReasons]int64
+}
+
+// Stats returns what the pool is doing and what it has done, all at one moment. A resource that is being
+// destroyed is in none of the states, and one being checked counts as being constructed. It takes some
+// 3 µs.
 func (p *Resources[T]) Stats() instrument.Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := instrument.Stats{Limit: instrument.Some(int64(p.limit)), Pending: instrument.Some(int64(p.queue.length))}
-	requests := p.refused
-	requests[instrument.Acquired] = p.acquired
-	for outcome, n := range requests {
-		s.Requests[outcome] = instrument.Some(n)
+	now := measure.Clock()
+	s := instrument.Stats{Limit: instrument.Some(int64(p.limit)), Pending: instrument.Some(int64(p.line.length))}
+	if p.cfg.MaxPending > 0 {
+		s.PendingLimit = instrument.Some(int64(p.cfg.MaxPending))
 	}
-	for ending, n := range p.completed {
-		s.Completed[ending] = instrument.Some(n)
+	if w := p.line.first; w != nil {
+		s.PendingAge = w.wait.Age(now)
 	}
-	var inState [resClosing + 1]int64
-	for _, slot := range p.slots {
-		inState[slot.state]++
-	}
-	s.Usage[instrument.Used] = instrument.Some(inState[resUsed])
-	s.Usage[instrument.Idle] = instrument.Some(inState[resIdle])
-	s.Usage[instrument.Constructing] = instrument.Some(inState[resConstructing])
-	p.lifeStats(&s)
-	if !p.sampler.Off() {
-		p.timeStats(&s, requests)
-	}
+	s.Usage[instrument.Idle] = instrument.Some(int64(p.idle.length))
+	s.Usage[instrument.Constructing] = instrument.Some(int64(p.readying))
+	p.requests.Report(&s, &p.meter, measure.AllOutcomes...)
+	p.uses.Report(&s, &p.meter, now, measure.AllEndings...)
+	p.report(&s)
 	return s
 }
 
-// timeStats adds how long things took. The use time has what the uses that are timed have taken so far.
-func (p *Resources[T]) timeStats(s *instrument.Stats, requests [5]int64) {
-	now := instrument.Now()
-	for outcome, n := range requests {
-		s.Wait[outcome] = p.waits.Read(instrument.Outcome(outcome), n)
-	}
-	if w := p.queue.first; w != nil {
-		s.PendingAge = w.wait.Age(now)
-	}
-	s.Use = p.uses.Read(p.completed[instrument.OK])
-	useTime := s.Use.Sum()
-	for _, slot := range p.slots {
-		if slot.weight > 0 {
-			useTime += (now - slot.started).Seconds()
-		}
-	}
-	p.useTime = max(p.useTime, useTime) // rounding must not make it go back: that would read as a counter that was reset
-	s.UseTime = instrument.Some(p.useTime)
-}
-
-// lifeStats adds what has become of resources.
-func (p *Resources[T]) lifeStats(s *instrument.Stats) {
+// report writes what has become of resources into s.
+func (l *resLedger) report(s *instrument.Stats) {
 	for how := range resMakings {
 		event := instrument.CreateFailed
 		if how == resMade {
 			event = instrument.Created
 		}
-		made := p.makes[how].Clone()
-		s.Resources = append(s.Resources, instrument.Resources{Event: event, Reason: how.String(), Count: int64(made.Count())})
+		made := l.makes[how].Clone()
+		s.Resources = append(s.Resources,
+			instrument.Resources{Event: event, Reason: how.String(), Count: int64(made.Count())})
 		s.Create = append(s.Create, instrument.Creation{ErrorType: how.String(), Duration: made})
 	}
-	for reason, n := range p.ended {
-		s.Resources = append(s.Resources, instrument.Resources{Event: instrument.Ended, Reason: resReason(reason).String(), Count: n})
+	for reason, n := range l.ended {
+		s.Resources = append(s.Resources,
+			instrument.Resources{Event: instrument.Ended, Reason: resReason(reason).String(), Count: n})
 	}
+}
+
+// Limit returns how many resources there may be.
+func (p *Resources[T]) Limit() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.limit
+}
+
+// Size returns how many resources there are: used, idle, and being constructed, checked or destroyed.
+func (p *Resources[T]) Size() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.slots)
+}
+
+// Used returns how many resources are lent.
+func (p *Resources[T]) Used() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return int(p.uses.InUse())
+}
+
+// Idle returns how many resources are ready to be lent.
+func (p *Resources[T]) Idle() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.idle.length
+}
+
+// Pending returns how many callers wait.
+func (p *Resources[T]) Pending() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.line.length
 }

@@ -176,10 +176,11 @@ func TestResourcesWaitsAreTimedExactly(t *testing.T) {
 				t.Errorf("waits that ended %v: %v s, want %v", outcome, got, want)
 			}
 		}
-		for i, want := range []error{context.Canceled, context.DeadlineExceeded, pools.ErrClosed} {
-			if !errors.Is(errs[i], want) || !strings.Contains(errs[i].Error(), t.Name()) {
-				t.Errorf("error %q, want %q with the name of the pool", errs[i], want)
-			}
+		if errs[0] != context.Canceled || errs[1] != context.DeadlineExceeded { //nolint:errorlint // bare
+			t.Errorf("errors %v and %v, want those of the contexts", errs[0], errs[1])
+		}
+		if !errors.Is(errs[2], pools.ErrClosed) || !strings.HasPrefix(errs[2].Error(), `pools: resources "`+t.Name()) {
+			t.Errorf("error %q, want ErrClosed with the name of the pool", errs[2])
 		}
 		if n := s.Wait[instrument.Acquired]; n.Count() != 3 || n.Zeros() != 2 {
 			t.Errorf("%d waits, %d of 0; want 3, 2 of 0", n.Count(), n.Zeros())

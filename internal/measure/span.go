@@ -87,7 +87,7 @@ func (d *Durations) End(m *Meter, s Span, now time.Duration, n int64) (took time
 		took = max(0, m.exactly(now)-m.began(s))
 		d.record(took, s.weight)
 	case s.weight > 0:
-		took = max(0, Clock()-s.at)
+		took = max(0, m.exactly(now)-s.at)
 		d.sample(took, s.weight, n)
 	}
 	return took

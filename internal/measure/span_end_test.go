@@ -1,0 +1,38 @@
+package measure
+
+import (
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/poolgauge/poolgauge/instrument"
+)
+
+// A wait that ended before it could be counted ends when it did, in overload too.
+func TestSpanEndsAtTheTimeGiven(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var m Meter
+		mu.Lock()
+		m.Init(instrument.TimingOf(), &mu, func() int64 { return 1 })
+		for !m.Blind() {
+			m.Event(1)
+		}
+		waits := make([]Span, block) // one of them is timed
+		for i := range waits {
+			waits[i] = m.Begin(m.Event(1))
+		}
+		ended := Clock()
+		time.Sleep(stratum / 2)
+		var d Durations
+		for i, w := range waits {
+			d.End(&m, w, ended, int64(i+1))
+		}
+		if h := d.Read(block); h.Count() != block || h.Max() != 0 {
+			t.Errorf("%d waits up to %v, want %d of 0", h.Count(), h.Max(), block)
+		}
+		m.Close()
+		mu.Unlock()
+	})
+}

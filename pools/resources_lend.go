@@ -1,0 +1,280 @@
+package pools
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/measure"
+)
+
+// Lease is the right to use a resource, from when it was acquired until it is released, destroyed or
+// hijacked. It belongs to one goroutine at a time. Its holder must end it: the pool has no other way to
+// get the resource back.
+//
+// A Lease may be copied; all copies end together. Any use of one that has ended panics with the name of
+// the pool, even if the resource was lent to another caller since, and leaves the pool as it was.
+type Lease[T any] struct {
+	slot *resSlot[T]
+	turn uint64
+}
+
+// Acquire returns a resource that is idle, or constructs one if there is room, or waits for one. If ctx
+// ends first it returns the error of ctx at once; a resource that was being constructed for the call goes
+// to the pool when it is ready. Other errors are that of the constructor, wrapped, [ErrFull] if MaxPending
+// callers wait, and [ErrClosed].
+func (p *Resources[T]) Acquire(ctx context.Context) (Lease[T], error) {
+	if err := ctx.Err(); err != nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return Lease[T]{}, p.refuse(instrument.GaveUp(err), err)
+	}
+	p.mu.Lock()
+	s := p.idle.first
+	if s == nil || p.wantsCheck(s) {
+		return p.acquireSlowly(ctx)
+	}
+	p.idle.remove(s)
+	l := p.lendAtOnce(s)
+	p.mu.Unlock()
+	return l, nil
+}
+
+// acquireSlowly acquires where nothing that is idle can be lent at once. Caller must hold p.mu, which it
+// releases.
+func (p *Resources[T]) acquireSlowly(ctx context.Context) (Lease[T], error) {
+	if p.closed {
+		defer p.mu.Unlock()
+		return Lease[T]{}, p.refuse(instrument.WasClosed, p.errClosed)
+	}
+	if s := p.reserve(); s != nil {
+		s.wanted = true
+		p.wanted++
+		p.mu.Unlock()
+		return p.await(ctx, s)
+	}
+	if p.cfg.MaxPending > 0 && p.line.length >= p.cfg.MaxPending {
+		defer p.mu.Unlock()
+		return Lease[T]{}, p.refuse(instrument.Rejected, p.errFull)
+	}
+	w := p.waiters.get()
+	w.wait = p.meter.Begin(p.meter.Event(p.uses.InUse()))
+	p.line.push(w)
+	p.mu.Unlock()
+	return p.wait(ctx, w)
+}
+
+// wait returns what w gets.
+func (p *Resources[T]) wait(ctx context.Context, w *waiter[struct{}, Lease[T]]) (l Lease[T], err error) {
+	if done := ctx.Done(); done == nil {
+		l = <-w.answer
+	} else {
+		select {
+		case l = <-w.answer:
+		case <-done:
+			if p.leave(w, ctx.Err()) {
+				p.waiters.put(w)
+				return l, ctx.Err()
+			}
+			l = <-w.answer // it came at the same moment
+		}
+	}
+	p.waiters.put(w)
+	switch {
+	case l.slot == nil:
+		return l, p.errClosed
+	case l.slot.state == resReadying: // only this caller may change the state now
+		return p.await(ctx, l.slot)
+	}
+	return l, nil
+}
+
+// leave takes w out of the line, unless it has been answered.
+func (p *Resources[T]) leave(w *waiter[struct{}, Lease[T]], err error) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if w.line == nil {
+		return false
+	}
+	p.line.remove(w)
+	p.requests.End(&p.meter, instrument.GaveUp(err), w.wait, p.meter.Event(p.uses.InUse()))
+	return true
+}
+
+// dismiss sends all waiters away, since the pool is closed. Caller must hold p.mu.
+func (p *Resources[T]) dismiss() {
+	for w := p.line.first; w != nil; w = p.line.first {
+		p.line.remove(w)
+		p.requests.End(&p.meter, instrument.WasClosed, w.wait, p.meter.Event(p.uses.InUse()))
+		w.answer <- Lease[T]{}
+	}
+}
+
+// refuse counts a request that gets nothing but err and did not wait. Caller must hold p.mu.
+func (p *Resources[T]) refuse(outcome instrument.Outcome, err error) error {
+	p.requests.Add(outcome, 1)
+	return err
+}
+
+// TryAcquire returns a resource that is idle; without one it returns [ErrFull]. If there is room, one is
+// then constructed in the background, with a context that ends when ctx does. A resource that is due for
+// its check counts as not there: it is checked in the background, whatever becomes of ctx, and may then
+// be had for a second at least.
+func (p *Resources[T]) TryAcquire(ctx context.Context) (Lease[T], error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return Lease[T]{}, p.refuse(instrument.WasClosed, p.errClosed)
+	}
+	if s := p.idle.first; s != nil && (!p.wantsCheck(s) || p.wasChecked(s)) {
+		p.idle.remove(s)
+		return p.lendAtOnce(s), nil
+	}
+	if s := p.reserve(); s != nil {
+		p.readyLater(ctx, s)
+	}
+	return Lease[T]{}, p.refuse(instrument.Rejected, p.errFull)
+}
+
+// AcquireAllIdle returns all resources that are idle, each as if it were acquired, for keep-alives and
+// checks. It does not wait and constructs nothing.
+func (p *Resources[T]) AcquireAllIdle() []Lease[T] {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	leases := make([]Lease[T], 0, p.idle.length)
+	now := p.meter.Event(p.uses.InUse())
+	for s := p.idle.first; s != nil; s = p.idle.first {
+		p.idle.remove(s)
+		p.requests.Add(instrument.Acquired, 1)
+		leases = append(leases, p.lend(s, now))
+	}
+	p.tend()
+	return leases
+}
+
+// lendAtOnce lends s, which was idle, to a caller that has not waited. Caller must hold p.mu.
+func (p *Resources[T]) lendAtOnce(s *resSlot[T]) Lease[T] {
+	if p.idle.length < p.cfg.MinIdle {
+		p.tend()
+	}
+	p.requests.Add(instrument.Acquired, 1)
+	return p.lend(s, p.meter.Event(p.uses.InUse()))
+}
+
+// lend starts a use of s, at the time that [measure.Meter.Event] returned. Caller must hold p.mu.
+func (p *Resources[T]) lend(s *resSlot[T], now time.Duration) Lease[T] {
+	s.state, s.unused = resUsed, false
+	s.use = p.uses.Begin(&p.meter, now)
+	return Lease[T]{s, s.turn}
+}
+
+// Release gives the resource back to the pool.
+func (l Lease[T]) Release() {
+	p, now := l.begin("Release")
+	p.offer(l.slot, now, false)
+	p.mu.Unlock()
+}
+
+// ReleaseUnused gives the resource back as if it had not been lent: it counts as idle since the use
+// before.
+func (l Lease[T]) ReleaseUnused() {
+	p, now := l.begin("ReleaseUnused")
+	p.offer(l.slot, now, true)
+	p.mu.Unlock()
+}
+
+// Destroy takes the resource out of the pool, for one that is broken. It does not wait for the function
+// that destroys it.
+func (l Lease[T]) Destroy() {
+	p, _ := l.begin("Destroy")
+	p.destroyLater(l.slot, resDestroyed)
+	p.mu.Unlock()
+}
+
+// Hijack takes the resource out of the pool and leaves it to the caller, which has to destroy it.
+func (l Lease[T]) Hijack() {
+	p, _ := l.begin("Hijack")
+	l.slot.turn, l.slot.state = l.turn, resHijacked // so that Value remains
+	p.ended[resByHijack]++
+	p.remove(l.slot)
+	p.mu.Unlock()
+}
+
+// begin locks the pool and ends the use, or panics if that was done before. It returns the time if the
+// clock was read for it.
+func (l Lease[T]) begin(method string) (*Resources[T], time.Duration) {
+	s := l.slot
+	if s == nil {
+		l.misused(method)
+	}
+	p := s.pool
+	p.mu.Lock()
+	if s.turn != l.turn || s.state != resUsed {
+		p.mu.Unlock()
+		l.misused(method)
+	}
+	s.turn++
+	now := p.meter.Event(p.uses.InUse())
+	p.uses.End(&p.meter, s.use, instrument.OK, now)
+	return p, now
+}
+
+// offer gives s to the first caller that waits, makes it idle, or destroys it if it has become useless.
+// Now is the time of its release or arrival, 0 if the clock was not read. Caller must hold p.mu.
+func (p *Resources[T]) offer(s *resSlot[T], now time.Duration, unused bool) {
+	if reason, useless := p.useless(s, now); useless {
+		p.destroyLater(s, reason)
+		return
+	}
+	if !unused {
+		s.lastUsed = p.meter.Approx(now)
+	}
+	if w := p.line.first; w != nil {
+		p.line.remove(w)
+		p.requests.End(&p.meter, instrument.Acquired, w.wait, now)
+		w.answer <- p.lend(s, now)
+		return
+	}
+	s.state = resIdle
+	p.idle.push(s)
+	if end := s.lastUsed + p.cfg.MaxIdleTime; unused && p.cfg.MaxIdleTime > 0 && end < p.sweepAt {
+		p.sweepAt = end
+		p.tend()
+	}
+}
+
+// Value returns the resource. After Hijack it still does.
+func (l Lease[T]) Value() T {
+	l.mustHold("Value")
+	return l.slot.value
+}
+
+// CreationTime returns when the resource was constructed.
+func (l Lease[T]) CreationTime() time.Time {
+	l.mustHold("CreationTime")
+	return l.slot.created
+}
+
+// IdleDuration returns the time since the use before this one ended by Release, or since the resource
+// was constructed. While the pool has more than 200,000 events a second, and so does not read the clock
+// for each, the result may be up to 2 ms too long.
+func (l Lease[T]) IdleDuration() time.Duration {
+	l.mustHold("IdleDuration")
+	return measure.Clock() - l.slot.lastUsed
+}
+
+// mustHold panics if the lease has ended. It reads the slot without the lock, which is free of races for
+// the holder of the lease.
+func (l Lease[T]) mustHold(method string) {
+	if l.slot == nil || l.slot.turn != l.turn {
+		l.misused(method)
+	}
+}
+
+func (l Lease[T]) misused(method string) {
+	if l.slot == nil {
+		panic(fmt.Sprintf("pools: %s of a Lease that was never acquired", method))
+	}
+	panic(fmt.Sprintf("pools: resources %q: %s of a lease that has ended", l.slot.pool.name, method))
+}

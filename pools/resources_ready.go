@@ -1,0 +1,309 @@
+package pools
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"time"
+
+	"go.opentelemetry.io/otel"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/measure"
+)
+
+const (
+	resJitter = 0.1         // of MaxLifetime
+	resGrace  = time.Second // from the end of the context of a check until it is abandoned
+)
+
+// resPanic is the error of a function of the user that panicked.
+type resPanic struct {
+	value any
+	stack []byte
+}
+
+func (e *resPanic) Error() string {
+	return fmt.Sprintf("panic: %v\n%s", e.value, e.stack)
+}
+
+// errResExit is the error of a constructor that ended its goroutine.
+var errResExit = errors.New("runtime.Goexit was called")
+
+// CreateResource constructs a resource and puts it into the pool. The context of the constructor ends when
+// ctx does. Errors are [ErrFull], that of the constructor, wrapped, and [ErrClosed].
+func (p *Resources[T]) CreateResource(ctx context.Context) error {
+	p.mu.Lock()
+	if p.closed {
+		defer p.mu.Unlock()
+		return p.errClosed
+	}
+	if !p.hasRoom() {
+		defer p.mu.Unlock()
+		return p.errFull
+	}
+	s := p.add()
+	p.mu.Unlock()
+	return <-p.readyLater(ctx, s)
+}
+
+// await returns the lease of s, which is to be constructed or checked for the caller, unless ctx ends
+// first.
+func (p *Resources[T]) await(ctx context.Context, s *resSlot[T]) (Lease[T], error) {
+	done := p.readyLater(context.WithoutCancel(ctx), s)
+	var err error
+	select {
+	case err = <-done:
+	case <-ctx.Done():
+		if p.abandon(s, ctx.Err()) {
+			return Lease[T]{}, ctx.Err()
+		}
+		err = <-done // it came at the same moment
+	}
+	if err != nil {
+		return Lease[T]{}, err
+	}
+	return Lease[T]{s, s.turn}, nil
+}
+
+// abandon leaves s to the pool, unless it is ready for the caller that wanted it.
+func (p *Resources[T]) abandon(s *resSlot[T], err error) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !s.wanted {
+		return false
+	}
+	p.answered(s, instrument.GaveUp(err))
+	return true
+}
+
+// answered counts the request of the caller for which s was being constructed or checked. Caller must
+// hold p.mu.
+func (p *Resources[T]) answered(s *resSlot[T], outcome instrument.Outcome) {
+	s.wanted = false
+	p.wanted--
+	if s.reserved == 0 {
+		p.requests.Add(outcome, 1)
+	} else {
+		p.requests.End(&p.meter, outcome, s.wait, s.reserved)
+		s.reserved = 0
+	}
+}
+
+// readyLater makes s ready for use in the background. It returns where it will say how that ended.
+func (p *Resources[T]) readyLater(ctx context.Context, s *resSlot[T]) <-chan error {
+	done := make(chan error, 1)
+	go p.ready(ctx, s, done)
+	return done
+}
+
+// ready makes s ready for use, and tells done, which must not block, how that ended.
+func (p *Resources[T]) ready(ctx context.Context, s *resSlot[T], done chan<- error) {
+	err := errResExit // unless told otherwise below
+	defer func() {
+		if v := recover(); v != nil {
+			err = &resPanic{v, debug.Stack()}
+		}
+		done <- p.arrive(s, err)
+	}()
+	err = p.fill(ctx, s)
+}
+
+// fill puts a new resource into s, unless the one that is there passes its check.
+func (p *Resources[T]) fill(ctx context.Context, s *resSlot[T]) error {
+	if s.made && p.keeps(ctx, s) {
+		return nil
+	}
+	ctx, cancel := p.untilClosed(ctx)
+	defer cancel()
+	if err := p.life.Err(); err != nil {
+		return err
+	}
+	s.started = measure.Clock()
+	value, err := p.construct(ctx)
+	if err == nil {
+		s.value, s.made = value, true
+	}
+	return err
+}
+
+// untilClosed returns a context that also ends when the pool is closed.
+func (p *Resources[T]) untilClosed(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(p.life, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// keeps checks the resource in s. It reports whether that may be kept, and otherwise ends it.
+func (p *Resources[T]) keeps(ctx context.Context, s *resSlot[T]) bool {
+	passed, returned := p.check(ctx, s.value)
+	p.mu.Lock()
+	reason := resHealth
+	switch stale := s.epoch != p.epoch; {
+	case p.closed && passed:
+		p.mu.Unlock()
+		return true // for the caller that wants it, if there is one
+	case p.closed:
+		reason = resPoolClosed
+	case stale:
+		reason = resReset
+	case passed:
+		p.mu.Unlock()
+		return true
+	}
+	p.ended[reason]++
+	s.made, s.epoch = false, p.epoch
+	if returned == nil {
+		p.mu.Unlock()
+		p.destroyValue(s.value)
+		return false
+	}
+	p.hung++
+	p.mu.Unlock()
+	go p.destroyHung(s.value, returned)
+	return false
+}
+
+// check runs the check, and reports whether the resource has passed it. One that panics or ends its
+// goroutine has not. If the check ignores the end of its context, returned is closed when it returns.
+func (p *Resources[T]) check(ctx context.Context, value T) (passed bool, returned <-chan struct{}) {
+	ctx, cancel := p.untilClosed(context.WithoutCancel(ctx)) // it is the pool's, which the caller may leave
+	defer cancel()
+	if p.cfg.CheckTimeout > 0 {
+		ctx, cancel = context.WithTimeout(ctx, p.cfg.CheckTimeout)
+		defer cancel()
+	}
+	done := make(chan struct{})
+	result := errResExit // unless told otherwise below
+	go func() {
+		defer close(done)
+		defer func() { _ = recover() }()
+		result = p.cfg.Check(ctx, value)
+	}()
+	select {
+	case <-done:
+		return result == nil, nil
+	case <-ctx.Done():
+	}
+	grace := time.NewTimer(resGrace)
+	defer grace.Stop()
+	select {
+	case <-done:
+		return result == nil, nil
+	case <-grace.C:
+		return false, done
+	}
+}
+
+// destroyHung destroys a resource whose check was abandoned when that returns.
+func (p *Resources[T]) destroyHung(value T, returned <-chan struct{}) {
+	defer func() { // even if the function calls Goexit
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.hung--
+		p.settle()
+	}()
+	<-returned
+	p.destroyValue(value)
+}
+
+// arrive ends the construction or check of s. It returns the error for the caller that wanted it.
+func (p *Resources[T]) arrive(s *resSlot[T], err error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.readying--
+	now := measure.Clock()
+	if err != nil {
+		return p.lost(s, now, err)
+	}
+	s.checked, s.unused = now, true
+	if s.started != 0 {
+		p.makes.record(resMade, now-s.started)
+		s.lastUsed, s.started, s.created = now, 0, time.Now()
+		s.expires = p.expiry(now)
+	}
+	switch {
+	case s.wanted:
+		p.answered(s, instrument.Acquired)
+		p.lend(s, p.meter.Event(p.uses.InUse()))
+	case p.closed:
+		p.destroyLater(s, resPoolClosed)
+		return p.errClosed
+	default:
+		p.offer(s, p.meter.Event(p.uses.InUse()), true)
+	}
+	return nil
+}
+
+// lost ends s, for which there is no resource. It returns the error for the caller that wanted it.
+// Caller must hold p.mu.
+func (p *Resources[T]) lost(s *resSlot[T], now time.Duration, err error) error {
+	how := resMakingOf(err)
+	if s.started != 0 {
+		p.makes.record(how, now-s.started)
+	}
+	if p.closed {
+		err = fmt.Errorf("%w: %w", ErrClosed, err)
+	}
+	switch {
+	case s.wanted && p.closed:
+		p.answered(s, instrument.WasClosed)
+	case s.wanted:
+		p.answered(s, instrument.Acquired)
+		p.uses.Skip(&p.meter, how.ending())
+	default:
+		p.retryAt = now + resRetry
+	}
+	p.remove(s)
+	return p.error(fmt.Errorf("construct: %w", err))
+}
+
+// expiry returns when a resource made now shall end.
+func (p *Resources[T]) expiry(now time.Duration) time.Duration {
+	if p.cfg.MaxLifetime == 0 {
+		return 0
+	}
+	return now + p.cfg.MaxLifetime - time.Duration(rand.Float64()*resJitter*float64(p.cfg.MaxLifetime))
+}
+
+// destroyLater ends the resource of s, which is not idle, in the background. Caller must hold p.mu.
+func (p *Resources[T]) destroyLater(s *resSlot[T], reason resReason) {
+	s.state = resClosing
+	p.closing++
+	p.ended[reason]++
+	go p.destroy(s)
+}
+
+// destroyAll ends the resources of slots that are linked by next.
+func (p *Resources[T]) destroyAll(s *resSlot[T]) {
+	for s != nil {
+		next := s.next // before another goroutine has s
+		go p.destroy(s)
+		s = next
+	}
+}
+
+func (p *Resources[T]) destroy(s *resSlot[T]) {
+	defer func() { // even if the function calls Goexit
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.closing--
+		p.remove(s)
+	}()
+	p.destroyValue(s.value)
+}
+
+// destroyValue runs the destructor. A panic of it has no caller to go to.
+func (p *Resources[T]) destroyValue(value T) {
+	if p.cfg.Destroy == nil {
+		return
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			otel.Handle(p.error(fmt.Errorf("destroy: %w", &resPanic{v, debug.Stack()})))
+		}
+	}()
+	p.cfg.Destroy(value)
+}
