@@ -17,7 +17,7 @@
 // A pool counts with state that it needs anyway, and calls OpenTelemetry only at collection. Up to
 // 100,000 uses a second each reads the clock when it begins and ends, about 30 ns each, and all that is
 // reported is exact. Above that rate one use in 32 is timed, as is every use or wait of more than about
-// 3 ms, and the slots used over time are sampled 1,000 times a second: UseTime is then right on average,
+// 2 ms, and the slots used over time are sampled 1,000 times a second: UseTime is then right on average,
 // and within 3 % over 10 s where a third of the slots or more are used. instrument.WithExactTiming times
 // every use and every wait at any rate.
 //

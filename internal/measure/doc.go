@@ -12,7 +12,7 @@
 //
 // Up to 200,000 events a second each reads the clock, and everything is exact. Above that the pool is
 // overloaded with events: a timer looks at the slots used 1,000 times a second, one use in 32 is timed,
-// and so is every use that lasts longer than three of these looks. No reading of the clock happens
+// and so is every use of more than about 2 ms. No reading of the clock happens
 // where nothing is timed.
 package measure
 

@@ -18,8 +18,12 @@ const (
 	stratum = time.Millisecond
 	// block is how many spans of an overloaded pool there are for each that is timed.
 	block = 32
-	// lookTimes is how many of the last looks a Meter remembers the time of.
-	lookTimes = 8
+	// readEvery is how many events of an overloaded pool there are for each that reads the clock.
+	readEvery = 64
+	// readings is how many of the last readings of the clock are known, and between the bounds how far
+	// apart they are.
+	readings   = 16
+	readSpread = 250 * time.Microsecond
 )
 
 // Meter integrates the slots of one pool that are used over time, and decides what is timed.
@@ -52,8 +56,8 @@ type Meter struct {
 	seen   int64 // slots used, summed over looks
 	offset time.Duration
 	timer  *time.Timer
-	look   uint32 // number of the last look, never 0 in overload
-	lookAt [lookTimes]time.Duration
+	read   uint32 // number of the last reading of the clock in overload
+	readAt [readings]time.Duration
 }
 
 // Init makes the meter of a pool. Used returns the slots used, and is called with the lock held.
@@ -74,7 +78,9 @@ func (m *Meter) Off() bool { return m.blind && !m.over }
 // It returns the time, or 0 if the clock was not read.
 func (m *Meter) Event(used int64) (now time.Duration) {
 	if m.blind {
-		m.events++
+		if m.events++; m.over && m.events%readEvery == 0 {
+			m.noteTime(Clock())
+		}
 		return 0
 	}
 	now = Clock()
@@ -103,7 +109,7 @@ func (m *Meter) overload() {
 	}
 	m.over, m.blind = true, true
 	m.events, m.offset = 0, 0
-	m.looked(m.at)
+	m.noteTime(m.at)
 	m.timer = time.AfterFunc(m.nextLook(), m.tick)
 }
 
@@ -139,7 +145,7 @@ func (m *Meter) takeLook(now time.Duration, used int64) {
 		m.looks++
 		m.seen += used
 	}
-	m.looked(now)
+	m.noteTime(now)
 	if time.Duration(m.events)*price <= passed*3/4 {
 		m.settle()
 		m.over, m.blind = false, false
@@ -149,12 +155,16 @@ func (m *Meter) takeLook(now time.Duration, used int64) {
 	m.events = 0
 }
 
-func (m *Meter) looked(now time.Duration) {
-	if m.look++; m.look == 0 {
-		m.look = 1
+// noteTime notes a reading of the clock, unless it is close to the last one.
+func (m *Meter) noteTime(now time.Duration) {
+	if now-m.lastRead() >= readSpread {
+		m.read++
+		m.readAt[m.read%readings] = now
 	}
-	m.lookAt[m.look%lookTimes] = now
 }
+
+// lastRead returns the time of the last reading that was noted.
+func (m *Meter) lastRead() time.Duration { return m.readAt[m.read%readings] }
 
 // settle adds the time for which looks stand.
 func (m *Meter) settle() {
@@ -181,7 +191,7 @@ func (m *Meter) Approx(now time.Duration) time.Duration {
 	case now != 0:
 		return now
 	case m.over:
-		return m.lookAt[m.look%lookTimes]
+		return m.lastRead()
 	default:
 		return Clock()
 	}

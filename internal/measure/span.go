@@ -11,7 +11,7 @@ import (
 type Span struct {
 	at     time.Duration // when it began: exactly, or if its weight is 0 no earlier than
 	weight uint32        // of how many short spans it is the one that is timed
-	look   uint32        // the last look before it, 0 if the pool was not overloaded
+	read   uint32        // the last reading of the clock before it, if the pool was overloaded
 }
 
 // Begin begins a wait or a use, at the time that [Meter.Event] returned.
@@ -30,11 +30,11 @@ func (m *Meter) Begin(now time.Duration) Span {
 func (m *Meter) beginOverloaded() Span {
 	if m.skip > 0 {
 		m.skip--
-		return Span{at: m.lookAt[m.look%lookTimes], look: m.look}
+		return Span{at: m.lastRead(), read: m.read}
 	}
 	pick := rand.Uint32N(block)
 	m.skip, m.rest = m.rest+pick, block-1-pick
-	return Span{at: Clock(), weight: block, look: m.look}
+	return Span{at: Clock(), weight: block, read: m.read}
 }
 
 // Timed reports whether it is known exactly when the span began.
@@ -51,18 +51,25 @@ func (s Span) Age(now time.Duration) instrument.Optional[time.Duration] {
 	return instrument.Some(max(0, now-s.at))
 }
 
-// isLong reports whether the span has lasted for three looks, which are a stratum at least, or longer
-// than the overload in which it began.
-func (m *Meter) isLong(s Span) bool {
-	return s.look != 0 && (!m.over || m.look-s.look >= 3)
-}
+// long is how long a span of an overloaded pool has lasted for certain that stands for itself.
+const long = 2 * time.Millisecond
 
-// began returns when a span began that is long: between two looks if that was not timed.
-func (m *Meter) began(s Span) time.Duration {
-	if s.weight == 0 && m.look-s.look < lookTimes {
-		return (s.at + m.lookAt[(s.look+1)%lookTimes]) / 2
+// longSince returns when a span began, if it is known to be long. Readings of the clock since it began
+// say so: where it was not timed, it began before the first of them.
+func (m *Meter) longSince(s Span, now time.Duration) (began time.Duration, ok bool) {
+	if s.weight > 0 {
+		return s.at, now-s.at >= long
 	}
-	return s.at
+	since := m.read - s.read
+	switch {
+	case since == 0: // the overload has ended, less than a spread after the last reading
+		return s.at, !m.over && now-s.at-readSpread >= long
+	case since < readings:
+		first := m.readAt[(s.read+1)%readings]
+		return (s.at + first) / 2, now-first >= long
+	default: // the oldest that is known came later than the first
+		return s.at, now-m.readAt[(m.read+1)%readings] >= long
+	}
 }
 
 // Durations collects how long spans took, as a histogram. Those that were timed stand for the others
@@ -83,9 +90,16 @@ func (d *Durations) End(m *Meter, s Span, now time.Duration, n int64) (took time
 	case s.weight == 1:
 		took = max(0, m.exactly(now)-s.at)
 		d.sample(took, 1, n)
-	case m.isLong(s):
-		took = max(0, m.exactly(now)-m.began(s))
-		d.record(took, s.weight)
+	case s.read != m.read || !m.over:
+		now = m.exactly(now)
+		began, isLong := m.longSince(s, now)
+		if isLong {
+			took = now - began
+			d.record(took, s.weight)
+		} else if s.weight > 0 {
+			took = max(0, now-s.at)
+			d.sample(took, s.weight, n)
+		}
 	case s.weight > 0:
 		took = max(0, m.exactly(now)-s.at)
 		d.sample(took, s.weight, n)
@@ -99,11 +113,12 @@ func (d *Durations) EndTimed(m *Meter, s Span, now time.Duration) {
 	if s.at == 0 {
 		return
 	}
-	at := s.at
-	if s.look != 0 {
-		at = m.began(s)
+	now = m.exactly(now)
+	began, isLong := m.longSince(s, now)
+	if !isLong {
+		began = s.at
 	}
-	d.record(max(0, m.exactly(now)-at), 1)
+	d.record(max(0, now-began), 1)
 }
 
 // Zero adds a span that took no time.
