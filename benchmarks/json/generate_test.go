@@ -137,7 +137,7 @@ func (g *generator) value(fd protoreflect.FieldDescriptor) {
 func (g *generator) enum(d protoreflect.EnumDescriptor) {
 	switch g.pick(10) {
 	case 0, 1, 2, 3, 4:
-		g.out = fmt.Appendf(g.out, "%d", g.pick(int(d.Values().Len())+2))
+		g.out = fmt.Appendf(g.out, "%d", g.pick(d.Values().Len()+2))
 	case 5, 6, 7, 8:
 		g.out = fmt.Appendf(g.out, "%q", d.Values().Get(g.pick(d.Values().Len())).Name())
 	default:

@@ -29,12 +29,11 @@ var shapes = []shape{
 const now = 1_764_355_000_123_456_789
 
 func resource(r pcommon.Resource) {
-	for k, v := range map[string]string{
-		"service.name": "orders", "service.version": "1.2.3", "telemetry.sdk.name": "opentelemetry",
-		"telemetry.sdk.language": "nodejs", "telemetry.sdk.version": "2.3.0",
-	} {
-		r.Attributes().PutStr(k, v)
-	}
+	r.Attributes().PutStr("service.name", "orders")
+	r.Attributes().PutStr("service.version", "1.2.3")
+	r.Attributes().PutStr("telemetry.sdk.name", "opentelemetry")
+	r.Attributes().PutStr("telemetry.sdk.language", "nodejs")
+	r.Attributes().PutStr("telemetry.sdk.version", "2.3.0")
 }
 
 func attributes(m pcommon.Map, i int) {

@@ -39,8 +39,8 @@ func FromJSONWithin(signal Signal, body []byte, most int) ([]byte, error) {
 	t := transcoders.Get().(*transcoder)
 	defer t.recycle()
 	t.in, t.most = body, most
-	if guess := len(body)/2 + 64; cap(t.out) < guess {
-		t.out = make([]byte, 0, guess)
+	if first := min(len(body)/2+64, keptBuffer); cap(t.out) < first {
+		t.out = make([]byte, 0, first)
 	}
 	if err := t.request(root); err != nil {
 		return nil, err
@@ -104,8 +104,9 @@ func (t *transcoder) grow() error {
 		return nil
 	}
 	ratio := float64(len(t.out)) / float64(t.pos)
-	rest := min(int(ratio*float64(len(t.in)-t.pos)*1.05), t.most-len(t.out))
-	t.out = slices.Grow(t.out, rest+much)
+	rest := max(int(ratio*float64(len(t.in)-t.pos)*1.06), len(t.out)/4) // a quarter, so that copies stay few
+	rest = min(rest, t.most-len(t.out)) + much
+	t.out = append(make([]byte, 0, len(t.out)+rest), t.out...)
 	return nil
 }
 
