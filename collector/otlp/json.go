@@ -123,5 +123,8 @@ func (t *transcoder) unexpected(want string) error {
 	if t.pos >= len(t.in) {
 		return t.fail("expected %s, got the end", want)
 	}
-	return t.fail("expected %s, got %.20q", want, t.in[t.pos:])
+	return t.fail("expected %s, got %q", want, brief(t.in[t.pos:], 20))
 }
+
+// brief is the beginning of s, since an error that quotes all of it may take megabytes.
+func brief(s []byte, most int) []byte { return s[:min(len(s), most)] }

@@ -232,7 +232,7 @@ func TestMalformedJSON(t *testing.T) {
 // Doubles are the nearest to what is written, as strconv has them.
 func TestJSONDoubles(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
-	for range 20_000 {
+	for range 5_000 {
 		text := strconv.FormatUint(r.Uint64()>>r.IntN(64), 10)
 		if n := r.IntN(len(text)); n > 0 {
 			text = text[:n] + "." + text[n:]

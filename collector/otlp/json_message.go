@@ -17,7 +17,7 @@ const deepest = 1000
 // Below so many levels lengths have a fixed width: for a shorter one everything inside has to move,
 // which costs nothing in requests of real clients, and the square of a body that is all brackets.
 const (
-	deepLevel  = 100
+	deepLevel  = 50
 	deepLength = 5
 )
 
@@ -264,7 +264,7 @@ func (t *transcoder) bytes(f *field) (zero bool, err error) {
 	var id [16]byte
 	if len(s) > 0 {
 		if n, err := hex.Decode(id[:], s[:min(len(s), 2*len(id))]); err != nil || 2*n != len(s) || n != f.size {
-			return false, t.fail("%s: expected %d hex digits, got %.40q", f.name, 2*f.size, s)
+			return false, t.fail("%s: expected %d hex digits, got %q", f.name, 2*f.size, brief(s, 40))
 		}
 	}
 	if id == [16]byte{} { // which is how OTLP says that there is none
@@ -282,7 +282,7 @@ func (t *transcoder) base64(f *field, s []byte) error {
 	}
 	data, err := encoding.AppendDecode(nil, bytes.TrimRight(s, "=\r\n"))
 	if err != nil {
-		return t.fail("%s: expected base64, got %.40q", f.name, s)
+		return t.fail("%s: expected base64, got %q", f.name, brief(s, 40))
 	}
 	t.out = protowire.AppendBytes(t.out, data)
 	return nil

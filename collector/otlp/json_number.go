@@ -104,7 +104,7 @@ func (t *transcoder) double(f *field) (float64, error) {
 	}
 	v, err := strconv.ParseFloat(string(s), 64)
 	if err != nil {
-		return 0, t.fail("%s: expected a number, got %.40q", f.name, s)
+		return 0, t.fail("%s: expected a number, got %q", f.name, brief(s, 40))
 	}
 	return v, nil
 }
@@ -191,7 +191,7 @@ func (t *transcoder) integerString(f *field) (uint64, error) {
 	if f.kind == asEnum {
 		v, ok := f.enum[string(s)]
 		if !ok {
-			return 0, t.fail("%s: no such name: %.40q", f.name, s)
+			return 0, t.fail("%s: no such name: %q", f.name, brief(s, 40))
 		}
 		return uint64(v), nil
 	}
@@ -224,7 +224,7 @@ func (t *transcoder) parseInteger(f *field, s []byte) (v uint64, err error) {
 		v, err = strconv.ParseUint(string(s), 10, f.bits)
 	}
 	if err != nil {
-		return 0, t.fail("%s: expected an integer of %d bits, got %.40q", f.name, f.bits, s)
+		return 0, t.fail("%s: expected an integer of %d bits, got %q", f.name, f.bits, brief(s, 40))
 	}
 	return v, nil
 }
