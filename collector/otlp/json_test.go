@@ -1,11 +1,8 @@
 package otlp_test
 
 import (
-	"bytes"
 	"encoding/hex"
-	"errors"
 	"os"
-	"strings"
 	"testing"
 
 	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
@@ -101,37 +98,5 @@ func checkID(t *testing.T, got []byte, want string) {
 	t.Helper()
 	if hex.EncodeToString(got) != want {
 		t.Errorf("ID %x, want %s", got, want)
-	}
-}
-
-func TestMalformedJSON(t *testing.T) {
-	span := func(fields string) string { return `{"resourceSpans":[{"scopeSpans":[{"spans":[{` + fields + `}]}]}]}` }
-	for name, body := range map[string]string{
-		"nothing":              "",
-		"no object":            "[]",
-		"cut short":            `{"resourceSpans":[`,
-		"short trace ID":       span(`"traceId":"5b8efff798038103"`),
-		"base64 trace ID":      span(`"traceId":"W47/95gDgQPSabYzgT/GDA=="`),
-		"span ID not hex":      span(`"spanId":"xee19b7ec3c1b174"`),
-		"odd digits":           span(`"parentSpanId":"eee19b7ec3c1b17"`),
-		"link":                 span(`"links":[{"traceId":"00"}]`),
-		"null span":            `{"resourceSpans":[{"scopeSpans":[{"spans":[null]}]}]}`,
-		"deep":                 span(`"attributes":[{"key":"k","value":` + strings.Repeat(`{"arrayValue":{"values":[`, 60) + strings.Repeat(`]}}`, 60) + `}]`),
-		"a million of objects": span(`"links":[{}` + strings.Repeat(",{}", 1<<20) + `]`),
-	} {
-		if data, err := otlp.FromJSON(otlp.Traces, []byte(body)); !errors.Is(err, otlp.ErrMalformed) {
-			t.Errorf("%s: %d bytes, %v", name, len(data), err)
-		}
-	}
-	if _, err := otlp.FromJSON(9, []byte("{}")); !errors.Is(err, otlp.ErrMalformed) {
-		t.Error(err)
-	}
-	unknown := `{"resourceLogs":[{"newer":{"a":[1]},"scopeLogs":[{"logRecords":[{"traceId":""}]}]}],"more":null}`
-	data, err := otlp.FromJSON(otlp.Logs, []byte(unknown))
-	if n, _ := otlp.Inspect(otlp.Logs, data); n != 1 || err != nil {
-		t.Errorf("unknown keys: %d records, %v", n, err)
-	}
-	if bytes.Contains(data, []byte("newer")) {
-		t.Errorf("unknown keys are kept: %q", data)
 	}
 }

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"testing"
+
+	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
+	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
+)
+
+func newMessage(s otlp.Signal) proto.Message {
+	switch s {
+	case otlp.Metrics:
+		return &metricspb.MetricsData{}
+	case otlp.Traces:
+		return &tracepb.TracesData{}
+	default:
+		return &logspb.LogsData{}
+	}
+}
+
+// FuzzBodies compares what the decoder and pdata make of any body.
+func FuzzBodies(f *testing.F) {
+	for _, shape := range shapes {
+		body, err := shape.body(2)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(uint8(shape.signal-1), body)
+	}
+	for _, signal := range otlp.Signals() {
+		for i := range 64 {
+			g := generator{choices: bytes.Repeat([]byte{byte(i), byte(5 * i), byte(i * i), byte(i + 1)}, 40)}
+			f.Add(uint8(signal-1), g.request(newMessage(signal).ProtoReflect().Descriptor()))
+		}
+	}
+	f.Fuzz(func(t *testing.T, signal uint8, body []byte) { check(t, otlp.Signal(signal%3+1), body) })
+}
+
+// FuzzRequests compares what the decoder and pdata make of bodies that are nearly right.
+func FuzzRequests(f *testing.F) {
+	for i := range 64 {
+		f.Add(uint8(i%3), bytes.Repeat([]byte{byte(i), byte(7 * i), byte(i * i), byte(3*i + 1)}, 100))
+	}
+	f.Fuzz(func(t *testing.T, s uint8, choices []byte) {
+		signal := otlp.Signal(s%3 + 1)
+		g := generator{choices: choices}
+		check(t, signal, g.request(newMessage(signal).ProtoReflect().Descriptor()))
+	})
+}
+
+// check decodes body with both and compares, but for the differences that are listed.
+func check(t *testing.T, signal otlp.Signal, body []byte) {
+	t.Helper()
+	m := newMessage(signal)
+	e := expect(body, m.ProtoReflect().Descriptor())
+	ours, err := otlp.FromJSON(signal, body)
+	if err != nil && !errors.Is(err, otlp.ErrMalformed) {
+		t.Fatalf("%v is no ErrMalformed", err)
+	}
+	if e.refused {
+		if err == nil {
+			t.Fatalf("%q is taken", body)
+		}
+		return
+	}
+	theirs, theirErr := byCollector(signal, e.body)
+	if (err == nil) != (theirErr == nil) {
+		if err != nil && e.twice {
+			return
+		}
+		t.Fatalf("%q:\nours   %v\npdata  %v\nof     %q", body, err, theirErr, e.body)
+	}
+	if err == nil {
+		checkSame(t, signal, body, ours, theirs)
+	}
+}
+
+func checkSame(t *testing.T, signal otlp.Signal, body, ours, theirs []byte) {
+	t.Helper()
+	if err := proto.Unmarshal(ours, newMessage(signal)); err != nil {
+		t.Fatalf("%q: Go's protobuf: %v", body, err)
+	}
+	r := newRequest(signal)
+	if err := r.UnmarshalProto(ours); err != nil {
+		if r.UnmarshalProto(theirs) != nil {
+			return // 100 messages in each other are the most
+		}
+		t.Fatalf("%q: pdata: %v", body, err)
+	}
+	again, err := r.MarshalProto()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(again, theirs) {
+		t.Fatalf("%q:\nours   %x\npdata  %x", body, again, theirs)
+	}
+	points, err := otlp.Inspect(signal, ours)
+	if want, _ := otlp.Inspect(signal, theirs); points != want || err != nil {
+		t.Fatalf("%q: %d points, %v, want %d", body, points, err, want)
+	}
+}
+
+// Requests from a fixed seed, so that a change that makes a difference is found without fuzzing.
+func TestRequests(t *testing.T) {
+	taken := 0
+	const requests = 6000
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range requests {
+		choices := make([]byte, 4+r.IntN(400))
+		for j := range choices {
+			choices[j] = byte(r.Uint32())
+		}
+		signal := otlp.Signal(i%3 + 1)
+		g := generator{choices: choices}
+		body := g.request(newMessage(signal).ProtoReflect().Descriptor())
+		check(t, signal, body)
+		if _, err := otlp.FromJSON(signal, body); err == nil {
+			taken++
+		}
+	}
+	if taken < requests/5 || taken > requests*4/5 {
+		t.Errorf("%d of %d requests are taken: this tests little", taken, requests)
+	}
+}

@@ -1,0 +1,124 @@
+// Command json compares what the sidecar's decoder of OTLP/JSON takes of CPU with the Collector's:
+// pdata's UnmarshalJSON and MarshalProto, which is what a Collector that relays does. Both turn the
+// same bodies into protobuf, one after the other in random order; medians of the rounds count.
+//
+//	go run .            # from benchmarks/json/
+//	go run . -rounds 9
+//
+// The tests of this module compare what the two decode.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"slices"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
+)
+
+// bar is the most CPU that ours may take, where the Collector's takes 1.
+const bar = 1.0
+
+// cost is what a contender took for one request.
+type cost struct {
+	cpu       time.Duration
+	allocated float64 // bytes
+}
+
+func main() {
+	rounds := flag.Int("rounds", 5, "rounds to take the median of")
+	each := flag.Duration("each", 200*time.Millisecond, "time of one measurement")
+	flag.Parse()
+	if err := run(*rounds, *each); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(rounds int, each time.Duration) error {
+	fmt.Printf("%d CPUs, %s; CPU and allocated bytes an item\n\n", runtime.NumCPU(), runtime.Version())
+	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "items\tof\tJSON\tours ns\tpdata ns\tratio\tours B\tpdata B")
+	missed := 0
+	for _, shape := range shapes {
+		for _, items := range []int{1, 100, 10_000} {
+			body, err := shape.body(items)
+			if err != nil {
+				return err
+			}
+			ours, theirs, err := compare(shape.signal, body, rounds, each)
+			if err != nil {
+				return fmt.Errorf("%s: %w", shape.name, err)
+			}
+			n := float64(items)
+			ratio := float64(ours.cpu) / float64(theirs.cpu)
+			if ratio > bar {
+				missed++
+			}
+			fmt.Fprintf(w, "%d\t%s\t%d\t%.0f\t%.0f\t%.2f\t%.0f\t%.0f\n", items, shape.name, len(body),
+				float64(ours.cpu)/n, float64(theirs.cpu)/n, ratio, ours.allocated/n, theirs.allocated/n)
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if missed > 0 {
+		return fmt.Errorf("%d of the ratios are over %.1f", missed, bar)
+	}
+	return nil
+}
+
+func compare(s otlp.Signal, body []byte, rounds int, each time.Duration) (ours, theirs cost, err error) {
+	contenders := []func() error{
+		func() error { _, err := otlp.FromJSON(s, body); return err },
+		func() error { _, err := byCollector(s, body); return err },
+	}
+	costs := make([][]cost, len(contenders))
+	for range rounds {
+		for _, i := range rand.Perm(len(contenders)) {
+			c, err := measure(contenders[i], each)
+			if err != nil {
+				return cost{}, cost{}, err
+			}
+			costs[i] = append(costs[i], c)
+		}
+	}
+	return median(costs[0]), median(costs[1]), nil
+}
+
+func median(costs []cost) cost {
+	slices.SortFunc(costs, func(a, b cost) int { return int(a.cpu - b.cpu) })
+	return costs[len(costs)/2]
+}
+
+// measure calls f for the given time. The CPU time is that of the whole process: what the garbage
+// collector does for f counts.
+func measure(f func() error, each time.Duration) (cost, error) {
+	runtime.GC()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	begin, end := cpuTime(), time.Now().Add(each)
+	n := 0
+	for ; n == 0 || time.Now().Before(end); n++ {
+		if err := f(); err != nil {
+			return cost{}, err
+		}
+	}
+	took := cpuTime() - begin
+	runtime.ReadMemStats(&after)
+	return cost{took / time.Duration(n), float64(after.TotalAlloc-before.TotalAlloc) / float64(n)}, nil
+}
+
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err) // of a constant argument
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
