@@ -87,6 +87,7 @@ func TestMemoryBudgetFollowsWhatIsAvailable(t *testing.T) {
 		}
 		b.Release(400)
 		time.Sleep(tick)
+		synctest.Wait()
 		b.TryAcquire(0)
 		if got := b.limit(); got != 4500 {
 			t.Errorf("at rest again: limit %d, want 4500", got)
