@@ -42,7 +42,8 @@ type Meter struct {
 	budget time.Duration // for readings of the clock
 	area   float64       // slot-nanoseconds until at, without those of unseen
 
-	skip, rest uint32 // spans until the next that is timed, and of its block after it
+	skip, rest uint32        // in overload, spans until the next that is timed, and of its block after it; 0 otherwise
+	latest     time.Duration // in overload, the time of the last look
 
 	lock   sync.Locker
 	used   func() int64
@@ -73,10 +74,14 @@ func (m *Meter) Off() bool { return m.blind && !m.over }
 // Event announces that the slots used are about to change from used, or that a wait begins or ends.
 // It returns the time, or 0 if the clock was not read.
 func (m *Meter) Event(used int64) (now time.Duration) {
-	if m.blind {
-		m.events++
-		return 0
+	if !m.blind {
+		return m.event(used) // not here, so that Event is inlined
 	}
+	m.events++
+	return 0
+}
+
+func (m *Meter) event(used int64) (now time.Duration) {
 	now = Clock()
 	m.advance(now, used)
 	if m.budget -= price; m.budget < 0 && !m.always {
@@ -103,6 +108,8 @@ func (m *Meter) overload() {
 	}
 	m.over, m.blind = true, true
 	m.events, m.offset = 0, 0
+	m.skip = rand.Uint32N(block)
+	m.rest = block - 1 - m.skip
 	m.looked(m.at)
 	m.timer = time.AfterFunc(m.nextLook(), m.tick)
 }
@@ -142,17 +149,24 @@ func (m *Meter) takeLook(now time.Duration, used int64) {
 	m.looked(now)
 	if time.Duration(m.events)*price <= passed*3/4 {
 		m.settle()
-		m.over, m.blind = false, false
+		m.calm()
 		m.budget = burst
 		return
 	}
 	m.events = 0
 }
 
+// calm ends the overload.
+func (m *Meter) calm() {
+	m.over, m.blind = false, false
+	m.skip, m.rest = 0, 0
+}
+
 func (m *Meter) looked(now time.Duration) {
 	if m.look++; m.look == 0 {
 		m.look = 1
 	}
+	m.latest = now
 	m.lookAt[m.look%lookTimes] = now
 }
 
@@ -181,7 +195,7 @@ func (m *Meter) Approx(now time.Duration) time.Duration {
 	case now != 0:
 		return now
 	case m.over:
-		return m.lookAt[m.look%lookTimes]
+		return m.latest
 	default:
 		return Clock()
 	}
@@ -193,6 +207,6 @@ func (m *Meter) Close() {
 	if m.over {
 		m.takeLook(Clock(), m.used())
 		m.settle()
-		m.over, m.blind = false, false
+		m.calm()
 	}
 }

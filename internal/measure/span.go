@@ -14,11 +14,22 @@ type Span struct {
 	look   uint32        // the last look before it, 0 if the pool was not overloaded
 }
 
-// Begin begins a wait or a use, at the time that [Meter.Event] returned.
+// Begin begins a wait or a use, at the time that [Meter.Event] returned. Of an overloaded pool one span of
+// each block is timed, at random: a stratified sample.
 func (m *Meter) Begin(now time.Duration) Span {
+	if m.skip > 0 {
+		m.skip--
+		return Span{at: m.latest, look: m.look}
+	}
+	return m.begin(now) // not here, so that Begin is inlined
+}
+
+func (m *Meter) begin(now time.Duration) Span {
 	switch {
 	case m.over:
-		return m.beginOverloaded()
+		pick := rand.Uint32N(block)
+		m.skip, m.rest = m.rest+pick, block-1-pick
+		return Span{at: Clock(), weight: block, look: m.look}
 	case now == 0:
 		return Span{}
 	default:
@@ -26,16 +37,8 @@ func (m *Meter) Begin(now time.Duration) Span {
 	}
 }
 
-// beginOverloaded times one span of each block, at random: a stratified sample.
-func (m *Meter) beginOverloaded() Span {
-	if m.skip > 0 {
-		m.skip--
-		return Span{at: m.lookAt[m.look%lookTimes], look: m.look}
-	}
-	pick := rand.Uint32N(block)
-	m.skip, m.rest = m.rest+pick, block-1-pick
-	return Span{at: Clock(), weight: block, look: m.look}
-}
+// longLooks is for how many looks a span lasts that is long.
+const longLooks = 3
 
 // Timed reports whether it is known exactly when the span began.
 func (s Span) Timed() bool { return s.weight > 0 }
@@ -51,10 +54,15 @@ func (s Span) Age(now time.Duration) instrument.Optional[time.Duration] {
 	return instrument.Some(max(0, now-s.at))
 }
 
+// isShort reports whether there is nothing to do when the span ends: it is not timed, and not long.
+func (m *Meter) isShort(s Span) bool {
+	return s.weight == 0 && m.look-s.look < longLooks && m.over
+}
+
 // isLong reports whether the span has lasted for three looks, which are a stratum at least, or longer
 // than the overload in which it began.
 func (m *Meter) isLong(s Span) bool {
-	return s.look != 0 && (!m.over || m.look-s.look >= 3)
+	return s.look != 0 && (!m.over || m.look-s.look >= longLooks)
 }
 
 // began returns when a span began that is long: between two looks if that was not timed.
@@ -77,6 +85,13 @@ type Durations struct {
 // End ends a span, at the time that [Meter.Event] returned. N is how many spans have ended, this one
 // included. It returns how long the span took, or 0 if that is not known.
 func (d *Durations) End(m *Meter, s Span, now time.Duration, n int64) (took time.Duration) {
+	if m.isShort(s) {
+		return 0
+	}
+	return d.end(m, s, now, n)
+}
+
+func (d *Durations) end(m *Meter, s Span, now time.Duration, n int64) (took time.Duration) {
 	switch {
 	case s.at == 0:
 		return 0
