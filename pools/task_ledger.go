@@ -104,21 +104,6 @@ func (l *askLedger) now() time.Duration {
 	return instrument.Now()
 }
 
-// start ends the wait of a task and begins its use.
-func (l *runLedger) start(asked taskStamp) taskUse {
-	l.acquired++
-	if asked.weight() == 0 {
-		return taskUse{}
-	}
-	return l.startTimed(asked)
-}
-
-func (l *runLedger) startTimed(asked taskStamp) taskUse {
-	now := instrument.Now()
-	l.waits.Sample(now-asked.at(), asked.weight(), l.acquired)
-	return l.use(now, asked.weight())
-}
-
 // startDirect begins a use that was in no queue, after a wait that is known.
 func (l *runLedger) startDirect(wait time.Duration, asked taskStamp) taskUse {
 	l.acquired++
@@ -210,4 +195,42 @@ func (l *runLedger) readUseTime(ended float64) float64 {
 	// Floating point could lose a unit in the last place, and a counter must not fall.
 	l.useTime = max(l.useTime, ended+(timed+l.stuck).Seconds())
 	return l.useTime
+}
+
+// workerCaller is a caller of Submit that is blocked.
+type workerCaller struct {
+	since      time.Duration // when it blocked, 0 if that was not timed
+	prev, next *workerCaller
+	waiting    bool
+}
+
+// workerCallers is a list of blocked callers, in their order.
+type workerCallers struct {
+	first, last *workerCaller
+}
+
+func (l *workerCallers) push(c *workerCaller) {
+	c.waiting = true
+	c.prev = l.last
+	if l.last == nil {
+		l.first = c
+	} else {
+		l.last.next = c
+	}
+	l.last = c
+}
+
+// remove takes c, which must be waiting, off the list.
+func (l *workerCallers) remove(c *workerCaller) {
+	if c.prev == nil {
+		l.first = c.next
+	} else {
+		c.prev.next = c.next
+	}
+	if c.next == nil {
+		l.last = c.prev
+	} else {
+		c.next.prev = c.prev
+	}
+	c.prev, c.next, c.waiting = nil, nil, false
 }
