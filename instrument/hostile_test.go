@@ -16,7 +16,7 @@ func TestObserveRefusesAPoolWithoutStats(t *testing.T) {
 
 func TestTheNilOptionChangesNothing(t *testing.T) {
 	observe(t, "plain", limitOf(1), nil)
-	if s := NewSampler(nil, WithExactTiming()); !s.Exact() {
+	if !TimingOf(nil, WithExactTiming()).Exact {
 		t.Error("the option after it is lost")
 	}
 	if got := points(t); len(got) != 1 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -112,7 +113,7 @@ func TestMapKeepsOrderInBoundedMemory(t *testing.T) {
 				t.Fatalf("result %d is %d, %v", yielded, v, err)
 			}
 			yielded++
-			if ahead := pulled - yielded; ahead > 6 {
+			if ahead := pulled - yielded; ahead > 16 {
 				t.Fatalf("%d items were pulled ahead of the results, with 3 workers", ahead)
 			}
 		}
@@ -168,7 +169,7 @@ func TestMapLeftEarly(t *testing.T) {
 			break
 		}
 		was := begun.Load()
-		if was < 2 || canceled.Load() != was-1 || pulled > 5 {
+		if was < 2 || canceled.Load() != was-1 || pulled > 17 {
 			t.Errorf("%d calls began and %d of them were canceled when the loop ended; %d items were pulled", was, canceled.Load(), pulled)
 		}
 		time.Sleep(time.Minute)
@@ -214,7 +215,7 @@ func TestMapWhosePoolIsClosed(t *testing.T) {
 				t.Errorf("result: %v", err)
 			}
 		}
-		if len(errs) < 2 || len(errs) > 4 {
+		if len(errs) != 10 {
 			t.Errorf("errors %v", errs)
 		}
 	})
@@ -268,7 +269,7 @@ func TestForEachReturnsTheFirstErrorAndCancelsTheOthers(t *testing.T) {
 		if !errors.Is(err, errTask) || !strings.Contains(err.Error(), "item 3") || time.Since(start) != 7*time.Second {
 			t.Errorf("after %v: %v, want that of item 3 after 7 s", time.Since(start), err)
 		}
-		if running.Load() != 0 || pulled > 10 {
+		if running.Load() != 0 || pulled > 25 {
 			t.Errorf("%d calls still run, %d items were pulled", running.Load(), pulled)
 		}
 	})
@@ -296,6 +297,104 @@ func TestForEachWhoseItemsPanic(t *testing.T) {
 		var e *pools.PanicError
 		if err := pools.ForEach(t.Context(), p, slices.Values([]int{1, 2, 3}), fn); !errors.As(err, &e) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// 2 × workers overflowed.
+func TestMapOnVeryManyWorkers(t *testing.T) {
+	p := newWorkers(t, math.MaxInt-1, pools.WorkersConfig{Queue: math.MaxInt})
+	n := 0
+	for v, err := range pools.Map(t.Context(), p, slices.Values([]int{0, 1, 2}), func(_ context.Context, i int) (int, error) { return i, nil }) {
+		if v != n || err != nil {
+			t.Errorf("result %d is %d, %v", n, v, err)
+		}
+		n++
+	}
+	if err := pools.ForEach(t.Context(), p, slices.Values([]int{1, 2}), func(context.Context, int) error { return nil }); err != nil || n != 3 {
+		t.Errorf("%d results, ForEach: %v", n, err)
+	}
+}
+
+// A slow item kept ForEach from starting others, as if their order mattered.
+func TestForEachGoesOnBesideASlowItem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newWorkers(t, 2, pools.WorkersConfig{})
+		start := time.Now()
+		var pulled int
+		err := pools.ForEach(t.Context(), p, count(101, &pulled), func(_ context.Context, i int) error {
+			if i == 0 {
+				time.Sleep(100 * time.Second)
+			} else {
+				time.Sleep(time.Second)
+			}
+			return nil
+		})
+		if took := time.Since(start); err != nil || took != 100*time.Second {
+			t.Errorf("it took %v, and the slow item 100 s: %v", took, err)
+		}
+	})
+}
+
+func TestForEachWhoseContextEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newWorkers(t, 1, pools.WorkersConfig{})
+		mustSubmit(t, p, sleep(time.Hour))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		for _, n := range []int{1, 1000} {
+			var pulled int
+			err := pools.ForEach(ctx, p, count(n, &pulled), func(context.Context, int) error {
+				t.Error("called, though the context had ended")
+				return nil
+			})
+			if took := time.Since(start); took != time.Second || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("ForEach of %d took %v: %v", n, took, err)
+			}
+		}
+		time.Sleep(2 * time.Hour)
+	})
+}
+
+// Items of a Map are tasks like others: others start between them.
+func TestMapIsFairToOtherTasks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newWorkers(t, 1, pools.WorkersConfig{})
+		start := time.Now()
+		go func() {
+			var pulled int
+			_ = pools.ForEach(t.Context(), p, count(1000, &pulled), func(context.Context, int) error { time.Sleep(time.Second); return nil })
+		}()
+		time.Sleep(100 * time.Second)
+		f := pools.Do(t.Context(), p, func(context.Context) (int, error) { return 1, nil })
+		if _, err := f.Wait(t.Context()); err != nil || time.Since(start) > 120*time.Second {
+			t.Errorf("a task beside ForEach waited until %v: %v", time.Since(start), err)
+		}
+		p.Close()
+		synctest.Wait()
+	})
+}
+
+func TestMapAllocatesNothingForAnItem(t *testing.T) {
+	p := newWorkers(t, 2, pools.WorkersConfig{})
+	const n = 1000
+	run := map[string]func(items iter.Seq[int]){
+		"Map": func(items iter.Seq[int]) {
+			for _, err := range pools.Map(context.Background(), p, items, func(_ context.Context, i int) (int, error) { return i, nil }) {
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		},
+		"ForEach": func(items iter.Seq[int]) {
+			_ = pools.ForEach(context.Background(), p, items, func(context.Context, int) error { return nil })
+		},
+	}
+	for name, run := range run {
+		var pulled int
+		if allocs := testing.AllocsPerRun(20, func() { run(count(n, &pulled)) }); allocs > n/10 && !raceEnabled {
+			t.Errorf("%s: %v allocations for %d items", name, allocs, n)
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 // ErrDeadlock is wrapped by the error of a task that would have to wait for its own pool. It would hold a worker while it waits
 // for one, and when all workers do that, none is left to end the wait.
-var ErrDeadlock = errors.New("pools: a task must not wait for its own pool")
+var ErrDeadlock = errors.New("a task must not wait for its own pool")
 
 // PanicError is how a task ended that did not return: it panicked, or it called [runtime.Goexit].
 type PanicError struct {
@@ -21,9 +21,9 @@ type PanicError struct {
 // Error returns the cause without the stack.
 func (e *PanicError) Error() string {
 	if e.Value == nil {
-		return fmt.Sprintf("worker pool %q: a task called runtime.Goexit", e.Pool)
+		return fmt.Sprintf("pools: worker %q: a task called runtime.Goexit", e.Pool)
 	}
-	return fmt.Sprintf("worker pool %q: a task panicked: %v", e.Pool, e.Value)
+	return fmt.Sprintf("pools: worker %q: a task panicked: %v", e.Pool, e.Value)
 }
 
 // Unwrap returns the value of the panic if it is an error.

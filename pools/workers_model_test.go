@@ -20,6 +20,7 @@ import (
 // workersModel is the reference: the pool as a few slices, without concurrency. Its tasks end when they are told to.
 type workersModel struct {
 	limit, queueLimit int
+	maxPending        int
 	stopped           bool
 	running           []int // tasks, in the order in which they started
 	queue             []int
@@ -32,29 +33,33 @@ type workersModel struct {
 
 // settle starts what can start.
 func (m *workersModel) settle() {
-	for len(m.queue) > 0 && len(m.running) < m.limit {
+	for m.admit(); len(m.queue) > 0 && len(m.running) < m.limit; m.admit() {
 		m.running = append(m.running, m.queue[0])
 		m.started = append(m.started, m.queue[0])
 		m.queue = m.queue[1:]
 		m.requests[instrument.Acquired]++
-		m.admit()
 	}
 }
 
 func (m *workersModel) admit() {
-	for len(m.blocked) > 0 && len(m.queue) < m.queueLimit {
+	for len(m.blocked) > 0 && m.hasRoom() {
 		m.queue = append(m.queue, m.blocked[0])
 		m.blocked = m.blocked[1:]
 	}
+}
+
+// hasRoom reports whether a task is accepted: the queue is for those that no worker can take at once.
+func (m *workersModel) hasRoom() bool {
+	return len(m.queue) < m.queueLimit+max(0, m.limit-len(m.running))
 }
 
 func (m *workersModel) submit(task int, mayBlock bool) {
 	switch {
 	case m.stopped:
 		m.requests[instrument.WasClosed]++
-	case len(m.queue) < m.queueLimit:
+	case m.hasRoom():
 		m.queue = append(m.queue, task)
-	case mayBlock:
+	case mayBlock && len(m.blocked) < m.maxPending:
 		m.blocked = append(m.blocked, task)
 	default:
 		m.requests[instrument.Rejected]++
@@ -88,13 +93,13 @@ type workersTrial struct {
 }
 
 func newWorkersTrial(t *testing.T, n, queue int) *workersTrial {
-	p, err := pools.NewWorkers("trial", n, pools.WorkersConfig{Queue: queue, IdleTimeout: time.Second, OnPanic: func(*pools.PanicError) {}},
+	p, err := pools.NewWorkers("trial", n, pools.WorkersConfig{Queue: queue, MaxPending: 4, IdleTimeout: time.Second, OnPanic: func(*pools.PanicError) {}},
 		instrument.WithExactTiming())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return &workersTrial{
-		t: t, pool: p, model: workersModel{limit: n, queueLimit: queue}, invariants: pooltest.Invariants{Shrinks: true},
+		t: t, pool: p, model: workersModel{limit: n, queueLimit: max(0, queue), maxPending: 4}, invariants: pooltest.Invariants{Shrinks: true},
 		ends: map[int]chan func() error{}, cancels: map[int]context.CancelFunc{}, returned: map[int]error{},
 	}
 }
@@ -211,8 +216,11 @@ func (w *workersTrial) check() {
 			w.t.Fatalf("%d tasks %v, want %d", got, instrument.Ending(i), want)
 		}
 	}
-	if used, pending := s.Usage[instrument.Used].Or(-1), s.Pending.Or(-1); used != int64(len(w.model.running)) || pending != int64(len(w.model.queue)) {
-		w.t.Fatalf("%d used and %d pending, want %d and %d", used, pending, len(w.model.running), len(w.model.queue))
+	if used, pending := s.Usage[instrument.Used].Or(-1), s.Pending.Or(-1); used != int64(len(w.model.running)) || pending != int64(len(w.model.queue)+len(w.model.blocked)) {
+		w.t.Fatalf("%d used and %d pending, want %d, and %d queued and %d blocked", used, pending, len(w.model.running), len(w.model.queue), len(w.model.blocked))
+	}
+	if r, q, n := w.pool.Running(), w.pool.Queued(), w.pool.Size(); r != len(w.model.running) || q != len(w.model.queue) || n != w.model.limit {
+		w.t.Fatalf("%d running, %d queued, size %d", r, q, n)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -253,12 +261,20 @@ func (w *workersTrial) finish(dropped bool) {
 	}
 }
 
+// queueOf returns the size of a queue: -1, which is none, or 1 to 5.
+func queueOf(b byte) int {
+	if b%6 == 5 {
+		return -1
+	}
+	return 1 + int(b%6)
+}
+
 func runWorkersTrial(t *testing.T, history []byte) {
 	synctest.Test(t, func(t *testing.T) {
 		if len(history) < 2 {
 			return
 		}
-		w := newWorkersTrial(t, 1+int(history[0]%5), 1+int(history[1]%5))
+		w := newWorkersTrial(t, 1+int(history[0]%5), queueOf(history[1]))
 		for i := 2; i+1 < len(history); i += 2 {
 			w.step(history[i], history[i+1])
 			w.check()

@@ -1,105 +1,66 @@
 package pools
 
-import "time"
+import (
+	"context"
 
-// workerEntry is a task that waits for a worker.
-type workerEntry struct {
-	task  Task
-	asked taskStamp
+	"github.com/poolgauge/poolgauge/internal/measure"
+)
+
+// job is what a worker runs: a [Task], or what Do, Map, ForEach or a TaskGroup made of a function.
+type job interface {
+	// run runs it on a worker.
+	run(ctx context.Context) error
+	// drop is called instead if the pool was closed before a worker began it. It is called without the lock.
+	drop()
 }
 
-// age returns how long the task has waited. If it was not timed, it is from now on, so that its age is known to one interval of
-// reading; only queues of very short tasks have such entries.
-func (e *workerEntry) age(now time.Duration) time.Duration {
-	if e.asked == 0 {
-		e.asked = stamp(now, 0)
-	}
-	return now - e.asked.at()
+// plainJob is a task that was given to Submit.
+type plainJob Task
+
+func (t plainJob) run(ctx context.Context) error { return t(ctx) }
+func (t plainJob) drop()                         {}
+
+// entry is a job that waits for a worker.
+type entry struct {
+	job  job
+	ctx  *taskContext // nil is the context of the pool
+	wait measure.Span // since Submit was called
 }
 
-// workerQueue is a first-in first-out queue. The zero value is empty.
-type workerQueue struct {
-	ring []workerEntry // its length is a power of two; it grows
-	head int           // index of the first entry
-	n    int           // entries
+// entryQueue is a first-in first-out queue. The zero value is empty.
+type entryQueue struct {
+	ring []entry // its length is a power of two; it grows
+	head int     // index of the first entry
+	n    int     // entries
 }
 
-// push appends an entry.
-func (q *workerQueue) push(e workerEntry) {
+// push appends an entry, which is to be filled in.
+func (q *entryQueue) push() *entry {
 	if q.n == len(q.ring) {
 		q.grow()
 	}
-	q.ring[(q.head+q.n)&(len(q.ring)-1)] = e
+	e := &q.ring[(q.head+q.n)&(len(q.ring)-1)]
 	q.n++
+	return e
 }
 
-func (q *workerQueue) grow() {
-	ring := make([]workerEntry, max(16, 2*len(q.ring)))
+func (q *entryQueue) grow() {
+	ring := make([]entry, max(16, 2*len(q.ring)))
 	n := copy(ring, q.ring[q.head:])
 	copy(ring[n:], q.ring[:q.head])
 	q.ring, q.head = ring, 0
 }
 
-// pop removes the first entry. The queue must not be empty.
-func (q *workerQueue) pop() workerEntry {
-	at := &q.ring[q.head]
-	e := *at
-	at.task = nil // for the garbage collector
+// pop removes the first entry and returns it. The queue must not be empty. The entry is valid until the
+// next push, and its job and context are to be cleared, for the garbage collector.
+func (q *entryQueue) pop() *entry {
+	e := &q.ring[q.head]
 	q.head = (q.head + 1) & (len(q.ring) - 1)
 	q.n--
 	return e
 }
 
 // first returns the first entry. The queue must not be empty.
-func (q *workerQueue) first() *workerEntry {
+func (q *entryQueue) first() *entry {
 	return &q.ring[q.head]
-}
-
-// workerCaller is a caller of Submit that is blocked.
-type workerCaller struct {
-	entry      workerEntry
-	since      time.Duration // when it blocked, 0 if that was not timed
-	answer     chan error    // of capacity 1; nil when the task was accepted
-	prev, next *workerCaller
-	waiting    bool
-}
-
-// workerCallers is a list of blocked callers, in their order.
-type workerCallers struct {
-	first, last *workerCaller
-}
-
-func (l *workerCallers) push(c *workerCaller) {
-	c.waiting = true
-	c.prev = l.last
-	if l.last == nil {
-		l.first = c
-	} else {
-		l.last.next = c
-	}
-	l.last = c
-}
-
-// remove takes c, which must be waiting, off the list.
-func (l *workerCallers) remove(c *workerCaller) {
-	if c.prev == nil {
-		l.first = c.next
-	} else {
-		c.prev.next = c.next
-	}
-	if c.next == nil {
-		l.last = c.prev
-	} else {
-		c.next.prev = c.prev
-	}
-	c.prev, c.next, c.waiting = nil, nil, false
-}
-
-// pop removes the first caller, nil if there is none.
-func (l *workerCallers) pop() *workerCaller {
-	c := l.first
-	if c != nil {
-		l.remove(c)
-	}
-	return c
 }

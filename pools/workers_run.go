@@ -3,34 +3,39 @@ package pools
 import (
 	"context"
 	"runtime/pprof"
-	"sync"
 	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
 // worker is one slot of the pool. It stays on the stack of its goroutine, since there may be thousands.
 type worker struct {
-	use    taskUse           // of its task
-	busy   bool              // it has a task that has not been ended
-	ending instrument.Ending // of that task, once it is known
+	id     uint64            // of its goroutine
+	job    job               // what it runs
+	ctx    context.Context   // of job
+	use    measure.Use       // by job
+	busy   bool              // it has a job that has not been ended
+	ending instrument.Ending // of that job, once it is known
+	turn   uint8             // number of job, modulo 256
+	rush   bool              // jobs come so fast that the clock is not read for each
 	woken  bool              // Workers.waking is set for it
 	parked bool              // at is on the stack of idle workers, or was just taken off it
 	at     *idleWorker       // nil until it has nothing to do for the first time
 }
 
-// idleWorker is where a worker waits that has nothing to do. The locks of the pool guard it but for wake.
+// idleWorker is where a worker waits that has nothing to do. The lock of the pool guards it but for wake.
 type idleWorker struct {
-	next *idleWorker // below it on the stack; once it is taken off, itself if the worker is to retire
-	wake sync.WaitGroup
+	next *idleWorker // below it on the stack
+	wake chan bool   // holds one: whether there is work, or the worker is to retire
 }
 
-// start is the goroutine of a new worker.
-func (p *Workers) start() {
-	p.work(worker{woken: true})
-}
+// relabel is after how many tasks a worker sets its pprof label again in a rush, since a task may have changed
+// it. It takes 7 ns. Outside a rush it is done before each task.
+const relabel = 16
 
-// work is the goroutine of a worker, as far as it has come. A task that calls runtime.Goexit ends the goroutine, but not the worker.
+// work is the goroutine of a worker, as far as it has come. A task that calls runtime.Goexit ends the
+// goroutine, but not the worker.
 func (p *Workers) work(w worker) {
 	retired := false
 	defer func() {
@@ -38,16 +43,32 @@ func (p *Workers) work(w worker) {
 			go p.work(w)
 			return
 		}
+		p.mu.Lock()
+		delete(p.workers, w.id)
+		p.mu.Unlock()
 		p.goroutines.Done()
 	}()
-	pprof.SetGoroutineLabels(p.ctx)
+	p.identify(&w)
 	for !retired {
 		retired = p.serve(&w)
 	}
 }
 
-// serve runs tasks until the worker is to retire. It returns false after a panic, and not at all after runtime.Goexit. There is one
-// deferred call for all tasks together.
+// identify notes the goroutine of w, which may have had another before.
+func (p *Workers) identify(w *worker) {
+	id := goroutineID()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.workers == nil {
+		p.workers = map[uint64]struct{}{}
+	}
+	delete(p.workers, w.id)
+	w.id = id
+	p.workers[id] = struct{}{}
+}
+
+// serve runs tasks until the worker is to retire. It returns false after a panic, and not at all after
+// runtime.Goexit. There is one deferred call for all tasks together.
 func (p *Workers) serve(w *worker) (retired bool) {
 	defer func() {
 		if !retired {
@@ -55,49 +76,63 @@ func (p *Workers) serve(w *worker) (retired bool) {
 		}
 	}()
 	for {
-		task := p.next(w)
-		if task == nil {
+		if !p.next(w) {
 			if w.rest() {
 				continue
 			}
 			return true
 		}
-		w.ending = instrument.OK
-		var err error
-		if p.config.TaskTimeout == 0 && w.use.cpu == nil {
-			err = task(p.ctx)
-		} else {
-			err = p.runWatched(w, task)
+		if w.turn++; w.turn%relabel == 0 || !w.rush {
+			pprof.SetGoroutineLabels(p.ctx)
 		}
+		err := p.run(w)
+		w.ending = instrument.OK
 		if err != nil {
-			w.ending = instrument.Failed
+			p.failed(w, err)
 		}
 	}
 }
 
-// rest waits until w is woken. It returns false if w is to retire. It is called by serve itself and not from deeper down, since a
-// goroutine that parks there may need a larger stack.
+// run runs the job of w.
+func (p *Workers) run(w *worker) error {
+	if p.config.TaskTimeout > 0 || w.use.Sample != nil {
+		return p.runWatched(w)
+	}
+	if task, plain := w.job.(plainJob); plain {
+		return task(w.ctx)
+	}
+	return w.job.run(w.ctx)
+}
+
+// rest waits until w is woken. It returns false if w is to retire. It is called by serve itself and not from
+// deeper down, since a goroutine that parks there may need a larger stack.
 func (w *worker) rest() bool {
 	if !w.parked {
 		return false
 	}
-	w.at.wake.Wait()
+	w.woken = <-w.at.wake
 	w.parked = false
-	w.woken = w.at.next == nil
 	return w.woken
 }
 
 // runWatched runs a task that has a deadline, or whose thread is measured.
-func (p *Workers) runWatched(w *worker, task Task) error {
-	ctx := p.ctx
-	if p.config.TaskTimeout != 0 {
+func (p *Workers) runWatched(w *worker) error {
+	if p.config.TaskTimeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, p.config.TaskTimeout)
+		w.ctx, cancel = context.WithTimeout(w.ctx, p.config.TaskTimeout)
 		defer cancel()
 	}
-	w.use.cpu.Begin()
-	defer w.use.cpu.End()
-	return task(ctx)
+	w.use.Sample.Begin()
+	defer w.use.Sample.End()
+	return w.job.run(w.ctx)
+}
+
+// failed takes note of a task that returned an error.
+func (p *Workers) failed(w *worker, err error) {
+	w.ending = instrument.Failed
+	if _, plain := w.job.(plainJob); plain && p.config.OnError != nil {
+		p.config.OnError(w.ctx, err)
+	}
 }
 
 // unwound takes note of a task that did not return. Value is nil after runtime.Goexit.
@@ -109,71 +144,75 @@ func (p *Workers) unwound(w *worker, value any) {
 	p.config.OnPanic(newPanicError(p.name, value))
 }
 
-// next ends the task of w, if it has one, and returns the next; nil if w is idle now or is to retire.
-func (p *Workers) next(w *worker) Task {
-	var now time.Duration
-	if w.use.began != 0 {
-		now = instrument.Now()
-	}
-	p.run.Lock()
+// next ends the task of w, if it has one, and begins the next. It returns false if w is idle now or is to
+// retire.
+func (p *Workers) next(w *worker) bool {
+	p.mu.Lock()
+	now := p.meter.Event(int64(p.used))
 	if w.busy {
 		w.busy = false
-		p.ran.end(w.use, w.ending, now)
+		p.used--
+		p.uses.End(&p.meter, w.use, w.ending, now)
 	}
-	if w.woken || p.out.n == 0 || p.excess > 0 || p.blocked.first != nil {
-		return p.nextSlow(w)
+	if p.queue.n == 0 || w.woken || p.alive > p.limit || p.blocked.first != nil {
+		return p.nextSlow(w, now)
 	}
-	task := p.begin(w)
-	p.run.Unlock()
-	return task
+	p.begin(w, now)
+	p.mu.Unlock()
+	return true
 }
 
-// begin gives w the first task of out, which must not be empty. Caller must hold run.
-func (p *Workers) begin(w *worker) Task {
-	e := p.out.pop()
-	w.busy = true
-	w.use = p.ran.start(e.asked)
-	return e.task
-}
-
-// nextSlow is the rest of next for when the side of the callers is concerned. It unlocks run, which the caller must hold.
-func (p *Workers) nextSlow(w *worker) (task Task) {
-	p.mu.Lock()
+// nextSlow is the rest of next for when there is more to do. It unlocks mu, which the caller must hold.
+func (p *Workers) nextSlow(w *worker, now time.Duration) (begun bool) {
 	if w.woken {
 		w.woken, p.waking = false, false
 	}
-	if p.out.n == 0 {
-		p.in, p.out = p.out, p.in
-		p.asked.sampler.Timed(p.ran.pace())
-	}
+	last := false
 	switch {
-	case p.excess > 0, p.out.n == 0 && p.stage != workersOpen:
-		p.shrink(1)
-	case p.out.n > 0:
-		task = p.begin(w)
-		p.admit()
+	case p.alive > p.limit, p.queue.n == 0 && p.stage != workersOpen:
+		last = p.shrink(1)
+	case p.queue.n > 0:
+		p.begin(w, now)
+		begun = true
 	default:
 		p.park(w)
 	}
-	p.ahead = p.out.n
-	p.run.Unlock()
-	p.release()
-	return task
+	p.admit()
+	p.wake()
+	p.mu.Unlock()
+	if last {
+		p.end()
+	}
+	return begun
 }
 
-// park puts w on the stack of idle ones. Caller must hold both locks.
+// begin gives w the first task of the queue, which must not be empty. Caller must hold mu.
+func (p *Workers) begin(w *worker, now time.Duration) {
+	e := p.queue.pop()
+	w.job, w.ctx = e.job, p.ctx
+	if e.ctx != nil {
+		w.ctx = e.ctx
+	}
+	e.job, e.ctx = nil, nil
+	p.requests.End(&p.meter, instrument.Acquired, e.wait, now)
+	w.use = p.uses.Begin(&p.meter, now)
+	w.busy, w.rush = true, now == 0
+	p.used++
+}
+
+// park puts w on the stack of idle ones. Caller must hold mu.
 func (p *Workers) park(w *worker) {
 	if w.at == nil {
-		w.at = new(idleWorker)
+		w.at = &idleWorker{wake: make(chan bool, 1)}
 	}
+	w.job, w.ctx = nil, nil // for the garbage collector
 	w.parked = true
-	w.at.wake.Add(1)
 	w.at.next, p.idle = p.idle, w.at
 	p.idlers++
 	p.trimLater()
 }
 
-// unpark takes the worker off the stack that worked last. There must be one, and the caller must hold mu.
+// unpark takes the worker off the stack that worked last. There must be one. Caller must hold mu.
 func (p *Workers) unpark() *idleWorker {
 	w := p.idle
 	p.idle, w.next = w.next, nil
@@ -182,89 +221,40 @@ func (p *Workers) unpark() *idleWorker {
 	return w
 }
 
-// shrink takes n workers off the count. The last one of a stopped pool closes drained. Caller must hold both locks.
-func (p *Workers) shrink(n int) {
-	p.alive -= n
-	p.excess = max(0, p.alive-p.limit)
-	if p.alive > 0 || p.stage == workersOpen {
-		return
-	}
-	select {
-	case <-p.drained: // already: the pool was stopped again
-	default:
-		close(p.drained)
-	}
-}
-
-// release unlocks mu, which the caller must hold, and first sees to it that there is a worker on its way if there are tasks.
-func (p *Workers) release() {
-	if p.settled() {
-		p.mu.Unlock()
-	} else {
-		p.rouse()
-	}
-}
-
-// settled reports whether there is nothing to do, nobody to do it, or a worker on its way. Caller must hold mu.
-func (p *Workers) settled() bool {
-	return p.waking || p.in.n+p.ahead == 0 || p.idle == nil && p.alive >= p.limit
-}
-
-// rouse wakes or starts a worker. It unlocks mu, which the caller must hold.
-func (p *Workers) rouse() {
-	p.waking = true
-	if p.idle == nil {
+// wake sees to it that a worker is on its way if there are tasks: it wakes the one that worked last, or
+// starts one. Caller must hold mu.
+func (p *Workers) wake() {
+	switch {
+	case p.waking || p.queue.n == 0:
+	case p.idle != nil:
+		p.waking = true
+		p.unpark().wake <- true
+	case p.alive < p.limit:
+		p.waking = true
 		p.alive++
 		p.goroutines.Add(1)
-		p.mu.Unlock()
-		go p.start()
-		return
+		go p.work(worker{woken: true})
 	}
-	w := p.unpark()
-	p.mu.Unlock()
-	w.wake.Done()
 }
 
-// dismiss releases n idle workers, fewer if there are not as many. Caller must hold both locks.
-func (p *Workers) dismiss(n int) {
+// shrink takes n workers off the count. It reports whether the pool was stopped and they were the last,
+// so that the caller must call end when it has unlocked mu, which it must hold.
+func (p *Workers) shrink(n int) (last bool) {
+	p.alive -= n
+	if p.alive > 0 || p.stage == workersOpen || p.ended {
+		return false
+	}
+	p.ended = true
+	p.meter.Close()
+	return true
+}
+
+// dismiss releases n idle workers, fewer if there are not as many. It returns what shrink does. Caller must
+// hold mu.
+func (p *Workers) dismiss(n int) (last bool) {
 	n = max(0, min(n, p.idlers))
 	for range n {
-		w := p.unpark()
-		w.next = w
-		w.wake.Done()
+		p.unpark().wake <- false
 	}
-	p.shrink(n)
-}
-
-// trimLater sets the idle timer, unless it is set. Caller must hold mu.
-func (p *Workers) trimLater() {
-	if p.trims {
-		return
-	}
-	p.trims = true
-	p.lowest = p.idlers
-	p.goroutines.Add(1)
-	if p.trimmer == nil {
-		p.trimmer = time.AfterFunc(p.config.IdleTimeout, p.trim)
-		return
-	}
-	p.trimmer.Reset(p.config.IdleTimeout)
-}
-
-// trim releases the workers that were idle since the timer was set: as many as were idle at any time, since the one that
-// worked last works next.
-func (p *Workers) trim() {
-	defer p.goroutines.Done()
-	p.run.Lock()
-	defer p.run.Unlock()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.trims = false
-	if p.stage != workersOpen {
-		return
-	}
-	p.dismiss(p.lowest)
-	if p.idlers > 0 {
-		p.trimLater()
-	}
+	return p.shrink(n)
 }

@@ -3,151 +3,216 @@ package pools
 import (
 	"context"
 	"errors"
-	"runtime"
+	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
 var errNilTask = errors.New("pools: the task is nil")
 
-// Submit hands task to the pool. It blocks while the queue is full, until there is room, ctx ends or the pool is closed; ctx does
-// not reach the task. When Submit returns nil, the task will run, unless Close drops it. Otherwise it will not, and the error is
-// that of ctx or wraps [ErrClosed]; or it wraps [ErrDeadlock], since ctx is that of a task of the same pool and the queue is full.
-// It panics if task is nil.
+// stall is how long no task has started or ended before a blocked caller looks whether it is a worker.
+const stall = time.Second
+
+// blockedTask is what a caller that is blocked wants.
+type blockedTask struct {
+	job   job
+	ctx   *taskContext
+	asked bool // to look whether it is a worker
+}
+
+// errLook is the answer to a blocked caller that is to look whether it is a worker. It stays in the line.
+var errLook = errors.New("look")
+
+// Submit hands task to the pool. It blocks while there is no room, until there is, ctx ends or the pool is
+// closed. When it returns nil, the task will run, unless Close drops it, with a context that has the values
+// of ctx; see [Task]. Otherwise it will not run, and the error is that of ctx, or wraps [ErrClosed],
+// [ErrFull] because of [WorkersConfig.MaxPending], or [ErrDeadlock]. It panics if task is nil.
 func (p *Workers) Submit(ctx context.Context, task Task) error {
 	if task == nil {
 		panic(errNilTask)
 	}
-	if ctx.Err() != nil {
-		return p.giveUp(ctx)
+	values := p.taskContext(ctx)
+	if values != nil { // otherwise it cannot end; and this is submit, without a call of it for 5 ns
+		return p.submit(ctx, plainJob(task), values)
 	}
 	p.mu.Lock()
-	if p.stage == workersOpen && p.in.n+p.ahead < p.config.Queue {
-		p.in.push(workerEntry{task, p.asked.ask()})
-		if p.settled() {
-			p.mu.Unlock()
-		} else {
-			p.rouse()
-		}
+	if p.stage == workersOpen && p.hasRoom() {
+		p.accept(plainJob(task), nil)
+		p.mu.Unlock()
 		return nil
 	}
-	p.mu.Unlock()
-	return p.submitSlow(ctx, task, true)
+	return p.submitSlow(ctx, plainJob(task), nil)
 }
 
-// TrySubmit hands task to the pool if that is possible without blocking. Otherwise it returns an error that wraps [ErrFull], or
-// [ErrClosed] after the pool was stopped. It panics if task is nil.
+// TrySubmit hands task to the pool if that is possible without blocking. Otherwise it returns an error that
+// wraps [ErrFull], or [ErrClosed] after the pool was stopped. It panics if task is nil.
 func (p *Workers) TrySubmit(task Task) error {
 	if task == nil {
 		panic(errNilTask)
 	}
 	p.mu.Lock()
-	if p.stage == workersOpen && p.in.n+p.ahead < p.config.Queue {
-		p.in.push(workerEntry{task, p.asked.ask()})
-		if p.settled() {
-			p.mu.Unlock()
-		} else {
-			p.rouse()
-		}
+	defer p.mu.Unlock()
+	switch {
+	case p.stage != workersOpen:
+		return p.refuse(instrument.WasClosed, p.errClosed)
+	case !p.hasRoom():
+		return p.refuse(instrument.Rejected, p.errFull)
+	}
+	p.accept(plainJob(task), nil)
+	return nil
+}
+
+// submit is Submit for a job whose context is known.
+func (p *Workers) submit(ctx context.Context, j job, values *taskContext) error {
+	if err := ctx.Err(); err != nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.refuse(instrument.GaveUp(err), err)
+	}
+	p.mu.Lock()
+	if p.stage == workersOpen && p.hasRoom() {
+		p.accept(j, values)
+		p.mu.Unlock()
 		return nil
 	}
+	return p.submitSlow(ctx, j, values)
+}
+
+// submitSlow is the rest of submit for when there is no room or the pool was stopped. It unlocks mu, which
+// the caller must hold.
+func (p *Workers) submitSlow(ctx context.Context, j job, values *taskContext) error {
+	var err error
+	switch {
+	case p.stage != workersOpen:
+		err = p.refuse(instrument.WasClosed, p.errClosed)
+	case p.isInside(ctx):
+		err = p.refuse(instrument.Rejected, p.errDeadlock)
+	case p.config.MaxPending > 0 && p.blocked.length >= p.config.MaxPending:
+		err = p.refuse(instrument.Rejected, p.errFull)
+	default:
+		w := p.block(j, values)
+		p.mu.Unlock()
+		return p.await(ctx, w)
+	}
 	p.mu.Unlock()
-	return p.submitSlow(context.Background(), task, false)
-}
-
-// submitSlow looks closer, where the pool seems full or is stopped, and waits for room if it may. Before it blocks it lets others run: if
-// that makes room, as it does while tasks are short, it costs less than to be woken for each task.
-func (p *Workers) submitSlow(ctx context.Context, task Task, mayWait bool) error {
-	for tries := 0; ; tries++ {
-		p.run.Lock()
-		p.mu.Lock()
-		p.ahead = p.out.n
-		var err error
-		switch {
-		case p.stage != workersOpen:
-			err = p.errClosed
-			p.asked.refuse(instrument.WasClosed, 0)
-		case p.in.n+p.ahead < p.config.Queue:
-			p.in.push(workerEntry{task, p.asked.ask()})
-		case !mayWait:
-			err = p.errFull
-			p.asked.refuse(instrument.Rejected, 0)
-		case p.isInside(ctx):
-			err = p.errDeadlock
-			p.asked.refuse(instrument.Rejected, 0)
-		case tries < 2 && p.blocked.first == nil:
-			p.mu.Unlock()
-			p.run.Unlock()
-			runtime.Gosched()
-			continue
-		default:
-			blocked := p.block(ctx, task)
-			p.mu.Unlock()
-			p.run.Unlock()
-			return p.await(ctx, blocked)
-		}
-		p.run.Unlock()
-		p.release()
-		return err
-	}
-}
-
-// block appends a caller with a task. The clock is read if the task is chosen for it, and if ctx may end, for then so may the wait.
-// Caller must hold both locks.
-func (p *Workers) block(ctx context.Context, task Task) *workerCaller {
-	c, reused := p.callers.Get().(*workerCaller)
-	if !reused {
-		c = &workerCaller{answer: make(chan error, 1)}
-	}
-	c.entry = workerEntry{task, p.asked.ask()}
-	c.since = c.entry.asked.at()
-	if c.since == 0 && ctx.Done() != nil {
-		c.since = p.asked.now()
-	}
-	p.blocked.push(c)
-	return c
-}
-
-// await returns the answer to c, unless ctx ends first. Then c is no longer blocked.
-func (p *Workers) await(ctx context.Context, c *workerCaller) error {
-	defer p.callers.Put(c)
-	done := ctx.Done()
-	if done == nil {
-		return <-c.answer
-	}
-	select {
-	case err := <-c.answer:
-		return err
-	case <-done:
-	}
-	p.run.Lock()
-	defer p.run.Unlock()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !c.waiting {
-		return <-c.answer // it came first, and counts
-	}
-	p.blocked.remove(c)
-	c.entry = workerEntry{}
-	err := ctx.Err()
-	p.asked.refuse(instrument.GaveUp(err), c.since)
 	return err
 }
 
-// giveUp counts a request whose context had ended before.
-func (p *Workers) giveUp(ctx context.Context) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.asked.refuse(instrument.GaveUp(ctx.Err()), 0)
-	return ctx.Err()
+// hasRoom reports whether a task may be accepted: the queue is for those beyond what workers that are free,
+// or that may be started, can take. Caller must hold mu.
+func (p *Workers) hasRoom() bool {
+	return p.queue.n-p.size < max(0, p.limit-p.used)
 }
 
-// admit lets blocked callers in as far as there is room. Caller must hold both locks.
+// accept appends a job to the queue. Caller must hold mu.
+func (p *Workers) accept(j job, values *taskContext) {
+	now := p.meter.Event(int64(p.used))
+	e := p.queue.push()
+	e.job, e.ctx, e.wait = j, values, p.meter.Begin(now)
+	if !p.waking && (p.idle != nil || p.alive < p.limit) {
+		p.wake()
+	}
+}
+
+// refuse counts a request that fails at once. Caller must hold mu.
+func (p *Workers) refuse(how instrument.Outcome, err error) error {
+	p.requests.Add(how, 1)
+	return err
+}
+
+// block appends a caller to the line. Caller must hold mu.
+func (p *Workers) block(j job, values *taskContext) *waiter[blockedTask, error] {
+	w := p.waiters.get()
+	w.ask = blockedTask{job: j, ctx: values}
+	w.wait = p.meter.Begin(p.meter.Event(int64(p.used)))
+	p.blocked.push(w)
+	p.watchLater()
+	return w
+}
+
+// admit moves blocked callers into the queue as far as there is room. Caller must hold mu.
 func (p *Workers) admit() {
-	for p.blocked.first != nil && p.in.n+p.out.n < p.config.Queue {
-		c := p.blocked.pop()
-		p.in.push(c.entry)
-		c.entry = workerEntry{}
-		c.answer <- nil
+	for w := p.blocked.first; w != nil && p.hasRoom(); w = p.blocked.first {
+		e := p.queue.push()
+		e.job, e.ctx, e.wait = w.ask.job, w.ask.ctx, w.wait
+		p.answer(w, nil)
+	}
+}
+
+// answer takes a blocked caller out of the line and answers it. Caller must hold mu.
+func (p *Workers) answer(w *waiter[blockedTask, error], err error) {
+	p.blocked.remove(w)
+	unask(w)
+	w.answer <- err
+}
+
+// unask takes back a question that was not noticed yet. Caller must hold the lock of the pool.
+func unask(w *waiter[blockedTask, error]) {
+	if w.ask.asked {
+		select {
+		case <-w.answer: //nolint:errcheck // it is errLook
+		default:
+		}
+	}
+}
+
+// await returns the answer to w, unless ctx ends first. Then w is no longer blocked.
+func (p *Workers) await(ctx context.Context, w *waiter[blockedTask, error]) error {
+	defer p.waiters.put(w)
+	for {
+		var err error
+		select {
+		case err = <-w.answer:
+		case <-ctx.Done():
+			return p.giveUp(w, instrument.GaveUp(ctx.Err()), ctx.Err())
+		}
+		if err != errLook { //nolint:errorlint // the very value
+			return err
+		}
+		if p.isWorker() {
+			return p.giveUp(w, instrument.Rejected, p.errDeadlock)
+		}
+	}
+}
+
+// giveUp ends the wait of w with err, unless it was answered.
+func (p *Workers) giveUp(w *waiter[blockedTask, error], how instrument.Outcome, err error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if w.line == nil {
+		return <-w.answer // it came first, and counts
+	}
+	p.blocked.remove(w)
+	unask(w)
+	p.requests.End(&p.meter, how, w.wait, p.meter.Event(int64(p.used)))
+	return err
+}
+
+// watchLater sets the alarm that looks after blocked callers. Caller must hold mu.
+func (p *Workers) watchLater() {
+	if !p.watch.isSet {
+		p.seen = p.turns()
+		p.set(&p.watch, stall, p.lookAfter)
+	}
+}
+
+// turns returns how many tasks have started and ended. Caller must hold mu.
+func (p *Workers) turns() int64 {
+	return 2*p.requests.Ended(instrument.Acquired) - int64(p.used)
+}
+
+// lookAfter asks blocked callers to look whether they are workers, if no task has started or ended since
+// the alarm was set. Caller must hold mu.
+func (p *Workers) lookAfter() {
+	if p.turns() == p.seen {
+		for w := p.blocked.first; w != nil; w = w.next {
+			if !w.ask.asked {
+				w.ask.asked = true
+				w.answer <- errLook
+			}
+		}
+	}
+	if p.blocked.first != nil {
+		p.watchLater()
 	}
 }

@@ -64,11 +64,9 @@ func TestNewWorkersRefusesWhatMakesNoSense(t *testing.T) {
 		n   int
 		cfg pools.WorkersConfig
 	}{
-		"no workers":            {0, pools.WorkersConfig{}},
-		"negative workers":      {-1, pools.WorkersConfig{}},
-		"negative queue":        {1, pools.WorkersConfig{Queue: -1}},
-		"negative idle timeout": {1, pools.WorkersConfig{IdleTimeout: -1}},
-		"negative task timeout": {1, pools.WorkersConfig{TaskTimeout: -1}},
+		"no workers":       {0, pools.WorkersConfig{}},
+		"negative workers": {-1, pools.WorkersConfig{}},
+		"negative bound":   {1, pools.WorkersConfig{MaxPending: -1}},
 	} {
 		if _, err := pools.NewWorkers(name, try.n, try.cfg); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: error %v, want one that names the pool", name, err)

@@ -115,9 +115,9 @@ func budgetCase() harness.Case {
 	return harness.Case{
 		Name: "MemoryBudget alone",
 		Subjects: []harness.Subject{
-			subject("poolgauge", peers.OurPermitOrder, ours()),
+			subject("poolgauge", peers.OurOrder, ours()),
 			subject(xsync, strictFIFO, func() (bytes, func()) { return peers.XSync(all), nil }),
-			subject("telemetry off", peers.OurPermitOrder, ours(instrument.WithoutTelemetry())),
+			subject("telemetry off", peers.OurOrder, ours(instrument.WithoutTelemetry())),
 		},
 		Bars:    []harness.Bar{ofPeer(xsync, 1.5), tenNanoseconds("telemetry off")},
 		NoAlloc: true,

@@ -23,7 +23,7 @@ var latencies = []struct {
 	all  []gated
 }{
 	{"semaphore", xsync, []gated{
-		{"poolgauge", peers.OurPermitOrder, func() harness.Gate {
+		{"poolgauge", peers.OurOrder, func() harness.Gate {
 			s := peers.Semaphore(1)
 			return peers.PermitGate(s, s.Close)
 		}},
@@ -107,11 +107,11 @@ func orderCases() []harness.Case {
 			Subjects: []harness.Subject{later(latencies[1].all[0]), later(latencies[1].all[1])},
 		},
 		{Name: "semaphore, overtaken of 10,000", Trials: 10_000, Procs: []int{1, 2}, Bars: none, Subjects: []harness.Subject{
-			permits("poolgauge", peers.OurPermitOrder, func() (peers.Permits, func()) {
+			permits("poolgauge", peers.OurOrder, func() (peers.Permits, func()) {
 				s := peers.Semaphore(1)
 				return s, s.Close
 			}),
-			permits(semaphoreOff, peers.OurPermitOrder, func() (peers.Permits, func()) {
+			permits(semaphoreOff, peers.OurOrder, func() (peers.Permits, func()) {
 				s := peers.Semaphore(1, instrument.WithoutTelemetry())
 				return s, s.Close
 			}),

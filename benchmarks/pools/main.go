@@ -26,7 +26,6 @@ func cases() []harness.Case {
 		resourcesCases(),
 		workersCases(),
 		rateCases(),
-		sampleCases(),
 		groupCases(),
 		latencyCases(),
 		lifetimeCases(),

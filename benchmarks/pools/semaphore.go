@@ -29,7 +29,7 @@ func permits(name, order string, use func(p peers.Permits, n int), open func() (
 }
 
 func ourSemaphore(name string, size int64, use func(p peers.Permits, n int), opts ...instrument.Option) harness.Subject {
-	return permits(name, peers.OurPermitOrder, use, func() (peers.Permits, func()) {
+	return permits(name, peers.OurOrder, use, func() (peers.Permits, func()) {
 		s := peers.Semaphore(size, opts...)
 		return s, s.Close
 	})

@@ -177,7 +177,6 @@ func TestMetricsAddUp(t *testing.T) {
 	r.get(t, "/healthz", http.StatusOK)
 	r.finish(t, map[string]float64{
 		"poolgauge.pool.limit orders worker":                              3,
-		"poolgauge.pool.pending.limit orders worker":                      100,
 		"poolgauge.pool.pending orders worker":                            0,
 		"poolgauge.pool.usage orders worker used":                         0,
 		"poolgauge.pool.requests orders worker acquired":                  n,

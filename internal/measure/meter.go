@@ -46,7 +46,7 @@ type Meter struct {
 	budget time.Duration // for readings of the clock
 	area   float64       // slot-nanoseconds until at, without those of unseen
 
-	skip, rest uint32 // spans until the next that is timed, and of its block after it
+	skip, rest uint32 // in overload, spans until the next that is timed, and of its block after it; else 0
 
 	lock   sync.Locker
 	used   func() int64
@@ -56,7 +56,8 @@ type Meter struct {
 	seen   int64 // slots used, summed over looks
 	offset time.Duration
 	timer  *time.Timer
-	read   uint32 // number of the last reading of the clock in overload
+	read   uint32        // number of the last reading of the clock in overload that was noted
+	latest time.Duration // that reading
 	readAt [readings]time.Duration
 }
 
@@ -77,8 +78,15 @@ func (m *Meter) Off() bool { return m.blind && !m.over }
 // Event announces that the slots used are about to change from used, or that a wait begins or ends.
 // It returns the time, or 0 if the clock was not read.
 func (m *Meter) Event(used int64) (now time.Duration) {
+	if m.events++; m.blind && m.events%readEvery != 0 {
+		return 0
+	}
+	return m.event(used) // not here, so that Event is inlined
+}
+
+func (m *Meter) event(used int64) (now time.Duration) {
 	if m.blind {
-		if m.events++; m.over && m.events%readEvery == 0 {
+		if m.over {
 			m.noteTime(Clock())
 		}
 		return 0
@@ -109,6 +117,8 @@ func (m *Meter) overload() {
 	}
 	m.over, m.blind = true, true
 	m.events, m.offset = 0, 0
+	m.skip = rand.Uint32N(block)
+	m.rest = block - 1 - m.skip
 	m.noteTime(m.at)
 	m.timer = time.AfterFunc(m.nextLook(), m.tick)
 }
@@ -147,24 +157,27 @@ func (m *Meter) takeLook(now time.Duration, used int64) {
 	}
 	m.noteTime(now)
 	if time.Duration(m.events)*price <= passed*3/4 {
-		m.settle()
-		m.over, m.blind = false, false
+		m.calm()
 		m.budget = burst
 		return
 	}
 	m.events = 0
 }
 
-// noteTime notes a reading of the clock, unless it is close to the last one.
-func (m *Meter) noteTime(now time.Duration) {
-	if now-m.lastRead() >= readSpread {
-		m.read++
-		m.readAt[m.read%readings] = now
-	}
+// calm ends the overload.
+func (m *Meter) calm() {
+	m.settle()
+	m.over, m.blind = false, false
+	m.skip, m.rest = 0, 0
 }
 
-// lastRead returns the time of the last reading that was noted.
-func (m *Meter) lastRead() time.Duration { return m.readAt[m.read%readings] }
+// noteTime notes a reading of the clock, unless it is close to the last one.
+func (m *Meter) noteTime(now time.Duration) {
+	if now-m.latest >= readSpread {
+		m.read++
+		m.latest, m.readAt[m.read%readings] = now, now
+	}
+}
 
 // settle adds the time for which looks stand.
 func (m *Meter) settle() {
@@ -191,7 +204,7 @@ func (m *Meter) Approx(now time.Duration) time.Duration {
 	case now != 0:
 		return now
 	case m.over:
-		return m.lastRead()
+		return m.latest
 	default:
 		return Clock()
 	}
@@ -202,7 +215,6 @@ func (m *Meter) Close() {
 	m.closed = true
 	if m.over {
 		m.takeLook(Clock(), m.used())
-		m.settle()
-		m.over, m.blind = false, false
+		m.calm()
 	}
 }

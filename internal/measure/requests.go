@@ -25,6 +25,9 @@ func (r *Requests) Ended(o instrument.Outcome) int64 { return r.ended[o] }
 func (r *Requests) End(m *Meter, o instrument.Outcome, wait Span, now time.Duration) {
 	r.ended[o]++
 	r.waited[o]++
+	if o == instrument.Acquired && m.isShort(wait) {
+		return
+	}
 	if o == instrument.Acquired {
 		r.took[o].End(m, wait, now, r.waited[o])
 	} else {

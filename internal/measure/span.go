@@ -14,27 +14,27 @@ type Span struct {
 	read   uint32        // the last reading of the clock before it, if the pool was overloaded
 }
 
-// Begin begins a wait or a use, at the time that [Meter.Event] returned.
+// Begin begins a wait or a use, at the time that [Meter.Event] returned. Of an overloaded pool one span of
+// each block is timed, at random: a stratified sample.
 func (m *Meter) Begin(now time.Duration) Span {
+	if m.skip > 0 {
+		m.skip--
+		return Span{at: m.latest, read: m.read}
+	}
+	return m.begin(now) // not here, so that Begin is inlined
+}
+
+func (m *Meter) begin(now time.Duration) Span {
 	switch {
 	case m.over:
-		return m.beginOverloaded()
+		pick := rand.Uint32N(block)
+		m.skip, m.rest = m.rest+pick, block-1-pick
+		return Span{at: Clock(), weight: block, read: m.read}
 	case now == 0:
 		return Span{}
 	default:
 		return Span{at: now, weight: 1}
 	}
-}
-
-// beginOverloaded times one span of each block, at random: a stratified sample.
-func (m *Meter) beginOverloaded() Span {
-	if m.skip > 0 {
-		m.skip--
-		return Span{at: m.lastRead(), read: m.read}
-	}
-	pick := rand.Uint32N(block)
-	m.skip, m.rest = m.rest+pick, block-1-pick
-	return Span{at: Clock(), weight: block, read: m.read}
 }
 
 // Timed reports whether it is known exactly when the span began.
@@ -72,6 +72,11 @@ func (m *Meter) longSince(s Span, now time.Duration) (began time.Duration, ok bo
 	}
 }
 
+// isShort reports whether there is nothing to do when the span ends: it is not timed, and not long.
+func (m *Meter) isShort(s Span) bool {
+	return s.weight == 0 && s.read == m.read && m.over
+}
+
 // Durations collects how long spans took, as a histogram. Those that were timed stand for the others
 // of their block; long ones stand for themselves (post-stratification: Cochran, chapter 5A). The zero
 // Durations is empty. The lock of the pool guards it.
@@ -84,6 +89,13 @@ type Durations struct {
 // End ends a span, at the time that [Meter.Event] returned. N is how many spans have ended, this one
 // included. It returns how long the span took, or 0 if that is not known.
 func (d *Durations) End(m *Meter, s Span, now time.Duration, n int64) (took time.Duration) {
+	if m.isShort(s) {
+		return 0
+	}
+	return d.end(m, s, now, n)
+}
+
+func (d *Durations) end(m *Meter, s Span, now time.Duration, n int64) (took time.Duration) {
 	switch {
 	case s.at == 0:
 		return 0

@@ -23,15 +23,20 @@ type Use struct {
 }
 
 // Begin begins a use, at the time that [Meter.Event] returned.
-func (u *Uses) Begin(m *Meter, now time.Duration) Use {
+func (u *Uses) Begin(m *Meter, now time.Duration) (use Use) {
 	u.began++
-	span := m.Begin(now)
-	return Use{span, u.Split.Next(span)}
+	if use.Span = m.Begin(now); use.weight != 0 {
+		use.Sample = u.Split.Next(use.Span)
+	}
+	return use
 }
 
 // End ends a use, at the time that [Meter.Event] returned.
 func (u *Uses) End(m *Meter, use Use, how instrument.Ending, now time.Duration) {
 	u.ended[how]++
+	if m.isShort(use.Span) {
+		return
+	}
 	u.Split.Ended(use.Sample, u.took.End(m, use.Span, now, u.done()))
 }
 

@@ -14,10 +14,7 @@ import (
 // This file has every call by which the benchmarks make a pool of ours.
 
 // OurOrder is the order in which our pools serve requests that wait, as the rows of overtaken requests show it.
-const OurOrder = "scramble"
-
-// OurPermitOrder is that of Semaphore and MemoryBudget.
-const OurPermitOrder = "strict FIFO"
+const OurOrder = "strict FIFO"
 
 // names makes the names of pools that live at the same time.
 var names atomic.Int64

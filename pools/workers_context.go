@@ -1,0 +1,78 @@
+package pools
+
+import (
+	"bytes"
+	"context"
+	"runtime"
+	"runtime/pprof"
+	"strconv"
+
+	"github.com/poolgauge/poolgauge/internal/catalog"
+)
+
+// workersKey is the key under which the context of a task holds its pool.
+type workersKey struct{}
+
+// taskContext is the context of a task: it ends with the pool, and has the values of the submitter's
+// context where the pool has none.
+type taskContext struct {
+	context.Context // of the pool
+	values          context.Context
+}
+
+// Value asks the pool first, so that context.WithCancel finds what it derives from, and pprof.Do adds to
+// the labels of the worker.
+func (c *taskContext) Value(key any) any {
+	if v := c.Context.Value(key); v != nil {
+		return v
+	}
+	return c.values.Value(key)
+}
+
+// taskContext returns the context of a task that is submitted with ctx, nil for that of the pool.
+func (p *Workers) taskContext(ctx context.Context) *taskContext {
+	if ctx == context.Background() || ctx == context.TODO() {
+		return nil
+	}
+	return &taskContext{p.ctx, ctx}
+}
+
+// inside returns ctx as that of a task of the pool.
+func (p *Workers) inside(ctx context.Context) context.Context {
+	return pprof.WithLabels(context.WithValue(ctx, workersKey{}, p), pprof.Labels(string(catalog.PoolNameKey), p.name))
+}
+
+// isInside reports whether ctx is that of a task of the pool, or derived from one.
+func (p *Workers) isInside(ctx context.Context) bool {
+	return ctx.Value(workersKey{}) == p
+}
+
+// isWorker reports whether the calling goroutine is a worker of the pool: whether its caller is a task,
+// whatever context that has at hand. It takes about 1 µs.
+func (p *Workers) isWorker() bool {
+	p.mu.Lock()
+	none := p.used == 0
+	p.mu.Unlock()
+	if none {
+		return false
+	}
+	id := goroutineID()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.isWorkerID(id)
+}
+
+// isWorkerID reports whether a goroutine is a worker. Caller must hold mu.
+func (p *Workers) isWorkerID(id uint64) bool {
+	_, is := p.workers[id]
+	return is
+}
+
+// goroutineID returns the number of the calling goroutine, which no other ever has.
+func goroutineID() uint64 {
+	buf := make([]byte, 64)
+	text := bytes.TrimPrefix(buf[:runtime.Stack(buf, false)], []byte("goroutine "))
+	text, _, _ = bytes.Cut(text, []byte(" "))
+	id, _ := strconv.ParseUint(string(text), 10, 64) // 0, which is none, should the format ever change
+	return id
+}

@@ -1,0 +1,112 @@
+package pools_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/poolgauge/poolgauge/pools"
+)
+
+func TestTaskGroupReturnsTheFirstErrorAndCancelsTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newWorkers(t, 4, pools.WorkersConfig{})
+		g, ctx := p.Group(context.WithValue(t.Context(), ctxKey{}, "trace"))
+		start := time.Now()
+		g.Go(func(context.Context) error {
+			time.Sleep(time.Second)
+			return errTask
+		})
+		g.Go(func(ctx context.Context) error {
+			if ctx.Value(ctxKey{}) != "trace" {
+				t.Error("the context of a task has not the values of the group's")
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		if err := g.Wait(); !errors.Is(err, errTask) || time.Since(start) != time.Second {
+			t.Errorf("Wait: %v after %v", err, time.Since(start))
+		}
+		if !errors.Is(context.Cause(ctx), errTask) {
+			t.Errorf("the context of the group ended with %v", context.Cause(ctx))
+		}
+		g.Go(func(context.Context) error { t.Error("a task ran after the group had ended"); return nil })
+		if err := g.Wait(); !errors.Is(err, errTask) {
+			t.Errorf("Wait again: %v", err)
+		}
+	})
+}
+
+func TestTaskGroupsShareThePool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newWorkers(t, 2, pools.WorkersConfig{Queue: 1})
+		var running, most, ran atomic.Int64
+		done := make(chan error, 3)
+		for range 3 {
+			go func() {
+				g, ctx := p.Group(t.Context())
+				for range 10 {
+					g.Go(func(context.Context) error {
+						most.Store(max(most.Load(), running.Add(1)))
+						time.Sleep(time.Second)
+						running.Add(-1)
+						ran.Add(1)
+						return nil
+					})
+				}
+				done <- g.Wait()
+				if ctx.Err() == nil {
+					t.Error("the context of the group outlives Wait")
+				}
+			}()
+		}
+		for range 3 {
+			if err := <-done; err != nil {
+				t.Errorf("Wait: %v", err)
+			}
+		}
+		if most.Load() != 2 || ran.Load() != 30 {
+			t.Errorf("%d tasks ran, %d at once", ran.Load(), most.Load())
+		}
+	})
+}
+
+func TestTaskGroupOfTasksThatDoNotReturn(t *testing.T) {
+	for name, task := range map[string]pools.Task{
+		"panic": func(context.Context) error { panic(1) },
+		"exit":  func(context.Context) error { runtime.Goexit(); return nil },
+	} {
+		p, err := pools.NewWorkers(name, 1, pools.WorkersConfig{OnPanic: func(*pools.PanicError) {}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, _ := p.Group(t.Context())
+		g.Go(task)
+		var e *pools.PanicError
+		if err := g.Wait(); !errors.As(err, &e) {
+			t.Errorf("%s: %v", name, err)
+		}
+		p.Close()
+	}
+}
+
+func TestTaskGroupWhosePoolIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newWorkers(t, 1, pools.WorkersConfig{})
+		g, ctx := p.Group(t.Context())
+		for range 3 {
+			g.Go(func(ctx context.Context) error {
+				<-ctx.Done()
+				return context.Cause(ctx)
+			})
+		}
+		time.AfterFunc(time.Second, p.Close)
+		if err := g.Wait(); !errors.Is(err, pools.ErrClosed) || !errors.Is(context.Cause(ctx), pools.ErrClosed) {
+			t.Errorf("Wait: %v, and the cause is %v", err, context.Cause(ctx))
+		}
+	})
+}

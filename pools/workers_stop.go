@@ -1,0 +1,133 @@
+package pools
+
+import (
+	"context"
+	"time"
+
+	"github.com/poolgauge/poolgauge/instrument"
+)
+
+// Shutdown stops the pool when all accepted tasks are done; from now on none is accepted, and callers that
+// are blocked get [ErrClosed]. If ctx ends first it returns the error of ctx; what is left still runs unless
+// Close is called. Within a task it returns [ErrDeadlock] and leaves the pool as it was.
+//
+// When it returns nil, all goroutines of the pool have ended and its metrics with them.
+func (p *Workers) Shutdown(ctx context.Context) error {
+	if p.isInside(ctx) || p.isWorker() {
+		return p.errDeadlock
+	}
+	p.stop(workersDraining)
+	select {
+	case <-p.drained:
+		p.goroutines.Wait()
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Close stops the pool at once: it cancels the context of the tasks that run and waits for them, and drops
+// those that are queued, which count as closed. Callers that are blocked get [ErrClosed]. Further calls
+// wait as well.
+//
+// When it returns, all goroutines of the pool have ended and its metrics with them. Within a task it does
+// not wait, since it would wait for itself: the pool is closed then, and ends after the last task.
+func (p *Workers) Close() {
+	inside := p.isWorker()
+	p.stop(workersClosed)
+	p.cancel(p.errClosed)
+	if inside {
+		return
+	}
+	<-p.drained
+	p.goroutines.Wait()
+}
+
+// stop enters a stage, unless the pool is beyond it.
+func (p *Workers) stop(stage workersStage) {
+	p.mu.Lock()
+	p.stage = max(p.stage, stage)
+	now := p.meter.Event(int64(p.used))
+	for w := p.blocked.first; w != nil; w = p.blocked.first {
+		p.requests.End(&p.meter, instrument.WasClosed, w.wait, now)
+		p.answer(w, p.errClosed)
+	}
+	var dropped entryQueue
+	if stage == workersClosed {
+		dropped, p.queue = p.queue, entryQueue{}
+		for i := range dropped.n {
+			e := &dropped.ring[(dropped.head+i)&(len(dropped.ring)-1)]
+			p.requests.End(&p.meter, instrument.WasClosed, e.wait, now)
+		}
+	}
+	p.unset(&p.trim)
+	p.unset(&p.watch)
+	last := p.dismiss(p.idlers)
+	p.mu.Unlock()
+	for dropped.n > 0 {
+		dropped.pop().job.drop()
+	}
+	if last {
+		p.end()
+	}
+}
+
+// end is called once, without the lock, when the pool was stopped and the last worker is gone.
+func (p *Workers) end() {
+	p.cancel(p.errClosed)
+	p.reg.Close()
+	close(p.drained)
+}
+
+// alarm is a timer of the pool. Its lock guards it.
+type alarm struct {
+	timer *time.Timer // nil until it is set for the first time
+	isSet bool
+}
+
+// set makes an alarm call f with the lock after a while, unless it is set. Caller must hold mu.
+func (p *Workers) set(a *alarm, after time.Duration, f func()) {
+	if a.isSet {
+		return
+	}
+	a.isSet = true
+	p.goroutines.Add(1)
+	if a.timer != nil {
+		a.timer.Reset(after)
+		return
+	}
+	a.timer = time.AfterFunc(after, func() {
+		defer p.goroutines.Done()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		a.isSet = false
+		if p.stage == workersOpen {
+			f()
+		}
+	})
+}
+
+// unset stops an alarm. Caller must hold mu.
+func (p *Workers) unset(a *alarm) {
+	if a.isSet && a.timer.Stop() {
+		a.isSet = false
+		p.goroutines.Done()
+	}
+}
+
+// trimLater sets the alarm that releases idle workers. Caller must hold mu.
+func (p *Workers) trimLater() {
+	if p.config.IdleTimeout > 0 && !p.trim.isSet {
+		p.lowest = p.idlers
+		p.set(&p.trim, p.config.IdleTimeout, p.releaseIdle)
+	}
+}
+
+// releaseIdle releases the workers that were idle since the alarm was set: as many as were idle at any
+// time, since the one that worked last works next. Caller must hold mu.
+func (p *Workers) releaseIdle() {
+	p.dismiss(p.lowest)
+	if p.idlers > 0 {
+		p.trimLater()
+	}
+}
