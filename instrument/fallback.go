@@ -210,4 +210,3 @@ func (f *fallback) record(ctx context.Context, r *Registration, p Point, attribu
 		}
 	}
 }
-

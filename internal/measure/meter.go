@@ -20,6 +20,8 @@ const (
 	block = 32
 	// readEvery is how many events of an overloaded pool there are for each that reads the clock.
 	readEvery = 64
+	// coarseFor is for how many events a reading of the clock is good enough to tell long spans.
+	coarseFor = 8
 	// readings is how many of the last readings of the clock are known, and between the bounds how far
 	// apart they are.
 	readings   = 16
@@ -58,6 +60,8 @@ type Meter struct {
 	timer  *time.Timer
 	read   uint32        // number of the last reading of the clock in overload that was noted
 	latest time.Duration // that reading
+	coarse time.Duration // the last reading in overload
+	fresh  int64         // events until then
 	readAt [readings]time.Duration
 }
 
@@ -87,7 +91,7 @@ func (m *Meter) Event(used int64) (now time.Duration) {
 func (m *Meter) event(used int64) (now time.Duration) {
 	if m.blind {
 		if m.over {
-			m.noteTime(Clock())
+			m.nearly(0)
 		}
 		return 0
 	}
@@ -116,7 +120,7 @@ func (m *Meter) overload() {
 		return
 	}
 	m.over, m.blind = true, true
-	m.events, m.offset = 0, 0
+	m.events, m.fresh, m.offset = 0, 0, 0
 	m.skip = rand.Uint32N(block)
 	m.rest = block - 1 - m.skip
 	m.noteTime(m.at)
@@ -161,7 +165,7 @@ func (m *Meter) takeLook(now time.Duration, used int64) {
 		m.budget = burst
 		return
 	}
-	m.events = 0
+	m.events, m.fresh = 0, -coarseFor // uses that end after a late look read the clock
 }
 
 // calm ends the overload.
@@ -173,10 +177,22 @@ func (m *Meter) calm() {
 
 // noteTime notes a reading of the clock, unless it is close to the last one.
 func (m *Meter) noteTime(now time.Duration) {
+	m.coarse, m.fresh = now, m.events
 	if now-m.latest >= readSpread {
 		m.read++
 		m.latest, m.readAt[m.read%readings] = now, now
 	}
+}
+
+// nearly returns now, or if that is 0 the time as it was a few events ago, or at the last look.
+func (m *Meter) nearly(now time.Duration) time.Duration {
+	if now != 0 {
+		return now
+	}
+	if !m.over || m.events-m.fresh >= coarseFor {
+		m.noteTime(Clock())
+	}
+	return m.coarse
 }
 
 // settle adds the time for which looks stand.

@@ -103,13 +103,12 @@ func (d *Durations) end(m *Meter, s Span, now time.Duration, n int64) (took time
 		took = max(0, m.exactly(now)-s.at)
 		d.sample(took, 1, n)
 	case s.read != m.read || !m.over:
-		now = m.exactly(now)
-		began, isLong := m.longSince(s, now)
+		began, isLong := m.longSince(s, m.nearly(now))
 		if isLong {
-			took = now - began
+			took = max(0, m.exactly(now)-began)
 			d.record(took, s.weight)
 		} else if s.weight > 0 {
-			took = max(0, now-s.at)
+			took = max(0, m.exactly(now)-s.at)
 			d.sample(took, s.weight, n)
 		}
 	case s.weight > 0:
