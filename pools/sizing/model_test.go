@@ -60,6 +60,9 @@ type simulation struct {
 	tasks         int
 	sum           seen
 	samples       int
+
+	machine  *machine                 // nil: nothing changes
+	finished func(began, now float64) // nil, or called for each task
 }
 
 // lognormal has the given mean and coefficient of variation.
@@ -99,16 +102,23 @@ func (s *simulation) until(tasks int) {
 func (s *simulation) step() {
 	speed := 0.0
 	cpuAt, sleepAt := math.Inf(1), math.Inf(1)
+	cpus, clock, changeAt := s.cpus, 1.0, math.Inf(1)
+	if s.machine != nil {
+		cpus, clock, changeAt = s.machine.at(s.now)
+	}
 	if len(s.onCPU) > 0 {
-		speed = min(1, s.cpus/float64(len(s.onCPU)))
+		speed = clock * min(1, cpus/float64(len(s.onCPU)))
 		cpuAt = s.now + (s.onCPU[0].due-s.served)/speed
 	}
 	if len(s.asleep) > 0 {
 		sleepAt = s.asleep[0].due
 	}
-	at := min(cpuAt, sleepAt)
+	at := min(cpuAt, sleepAt, changeAt)
 	s.served += (at - s.now) * speed
 	s.now = at
+	if at == changeAt {
+		return
+	}
 	if cpuAt > sleepAt {
 		s.wake(heap.Pop(&s.asleep).(*worker))
 		return
@@ -159,6 +169,9 @@ func (s *simulation) block(w *worker) {
 // wake ends a task and begins the next.
 func (s *simulation) wake(w *worker) {
 	s.tasks++
+	if s.finished != nil {
+		s.finished(w.began, s.now)
+	}
 	if s.tasks%4 == 0 { // sampled, as a pool would
 		s.samples++
 		s.sum.wall += s.now - w.began
