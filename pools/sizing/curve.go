@@ -26,8 +26,8 @@ func (s samples) sizes() []int {
 	return sizes
 }
 
-// estimate is a point of the curve: the logarithm of its rate and the values that it comes from, all
-// without what slowed or sped up whole rounds.
+// estimate is a point of the curve: the logarithm of its rate and the values that it comes from,
+// all without what slowed or sped up whole rounds.
 type estimate struct {
 	workers int
 	log, se float64
@@ -35,8 +35,8 @@ type estimate struct {
 }
 
 // estimates separates what a size does from what a round does: log rate = size + round. Interleaved
-// rounds meet the same drift of the machine with each size, so that it does not bend the curve. Both
-// are found by turns as midmeans, which ignore the rounds in which a neighbour woke up.
+// rounds meet the same drift of the machine with each size, so that it does not bend the curve.
+// Both are found by turns as midmeans, which ignore the rounds in which a neighbour woke up.
 //
 // Source: J. W. Tukey, "Exploratory Data Analysis", 1977 (median polish).
 func (s samples) estimates() []estimate {
@@ -74,9 +74,9 @@ func (s samples) without(workers int, effect map[int]float64) []float64 {
 	return values
 }
 
-// typical is the mean of the values between the median and the ninth decile. Whatever happens beside
-// a task slows it: the lower half may tell of a neighbour, the upper tells of the task. It sorts
-// values.
+// typical is the mean of the values between the median and the ninth decile. Whatever happens
+// beside a task slows it: the lower half may tell of a neighbour, the upper tells of the task. It
+// sorts values.
 func typical(values []float64) float64 {
 	k := len(values)
 	if k == 0 {
@@ -91,8 +91,8 @@ func typical(values []float64) float64 {
 	return sum / float64(to-from)
 }
 
-// standardError is that of the midmean, from the quartiles. A single value says nothing of its error:
-// 10 % is assumed.
+// standardError is that of the midmean, from the quartiles. A single value says nothing of its
+// error: 10 % is assumed.
 func standardError(sorted []float64) float64 {
 	k := len(sorted)
 	if k < 3 {
@@ -121,11 +121,28 @@ func top(points []estimate) float64 {
 	return sum / weights
 }
 
-// bracket returns the largest measured size below the knee, 0 if none, and the knee itself: the
+// settled returns the points that were measured at least a third as often as any: where a neighbour
+// comes and goes, the others are luck, and the best of many such would be the top.
+func settled(points []estimate) []estimate {
+	most := 0
+	for _, p := range points {
+		most = max(most, len(p.values))
+	}
+	kept := make([]estimate, 0, len(points))
+	for _, p := range points {
+		if 3*len(p.values) >= most {
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}
+
+// bracket returns the largest settled size below the knee, 0 if none, and the knee itself: the
 // smallest size with 95 % of the highest rate, where the rate between measured sizes is a straight
 // line. Up to the best size the curve is taken to rise: where noise makes it fall, neighbours are
 // pooled.
 func bracket(points []estimate) (below, knee int) {
+	points = settled(points)
 	goal := math.Exp(top(points)) * goodEnough
 	rates := rising(points)
 	prevN, prev := 0, 0.0
@@ -176,8 +193,8 @@ func rising(points []estimate) []float64 {
 	return rates
 }
 
-// resample returns the knees, in increasing order, that the curve has when its values are drawn anew
-// from those measured.
+// resample returns the knees, in increasing order, that the curve has when its values are drawn
+// anew from those measured.
 //
 // Source: B. Efron, "Bootstrap Methods: Another Look at the Jackknife", 1979.
 func resample(points []estimate, times int, rng *rand.Rand) []int {

@@ -81,6 +81,17 @@ type tally struct {
 	err           error
 }
 
+func (t *tally) count(err error) {
+	t.tasks++
+	if err == nil {
+		return
+	}
+	t.failed++
+	if t.err == nil {
+		t.err = err
+	}
+}
+
 func (m *meter) work(ctx context.Context, delay time.Duration) {
 	var own tally
 	returned := false
@@ -106,13 +117,7 @@ func (m *meter) loop(ctx context.Context, own *tally) {
 	batch, within := 1, true
 	for begin := time.Now(); ctx.Err() == nil && !m.stop.Load(); {
 		for range batch {
-			own.tasks++
-			if err := m.task(ctx); err != nil {
-				own.failed++
-				if own.err == nil {
-					own.err = err
-				}
-			}
+			own.count(m.task(ctx))
 		}
 		end := time.Now()
 		own.done += float64(batch) * overlap(begin, end, m.from, m.to)
@@ -125,9 +130,7 @@ func (m *meter) loop(ctx context.Context, own *tally) {
 		begin = end
 		if within && !end.Before(m.to) {
 			within = false
-			if m.inside.Add(-1) == 0 {
-				m.stop.Store(true)
-			}
+			m.stop.CompareAndSwap(false, m.inside.Add(-1) == 0)
 		}
 	}
 }

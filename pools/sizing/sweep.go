@@ -96,7 +96,8 @@ const (
 
 // Sweep finds the best number of workers for task by running it with 1, 2, 4, … workers, until more
 // of them bring nothing, and then with sizes about the knee: in rounds, each in another order, so
-// that neighbours and a drifting clock rate do not bend the curve. It stops when the answer is clear.
+// that neighbours and a drifting clock rate do not bend the curve. It stops when the answer is
+// clear.
 //
 // The task is called by many goroutines at once, thousands of times; it must do what the real work
 // does, with resources like those of the real work. It should end early when its context is done.
@@ -189,8 +190,13 @@ func (s *sweeper) explore(ctx context.Context, n int) error {
 		if err := s.one(ctx, n); err != nil {
 			return err
 		}
-		quarter, half, full := s.rate(n/4), s.rate(n/2), s.rate(n)
-		if quarter > 0 && max(half, full) < 1.05*quarter {
+		before := 0.0
+		for size := range s.data {
+			if size <= n/4 {
+				before = max(before, s.rate(size))
+			}
+		}
+		if max(s.rate(n/2), s.rate(n)) < 1.05*before {
 			return nil
 		}
 	}
@@ -210,14 +216,20 @@ func (s *sweeper) rate(n int) float64 {
 
 func (s *sweeper) last() int { return slices.Max(s.data.sizes()) }
 
-// rising says whether the largest size is clearly better than the one before.
+// rising says whether the largest size is clearly better than all others.
 func (s *sweeper) rising() bool {
 	points := s.data.estimates()
 	if len(points) < 2 {
 		return true
 	}
-	a, b := points[len(points)-2], points[len(points)-1]
-	return b.log-a.log > max(0.03, 2*math.Hypot(a.se, b.se))
+	last := points[len(points)-1]
+	best := points[0]
+	for _, p := range points[:len(points)-1] {
+		if p.log > best.log {
+			best = p
+		}
+	}
+	return last.log-best.log > max(0.03, 2*math.Hypot(last.se, best.se))
 }
 
 // relevant returns the sizes that decide where the knee is: those about it, and those that say how
@@ -225,7 +237,7 @@ func (s *sweeper) rising() bool {
 // measured in the first rounds only.
 func (s *sweeper) relevant() []int {
 	points := s.data.estimates()
-	goal := math.Exp(top(points))
+	goal := math.Exp(top(settled(points)))
 	below, knee := bracket(points)
 	var sizes []int
 	above, beyond := 0, 0
@@ -257,7 +269,7 @@ func between(below, above int) int {
 }
 
 func (s *sweeper) isClear() bool {
-	points := s.data.estimates()
+	points := settled(s.data.estimates())
 	below, _ := bracket(points)
 	for i, p := range points {
 		if p.workers <= below {

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// sweepModel draws a model of a class with a knee that can be told: the sizes that Sweep tries begin
-// to be equal there, and ±20 % is at least no worker more or less.
+// sweepModel draws a model of a class with a knee that can be told: the sizes that Sweep tries
+// begin to be equal there, and ±20 % is at least no worker more or less.
 func sweepModel(class string, rng *rand.Rand) model {
 	between := func(lo, hi float64) float64 { return lo * math.Pow(hi/lo, rng.Float64()) }
 	cpu := between(1e-3, 10e-3)
