@@ -197,5 +197,5 @@ func TestSweepOnThisMachine(t *testing.T) {
 	if r.Knee != runtime.GOMAXPROCS(0) {
 		t.Errorf("the knee of spinning is %d, expected %d: %+v", r.Knee, runtime.GOMAXPROCS(0), r)
 	}
-	_ = r.WriteTable(os.Stderr)
+	_ = r.WriteCurve(os.Stderr)
 }

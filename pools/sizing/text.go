@@ -60,9 +60,8 @@ func (r SweepResult) at(workers int) float64 {
 // barWidth keeps a line of the table within 80 columns.
 const barWidth = 36
 
-// WriteTable writes the curve for a terminal of 80 columns, the knee marked, and the sentence of
-// String below it.
-func (r SweepResult) WriteTable(w io.Writer) error {
+// WriteCurve writes the curve for a terminal of 80 columns, with the knee marked.
+func (r SweepResult) WriteCurve(w io.Writer) error {
 	out := bufio.NewWriter(w)
 	if len(r.Curve) > 0 {
 		best := r.best().Rate
@@ -77,7 +76,6 @@ func (r SweepResult) WriteTable(w io.Writer) error {
 				bar(p.Rate/best), mark, shortTime(p.Latency()))
 		}
 	}
-	fmt.Fprintln(out, r)
 	return out.Flush()
 }
 

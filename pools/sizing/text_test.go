@@ -43,7 +43,7 @@ func TestTableFitsATerminal(t *testing.T) {
 	r := known()
 	r.Curve = append(r.Curve, SweepPoint{1024, 123456789, 0.123, 9})
 	var b strings.Builder
-	if err := r.WriteTable(&b); err != nil {
+	if err := r.WriteCurve(&b); err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(b.String(), "\n")
@@ -55,7 +55,7 @@ func TestTableFitsATerminal(t *testing.T) {
 	if marks := strings.Count(b.String(), "◀"); marks != 1 || !strings.Contains(lines[3], "◀") {
 		t.Errorf("%d marks, expected one at 4 workers:\n%s", marks, b.String())
 	}
-	if err := (SweepResult{}).WriteTable(&b); err != nil {
+	if err := (SweepResult{}).WriteCurve(&b); err != nil {
 		t.Error(err)
 	}
 }
