@@ -34,7 +34,7 @@ func (w *WorkReport) conclude(quota float64) {
 	w.Best, w.Size = best.Model, best.Size
 	w.Advice = best.sentence(w) + " " + w.reason(best, quota)
 	if g := w.row(Goroutines); g != nil && best.Memory > 0 && g.Memory > 4*best.Memory && g.Memory > 1<<20 {
-		w.Advice += fmt.Sprintf(" A goroutine for each task took %s of memory, this %s.", bytes(g.Memory), bytes(best.Memory))
+		w.Advice += fmt.Sprintf(" A goroutine for each task took %s of memory, this %s.", size(g.Memory), size(best.Memory))
 	}
 }
 

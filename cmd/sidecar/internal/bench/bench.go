@@ -248,7 +248,7 @@ func median(values []float64) float64 {
 func spread(values []float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	k := len(sorted)
-	if k < 2 {
+	if k < 2 || median(sorted) == 0 {
 		return 0
 	}
 	return math.Abs(sorted[(3*(k-1)+2)/4]-sorted[(k-1)/4]) / 2 / median(sorted)

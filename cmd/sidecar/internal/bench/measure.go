@@ -30,7 +30,7 @@ func measure(ctx context.Context, m Model, n int, t task) (run, error) {
 		return err
 	}
 	peak := watchMemory()
-	allocs, cpu, begin := allocated(), time.Duration(0), time.Now()
+	allocs, begin := allocated(), time.Now()
 	cpu, known := cpuTime()
 	err := m.run(ctx, n, timed)
 	took := time.Since(begin)

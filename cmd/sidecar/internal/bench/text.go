@@ -31,7 +31,7 @@ func (r Report) Write(w io.Writer) error {
 func (w *WorkReport) write(out io.Writer) {
 	fmt.Fprintf(out, "\n%s: %s\n", w.Name, w.What)
 	if len(w.Rows) > 0 {
-		fmt.Fprintf(out, "  %-17s %8s %5s %6s %7s %7s %7s %6s %8s\n",
+		fmt.Fprintf(out, "  %-16s %8s %5s %5s %7s %7s %7s %6s %8s\n",
 			"model", "tasks/s", "±", "gain", "p50", "p99", "CPU", "allocs", "memory")
 	}
 	for _, r := range w.Rows {
@@ -43,8 +43,8 @@ func (w *WorkReport) write(out io.Writer) {
 		if r.CPU > 0 {
 			cpu = short(r.CPU)
 		}
-		fmt.Fprintf(out, "%s %-17s %8.0f %3.0f %% %6s %7s %7s %7s %6.0f %8s\n", mark, Model{r.Model, r.Size},
-			r.Rate, 100*r.Spread, times(r.SpeedUp), short(r.P50), short(r.P99), cpu, r.Allocs, bytes(r.Memory))
+		fmt.Fprintf(out, "%s %-16s %8.0f %3.0f %% %5s %7s %7s %7s %6.0f %8s\n", mark, Model{r.Model, r.Size},
+			r.Rate, 100*r.Spread, times(r.SpeedUp), short(r.P50), short(r.P99), cpu, r.Allocs, size(r.Memory))
 	}
 	if w.Error != "" {
 		fmt.Fprintln(out, fold("Ended early: "+w.Error, "  "))
@@ -72,7 +72,7 @@ func short(seconds float64) string {
 	}
 }
 
-func bytes(n uint64) string {
+func size(n uint64) string {
 	const kib = 1024
 	switch {
 	case n >= 100*kib*kib:
