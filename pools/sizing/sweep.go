@@ -84,14 +84,18 @@ const (
 	defaultMax    = 1024
 	defaultBudget = 50 * time.Second
 
-	minRounds   = 6    // before an answer is clear
-	clearEnough = 0.98 // of the resampled knees are within 20 %
+	minRounds   = 10   // before an answer is clear
+	clearEnough = 0.99 // of the resampled knees are within 20 %
 	resamples   = 300
 
 	shortWindow = 100 * time.Millisecond
 	windowTasks = 40   // in a window, unless each is long
 	fineEnough  = 1.25 // ratio of the sizes about the knee
-	maxFailed   = 0.01
+
+	// enoughBeyond is how many sizes of twice the knee and more are measured in each round. They say
+	// how high the curve goes, and take long.
+	enoughBeyond = 1
+	maxFailed    = 0.01
 )
 
 // Sweep finds the best number of workers for task by running it with 1, 2, 4, … workers, until more
@@ -245,8 +249,8 @@ func (s *sweeper) relevant() []int {
 		if p.workers > below && above == 0 {
 			above = p.workers
 		}
-		near := p.workers >= below && beyond < 2 || p.workers < below && math.Exp(p.log) > 0.75*goal
-		if near || s.round < 2 {
+		low := p.workers < below && (math.Exp(p.log) > 0.75*goal || s.round < 2)
+		if low || p.workers >= below && beyond < enoughBeyond {
 			sizes = append(sizes, p.workers)
 		}
 		if p.workers >= 2*knee {
