@@ -36,7 +36,7 @@ type estimate struct {
 
 // estimates separates what a size does from what a round does: log rate = size + round. Interleaved
 // rounds meet the same drift of the machine with each size, so that it does not bend the curve.
-// Both are found by turns as midmeans, which ignore the rounds in which a neighbour woke up.
+// Both are found by turns, from the upper values, so that rounds in which a neighbour woke up do not count.
 //
 // Source: J. W. Tukey, "Exploratory Data Analysis", 1977 (median polish).
 func (s samples) estimates() []estimate {
@@ -83,7 +83,7 @@ func typical(values []float64) float64 {
 		return 0
 	}
 	slices.Sort(values)
-	from, to := k/2, k-k/10
+	from, to := 2*k/3, k-k/10
 	sum := 0.0
 	for _, v := range values[from:to] {
 		sum += v
@@ -91,7 +91,7 @@ func typical(values []float64) float64 {
 	return sum / float64(to-from)
 }
 
-// standardError is that of the midmean, from the quartiles. A single value says nothing of its
+// standardError is that of typical, from the quartiles. A single value says nothing of its
 // error: 10 % is assumed.
 func standardError(sorted []float64) float64 {
 	k := len(sorted)

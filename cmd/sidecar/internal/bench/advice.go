@@ -39,19 +39,20 @@ func (w *WorkReport) conclude(quota float64) {
 }
 
 // recommended is the smallest pool that comes near the best of them; sequential where none gains a
-// tenth. A goroutine for each task is never recommended: nothing bounds its memory.
+// tenth. It compares the better half of the rounds: what happens beside a task only slows it. A
+// goroutine for each task is never recommended: nothing bounds its memory.
 func (w *WorkReport) recommended() *Row {
 	top := 0.0
 	for _, r := range w.Rows {
 		if r.Model == Sequential || r.Model == Workers {
-			top = max(top, r.Rate)
+			top = max(top, r.calm)
 		}
 	}
 	var best *Row
 	for i := range w.Rows {
 		r := &w.Rows[i]
 		bounded := r.Model == Sequential || r.Model == Workers
-		if bounded && r.Rate >= nearBest*top && (best == nil || r.Size < best.Size) {
+		if bounded && r.calm >= nearBest*top && (best == nil || r.Size < best.Size) {
 			best = r
 		}
 	}

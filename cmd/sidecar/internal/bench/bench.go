@@ -69,6 +69,7 @@ type Row struct {
 	model   Model
 	runs    []run
 	tasks   int
+	calm    float64 // tasks per second in the better half of the rounds
 }
 
 // Run measures all works. When ctx ends it returns what is known so far.
@@ -224,7 +225,7 @@ func (r *Row) summarize() {
 		rates[i] = one.rate
 	}
 	r.Rounds = len(r.runs)
-	r.Rate, r.Spread = median(rates), spread(rates)
+	r.Rate, r.Spread, r.calm = median(rates), spread(rates), upperHalf(rates)
 	r.P50 = of(func(x run) float64 { return x.p50.Seconds() })
 	r.P99 = of(func(x run) float64 { return x.p99.Seconds() })
 	r.Allocs = of(func(x run) float64 { return x.allocs })
@@ -242,6 +243,16 @@ func median(values []float64) float64 {
 		return 0
 	}
 	return (sorted[(k-1)/2] + sorted[k/2]) / 2
+}
+
+// upperHalf is the mean of the values from the median on.
+func upperHalf(values []float64) float64 {
+	upper := slices.Sorted(slices.Values(values))[len(values)/2:]
+	sum := 0.0
+	for _, v := range upper {
+		sum += v
+	}
+	return sum / float64(len(upper))
 }
 
 // spread is half the distance of the quartiles, relative to the median.

@@ -225,7 +225,7 @@ func TestSweepsAsText(t *testing.T) {
 
 func TestAdvice(t *testing.T) {
 	row := func(kind string, size int, rate, used float64) Row {
-		return Row{Model: kind, Size: size, Rate: rate, P50: 0.001, CPU: 0.001, CPUs: used * cpus(), Memory: 1 << 20}
+		return Row{Model: kind, Size: size, Rate: rate, calm: rate, P50: 0.001, CPU: 0.001, CPUs: used * cpus(), Memory: 1 << 20}
 	}
 	for name, c := range map[string]struct {
 		rows      []Row
@@ -249,10 +249,32 @@ func TestAdvice(t *testing.T) {
 	}
 }
 
+// A neighbour that was awake in fewer than half of the rounds does not change the advice.
+func TestAdviceComparesTheBetterHalf(t *testing.T) {
+	row := func(size int, rates ...float64) Row {
+		r := Row{Model: Workers, Size: size}
+		for _, rate := range rates {
+			r.runs = append(r.runs, run{rate: rate})
+		}
+		r.summarize()
+		return r
+	}
+	w := WorkReport{Rows: []Row{row(2, 50, 99, 100, 60, 55), row(4, 98, 99, 100, 101, 97)}}
+	w.conclude(0)
+	if w.Size != 4 {
+		t.Errorf("recommends %d, where two workers were slow in three of five rounds", w.Size)
+	}
+	w = WorkReport{Rows: []Row{row(2, 50, 99, 100, 98, 55), row(4, 98, 99, 100, 101, 97)}}
+	w.conclude(0)
+	if w.Size != 2 {
+		t.Errorf("recommends %d, where two workers were slow in two of five rounds", w.Size)
+	}
+}
+
 func TestWaitingTasksDoNotBlameNeighbours(t *testing.T) {
 	w := WorkReport{Rows: []Row{
-		{Model: Sequential, Size: 1, Rate: 100, P50: 0.01, CPU: 0.001, CPUs: 0.1},
-		{Model: Workers, Size: 2, Rate: 200, P50: 0.01, CPU: 0.001, CPUs: 0.2},
+		{Model: Sequential, Size: 1, Rate: 100, calm: 100, P50: 0.01, CPU: 0.001, CPUs: 0.1},
+		{Model: Workers, Size: 2, Rate: 200, calm: 200, P50: 0.01, CPU: 0.001, CPUs: 0.2},
 	}}
 	w.conclude(0)
 	if !strings.Contains(w.Advice, "The CPUs are not the limit") {
