@@ -11,6 +11,8 @@ const (
 	busy = 0.85
 	// computing is the part of a task's time on CPU, alone, beyond which it is called CPU-bound.
 	computing = 0.7
+	// unsteady is the spread between rounds beyond which nothing is certain.
+	unsteady = 0.2
 )
 
 // conclude finds the best model and says why.
@@ -33,6 +35,10 @@ func (w *WorkReport) conclude(quota float64) {
 	}
 	w.Best, w.Size = best.Model, best.Size
 	w.Advice = best.sentence(w) + " " + w.reason(best, quota)
+	if best.Spread > unsteady {
+		w.Advice += fmt.Sprintf(" This is uncertain: its rounds differed by ±%.0f %%. Measure again on a quieter machine.",
+			100*best.Spread)
+	}
 	if g := w.row(Goroutines); g != nil && best.Memory > 0 && g.Memory > 4*best.Memory && g.Memory > 1<<20 {
 		w.Advice += fmt.Sprintf(" A goroutine for each task took %s of memory, this %s.", size(g.Memory), size(best.Memory))
 	}
@@ -88,7 +94,13 @@ func (r *Row) sentence(w *WorkReport) string {
 // reason says what limits the throughput, where that is known.
 func (w *WorkReport) reason(best *Row, quota float64) string {
 	alone := w.row(Sequential)
-	switch used := best.CPUs; {
+	used := best.CPUs
+	if best.Model == Sequential { // it cannot use more than one: the pools say whether there were more
+		for _, r := range w.Rows {
+			used = max(used, r.CPUs)
+		}
+	}
+	switch {
 	case w.Throttled > stopped:
 		return fmt.Sprintf("The CPU quota of %.3g CPUs is the limit, not the code: "+
 			"it stopped the process in %.0f %% of its periods.", quota, 100*w.Throttled)
@@ -96,7 +108,7 @@ func (w *WorkReport) reason(best *Row, quota float64) string {
 		return ""
 	case used > busy*cpus():
 		return fmt.Sprintf("The CPUs are the limit: it uses %.2g of %.2g.", used, cpus())
-	case alone != nil && best.Size > 1 && alone.CPU > computing*alone.P50:
+	case alone != nil && alone.CPU > computing*alone.P50:
 		return fmt.Sprintf("The tasks compute, and got %.2g of %.2g CPUs: something else took the rest.", used, cpus())
 	default:
 		return fmt.Sprintf("The CPUs are not the limit: it uses %.2g of %.2g and waits otherwise.", used, cpus())

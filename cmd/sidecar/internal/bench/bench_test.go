@@ -237,6 +237,7 @@ func TestAdvice(t *testing.T) {
 		"CPUs, why":      {[]Row{row(Sequential, 1, 100, 0.5), row(Workers, 2, 190, 1), row(Workers, 4, 199, 1)}, 0, "The CPUs are the limit"},
 		"neighbour":      {[]Row{row(Sequential, 1, 100, 0.5), row(Workers, 2, 190, 0.6), row(Workers, 4, 199, 0.6)}, 0, "something else took the rest"},
 		"quota":          {[]Row{row(Sequential, 1, 100, 0.2), row(Workers, 2, 101, 0.2)}, 0.9, "CPU quota of 0.5 CPUs is the limit, not the code"},
+		"busy machine":   {[]Row{row(Sequential, 1, 100, 0.2), row(Workers, 2, 101, 0.4)}, 0, fmt.Sprintf("got %.2g of", 0.4*cpus())},
 		"rising":         {[]Row{row(Sequential, 1, 100, 0.5), row(Workers, 2, 190, 0.6)}, 0, "still rising"},
 		"goroutines eat": {[]Row{row(Sequential, 1, 1, 0.1), row(Workers, 2, 2, 1), {Model: Goroutines, Rate: 9, Memory: 1 << 30}}, 0, "1024 MiB of memory"},
 		"nothing":        {nil, 0, "Nothing was measured"},
@@ -268,6 +269,14 @@ func TestAdviceComparesTheBetterHalf(t *testing.T) {
 	w.conclude(0)
 	if w.Size != 2 {
 		t.Errorf("recommends %d, where two workers were slow in two of five rounds", w.Size)
+	}
+}
+
+func TestAdviceFromRoundsThatDifferIsUncertain(t *testing.T) {
+	w := WorkReport{Rows: []Row{{Model: Workers, Size: 4, Rate: 100, calm: 100, Spread: 0.4}}}
+	w.conclude(0)
+	if !strings.Contains(w.Advice, "uncertain: its rounds differed by ±40 %") {
+		t.Error(w.Advice)
 	}
 }
 
