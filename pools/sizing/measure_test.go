@@ -44,6 +44,32 @@ func TestMeasureCountsPartsOfTasks(t *testing.T) {
 	}
 }
 
+// When the window closes during a long task, the other worker goes on beside it until it ends.
+func TestNoWorkerStopsBeforeAllHaveEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var inside atomic.Int64
+		var long atomic.Bool
+		alone := 0
+		measure := measureTask(func(context.Context) error {
+			inside.Add(1)
+			defer inside.Add(-1)
+			if !long.CompareAndSwap(false, true) {
+				time.Sleep(7 * ms)
+				return nil
+			}
+			time.Sleep(100 * ms)
+			long.Store(false)
+			if inside.Load() < 2 {
+				alone++
+			}
+			return nil
+		}, testRNG())
+		if _, err := measure(t.Context(), 2, 50*ms, 210*ms); err != nil || alone > 0 {
+			t.Errorf("%d long tasks ended alone, %v", alone, err)
+		}
+	})
+}
+
 func TestOverlap(t *testing.T) {
 	at := func(d int) time.Time { return time.Unix(0, 0).Add(time.Duration(d) * ms) }
 	for _, c := range []struct {
