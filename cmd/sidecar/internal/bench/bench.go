@@ -101,8 +101,11 @@ type runner struct {
 }
 
 // models are the rows of the table.
-func (b *runner) models() []Model {
-	all := []Model{{Sequential, 1}, {Goroutines, 0}}
+func (b *runner) models(w Work) []Model {
+	all := []Model{{Sequential, 1}}
+	if !w.bounded {
+		all = append(all, Model{Goroutines, 0})
+	}
 	for n := 2; n <= b.Max; n *= 2 {
 		all = append(all, Model{Workers, n})
 	}
@@ -142,7 +145,7 @@ func (b *runner) work(ctx context.Context, w Work) (report WorkReport) {
 // machine meets all of them.
 func (b *runner) rows(ctx context.Context, w Work, t task) ([]*Row, error) {
 	var rows []*Row
-	for _, m := range b.models() {
+	for _, m := range b.models(w) {
 		rows = append(rows, &Row{Model: m.Kind, Size: m.Size, model: m})
 	}
 	order := slices.Clone(rows)

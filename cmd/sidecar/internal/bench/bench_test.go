@@ -9,8 +9,11 @@ import (
 	"fmt"
 	"image/png"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,7 +22,7 @@ import (
 
 // pretend is work of which four can be done at a time, each for 5 ms.
 func pretend(name string) Work {
-	return Work{name, "nothing, for 5ms", func(context.Context) (task, func(), error) {
+	return Work{name, "nothing, for 5ms", false, func(context.Context) (task, func(), error) {
 		servers := make(chan struct{}, 4)
 		return func(context.Context) error {
 			servers <- struct{}{}
@@ -45,7 +48,7 @@ func TestRunRecommendsTheSmallestPoolThatIsNearTheBest(t *testing.T) {
 			lefts = append(lefts, left)
 		}
 		r := Run(t.Context(), o)
-		if len(r.Works) != 2 || r.Interrupted || len(lefts) != 2*3*len((&runner{Options: o}).models()) {
+		if len(r.Works) != 2 || r.Interrupted || len(lefts) != 2*3*len((&runner{Options: o}).models(o.Works[0])) {
 			t.Fatalf("%d progress reports, %+v", len(lefts), r)
 		}
 		if lefts[len(lefts)-1] >= lefts[0] {
@@ -81,10 +84,10 @@ func TestInterruptedRunSaysWhatItKnows(t *testing.T) {
 
 func TestWorkThatFails(t *testing.T) {
 	refused := errors.New("connection refused")
-	broken := Work{"broken", "", func(context.Context) (task, func(), error) {
+	broken := Work{"broken", "", false, func(context.Context) (task, func(), error) {
 		return func(context.Context) error { return refused }, func() {}, nil
 	}}
-	missing := Work{"missing", "", func(context.Context) (task, func(), error) { return nil, nil, refused }}
+	missing := Work{"missing", "", false, func(context.Context) (task, func(), error) { return nil, nil, refused }}
 	for _, w := range Run(t.Context(), options(broken, missing)).Works {
 		if !strings.Contains(w.Error, "connection refused") || w.Advice != "Nothing was measured." {
 			t.Errorf("%+v", w)
@@ -94,6 +97,28 @@ func TestWorkThatFails(t *testing.T) {
 		if !strings.Contains(r.Error, "connection refused") {
 			t.Errorf("%+v", r)
 		}
+	}
+}
+
+func TestWhatTheUserNamesGetsNoMoreThanMax(t *testing.T) {
+	var inside, most atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		n := inside.Add(1)
+		defer inside.Add(-1)
+		for seen := most.Load(); n > seen && !most.CompareAndSwap(seen, n); seen = most.Load() {
+			continue
+		}
+	}))
+	defer server.Close()
+	o := options(URL(server.URL), TCP(server.Listener.Addr().String()))
+	o.Max, o.Rounds, o.Window = 3, 1, 20*time.Millisecond
+	for _, w := range Run(t.Context(), o).Works {
+		if w.Error != "" || w.row(Goroutines) != nil {
+			t.Errorf("%+v", w)
+		}
+	}
+	if most.Load() > 3 {
+		t.Errorf("%d requests at a time, expected at most 3", most.Load())
 	}
 }
 

@@ -18,6 +18,9 @@ type Work struct {
 	Name string // cpu, file, http, mixed, or the target that the user named
 	What string // in words
 
+	// bounded work never gets more than Options.Max tasks at a time: it may be in use.
+	bounded bool
+
 	// prepare returns the task, and what to call when no more of them run.
 	prepare func(ctx context.Context) (task, func(), error)
 }
@@ -34,16 +37,16 @@ const (
 // temporary files if it is empty.
 func BuiltIn(dir string) []Work {
 	return []Work{
-		{"cpu", fmt.Sprintf("hashing, %v of CPU", cpuTask), prepareCPU},
-		{"file", "write 4 KiB, flush it to the disk, read it", prepareFile(dir)},
-		{"http", fmt.Sprintf("GET from a loopback server that answers after %v", httpDelay), prepareHTTP},
-		{"mixed", "the http task and then the cpu task", prepareMixed},
+		{"cpu", fmt.Sprintf("hashing, %v of CPU", cpuTask), false, prepareCPU},
+		{"file", "write 4 KiB, flush it to the disk, read it", false, prepareFile(dir)},
+		{"http", fmt.Sprintf("GET from a loopback server that answers after %v", httpDelay), false, prepareHTTP},
+		{"mixed", "the http task and then the cpu task", false, prepareMixed},
 	}
 }
 
 // URL returns the work of fetching an address with GET.
 func URL(address string) Work {
-	return Work{address, "GET", func(context.Context) (task, func(), error) {
+	return Work{address, "GET", true, func(context.Context) (task, func(), error) {
 		get, done := getter(address)
 		return get, done, nil
 	}}
@@ -51,7 +54,7 @@ func URL(address string) Work {
 
 // TCP returns the work of connecting to an address and closing the connection.
 func TCP(address string) Work {
-	return Work{address, "connect and close", func(context.Context) (task, func(), error) {
+	return Work{address, "connect and close", true, func(context.Context) (task, func(), error) {
 		dialer := net.Dialer{Timeout: 10 * time.Second}
 		return func(ctx context.Context) error {
 			conn, err := dialer.DialContext(ctx, "tcp", address)
