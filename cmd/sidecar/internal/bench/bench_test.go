@@ -1,0 +1,332 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"image/png"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode/utf8"
+)
+
+// pretend is work of which four can be done at a time, each for 5 ms.
+func pretend(name string) Work {
+	return Work{name, "nothing, for 5ms", false, func(context.Context) (task, func(), error) {
+		servers := make(chan struct{}, 4)
+		return func(context.Context) error {
+			servers <- struct{}{}
+			time.Sleep(5 * time.Millisecond)
+			<-servers
+			return nil
+		}, func() {}, nil
+	}}
+}
+
+func options(works ...Work) Options {
+	return Options{Works: works, Rounds: 3, Window: 100 * time.Millisecond, Max: 16, Seed: 1}
+}
+
+func TestRunRecommendsTheSmallestPoolThatIsNearTheBest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := options(pretend("one"), pretend("two"))
+		var lefts []time.Duration
+		o.Progress = func(what string, left time.Duration) {
+			if what == "" || left < 0 {
+				t.Errorf("progress %q, %v left", what, left)
+			}
+			lefts = append(lefts, left)
+		}
+		r := Run(t.Context(), o)
+		if len(r.Works) != 2 || r.Interrupted || len(lefts) != 2*3*len((&runner{Options: o}).models(o.Works[0])) {
+			t.Fatalf("%d progress reports, %+v", len(lefts), r)
+		}
+		if lefts[len(lefts)-1] >= lefts[0] {
+			t.Errorf("%v left at first, %v at last", lefts[0], lefts[len(lefts)-1])
+		}
+		for _, w := range r.Works {
+			if w.Best != Workers || w.Size != 4 {
+				t.Errorf("recommends %s × %d, expected workers × 4: %+v", w.Best, w.Size, w.Rows)
+			}
+			for _, row := range w.Rows {
+				if row.Rounds != 3 || row.Rate < 199 || row.Rate > 801 || row.P50 < 0.005 || row.P99 < row.P50 {
+					t.Errorf("%s: %+v", w.Name, row)
+				}
+			}
+		}
+	})
+}
+
+func TestInterruptedRunSaysWhatItKnows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		r := Run(ctx, options(pretend("one"), pretend("two"), pretend("three")))
+		if !r.Interrupted || len(r.Works) == 0 || len(r.Works) == 3 || len(r.Works[0].Rows) == 0 || r.Works[0].Size != 4 {
+			t.Errorf("got %+v", r)
+		}
+		var b strings.Builder
+		if err := r.Write(&b); err != nil || !strings.Contains(b.String(), "Interrupted") {
+			t.Errorf("%v, prints\n%s", err, b.String())
+		}
+	})
+}
+
+func TestWorkThatFails(t *testing.T) {
+	refused := errors.New("connection refused")
+	broken := Work{"broken", "", false, func(context.Context) (task, func(), error) {
+		return func(context.Context) error { return refused }, func() {}, nil
+	}}
+	missing := Work{"missing", "", false, func(context.Context) (task, func(), error) { return nil, nil, refused }}
+	for _, w := range Run(t.Context(), options(broken, missing)).Works {
+		if !strings.Contains(w.Error, "connection refused") || w.Advice != "Nothing was measured." {
+			t.Errorf("%+v", w)
+		}
+	}
+	for _, r := range Sweep(t.Context(), options(broken, missing), time.Second) {
+		if !strings.Contains(r.Error, "connection refused") {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+func TestWhatTheUserNamesGetsNoMoreThanMax(t *testing.T) {
+	var inside, most atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		n := inside.Add(1)
+		defer inside.Add(-1)
+		for seen := most.Load(); n > seen && !most.CompareAndSwap(seen, n); seen = most.Load() {
+			continue
+		}
+	}))
+	defer server.Close()
+	o := options(URL(server.URL), TCP(server.Listener.Addr().String()))
+	o.Max, o.Rounds, o.Window = 3, 1, 20*time.Millisecond
+	for _, w := range Run(t.Context(), o).Works {
+		if w.Error != "" || w.row(Goroutines) != nil {
+			t.Errorf("%+v", w)
+		}
+	}
+	if most.Load() > 3 {
+		t.Errorf("%d requests at a time, expected at most 3", most.Load())
+	}
+}
+
+func TestBuiltInWorks(t *testing.T) {
+	for _, w := range BuiltIn(t.TempDir()) {
+		run, done, err := w.prepare(t.Context())
+		if err != nil {
+			t.Fatal(w.Name, err)
+		}
+		if err := (Model{Workers, 3}).run(t.Context(), 20, run); err != nil {
+			t.Error(w.Name, err)
+		}
+		done()
+	}
+}
+
+func TestFileWorkRemovesItsFiles(t *testing.T) {
+	dir := t.TempDir()
+	run, done, err := prepareFile(dir)(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := (Model{Goroutines, 0}).run(t.Context(), 5, run); err != nil {
+		t.Error(err)
+	}
+	done()
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left %v, %v", left, err)
+	}
+	if _, _, err := prepareFile(dir + "/missing")(t.Context()); err == nil || !strings.Contains(err.Error(), "--dir") {
+		t.Errorf("%v, expected an error that names --dir", err)
+	}
+}
+
+// wide has figures as long as they get.
+func wide() Report {
+	w := WorkReport{Name: "http", What: "GET from a loopback server that answers after 2ms"}
+	for _, m := range []Model{{Sequential, 1}, {Goroutines, 0}, {Workers, 1024}, {Semaphore, 1024}, {Batches, 1024}} {
+		w.Rows = append(w.Rows, Row{
+			Model: m.Kind, Size: m.Size, Rate: 1234567, Spread: 0.123, P50: 0.0001234, P99: 0.1234, CPU: 0.0001234,
+			CPUs: 1.5, Allocs: 123456, Memory: 1234 << 20, Rounds: 5,
+		})
+	}
+	w.conclude(0)
+	return Report{CPUs: 2, Quota: 0.5, Noise: 0.03, Seconds: 60, Works: []WorkReport{w}}
+}
+
+func TestReportFitsATerminal(t *testing.T) {
+	var b strings.Builder
+	if err := wide().Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(b.String()) {
+		if utf8.RuneCountInString(strings.TrimSuffix(line, "\n")) > 80 {
+			t.Errorf("%d columns: %s", utf8.RuneCountInString(line), line)
+		}
+	}
+}
+
+func TestReportAsJSON(t *testing.T) {
+	data, err := json.Marshal(wide())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{`"quota_cpus":0.5`, `"tasks_per_second":1234567`, `"speed_up":1`, `"best":`, `"advice":`} {
+		if !bytes.Contains(data, []byte(key)) {
+			t.Errorf("no %s in %s", key, data)
+		}
+	}
+}
+
+func TestPlots(t *testing.T) {
+	report := wide()
+	report.Works[0].Rows = append(report.Works[0].Rows, Row{Model: Workers, Size: 2, Rate: 3, SpeedUp: 1.9})
+	names, err := report.Plot(t.TempDir())
+	if err != nil || len(names) != 4 {
+		t.Fatalf("wrote %v, %v, expected SVG and PNG, light and dark", names, err)
+	}
+	sweeps := []SweepReport{
+		{Name: "cpu", Knee: 2, Curve: []SweepPoint{{1, 100, 0}, {2, 198, 0}, {4, 199, 0}}},
+		{Name: "http", Knee: 12, Curve: []SweepPoint{{1, 100, 0}, {3, 198, 0}, {64, 199, 0}}},
+		{Name: "none"},
+	}
+	more, err := PlotSweeps(t.TempDir(), sweeps)
+	if err != nil || len(more) != 4 {
+		t.Fatalf("wrote %v, %v", more, err)
+	}
+	for _, name := range append(names, more...) {
+		if err := isImage(name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func isImage(name string) error {
+	data, err := os.ReadFile(name) //nolint:gosec // the test wrote it
+	if err != nil {
+		return err
+	}
+	if strings.HasSuffix(name, ".png") {
+		_, err := png.Decode(bytes.NewReader(data))
+		return err
+	}
+	for d := xml.NewDecoder(bytes.NewReader(data)); ; {
+		if _, err := d.Token(); err != nil {
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+func TestSweepsAsText(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		found := Sweep(t.Context(), options(pretend("one")), 20*time.Second)
+		if found[0].Knee != 4 || !found[0].Clear {
+			t.Errorf("got %+v, expected 4", found[0])
+		}
+		var b strings.Builder
+		if err := WriteSweeps(&b, found); err != nil || !strings.Contains(b.String(), "4 workers do") {
+			t.Errorf("%v, prints\n%s", err, b.String())
+		}
+		if _, err := json.Marshal(found); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestAdvice(t *testing.T) {
+	row := func(kind string, size int, rate, used float64) Row {
+		return Row{Model: kind, Size: size, Rate: rate, calm: rate, P50: 0.001, CPU: 0.001, CPUs: used * cpus(), Memory: 1 << 20}
+	}
+	for name, c := range map[string]struct {
+		rows      []Row
+		throttled float64
+		want      string
+	}{
+		"nothing gains":  {[]Row{row(Sequential, 1, 100, 1), row(Workers, 2, 105, 1)}, 0, "sequentially"},
+		"CPUs":           {[]Row{row(Sequential, 1, 100, 0.5), row(Workers, 2, 190, 1), row(Workers, 4, 199, 1)}, 0, "Use 2 workers: 1.9 × sequential"},
+		"CPUs, why":      {[]Row{row(Sequential, 1, 100, 0.5), row(Workers, 2, 190, 1), row(Workers, 4, 199, 1)}, 0, "The CPUs are the limit"},
+		"neighbour":      {[]Row{row(Sequential, 1, 100, 0.5), row(Workers, 2, 190, 0.6), row(Workers, 4, 199, 0.6)}, 0, "something else took the rest"},
+		"quota":          {[]Row{row(Sequential, 1, 100, 0.2), row(Workers, 2, 101, 0.2)}, 0.9, "CPU quota of 0.5 CPUs is the limit, not the code"},
+		"busy machine":   {[]Row{row(Sequential, 1, 100, 0.2), row(Workers, 2, 101, 0.4)}, 0, fmt.Sprintf("got %.2g of", 0.4*cpus())},
+		"rising":         {[]Row{row(Sequential, 1, 100, 0.5), row(Workers, 2, 190, 0.6)}, 0, "still rising"},
+		"goroutines eat": {[]Row{row(Sequential, 1, 1, 0.1), row(Workers, 2, 2, 1), {Model: Goroutines, Rate: 9, Memory: 1 << 30}}, 0, "1024 MiB of memory"},
+		"nothing":        {nil, 0, "Nothing was measured"},
+	} {
+		w := WorkReport{Rows: c.rows, Throttled: c.throttled}
+		w.conclude(0.5)
+		if !strings.Contains(w.Advice, c.want) {
+			t.Errorf("%s: %q, expected %q in it", name, w.Advice, c.want)
+		}
+	}
+}
+
+// A neighbour that was awake in fewer than half of the rounds does not change the advice.
+func TestAdviceComparesTheBetterHalf(t *testing.T) {
+	row := func(size int, rates ...float64) Row {
+		r := Row{Model: Workers, Size: size}
+		for _, rate := range rates {
+			r.runs = append(r.runs, run{rate: rate})
+		}
+		r.summarize()
+		return r
+	}
+	w := WorkReport{Rows: []Row{row(2, 50, 99, 100, 60, 55), row(4, 98, 99, 100, 101, 97)}}
+	w.conclude(0)
+	if w.Size != 4 {
+		t.Errorf("recommends %d, where two workers were slow in three of five rounds", w.Size)
+	}
+	w = WorkReport{Rows: []Row{row(2, 50, 99, 100, 98, 55), row(4, 98, 99, 100, 101, 97)}}
+	w.conclude(0)
+	if w.Size != 2 {
+		t.Errorf("recommends %d, where two workers were slow in two of five rounds", w.Size)
+	}
+}
+
+func TestAdviceFromRoundsThatDifferIsUncertain(t *testing.T) {
+	w := WorkReport{Rows: []Row{{Model: Workers, Size: 4, Rate: 100, calm: 100, Spread: 0.4}}}
+	w.conclude(0)
+	if !strings.Contains(w.Advice, "uncertain: its rounds differed by ±40 %") {
+		t.Error(w.Advice)
+	}
+}
+
+func TestWaitingTasksDoNotBlameNeighbours(t *testing.T) {
+	w := WorkReport{Rows: []Row{
+		{Model: Sequential, Size: 1, Rate: 100, calm: 100, P50: 0.01, CPU: 0.001, CPUs: 0.1},
+		{Model: Workers, Size: 2, Rate: 200, calm: 200, P50: 0.01, CPU: 0.001, CPUs: 0.2},
+	}}
+	w.conclude(0)
+	if !strings.Contains(w.Advice, "The CPUs are not the limit") {
+		t.Error(w.Advice)
+	}
+}
+
+func ExampleReport_Write() {
+	w := WorkReport{Name: "cpu", What: "hashing, 250µs of CPU", Best: Workers, Size: 2, Advice: "Use 2 workers: 1.99 × sequential."}
+	w.Rows = []Row{{Model: Workers, Size: 2, Rate: 7960, Spread: 0.01, SpeedUp: 1.99, P50: 250e-6, P99: 300e-6, CPU: 251e-6}}
+	if err := (Report{CPUs: 2, Noise: 0.02, Seconds: 12, Works: []WorkReport{w}}).Write(os.Stdout); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// 2 CPUs, no quota; noise of the machine ±2 %; 12 s
+	//
+	// cpu: hashing, 250µs of CPU
+	//   model             tasks/s     ±  gain     p50     p99     CPU allocs   memory
+	// ▶ workers × 2          7960   1 % 1.99×   250µs   300µs   251µs      0    0 KiB
+	//   Use 2 workers: 1.99 × sequential.
+}

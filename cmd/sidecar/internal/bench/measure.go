@@ -1,0 +1,87 @@
+package bench
+
+import (
+	"context"
+	"runtime/metrics"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// run is what one run of a model was.
+type run struct {
+	rate     float64 // tasks per second
+	p50, p99 time.Duration
+	cpu      time.Duration // per task
+	cpus     float64       // used on average
+	cpuKnown bool
+	allocs   float64 // per task
+	memory   uint64  // bytes of heap and stacks at the peak, more than before
+}
+
+// measure runs n tasks by a model. A task's latency is its own time, without that before it began.
+func measure(ctx context.Context, m Model, n int, t task) (run, error) {
+	latency := make([]time.Duration, n)
+	var next atomic.Int64
+	timed := func(ctx context.Context) error {
+		begin := time.Now()
+		err := t(ctx)
+		latency[next.Add(1)-1] = time.Since(begin)
+		return err
+	}
+	peak := watchMemory()
+	allocs, begin := allocated(), time.Now()
+	cpu, known := cpuTime()
+	err := m.run(ctx, n, timed)
+	took := time.Since(begin)
+	after, _ := cpuTime()
+	r := run{rate: float64(n) / took.Seconds(), cpuKnown: known, allocs: float64(allocated()-allocs) / float64(n)}
+	r.cpu = (after - cpu) / time.Duration(n)
+	r.cpus = (after - cpu).Seconds() / took.Seconds()
+	r.memory = peak()
+	if err != nil {
+		return run{}, err
+	}
+	slices.Sort(latency)
+	r.p50, r.p99 = latency[n/2], latency[min(n-1, n*99/100)]
+	return r, nil
+}
+
+func allocated() uint64 {
+	s := []metrics.Sample{{Name: "/gc/heap/allocs:objects"}}
+	metrics.Read(s)
+	return s[0].Value.Uint64()
+}
+
+func inUse() uint64 {
+	s := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}}
+	metrics.Read(s)
+	return s[0].Value.Uint64() + s[1].Value.Uint64()
+}
+
+// watchMemory looks at the memory in use every 5 ms until the function that it returns is called,
+// which returns how much it grew.
+func watchMemory() (peak func() uint64) {
+	base := inUse()
+	most := base
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				most = max(most, inUse())
+				return
+			case <-tick.C:
+				most = max(most, inUse())
+			}
+		}
+	}()
+	return func() uint64 {
+		close(stop)
+		<-stopped
+		return most - base
+	}
+}

@@ -1,0 +1,127 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/poolgauge/poolgauge/pools"
+)
+
+// Model is a way to run many tasks at once. This file is all that knows the pools.
+type Model struct {
+	Kind string // sequential, goroutines, workers, semaphore or batches
+	Size int    // tasks at a time; 0 where nothing bounds them
+}
+
+// The kinds of models.
+const (
+	Sequential = "sequential"
+	Goroutines = "goroutines"
+	Workers    = "workers"
+	Semaphore  = "semaphore"
+	Batches    = "batches"
+)
+
+func (m Model) String() string {
+	if m.Size < 2 {
+		return m.Kind
+	}
+	return fmt.Sprintf("%s × %d", m.Kind, m.Size)
+}
+
+// task is one unit of the work.
+type task func(ctx context.Context) error
+
+// run runs n tasks, begun in order, and returns when all have ended, with the first error.
+func (m Model) run(ctx context.Context, n int, t task) error {
+	switch m.Kind {
+	case Goroutines:
+		return inBatches(ctx, n, n, t)
+	case Workers:
+		return onWorkers(ctx, m.Size, n, t)
+	case Semaphore:
+		return behindSemaphore(ctx, m.Size, n, t)
+	case Batches:
+		return inBatches(ctx, m.Size, n, t)
+	default:
+		for range n {
+			if err := t(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// firstError keeps the first error of several goroutines.
+type firstError struct {
+	once sync.Once
+	err  error
+}
+
+func (f *firstError) keep(err error) {
+	if err != nil {
+		f.once.Do(func() { f.err = err })
+	}
+}
+
+// inBatches runs a batch at a time, each task in a goroutine of its own: memory for one batch is
+// all that is ever needed, and the slowest task of a batch holds up the next.
+func inBatches(ctx context.Context, size, n int, t task) error {
+	var first firstError
+	for left := n; left > 0 && ctx.Err() == nil; left -= size {
+		var wg sync.WaitGroup
+		for range min(size, left) {
+			wg.Go(func() { first.keep(t(ctx)) })
+		}
+		wg.Wait()
+	}
+	return errors.Join(first.err, ctx.Err())
+}
+
+func onWorkers(ctx context.Context, size, n int, t task) error {
+	pool, err := pools.NewWorkers("bench", size, pools.WorkersConfig{})
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	var first firstError
+	run := func(context.Context) error { // the context of the pool carries values that no other model has
+		err := t(ctx)
+		first.keep(err)
+		return err
+	}
+	for range n {
+		if err := pool.Submit(ctx, run); err != nil {
+			return err
+		}
+	}
+	if err := pool.Shutdown(ctx); err != nil {
+		return err
+	}
+	return first.err
+}
+
+func behindSemaphore(ctx context.Context, size, n int, t task) error {
+	permits, err := pools.NewSemaphore("bench", int64(size))
+	if err != nil {
+		return err
+	}
+	defer permits.Close()
+	var first firstError
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for range n {
+		if err := permits.Acquire(ctx, 1); err != nil {
+			return err
+		}
+		wg.Go(func() {
+			defer permits.Release(1)
+			first.keep(t(ctx))
+		})
+	}
+	wg.Wait()
+	return first.err
+}

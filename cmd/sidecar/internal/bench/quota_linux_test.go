@@ -1,0 +1,76 @@
+package bench
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// groupVariable makes the test below, in a process of its own, the one that is stopped: it names the
+// group to enter.
+const groupVariable = "POOLGAUGE_TEST_GROUP"
+
+// Half a CPU is named as the limit, not the code.
+func TestQuotaIsNamedAsTheLimit(t *testing.T) {
+	if group := os.Getenv(groupVariable); group != "" {
+		benchIn(t, group)
+		return
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestQuotaIsNamedAsTheLimit$", "-test.v")
+	cmd.Env = append(os.Environ(), groupVariable+"="+quotaGroup(t))
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	text := strings.Join(strings.Fields(string(out)), " ")
+	for _, want := range []string{"a quota of 0.5 CPUs", "The CPU quota of 0.5 CPUs is the limit, not the code"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, out)
+		}
+	}
+}
+
+func benchIn(t *testing.T, group string) {
+	t.Helper()
+	pid := []byte(strconv.Itoa(os.Getpid()))
+	if err := os.WriteFile(filepath.Join(group, "cgroup.procs"), pid, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := options(BuiltIn("")[0])
+	o.Rounds, o.Max, o.Window = 1, 4, 300*time.Millisecond
+	r := Run(t.Context(), o)
+	for r.Works[0].Throttled <= stopped { // others left it less than the quota
+		r = Run(t.Context(), o)
+	}
+	if err := r.Write(os.Stdout); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// quotaGroup makes a control group of version 1 with a quota of half a CPU.
+func quotaGroup(t *testing.T) string {
+	t.Helper()
+	const mount = "/sys/fs/cgroup/cpu"
+	if _, err := os.Stat(filepath.Join(mount, "cpu.cfs_quota_us")); err != nil {
+		t.Skipf("no control groups of version 1: %v", err)
+	}
+	group, err := os.MkdirTemp(mount, "poolgauge-bench-")
+	if err != nil {
+		t.Skipf("may not make control groups: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := os.Remove(group); err != nil {
+			t.Error(err)
+		}
+	})
+	for file, content := range map[string]string{"cpu.cfs_period_us": "50000", "cpu.cfs_quota_us": "25000"} {
+		if err := os.WriteFile(filepath.Join(group, file), []byte(content), 0o600); err != nil {
+			t.Skipf("may not set a quota: %v", err)
+		}
+	}
+	return group
+}

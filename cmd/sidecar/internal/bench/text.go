@@ -1,0 +1,108 @@
+package bench
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"runtime"
+	"strings"
+	"time"
+)
+
+func cpus() float64 { return float64(runtime.GOMAXPROCS(0)) }
+
+// Write writes the report for a terminal of 80 columns.
+func (r Report) Write(w io.Writer) error {
+	out := bufio.NewWriter(w)
+	quota := "no quota"
+	if r.Quota > 0 {
+		quota = fmt.Sprintf("a quota of %.3g CPUs", r.Quota)
+	}
+	fmt.Fprintf(out, "%d CPUs, %s; noise of the machine ±%.0f %%; %.0f s\n", r.CPUs, quota, 100*r.Noise, r.Seconds)
+	for i := range r.Works {
+		r.Works[i].write(out)
+	}
+	if r.Interrupted {
+		fmt.Fprint(out, "\nInterrupted: this is what was known so far.\n")
+	}
+	return out.Flush()
+}
+
+func (w *WorkReport) write(out io.Writer) {
+	fmt.Fprintf(out, "\n%s: %s\n", w.Name, w.What)
+	if len(w.Rows) > 0 {
+		fmt.Fprintf(out, "  %-16s %8s %5s %5s %7s %7s %7s %6s %8s\n",
+			"model", "tasks/s", "±", "gain", "p50", "p99", "CPU", "allocs", "memory")
+	}
+	for _, r := range w.Rows {
+		mark := " "
+		if r.Model == w.Best && r.Size == w.Size {
+			mark = "▶"
+		}
+		cpu := "–"
+		if r.CPU > 0 {
+			cpu = short(r.CPU)
+		}
+		fmt.Fprintf(out, "%s %-16s %8.0f %3.0f %% %5s %7s %7s %7s %6.0f %8s\n", mark, Model{r.Model, r.Size},
+			r.Rate, 100*r.Spread, times(r.SpeedUp), short(r.P50), short(r.P99), cpu, r.Allocs, size(r.Memory))
+	}
+	if w.Error != "" {
+		fmt.Fprintln(out, fold("Ended early: "+w.Error, "  "))
+	}
+	fmt.Fprintln(out, fold(w.Advice, "  "))
+}
+
+func times(f float64) string {
+	if f == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.3g×", f)
+}
+
+// short is a time with three digits at most.
+func short(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second))
+	switch {
+	case d >= time.Second:
+		return fmt.Sprintf("%.3gs", d.Seconds())
+	case d >= time.Millisecond:
+		return fmt.Sprintf("%.3gms", float64(d)/1e6)
+	default:
+		return fmt.Sprintf("%.3gµs", float64(d)/1e3)
+	}
+}
+
+func size(n uint64) string {
+	const kib = 1024
+	switch {
+	case n >= 100*kib*kib:
+		return fmt.Sprintf("%d MiB", n/kib/kib)
+	case n >= kib*kib:
+		return fmt.Sprintf("%.1f MiB", float64(n)/kib/kib)
+	default:
+		return fmt.Sprintf("%d KiB", n/kib)
+	}
+}
+
+// fold breaks text at 78 columns.
+func fold(text, indent string) string {
+	var b strings.Builder
+	column := 0
+	for word := range strings.FieldsSeq(text) {
+		n := len([]rune(word))
+		switch {
+		case column == 0:
+			b.WriteString(indent)
+			column = len(indent)
+		case column+1+n > 78:
+			b.WriteString("\n" + indent)
+			column = len(indent)
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += n
+	}
+	return b.String()
+}

@@ -1,0 +1,200 @@
+package bench
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+)
+
+// Work is what the tasks of a benchmark do.
+type Work struct {
+	Name string // cpu, file, http, mixed, or the target that the user named
+	What string // in words
+
+	// bounded work never gets more than Options.Max tasks at a time: it may be in use.
+	bounded bool
+
+	// prepare returns the task, and what to call when no more of them run.
+	prepare func(ctx context.Context) (task, func(), error)
+}
+
+// The sizes of the built-in tasks.
+const (
+	cpuTask   = 250 * time.Microsecond // of one CPU
+	httpDelay = 2 * time.Millisecond   // until the loopback server answers
+	fileSize  = 4096
+	maxConns  = 4096
+)
+
+// BuiltIn returns the works of a default run. Files are written to dir, the system's directory for
+// temporary files if it is empty.
+func BuiltIn(dir string) []Work {
+	return []Work{
+		{"cpu", fmt.Sprintf("hashing, %v of CPU", cpuTask), false, prepareCPU},
+		{"file", "write 4 KiB, flush it to the disk, read it", false, prepareFile(dir)},
+		{"http", fmt.Sprintf("GET from a loopback server that answers after %v", httpDelay), false, prepareHTTP},
+		{"mixed", "the http task and then the cpu task", false, prepareMixed},
+	}
+}
+
+// URL returns the work of fetching an address with GET.
+func URL(address string) Work {
+	return Work{address, "GET", true, func(context.Context) (task, func(), error) {
+		get, done := getter(address)
+		return get, done, nil
+	}}
+}
+
+// TCP returns the work of connecting to an address and closing the connection.
+func TCP(address string) Work {
+	return Work{address, "connect and close", true, func(context.Context) (task, func(), error) {
+		dialer := net.Dialer{Timeout: 10 * time.Second}
+		return func(ctx context.Context) error {
+			conn, err := dialer.DialContext(ctx, "tcp", address)
+			if err != nil {
+				return err
+			}
+			return conn.Close()
+		}, func() {}, nil
+	}}
+}
+
+// prepareCPU finds how often to hash for cpuTask. The fastest of some tries counts: the others were
+// disturbed.
+func prepareCPU(context.Context) (task, func(), error) {
+	const probe = 200
+	fastest := time.Hour
+	for range 20 {
+		begin := time.Now()
+		hash(probe)
+		fastest = min(fastest, time.Since(begin))
+	}
+	times := max(1, int(probe*cpuTask/max(1, fastest)))
+	return func(context.Context) error { hash(times); return nil }, func() {}, nil
+}
+
+// hash computes for a time that is proportional to times. The result of each hash is needed for the
+// next, so that no compiler leaves one out.
+func hash(times int) {
+	var block [sha256.Size]byte
+	for range times {
+		block = sha256.Sum256(block[:])
+	}
+	runtime.KeepAlive(block)
+}
+
+// prepareFile gives each task a file that no other uses meanwhile.
+func prepareFile(dir string) func(context.Context) (task, func(), error) {
+	return func(context.Context) (task, func(), error) {
+		scratch, err := os.MkdirTemp(dir, "sidecar-bench-")
+		if err != nil {
+			return nil, nil, fmt.Errorf("a directory for the file benchmark: %w (--dir chooses where)", err)
+		}
+		free := make(chan *os.File, maxConns)
+		take := func() (*os.File, error) {
+			select {
+			case f := <-free:
+				return f, nil
+			default:
+				return os.CreateTemp(scratch, "")
+			}
+		}
+		done := func() {
+			close(free)
+			for f := range free {
+				_ = f.Close() // the directory goes anyway
+			}
+			_ = os.RemoveAll(filepath.Clean(scratch))
+		}
+		return func(context.Context) error {
+			f, err := take()
+			if err != nil {
+				return err
+			}
+			err = writeAndRead(f)
+			select {
+			case free <- f:
+				return err
+			default:
+				_ = f.Close()
+				return err
+			}
+		}, done, nil
+	}
+}
+
+func writeAndRead(f *os.File) error {
+	var block [fileSize]byte
+	if _, err := f.WriteAt(block[:], 0); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	_, err := f.ReadAt(block[:], 0)
+	return err
+}
+
+func prepareHTTP(ctx context.Context) (task, func(), error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, nil, fmt.Errorf("a server for the http benchmark: %w", err)
+	}
+	server := &http.Server{
+		ReadHeaderTimeout: 10 * time.Second,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			time.Sleep(httpDelay)
+			_, _ = io.WriteString(w, "ok\n") // a client that is gone was canceled
+		}),
+	}
+	go func() { _ = server.Serve(listener) }() // until Close
+	get, hangUp := getter("http://" + listener.Addr().String())
+	return get, func() { hangUp(); _ = server.Close() }, nil
+}
+
+func getter(address string) (get task, done func()) {
+	transport := &http.Transport{MaxIdleConns: maxConns, MaxIdleConnsPerHost: maxConns, DisableCompression: true}
+	client := &http.Client{Transport: transport, Timeout: 30 * time.Second}
+	return func(ctx context.Context) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+		if err != nil {
+			return err
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+			return err
+		}
+		if resp.StatusCode >= http.StatusBadRequest {
+			return fmt.Errorf("GET %s: %s", address, resp.Status)
+		}
+		return nil
+	}, transport.CloseIdleConnections
+}
+
+func prepareMixed(ctx context.Context) (task, func(), error) {
+	compute, _, err := prepareCPU(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	get, done, err := prepareHTTP(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return func(ctx context.Context) error {
+		if err := get(ctx); err != nil {
+			return err
+		}
+		return compute(ctx)
+	}, done, nil
+}

@@ -1,0 +1,219 @@
+package sizing
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+)
+
+// samples are the logarithms of the rates measured, by size and by round. A size need not have been
+// measured in every round.
+type samples map[int]map[int]float64
+
+func (s samples) add(workers, round int, rate float64) {
+	if s[workers] == nil {
+		s[workers] = map[int]float64{}
+	}
+	s[workers][round] = math.Log(max(rate, 1e-12))
+}
+
+func (s samples) sizes() []int {
+	sizes := make([]int, 0, len(s))
+	for n := range s {
+		sizes = append(sizes, n)
+	}
+	slices.Sort(sizes)
+	return sizes
+}
+
+// estimate is a point of the curve: the logarithm of its rate and the values that it comes from,
+// all without what slowed or sped up whole rounds.
+type estimate struct {
+	workers int
+	log, se float64
+	values  []float64
+}
+
+// estimates separates what a size does from what a round does: log rate = size + round. Interleaved
+// rounds meet the same drift of the machine with each size, so that it does not bend the curve.
+// Both are found by turns, from the upper values, so that rounds in which a neighbour woke up do not count.
+//
+// Source: J. W. Tukey, "Exploratory Data Analysis", 1977 (median polish).
+func (s samples) estimates() []estimate {
+	sizes := s.sizes()
+	effect := map[int]float64{} // of rounds
+	at := make([]float64, len(sizes))
+	for range 6 {
+		byRound := map[int][]float64{}
+		for i, n := range sizes {
+			at[i] = typical(s.without(n, effect))
+			for r, v := range s[n] {
+				byRound[r] = append(byRound[r], v-at[i])
+			}
+		}
+		clear(effect)
+		for r, left := range byRound {
+			effect[r] = typical(left)
+		}
+	}
+	points := make([]estimate, len(sizes))
+	for i, n := range sizes {
+		values := s.without(n, effect)
+		points[i] = estimate{workers: n, log: typical(values), se: standardError(values), values: values}
+	}
+	return points
+}
+
+// without returns a size's values less the effects of their rounds, in increasing order.
+func (s samples) without(workers int, effect map[int]float64) []float64 {
+	values := make([]float64, 0, len(s[workers]))
+	for r, v := range s[workers] {
+		values = append(values, v-effect[r])
+	}
+	slices.Sort(values)
+	return values
+}
+
+// typical is the mean of the values between the median and the ninth decile. Whatever happens
+// beside a task slows it: the lower half may tell of a neighbour, the upper tells of the task. It
+// sorts values.
+func typical(values []float64) float64 {
+	k := len(values)
+	if k == 0 {
+		return 0
+	}
+	slices.Sort(values)
+	from, to := 2*k/3, k-k/10
+	sum := 0.0
+	for _, v := range values[from:to] {
+		sum += v
+	}
+	return sum / float64(to-from)
+}
+
+// standardError is that of typical, from the quartiles. A single value says nothing of its
+// error: 10 % is assumed.
+func standardError(sorted []float64) float64 {
+	k := len(sorted)
+	if k < 3 {
+		return 0.1
+	}
+	quartiles := sorted[(3*(k-1)+2)/4] - sorted[(k-1)/4]
+	return 1.1 * quartiles / 1.35 / math.Sqrt(float64(k))
+}
+
+// top is the logarithm of the highest rate: the mean over the sizes that cannot be told from the
+// best one. The best alone would be the luckiest, and too high.
+func top(points []estimate) float64 {
+	best := points[0]
+	for _, p := range points {
+		if p.log > best.log {
+			best = p
+		}
+	}
+	sum, weights := 0.0, 0.0
+	for _, p := range points {
+		if best.log-p.log <= 0.01+1.5*math.Hypot(p.se, best.se) {
+			w := 1 / (p.se*p.se + 1e-4)
+			sum, weights = sum+w*p.log, weights+w
+		}
+	}
+	return sum / weights
+}
+
+// settled returns the points that were measured at least a third as often as any: where a neighbour
+// comes and goes, the others are luck, and the best of many such would be the top.
+func settled(points []estimate) []estimate {
+	most := 0
+	for _, p := range points {
+		most = max(most, len(p.values))
+	}
+	kept := make([]estimate, 0, len(points))
+	for _, p := range points {
+		if 3*len(p.values) >= most {
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}
+
+// bracket returns the largest settled size below the knee, 0 if none, and the knee itself: the
+// smallest size with 95 % of the highest rate, where the rate between measured sizes is a straight
+// line. Up to the best size the curve is taken to rise: where noise makes it fall, neighbours are
+// pooled.
+func bracket(points []estimate) (below, knee int) {
+	points = settled(points)
+	goal := math.Exp(top(points)) * goodEnough
+	rates := rising(points)
+	prevN, prev := 0, 0.0
+	for i, p := range points {
+		if rates[i] >= goal {
+			part := (goal - prev) / (rates[i] - prev)
+			n := float64(prevN) + part*float64(p.workers-prevN)
+			// A size that falls short by less than a tenth of a worker is good enough.
+			return prevN, max(prevN+1, int(math.Ceil(n-0.1)))
+		}
+		prevN, prev = p.workers, rates[i]
+	}
+	last := points[len(points)-1].workers
+	return last, last
+}
+
+// rising returns the rates, pooled where they fall before the best of them.
+//
+// Source: pool adjacent violators, Ayer et al., 1955.
+func rising(points []estimate) []float64 {
+	type block struct{ log, weight, size float64 }
+	var blocks []block
+	best := 0
+	for i, p := range points {
+		if p.log > points[best].log {
+			best = i
+		}
+	}
+	for _, p := range points[:best+1] {
+		b := block{p.log, 1 / (p.se*p.se + 1e-4), 1}
+		for len(blocks) > 0 && blocks[len(blocks)-1].log > b.log {
+			a := blocks[len(blocks)-1]
+			blocks = blocks[:len(blocks)-1]
+			w := a.weight + b.weight
+			b = block{(a.log*a.weight + b.log*b.weight) / w, w, a.size + b.size}
+		}
+		blocks = append(blocks, b)
+	}
+	rates := make([]float64, 0, len(points))
+	for _, b := range blocks {
+		for range int(b.size) {
+			rates = append(rates, math.Exp(b.log))
+		}
+	}
+	for _, p := range points[best+1:] {
+		rates = append(rates, math.Exp(p.log))
+	}
+	return rates
+}
+
+// resample returns the knees, in increasing order, that the curve has when its values are drawn
+// anew from those measured.
+//
+// Source: B. Efron, "Bootstrap Methods: Another Look at the Jackknife", 1979.
+func resample(points []estimate, times int, rng *rand.Rand) []int {
+	knees := make([]int, times)
+	drawn := slices.Clone(points)
+	for i := range knees {
+		for j, p := range points {
+			if len(p.values) < 3 { // too few to draw from
+				drawn[j].log = p.log + p.se*rng.NormFloat64()
+				continue
+			}
+			values := make([]float64, len(p.values))
+			for k := range values {
+				values[k] = p.values[rng.IntN(len(p.values))]
+			}
+			drawn[j].log = typical(values)
+		}
+		_, knees[i] = bracket(drawn)
+	}
+	slices.Sort(knees)
+	return knees
+}

@@ -1,0 +1,116 @@
+package sizing
+
+import (
+	"errors"
+	"math"
+	"testing"
+	"time"
+)
+
+const ms = time.Millisecond
+
+func TestSlotsOfDemand(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		demand Demand
+		want   int
+	}{
+		{"CPU-bound on four", Demand{CPU: 5 * ms, CPUs: 4}, 5},
+		{"CPU-bound on one", Demand{CPU: 5 * ms, CPUs: 1}, 1},
+		{"CPU-bound on half a CPU", Demand{CPU: 5 * ms, CPUs: 0.5}, 1},
+		{"half a CPU and a wait as long as its stretched time", Demand{CPU: 5 * ms, Blocked: 10 * ms, CPUs: 0.5}, 3},
+		{"nine tenths blocked", Demand{CPU: 1 * ms, Blocked: 9 * ms, CPUs: 2}, 25},
+		{"a lock for a fifth of it", Demand{CPU: 10 * ms, Lock: 2 * ms, CPUs: 16}, 7},
+		{"a lock that is not the bottleneck", Demand{CPU: 10 * ms, Lock: 1 * ms, CPUs: 4}, 5},
+		{"a lock held while blocked", Demand{Blocked: 10 * ms, Lock: 5 * ms, CPUs: 4}, 3},
+	} {
+		if got, err := c.demand.Slots(); err != nil || got != c.want {
+			t.Errorf("%s: %d, %v, expected %d", c.name, got, err, c.want)
+		}
+	}
+}
+
+func TestMaxRate(t *testing.T) {
+	got, err := Demand{CPU: 10 * ms, Lock: 4 * ms, CPUs: 4}.MaxRate()
+	if err != nil || math.Abs(got-250) > 1e-9 {
+		t.Errorf("MaxRate = %v, %v, expected 250", got, err)
+	}
+}
+
+func TestRecommendTakesTheSmaller(t *testing.T) {
+	demand := Demand{CPU: 1 * ms, Blocked: 9 * ms, CPUs: 2} // 25 slots, 2000 a second
+	for _, c := range []struct {
+		name string
+		rate float64
+		want int
+	}{{"few arrivals", 100, 3}, {"more than the CPUs can do", 5000, 25}, {"none", 0, 1}} {
+		got, err := Recommend(demand, Load{Rate: c.rate, Service: 10 * ms, CV: 1})
+		if err != nil || got != c.want {
+			t.Errorf("%s: %d, %v, expected %d", c.name, got, err, c.want)
+		}
+	}
+	sleeping := Demand{Blocked: 10 * ms, CPUs: 2}
+	if got, err := Recommend(sleeping, Load{Rate: 100, Service: 10 * ms, CV: 1}); err != nil || got != 3 {
+		t.Errorf("nothing but arrivals bounds it: %d, %v, expected 3", got, err)
+	}
+}
+
+func TestDemandRefusesNonsense(t *testing.T) {
+	for name, d := range map[string]Demand{
+		"negative CPU":               {CPU: -1, CPUs: 1},
+		"negative block":             {Blocked: -1, CPUs: 1},
+		"negative lock":              {CPU: ms, Lock: -1, CPUs: 1},
+		"no CPUs":                    {CPU: ms},
+		"NaN CPUs":                   {CPU: ms, CPUs: math.NaN()},
+		"lock longer than the task":  {CPU: ms, Lock: 2 * ms, CPUs: 1},
+		"infinitely many CPUs":       {CPU: ms, CPUs: math.Inf(1)},
+		"neither CPU nor lock: free": {Blocked: ms, CPUs: 1},
+	} {
+		_, err := d.Slots()
+		if err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+		if _, rateErr := d.MaxRate(); (rateErr == nil) != (err == nil) {
+			t.Errorf("%s: MaxRate says %v, Slots %v", name, rateErr, err)
+		}
+	}
+	if _, err := (Demand{Blocked: ms, CPUs: 1}).Slots(); !errors.Is(err, ErrUnbounded) {
+		t.Errorf("only blocked: %v, expected ErrUnbounded", err)
+	}
+}
+
+func TestObservationFindsTheLock(t *testing.T) {
+	// Saturated: each of 16 workers waits for fifteen holds of 2 ms.
+	got, err := Observation{Used: 16, Rate: 500, Wall: 32 * ms, CPU: 2 * ms, LockWait: 30 * ms, CPUs: 8}.Demand()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if off := (got.Lock - 2*ms).Abs(); off > ms/10 {
+		t.Errorf("the lock takes %v of a task, expected 2ms", got.Lock)
+	}
+	if got.Blocked != 0 || got.CPU != 2*ms {
+		t.Errorf("got %+v, expected 2ms of CPU and no blocked time", got)
+	}
+}
+
+func TestObservationRefusesNonsense(t *testing.T) {
+	good := Observation{Used: 2, Rate: 10, Wall: 10 * ms, CPU: ms, CPUs: 2}
+	if _, err := good.Demand(); err != nil {
+		t.Fatal(err)
+	}
+	for name, spoil := range map[string]func(*Observation){
+		"no slots in use":    func(o *Observation) { o.Used = 0 },
+		"NaN rate":           func(o *Observation) { o.Rate = math.NaN() },
+		"negative wall":      func(o *Observation) { o.Wall = -1 },
+		"negative CPU":       func(o *Observation) { o.CPU = -1 },
+		"negative run delay": func(o *Observation) { o.RunDelay = -1 },
+		"negative lock wait": func(o *Observation) { o.LockWait = -1 },
+		"no CPUs":            func(o *Observation) { o.CPUs = 0 },
+	} {
+		o := good
+		spoil(&o)
+		if d, err := o.Demand(); err == nil {
+			t.Errorf("%s: accepted as %+v", name, d)
+		}
+	}
+}

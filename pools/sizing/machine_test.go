@@ -1,0 +1,112 @@
+package sizing
+
+import (
+	"container/heap"
+	"context"
+	"math"
+	"math/rand/v2"
+	"time"
+)
+
+// machine is what a model's tasks meet beside themselves: a clock rate that drifts, and a neighbour
+// that takes a part of the CPUs at times.
+type machine struct {
+	cpus      float64
+	neighbour float64 // the part of the CPUs that it takes while awake
+	rng       *rand.Rand
+
+	changes []change // increasing; extended as time goes on
+	awake   bool
+}
+
+type change struct{ at, cpus, clock float64 }
+
+const (
+	driftStep = 0.25 // seconds
+	asleepFor = 1.5  // seconds, on average: awake for a quarter of the time
+	awakeFor  = 0.5
+)
+
+// at returns the CPUs and the clock rate at a time, and when they change next.
+func (m *machine) at(now float64) (cpus, clock, next float64) {
+	if len(m.changes) == 0 {
+		m.changes = []change{{0, m.cpus, 1}}
+	}
+	for m.changes[len(m.changes)-1].at <= now {
+		m.extend()
+	}
+	i := len(m.changes) - 1
+	for m.changes[i].at > now {
+		i--
+	}
+	return m.changes[i].cpus, m.changes[i].clock, m.changes[i+1].at
+}
+
+func (m *machine) extend() {
+	last := m.changes[len(m.changes)-1]
+	length := driftStep * (0.5 + m.rng.Float64())
+	mean := asleepFor
+	if m.awake {
+		mean = awakeFor
+	}
+	if m.rng.Float64() < length/mean {
+		m.awake = !m.awake
+	}
+	next := change{at: last.at + length, cpus: m.cpus}
+	if m.awake {
+		next.cpus *= 1 - m.neighbour
+	}
+	// ±10 % within a minute, and ±1 % at once.
+	next.clock = 1 + 0.1*math.Sin(2*math.Pi*next.at/60) + 0.01*m.rng.NormFloat64()
+	m.changes = append(m.changes, next)
+}
+
+// bench measures a model on a machine in the time of the simulation.
+type bench struct {
+	model
+	*machine
+	rng *rand.Rand
+	now float64
+}
+
+func newBench(m model, neighbour float64, seed uint64) *bench {
+	return &bench{
+		model: m, rng: rand.New(rand.NewPCG(seed, 1)),
+		machine: &machine{cpus: m.cpus, neighbour: neighbour, rng: rand.New(rand.NewPCG(seed, 2))},
+	}
+}
+
+func (b *bench) clock() time.Time { return time.Unix(0, 0).Add(seconds(b.now)) }
+
+// measure is the same as what measureTask does with goroutines.
+func (b *bench) measure(
+	ctx context.Context, workers int, warm, window time.Duration,
+) (measurement, error) {
+	if err := ctx.Err(); err != nil {
+		return measurement{}, err
+	}
+	done, inside := 0.0, workers
+	from := b.now + warm.Seconds()
+	to := from + window.Seconds()
+	s := &simulation{model: b.model, rng: b.rng, machine: b.machine, now: b.now}
+	s.finished = func(began, now float64) {
+		if began == 0 { // the start of the worker
+			return
+		}
+		if part := min(now, to) - max(began, from); part > 0 {
+			done += part / (now - began)
+		}
+		if now >= to && began < to {
+			inside--
+		}
+	}
+	for range workers {
+		w := &worker{phase: blockedPhase, due: s.now + b.rng.Float64()*stagger(warm).Seconds()}
+		heap.Push(&s.asleep, w)
+	}
+	for inside > 0 {
+		s.step()
+	}
+	b.now = s.now
+	return measurement{rate: done / window.Seconds()}, nil
+}

@@ -1,0 +1,160 @@
+package sizing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// measurement is what a number of workers did within a window.
+type measurement struct {
+	rate   float64 // tasks per second
+	failed float64 // the part of the tasks that returned an error, 0 to 1
+	err    error   // the first of these errors
+}
+
+// measurer runs workers for warm and then counts what they do within window.
+type measurer func(ctx context.Context, workers int, warm, window time.Duration) (measurement, error)
+
+// errGoexit says that a task ended its worker.
+var errGoexit = errors.New("sizing: the task ended its goroutine (runtime.Goexit)")
+
+// A batch is as many tasks as take this long, so that the clock costs little where tasks are short.
+const (
+	shortBatch = 50 * time.Microsecond
+	longBatch  = time.Millisecond
+)
+
+// stagger is the part of the time to warm up over which the workers begin, each at random. If they
+// all began at once, tasks that take equally long would stay in step, and queue behind each other
+// more than those of a pool do.
+func stagger(warm time.Duration) time.Duration { return warm / 2 }
+
+// measureTask is the measurer that really runs the task.
+//
+// A task that is partly within the window counts with that part, so that long tasks are not rounded
+// away. No worker stops before each has ended the task that was under way when the window closed:
+// the last tasks would be faster than the others if they ran alone.
+func measureTask(task func(context.Context) error, rng *rand.Rand) measurer {
+	return func(ctx context.Context, workers int, warm, window time.Duration) (measurement, error) {
+		from := time.Now().Add(warm)
+		m := &meter{task: task, from: from, to: from.Add(window)}
+		m.inside.Store(int64(workers))
+		var wg sync.WaitGroup
+		for range workers {
+			delay := time.Duration(rng.Int64N(int64(stagger(warm)) + 1))
+			wg.Go(func() { m.work(ctx, delay) })
+		}
+		wg.Wait()
+		if err := ctx.Err(); err != nil {
+			return measurement{}, err
+		}
+		result := measurement{rate: m.done / window.Seconds(), err: m.firstErr}
+		if m.tasks > 0 {
+			result.failed = float64(m.failed) / float64(m.tasks)
+		}
+		return result, m.fatal
+	}
+}
+
+type meter struct {
+	task     func(context.Context) error
+	from, to time.Time
+	inside   atomic.Int64 // workers that have not yet ended their last task of the window
+	stop     atomic.Bool
+
+	mu            sync.Mutex // guards everything below
+	done          float64    // tasks, with parts
+	tasks, failed int
+	firstErr      error
+	fatal         error
+}
+
+// tally is a worker's own count.
+type tally struct {
+	done          float64
+	tasks, failed int
+	err           error
+}
+
+func (t *tally) count(err error) {
+	t.tasks++
+	if err == nil {
+		return
+	}
+	t.failed++
+	if t.err == nil {
+		t.err = err
+	}
+}
+
+func (m *meter) work(ctx context.Context, delay time.Duration) {
+	var own tally
+	returned := false
+	defer func() {
+		fatal := error(nil)
+		if !returned {
+			fatal = errGoexit
+			if p := recover(); p != nil {
+				fatal = fmt.Errorf("sizing: the task panicked: %v", p)
+			}
+		}
+		m.add(own, fatal)
+	}()
+	select {
+	case <-ctx.Done():
+	case <-time.After(delay):
+		m.loop(ctx, &own)
+	}
+	returned = true
+}
+
+func (m *meter) loop(ctx context.Context, own *tally) {
+	batch, within := 1, true
+	for begin := time.Now(); ctx.Err() == nil && !m.stop.Load(); {
+		for range batch {
+			own.count(m.task(ctx))
+		}
+		end := time.Now()
+		own.done += float64(batch) * overlap(begin, end, m.from, m.to)
+		switch took := end.Sub(begin); {
+		case took < shortBatch:
+			batch *= 2
+		case took > longBatch:
+			batch = max(1, batch/2)
+		}
+		begin = end
+		if within && !end.Before(m.to) {
+			within = false
+			m.stop.CompareAndSwap(false, m.inside.Add(-1) == 0)
+		}
+	}
+}
+
+// overlap is the part, 0 to 1, of the time from begin to end that lies within the window.
+func overlap(begin, end, from, to time.Time) float64 {
+	if !end.After(begin) {
+		return 0
+	}
+	inside := min(end.Sub(from), to.Sub(begin), end.Sub(begin), to.Sub(from))
+	return max(0, inside.Seconds()) / end.Sub(begin).Seconds()
+}
+
+func (m *meter) add(own tally, fatal error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.done += own.done
+	m.tasks += own.tasks
+	m.failed += own.failed
+	if m.firstErr == nil {
+		m.firstErr = own.err
+	}
+	if fatal != nil {
+		m.fatal = fatal
+		m.stop.Store(true)
+	}
+}

@@ -1,0 +1,158 @@
+package sizing
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+)
+
+// ErrOverload says that more work arrives than the slots can do: no finite wait exists.
+var ErrOverload = errors.New("sizing: more work arrives than the slots can do")
+
+// maxSlots bounds every answer and every loop of this package.
+const maxSlots = 1_000_000
+
+// Little returns the mean number of requests inside a system: their rate (per second) times the
+// mean time that each spends there. It holds for any stable system, whatever the order of service
+// and the distributions.
+//
+// Source: J. D. C. Little, "A Proof for the Queuing Formula: L = λW", Operations Research 9(3),
+// 1961.
+func Little(rate float64, inside time.Duration) (float64, error) {
+	if err := checkRate(rate); err != nil {
+		return 0, err
+	}
+	if inside < 0 {
+		return 0, fmt.Errorf("sizing: time inside is %v, expected 0 or more", inside)
+	}
+	return rate * inside.Seconds(), nil
+}
+
+// ErlangC returns the probability, 0 to 1, that a request finds all slots used and has to wait.
+// load is the offered load in erlangs: arrivals per second times seconds of service. It assumes
+// Poisson arrivals, exponential service, one queue in order of arrival and no request that gives
+// up. A load that the slots cannot do is [ErrOverload].
+//
+// Source: A. K. Erlang, 1917; computed by the stable recursion of Erlang B, so that large pools do
+// not overflow.
+func ErlangC(slots int, load float64) (float64, error) {
+	if err := checkSlots(slots); err != nil {
+		return 0, err
+	}
+	if err := checkLoad(load); err != nil {
+		return 0, err
+	}
+	if load >= float64(slots) {
+		return 0, fmt.Errorf("%w: %d slots for a load of %.4g", ErrOverload, slots, load)
+	}
+	blocked := 1.0
+	for n := 1; n <= slots; n++ {
+		blocked = nextErlangB(blocked, n, load)
+	}
+	return erlangC(blocked, slots, load), nil
+}
+
+// nextErlangB is the blocking probability with n slots, from that with n-1.
+func nextErlangB(blocked float64, n int, load float64) float64 {
+	return load * blocked / (float64(n) + load*blocked)
+}
+
+func erlangC(erlangB float64, slots int, load float64) float64 {
+	return erlangB / (1 - load/float64(slots)*(1-erlangB))
+}
+
+// Load is work that arrives whether or not there is a slot for it.
+type Load struct {
+	// Rate is arrivals per second. Erlang's formulas assume that they are independent of one
+	// another; for bursts use the peak rate, or the 95th percentile of rates over windows of about
+	// the service time.
+	Rate float64
+
+	// Service is the mean time that a request uses a slot, without waiting.
+	Service time.Duration
+
+	// CV is the coefficient of variation of the service time, standard deviation over mean: 0
+	// constant, 1 exponential.
+	CV float64
+}
+
+func (l Load) check() error {
+	if err := checkRate(l.Rate); err != nil {
+		return err
+	}
+	if l.Service < 0 {
+		return fmt.Errorf("sizing: service time is %v, expected 0 or more", l.Service)
+	}
+	if math.IsNaN(l.CV) || l.CV < 0 || math.IsInf(l.CV, 1) {
+		return fmt.Errorf("sizing: coefficient of variation is %v, expected 0 or more", l.CV)
+	}
+	return checkLoad(l.erlangs())
+}
+
+func (l Load) erlangs() float64 { return l.Rate * l.Service.Seconds() }
+
+// Wait returns the mean wait for one of slots slots, over all requests, those that need not wait
+// included. It is that of M/M/c times (1+CV²)/2, exact for one slot and for CV 1, an approximation
+// otherwise.
+//
+// Source: A. O. Allen, "Probability, Statistics, and Queueing Theory", 1990 (Allen–Cunneen with
+// Poisson arrivals).
+func (l Load) Wait(slots int) (time.Duration, error) {
+	if err := l.check(); err != nil {
+		return 0, err
+	}
+	waiting, err := ErlangC(slots, l.erlangs())
+	if err != nil {
+		return 0, err
+	}
+	return time.Duration(l.relativeWait(waiting, slots) * float64(l.Service)), nil
+}
+
+// relativeWait is the mean wait as a multiple of the service time.
+func (l Load) relativeWait(waiting float64, slots int) float64 {
+	return waiting / (float64(slots) - l.erlangs()) * (1 + l.CV*l.CV) / 2
+}
+
+// AcceptableWait is the mean wait, as a part of the service time, that [Recommend] allows.
+const AcceptableWait = 0.1
+
+// Slots returns the smallest number of slots, at least 1, with which the mean wait is at most wait
+// times the service time.
+func (l Load) Slots(wait float64) (int, error) {
+	if err := l.check(); err != nil {
+		return 0, err
+	}
+	if !(wait > 0) || math.IsInf(wait, 1) {
+		return 0, fmt.Errorf("sizing: acceptable wait is %v of the service time, expected more than 0", wait)
+	}
+	load, blocked := l.erlangs(), 1.0
+	for n := 1; n <= maxSlots; n++ {
+		blocked = nextErlangB(blocked, n, load)
+		if float64(n) > load && l.relativeWait(erlangC(blocked, n, load), n) <= wait {
+			return n, nil
+		}
+	}
+	return 0, fmt.Errorf("%w: more than %d slots for a load of %.4g", ErrOverload, maxSlots, load)
+}
+
+func checkRate(rate float64) error {
+	if math.IsNaN(rate) || rate < 0 || math.IsInf(rate, 1) {
+		return fmt.Errorf("sizing: rate is %v a second, expected 0 or more", rate)
+	}
+	return nil
+}
+
+func checkLoad(load float64) error {
+	if math.IsNaN(load) || load < 0 || load > maxSlots {
+		return fmt.Errorf("sizing: load is %v, expected 0 to %d", load, maxSlots)
+	}
+	return nil
+}
+
+func checkSlots(slots int) error {
+	if slots < 1 || slots > maxSlots {
+		return fmt.Errorf("sizing: %d slots, expected 1 to %d", slots, maxSlots)
+	}
+	return nil
+}
