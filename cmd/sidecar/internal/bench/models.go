@@ -105,7 +105,7 @@ func onWorkers(ctx context.Context, size, n int, t task) error {
 }
 
 func behindSemaphore(ctx context.Context, size, n int, t task) error {
-	permits, err := pools.NewSemaphore("bench", int64(size))
+	permits, err := pools.NewSemaphore("bench", int64(size), pools.SemaphoreConfig{})
 	if err != nil {
 		return err
 	}
