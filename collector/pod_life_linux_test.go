@@ -26,7 +26,8 @@ func newLife(t *testing.T, cfg PodConfig) *life {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &life{sampler: newSampler(t, dir, pod), pod: pod}
+	t.Cleanup(pod.Close)
+	return &life{sampler: newSampler(t, dir, pod.Sources()...), pod: pod}
 }
 
 // start makes or replaces a process.
@@ -161,7 +162,7 @@ func TestContainerIsReadThroughWhomItMay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newSampler(t, l.dir, pod)
+	s := newSampler(t, l.dir, pod.Sources()...)
 	l.expect(s.collect(), 1, "container.memory.usage", idB)
 	if s.log.Len() > 0 {
 		t.Errorf("logged: %s", s.log.String())
@@ -256,7 +257,7 @@ func TestSharedIDIsDropped(t *testing.T) {
 	if id := pod.ContainerID(); id != "" {
 		t.Errorf("takes %s for its own id", id)
 	}
-	points := newSampler(t, l.dir, pod).collect()
+	points := newSampler(t, l.dir, pod.Sources()...).collect()
 	l.expect(points, 1, "container.memory.usage", idB)
 	l.expect(points, 2, "container.memory.usage")
 	l.expect(points, 0, "process.pid=200", idB)

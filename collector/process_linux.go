@@ -20,11 +20,14 @@ func (p *processSource) Collect(_ context.Context, s *Sample) {
 	for _, err := range p.pod.processes.errs {
 		s.Fail(err)
 	}
+	for _, name := range p.pod.processes.missing() {
+		s.Note("no process runs " + name + " so far: --process takes the name of an executable, or the first 15 bytes of it")
+	}
 	for _, one := range p.pod.processes.selected {
 		one.observe(s)
 		totals, err := one.threads.Read(p.pod.fs, one.pid)
 		s.Fail(err)
-		seconds(s, catalog.ProcessRunQueueTime, totals.RunDelay, one.attributes.base)
+		seconds(s, catalog.ProcessRunQueueTime, totals.RunDelay, one.attributes.seen)
 		number(s, catalog.ProcessContextSwitches, totals.Voluntary, one.attributes.voluntary)
 		number(s, catalog.ProcessContextSwitches, totals.Involuntary, one.attributes.involuntary)
 	}
@@ -42,23 +45,27 @@ func (p *process) observe(s *Sample) {
 	s.Int(catalog.ProcessPagingFaults, p.stat.MajorFaults, a.major)
 }
 
-// processAttributes are the attribute sets of a process's points.
+// processAttributes are the attribute sets of a process's points. What the kernel keeps by thread is added up since the process was
+// first seen.
 type processAttributes struct {
-	base, user, system, voluntary, involuntary, minor, major Attributes
+	base, user, system, minor, major *Attributes
+	seen, voluntary, involuntary     *Attributes
 }
 
-func newProcessAttributes(pid int, name, containerID string) processAttributes {
+func newProcessAttributes(born *Birth, pid int, name, containerID string) processAttributes {
 	base := processIdentity(pid, name)
 	if containerID != "" {
 		base = append(base, semconv.ContainerID(containerID))
 	}
+	seen := &Birth{}
 	return processAttributes{
-		base:        With(base...),
-		user:        with(base, semconv.CPUModeUser),
-		system:      with(base, semconv.CPUModeSystem),
-		voluntary:   with(base, semconv.ProcessContextSwitchTypeVoluntary),
-		involuntary: with(base, semconv.ProcessContextSwitchTypeInvoluntary),
-		minor:       with(base, semconv.SystemPagingFaultTypeMinor),
-		major:       with(base, semconv.SystemPagingFaultTypeMajor),
+		base:        With(born, base...),
+		user:        with(born, base, semconv.CPUModeUser),
+		system:      with(born, base, semconv.CPUModeSystem),
+		minor:       with(born, base, semconv.SystemPagingFaultTypeMinor),
+		major:       with(born, base, semconv.SystemPagingFaultTypeMajor),
+		seen:        With(seen, base...),
+		voluntary:   with(seen, base, semconv.ProcessContextSwitchTypeVoluntary),
+		involuntary: with(seen, base, semconv.ProcessContextSwitchTypeInvoluntary),
 	}
 }

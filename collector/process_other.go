@@ -5,6 +5,7 @@ package collector
 import (
 	"context"
 	"os"
+	"time"
 
 	"github.com/shirou/gopsutil/v3/process"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
@@ -20,8 +21,11 @@ func NewPod(PodConfig) (*Pod, error) { return &Pod{}, nil }
 
 // Sources returns what this platform can tell of the pod.
 func (p *Pod) Sources() []Named {
-	return []Named{{Name: "process", Group: catalog.Process, Source: &processSource{}}}
+	return []Named{{Name: "process", Source: &processSource{}}}
 }
+
+// Close does nothing.
+func (p *Pod) Close() {}
 
 // ContainerID returns "": there are no containers.
 func (p *Pod) ContainerID() string { return "" }
@@ -32,7 +36,7 @@ func (p *Pod) Neighbor() string { return "" }
 // processSource reports the own process.
 type processSource struct {
 	self               *process.Process
-	base, user, system Attributes
+	base, user, system *Attributes
 }
 
 // Collect implements [Source].
@@ -71,8 +75,12 @@ func (p *processSource) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	birth := &Birth{}
+	if created, err := self.CreateTimeWithContext(ctx); err == nil {
+		birth.at = time.UnixMilli(created)
+	}
 	base := processIdentity(int(self.Pid), name)
-	p.base, p.user, p.system = With(base...), with(base, semconv.CPUModeUser), with(base, semconv.CPUModeSystem)
+	p.base, p.user, p.system = With(birth, base...), with(birth, base, semconv.CPUModeUser), with(birth, base, semconv.CPUModeSystem)
 	p.self = self
 	return nil
 }

@@ -38,6 +38,7 @@ var conventions = []convention{
 	containerconv.MemoryRssObservable{},
 	containerconv.MemoryAvailableObservable{},
 	containerconv.MemoryPagingFaultsObservable{},
+	containerconv.DiskIO{},
 
 	processconv.CPUTime{},
 	processconv.MemoryUsageObservable{},
