@@ -131,28 +131,34 @@ func (h *Host) load(data []byte, s *Sample) error {
 	return nil
 }
 
+// tooMuch is more memory or swap than a machine can have: what is above is a difference that went below 0, as lxcfs shows.
+const tooMuch = 1 << 55
+
 // memory reports states that add up to the total.
 func (h *Host) memory(data []byte, s *Sample) error {
-	var total, free, available, buffers, cached, slab, reclaimable, swap, swapFree kernfile.Optional[int64]
+	var total, free, available, buffers, cached, slab, reclaimable, swap kernfile.Optional[int64]
 	kernfile.Table(data, s.Fail,
 		kernfile.Key{Name: "MemTotal:", To: &total}, kernfile.Key{Name: "MemFree:", To: &free},
 		kernfile.Key{Name: "MemAvailable:", To: &available}, kernfile.Key{Name: "Buffers:", To: &buffers},
 		kernfile.Key{Name: "Cached:", To: &cached}, kernfile.Key{Name: "Slab:", To: &slab},
-		kernfile.Key{Name: "SReclaimable:", To: &reclaimable},
-		kernfile.Key{Name: "SwapTotal:", To: &swap}, kernfile.Key{Name: "SwapFree:", To: &swapFree})
-	if total.Value == 0 {
-		return fmt.Errorf("%s: no MemTotal", h.meminfo.Path)
+		kernfile.Key{Name: "SReclaimable:", To: &reclaimable}, kernfile.Key{Name: "SwapTotal:", To: &swap})
+	if total.Value == 0 || total.Value > tooMuch {
+		return fmt.Errorf("%s: no MemTotal that can be", h.meminfo.Path)
 	}
 	s.Int(catalog.SystemMemoryLimit, total.Value, h.self)
-	number(s, catalog.SystemMemoryAvailable, available, h.self)
-	if swap.Value > 0 && swapFree.Defined {
-		s.Int(catalog.SystemPagingUsage, swap.Value-swapFree.Value, h.pagingUsed)
-		s.Int(catalog.SystemPagingUsage, swapFree.Value, h.pagingFree)
+	if available.Value <= total.Value {
+		number(s, catalog.SystemMemoryAvailable, available, h.self)
+	} else {
+		s.Fail(fmt.Errorf("%s: MemAvailable is more than MemTotal", h.meminfo.Path))
+	}
+	s.Fail(h.swap(data, s, swap.Value))
+	if !free.Defined || free.Value > total.Value {
+		return fmt.Errorf("%s: no MemFree that can be", h.meminfo.Path)
 	}
 	number(s, catalog.SystemMemoryUsage, free, h.memoryFree)
 	number(s, catalog.SystemMemoryUsage, buffers, h.memoryBuffers)
-	if !free.Defined || !cached.Defined {
-		return fmt.Errorf("%s: no MemFree or no Cached", h.meminfo.Path)
+	if !cached.Defined {
+		return nil // WSL 1: what is not free may be cache
 	}
 	rest := total.Value - free.Value - buffers.Value - cached.Value
 	// lxcfs shows a container its own memory and the slabs of the whole host: there slabs are more than they can be.
@@ -162,6 +168,21 @@ func (h *Host) memory(data []byte, s *Sample) error {
 	}
 	s.Int(catalog.SystemMemoryUsage, cached.Value, h.memoryCached)
 	s.Int(catalog.SystemMemoryUsage, rest, h.memoryUsed)
+	return nil
+}
+
+// swap reports swap space, if there is any. Without, lxcfs may show an amount of it free all the same.
+func (h *Host) swap(data []byte, s *Sample, total int64) error {
+	if total == 0 {
+		return nil
+	}
+	var free kernfile.Optional[int64]
+	kernfile.Table(data, s.Fail, kernfile.Key{Name: "SwapFree:", To: &free})
+	if !free.Defined || free.Value > total || total > tooMuch {
+		return fmt.Errorf("%s: no SwapTotal and SwapFree that can be", h.meminfo.Path)
+	}
+	s.Int(catalog.SystemPagingUsage, total-free.Value, h.pagingUsed)
+	s.Int(catalog.SystemPagingUsage, free.Value, h.pagingFree)
 	return nil
 }
 

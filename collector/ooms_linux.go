@@ -181,9 +181,11 @@ func (w *watcher) run() {
 		}
 		for rest := buf[:n]; len(rest) >= syscall.SizeofInotifyEvent; {
 			number := int32(binary.NativeEndian.Uint32(rest)) //nolint:gosec // as the kernel writes it
-			name := binary.NativeEndian.Uint32(rest[12:])
+			mask, name := binary.NativeEndian.Uint32(rest[4:]), binary.NativeEndian.Uint32(rest[12:])
 			rest = rest[min(len(rest), syscall.SizeofInotifyEvent+int(name)):]
-			w.announced(number)
+			if mask&syscall.IN_MODIFY != 0 { // else the file is gone, and the watch with it
+				w.announced(number)
+			}
 		}
 	}
 }

@@ -21,6 +21,7 @@ type Pod struct {
 	config     PodConfig
 	fs         *proc.FS
 	self       int
+	real       bool         // fs is the kernel's own, of this process
 	tree       *cgroup.Tree // nil where no control group is visible
 	broken     error        // what was wrong with the tree, reported at every collection
 	id         string       // of the own container when the pod was made
@@ -42,7 +43,7 @@ func NewPod(cfg PodConfig) (*Pod, error) {
 	if tree == nil && cfg.CgroupRoot != "" {
 		return nil, err
 	}
-	p := &Pod{config: cfg, fs: proc.NewFS(cfg.ProcRoot), self: selfPID(cfg.ProcRoot), tree: tree, broken: err}
+	p := &Pod{config: cfg, fs: proc.NewFS(cfg.ProcRoot), self: selfPID(cfg.ProcRoot), tree: tree, broken: err, real: cfg.ProcRoot == "/proc"}
 	p.processes.pod, p.containers.pod = p, p
 	p.scan(new(uint64))
 	p.id = p.containers.own.id

@@ -2,6 +2,7 @@ package collector
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -69,8 +70,16 @@ type process struct {
 	attributes      processAttributes
 }
 
-func newProcess(born *Birth, pid int, name, containerID string) *process {
-	return &process{pid: pid, name: name, container: containerID, attributes: newProcessAttributes(born, pid, name, containerID)}
+// newProcess returns a process that was born some time. Of the caller's own the kernel tells more.
+func newProcess(born *Birth, own bool, pid int, name, containerID string) *process {
+	switched := &Birth{}
+	if own {
+		switched = born
+	}
+	return &process{
+		pid: pid, name: name, container: containerID, threads: proc.Threads{RunDelayOnly: own},
+		attributes: newProcessAttributes(born, switched, pid, name, containerID),
+	}
 }
 
 // scan lists the processes and visits each, the own one first.
@@ -172,7 +181,7 @@ func (p *processes) look(c *candidate) bool {
 		return true
 	case old == nil || old.name != c.name || old.container != c.container || old.stat.StartTime != stat.StartTime:
 		born := BornAt(stat.Born(p.pod.boot()))
-		c.process = newProcess(born, c.pid, c.name, c.container) // or another one under the same pid
+		c.process = newProcess(born, c.pid == os.Getpid() && p.pod.real, c.pid, c.name, c.container) // or another one under the same pid
 	}
 	c.process.stat = stat
 	return true
@@ -211,17 +220,16 @@ func (p *processes) check(err error) bool {
 // place finds out which container a process is in, and whether that is of the pod.
 func (p *processes) place(c *candidate) error {
 	own := &p.pod.containers.own
-	c.cgroupFile.Path = p.pod.fs.Path(strconv.Itoa(c.pid), "cgroup")
-	data, err := p.pod.fs.CgroupOf(&c.cgroupFile, c.wanted)
+	data, err := p.cgroupOf(c)
 	if err != nil {
 		c.file, c.placed = "", 0
 		c.container, c.membership, c.inOwn, c.inOther = "", cgroup.Membership{}, false, false
 		return err
 	}
-	if string(data) != c.file || c.placed != own.generation {
-		c.file, c.placed = string(data), own.generation
+	if data != c.file || c.placed != own.generation {
+		c.file, c.placed = strings.Clone(data), own.generation
 		var m cgroup.Membership
-		if m, err = cgroup.ParseMembership(data); err != nil {
+		if m, err = cgroup.ParseMembership([]byte(data)); err != nil {
 			err = fmt.Errorf("%s: %w", p.pod.fs.Path(strconv.Itoa(c.pid), "cgroup"), err)
 		}
 		c.malformed = err
@@ -233,6 +241,16 @@ func (p *processes) place(c *candidate) error {
 		}
 	}
 	return c.malformed
+}
+
+// cgroupOf reads the cgroup file of a process, unless the scan of the own container has just done so.
+func (p *processes) cgroupOf(c *candidate) (string, error) {
+	if own := &p.pod.containers; c.pid == p.pod.self && own.ownFile != "" {
+		return own.ownFile, nil
+	}
+	c.cgroupFile.Path = p.pod.fs.Path(strconv.Itoa(c.pid), "cgroup")
+	data, err := p.pod.fs.CgroupOf(&c.cgroupFile, c.wanted)
+	return string(data), err
 }
 
 // mayBeWanted is false for most processes of a node, of which no more is read then.

@@ -2,10 +2,12 @@ package collector
 
 import (
 	"context"
+	"syscall"
 
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
 // processSource reports the processes of the pod.
@@ -28,9 +30,22 @@ func (p *processSource) Collect(_ context.Context, s *Sample) {
 		totals, err := one.threads.Read(p.pod.fs, one.pid)
 		s.Fail(err)
 		seconds(s, catalog.ProcessRunQueueTime, totals.RunDelay, one.attributes.seen)
+		if one.threads.RunDelayOnly {
+			totals.Voluntary, totals.Involuntary = ownSwitches()
+		}
 		number(s, catalog.ProcessContextSwitches, totals.Voluntary, one.attributes.voluntary)
 		number(s, catalog.ProcessContextSwitches, totals.Involuntary, one.attributes.involuntary)
 	}
+}
+
+// ownSwitches asks the kernel for the context switches of the own process, which it adds up for itself alone: those of threads
+// that are gone count too, and no file is read for it.
+func ownSwitches() (voluntary, involuntary kernfile.Optional[int64]) {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		return voluntary, involuntary
+	}
+	return kernfile.Some(int64(used.Nvcsw)), kernfile.Some(int64(used.Nivcsw)) //nolint:unconvert // 32 bits on some architectures
 }
 
 // observe hands over what the scan read.
@@ -52,20 +67,19 @@ type processAttributes struct {
 	seen, voluntary, involuntary     *Attributes
 }
 
-func newProcessAttributes(born *Birth, pid int, name, containerID string) processAttributes {
+func newProcessAttributes(born, switched *Birth, pid int, name, containerID string) processAttributes {
 	base := processIdentity(pid, name)
 	if containerID != "" {
 		base = append(base, semconv.ContainerID(containerID))
 	}
-	seen := &Birth{}
 	return processAttributes{
 		base:        With(born, base...),
 		user:        with(born, base, semconv.CPUModeUser),
 		system:      with(born, base, semconv.CPUModeSystem),
 		minor:       with(born, base, semconv.SystemPagingFaultTypeMinor),
 		major:       with(born, base, semconv.SystemPagingFaultTypeMajor),
-		seen:        With(seen, base...),
-		voluntary:   with(seen, base, semconv.ProcessContextSwitchTypeVoluntary),
-		involuntary: with(seen, base, semconv.ProcessContextSwitchTypeInvoluntary),
+		seen:        With(&Birth{}, base...),
+		voluntary:   with(switched, base, semconv.ProcessContextSwitchTypeVoluntary),
+		involuntary: with(switched, base, semconv.ProcessContextSwitchTypeInvoluntary),
 	}
 }

@@ -41,6 +41,15 @@ func (g *Group) init() {
 		}
 	}
 	g.initLegacy()
+	for _, f := range g.rare() {
+		f.Rare = true
+	}
+}
+
+// rare are the files of controllers that a group often lacks, as the root does all of them.
+func (g *Group) rare() []*kernfile.File {
+	f := &g.file
+	return []*kernfile.File{&f.swap, &f.pids, &f.pidsMax, &f.io}
 }
 
 // initLegacy names the files of v1, which go before those of v2 on a hybrid host: there the controllers are.

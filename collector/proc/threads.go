@@ -29,6 +29,8 @@ type ThreadTotals struct {
 // between the last reading and its exit is lost; totals are therefore slightly low for processes with short-lived threads, and
 // never fall. Memory is bounded by the threads alive. Not safe for concurrent use.
 type Threads struct {
+	RunDelayOnly bool // leaves the context switches out
+
 	known  map[int]*thread
 	round  uint64
 	whole  bool // every thread there was has been read once: what is new now is newborn
@@ -75,7 +77,7 @@ func (t *Threads) Read(f *FS, pid int) (ThreadTotals, error) {
 		if one.round = t.round; !turn(tid) {
 			continue
 		}
-		now, err := one.read(f)
+		now, err := one.read(f, t.RunDelayOnly)
 		errs = append(errs, err)
 		before := one.last
 		if isNew {
@@ -156,13 +158,16 @@ func gain(before, now kernfile.Optional[int64]) (int64, bool) {
 }
 
 // read reads the counters of the thread. What is absent stays undefined.
-func (t *thread) read(f *FS) (threadCounters, error) {
+func (t *thread) read(f *FS, runDelayOnly bool) (threadCounters, error) {
 	var c threadCounters
 	data, errSched := f.reader.ReadFile(&t.schedstat)
 	if errSched == nil {
 		if c.runDelay, errSched = ParseSchedstat(data); errSched != nil {
 			errSched = &os.PathError{Op: "parse", Path: t.schedstat.Path, Err: errSched}
 		}
+	}
+	if runDelayOnly {
+		return c, ignoreAbsent(errSched)
 	}
 	data, errStatus := f.reader.ReadFile(&t.status)
 	if errStatus == nil {

@@ -17,9 +17,12 @@ type File struct {
 	// Pieces says that one reading may end before the file does: the kernel makes it record by record, as vmstat and
 	// mountinfo. Most files come whole, and then the reading that would find the end is spared.
 	Pieces bool
+	// Rare says that the file may well not exist, and will hardly come to be: then it is looked for every so often only.
+	Rare bool
 
 	kept  *descriptor
 	never bool // of a file system whose files may be replaced while they are open
+	skip  int  // readings until a rare file is looked for again
 	again int  // how often the file was opened after one that could not be read any more
 }
 
@@ -31,6 +34,9 @@ func (f *File) Reopened() int { return f.again }
 
 // maxKept bounds the descriptors that stay open: a process may have 1,024 on most systems. Beyond, files are opened each time.
 const maxKept = 384
+
+// rareSkip is how many readings of a rare file that does not exist say so without a look.
+const rareSkip = 15
 
 var keptNow atomic.Int64
 
@@ -60,6 +66,10 @@ func (f *File) drop() { f.kept = nil }
 
 // ReadFile returns the content of a file, valid until the next call. An error names the file.
 func (r *Reader) ReadFile(f *File) ([]byte, error) {
+	if f.skip > 0 {
+		f.skip--
+		return nil, &fs.PathError{Op: "open", Path: f.Path, Err: fs.ErrNotExist}
+	}
 	gone := false
 	if f.kept != nil {
 		data, err := r.content(f.Path, f.kept.fd, pread, !f.Pieces)
@@ -72,6 +82,9 @@ func (r *Reader) ReadFile(f *File) ([]byte, error) {
 	}
 	fd, err := open(f.Path)
 	if err != nil {
+		if f.Rare && errors.Is(err, fs.ErrNotExist) {
+			f.skip = rareSkip
+		}
 		return nil, err
 	}
 	if gone {
