@@ -21,6 +21,14 @@ func oomLife(t *testing.T) *life {
 	return l
 }
 
+// withoutInotify is how it is under v1, or where the user's watches are used up.
+func (l *life) withoutInotify() {
+	l.pod.containers.ooms.failed = true
+	for _, other := range l.pod.containers.others {
+		other.group.watched = nil
+	}
+}
+
 func (l *life) vmstat(kills string) {
 	l.tb.Helper()
 	fixture.Write(l.tb, l.dir, "proc/vmstat", "pgfault 1\noom_kill "+kills+"\n")
@@ -43,7 +51,7 @@ func kills(points map[string]float64) float64 {
 // The container's main process is killed: its group is gone at the next collection, and the kernel did not announce it in time.
 func TestKilledContainerIsCountedByTheHost(t *testing.T) {
 	l := oomLife(t)
-	l.pod.containers.ooms.failed = true // no inotify here
+	l.withoutInotify()
 	if got := kills(l.collect()); got != 0 {
 		t.Fatalf("%v kills at first, want 0", got)
 	}
@@ -68,7 +76,7 @@ func TestContainersThatWereNotKilled(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := oomLife(t)
-			l.pod.containers.ooms.failed = true
+			l.withoutInotify()
 			fixture.Write(t, l.dir, "proc/100/root/sys/fs/cgroup/memory.max", c.limit+"\n")
 			l.collect()
 			l.vmstat(c.vmstat)
@@ -83,7 +91,7 @@ func TestContainersThatWereNotKilled(t *testing.T) {
 // Two containers end in the interval of one kill: one of them is counted.
 func TestOneKillIsCountedOnce(t *testing.T) {
 	l := oomLife(t)
-	l.pod.containers.ooms.failed = true
+	l.withoutInotify()
 	l.start(300, "other", "0::/../cri-containerd-"+idC+".scope", 1)
 	fixture.Write(t, l.dir, "proc/300/mountinfo", "1 1 0:1 /../cri-containerd-"+idC+".scope /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
 	fixture.Write(t, l.dir, "proc/300/root/sys/fs/cgroup/memory.max", "4096\n")
