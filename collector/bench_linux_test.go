@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"testing"
 
+	sdk "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/poolgauge/poolgauge/internal/fixture"
@@ -43,6 +44,28 @@ func benchmarkSources(b *testing.B, cfg PodConfig) {
 			b.ReportMetric(float64(points), "metrics")
 		})
 	}
+}
+
+// BenchmarkCollection measures a whole collection on this machine, by the SDK's reader.
+func BenchmarkCollection(b *testing.B) {
+	pod, err := NewPod(PodConfig{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(pod.Close)
+	sources := append([]Named{{Name: "host", Source: NewHost()}}, pod.Sources()...)
+	producer := NewProducer(slog.New(slog.DiscardHandler), metricdata.CumulativeTemporality, sources...)
+	reader := sdk.NewManualReader(sdk.WithProducer(producer))
+	sdk.NewMeterProvider(sdk.WithReader(reader))
+	b.ReportAllocs()
+	before := cpuTime(b)
+	for b.Loop() {
+		rm := &metricdata.ResourceMetrics{}
+		if err := reader.Collect(context.Background(), rm); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op")
 }
 
 // cpuTime is what the process has used.

@@ -185,7 +185,8 @@ func (c *containers) find(id string, inside []*candidate) *container {
 			found.group, found.through, found.err = newGroup(group, id, true, c.born(inside)), one.pid, err
 			return found
 		}
-		if found.err == nil && !kernfile.Absent(err) { // the process may have gone meanwhile
+		// The process may have gone meanwhile, and one that a runtime has just made is closed to others until it runs the program.
+		if found.err == nil && !kernfile.Absent(err) && one.looks > 2 {
 			found.err = fmt.Errorf("container %.12s: control groups not readable (the same user id may): %w", id, err)
 		}
 	}
