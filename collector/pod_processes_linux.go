@@ -172,6 +172,9 @@ func (p *processes) look(c *candidate) bool {
 	}
 	if stat.StartTime != c.started || stat.Comm != c.comm || c.looks%rename == 0 {
 		c.name = p.pod.fs.Executable(c.pid, stat.Comm)
+		if c.pid == p.pod.self && p.pod.config.Self != "" {
+			c.name = p.pod.config.Self
+		}
 	}
 	c.started, c.comm = stat.StartTime, stat.Comm
 	c.wanted = p.named(c.name, stat.Comm) || c.pid == p.pod.self || len(p.pod.config.Processes) == 0

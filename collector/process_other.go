@@ -14,14 +14,14 @@ import (
 )
 
 // Pod is the own process: this platform has no control groups, and its other processes are not looked at.
-type Pod struct{}
+type Pod struct{ name string }
 
 // NewPod returns the pod of the calling process. It reads nothing and never fails.
-func NewPod(PodConfig) (*Pod, error) { return &Pod{}, nil }
+func NewPod(cfg PodConfig) (*Pod, error) { return &Pod{cfg.Self}, nil }
 
 // Sources returns what this platform can tell of the pod.
 func (p *Pod) Sources() []Named {
-	return []Named{{Name: "process", Source: &processSource{}}}
+	return []Named{{Name: "process", Source: &processSource{name: p.name}}}
 }
 
 // Close does nothing.
@@ -35,6 +35,7 @@ func (p *Pod) Neighbor() string { return "" }
 
 // processSource reports the own process.
 type processSource struct {
+	name               string // "" for that of the file
 	self               *process.Process
 	base, user, system *Attributes
 }
@@ -74,6 +75,9 @@ func (p *processSource) open(ctx context.Context) error {
 	name, err := self.NameWithContext(ctx)
 	if err != nil {
 		return err
+	}
+	if p.name != "" {
+		name = p.name
 	}
 	birth := &Birth{}
 	if created, err := self.CreateTimeWithContext(ctx); err == nil {

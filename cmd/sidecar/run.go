@@ -61,7 +61,7 @@ func saveMemory() {
 // serve wires the one pipeline: sources and probes record into the SDK, the sampler collects, the sinks hand on.
 func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *slog.Logger) error {
 	pod, err := collector.NewPod(collector.PodConfig{
-		Processes: settings.Process, CgroupRoot: settings.CgroupRoot, SkipHost: !settings.Host, SkipContainers: !settings.Pod,
+		Self: programName, Processes: settings.Process, CgroupRoot: settings.CgroupRoot, SkipHost: !settings.Host, SkipContainers: !settings.Pod,
 	})
 	if err != nil {
 		return fmt.Errorf("--cgroup-root: %w", err)
