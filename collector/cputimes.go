@@ -53,9 +53,6 @@ var errNotCounted = errors.New("all CPU times are 0: this kernel or sandbox does
 
 // read takes the CPU lines of /proc/stat, of a machine that was booted so long ago; 0 if that is not known.
 func (c *cpuTimes) read(data []byte, up time.Duration, fail func(error)) error {
-	if c.cpus == nil {
-		c.cpus = map[string]*cpuClock{}
-	}
 	c.online = 0
 	lines, err := cpuLines(data)
 	if err != nil {
@@ -64,6 +61,9 @@ func (c *cpuTimes) read(data []byte, up time.Duration, fail func(error)) error {
 	most, sum := tooLong, int64(0)
 	if up > 0 {
 		most = int64((up + 24*time.Hour) / tick)
+	}
+	if c.cpus == nil {
+		c.cpus = map[string]*cpuClock{}
 	}
 	if len(lines) > 1 {
 		delete(c.cpus, "cpu")
@@ -78,24 +78,29 @@ func (c *cpuTimes) read(data []byte, up time.Duration, fail func(error)) error {
 		if line.name != "cpu" {
 			c.online++
 		}
-		clock := c.cpus[line.name]
-		if clock == nil {
-			clock = &cpuClock{}
-			c.cpus[line.name] = clock
-		}
 		for i, v := range values[:n] {
 			sum += v
 			if v > most {
 				fail(fmt.Errorf("CPU times: %s, column %d: %d ticks are more than there can have been", line.name, i+1, v))
 				continue
 			}
-			clock.advance(i, v)
+			c.clock(line.name).advance(i, v)
 		}
 	}
 	if sum == 0 {
 		return errNotCounted
 	}
 	return nil
+}
+
+// clock returns the clock of a CPU, a new one if it was not seen before.
+func (c *cpuTimes) clock(name string) *cpuClock {
+	clock := c.cpus[name]
+	if clock == nil {
+		clock = &cpuClock{}
+		c.cpus[name] = clock
+	}
+	return clock
 }
 
 func (c *cpuClock) advance(column int, v int64) {

@@ -28,16 +28,16 @@ type Group struct {
 // init names the files, so that reading does not.
 func (g *Group) init() {
 	f := &g.file
-	at := func(c controller, name string) kernfile.File { return kernfile.NewFile(g.dirs[c] + "/" + name) }
 	if v2 := g.dirs[unified]; v2 != "" {
-		f.cpuStat, f.cpuMax = at(unified, "cpu.stat"), at(unified, "cpu.max")
-		f.memUsage, f.memStat, f.memLimit = at(unified, "memory.current"), at(unified, "memory.stat"), at(unified, "memory.max")
-		f.memEvents, f.swap = at(unified, "memory.events"), at(unified, "memory.swap.current")
-		f.pids, f.pidsMax, f.io = at(unified, "pids.current"), at(unified, "pids.max"), at(unified, "io.stat")
+		at := func(name string) kernfile.File { return kernfile.NewFile(v2 + "/" + name) }
+		f.cpuStat, f.cpuMax = at("cpu.stat"), at("cpu.max")
+		f.memUsage, f.memStat, f.memLimit = at("memory.current"), at("memory.stat"), at("memory.max")
+		f.memEvents, f.swap = at("memory.events"), at("memory.swap.current")
+		f.pids, f.pidsMax, f.io = at("pids.current"), at("pids.max"), at("io.stat")
 		_, err := os.Lstat(v2 + "/cgroup.type") // every group but the root has one
 		g.host = g.Path == "/" && kernfile.Absent(err)
 		for r, name := range resourceNames {
-			f.pressure[r] = at(unified, name+".pressure")
+			f.pressure[r] = at(name + ".pressure")
 		}
 	}
 	g.initLegacy()

@@ -65,29 +65,12 @@ func (t *Threads) Read(f *FS, pid int) (ThreadTotals, error) {
 	turn := t.turn()
 	for _, tid := range t.tids {
 		one := t.known[tid]
-		if one == nil && !turn(tid) {
-			continue
+		if one != nil {
+			one.round = t.round
 		}
-		isNew := one == nil
-		if isNew {
-			dir := f.Path(strconv.Itoa(pid), "task", strconv.Itoa(tid))
-			one = &thread{schedstat: kernfile.NewFile(dir + "/schedstat"), status: kernfile.NewFile(dir + "/status")}
-			t.known[tid] = one
+		if turn(tid) {
+			errs = append(errs, t.look(f, pid, tid, one))
 		}
-		if one.round = t.round; !turn(tid) {
-			continue
-		}
-		now, err := one.read(f, t.RunDelayOnly)
-		errs = append(errs, err)
-		before := one.last
-		if isNew {
-			before = now // the zero line
-			if t.whole {
-				before = newborn
-			}
-		}
-		t.add(before, now)
-		one.last = now.or(before)
 	}
 	if t.cursor == 0 {
 		t.whole = true
@@ -98,6 +81,29 @@ func (t *Threads) Read(f *FS, pid int) (ThreadTotals, error) {
 		}
 	}
 	return t.totals, errors.Join(errs...)
+}
+
+// look reads a thread, nil if it is new, and adds what it gained.
+func (t *Threads) look(f *FS, pid, tid int, one *thread) error {
+	isNew := one == nil
+	if isNew {
+		dir := f.Path(strconv.Itoa(pid), "task", strconv.Itoa(tid))
+		one = &thread{
+			schedstat: kernfile.NewFile(dir + "/schedstat"), status: kernfile.NewFile(dir + "/status"), round: t.round,
+		}
+		t.known[tid] = one
+	}
+	now, err := one.read(f, t.RunDelayOnly)
+	before := one.last
+	if isNew {
+		before = now // the zero line
+		if t.whole {
+			before = newborn
+		}
+	}
+	t.add(before, now)
+	one.last = now.or(before)
+	return err
 }
 
 // turn returns whose turn it is. All of a small process have it.

@@ -190,25 +190,29 @@ func (s *Summary) targetProbes() []line {
 				return
 			}
 			l := line{label: "probe " + probe, figures: []string{target.Value.AsString()}}
-			key := probe + target.Value.AsString()
-			if failure := s.failures(name, target); failure != "" {
-				s.probes[key] = failure
-				for _, phase := range catalog.ProbePhases {
-					delete(s.probes, key+phase) // of a run that is no longer the last
-				}
-			} else if s.view.grew(catalog.ProbeRuns, name, target) {
-				delete(s.probes, key)
-			}
-			failed := s.probes[key] != "" // and no run has ended since
-			l.add(failed, "%s", s.probes[key])
-			for _, phase := range catalog.ProbePhases {
-				mean, ok := s.view.mean(catalog.ProbeDuration, name, target, catalog.ProbePhaseKey.String(phase))
-				s.keep(&l, key+phase, ok && !failed, "%s %s", phase, duration(mean))
-			}
+			s.targetProbe(&l, probe+target.Value.AsString(), name, target)
 			lines = append(lines, l)
 		})
 	}
 	return lines
+}
+
+// targetProbe adds what the last runs of a probe took, or failed with.
+func (s *Summary) targetProbe(l *line, key string, name, target attribute.KeyValue) {
+	if failure := s.failures(name, target); failure != "" {
+		s.probes[key] = failure
+		for _, phase := range catalog.ProbePhases {
+			delete(s.probes, key+phase) // of a run that is no longer the last
+		}
+	} else if s.view.grew(catalog.ProbeRuns, name, target) {
+		delete(s.probes, key)
+	}
+	failed := s.probes[key] != "" // and no run has ended since
+	l.add(failed, "%s", s.probes[key])
+	for _, phase := range catalog.ProbePhases {
+		mean, ok := s.view.mean(catalog.ProbeDuration, name, target, catalog.ProbePhaseKey.String(phase))
+		s.keep(l, key+phase, ok && !failed, "%s %s", phase, duration(mean))
+	}
 }
 
 // failures returns what runs of a probe failed with since the last collection, "" if none did.

@@ -132,16 +132,7 @@ func Table(data []byte, fail func(error), keys ...Key) {
 			if string(name) != k.Name {
 				continue
 			}
-			number = bytes.TrimSpace(number)
-			kib, scaled := bytes.CutSuffix(number, []byte(" kB"))
-			v, err := ParseInt(kib)
-			if scaled && v > math.MaxInt64>>10 {
-				err = fmt.Errorf("%q is too much", clip(number))
-			}
-			if scaled {
-				v <<= 10
-			}
-			if err == nil {
+			if v, err := amount(bytes.TrimSpace(number)); err == nil {
 				*k.To = Some(v)
 			} else {
 				fail(fmt.Errorf("%s: %w", k.Name, err))
@@ -149,6 +140,19 @@ func Table(data []byte, fail func(error), keys ...Key) {
 			break
 		}
 	}
+}
+
+// amount parses a number, or one of kB, of which there are bytes.
+func amount(b []byte) (int64, error) {
+	kib, scaled := bytes.CutSuffix(b, []byte(" kB"))
+	v, err := ParseInt(kib)
+	switch {
+	case err != nil || !scaled:
+		return v, err
+	case v > math.MaxInt64>>10:
+		return 0, fmt.Errorf("%q is too much", clip(b))
+	}
+	return v << 10, nil
 }
 
 // word cuts off the first word of a line.
