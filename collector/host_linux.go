@@ -70,6 +70,9 @@ func NewHost() *Host {
 	return h
 }
 
+// booted returns when the host was booted.
+func booted(context.Context) time.Time { return proc.NewFS(os.Getenv("HOST_PROC")).Boot(time.Now()) }
+
 // Collect implements [Source].
 func (h *Host) Collect(_ context.Context, s *Sample) {
 	if h.birth.at.IsZero() {

@@ -62,12 +62,19 @@ func cpuModes(birth *Birth, goos string) []cpuMode {
 	return append(modes, nice)
 }
 
+// booted returns when the host was booted; the zero time if that is not known.
+func booted(ctx context.Context) time.Time {
+	boot, err := host.BootTimeWithContext(ctx)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.Unix(signed(boot), 0)
+}
+
 // Collect implements [Source].
 func (h *Host) Collect(ctx context.Context, s *Sample) {
 	if h.birth.at.IsZero() {
-		if boot, err := host.BootTimeWithContext(ctx); err == nil {
-			h.birth.at = time.Unix(signed(boot), 0)
-		}
+		h.birth.at = booted(ctx)
 	}
 	for _, read := range []func(context.Context, *Sample) error{h.cpu, h.count, h.load, h.memory, h.paging} {
 		s.Try(func() error { return read(ctx, s) })

@@ -75,39 +75,48 @@ func TestCountersHaveTrueStarts(t *testing.T) {
 		want        []any
 	}{
 		"cumulative, since the birth": {
-			metricdata.CumulativeTemporality, -time.Hour, []int64{1000, 1003, 1010},
+			metricdata.CumulativeTemporality, -time.Hour,
+			[]int64{1000, 1003, 1010},
 			[]any{observed{1000, -hour, 1}, observed{1003, -hour, 2}, observed{1010, -hour, 3}},
 		},
 		"cumulative, a small fall is held": {
-			metricdata.CumulativeTemporality, -time.Hour, []int64{1000, 999, 501, 1001},
+			metricdata.CumulativeTemporality, -time.Hour,
+			[]int64{1000, 999, 501, 1001},
 			[]any{observed{1000, -hour, 1}, observed{1000, -hour, 2}, observed{1000, -hour, 3}, observed{1001, -hour, 4}},
 		},
 		"cumulative, begun again": {
-			metricdata.CumulativeTemporality, -time.Hour, []int64{1000, 3, 5, 0},
+			metricdata.CumulativeTemporality, -time.Hour,
+			[]int64{1000, 3, 5, 0},
 			[]any{observed{1000, -hour, 1}, observed{3, 1, 2}, observed{5, 1, 3}, observed{0, 3, 4}},
 		},
 		"cumulative, a gap": {
-			metricdata.CumulativeTemporality, -time.Hour, []int64{1000, -1, 1001, -1, 2},
+			metricdata.CumulativeTemporality, -time.Hour,
+			[]int64{1000, -1, 1001, -1, 2},
 			[]any{observed{1000, -hour, 1}, "none", observed{1001, -hour, 3}, "none", observed{2, 3, 5}},
 		},
 		"delta, the past is no gain": {
-			metricdata.DeltaTemporality, -time.Hour, []int64{1000, 1003, 1010},
+			metricdata.DeltaTemporality, -time.Hour,
+			[]int64{1000, 1003, 1010},
 			[]any{"none", observed{3, 1, 2}, observed{7, 2, 3}},
 		},
 		"delta, born since the sidecar was started": {
-			metricdata.DeltaTemporality, time.Second / 2, []int64{5, 7},
+			metricdata.DeltaTemporality, time.Second / 2,
+			[]int64{5, 7},
 			[]any{observed{5, .5, 1}, observed{2, 1, 2}},
 		},
 		"delta, born after the first collection, but found late": {
-			metricdata.DeltaTemporality, 3 * time.Second / 2, []int64{-1, -1, 5, 7},
+			metricdata.DeltaTemporality, 3 * time.Second / 2,
+			[]int64{-1, -1, 5, 7},
 			[]any{"none", "none", "none", observed{2, 3, 4}},
 		},
 		"delta, a small fall, a new beginning": {
-			metricdata.DeltaTemporality, -time.Hour, []int64{1000, 999, 1002, 4, 5},
+			metricdata.DeltaTemporality, -time.Hour,
+			[]int64{1000, 999, 1002, 4, 5},
 			[]any{"none", observed{0, 1, 2}, observed{2, 2, 3}, observed{4, 3, 4}, observed{1, 4, 5}},
 		},
 		"delta, a gap": {
-			metricdata.DeltaTemporality, -time.Hour, []int64{1000, -1, 1005},
+			metricdata.DeltaTemporality, -time.Hour,
+			[]int64{1000, -1, 1005},
 			[]any{"none", "none", observed{5, 1, 3}},
 		},
 	} {

@@ -26,6 +26,7 @@ func newSources(s *config.Settings, pod *collector.Pod, log *slog.Logger) *colle
 	if s.Host {
 		sources = append(sources, collector.Named{Name: "host", Source: collector.NewHost()})
 	}
+	sources = append(sources, collector.Named{Name: "network", Source: collector.NewNetwork()})
 	counters := temporality(s)(sdkmetric.InstrumentKindObservableCounter)
 	return collector.NewProducer(log, counters, append(sources, pod.Sources()...)...)
 }

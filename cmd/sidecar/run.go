@@ -20,6 +20,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/health"
 	"github.com/poolgauge/poolgauge/collector/otlp"
 	"github.com/poolgauge/poolgauge/collector/summary"
+	"github.com/poolgauge/poolgauge/internal/goroutines"
 )
 
 const scope = "github.com/poolgauge/poolgauge/cmd/sidecar"
@@ -78,6 +79,9 @@ func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *s
 		sdkmetric.WithExemplarFilter(exemplar.AlwaysOffFilter),
 	)
 	if err := runtimemetrics.Start(runtimemetrics.WithMeterProvider(provider)); err != nil {
+		return fmt.Errorf("runtime metrics: %w", err)
+	}
+	if err := goroutines.Start(provider.Meter(scope)); err != nil {
 		return fmt.Errorf("runtime metrics: %w", err)
 	}
 

@@ -32,6 +32,10 @@ var conventions = []convention{
 	systemconv.PagingOperationsObservable{},
 	systemconv.PagingFaultsObservable{},
 
+	systemconv.NetworkIO{},
+	systemconv.NetworkErrorsObservable{},
+	systemconv.NetworkPacketDroppedObservable{},
+
 	containerconv.CPUTimeObservable{},
 	containerconv.MemoryUsageObservable{},
 	containerconv.MemoryWorkingSetObservable{},

@@ -22,6 +22,7 @@ type File struct {
 
 	kept  *descriptor
 	never bool // of a file system whose files may be replaced while they are open
+	gone  bool // what was open could not be read any more
 	skip  int  // readings until a rare file is looked for again
 	again int  // how often the file was opened after one that could not be read any more
 }
@@ -70,15 +71,14 @@ func (r *Reader) ReadFile(f *File) ([]byte, error) {
 		f.skip--
 		return nil, &fs.PathError{Op: "open", Path: f.Path, Err: fs.ErrNotExist}
 	}
-	gone := false
 	if f.kept != nil {
 		data, err := r.content(f.Path, f.kept.fd, pread, !f.Pieces)
 		runtime.KeepAlive(f.kept)
 		if err == nil {
 			return data, nil
 		}
-		f.drop() // another group may have the path by now
-		gone = true
+		f.drop() // another group may have the path by now, or later
+		f.gone = true
 	}
 	fd, err := open(f.Path)
 	if err != nil {
@@ -87,7 +87,8 @@ func (r *Reader) ReadFile(f *File) ([]byte, error) {
 		}
 		return nil, err
 	}
-	if gone {
+	if f.gone {
+		f.gone = false
 		f.again++
 	}
 	kept := f.keep(fd)
