@@ -353,6 +353,8 @@ func TestAvailableFollowsTheNearestLimit(t *testing.T) {
 	write(own.above[0], "memory.stat", "inactive_file 0")
 	write(own.above[0], "memory.max", "97000000")
 	expect(7000000)
+	write(own, "memory.max", "100000000") // leaves more
+	expect(7000000)
 	write(own, "memory.max", "52000000") // resized in place
 	expect(2000000)
 	write(own, "cpu.max", "70000 100000")

@@ -93,19 +93,20 @@ func TestFileOfAProcessThatEnded(t *testing.T) {
 
 // Descriptors are bounded, what is beyond is read all the same, and those of garbage are closed.
 func TestDescriptorsAreBounded(t *testing.T) {
-	files := make([]File, maxKept+20)
-	var r Reader
-	for i := range files {
-		files[i] = NewFile("/proc/self/stat")
-		if _, err := r.ReadFile(&files[i]); err != nil {
-			t.Fatal(err)
+	func() {
+		files := make([]File, maxKept+20)
+		var r Reader
+		for i := range files {
+			files[i] = NewFile("/proc/self/stat")
+			if _, err := r.ReadFile(&files[i]); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	if n := keptNow.Load(); n != maxKept {
-		t.Errorf("%d descriptors, want %d", n, maxKept)
-	}
-	runtime.KeepAlive(files)
-	files = nil
+		if n := keptNow.Load(); n != maxKept {
+			t.Errorf("%d descriptors, want %d", n, maxKept)
+		}
+		runtime.KeepAlive(files)
+	}()
 	deadline := time.Now().Add(30 * time.Second)
 	for keptNow.Load() > 0 {
 		runtime.GC()
