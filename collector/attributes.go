@@ -11,6 +11,6 @@ func processIdentity(pid int, name string) []attribute.KeyValue {
 }
 
 // with builds a set of base and more; [With] keeps no reference to its arguments.
-func with(base []attribute.KeyValue, more ...attribute.KeyValue) Attributes {
-	return With(append(base[:len(base):len(base)], more...)...)
+func with(birth *Birth, base []attribute.KeyValue, more ...attribute.KeyValue) *Attributes {
+	return With(birth, append(base[:len(base):len(base)], more...)...)
 }

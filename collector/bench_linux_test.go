@@ -2,18 +2,17 @@ package collector
 
 import (
 	"context"
+	"log/slog"
 	"syscall"
 	"testing"
 
-	"go.opentelemetry.io/otel/metric"
-	"go.opentelemetry.io/otel/metric/embedded"
-	"go.opentelemetry.io/otel/metric/noop"
+	sdk "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/poolgauge/poolgauge/internal/fixture"
-	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
-// BenchmarkSources measures one collection of each source without the SDK: on this machine, and of a fixture pod of one
+// BenchmarkSources measures one collection of each source, points included, without the SDK: on this machine, and of a fixture pod of one
 // container below three ancestors in files of a disk's file system, which cost less than the kernel's.
 func BenchmarkSources(b *testing.B) {
 	b.Run("machine", func(b *testing.B) {
@@ -30,23 +29,43 @@ func benchmarkSources(b *testing.B, cfg PodConfig) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for _, s := range pod.Sources() {
+	b.Cleanup(pod.Close)
+	for _, s := range append([]Named{{Name: "host", Source: NewHost()}}, pod.Sources()...) {
 		b.Run(s.Name, func(b *testing.B) {
-			in, err := instruments.NewObservables(noop.Meter{}, s.Group.Metrics...)
-			if err != nil {
-				b.Fatal(err)
-			}
-			observer := &counter{}
+			producer := NewProducer(slog.New(slog.DiscardHandler), metricdata.CumulativeTemporality, s)
+			points := 0
 			b.ReportAllocs()
 			before := cpuTime(b)
 			for b.Loop() {
-				observer.points = 0
-				s.Source.Collect(context.Background(), &Sample{observer: observer, instruments: in})
+				scopes, _ := producer.Produce(context.Background()) // never an error
+				points = len(scopes[0].Metrics)
 			}
 			b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op") // holds on a busy machine
-			b.ReportMetric(float64(observer.points), "points")
+			b.ReportMetric(float64(points), "metrics")
 		})
 	}
+}
+
+// BenchmarkCollection measures a whole collection on this machine, by the SDK's reader.
+func BenchmarkCollection(b *testing.B) {
+	pod, err := NewPod(PodConfig{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(pod.Close)
+	sources := append([]Named{{Name: "host", Source: NewHost()}}, pod.Sources()...)
+	producer := NewProducer(slog.New(slog.DiscardHandler), metricdata.CumulativeTemporality, sources...)
+	reader := sdk.NewManualReader(sdk.WithProducer(producer))
+	sdk.NewMeterProvider(sdk.WithReader(reader))
+	b.ReportAllocs()
+	before := cpuTime(b)
+	for b.Loop() {
+		rm := &metricdata.ResourceMetrics{}
+		if err := reader.Collect(context.Background(), rm); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op")
 }
 
 // cpuTime is what the process has used.
@@ -57,15 +76,3 @@ func cpuTime(b *testing.B) int64 {
 	}
 	return u.Utime.Nano() + u.Stime.Nano()
 }
-
-// counter is an observer that only counts.
-type counter struct {
-	embedded.Observer
-	points int
-}
-
-func (c *counter) ObserveFloat64(metric.Float64Observable, float64, ...metric.ObserveOption) {
-	c.points++
-}
-
-func (c *counter) ObserveInt64(metric.Int64Observable, int64, ...metric.ObserveOption) { c.points++ }

@@ -17,6 +17,8 @@ type containerSource struct {
 	pod    *Pod
 	seen   uint64
 	reader kernfile.Reader
+	disks  disks
+	io     []cgroup.DiskIO
 }
 
 // Collect implements [Source].
@@ -25,9 +27,17 @@ func (c *containerSource) Collect(_ context.Context, s *Sample) {
 	for _, err := range c.pod.containers.errs {
 		s.Fail(err)
 	}
+	for _, g := range c.pod.containers.killed {
+		memoryEventsOf(s, g)
+	}
+	// First all are read: what a container has left depends on those above it.
+	for _, g := range c.pod.containers.list {
+		g.memory = g.Memory(&c.reader, s.Fail)
+	}
 	for _, g := range c.pod.containers.list {
 		c.cpu(s, g)
 		c.memory(s, g)
+		c.rest(s, g)
 	}
 }
 
@@ -48,27 +58,47 @@ func (c *containerSource) cpu(s *Sample, g *group) {
 }
 
 func (c *containerSource) memory(s *Sample, g *group) {
-	figures, a := g.Memory(&c.reader, s.Fail), &g.figures
+	figures, a := &g.memory, &g.figures
 	if g.container {
-		containerMemory(s, figures, a)
+		containerMemory(s, g)
 	} else {
 		number(s, catalog.CgroupMemoryUsage, figures.Usage, a.base)
 		number(s, catalog.CgroupMemoryWorkingSet, figures.WorkingSet, a.base)
 	}
 	number(s, catalog.CgroupMemoryLimit, figures.Limit, a.base)
-	e := figures.Events
-	for i, count := range [...]kernfile.Optional[int64]{e.Low, e.High, e.Max, e.OOM, e.OOMKill, e.OOMGroupKill} {
-		number(s, catalog.CgroupMemoryEvents, count, a.events[i])
+	number(s, catalog.CgroupMemorySwap, figures.Swap, a.base)
+	memoryEventsOf(s, g)
+}
+
+// rest are the processes and, of a container, what it read from disks and wrote to them.
+func (c *containerSource) rest(s *Sample, g *group) {
+	processes := g.Processes(&c.reader, s.Fail)
+	number(s, catalog.CgroupProcessCount, processes.Count, g.figures.base)
+	number(s, catalog.CgroupProcessLimit, processes.Limit, g.figures.base)
+	if !g.container {
+		return
+	}
+	c.io = g.IO(&c.reader, c.io[:0], s.Fail)
+	for _, one := range c.io {
+		a := g.disk(one.Device, &c.disks)
+		s.Int(catalog.ContainerDiskIO, one.Read, a.read)
+		s.Int(catalog.ContainerDiskIO, one.Write, a.write)
 	}
 }
 
-func containerMemory(s *Sample, figures cgroup.Memory, a *containerAttributes) {
+func memoryEventsOf(s *Sample, g *group) {
+	e := &g.memory.Events
+	for i, count := range [...]kernfile.Optional[int64]{e.Low, e.High, e.Max, e.OOM, e.OOMKill, e.OOMGroupKill} {
+		number(s, catalog.CgroupMemoryEvents, count, g.figures.events[i])
+	}
+}
+
+func containerMemory(s *Sample, g *group) {
+	figures, a := &g.memory, &g.figures
 	number(s, catalog.ContainerMemoryUsage, figures.Usage, a.base)
 	number(s, catalog.ContainerMemoryWorkingSet, figures.WorkingSet, a.base)
 	number(s, catalog.ContainerMemoryRSS, figures.RSS, a.base)
-	if figures.Limit.Defined && figures.WorkingSet.Defined {
-		s.Int(catalog.ContainerMemoryAvailable, max(0, figures.Limit.Value-figures.WorkingSet.Value), a.base)
-	}
+	number(s, catalog.ContainerMemoryAvailable, g.available(), a.base)
 	number(s, catalog.ContainerPagingFaults, figures.MajorFaults, a.major)
 	if figures.Faults.Defined && figures.MajorFaults.Defined {
 		s.Int(catalog.ContainerPagingFaults, max(0, figures.Faults.Value-figures.MajorFaults.Value), a.minor)
@@ -77,8 +107,8 @@ func containerMemory(s *Sample, figures cgroup.Memory, a *containerAttributes) {
 
 // containerAttributes are the attribute sets of a group's points.
 type containerAttributes struct {
-	base, user, system, minor, major Attributes
-	events                           [6]Attributes
+	base, user, system, minor, major *Attributes
+	events                           [6]*Attributes
 }
 
 var memoryEvents = [6]string{"low", "high", "max", "oom", "oom_kill", "oom_group_kill"}
@@ -92,29 +122,29 @@ func groupAttributes(path, containerID string) []attribute.KeyValue {
 	return base
 }
 
-func newContainerAttributes(base []attribute.KeyValue) containerAttributes {
+func newContainerAttributes(birth *Birth, base []attribute.KeyValue) containerAttributes {
 	a := containerAttributes{
-		base:   With(base...),
-		user:   with(base, semconv.CPUModeUser),
-		system: with(base, semconv.CPUModeSystem),
-		minor:  with(base, semconv.SystemPagingFaultTypeMinor),
-		major:  with(base, semconv.SystemPagingFaultTypeMajor),
+		base:   With(birth, base...),
+		user:   with(birth, base, semconv.CPUModeUser),
+		system: with(birth, base, semconv.CPUModeSystem),
+		minor:  with(birth, base, semconv.SystemPagingFaultTypeMinor),
+		major:  with(birth, base, semconv.SystemPagingFaultTypeMajor),
 	}
 	for i, event := range memoryEvents {
-		a.events[i] = with(base, catalog.CgroupEventKey.String(event))
+		a.events[i] = with(birth, base, catalog.CgroupEventKey.String(event))
 	}
 	return a
 }
 
 // seconds and number observe a value if it is defined.
 
-func seconds(s *Sample, m *catalog.Metric, v kernfile.Optional[time.Duration], a Attributes) {
+func seconds(s *Sample, m *catalog.Metric, v kernfile.Optional[time.Duration], a *Attributes) {
 	if v.Defined {
 		s.Float(m, v.Value.Seconds(), a)
 	}
 }
 
-func number(s *Sample, m *catalog.Metric, v kernfile.Optional[int64], a Attributes) {
+func number(s *Sample, m *catalog.Metric, v kernfile.Optional[int64], a *Attributes) {
 	if v.Defined {
 		s.Int(m, v.Value, a)
 	}

@@ -11,28 +11,22 @@ import (
 	"testing"
 
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/metric"
-	sdk "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
 // collectOne collects one source and returns its points by metric, the number of errors and the log.
-func collectOne(t *testing.T, source Source, group *catalog.Group) (values map[string][]float64, failures float64, log string) {
+func collectOne(t *testing.T, source Source) (values map[string][]float64, failures float64, log string) {
 	t.Helper()
 	var text strings.Builder
-	reader := sdk.NewManualReader()
-	meter := sdk.NewMeterProvider(sdk.WithReader(reader)).Meter("test")
-	if _, err := Register(meter, slog.New(slog.NewTextHandler(&text, nil)), Named{Name: "test", Group: group, Source: source}); err != nil {
-		t.Fatal(err)
-	}
-	var rm metricdata.ResourceMetrics
-	if err := reader.Collect(context.Background(), &rm); err != nil {
+	producer := NewProducer(slog.New(slog.NewTextHandler(&text, nil)), metricdata.CumulativeTemporality, Named{Name: "test", Source: source})
+	scopes, err := producer.Produce(context.Background())
+	if err != nil {
 		t.Fatal(err)
 	}
 	values = map[string][]float64{}
-	for _, m := range rm.ScopeMetrics[0].Metrics {
+	for _, m := range scopes[0].Metrics {
 		switch d := m.Data.(type) {
 		case metricdata.Sum[int64]:
 			values[m.Name] = append(values[m.Name], pointValues(d.DataPoints)...)
@@ -62,7 +56,7 @@ func sum(values []float64) (s float64) {
 }
 
 func TestHostOfThisMachine(t *testing.T) {
-	values, failures, log := collectOne(t, NewHost(), catalog.Host)
+	values, failures, log := collectOne(t, NewHost())
 	if failures != 0 {
 		t.Errorf("failed: %s", log)
 	}
@@ -99,7 +93,7 @@ func TestHostGarbage(t *testing.T) {
 					}
 				}
 				t.Setenv("HOST_PROC", dir)
-				values, failures, _ := collectOne(t, NewHost(), catalog.Host)
+				values, failures, _ := collectOne(t, NewHost())
 				if failures == 0 && file != "loadavg" { // for which there is a system call as well
 					t.Error("not counted")
 				}
@@ -119,16 +113,17 @@ func TestHostGarbage(t *testing.T) {
 type broken struct{}
 
 func (broken) Collect(_ context.Context, s *Sample) {
-	s.Float(catalog.SystemCPUTime, math.NaN())
-	s.Float(catalog.SystemCPUTime, math.Inf(1))
-	s.Float(catalog.SystemCPUTime, -1)
-	s.Int(catalog.SystemMemoryLimit, -1)
+	a := With(&Birth{})
+	s.Float(catalog.SystemCPUTime, math.NaN(), a)
+	s.Float(catalog.SystemCPUTime, math.Inf(1), a)
+	s.Float(catalog.SystemCPUTime, -1, a)
+	s.Int(catalog.SystemMemoryLimit, -1, a)
 	s.Try(func() error { panic("index out of range") })
-	s.Int(catalog.SystemCPULogicalCount, 0)
+	s.Int(catalog.SystemCPULogicalCount, 0, a)
 }
 
 func TestFiguresThatCannotBe(t *testing.T) {
-	values, failures, log := collectOne(t, broken{}, catalog.Host)
+	values, failures, log := collectOne(t, broken{})
 	if failures != 5 || len(values[catalog.SystemCPUTime.Name])+len(values[catalog.SystemMemoryLimit.Name]) != 0 {
 		t.Errorf("%v failures, points %v", failures, values)
 	}
@@ -142,7 +137,7 @@ func TestFiguresThatCannotBe(t *testing.T) {
 
 // A name that is not UTF-8 must not cost the export that it is part of.
 func TestAttributesAreUTF8(t *testing.T) {
-	got := metric.NewObserveConfig([]metric.ObserveOption{With(attribute.String("name", "a\xffb"), attribute.Int("n", 1))}).Attributes()
+	got := With(&Birth{}, attribute.String("name", "a\xffb"), attribute.Int("n", 1)).set
 	if name, _ := got.Value("name"); name.AsString() != "a\uFFFDb" {
 		t.Errorf("got %q", name.AsString())
 	}

@@ -6,6 +6,8 @@ type PodConfig struct {
 	// Processes are names of executables; processes that run them are reported wherever they are. Without any, the processes
 	// of the own pod are. The own process always is.
 	Processes []string
+	// Self is what the own process is called, empty for the name of its file: an image may call every program alike.
+	Self string
 	// CgroupRoot is a directory at or below which the host's control groups are mounted, such as a hostPath volume. Empty is
 	// the usual /sys/fs/cgroup.
 	CgroupRoot string

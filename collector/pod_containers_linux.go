@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/poolgauge/poolgauge/collector/cgroup"
+	"github.com/poolgauge/poolgauge/collector/proc"
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
@@ -19,8 +20,13 @@ type containers struct {
 	own     container
 	ownFile string // /proc/self/cgroup when own was made
 
+	ownCgroup kernfile.File
+
 	others map[string]*container // of the pod, by id
 	list   []*group              // all that are reported, containers and then ancestors; nil when they changed
+
+	ooms   ooms
+	killed []*group // of containers that were gone at the last scan, by a kill for want of memory
 }
 
 // container is a container of the pod, or the own group outside a container.
@@ -33,21 +39,7 @@ type container struct {
 	ancestors  []*cgroup.Group
 	through    int   // pid by whose root directory the group is read; 0 when it is visible directly
 	err        error // why there is no group, or not all of it
-}
-
-// group is a control group and the attributes of its points.
-type group struct {
-	*cgroup.Group
-	container bool
-	figures   containerAttributes
-	pressure  pressureAttributes
-}
-
-func newGroup(g *cgroup.Group, containerID string, isContainer bool) *group {
-	base := groupAttributes(g.Path, containerID)
-	return &group{
-		Group: g, container: isContainer, figures: newContainerAttributes(base), pressure: newPressureAttributes(base),
-	}
+	seen       int   // incarnation of the group
 }
 
 // initialNamespace is what the kernel calls the cgroup namespace of the host (PROC_CGROUP_INIT_INO in linux/proc_ns.h).
@@ -55,7 +47,8 @@ const initialNamespace = "cgroup:[4026531835]"
 
 // scanOwn finds the own group again if the process was moved.
 func (c *containers) scanOwn() {
-	data, err := c.pod.fs.Cgroup(c.pod.self)
+	c.ownCgroup.Path = c.pod.fs.Path(strconv.Itoa(c.pod.self), "cgroup")
+	data, err := c.pod.fs.CgroupOf(&c.ownCgroup, true)
 	if err != nil || c.pod.tree == nil {
 		c.own = container{err: err, generation: c.own.generation + 1}
 		c.ownFile = ""
@@ -72,7 +65,7 @@ func (c *containers) scanOwn() {
 	c.own.inside = c.own.id != "" || errNS == nil && namespace != initialNamespace
 	groups, err := c.pod.tree.Lineage(c.own.membership)
 	if len(groups) > 0 {
-		c.own.group, c.own.ancestors = newGroup(groups[0], c.own.id, true), groups[1:]
+		c.own.group, c.own.ancestors = newGroup(groups[0], c.own.id, true, &Birth{}), groups[1:]
 	}
 	if err != nil {
 		c.own.err = err
@@ -88,17 +81,18 @@ func (c *containers) scan() {
 	if len(inhabited[c.own.id]) > 0 {
 		c.disown()
 	}
-	for id, other := range c.others {
-		if _, ok := inhabited[id]; !ok || other.through != 0 && c.pod.processes.containerOf(other.through) != id {
-			delete(c.others, id)
+	c.dismiss(inhabited)
+	for id, inside := range inhabited {
+		switch other := c.others[id]; {
+		case other == nil:
+			c.add(c.find(id, inside))
+		case other.group.Incarnation() != other.seen: // the container was started again
+			other.seen = other.group.Incarnation()
+			other.group = newGroup(other.group.Group, id, true, c.born(inside))
 			c.list = nil
 		}
 	}
-	for id, inside := range inhabited {
-		if c.others[id] == nil {
-			c.add(c.find(id, inside))
-		}
-	}
+	c.bear()
 	for _, other := range c.others {
 		c.errs = append(c.errs, other.err)
 	}
@@ -107,12 +101,54 @@ func (c *containers) scan() {
 	}
 }
 
+// dismiss drops the containers that are gone, or that must be read through another process.
+func (c *containers) dismiss(inhabited map[string][]*candidate) {
+	c.killed = c.killed[:0]
+	c.ooms.read(c.pod.fs, len(c.others) > 0)
+	for id, other := range c.others {
+		_, ok := inhabited[id]
+		if ok && (other.through == 0 || c.pod.processes.containerOf(other.through) == id) {
+			continue
+		}
+		if !ok && c.ooms.took(other.group) {
+			c.killed = append(c.killed, other.group)
+		}
+		delete(c.others, id)
+		c.list = nil
+	}
+}
+
+// born returns the birth of a container by the first process in it. Where none tells, it is the boot: no group is older.
+func (c *containers) born(inside []*candidate) *Birth {
+	first := int64(0)
+	for _, one := range inside {
+		if one.started > 0 && (first == 0 || one.started < first) {
+			first = one.started
+		}
+	}
+	stat := proc.Stat{StartTime: first}
+	return BornAt(stat.Born(c.pod.boot()))
+}
+
+// bear sets the birth of the own group, now that the processes in it are known. Outside a container it has no beginning that can
+// be known.
+func (c *containers) bear() {
+	if c.own.group == nil || !c.own.group.birth.at.IsZero() {
+		return
+	}
+	var inside []*candidate
+	if c.own.inside {
+		inside = c.pod.processes.own
+	}
+	c.own.group.birth.at = c.born(inside).at
+}
+
 // disown drops the own id, which turned out to be another container's: the id came from files that the two share.
 func (c *containers) disown() {
 	c.own.id = ""
 	c.own.generation++
 	if c.own.group != nil {
-		c.own.group = newGroup(c.own.group.Group, "", true)
+		c.own.group = newGroup(c.own.group.Group, "", true, c.own.group.birth)
 	}
 	c.list = nil
 }
@@ -126,6 +162,7 @@ func (c *containers) add(found *container) {
 		c.others = map[string]*container{}
 	}
 	c.others[found.id] = found
+	c.ooms.watch(found.group)
 	c.list = nil
 }
 
@@ -138,17 +175,18 @@ func (c *containers) find(id string, inside []*candidate) *container {
 	found := &container{id: id}
 	if c.pod.tree != nil {
 		if groups, err := c.pod.tree.Lineage(inside[0].membership); len(groups) > 0 {
-			found.group, found.ancestors, found.err = newGroup(groups[0], id, true), groups[1:], err
+			found.group, found.ancestors, found.err = newGroup(groups[0], id, true, c.born(inside)), groups[1:], err
 			return found
 		}
 	}
 	for _, one := range inside[:min(doors, len(inside))] {
 		group, err := c.enter(one)
 		if group != nil {
-			found.group, found.through, found.err = newGroup(group, id, true), one.pid, err
+			found.group, found.through, found.err = newGroup(group, id, true, c.born(inside)), one.pid, err
 			return found
 		}
-		if found.err == nil && !kernfile.Absent(err) { // the process may have gone meanwhile
+		// The process may have gone meanwhile, and one that a runtime has just made is closed to others until it runs the program.
+		if found.err == nil && !kernfile.Absent(err) && one.looks > 2 {
 			found.err = fmt.Errorf("container %.12s: control groups not readable (the same user id may): %w", id, err)
 		}
 	}
@@ -174,17 +212,22 @@ func (c *containers) enter(of *candidate) (*cgroup.Group, error) {
 // rebuild lists every group once: containers may share ancestors.
 func (c *containers) rebuild() {
 	c.list = []*group{}
-	ancestors := map[string]*cgroup.Group{}
+	ancestors := map[string]*group{}
 	for _, one := range c.all() {
-		if one.group != nil {
-			c.list = append(c.list, one.group)
+		if one.group == nil {
+			continue
 		}
+		c.list = append(c.list, one.group)
+		one.group.above = nil
 		for _, g := range one.ancestors {
-			ancestors[g.Path] = g
+			if ancestors[g.Path] == nil {
+				ancestors[g.Path] = newGroup(g, "", false, BornAt(c.pod.boot()))
+			}
+			one.group.above = append(one.group.above, ancestors[g.Path])
 		}
 	}
 	for _, path := range slices.Sorted(maps.Keys(ancestors)) {
-		c.list = append(c.list, newGroup(ancestors[path], "", false))
+		c.list = append(c.list, ancestors[path])
 	}
 }
 

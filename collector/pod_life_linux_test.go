@@ -26,7 +26,8 @@ func newLife(t *testing.T, cfg PodConfig) *life {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &life{sampler: newSampler(t, dir, pod), pod: pod}
+	t.Cleanup(pod.Close)
+	return &life{sampler: newSampler(t, dir, pod.Sources()...), pod: pod}
 }
 
 // start makes or replaces a process.
@@ -161,7 +162,7 @@ func TestContainerIsReadThroughWhomItMay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newSampler(t, l.dir, pod)
+	s := newSampler(t, l.dir, pod.Sources()...)
 	l.expect(s.collect(), 1, "container.memory.usage", idB)
 	if s.log.Len() > 0 {
 		t.Errorf("logged: %s", s.log.String())
@@ -256,7 +257,7 @@ func TestSharedIDIsDropped(t *testing.T) {
 	if id := pod.ContainerID(); id != "" {
 		t.Errorf("takes %s for its own id", id)
 	}
-	points := newSampler(t, l.dir, pod).collect()
+	points := newSampler(t, l.dir, pod.Sources()...).collect()
 	l.expect(points, 1, "container.memory.usage", idB)
 	l.expect(points, 2, "container.memory.usage")
 	l.expect(points, 0, "process.pid=200", idB)
@@ -282,4 +283,82 @@ func TestOwnGroupMoves(t *testing.T) {
 	points := l.collect()
 	l.expect(points, 1, "container.memory.usage", "poolgauge.cgroup.path=/sub}")
 	l.expect(points, 1, "poolgauge.cgroup.memory.usage", "poolgauge.cgroup.path=/}")
+}
+
+// The image may call the program something else.
+func TestOwnProcessHasItsName(t *testing.T) {
+	l := newLife(t, PodConfig{Self: "own-name"})
+	points := l.collect()
+	l.expect(points, 1, "process.thread.count", "process.executable.name=own-name,", "process.pid=200")
+	l.expect(points, 0, "process.thread.count", "process.executable.name=sidecar,")
+}
+
+// A kernel without control groups has no /proc/<pid>/cgroup: the processes are there all the same.
+func TestProcessesWithoutCgroupFile(t *testing.T) {
+	l := newLife(t, PodConfig{Processes: []string{"application-server"}})
+	for _, pid := range []string{"100", "101", "200", "201"} {
+		if err := os.Remove(filepath.Join(l.dir, "proc", pid, "cgroup")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	points := l.collect()
+	l.expect(points, 1, "process.thread.count", "process.executable.name=sidecar,")
+	l.expect(points, 1, "process.thread.count", "process.executable.name=application-server,")
+	l.stop(100)
+	l.expect(l.collect(), 0, "process.executable.name=application-server,")
+}
+
+// The kernel keeps 15 bytes of a name; one that nothing has is said once.
+func TestLongNamesOfProcesses(t *testing.T) {
+	l := newLife(t, PodConfig{Processes: []string{"averylongprocessname", "typo"}})
+	l.start(300, "averylongproces", "0::/../cri-containerd-"+idB+".scope", 1)
+	for range 3 {
+		l.expect(l.collect(), 1, "process.thread.count", "process.pid=300")
+	}
+	if got := l.log.String(); strings.Count(got, "typo") != 1 || strings.Contains(got, "averylong") {
+		t.Errorf("logged:\n%s\nwant one line, about the name that nothing has", got)
+	}
+}
+
+// A limit of the parent bounds the container as well, and a limit that changes shows at the next collection.
+func TestAvailableFollowsTheNearestLimit(t *testing.T) {
+	dir := fixture.Lay(t, "testdata/pod-v2-cgroup-root.txt")
+	root, _ := os.ReadFile(filepath.Join(dir, "cgroup-root"))
+	pod, err := NewPod(PodConfig{ProcRoot: dir + "/proc", CgroupRoot: strings.TrimSpace(string(root))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pod.Close)
+	s := newSampler(t, dir, pod.Sources()...)
+	s.collect()
+	own := pod.containers.own.group
+	write := func(g *group, name, body string) {
+		path := filepath.Join(filepath.Dir(g.EventsPath()), name)
+		if err := os.WriteFile(path, []byte(body+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect := func(want float64) {
+		t.Helper()
+		if n, got := matching(s.collect(), "container.memory.available", own.Path+"}"); n != 1 || got != want {
+			t.Errorf("%d points, %v available; want %v", n, got, want)
+		}
+	}
+	write(own, "memory.current", "60000000")
+	write(own, "memory.stat", "inactive_file 10000000")
+	write(own, "memory.max", "100000000")
+	expect(50000000)
+	write(own, "memory.max", "max")
+	write(own.above[0], "memory.current", "90000000")
+	write(own.above[0], "memory.stat", "inactive_file 0")
+	write(own.above[0], "memory.max", "97000000")
+	expect(7000000)
+	write(own, "memory.max", "100000000") // leaves more
+	expect(7000000)
+	write(own, "memory.max", "52000000") // resized in place
+	expect(2000000)
+	write(own, "cpu.max", "70000 100000")
+	if n, got := matching(s.collect(), "cgroup.cpu.limit", own.Path+"}"); n != 1 || got != .7 {
+		t.Errorf("%d points, a limit of %v CPUs; want 0.7", n, got)
+	}
 }

@@ -4,10 +4,10 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/poolgauge/poolgauge/collector/cgroup"
 	"github.com/poolgauge/poolgauge/collector/proc"
-	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
 // Pod finds the containers and processes of the pod: the own container, and with a shared PID namespace those beside it.
@@ -16,15 +16,18 @@ import (
 // all containers that Docker shows to one with --pid=host. The processes of the pod are those in these containers.
 //
 // Its sources share one scan a collection, made by the first of them; they must be collected one after the other, as
-// [Register] does. Memory is bounded by the containers and processes that exist.
+// a [Producer] does. Memory is bounded by the containers and processes that exist.
 type Pod struct {
 	config     PodConfig
 	fs         *proc.FS
 	self       int
+	real       bool         // fs is the kernel's own, of this process
 	tree       *cgroup.Tree // nil where no control group is visible
 	broken     error        // what was wrong with the tree, reported at every collection
 	id         string       // of the own container when the pod was made
 	generation uint64       // number of scans made
+	booted     time.Time    // as of the scan before
+	bootedAt   uint64       // that scan
 
 	processes  processes
 	containers containers
@@ -40,7 +43,7 @@ func NewPod(cfg PodConfig) (*Pod, error) {
 	if tree == nil && cfg.CgroupRoot != "" {
 		return nil, err
 	}
-	p := &Pod{config: cfg, fs: proc.NewFS(cfg.ProcRoot), self: selfPID(cfg.ProcRoot), tree: tree, broken: err}
+	p := &Pod{config: cfg, fs: proc.NewFS(cfg.ProcRoot), self: selfPID(cfg.ProcRoot), tree: tree, broken: err, real: cfg.ProcRoot == "/proc"}
 	p.processes.pod, p.containers.pod = p, p
 	p.scan(new(uint64))
 	p.id = p.containers.own.id
@@ -54,9 +57,9 @@ func NewPod(cfg PodConfig) (*Pod, error) {
 // Sources returns what this platform can tell of the pod, in the order in which it should be registered.
 func (p *Pod) Sources() []Named {
 	return []Named{
-		{Name: "container", Group: catalog.Container, Source: &containerSource{pod: p, seen: p.generation}},
-		{Name: "pressure", Group: catalog.Pressure, Source: newPressureSource(p)},
-		{Name: "process", Group: catalog.Process, Source: &processSource{pod: p, seen: p.generation}},
+		{Name: "container", Source: &containerSource{pod: p, seen: p.generation}},
+		{Name: "pressure", Source: newPressureSource(p)},
+		{Name: "process", Source: &processSource{pod: p, seen: p.generation}},
 	}
 }
 
@@ -93,6 +96,17 @@ func (p *Pod) scan(seen *uint64) {
 	}
 	*seen = p.generation
 }
+
+// boot returns when the machine was booted. It is read once a scan at most, since the clock may be set.
+func (p *Pod) boot() time.Time {
+	if p.booted.IsZero() || p.bootedAt != p.generation {
+		p.booted, p.bootedAt = p.fs.Boot(time.Now()), p.generation
+	}
+	return p.booted
+}
+
+// Close ends what follows the containers between collections. The sources must not be collected any more.
+func (p *Pod) Close() { p.containers.ooms.close() }
 
 // selfPID is the own pid as the proc file system numbers it, which may be that of another PID namespace.
 func selfPID(procRoot string) int {

@@ -11,10 +11,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
-	sdk "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
+	"github.com/poolgauge/poolgauge/collector/proc"
 	"github.com/poolgauge/poolgauge/internal/fixture"
 )
 
@@ -22,14 +23,15 @@ var update = flag.Bool("update", false, "rewrite what the fixtures want")
 
 // sampler collects a pod as the sidecar does.
 type sampler struct {
-	tb     testing.TB
-	dir    string
-	reader *sdk.ManualReader
-	log    strings.Builder
+	tb       testing.TB
+	dir      string
+	producer *Producer
+	log      strings.Builder
+	starts   map[string]time.Time // of the counters of the last collection
 }
 
-func newSampler(tb testing.TB, dir string, pod *Pod) *sampler {
-	s := &sampler{tb: tb, dir: dir, reader: sdk.NewManualReader()}
+func newSampler(tb testing.TB, dir string, sources ...Named) *sampler {
+	s := &sampler{tb: tb, dir: dir}
 	log := slog.New(slog.NewTextHandler(&s.log, &slog.HandlerOptions{
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey {
@@ -38,61 +40,89 @@ func newSampler(tb testing.TB, dir string, pod *Pod) *sampler {
 			return a
 		},
 	}))
-	meter := sdk.NewMeterProvider(sdk.WithReader(s.reader)).Meter("test")
-	if _, err := Register(meter, log, pod.Sources()...); err != nil {
-		tb.Fatal(err)
-	}
+	s.producer = NewProducer(log, metricdata.CumulativeTemporality, sources...)
 	return s
 }
 
 // collect returns the points of one collection, "name{key=value,…}" to value, without the figures of the sources themselves.
 func (s *sampler) collect() map[string]float64 {
 	s.tb.Helper()
-	var rm metricdata.ResourceMetrics
-	if err := s.reader.Collect(context.Background(), &rm); err != nil {
+	scopes, err := s.producer.Produce(context.Background())
+	if err != nil {
 		s.tb.Fatal(err)
 	}
 	points := map[string]float64{}
-	for _, scope := range rm.ScopeMetrics {
-		for _, m := range scope.Metrics {
-			if strings.HasPrefix(m.Name, "poolgauge.source.") {
-				continue
-			}
-			switch d := m.Data.(type) {
-			case metricdata.Sum[int64]:
-				addPoints(points, m.Name, d.DataPoints)
-			case metricdata.Sum[float64]:
-				addPoints(points, m.Name, d.DataPoints)
-			default:
-				s.tb.Fatalf("%s is a %T", m.Name, d)
-			}
+	s.starts = map[string]time.Time{}
+	for _, m := range scopes[0].Metrics {
+		if strings.HasPrefix(m.Name, "poolgauge.source.") {
+			continue
+		}
+		switch d := m.Data.(type) {
+		case metricdata.Sum[int64]:
+			addPoints(s, points, m.Name, d.IsMonotonic, d.DataPoints)
+		case metricdata.Sum[float64]:
+			addPoints(s, points, m.Name, d.IsMonotonic, d.DataPoints)
+		case metricdata.Gauge[float64]:
+			addPoints(s, points, m.Name, false, d.DataPoints)
+		default:
+			s.tb.Fatalf("%s is a %T", m.Name, d)
 		}
 	}
 	return points
 }
 
-func addPoints[N int64 | float64](to map[string]float64, name string, points []metricdata.DataPoint[N]) {
+func addPoints[N int64 | float64](s *sampler, to map[string]float64, name string, counts bool, points []metricdata.DataPoint[N]) {
 	for _, p := range points {
 		var attrs []string
 		for _, kv := range p.Attributes.ToSlice() {
 			attrs = append(attrs, fmt.Sprintf("%s=%s", kv.Key, kv.Value.String()))
 		}
-		to[name+"{"+strings.Join(attrs, ",")+"}"] = float64(p.Value)
+		series := name + "{" + strings.Join(attrs, ",") + "}"
+		if _, twice := to[series]; twice {
+			s.tb.Errorf("two points of %s", series)
+		}
+		to[series] = float64(p.Value)
+		if counts {
+			s.starts[series] = p.StartTime
+		}
+		if p.StartTime.After(p.Time) {
+			s.tb.Errorf("%s starts at %v, after its time %v", series, p.StartTime, p.Time)
+		}
 	}
 }
 
+// start names the start of a series: a time of the fixture, or what it is where that depends on the machine.
+func (s *sampler) start(series string) string {
+	start, ok := s.starts[series]
+	switch {
+	case !ok:
+		return ""
+	case !start.Before(s.producer.sources[0].self.birth.at):
+		return " since first seen"
+	case time.Since(start) < 100*24*time.Hour && !start.Before(proc.NewFS("").Boot(time.Now()).Add(-time.Second)):
+		return " since the boot of this machine"
+	}
+	return " since " + start.UTC().Format("2006-01-02T15:04:05.99")
+}
+
 // text writes points down, one a line, and the log after them.
-func (s *sampler) text(points map[string]float64) string {
+func (s *sampler) text(points map[string]float64) string { return s.points(points) + s.logged() }
+
+func (s *sampler) points(points map[string]float64) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(points)) {
 		value := points[name]
 		if strings.HasPrefix(name, "process.memory.usage{") {
 			value /= float64(os.Getpagesize()) // the kernel counts it in pages
 		}
-		fmt.Fprintf(&b, "%s %v\n", name, value)
+		fmt.Fprintf(&b, "%s %v%s\n", name, value, s.start(name))
 	}
+	return b.String()
+}
+
+func (s *sampler) logged() string {
 	log := slices.Sorted(strings.Lines(s.log.String())) // containers are found in no particular order
-	return strings.ReplaceAll(b.String()+strings.Join(log, ""), s.dir, "")
+	return strings.ReplaceAll(strings.Join(log, ""), s.dir, "")
 }
 
 func open(t testing.TB, dir string) (*Pod, error) {
@@ -101,7 +131,11 @@ func open(t testing.TB, dir string) (*Pod, error) {
 		data, _ := os.ReadFile(filepath.Join(dir, name)) // most fixtures have none
 		return strings.TrimSpace(string(data))
 	}
-	return NewPod(PodConfig{ProcRoot: dir + "/proc", CgroupRoot: line("cgroup-root"), Processes: strings.Fields(line("processes"))})
+	pod, err := NewPod(PodConfig{ProcRoot: dir + "/proc", CgroupRoot: line("cgroup-root"), Processes: strings.Fields(line("processes"))})
+	if err == nil {
+		t.Cleanup(pod.Close)
+	}
+	return pod, err
 }
 
 // TestPodFixtures collects every tree of testdata twice and compares the points and the log with its section "want".
@@ -117,24 +151,10 @@ func TestPodFixtures(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := newSampler(t, dir, pod)
+			s := newSampler(t, dir, pod.Sources()...)
 			s.collect()
 			got := s.text(s.collect())
-			if *update {
-				data, _ := os.ReadFile(file)
-				before, _, _ := strings.Cut(string(data), "-- want --\n")
-				if err := os.WriteFile(file, []byte(before+"-- want --\n"+got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			want, err := os.ReadFile(filepath.Join(dir, "want"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got != string(want) {
-				t.Errorf("got:\n%s\nwant:\n%s", got, want)
-			}
+			compare(t, file, dir, got)
 		})
 	}
 }
@@ -150,7 +170,7 @@ func TestPodSkips(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := newSampler(t, dir, pod)
+		s := newSampler(t, dir, pod.Sources()...)
 		s.collect()
 		for point := range s.collect() {
 			if !strings.HasPrefix(point, "process.") && !strings.HasPrefix(point, "poolgauge.process.") {

@@ -2,8 +2,10 @@ package collector
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/poolgauge/poolgauge/collector/cgroup"
 	"github.com/poolgauge/poolgauge/collector/proc"
@@ -17,6 +19,11 @@ const (
 	recheck = 32
 	// maxProcesses bounds the number of series and the cost. Forking servers have hundreds of processes of one name.
 	maxProcesses = 100
+	// rename is after how many looks the executable of a process is looked up again, unless its comm changed: a process may
+	// execute another file of the same name.
+	rename = 20
+	// maxComm is what the kernel keeps of the name of a thread.
+	maxComm = 15
 )
 
 // processes are all processes that the PID namespace shows, and those that are reported.
@@ -28,15 +35,22 @@ type processes struct {
 	cursor    int // pids up to here have had their recheck
 	selected  []*process
 	inhabited map[string][]*candidate // the processes in other containers of the pod, by container id
+	own       []*candidate            // the processes in the own container
+	matched   map[string]bool         // which of the names of the configuration a process has ever had
 }
 
 // candidate is what is remembered of a process, reported or not.
 type candidate struct {
 	pid     int
 	looks   int      // how often it was looked at
+	started int64    // clock ticks after the boot; 0 if that was not read
 	scan    uint64   // the last one in which it existed
 	wanted  bool     // to be reported
 	process *process // nil if not wanted, or if there are too many
+
+	comm, name string
+	statFile   kernfile.File
+	cgroupFile kernfile.File
 
 	file       string // /proc/<pid>/cgroup, of which follow:
 	placed     uint64 // and from the own container of this generation
@@ -56,8 +70,16 @@ type process struct {
 	attributes      processAttributes
 }
 
-func newProcess(pid int, name, containerID string) *process {
-	return &process{pid: pid, name: name, container: containerID, attributes: newProcessAttributes(pid, name, containerID)}
+// newProcess returns a process that was born some time. Of the caller's own the kernel tells more.
+func newProcess(born *Birth, own bool, pid int, name, containerID string) *process {
+	switched := &Birth{}
+	if own {
+		switched = born
+	}
+	return &process{
+		pid: pid, name: name, container: containerID, threads: proc.Threads{RunDelayOnly: own},
+		attributes: newProcessAttributes(born, switched, pid, name, containerID),
+	}
 }
 
 // scan lists the processes and visits each, the own one first.
@@ -71,9 +93,10 @@ func (p *processes) scan() {
 		}
 	}
 	if p.known == nil {
-		p.known, p.inhabited = map[int]*candidate{}, map[string][]*candidate{}
+		p.known, p.inhabited, p.matched = map[int]*candidate{}, map[string][]*candidate{}, map[string]bool{}
 	}
 	clear(p.inhabited)
+	p.own = p.own[:0]
 	p.selected = p.selected[:0]
 	slices.Sort(p.pids)
 	due := p.due()
@@ -113,6 +136,9 @@ func (p *processes) visit(pid int, due bool) {
 	case c.wanted:
 		c.process = nil
 	}
+	if c.inOwn || pid == p.pod.self {
+		p.own = append(p.own, c)
+	}
 	if c.inOther {
 		p.inhabited[c.container] = append(p.inhabited[c.container], c)
 	}
@@ -132,30 +158,58 @@ func (p *processes) due() func(pid int) bool {
 // look reads what is to be known of a process now. It is false for one that is gone.
 func (p *processes) look(c *candidate) bool {
 	c.looks++
-	if !p.check(p.place(c)) {
-		return false
+	err := p.place(c)
+	if there := p.check(err); !p.mayBeWanted(c) {
+		c.wanted, c.process = false, nil
+		return there
 	}
-	if c.wanted = p.mayBeWanted(c); !c.wanted {
-		c.process = nil
-		return true
-	}
-	stat, err := p.pod.fs.Stat(c.pid)
+	// A kernel without control groups has no file that tells the place of a process that is there.
+	c.statFile.Path = p.pod.fs.Path(strconv.Itoa(c.pid), "stat")
+	stat, err := p.pod.fs.StatOf(&c.statFile)
 	if err != nil {
 		p.check(err)
 		return false
 	}
-	name := p.pod.fs.Executable(c.pid, stat.Comm)
-	names := p.pod.config.Processes
-	c.wanted = c.pid == p.pod.self || len(names) == 0 || slices.Contains(names, name) || slices.Contains(names, stat.Comm)
+	if stat.StartTime != c.started || stat.Comm != c.comm || c.looks%rename == 0 {
+		c.name = p.pod.fs.Executable(c.pid, stat.Comm)
+		if c.pid == p.pod.self && p.pod.config.Self != "" {
+			c.name = p.pod.config.Self
+		}
+	}
+	c.started, c.comm = stat.StartTime, stat.Comm
+	c.wanted = p.named(c.name, stat.Comm) || c.pid == p.pod.self || len(p.pod.config.Processes) == 0
 	switch old := c.process; {
 	case !c.wanted:
 		c.process = nil
 		return true
-	case old == nil || old.name != name || old.container != c.container || old.stat.StartTime != stat.StartTime:
-		c.process = newProcess(c.pid, name, c.container) // or another one under the same pid
+	case old == nil || old.name != c.name || old.container != c.container || old.stat.StartTime != stat.StartTime:
+		born := BornAt(stat.Born(p.pod.boot()))
+		c.process = newProcess(born, c.pid == os.Getpid() && p.pod.real, c.pid, c.name, c.container) // or another one under the same pid
 	}
 	c.process.stat = stat
 	return true
+}
+
+// named tells whether a process has one of the names that were asked for, by its executable or by its comm, which the kernel
+// cuts at 15 bytes.
+func (p *processes) named(name, comm string) bool {
+	found := false
+	for _, one := range p.pod.config.Processes {
+		if one == name || one == comm || len(comm) == maxComm && strings.HasPrefix(one, comm) {
+			p.matched[one], found = true, true
+		}
+	}
+	return found
+}
+
+// missing returns the names that no process has had so far.
+func (p *processes) missing() (names []string) {
+	for _, one := range p.pod.config.Processes {
+		if !p.matched[one] {
+			names = append(names, one)
+		}
+	}
+	return names
 }
 
 // check reports an error unless it says that the process is gone, for which it is false.
@@ -168,15 +222,17 @@ func (p *processes) check(err error) bool {
 
 // place finds out which container a process is in, and whether that is of the pod.
 func (p *processes) place(c *candidate) error {
-	data, err := p.pod.fs.Cgroup(c.pid)
+	own := &p.pod.containers.own
+	data, err := p.cgroupOf(c)
 	if err != nil {
+		c.file, c.placed = "", 0
+		c.container, c.membership, c.inOwn, c.inOther = "", cgroup.Membership{}, false, false
 		return err
 	}
-	own := &p.pod.containers.own
-	if string(data) != c.file || c.placed != own.generation {
-		c.file, c.placed = string(data), own.generation
+	if data != c.file || c.placed != own.generation {
+		c.file, c.placed = strings.Clone(data), own.generation
 		var m cgroup.Membership
-		if m, err = cgroup.ParseMembership(data); err != nil {
+		if m, err = cgroup.ParseMembership([]byte(data)); err != nil {
 			err = fmt.Errorf("%s: %w", p.pod.fs.Path(strconv.Itoa(c.pid), "cgroup"), err)
 		}
 		c.malformed = err
@@ -188,6 +244,16 @@ func (p *processes) place(c *candidate) error {
 		}
 	}
 	return c.malformed
+}
+
+// cgroupOf reads the cgroup file of a process, unless the scan of the own container has just done so.
+func (p *processes) cgroupOf(c *candidate) (string, error) {
+	if own := &p.pod.containers; c.pid == p.pod.self && own.ownFile != "" {
+		return own.ownFile, nil
+	}
+	c.cgroupFile.Path = p.pod.fs.Path(strconv.Itoa(c.pid), "cgroup")
+	data, err := p.pod.fs.CgroupOf(&c.cgroupFile, c.wanted)
+	return string(data), err
 }
 
 // mayBeWanted is false for most processes of a node, of which no more is read then.

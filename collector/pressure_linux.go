@@ -16,10 +16,15 @@ type pressureSource struct {
 	seen   uint64
 	reader kernfile.Reader
 	host   pressureAttributes
+	files  [len(pressureResources)]kernfile.File // of the host
 }
 
 func newPressureSource(p *Pod) *pressureSource {
-	return &pressureSource{pod: p, seen: p.generation, host: newScopedPressureAttributes("host", nil)}
+	source := &pressureSource{pod: p, seen: p.generation, host: newScopedPressureAttributes("host", BornAt(p.boot()), nil)}
+	for _, of := range pressureResources {
+		source.files[of] = kernfile.NewFile(p.fs.Path("pressure", of.String()))
+	}
+	return source
 }
 
 var pressureResources = [...]cgroup.Resource{cgroup.PressureCPU, cgroup.PressureMemory, cgroup.PressureIO}
@@ -38,7 +43,7 @@ func (p *pressureSource) Collect(_ context.Context, s *Sample) {
 }
 
 func (p *pressureSource) collectHost(s *Sample, of cgroup.Resource) {
-	pressure, err := p.reader.Pressure(p.pod.fs.Path("pressure", of.String()))
+	pressure, err := p.reader.Pressure(&p.files[of])
 	if err != nil && !kernfile.Absent(err) {
 		s.Fail(err)
 	}
@@ -50,18 +55,18 @@ func (p *pressureSource) collectHost(s *Sample, of cgroup.Resource) {
 }
 
 // pressureAttributes are the attribute sets of the points of one scope, by resource.
-type pressureAttributes [len(pressureResources)]struct{ some, full Attributes }
+type pressureAttributes [len(pressureResources)]struct{ some, full *Attributes }
 
-func newPressureAttributes(base []attribute.KeyValue) pressureAttributes {
-	return newScopedPressureAttributes("cgroup", base)
+func newPressureAttributes(birth *Birth, base []attribute.KeyValue) pressureAttributes {
+	return newScopedPressureAttributes("cgroup", birth, base)
 }
 
-func newScopedPressureAttributes(scope string, base []attribute.KeyValue) pressureAttributes {
+func newScopedPressureAttributes(scope string, birth *Birth, base []attribute.KeyValue) pressureAttributes {
 	var a pressureAttributes
 	for _, r := range pressureResources {
 		scope, resource := catalog.PressureScopeKey.String(scope), catalog.PressureResourceKey.String(r.String())
-		a[r].some = with(base, scope, resource, catalog.PressureKindKey.String("some"))
-		a[r].full = with(base, scope, resource, catalog.PressureKindKey.String("full"))
+		a[r].some = with(birth, base, scope, resource, catalog.PressureKindKey.String("some"))
+		a[r].full = with(birth, base, scope, resource, catalog.PressureKindKey.String("full"))
 	}
 	return a
 }

@@ -2,10 +2,12 @@ package collector
 
 import (
 	"context"
+	"syscall"
 
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
 // processSource reports the processes of the pod.
@@ -20,14 +22,30 @@ func (p *processSource) Collect(_ context.Context, s *Sample) {
 	for _, err := range p.pod.processes.errs {
 		s.Fail(err)
 	}
+	for _, name := range p.pod.processes.missing() {
+		s.Note("no process runs " + name + " so far: --process takes the name of an executable, or the first 15 bytes of it")
+	}
 	for _, one := range p.pod.processes.selected {
 		one.observe(s)
 		totals, err := one.threads.Read(p.pod.fs, one.pid)
 		s.Fail(err)
-		seconds(s, catalog.ProcessRunQueueTime, totals.RunDelay, one.attributes.base)
+		seconds(s, catalog.ProcessRunQueueTime, totals.RunDelay, one.attributes.seen)
+		if one.threads.RunDelayOnly {
+			totals.Voluntary, totals.Involuntary = ownSwitches()
+		}
 		number(s, catalog.ProcessContextSwitches, totals.Voluntary, one.attributes.voluntary)
 		number(s, catalog.ProcessContextSwitches, totals.Involuntary, one.attributes.involuntary)
 	}
+}
+
+// ownSwitches asks the kernel for the context switches of the own process, which it adds up for itself alone: those of threads
+// that are gone count too, and no file is read for it.
+func ownSwitches() (voluntary, involuntary kernfile.Optional[int64]) {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		return voluntary, involuntary
+	}
+	return kernfile.Some(int64(used.Nvcsw)), kernfile.Some(int64(used.Nivcsw)) //nolint:unconvert // 32 bits on some architectures
 }
 
 // observe hands over what the scan read.
@@ -42,23 +60,26 @@ func (p *process) observe(s *Sample) {
 	s.Int(catalog.ProcessPagingFaults, p.stat.MajorFaults, a.major)
 }
 
-// processAttributes are the attribute sets of a process's points.
+// processAttributes are the attribute sets of a process's points. What the kernel keeps by thread is added up since the process was
+// first seen.
 type processAttributes struct {
-	base, user, system, voluntary, involuntary, minor, major Attributes
+	base, user, system, minor, major *Attributes
+	seen, voluntary, involuntary     *Attributes
 }
 
-func newProcessAttributes(pid int, name, containerID string) processAttributes {
+func newProcessAttributes(born, switched *Birth, pid int, name, containerID string) processAttributes {
 	base := processIdentity(pid, name)
 	if containerID != "" {
 		base = append(base, semconv.ContainerID(containerID))
 	}
 	return processAttributes{
-		base:        With(base...),
-		user:        with(base, semconv.CPUModeUser),
-		system:      with(base, semconv.CPUModeSystem),
-		voluntary:   with(base, semconv.ProcessContextSwitchTypeVoluntary),
-		involuntary: with(base, semconv.ProcessContextSwitchTypeInvoluntary),
-		minor:       with(base, semconv.SystemPagingFaultTypeMinor),
-		major:       with(base, semconv.SystemPagingFaultTypeMajor),
+		base:        With(born, base...),
+		user:        with(born, base, semconv.CPUModeUser),
+		system:      with(born, base, semconv.CPUModeSystem),
+		minor:       with(born, base, semconv.SystemPagingFaultTypeMinor),
+		major:       with(born, base, semconv.SystemPagingFaultTypeMajor),
+		seen:        With(&Birth{}, base...),
+		voluntary:   with(switched, base, semconv.ProcessContextSwitchTypeVoluntary),
+		involuntary: with(switched, base, semconv.ProcessContextSwitchTypeInvoluntary),
 	}
 }

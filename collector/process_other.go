@@ -5,6 +5,7 @@ package collector
 import (
 	"context"
 	"os"
+	"time"
 
 	"github.com/shirou/gopsutil/v3/process"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
@@ -13,15 +14,18 @@ import (
 )
 
 // Pod is the own process: this platform has no control groups, and its other processes are not looked at.
-type Pod struct{}
+type Pod struct{ name string }
 
 // NewPod returns the pod of the calling process. It reads nothing and never fails.
-func NewPod(PodConfig) (*Pod, error) { return &Pod{}, nil }
+func NewPod(cfg PodConfig) (*Pod, error) { return &Pod{cfg.Self}, nil }
 
 // Sources returns what this platform can tell of the pod.
 func (p *Pod) Sources() []Named {
-	return []Named{{Name: "process", Group: catalog.Process, Source: &processSource{}}}
+	return []Named{{Name: "process", Source: &processSource{name: p.name}}}
 }
+
+// Close does nothing.
+func (p *Pod) Close() {}
 
 // ContainerID returns "": there are no containers.
 func (p *Pod) ContainerID() string { return "" }
@@ -31,8 +35,9 @@ func (p *Pod) Neighbor() string { return "" }
 
 // processSource reports the own process.
 type processSource struct {
+	name               string // "" for that of the file
 	self               *process.Process
-	base, user, system Attributes
+	base, user, system *Attributes
 }
 
 // Collect implements [Source].
@@ -71,8 +76,15 @@ func (p *processSource) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if p.name != "" {
+		name = p.name
+	}
+	birth := &Birth{}
+	if created, err := self.CreateTimeWithContext(ctx); err == nil {
+		birth.at = time.UnixMilli(created)
+	}
 	base := processIdentity(int(self.Pid), name)
-	p.base, p.user, p.system = With(base...), with(base, semconv.CPUModeUser), with(base, semconv.CPUModeSystem)
+	p.base, p.user, p.system = With(birth, base...), with(birth, base, semconv.CPUModeUser), with(birth, base, semconv.CPUModeSystem)
 	p.self = self
 	return nil
 }

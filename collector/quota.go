@@ -2,15 +2,19 @@ package collector
 
 import (
 	"math"
+	"sync"
 
 	"github.com/poolgauge/poolgauge/collector/cgroup"
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
 // Quota is the CPU quota that the sidecar itself runs under, for the probes, which must not spend what is not there. Its methods
-// are safe for concurrent use and read a few files each.
+// are safe for concurrent use and read a few files each, so that a limit which changes is followed.
 type Quota struct {
 	config cgroup.Config
+
+	mu     sync.Mutex // guards what follows
+	reader kernfile.Reader
 	groups []*cgroup.Group // own and ancestors, each of which may throttle
 }
 
@@ -30,9 +34,10 @@ func NewQuota(cgroupRoot string) *Quota {
 // Throttled returns in how many periods the sidecar was stopped so far, by its own group or an ancestor; false if no group has a
 // quota.
 func (q *Quota) Throttled() (periods uint64, ok bool) {
-	var r kernfile.Reader
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	for _, g := range q.groups {
-		if n, defined := g.CPU(&r, func(error) {}).ThrottledPeriods.Get(); defined {
+		if n, defined := g.CPU(&q.reader, func(error) {}).ThrottledPeriods.Get(); defined {
 			periods += uint64(max(n, 0))
 			ok = true
 		}

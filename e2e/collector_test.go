@@ -5,6 +5,7 @@ import (
 	"net"
 	"testing"
 
+	"github.com/open-telemetry/opentelemetry-collector-contrib/processor/cumulativetodeltaprocessor"
 	"go.opentelemetry.io/collector/client"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/confmap"
@@ -14,6 +15,7 @@ import (
 	"go.opentelemetry.io/collector/otelcol"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
+	"go.opentelemetry.io/collector/processor"
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/otlpreceiver"
 	"go.opentelemetry.io/collector/service/telemetry/otelconftelemetry"
@@ -37,13 +39,23 @@ func startCollector(t *testing.T, tls string) *collector {
 
 func startCollectorAt(t *testing.T, addr, tls string) *collector {
 	t.Helper()
+	return startCollectorWith(t, addr, tls, "")
+}
+
+// startCollectorWith runs a Collector whose pipeline has a processor, cumulativetodelta, or none.
+func startCollectorWith(t *testing.T, addr, tls, processor string) *collector {
+	t.Helper()
 	c := &collector{upstream: upstream{changed: make(chan struct{})}, addr: addr}
+	processors, pipeline := "", ""
+	if processor != "" {
+		processors, pipeline = "processors: {"+processor+": {}}\n", ", processors: ["+processor+"]"
+	}
 	config := `yaml:
 receivers: {otlp: {protocols: {grpc: {endpoint: "` + c.addr + `", include_metadata: true` + tls + `}}}}
 exporters: {test: {}}
-service:
+` + processors + `service:
   telemetry: {metrics: {level: none}, logs: {level: error}}
-  pipelines: {metrics: {receivers: [otlp], exporters: [test]}}
+  pipelines: {metrics: {receivers: [otlp], exporters: [test]` + pipeline + `}}
 `
 	col, err := otelcol.NewCollector(otelcol.CollectorSettings{
 		BuildInfo: component.BuildInfo{Command: "e2e", Version: "0"},
@@ -75,7 +87,11 @@ func (c *collector) factories() (otelcol.Factories, error) {
 	exporters, err := otelcol.MakeFactoryMap[exporter.Factory](exporter.NewFactory(component.MustNewType("test"),
 		func() component.Config { return &struct{}{} },
 		exporter.WithMetrics(c.newExporter, component.StabilityLevelStable)))
-	return otelcol.Factories{Receivers: receivers, Exporters: exporters, Telemetry: otelconftelemetry.NewFactory()}, err
+	if err != nil {
+		return otelcol.Factories{}, err
+	}
+	processors, err := otelcol.MakeFactoryMap[processor.Factory](cumulativetodeltaprocessor.NewFactory())
+	return otelcol.Factories{Receivers: receivers, Processors: processors, Exporters: exporters, Telemetry: otelconftelemetry.NewFactory()}, err
 }
 
 func (c *collector) newExporter(context.Context, exporter.Settings, component.Config) (exporter.Metrics, error) {

@@ -1,18 +1,34 @@
 package main
 
 import (
+	"log/slog"
+
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
+	"github.com/poolgauge/poolgauge/collector"
 )
 
 // newReader returns the reader that the sampler collects from, with the temporality and the histograms of the settings. The summary
 // reckons with cumulative sums, so that without an upstream the temporality is that.
-func newReader(s *config.Settings) *sdkmetric.ManualReader {
+func newReader(s *config.Settings, sources sdkmetric.Producer) *sdkmetric.ManualReader {
 	return sdkmetric.NewManualReader(
+		sdkmetric.WithProducer(sources),
 		sdkmetric.WithTemporalitySelector(temporality(s)),
 		sdkmetric.WithAggregationSelector(aggregation(s)),
 	)
+}
+
+// newSources returns what reads all that there is to sample. Its counters are like observable ones, which "lowmemory" leaves
+// cumulative.
+func newSources(s *config.Settings, pod *collector.Pod, log *slog.Logger) *collector.Producer {
+	var sources []collector.Named
+	if s.Host {
+		sources = append(sources, collector.Named{Name: "host", Source: collector.NewHost()})
+	}
+	sources = append(sources, collector.Named{Name: "network", Source: collector.NewNetwork()})
+	counters := temporality(s)(sdkmetric.InstrumentKindObservableCounter)
+	return collector.NewProducer(log, counters, append(sources, pod.Sources()...)...)
 }
 
 func temporality(s *config.Settings) sdkmetric.TemporalitySelector {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/resource"
@@ -11,6 +12,9 @@ import (
 
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
 )
+
+// programName is what the sidecar is called, whatever its file is in an image.
+const programName = "sidecar"
 
 // newResource says who sends: host, operating system, process and, last and strongest, what the user set.
 // The command's arguments stay out of it, since they may hold secrets.
@@ -26,15 +30,22 @@ func newResource(ctx context.Context, s *config.Settings, containerID string) (*
 	if r == nil {
 		return nil, fmt.Errorf("resource: %w", err)
 	}
-	return r, nil // a detector that failed left out what it could not find
+	// A detector that failed left out what it could not find.
+	if inPod(s.ResourceAttributes) && s.ResourceAttributes[string(semconv.HostNameKey)] == "" && hostOf(s.ResourceAttributes) == nil {
+		r = without(r, semconv.HostNameKey)
+	}
+	return r, nil
 }
 
 // chosen are the service's attributes and those that the user set.
 func chosen(s *config.Settings, containerID string) []attribute.KeyValue {
-	kvs := []attribute.KeyValue{semconv.ServiceName("poolgauge-sidecar"), semconv.ServiceVersion(buildVersion())}
+	kvs := []attribute.KeyValue{
+		semconv.ServiceName("poolgauge-sidecar"), semconv.ServiceVersion(buildVersion()), semconv.ProcessExecutableName(programName),
+	}
 	if host, err := os.Hostname(); err == nil {
 		kvs = append(kvs, semconv.ServiceInstanceID(host)) // in Kubernetes the pod's name
 	}
+	kvs = append(kvs, hostOf(s.ResourceAttributes)...)
 	if containerID != "" {
 		kvs = append(kvs, semconv.ContainerID(containerID))
 	}
@@ -47,4 +58,26 @@ func chosen(s *config.Settings, containerID string) []attribute.KeyValue {
 		kvs = append(kvs, semconv.ServiceName(s.ServiceName))
 	}
 	return kvs
+}
+
+// hostOf is the host's name in a pod: that of the node, if the user said which it is. What the system says there is the name of the
+// pod, which must not go out as that of a host, least of all with the app's points.
+func hostOf(chosen map[string]string) []attribute.KeyValue {
+	if node := chosen[string(semconv.K8SNodeNameKey)]; node != "" {
+		return []attribute.KeyValue{semconv.HostName(node)}
+	}
+	return nil
+}
+
+// inPod tells whether the system's host name is that of the pod which the user named.
+func inPod(chosen map[string]string) bool {
+	host, err := os.Hostname()
+	pod := chosen[string(semconv.K8SPodNameKey)]
+	// A long name of a pod is cut to the 63 bytes that a host name may have.
+	return err == nil && host != "" && pod != "" && strings.HasPrefix(pod, host)
+}
+
+func without(r *resource.Resource, key attribute.Key) *resource.Resource {
+	kept, _ := attribute.NewSetWithFiltered(r.Attributes(), func(kv attribute.KeyValue) bool { return kv.Key != key })
+	return resource.NewWithAttributes(r.SchemaURL(), kept.ToSlice()...)
 }

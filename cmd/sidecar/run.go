@@ -20,7 +20,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/health"
 	"github.com/poolgauge/poolgauge/collector/otlp"
 	"github.com/poolgauge/poolgauge/collector/summary"
-	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/internal/goroutines"
 )
 
 const scope = "github.com/poolgauge/poolgauge/cmd/sidecar"
@@ -62,23 +62,27 @@ func saveMemory() {
 // serve wires the one pipeline: sources and probes record into the SDK, the sampler collects, the sinks hand on.
 func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *slog.Logger) error {
 	pod, err := collector.NewPod(collector.PodConfig{
-		Processes: settings.Process, CgroupRoot: settings.CgroupRoot, SkipHost: !settings.Host, SkipContainers: !settings.Pod,
+		Self: programName, Processes: settings.Process, CgroupRoot: settings.CgroupRoot, SkipHost: !settings.Host, SkipContainers: !settings.Pod,
 	})
 	if err != nil {
 		return fmt.Errorf("--cgroup-root: %w", err)
 	}
+	defer pod.Close()
 	resource, err := newResource(ctx, settings, pod.ContainerID())
 	if err != nil {
 		return err
 	}
-	reader := newReader(settings)
+	reader := newReader(settings, newSources(settings, pod, log))
 	provider := sdkmetric.NewMeterProvider(
 		sdkmetric.WithReader(reader), sdkmetric.WithResource(resource),
 		// There are no traces to point to, and looking for them takes two thirds of a collection's memory.
 		sdkmetric.WithExemplarFilter(exemplar.AlwaysOffFilter),
 	)
-	if err := registerSources(settings, pod, provider, log); err != nil {
-		return err
+	if err := runtimemetrics.Start(runtimemetrics.WithMeterProvider(provider)); err != nil {
+		return fmt.Errorf("runtime metrics: %w", err)
+	}
+	if err := goroutines.Start(provider.Meter(scope)); err != nil {
+		return fmt.Errorf("runtime metrics: %w", err)
 	}
 
 	var sinks []collector.Sink
@@ -135,21 +139,6 @@ func listen(ctx context.Context, settings *config.Settings, log *slog.Logger, li
 	}
 	log.Debug("health", "address", server.Addr().String())
 	return server, nil
-}
-
-// registerSources makes every collection read what there is to sample.
-func registerSources(settings *config.Settings, pod *collector.Pod, provider *sdkmetric.MeterProvider, log *slog.Logger) error {
-	var sources []collector.Named
-	if settings.Host {
-		sources = append(sources, collector.Named{Name: "host", Group: catalog.Host, Source: collector.NewHost()})
-	}
-	if _, err := collector.Register(provider.Meter(scope), log, append(sources, pod.Sources()...)...); err != nil {
-		return err
-	}
-	if err := runtimemetrics.Start(runtimemetrics.WithMeterProvider(provider)); err != nil {
-		return fmt.Errorf("runtime metrics: %w", err)
-	}
-	return nil
 }
 
 func newLogger(settings *config.Settings, w io.Writer) *slog.Logger {

@@ -4,19 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"runtime"
 
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
 // EffectiveCPUs returns how many CPUs the calling process can keep busy: those that its affinity mask and cpuset leave it, or the
-// least CPU quota of its control group and the visible ancestors, whichever is less; at least some thousandths, at most
-// [runtime.NumCPU]. A quota that is hidden, because the ancestors are, cannot count.
+// least CPU quota of its control group and the visible ancestors, whichever is less, as they are now; at least some thousandths.
+// A quota that is hidden, because the ancestors are, cannot count.
 //
 // An error says which quota could not be read; the result holds without it.
 func EffectiveCPUs(cfg Config) (float64, error) {
-	// The Go runtime takes NumCPU from sched_getaffinity when the process starts; cpusets are part of that mask.
-	cpus := float64(runtime.NumCPU())
+	// The mask may change while the process runs, as when its container gets other limits; cpusets are part of it.
+	cpus := float64(allowedCPUs())
 	t, err := Open(cfg)
 	if t == nil {
 		return cpus, ignoreAbsent(err)

@@ -18,7 +18,7 @@ var update = flag.Bool("update", false, "rewrite what the fixtures want")
 // TestFixtures reads every tree of testdata, one for each kernel case, and compares all that is found with its section "want".
 func TestFixtures(t *testing.T) {
 	files, _ := filepath.Glob("testdata/*.txt")
-	if len(files) < 20 {
+	if len(files) < 27 {
 		t.Fatalf("only %d fixtures", len(files))
 	}
 	for _, file := range files {
@@ -73,6 +73,10 @@ func describe(cfg Config) string {
 		var r kernfile.Reader
 		values(&b, "cpu", reflect.ValueOf(g.CPU(&r, fail)))
 		values(&b, "memory", reflect.ValueOf(g.Memory(&r, fail)))
+		values(&b, "processes", reflect.ValueOf(g.Processes(&r, fail)))
+		for _, io := range g.IO(&r, nil, fail) {
+			fmt.Fprintf(&b, "  io %s read %d written %d\n", io.Device, io.Read, io.Write)
+		}
 		for _, of := range []Resource{PressureCPU, PressureMemory, PressureIO} {
 			values(&b, "pressure "+of.String(), reflect.ValueOf(g.Pressure(&r, of, fail)))
 		}

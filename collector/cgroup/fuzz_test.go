@@ -65,3 +65,17 @@ func FuzzClimb(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParseIO(f *testing.F) {
+	f.Add([]byte("8:0 rbytes=4096 wbytes=8192 rios=5 wios=6 dbytes=7 dios=8\n253:1\n"))
+	f.Add([]byte("8:0 Read 4096\n8:0 Write 8192\n8:0 Total 12288\nTotal 12288\n"))
+	f.Add([]byte("8:0 rbytes=x\n8:0 Read -1\n:\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		all, _ := parseIO(data, nil)
+		for _, one := range all {
+			if one.Read < 0 || one.Write < 0 || one.Device == "" {
+				t.Errorf("got %+v", one)
+			}
+		}
+	})
+}

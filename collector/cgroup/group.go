@@ -1,7 +1,6 @@
 package cgroup
 
 import (
-	"bytes"
 	"fmt"
 	"math"
 	"os"
@@ -12,41 +11,73 @@ import (
 )
 
 // Group is a control group, in every hierarchy where it is visible. Its methods read files; values whose file or line does not
-// exist are undefined, and one that cannot be read or understood is undefined too and reported to fail. The methods share no
-// state, so a Group may be used concurrently if each user has its own reader.
+// exist are undefined, and one that cannot be read or understood is undefined too and reported to fail. The files stay open; a
+// Group is not safe for concurrent use.
 type Group struct {
 	Path string // below the root of the mount, "/" for that root itself
 	dirs [controllers]string
 	host bool // the root of the unified hierarchy, whose figures are the host's
 	file struct {
-		cpuStat, cpuMax, cpuQuota, cpuPeriod, cpuacctStat string
-		memUsage, memStat, memLimit, memEvents, memFailed string
-		pressure                                          [3]string
+		cpuStat, cpuMax, cpuQuota, cpuPeriod, cpuacctStat       kernfile.File
+		memUsage, memStat, memLimit, memEvents, memFailed, swap kernfile.File
+		pids, pidsMax, io                                       kernfile.File
+		pressure                                                [3]kernfile.File
 	}
 }
 
-// init builds the paths, so that reading does not.
+// init names the files, so that reading does not.
 func (g *Group) init() {
 	f := &g.file
 	if v2 := g.dirs[unified]; v2 != "" {
-		f.cpuStat, f.cpuMax = v2+"/cpu.stat", v2+"/cpu.max"
-		f.memUsage, f.memStat, f.memLimit, f.memEvents = v2+"/memory.current", v2+"/memory.stat", v2+"/memory.max", v2+"/memory.events"
+		at := func(name string) kernfile.File { return kernfile.NewFile(v2 + "/" + name) }
+		f.cpuStat, f.cpuMax = at("cpu.stat"), at("cpu.max")
+		f.memUsage, f.memStat, f.memLimit = at("memory.current"), at("memory.stat"), at("memory.max")
+		f.memEvents, f.swap = at("memory.events"), at("memory.swap.current")
+		f.pids, f.pidsMax, f.io = at("pids.current"), at("pids.max"), at("io.stat")
 		_, err := os.Lstat(v2 + "/cgroup.type") // every group but the root has one
 		g.host = g.Path == "/" && kernfile.Absent(err)
 		for r, name := range resourceNames {
-			f.pressure[r] = v2 + "/" + name + ".pressure"
+			f.pressure[r] = at(name + ".pressure")
 		}
 	}
-	if v1 := g.dirs[cpu]; v1 != "" {
-		f.cpuStat, f.cpuMax, f.cpuQuota, f.cpuPeriod = v1+"/cpu.stat", "", v1+"/cpu.cfs_quota_us", v1+"/cpu.cfs_period_us"
+	g.initLegacy()
+	for _, f := range g.rare() {
+		f.Rare = true
 	}
-	if v1 := g.dirs[cpuacct]; v1 != "" {
-		f.cpuacctStat = v1 + "/cpuacct.stat"
+}
+
+// rare are the files of controllers that a group often lacks, as the root does all of them.
+func (g *Group) rare() []*kernfile.File {
+	f := &g.file
+	return []*kernfile.File{&f.swap, &f.pids, &f.pidsMax, &f.io}
+}
+
+// initLegacy names the files of v1, which go before those of v2 on a hybrid host: there the controllers are.
+func (g *Group) initLegacy() {
+	f := &g.file
+	at := func(c controller, name string) kernfile.File { return kernfile.NewFile(g.dirs[c] + "/" + name) }
+	if g.dirs[cpu] != "" {
+		f.cpuStat, f.cpuMax = at(cpu, "cpu.stat"), kernfile.File{}
+		f.cpuQuota, f.cpuPeriod = at(cpu, "cpu.cfs_quota_us"), at(cpu, "cpu.cfs_period_us")
 	}
-	if v1 := g.dirs[memory]; v1 != "" {
-		f.memUsage, f.memStat, f.memLimit = v1+"/memory.usage_in_bytes", v1+"/memory.stat", v1+"/memory.limit_in_bytes"
-		f.memEvents, f.memFailed = v1+"/memory.oom_control", v1+"/memory.failcnt"
+	if g.dirs[cpuacct] != "" {
+		f.cpuacctStat = at(cpuacct, "cpuacct.stat")
 	}
+	if g.dirs[memory] != "" {
+		f.memUsage, f.memStat, f.memLimit = at(memory, "memory.usage_in_bytes"), at(memory, "memory.stat"), at(memory, "memory.limit_in_bytes")
+		f.memEvents, f.memFailed, f.swap = at(memory, "memory.oom_control"), at(memory, "memory.failcnt"), kernfile.File{}
+	}
+	if g.dirs[pids] != "" {
+		f.pids, f.pidsMax = at(pids, "pids.current"), at(pids, "pids.max")
+	}
+	if g.dirs[blkio] != "" {
+		f.io = at(blkio, "blkio.throttle.io_service_bytes_recursive")
+	}
+}
+
+// Incarnation tells how often the group was removed and made again under the same path, as far as the readings met it.
+func (g *Group) Incarnation() int {
+	return max(g.file.cpuStat.Reopened(), g.file.memUsage.Reopened(), g.file.cpuacctStat.Reopened())
 }
 
 // CPU is what a group says of its CPU time.
@@ -64,13 +95,13 @@ func (g *Group) CPU(r *kernfile.Reader, fail func(error)) CPU {
 	var c CPU
 	c.Limit = g.cpuLimit(r, fail)
 	var user, system, periods, throttled, us, ns kernfile.Optional[int64]
-	table(r, fail, g.file.cpuStat,
+	table(r, fail, &g.file.cpuStat,
 		kernfile.Key{Name: "user_usec", To: &user}, kernfile.Key{Name: "system_usec", To: &system},
 		kernfile.Key{Name: "nr_periods", To: &periods}, kernfile.Key{Name: "nr_throttled", To: &throttled},
 		kernfile.Key{Name: "throttled_usec", To: &us}, kernfile.Key{Name: "throttled_time", To: &ns})
 	c.User, c.System = duration(user, time.Microsecond), duration(system, time.Microsecond)
-	if g.file.cpuacctStat != "" {
-		table(r, fail, g.file.cpuacctStat, kernfile.Key{Name: "user", To: &user}, kernfile.Key{Name: "system", To: &system})
+	if g.file.cpuacctStat.Path != "" {
+		table(r, fail, &g.file.cpuacctStat, kernfile.Key{Name: "user", To: &user}, kernfile.Key{Name: "system", To: &system})
 		c.User, c.System = duration(user, userHZ), duration(system, userHZ)
 	}
 	if c.Limit.Defined || periods.Value > 0 {
@@ -88,18 +119,17 @@ const userHZ = time.Second / 100
 
 // cpuLimit reads the quota: "max 100000" or "200000 100000" in v2's cpu.max, a number or -1 in v1's cpu.cfs_quota_us.
 func (g *Group) cpuLimit(r *kernfile.Reader, fail func(error)) kernfile.Optional[float64] {
-	path := g.file.cpuMax
-	if path == "" {
-		path = g.file.cpuQuota
+	if f := &g.file.cpuMax; f.Path != "" {
+		both, ok := text(r, fail, f)
+		quota, period, _ := strings.Cut(both, " ")
+		return cpus(f.Path, quota, period, ok, fail)
 	}
-	quota, ok := text(r, fail, path)
-	if path == g.file.cpuMax {
-		var period string
-		quota, period, _ = strings.Cut(quota, " ")
-		return cpus(path, quota, period, ok, fail)
+	quota, ok := text(r, fail, &g.file.cpuQuota)
+	if quota == "-1" {
+		return kernfile.Optional[float64]{}
 	}
-	period, okPeriod := text(r, fail, g.file.cpuPeriod)
-	return cpus(path, quota, period, ok && okPeriod, fail)
+	period, okPeriod := text(r, fail, &g.file.cpuPeriod)
+	return cpus(g.file.cpuQuota.Path, quota, period, ok && okPeriod, fail)
 }
 
 // cpus divides a quota by its period. Unless ok, one of them could not be read.
@@ -114,55 +144,6 @@ func cpus(path, quota, period string, ok bool, fail func(error)) kernfile.Option
 		return kernfile.Optional[float64]{}
 	}
 	return kernfile.Some(float64(q) / float64(p))
-}
-
-// Memory is what a group says of its memory, in bytes.
-type Memory struct {
-	Usage       kernfile.Optional[int64] // charged to the group, page cache included
-	WorkingSet  kernfile.Optional[int64] // usage less inactive file cache, never below 0
-	RSS         kernfile.Optional[int64] // anonymous memory
-	Limit       kernfile.Optional[int64] // undefined without one
-	Faults      kernfile.Optional[int64] // page faults, major ones included
-	MajorFaults kernfile.Optional[int64]
-	Events      Events
-}
-
-// Events counts how often a group met its memory limits. cgroup v1 has Max and OOMKill only.
-type Events struct {
-	Low, High, Max, OOM, OOMKill, OOMGroupKill kernfile.Optional[int64]
-}
-
-// noLimit is where v1's "no limit" begins: the largest multiple of the page size, which is at most 64 KiB, in an int64.
-const noLimit = math.MaxInt64 - 1<<16
-
-// Memory reads the memory figures.
-func (g *Group) Memory(r *kernfile.Reader, fail func(error)) Memory {
-	var m Memory
-	f := &g.file
-	m.Usage = number(r, fail, f.memUsage)
-	if m.Limit = number(r, fail, f.memLimit); m.Limit.Value >= noLimit {
-		m.Limit = kernfile.Optional[int64]{}
-	}
-	inactive, e := kernfile.Optional[int64]{}, &m.Events
-	if g.dirs[memory] != "" {
-		table(r, fail, f.memStat,
-			kernfile.Key{Name: "total_inactive_file", To: &inactive}, kernfile.Key{Name: "total_rss", To: &m.RSS},
-			kernfile.Key{Name: "total_pgfault", To: &m.Faults}, kernfile.Key{Name: "total_pgmajfault", To: &m.MajorFaults})
-		e.Max = number(r, fail, f.memFailed)
-		table(r, fail, f.memEvents, kernfile.Key{Name: "oom_kill", To: &e.OOMKill})
-	} else {
-		table(r, fail, f.memStat,
-			kernfile.Key{Name: "inactive_file", To: &inactive}, kernfile.Key{Name: "anon", To: &m.RSS},
-			kernfile.Key{Name: "pgfault", To: &m.Faults}, kernfile.Key{Name: "pgmajfault", To: &m.MajorFaults})
-		table(r, fail, f.memEvents,
-			kernfile.Key{Name: "low", To: &e.Low}, kernfile.Key{Name: "high", To: &e.High}, kernfile.Key{Name: "max", To: &e.Max},
-			kernfile.Key{Name: "oom", To: &e.OOM}, kernfile.Key{Name: "oom_kill", To: &e.OOMKill},
-			kernfile.Key{Name: "oom_group_kill", To: &e.OOMGroupKill})
-	}
-	if m.Usage.Defined && inactive.Defined {
-		m.WorkingSet = kernfile.Some(max(0, m.Usage.Value-inactive.Value))
-	}
-	return m
 }
 
 // Resource is what may be waited for.
@@ -183,10 +164,10 @@ func (r Resource) String() string { return resourceNames[r] }
 // Pressure reads the pressure on a resource. Only the unified hierarchy has it. Its root has the host's, which is left to
 // /proc/pressure.
 func (g *Group) Pressure(r *kernfile.Reader, of Resource, fail func(error)) kernfile.Pressure {
-	if g.host || g.file.pressure[of] == "" {
+	if g.host || g.file.pressure[of].Path == "" {
 		return kernfile.Pressure{}
 	}
-	p, err := r.Pressure(g.file.pressure[of])
+	p, err := r.Pressure(&g.file.pressure[of])
 	report(fail, err)
 	return p
 }
@@ -196,43 +177,4 @@ func duration(v kernfile.Optional[int64], unit time.Duration) kernfile.Optional[
 		return kernfile.Optional[time.Duration]{}
 	}
 	return kernfile.Some(time.Duration(min(v.Value, math.MaxInt64/int64(unit))) * unit)
-}
-
-// table, number and text read a file unless the path is "", which a file of another hierarchy has.
-
-func table(r *kernfile.Reader, fail func(error), path string, keys ...kernfile.Key) {
-	if path == "" {
-		return
-	}
-	data, err := r.Read(path)
-	if err != nil {
-		report(fail, err)
-		return
-	}
-	kernfile.Table(data, func(err error) { fail(fmt.Errorf("%s: %w", path, err)) }, keys...)
-}
-
-func number(r *kernfile.Reader, fail func(error), path string) kernfile.Optional[int64] {
-	if path == "" {
-		return kernfile.Optional[int64]{}
-	}
-	v, err := r.Number(path)
-	report(fail, err)
-	return v
-}
-
-func text(r *kernfile.Reader, fail func(error), path string) (string, bool) {
-	if path == "" {
-		return "", false
-	}
-	data, err := r.Read(path)
-	report(fail, err)
-	return string(bytes.TrimSpace(data)), err == nil
-}
-
-// report passes errors on but those that say that there is nothing to read.
-func report(fail func(error), err error) {
-	if err != nil && !kernfile.Absent(err) {
-		fail(err)
-	}
 }

@@ -192,3 +192,34 @@ func BenchmarkGroup(b *testing.B) {
 	}
 	b.ReportMetric(float64(len(lineage)), "groups")
 }
+
+// A group that is removed and made again under the same path is read anew, and is known to be another.
+func TestGroupMadeAgain(t *testing.T) {
+	tree := realTree(t)
+	c := memory
+	if tree.views[memory].dir == "" {
+		c = unified
+	}
+	dir := newGroup(t, tree, c, nil)
+	g := &Group{Path: "/" + filepath.Base(dir)}
+	g.dirs[c] = dir
+	g.init()
+	var r kernfile.Reader
+	fail := func(err error) { t.Error(err) }
+	read := func() bool { return g.Memory(&r, fail).Usage.Defined }
+	if !read() {
+		t.Skip("no memory controller in the group")
+	}
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	if read() {
+		t.Error("a group that is gone has figures")
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if !read() || g.Incarnation() != 1 {
+		t.Errorf("incarnation %d, want 1", g.Incarnation())
+	}
+}

@@ -76,11 +76,13 @@ const (
 	memory controller = iota
 	cpu
 	cpuacct
+	pids
+	blkio
 	unified
 	controllers // how many
 )
 
-var controllerNames = [controllers]string{"memory", "cpu", "cpuacct", ""}
+var controllerNames = [controllers]string{"memory", "cpu", "cpuacct", "pids", "blkio", ""}
 
 // mounts are the mounts of control groups, by controller, in the order of mountinfo.
 type mounts [controllers][]mount

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +13,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
 // maxResponse is how much of a response is read, header and body.
@@ -59,9 +63,14 @@ func (p *httpProbe) run(ctx context.Context) (r result) {
 		// The deadline of the connection bounds it: with a context it would start a goroutine, whose CPU time nobody pays.
 		if err := secure.Handshake(); err != nil { //nolint:noctx // see above
 			r.fail("tls", start, errorType(err, "tls"), err)
+			var refused *tls.CertificateVerificationError
+			if errors.As(err, &refused) {
+				r.certificates(refused.UnverifiedCertificates)
+			}
 			return r
 		}
 		r.phase("tls", start)
+		r.certificates(secure.ConnectionState().PeerCertificates)
 		conn = secure
 	}
 
@@ -76,6 +85,20 @@ func (p *httpProbe) run(ctx context.Context) (r result) {
 		r.phase("response", start)
 	}
 	return r
+}
+
+// certificates adds how long those that a server sent are valid, by the one that expires first.
+func (r *result) certificates(chain []*x509.Certificate) {
+	if len(chain) == 0 {
+		return
+	}
+	first := chain[0].NotAfter
+	for _, c := range chain[1:] {
+		if c.NotAfter.Before(first) {
+			first = c.NotAfter
+		}
+	}
+	r.add(catalog.ProbeCertificateRemaining, time.Until(first).Seconds())
 }
 
 // exchange sends the request and reads the response, or as much of it as maxResponse allows.

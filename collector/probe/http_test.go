@@ -6,12 +6,15 @@ import (
 	"crypto/x509"
 	"io"
 	"log"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
 func httpTo(t *testing.T, url string) *httpProbe {
@@ -83,6 +86,36 @@ func TestHTTPProbeOverTLS(t *testing.T) {
 
 	wantPhases(t, httpTo(t, s.URL).run(t.Context()), "connect", "tls:tls") // signed by nobody known
 	wantPhases(t, httpTo(t, strings.Replace(testServer(t, false).URL, "http:", "https:", 1)).run(t.Context()), "connect", "tls:tls")
+}
+
+// The time that is left to a certificate is told whether or not it is trusted.
+func TestCertificateRemaining(t *testing.T) {
+	s := testServer(t, true)
+	trusting := httpTo(t, s.URL+"/ok?q=1")
+	trusting.tls.RootCAs = x509.NewCertPool()
+	trusting.tls.RootCAs.AddCert(s.Certificate())
+	for name, p := range map[string]*httpProbe{"trusted": trusting, "not trusted": httpTo(t, s.URL)} {
+		r := p.run(t.Context())
+		found := 0
+		for _, point := range r.points {
+			if point.metric != catalog.ProbeCertificateRemaining {
+				continue
+			}
+			found++
+			if want := time.Until(s.Certificate().NotAfter).Seconds(); math.Abs(point.value-want) > 60 {
+				t.Errorf("%s: %v s are left, want %v", name, point.value, want)
+			}
+		}
+		if found != 1 {
+			t.Errorf("%s: %d points, want 1", name, found)
+		}
+	}
+	expiring := &x509.Certificate{NotAfter: time.Now().Add(-time.Hour)}
+	var r result
+	r.certificates([]*x509.Certificate{{NotAfter: time.Now().Add(time.Hour)}, expiring})
+	if got := r.points[0].value; math.Abs(got+3600) > 60 {
+		t.Errorf("%v s are left of a chain with an expired certificate, want -3600", got)
+	}
 }
 
 func TestHTTPProbeOfWhatIsNoHTTP(t *testing.T) {

@@ -22,7 +22,7 @@ func FuzzParseStat(f *testing.F) {
 func FuzzParseSchedstat(f *testing.F) {
 	f.Add([]byte("1 2 3\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if v, err := ParseSchedstat(data); v.Defined == (err != nil) || v.Value < 0 {
+		if v, err := ParseSchedstat(data); v.Defined && err != nil || v.Value < 0 {
 			t.Errorf("got %v, %v", v, err)
 		}
 	})

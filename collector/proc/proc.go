@@ -39,21 +39,29 @@ func (f *FS) Pids(pids []int) ([]int, error) {
 
 // Stat reads the stat file of a process.
 func (f *FS) Stat(pid int) (Stat, error) {
-	path := f.Path(strconv.Itoa(pid), "stat")
-	data, err := f.reader.Read(path)
+	file := kernfile.NewFile(f.Path(strconv.Itoa(pid), "stat"))
+	return f.StatOf(&file)
+}
+
+// StatOf reads a stat file, which may stay open.
+func (f *FS) StatOf(file *kernfile.File) (Stat, error) {
+	data, err := f.reader.ReadFile(file)
 	if err != nil {
 		return Stat{}, err
 	}
 	s, err := ParseStat(data)
 	if err != nil {
-		return Stat{}, &os.PathError{Op: "parse", Path: path, Err: err}
+		return Stat{}, &os.PathError{Op: "parse", Path: file.Path, Err: err}
 	}
 	return s, nil
 }
 
-// Cgroup reads the cgroup file of a process. The result is valid until the next read.
-func (f *FS) Cgroup(pid int) ([]byte, error) {
-	return f.reader.Read(f.Path(strconv.Itoa(pid), "cgroup"))
+// CgroupOf reads the cgroup file of a process, which stays open only if it is read often. The result is valid until the next read.
+func (f *FS) CgroupOf(file *kernfile.File, often bool) ([]byte, error) {
+	if !often {
+		return f.reader.Read(file.Path)
+	}
+	return f.reader.ReadFile(file)
 }
 
 // Executable returns the base name of the file that a process runs. Another user's process does not show it; its comm, which the

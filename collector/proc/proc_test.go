@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -63,8 +64,8 @@ func TestParseSchedstatAndSwitches(t *testing.T) {
 	}
 }
 
-// thread writes the files of a thread into a tree.
-func thread(t *testing.T, dir, tid, runDelay, voluntary, involuntary string) {
+// writeThread writes the files of a thread into a tree.
+func writeThread(t *testing.T, dir, tid, runDelay, voluntary, involuntary string) {
 	t.Helper()
 	fixture.Write(t, dir, "7/task/"+tid+"/schedstat", "1000 "+runDelay+" 5\n")
 	fixture.Write(t, dir, "7/task/"+tid+"/status",
@@ -86,22 +87,22 @@ func TestThreadsAddUpAndNeverFall(t *testing.T) {
 			t.Errorf("%s: got %+v, want %v, %d, %d", when, got, runDelay, voluntary, involuntary)
 		}
 	}
-	thread(t, dir, "7", "1000", "10", "1")
-	thread(t, dir, "8", "500", "20", "2")
+	writeThread(t, dir, "7", "1000", "10", "1")
+	writeThread(t, dir, "8", "500", "20", "2")
 	expect("the first reading is the zero line", 0, 0, 0)
-	thread(t, dir, "7", "1100", "11", "1")
-	thread(t, dir, "9", "40", "4", "3")
+	writeThread(t, dir, "7", "1100", "11", "1")
+	writeThread(t, dir, "9", "40", "4", "3")
 	expect("a gain, and a thread that is new", 140, 5, 3)
 	if err := os.RemoveAll(dir + "/7/task/8"); err != nil {
 		t.Fatal(err)
 	}
 	expect("a thread exits", 140, 5, 3)
-	if len(threads.last) != 2 {
-		t.Errorf("remembers %d threads, want those alive: 2", len(threads.last))
+	if len(threads.known) != 2 {
+		t.Errorf("remembers %d threads, want those alive: 2", len(threads.known))
 	}
-	thread(t, dir, "9", "7", "1", "1")
+	writeThread(t, dir, "9", "7", "1", "1")
 	expect("another thread has taken the id", 147, 6, 4)
-	thread(t, dir, "8", "3", "1", "0")
+	writeThread(t, dir, "8", "3", "1", "0")
 	expect("the id of the exited thread comes back", 150, 7, 4)
 }
 
@@ -109,30 +110,83 @@ func TestThreadsGarbageCostsItself(t *testing.T) {
 	dir := t.TempDir()
 	f := NewFS(dir)
 	var threads Threads
-	thread(t, dir, "7", "soon", "10", "1")
+	writeThread(t, dir, "7", "soon", "10", "1")
 	got, err := threads.Read(f, 7)
 	if err == nil || !strings.Contains(err.Error(), "/7/task/7/schedstat") || got.RunDelay.Defined || !got.Voluntary.Defined {
 		t.Errorf("got %+v, %v; want switches, and an error that names the file", got, err)
 	}
-	thread(t, dir, "7", "5000", "10", "1")
+	writeThread(t, dir, "7", "5000", "10", "1")
 	if got, err = threads.Read(f, 7); err != nil || got.RunDelay.Defined {
 		t.Errorf("readable again: got %+v, %v; want no run delay until there is a gain", got, err)
 	}
-	thread(t, dir, "7", "5010", "10", "1")
+	writeThread(t, dir, "7", "5010", "10", "1")
 	if got, err = threads.Read(f, 7); err != nil || got.RunDelay.Value != 10 {
 		t.Errorf("got %+v, %v; want what was gained since it was readable: 10ns", got, err)
 	}
 }
 
-func TestTooManyThreads(t *testing.T) {
+// A process of more threads than are read at once has them read in turn, and totals that miss none.
+func TestManyThreadsAreReadInTurn(t *testing.T) {
+	const many = 3*perReading + 7
 	dir := t.TempDir()
-	for tid := range MaxThreads + 1 {
-		fixture.Write(t, dir, "7/task/"+string(rune('1'+tid/100))+string(rune('0'+tid/10%10))+string(rune('0'+tid%10))+"/", "")
+	f := NewFS(dir)
+	grow := func(to string) {
+		for i := range many {
+			writeThread(t, dir, strconv.Itoa(1000+i), to, "10", "1")
+		}
 	}
 	var threads Threads
-	got, err := threads.Read(NewFS(dir), 7)
-	if err == nil || got != (ThreadTotals{}) {
-		t.Errorf("got %+v, %v; want an error and nothing", got, err)
+	read := func(times int) (got ThreadTotals) {
+		for range times {
+			var err error
+			if got, err = threads.Read(f, 7); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return got
+	}
+	grow("1000")
+	read(4) // the zero line
+	grow("1003")
+	before := read(1)
+	if got := before.RunDelay.Value; got != 3*perReading {
+		t.Errorf("one reading gained %v, want that of the threads whose turn it is: %v", got, 3*perReading)
+	}
+	if got := read(3).RunDelay.Value; got != 3*many {
+		t.Errorf("four readings gained %v, want that of all threads: %v", got, 3*many)
+	}
+}
+
+// A kernel without the accounting shows zeros: that is no run delay of 0.
+func TestNoSchedstats(t *testing.T) {
+	dir := t.TempDir()
+	fixture.Write(t, dir, "7/task/7/schedstat", "0 0 0\n")
+	fixture.Write(t, dir, "7/task/7/status", "voluntary_ctxt_switches:\t5\nnonvoluntary_ctxt_switches:\t3\n")
+	var threads Threads
+	for range 2 {
+		got, err := threads.Read(NewFS(dir), 7)
+		if err != nil || got.RunDelay.Defined || !got.Voluntary.Defined {
+			t.Errorf("got %+v, %v; want context switches and no run delay", got, err)
+		}
+	}
+}
+
+// A thread that was started and never ran has zeros as well. What it waits until it does is not lost.
+func TestThreadThatHasNotRunYet(t *testing.T) {
+	dir := t.TempDir()
+	f := NewFS(dir)
+	var threads Threads
+	schedstat := func(tid, content string) {
+		fixture.Write(t, dir, "7/task/"+tid+"/schedstat", content)
+		if _, err := threads.Read(f, 7); err != nil {
+			t.Fatal(err)
+		}
+	}
+	schedstat("7", "10 100 1\n")
+	schedstat("8", "0 0 0\n")
+	schedstat("8", "5 40 1\n")
+	if got := threads.totals.RunDelay; got.Value != 40 {
+		t.Errorf("run delay %v, want that of the new thread: 40", got)
 	}
 }
 
@@ -187,5 +241,5 @@ func BenchmarkThreads(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	b.ReportMetric(float64(len(threads.last)), "threads")
+	b.ReportMetric(float64(len(threads.known)), "threads")
 }

@@ -3,20 +3,17 @@ package proc
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// MaxThreads is how many threads of one process are read. A process with more has no [ThreadTotals], rather than wrong ones:
-// each thread costs about 15 µs at every reading.
-const MaxThreads = 256
-
-// ErrTooManyThreads says that a process has more than [MaxThreads].
-var ErrTooManyThreads = fmt.Errorf("more than %d threads: context switches and run delay are not read", MaxThreads)
+// perReading is how many threads of one process are read at once, since each costs some microseconds. A process with more has them
+// read in turn, at one reading after the other: its totals are complete and lag behind by a few readings.
+const perReading = 256
 
 // ThreadTotals are sums over the threads of a process since it was first read. They never fall.
 type ThreadTotals struct {
@@ -32,56 +29,97 @@ type ThreadTotals struct {
 // between the last reading and its exit is lost; totals are therefore slightly low for processes with short-lived threads, and
 // never fall. Memory is bounded by the threads alive. Not safe for concurrent use.
 type Threads struct {
-	last   map[int]threadCounters
+	RunDelayOnly bool // leaves the context switches out
+
+	known  map[int]*thread
 	round  uint64
+	whole  bool // every thread there was has been read once: what is new now is newborn
+	cursor int  // threads up to here have had their turn
 	totals ThreadTotals
 	tids   []int
 }
 
-type threadCounters struct {
-	runDelay, voluntary, involuntary kernfile.Optional[int64]
-	round                            uint64
+// thread is what is remembered of a thread.
+type thread struct {
+	last              threadCounters
+	schedstat, status kernfile.File
+	round             uint64 // the last one in which it existed
 }
 
-// Read reads all threads of a process and returns the totals. An error is ErrTooManyThreads, or says which file was wrong; the
-// totals of what could be read are valid beside it. A thread that exits meanwhile is no error.
+type threadCounters struct {
+	runDelay, voluntary, involuntary kernfile.Optional[int64]
+}
+
+// Read reads the threads of a process and returns the totals. An error says which files were wrong; the totals of what could be
+// read are valid beside it. A thread that exits meanwhile is no error.
 func (t *Threads) Read(f *FS, pid int) (ThreadTotals, error) {
 	var err error
 	if t.tids, err = numbered(f.Path(strconv.Itoa(pid), "task"), t.tids[:0]); err != nil {
 		return ThreadTotals{}, ignoreAbsent(err)
 	}
-	if len(t.tids) > MaxThreads {
-		*t = Threads{} // a gap in the readings would show as a burst, so begin again when there are fewer
-		return ThreadTotals{}, fmt.Errorf("%s: %w", f.Path(strconv.Itoa(pid)), ErrTooManyThreads)
-	}
-	first := t.last == nil
-	if first {
-		t.last = make(map[int]threadCounters, len(t.tids))
+	if t.known == nil {
+		t.known = map[int]*thread{}
 	}
 	t.round++
 	var errs []error
+	turn := t.turn()
 	for _, tid := range t.tids {
-		now, err := f.thread(pid, tid)
-		if err != nil {
-			errs = append(errs, err)
+		one := t.known[tid]
+		if one != nil {
+			one.round = t.round
 		}
-		now.round = t.round
-		before, known := t.last[tid]
-		switch {
-		case first:
-			before = now
-		case !known:
-			before = newborn
+		if turn(tid) {
+			errs = append(errs, t.look(f, pid, tid, one))
 		}
-		t.add(before, now)
-		t.last[tid] = now
 	}
-	for tid, c := range t.last {
-		if c.round != t.round {
-			delete(t.last, tid)
+	if t.cursor == 0 {
+		t.whole = true
+	}
+	for tid, one := range t.known {
+		if one.round != t.round {
+			delete(t.known, tid)
 		}
 	}
 	return t.totals, errors.Join(errs...)
+}
+
+// look reads a thread, nil if it is new, and adds what it gained.
+func (t *Threads) look(f *FS, pid, tid int, one *thread) error {
+	isNew := one == nil
+	if isNew {
+		dir := f.Path(strconv.Itoa(pid), "task", strconv.Itoa(tid))
+		one = &thread{
+			schedstat: kernfile.NewFile(dir + "/schedstat"), status: kernfile.NewFile(dir + "/status"), round: t.round,
+		}
+		t.known[tid] = one
+	}
+	now, err := one.read(f, t.RunDelayOnly)
+	before := one.last
+	if isNew {
+		before = now // the zero line
+		if t.whole {
+			before = newborn
+		}
+	}
+	t.add(before, now)
+	one.last = now.or(before)
+	return err
+}
+
+// turn returns whose turn it is. All of a small process have it.
+func (t *Threads) turn() func(tid int) bool {
+	if len(t.tids) <= perReading {
+		t.cursor = 0
+		return func(int) bool { return true }
+	}
+	slices.Sort(t.tids)
+	first, _ := slices.BinarySearch(t.tids, t.cursor+1)
+	last := min(first+perReading, len(t.tids))
+	from, to := t.tids[min(first, last-1)], t.tids[last-1]
+	if t.cursor = 0; last < len(t.tids) {
+		t.cursor = to
+	}
+	return func(tid int) bool { return tid >= from && tid <= to }
 }
 
 // newborn is what a thread had before it was seen for the first time, when the process had been seen before.
@@ -102,6 +140,18 @@ func (t *Threads) add(before, now threadCounters) {
 	}
 }
 
+// or fills in what a reading did not get by what was known before.
+func (c threadCounters) or(before threadCounters) threadCounters {
+	for _, one := range []struct{ to, from *kernfile.Optional[int64] }{
+		{&c.runDelay, &before.runDelay}, {&c.voluntary, &before.voluntary}, {&c.involuntary, &before.involuntary},
+	} {
+		if !one.to.Defined {
+			*one.to = *one.from
+		}
+	}
+	return c
+}
+
 // gain is the growth of a counter that was readable both times. One that fell is another thread's, under the same id.
 func gain(before, now kernfile.Optional[int64]) (int64, bool) {
 	switch {
@@ -113,38 +163,49 @@ func gain(before, now kernfile.Optional[int64]) (int64, bool) {
 	return now.Value - before.Value, true
 }
 
-// thread reads the counters of one thread. What is absent stays undefined.
-func (f *FS) thread(pid, tid int) (threadCounters, error) {
+// read reads the counters of the thread. What is absent stays undefined.
+func (t *thread) read(f *FS, runDelayOnly bool) (threadCounters, error) {
 	var c threadCounters
-	dir := f.Path(strconv.Itoa(pid), "task", strconv.Itoa(tid))
-	data, errSched := f.reader.Read(dir + "/schedstat")
+	data, errSched := f.reader.ReadFile(&t.schedstat)
 	if errSched == nil {
 		if c.runDelay, errSched = ParseSchedstat(data); errSched != nil {
-			errSched = &os.PathError{Op: "parse", Path: dir + "/schedstat", Err: errSched}
+			errSched = &os.PathError{Op: "parse", Path: t.schedstat.Path, Err: errSched}
 		}
 	}
-	data, errStatus := f.reader.Read(dir + "/status")
+	if runDelayOnly {
+		return c, ignoreAbsent(errSched)
+	}
+	data, errStatus := f.reader.ReadFile(&t.status)
 	if errStatus == nil {
 		if c.voluntary, c.involuntary, errStatus = ParseSwitches(data); errStatus != nil {
-			errStatus = &os.PathError{Op: "parse", Path: dir + "/status", Err: errStatus}
+			errStatus = &os.PathError{Op: "parse", Path: t.status.Path, Err: errStatus}
 		}
 	}
 	return c, errors.Join(ignoreAbsent(errSched), ignoreAbsent(errStatus))
 }
 
-// ParseSchedstat returns the run delay in nanoseconds, the second of the three numbers of a schedstat file.
+// ParseSchedstat returns the run delay in nanoseconds, the second of the three numbers of a schedstat file. It is absent where all are
+// 0: so a kernel without the accounting shows them, or a thread that never ran.
 func ParseSchedstat(data []byte) (kernfile.Optional[int64], error) {
+	var numbers [3]int64
 	fields := 0
 	for field := range bytes.FieldsSeq(data) {
-		if fields++; fields == 2 {
-			v, err := kernfile.ParseInt(field)
-			if err != nil {
-				return kernfile.Optional[int64]{}, err
-			}
-			return kernfile.Some(v), nil
+		v, err := kernfile.ParseInt(field)
+		if err != nil {
+			return kernfile.Optional[int64]{}, err
 		}
+		if numbers[fields] = v; fields == len(numbers)-1 {
+			break
+		}
+		fields++
 	}
-	return kernfile.Optional[int64]{}, errors.New("fewer than two numbers")
+	switch {
+	case fields < 2:
+		return kernfile.Optional[int64]{}, errors.New("fewer than two numbers")
+	case numbers == [3]int64{}:
+		return kernfile.Optional[int64]{}, nil
+	}
+	return kernfile.Some(numbers[1]), nil
 }
 
 // ParseSwitches returns the voluntary and involuntary context switches of a status file; a file without these lines gives none.

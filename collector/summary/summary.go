@@ -115,8 +115,8 @@ func (s *Summary) host() line {
 	load, ok := v.value(catalog.SystemLoad1)
 	l.add(ok, "load %.2f", load)
 	limit, ok := v.value(catalog.SystemMemoryLimit)
-	used, _ := v.value(catalog.SystemMemoryUsage, semconv.SystemMemoryStateUsed)
-	l.add(ok, "memory %s of %s", size(used), size(limit))
+	used, known := v.value(catalog.SystemMemoryUsage, semconv.SystemMemoryStateUsed)
+	l.add(ok && known, "memory %s of %s", size(used), size(limit))
 	swap, ok := v.value(catalog.SystemPagingUsage, semconv.SystemPagingStateUsed)
 	l.add(ok && swap > 0, "swap %s", size(swap))
 	return l
@@ -190,30 +190,40 @@ func (s *Summary) targetProbes() []line {
 				return
 			}
 			l := line{label: "probe " + probe, figures: []string{target.Value.AsString()}}
-			failed := s.failures(&l, name, target)
-			for _, phase := range catalog.ProbePhases {
-				key := probe + target.Value.AsString() + phase
-				if failed {
-					delete(s.probes, key) // of a run that is no longer the last
-				}
-				mean, ok := s.view.mean(catalog.ProbeDuration, name, target, catalog.ProbePhaseKey.String(phase))
-				s.keep(&l, key, ok && !failed, "%s %s", phase, duration(mean))
-			}
+			s.targetProbe(&l, probe+target.Value.AsString(), name, target)
 			lines = append(lines, l)
 		})
 	}
 	return lines
 }
 
-// failures adds what runs of a probe failed with since the last collection, and reports whether any did.
-func (s *Summary) failures(l *line, name, target attribute.KeyValue) (failed bool) {
+// targetProbe adds what the last runs of a probe took, or failed with.
+func (s *Summary) targetProbe(l *line, key string, name, target attribute.KeyValue) {
+	if failure := s.failures(name, target); failure != "" {
+		s.probes[key] = failure
+		for _, phase := range catalog.ProbePhases {
+			delete(s.probes, key+phase) // of a run that is no longer the last
+		}
+	} else if s.view.grew(catalog.ProbeRuns, name, target) {
+		delete(s.probes, key)
+	}
+	failed := s.probes[key] != "" // and no run has ended since
+	l.add(failed, "%s", s.probes[key])
+	for _, phase := range catalog.ProbePhases {
+		mean, ok := s.view.mean(catalog.ProbeDuration, name, target, catalog.ProbePhaseKey.String(phase))
+		s.keep(l, key+phase, ok && !failed, "%s %s", phase, duration(mean))
+	}
+}
+
+// failures returns what runs of a probe failed with since the last collection, "" if none did.
+func (s *Summary) failures(name, target attribute.KeyValue) string {
+	var kinds []string
 	s.view.each(catalog.ProbeRuns, semconv.ErrorTypeKey, func(kind attribute.KeyValue) {
 		if s.view.grew(catalog.ProbeRuns, name, target, kind) {
-			l.add(true, "failed: %s", kind.Value.AsString())
-			failed = true
+			kinds = append(kinds, "failed: "+kind.Value.AsString())
 		}
 	})
-	return failed
+	return strings.Join(kinds, "   ")
 }
 
 // keep adds the figure, or the one that it showed last if there is none.

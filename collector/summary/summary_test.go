@@ -137,7 +137,7 @@ func TestSummaryShowsFailures(t *testing.T) {
 	}{
 		{good(at(0), 1), "12:00:00  probe tcp   db:1   connect 1000.0 ms\n\n"},
 		{bad(good(at(10*time.Second), 1), 1), "12:00:10  probe tcp   db:1   failed: connection_refused\n\n"},
-		{bad(good(at(20*time.Second), 1), 1), "12:00:20  probe tcp   db:1\n\n"},
+		{bad(good(at(20*time.Second), 1), 1), "12:00:20  probe tcp   db:1   failed: connection_refused\n\n"}, // no run since
 		{bad(good(at(30*time.Second), 2), 1), "12:00:30  probe tcp   db:1   connect 1000.0 ms\n\n"},
 	} {
 		if got := s.block(step.m.collection()); got != step.want {

@@ -25,8 +25,10 @@ var Container = &Group{
 	Attributes: cgroupAttributes,
 	Metrics: []*Metric{
 		ContainerCPUTime, ContainerMemoryUsage, ContainerMemoryWorkingSet, ContainerMemoryRSS, ContainerMemoryAvailable, ContainerPagingFaults,
+		ContainerDiskIO,
 		CgroupCPUTime, CgroupCPULimit, CgroupCPUPeriods, CgroupCPUThrottledPeriods, CgroupCPUThrottledTime,
-		CgroupMemoryUsage, CgroupMemoryWorkingSet, CgroupMemoryLimit, CgroupMemoryEvents,
+		CgroupMemoryUsage, CgroupMemoryWorkingSet, CgroupMemoryLimit, CgroupMemorySwap, CgroupMemoryEvents,
+		CgroupProcessCount, CgroupProcessLimit,
 	},
 }
 
@@ -51,13 +53,22 @@ var (
 	}
 	ContainerMemoryAvailable = &Metric{
 		Name: "container.memory.available", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true,
-		Help:   "The memory limit less the working set.",
-		Absent: "no memory limit",
+		Help:   "What the nearest memory limit leaves, the container's own or that of a visible ancestor: the limit less the working set there.",
+		Absent: "no visible memory limit",
 	}
 	ContainerPagingFaults = &Metric{
 		Name: "container.memory.paging.faults", Kind: Counter, Number: Int, Unit: "{fault}", Standard: true,
 		Help:       "Page faults of the container; a major one had to wait for a disk.",
 		Attributes: []Attribute{{Key: semconv.SystemPagingFaultTypeKey, Values: []string{"major", "minor"}}},
+	}
+	ContainerDiskIO = &Metric{
+		Name: "container.disk.io", Kind: Counter, Number: Int, Unit: "By", Standard: true,
+		Help: "Bytes that the container read from block devices and wrote to them; stacked devices both count.",
+		Attributes: []Attribute{
+			{Key: semconv.DiskIODirectionKey, Values: []string{"read", "write"}},
+			{Key: semconv.SystemDeviceKey, Help: "name of the device, or major:minor where sysfs hides it"},
+		},
+		Absent: "no I/O yet, or no io (v1: blkio) controller",
 	}
 	CgroupCPUTime = &Metric{
 		Name: "poolgauge.cgroup.cpu.time", Kind: Counter, Unit: "s",
@@ -97,9 +108,24 @@ var (
 		Help:   "The memory limit.",
 		Absent: "no limit",
 	}
+	CgroupMemorySwap = &Metric{
+		Name: "poolgauge.cgroup.memory.swap", Kind: UpDownCounter, Number: Int, Unit: "By",
+		Help:   "Memory of the group that is in swap.",
+		Absent: "the kernel does not account swap by group",
+	}
+	CgroupProcessCount = &Metric{
+		Name: "poolgauge.cgroup.process.count", Kind: UpDownCounter, Number: Int, Unit: "{process}",
+		Help:   "Processes and threads in the group and below, which its limit counts alike.",
+		Absent: "no pids controller",
+	}
+	CgroupProcessLimit = &Metric{
+		Name: "poolgauge.cgroup.process.limit", Kind: UpDownCounter, Number: Int, Unit: "{process}",
+		Help:   "How many processes and threads there may be.",
+		Absent: "no limit",
+	}
 	CgroupMemoryEvents = &Metric{
 		Name: "poolgauge.cgroup.memory.events", Kind: Counter, Number: Int, Unit: "{event}",
-		Help: "Times that the group met its memory limits.",
+		Help: "Times that the group met its memory limits. A container that ended by a kill has its last count once more, after its end; docs/sidecar.md says when such a kill cannot be seen.",
 		Attributes: []Attribute{{
 			Key: CgroupEventKey, Values: []string{"low", "high", "max", "oom", "oom_kill", "oom_group_kill"},
 		}},

@@ -9,7 +9,7 @@ var Host = &Group{
 	Metrics: []*Metric{
 		SystemCPUTime, SystemCPULogicalCount, SystemLoad1, SystemLoad5, SystemLoad15,
 		SystemMemoryUsage, SystemMemoryLimit, SystemMemoryAvailable,
-		SystemPagingUsage, SystemPagingOperations, SystemPagingFaults,
+		SystemPagingUsage, SystemPagingOperations, SystemPagingFaults, HostOOMKills,
 	},
 }
 
@@ -61,6 +61,11 @@ var (
 		Help:       "Page faults; a major one had to wait for a disk.",
 		Absent:     "not Linux",
 		Attributes: []Attribute{{Key: semconv.SystemPagingFaultTypeKey, Values: []string{"major", "minor"}}},
+	}
+	HostOOMKills = &Metric{
+		Name: "poolgauge.host.oom_kills", Kind: Counter, Number: Int, Unit: "{kill}",
+		Help:   "Processes that the kernel killed for want of memory, of the host or of a control group, wherever on the host.",
+		Absent: "kernels before 4.13, sandboxes, or not Linux",
 	}
 )
 

@@ -28,7 +28,7 @@ var Probe = &Group{
 	},
 	Metrics: []*Metric{
 		ProbeDuration, ProbeCPUStretch, ProbeCPURunDelay, ProbeCPUWork, ProbeCPUWorkMin, ProbeParallelism, ProbeParallelismRequested,
-		ProbeRuns, ProbeSkipped, ProbeCost,
+		ProbeCertificateRemaining, ProbeRuns, ProbeSkipped, ProbeCost,
 	},
 }
 
@@ -67,6 +67,11 @@ var (
 	ProbeParallelismRequested = &Metric{
 		Name: "poolgauge.probe.cpu.parallelism.requested", Kind: Gauge, Unit: "{cpu}",
 		Help: "Threads of the parallelism probe: the CPUs that the sidecar may use at most.", Number: Int,
+	}
+	ProbeCertificateRemaining = &Metric{
+		Name: "poolgauge.probe.tls.certificate.remaining", Kind: Gauge, Unit: "s",
+		Help:   "How long the certificates that the server sent are valid, by the one that expires first; negative after that.",
+		Absent: "not https, or no certificate was seen yet",
 	}
 	ProbeRuns = &Metric{
 		Name: "poolgauge.probe.runs", Kind: Counter, Number: Int, Unit: "{run}",

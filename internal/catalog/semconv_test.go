@@ -32,12 +32,17 @@ var conventions = []convention{
 	systemconv.PagingOperationsObservable{},
 	systemconv.PagingFaultsObservable{},
 
+	systemconv.NetworkIO{},
+	systemconv.NetworkErrorsObservable{},
+	systemconv.NetworkPacketDroppedObservable{},
+
 	containerconv.CPUTimeObservable{},
 	containerconv.MemoryUsageObservable{},
 	containerconv.MemoryWorkingSetObservable{},
 	containerconv.MemoryRssObservable{},
 	containerconv.MemoryAvailableObservable{},
 	containerconv.MemoryPagingFaultsObservable{},
+	containerconv.DiskIO{},
 
 	processconv.CPUTime{},
 	processconv.MemoryUsageObservable{},

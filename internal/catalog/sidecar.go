@@ -15,11 +15,11 @@ var Sidecar = &Group{
 	Name: "sidecar",
 	Help: "The sidecar about itself. Its CPU and memory are among the `process.*` points, its heap and goroutines among `go.*`.",
 	Metrics: []*Metric{
-		SourceDuration, SourceSuccess, SourceErrors,
+		SourceDuration, SourceSuccess, SourceErrors, Goroutines,
 	},
 }
 
-var sourceAttribute = []Attribute{{Key: SourceKey, Values: []string{"host", "container", "pressure", "process"}}}
+var sourceAttribute = []Attribute{{Key: SourceKey, Values: []string{"host", "network", "container", "pressure", "process"}}}
 
 // The rows of [Sidecar].
 var (
@@ -36,6 +36,16 @@ var (
 		Help: "Values that could not be read or understood; each cost only its own metric.", Attributes: sourceAttribute,
 	}
 )
+
+// GoroutineStateKey is the attribute key of [Goroutines].
+const GoroutineStateKey = attribute.Key("poolgauge.go.goroutine.state")
+
+// Goroutines is the row of goroutines by state, which has no convention yet.
+var Goroutines = &Metric{
+	Name: "poolgauge.go.goroutines", Kind: UpDownCounter, Number: Int, Unit: "{goroutine}",
+	Help:       "Goroutines of the sidecar by state, approximately: they may not add up to go.goroutine.count. Many that are runnable want more CPUs.",
+	Attributes: []Attribute{{Key: GoroutineStateKey, Values: []string{"running", "runnable", "waiting", "not_in_go"}}},
+}
 
 // Runtime is the group of the Go runtime, of the sidecar and of a program with instrument/telemetry, emitted by
 // go.opentelemetry.io/contrib/instrumentation/runtime.

@@ -1,6 +1,6 @@
 // Package kernfile reads the small text files through which Linux shows its state: /proc and control groups.
 //
-// They are read whole, into a buffer that is used again, with one open, read and close each; no descriptor outlives a call. The
+// They are read whole, into a buffer that is used again. A [File] that is read again and again stays open, where it may. The
 // package needs nothing but the standard library, and compiles everywhere so that its parsers can be tested everywhere.
 package kernfile
 
@@ -41,17 +41,25 @@ type Reader struct {
 // It uses the bare system calls: os.Open would register the descriptor with the runtime's poller, which costs more than the
 // reading.
 func (r *Reader) Read(path string) ([]byte, error) {
-	fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	fd, err := open(path)
 	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+		return nil, err
 	}
 	defer func() { _ = syscall.Close(fd) }() // opened for reading: nothing can be lost
+	return r.content(path, fd, func(fd handle, to []byte, _ int) (int, error) { return syscall.Read(fd, to) }, false)
+}
+
+// content reads from the start to the end, by a function that reads from a place in the file. Where the file comes whole, a
+// reading that leaves room was the last.
+func (r *Reader) content(
+	path string, fd handle, read func(fd handle, to []byte, at int) (int, error), whole bool,
+) ([]byte, error) {
 	if r.buf == nil {
 		r.buf = make([]byte, 4096)
 	}
 	n := 0
 	for {
-		got, err := syscall.Read(fd, r.buf[n:])
+		got, err := read(fd, r.buf[n:], n)
 		if errors.Is(err, syscall.EINTR) {
 			continue
 		}
@@ -62,6 +70,9 @@ func (r *Reader) Read(path string) ([]byte, error) {
 			return r.buf[:n], nil
 		}
 		if n += got; n < len(r.buf) {
+			if whole {
+				return r.buf[:n], nil
+			}
 			continue
 		}
 		if n >= maxSize {
@@ -72,8 +83,8 @@ func (r *Reader) Read(path string) ([]byte, error) {
 }
 
 // Number reads a file that holds one whole number, or "max" for no limit, which is undefined here.
-func (r *Reader) Number(path string) (Optional[int64], error) {
-	b, err := r.Read(path)
+func (r *Reader) Number(f *File) (Optional[int64], error) {
+	b, err := r.ReadFile(f)
 	if err != nil {
 		return Optional[int64]{}, err
 	}
@@ -83,7 +94,7 @@ func (r *Reader) Number(path string) (Optional[int64], error) {
 	}
 	v, err := ParseInt(b)
 	if err != nil {
-		return Optional[int64]{}, fmt.Errorf("%s: %w", path, err)
+		return Optional[int64]{}, fmt.Errorf("%s: %w", f.Path, err)
 	}
 	return Some(v), nil
 }
@@ -105,7 +116,8 @@ func ParseInt(b []byte) (int64, error) {
 	return int64(min(v, math.MaxInt64)), nil
 }
 
-// Key is a line "name number" of a table such as memory.stat, and where its number goes.
+// Key is a line "name number" of a table such as memory.stat, and where its number goes. Of a number of kB, as in meminfo, the
+// bytes go there.
 type Key struct {
 	Name string
 	To   *Optional[int64]
@@ -120,7 +132,7 @@ func Table(data []byte, fail func(error), keys ...Key) {
 			if string(name) != k.Name {
 				continue
 			}
-			if v, err := ParseInt(bytes.TrimSpace(number)); err == nil {
+			if v, err := amount(bytes.TrimSpace(number)); err == nil {
 				*k.To = Some(v)
 			} else {
 				fail(fmt.Errorf("%s: %w", k.Name, err))
@@ -128,6 +140,19 @@ func Table(data []byte, fail func(error), keys ...Key) {
 			break
 		}
 	}
+}
+
+// amount parses a number, or one of kB, of which there are bytes.
+func amount(b []byte) (int64, error) {
+	kib, scaled := bytes.CutSuffix(b, []byte(" kB"))
+	v, err := ParseInt(kib)
+	switch {
+	case err != nil || !scaled:
+		return v, err
+	case v > math.MaxInt64>>10:
+		return 0, fmt.Errorf("%q is too much", clip(b))
+	}
+	return v << 10, nil
 }
 
 // word cuts off the first word of a line.

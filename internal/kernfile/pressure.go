@@ -64,14 +64,14 @@ func Micro(us int64) time.Duration {
 }
 
 // Pressure reads a PSI file; see [ParsePressure].
-func (r *Reader) Pressure(path string) (Pressure, error) {
-	data, err := r.Read(path)
+func (r *Reader) Pressure(f *File) (Pressure, error) {
+	data, err := r.ReadFile(f)
 	if err != nil {
 		return Pressure{}, err
 	}
 	p, err := ParsePressure(data)
 	if err != nil {
-		err = fmt.Errorf("%s: %w", path, err)
+		err = fmt.Errorf("%s: %w", f.Path, err)
 	}
 	return p, err
 }

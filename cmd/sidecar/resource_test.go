@@ -1,0 +1,41 @@
+package main
+
+import (
+	"os"
+	"testing"
+
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
+)
+
+// In a pod the system's host name is the pod's. The app beside the sidecar must not get it as the name of a host.
+func TestHostName(t *testing.T) {
+	system, err := os.Hostname()
+	if err != nil {
+		t.Skip(err)
+	}
+	for name, c := range map[string]struct {
+		attributes map[string]string
+		want       string
+	}{
+		"no pod":                {nil, system},
+		"another pod's name":    {map[string]string{"k8s.pod.name": "orders-x2k7p"}, system}, // on the host's network
+		"a pod":                 {map[string]string{"k8s.pod.name": system}, ""},
+		"a pod of a long name":  {map[string]string{"k8s.pod.name": system + "-x2k7p"}, ""},
+		"a pod on a known node": {map[string]string{"k8s.pod.name": system, "k8s.node.name": "node-7"}, "node-7"},
+		"a host that was named": {map[string]string{"k8s.pod.name": system, "k8s.node.name": "node-7", "host.name": "mine"}, "mine"},
+	} {
+		r, err := newResource(t.Context(), &config.Settings{ResourceAttributes: c.attributes}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := r.Set().Value(semconv.HostNameKey); got.AsString() != c.want {
+			t.Errorf("%s: host.name is %q, want %q", name, got.AsString(), c.want)
+		}
+		shared := whereabouts(r)
+		if got, _ := shared.Value(semconv.HostNameKey); got.AsString() != c.want {
+			t.Errorf("%s: the app gets host.name %q, want %q", name, got.AsString(), c.want)
+		}
+	}
+}

@@ -1,0 +1,47 @@
+package cgroup
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/poolgauge/poolgauge/internal/kernfile"
+)
+
+// table, number and text read a file unless the path is "", which a file of another hierarchy has.
+
+func table(r *kernfile.Reader, fail func(error), f *kernfile.File, keys ...kernfile.Key) {
+	if f.Path == "" {
+		return
+	}
+	data, err := r.ReadFile(f)
+	if err != nil {
+		report(fail, err)
+		return
+	}
+	kernfile.Table(data, func(err error) { fail(fmt.Errorf("%s: %w", f.Path, err)) }, keys...)
+}
+
+func number(r *kernfile.Reader, fail func(error), f *kernfile.File) kernfile.Optional[int64] {
+	if f.Path == "" {
+		return kernfile.Optional[int64]{}
+	}
+	v, err := r.Number(f)
+	report(fail, err)
+	return v
+}
+
+func text(r *kernfile.Reader, fail func(error), f *kernfile.File) (string, bool) {
+	if f.Path == "" {
+		return "", false
+	}
+	data, err := r.ReadFile(f)
+	report(fail, err)
+	return string(bytes.TrimSpace(data)), err == nil
+}
+
+// report passes errors on but those that say that there is nothing to read.
+func report(fail func(error), err error) {
+	if err != nil && !kernfile.Absent(err) {
+		fail(err)
+	}
+}

@@ -1,0 +1,100 @@
+package cgroup
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/poolgauge/poolgauge/internal/kernfile"
+)
+
+// Processes is how many processes and threads a group has, and may have.
+type Processes struct {
+	Count, Limit kernfile.Optional[int64]
+}
+
+// Processes reads the figures of the pids controller.
+func (g *Group) Processes(r *kernfile.Reader, fail func(error)) Processes {
+	return Processes{Count: number(r, fail, &g.file.pids), Limit: number(r, fail, &g.file.pidsMax)}
+}
+
+// DiskIO is what a group read from a block device and wrote to it, in bytes.
+type DiskIO struct {
+	Device      string // "major:minor"
+	Read, Write int64
+}
+
+// IO appends what the group read and wrote by device to a list. Devices that are stacked, as dm on a disk, both count.
+func (g *Group) IO(r *kernfile.Reader, to []DiskIO, fail func(error)) []DiskIO {
+	f := &g.file.io
+	if f.Path == "" || g.host {
+		return to
+	}
+	data, err := r.ReadFile(f)
+	if err != nil {
+		report(fail, err)
+		return to
+	}
+	to, err = parseIO(data, to)
+	if err != nil {
+		fail(fmt.Errorf("%s: %w", f.Path, err))
+	}
+	return to
+}
+
+// parseIO parses io.stat of v2, "8:0 rbytes=1 wbytes=2 …", and blkio.throttle.io_service_bytes of v1, "8:0 Read 1". A device with
+// nothing read or written has no figures in v2: "8:0" alone. See https://docs.kernel.org/admin-guide/cgroup-v2.html.
+func parseIO(data []byte, to []DiskIO) ([]DiskIO, error) {
+	var first error
+	begin := len(to)
+	for line := range bytes.Lines(data) {
+		device, rest, ok := bytes.Cut(bytes.TrimSpace(line), []byte(" "))
+		if !ok || bytes.IndexByte(device, ':') < 0 {
+			continue // v1 ends with "Total 12"
+		}
+		if len(to) == begin || to[len(to)-1].Device != string(device) {
+			to = append(to, DiskIO{Device: string(device)})
+		}
+		if err := to[len(to)-1].parse(rest); err != nil {
+			to = to[:len(to)-1]
+			first = orError(first, fmt.Errorf("device %s: %w", clip(device), err))
+		}
+	}
+	return to, first
+}
+
+// parse takes the figures of one line.
+func (d *DiskIO) parse(figures []byte) error {
+	legacy := bytes.IndexByte(figures, '=') < 0
+	if legacy {
+		kind, value, _ := bytes.Cut(figures, []byte(" "))
+		return d.set(string(kind), value)
+	}
+	for figure := range bytes.FieldsSeq(figures) {
+		name, value, _ := bytes.Cut(figure, []byte("="))
+		if err := d.set(string(name), value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *DiskIO) set(name string, value []byte) error {
+	var to *int64
+	switch name {
+	case "rbytes", "Read":
+		to = &d.Read
+	case "wbytes", "Write":
+		to = &d.Write
+	default:
+		return nil
+	}
+	v, err := kernfile.ParseInt(bytes.TrimSpace(value))
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	*to = v
+	return nil
+}
+
+// clip shortens what an error quotes.
+func clip(b []byte) []byte { return b[:min(len(b), 40)] }

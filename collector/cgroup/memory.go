@@ -1,0 +1,76 @@
+package cgroup
+
+import (
+	"math"
+
+	"github.com/poolgauge/poolgauge/internal/kernfile"
+)
+
+// Memory is what a group says of its memory, in bytes.
+type Memory struct {
+	Usage       kernfile.Optional[int64] // charged to the group, page cache included
+	WorkingSet  kernfile.Optional[int64] // usage less inactive file cache, never below 0
+	RSS         kernfile.Optional[int64] // anonymous memory
+	Limit       kernfile.Optional[int64] // undefined without one
+	Faults      kernfile.Optional[int64] // page faults, major ones included
+	MajorFaults kernfile.Optional[int64]
+	Swap        kernfile.Optional[int64] // of the group, in swap
+	Events      Events
+}
+
+// Left returns what the limit leaves, by the working set: what the kernel can take back at once is not lost.
+func (m *Memory) Left() kernfile.Optional[int64] {
+	if !m.Limit.Defined || !m.WorkingSet.Defined {
+		return kernfile.Optional[int64]{}
+	}
+	return kernfile.Some(max(0, m.Limit.Value-m.WorkingSet.Value))
+}
+
+// Events counts how often a group met its memory limits. cgroup v1 has Max and OOMKill only.
+type Events struct {
+	Low, High, Max, OOM, OOMKill, OOMGroupKill kernfile.Optional[int64]
+}
+
+// noLimit is where v1's "no limit" begins: the largest multiple of the page size, which is at most 64 KiB, in an int64.
+const noLimit = math.MaxInt64 - 1<<16
+
+// Memory reads the memory figures.
+func (g *Group) Memory(r *kernfile.Reader, fail func(error)) Memory {
+	var m Memory
+	f := &g.file
+	m.Usage = number(r, fail, &f.memUsage)
+	if m.Limit = number(r, fail, &f.memLimit); m.Limit.Value >= noLimit {
+		m.Limit = kernfile.Optional[int64]{}
+	}
+	inactive, e := kernfile.Optional[int64]{}, &m.Events
+	if g.dirs[memory] != "" {
+		table(r, fail, &f.memStat,
+			kernfile.Key{Name: "total_inactive_file", To: &inactive}, kernfile.Key{Name: "total_rss", To: &m.RSS},
+			kernfile.Key{Name: "total_pgfault", To: &m.Faults}, kernfile.Key{Name: "total_pgmajfault", To: &m.MajorFaults},
+			kernfile.Key{Name: "total_swap", To: &m.Swap})
+		e.Max = number(r, fail, &f.memFailed)
+		table(r, fail, &f.memEvents, kernfile.Key{Name: "oom_kill", To: &e.OOMKill})
+	} else {
+		table(r, fail, &f.memStat,
+			kernfile.Key{Name: "inactive_file", To: &inactive}, kernfile.Key{Name: "anon", To: &m.RSS},
+			kernfile.Key{Name: "pgfault", To: &m.Faults}, kernfile.Key{Name: "pgmajfault", To: &m.MajorFaults})
+		m.Swap = number(r, fail, &f.swap)
+		table(r, fail, &f.memEvents,
+			kernfile.Key{Name: "low", To: &e.Low}, kernfile.Key{Name: "high", To: &e.High}, kernfile.Key{Name: "max", To: &e.Max},
+			kernfile.Key{Name: "oom", To: &e.OOM}, kernfile.Key{Name: "oom_kill", To: &e.OOMKill},
+			kernfile.Key{Name: "oom_group_kill", To: &e.OOMGroupKill})
+	}
+	if m.Usage.Defined && inactive.Defined {
+		m.WorkingSet = kernfile.Some(max(0, m.Usage.Value-inactive.Value))
+	}
+	return m
+}
+
+// EventsPath returns the file that counts the events and whose changes the kernel announces to inotify; "" under v1, which does
+// not.
+func (g *Group) EventsPath() string {
+	if g.dirs[memory] != "" || g.host {
+		return ""
+	}
+	return g.file.memEvents.Path
+}

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package proc
+
+import "time"
+
+// uptime is not known: the files that this package reads exist on Linux only.
+func uptime() (time.Duration, bool) { return 0, false }

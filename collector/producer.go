@@ -1,0 +1,132 @@
+package collector
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/sdk/instrumentation"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/poolgauge/poolgauge/internal/catalog"
+)
+
+// scopeName is the instrumentation scope of all points of the sources.
+const scopeName = "github.com/poolgauge/poolgauge/collector"
+
+// Producer is a metric.Producer that reads sources: one after the other in the order given, at every collection of the reader
+// that it was given to, and says of each how long that took, whether it succeeded and how many values failed.
+//
+// Counters start when what they count was born, at the boot or the creation of a container or process, so that a restart of
+// the sidecar is none of theirs. A counter never falls unless it began again, which its start then tells.
+type Producer struct {
+	temporality metricdata.Temporality // of counters; the other sums are cumulative, as the specification has it
+	sources     []*source
+
+	mu     sync.Mutex // guards all that follows, and the sources: a reader may be collected from anywhere
+	now    time.Time  // of this collection
+	before time.Time  // of the one before, at first when the Producer was made
+	rows   map[*catalog.Metric]*row
+	order  []*row // as they were first seen
+}
+
+// row holds the points of a metric: one of the slices, by its type of number.
+type row struct {
+	metric *catalog.Metric
+	ints   []metricdata.DataPoint[int64]
+	floats []metricdata.DataPoint[float64]
+}
+
+// source is a source and what is said of it.
+type source struct {
+	Named
+	self   *Attributes
+	errors int64
+	causes causes
+}
+
+// NewProducer returns a Producer of sources. Delta temporality is for readers whose upstream asks for it.
+func NewProducer(log *slog.Logger, temporality metricdata.Temporality, sources ...Named) *Producer {
+	p := &Producer{temporality: temporality, rows: map[*catalog.Metric]*row{}, before: time.Now()}
+	begun := BornAt(p.before)
+	for _, s := range sources {
+		self := With(begun, catalog.SourceKey.String(s.Name))
+		p.sources = append(p.sources, &source{Named: s, self: self, causes: newCauses(log, s.Name)})
+	}
+	return p
+}
+
+// Produce implements metric.Producer. It never returns an error, which would cost the reader all metrics of this collection.
+func (p *Producer) Produce(ctx context.Context) ([]metricdata.ScopeMetrics, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.now = time.Now()
+	for _, src := range p.sources {
+		p.read(ctx, src)
+	}
+	p.before = p.now
+	metrics := make([]metricdata.Metrics, 0, len(p.order))
+	for _, r := range p.order {
+		if data := r.take(p.temporality); data != nil {
+			metrics = append(metrics, metricdata.Metrics{
+				Name: r.metric.Name, Description: r.metric.Help, Unit: r.metric.Unit, Data: data,
+			})
+		}
+	}
+	return []metricdata.ScopeMetrics{{Scope: instrumentation.Scope{Name: scopeName}, Metrics: metrics}}, nil
+}
+
+func (p *Producer) read(ctx context.Context, src *source) {
+	s := &Sample{to: p}
+	begin := time.Now()
+	src.Source.Collect(ctx, s)
+	s.Float(catalog.SourceDuration, time.Since(begin).Seconds(), src.self)
+	success := int64(1)
+	if len(s.errs) > 0 {
+		success = 0
+	}
+	s.Int(catalog.SourceSuccess, success, src.self)
+	src.errors += int64(len(s.errs))
+	s.Int(catalog.SourceErrors, src.errors, src.self)
+	src.causes.report(p.now, s.errs, s.notes)
+}
+
+func (p *Producer) row(m *catalog.Metric) *row {
+	r := p.rows[m]
+	if r == nil {
+		r = &row{metric: m}
+		p.rows[m] = r
+		p.order = append(p.order, r)
+	}
+	return r
+}
+
+// take returns the points of this collection, nil if there are none. They are the reader's from then on; the next collection
+// has about as many.
+func (r *row) take(temporality metricdata.Temporality) metricdata.Aggregation {
+	if r.metric.Kind == catalog.UpDownCounter {
+		temporality = metricdata.CumulativeTemporality
+	}
+	monotonic := r.metric.Kind == catalog.Counter
+	if r.metric.Number == catalog.Int {
+		points := r.ints
+		r.ints = make([]metricdata.DataPoint[int64], 0, len(points))
+		return aggregation(r.metric, points, temporality, monotonic)
+	}
+	points := r.floats
+	r.floats = make([]metricdata.DataPoint[float64], 0, len(points))
+	return aggregation(r.metric, points, temporality, monotonic)
+}
+
+func aggregation[N int64 | float64](
+	m *catalog.Metric, points []metricdata.DataPoint[N], temporality metricdata.Temporality, monotonic bool,
+) metricdata.Aggregation {
+	switch {
+	case len(points) == 0:
+		return nil
+	case m.Kind == catalog.Gauge:
+		return metricdata.Gauge[N]{DataPoints: points}
+	}
+	return metricdata.Sum[N]{DataPoints: points, Temporality: temporality, IsMonotonic: monotonic}
+}

@@ -1,0 +1,211 @@
+package collector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/poolgauge/poolgauge/internal/catalog"
+)
+
+// script is a source that reads the next of its values at each collection; a negative one is a reading that fails.
+type script struct {
+	birth  *Birth
+	values []int64
+	series *Attributes
+}
+
+func (s *script) Collect(_ context.Context, to *Sample) {
+	if s.series == nil {
+		s.series = With(s.birth)
+	}
+	if v := s.values[0]; v >= 0 {
+		to.Int(catalog.SystemPagingFaults, v, s.series)
+	}
+	s.values = s.values[1:]
+}
+
+// observed is a point of the script: its value, and its start and time in seconds from the start of the test.
+type observed struct {
+	value       int64
+	start, time float64
+}
+
+// collectScript collects once a second and returns the points of each collection.
+func collectScript(t *testing.T, temporality metricdata.Temporality, s *script) (all []any) {
+	t.Helper()
+	epoch := time.Now()
+	p := NewProducer(slog.New(slog.DiscardHandler), temporality, Named{Name: "script", Source: s})
+	for len(s.values) > 0 {
+		time.Sleep(time.Second)
+		scopes, err := p.Produce(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var point any = "none"
+		for _, m := range scopes[0].Metrics {
+			if m.Name != catalog.SystemPagingFaults.Name {
+				continue
+			}
+			d := m.Data.(metricdata.Sum[int64])
+			if d.Temporality != temporality || !d.IsMonotonic {
+				t.Errorf("%v, monotonic %v", d.Temporality, d.IsMonotonic)
+			}
+			one := d.DataPoints[0]
+			point = observed{one.Value, one.StartTime.Sub(epoch).Seconds(), one.Time.Sub(epoch).Seconds()}
+		}
+		all = append(all, point)
+	}
+	return all
+}
+
+func TestCountersHaveTrueStarts(t *testing.T) {
+	const hour = 3600.
+	for name, c := range map[string]struct {
+		temporality metricdata.Temporality
+		birth       time.Duration // from the start of the test
+		values      []int64
+		want        []any
+	}{
+		"cumulative, since the birth": {
+			metricdata.CumulativeTemporality, -time.Hour,
+			[]int64{1000, 1003, 1010},
+			[]any{observed{1000, -hour, 1}, observed{1003, -hour, 2}, observed{1010, -hour, 3}},
+		},
+		"cumulative, a small fall is held": {
+			metricdata.CumulativeTemporality, -time.Hour,
+			[]int64{1000, 999, 501, 1001},
+			[]any{observed{1000, -hour, 1}, observed{1000, -hour, 2}, observed{1000, -hour, 3}, observed{1001, -hour, 4}},
+		},
+		"cumulative, begun again": {
+			metricdata.CumulativeTemporality, -time.Hour,
+			[]int64{1000, 3, 5, 0},
+			[]any{observed{1000, -hour, 1}, observed{3, 1, 2}, observed{5, 1, 3}, observed{0, 3, 4}},
+		},
+		"cumulative, a gap": {
+			metricdata.CumulativeTemporality, -time.Hour,
+			[]int64{1000, -1, 1001, -1, 2},
+			[]any{observed{1000, -hour, 1}, "none", observed{1001, -hour, 3}, "none", observed{2, 3, 5}},
+		},
+		"delta, the past is no gain": {
+			metricdata.DeltaTemporality, -time.Hour,
+			[]int64{1000, 1003, 1010},
+			[]any{"none", observed{3, 1, 2}, observed{7, 2, 3}},
+		},
+		"delta, born since the sidecar was started": {
+			metricdata.DeltaTemporality, time.Second / 2,
+			[]int64{5, 7},
+			[]any{observed{5, .5, 1}, observed{2, 1, 2}},
+		},
+		"delta, born after the first collection, but found late": {
+			metricdata.DeltaTemporality, 3 * time.Second / 2,
+			[]int64{-1, -1, 5, 7},
+			[]any{"none", "none", "none", observed{2, 3, 4}},
+		},
+		"delta, a small fall, a new beginning": {
+			metricdata.DeltaTemporality, -time.Hour,
+			[]int64{1000, 999, 1002, 4, 5},
+			[]any{"none", observed{0, 1, 2}, observed{2, 2, 3}, observed{4, 3, 4}, observed{1, 4, 5}},
+		},
+		"delta, a gap": {
+			metricdata.DeltaTemporality, -time.Hour,
+			[]int64{1000, -1, 1005},
+			[]any{"none", "none", observed{5, 1, 3}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &script{birth: BornAt(time.Now().Add(c.birth)), values: c.values}
+				if got := collectScript(t, c.temporality, s); fmt.Sprint(got) != fmt.Sprint(c.want) {
+					t.Errorf("got  %v\nwant %v", got, c.want)
+				}
+			})
+		})
+	}
+}
+
+// What a source adds up itself counts since it was first seen, under both temporalities.
+func TestCountersOfUnknownBirth(t *testing.T) {
+	for _, temporality := range []metricdata.Temporality{metricdata.CumulativeTemporality, metricdata.DeltaTemporality} {
+		synctest.Test(t, func(t *testing.T) {
+			got := collectScript(t, temporality, &script{birth: &Birth{}, values: []int64{-1, 0, 3}})
+			want := []any{"none", observed{0, 2, 2}, observed{3, 2, 3}}
+			if fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("%v: got %v, want %v", temporality, got, want)
+			}
+		})
+	}
+}
+
+// A clock that is set back makes no point that starts after its time.
+func TestStartIsNeverAfterTheTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		got := collectScript(t, metricdata.CumulativeTemporality, &script{birth: BornAt(time.Now().Add(time.Hour)), values: []int64{7}})
+		if fmt.Sprint(got) != fmt.Sprint([]any{observed{7, 1, 1}}) {
+			t.Errorf("got %v", got)
+		}
+	})
+}
+
+// failing is a source whose errors are set by the test.
+type failing struct{ errs []error }
+
+func (f *failing) Collect(_ context.Context, s *Sample) {
+	for _, err := range f.errs {
+		s.Fail(err)
+	}
+	s.Note("this kernel lacks something")
+}
+
+// One cause is said once, whatever figures the text of the error holds, and however often it comes and goes.
+func TestOneCauseIsSaidOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var text strings.Builder
+		f := &failing{}
+		p := NewProducer(slog.New(slog.NewTextHandler(&text, nil)), metricdata.CumulativeTemporality, Named{Name: "failing", Source: f})
+		collect := func(errs ...error) {
+			f.errs = errs
+			if _, err := p.Produce(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+		}
+		for i := range 10 {
+			collect(
+				fmt.Errorf("system.memory.usage: -%d cannot be", 1000+i), fmt.Errorf("/proc/%d/stat: field 10: %q is not a number", i, string(rune('a'+i))),
+				fmt.Errorf("container %012x: not readable", i), errors.New("no vmstat"),
+			)
+			collect()
+		}
+		if got := strings.Count(text.String(), "WARN"); got != 4 {
+			t.Errorf("%d warnings of 4 causes:\n%s", got, text.String())
+		}
+		if got := strings.Count(text.String(), "INFO"); got != 2 { // the note, and that everything is read again
+			t.Errorf("%d notes, want 2:\n%s", got, text.String())
+		}
+		time.Sleep(forgetAfter)
+		collect(errors.New("no vmstat"))
+		if got := strings.Count(text.String(), "no vmstat"); got != 2 {
+			t.Errorf("a cause that was forgotten was said %d times in all, want twice", got)
+		}
+	})
+}
+
+// A source whose every error is new cannot fill the memory or the log.
+func TestCausesAreBounded(t *testing.T) {
+	var text strings.Builder
+	c := newCauses(slog.New(slog.NewTextHandler(&text, nil)), "x")
+	for i := range 10 * maxCauses {
+		c.report(time.Now(), []error{errors.New(strings.Repeat("x", i+1))}, nil)
+	}
+	if got := strings.Count(text.String(), "\n"); got != maxCauses || len(c.seen) != maxCauses {
+		t.Errorf("%d lines, %d causes remembered; want %d", got, len(c.seen), maxCauses)
+	}
+}

@@ -1,0 +1,110 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	metricpb "go.opentelemetry.io/proto/otlp/metrics/v1"
+
+	"github.com/poolgauge/poolgauge/internal/otlptest"
+)
+
+// oddHost lays out what a host shows: its counters stand still, but for iowait, which falls by a tick at every second turn.
+func oddHost(t *testing.T) (dir string, turn func()) {
+	t.Helper()
+	dir = t.TempDir()
+	write := func(name, body string) {
+		// Replaced at once: the sidecar may be reading.
+		if err := os.WriteFile(filepath.Join(dir, "new"), []byte(body), 0o600); err != nil {
+			t.Error(err)
+		}
+		if err := os.Rename(filepath.Join(dir, "new"), filepath.Join(dir, name)); err != nil {
+			t.Error(err)
+		}
+	}
+	write("vmstat", "pswpin 4100000\npswpout 4300000\npgfault 16700000\npgmajfault 5300000\noom_kill 59\n")
+	turns := 0
+	turn = func() {
+		write("stat", fmt.Sprintf("cpu0 30000000 7000000 11000000 190000000 %d 2900000 3700000 4300000 0 0\nbtime 1700000000\n", 548282-turns%2))
+		turns++
+	}
+	turn()
+	return dir, turn
+}
+
+// runThrice starts the sidecar three times, lets each run export five times, and turns the host after every batch.
+func runThrice(t *testing.T, u *upstream, address string, turn func(), env ...string) {
+	t.Helper()
+	env = append(env, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+address, "OTEL_METRIC_EXPORT_INTERVAL=100")
+	n := 0
+	for range 3 {
+		s := start(t, env)
+		for range 5 {
+			n = len(u.awaitBatches(t, n+1))
+			turn()
+		}
+		if code, _ := s.terminate(); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+	}
+}
+
+// checkGains fails for every delta that claims more than can have been gained between its start and its time.
+func checkGains(t *testing.T, batches [][]otlptest.Point) {
+	t.Helper()
+	seen := map[string]bool{}
+	for _, batch := range batches {
+		for _, p := range batch {
+			if p.Temporality != metricpb.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA {
+				continue
+			}
+			seen[p.Metric] = true
+			elapsed := p.Time.Sub(p.Start).Seconds()
+			most := 1e5 * (elapsed + 1)
+			switch {
+			case p.Metric == "system.cpu.time":
+				most = .0101 // a tick: all but iowait stands still
+			case strings.HasPrefix(p.Metric, "system."), p.Metric == "poolgauge.host.oom_kills":
+				most = 0
+			case strings.HasPrefix(p.Metric, "go.memory."):
+				most = 1e8 // bytes
+			case p.Unit == "s":
+				most = float64(4*runtime.NumCPU()) * (elapsed + 1)
+			}
+			if p.Value > most || p.Value < 0 {
+				t.Errorf("%s %v: %v in %v", p.Metric, p.Attributes, p.Value, p.Time.Sub(p.Start).Round(time.Millisecond))
+			}
+		}
+	}
+	for _, metric := range []string{"system.cpu.time", "system.paging.faults", "poolgauge.host.oom_kills", "process.cpu.time", "poolgauge.source.errors"} {
+		if !seen[metric] {
+			t.Errorf("no delta of %s", metric)
+		}
+	}
+}
+
+// A Collector behind the sidecar makes deltas of its counters: neither the first point nor a restart nor a fall of iowait is a spike.
+func TestNoSpikeBehindCumulativeToDelta(t *testing.T) {
+	host, turn := oddHost(t)
+	c := startCollectorWith(t, freeAddress(t), "", "cumulativetodelta")
+	runThrice(t, &c.upstream, c.addr, turn, "HOST_PROC="+host)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	checkGains(t, c.batches)
+}
+
+// The same of the sidecar's own deltas.
+func TestNoSpikeUnderDelta(t *testing.T) {
+	host, turn := oddHost(t)
+	u := newUpstream()
+	r := u.listen(t, "127.0.0.1:0", nil)
+	runThrice(t, u, r.Addr, turn, "HOST_PROC="+host, "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=delta")
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	checkGains(t, u.batches)
+}

@@ -1,0 +1,26 @@
+package kernfile
+
+import "syscall"
+
+// The magic numbers of the file systems through which the kernel shows its state (linux/magic.h).
+const (
+	procMagic    = 0x9fa0
+	cgroupMagic  = 0x27e0eb
+	cgroup2Magic = 0x63677270
+)
+
+// ofKernel tells whether the content of an open file is made anew at each reading. That of lxcfs, which is in user space, is not
+// asked for it: it may be restarted.
+func ofKernel(fd handle) bool {
+	var fs syscall.Statfs_t
+	if err := syscall.Fstatfs(fd, &fs); err != nil {
+		return false
+	}
+	switch uint32(fs.Type) { //nolint:gosec // magic numbers have 32 bits, on every architecture
+	case procMagic, cgroupMagic, cgroup2Magic:
+		return true
+	}
+	return false
+}
+
+func pread(fd handle, to []byte, at int) (int, error) { return syscall.Pread(fd, to, int64(at)) }

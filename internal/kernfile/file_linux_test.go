@@ -1,0 +1,139 @@
+package kernfile
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// A file of another file system may be replaced while it is open: it is opened each time.
+func TestReplacedFileIsReadAnew(t *testing.T) {
+	dir := t.TempDir()
+	f := NewFile(filepath.Join(dir, "file"))
+	var r Reader
+	for _, want := range []string{"first", "second, and longer", "3"} {
+		if err := os.WriteFile(filepath.Join(dir, "new"), []byte(want), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join(dir, "new"), f.Path); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := r.ReadFile(&f); err != nil || string(got) != want {
+			t.Errorf("got %q, %v; want %q", got, err, want)
+		}
+	}
+	if f.kept != nil {
+		t.Error("stays open")
+	}
+}
+
+// A file of the kernel stays open, and says what is true now.
+func TestKernelFileStaysOpen(t *testing.T) {
+	var r Reader
+	for _, c := range []struct {
+		path   string
+		pieces bool
+	}{{"/proc/self/limits", false}, {"/proc/cpuinfo", true}, {"/proc/self/mountinfo", true}} {
+		f := NewFile(c.path)
+		f.Pieces = c.pieces
+		want, err := os.ReadFile(c.path)
+		if err != nil {
+			t.Skip(err)
+		}
+		for range 3 {
+			if got, err := r.ReadFile(&f); err != nil || len(got) < len(want)*9/10 {
+				t.Errorf("%s: got %d bytes, %v; want %d", c.path, len(got), err, len(want))
+			}
+		}
+		if f.kept == nil {
+			t.Errorf("%s does not stay open", c.path)
+		}
+	}
+	f := NewFile("/proc/self/comm")
+	before, err := r.ReadFile(&f)
+	if err != nil {
+		t.Skip(err)
+	}
+	name := bytes.Clone(before)
+	defer func() { _ = os.WriteFile(f.Path, name, 0o600) }()
+	if err := os.WriteFile(f.Path, []byte("renamed"), 0o600); err != nil {
+		t.Skip(err)
+	}
+	if got, err := r.ReadFile(&f); err != nil || string(got) != "renamed\n" {
+		t.Errorf("got %q, %v; want the new name", got, err)
+	}
+}
+
+// The file of a process that has ended is absent, not what it was.
+func TestFileOfAProcessThatEnded(t *testing.T) {
+	cmd := exec.Command("cat")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Skip(err)
+	}
+	f := NewFile("/proc/" + strconv.Itoa(cmd.Process.Pid) + "/stat")
+	var r Reader
+	if _, err := r.ReadFile(&f); err != nil || f.kept == nil {
+		t.Errorf("while it runs: %v, kept %v", err, f.kept)
+	}
+	_ = in.Close()
+	_ = cmd.Wait()
+	if got, err := r.ReadFile(&f); !Absent(err) || f.kept != nil {
+		t.Errorf("got %q, %v; want that it is absent, and no descriptor", got, err)
+	}
+}
+
+// Descriptors are bounded, what is beyond is read all the same, and those of garbage are closed.
+func TestDescriptorsAreBounded(t *testing.T) {
+	func() {
+		files := make([]File, maxKept+20)
+		var r Reader
+		for i := range files {
+			files[i] = NewFile("/proc/self/stat")
+			if _, err := r.ReadFile(&files[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := keptNow.Load(); n != maxKept {
+			t.Errorf("%d descriptors, want %d", n, maxKept)
+		}
+		runtime.KeepAlive(files)
+	}()
+	deadline := time.Now().Add(30 * time.Second)
+	for keptNow.Load() > 0 {
+		runtime.GC()
+		if time.Now().After(deadline) {
+			t.Fatalf("%d descriptors are left", keptNow.Load())
+		}
+		runtime.Gosched()
+	}
+}
+
+// A rare file is looked for now and then.
+func TestRareFile(t *testing.T) {
+	f := NewFile(filepath.Join(t.TempDir(), "file"))
+	f.Rare = true
+	var r Reader
+	if _, err := r.ReadFile(&f); !Absent(err) {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(f.Path, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for i := range rareSkip {
+		if _, err := r.ReadFile(&f); !Absent(err) {
+			t.Fatalf("reading %d looked for it: %v", i, err)
+		}
+	}
+	if got, err := r.ReadFile(&f); err != nil || string(got) != "x" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
