@@ -10,29 +10,33 @@ import (
 type entry struct {
 	next *entry // in its list
 
-	signal otlp.Signal // these never change
+	lane   *lane // these never change
+	order  int64 // in which the lane was joined
 	points int64
 	time   int64 // of Put, Unix ns
 	length uint32
 
 	state    state
 	accepted bool // Put may return, Take may have it
+	flying   bool // it is in a flight
 	doomed   bool // it was in flight when the queue was full: dropped if it comes back
+	old      bool // it belongs to the backlog, with fresh
 	kept     bool // its data stays in memory though it is on disk too
 	picked   bool // for a moment, by the writer
 
+	group  *group   // whose fate it shares; nil once it is accepted
 	data   []byte   // nil when only the disk has it
 	seq    uint64   // 0 until it is first written; of the writer only
 	seg    *segment // nil while it is not on disk
 	offset int64    // in seg
 }
 
-func newEntry(b otlp.Batch, now time.Time) *entry {
-	return &entry{signal: b.Signal, points: b.Points, time: now.UnixNano(), length: uint32(len(b.Data)), data: b.Data, state: queued}
+func newEntry(l *lane, b otlp.Batch, now time.Time) *entry {
+	return &entry{lane: l, points: b.Points, time: now.UnixNano(), length: uint32(len(b.Data)), data: b.Data, state: queued}
 }
 
 func (e *entry) record() record {
-	return record{seq: e.seq, points: e.points, time: e.time, signal: e.signal, state: e.state, length: e.length}
+	return record{seq: e.seq, points: e.points, time: e.time, lane: e.lane.id, state: e.state, length: e.length}
 }
 
 // size is what the batch counts against the limit.
@@ -57,12 +61,16 @@ func (l *list) pushBack(e *entry) {
 	l.last = e
 }
 
-func (l *list) pushFront(e *entry) {
-	e.next = l.first
-	l.first = e
-	if l.last == nil {
+// insert puts e where its order says, which is near the front.
+func (l *list) insert(e *entry) {
+	at := &l.first
+	for *at != nil && (*at).order < e.order {
+		at = &(*at).next
+	}
+	if e.next = *at; e.next == nil {
 		l.last = e
 	}
+	*at = e
 }
 
 func (l *list) popFront() *entry {
@@ -72,4 +80,20 @@ func (l *list) popFront() *entry {
 		l.last = nil
 	}
 	return e
+}
+
+// trim drops what is done from the front.
+func (l *list) trim() {
+	for l.first != nil && l.first.state == done {
+		l.popFront()
+	}
+}
+
+// append moves everything of the other, which is younger, to the end of l, as the backlog.
+func (l *list) append(other *list) {
+	for other.first != nil {
+		e := other.popFront()
+		e.old = true
+		l.pushBack(e)
+	}
 }

@@ -18,7 +18,7 @@ func TestSyncFailsDuringAppend(t *testing.T) {
 		release := f.disk.hold("append")
 		f.disk.fail(syscall.EIO, "sync")
 		result := make(chan error, 1)
-		go func() { result <- f.Put(context.Background(), batch(1, 1000)) }()
+		go func() { result <- f.Put(context.Background(), Metrics, batch(1, 1000)) }()
 		time.Sleep(600 * time.Millisecond)
 		f.durable(false)
 		release()

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // open locks the directory and puts what it holds before everything in the queue. Nothing has changed if it fails.
@@ -27,7 +28,7 @@ func (d *disk) open() error {
 		return errors.Join(err, l.Close())
 	}
 	d.lock = l
-	d.number, d.seq = found.number+1, found.seq+1
+	d.number, d.seq = max(d.number, found.number+1), max(d.seq, found.seq+1)
 	d.q.mu.Lock()
 	defer d.q.mu.Unlock()
 	d.adoptLocked(found)
@@ -52,7 +53,7 @@ func (d *disk) read() (*found, error) {
 		return all, fmt.Errorf("cannot be listed: %w", err)
 	}
 	for _, f := range files {
-		if f.Name() == lockName || f.IsDir() { // a file system's own, such as lost+found
+		if f.Name() == lockName || f.IsDir() || strings.HasPrefix(f.Name(), ".") { // another's, such as lost+found and .nfs…
 			continue
 		}
 		n, ok := segmentNumber(f.Name())
@@ -95,14 +96,14 @@ func (d *disk) index(all *found, s *segment, b []byte) {
 	skip := min(segmentHeader, len(b))
 	for f := range scan(b[skip:]) {
 		switch {
-		case !f.known || d.q.points[f.signal] == nil:
+		case !f.known || d.q.laneOf(f.lane) == nil:
 			unknown += int64(f.length)
 			continue
 		case !f.intact && f.state != done:
 			batches++
 			points += f.points
 		}
-		all.add(f, s, int64(skip+f.offset))
+		all.add(f, d.q.laneOf(f.lane), s, int64(skip+f.offset))
 	}
 	if batches+unknown > 0 {
 		d.log.Warn("the queue is damaged: batches are dropped", slog.String("file", s.name), slog.Int64("batches", batches),
@@ -111,11 +112,11 @@ func (d *disk) index(all *found, s *segment, b []byte) {
 }
 
 // add adds the record f, or learns from it what became of a batch of which there are copies.
-func (all *found) add(f finding, s *segment, offset int64) {
+func (all *found) add(f finding, l *lane, s *segment, offset int64) {
 	all.seq = max(all.seq, f.seq)
 	e := all.entries[f.seq]
 	if e == nil {
-		e = &entry{seq: f.seq, signal: f.signal, points: f.points, time: f.time, length: f.record.length, state: queued, accepted: true}
+		e = &entry{seq: f.seq, lane: l, points: f.points, time: f.time, length: f.record.length, state: queued, accepted: true, old: l.fresh}
 		all.entries[f.seq] = e
 	}
 	e.state = later(e.state, f.state)
@@ -155,12 +156,14 @@ func (d *disk) adoptLocked(all *found) {
 		g := d.groupLocked()
 		g.marks = append(g.marks, all.damaged...)
 	}
-	d.q.makeRoomLocked()
-	d.q.notify()
+	d.q.shrinkLocked()
+	for _, l := range d.q.lanes {
+		l.notify()
+	}
 }
 
 func (d *disk) adoptEntryLocked(e *entry) {
-	p := d.q.points[e.signal]
+	p := &e.lane.points
 	p.Recovered += e.points
 	if e.seg == nil {
 		p.Damaged += e.points
@@ -171,6 +174,12 @@ func (d *disk) adoptEntryLocked(e *entry) {
 	}
 	p.Queued += e.points
 	e.seg.live++
-	d.q.usage += e.size()
-	d.q.list.pushFront(e)
+	d.q.first--
+	e.order = d.q.first
+	e.lane.usage += e.size()
+	if e.old {
+		e.lane.behind.insert(e)
+	} else {
+		e.lane.waiting.insert(e)
+	}
 }

@@ -60,15 +60,14 @@ func (d *disk) flush() {
 	for _, s := range segments {
 		d.unpinLocked(s)
 	}
-	d.unsynced = d.unsynced[len(groups):]
 	for _, g := range groups {
 		d.acceptLocked(g)
-		g.released = true
 	}
+	d.unsynced = slices.Delete(d.unsynced, 0, len(groups))
 	switch {
 	case len(failed) > 0 || !inTime:
 		d.behind = true
-	case proof && !d.behind:
+	case proof && !d.behind && !d.deleted && len(d.lost) == 0:
 		d.restoreLocked()
 	}
 }
@@ -83,6 +82,7 @@ func (d *disk) rescue(groups []*group, failed map[*segment]error) {
 	var cause error
 	for s, err := range failed {
 		cause = err
+		d.deleted = d.deleted || errors.Is(err, errDeleted)
 		d.sealLocked(s)
 	}
 	d.failLocked(cause)

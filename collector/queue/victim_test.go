@@ -48,7 +48,7 @@ func victim(dir string) {
 	for putter := range 2 {
 		go func() {
 			for n := first + putter; ; n += 2 {
-				if err := q.Put(context.Background(), ones(n)); err != nil {
+				if err := q.Put(context.Background(), Metrics, ones(n)); err != nil {
 					os.Exit(1)
 				}
 				say("a", int64(n))
@@ -57,11 +57,11 @@ func victim(dir string) {
 	}
 	random := rand.New(rand.NewPCG(uint64(first), 5))
 	for {
-		f, err := q.Take(context.Background(), 20_000)
+		f, err := q.Take(context.Background(), Metrics, 20_000)
 		if err != nil {
 			os.Exit(1)
 		}
-		for i, b := range f.Batches {
+		for i, b := range batchesOf(f) {
 			if random.IntN(4) > 0 {
 				say("s", int64(number(b)))
 				f.Settle(i)
@@ -147,7 +147,7 @@ func TestKill(t *testing.T) {
 	p := total(q.Account())
 	w.damaged += p.Damaged
 	for f := takeNow(t, q, 1<<20); f != nil; f = takeNow(t, q, 1<<20) {
-		for i, b := range f.Batches {
+		for i, b := range batchesOf(f) {
 			w.sent[number(b)] = true
 			f.Settle(i)
 		}

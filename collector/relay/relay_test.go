@@ -210,7 +210,7 @@ func TestStartFails(t *testing.T) {
 		"notes.txt":            func(c *Config) { c.Queue.Dir = foreign },
 		"limit is 0":           func(c *Config) { c.Queue.Limit = 0 },
 	} {
-		cfg := (&bench{reader: metric.NewManualReader(), log: &logtest.Buffer{}}).config(t, "127.0.0.1:1")
+		cfg := (&bench{reader: metric.NewManualReader(), log: &logtest.Buffer{}}).config("127.0.0.1:1")
 		change(&cfg)
 		if _, err := Start(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
