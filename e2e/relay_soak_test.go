@@ -36,7 +36,7 @@ func (x *toxic) answer(ctx context.Context, d delivery) ([]byte, error) {
 	}
 	x.mu.Lock()
 	x.calls++
-	ways := []string{"ok", "slow", "ok", "partial", "ok", "exhausted, retry info", "ok", "exhausted", "exhausted", "ok", "reset", "ok", "half-open"}
+	ways := []string{"ok", "slow", "ok", "partial", "ok", "exhausted, retry info", "ok", "invalid", "invalid", "ok", "exhausted", "ok", "reset", "ok", "half-open"}
 	way := ways[x.calls%len(ways)]
 	x.did[way]++
 	x.mu.Unlock()
@@ -52,10 +52,12 @@ func (x *toxic) answer(ctx context.Context, d delivery) ([]byte, error) {
 		}
 		return nil, later.Err()
 	case "exhausted":
+		return nil, status.Error(codes.ResourceExhausted, "too much at once")
+	case "invalid":
 		return nil, x.refuse(d)
 	case "reset":
 		x.sink.conns.reset()
-		return nil, status.Error(codes.Unavailable, "gone") // which nobody hears
+		return nil, status.Error(codes.Unavailable, "gone") // which is not heard
 	case "half-open":
 		<-ctx.Done()
 		return nil, ctx.Err()
@@ -97,7 +99,7 @@ func (x *toxic) refuse(d delivery) error {
 			x.unwanted[seq] = true
 		}
 	}
-	return status.Error(codes.ResourceExhausted, "never")
+	return status.Error(codes.InvalidArgument, "never")
 }
 
 // gone is whether a request is one that was or will be refused for good.

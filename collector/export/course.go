@@ -25,6 +25,7 @@ const AwayAfter = 5 * time.Second
 
 const (
 	leastSize     = 4 << 10          // of a request
+	leastSlow     = 16 << 10         // of one that is made smaller because the upstream was slow: less is not a matter of size
 	ceilingLasts  = 10 * time.Minute // for which a size that failed is not tried again
 	leastInterval = 10 * time.Second // of lines about another cause in the same state
 	calm          = time.Minute      // without an invalid request, after which a lane is ok again
@@ -41,9 +42,11 @@ type course struct {
 
 	mu          sync.Mutex // guards what follows
 	state       State
-	failure     *Failure  // the last, while not ok
-	asked       bool      // an answer came
-	away        bool      // as the queue was told
+	failure     *Failure // the last, while not ok
+	asked       bool     // an answer came
+	away        bool     // as the queue was told
+	blocked     bool     // a smaller request is no remedy
+	watcher     *time.Timer
 	since       time.Time // of the state
 	taken       time.Time // when the lane last was well: the upstream took a request, or the first that failed began
 	held        time.Time // when the first failure that is held came; zero if none since a success
@@ -76,7 +79,7 @@ func (c *course) requestSize() int64 {
 func (c *course) took(bytes int64, within time.Duration, result Result) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.asked, c.held, c.taken, c.row = true, time.Time{}, time.Now(), 0
+	c.asked, c.held, c.taken, c.row, c.blocked = true, time.Time{}, time.Now(), 0, false
 	c.grow(bytes, within)
 	c.setAway(false)
 	if c.state == Retrying || c.state == Rejecting && time.Since(c.invalid) > calm {
@@ -110,17 +113,17 @@ func (c *course) failed(failure *Failure, bytes int64, begun time.Time, whole bo
 	if c.taken.IsZero() || c.state == OK {
 		c.taken = begun
 	}
-	smaller := (failure.Kind == Slow || failure.Kind == Large) && !whole && c.size > leastSize
+	least := map[Kind]int64{Slow: leastSlow, Large: leastSize}[failure.Kind]
+	smaller := least > 0 && bytes > least && !whole && c.size > leastSize
 	if smaller {
 		c.shrink(bytes)
 	}
-	held := failure.Kind == Held || failure.Kind == Split || failure.Kind == Large && whole
+	held := failure.Kind == Held || failure.Kind == Split || failure.Kind == Large && !smaller
 	if held && c.held.IsZero() {
 		c.held = time.Now()
 	}
-	if !smaller && time.Since(c.taken) >= AwayAfter {
-		c.setAway(true)
-	}
+	c.blocked = !smaller
+	c.watch()
 	if held && time.Since(c.held) >= c.policy.Hold {
 		return true
 	}
@@ -165,11 +168,11 @@ func (c *course) turn(to State, failure *Failure) {
 		c.log.Info("upstream is accepting again", "after", lasted, "lost", c.lost()-c.lostBefore, "queued", c.queue.Account().Lanes[c.lane].Queued)
 		c.lostBefore = c.lost()
 	case Retrying:
-		text := "upstream does not accept; items wait in the queue"
+		log := c.log
 		if !c.held.IsZero() {
-			text = "upstream does not accept; items wait in the queue, and are lost if this lasts longer than the hold time"
+			log = log.With("lost_after", c.policy.Hold)
 		}
-		c.log.Warn(text, "error", failure, "reason", failure.Reason)
+		log.Warn("upstream does not accept; items wait in the queue", "error", failure, "reason", failure.Reason)
 	case Rejecting:
 		c.log.Warn("upstream permanently rejects items; they are lost", "error", failure, "reason", failure.Reason, "before", was.String())
 	}
@@ -190,6 +193,35 @@ func (c *course) cause(failure *Failure) {
 
 // lost returns the points that the lane lost so far. Caller must hold mu.
 func (c *course) lost() int64 { return c.rejected + c.queue.Account().Lanes[c.lane].Full }
+
+// watch says that the upstream is away when it has been for long enough. Caller must hold mu.
+func (c *course) watch() {
+	switch left := AwayAfter - time.Since(c.taken); {
+	case c.away || !c.blocked:
+	case left <= 0:
+		c.setAway(true)
+	case c.watcher == nil:
+		c.watcher = time.AfterFunc(left, func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.watcher = nil
+			if c.blocked {
+				c.watch()
+			}
+		})
+	}
+}
+
+// end stops what watches.
+func (c *course) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.blocked = false
+	if c.watcher != nil {
+		c.watcher.Stop()
+		c.watcher = nil
+	}
+}
 
 // setAway tells the queue. Caller must hold mu.
 func (c *course) setAway(away bool) {

@@ -154,6 +154,7 @@ func (e *Exporter) Drain(ctx context.Context) error {
 	<-ended
 	var errs []error
 	for _, l := range e.lanes {
+		e.courses[l.ID].end()
 		errs = append(errs, l.Client.Close())
 	}
 	return errors.Join(errs...)

@@ -23,6 +23,7 @@ type entry struct {
 	old      bool // it belongs to the backlog, with fresh
 	kept     bool // its data stays in memory though it is on disk too
 	picked   bool // for a moment, by the writer
+	synced   bool // its record is: it may be parked
 
 	group  *group   // whose fate it shares; nil once it is accepted
 	data   []byte   // nil when only the disk has it
@@ -46,54 +47,5 @@ func (e *entry) size() int64 { return Overhead + int64(e.length) }
 func (e *entry) releaseLocked() {
 	if e.seg != nil && !e.kept {
 		e.data = nil
-	}
-}
-
-// list is a list of entries, oldest first.
-type list struct{ first, last *entry }
-
-func (l *list) pushBack(e *entry) {
-	if l.last == nil {
-		l.first = e
-	} else {
-		l.last.next = e
-	}
-	l.last = e
-}
-
-// insert puts e where its order says, which is near the front.
-func (l *list) insert(e *entry) {
-	at := &l.first
-	for *at != nil && (*at).order < e.order {
-		at = &(*at).next
-	}
-	if e.next = *at; e.next == nil {
-		l.last = e
-	}
-	*at = e
-}
-
-func (l *list) popFront() *entry {
-	e := l.first
-	l.first, e.next = e.next, nil
-	if l.first == nil {
-		l.last = nil
-	}
-	return e
-}
-
-// trim drops what is done from the front.
-func (l *list) trim() {
-	for l.first != nil && l.first.state == done {
-		l.popFront()
-	}
-}
-
-// append moves everything of the other, which is younger, to the end of l, as the backlog.
-func (l *list) append(other *list) {
-	for other.first != nil {
-		e := other.popFront()
-		e.old = true
-		l.pushBack(e)
 	}
 }

@@ -175,7 +175,7 @@ func (f *Flight) pin() (missing []place) {
 
 func (f *Flight) read(missing []place) {
 	for _, p := range missing {
-		data, err := p.seg.read(p.offset, p.length)
+		_, data, err := p.seg.read(p.offset, p.length)
 		f.q.mu.Lock()
 		f.q.disk.unpinLocked(p.seg)
 		if err == nil {

@@ -95,14 +95,16 @@ func (l *lane) oldestLocked(spared bool) (oldest *entry) {
 		}
 	}
 	for _, from := range []*list{&l.behind, &l.waiting} {
-		for e := from.first; e != nil && !look(e); e = e.next {
+		from.trim()
+		if from.first != nil {
+			look(from.first)
 		}
 	}
 	return oldest
 }
 
-// entriesLocked calls f for each batch that is not done.
-func (l *lane) entriesLocked(f func(*entry)) {
+// entriesLocked calls f for each batch that is not done; for those that are parked, which are on disk, only if they are asked for.
+func (l *lane) entriesLocked(parked bool, f func(*entry)) {
 	each := func(e *entry) {
 		if e.state != done {
 			f(e)
@@ -113,9 +115,12 @@ func (l *lane) entriesLocked(f func(*entry)) {
 			each(e)
 		}
 	}
-	for _, from := range []*list{&l.behind, &l.waiting} {
-		for e := from.first; e != nil; e = e.next {
-			each(e)
-		}
-	}
+	l.behind.each(parked, each)
+	l.waiting.each(parked, each)
+}
+
+// parkLocked parks what need not be in memory.
+func (l *lane) parkLocked(let func(*entry)) {
+	l.behind.park(let)
+	l.waiting.park(let)
 }

@@ -266,7 +266,7 @@ func (q *Queue) lost(cause error) error {
 	defer q.mu.Unlock()
 	var batches, points int64
 	for _, l := range q.lanes {
-		l.entriesLocked(func(e *entry) {
+		l.entriesLocked(false, func(e *entry) {
 			if e.accepted && e.seg == nil {
 				batches++
 				points += e.points

@@ -142,11 +142,21 @@ func later(a, b state) state {
 
 // adoptLocked puts what was found before everything in the queue.
 func (d *disk) adoptLocked(all *found) {
-	entries := slices.SortedFunc(maps.Values(all.entries), func(a, b *entry) int { return cmp.Compare(b.seq, a.seq) })
-	for _, e := range entries {
+	entries := slices.SortedFunc(maps.Values(all.entries), func(a, b *entry) int { return cmp.Compare(a.seq, b.seq) })
+	clear(all.entries)
+	d.q.first -= int64(len(entries))
+	recovered := make(map[*list]*list)
+	for i, e := range entries {
+		entries[i] = nil // parked or done, it is gone
 		if e.state != done {
-			d.adoptEntryLocked(e)
+			e.order = d.q.first + int64(i)
+			d.adoptEntryLocked(e, recovered)
 		}
+	}
+	for to, older := range recovered {
+		to.expand()
+		older.concat(to)
+		*to = *older
 	}
 	for _, s := range all.segments {
 		d.segments[s] = struct{}{}
@@ -162,7 +172,8 @@ func (d *disk) adoptLocked(all *found) {
 	}
 }
 
-func (d *disk) adoptEntryLocked(e *entry) {
+// adoptEntryLocked puts e at the end of what was recovered for its list.
+func (d *disk) adoptEntryLocked(e *entry, recovered map[*list]*list) {
 	p := &e.lane.points
 	p.Recovered += e.points
 	if e.seg == nil {
@@ -174,12 +185,17 @@ func (d *disk) adoptEntryLocked(e *entry) {
 	}
 	p.Queued += e.points
 	e.seg.live++
-	d.q.first--
-	e.order = d.q.first
 	e.lane.usage += e.size()
+	to := &e.lane.waiting
 	if e.old {
-		e.lane.behind.insert(e)
-	} else {
-		e.lane.waiting.insert(e)
+		to = &e.lane.behind
 	}
+	older := recovered[to]
+	if older == nil {
+		older = &list{}
+		recovered[to] = older
+	}
+	e.synced = true
+	older.pushBack(e)
+	older.park(func(*entry) {})
 }

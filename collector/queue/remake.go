@@ -60,7 +60,7 @@ func (d *disk) forsake() {
 	}
 	d.lost = nil
 	for _, l := range d.q.lanes {
-		l.entriesLocked(func(e *entry) {
+		l.entriesLocked(true, func(e *entry) {
 			if gone[e.seg] {
 				e.seg.pins++
 				d.lost = append(d.lost, place{e, e.seg, e.offset})
@@ -84,9 +84,12 @@ func (d *disk) evacuate() error {
 		p := d.lost[0]
 		d.lost = d.lost[1:]
 		d.q.mu.Unlock()
-		data, err := p.seg.read(p.offset, p.length)
+		r, data, err := p.seg.read(p.offset, p.length)
 		size += int(p.size())
 		d.q.mu.Lock()
+		if err == nil {
+			p.seq = r.seq // which what was parked has forgotten
+		}
 		d.moveLocked(p, data, err)
 		d.unpinLocked(p.seg)
 		d.q.mu.Unlock()

@@ -62,13 +62,30 @@ func (d *disk) flush() {
 	}
 	for _, g := range groups {
 		d.acceptLocked(g)
+		for _, e := range g.entries {
+			e.synced = e.seg != nil && failed[e.seg] == nil
+		}
 	}
 	d.unsynced = slices.Delete(d.unsynced, 0, len(groups))
+	d.parkLocked()
 	switch {
 	case len(failed) > 0 || !inTime:
 		d.behind = true
 	case proof && !d.behind && !d.deleted && len(d.lost) == 0:
 		d.restoreLocked()
+	}
+}
+
+// parkLocked parks what need not be in memory, and forgets its data.
+func (d *disk) parkLocked() {
+	for _, l := range d.q.lanes {
+		l.parkLocked(func(e *entry) {
+			if e.kept {
+				e.kept = false
+				d.kept -= int64(e.length)
+			}
+			e.data = nil
+		})
 	}
 }
 
@@ -96,7 +113,7 @@ func (d *disk) rescue(groups []*group, failed map[*segment]error) {
 	}
 	d.q.mu.Unlock()
 	for _, p := range affected {
-		data, err := p.seg.read(p.offset, p.length)
+		_, data, err := p.seg.read(p.offset, p.length)
 		d.q.mu.Lock()
 		d.moveLocked(p, data, err)
 		d.q.mu.Unlock()
@@ -114,7 +131,7 @@ func (d *disk) moveLocked(p place, data []byte, err error) {
 		if e.data == nil {
 			e.data = data
 		}
-		e.seg.moved = true
+		e.seg.moved, e.synced = true, false
 		d.leaveLocked(e.seg)
 		e.seg = nil
 		d.addLocked(e)

@@ -3,8 +3,11 @@ package receive
 import (
 	"errors"
 	"log/slog"
+	"maps"
+	"math"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,8 +38,7 @@ func (l *connections) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{Conn: accepted, of: l, gone: make(chan struct{})}
-	c.useful.Store(time.Now().UnixNano())
+	c := &conn{Conn: accepted, of: l, gone: make(chan struct{}), born: time.Now().UnixNano()}
 	if victim := l.join(c); victim != nil {
 		l.ended.Add(1)
 		_ = victim.Close()
@@ -53,9 +55,10 @@ func (l *connections) join(c *conn) (victim *conn) {
 		return nil
 	}
 	victim = c
+	least := int64(math.MaxInt64)
 	for other := range l.open {
-		if other.accepting.Load() == 0 && other.useful.Load() < victim.useful.Load() {
-			victim = other
+		if worth := other.worth(); other != c && other.accepting.Load() == 0 && worth < least {
+			victim, least = other, worth
 		}
 	}
 	delete(l.open, victim)
@@ -72,6 +75,16 @@ func (l *connections) leave(c *conn) {
 	delete(l.open, c)
 }
 
+// cut closes every connection, those too on which nothing has been said yet and which a gRPC server would wait for.
+func (l *connections) cut() {
+	l.mu.Lock()
+	all := slices.Collect(maps.Keys(l.open))
+	l.mu.Unlock()
+	for _, c := range all {
+		_ = c.Close()
+	}
+}
+
 func (l *connections) count() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -85,12 +98,24 @@ type conn struct {
 	of        *connections
 	once      sync.Once
 	gone      chan struct{} // closed with it
-	useful    atomic.Int64  // Unix ns of its last complete request, or of its beginning
+	born      int64         // Unix ns
+	useful    atomic.Int64  // Unix ns of its last complete request; 0 before the first
 	accepting atomic.Int64  // requests that are complete and not answered
 
 	mu         sync.Mutex // guards what follows
 	incomplete map[*arrival]struct{}
 	pending    int64 // bytes that count at the gate
+}
+
+// merit is for how long a complete request sets a connection above one that never had any.
+const merit = 10 * time.Second
+
+// worth orders connections: the one with the least is closed first.
+func (c *conn) worth() int64 {
+	if useful := c.useful.Load(); useful > 0 {
+		return useful + int64(merit)
+	}
+	return c.born
 }
 
 // arrival is a request that is incomplete.

@@ -176,6 +176,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	cut := make(chan struct{})
 	keep := context.AfterFunc(ctx, func() {
 		defer close(cut)
+		for _, l := range s.listeners {
+			l.cut()
+		}
 		s.grpc.Stop()
 		_ = s.http.Close()
 	})

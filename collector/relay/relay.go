@@ -49,7 +49,7 @@ const (
 	// ending is the part of a shutdown's time that requests have which are being received.
 	ending = 4
 	// patience is how long a request waits for room, and for the disk, if its client did not say how long it does.
-	patience = 5 * time.Second
+	patience = 8 * time.Second
 )
 
 // Relay takes points until it is shut down. Methods are safe for concurrent use.
