@@ -14,7 +14,8 @@ const (
 	retry        = time.Second // between attempts to get the disk back
 	mostKept     = 2 << 20
 	leastSegment = 256 << 10
-	mostSegment  = 64 << 20
+	mostSegment  = 4 << 20 // or a part of the limit, so that there are not too many
+	mostSegments = 1 << 10
 )
 
 // disk follows a queue with two goroutines: one writes, one syncs, so that a Put waits for a sync only if [Config.Sync] asks for it.
@@ -73,7 +74,7 @@ type mark struct {
 func newDisk(q *Queue, c Config) *disk {
 	return &disk{
 		q: q, dir: c.Dir, files: c.files, log: c.Log.With(slog.String("dir", c.Dir)), sync: c.Sync, patience: cmp.Or(c.patience, patience),
-		segmentSize: min(max(c.Limit/16, leastSegment), mostSegment),
+		segmentSize: min(max(c.Limit/16, leastSegment), max(mostSegment, c.Limit/mostSegments)),
 		keep:        min(c.Limit/8, mostKept),
 		wake:        make(chan struct{}, 1), dirt: make(chan struct{}, 1),
 		stop: make(chan struct{}), ended: make(chan struct{}),
