@@ -70,6 +70,41 @@ func TestRelayFlood(t *testing.T) {
 	}
 }
 
+// Hundreds of thousands of small requests on disk take little memory, before and after a restart.
+func TestRelayManySmallRequests(t *testing.T) {
+	const most = 40 // MiB
+	n := pick(100_000, 700_000)
+	r := newRelay(t, freeAddress(t), "--queue-dir="+t.TempDir(), "--queue-size=256MiB")
+	s := r.start()
+	body, err := proto.Marshal(floodRequest(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for range 16 {
+		conn := dial(t, s.target)
+		all.Go(func() {
+			for range n / 16 {
+				if err := invoke(context.Background(), conn, metricsMethod, body); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	before := peakRSS(t, s.cmd.Process.Pid)
+	s.kill()
+	s = r.start()
+	s.awaitLog(saidDown)
+	after := peakRSS(t, s.cmd.Process.Pid)
+	t.Logf("%d requests of one point: peak RSS %.1f MiB, after a restart %.1f MiB", n, before, after)
+	if !raceEnabled && max(before, after) > most {
+		t.Errorf("peak RSS is %.1f and %.1f MiB, want at most %d", before, after, most)
+	}
+	s.terminate()
+}
+
 // floodPoints counts the points of the app in a request.
 func floodPoints(data []byte) (n int) {
 	r := &colmetricpb.ExportMetricsServiceRequest{}
@@ -214,16 +249,17 @@ func TestRelayBlockedStandardError(t *testing.T) {
 	cmd := exec.Command(binary, append(append([]string(nil), quiet...), "--log-level=debug", "--interval=100ms", "--relay-socket="+socket)...)
 	cmd.Env = []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + up.listen("127.0.0.1:0"), "GORACE=atexit_sleep_ms=0"}
 	cmd.Stderr = write
+	fd := int(write.Fd()) // which makes it block
 	filled := make([]byte, 1<<20)
-	if err := syscall.SetNonblock(int(write.Fd()), true); err != nil {
+	if err := syscall.SetNonblock(fd, true); err != nil {
 		t.Fatal(err)
 	}
 	for { // until not one more byte fits
-		if n, err := syscall.Write(int(write.Fd()), filled); err != nil || n <= 0 {
+		if n, err := syscall.Write(fd, filled); err != nil || n <= 0 {
 			break
 		}
 	}
-	if err := syscall.SetNonblock(int(write.Fd()), false); err != nil {
+	if err := syscall.SetNonblock(fd, false); err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"net"
 	"sync"
 	"testing"
 	"time"
@@ -181,6 +182,58 @@ func TestRelayLanesAreApart(t *testing.T) {
 			})
 		}
 	}
+}
+
+// An upstream of one signal that reads a kilobyte a second, and never answers, delays no other signal.
+func TestRelaySlowReaderOfOneSignal(t *testing.T) {
+	for _, bad := range []string{"traces", "logs"} {
+		t.Run(bad, func(t *testing.T) {
+			t.Parallel()
+			up := newSink(t)
+			seen := &ages{}
+			seen.swap()
+			watch := fault(func(_ context.Context, d delivery) ([]byte, error) {
+				signal, oldest := stamps(t, d)
+				seen.see(signal, time.Since(oldest))
+				return nil, nil
+			})
+			up.fault.Store(&watch)
+			s := newRelay(t, up.listen("127.0.0.1:0"), "--interval=500ms", "--queue-dir="+t.TempDir(), "--otlp-"+bad+"-endpoint=http://"+slowReader(t)).start()
+			stampAll(t, dial(t, s.target), pick(5*time.Second, time.Minute))
+			oldest, came := seen.swap()
+			for _, signal := range signals {
+				if signal != bad && (oldest[signal] > time.Second || came[signal] == 0) {
+					t.Errorf("%s are %v old in %d requests", signal, oldest[signal], came[signal])
+				}
+			}
+			t.Log(describeAges(oldest))
+		})
+	}
+}
+
+// slowReader accepts connections, of which it reads 1 kB/s.
+func slowReader(t *testing.T) (address string) {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			t.Cleanup(func() { _ = conn.Close() })
+			go func() {
+				for b := make([]byte, 100); err == nil; _, err = conn.Read(b) {
+					time.Sleep(100 * time.Millisecond) // the pace is what is tested
+				}
+			}()
+		}
+	}()
+	return l.Addr().String()
 }
 
 // faultOf is [fault], under a name that a local one does not hide.

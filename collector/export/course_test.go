@@ -311,10 +311,10 @@ func TestLanesDoNotWaitForEachOther(t *testing.T) {
 // The backlog of a lane whose fresh batches go first is sent at a multiple of the live rate.
 func TestDrainIsBounded(t *testing.T) {
 	p := &pace{factor: 3}
-	now, received, sent := time.Unix(1, 0), int64(0), 0
+	now, sent := time.Unix(1, 0), 0
 	begin := now
 	for now.Sub(begin) < 10*time.Minute {
-		received = int64(now.Sub(begin).Seconds() * 100_000)
+		received := int64(now.Sub(begin).Seconds() * 100_000)
 		wait := p.backlog(RequestSize, received, now)
 		now = now.Add(wait + time.Millisecond)
 		sent += RequestSize

@@ -218,11 +218,11 @@ func (d *disk) releaseLocked(g *group) {
 // failLocked makes do without the disk until [disk.restoreLocked].
 func (d *disk) failLocked(err error) {
 	if d.failure == nil {
-		what := "buffering in memory: queue storage is failing; batches are lost if this process is killed"
 		if d.sync == 0 {
-			what = "queue storage is failing: clients wait, and are refused"
+			d.log.Warn("queue storage is failing: clients wait, and are refused", slog.Any("error", err))
+		} else {
+			d.log.Warn("buffering in memory: queue storage is failing; batches are lost if this process is killed", slog.Any("error", err))
 		}
-		d.log.Warn(what, slog.Any("error", err))
 	}
 	d.failure, d.behind = err, true
 	for _, g := range d.groups {

@@ -1,6 +1,8 @@
 package queue
 
 import (
+	"slices"
+
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
@@ -88,11 +90,7 @@ func (l *lane) oldestLocked(spared bool) (oldest *entry) {
 		return true
 	}
 	for _, f := range l.flights {
-		for _, e := range f.entries {
-			if look(e) {
-				break
-			}
-		}
+		_ = slices.ContainsFunc(f.entries, look) // which ends at the first
 	}
 	for _, from := range []*list{&l.behind, &l.waiting} {
 		from.trim()

@@ -48,14 +48,13 @@ func (l *list) insert(e *entry) {
 	*at = e
 }
 
-func (l *list) popFront() *entry {
+func (l *list) popFront() {
 	e := l.first
 	l.first, e.next = e.next, nil
 	if l.first == nil {
 		l.last = nil
 		l.fill()
 	}
-	return e
 }
 
 // trim drops what is done from the front.

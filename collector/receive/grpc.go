@@ -32,7 +32,7 @@ func (s *Server) newGRPC() *grpc.Server {
 		grpc.MaxHeaderListSize(64<<10),
 		grpc.StaticStreamWindowSize(64<<10), // what a client may send before we read
 		grpc.StaticConnWindowSize(1<<20),
-		grpc.ReadBufferSize(8<<10), grpc.WriteBufferSize(8<<10), grpc.SharedWriteBuffer(true), // hundreds of connections are idle
+		grpc.ReadBufferSize(8<<10), grpc.WriteBufferSize(8<<10), // hundreds of connections are idle
 		grpc.ConnectionTimeout(10*time.Second),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),

@@ -121,7 +121,7 @@ func TestLongestIdleConnectionGoes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close()
+		t.Cleanup(func() { _ = conn.Close() })
 		idle = append(idle, conn)
 		answer(useful) // which so is never the longest idle
 	}

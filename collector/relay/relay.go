@@ -69,7 +69,7 @@ type Relay struct {
 func Start(ctx context.Context, cfg Config) (_ *Relay, err error) {
 	r := &Relay{signals: map[otlp.Signal]bool{}, dropped: cfg.LogDropped, log: cfg.Log}
 	r.refused.log = cfg.Log
-	if err = r.Enrich(cfg.Add); err != nil {
+	if err := r.Enrich(cfg.Add); err != nil {
 		return nil, err
 	}
 	lanes, err := r.dial(&cfg)
