@@ -78,7 +78,7 @@ const (
 	saidPartial = "upstream rejects some of the items"
 )
 
-// Nobody listens at first; what was sampled meanwhile arrives when somebody does.
+// Nothing listens at first; what was sampled meanwhile arrives when something does.
 func TestDownAtStart(t *testing.T) {
 	addr, u, from := freeAddress(t), newUpstream(), time.Now()
 	s := startFaulty(t, addr)

@@ -44,7 +44,7 @@ func (x *toxic) answer(ctx context.Context, d delivery) ([]byte, error) {
 	case "slow":
 		return nil, after(ctx, 300*time.Millisecond)
 	case "partial":
-		return x.partial()
+		return x.partial(d)
 	case "exhausted, retry info":
 		later, err := status.New(codes.ResourceExhausted, "try later").WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(100 * time.Millisecond)})
 		if err != nil {
@@ -80,10 +80,12 @@ func after(ctx context.Context, d time.Duration) error {
 }
 
 // partial takes a request but for one point.
-func (x *toxic) partial() ([]byte, error) {
+func (x *toxic) partial(d delivery) ([]byte, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.rejected++
+	if len(d.seqs) > 0 { // own points are in a lane of their own
+		x.rejected++
+	}
 	return proto.Marshal(&colmetricpb.ExportMetricsServiceResponse{
 		PartialSuccess: &colmetricpb.ExportMetricsPartialSuccess{RejectedDataPoints: 1, ErrorMessage: "one too many"},
 	})
@@ -93,7 +95,7 @@ func (x *toxic) partial() ([]byte, error) {
 func (x *toxic) refuse(d delivery) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if d.batches == 1 {
+	if d.batches == 1 && len(d.seqs) > 0 {
 		x.rejected += d.points
 		for _, seq := range d.seqs {
 			x.unwanted[seq] = true

@@ -52,7 +52,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	return exitFailed
 }
 
-// usageError is an error that the user can mend before anything runs.
+// usageError is an error that the user can fix before anything runs.
 type usageError struct{ error }
 
 func newRoot(environ []string) *cobra.Command {

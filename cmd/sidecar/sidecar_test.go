@@ -210,7 +210,7 @@ func TestSmallCommands(t *testing.T) {
 	}
 }
 
-// SDK disabled, the program waits to be told to stop and answers nobody.
+// SDK disabled, the program waits to be told to stop and answers no one.
 func TestSDKDisabled(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

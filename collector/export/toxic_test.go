@@ -144,7 +144,7 @@ func TestToxicConnection(t *testing.T) {
 			return nil, exhausted.Err()
 		case 2:
 			p.reset()
-			return nil, status.Error(codes.Aborted, "nobody hears this")
+			return nil, status.Error(codes.Aborted, "not heard")
 		case 3:
 			p.halfOpen()
 			<-ctx.Done()

@@ -44,7 +44,7 @@ func damage(t testing.TB, dir string, change func(b []byte) []byte) string {
 	return dir
 }
 
-// One flipped bit costs one batch at most, and what it costs is counted, or logged where nobody can know the points.
+// One flipped bit costs one batch at most, and what it costs is counted, or logged where it cannot be known the points.
 func TestFlippedBit(t *testing.T) {
 	const n = 30
 	dir, settled, _ := filled(t, n)
@@ -182,8 +182,8 @@ func TestRefusedFiles(t *testing.T) {
 		file, content string
 		want          string
 	}{
-		"newer":         {segment, string(newHeader(2)) + "what nobody can know", "has format 2, and this release reads 1"},
-		"other content": {segment, "a file of somebody else's that got this name", "is not a file of this queue"},
+		"newer":         {segment, string(newHeader(2)) + "what is unknown", "has format 2, and this release reads 1"},
+		"other content": {segment, "another program's file under this name", "is not a file of this queue"},
 		"other name":    {"exporter_otlp__metrics", "bbolt", "is not a file of the queue"},
 		"almost":        {"3" + segmentSuffix, "", "is not a file of the queue"},
 	} {

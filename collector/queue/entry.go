@@ -19,7 +19,7 @@ type entry struct {
 	state    state
 	accepted bool // Put may return, Take may have it
 	flying   bool // it is in a flight
-	doomed   bool // it was in flight when the queue was full: dropped if it comes back
+	evicted  bool // it was in flight when the queue was full: dropped if it comes back
 	old      bool // it belongs to the backlog, with fresh
 	kept     bool // its data stays in memory though it is on disk too
 	picked   bool // for a moment, by the writer

@@ -54,7 +54,7 @@ func TestDiskFailsDuringSync(t *testing.T) {
 	})
 }
 
-// A sync in the background that is slow makes nobody wait.
+// A sync in the background that is slow makes no Put wait.
 func TestSlowSync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFailing(t, time.Second)

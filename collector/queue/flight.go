@@ -249,7 +249,7 @@ func (f *Flight) Return() {
 		e.flying = false
 		switch {
 		case e.state == done:
-		case e.doomed:
+		case e.evicted:
 			f.lane.points.Full += e.points
 			q.doneLocked(e)
 		case e.old:

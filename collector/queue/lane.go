@@ -52,7 +52,7 @@ type lane struct {
 	behind  list // with fresh: the backlog, older than all of waiting
 	flights []*Flight
 	queue   []*waiter // Puts that wait for room, in order
-	usage   int64     // bytes of batches that are not done, without the doomed, and of what waiters were granted
+	usage   int64     // bytes of batches that are not done, without the evicted, and of what waiters were granted
 	away    bool      // the upstream does not take the lane
 	points  Points
 	bytes   int64 // that were accepted
@@ -78,10 +78,10 @@ func (l *lane) nextLocked() *list {
 	return nil
 }
 
-// oldestLocked returns the oldest batch that is not done, or of those the oldest that is not doomed; nil if there is none.
+// oldestLocked returns the oldest batch that is not done, or of those the oldest that is not evicted; nil if there is none.
 func (l *lane) oldestLocked(spared bool) (oldest *entry) {
 	look := func(e *entry) bool {
-		if e.state == done || spared && e.doomed {
+		if e.state == done || spared && e.evicted {
 			return false
 		}
 		if oldest == nil || e.order < oldest.order {

@@ -14,8 +14,8 @@ import (
 
 // modelled is one batch of the reference.
 type modelled struct {
-	n, size                        int
-	flown, flying, doomed, settled bool
+	n, size                         int
+	flown, flying, evicted, settled bool
 }
 
 // model is the reference: a plain slice, and the rules in their simplest form.
@@ -39,7 +39,7 @@ const modelLimit = 40_000
 
 func (m *model) usage() (sum int) {
 	for _, b := range m.batches {
-		if !b.doomed {
+		if !b.evicted {
 			sum += b.size + Overhead
 		}
 	}
@@ -53,7 +53,7 @@ func (m *model) room() {
 		if m.usage() <= modelLimit {
 			break
 		}
-		b.doomed = true
+		b.evicted = true
 		if !b.flying {
 			m.full += m.points(b)
 			b.settled = true
@@ -135,7 +135,7 @@ func (m *model) doReturn() {
 func (m *model) land() {
 	for _, b := range m.flying {
 		b.flying = false
-		if b.doomed && !b.settled {
+		if b.evicted && !b.settled {
 			b.settled = true
 			m.full += m.points(b)
 		}
@@ -160,7 +160,7 @@ func (m *model) doReopen(kill bool) {
 	m.put, m.settled, m.full = 0, 0, 0
 	m.before = Points{}
 	for _, b := range m.batches {
-		b.flying, b.doomed = false, false
+		b.flying, b.evicted = false, false
 		m.before.Recovered += m.points(b)
 		if b.flown {
 			m.before.Resent += m.points(b)

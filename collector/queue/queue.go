@@ -217,7 +217,7 @@ func (q *Queue) acceptLocked(e *entry) {
 
 // doneLocked ends e's time in the queue. It may still be in a list. The caller gives its room to those that wait for some.
 func (q *Queue) doneLocked(e *entry) {
-	if !e.doomed {
+	if !e.evicted {
 		e.lane.usage -= e.size()
 	}
 	if e.accepted {

@@ -48,10 +48,10 @@ func (q *Queue) victimLocked(l *lane, size int64) (victim *entry) {
 	return victim
 }
 
-// dropLocked drops e, or dooms it if it is in flight.
+// dropLocked drops e, or evicts it if it is in flight.
 func (q *Queue) dropLocked(e *entry) {
 	if e.flying {
-		e.doomed = true
+		e.evicted = true
 		e.lane.usage -= e.size()
 		return
 	}

@@ -89,7 +89,7 @@ func (d *disk) parkLocked() {
 	}
 }
 
-// rescue has the batches of groups whose segments could not be synced written again, elsewhere: after such a failure nobody knows what is on
+// rescue has the batches of groups whose segments could not be synced written again, elsewhere: after such a failure it is unknown what is on
 // disk, but what was written can be read while the system has it in memory.
 func (d *disk) rescue(groups []*group, failed map[*segment]error) {
 	if len(failed) == 0 {

@@ -25,7 +25,7 @@ const (
 	victimFirst = "QUEUE_VICTIM_FIRST"
 )
 
-// victim puts batches and sends them, says so on its standard output, and ends only by a signal or when nobody listens. Its lines are
+// victim puts batches and sends them, says so on its standard output, and ends only by a signal or when nothing listens. Its lines are
 // "r points" resent, "a number" of a batch that was accepted, and "s number" of one that is sent: it is said, and then settled.
 func victim(dir string) {
 	interval, _ := time.ParseDuration(os.Getenv(victimSync))

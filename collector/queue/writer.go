@@ -302,7 +302,7 @@ func (d *disk) mark(groups []*group) error {
 
 func anySegment(*segment) bool { return true }
 
-// sweep deletes what is gone, used by nobody, and may go.
+// sweep deletes what is gone, unused, and may go.
 func (d *disk) sweep(may func(*segment) bool) error {
 	d.q.mu.Lock()
 	var sweep []*segment

@@ -143,7 +143,7 @@ func (b *bench) request(t testing.TB, method, path string, body io.Reader, heade
 	return response, answer
 }
 
-// metrics is a request of n points of an exponential histogram, with an exemplar and a field that nobody knows.
+// metrics is a request of n points of an exponential histogram, with an exemplar and an unknown field.
 func metrics(t testing.TB, n int) []byte {
 	t.Helper()
 	h := &metricspb.ExponentialHistogram{}

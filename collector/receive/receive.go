@@ -97,7 +97,7 @@ func listen(ctx context.Context, cfg Config, l limits) (*Server, error) {
 // endpoint is a place to listen.
 type endpoint struct {
 	setting, name string // as the user knows it, as the log does
-	network, at   string // at is empty where nobody shall listen
+	network, at   string // at is empty for no listener
 	serve         func(net.Listener) error
 	addr          *net.Addr // set to where it listens, if not nil
 }
