@@ -42,21 +42,22 @@ func TestRelayStalledDiskLosesNothing(t *testing.T) {
 	up, a := newSink(t), &app{}
 	r := newRelay(t, freeAddress(t), "--queue-dir="+filepath.Join(dir, "q"), "--queue-sync=0")
 	toSocket := overGRPC(t, "unix:"+r.socket)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	wait := a.load(ctx, time.Millisecond, slices.Repeat([]transport{toSocket}, 4)...) // which waits for the next sidecar
 	for range pick(3, 20) {
 		s := r.start()
-		ctx, stop := context.WithCancel(t.Context())
-		wait := a.load(ctx, time.Millisecond, slices.Repeat([]transport{toSocket}, 4)...)
 		<-time.After(300 * time.Millisecond) // under load
 		freeze()
 		<-time.After(2500 * time.Millisecond) // longer than the second after which a disk counts as failing
 		s.signal(os.Kill)
 		thaw() // or the kill cannot end what waits for the disk
 		<-s.done
-		stop()
-		wait()
 	}
 	up.listen(r.upstream)
 	s := r.start()
+	stop()
+	wait()
 	acked := a.acknowledged()
 	up.awaitAll(acked)
 	t.Logf("%d requests acknowledged, none lost", len(acked))
@@ -69,10 +70,11 @@ func TestRelayDeletedDirectoryLosesNothing(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "q")
 	r := newRelay(t, freeAddress(t), "--queue-dir="+dir, "--queue-sync=0")
 	toSocket := overGRPC(t, "unix:"+r.socket)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	wait := a.load(ctx, time.Millisecond, slices.Repeat([]transport{toSocket}, 4)...) // which waits for the next sidecar
 	for range pick(3, 20) {
 		s := r.start()
-		ctx, stop := context.WithCancel(t.Context())
-		wait := a.load(ctx, time.Millisecond, slices.Repeat([]transport{toSocket}, 4)...)
 		<-time.After(300 * time.Millisecond) // under load
 		if err := os.RemoveAll(dir); err != nil {
 			t.Fatal(err)
@@ -80,11 +82,11 @@ func TestRelayDeletedDirectoryLosesNothing(t *testing.T) {
 		s.awaitLog("queue storage works again")
 		<-time.After(100 * time.Millisecond) // under load again
 		s.kill()
-		stop()
-		wait()
 	}
 	up.listen(r.upstream)
 	s := r.start()
+	stop()
+	wait()
 	acked := a.acknowledged()
 	up.awaitAll(acked)
 	t.Logf("%d requests acknowledged, none lost", len(acked))

@@ -9,11 +9,15 @@ import (
 // syncer syncs what the writer has written, at once or every d.sync, until the writer has ended; then it closes all files.
 func (d *disk) syncer(written <-chan struct{}) {
 	defer close(d.ended)
+	look := time.NewTicker(inspection)
+	defer look.Stop()
 	for {
 		select {
 		case <-d.dirt:
 			d.pause()
 			d.flush()
+		case <-look.C:
+			d.inspect()
 		case <-written:
 			d.flush()
 			if err := d.sweep(anySegment); err != nil {
@@ -22,6 +26,30 @@ func (d *disk) syncer(written <-chan struct{}) {
 			d.closeFiles()
 			return
 		}
+	}
+}
+
+// inspection is how often the directory is looked at, besides each sync of what was written.
+const inspection = time.Second
+
+// inspect looks for segments that another hand deleted, also those that are not written to any more.
+func (d *disk) inspect() {
+	d.q.mu.Lock()
+	all := make([]*segment, 0, len(d.segments))
+	for s := range d.segments {
+		s.pins++
+		all = append(all, s)
+	}
+	d.q.mu.Unlock()
+	deleted := slices.ContainsFunc(all, func(s *segment) bool { return s.file.Deleted() })
+	d.q.mu.Lock()
+	defer d.q.mu.Unlock()
+	for _, s := range all {
+		d.unpinLocked(s)
+	}
+	if deleted && !d.deleted {
+		d.deleted = true
+		d.failLocked(errDeleted)
 	}
 }
 
@@ -55,6 +83,9 @@ func (d *disk) flush() {
 	}
 	inTime := quick()
 	d.rescue(groups, failed)
+	if d.failing() {
+		d.inspect() // before it counts as back
+	}
 	d.q.mu.Lock()
 	defer d.q.mu.Unlock()
 	for _, s := range segments {
