@@ -50,6 +50,7 @@ type disk struct {
 	kept     int64
 	deleted  bool    // a segment or the directory was deleted by another hand: see remake.go
 	lost     []place // in such segments, to be written again
+	moving   int     // entries of these that are read, and not yet synced elsewhere
 	failure  error   // why batches are in memory only; nil while all is well
 	behind   bool    // the writer has not yet done its work in time since the disk failed
 }
@@ -138,6 +139,9 @@ func signal(c chan struct{}) {
 
 // changedLocked brings e's new state to the disk. What is not yet there is written with the state that it has then.
 func (d *disk) changedLocked(e *entry) {
+	if e.state == done {
+		d.arriveLocked(e)
+	}
 	if e.state == done && e.kept {
 		e.kept = false
 		d.kept -= int64(e.length)
@@ -149,6 +153,14 @@ func (d *disk) changedLocked(e *entry) {
 	g.marks = append(g.marks, mark{e.seg, e.offset, e.state})
 	if e.state == done {
 		d.leaveLocked(e.seg)
+	}
+}
+
+// arriveLocked says that e need not be moved any more.
+func (d *disk) arriveLocked(e *entry) {
+	if e.moving {
+		e.moving = false
+		d.moving--
 	}
 }
 

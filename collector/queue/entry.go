@@ -24,6 +24,7 @@ type entry struct {
 	kept     bool // its data stays in memory though it is on disk too
 	picked   bool // for a moment, by the writer
 	synced   bool // its record is: it may be parked
+	moving   bool // its record was lost with its segment, and it has no other that is synced
 
 	group  *group   // whose fate it shares; nil once it is accepted
 	data   []byte   // nil when only the disk has it

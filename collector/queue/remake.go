@@ -90,6 +90,10 @@ func (d *disk) evacuate() error {
 		if err == nil {
 			p.seq = r.seq // which what was parked has forgotten
 		}
+		if p.state != done && p.entry.seg == p.seg && !p.moving {
+			p.moving = true
+			d.moving++
+		}
 		d.moveLocked(p, data, err)
 		d.unpinLocked(p.seg)
 		d.q.mu.Unlock()

@@ -94,7 +94,9 @@ func (d *disk) flush() {
 	for _, g := range groups {
 		d.acceptLocked(g)
 		for _, e := range g.entries {
-			e.synced = e.seg != nil && failed[e.seg] == nil
+			if e.synced = e.seg != nil && failed[e.seg] == nil; e.synced {
+				d.arriveLocked(e)
+			}
 		}
 	}
 	d.unsynced = slices.Delete(d.unsynced, 0, len(groups))
@@ -102,7 +104,7 @@ func (d *disk) flush() {
 	switch {
 	case len(failed) > 0 || !inTime:
 		d.behind = true
-	case proof && !d.behind && !d.deleted && len(d.lost) == 0:
+	case proof && !d.behind && !d.deleted && len(d.lost)+d.moving == 0:
 		d.restoreLocked()
 	}
 }

@@ -14,15 +14,16 @@ const chunk = 256 << 10
 func (d *disk) writer(ended chan<- struct{}) {
 	defer close(ended)
 	for {
+		well := false
 		select {
 		case <-d.wake:
-			d.pass()
+			well = d.pass()
 		case <-d.stop:
 			d.pass()
 			d.sealActive()
 			return
 		}
-		if d.resting() {
+		if d.resting(well) {
 			select {
 			case <-time.After(retry):
 				signal(d.wake)
@@ -32,11 +33,12 @@ func (d *disk) writer(ended chan<- struct{}) {
 	}
 }
 
-// resting reports whether the disk fails, so that the next attempt must wait.
-func (d *disk) resting() bool {
+// resting reports whether the disk fails, so that the next attempt must wait. What is moved from deleted segments must not, as long as the disk does
+// its work.
+func (d *disk) resting(well bool) bool {
 	d.q.mu.Lock()
 	defer d.q.mu.Unlock()
-	return d.failure != nil && len(d.lost) == 0
+	return d.failure != nil && !(well && len(d.lost)+d.moving > 0)
 }
 
 func (d *disk) failing() bool {
@@ -45,8 +47,8 @@ func (d *disk) failing() bool {
 	return d.failure != nil
 }
 
-// pass writes all that there is to write, and leaves what it cannot for the next time.
-func (d *disk) pass() {
+// pass writes all that there is to write, and leaves what it cannot for the next time. It reports whether it could.
+func (d *disk) pass() (well bool) {
 	d.q.mu.Lock()
 	groups := d.groups
 	for _, g := range groups {
@@ -63,9 +65,10 @@ func (d *disk) pass() {
 	d.behind = err != nil
 	if err != nil && err != errSlow { //nolint:errorlint // it is never wrapped
 		d.failLocked(err)
-		return
+		return false
 	}
 	d.writtenAllLocked(groups)
+	return true
 }
 
 // writtenAllLocked passes groups on to the syncer; without batches in them there is no hurry.
