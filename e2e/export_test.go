@@ -85,7 +85,7 @@ func TestMutualTLS(t *testing.T) {
 		"OTEL_EXPORTER_OTLP_ENDPOINT=https://" + c.addr, "OTEL_METRIC_EXPORT_INTERVAL=200", "OTEL_EXPORTER_OTLP_CERTIFICATE=" + ca.file,
 	}
 	stranger := start(t, env)
-	stranger.awaitLog("upstream does not take points")
+	stranger.awaitLog("upstream does not accept")
 
 	cert, key = ca.issue("sidecar")
 	start(t, append(env, "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE="+cert, "OTEL_EXPORTER_OTLP_CLIENT_KEY="+key, "OTEL_SERVICE_NAME=known"))

@@ -72,13 +72,13 @@ func checkLoggedOnce(t *testing.T, s *sidecar, texts ...string) {
 }
 
 const (
-	saidDown    = "upstream does not take points"
-	saidUp      = "upstream takes points again"
-	saidRefused = "upstream refuses points for good"
-	saidPartial = "upstream rejects some of the points"
+	saidDown    = `upstream does not accept; items wait in the queue" lane=own`
+	saidUp      = `upstream is accepting again" lane=own`
+	saidRefused = "upstream permanently rejects items"
+	saidPartial = "upstream rejects some of the items"
 )
 
-// Nobody listens at first; what was sampled meanwhile arrives when somebody does.
+// Nothing listens at first; what was sampled meanwhile arrives when something does.
 func TestDownAtStart(t *testing.T) {
 	addr, u, from := freeAddress(t), newUpstream(), time.Now()
 	s := startFaulty(t, addr)
@@ -153,13 +153,20 @@ func TestPassingFaults(t *testing.T) {
 	}
 }
 
-// A batch that the upstream will never take is dropped, counted and no obstacle to those after it.
+// A batch that the upstream will never take is dropped, counted and no obstacle to those after it. What may be a roll-out's answer is held for as long as
+// the setting says, and so lost at once where that is 0, and not at all by default.
 func TestPermanentFaults(t *testing.T) {
-	for name, fault := range map[string]error{
-		"invalid":                  status.Error(codes.InvalidArgument, "bad"),
-		"exhausted, no retry info": status.Error(codes.ResourceExhausted, "full"),
-		"unauthenticated":          status.Error(codes.Unauthenticated, "who"),
-		"unimplemented":            status.Error(codes.Unimplemented, "what"),
+	for name, c := range map[string]struct {
+		fault error
+		hold  string
+		lost  bool
+		said  []string
+	}{
+		"invalid":               {status.Error(codes.InvalidArgument, "bad"), "5m", true, []string{saidRefused}},
+		"unauthenticated":       {status.Error(codes.Unauthenticated, "no"), "0", true, []string{saidRefused, saidUp}},
+		"unimplemented":         {status.Error(codes.Unimplemented, "what"), "0", true, []string{saidRefused, saidUp}},
+		"unauthenticated, held": {status.Error(codes.Unauthenticated, "no"), "5m", false, []string{saidDown, saidUp}},
+		"not found, held":       {status.Error(codes.NotFound, "not yet"), "5m", false, []string{saidDown, saidUp}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -167,19 +174,26 @@ func TestPermanentFaults(t *testing.T) {
 			var lost, calls atomic.Int64
 			r := u.listen(t, "127.0.0.1:0", func(_ context.Context, r *otlptest.Request) (*otlptest.Response, error) {
 				if calls.Add(1) <= 3 {
-					lost.Add(int64(otlptest.Count(r)))
-					return nil, fault
+					if c.lost {
+						lost.Add(int64(otlptest.Count(r)))
+					}
+					return nil, c.fault
 				}
 				return &otlptest.Response{}, nil
 			})
-			s := startFaulty(t, r.Addr)
-			batches := u.awaitBatches(t, 3)
+			s := startFaulty(t, r.Addr, "POOLGAUGE_UPSTREAM_HOLD="+c.hold)
+			u.awaitBatches(t, 3)
+			s.awaitLog(c.said[len(c.said)-1])
+			u.mu.Lock()
+			n := len(u.batches)
+			u.mu.Unlock()
+			batches := u.awaitBatches(t, n+8) // some that were collected since
 			last := batches[len(batches)-1]
 			if rejected := outcome(last, "rejected"); rejected != int(lost.Load()) {
 				t.Errorf("%d points counted as rejected, %d were", rejected, lost.Load())
 			}
 			checkAccount(t, last)
-			checkLoggedOnce(t, s, saidRefused, saidUp)
+			checkLoggedOnce(t, s, c.said...)
 		})
 	}
 }
@@ -203,7 +217,7 @@ func TestPartialSuccess(t *testing.T) {
 // checkAccount checks that every point accepted has become something.
 func checkAccount(t *testing.T, batch []otlptest.Point) {
 	t.Helper()
-	queued := find(batch, "poolgauge.relay.queue.points", "poolgauge.signal", "metrics")
+	queued := find(batch, "poolgauge.relay.queue.points", "poolgauge.relay.lane", "own")
 	if len(queued) != 1 {
 		t.Fatalf("%d points of poolgauge.relay.queue.points, want 1", len(queued))
 	}

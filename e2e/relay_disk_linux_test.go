@@ -21,16 +21,16 @@ func TestRelayDiskFull(t *testing.T) {
 	s := r.start()
 	s.awaitLog(saidDown)
 	a.sendAll(t, 160, s.socket)
-	s.awaitLog("the queue's disk fails")
+	s.awaitLog("queue storage is failing")
 	up.listen(r.upstream)
 	up.awaitAll(a.acknowledged())
 	up.checkOnceInOrder()
-	s.awaitLog("the queue is on disk again")
+	s.awaitLog("queue storage works again")
 	full := up.awaitAccount("of a full disk", func(a account) bool { return a.durable == 0 })
 	back := up.awaitAccount("of a disk that is back", func(a account) bool { return a.durable == 1 && a.at.After(full.at) })
 	if back.dropped != 0 {
 		t.Errorf("%d points dropped, want none", back.dropped)
 	}
 	up.checkAccounts()
-	checkLoggedOnce(t, s.sidecar, "the queue's disk fails", "the queue is on disk again")
+	checkLoggedOnce(t, s.sidecar, "queue storage is failing", "queue storage works again")
 }

@@ -36,7 +36,7 @@ func (x *toxic) answer(ctx context.Context, d delivery) ([]byte, error) {
 	}
 	x.mu.Lock()
 	x.calls++
-	ways := []string{"ok", "slow", "ok", "partial", "ok", "exhausted, retry info", "ok", "exhausted", "exhausted", "ok", "reset", "ok", "half-open"}
+	ways := []string{"ok", "slow", "ok", "partial", "ok", "exhausted, retry info", "ok", "invalid", "invalid", "ok", "exhausted", "ok", "reset", "ok", "half-open"}
 	way := ways[x.calls%len(ways)]
 	x.did[way]++
 	x.mu.Unlock()
@@ -44,7 +44,7 @@ func (x *toxic) answer(ctx context.Context, d delivery) ([]byte, error) {
 	case "slow":
 		return nil, after(ctx, 300*time.Millisecond)
 	case "partial":
-		return x.partial()
+		return x.partial(d)
 	case "exhausted, retry info":
 		later, err := status.New(codes.ResourceExhausted, "try later").WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(100 * time.Millisecond)})
 		if err != nil {
@@ -52,10 +52,12 @@ func (x *toxic) answer(ctx context.Context, d delivery) ([]byte, error) {
 		}
 		return nil, later.Err()
 	case "exhausted":
+		return nil, status.Error(codes.ResourceExhausted, "too much at once")
+	case "invalid":
 		return nil, x.refuse(d)
 	case "reset":
 		x.sink.conns.reset()
-		return nil, status.Error(codes.Unavailable, "gone") // which nobody hears
+		return nil, status.Error(codes.Unavailable, "gone") // which is not heard
 	case "half-open":
 		<-ctx.Done()
 		return nil, ctx.Err()
@@ -78,10 +80,12 @@ func after(ctx context.Context, d time.Duration) error {
 }
 
 // partial takes a request but for one point.
-func (x *toxic) partial() ([]byte, error) {
+func (x *toxic) partial(d delivery) ([]byte, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.rejected++
+	if len(d.seqs) > 0 { // own points are in a lane of their own
+		x.rejected++
+	}
 	return proto.Marshal(&colmetricpb.ExportMetricsServiceResponse{
 		PartialSuccess: &colmetricpb.ExportMetricsPartialSuccess{RejectedDataPoints: 1, ErrorMessage: "one too many"},
 	})
@@ -91,13 +95,13 @@ func (x *toxic) partial() ([]byte, error) {
 func (x *toxic) refuse(d delivery) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if d.batches == 1 {
+	if d.batches == 1 && len(d.seqs) > 0 {
 		x.rejected += d.points
 		for _, seq := range d.seqs {
 			x.unwanted[seq] = true
 		}
 	}
-	return status.Error(codes.ResourceExhausted, "never")
+	return status.Error(codes.InvalidArgument, "never")
 }
 
 // gone is whether a request is one that was or will be refused for good.

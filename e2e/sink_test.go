@@ -34,6 +34,7 @@ type sink struct {
 	fault  atomic.Pointer[fault] // nil: everything is taken
 	server *grpc.Server
 	conns  *connections
+	blind  bool // only the fault looks into requests
 
 	mu       sync.Mutex // guards what follows
 	taken    []delivery
@@ -103,7 +104,7 @@ func (s *sink) handle(_ any, stream grpc.ServerStream) error {
 
 // read reads what d has of metrics: numbers, and the sidecar's accounts.
 func (s *sink) read(d delivery) (delivery, []account) {
-	if d.method != metricsMethod {
+	if d.method != metricsMethod || s.blind {
 		return d, nil
 	}
 	r := &colmetricpb.ExportMetricsServiceRequest{}
@@ -148,7 +149,7 @@ func (s *sink) sequence(batch *metricpb.ResourceMetrics) (seq int64, ok bool) {
 func (s *sink) take(d delivery, accounts []account) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if d.method == metricsMethod && len(d.seqs) > 0 {
+	if d.method == metricsMethod && len(d.seqs) > 0 || s.blind {
 		d.data = nil
 	}
 	s.taken = append(s.taken, d)
@@ -255,7 +256,7 @@ type account struct {
 }
 
 func accountOf(points []otlptest.Point) (account, bool) {
-	all := find(points, "poolgauge.relay.points", "poolgauge.signal", "metrics")
+	all := find(points, "poolgauge.relay.points", "poolgauge.relay.lane", "metrics")
 	if len(all) == 0 {
 		return account{}, false
 	}
@@ -269,9 +270,9 @@ func accountOf(points []otlptest.Point) (account, bool) {
 		"accepted": &a.accepted, "recovered": &a.recovered, "resent": &a.resent, "sent": &a.sent,
 		"rejected": &a.rejected, "dropped": &a.dropped, "refused": &a.refused,
 	} {
-		*to = outcome(points, name)
+		*to = outcomeOf(points, "metrics", name)
 	}
-	for _, p := range find(points, "poolgauge.relay.queue.points", "poolgauge.signal", "metrics") {
+	for _, p := range find(points, "poolgauge.relay.queue.points", "poolgauge.relay.lane", "metrics") {
 		a.queued = int(p.Value)
 	}
 	for _, p := range find(points, "poolgauge.relay.queue.durable") {

@@ -106,10 +106,13 @@ func find(batch []otlptest.Point, metric string, attributes ...string) []otlptes
 	return found
 }
 
-// outcome returns the sum of poolgauge.relay.points for an outcome of metrics, 0 if there is none.
-func outcome(batch []otlptest.Point, name string) int {
+// outcome returns the sum of poolgauge.relay.points for an outcome of the sidecar's own, 0 if there is none.
+func outcome(batch []otlptest.Point, name string) int { return outcomeOf(batch, "own", name) }
+
+// outcomeOf returns the same of a lane.
+func outcomeOf(batch []otlptest.Point, lane, name string) int {
 	sum := 0
-	for _, p := range find(batch, "poolgauge.relay.points", "poolgauge.point.outcome", name, "poolgauge.signal", "metrics") {
+	for _, p := range find(batch, "poolgauge.relay.points", "poolgauge.point.outcome", name, "poolgauge.relay.lane", lane) {
 		sum += int(p.Value)
 	}
 	return sum

@@ -42,7 +42,7 @@ func openOurs(dir string, sync bool) (store, error) {
 	if sync {
 		interval = 0
 	}
-	q, err := queue.Open(queue.Config{Dir: dir, Limit: 16 << 20, Sync: interval, Log: slog.Default()})
+	q, err := queue.Open(queue.Config{Dir: dir, Limit: 16 << 20, Lanes: []queue.Lane{queue.Metrics}, Sync: interval, Log: slog.Default()})
 	if err != nil {
 		return nil, err
 	}
@@ -50,14 +50,14 @@ func openOurs(dir string, sync bool) (store, error) {
 }
 
 func (o *ours) put(data []byte) error {
-	return o.Put(context.Background(), otlp.Batch{Signal: otlp.Metrics, Points: 1, Data: data})
+	return o.Put(context.Background(), queue.Metrics, otlp.Batch{Signal: otlp.Metrics, Points: 1, Data: data})
 }
 
 func (o *ours) take() (data []byte, err error) {
-	if o.flight, err = o.Take(context.Background(), 1); err != nil {
+	if o.flight, err = o.Take(context.Background(), queue.Metrics, 1); err != nil {
 		return nil, err
 	}
-	return o.flight.Batches[0].Data, nil
+	return o.flight.Data, nil
 }
 
 func (o *ours) done() error {
@@ -65,7 +65,7 @@ func (o *ours) done() error {
 	return nil
 }
 
-func (o *ours) close() error { return o.Close() }
+func (o *ours) close() error { return o.Queue.Close(context.Background()) }
 
 // boltStore does with bbolt what the Collector's file_storage does, with its options: a transaction for each put, each read and each removal.
 // The Collector's queue writes its indexes besides, which is left out in bbolt's favour.

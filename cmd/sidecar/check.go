@@ -18,7 +18,7 @@ func check(c *cobra.Command, settings *config.Settings) error {
 	case settings.SDKDisabled:
 		where = "OTEL_SDK_DISABLED is set: nothing is sampled"
 	case settings.SendsOTLP():
-		where = "points go to " + settings.EndpointURL(otlp.Metrics)
+		where = "points go to " + destinations(settings)
 	case settings.ShowsSummary():
 		where = "a summary goes to the terminal"
 	}
@@ -28,6 +28,24 @@ func check(c *cobra.Command, settings *config.Settings) error {
 	}
 	_, err := io.WriteString(c.OutOrStdout(), text)
 	return err
+}
+
+// destinations says where the signals go: in one word if that is the same for all.
+func destinations(s *config.Settings) string {
+	var all []string
+	same := true
+	for _, signal := range otlp.Signals() {
+		to := "nowhere"
+		if s.Sends(signal) {
+			to = s.EndpointURL(signal)
+		}
+		same = same && to == s.EndpointURL(otlp.Metrics)
+		all = append(all, fmt.Sprintf("%s (%s)", to, signal))
+	}
+	if same {
+		return s.EndpointURL(otlp.Metrics)
+	}
+	return strings.Join(all, ", ")
 }
 
 // describeRelay says where the app's points are taken, and where they wait.

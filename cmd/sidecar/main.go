@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,10 +23,15 @@ const (
 	exitUsage  = 2
 )
 
+// mostStopping is how long the process may take to end once it is told to. What is in the queue's directory is safe by then, as it is when the process is
+// killed, which is what comes next.
+const mostStopping = 1400 * time.Millisecond
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)   // a second signal ends the process at once
-	signal.Ignore(syscall.SIGPIPE) // a reader of the summary that goes away is no reason to stop
+	context.AfterFunc(ctx, stop)                   // a second signal ends the process at once
+	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP) // a reader of the summary or a terminal that goes away is no reason to stop; files of certificates and headers are read again anyway
+	context.AfterFunc(ctx, func() { time.AfterFunc(mostStopping, func() { os.Exit(exitFailed) }) })
 	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 
@@ -46,7 +52,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	return exitFailed
 }
 
-// usageError is an error that the user can mend before anything runs.
+// usageError is an error that the user can fix before anything runs.
 type usageError struct{ error }
 
 func newRoot(environ []string) *cobra.Command {

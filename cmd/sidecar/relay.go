@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +16,7 @@ import (
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
 	"github.com/poolgauge/poolgauge/collector"
 	"github.com/poolgauge/poolgauge/collector/export"
+	"github.com/poolgauge/poolgauge/collector/otlp"
 	"github.com/poolgauge/poolgauge/collector/queue"
 	"github.com/poolgauge/poolgauge/collector/relay"
 )
@@ -26,24 +25,32 @@ import (
 // the probes takes up to a quarter of one.
 const flushTime = time.Second
 
-// gatherTime is how long points may wait for others to leave with: a busy app's small requests become fewer.
-const gatherTime = 10 * time.Millisecond
+// startRelay opens the one way of points to the upstream. dropped tells how many lines of log were.
+func startRelay(
+	ctx context.Context, s *config.Settings, own *resource.Resource, provider *sdkmetric.MeterProvider, log *slog.Logger, dropped func() int64,
+) (*relay.Relay, error) {
+	return relay.Start(ctx, relay.Config{
+		GRPC: s.RelayGRPCAddress, HTTP: s.RelayHTTPAddress, Socket: s.RelaySocket, Rate: s.RelayRate, Connections: int(s.RelayConnections),
+		Add:    whereabouts(own),
+		Queue:  queue.Config{Dir: s.QueueDir, Limit: s.QueueSize, Sync: s.QueueSync},
+		Live:   s.MetricsOrder == "live",
+		Dial:   func(signal otlp.Signal) (export.Client, time.Duration, error) { return dial(s, signal) },
+		Policy: export.Policy{Hold: s.UpstreamHold, Drain: s.DrainFactor},
+		Meter:  provider.Meter(scope), Log: log, LogDropped: dropped,
+	})
+}
 
-// startRelay opens the one way of points to the upstream.
-func startRelay(ctx context.Context, s *config.Settings, own *resource.Resource, provider *sdkmetric.MeterProvider, log *slog.Logger) (*relay.Relay, error) {
-	upstream := s.Upstream("poolgauge-sidecar/" + buildVersion())
+// dial returns a client for a signal and the time-out of its requests, or none if it goes nowhere.
+func dial(s *config.Settings, signal otlp.Signal) (export.Client, time.Duration, error) {
+	upstream, ok := s.Upstream(signal, "poolgauge-sidecar/"+buildVersion())
+	if !ok {
+		return nil, 0, nil
+	}
 	client, err := export.Dial(upstream)
 	if err != nil {
-		return nil, fmt.Errorf("upstream: %w", err)
+		return nil, 0, fmt.Errorf("upstream of %s: %w", signal, err)
 	}
-	return relay.Start(ctx, relay.Config{
-		GRPC: s.RelayGRPCAddress, HTTP: s.RelayHTTPAddress, Socket: s.RelaySocket, Rate: s.RelayRate,
-		Add:     whereabouts(own),
-		Queue:   queue.Config{Dir: s.QueueDir, Limit: s.QueueSize, Sync: s.QueueSync},
-		Signals: slices.Collect(maps.Keys(upstream.Endpoints)),
-		Client:  client, Policy: export.Policy{Timeout: min(s.OTLPTimeout, s.ExportTimeout), Gather: gatherTime},
-		Meter: provider.Meter(scope), Log: log,
-	})
+	return client, upstream.Timeout, nil
 }
 
 func shutDown(points *relay.Relay, log *slog.Logger) {

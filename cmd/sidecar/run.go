@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -27,13 +28,18 @@ const scope = "github.com/poolgauge/poolgauge/cmd/sidecar"
 
 // runSidecar samples and probes until the context is done.
 func runSidecar(c *cobra.Command, settings *config.Settings) error {
-	ctx, log := c.Context(), newLogger(settings, c.ErrOrStderr())
+	direct := newLogger(settings, c.ErrOrStderr())
+	lines := newLines(c.ErrOrStderr(), func(dropped int64) {
+		direct.Warn("lines of the log were dropped: standard error was not read", "lines", dropped)
+	})
+	defer lines.close()
+	ctx, log := c.Context(), newLogger(settings, lines)
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("telemetry", "error", err) }))
 	if settings.SDKDisabled {
 		return idle(ctx, settings, log)
 	}
-	saveMemory()
-	return serve(ctx, settings, c.OutOrStdout(), log)
+	saveMemory(settings)
+	return serve(ctx, settings, c.OutOrStdout(), log, lines.dropped.Load)
 }
 
 // idle is alive and does nothing else.
@@ -49,18 +55,29 @@ func idle(ctx context.Context, settings *config.Settings, log *slog.Logger) erro
 	return nil
 }
 
-// saveMemory trades a little latency for a small footprint, unless the user decided otherwise.
-func saveMemory() {
+// workingMemory is what the sidecar needs besides what is queued: for itself, and for what is being received and sent.
+const workingMemory = 28 << 20
+
+// saveMemory trades a little latency for a small footprint, unless the user decided otherwise: the collector works harder the nearer memory comes to
+// what the settings let the sidecar hold.
+func saveMemory(settings *config.Settings) {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(1)
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(25)
 	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		queued := settings.QueueSize
+		if settings.QueueDir != "" {
+			queued /= 8 // of which only an index is in memory
+		}
+		debug.SetMemoryLimit(workingMemory + queued)
+	}
 }
 
 // serve wires the one pipeline: sources and probes record into the SDK, the sampler collects, the sinks hand on.
-func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *slog.Logger) error {
+func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *slog.Logger, dropped func() int64) error {
 	pod, err := collector.NewPod(collector.PodConfig{
 		Self: programName, Processes: settings.Process, CgroupRoot: settings.CgroupRoot, SkipHost: !settings.Host, SkipContainers: !settings.Pod,
 	})
@@ -87,14 +104,18 @@ func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *s
 
 	var sinks []collector.Sink
 	ready := func() (string, error) { return "", nil }
+	relays := func() error { return nil }
 	if settings.SendsOTLP() {
-		points, err := startRelay(ctx, settings, resource, provider, log)
+		points, err := startRelay(ctx, settings, resource, provider, log, dropped)
 		if err != nil {
 			return err
 		}
 		defer shutDown(points, log)
-		sinks, ready = append(sinks, points.Push, followNeighbor(pod, whereabouts(resource), points, log)), points.Ready
-		log.Info("sending", "endpoint", settings.EndpointURL(otlp.Metrics), "interval", settings.Interval)
+		if settings.Sends(otlp.Metrics) {
+			sinks = append(sinks, points.Push)
+		}
+		sinks, ready, relays = append(sinks, followNeighbor(pod, whereabouts(resource), points, log)), points.Ready, points.Alive
+		log.Info("sending", "to", destinations(settings), "interval", settings.Interval)
 	}
 	if settings.ShowsSummary() {
 		terminal := summary.Start(out)
@@ -103,7 +124,7 @@ func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *s
 		greet(out, settings)
 	}
 	sampler := collector.NewSampler(reader, settings.Interval, sinks...)
-	alive := func() (string, error) { return "", sampler.Alive() }
+	alive := func() (string, error) { return "", errors.Join(sampler.Alive(), relays()) }
 	server, err := listen(ctx, settings, log, alive, ready)
 	if err != nil {
 		return err

@@ -192,7 +192,7 @@ func TestCheck(t *testing.T) {
 
 func TestHelpListsEverything(t *testing.T) {
 	code, stdout, _ := execute("--help")
-	for _, want := range []string{"check ", "completion ", "--otlp-endpoint URL", "$OTEL_EXPORTER_OTLP_METRICS_TIMEOUT, $OTEL_EXPORTER_OTLP_TIMEOUT", "$OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "$POOLGAUGE_PROBE_DIR"} {
+	for _, want := range []string{"check ", "completion ", "--otlp-endpoint URL", "$OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "$OTEL_EXPORTER_OTLP_TIMEOUT", "$OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "$POOLGAUGE_PROBE_DIR"} {
 		if code != 0 || !strings.Contains(stdout, want) {
 			t.Errorf("exit code %d, no %q in the help", code, want)
 		}
@@ -210,7 +210,7 @@ func TestSmallCommands(t *testing.T) {
 	}
 }
 
-// SDK disabled, the program waits to be told to stop and answers nobody.
+// SDK disabled, the program waits to be told to stop and answers no one.
 func TestSDKDisabled(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

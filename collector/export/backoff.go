@@ -32,14 +32,14 @@ func (b *backoff) next(asked time.Duration) time.Duration {
 func upTo(d time.Duration) time.Duration { return rand.N(d + 1) } //nolint:gosec // no secret
 
 // wait waits for d. Once the exporter is closing it does so for a moment only, but never less than what the upstream asked for.
-func (e *Exporter) wait(d, asked time.Duration) {
-	if e.closing.Err() != nil {
-		asleep(e.abort, min(d, max(asked, closingBackoff)))
+func (s *sender) wait(d, asked time.Duration) {
+	if s.closing.Err() != nil {
+		asleep(s.abort, min(d, max(asked, closingBackoff)))
 		return
 	}
 	start := time.Now()
-	if !asleep(e.closing, d) {
-		asleep(e.abort, asked-time.Since(start))
+	if !asleep(s.closing, d) {
+		asleep(s.abort, asked-time.Since(start))
 	}
 }
 

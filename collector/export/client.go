@@ -1,5 +1,3 @@
-// Package export sends what is queued to the upstream: over OTLP/gRPC or OTLP/HTTP, oldest first, one request at a time, and again until
-// the upstream has taken it or refused it for good.
 package export
 
 import (
@@ -13,11 +11,11 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// Client sends requests to the upstream. It is used by one goroutine.
+// Client sends requests of one lane to the upstream. It is safe for concurrent use.
 type Client interface {
 	// Send sends one request. An error is a [*Failure]; ctx bounds how long it takes.
 	Send(ctx context.Context, b otlp.Batch) (Result, error)
-	// Close releases the connections.
+	// Close releases the connections. Nothing is sent any more.
 	Close() error
 }
 
@@ -27,11 +25,24 @@ type Result struct {
 	Message  string // why, or a warning if none was rejected; usually empty
 }
 
+// Kind is what a failure means for the request.
+type Kind int
+
+// The kinds of failures.
+const (
+	Passing Kind = iota // it may be sent again, as it is
+	Slow                // there was no answer in time: it may be sent again, better in parts
+	Large               // it is too large: it may be sent again in parts
+	Invalid             // it is not understood: it is lost, but what it was joined with may be taken
+	Split               // it was refused, and what it was joined with may be taken: it is held before it is lost
+	Held                // it was refused for what is not in it, such as a password or a path: it is held before it is lost, and sent whole
+)
+
 // Failure is why an upstream did not take a request.
 type Failure struct {
-	Reason string        // a gRPC status such as UNAVAILABLE, an HTTP code such as 503, or timeout, connection, request: what went wrong on this side
-	Retry  bool          // it may pass: the request can be sent again
-	After  time.Duration // but not before this, which the upstream asked for; at most 5 minutes, 0 if it did not
+	Reason string // a gRPC status such as UNAVAILABLE, an HTTP code such as 503, or timeout, connection, request: what went wrong on this side
+	Kind   Kind
+	After  time.Duration // it is not to be sent again before this, which the upstream asked for; at most 5 minutes, 0 if it did not
 	Err    error         // in words
 }
 
@@ -41,13 +52,13 @@ func (f *Failure) Error() string { return short(f.Err.Error()) }
 // Unwrap returns the cause.
 func (f *Failure) Unwrap() error { return f.Err }
 
-// failureOf returns what err, which is not nil, is as a failure. One that no client knows is for good: it would be retried for ever.
+// failureOf returns what err, which is not nil, is as a failure. An unknown one is held: it would be retried for ever.
 func failureOf(err error) *Failure {
 	var f *Failure
 	if errors.As(err, &f) {
 		return f
 	}
-	return &Failure{Reason: reasonRequest, Err: err}
+	return &Failure{Reason: reasonRequest, Kind: Held, Err: err}
 }
 
 // The reasons of failures that have no status.
@@ -63,27 +74,36 @@ const (
 	HTTPProtobuf = "http/protobuf"
 )
 
-// Config says where the upstream is and how to reach it.
-type Config struct {
-	Protocol  string                   // [GRPC] or [HTTPProtobuf]
-	Endpoints map[otlp.Signal]Endpoint // a batch of a signal that has none is refused
-	Gzip      bool
-	UserAgent string // such as poolgauge-sidecar/1.0
-	// TLS is called for each new connection to an https endpoint, so that certificates can be renewed on disk; it may be called at the same time
-	// as anything else. Nil, and a nil configuration, stand for the system's authorities and no certificate of one's own.
-	TLS func() (*tls.Config, error)
-}
+// The compressions, as OTEL_EXPORTER_OTLP_COMPRESSION has them, and zstd.
+const (
+	None = "none"
+	Gzip = "gzip"
+)
 
-// Endpoint is where the batches of one signal go.
-type Endpoint struct {
-	URL     string // http, https (TLS) or, for gRPC, unix; for HTTP with the signal's path
-	Headers map[string]string
+// Config says where the requests of a lane go and how. Each lane has a client, and so connections, of its own.
+type Config struct {
+	Protocol string // [GRPC] or [HTTPProtobuf]
+	URL      string // http, https (TLS) or, for gRPC, unix; for HTTP with the signal's path
+	// Headers returns what is sent with a request; it is called for each, so that a token can be renewed on disk. Nil: none. An error is a failure that
+	// may pass.
+	Headers     func() (map[string]string, error)
+	Compression string        // [None], which the empty string is too, or [Gzip]
+	Timeout     time.Duration // of one request; > 0
+	UserAgent   string        // such as poolgauge-sidecar/1.0
+	// RoundRobin spreads requests over all addresses of a name, where gRPC otherwise takes one of them at random.
+	RoundRobin bool
+	// TLS is called for each new connection to an https endpoint, so that certificates can be renewed on disk; it may be called at the same time
+	// as anything else. Nil, and a nil configuration, stand for the system's authorities and no client certificate.
+	TLS func() (*tls.Config, error)
 }
 
 // Dial returns a client, which connects when it first sends. An error is about cfg.
 func Dial(cfg Config) (Client, error) {
 	if cfg.TLS == nil {
 		cfg.TLS = func() (*tls.Config, error) { return nil, nil }
+	}
+	if cfg.Headers == nil {
+		cfg.Headers = func() (map[string]string, error) { return nil, nil }
 	}
 	switch cfg.Protocol {
 	case GRPC:
@@ -95,10 +115,28 @@ func Dial(cfg Config) (Client, error) {
 	}
 }
 
-// noEndpoint is the failure of a signal that has nowhere to go.
-func noEndpoint(s otlp.Signal) *Failure {
-	return &Failure{Reason: reasonRequest, Err: fmt.Errorf("there is no endpoint for %s", s)}
+// headers returns what is sent with a request, or why that cannot be known.
+func (c *Config) headers() (map[string]string, error) {
+	h, err := c.Headers()
+	if err != nil {
+		return nil, &Failure{Reason: reasonRequest, Kind: Passing, Err: err}
+	}
+	return h, nil
 }
+
+// nowhere is the client of a lane without an endpoint.
+type nowhere struct{}
+
+// Nowhere returns a client that rejects everything, for what is left in the queue of a signal that has no endpoint any more.
+func Nowhere() Client { return nowhere{} }
+
+// Send implements [Client].
+func (nowhere) Send(_ context.Context, b otlp.Batch) (Result, error) {
+	return Result{}, &Failure{Reason: "no_endpoint", Kind: Invalid, Err: fmt.Errorf("there is no endpoint for %s", b.Signal)}
+}
+
+// Close implements [Client].
+func (nowhere) Close() error { return nil }
 
 // longestAfter bounds what an upstream may ask for: one mistake of its must not stop the export for a day.
 const longestAfter = 5 * time.Minute

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/poolgauge/poolgauge/collector/otlp"
+	"github.com/poolgauge/poolgauge/collector/queue"
 )
 
 func TestDrain(t *testing.T) {
@@ -41,7 +42,7 @@ func TestDrain(t *testing.T) {
 				r.drain(1500 * time.Millisecond)
 				equal(t, "took", time.Since(begin), c.took)
 				equal(t, "queued", r.queue.Account().Queued(), c.left)
-				equal(t, "sent", r.Account().Sent[otlp.Metrics], 20-c.left)
+				equal(t, "sent", r.Account().Sent[queue.Metrics], 20-c.left)
 				equal(t, "closed", f.closed, 1)
 			})
 		})
@@ -52,7 +53,7 @@ func failing(yes bool, after time.Duration) error {
 	if !yes {
 		return nil
 	}
-	return &Failure{Reason: "UNAVAILABLE", Retry: true, After: after, Err: errors.New("not now")}
+	return &Failure{Reason: "UNAVAILABLE", Kind: Passing, After: after, Err: errors.New("not now")}
 }
 
 // What Drain cuts off returns to the queue, and says nothing of the upstream.
@@ -80,11 +81,11 @@ func TestDrainCutsOff(t *testing.T) {
 		}
 		equal(t, "lines of log", r.lines(), 0)
 		equal(t, "outcomes recorded", len(r.durations()), 1)
-		left, err := r.queue.Take(context.Background(), 1<<20)
+		left, err := r.queue.Take(context.Background(), queue.Metrics, 1<<20)
 		if err != nil {
 			t.Fatal(err)
 		}
-		equal(t, "first of the queue", string(left.Batches[0].Data)+string(left.Batches[1].Data), "hangswaits")
+		equal(t, "first of the queue", string(left.Data), "hangswaits")
 	})
 }
 
@@ -95,7 +96,7 @@ func TestEndsWithNothingToSend(t *testing.T) {
 			r := start(t, &fake{answer: takes}, patient)
 			synctest.Wait()
 			if first {
-				if err := r.queue.Close(); err != nil {
+				if err := r.queue.Close(context.Background()); err != nil {
 					t.Error(err)
 				}
 			}

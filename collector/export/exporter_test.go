@@ -11,9 +11,10 @@ import (
 	"time"
 
 	"github.com/poolgauge/poolgauge/collector/otlp"
+	"github.com/poolgauge/poolgauge/collector/queue"
 )
 
-// The backlog goes oldest first, one request at a time, joined by signal into requests of bounded size.
+// The backlog goes oldest first, one request at a time, joined into requests of bounded size.
 func TestBacklogIsJoinedInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		up := make(chan struct{})
@@ -25,19 +26,16 @@ func TestBacklogIsJoinedInOrder(t *testing.T) {
 		r.put("first")
 		synctest.Wait() // it is on its way alone
 		r.put("a", "b")
-		r.putBatch(otlp.Batch{Signal: otlp.Logs, Points: 7, Data: []byte("c")})
-		r.put("d", "e")
 		big := strings.Repeat("x", RequestSize/2-1)
 		r.put(big, big, strings.Repeat("y", 3*RequestSize), "z")
 		synctest.Wait()
 		equal(t, "requests under way", len(f.tries), 1)
 		close(up)
 		synctest.Wait()
-		equalSlices(t, "requests", f.taken, []string{"first", "ab", "c", "de" + big + big, strings.Repeat("y", 3*RequestSize), "z"})
-		equal(t, "points of a joined request", f.tries[1].Points, 20)
+		equalSlices(t, "requests", f.taken, []string{"first", "ab" + big + big, strings.Repeat("y", 3*RequestSize), "z"})
+		equal(t, "points of a joined request", f.tries[1].Points, 40)
 		a := r.Account()
-		equal(t, "metrics", a.Sent[otlp.Metrics], 90)
-		equal(t, "logs", a.Sent[otlp.Logs], 7)
+		equal(t, "metrics", a.Sent[queue.Metrics], 70)
 		equal(t, "rejected", len(a.Rejected), 0)
 		equal(t, "queued", r.queue.Account().Queued(), 0)
 		r.drain(time.Second)
@@ -57,14 +55,14 @@ func TestOutageLosesNothing(t *testing.T) {
 			return Result{}, nil
 		}}
 		r := start(t, f, patient)
-		if err := r.Ready(); err != nil || r.Account().Asked {
-			t.Errorf("before the first request: %v, asked %v", err, r.Account().Asked)
+		if err := r.Ready(); err != nil || r.metrics().Asked {
+			t.Errorf("before the first request: %v, asked %v", err, r.metrics().Asked)
 		}
 		for i := range 24 * 60 {
 			r.put(fmt.Sprint(i, ";"))
 			time.Sleep(time.Minute)
 		}
-		if err := r.Ready(); err == nil || !strings.Contains(err.Error(), "not now") || r.Account().Failure.Reason != "UNAVAILABLE" {
+		if err := r.Ready(); err == nil || !strings.Contains(err.Error(), "not now") || r.metrics().Failure.Reason != "UNAVAILABLE" {
 			t.Errorf("in the outage: %v", err)
 		}
 		equal(t, "queued in the outage", r.queue.Account().Queued(), 24*60*10)
@@ -76,8 +74,8 @@ func TestOutageLosesNothing(t *testing.T) {
 		}
 		equal(t, "all arrived, in order", strings.Join(f.taken, ""), all.String())
 		equal(t, "requests for the backlog", len(f.taken), 2)
-		equal(t, "sent", r.Account().Sent[otlp.Metrics], 24*60*10)
-		if err := r.Ready(); err != nil || !r.Account().Asked {
+		equal(t, "sent", r.Account().Sent[queue.Metrics], 24*60*10)
+		if err := r.Ready(); err != nil || !r.metrics().Asked {
 			t.Errorf("after the outage: %v", err)
 		}
 		equal(t, "lines of log", r.lines(), 2)
@@ -121,7 +119,7 @@ func TestRetriesWaitAsLongAsAsked(t *testing.T) {
 		f := &fake{}
 		f.answer = func(context.Context, otlp.Batch) (Result, error) {
 			if len(f.tries) < 20 {
-				return Result{}, &Failure{Reason: "RESOURCE_EXHAUSTED", Retry: true, After: 90 * time.Second, Err: errors.New("slow down")}
+				return Result{}, &Failure{Reason: "RESOURCE_EXHAUSTED", Kind: Passing, After: 90 * time.Second, Err: errors.New("slow down")}
 			}
 			return Result{}, nil
 		}
@@ -165,6 +163,12 @@ func TestHangingRequest(t *testing.T) {
 // blocked returns a rig whose first request has batches that waited while the upstream was busy with another.
 func blocked(t *testing.T, f *fake, data ...string) *rig {
 	t.Helper()
+	return blockedBy(t, f, patient, data...)
+}
+
+// blockedBy is blocked with another policy.
+func blockedBy(t *testing.T, f *fake, policy rules, data ...string) *rig {
+	t.Helper()
 	answer, free := f.answer, make(chan struct{})
 	f.answer = func(ctx context.Context, b otlp.Batch) (Result, error) {
 		if string(b.Data) == "busy" {
@@ -173,7 +177,7 @@ func blocked(t *testing.T, f *fake, data ...string) *rig {
 		}
 		return answer(ctx, b)
 	}
-	r := start(t, f, patient)
+	r := start(t, f, policy)
 	r.put("busy")
 	synctest.Wait()
 	r.put(data...)
@@ -202,8 +206,8 @@ func TestOnlyTheBadBatchIsLost(t *testing.T) {
 		equalSlices(t, "taken", f.taken, []string{"busy", "a", "b", "c", "d"})
 		equal(t, "requests", len(f.tries), 1+11+3)
 		a := r.Account()
-		equal(t, "sent", a.Sent[otlp.Metrics], 50)
-		equal(t, "rejected", a.Rejected[Rejection{otlp.Metrics, "INVALID_ARGUMENT"}], 20)
+		equal(t, "sent", a.Sent[queue.Metrics], 50)
+		equal(t, "rejected", a.Rejected[Rejection{queue.Metrics, "INVALID_ARGUMENT"}], 20)
 		equal(t, "queued", r.queue.Account().Queued(), 0)
 		r.drain(time.Second)
 	})
@@ -224,28 +228,28 @@ func TestRefusedRequestGoesInHalves(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		equal(t, "requests", len(f.tries), 1+1+2*10)
-		equal(t, "sent", r.Account().Sent[otlp.Metrics], 10+1023*10)
-		equal(t, "rejected", r.Account().Rejected[Rejection{otlp.Metrics, "INVALID_ARGUMENT"}], 10)
+		equal(t, "sent", r.Account().Sent[queue.Metrics], 10+1023*10)
+		equal(t, "rejected", r.Account().Rejected[Rejection{queue.Metrics, "INVALID_ARGUMENT"}], 10)
 		r.drain(time.Second)
 	})
 }
 
-// A batch that was sent alone and refused is lost at once, counted by its reason, and no obstacle to those after it.
-func TestRefusedForGood(t *testing.T) {
+// An invalid batch that was sent alone is lost at once, counted by its reason, and no obstacle to those after it. The lane is rejecting until there was
+// none for a minute, which is one line of log each way.
+func TestInvalidIsRejectedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		errs := map[string]error{
-			"a": permanent("INVALID_ARGUMENT"), "b": permanent("413"), "c": permanent("413"), "d": errors.New("what no client says"),
-		}
+		errs := map[string]error{"a": permanent("INVALID_ARGUMENT"), "b": permanent("400"), "c": permanent("400")}
 		f := &fake{answer: func(_ context.Context, b otlp.Batch) (Result, error) { return Result{}, errs[string(b.Data)] }}
 		r := start(t, f, patient)
-		for _, d := range []string{"a", "b", "c", "d"} {
+		for _, d := range []string{"a", "b", "good", "c"} {
 			r.put(d)
 			synctest.Wait()
-			if r.Ready() == nil {
-				t.Errorf("%s: ready", d)
-			}
+			equal(t, "state after "+d, r.metrics().State, Rejecting)
+			equal(t, "available after "+d, r.metrics().Available, true)
 		}
 		equal(t, "lines of log", r.lines(), 1)
+		equal(t, "away", r.queue.Account().Lanes[queue.Metrics].Away, false)
+		time.Sleep(2 * calm)
 		r.put("good")
 		synctest.Wait()
 		equal(t, "lines of log", r.lines(), 2)
@@ -253,10 +257,9 @@ func TestRefusedForGood(t *testing.T) {
 			t.Error(err)
 		}
 		a := r.Account()
-		equal(t, "sent", a.Sent[otlp.Metrics], 10)
-		equal(t, "invalid", a.Rejected[Rejection{otlp.Metrics, "INVALID_ARGUMENT"}], 10)
-		equal(t, "too large", a.Rejected[Rejection{otlp.Metrics, "413"}], 20)
-		equal(t, "unknown", a.Rejected[Rejection{otlp.Metrics, "request"}], 10)
+		equal(t, "sent", a.Sent[queue.Metrics], 20)
+		equal(t, "invalid", a.Rejected[Rejection{queue.Metrics, "INVALID_ARGUMENT"}], 10)
+		equal(t, "bad request", a.Rejected[Rejection{queue.Metrics, "400"}], 20)
 		equal(t, "requests", len(f.tries), 5)
 		r.drain(time.Second)
 	})
@@ -278,11 +281,11 @@ func TestPartialSuccess(t *testing.T) {
 			}
 		}
 		a := r.Account()
-		equal(t, "sent", a.Sent[otlp.Metrics], 70-4-4-10)
-		equal(t, "rejected", a.Rejected[Rejection{otlp.Metrics, "partial"}], 18)
+		equal(t, "sent", a.Sent[queue.Metrics], 70-4-4-10)
+		equal(t, "rejected", a.Rejected[Rejection{queue.Metrics, "partial"}], 18)
 		equal(t, "requests", len(f.tries), 7)
 		equal(t, "queued", r.queue.Account().Queued(), 0)
-		for _, line := range []string{"rejects some of the points\" signal=metrics message=\"too old\" points=4", "with a warning\" signal=metrics message=deprecated", "\"all of it\" points=10"} {
+		for _, line := range []string{"rejects some of the items\" lane=metrics items=4 message=\"too old\"", "with a warning\" lane=metrics message=deprecated", "items=10 message=\"all of it\""} {
 			equal(t, line, strings.Count(r.log.String(), line), 1)
 		}
 		equal(t, "lines of log", r.lines(), 3)

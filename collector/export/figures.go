@@ -6,10 +6,10 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
-	"github.com/poolgauge/poolgauge/collector/otlp"
 	"github.com/poolgauge/poolgauge/collector/queue"
 	"github.com/poolgauge/poolgauge/internal/catalog"
 	"github.com/poolgauge/poolgauge/internal/instruments"
@@ -20,31 +20,40 @@ const reasonPartial = "partial"
 
 // Rejection is a kind of points that the upstream did not want.
 type Rejection struct {
-	Signal otlp.Signal
+	Lane   queue.Lane
 	Reason string // partial, or that of a [Failure]
 }
 
 // Account is what became of what was taken from the queue, how the upstream does, and what is queued, all at one moment: together, Sent and
 // Rejected are what was settled.
 type Account struct {
-	Sent     map[otlp.Signal]int64 // points
-	Rejected map[Rejection]int64   // points
-	Asked    bool                  // the upstream was sent a request, and its outcome is known
-	Failure  *Failure              // why it did not take the last request; nil if it did
+	Sent     map[queue.Lane]int64 // points
+	Rejected map[Rejection]int64  // points
+	Lanes    map[queue.Lane]LaneAccount
 	Queue    queue.Account
+}
+
+// LaneAccount is how the upstream does, for one lane.
+type LaneAccount struct {
+	State       State
+	Since       time.Time // of the state
+	Available   bool      // it takes requests, though it may reject some for what is in them
+	Asked       bool      // it was sent a request, and its outcome is known
+	Failure     *Failure  // why it does not accept; nil while it does
+	Transitions [3]int64  // into each state
 }
 
 // figures are what the exporter says of itself. It is safe for concurrent use.
 type figures struct {
 	durations metric.Float64Histogram
 
-	// mu guards what follows.
-	mu      sync.Mutex
-	account Account
+	mu       sync.Mutex // guards what follows
+	sent     map[queue.Lane]int64
+	rejected map[Rejection]int64
 }
 
 func newFigures(meter metric.Meter) (*figures, error) {
-	f := &figures{account: Account{Sent: map[otlp.Signal]int64{}, Rejected: map[Rejection]int64{}}}
+	f := &figures{sent: map[queue.Lane]int64{}, rejected: map[Rejection]int64{}}
 	var err error
 	f.durations, err = instruments.Histogram(meter, catalog.ExportDuration)
 	return f, err
@@ -53,41 +62,31 @@ func newFigures(meter metric.Meter) (*figures, error) {
 func (f *figures) read(q *queue.Queue) Account {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	a := f.account
-	a.Sent, a.Rejected, a.Queue = maps.Clone(a.Sent), maps.Clone(a.Rejected), q.Account()
-	return a
+	return Account{Sent: maps.Clone(f.sent), Rejected: maps.Clone(f.rejected), Lanes: map[queue.Lane]LaneAccount{}, Queue: q.Account()}
 }
 
 // answered notes that a request came to an end; reason is that of its failure, if it failed.
-func (f *figures) answered(took time.Duration, reason string) {
-	if reason == "" {
-		f.durations.Record(context.Background(), took.Seconds())
-		return
+func (f *figures) answered(lane queue.Lane, took time.Duration, reason string) {
+	attributes := []attribute.KeyValue{catalog.LaneKey.String(lane.String())}
+	if reason != "" {
+		attributes = append(attributes, semconv.ErrorTypeKey.String(reason))
 	}
-	f.durations.Record(context.Background(), took.Seconds(), metric.WithAttributes(semconv.ErrorTypeKey.String(reason)))
+	f.durations.Record(context.Background(), took.Seconds(), metric.WithAttributes(attributes...))
 }
 
 // settle ends the time of the batches from i up to j in the queue, and counts what became of their points, both at one moment.
-func (f *figures) settle(flight *queue.Flight, i, j int, sent, rejected int64, reason string) {
+func (f *figures) settle(lane queue.Lane, flight *queue.Flight, i, j int, sent int64, rejected map[string]int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	signal := flight.Batches[i].Signal
 	if sent > 0 {
-		f.account.Sent[signal] += sent
+		f.sent[lane] += sent
 	}
-	if rejected > 0 {
-		f.account.Rejected[Rejection{signal, reason}] += rejected
+	for reason, n := range rejected {
+		if n > 0 {
+			f.rejected[Rejection{lane, reason}] += n
+		}
 	}
 	for ; i < j; i++ {
 		flight.Settle(i)
 	}
-}
-
-// change notes how the last request ended, and reports whether the one before ended the other way.
-func (f *figures) change(failure *Failure) (changed bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	changed = (f.account.Failure == nil) != (failure == nil)
-	f.account.Asked, f.account.Failure = true, failure
-	return changed
 }

@@ -15,7 +15,7 @@ func TestGather(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const gather = 10 * time.Millisecond
 		f := &fake{answer: takes}
-		r := start(t, f, Policy{Timeout: time.Second, Gather: gather})
+		r := start(t, f, rules{timeout: time.Second, gather: gather})
 		begin := time.Now()
 		r.put("first")
 		synctest.Wait()
@@ -41,7 +41,7 @@ func TestGatherDoesNotSlowABacklog(t *testing.T) {
 			<-up
 			return Result{}, nil
 		}}
-		r := start(t, f, Policy{Timeout: time.Second, Gather: 10 * time.Millisecond})
+		r := start(t, f, rules{timeout: time.Second, gather: 10 * time.Millisecond})
 		r.put("first")
 		synctest.Wait()
 		full := strings.Repeat("x", RequestSize)
@@ -56,7 +56,7 @@ func TestGatherDoesNotSlowABacklog(t *testing.T) {
 func TestSmallQueueDoesNotGather(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{answer: takes}
-		r := startLimited(t, f, Policy{Timeout: time.Second, Gather: 10 * time.Millisecond}, 1<<10)
+		r := startLimited(t, f, rules{timeout: time.Second, gather: 10 * time.Millisecond}, 1<<10)
 		r.put("a")
 		synctest.Wait()
 		r.put("b")

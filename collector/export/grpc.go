@@ -2,10 +2,10 @@ package export
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"sync"
 
 	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -21,87 +21,115 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// grpcClient sends OTLP over gRPC. Signals with the same URL share a connection.
+// grpcClient sends OTLP over gRPC.
 type grpcClient struct {
-	signals map[otlp.Signal]grpcSignal
-	conns   map[string]*grpcConn // by URL
+	cfg     Config
+	target  string
+	options []grpc.DialOption
 	call    []grpc.CallOption
+
+	mu   sync.Mutex // guards what follows, and what it points to
+	conn *grpcConn
 }
 
-// grpcSignal is where the batches of a signal go.
-type grpcSignal struct {
-	conn    *grpcConn
-	headers metadata.MD
+// grpcConn is a connection in use, or given up and closed when the last request on it has ended.
+type grpcConn struct {
+	*grpc.ClientConn
+
+	users   int
+	givenUp bool
 }
 
 func dialGRPC(cfg Config) (Client, error) {
-	c := &grpcClient{
-		signals: map[otlp.Signal]grpcSignal{}, conns: map[string]*grpcConn{},
-		call: []grpc.CallOption{grpc.ForceCodecV2(raw{})},
-	}
-	if cfg.Gzip {
+	c := &grpcClient{cfg: cfg, call: []grpc.CallOption{grpc.ForceCodecV2(raw{})}}
+	if cfg.Compression == Gzip {
 		c.call = append(c.call, grpc.UseCompressor(gzip.Name))
 	}
-	for s, e := range cfg.Endpoints {
-		if c.conns[e.URL] == nil {
-			conn, err := newGRPCConn(e.URL, cfg)
-			if err != nil {
-				return nil, errors.Join(err, c.Close())
-			}
-			c.conns[e.URL] = conn
-		}
-		c.signals[s] = grpcSignal{c.conns[e.URL], metadata.New(e.Headers)}
+	target, secure, err := grpcTarget(cfg.URL)
+	if err != nil {
+		return nil, err
 	}
+	c.target = target
+	creds := insecure.NewCredentials()
+	if secure {
+		creds = reloading{load: cfg.TLS}
+	}
+	c.options = []grpc.DialOption{
+		grpc.WithTransportCredentials(creds), grpc.WithUserAgent(cfg.UserAgent),
+		grpc.WithDisableServiceConfig(), // what is retried is for the exporter to say, and the DNS is not asked for it
+		grpc.WithDefaultServiceConfig(balancing(cfg.RoundRobin)),
+	}
+	conn, err := grpc.NewClient(c.target, c.options...)
+	if err != nil {
+		return nil, err
+	}
+	c.conn = &grpcConn{ClientConn: conn}
 	return c, nil
+}
+
+// balancing is the service configuration: of a fleet, each takes another of the addresses that a name has.
+func balancing(roundRobin bool) string {
+	if roundRobin {
+		return `{"loadBalancingConfig":[{"round_robin":{}}]}`
+	}
+	return `{"loadBalancingConfig":[{"pick_first":{"shuffleAddressList":true}}]}`
 }
 
 // Send implements [Client].
 func (c *grpcClient) Send(ctx context.Context, b otlp.Batch) (Result, error) {
-	to, ok := c.signals[b.Signal]
-	if !ok {
-		return Result{}, noEndpoint(b.Signal)
-	}
-	var body []byte
-	err := to.conn.Invoke(metadata.NewOutgoingContext(ctx, to.headers), b.Signal.Method(), b.Data, &body, c.call...)
+	headers, err := c.cfg.headers()
 	if err != nil {
-		to.conn.renew(ctx)
-		return Result{}, grpcFailure(err)
+		return Result{}, err
+	}
+	conn := c.use()
+	defer c.leave(conn)
+	var body []byte
+	err = conn.Invoke(metadata.NewOutgoingContext(ctx, metadata.New(headers)), b.Signal.Method(), b.Data, &body, c.call...)
+	if err != nil {
+		c.renew(ctx, conn)
+		return Result{}, grpcFailure(ctx, err)
 	}
 	return resultOf(body), nil
 }
 
 // Close implements [Client].
 func (c *grpcClient) Close() error {
-	var errs []error
-	for _, conn := range c.conns {
-		errs = append(errs, conn.Close())
-	}
-	return errors.Join(errs...)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.conn.Close()
 }
 
-// grpcConn is a connection that can be made anew.
-type grpcConn struct {
-	*grpc.ClientConn
-
-	target  string
-	options []grpc.DialOption
+func (c *grpcClient) use() *grpcConn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conn.users++
+	return c.conn
 }
 
-func newGRPCConn(rawURL string, cfg Config) (*grpcConn, error) {
-	target, secure, err := grpcTarget(rawURL)
-	if err != nil {
-		return nil, err
+func (c *grpcClient) leave(conn *grpcConn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if conn.users--; conn.users == 0 && conn.givenUp {
+		_ = conn.Close()
 	}
-	creds := insecure.NewCredentials()
-	if secure {
-		creds = reloading{load: cfg.TLS}
+}
+
+// renew is called after a failure. It gives the connection up unless the upstream answered on it: one that did not answer in time may be half open
+// (servers forbid pings that would show it), and one that could not be made is not tried again for two minutes by gRPC, where it is for the exporter to
+// say when.
+func (c *grpcClient) renew(ctx context.Context, failed *grpcConn) {
+	if ctx.Err() == nil && failed.GetState() == connectivity.Ready {
+		return
 	}
-	c := &grpcConn{target: target, options: []grpc.DialOption{
-		grpc.WithTransportCredentials(creds), grpc.WithUserAgent(cfg.UserAgent),
-		grpc.WithDisableServiceConfig(), // what is retried is for the exporter to say, and nobody looks for it in the DNS
-	}}
-	c.ClientConn, err = grpc.NewClient(c.target, c.options...)
-	return c, err
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conn != failed {
+		return // another request did so
+	}
+	if conn, err := grpc.NewClient(c.target, c.options...); err == nil {
+		failed.givenUp = true
+		c.conn = &grpcConn{ClientConn: conn}
+	}
 }
 
 // grpcTarget returns an endpoint in gRPC's own form, and whether it has TLS.
@@ -129,21 +157,8 @@ func withPort(u *url.URL, standard string) string {
 	return net.JoinHostPort(u.Hostname(), standard)
 }
 
-// renew is called after a failure. It gives the connection up unless the upstream answered on it: one that did not answer in time may be half open
-// (servers forbid pings that would show it), and one that could not be made is not tried again for two minutes by gRPC, where it is for the exporter to
-// say when.
-func (c *grpcConn) renew(ctx context.Context) {
-	if ctx.Err() == nil && c.GetState() == connectivity.Ready {
-		return
-	}
-	if conn, err := grpc.NewClient(c.target, c.options...); err == nil {
-		_ = c.Close() // nothing is under way on it
-		c.ClientConn = conn
-	}
-}
-
-// grpcFailure applies the rules of the specification (https://opentelemetry.io/docs/specs/otlp/#failures).
-func grpcFailure(err error) *Failure {
+// grpcFailure applies the rules of the specification (https://opentelemetry.io/docs/specs/otlp/#failures), but for what is held.
+func grpcFailure(ctx context.Context, err error) *Failure {
 	answered := status.Convert(err)
 	var info *errdetails.RetryInfo
 	for _, detail := range answered.Details() {
@@ -151,26 +166,39 @@ func grpcFailure(err error) *Failure {
 			info = d
 		}
 	}
-	f := &Failure{Reason: nameOf(answered.Code()), Err: err}
-	switch answered.Code() {
+	answer := known(answered.Code())
+	f := &Failure{Reason: code.Code(answer).String(), Kind: Held, Err: err}
+	switch answer {
 	case codes.ResourceExhausted:
-		f.Retry = info != nil
-	case codes.Canceled, codes.DeadlineExceeded, codes.Aborted, codes.OutOfRange, codes.Unavailable, codes.DataLoss:
-		f.Retry = true
+		f.Kind = Large
+		if info != nil {
+			f.Kind = Passing
+		}
+	case codes.DeadlineExceeded:
+		f.Kind = Passing
+		if ctx.Err() != nil { // ours, not the upstream's
+			f.Kind = Slow
+		}
+	case codes.Canceled, codes.Aborted, codes.OutOfRange, codes.Unavailable, codes.DataLoss:
+		f.Kind = Passing
+	case codes.InvalidArgument:
+		f.Kind = Invalid
+	case codes.Internal, codes.Unknown, codes.FailedPrecondition:
+		f.Kind = Split
 	default:
 	}
-	if f.Retry {
+	if f.Kind == Passing {
 		f.After = bounded(info.GetRetryDelay().AsDuration())
 	}
 	return f
 }
 
-// nameOf returns the name of a status as gRPC's specification has it. There are few names, whatever number an upstream sends.
-func nameOf(c codes.Code) string {
+// known returns a status of gRPC's specification: there are few, whatever number an upstream sends.
+func known(c codes.Code) codes.Code {
 	if c > codes.Unauthenticated {
-		c = codes.Unknown
+		return codes.Unknown
 	}
-	return code.Code(c).String()
+	return c
 }
 
 // raw is a codec that passes bytes as they are, under the name of the one whose bytes they are.

@@ -3,6 +3,7 @@ package export
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net"
 	"path/filepath"
 	"strings"
@@ -17,37 +18,36 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// dialServer returns a client of s, all signals to one URL.
+// dialServer returns a client of s.
 func dialServer(t testing.TB, s *grpcServer) Client {
 	t.Helper()
-	return dial(t, Config{Protocol: GRPC, Endpoints: everywhere("http://" + s.addr)})
+	return dial(t, Config{Protocol: GRPC, URL: "http://" + s.addr})
 }
 
 func TestGRPCSendsBytesAsTheyAre(t *testing.T) {
-	data := bytes.Repeat([]byte("\xfa\x3f\x03any"), 50_000) // unknown to everyone
-	for _, gzip := range []bool{false, true} {
+	data := bytes.Repeat([]byte("\xfa\x3f\x03any"), 50_000) // an unknown field
+	for _, compression := range []string{None, Gzip} {
 		s := serveGRPC(t, listen(t, ""), yes)
-		url := "http://" + s.addr
-		c := dial(t, Config{Protocol: GRPC, Gzip: gzip, UserAgent: "poolgauge-sidecar/9", Endpoints: map[otlp.Signal]Endpoint{
-			otlp.Metrics: {url, map[string]string{"Tenant": "m"}}, otlp.Traces: {url, map[string]string{"tenant": "t"}}, otlp.Logs: {URL: url},
-		}})
+		c := dial(t, Config{
+			Protocol: GRPC, Compression: compression, UserAgent: "poolgauge-sidecar/9", URL: "http://" + s.addr,
+			Headers: fixed(map[string]string{"Tenant": "m"}),
+		})
 		for _, signal := range otlp.Signals() {
 			equal(t, "result", mustSend(t, c, otlp.Batch{Signal: signal, Points: 1, Data: data}), Result{})
 		}
-		want := []received{
-			{to: "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", header: map[string][]string{"tenant": {"m"}}},
-			{to: "/opentelemetry.proto.collector.trace.v1.TraceService/Export", header: map[string][]string{"tenant": {"t"}}},
-			{to: "/opentelemetry.proto.collector.logs.v1.LogsService/Export"},
+		want := []string{
+			"/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+			"/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+			"/opentelemetry.proto.collector.logs.v1.LogsService/Export",
 		}
 		for i, got := range s.requests() {
-			equal(t, "method", got.to, want[i].to)
-			equal(t, "tenant", strings.Join(got.header["tenant"], ","), strings.Join(want[i].header["tenant"], ","))
+			equal(t, "method", got.to, want[i])
+			equal(t, "tenant", strings.Join(got.header["tenant"], ","), "m")
 			equal(t, "type", got.header["content-type"][0], "application/grpc+proto")
 			equal(t, "user agent", strings.HasPrefix(got.header["user-agent"][0], "poolgauge-sidecar/9"), true)
 			equal(t, "data survives", bytes.Equal(got.body, data), true)
 		}
 		equal(t, "requests", len(s.requests()), 3)
-		equal(t, "one connection for all", len(c.(*grpcClient).conns), 1)
 	}
 }
 
@@ -58,11 +58,11 @@ func TestGRPCUnixSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := serveGRPC(t, l, yes)
-	mustSend(t, dial(t, Config{Protocol: GRPC, Endpoints: everywhere("unix://" + path)}), metrics("x"))
+	mustSend(t, dial(t, Config{Protocol: GRPC, URL: "unix://" + path}), metrics("x"))
 	equal(t, "requests", len(s.requests()), 1)
 }
 
-// Every status is retried or not as the specification says, and no other.
+// Every status is retried as the specification says; of the others some are held, and some are for what is in the request.
 func TestGRPCStatuses(t *testing.T) {
 	passing := map[codes.Code]bool{
 		codes.Canceled: true, codes.DeadlineExceeded: true, codes.Aborted: true, codes.OutOfRange: true, codes.Unavailable: true, codes.DataLoss: true,
@@ -83,12 +83,22 @@ func TestGRPCStatuses(t *testing.T) {
 			}
 			answer = st.Err()
 			f := mustFail(t, context.Background(), c, metrics("x"))
-			retry := passing[code] || code == codes.ResourceExhausted && hint != -1
+			kind := Held
+			switch {
+			case passing[code] || code == codes.ResourceExhausted && hint != -1:
+				kind = Passing
+			case code == codes.ResourceExhausted:
+				kind = Large
+			case code == codes.InvalidArgument:
+				kind = Invalid
+			case code == codes.Internal || code == codes.Unknown || code == codes.FailedPrecondition:
+				kind = Split
+			}
 			var after time.Duration
-			if retry {
+			if kind == Passing {
 				after = min(max(hint, 0), 5*time.Minute)
 			}
-			if f.Reason != names[code] || f.Retry != retry || f.After != after || !strings.Contains(f.Error(), "because") {
+			if f.Reason != names[code] || f.Kind != kind || f.After != after || !strings.Contains(f.Error(), "because") {
 				t.Errorf("%v with hint %v: %+v", code, hint, f)
 			}
 		}
@@ -99,7 +109,7 @@ func TestGRPCStatuses(t *testing.T) {
 func TestGRPCStatusWithoutName(t *testing.T) {
 	s := serveGRPC(t, listen(t, ""), func(context.Context, int) ([]byte, error) { return nil, status.Error(4711, "what") })
 	f := mustFail(t, context.Background(), dialServer(t, s), metrics("x"))
-	if f.Reason != "UNKNOWN" || f.Retry {
+	if f.Reason != "UNKNOWN" || f.Kind != Split {
 		t.Errorf("%+v", f)
 	}
 }
@@ -127,12 +137,12 @@ func TestGRPCUpstreamComesBack(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	c := dial(t, Config{Protocol: GRPC, Endpoints: everywhere("http://" + addr)})
+	c := dial(t, Config{Protocol: GRPC, URL: "http://" + addr})
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for range 8 {
 		f := mustFail(t, ctx, c, metrics("x"))
-		if !f.Retry || f.Reason != "UNAVAILABLE" || !strings.Contains(f.Error(), "refused") {
+		if !retries(f) || f.Reason != "UNAVAILABLE" || !strings.Contains(f.Error(), "refused") {
 			t.Fatalf("%+v", f)
 		}
 	}
@@ -146,12 +156,11 @@ func TestGRPCUpstreamComesBack(t *testing.T) {
 func TestGRPCConnectionIsKept(t *testing.T) {
 	s := serveGRPC(t, listen(t, ""), func(context.Context, int) ([]byte, error) { return nil, status.Error(codes.Unavailable, "busy") })
 	c := dialServer(t, s)
-	conn := c.(*grpcClient).signals[otlp.Logs].conn
-	first := conn.ClientConn
+	first := c.(*grpcClient).conn
 	for range 3 {
 		_ = mustFail(t, context.Background(), c, metrics("x"))
 	}
-	equal(t, "connection", conn.ClientConn, first)
+	equal(t, "connection", c.(*grpcClient).conn, first)
 }
 
 func TestDialErrors(t *testing.T) {
@@ -162,7 +171,7 @@ func TestDialErrors(t *testing.T) {
 		{`expected a URL of http or https for http/protobuf, got "http:///v1"`, HTTPProtobuf, "http:///v1"},
 		{"missing protocol scheme", GRPC, ":x"},
 	} {
-		if _, err := Dial(Config{Protocol: c.protocol, Endpoints: everywhere(c.url)}); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := Dial(Config{Protocol: c.protocol, URL: c.url}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("got %v, want %s", err, c.want)
 		}
 	}
@@ -180,13 +189,33 @@ func TestGRPCTarget(t *testing.T) {
 	}
 }
 
-// A signal that has nowhere to go is refused, by name.
-func TestNoEndpoint(t *testing.T) {
-	for _, protocol := range []string{GRPC, HTTPProtobuf} {
-		c := dial(t, Config{Protocol: protocol, Endpoints: map[otlp.Signal]Endpoint{otlp.Metrics: {URL: "http://127.0.0.1:9/v1/metrics"}}})
-		f := mustFail(t, context.Background(), c, otlp.Batch{Signal: otlp.Traces})
-		if f.Retry || f.Reason != "request" || !strings.Contains(f.Error(), "traces") {
-			t.Errorf("%+v", f)
+// What is left of a signal that has no endpoint any more is rejected, by name.
+func TestNowhere(t *testing.T) {
+	f := mustFail(t, context.Background(), Nowhere(), otlp.Batch{Signal: otlp.Traces})
+	if f.Kind != Invalid || f.Reason != "no_endpoint" || !strings.Contains(f.Error(), "traces") {
+		t.Errorf("%+v", f)
+	}
+}
+
+// Headers are asked for with each request; while there are none nothing is lost.
+func TestHeadersMayChange(t *testing.T) {
+	s := serveGRPC(t, listen(t, ""), yes)
+	tokens := []string{"one", "", "two"}
+	n := 0
+	c := dial(t, Config{Protocol: GRPC, URL: "http://" + s.addr, Headers: func() (map[string]string, error) {
+		token := tokens[n]
+		n++
+		if token == "" {
+			return nil, errors.New("half written")
 		}
+		return map[string]string{"authorization": token}, nil
+	}})
+	mustSend(t, c, metrics("a"))
+	if f := mustFail(t, context.Background(), c, metrics("b")); f.Kind != Passing || !strings.Contains(f.Error(), "half written") {
+		t.Errorf("%+v", f)
+	}
+	mustSend(t, c, metrics("b"))
+	for i, want := range []string{"one", "two"} {
+		equal(t, "token", s.requests()[i].header["authorization"][0], want)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/poolgauge/poolgauge/collector/otlp"
@@ -25,34 +27,28 @@ const (
 
 // httpClient sends OTLP as protobuf over HTTP/1.1.
 type httpClient struct {
-	endpoints map[otlp.Signal]Endpoint
-	userAgent string
-	renewed   func() *http.Transport
-	http      http.Client
-	packer    *gzip.Writer // nil: no compression
+	cfg       Config
+	transport atomic.Pointer[http.Transport]
+	packers   sync.Pool // of *gzip.Writer
 }
 
 func dialHTTP(cfg Config) (Client, error) {
-	for _, e := range cfg.Endpoints {
-		if u, err := url.Parse(e.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			return nil, fmt.Errorf("endpoint: expected a URL of http or https for %s, got %q", HTTPProtobuf, e.URL)
-		}
+	if u, err := url.Parse(cfg.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("endpoint: expected a URL of http or https for %s, got %q", HTTPProtobuf, cfg.URL)
 	}
-	c := &httpClient{endpoints: cfg.Endpoints, userAgent: cfg.UserAgent, renewed: func() *http.Transport { return newTransport(cfg) }}
-	c.http.Transport = c.renewed()
-	// Followed, a redirect could make a GET of the request, which looks like success, or show its headers to another host.
-	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	if cfg.Gzip {
-		c.packer = gzip.NewWriter(nil)
-	}
+	c := &httpClient{cfg: cfg, packers: sync.Pool{New: func() any { return gzip.NewWriter(nil) }}}
+	c.transport.Store(newTransport(&c.cfg))
 	return c, nil
 }
 
-// newTransport returns a pool of one connection a host. Certificates are loaded at each handshake; behind a proxy, where the standard library
+// noRedirect hands a redirect back. Followed, it could make a GET of the request, which looks like success, or show its headers to another host.
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// newTransport returns a pool of few connections. Certificates are loaded at each handshake; behind a proxy, where the standard library
 // shakes hands itself, once a transport.
-func newTransport(cfg Config) *http.Transport {
+func newTransport(cfg *Config) *http.Transport {
 	t := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, DialTLSContext: dialTLS(cfg.TLS), MaxIdleConnsPerHost: 1, IdleConnTimeout: idle,
+		Proxy: http.ProxyFromEnvironment, DialTLSContext: dialTLS(cfg.TLS), MaxIdleConnsPerHost: 4, IdleConnTimeout: idle,
 		MaxResponseHeaderBytes: longestAnswer,
 	}
 	if config, err := cfg.TLS(); err == nil {
@@ -67,9 +63,10 @@ func (c *httpClient) Send(ctx context.Context, b otlp.Batch) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	response, err := c.http.Do(request)
+	transport := c.transport.Load()
+	response, err := (&http.Client{Transport: transport, CheckRedirect: noRedirect}).Do(request)
 	if err != nil {
-		c.renew()
+		c.renew(transport)
 		return Result{}, brokenHTTP(ctx, err)
 	}
 	defer response.Body.Close()
@@ -77,6 +74,8 @@ func (c *httpClient) Send(ctx context.Context, b otlp.Batch) (Result, error) {
 	switch {
 	case response.StatusCode/100 != 2:
 		return Result{}, httpFailure(response, body, time.Now())
+	case contentType(response) == "text/html": // a proxy's login page, for example
+		return Result{}, &Failure{Reason: "html", Kind: Held, Err: fmt.Errorf("%s with a page of HTML: this is no OTLP endpoint", response.Status)}
 	case err != nil || contentType(response) != protobuf:
 		return Result{}, nil // it took the request; whatever else it says is not for us
 	}
@@ -84,23 +83,23 @@ func (c *httpClient) Send(ctx context.Context, b otlp.Batch) (Result, error) {
 }
 
 func (c *httpClient) request(ctx context.Context, b otlp.Batch) (*http.Request, error) {
-	to, ok := c.endpoints[b.Signal]
-	if !ok {
-		return nil, noEndpoint(b.Signal)
+	headers, err := c.cfg.headers()
+	if err != nil {
+		return nil, err
 	}
-	body := b.Data
-	if c.packer != nil {
+	body, packed := b.Data, c.cfg.Compression == Gzip
+	if packed {
 		body = c.pack(body)
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, to.URL, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.cfg.URL, bytes.NewReader(body))
 	if err != nil {
-		return nil, &Failure{Reason: reasonRequest, Err: err}
+		return nil, &Failure{Reason: reasonRequest, Kind: Held, Err: err}
 	}
-	if c.packer != nil {
+	if packed {
 		request.Header.Set("Content-Encoding", "gzip")
 	}
-	request.Header.Set("User-Agent", c.userAgent)
-	for name, value := range to.Headers {
+	request.Header.Set("User-Agent", c.cfg.UserAgent)
+	for name, value := range headers {
 		request.Header.Set(name, value)
 	}
 	request.Header.Set("Content-Type", protobuf)
@@ -108,41 +107,50 @@ func (c *httpClient) request(ctx context.Context, b otlp.Batch) (*http.Request, 
 }
 
 func (c *httpClient) pack(body []byte) []byte {
+	packer := c.packers.Get().(*gzip.Writer)
+	defer c.packers.Put(packer)
 	var packed bytes.Buffer
-	c.packer.Reset(&packed)
-	_, _ = c.packer.Write(body) // to memory: it does not fail
-	_ = c.packer.Close()
+	packer.Reset(&packed)
+	_, _ = packer.Write(body) // to memory: it does not fail
+	_ = packer.Close()
 	return packed.Bytes()
 }
 
-// renew gives up the connections after one of them broke, and what was loaded for them.
-func (c *httpClient) renew() {
-	c.http.CloseIdleConnections()
-	c.http.Transport = c.renewed()
+// renew gives up the connections after one of them broke, and what was loaded for them. What is under way on others goes on.
+func (c *httpClient) renew(failed *http.Transport) {
+	if c.transport.CompareAndSwap(failed, newTransport(&c.cfg)) {
+		failed.CloseIdleConnections()
+	}
 }
 
 // Close implements [Client].
 func (c *httpClient) Close() error {
-	c.http.CloseIdleConnections()
+	c.transport.Load().CloseIdleConnections()
 	return nil
 }
 
 // brokenHTTP is a request that got no answer.
 func brokenHTTP(ctx context.Context, err error) *Failure {
-	f := &Failure{Reason: reasonConnection, Retry: true, Err: err}
+	f := &Failure{Reason: reasonConnection, Kind: Passing, Err: err}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		f.Reason = reasonTimeout
+		f.Reason, f.Kind = reasonTimeout, Slow
 	}
 	return f
 }
 
-// httpFailure applies the rules of the specification (https://opentelemetry.io/docs/specs/otlp/#otlphttp-response).
+// httpFailure applies the rules of the specification (https://opentelemetry.io/docs/specs/otlp/#otlphttp-response), but for what is held.
 func httpFailure(r *http.Response, body []byte, now time.Time) *Failure {
-	f := &Failure{Reason: strconv.Itoa(r.StatusCode), Err: errors.New(r.Status + explanation(r, body))}
+	f := &Failure{Reason: strconv.Itoa(r.StatusCode), Kind: Held, Err: errors.New(r.Status + explanation(r, body))}
 	switch r.StatusCode {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		f.Retry = true
+		f.Kind = Passing
 		f.After = bounded(retryAfter(r.Header.Get("Retry-After"), now))
+	case http.StatusRequestEntityTooLarge:
+		f.Kind = Large
+	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+		f.Kind = Invalid
+	case http.StatusInternalServerError:
+		f.Kind = Split
 	}
 	return f
 }

@@ -29,36 +29,42 @@ func TestHTTPSendsBytesAsTheyAre(t *testing.T) {
 			all, _ := io.ReadAll(body)
 			got <- received{r.Method + " " + r.URL.Path, r.Header, all}
 		})
-		c := dial(t, Config{Protocol: HTTPProtobuf, Gzip: packed, UserAgent: "poolgauge-sidecar/9", Endpoints: map[otlp.Signal]Endpoint{
-			otlp.Metrics: {s.URL + "/v1/metrics", map[string]string{"tenant": "m", "content-type": "other"}}, otlp.Traces: {URL: s.URL + "/x/v1/traces"}, otlp.Logs: {URL: s.URL},
-		}})
+		compression := map[bool]string{true: Gzip}[packed]
 		for i, want := range []string{"POST /v1/metrics", "POST /x/v1/traces", "POST /"} {
+			c := dial(t, Config{
+				Protocol: HTTPProtobuf, Compression: compression, UserAgent: "poolgauge-sidecar/9", URL: s.URL + strings.TrimPrefix(want, "POST "),
+				Headers: fixed(map[string]string{"tenant": "m", "content-type": "other"}),
+			})
 			equal(t, "result", mustSend(t, c, otlp.Batch{Signal: otlp.Signals()[i], Points: 1, Data: data}), Result{})
 			r := <-got
 			header := http.Header(r.header)
 			equal(t, "path", r.to, want)
 			equal(t, "type", header.Get("Content-Type"), "application/x-protobuf")
 			equal(t, "user agent", header.Get("User-Agent"), "poolgauge-sidecar/9")
-			equal(t, "tenant", header.Get("Tenant"), []string{"m", "", ""}[i])
+			equal(t, "tenant", header.Get("Tenant"), "m")
 			equal(t, "encoding", header.Get("Content-Encoding"), map[bool]string{true: "gzip"}[packed])
 			equal(t, "data survives", bytes.Equal(r.body, data), true)
 		}
 	}
 }
 
-// Every code is retried or not as the specification says, and no other. A redirect is not followed.
+// Every code is retried as the specification says; of the others some are held, and some are for what is in the request. A redirect is not followed.
 func TestHTTPCodes(t *testing.T) {
-	passing := map[int]bool{429: true, 502: true, 503: true, 504: true}
+	kinds := map[int]Kind{429: Passing, 502: Passing, 503: Passing, 504: Passing, 413: Large, 400: Invalid, 422: Invalid, 500: Split}
 	for code := 300; code < 600; code++ {
 		if http.StatusText(code) == "" {
 			continue
 		}
 		f := failureOfCode(t, code, http.Header{"Location": {"/elsewhere"}, "Retry-After": {"7"}}, nil)
+		kind, ok := kinds[code]
+		if !ok {
+			kind = Held
+		}
 		var after time.Duration
-		if passing[code] {
+		if kind == Passing {
 			after = 7 * time.Second
 		}
-		if f.Retry != passing[code] || f.After != after || f.Reason != fmt.Sprint(code) {
+		if f.Kind != kind || f.After != after || f.Reason != fmt.Sprint(code) {
 			t.Errorf("%d: %+v", code, f)
 		}
 	}
@@ -78,7 +84,7 @@ func failureOfCode(t *testing.T, code int, header http.Header, body []byte) *Fai
 			_, _ = w.Write(body)
 		}
 	})
-	f := mustFail(t, context.Background(), dial(t, Config{Protocol: HTTPProtobuf, Endpoints: everywhere(s.URL)}), metrics("x"))
+	f := mustFail(t, context.Background(), dial(t, Config{Protocol: HTTPProtobuf, URL: s.URL}), metrics("x"))
 	s.Close()
 	equal(t, "requests", requests, 1)
 	return f
@@ -140,23 +146,35 @@ func TestHTTPAnswers(t *testing.T) {
 				_, _ = w.Write(c.body)
 			}
 		})
-		equal(t, name, mustSend(t, dial(t, Config{Protocol: HTTPProtobuf, Endpoints: everywhere(s.URL)}), metrics("x")), c.want)
+		equal(t, name, mustSend(t, dial(t, Config{Protocol: HTTPProtobuf, URL: s.URL}), metrics("x")), c.want)
+	}
+}
+
+// A page is no answer to OTLP: a proxy that asks for a password must not lose anything.
+func TestHTTPPageIsNoSuccess(t *testing.T) {
+	s := serveHTTP(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = io.WriteString(w, "<html>log in</html>")
+	})
+	f := mustFail(t, context.Background(), dial(t, Config{Protocol: HTTPProtobuf, URL: s.URL}), metrics("x"))
+	if f.Kind != Held || f.Reason != "html" {
+		t.Errorf("%+v", f)
 	}
 }
 
 func TestHTTPBrokenConnections(t *testing.T) {
 	s := serveHTTP(t, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
 	p := newProxy(t, strings.TrimPrefix(s.URL, "http://"))
-	testBrokenConnections(t, p, dial(t, Config{Protocol: HTTPProtobuf, Endpoints: everywhere("http://" + p.addr)}), "timeout")
+	testBrokenConnections(t, p, dial(t, Config{Protocol: HTTPProtobuf, URL: "http://" + p.addr}), "timeout")
 }
 
-func TestHTTPNobodyListens(t *testing.T) {
+func TestHTTPNothingListens(t *testing.T) {
 	l := listen(t, "")
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	f := mustFail(t, context.Background(), dial(t, Config{Protocol: HTTPProtobuf, Endpoints: everywhere("http://" + l.Addr().String())}), metrics("x"))
-	if !f.Retry || f.Reason != "connection" {
+	f := mustFail(t, context.Background(), dial(t, Config{Protocol: HTTPProtobuf, URL: "http://" + l.Addr().String()}), metrics("x"))
+	if !retries(f) || f.Reason != "connection" {
 		t.Errorf("%+v", f)
 	}
 }

@@ -100,9 +100,12 @@ func listen(t testing.TB, addr string) net.Listener {
 	return l
 }
 
-// everywhere are endpoints of one URL for all signals.
-func everywhere(url string) map[otlp.Signal]Endpoint {
-	return map[otlp.Signal]Endpoint{otlp.Metrics: {URL: url}, otlp.Traces: {URL: url}, otlp.Logs: {URL: url}}
+// retries reports whether the request of a failure is sent again as it is, or in parts.
+func retries(f *Failure) bool { return f.Kind == Passing || f.Kind == Slow }
+
+// fixed are headers that do not change.
+func fixed(headers map[string]string) func() (map[string]string, error) {
+	return func() (map[string]string, error) { return headers, nil }
 }
 
 func dial(t testing.TB, cfg Config) Client {
@@ -141,7 +144,7 @@ func partial(t testing.TB, rejected int64, message string) []byte {
 	return body
 }
 
-// metrics is a batch whose request is not OTLP: nobody on the way looks into it.
+// metrics is a batch whose request is not OTLP: nothing on the way looks into it.
 func metrics(data string) otlp.Batch {
 	return otlp.Batch{Signal: otlp.Metrics, Points: 3, Data: []byte(data)}
 }

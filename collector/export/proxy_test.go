@@ -107,7 +107,7 @@ func testBrokenConnections(t *testing.T, p *proxy, c Client, timeout string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	f := mustFail(t, ctx, c, metrics("3"))
-	if !f.Retry || f.Reason != timeout {
+	if !retries(f) || f.Reason != timeout {
 		t.Errorf("half open: %+v", f)
 	}
 	mustSend(t, c, metrics("3")) // on a new connection
@@ -120,7 +120,7 @@ func testBrokenConnections(t *testing.T, p *proxy, c Client, timeout string) {
 			break
 		}
 		var f *Failure
-		if !errors.As(err, &f) || !f.Retry || i > 2 {
+		if !errors.As(err, &f) || !retries(f) || i > 2 {
 			t.Fatalf("reset: %+v", f)
 		}
 	}
@@ -130,5 +130,5 @@ func testBrokenConnections(t *testing.T, p *proxy, c Client, timeout string) {
 func TestGRPCBrokenConnections(t *testing.T) {
 	s := serveGRPC(t, listen(t, ""), yes)
 	p := newProxy(t, s.addr)
-	testBrokenConnections(t, p, dial(t, Config{Protocol: GRPC, Endpoints: everywhere("http://" + p.addr)}), "DEADLINE_EXCEEDED")
+	testBrokenConnections(t, p, dial(t, Config{Protocol: GRPC, URL: "http://" + p.addr}), "DEADLINE_EXCEEDED")
 }

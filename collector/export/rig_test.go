@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,6 +24,8 @@ import (
 // fake is a client with faults: answer decides what becomes of each request. It is read when the exporter waits or has ended.
 type fake struct {
 	answer func(ctx context.Context, b otlp.Batch) (Result, error)
+
+	mu     sync.Mutex
 	tries  []otlp.Batch // every request
 	at     []time.Time  // when it came
 	taken  []string     // the data of those that were taken
@@ -30,8 +33,12 @@ type fake struct {
 }
 
 func (f *fake) Send(ctx context.Context, b otlp.Batch) (Result, error) {
+	f.mu.Lock()
 	f.tries, f.at = append(f.tries, b), append(f.at, time.Now())
+	f.mu.Unlock()
 	result, err := f.answer(ctx, b)
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if err == nil {
 		f.taken = append(f.taken, string(b.Data))
 	}
@@ -46,10 +53,12 @@ func (f *fake) Close() error {
 func takes(context.Context, otlp.Batch) (Result, error) { return Result{}, nil }
 
 func passing(reason string) error {
-	return &Failure{Reason: reason, Retry: true, Err: errors.New("not now")}
+	return &Failure{Reason: reason, Kind: Passing, Err: errors.New("not now")}
 }
 
-func permanent(reason string) error { return &Failure{Reason: reason, Err: errors.New("never")} }
+func permanent(reason string) error {
+	return &Failure{Reason: reason, Kind: Invalid, Err: errors.New("never")}
+}
 
 // rig is an exporter with a queue in memory and all that it says of itself.
 type rig struct {
@@ -59,30 +68,40 @@ type rig struct {
 	queue  *queue.Queue
 	reader *sdkmetric.ManualReader
 	log    *bytes.Buffer
+	logger *slog.Logger
 }
 
-func start(t *testing.T, client Client, policy Policy) *rig {
+func start(t *testing.T, client Client, policy rules) *rig {
 	t.Helper()
 	return startLimited(t, client, policy, 64<<20)
 }
 
-func startLimited(t *testing.T, client Client, policy Policy, limit int64) *rig {
+func startLimited(t *testing.T, client Client, policy rules, limit int64) *rig {
 	t.Helper()
 	r := &rig{t: t, reader: sdkmetric.NewManualReader(), log: &bytes.Buffer{}}
 	log := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	r.logger = log
 	var err error
-	if r.queue, err = queue.Open(queue.Config{Limit: limit, Log: slog.New(slog.DiscardHandler)}); err != nil {
+	if r.queue, err = queue.Open(queue.Config{Limit: limit, Lanes: []queue.Lane{queue.Metrics}, Log: slog.New(slog.DiscardHandler)}); err != nil {
 		t.Fatal(err)
 	}
 	meter := sdkmetric.NewMeterProvider(sdkmetric.WithReader(r.reader)).Meter("test")
-	if r.Exporter, err = New(r.queue, client, policy, meter, log); err != nil {
+	lanes := []Lane{{ID: queue.Metrics, Client: client, Timeout: policy.timeout, InFlight: 1, Gather: policy.gather}}
+	if r.Exporter, err = New(r.queue, lanes, policy.Policy, meter, log); err != nil {
 		t.Fatal(err)
 	}
 	return r
 }
 
 // patient is the policy of most tests.
-var patient = Policy{Timeout: 10 * time.Second}
+var patient = rules{timeout: 10 * time.Second}
+
+// rules are a policy, and what a lane has besides.
+type rules struct {
+	Policy
+
+	timeout, gather time.Duration
+}
 
 // put queues batches of metrics with 10 points each.
 func (r *rig) put(data ...string) {
@@ -94,7 +113,7 @@ func (r *rig) put(data ...string) {
 
 func (r *rig) putBatch(b otlp.Batch) {
 	r.t.Helper()
-	if err := r.queue.Put(context.Background(), b); err != nil {
+	if err := r.queue.Put(context.Background(), queue.LaneOf(b.Signal), b); err != nil {
 		r.t.Fatal(err)
 	}
 }
@@ -108,6 +127,9 @@ func (r *rig) drain(grace time.Duration) {
 		r.t.Error(err)
 	}
 }
+
+// metrics returns how the lane of metrics does.
+func (r *rig) metrics() LaneAccount { return r.Account().Lanes[queue.Metrics] }
 
 func (r *rig) lines() int { return strings.Count(r.log.String(), "\n") }
 

@@ -110,14 +110,14 @@ func testReload(t *testing.T, protocol string, serve func(addr string, config *t
 	f := files{t.TempDir()}
 	f.write(t, one)
 	addr, stop := serve("", one.server(t))
-	c := dial(t, Config{Protocol: protocol, Endpoints: everywhere("https://" + addr), TLS: f.load})
+	c := dial(t, Config{Protocol: protocol, URL: "https://" + addr, TLS: f.load})
 	mustSend(t, c, metrics("1"))
 	stop()
 
 	// The upstream has moved and the files have not: nothing goes, and nothing is given up.
 	_, stop = serve(addr, two.server(t))
 	for range 3 {
-		if failure := mustFail(t, context.Background(), c, metrics("2")); !failure.Retry {
+		if failure := mustFail(t, context.Background(), c, metrics("2")); !retries(failure) {
 			t.Fatalf("%+v", failure)
 		}
 	}
@@ -125,7 +125,7 @@ func testReload(t *testing.T, protocol string, serve func(addr string, config *t
 	if err := os.Remove(filepath.Join(f.dir, "key")); err != nil {
 		t.Fatal(err)
 	}
-	if failure := mustFail(t, context.Background(), c, metrics("2")); !failure.Retry {
+	if failure := mustFail(t, context.Background(), c, metrics("2")); !retries(failure) {
 		t.Fatalf("%+v", failure)
 	}
 	f.write(t, two)
@@ -142,7 +142,7 @@ func testReload(t *testing.T, protocol string, serve func(addr string, config *t
 			return
 		}
 		var failure *Failure
-		if i > 1 || !errors.As(err, &failure) || !failure.Retry {
+		if i > 1 || !errors.As(err, &failure) || !retries(failure) {
 			t.Fatal(err)
 		}
 	}
@@ -175,8 +175,8 @@ func TestForeignAuthority(t *testing.T) {
 	config.ClientAuth = tls.NoClientCert
 	s := serveGRPC(t, listen(t, ""), yes, grpc.Creds(credentials.NewTLS(config)))
 	for name, load := range map[string]func() (*tls.Config, error){"ours": f.load, "the system's": nil} {
-		c := dial(t, Config{Protocol: GRPC, Endpoints: everywhere("https://" + s.addr), TLS: load})
-		if failure := mustFail(t, context.Background(), c, metrics("x")); !failure.Retry || failure.Reason != "UNAVAILABLE" {
+		c := dial(t, Config{Protocol: GRPC, URL: "https://" + s.addr, TLS: load})
+		if failure := mustFail(t, context.Background(), c, metrics("x")); !retries(failure) || failure.Reason != "UNAVAILABLE" {
 			t.Errorf("%s: %+v", name, failure)
 		}
 	}
@@ -190,10 +190,10 @@ func TestHTTPReloadsBehindProxy(t *testing.T) {
 		loads++
 		return &tls.Config{MinVersion: tls.VersionTLS13}, nil //nolint:gosec // a mark
 	}}
-	c := &httpClient{renewed: func() *http.Transport { return newTransport(cfg) }}
-	c.renew()
-	c.renew()
-	if transport := c.http.Transport.(*http.Transport); loads != 2 || transport.TLSClientConfig.MinVersion != tls.VersionTLS13 {
+	c := &httpClient{cfg: cfg}
+	c.transport.Store(newTransport(&c.cfg))
+	c.renew(c.transport.Load())
+	if loads != 2 || c.transport.Load().TLSClientConfig.MinVersion != tls.VersionTLS13 {
 		t.Errorf("loaded %d times", loads)
 	}
 }

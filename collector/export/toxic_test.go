@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/poolgauge/poolgauge/collector/otlp"
+	"github.com/poolgauge/poolgauge/collector/queue"
 )
 
 // numbered is batch i: its data is its number, and so are its points, from 1 to 9.
@@ -70,9 +71,9 @@ func (l *ledger) check(n int, a Account) {
 			l.t.Errorf("batch %d, bad %v, was taken %d times", i, l.bad(i), got)
 		}
 	}
-	equal(l.t, "refused for good", a.Rejected[Rejection{otlp.Metrics, "INVALID_ARGUMENT"}], refused)
-	equal(l.t, "rejected in part", a.Rejected[Rejection{otlp.Metrics, "partial"}], l.lost)
-	equal(l.t, "sent and rejected", a.Sent[otlp.Metrics]+refused+l.lost, put)
+	equal(l.t, "refused for good", a.Rejected[Rejection{queue.Metrics, "INVALID_ARGUMENT"}], refused)
+	equal(l.t, "rejected in part", a.Rejected[Rejection{queue.Metrics, "partial"}], l.lost)
+	equal(l.t, "sent and rejected", a.Sent[queue.Metrics]+refused+l.lost, put)
 }
 
 // Whatever the upstream does, each good batch arrives, in order, and every point is accounted for.
@@ -143,7 +144,7 @@ func TestToxicConnection(t *testing.T) {
 			return nil, exhausted.Err()
 		case 2:
 			p.reset()
-			return nil, status.Error(codes.Aborted, "nobody hears this")
+			return nil, status.Error(codes.Aborted, "not heard")
 		case 3:
 			p.halfOpen()
 			<-ctx.Done()
@@ -160,11 +161,11 @@ func TestToxicConnection(t *testing.T) {
 		return nil, nil
 	})
 	p = newProxy(t, s.addr)
-	client, err := Dial(Config{Protocol: GRPC, Gzip: true, Endpoints: everywhere("http://" + p.addr)})
+	client, err := Dial(Config{Protocol: GRPC, Compression: Gzip, URL: "http://" + p.addr})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := start(t, client, Policy{Timeout: 300 * time.Millisecond, LeastBackoff: time.Millisecond, LongestBackoff: 5 * time.Millisecond})
+	r := start(t, client, rules{Policy{LeastBackoff: time.Millisecond, LongestBackoff: 5 * time.Millisecond}, 300 * time.Millisecond, 0})
 	const n = 150
 	for i := range n {
 		r.putBatch(numbered(i))

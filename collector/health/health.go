@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"time"
@@ -30,7 +32,7 @@ func Listen(ctx context.Context, address string, live, ready Check) (*Server, er
 	mux.HandleFunc("GET /healthz", handler(live))
 	mux.HandleFunc("GET /readyz", handler(ready))
 	s := &Server{
-		http: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second, MaxHeaderBytes: 1 << 14},
+		http: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second, MaxHeaderBytes: 1 << 14, ErrorLog: log.New(io.Discard, "", 0)},
 		addr: listener.Addr(),
 	}
 	go func() { _ = s.http.Serve(listener) }() // ends with Close

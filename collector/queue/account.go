@@ -2,18 +2,25 @@ package queue
 
 import (
 	"time"
-
-	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
 // Account is what a queue holds and what became of the rest, at one moment.
 type Account struct {
-	Points  map[otlp.Signal]Points // of every signal
-	Usage   int64                  // bytes of batches, [Overhead] included, without those of which [Flight] says that they have given their room away
-	Limit   int64                  // bytes
-	Oldest  time.Time              // when the oldest batch was put; zero if the queue is empty
-	OnDisk  bool                   // a directory is configured
-	Durable bool                   // the disk keeps up; false while batches are in memory only, and without a directory
+	Lanes   map[Lane]LaneAccount // of every lane
+	Usage   int64                // bytes of batches, [Overhead] included, without those of which [Flight] says that they have given their room away
+	Limit   int64                // bytes
+	OnDisk  bool                 // a directory is configured
+	Durable bool                 // the disk keeps up; false while batches are in memory only, and without a directory
+}
+
+// LaneAccount is what a lane holds and what became of the rest.
+type LaneAccount struct {
+	Points
+
+	Bytes  int64     // of data that Put accepted
+	Usage  int64     // bytes, as in [Account]
+	Oldest time.Time // when the oldest batch was put; zero if the lane is empty
+	Away   bool      // as [Queue.SetAway] said
 }
 
 // Points counts points since [Open]. Accepted + Recovered = Queued + Full + Damaged + what was settled.
@@ -23,19 +30,21 @@ type Points struct {
 	Recovered int64 // found in the directory, those damaged included
 	Resent    int64 // of those recovered, how many were in flight when the earlier process ended, and may have been sent
 	Full      int64 // dropped for want of room
-	Damaged   int64 // dropped since their record was damaged; what is so damaged that nobody knows its points is only logged
+	Damaged   int64 // dropped since their record was damaged; what is so damaged that its points are unknown is only logged
 }
 
-// Account returns the figures of now. It costs about a microsecond.
+// Account returns the figures of now. It costs a few microseconds.
 func (q *Queue) Account() Account {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	a := Account{Points: make(map[otlp.Signal]Points), Usage: q.usage, Limit: q.limit}
-	for s, p := range q.points {
-		a.Points[s] = *p
-	}
-	if e := q.oldestLocked(); e != nil {
-		a.Oldest = time.Unix(0, e.time)
+	a := Account{Lanes: make(map[Lane]LaneAccount, len(q.lanes)), Limit: q.limit}
+	for _, l := range q.lanes {
+		of := LaneAccount{Points: l.points, Bytes: l.bytes, Usage: l.usage, Away: l.away}
+		if e := l.oldestLocked(false); e != nil {
+			of.Oldest = time.Unix(0, e.time)
+		}
+		a.Lanes[l.id] = of
+		a.Usage += l.usage
 	}
 	if q.disk != nil {
 		a.OnDisk, a.Durable = true, q.disk.failure == nil
@@ -43,10 +52,41 @@ func (q *Queue) Account() Account {
 	return a
 }
 
-// Queued returns the points that wait or are in flight, of all signals.
+// Queued returns the points that wait or are in flight, of all lanes.
 func (a Account) Queued() (points int64) {
-	for _, p := range a.Points {
-		points += p.Queued
+	for _, l := range a.Lanes {
+		points += l.Queued
 	}
 	return points
+}
+
+// Oldest returns when the oldest batch of all lanes was put; zero if there is none.
+func (a Account) Oldest() (oldest time.Time) {
+	for _, l := range a.Lanes {
+		if !l.Oldest.IsZero() && (oldest.IsZero() || l.Oldest.Before(oldest)) {
+			oldest = l.Oldest
+		}
+	}
+	return oldest
+}
+
+// Holds reports whether the lane has anything that waits or is in flight.
+func (q *Queue) Holds(id Lane) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.lanes[id-1].oldestLocked(false) != nil
+}
+
+// Waits reports whether the lane has anything that is not in flight.
+func (q *Queue) Waits(id Lane) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.lanes[id-1].nextLocked() != nil
+}
+
+// Usage returns the bytes of the lane, and how many all lanes may have together.
+func (q *Queue) Usage(id Lane) (usage, limit int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.lanes[id-1].usage, q.limit
 }

@@ -26,7 +26,7 @@ func filled(t testing.TB, n int) (dir string, settled, flying int) {
 	f.Settle(0)
 	f = takeNow(t, q, 1000)
 	put(t, q, batch(n, 100)) // the marks are on disk with it
-	return snapshot(t, c.Dir), 1, len(f.Batches)
+	return snapshot(t, c.Dir), 1, len(batchesOf(f))
 }
 
 // damage changes the one segment in a copy of dir.
@@ -44,7 +44,7 @@ func damage(t testing.TB, dir string, change func(b []byte) []byte) string {
 	return dir
 }
 
-// One flipped bit costs one batch at most, and what it costs is counted, or logged where nobody can know the points.
+// One flipped bit costs one batch at most, and what it costs is counted, or logged where it cannot be known the points.
 func TestFlippedBit(t *testing.T) {
 	const n = 30
 	dir, settled, _ := filled(t, n)
@@ -182,8 +182,8 @@ func TestRefusedFiles(t *testing.T) {
 		file, content string
 		want          string
 	}{
-		"newer":         {segment, string(newHeader(2)) + "what nobody can know", "has format 2, and this release reads 1"},
-		"other content": {segment, "a file of somebody else's that got this name", "is not a file of this queue"},
+		"newer":         {segment, string(newHeader(2)) + "what is unknown", "has format 2, and this release reads 1"},
+		"other content": {segment, "another program's file under this name", "is not a file of this queue"},
 		"other name":    {"exporter_otlp__metrics", "bbolt", "is not a file of the queue"},
 		"almost":        {"3" + segmentSuffix, "", "is not a file of the queue"},
 	} {
@@ -235,7 +235,7 @@ func TestUnfinishedSegments(t *testing.T) {
 func TestOneOwner(t *testing.T) {
 	c, _ := config(filepath.Join(t.TempDir(), "a", "b"), 1<<20, 0)
 	q := mustOpen(t, c)
-	if _, err := Open(c); !errors.Is(err, errInUse) || !strings.Contains(err.Error(), c.Dir+" is in use by another sidecar") {
+	if _, err := Open(c); !errors.Is(err, errInUse) || strings.Contains(err.Error(), "%!") || !strings.Contains(err.Error(), c.Dir+" is in use by another sidecar") {
 		t.Errorf("error %v", err)
 	}
 	put(t, q, batch(0, 8))
@@ -254,32 +254,30 @@ func TestRefusedBatches(t *testing.T) {
 	c, _ := config("", 1000, 0)
 	q := mustOpen(t, c)
 	var large *TooLargeError
-	if err := q.Put(context.Background(), batch(0, 1001-Overhead)); !errors.As(err, &large) || large.Size != 1001 || large.Limit != 1000 {
+	if err := q.Put(context.Background(), Metrics, batch(0, 1001-Overhead)); !errors.As(err, &large) || large.Size != 1001 || large.Limit != 1000 {
 		t.Errorf("error %v", err)
 	}
 	put(t, q, batch(1, 1000-Overhead))
-	unknown := batch(2, 8)
-	unknown.Signal = 9
-	if err := q.Put(context.Background(), unknown); err == nil {
-		t.Error("a signal that nobody knows was taken")
+	if err := q.Put(context.Background(), 9, batch(2, 8)); err == nil {
+		t.Error("an unknown lane was taken")
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := q.Put(ctx, batch(3, 8)); !errors.Is(err, context.Canceled) {
+	if err := q.Put(ctx, Metrics, batch(3, 8)); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 	equal(t, "rest", drain(t, q), []int{1})
-	if _, err := q.Take(ctx, 1); !errors.Is(err, context.Canceled) {
+	if _, err := q.Take(ctx, Metrics, 1); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 	put(t, q, batch(4, 8))
-	if err := q.Close(); err == nil || !strings.Contains(err.Error(), "5 points are lost") {
+	if err := q.Close(context.Background()); err == nil || !strings.Contains(err.Error(), "5 points are lost") {
 		t.Errorf("error %v", err)
 	}
-	if err := q.Put(context.Background(), batch(5, 8)); !errors.Is(err, ErrClosed) {
+	if err := q.Put(context.Background(), Metrics, batch(5, 8)); !errors.Is(err, ErrClosed) {
 		t.Errorf("error %v", err)
 	}
-	if _, err := q.Take(context.Background(), 1); !errors.Is(err, ErrClosed) {
+	if _, err := q.Take(context.Background(), Metrics, 1); !errors.Is(err, ErrClosed) {
 		t.Errorf("error %v", err)
 	}
 	if _, err := Open(Config{}); err == nil {

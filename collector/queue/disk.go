@@ -2,6 +2,7 @@ package queue
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,10 +14,11 @@ const (
 	retry        = time.Second // between attempts to get the disk back
 	mostKept     = 2 << 20
 	leastSegment = 256 << 10
-	mostSegment  = 64 << 20
+	mostSegment  = 4 << 20 // or a part of the limit, so that there are not too many
+	mostSegments = 1 << 10
 )
 
-// disk follows a queue with two goroutines: one writes, one syncs, so that nobody waits for a sync who did not ask for it.
+// disk follows a queue with two goroutines: one writes, one syncs, so that a Put waits for a sync only if [Config.Sync] asks for it.
 // All input and output is theirs, but for what [Open] and [Take] read: whatever hangs, the queue does not.
 type disk struct {
 	q           *Queue
@@ -36,7 +38,8 @@ type disk struct {
 	number   uint64    // of the next segment
 	seq      uint64    // of the next batch
 	buffer   []byte
-	tryBytes int // what a failing disk must take before it counts as back
+	torn     []*segment // with something behind their size
+	tryBytes int        // what a failing disk must take before it counts as back
 
 	// guarded by q.mu
 	groups   []*group // to be written, oldest first
@@ -45,18 +48,21 @@ type disk struct {
 	garbage  []*segment // gone, to be closed and deleted
 	segments map[*segment]struct{}
 	kept     int64
-	failure  error // why batches are in memory only; nil while all is well
-	behind   bool  // the writer has not yet done its work in time since the disk failed
+	deleted  bool    // a segment or the directory was deleted by another hand: see remake.go
+	lost     []place // in such segments, to be written again
+	moving   int     // entries of these that are read, and not yet synced elsewhere
+	failure  error   // why batches are in memory only; nil while all is well
+	behind   bool    // the writer has not yet done its work in time since the disk failed
 }
 
-// group is what is written together: those who wait for it wait together too. The queue's mu guards it.
+// group is what is written together, and waited for together. The queue's mu guards it.
 type group struct {
 	entries  []*entry
 	marks    []mark
-	taken    bool // the writer has it: nothing is added any more
-	released bool // those who wait do so no more, because the disk fails
-	written  chan struct{}
-	accepted chan struct{}
+	taken    bool          // the writer has it: nothing is added any more
+	released bool          // nothing waits for it to be written any more
+	written  chan struct{} // closed when it is, or is not waited for
+	accepted chan struct{} // closed when its entries are accepted, or belong to another group
 }
 
 // mark is a change of a record's state on disk.
@@ -69,7 +75,7 @@ type mark struct {
 func newDisk(q *Queue, c Config) *disk {
 	return &disk{
 		q: q, dir: c.Dir, files: c.files, log: c.Log.With(slog.String("dir", c.Dir)), sync: c.Sync, patience: cmp.Or(c.patience, patience),
-		segmentSize: min(max(c.Limit/16, leastSegment), mostSegment),
+		segmentSize: min(max(c.Limit/16, leastSegment), max(mostSegment, c.Limit/mostSegments)),
 		keep:        min(c.Limit/8, mostKept),
 		wake:        make(chan struct{}, 1), dirt: make(chan struct{}, 1),
 		stop: make(chan struct{}), ended: make(chan struct{}),
@@ -93,14 +99,16 @@ func (d *disk) start() error {
 	return nil
 }
 
-// addLocked has e written, and returns what is closed when it is as safe as was asked for.
-func (d *disk) addLocked(e *entry) <-chan struct{} {
+// addLocked has e written, and accepted when it is as safe as was asked for.
+func (d *disk) addLocked(e *entry) {
 	g := d.groupLocked()
 	g.entries = append(g.entries, e)
-	if g.released {
+	if !e.accepted {
+		e.group = g
+	}
+	if g.released && d.sync > 0 {
 		d.q.acceptLocked(e)
 	}
-	return g.accepted
 }
 
 // writtenLocked returns what is closed when all that was asked so far is written.
@@ -131,6 +139,9 @@ func signal(c chan struct{}) {
 
 // changedLocked brings e's new state to the disk. What is not yet there is written with the state that it has then.
 func (d *disk) changedLocked(e *entry) {
+	if e.state == done {
+		d.arriveLocked(e)
+	}
 	if e.state == done && e.kept {
 		e.kept = false
 		d.kept -= int64(e.length)
@@ -142,6 +153,14 @@ func (d *disk) changedLocked(e *entry) {
 	g.marks = append(g.marks, mark{e.seg, e.offset, e.state})
 	if e.state == done {
 		d.leaveLocked(e.seg)
+	}
+}
+
+// arriveLocked says that e need not be moved any more.
+func (d *disk) arriveLocked(e *entry) {
+	if e.moving {
+		e.moving = false
+		d.moving--
 	}
 }
 
@@ -173,35 +192,49 @@ func (d *disk) unpinLocked(s *segment) {
 	}
 }
 
-// acceptLocked lets those go who wait for g to be safe.
+// acceptLocked accepts the entries of g, which are as safe as was asked for, but for those that were moved to another group.
 func (d *disk) acceptLocked(g *group) {
-	if g.released {
-		return
-	}
-	close(g.accepted)
 	for _, e := range g.entries {
-		d.q.acceptLocked(e)
+		if e.group == g {
+			d.q.acceptLocked(e)
+		}
+	}
+	d.closeLocked(g)
+}
+
+// closeLocked has those that wait for g look again.
+func (d *disk) closeLocked(g *group) {
+	select {
+	case <-g.accepted:
+	default:
+		close(g.accepted)
 	}
 }
 
-// releaseLocked lets everybody go who waits for g.
+// releaseLocked ends the waiting for g to be written. What asked for a sync goes on to wait for that.
 func (d *disk) releaseLocked(g *group) {
 	if g.released {
 		return
 	}
+	g.released = true
 	select {
 	case <-g.written:
 	default:
 		close(g.written)
 	}
-	d.acceptLocked(g)
-	g.released = true
+	if d.sync > 0 {
+		d.acceptLocked(g)
+	}
 }
 
 // failLocked makes do without the disk until [disk.restoreLocked].
 func (d *disk) failLocked(err error) {
 	if d.failure == nil {
-		d.log.Warn("the queue's disk fails: batches stay in memory and are lost if this process is killed", slog.Any("error", err))
+		if d.sync == 0 {
+			d.log.Warn("queue storage is failing: clients wait, and are refused", slog.Any("error", err))
+		} else {
+			d.log.Warn("buffering in memory: queue storage is failing; batches are lost if this process is killed", slog.Any("error", err))
+		}
 	}
 	d.failure, d.behind = err, true
 	for _, g := range d.groups {
@@ -215,7 +248,7 @@ func (d *disk) failLocked(err error) {
 
 func (d *disk) restoreLocked() {
 	if d.failure != nil {
-		d.log.Info("the queue is on disk again")
+		d.log.Info("queue storage works again")
 		d.failure = nil
 	}
 }
@@ -234,16 +267,19 @@ func (d *disk) watch() (stop func() (quick bool)) {
 	}
 }
 
-// close ends the goroutines when they have written what is left.
-func (d *disk) close() error {
+// close ends the goroutines when they have written what is left, and waits for them until ctx is done.
+func (d *disk) close(ctx context.Context) error {
 	close(d.stop)
 	select {
 	case <-d.ended:
-	case <-time.After(2 * d.patience):
+	case <-ctx.Done():
 	}
 	d.q.mu.Lock()
 	cause := d.failure
 	d.q.mu.Unlock()
+	if cause == nil {
+		cause = ctx.Err()
+	}
 	if err := d.q.lost(cause); err != nil {
 		return fmt.Errorf("queue directory %s: %w", d.dir, err)
 	}

@@ -18,7 +18,7 @@ func TestSyncFailsDuringAppend(t *testing.T) {
 		release := f.disk.hold("append")
 		f.disk.fail(syscall.EIO, "sync")
 		result := make(chan error, 1)
-		go func() { result <- f.Put(context.Background(), batch(1, 1000)) }()
+		go func() { result <- f.Put(context.Background(), Metrics, batch(1, 1000)) }()
 		time.Sleep(600 * time.Millisecond)
 		f.durable(false)
 		release()
@@ -54,7 +54,7 @@ func TestDiskFailsDuringSync(t *testing.T) {
 	})
 }
 
-// A sync in the background that is slow makes nobody wait.
+// A sync in the background that is slow makes no Put wait.
 func TestSlowSync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFailing(t, time.Second)

@@ -1,7 +1,6 @@
 package queue
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -9,7 +8,7 @@ import (
 
 // files is the directory of a queue; tests put faults into it.
 type files interface {
-	Lock() (io.Closer, error)       // makes the directory if need be; errInUse if somebody else has it
+	Lock() (io.Closer, error)       // makes the directory if need be; errInUse if another process has it
 	List() ([]os.DirEntry, error)   // by name
 	Open(name string) (file, error) // to read and write; made if it does not exist
 	Remove(name string) error       // of a file that is closed
@@ -22,7 +21,8 @@ type file interface {
 	io.Closer
 	Size() (int64, error)
 	Truncate(size int64) error
-	Sync() error // data and name are on disk
+	Sync() error   // data and name are on disk; errDeleted if the file has no name any more
+	Deleted() bool // it has no name any more
 }
 
 // directory is files on the operating system's.
@@ -40,7 +40,8 @@ func (d directory) Lock() (io.Closer, error) {
 		return nil, err
 	}
 	if err := lock(f); err != nil {
-		return nil, fmt.Errorf("%w (%w)", err, f.Close())
+		_ = f.Close() // nothing was written
+		return nil, err
 	}
 	return f, nil
 }
@@ -64,7 +65,7 @@ type diskFile struct {
 	*os.File
 
 	dir   string
-	named bool // its directory has been synced; only the one who syncs touches this
+	named bool // its directory has been synced; only the syncer touches this
 }
 
 // Size implements file.
@@ -76,10 +77,19 @@ func (f *diskFile) Size() (int64, error) {
 	return info.Size(), nil
 }
 
+// Deleted implements file.
+func (f *diskFile) Deleted() bool { return deleted(f.File) }
+
 // Sync syncs the data, and the first time the directory too, so that the name survives.
 func (f *diskFile) Sync() error {
-	if err := syncData(f.File); err != nil || f.named {
+	if err := syncData(f.File); err != nil {
 		return err
+	}
+	if f.Deleted() {
+		return errDeleted
+	}
+	if f.named {
+		return nil
 	}
 	if err := syncDirectory(f.dir); err != nil {
 		return err

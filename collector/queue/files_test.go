@@ -92,8 +92,9 @@ func (f memoryFile) Truncate(n int64) error {
 	return nil
 }
 
-func (memoryFile) Sync() error  { return nil }
-func (memoryFile) Close() error { return nil }
+func (memoryFile) Deleted() bool { return false }
+func (memoryFile) Sync() error   { return nil }
+func (memoryFile) Close() error  { return nil }
 
 // faultyFiles puts faults into real ones. Operations are lock, list, open, remove, read, append, mark, truncate, sync.
 type faultyFiles struct {

@@ -3,27 +3,49 @@ package queue
 import (
 	"context"
 	"slices"
-
-	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// Flight is what is on its way to the upstream: consecutive batches of one signal, the oldest of the queue. It is used by one goroutine.
+// Flight is what is on its way to the upstream: batches of one lane, oldest first. It is used by one goroutine.
 type Flight struct {
-	Batches []otlp.Batch // oldest first, at least one; not to be changed
+	// Data has the batches, oldest first and without gaps: since protobuf merges what is concatenated, each stretch of them is a request. It is not to
+	// be changed, and the flight's until it ends.
+	Data []byte
 
 	q       *Queue
-	entries []*entry // of Batches
+	lane    *lane
+	entries []*entry // in Data
+	ends    []int    // where each ends in Data
 	left    int      // batches that are not settled
+	ended   bool
 }
 
-// Take waits for the oldest batches: as many of one signal as have maxBytes of data together, and at least one. There is one flight at a time,
-// which ends when all of its batches are settled or with [Flight.Return]; until then Take waits.
+// Len returns how many batches there are, at least one.
+func (f *Flight) Len() int { return len(f.entries) }
+
+// Range returns the batches from i up to j as one request, and its points.
+func (f *Flight) Range(i, j int) (data []byte, points int64) {
+	from := 0
+	if i > 0 {
+		from = f.ends[i-1]
+	}
+	for _, e := range f.entries[i:j] {
+		points += e.points
+	}
+	return f.Data[from:f.ends[j-1]:f.ends[j-1]], points
+}
+
+// Old reports whether the flight is of the backlog: it was put before the upstream was last away.
+func (f *Flight) Old() bool { return f.entries[0].old }
+
+// Take waits for the first batches of a lane: as many as have maxBytes of data together, and at least one. Several flights of a lane may be on
+// their way; each ends when all of its batches are settled or with [Flight.Return].
 //
 // It fails with ctx's error, also while a disk that hangs is to give the data back, and with [ErrClosed].
 // A batch that cannot be read again is dropped and counted as damaged.
-func (q *Queue) Take(ctx context.Context, maxBytes int64) (*Flight, error) {
+func (q *Queue) Take(ctx context.Context, id Lane, maxBytes int64) (*Flight, error) {
+	l := q.lanes[id-1]
 	for {
-		f, marked, err := q.take(maxBytes)
+		f, marked, err := q.take(l, maxBytes)
 		if err != nil {
 			return nil, err
 		}
@@ -32,13 +54,13 @@ func (q *Queue) Take(ctx context.Context, maxBytes int64) (*Flight, error) {
 			if err := f.load(ctx); err != nil {
 				return nil, err
 			}
-			if len(f.Batches) > 0 {
+			if len(f.entries) > 0 {
 				return f, nil
 			}
 			continue
 		}
 		select {
-		case <-q.ready:
+		case <-l.ready:
 		case <-q.closing:
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -46,21 +68,28 @@ func (q *Queue) Take(ctx context.Context, maxBytes int64) (*Flight, error) {
 	}
 }
 
+// never blocks a goroutine that receives from it.
+var never = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
 // take begins a flight, if it can, and returns what is closed when the disk knows of it.
-func (q *Queue) take(maxBytes int64) (f *Flight, marked <-chan struct{}, err error) {
+func (q *Queue) take(l *lane, maxBytes int64) (f *Flight, marked <-chan struct{}, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
 		return nil, nil, ErrClosed
 	}
-	if q.flight != nil {
-		return nil, nil, nil
-	}
-	f = &Flight{q: q, entries: q.pickLocked(maxBytes)}
+	f = &Flight{q: q, lane: l, entries: l.pickLocked(maxBytes)}
 	if len(f.entries) == 0 {
 		return nil, nil, nil
 	}
-	q.flight = f
+	l.flights = append(l.flights, f)
+	if l.nextLocked() != nil {
+		l.notify() // for another that takes
+	}
 	marked = never
 	for _, e := range f.entries {
 		if e.state == queued {
@@ -73,22 +102,27 @@ func (q *Queue) take(maxBytes int64) (f *Flight, marked <-chan struct{}, err err
 	return f, marked, nil
 }
 
-// pickLocked takes the next flight out of the list.
-func (q *Queue) pickLocked(maxBytes int64) (entries []*entry) {
-	for e := q.list.first; e != nil && e.accepted; e = q.list.first {
+// pickLocked takes the next flight out of its list.
+func (l *lane) pickLocked(maxBytes int64) (entries []*entry) {
+	from := l.nextLocked()
+	if from == nil {
+		return nil
+	}
+	for e := from.first; e != nil && e.accepted; e = from.first {
 		if e.state != done {
 			maxBytes -= int64(e.length)
-			if len(entries) > 0 && (maxBytes < 0 || e.signal != entries[0].signal) {
+			if len(entries) > 0 && maxBytes < 0 {
 				break
 			}
+			e.flying = true
 			entries = append(entries, e)
 		}
-		q.list.popFront()
+		from.popFront()
 	}
 	return entries
 }
 
-// load fills Batches with the entries' data, reading what is not in memory. If ctx is done first the flight returns when the disk allows.
+// load fills Data, reading what is not in memory. If ctx is done first the flight returns when the disk allows.
 func (f *Flight) load(ctx context.Context) error {
 	missing := f.pin()
 	if len(missing) == 0 {
@@ -141,7 +175,7 @@ func (f *Flight) pin() (missing []place) {
 
 func (f *Flight) read(missing []place) {
 	for _, p := range missing {
-		data, err := p.seg.read(p.offset, p.length)
+		_, data, err := p.seg.read(p.offset, p.length)
 		f.q.mu.Lock()
 		f.q.disk.unpinLocked(p.seg)
 		if err == nil {
@@ -153,35 +187,52 @@ func (f *Flight) read(missing []place) {
 	}
 }
 
-// fill makes Batches of the entries that have data, and forgets those that were found damaged.
+// fill puts the data of the entries that have some into Data, and forgets those that were found damaged.
 func (f *Flight) fill() {
 	f.q.mu.Lock()
 	defer f.q.mu.Unlock()
 	f.entries = slices.DeleteFunc(f.entries, func(e *entry) bool { return e.state == done })
+	size := 0
 	for _, e := range f.entries {
-		f.Batches = append(f.Batches, otlp.Batch{Signal: e.signal, Points: e.points, Data: e.data})
+		size += len(e.data)
+	}
+	if len(f.entries) == 1 {
+		f.Data = f.entries[0].data // nothing to join
+	} else {
+		f.Data = make([]byte, 0, size)
+		for _, e := range f.entries {
+			f.Data = append(f.Data, e.data...)
+		}
+	}
+	begin := 0
+	for _, e := range f.entries {
+		end := begin + int(e.length)
+		f.ends = append(f.ends, end)
+		e.data = f.Data[begin:end:end] // once in memory is enough
 		e.releaseLocked()
+		begin = end
 	}
 	f.left = len(f.entries)
 	f.endLocked()
 }
 
-// Settle says that batch i has come to its end, sent or refused for good: the queue forgets it. Doing so again, or after Return, does nothing.
+// Settle says that batch i has come to its end, sent or rejected for good: the queue forgets it. Doing so again, or after Return, does nothing.
 func (f *Flight) Settle(i int) {
 	f.q.mu.Lock()
 	defer f.q.mu.Unlock()
-	if e := f.entries[i]; e.state != done && f.q.flight == f {
+	if e := f.entries[i]; e.state != done && !f.ended {
 		f.q.doneLocked(e)
 		f.left--
 		f.endLocked()
+		f.q.grantLocked()
 	}
 }
 
 // endLocked ends the flight if all of its batches are settled.
 func (f *Flight) endLocked() {
-	if f.left == 0 {
-		f.q.flight = nil
-		f.q.notify()
+	if f.left == 0 && !f.ended {
+		f.ended = true
+		f.lane.flights = slices.DeleteFunc(f.lane.flights, func(other *Flight) bool { return other == f })
 	}
 }
 
@@ -190,51 +241,27 @@ func (f *Flight) Return() {
 	q := f.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.flight != f {
+	if f.ended {
 		return
 	}
 	for i := len(f.entries) - 1; i >= 0; i-- {
 		e := f.entries[i]
+		e.flying = false
 		switch {
 		case e.state == done:
-		case e.doomed:
-			q.points[e.signal].Full += e.points
+		case e.evicted:
+			f.lane.points.Full += e.points
 			q.doneLocked(e)
+		case e.old:
+			e.releaseLocked()
+			f.lane.behind.insert(e)
 		default:
 			e.releaseLocked()
-			q.list.pushFront(e)
+			f.lane.waiting.insert(e)
 		}
 	}
-	q.flight = nil
-	q.notify()
-}
-
-// doomLocked makes the oldest batches of the flight give their room away until the rest is within the limit.
-func (f *Flight) doomLocked() {
-	for _, e := range f.entries {
-		if f.q.usage <= f.q.limit {
-			return
-		}
-		if e.state != done && !e.doomed {
-			e.doomed = true
-			f.q.usage -= e.size()
-		}
-	}
-}
-
-// oldestLocked returns the oldest batch that is not done, nil if there is none.
-func (q *Queue) oldestLocked() *entry {
-	if q.flight != nil {
-		for _, e := range q.flight.entries {
-			if e.state != done {
-				return e
-			}
-		}
-	}
-	for e := q.list.first; e != nil; e = e.next {
-		if e.state != done {
-			return e
-		}
-	}
-	return nil
+	f.left = 0
+	f.endLocked()
+	q.grantLocked()
+	f.lane.notify()
 }

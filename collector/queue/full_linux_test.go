@@ -66,7 +66,7 @@ func TestFullFilesystem(t *testing.T) {
 func awaitDurable(q *Queue) {
 	until := time.Now().Add(30 * time.Second)
 	for !durableNow(q) && time.Now().Before(until) {
-		time.Sleep(10 * time.Millisecond) // polls: the file system tells nobody
+		time.Sleep(10 * time.Millisecond) // polls: the file system does not tell
 	}
 }
 

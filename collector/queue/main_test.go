@@ -31,7 +31,7 @@ const noSync = time.Hour
 // config is one whose log is returned too, and whose disk may be slow: only tests in bubbles, where time is exact, are about that.
 func config(dir string, limit int64, sync time.Duration) (Config, *logtest.Buffer) {
 	l := &logtest.Buffer{}
-	return Config{Dir: dir, Limit: limit, Sync: sync, Log: slog.New(slog.NewTextHandler(l, nil)), patience: noSync}, l
+	return Config{Dir: dir, Limit: limit, Lanes: []Lane{Metrics}, Sync: sync, Log: slog.New(slog.NewTextHandler(l, nil)), patience: noSync}, l
 }
 
 func mustOpen(t testing.TB, c Config) *Queue {
@@ -49,14 +49,23 @@ func batch(n, size int) otlp.Batch {
 	random := rand.NewChaCha8([32]byte{byte(n), byte(n >> 8)})
 	_, _ = random.Read(b)
 	binary.LittleEndian.PutUint64(b, uint64(n))
-	return otlp.Batch{Signal: otlp.Signals()[n/3%3], Points: int64(n%7 + 1), Data: b}
+	return otlp.Batch{Signal: otlp.Metrics, Points: int64(n%7 + 1), Data: b}
+}
+
+// batchesOf are the batches of f, one by one.
+func batchesOf(f *Flight) (batches []otlp.Batch) {
+	for i := range f.Len() {
+		data, points := f.Range(i, i+1)
+		batches = append(batches, otlp.Batch{Signal: f.lane.id.Signal(), Points: points, Data: data})
+	}
+	return batches
 }
 
 func number(b otlp.Batch) int { return int(binary.LittleEndian.Uint64(b.Data)) }
 
 func put(t testing.TB, q *Queue, b otlp.Batch) {
 	t.Helper()
-	if err := q.Put(context.Background(), b); err != nil {
+	if err := q.Put(context.Background(), Metrics, b); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -69,7 +78,7 @@ func drain(t testing.TB, q *Queue) (numbers []int) {
 		if f == nil {
 			return numbers
 		}
-		for i, b := range f.Batches {
+		for i, b := range batchesOf(f) {
 			n := number(b)
 			if want := batch(n, len(b.Data)); b.Signal != want.Signal || b.Points != want.Points || !bytes.Equal(b.Data, want.Data) {
 				t.Fatalf("batch %d came out changed", n)
@@ -86,13 +95,13 @@ func drain(t testing.TB, q *Queue) (numbers []int) {
 // takeNow takes what there is, nil if there is nothing.
 func takeNow(t testing.TB, q *Queue, maxBytes int64) *Flight {
 	t.Helper()
-	if a := q.Account(); a.Oldest.IsZero() {
+	if a := q.Account(); a.Oldest().IsZero() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	f, err := q.Take(ctx, maxBytes)
-	if errors.Is(err, context.DeadlineExceeded) && q.Account().Oldest.IsZero() {
+	f, err := q.Take(ctx, Metrics, maxBytes)
+	if errors.Is(err, context.DeadlineExceeded) && q.Account().Oldest().IsZero() {
 		return nil // the rest was damaged; this happens in bubbles only, at no cost
 	}
 	if err != nil {
@@ -103,14 +112,14 @@ func takeNow(t testing.TB, q *Queue, maxBytes int64) *Flight {
 
 func closed(t testing.TB, q *Queue) {
 	t.Helper()
-	if err := q.Close(); err != nil {
+	if err := q.Close(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // total adds up the points of all signals.
 func total(a Account) (sum Points) {
-	for _, p := range a.Points {
+	for _, p := range a.Lanes {
 		sum.Queued += p.Queued
 		sum.Recovered += p.Recovered
 		sum.Resent += p.Resent

@@ -14,8 +14,8 @@ import (
 
 // modelled is one batch of the reference.
 type modelled struct {
-	n, size                        int
-	flown, flying, doomed, settled bool
+	n, size                         int
+	flown, flying, evicted, settled bool
 }
 
 // model is the reference: a plain slice, and the rules in their simplest form.
@@ -39,7 +39,7 @@ const modelLimit = 40_000
 
 func (m *model) usage() (sum int) {
 	for _, b := range m.batches {
-		if !b.doomed {
+		if !b.evicted {
 			sum += b.size + Overhead
 		}
 	}
@@ -53,7 +53,7 @@ func (m *model) room() {
 		if m.usage() <= modelLimit {
 			break
 		}
-		b.doomed = true
+		b.evicted = true
 		if !b.flying {
 			m.full += m.points(b)
 			b.settled = true
@@ -83,7 +83,7 @@ func (m *model) doTake() {
 		return
 	}
 	limit := m.random.IntN(6000)
-	f, err := m.q.Take(context.Background(), int64(limit))
+	f, err := m.q.Take(context.Background(), Metrics, int64(limit))
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func (m *model) doTake() {
 		m.flying = append(m.flying, b)
 	}
 	var got, want []int
-	for _, b := range f.Batches {
+	for _, b := range batchesOf(f) {
 		got = append(got, number(b))
 	}
 	for _, b := range m.flying {
@@ -135,7 +135,7 @@ func (m *model) doReturn() {
 func (m *model) land() {
 	for _, b := range m.flying {
 		b.flying = false
-		if b.doomed && !b.settled {
+		if b.evicted && !b.settled {
 			b.settled = true
 			m.full += m.points(b)
 		}
@@ -156,10 +156,11 @@ func (m *model) doReopen(kill bool) {
 	}
 	closed(m.t, before)
 	m.q = mustOpen(m.t, m.c)
+	m.q.SetAway(Metrics, true)
 	m.put, m.settled, m.full = 0, 0, 0
 	m.before = Points{}
 	for _, b := range m.batches {
-		b.flying, b.doomed = false, false
+		b.flying, b.evicted = false, false
 		m.before.Recovered += m.points(b)
 		if b.flown {
 			m.before.Resent += m.points(b)
@@ -186,8 +187,8 @@ func (m *model) check() {
 	if m.put+got.Recovered != m.settled+got.Full+got.Damaged+got.Queued {
 		m.t.Fatalf("put %d + %+v, settled %d: does not add up", m.put, got, m.settled)
 	}
-	if a.Oldest.IsZero() != (len(m.batches) == 0) || a.Oldest.After(time.Now()) {
-		m.t.Fatalf("oldest %v of %d batches", a.Oldest, len(m.batches))
+	if a.Oldest().IsZero() != (len(m.batches) == 0) || a.Oldest().After(time.Now()) {
+		m.t.Fatalf("oldest %v of %d batches", a.Oldest(), len(m.batches))
 	}
 	if a.Durable != (m.c.Dir != "") {
 		m.t.Fatalf("durable is %v: %s", a.Durable, m.log)
@@ -208,6 +209,7 @@ func TestModel(t *testing.T) {
 				m := &model{t: t, random: rand.New(rand.NewPCG(seed, 1))}
 				m.c, m.log = config(dir, modelLimit, test.sync)
 				m.q = mustOpen(t, m.c)
+				m.q.SetAway(Metrics, true)
 				m.run(300)
 				if m.flight != nil {
 					m.doReturn()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,24 +18,29 @@ const Overhead = recordSize
 
 // The errors of this package, besides [TooLargeError].
 var (
-	ErrClosed = errors.New("queue is closed")
+	ErrClosed   = errors.New("queue is closed")
+	ErrFull     = errors.New("queue is full")
+	ErrUnsynced = errors.New("queue storage does not sync")
 
 	errInUse   = errors.New("is in use by another sidecar: give each its own")
 	errDamaged = errors.New("damaged on disk")
 	errSlow    = fmt.Errorf("an operation takes longer than %v", patience)
+	errDeleted = errors.New("the directory was deleted")
 )
 
-// TooLargeError is a batch that is larger than the whole queue may be.
+// TooLargeError is a batch that is larger than its lane may be.
 type TooLargeError struct{ Size, Limit int64 }
 
 func (e *TooLargeError) Error() string {
-	return fmt.Sprintf("a batch of %d bytes does not fit into a queue of %d", e.Size, e.Limit)
+	return fmt.Sprintf("a batch of %d bytes does not fit into a queue with room for %d", e.Size, e.Limit)
 }
 
 // Config says where a queue is and how large.
 type Config struct {
 	Dir   string        // made if it does not exist; empty: the queue is in memory
-	Limit int64         // bytes of batches, [Overhead] included, at which the oldest is dropped; > 0
+	Limit int64         // bytes of batches, [Overhead] included, of all lanes together; > 0
+	Lanes []Lane        // that are used, and so have a share of the limit to themselves; empty: all
+	Fresh []Lane        // in which batches that come while the upstream is well go before the backlog
 	Sync  time.Duration // 0: Put returns when the batch survives power loss; else what is put survives it after at most this time, if the disk keeps up
 	Log   *slog.Logger
 
@@ -42,37 +48,37 @@ type Config struct {
 	patience time.Duration // of tests
 }
 
-// Queue is a bounded queue of batches, oldest first. All methods may be called at the same time.
+// Queue is a bounded queue of batches in lanes. All methods may be called at the same time.
 type Queue struct {
 	limit   int64
 	disk    *disk         // nil: in memory
-	ready   chan struct{} // has one element when Take may find something
 	closing chan struct{} // closed by Close
 
-	// mu guards everything below, all entries, and what disk and segment say. It is never held during input or output, but for a line of log.
+	// mu guards everything below, all lanes and entries, and what disk and segment say. It is never held during input or output, but for a line of
+	// log, whose handler must not block.
 	mu     sync.Mutex
 	closed bool
-	list   list    // neither in flight nor done, but for those found damaged meanwhile
-	flight *Flight // nil if there is none
-	usage  int64   // bytes of batches that are not done, without the doomed
-	points map[otlp.Signal]*Points
+	lanes  []*lane // by [Lane]; the first is 1
+	order  int64   // of the next batch
+	first  int64   // of the oldest batch ever
 }
 
 // Open opens the queue in c.Dir with what an earlier process left in it, older than anything put from now on.
 //
-// It fails if another process has the directory, and if it holds a file that is not of this queue or from a newer release. A disk that is full,
-// read-only or failing is no error: the queue then starts in memory, and what was left joins it when the disk is back.
+// It fails if another process has the directory, and if it holds a segment from a newer release or something else under a segment's name. A disk
+// that is full, read-only or failing is no error: the queue then starts in memory, and what was left joins it when the disk is back.
 // Call Close when it is no longer needed.
 func Open(c Config) (*Queue, error) {
 	if c.Limit <= 0 {
 		return nil, fmt.Errorf("queue limit is %d, but must be more than 0", c.Limit)
 	}
-	q := &Queue{
-		limit: c.Limit, ready: make(chan struct{}, 1), closing: make(chan struct{}),
-		points: make(map[otlp.Signal]*Points),
-	}
-	for _, s := range otlp.Signals() {
-		q.points[s] = &Points{}
+	q := &Queue{limit: c.Limit, closing: make(chan struct{})}
+	for _, id := range Lanes() {
+		l := &lane{id: id, ready: make(chan struct{}, 1), fresh: slices.Contains(c.Fresh, id)}
+		if len(c.Lanes) != 1 && (len(c.Lanes) == 0 || slices.Contains(c.Lanes, id)) {
+			l.reserve = c.Limit / share
+		}
+		q.lanes = append(q.lanes, l)
 	}
 	if c.Dir == "" {
 		c.Log.Info("the queue is in memory: what waits for the upstream is lost when this process ends")
@@ -88,86 +94,135 @@ func Open(c Config) (*Queue, error) {
 	return q, nil
 }
 
-// Put adds a batch, dropping the oldest if there is no room. It returns when the batch is as safe as [Config] asks, or after a second or two if
-// the disk does not do that: then the batch is in memory, and [Account] says that the queue is not durable. The queue owns b.Data from now on.
+// laneOf returns the lane, nil if there is no such lane.
+func (q *Queue) laneOf(id Lane) *lane {
+	if id < 1 || int(id) > len(q.lanes) {
+		return nil
+	}
+	return q.lanes[id-1]
+}
+
+// Put adds a batch to a lane and returns when it is as safe as [Config] asks. It waits for room, in order, and for the disk, until ctx is done;
+// Put of [Own] waits for neither. The queue owns b.Data from now on.
 //
-// It fails with ctx's error if ctx was done before, with a [*TooLargeError], and with [ErrClosed]; the queue is then unchanged.
+// It fails with ctx's error if ctx was done before, with a [*TooLargeError], [ErrClosed], [ErrFull] if ctx was done while there was no room, and with
+// [ErrUnsynced] if ctx was done before the batch was safe. The queue is then as before.
 // It costs two switches of goroutine and one write to a file, which concurrent calls share; with Sync 0 a sync besides, which they share too.
-func (q *Queue) Put(ctx context.Context, b otlp.Batch) error {
+func (q *Queue) Put(ctx context.Context, id Lane, b otlp.Batch) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if size := Overhead + int64(len(b.Data)); size > q.limit || size > math.MaxUint32 {
-		return &TooLargeError{size, min(q.limit, math.MaxUint32)}
+	l := q.laneOf(id)
+	if l == nil {
+		return fmt.Errorf("lane %d is not known", id)
 	}
-	if _, ok := q.points[b.Signal]; !ok {
-		return fmt.Errorf("signal %d is not known", b.Signal)
+	size := Overhead + int64(len(b.Data))
+	if most := min(q.mostOf(l), math.MaxUint32); size > most {
+		return &TooLargeError{size, most}
 	}
-	accepted, err := q.add(newEntry(b, time.Now()))
-	if err == nil {
-		<-accepted
+	if err := q.waitForRoom(ctx, l, size); err != nil {
+		return err
 	}
-	return err
+	e := newEntry(l, b, time.Now())
+	if err := q.add(e); err != nil {
+		return err
+	}
+	return q.safe(ctx, e)
 }
 
-// never blocks whoever receives from it.
-var never = func() chan struct{} {
-	c := make(chan struct{})
-	close(c)
-	return c
-}()
+// mostOf returns how large a batch of l may be.
+func (q *Queue) mostOf(l *lane) int64 {
+	most := q.limit
+	for _, other := range q.lanes {
+		if other != l {
+			most -= other.reserve
+		}
+	}
+	return most
+}
 
-// add puts e into the queue and returns what is closed when it is accepted.
-func (q *Queue) add(e *entry) (accepted <-chan struct{}, err error) {
+// add puts e, for which there is room, into its lane.
+func (q *Queue) add(e *entry) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
-		return nil, ErrClosed
+		e.lane.usage -= e.size()
+		return ErrClosed
 	}
-	q.usage += e.size()
-	q.list.pushBack(e)
-	q.points[e.signal].Accepted += e.points
-	q.points[e.signal].Queued += e.points
-	q.makeRoomLocked()
+	q.order++
+	e.order = q.order
+	e.lane.waiting.pushBack(e)
 	if q.disk != nil {
-		return q.disk.addLocked(e), nil
+		q.disk.addLocked(e)
 	}
-	q.acceptLocked(e)
-	return never, nil
+	if q.disk == nil || e.lane.id == Own {
+		q.acceptLocked(e)
+	}
+	return nil
 }
 
-func (q *Queue) acceptLocked(e *entry) {
-	e.accepted = true
-	q.notify()
-}
-
-// notify makes Take look again.
-func (q *Queue) notify() {
-	select {
-	case q.ready <- struct{}{}:
-	default:
-	}
-}
-
-// makeRoomLocked drops the oldest until what is left is within the limit.
-func (q *Queue) makeRoomLocked() {
-	if q.usage > q.limit && q.flight != nil {
-		q.flight.doomLocked()
-	}
-	for q.usage > q.limit {
-		if e := q.list.popFront(); e.state != done {
-			q.points[e.signal].Full += e.points
-			q.doneLocked(e)
+// safe waits until e is accepted, or takes it back when ctx is done.
+func (q *Queue) safe(ctx context.Context, e *entry) error {
+	for {
+		q.mu.Lock()
+		if e.accepted {
+			q.mu.Unlock()
+			return nil
+		}
+		accepted := e.group.accepted
+		q.mu.Unlock()
+		select {
+		case <-accepted:
+		case <-ctx.Done():
+			return q.withdraw(e, ErrUnsynced)
+		case <-q.closing:
+			select {
+			case <-accepted:
+			case <-q.disk.ended:
+				return q.withdraw(e, ErrClosed)
+			case <-ctx.Done():
+				return q.withdraw(e, ErrUnsynced)
+			}
 		}
 	}
 }
 
-// doneLocked ends e's time in the queue. It may still be in a list.
-func (q *Queue) doneLocked(e *entry) {
-	if !e.doomed {
-		q.usage -= e.size()
+// withdraw takes e back, and returns why, unless it was accepted meanwhile.
+func (q *Queue) withdraw(e *entry, why error) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if e.accepted {
+		return nil
 	}
-	q.points[e.signal].Queued -= e.points
+	e.lane.usage -= e.size()
+	q.setLocked(e, done)
+	e.data = nil
+	q.grantLocked()
+	e.lane.notify() // it may have been in front of others
+	return why
+}
+
+// acceptLocked lets Put return and Take have e.
+func (q *Queue) acceptLocked(e *entry) {
+	if e.accepted || e.state == done {
+		return
+	}
+	e.accepted = true
+	e.group = nil
+	e.lane.points.Accepted += e.points
+	e.lane.points.Queued += e.points
+	e.lane.bytes += int64(e.length)
+	e.lane.notify()
+}
+
+// doneLocked ends e's time in the queue. It may still be in a list. The caller gives its room to those that wait for some.
+func (q *Queue) doneLocked(e *entry) {
+	if !e.evicted {
+		e.lane.usage -= e.size()
+	}
+	if e.accepted {
+		e.lane.points.Queued -= e.points
+	}
 	q.setLocked(e, done)
 	e.data = nil
 }
@@ -182,14 +237,15 @@ func (q *Queue) setLocked(e *entry, s state) {
 // damagedLocked drops e, which the disk does not give back.
 func (q *Queue) damagedLocked(e *entry) {
 	if e.state != done {
-		q.points[e.signal].Damaged += e.points
+		e.lane.points.Damaged += e.points
 		q.doneLocked(e)
+		q.grantLocked()
 	}
 }
 
-// Close ends the queue: what waits in Take gets [ErrClosed], and what is in the queue stays on disk for the next Open. Batches of a flight that
-// are not settled count as in flight then. It takes a few seconds at most, and fails if batches were in memory only that are lost now.
-func (q *Queue) Close() error {
+// Close ends the queue: what waits in Put or Take gets [ErrClosed], and what is in the queue stays on disk for the next Open. Batches of a flight
+// that are not settled count as in flight then. It waits for the disk until ctx is done, and fails if batches were in memory only that are lost now.
+func (q *Queue) Close(ctx context.Context) error {
 	q.mu.Lock()
 	if q.closed {
 		q.mu.Unlock()
@@ -201,7 +257,7 @@ func (q *Queue) Close() error {
 	if q.disk == nil {
 		return q.lost(nil)
 	}
-	return q.disk.close()
+	return q.disk.close(ctx)
 }
 
 // lost returns an error if anything is in memory only.
@@ -209,19 +265,13 @@ func (q *Queue) lost(cause error) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var batches, points int64
-	count := func(e *entry) {
-		if e.state != done && e.seg == nil {
-			batches++
-			points += e.points
-		}
-	}
-	for e := q.list.first; e != nil; e = e.next {
-		count(e)
-	}
-	if q.flight != nil {
-		for _, e := range q.flight.entries {
-			count(e)
-		}
+	for _, l := range q.lanes {
+		l.entriesLocked(false, func(e *entry) {
+			if e.accepted && e.seg == nil {
+				batches++
+				points += e.points
+			}
+		})
 	}
 	switch {
 	case batches == 0:

@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"iter"
-
-	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
 // state is how far a batch has come. It only goes forward. The values differ in four bits each, so that one flipped bit makes none into another.
@@ -21,7 +19,7 @@ const (
 // A record is, in little endian:
 //
 //	0   sync word      8   sum of the data     16  sequence number   32  time, Unix ns   41  state
-//	4   sum of 8..40   12  length of the data  24  points            40  signal          42  data
+//	4   sum of 8..40   12  length of the data  24  points            40  lane            42  data
 //
 // Sums are CRC-32C. The state is in neither, since it changes in place.
 const (
@@ -41,7 +39,7 @@ type record struct {
 	time   int64 // Unix ns
 	sum    uint32
 	length uint32
-	signal otlp.Signal
+	lane   Lane
 	state  state
 }
 
@@ -57,7 +55,7 @@ func appendRecord(b []byte, r record, data []byte) []byte {
 	b = binary.LittleEndian.AppendUint64(b, r.seq)
 	b = binary.LittleEndian.AppendUint64(b, uint64(r.points))
 	b = binary.LittleEndian.AppendUint64(b, uint64(r.time))
-	b = append(b, byte(r.signal), byte(r.state))
+	b = append(b, byte(r.lane), byte(r.state))
 	binary.LittleEndian.PutUint32(b[at+4:], crc32.Checksum(b[at+8:at+stateOffset], castagnoli))
 	return append(b, data...)
 }
@@ -74,7 +72,7 @@ func readRecord(b []byte) (r record, ok bool) {
 		seq:    binary.LittleEndian.Uint64(b[16:]),
 		points: int64(binary.LittleEndian.Uint64(b[24:])),
 		time:   int64(binary.LittleEndian.Uint64(b[32:])),
-		signal: otlp.Signal(b[40]),
+		lane:   Lane(b[40]),
 		state:  state(b[stateOffset]),
 	}, true
 }

@@ -3,15 +3,13 @@ package queue
 import (
 	"bytes"
 	"testing"
-
-	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
 func FuzzSegment(f *testing.F) {
 	var whole []byte
 	for i := range 3 {
 		b := batch(i, 20)
-		whole = appendRecord(whole, record{seq: uint64(i + 1), points: b.Points, time: 5, signal: b.Signal, state: queued}, b.Data)
+		whole = appendRecord(whole, record{seq: uint64(i + 1), points: b.Points, time: 5, lane: LaneOf(b.Signal), state: queued}, b.Data)
 	}
 	f.Add(whole)
 	f.Add(whole[:len(whole)-3])
@@ -32,7 +30,7 @@ func FuzzSegment(f *testing.F) {
 			t.Fatalf("%d of %d bytes were looked at", at, len(b))
 		}
 		// Whatever b is, a record after it is found, unless b ends in a record that claims it.
-		r := appendRecord(bytes.Clone(b), record{seq: 77, signal: otlp.Metrics, state: queued}, []byte("data"))
+		r := appendRecord(bytes.Clone(b), record{seq: 77, lane: Metrics, state: queued}, []byte("data"))
 		var last finding
 		for last = range scan(r) {
 		}
@@ -47,7 +45,7 @@ func FuzzOpen(f *testing.F) {
 	var records []byte
 	for i := range 3 {
 		b := batch(i, 20)
-		records = appendRecord(records, record{seq: uint64(i + 1), points: b.Points, time: 5, signal: b.Signal, state: inFlight}, b.Data)
+		records = appendRecord(records, record{seq: uint64(i + 1), points: b.Points, time: 5, lane: LaneOf(b.Signal), state: inFlight}, b.Data)
 	}
 	f.Add(append(newHeader(version), records...))
 	f.Add(append(newHeader(7), records...))
@@ -65,7 +63,7 @@ func FuzzOpen(f *testing.F) {
 		}
 		defer closed(t, q)
 		for f := takeNow(t, q, 100); f != nil; f = takeNow(t, q, 100) {
-			for i := range f.Batches {
+			for i := range batchesOf(f) {
 				f.Settle(i)
 			}
 		}

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
+	"math"
 	"slices"
+	"strings"
 )
 
 // open locks the directory and puts what it holds before everything in the queue. Nothing has changed if it fails.
@@ -27,7 +28,7 @@ func (d *disk) open() error {
 		return errors.Join(err, l.Close())
 	}
 	d.lock = l
-	d.number, d.seq = found.number+1, found.seq+1
+	d.number, d.seq = max(d.number, found.number+1), max(d.seq, found.seq+1)
 	d.q.mu.Lock()
 	defer d.q.mu.Unlock()
 	d.adoptLocked(found)
@@ -36,23 +37,43 @@ func (d *disk) open() error {
 
 // found is what a directory holds.
 type found struct {
-	segments []*segment
-	entries  map[uint64]*entry // by sequence number; those without a segment are damaged
-	damaged  []mark            // that bury the damaged, so that they are counted once
-	number   uint64            // the highest of a segment
-	seq      uint64            // the highest of an entry
-	buffer   []byte
+	segments  []*segment
+	stretches []stretch // records in ascending order
+	late      []stretch // of one record each: copies, and what was written after younger ones
+	damaged   []mark    // that bury the damaged, so that they are counted once
+	number    uint64    // the highest of a segment
+	seq       uint64    // the highest of a record
+	buffer    []byte
 }
+
+// stretch is a row of records in one segment. There may be a million of them: so they are small until they are parked.
+type stretch struct {
+	seg     *segment
+	records []trace
+}
+
+// trace is what is remembered of a record until all are read.
+type trace struct {
+	seq            uint64
+	time, points   int64
+	offset, length uint32
+	lane           Lane
+	state          state
+	intact         bool
+}
+
+// mostInStretch is how many records it has.
+const mostInStretch = 1024
 
 // read reads all segments. What it returns has open files even if it fails.
 func (d *disk) read() (*found, error) {
-	all := &found{entries: make(map[uint64]*entry)}
+	all := &found{}
 	files, err := d.files.List()
 	if err != nil {
 		return all, fmt.Errorf("cannot be listed: %w", err)
 	}
 	for _, f := range files {
-		if f.Name() == lockName || f.IsDir() { // a file system's own, such as lost+found
+		if f.Name() == lockName || f.IsDir() || strings.HasPrefix(f.Name(), ".") { // another's, such as lost+found and .nfs…
 			continue
 		}
 		n, ok := segmentNumber(f.Name())
@@ -77,6 +98,9 @@ func (d *disk) readSegment(all *found, name string) error {
 	if s.size, err = f.Size(); err != nil {
 		return fmt.Errorf("cannot be read: %w", err)
 	}
+	if s.size > math.MaxUint32 {
+		return errors.New("is not a file of this queue: choose another directory, or move the file away")
+	}
 	all.buffer = slices.Grow(all.buffer[:0], int(s.size))
 	b := all.buffer[:s.size]
 	if _, err := f.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
@@ -95,14 +119,14 @@ func (d *disk) index(all *found, s *segment, b []byte) {
 	skip := min(segmentHeader, len(b))
 	for f := range scan(b[skip:]) {
 		switch {
-		case !f.known || d.q.points[f.signal] == nil:
+		case !f.known || d.q.laneOf(f.lane) == nil:
 			unknown += int64(f.length)
 			continue
 		case !f.intact && f.state != done:
 			batches++
 			points += f.points
 		}
-		all.add(f, s, int64(skip+f.offset))
+		all.add(f, s, skip+f.offset)
 	}
 	if batches+unknown > 0 {
 		d.log.Warn("the queue is damaged: batches are dropped", slog.String("file", s.name), slog.Int64("batches", batches),
@@ -110,20 +134,83 @@ func (d *disk) index(all *found, s *segment, b []byte) {
 	}
 }
 
-// add adds the record f, or learns from it what became of a batch of which there are copies.
-func (all *found) add(f finding, s *segment, offset int64) {
-	all.seq = max(all.seq, f.seq)
-	e := all.entries[f.seq]
-	if e == nil {
-		e = &entry{seq: f.seq, signal: f.signal, points: f.points, time: f.time, length: f.record.length, state: queued, accepted: true}
-		all.entries[f.seq] = e
+// add adds the record f at offset of s.
+func (all *found) add(f finding, s *segment, offset int) {
+	if !f.intact {
+		all.damaged = append(all.damaged, mark{s, int64(offset), done})
 	}
-	e.state = later(e.state, f.state)
-	switch {
-	case !f.intact:
-		all.damaged = append(all.damaged, mark{s, offset, done})
-	case e.seg == nil:
-		e.seg, e.offset = s, offset
+	t := trace{
+		seq: f.seq, time: f.time, points: f.points, offset: uint32(offset), length: f.record.length, lane: f.lane, state: later(queued, f.state), intact: f.intact,
+	}
+	if len(all.stretches) > 0 && f.seq <= all.seq {
+		all.late = append(all.late, stretch{s, []trace{t}})
+		return
+	}
+	all.seq = f.seq
+	n := len(all.stretches)
+	if n == 0 || all.stretches[n-1].seg != s || len(all.stretches[n-1].records) == mostInStretch {
+		all.stretches = append(all.stretches, stretch{seg: s})
+		n++
+	}
+	all.stretches[n-1].records = append(all.stretches[n-1].records, t)
+}
+
+// fold makes one of the copies of each batch: of those that are intact the first, in the state that the latest says.
+func (all *found) fold() {
+	slices.SortStableFunc(all.late, func(a, b stretch) int { return cmp.Compare(a.records[0].seq, b.records[0].seq) })
+	kept := all.late[:0]
+	for _, c := range all.late {
+		t := &c.records[0]
+		before := all.find(t.seq)
+		if n := len(kept); before == nil && n > 0 && kept[n-1].records[0].seq == t.seq {
+			before = &kept[n-1].records[0]
+		}
+		if before == nil {
+			kept = append(kept, c)
+			continue
+		}
+		state := later(before.state, t.state)
+		if before.intact || !t.intact {
+			before.state = state
+			continue
+		}
+		before.state, t.state = done, state // which is why the first does not count any more
+		kept = append(kept, c)
+	}
+	all.late = kept
+}
+
+// find returns the record of a sequence number among those in order, nil if there is none.
+func (all *found) find(seq uint64) *trace {
+	i, ok := slices.BinarySearchFunc(all.stretches, seq, func(c stretch, seq uint64) int { return cmp.Compare(c.records[0].seq, seq) })
+	if !ok {
+		i--
+	}
+	if i < 0 {
+		return nil
+	}
+	records := all.stretches[i].records
+	j, ok := slices.BinarySearchFunc(records, seq, func(t trace, seq uint64) int { return cmp.Compare(t.seq, seq) })
+	if !ok {
+		return nil
+	}
+	return &records[j]
+}
+
+// each calls f for each batch, oldest first, and forgets it.
+func (all *found) each(f func(*segment, trace)) {
+	late := all.late
+	for i, c := range all.stretches {
+		for _, t := range c.records {
+			for ; len(late) > 0 && late[0].records[0].seq <= t.seq; late = late[1:] {
+				f(late[0].seg, late[0].records[0])
+			}
+			f(c.seg, t)
+		}
+		all.stretches[i] = stretch{}
+	}
+	for _, c := range late {
+		f(c.seg, c.records[0])
 	}
 }
 
@@ -141,11 +228,23 @@ func later(a, b state) state {
 
 // adoptLocked puts what was found before everything in the queue.
 func (d *disk) adoptLocked(all *found) {
-	entries := slices.SortedFunc(maps.Values(all.entries), func(a, b *entry) int { return cmp.Compare(b.seq, a.seq) })
-	for _, e := range entries {
-		if e.state != done {
-			d.adoptEntryLocked(e)
+	all.fold()
+	for _, c := range all.stretches {
+		d.q.first -= int64(len(c.records))
+	}
+	d.q.first -= int64(len(all.late))
+	recovered := make(map[*list]*list)
+	order := d.q.first
+	all.each(func(s *segment, t trace) {
+		order++
+		if t.state != done {
+			d.adoptOneLocked(s, t, order, recovered)
 		}
+	})
+	for to, older := range recovered {
+		to.expand()
+		older.concat(to)
+		*to = *older
 	}
 	for _, s := range all.segments {
 		d.segments[s] = struct{}{}
@@ -155,22 +254,39 @@ func (d *disk) adoptLocked(all *found) {
 		g := d.groupLocked()
 		g.marks = append(g.marks, all.damaged...)
 	}
-	d.q.makeRoomLocked()
-	d.q.notify()
+	d.q.shrinkLocked()
+	for _, l := range d.q.lanes {
+		l.notify()
+	}
 }
 
-func (d *disk) adoptEntryLocked(e *entry) {
-	p := d.q.points[e.signal]
-	p.Recovered += e.points
-	if e.seg == nil {
-		p.Damaged += e.points
+// adoptOneLocked puts a batch at the end of what was recovered for its list.
+func (d *disk) adoptOneLocked(s *segment, t trace, order int64, recovered map[*list]*list) {
+	l := d.q.laneOf(t.lane)
+	l.points.Recovered += t.points
+	if !t.intact {
+		l.points.Damaged += t.points
 		return
 	}
-	if e.state == inFlight {
-		p.Resent += e.points
+	if t.state == inFlight {
+		l.points.Resent += t.points
 	}
-	p.Queued += e.points
-	e.seg.live++
-	d.q.usage += e.size()
-	d.q.list.pushFront(e)
+	l.points.Queued += t.points
+	e := &entry{
+		lane: l, order: order, points: t.points, time: t.time, length: t.length, state: t.state, accepted: true, old: l.fresh, synced: true,
+		seq: t.seq, seg: s, offset: int64(t.offset),
+	}
+	s.live++
+	l.usage += e.size()
+	to := &l.waiting
+	if e.old {
+		to = &l.behind
+	}
+	older := recovered[to]
+	if older == nil {
+		older = &list{}
+		recovered[to] = older
+	}
+	older.pushBack(e)
+	older.park(func(*entry) {})
 }

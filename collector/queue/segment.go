@@ -64,19 +64,18 @@ func checkHeader(b []byte) error {
 	return errors.New("is not a file of this queue: choose another directory, or move the file away")
 }
 
-// read returns the data of the record at offset of s; errDamaged if it is not what was written.
-func (s *segment) read(offset int64, length uint32) ([]byte, error) {
+// read returns the record at offset of s and its data; errDamaged if it is not what was written.
+func (s *segment) read(offset int64, length uint32) (r record, data []byte, err error) {
 	b := make([]byte, recordSize+int64(length))
 	if _, err := s.file.ReadAt(b, offset); err != nil {
-		return nil, err
+		return record{}, nil, err
 	}
 	r, ok := readRecord(b)
 	if !ok {
-		return nil, errDamaged
+		return record{}, nil, errDamaged
 	}
-	data, ok := dataOf(b, r)
-	if !ok {
-		return nil, errDamaged
+	if data, ok = dataOf(b, r); !ok {
+		return record{}, nil, errDamaged
 	}
-	return data, nil
+	return r, data, nil
 }

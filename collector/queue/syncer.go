@@ -9,11 +9,15 @@ import (
 // syncer syncs what the writer has written, at once or every d.sync, until the writer has ended; then it closes all files.
 func (d *disk) syncer(written <-chan struct{}) {
 	defer close(d.ended)
+	look := time.NewTicker(inspection)
+	defer look.Stop()
 	for {
 		select {
 		case <-d.dirt:
 			d.pause()
 			d.flush()
+		case <-look.C:
+			d.inspect()
 		case <-written:
 			d.flush()
 			if err := d.sweep(anySegment); err != nil {
@@ -22,6 +26,30 @@ func (d *disk) syncer(written <-chan struct{}) {
 			d.closeFiles()
 			return
 		}
+	}
+}
+
+// inspection is how often the directory is looked at, besides each sync of what was written.
+const inspection = time.Second
+
+// inspect looks for segments that another hand deleted, also those that are not written to any more.
+func (d *disk) inspect() {
+	d.q.mu.Lock()
+	all := make([]*segment, 0, len(d.segments))
+	for s := range d.segments {
+		s.pins++
+		all = append(all, s)
+	}
+	d.q.mu.Unlock()
+	deleted := slices.ContainsFunc(all, func(s *segment) bool { return s.file.Deleted() })
+	d.q.mu.Lock()
+	defer d.q.mu.Unlock()
+	for _, s := range all {
+		d.unpinLocked(s)
+	}
+	if deleted && !d.deleted {
+		d.deleted = true
+		d.failLocked(errDeleted)
 	}
 }
 
@@ -55,25 +83,46 @@ func (d *disk) flush() {
 	}
 	inTime := quick()
 	d.rescue(groups, failed)
+	if d.failing() {
+		d.inspect() // before it counts as back
+	}
 	d.q.mu.Lock()
 	defer d.q.mu.Unlock()
 	for _, s := range segments {
 		d.unpinLocked(s)
 	}
-	d.unsynced = d.unsynced[len(groups):]
 	for _, g := range groups {
 		d.acceptLocked(g)
-		g.released = true
+		for _, e := range g.entries {
+			if e.synced = e.seg != nil && failed[e.seg] == nil; e.synced {
+				d.arriveLocked(e)
+			}
+		}
 	}
+	d.unsynced = slices.Delete(d.unsynced, 0, len(groups))
+	d.parkLocked()
 	switch {
 	case len(failed) > 0 || !inTime:
 		d.behind = true
-	case proof && !d.behind:
+	case proof && !d.behind && !d.deleted && len(d.lost)+d.moving == 0:
 		d.restoreLocked()
 	}
 }
 
-// rescue has the batches of groups whose segments could not be synced written again, elsewhere: after such a failure nobody knows what is on
+// parkLocked parks what need not be in memory, and forgets its data.
+func (d *disk) parkLocked() {
+	for _, l := range d.q.lanes {
+		l.parkLocked(func(e *entry) {
+			if e.kept {
+				e.kept = false
+				d.kept -= int64(e.length)
+			}
+			e.data = nil
+		})
+	}
+}
+
+// rescue has the batches of groups whose segments could not be synced written again, elsewhere: after such a failure it is unknown what is on
 // disk, but what was written can be read while the system has it in memory.
 func (d *disk) rescue(groups []*group, failed map[*segment]error) {
 	if len(failed) == 0 {
@@ -83,6 +132,7 @@ func (d *disk) rescue(groups []*group, failed map[*segment]error) {
 	var cause error
 	for s, err := range failed {
 		cause = err
+		d.deleted = d.deleted || errors.Is(err, errDeleted)
 		d.sealLocked(s)
 	}
 	d.failLocked(cause)
@@ -96,7 +146,7 @@ func (d *disk) rescue(groups []*group, failed map[*segment]error) {
 	}
 	d.q.mu.Unlock()
 	for _, p := range affected {
-		data, err := p.seg.read(p.offset, p.length)
+		_, data, err := p.seg.read(p.offset, p.length)
 		d.q.mu.Lock()
 		d.moveLocked(p, data, err)
 		d.q.mu.Unlock()
@@ -114,7 +164,7 @@ func (d *disk) moveLocked(p place, data []byte, err error) {
 		if e.data == nil {
 			e.data = data
 		}
-		e.seg.moved = true
+		e.seg.moved, e.synced = true, false
 		d.leaveLocked(e.seg)
 		e.seg = nil
 		d.addLocked(e)

@@ -25,7 +25,7 @@ const (
 	victimFirst = "QUEUE_VICTIM_FIRST"
 )
 
-// victim puts batches and sends them, says so on its standard output, and ends only by a signal or when nobody listens. Its lines are
+// victim puts batches and sends them, says so on its standard output, and ends only by a signal or when nothing listens. Its lines are
 // "r points" resent, "a number" of a batch that was accepted, and "s number" of one that is sent: it is said, and then settled.
 func victim(dir string) {
 	interval, _ := time.ParseDuration(os.Getenv(victimSync))
@@ -48,7 +48,7 @@ func victim(dir string) {
 	for putter := range 2 {
 		go func() {
 			for n := first + putter; ; n += 2 {
-				if err := q.Put(context.Background(), ones(n)); err != nil {
+				if err := q.Put(context.Background(), Metrics, ones(n)); err != nil {
 					os.Exit(1)
 				}
 				say("a", int64(n))
@@ -57,11 +57,11 @@ func victim(dir string) {
 	}
 	random := rand.New(rand.NewPCG(uint64(first), 5))
 	for {
-		f, err := q.Take(context.Background(), 20_000)
+		f, err := q.Take(context.Background(), Metrics, 20_000)
 		if err != nil {
 			os.Exit(1)
 		}
-		for i, b := range f.Batches {
+		for i, b := range batchesOf(f) {
 			if random.IntN(4) > 0 {
 				say("s", int64(number(b)))
 				f.Settle(i)
@@ -147,7 +147,7 @@ func TestKill(t *testing.T) {
 	p := total(q.Account())
 	w.damaged += p.Damaged
 	for f := takeNow(t, q, 1<<20); f != nil; f = takeNow(t, q, 1<<20) {
-		for i, b := range f.Batches {
+		for i, b := range batchesOf(f) {
 			w.sent[number(b)] = true
 			f.Settle(i)
 		}

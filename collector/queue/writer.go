@@ -2,6 +2,8 @@ package queue
 
 import (
 	"errors"
+	"io/fs"
+	"slices"
 	"time"
 )
 
@@ -12,15 +14,16 @@ const chunk = 256 << 10
 func (d *disk) writer(ended chan<- struct{}) {
 	defer close(ended)
 	for {
+		well := false
 		select {
 		case <-d.wake:
-			d.pass()
+			well = d.pass()
 		case <-d.stop:
 			d.pass()
 			d.sealActive()
 			return
 		}
-		if d.failing() {
+		if d.resting(well) {
 			select {
 			case <-time.After(retry):
 				signal(d.wake)
@@ -30,14 +33,22 @@ func (d *disk) writer(ended chan<- struct{}) {
 	}
 }
 
+// resting reports whether the disk fails, so that the next attempt must wait. What is moved from deleted segments must not, as long as the disk does
+// its work.
+func (d *disk) resting(well bool) bool {
+	d.q.mu.Lock()
+	defer d.q.mu.Unlock()
+	return d.failure != nil && !(well && len(d.lost)+d.moving > 0)
+}
+
 func (d *disk) failing() bool {
 	d.q.mu.Lock()
 	defer d.q.mu.Unlock()
 	return d.failure != nil
 }
 
-// pass writes all that there is to write, and leaves what it cannot for the next time.
-func (d *disk) pass() {
+// pass writes all that there is to write, and leaves what it cannot for the next time. It reports whether it could.
+func (d *disk) pass() (well bool) {
 	d.q.mu.Lock()
 	groups := d.groups
 	for _, g := range groups {
@@ -54,27 +65,22 @@ func (d *disk) pass() {
 	d.behind = err != nil
 	if err != nil && err != errSlow { //nolint:errorlint // it is never wrapped
 		d.failLocked(err)
-		return
+		return false
 	}
 	d.writtenAllLocked(groups)
+	return true
 }
 
 // writtenAllLocked passes groups on to the syncer; without batches in them there is no hurry.
 func (d *disk) writtenAllLocked(groups []*group) {
-	d.groups = d.groups[len(groups):]
 	for _, g := range groups {
-		if !g.released {
-			close(g.written)
-		}
-		if d.sync > 0 {
-			d.acceptLocked(g)
-			g.released = true
-		}
+		d.releaseLocked(g)
 		if len(g.entries) > 0 {
 			d.unsynced = append(d.unsynced, g)
 			signal(d.dirt)
 		}
 	}
+	d.groups = slices.Delete(d.groups, 0, len(groups)) // which clears what it leaves, so that it is not kept in memory
 	if d.failure != nil {
 		signal(d.dirt)
 	}
@@ -85,6 +91,12 @@ func (d *disk) perform(groups []*group) error {
 		if err := d.open(); err != nil {
 			return err
 		}
+	}
+	if err := d.remake(); err != nil {
+		return err
+	}
+	if err := d.trim(); err != nil {
+		return err
 	}
 	if d.failing() {
 		if err := d.sweep(func(s *segment) bool { return !s.moved }); err != nil { // a disk that is full has no room until then
@@ -166,6 +178,11 @@ func (d *disk) segment() (*segment, error) {
 	}
 	s := &segment{name: segmentName(d.number), size: segmentHeader}
 	f, err := d.files.Open(s.name)
+	if errors.Is(err, fs.ErrNotExist) {
+		d.q.mu.Lock()
+		d.deleted = true
+		d.q.mu.Unlock()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -210,9 +227,28 @@ func (d *disk) append(s *segment, jobs []job) (n int, err error) {
 	return n, nil
 }
 
+// trim removes what could not be removed when it was torn, since some of it may be whole.
+func (d *disk) trim() error {
+	for len(d.torn) > 0 {
+		s := d.torn[0]
+		d.q.mu.Lock()
+		gone := s.gone
+		d.q.mu.Unlock()
+		if !gone {
+			if err := s.file.Truncate(s.size); err != nil {
+				return err
+			}
+		}
+		d.torn = d.torn[1:]
+	}
+	return nil
+}
+
 // spoiled leaves s, to which n bytes could not be appended.
 func (d *disk) spoiled(s *segment, n int) {
-	_ = s.file.Truncate(s.size) // if that fails too, what is torn is skipped when it is read
+	if s.file.Truncate(s.size) != nil {
+		d.torn = append(d.torn, s)
+	}
 	d.tryBytes = n
 	d.q.mu.Lock()
 	defer d.q.mu.Unlock()
@@ -269,7 +305,7 @@ func (d *disk) mark(groups []*group) error {
 
 func anySegment(*segment) bool { return true }
 
-// sweep deletes what is gone, used by nobody, and may go.
+// sweep deletes what is gone, unused, and may go.
 func (d *disk) sweep(may func(*segment) bool) error {
 	d.q.mu.Lock()
 	var sweep []*segment
@@ -285,7 +321,7 @@ func (d *disk) sweep(may func(*segment) bool) error {
 	d.q.mu.Unlock()
 	for i, s := range sweep {
 		_ = s.file.Close() // nothing in it is needed
-		if err := d.files.Remove(s.name); err != nil {
+		if err := d.files.Remove(s.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			d.q.mu.Lock()
 			d.garbage = append(d.garbage, sweep[i:]...)
 			d.q.mu.Unlock()

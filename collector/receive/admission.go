@@ -1,74 +1,138 @@
 package receive
 
 import (
-	"context"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/semaphore"
+	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
 // limits are what clients may use.
 type limits struct {
 	message     int           // bytes of one request, before and after decompression
-	inFlight    int64         // bytes of all requests that are being received or accepted; at least one message
-	waiting     int64         // requests that wait for a share of inFlight
-	patience    time.Duration // for which they wait
-	connections int           // of each listener; more wait
+	arriving    int64         // bytes of all requests that are being received or accepted
+	waiting     int64         // bytes of the requests of one signal that are being accepted; at least one request may
+	connections int           // of each listener
 	streams     uint32        // concurrent requests of one gRPC connection
-	read        time.Duration // for one request in HTTP
+	read        time.Duration // for one request
 }
 
 var defaultLimits = limits{
-	message: 4 << 20, inFlight: 16 << 20, waiting: 64, patience: time.Second, connections: 64, streams: 64, read: 20 * time.Second,
+	message: 4 << 20, arriving: 16 << 20, waiting: 4 << 20, connections: 256, streams: 64, read: 10 * time.Second,
 }
 
-// memory bounds the bytes of requests in flight. A request reserves what it may become before it is read, and keeps what it is.
-type memory struct {
+// passTime is for how long one connection may go on when all others must wait.
+const passTime = time.Second
+
+// gate bounds the bytes of requests in memory. They count as they arrive, by connection: what is read while a request is incomplete, and
+// then the request itself until it is accepted or refused.
+//
+// Above the limit connections are not read any more, but for one, which has the pass: so one request after the other gets complete, and none is refused
+// because many came together. The pass goes on when a request of its connection is complete, or after [passTime]; then what is incomplete on that
+// connection has stalled, and is cut off.
+type gate struct {
 	limits
-	bytes   *semaphore.Weighted
-	waiters atomic.Int64
+
+	held    atomic.Int64 // bytes
+	waiting [4]atomic.Int64
+
+	mu      sync.Mutex // guards what follows
+	pass    *conn
+	since   time.Time
+	changed chan struct{} // closed and replaced when there may be room
 }
 
-// reservation is a share of memory. The holder releases it once.
-type reservation struct {
-	from *memory
-	size int64
-}
+func newGate(l limits) *gate { return &gate{limits: l, changed: make(chan struct{})} }
 
-// reserve waits for room for size bytes.
-func (m *memory) reserve(ctx context.Context, size int) (reservation, *Refusal) {
-	r := reservation{m, int64(size)}
-	if m.bytes.TryAcquire(r.size) {
-		return r, nil
+// add counts n bytes, which may be less than 0.
+func (g *gate) add(n int64) {
+	if g.held.Add(n); n < 0 {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.turn()
 	}
-	defer m.waiters.Add(-1)
-	if m.waiters.Add(1) <= m.waiting {
-		waiting, cancel := context.WithTimeout(ctx, m.patience)
-		defer cancel()
-		if m.bytes.Acquire(waiting, r.size) == nil {
-			return r, nil
+}
+
+// turn makes those that wait look again. Caller must hold mu.
+func (g *gate) turn() {
+	close(g.changed)
+	g.changed = make(chan struct{})
+}
+
+// leave takes the pass from c.
+func (g *gate) leave(c *conn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.pass == c {
+		g.pass = nil
+		g.turn()
+	}
+}
+
+// wait returns when c may be read, or false when its time is over.
+func (g *gate) wait(c *conn) bool {
+	if g.held.Load() <= g.arriving {
+		return true
+	}
+	over := time.NewTimer(g.read)
+	defer over.Stop()
+	for {
+		may, changed, stalled := g.may(c)
+		if stalled != nil {
+			stalled.cutOff()
+		}
+		if may {
+			return true
+		}
+		look := time.NewTimer(passTime / 4) // the holder of the pass may stall
+		select {
+		case <-changed:
+		case <-look.C:
+		case <-c.gone:
+			look.Stop()
+			return false
+		case <-over.C:
+			look.Stop()
+			return false
+		}
+		look.Stop()
+	}
+}
+
+// may reports whether c may be read now, and what is to be cut off.
+func (g *gate) may(c *conn) (may bool, changed <-chan struct{}, stalled *conn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.held.Load() <= g.arriving {
+		g.pass = nil
+		return true, nil, nil
+	}
+	if g.pass != nil && time.Since(g.since) > passTime {
+		stalled, g.pass = g.pass, nil
+	}
+	if g.pass == nil && stalled != c && g.held.Load() < g.arriving+int64(g.message) {
+		g.pass, g.since = c, time.Now()
+	}
+	return g.pass == c, g.changed, stalled
+}
+
+// accepting counts a request of size bytes that is complete, until done is called. Those of one signal must not keep the others out.
+func (g *gate) accepting(signal otlp.Signal, size int) (done func(), refusal *Refusal) {
+	n := int64(size)
+	if g.waiting[signal].Add(n) > max(g.limits.waiting, n) {
+		g.waiting[signal].Add(-n)
+		return nil, &Refusal{
+			Reason: Full, RetryAfter: retryDelay, Message: fmt.Sprintf("requests of %s of %d bytes wait for the queue", signal, g.limits.waiting),
 		}
 	}
-	if err := ctx.Err(); err != nil {
-		return reservation{}, &Refusal{Reason: Canceled, Message: err.Error()}
-	}
-	return reservation{}, &Refusal{
-		Reason: Busy, RetryAfter: retryDelay, Message: fmt.Sprintf("requests of %d bytes are in flight", m.inFlight),
-	}
+	g.add(n)
+	return func() {
+		g.waiting[signal].Add(-n)
+		g.add(-n)
+	}, nil
 }
-
-// shrink gives back what the request did not need.
-func (r *reservation) shrink(size int) {
-	if n := r.size - int64(size); n > 0 {
-		r.from.bytes.Release(n)
-		r.size -= n
-	}
-}
-
-func (r *reservation) release() { r.from.bytes.Release(r.size) }
 
 // rate limits points a second. A request passes when the ones before are paid for, and is paid for afterwards: so one that is larger
 // than a second's worth passes too (a bucket of tokens would refuse it for ever), and in the long run the rate is exact.

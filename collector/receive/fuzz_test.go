@@ -59,5 +59,8 @@ func (b *bench) forget(t *testing.T) {
 			t.Fatalf("accepted %d points, of which there are %d, %v", batch.Points, n, err)
 		}
 	}
-	b.batches, b.refused = nil, nil
+	b.batches = nil
+	for len(b.refused) > 0 {
+		<-b.refused
+	}
 }

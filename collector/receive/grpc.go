@@ -1,6 +1,7 @@
 package receive
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,21 +14,25 @@ import (
 	_ "google.golang.org/grpc/encoding/gzip" // clients may compress
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/tap"
 
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
 // newGRPC returns a server of the three Export methods. They are streams for gRPC, which on the wire is the same as a single call: so a
-// message is read after there is memory for it, and one that cannot be read is accounted for too.
-func (s *Server) newGRPC(take intake) *grpc.Server {
+// message is decoded by us, and one that cannot be read is accounted for too.
+func (s *Server) newGRPC() *grpc.Server {
 	g := grpc.NewServer(
 		grpc.ForceServerCodecV2(rawCodec{}),
-		grpc.MaxRecvMsgSize(s.memory.message),
-		grpc.MaxConcurrentStreams(s.memory.streams),
+		grpc.InTapHandle(arrives),
+		grpc.MaxRecvMsgSize(s.gate.message),
+		grpc.MaxConcurrentStreams(s.gate.streams),
 		grpc.MaxHeaderListSize(64<<10),
 		grpc.StaticStreamWindowSize(64<<10), // what a client may send before we read
 		grpc.StaticConnWindowSize(1<<20),
+		grpc.ReadBufferSize(8<<10), grpc.WriteBufferSize(8<<10), // hundreds of connections are idle
 		grpc.ConnectionTimeout(10*time.Second),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
@@ -37,15 +42,31 @@ func (s *Server) newGRPC(take intake) *grpc.Server {
 		service, method := path.Split(strings.TrimPrefix(signal.Method(), "/"))
 		g.RegisterService(&grpc.ServiceDesc{
 			ServiceName: strings.TrimSuffix(service, "/"),
-			Streams:     []grpc.StreamDesc{{StreamName: method, ClientStreams: true, Handler: s.export(signal, take)}},
+			Streams:     []grpc.StreamDesc{{StreamName: method, ClientStreams: true, Handler: s.export(signal)}},
 		}, nil)
 	}
 	return g
 }
 
-func (s *Server) export(signal otlp.Signal, take intake) grpc.StreamHandler {
+type arrivalKey struct{}
+
+// arrives is called for each request before its message is read, and gives it a time to be complete.
+func arrives(ctx context.Context, _ *tap.Info) (context.Context, error) {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return ctx, nil
+	}
+	from, ok := p.Addr.(remote)
+	if !ok {
+		return ctx, nil
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	return context.WithValue(ctx, arrivalKey{}, from.conn.begin(cancel)), nil
+}
+
+func (s *Server) export(signal otlp.Signal) grpc.StreamHandler {
 	return func(_ any, stream grpc.ServerStream) error {
-		points, refusal := s.receive(signal, stream, take)
+		points, refusal := s.receive(signal, stream)
 		if refusal != nil {
 			s.refused(signal, points, refusal)
 			return refusal.status().Err()
@@ -54,25 +75,31 @@ func (s *Server) export(signal otlp.Signal, take intake) grpc.StreamHandler {
 	}
 }
 
-func (s *Server) receive(signal otlp.Signal, stream grpc.ServerStream, take intake) (points int64, refusal *Refusal) {
+func (s *Server) receive(signal otlp.Signal, stream grpc.ServerStream) (points int64, refusal *Refusal) {
 	ctx := stream.Context()
-	room, refusal := s.memory.reserve(ctx, s.memory.message)
-	if refusal != nil {
-		return 0, refusal
-	}
-	defer room.release()
 	var m message
-	if err := stream.RecvMsg(&m); err != nil {
-		return 0, s.unreadable(err)
+	err := stream.RecvMsg(&m)
+	if a, ok := ctx.Value(arrivalKey{}).(*arrival); ok {
+		if err == nil {
+			a.on.accepting.Add(1)
+			defer a.on.accepting.Add(-1)
+			a.end(max(1, m.buffer.Len()))
+		} else {
+			a.end(0)
+		}
 	}
-	defer m.buffer.Free()
-	room.shrink(m.buffer.Len())
-	return take(ctx, signal, m.buffer.ReadOnlyData())
+	if err != nil {
+		return 0, s.unreadable(ctx, err)
+	}
+	return s.take(ctx, signal, m.buffer.ReadOnlyData(), m.buffer.Free)
 }
 
 // unreadable turns an error of RecvMsg into ours, for the account. The client has gRPC's own status by then: RESOURCE_EXHAUSTED without a
 // RetryInfo for a message that is too large, INTERNAL for one that cannot be decompressed. Both are for good by OTLP's rules.
-func (s *Server) unreadable(err error) *Refusal {
+func (s *Server) unreadable(ctx context.Context, err error) *Refusal {
+	if errors.Is(context.Cause(ctx), errStalled) {
+		return &Refusal{Reason: Slow, RetryAfter: retryDelay, Message: errStalled.Error()}
+	}
 	answer := status.Convert(err)
 	switch answer.Code() {
 	case codes.ResourceExhausted:
@@ -88,7 +115,7 @@ func (s *Server) unreadable(err error) *Refusal {
 }
 
 func (s *Server) tooLarge() *Refusal {
-	return &Refusal{Reason: TooLarge, Message: fmt.Sprintf("a request may have %d bytes, decompressed", s.memory.message)}
+	return &Refusal{Reason: TooLarge, Message: fmt.Sprintf("a request may have %d bytes, decompressed", s.gate.message)}
 }
 
 // message is a request as it came. Its buffer is gRPC's, and to be freed.

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	statuspb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/mem"
@@ -46,13 +47,14 @@ func (f format) status(s *statuspb.Status) []byte {
 }
 
 // handler serves the three paths; another method than POST gets 405 and another path 404.
-func (s *Server) handler(take intake) http.Handler {
+func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	for _, signal := range otlp.Signals() {
 		mux.HandleFunc("POST "+signal.Path(), func(w http.ResponseWriter, r *http.Request) {
-			f, points, refusal := s.serve(signal, w, r, take)
+			f, points, refusal := s.serve(signal, r)
 			if refusal != nil {
 				s.refused(signal, points, refusal)
+				discard(r.Body)
 				refusal.respond(w, f)
 				return
 			}
@@ -63,37 +65,63 @@ func (s *Server) handler(take intake) http.Handler {
 	return mux
 }
 
-func (s *Server) serve(signal otlp.Signal, w http.ResponseWriter, r *http.Request, take intake) (f format, points int64, refusal *Refusal) {
+// discarded is how much of a body that was refused is read, so that the client, which may not read before it has sent all, gets the answer and not a
+// reset.
+const discarded = 64 << 20
+
+func discard(body io.Reader) { _, _ = io.CopyN(io.Discard, body, discarded) } // or the client is gone, or out of time
+
+// connKey is that of a request's connection in its context.
+type connKey struct{}
+
+func (s *Server) serve(signal otlp.Signal, r *http.Request) (f format, points int64, refusal *Refusal) {
 	f, gzipped, refusal := negotiate(r.Header)
 	if refusal != nil {
 		return f, 0, refusal
 	}
-	if r.ContentLength > int64(s.memory.message) {
+	if r.ContentLength > int64(s.gate.message) {
 		return f, 0, s.tooLarge()
 	}
-	size := s.memory.message
-	if r.ContentLength >= 0 && !gzipped && !f.json {
-		size = int(r.ContentLength)
-	}
-	room, refusal := s.memory.reserve(r.Context(), size)
+	from, known := r.Context().Value(connKey{}).(*conn)
+	body, refusal := s.arrive(from, r, gzipped)
 	if refusal != nil {
 		return f, 0, refusal
 	}
-	defer room.release()
-	body, refusal := s.read(w, r, gzipped)
+	if known {
+		from.accepting.Add(1)
+		defer from.accepting.Add(-1)
+	}
+	if !f.json {
+		points, refusal = s.take(r.Context(), signal, body.ReadOnlyData(), body.Free)
+		return f, points, refusal
+	}
+	done, refusal := s.gate.accepting(signal, body.Len())
+	if refusal != nil {
+		body.Free()
+		return f, 0, refusal
+	}
+	data, refusal := s.fromJSON(r.Context(), signal, body.ReadOnlyData())
+	done()
+	body.Free()
 	if refusal != nil {
 		return f, 0, refusal
 	}
-	defer body.Free()
-	data := body.ReadOnlyData()
-	if f.json {
-		if data, refusal = s.fromJSON(r.Context(), signal, data); refusal != nil {
-			return f, 0, refusal
-		}
-	}
-	room.shrink(len(data))
-	points, refusal = take(r.Context(), signal, data)
+	points, refusal = s.take(r.Context(), signal, data, func() {})
 	return f, points, refusal
+}
+
+// arrive reads the body, whose bytes count at the gate of its connection meanwhile. The caller frees it.
+func (s *Server) arrive(from *conn, r *http.Request, gzipped bool) (body mem.Buffer, refusal *Refusal) {
+	if from == nil {
+		return s.read(r, gzipped)
+	}
+	a := from.begin(func(error) { _ = from.SetReadDeadline(time.Unix(1, 0)) })
+	if body, refusal = s.read(r, gzipped); refusal != nil {
+		a.end(0)
+		return nil, refusal
+	}
+	a.end(max(1, body.Len()))
+	return body, nil
 }
 
 // negotiate reads what the headers say of the body.
@@ -123,36 +151,35 @@ func negotiate(h http.Header) (f format, gzipped bool, refusal *Refusal) {
 var inflaters = sync.Pool{New: func() any { return new(gzip.Reader) }}
 
 // read returns the body, decompressed, for the caller to free.
-func (s *Server) read(w http.ResponseWriter, r *http.Request, gzipped bool) (mem.Buffer, *Refusal) {
-	source := io.Reader(http.MaxBytesReader(w, r.Body, int64(s.memory.message)))
+func (s *Server) read(r *http.Request, gzipped bool) (mem.Buffer, *Refusal) {
+	source := io.LimitReader(r.Body, int64(s.gate.message)+1)
 	if gzipped {
 		inflater := inflaters.Get().(*gzip.Reader)
 		defer inflaters.Put(inflater)
 		if err := inflater.Reset(source); err != nil {
-			return nil, s.unread(err)
+			return nil, unread(err)
 		}
 		source = inflater
 	}
 	pool := mem.DefaultBufferPool()
-	data, err := mem.ReadAll(io.LimitReader(source, int64(s.memory.message)+1), pool)
+	data, err := mem.ReadAll(io.LimitReader(source, int64(s.gate.message)+1), pool)
 	defer data.Free()
 	switch {
-	case err != nil:
-		return nil, s.unread(err)
-	case data.Len() > s.memory.message:
+	case data.Len() > s.gate.message:
 		return nil, s.tooLarge()
+	case err != nil:
+		return nil, unread(err)
 	}
 	return data.MaterializeToBuffer(pool), nil
 }
 
-func (s *Server) unread(err error) *Refusal {
-	var tooLarge *http.MaxBytesError
+func unread(err error) *Refusal {
 	var network net.Error
 	switch {
-	case errors.As(err, &tooLarge):
-		return s.tooLarge()
-	case errors.As(err, &network): // too slow, or gone
-		return &Refusal{Reason: Canceled, RetryAfter: retryDelay, Message: err.Error()}
+	case errors.As(err, &network) && network.Timeout():
+		return &Refusal{Reason: Slow, RetryAfter: retryDelay, Message: errStalled.Error()}
+	case errors.As(err, &network):
+		return &Refusal{Reason: Canceled, Message: err.Error()}
 	default:
 		return &Refusal{Reason: Malformed, Message: err.Error()}
 	}
@@ -168,7 +195,7 @@ func (s *Server) fromJSON(ctx context.Context, signal otlp.Signal, body []byte) 
 	switch {
 	case err != nil:
 		return nil, &Refusal{Reason: Malformed, Message: err.Error()}
-	case len(data) > s.memory.message:
+	case len(data) > s.gate.message:
 		return nil, s.tooLarge()
 	}
 	return data, nil

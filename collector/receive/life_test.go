@@ -102,6 +102,7 @@ func TestShutdown(t *testing.T) {
 		var s *Server
 		s, err := Listen(t.Context(), Config{
 			GRPCAddress: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler),
+			Enrich: func(_ otlp.Signal, data []byte) ([]byte, error) { return bytes.Clone(data), nil },
 			Accept: func(ctx context.Context, _ otlp.Batch) error {
 				close(entered)
 				select {
@@ -156,5 +157,5 @@ func TestSlowBody(t *testing.T) {
 	if err != nil || !bytes.HasPrefix(answer, []byte("HTTP/1.1 408 ")) {
 		t.Errorf("%q, %v", answer, err)
 	}
-	b.checkRefused(t, refused{otlp.Logs, 0, Canceled})
+	b.checkRefused(t, refused{otlp.Logs, 0, Slow})
 }

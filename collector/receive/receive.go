@@ -1,12 +1,12 @@
-// Package receive takes OTLP from the programs of the pod, over gRPC (TCP, unix socket, memory) and HTTP (protobuf, JSON), with limits
+// Package receive takes OTLP from the programs of the pod, over gRPC (TCP, unix socket) and HTTP (protobuf, JSON), with limits
 // on what they may use. It does not decode what it takes, and answers OK only for what [Config.Accept] accepted.
 //
-// A request may have 4 MiB, before and after decompression, and all requests that are being received 16 MiB; a listener has 64
-// connections, a gRPC connection 64 concurrent requests.
+// A request may have 4 MiB, before and after decompression, and ten seconds to arrive; all requests that are being received may have 16 MiB, and
+// those of a signal that wait for the queue 4 MiB. A gRPC connection has 64 concurrent requests. A listener has [Config.Connections]: when more
+// come, the longest idle goes.
 package receive
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,12 +14,11 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"golang.org/x/net/netutil"
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
@@ -30,33 +29,32 @@ type Config struct {
 	HTTPAddress string
 	Socket      string // path of a unix socket for gRPC
 
-	// Accept takes a request of a client, which is told that it was taken if and only if Accept returns nil. The Data of the batch is
-	// lent until then: to keep it, copy it, as [otlp.Enrich] does. The context ends when the client gives up. An error means "come back
-	// later" unless it is a [Refusal] or wraps [otlp.ErrMalformed]. Accept is called concurrently, never for a request without points.
+	// Enrich returns what a request of a client becomes: a copy, since its data is lent. An error is an answer, as of Accept.
+	Enrich func(signal otlp.Signal, data []byte) ([]byte, error)
+	// Accept takes a request of a client, which is told that it was taken if and only if Accept returns nil. The batch is its to keep. The
+	// context ends when the client gives up. An error means "come back later" unless it is a [Refusal] or wraps [otlp.ErrMalformed]. Accept is
+	// called concurrently, never for a request without points.
 	Accept func(ctx context.Context, b otlp.Batch) error
-	// Own takes requests that come over [Server.Dial], in the same way, but their Data is its to keep. No rate limits them.
-	Own func(ctx context.Context, b otlp.Batch) error
 	// Refused, if not nil, is told of each request that was answered with an error; points is 0 if they could not be counted, as those of a
 	// message that is too large. It is called concurrently and must not block.
 	Refused func(signal otlp.Signal, points int64, why *Refusal)
 
-	Rate int64 // points a second to accept from clients; 0: any number
-	Log  *slog.Logger
+	Rate        int64 // points a second to accept from clients; 0: any number
+	Connections int   // of each listener; 0: 256
+	Log         *slog.Logger
 }
-
-// intake is what becomes of a whole request whose data is lent.
-type intake func(ctx context.Context, signal otlp.Signal, data []byte) (points int64, refusal *Refusal)
 
 // Server receives until it is shut down.
 type Server struct {
 	cfg        Config
-	memory     memory
+	gate       *gate
 	rate       rate
 	converting *semaphore.Weighted // from JSON
 
-	grpc, own *grpc.Server
+	grpc      *grpc.Server
 	http      *http.Server
-	memoryNet *bufconn.Listener
+	listeners []*connections
+	ended     atomic.Int64 // connections that were closed for others
 	grpcAddr  net.Addr
 	httpAddr  net.Addr
 	serving   sync.WaitGroup
@@ -66,24 +64,25 @@ type Server struct {
 func Listen(ctx context.Context, cfg Config) (*Server, error) { return listen(ctx, cfg, defaultLimits) }
 
 func listen(ctx context.Context, cfg Config, l limits) (*Server, error) {
-	s := &Server{
-		cfg:        cfg,
-		memory:     memory{limits: l, bytes: semaphore.NewWeighted(l.inFlight)},
-		converting: semaphore.NewWeighted(1),
-		memoryNet:  bufconn.Listen(64 << 10),
+	if cfg.Connections > 0 {
+		l.connections = cfg.Connections
 	}
+	s := &Server{cfg: cfg, gate: newGate(l), converting: semaphore.NewWeighted(1)}
 	if cfg.Rate > 0 {
 		s.rate.point = time.Second / time.Duration(cfg.Rate)
 	}
-	s.grpc, s.own = s.newGRPC(s.intake(false)), s.newGRPC(s.intake(true))
+	s.grpc = s.newGRPC()
 	s.http = &http.Server{
-		Handler:           s.handler(s.intake(false)),
+		Handler:           s.handler(),
 		ReadHeaderTimeout: min(l.read, 5*time.Second),
 		ReadTimeout:       l.read,
 		WriteTimeout:      l.read + 10*time.Second,
 		IdleTimeout:       3 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, c)
+		},
 	}
 	listeners, err := s.open(ctx)
 	if err != nil {
@@ -98,7 +97,7 @@ func listen(ctx context.Context, cfg Config, l limits) (*Server, error) {
 // endpoint is a place to listen.
 type endpoint struct {
 	setting, name string // as the user knows it, as the log does
-	network, at   string // at is empty where nobody shall listen
+	network, at   string // at is empty for no listener
 	serve         func(net.Listener) error
 	addr          *net.Addr // set to where it listens, if not nil
 }
@@ -113,8 +112,7 @@ func (s *Server) endpoints() []endpoint {
 
 // open opens every listener and returns what serves it, or none.
 func (s *Server) open(ctx context.Context) (serve []func(), err error) {
-	serve = append(serve, func() { s.run("memory", s.memoryNet, s.own.Serve) })
-	opened := []net.Listener{s.memoryNet}
+	var opened []net.Listener
 	for _, e := range s.endpoints() {
 		if e.at == "" {
 			continue
@@ -127,7 +125,10 @@ func (s *Server) open(ctx context.Context) (serve []func(), err error) {
 			*e.addr = l.Addr()
 		}
 		opened = append(opened, l)
-		limited := netutil.LimitListener(l, s.memory.connections)
+		limited := &connections{
+			Listener: l, gate: s.gate, most: s.gate.connections, name: e.name, log: s.cfg.Log, ended: &s.ended, open: map[*conn]struct{}{},
+		}
+		s.listeners = append(s.listeners, limited)
 		serve = append(serve, func() { s.run(e.name, limited, e.serve) })
 	}
 	return serve, nil
@@ -146,7 +147,6 @@ func (s *Server) abandon(opened []net.Listener, why error) error {
 		why = errors.Join(why, l.Close())
 	}
 	s.grpc.Stop()
-	s.own.Stop()
 	return why
 }
 
@@ -162,9 +162,12 @@ func (s *Server) GRPCAddr() net.Addr { return s.grpcAddr }
 // HTTPAddr returns the address of OTLP/HTTP; nil if there is none.
 func (s *Server) HTTPAddr() net.Addr { return s.httpAddr }
 
-// Dial connects to the gRPC server of [Config.Own] within the process. It fits grpc.WithContextDialer, which gives an address: it is ignored.
-func (s *Server) Dial(ctx context.Context, _ string) (net.Conn, error) {
-	return s.memoryNet.DialContext(ctx)
+// Connections returns how many connections are open, and how many were closed to make room for others.
+func (s *Server) Connections() (open, closed int64) {
+	for _, l := range s.listeners {
+		open += l.count()
+	}
+	return open, s.ended.Load()
 }
 
 // Shutdown closes the listeners and waits for the requests that are being served. When ctx is done it cuts them off and returns its error.
@@ -173,13 +176,14 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	cut := make(chan struct{})
 	keep := context.AfterFunc(ctx, func() {
 		defer close(cut)
+		for _, l := range s.listeners {
+			l.cut()
+		}
 		s.grpc.Stop()
-		s.own.Stop()
 		_ = s.http.Close()
 	})
 	var stopping sync.WaitGroup
 	stopping.Go(s.grpc.GracefulStop)
-	stopping.Go(s.own.GracefulStop)
 	stopping.Go(func() { _ = s.http.Shutdown(ctx) })
 	stopping.Wait()
 	s.serving.Wait()
@@ -190,33 +194,41 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// intake returns what handles requests of the sidecar itself, or of clients.
-func (s *Server) intake(own bool) intake {
-	return func(ctx context.Context, signal otlp.Signal, data []byte) (points int64, refusal *Refusal) {
-		points, err := otlp.Inspect(signal, data)
-		if err != nil {
-			return 0, &Refusal{Reason: Malformed, Message: err.Error()}
-		}
-		if points == 0 {
-			return 0, nil
-		}
-		if own {
-			err = s.cfg.Own(ctx, otlp.Batch{Signal: signal, Points: points, Data: bytes.Clone(data)})
-		} else {
-			err = s.fromClient(ctx, otlp.Batch{Signal: signal, Points: points, Data: data})
-		}
-		if err != nil {
-			return points, refusalOf(ctx, err)
-		}
-		return points, nil
+// take hands a whole request on, whose data is lent until free is called, which it does.
+func (s *Server) take(ctx context.Context, signal otlp.Signal, data []byte, free func()) (points int64, refusal *Refusal) {
+	b, refusal := s.prepare(signal, data)
+	free()
+	if refusal != nil || b.Points == 0 {
+		return b.Points, refusal
 	}
+	done, refusal := s.gate.accepting(signal, len(b.Data))
+	if refusal != nil {
+		return b.Points, refusal
+	}
+	defer done()
+	if err := s.cfg.Accept(ctx, b); err != nil {
+		return b.Points, refusalOf(ctx, err)
+	}
+	return b.Points, nil
 }
 
-func (s *Server) fromClient(ctx context.Context, b otlp.Batch) error {
-	if wait := s.rate.take(time.Now(), b.Points); wait > 0 {
-		return &Refusal{Reason: Rate, RetryAfter: wait, Message: fmt.Sprintf("more than %d points a second", s.cfg.Rate)}
+// prepare makes a batch of a request.
+func (s *Server) prepare(signal otlp.Signal, data []byte) (b otlp.Batch, refusal *Refusal) {
+	b.Signal = signal
+	var err error
+	if b.Points, err = otlp.Inspect(signal, data); err != nil {
+		return b, &Refusal{Reason: Malformed, Message: err.Error()}
 	}
-	return s.cfg.Accept(ctx, b)
+	if b.Points == 0 {
+		return b, nil
+	}
+	if wait := s.rate.take(time.Now(), b.Points); wait > 0 {
+		return b, &Refusal{Reason: Rate, RetryAfter: wait, Message: fmt.Sprintf("more than %d points a second", s.cfg.Rate)}
+	}
+	if b.Data, err = s.cfg.Enrich(signal, data); err != nil {
+		return b, refusalOf(context.Background(), err)
+	}
+	return b, nil
 }
 
 func (s *Server) refused(signal otlp.Signal, points int64, why *Refusal) {

@@ -13,7 +13,6 @@ import (
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
-	"golang.org/x/sync/semaphore"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	statuspb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
@@ -90,7 +89,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// What the SDK's exporters send is taken, and the sidecar's own comes by itself.
+// What the SDK's exporters send is taken.
 func TestExportersOfTheSDK(t *testing.T) {
 	b := start(t, nil)
 	overGRPC, err := otlpmetricgrpc.New(t.Context(), otlpmetricgrpc.WithEndpoint(b.GRPCAddr().String()), otlpmetricgrpc.WithInsecure())
@@ -102,12 +101,7 @@ func TestExportersOfTheSDK(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	own, err := otlpmetricgrpc.New(t.Context(), otlpmetricgrpc.WithEndpoint("passthrough:own"), otlpmetricgrpc.WithInsecure(),
-		otlpmetricgrpc.WithDialOption(grpc.WithContextDialer(b.Dial)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range []sdkmetric.Exporter{overGRPC, overHTTP, own} {
+	for _, e := range []sdkmetric.Exporter{overGRPC, overHTTP} {
 		provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewPeriodicReader(e)))
 		counter, _ := provider.Meter("m").Int64Counter("c")
 		counter.Add(t.Context(), 1)
@@ -115,8 +109,8 @@ func TestExportersOfTheSDK(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if got := b.accepted(); len(got) != 2 || len(b.owned) != 1 || got[0].Points != 1 || got[1].Points != 1 || b.owned[0].Points != 1 {
-		t.Errorf("got %d batches of clients and %d own", len(got), len(b.owned))
+	if got := b.accepted(); len(got) != 2 || got[0].Points != 1 || got[1].Points != 1 {
+		t.Errorf("got %d batches", len(got))
 	}
 }
 
@@ -212,12 +206,6 @@ func TestRate(t *testing.T) {
 		t.Errorf("%d, Retry-After %q", r.StatusCode, after)
 	}
 	b.checkRefused(t, refused{otlp.Metrics, 1000, Rate})
-	own := dial(t, "passthrough:own", grpc.WithContextDialer(b.Dial))
-	for range 2 {
-		if s, _ := export(t.Context(), own, otlp.Metrics, data); s.Code() != codes.OK {
-			t.Errorf("own points are limited: %v", s)
-		}
-	}
 }
 
 // The rate holds in the long run, whatever the size of requests.
@@ -237,14 +225,17 @@ func TestRateExactly(t *testing.T) {
 	}
 }
 
-func TestBusy(t *testing.T) {
+// A signal whose requests wait for the queue is refused more of them, and keeps no other signal out.
+func TestSignalThatWaitsKeepsNoOtherOut(t *testing.T) {
 	entered, leave := make(chan struct{}), make(chan struct{})
 	data := metrics(t, 10)
 	b := start(t, func(c *Config, l *limits) {
-		l.message, l.inFlight, l.patience = len(data), int64(len(data)), time.Millisecond
-		c.Accept = func(context.Context, otlp.Batch) error {
-			entered <- struct{}{}
-			<-leave
+		l.waiting = int64(len(data))
+		c.Accept = func(_ context.Context, batch otlp.Batch) error {
+			if batch.Signal == otlp.Metrics {
+				entered <- struct{}{}
+				<-leave
+			}
 			return nil
 		}
 	})
@@ -255,14 +246,18 @@ func TestBusy(t *testing.T) {
 		first <- s.Code()
 	}()
 	<-entered
-	if s, _ := export(t.Context(), conn, otlp.Metrics, data); s.Code() != codes.Unavailable || retryDelayOf(s) != retryDelay {
+	if s, _ := export(t.Context(), conn, otlp.Metrics, data); s.Code() != codes.ResourceExhausted || retryDelayOf(s) != retryDelay {
 		t.Errorf("gRPC: %v", s)
 	}
-	b.checkRefused(t, refused{otlp.Metrics, 0, Busy})
-	if r, _ := b.post(t, "/v1/logs", record, "Content-Type", "application/x-protobuf"); r.StatusCode != http.StatusServiceUnavailable || r.Header.Get("Retry-After") != "1" {
+	b.checkRefused(t, refused{otlp.Metrics, 10, Full})
+	r, _ := b.post(t, "/v1/metrics", data, "Content-Type", "application/x-protobuf")
+	if r.StatusCode != http.StatusTooManyRequests || r.Header.Get("Retry-After") != "1" {
 		t.Errorf("HTTP: %d", r.StatusCode)
 	}
-	b.checkRefused(t, refused{otlp.Logs, 0, Busy})
+	b.checkRefused(t, refused{otlp.Metrics, 10, Full})
+	if s, _ := export(t.Context(), conn, otlp.Logs, record); s.Code() != codes.OK {
+		t.Errorf("logs: %v", s)
+	}
 	close(leave)
 	if code := <-first; code != codes.OK {
 		t.Error(code)
@@ -332,27 +327,5 @@ func TestOtherMethods(t *testing.T) {
 	err := conn.Invoke(t.Context(), "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export", emptyAnswer, &answer, grpc.ForceCodecV2(rawCodec{}))
 	if status.Code(err) != codes.Unimplemented {
 		t.Error(err)
-	}
-}
-
-// What a request turns out not to need is there for others while it is handled.
-func TestReservationShrinks(t *testing.T) {
-	m := memory{limits: limits{inFlight: 10, patience: time.Nanosecond, waiting: 1}, bytes: semaphore.NewWeighted(10)}
-	first, refusal := m.reserve(t.Context(), 10)
-	if refusal != nil {
-		t.Fatal(refusal)
-	}
-	first.shrink(4)
-	second, refusal := m.reserve(t.Context(), 6)
-	if refusal != nil {
-		t.Fatal(refusal)
-	}
-	if _, refusal := m.reserve(t.Context(), 1); refusal == nil || refusal.Reason != Busy {
-		t.Errorf("a full memory gives %v", refusal)
-	}
-	first.release()
-	second.release()
-	if !m.bytes.TryAcquire(10) {
-		t.Error("not all came back")
 	}
 }

@@ -25,8 +25,9 @@ const (
 	TooLarge    Reason = "too_large"   // than the queue: INVALID_ARGUMENT, than a message: RESOURCE_EXHAUSTED for good; 413
 	Unsupported Reason = "unsupported" // content type or compression, in HTTP: 415
 	Rate        Reason = "rate"        // more points than allowed: RESOURCE_EXHAUSTED, 429
-	Busy        Reason = "busy"        // more bytes in flight than allowed: UNAVAILABLE, 503
+	Full        Reason = "full"        // there is no room in the queue: RESOURCE_EXHAUSTED, 429
 	Queue       Reason = "queue"       // Accept failed: UNAVAILABLE, 503
+	Slow        Reason = "slow"        // the request did not arrive in time: DEADLINE_EXCEEDED, 408
 	Canceled    Reason = "canceled"    // the client gave up: CANCELLED, 408
 )
 
@@ -39,8 +40,9 @@ var answers = map[Reason]struct {
 	TooLarge:    {codes.InvalidArgument, http.StatusRequestEntityTooLarge},
 	Unsupported: {codes.Unimplemented, http.StatusUnsupportedMediaType},
 	Rate:        {codes.ResourceExhausted, http.StatusTooManyRequests},
-	Busy:        {codes.Unavailable, http.StatusServiceUnavailable},
+	Full:        {codes.ResourceExhausted, http.StatusTooManyRequests},
 	Queue:       {codes.Unavailable, http.StatusServiceUnavailable},
+	Slow:        {codes.DeadlineExceeded, http.StatusRequestTimeout},
 	Canceled:    {codes.Canceled, http.StatusRequestTimeout},
 }
 

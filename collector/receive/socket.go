@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// listenUnix listens on a socket, in place of one that a dead process left. Whoever may enter its directory may connect, as anybody may
+// listenUnix listens on a socket, in place of one that a dead process left. Every process that may enter its directory may connect, as any may
 // on loopback. The socket is removed when the listener closes.
 func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 	var config net.ListenConfig
@@ -29,7 +29,7 @@ func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 	return l, nil
 }
 
-// removeStale removes a socket that nobody listens on, which is one that refuses connections.
+// removeStale removes a socket that nothing listens on, which is one that refuses connections.
 func removeStale(ctx context.Context, path string) error {
 	if info, err := os.Lstat(path); err != nil || info.Mode().Type() != os.ModeSocket {
 		return fmt.Errorf("socket %s: expected a free path or an old socket, found something else", path)

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -18,18 +19,27 @@ import (
 // observe makes every collection report what became of points. All of one collection is of one moment.
 func (r *Relay) observe(meter metric.Meter) error {
 	observed, err := instruments.NewObservables(meter, catalog.RelayPoints, catalog.RelayQueuePoints, catalog.RelayQueueUsage,
-		catalog.RelayQueueLimit, catalog.RelayQueueAge, catalog.RelayQueueDurable, catalog.UpstreamAvailable)
+		catalog.RelayQueueLimit, catalog.RelayQueueAge, catalog.RelayQueueDurable, catalog.UpstreamAvailable, catalog.UpstreamTransitions,
+		catalog.RelayConnections, catalog.RelayConnectionsClosed, catalog.RelayLogDropped)
 	if err != nil {
 		return err
 	}
 	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		f := figures{o, observed}
 		a := r.exporter.Account()
-		f.points(&a)
+		f.lanes(&a, time.Now())
 		f.refused(r.refused.read())
-		f.queue(&a.Queue, time.Now())
-		if a.Asked {
-			f.Int(o, catalog.UpstreamAvailable, truth(a.Failure == nil))
+		f.Int(f, catalog.RelayQueueLimit, a.Queue.Limit)
+		if a.Queue.OnDisk {
+			f.Int(f, catalog.RelayQueueDurable, truth(a.Queue.Durable))
+		}
+		if r.server != nil {
+			open, closed := r.server.Connections()
+			f.Int(f, catalog.RelayConnections, open)
+			f.Int(f, catalog.RelayConnectionsClosed, closed)
+		}
+		if r.dropped != nil {
+			f.Int(f, catalog.RelayLogDropped, r.dropped())
 		}
 		return nil
 	}, observed.All...)
@@ -42,55 +52,60 @@ type figures struct {
 	*instruments.Observables
 }
 
-// points reports what became of the points of each signal that there was, and of metrics, which there always are.
-func (f figures) points(a *export.Account) {
-	for _, s := range otlp.Signals() {
-		p := a.Queue.Points[s]
-		if s != otlp.Metrics && p == (queue.Points{}) {
+// lanes reports on each lane that there was something for, and on metrics and own points, for which there always is.
+func (f figures) lanes(a *export.Account, now time.Time) {
+	for _, id := range queue.Lanes() {
+		p := a.Queue.Lanes[id]
+		if id.Signal() != otlp.Metrics && p.Points == (queue.Points{}) {
 			continue
 		}
-		f.outcome(s, p.Accepted, "accepted", "")
-		f.outcome(s, a.Sent[s], "sent", "")
-		f.outcome(s, p.Full, "dropped", "full")
-		f.Int(f, catalog.RelayQueuePoints, p.Queued, signal(s))
+		f.outcome(id, p.Accepted, "accepted", "")
+		f.outcome(id, a.Sent[id], "sent", "")
+		f.outcome(id, p.Full, "dropped", "full")
+		f.Int(f, catalog.RelayQueuePoints, p.Queued, lane(id))
+		f.Int(f, catalog.RelayQueueUsage, p.Usage, lane(id))
 		if a.Queue.OnDisk {
-			f.outcome(s, p.Recovered, "recovered", "")
-			f.outcome(s, p.Resent, "resent", "")
-			f.outcome(s, p.Damaged, "dropped", "damaged")
+			f.outcome(id, p.Recovered, "recovered", "")
+			f.outcome(id, p.Resent, "resent", "")
+			f.outcome(id, p.Damaged, "dropped", "damaged")
 		}
+		if !p.Oldest.IsZero() {
+			f.Float(f, catalog.RelayQueueAge, max(0, now.Sub(p.Oldest).Seconds()), lane(id))
+		}
+		f.upstream(id, a.Lanes[id])
 	}
 	for rejection, n := range a.Rejected {
-		f.outcome(rejection.Signal, n, "rejected", rejection.Reason)
+		f.outcome(rejection.Lane, n, "rejected", rejection.Reason)
+	}
+}
+
+// upstream reports how the upstream does, for one lane.
+func (f figures) upstream(id queue.Lane, a export.LaneAccount) {
+	if !a.Asked {
+		return
+	}
+	f.Int(f, catalog.UpstreamAvailable, truth(a.Available), lane(id))
+	for state, n := range a.Transitions {
+		f.Int(f, catalog.UpstreamTransitions, n, lane(id), metric.WithAttributes(catalog.UpstreamStateKey.String(export.State(state).String())))
 	}
 }
 
 func (f figures) refused(points map[refusal]int64) {
 	for r, n := range points {
-		f.outcome(r.signal, n, "refused", r.reason)
+		f.outcome(queue.LaneOf(r.signal), n, "refused", r.reason)
 	}
 }
 
-func (f figures) outcome(s otlp.Signal, n int64, outcome, reason string) {
-	options := []metric.ObserveOption{signal(s), metric.WithAttributes(catalog.PointOutcomeKey.String(outcome))}
+func (f figures) outcome(id queue.Lane, n int64, outcome, reason string) {
+	options := []metric.ObserveOption{lane(id), metric.WithAttributes(catalog.PointOutcomeKey.String(outcome))}
 	if reason != "" {
 		options = append(options, metric.WithAttributes(catalog.PointReasonKey.String(reason)))
 	}
 	f.Int(f, catalog.RelayPoints, n, options...)
 }
 
-func (f figures) queue(a *queue.Account, now time.Time) {
-	f.Int(f, catalog.RelayQueueUsage, a.Usage)
-	f.Int(f, catalog.RelayQueueLimit, a.Limit)
-	if !a.Oldest.IsZero() {
-		f.Float(f, catalog.RelayQueueAge, max(0, now.Sub(a.Oldest).Seconds()))
-	}
-	if a.OnDisk {
-		f.Int(f, catalog.RelayQueueDurable, truth(a.Durable))
-	}
-}
-
-func signal(s otlp.Signal) metric.MeasurementOption {
-	return metric.WithAttributes(catalog.SignalKey.String(s.String()))
+func lane(id queue.Lane) metric.MeasurementOption {
+	return metric.WithAttributes(catalog.LaneKey.String(id.String()))
 }
 
 func truth(b bool) int64 {
@@ -106,19 +121,42 @@ type refusal struct {
 	reason string
 }
 
-// refusals counts them.
+// refusals counts them, and logs each kind of them once in a while: what is malformed has no points, and would otherwise be refused without a word.
 type refusals struct {
-	mu     sync.Mutex
+	log *slog.Logger
+
+	mu     sync.Mutex // guards what follows
 	points map[refusal]int64
+	kinds  map[refusal]*refusedKind
 }
+
+// refusedKind is what was refused since the last line about it.
+type refusedKind struct {
+	requests int64
+	said     time.Time
+}
+
+// quiet is the least time between two lines about one kind of refusal.
+const quiet = time.Minute
 
 func (r *refusals) add(s otlp.Signal, points int64, why *receive.Refusal) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.points == nil {
-		r.points = map[refusal]int64{}
+		r.points, r.kinds = map[refusal]int64{}, map[refusal]*refusedKind{}
 	}
-	r.points[refusal{s, string(why.Reason)}] += points
+	kind := refusal{s, string(why.Reason)}
+	r.points[kind] += points
+	of := r.kinds[kind]
+	if of == nil {
+		of = &refusedKind{}
+		r.kinds[kind] = of
+	}
+	of.requests++
+	if since := time.Since(of.said); since >= quiet {
+		r.log.Warn("requests of the app are refused", "signal", s.String(), "reason", kind.reason, "requests", of.requests, "last", why.Message)
+		of.requests, of.said = 0, time.Now()
+	}
 }
 
 func (r *refusals) read() map[refusal]int64 {

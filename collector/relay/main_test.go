@@ -35,7 +35,7 @@ func start(t *testing.T, addr string, change func(*Config)) *bench {
 	t.Helper()
 	b := &bench{reader: metric.NewManualReader(), log: &logtest.Buffer{}}
 	var err error
-	cfg := b.config(t, addr)
+	cfg := b.config(addr)
 	if change != nil {
 		change(&cfg)
 	}
@@ -46,20 +46,15 @@ func start(t *testing.T, addr string, change func(*Config)) *bench {
 	return b
 }
 
-func (b *bench) config(t *testing.T, addr string) Config {
-	t.Helper()
-	endpoints := map[otlp.Signal]export.Endpoint{}
-	for _, s := range otlp.Signals() {
-		endpoints[s] = export.Endpoint{URL: "http://" + addr}
-	}
-	client, err := export.Dial(export.Config{Protocol: export.GRPC, Endpoints: endpoints})
-	if err != nil {
-		t.Fatal(err)
-	}
+func (b *bench) config(addr string) Config {
 	return Config{
 		GRPC: "127.0.0.1:0", HTTP: "127.0.0.1:0",
 		Add:   attribute.NewSet(attribute.String("k8s.pod.name", "web-7"), attribute.String("host.name", "node-1")),
-		Queue: queue.Config{Limit: 1 << 20}, Signals: otlp.Signals(), Client: client, Policy: export.Policy{Timeout: 10 * time.Second},
+		Queue: queue.Config{Limit: 1 << 20},
+		Dial: func(otlp.Signal) (export.Client, time.Duration, error) {
+			client, err := export.Dial(export.Config{Protocol: export.GRPC, URL: "http://" + addr})
+			return client, 10 * time.Second, err
+		},
 		Meter: metric.NewMeterProvider(metric.WithReader(b.reader)).Meter("relay"),
 		Log:   slog.New(slog.NewTextHandler(b.log, nil)),
 	}

@@ -1,5 +1,5 @@
 // Package relay is the one way of points to the upstream: those of the app and of the sidecar itself are received, enriched, queued and
-// exported. What was accepted is lost only where a figure says so.
+// exported, in a lane for each signal and one for own points. What was accepted is lost only where a figure says so.
 package relay
 
 import (
@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -22,53 +22,109 @@ import (
 
 // Config says where points come from and go to.
 type Config struct {
-	GRPC, HTTP string // addresses where the app's points are taken; empty: none
-	Socket     string // path of a unix socket where they are taken too; empty: none
-	Rate       int64  // points a second that are taken from the app; 0: no limit
+	GRPC, HTTP  string // addresses where the app's points are taken; empty: none
+	Socket      string // path of a unix socket where they are taken too; empty: none
+	Rate        int64  // points a second that are taken from the app; 0: no limit
+	Connections int    // of each listener; 0: the receiver's default
 
 	Add   attribute.Set // attributes that the app's resources get where they lack them
-	Queue queue.Config  // its Log is that below
+	Queue queue.Config  // its Log and Lanes are the relay's to set
+	Live  bool          // metrics that are fresh leave before the backlog
 
-	Signals []otlp.Signal // those that the app may send: the client has an endpoint for them
-	Client  export.Client // to the upstream; the relay closes it, also when Start fails
-	Policy  export.Policy // how patient it is
+	// Dial returns a client for the lane of a signal, or nil if the signal has no endpoint. It is called once for each lane.
+	Dial   func(otlp.Signal) (export.Client, time.Duration, error)
+	Policy export.Policy // how patient it is
 
-	Meter metric.Meter // for figures about the relay
-	Log   *slog.Logger
+	LogDropped func() int64 // lines of log; nil: unknown
+	Meter      metric.Meter // for figures about the relay
+	Log        *slog.Logger
 }
+
+const (
+	// gatherTime is how long points may wait for others to leave with: a busy app's small requests become fewer.
+	gatherTime = 10 * time.Millisecond
+	// inFlight is how many requests of a lane are on their way at once, where their order does not matter. Metrics that leave oldest first have one:
+	// Prometheus and its like refuse what is out of order.
+	inFlight = 2
+	// ending is the part of a shutdown's time that requests have which are being received.
+	ending = 4
+	// patience is how long a request waits for room, and for the disk, if its client did not say how long it does.
+	patience = 8 * time.Second
+)
 
 // Relay takes points until it is shut down. Methods are safe for concurrent use.
 type Relay struct {
 	queue    *queue.Queue
 	exporter *export.Exporter
 	server   *receive.Server
-	signals  []otlp.Signal
+	signals  map[otlp.Signal]bool // that have an endpoint
 	own      *own
 	add      atomic.Pointer[otlp.Attributes]
 	refused  refusals
+	dropped  func() int64
 	log      *slog.Logger
 }
 
 // Start opens the queue, and begins to send what it holds and to take points. [Relay.Shutdown] ends it.
 func Start(ctx context.Context, cfg Config) (_ *Relay, err error) {
-	r := &Relay{signals: cfg.Signals, log: cfg.Log}
-	if err = r.Enrich(cfg.Add); err != nil {
-		return nil, errors.Join(err, cfg.Client.Close())
+	r := &Relay{signals: map[otlp.Signal]bool{}, dropped: cfg.LogDropped, log: cfg.Log}
+	r.refused.log = cfg.Log
+	if err := r.Enrich(cfg.Add); err != nil {
+		return nil, err
+	}
+	lanes, err := r.dial(&cfg)
+	if err != nil {
+		return nil, err
 	}
 	cfg.Queue.Log = cfg.Log
-	if r.queue, err = queue.Open(cfg.Queue); err != nil {
-		return nil, errors.Join(err, cfg.Client.Close())
+	if cfg.Live {
+		cfg.Queue.Fresh = []queue.Lane{queue.Metrics, queue.Own}
 	}
-	if r.exporter, err = export.New(r.queue, cfg.Client, cfg.Policy, cfg.Meter, cfg.Log); err != nil {
-		return nil, errors.Join(err, r.queue.Close(), cfg.Client.Close())
+	if r.queue, err = queue.Open(cfg.Queue); err != nil {
+		return nil, errors.Join(err, hangUp(lanes))
+	}
+	if r.exporter, err = export.New(r.queue, lanes, cfg.Policy, cfg.Meter, cfg.Log); err != nil {
+		return nil, errors.Join(err, r.queue.Close(ctx), hangUp(lanes))
 	}
 	if err = r.observe(cfg.Meter); err == nil {
 		err = r.listen(ctx, &cfg)
 	}
 	if err != nil {
-		return nil, errors.Join(err, r.exporter.Drain(done()), r.queue.Close())
+		return nil, errors.Join(err, r.exporter.Drain(done()), r.queue.Close(ctx))
 	}
 	return r, nil
+}
+
+// dial makes the lanes, and says to the queue which they are.
+func (r *Relay) dial(cfg *Config) (lanes []export.Lane, err error) {
+	for _, id := range queue.Lanes() {
+		client, timeout, err := cfg.Dial(id.Signal())
+		if err != nil {
+			return nil, errors.Join(err, hangUp(lanes))
+		}
+		lane := export.Lane{ID: id, Client: client, Timeout: timeout, InFlight: inFlight, Gather: gatherTime}
+		if id.Signal() == otlp.Metrics && !cfg.Live {
+			lane.InFlight = 1
+		}
+		if id == queue.Own {
+			lane.InFlight, lane.Gather = 1, 0
+		}
+		if client == nil {
+			lane.Client, lane.InFlight, lane.Timeout = export.Nowhere(), 1, time.Second
+		} else {
+			r.signals[id.Signal()] = true
+			cfg.Queue.Lanes = append(cfg.Queue.Lanes, id)
+		}
+		lanes = append(lanes, lane)
+	}
+	return lanes, nil
+}
+
+func hangUp(lanes []export.Lane) (err error) {
+	for _, l := range lanes {
+		err = errors.Join(err, l.Client.Close())
+	}
+	return err
 }
 
 // Enrich changes the attributes that the app's resources get where they lack them. It returns an error for more than 64.
@@ -82,65 +138,108 @@ func (r *Relay) Enrich(add attribute.Set) error {
 
 // listen begins to take points.
 func (r *Relay) listen(ctx context.Context, cfg *Config) (err error) {
+	if r.own, err = newOwn(r.putOwn); err != nil {
+		return err
+	}
 	r.server, err = receive.Listen(ctx, receive.Config{
-		GRPCAddress: cfg.GRPC, HTTPAddress: cfg.HTTP, Socket: cfg.Socket, Rate: cfg.Rate,
-		Accept: r.accept, Own: r.put, Refused: r.refused.add, Log: cfg.Log,
+		GRPCAddress: cfg.GRPC, HTTPAddress: cfg.HTTP, Socket: cfg.Socket, Rate: cfg.Rate, Connections: cfg.Connections,
+		Enrich: r.enrich, Accept: r.put, Refused: r.refused.add, Log: cfg.Log,
 	})
 	if err != nil {
-		return err
+		return errors.Join(err, r.own.conn.Close())
 	}
 	cfg.Log.Debug("taking OTLP", "grpc", r.server.GRPCAddr(), "http", r.server.HTTPAddr(), "socket", cfg.Socket)
-	r.own, err = startOwn(r.server, cfg.Log)
-	return err
+	return nil
 }
 
-// accept takes a batch of the app.
-func (r *Relay) accept(ctx context.Context, b otlp.Batch) (err error) {
-	if !slices.Contains(r.signals, b.Signal) {
-		return &receive.Refusal{Reason: receive.Unsupported, Message: "the sidecar has no endpoint to send " + b.Signal.String() + " to"}
+// enrich returns a copy of a request of the app with the attributes that it lacks.
+func (r *Relay) enrich(signal otlp.Signal, data []byte) ([]byte, error) {
+	if !r.signals[signal] {
+		return nil, &receive.Refusal{Reason: receive.Unsupported, Message: "the sidecar has no endpoint to send " + signal.String() + " to"}
 	}
-	if b.Data, err = otlp.Enrich(b.Data, *r.add.Load()); err != nil {
-		return err
-	}
-	return r.put(ctx, b)
+	return otlp.Enrich(data, *r.add.Load())
 }
 
+// put takes a batch of the app. It waits for room and for the disk a little less long than the client, so that the client hears why.
 func (r *Relay) put(ctx context.Context, b otlp.Batch) error {
-	err := r.queue.Put(ctx, b)
+	wait := patience
+	if deadline, ok := ctx.Deadline(); ok {
+		wait = min(wait, time.Until(deadline)*9/10)
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	err := r.queue.Put(ctx, queue.LaneOf(b.Signal), b)
 	var tooLarge *queue.TooLargeError
-	if errors.As(err, &tooLarge) {
+	switch {
+	case errors.As(err, &tooLarge):
 		return &receive.Refusal{Reason: receive.TooLarge, Message: err.Error()}
+	case errors.Is(err, queue.ErrFull), errors.Is(err, context.DeadlineExceeded):
+		return &receive.Refusal{Reason: receive.Full, RetryAfter: time.Second, Message: "the queue is full and the upstream is slower than the app"}
+	case errors.Is(err, queue.ErrUnsynced):
+		return &receive.Refusal{Reason: receive.Queue, RetryAfter: time.Second, Message: err.Error()}
 	}
 	return err
 }
 
-// Ready returns an error if the upstream did not take the last request, and what is queued.
+// Alive returns an error if a part of the relay hangs.
+func (r *Relay) Alive() error {
+	answered := make(chan error, 1)
+	go func() {
+		_ = r.queue.Account() // which waits for the queue's lock
+		answered <- r.exporter.Alive()
+	}()
+	select {
+	case err := <-answered:
+		return err
+	case <-time.After(time.Second):
+		return errors.New("the queue does not answer")
+	}
+}
+
+// Ready returns an error if the upstream does not accept a lane, and what is queued.
 func (r *Relay) Ready() (state string, err error) {
 	a := r.exporter.Account()
-	return describe(&a.Queue, time.Now()), r.exporter.Ready()
+	return describe(&a, time.Now()), r.exporter.Ready()
 }
 
-func describe(a *queue.Account, now time.Time) string {
+func describe(a *export.Account, now time.Time) string {
+	q := &a.Queue
 	where := "in memory"
 	switch {
-	case a.Durable:
+	case q.Durable:
 		where = "on disk"
-	case a.OnDisk:
-		where = "in memory, since the disk fails"
+	case q.OnDisk:
+		where = "in memory, since its storage fails"
 	}
-	if a.Oldest.IsZero() {
-		return fmt.Sprintf("queue %s: empty, limit %d bytes", where, a.Limit)
+	var lost []string
+	var dropped, rejected int64
+	for _, l := range q.Lanes {
+		dropped += l.Full + l.Damaged
 	}
-	return fmt.Sprintf("queue %s: %d points, %d of %d bytes, oldest %v", where, a.Queued(), a.Usage, a.Limit,
-		now.Sub(a.Oldest).Round(time.Millisecond))
+	for _, n := range a.Rejected {
+		rejected += n
+	}
+	if dropped > 0 {
+		lost = append(lost, fmt.Sprintf(", %d dropped", dropped))
+	}
+	if rejected > 0 {
+		lost = append(lost, fmt.Sprintf(", %d rejected", rejected))
+	}
+	if q.Oldest().IsZero() {
+		return fmt.Sprintf("queue %s: empty, limit %d bytes%s", where, q.Limit, strings.Join(lost, ""))
+	}
+	return fmt.Sprintf("queue %s: %d points, %d of %d bytes, oldest %v%s", where, q.Queued(), q.Usage, q.Limit,
+		now.Sub(q.Oldest()).Round(time.Millisecond), strings.Join(lost, ""))
 }
 
 // Shutdown takes no more points, sends what is queued until ctx is done, and leaves the rest to the next start, if the queue has a
 // directory. Call it after the last use of [Relay.Push].
 func (r *Relay) Shutdown(ctx context.Context) error {
-	err := errors.Join(r.own.close(ctx), r.server.Shutdown(ctx), r.exporter.Drain(ctx))
+	err := errors.Join(r.own.conn.Close(), r.stopReceiving(ctx), r.exporter.Drain(ctx))
 	a := r.queue.Account()
-	closed := r.queue.Close()
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
+	defer cancel()
+	closed := r.queue.Close(closing)
 	if a.Queued() > 0 {
 		r.log.Warn("stopped before the upstream took every point", "points", a.Queued(), "kept", a.Durable && closed == nil)
 	}
@@ -148,6 +247,19 @@ func (r *Relay) Shutdown(ctx context.Context) error {
 		closed = nil // it says the same
 	}
 	return errors.Join(err, closed)
+}
+
+// closeTime is how long the disk may take at the end.
+const closeTime = 200 * time.Millisecond
+
+// stopReceiving lets requests that are being received end in a part of the time; what is queued needs the rest.
+func (r *Relay) stopReceiving(ctx context.Context) error {
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/ending)
+		defer cancel()
+	}
+	return r.server.Shutdown(ctx)
 }
 
 // done returns a context that is done.

@@ -90,7 +90,7 @@ func TestEnrichAnew(t *testing.T) {
 	}
 }
 
-// A request that is none is refused, counted, and in nobody's way.
+// A request that is none is refused, counted, and in no other's way.
 func TestRefused(t *testing.T) {
 	u := listen(t, "127.0.0.1:0", nil)
 	b := start(t, u.Addr, func(c *Config) { c.Queue.Limit = 200 })
@@ -149,7 +149,7 @@ func TestOutage(t *testing.T) {
 // awaitFailure waits until the exporter has read the upstream's answer.
 func (b *bench) awaitFailure(t *testing.T) {
 	t.Helper()
-	for until := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) { // polls: nobody is told
+	for until := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) { // polls: there is no signal
 		if _, err := b.Ready(); err != nil {
 			return
 		}
@@ -210,7 +210,7 @@ func TestStartFails(t *testing.T) {
 		"notes.txt":            func(c *Config) { c.Queue.Dir = foreign },
 		"limit is 0":           func(c *Config) { c.Queue.Limit = 0 },
 	} {
-		cfg := (&bench{reader: metric.NewManualReader(), log: &logtest.Buffer{}}).config(t, "127.0.0.1:1")
+		cfg := (&bench{reader: metric.NewManualReader(), log: &logtest.Buffer{}}).config("127.0.0.1:1")
 		change(&cfg)
 		if _, err := Start(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)

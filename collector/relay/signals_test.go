@@ -42,8 +42,13 @@ func (*sink) Close() error { return nil }
 func TestSignalWithoutEndpointIsRefused(t *testing.T) {
 	upstream := &sink{taken: map[otlp.Signal]int64{}}
 	r, err := Start(context.Background(), Config{
-		HTTP: "127.0.0.1:0", Queue: queue.Config{Limit: 1 << 20}, Signals: []otlp.Signal{otlp.Metrics}, Client: upstream,
-		Policy: export.Policy{Timeout: time.Second}, Meter: noop.Meter{}, Log: slog.New(slog.DiscardHandler),
+		HTTP: "127.0.0.1:0", Queue: queue.Config{Limit: 1 << 20}, Meter: noop.Meter{}, Log: slog.New(slog.DiscardHandler),
+		Dial: func(signal otlp.Signal) (export.Client, time.Duration, error) {
+			if signal == otlp.Metrics {
+				return upstream, time.Second, nil
+			}
+			return nil, 0, nil
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -90,7 +95,7 @@ func TestSignalWithoutEndpointIsRefused(t *testing.T) {
 	}
 	http.DefaultClient.CloseIdleConnections()
 	a := r.exporter.Account()
-	if upstream.taken[otlp.Metrics] != 3 || len(upstream.taken) != 1 || a.Sent[otlp.Metrics] != 3 || len(a.Rejected) != 0 {
+	if upstream.taken[otlp.Metrics] != 3 || len(upstream.taken) != 1 || a.Sent[queue.Metrics] != 3 || len(a.Rejected) != 0 {
 		t.Errorf("taken %v, account %+v", upstream.taken, a)
 	}
 }

@@ -2,7 +2,11 @@ package summary
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
+
+	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
@@ -15,12 +19,23 @@ func (s *Summary) relay() line {
 	used, _ := v.value(catalog.RelayQueueUsage)
 	limit, _ := v.value(catalog.RelayQueueLimit)
 	l.add(ok, "queued %s (%s of %s)", points(queued), size(used), size(limit))
-	age, waits := v.value(catalog.RelayQueueAge)
+	var age float64
+	waits := false
+	v.each(catalog.RelayQueueAge, catalog.LaneKey, func(lane attribute.KeyValue) {
+		of, _ := v.value(catalog.RelayQueueAge, lane)
+		age, waits = max(age, of), true
+	})
 	l.add(waits, "oldest %s", time.Duration(age*float64(time.Second)).Round(100*time.Millisecond))
 	durable, onDisk := v.value(catalog.RelayQueueDurable)
-	l.add(onDisk && durable == 0, "the disk fails")
-	available, asked := v.value(catalog.UpstreamAvailable)
-	l.add(asked && available == 0, "the upstream does not take points")
+	l.add(onDisk && durable == 0, "queue storage is failing")
+	var away []string
+	v.each(catalog.UpstreamAvailable, catalog.LaneKey, func(lane attribute.KeyValue) {
+		if available, _ := v.value(catalog.UpstreamAvailable, lane); available == 0 {
+			away = append(away, lane.Value.AsString())
+		}
+	})
+	slices.Sort(away)
+	l.add(len(away) > 0, "the upstream does not accept %s", strings.Join(away, ", "))
 	for _, outcome := range []string{"accepted", "sent"} {
 		n, ok := v.gained(catalog.RelayPoints, catalog.PointOutcomeKey.String(outcome))
 		l.add(ok, "%s %.0f", outcome, n)

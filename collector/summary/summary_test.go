@@ -148,7 +148,7 @@ func TestSummaryShowsFailures(t *testing.T) {
 
 // With a relay there is a line of what waits and of what became of points since the collection before.
 func TestSummaryOfTheRelay(t *testing.T) {
-	metrics, traces := catalog.SignalKey.String("metrics"), catalog.SignalKey.String("traces")
+	metrics, traces := catalog.LaneKey.String("metrics"), catalog.LaneKey.String("traces")
 	of := func(m *machine, signal attribute.KeyValue, outcome string, n float64) *machine {
 		return m.gauge(catalog.RelayPoints, n, signal, catalog.PointOutcomeKey.String(outcome))
 	}
@@ -161,17 +161,17 @@ func TestSummaryOfTheRelay(t *testing.T) {
 		want string
 	}{
 		{
-			of(of(relay(0, 1), metrics, "accepted", 100), metrics, "sent", 99).gauge(catalog.RelayQueueAge, 0.25),
+			of(of(relay(0, 1), metrics, "accepted", 100), metrics, "sent", 99).gauge(catalog.RelayQueueAge, 0.25, metrics),
 			"12:00:00  relay       queued 1 point (2.0 KiB of 16.0 MiB)   oldest 300ms\n\n",
 		},
 		{
-			of(of(of(relay(10*time.Second, 0), metrics, "accepted", 150), traces, "accepted", 5), metrics, "sent", 150).gauge(catalog.UpstreamAvailable, 1),
+			of(of(of(relay(10*time.Second, 0), metrics, "accepted", 150), traces, "accepted", 5), metrics, "sent", 150).gauge(catalog.UpstreamAvailable, 1, metrics),
 			"12:00:10  relay       queued 0 points (2.0 KiB of 16.0 MiB)   accepted 55   sent 51\n\n",
 		},
 		{
 			of(of(of(of(relay(20*time.Second, 200), metrics, "accepted", 650), metrics, "sent", 150), metrics, "dropped", 300), metrics, "refused", 7).
-				gauge(catalog.RelayQueueAge, 83).gauge(catalog.RelayQueueDurable, 0).gauge(catalog.UpstreamAvailable, 0),
-			"12:00:20  relay       queued 200 points (2.0 KiB of 16.0 MiB)   oldest 1m23s   the disk fails   the upstream does not take points" +
+				gauge(catalog.RelayQueueAge, 83, metrics).gauge(catalog.RelayQueueDurable, 0).gauge(catalog.UpstreamAvailable, 0, metrics),
+			"12:00:20  relay       queued 200 points (2.0 KiB of 16.0 MiB)   oldest 1m23s   queue storage is failing   the upstream does not accept metrics" +
 				"   accepted 495   sent 0   dropped 300   refused 7\n\n",
 		},
 	} {

@@ -49,7 +49,7 @@ func fleetFigures() []panel {
 			figure(query{"sum(" + inScope.Increase(catalog.CgroupMemoryEvents, promql.Is(catalog.CgroupEventKey, "oom_kill")) + ")", ""}),
 		small(chart{title: "Sidecars", unit: "short", help: "Sidecars that report."}).
 			figure(query{"count(" + promql.Aggregate("group", byPlace, inScope.Value(catalog.SourceSuccess)) + ")", ""}),
-		small(chart{title: "Upstream refuses", unit: "short", limits: steps(0.5, 1), sparse: []*catalog.Metric{catalog.UpstreamAvailable}, help: "Sidecars whose last export failed. They keep their points and try again."}).
+		small(chart{title: "Upstream refuses", unit: "short", limits: steps(0.5, 1), sparse: []*catalog.Metric{catalog.UpstreamAvailable}, help: "Lanes of sidecars (a signal of the app, or own points) that the upstream does not accept. Points wait, and are sent again."}).
 			figure(query{"sum(" + inScope.Value(catalog.UpstreamAvailable) + " == bool 0)", ""}),
 	}
 }

@@ -86,13 +86,13 @@ func TestStandardVariables(t *testing.T) {
 	if got := s.EndpointURL(otlp.Metrics); got != "https://metrics:4317/" || !s.SendsOTLP() {
 		t.Errorf("endpoint %q", got)
 	}
-	if want := map[string]string{"Authorization": "Bearer x", "tenant": "a"}; !reflect.DeepEqual(s.OTLPHeaders, want) {
-		t.Errorf("headers %v", s.OTLPHeaders)
+	if want := map[string]string{"Authorization": "Bearer x", "tenant": "a"}; !reflect.DeepEqual(s.OTLP.Headers, want) {
+		t.Errorf("headers %v", s.OTLP.Headers)
 	}
 	if want := map[string]string{"k8s.pod.name": "p,1", "a/b": "c"}; !reflect.DeepEqual(s.ResourceAttributes, want) {
 		t.Errorf("attributes %v", s.ResourceAttributes)
 	}
-	if s.OTLPCompression != "gzip" || s.OTLPTimeout != 2500*time.Millisecond || s.Interval != 500*time.Millisecond ||
+	if s.OTLP.Compression != "gzip" || s.OTLP.Timeout != 2500*time.Millisecond || s.Interval != 500*time.Millisecond ||
 		s.ExportTimeout != 700*time.Millisecond || s.Temporality != "delta" || s.Histogram != "explicit_bucket_histogram" ||
 		s.ServiceName != "svc" || !s.SDKDisabled {
 		t.Errorf("settings %+v", s)
@@ -242,7 +242,7 @@ func TestForeignVariables(t *testing.T) {
 func TestMutualTLS(t *testing.T) {
 	pair := selfSigned(t)
 	s := mustParse(t, []string{"--otlp-certificate", pair.cert, "--otlp-client-certificate", pair.cert, "--otlp-client-key", pair.key}, nil)
-	config, err := s.TLS()
+	config, err := s.TLS(otlp.Metrics)
 	if err != nil || config.RootCAs == nil || len(config.Certificates) != 1 {
 		t.Errorf("%v: %+v", err, config)
 	}
@@ -301,11 +301,11 @@ func FuzzValues(f *testing.F) {
 		if err == nil && (s.Interval < 100*time.Millisecond || s.Interval > 24*time.Hour) {
 			t.Errorf("interval %v of %q", s.Interval, duration)
 		}
-		if s, err := parse([]string{"--otlp-endpoint=" + url}, nil); err == nil && s.OTLPEndpoint.User != nil {
+		if s, err := parse([]string{"--otlp-endpoint=" + url}, nil); err == nil && s.OTLP.Endpoint.User != nil {
 			t.Errorf("password in %q", url)
 		}
 		if s, err := parse([]string{"--otlp-headers=" + pairs}, nil); err == nil {
-			for name := range s.OTLPHeaders {
+			for name := range s.OTLP.Headers {
 				if !isHeader(name, "") {
 					t.Errorf("header %q of %q", name, pairs)
 				}

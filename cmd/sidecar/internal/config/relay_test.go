@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
 func TestRelayDefaults(t *testing.T) {
@@ -17,21 +19,21 @@ func TestRelayDefaults(t *testing.T) {
 // An upstream that is the sidecar itself would send every point in a circle.
 func TestUpstreamIsNotTheSidecarItself(t *testing.T) {
 	for args, refused := range map[string]bool{
-		"--exporter otlp":                                                                true, // the specification's default endpoint
-		"--otlp-endpoint http://localhost:4317":                                          true,
-		"--otlp-endpoint http://127.0.0.2:4318":                                          true,
-		"--otlp-endpoint http://[::1]:4319":                                              true,
-		"--otlp-endpoint localhost:4317":                                                 true,
-		"--otlp-endpoint unix:///run/a.sock --relay-socket /run/a.sock":                  true,
-		"--otlp-endpoint http://localhost:4317 --relay-grpc-address off":                 false,
-		"--otlp-endpoint http://localhost:4317 --relay-grpc-address 127.0.0.1:14317":     false,
-		"--otlp-endpoint http://collector:4317":                                          false,
-		"--otlp-endpoint unix:///run/b.sock --relay-socket /run/a.sock":                  false,
-		"--otlp-endpoint http://localhost:4317 --exporter console":                       false,
-		"--otlp-endpoint http://localhost:5317 --relay-grpc-address localhost:0":         false,
-		"--otlp-endpoint http://localhost:5317 --relay-http-address 0.0.0.0:5317":        true,
-		"--otlp-endpoint http://localhost:5317 --exporter none --health-address :5317":   false,
-		"--otlp-endpoint http://localhost:5317 --exporter auto --relay-http-address off": false,
+		"--exporter otlp":                       true, // the specification's default endpoint
+		"--otlp-endpoint http://localhost:4317": true,
+		"--otlp-endpoint http://127.0.0.2:4318 --otlp-protocol http/protobuf":                  true,
+		"--otlp-endpoint http://[::1]:4319":                                                    true,
+		"--otlp-endpoint localhost:4317":                                                       true,
+		"--otlp-endpoint unix:///run/a.sock --relay-socket /run/a.sock":                        true,
+		"--otlp-endpoint http://localhost:4317 --relay-grpc-address off":                       false,
+		"--otlp-endpoint http://localhost:4317 --relay-grpc-address 127.0.0.1:14317":           false,
+		"--otlp-endpoint http://collector:4317":                                                false,
+		"--otlp-endpoint unix:///run/b.sock --relay-socket /run/a.sock":                        false,
+		"--otlp-endpoint http://localhost:4317 --exporter console":                             true, // traces and logs
+		"--otlp-endpoint http://localhost:5317 --relay-grpc-address localhost:0":               false,
+		"--otlp-endpoint http://localhost:5317 --relay-http-address 0.0.0.0:5317":              true,
+		"--otlp-metrics-endpoint http://localhost:5317 --exporter none --health-address :5317": false,
+		"--otlp-endpoint http://localhost:5317 --exporter auto --relay-http-address off":       false,
 	} {
 		_, err := parse(strings.Fields(args), nil)
 		if (err != nil) != refused || err != nil && !strings.Contains(err.Error(), "--otlp-endpoint: expected another") {
@@ -49,8 +51,8 @@ func TestExporters(t *testing.T) {
 		"none":          {false, false},
 	} {
 		s := mustParse(t, []string{"--exporter", given, "--otlp-endpoint", "http://h:4317"}, nil)
-		if s.SendsOTLP() != want.otlp || s.ShowsSummary() != want.console {
-			t.Errorf("%s: otlp %v, console %v", given, s.SendsOTLP(), s.ShowsSummary())
+		if s.Sends(otlp.Metrics) != want.otlp || s.ShowsSummary() != want.console {
+			t.Errorf("%s: otlp %v, console %v", given, s.Sends(otlp.Metrics), s.ShowsSummary())
 		}
 	}
 	for _, given := range []string{"otlp,none", "auto,console", "prometheus", "otlp,", ""} {

@@ -37,25 +37,26 @@ type Settings struct {
 	ProbeTimeout                                          time.Duration
 
 	// The upstream.
-	Exporters                                      []string // auto or none, or of otlp and console
-	OTLPEndpoint                                   url.URL  // zero: none; without a scheme: otlp-insecure decides
-	OTLPHeaders                                    map[string]string
-	OTLPSignals                                    map[otlp.Signal]*SignalUpstream // what each signal has of its own
-	OTLPProtocol                                   string                          // export.GRPC or export.HTTPProtobuf
-	OTLPInsecure                                   bool
-	OTLPCertificate, OTLPClientCert, OTLPClientKey string // files, which exist
-	OTLPCompression                                string // none or gzip
-	OTLPTimeout, ExportTimeout                     time.Duration
-	Temporality                                    string // cumulative, delta or lowmemory
-	Histogram                                      string // …_histogram, by the names of the specification
-	ServiceName                                    string
-	ResourceAttributes                             map[string]string
-	SDKDisabled                                    bool
+	Exporters                    []string                        // of metrics: auto or none, or of otlp and console
+	TracesExporter, LogsExporter string                          // otlp or none
+	OTLP                         SignalUpstream                  // for all signals
+	OTLPSignals                  map[otlp.Signal]*SignalUpstream // what each has of its own
+	OTLPRoundRobin               bool
+	ExportTimeout                time.Duration // of metrics
+	UpstreamHold                 time.Duration // how long a refusal must last that may be a roll-out's
+	MetricsOrder                 string        // oldest or live
+	DrainFactor                  float64       // of the live rate, at which the backlog is sent; 0: no bound
+	Temporality                  string        // cumulative, delta or lowmemory
+	Histogram                    string        // …_histogram, by the names of the specification
+	ServiceName                  string
+	ResourceAttributes           map[string]string
+	SDKDisabled                  bool
 
 	// The relay. It listens only if there is an upstream.
 	RelayGRPCAddress, RelayHTTPAddress string        // empty: off
 	RelaySocket                        string        // a path; empty: off
 	RelayRate                          int64         // points a second; 0: no limit
+	RelayConnections                   int64         // of each listener
 	QueueDir                           string        // empty: in memory
 	QueueSize                          int64         // bytes
 	QueueSync                          time.Duration // 0: before the client is answered
@@ -65,10 +66,19 @@ type Settings struct {
 	LogFormat, LogLevel string
 }
 
-// SignalUpstream is what a signal has of its own in place of what is for all of them.
+// SignalUpstream is where requests go and how: for all signals, or what one has of its own. What is not given is zero for one signal, and has its
+// default for all.
 type SignalUpstream struct {
-	Endpoint url.URL           // zero: none
-	Headers  map[string]string // nil: none
+	Endpoint                           url.URL // without a scheme: insecure decides
+	Protocol                           string  // export.GRPC or export.HTTPProtobuf
+	Headers                            map[string]string
+	HeadersFile                        string // read again for each request
+	Insecure                           bool
+	Certificate, ClientCert, ClientKey string // files, which exist
+	Compression                        string // none or gzip
+	Timeout                            time.Duration
+
+	given map[string]bool // by the name of the setting, without otlp- and the signal
 }
 
 // The groups of settings in the help.
@@ -106,16 +116,13 @@ func (f *Flags) define(s *Settings) {
 	f.group = groupUpstream
 	f.add("exporter", choices(&s.Exporters, []string{"auto", "none"}, "otlp", "console"),
 		"console is a summary on the terminal, and otlp,console both; auto is otlp if an endpoint is set, else console", "OTEL_METRICS_EXPORTER")
-	f.add("otlp-endpoint", endpoint(&s.OTLPEndpoint), "where to send, such as http://collector:4317; https uses TLS; http/protobuf appends /v1/metrics and so on", "OTEL_EXPORTER_OTLP_ENDPOINT")
-	f.add("otlp-protocol", choice(&s.OTLPProtocol, export.GRPC, export.HTTPProtobuf), "transport", otlpVariables("PROTOCOL")...)
-	f.add("otlp-headers", pairs(&s.OTLPHeaders, isHeader), "headers of every request; prefer the variable, since others can read a command line", "OTEL_EXPORTER_OTLP_HEADERS")
-	f.defineSignals(s)
-	f.add("otlp-insecure", boolean(&s.OTLPInsecure, false), "no TLS to an endpoint that is given without http or https", otlpVariables("INSECURE")...)
-	f.add("otlp-certificate", text(&s.OTLPCertificate, "FILE", certificates), "authorities to trust in place of the system's (PEM)", otlpVariables("CERTIFICATE")...)
-	f.add("otlp-client-certificate", text(&s.OTLPClientCert, "FILE", certificates), "certificate to show, for mTLS (PEM)", otlpVariables("CLIENT_CERTIFICATE")...)
-	f.add("otlp-client-key", text(&s.OTLPClientKey, "FILE", readable), "its key (PEM)", otlpVariables("CLIENT_KEY")...)
-	f.add("otlp-compression", choice(&s.OTLPCompression, "none", "gzip"), "compression of requests", otlpVariables("COMPRESSION")...)
-	f.add("otlp-timeout", interval(&s.OTLPTimeout, 10*time.Second, time.Millisecond), "deadline of one request", otlpVariables("TIMEOUT")...)
+	f.add("traces-exporter", choice(&s.TracesExporter, "otlp", "none"), "otlp relays the app's traces where an endpoint is set, none refuses them", "OTEL_TRACES_EXPORTER")
+	f.add("logs-exporter", choice(&s.LogsExporter, "otlp", "none"), "otlp relays the app's logs where an endpoint is set, none refuses them", "OTEL_LOGS_EXPORTER")
+	f.defineUpstreams(s)
+	f.add("otlp-round-robin", boolean(&s.OTLPRoundRobin, false), "spread gRPC requests over all addresses of the endpoint's name; else one of them is taken at random")
+	f.add("upstream-hold", interval(&s.UpstreamHold, 5*time.Minute, 0), "how long to retry what is refused as in a roll-out (401, 403, 404, 500, redirects and their like) before it is lost")
+	f.add("metrics-order", choice(&s.MetricsOrder, "oldest", "live"), "after an outage: the oldest metrics first, or live ones first and the backlog behind them; live takes an upstream that accepts samples out of order")
+	f.add("drain-factor", number(&s.DrainFactor, 3), "with live, how fast the backlog is sent: so many times the rate at which metrics come; 0 is no bound")
 	f.add("export-timeout", interval(&s.ExportTimeout, 30*time.Second, time.Millisecond), "deadline of one export; that of the request holds too", "OTEL_METRIC_EXPORT_TIMEOUT")
 	f.add("temporality", choice(&s.Temporality, "cumulative", "delta", "lowmemory"), "temporality of sums and histograms", "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE")
 	f.add("histogram", choice(&s.Histogram, "base2_exponential_bucket_histogram", "explicit_bucket_histogram"),
@@ -129,9 +136,10 @@ func (f *Flags) define(s *Settings) {
 	f.add("relay-http-address", address(&s.RelayHTTPAddress, "127.0.0.1:4318"), "where the app's OTLP/HTTP is taken; off takes none")
 	f.add("relay-socket", text(&s.RelaySocket, "PATH", notNothing), "unix socket where the app's OTLP/gRPC is taken too")
 	f.add("relay-rate", count(&s.RelayRate), "points a second to take from the app; clients are told to come back for more; 0 is no limit")
-	f.add("queue-dir", text(&s.QueueDir, "DIR", directory), "directory that keeps what waits for the upstream; without one a killed sidecar loses it")
-	f.add("queue-size", size(&s.QueueSize, 16<<20, 1<<20, 64<<30), "how much may wait for the upstream before the oldest is dropped")
+	f.add("queue-dir", text(&s.QueueDir, "DIR", directoryToBe), "directory that keeps what waits for the upstream, made if it is missing; without one a killed sidecar loses it")
+	f.add("queue-size", size(&s.QueueSize, 16<<20, 1<<20, 64<<30), "how much may wait for the upstream; when that is away the oldest is dropped, else clients wait")
 	f.add("queue-sync", interval(&s.QueueSync, time.Second, 0), "how much a power failure may lose; 0 syncs to disk before the client is answered")
+	f.add("relay-connections", atLeastOne(&s.RelayConnections, 256), "connections of clients to each listener; when more come, the longest idle is closed")
 
 	f.group = groupLife
 	f.add("health-address", address(&s.HealthAddress, "127.0.0.1:4319"), "where /healthz and /readyz answer; off turns them off")
@@ -139,19 +147,45 @@ func (f *Flags) define(s *Settings) {
 	f.add("log-level", choice(&s.LogLevel, "info", "debug", "warn", "error"), "least level to log")
 }
 
-// defineSignals declares what each signal may have of its own.
-func (f *Flags) defineSignals(s *Settings) {
+// defineUpstreams declares what is for all signals, and what each may have of its own. The variables are the specification's
+// (https://opentelemetry.io/docs/specs/otel/protocol/exporter/).
+func (f *Flags) defineUpstreams(s *Settings) {
+	f.defineUpstream(&s.OTLP, "otlp-", "OTEL_EXPORTER_OTLP_", "")
 	s.OTLPSignals = map[otlp.Signal]*SignalUpstream{}
 	for _, signal := range otlp.Signals() {
 		own, name := &SignalUpstream{}, signal.String()
 		s.OTLPSignals[signal] = own
-		variable := "OTEL_EXPORTER_OTLP_" + strings.ToUpper(name)
-		f.add("otlp-"+name+"-endpoint", endpoint(&own.Endpoint), "where to send "+name+" in place of otlp-endpoint; http/protobuf appends nothing to it", variable+"_ENDPOINT")
-		f.add("otlp-"+name+"-headers", pairs(&own.Headers, isHeader), "headers of requests of "+name+" in place of otlp-headers", variable+"_HEADERS")
+		f.defineUpstream(own, "otlp-"+name+"-", "OTEL_EXPORTER_OTLP_"+strings.ToUpper(name)+"_", name)
+		*own = SignalUpstream{given: own.given} // it has no defaults
 	}
 }
 
-// otlpVariables returns the variables of a setting that all signals share: the one for metrics goes before the one for all signals.
-func otlpVariables(name string) []string {
-	return []string{"OTEL_EXPORTER_OTLP_METRICS_" + name, "OTEL_EXPORTER_OTLP_" + name}
+// defineUpstream declares the settings of one upstream; signal is empty for all of them.
+func (f *Flags) defineUpstream(u *SignalUpstream, prefix, variables, signal string) {
+	u.given = map[string]bool{}
+	add := func(name string, v *value, help string) {
+		set := v.set
+		v.set = func(given string) error {
+			u.given[name] = true
+			return set(given)
+		}
+		if signal != "" {
+			help, v.standing = "for "+signal+", in place of otlp-"+name, ""
+		}
+		variable := variables + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+		if name == "headers-file" { // which the specification does not know
+			variable = variablePrefix + strings.ToUpper(strings.ReplaceAll(prefix+name, "-", "_"))
+		}
+		f.add(prefix+name, v, help, variable)
+	}
+	add("endpoint", endpoint(&u.Endpoint), "where to send, such as http://collector:4317; https uses TLS; http/protobuf appends /v1/metrics and so on, but not to that of one signal")
+	add("protocol", choice(&u.Protocol, export.GRPC, export.HTTPProtobuf), "transport")
+	add("headers", pairs(&u.Headers, isHeader), "headers of every request; prefer the variable, since others can read a command line")
+	add("headers-file", text(&u.HeadersFile, "FILE", headersFile), "file of more headers, a line key=value each, read again when it changes: for a token that is renewed")
+	add("insecure", boolean(&u.Insecure, false), "no TLS to an endpoint that is given without http or https")
+	add("certificate", text(&u.Certificate, "FILE", certificates), "authorities to trust in place of the system's (PEM)")
+	add("client-certificate", text(&u.ClientCert, "FILE", certificates), "client certificate, for mTLS (PEM)")
+	add("client-key", text(&u.ClientKey, "FILE", readable), "its key (PEM)")
+	add("compression", choice(&u.Compression, "none", "gzip"), "compression of requests")
+	add("timeout", interval(&u.Timeout, 10*time.Second, time.Millisecond), "deadline of one request")
 }

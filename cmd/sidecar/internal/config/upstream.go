@@ -3,165 +3,154 @@ package config
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"net/url"
 	"os"
-	"slices"
 	"strings"
+	"time"
 
 	"github.com/poolgauge/poolgauge/collector/export"
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// validate checks what no single setting can know of itself.
-func (s *Settings) validate() error {
-	if (s.OTLPClientCert == "") != (s.OTLPClientKey == "") {
-		return errors.New("--otlp-client-certificate and --otlp-client-key: expected both or neither")
-	}
-	if slices.Contains(s.Exporters, "otlp") && !s.hasEndpoint() {
-		s.OTLPEndpoint = standardEndpoint(s.OTLPProtocol)
-	}
-	for _, u := range s.endpoints() {
-		if err := s.checkEndpoint(u); err != nil {
-			return err
-		}
-	}
-	_, err := s.TLS()
-	return err
-}
-
-// standardEndpoint is the specification's default.
-func standardEndpoint(protocol string) url.URL {
-	if protocol == export.HTTPProtobuf {
-		return url.URL{Scheme: "http", Host: "localhost:4318"}
-	}
-	return url.URL{Scheme: "http", Host: "localhost:4317"}
-}
-
-// checkEndpoint refuses an upstream that is the sidecar itself, and one that the protocol does not reach.
-func (s *Settings) checkEndpoint(u given) error {
-	if !s.SendsOTLP() {
-		return nil
-	}
-	if u.Scheme == "unix" && s.OTLPProtocol == export.HTTPProtobuf {
-		return fmt.Errorf("--%s: expected http or https with the protocol %s, got %s", u.flag, s.OTLPProtocol, u.String())
-	}
-	if u.Scheme == "unix" && u.Path == s.RelaySocket {
-		return fmt.Errorf("--%s: expected another sidecar or a Collector, got %s, which is this one's --relay-socket", u.flag, u.String())
-	}
-	for _, listener := range []struct{ flag, address string }{
-		{"--relay-grpc-address", s.RelayGRPCAddress}, {"--relay-http-address", s.RelayHTTPAddress}, {"--health-address", s.HealthAddress},
+// upstream returns the settings of a signal: its own, and for the rest those of all signals.
+func (s *Settings) upstream(signal otlp.Signal) SignalUpstream {
+	u, own := s.OTLP, s.OTLPSignals[signal]
+	for name, take := range map[string]func(){
+		"endpoint":           func() { u.Endpoint = own.Endpoint },
+		"protocol":           func() { u.Protocol = own.Protocol },
+		"headers":            func() { u.Headers, u.HeadersFile = own.Headers, "" },
+		"insecure":           func() { u.Insecure = own.Insecure },
+		"certificate":        func() { u.Certificate = own.Certificate },
+		"client-certificate": func() { u.ClientCert = own.ClientCert },
+		"client-key":         func() { u.ClientKey = own.ClientKey },
+		"compression":        func() { u.Compression = own.Compression },
+		"timeout":            func() { u.Timeout = own.Timeout },
 	} {
-		if _, own, _ := net.SplitHostPort(listener.address); own == u.Port() && own != "" && own != "0" && isThisHost(u.Hostname()) {
-			return fmt.Errorf("--%s: expected another address than %s, where this sidecar itself listens; move that with %s, such as off",
-				u.flag, u.Host, listener.flag)
+		if own.given[name] {
+			take()
 		}
 	}
-	return nil
-}
-
-// given is an endpoint that was set.
-type given struct {
-	url.URL
-
-	flag string
-}
-
-func (s *Settings) endpoints() []given {
-	all := []given{{s.OTLPEndpoint, "otlp-endpoint"}}
-	for _, signal := range otlp.Signals() {
-		all = append(all, given{s.OTLPSignals[signal].Endpoint, "otlp-" + signal.String() + "-endpoint"})
+	if own.given["headers-file"] {
+		if !own.given["headers"] {
+			u.Headers = nil
+		}
+		u.HeadersFile = own.HeadersFile
 	}
-	return slices.DeleteFunc(all, func(g given) bool { return g.URL == url.URL{} })
+	return u
 }
 
-func isThisHost(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && (ip.IsLoopback() || ip.IsUnspecified())
+// flagOf returns the flag that a setting of the signal comes from.
+func (s *Settings) flagOf(signal otlp.Signal, name string) string {
+	if s.OTLPSignals[signal].given[name] {
+		return "--otlp-" + signal.String() + "-" + name
+	}
+	return "--otlp-" + name
 }
 
-// SendsOTLP reports whether points go to an upstream.
-func (s *Settings) SendsOTLP() bool { return s.exports("otlp", s.hasEndpoint()) }
+// Sends reports whether a signal goes to an upstream.
+func (s *Settings) Sends(signal otlp.Signal) bool {
+	if s.EndpointURL(signal) == "" {
+		return false
+	}
+	switch signal {
+	case otlp.Traces:
+		return s.TracesExporter != "none"
+	case otlp.Logs:
+		return s.LogsExporter != "none"
+	default:
+		return s.exports("otlp", true)
+	}
+}
+
+// SendsOTLP reports whether any signal goes to an upstream. Without one that is set, a sidecar that is to show a summary only relays nothing.
+func (s *Settings) SendsOTLP() bool {
+	for _, signal := range otlp.Signals() {
+		if s.Sends(signal) {
+			return true
+		}
+	}
+	return false
+}
 
 // ShowsSummary reports whether a summary goes to the terminal.
-func (s *Settings) ShowsSummary() bool { return s.exports("console", !s.hasEndpoint()) }
-
-func (s *Settings) exports(name string, automatic bool) bool {
-	return slices.Contains(s.Exporters, name) || automatic && slices.Contains(s.Exporters, "auto")
+func (s *Settings) ShowsSummary() bool {
+	return s.exports("console", s.EndpointURL(otlp.Metrics) == "")
 }
 
-// Upstream returns where each signal goes and how. A signal without an endpoint goes nowhere.
-func (s *Settings) Upstream(userAgent string) export.Config {
-	c := export.Config{
-		Protocol: s.OTLPProtocol, Endpoints: map[otlp.Signal]export.Endpoint{}, Gzip: s.OTLPCompression == "gzip", UserAgent: userAgent, TLS: s.TLS,
+// Upstream returns where a signal goes and how; ok is false if it goes nowhere. Timeout is that of a request.
+func (s *Settings) Upstream(signal otlp.Signal, userAgent string) (c export.Config, ok bool) {
+	if !s.Sends(signal) {
+		return export.Config{}, false
 	}
-	for _, signal := range otlp.Signals() {
-		if u := s.EndpointURL(signal); u != "" {
-			c.Endpoints[signal] = export.Endpoint{URL: u, Headers: s.headers(signal)}
-		}
+	u := s.upstream(signal)
+	c = export.Config{
+		Protocol: u.Protocol, URL: s.EndpointURL(signal), Compression: u.Compression, Timeout: u.Timeout, UserAgent: userAgent,
+		RoundRobin: s.OTLPRoundRobin, Headers: headersOf(u.Headers, u.HeadersFile), TLS: func() (*tls.Config, error) { return s.TLS(signal) },
 	}
-	return c
+	if signal == otlp.Metrics {
+		c.Timeout = min(c.Timeout, s.ExportTimeout)
+	}
+	return c, true
 }
 
-// EndpointURL returns where a signal goes, empty if nowhere. What was given as host:port gets http or https by the setting otlp-insecure,
+// EndpointURL returns where a signal would go, empty if nowhere. What was given as host:port gets http or https by the setting otlp-insecure,
 // and what all signals share gets the signal's path for HTTP, by the rules of the specification
 // (https://opentelemetry.io/docs/specs/otel/protocol/exporter/#endpoint-urls-for-otlphttp).
 func (s *Settings) EndpointURL(signal otlp.Signal) string {
-	u, own := s.OTLPSignals[signal].Endpoint, true
-	if u == (url.URL{}) {
-		u, own = s.OTLPEndpoint, false
-	}
-	if u == (url.URL{}) {
+	u := s.upstream(signal)
+	to := u.Endpoint
+	if to == (url.URL{}) {
 		return ""
 	}
-	if u.Scheme == "" {
-		u.Scheme = "https"
-		if s.OTLPInsecure {
-			u.Scheme = "http"
+	if to.Scheme == "" {
+		to.Scheme = "https"
+		if u.Insecure {
+			to.Scheme = "http"
 		}
 	}
-	if s.OTLPProtocol == export.HTTPProtobuf && !own {
-		return u.JoinPath("v1", signal.String()).String()
+	if u.Protocol == export.HTTPProtobuf && !s.OTLPSignals[signal].given["endpoint"] {
+		return to.JoinPath("v1", signal.String()).String()
 	}
-	return u.String()
+	return to.String()
 }
 
-func (s *Settings) headers(signal otlp.Signal) map[string]string {
-	if own := s.OTLPSignals[signal].Headers; own != nil {
-		return own
-	}
-	return s.OTLPHeaders
-}
-
-// TLS reads the certificates and returns what they make, or nil if none was given, where the system's authorities hold. Files that are replaced
-// together are best replaced at once, as Kubernetes does it; what does not fit together is an error.
-func (s *Settings) TLS() (*tls.Config, error) {
-	if s.OTLPCertificate == "" && s.OTLPClientCert == "" {
+// TLS reads the certificates of a signal and returns what they make, or nil if none was given, where the system's authorities hold. Files that are
+// replaced together are best replaced at once, as Kubernetes does it; what does not fit together is an error.
+func (s *Settings) TLS(signal otlp.Signal) (*tls.Config, error) {
+	u := s.upstream(signal)
+	if u.Certificate == "" && u.ClientCert == "" {
 		return nil, nil
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if s.OTLPCertificate != "" {
-		pem, err := os.ReadFile(s.OTLPCertificate)
+	if u.Certificate != "" {
+		flag := s.flagOf(signal, "certificate")
+		pem, err := os.ReadFile(u.Certificate)
 		if err != nil {
-			return nil, fmt.Errorf("--otlp-certificate: %w", err)
+			return nil, fmt.Errorf("%s: %w", flag, err)
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("--otlp-certificate: expected a file of PEM certificates, found none in %q", s.OTLPCertificate)
+			return nil, fmt.Errorf("%s: expected a file of PEM certificates, found none in %q", flag, u.Certificate)
 		}
 	}
-	if s.OTLPClientCert != "" {
-		pair, err := tls.LoadX509KeyPair(s.OTLPClientCert, s.OTLPClientKey)
+	if u.ClientCert != "" {
+		pair, err := tls.LoadX509KeyPair(u.ClientCert, u.ClientKey)
 		if err != nil {
-			return nil, fmt.Errorf("--otlp-client-key: expected the key of the client certificate: %s", strings.TrimPrefix(err.Error(), "tls: "))
+			return nil, fmt.Errorf("%s: expected the key of the client certificate: %s", s.flagOf(signal, "client-key"), strings.TrimPrefix(err.Error(), "tls: "))
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}
 	return config, nil
 }
 
-// hasEndpoint reports whether there is one for metrics, which are what the sidecar has itself.
-func (s *Settings) hasEndpoint() bool { return s.EndpointURL(otlp.Metrics) != "" }
+// headersOf returns a function that returns the headers of a request: those given, and those of the file, which is read again when it changes.
+func headersOf(given map[string]string, file string) func() (map[string]string, error) {
+	if file == "" {
+		return func() (map[string]string, error) { return given, nil }
+	}
+	return (&tokens{given: given, file: file}).headers
+}
+
+// rereadAfter is how old the contents of a file of headers may be.
+const rereadAfter = time.Second

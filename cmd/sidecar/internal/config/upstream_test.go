@@ -1,10 +1,14 @@
 package config
 
 import (
+	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/poolgauge/poolgauge/collector/export"
 	"github.com/poolgauge/poolgauge/collector/otlp"
@@ -43,11 +47,11 @@ func TestEndpointsOfSignals(t *testing.T) {
 	}
 }
 
-// An endpoint for the traces of the app alone does not say where the sidecar's metrics go.
+// An endpoint for the traces of the app alone does not say where the sidecar's metrics go, but the traces are relayed.
 func TestEndpointWithoutMetrics(t *testing.T) {
 	environ := []string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://t:1"}
-	if s := mustParse(t, nil, environ); s.SendsOTLP() || !s.ShowsSummary() {
-		t.Error("sends OTLP")
+	if s := mustParse(t, nil, environ); !s.SendsOTLP() || s.Sends(otlp.Metrics) || !s.Sends(otlp.Traces) || s.Sends(otlp.Logs) || !s.ShowsSummary() {
+		t.Error("sends more or less than traces")
 	}
 	s := mustParse(t, []string{"--exporter", "otlp", "--relay-grpc-address", "off"}, environ)
 	if got := urls(s); got != "http://localhost:4317 http://t:1 http://localhost:4317" {
@@ -55,19 +59,126 @@ func TestEndpointWithoutMetrics(t *testing.T) {
 	}
 }
 
-func TestUpstream(t *testing.T) {
-	s := mustParse(t, nil, []string{
-		"OTEL_EXPORTER_OTLP_ENDPOINT=https://h:1", "OTEL_EXPORTER_OTLP_HEADERS=tenant=all", "OTEL_EXPORTER_OTLP_LOGS_HEADERS=tenant=logs",
-		"OTEL_EXPORTER_OTLP_COMPRESSION=gzip",
+// Row by row, what the specification says of each variable, for one signal and for all.
+// https://opentelemetry.io/docs/specs/otel/protocol/exporter/
+func TestVariablesOfSignals(t *testing.T) {
+	pair := selfSigned(t)
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("# renewed hourly\nauthorization=Bearer x=y\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	get := func(c export.Config) map[string]string {
+		headers, err := c.Headers()
+		if err != nil {
+			t.Fatal(err)
+		}
+		config, err := c.TLS()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return map[string]string{
+			"PROTOCOL": c.Protocol, "COMPRESSION": c.Compression, "TIMEOUT": c.Timeout.String(), "HEADERS": fmt.Sprint(headers), "ENDPOINT": c.URL,
+			"INSECURE": c.URL, "CERTIFICATE": fmt.Sprint(config != nil && config.RootCAs != nil), "CLIENT_CERTIFICATE": fmt.Sprint(config != nil && len(config.Certificates) == 1),
+		}
+	}
+	for name, row := range map[string]struct{ given, want, standing string }{
+		"ENDPOINT":           {"https://own:1", "https://own:1", "https://all:1"},
+		"PROTOCOL":           {"http/protobuf", "http/protobuf", "grpc"},
+		"INSECURE":           {"true", "http://all:1", "https://all:1"},
+		"HEADERS":            {"a=b", "map[a:b]", "map[]"},
+		"COMPRESSION":        {"gzip", "gzip", "none"},
+		"TIMEOUT":            {"1500", "1.5s", "10s"},
+		"CERTIFICATE":        {pair.cert, "true", "false"},
+		"CLIENT_CERTIFICATE": {pair.cert, "true", "false"},
+	} {
+		for _, signal := range append(otlp.Signals(), 0) { // 0: all
+			prefix := "OTEL_EXPORTER_OTLP_"
+			if signal != 0 {
+				prefix += strings.ToUpper(signal.String()) + "_"
+			}
+			environ := []string{"OTEL_EXPORTER_OTLP_ENDPOINT=https://all:1", prefix + name + "=" + row.given}
+			switch name {
+			case "INSECURE":
+				environ[0] = "OTEL_EXPORTER_OTLP_ENDPOINT=all:1"
+			case "CLIENT_CERTIFICATE":
+				environ = append(environ, prefix+"CLIENT_KEY="+pair.key)
+			}
+			s := mustParse(t, nil, environ)
+			for _, of := range otlp.Signals() {
+				c, ok := s.Upstream(of, "agent/1")
+				want := row.standing
+				if signal == 0 || of == signal {
+					want = row.want
+				}
+				if got := get(c)[name]; got != want || !ok || c.UserAgent != "agent/1" {
+					t.Errorf("%s%s: %s has %s, want %s", prefix, name, of, got, want)
+				}
+			}
+		}
+	}
+	s := mustParse(t, []string{"--otlp-endpoint=http://h:1", "--otlp-headers=tenant=all", "--otlp-headers-file=" + token, "--otlp-logs-headers=tenant=logs"}, nil)
+	for signal, want := range map[otlp.Signal]string{otlp.Metrics: "map[authorization:Bearer x=y tenant:all]", otlp.Logs: "map[tenant:logs]"} {
+		if c, _ := s.Upstream(signal, ""); get(c)["HEADERS"] != want {
+			t.Errorf("%s: headers %s, want %s", signal, get(c)["HEADERS"], want)
+		}
+	}
+}
+
+// OTEL_METRICS_EXPORTER, OTEL_TRACES_EXPORTER and OTEL_LOGS_EXPORTER are of one signal each.
+func TestExportersOfSignals(t *testing.T) {
+	for variable, signal := range map[string]otlp.Signal{"METRICS": otlp.Metrics, "TRACES": otlp.Traces, "LOGS": otlp.Logs} {
+		s := mustParse(t, nil, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://h:1", "OTEL_" + variable + "_EXPORTER=none"})
+		for _, of := range otlp.Signals() {
+			if s.Sends(of) != (of != signal) {
+				t.Errorf("%s is none: sends %s is %v", variable, of, s.Sends(of))
+			}
+		}
+	}
+}
+
+// What cannot work is refused with the setting, and not found out at run time.
+func TestUpstreamsThatCannotWork(t *testing.T) {
+	name, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for args, want := range map[string]string{
+		"--otlp-endpoint http://h:4318": "--otlp-endpoint: port 4318 is the one of http/protobuf: expected --otlp-protocol http/protobuf",
+		"--otlp-logs-endpoint http://h:4317/v1/logs --otlp-logs-protocol http/protobuf": "--otlp-logs-endpoint: port 4317 is the one of grpc: expected --otlp-logs-protocol grpc",
+		"--otlp-endpoint http://" + name + ":4317 --relay-grpc-address 0.0.0.0:4317":    "--otlp-endpoint: expected another address",
+		"--otlp-endpoint http://x.localhost:4317":                                       "--otlp-endpoint: expected another address",
+		"--otlp-endpoint http://h:1 --exporter otlp,console --temporality delta":        "--temporality: expected cumulative with --exporter console",
+		"--otlp-traces-client-certificate " + selfSigned(t).cert:                        "--otlp-traces-client-certificate and --otlp-client-key: expected both or neither",
+		"--otlp-headers-file /no/such":                                                  "--otlp-headers-file: expected a file of headers",
+	} {
+		if _, err := parse(strings.Fields(args), nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", args, err, want)
+		}
+	}
+}
+
+// A token that is renewed is read again; while its file is half written the last one holds.
+func TestTokenIsReadAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "token")
+		headers := headersOf(map[string]string{"tenant": "a"}, file)
+		if _, err := headers(); err == nil {
+			t.Error("no file, and no error")
+		}
+		for _, step := range []struct{ content, want string }{
+			{"authorization=one", "map[authorization:one tenant:a]"},
+			{"authoriz", "map[authorization:one tenant:a]"},
+			{"authorization=two", "map[authorization:two tenant:a]"},
+		} {
+			if err := os.WriteFile(file, []byte(step.content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * rereadAfter)
+			if got, err := headers(); err != nil || fmt.Sprint(got) != step.want {
+				t.Errorf("%s: %v, %v", step.content, got, err)
+			}
+		}
 	})
-	got := s.Upstream("agent/1")
-	all := export.Endpoint{URL: "https://h:1", Headers: map[string]string{"tenant": "all"}}
-	want := map[otlp.Signal]export.Endpoint{
-		otlp.Metrics: all, otlp.Traces: all, otlp.Logs: {URL: "https://h:1", Headers: map[string]string{"tenant": "logs"}},
-	}
-	if !reflect.DeepEqual(got.Endpoints, want) || got.Protocol != "grpc" || !got.Gzip || got.UserAgent != "agent/1" || got.TLS == nil {
-		t.Errorf("%+v", got)
-	}
 }
 
 func TestUnixSocketNeedsGRPC(t *testing.T) {
@@ -89,7 +200,7 @@ func TestSignalIsNotSentToTheSidecarItself(t *testing.T) {
 func TestTLSIsReadAgain(t *testing.T) {
 	one, two := selfSigned(t), selfSigned(t)
 	s := mustParse(t, []string{"--otlp-certificate", one.cert, "--otlp-client-certificate", one.cert, "--otlp-client-key", one.key}, nil)
-	before, err := s.TLS()
+	before, err := s.TLS(otlp.Metrics)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,14 +213,14 @@ func TestTLSIsReadAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	after, err := s.TLS()
+	after, err := s.TLS(otlp.Metrics)
 	if err != nil || before.RootCAs.Equal(after.RootCAs) || reflect.DeepEqual(before.Certificates[0].Certificate, after.Certificates[0].Certificate) {
 		t.Errorf("nothing changed: %v", err)
 	}
 	if err := os.WriteFile(one.cert, []byte("half a certif"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.TLS(); err == nil || !strings.Contains(err.Error(), "--otlp-certificate: expected a file of PEM certificates, found none in") {
+	if _, err := s.TLS(otlp.Metrics); err == nil || !strings.Contains(err.Error(), "--otlp-certificate: expected a file of PEM certificates, found none in") {
 		t.Error(err)
 	}
 }

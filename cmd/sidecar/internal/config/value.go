@@ -185,6 +185,30 @@ func count(p *int64) *value {
 	}}
 }
 
+// atLeastOne is a whole number from 1.
+func atLeastOne(p *int64, standing int64) *value {
+	*p = standing
+	return &value{kind: "NUMBER", standing: strconv.FormatInt(standing, 10), set: func(given string) (err error) {
+		*p, err = strconv.ParseInt(given, 10, 32)
+		if err != nil || *p < 1 {
+			return fmt.Errorf("expected a whole number from 1, got %q", given)
+		}
+		return nil
+	}}
+}
+
+// number is a number from 0.
+func number(p *float64, standing float64) *value {
+	*p = standing
+	return &value{kind: "NUMBER", standing: fmt.Sprint(standing), set: func(given string) (err error) {
+		*p, err = strconv.ParseFloat(given, 64)
+		if err != nil || !(*p >= 0 && *p <= 1e6) {
+			return fmt.Errorf("expected a number from 0, got %q", given)
+		}
+		return nil
+	}}
+}
+
 // size is a number of bytes, with a unit as GOMEMLIMIT or Kubernetes writes it.
 func size(p *int64, standing, least, most int64) *value {
 	*p = standing
@@ -319,6 +343,14 @@ func directory(path string) error {
 		return fmt.Errorf("expected a directory, got the file %q", path)
 	}
 	return nil
+}
+
+// directoryToBe is a directory, or a path where one can be made.
+func directoryToBe(path string) error {
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && path != "" {
+		return nil
+	}
+	return directory(path)
 }
 
 func readable(path string) error {

@@ -1,0 +1,328 @@
+package export
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.opentelemetry.io/otel/metric/noop"
+	"google.golang.org/protobuf/proto"
+
+	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
+	"github.com/poolgauge/poolgauge/collector/queue"
+)
+
+func failure(kind Kind, reason string) error {
+	return &Failure{Reason: reason, Kind: kind, Err: errors.New("the words of " + reason)}
+}
+
+// holding is a policy that holds for five minutes.
+var holding = rules{Policy: Policy{Hold: 5 * time.Minute}, timeout: 10 * time.Second}
+
+// A roll-out whose refusals look final loses nothing, and no request is divided for it: there are few of them, and a line at the begin and at the end.
+func TestRollOutLosesNothing(t *testing.T) {
+	for _, reason := range []string{"401", "404", "308", "UNIMPLEMENTED"} {
+		synctest.Test(t, func(t *testing.T) {
+			begin := time.Now()
+			f := &fake{answer: func(context.Context, otlp.Batch) (Result, error) {
+				if time.Since(begin) < 4*time.Minute {
+					return Result{}, failure(Held, reason)
+				}
+				return Result{}, nil
+			}}
+			r := start(t, f, holding)
+			for i := range 300 {
+				r.put(fmt.Sprint(i, ";"))
+			}
+			time.Sleep(time.Minute)
+			equal(t, "state", r.metrics().State, Retrying)
+			equal(t, "away", r.queue.Account().Lanes[queue.Metrics].Away, true)
+			time.Sleep(4 * time.Minute)
+			synctest.Wait()
+			equal(t, "sent", r.Account().Sent[queue.Metrics], 3000)
+			equal(t, "rejected", len(r.Account().Rejected), 0)
+			equal(t, "lines of log", r.lines(), 2)
+			equal(t, "away", r.queue.Account().Lanes[queue.Metrics].Away, false)
+			if len(f.tries) > 40 {
+				t.Errorf("%d requests in 4 minutes", len(f.tries))
+			}
+			r.drain(time.Second)
+		})
+	}
+}
+
+// What is refused for longer than the hold time is lost, whole requests at a time and without a rush, counted, and said once.
+func TestHeldTooLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		up := false
+		f.answer = func(context.Context, otlp.Batch) (Result, error) {
+			if up {
+				return Result{}, nil
+			}
+			return Result{}, failure(Held, "401")
+		}
+		r := start(t, f, holding)
+		for i := range 300 {
+			r.put(fmt.Sprint(i, ";"))
+		}
+		time.Sleep(5*time.Minute - time.Second)
+		equal(t, "rejected before the hold time", len(r.Account().Rejected), 0)
+		time.Sleep(time.Minute)
+		equal(t, "state", r.metrics().State, Rejecting)
+		equal(t, "available", r.metrics().Available, false)
+		equal(t, "rejected", r.Account().Rejected[Rejection{queue.Metrics, "401"}], 3000)
+		before := len(f.tries)
+		for range 60 { // an hour more of it
+			r.put("x")
+			time.Sleep(time.Minute)
+		}
+		if n := len(f.tries) - before; n > 130 {
+			t.Errorf("%d requests in an hour", n)
+		}
+		equal(t, "lines of log", r.lines(), 2)
+		up = true
+		r.put("good")
+		time.Sleep(time.Minute)
+		equal(t, "state", r.metrics().State, OK)
+		equal(t, "lines of log", r.lines(), 3)
+		for _, want := range []string{"the words of 401", "permanently rejects", "accepting again", "lost=36"} {
+			if !strings.Contains(r.log.String(), want) {
+				t.Errorf("the log lacks %q:\n%s", want, r.log)
+			}
+		}
+		r.drain(time.Second)
+	})
+}
+
+// A server that fails on some batches, as Prometheus does on samples that are too old, loses those after the hold time, and no others.
+func TestServerErrorOfOneBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{answer: func(_ context.Context, b otlp.Batch) (Result, error) {
+			if strings.Contains(string(b.Data), "OLD") {
+				return Result{}, failure(Split, "500")
+			}
+			return Result{}, nil
+		}}
+		r := blockedBy(t, f, holding, "a", "OLD", "b", "c")
+		time.Sleep(30 * time.Minute)
+		equal(t, "sent", r.Account().Sent[queue.Metrics], 40)
+		equal(t, "rejected", r.Account().Rejected[Rejection{queue.Metrics, "500"}], 10)
+		r.drain(time.Second)
+	})
+}
+
+// Another cause of an outage is told too, though not each.
+func TestCauseOfAnOutageChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		f := &fake{answer: func(context.Context, otlp.Batch) (Result, error) {
+			if time.Since(begin) < 10*time.Minute {
+				return Result{}, &Failure{Reason: "UNAVAILABLE", Err: errors.New("connection refused")}
+			}
+			return Result{}, &Failure{Reason: "UNAVAILABLE", Err: errors.New("certificate has expired")}
+		}}
+		r := start(t, f, holding)
+		r.put("x")
+		time.Sleep(20 * time.Minute)
+		equal(t, "lines of log", r.lines(), 2)
+		if !strings.Contains(r.log.String(), "certificate has expired") || !strings.Contains(r.Ready().Error(), "certificate has expired") {
+			t.Errorf("%s\n%v", r.log, r.Ready())
+		}
+		r.drain(0)
+	})
+}
+
+// records is a request of n log records of size bytes each.
+func records(t *testing.T, n, size int) otlp.Batch {
+	t.Helper()
+	scope := &logspb.ScopeLogs{}
+	for i := range n {
+		scope.LogRecords = append(scope.LogRecords, &logspb.LogRecord{TimeUnixNano: uint64(i + 1), SeverityText: strings.Repeat("x", size)})
+	}
+	data, err := proto.Marshal(&logspb.LogsData{ResourceLogs: []*logspb.ResourceLogs{{ScopeLogs: []*logspb.ScopeLogs{scope}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return otlp.Batch{Signal: otlp.Logs, Points: int64(n), Data: data}
+}
+
+// startLogs is a rig of the lane of logs.
+func startLogs(t *testing.T, client Client, policy rules) *rig {
+	t.Helper()
+	r := start(t, client, policy)
+	r.drain(0)
+	var err error
+	lanes := []Lane{{ID: queue.Logs, Client: client, Timeout: policy.timeout, InFlight: 1}}
+	if r.Exporter, err = New(r.queue, lanes, policy.Policy, noop.Meter{}, r.logger); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// A link on which a whole request takes longer than the time-out goes on with smaller ones, and hardly a byte is sent more than twice.
+func TestSlowLink(t *testing.T) {
+	const rate = 60_000 // bytes a second
+	synctest.Test(t, func(t *testing.T) {
+		var sent, taken int
+		f := &fake{answer: func(ctx context.Context, b otlp.Batch) (Result, error) {
+			takes := time.Duration(len(b.Data)) * time.Second / rate
+			begun := time.Now()
+			select {
+			case <-time.After(takes):
+				sent += len(b.Data)
+				taken += len(b.Data)
+				return Result{}, nil
+			case <-ctx.Done():
+				sent += int(time.Since(begun).Seconds() * rate)
+				return Result{}, failure(Slow, "timeout")
+			}
+		}}
+		r := startLogs(t, f, holding)
+		for range 20 {
+			r.putBatch(records(t, 100, 1000)) // 2 MB in all
+		}
+		time.Sleep(90 * time.Second)
+		equal(t, "queued", r.queue.Account().Queued(), 0)
+		equal(t, "sent", r.Account().Sent[queue.Logs], 2000)
+		if sent > 2*taken {
+			t.Errorf("%d bytes were sent for %d", sent, taken)
+		}
+		r.drain(time.Second)
+	})
+}
+
+// A single batch that is too large for the upstream is divided between its records, whatever the answer's name for it.
+func TestSingleLargeBatchIsDivided(t *testing.T) {
+	for _, reason := range []string{"413", "RESOURCE_EXHAUSTED"} {
+		synctest.Test(t, func(t *testing.T) {
+			var got int64
+			f := &fake{}
+			f.answer = func(_ context.Context, b otlp.Batch) (Result, error) {
+				if len(b.Data) > 100_000 {
+					return Result{}, failure(Large, reason)
+				}
+				got += b.Points
+				return Result{}, nil
+			}
+			r := startLogs(t, f, holding)
+			r.putBatch(records(t, 4000, 1000))
+			time.Sleep(10 * time.Minute)
+			equal(t, "sent", r.Account().Sent[queue.Logs], 4000)
+			equal(t, "arrived", got, 4000)
+			equal(t, "rejected", len(r.Account().Rejected), 0)
+			equal(t, "queued", r.queue.Account().Queued(), 0)
+			for i := 1; i < 3; i++ {
+				if gap := f.at[i].Sub(f.at[i-1]); gap < time.Second {
+					t.Errorf("a smaller request came after %v, without backoff", gap)
+				}
+			}
+			r.drain(time.Second)
+		})
+	}
+}
+
+// A record that alone is too large is held, lost and counted; those around it arrive.
+func TestSingleRecordTooLarge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{answer: func(_ context.Context, b otlp.Batch) (Result, error) {
+			if len(b.Data) > 100_000 {
+				return Result{}, failure(Large, "413")
+			}
+			return Result{}, nil
+		}}
+		r := startLogs(t, f, holding)
+		r.putBatch(records(t, 1, 200_000))
+		r.putBatch(records(t, 10, 100))
+		time.Sleep(20 * time.Minute)
+		equal(t, "sent", r.Account().Sent[queue.Logs], 10)
+		equal(t, "rejected", r.Account().Rejected[Rejection{queue.Logs, "413"}], 1)
+		r.drain(time.Second)
+	})
+}
+
+// Where everything is invalid there is no storm of requests.
+func TestEverythingIsInvalid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{answer: func(context.Context, otlp.Batch) (Result, error) { return Result{}, failure(Invalid, "400") }}
+		r := blockedBy(t, f, holding, strings.Split(strings.Repeat("x", 300), "")...)
+		time.Sleep(10 * time.Second)
+		if n := len(f.tries); n > 60 {
+			t.Errorf("%d requests in 10 seconds", n)
+		}
+		equal(t, "lines of log", r.lines(), 1)
+		r.drain(0)
+	})
+}
+
+// One lane that is refused, hangs or is slow leaves the others alone.
+func TestLanesDoNotWaitForEachOther(t *testing.T) {
+	for name, answer := range map[string]func(ctx context.Context) error{
+		"503":  func(context.Context) error { return failure(Passing, "503") },
+		"401":  func(context.Context) error { return failure(Held, "401") },
+		"hang": func(ctx context.Context) error { <-ctx.Done(); return failure(Slow, "timeout") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				bad := &fake{answer: func(ctx context.Context, _ otlp.Batch) (Result, error) { return Result{}, answer(ctx) }}
+				good, own := &fake{answer: takes}, &fake{answer: takes}
+				r := start(t, bad, holding)
+				r.drain(0)
+				lanes := []Lane{
+					{ID: queue.Traces, Client: bad, Timeout: 10 * time.Second, InFlight: 2},
+					{ID: queue.Metrics, Client: good, Timeout: 10 * time.Second, InFlight: 1},
+					{ID: queue.Own, Client: own, Timeout: 10 * time.Second, InFlight: 1},
+				}
+				var err error
+				if r.Exporter, err = New(r.queue, lanes, holding.Policy, noop.Meter{}, r.logger); err != nil {
+					t.Fatal(err)
+				}
+				for range 100 {
+					r.putBatch(otlp.Batch{Signal: otlp.Traces, Points: 1, Data: []byte("t")})
+					r.putBatch(otlp.Batch{Signal: otlp.Metrics, Points: 1, Data: []byte("m")})
+					if err := r.queue.Put(context.Background(), queue.Own, otlp.Batch{Signal: otlp.Metrics, Points: 1, Data: []byte("o")}); err != nil {
+						t.Fatal(err)
+					}
+					synctest.Wait()
+					if a := r.queue.Account(); a.Lanes[queue.Metrics].Queued+a.Lanes[queue.Own].Queued != 0 {
+						t.Fatalf("metrics wait for traces: %+v", a)
+					}
+					time.Sleep(time.Second)
+				}
+				a := r.Account()
+				if !a.Lanes[queue.Metrics].Available || a.Lanes[queue.Traces].Available || a.Sent[queue.Metrics] != 100 || a.Sent[queue.Own] != 100 {
+					t.Errorf("%+v", a)
+				}
+				if n := strings.Count(r.log.String(), "lane=traces"); n != 1 || n != r.lines() {
+					t.Errorf("%d lines of log:\n%s", r.lines(), r.log)
+				}
+				r.drain(0)
+			})
+		})
+	}
+}
+
+// The backlog of a lane whose fresh batches go first is sent at a multiple of the live rate.
+func TestDrainIsBounded(t *testing.T) {
+	p := &pace{factor: 3}
+	now, sent := time.Unix(1, 0), 0
+	begin := now
+	for now.Sub(begin) < 10*time.Minute {
+		received := int64(now.Sub(begin).Seconds() * 100_000)
+		wait := p.backlog(RequestSize, received, now)
+		now = now.Add(wait + time.Millisecond)
+		sent += RequestSize
+	}
+	if rate := float64(sent) / now.Sub(begin).Seconds(); rate < 250_000 || rate > 320_000 {
+		t.Errorf("%.0f bytes a second, want three times 100,000", rate)
+	}
+	if wait := (&pace{}).backlog(RequestSize, 0, now); wait != 0 {
+		t.Errorf("without a bound: %v", wait)
+	}
+}

@@ -1,0 +1,155 @@
+package export
+
+import (
+	"context"
+	"time"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
+	"github.com/poolgauge/poolgauge/collector/queue"
+)
+
+// parcel is a request, or what becomes several: a stretch of a flight's batches, or a part of one batch.
+type parcel struct {
+	i, j   int // batches
+	data   []byte
+	points int64
+	of     *parts // nil for whole batches
+	whole  bool   // it cannot be divided
+}
+
+// parts are those of one batch, which is settled with the last of them.
+type parts struct {
+	left     int
+	sent     int64
+	rejected map[string]int64 // points by reason
+}
+
+// parcelOf returns the batches of f from i up to j.
+func parcelOf(f *queue.Flight, i, j int) *parcel {
+	data, points := f.Range(i, j)
+	return &parcel{i: i, j: j, data: data, points: points}
+}
+
+// divide returns p in two: between batches, or within one. It reports false, for ever, if p cannot be divided.
+func (p *parcel) divide(f *queue.Flight, s otlp.Signal) (first, second *parcel, ok bool) {
+	if p.whole {
+		return nil, nil, false
+	}
+	if p.j-p.i > 1 {
+		middle := p.middle(f)
+		return parcelOf(f, p.i, middle), parcelOf(f, middle, p.j), true
+	}
+	a, b, ok := otlp.Split(s, p.data)
+	if !ok {
+		p.whole = true
+		return nil, nil, false
+	}
+	if p.of == nil {
+		p.of = &parts{left: 1, rejected: map[string]int64{}}
+	}
+	p.of.left++
+	first, second = &parcel{i: p.i, j: p.j, data: a, of: p.of}, &parcel{i: p.i, j: p.j, data: b, of: p.of}
+	first.points, _ = otlp.Inspect(s, a) // what can be divided can be inspected
+	second.points = p.points - first.points
+	return first, second, true
+}
+
+// middle returns the batch that begins the second half of p.
+func (p *parcel) middle(f *queue.Flight) int {
+	for k := p.i + 1; k < p.j-1; k++ {
+		if data, _ := f.Range(p.i, k); 2*len(data) >= len(p.data) {
+			return k
+		}
+	}
+	return p.j - 1
+}
+
+// deliver sends a flight until the upstream has taken it or it is rejected. What is not settled at the end returns to the queue.
+func (s *sender) deliver(f *queue.Flight) {
+	defer f.Return()
+	todo := []*parcel{parcelOf(f, 0, f.Len())} // the last is next
+	backoff := newBackoff(s.policy)
+	for len(todo) > 0 && s.abort.Err() == nil {
+		p := todo[len(todo)-1]
+		if int64(len(p.data)) > s.course.requestSize() {
+			if first, second, ok := p.divide(f, s.signal); ok {
+				todo = append(todo[:len(todo)-1], second, first)
+				continue
+			}
+		}
+		begun := time.Now()
+		result, failure := s.send(p)
+		switch {
+		case failure == nil:
+			s.course.took(int64(len(p.data)), time.Since(begun), result)
+			s.settle(f, p, p.points-result.Rejected, result.Rejected, reasonPartial)
+			todo = todo[:len(todo)-1]
+			backoff = newBackoff(s.policy)
+		case s.abort.Err() != nil: // which says nothing of the upstream
+		case s.course.failed(failure, int64(len(p.data)), begun, s.stuck(p, failure)):
+			todo = s.giveUp(f, todo, failure, backoff)
+		default:
+			s.wait(backoff.next(failure.After), failure.After)
+		}
+	}
+}
+
+// stuck reports whether a smaller request would be the remedy, and there is none.
+func (s *sender) stuck(p *parcel, failure *Failure) bool {
+	if failure.Kind != Slow && failure.Kind != Large || p.j-p.i > 1 || p.whole {
+		return p.whole
+	}
+	_, _, ok := otlp.Split(s.signal, p.data)
+	p.whole = !ok
+	return p.whole
+}
+
+// giveUp divides the last of todo, whose failure is final, or rejects it.
+func (s *sender) giveUp(f *queue.Flight, todo []*parcel, failure *Failure, backoff *backoff) []*parcel {
+	p := todo[len(todo)-1]
+	todo = todo[:len(todo)-1]
+	if (failure.Kind == Invalid || failure.Kind == Split) && p.j-p.i > 1 {
+		first, second, _ := p.divide(f, s.signal)
+		return append(todo, second, first)
+	}
+	s.course.reject(failure, p.points)
+	s.settle(f, p, 0, p.points, failure.Reason)
+	if failure.Kind != Invalid || s.course.crowded() {
+		s.wait(backoff.next(failure.After), failure.After)
+	}
+	return todo
+}
+
+// send sends p as one request.
+func (s *sender) send(p *parcel) (Result, *Failure) {
+	ctx, cancel := context.WithTimeout(s.abort, s.timeout)
+	defer cancel()
+	begun := time.Now()
+	s.busy.Store(begun.UnixNano())
+	defer s.busy.Store(0)
+	result, err := s.client.Send(ctx, otlp.Batch{Signal: s.signal, Points: p.points, Data: p.data})
+	took := time.Since(begun)
+	if err == nil {
+		s.figures.answered(s.lane, took, "")
+		result.Rejected = min(max(result.Rejected, 0), p.points)
+		return result, nil
+	}
+	failure := failureOf(err)
+	if s.abort.Err() == nil {
+		s.figures.answered(s.lane, took, failure.Reason)
+	}
+	return Result{}, failure
+}
+
+// settle notes what became of p's points, with the last part of a batch.
+func (s *sender) settle(f *queue.Flight, p *parcel, sent, rejected int64, reason string) {
+	if p.of == nil {
+		s.figures.settle(s.lane, f, p.i, p.j, sent, map[string]int64{reason: rejected})
+		return
+	}
+	p.of.sent += sent
+	p.of.rejected[reason] += rejected
+	if p.of.left--; p.of.left == 0 {
+		s.figures.settle(s.lane, f, p.i, p.j, p.of.sent, p.of.rejected)
+	}
+}

@@ -1,0 +1,74 @@
+package otlp
+
+import (
+	"bytes"
+	"testing"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
+)
+
+// Divided again and again, a request ends in one point each, with everything around it, and none is lost or changed.
+func TestSplitToPoints(t *testing.T) {
+	metric := func(name string, times ...uint64) *metricspb.Metric {
+		h := &metricspb.Histogram{AggregationTemporality: metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA}
+		for _, at := range times {
+			h.DataPoints = append(h.DataPoints, &metricspb.HistogramDataPoint{TimeUnixNano: at, Count: at})
+		}
+		return &metricspb.Metric{Name: name, Unit: "s", Data: &metricspb.Metric_Histogram{Histogram: h}}
+	}
+	request := &metricspb.MetricsData{ResourceMetrics: []*metricspb.ResourceMetrics{
+		{SchemaUrl: "one", ScopeMetrics: []*metricspb.ScopeMetrics{
+			{SchemaUrl: "a", Metrics: []*metricspb.Metric{metric("m", 1, 2, 3), metric("n", 4)}},
+			{SchemaUrl: "b", Metrics: []*metricspb.Metric{metric("o", 5, 6)}},
+		}},
+		{SchemaUrl: "two", ScopeMetrics: []*metricspb.ScopeMetrics{{Metrics: []*metricspb.Metric{metric("p", 7)}}}},
+	}}
+	request.ResourceMetrics[0].ProtoReflect().SetUnknown(protowire.AppendString(protowire.AppendTag(nil, 1000, protowire.BytesType), "future"))
+	data, err := proto.Marshal(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var whole [][]byte
+	var divide func([]byte)
+	divide = func(part []byte) {
+		if first, second, ok := Split(Metrics, part); ok {
+			divide(first)
+			divide(second)
+			return
+		}
+		whole = append(whole, part)
+	}
+	divide(data)
+	if len(whole) != 7 {
+		t.Fatalf("%d parts, want one for each of 7 points", len(whole))
+	}
+	for i, part := range whole {
+		var got metricspb.MetricsData
+		if err := proto.Unmarshal(part, &got); err != nil {
+			t.Fatal(err)
+		}
+		group := got.GetResourceMetrics()[0]
+		m := group.GetScopeMetrics()[0].GetMetrics()[0]
+		h := m.GetHistogram()
+		if n, err := Inspect(Metrics, part); n != 1 || err != nil || h.GetDataPoints()[0].GetTimeUnixNano() != uint64(i+1) {
+			t.Errorf("part %d has %d points (%v): %v", i, n, err, &got)
+		}
+		if m.GetUnit() != "s" || h.GetAggregationTemporality() != metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA {
+			t.Errorf("part %d lost what is around its point: %v", i, &got)
+		}
+		if i < 6 && (group.GetSchemaUrl() != "one" || !bytes.Contains(group.ProtoReflect().GetUnknown(), []byte("future"))) {
+			t.Errorf("part %d lost what is around its scope: %v", i, group)
+		}
+	}
+}
+
+func TestSplitRefusesOne(t *testing.T) {
+	for name, data := range map[string][]byte{"nothing": nil, "one record": {0x0a, 0x04, 0x12, 0x02, 0x12, 0x00}, "malformed": {0x0a, 0x05}} {
+		if _, _, ok := Split(Logs, data); ok {
+			t.Errorf("%s was divided", name)
+		}
+	}
+}

@@ -1,0 +1,347 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// lanes is a queue in memory of all lanes; each has 1,000 bytes to itself, and one at most 13,000.
+func lanes(t *testing.T) *Queue {
+	t.Helper()
+	c, _ := config("", 16_000, 0)
+	c.Lanes = nil
+	return mustOpen(t, c)
+}
+
+// putTo puts a batch of size bytes, Overhead included, within the time of ctx.
+func putTo(ctx context.Context, q *Queue, l Lane, n, size int) error {
+	return q.Put(ctx, l, batch(n, size-Overhead))
+}
+
+// fill puts batches of 1,000 bytes and checks that they are taken.
+func fill(t *testing.T, q *Queue, l Lane, numbers ...int) {
+	t.Helper()
+	for _, n := range numbers {
+		if err := putTo(t.Context(), q, l, n, 1000); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// holds returns what is in a lane, and leaves it there.
+func holds(t *testing.T, q *Queue, l Lane) (got []int) {
+	t.Helper()
+	if !q.Holds(l) {
+		return nil
+	}
+	f, err := q.Take(t.Context(), l, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range batchesOf(f) {
+		got = append(got, number(b))
+	}
+	f.Return()
+	return got
+}
+
+// While the upstream takes a lane, Put waits for room, in order, and nothing is dropped.
+func TestPutWaitsForRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := lanes(t)
+		fill(t, q, Metrics, numbers(0, 13)...)
+		var order []int
+		for n := range 3 {
+			go func() {
+				fill(t, q, Metrics, 20+n)
+				order = append(order, 20+n)
+			}()
+			synctest.Wait()
+		}
+		equal(t, "taken without room", order, nil)
+		flight := takeNow(t, q, 0)
+		flight.Settle(0)
+		synctest.Wait()
+		equal(t, "first in line", order, []int{20})
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		begun := time.Now()
+		if err := putTo(ctx, q, Metrics, 30, 100); !errors.Is(err, ErrFull) || time.Since(begun) != 3*time.Second {
+			t.Errorf("%v after %v, want %v after 3s", err, time.Since(begun), ErrFull)
+		}
+		for range 2 {
+			takeNow(t, q, 0).Settle(0)
+			synctest.Wait()
+		}
+		equal(t, "all", order, []int{20, 21, 22})
+		drain(t, q)
+		if p := q.Account().Lanes[Metrics]; p.Full != 0 || p.Accepted != points(numbers(0, 13))+points([]int{20, 21, 22}) {
+			t.Errorf("%+v: something was dropped, or what was refused is counted", p)
+		}
+		closed(t, q)
+	})
+}
+
+// A waiter that gives up lets those behind it go on.
+func TestWaiterLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := lanes(t)
+		fill(t, q, Metrics, numbers(0, 12)...)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		go func() { _ = putTo(ctx, q, Metrics, 20, 2000) }()
+		synctest.Wait()
+		begun := time.Now()
+		fill(t, q, Metrics, 21)
+		if took := time.Since(begun); took != time.Second {
+			t.Errorf("took %v, want the second of the one in front", took)
+		}
+		drain(t, q)
+		closed(t, q)
+	})
+}
+
+// A lane that is full keeps no other from its share, and is kept from none by one.
+func TestLanesShareTheLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := lanes(t)
+		fill(t, q, Traces, numbers(0, 13)...)
+		fill(t, q, Metrics, 20)
+		fill(t, q, Logs, 21)
+		fill(t, q, Own, 22)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := putTo(ctx, q, Metrics, 23, 1000); !errors.Is(err, ErrFull) {
+			t.Errorf("over its share: %v", err)
+		}
+		var large *TooLargeError
+		if err := putTo(t.Context(), q, Metrics, 24, 13_001); !errors.As(err, &large) || large.Limit != 13_000 {
+			t.Errorf("larger than a lane: %v", err)
+		}
+		if a := q.Account(); a.Usage != 16_000 || a.Lanes[Traces].Usage != 13_000 {
+			t.Errorf("%+v", a)
+		}
+		if err := q.Close(t.Context()); err == nil {
+			t.Error("nothing was lost")
+		}
+	})
+}
+
+// When the upstream is away the oldest goes first, of all lanes that are away and have more than their share, and of no other.
+func TestOldestOfThoseAwayGoesFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := lanes(t)
+		fill(t, q, Logs, 0) // well
+		fill(t, q, Traces, 1, 2, 3, 4, 5, 6)
+		fill(t, q, Metrics, 7, 8, 9, 10, 11, 12, 13, 14)
+		q.SetAway(Traces, true)
+		q.SetAway(Metrics, true)
+		fill(t, q, Metrics, 15)
+		equal(t, "traces", holds(t, q, Traces), []int{2, 3, 4, 5, 6})
+		fill(t, q, Metrics, 16, 17, 18, 19, 20)
+		equal(t, "traces keep their share", holds(t, q, Traces), []int{6})
+		equal(t, "metrics", holds(t, q, Metrics), numbers(8, 21))
+		equal(t, "logs", holds(t, q, Logs), []int{0})
+		if a := q.Account(); a.Lanes[Traces].Full != points(numbers(1, 6)) || a.Lanes[Metrics].Full != points([]int{7}) || a.Lanes[Logs].Full != 0 {
+			t.Errorf("%+v", a)
+		}
+		// A lane that is well waits for itself; only what it could not hold at all makes others drop.
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := putTo(ctx, q, Logs, 30, 500); !errors.Is(err, ErrFull) {
+			t.Errorf("over its share: %v", err)
+		}
+		_ = q.Close(t.Context())
+	})
+}
+
+// What waits for room gets it at once when the upstream goes away.
+func TestAwayEndsTheWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := lanes(t)
+		fill(t, q, Metrics, numbers(0, 13)...)
+		done := make(chan struct{})
+		go func() {
+			fill(t, q, Metrics, 13)
+			close(done)
+		}()
+		time.Sleep(time.Second)
+		q.SetAway(Metrics, true)
+		<-done
+		equal(t, "metrics", holds(t, q, Metrics), numbers(1, 14))
+		_ = q.Close(t.Context())
+	})
+}
+
+// Own points never wait: the oldest of them goes.
+func TestOwnNeverWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := lanes(t)
+		fill(t, q, Traces, numbers(0, 13)...)
+		begun := time.Now()
+		fill(t, q, Own, 20, 21, 22)
+		if time.Since(begun) != 0 {
+			t.Error("own points waited")
+		}
+		equal(t, "own", holds(t, q, Own), []int{22})
+		equal(t, "traces", holds(t, q, Traces), numbers(0, 13))
+		_ = q.Close(t.Context())
+	})
+}
+
+// With Fresh, what comes after an outage leaves before what came in it.
+func TestFreshGoesFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := config(t.TempDir(), 1<<20, time.Second)
+		c.Fresh = []Lane{Metrics}
+		q := mustOpen(t, c)
+		fill(t, q, Metrics, 0, 1)
+		q.SetAway(Metrics, true)
+		fill(t, q, Metrics, 2)
+		q.SetAway(Metrics, false)
+		fill(t, q, Metrics, 3, 4)
+		f := takeNow(t, q, 1<<20)
+		if f.Old() || f.Len() != 2 || number(batchesOf(f)[0]) != 3 {
+			t.Errorf("%d batches from %d, old %v; want 3 and 4", f.Len(), number(batchesOf(f)[0]), f.Old())
+		}
+		f.Return()
+		equal(t, "fresh again", holds(t, q, Metrics), []int{3, 4})
+		f = takeNow(t, q, 1<<20)
+		f.Settle(0)
+		f.Settle(1)
+		f = takeNow(t, q, 1)
+		if !f.Old() || number(batchesOf(f)[0]) != 0 {
+			t.Errorf("then %d, old %v; want 0 of the backlog", number(batchesOf(f)[0]), f.Old())
+		}
+		f.Return()
+		equal(t, "backlog", holds(t, q, Metrics), []int{0, 1, 2})
+		closed(t, q)
+		q = mustOpen(t, c)
+		fill(t, q, Metrics, 5)
+		equal(t, "fresh after a restart", holds(t, q, Metrics), []int{5})
+		closed(t, q)
+	})
+}
+
+// With Sync 0 nothing is acknowledged that is not synced, however long the disk stalls, and what was refused is not sent.
+func TestNothingUnsyncedIsAccepted(t *testing.T) {
+	for _, fault := range []string{"append stalls", "sync stalls", "sync fails", "full"} {
+		t.Run(fault, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFailing(t, 0)
+				release := func() {}
+				switch fault {
+				case "append stalls":
+					release = f.disk.hold("append")
+				case "sync stalls":
+					release = f.disk.hold("sync")
+				case "sync fails":
+					f.disk.fail(syscall.EIO, "sync")
+				case "full":
+					f.disk.fail(syscall.ENOSPC, "append")
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				if err := f.Put(ctx, Metrics, batch(0, 100)); !errors.Is(err, ErrUnsynced) {
+					t.Errorf("error %v, want %v", err, ErrUnsynced)
+				}
+				if p := f.Account().Lanes[Metrics]; p.Accepted != 0 || p.Queued != 0 || f.Account().Usage != 0 {
+					t.Errorf("what was refused is counted: %+v", f.Account())
+				}
+				accepted := make(chan time.Time)
+				go func() {
+					put(t, f.Queue, batch(1, 100))
+					accepted <- time.Now()
+				}()
+				begun := time.Now()
+				if err := f.Put(t.Context(), Own, batch(2, 100)); err != nil || time.Since(begun) != 0 {
+					t.Errorf("own points wait for the disk: %v, %v", time.Since(begun), err)
+				}
+				time.Sleep(4 * time.Second)
+				f.durable(false)
+				healed := time.Now()
+				f.disk.fail(nil, "sync", "append")
+				release()
+				if at := <-accepted; at.Before(healed) {
+					t.Errorf("accepted %v before the disk worked", healed.Sub(at))
+				}
+				time.Sleep(settle)
+				f.durable(true)
+				equal(t, "metrics", holds(t, f.Queue, Metrics), []int{1})
+				equal(t, "own", holds(t, f.Queue, Own), []int{2})
+				closed(t, f.Queue)
+			})
+		})
+	}
+}
+
+// A directory that is deleted is made again with the next sync, and gets all that is not sent.
+func TestDirectoryDeleted(t *testing.T) {
+	for name, remove := range map[string]func(dir string) error{
+		"whole": os.RemoveAll,
+		"its files": func(dir string) error {
+			files, err := filepath.Glob(filepath.Join(dir, "*"))
+			for _, f := range files {
+				err = errors.Join(err, os.Remove(f))
+			}
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, log := config(filepath.Join(t.TempDir(), "q"), 1<<20, 0)
+				c.files = realSync{directory(c.Dir)}
+				q := mustOpen(t, c)
+				f := &failing{Queue: q, t: t, c: c, log: log}
+				for n := range 200 { // more than stays in memory
+					put(t, q, batch(n, 1000))
+				}
+				if err := remove(c.Dir); err != nil {
+					t.Fatal(err)
+				}
+				put(t, q, batch(200, 1000)) // is not accepted before it is in the new one
+				got, _ := f.killed()
+				if !slices.Contains(got, 200) {
+					t.Errorf("accepted, and not in the directory: %v\n%s", got, log)
+				}
+				time.Sleep(settle)
+				f.durable(true)
+				got, _ = f.killed()
+				equal(t, "on disk again", got, numbers(0, 201))
+				other := c
+				if _, err := Open(other); !errors.Is(err, errInUse) {
+					t.Errorf("a second queue may use the new directory: %v", err)
+				}
+				equal(t, "rest", drain(t, q), numbers(0, 201))
+				closed(t, q)
+			})
+		})
+	}
+}
+
+// realSync is a directory without the cost of syncing, but with its checks.
+type realSync struct{ directory }
+
+type realSyncFile struct{ *diskFile }
+
+func (r realSync) Open(name string) (file, error) {
+	f, err := r.directory.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return realSyncFile{f.(*diskFile)}, nil
+}
+
+func (f realSyncFile) Sync() error {
+	if f.Deleted() {
+		return errDeleted
+	}
+	return nil
+}

@@ -1,0 +1,182 @@
+package queue
+
+import "math"
+
+// list is a list of batches, oldest first. Those in the middle are parked: they are safe on disk, and an entry of its own for each would take more
+// memory than the queue's limit lets on to where batches are small.
+type list struct {
+	first, last *entry // the oldest
+	parked      []block
+	young       []*entry // the youngest
+}
+
+// block is a stretch of batches that are parked, in one segment.
+type block struct {
+	lane    *lane
+	seg     *segment
+	order   int64 // of the first
+	time    int64 // of the first, and so about that of all
+	old     bool
+	records []parked
+}
+
+// parked is what is remembered of a batch in a block.
+type parked struct{ offset, length, points, order uint32 } // order is relative to the block's
+
+const (
+	mostYoung   = 512 // entries, above which the older half of young is parked
+	mostInBlock = 256
+)
+
+func (l *list) pushBack(e *entry) {
+	if l.first == nil && len(l.parked)+len(l.young) == 0 {
+		l.first, l.last = e, e
+		return
+	}
+	l.young = append(l.young, e)
+}
+
+// insert puts e, which was taken from the list, back where its order says: near the front.
+func (l *list) insert(e *entry) {
+	at := &l.first
+	for *at != nil && (*at).order < e.order {
+		at = &(*at).next
+	}
+	if e.next = *at; e.next == nil {
+		l.last = e
+	}
+	*at = e
+}
+
+func (l *list) popFront() {
+	e := l.first
+	l.first, e.next = e.next, nil
+	if l.first == nil {
+		l.last = nil
+		l.fill()
+	}
+}
+
+// trim drops what is done from the front.
+func (l *list) trim() {
+	for l.first != nil && l.first.state == done {
+		l.popFront()
+	}
+}
+
+// fill gives a front that is empty what comes next.
+func (l *list) fill() {
+	switch {
+	case len(l.parked) > 0:
+		b := l.parked[0]
+		l.parked[0] = block{}
+		l.parked = l.parked[1:]
+		for _, r := range b.records {
+			l.link(b.entry(r))
+		}
+	case len(l.young) > 0:
+		for _, e := range l.young {
+			l.link(e)
+		}
+		l.young = nil
+	}
+}
+
+// link makes e the last of the front.
+func (l *list) link(e *entry) {
+	if l.last == nil {
+		l.first = e
+	} else {
+		l.last.next = e
+	}
+	l.last = e
+}
+
+// entry returns the entry that r was.
+func (b *block) entry(r parked) *entry {
+	return &entry{
+		lane: b.lane, order: b.order + int64(r.order), points: int64(r.points), time: b.time, length: r.length, state: queued, accepted: true,
+		old: b.old, synced: true, seg: b.seg, offset: int64(r.offset),
+	}
+}
+
+// park parks the older half of young, when there are many, as far as they may be: let is called for each.
+func (l *list) park(let func(*entry)) {
+	if len(l.young) <= mostYoung {
+		return
+	}
+	n := 0
+	for _, e := range l.young[:len(l.young)-mostYoung/2] {
+		if e.state != done && !e.mayPark() {
+			break
+		}
+		n++
+		if e.state != done {
+			let(e)
+			l.parkOne(e)
+		}
+	}
+	rest := make([]*entry, len(l.young)-n, len(l.young)-n+mostYoung)
+	copy(rest, l.young[n:])
+	l.young = rest
+}
+
+func (e *entry) mayPark() bool {
+	return e.accepted && e.synced && e.seg != nil && !e.picked && e.offset <= math.MaxUint32 && e.points <= math.MaxUint32
+}
+
+func (l *list) parkOne(e *entry) {
+	n := len(l.parked)
+	if n == 0 || !l.parked[n-1].takes(e) {
+		l.parked = append(l.parked, block{lane: e.lane, seg: e.seg, order: e.order, time: e.time, old: e.old})
+		n++
+	}
+	b := &l.parked[n-1]
+	b.records = append(b.records, parked{uint32(e.offset), e.length, uint32(e.points), uint32(e.order - b.order)}) //nolint:gosec // all are in range
+}
+
+func (b *block) takes(e *entry) bool {
+	return b.seg == e.seg && b.old == e.old && len(b.records) < mostInBlock && e.order-b.order <= math.MaxUint32
+}
+
+// each calls f for each entry; those that are parked become entries first, if they are asked for.
+func (l *list) each(parked bool, f func(*entry)) {
+	if parked {
+		l.expand()
+	}
+	for e := l.first; e != nil; e = e.next {
+		f(e)
+	}
+	for _, e := range l.young {
+		f(e)
+	}
+}
+
+// expand makes everything an entry of the front.
+func (l *list) expand() {
+	for len(l.parked)+len(l.young) > 0 {
+		l.fill()
+	}
+}
+
+// append moves everything of the other, which is younger, to the end of l, as the backlog.
+func (l *list) append(other *list) {
+	l.expand()
+	other.expand()
+	for e := other.first; e != nil; e = e.next {
+		e.old = true
+	}
+	l.concat(other)
+}
+
+// concat moves everything of the other, which is younger, to the end of l. Nothing of the other is parked.
+func (l *list) concat(other *list) {
+	other.each(false, func(e *entry) { l.young = append(l.young, e) })
+	for _, e := range l.young {
+		e.next = nil
+	}
+	if l.first == nil {
+		l.fill()
+	}
+	*other = list{}
+}

@@ -1,0 +1,104 @@
+package queue
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// parkedIn returns how many batches of metrics have no entry in memory, and how many have.
+func parkedIn(q *Queue) (without, with int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l := &q.lanes[Metrics-1].waiting
+	for _, b := range l.parked {
+		without += len(b.records)
+	}
+	l.each(false, func(*entry) { with++ })
+	return without, with
+}
+
+// Of many small batches on disk only a few are in memory, and they come out as they went in: also after a restart, when some are dropped for want of
+// room, and when the directory is deleted.
+func TestManySmallBatches(t *testing.T) {
+	const n = 5000
+	for name, happens := range map[string]func(t *testing.T, f *failing) (first int){
+		"nothing": func(*testing.T, *failing) int { return 0 },
+		"restart": func(t *testing.T, f *failing) int {
+			closed(t, f.Queue)
+			f.Queue = mustOpen(t, f.c)
+			if p := f.Account().Lanes[Metrics]; p.Recovered != points(numbers(0, n)) || p.Queued != p.Recovered {
+				t.Errorf("%+v", p)
+			}
+			return 0
+		},
+		"full": func(t *testing.T, f *failing) int {
+			f.SetAway(Metrics, true)
+			size := int(batchSize)
+			free := int(f.c.Limit) - n*size
+			put(t, f.Queue, batch(n, free+1000*size-Overhead))
+			if p := f.Account().Lanes[Metrics]; p.Full != points(numbers(0, 1000)) {
+				t.Errorf("%+v", p)
+			}
+			return 1000
+		},
+		"deleted": func(t *testing.T, f *failing) int {
+			files, err := filepath.Glob(filepath.Join(f.c.Dir, "*"))
+			for _, file := range files {
+				err = errors.Join(err, os.Remove(file))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			put(t, f.Queue, batch(n, 60))
+			time.Sleep(settle)
+			f.durable(true)
+			got, _ := f.killed()
+			equal(t, "on disk again", got, numbers(0, n+1))
+			return 0
+		},
+		"returns": func(t *testing.T, f *failing) int {
+			for _, size := range []int64{100, 100_000, 1, 30_000} {
+				flight := takeNow(t, f.Queue, size)
+				flight.Return()
+			}
+			return 0
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, log := config(t.TempDir(), 8<<20, time.Second)
+				c.files = realSync{directory(c.Dir)}
+				f := &failing{t: t, c: c, log: log, Queue: mustOpen(t, c)}
+				for i := range n {
+					put(t, f.Queue, batch(i, 60))
+					if i%1000 == 0 {
+						time.Sleep(2 * time.Second) // which syncs
+					}
+				}
+				time.Sleep(2 * time.Second)
+				if without, with := parkedIn(f.Queue); with > 2*mostYoung || without+with != n {
+					t.Errorf("%d batches have an entry in memory, %d have none", with, without)
+				}
+				first := happens(t, f)
+				got := drain(t, f.Queue)
+				if len(got) > 0 && got[len(got)-1] == n {
+					got = got[:len(got)-1]
+				}
+				equal(t, "batches", got, numbers(first, n))
+				if a := f.Account(); a.Usage != 0 || a.Queued() != 0 {
+					t.Errorf("%+v", a)
+				}
+				closed(t, f.Queue)
+				if left := segmentsIn(t, c.Dir); len(left) > 0 {
+					t.Errorf("left: %v", left)
+				}
+			})
+		})
+	}
+}
+
+const batchSize = int64(60 + Overhead)

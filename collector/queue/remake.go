@@ -1,0 +1,101 @@
+package queue
+
+import (
+	"fmt"
+)
+
+// evacuation is how many bytes are read at once to be written elsewhere.
+const evacuation = 1 << 20
+
+// remake goes on after another hand deleted segments or the whole directory: it makes the directory again, and has what was in deleted segments
+// written anew. They can be read as long as they are open. It is the writer's, and does nothing when nothing was deleted.
+func (d *disk) remake() error {
+	d.q.mu.Lock()
+	deleted := d.deleted
+	d.q.mu.Unlock()
+	if deleted {
+		if err := d.relock(); err != nil {
+			return err
+		}
+		d.forsake()
+	}
+	return d.evacuate()
+}
+
+// relock makes and locks the directory anew, since its lock is gone with it, and takes numbers that are free in it.
+func (d *disk) relock() error {
+	if d.lock != nil {
+		_ = d.lock.Close()
+		d.lock = nil
+	}
+	l, err := d.files.Lock()
+	if err != nil {
+		return err
+	}
+	files, err := d.files.List()
+	if err != nil {
+		_ = l.Close()
+		return fmt.Errorf("cannot be listed: %w", err)
+	}
+	for _, f := range files {
+		if n, ok := segmentNumber(f.Name()); ok {
+			d.number = max(d.number, n+1)
+		}
+	}
+	d.lock = l
+	return nil
+}
+
+// forsake notes what is in deleted segments, to be written again.
+func (d *disk) forsake() {
+	d.q.mu.Lock()
+	defer d.q.mu.Unlock()
+	d.deleted = false
+	gone := make(map[*segment]bool)
+	for s := range d.segments {
+		if s.file.Deleted() {
+			gone[s] = true
+			d.sealLocked(s)
+		}
+	}
+	d.lost = nil
+	for _, l := range d.q.lanes {
+		l.entriesLocked(true, func(e *entry) {
+			if gone[e.seg] {
+				e.seg.pins++
+				d.lost = append(d.lost, place{e, e.seg, e.offset})
+			}
+		})
+	}
+}
+
+// evacuate has some of what is in deleted segments written again, and comes back for the rest.
+func (d *disk) evacuate() error {
+	size := 0
+	for {
+		d.q.mu.Lock()
+		if len(d.lost) == 0 || size > evacuation {
+			if size > 0 {
+				signal(d.wake)
+			}
+			d.q.mu.Unlock()
+			return nil
+		}
+		p := d.lost[0]
+		d.lost = d.lost[1:]
+		d.q.mu.Unlock()
+		r, data, err := p.seg.read(p.offset, p.length)
+		size += int(p.size())
+		d.q.mu.Lock()
+		if err == nil {
+			p.seq = r.seq // which what was parked has forgotten
+		}
+		if p.state != done && p.entry.seg == p.seg && !p.moving {
+			p.moving = true
+			d.moving++
+		}
+		d.moveLocked(p, data, err)
+		d.unpinLocked(p.seg)
+		d.q.mu.Unlock()
+	}
+}

@@ -1,0 +1,149 @@
+package queue
+
+import (
+	"context"
+	"slices"
+)
+
+// roomLocked makes room for size bytes in l, if it can: by dropping, where the upstream is away.
+func (q *Queue) roomLocked(l *lane, size int64) bool {
+	for !q.fitsLocked(l, l.usage+size) {
+		victim := q.victimLocked(l, size)
+		if victim == nil {
+			return false
+		}
+		q.dropLocked(victim)
+	}
+	return true
+}
+
+// fitsLocked reports whether the lane l may have usage bytes: together with what the other lanes have, or may have by their reserve.
+func (q *Queue) fitsLocked(l *lane, usage int64) bool {
+	for _, other := range q.lanes {
+		if other != l {
+			usage += max(other.usage, other.reserve)
+		}
+	}
+	return usage <= q.limit
+}
+
+// victimLocked returns the batch to drop to make room for size bytes in l; nil if there is none, since the upstream takes points. A lane whose
+// upstream is well makes others drop only what it could not do without, however long it waited.
+func (q *Queue) victimLocked(l *lane, size int64) (victim *entry) {
+	for _, other := range q.lanes {
+		var may bool
+		switch {
+		case other == l:
+			may = l.away || l.id == Own
+		case other.away && other.usage > other.reserve:
+			may = l.away || l.id != Own && !q.fitsLocked(l, size)
+		}
+		if !may {
+			continue
+		}
+		if e := other.oldestLocked(true); e != nil && (victim == nil || e.order < victim.order) {
+			victim = e
+		}
+	}
+	return victim
+}
+
+// dropLocked drops e, or evicts it if it is in flight.
+func (q *Queue) dropLocked(e *entry) {
+	if e.flying {
+		e.evicted = true
+		e.lane.usage -= e.size()
+		return
+	}
+	e.lane.points.Full += e.points
+	q.doneLocked(e)
+}
+
+// shrinkLocked drops the oldest until what is left is within the limit, which may be lower than when it was put.
+func (q *Queue) shrinkLocked() {
+	for {
+		var total int64
+		var oldest *entry
+		for _, l := range q.lanes {
+			total += max(l.usage, l.reserve)
+			if l.usage <= l.reserve {
+				continue
+			}
+			if e := l.oldestLocked(true); e != nil && (oldest == nil || e.order < oldest.order) {
+				oldest = e
+			}
+		}
+		if total <= q.limit || oldest == nil {
+			return
+		}
+		q.dropLocked(oldest)
+	}
+}
+
+// waitForRoom takes size bytes of l's usage, waiting for them in order until ctx is done.
+func (q *Queue) waitForRoom(ctx context.Context, l *lane, size int64) error {
+	q.mu.Lock()
+	if q.closed {
+		q.mu.Unlock()
+		return ErrClosed
+	}
+	if len(l.queue) == 0 && q.roomLocked(l, size) {
+		l.usage += size
+		q.mu.Unlock()
+		return nil
+	}
+	if l.id == Own {
+		q.mu.Unlock()
+		return ErrFull
+	}
+	w := &waiter{size, make(chan struct{})}
+	l.queue = append(l.queue, w)
+	q.mu.Unlock()
+	select {
+	case <-w.granted:
+		return nil
+	case <-ctx.Done():
+		return q.leave(l, w, ErrFull)
+	case <-q.closing:
+		return q.leave(l, w, ErrClosed)
+	}
+}
+
+// leave ends the waiting of w with why, unless it was granted meanwhile.
+func (q *Queue) leave(l *lane, w *waiter, why error) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	i := slices.Index(l.queue, w)
+	if i < 0 {
+		return nil
+	}
+	l.queue = slices.Delete(l.queue, i, i+1)
+	q.grantLocked() // a smaller one may have waited for it
+	return why
+}
+
+// grantLocked gives room to those that wait for it, in the order of each lane.
+func (q *Queue) grantLocked() {
+	for _, l := range q.lanes {
+		for len(l.queue) > 0 && q.roomLocked(l, l.queue[0].size) {
+			l.usage += l.queue[0].size
+			close(l.queue[0].granted)
+			l.queue = slices.Delete(l.queue, 0, 1)
+		}
+	}
+}
+
+// SetAway says whether the upstream has stopped taking the lane for now, so that its oldest batches may be dropped when the queue is full. It has
+// not when the queue is opened.
+func (q *Queue) SetAway(id Lane, away bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l := q.lanes[id-1]
+	if l.fresh && l.away && !away {
+		l.behind.append(&l.waiting)
+	}
+	l.away = away
+	if away {
+		q.grantLocked()
+	}
+}

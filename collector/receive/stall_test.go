@@ -1,0 +1,161 @@
+package receive
+
+import (
+	"context"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
+)
+
+// stalledStreams begins n exports on one connection whose messages never come, and returns them.
+func stalledStreams(t *testing.T, conn *grpc.ClientConn, n int) (all []grpc.ClientStream) {
+	t.Helper()
+	for range n {
+		stream, err := conn.NewStream(t.Context(), &grpc.StreamDesc{ClientStreams: true}, otlp.Metrics.Method(), grpc.ForceCodecV2(rawCodec{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, stream)
+	}
+	return all
+}
+
+// Exports whose messages never come keep no other client out, and end when their time is over.
+func TestStalledStreams(t *testing.T) {
+	b := start(t, func(_ *Config, l *limits) { l.read = 300 * time.Millisecond })
+	stalled := stalledStreams(t, dial(t, b.GRPCAddr().String()), 50)
+	other := dial(t, b.GRPCAddr().String())
+	if s, _ := export(t.Context(), other, otlp.Metrics, metrics(t, 10)); s.Code() != codes.OK {
+		t.Errorf("another client: %v", s)
+	}
+	for _, stream := range stalled {
+		if err := stream.RecvMsg(&message{}); err == nil {
+			t.Fatal("a stalled export was answered OK")
+		}
+	}
+	for range stalled {
+		if got := <-b.refused; got != (refused{otlp.Metrics, 0, Slow}) {
+			t.Fatalf("refused %v", got)
+		}
+	}
+	if held := b.gate.held.Load(); held != 0 {
+		t.Errorf("%d bytes count as held", held)
+	}
+}
+
+// halfSent posts half a body of size bytes and leaves the rest out.
+func halfSent(t *testing.T, b *bench, size int) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", b.HTTPAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	head := "POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: " + strconv.Itoa(size) + "\r\n\r\n"
+	if _, err := io.WriteString(conn, head+strings.Repeat("x", size/2)); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// Bodies that stall above the limit are cut off one after the other, and others get through.
+func TestStalledBodiesAboveTheLimit(t *testing.T) {
+	b := start(t, func(_ *Config, l *limits) { l.arriving, l.message = 100_000, 1<<20 })
+	for range 4 {
+		halfSent(t, b, 100_000)
+	}
+	conn := dial(t, b.GRPCAddr().String())
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for range 3 {
+		if s, _ := export(ctx, conn, otlp.Metrics, metrics(t, 1000)); s.Code() != codes.OK {
+			t.Fatalf("another client: %v", s)
+		}
+	}
+}
+
+// Many large requests at once are all taken, though only a part of them is in memory at a time.
+func TestManyLargeRequestsAtOnce(t *testing.T) {
+	b := start(t, func(_ *Config, l *limits) { l.arriving, l.waiting = 1<<20, 1<<30 })
+	data := metrics(t, 10_000)
+	results := make(chan codes.Code)
+	for range 16 {
+		conn := dial(t, b.GRPCAddr().String())
+		go func() {
+			s, _ := export(context.Background(), conn, otlp.Metrics, data)
+			results <- s.Code()
+		}()
+	}
+	for range 16 {
+		if code := <-results; code != codes.OK {
+			t.Error(code)
+		}
+	}
+	if held := b.gate.held.Load(); held != 0 {
+		t.Errorf("%d bytes count as held", held)
+	}
+}
+
+// When too many connections come, the longest idle goes, and a new client is always let in.
+func TestLongestIdleConnectionGoes(t *testing.T) {
+	b := start(t, func(c *Config, _ *limits) { c.Connections = 3 })
+	useful := dial(t, b.GRPCAddr().String())
+	answer := func(conn *grpc.ClientConn) {
+		t.Helper()
+		if s, _ := export(t.Context(), conn, otlp.Logs, record, grpc.WaitForReady(true)); s.Code() != codes.OK {
+			t.Fatal(s)
+		}
+	}
+	answer(useful)
+	var idle []net.Conn
+	for range 10 {
+		conn, err := net.Dial("tcp", b.GRPCAddr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		idle = append(idle, conn)
+		answer(useful) // which so is never the longest idle
+	}
+	if _, err := io.Copy(io.Discard, idle[0]); err != nil && !strings.Contains(err.Error(), "reset") {
+		t.Error(err)
+	}
+	answer(dial(t, b.GRPCAddr().String()))
+	if _, closed := b.Connections(); closed < 8 {
+		t.Errorf("%d connections count as closed, want 8 at least", closed)
+	}
+}
+
+// A body that is refused before it is read is read to its end, so that the client sees the answer and not a reset.
+func TestTooLargeBodyIsAnswered(t *testing.T) {
+	b := start(t, nil)
+	conn, err := net.Dial("tcp", b.HTTPAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const size = 20 << 20
+	if _, err := io.WriteString(conn, "POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: "+strconv.Itoa(size)+"\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.CopyN(conn, zeros{}, size); err != nil { // as a client that sends all before it reads
+		t.Fatalf("cut off: %v", err)
+	}
+	answer := make([]byte, 12)
+	if _, err := io.ReadFull(conn, answer); err != nil || string(answer) != "HTTP/1.1 413" {
+		t.Errorf("%q, %v", answer, err)
+	}
+	b.checkRefused(t, refused{otlp.Logs, 0, TooLarge})
+}
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { return len(b), nil }

@@ -1,0 +1,270 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	colmetricpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/poolgauge/poolgauge/internal/otlptest"
+)
+
+// signals are the kinds of what an app sends, and of what the sidecar has itself.
+var signals = []string{"metrics", "traces", "logs", "own"}
+
+// stamped is a request of a signal, whose only record bears the time of now.
+func stamped(t *testing.T, signal string) (method string, body []byte) {
+	t.Helper()
+	now := uint64(time.Now().UnixNano())
+	var message proto.Message
+	switch signal {
+	case "metrics":
+		r := sequenceRequest(0, 0)
+		for _, p := range r.GetResourceMetrics()[0].GetScopeMetrics()[0].GetMetrics()[0].GetGauge().GetDataPoints() {
+			p.TimeUnixNano = now
+		}
+		r.GetResourceMetrics()[0].GetScopeMetrics()[0].GetMetrics()[0].Name = "stamped"
+		method, message = metricsMethod, r
+	case "traces":
+		method = tracesMethod
+		message = &tracepb.TracesData{ResourceSpans: []*tracepb.ResourceSpans{{ScopeSpans: []*tracepb.ScopeSpans{{Spans: []*tracepb.Span{{StartTimeUnixNano: now}}}}}}}
+	default:
+		method = logsMethod
+		message = &logspb.LogsData{ResourceLogs: []*logspb.ResourceLogs{{ScopeLogs: []*logspb.ScopeLogs{{LogRecords: []*logspb.LogRecord{{TimeUnixNano: now}}}}}}}
+	}
+	body, err := proto.Marshal(message)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return method, body
+}
+
+// stamps returns the signal of a delivery, and the time of its oldest record.
+func stamps(t *testing.T, d delivery) (signal string, oldest time.Time) {
+	t.Helper()
+	see := func(ns uint64) {
+		if at := time.Unix(0, int64(ns)); oldest.IsZero() || at.Before(oldest) {
+			oldest = at
+		}
+	}
+	var err error
+	switch d.method {
+	case tracesMethod:
+		signal = "traces"
+		r := &tracepb.TracesData{}
+		err = proto.Unmarshal(d.data, r)
+		for _, group := range r.GetResourceSpans() {
+			see(group.GetScopeSpans()[0].GetSpans()[0].GetStartTimeUnixNano())
+		}
+	case logsMethod:
+		signal = "logs"
+		r := &logspb.LogsData{}
+		err = proto.Unmarshal(d.data, r)
+		for _, group := range r.GetResourceLogs() {
+			see(group.GetScopeLogs()[0].GetLogRecords()[0].GetTimeUnixNano())
+		}
+	default:
+		signal = "own"
+		r := &colmetricpb.ExportMetricsServiceRequest{}
+		err = proto.Unmarshal(d.data, r)
+		for p := range otlptest.Points(r) {
+			if p.Metric == "stamped" {
+				signal = "metrics"
+			}
+			see(uint64(p.Time.UnixNano()))
+		}
+	}
+	if err != nil {
+		t.Errorf("a request that is none: %v", err)
+	}
+	return signal, oldest
+}
+
+// ages are the greatest ages at the upstream, by signal.
+type ages struct {
+	mu     sync.Mutex // guards what follows
+	oldest map[string]time.Duration
+	came   map[string]int
+}
+
+func (a *ages) see(signal string, age time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.oldest[signal] = max(a.oldest[signal], age)
+	a.came[signal]++
+}
+
+// swap returns what was seen, and begins anew.
+func (a *ages) swap() (oldest map[string]time.Duration, came map[string]int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	oldest, came = a.oldest, a.came
+	a.oldest, a.came = map[string]time.Duration{}, map[string]int{}
+	return oldest, came
+}
+
+// laneFaults are what an upstream may do to one signal.
+var laneFaults = map[string]func(context.Context) error{
+	"503":   func(context.Context) error { return status.Error(codes.Unavailable, "503") },
+	"401":   func(context.Context) error { return status.Error(codes.Unauthenticated, "401") },
+	"404":   func(context.Context) error { return status.Error(codes.Unimplemented, "404") },
+	"hangs": func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+	"100 ms": func(ctx context.Context) error {
+		select { // the delay is what is tested
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+		}
+		return ctx.Err()
+	},
+}
+
+// Whatever the upstream does to one signal, the others arrive as if nothing was, and the sidecar's own figures too.
+func TestRelayLanesAreApart(t *testing.T) {
+	const interval = 500 * time.Millisecond
+	for _, bad := range signals {
+		for _, where := range []string{"memory", "disk"} {
+			t.Run(bad+" "+where, func(t *testing.T) {
+				t.Parallel()
+				up := newSink(t)
+				seen := &ages{}
+				seen.swap()
+				var mu sync.Mutex
+				var fault func(context.Context) error
+				f := func(ctx context.Context, d delivery) ([]byte, error) {
+					signal, oldest := stamps(t, d)
+					mu.Lock()
+					answer := fault
+					mu.Unlock()
+					if signal == bad && answer != nil {
+						if err := answer(ctx); err != nil {
+							return nil, err
+						}
+					}
+					seen.see(signal, time.Since(oldest))
+					return nil, nil
+				}
+				up.fault.Store((*faultOf)(&f))
+				args := []string{"--interval=500ms"}
+				if where == "disk" {
+					args = append(args, "--queue-dir="+t.TempDir())
+				}
+				s := newRelay(t, up.listen("127.0.0.1:0"), args...).start()
+				conn := dial(t, s.target)
+				stampAll(t, conn, time.Second)
+				for name, answer := range laneFaults {
+					mu.Lock()
+					fault = answer
+					mu.Unlock()
+					seen.swap()
+					stampAll(t, conn, pick(3*time.Second, 15*time.Second))
+					oldest, came := seen.swap()
+					for _, signal := range signals {
+						limit := 2 * time.Second
+						if signal == "own" {
+							limit = 2 * interval
+						}
+						if signal != bad && (oldest[signal] > limit || came[signal] == 0) {
+							t.Errorf("%s: %s are %v old in %d requests, want at most %v", name, signal, oldest[signal], came[signal], limit)
+						}
+					}
+					t.Logf("%s of %s: %s", name, bad, describeAges(oldest))
+				}
+			})
+		}
+	}
+}
+
+// An upstream of one signal that reads a kilobyte a second, and never answers, delays no other signal.
+func TestRelaySlowReaderOfOneSignal(t *testing.T) {
+	for _, bad := range []string{"traces", "logs"} {
+		t.Run(bad, func(t *testing.T) {
+			t.Parallel()
+			up := newSink(t)
+			seen := &ages{}
+			seen.swap()
+			watch := fault(func(_ context.Context, d delivery) ([]byte, error) {
+				signal, oldest := stamps(t, d)
+				seen.see(signal, time.Since(oldest))
+				return nil, nil
+			})
+			up.fault.Store(&watch)
+			s := newRelay(t, up.listen("127.0.0.1:0"), "--interval=500ms", "--queue-dir="+t.TempDir(), "--otlp-"+bad+"-endpoint=http://"+slowReader(t)).start()
+			stampAll(t, dial(t, s.target), pick(5*time.Second, time.Minute))
+			oldest, came := seen.swap()
+			for _, signal := range signals {
+				if signal != bad && (oldest[signal] > time.Second || came[signal] == 0) {
+					t.Errorf("%s are %v old in %d requests", signal, oldest[signal], came[signal])
+				}
+			}
+			t.Log(describeAges(oldest))
+		})
+	}
+}
+
+// slowReader accepts connections, of which it reads 1 kB/s.
+func slowReader(t *testing.T) (address string) {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			t.Cleanup(func() { _ = conn.Close() })
+			go func() {
+				for b := make([]byte, 100); err == nil; _, err = conn.Read(b) {
+					time.Sleep(100 * time.Millisecond) // the pace is what is tested
+				}
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// faultOf is [fault], under a name that a local one does not hide.
+type faultOf = fault
+
+func describeAges(oldest map[string]time.Duration) (text string) {
+	for _, signal := range signals {
+		text += fmt.Sprintf("%s %v  ", signal, oldest[signal].Round(time.Millisecond))
+	}
+	return text
+}
+
+// stampAll sends a record of each signal every 50 ms.
+func stampAll(t *testing.T, conn *grpc.ClientConn, d time.Duration) {
+	t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.After(d); ; {
+		for _, signal := range signals[:3] {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			method, body := stamped(t, signal)
+			err := invoke(ctx, conn, method, body)
+			cancel()
+			if err != nil {
+				t.Fatalf("%s: %v", signal, err)
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-end:
+			return
+		}
+	}
+}
