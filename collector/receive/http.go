@@ -185,18 +185,18 @@ func unread(err error) *Refusal {
 	}
 }
 
-// fromJSON converts one body at a time, since that takes several times its memory.
+// fromJSON converts one body at a time: the result is in memory beside it.
 func (s *Server) fromJSON(ctx context.Context, signal otlp.Signal, body []byte) ([]byte, *Refusal) {
 	if err := s.converting.Acquire(ctx, 1); err != nil {
 		return nil, &Refusal{Reason: Canceled, Message: err.Error()}
 	}
 	defer s.converting.Release(1)
-	data, err := otlp.FromJSON(signal, body)
+	data, err := otlp.FromJSONWithin(signal, body, s.gate.message)
 	switch {
+	case errors.Is(err, otlp.ErrTooLarge):
+		return nil, s.tooLarge()
 	case err != nil:
 		return nil, &Refusal{Reason: Malformed, Message: err.Error()}
-	case len(data) > s.gate.message:
-		return nil, s.tooLarge()
 	}
 	return data, nil
 }
