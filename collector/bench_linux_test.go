@@ -30,7 +30,7 @@ func benchmarkSources(b *testing.B, cfg PodConfig) {
 		b.Fatal(err)
 	}
 	b.Cleanup(pod.Close)
-	for _, s := range append([]Named{{Name: "host", Source: NewHost()}}, pod.Sources()...) {
+	for _, s := range append([]Named{{Name: "host", Source: NewHost()}, {Name: "network", Source: NewNetwork()}}, pod.Sources()...) {
 		b.Run(s.Name, func(b *testing.B) {
 			producer := NewProducer(slog.New(slog.DiscardHandler), metricdata.CumulativeTemporality, s)
 			points := 0

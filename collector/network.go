@@ -49,6 +49,9 @@ func (n *Network) collect(ctx context.Context, s *Sample) error {
 	}
 	for i := range all {
 		one := &all[i]
+		if one.PacketsRecv == 0 && one.PacketsSent == 0 {
+			continue // the kernel makes some that nobody uses
+		}
 		a := n.attributes(one.Name)
 		if a == nil {
 			continue

@@ -14,6 +14,7 @@ func TestNetworkInterfaces(t *testing.T) {
  face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed
     lo:     900     901  902  903  904   905        906       907      908     909  910  911  912   913     914        915
   eth0:     100     101  102  103  104   105        106       107      108     109  110  111  112   113     114        115
+ip6tnl0:      0       0   92   93    0      0          0         0        0       0   94   95    0     0       0          0
 vethab:     800     801  802  803  804   805        806       807      808     809  810  811  812   813     814        815
 `)
 	fixture.Write(t, dir, "stat", "cpu 1 2 3 4\nbtime 1700000000\n")

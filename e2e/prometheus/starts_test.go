@@ -60,6 +60,7 @@ func TestRateHasNoSpikes(t *testing.T) {
 	binary := build(t, "../..", "./cmd/sidecar", "sidecar", "-tags", "grpcnotrace,nethttpomithttp2")
 	begin := time.Now()
 	for round := range 3 {
+		turn(548282) // a run cannot know what the one before has reported: between them nothing falls
 		since := time.Now()
 		cmd := exec.Command(binary, "--interval=200ms", "--probe-cpu-interval=0", "--probe-parallelism-interval=0",
 			"--probe-disk-interval=0", "--health-address=off", "--relay-grpc-address=off", "--relay-http-address=off")
