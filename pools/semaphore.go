@@ -261,7 +261,10 @@ func (s *Semaphore) unlock() {
 // semLocker is a Semaphore as the lock of its meter.
 type semLocker Semaphore
 
-func (l *semLocker) Lock()   { (*Semaphore)(l).lock() }
+// Lock implements sync.Locker.
+func (l *semLocker) Lock() { (*Semaphore)(l).lock() }
+
+// Unlock implements sync.Locker.
 func (l *semLocker) Unlock() { (*Semaphore)(l).unlock() }
 
 func (s *Semaphore) mustNotBeNegative(n int64) {

@@ -3,6 +3,7 @@ package pools
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"testing"
@@ -27,24 +28,25 @@ func waiting(s *Semaphore, n int64, served func()) {
 
 func TestSemaphoreServesWaitersInTheOrderOfArrival(t *testing.T) {
 	for _, procs := range []int{1, 2} {
-		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
-		s := mustSemaphore(t, 4)
-		_ = s.Acquire(t.Context(), 4)
-		const waiters = 500
-		order := make(chan int, waiters)
-		for i := range waiters {
-			waiting(s, 4, func() {
-				order <- i
-				s.Release(4)
-			})
-		}
-		s.Release(4)
-		for i := range waiters {
-			if got := <-order; got != i {
-				t.Fatalf("GOMAXPROCS %d: waiter %d is served before waiter %d", procs, got, i)
+		t.Run(fmt.Sprint("GOMAXPROCS ", procs), func(t *testing.T) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
+			s := mustSemaphore(t, 4)
+			_ = s.Acquire(t.Context(), 4)
+			const waiters = 500
+			order := make(chan int, waiters)
+			for i := range waiters {
+				waiting(s, 4, func() {
+					order <- i
+					s.Release(4)
+				})
 			}
-		}
-		s.Close()
+			s.Release(4)
+			for i := range waiters {
+				if got := <-order; got != i {
+					t.Fatalf("waiter %d is served before waiter %d", got, i)
+				}
+			}
+		})
 	}
 }
 
