@@ -24,7 +24,7 @@ func OpenReader() *Reader {
 }
 
 // Points yields every value of every pool that is live when it is called, the pools in the order of their names, and then the
-// counters of the pools that were closed during the last two minutes, unless a live one has the name by now. Each pool is read
+// last figures of the pools that were closed during the last two minutes, unless a live one has the name by now. Each pool is read
 // once, and no lock is held while its points are yielded. It may be called concurrently.
 func (r *Reader) Points() iter.Seq[Point] {
 	return func(yield func(Point) bool) {

@@ -25,7 +25,7 @@ var ErrNameInUse = errors.New("a live pool has this name: close it first, choose
 const (
 	// maxName bounds the names of pools and kinds, in bytes.
 	maxName = 128
-	// endedFor is how long the counters of a closed pool are reported, so that every reader collects them.
+	// endedFor is how long the last figures of a closed pool are reported, so that every reader collects them.
 	endedFor = 2 * time.Minute
 	// maxEnded bounds the closed pools that are reported.
 	maxEnded = 1000
@@ -140,7 +140,7 @@ func byName(r *Registration, name string) int {
 	return strings.Compare(r.name, name)
 }
 
-// Close ends the report of the pool and frees its name. Stats is called a last time, and for two minutes what it counted is
+// Close ends the report of the pool and frees its name. Stats is called a last time, and for two minutes what it returned is
 // still reported, so that every reader gets it. When Close returns, stats is not running and will not be called again; so Close
 // must not be called from stats, nor with a lock that stats takes. Further calls do nothing.
 func (r *Registration) Close() {
@@ -160,7 +160,7 @@ func (r *Registration) end() bool {
 	r.closed, r.endAt = true, time.Now()
 	r.stats = nil // for the garbage collector
 	if r.delist() && ok {
-		r.last = last.counted()
+		r.last = last
 		r.keep()
 	}
 	return true

@@ -41,13 +41,6 @@ type Stats struct {
 	Create       []Creation              // how long making one took; absent for pools without resources
 }
 
-// counted returns s without what a pool that is closed does not have: slots and waiters.
-func (s Stats) counted() Stats {
-	s.Limit, s.Usage = Optional[int64]{}, [3]Optional[int64]{}
-	s.Pending, s.PendingLimit, s.PendingAge = Optional[int64]{}, Optional[int64]{}, Optional[time.Duration]{}
-	return s
-}
-
 // Optional is a value that a pool may not have. The zero Optional is absent.
 type Optional[T int64 | float64 | time.Duration] struct {
 	value   T

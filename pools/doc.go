@@ -34,8 +34,8 @@
 // # Shutdown
 //
 // The code that makes a pool closes it. Close joins every goroutine of the pool and ends its report;
-// later calls, and callers that wait, get an error that wraps [ErrClosed]. What a closed pool counted is
-// still reported for two minutes, so that every reader collects it.
+// later calls, and callers that wait, get an error that wraps [ErrClosed]. The last figures of a
+// closed pool are reported for two minutes, so that every reader collects them.
 //
 // # Without OpenTelemetry
 //
