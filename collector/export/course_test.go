@@ -41,6 +41,7 @@ func TestRollOutLosesNothing(t *testing.T) {
 				r.put(fmt.Sprint(i, ";"))
 			}
 			time.Sleep(time.Minute)
+			synctest.Wait()
 			equal(t, "state", r.metrics().State, Retrying)
 			equal(t, "away", r.queue.Account().Lanes[queue.Metrics].Away, true)
 			time.Sleep(4 * time.Minute)
@@ -73,8 +74,10 @@ func TestHeldTooLong(t *testing.T) {
 			r.put(fmt.Sprint(i, ";"))
 		}
 		time.Sleep(5*time.Minute - time.Second)
+		synctest.Wait()
 		equal(t, "rejected before the hold time", len(r.Account().Rejected), 0)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		equal(t, "state", r.metrics().State, Rejecting)
 		equal(t, "available", r.metrics().Available, false)
 		equal(t, "rejected", r.Account().Rejected[Rejection{queue.Metrics, "401"}], 3000)
@@ -82,14 +85,17 @@ func TestHeldTooLong(t *testing.T) {
 		for range 60 { // an hour more of it
 			r.put("x")
 			time.Sleep(time.Minute)
+			synctest.Wait()
 		}
 		if n := len(f.tries) - before; n > 130 {
 			t.Errorf("%d requests in an hour", n)
 		}
 		equal(t, "lines of log", r.lines(), 2)
+		synctest.Wait()
 		up = true
 		r.put("good")
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		equal(t, "state", r.metrics().State, OK)
 		equal(t, "lines of log", r.lines(), 3)
 		for _, want := range []string{"the words of 401", "permanently rejects", "accepting again", "lost=36"} {
@@ -112,6 +118,7 @@ func TestServerErrorOfOneBatch(t *testing.T) {
 		}}
 		r := blockedBy(t, f, holding, "a", "OLD", "b", "c")
 		time.Sleep(30 * time.Minute)
+		synctest.Wait()
 		equal(t, "sent", r.Account().Sent[queue.Metrics], 40)
 		equal(t, "rejected", r.Account().Rejected[Rejection{queue.Metrics, "500"}], 10)
 		r.drain(time.Second)
@@ -131,6 +138,7 @@ func TestCauseOfAnOutageChanges(t *testing.T) {
 		r := start(t, f, holding)
 		r.put("x")
 		time.Sleep(20 * time.Minute)
+		synctest.Wait()
 		equal(t, "lines of log", r.lines(), 2)
 		if !strings.Contains(r.log.String(), "certificate has expired") || !strings.Contains(r.Ready().Error(), "certificate has expired") {
 			t.Errorf("%s\n%v", r.log, r.Ready())
@@ -189,6 +197,7 @@ func TestSlowLink(t *testing.T) {
 			r.putBatch(records(t, 100, 1000)) // 2 MB in all
 		}
 		time.Sleep(90 * time.Second)
+		synctest.Wait()
 		equal(t, "queued", r.queue.Account().Queued(), 0)
 		equal(t, "sent", r.Account().Sent[queue.Logs], 2000)
 		if sent > 2*taken {
@@ -214,6 +223,7 @@ func TestSingleLargeBatchIsDivided(t *testing.T) {
 			r := startLogs(t, f, holding)
 			r.putBatch(records(t, 4000, 1000))
 			time.Sleep(10 * time.Minute)
+			synctest.Wait()
 			equal(t, "sent", r.Account().Sent[queue.Logs], 4000)
 			equal(t, "arrived", got, 4000)
 			equal(t, "rejected", len(r.Account().Rejected), 0)
@@ -241,6 +251,7 @@ func TestSingleRecordTooLarge(t *testing.T) {
 		r.putBatch(records(t, 1, 200_000))
 		r.putBatch(records(t, 10, 100))
 		time.Sleep(20 * time.Minute)
+		synctest.Wait()
 		equal(t, "sent", r.Account().Sent[queue.Logs], 10)
 		equal(t, "rejected", r.Account().Rejected[Rejection{queue.Logs, "413"}], 1)
 		r.drain(time.Second)
@@ -253,6 +264,7 @@ func TestEverythingIsInvalid(t *testing.T) {
 		f := &fake{answer: func(context.Context, otlp.Batch) (Result, error) { return Result{}, failure(Invalid, "400") }}
 		r := blockedBy(t, f, holding, strings.Split(strings.Repeat("x", 300), "")...)
 		time.Sleep(10 * time.Second)
+		synctest.Wait()
 		if n := len(f.tries); n > 60 {
 			t.Errorf("%d requests in 10 seconds", n)
 		}
@@ -294,6 +306,7 @@ func TestLanesDoNotWaitForEachOther(t *testing.T) {
 						t.Fatalf("metrics wait for traces: %+v", a)
 					}
 					time.Sleep(time.Second)
+					synctest.Wait()
 				}
 				a := r.Account()
 				if !a.Lanes[queue.Metrics].Available || a.Lanes[queue.Traces].Available || a.Sent[queue.Metrics] != 100 || a.Sent[queue.Own] != 100 {

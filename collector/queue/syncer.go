@@ -91,14 +91,7 @@ func (d *disk) flush() {
 	for _, s := range segments {
 		d.unpinLocked(s)
 	}
-	for _, g := range groups {
-		d.acceptLocked(g)
-		for _, e := range g.entries {
-			if e.synced = e.seg != nil && failed[e.seg] == nil; e.synced {
-				d.arriveLocked(e)
-			}
-		}
-	}
+	d.syncedLocked(groups, failed)
 	d.unsynced = slices.Delete(d.unsynced, 0, len(groups))
 	d.parkLocked()
 	switch {
@@ -106,6 +99,18 @@ func (d *disk) flush() {
 		d.behind = true
 	case proof && !d.behind && !d.deleted && len(d.lost)+d.moving == 0:
 		d.restoreLocked()
+	}
+}
+
+// syncedLocked accepts groups, whose segments are synced but for those that failed.
+func (d *disk) syncedLocked(groups []*group, failed map[*segment]error) {
+	for _, g := range groups {
+		d.acceptLocked(g)
+		for _, e := range g.entries {
+			if e.synced = e.seg != nil && failed[e.seg] == nil; e.synced {
+				d.arriveLocked(e)
+			}
+		}
 	}
 }
 

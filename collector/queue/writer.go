@@ -14,7 +14,7 @@ const chunk = 256 << 10
 func (d *disk) writer(ended chan<- struct{}) {
 	defer close(ended)
 	for {
-		well := false
+		var well bool
 		select {
 		case <-d.wake:
 			well = d.pass()
@@ -38,7 +38,8 @@ func (d *disk) writer(ended chan<- struct{}) {
 func (d *disk) resting(well bool) bool {
 	d.q.mu.Lock()
 	defer d.q.mu.Unlock()
-	return d.failure != nil && !(well && len(d.lost)+d.moving > 0)
+	moves := well && len(d.lost)+d.moving > 0
+	return d.failure != nil && !moves
 }
 
 func (d *disk) failing() bool {
