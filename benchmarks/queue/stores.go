@@ -65,7 +65,7 @@ func (o *ours) done() error {
 	return nil
 }
 
-func (o *ours) close() error { return o.Queue.Close(context.Background()) }
+func (o *ours) close() error { return o.Close(context.Background()) }
 
 // boltStore does with bbolt what the Collector's file_storage does, with its options: a transaction for each put, each read and each removal.
 // The Collector's queue writes its indexes besides, which is left out in bbolt's favour.
