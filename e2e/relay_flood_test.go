@@ -282,7 +282,10 @@ func TestRelayBlockedStandardError(t *testing.T) {
 		t.Fatal(err)
 	}
 	select {
-	case <-ended:
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
 		if took := time.Since(begun); took > grace {
 			t.Errorf("ended after %v, want %v", took, grace)
 		}
