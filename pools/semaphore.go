@@ -48,6 +48,7 @@ type Semaphore struct {
 	word     atomic.Int64
 	size     atomic.Int64 // written with mu held
 	closed   atomic.Bool  // written with mu held
+	full     atomic.Bool  // no permit is free, and no credit lent; written with mu held
 	rejected atomic.Int64 // calls of TryAcquire without the lock, since the last Stats
 
 	mu       sync.Mutex // guards what follows; taken by lock
@@ -133,6 +134,9 @@ func (s *Semaphore) TryAcquire(n int64) bool {
 	for {
 		w := s.word.Load()
 		switch {
+		case w&semAcquires == 0 && n > 0 && s.full.Load():
+			s.rejected.Add(1)
+			return false
 		case w&semAcquires == 0 || n < 0:
 			return s.tryAcquireSlow(n)
 		case n > w>>semShift:
@@ -251,7 +255,11 @@ func (s *Semaphore) takeBack() {
 // unlock lends credits, if no request waits, the semaphore need not shrink, and the meter need not hear
 // of each call, and unlocks mu.
 func (s *Semaphore) unlock() {
-	if s.meter.Blind() && s.queue.first == nil && s.free >= 0 && !s.closed.Load() {
+	lends := s.meter.Blind() && s.queue.first == nil && s.free >= 0 && !s.closed.Load()
+	if full := !lends && s.free <= 0 && !s.closed.Load(); full != s.full.Load() {
+		s.full.Store(full)
+	}
+	if lends {
 		s.lent = true
 		s.word.Store(s.free<<semShift | semCredits)
 	}

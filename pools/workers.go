@@ -75,7 +75,7 @@ type Workers struct {
 	// second, and a burst of short tasks wakes few.
 	//
 	// Invariant: callers are blocked only while there is no room for a task.
-	mu       sync.Mutex
+	mu       shortLock
 	queue    entryQueue
 	used     int // workers that have a task
 	alive    int // workers, whether busy, idle or about to start
