@@ -56,7 +56,7 @@ fmt: ## format the code as lint wants it
 
 # Some tests build programs of another module or ask go list, which Go's cache of results does not see: hence -count=1.
 test: ## tests under the race detector; stale generated files fail here
-	$(call each,go test -race -count=1 ./...)
+	$(call each,go test -race -count=1 -timeout 30m ./...)
 
 readme: ## the commands that README.md and docs tell a reader to run
 	go run ./internal/readme README.md $(wildcard docs/*.md)
