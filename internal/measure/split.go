@@ -18,11 +18,12 @@ const (
 // blocked. It samples about 100 tasks a second and scales their parts to the use time, which is known.
 //
 // A task that is sampled is locked to its thread while it runs, which takes 10 µs and makes each of
-// its waits dearer. So only tasks that are known to be short are sampled: none before 100 have ended,
-// and none in a pool where one of the last 100 took 10 ms. When a sample took longer than the mean of
-// the others, the next one comes after 200 times the difference, so that samples delay tasks by less
-// than 0.5 %. Time in which a task is ready and Go's scheduler has no processor for it counts as
-// blocked, since its thread sleeps then. What goroutines do that the task starts is not counted.
+// its waits dearer. So only tasks that are known to be short are sampled: none before 100 have ended
+// and 200 times their mean has passed, and none in a pool where one of the last 100 took 10 ms. When a
+// sample took longer than the mean of the others, the next one comes after 200 times the difference, so
+// that samples delay tasks by less than 0.5 %. Time in which a task is ready and Go's scheduler has no
+// processor for it counts as blocked, since its thread sleeps then. What goroutines do that the task
+// starts is not counted.
 //
 // The zero Split samples nothing. The lock of the pool guards it.
 type Split struct {
@@ -77,6 +78,9 @@ func (s *Split) Ended(sample *Sample, took time.Duration) {
 	}
 	s.longest = max(s.longest, took)
 	if s.ended++; s.ended == splitAfter {
+		if !s.warm {
+			s.next = Clock() + splitRepay*time.Duration(s.mean)
+		}
 		s.before, s.longest, s.ended, s.warm = s.longest, 0, 0, true
 	}
 	if s.mean == 0 {

@@ -18,6 +18,7 @@ func warmSplit(took time.Duration) *Split {
 	for range splitAfter {
 		s.Ended(nil, took)
 	}
+	s.next = 0 // as if the time before the first sample had passed
 	return s
 }
 
@@ -25,20 +26,27 @@ func TestTheFirstTasksAreNotSampled(t *testing.T) {
 	if !thread.HasMeter {
 		t.Skip("no system but Linux reports the wait for a CPU")
 	}
-	s := new(Split)
-	s.Init(instrument.Timing{CPUSamples: 100})
-	for i := range splitAfter {
-		if s.Next(short()) != nil {
-			t.Fatalf("task %d is sampled", i)
+	synctest.Test(t, func(t *testing.T) {
+		s := new(Split)
+		s.Init(instrument.Timing{CPUSamples: 100})
+		for i := range splitAfter {
+			if s.Next(short()) != nil {
+				t.Fatalf("task %d is sampled", i)
+			}
+			s.Ended(nil, time.Millisecond)
 		}
-		s.Ended(nil, time.Millisecond)
-	}
-	if s.Next(short()) == nil {
-		t.Error("the task after them is not sampled")
-	}
-	if s.Next(short()) != nil {
-		t.Error("the next one is sampled at once")
-	}
+		time.Sleep(splitRepay*time.Millisecond - 1)
+		if s.Next(short()) != nil {
+			t.Error("a task is sampled before 200 times their mean has passed")
+		}
+		time.Sleep(time.Millisecond)
+		if s.Next(short()) == nil {
+			t.Error("the task after that is not sampled")
+		}
+		if s.Next(short()) != nil {
+			t.Error("the next one is sampled at once")
+		}
+	})
 }
 
 func TestTasksOfAPoolWithLongOnesAreNotSampled(t *testing.T) {
