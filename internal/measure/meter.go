@@ -36,7 +36,8 @@ const (
 // stands for the time since the last event that was timed. Random instants see the mean whatever the
 // pattern of use; one in each stratum makes them even (Cochran, Sampling Techniques, 1977, chapter 5).
 // With a share u of the slots used, the standard error over t seconds is sqrt((1-u)/(1000·u·t)) at most.
-// A time without events is exact in any case. The timer runs only while the pool is overloaded.
+// A time without events is exact in any case. The timer runs only while the pool is overloaded. Where
+// every CPU is busy Go runs it late, at a change of goroutines, and bursts are underestimated.
 //
 // The lock of the pool guards it.
 type Meter struct {
