@@ -18,10 +18,10 @@
 // 100,000 uses a second each reads the clock when it begins and ends, about 30 ns each, and all that is
 // reported is exact. Above that rate one use in 32 is timed, as is every use or wait of more than about
 // 2 ms, and the slots used over time are sampled 1,000 times a second: UseTime is then right on average,
-// and within 3 % over 10 s where a third of the slots or more are used. The samples are a timer's: where
-// goroutines keep every CPU busy without a pause it is late, bursts of a few milliseconds are
-// underestimated, and a long use may be missed. instrument.WithExactTiming times every use and every wait
-// at any rate.
+// and within 3 % over 10 s where a third of the slots or more are used. Where goroutines keep every CPU
+// busy without a pause, samples are late, the time of rare long uses among short ones is underestimated
+// by a few percent, and a long use may be missed. instrument.WithExactTiming times every use and every
+// wait at any rate.
 //
 // About 100 tasks a second are locked to their thread, to divide their time into on CPU, ready and
 // blocked. Only pools are sampled whose tasks take less than 10 ms; instrument.WithCPUSamples(0) samples

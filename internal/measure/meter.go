@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"math"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -20,6 +21,8 @@ const (
 	block = 32
 	// readEvery is how many events of an overloaded pool there are for each that reads the clock.
 	readEvery = 64
+	// lookSlack is how late the timer may be with a look before events take it.
+	lookSlack = 200 * time.Microsecond
 	// coarseFor is for how many events a reading of the clock is good enough to tell long spans.
 	coarseFor = 8
 	// readings is how many of the last readings of the clock are known, and between the bounds how far
@@ -37,7 +40,7 @@ const (
 // pattern of use; one in each stratum makes them even (Cochran, Sampling Techniques, 1977, chapter 5).
 // With a share u of the slots used, the standard error over t seconds is sqrt((1-u)/(1000·u·t)) at most.
 // A time without events is exact in any case. The timer runs only while the pool is overloaded. Where
-// every CPU is busy Go runs it late, at a change of goroutines, and bursts are underestimated.
+// every CPU is busy Go runs it late, at a change of goroutines; then events take its looks.
 //
 // The lock of the pool guards it.
 type Meter struct {
@@ -63,6 +66,9 @@ type Meter struct {
 	latest time.Duration // that reading
 	coarse time.Duration // the last reading in overload
 	fresh  int64         // events until then
+	next   int64         // the event that reads the clock; 0 is each, where that is no use
+	due    time.Duration // when the next look is
+	target time.Duration // the instant of a look that the timer is late with, 0 for none
 	readAt [readings]time.Duration
 }
 
@@ -71,11 +77,14 @@ func (m *Meter) Init(t instrument.Timing, lock sync.Locker, used func() int64) {
 	m.lock, m.used = lock, used
 	m.always, m.blind = t.Exact, t.Off
 	m.at, m.budget = Clock(), burst
+	if t.Off {
+		m.next = math.MaxInt64
+	}
 }
 
 // Blind reports whether events need not be announced one by one: the pool may count them and call
 // [Meter.Events] later.
-func (m *Meter) Blind() bool { return m.blind }
+func (m *Meter) Blind() bool { return m.blind && m.target == 0 }
 
 // Off reports whether nothing is measured.
 func (m *Meter) Off() bool { return m.blind && !m.over }
@@ -83,7 +92,7 @@ func (m *Meter) Off() bool { return m.blind && !m.over }
 // Event announces that the slots used are about to change from used, or that a wait begins or ends.
 // It returns the time, or 0 if the clock was not read.
 func (m *Meter) Event(used int64) (now time.Duration) {
-	if m.events++; m.blind && m.events%readEvery != 0 {
+	if m.events++; m.blind && m.events < m.next {
 		return 0
 	}
 	return m.event(used) // not here, so that Event is inlined
@@ -92,7 +101,7 @@ func (m *Meter) Event(used int64) (now time.Duration) {
 func (m *Meter) event(used int64) (now time.Duration) {
 	if m.blind {
 		if m.over {
-			m.nearly(0)
+			m.eventInOverload(Clock(), used)
 		}
 		return 0
 	}
@@ -112,6 +121,25 @@ func (m *Meter) advance(now time.Duration, used int64) {
 	m.budget = min(m.budget+passed, burst)
 }
 
+// eventInOverload reads the clock at one event of many. Where that says that the timer is late with a
+// look, it does so at each event until a random instant has passed: what is used before that event is
+// what was used at the instant.
+func (m *Meter) eventInOverload(now time.Duration, used int64) {
+	spacing := (now - m.coarse) / time.Duration(max(1, m.events-m.fresh))
+	m.noteTime(now)
+	switch {
+	case m.target != 0 && now >= m.target:
+		m.takeLook(now, used)
+	case m.target != 0:
+		m.next = m.events + 1
+	case now >= m.due+lookSlack:
+		m.target = now + 1 + rand.N(min(readEvery/2*spacing, lookSlack)+1)
+		m.next = m.events + 1
+	default:
+		m.next = m.events + readEvery
+	}
+}
+
 // Events announces n events of a blind meter that were not announced by [Meter.Event].
 func (m *Meter) Events(n int64) { m.events += n }
 
@@ -121,11 +149,12 @@ func (m *Meter) overload() {
 		return
 	}
 	m.over, m.blind = true, true
-	m.events, m.fresh, m.offset = 0, 0, 0
+	m.events, m.fresh, m.offset, m.next, m.target = 0, 0, 0, readEvery, 0
 	m.skip = rand.Uint32N(block)
 	m.rest = block - 1 - m.skip
 	m.noteTime(m.at)
-	m.timer = time.AfterFunc(m.nextLook(), m.tick)
+	m.due = m.at + m.nextLook()
+	m.timer = time.AfterFunc(m.due-m.at, m.tick)
 }
 
 // nextLook returns how long it is until a random instant of the next stratum.
@@ -144,8 +173,12 @@ func (m *Meter) tick() {
 	if !m.over {
 		return
 	}
-	if m.takeLook(Clock(), m.used()); m.over {
-		m.timer.Reset(m.nextLook())
+	now := Clock()
+	if now >= m.due {
+		m.takeLook(now, m.used())
+	}
+	if m.over {
+		m.timer.Reset(m.due - now)
 	}
 }
 
@@ -167,13 +200,14 @@ func (m *Meter) takeLook(now time.Duration, used int64) {
 		return
 	}
 	m.events, m.fresh = 0, -coarseFor // uses that end after a late look read the clock
+	m.next, m.target, m.due = readEvery, 0, now+m.nextLook()
 }
 
 // calm ends the overload.
 func (m *Meter) calm() {
 	m.settle()
 	m.over, m.blind = false, false
-	m.skip, m.rest = 0, 0
+	m.skip, m.rest, m.target = 0, 0, 0
 }
 
 // noteTime notes a reading of the clock, unless it is close to the last one.
