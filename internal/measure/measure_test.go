@@ -168,6 +168,30 @@ func TestSlotSecondsOfAnOverloadedPoolAreUnbiased(t *testing.T) {
 	}
 }
 
+// Where the timer does not run, as on busy CPUs, events take its looks, and the estimate is as right.
+func TestEventsTakeTheLooksThatAreLate(t *testing.T) {
+	for name, part := range map[string]time.Duration{"mostly idle": 1, "mostly busy": 3} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPool(t, instrument.Timing{})
+				p.rush(t)
+				p.meter.timer.Stop()
+				want := 0.0
+				const span = 2 * time.Second
+				for start := time.Now(); time.Since(start) < span; {
+					d := rand.N(2 * part * time.Microsecond)
+					p.use(1, d)
+					time.Sleep(rand.N(2 * (4 - part) * time.Microsecond))
+					want += d.Seconds()
+				}
+				if got := p.total(); math.Abs(got/want-1) > 0.2 { // six standard errors at least
+					t.Errorf("%.3f of the slot-seconds", got/want)
+				}
+			})
+		})
+	}
+}
+
 func TestAPauseAfterAnOverloadIsExact(t *testing.T) {
 	for _, held := range []int64{0, 3} {
 		synctest.Test(t, func(t *testing.T) {
