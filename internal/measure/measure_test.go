@@ -170,7 +170,7 @@ func TestSlotSecondsOfAnOverloadedPoolAreUnbiased(t *testing.T) {
 
 // Where the timer does not run, as on busy CPUs, events take its looks, and the estimate is as right.
 func TestEventsTakeTheLooksThatAreLate(t *testing.T) {
-	for name, part := range map[string]time.Duration{"mostly idle": 1, "mostly busy": 3} {
+	for name, part := range map[string]time.Duration{"mostly idle": time.Microsecond, "mostly busy": 3 * time.Microsecond} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := newPool(t, instrument.Timing{})
@@ -179,9 +179,9 @@ func TestEventsTakeTheLooksThatAreLate(t *testing.T) {
 				want := 0.0
 				const span = 2 * time.Second
 				for start := time.Now(); time.Since(start) < span; {
-					d := rand.N(2 * part * time.Microsecond)
+					d := rand.N(2 * part)
 					p.use(1, d)
-					time.Sleep(rand.N(2 * (4 - part) * time.Microsecond))
+					time.Sleep(rand.N(8*time.Microsecond - 2*part))
 					want += d.Seconds()
 				}
 				if got := p.total(); math.Abs(got/want-1) > 0.2 { // six standard errors at least
