@@ -37,12 +37,6 @@ func (m *Meter) begin(now time.Duration) Span {
 	}
 }
 
-// Timed reports whether it is known exactly when the span began.
-func (s Span) Timed() bool { return s.weight > 0 }
-
-// Start returns when the span began, up to two milliseconds too early if it is not [Span.Timed].
-func (s Span) Start() time.Duration { return s.at }
-
 // Age returns how long the span has lasted, absent for one that is not measured.
 func (s Span) Age(now time.Duration) instrument.Optional[time.Duration] {
 	if s.at == 0 {
