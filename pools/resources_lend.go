@@ -119,8 +119,8 @@ func (p *Resources[T]) refuse(outcome instrument.Outcome, err error) error {
 
 // TryAcquire returns a resource that is idle; without one it returns [ErrFull]. If there is room, one is
 // then constructed in the background, with a context that ends when ctx does. A resource that is due for
-// its check counts as not there: it is checked in the background, whatever becomes of ctx, and may then
-// be had for a second at least.
+// its check counts as not there: it is checked in the background, whatever becomes of ctx, and TryAcquire
+// returns it without another check for a second at least.
 func (p *Resources[T]) TryAcquire(ctx context.Context) (Lease[T], error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
