@@ -151,11 +151,16 @@ func TestRelaySoak(t *testing.T) {
 	up.awaitAll(wanted)
 	end := time.Now()
 	last := up.awaitAccount("of the end", func(a account) bool { return a.at.After(end) && a.rejected == x.rejections() })
+	s.terminate()
+	up.checkOnce()
+	up.checkAccounts()
+	up.mu.Lock() // for what follows
+	defer up.mu.Unlock()
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	if !x.unwanted[7] {
 		t.Error("the upstream was not asked to take what it never takes")
 	}
-	up.checkOnce()
-	up.checkAccounts()
 	if last.dropped != 0 || last.refused != 0 {
 		t.Errorf("%d points dropped and %d refused, want none", last.dropped, last.refused)
 	}
