@@ -192,7 +192,8 @@ func (e *ended) drop(now time.Time) {
 	for n < len(*e) && (now.Sub((*e)[n].endAt) > endedFor || len(*e)-n >= maxEnded) {
 		n++
 	}
-	*e = slices.Delete(*e, 0, n)
+	clear((*e)[:n]) // for the garbage collector
+	*e = (*e)[n:]
 }
 
 // after returns pools and those that have ended, unless a live one has the name: one collection cannot
