@@ -36,12 +36,11 @@ func (d *dial) isAtWork() bool {
 func (tr *trip) begin(s stage) *dial {
 	now := measure.Clock()
 	if tr.room && tr.phase == asking && (s == assumed || s == shaking) {
-		now = tr.asked // the dial began, and was silent until now
+		now = tr.claim.Asked() // the dial began, and was silent until now
 	}
 	tr.dials = append(tr.dials, dial{stage: s, began: now, left: 1})
-	if tr.phase == asking && tr.pended != nil {
-		tr.unpend()
-		tr.dialing = now
+	if tr.phase == asking {
+		tr.claim.Construct(&tr.part.Recorder, now)
 	}
 	return &tr.dials[len(tr.dials)-1]
 }
@@ -72,7 +71,7 @@ func (tr *trip) on(f func()) {
 // settle counts the dials that are constructing: those that the trip waits for, and of others, which it left behind, those at work.
 // Caller must hold the lock of the part.
 func (tr *trip) settle() {
-	awaited := tr.phase == asking && tr.dialing != 0
+	awaited := tr.phase == asking && tr.claim.IsConstructing()
 	for i := range tr.dials {
 		d := &tr.dials[i]
 		tr.count(d, awaited || d.isAtWork())
@@ -240,7 +239,7 @@ func (tr *trip) unmade(err error) {
 // dialedUnseen returns how long a dial took of which nothing was heard, and that began when the trip asked since there was room: the
 // trip did not wait for a slot. Caller must hold the lock of the part.
 func (tr *trip) dialedUnseen() time.Duration {
-	tr.unpend()
-	tr.dialing = tr.asked
-	return measure.Clock() - tr.asked
+	asked := tr.claim.Asked()
+	tr.claim.Construct(&tr.part.Recorder, asked)
+	return measure.Clock() - asked
 }

@@ -30,12 +30,8 @@ type trip struct {
 
 	// The lock of the part guards what follows: a dial may go on when the trip is over.
 	phase   phase
-	wait    measure.Span    // since it asked
-	pended  *measure.Pended // the wait, unless a connection is being dialed for it
-	dialing time.Duration   // since when one is, else 0
-	spent   time.Duration   // on dials before that one
-	asked   time.Duration   // when
-	room    bool            // there was when it asked, so that what it waits for is a dial
+	claim   measure.Claim // while it asks, or is late
+	room    bool          // there was when it asked, so that what it waits for is a dial
 	proxied bool
 	done    bool // a dial of its own has ended since it asked
 	owned   bool // the caller has the connection itself, whatever becomes of the context
@@ -91,17 +87,15 @@ func (tr *trip) ask(address string) {
 	tr.leave(instrument.Failed)
 	switch {
 	case tr.phase == away:
-		tr.wait, tr.asked, tr.spent, tr.done = p.Wait(), measure.Clock(), 0, false
+		tr.claim, tr.done = p.Ask(), false
 		tr.phase, tr.room = asking, p.hasRoom()
-		tr.pended = p.Pending.Add(tr.wait)
 		if tr.room && p.isSilent() {
 			tr.begin(assumed)
 			tr.settle()
 		}
-	case tr.dialing != 0 && len(tr.dials) == 0: // that connection was of no use
-		tr.spent += measure.Clock() - tr.dialing
-		tr.dialing, tr.room = 0, false
-		tr.pended = p.Pending.Add(tr.wait)
+	case tr.claim.IsConstructing() && len(tr.dials) == 0: // that connection was of no use
+		tr.room = false
+		tr.claim.Resume(&p.Recorder)
 	}
 }
 
@@ -146,35 +140,8 @@ func (tr *trip) isHTTP2(c net.Conn) bool {
 // use ends the wait and begins a use. Caller must hold the lock of the part.
 func (tr *trip) use() {
 	p := tr.part
-	now := p.Meter.Event(p.Uses.InUse())
-	p.Requests.End(&p.Meter, instrument.Acquired, tr.wait, tr.waited(now))
-	tr.unpend()
-	tr.phase, tr.lease = using, p.Uses.Begin(&p.Meter, now)
+	tr.phase, tr.lease = using, tr.claim.Get(&p.Recorder)
 	p.users.add(tr)
-}
-
-// waited returns when the wait would have ended, were it not for the dials. Now is the time of an event, or 0.
-func (tr *trip) waited(now time.Duration) time.Duration {
-	if tr.dialing == 0 && tr.spent == 0 {
-		return now
-	}
-	if now == 0 {
-		now = measure.Clock()
-	}
-	spent := tr.spent
-	if tr.dialing != 0 {
-		spent += now - tr.dialing
-	}
-	return now - spent
-}
-
-// unpend takes the trip from those that wait, and from those for which a connection is dialed. Caller must hold the lock of the part.
-func (tr *trip) unpend() {
-	if tr.pended != nil {
-		tr.part.Pending.Remove(tr.pended)
-		tr.pended = nil
-	}
-	tr.dialing = 0
 }
 
 // leave ends the use, if there is one. Caller must hold the lock of the part.
@@ -241,8 +208,7 @@ func (tr *trip) fail(err error) {
 	defer p.Unlock()
 	if tr.phase == asking {
 		if how, over := tr.gaveUp(); over {
-			p.Requests.End(&p.Meter, how, tr.wait, tr.waited(p.Meter.Event(p.Uses.InUse())))
-			tr.unpend()
+			tr.claim.GiveUp(&p.Recorder, how)
 			tr.phase = away
 		} else {
 			tr.unmade(err)
