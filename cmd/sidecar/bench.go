@@ -46,7 +46,7 @@ func benchCommand() *cobra.Command {
 	set.BoolVar(&f.sweep, "sweep", false, "find the best number of workers instead of comparing ways")
 	set.DurationVar(&f.budget, "budget", 30*time.Second, "the longest that --sweep takes for each kind of work")
 	set.BoolVar(&f.json, "json", false, "print JSON")
-	set.StringVar(&f.plot, "plot", "", "write plots (SVG and PNG, light and dark) to this directory")
+	set.StringVar(&f.plot, "plot", "", "write plots (SVG, and PNG for light and dark) to this directory")
 	set.StringVar(&f.dir, "dir", "", "where the file work writes (the directory for temporary files)")
 	set.Uint64Var(&f.seed, "seed", 1, "determines the order of measurements")
 	c.SetHelpFunc(func(c *cobra.Command, _ []string) {

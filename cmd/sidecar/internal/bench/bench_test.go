@@ -194,8 +194,8 @@ func TestPlots(t *testing.T) {
 	report := wide()
 	report.Works[0].Rows = append(report.Works[0].Rows, Row{Model: Workers, Size: 2, Rate: 3, SpeedUp: 1.9})
 	names, err := report.Plot(t.TempDir())
-	if err != nil || len(names) != 4 {
-		t.Fatalf("wrote %v, %v, expected SVG and PNG, light and dark", names, err)
+	if err != nil || len(names) != 3 {
+		t.Fatalf("wrote %v, %v, expected SVG, and PNG light and dark", names, err)
 	}
 	sweeps := []SweepReport{
 		{Name: "cpu", Knee: 2, Curve: []SweepPoint{{1, 100, 0}, {2, 198, 0}, {4, 199, 0}}},
@@ -203,7 +203,7 @@ func TestPlots(t *testing.T) {
 		{Name: "none"},
 	}
 	more, err := PlotSweeps(t.TempDir(), sweeps)
-	if err != nil || len(more) != 4 {
+	if err != nil || len(more) != 3 {
 		t.Fatalf("wrote %v, %v", more, err)
 	}
 	for _, name := range append(names, more...) {
