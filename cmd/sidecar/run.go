@@ -15,10 +15,12 @@ import (
 	"go.opentelemetry.io/otel"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/exemplar"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
 	"github.com/poolgauge/poolgauge/collector"
 	"github.com/poolgauge/poolgauge/collector/health"
+	"github.com/poolgauge/poolgauge/collector/live"
 	"github.com/poolgauge/poolgauge/collector/otlp"
 	"github.com/poolgauge/poolgauge/collector/summary"
 	"github.com/poolgauge/poolgauge/internal/goroutines"
@@ -102,29 +104,32 @@ func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *s
 		return fmt.Errorf("runtime metrics: %w", err)
 	}
 
-	var sinks []collector.Sink
+	picture := live.New(live.Config{Limit: settings.LiveSize, Service: nameOf(resource), Upstream: destination(settings)})
+	if err := picture.Observe(provider.Meter(scope)); err != nil {
+		return err
+	}
+	points, err := startRelay(ctx, settings, resource, provider, picture.Offer, log, dropped)
+	if err != nil {
+		return err
+	}
+	defer shutDown(points, log)
+	sinks := []collector.Sink{picture.Collect, followNeighbor(pod, whereabouts(resource), points, log)}
 	ready := func() (string, error) { return "", nil }
-	relays := func() error { return nil }
 	if settings.SendsOTLP() {
-		points, err := startRelay(ctx, settings, resource, provider, log, dropped)
-		if err != nil {
-			return err
-		}
-		defer shutDown(points, log)
 		if settings.Sends(otlp.Metrics) {
 			sinks = append(sinks, points.Push)
 		}
-		sinks, ready, relays = append(sinks, followNeighbor(pod, whereabouts(resource), points, log)), points.Ready, points.Alive
+		ready = points.Ready
 		log.Info("sending", "to", destinations(settings), "interval", settings.Interval)
 	}
 	if settings.ShowsSummary() {
-		terminal := summary.Start(out)
+		terminal := summary.Start(out, hasColours(out))
 		defer terminal.Close()
-		sinks = append(sinks, terminal.Show)
+		sinks = append(sinks, func(*metricdata.ResourceMetrics) { terminal.Show(picture.Picture()) })
 		greet(out, settings)
 	}
 	sampler := collector.NewSampler(reader, settings.Interval, sinks...)
-	alive := func() (string, error) { return "", errors.Join(sampler.Alive(), relays()) }
+	alive := func() (string, error) { return "", errors.Join(sampler.Alive(), points.Alive()) }
 	server, err := listen(ctx, settings, log, alive, ready)
 	if err != nil {
 		return err
@@ -147,6 +152,16 @@ func greet(out io.Writer, settings *config.Settings) {
 		fmt.Fprint(out, " To send it somewhere:\n  OTEL_EXPORTER_OTLP_ENDPOINT=http://host:4317 sidecar")
 	}
 	fmt.Fprint(out, "\n\n")
+}
+
+// hasColours reports whether out is a terminal on which colours are wanted (https://no-color.org).
+func hasColours(out io.Writer) bool {
+	f, ok := out.(*os.File)
+	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // listen starts the health server, unless that is off.
