@@ -89,7 +89,7 @@ func newRoot(environ []string) *cobra.Command {
 	root.RunE = withSettings(runSidecar)
 	root.AddCommand(
 		&cobra.Command{Use: "check", Short: "Validate the configuration: exit 0 if it is good, 2 with the reason if not", Args: noArguments, RunE: withSettings(check)},
-		benchCommand(),
+		benchCommand(), topCommand(withSettings),
 		&cobra.Command{Use: "metrics", Short: "Print the table of all metrics", Args: noArguments, RunE: printMetrics},
 		&cobra.Command{Use: "version", Short: "Print the version", Args: noArguments, RunE: printVersion},
 	)
