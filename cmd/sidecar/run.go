@@ -22,6 +22,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/health"
 	"github.com/poolgauge/poolgauge/collector/live"
 	"github.com/poolgauge/poolgauge/collector/otlp"
+	"github.com/poolgauge/poolgauge/collector/page"
 	"github.com/poolgauge/poolgauge/collector/summary"
 	"github.com/poolgauge/poolgauge/internal/goroutines"
 )
@@ -41,7 +42,7 @@ func runSidecar(c *cobra.Command, settings *config.Settings) error {
 		return idle(ctx, settings, log)
 	}
 	saveMemory(settings)
-	return serve(ctx, settings, c.OutOrStdout(), log, lines.dropped.Load)
+	return serve(ctx, settings, c.OutOrStdout(), log, lines.dropped.Load, func(string) {})
 }
 
 // idle is alive and does nothing else.
@@ -78,8 +79,9 @@ func saveMemory(settings *config.Settings) {
 	}
 }
 
-// serve wires the one pipeline: sources and probes record into the SDK, the sampler collects, the sinks hand on.
-func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *slog.Logger, dropped func() int64) error {
+// serve wires the one pipeline: sources and probes record into the SDK, the sampler collects, the sinks hand on. begun is told the page's URL, "" if there
+// is none, once points are taken.
+func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *slog.Logger, dropped func() int64, begun func(page string)) error {
 	pod, err := collector.NewPod(collector.PodConfig{
 		Self: programName, Processes: settings.Process, CgroupRoot: settings.CgroupRoot, SkipHost: !settings.Host, SkipContainers: !settings.Pod,
 	})
@@ -122,11 +124,14 @@ func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *s
 		ready = points.Ready
 		log.Info("sending", "to", destinations(settings), "interval", settings.Interval)
 	}
+	shown, url := servePage(ctx, settings, picture, log)
+	defer shown.Close()
+	begun(url)
 	if settings.ShowsSummary() {
 		terminal := summary.Start(out, hasColours(out))
 		defer terminal.Close()
 		sinks = append(sinks, func(*metricdata.ResourceMetrics) { terminal.Show(picture.Picture()) })
-		greet(out, settings)
+		greet(out, settings, url)
 	}
 	sampler := collector.NewSampler(reader, settings.Interval, sinks...)
 	alive := func() (string, error) { return "", errors.Join(sampler.Alive(), points.Alive()) }
@@ -146,10 +151,28 @@ func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *s
 	return nil
 }
 
-func greet(out io.Writer, settings *config.Settings) {
-	fmt.Fprintf(out, "Here is what the sidecar sees, every %v.", settings.Interval)
+// servePage serves the page, unless that is off, and returns its URL. It is for people: what keeps it from being served is said, and is no reason to stop.
+func servePage(ctx context.Context, settings *config.Settings, picture *live.Live, log *slog.Logger) (_ io.Closer, url string) {
+	if settings.PageAddress == "" {
+		return io.NopCloser(nil), ""
+	}
+	server, err := page.Listen(ctx, page.Config{Address: settings.PageAddress, Hosts: settings.PageHosts, Live: picture})
+	if err != nil {
+		log.Warn("no page", "error", err, "by", collector.Holder(settings.PageAddress))
+		return io.NopCloser(nil), ""
+	}
+	url = "http://" + server.Addr().String()
+	log.Debug("page", "url", url)
+	return server, url
+}
+
+func greet(out io.Writer, settings *config.Settings, page string) {
+	fmt.Fprintf(out, "Here is what the sidecar sees, every %v", settings.Interval)
+	if page != "" {
+		fmt.Fprintf(out, ", and on a page: %s", page)
+	}
 	if !settings.SendsOTLP() {
-		fmt.Fprint(out, " To send it somewhere:\n  OTEL_EXPORTER_OTLP_ENDPOINT=http://host:4317 sidecar")
+		fmt.Fprint(out, "\nTo send it somewhere:  OTEL_EXPORTER_OTLP_ENDPOINT=http://host:4317 sidecar")
 	}
 	fmt.Fprint(out, "\n\n")
 }

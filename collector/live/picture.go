@@ -50,6 +50,7 @@ type Pool struct {
 	Wait      Quantiles `json:"wait,omitzero"` // of all outcomes
 	Use       Quantiles `json:"use,omitzero"`
 	MeanWait  Figure    `json:"meanWait,omitzero"`  // of those that waited, where Wait is unknown
+	MeanUse   Figure    `json:"meanUse,omitzero"`   // slot-seconds of a request that was served, on average
 	Rate      Figure    `json:"rate,omitzero"`      // acquired
 	NotServed Figure    `json:"notServed,omitzero"` // rejected, canceled, timed out
 	Failed    Figure    `json:"failed,omitzero"`    // uses that ended in an error, a panic or an exit
@@ -179,7 +180,7 @@ type History struct {
 	Pending    []Figure  `json:"pending"`
 	OldestWait []Figure  `json:"oldestWait"`
 	WaitP99    []Figure  `json:"waitP99"`
-	UseP50     []Figure  `json:"useP50"`
+	UseP50     []Figure  `json:"useP50"` // the mean, of a pool that does not say how long each use lasts
 	Rate       []Figure  `json:"rate"`
 	NotServed  []Figure  `json:"notServed"`
 	Waits      Heatmap   `json:"waits"`

@@ -29,6 +29,7 @@ const (
 	useP95
 	useP99
 	meanWait
+	meanUse
 	failed
 	onCPU
 	runQueue
@@ -66,7 +67,7 @@ func (p *pool) work(w *workspace) {
 		p.now[i] = float32(math.NaN())
 	}
 	w.waits.cells, w.uses.cells = w.waits.cells[:0], w.uses.cells[:0]
-	waited, waits := math.NaN(), math.NaN()
+	waited, waits, inUse := math.NaN(), math.NaN(), math.NaN()
 	for _, s := range p.series {
 		if s.generation != p.generation {
 			continue // absent by now
@@ -88,14 +89,24 @@ func (p *pool) work(w *workspace) {
 			waited = perSecond
 		case s.role == waitsRole && ok:
 			waits = perSecond
+		case s.role == useTimeRole && ok:
+			inUse = perSecond
 		}
 	}
 	p.set([3]int{waitP50, waitP95, waitP99}, &w.waits)
 	p.set([3]int{useP50, useP95, useP99}, &w.uses)
-	p.now[meanWait] = float32(waited / waits) // NaN if nothing waited
-	if math.IsInf(float64(p.now[meanWait]), 0) {
-		p.now[meanWait] = float32(math.NaN())
+	p.now[meanWait] = mean(waited, waits)
+	if p.now[meanUse] = mean(inUse, float64(p.now[rate])); p.now[useP50] != p.now[useP50] {
+		p.now[useP50] = p.now[meanUse] // of a pool that does not say how long each use lasts
 	}
+}
+
+// mean returns a mean of which both parts may be absent; NaN if it is absent or infinite.
+func mean(sum, n float64) float32 {
+	if n > 0 {
+		return float32(sum / n)
+	}
+	return float32(math.NaN())
 }
 
 func (p *pool) add(figure int, v float64) {
@@ -150,7 +161,10 @@ func (p *pool) picture(now time.Time) Pool {
 		Pending: p.figure(pending), PendingLimit: p.figure(pendingLimit), OldestWait: p.figure(oldest),
 		Wait:     Quantiles{p.figure(waitP50), p.figure(waitP95), p.figure(waitP99)},
 		Use:      Quantiles{p.figure(useP50), p.figure(useP95), p.figure(useP99)},
-		MeanWait: p.figure(meanWait), Rate: p.figure(rate), NotServed: p.figure(notServed), Failed: p.figure(failed),
+		MeanWait: p.figure(meanWait), MeanUse: p.figure(meanUse), Rate: p.figure(rate), NotServed: p.figure(notServed), Failed: p.figure(failed),
+	}
+	if q.Use.P95.IsZero() {
+		q.Use.P50 = Figure{}
 	}
 	if total := p.figure(onCPU).Or(0) + p.figure(runQueue).Or(0) + p.figure(blocked).Or(0); total > 0 {
 		q.OnCPU, q.RunQueue, q.Blocked = share(p.figure(onCPU), total), share(p.figure(runQueue), total), share(p.figure(blocked), total)

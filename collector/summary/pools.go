@@ -40,11 +40,19 @@ func (s *Summary) pool(b *strings.Builder, p *live.Pool) {
 		used += "/" + whole(limit)
 	}
 	fmt.Fprintf(b, "%s%s%-16s%9s%8s%9s%10s%9s%8s%11s%s\n", s.colour(p.Level), marks[p.Level], cut(name, 15), used, figure(p.Pending, whole),
-		figure(p.OldestWait, live.Duration), figure(p.Wait.P99, live.Duration), figure(p.Use.P50, live.Duration), figure(p.Rate, number),
+		figure(p.OldestWait, live.Duration), figure(p.Wait.P99, live.Duration), figure(use(p), live.Duration), figure(p.Rate, number),
 		figure(p.NotServed, number), s.plain())
 	if p.Verdict != "" {
 		fmt.Fprintf(b, "    %s\n", cut(p.Verdict, 76))
 	}
+}
+
+// use is the median, or the mean of a pool that does not say how long each use lasts.
+func use(p *live.Pool) live.Figure {
+	if p.Use.P50.IsZero() {
+		return p.MeanUse
+	}
+	return p.Use.P50
 }
 
 // colours are those of ANSI for levels.
