@@ -28,7 +28,7 @@ type Options struct {
 type Report struct {
 	CPUs        int          `json:"cpus"`                  // that Go uses at once (GOMAXPROCS)
 	Quota       float64      `json:"quota_cpus,omitempty"`  // of the control groups; absent without one
-	Noise       float64      `json:"machine_noise"`         // spread of one and the same computation, relative
+	Noise       float64      `json:"machine_noise"`         // spread between rounds of one and the same computation, relative; 0 after one
 	Interrupted bool         `json:"interrupted,omitempty"` // from outside, before all rounds
 	Seconds     float64      `json:"seconds"`               // that the run took
 	Works       []WorkReport `json:"works"`

@@ -20,11 +20,12 @@ func Run(ctx context.Context, o Options) Report {
 		b.read = throttle.Read
 	}
 	for _, w := range o.Works {
-		s := b.prepare(ctx, w)
-		defer s.done()
-		b.sections = append(b.sections, s)
+		b.sections = append(b.sections, b.prepare(ctx, w))
 	}
 	b.rounds(ctx)
+	for _, s := range b.sections {
+		s.done()
+	}
 	report := Report{CPUs: runtime.GOMAXPROCS(0), Interrupted: ctx.Err() != nil}
 	for _, s := range b.sections {
 		report.Works = append(report.Works, s.report(b.quota))
@@ -41,7 +42,7 @@ type runner struct {
 	began     time.Time
 	sections  []*section
 	quota     float64
-	reference []float64
+	reference []float64 // seconds, by round
 }
 
 // section is a work that is being measured.
@@ -111,21 +112,31 @@ func (b *runner) rounds(ctx context.Context) {
 	}
 	for round := range b.Rounds {
 		b.rng.Shuffle(len(jobs), func(i, j int) { jobs[i], jobs[j] = jobs[j], jobs[i] })
-		for i, j := range jobs {
-			spent := b.Budget > 0 && time.Since(b.began) > b.Budget
-			if ctx.Err() != nil || round > 0 && spent {
-				return
-			}
-			if j.err != nil {
-				continue
-			}
-			b.progress(round, float64(i)/float64(len(jobs)), j)
-			b.disturbance()
-			if err := b.one(ctx, j); err != nil && ctx.Err() == nil {
-				j.err = fmt.Errorf("%s: %w", j.row.model, err)
-			}
+		if !b.round(ctx, round, jobs) {
+			return
 		}
 	}
+}
+
+// round measures each row once; it returns false when that is to be the last.
+func (b *runner) round(ctx context.Context, round int, jobs []job) bool {
+	reference := time.Duration(0)
+	for i, j := range jobs {
+		spent := b.Budget > 0 && time.Since(b.began) > b.Budget
+		if ctx.Err() != nil || round > 0 && spent {
+			return false
+		}
+		if j.err != nil {
+			continue
+		}
+		b.progress(round, float64(i)/float64(len(jobs)), j)
+		reference += referenceTime()
+		if err := b.one(ctx, j); err != nil && ctx.Err() == nil {
+			j.err = fmt.Errorf("%s: %w", j.row.model, err)
+		}
+	}
+	b.reference = append(b.reference, reference.Seconds())
+	return true
 }
 
 // progress says what is measured, and what the rounds so far lead one to expect: no more than is left of the budget.
@@ -146,11 +157,12 @@ func (b *runner) progress(round int, part float64, j job) {
 	b.Progress(fmt.Sprintf("round %d of %d: %s, %s", round+1, b.Rounds, j.work.Name, j.row.model), left)
 }
 
-// disturbance times a computation that is always the same: its spread is the noise of the machine.
-func (b *runner) disturbance() {
+// referenceTime is how long a computation takes that is always the same. One is made before each measurement; how much their sum
+// differs between rounds is the noise of the machine.
+func referenceTime() time.Duration {
 	begin := time.Now()
-	hash(2000)
-	b.reference = append(b.reference, time.Since(begin).Seconds())
+	hash(10_000)
+	return time.Since(begin)
 }
 
 // minTasks is so many for each slot that the ends of a run, when not all are in use, count little.

@@ -21,8 +21,9 @@ const (
 	good
 	warning
 	trouble
-	bar      // a line across the screen: the head of the table, the keys
-	selected // the row that keys are about
+	bar // a line across the screen: the head of the table, the keys
+
+	selected style = 1 << 8 // and this, if it is in the row that keys are about
 )
 
 // span is a text in one style.
@@ -149,7 +150,12 @@ func figure(f live.Figure, write func(float64) string) string {
 func whole(v float64) string { return fmt.Sprintf("%.0f", v) }
 
 // duration has seven columns at most.
-func duration(v float64) string { return strings.ReplaceAll(live.Duration(v), " ", "") }
+func duration(v float64) string {
+	if v == 0 {
+		return "0"
+	}
+	return strings.ReplaceAll(live.Duration(v), " ", "")
+}
 
 // number writes a rate in six columns at most.
 func number(v float64) string {

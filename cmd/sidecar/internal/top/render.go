@@ -14,14 +14,17 @@ const stale = 3 * time.Second
 
 // render returns the lines of a screen of that size.
 func (s *state) render(width, height int, now time.Time) []line {
-	var lines []line
+	var lines, above []line
+	if s.picture != nil && height >= 12 {
+		above = s.machine(width)
+	}
 	switch {
 	case s.show == help:
 		lines = helpLines()
 	case s.picture == nil:
 		lines = append(lines, s.title(width, now))
 	default:
-		lines = append([]line{s.title(width, now)}, s.machine(width, height)...)
+		lines = append([]line{s.title(width, now)}, above...)
 		if s.show == details {
 			lines = append(lines, s.details(width, height-len(lines)-1)...)
 		} else {
@@ -36,7 +39,7 @@ func (s *state) render(width, height int, now time.Time) []line {
 
 func (s *state) title(width int, now time.Time) line {
 	news := s.news(now)
-	if s.picture == nil {
+	if news.style == trouble || s.picture == nil {
 		return clip(line{{strong, "poolgauge  "}, news}, width)
 	}
 	counts := map[live.Level]int{}
@@ -66,22 +69,19 @@ func (s *state) news(now time.Time) span {
 	return span{plain, safe(s.picture.Service) + "  " + s.picture.At.Local().Format(time.TimeOnly)}
 }
 
-// machine is the host, the container that is throttled most, and the pipeline, as far as there is room.
-func (s *state) machine(width, height int) []line {
-	if height < 12 {
-		return nil
-	}
+// machine is the host, the container that is throttled most, the probes, and the pipeline.
+func (s *state) machine(width int) []line {
 	h := s.picture.Host
-	const meter = 12
+	const meter = 8
 	l := line{}
 	l.add(dim, "host  ")
 	l.meter("CPU", meter, h.CPU, percent(h.CPU.Or(0)))
 	l.meter("  mem", meter, h.MemoryUsed.Over(h.MemoryLimit), bytes(h.MemoryUsed.Or(0))+"/"+bytes(h.MemoryLimit.Or(0)))
 	l.put("  load ", h.Load, number)
-	l.put("  steal ", h.Steal, percent)
-	l.put("  stalled: cpu ", h.Pressure.CPU, percent)
-	l.put(" mem ", h.Pressure.Memory, percent)
+	l.put("  stall cpu ", h.Pressure.CPU, percent)
 	l.put(" io ", h.Pressure.IO, percent)
+	l.put(" mem ", h.Pressure.Memory, percent)
+	l.put("  steal ", h.Steal, percent)
 	all := []line{l}
 	if c := s.worst(); c != nil {
 		l := line{}
@@ -131,11 +131,7 @@ func (s *state) probes() line {
 		case p.Failed != "":
 			l.add(trouble, " %s failed: %s ", safe(name), safe(p.Failed))
 		case len(p.Phases) > 0:
-			total := 0.0
-			for _, phase := range p.Phases {
-				total += phase.Seconds.Or(0)
-			}
-			l.add(plain, " %s %s ", safe(name), duration(total))
+			l.add(plain, " %s %s ", safe(name), figure(longest(p.Phases), duration))
 		default:
 			l.add(plain, " %s", safe(name))
 			l.put(" stretch ", p.Stretch, number)
@@ -144,6 +140,15 @@ func (s *state) probes() line {
 		}
 	}
 	return l
+}
+
+// longest is the time of the longest phase: of the whole run, where that is one.
+func longest(phases []live.Phase) live.Figure {
+	all := make([]live.Figure, len(phases))
+	for i, p := range phases {
+		all[i] = p.Seconds
+	}
+	return most(all)
 }
 
 func (s *state) pipeline() line {
@@ -219,7 +224,7 @@ func (s *state) keys(width int) line {
 		}
 		return line{{bar, cell(width, false, what+*s.typing+"_   Enter done  Esc none")}}
 	}
-	text := "F1Help F3Search F4Filter F6Sort ⏎Details ZPause F10Quit"
+	text := "F1Help F3Search F4Filter F6Sort EnterDetails ZPause F10Quit"
 	if s.show != table {
 		text = "EscBack ↑↓Pool ZPause F10Quit"
 	}

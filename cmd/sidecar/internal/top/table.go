@@ -59,11 +59,13 @@ func (s *state) table(width, height int) []line {
 	s.selected = all[at].ID
 	s.offset = min(max(0, s.offset, at-rows+1), at, max(0, len(all)-rows))
 	for i := s.offset; i < min(len(all), s.offset+rows); i++ {
-		row := rowOf(all[i], l)
-		if i == at {
-			row = line{{selected, cell(width, false, row.String())}}
+		row := clip(rowOf(all[i], l), width)
+		for j := range row {
+			if i == at {
+				row[j].style |= selected
+			}
 		}
-		lines = append(lines, clip(row, width))
+		lines = append(lines, row)
 	}
 	for len(lines) < rows+1 {
 		lines = append(lines, nil)
@@ -77,7 +79,7 @@ func (s *state) head(l layout) line {
 		title := c.title
 		st := bar
 		if i == s.sort {
-			title, st = "▽"+title, selected
+			title, st = "▽"+title, strong
 			if s.reverse {
 				title = "△" + c.title
 			}
@@ -87,12 +89,11 @@ func (s *state) head(l layout) line {
 	if l.spark > 0 {
 		head.add(bar, " %s", cell(l.spark, false, "15 MINUTES"))
 	}
-	head.add(bar, " %s", cell(l.reason, false, "WHY"))
+	if l.reason > 0 {
+		head.add(bar, " %s", cell(l.reason, false, "WHY"))
+	}
 	return head
 }
-
-
-
 
 // rowOf is a pool of the table.
 func rowOf(p *live.Pool, l layout) line {
@@ -109,7 +110,9 @@ func rowOf(p *live.Pool, l layout) line {
 	if l.spark > 0 {
 		out.add(st, " %s", spark(l.spark, p.Spark.Fill, max(1, most(p.Spark.Fill).Or(0))))
 	}
-	out.add(st, " %s", cell(l.reason, false, why(p)))
+	if l.reason > 0 {
+		out.add(st, " %s", cell(l.reason, false, why(p)))
+	}
 	return out
 }
 

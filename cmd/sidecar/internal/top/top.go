@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"strings"
 	"time"
 
@@ -24,8 +23,12 @@ func Print(ctx context.Context, w io.Writer, c *Client) error {
 	now := time.Now()
 	s := &state{from: c.String(), picture: p, got: now, sort: -1}
 	const width = 120
-	lines := append([]line{s.title(width, now)}, s.machine(width, math.MaxInt)...)
-	for _, l := range append(lines, s.table(width, math.MaxInt32)[:1+max(1, len(p.Pools))]...) {
+	lines := append([]line{s.title(width, now)}, s.machine(width)...)
+	lines = append(lines, s.head(layoutOf(width)))
+	for i := range p.Pools {
+		lines = append(lines, rowOf(&p.Pools[i], layoutOf(width)))
+	}
+	for _, l := range lines {
 		if _, err := fmt.Fprintln(w, strings.TrimRight(l.String(), " ")); err != nil {
 			return err
 		}
@@ -48,6 +51,9 @@ func Run(ctx context.Context, screen tcell.Screen, c *Client, every time.Duratio
 		return fmt.Errorf("the terminal: %w", err)
 	}
 	defer screen.Fini()
+	for from, to := range fallbacks {
+		screen.RegisterRuneFallback(from, to)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	questions, answers := make(chan string, 1), make(chan answer, 1)
 	ended := make(chan struct{})
@@ -168,7 +174,7 @@ func draw(screen tcell.Screen, s *state) {
 	for y, l := range s.render(width, height, time.Now()) {
 		x := 0
 		for _, part := range l {
-			look := looks[part.style]
+			look := looks[part.style&^selected].Reverse(part.style == bar || part.style&selected != 0)
 			for text := part.text; text != "" && x < width; {
 				var columns int
 				text, columns = screen.Put(x, y, text, look)
@@ -183,12 +189,18 @@ func draw(screen tcell.Screen, s *state) {
 }
 
 var looks = map[style]tcell.Style{
-	plain:    tcell.StyleDefault,
-	strong:   tcell.StyleDefault.Bold(true),
-	dim:      tcell.StyleDefault.Dim(true),
-	good:     tcell.StyleDefault.Foreground(tcell.ColorGreen),
-	warning:  tcell.StyleDefault.Foreground(tcell.ColorYellow),
-	trouble:  tcell.StyleDefault.Foreground(tcell.ColorRed).Bold(true),
-	bar:      tcell.StyleDefault.Reverse(true),
-	selected: tcell.StyleDefault.Reverse(true).Bold(true),
+	plain:   tcell.StyleDefault,
+	strong:  tcell.StyleDefault.Bold(true),
+	dim:     tcell.StyleDefault.Dim(true),
+	good:    tcell.StyleDefault.Foreground(tcell.ColorGreen),
+	warning: tcell.StyleDefault.Foreground(tcell.ColorYellow),
+	trouble: tcell.StyleDefault.Foreground(tcell.ColorRed).Bold(true),
+	bar:     tcell.StyleDefault,
+}
+
+// fallbacks are for terminals without Unicode.
+var fallbacks = map[rune]string{
+	'▏': " ", '▎': " ", '▍': " ", '▌': "=", '▋': "=", '▊': "=", '▉': "#", '█': "#",
+	'▁': "_", '▂': ".", '▃': "-", '▄': "=", '▅': "+", '▆': "*", '▇': "%",
+	'░': ".", '▒': ":", '▓': "+", '–': "-", '…': ".", 'µ': "u", '▽': "v", '△': "^", '↑': "^", '↓': "v", '→': ">", '←': "<",
 }
