@@ -107,6 +107,10 @@ func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *s
 	}
 
 	picture := live.New(live.Config{Limit: settings.LiveSize, Service: nameOf(resource), Upstream: destination(settings)})
+	if settings.QueueDir != "" {
+		tell := func(err error) { log.Warn("the history of the page", "error", err) }
+		defer picture.Keep(settings.QueueDir, tell).Close()
+	}
 	if err := picture.Observe(provider.Meter(scope)); err != nil {
 		return err
 	}

@@ -86,7 +86,7 @@ func (l *Live) app(resource []byte) *app {
 	if namespace != "" {
 		a.service = namespace + "/" + a.service
 	}
-	a.key = xxhash.Sum64String(a.service + "\x00" + a.instance + "\x00" + pid)
+	a.key = identity(a.service, a.instance, pid)
 	known := l.apps[a.key]
 	if room := l.cfg.Limit - l.used - appSize - int64(len(resource)); room < 0 && (known == nil || len(resource) > len(known.resource)) {
 		return known // without room for what is new of it

@@ -3,6 +3,7 @@ package live
 import (
 	"cmp"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -18,17 +19,27 @@ func level(p *Pool) (Level, string) {
 	used, pending, oldest := p.Used.Or(0), p.Pending.Or(0), p.OldestWait.Or(0)
 	limit, limited := p.Limit.Get()
 	full := limited && limit > 0 && used >= fullShare*limit && pending > 0
+	lost := p.NotServed.Or(0)
+	var reasons []string
+	if pending > 0 && (oldest >= longWait || full) {
+		text := fmt.Sprintf("%.0f waiting", pending)
+		if oldest > 0 {
+			text += ", the oldest for " + Duration(oldest)
+		}
+		reasons = append(reasons, text)
+	}
+	if lost > 0 {
+		reasons = append(reasons, digits(lost)+" a second not served")
+	}
 	switch {
-	case p.NotServed.Or(0) > 0:
-		return Trouble, fmt.Sprintf("%s requests a second are not served", digits(p.NotServed.Or(0)))
-	case oldest >= longWait:
-		return Trouble, "a request has waited for " + Duration(oldest)
+	case lost > 0 || oldest >= longWait:
+		return Trouble, strings.Join(reasons, "; ")
 	case full:
-		return Warning, fmt.Sprintf("%.0f of %.0f slots used, and %.0f waiting", used, limit, pending)
+		return Warning, strings.Join(reasons, "; ")
 	case p.Wait.P99.Or(0) >= slowWait:
 		return Warning, "one in a hundred waits for " + Duration(p.Wait.P99.Or(0))
 	case p.MeanWait.Or(0) >= slowWait:
-		return Warning, "those who wait do for " + Duration(p.MeanWait.Or(0)) + " on average"
+		return Warning, "those that wait do so for " + Duration(p.MeanWait.Or(0)) + " on average"
 	}
 	return Good, ""
 }

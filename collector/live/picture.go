@@ -66,7 +66,7 @@ type Pool struct {
 }
 
 // Fill returns used ÷ limit.
-func (p *Pool) Fill() Figure { return p.Used.Over(p.Limit) }
+func (p Pool) Fill() Figure { return p.Used.Over(p.Limit) }
 
 // Spark is a quarter of an hour in [SparkColumns] columns, the oldest first; each is the most that was seen in it.
 type Spark struct {

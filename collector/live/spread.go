@@ -103,3 +103,24 @@ func (c cell) middle() float64 {
 	}
 	return math.Sqrt(c.lower * c.upper)
 }
+
+// Cumulative returns how many values of exponential buckets are at or below each bound, about: values are taken as spread evenly in each bucket, by order
+// of magnitude.
+func Cumulative(b *otlp.Buckets, bounds []float64) []uint64 {
+	var s spread
+	s.add(b, &otlp.Buckets{})
+	counts := make([]uint64, len(bounds))
+	for i, bound := range bounds {
+		total := 0.0
+		for _, c := range s.cells {
+			switch {
+			case c.upper <= bound:
+				total += c.n
+			case c.lower < bound:
+				total += c.n * math.Log(bound/c.lower) / math.Log(c.upper/c.lower)
+			}
+		}
+		counts[i] = uint64(math.Round(total))
+	}
+	return counts
+}

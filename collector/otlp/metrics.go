@@ -335,3 +335,21 @@ func (p *Point) AppendBuckets(to []byte, kind MetricKind) []byte {
 	}
 	return to
 }
+
+// AtMost returns exponential buckets of a scale of at most most, which are b itself if it has one.
+func (b *Buckets) AtMost(most int32) Buckets {
+	shift := b.Scale - most
+	if shift <= 0 {
+		return *b
+	}
+	wide := *b
+	wide.Scale, wide.Offset, wide.Counts = most, b.Offset>>shift, nil
+	for i, n := range b.Counts {
+		at := int((b.Offset+int32(i))>>shift - wide.Offset)
+		for len(wide.Counts) <= at {
+			wide.Counts = append(wide.Counts, 0)
+		}
+		wide.Counts[at] += n
+	}
+	return wide
+}

@@ -86,5 +86,6 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /api/v1/picture", s.picture)
 	mux.HandleFunc("GET /api/v1/pools/{id}/history", s.history)
 	mux.HandleFunc("GET /api/v1/changes", s.changes)
+	mux.HandleFunc("GET /metrics", s.metrics)
 	return guard(s.cfg.Hosts, mux)
 }

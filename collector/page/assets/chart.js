@@ -66,8 +66,10 @@ export class Chart {
     return this.axis.span * (1 - Math.max(0, Math.min(1, share)));
   }
 
-  draw(values) {
+  // draw takes values by column, and the newest, by key.
+  draw(values, newest) {
     this.values = values;
+    this.newest = newest;
     attribute(this.svg, "viewBox", `0 0 ${this.width} ${height}`);
     this.body.replaceChildren();
     const scale = this.scale();
@@ -130,9 +132,10 @@ export class Chart {
 
   // at returns the value of a series under the cursor, or the newest.
   at(key) {
+    if (this.axis.at === null) return this.newest?.[key];
     const values = this.values[key] ?? [];
     const { step, columns } = this.axis;
-    let i = this.axis.at === null ? columns - 1 : Math.round(columns - 1 - this.axis.at / step);
+    let i = Math.round(columns - 1 - this.axis.at / step);
     for (let back = 0; back <= Math.max(3, Math.ceil(31 / step)); back++, i--) if (values[i] !== null && values[i] !== undefined) return values[i];
     return undefined;
   }

@@ -44,6 +44,7 @@ export class Detail {
   // show takes what is new of the pool, and asks for its history.
   show(p) {
     attribute(this.root, "aria-label", `Charts of ${p.name}`);
+    this.newest = { ...p, waitP99: p.wait?.p99, useP50: p.use?.p50 ?? p.meanUse };
     this.facts.replaceChildren();
     const fact = (label, value) => this.facts.append(el("span", "", `${label} `, el("b", "", value)));
     if (p.verdict) fact("verdict", p.verdict);
@@ -94,7 +95,7 @@ export class Detail {
     const h = this.history;
     if (!h || this.closed) return;
     this.axis.set(h.used.length, h.step);
-    for (const c of this.lines) c.draw(h);
+    for (const c of this.lines) c.draw(h, this.newest);
     this.heat.draw(h.waits);
   }
 }
