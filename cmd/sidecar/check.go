@@ -11,6 +11,23 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
+// checkCommand validates the configuration by valid, or asks a running sidecar for warnings.
+func checkCommand(valid func(*cobra.Command, []string) error) *cobra.Command {
+	c := &cobra.Command{
+		Use: "check", Args: noArguments,
+		Short: "Validate the configuration: exit 0 if it is good, 2 with the reason if not",
+		Long:  "With --warnings URL, ask the sidecar whose page is there for pools in trouble or near it: exit 0 if there are none, 1 with a line for each.",
+	}
+	at := c.Flags().String("warnings", "", "")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if *at == "" {
+			return valid(c, args)
+		}
+		return checkWarnings(c.Context(), c.OutOrStdout(), *at)
+	}
+	return c
+}
+
 // check says what a valid configuration does; an invalid one has been refused by the time it runs.
 func check(c *cobra.Command, settings *config.Settings) error {
 	where := "the exporter is none: points go nowhere"
@@ -23,11 +40,19 @@ func check(c *cobra.Command, settings *config.Settings) error {
 		where = "a summary goes to the terminal"
 	}
 	text := fmt.Sprintf("The configuration is good; %s.\n", where)
-	if settings.SendsOTLP() && !settings.SDKDisabled {
+	if !settings.SDKDisabled {
 		text += describeRelay(settings)
 	}
 	_, err := io.WriteString(c.OutOrStdout(), text)
 	return err
+}
+
+// destination is where metrics go, "" if nowhere.
+func destination(s *config.Settings) string {
+	if !s.SendsOTLP() {
+		return ""
+	}
+	return destinations(s)
 }
 
 // destinations says where the signals go: in one word if that is the same for all.
@@ -59,6 +84,9 @@ func describeRelay(s *config.Settings) string {
 	taken := "The app's points are not taken"
 	if len(places) > 0 {
 		taken = "The app's points are taken at " + strings.Join(places, ", ")
+	}
+	if !s.SendsOTLP() {
+		return taken + ".\n"
 	}
 	queue := "in memory"
 	if s.QueueDir != "" {

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+
+	"github.com/poolgauge/poolgauge/collector/live"
+	"github.com/poolgauge/poolgauge/instrument/producer"
+	"github.com/poolgauge/poolgauge/internal/logtest"
+	"github.com/poolgauge/poolgauge/pools"
+)
+
+// session is a sidecar that runs until the end of the test.
+type session struct {
+	page string
+	log  *logtest.Buffer
+	out  *logtest.Buffer
+}
+
+// begin starts a sidecar with a page, and returns once that answers.
+func begin(t *testing.T, args ...string) session {
+	t.Helper()
+	address := freeAddress(t)
+	s := session{page: "http://" + address, log: &logtest.Buffer{}, out: &logtest.Buffer{}}
+	ctx, cancel := context.WithCancel(context.Background())
+	code := make(chan int)
+	go func() {
+		code <- run(ctx, append(args, "--page-address", address, "--probe-disk-interval", "0"), nil, s.out, s.log)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if got := <-code; got != 0 {
+			t.Errorf("exit code %d: %s", got, s.log.String())
+		}
+	})
+	return s
+}
+
+// await reads pictures of the page until one is as wanted.
+func (s session) await(t *testing.T, wanted func(*live.Picture) bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.page+"/api/v1/changes", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := client.Do(request)
+		if ctx.Err() != nil {
+			t.Fatalf("no such picture came; log: %s", s.log.String())
+		}
+		if err != nil {
+			continue // it does not listen yet
+		}
+		defer answer.Body.Close()
+		events := bufio.NewScanner(answer.Body)
+		events.Buffer(nil, 1<<20)
+		for events.Scan() {
+			data, ok := strings.CutPrefix(events.Text(), "data: ")
+			var p live.Picture
+			if ok && json.Unmarshal([]byte(data), &p) == nil && wanted(&p) {
+				return
+			}
+		}
+	}
+}
+
+// The sidecar alone takes an app's points, and shows its pool on the page, in the summary, to Prometheus and to check --warnings.
+func TestSidecarAloneShowsPools(t *testing.T) {
+	takes := freeAddress(t)
+	s := begin(t, "--relay-grpc-address", takes, "--relay-http-address", "off", "--health-address", "off", "--interval", "100ms")
+	exporter, err := otlpmetricgrpc.New(context.Background(), otlpmetricgrpc.WithEndpointURL("http://"+takes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := producer.New()
+	defer ours.Close()
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(
+		sdkmetric.NewPeriodicReader(exporter, sdkmetric.WithInterval(50*time.Millisecond), sdkmetric.WithProducer(ours))))
+	defer func() { _ = provider.Shutdown(context.Background()) }()
+	permits, err := pools.NewSemaphore("uploads", 2, pools.SemaphoreConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer permits.Close()
+	if err := permits.Acquire(context.Background(), 2); err != nil {
+		t.Fatal(err)
+	}
+	uploads := func(p *live.Picture) (q live.Pool) {
+		for _, one := range p.Pools {
+			if one.Name == "uploads" {
+				q = one
+			}
+		}
+		return q
+	}
+	s.await(t, func(p *live.Picture) bool { return uploads(p).Fill() == live.Known(1) && uploads(p).Level == live.Good })
+	waiting, giveUp := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- permits.Acquire(waiting, 1) }()
+	defer func() { giveUp(); <-ended }()
+	s.await(t, func(p *live.Picture) bool { return uploads(p).Level != live.Good })
+	code, out, _ := execute("check", "--warnings", s.page)
+	if code != exitFailed || !strings.Contains(out, "semaphore uploads of ") || !strings.Contains(out, "1 waiting") {
+		t.Errorf("check --warnings: exit code %d: %s", code, out)
+	}
+	giveUp()
+	permits.Release(2)
+	s.await(t, func(p *live.Picture) bool { return uploads(p).Used == live.Known(0) })
+	if !strings.Contains(s.out.String(), "uploads") {
+		t.Errorf("the summary has no line of the pool:\n%s", s.out.String())
+	}
+}
+
+func TestCheckWarningsSaysWhatIsWrong(t *testing.T) {
+	for at, want := range map[string]string{
+		"127.0.0.1:4320":           "expected the page's address, such as http://127.0.0.1:4320",
+		"http://" + freeAddress(t): "connection refused",
+	} {
+		if code, _, stderr := execute("check", "--warnings", at); code == 0 || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit code %d: %s", at, code, stderr)
+		}
+	}
+}
+
+// A port that another has is said, with who has it, and the sidecar does the rest.
+func TestPortsInUseAreSaid(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	s := begin(t, "--relay-grpc-address", listener.Addr().String(), "--relay-http-address", "off", "--health-address", "off")
+	s.await(t, func(*live.Picture) bool { return true })
+	if log := s.log.String(); !strings.Contains(log, "the address is in use") || !strings.Contains(log, "sidecar.test, process ") {
+		t.Errorf("log: %s", log)
+	}
+}
+
+// The demo's first act shows a pool in trouble.
+func TestDemo(t *testing.T) {
+	s := begin(t, "demo")
+	began := time.Now()
+	s.await(t, func(p *live.Picture) bool {
+		return len(p.Pools) >= 4 && p.Pools[0].Name == "thumbnails" && p.Pools[0].Level == live.Trouble
+	})
+	t.Logf("a pool in trouble is on the page after %v", time.Since(began))
+	if out := s.out.String(); !strings.Contains(out, s.page) || !strings.Contains(out, "act 1 of 5: thumbnails is too small") {
+		t.Errorf("the terminal says: %s", out)
+	}
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/poolgauge/poolgauge/collector/live"
+)
+
+// checkWarnings asks a running sidecar, by the address of its page, for pools that are in trouble or near it, and prints a line for each. Its error says
+// how many there are.
+func checkWarnings(ctx context.Context, out io.Writer, at string) error {
+	base, err := url.Parse(at)
+	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
+		return usageError{fmt.Errorf("--warnings: expected the page's address, such as http://127.0.0.1:4320, got %q", at)}
+	}
+	picture, err := fetch(ctx, base.JoinPath("api/v1/picture").String())
+	if err != nil {
+		return fmt.Errorf("--warnings: %w", err)
+	}
+	if len(picture.Pools) == 0 {
+		return errors.New("--warnings: no pool has sent anything yet")
+	}
+	n := 0
+	for i := range picture.Pools { // the worst first
+		p := &picture.Pools[i]
+		if p.Level != live.Trouble && p.Level != live.Warning {
+			continue
+		}
+		n++
+		why := p.Reason
+		if p.Verdict != "" {
+			why += "; " + p.Verdict
+		}
+		fmt.Fprintln(out, printable(fmt.Sprintf("%s: %s %s of %s: %s", p.Level, p.Kind, p.Name, p.Service, why)))
+	}
+	if n > 0 {
+		return fmt.Errorf("%d of %d pools are in trouble or near it", n, len(picture.Pools))
+	}
+	fmt.Fprintf(out, "All %d pools serve their callers.\n", len(picture.Pools))
+	return nil
+}
+
+// largestPicture is more than any picture is.
+const largestPicture = 64 << 20
+
+func fetch(ctx context.Context, from string) (*live.Picture, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, from, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	body := io.LimitReader(answer.Body, largestPicture)
+	if answer.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(body, 200))
+		return nil, fmt.Errorf("%s answered %s: %s", from, answer.Status, printable(strings.TrimSpace(string(text))))
+	}
+	picture := &live.Picture{}
+	if err := json.NewDecoder(body).Decode(picture); err != nil {
+		return nil, fmt.Errorf("%s is not a sidecar's page: %w", from, err)
+	}
+	return picture, nil
+}
+
+// printable makes text of others safe for a terminal.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '\uFFFD'
+	}, text)
+}

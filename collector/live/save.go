@@ -1,0 +1,202 @@
+package live
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// fileName is where the history is in a directory.
+const fileName = "live.json"
+
+// stored is the history of pools as it is in a file. A file of another version is of no use, and is left.
+type stored struct {
+	Version int           `json:"version"`
+	Begin   time.Time     `json:"begin"`
+	Slot    time.Duration `json:"slot"`
+	Pools   []storedPool  `json:"pools"`
+}
+
+type storedPool struct {
+	Service  string        `json:"service"`
+	Instance string        `json:"instance"`
+	App      uint64        `json:"app"`
+	ID       string        `json:"id"`
+	Name     string        `json:"name"`
+	Kind     string        `json:"kind"`
+	Seen     time.Time     `json:"seen"`
+	Interval time.Duration `json:"interval"`
+	Now      []byte        `json:"now"` // float32s
+	Last     int64         `json:"last"`
+	Track    []byte        `json:"track"` // halves, row by row
+	HeatLast int64         `json:"heatLast"`
+	Heat     []byte        `json:"heat"` // column by column
+}
+
+const version = 1
+
+// Save writes the history to a file in dir, in place of the one that is there. What an app sends next goes on from it after [Live.Load].
+func (l *Live) Save(dir string) error {
+	data, err := json.Marshal(l.stored())
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	temporary := filepath.Join(dir, fileName+".new")
+	if err := os.WriteFile(temporary, data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(temporary, filepath.Join(dir, fileName))
+}
+
+func (l *Live) stored() stored {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.now()
+	s := stored{Version: version, Begin: l.begin, Slot: l.slot}
+	for _, p := range l.pools {
+		q := storedPool{
+			Service: p.app.service, Instance: p.app.instance, App: p.app.key, ID: p.id, Name: p.name, Kind: p.kind, Seen: p.seen, Interval: p.interval,
+			Last: p.track.last, HeatLast: p.waits.last,
+		}
+		for _, v := range p.now {
+			q.Now = binary.LittleEndian.AppendUint32(q.Now, math.Float32bits(v))
+		}
+		for i := range p.track.rows {
+			for _, v := range p.track.rows[i] {
+				q.Track = binary.LittleEndian.AppendUint16(q.Track, uint16(v))
+			}
+		}
+		for i := range p.waits.columns {
+			q.Heat = append(q.Heat, p.waits.columns[i][:]...)
+		}
+		s.Pools = append(s.Pools, q)
+	}
+	return s
+}
+
+// Load reads what [Live.Save] left in dir, if that is not older than what is remembered. Call it before anything else. What is damaged or of another
+// version is an error, and the picture is empty then.
+func (l *Live) Load(dir string) error {
+	data, err := os.ReadFile(filepath.Join(dir, fileName)) //nolint:gosec // the user names the directory
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var s stored
+	if err := json.Unmarshal(data, &s); err != nil {
+		return fmt.Errorf("%s: %w", fileName, err)
+	}
+	now := time.Now()
+	if s.Version != version || s.Slot != time.Second && s.Slot != coarse*time.Second || s.Begin.After(now) {
+		return fmt.Errorf("%s: expected version %d, got %d, begun at %v in slots of %v", fileName, version, s.Version, s.Begin, s.Slot)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.begin, l.slot = s.Begin, s.Slot
+	for i := range s.Pools {
+		if q := &s.Pools[i]; now.Sub(q.Seen) < forgotten && !l.restore(q) {
+			return fmt.Errorf("%s: pool %q is damaged", fileName, q.Name)
+		}
+	}
+	l.now()
+	return nil
+}
+
+// restore makes a pool of what was stored, if there is room. It returns false if that is damaged. Caller must hold mu.
+func (l *Live) restore(q *storedPool) bool {
+	most := int64(time.Since(l.begin)/l.slot) + 1
+	if len(q.Now) != 4*figures || len(q.Track) != 2*tracked*slots || len(q.Heat) != heatWidth*heatHeight ||
+		q.Last < 0 || q.Last > most || q.HeatLast < 0 || q.HeatLast > most {
+		return false
+	}
+	if l.used+poolSize+appSize > l.cfg.Limit {
+		return true
+	}
+	a := l.apps[q.App]
+	if a == nil {
+		a = &app{key: q.App, service: q.Service, instance: q.Instance, series: map[uint64]*series{}}
+		l.apps[q.App] = a
+		l.used += appSize
+	}
+	a.seen = q.Seen
+	p := &pool{app: a, id: q.ID, name: q.Name, kind: q.Kind, seen: q.Seen, interval: q.Interval, track: newTrack(tracked)}
+	for i := range p.now {
+		p.now[i] = math.Float32frombits(binary.LittleEndian.Uint32(q.Now[4*i:]))
+	}
+	for row := range p.track.rows {
+		for i := range p.track.rows[row] {
+			p.track.rows[row][i] = half(binary.LittleEndian.Uint16(q.Track[2*(row*slots+i):]))
+		}
+	}
+	for i := range p.waits.columns {
+		copy(p.waits.columns[i][:], q.Heat[i*heatHeight:])
+	}
+	p.track.last, p.waits.last = q.Last, q.HeatLast
+	l.pools[q.ID] = p
+	l.used += poolSize
+	return true
+}
+
+// Keeper saves the history into a directory from time to time, from a goroutine of its own, so that a disk that hangs holds nothing else up.
+type Keeper struct {
+	live  *Live
+	dir   string
+	stop  chan struct{}
+	ended chan struct{}
+	told  func(error)
+}
+
+// pace is how often the history is saved: what a kill may lose of it.
+const pace = 5 * time.Minute
+
+// Keep loads what there is in dir, saves it from time to time, and tells what goes wrong. Call [Keeper.Close].
+func (l *Live) Keep(dir string, tell func(error)) *Keeper {
+	if err := l.Load(dir); err != nil {
+		tell(err)
+	}
+	k := &Keeper{live: l, dir: dir, stop: make(chan struct{}), ended: make(chan struct{}), told: tell}
+	go k.run()
+	return k
+}
+
+func (k *Keeper) run() {
+	defer close(k.ended)
+	ticker := time.NewTicker(pace)
+	defer ticker.Stop()
+	for last := false; !last; {
+		select {
+		case <-ticker.C:
+		case <-k.stop:
+			last = true
+		}
+		if err := k.live.Save(k.dir); err != nil {
+			k.told(err)
+		}
+	}
+}
+
+// Close saves once more, for a moment at most.
+func (k *Keeper) Close() {
+	close(k.stop)
+	select {
+	case <-k.ended:
+	case <-time.After(200 * time.Millisecond):
+	}
+}
+
+// identity tells an app apart from others across restarts of the sidecar.
+func identity(service, instance, pid string) uint64 {
+	return xxhash.Sum64String(service + "\x00" + instance + "\x00" + pid)
+}

@@ -1,0 +1,57 @@
+package live
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// The history survives a restart of the sidecar, and goes on with the app's next points.
+func TestSave(t *testing.T) {
+	dir := t.TempDir()
+	before := New(Config{})
+	before.Offer(busy(time.Now(), "orders").wire(t))
+	want := onlyPool(t, before)
+	keeper := before.Keep(dir, func(err error) { t.Error(err) })
+	keeper.Close()
+
+	after := New(Config{})
+	if err := after.Load(dir); err != nil {
+		t.Fatal(err)
+	}
+	got := onlyPool(t, after)
+	if got.ID != want.ID || got.Used != want.Used || got.Wait != want.Wait || !got.Seen.Equal(want.Seen) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	waits := func(l *Live) (n int64) {
+		h, _ := l.History(want.ID)
+		for _, column := range h.Waits.Counts {
+			for _, of := range column {
+				n += of
+			}
+		}
+		return n
+	}
+	if waits(after) == 0 || waits(after) != waits(before) {
+		t.Errorf("%d waits in the heatmap, want %d", waits(after), waits(before))
+	}
+	after.Offer(busy(time.Now().Add(time.Second), "orders").wire(t))
+	expect(t, "used", onlyPool(t, after).Used, 3)
+}
+
+// What is damaged is said, and costs nothing else.
+func TestLoadDamaged(t *testing.T) {
+	for _, text := range []string{"", "{", `{"version":9}`, `{"version":1,"slot":1000000000,"begin":"2020-01-01T00:00:00Z","pools":[{"seen":"2999-01-01T00:00:00Z"}]}`} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, fileName), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		l := New(Config{})
+		if err := l.Load(dir); err == nil {
+			t.Errorf("%q is taken", text)
+		}
+		l.Offer(busy(time.Now(), "orders").wire(t))
+		onlyPool(t, l)
+	}
+}

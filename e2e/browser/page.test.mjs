@@ -1,0 +1,140 @@
+// The page in a real browser: npm ci, then node --test. The variable SIDECAR names the program, ROUNDS how many seconds 500 pools are watched.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { source as axe } from "axe-core";
+import { launch, open } from "./browser.mjs";
+import { many, send, start } from "./sidecar.mjs";
+
+let browser, sidecar;
+before(async () => {
+  browser = await launch();
+  sidecar = await start();
+});
+after(async () => {
+  await browser.close();
+  await sidecar.stop();
+});
+
+const hostile = `<img src=x onerror="window.broken=1"></li><script>window.broken=1</script>`;
+
+test("a pool appears soon after its first point", async () => {
+  const { page, faults, close } = await open(browser, sidecar.url);
+  await page.getByText("No pool has sent anything yet").waitFor();
+  const begin = performance.now();
+  await send(sidecar.otlp, [{ name: "first", limit: 8, used: 8, pending: 12, oldest: 1.25 }]);
+  await page.getByRole("button", { name: "first" }).waitFor();
+  console.log(`a pool appears after ${Math.round(performance.now() - begin)} ms`);
+  await page.getByText("8 of 8 used").waitFor();
+  await page.getByText("12 waiting", { exact: true }).waitFor();
+  assert.equal(await page.locator(".oldest .value").first().textContent(), "1.3 s");
+  assert.match(await page.locator("h1").textContent(), /^first: 12 waiting, the oldest for 1.25 s/);
+  assert.deepEqual(faults, []);
+  await close();
+});
+
+test("what stands in names stays text", async () => {
+  const { page, faults, close } = await open(browser, sidecar.url);
+  await send(sidecar.otlp, [{ name: hostile, kind: hostile, limit: 2, used: 2, pending: 1, oldest: 9 }], `${hostile}s`);
+  await page.getByText(hostile, { exact: true }).first().waitFor();
+  await page.locator(".name button").first().click();
+  await page.locator(".chart .line").first().waitFor();
+  assert.equal(await page.evaluate(() => window.broken), undefined);
+  assert.equal(await page.locator("main img, main script").count(), 0);
+  assert.deepEqual(faults, []);
+  await close();
+});
+
+test("it fits every screen, and axe finds nothing", async () => {
+  for (const scheme of ["dark", "light"]) {
+    for (const width of [360, 768, 1280, 1920]) {
+      const { page, faults, close } = await open(browser, sidecar.url, { width, scheme });
+      await page.locator(".name button").first().click();
+      await page.locator(".chart .line").first().waitFor();
+      const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(over <= 0, `${width} px: ${over} px too wide`);
+      await page.evaluate(axe);
+      const { violations } = await page.evaluate(() => axe.run());
+      assert.deepEqual(violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(" ")}`), [], `${width} px, ${scheme}`);
+      assert.deepEqual(faults, []);
+      await close();
+    }
+  }
+});
+
+test("the keyboard reaches everything", async () => {
+  const { page, close } = await open(browser, sidecar.url);
+  await page.locator(".name button").first().waitFor();
+  const reached = [];
+  for (let i = 0; i < 4; i++) {
+    await page.keyboard.press("Tab");
+    reached.push(await page.evaluate(() => document.activeElement.id || document.activeElement.textContent));
+  }
+  assert.deepEqual(reached.slice(0, 3), ["filter", "sort", "theme"]);
+  await page.keyboard.press("Enter");
+  const group = page.getByRole("group", { name: /Charts/ });
+  await group.waitFor();
+  await page.locator(".chart .line").first().waitFor();
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("ArrowLeft");
+  assert.equal(await page.locator(".cursor[visibility=visible]").count(), await page.locator(".cursor").count(), "one cursor runs over all charts");
+  await page.keyboard.press("Escape");
+  assert.equal(await page.locator(".cursor[visibility=visible]").count(), 0);
+  await page.keyboard.press("Escape");
+  await group.waitFor({ state: "detached" });
+  await page.keyboard.press("/");
+  await page.keyboard.type("no such pool");
+  await page.locator(".pool").first().waitFor({ state: "detached" });
+  await page.keyboard.press("Escape");
+  await page.locator(".pool").first().waitFor();
+  await close();
+});
+
+test("500 pools every second", { timeout: 20 * 60_000 }, async () => {
+  const rounds = Number(process.env.ROUNDS ?? 15);
+  const { page, faults, close } = await open(browser, sidecar.url);
+  const cdp = await page.context().newCDPSession(page);
+  await cdp.send("Performance.enable");
+  const measure = async () => {
+    await cdp.send("HeapProfiler.collectGarbage");
+    return Object.fromEntries((await cdp.send("Performance.getMetrics")).metrics.map((m) => [m.name, m.value]));
+  };
+  await page.evaluate(() => {
+    window.frames_ = [];
+    let last = performance.now();
+    const frame = (now) => {
+      window.frames_.push(now - last);
+      last = now;
+      requestAnimationFrame(frame);
+    };
+    requestAnimationFrame(frame);
+  });
+  await send(sidecar.otlp, many(500));
+  await page.waitForFunction(() => document.querySelectorAll(".pool").length >= 500);
+  const early = await measure();
+  for (let round = 1; round <= rounds; round++) {
+    const next = new Promise((r) => setTimeout(r, 1000)); // the pace of the app
+    await send(sidecar.otlp, many(500, round));
+    await next;
+  }
+  const late = await measure();
+  const frames = (await page.evaluate(() => window.frames_)).sort((a, b) => a - b);
+  const at = (q) => frames[Math.floor(q * (frames.length - 1))].toFixed(1);
+  const busy = (late.TaskDuration - early.TaskDuration) / rounds;
+  console.log(`frames: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, longest ${at(1)} ms; main thread ${(100 * busy).toFixed(1)} %; heap ${(early.JSHeapUsedSize / 1e6).toFixed(1)} to ${(late.JSHeapUsedSize / 1e6).toFixed(1)} MB; ${late.Nodes} nodes`);
+  assert.ok(late.JSHeapUsedSize < 100e6, `heap of ${late.JSHeapUsedSize} bytes`);
+  assert.ok(late.JSHeapUsedSize < 1.3 * early.JSHeapUsedSize + 3e6, "the heap grows");
+  assert.ok(late.Nodes < 1.1 * early.Nodes + 2000, `nodes grow from ${early.Nodes} to ${late.Nodes}`);
+  assert.deepEqual(faults, []);
+  await close();
+});
+
+test("it says when the sidecar is gone", async () => {
+  const other = await start();
+  const { page, close } = await open(browser, other.url);
+  await page.locator("#state[data-state=live]").waitFor();
+  await other.stop();
+  await page.locator("#state[data-state=gone]").waitFor({ timeout: 60_000 });
+  assert.match(await page.locator("#state").textContent(), /no answer from the sidecar/);
+  await close();
+});
