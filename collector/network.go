@@ -3,8 +3,12 @@ package collector
 import (
 	"context"
 	"fmt"
+	stdnet "net"
+	"os"
 	"runtime"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/shirou/gopsutil/v3/net"
 	"go.opentelemetry.io/otel/attribute"
@@ -92,4 +96,26 @@ func (n *Network) attributes(name string) *interfaceAttributes {
 	}
 	n.interfaces[name] = a
 	return a
+}
+
+// Holder says which process listens at a TCP address, such as "sidecar, process 4711"; "" if that cannot be told.
+func Holder(address string) string {
+	_, port, err := stdnet.SplitHostPort(address)
+	if err != nil {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	all, _ := net.ConnectionsWithContext(ctx, "tcp")
+	for i := range all {
+		if all[i].Status != "LISTEN" || strconv.FormatUint(uint64(all[i].Laddr.Port), 10) != port {
+			continue
+		}
+		if all[i].Pid == 0 {
+			return "a process of another user"
+		}
+		name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", all[i].Pid)) // Linux only
+		return strings.TrimPrefix(fmt.Sprintf("%s, process %d", strings.TrimSpace(string(name)), all[i].Pid), ", ")
+	}
+	return ""
 }

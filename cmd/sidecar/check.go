@@ -23,11 +23,19 @@ func check(c *cobra.Command, settings *config.Settings) error {
 		where = "a summary goes to the terminal"
 	}
 	text := fmt.Sprintf("The configuration is good; %s.\n", where)
-	if settings.SendsOTLP() && !settings.SDKDisabled {
+	if !settings.SDKDisabled {
 		text += describeRelay(settings)
 	}
 	_, err := io.WriteString(c.OutOrStdout(), text)
 	return err
+}
+
+// destination is where metrics go, "" if nowhere.
+func destination(s *config.Settings) string {
+	if !s.SendsOTLP() {
+		return ""
+	}
+	return destinations(s)
 }
 
 // destinations says where the signals go: in one word if that is the same for all.
@@ -59,6 +67,9 @@ func describeRelay(s *config.Settings) string {
 	taken := "The app's points are not taken"
 	if len(places) > 0 {
 		taken = "The app's points are taken at " + strings.Join(places, ", ")
+	}
+	if !s.SendsOTLP() {
+		return taken + ".\n"
 	}
 	queue := "in memory"
 	if s.QueueDir != "" {

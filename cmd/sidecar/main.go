@@ -90,6 +90,7 @@ func newRoot(environ []string) *cobra.Command {
 	root.AddCommand(
 		&cobra.Command{Use: "check", Short: "Validate the configuration: exit 0 if it is good, 2 with the reason if not", Args: noArguments, RunE: withSettings(check)},
 		benchCommand(),
+		&cobra.Command{Use: "demo", Short: "Run an app whose pools get into trouble, beside a sidecar, and show them on the page", Args: noArguments, RunE: withSettings(runDemo)},
 		&cobra.Command{Use: "metrics", Short: "Print the table of all metrics", Args: noArguments, RunE: printMetrics},
 		&cobra.Command{Use: "version", Short: "Print the version", Args: noArguments, RunE: printVersion},
 	)

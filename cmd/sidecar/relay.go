@@ -25,18 +25,23 @@ import (
 // the probes takes up to a quarter of one.
 const flushTime = time.Second
 
-// startRelay opens the one way of points to the upstream. dropped tells how many lines of log were.
+// startRelay opens the one way of the app's points, to the tap and to the upstream if there is one. dropped tells how many lines of log were.
 func startRelay(
-	ctx context.Context, s *config.Settings, own *resource.Resource, provider *sdkmetric.MeterProvider, log *slog.Logger, dropped func() int64,
+	ctx context.Context, s *config.Settings, own *resource.Resource, provider *sdkmetric.MeterProvider, tap func([]byte), log *slog.Logger, dropped func() int64,
 ) (*relay.Relay, error) {
+	dir := s.QueueDir
+	if !s.SendsOTLP() {
+		dir = "" // what an earlier run left there waits for one with an upstream
+	}
 	return relay.Start(ctx, relay.Config{
 		GRPC: s.RelayGRPCAddress, HTTP: s.RelayHTTPAddress, Socket: s.RelaySocket, Rate: s.RelayRate, Connections: int(s.RelayConnections),
 		Add:    whereabouts(own),
-		Queue:  queue.Config{Dir: s.QueueDir, Limit: s.QueueSize, Sync: s.QueueSync},
+		Queue:  queue.Config{Dir: dir, Limit: s.QueueSize, Sync: s.QueueSync},
 		Live:   s.MetricsOrder == "live",
 		Dial:   func(signal otlp.Signal) (export.Client, time.Duration, error) { return dial(s, signal) },
 		Policy: export.Policy{Hold: s.UpstreamHold, Drain: s.DrainFactor},
-		Meter:  provider.Meter(scope), Log: log, LogDropped: dropped,
+		Tap:    tap, Holder: collector.Holder,
+		Meter: provider.Meter(scope), Log: log, LogDropped: dropped,
 	})
 }
 

@@ -81,3 +81,13 @@ func without(r *resource.Resource, key attribute.Key) *resource.Resource {
 	kept, _ := attribute.NewSetWithFiltered(r.Attributes(), func(kv attribute.KeyValue) bool { return kv.Key != key })
 	return resource.NewWithAttributes(r.SchemaURL(), kept.ToSlice()...)
 }
+
+// nameOf is what the sidecar is called where people look: its service and its instance.
+func nameOf(r *resource.Resource) string {
+	service, _ := r.Set().Value(semconv.ServiceNameKey)
+	instance, ok := r.Set().Value(semconv.ServiceInstanceIDKey)
+	if !ok {
+		return service.AsString()
+	}
+	return service.AsString() + " on " + instance.AsString()
+}

@@ -15,11 +15,14 @@ import (
 	"go.opentelemetry.io/otel"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/exemplar"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
 	"github.com/poolgauge/poolgauge/collector"
 	"github.com/poolgauge/poolgauge/collector/health"
+	"github.com/poolgauge/poolgauge/collector/live"
 	"github.com/poolgauge/poolgauge/collector/otlp"
+	"github.com/poolgauge/poolgauge/collector/page"
 	"github.com/poolgauge/poolgauge/collector/summary"
 	"github.com/poolgauge/poolgauge/internal/goroutines"
 )
@@ -39,7 +42,7 @@ func runSidecar(c *cobra.Command, settings *config.Settings) error {
 		return idle(ctx, settings, log)
 	}
 	saveMemory(settings)
-	return serve(ctx, settings, c.OutOrStdout(), log, lines.dropped.Load)
+	return serve(ctx, settings, c.OutOrStdout(), log, lines.dropped.Load, func(string) {})
 }
 
 // idle is alive and does nothing else.
@@ -76,8 +79,9 @@ func saveMemory(settings *config.Settings) {
 	}
 }
 
-// serve wires the one pipeline: sources and probes record into the SDK, the sampler collects, the sinks hand on.
-func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *slog.Logger, dropped func() int64) error {
+// serve wires the one pipeline: sources and probes record into the SDK, the sampler collects, the sinks hand on. begun is told the page's URL, "" if there
+// is none, once points are taken.
+func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *slog.Logger, dropped func() int64, begun func(page string)) error {
 	pod, err := collector.NewPod(collector.PodConfig{
 		Self: programName, Processes: settings.Process, CgroupRoot: settings.CgroupRoot, SkipHost: !settings.Host, SkipContainers: !settings.Pod,
 	})
@@ -102,29 +106,35 @@ func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *s
 		return fmt.Errorf("runtime metrics: %w", err)
 	}
 
-	var sinks []collector.Sink
+	picture := live.New(live.Config{Limit: settings.LiveSize, Service: nameOf(resource), Upstream: destination(settings)})
+	if err := picture.Observe(provider.Meter(scope)); err != nil {
+		return err
+	}
+	points, err := startRelay(ctx, settings, resource, provider, picture.Offer, log, dropped)
+	if err != nil {
+		return err
+	}
+	defer shutDown(points, log)
+	sinks := []collector.Sink{picture.Collect, followNeighbor(pod, whereabouts(resource), points, log)}
 	ready := func() (string, error) { return "", nil }
-	relays := func() error { return nil }
 	if settings.SendsOTLP() {
-		points, err := startRelay(ctx, settings, resource, provider, log, dropped)
-		if err != nil {
-			return err
-		}
-		defer shutDown(points, log)
 		if settings.Sends(otlp.Metrics) {
 			sinks = append(sinks, points.Push)
 		}
-		sinks, ready, relays = append(sinks, followNeighbor(pod, whereabouts(resource), points, log)), points.Ready, points.Alive
+		ready = points.Ready
 		log.Info("sending", "to", destinations(settings), "interval", settings.Interval)
 	}
+	shown, url := servePage(ctx, settings, picture, log)
+	defer shown.Close()
+	begun(url)
 	if settings.ShowsSummary() {
-		terminal := summary.Start(out)
+		terminal := summary.Start(out, hasColours(out))
 		defer terminal.Close()
-		sinks = append(sinks, terminal.Show)
-		greet(out, settings)
+		sinks = append(sinks, func(*metricdata.ResourceMetrics) { terminal.Show(picture.Picture()) })
+		greet(out, settings, url)
 	}
 	sampler := collector.NewSampler(reader, settings.Interval, sinks...)
-	alive := func() (string, error) { return "", errors.Join(sampler.Alive(), relays()) }
+	alive := func() (string, error) { return "", errors.Join(sampler.Alive(), points.Alive()) }
 	server, err := listen(ctx, settings, log, alive, ready)
 	if err != nil {
 		return err
@@ -141,12 +151,40 @@ func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *s
 	return nil
 }
 
-func greet(out io.Writer, settings *config.Settings) {
-	fmt.Fprintf(out, "Here is what the sidecar sees, every %v.", settings.Interval)
+// servePage serves the page, unless that is off, and returns its URL. It is for people: what keeps it from being served is said, and is no reason to stop.
+func servePage(ctx context.Context, settings *config.Settings, picture *live.Live, log *slog.Logger) (_ io.Closer, url string) {
+	if settings.PageAddress == "" {
+		return io.NopCloser(nil), ""
+	}
+	server, err := page.Listen(ctx, page.Config{Address: settings.PageAddress, Hosts: settings.PageHosts, Live: picture})
+	if err != nil {
+		log.Warn("no page", "error", err, "by", collector.Holder(settings.PageAddress))
+		return io.NopCloser(nil), ""
+	}
+	url = "http://" + server.Addr().String()
+	log.Debug("page", "url", url)
+	return server, url
+}
+
+func greet(out io.Writer, settings *config.Settings, page string) {
+	fmt.Fprintf(out, "Here is what the sidecar sees, every %v", settings.Interval)
+	if page != "" {
+		fmt.Fprintf(out, ", and on a page: %s", page)
+	}
 	if !settings.SendsOTLP() {
-		fmt.Fprint(out, " To send it somewhere:\n  OTEL_EXPORTER_OTLP_ENDPOINT=http://host:4317 sidecar")
+		fmt.Fprint(out, "\nTo send it somewhere:  OTEL_EXPORTER_OTLP_ENDPOINT=http://host:4317 sidecar")
 	}
 	fmt.Fprint(out, "\n\n")
+}
+
+// hasColours reports whether out is a terminal on which colours are wanted (https://no-color.org).
+func hasColours(out io.Writer) bool {
+	f, ok := out.(*os.File)
+	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // listen starts the health server, unless that is off.

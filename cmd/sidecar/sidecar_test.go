@@ -173,14 +173,17 @@ func TestUsageErrors(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
-		{"check", "The configuration is good; a summary goes to the terminal.\n"},
+		{"check", "The configuration is good; a summary goes to the terminal.\nThe app's points are taken at 127.0.0.1:4317, 127.0.0.1:4318.\n"},
 		{"check --otlp-endpoint=http://h:4317", "The configuration is good; points go to http://h:4317.\n" +
 			"The app's points are taken at 127.0.0.1:4317, 127.0.0.1:4318; what waits for the upstream is in memory.\n"},
 		{
 			"check --otlp-endpoint=http://h:4317 --relay-grpc-address=off --relay-http-address=off --queue-dir=.",
 			"The configuration is good; points go to http://h:4317.\nThe app's points are not taken; what waits for the upstream is in ..\n",
 		},
-		{"check --exporter=none", "The configuration is good; the exporter is none: points go nowhere.\n"},
+		{
+			"check --exporter=none --relay-http-address=off",
+			"The configuration is good; the exporter is none: points go nowhere.\nThe app's points are taken at 127.0.0.1:4317.\n",
+		},
 		{"check --sdk-disabled", "The configuration is good; OTEL_SDK_DISABLED is set: nothing is sampled.\n"},
 	} {
 		code, stdout, stderr := execute(strings.Fields(c.args)...)

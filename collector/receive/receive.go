@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -38,6 +39,10 @@ type Config struct {
 	// Refused, if not nil, is told of each request that was answered with an error; points is 0 if they could not be counted, as those of a
 	// message that is too large. It is called concurrently and must not block.
 	Refused func(signal otlp.Signal, points int64, why *Refusal)
+
+	// Holder, if not nil, says what listens at an address that is in use, "" if it cannot tell. Such a listener is left out, and said in the log; without a
+	// Holder it is an error.
+	Holder func(address string) string
 
 	Rate        int64 // points a second to accept from clients; 0: any number
 	Connections int   // of each listener; 0: 256
@@ -118,6 +123,9 @@ func (s *Server) open(ctx context.Context) (serve []func(), err error) {
 			continue
 		}
 		l, err := listenAt(ctx, e.network, e.at)
+		if s.inUse(e, err) {
+			continue
+		}
 		if err != nil {
 			return nil, s.abandon(opened, fmt.Errorf("%s: expected one that is free: %w", e.setting, err))
 		}
@@ -132,6 +140,19 @@ func (s *Server) open(ctx context.Context) (serve []func(), err error) {
 		serve = append(serve, func() { s.run(e.name, limited, e.serve) })
 	}
 	return serve, nil
+}
+
+// inUse reports whether an endpoint is left out since another process has its address.
+func (s *Server) inUse(e endpoint, err error) bool {
+	if s.cfg.Holder == nil || e.network != "tcp" || !errors.Is(err, syscall.EADDRINUSE) {
+		return false
+	}
+	holder := s.cfg.Holder(e.at)
+	if holder == "" {
+		holder = "another process"
+	}
+	s.cfg.Log.Warn("the address is in use: nothing is taken there", "receiver", e.name, "setting", e.setting, "address", e.at, "by", holder)
+	return true
 }
 
 func listenAt(ctx context.Context, network, at string) (net.Listener, error) {

@@ -35,6 +35,12 @@ type Config struct {
 	Dial   func(otlp.Signal) (export.Client, time.Duration, error)
 	Policy export.Policy // how patient it is
 
+	// Tap is shown each request of metrics that was accepted; nil: nobody is. It must not keep or change it, and must not block. With it metrics are accepted
+	// even if they have no endpoint.
+	Tap func(request []byte)
+	// Holder says what listens at an address that is in use, "" if it cannot tell; nil: nobody asks.
+	Holder func(address string) string
+
 	LogDropped func() int64 // lines of log; nil: unknown
 	Meter      metric.Meter // for figures about the relay
 	Log        *slog.Logger
@@ -60,6 +66,7 @@ type Relay struct {
 	signals  map[otlp.Signal]bool // that have an endpoint
 	own      *own
 	add      atomic.Pointer[otlp.Attributes]
+	tap      func(request []byte)
 	refused  refusals
 	dropped  func() int64
 	log      *slog.Logger
@@ -67,7 +74,7 @@ type Relay struct {
 
 // Start opens the queue, and begins to send what it holds and to take points. [Relay.Shutdown] ends it.
 func Start(ctx context.Context, cfg Config) (_ *Relay, err error) {
-	r := &Relay{signals: map[otlp.Signal]bool{}, dropped: cfg.LogDropped, log: cfg.Log}
+	r := &Relay{signals: map[otlp.Signal]bool{}, dropped: cfg.LogDropped, tap: cfg.Tap, log: cfg.Log}
 	r.refused.log = cfg.Log
 	if err := r.Enrich(cfg.Add); err != nil {
 		return nil, err
@@ -76,7 +83,9 @@ func Start(ctx context.Context, cfg Config) (_ *Relay, err error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg.Queue.Log = cfg.Log
+	if cfg.Queue.Log = cfg.Log; len(r.signals) == 0 {
+		cfg.Queue.Log = slog.New(slog.DiscardHandler) // nothing is ever queued
+	}
 	if cfg.Live {
 		cfg.Queue.Fresh = []queue.Lane{queue.Metrics, queue.Own}
 	}
@@ -143,7 +152,7 @@ func (r *Relay) listen(ctx context.Context, cfg *Config) (err error) {
 	}
 	r.server, err = receive.Listen(ctx, receive.Config{
 		GRPCAddress: cfg.GRPC, HTTPAddress: cfg.HTTP, Socket: cfg.Socket, Rate: cfg.Rate, Connections: cfg.Connections,
-		Enrich: r.enrich, Accept: r.put, Refused: r.refused.add, Log: cfg.Log,
+		Enrich: r.enrich, Accept: r.take, Refused: r.refused.add, Holder: cfg.Holder, Log: cfg.Log,
 	})
 	if err != nil {
 		return errors.Join(err, r.own.conn.Close())
@@ -154,10 +163,26 @@ func (r *Relay) listen(ctx context.Context, cfg *Config) (err error) {
 
 // enrich returns a copy of a request of the app with the attributes that it lacks.
 func (r *Relay) enrich(signal otlp.Signal, data []byte) ([]byte, error) {
-	if !r.signals[signal] {
+	if !r.signals[signal] && !r.shows(signal) {
 		return nil, &receive.Refusal{Reason: receive.Unsupported, Message: "the sidecar has no endpoint to send " + signal.String() + " to"}
 	}
 	return otlp.Enrich(data, *r.add.Load())
+}
+
+// shows reports whether a signal goes to the tap.
+func (r *Relay) shows(signal otlp.Signal) bool { return r.tap != nil && signal == otlp.Metrics }
+
+// take takes a batch of the app: it goes to the upstream, if it has one, and once that is sure to the tap.
+func (r *Relay) take(ctx context.Context, b otlp.Batch) error {
+	if r.signals[b.Signal] {
+		if err := r.put(ctx, b); err != nil {
+			return err
+		}
+	}
+	if r.shows(b.Signal) {
+		r.tap(b.Data)
+	}
+	return nil
 }
 
 // put takes a batch of the app. It waits for room and for the disk a little less long than the client, so that the client hears why.

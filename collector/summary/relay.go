@@ -2,47 +2,44 @@ package summary
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-
-	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// relay has what waits for the upstream, and what became of points since the collection before. It is empty without a relay.
-func (s *Summary) relay() line {
+// relay has what waits for the upstream, and what becomes of points. It is empty without an upstream.
+func relay(p *live.Pipeline) line {
 	l := line{label: "relay"}
-	v := &s.view
-	queued, ok := v.value(catalog.RelayQueuePoints)
-	used, _ := v.value(catalog.RelayQueueUsage)
-	limit, _ := v.value(catalog.RelayQueueLimit)
-	l.add(ok, "queued %s (%s of %s)", points(queued), size(used), size(limit))
-	var age float64
-	waits := false
-	v.each(catalog.RelayQueueAge, catalog.LaneKey, func(lane attribute.KeyValue) {
-		of, _ := v.value(catalog.RelayQueueAge, lane)
-		age, waits = max(age, of), true
-	})
-	l.add(waits, "oldest %s", time.Duration(age*float64(time.Second)).Round(100*time.Millisecond))
-	durable, onDisk := v.value(catalog.RelayQueueDurable)
-	l.add(onDisk && durable == 0, "queue storage is failing")
-	var away []string
-	v.each(catalog.UpstreamAvailable, catalog.LaneKey, func(lane attribute.KeyValue) {
-		if available, _ := v.value(catalog.UpstreamAvailable, lane); available == 0 {
-			away = append(away, lane.Value.AsString())
-		}
-	})
-	slices.Sort(away)
-	l.add(len(away) > 0, "the upstream does not accept %s", strings.Join(away, ", "))
-	for _, outcome := range []string{"accepted", "sent"} {
-		n, ok := v.gained(catalog.RelayPoints, catalog.PointOutcomeKey.String(outcome))
-		l.add(ok, "%s %.0f", outcome, n)
+	if p.Upstream == "" {
+		return l
 	}
-	for _, outcome := range []string{"rejected", "dropped", "refused"} { // what should not be is shown when it is
-		n, ok := v.gained(catalog.RelayPoints, catalog.PointOutcomeKey.String(outcome))
-		l.add(ok && n > 0, "%s %.0f", outcome, n)
+	queued, age, any := 0.0, 0.0, false
+	rates := map[string]float64{}
+	var away []string
+	for i := range p.Lanes {
+		lane := &p.Lanes[i]
+		n, ok := lane.Queued.Get()
+		queued, any, age = queued+n, any || ok, max(age, lane.Oldest.Or(0))
+		for name, f := range map[string]live.Figure{
+			"accepted": lane.Accepted, "sent": lane.Sent, "rejected": lane.Rejected, "dropped": lane.Dropped, "refused": lane.Refused,
+		} {
+			if v, ok := f.Get(); ok {
+				rates[name] += v
+			}
+		}
+		if lane.Available.Or(1) == 0 {
+			away = append(away, lane.Name)
+		}
+	}
+	l.add(any, "queued %s (%s of %s)", points(queued), size(p.QueueUsed.Or(0)), size(p.QueueLimit.Or(0)))
+	l.add(age > 0, "oldest %s", time.Duration(age*float64(time.Second)).Round(100*time.Millisecond))
+	l.add(p.Durable.Or(1) == 0, "queue storage is failing")
+	l.add(len(away) > 0, "the upstream does not accept %s", strings.Join(away, ", "))
+	for _, name := range []string{"accepted", "sent", "rejected", "dropped", "refused"} {
+		n, ok := rates[name]
+		expected := name == "accepted" || name == "sent" // the others should not be, and are shown when they are
+		l.add(ok && (expected || n > 0), "%s %s/s", name, number(n))
 	}
 	return l
 }

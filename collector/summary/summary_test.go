@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
+	"github.com/poolgauge/poolgauge/collector/live"
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
@@ -72,11 +73,23 @@ func everything(s float64) *machine {
 		distribution(catalog.ProbeDuration, uint64(s), 0.0003*s, disk, target, catalog.ProbePhaseKey.String("read"))
 }
 
+// screen shows collections as a sidecar that sends to an upstream would.
+type screen struct{ picture *live.Live }
+
+func newScreen() screen { return screen{live.New(live.Config{Upstream: "http://collector:4317"})} }
+
+func (s screen) block(rm *metricdata.ResourceMetrics) string {
+	s.picture.Collect(rm)
+	p := s.picture.Picture()
+	p.At = rm.ScopeMetrics[0].Metrics[0].Data.(metricdata.Gauge[float64]).DataPoints[0].Time
+	return (&Summary{}).block(p)
+}
+
 func TestSummary(t *testing.T) {
-	s := &Summary{probes: map[string]string{}}
+	s := newScreen()
 	first := `12:00:10  host        load 2.50   memory 2.0 GiB of 8.0 GiB
           container   0123456789ab   memory 48.0 MiB of 64.0 MiB   OOM kills 1
-          probe cpu   stretch 1.50   run delay 2.0 ms   CPUs at once 1.90 of 2
+          probe cpu   stretch 1.50   run delay 2 ms   CPUs at once 1.90 of 2
           probe disk  /data   sync 5.7 ms   read 300 µs
 
 `
@@ -86,7 +99,7 @@ func TestSummary(t *testing.T) {
 	second := `12:00:20  host        cpu 40.0% of 4   iowait 10.0%   load 2.50   memory 2.0 GiB of 8.0 GiB
           pressure    cpu 25.0%
           container   0123456789ab   cpu 0.30 of 0.50   throttled 25.0%   memory 48.0 MiB of 64.0 MiB   OOM kills 1
-          probe cpu   stretch 1.50   run delay 2.0 ms   CPUs at once 1.90 of 2
+          probe cpu   stretch 1.50   run delay 2 ms   CPUs at once 1.90 of 2
           probe disk  /data   sync 5.7 ms   read 300 µs
 
 `
@@ -97,7 +110,7 @@ func TestSummary(t *testing.T) {
 
 // What is absent is left out, and is never shown as 0.
 func TestSummaryLeavesOutWhatIsAbsent(t *testing.T) {
-	s := &Summary{probes: map[string]string{}}
+	s := newScreen()
 	path := catalog.CgroupPathKey.String("/")
 	bare := func(at *machine) *machine {
 		return at.gauge(catalog.SystemLoad1, 1).gauge(catalog.ContainerCPUTime, 5, path, semconv.CPUModeUser)
@@ -111,7 +124,7 @@ func TestSummaryLeavesOutWhatIsAbsent(t *testing.T) {
 
 // A probe that did not run since the last collection shows what it found last; a counter that went back shows no rate.
 func TestSummaryKeepsProbesAndDistrustsResets(t *testing.T) {
-	s := &Summary{probes: map[string]string{}}
+	s := newScreen()
 	s.block(at(0).distribution(catalog.ProbeCPUStretch, 1, 2).gauge(catalog.SystemCPUTime, 100, semconv.CPUModeUser).collection())
 	want := "12:00:10  probe cpu   stretch 2.00\n\n"
 	if got := s.block(at(10*time.Second).distribution(catalog.ProbeCPUStretch, 1, 2).gauge(catalog.SystemCPUTime, 1, semconv.CPUModeUser).collection()); got != want {
@@ -130,15 +143,15 @@ func TestSummaryShowsFailures(t *testing.T) {
 		return m.gauge(catalog.ProbeRuns, float64(runs), name, target, refused).
 			distribution(catalog.ProbeDuration, runs, 0.001*float64(runs), name, target, connect, refused)
 	}
-	s := &Summary{probes: map[string]string{}}
+	s := newScreen()
 	for i, step := range []struct {
 		m    *machine
 		want string
 	}{
-		{good(at(0), 1), "12:00:00  probe tcp   db:1   connect 1000.0 ms\n\n"},
+		{good(at(0), 1), "12:00:00  probe tcp   db:1   connect 1 s\n\n"},
 		{bad(good(at(10*time.Second), 1), 1), "12:00:10  probe tcp   db:1   failed: connection_refused\n\n"},
 		{bad(good(at(20*time.Second), 1), 1), "12:00:20  probe tcp   db:1   failed: connection_refused\n\n"}, // no run since
-		{bad(good(at(30*time.Second), 2), 1), "12:00:30  probe tcp   db:1   connect 1000.0 ms\n\n"},
+		{bad(good(at(30*time.Second), 2), 1), "12:00:30  probe tcp   db:1   connect 1 s\n\n"},
 	} {
 		if got := s.block(step.m.collection()); got != step.want {
 			t.Errorf("step %d: got:\n%s\nwant:\n%s", i, got, step.want)
@@ -155,7 +168,7 @@ func TestSummaryOfTheRelay(t *testing.T) {
 	relay := func(after time.Duration, queued float64) *machine {
 		return at(after).gauge(catalog.RelayQueuePoints, queued, metrics).gauge(catalog.RelayQueueUsage, 2048).gauge(catalog.RelayQueueLimit, 16<<20)
 	}
-	s := &Summary{probes: map[string]string{}}
+	s := newScreen()
 	for i, step := range []struct {
 		m    *machine
 		want string
@@ -166,13 +179,13 @@ func TestSummaryOfTheRelay(t *testing.T) {
 		},
 		{
 			of(of(of(relay(10*time.Second, 0), metrics, "accepted", 150), traces, "accepted", 5), metrics, "sent", 150).gauge(catalog.UpstreamAvailable, 1, metrics),
-			"12:00:10  relay       queued 0 points (2.0 KiB of 16.0 MiB)   accepted 55   sent 51\n\n",
+			"12:00:10  relay       queued 0 points (2.0 KiB of 16.0 MiB)   accepted 5.5/s   sent 5.1/s\n\n",
 		},
 		{
 			of(of(of(of(relay(20*time.Second, 200), metrics, "accepted", 650), metrics, "sent", 150), metrics, "dropped", 300), metrics, "refused", 7).
 				gauge(catalog.RelayQueueAge, 83, metrics).gauge(catalog.RelayQueueDurable, 0).gauge(catalog.UpstreamAvailable, 0, metrics),
 			"12:00:20  relay       queued 200 points (2.0 KiB of 16.0 MiB)   oldest 1m23s   queue storage is failing   the upstream does not accept metrics" +
-				"   accepted 495   sent 0   dropped 300   refused 7\n\n",
+				"   accepted 50/s   sent 0/s   dropped 30/s   refused 0.7/s\n\n",
 		},
 	} {
 		if got := s.block(step.m.collection()); got != step.want {
@@ -192,10 +205,10 @@ func (s stuck) Write(p []byte) (int, error) {
 func TestSummaryDoesNotWaitForTheTerminal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		terminal := make(stuck)
-		s := Start(terminal)
+		s := Start(terminal, false)
 		begin := time.Now()
 		for range 5 {
-			s.Show(at(0).collection())
+			s.Show(&live.Picture{})
 		}
 		if waited := time.Since(begin); waited != 0 {
 			t.Errorf("Show waited %v", waited)

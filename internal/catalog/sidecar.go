@@ -15,7 +15,7 @@ var Sidecar = &Group{
 	Name: "sidecar",
 	Help: "The sidecar about itself. Its CPU and memory are among the `process.*` points, its heap and goroutines among `go.*`.",
 	Metrics: []*Metric{
-		SourceDuration, SourceSuccess, SourceErrors, Goroutines,
+		SourceDuration, SourceSuccess, SourceErrors, LiveUsage, LiveLimit, LiveSeries, LiveRefused, Goroutines,
 	},
 }
 
@@ -34,6 +34,26 @@ var (
 	SourceErrors = &Metric{
 		Name: "poolgauge.source.errors", Kind: Counter, Number: Int, Unit: "{error}",
 		Help: "Values that could not be read or understood; each cost only its own metric.", Attributes: sourceAttribute,
+	}
+)
+
+// The rows of [Sidecar] about the picture that the page, /api and the summary show.
+var (
+	LiveUsage = &Metric{
+		Name: "poolgauge.live.usage", Kind: UpDownCounter, Number: Int, Unit: "By",
+		Help: "Memory of the live picture: the newest points of the app and a quarter of an hour of its pools, about.",
+	}
+	LiveLimit = &Metric{
+		Name: "poolgauge.live.limit", Kind: UpDownCounter, Number: Int, Unit: "By",
+		Help: "How much memory the live picture may take.",
+	}
+	LiveSeries = &Metric{
+		Name: "poolgauge.live.series", Kind: UpDownCounter, Number: Int, Unit: "{series}",
+		Help: "Series of the app in the live picture.",
+	}
+	LiveRefused = &Metric{
+		Name: "poolgauge.live.refused", Kind: Counter, Number: Int, Unit: "{point}",
+		Help: "Points that are not in the live picture, since it is full. They are relayed all the same.",
 	}
 )
 

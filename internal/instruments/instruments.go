@@ -19,6 +19,9 @@ var boundaries = map[string][]float64{
 	"1": {1.01, 1.02, 1.05, 1.1, 1.2, 1.5, 2, 3, 5, 10, 20, 50},
 }
 
+// Boundaries returns the explicit buckets of a unit, nil if it has none. Do not change them.
+func Boundaries(unit string) []float64 { return boundaries[unit] }
+
 // Histogram makes the histogram of a row.
 func Histogram(meter metric.Meter, m *catalog.Metric) (metric.Float64Histogram, error) {
 	h, err := meter.Float64Histogram(

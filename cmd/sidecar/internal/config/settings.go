@@ -52,7 +52,7 @@ type Settings struct {
 	ResourceAttributes           map[string]string
 	SDKDisabled                  bool
 
-	// The relay. It listens only if there is an upstream.
+	// The relay.
 	RelayGRPCAddress, RelayHTTPAddress string        // empty: off
 	RelaySocket                        string        // a path; empty: off
 	RelayRate                          int64         // points a second; 0: no limit
@@ -60,6 +60,11 @@ type Settings struct {
 	QueueDir                           string        // empty: in memory
 	QueueSize                          int64         // bytes
 	QueueSync                          time.Duration // 0: before the client is answered
+
+	// The live picture.
+	LiveSize    int64    // bytes
+	PageAddress string   // empty: off
+	PageHosts   []string // names under which it may be asked for, besides localhost and addresses
 
 	// Life.
 	HealthAddress       string // empty: off
@@ -87,6 +92,7 @@ const (
 	groupProbes   = "Probes"
 	groupUpstream = "Upstream"
 	groupRelay    = "Relay"
+	groupPage     = "Page"
 	groupLife     = "Life"
 )
 
@@ -140,6 +146,11 @@ func (f *Flags) define(s *Settings) {
 	f.add("queue-size", size(&s.QueueSize, 16<<20, 1<<20, 64<<30), "how much may wait for the upstream; when that is away the oldest is dropped, else clients wait")
 	f.add("queue-sync", interval(&s.QueueSync, time.Second, 0), "how much a power failure may lose; 0 syncs to disk before the client is answered")
 	f.add("relay-connections", atLeastOne(&s.RelayConnections, 256), "connections of clients to each listener; when more come, the longest idle is closed")
+
+	f.group = groupPage
+	f.add("page-address", address(&s.PageAddress, "127.0.0.1:4320"), "where the page, /api and /metrics are served, without authentication; off serves none")
+	f.add("page-host", list(&s.PageHosts, "NAME", notNothing), "name under which the page may be asked for, besides localhost and addresses; repeatable")
+	f.add("live-size", size(&s.LiveSize, 4<<20, 1<<20, 1<<30), "memory for what the page and the summary show of the app; what does not fit is counted")
 
 	f.group = groupLife
 	f.add("health-address", address(&s.HealthAddress, "127.0.0.1:4319"), "where /healthz and /readyz answer; off turns them off")

@@ -70,6 +70,7 @@ func (s *Settings) checkCircle(u SignalUpstream, flag string) error {
 	}
 	for _, listener := range []struct{ flag, address string }{
 		{"--relay-grpc-address", s.RelayGRPCAddress}, {"--relay-http-address", s.RelayHTTPAddress}, {"--health-address", s.HealthAddress},
+		{"--page-address", s.PageAddress},
 	} {
 		host, own, _ := net.SplitHostPort(listener.address)
 		if own == u.Endpoint.Port() && own != "" && own != "0" && reaches(u.Endpoint.Hostname(), host) {

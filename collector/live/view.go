@@ -1,4 +1,4 @@
-package summary
+package live
 
 import (
 	"math"
@@ -26,10 +26,51 @@ type point struct {
 
 func (v *view) advance(rm *metricdata.ResourceMetrics) {
 	v.before, v.now = v.now, index(rm)
+	v.addUp(rm)
 	v.elapsed = 0
 	if now, before := newest(v.now), newest(v.before); !before.IsZero() {
 		v.elapsed = now.Sub(before)
 	}
+}
+
+// addUp makes cumulative what is not, where an upstream prefers deltas.
+func (v *view) addUp(rm *metricdata.ResourceMetrics) {
+	for _, scope := range rm.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			if !isDelta(m.Data) {
+				continue
+			}
+			before := map[attribute.Distinct]point{}
+			for _, p := range v.before[m.Name] {
+				before[p.attrs.Equivalent()] = p
+			}
+			now := v.now[m.Name]
+			for i := range now {
+				past := before[now[i].attrs.Equivalent()]
+				now[i].value += past.value
+				now[i].count += past.count
+				delete(before, now[i].attrs.Equivalent())
+			}
+			for _, p := range before {
+				now = append(now, p) // which has not grown
+			}
+			v.now[m.Name] = now
+		}
+	}
+}
+
+func isDelta(data metricdata.Aggregation) bool {
+	switch d := data.(type) {
+	case metricdata.Sum[int64]:
+		return d.Temporality == metricdata.DeltaTemporality
+	case metricdata.Sum[float64]:
+		return d.Temporality == metricdata.DeltaTemporality
+	case metricdata.ExponentialHistogram[float64]:
+		return d.Temporality == metricdata.DeltaTemporality
+	case metricdata.Histogram[float64]:
+		return d.Temporality == metricdata.DeltaTemporality
+	}
+	return false
 }
 
 // value returns the sum of the points that have all the attributes given; ok is false if there are none.

@@ -1,0 +1,161 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/poolgauge/poolgauge/pools"
+)
+
+// What requests take when all is well.
+const (
+	thumbnail  = 20 * time.Millisecond
+	payment    = 50 * time.Millisecond
+	locked     = 2 * time.Millisecond
+	connection = 15 * time.Millisecond
+	patience   = 1500 * time.Millisecond // of callers
+	mostOpen   = 200                     // requests to each pool at once; more are not made
+)
+
+// shop is the app. The durations change with the story.
+type shop struct {
+	thumbnails, receipts *pools.Workers
+	payments             *pools.Semaphore
+	connections          *pools.Resources[int]
+
+	payment, locked atomic.Int64
+	leaks           atomic.Bool
+	lock            sync.Mutex // that receipts' tasks take
+	requests        sync.WaitGroup
+
+	mu     sync.Mutex // guards leaked
+	leaked []pools.Lease[int]
+}
+
+func open() (*shop, error) {
+	s := &shop{}
+	s.payment.Store(int64(payment))
+	s.locked.Store(int64(locked))
+	var errs [4]error
+	s.thumbnails, errs[0] = pools.NewWorkers("thumbnails", 12, pools.WorkersConfig{Queue: 32})
+	s.receipts, errs[1] = pools.NewWorkers("receipts", 8, pools.WorkersConfig{Queue: 64})
+	s.payments, errs[2] = pools.NewSemaphore("payments", 6, pools.SemaphoreConfig{})
+	s.connections, errs[3] = pools.NewResources("connections", 16, func(context.Context) (int, error) { return 0, nil }, pools.ResourcesConfig[int]{})
+	return s, errors.Join(errs[:]...)
+}
+
+func (s *shop) close() {
+	s.requests.Wait()
+	s.thumbnails.Close()
+	s.receipts.Close()
+	s.payments.Close()
+	s.connections.Close()
+}
+
+func (s *shop) resize(workers int) { _ = s.thumbnails.Resize(workers) } // there is a worker at least
+
+// serve makes requests, at rates that no slowness changes, until ctx is done.
+func (s *shop) serve(ctx context.Context) {
+	s.load(ctx, 250, s.makeThumbnail)
+	s.load(ctx, 60, s.pay)
+	s.load(ctx, 80, s.printReceipt)
+	s.load(ctx, 90, s.query)
+}
+
+func (s *shop) load(ctx context.Context, perSecond int, request func(context.Context)) {
+	s.requests.Go(func() {
+		tick := time.NewTicker(time.Second / time.Duration(perSecond))
+		defer tick.Stop()
+		open := make(chan struct{}, mostOpen)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			select {
+			case open <- struct{}{}:
+				s.requests.Go(func() {
+					defer func() { <-open }()
+					waiting, cancel := context.WithTimeout(ctx, patience)
+					defer cancel()
+					request(waiting)
+				})
+			default:
+			}
+		}
+	})
+}
+
+// Each request of the shop gives up when its caller does; what it fails with shows in the metrics.
+
+func (s *shop) makeThumbnail(ctx context.Context) {
+	waiting, cancel := context.WithTimeout(ctx, patience/5)
+	defer cancel()
+	_ = s.thumbnails.Submit(waiting, func(context.Context) error {
+		compute(time.Millisecond / 2)
+		time.Sleep(thumbnail)
+		return nil
+	})
+}
+
+func (s *shop) pay(ctx context.Context) {
+	if s.payments.Acquire(ctx, 1) != nil {
+		return
+	}
+	defer s.payments.Release(1)
+	pause(ctx, time.Duration(s.payment.Load()))
+}
+
+func (s *shop) printReceipt(ctx context.Context) {
+	_ = s.receipts.Submit(ctx, func(context.Context) error {
+		s.lock.Lock()
+		time.Sleep(time.Duration(s.locked.Load()))
+		s.lock.Unlock()
+		compute(time.Millisecond)
+		return nil
+	})
+}
+
+func (s *shop) query(ctx context.Context) {
+	lease, err := s.connections.Acquire(ctx)
+	if err != nil {
+		return
+	}
+	pause(ctx, connection)
+	if s.leaks.Load() && time.Now().UnixNano()/1e3%64 == 0 {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.leaked = append(s.leaked, lease)
+		return
+	}
+	lease.Release()
+}
+
+// giveBack ends the leak.
+func (s *shop) giveBack() {
+	s.leaks.Store(false)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.leaked {
+		s.leaked[i].Release()
+	}
+	s.leaked = nil
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// compute uses a CPU for a while.
+func compute(d time.Duration) {
+	for begin := time.Now(); time.Since(begin) < d; {
+		continue
+	}
+}

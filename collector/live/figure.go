@@ -1,0 +1,69 @@
+package live
+
+import (
+	"math"
+	"strconv"
+)
+
+// Figure is a number that may be absent, which is never 0. The zero Figure is absent. In JSON it is a number of seven digits, or left out.
+type Figure struct {
+	value float64
+	known bool
+}
+
+// Known returns a figure that is known: absent for what is no number, or infinite.
+func Known(v float64) Figure {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return Figure{}
+	}
+	return Figure{value: v, known: true}
+}
+
+// known returns v if ok says that it is known.
+func known(v float64, ok bool) Figure {
+	if !ok {
+		return Figure{}
+	}
+	return Known(v)
+}
+
+// Get returns the number, and whether there is one.
+func (f Figure) Get() (v float64, ok bool) { return f.value, f.known }
+
+// Or returns the number, or v if it is absent.
+func (f Figure) Or(v float64) float64 {
+	if f.known {
+		return f.value
+	}
+	return v
+}
+
+// Over returns f ÷ by; it is absent where one of them is, or by is not above 0.
+func (f Figure) Over(by Figure) Figure {
+	if !f.known || !by.known || by.value <= 0 {
+		return Figure{}
+	}
+	return Known(f.value / by.value)
+}
+
+// IsZero reports whether the figure is absent: such ones are left out of JSON by the option omitzero.
+func (f Figure) IsZero() bool { return !f.known }
+
+// MarshalJSON implements json.Marshaler.
+func (f Figure) MarshalJSON() ([]byte, error) {
+	if !f.known {
+		return []byte("null"), nil
+	}
+	return strconv.AppendFloat(nil, f.value, 'g', -1, 32), nil
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (f *Figure) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" {
+		*f = Figure{}
+		return nil
+	}
+	v, err := strconv.ParseFloat(string(data), 64)
+	*f = Known(v)
+	return err
+}

@@ -1,0 +1,93 @@
+package live
+
+import (
+	"math"
+	"time"
+)
+
+// SparkColumns is the number of columns of a [Spark].
+const SparkColumns = 60
+
+// spark returns the last quarter of an hour of what a row of the page shows, until slot.
+func (p *pool) spark(slot int64) Spark {
+	return Spark{
+		Fill: p.track.spark(slot, func(at int64) float64 {
+			bound := p.track.at(limit, at)
+			if bound > 0 {
+				return p.track.at(used, at) / bound
+			}
+			return p.track.at(used, at)
+		}),
+		Wait: p.track.spark(slot, func(at int64) float64 {
+			return higher(higher(math.Inf(-1), p.track.at(oldest, at)), p.track.at(waitP99, at))
+		}),
+	}
+}
+
+// columns returns the last quarter of an hour of a row, until slot.
+func (t *track) columns(row int, slot int64) []Figure {
+	return t.spark(slot, func(at int64) float64 { return t.at(row, at) })
+}
+
+// spark returns the most of what a slot has, for each column.
+func (t *track) spark(slot int64, of func(at int64) float64) []Figure {
+	const width = slots / SparkColumns
+	columns := make([]Figure, SparkColumns)
+	for i := range columns {
+		most := math.Inf(-1)
+		end := (slot/width + 1 - int64(SparkColumns-1-i)) * width
+		for at := max(0, end-width); at < min(end, t.last+1); at++ {
+			most = higher(most, of(at))
+		}
+		columns[i] = Known(most)
+	}
+	return columns
+}
+
+// higher returns the higher one; v may be absent.
+func higher(most, v float64) float64 {
+	if v > most {
+		return v
+	}
+	return most
+}
+
+// History returns the last quarter of an hour of a pool; ok is false if there is no such pool.
+func (l *Live) History(id string) (h *History, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := l.pools[id]
+	if p == nil {
+		return nil, false
+	}
+	slot := l.now()
+	first := max(0, slot-slots+1)
+	column := func(row int) []Figure {
+		figures := make([]Figure, 0, slots)
+		for at := first; at <= slot; at++ {
+			figures = append(figures, Known(p.track.at(row, at)))
+		}
+		return figures
+	}
+	return &History{
+		From: l.begin.Add(time.Duration(first) * l.slot), Step: l.slot.Seconds(),
+		Used: column(used), Limit: column(limit), Pending: column(pending), OldestWait: column(oldest), WaitP99: column(waitP99),
+		UseP50: column(useP50), Rate: column(rate), NotServed: column(notServed),
+		Waits: l.heatmap(p, first/heatSlots, slot/heatSlots),
+	}, true
+}
+
+func (l *Live) heatmap(p *pool, first, last int64) Heatmap {
+	m := Heatmap{From: l.begin.Add(time.Duration(first*heatSlots) * l.slot), Step: heatSlots * l.slot.Seconds()}
+	for row := range heatHeight - 1 {
+		m.Bounds = append(m.Bounds, heatBound(row))
+	}
+	for column := first; column <= last; column++ {
+		counts := make([]int64, heatHeight)
+		for row := range counts {
+			counts[row] = int64(math.Round(p.waits.at(column, row)))
+		}
+		m.Counts = append(m.Counts, counts)
+	}
+	return m
+}

@@ -1,0 +1,132 @@
+// Package live keeps a picture of what the sidecar sees: the newest point of each series, and a quarter of an hour of what is shown, in bounded memory.
+//
+// The points of apps come from [Live.Offer], which reads the metrics of the catalogue from an accepted request and skips the rest, and the sidecar's
+// own from [Live.Collect]. [Live.Picture] is the one thing that the summary, the page, /api, /metrics and a terminal read.
+package live
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+)
+
+// Config says how much is kept. The zero Config is good.
+type Config struct {
+	Limit    int64  // bytes of the picture, about; 0: 4 MiB
+	Service  string // what the sidecar is called, in [Picture.Service]
+	Upstream string // where it sends, in [Pipeline.Upstream]
+}
+
+const defaultLimit = 4 << 20
+
+// Live keeps the picture. Its methods may be called at the same time; none waits for anything but a short computation.
+type Live struct {
+	cfg     Config
+	refused atomic.Int64
+
+	mu         sync.Mutex // guards everything below
+	apps       map[uint64]*app
+	pools      map[string]*pool
+	used       int64  // bytes
+	count      int64  // series
+	generation uint64 // of requests
+	begin      time.Time
+	slot       time.Duration // of all tracks
+	work       workspace
+	touched    []*pool // by the request at hand
+	course     track   // of the machine
+	own        *metricdata.ResourceMetrics
+	machine    machine
+	changed    chan struct{}
+}
+
+// New returns an empty picture.
+func New(cfg Config) *Live {
+	if cfg.Limit == 0 {
+		cfg.Limit = defaultLimit
+	}
+	return &Live{
+		cfg: cfg, apps: map[uint64]*app{}, pools: map[string]*pool{}, begin: time.Now(), slot: time.Second,
+		machine: newMachine(), course: newTrack(courses), changed: make(chan struct{}),
+	}
+}
+
+// Changed returns a channel that is closed when the picture next changes.
+func (l *Live) Changed() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.changed
+}
+
+// turn tells those that wait for a change. Caller must hold mu.
+func (l *Live) turn() {
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+// now returns the slot of the present, and makes slots coarse when they are used up. Caller must hold mu.
+func (l *Live) now() int64 {
+	passed := max(0, time.Since(l.begin))
+	if l.slot == time.Second && passed >= slots*time.Second {
+		l.slot = coarse * time.Second
+		for _, p := range l.pools {
+			p.track.coarsen()
+			p.waits.coarsen()
+		}
+		l.course.coarsen()
+	}
+	return int64(passed / l.slot)
+}
+
+// Collect takes a collection of the sidecar's own, which nobody changes any more. It is a sink of the sampler.
+func (l *Live) Collect(rm *metricdata.ResourceMetrics) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.own = rm
+	l.machine.advance(rm)
+	l.course.put(l.now(), l.machine.course())
+	l.prune(time.Now())
+	l.turn()
+}
+
+// Own returns the last collection of the sidecar's own, nil before the first. Do not change it.
+func (l *Live) Own() *metricdata.ResourceMetrics {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.own
+}
+
+// Picture returns the picture of now, which is the caller's.
+func (l *Live) Picture() *Picture {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	p := &Picture{
+		At: now, Service: l.cfg.Service, Pools: make([]Pool, 0, len(l.pools)),
+		Memory: Memory{Used: l.used, Limit: l.cfg.Limit, Series: l.count, Refused: l.refused.Load()},
+	}
+	l.machine.picture(p)
+	p.Pipeline.Upstream = l.cfg.Upstream
+	slot := l.now()
+	p.Course = Course{
+		CPU: l.course.columns(courseCPU, slot), Memory: l.course.columns(courseMemory, slot),
+		Throttled: l.course.columns(courseThrottled, slot), Pressure: l.course.columns(coursePressure, slot),
+	}
+	for _, one := range l.pools {
+		q := one.picture(now)
+		q.Spark = one.spark(slot)
+		p.Pools = append(p.Pools, q)
+	}
+	slices.SortFunc(p.Pools, Worse)
+	return p
+}
+
+// Memory returns how much the picture holds.
+func (l *Live) Memory() Memory {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return Memory{Used: l.used, Limit: l.cfg.Limit, Series: l.count, Refused: l.refused.Load()}
+}

@@ -1,0 +1,219 @@
+package live
+
+import (
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/poolgauge/poolgauge/internal/catalog"
+)
+
+// machine makes figures of the sidecar's own collections. A figure that needs two collections is missing from the first.
+type machine struct {
+	view   view
+	probes map[string]*probeState // by name and target
+	shown  Picture                // Host, Containers, Probes and Pipeline of it
+}
+
+func newMachine() machine { return machine{probes: map[string]*probeState{}} }
+
+// advance takes a collection.
+func (m *machine) advance(rm *metricdata.ResourceMetrics) {
+	m.view.advance(rm)
+	m.shown = Picture{Host: m.hostFigures(), Containers: m.containers(), Probes: m.probeFigures(), Pipeline: m.pipeline()}
+}
+
+// picture fills what it knows into p.
+func (m *machine) picture(p *Picture) {
+	p.Host = m.shown.Host
+	p.Containers = append([]Container{}, m.shown.Containers...)
+	p.Probes = append([]Probe{}, m.shown.Probes...)
+	p.Pipeline = m.shown.Pipeline
+	p.Pipeline.Lanes = append([]Lane{}, m.shown.Pipeline.Lanes...)
+}
+
+// The rows of the machine's track.
+const (
+	courseCPU = iota
+	courseMemory
+	courseThrottled
+	coursePressure
+	courses
+)
+
+// course returns what is kept of a collection.
+func (m *machine) course() []float32 {
+	h := &m.shown.Host
+	row := []float32{courseCPU: float32(h.CPU.Or(math.NaN())), courseMemory: float32(h.MemoryUsed.Over(h.MemoryLimit).Or(math.NaN()))}
+	throttled, pressure := math.Inf(-1), higher(higher(higher(math.Inf(-1), h.Pressure.CPU.Or(-1)), h.Pressure.Memory.Or(-1)), h.Pressure.IO.Or(-1))
+	for i := range m.shown.Containers {
+		throttled = higher(throttled, m.shown.Containers[i].Throttled.Or(-1))
+	}
+	return append(row, orAbsent(throttled), orAbsent(pressure))
+}
+
+func orAbsent(v float64) float32 {
+	if v < 0 {
+		return float32(math.NaN())
+	}
+	return float32(v)
+}
+
+func (m *machine) hostFigures() Host {
+	v := &m.view
+	all, counted := v.rate(catalog.SystemCPUTime)
+	mode := func(mode attribute.KeyValue) Figure {
+		rate, ok := v.rate(catalog.SystemCPUTime, mode)
+		return known(rate/all, ok && counted && all > 0)
+	}
+	h := Host{
+		CPUs: known(v.value(catalog.SystemCPULogicalCount)), IOWait: mode(semconv.CPUModeIOWait), Steal: mode(semconv.CPUModeSteal),
+		Load: known(v.value(catalog.SystemLoad1)), MemoryLimit: known(v.value(catalog.SystemMemoryLimit)),
+		MemoryUsed: known(v.value(catalog.SystemMemoryUsage, semconv.SystemMemoryStateUsed)),
+		SwapUsed:   known(v.value(catalog.SystemPagingUsage, semconv.SystemPagingStateUsed)),
+		Pressure:   m.pressure(catalog.PressureScopeKey.String("host")),
+	}
+	h.CPU = known(1-mode(semconv.CPUModeIdle).Or(0)-h.IOWait.Or(0), counted && all > 0)
+	return h
+}
+
+func (m *machine) pressure(with ...attribute.KeyValue) Pressure {
+	of := func(resource string) Figure {
+		stalled, ok := m.view.rate(catalog.PressureStallTime,
+			append([]attribute.KeyValue{catalog.PressureKindKey.String("some"), catalog.PressureResourceKey.String(resource)}, with...)...)
+		return known(min(stalled, 1), ok) // the two clocks differ by a little
+	}
+	return Pressure{CPU: of("cpu"), Memory: of("memory"), IO: of("io")}
+}
+
+// containers has each container, and the own control group outside a container.
+func (m *machine) containers() (all []Container) {
+	v := &m.view
+	v.each(catalog.ContainerCPUTime, catalog.CgroupPathKey, func(path attribute.KeyValue) {
+		c := Container{Path: path.Value.AsString()}
+		v.each(catalog.ContainerCPUTime, semconv.ContainerIDKey, func(id attribute.KeyValue) {
+			if _, ok := v.value(catalog.ContainerCPUTime, path, id); ok {
+				c.ID = id.Value.AsString()
+			}
+		})
+		c.CPU, c.CPULimit = known(v.rate(catalog.ContainerCPUTime, path)), known(v.value(catalog.CgroupCPULimit, path))
+		c.Throttled = known(v.rate(catalog.CgroupCPUThrottledPeriods, path)).Over(known(v.rate(catalog.CgroupCPUPeriods, path)))
+		c.Memory = known(v.value(catalog.ContainerMemoryWorkingSet, path))
+		c.MemoryLimit = known(v.value(catalog.CgroupMemoryLimit, path))
+		c.OOMKills = known(v.value(catalog.CgroupMemoryEvents, path, catalog.CgroupEventKey.String("oom_kill")))
+		c.Pressure = m.pressure(path)
+		all = append(all, c)
+	})
+	return all
+}
+
+// pipeline has what waits for the upstream, and what became of points since the collection before.
+func (m *machine) pipeline() Pipeline {
+	v := &m.view
+	p := Pipeline{
+		QueueUsed: known(v.value(catalog.RelayQueueUsage)), QueueLimit: known(v.value(catalog.RelayQueueLimit)),
+		Durable: known(v.value(catalog.RelayQueueDurable)), Connections: known(v.value(catalog.RelayConnections)),
+	}
+	v.each(catalog.RelayPoints, catalog.LaneKey, func(lane attribute.KeyValue) {
+		became := func(outcome string) Figure {
+			n, ok := v.gained(catalog.RelayPoints, lane, catalog.PointOutcomeKey.String(outcome))
+			return known(n/v.elapsed.Seconds(), ok)
+		}
+		p.Lanes = append(p.Lanes, Lane{
+			Name: lane.Value.AsString(), Available: known(v.value(catalog.UpstreamAvailable, lane)),
+			Queued: known(v.value(catalog.RelayQueuePoints, lane)), Oldest: known(v.value(catalog.RelayQueueAge, lane)),
+			Accepted: became("accepted"), Sent: became("sent"), Rejected: became("rejected"), Dropped: became("dropped"), Refused: became("refused"),
+		})
+	})
+	slices.SortFunc(p.Lanes, func(a, b Lane) int { return strings.Compare(a.Name, b.Name) })
+	return p
+}
+
+// probeState is what a probe showed last, since most run less often than collections are made.
+type probeState struct {
+	failed         string
+	phases         map[string]float64
+	stretch, delay Figure
+	got, wanted    Figure
+	seen           bool
+}
+
+func (m *machine) probe(name, target string) *probeState {
+	key := name + "\x00" + target
+	if m.probes[key] == nil {
+		m.probes[key] = &probeState{phases: map[string]float64{}}
+	}
+	m.probes[key].seen = true
+	return m.probes[key]
+}
+
+func (m *machine) probeFigures() (all []Probe) {
+	for _, state := range m.probes {
+		state.seen = false
+	}
+	if p, ok := m.cpuProbe(); ok {
+		all = append(all, p)
+	}
+	for _, name := range []string{"disk", "tcp", "dns", "http"} {
+		with := catalog.ProbeNameKey.String(name)
+		m.view.each(catalog.ProbeRuns, catalog.ProbeTargetKey, func(target attribute.KeyValue) {
+			if _, ok := m.view.value(catalog.ProbeRuns, with, target); ok {
+				all = append(all, m.targetProbe(m.probe(name, target.Value.AsString()), with, target))
+			}
+		})
+	}
+	maps.DeleteFunc(m.probes, func(_ string, state *probeState) bool { return !state.seen })
+	return all
+}
+
+func (m *machine) cpuProbe() (p Probe, ok bool) {
+	v, state := &m.view, m.probe("cpu", "")
+	if mean, ok := v.mean(catalog.ProbeCPUStretch); ok {
+		state.stretch = Known(mean)
+	}
+	if mean, ok := v.mean(catalog.ProbeCPURunDelay); ok {
+		state.delay = Known(mean)
+	}
+	p = Probe{
+		Name: "cpu", Stretch: state.stretch, RunDelay: state.delay,
+		Parallelism: known(v.value(catalog.ProbeParallelism)), Requested: known(v.value(catalog.ProbeParallelismRequested)),
+	}
+	return p, !p.Stretch.IsZero() || !p.RunDelay.IsZero() || !p.Parallelism.IsZero()
+}
+
+// targetProbe has what the last runs of a probe took, or failed with.
+func (m *machine) targetProbe(state *probeState, name, target attribute.KeyValue) Probe {
+	if failure := m.failures(name, target); failure != "" {
+		state.failed = failure
+		clear(state.phases) // of a run that is no longer the last
+	} else if m.view.grew(catalog.ProbeRuns, name, target) {
+		state.failed = ""
+	}
+	p := Probe{Name: name.Value.AsString(), Target: target.Value.AsString(), Failed: state.failed}
+	for _, phase := range catalog.ProbePhases {
+		mean, ok := m.view.mean(catalog.ProbeDuration, name, target, catalog.ProbePhaseKey.String(phase))
+		if ok && state.failed == "" {
+			state.phases[phase] = mean
+		}
+		if seconds, ok := state.phases[phase]; ok {
+			p.Phases = append(p.Phases, Phase{Name: phase, Seconds: Known(seconds)})
+		}
+	}
+	return p
+}
+
+// failures returns what runs of a probe failed with since the last collection, "" if none did.
+func (m *machine) failures(name, target attribute.KeyValue) string {
+	var kinds []string
+	m.view.each(catalog.ProbeRuns, semconv.ErrorTypeKey, func(kind attribute.KeyValue) {
+		if m.view.grew(catalog.ProbeRuns, name, target, kind) {
+			kinds = append(kinds, kind.Value.AsString())
+		}
+	})
+	return strings.Join(kinds, ", ")
+}

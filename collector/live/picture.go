@@ -1,0 +1,195 @@
+package live
+
+import "time"
+
+// Picture is what the sidecar knows at one moment: what the summary, the page, the JSON of /api and a terminal show. Its JSON is stable: keys are added
+// and never change their meaning, and what is absent is left out. Times are in seconds, sizes in bytes, shares from 0 to 1, rates per second, of about the
+// last ten seconds or the last interval of the app, whichever is longer.
+type Picture struct {
+	At         time.Time   `json:"at"`
+	Service    string      `json:"service,omitempty"` // of the sidecar itself: its name and where it runs
+	Pools      []Pool      `json:"pools"`             // worst first
+	Host       Host        `json:"host"`
+	Course     Course      `json:"course"`
+	Containers []Container `json:"containers"`
+	Probes     []Probe     `json:"probes"`
+	Pipeline   Pipeline    `json:"pipeline"`
+	Memory     Memory      `json:"memory"`
+}
+
+// Level says how a pool is doing, by what can be seen of it: it is no verdict on why.
+type Level string
+
+// The levels, the worst first. A pool is silent when it has sent nothing for three of its intervals, and at least ten seconds.
+const (
+	Trouble Level = "trouble" // callers were not served, or one has waited for a second
+	Warning Level = "warning" // it is full and callers wait, or one in a hundred waits for 100 ms
+	Good    Level = "ok"
+	Silent  Level = "silent"
+)
+
+// Pool is the newest of one pool.
+type Pool struct {
+	ID       string    `json:"id"` // the same after a restart of the app, if its resource has the same service.instance.id or none
+	Name     string    `json:"name"`
+	Kind     string    `json:"kind"`
+	Service  string    `json:"service,omitempty"`
+	Instance string    `json:"instance,omitempty"`
+	Seen     time.Time `json:"seen"` // when its newest points came
+	Level    Level     `json:"level"`
+	Reason   string    `json:"reason,omitempty"` // why that level, in words
+
+	Limit        Figure `json:"limit,omitzero"` // absent: unlimited
+	Used         Figure `json:"used,omitzero"`
+	Idle         Figure `json:"idle,omitzero"`
+	Constructing Figure `json:"constructing,omitzero"`
+	Pending      Figure `json:"pending,omitzero"`
+	PendingLimit Figure `json:"pendingLimit,omitzero"` // absent: unbounded
+	OldestWait   Figure `json:"oldestWait,omitzero"`   // absent: nobody waits
+
+	Wait      Quantiles `json:"wait,omitzero"` // of all outcomes
+	Use       Quantiles `json:"use,omitzero"`
+	MeanWait  Figure    `json:"meanWait,omitzero"`  // of those that waited, where Wait is unknown
+	MeanUse   Figure    `json:"meanUse,omitzero"`   // slot-seconds of a request that was served, on average
+	Rate      Figure    `json:"rate,omitzero"`      // acquired
+	NotServed Figure    `json:"notServed,omitzero"` // rejected, canceled, timed out
+	Failed    Figure    `json:"failed,omitzero"`    // uses that ended in an error, a panic or an exit
+	OnCPU     Figure    `json:"onCPU,omitzero"`     // shares of the time in use
+	RunQueue  Figure    `json:"runQueue,omitzero"`
+	Blocked   Figure    `json:"blocked,omitzero"`
+
+	Verdict     string   `json:"verdict,omitempty"` // why it is full; absent while nothing says so
+	Evidence    []string `json:"evidence,omitempty"`
+	Recommended Figure   `json:"recommended,omitzero"` // limit
+
+	Spark Spark `json:"spark"`
+}
+
+// Fill returns used ÷ limit.
+func (p *Pool) Fill() Figure { return p.Used.Over(p.Limit) }
+
+// Spark is a quarter of an hour in [SparkColumns] columns, the oldest first; each is the most that was seen in it.
+type Spark struct {
+	Fill []Figure `json:"fill"` // shares of the limit, or slots used where there is none
+	Wait []Figure `json:"wait"` // the oldest wait, or the 99th percentile if that is longer
+}
+
+// Quantiles are of a distribution of seconds, within 5 % where its buckets are that narrow.
+type Quantiles struct {
+	P50 Figure `json:"p50,omitzero"`
+	P95 Figure `json:"p95,omitzero"`
+	P99 Figure `json:"p99,omitzero"`
+}
+
+// Host is the machine, in a pod the whole node.
+type Host struct {
+	CPUs        Figure   `json:"cpus,omitzero"`
+	CPU         Figure   `json:"cpu,omitzero"` // share of all CPUs that is busy, as IOWait and Steal
+	IOWait      Figure   `json:"ioWait,omitzero"`
+	Steal       Figure   `json:"steal,omitzero"`
+	Load        Figure   `json:"load,omitzero"`
+	MemoryUsed  Figure   `json:"memoryUsed,omitzero"`
+	MemoryLimit Figure   `json:"memoryLimit,omitzero"`
+	SwapUsed    Figure   `json:"swapUsed,omitzero"`
+	Pressure    Pressure `json:"pressure,omitzero"`
+}
+
+// Course is a quarter of an hour of the machine in [SparkColumns] columns, the oldest first; each is the most that was seen in it. All are shares.
+type Course struct {
+	CPU       []Figure `json:"cpu"`
+	Memory    []Figure `json:"memory"`
+	Throttled []Figure `json:"throttled"` // of the container that is throttled most
+	Pressure  []Figure `json:"pressure"`  // of the resource that most is waited for
+}
+
+// Pressure is the share of time in which some task waited for a resource.
+type Pressure struct {
+	CPU    Figure `json:"cpu,omitzero"`
+	Memory Figure `json:"memory,omitzero"`
+	IO     Figure `json:"io,omitzero"`
+}
+
+// Container is a control group: a container, if it has an ID.
+type Container struct {
+	Path        string   `json:"path"`
+	ID          string   `json:"id,omitempty"`
+	CPU         Figure   `json:"cpu,omitzero"`       // CPUs used
+	CPULimit    Figure   `json:"cpuLimit,omitzero"`  // quota in CPUs; absent: none
+	Throttled   Figure   `json:"throttled,omitzero"` // share of the periods of the quota in which it was stopped
+	Memory      Figure   `json:"memory,omitzero"`    // working set
+	MemoryLimit Figure   `json:"memoryLimit,omitzero"`
+	OOMKills    Figure   `json:"oomKills,omitzero"`
+	Pressure    Pressure `json:"pressure,omitzero"`
+}
+
+// Probe is what a probe's last runs found.
+type Probe struct {
+	Name        string  `json:"name"` // cpu, disk, tcp, dns or http
+	Target      string  `json:"target,omitempty"`
+	Failed      string  `json:"failed,omitempty"` // how the last run failed
+	Phases      []Phase `json:"phases,omitempty"`
+	Stretch     Figure  `json:"stretch,omitzero"`
+	RunDelay    Figure  `json:"runDelay,omitzero"`
+	Parallelism Figure  `json:"parallelism,omitzero"` // CPUs that it got at once
+	Requested   Figure  `json:"requested,omitzero"`
+}
+
+// Phase is how long a part of a probe's run took.
+type Phase struct {
+	Name    string `json:"name"`
+	Seconds Figure `json:"seconds"`
+}
+
+// Pipeline is what becomes of what the sidecar accepts.
+type Pipeline struct {
+	Upstream    string `json:"upstream,omitempty"` // where it sends; absent: nowhere
+	Lanes       []Lane `json:"lanes"`              // of the signals that there was something of
+	QueueUsed   Figure `json:"queueUsed,omitzero"`
+	QueueLimit  Figure `json:"queueLimit,omitzero"`
+	Durable     Figure `json:"durable,omitzero"` // 1 while the queue is on disk, 0 while its storage fails; absent: in memory
+	Connections Figure `json:"connections,omitzero"`
+}
+
+// Lane is one signal, or the sidecar's own points.
+type Lane struct {
+	Name      string `json:"name"`
+	Available Figure `json:"available,omitzero"` // 1 if the upstream takes it, else 0
+	Queued    Figure `json:"queued,omitzero"`
+	Oldest    Figure `json:"oldest,omitzero"`
+	Accepted  Figure `json:"accepted,omitzero"`
+	Sent      Figure `json:"sent,omitzero"`
+	Rejected  Figure `json:"rejected,omitzero"`
+	Dropped   Figure `json:"dropped,omitzero"`
+	Refused   Figure `json:"refused,omitzero"`
+}
+
+// Memory says how much the picture itself holds. What does not fit is not shown, and counted.
+type Memory struct {
+	Used    int64 `json:"used"`
+	Limit   int64 `json:"limit"`
+	Series  int64 `json:"series"`
+	Refused int64 `json:"refused"` // points of series that there was no room for
+}
+
+// History is a quarter of an hour of one pool. Column i is of the time from From + i × Step; a value is the most that was seen in it, null if nothing was.
+type History struct {
+	From       time.Time `json:"from"`
+	Step       float64   `json:"step"` // seconds
+	Used       []Figure  `json:"used"`
+	Limit      []Figure  `json:"limit"`
+	Pending    []Figure  `json:"pending"`
+	OldestWait []Figure  `json:"oldestWait"`
+	WaitP99    []Figure  `json:"waitP99"`
+	UseP50     []Figure  `json:"useP50"` // the mean, of a pool that does not say how long each use lasts
+	Rate       []Figure  `json:"rate"`
+	NotServed  []Figure  `json:"notServed"`
+	Waits      Heatmap   `json:"waits"`
+}
+
+// Heatmap is how many requests waited how long. Counts are approximate: within 8 %.
+type Heatmap struct {
+	From   time.Time `json:"from"`
+	Step   float64   `json:"step"`   // seconds
+	Bounds []float64 `json:"bounds"` // upper bounds of the rows in seconds, but for the last, which has none
+	Counts [][]int64 `json:"counts"` // by column, then by row
+}

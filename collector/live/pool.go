@@ -1,0 +1,179 @@
+package live
+
+import (
+	"math"
+	"time"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
+)
+
+// The figures of a pool. The first have a history.
+const (
+	used = iota
+	limit
+	pending
+	oldest
+	waitP99
+	useP50
+	rate
+	notServed
+	tracked
+)
+
+const (
+	idle = tracked + iota
+	constructing
+	pendingLimit
+	waitP50
+	waitP95
+	useP95
+	useP99
+	meanWait
+	meanUse
+	failed
+	onCPU
+	runQueue
+	blocked
+	figures
+)
+
+// pool is one pool of an app: its series, and what was made of them.
+type pool struct {
+	app        *app
+	id         string
+	name, kind string
+	series     []*series
+	generation uint64    // of the request that it was last in
+	seen       time.Time // when that came
+	interval   time.Duration
+	now        [figures]float32 // NaN: absent
+	track      track
+	waits      heat
+}
+
+// gauges are the figures that are the value of a series as it is; the value of a limit is.
+var gauges = map[role]int{
+	limitRole: limit, usedRole: used, idleRole: idle, constructingRole: constructing, pendingRole: pending, pendingLimitRole: pendingLimit, oldestRole: oldest,
+}
+
+// rates are the figures that are the growth of one or several series.
+var rates = map[role]int{
+	acquiredRole: rate, notServedRole: notServed, failedRole: failed, onCPURole: onCPU, runQueueRole: runQueue, blockedRole: blocked,
+}
+
+// work makes the figures of a pool from its series that were in the last request.
+func (p *pool) work(w *workspace) {
+	for i := range p.now {
+		p.now[i] = float32(math.NaN())
+	}
+	w.waits.cells, w.uses.cells = w.waits.cells[:0], w.uses.cells[:0]
+	waited, waits, inUse := math.NaN(), math.NaN(), math.NaN()
+	for _, s := range p.series {
+		if s.generation != p.generation {
+			continue // absent by now
+		}
+		if i, ok := gauges[s.role]; ok {
+			p.add(i, s.value)
+			continue
+		}
+		perSecond, ok := s.rate()
+		if i, is := rates[s.role]; is && ok {
+			p.add(i, perSecond)
+		}
+		switch {
+		case s.role == waitRole:
+			w.add(&w.waits, s)
+		case s.role == useRole:
+			w.add(&w.uses, s)
+		case s.role == waitTimeRole && ok:
+			waited = perSecond
+		case s.role == waitsRole && ok:
+			waits = perSecond
+		case s.role == useTimeRole && ok:
+			inUse = perSecond
+		}
+	}
+	p.set([3]int{waitP50, waitP95, waitP99}, &w.waits)
+	p.set([3]int{useP50, useP95, useP99}, &w.uses)
+	p.now[meanWait] = mean(waited, waits)
+	if p.now[meanUse] = mean(inUse, float64(p.now[rate])); p.now[useP50] != p.now[useP50] {
+		p.now[useP50] = p.now[meanUse] // of a pool that does not say how long each use lasts
+	}
+}
+
+// mean returns a mean of which both parts may be absent; NaN if it is absent or infinite.
+func mean(sum, n float64) float32 {
+	if n > 0 {
+		return float32(sum / n)
+	}
+	return float32(math.NaN())
+}
+
+func (p *pool) add(figure int, v float64) {
+	if now := float64(p.now[figure]); !math.IsNaN(now) {
+		v += now
+	}
+	p.now[figure] = float32(v)
+}
+
+func (p *pool) set(quantiles [3]int, s *spread) {
+	p50, p95, p99 := s.quantiles()
+	for i, v := range [3]float64{p50, p95, p99} {
+		p.now[quantiles[i]] = float32(v)
+	}
+}
+
+// workspace is what is needed for a moment only.
+type workspace struct {
+	waits, uses, gained spread
+	now, before         otlp.Buckets
+	wire                []byte
+	point               otlp.Point
+}
+
+// add adds the values that a histogram got in its window.
+func (w *workspace) add(to *spread, s *series) {
+	if otlp.ReadBuckets(s.buckets, s.kind, &w.now) && w.past(s.older.buckets, s.kind) {
+		to.add(&w.now, &w.before)
+	}
+}
+
+// past reads buckets of the past into w.before; there may have been none yet.
+func (w *workspace) past(wire []byte, kind otlp.MetricKind) bool {
+	if len(wire) == 0 {
+		w.before = otlp.Buckets{Bounds: w.before.Bounds[:0], Counts: w.before.Counts[:0]}
+		return true
+	}
+	return otlp.ReadBuckets(wire, kind, &w.before)
+}
+
+// figure returns one of the pool's.
+func (p *pool) figure(i int) Figure { return Known(float64(p.now[i])) }
+
+// silentAfter is how long a pool is not silent that sends nothing.
+func (p *pool) silentAfter() time.Duration { return max(3*p.interval, 10*time.Second) + time.Second }
+
+// picture is what is shown of the pool.
+func (p *pool) picture(now time.Time) Pool {
+	q := Pool{
+		ID: p.id, Name: p.name, Kind: p.kind, Service: p.app.service, Instance: p.app.instance, Seen: p.seen,
+		Limit: p.figure(limit), Used: p.figure(used), Idle: p.figure(idle), Constructing: p.figure(constructing),
+		Pending: p.figure(pending), PendingLimit: p.figure(pendingLimit), OldestWait: p.figure(oldest),
+		Wait:     Quantiles{p.figure(waitP50), p.figure(waitP95), p.figure(waitP99)},
+		Use:      Quantiles{p.figure(useP50), p.figure(useP95), p.figure(useP99)},
+		MeanWait: p.figure(meanWait), MeanUse: p.figure(meanUse), Rate: p.figure(rate), NotServed: p.figure(notServed), Failed: p.figure(failed),
+	}
+	if q.Use.P95.IsZero() {
+		q.Use.P50 = Figure{}
+	}
+	if total := p.figure(onCPU).Or(0) + p.figure(runQueue).Or(0) + p.figure(blocked).Or(0); total > 0 {
+		q.OnCPU, q.RunQueue, q.Blocked = share(p.figure(onCPU), total), share(p.figure(runQueue), total), share(p.figure(blocked), total)
+	}
+	q.Level, q.Reason = level(&q)
+	if now.Sub(p.seen) > p.silentAfter() {
+		q.Level, q.Reason = Silent, "nothing has come since "+p.seen.Format(time.TimeOnly)
+	}
+	return q
+}
+
+func share(f Figure, total float64) Figure { return f.Over(Known(total)) }

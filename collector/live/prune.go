@@ -1,0 +1,82 @@
+package live
+
+import "time"
+
+const (
+	// forgotten is how long what is silent is remembered: nothing of it is in the history any more then.
+	forgotten = 15 * time.Minute
+	// replaced is how long it is remembered when there is no room, or another app has a pool of its name.
+	replaced = time.Minute
+)
+
+// prune forgets pools and apps that have been silent for long. Caller must hold mu.
+func (l *Live) prune(now time.Time) {
+	fresh := map[[3]string]bool{}
+	for _, p := range l.pools {
+		if now.Sub(p.seen) < replaced {
+			fresh[p.names()] = true
+		}
+	}
+	for _, p := range l.pools {
+		if silent := now.Sub(p.seen); silent > forgotten || silent > max(replaced, p.silentAfter()) && fresh[p.names()] {
+			l.forget(p)
+		}
+	}
+	for key, a := range l.apps {
+		if now.Sub(a.seen) > forgotten {
+			l.forgetApp(key, a)
+			continue
+		}
+		for k, s := range a.series {
+			if s.pool == nil && now.UnixNano()-s.at > int64(forgotten) {
+				l.drop(a, k, s)
+			}
+		}
+	}
+}
+
+func (p *pool) names() [3]string { return [3]string{p.app.service, p.name, p.kind} }
+
+// makeRoom forgets the pool that has been silent for longest, if it has been for a minute. Caller must hold mu.
+func (l *Live) makeRoom(now time.Time) bool {
+	var oldest *pool
+	for _, p := range l.pools {
+		if now.Sub(p.seen) > replaced && (oldest == nil || p.seen.Before(oldest.seen)) {
+			oldest = p
+		}
+	}
+	if oldest == nil {
+		return false
+	}
+	l.forget(oldest)
+	return true
+}
+
+func (l *Live) forget(p *pool) {
+	for key, s := range p.app.series {
+		if s.pool == p {
+			l.drop(p.app, key, s)
+		}
+	}
+	delete(l.pools, p.id)
+	l.used -= poolSize
+}
+
+func (l *Live) drop(a *app, key uint64, s *series) {
+	delete(a.series, key)
+	l.used -= s.size()
+	l.count--
+}
+
+func (l *Live) forgetApp(key uint64, a *app) {
+	for _, p := range l.pools {
+		if p.app == a {
+			l.forget(p)
+		}
+	}
+	for k, s := range a.series {
+		l.drop(a, k, s)
+	}
+	delete(l.apps, key)
+	l.used -= int64(len(a.resource)) + appSize
+}

@@ -1,0 +1,126 @@
+package live
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
+)
+
+// cell is a part of a distribution: n values above lower and up to upper.
+type cell struct{ lower, upper, n float64 }
+
+// spread is a distribution as cells, of one series or of several.
+type spread struct{ cells []cell }
+
+// add adds what b counts more than before, which is of the same series, or empty.
+func (s *spread) add(b, before *otlp.Buckets) {
+	if b.Bounds != nil {
+		s.addExplicit(b, before)
+		return
+	}
+	if b.Scale < -11 || b.Scale > 20 {
+		return
+	}
+	if n := float64(b.Zero) - float64(before.Zero); n > 0 {
+		s.cells = append(s.cells, cell{n: n})
+	}
+	shift := min(40, max(0, before.Scale-b.Scale)) // buckets only ever get wider
+	base := math.Exp2(math.Exp2(-float64(b.Scale)))
+	old := 0 // of before, both in order
+	for i, n := range b.Counts {
+		index := int64(b.Offset) + int64(i)
+		gained := float64(n)
+		for ; old < len(before.Counts); old++ {
+			at := (int64(before.Offset) + int64(old)) >> shift
+			if at > index {
+				break
+			}
+			if at == index {
+				gained -= float64(before.Counts[old])
+			}
+		}
+		if gained > 0 {
+			upper := math.Exp2(float64(index+1) * math.Exp2(-float64(b.Scale)))
+			s.cells = append(s.cells, cell{lower: upper / base, upper: upper, n: gained})
+		}
+	}
+}
+
+func (s *spread) addExplicit(b, before *otlp.Buckets) {
+	same := slices.Equal(b.Bounds, before.Bounds) && len(before.Counts) == len(b.Counts)
+	for i, n := range b.Counts {
+		c := cell{n: float64(n)}
+		if same {
+			c.n -= float64(before.Counts[i])
+		}
+		if i > 0 {
+			c.lower = b.Bounds[i-1]
+		}
+		c.upper = c.lower // of the last, which has no bound
+		if i < len(b.Bounds) {
+			c.upper = b.Bounds[i]
+		}
+		if c.n > 0 {
+			s.cells = append(s.cells, c)
+		}
+	}
+}
+
+// quantiles returns those of all cells; absent if there is no value.
+func (s *spread) quantiles() (p50, p95, p99 float64) {
+	slices.SortFunc(s.cells, func(a, b cell) int { return cmp.Compare(a.upper, b.upper) })
+	total := 0.0
+	for _, c := range s.cells {
+		total += c.n
+	}
+	return s.quantile(0.5 * total), s.quantile(0.95 * total), s.quantile(0.99 * total)
+}
+
+// quantile returns the value of a rank; NaN if there is none. Inside of a cell values are taken as spread evenly, by order of magnitude where it has one.
+func (s *spread) quantile(rank float64) float64 {
+	for _, c := range s.cells {
+		if rank > c.n {
+			rank -= c.n
+			continue
+		}
+		if c.lower <= 0 {
+			return c.lower + (c.upper-c.lower)*rank/c.n
+		}
+		return c.lower * math.Pow(c.upper/c.lower, rank/c.n)
+	}
+	if n := len(s.cells); n > 0 {
+		return s.cells[n-1].upper // what rounding left
+	}
+	return math.NaN()
+}
+
+// middle is the value that stands for all of a cell's.
+func (c cell) middle() float64 {
+	if c.lower <= 0 {
+		return c.upper / 2
+	}
+	return math.Sqrt(c.lower * c.upper)
+}
+
+// Cumulative returns how many values of exponential buckets are at or below each bound, about: values are taken as spread evenly in each bucket, by order
+// of magnitude.
+func Cumulative(b *otlp.Buckets, bounds []float64) []uint64 {
+	var s spread
+	s.add(b, &otlp.Buckets{})
+	counts := make([]uint64, len(bounds))
+	for i, bound := range bounds {
+		total := 0.0
+		for _, c := range s.cells {
+			switch {
+			case c.upper <= bound:
+				total += c.n
+			case c.lower < bound:
+				total += c.n * math.Log(bound/c.lower) / math.Log(c.upper/c.lower)
+			}
+		}
+		counts[i] = uint64(math.Round(total))
+	}
+	return counts
+}

@@ -1,0 +1,151 @@
+package live
+
+import "math"
+
+// A quarter of an hour is kept in slots of a second at first, and of five seconds once those are used up: so the start of a program is seen in detail,
+// and memory is the same for every pool from its first point on.
+const (
+	slots      = 180
+	coarse     = 5 // seconds of a slot in the long run
+	heatSlots  = 3 // slots of a column of the heatmap
+	heatWidth  = slots / heatSlots
+	heatHeight = 18
+)
+
+// half is the upper half of a float32: three digits, which a chart does not outdo. absent is NaN.
+type half uint16
+
+const absent half = 0x7fc0
+
+func toHalf(v float32) half {
+	if v != v {
+		return absent
+	}
+	bits := math.Float32bits(v)
+	return half((uint64(bits) + 0x8000) >> 16)
+}
+
+func (h half) float() float64 { return float64(math.Float32frombits(uint32(h) << 16)) }
+
+// track is the history of some figures. A slot holds the most that was put into it. Slots are counted from the beginning of the axis that all tracks
+// share; the newest are kept.
+type track struct {
+	rows [][slots]half
+	last int64 // slot that was put into last
+}
+
+func newTrack(figures int) track {
+	t := track{rows: make([][slots]half, figures)}
+	for i := range t.rows {
+		for j := range t.rows[i] {
+			t.rows[i][j] = absent
+		}
+	}
+	return t
+}
+
+// put adds figures, NaN if absent, to a slot, which is not before the last.
+func (t *track) put(slot int64, figures []float32) {
+	for s := max(t.last+1, slot-slots+1); s <= slot; s++ {
+		for i := range t.rows {
+			t.rows[i][s%slots] = absent
+		}
+	}
+	t.last = max(t.last, slot)
+	for i := range t.rows {
+		at := &t.rows[i][slot%slots]
+		if v := toHalf(figures[i]); v != absent && (*at == absent || v.float() > at.float()) {
+			*at = v
+		}
+	}
+}
+
+// at returns the figure of a row in a slot; NaN if it is absent.
+func (t *track) at(row int, slot int64) float64 {
+	if slot > t.last || slot < 0 || slot <= t.last-slots {
+		return math.NaN()
+	}
+	return t.rows[row][slot%slots].float()
+}
+
+// coarsen makes one slot of five.
+func (t *track) coarsen() {
+	wide := newTrack(len(t.rows))
+	figures := make([]float32, len(t.rows))
+	for s := max(0, t.last-slots+1); s <= t.last; s++ {
+		for row := range figures {
+			figures[row] = float32(t.at(row, s))
+		}
+		wide.put(s/coarse, figures)
+	}
+	*t = wide
+}
+
+// heat is the history of a distribution: counts by column and row. A count is kept as its logarithm, within 4 % or, once columns
+// were made coarse, 8 %.
+type heat struct {
+	columns [heatWidth][heatHeight]uint8
+	now     [heatHeight]float32 // the last column, in full
+	last    int64
+}
+
+// heatBound returns the upper bound of a row in seconds: half a decade each, from a microsecond on. The last row has none.
+func heatBound(row int) float64 { return math.Pow(10, float64(row)/2-6) }
+
+func heatRow(seconds float64) int {
+	if seconds <= 1e-6 {
+		return 0
+	}
+	return min(heatHeight-1, int(math.Ceil(2*(math.Log10(seconds)+6)-1e-9)))
+}
+
+const heatDigits = 10 // steps of a factor of two
+
+func toHeat(n float32) uint8 {
+	if n < 0.5 {
+		return 0
+	}
+	return uint8(min(255, 1+math.Round(heatDigits*math.Log2(max(1, float64(n))))))
+}
+
+func fromHeat(v uint8) float64 {
+	if v == 0 {
+		return 0
+	}
+	return math.Exp2(float64(v-1) / heatDigits)
+}
+
+func (h *heat) put(column int64, row int, n float64) {
+	h.advance(column)
+	h.now[row] += float32(n)
+	h.columns[column%heatWidth][row] = toHeat(h.now[row])
+}
+
+func (h *heat) advance(column int64) {
+	if column <= h.last {
+		return
+	}
+	for c := max(h.last+1, column-heatWidth+1); c <= column; c++ {
+		h.columns[c%heatWidth] = [heatHeight]uint8{}
+	}
+	h.last, h.now = column, [heatHeight]float32{}
+}
+
+func (h *heat) at(column int64, row int) float64 {
+	if column > h.last || column < 0 || column <= h.last-heatWidth {
+		return 0
+	}
+	return fromHeat(h.columns[column%heatWidth][row])
+}
+
+func (h *heat) coarsen() {
+	var wide heat
+	for c := max(0, h.last-heatWidth+1); c <= h.last; c++ {
+		for row := range heatHeight {
+			if n := h.at(c, row); n > 0 {
+				wide.put(c/coarse, row, n)
+			}
+		}
+	}
+	*h = wide
+}

@@ -1,0 +1,355 @@
+package otlp
+
+import (
+	"math"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// MetricKind is the kind of a metric's points.
+type MetricKind uint8
+
+// The kinds of points that [EachMetric] reads. Summaries are none of them.
+const (
+	GaugePoints MetricKind = iota + 1
+	SumPoints
+	HistogramPoints
+	ExponentialPoints
+)
+
+// Metric is one metric of a request, in wire form. It is part of the request, and valid as long as that is.
+type Metric struct {
+	Name      []byte
+	Kind      MetricKind
+	Delta     bool // its sums count since the point before
+	Monotonic bool
+	data      []byte
+}
+
+// Point is one data point; its bytes are part of the request. The zero time is unknown.
+type Point struct {
+	Start, Time uint64   // nanoseconds since 1970
+	Number      float64  // of a gauge or a sum
+	Missing     bool     // the program had no value at this time
+	Attributes  [][]byte // each a KeyValue in wire form
+	Wire        []byte   // all of it, in wire form
+}
+
+// EachMetric calls f for the metrics of a serialized ExportMetricsServiceRequest whose name want wants, with the serialized Resource that they belong to.
+// It looks into no point, and takes nanoseconds for a metric that is not wanted, however many points it has. Errors wrap [ErrMalformed].
+func EachMetric(data []byte, want func(name []byte) bool, f func(resource []byte, m *Metric)) error {
+	groups := fields{rest: data}
+	for groups.next() {
+		if !groups.is(requestGroups) {
+			continue
+		}
+		if err := eachOfGroup(groups.value, want, f); err != nil {
+			return err
+		}
+	}
+	return groups.err
+}
+
+func eachOfGroup(group []byte, want func(name []byte) bool, f func(resource []byte, m *Metric)) error {
+	var resource []byte
+	in := fields{rest: group}
+	for in.next() { // it may stand behind the scopes
+		if in.is(groupResource) {
+			resource = in.value
+		}
+	}
+	if in.err != nil {
+		return in.err
+	}
+	var m Metric
+	in = fields{rest: group}
+	for in.next() {
+		if !in.is(groupScopes) {
+			continue
+		}
+		scope := fields{rest: in.value}
+		for scope.next() {
+			if scope.is(scopeRecords) && m.read(scope.value) && want(m.Name) {
+				m.readKind()
+				f(resource, &m)
+			}
+		}
+		if scope.err != nil {
+			return scope.err
+		}
+	}
+	return in.err
+}
+
+// read finds the name and the data of a metric. It returns false for one without points that can be read.
+func (m *Metric) read(metric []byte) bool {
+	*m = Metric{}
+	f := fields{rest: metric}
+	for f.next() {
+		switch {
+		case f.is(1):
+			m.Name = f.value
+		case f.is(5):
+			m.Kind, m.data = GaugePoints, f.value
+		case f.is(7):
+			m.Kind, m.data = SumPoints, f.value
+		case f.is(9):
+			m.Kind, m.data = HistogramPoints, f.value
+		case f.is(10):
+			m.Kind, m.data = ExponentialPoints, f.value
+		}
+	}
+	return f.err == nil && m.data != nil
+}
+
+// readKind reads what stands beside the points.
+func (m *Metric) readKind() {
+	f := fields{rest: m.data}
+	for f.next() {
+		switch f.num {
+		case 2:
+			const delta = 1
+			m.Delta = f.varint() == delta
+		case 3:
+			m.Monotonic = f.varint() != 0
+		}
+	}
+}
+
+// EachPoint calls f for each of the points, in p, which is valid until the next one. Errors wrap [ErrMalformed].
+func (m *Metric) EachPoint(p *Point, f func(p *Point)) error {
+	in := fields{rest: m.data}
+	for in.next() {
+		if !in.is(dataPoints) {
+			continue
+		}
+		*p = Point{Wire: in.value, Attributes: p.Attributes[:0]}
+		if err := p.read(m.Kind); err != nil {
+			return err
+		}
+		f(p)
+	}
+	return in.err
+}
+
+// attributesOf has the number of the attributes in each kind of point.
+var attributesOf = [...]protowire.Number{GaugePoints: 7, SumPoints: 7, HistogramPoints: 9, ExponentialPoints: 1}
+
+// flagsOf has the number of the flags.
+var flagsOf = [...]protowire.Number{GaugePoints: 8, SumPoints: 8, HistogramPoints: 10, ExponentialPoints: 10}
+
+func (p *Point) read(kind MetricKind) error {
+	plain := kind == GaugePoints || kind == SumPoints
+	f := fields{rest: p.Wire}
+	for f.next() {
+		switch {
+		case f.is(attributesOf[kind]):
+			p.Attributes = append(p.Attributes, f.value)
+		case f.num == flagsOf[kind]:
+			p.Missing = f.varint()&1 != 0
+		case f.num == 2:
+			p.Start = f.fixed64()
+		case f.num == 3:
+			p.Time = f.fixed64()
+		case f.num == 4 && plain:
+			p.Number = math.Float64frombits(f.fixed64())
+		case f.num == 6 && plain:
+			p.Number = float64(int64(f.fixed64()))
+		}
+	}
+	return f.err
+}
+
+// Attribute returns the key of a serialized KeyValue and its value, if that is a string, as part of it.
+func Attribute(kv []byte) (key, value []byte) {
+	f := fields{rest: kv}
+	for f.next() {
+		switch {
+		case f.is(keyValueKey):
+			key = f.value
+		case f.is(2):
+			inner := fields{rest: f.value}
+			for inner.next() {
+				if inner.is(1) {
+					value = inner.value
+				}
+			}
+		}
+	}
+	return key, value
+}
+
+// EachAttribute calls f with the key and the value, if that is a string, of each attribute of a serialized Resource.
+func EachAttribute(resource []byte, f func(key, value []byte)) {
+	in := fields{rest: resource}
+	for in.next() {
+		if in.is(resourceAttrs) {
+			f(Attribute(in.value))
+		}
+	}
+}
+
+// Buckets are the counts of a distribution, cumulative or not as its metric is.
+type Buckets struct {
+	Count, Zero uint64
+	Sum         float64
+	Scale       int32     // of exponential buckets: bucket i, counted from Offset, ends at 2^((i+1)/2^Scale)
+	Offset      int32     // of exponential buckets
+	Bounds      []float64 // of explicit buckets: the upper bounds of all but the last, nil for exponential ones
+	Counts      []uint64
+}
+
+// mostBuckets bounds what one point may make us allocate.
+const mostBuckets = 1024
+
+// Buckets reads the buckets of a histogram's point into b, whose slices it uses again. It returns false for what is no histogram, has negative values
+// or too many buckets.
+func (p *Point) Buckets(kind MetricKind, b *Buckets) bool {
+	return ReadBuckets(p.Wire, kind, b)
+}
+
+// ReadBuckets is [Point.Buckets] of a point in wire form.
+func ReadBuckets(point []byte, kind MetricKind, b *Buckets) bool {
+	*b = Buckets{Bounds: b.Bounds[:0], Counts: b.Counts[:0]}
+	f := fields{rest: point}
+	ok := kind == HistogramPoints || kind == ExponentialPoints
+	for ok && f.next() {
+		switch {
+		case f.num == 4:
+			b.Count = f.fixed64()
+		case f.num == 5:
+			b.Sum = math.Float64frombits(f.fixed64())
+		case kind == HistogramPoints:
+			ok = b.explicit(&f)
+		default:
+			ok = b.exponential(&f)
+		}
+	}
+	if kind == ExponentialPoints {
+		b.Bounds = nil
+	}
+	return ok && f.err == nil && (kind == ExponentialPoints || len(b.Counts) == len(b.Bounds)+1)
+}
+
+func (b *Buckets) explicit(f *fields) bool {
+	if !f.is(6) && !f.is(7) {
+		return true
+	}
+	if len(f.value) > 8*mostBuckets {
+		return false
+	}
+	for rest := f.value; len(rest) >= 8; rest = rest[8:] {
+		v, _ := protowire.ConsumeFixed64(rest)
+		if f.num == 6 {
+			b.Counts = append(b.Counts, v)
+		} else {
+			b.Bounds = append(b.Bounds, math.Float64frombits(v))
+		}
+	}
+	return true
+}
+
+func (b *Buckets) exponential(f *fields) bool {
+	switch {
+	case f.num == 6:
+		b.Scale = int32(protowire.DecodeZigZag(f.varint()))
+	case f.num == 7:
+		b.Zero = f.fixed64()
+	case f.is(9):
+		return len(f.value) == 0 || allZero(f.value)
+	case f.is(8):
+		in := fields{rest: f.value}
+		for in.next() {
+			switch {
+			case in.num == 1:
+				b.Offset = int32(protowire.DecodeZigZag(in.varint()))
+			case in.is(2) && !b.appendPacked(in.value):
+				return false
+			}
+		}
+		return in.err == nil
+	}
+	return true
+}
+
+// allZero reports whether serialized Buckets count nothing.
+func allZero(buckets []byte) bool {
+	var b Buckets
+	f := fields{rest: buckets}
+	for f.next() {
+		if f.is(2) && !b.appendPacked(f.value) {
+			return false
+		}
+	}
+	for _, n := range b.Counts {
+		if n > 0 {
+			return false
+		}
+	}
+	return f.err == nil
+}
+
+func (b *Buckets) appendPacked(packed []byte) bool {
+	for rest := packed; len(rest) > 0; {
+		v, n := protowire.ConsumeVarint(rest)
+		if n < 0 || len(b.Counts) >= mostBuckets {
+			return false
+		}
+		b.Counts = append(b.Counts, v)
+		rest = rest[n:]
+	}
+	return true
+}
+
+// varint returns the value of a field that is one, else 0.
+func (f *fields) varint() uint64 {
+	_, kind, n := protowire.ConsumeTag(f.whole)
+	if n < 0 || kind != protowire.VarintType {
+		return 0
+	}
+	v, _ := protowire.ConsumeVarint(f.whole[n:])
+	return v
+}
+
+// fixed64 returns the value of a field that is one, else 0.
+func (f *fields) fixed64() uint64 {
+	_, kind, n := protowire.ConsumeTag(f.whole)
+	if n < 0 || kind != protowire.Fixed64Type {
+		return 0
+	}
+	v, _ := protowire.ConsumeFixed64(f.whole[n:])
+	return v
+}
+
+// AppendBuckets appends what [ReadBuckets] reads of a histogram's point to to, in wire form: without attributes and exemplars.
+func (p *Point) AppendBuckets(to []byte, kind MetricKind) []byte {
+	f := fields{rest: p.Wire}
+	for f.next() {
+		counts := f.num >= 4 && f.num <= 7
+		if kind == ExponentialPoints {
+			counts = f.num >= 4 && f.num <= 9
+		}
+		if counts {
+			to = append(to, f.whole...)
+		}
+	}
+	return to
+}
+
+// AtMost returns exponential buckets of a scale of at most most, which are b itself if it has one.
+func (b *Buckets) AtMost(most int32) Buckets {
+	shift := b.Scale - most
+	if shift <= 0 {
+		return *b
+	}
+	wide := *b
+	wide.Scale, wide.Offset, wide.Counts = most, b.Offset>>shift, nil
+	for i, n := range b.Counts {
+		at := int((b.Offset+int32(i))>>shift - wide.Offset)
+		for len(wide.Counts) <= at {
+			wide.Counts = append(wide.Counts, 0)
+		}
+		wide.Counts[at] += n
+	}
+	return wide
+}

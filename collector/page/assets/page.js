@@ -1,0 +1,162 @@
+// The page: it takes pictures from the sidecar, and shows them.
+
+import { attribute, el, text } from "./dom.js";
+import { bytes, percent, seconds } from "./format.js";
+import { Row } from "./row.js";
+import { Strips } from "./strips.js";
+
+const by = (id) => document.getElementById(id);
+const [list, filter, sort, state, headline] = ["pools", "filter", "sort", "state", "headline"].map(by);
+const strips = new Strips(by("strips"));
+const rows = new Map(); // by id
+let picture, came = 0, open = decodeURIComponent(location.hash.slice(1));
+
+// Only rows that can be seen are drawn.
+const seen = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    target.row.visible = isIntersecting;
+    if (isIntersecting) target.row.draw();
+  }
+}, { rootMargin: "300px" });
+
+const fill = (p) => p.limit > 0 ? (p.used ?? 0) / p.limit : 0;
+const orders = {
+  name: (a, b) => a.name.localeCompare(b.name),
+  fill: (a, b) => fill(b) - fill(a),
+  oldest: (a, b) => (b.oldestWait ?? 0) - (a.oldestWait ?? 0),
+  rate: (a, b) => (b.rate ?? 0) - (a.rate ?? 0),
+};
+
+function shown() {
+  const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const pools = picture.pools.filter((p) => words.every((w) => `${p.name} ${p.kind} ${p.service ?? ""} ${p.level}`.toLowerCase().includes(w)));
+  return sort.value === "worst" ? pools : pools.sort(orders[sort.value]); // worst first is how they come
+}
+
+// arrange puts the rows into their order, but not under the hand of a person who is about to use one.
+function arrange(pools) {
+  const busy = list.matches(":hover") || list.contains(document.activeElement);
+  const wanted = pools.map((p) => rows.get(p.id).root);
+  const same = wanted.length === list.childElementCount && wanted.every((r) => r.parentNode === list);
+  if (busy && same) return;
+  wanted.forEach((root, i) => {
+    if (list.children[i] !== root) list.insertBefore(root, list.children[i] ?? null);
+  });
+  while (list.childElementCount > wanted.length) list.lastChild.remove();
+}
+
+function show() {
+  if (!picture) return;
+  const ids = new Set();
+  for (const p of picture.pools) {
+    ids.add(p.id);
+    let row = rows.get(p.id);
+    if (!row) {
+      row = new Row(p.id, choose);
+      rows.set(p.id, row);
+      seen.observe(row.root);
+      if (p.id === open) row.open(true);
+    }
+    row.show(p);
+  }
+  for (const [id, row] of rows) {
+    if (ids.has(id)) continue;
+    row.open(false);
+    row.root.remove();
+    seen.unobserve(row.root);
+    rows.delete(id);
+  }
+  const pools = shown();
+  arrange(pools);
+  by("empty").hidden = picture.pools.length > 0;
+  strips.show(picture);
+  text(by("service"), picture.service ?? "");
+  text(by("memory"), picture.memory.refused > 0 ? `the picture is full: ${percent(picture.memory.used / picture.memory.limit)} of ${bytes(picture.memory.limit)}` : "");
+  announce(pools.length);
+}
+
+// announce says in a sentence what to look at.
+function announce(shownPools) {
+  const of = (level) => picture.pools.filter((p) => p.level === level);
+  const [trouble, warning] = [of("trouble"), of("warning")];
+  const worst = trouble[0] ?? warning[0];
+  const title = el("span");
+  const hidden = picture.pools.length - shownPools;
+  const rest = [`${picture.pools.length} ${picture.pools.length === 1 ? "pool" : "pools"}`];
+  if (trouble.length) rest.push(`${trouble.length} in trouble`);
+  if (warning.length) rest.push(`${warning.length} to watch`);
+  if (of("silent").length) rest.push(`${of("silent").length} silent`);
+  if (hidden) rest.push(`${hidden} filtered out`);
+  if (picture.pools.length === 0) title.textContent = "Waiting for the first points";
+  else if (!worst) title.textContent = "Every pool serves its callers";
+  else title.textContent = `${worst.name}: ${worst.verdict ?? worst.reason}`;
+  const small = el("small", "", picture.pools.length ? rest.join(" · ") : "");
+  const words = title.textContent + small.textContent;
+  attribute(headline, "data-level", worst?.level ?? "ok");
+  if (headline.textContent !== words) headline.replaceChildren(title, small);
+}
+
+// choose opens or closes the charts of a pool.
+function choose(row) {
+  const before = rows.get(open);
+  open = row.id === open ? "" : row.id;
+  before?.open(false);
+  if (open) row.open(true);
+  history.replaceState(null, "", open ? `#${encodeURIComponent(open)}` : location.pathname);
+}
+
+function listen() {
+  const stream = new EventSource("/api/v1/changes");
+  stream.addEventListener("picture", (event) => {
+    picture = JSON.parse(event.data);
+    came = performance.now();
+    requestAnimationFrame(show);
+    tell();
+  });
+  stream.addEventListener("error", () => {
+    tell();
+    if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 2000); // it was refused
+  });
+}
+
+// tell says whether what is shown is live. The sidecar sends something every five seconds.
+function tell() {
+  const silence = (performance.now() - came) / 1000;
+  const now = came === 0 ? "connecting" : silence < 8 ? "live" : "gone";
+  const words = { connecting: "connecting …", live: "live", gone: `no answer from the sidecar for ${seconds(Math.floor(silence))}: this is old` };
+  attribute(state, "data-state", now);
+  attribute(document.body, "data-state", now);
+  text(state, words[now]);
+}
+
+function paint(theme) {
+  document.documentElement.dataset.theme = theme;
+  text(by("theme"), theme === "dark" ? "Light" : "Dark");
+  by("theme").setAttribute("aria-label", `Switch to the ${theme === "dark" ? "light" : "dark"} theme`);
+}
+
+const preferred = matchMedia("(prefers-color-scheme: light)");
+const chosen = () => localStorage.getItem("theme") ?? (preferred.matches ? "light" : "dark");
+preferred.addEventListener("change", () => paint(chosen()));
+by("theme").addEventListener("click", () => {
+  localStorage.setItem("theme", chosen() === "dark" ? "light" : "dark");
+  paint(chosen());
+});
+filter.addEventListener("input", show);
+sort.addEventListener("change", show);
+document.addEventListener("keydown", (event) => {
+  if (event.key === "/" && !event.target.closest("input, select")) {
+    filter.focus();
+    event.preventDefault();
+  } else if (event.key === "Escape" && event.target === filter) {
+    filter.value = "";
+    show();
+  } else if (event.key === "Escape" && open) {
+    const row = rows.get(open);
+    if (row) choose(row);
+    row?.button.focus();
+  }
+});
+setInterval(tell, 1000);
+paint(chosen());
+listen();

@@ -1,0 +1,177 @@
+// One pool in the list.
+
+import { attribute, el, path, svg, text } from "./dom.js";
+import { absent, count, percent, rate, seconds } from "./format.js";
+import { Detail } from "./detail.js";
+
+// Shapes say the level to those who cannot tell the colours.
+const shapes = {
+  trouble: "M6 .5 12 11.5H0Z",
+  warning: "M6 0 12 6 6 12 0 6Z",
+  ok: "M6 1a5 5 0 1 0 .01 0Z",
+  silent: "M6 1a5 5 0 1 0 .01 0ZM6 3a3 3 0 1 1-.01 0Z",
+};
+const levels = { trouble: "in trouble", warning: "warning", ok: "ok", silent: "silent" };
+
+const mostBlocks = 32; // slots that are drawn one by one
+const width = 200;
+
+function cell(name, label, ...values) {
+  const value = el("span", "value", ...values);
+  return { root: el("div", `cell ${name}`, el("span", "label", label), value), value };
+}
+
+export class Row {
+  constructor(id, chosen) {
+    this.id = id;
+    this.visible = true;
+    this.shape = svg("path", { "fill-rule": "evenodd" });
+    this.name = el("span");
+    this.level = el("span", "hidden");
+    this.button = el("button", "", svg("svg", { viewBox: "0 0 12 12", "aria-hidden": "true" }, this.shape), this.name, this.level);
+    this.button.type = "button";
+    this.button.setAttribute("aria-expanded", "false");
+    this.button.setAttribute("aria-controls", `detail-${id}`);
+    this.button.addEventListener("click", () => chosen(this));
+    this.about = el("small");
+    this.gauge = svg("svg", { viewBox: `0 0 ${width} 18`, preserveAspectRatio: "none", role: "img" });
+    this.used = el("b");
+    this.waiting = el("span", "waiting");
+    const slots = el("div", "slots", this.gauge, el("p", "", this.used, this.waiting));
+    this.oldest = cell("oldest", "oldest wait");
+    this.quantiles = [el("span"), el("span"), el("span")];
+    this.waits = cell("waits", "wait p50 · p95 · p99", ...this.quantiles);
+    this.use = cell("use", "use p50");
+    this.rate = cell("rate", "rate");
+    this.lost = cell("lost", "not served");
+    this.area = svg("path", { class: "area" });
+    this.edge = svg("path", { class: "edge", "vector-effect": "non-scaling-stroke" });
+    this.wait = svg("path", { class: "wait", "vector-effect": "non-scaling-stroke" });
+    const full = svg("path", { class: "full", d: "M0 2H240", "vector-effect": "non-scaling-stroke" });
+    this.chart = svg("svg", { viewBox: "0 0 240 42", preserveAspectRatio: "none", role: "img" }, this.area, full, this.edge, this.wait);
+    this.verdict = el("p", "verdict");
+    const h2 = el("h2", "name", this.button, this.about);
+    this.row = el("div", "row", h2, slots, this.oldest.root, this.waits.root, this.use.root, this.rate.root, this.lost.root,
+      el("div", "spark", this.chart), this.verdict);
+    this.root = el("li", "pool", this.row);
+    this.root.row = this;
+    this.row.addEventListener("click", (event) => {
+      if (!event.target.closest("button") && !getSelection().toString()) chosen(this);
+    });
+  }
+
+  // show takes what is new of the pool; it is drawn when the row can be seen.
+  show(pool) {
+    this.pool = pool;
+    this.stale = true;
+    if (this.visible) this.draw();
+  }
+
+  draw() {
+    if (!this.stale) return;
+    this.stale = false;
+    const p = this.pool;
+    attribute(this.root, "data-level", p.level);
+    attribute(this.shape, "d", shapes[p.level] ?? shapes.ok);
+    text(this.name, p.name);
+    attribute(this.name, "title", p.name);
+    text(this.level, `, ${levels[p.level] ?? p.level}`);
+    text(this.about, [p.kind, p.service].filter(Boolean).join(" · "));
+    this.drawSlots(p);
+    this.value(this.oldest.value, seconds(p.oldestWait));
+    for (const [i, of] of ["p50", "p95", "p99"].entries()) text(this.quantiles[i], seconds(p.wait?.[of]));
+    attribute(this.waits.value, "data-absent", p.wait ? undefined : "");
+    this.value(this.use.value, seconds(p.use?.p50 ?? p.meanUse));
+    this.value(this.rate.value, rate(p.rate));
+    this.value(this.lost.value, rate(p.notServed));
+    attribute(this.lost.value, "data-zero", p.notServed === 0 ? "" : undefined);
+    this.drawSpark(p);
+    const size = p.recommended === undefined ? "" : `recommended limit ${count(p.recommended)}`;
+    const why = [p.verdict, size].filter(Boolean).join(" · ");
+    text(this.verdict, why || p.reason || "");
+    this.verdict.hidden = !why && !p.reason;
+    this.detail?.show(p);
+  }
+
+  value(e, shown) {
+    text(e, shown);
+    attribute(e, "data-absent", shown === absent ? "" : undefined);
+  }
+
+  drawSlots(p) {
+    const limited = p.limit > 0;
+    const fill = limited && p.used !== undefined ? p.used / p.limit : undefined;
+    text(this.used, limited ? `${count(p.used)} of ${count(p.limit)} used` : `${count(p.used)} used, no limit`);
+    text(this.waiting, p.pending > 0 ? `${count(p.pending)} waiting` : "");
+    attribute(this.gauge, "aria-label", fill === undefined ? "no limit" : `${percent(fill)} full`);
+    const blocks = limited && p.limit <= mostBlocks ? Math.round(p.limit) : 1;
+    const gap = blocks > 1 ? Math.min(3, width / blocks / 4) : 0;
+    const one = (width + gap) / blocks - gap;
+    while (this.gauge.childElementCount > 2 * blocks) this.gauge.lastChild.remove();
+    while (this.gauge.childElementCount < 2 * blocks) this.gauge.append(svg("rect", { y: 0, height: 18, rx: 2 }));
+    for (let i = 0; i < blocks; i++) {
+      const part = blocks > 1 ? Math.max(0, Math.min(1, (p.used ?? 0) - i)) : Math.min(1, fill ?? 0);
+      const [ground, bar] = [this.gauge.children[2 * i], this.gauge.children[2 * i + 1]];
+      attribute(ground, "class", "slot");
+      attribute(bar, "class", "fill");
+      for (const r of [ground, bar]) attribute(r, "x", (i * (one + gap)).toFixed(1));
+      attribute(ground, "width", one.toFixed(1));
+      attribute(bar, "width", (part * one).toFixed(1));
+    }
+  }
+
+  // drawSpark draws the fill as an area up to the full mark, and the wait as a line on a scale from 100 µs to 10 s.
+  drawSpark(p) {
+    const fills = p.spark.fill, waits = p.spark.wait;
+    const step = 240 / fills.length;
+    const most = p.limit > 0 ? 1 : Math.max(1, ...fills.map((v) => v ?? 0));
+    const y = (v) => 40 - 38 * Math.min(1, v / most);
+    const line = bridged(fills).map((v, i) => v === null ? null : [(i + 0.5) * step, y(v)]);
+    const d = path(line);
+    attribute(this.edge, "d", d);
+    attribute(this.area, "d", area(line, 40));
+    const height = (v) => 40 - 38 * Math.max(0, Math.min(1, Math.log10(v / 1e-4) / 5));
+    attribute(this.wait, "d", path(bridged(waits).map((v, i) => v === null ? null : [(i + 0.5) * step, height(v)])));
+    attribute(this.chart, "aria-label", `fill now ${percent(p.limit > 0 ? p.used / p.limit : undefined)}, longest wait in 15 minutes ${seconds(Math.max(...waits.map((v) => v ?? 0)))}`);
+  }
+
+  // open shows or hides the charts.
+  open(yes) {
+    this.button.setAttribute("aria-expanded", String(yes));
+    if (!yes) {
+      this.detail?.close();
+      this.detail = undefined;
+      return;
+    }
+    this.detail = new Detail(this.id);
+    this.root.append(this.detail.root);
+    if (this.pool) this.detail.show(this.pool);
+  }
+}
+
+// bridged fills gaps of up to three columns, which are between the exports of an app, with what was before them.
+export function bridged(values, most = 3) {
+  const all = values.slice();
+  let last = -1;
+  for (let i = 0; i < all.length; i++) {
+    if (all[i] === null) continue;
+    if (last >= 0 && i - last <= most) for (let j = last + 1; j < i; j++) all[j] = all[last];
+    last = i;
+  }
+  return all;
+}
+
+// area returns the d of what is between a line and a ground.
+export function area(points, ground) {
+  let d = "", run = [];
+  const close = () => {
+    if (run.length > 1) d += `${path([[run[0][0], ground], ...run, [run.at(-1)[0], ground]])}Z`;
+    run = [];
+  };
+  for (const p of points) {
+    if (p) run.push(p);
+    else close();
+  }
+  close();
+  return d;
+}

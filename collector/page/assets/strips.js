@@ -1,0 +1,127 @@
+// The machine, the probes and the pipeline, in a strip each.
+
+import { area, bridged } from "./row.js";
+import { attribute, el, path, svg, text } from "./dom.js";
+import { bytes, count, percent, rate, seconds } from "./format.js";
+
+const known = (v) => v !== undefined && v !== null;
+
+// level is what a share says by two limits.
+const level = (v, warning, trouble) => v >= trouble ? "trouble" : v >= warning ? "warning" : undefined;
+
+function bar(share, colour) {
+  return svg("svg", { viewBox: "0 0 100 18", preserveAspectRatio: "none", "aria-hidden": "true" },
+    svg("rect", { class: "slot", y: 5, width: 100, height: 8, rx: 2 }),
+    svg("rect", { class: "fill", "data-level": colour ?? "ok", y: 5, width: 100 * Math.max(0, Math.min(1, share)), height: 8, rx: 2 }));
+}
+
+function spark(values) {
+  const points = bridged(values).map((v, i) => v === null ? null : [i * 100 / (values.length - 1), 17 - 16 * Math.min(1, v)]);
+  return svg("svg", { viewBox: "0 0 100 18", preserveAspectRatio: "none", "aria-hidden": "true" },
+    svg("path", { class: "area", d: area(points, 17) }), svg("path", { class: "edge", d: path(points), "vector-effect": "non-scaling-stroke" }));
+}
+
+// Strip is a heading and rows of [label, value, level, picture].
+class Strip {
+  constructor() {
+    this.title = el("h2");
+    this.list = el("dl");
+    this.root = el("section", "strip", this.title, this.list);
+  }
+
+  show(title, rows) {
+    text(this.title, title);
+    attribute(this.title, "title", title);
+    this.list.replaceChildren();
+    for (const [label, value, colour, picture] of rows.filter(Boolean)) {
+      const shown = el("b", "", value);
+      if (colour) shown.setAttribute("data-level", colour);
+      this.list.append(el("dt", "", label), el("dd", "", ...(picture ? [picture] : []), shown));
+    }
+    this.root.hidden = rows.filter(Boolean).length === 0;
+  }
+}
+
+function pressure(p) {
+  const all = [["CPU", p?.cpu], ["memory", p?.memory], ["I/O", p?.io]].filter(([, v]) => known(v));
+  if (all.length === 0) return undefined;
+  const worst = all.reduce((a, b) => b[1] > a[1] ? b : a);
+  return [worst[1] < 0.005 ? "pressure" : `pressure, ${worst[0]}`, percent(worst[1]), level(worst[1], 0.2, 0.5)];
+}
+
+function host({ host: h, course }) {
+  const memory = known(h.memoryUsed) && h.memoryLimit > 0 ? h.memoryUsed / h.memoryLimit : undefined;
+  const stalls = pressure(h.pressure);
+  return [
+    known(h.cpu) && [`CPU of ${count(h.cpus)}`, percent(h.cpu), level(h.cpu, 0.85, 0.97), spark(course.cpu)],
+    h.steal > 0.005 && ["stolen", percent(h.steal), level(h.steal, 0.05, 0.1)],
+    known(memory) && ["memory", `${percent(memory)} of ${bytes(h.memoryLimit)}`, level(memory, 0.9, 0.97), bar(memory, level(memory, 0.9, 0.97))],
+    stalls && [...stalls, spark(course.pressure)],
+    known(h.load) && ["load", h.load.toFixed(2)],
+  ];
+}
+
+function container(c, course) {
+  const memory = c.memoryLimit > 0 ? c.memory / c.memoryLimit : undefined;
+  return [
+    known(c.cpu) && ["CPU", known(c.cpuLimit) ? `${c.cpu.toFixed(2)} of ${count(c.cpuLimit)}` : `${c.cpu.toFixed(2)}, no quota`, undefined, known(c.cpuLimit) && bar(c.cpu / c.cpuLimit)],
+    known(c.throttled) && ["throttled", percent(c.throttled), level(c.throttled, 0.05, 0.1), spark(course.throttled)],
+    known(c.memory) && ["memory", known(memory) ? `${bytes(c.memory)} of ${bytes(c.memoryLimit)}` : bytes(c.memory), level(memory, 0.85, 0.95), known(memory) && bar(memory, level(memory, 0.85, 0.95))],
+    pressure(c.pressure),
+    c.oomKills > 0 && ["killed for memory", count(c.oomKills), "trouble"],
+  ];
+}
+
+function probes(all) {
+  return all.flatMap((p) => {
+    if (p.name === "cpu") {
+      return [
+        known(p.stretch) && ["CPU stretch", `${p.stretch.toFixed(2)} ×`, level(p.stretch, 1.5, 3)],
+        known(p.runDelay) && ["run delay", seconds(p.runDelay), level(p.runDelay, 0.005, 0.02)],
+        known(p.parallelism) && ["CPUs at once", `${p.parallelism.toFixed(2)} of ${count(p.requested)}`, level(p.requested / p.parallelism, 1.5, 3)],
+      ];
+    }
+    const name = p.name === "disk" ? "disk sync" : `${p.name} ${p.target}`;
+    if (p.failed) return [[name, `failed: ${p.failed}`, "trouble"]];
+    const phase = p.phases?.find((one) => one.name === (p.name === "disk" ? "sync" : "total")) ?? p.phases?.at(-1);
+    return [phase && [name, seconds(phase.seconds), p.name === "disk" ? level(phase.seconds, 0.05, 0.1) : undefined]];
+  });
+}
+
+function pipeline({ pipeline: p, memory: m }) {
+  const rows = p.lanes.flatMap((lane) => [
+    [`${lane.name} sent`, rate(lane.sent ?? lane.accepted), lane.available === 0 ? "trouble" : undefined],
+    lane.available === 0 && [`${lane.name}`, "upstream does not accept", "trouble"],
+    lane.queued > 0 && [`${lane.name} queued`, `${count(lane.queued)}, ${seconds(lane.oldest)} old`, level(lane.oldest, 30, 120)],
+    ...[["dropped", lane.dropped], ["rejected", lane.rejected], ["refused", lane.refused]].map(([what, v]) => v > 0 && [`${lane.name} ${what}`, rate(v), "trouble"]),
+  ]);
+  const queue = p.queueLimit > 0 ? (p.queueUsed ?? 0) / p.queueLimit : undefined;
+  return [
+    !p.upstream && ["upstream", "none: shown here only"],
+    ...(p.upstream ? rows : []),
+    p.upstream && known(queue) && ["queue", p.durable === 0 ? "storage is failing" : percent(queue), p.durable === 0 ? "trouble" : level(queue, 0.5, 0.9), bar(queue, level(queue, 0.5, 0.9))],
+    known(p.connections) && ["connections", count(p.connections)],
+    ["picture", `${percent(m.used / m.limit)} of ${bytes(m.limit)}`, m.refused > 0 ? "warning" : undefined, bar(m.used / m.limit)],
+    m.refused > 0 && ["not shown, full", `${count(m.refused)} points`, "warning"],
+  ];
+}
+
+export class Strips {
+  constructor(root) {
+    this.root = root;
+    this.all = [];
+  }
+
+  show(picture) {
+    const shown = picture.containers.slice(0, 3);
+    const strips = [
+      ["Host", host(picture)],
+      ...shown.map((c) => [c.id ? `Container ${c.id.slice(0, 12)}` : `Control group ${c.path}`, container(c, picture.course)]),
+      ["Probes", probes(picture.probes)],
+      [picture.pipeline.upstream ? `Pipeline to ${picture.pipeline.upstream}` : "Pipeline", pipeline(picture)],
+    ];
+    while (this.all.length < strips.length) this.root.append(this.all[this.all.push(new Strip()) - 1].root);
+    while (this.all.length > strips.length) this.all.pop().root.remove();
+    strips.forEach(([title, rows], i) => this.all[i].show(title, rows));
+  }
+}

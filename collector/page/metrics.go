@@ -1,0 +1,179 @@
+package page
+
+import (
+	"cmp"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/otlptranslator"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/poolgauge/poolgauge/collector/live"
+	"github.com/poolgauge/poolgauge/collector/otlp"
+	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/internal/instruments"
+)
+
+// metrics answers a scrape with the newest points of the app and of the sidecar itself, under the names that Prometheus gives them when they come over
+// OTLP: in its text format, in OpenMetrics, or in protobuf with native histograms, as the scrape asks for.
+func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
+	format := expfmt.NegotiateIncludingOpenMetrics(r.Header)
+	w.Header().Set("Content-Type", string(format))
+	encoder := expfmt.NewEncoder(w, format)
+	for _, family := range families(s.cfg.Live) {
+		if encoder.Encode(family) != nil {
+			return // the client is gone
+		}
+	}
+	if closer, ok := encoder.(io.Closer); ok {
+		_ = closer.Close() // or the client is gone
+	}
+}
+
+var (
+	metricNamer = otlptranslator.NewMetricNamer("", otlptranslator.UnderscoreEscapingWithSuffixes)
+	labelNamer  = otlptranslator.LabelNamer{}
+)
+
+// families returns what there is by metric, in the order of the names.
+func families(l *live.Live) []*dto.MetricFamily {
+	byRow := map[*catalog.Metric]*dto.MetricFamily{}
+	seen := map[string]bool{}
+	l.EachSample(func(s *live.Sample) {
+		name, err := metricNamer.Build(otlptranslator.Metric{Name: s.Metric.Name, Unit: s.Metric.Unit, Type: typeOf(s.Metric)})
+		labels, key := labelsOf(s)
+		if key = name + key; err != nil || seen[key] {
+			return // two apps without a service.instance.id may have the same series: one of them is shown
+		}
+		seen[key] = true
+		f := byRow[s.Metric]
+		if f == nil {
+			f = &dto.MetricFamily{Name: &name, Help: &s.Metric.Help, Type: prometheusType(s.Metric).Enum()}
+			byRow[s.Metric] = f
+		}
+		f.Metric = append(f.Metric, value(s, labels))
+	})
+	all := make([]*dto.MetricFamily, 0, len(byRow))
+	for _, f := range byRow {
+		all = append(all, f)
+	}
+	slices.SortFunc(all, func(a, b *dto.MetricFamily) int { return strings.Compare(a.GetName(), b.GetName()) })
+	return all
+}
+
+func typeOf(m *catalog.Metric) otlptranslator.MetricType {
+	switch m.Kind {
+	case catalog.Counter:
+		return otlptranslator.MetricTypeMonotonicCounter
+	case catalog.UpDownCounter:
+		return otlptranslator.MetricTypeNonMonotonicCounter
+	case catalog.Histogram:
+		return otlptranslator.MetricTypeExponentialHistogram
+	default:
+		return otlptranslator.MetricTypeGauge
+	}
+}
+
+func prometheusType(m *catalog.Metric) dto.MetricType {
+	switch m.Kind {
+	case catalog.Counter:
+		return dto.MetricType_COUNTER
+	case catalog.Histogram:
+		return dto.MetricType_HISTOGRAM
+	default:
+		return dto.MetricType_GAUGE
+	}
+}
+
+// promoted are the attributes of resources that dashboards and rules select by.
+var promoted = []string{"k8s.cluster.name", "k8s.namespace.name", "k8s.pod.name"}
+
+// labelsOf returns a sample's labels in their order, and a key of them.
+func labelsOf(s *live.Sample) (pairs []*dto.LabelPair, key string) {
+	of := func(name string) string {
+		for _, l := range s.Resource {
+			if l.Name == name {
+				return l.Value
+			}
+		}
+		return ""
+	}
+	labels := map[string]string{}
+	for _, l := range s.Attributes {
+		if name, err := labelNamer.Build(l.Name); err == nil {
+			labels[name] = l.Value
+		}
+	}
+	for _, attribute := range promoted {
+		name, _ := labelNamer.Build(attribute)
+		labels[name] = of(attribute)
+	}
+	labels["job"], labels["instance"] = of("service.name"), of("service.instance.id")
+	if namespace := of("service.namespace"); namespace != "" {
+		labels["job"] = namespace + "/" + labels["job"]
+	}
+	for name, v := range labels {
+		if v != "" {
+			pairs = append(pairs, &dto.LabelPair{Name: &name, Value: &v})
+		}
+	}
+	slices.SortFunc(pairs, func(a, b *dto.LabelPair) int { return cmp.Compare(a.GetName(), b.GetName()) })
+	var b strings.Builder
+	for _, p := range pairs {
+		b.WriteString("\x00" + p.GetName() + "\x00" + p.GetValue())
+	}
+	return pairs, b.String()
+}
+
+func value(s *live.Sample, labels []*dto.LabelPair) *dto.Metric {
+	m := &dto.Metric{Label: labels}
+	var created *timestamppb.Timestamp
+	if !s.Start.IsZero() {
+		created = timestamppb.New(s.Start)
+	}
+	switch {
+	case s.Buckets != nil:
+		m.Histogram = histogram(s.Buckets, instruments.Boundaries(s.Metric.Unit))
+		m.Histogram.CreatedTimestamp = created
+	case s.Metric.Kind == catalog.Counter:
+		m.Counter = &dto.Counter{Value: &s.Value, CreatedTimestamp: created}
+	default:
+		m.Gauge = &dto.Gauge{Value: proto.Float64(s.Value)}
+	}
+	return m
+}
+
+// histogram returns a distribution with explicit buckets, and with native ones if it has them: text shows the former, protobuf both, of which
+// Prometheus takes the latter.
+func histogram(b *otlp.Buckets, bounds []float64) *dto.Histogram {
+	h := &dto.Histogram{SampleCount: proto.Uint64(b.Count), SampleSum: proto.Float64(b.Sum)}
+	if b.Bounds != nil {
+		total := uint64(0)
+		for i, bound := range b.Bounds {
+			total += b.Counts[i]
+			h.Bucket = append(h.Bucket, &dto.Bucket{UpperBound: proto.Float64(bound), CumulativeCount: proto.Uint64(total)})
+		}
+		return h
+	}
+	for i, n := range live.Cumulative(b, bounds) {
+		h.Bucket = append(h.Bucket, &dto.Bucket{UpperBound: &bounds[i], CumulativeCount: proto.Uint64(n)})
+	}
+	native := b.AtMost(mostSchema)
+	h.Schema, h.ZeroThreshold, h.ZeroCount = proto.Int32(native.Scale), proto.Float64(0), proto.Uint64(native.Zero)
+	// A span that is empty says that the histogram is native, even when it has counted nothing.
+	h.PositiveSpan = []*dto.BucketSpan{{Offset: proto.Int32(native.Offset + 1), Length: proto.Uint32(uint32(len(native.Counts)))}}
+	before := int64(0)
+	for _, n := range native.Counts {
+		h.PositiveDelta = append(h.PositiveDelta, int64(n)-before)
+		before = int64(n)
+	}
+	return h
+}
+
+// mostSchema is the finest that Prometheus has.
+const mostSchema = 8

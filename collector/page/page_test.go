@@ -1,0 +1,213 @@
+package page
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/poolgauge/poolgauge/collector/live"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// start serves a picture on any port.
+func start(t *testing.T, l *live.Live) (s *Server, url string) {
+	t.Helper()
+	s, err := Listen(context.Background(), Config{Address: "127.0.0.1:0", Hosts: []string{"sidecar.example"}, Live: l})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s, "http://" + s.Addr().String()
+}
+
+var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
+// get asks for a URL with headers, in pairs; Host is one of them.
+func get(t *testing.T, method, url string, headers ...string) (status int, header http.Header, body string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(context.Background(), method, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		if headers[i] == "Host" {
+			r.Host = headers[i+1]
+		}
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	answer, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer.StatusCode, answer.Header, string(text)
+}
+
+func TestServes(t *testing.T) {
+	_, url := start(t, withPool(t))
+	for path, want := range map[string][2]string{
+		"/":                       {"text/html; charset=utf-8", "<title>poolgauge</title>"},
+		"/assets/page.js":         {"text/javascript; charset=utf-8", "EventSource"},
+		"/assets/page.css":        {"text/css; charset=utf-8", "--ground"},
+		"/assets/icon.svg":        {"image/svg+xml", "<svg"},
+		"/api/v1/picture":         {"application/json", `"name":"orders"`},
+		"/metrics":                {"text/plain; version=0.0.4; charset=utf-8; escaping=underscores", "poolgauge_pool_limit{"},
+		"/api/v1/pools/x/history": {"text/plain; charset=utf-8", "no such pool"},
+		"/assets/../page.go":      {"text/plain; charset=utf-8", "404"},
+	} {
+		_, header, body := get(t, http.MethodGet, url+path)
+		if header.Get("Content-Type") != want[0] || !strings.Contains(body, want[1]) {
+			t.Errorf("%s: %s\n%.300s", path, header.Get("Content-Type"), body)
+		}
+		if !strings.HasPrefix(header.Get("Content-Security-Policy"), "default-src 'none'; script-src 'self'") {
+			t.Errorf("%s has no policy: %v", path, header)
+		}
+	}
+}
+
+func TestHistory(t *testing.T) {
+	l := withPool(t)
+	_, url := start(t, l)
+	_, _, body := get(t, http.MethodGet, url+"/api/v1/pools/"+l.Picture().Pools[0].ID+"/history")
+	var h live.History
+	if err := json.Unmarshal([]byte(body), &h); err != nil || len(h.Used) == 0 || len(h.Waits.Bounds) == 0 {
+		t.Errorf("%v: %s", err, body)
+	}
+}
+
+// What a browser may have been talked into by another site is refused, and so is what would change something.
+func TestGuard(t *testing.T) {
+	s, url := start(t, withPool(t))
+	_, port, _ := net.SplitHostPort(s.Addr().String())
+	for _, path := range []string{"/", "/api/v1/picture", "/api/v1/changes?x", "/metrics"} {
+		for _, c := range []struct {
+			name, method string
+			want         int
+			headers      []string
+		}{
+			{"another name", "GET", 403, []string{"Host", "evil.example:" + port}},
+			{"a name that begins alike", "GET", 403, []string{"Host", "localhost.evil.example"}},
+			{"no name", "GET", 403, []string{"Host", ":80"}},
+			{"another origin", "GET", 403, []string{"Origin", "http://evil.example"}},
+			{"another port", "GET", 403, []string{"Origin", "http://127.0.0.1:1"}},
+			{"another site's fetch", "GET", 403, []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors"}},
+			{"a method that changes", "POST", 405, nil},
+			{"preflight", "OPTIONS", 405, []string{"Origin", "http://evil.example"}},
+			{"delete", "DELETE", 405, nil},
+		} {
+			status, header, body := get(t, c.method, url+path, c.headers...)
+			if status != c.want || header.Get("Access-Control-Allow-Origin") != "" || strings.Contains(body, "orders") {
+				t.Errorf("%s %s: %d %.100s", c.name, path, status, body)
+			}
+		}
+	}
+	for _, host := range []string{"localhost:" + port, "LOCALHOST", "127.0.0.1:" + port, "[::1]:" + port, "10.1.2.3", "sidecar.example:" + port} {
+		if status, _, _ := get(t, http.MethodGet, url+"/api/v1/picture", "Host", host, "Origin", "http://"+host); status != 200 {
+			t.Errorf("%s: %d", host, status)
+		}
+	}
+	if status, _, _ := get(t, http.MethodGet, url+"/", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"); status != 200 {
+		t.Errorf("a link to the page: %d", status)
+	}
+}
+
+// A viewer is sent the picture at once, and each change.
+func TestChanges(t *testing.T) {
+	l := live.New(live.Config{})
+	_, url := start(t, l)
+	answer, err := client.Get(url + "/api/v1/changes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	events := bufio.NewScanner(answer.Body)
+	events.Buffer(nil, 1<<20)
+	next := func() string {
+		for events.Scan() {
+			if data, ok := strings.CutPrefix(events.Text(), "data: "); ok {
+				return data
+			}
+		}
+		t.Fatal(events.Err())
+		return ""
+	}
+	if first := next(); !strings.Contains(first, `"pools":[]`) {
+		t.Errorf("first: %s", first)
+	}
+	offer(t, l, "orders")
+	if second := next(); !strings.Contains(second, `"name":"orders"`) {
+		t.Errorf("second: %s", second)
+	}
+}
+
+// Viewers that never read, and connections that say nothing, keep nobody from being answered, and end with the server.
+func TestViewersThatDoNotRead(t *testing.T) {
+	l := withPool(t)
+	s, url := start(t, l)
+	for range mostViewers {
+		conn, err := net.Dial("tcp", s.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, "GET /api/v1/changes HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Read(make([]byte, 1)); err != nil { // so it is a viewer by now
+			t.Fatal(err)
+		}
+	}
+	if status, header, _ := get(t, http.MethodGet, url+"/api/v1/changes"); status != 503 || header.Get("Retry-After") == "" {
+		t.Errorf("one viewer more: %d", status)
+	}
+	begin := time.Now()
+	for range 1000 {
+		offer(t, l, "orders")
+	}
+	if status, _, _ := get(t, http.MethodGet, url+"/api/v1/picture"); status != 200 {
+		t.Errorf("a program is answered with %d", status)
+	}
+	t.Logf("1000 requests of the app beside %d viewers that do not read: %v", mostViewers, time.Since(begin))
+}
+
+func FuzzGuard(f *testing.F) {
+	f.Add("GET", "/metrics", "localhost:1", "http://localhost:1", "same-origin")
+	f.Add("POST", "/", "[::1", "null", "cross-site")
+	f.Add("HEAD", "/assets/%2e%2e/page.go", "127.0.0.1.", "", "")
+	l := live.New(live.Config{})
+	s := &Server{cfg: Config{Live: l}, viewers: make(chan struct{})} // no viewers: they would be endless
+	s.shared.live = l
+	handler := s.handler()
+	f.Fuzz(func(t *testing.T, method, path, host, origin, site string) {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Method, r.URL.Path, r.Host = method, path, host
+		r.Header.Set("Origin", origin)
+		r.Header.Set("Sec-Fetch-Site", site)
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		if w.Code == 200 && (method != "GET" && method != "HEAD" || !allowed(nil, host)) {
+			t.Errorf("%s %s of %q is answered", method, path, host)
+		}
+		if w.Header().Get("Content-Security-Policy") == "" {
+			t.Error("an answer without a policy")
+		}
+	})
+}

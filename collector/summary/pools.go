@@ -1,0 +1,110 @@
+package summary
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/poolgauge/poolgauge/collector/live"
+)
+
+// mostPools is how many pools are shown: the worst.
+const mostPools = 20
+
+// pools writes a line for each pool, the worst first, in 80 columns.
+func (s *Summary) pools(b *strings.Builder, stamp string, all []live.Pool) {
+	if len(all) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "%8s  %-8s%9s%8s%9s%10s%9s%8s%11s\n", stamp, "pool", "used", "waiting", "oldest", "wait p99", "use p50", "rate/s", "unserved/s")
+	for i := range all[:min(len(all), mostPools)] {
+		s.pool(b, &all[i])
+	}
+	if more := len(all) - mostPools; more > 0 {
+		fmt.Fprintf(b, "  and %d more\n", more)
+	}
+}
+
+// marks tell the levels without colours.
+var marks = map[live.Level]string{live.Trouble: "!!", live.Warning: "! ", live.Good: "  ", live.Silent: "? "}
+
+func (s *Summary) pool(b *strings.Builder, p *live.Pool) {
+	name := p.Name
+	if p.Level == live.Silent {
+		fmt.Fprintf(b, "%s%s%-18s%s%s\n", s.colour(p.Level), marks[p.Level], cut(name, 16), p.Reason, s.plain())
+		return
+	}
+	used := figure(p.Used, whole)
+	if limit, ok := p.Limit.Get(); ok {
+		used += "/" + whole(limit)
+	}
+	fmt.Fprintf(b, "%s%s%-16s%9s%8s%9s%10s%9s%8s%11s%s\n", s.colour(p.Level), marks[p.Level], cut(name, 15), used, figure(p.Pending, whole),
+		figure(p.OldestWait, live.Duration), figure(p.Wait.P99, live.Duration), figure(use(p), live.Duration), figure(p.Rate, number),
+		figure(p.NotServed, number), s.plain())
+	if p.Verdict != "" {
+		fmt.Fprintf(b, "    %s\n", cut(p.Verdict, 76))
+	}
+}
+
+// use is the median, or the mean of a pool that does not say how long each use lasts.
+func use(p *live.Pool) live.Figure {
+	if p.Use.P50.IsZero() {
+		return p.MeanUse
+	}
+	return p.Use.P50
+}
+
+// colours are those of ANSI for levels.
+var colours = map[live.Level]string{live.Trouble: "\x1b[1;31m", live.Warning: "\x1b[33m", live.Silent: "\x1b[2m"}
+
+func (s *Summary) colour(l live.Level) string {
+	if !s.coloured {
+		return ""
+	}
+	return colours[l]
+}
+
+func (s *Summary) plain() string {
+	if !s.coloured {
+		return ""
+	}
+	return "\x1b[0m"
+}
+
+// figure writes a figure, or nothing where it is absent.
+func figure(f live.Figure, write func(float64) string) string {
+	if v, ok := f.Get(); ok {
+		return write(v)
+	}
+	return "–"
+}
+
+func whole(v float64) string { return fmt.Sprintf("%.0f", v) }
+
+// number writes a rate in three digits or so.
+func number(v float64) string {
+	switch {
+	case v == 0:
+		return "0"
+	case v < 10:
+		return fmt.Sprintf("%.2g", v)
+	case v < 1e5:
+		return whole(v)
+	}
+	return fmt.Sprintf("%.3gM", v/1e6)
+}
+
+// cut makes text that is not ours safe for a terminal, and not longer than n columns.
+func cut(text string, n int) string {
+	text = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, text)
+	if utf8.RuneCountInString(text) <= n {
+		return text
+	}
+	return string([]rune(text)[:n-1]) + "…"
+}

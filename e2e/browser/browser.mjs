@@ -1,0 +1,29 @@
+// Debian's chromium with no network but the sidecar's, and what went wrong in it.
+
+import { chromium } from "playwright-core";
+
+export async function launch() {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: ["--no-sandbox", "--disable-dev-shm-usage", "--force-color-profile=srgb"],
+  });
+}
+
+// open opens the page. faults has each console error, uncaught exception and request to anywhere else.
+export async function open(browser, url, { width = 1280, height = 800, scheme = "dark", ...more } = {}) {
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, ...more });
+  const faults = [];
+  const page = await context.newPage();
+  page.on("console", (m) => {
+    if (m.type() === "error" || m.type() === "warning") faults.push(`console: ${m.text()}`);
+  });
+  page.on("pageerror", (e) => faults.push(`exception: ${e.message}`));
+  await context.route("**", (route) => {
+    const to = new URL(route.request().url());
+    if (to.origin === new URL(url).origin) return route.continue();
+    faults.push(`request to ${to.origin}`);
+    return route.abort();
+  });
+  await page.goto(url);
+  return { page, faults, close: () => context.close() };
+}

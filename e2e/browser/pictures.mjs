@@ -1,0 +1,22 @@
+// Pictures of the page: node pictures.mjs URL DIRECTORY [POOL]
+// With the name of a pool its charts are open.
+
+import { launch, open } from "./browser.mjs";
+
+const [url, directory, pool] = process.argv.slice(2);
+const browser = await launch();
+for (const scheme of ["dark", "light"]) {
+  for (const [width, height] of [[360, 780], [1280, 800], [1920, 1080]]) {
+    const { page, faults, close } = await open(browser, url, { width, height, scheme });
+    await page.locator(".pool").first().waitFor();
+    if (pool) {
+      await page.getByRole("button", { name: pool }).click();
+      await page.locator(".chart .line").first().waitFor();
+      await page.waitForTimeout(500);
+    }
+    await page.screenshot({ path: `${directory}/page-${width}-${scheme}${pool ? "-open" : ""}.png`, fullPage: Boolean(pool) || width < 500 });
+    for (const f of faults) console.error(f);
+    await close();
+  }
+}
+await browser.close();
