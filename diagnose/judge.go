@@ -1,6 +1,9 @@
 package diagnose
 
-import "math"
+import (
+	"math"
+	"time"
+)
 
 // Judge judges one pool again and again. A verdict holds once two of three windows agree on it, and until
 // three windows in a row do not; a window in which the cause is undetermined does not count against it.
@@ -8,9 +11,9 @@ import "math"
 type Judge struct {
 	last    Figures
 	usual   Usual
-	quiet   int // windows that usual was learned from
 	recent  [3]Verdict
-	against int // windows in a row that say something else than holds
+	quiet   uint8 // windows that usual was learned from, learned at most
+	against uint8 // windows in a row that say something else than holds
 	holds   Finding[Verdict]
 }
 
@@ -36,6 +39,12 @@ func (j *Judge) See(f Figures, m Machine) (holds, window Finding[Verdict]) {
 	return j.holds, window
 }
 
+// Seen returns the time of the figures that were seen last, the zero Time before the first.
+func (j *Judge) Seen() time.Time { return j.last.At }
+
+// Holds returns the verdict that holds.
+func (j *Judge) Holds() Finding[Verdict] { return j.holds }
+
 // known returns what is usual, once enough has been seen.
 func (j *Judge) known() Usual {
 	if j.quiet < learned {
@@ -49,7 +58,7 @@ func (j *Judge) learn(w Window, v Verdict) {
 	if v != OK && v != Oversized || w.Ended < enough {
 		return
 	}
-	j.quiet++
+	j.quiet = min(j.quiet+1, learned)
 	j.usual.Use = blend(j.usual.Use, w.Use)
 	j.usual.Blocked = blend(j.usual.Blocked, w.Blocked*w.Use)
 }
