@@ -92,6 +92,9 @@ type Host struct {
 	MemoryLimit Figure   `json:"memoryLimit,omitzero"`
 	SwapUsed    Figure   `json:"swapUsed,omitzero"`
 	Pressure    Pressure `json:"pressure,omitzero"`
+
+	Verdict  string `json:"verdict,omitempty"` // what the machine or the container is short of; absent while nothing says so
+	Evidence string `json:"evidence,omitempty"`
 }
 
 // Course is a quarter of an hour of the machine in [SparkColumns] columns, the oldest first; each is the most that was seen in it. All are shares.
