@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"runtime"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 	runtimemetrics "go.opentelemetry.io/contrib/instrumentation/runtime"
@@ -35,54 +32,36 @@ func runSidecar(c *cobra.Command, settings *config.Settings) error {
 	defer lines.close()
 	ctx, log := c.Context(), newLogger(settings, lines)
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("telemetry", "error", err) }))
-	if settings.SDKDisabled {
-		return idle(ctx, settings, log)
+	trouble := &problems{borne: settings.KeepRunning, log: log}
+	for _, problem := range settings.Problems {
+		_ = trouble.bear(problem) // which is when there are any
 	}
-	saveMemory(settings)
-	return serve(ctx, settings, c.OutOrStdout(), log, lines.dropped.Load)
+	if settings.SDKDisabled {
+		return idle(ctx, settings, trouble)
+	}
+	return serve(ctx, settings, c.OutOrStdout(), trouble, lines.dropped.Load)
 }
 
 // idle is alive and does nothing else.
-func idle(ctx context.Context, settings *config.Settings, log *slog.Logger) error {
+func idle(ctx context.Context, settings *config.Settings, trouble *problems) error {
 	well := func() (string, error) { return "", nil }
-	server, err := listen(ctx, settings, log, well, well)
+	server, err := listen(ctx, settings, trouble, well, well)
 	if err != nil {
 		return err
 	}
 	defer server.Close()
-	log.Info("OTEL_SDK_DISABLED is set: nothing is sampled")
+	trouble.log.Info("OTEL_SDK_DISABLED is set: nothing is sampled")
 	<-ctx.Done()
 	return nil
 }
 
-// workingMemory is what the sidecar needs besides what is queued: for itself, and for what is being received and sent.
-const workingMemory = 28 << 20
-
-// saveMemory trades a little latency for a small footprint, unless the user decided otherwise: the collector works harder the nearer memory comes to
-// what the settings let the sidecar hold.
-func saveMemory(settings *config.Settings) {
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(1)
-	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(25)
-	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		queued := settings.QueueSize
-		if settings.QueueDir != "" {
-			queued /= 8 // of which only an index is in memory
-		}
-		debug.SetMemoryLimit(workingMemory + queued)
-	}
-}
-
 // serve wires the one pipeline: sources and probes record into the SDK, the sampler collects, the sinks hand on.
-func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *slog.Logger, dropped func() int64) error {
-	pod, err := collector.NewPod(collector.PodConfig{
-		Self: programName, Processes: settings.Process, CgroupRoot: settings.CgroupRoot, SkipHost: !settings.Host, SkipContainers: !settings.Pod,
-	})
+func serve(ctx context.Context, settings *config.Settings, out io.Writer, trouble *problems, dropped func() int64) error {
+	log := trouble.log
+	sinks := []collector.Sink{saveMemory(settings)}
+	pod, err := openPod(settings, trouble)
 	if err != nil {
-		return fmt.Errorf("--cgroup-root: %w", err)
+		return err
 	}
 	defer pod.Close()
 	resource, err := newResource(ctx, settings, pod.ContainerID())
@@ -98,15 +77,14 @@ func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *s
 	if err := runtimemetrics.Start(runtimemetrics.WithMeterProvider(provider)); err != nil {
 		return fmt.Errorf("runtime metrics: %w", err)
 	}
-	if err := goroutines.Start(provider.Meter(scope)); err != nil {
-		return fmt.Errorf("runtime metrics: %w", err)
+	if err := errors.Join(goroutines.Start(provider.Meter(scope)), trouble.observe(provider.Meter(scope))); err != nil {
+		return fmt.Errorf("metrics of the sidecar: %w", err)
 	}
 
-	var sinks []collector.Sink
 	ready := func() (string, error) { return "", nil }
 	relays := func() error { return nil }
 	if settings.SendsOTLP() {
-		points, err := startRelay(ctx, settings, resource, provider, log, dropped)
+		points, err := startRelay(ctx, settings, resource, provider, trouble, dropped)
 		if err != nil {
 			return err
 		}
@@ -125,20 +103,39 @@ func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *s
 	}
 	sampler := collector.NewSampler(reader, settings.Interval, sinks...)
 	alive := func() (string, error) { return "", errors.Join(sampler.Alive(), relays()) }
-	server, err := listen(ctx, settings, log, alive, ready)
+	server, err := listen(ctx, settings, trouble, alive, ready)
 	if err != nil {
 		return err
 	}
 	defer server.Close()
 	probes, err := startProbes(settings, provider.Meter(scope), log)
-	if err != nil {
+	if err := trouble.bear(err); err != nil {
 		return err
 	}
 	sampler.Run(ctx)
+	if probes == nil {
+		return nil
+	}
 	if err := probes.Close(); err != nil {
 		log.Warn("probes", "error", err)
 	}
 	return nil
+}
+
+// openPod finds the pod's control groups: where they are mounted, if not where the settings say.
+func openPod(settings *config.Settings, trouble *problems) (*collector.Pod, error) {
+	c := collector.PodConfig{
+		Self: programName, Processes: settings.Process, CgroupRoot: settings.CgroupRoot, SkipHost: !settings.Host, SkipContainers: !settings.Pod,
+	}
+	pod, err := collector.NewPod(c)
+	if err == nil {
+		return pod, nil
+	}
+	if err := trouble.bear(fmt.Errorf("--cgroup-root: %w", err)); err != nil {
+		return nil, err
+	}
+	c.CgroupRoot = ""
+	return collector.NewPod(c)
 }
 
 func greet(out io.Writer, settings *config.Settings) {
@@ -150,15 +147,15 @@ func greet(out io.Writer, settings *config.Settings) {
 }
 
 // listen starts the health server, unless that is off.
-func listen(ctx context.Context, settings *config.Settings, log *slog.Logger, live, ready health.Check) (io.Closer, error) {
+func listen(ctx context.Context, settings *config.Settings, trouble *problems, live, ready health.Check) (io.Closer, error) {
 	if settings.HealthAddress == "" {
 		return io.NopCloser(nil), nil
 	}
 	server, err := health.Listen(ctx, settings.HealthAddress, live, ready)
 	if err != nil {
-		return nil, err
+		return io.NopCloser(nil), trouble.bear(err)
 	}
-	log.Debug("health", "address", server.Addr().String())
+	trouble.log.Debug("health", "address", server.Addr().String())
 	return server, nil
 }
 

@@ -32,8 +32,8 @@ type connections struct {
 	said time.Time // when the log had a line about it
 }
 
-// Accept implements net.Listener.
-func (l *connections) Accept() (net.Conn, error) {
+// accept returns the next connection, once there is room for it.
+func (l *connections) accept() (*conn, error) {
 	accepted, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
@@ -96,6 +96,7 @@ type conn struct {
 	net.Conn
 
 	of        *connections
+	first     []byte // read before the protocol was known, and not by the server yet
 	once      sync.Once
 	gone      chan struct{} // closed with it
 	born      int64         // Unix ns
@@ -182,6 +183,11 @@ func (c *conn) cutOff() {
 
 // Read implements net.Conn.
 func (c *conn) Read(b []byte) (int, error) {
+	if len(c.first) > 0 {
+		n := copy(b, c.first)
+		c.first = c.first[n:]
+		return n, nil
+	}
 	if !c.of.gate.wait(c) {
 		return 0, os.ErrDeadlineExceeded
 	}

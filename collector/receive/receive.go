@@ -1,5 +1,5 @@
 // Package receive takes OTLP from the programs of the pod, over gRPC (TCP, unix socket) and HTTP (protobuf, JSON), with limits
-// on what they may use. It does not decode what it takes, and answers OK only for what [Config.Accept] accepted.
+// on what they may use. Every listener answers both. It does not decode what it takes, and answers OK only for what [Config.Accept] accepted.
 //
 // A request may have 4 MiB, before and after decompression, and ten seconds to arrive; all requests that are being received may have 16 MiB, and
 // those of a signal that wait for the queue 4 MiB. A gRPC connection has 64 concurrent requests. A listener has [Config.Connections]: when more
@@ -27,7 +27,7 @@ import (
 type Config struct {
 	GRPCAddress string // host:port; port 0 is any
 	HTTPAddress string
-	Socket      string // path of a unix socket for gRPC
+	Socket      string // path of a unix socket
 
 	// Enrich returns what a request of a client becomes: a copy, since its data is lent. An error is an answer, as of Accept.
 	Enrich func(signal otlp.Signal, data []byte) ([]byte, error)
@@ -41,7 +41,9 @@ type Config struct {
 
 	Rate        int64 // points a second to accept from clients; 0: any number
 	Connections int   // of each listener; 0: 256
-	Log         *slog.Logger
+	// Bear, if not nil, is told why an endpoint cannot be listened on, and returns an error or nil to go on without it.
+	Bear func(error) error
+	Log  *slog.Logger
 }
 
 // Server receives until it is shut down.
@@ -51,13 +53,17 @@ type Server struct {
 	rate       rate
 	converting *semaphore.Weighted // from JSON
 
-	grpc      *grpc.Server
-	http      *http.Server
-	listeners []*connections
-	ended     atomic.Int64 // connections that were closed for others
-	grpcAddr  net.Addr
-	httpAddr  net.Addr
-	serving   sync.WaitGroup
+	grpc             *grpc.Server
+	http             *http.Server
+	forGRPC, forHTTP *spoken
+	listeners        []*connections
+	hints            *hints
+	ending           context.Context // done when Shutdown begins
+	end              context.CancelFunc
+	ended            atomic.Int64 // connections that were closed for others
+	grpcAddr         net.Addr
+	httpAddr         net.Addr
+	serving          sync.WaitGroup
 }
 
 // Listen opens the listeners and serves them. It returns an error if one of them cannot be opened.
@@ -67,13 +73,16 @@ func listen(ctx context.Context, cfg Config, l limits) (*Server, error) {
 	if cfg.Connections > 0 {
 		l.connections = cfg.Connections
 	}
-	s := &Server{cfg: cfg, gate: newGate(l), converting: semaphore.NewWeighted(1)}
+	s := &Server{
+		cfg: cfg, gate: newGate(l), converting: semaphore.NewWeighted(1), hints: newHints(cfg.Log), forGRPC: newSpoken(), forHTTP: newSpoken(),
+	}
+	s.ending, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	if cfg.Rate > 0 {
 		s.rate.point = time.Second / time.Duration(cfg.Rate)
 	}
 	s.grpc = s.newGRPC()
 	s.http = &http.Server{
-		Handler:           s.handler(),
+		Handler:           s.knownPaths(s.handler()),
 		ReadHeaderTimeout: min(l.read, 5*time.Second),
 		ReadTimeout:       l.read,
 		WriteTimeout:      l.read + 10*time.Second,
@@ -84,34 +93,35 @@ func listen(ctx context.Context, cfg Config, l limits) (*Server, error) {
 			return context.WithValue(ctx, connKey{}, c)
 		},
 	}
-	listeners, err := s.open(ctx)
-	if err != nil {
+	if err := s.open(ctx); err != nil {
+		s.end()
 		return nil, err
 	}
-	for _, serve := range listeners {
-		s.serving.Go(serve)
+	for _, l := range s.listeners {
+		s.serving.Go(func() { s.accept(l) })
 	}
+	s.serving.Go(func() { s.run("OTLP/gRPC", s.grpc.Serve, s.forGRPC) })
+	s.serving.Go(func() { s.run("OTLP/HTTP", s.http.Serve, s.forHTTP) })
 	return s, nil
 }
 
 // endpoint is a place to listen.
 type endpoint struct {
-	setting, name string // as the user knows it, as the log does
-	network, at   string // at is empty for no listener
-	serve         func(net.Listener) error
+	setting, name string    // as the user knows it, as the log does
+	network, at   string    // at is empty for no listener
 	addr          *net.Addr // set to where it listens, if not nil
 }
 
 func (s *Server) endpoints() []endpoint {
 	return []endpoint{
-		{"--relay-grpc-address", "OTLP/gRPC", "tcp", s.cfg.GRPCAddress, s.grpc.Serve, &s.grpcAddr},
-		{"--relay-socket", "OTLP/gRPC socket", "unix", s.cfg.Socket, s.grpc.Serve, nil},
-		{"--relay-http-address", "OTLP/HTTP", "tcp", s.cfg.HTTPAddress, s.http.Serve, &s.httpAddr},
+		{"--relay-grpc-address", "OTLP/gRPC", "tcp", s.cfg.GRPCAddress, &s.grpcAddr},
+		{"--relay-socket", "OTLP/gRPC socket", "unix", s.cfg.Socket, nil},
+		{"--relay-http-address", "OTLP/HTTP", "tcp", s.cfg.HTTPAddress, &s.httpAddr},
 	}
 }
 
-// open opens every listener and returns what serves it, or none.
-func (s *Server) open(ctx context.Context) (serve []func(), err error) {
+// open opens every listener, or none.
+func (s *Server) open(ctx context.Context) error {
 	var opened []net.Listener
 	for _, e := range s.endpoints() {
 		if e.at == "" {
@@ -119,19 +129,24 @@ func (s *Server) open(ctx context.Context) (serve []func(), err error) {
 		}
 		l, err := listenAt(ctx, e.network, e.at)
 		if err != nil {
-			return nil, s.abandon(opened, fmt.Errorf("%s: expected one that is free: %w", e.setting, err))
+			err = fmt.Errorf("%s: expected one that is free: %w", e.setting, err)
+			if s.cfg.Bear != nil {
+				err = s.cfg.Bear(err)
+			}
+			if err != nil {
+				return s.abandon(opened, err)
+			}
+			continue
 		}
 		if e.addr != nil {
 			*e.addr = l.Addr()
 		}
 		opened = append(opened, l)
-		limited := &connections{
+		s.listeners = append(s.listeners, &connections{
 			Listener: l, gate: s.gate, most: s.gate.connections, name: e.name, log: s.cfg.Log, ended: &s.ended, open: map[*conn]struct{}{},
-		}
-		s.listeners = append(s.listeners, limited)
-		serve = append(serve, func() { s.run(e.name, limited, e.serve) })
+		})
 	}
-	return serve, nil
+	return nil
 }
 
 func listenAt(ctx context.Context, network, at string) (net.Listener, error) {
@@ -150,7 +165,7 @@ func (s *Server) abandon(opened []net.Listener, why error) error {
 	return why
 }
 
-func (s *Server) run(name string, l net.Listener, serve func(net.Listener) error) {
+func (s *Server) run(name string, serve func(net.Listener) error, l net.Listener) {
 	if err := serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, grpc.ErrServerStopped) {
 		s.cfg.Log.Error("receiver stopped", "receiver", name, "error", err)
 	}
@@ -182,6 +197,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.grpc.Stop()
 		_ = s.http.Close()
 	})
+	s.end()
+	for _, l := range s.listeners {
+		_ = l.Close()
+	}
 	var stopping sync.WaitGroup
 	stopping.Go(s.grpc.GracefulStop)
 	stopping.Go(func() { _ = s.http.Shutdown(ctx) })

@@ -35,8 +35,9 @@ type Config struct {
 	Dial   func(otlp.Signal) (export.Client, time.Duration, error)
 	Policy export.Policy // how patient it is
 
-	LogDropped func() int64 // lines of log; nil: unknown
-	Meter      metric.Meter // for figures about the relay
+	Bear       func(error) error // is told what cannot be opened, and returns nil to go on without it; nil: an error ends Start
+	LogDropped func() int64      // lines of log; nil: unknown
+	Meter      metric.Meter      // for figures about the relay
 	Log        *slog.Logger
 }
 
@@ -80,7 +81,11 @@ func Start(ctx context.Context, cfg Config) (_ *Relay, err error) {
 	if cfg.Live {
 		cfg.Queue.Fresh = []queue.Lane{queue.Metrics, queue.Own}
 	}
-	if r.queue, err = queue.Open(cfg.Queue); err != nil {
+	if r.queue, err = queue.Open(cfg.Queue); err != nil && cfg.Bear != nil && cfg.Queue.Dir != "" && cfg.Bear(err) == nil {
+		cfg.Queue.Dir = "" // in memory
+		r.queue, err = queue.Open(cfg.Queue)
+	}
+	if err != nil {
 		return nil, errors.Join(err, hangUp(lanes))
 	}
 	if r.exporter, err = export.New(r.queue, lanes, cfg.Policy, cfg.Meter, cfg.Log); err != nil {
@@ -143,7 +148,7 @@ func (r *Relay) listen(ctx context.Context, cfg *Config) (err error) {
 	}
 	r.server, err = receive.Listen(ctx, receive.Config{
 		GRPCAddress: cfg.GRPC, HTTPAddress: cfg.HTTP, Socket: cfg.Socket, Rate: cfg.Rate, Connections: cfg.Connections,
-		Enrich: r.enrich, Accept: r.put, Refused: r.refused.add, Log: cfg.Log,
+		Enrich: r.enrich, Accept: r.put, Refused: r.refused.add, Bear: cfg.Bear, Log: cfg.Log,
 	})
 	if err != nil {
 		return errors.Join(err, r.own.conn.Close())

@@ -15,7 +15,7 @@ var Sidecar = &Group{
 	Name: "sidecar",
 	Help: "The sidecar about itself. Its CPU and memory are among the `process.*` points, its heap and goroutines among `go.*`.",
 	Metrics: []*Metric{
-		SourceDuration, SourceSuccess, SourceErrors, Goroutines,
+		SourceDuration, SourceSuccess, SourceErrors, SidecarProblems, Goroutines,
 	},
 }
 
@@ -36,6 +36,12 @@ var (
 		Help: "Values that could not be read or understood; each cost only its own metric.", Attributes: sourceAttribute,
 	}
 )
+
+// SidecarProblems is the row of what is wrong and borne.
+var SidecarProblems = &Metric{
+	Name: "poolgauge.sidecar.problems", Kind: UpDownCounter, Number: Int, Unit: "{problem}",
+	Help: "What the sidecar goes on without, with keep-running: settings that are wrong, ports in use, directories that cannot be written. The log says which.",
+}
 
 // GoroutineStateKey is the attribute key of [Goroutines].
 const GoroutineStateKey = attribute.Key("poolgauge.go.goroutine.state")
