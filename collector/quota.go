@@ -8,7 +8,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Quota is what the sidecar itself may use of CPU and memory, for the probes and its own memory, which must not spend what is not there. Its methods
+// Quota is the CPU quota that the sidecar itself runs under, for the probes, which must not spend what is not there. Its methods
 // are safe for concurrent use and read a few files each, so that a limit which changes is followed.
 type Quota struct {
 	config cgroup.Config
@@ -43,18 +43,6 @@ func (q *Quota) Throttled() (periods uint64, ok bool) {
 		}
 	}
 	return periods, ok
-}
-
-// MemoryLimit returns the least limit of memory of the sidecar's groups in bytes; false without one.
-func (q *Quota) MemoryLimit() (limit int64, ok bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, g := range q.groups {
-		if n, defined := g.Memory(&q.reader, func(error) {}).Limit.Get(); defined && (!ok || n < limit) {
-			limit, ok = n, true
-		}
-	}
-	return limit, ok
 }
 
 // EffectiveCPUs returns how many threads the sidecar can keep busy at once: its CPUs or its quota, rounded up, whichever is less.

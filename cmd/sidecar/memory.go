@@ -1,23 +1,27 @@
 package main
 
 import (
+	"log/slog"
 	"os"
 	"runtime"
 	"runtime/debug"
 
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
-
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
-	"github.com/poolgauge/poolgauge/collector"
+	"github.com/poolgauge/poolgauge/collector/cgroup"
 )
 
-// workingMemory is what the sidecar needs besides what is queued: for itself, and for what is being received and sent. With half of it the garbage
-// collector falls behind in a flood of large requests, and gives up on the limit.
-const workingMemory = 46 << 20
+const (
+	// workingMemory is what the sidecar needs besides what is queued, in bytes: for itself, and for what is being received and sent.
+	workingMemory = 20 << 20
+	// usualRequest is how large a request may be that workingMemory is enough for.
+	usualRequest = 4 << 20
+	// codeMemory is what the program's code takes, which Go's limit does not count.
+	codeMemory = 12 << 20
+)
 
-// saveMemory trades a little latency for a small footprint, unless the user decided otherwise. It returns a sink that has the collector work harder
-// the nearer memory comes to the container's limit, which may change, or without one to what the settings let the sidecar hold.
-func saveMemory(settings *config.Settings) collector.Sink {
+// saveMemory trades a little latency for a small footprint, unless the user decided otherwise: the garbage collector works harder the nearer memory comes to
+// what the settings let the sidecar hold, or to what its container may have if that is less.
+func saveMemory(settings *config.Settings, log *slog.Logger) {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(1)
 	}
@@ -25,29 +29,26 @@ func saveMemory(settings *config.Settings) collector.Sink {
 		debug.SetGCPercent(25)
 	}
 	if os.Getenv("GOMEMLIMIT") != "" {
-		return func(*metricdata.ResourceMetrics) {}
+		return
 	}
+	needed := memoryOf(settings)
+	allowed, err := cgroup.MemoryLimit(cgroup.Config{})
+	if err != nil {
+		log.Debug("the container's memory limit is not known", "error", err)
+	}
+	if allowed.Defined && allowed.Value < needed+codeMemory {
+		log.Warn("the container's memory limit is less than what the settings may take: set --queue-size lower, or the limit higher",
+			"limit", allowed.Value, "settings", needed+codeMemory)
+		needed = max(allowed.Value-codeMemory, workingMemory/2)
+	}
+	debug.SetMemoryLimit(needed)
+}
+
+// memoryOf returns what the settings let the sidecar have in memory, in bytes, besides its code.
+func memoryOf(settings *config.Settings) int64 {
 	queued := settings.QueueSize
 	if settings.QueueDir != "" {
 		queued /= 8 // of which only an index is in memory
 	}
-	quota, known := collector.NewQuota(settings.CgroupRoot), int64(0)
-	follow := func(*metricdata.ResourceMetrics) {
-		limit, ok := quota.MemoryLimit()
-		if limit = memoryLimit(limit, ok, workingMemory+queued); limit != known {
-			known = limit
-			debug.SetMemoryLimit(limit)
-		}
-	}
-	follow(nil)
-	return follow
-}
-
-// memoryLimit is the limit of Go's memory: what is needed, or three quarters of the container's limit. The rest is for what Go does not count: the
-// program's pages, threads, buffers of the kernel.
-func memoryLimit(container int64, limited bool, needed int64) int64 {
-	if quarters := container / 4 * 3; limited && quarters < needed {
-		return quarters
-	}
-	return needed
+	return workingMemory + queued + 5*max(0, settings.RelayRequestSize-usualRequest)
 }

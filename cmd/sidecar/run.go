@@ -39,6 +39,7 @@ func runSidecar(c *cobra.Command, settings *config.Settings) error {
 	if settings.SDKDisabled {
 		return idle(ctx, settings, trouble)
 	}
+	saveMemory(settings, log)
 	return serve(ctx, settings, c.OutOrStdout(), trouble, lines.dropped.Load)
 }
 
@@ -58,7 +59,7 @@ func idle(ctx context.Context, settings *config.Settings, trouble *problems) err
 // serve wires the one pipeline: sources and probes record into the SDK, the sampler collects, the sinks hand on.
 func serve(ctx context.Context, settings *config.Settings, out io.Writer, trouble *problems, dropped func() int64) error {
 	log := trouble.log
-	sinks := []collector.Sink{saveMemory(settings)}
+	var sinks []collector.Sink
 	pod, err := openPod(settings, trouble)
 	if err != nil {
 		return err

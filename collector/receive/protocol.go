@@ -2,6 +2,7 @@ package receive
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -14,7 +15,7 @@ import (
 )
 
 // Every listener answers OTLP/gRPC and OTLP/HTTP, so that an app's endpoint fits whatever its SDK speaks by default. A connection goes to the
-// server of its protocol by its first bytes: HTTP/2 begins with "PRI", which is no method of HTTP/1.
+// server of its protocol by its first bytes: HTTP/2 begins with "PRI", which is no method of HTTP/1. With TLS the handshake says it.
 
 // firstBytes is how long a client may take to say which protocol it speaks.
 const firstBytes = 10 * time.Second
@@ -78,30 +79,73 @@ func (s *Server) accept(l *connections) {
 func (s *Server) sort(c *conn) {
 	stop := context.AfterFunc(s.ending, func() { _ = c.Close() })
 	defer stop()
-	_ = c.SetReadDeadline(time.Now().Add(min(firstBytes, s.gate.read))) // a connection that is closed fails to read
+	_ = c.SetDeadline(time.Now().Add(min(firstBytes, s.gate.read))) // a connection that is closed fails to read
+	to, through := s.protocolOf(c)
+	if to == nil {
+		_ = c.Close()
+		return
+	}
+	_ = c.SetDeadline(time.Time{})
+	to.offer(through)
+}
+
+// protocolOf returns the listener of the protocol that a client begins to speak, and the connection for it; nil if there is none.
+func (s *Server) protocolOf(c *conn) (*spoken, net.Conn) {
+	if !c.readFirst() {
+		return nil, nil
+	}
+	handshake := c.first[0] == 0x16 // of TLS
+	address := c.of.Addr().String()
+	switch {
+	case handshake && c.of.secured:
+		return s.afterHandshake(c)
+	case handshake:
+		s.hints.say(c.of.name, "a client speaks TLS, which is not spoken here", "set", "its endpoint to http://"+address+", or OTEL_EXPORTER_OTLP_INSECURE=true")
+	case c.of.secured:
+		s.hints.say(c.of.name, "a client speaks no TLS, which this listener takes only", "set", "its endpoint to https://"+address)
+	case string(c.first) == "PRI":
+		return s.forGRPC, c
+	case c.first[0] >= 'A' && c.first[0] <= 'Z':
+		return s.forHTTP, c
+	default:
+		s.hints.say(c.of.name, "a client speaks neither OTLP/gRPC nor OTLP/HTTP", "set", "its exporter to otlp")
+	}
+	return nil, nil
+}
+
+// readFirst reads what tells protocols apart, which the server reads again, and reports whether it came.
+func (c *conn) readFirst() bool {
 	for len(c.first) < len("PRI") {
 		var next [1]byte
 		if _, err := c.Conn.Read(next[:]); err != nil {
-			_ = c.Close()
-			return
+			return false
 		}
 		if c.first = append(c.first, next[0]); c.first[0] != 'P' {
 			break
 		}
 	}
-	_ = c.SetReadDeadline(time.Time{})
-	switch begins := c.first[0]; {
-	case string(c.first) == "PRI":
-		s.forGRPC.offer(c)
-	case begins >= 'A' && begins <= 'Z':
-		s.forHTTP.offer(c)
-	case begins == 0x16: // the handshake of TLS
-		s.hints.say(c.of.name, "a client speaks TLS, which is not spoken here", "set", "its endpoint to http://"+c.of.Addr().String()+", or OTEL_EXPORTER_OTLP_INSECURE=true")
-		_ = c.Close()
-	default:
-		s.hints.say(c.of.name, "a client speaks neither OTLP/gRPC nor OTLP/HTTP", "set", "its exporter to otlp")
-		_ = c.Close()
+	return true
+}
+
+// afterHandshake is protocolOf for a listener of TLS: the protocol is agreed on in the handshake, without a word HTTP/1.
+func (s *Server) afterHandshake(c *conn) (*spoken, net.Conn) {
+	secured := tls.Server(c, &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		config, err := s.cfg.TLS()
+		if err != nil {
+			return nil, err
+		}
+		config = config.Clone()
+		config.NextProtos = []string{"h2", "http/1.1"}
+		return config, nil
+	}})
+	if err := secured.HandshakeContext(s.ending); err != nil {
+		s.cfg.Log.Debug("TLS handshake", "receiver", c.of.name, "error", err)
+		return nil, nil
 	}
+	if secured.ConnectionState().NegotiatedProtocol == "h2" {
+		return s.forGRPC, secured
+	}
+	return s.forHTTP, secured
 }
 
 // knownPaths has next answer, and says it if a client asks for a path that OTLP does not have.

@@ -8,6 +8,7 @@ package receive
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -41,6 +42,9 @@ type Config struct {
 
 	Rate        int64 // points a second to accept from clients; 0: any number
 	Connections int   // of each listener; 0: 256
+	RequestSize int   // bytes of one request, before and after decompression; 0: 4 MiB
+	// TLS, if not nil, makes the listeners on TCP take TLS only. It is called for each connection, so that certificates can be renewed on disk.
+	TLS func() (*tls.Config, error)
 	// Bear, if not nil, is told why an endpoint cannot be listened on, and returns an error or nil to go on without it.
 	Bear func(error) error
 	Log  *slog.Logger
@@ -48,10 +52,10 @@ type Config struct {
 
 // Server receives until it is shut down.
 type Server struct {
-	cfg        Config
-	gate       *gate
-	rate       rate
-	converting *semaphore.Weighted // from JSON
+	cfg     Config
+	gate    *gate
+	rate    rate
+	working *semaphore.Weighted // bytes, for what requests become
 
 	grpc             *grpc.Server
 	http             *http.Server
@@ -73,8 +77,11 @@ func listen(ctx context.Context, cfg Config, l limits) (*Server, error) {
 	if cfg.Connections > 0 {
 		l.connections = cfg.Connections
 	}
+	if cfg.RequestSize > 0 {
+		l.message = cfg.RequestSize
+	}
 	s := &Server{
-		cfg: cfg, gate: newGate(l), converting: semaphore.NewWeighted(1), hints: newHints(cfg.Log), forGRPC: newSpoken(), forHTTP: newSpoken(),
+		cfg: cfg, gate: newGate(l), working: semaphore.NewWeighted(int64(l.message)), hints: newHints(cfg.Log), forGRPC: newSpoken(), forHTTP: newSpoken(),
 	}
 	s.ending, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	if cfg.Rate > 0 {
@@ -90,7 +97,7 @@ func listen(ctx context.Context, cfg Config, l limits) (*Server, error) {
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, connKey{}, c)
+			return context.WithValue(ctx, connKey{}, connOf(c))
 		},
 	}
 	if err := s.open(ctx); err != nil {
@@ -144,6 +151,7 @@ func (s *Server) open(ctx context.Context) error {
 		opened = append(opened, l)
 		s.listeners = append(s.listeners, &connections{
 			Listener: l, gate: s.gate, most: s.gate.connections, name: e.name, log: s.cfg.Log, ended: &s.ended, open: map[*conn]struct{}{},
+			secured: e.network == "tcp" && s.cfg.TLS != nil,
 		})
 	}
 	return nil
@@ -211,43 +219,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return fmt.Errorf("OTLP receiver: requests cut off: %w", context.Cause(ctx))
 	}
 	return nil
-}
-
-// take hands a whole request on, whose data is lent until free is called, which it does.
-func (s *Server) take(ctx context.Context, signal otlp.Signal, data []byte, free func()) (points int64, refusal *Refusal) {
-	b, refusal := s.prepare(signal, data)
-	free()
-	if refusal != nil || b.Points == 0 {
-		return b.Points, refusal
-	}
-	done, refusal := s.gate.accepting(signal, len(b.Data))
-	if refusal != nil {
-		return b.Points, refusal
-	}
-	defer done()
-	if err := s.cfg.Accept(ctx, b); err != nil {
-		return b.Points, refusalOf(ctx, err)
-	}
-	return b.Points, nil
-}
-
-// prepare makes a batch of a request.
-func (s *Server) prepare(signal otlp.Signal, data []byte) (b otlp.Batch, refusal *Refusal) {
-	b.Signal = signal
-	var err error
-	if b.Points, err = otlp.Inspect(signal, data); err != nil {
-		return b, &Refusal{Reason: Malformed, Message: err.Error()}
-	}
-	if b.Points == 0 {
-		return b, nil
-	}
-	if wait := s.rate.take(time.Now(), b.Points); wait > 0 {
-		return b, &Refusal{Reason: Rate, RetryAfter: wait, Message: fmt.Sprintf("more than %d points a second", s.cfg.Rate)}
-	}
-	if b.Data, err = s.cfg.Enrich(signal, data); err != nil {
-		return b, refusalOf(context.Background(), err)
-	}
-	return b, nil
 }
 
 func (s *Server) refused(signal otlp.Signal, points int64, why *Refusal) {

@@ -18,9 +18,12 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
 	"k8s.io/apiserver/pkg/util/compatibility"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
+	"k8s.io/client-go/discovery"
 	dynamicfake "k8s.io/client-go/dynamic/fake"
 	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/openapi"
 	"k8s.io/client-go/restmapper"
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
 	podutil "k8s.io/kubernetes/pkg/api/pod"
@@ -57,7 +60,12 @@ func newServer(t *testing.T, objects ...runtime.Object) *server {
 			o = o.DeepCopy()
 			o.Namespace = "shop"
 			object = o
-		case *admissionv1.MutatingAdmissionPolicy, *admissionv1.MutatingAdmissionPolicyBinding:
+		case *admissionv1.MutatingAdmissionPolicy:
+			o = o.DeepCopy()
+			fail := admissionv1.Fail // an error of an expression is an error of the test
+			o.Spec.FailurePolicy = &fail
+			object = o
+		case *admissionv1.MutatingAdmissionPolicyBinding:
 		default:
 			continue
 		}
@@ -66,7 +74,7 @@ func newServer(t *testing.T, objects ...runtime.Object) *server {
 	labels := map[string]string{"poolgauge.github.io/inject": "enabled"}
 	maps.Copy(labels, s.namespace.Labels)
 	s.namespace.Labels = labels
-	client := fake.NewClientset(append(known, s.namespace)...)
+	client := withoutSchemas{fake.NewClientset(append(known, s.namespace)...)}
 	limits, err := limitranger.NewLimitRanger(&limitranger.DefaultLimitRangerActions{})
 	if err != nil {
 		t.Fatal(err)
@@ -96,6 +104,19 @@ func newServer(t *testing.T, objects ...runtime.Object) *server {
 	t.Cleanup(factory.Shutdown)
 	return s
 }
+
+// withoutSchemas is a client without OpenAPI, which the fake one does not have and JSON patches do not need.
+type withoutSchemas struct{ kubernetes.Interface }
+
+func (c withoutSchemas) Discovery() discovery.DiscoveryInterface {
+	return noSchemas{c.Interface.Discovery()}
+}
+
+type noSchemas struct{ discovery.DiscoveryInterface }
+
+func (c noSchemas) OpenAPIV3() openapi.Client { return c }
+
+func (noSchemas) Paths() (map[string]openapi.GroupVersion, error) { return nil, nil }
 
 // create returns the pod as the API server would store it.
 func (s *server) create(ctx context.Context, pod *corev1.Pod) (*corev1.Pod, error) {
