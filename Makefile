@@ -37,10 +37,18 @@ IMAGE_TAG = $(shell sed -n 's|.*image: .*/sidecar:||p' deploy/k8s/sidecar/sideca
 image: ARCHS = $(shell go env GOARCH)
 image: imagecontext ## images of the sidecar and of the example for this machine, under the names that deploy/k8s uses
 	@set -e; for program in sidecar orders; do \
-		$(CONTAINER) build $(if $(findstring podman,$(CONTAINER)),--timestamp 0) --build-arg TARGETARCH=$(ARCHS) --build-arg PROGRAM=$$program \
+		$(CONTAINER) build $(if $(findstring podman,$(CONTAINER)),--timestamp 0) --target $$program --build-arg TARGETARCH=$(ARCHS) \
 			$(IMAGE_FLAGS) --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
 			-t ghcr.io/poolgauge/$$program:$(IMAGE_TAG) -f deploy/image/Dockerfile bin/image; \
 	done
+
+# deb and rpm of the sidecar, for plain hosts.
+NFPM = go run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.48.0
+packages: imagecontext ## bin/packages: deb and rpm of the sidecar, for both architectures
+	@mkdir -p bin/packages
+	@set -e; for arch in $(ARCHS); do for packager in deb rpm; do \
+		ARCH=$$arch VERSION=$(VERSION) $(NFPM) package -f deploy/package/nfpm.yaml -p $$packager -t bin/packages/; \
+	done; done
 
 podman: ## run deploy/k8s/example in podman, and see its points arrive
 	deploy/k8s/podman.sh
@@ -77,4 +85,4 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 bench: ## compare with peers; fails where a bar is missed
 	@cd benchmarks && missed=0; for b in footprint relay pools pools/truth pools/memory wrap "classify -rounds 3"; do go run ./$$b || missed=1; done; exit $$missed
 
-.PHONY: check help tidy build imagecontext image podman vet lint fmt test readme cross generate browser fuzz bench
+.PHONY: check help tidy build imagecontext image packages podman vet lint fmt test readme cross generate browser fuzz bench

@@ -74,7 +74,7 @@ const pause = "pause"
 // container of a pod's pause process does not count.
 func (p *Pod) Neighbor() (id string) {
 	for one, inside := range p.processes.inhabited {
-		if len(inside) == 1 && inside[0].process != nil && inside[0].process.name == pause {
+		if onlyPause(inside) {
 			continue
 		}
 		if id != "" {
@@ -83,6 +83,11 @@ func (p *Pod) Neighbor() (id string) {
 		id = one
 	}
 	return id
+}
+
+// onlyPause reports whether a container is that of the pod's pause process.
+func onlyPause(inside []*candidate) bool {
+	return len(inside) == 1 && inside[0].process != nil && inside[0].process.name == pause
 }
 
 // scan brings the pod up to date unless another source has done so since the caller's last collection, of which seen remembers

@@ -28,8 +28,11 @@ func checkCommand(valid func(*cobra.Command, []string) error) *cobra.Command {
 	return c
 }
 
-// check says what a valid configuration does; an invalid one has been refused by the time it runs.
+// check says what a valid configuration does. An invalid one has been refused by the time it runs, unless the sidecar is to keep running with it.
 func check(c *cobra.Command, settings *config.Settings) error {
+	if len(settings.Problems) > 0 {
+		return usageError{settings.Problems[0]}
+	}
 	where := "the exporter is none: points go nowhere"
 	switch {
 	case settings.SDKDisabled:

@@ -46,7 +46,7 @@ func runDemo(c *cobra.Command, settings *config.Settings) (err error) {
 			cancel()
 		}()
 	}
-	err = serve(ctx, settings, io.Discard, log, nil, begin)
+	err = serve(ctx, settings, io.Discard, &problems{log: log}, nil, begin)
 	cancel()
 	if err != nil {
 		return err

@@ -28,7 +28,7 @@ const flushTime = time.Second
 
 // startRelay opens the one way of the app's points, to the tap and to the upstream if there is one. dropped tells how many lines of log were.
 func startRelay(
-	ctx context.Context, s *config.Settings, own *resource.Resource, provider *sdkmetric.MeterProvider, tap func([]byte), log *slog.Logger, dropped func() int64,
+	ctx context.Context, s *config.Settings, own *resource.Resource, provider *sdkmetric.MeterProvider, tap func([]byte), trouble *problems, dropped func() int64,
 ) (*relay.Relay, error) {
 	var secure func() (*tls.Config, error)
 	if s.RelayCertificate != "" {
@@ -46,8 +46,8 @@ func startRelay(
 		Live:   s.MetricsOrder == "live",
 		Dial:   func(signal otlp.Signal) (export.Client, time.Duration, error) { return dial(s, signal) },
 		Policy: export.Policy{Hold: s.UpstreamHold, Drain: s.DrainFactor},
-		Tap:    tap, Holder: collector.Holder,
-		Meter: provider.Meter(scope), Log: log, LogDropped: dropped,
+		Tap:    tap,
+		Meter:  provider.Meter(scope), Log: trouble.log, LogDropped: dropped, Bear: trouble.bear,
 	})
 }
 
@@ -75,9 +75,13 @@ func shutDown(points *relay.Relay, log *slog.Logger) {
 // followNeighbor returns a sink that tells the relay the container that the app's points come from, as long as only one is beside the
 // sidecar.
 func followNeighbor(pod *collector.Pod, shared attribute.Set, points *relay.Relay, log *slog.Logger) collector.Sink {
-	known := ""
+	known, said := "", false
 	return func(*metricdata.ResourceMetrics) {
 		id := pod.Neighbor()
+		if _, inPod := shared.Value(semconv.K8SPodNameKey); inPod && id == "" && !said {
+			log.Info("no other container is visible, or several are: without shareProcessNamespace container.* is the sidecar's own")
+		}
+		said = true
 		if id == known {
 			return
 		}

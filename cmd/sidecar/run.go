@@ -36,34 +36,39 @@ func runSidecar(c *cobra.Command, settings *config.Settings) error {
 	defer lines.close()
 	ctx, log := c.Context(), newLogger(settings, lines)
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("telemetry", "error", err) }))
+	trouble := &problems{borne: settings.KeepRunning, log: log}
+	for _, problem := range settings.Problems {
+		_ = trouble.bear(problem) // which is when there are any
+	}
 	if settings.SDKDisabled {
-		return idle(ctx, settings, log)
+		return idle(ctx, settings, trouble)
 	}
 	saveMemory(settings, log)
-	return serve(ctx, settings, c.OutOrStdout(), log, lines.dropped.Load, func(string) {})
+	return serve(ctx, settings, c.OutOrStdout(), trouble, lines.dropped.Load, func(string) {})
 }
 
 // idle is alive and does nothing else.
-func idle(ctx context.Context, settings *config.Settings, log *slog.Logger) error {
+func idle(ctx context.Context, settings *config.Settings, trouble *problems) error {
 	well := func() (string, error) { return "", nil }
-	server, err := listen(ctx, settings, log, well, well)
+	server, err := listen(ctx, settings, trouble, well, well)
 	if err != nil {
 		return err
 	}
 	defer server.Close()
-	log.Info("OTEL_SDK_DISABLED is set: nothing is sampled")
+	trouble.log.Info("OTEL_SDK_DISABLED is set: nothing is sampled")
 	<-ctx.Done()
 	return nil
 }
 
 // serve wires the one pipeline: sources and probes record into the SDK, the sampler collects, the sinks hand on. begun is told the page's URL, "" if there
 // is none, once points are taken.
-func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *slog.Logger, dropped func() int64, begun func(page string)) error {
-	pod, err := collector.NewPod(collector.PodConfig{
-		Self: programName, Processes: settings.Process, CgroupRoot: settings.CgroupRoot, SkipHost: !settings.Host, SkipContainers: !settings.Pod,
-	})
+func serve(
+	ctx context.Context, settings *config.Settings, out io.Writer, trouble *problems, dropped func() int64, begun func(page string),
+) error {
+	log := trouble.log
+	pod, err := openPod(settings, trouble)
 	if err != nil {
-		return fmt.Errorf("--cgroup-root: %w", err)
+		return err
 	}
 	defer pod.Close()
 	resource, err := newResource(ctx, settings, pod.ContainerID())
@@ -79,8 +84,8 @@ func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *s
 	if err := runtimemetrics.Start(runtimemetrics.WithMeterProvider(provider)); err != nil {
 		return fmt.Errorf("runtime metrics: %w", err)
 	}
-	if err := goroutines.Start(provider.Meter(scope)); err != nil {
-		return fmt.Errorf("runtime metrics: %w", err)
+	if err := errors.Join(goroutines.Start(provider.Meter(scope)), trouble.observe(provider.Meter(scope))); err != nil {
+		return fmt.Errorf("metrics of the sidecar: %w", err)
 	}
 
 	picture := live.New(live.Config{Limit: settings.LiveSize, Service: nameOf(resource), Upstream: destination(settings)})
@@ -91,7 +96,7 @@ func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *s
 	if err := picture.Observe(provider.Meter(scope)); err != nil {
 		return err
 	}
-	points, err := startRelay(ctx, settings, resource, provider, picture.Offer, log, dropped)
+	points, err := startRelay(ctx, settings, resource, provider, picture.Offer, trouble, dropped)
 	if err != nil {
 		return err
 	}
@@ -116,16 +121,19 @@ func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *s
 	}
 	sampler := collector.NewSampler(reader, settings.Interval, sinks...)
 	alive := func() (string, error) { return "", errors.Join(sampler.Alive(), points.Alive()) }
-	server, err := listen(ctx, settings, log, alive, ready)
+	server, err := listen(ctx, settings, trouble, alive, ready)
 	if err != nil {
 		return err
 	}
 	defer server.Close()
 	probes, err := startProbes(settings, provider.Meter(scope), log)
-	if err != nil {
+	if err := trouble.bear(err); err != nil {
 		return err
 	}
 	sampler.Run(ctx)
+	if probes == nil {
+		return nil
+	}
 	if err := probes.Close(); err != nil {
 		log.Warn("probes", "error", err)
 	}
@@ -145,6 +153,22 @@ func servePage(ctx context.Context, settings *config.Settings, picture *live.Liv
 	url = "http://" + server.Addr().String()
 	log.Debug("page", "url", url)
 	return server, url
+}
+
+// openPod finds the pod's control groups: where they are mounted, if not where the settings say.
+func openPod(settings *config.Settings, trouble *problems) (*collector.Pod, error) {
+	c := collector.PodConfig{
+		Self: programName, Processes: settings.Process, CgroupRoot: settings.CgroupRoot, SkipHost: !settings.Host, SkipContainers: !settings.Pod,
+	}
+	pod, err := collector.NewPod(c)
+	if err == nil {
+		return pod, nil
+	}
+	if err := trouble.bear(fmt.Errorf("--cgroup-root: %w", err)); err != nil {
+		return nil, err
+	}
+	c.CgroupRoot = ""
+	return collector.NewPod(c)
 }
 
 func greet(out io.Writer, settings *config.Settings, page string) {
@@ -169,15 +193,15 @@ func hasColours(out io.Writer) bool {
 }
 
 // listen starts the health server, unless that is off.
-func listen(ctx context.Context, settings *config.Settings, log *slog.Logger, live, ready health.Check) (io.Closer, error) {
+func listen(ctx context.Context, settings *config.Settings, trouble *problems, live, ready health.Check) (io.Closer, error) {
 	if settings.HealthAddress == "" {
 		return io.NopCloser(nil), nil
 	}
 	server, err := health.Listen(ctx, settings.HealthAddress, live, ready)
 	if err != nil {
-		return nil, err
+		return io.NopCloser(nil), trouble.bear(err)
 	}
-	log.Debug("health", "address", server.Addr().String())
+	trouble.log.Debug("health", "address", server.Addr().String())
 	return server, nil
 }
 

@@ -22,7 +22,7 @@ type Server struct {
 }
 
 // Listen starts to answer on address: /healthz by live, which says whether the process should be restarted, and /readyz by ready,
-// which says whether points leave. Both answer 200 or 503 with the reason.
+// which says whether points leave. Both answer 200 or 503. The reason, which may have addresses in it, is told on loopback only.
 func Listen(ctx context.Context, address string, live, ready Check) (*Server, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
@@ -52,7 +52,7 @@ func (s *Server) Close() error {
 }
 
 func handler(check Check) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) {
 		state, err := check()
 		verdict := "ok"
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -60,9 +60,21 @@ func handler(check Check) http.HandlerFunc {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			verdict = err.Error()
 		}
+		if !onLoopback(r) {
+			state = ""
+			if err != nil {
+				verdict = "not ok: the log says why, and so does this page on 127.0.0.1"
+			}
+		}
 		fmt.Fprintln(w, verdict)
 		if state != "" {
 			fmt.Fprintln(w, state)
 		}
 	}
+}
+
+// onLoopback reports whether a request came to a loopback address.
+func onLoopback(r *http.Request) bool {
+	addr, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	return ok && addr.IP.IsLoopback()
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -37,6 +40,20 @@ func TestEndpoints(t *testing.T) {
 		_ = response.Body.Close()
 		if err != nil || response.StatusCode != want.status || string(body) != want.body {
 			t.Errorf("%s: %d %q (%v), want %d %q", path, response.StatusCode, body, err, want.status, want.body)
+		}
+	}
+}
+
+// Another host hears whether all is well, and nothing of what the sidecar talks to.
+func TestDetailsStayOnLoopback(t *testing.T) {
+	ill := func() (string, error) { return "queue: 3 points", errors.New("http://user@upstream is down") }
+	for local, told := range map[string]bool{"127.0.0.1": true, "10.0.0.7": false} {
+		r := httptest.NewRequest(http.MethodGet, "/readyz", http.NoBody)
+		r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, &net.TCPAddr{IP: net.ParseIP(local)}))
+		w := httptest.NewRecorder()
+		handler(ill)(w, r)
+		if body := w.Body.String(); w.Code != http.StatusServiceUnavailable || strings.Contains(body, "upstream") != told || strings.Contains(body, "3 points") != told {
+			t.Errorf("on %s: %d %q", local, w.Code, body)
 		}
 	}
 }

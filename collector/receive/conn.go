@@ -28,13 +28,15 @@ type connections struct {
 	log   *slog.Logger
 	ended *atomic.Int64 // connections that were closed for others
 
+	secured bool // takes TLS only
+
 	mu   sync.Mutex // guards what follows
 	open map[*conn]struct{}
 	said time.Time // when the log had a line about it
 }
 
-// Accept implements net.Listener.
-func (l *connections) Accept() (net.Conn, error) {
+// accept returns the next connection, once there is room for it.
+func (l *connections) accept() (*conn, error) {
 	accepted, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
@@ -97,6 +99,7 @@ type conn struct {
 	net.Conn
 
 	of        *connections
+	first     []byte // read before the protocol was known, and not by the server yet
 	once      sync.Once
 	gone      chan struct{} // closed with it
 	born      int64         // Unix ns
@@ -214,6 +217,11 @@ const mostRead = 64 << 10
 
 // Read implements net.Conn.
 func (c *conn) Read(b []byte) (int, error) {
+	if len(c.first) > 0 {
+		n := copy(b, c.first)
+		c.first = c.first[n:]
+		return n, nil
+	}
 	if !c.of.gate.wait(c) {
 		return 0, os.ErrDeadlineExceeded
 	}

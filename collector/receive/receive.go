@@ -1,5 +1,5 @@
 // Package receive takes OTLP from the programs of the pod, over gRPC (TCP, unix socket) and HTTP (protobuf, JSON), with limits
-// on what they may use. It does not decode what it takes, and answers OK only for what [Config.Accept] accepted.
+// on what they may use. Every listener answers both. It does not decode what it takes, and answers OK only for what [Config.Accept] accepted.
 //
 // A request may have 4 MiB, before and after decompression, and ten seconds to arrive; all requests that are being received may have 16 MiB, and
 // those of a signal that wait for the queue 4 MiB. A gRPC connection has 64 concurrent requests. A listener has [Config.Connections]: when more
@@ -16,7 +16,6 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -29,7 +28,7 @@ import (
 type Config struct {
 	GRPCAddress string // host:port; port 0 is any
 	HTTPAddress string
-	Socket      string // path of a unix socket for gRPC
+	Socket      string // path of a unix socket
 
 	// Enrich returns what a request of a client becomes: a copy, since its data is lent. An error is an answer, as of Accept.
 	Enrich func(signal otlp.Signal, data []byte) ([]byte, error)
@@ -41,16 +40,14 @@ type Config struct {
 	// message that is too large. It is called concurrently and must not block.
 	Refused func(signal otlp.Signal, points int64, why *Refusal)
 
-	// Holder, if not nil, says what listens at an address that is in use, "" if it cannot tell. Such a listener is left out, and said in the log; without a
-	// Holder it is an error.
-	Holder func(address string) string
-
 	Rate        int64 // points a second to accept from clients; 0: any number
 	Connections int   // of each listener; 0: 256
 	RequestSize int   // bytes of one request, before and after decompression; 0: 4 MiB
 	// TLS, if not nil, makes the listeners on TCP take TLS only. It is called for each connection, so that certificates can be renewed on disk.
 	TLS func() (*tls.Config, error)
-	Log *slog.Logger
+	// Bear, if not nil, is told why an endpoint cannot be listened on, by a [*ListenError], and returns an error or nil to go on without it.
+	Bear func(error) error
+	Log  *slog.Logger
 }
 
 // Server receives until it is shut down.
@@ -60,13 +57,17 @@ type Server struct {
 	rate    rate
 	working *semaphore.Weighted // bytes, for what requests become
 
-	grpc      *grpc.Server
-	http      *http.Server
-	listeners []*connections
-	ended     atomic.Int64 // connections that were closed for others
-	grpcAddr  net.Addr
-	httpAddr  net.Addr
-	serving   sync.WaitGroup
+	grpc             *grpc.Server
+	http             *http.Server
+	forGRPC, forHTTP *spoken
+	listeners        []*connections
+	hints            *hints
+	ending           context.Context // done when Shutdown begins
+	end              context.CancelFunc
+	ended            atomic.Int64 // connections that were closed for others
+	grpcAddr         net.Addr
+	httpAddr         net.Addr
+	serving          sync.WaitGroup
 }
 
 // Listen opens the listeners and serves them. It returns an error if one of them cannot be opened.
@@ -79,13 +80,16 @@ func listen(ctx context.Context, cfg Config, l limits) (*Server, error) {
 	if cfg.RequestSize > 0 {
 		l.message = cfg.RequestSize
 	}
-	s := &Server{cfg: cfg, gate: newGate(l), working: semaphore.NewWeighted(int64(l.message))}
+	s := &Server{
+		cfg: cfg, gate: newGate(l), working: semaphore.NewWeighted(int64(l.message)), hints: newHints(cfg.Log), forGRPC: newSpoken(), forHTTP: newSpoken(),
+	}
+	s.ending, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	if cfg.Rate > 0 {
 		s.rate.point = time.Second / time.Duration(cfg.Rate)
 	}
 	s.grpc = s.newGRPC()
 	s.http = &http.Server{
-		Handler:           s.handler(),
+		Handler:           s.knownPaths(s.handler()),
 		ReadHeaderTimeout: min(l.read, 5*time.Second),
 		ReadTimeout:       l.read,
 		WriteTimeout:      l.read + 10*time.Second,
@@ -96,89 +100,75 @@ func listen(ctx context.Context, cfg Config, l limits) (*Server, error) {
 			return context.WithValue(ctx, connKey{}, connOf(c))
 		},
 	}
-	listeners, err := s.open(ctx)
-	if err != nil {
+	if err := s.open(ctx); err != nil {
+		s.end()
 		return nil, err
 	}
-	for _, serve := range listeners {
-		s.serving.Go(serve)
+	for _, l := range s.listeners {
+		s.serving.Go(func() { s.accept(l) })
 	}
+	s.serving.Go(func() { s.run("OTLP/gRPC", s.grpc.Serve, s.forGRPC) })
+	s.serving.Go(func() { s.run("OTLP/HTTP", s.http.Serve, s.forHTTP) })
 	return s, nil
 }
 
 // endpoint is a place to listen.
 type endpoint struct {
-	setting, name string // as the user knows it, as the log does
-	network, at   string // at is empty for no listener
-	protocol      string // of TLS's ALPN
-	serve         func(net.Listener) error
+	setting, name string    // as the user knows it, as the log does
+	network, at   string    // at is empty for no listener
 	addr          *net.Addr // set to where it listens, if not nil
 }
 
 func (s *Server) endpoints() []endpoint {
 	return []endpoint{
-		{"--relay-grpc-address", "OTLP/gRPC", "tcp", s.cfg.GRPCAddress, "h2", s.grpc.Serve, &s.grpcAddr},
-		{"--relay-socket", "OTLP/gRPC socket", "unix", s.cfg.Socket, "h2", s.grpc.Serve, nil},
-		{"--relay-http-address", "OTLP/HTTP", "tcp", s.cfg.HTTPAddress, "http/1.1", s.http.Serve, &s.httpAddr},
+		{"--relay-grpc-address", "OTLP/gRPC", "tcp", s.cfg.GRPCAddress, &s.grpcAddr},
+		{"--relay-socket", "OTLP/gRPC socket", "unix", s.cfg.Socket, nil},
+		{"--relay-http-address", "OTLP/HTTP", "tcp", s.cfg.HTTPAddress, &s.httpAddr},
 	}
 }
 
-// open opens every listener and returns what serves it, or none.
-func (s *Server) open(ctx context.Context) (serve []func(), err error) {
+// open opens every listener, or none.
+func (s *Server) open(ctx context.Context) error {
 	var opened []net.Listener
 	for _, e := range s.endpoints() {
 		if e.at == "" {
 			continue
 		}
 		l, err := listenAt(ctx, e.network, e.at)
-		if s.inUse(e, err) {
-			continue
-		}
 		if err != nil {
-			return nil, s.abandon(opened, fmt.Errorf("%s: expected one that is free: %w", e.setting, err))
+			err = &ListenError{Setting: e.setting, Receiver: e.name, Address: e.at, Err: err}
+			if s.cfg.Bear != nil {
+				err = s.cfg.Bear(err)
+			}
+			if err != nil {
+				return s.abandon(opened, err)
+			}
+			continue
 		}
 		if e.addr != nil {
 			*e.addr = l.Addr()
 		}
 		opened = append(opened, l)
-		limited := &connections{
+		s.listeners = append(s.listeners, &connections{
 			Listener: l, gate: s.gate, most: s.gate.connections, name: e.name, log: s.cfg.Log, ended: &s.ended, open: map[*conn]struct{}{},
-		}
-		s.listeners = append(s.listeners, limited)
-		served := net.Listener(limited)
-		if e.network == "tcp" && s.cfg.TLS != nil {
-			served = secured(limited, s.cfg.TLS, e.protocol)
-		}
-		serve = append(serve, func() { s.run(e.name, served, e.serve) })
+			secured: e.network == "tcp" && s.cfg.TLS != nil,
+		})
 	}
-	return serve, nil
+	return nil
 }
 
-// secured takes TLS only, of configurations that are loaded for each connection.
-func secured(l net.Listener, load func() (*tls.Config, error), protocol string) net.Listener {
-	return tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-		config, err := load()
-		if err != nil {
-			return nil, err
-		}
-		config = config.Clone()
-		config.NextProtos = []string{protocol}
-		return config, nil
-	}})
+// ListenError is why an endpoint is not listened on.
+type ListenError struct {
+	Setting  string // by which the user chose the address
+	Receiver string // what would be taken there
+	Address  string
+	Err      error
 }
 
-// inUse reports whether an endpoint is left out since another process has its address.
-func (s *Server) inUse(e endpoint, err error) bool {
-	if s.cfg.Holder == nil || e.network != "tcp" || !errors.Is(err, syscall.EADDRINUSE) {
-		return false
-	}
-	holder := s.cfg.Holder(e.at)
-	if holder == "" {
-		holder = "another process"
-	}
-	s.cfg.Log.Warn("the address is in use: nothing is taken there", "receiver", e.name, "setting", e.setting, "address", e.at, "by", holder)
-	return true
+func (e *ListenError) Error() string {
+	return fmt.Sprintf("%s: expected one that is free: %v", e.Setting, e.Err)
 }
+func (e *ListenError) Unwrap() error { return e.Err }
 
 func listenAt(ctx context.Context, network, at string) (net.Listener, error) {
 	if network == "unix" {
@@ -196,7 +186,7 @@ func (s *Server) abandon(opened []net.Listener, why error) error {
 	return why
 }
 
-func (s *Server) run(name string, l net.Listener, serve func(net.Listener) error) {
+func (s *Server) run(name string, serve func(net.Listener) error, l net.Listener) {
 	if err := serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, grpc.ErrServerStopped) {
 		s.cfg.Log.Error("receiver stopped", "receiver", name, "error", err)
 	}
@@ -228,6 +218,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.grpc.Stop()
 		_ = s.http.Close()
 	})
+	s.end()
+	for _, l := range s.listeners {
+		_ = l.Close()
+	}
 	var stopping sync.WaitGroup
 	stopping.Go(s.grpc.GracefulStop)
 	stopping.Go(func() { _ = s.http.Shutdown(ctx) })

@@ -41,11 +41,10 @@ type Config struct {
 	// Tap is shown each request of metrics that was accepted; nil: nobody is. It must not keep or change it, and must not block. With it metrics are accepted
 	// even if they have no endpoint.
 	Tap func(request []byte)
-	// Holder says what listens at an address that is in use, "" if it cannot tell; nil: nobody asks.
-	Holder func(address string) string
 
-	LogDropped func() int64 // lines of log; nil: unknown
-	Meter      metric.Meter // for figures about the relay
+	Bear       func(error) error // is told what cannot be opened, and returns nil to go on without it; nil: an error ends Start
+	LogDropped func() int64      // lines of log; nil: unknown
+	Meter      metric.Meter      // for figures about the relay
 	Log        *slog.Logger
 }
 
@@ -94,7 +93,11 @@ func Start(ctx context.Context, cfg Config) (_ *Relay, err error) {
 	if cfg.Live {
 		cfg.Queue.Fresh = []queue.Lane{queue.Metrics, queue.Own}
 	}
-	if r.queue, err = queue.Open(cfg.Queue); err != nil {
+	if r.queue, err = queue.Open(cfg.Queue); err != nil && cfg.Bear != nil && cfg.Queue.Dir != "" && cfg.Bear(err) == nil {
+		cfg.Queue.Dir = "" // in memory
+		r.queue, err = queue.Open(cfg.Queue)
+	}
+	if err != nil {
 		return nil, errors.Join(err, hangUp(lanes))
 	}
 	if r.exporter, err = export.New(r.queue, lanes, cfg.Policy, cfg.Meter, cfg.Log); err != nil {
@@ -158,7 +161,7 @@ func (r *Relay) listen(ctx context.Context, cfg *Config) (err error) {
 	r.server, err = receive.Listen(ctx, receive.Config{
 		GRPCAddress: cfg.GRPC, HTTPAddress: cfg.HTTP, Socket: cfg.Socket, Rate: cfg.Rate, Connections: cfg.Connections, RequestSize: cfg.RequestSize,
 		TLS:    cfg.TLS,
-		Enrich: r.enrich, Accept: r.take, Refused: r.refused.add, Holder: cfg.Holder, Log: cfg.Log,
+		Enrich: r.enrich, Accept: r.take, Refused: r.refused.add, Bear: cfg.Bear, Log: cfg.Log,
 	})
 	if err != nil {
 		return errors.Join(err, r.own.conn.Close())

@@ -9,7 +9,8 @@ run=poolgauge-$$ # names the network, the sink and its image
 work=$(mktemp -d)
 cleanup() {
 	if [[ -s $work/pods.yaml ]]; then podman kube down "$work/pods.yaml"; fi
-	podman rm -f -t 0 "$run"
+	podman rm -f -t 0 "$run" "$run-flooded"
+	podman volume rm -f "$run-queue"
 	podman network rm -f "$run"
 	podman rmi -f "localhost/$run"
 	rm -rf "$work"
@@ -23,12 +24,10 @@ skip() {
 }
 command -v podman >/dev/null || skip "there is no podman"
 
-arch=$(go env GOARCH)
 say "an upstream"
-mkdir -p "$work/sink/$arch"
-cp /etc/ssl/certs/ca-certificates.crt "$work/sink/"
-(cd e2e/k8s && CGO_ENABLED=0 go build -o "$work/sink/$arch/sink" ./sink)
-podman build -q --build-arg TARGETARCH="$arch" --build-arg PROGRAM=sink -t "localhost/$run" -f deploy/image/Dockerfile "$work/sink"
+(cd e2e/k8s && CGO_ENABLED=0 go build -o "$work/sink/" ./sink ./flood)
+printf 'FROM scratch\nCOPY sink flood /\nUSER 65532:65532\nENTRYPOINT ["/sink"]\n' >"$work/sink/Dockerfile"
+podman build -q -t "localhost/$run" "$work/sink"
 
 # It asks of podman what the pods do. Without a configuration of the user's, some machines need the old runtime, and their own limits.
 start() {
@@ -95,5 +94,20 @@ say "orders were accepted"
 podman stop -t 10 load-load >/dev/null
 podman logs load-load
 podman logs load-load | grep -q ' [1-9][0-9]* accepted'
+
+say "floods kill no sidecar within its 64 MiB"
+podman run -d --name "$run-flooded" --network "$run" --memory 64m --memory-swap 64m --read-only --cap-drop all -v "$run-queue:/queue:U" \
+	-e OTEL_EXPORTER_OTLP_ENDPOINT=http://otel-collector.monitoring:4317 -e POOLGAUGE_QUEUE_DIR=/queue -e POOLGAUGE_RELAY_HTTP_ADDRESS=:4318 \
+	-e POOLGAUGE_PROBE_DISK_INTERVAL=0 "$(sed -n 's/.*image: //p' deploy/k8s/sidecar/sidecar.yaml)" >/dev/null
+for flood in "48 2000" "64 500" "48 35000"; do
+	read -r connections points <<<"$flood"
+	podman run --rm --network "$run" --entrypoint /flood "localhost/$run" -connections "$connections" -points "$points" -for 8s "http://$run-flooded:4318/v1/metrics"
+	podman stats --no-stream --format '{{.MemUsage}}' "$run-flooded"
+	[[ $(podman inspect -f '{{.State.Running}} {{.State.OOMKilled}}' "$run-flooded") == "true false" ]] || {
+		podman inspect -f '{{json .State}}' "$run-flooded"
+		podman logs "$run-flooded"
+		exit 1
+	}
+done
 
 say "points arrive from the app and from every sidecar"

@@ -10,11 +10,13 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer/json"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
+	"sigs.k8s.io/yaml"
 )
 
 // build builds a kustomization as kubectl does, and decodes it strictly: a field that Kubernetes does not know is an error.
@@ -25,23 +27,33 @@ func build(dir string) ([]runtime.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	decoder, err := strict()
-	if err != nil {
-		return nil, err
-	}
 	var objects []runtime.Object
 	for _, r := range resources.Resources() {
 		text, err := r.AsYAML()
 		if err != nil {
 			return nil, err
 		}
-		object, _, err := decoder.Decode(text, nil, nil)
+		object, err := decode(text)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", r.CurId(), err)
 		}
 		objects = append(objects, object)
 	}
 	return objects, nil
+}
+
+// decode decodes an object strictly, or as it is if its kind is none of Kubernetes' own.
+func decode(text []byte) (runtime.Object, error) {
+	decoder, err := strict()
+	if err != nil {
+		return nil, err
+	}
+	object, _, err := decoder.Decode(text, nil, nil)
+	if !runtime.IsNotRegisteredError(err) {
+		return object, err
+	}
+	foreign := &unstructured.Unstructured{}
+	return foreign, yaml.Unmarshal(text, foreign)
 }
 
 func strict() (*json.Serializer, error) {
@@ -67,6 +79,8 @@ func template(object runtime.Object) *corev1.PodTemplateSpec {
 		return &o.Spec.Template
 	case *batchv1.Job:
 		return &o.Spec.Template
+	case *batchv1.CronJob:
+		return &o.Spec.JobTemplate.Spec.Template
 	case *corev1.Pod:
 		return &corev1.PodTemplateSpec{ObjectMeta: o.ObjectMeta, Spec: o.Spec}
 	default:

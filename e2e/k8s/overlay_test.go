@@ -25,7 +25,6 @@ func TestOverlays(t *testing.T) {
 		"../../deploy/k8s/injection": 0,
 		"testdata/bare":              4, // a Deployment, a StatefulSet, a DaemonSet and a Job that know nothing of poolgauge
 		"testdata/everything":        1,
-		"testdata/no-host":           4,
 	} {
 		t.Run(dir, func(t *testing.T) {
 			seen := 0
@@ -49,24 +48,35 @@ func TestOverlays(t *testing.T) {
 	}
 }
 
-// The component adds the sidecar and the app's endpoint, and changes nothing else.
-func TestComponentChangesNothingElse(t *testing.T) {
-	plain := pods(t, "testdata/bare/app")
-	for kind, with := range pods(t, "testdata/bare") {
-		app, before := with.Spec.Containers[0], plain[kind].Spec.Containers[0]
-		endpoint := env(&app, "OTEL_EXPORTER_OTLP_ENDPOINT")
-		if endpoint == nil || endpoint.Value != "http://127.0.0.1:4317" {
-			t.Errorf("%s: the app's endpoint is %v", kind, endpoint)
+// What the smaller components change of the sidecar.
+func TestComponents(t *testing.T) {
+	for dir, holds := range map[string]func(c *corev1.Container) bool{
+		"guaranteed": func(c *corev1.Container) bool {
+			return c.Resources.Requests.Cpu().Equal(*c.Resources.Limits.Cpu()) && c.Resources.Requests.Memory().Equal(*c.Resources.Limits.Memory())
+		},
+		"openshift": func(c *corev1.Container) bool {
+			return c.SecurityContext.RunAsUser == nil && c.SecurityContext.RunAsGroup == nil && isTrue(c.SecurityContext.RunAsNonRoot)
+		},
+		"no-relay": func(c *corev1.Container) bool {
+			return env(c, "POOLGAUGE_RELAY_GRPC_ADDRESS").Value == "off" && env(c, "POOLGAUGE_RELAY_HTTP_ADDRESS").Value == "off"
+		},
+		"prefixed": func(c *corev1.Container) bool {
+			return strings.HasPrefix(env(c, "OTEL_EXPORTER_OTLP_HEADERS").ValueFrom.SecretKeyRef.Name, "blue-poolgauge-")
+		},
+	} {
+		made := pods(t, "testdata/"+dir)
+		for kind, pod := range made {
+			if c, native := sidecarOf(&pod.Spec); !native || !holds(c) {
+				t.Errorf("%s, %s: the sidecar is %v", dir, kind, c)
+			}
 		}
-		if len(app.Env) != len(before.Env)+1 {
-			t.Errorf("%s: %d variables, want one more than %d", kind, len(app.Env), len(before.Env))
+		if len(made) < 5 || made["CronJob"] == nil {
+			t.Errorf("%s: %d kinds of pods, want 5 and a CronJob's", dir, len(made))
 		}
-		app.Env, before.Env = nil, nil
-		if app.String() != before.String() {
-			t.Errorf("%s: the app is\n%s, was\n%s", kind, app.String(), before.String())
-		}
-		if got, want := len(with.Spec.InitContainers), len(plain[kind].Spec.InitContainers)+1; got != want {
-			t.Errorf("%s: %d init containers, want %d", kind, got, want)
+	}
+	for kind, pod := range pods(t, "testdata/opted-out") {
+		if c, _ := sidecarOf(&pod.Spec); c != nil || len(pod.Spec.Containers[0].EnvFrom) != 0 || len(pod.Annotations) != 0 || pod.Spec.ShareProcessNamespace != nil {
+			t.Errorf("%s: what has opted out was changed: %v", kind, pod)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package k8s
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -65,7 +66,8 @@ func forPodman(pod *corev1.Pod, objects []runtime.Object) error {
 		if err != nil {
 			return fmt.Errorf("container %s: %w", c.Name, err)
 		}
-		c.Env = values
+		c.Env = append(resolveFrom(c.EnvFrom, c.Env, objects), values...)
+		c.EnvFrom = nil
 		for j := range c.VolumeMounts {
 			c.VolumeMounts[j].Name = pod.Name + "-" + c.VolumeMounts[j].Name
 		}
@@ -78,7 +80,10 @@ func forPodman(pod *corev1.Pod, objects []runtime.Object) error {
 
 var reference = regexp.MustCompile(`\$\([A-Za-z_][A-Za-z0-9_]*\)`)
 
-// resolve returns the variables with their values. One of an optional secret, and none is made by a kustomization here, is left out.
+// errOptional is why a variable is left out. No secret is made by a kustomization that runs in podman.
+var errOptional = errors.New("there is no value, and need be none")
+
+// resolve returns the variables with their values, but for those that are optional and have none.
 func resolve(variables []corev1.EnvVar, pod *corev1.Pod, objects []runtime.Object) (resolved []corev1.EnvVar, err error) {
 	known := map[string]string{}
 	for _, v := range variables {
@@ -89,10 +94,11 @@ func resolve(variables []corev1.EnvVar, pod *corev1.Pod, objects []runtime.Objec
 			return r
 		})
 		if from := v.ValueFrom; from != nil {
-			if from.SecretKeyRef != nil && isTrue(from.SecretKeyRef.Optional) {
+			value, err = valueFrom(from, pod, objects)
+			if errors.Is(err, errOptional) {
 				continue
 			}
-			if value, err = valueFrom(from, pod, objects); err != nil {
+			if err != nil {
 				return nil, fmt.Errorf("variable %s: %w", v.Name, err)
 			}
 		}
@@ -100,6 +106,24 @@ func resolve(variables []corev1.EnvVar, pod *corev1.Pod, objects []runtime.Objec
 		resolved = append(resolved, corev1.EnvVar{Name: v.Name, Value: value})
 	}
 	return resolved, nil
+}
+
+// resolveFrom returns the variables of whole config maps, but for those that env goes before.
+func resolveFrom(sources []corev1.EnvFromSource, variables []corev1.EnvVar, objects []runtime.Object) (resolved []corev1.EnvVar) {
+	for _, s := range sources {
+		for _, object := range objects {
+			m, ok := object.(*corev1.ConfigMap)
+			if !ok || s.ConfigMapRef == nil || m.Name != s.ConfigMapRef.Name {
+				continue
+			}
+			for key, value := range m.Data {
+				if !slices.ContainsFunc(variables, func(v corev1.EnvVar) bool { return v.Name == s.Prefix+key }) {
+					resolved = append(resolved, corev1.EnvVar{Name: s.Prefix + key, Value: value})
+				}
+			}
+		}
+	}
+	return resolved
 }
 
 func valueFrom(from *corev1.EnvVarSource, pod *corev1.Pod, objects []runtime.Object) (string, error) {
@@ -118,7 +142,13 @@ func valueFrom(from *corev1.EnvVarSource, pod *corev1.Pod, objects []runtime.Obj
 				}
 			}
 		}
+		if isTrue(key.Optional) {
+			return "", errOptional
+		}
 		return "", fmt.Errorf("no config map %s with the key %s", key.Name, key.Key)
+	}
+	if key := from.SecretKeyRef; key != nil && isTrue(key.Optional) {
+		return "", errOptional
 	}
 	return "", fmt.Errorf("expected a field or a config map, got %v", from)
 }

@@ -48,7 +48,7 @@ func TestSettings(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, dir := range []string{example, "../../deploy/k8s/daemonset", "testdata/bare", "testdata/no-host"} {
+	for _, dir := range []string{example, "../../deploy/k8s/daemonset", "testdata/bare"} {
 		pods, err := PodmanPods(dir)
 		if err != nil {
 			t.Fatal(err)

@@ -15,7 +15,7 @@ var Sidecar = &Group{
 	Name: "sidecar",
 	Help: "The sidecar about itself. Its CPU and memory are among the `process.*` points, its heap and goroutines among `go.*`.",
 	Metrics: []*Metric{
-		SourceDuration, SourceSuccess, SourceErrors, LiveUsage, LiveLimit, LiveSeries, LiveRefused, Goroutines,
+		SourceDuration, SourceSuccess, SourceErrors, SidecarProblems, LiveUsage, LiveLimit, LiveSeries, LiveRefused, Goroutines,
 	},
 }
 
@@ -56,6 +56,12 @@ var (
 		Help: "Points that are not in the live picture, since it is full. They are relayed all the same.",
 	}
 )
+
+// SidecarProblems is the row of what is wrong and borne.
+var SidecarProblems = &Metric{
+	Name: "poolgauge.sidecar.problems", Kind: UpDownCounter, Number: Int, Unit: "{problem}",
+	Help: "What the sidecar goes on without, with keep-running: settings that are wrong, ports in use, directories that cannot be written. The log says which.",
+}
 
 // GoroutineStateKey is the attribute key of [Goroutines].
 const GoroutineStateKey = attribute.Key("poolgauge.go.goroutine.state")

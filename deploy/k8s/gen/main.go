@@ -1,30 +1,28 @@
-// Command gen writes injection/policy.yaml from sidecar/sidecar.yaml, so that there is one description of the sidecar. Run it by
-// `make generate`; a test fails when the policy is stale.
+// Command gen writes what follows from the components' patches of a Deployment, so that there is one description of the sidecar: the same patches for
+// other kinds, and the admission policy. Run it by `make generate`; a test fails when a file is stale.
 package main
 
 import (
+	_ "embed"
 	"fmt"
 	"os"
+	"path"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
 
-// Relative to this directory, where go generate runs.
-const (
-	source = "../sidecar/sidecar.yaml"
-	target = "../injection/policy.yaml"
-)
+// Where the manifests are, relative to this directory, where go generate runs.
+const manifests = "../"
 
 //go:generate go run .
 func main() {
-	text, err := os.ReadFile(source)
-	if err == nil {
-		text, err = policy(text)
-	}
-	if err == nil {
-		err = os.WriteFile(target, text, 0o644)
+	files, err := generated()
+	for name, text := range files {
+		if err == nil {
+			err = os.WriteFile(manifests+name, text, 0o644)
+		}
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -32,7 +30,33 @@ func main() {
 	}
 }
 
-// patch is what is of interest in the component's patch.
+// generated returns the files that are generated, by their names.
+func generated() (map[string][]byte, error) {
+	files := map[string][]byte{
+		"sidecar/endpoint.yaml": replacements(endpoint),
+		"sidecar/evict.yaml":    replacements(evictable),
+	}
+	patches := map[string]patch{}
+	for _, name := range components {
+		text, err := os.ReadFile(manifests + name)
+		if err != nil {
+			return nil, err
+		}
+		dir := path.Dir(name) + "/"
+		if files[dir+"cronjob.yaml"], files[dir+"pod.yaml"], err = others(text); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		var p patch
+		if err := yaml.Unmarshal(text, &p); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		patches[name] = p
+	}
+	files["injection/policy.yaml"] = policy(patches["sidecar/sidecar.yaml"], patches["tls/tls.yaml"])
+	return files, nil
+}
+
+// patch is what is of interest in a component's patch.
 type patch struct {
 	Spec struct {
 		Template struct {
@@ -44,48 +68,41 @@ type patch struct {
 	} `yaml:"spec"`
 }
 
-// policy returns the admission policy that adds what the component's patch adds.
-func policy(component []byte) ([]byte, error) {
-	var p patch
-	if err := yaml.Unmarshal(component, &p); err != nil {
-		return nil, err
-	}
-	spec := &p.Spec.Template.Spec
+// The policy around what the components add: before it, and after it what depends on the pod.
+var (
+	//go:embed head.yaml
+	head string
+	//go:embed tail.cel
+	tail string
+)
+
+// policy returns the admission policy that adds what the component's patch adds, and that of TLS for the pods that want it.
+func policy(sidecar, tls patch) []byte {
 	var b strings.Builder
 	b.WriteString(head)
-	for i := range spec.InitContainers {
-		writePatch(&b, "/spec/initContainers/"+strconv.Itoa(i), "Object.spec.initContainers", &spec.InitContainers[i])
+	for i := range sidecar.Spec.Template.Spec.InitContainers {
+		writePatch(&b, "/spec/initContainers/"+strconv.Itoa(i), "Object.spec.initContainers", &sidecar.Spec.Template.Spec.InitContainers[i])
 	}
-	for i := range spec.Volumes {
-		writePatch(&b, "/spec/volumes/-", "Object.spec.volumes", &spec.Volumes[i])
+	writeVolumes(&b, sidecar)
+	b.WriteString(tail)
+	container := tls.Spec.Template.Spec.InitContainers[0]
+	for i := 0; i < len(container.Content); i += 2 {
+		if field, list := container.Content[i].Value, container.Content[i+1]; list.Kind == yaml.SequenceNode {
+			for _, item := range list.Content {
+				writePatch(&b, "/spec/initContainers/0/"+field+"/-", "Object.spec.initContainers."+field, item)
+			}
+		}
 	}
-	b.WriteString("          ]\n")
-	return []byte(b.String()), nil
+	writeVolumes(&b, tls)
+	b.WriteString("          ] : [])\n")
+	return []byte(b.String())
 }
 
-const head = `# Generated from sidecar/sidecar.yaml by make generate. Do not edit.
-apiVersion: admissionregistration.k8s.io/v1
-kind: MutatingAdmissionPolicy
-metadata:
-  name: poolgauge
-spec:
-  failurePolicy: Ignore # a pod without telemetry is better than no pod
-  reinvocationPolicy: IfNeeded
-  matchConstraints:
-    resourceRules:
-      - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}
-  matchConditions:
-    - name: has-none-yet
-      expression: '!has(object.spec.initContainers) || !object.spec.initContainers.exists(c, c.name == "poolgauge")'
-    - name: has-not-opted-out
-      expression: '!has(object.metadata.labels) || !("poolgauge.github.io/inject" in object.metadata.labels) || object.metadata.labels["poolgauge.github.io/inject"] != "disabled"'
-  mutations:
-    - patchType: JSONPatch
-      jsonPatch:
-        expression: |-
-          (has(object.spec.initContainers) ? [] : [JSONPatch{op: "add", path: "/spec/initContainers", value: []}]) +
-          (has(object.spec.volumes) ? [] : [JSONPatch{op: "add", path: "/spec/volumes", value: []}]) + [
-`
+func writeVolumes(b *strings.Builder, p patch) {
+	for i := range p.Spec.Template.Spec.Volumes {
+		writePatch(b, "/spec/volumes/-", "Object.spec.volumes", &p.Spec.Template.Spec.Volumes[i])
+	}
+}
 
 func writePatch(b *strings.Builder, path, kind string, value *yaml.Node) {
 	fmt.Fprintf(b, "            JSONPatch{op: \"add\", path: %q, value: ", path)

@@ -6,16 +6,14 @@ import (
 	"testing"
 )
 
-func TestPolicyIsUpToDate(t *testing.T) {
-	component, err := os.ReadFile(source)
+func TestUpToDate(t *testing.T) {
+	files, err := generated()
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := policy(component)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, err := os.ReadFile(target); err != nil || !bytes.Equal(got, want) {
-		t.Errorf("%s is stale: run make generate (%v)", target, err)
+	for name, want := range files {
+		if got, err := os.ReadFile(manifests + name); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s is stale: run make generate (%v)", name, err)
+		}
 	}
 }

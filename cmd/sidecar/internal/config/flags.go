@@ -23,6 +23,7 @@ const (
 	annotationGroup     = "group"     // the heading that it stands under in the help
 	variablePrefix      = "POOLGAUGE_"
 	configFlag          = "config"
+	keepRunningFlag     = "keep-running"
 )
 
 // Declare adds a flag for each setting to set.
@@ -48,32 +49,54 @@ func (f *Flags) add(name string, v *value, help string, standard ...string) {
 }
 
 // Resolve returns the settings once the command line was parsed: what it left open comes from environ (in the form of os.Environ),
-// then from the file, then from the defaults.
+// then from the file, then from the defaults. With the setting keep-running what is wrong is in Problems, and has its default.
 func (f *Flags) Resolve(environ []string) (*Settings, error) {
 	variables := variablesOf(environ)
-	if err := f.checkVariables(variables); err != nil {
+	if err := f.fill(f.set.Lookup(keepRunningFlag), variables, &file{}); err != nil {
 		return nil, err
 	}
-	if err := f.fill(f.set.Lookup(configFlag), variables, &file{}); err != nil {
+	stored, err := f.sources(variables)
+	if err != nil {
 		return nil, err
-	}
-	stored := &file{}
-	if f.config != "" {
-		var err error
-		if stored, err = readFile(f.config, f.names()); err != nil {
-			return nil, err
-		}
 	}
 	var first error
 	f.set.VisitAll(func(flag *pflag.Flag) {
 		if first == nil {
-			first = f.fill(flag, variables, stored)
+			first = f.settings.bear(f.fill(flag, variables, stored))
 		}
 	})
 	if first != nil {
 		return nil, first
 	}
 	return f.settings, f.settings.validate()
+}
+
+// sources returns the file of settings, which may be empty, once it is known that the variables have names of ours.
+func (f *Flags) sources(variables map[string]string) (stored *file, err error) {
+	stored = &file{}
+	if err := f.settings.bear(f.checkVariables(variables)); err != nil {
+		return nil, err
+	}
+	if err := f.settings.bear(f.fill(f.set.Lookup(configFlag), variables, stored)); err != nil {
+		return nil, err
+	}
+	if f.config == "" {
+		return stored, nil
+	}
+	read, err := readFile(f.config, f.names())
+	if err != nil {
+		return stored, f.settings.bear(err)
+	}
+	return read, nil
+}
+
+// bear returns an error that ends the program, or notes it.
+func (s *Settings) bear(err error) error {
+	if err != nil && s.KeepRunning {
+		s.Problems = append(s.Problems, err)
+		return nil
+	}
+	return err
 }
 
 // Variables returns the environment variables of all settings.

@@ -52,6 +52,7 @@ type Settings struct {
 	ServiceName                  string
 	ResourceAttributes           map[string]string
 	SDKDisabled                  bool
+	nowhere                      map[otlp.Signal]bool // signals whose endpoint is the sidecar itself, with KeepRunning
 
 	// The relay.
 	RelayGRPCAddress, RelayHTTPAddress string        // empty: off
@@ -71,7 +72,9 @@ type Settings struct {
 	PageHosts   []string // names under which it may be asked for, besides localhost and addresses
 
 	// Life.
-	HealthAddress       string // empty: off
+	HealthAddress       string  // empty: off
+	KeepRunning         bool    // whatever is wrong
+	Problems            []error // with KeepRunning: what is wrong, and has its default
 	LogFormat, LogLevel string
 }
 
@@ -162,6 +165,8 @@ func (f *Flags) define(s *Settings) {
 
 	f.group = groupLife
 	f.add("health-address", address(&s.HealthAddress, "127.0.0.1:4319"), "where /healthz and /readyz answer; off turns them off")
+	f.add(keepRunningFlag, boolean(&s.KeepRunning, false),
+		"go on without what is set wrongly or cannot be opened, and say and count it; for a pod, which a sidecar that exits takes out of service. Not from a file, and not for wrong flags")
 	f.add("log-format", choice(&s.LogFormat, "text", "json"), "format of the log")
 	f.add("log-level", choice(&s.LogLevel, "info", "debug", "warn", "error"), "least level to log")
 }

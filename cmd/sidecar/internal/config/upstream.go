@@ -50,7 +50,7 @@ func (s *Settings) flagOf(signal otlp.Signal, name string) string {
 
 // Sends reports whether a signal goes to an upstream.
 func (s *Settings) Sends(signal otlp.Signal) bool {
-	if s.EndpointURL(signal) == "" {
+	if s.EndpointURL(signal) == "" || s.nowhere[signal] {
 		return false
 	}
 	switch signal {
@@ -73,9 +73,9 @@ func (s *Settings) SendsOTLP() bool {
 	return false
 }
 
-// ShowsSummary reports whether a summary goes to the terminal.
+// ShowsSummary reports whether a summary goes to the terminal: not by itself where there is none, but a log.
 func (s *Settings) ShowsSummary() bool {
-	return s.exports("console", s.EndpointURL(otlp.Metrics) == "")
+	return s.exports("console", s.EndpointURL(otlp.Metrics) == "" && !s.KeepRunning)
 }
 
 // Upstream returns where a signal goes and how; ok is false if it goes nowhere. Timeout is that of a request.

@@ -31,14 +31,30 @@ func (s *Settings) validate() error {
 		return err
 	}
 	for _, signal := range otlp.Signals() {
-		if err := s.checkUpstream(signal); err != nil {
+		if err := s.bear(s.checkUpstream(signal)); err != nil {
 			return err
 		}
+		s.avoidCircle(signal)
 	}
 	if slices.Contains(s.Exporters, "console") && s.Temporality != "cumulative" {
-		return fmt.Errorf("--temporality: expected cumulative with --exporter console, whose summary reckons with totals, got %s", s.Temporality)
+		err := fmt.Errorf("--temporality: expected cumulative with --exporter console, whose summary reckons with totals, got %s", s.Temporality)
+		s.Temporality = "cumulative"
+		return s.bear(err)
+	}
+	if s.KeepRunning && s.EndpointURL(otlp.Metrics) == "" && slices.Equal(s.Exporters, []string{"auto"}) {
+		s.Problems = append(s.Problems, errors.New("--otlp-endpoint: expected where to send, got nothing: points go nowhere"))
 	}
 	return nil
+}
+
+// avoidCircle has a signal go nowhere rather than to the sidecar itself, if that is borne.
+func (s *Settings) avoidCircle(signal otlp.Signal) {
+	if s.KeepRunning && s.Sends(signal) && s.checkCircle(s.upstream(signal), "") != nil {
+		if s.nowhere == nil {
+			s.nowhere = map[otlp.Signal]bool{}
+		}
+		s.nowhere[signal] = true
+	}
 }
 
 // checkListeners refuses certificates that do not fit together.

@@ -51,11 +51,13 @@ func (v *value) Type() string { return v.kind }
 // text is a string that check, if there is one, finds nothing wrong with.
 func text(p *string, kind string, check func(string) error) *value {
 	return &value{kind: kind, set: func(given string) error {
-		*p = given
-		if check == nil {
-			return nil
+		if check != nil {
+			if err := check(given); err != nil {
+				return err
+			}
 		}
-		return check(given)
+		*p = given
+		return nil
 	}}
 }
 
@@ -65,8 +67,11 @@ func list(p *[]string, kind string, check func(string) error) *value {
 		if slices.Contains(*p, given) {
 			return fmt.Errorf("expected each once, got %q twice", given)
 		}
+		if err := check(given); err != nil {
+			return err
+		}
 		*p = append(*p, given)
-		return check(given)
+		return nil
 	}}
 }
 

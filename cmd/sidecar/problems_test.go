@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
+
+	"github.com/poolgauge/poolgauge/internal/logtest"
+)
+
+// With keep-running nothing that is wrong at the start ends the sidecar: it says what, counts it, and samples and sends on.
+func TestKeepsRunning(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // of a test
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	upstream := startSink(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var log logtest.Buffer
+	code := make(chan int, 1)
+	go func() {
+		code <- run(ctx, []string{"--probe-disk-interval=0"}, []string{
+			"POOLGAUGE_KEEP_RUNNING=true", "OTEL_EXPORTER_OTLP_ENDPOINT=http://" + upstream.address,
+			"POOLGAUGE_CGROUP_ROOT=" + t.TempDir(), "POOLGAUGE_QUEUE_SIZE=lots", "POOLGAUGE_PROBE_DIRR=/tmp", // wrong
+			"POOLGAUGE_QUEUE_DIR=/proc/1/no", // cannot be made
+			"POOLGAUGE_HEALTH_ADDRESS=" + taken.Addr().String(), "POOLGAUGE_RELAY_GRPC_ADDRESS=" + taken.Addr().String(), "POOLGAUGE_RELAY_HTTP_ADDRESS=off",
+		}, io.Discard, &log)
+	}()
+	select {
+	case <-upstream.first:
+		cancel()
+	case got := <-code:
+		t.Fatalf("it ends with %d before it sends:\n%s", got, log.String())
+	}
+	if got := <-code; got != 0 {
+		t.Errorf("exit code %d", got)
+	}
+	text := log.String()
+	for _, want := range []string{"POOLGAUGE_QUEUE_SIZE: ", "POOLGAUGE_PROBE_DIRR, did you mean", "queue directory", "POOLGAUGE_CGROUP_ROOT: ", "--health-address: ", "--relay-grpc-address: "} {
+		if strings.Count(text, want) != 1 {
+			t.Errorf("%q is not said once:\n%s", want, text)
+		}
+	}
+	upstream.mu.Lock()
+	defer upstream.mu.Unlock()
+	if got, want := valueOf(upstream.seen["poolgauge.sidecar.problems"]), int64(strings.Count(text, "going on without")); got != want {
+		t.Errorf("%d problems counted, %d said", got, want)
+	}
+}
+
+func valueOf(m *metricspb.Metric) int64 {
+	points := m.GetSum().GetDataPoints()
+	if len(points) != 1 {
+		return -1
+	}
+	return points[0].GetAsInt()
+}
+
+// An endpoint that is the sidecar itself, or none, ends nothing and sends nothing.
+func TestKeepsRunningWithNowhereToSend(t *testing.T) {
+	for _, endpoint := range []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317", "OTEL_EXPORTER_OTLP_ENDPOINT="} {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		var log logtest.Buffer
+		if code := run(ctx, []string{"--health-address=off", "--probe-disk-interval=0"}, []string{"POOLGAUGE_KEEP_RUNNING=true", endpoint}, &log, &log); code != 0 {
+			t.Errorf("%s: exit code %d", endpoint, code)
+		}
+		if got := log.String(); strings.Count(got, "endpoint: expected") == 0 || strings.Contains(got, "Here is what") || strings.Contains(got, "sending") {
+			t.Errorf("%s: the log is\n%s", endpoint, got)
+		}
+	}
+}
+
+// A check is strict.
+func TestCheckOfWhatIsBorne(t *testing.T) {
+	var log logtest.Buffer
+	code := run(t.Context(), []string{"check"}, []string{"POOLGAUGE_KEEP_RUNNING=true", "POOLGAUGE_QUEUE_SIZE=lots"}, &log, &log)
+	if code != exitUsage || !strings.Contains(log.String(), "POOLGAUGE_QUEUE_SIZE") {
+		t.Errorf("exit code %d: %s", code, log.String())
+	}
+}

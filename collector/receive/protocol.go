@@ -1,0 +1,187 @@
+package receive
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
+)
+
+// Every listener answers OTLP/gRPC and OTLP/HTTP, so that an app's endpoint fits whatever its SDK speaks by default. A connection goes to the
+// server of its protocol by its first bytes: HTTP/2 begins with "PRI", which is no method of HTTP/1. With TLS the handshake says it.
+
+// firstBytes is how long a client may take to say which protocol it speaks.
+const firstBytes = 10 * time.Second
+
+// spoken is a listener for one server: the connections of all real listeners that speak its protocol.
+type spoken struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newSpoken() *spoken { return &spoken{conns: make(chan net.Conn), closed: make(chan struct{})} }
+
+// Accept implements net.Listener.
+func (l *spoken) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener. The real listeners stay open.
+func (l *spoken) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+// Addr implements net.Listener.
+func (l *spoken) Addr() net.Addr { return &net.TCPAddr{} }
+
+func (l *spoken) offer(c net.Conn) {
+	select {
+	case l.conns <- c:
+	case <-l.closed:
+		_ = c.Close()
+	}
+}
+
+// accept hands the connections of a listener to the servers until the listener is closed.
+func (s *Server) accept(l *connections) {
+	for {
+		c, err := l.accept()
+		switch {
+		case err == nil:
+			s.serving.Go(func() { s.sort(c) })
+		case errors.Is(err, net.ErrClosed):
+			return
+		default: // out of file descriptors, such as
+			s.hints.say(l.name, "connections cannot be accepted", "error", err)
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-s.ending.Done():
+			}
+		}
+	}
+}
+
+// sort hands a connection to the server of its protocol, or closes it.
+func (s *Server) sort(c *conn) {
+	stop := context.AfterFunc(s.ending, func() { _ = c.Close() })
+	defer stop()
+	_ = c.SetDeadline(time.Now().Add(min(firstBytes, s.gate.read))) // a connection that is closed fails to read
+	to, through := s.protocolOf(c)
+	if to == nil {
+		_ = c.Close()
+		return
+	}
+	_ = c.SetDeadline(time.Time{})
+	to.offer(through)
+}
+
+// protocolOf returns the listener of the protocol that a client begins to speak, and the connection for it; nil if there is none.
+func (s *Server) protocolOf(c *conn) (*spoken, net.Conn) {
+	if !c.readFirst() {
+		return nil, nil
+	}
+	handshake := c.first[0] == 0x16 // of TLS
+	address := c.of.Addr().String()
+	switch {
+	case handshake && c.of.secured:
+		return s.afterHandshake(c)
+	case handshake:
+		s.hints.say(c.of.name, "a client speaks TLS, which is not spoken here", "set", "its endpoint to http://"+address+", or OTEL_EXPORTER_OTLP_INSECURE=true")
+	case c.of.secured:
+		s.hints.say(c.of.name, "a client speaks no TLS, which this listener takes only", "set", "its endpoint to https://"+address)
+	case string(c.first) == "PRI":
+		return s.forGRPC, c
+	case c.first[0] >= 'A' && c.first[0] <= 'Z':
+		return s.forHTTP, c
+	default:
+		s.hints.say(c.of.name, "a client speaks neither OTLP/gRPC nor OTLP/HTTP", "set", "its exporter to otlp")
+	}
+	return nil, nil
+}
+
+// readFirst reads what tells protocols apart, which the server reads again, and reports whether it came.
+func (c *conn) readFirst() bool {
+	for len(c.first) < len("PRI") {
+		var next [1]byte
+		if _, err := c.Conn.Read(next[:]); err != nil {
+			return false
+		}
+		if c.first = append(c.first, next[0]); c.first[0] != 'P' {
+			break
+		}
+	}
+	return true
+}
+
+// afterHandshake is protocolOf for a listener of TLS: the protocol is agreed on in the handshake, without a word HTTP/1.
+func (s *Server) afterHandshake(c *conn) (*spoken, net.Conn) {
+	secured := tls.Server(c, &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		config, err := s.cfg.TLS()
+		if err != nil {
+			return nil, err
+		}
+		config = config.Clone()
+		config.NextProtos = []string{"h2", "http/1.1"}
+		return config, nil
+	}})
+	if err := secured.HandshakeContext(s.ending); err != nil {
+		s.cfg.Log.Debug("TLS handshake", "receiver", c.of.name, "error", err)
+		return nil, nil
+	}
+	if secured.ConnectionState().NegotiatedProtocol == "h2" {
+		return s.forGRPC, secured
+	}
+	return s.forHTTP, secured
+}
+
+// knownPaths has next answer, and says it if a client asks for a path that OTLP does not have.
+func (s *Server) knownPaths(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, ok := r.Context().Value(connKey{}).(*conn)
+		if ok && !slices.ContainsFunc(otlp.Signals(), func(signal otlp.Signal) bool { return signal.Path() == r.URL.Path }) {
+			s.hints.say(c.of.name, "a client asks for a path that OTLP does not have", "path", cut(r.URL.Path),
+				"set", "OTEL_EXPORTER_OTLP_ENDPOINT without a path, the endpoint of one signal with /v1/metrics, /v1/traces or /v1/logs")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// cut bounds what a client may write into the log.
+func cut(text string) string { return text[:min(len(text), 80)] }
+
+// hints are lines of the log on clients that are set up wrongly: one a minute for each listener.
+type hints struct {
+	log *slog.Logger
+
+	mu   sync.Mutex // guards what follows
+	said map[string]time.Time
+}
+
+func newHints(log *slog.Logger) *hints { return &hints{log: log, said: map[string]time.Time{}} }
+
+func (h *hints) say(receiver, what string, more ...any) {
+	h.mu.Lock()
+	last, ever := h.said[receiver]
+	due := !ever || time.Since(last) >= time.Minute
+	if due {
+		h.said[receiver] = time.Now()
+	}
+	h.mu.Unlock()
+	if due {
+		h.log.Warn(what, append([]any{"receiver", receiver}, more...)...)
+	}
+}

@@ -1,0 +1,81 @@
+// Package helm makes the templates of the Helm chart (deploy/helm) from the kustomizations, and tests that the chart makes the same objects as they do.
+package helm
+
+//go:generate go run ./chart
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+)
+
+// part is a template of the Helm chart: a kustomization as it is built, with values in place of what a user sets.
+type part struct {
+	file, dir, enabled string
+	values             [][2]string // what is in the manifests, and what is in the template; each must be there
+}
+
+// The image's name and version stand in the manifests once; a chart's user sets them apart.
+var image = [2]string{"ghcr.io/poolgauge/sidecar:0.1.0", `{{ include "poolgauge.image" . }}`}
+
+var parts = []part{
+	{"injection.yaml", "../../deploy/k8s/injection", "injection", [][2]string{image}},
+	{"daemonset.yaml", "../../deploy/k8s/daemonset", "daemonset", [][2]string{
+		image,
+		{"namespace: poolgauge", "namespace: {{ .Release.Namespace }}"},
+		{"endpoint: http://otel-collector.monitoring:4317", "endpoint: {{ .Values.endpoint | quote }}"},
+		{`cluster: ""`, "cluster: {{ .Values.cluster | quote }}"},
+		// In place of kustomize's: pods start again with new settings.
+		{"name: poolgauge-HASH", `name: poolgauge-{{ printf "%s,%s" .Values.endpoint .Values.cluster | sha256sum | trunc 10 }}`},
+	}},
+	{"gateway.yaml", "../../deploy/gateway", "gateway", [][2]string{
+		{"namespace: monitoring", "namespace: {{ .Release.Namespace }}"},
+		{"UPSTREAM: http://prometheus.monitoring:9090/api/v1/otlp", "UPSTREAM: {{ .Values.gateway.upstream | quote }}"},
+		{"otel/opentelemetry-collector-contrib:0.160.0", "{{ .Values.gateway.image }}"},
+		{"replicas: 2", "replicas: {{ .Values.gateway.replicas }}"},
+		{"minReplicas: 2", "minReplicas: {{ .Values.gateway.replicas }}"},
+		{"maxReplicas: 10", "maxReplicas: {{ .Values.gateway.maxReplicas }}"},
+		{"name: otel-collector-upstream-HASH", `name: otel-collector-upstream-{{ .Values.gateway.upstream | sha256sum | trunc 10 }}`},
+	}},
+}
+
+// hashes are what kustomize puts behind the name of a config map: by its contents, which here are values.
+var hashes = regexp.MustCompile(`name: (poolgauge|otel-collector-upstream)-[0-9a-z]{10}\b`)
+
+// Chart returns the generated templates of the chart, by file name.
+func Chart() (map[string][]byte, error) {
+	files := map[string][]byte{}
+	for _, p := range parts {
+		built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), p.dir)
+		if err != nil {
+			return nil, err
+		}
+		var b bytes.Buffer
+		fmt.Fprintf(&b, "{{- /* Generated from %s by make generate. Do not edit. */}}\n{{- if .Values.%s.enabled }}\n", strings.TrimPrefix(p.dir, "../../"), p.enabled)
+		for _, r := range built.Resources() {
+			if r.GetKind() == "Namespace" { // which is that of the release
+				continue
+			}
+			text, err := r.AsYAML()
+			if err != nil {
+				return nil, err
+			}
+			fmt.Fprintf(&b, "---\n%s", text)
+		}
+		b.WriteString("{{- end }}\n")
+		text := hashes.ReplaceAllString(b.String(), "name: ${1}-HASH")
+		for _, v := range p.values {
+			replaced := regexp.MustCompile(`(^|[^A-Za-z])`+regexp.QuoteMeta(v[0])).ReplaceAllString(text, "${1}"+strings.ReplaceAll(v[1], "$", "$$"))
+			if replaced == text {
+				return nil, fmt.Errorf("%s: expected %q in it", p.dir, v[0])
+			}
+			text = replaced
+		}
+		files[p.file] = []byte(text)
+	}
+	return files, nil
+}

@@ -1,0 +1,104 @@
+// Command flood sends OTLP metrics over many connections at once, each request of many points and compressed, and prints how many were taken and how
+// many refused. It stands in for the apps that a sidecar must outlive.
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	common "go.opentelemetry.io/proto/otlp/common/v1"
+	metrics "go.opentelemetry.io/proto/otlp/metrics/v1"
+	"google.golang.org/protobuf/proto"
+)
+
+func main() {
+	connections := flag.Int("connections", 48, "at once")
+	points := flag.Int("points", 2000, "of a request")
+	lasts := flag.Duration("for", 10*time.Second, "how long")
+	flag.Parse()
+	if err := flood(flag.Arg(0), *connections, *points, *lasts); err != nil {
+		fmt.Fprintln(os.Stderr, "flood:", err)
+		os.Exit(1)
+	}
+}
+
+func flood(url string, connections, points int, lasts time.Duration) error {
+	body, err := request(points)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lasts)
+	defer cancel()
+	var taken, refused, failed atomic.Int64
+	var all sync.WaitGroup
+	for range connections {
+		all.Go(func() {
+			client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}
+			defer client.CloseIdleConnections()
+			for ctx.Err() == nil {
+				switch code := post(ctx, client, url, body); code {
+				case http.StatusOK:
+					taken.Add(1)
+				case 0:
+					failed.Add(1)
+				default:
+					refused.Add(1)
+				}
+			}
+		})
+	}
+	all.Wait()
+	_, err = fmt.Printf("%d × %d points: %d requests taken, %d refused, %d failed\n", connections, points, taken.Load(), refused.Load(), failed.Load())
+	return err
+}
+
+// post returns the status of the answer, 0 for none.
+func post(ctx context.Context, client *http.Client, url string, body []byte) int {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return 0
+	}
+	r.Header.Set("Content-Type", "application/x-protobuf")
+	r.Header.Set("Content-Encoding", "gzip")
+	response, err := client.Do(r)
+	if err != nil {
+		return 0
+	}
+	defer response.Body.Close()
+	_, _ = io.Copy(io.Discard, response.Body)
+	return response.StatusCode
+}
+
+// request returns a compressed request of as many points of a counter, each of a series of its own.
+func request(points int) ([]byte, error) {
+	sum := &metrics.Sum{AggregationTemporality: metrics.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE, IsMonotonic: true}
+	for i := range points {
+		sum.DataPoints = append(sum.DataPoints, &metrics.NumberDataPoint{
+			TimeUnixNano: uint64(time.Now().UnixNano()), Value: &metrics.NumberDataPoint_AsInt{AsInt: int64(i)},
+			Attributes: []*common.KeyValue{{Key: "series", Value: &common.AnyValue{Value: &common.AnyValue_StringValue{StringValue: strconv.Itoa(i)}}}},
+		})
+	}
+	data, err := proto.Marshal(&metrics.MetricsData{ResourceMetrics: []*metrics.ResourceMetrics{{
+		ScopeMetrics: []*metrics.ScopeMetrics{{Metrics: []*metrics.Metric{{Name: "flood", Data: &metrics.Metric_Sum{Sum: sum}}}}},
+	}}})
+	if err != nil {
+		return nil, err
+	}
+	var compressed bytes.Buffer
+	w := gzip.NewWriter(&compressed)
+	if _, err := w.Write(data); err != nil {
+		return nil, err
+	}
+	err = w.Close()
+	return compressed.Bytes(), err
+}

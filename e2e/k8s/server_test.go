@@ -1,0 +1,160 @@
+package k8s
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"testing"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/admission"
+	"k8s.io/apiserver/pkg/admission/initializer"
+	"k8s.io/apiserver/pkg/admission/plugin/policy/mutating"
+	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
+	"k8s.io/apiserver/pkg/util/compatibility"
+	utilfeature "k8s.io/apiserver/pkg/util/feature"
+	"k8s.io/client-go/discovery"
+	dynamicfake "k8s.io/client-go/dynamic/fake"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/openapi"
+	"k8s.io/client-go/restmapper"
+	"k8s.io/kubernetes/pkg/api/legacyscheme"
+	podutil "k8s.io/kubernetes/pkg/api/pod"
+	"k8s.io/kubernetes/pkg/apis/core"
+	_ "k8s.io/kubernetes/pkg/apis/core/install" // its defaults
+	"k8s.io/kubernetes/pkg/apis/core/validation"
+	quota "k8s.io/kubernetes/pkg/quota/v1/evaluator/core"
+	"k8s.io/kubernetes/plugin/pkg/admission/limitranger"
+	"k8s.io/utils/clock"
+)
+
+// server is the part of Kubernetes' API server that lets pods in: defaults, admission and validation, of its own code.
+type server struct {
+	plugins   []admission.Interface
+	namespace *corev1.Namespace
+	demanded  []corev1.ResourceName // by quotas
+}
+
+// newServer returns a server with the objects given, of which the policies, their bindings, one namespace, quotas and limit ranges matter.
+func newServer(t *testing.T, objects ...runtime.Object) *server {
+	t.Helper()
+	s := &server{namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}
+	var known []runtime.Object
+	for _, object := range objects {
+		switch o := object.(type) {
+		case *corev1.Namespace:
+			s.namespace = o.DeepCopy()
+			continue
+		case *corev1.ResourceQuota:
+			for name := range o.Spec.Hard {
+				s.demanded = append(s.demanded, name)
+			}
+		case *corev1.LimitRange:
+			o = o.DeepCopy()
+			o.Namespace = "shop"
+			object = o
+		case *admissionv1.MutatingAdmissionPolicy:
+			o = o.DeepCopy()
+			fail := admissionv1.Fail // an error of an expression is an error of the test
+			o.Spec.FailurePolicy = &fail
+			object = o
+		case *admissionv1.MutatingAdmissionPolicyBinding:
+		default:
+			continue
+		}
+		known = append(known, object)
+	}
+	labels := map[string]string{"poolgauge.github.io/inject": "enabled"}
+	maps.Copy(labels, s.namespace.Labels)
+	s.namespace.Labels = labels
+	client := withoutSchemas{fake.NewClientset(append(known, s.namespace)...)}
+	limits, err := limitranger.NewLimitRanger(&limitranger.DefaultLimitRangerActions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	policies, err := mutating.NewPlugin(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.plugins = []admission.Interface{limits, policies} // in the API server's order
+	factory := informers.NewSharedInformerFactory(client, 0)
+	resources, err := restmapper.GetAPIGroupResources(client.Discovery())
+	if err != nil {
+		t.Fatal(err)
+	}
+	setup := initializer.New(client, dynamicfake.NewSimpleDynamicClient(runtime.NewScheme()), factory, authorizerfactory.NewAlwaysAllowAuthorizer(), utilfeature.DefaultFeatureGate,
+		compatibility.DefaultBuildEffectiveVersion(), t.Context().Done(), restmapper.NewDiscoveryRESTMapper(resources))
+	for _, p := range s.plugins {
+		setup.Initialize(p)
+		if v, ok := p.(admission.InitializationValidator); ok {
+			if err := v.ValidateInitialization(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	factory.Start(t.Context().Done())
+	factory.WaitForCacheSync(t.Context().Done())
+	t.Cleanup(factory.Shutdown)
+	return s
+}
+
+// withoutSchemas is a client without OpenAPI, which the fake one does not have and JSON patches do not need.
+type withoutSchemas struct{ kubernetes.Interface }
+
+func (c withoutSchemas) Discovery() discovery.DiscoveryInterface {
+	return noSchemas{c.Interface.Discovery()}
+}
+
+type noSchemas struct{ discovery.DiscoveryInterface }
+
+func (c noSchemas) OpenAPIV3() openapi.Client { return c }
+
+func (noSchemas) Paths() (map[string]openapi.GroupVersion, error) { return nil, nil }
+
+// create returns the pod as the API server would store it.
+func (s *server) create(ctx context.Context, pod *corev1.Pod) (*corev1.Pod, error) {
+	pod = pod.DeepCopy()
+	pod.Namespace = s.namespace.Name
+	legacyscheme.Scheme.Default(pod)
+	stored := &core.Pod{}
+	if err := legacyscheme.Scheme.Convert(pod, stored, nil); err != nil {
+		return nil, err
+	}
+	attributes := admission.NewAttributesRecord(stored, nil, schema.GroupVersionKind(corev1.SchemeGroupVersion.WithKind("Pod")), pod.Namespace, pod.Name,
+		corev1.SchemeGroupVersion.WithResource("pods"), "", admission.Create, &metav1.CreateOptions{}, false, nil)
+	scheme := admission.NewObjectInterfacesFromScheme(legacyscheme.Scheme)
+	var refused []error
+	for range 2 { // the second time as the API server calls its plugins again after a change
+		for _, p := range s.plugins {
+			if m, ok := p.(admission.MutationInterface); ok {
+				refused = append(refused, m.Admit(ctx, attributes, scheme))
+			}
+		}
+	}
+	options := podutil.GetValidationOptionsFromPodSpecAndMeta(&stored.Spec, nil, &stored.ObjectMeta, nil)
+	refused = append(refused, validation.ValidatePodCreate(stored, options).ToAggregate())
+	for _, p := range s.plugins {
+		if v, ok := p.(admission.ValidationInterface); ok {
+			refused = append(refused, v.Validate(ctx, attributes, scheme))
+		}
+	}
+	refused = append(refused, quota.NewPodEvaluator(nil, clock.RealClock{}).Constraints(s.demanded, stored))
+	result := &corev1.Pod{}
+	if err := legacyscheme.Scheme.Convert(stored, result, nil); err != nil {
+		return nil, err
+	}
+	if s.namespace.Labels["pod-security.kubernetes.io/enforce"] == "restricted" {
+		refused = append(refused, admit(&result.ObjectMeta, &result.Spec))
+	}
+	if err := errors.Join(refused...); err != nil {
+		return result, fmt.Errorf("refused: %w", err)
+	}
+	return result, nil
+}

@@ -1,0 +1,69 @@
+package k8s
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// Every overlay builds to the same bytes with the kustomize of each kubectl from 1.29 to 1.36, and with that of the system. Each is built from a
+// module of its own, testdata/kustomize/VERSION, as a program.
+func TestKustomizeVersions(t *testing.T) {
+	overlays := []string{
+		"../../deploy/k8s/example", "../../deploy/k8s/injection", "../../deploy/k8s/daemonset", "../../deploy/gateway",
+		"testdata/bare", "testdata/everything", "testdata/pinned", "testdata/opted-out", "testdata/prefixed",
+	}
+	newest := map[string][]byte{}
+	for _, overlay := range overlays {
+		newest[overlay] = kustomized(t, overlay, kustomize(t, "5.8.1"), "build")
+	}
+	for _, version := range []string{"5.0.1", "5.4.2", "5.5.0", "5.6.0", "5.7.1"} { // 1.29: 5.0.4, 1.30: 5.0.4, 1.31: 5.4.2, 1.32: 5.5, 1.33: 5.6, 1.34: 5.7.1, 1.35 and 1.36: 5.8
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			program := kustomize(t, version)
+			for _, overlay := range overlays {
+				if got := kustomized(t, overlay, program, "build"); !bytes.Equal(got, newest[overlay]) {
+					t.Errorf("%s: it builds\n%s\n5.8.1\n%s", overlay, got, newest[overlay])
+				}
+			}
+		})
+	}
+	t.Run("kubectl", func(t *testing.T) {
+		program, err := exec.LookPath("kubectl")
+		if err != nil {
+			t.Skip(err)
+		}
+		for _, overlay := range overlays {
+			if got := kustomized(t, overlay, program, "kustomize"); !bytes.Equal(got, newest[overlay]) {
+				t.Errorf("%s: it builds\n%s\n5.8.1\n%s", overlay, got, newest[overlay])
+			}
+		}
+	})
+}
+
+// kustomize builds a version of the program and returns its path. Go's cache keeps what it is made of.
+func kustomize(t *testing.T, version string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "kustomize")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, "sigs.k8s.io/kustomize/kustomize/v5")
+	build.Dir = "testdata/kustomize/" + version
+	build.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=readonly -buildvcs=false")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return path
+}
+
+func kustomized(t *testing.T, overlay, program, verb string) []byte {
+	t.Helper()
+	build := exec.CommandContext(t.Context(), program, verb, "--load-restrictor", "LoadRestrictionsNone", overlay)
+	var problems bytes.Buffer
+	build.Stderr = &problems
+	out, err := build.Output()
+	if err != nil {
+		t.Fatalf("%s of %s: %v\n%s", verb, overlay, err, &problems)
+	}
+	return out
+}

@@ -1,0 +1,11 @@
+// An app as OpenTelemetry's documentation has it, with the SDK's defaults: nothing is set in code.
+const { metrics } = require("@opentelemetry/api");
+const { NodeSDK } = require("@opentelemetry/sdk-node");
+
+const sdk = new NodeSDK();
+sdk.start();
+metrics.getMeter("sdk").createCounter("sdk.count").add(1);
+sdk.shutdown().catch((error) => {
+  console.error(error);
+  process.exitCode = 1;
+});
