@@ -10,3 +10,6 @@ import (
 func Reading() func(*redis.PoolStats) instrument.Stats {
 	return new(totals).stats
 }
+
+// Silent is a recorder that does nothing.
+var Silent redis.OTelRecorder = passOn(nil)

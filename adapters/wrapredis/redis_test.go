@@ -55,7 +55,7 @@ func TestClientReportsARealOne(t *testing.T) {
 	want := map[string]float64{
 		pool + "limit": 2, pool + "usage used": 2, pool + "usage idle": 0, pool + "pending": 0,
 		pool + "requests acquired": 2, pool + "requests timeout": 1, pool + "waits": 0, pool + "wait.time": 0,
-		pool + "resources closed stale": 0,
+		pool + "resources closed other": 0, pool + "resources create_failed error": 0, pool + "usage constructing": 0,
 	}
 	pooltest.WantPoints(t, pooltest.Points(t), want)
 	waited := make(chan error)

@@ -19,7 +19,8 @@
 //	OTEL_EXPORTER_OTLP_{HEADERS,INSECURE,CERTIFICATE,CLIENT_CERTIFICATE,CLIENT_KEY,COMPRESSION,TIMEOUT}
 //	OTEL_METRIC_EXPORT_INTERVAL        in milliseconds; by default 10000, as the sidecar's, and not the specification's 60000
 //	OTEL_METRIC_EXPORT_TIMEOUT         in milliseconds; by default 30000
-//	OTEL_METRICS_EXPORTER              otlp (default) or none
+//	OTEL_METRICS_EXPORTER              otlp (default); console, a table on standard output; none; with prometheus nothing is
+//	                                   started either, and otel.Handle is told what a program must do that is scraped
 //	OTEL_SDK_DISABLED                  true starts nothing
 //	OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES
 //	OTEL_METRICS_EXEMPLAR_FILTER

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"os"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
@@ -11,6 +12,9 @@ import (
 // newExporter returns the exporter, which reads the variables itself, but for an endpoint that it would take otherwise than the
 // specification has it: no endpoint means TLS to it, and host:port without a scheme nothing at all.
 func (s settings) newExporter(ctx context.Context) (sdkmetric.Exporter, error) {
+	if s.console {
+		return console{os.Stdout}, nil
+	}
 	if s.protocol == protocolHTTP {
 		var opts []otlpmetrichttp.Option
 		if s.endpointURL != "" {

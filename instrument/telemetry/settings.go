@@ -22,11 +22,17 @@ const (
 // settings are what the SDK does not read from the variables by itself, or takes otherwise.
 type settings struct {
 	off          bool
+	advice       string // where it is off though metrics are wanted: what to do
+	console      bool
 	protocol     string
 	endpointURL  string // empty: the SDK reads it
 	interval     time.Duration
 	producerFits bool // and not explicit buckets or deltas, which a Producer cannot hand over
 }
+
+const prometheusAdvice = "OTEL_METRICS_EXPORTER=prometheus: nothing is started, since a program serves Prometheus by a handler of its own: " +
+	"give a MeterProvider with go.opentelemetry.io/otel/exporters/prometheus to otel.SetMeterProvider, and pools report through it; or leave " +
+	"the variable unset, and scrape the sidecar"
 
 // environment reads variables, and keeps the first error.
 type environment struct {
@@ -37,11 +43,14 @@ type environment struct {
 // readSettings checks every variable that the SDK reads, and returns what it needs besides.
 func readSettings(get func(string) string) (settings, error) {
 	e := &environment{get: get}
-	exporter := e.choice("OTEL_METRICS_EXPORTER", "otlp", "none")
+	exporter := e.choice("OTEL_METRICS_EXPORTER", "otlp", "none", "console", "prometheus")
 	if e.flag("OTEL_SDK_DISABLED") || exporter == "none" || e.err != nil {
 		return settings{off: true}, e.err // what the rest says does not matter
 	}
-	s := settings{protocol: protocolGRPC, interval: defaultInterval}
+	if exporter == "prometheus" {
+		return settings{off: true, advice: prometheusAdvice}, nil
+	}
+	s := settings{protocol: protocolGRPC, interval: defaultInterval, console: exporter == "console"}
 	if name, given := e.otlp("PROTOCOL"); given != "" {
 		s.protocol = e.choice(name, protocolGRPC, protocolHTTP)
 	}
@@ -55,6 +64,10 @@ func readSettings(get func(string) string) (settings, error) {
 	const exponential = "base2_exponential_bucket_histogram"
 	histogram := e.choice("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", exponential, "explicit_bucket_histogram")
 	s.producerFits = temporality == "cumulative" && histogram == exponential
+	if s.console {
+		s.producerFits = true
+		return s, e.err
+	}
 	e.checkConnection()
 	s.endpointURL = e.endpoint(s.protocol)
 	return s, e.err
@@ -163,6 +176,15 @@ func (e *environment) clientCertificate(prefix string) {
 			e.fail(prefix+"CLIENT_CERTIFICATE", fmt.Errorf("expected a PEM file with %sCLIENT_KEY its key: %w", prefix, err))
 		}
 	}
+}
+
+// where returns where metrics go, for a person.
+func (s settings) where(get func(string) string) string {
+	if s.endpointURL != "" {
+		return strings.TrimSuffix(strings.TrimPrefix(s.endpointURL, "http://"), "/v1/metrics")
+	}
+	_, given := (&environment{get: get}).otlp("ENDPOINT")
+	return strings.TrimPrefix(given, "http://")
 }
 
 // endpoint returns the URL that the exporter needs to be told, or nothing if it reads the variable right.

@@ -63,7 +63,7 @@ func TestBadSettings(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing.pem")
 	for _, c := range []struct{ name, given, want string }{
 		{"OTEL_SDK_DISABLED", "yes", `expected true or false, got "yes"`},
-		{"OTEL_METRICS_EXPORTER", "prometheus", `expected otlp or none, got "prometheus"`},
+		{"OTEL_METRICS_EXPORTER", "statsd", `expected otlp or none or console or prometheus, got "statsd"`},
 		{"OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", `expected grpc or http/protobuf, got "http/json"`},
 		{"OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "udp", `expected grpc or http/protobuf, got "udp"`},
 		{"OTEL_EXPORTER_OTLP_ENDPOINT", "collector", `expected http://host:4317, https://host:4317, unix:///path or host:4317, got "collector"`},

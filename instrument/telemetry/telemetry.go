@@ -15,10 +15,14 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 
 	"github.com/poolgauge/poolgauge/instrument/producer"
+	"github.com/poolgauge/poolgauge/internal/goroutines"
 )
 
 // defaultInterval is the sidecar's: what happens within a minute is what pools are watched for.
 const defaultInterval = 10 * time.Second
+
+// scopeName is the name of the instrumentation scope of what this package reports itself.
+const scopeName = "github.com/poolgauge/poolgauge/instrument/telemetry"
 
 // ErrStarted is returned by a second Start before the first one was shut down: both would report every pool.
 var ErrStarted = errors.New("telemetry: already started; shut it down first")
@@ -39,8 +43,8 @@ func WithAttributes(kv ...attribute.KeyValue) Option {
 }
 
 // Start starts the export of all metrics of the process, as the package comment says, and makes its MeterProvider the global one. ctx
-// bounds the start alone. Start does not wait for the receiver: while that is away, points are lost and the errors go to
-// [go.opentelemetry.io/otel.Handle].
+// bounds the start alone. Start does not wait for the receiver: while that is away, points are lost. That nothing listens, and that
+// something does again, goes to [go.opentelemetry.io/otel.Handle] once each, and other errors of exports each time.
 //
 // Its error is one line that names the variable, its value unless that may be a secret, and what was expected.
 //
@@ -55,6 +59,9 @@ func Start(ctx context.Context, opts ...Option) (shutdown func(context.Context) 
 		return nothing, fmt.Errorf("telemetry: %w", err)
 	}
 	if env.off {
+		if env.advice != "" {
+			otel.Handle(errors.New("telemetry: " + env.advice))
+		}
 		return nothing, nil
 	}
 	var o options
@@ -70,9 +77,10 @@ func Start(ctx context.Context, opts ...Option) (shutdown func(context.Context) 
 	if !started.CompareAndSwap(false, true) {
 		return nothing, errors.Join(ErrStarted, exporter.Shutdown(ctx))
 	}
-	s := newSession(env, exporter, sdkmetric.WithResource(detect(ctx, o.attributes)))
-	if err := runtimemetrics.Start(
-		runtimemetrics.WithMeterProvider(s.provider), runtimemetrics.WithMinimumReadMemStatsInterval(0), // reading takes some µs
+	s := newSession(env, &patient{Exporter: exporter, where: env.where(os.Getenv)}, sdkmetric.WithResource(detect(ctx, o.attributes)))
+	if err := errors.Join(
+		runtimemetrics.Start(runtimemetrics.WithMeterProvider(s.provider), runtimemetrics.WithMinimumReadMemStatsInterval(0)), // reading takes some µs
+		goroutines.Start(s.provider.Meter(scopeName)),
 	); err != nil {
 		return nothing, fmt.Errorf("telemetry: runtime metrics: %w", errors.Join(err, s.shutdown(ctx)))
 	}
@@ -83,12 +91,13 @@ func Start(ctx context.Context, opts ...Option) (shutdown func(context.Context) 
 // session is what runs between Start and shutdown.
 type session struct {
 	provider *sdkmetric.MeterProvider
+	exporter *patient
 	pools    *producer.Producer // nil if pools go through the provider
 	once     sync.Once
 }
 
-func newSession(env settings, exporter sdkmetric.Exporter, opts ...sdkmetric.Option) *session {
-	s := &session{}
+func newSession(env settings, exporter *patient, opts ...sdkmetric.Option) *session {
+	s := &session{exporter: exporter}
 	readerOptions := []sdkmetric.PeriodicReaderOption{sdkmetric.WithInterval(env.interval)}
 	if env.producerFits {
 		s.pools = producer.New()
@@ -100,6 +109,7 @@ func newSession(env settings, exporter sdkmetric.Exporter, opts ...sdkmetric.Opt
 
 func (s *session) shutdown(ctx context.Context) (err error) {
 	s.once.Do(func() {
+		s.exporter.closing.Store(true)
 		err = s.provider.Shutdown(ctx)
 		if s.pools != nil {
 			s.pools.Close()

@@ -75,7 +75,7 @@ func TestExportsPoolsAndRuntime(t *testing.T) {
 	arrived := map[string]bool{}
 	for p := range otlptest.Points(<-requests) {
 		arrived[p.Metric] = true
-		if strings.HasPrefix(p.Metric, "poolgauge.") && p.Attributes[string(catalog.PoolNameKey)] != "uploads" {
+		if strings.HasPrefix(p.Metric, "poolgauge.pool.") && p.Attributes[string(catalog.PoolNameKey)] != "uploads" {
 			t.Errorf("%s has the attributes %v", p.Metric, p.Attributes)
 		}
 	}
@@ -286,5 +286,63 @@ func TestShutdownWithoutReceiver(t *testing.T) {
 	cancel()
 	if err := start(t)(ctx); err == nil || !strings.HasPrefix(err.Error(), "telemetry: shutdown: ") {
 		t.Errorf("error %v, want one of the shutdown", err)
+	}
+}
+
+// handled collects what goes to otel.Handle during a test.
+func handled(t *testing.T) <-chan string {
+	said := make(chan string, 100)
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { said <- err.Error() }))
+	t.Cleanup(func() { otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) {})) })
+	return said
+}
+
+// A program that is told to serve Prometheus goes on, and says what is to be done.
+func TestPrometheusIsAdvice(t *testing.T) {
+	said := handled(t)
+	t.Setenv("OTEL_METRICS_EXPORTER", "prometheus")
+	shutdown, err := telemetry.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := <-said; !strings.Contains(text, "OTEL_METRICS_EXPORTER=prometheus") || !strings.Contains(text, "otel.SetMeterProvider") {
+		t.Errorf("said %s", text)
+	}
+	if err := shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// That nothing listens is said once, with what to do, and once that something does.
+func TestNobodyListens(t *testing.T) {
+	said := handled(t)
+	r, err := otlptest.Start("127.0.0.1:0", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := r.Addr
+	r.Close()
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+addr)
+	t.Setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "50")
+	t.Setenv("OTEL_METRIC_EXPORT_INTERVAL", "1")
+	shutdown, err := telemetry.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = shutdown(context.Background()) }()
+	t.Cleanup(func() { otel.SetMeterProvider(noop.NewMeterProvider()) })
+	text := <-said
+	if !strings.Contains(text, "nothing listens at "+addr) || !strings.Contains(text, "cmd/sidecar") {
+		t.Errorf("said %s", text)
+	}
+	_, requests := receive(t, addr)
+	for text = <-said; !strings.Contains(text, addr+" takes metrics again"); text = <-said {
+		if strings.Contains(text, "nothing listens") {
+			t.Error("said it again")
+		}
+	}
+	<-requests
+	if err := shutdown(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

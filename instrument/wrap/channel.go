@@ -9,8 +9,9 @@ import (
 
 // Channel is a channel that is used as a semaphore, and reported.
 type Channel struct {
-	ch      chan struct{}
-	permits permits
+	ch        chan struct{}
+	permits   permits
+	releasing int64 // calls of Release that wait for a slot, or have just got one; guarded by the lock of permits
 }
 
 // NewChannel reports a channel that is used as a semaphore: a send takes a slot, a receive gives one
@@ -29,7 +30,9 @@ type Channel struct {
 //   - the slot-seconds used, exactly if all lines are methods. Otherwise the slots used are seen when a
 //     method is called or the Stats are read, and taken to have been so since the last time,
 //   - of the methods only: how many requests wait, since when and how long each waited, how requests
-//     end, and releases (completed). How long each slot is held cannot be known.
+//     end, and the slots that they took and that came back (completed), be it by Release or by a line that
+//     receives; Release of a slot that a line has sent counts as nothing. How long each slot is held cannot
+//     be known.
 func NewChannel(name string, ch chan struct{}, opts ...instrument.Option) (*Channel, error) {
 	if cap(ch) == 0 {
 		return nil, fmt.Errorf("channel %q: a capacity of 0: want a buffered channel, with a place for each slot", name)
@@ -106,13 +109,28 @@ func (s *Channel) Release() {
 	select {
 	case <-s.ch:
 	default:
+		s.releasing++
 		p.Unlock()
 		<-s.ch
 		p.Lock()
+		s.releasing--
 		before = s.used()
 	}
-	p.gave(before)
+	p.Meter.Event(before)
+	if s.held() > 0 {
+		p.released++
+	}
 	p.Unlock()
+}
+
+// held returns how many slots the methods took that have not come back. Caller must hold the lock of the permits.
+func (s *Channel) held() int64 {
+	return s.permits.Requests.Ended(instrument.Acquired) - s.permits.released
+}
+
+// settle counts slots of the methods that came back otherwise: there are more than are used. Caller must hold the lock of the permits.
+func (s *Channel) settle() {
+	s.permits.released += max(0, s.held()-s.used()-s.releasing)
 }
 
 // Stats returns the state of the channel and what happened so far. A request that a release has just
@@ -120,6 +138,7 @@ func (s *Channel) Release() {
 func (s *Channel) Stats() instrument.Stats {
 	s.permits.Lock()
 	defer s.permits.Unlock()
+	s.settle()
 	return s.permits.stats(int64(cap(s.ch)))
 }
 

@@ -36,10 +36,11 @@ var tlsListener = reflect.TypeOf(tls.NewListener(nil, nil))
 // TLS goes around it, as ServeTLS and [tls.NewListener] have it: net/http looks for the type of a TLS connection, so that a listener of
 // those is refused.
 //
-// How many wait to be accepted cannot be known: they wait in the kernel, and as far as the clients know
-// they are connected.
+// On Linux, of a *net.TCPListener, it also reports how many connections wait to be accepted (pending) and how many may (its limit): as
+// far as those clients know, they are connected. How long each waits the kernel does not say.
 //
-// A *net.TCPConn or *net.UnixConn keeps all its methods, so that sendfile and half-closing work as without.
+// A *net.TCPConn or *net.UnixConn keeps all its methods, so that sendfile and half-closing work as without, and NetConn of a connection
+// returns it, as that of [tls.Conn] does.
 // Closing the listener ends the report; open connections work on.
 func Listener(name string, l net.Listener, limit int, opts ...instrument.Option) (*LimitedListener, error) {
 	if l == nil {
@@ -55,7 +56,7 @@ func Listener(name string, l net.Listener, limit int, opts ...instrument.Option)
 	w.rec.Init(instrument.TimingOf(opts...))
 	w.freed.L = &w.rec
 	var err error
-	if w.reg, err = instrument.Observe(name, Kind, w.stats, opts...); err != nil {
+	if w.reg, err = instrument.Observe(name, Kind, w.Stats, opts...); err != nil {
 		return nil, err
 	}
 	return w, nil
@@ -149,7 +150,11 @@ func (s *lease) end() {
 	}
 }
 
-func (l *LimitedListener) stats() (s instrument.Stats) {
+// Stats returns the state of the connections and what happened so far.
+func (l *LimitedListener) Stats() (s instrument.Stats) {
+	if waiting, limit, known := acceptQueue(l.Listener); known {
+		s.Pending, s.PendingLimit = instrument.Some(waiting), instrument.Some(limit)
+	}
 	l.rec.Lock()
 	defer l.rec.Unlock()
 	if l.limit > 0 {
@@ -165,6 +170,9 @@ type tcpConn struct {
 	slot lease
 }
 
+// NetConn returns the connection of the listener below.
+func (c *tcpConn) NetConn() net.Conn { return c.TCPConn }
+
 // Close closes the connection and gives its slot back.
 func (c *tcpConn) Close() error {
 	defer c.slot.end()
@@ -176,6 +184,9 @@ type unixConn struct {
 	slot lease
 }
 
+// NetConn returns the connection of the listener below.
+func (c *unixConn) NetConn() net.Conn { return c.UnixConn }
+
 // Close closes the connection and gives its slot back.
 func (c *unixConn) Close() error {
 	defer c.slot.end()
@@ -186,6 +197,9 @@ type conn struct {
 	net.Conn
 	slot lease
 }
+
+// NetConn returns the connection of the listener below.
+func (c *conn) NetConn() net.Conn { return c.Conn }
 
 // Close closes the connection and gives its slot back.
 func (c *conn) Close() error {

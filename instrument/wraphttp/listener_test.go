@@ -54,6 +54,13 @@ func TestListenerReportsAndLimits(t *testing.T) {
 	if _, ok := first.(interface{ CloseWrite() error }); !ok {
 		t.Errorf("%T cannot be half closed", first)
 	}
+	below, ok := first.(interface{ NetConn() net.Conn })
+	if !ok {
+		t.Fatalf("%T does not say what is below", first)
+	}
+	if _, ok := below.NetConn().(*net.TCPConn); !ok {
+		t.Errorf("below is a %T", below.NetConn())
+	}
 	accepted := make(chan net.Conn)
 	go func() {
 		c, err := l.Accept()

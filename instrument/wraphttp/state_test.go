@@ -103,6 +103,45 @@ func try(c *http.Client, req *http.Request) {
 	}
 }
 
+// What net/http may tell on HTTP/2: of one connection that it asks several times, or never, and of several one after the other.
+func TestTransportTakesWhatNetHTTPTells(t *testing.T) {
+	for name, c := range map[string]struct {
+		told             func(*httptrace.ClientTrace)
+		acquired, failed int64
+		err              error
+	}{
+		"never asked": {func(h *httptrace.ClientTrace) { h.GotConn(httptrace.GotConnInfo{Reused: true}) }, 1, 0, nil},
+		"asked twice": {func(h *httptrace.ClientTrace) {
+			h.GetConn("shop:80")
+			h.GetConn("shop:80")
+			h.GotConn(httptrace.GotConnInfo{})
+		}, 1, 0, nil},
+		"told twice": {func(h *httptrace.ClientTrace) { h.GotConn(httptrace.GotConnInfo{}); h.GotConn(httptrace.GotConnInfo{}) }, 1, 0, nil},
+		"the second, at last": {func(h *httptrace.ClientTrace) {
+			h.GotConn(httptrace.GotConnInfo{})
+			h.GetConn("shop:80")
+			h.GotConn(httptrace.GotConnInfo{})
+		}, 2, 1, nil},
+		"and none": {func(h *httptrace.ClientTrace) { h.GetConn("shop:80"); h.GetConn("shop:80") }, 1, 1, errRefused},
+		"nothing":  {func(*httptrace.ClientTrace) {}, 0, 0, errRefused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rt, client := mustWrap(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+				c.told(httptrace.ContextClientTrace(r.Context()))
+				return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, c.err
+			}))
+			try(client, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://shop/", http.NoBody))
+			s := rt.Stats()
+			if s.Requests[instrument.Acquired].Or(0) != c.acquired || s.Completed[instrument.Failed].Or(0) != c.failed {
+				t.Errorf("want %d acquired, %d failed: %v", c.acquired, c.failed, s)
+			}
+			if c.acquired > 0 {
+				atRest(t, s)
+			}
+		})
+	}
+}
+
 // dialsEnd waits until the dials that requests left behind have ended.
 func dialsEnd(t *testing.T, rt *wraphttp.RoundTripper) {
 	t.Helper()

@@ -76,14 +76,9 @@ func (tr *trip) keyOf(address string) (key partKey, proxied bool) {
 // ask begins a wait, or goes on with it: on HTTP/2 net/http asks several times before it gets a connection. If the trip has one, that
 // proved to be broken.
 func (tr *trip) ask(address string) {
-	key, proxied := tr.keyOf(address)
-	if tr.part == nil {
-		tr.part = tr.pool.partOf(key)
-	}
-	p := tr.part
+	p := tr.to(address)
 	p.Lock()
 	defer p.Unlock()
-	tr.proxied = proxied
 	tr.leave(instrument.Failed)
 	switch {
 	case tr.phase == away:
@@ -99,15 +94,26 @@ func (tr *trip) ask(address string) {
 	}
 }
 
-// got ends the wait.
-func (tr *trip) got(info httptrace.GotConnInfo) {
-	p := tr.part
-	if p == nil {
-		return
+// to returns the part of an address, which is the same for all attempts.
+func (tr *trip) to(address string) *part {
+	if tr.part == nil {
+		var key partKey
+		key, tr.proxied = tr.keyOf(address)
+		tr.part = tr.pool.partOf(key)
 	}
+	return tr.part
+}
+
+// got ends the wait. On HTTP/2 net/http does not always say that it asks: the first request on a new connection may be another
+// than the one that it was made for.
+func (tr *trip) got(info httptrace.GotConnInfo) {
+	p := tr.to(addressOf(tr.req.URL))
 	p.Lock()
 	defer p.Unlock()
-	if tr.phase != asking {
+	switch tr.phase {
+	case away:
+		tr.claim, tr.phase, tr.room, tr.done = p.Ask(), asking, false, false
+	case late, using:
 		return
 	}
 	if !p.http2 && (!info.Reused || p.limit > 0) && tr.isHTTP2(info.Conn) {

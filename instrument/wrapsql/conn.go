@@ -10,21 +10,23 @@ import (
 )
 
 // conn sees when a connection of a driver is taken and given back. It has the optional interfaces whose absence it can do as
-// database/sql does. Two cannot be done without, so newConn adds them where the driver's connection has them: with a
+// database/sql does. Two cannot be done without, so withInterfaces adds them where the driver's connection has them: with a
 // driver.ExecerContext or driver.QueryerContext arguments are checked before a statement could check them.
 //
 // Like any driver's it is used by one goroutine at a time: database/sql sees to that.
 type conn struct {
 	driver.Conn
 	pool    *pool
-	use     measure.Use
-	used    bool // and use is in progress
-	broken  bool // and to be closed
-	discard bool // since a transaction was rolled back that database/sql would not let the driver come back from
+	touched bool        // since it was given back: spares the lock
+	use     measure.Use // this and the next are guarded by the lock of the pool
+	used    bool        // and use is in progress
+	broken  bool        // and to be closed
+	discard bool        // since a transaction was rolled back that database/sql would not let the driver come back from
 }
 
-func newConn(p *pool, c driver.Conn) driver.Conn {
-	w := &conn{Conn: c, pool: p}
+// withInterfaces returns w with the interfaces that the driver's connection has.
+func withInterfaces(w *conn) driver.Conn {
+	c := w.Conn
 	switch exec, query := executes(c), queries(c); {
 	case exec && query:
 		return struct {
@@ -53,16 +55,15 @@ func (c *conn) driverConn() driver.Conn {
 
 // touch begins a use, unless one is in progress.
 func (c *conn) touch() {
-	if !c.used {
-		c.used, c.use = true, c.pool.begin()
+	if !c.touched {
+		c.touched = true
+		c.pool.touch(c)
 	}
 }
 
 func (c *conn) end(how instrument.Ending) {
-	if c.used {
-		c.used = false
-		c.pool.end(c.use, how)
-	}
+	c.touched = false
+	c.pool.end(c, how)
 }
 
 // ResetSession is called when a connection that was used before is taken.
@@ -93,7 +94,7 @@ func (c *conn) IsValid() bool {
 
 // Close is called with a use in progress only if the connection is broken.
 func (c *conn) Close() error {
-	c.broken = c.broken || c.used
+	c.broken = c.broken || c.touched
 	c.end(instrument.Failed)
 	c.pool.closed(c.broken)
 	return c.Conn.Close()

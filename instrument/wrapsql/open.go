@@ -15,8 +15,7 @@ import (
 //   - connections made, and the time to make one, by the type of error if it failed,
 //   - connections that are being made, apart from those in use,
 //   - uses of a connection, how long each was, and whether the connection broke. A query with rows uses it until they are closed, a
-//     transaction until its end. It begins with the first call to the driver, [driver.SessionResetter] for a connection that was
-//     used before, so that a [sql.DB.Conn] on which nothing is ever called is no use. Each attempt is one, where database/sql tries
+//     transaction until its end. It begins when the connection is made, or taken again. Each attempt is one, where database/sql tries
 //     again after [driver.ErrBadConn],
 //   - connections closed for being broken, and for reasons that database/sql does not count, as other.
 //
@@ -27,21 +26,44 @@ import (
 // The report ends when the DB is closed. A use costs two locks and two readings of the clock, which are
 // left out above 100,000 uses a second. It is an error if a live pool has the name.
 func OpenDB(name string, c driver.Connector, opts ...instrument.Option) (*sql.DB, error) {
-	if c == nil {
-		return nil, fmt.Errorf("sql pool %q: the connector is nil", name)
-	}
-	if instrument.TimingOf(opts...).Off {
-		return sql.OpenDB(c), nil
-	}
-	p := newPool(opts)
-	p.Lock() // collections wait until there is a DB
-	defer p.Unlock()
-	reg, err := instrument.Observe(name, Kind, p.stats, withConventions(name, opts)...)
+	w, use, err := Connector(name, c, opts...)
 	if err != nil {
 		return nil, err
 	}
-	p.db = sql.OpenDB(&connector{Connector: c, pool: p, reg: reg})
-	return p.db, nil
+	db := sql.OpenDB(w)
+	use(db)
+	return db, nil
+}
+
+// Connector is [OpenDB] for a program that makes the DB itself, such as with a library that wraps connectors too:
+//
+//	c, use, err := wrapsql.Connector("orders", connector)
+//	db := otelsql.OpenDB(c)
+//	use(db)
+//
+// The other library may be below or above. Without a call of use, what only [sql.DB.Stats] tells is absent: limit, waits, and why
+// connections were closed that are not broken; and a connection that was made and never used counts as used until it is closed. The
+// report ends when the DB is closed, or c, which has a method Close.
+func Connector(name string, c driver.Connector, opts ...instrument.Option) (w driver.Connector, use func(*sql.DB), err error) {
+	if c == nil {
+		return nil, nil, fmt.Errorf("sql pool %q: the connector is nil", name)
+	}
+	if instrument.TimingOf(opts...).Off {
+		return c, func(*sql.DB) {}, nil
+	}
+	p := newPool(opts)
+	reg, err := instrument.Observe(name, Kind, p.stats, withConventions(name, opts)...)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &connector{Connector: c, pool: p, reg: reg}, p.follow, nil
+}
+
+// follow notes the DB of the pool.
+func (p *pool) follow(db *sql.DB) {
+	p.Lock()
+	defer p.Unlock()
+	p.db = db.Stats
 }
 
 // Open is [sql.Open] with the telemetry of [OpenDB]. The driver sees the data source name twice.
@@ -98,11 +120,12 @@ type connector struct {
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	start := c.pool.connecting()
 	made, err := c.Connector.Connect(ctx)
-	c.pool.connected(start, err)
+	w := &conn{Conn: made, pool: c.pool}
+	c.pool.connected(start, w, err)
 	if err != nil {
 		return nil, err
 	}
-	return newConn(c.pool, made), nil
+	return withInterfaces(w), nil
 }
 
 // Close is called when the DB is closed.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"io"
 	"runtime"
 	"sync"
 	"testing"
@@ -180,8 +181,8 @@ func TestOpenDBHoldsTheInvariantsUnderLoad(t *testing.T) {
 	}
 }
 
-// A connection on which nothing was called was not used, and one that waits for its first call is idle.
-func TestOpenDBFirstUseBeginsWithTheFirstCall(t *testing.T) {
+// A connection that a caller has is used, though nothing was called on it yet: that is how database/sql counts.
+func TestOpenDBCountsWhatIsTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := openDB(t, new(server))
 		c, err := db.Conn(t.Context())
@@ -189,7 +190,9 @@ func TestOpenDBFirstUseBeginsWithTheFirstCall(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour)
-		pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{"poolgauge.pool.requests acquired": 0, "poolgauge.pool.usage idle": 1})
+		pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{
+			"poolgauge.pool.requests acquired": 1, "poolgauge.pool.usage idle": 0, "poolgauge.pool.usage used": 1,
+		})
 		_ = c.Raw(func(raw any) error {
 			if _, ok := wrapsql.DriverConn(raw).(*conn); !ok {
 				t.Errorf("Raw has %T", raw)
@@ -198,9 +201,70 @@ func TestOpenDBFirstUseBeginsWithTheFirstCall(t *testing.T) {
 		})
 		time.Sleep(time.Second)
 		_ = c.Close()
-		pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{"poolgauge.pool.requests acquired": 1, "poolgauge.pool.use.time": 1})
+		pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{
+			"poolgauge.pool.requests acquired": 1, "poolgauge.pool.completed ok": 1, "poolgauge.pool.use.time": 3601,
+		})
 	})
 }
+
+// A connection whose caller has given up while it was made is idle.
+func TestOpenDBCountsWhatWasLeftBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := openDB(t, &server{connect: func(context.Context) error { time.Sleep(3 * time.Second); return nil }})
+		db.SetMaxOpenConns(1)
+		broken, _ := db.Conn(t.Context())
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		done := make(chan struct{})
+		go func() { // waits, and has one made for it when the other has ended
+			defer close(done)
+			if _, err := db.Conn(ctx); !errors.Is(err, context.DeadlineExceeded) {
+				t.Error(err)
+			}
+		}()
+		synctest.Wait()
+		_ = broken.Raw(func(any) error { return driver.ErrBadConn })
+		<-done
+		pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{"poolgauge.pool.usage constructing": 1, "poolgauge.pool.usage used": 0})
+		time.Sleep(time.Minute)
+		if s := db.Stats(); s.Idle != 1 {
+			t.Fatalf("database/sql has %+v", s)
+		}
+		pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{"poolgauge.pool.usage idle": 1, "poolgauge.pool.usage used": 0})
+	})
+}
+
+// Another library may make the DB.
+func TestConnectorComposes(t *testing.T) {
+	c, use, err := wrapsql.Connector("orders", new(server))
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := sql.OpenDB(above{c})
+	defer db.Close()
+	if _, err := db.Exec("x"); err != nil {
+		t.Fatal(err)
+	}
+	got := pooltest.Points(t)
+	pooltest.HasPoints(t, got, map[string]float64{"poolgauge.pool.requests acquired": 1, "poolgauge.pool.usage used": 0})
+	if _, ok := got["poolgauge.pool.waits"]; ok {
+		t.Error("there are waits of a DB that is not known")
+	}
+	use(db)
+	db.SetMaxOpenConns(7)
+	pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{"poolgauge.pool.limit": 7, "poolgauge.pool.waits": 0})
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := pooltest.Points(t); len(got) > 0 {
+		t.Errorf("after Close there are still %v", got)
+	}
+}
+
+// above is a connector of another library, which passes Close on as database/sql asks it to.
+type above struct{ driver.Connector }
+
+func (a above) Close() error { return a.Connector.(io.Closer).Close() }
 
 func TestOpenDBCloseEndsTheReport(t *testing.T) {
 	s := new(server)

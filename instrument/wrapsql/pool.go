@@ -42,10 +42,11 @@ func failureOf(err error) failure {
 // Drivers' connections are closed with the lock of the DB held, so that of the pool must not be held while
 // the DB is asked for anything.
 type pool struct {
-	db *sql.DB // set once, with the lock held, before anything is counted
-
 	measure.Recorder // its lock guards what follows
 
+	db           func() sql.DBStats // nil if it is not known
+	events       int64              // of uses, and of connections
+	fresh        map[*conn]bool     // that were made, and on which nothing was called: used, unless database/sql has them idle
 	constructing int64
 	makes        [failures]instrument.Histogram
 	ended        int64 // connections closed
@@ -54,7 +55,7 @@ type pool struct {
 }
 
 func newPool(opts []instrument.Option) *pool {
-	p := new(pool)
+	p := &pool{fresh: map[*conn]bool{}}
 	p.Init(instrument.TimingOf(opts...))
 	return p
 }
@@ -67,28 +68,46 @@ func (p *pool) connecting() (start time.Duration) {
 	return measure.Clock()
 }
 
-func (p *pool) connected(start time.Duration, err error) {
+// connected ends it. The connection is used from now on: database/sql makes one for a caller.
+func (p *pool) connected(start time.Duration, c *conn, err error) {
 	p.Lock()
 	defer p.Unlock()
+	p.events++
 	p.constructing--
 	p.makes[failureOf(err)].Record(measure.Clock() - start)
+	if err == nil {
+		c.used, c.use = true, p.Start()
+		p.fresh[c] = true
+	}
 }
 
-func (p *pool) begin() measure.Use {
+// touch begins a use of a connection, unless one is in progress.
+func (p *pool) touch(c *conn) {
 	p.Lock()
 	defer p.Unlock()
-	return p.Start()
+	delete(p.fresh, c)
+	if !c.used {
+		p.events++
+		c.used, c.use = true, p.Start()
+	}
 }
 
-func (p *pool) end(u measure.Use, how instrument.Ending) {
+// end ends the use of a connection, if there is one.
+func (p *pool) end(c *conn, how instrument.Ending) {
 	p.Lock()
 	defer p.Unlock()
-	p.End(u, how)
+	delete(p.fresh, c)
+	if c.used {
+		p.events++
+		c.used = false
+		p.End(c.use, how)
+	}
 }
 
 func (p *pool) closed(broken bool) {
 	p.Lock()
 	defer p.Unlock()
+	p.events++
 	p.ended++
 	if broken {
 		p.broken++
@@ -98,8 +117,16 @@ func (p *pool) closed(broken bool) {
 // stats is what a collection calls. What the pool counts itself is of one moment, and what database/sql counts of a moment later;
 // so a connection in use is within the limit, and one closed for a reason is never among the others.
 func (p *pool) stats() instrument.Stats {
+	p.Lock()
+	ask := p.db
+	p.Unlock()
+	if ask == nil {
+		own, _ := p.own()
+		return own
+	}
+	p.reconcile(ask)
 	own, ended := p.own()
-	s := statsOf(p.db.Stats())
+	s := statsOf(ask())
 	for _, r := range s.Resources {
 		ended -= r.Count
 	}
@@ -112,15 +139,45 @@ func (p *pool) stats() instrument.Stats {
 	return own
 }
 
+// reconcile ends the uses of connections that database/sql has idle though nothing was called on them: whoever they were made for had
+// given up or found another. Only where nothing happened meanwhile they can be told from those that a caller has.
+func (p *pool) reconcile(ask func() sql.DBStats) {
+	p.Lock()
+	before, fresh := p.events, len(p.fresh)
+	p.Unlock()
+	if fresh == 0 {
+		return
+	}
+	idle := int64(ask().Idle)
+	p.Lock()
+	defer p.Unlock()
+	if p.events != before {
+		return
+	}
+	idle -= p.idle()
+	for c := range p.fresh {
+		if idle--; idle < 0 {
+			return
+		}
+		delete(p.fresh, c)
+		c.used = false
+		p.End(c.use, instrument.OK)
+	}
+}
+
+// idle returns how many connections are, as far as the driver was told. Caller must hold the lock.
+func (p *pool) idle() int64 {
+	return int64(p.makes[none].Count()) - p.ended - p.Uses.InUse()
+}
+
 // own returns what the pool counts itself, and how many connections were closed for other reasons than being broken.
 func (p *pool) own() (s instrument.Stats, ended int64) {
 	p.Lock()
 	defer p.Unlock()
 	s.Requests[instrument.Acquired] = instrument.Some(p.Requests.Ended(instrument.Acquired))
 	p.Uses.Report(&s, &p.Meter, measure.Clock(), instrument.OK, instrument.Failed)
-	created := int64(p.makes[none].Count())
 	s.Usage[instrument.Constructing] = instrument.Some(p.constructing)
-	s.Usage[instrument.Idle] = instrument.Some(created - p.ended - p.Uses.InUse())
+	s.Usage[instrument.Idle] = instrument.Some(p.idle())
 	for f := range failures {
 		event := instrument.CreateFailed
 		if f == none {

@@ -22,6 +22,9 @@ var Pool = &Group{
 	Attributes: []Attribute{
 		{Key: PoolNameKey, Help: "the name that the program gave; unique"},
 		{Key: PoolKindKey, Help: "worker, resource, semaphore or group, or what was wrapped: sql, http …"},
+		{Key: semconv.ServerAddressKey, Help: "of a wrapped `http.Transport` whose limit is for each host, with the next two; others do not have them"},
+		{Key: semconv.ServerPortKey},
+		{Key: semconv.URLSchemeKey},
 	},
 	Metrics: []*Metric{
 		PoolLimit, PoolUsage, PoolPending, PoolPendingLimit, PoolPendingAge, PoolRequests, PoolWaitDuration, PoolWaits, PoolWaitTime,

@@ -15,7 +15,7 @@ var Sidecar = &Group{
 	Name: "sidecar",
 	Help: "The sidecar about itself. Its CPU and memory are among the `process.*` points, its heap and goroutines among `go.*`.",
 	Metrics: []*Metric{
-		SourceDuration, SourceSuccess, SourceErrors, SidecarProblems, LiveUsage, LiveLimit, LiveSeries, LiveRefused, Goroutines,
+		SourceDuration, SourceSuccess, SourceErrors, SidecarProblems, LiveUsage, LiveLimit, LiveSeries, LiveRefused,
 	},
 }
 
@@ -69,16 +69,17 @@ const GoroutineStateKey = attribute.Key("poolgauge.go.goroutine.state")
 // Goroutines is the row of goroutines by state, which has no convention yet.
 var Goroutines = &Metric{
 	Name: "poolgauge.go.goroutines", Kind: UpDownCounter, Number: Int, Unit: "{goroutine}",
-	Help:       "Goroutines of the sidecar by state, approximately: they may not add up to go.goroutine.count. Many that are runnable want more CPUs.",
+	Help:       "Goroutines by state, approximately: they may not add up to go.goroutine.count. Many that are runnable want more CPUs.",
 	Attributes: []Attribute{{Key: GoroutineStateKey, Values: []string{"running", "runnable", "waiting", "not_in_go"}}},
 }
 
-// Runtime is the group of the Go runtime, of the sidecar and of a program with instrument/telemetry, emitted by
-// go.opentelemetry.io/contrib/instrumentation/runtime.
+// Runtime is the group of the Go runtime, of the sidecar and of a program with instrument/telemetry. What is named by a convention
+// go.opentelemetry.io/contrib/instrumentation/runtime emits.
 var Runtime = &Group{
 	Name: "runtime",
-	Help: "The Go runtime of the sidecar, and of a program that calls `telemetry.Start`, by OpenTelemetry's runtime instrumentation.",
+	Help: "The Go runtime of the sidecar, and of a program that calls `telemetry.Start`: `go.*` by OpenTelemetry's runtime instrumentation.",
 	Metrics: []*Metric{
+		Goroutines,
 		{
 			Name: "go.memory.used", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true, Help: "Memory that the runtime uses.",
 			Attributes: []Attribute{{Key: semconv.GoMemoryTypeKey, Values: []string{"stack", "other"}}},

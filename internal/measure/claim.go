@@ -56,6 +56,17 @@ func (c *Claim) Get(r *Recorder) Use {
 	return r.Uses.Begin(&r.Meter, now)
 }
 
+// GetAfter is Get for a pool that says itself how long the request waited.
+func (c *Claim) GetAfter(r *Recorder, waited time.Duration) Use {
+	now := r.Meter.Event(r.Uses.InUse())
+	if c.pended != nil {
+		r.Pending.Remove(c.pended)
+	}
+	r.Requests.End(&r.Meter, instrument.Acquired, c.wait, c.asked+waited)
+	*c = Claim{}
+	return r.Uses.Begin(&r.Meter, now)
+}
+
 // GiveUp ends the request without one.
 func (c *Claim) GiveUp(r *Recorder, how instrument.Outcome) {
 	c.end(r, how, r.Meter.Event(r.Uses.InUse()))

@@ -1,0 +1,120 @@
+package wrapredis
+
+import (
+	"context"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// passOn tells other recorders all that it hears.
+type passOn []redis.OTelRecorder
+
+func (p passOn) RecordOperationDuration(ctx context.Context, d time.Duration, cmd redis.Cmder, attempts int, err error, cn redis.ConnInfo, db int) {
+	for _, r := range p {
+		r.RecordOperationDuration(ctx, d, cmd, attempts, err, cn, db)
+	}
+}
+
+func (p passOn) RecordPipelineOperationDuration(
+	ctx context.Context, d time.Duration, name string, n, attempts int, err error, cn redis.ConnInfo, db int,
+) {
+	for _, r := range p {
+		r.RecordPipelineOperationDuration(ctx, d, name, n, attempts, err, cn, db)
+	}
+}
+
+func (p passOn) RecordConnectionCreateTime(ctx context.Context, d time.Duration, cn redis.ConnInfo) {
+	for _, r := range p {
+		r.RecordConnectionCreateTime(ctx, d, cn)
+	}
+}
+
+func (p passOn) RecordConnectionRelaxedTimeout(ctx context.Context, delta int, cn redis.ConnInfo, pool, kind string) {
+	for _, r := range p {
+		r.RecordConnectionRelaxedTimeout(ctx, delta, cn, pool, kind)
+	}
+}
+
+func (p passOn) RecordConnectionHandoff(ctx context.Context, cn redis.ConnInfo, pool string) {
+	for _, r := range p {
+		r.RecordConnectionHandoff(ctx, cn, pool)
+	}
+}
+
+func (p passOn) RecordError(ctx context.Context, kind string, cn redis.ConnInfo, status string, internal bool, retries int) {
+	for _, r := range p {
+		r.RecordError(ctx, kind, cn, status, internal, retries)
+	}
+}
+
+func (p passOn) RecordMaintenanceNotification(ctx context.Context, cn redis.ConnInfo, kind string) {
+	for _, r := range p {
+		r.RecordMaintenanceNotification(ctx, cn, kind)
+	}
+}
+
+func (p passOn) RecordConnectionWaitTime(ctx context.Context, d time.Duration, cn redis.ConnInfo) {
+	for _, r := range p {
+		r.RecordConnectionWaitTime(ctx, d, cn)
+	}
+}
+
+func (p passOn) RecordConnectionClosed(ctx context.Context, cn redis.ConnInfo, reason string, err error) {
+	for _, r := range p {
+		r.RecordConnectionClosed(ctx, cn, reason, err)
+	}
+}
+
+func (p passOn) RecordPubSubMessage(ctx context.Context, cn redis.ConnInfo, direction, channel string, sharded bool) {
+	for _, r := range p {
+		r.RecordPubSubMessage(ctx, cn, direction, channel, sharded)
+	}
+}
+
+func (p passOn) RecordStreamLag(ctx context.Context, lag time.Duration, cn redis.ConnInfo, stream, group, consumer string) {
+	for _, r := range p {
+		r.RecordStreamLag(ctx, lag, cn, stream, group, consumer)
+	}
+}
+
+func (p passOn) RecordConnectionCount(ctx context.Context, delta int, cn redis.ConnInfo, state string, isPubSub bool) {
+	for _, r := range p {
+		if c, ok := r.(redis.OTelConnectionCounter); ok {
+			c.RecordConnectionCount(ctx, delta, cn, state, isPubSub)
+		}
+	}
+}
+
+func (p passOn) RecordPendingRequests(ctx context.Context, delta int, cn redis.ConnInfo, pool string) {
+	for _, r := range p {
+		if c, ok := r.(redis.OTelConnectionCounter); ok {
+			c.RecordPendingRequests(ctx, delta, cn, pool)
+		}
+	}
+}
+
+// registrars calls f for the recorders that keep a list of pools.
+func (p passOn) registrars(f func(redis.OTelPoolRegistrar)) {
+	for _, r := range p {
+		if to, ok := r.(redis.OTelPoolRegistrar); ok {
+			f(to)
+		}
+	}
+}
+
+func (p passOn) RegisterPool(name string, pool redis.Pooler) {
+	p.registrars(func(r redis.OTelPoolRegistrar) { r.RegisterPool(name, pool) })
+}
+
+func (p passOn) UnregisterPool(pool redis.Pooler) {
+	p.registrars(func(r redis.OTelPoolRegistrar) { r.UnregisterPool(pool) })
+}
+
+func (p passOn) RegisterPubSubPool(name string, pool redis.PubSubPooler) {
+	p.registrars(func(r redis.OTelPoolRegistrar) { r.RegisterPubSubPool(name, pool) })
+}
+
+func (p passOn) UnregisterPubSubPool(pool redis.PubSubPooler) {
+	p.registrars(func(r redis.OTelPoolRegistrar) { r.UnregisterPubSubPool(pool) })
+}

@@ -1,0 +1,250 @@
+package wrapredis
+
+import (
+	"context"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+	"weak"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/measure"
+)
+
+// track is one pool of one client as the recorder hears of it.
+type track struct {
+	totals totals // as redis.PoolStats has them; used by the goroutine that collects
+
+	measure.Recorder // its lock guards what follows
+
+	heard        bool // anything
+	uses         map[redis.ConnInfo]measure.Use
+	constructing int64
+	made, unmade instrument.Histogram
+	closed       [reasons]int64
+}
+
+func newTrack(opts []instrument.Option) *track {
+	t := &track{uses: map[redis.ConnInfo]measure.Use{}}
+	t.Init(instrument.TimingOf(opts...))
+	return t
+}
+
+// reason is why a connection was closed.
+type reason uint8
+
+const (
+	stale reason = iota // too old, idle for too long, or found broken before it was used
+	tooManyIdle
+	broken
+	failover
+	shutdown
+	other
+	reasons
+)
+
+func (r reason) String() string {
+	return [...]string{"stale", "max_idle", "broken", "failover", "pool_closed", "other"}[r]
+}
+
+// reasonOf reads what go-redis says: words of its own, or the text of the error that a command ended with.
+func reasonOf(said string) reason {
+	switch said {
+	case "stale":
+		return stale
+	case "conn_pool_close":
+		return tooManyIdle
+	case "failover":
+		return failover
+	case "pool_shutdown":
+		return shutdown
+	case "hook_error", "auth_error", "maintnotifications_disabled", "unknown":
+		return other
+	}
+	return broken
+}
+
+func (t *track) acquired(c *call, cn redis.ConnInfo, waited time.Duration) {
+	t.Lock()
+	defer t.Unlock()
+	if c != nil && c.track == t && c.claim.IsActive() {
+		t.uses[cn] = c.claim.GetAfter(&t.Recorder, waited)
+		return
+	}
+	claim := t.Ask() // of go-redis itself, or of a command that began before it was looked at
+	t.uses[cn] = claim.GetAfter(&t.Recorder, waited)
+}
+
+// released ends the use of a connection, if it is used.
+func (t *track) released(cn redis.ConnInfo, how instrument.Ending) {
+	t.Lock()
+	defer t.Unlock()
+	t.end(cn, how)
+}
+
+// end is released with the lock held.
+func (t *track) end(cn redis.ConnInfo, how instrument.Ending) {
+	if use, used := t.uses[cn]; used {
+		delete(t.uses, cn)
+		t.End(use, how)
+	}
+}
+
+func (t *track) wasClosed(cn redis.ConnInfo, why reason) {
+	t.Lock()
+	defer t.Unlock()
+	t.closed[why]++
+	t.end(cn, instrument.Failed)
+}
+
+func (t *track) wasMade(took time.Duration) {
+	t.Lock()
+	defer t.Unlock()
+	t.made.Record(took)
+}
+
+// stats adds to what redis.PoolStats says what was heard. The lock must not be held while go-redis is asked for anything.
+func (t *track) stats(p *redis.PoolStats) instrument.Stats {
+	s := t.totals.stats(p)
+	t.Lock()
+	defer t.Unlock()
+	s.Pending = instrument.Some(int64(p.PendingRequests))
+	s.Usage[instrument.Constructing] = instrument.Some(t.constructing)
+	s.Resources = append(s.Resources, instrument.Resources{Event: instrument.CreateFailed, Reason: "error", Count: int64(t.unmade.Count())})
+	s.Create = []instrument.Creation{{ErrorType: "error", Duration: t.unmade.Clone()}}
+	if !t.heard {
+		return s
+	}
+	now := measure.Clock()
+	t.Requests.Report(&s, &t.Meter, instrument.Acquired, instrument.Canceled, instrument.TimedOut)
+	t.Uses.Report(&s, &t.Meter, now, instrument.OK, instrument.Failed)
+	t.Pending.Report(&s, now)
+	s.Waits, s.WaitTime = instrument.Optional[int64]{}, instrument.Optional[float64]{}
+	s.Resources = append(s.Resources[1:], instrument.Resources{Event: instrument.Created, Count: int64(t.made.Count())}) // without those closed
+	for why, n := range t.closed {
+		s.Resources = append(s.Resources, instrument.Resources{Event: instrument.Ended, Reason: reason(why).String(), Count: n})
+	}
+	s.Create = append(s.Create, instrument.Creation{Duration: t.made.Clone()})
+	return s
+}
+
+// call is one command or pipeline of a client, in its context. It is used by one goroutine.
+type call struct {
+	main, pipelines *track
+	track           *track // of the pool that it asks
+	claim           measure.Claim
+}
+
+type callKey struct{}
+
+// ask begins a request of a pool, whose name is learned from the first.
+func (c *call) ask(pool string) {
+	c.done()
+	t := c.main
+	if strings.HasSuffix(pool, "_pipeline") {
+		t = c.pipelines
+	}
+	if trackOf(pool) != t {
+		learn(pool, t)
+	}
+	c.track = t
+	t.Lock()
+	defer t.Unlock()
+	t.heard = true
+	c.claim = t.Ask()
+}
+
+// fail ends a request that got no connection. If its context has not ended, the recorder is told next whether it waited for too long.
+func (c *call) fail(ctx context.Context) {
+	if err := ctx.Err(); err != nil {
+		c.giveUp(instrument.GaveUp(err))
+	}
+}
+
+func (c *call) giveUp(how instrument.Outcome) {
+	c.end(func(r *measure.Recorder) { c.claim.GiveUp(r, how) })
+}
+
+// done ends a request for which no connection could be made.
+func (c *call) done() {
+	c.end(func(r *measure.Recorder) { r.End(c.claim.Get(r), instrument.Failed) })
+}
+
+func (c *call) end(how func(*measure.Recorder)) {
+	t := c.track
+	if t == nil {
+		return
+	}
+	t.Lock()
+	defer t.Unlock()
+	if c.claim.IsActive() {
+		how(&t.Recorder)
+	}
+}
+
+// hook sees the commands of a client, and its dials.
+type hook struct{ main, pipelines *track }
+
+// hooks are those of the clients, by weak.Pointer[redis.Client].
+var hooks sync.Map // of weak.Pointer[hook]
+
+// follow returns the hook of a client, which has one.
+func follow(c *redis.Client, opts []instrument.Option) *hook {
+	h := &hook{newTrack(opts), newTrack(opts)}
+	key := weak.Make(c)
+	if w, known := hooks.LoadOrStore(key, weak.Make(h)); known {
+		p, _ := w.(weak.Pointer[hook])
+		if first := p.Value(); first != nil {
+			return first
+		}
+	}
+	runtime.AddCleanup(c, func(key weak.Pointer[redis.Client]) { hooks.Delete(key) }, key)
+	c.AddHook(h)
+	return h
+}
+
+// DialHook implements redis.Hook.
+func (h *hook) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		h.main.Lock()
+		h.main.constructing++
+		began := measure.Clock()
+		h.main.Unlock()
+		c, err := next(ctx, network, addr)
+		h.main.Lock()
+		defer h.main.Unlock()
+		h.main.constructing--
+		if err != nil {
+			h.main.unmade.Record(measure.Clock() - began)
+		}
+		return c, err
+	}
+}
+
+// ProcessHook implements redis.Hook.
+func (h *hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if !installed.Load() {
+			return next(ctx, cmd)
+		}
+		c := &call{main: h.main, pipelines: h.pipelines}
+		defer c.done()
+		return next(context.WithValue(ctx, callKey{}, c), cmd)
+	}
+}
+
+// ProcessPipelineHook implements redis.Hook.
+func (h *hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if !installed.Load() {
+			return next(ctx, cmds)
+		}
+		c := &call{main: h.main, pipelines: h.pipelines}
+		defer c.done()
+		return next(context.WithValue(ctx, callKey{}, c), cmds)
+	}
+}

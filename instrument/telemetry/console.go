@@ -1,0 +1,119 @@
+package telemetry
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+)
+
+// console prints each export as a table, a line for each point, for a person to read.
+type console struct{ to io.Writer }
+
+// Temporality implements sdkmetric.Exporter.
+func (console) Temporality(sdkmetric.InstrumentKind) metricdata.Temporality {
+	return metricdata.CumulativeTemporality
+}
+
+// Aggregation implements sdkmetric.Exporter.
+func (console) Aggregation(k sdkmetric.InstrumentKind) sdkmetric.Aggregation {
+	return sdkmetric.DefaultAggregationSelector(k)
+}
+
+// Export implements sdkmetric.Exporter.
+func (c console) Export(_ context.Context, rm *metricdata.ResourceMetrics) error {
+	var all strings.Builder
+	fmt.Fprintf(&all, "\n%s\n", time.Now().Format(time.DateTime))
+	table := tabwriter.NewWriter(&all, 0, 0, 2, ' ', 0)
+	for _, scope := range rm.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			for attributes, value := range values(m.Data) {
+				fmt.Fprintf(table, "%s\t%s\t%s\n", m.Name, attributes, withUnit(value, m.Unit))
+			}
+		}
+	}
+	_ = table.Flush() // to a string
+	_, err := io.WriteString(c.to, all.String())
+	return err
+}
+
+// ForceFlush implements sdkmetric.Exporter.
+func (console) ForceFlush(context.Context) error { return nil }
+
+// Shutdown implements sdkmetric.Exporter.
+func (console) Shutdown(context.Context) error { return nil }
+
+// values yields the attributes of each point, and its value as text.
+func values(data metricdata.Aggregation) func(yield func(attributes, value string) bool) {
+	return func(yield func(attributes, value string) bool) {
+		switch d := data.(type) {
+		case metricdata.Sum[int64]:
+			numbers(d.DataPoints, yield)
+		case metricdata.Sum[float64]:
+			numbers(d.DataPoints, yield)
+		case metricdata.Gauge[int64]:
+			numbers(d.DataPoints, yield)
+		case metricdata.Gauge[float64]:
+			numbers(d.DataPoints, yield)
+		case metricdata.Histogram[float64]:
+			for _, p := range d.DataPoints {
+				yield(listed(p.Attributes), distribution(p.Count, p.Sum, p.Max))
+			}
+		case metricdata.ExponentialHistogram[float64]:
+			for _, p := range d.DataPoints {
+				yield(listed(p.Attributes), distribution(p.Count, p.Sum, p.Max))
+			}
+		}
+	}
+}
+
+func numbers[N int64 | float64](points []metricdata.DataPoint[N], yield func(attributes, value string) bool) {
+	for _, p := range points {
+		yield(listed(p.Attributes), figure(float64(p.Value)))
+	}
+}
+
+func distribution(count uint64, sum float64, most metricdata.Extrema[float64]) string {
+	text := fmt.Sprintf("%d", count)
+	if count > 0 {
+		text += ", mean " + figure(sum/float64(count))
+	}
+	if v, ok := most.Value(); ok {
+		text += ", at most " + figure(v)
+	}
+	return text
+}
+
+// figure rounds a value to four digits, or to whole ones.
+func figure(v float64) string {
+	if v == math.Trunc(v) || math.Abs(v) >= 10_000 {
+		return strconv.FormatFloat(math.Round(v), 'f', -1, 64)
+	}
+	return strconv.FormatFloat(v, 'g', 4, 64)
+}
+
+// withUnit adds the unit, unless it is one of those that name what is counted.
+func withUnit(value, unit string) string {
+	if unit == "" || unit == "1" || strings.HasPrefix(unit, "{") {
+		return value
+	}
+	return value + " " + unit
+}
+
+// listed returns the values of attributes, each with the last word of its key.
+func listed(set attribute.Set) string {
+	var list []string
+	for _, a := range set.ToSlice() {
+		key := string(a.Key)
+		list = append(list, key[strings.LastIndexByte(key, '.')+1:]+"="+a.Value.String())
+	}
+	return strings.Join(list, " ")
+}

@@ -1,0 +1,27 @@
+package wraphttp
+
+import (
+	"net"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// acceptQueue returns how many connections wait to be accepted, and how many may. The kernel says so of a socket that listens.
+func acceptQueue(l net.Listener) (waiting, limit int64, known bool) {
+	tcp, ok := l.(*net.TCPListener)
+	if !ok {
+		return 0, 0, false
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return 0, 0, false
+	}
+	var info *unix.TCPInfo
+	if err := raw.Control(func(fd uintptr) {
+		info, err = unix.GetsockoptTCPInfo(int(fd), syscall.IPPROTO_TCP, unix.TCP_INFO)
+	}); err != nil || info == nil {
+		return 0, 0, false
+	}
+	return int64(info.Unacked), int64(info.Sacked) + 1, true // it is full when more wait than the backlog
+}

@@ -1,0 +1,30 @@
+package wraphttp_test
+
+import (
+	"runtime"
+	"testing"
+
+	"github.com/poolgauge/poolgauge/instrument"
+)
+
+// Clients that are connected, as far as they know, wait in the kernel.
+func TestListenerTellsTheAcceptQueue(t *testing.T) {
+	l := listen(t, 1)
+	for range 3 {
+		dial(t, l)
+	}
+	for l.Stats().Pending.Or(-1) != 3 { // the kernel may be a moment late with the last
+		runtime.Gosched()
+	}
+	if limit := l.Stats().PendingLimit.Or(0); limit < 3 {
+		t.Errorf("of %d that may wait", limit)
+	}
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if s := l.Stats(); s.Pending.Or(-1) != 2 || s.Usage[instrument.Used].Or(-1) != 1 {
+		t.Errorf("one was accepted: %v", s)
+	}
+}
