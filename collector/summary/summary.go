@@ -183,7 +183,7 @@ func (s *Summary) cpuProbe() line {
 // targetProbes has a line for each target of the disk and network probes.
 func (s *Summary) targetProbes() []line {
 	var lines []line
-	for _, probe := range []string{"disk", "tcp", "dns", "http"} {
+	for _, probe := range []string{"disk", "tcp", "dns", "http", "grpc"} {
 		name := catalog.ProbeNameKey.String(probe)
 		s.view.each(catalog.ProbeRuns, catalog.ProbeTargetKey, func(target attribute.KeyValue) {
 			if _, ok := s.view.value(catalog.ProbeRuns, name, target); !ok {
@@ -192,6 +192,12 @@ func (s *Summary) targetProbes() []line {
 			l := line{label: "probe " + probe, figures: []string{target.Value.AsString()}}
 			s.targetProbe(&l, probe+target.Value.AsString(), name, target)
 			lines = append(lines, l)
+		})
+		s.view.each(catalog.ProbeSkipped, catalog.ProbeTargetKey, func(target attribute.KeyValue) {
+			_, skips := s.view.value(catalog.ProbeSkipped, name, target)
+			if _, runs := s.view.value(catalog.ProbeRuns, name, target); skips && !runs {
+				lines = append(lines, line{label: "probe " + probe, figures: []string{target.Value.AsString(), "no run has ended"}})
+			}
 		})
 	}
 	return lines
