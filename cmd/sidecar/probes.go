@@ -1,7 +1,10 @@
 package main
 
 import (
+	"crypto/x509"
+	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"time"
 
@@ -14,6 +17,14 @@ import (
 
 // startProbes starts the probes of the settings, within the quota that the sidecar runs under.
 func startProbes(settings *config.Settings, meter metric.Meter, log *slog.Logger) (*probe.Runner, error) {
+	trust, err := trustOf(settings)
+	if err != nil {
+		return nil, err
+	}
+	header := http.Header{}
+	for name, v := range settings.ProbeHTTPHeaders {
+		header.Set(name, v)
+	}
 	quota := collector.NewQuota(settings.CgroupRoot)
 	return probe.Start(meter, log, probe.Config{
 		CPUInterval:         orOff(settings.ProbeCPUInterval),
@@ -24,9 +35,27 @@ func startProbes(settings *config.Settings, meter metric.Meter, log *slog.Logger
 		TCP:                 targets(settings.ProbeTCP, settings.ProbeTCPInterval, settings.ProbeTimeout),
 		DNS:                 targets(settings.ProbeDNS, settings.ProbeDNSInterval, settings.ProbeTimeout),
 		HTTP:                targets(settings.ProbeHTTP, settings.ProbeHTTPInterval, settings.ProbeTimeout),
+		GRPC:                targets(settings.ProbeGRPC, settings.ProbeGRPCInterval, settings.ProbeTimeout),
+		Expect:              probe.Expectation{Header: header, Status: settings.ProbeHTTPStatus, Body: settings.ProbeHTTPBody},
+		TLS:                 trust,
 		Budget:              settings.ProbeBudget / 100,
 		Throttled:           quota.Throttled,
 	})
+}
+
+// trustOf is what the probes trust over TLS.
+func trustOf(settings *config.Settings) (probe.Certification, error) {
+	trust := probe.Certification{SkipVerify: settings.ProbeSkipVerify}
+	if settings.ProbeCertificate == "" {
+		return trust, nil
+	}
+	pem, err := os.ReadFile(settings.ProbeCertificate)
+	if err != nil {
+		return trust, fmt.Errorf("probe-certificate: %w", err)
+	}
+	trust.Roots = x509.NewCertPool()
+	trust.Roots.AppendCertsFromPEM(pem) // that it holds some was checked with the settings
+	return trust, nil
 }
 
 func orOff(interval time.Duration) time.Duration {

@@ -163,11 +163,17 @@ func (m *machine) probeFigures() (all []Probe) {
 	if p, ok := m.cpuProbe(); ok {
 		all = append(all, p)
 	}
-	for _, name := range []string{"disk", "tcp", "dns", "http"} {
+	for _, name := range []string{"disk", "tcp", "dns", "http", "grpc"} {
 		with := catalog.ProbeNameKey.String(name)
 		m.view.each(catalog.ProbeRuns, catalog.ProbeTargetKey, func(target attribute.KeyValue) {
 			if _, ok := m.view.value(catalog.ProbeRuns, with, target); ok {
 				all = append(all, m.targetProbe(m.probe(name, target.Value.AsString()), with, target))
+			}
+		})
+		m.view.each(catalog.ProbeSkipped, catalog.ProbeTargetKey, func(target attribute.KeyValue) {
+			_, skips := m.view.value(catalog.ProbeSkipped, with, target)
+			if _, runs := m.view.value(catalog.ProbeRuns, with, target); skips && !runs {
+				all = append(all, Probe{Name: name, Target: target.Value.AsString(), Failed: "no run has ended"})
 			}
 		})
 	}

@@ -108,8 +108,9 @@ func (v *view) mean(m *catalog.Metric, with ...attribute.KeyValue) (mean float64
 
 // grew reports whether what value returns is more than in the collection before, in which it may have been absent.
 func (v *view) grew(m *catalog.Metric, with ...attribute.KeyValue) bool {
-	n, _ := v.gained(m, with...)
-	return n > 0
+	now, _ := total(v.now[m.Name], with)
+	before, _ := total(v.before[m.Name], with)
+	return now.value > before.value
 }
 
 func (v *view) growth(m *catalog.Metric, with ...attribute.KeyValue) (point, bool) {

@@ -2,7 +2,11 @@ package probe
 
 import (
 	"cmp"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
+	"net/http"
+	"regexp"
 	"runtime"
 	"time"
 )
@@ -41,6 +45,10 @@ type Config struct {
 	TCP  []Target // host:port, see [ParseTCP]
 	DNS  []Target // names, see [ParseDNS]
 	HTTP []Target // URLs, see [ParseHTTP]
+	GRPC []Target // URLs of health services, see [ParseGRPC]
+
+	Expect Expectation   // of every HTTP target
+	TLS    Certification // of every HTTP and gRPC target
 
 	// Budget is the share of one core, in (0, 1], that all probes together may use in the long run; 0 stands for
 	// [DefaultBudget]. The two CPU probes may use two fifths of it each, the others share the last fifth equally.
@@ -57,6 +65,27 @@ type Target struct {
 	Address  string
 	Interval time.Duration // 0 stands for DefaultInterval
 	Timeout  time.Duration // of the whole run, at most the interval; 0 stands for DefaultTimeout or the interval, if that is shorter
+}
+
+// Expectation is what is sent to HTTP targets and what they must answer. The zero value sends no more than is needed, and takes every status
+// below 400.
+type Expectation struct {
+	Header http.Header    // Host replaces that of the URL, for TLS too
+	Status []int          // of which one must be answered; none are all below 400
+	Body   *regexp.Regexp // which must match within the first 64 KiB; nil is none
+}
+
+// Certification says which certificates of targets are good. The zero value trusts the system's authorities.
+type Certification struct {
+	Roots      *x509.CertPool // nil is the system's
+	SkipVerify bool           // takes any certificate
+}
+
+func (c Certification) config(server, protocol string) *tls.Config {
+	return &tls.Config{
+		ServerName: server, NextProtos: []string{protocol}, RootCAs: c.Roots,
+		InsecureSkipVerify: c.SkipVerify, //nolint:gosec // the user asks for it
+	}
 }
 
 // The shares of the budget, by kind of probe.

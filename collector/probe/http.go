@@ -2,15 +2,18 @@ package probe
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -25,19 +28,23 @@ const maxResponse = 64 << 10
 type httpProbe struct {
 	dialer  dialer
 	request *http.Request
+	expect  Expectation
 	tls     *tls.Config // nil for http
 	timeout time.Duration
 }
 
-func newHTTP(u *url.URL, timeout time.Duration) *httpProbe {
-	p := &httpProbe{timeout: timeout, request: &http.Request{
-		Method: http.MethodGet, URL: u, Host: u.Host, Close: true,
-		Header: http.Header{"User-Agent": {"poolgauge"}},
+func newHTTP(u *url.URL, timeout time.Duration, expect Expectation, trust Certification) *httpProbe {
+	header := http.Header{"User-Agent": {"poolgauge"}}
+	maps.Copy(header, expect.Header)
+	host := cmp.Or(header.Get("Host"), u.Host)
+	header.Del("Host")
+	p := &httpProbe{timeout: timeout, expect: expect, request: &http.Request{
+		Method: http.MethodGet, URL: u, Host: host, Close: true, Header: header,
 	}}
 	port := "80"
 	if u.Scheme == "https" {
 		port = "443"
-		p.tls = &tls.Config{ServerName: u.Hostname(), NextProtos: []string{"http/1.1"}}
+		p.tls = trust.config((&url.URL{Host: host}).Hostname(), "http/1.1")
 	}
 	if u.Port() != "" {
 		port = u.Port()
@@ -56,35 +63,51 @@ func (p *httpProbe) run(ctx context.Context) (r result) {
 	defer func() { _ = raw.Close() }()
 	defer context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })() // when the sidecar stops
 
-	conn := raw
-	if p.tls != nil {
-		start := time.Now()
-		secure := tls.Client(conn, p.tls)
-		// The deadline of the connection bounds it: with a context it would start a goroutine, whose CPU time nobody pays.
-		if err := secure.Handshake(); err != nil { //nolint:noctx // see above
-			r.fail("tls", start, errorType(err, "tls"), err)
-			var refused *tls.CertificateVerificationError
-			if errors.As(err, &refused) {
-				r.certificates(refused.UnverifiedCertificates)
-			}
-			return r
-		}
-		r.phase("tls", start)
-		r.certificates(secure.ConnectionState().PeerCertificates)
-		conn = secure
+	conn := handshake(raw, p.tls, &r)
+	if conn == nil {
+		return r
 	}
-
 	start := time.Now()
-	status, err := p.exchange(conn)
+	status, body, err := p.exchange(conn)
 	switch {
 	case err != nil:
 		r.fail("response", start, errorType(err, "protocol"), err)
-	case status >= http.StatusBadRequest:
+	case !p.expect.takes(status):
 		r.fail("response", start, strconv.Itoa(status), fmt.Errorf("status %d %s", status, http.StatusText(status)))
+	case p.expect.Body != nil && !p.expect.Body.Match(body):
+		r.fail("response", start, "body", fmt.Errorf("no match of %q in %d bytes of the body", p.expect.Body, len(body)))
 	default:
 		r.phase("response", start)
 	}
 	return r
+}
+
+// handshake is the phase tls of r; with a nil config there is none. It returns nil if it fails.
+func handshake(raw net.Conn, config *tls.Config, r *result) net.Conn {
+	if config == nil {
+		return raw
+	}
+	start := time.Now()
+	secure := tls.Client(raw, config)
+	// The deadline of the connection bounds it: with a context it would start a goroutine, whose CPU time nobody pays.
+	if err := secure.Handshake(); err != nil { //nolint:noctx // see above
+		r.fail("tls", start, errorType(err, "tls"), err)
+		var refused *tls.CertificateVerificationError
+		if errors.As(err, &refused) {
+			r.certificates(refused.UnverifiedCertificates)
+		}
+		return nil
+	}
+	r.phase("tls", start)
+	r.certificates(secure.ConnectionState().PeerCertificates)
+	return secure
+}
+
+func (e Expectation) takes(status int) bool {
+	if len(e.Status) == 0 {
+		return status < http.StatusBadRequest
+	}
+	return slices.Contains(e.Status, status)
 }
 
 // certificates adds how long those that a server sent are valid, by the one that expires first.
@@ -102,26 +125,30 @@ func (r *result) certificates(chain []*x509.Certificate) {
 }
 
 // exchange sends the request and reads the response, or as much of it as maxResponse allows.
-func (p *httpProbe) exchange(conn net.Conn) (status int, err error) {
+func (p *httpProbe) exchange(conn net.Conn) (status int, body []byte, err error) {
 	if err := p.request.Write(conn); err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	limited := &io.LimitedReader{R: conn, N: maxResponse}
 	in := bufio.NewReader(limited)
 	for {
 		resp, err := http.ReadResponse(in, p.request)
 		if err != nil {
-			return 0, err
+			return 0, nil, err
 		}
 		if resp.StatusCode < http.StatusOK && resp.StatusCode != http.StatusSwitchingProtocols {
 			continue // informational: the response is yet to come
 		}
-		_, err = io.Copy(io.Discard, resp.Body)
+		if p.expect.Body == nil {
+			_, err = io.Copy(io.Discard, resp.Body)
+		} else {
+			body, err = io.ReadAll(resp.Body)
+		}
 		_ = resp.Body.Close()
 		if limited.N <= 0 {
 			err = nil // cut off by us
 		}
-		return resp.StatusCode, err
+		return resp.StatusCode, body, err
 	}
 }
 

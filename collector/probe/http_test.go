@@ -19,7 +19,7 @@ import (
 
 func httpTo(t *testing.T, url string) *httpProbe {
 	t.Helper()
-	_, p, err := newHTTPProbe(Target{Address: url, Timeout: enough})
+	_, p, err := Config{}.newHTTPProbe(Target{Address: url, Timeout: enough})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,6 +40,19 @@ func ParseHTTP(s string) (*url.URL, error) {
 	return u, nil
 }
 
+// ParseGRPC parses the target of a gRPC probe: grpc, or grpcs for TLS, with a host and a port, and as the path the name of the service
+// whose health is asked for, such as grpc://app.example:9090/orders.v1.Orders; without one it is that of the server. The error names s, with
+// everything before an @ left out, and what was expected.
+func ParseGRPC(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	if err != nil || (u.Scheme != "grpc" && u.Scheme != "grpcs") || u.User != nil || !validHost(u.Hostname()) || !validPort(u.Port()) ||
+		u.RawQuery != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("gRPC target %q: want grpc:// or grpcs:// with host and port, and the service if not the server's health is meant, such as grpc://app.example:9090/orders.v1.Orders", redact(s))
+	}
+	u.Path = strings.TrimSuffix(u.Path, "/")
+	return u, nil
+}
+
 // validURLPort reports whether u has a proper port or none. "http://host:" has an empty one, which means the default.
 func validURLPort(u *url.URL) bool {
 	return u.Port() == "" || validPort(u.Port())

@@ -49,7 +49,7 @@ func diskWanted(cfg Config) bool { return cfg.DiskDir != "" && cfg.DiskInterval 
 
 // others counts the probes that share the last part of the budget.
 func others(cfg Config) int {
-	n := len(cfg.TCP) + len(cfg.DNS) + len(cfg.HTTP)
+	n := len(cfg.TCP) + len(cfg.DNS) + len(cfg.HTTP) + len(cfg.GRPC)
 	if diskWanted(cfg) {
 		n++
 	}
@@ -68,7 +68,8 @@ func newNetworkTasks(log *slog.Logger, cfg Config, share float64) ([]*task, erro
 	}{
 		{"tcp", cfg.TCP, newTCPProbe},
 		{"dns", cfg.DNS, newDNSProbe},
-		{"http", cfg.HTTP, newHTTPProbe},
+		{"http", cfg.HTTP, cfg.newHTTPProbe},
+		{"grpc", cfg.GRPC, cfg.newGRPCProbe},
 	} {
 		for _, t := range kind.targets {
 			t, err := t.withDefaults()
@@ -100,10 +101,18 @@ func newDNSProbe(t Target) (string, prober, error) {
 	return name, &dnsProbe{resolver: systemResolver, name: name, timeout: t.Timeout}, err
 }
 
-func newHTTPProbe(t Target) (string, prober, error) {
+func (c Config) newHTTPProbe(t Target) (string, prober, error) {
 	u, err := ParseHTTP(t.Address)
 	if err != nil {
 		return "", nil, err
 	}
-	return display(u), newHTTP(u, t.Timeout), nil
+	return display(u), newHTTP(u, t.Timeout, c.Expect, c.TLS), nil
+}
+
+func (c Config) newGRPCProbe(t Target) (string, prober, error) {
+	u, err := ParseGRPC(t.Address)
+	if err != nil {
+		return "", nil, err
+	}
+	return u.String(), newGRPC(u, t.Timeout, c.TLS), nil
 }

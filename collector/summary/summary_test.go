@@ -159,6 +159,33 @@ func TestSummaryShowsFailures(t *testing.T) {
 	}
 }
 
+// A probe that fails from the first collection on, with the same error or another, or hangs, always has something to say.
+func TestSummaryOfAFailingProbeIsNeverBlank(t *testing.T) {
+	name, target := catalog.ProbeNameKey.String("grpc"), catalog.ProbeTargetKey.String("app:1")
+	bad := func(m *machine, kind string, runs float64) *machine {
+		return m.gauge(catalog.ProbeRuns, runs, name, target, semconv.ErrorTypeKey.String(kind))
+	}
+	hung := at(0).gauge(catalog.ProbeSkipped, 1, name, target, catalog.ProbeSkipReasonKey.String("running"))
+	s := &Summary{probes: map[string]string{}}
+	for i, step := range []struct {
+		m    *machine
+		want string
+	}{
+		{hung, "12:00:00  probe grpc  app:1   no run has ended\n\n"},
+		{bad(at(10*time.Second), "timeout", 1), "12:00:10  probe grpc  app:1   failed: timeout\n\n"},
+		{bad(at(20*time.Second), "timeout", 1), "12:00:20  probe grpc  app:1   failed: timeout\n\n"},
+		{bad(bad(at(30*time.Second), "timeout", 1), "NOT_SERVING", 1), "12:00:30  probe grpc  app:1   failed: NOT_SERVING\n\n"},
+	} {
+		if got := s.block(step.m.collection()); got != step.want {
+			t.Errorf("step %d: got:\n%s\nwant:\n%s", i, got, step.want)
+		}
+	}
+	first := &Summary{probes: map[string]string{}}
+	if got, want := first.block(bad(at(0), "dns", 1).collection()), "12:00:00  probe grpc  app:1   failed: dns\n\n"; got != want {
+		t.Errorf("the first block: got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
 // With a relay there is a line of what waits and of what became of points since the collection before.
 func TestSummaryOfTheRelay(t *testing.T) {
 	metrics, traces := catalog.LaneKey.String("metrics"), catalog.LaneKey.String("traces")

@@ -145,7 +145,9 @@ func TestEveryAlertFiresInItsFaultOnly(t *testing.T) {
 			covered[a] = true
 		}
 		t.Run(name, func(t *testing.T) {
-			if got := fired(t, f.timeline(t), 0); !slices.Equal(got, f.alerts) {
+			exports := f.timeline(t) // one after the other, since pools are the process's
+			t.Parallel()
+			if got := fired(t, exports, 0); !slices.Equal(got, f.alerts) {
 				t.Errorf("fired: %q, want %q", got, f.alerts)
 			}
 		})
@@ -166,6 +168,7 @@ func TestNoAlertOfAProcessThatIsGone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			exports := timeline(t, pod{app: a, until: lasting}, pod{name: "other", app: calm.run, world: healthy(), until: lasting + 20*time.Minute})
+			t.Parallel()
 			if got := fired(t, exports, lasting+3*time.Minute); len(got) > 0 {
 				t.Errorf("fired: %q", got)
 			}

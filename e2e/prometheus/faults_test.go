@@ -250,24 +250,25 @@ func fullListener(ctx context.Context, meters instrument.Option) {
 	l, err := wraphttp.Listener("faulty", clients{ctx}, 8, meters)
 	must(err)
 	began := time.Now()
-	done := make(chan struct{})
 	go func() {
-		defer close(done)
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			if late(ctx, began) {
-				defer func() { _ = c.Close() }()
-			} else {
-				_ = c.Close()
-			}
-		}
+		<-ctx.Done()
+		_ = l.Close()
 	}()
-	<-ctx.Done()
-	_ = l.Close()
-	<-done
+	var staying []net.Conn
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			break
+		}
+		if late(ctx, began) {
+			staying = append(staying, c)
+		} else {
+			_ = c.Close()
+		}
+	}
+	for _, c := range staying {
+		_ = c.Close()
+	}
 }
 
 // clients is a listener on which somebody connects every second.

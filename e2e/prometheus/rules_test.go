@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v3"
 
@@ -100,7 +100,7 @@ func checkMatchers(t *testing.T, rule string, v *parser.VectorSelector, table ma
 	}
 	for _, m := range v.LabelMatchers {
 		values, ok := table[name][m.Name]
-		if m.Name == labels.MetricName {
+		if m.Name == model.MetricNameLabel {
 			continue
 		}
 		if !ok {

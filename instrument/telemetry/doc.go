@@ -41,6 +41,11 @@
 // cannot be read is absent. [WithAttributes] goes before what was detected, and the variables before both: in Kubernetes set
 // OTEL_RESOURCE_ATTRIBUTES=service.instance.id=$(POD),k8s.pod.name=$(POD) for names that people can read.
 //
+// # GOMAXPROCS
+//
+// [Start] warns once, by [log/slog], where GOMAXPROCS does not fit the CPU quota of the program's control groups: pinned by the variable or the program,
+// it does not follow the quota, and Go does not see the quota of a group further up.
+//
 // # Cost
 //
 // One goroutine, and 7 to 15 µs a pool for each export. A program gains the SDK, gRPC and protobuf; importing pools or instrument alone gains

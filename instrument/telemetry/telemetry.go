@@ -85,6 +85,7 @@ func Start(ctx context.Context, opts ...Option) (shutdown func(context.Context) 
 		return nothing, fmt.Errorf("telemetry: runtime metrics: %w", errors.Join(err, s.shutdown(ctx)))
 	}
 	otel.SetMeterProvider(s.provider)
+	warnOfProcessors()
 	return s.shutdown, nil
 }
 

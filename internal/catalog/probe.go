@@ -23,7 +23,7 @@ var Probe = &Group{
 	Name: "probe",
 	Help: "Periodic synthetic probes. They measure the node and the sidecar's own quota, not the app's throttling: for that see `poolgauge.cgroup.cpu.*`.",
 	Attributes: []Attribute{
-		{Key: ProbeNameKey, Values: []string{"cpu", "parallelism", "disk", "tcp", "dns", "http"}},
+		{Key: ProbeNameKey, Values: []string{"cpu", "parallelism", "disk", "tcp", "dns", "http", "grpc"}},
 		{Key: ProbeTargetKey, Help: "the address, name, URL or directory probed; absent for CPU probes"},
 	},
 	Metrics: []*Metric{
@@ -71,7 +71,7 @@ var (
 	ProbeCertificateRemaining = &Metric{
 		Name: "poolgauge.probe.tls.certificate.remaining", Kind: Gauge, Unit: "s",
 		Help:   "How long the certificates that the server sent are valid, by the one that expires first; negative after that.",
-		Absent: "not https, or no certificate was seen yet",
+		Absent: "no TLS, or no certificate was seen yet",
 	}
 	ProbeRuns = &Metric{
 		Name: "poolgauge.probe.runs", Kind: Counter, Number: Int, Unit: "{run}",

@@ -42,6 +42,16 @@ func ReadAt(membership, mount string) Reading {
 	return all
 }
 
+// Quota returns the least of them, in CPUs; not ok without one.
+func (r Reading) Quota() (least float64, ok bool) {
+	for _, g := range r {
+		if !ok || g.quota < least {
+			least, ok = g.quota, true
+		}
+	}
+	return least, ok
+}
+
 func readGroup(files *kernfile.Reader, l lineage.Group) (g group, ok bool) {
 	if g.quota, ok = quotaOf(files, l); !ok {
 		return group{}, false

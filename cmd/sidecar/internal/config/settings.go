@@ -11,6 +11,7 @@ package config
 
 import (
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -29,13 +30,18 @@ type Settings struct {
 	Process    []string // executable names
 
 	// Probes; an interval of 0 turns a probe off.
-	ProbeBudget                                           float64 // percent of one core for all probes together
-	ProbeCPUInterval, ProbeParallelismInterval            time.Duration
-	ProbeDiskInterval                                     time.Duration
-	ProbeDir                                              string // empty: the temporary directory
-	ProbeTCP, ProbeDNS, ProbeHTTP                         []string
-	ProbeTCPInterval, ProbeDNSInterval, ProbeHTTPInterval time.Duration
-	ProbeTimeout                                          time.Duration
+	ProbeBudget                                                              float64 // percent of one core for all probes together
+	ProbeCPUInterval, ProbeParallelismInterval                               time.Duration
+	ProbeDiskInterval                                                        time.Duration
+	ProbeDir                                                                 string // empty: the temporary directory
+	ProbeTCP, ProbeDNS, ProbeHTTP, ProbeGRPC                                 []string
+	ProbeTCPInterval, ProbeDNSInterval, ProbeHTTPInterval, ProbeGRPCInterval time.Duration
+	ProbeHTTPHeaders                                                         map[string]string
+	ProbeHTTPStatus                                                          []int // empty: all below 400
+	ProbeHTTPBody                                                            *regexp.Regexp
+	ProbeCertificate                                                         string // a file, which exists; empty: the system's
+	ProbeSkipVerify                                                          bool
+	ProbeTimeout                                                             time.Duration
 
 	// The upstream.
 	Exporters                    []string                        // of metrics: auto or none, or of otlp and console
@@ -124,6 +130,13 @@ func (f *Flags) define(s *Settings) {
 	f.add("probe-dns-interval", interval(&s.ProbeDNSInterval, 15*time.Second, time.Second), "how often to look up")
 	f.add("probe-http", list(&s.ProbeHTTP, "URL", httpTarget), "GET this URL; repeatable")
 	f.add("probe-http-interval", interval(&s.ProbeHTTPInterval, 15*time.Second, time.Second), "how often to GET")
+	f.add("probe-http-status", statuses(&s.ProbeHTTPStatus), "status that HTTP targets must answer with; repeatable; without it any below 400")
+	f.add("probe-http-body", pattern(&s.ProbeHTTPBody), "regular expression (RE2) that must match in the first 64 KiB of their body")
+	f.add("probe-http-headers", pairs(&s.ProbeHTTPHeaders, isHeader), "headers to send to them; Host replaces that of the URL, for TLS too")
+	f.add("probe-grpc", list(&s.ProbeGRPC, "URL", grpcTarget), "ask this gRPC health service, such as grpc://app:9090/orders.v1.Orders, or grpcs:// for TLS; repeatable")
+	f.add("probe-grpc-interval", interval(&s.ProbeGRPCInterval, 15*time.Second, time.Second), "how often to ask")
+	f.add("probe-certificate", text(&s.ProbeCertificate, "FILE", certificates), "authorities that probes over TLS trust in place of the system's (PEM), read at the start")
+	f.add("probe-skip-verify", boolean(&s.ProbeSkipVerify, false), "probes over TLS take any certificate, and tell when it expires")
 	f.add("probe-timeout", interval(&s.ProbeTimeout, 5*time.Second, 10*time.Millisecond), "deadline of one run of a network probe")
 
 	f.group = groupUpstream

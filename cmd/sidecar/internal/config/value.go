@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -95,6 +96,33 @@ func dnsTarget(given string) error {
 func httpTarget(given string) error {
 	_, err := probe.ParseHTTP(given)
 	return err
+}
+
+func grpcTarget(given string) error {
+	_, err := probe.ParseGRPC(given)
+	return err
+}
+
+// statuses is a status of HTTP that may be given more than once.
+func statuses(p *[]int) *value {
+	return &value{kind: "STATUS", repeatable: true, set: func(given string) error {
+		status, err := strconv.Atoi(given)
+		if err != nil || status < 200 || status > 599 {
+			return fmt.Errorf("expected a status from 200 to 599, got %q", given)
+		}
+		*p = append(*p, status)
+		return nil
+	}}
+}
+
+// pattern is a regular expression.
+func pattern(p **regexp.Regexp) *value {
+	return &value{kind: "REGEXP", set: func(given string) (err error) {
+		if *p, err = regexp.Compile(given); err != nil || given == "" {
+			return fmt.Errorf("expected a regular expression as of RE2, got %q", given)
+		}
+		return nil
+	}}
 }
 
 // choice is one of a few words, in any case of letters; the first is the default.

@@ -1,0 +1,91 @@
+package probe
+
+import (
+	"crypto/x509"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"testing"
+)
+
+// expecting returns a server that answers 202 "all is well" to who sends a key for a virtual host.
+func expecting(t *testing.T, tls bool) *httptest.Server {
+	t.Helper()
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host != "example.com" || r.Header.Get("X-Key") != "k" || r.UserAgent() != "mine" {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		w.WriteHeader(http.StatusAccepted)
+		_, _ = w.Write([]byte("all is well\n"))
+	}))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	if tls {
+		s.StartTLS()
+	} else {
+		s.Start()
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+func TestHTTPProbeExpects(t *testing.T) {
+	s := expecting(t, false)
+	sent := http.Header{"Host": {"example.com"}, "X-Key": {"k"}, "User-Agent": {"mine"}}
+	for name, c := range map[string]struct {
+		expect Expectation
+		want   string
+	}{
+		"headers":        {Expectation{Header: sent}, "response"},
+		"no headers":     {Expectation{}, "response:403"},
+		"status":         {Expectation{Header: sent, Status: []int{200, 202}}, "response"},
+		"another status": {Expectation{Header: sent, Status: []int{200}}, "response:202"},
+		"forbidden":      {Expectation{Status: []int{403}}, "response"},
+		"body":           {Expectation{Header: sent, Body: regexp.MustCompile(`^all .* well`)}, "response"},
+		"another body":   {Expectation{Header: sent, Body: regexp.MustCompile(`ill`)}, "response:body"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, p, err := Config{Expect: c.expect}.newHTTPProbe(Target{Address: s.URL, Timeout: enough})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 2 { // a run leaves no trace in what is sent
+				wantPhases(t, p.run(t.Context()), "connect", c.want)
+			}
+		})
+	}
+	if sent.Get("Host") == "" {
+		t.Error("the caller's headers were changed")
+	}
+}
+
+func TestProbesOverTLSTrust(t *testing.T) {
+	s := expecting(t, true)
+	own := x509.NewCertPool()
+	own.AddCert(s.Certificate())
+	sent := http.Header{"Host": {"example.com"}, "X-Key": {"k"}, "User-Agent": {"mine"}} // the certificate is for that name
+	other := http.Header{"Host": {"other.example"}}
+	for name, c := range map[string]struct {
+		header http.Header
+		trust  Certification
+		want   []string
+	}{
+		"system's":     {sent, Certification{}, []string{"connect", "tls:tls"}},
+		"own":          {sent, Certification{Roots: own}, []string{"connect", "tls", "response"}},
+		"another name": {other, Certification{Roots: own}, []string{"connect", "tls:tls"}},
+		"any":          {other, Certification{SkipVerify: true}, []string{"connect", "tls", "response:403"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, p, err := Config{Expect: Expectation{Header: c.header}, TLS: c.trust}.newHTTPProbe(Target{Address: s.URL, Timeout: enough})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := phases(p.run(t.Context())); !slices.Equal(got, c.want) {
+				t.Errorf("phases %v, want %v", got, c.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,100 @@
+package probe
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+)
+
+// grpcCost is charged for what a gRPC connection does on goroutines of its own, out of reach of the thread's clock.
+const grpcCost = time.Millisecond
+
+// grpcProbe asks a health service (grpc.health.v1) on a connection of its own.
+type grpcProbe struct {
+	dialer    dialer
+	authority string
+	service   string
+	tls       *tls.Config // nil for grpc://
+	timeout   time.Duration
+}
+
+func newGRPC(u *url.URL, timeout time.Duration, trust Certification) *grpcProbe {
+	p := &grpcProbe{
+		dialer: newDialer(u.Hostname(), u.Port()), authority: u.Host, service: strings.TrimPrefix(u.Path, "/"), timeout: timeout,
+	}
+	if u.Scheme == "grpcs" {
+		p.tls = trust.config(u.Hostname(), "h2")
+	}
+	return p
+}
+
+func (p *grpcProbe) run(ctx context.Context) (r result) {
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	defer cancel()
+	raw := p.dialer.dial(ctx, &r)
+	if raw == nil {
+		return r
+	}
+	defer func() { _ = raw.Close() }()
+	defer context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })() // when the sidecar stops
+	conn := handshake(raw, p.tls, &r)
+	if conn == nil {
+		return r
+	}
+	start := time.Now()
+	r.cost += grpcCost
+	switch state, err := p.check(ctx, conn); {
+	case err != nil:
+		r.fail("response", start, codeOf(err), err)
+	case state != healthpb.HealthCheckResponse_SERVING:
+		r.fail("response", start, state.String(), fmt.Errorf("health is %v", state))
+	default:
+		r.phase("response", start)
+	}
+	return r
+}
+
+// check asks on the connection, and closes it.
+func (p *grpcProbe) check(ctx context.Context, conn net.Conn) (healthpb.HealthCheckResponse_ServingStatus, error) {
+	first := make(chan net.Conn, 1)
+	first <- conn
+	client, err := grpc.NewClient("passthrough:///"+p.authority,
+		grpc.WithTransportCredentials(insecure.NewCredentials()), // the connection has TLS already
+		grpc.WithNoProxy(), grpc.WithDisableServiceConfig(),
+		grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) {
+			select {
+			case c := <-first:
+				return c, nil
+			default:
+				return nil, errors.New("the connection broke")
+			}
+		}))
+	if err != nil {
+		return healthpb.HealthCheckResponse_UNKNOWN, err
+	}
+	answer, err := healthpb.NewHealthClient(client).Check(ctx, &healthpb.HealthCheckRequest{Service: p.service})
+	_ = client.Close()
+	return answer.GetStatus(), err
+}
+
+// codeOf is the error.type of a call that failed: timeout, or the name of the gRPC code.
+func codeOf(err error) string {
+	code := status.Code(err)
+	if code == codes.DeadlineExceeded {
+		return "timeout"
+	}
+	return code.String()
+}
+
+func (p *grpcProbe) close() {}
