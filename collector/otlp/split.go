@@ -40,8 +40,10 @@ func split(message []byte, path [][]protowire.Number) (first, second []byte, ok 
 		return nil, nil, false
 	}
 	if count == 1 {
-		first, second, ok = split(only, path[1:])
-		return replace(message, path[0], first), replace(message, path[0], second), ok
+		if first, second, ok = split(only, path[1:]); !ok {
+			return nil, nil, false
+		}
+		return replace(message, path[0], first), replace(message, path[0], second), true
 	}
 	first, second = make([]byte, 0, around+size/2+1), make([]byte, 0, around+size/2+1)
 	left, n, full := 0, 0, false
