@@ -108,7 +108,7 @@ func TestBackoff(t *testing.T) {
 		}
 	}
 	for range 100 {
-		if d := NewBackoff(p).next(40 * time.Second); d < 40*time.Second || d > 41*time.Second {
+		if d := NewBackoff(p).Next(40 * time.Second); d < 40*time.Second || d > 41*time.Second {
 			t.Errorf("wait %v, asked for 40s", d)
 		}
 	}
