@@ -16,9 +16,14 @@ var splitPaths = map[Signal][][]protowire.Number{
 
 // Split divides a serialized Export…ServiceRequest into two of about the same size, which together have its points and in their order: between groups,
 // else scopes, else records, else the points of a metric. What stands around the points, unknown fields too, is in both. It reports false for a request
-// that cannot be divided, because it has one point or none, or is malformed.
+// that cannot be divided, because it has one point or none, or is malformed, and for one
+// whose parts would be hardly smaller.
 func Split(signal Signal, request []byte) (first, second []byte, ok bool) {
-	return split(request, splitPaths[signal])
+	first, second, ok = split(request, splitPaths[signal])
+	if !ok || max(len(first), len(second)) > len(request)-len(request)/8 {
+		return nil, nil, false // a large resource would be in each
+	}
+	return first, second, true
 }
 
 // split divides a message whose elements, and what is in them, path leads to.
