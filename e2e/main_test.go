@@ -5,11 +5,29 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 )
 
 // binary is the sidecar, built as it is released but for the race detector, if the tests have it.
 var binary string
+
+// shipped returns the sidecar as it is released, for tests of what it takes. It is built when it is first asked for.
+var shipped = sync.OnceValues(func() (path string, err error) {
+	if !raceEnabled {
+		return binary, nil
+	}
+	path = filepath.Join(filepath.Dir(binary), "shipped")
+	return path, build(path)
+})
+
+func build(path string, flags ...string) error {
+	args := append([]string{"build", "-C", "..", "-tags", "grpcnotrace,nethttpomithttp2", "-trimpath", "-ldflags", "-s -w", "-o", path}, flags...)
+	if text, err := exec.Command("go", append(args, "./cmd/sidecar")...).CombinedOutput(); err != nil {
+		return fmt.Errorf("build the sidecar: %w\n%s", err, text)
+	}
+	return nil
+}
 
 func TestMain(m *testing.M) {
 	os.Exit(buildAndRun(m))
@@ -23,12 +41,12 @@ func buildAndRun(m *testing.M) int {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	binary = filepath.Join(dir, "sidecar")
-	args := []string{"build", "-C", "..", "-tags", "grpcnotrace,nethttpomithttp2", "-trimpath", "-ldflags", "-s -w", "-o", binary}
+	var flags []string
 	if raceEnabled {
-		args = append(args, "-race")
+		flags = append(flags, "-race")
 	}
-	if text, err := exec.Command("go", append(args, "./cmd/sidecar")...).CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build the sidecar: %v\n%s", err, text)
+	if err := build(binary, flags...); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return m.Run()

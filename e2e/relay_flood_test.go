@@ -74,7 +74,7 @@ func TestRelayFlood(t *testing.T) {
 func TestRelayManySmallRequests(t *testing.T) {
 	const most = 40 // MiB
 	n := pick(100_000, 700_000)
-	r := newRelay(t, freeAddress(t), "--queue-dir="+t.TempDir(), "--queue-size=256MiB")
+	r := newShipped(t, freeAddress(t), "--queue-dir="+t.TempDir(), "--queue-size=256MiB")
 	s := r.start()
 	body, err := proto.Marshal(floodRequest(1))
 	if err != nil {
@@ -99,7 +99,7 @@ func TestRelayManySmallRequests(t *testing.T) {
 	s.awaitLog(saidDown)
 	after := peakRSS(t, s.cmd.Process.Pid)
 	t.Logf("%d requests of one point: peak RSS %.1f MiB, after a restart %.1f MiB", n, before, after)
-	if !raceEnabled && max(before, after) > most {
+	if max(before, after) > most {
 		t.Errorf("peak RSS is %.1f and %.1f MiB, want at most %d", before, after, most)
 	}
 	s.terminate()

@@ -34,6 +34,7 @@ type relayed struct {
 // relay is how sidecars of one test are started, one after the other.
 type relay struct {
 	t        *testing.T
+	binary   string
 	upstream string
 	socket   string
 	args     []string
@@ -46,7 +47,18 @@ func newRelay(t *testing.T, upstream string, args ...string) *relay {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return &relay{t: t, upstream: upstream, socket: filepath.Join(dir, "s"), args: args}
+	return &relay{t: t, binary: binary, upstream: upstream, socket: filepath.Join(dir, "s"), args: args}
+}
+
+// newShipped is [newRelay] of sidecars without the race detector, whose memory is that of a release.
+func newShipped(t *testing.T, upstream string, args ...string) *relay {
+	t.Helper()
+	r := newRelay(t, upstream, args...)
+	var err error
+	if r.binary, err = shipped(); err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 var listening = regexp.MustCompile(`msg="taking OTLP" grpc=(\S+) http=(\S+)`)
@@ -54,7 +66,7 @@ var listening = regexp.MustCompile(`msg="taking OTLP" grpc=(\S+) http=(\S+)`)
 // start starts a sidecar and returns when it takes points. Its own collections come once an hour unless the arguments say otherwise.
 func (r *relay) start() *relayed {
 	r.t.Helper()
-	s := start(r.t, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + r.upstream, "OTEL_RESOURCE_ATTRIBUTES=k8s.pod.name=web-7,host.name=node-1"},
+	s := startBinary(r.t, r.binary, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + r.upstream, "OTEL_RESOURCE_ATTRIBUTES=k8s.pod.name=web-7,host.name=node-1"},
 		append([]string{
 			"--log-level=debug", "--interval=1h", "--relay-grpc-address=127.0.0.1:0", "--relay-http-address=127.0.0.1:0",
 			"--relay-socket=" + r.socket,

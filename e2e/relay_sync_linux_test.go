@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,32 +37,71 @@ func freezable(t *testing.T) (dir string, freeze, thaw func()) {
 	return dir, func() { must("fsfreeze", "-f", dir) }, func() { must("fsfreeze", "-u", dir) }
 }
 
-// With --queue-sync 0 what was acknowledged survives kills in the middle of a disk that stalls: nothing is acknowledged meanwhile.
+// With --queue-sync 0 what was acknowledged survives kills in the middle of whatever a disk does: nothing is acknowledged that is not synced.
 func TestRelayStalledDiskLosesNothing(t *testing.T) {
-	dir, freeze, thaw := freezable(t)
-	up, a := newSink(t), &app{}
-	r := newRelay(t, freeAddress(t), "--queue-dir="+filepath.Join(dir, "q"), "--queue-sync=0")
-	toSocket := overGRPC(t, "unix:"+r.socket)
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	wait := a.load(ctx, time.Millisecond, slices.Repeat([]transport{toSocket}, 4)...) // which waits for the next sidecar
-	for range pick(3, 20) {
-		s := r.start()
-		<-time.After(300 * time.Millisecond) // under load
-		freeze()
-		<-time.After(2500 * time.Millisecond) // longer than the second after which a disk counts as failing
-		s.signal(os.Kill)
-		thaw() // or the kill cannot end what waits for the disk
-		<-s.done
+	for name, disturb := range map[string]func(t *testing.T, dir string, freeze, thaw func(), kill func()){
+		"stalls": func(_ *testing.T, _ string, freeze, thaw, kill func()) {
+			freeze()
+			<-time.After(2500 * time.Millisecond) // longer than the second after which a disk counts as failing
+			kill()
+			thaw() // or the kill cannot end what waits for the disk
+		},
+		"jitter": func(_ *testing.T, _ string, freeze, thaw, kill func()) {
+			for range 5 {
+				freeze()
+				<-time.After(rand.N(200 * time.Millisecond)) //nolint:gosec // no secret
+				thaw()
+				<-time.After(rand.N(50 * time.Millisecond)) //nolint:gosec // no secret
+			}
+			freeze()
+			<-time.After(rand.N(1500 * time.Millisecond)) //nolint:gosec // no secret
+			kill()
+			thaw()
+		},
+		"full": func(t *testing.T, dir string, _, _, kill func()) {
+			filler := filepath.Join(dir, "filler")
+			if err := exec.Command("fallocate", "-l", "1G", filler).Run(); err == nil { // as much as there is, which is less
+				t.Error("the disk is larger than the test thinks")
+			}
+			f, err := os.OpenFile(filler, os.O_WRONLY|os.O_CREATE, 0o600)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for zeros := make([]byte, 64<<10); err == nil; {
+				_, err = f.Write(zeros)
+			}
+			_ = f.Close()
+			<-time.After(300 * time.Millisecond) // under load
+			kill()
+			if err := os.Remove(filler); err != nil {
+				t.Error(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, freeze, thaw := freezable(t)
+			up, a := newSink(t), &app{}
+			r := newRelay(t, freeAddress(t), "--queue-dir="+filepath.Join(dir, "q"), "--queue-sync=0")
+			toSocket := overGRPC(t, "unix:"+r.socket)
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			wait := a.load(ctx, time.Millisecond, slices.Repeat([]transport{toSocket}, 4)...) // which waits for the next sidecar
+			for range pick(3, 20) {
+				s := r.start()
+				<-time.After(300 * time.Millisecond) // under load
+				disturb(t, dir, freeze, thaw, func() { s.signal(os.Kill) })
+				<-s.done
+			}
+			up.listen(r.upstream)
+			s := r.start()
+			stop()
+			wait()
+			acked := a.acknowledged()
+			up.awaitAll(acked)
+			t.Logf("%d requests acknowledged, none lost", len(acked))
+			s.terminate()
+		})
 	}
-	up.listen(r.upstream)
-	s := r.start()
-	stop()
-	wait()
-	acked := a.acknowledged()
-	up.awaitAll(acked)
-	t.Logf("%d requests acknowledged, none lost", len(acked))
-	s.terminate()
 }
 
 // A directory that is deleted under load is made again: what is acknowledged from then on survives kills, and what was in it too.

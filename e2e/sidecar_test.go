@@ -36,6 +36,11 @@ var quiet = []string{
 // start runs the sidecar with env as its whole environment and quiet and args as its arguments. It is killed when the test ends.
 func start(t *testing.T, env []string, args ...string) *sidecar {
 	t.Helper()
+	return startBinary(t, binary, env, args...)
+}
+
+func startBinary(t *testing.T, binary string, env []string, args ...string) *sidecar {
+	t.Helper()
 	s := &sidecar{t: t, done: make(chan struct{}), changed: make(chan struct{})}
 	s.cmd = exec.Command(binary, append(append([]string(nil), quiet...), args...)...)
 	// The race detector would sleep for a second at the end.

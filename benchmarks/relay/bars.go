@@ -25,22 +25,32 @@ const leastRate = 100_000
 // judge compares the sidecar's default with the bars of the project's fifth issue, and the synced one with a synced Collector.
 func judge(results []*result) (bars []bar) {
 	ours := find(results, sidecar, "default")
-	for _, size := range sizes {
+	for _, f := range forms {
+		if f.json {
+			bars = append(bars, bar{f.String() + ": CPU over the Collector's, at most 1", ratio(results, f), 1, false})
+			continue
+		}
 		for _, r := range []*result{ours, find(results, sidecar, "--queue-sync 0")} {
-			peer := best(results, size, r.synced)
+			peer := best(results, f, r.synced)
 			bars = append(bars, bar{
-				fmt.Sprintf("%s, requests of %d: points/s, at least %d and 2 × the Collector's %.0f", r.contender, size, leastRate, peer),
-				median(r.throughput[size].forwarded), max(leastRate, 2*peer), true,
+				fmt.Sprintf("%s, %s: points/s, at least %d and 2 × the Collector's %.0f", r.contender, f, leastRate, peer),
+				median(r.throughput[f].forwarded), max(leastRate, 2*peer), true,
 			})
 		}
 	}
 	return append(bars,
+		bar{forms[0].String() + ": CPU over the Collector's, at most 0.25", ratio(results, forms[0]), 0.25, false},
 		bar{"points/s while memory is measured, at least 0.99 × 100,000", median(ours.memory.rate), 0.99 * fixedRate, true},
 		bar{"peak RSS under that load, less than 30 MiB", median(ours.memory.peak), 30, false},
 		bar{"RSS idle, less than 20 MiB", median(ours.memory.idle), 20, false},
 		bar{"RSS idle after load, less than 20 MiB", median(ours.memory.after), 20, false},
 		bar{"added p99 of an acknowledgement, less than 5 ms", milliseconds(median(ours.latency.added)), 5, false},
 	)
+}
+
+// ratio is the CPU that the sidecar takes for a point, over what the Collector takes, both in their default setting.
+func ratio(results []*result, f form) float64 {
+	return median(find(results, sidecar, "default").throughput[f].cpu) / median(find(results, collector, "default").throughput[f].cpu)
 }
 
 func find(results []*result, family, setting string) *result {
@@ -53,10 +63,10 @@ func find(results []*result, family, setting string) *result {
 }
 
 // best is what the Collector forwards in its best setting of the same durability.
-func best(results []*result, size int, synced bool) (rate float64) {
+func best(results []*result, f form, synced bool) (rate float64) {
 	for _, r := range results {
 		if r.family == collector && r.synced == synced {
-			rate = max(rate, median(r.throughput[size].forwarded))
+			rate = max(rate, median(r.throughput[f].forwarded))
 		}
 	}
 	return rate

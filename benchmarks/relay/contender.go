@@ -23,7 +23,7 @@ type contender struct {
 	idle    bool // its memory and its latency are measured too
 	binary  string
 	env     []string
-	args    func(listen, upstream, dir string) []string
+	args    func(listen, http, upstream, dir string) []string
 }
 
 func (c contender) String() string {
@@ -62,10 +62,10 @@ func build(ctx context.Context, dir string) ([]contender, error) {
 }
 
 // sidecarArgs leaves all at its default, sources and probes too.
-func sidecarArgs(sync string) func(listen, upstream, dir string) []string {
-	return func(listen, upstream, dir string) []string {
+func sidecarArgs(sync string) func(listen, http, upstream, dir string) []string {
+	return func(listen, http, upstream, dir string) []string {
 		return []string{
-			"--otlp-endpoint=http://" + upstream, "--relay-grpc-address=" + listen, "--relay-http-address=off", "--health-address=off",
+			"--otlp-endpoint=http://" + upstream, "--relay-grpc-address=" + listen, "--relay-http-address=" + http, "--health-address=off",
 			"--queue-dir=" + dir, "--queue-sync=" + sync,
 		}
 	}
@@ -73,11 +73,11 @@ func sidecarArgs(sync string) func(listen, upstream, dir string) []string {
 
 // collectorArgs configures the Collector for the same at its best: its own metrics off, no compression, retries without end, clients that wait
 // while the queue is full (else it refuses what they send). fsync off is its default.
-func collectorArgs(fsync bool, batch string) func(listen, upstream, dir string) []string {
-	return func(listen, upstream, dir string) []string {
+func collectorArgs(fsync bool, batch string) func(listen, http, upstream, dir string) []string {
+	return func(listen, http, upstream, dir string) []string {
 		return []string{"--config", fmt.Sprintf(`yaml:
 receivers:
-  otlp: {protocols: {grpc: {endpoint: "%s"}}}
+  otlp: {protocols: {grpc: {endpoint: "%s"}, http: {endpoint: "%s"}}}
 extensions:
   file_storage: {directory: "%s", fsync: %t}
 exporters:
@@ -91,6 +91,6 @@ service:
   extensions: [file_storage]
   telemetry: {metrics: {level: none}}
   pipelines: {metrics: {receivers: [otlp], exporters: [otlp_grpc]}}
-`, listen, dir, fsync, upstream, batch)}
+`, listen, http, dir, fsync, upstream, batch)}
 	}
 }

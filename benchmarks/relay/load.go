@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -15,6 +18,7 @@ import (
 	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/poolgauge/poolgauge/collector/otlp"
@@ -27,26 +31,26 @@ type load struct {
 	accepted, refused atomic.Int64 // points
 	cancel            context.CancelFunc
 	running           sync.WaitGroup
-	conns             []*grpc.ClientConn
+	close             []func() error // of connections
 
 	mu        sync.Mutex
 	latencies []time.Duration // of acknowledged requests, if paced
 }
 
-// send starts clients towards addr: requests of size points, rate points a second of all clients together, 0 as fast as they are acknowledged.
-func send(ctx context.Context, addr string, size, rate int) (*load, error) {
+// send starts clients towards addr: requests of a form, rate points a second of all clients together, 0 as fast as they are acknowledged.
+func send(ctx context.Context, addr string, f form, rate int) (*load, error) {
 	l := &load{}
 	ctx, l.cancel = context.WithCancel(ctx)
-	request := newRequest(size)
+	request := newRequest(f.size)
 	for i := range clients {
-		conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		export, end, err := dial(addr, f, request)
 		if err != nil {
 			return nil, err
 		}
-		l.conns = append(l.conns, conn)
-		c := client{load: l, conn: conn, request: request, points: int64(size)}
+		l.close = append(l.close, end)
+		c := client{load: l, export: export, points: int64(f.size)}
 		if rate > 0 {
-			c.pace = time.Second * time.Duration(clients*size) / time.Duration(rate)
+			c.pace = time.Second * time.Duration(clients*f.size) / time.Duration(rate)
 			c.first = c.pace * time.Duration(i) / clients
 		}
 		l.running.Go(func() { c.run(ctx) })
@@ -59,8 +63,8 @@ func (l *load) stop() error {
 	l.cancel()
 	l.running.Wait()
 	var errs []error
-	for _, conn := range l.conns {
-		errs = append(errs, conn.Close())
+	for _, end := range l.close {
+		errs = append(errs, end())
 	}
 	return errors.Join(errs...)
 }
@@ -75,11 +79,10 @@ func (l *load) quantiles() (p50, p99 time.Duration) {
 type client struct {
 	*load
 
-	conn    *grpc.ClientConn
-	request []byte
-	points  int64
-	first   time.Duration // after which it begins
-	pace    time.Duration // between requests; 0: none
+	export func(context.Context) error
+	points int64
+	first  time.Duration // after which it begins
+	pace   time.Duration // between requests; 0: none
 }
 
 func (c *client) run(ctx context.Context) {
@@ -96,9 +99,8 @@ func (c *client) run(ctx context.Context) {
 func (c *client) once() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second) // what is sent is to be acknowledged, also at the end
 	defer cancel()
-	var answer []byte
 	begun := time.Now()
-	err := c.conn.Invoke(ctx, otlp.Metrics.Method(), c.request, &answer, grpc.ForceCodecV2(raw{}), grpc.WaitForReady(true))
+	err := c.export(ctx)
 	took := time.Since(begun)
 	if err != nil {
 		c.refused.Add(c.points)
@@ -113,9 +115,53 @@ func (c *client) once() {
 	}
 }
 
+// dial returns what sends the request in a form, over a connection of its own, and what closes that.
+func dial(addr string, f form, request []byte) (export func(context.Context) error, end func() error, err error) {
+	if f.json {
+		return dialJSON(addr, request)
+	}
+	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return nil, nil, err
+	}
+	return func(ctx context.Context) error {
+		var answer []byte
+		return conn.Invoke(ctx, otlp.Metrics.Method(), request, &answer, grpc.ForceCodecV2(raw{}), grpc.WaitForReady(true))
+	}, conn.Close, nil
+}
+
+func dialJSON(addr string, request []byte) (export func(context.Context) error, end func() error, err error) {
+	message := &colmetricpb.ExportMetricsServiceRequest{}
+	if err := proto.Unmarshal(request, message); err != nil {
+		return nil, nil, err
+	}
+	body, err := protojson.MarshalOptions{UseEnumNumbers: true}.Marshal(message)
+	if err != nil {
+		return nil, nil, err
+	}
+	client := &http.Client{Transport: &http.Transport{}}
+	return func(ctx context.Context) error {
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+addr+"/v1/metrics", bytes.NewReader(body))
+		if err != nil {
+			return err
+		}
+		r.Header.Set("Content-Type", "application/json")
+		answer, err := client.Do(r)
+		if err != nil {
+			return err
+		}
+		defer answer.Body.Close()
+		_, err = io.Copy(io.Discard, answer.Body)
+		if answer.StatusCode != http.StatusOK {
+			return errors.New(answer.Status)
+		}
+		return err
+	}, func() error { client.CloseIdleConnections(); return nil }, nil
+}
+
 // newRequest is an export of size points: a resource of five attributes, metrics of five points with three attributes each.
 func newRequest(size int) []byte {
-	const perMetric = 5
+	perMetric := min(5, size)
 	now := uint64(time.Now().UnixNano())
 	scope := &metricpb.ScopeMetrics{Scope: &commonpb.InstrumentationScope{Name: "example.com/shop/orders", Version: "1.2.3"}}
 	for len(scope.Metrics)*perMetric < size {

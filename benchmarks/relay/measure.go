@@ -9,8 +9,21 @@ import (
 	"github.com/poolgauge/poolgauge/benchmarks/internal/machine"
 )
 
-// sizes of requests, in points, for throughput.
-var sizes = []int{100, 10}
+// form is what requests are like.
+type form struct {
+	size int  // points
+	json bool // over HTTP, where gRPC otherwise
+}
+
+func (f form) String() string {
+	if f.json {
+		return fmt.Sprintf("JSON requests of %d", f.size)
+	}
+	return fmt.Sprintf("gRPC requests of %d", f.size)
+}
+
+// forms are those that throughput is measured with. The first is used for memory and latency, too. JSON is sent to what has its memory measured.
+var forms = []form{{100, false}, {10, false}, {1, true}, {100, true}, {10_000, true}}
 
 const (
 	fixedRate    = 100_000 // points/s, for memory
@@ -21,7 +34,7 @@ const (
 // result has a value a round of each figure.
 type result struct {
 	contender
-	throughput map[int]*throughput // by size
+	throughput map[form]*throughput
 	memory     memory
 	latency    latency
 }
@@ -52,7 +65,7 @@ func measure(ctx context.Context, contenders []contender, dir string, o options)
 		if !contains(c, o.only) {
 			continue
 		}
-		results = append(results, &result{contender: c, throughput: map[int]*throughput{100: {}, 10: {}}})
+		results = append(results, &result{contender: c, throughput: map[form]*throughput{}})
 	}
 	for range o.rounds {
 		for _, r := range results {
@@ -66,9 +79,15 @@ func measure(ctx context.Context, contenders []contender, dir string, o options)
 
 func (r *result) round(ctx context.Context, dir string, d time.Duration) error {
 	if r.family != bare {
-		for _, size := range sizes {
-			if err := r.with(ctx, dir, func(p *process) error { return r.throughput[size].measure(ctx, p, size, d) }); err != nil {
-				return err
+		for _, f := range forms {
+			if f.json && !r.idle {
+				continue
+			}
+			if r.throughput[f] == nil {
+				r.throughput[f] = &throughput{}
+			}
+			if err := r.with(ctx, dir, func(p *process) error { return r.throughput[f].measure(ctx, p, f, d) }); err != nil {
+				return fmt.Errorf("%s: %w", f, err)
 			}
 		}
 		if err := r.with(ctx, dir, func(p *process) error { return r.memory.measure(ctx, p, d, r.idle) }); err != nil {
@@ -114,8 +133,12 @@ func during(p *process, l *load, d time.Duration) (from, to reading, err error) 
 	return from, to, err
 }
 
-func (t *throughput) measure(ctx context.Context, p *process, size int, d time.Duration) error {
-	l, err := send(ctx, p.addr, size, 0)
+func (t *throughput) measure(ctx context.Context, p *process, f form, d time.Duration) error {
+	addr := p.addr
+	if f.json {
+		addr = p.http
+	}
+	l, err := send(ctx, addr, f, 0)
 	if err != nil {
 		return err
 	}
@@ -144,7 +167,7 @@ func arrived(p *process, l *load) int64 {
 	n := p.sink.points.Load()
 	for still := 0; still < quiet && n < l.accepted.Load(); still++ {
 		time.Sleep(time.Second / quiet)
-		if now := p.sink.points.Load(); now-n > int64(sizes[0]) { // the sidecar's own points come all the time
+		if now := p.sink.points.Load(); now-n > int64(forms[0].size) { // the sidecar's own points come all the time
 			n, still = now, 0
 		}
 	}
@@ -159,7 +182,7 @@ func (m *memory) measure(ctx context.Context, p *process, d time.Duration, idle 
 			return err
 		}
 	}
-	l, err := send(ctx, p.addr, sizes[0], fixedRate)
+	l, err := send(ctx, p.addr, forms[0], fixedRate)
 	if err != nil {
 		return err
 	}
@@ -210,7 +233,7 @@ func (y *latency) measure(ctx context.Context, p *process, d time.Duration) erro
 	defer alone.close()
 	var loads []*load
 	for _, addr := range []string{p.addr, alone.addr} {
-		l, err := send(ctx, addr, sizes[0], moderateRate)
+		l, err := send(ctx, addr, forms[0], moderateRate)
 		if err != nil {
 			return err
 		}

@@ -16,6 +16,7 @@ import (
 // process is a contender that runs, with an upstream and a queue of its own.
 type process struct {
 	addr   string // to send to
+	http   string // the same for JSON
 	sink   *sink
 	cmd    *exec.Cmd // nil for the receiver alone
 	dir    string
@@ -35,10 +36,13 @@ func start(ctx context.Context, c contender, dir string) (p *process, err error)
 	if p.addr, err = freeAddress(ctx); err != nil {
 		return nil, err
 	}
+	if p.http, err = freeAddress(ctx); err != nil {
+		return nil, err
+	}
 	if p.dir, err = os.MkdirTemp(dir, "queue"); err != nil {
 		return nil, err
 	}
-	p.cmd = exec.CommandContext(ctx, c.binary, c.args(p.addr, p.sink.addr, p.dir)...)
+	p.cmd = exec.CommandContext(ctx, c.binary, c.args(p.addr, p.http, p.sink.addr, p.dir)...)
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, c.env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
 	if err := p.cmd.Start(); err != nil {
@@ -54,7 +58,10 @@ func (p *process) listens(ctx context.Context) error {
 	for range 1000 {
 		var conn net.Conn
 		if conn, err = new(net.Dialer).DialContext(ctx, "tcp", p.addr); err == nil {
-			return conn.Close()
+			_ = conn.Close()
+			if conn, err = new(net.Dialer).DialContext(ctx, "tcp", p.http); err == nil {
+				return conn.Close()
+			}
 		}
 		time.Sleep(10 * time.Millisecond)
 	}

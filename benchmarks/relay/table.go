@@ -14,11 +14,11 @@ func contains(c contender, only string) bool {
 }
 
 func printTables(out io.Writer, results []*result) {
-	for _, size := range sizes {
-		fmt.Fprintf(out, "Requests of %d points, as fast as they are acknowledged:\n\n"+
-			"| | accepted points/s | forwarded points/s (min–max) | CPU µs/point | points/s a CPU | peak RSS MiB | not arrived | refused |\n|---|---|---|---|---|---|---|---|\n", size)
+	for _, f := range forms {
+		fmt.Fprintf(out, "As fast as they are acknowledged, %s points:\n\n"+
+			"| | accepted points/s | forwarded points/s (min–max) | CPU µs/point | points/s a CPU | peak RSS MiB | not arrived | refused |\n|---|---|---|---|---|---|---|---|\n", f)
 		for _, r := range results {
-			if t := r.throughput[size]; len(t.forwarded) > 0 {
+			if t := r.throughput[f]; t != nil && len(t.forwarded) > 0 {
 				fmt.Fprintf(out, "| %s | %.0f | %.0f (%.0f–%.0f) | %.2f | %.0f | %.1f | %.2f %% | %.2f %% |\n", r.contender, median(t.accepted),
 					median(t.forwarded), slices.Min(t.forwarded), slices.Max(t.forwarded), median(t.cpu), 1e6/median(t.cpu), median(t.peak),
 					100*median(t.lost), 100*median(t.refused))
@@ -27,14 +27,14 @@ func printTables(out io.Writer, results []*result) {
 		fmt.Fprintln(out)
 	}
 	fmt.Fprintf(out, "At %d points/s in requests of %d, resident MiB:\n\n"+
-		"| | forwarded points/s | CPUs | RSS | peak RSS | idle before | idle after |\n|---|---|---|---|---|---|---|\n", fixedRate, sizes[0])
+		"| | forwarded points/s | CPUs | RSS | peak RSS | idle before | idle after |\n|---|---|---|---|---|---|---|\n", fixedRate, forms[0].size)
 	for _, r := range results {
 		if m := r.memory; len(m.rate) > 0 {
 			fmt.Fprintf(out, "| %s | %.0f | %.2f | %.1f | %.1f | %s | %s |\n", r.contender, median(m.rate), median(m.cpu), median(m.steady), median(m.peak),
 				optional(m.idle), optional(m.after))
 		}
 	}
-	fmt.Fprintf(out, "\nTime to an acknowledgement, at %d points/s in requests of %d:\n\n| | p50 ms | p99 ms (min–max) | added to the p99 of a receiver alone |\n|---|---|---|---|\n", moderateRate, sizes[0])
+	fmt.Fprintf(out, "\nTime to an acknowledgement, at %d points/s in requests of %d:\n\n| | p50 ms | p99 ms (min–max) | added to the p99 of a receiver alone |\n|---|---|---|---|\n", moderateRate, forms[0].size)
 	for _, r := range results {
 		if y := r.latency; len(y.p50) > 0 {
 			fmt.Fprintf(out, "| %s | %.2f | %.2f (%.2f–%.2f) | %.2f |\n", r.contender, milliseconds(median(y.p50)), milliseconds(median(y.p99)),

@@ -9,17 +9,19 @@ import (
 // closingBackoff is how long to wait at most once the exporter is closing, unless the upstream asked for more: the grace time of a pod is short.
 const closingBackoff = 100 * time.Millisecond
 
-// backoff draws the waits between the attempts of one request.
-type backoff struct {
+// Backoff draws the waits between the attempts of one request. It is used by one goroutine.
+type Backoff struct {
 	least, longest, ceiling time.Duration
 }
 
-func newBackoff(p Policy) *backoff {
-	return &backoff{least: p.LeastBackoff, longest: p.LongestBackoff, ceiling: p.LeastBackoff}
+// NewBackoff returns the waits of a policy.
+func NewBackoff(p Policy) *Backoff {
+	p = p.withDefaults()
+	return &Backoff{least: p.LeastBackoff, longest: p.LongestBackoff, ceiling: p.LeastBackoff}
 }
 
-// next returns the next wait: at least what the upstream asked for, with jitter on top, since it may have asked many.
-func (b *backoff) next(asked time.Duration) time.Duration {
+// Next returns the next wait: at least what the upstream asked for, with jitter on top, since it may have asked many.
+func (b *Backoff) Next(asked time.Duration) time.Duration {
 	b.ceiling = min(2*b.ceiling, max(b.longest, b.least))
 	wait := b.least + upTo(b.ceiling-b.least)
 	if asked > 0 {

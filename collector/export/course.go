@@ -42,10 +42,11 @@ type course struct {
 
 	mu          sync.Mutex // guards what follows
 	state       State
-	failure     *Failure // the last, while not ok
-	asked       bool     // an answer came
-	away        bool     // as the queue was told
-	blocked     bool     // a smaller request is no remedy
+	failure     *Failure  // the last, while not ok
+	asked       bool      // an answer came
+	away        bool      // as the queue was told
+	back        time.Time // when the upstream was last back, or the lane began: what was put before is the backlog
+	blocked     bool      // a smaller request is no remedy
 	watcher     *time.Timer
 	since       time.Time // of the state
 	taken       time.Time // when the lane last was well: the upstream took a request, or the first that failed began
@@ -64,7 +65,7 @@ type course struct {
 
 func newCourse(lane queue.Lane, q *queue.Queue, policy Policy, timeout time.Duration, log *slog.Logger) *course {
 	return &course{
-		lane: lane, queue: q, policy: policy, timeout: timeout, log: log.With("lane", lane.String()), size: RequestSize, since: time.Now(),
+		lane: lane, queue: q, policy: policy, timeout: timeout, log: log.With("lane", lane.String()), size: RequestSize, since: time.Now(), back: time.Now(),
 	}
 }
 
@@ -73,6 +74,13 @@ func (c *course) requestSize() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.size
+}
+
+// returned returns when the upstream was last back.
+func (c *course) returned() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.back
 }
 
 // took notes that the upstream took a request of some bytes, within a time.
@@ -227,6 +235,9 @@ func (c *course) end() {
 func (c *course) setAway(away bool) {
 	if c.away != away {
 		c.away = away
+		if !away {
+			c.back = time.Now()
+		}
 		c.queue.SetAway(c.lane, away)
 	}
 }

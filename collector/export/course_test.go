@@ -321,21 +321,66 @@ func TestLanesDoNotWaitForEachOther(t *testing.T) {
 	}
 }
 
-// The backlog of a lane whose fresh batches go first is sent at a multiple of the live rate.
-func TestDrainIsBounded(t *testing.T) {
-	p := &pace{factor: 3}
-	now, sent := time.Unix(1, 0), 0
-	begin := now
-	for now.Sub(begin) < 10*time.Minute {
-		received := int64(now.Sub(begin).Seconds() * 100_000)
-		wait := p.backlog(RequestSize, received, now)
-		now = now.Add(wait + time.Millisecond)
-		sent += RequestSize
-	}
-	if rate := float64(sent) / now.Sub(begin).Seconds(); rate < 250_000 || rate > 320_000 {
-		t.Errorf("%.0f bytes a second, want three times 100,000", rate)
-	}
-	if wait := (&pace{}).backlog(RequestSize, 0, now); wait != 0 {
-		t.Errorf("without a bound: %v", wait)
-	}
+// A backlog is sent at a multiple of the rate at which it grew, or at which the lane receives now, in requests that are no gushes.
+func TestPace(t *testing.T) {
+	p, now := NewPace(3), time.Unix(1000, 0)
+	const grew = 40 << 10 // bytes a second, for an hour
+	p.Look(0, 3600*grew, now.Add(-time.Hour), now)
+	equal(t, "share", p.Share(), int64(3*grew*2))
+	equal(t, "the first", p.Backlog(3*grew, now), 0)
+	equal(t, "the next", p.Backlog(3*grew, now), time.Second)
+	equal(t, "one after a second", p.Backlog(1, now.Add(time.Second)), time.Second)
+
+	now = now.Add(paceWindow)
+	p.Look(int64(100<<10*paceWindow.Seconds()), 100, now.Add(-time.Hour), now)
+	equal(t, "share at a higher live rate", p.Share(), int64(2*3*100<<10))
+	p = NewPace(3)
+	p.Look(0, 1, now.Add(-time.Hour), now)
+	equal(t, "least share", p.Share(), leastShare)
+	equal(t, "at least", p.Backlog(leastPace, now), 0)
+	equal(t, "then", p.Backlog(1, now), time.Second)
+
+	p = NewPace(0)
+	equal(t, "no bound", p.Share(), RequestSize)
+	_ = p.Backlog(RequestSize, now)
+	equal(t, "no bound", p.Backlog(RequestSize, now), 0)
+}
+
+// After an outage the backlog leaves no faster than so many times the live rate, in any order of the queue, and what comes later is not held once it is gone.
+func TestBacklogIsPaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size, interval, outage = 50_000, 10 * time.Second, time.Hour
+		begin := time.Now()
+		f := &fake{answer: func(context.Context, otlp.Batch) (Result, error) {
+			if time.Since(begin) < outage {
+				return Result{}, passing("UNAVAILABLE")
+			}
+			return Result{}, nil
+		}}
+		policy := patient
+		policy.Drain = 3
+		r := start(t, f, policy)
+		taken := func() (n int) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			for _, data := range f.taken {
+				n += len(data)
+			}
+			return n
+		}
+		for time.Since(begin) < outage+time.Minute {
+			r.put(strings.Repeat("x", size))
+			time.Sleep(interval)
+		}
+		const live = size / 10 // bytes a second
+		if got := taken(); got > 60*4*live+RequestSize || got < 60*live {
+			t.Errorf("%d bytes were taken in the first minute, want about %d", got, 60*3*live)
+		}
+		for range 360 {
+			r.put(strings.Repeat("x", size))
+			time.Sleep(interval)
+		}
+		equal(t, "queued after another hour", r.queue.Account().Queued(), 0)
+		r.drain(time.Second)
+	})
 }

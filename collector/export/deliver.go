@@ -68,7 +68,7 @@ func (p *parcel) middle(f *queue.Flight) int {
 func (s *sender) deliver(f *queue.Flight) {
 	defer f.Return()
 	todo := []*parcel{parcelOf(f, 0, f.Len())} // the last is next
-	backoff := newBackoff(s.policy)
+	backoff := NewBackoff(s.policy)
 	for len(todo) > 0 && s.abort.Err() == nil {
 		p := todo[len(todo)-1]
 		if int64(len(p.data)) > s.course.requestSize() {
@@ -84,12 +84,12 @@ func (s *sender) deliver(f *queue.Flight) {
 			s.course.took(int64(len(p.data)), time.Since(begun), result)
 			s.settle(f, p, p.points-result.Rejected, result.Rejected, reasonPartial)
 			todo = todo[:len(todo)-1]
-			backoff = newBackoff(s.policy)
+			backoff = NewBackoff(s.policy)
 		case s.abort.Err() != nil: // which says nothing of the upstream
 		case s.course.failed(failure, int64(len(p.data)), begun, s.stuck(p, failure)):
 			todo = s.giveUp(f, todo, failure, backoff)
 		default:
-			s.wait(backoff.next(failure.After), failure.After)
+			s.wait(backoff.Next(failure.After), failure.After)
 		}
 	}
 }
@@ -105,7 +105,7 @@ func (s *sender) stuck(p *parcel, failure *Failure) bool {
 }
 
 // giveUp divides the last of todo, whose failure is final, or rejects it.
-func (s *sender) giveUp(f *queue.Flight, todo []*parcel, failure *Failure, backoff *backoff) []*parcel {
+func (s *sender) giveUp(f *queue.Flight, todo []*parcel, failure *Failure, backoff *Backoff) []*parcel {
 	p := todo[len(todo)-1]
 	todo = todo[:len(todo)-1]
 	if (failure.Kind == Invalid || failure.Kind == Split) && p.j-p.i > 1 {
@@ -115,7 +115,7 @@ func (s *sender) giveUp(f *queue.Flight, todo []*parcel, failure *Failure, backo
 	s.course.reject(failure, p.points)
 	s.settle(f, p, 0, p.points, failure.Reason)
 	if failure.Kind != Invalid || s.course.crowded() {
-		s.wait(backoff.next(failure.After), failure.After)
+		s.wait(backoff.Next(failure.After), failure.After)
 	}
 	return todo
 }

@@ -26,8 +26,18 @@ type Policy struct {
 	LeastBackoff, LongestBackoff time.Duration
 	// Hold is for how long a refusal must last before it counts as final, if it may be that of a roll-out.
 	Hold time.Duration
-	// Drain bounds how fast the backlog is sent where fresh batches go first: so many times as many bytes a second as come. 0: no bound.
+	// Drain bounds how fast the backlog is sent after an outage: so many times as many bytes a second as come. 0: no bound.
 	Drain float64
+}
+
+func (p Policy) withDefaults() Policy {
+	if p.LeastBackoff == 0 {
+		p.LeastBackoff = time.Second
+	}
+	if p.LongestBackoff == 0 {
+		p.LongestBackoff = 30 * time.Second
+	}
+	return p
 }
 
 // Lane is one lane of an exporter.
@@ -67,18 +77,13 @@ type sender struct {
 	gathers time.Duration
 	course  *course
 	policy  Policy
-	pace    *pace
+	pace    *Pace
 	busy    atomic.Int64 // Unix ns at which a request began; 0 while there is none
 }
 
 // New starts an exporter, whose histogram of [catalog.ExportDuration] goes to meter. It is the only one that takes from q. [Exporter.Drain] ends it.
 func New(q *queue.Queue, lanes []Lane, policy Policy, meter metric.Meter, log *slog.Logger) (*Exporter, error) {
-	if policy.LeastBackoff == 0 {
-		policy.LeastBackoff = time.Second
-	}
-	if policy.LongestBackoff == 0 {
-		policy.LongestBackoff = 30 * time.Second
-	}
+	policy = policy.withDefaults()
 	e := &Exporter{queue: q, lanes: lanes, courses: map[queue.Lane]*course{}}
 	var err error
 	if e.figures, err = newFigures(meter); err != nil {
@@ -88,7 +93,7 @@ func New(q *queue.Queue, lanes []Lane, policy Policy, meter metric.Meter, log *s
 	e.closing, e.close = context.WithCancel(e.abort)
 	for _, l := range lanes {
 		e.courses[l.ID] = newCourse(l.ID, q, policy, l.Timeout, log)
-		pace := &pace{factor: policy.Drain}
+		pace := NewPace(policy.Drain)
 		for range l.InFlight {
 			s := &sender{
 				Exporter: e, lane: l.ID, signal: l.ID.Signal(), client: l.Client, timeout: l.Timeout, gathers: l.Gather, course: e.courses[l.ID],
@@ -167,8 +172,8 @@ func (s *sender) run() {
 			return
 		}
 		begun := time.Now()
-		if f.Old() {
-			s.hold(s.pace.backlog(len(f.Data), s.received(), begun))
+		if f.Old() || f.Oldest().Before(s.course.returned()) {
+			s.hold(s.pace.Backlog(len(f.Data), begun))
 		}
 		s.deliver(f)
 		s.gather(begun)
@@ -177,9 +182,6 @@ func (s *sender) run() {
 
 // hold waits for d, or until the exporter is closing.
 func (s *sender) hold(d time.Duration) { asleep(s.closing, d) }
-
-// received returns how many bytes the lane has taken so far.
-func (s *sender) received() int64 { return s.queue.Account().Lanes[s.lane].Bytes }
 
 // roomy is the least limit of a queue that can take batches for the time of gathering; a smaller one could overflow meanwhile.
 const roomy = 4 * RequestSize
@@ -194,9 +196,23 @@ func (s *sender) gather(last time.Time) {
 	}
 }
 
+// requestSize returns how large the next request may be: less than the lane's size while there is a backlog.
+func (s *sender) requestSize() int64 {
+	size := s.course.requestSize()
+	if s.policy.Drain == 0 || s.closing.Err() != nil {
+		return size
+	}
+	a, now := s.queue.Account().Lanes[s.lane], time.Now()
+	s.pace.Look(a.Bytes, a.Usage, a.Oldest, now)
+	if a.Oldest.IsZero() || !a.Oldest.Before(s.course.returned()) {
+		return size
+	}
+	return min(size, s.pace.Share())
+}
+
 // take waits for a flight. Once the exporter is closing it does so only as long as there is something in the lane that is not on its way.
 func (s *sender) take() (*queue.Flight, error) {
-	f, err := s.queue.Take(s.closing, s.lane, s.course.requestSize())
+	f, err := s.queue.Take(s.closing, s.lane, s.requestSize())
 	if err == nil || s.closing.Err() == nil || !s.queue.Waits(s.lane) {
 		return f, err
 	}

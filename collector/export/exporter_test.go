@@ -91,9 +91,9 @@ func TestBackoff(t *testing.T) {
 	ceilings := []int{2, 4, 8, 16, 30, 30, 30}
 	var least, most [7]time.Duration
 	for range 2000 {
-		b := newBackoff(p)
+		b := NewBackoff(p)
 		for i := range ceilings {
-			d := b.next(0)
+			d := b.Next(0)
 			if least[i] == 0 || d < least[i] {
 				least[i] = d
 			}
@@ -108,7 +108,7 @@ func TestBackoff(t *testing.T) {
 		}
 	}
 	for range 100 {
-		if d := newBackoff(p).next(40 * time.Second); d < 40*time.Second || d > 41*time.Second {
+		if d := NewBackoff(p).Next(40 * time.Second); d < 40*time.Second || d > 41*time.Second {
 			t.Errorf("wait %v, asked for 40s", d)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"sync"
+	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -36,8 +37,21 @@ type grpcClient struct {
 type grpcConn struct {
 	*grpc.ClientConn
 
+	until   time.Time // when it is replaced
 	users   int
 	givenUp bool
+}
+
+// ConnectionLife draws how long a gRPC connection is used. The next goes to an address that is again taken at random: so a fleet spreads anew over gateways
+// that were restarted one after the other, or were added.
+func ConnectionLife() time.Duration { return 4*time.Minute + upTo(2*time.Minute) }
+
+func (c *grpcClient) newConn() (*grpcConn, error) {
+	conn, err := grpc.NewClient(c.target, c.options...)
+	if err != nil {
+		return nil, err
+	}
+	return &grpcConn{ClientConn: conn, until: time.Now().Add(ConnectionLife())}, nil
 }
 
 func dialGRPC(cfg Config) (Client, error) {
@@ -59,11 +73,9 @@ func dialGRPC(cfg Config) (Client, error) {
 		grpc.WithDisableServiceConfig(), // what is retried is for the exporter to say, and the DNS is not asked for it
 		grpc.WithDefaultServiceConfig(balancing(cfg.RoundRobin)),
 	}
-	conn, err := grpc.NewClient(c.target, c.options...)
-	if err != nil {
+	if c.conn, err = c.newConn(); err != nil {
 		return nil, err
 	}
-	c.conn = &grpcConn{ClientConn: conn}
 	return c, nil
 }
 
@@ -102,8 +114,23 @@ func (c *grpcClient) Close() error {
 func (c *grpcClient) use() *grpcConn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if time.Now().After(c.conn.until) {
+		c.replace()
+	}
 	c.conn.users++
 	return c.conn
+}
+
+// replace makes another connection and gives up the one there is, which is closed when it has no user. Caller must hold mu.
+func (c *grpcClient) replace() {
+	conn, err := c.newConn()
+	if err != nil {
+		return // it was possible before
+	}
+	if c.conn.givenUp = true; c.conn.users == 0 {
+		_ = c.conn.Close()
+	}
+	c.conn = conn
 }
 
 func (c *grpcClient) leave(conn *grpcConn) {
@@ -123,12 +150,8 @@ func (c *grpcClient) renew(ctx context.Context, failed *grpcConn) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.conn != failed {
-		return // another request did so
-	}
-	if conn, err := grpc.NewClient(c.target, c.options...); err == nil {
-		failed.givenUp = true
-		c.conn = &grpcConn{ClientConn: conn}
+	if c.conn == failed { // else another request did so
+		c.replace()
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -219,4 +220,29 @@ func TestHeadersMayChange(t *testing.T) {
 	for i, want := range []string{"one", "two"} {
 		equal(t, "token", s.requests()[i].header["authorization"][0], want)
 	}
+}
+
+// A connection that has lived its time is replaced for the next request, and closed when its last request has ended.
+func TestGRPCConnectionsAreReplaced(t *testing.T) {
+	for range 100 {
+		if life := ConnectionLife(); life < 4*time.Minute || life > 6*time.Minute {
+			t.Fatalf("a connection lives %v", life)
+		}
+	}
+	s := serveGRPC(t, listen(t, ""), yes)
+	client, _ := dialServer(t, s).(*grpcClient)
+	mustSend(t, client, metrics("x"))
+	first := client.use() // a request that takes long
+	client.mu.Lock()
+	first.until = time.Time{}
+	client.mu.Unlock()
+	mustSend(t, client, metrics("x"))
+	second := client.use()
+	client.leave(second)
+	if second == first {
+		t.Fatal("the connection is not replaced")
+	}
+	equal(t, "the first while it is used", first.GetState() == connectivity.Shutdown, false)
+	client.leave(first)
+	equal(t, "the first, then", first.GetState(), connectivity.Shutdown)
 }

@@ -16,9 +16,14 @@ var splitPaths = map[Signal][][]protowire.Number{
 
 // Split divides a serialized Export…ServiceRequest into two of about the same size, which together have its points and in their order: between groups,
 // else scopes, else records, else the points of a metric. What stands around the points, unknown fields too, is in both. It reports false for a request
-// that cannot be divided, because it has one point or none, or is malformed.
+// that cannot be divided, because it has one point or none, or is malformed, and for one
+// whose parts would be hardly smaller.
 func Split(signal Signal, request []byte) (first, second []byte, ok bool) {
-	return split(request, splitPaths[signal])
+	first, second, ok = split(request, splitPaths[signal])
+	if !ok || max(len(first), len(second)) > len(request)-len(request)/8 {
+		return nil, nil, false // a large resource would be in each
+	}
+	return first, second, true
 }
 
 // split divides a message whose elements, and what is in them, path leads to.
@@ -40,8 +45,10 @@ func split(message []byte, path [][]protowire.Number) (first, second []byte, ok 
 		return nil, nil, false
 	}
 	if count == 1 {
-		first, second, ok = split(only, path[1:])
-		return replace(message, path[0], first), replace(message, path[0], second), ok
+		if first, second, ok = split(only, path[1:]); !ok {
+			return nil, nil, false
+		}
+		return replace(message, path[0], first), replace(message, path[0], second), true
 	}
 	first, second = make([]byte, 0, around+size/2+1), make([]byte, 0, around+size/2+1)
 	left, n, full := 0, 0, false

@@ -2,6 +2,7 @@ package otlp
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -70,5 +71,22 @@ func TestSplitRefusesOne(t *testing.T) {
 		if _, _, ok := Split(Logs, data); ok {
 			t.Errorf("%s was divided", name)
 		}
+	}
+}
+
+// What two parts would have in common, such as a large resource, is not sent twice for nothing.
+func TestSplitMakesSmaller(t *testing.T) {
+	points := []*metricspb.NumberDataPoint{{TimeUnixNano: 1}, {TimeUnixNano: 2}}
+	request := &metricspb.MetricsData{ResourceMetrics: []*metricspb.ResourceMetrics{{
+		SchemaUrl: strings.Repeat("x", 10_000), ScopeMetrics: []*metricspb.ScopeMetrics{{Metrics: []*metricspb.Metric{{
+			Data: &metricspb.Metric_Gauge{Gauge: &metricspb.Gauge{DataPoints: points}},
+		}}}},
+	}}}
+	data, err := proto.Marshal(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b, ok := Split(Metrics, data); ok {
+		t.Errorf("%d bytes became %d and %d", len(data), len(a), len(b))
 	}
 }

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"slices"
+	"time"
 )
 
 // Flight is what is on its way to the upstream: batches of one lane, oldest first. It is used by one goroutine.
@@ -36,6 +37,9 @@ func (f *Flight) Range(i, j int) (data []byte, points int64) {
 
 // Old reports whether the flight is of the backlog: it was put before the upstream was last away.
 func (f *Flight) Old() bool { return f.entries[0].old }
+
+// Oldest returns when the first of the batches was put.
+func (f *Flight) Oldest() time.Time { return time.Unix(0, f.entries[0].time) }
 
 // Take waits for the first batches of a lane: as many as have maxBytes of data together, and at least one. Several flights of a lane may be on
 // their way; each ends when all of its batches are settled or with [Flight.Return].

@@ -75,9 +75,10 @@ func (g *gate) leave(c *conn) {
 	}
 }
 
-// wait returns when c may be read, or false when its time is over.
+// wait returns when c may be read, or false when its time is over. What has no incomplete request is always read: how else would one begin, and the pass
+// would be idle with it while its client waits for an answer.
 func (g *gate) wait(c *conn) bool {
-	if g.held.Load() <= g.arriving {
+	if g.held.Load() <= g.arriving || !c.receiving() {
 		return true
 	}
 	over := time.NewTimer(g.read)

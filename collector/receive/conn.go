@@ -198,6 +198,13 @@ func (a *arrival) release() {
 	}
 }
 
+// receiving reports whether a request is incomplete.
+func (c *conn) receiving() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.incomplete) > 0
+}
+
 // cutOff cancels what is incomplete.
 func (c *conn) cutOff() {
 	c.mu.Lock()

@@ -1,0 +1,255 @@
+package main
+
+import (
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/poolgauge/poolgauge/collector/export"
+)
+
+const (
+	step      = time.Second
+	interval  = 10 * time.Second // of batches
+	meanBatch = 24 << 10         // bytes: what a sidecar sends of itself and a small app, at the default interval
+	queueSize = 16 << 20         // the sidecars' --queue-size
+	window    = 10               // steps over which a gateway's peak is measured
+	restarts  = 30 * time.Second // how long a gateway of a rolling restart is away
+	nextOne   = time.Minute      // from one to the next
+)
+
+// sidecar is what the relay's lane of metrics is to the fleet.
+type sidecar struct {
+	batch   int64 // bytes
+	phase   int   // steps into the interval
+	gateway int   // -1: not connected
+	until   time.Time
+	retry   time.Time // not connected: the next attempt
+	backoff *export.Backoff
+
+	pace     *export.Pace
+	received int64
+	fresh    int64
+	since    time.Time // the oldest fresh
+	backlog  int64
+	oldest   time.Time // of the backlog
+	holds    int64     // of the backlog, to be sent at holdsTo
+	holdsTo  time.Time
+	away     bool
+}
+
+// fleet is all sidecars and gateways.
+type fleet struct {
+	options
+	now      time.Time
+	random   *rand.Rand
+	sidecars []*sidecar
+	up       []bool
+	conns    []int
+	lost     int64
+	live     float64 // bytes a second, of all
+	arrived  []int64 // at each gateway in this step
+	worst    time.Duration
+}
+
+// stretch is what was seen in a stretch of time.
+type stretch struct {
+	peak, peakOverLive, spread float64
+	fresh, drained             time.Duration
+	lost                       int64
+}
+
+// newFleet is at the end of the outage, before the gateways are back.
+func newFleet(o options) *fleet {
+	f := &fleet{
+		options: o, now: time.Unix(1_800_000_000, 0), random: rand.New(rand.NewPCG(1, 2)), up: make([]bool, o.gateways), conns: make([]int, o.gateways),
+		arrived: make([]int64, o.gateways),
+	}
+	const steady = 6 // attempts after which waits do not become longer
+	for range o.sidecars {
+		s := &sidecar{
+			batch: meanBatch/2 + f.random.Int64N(meanBatch), phase: f.random.IntN(int(interval / step)), gateway: -1, pace: export.NewPace(o.factor),
+			backoff: export.NewBackoff(export.Policy{}), away: true, oldest: f.now.Add(-o.outage),
+		}
+		s.backlog = s.batch * int64(o.outage/interval)
+		s.received = s.backlog
+		f.live += float64(s.batch) / interval.Seconds()
+		for range steady {
+			s.retry = f.now.Add(time.Duration(f.random.Float64() * float64(s.backoff.Next(0)))) // somewhere within a wait
+		}
+		f.drop(s)
+		f.sidecars = append(f.sidecars, s)
+	}
+	return f
+}
+
+// drop drops the oldest of what is more than a queue holds.
+func (f *fleet) drop(s *sidecar) {
+	if over := s.backlog + s.fresh - queueSize; over > 0 {
+		f.lost += over
+		s.backlog -= over
+	}
+}
+
+// tick lets a step pass.
+func (f *fleet) tick() {
+	f.now = f.now.Add(step)
+	clear(f.arrived)
+	for _, s := range f.sidecars {
+		s.phase++
+		if s.phase*int(step) >= int(interval) {
+			s.phase = 0
+			s.put(f.now)
+			f.drop(s)
+		}
+		if s.gateway < 0 && !f.now.Before(s.retry) {
+			f.connect(s)
+		}
+		if s.gateway >= 0 {
+			if f.now.After(s.until) {
+				f.conns[s.gateway]--
+				f.connect(s)
+			}
+			f.send(s)
+		}
+	}
+}
+
+// put is a batch of the app.
+func (s *sidecar) put(now time.Time) {
+	s.received += s.batch
+	if s.away {
+		s.backlog += s.batch
+		return
+	}
+	if s.fresh == 0 {
+		s.since = now
+	}
+	s.fresh += s.batch
+}
+
+// connect takes a gateway that is up at random, as gRPC does with shuffled addresses, or waits.
+func (f *fleet) connect(s *sidecar) {
+	s.gateway = -1
+	for _, g := range f.random.Perm(f.gateways) {
+		if f.up[g] {
+			s.gateway, s.until, s.away = g, f.now.Add(export.ConnectionLife()), false
+			s.backoff = export.NewBackoff(export.Policy{})
+			f.conns[g]++
+			return
+		}
+	}
+	s.retry = f.now.Add(s.backoff.Next(0))
+}
+
+// send sends what is fresh, and of the backlog what its pace allows.
+func (f *fleet) send(s *sidecar) {
+	if s.fresh > 0 {
+		f.arrived[s.gateway] += s.fresh
+		f.worst = max(f.worst, f.now.Sub(s.since))
+		s.fresh = 0
+	}
+	for s.backlog > 0 || s.holds > 0 {
+		if s.holds == 0 {
+			s.pace.Look(s.received, s.backlog, s.oldest, f.now)
+			s.holds = min(s.pace.Share(), s.backlog)
+			s.holdsTo = f.now.Add(s.pace.Backlog(int(s.holds), f.now))
+		}
+		if s.holdsTo.After(f.now) {
+			return
+		}
+		f.arrived[s.gateway] += s.holds
+		age := f.now.Sub(s.oldest)
+		s.oldest = s.oldest.Add(time.Duration(float64(age) * float64(s.holds) / float64(s.backlog)))
+		s.backlog, s.holds = s.backlog-s.holds, 0
+	}
+}
+
+// watch lets time pass until enough, and says what the gateways saw.
+func (f *fleet) watch(enough func(passed time.Duration) bool) (seen stretch) {
+	begin, lost := f.now, f.lost
+	sums := make([]int64, f.gateways)
+	var all, most int64
+	steps := 0
+	f.worst = 0
+	for !enough(f.now.Sub(begin)) {
+		f.tick()
+		steps++
+		for g, n := range f.arrived {
+			sums[g] += n
+			all += n
+		}
+		if steps%window == 0 {
+			most = max(most, slices.Max(sums))
+			clear(sums)
+		}
+	}
+	rate := float64(most) / (window * step.Seconds())
+	seen.peak = rate / (float64(all) / float64(steps) / float64(f.gateways))
+	seen.peakOverLive = rate / (f.live / float64(f.gateways))
+	seen.fresh, seen.spread, seen.lost = f.worst, f.spread(), f.lost-lost
+	return seen
+}
+
+// recover brings all gateways back at once, and lasts until 99 % of the backlog is gone. Fresh data counts from the gateways' return.
+func (f *fleet) recover() stretch {
+	for g := range f.up {
+		f.up[g] = true
+	}
+	var whole int64
+	lost := f.lost // in the outage
+	for _, s := range f.sidecars {
+		whole += s.backlog
+	}
+	var fresh time.Duration
+	var took time.Duration
+	seen := f.watch(func(passed time.Duration) bool {
+		took = passed
+		var left int64
+		for _, s := range f.sidecars {
+			left += s.backlog
+			if s.away {
+				fresh = passed + interval // then its next batch comes
+			}
+		}
+		return left <= whole/100
+	})
+	seen.drained, seen.lost = took, seen.lost+lost
+	seen.fresh = max(seen.fresh, fresh)
+	return seen
+}
+
+// roll restarts one gateway after the other.
+func (f *fleet) roll() stretch {
+	return f.watch(func(passed time.Duration) bool {
+		for g := range f.up {
+			down := time.Duration(g) * nextOne
+			up := passed < down || passed >= down+restarts
+			if f.up[g] && !up {
+				f.end(g)
+			}
+			f.up[g] = up
+		}
+		return passed >= time.Duration(f.gateways)*nextOne
+	})
+}
+
+// end breaks the connections of a gateway: the request that was on its way fails, and its sidecar waits before the next.
+func (f *fleet) end(g int) {
+	f.conns[g] = 0
+	for _, s := range f.sidecars {
+		if s.gateway == g {
+			s.gateway, s.retry = -1, f.now.Add(s.backoff.Next(0))
+		}
+	}
+}
+
+// settle lets ten minutes pass.
+func (f *fleet) settle() float64 {
+	return f.watch(func(passed time.Duration) bool { return passed >= 10*time.Minute }).spread
+}
+
+// spread returns the connections of the gateway that has most over those of the one that has least.
+func (f *fleet) spread() float64 {
+	return float64(slices.Max(f.conns)) / float64(max(1, slices.Min(f.conns)))
+}

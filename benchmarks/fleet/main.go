@@ -1,0 +1,83 @@
+// Fleet simulates sidecars that send to a tier of gateways: after an outage of all gateways, and then through a restart of one gateway after the other. How
+// long a sidecar waits between attempts, how fast it sends its backlog and for how long it uses a connection is said by the relay's own code
+// (collector/export). It prints what the gateways see, in Markdown, and the bars; the exit status is 1 if one was missed.
+//
+// What is simulated: each sidecar sends a batch every ten seconds, fresh ones at once and the backlog behind them (--metrics-order live); a connection
+// goes to one of the gateways that are up, at random (gRPC's pick_first with shuffled addresses), and breaks when its gateway ends. Gateways take what
+// comes: the question is how much that is. Time goes in steps of a second.
+//
+//	cd benchmarks && go run ./fleet
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+type options struct {
+	sidecars, gateways int
+	outage             time.Duration
+	factor             float64 // --drain-factor
+}
+
+func main() {
+	if err := run(os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "fleet:", err)
+		os.Exit(1)
+	}
+}
+
+var errMissed = errors.New("a bar was missed")
+
+func run(args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("fleet", flag.ContinueOnError)
+	var o options
+	flags.IntVar(&o.sidecars, "sidecars", 10_000, "sidecars")
+	flags.IntVar(&o.gateways, "gateways", 10, "gateways")
+	flags.DurationVar(&o.outage, "outage", time.Hour, "how long all gateways are away")
+	flags.Float64Var(&o.factor, "drain-factor", 3, "as the sidecars' --drain-factor; 0 is no bound")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	f := newFleet(o)
+	after := f.recover()
+	rolling := f.roll()
+	fmt.Fprintf(out, "%d sidecars, %d gateways, an outage of %v, drain factor %v:\n\n", o.sidecars, o.gateways, o.outage, o.factor)
+	fmt.Fprint(out, "| | after the outage | rolling restart |\n|---|---|---|\n")
+	fmt.Fprintf(out, "| busiest gateway in 10 s, over the mean of all meanwhile | %.2f | %.2f |\n", after.peak, rolling.peak)
+	fmt.Fprintf(out, "| the same over the live rate | %.2f | %.2f |\n", after.peakOverLive, rolling.peakOverLive)
+	fmt.Fprintf(out, "| every sidecar's fresh data arrives within | %v | %v |\n", after.fresh, rolling.fresh)
+	fmt.Fprintf(out, "| connections, max/min of gateways | %.2f | %.2f, %.2f ten minutes later |\n", after.spread, rolling.spread, f.settle())
+	fmt.Fprintf(out, "| backlog is gone after | %v | |\n", after.drained)
+	fmt.Fprintf(out, "| bytes lost | %d | %d |\n", after.lost, rolling.lost)
+	if judge(out, after, rolling, f) {
+		return nil
+	}
+	return errMissed
+}
+
+// judge prints what is missed and reports whether nothing is.
+func judge(out io.Writer, after, rolling stretch, f *fleet) bool {
+	all := true
+	for _, bar := range []struct {
+		what       string
+		got, limit float64
+	}{
+		{"peak over mean at the gateways, at most 3", max(after.peak, rolling.peak), 3},
+		{"seconds until fresh data arrives, at most 60", max(after.fresh, rolling.fresh).Seconds(), 60},
+		{"connections, max/min, at most 1.3", max(after.spread, f.spread()), 1.3},
+		{"bytes lost, 0", float64(after.lost + rolling.lost), 0},
+	} {
+		verdict := "met"
+		if bar.got > bar.limit {
+			verdict, all = "**missed**", false
+		}
+		fmt.Fprintf(out, "\n%s: %.2f, %s", bar.what, bar.got, verdict)
+	}
+	fmt.Fprintln(out)
+	return all
+}
