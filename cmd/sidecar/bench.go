@@ -40,13 +40,13 @@ func benchCommand() *cobra.Command {
 	set.StringSliceVar(&f.works, "work", nil, "what tasks do: cpu, file, http, mixed (all of them)")
 	set.StringSliceVar(&f.urls, "url", nil, "fetch this address instead")
 	set.StringSliceVar(&f.tcps, "tcp", nil, "connect to this host:port instead")
-	set.IntVar(&f.rounds, "rounds", 5, "how often each way is measured")
-	set.DurationVar(&f.window, "window", 200*time.Millisecond, "how long a measurement takes, about")
+	set.IntVar(&f.rounds, "rounds", 11, "how often each way is measured, at most")
+	set.DurationVar(&f.window, "window", 120*time.Millisecond, "how long a measurement takes, about")
 	set.IntVar(&f.max, "max", 64, "the largest pool")
 	set.BoolVar(&f.sweep, "sweep", false, "find the best number of workers instead of comparing ways")
-	set.DurationVar(&f.budget, "budget", 30*time.Second, "the longest that --sweep takes for each kind of work")
+	set.DurationVar(&f.budget, "budget", 80*time.Second, "how long the run takes, at most about")
 	set.BoolVar(&f.json, "json", false, "print JSON")
-	set.StringVar(&f.plot, "plot", "", "write plots (SVG and PNG, light and dark) to this directory")
+	set.StringVar(&f.plot, "plot", "", "write plots (SVG, and PNG for light and dark) to this directory")
 	set.StringVar(&f.dir, "dir", "", "where the file work writes (the directory for temporary files)")
 	set.Uint64Var(&f.seed, "seed", 1, "determines the order of measurements")
 	c.SetHelpFunc(func(c *cobra.Command, _ []string) {
@@ -56,7 +56,7 @@ func benchCommand() *cobra.Command {
 }
 
 func (f *benchFlags) options() (bench.Options, error) {
-	o := bench.Options{Rounds: f.rounds, Window: f.window, Max: f.max, Seed: f.seed}
+	o := bench.Options{Rounds: f.rounds, Window: f.window, Budget: f.budget, Max: f.max, Seed: f.seed}
 	if f.rounds < 1 || f.max < 2 || f.window <= 0 || f.budget <= 0 {
 		return o, fmt.Errorf("--rounds=%d --max=%d --window=%v --budget=%v: expected at least 1, 2, and more than 0",
 			f.rounds, f.max, f.window, f.budget)
@@ -93,7 +93,7 @@ func (f *benchFlags) run(c *cobra.Command, _ []string) error {
 	o.Progress = progress.show
 	out := c.OutOrStdout()
 	if f.sweep {
-		found := bench.Sweep(c.Context(), o, f.budget)
+		found := bench.Sweep(c.Context(), o)
 		progress.clear()
 		err = f.print(out, found, func() error { return bench.WriteSweeps(out, found) },
 			func() ([]string, error) { return bench.PlotSweeps(f.plot, found) })

@@ -66,8 +66,8 @@ func TestBenchSweepAndPlots(t *testing.T) {
 		t.Errorf("exit %d, %q, prints\n%s", code, stderr, stdout)
 	}
 	files, err := os.ReadDir(dir)
-	if err != nil || len(files) != 4 {
-		t.Errorf("wrote %v, %v, expected four plots", files, err)
+	if err != nil || len(files) != 3 {
+		t.Errorf("wrote %v, %v, expected three plots", files, err)
 	}
 }
 

@@ -88,8 +88,7 @@ func newRoot(environ []string) *cobra.Command {
 	}
 	root.RunE = withSettings(runSidecar)
 	root.AddCommand(
-		checkCommand(withSettings(check)),
-		benchCommand(),
+		checkCommand(withSettings(check)), benchCommand(), topCommand(withSettings),
 		&cobra.Command{Use: "demo", Short: "Run an app whose pools get into trouble, beside a sidecar, and show them on the page", Args: noArguments, RunE: withSettings(runDemo)},
 		&cobra.Command{Use: "metrics", Short: "Print the table of all metrics", Args: noArguments, RunE: printMetrics},
 		&cobra.Command{Use: "version", Short: "Print the version", Args: noArguments, RunE: printVersion},

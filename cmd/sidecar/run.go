@@ -7,8 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"runtime"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 	runtimemetrics "go.opentelemetry.io/contrib/instrumentation/runtime"
@@ -41,7 +39,7 @@ func runSidecar(c *cobra.Command, settings *config.Settings) error {
 	if settings.SDKDisabled {
 		return idle(ctx, settings, log)
 	}
-	saveMemory(settings)
+	saveMemory(settings, log)
 	return serve(ctx, settings, c.OutOrStdout(), log, lines.dropped.Load, func(string) {})
 }
 
@@ -56,27 +54,6 @@ func idle(ctx context.Context, settings *config.Settings, log *slog.Logger) erro
 	log.Info("OTEL_SDK_DISABLED is set: nothing is sampled")
 	<-ctx.Done()
 	return nil
-}
-
-// workingMemory is what the sidecar needs besides what is queued: for itself, and for what is being received and sent.
-const workingMemory = 28 << 20
-
-// saveMemory trades a little latency for a small footprint, unless the user decided otherwise: the collector works harder the nearer memory comes to
-// what the settings let the sidecar hold.
-func saveMemory(settings *config.Settings) {
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(1)
-	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(25)
-	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		queued := settings.QueueSize
-		if settings.QueueDir != "" {
-			queued /= 8 // of which only an index is in memory
-		}
-		debug.SetMemoryLimit(workingMemory + queued)
-	}
 }
 
 // serve wires the one pipeline: sources and probes record into the SDK, the sampler collects, the sinks hand on. begun is told the page's URL, "" if there

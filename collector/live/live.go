@@ -32,7 +32,7 @@ type Live struct {
 	pools      map[string]*pool
 	used       int64  // bytes
 	count      int64  // series
-	generation uint64 // of requests
+	generation uint32 // of requests, modulo 2^32
 	begin      time.Time
 	slot       time.Duration // of all tracks
 	work       workspace

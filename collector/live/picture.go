@@ -93,6 +93,9 @@ type Host struct {
 	MemoryLimit Figure   `json:"memoryLimit,omitzero"`
 	SwapUsed    Figure   `json:"swapUsed,omitzero"`
 	Pressure    Pressure `json:"pressure,omitzero"`
+
+	Verdict  string `json:"verdict,omitempty"` // what the machine or the container is short of; absent while nothing says so
+	Evidence string `json:"evidence,omitempty"`
 }
 
 // Course is the machine's, in the columns of a [Spark]. All are shares.

@@ -29,7 +29,7 @@ type Metric struct {
 // Point is one data point; its bytes are part of the request. The zero time is unknown.
 type Point struct {
 	Start, Time uint64   // nanoseconds since 1970
-	Number      float64  // of a gauge or a sum
+	Number      float64  // of a gauge or a sum; the sum of a histogram
 	Missing     bool     // the program had no value at this time
 	Attributes  [][]byte // each a KeyValue in wire form
 	Wire        []byte   // all of it, in wire form
@@ -152,6 +152,8 @@ func (p *Point) read(kind MetricKind) error {
 		case f.num == 3:
 			p.Time = f.fixed64()
 		case f.num == 4 && plain:
+			p.Number = math.Float64frombits(f.fixed64())
+		case f.num == 5 && !plain: // the sum
 			p.Number = math.Float64frombits(f.fixed64())
 		case f.num == 6 && plain:
 			p.Number = float64(int64(f.fixed64()))

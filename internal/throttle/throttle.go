@@ -28,9 +28,10 @@ type Stops struct {
 }
 
 // Read reads the groups. It takes some 50 µs.
-func Read() Reading { return read(lineage.Membership, lineage.Mount) }
+func Read() Reading { return ReadAt(lineage.Membership, lineage.Mount) }
 
-func read(membership, mount string) Reading {
+// ReadAt reads the groups of what a file like /proc/self/cgroup says, below a mount point like /sys/fs/cgroup.
+func ReadAt(membership, mount string) Reading {
 	all := Reading{}
 	var files kernfile.Reader
 	for _, l := range lineage.Of(membership, mount, "cpu") {

@@ -65,7 +65,7 @@ func TestSince(t *testing.T) {
 				}
 			}
 			dir := tree(t, first)
-			before := read(filepath.Join(dir, "self"), dir)
+			before := ReadAt(filepath.Join(dir, "self"), dir)
 			for file, content := range c.files {
 				if file[0] == '+' {
 					second[file[1:]] = content
@@ -76,7 +76,7 @@ func TestSince(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			got, ok := read(filepath.Join(dir, "self"), dir).Since(before)
+			got, ok := ReadAt(filepath.Join(dir, "self"), dir).Since(before)
 			if ok != (c.want != nil) || ok && got != *c.want {
 				t.Errorf("%+v, %v, want %+v", got, ok, c.want)
 			}
@@ -90,7 +90,7 @@ func FuzzRead(f *testing.F) {
 		dir := tree(t, map[string]string{
 			"self": self, "cpu.max": limit, "cpu.stat": stat, "cpu/cpu.cfs_quota_us": limit, "cpu/cpu.cfs_period_us": period, "cpu/cpu.stat": stat,
 		})
-		for group, g := range read(filepath.Join(dir, "self"), dir) {
+		for group, g := range ReadAt(filepath.Join(dir, "self"), dir) {
 			if !(g.quota > 0) || math.IsInf(g.quota, 0) || g.periods < 0 || g.throttled < 0 || g.time < 0 {
 				t.Errorf("%s: %+v", group, g)
 			}

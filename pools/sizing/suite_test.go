@@ -47,6 +47,9 @@ func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Se
 
 var todaySizes = []int{2, 16, 64}
 
+// The one exception to independence of today's size: two workers whose tasks are regular fall into
+// step and hardly ever meet at their lock, so that its waits show less of it than there is. The
+// advice is then too large, and right as soon as it is followed.
 func TestRecommendationOverRandomModels(t *testing.T) {
 	perClass := 100
 	if raceEnabled {
@@ -75,12 +78,18 @@ func TestRecommendationOverRandomModels(t *testing.T) {
 			if within(sizes, knee, 0.8, 1.6) {
 				good++
 			}
-			sort.Float64s(sizes)
-			if sizes[2]-sizes[1] <= max(1, 0.25*sizes[1]) && sizes[1]-sizes[0] <= max(1, 0.25*sizes[1]) {
+			switch {
+			case near(sizes...):
 				steady++
-			} else {
-				t.Logf("%s: %+v: recommends %v, the knee is %v", class, m, sizes, knee)
+			case class == "lock" && near(sizes[1:]...) && sizes[0] > sizes[1]:
+				again, err := m.observe(t, int(sizes[0]), seed).Slots()
+				if err != nil || !near(float64(again), sizes[1], sizes[2]) {
+					t.Errorf("%+v: recommends %v, and once that is followed from 2 workers %v, %v", m, sizes, again, err)
+				}
+			default:
+				t.Errorf("%s: %+v: recommends %v, the knee is %v", class, m, sizes, knee)
 			}
+			sort.Float64s(sizes)
 			ratios = append(ratios, sizes[1]/knee)
 		}
 		sort.Float64s(ratios)
@@ -93,6 +102,14 @@ func TestRecommendationOverRandomModels(t *testing.T) {
 	if float64(steady) < 0.95*float64(all) {
 		t.Errorf("%d of %d recommendations independent of today's size, expected 95 %%", steady, all)
 	}
+}
+
+// near says whether sizes are within 25 % of their median, or one worker.
+func near(sizes ...float64) bool {
+	sorted := append([]float64(nil), sizes...)
+	sort.Float64s(sorted)
+	middle := sorted[len(sorted)/2]
+	return sorted[len(sorted)-1]-middle <= max(1, 0.25*middle) && middle-sorted[0] <= max(1, 0.25*middle)
 }
 
 func within(sizes []float64, knee, lo, hi float64) bool {

@@ -69,15 +69,66 @@ func TestRunRecommendsTheSmallestPoolThatIsNearTheBest(t *testing.T) {
 
 func TestInterruptedRunSaysWhatItKnows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
 		defer cancel()
 		r := Run(ctx, options(pretend("one"), pretend("two"), pretend("three")))
-		if !r.Interrupted || len(r.Works) == 0 || len(r.Works) == 3 || len(r.Works[0].Rows) == 0 || r.Works[0].Size != 4 {
+		if !r.Interrupted || len(r.Works) != 3 || len(r.Works[0].Rows) == 0 || r.Works[0].Rows[0].Rounds == 3 || r.Works[0].Size != 4 {
 			t.Errorf("got %+v", r)
 		}
 		var b strings.Builder
 		if err := r.Write(&b); err != nil || !strings.Contains(b.String(), "Interrupted") {
 			t.Errorf("%v, prints\n%s", err, b.String())
+		}
+	})
+}
+
+// Each row is measured once, and no other once the budget is spent.
+func TestRunEndsWithItsBudget(t *testing.T) {
+	for budget, want := range map[time.Duration]func(rounds int) bool{
+		time.Second:      func(rounds int) bool { return rounds == 1 },
+		10 * time.Second: func(rounds int) bool { return rounds > 1 && rounds < 100 },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			o := options(pretend("one"), pretend("two"))
+			o.Rounds, o.Budget = 100, budget
+			r := Run(t.Context(), o)
+			if r.Interrupted || r.Seconds > max(5, budget.Seconds()+1) {
+				t.Errorf("with a budget of %v: interrupted %v, took %.1f s", budget, r.Interrupted, r.Seconds)
+			}
+			for _, w := range r.Works {
+				for _, row := range w.Rows {
+					if !want(row.Rounds) {
+						t.Errorf("with a budget of %v: %s was measured %d times", budget, row.model, row.Rounds)
+					}
+				}
+			}
+		})
+	}
+}
+
+// A slow spell of the machine that is shorter than half of the run changes no row by much: each row is spread over the whole run.
+func TestRowsAreSpreadOverTheRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		slow := Work{"slow at first", "", false, func(context.Context) (task, func(), error) {
+			return func(context.Context) error {
+				time.Sleep(5 * time.Millisecond)
+				if time.Since(began) < 8*time.Second {
+					time.Sleep(20 * time.Millisecond)
+				}
+				return nil
+			}, func() {}, nil
+		}}
+		o := options(slow, pretend("other"))
+		o.Rounds = 11
+		r := Run(t.Context(), o)
+		if r.Seconds < 17 {
+			t.Fatalf("took %.1f s, expected more than twice the slow spell", r.Seconds)
+		}
+		for _, row := range r.Works[0].Rows {
+			if row.P50 > 0.0051 {
+				t.Errorf("%s: tasks took %.3f s, expected 0.005 s as they did most of the time", row.model, row.P50)
+			}
 		}
 	})
 }
@@ -93,7 +144,9 @@ func TestWorkThatFails(t *testing.T) {
 			t.Errorf("%+v", w)
 		}
 	}
-	for _, r := range Sweep(t.Context(), options(broken, missing), time.Second) {
+	o := options(broken, missing)
+	o.Budget = time.Second
+	for _, r := range Sweep(t.Context(), o) {
 		if !strings.Contains(r.Error, "connection refused") {
 			t.Errorf("%+v", r)
 		}
@@ -194,8 +247,8 @@ func TestPlots(t *testing.T) {
 	report := wide()
 	report.Works[0].Rows = append(report.Works[0].Rows, Row{Model: Workers, Size: 2, Rate: 3, SpeedUp: 1.9})
 	names, err := report.Plot(t.TempDir())
-	if err != nil || len(names) != 4 {
-		t.Fatalf("wrote %v, %v, expected SVG and PNG, light and dark", names, err)
+	if err != nil || len(names) != 3 {
+		t.Fatalf("wrote %v, %v, expected SVG, and PNG light and dark", names, err)
 	}
 	sweeps := []SweepReport{
 		{Name: "cpu", Knee: 2, Curve: []SweepPoint{{1, 100, 0}, {2, 198, 0}, {4, 199, 0}}},
@@ -203,7 +256,7 @@ func TestPlots(t *testing.T) {
 		{Name: "none"},
 	}
 	more, err := PlotSweeps(t.TempDir(), sweeps)
-	if err != nil || len(more) != 4 {
+	if err != nil || len(more) != 3 {
 		t.Fatalf("wrote %v, %v", more, err)
 	}
 	for _, name := range append(names, more...) {
@@ -234,7 +287,9 @@ func isImage(name string) error {
 
 func TestSweepsAsText(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		found := Sweep(t.Context(), options(pretend("one")), 20*time.Second)
+		o := options(pretend("one"))
+		o.Budget = 20 * time.Second
+		found := Sweep(t.Context(), o)
 		if found[0].Knee != 4 || !found[0].Clear {
 			t.Errorf("got %+v, expected 4", found[0])
 		}
@@ -318,12 +373,12 @@ func TestWaitingTasksDoNotBlameNeighbours(t *testing.T) {
 
 func ExampleReport_Write() {
 	w := WorkReport{Name: "cpu", What: "hashing, 250µs of CPU", Best: Workers, Size: 2, Advice: "Use 2 workers: 1.99 × sequential."}
-	w.Rows = []Row{{Model: Workers, Size: 2, Rate: 7960, Spread: 0.01, SpeedUp: 1.99, P50: 250e-6, P99: 300e-6, CPU: 251e-6}}
-	if err := (Report{CPUs: 2, Noise: 0.02, Seconds: 12, Works: []WorkReport{w}}).Write(os.Stdout); err != nil {
+	w.Rows = []Row{{Model: Workers, Size: 2, Rate: 7960, Spread: 0.01, SpeedUp: 1.99, P50: 250e-6, P99: 300e-6, CPU: 251e-6, Rounds: 11}}
+	if err := (Report{CPUs: 2, Noise: 0.02, Seconds: 60, Works: []WorkReport{w}}).Write(os.Stdout); err != nil {
 		fmt.Println(err)
 	}
 	// Output:
-	// 2 CPUs, no quota; noise of the machine ±2 %; 12 s
+	// 2 CPUs, no quota; noise of the machine ±2 %; 11 rounds in 60 s
 	//
 	// cpu: hashing, 250µs of CPU
 	//   model             tasks/s     ±  gain     p50     p99     CPU allocs   memory

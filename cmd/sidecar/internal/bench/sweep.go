@@ -33,20 +33,22 @@ type SweepPoint struct {
 	Error   float64 `json:"standard_error"` // relative
 }
 
-// Sweep finds the best number of workers for each work, by [sizing.Sweep] with a budget for each.
-// When ctx ends it returns what is known so far.
-func Sweep(ctx context.Context, o Options, budget time.Duration) []SweepReport {
+// Sweep finds the best number of workers for each work, by [sizing.Sweep]. The works share the budget:
+// what one leaves is for the others. When ctx ends it returns what is known so far.
+func Sweep(ctx context.Context, o Options) []SweepReport {
 	var all []SweepReport
+	deadline := time.Now().Add(o.Budget)
 	for i, w := range o.Works {
 		if ctx.Err() != nil {
 			break
 		}
-		later := time.Duration(len(o.Works)-i-1) * budget
+		share := max(time.Until(deadline)/time.Duration(len(o.Works)-i), time.Millisecond)
+		later := time.Duration(len(o.Works)-i-1) * share
 		all = append(all, sweep(ctx, w, sizing.SweepOptions{
-			Max: o.Max, Budget: budget, Seed: o.Seed,
+			Max: o.Max, Budget: share, Seed: o.Seed,
 			Progress: func(p sizing.SweepProgress) {
 				if o.Progress != nil {
-					o.Progress(fmt.Sprintf("%s, round %d, %d workers", w.Name, p.Round, p.Workers), p.Left+later)
+					o.Progress(fmt.Sprintf("round %d: %s, %d workers", p.Round, w.Name, p.Workers), p.Left+later)
 				}
 			},
 		}))

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"math"
 	"runtime"
 	"strings"
 	"time"
@@ -18,7 +19,8 @@ func (r Report) Write(w io.Writer) error {
 	if r.Quota > 0 {
 		quota = fmt.Sprintf("a quota of %.3g CPUs", r.Quota)
 	}
-	fmt.Fprintf(out, "%d CPUs, %s; noise of the machine ±%.0f %%; %.0f s\n", r.CPUs, quota, 100*r.Noise, r.Seconds)
+	fmt.Fprintf(out, "%s, %s; noise of the machine ±%.0f %%; %s in %.0f s\n",
+		counted(r.CPUs, "CPU"), quota, 100*r.Noise, counted(r.rounds(), "round"), r.Seconds)
 	for i := range r.Works {
 		r.Works[i].write(out)
 	}
@@ -26,6 +28,27 @@ func (r Report) Write(w io.Writer) error {
 		fmt.Fprint(out, "\nInterrupted: this is what was known so far.\n")
 	}
 	return out.Flush()
+}
+
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
+
+// rounds is how often each row was measured, at least.
+func (r Report) rounds() int {
+	least := math.MaxInt
+	for _, w := range r.Works {
+		for _, row := range w.Rows {
+			least = min(least, row.Rounds)
+		}
+	}
+	if least == math.MaxInt {
+		return 0
+	}
+	return least
 }
 
 func (w *WorkReport) write(out io.Writer) {

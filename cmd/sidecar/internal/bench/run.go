@@ -1,0 +1,208 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"time"
+
+	"github.com/poolgauge/poolgauge/internal/throttle"
+)
+
+// Run measures all works. When ctx ends it returns what is known so far.
+//
+// A round measures every row of every work once, in another order each time: whatever changes on the
+// machine meanwhile meets all of them, and each row is spread over the whole run.
+func Run(ctx context.Context, o Options) Report {
+	b := &runner{Options: o, rng: rand.New(rand.NewPCG(o.Seed, 16)), began: time.Now()}
+	if b.read == nil {
+		b.read = throttle.Read
+	}
+	for _, w := range o.Works {
+		b.sections = append(b.sections, b.prepare(ctx, w))
+	}
+	b.rounds(ctx)
+	for _, s := range b.sections {
+		s.done()
+	}
+	report := Report{CPUs: runtime.GOMAXPROCS(0), Interrupted: ctx.Err() != nil}
+	for _, s := range b.sections {
+		report.Works = append(report.Works, s.report(b.quota))
+	}
+	report.Noise = spread(b.reference)
+	report.Quota = b.quota
+	report.Seconds = time.Since(b.began).Seconds()
+	return report
+}
+
+type runner struct {
+	Options
+	rng       *rand.Rand
+	began     time.Time
+	sections  []*section
+	quota     float64
+	reference []float64 // seconds, by round
+}
+
+// section is a work that is being measured.
+type section struct {
+	work Work
+	task task
+	done func()
+	rows []*Row
+	err  error // nothing more of it is measured
+
+	periods, throttled int64 // of the quota
+}
+
+func (b *runner) prepare(ctx context.Context, w Work) *section {
+	s := &section{work: w}
+	if s.task, s.done, s.err = w.prepare(ctx); s.err != nil {
+		s.done = func() {}
+		return s
+	}
+	for _, m := range b.models(w) {
+		s.rows = append(s.rows, &Row{Model: m.Kind, Size: m.Size, model: m})
+	}
+	return s
+}
+
+// models are the rows of the table.
+func (b *runner) models(w Work) []Model {
+	all := []Model{{Sequential, 1}}
+	if !w.bounded {
+		all = append(all, Model{Goroutines, 0})
+	}
+	for n := 2; n <= b.Max; n *= 2 {
+		all = append(all, Model{Workers, n})
+	}
+	middle := min(b.Max, 8*runtime.GOMAXPROCS(0))
+	return append(all, Model{Semaphore, middle}, Model{Batches, middle})
+}
+
+func (s *section) report(quota float64) WorkReport {
+	report := WorkReport{Name: s.work.Name, What: s.work.What}
+	report.Throttled = float64(s.throttled) / float64(max(1, s.periods))
+	if s.err != nil {
+		report.Error = s.err.Error()
+	}
+	for _, r := range s.rows {
+		if len(r.runs) > 0 {
+			r.summarize()
+			report.Rows = append(report.Rows, *r)
+		}
+	}
+	report.conclude(quota)
+	return report
+}
+
+// job is one measurement of a round.
+type job struct {
+	*section
+	row *Row
+}
+
+func (b *runner) rounds(ctx context.Context) {
+	var jobs []job
+	for _, s := range b.sections {
+		for _, r := range s.rows {
+			jobs = append(jobs, job{s, r})
+		}
+	}
+	for round := range b.Rounds {
+		b.rng.Shuffle(len(jobs), func(i, j int) { jobs[i], jobs[j] = jobs[j], jobs[i] })
+		if !b.round(ctx, round, jobs) {
+			return
+		}
+	}
+}
+
+// round measures each row once; it returns false when that is to be the last.
+func (b *runner) round(ctx context.Context, round int, jobs []job) bool {
+	reference := time.Duration(0)
+	for i, j := range jobs {
+		spent := b.Budget > 0 && time.Since(b.began) > b.Budget
+		if ctx.Err() != nil || round > 0 && spent {
+			return false
+		}
+		if j.err != nil {
+			continue
+		}
+		b.progress(round, float64(i)/float64(len(jobs)), j)
+		reference += referenceTime()
+		if err := b.one(ctx, j); err != nil && ctx.Err() == nil {
+			j.err = fmt.Errorf("%s: %w", j.row.model, err)
+		}
+	}
+	b.reference = append(b.reference, reference.Seconds())
+	return true
+}
+
+// progress says what is measured, and what the rounds so far lead one to expect: no more than is left of the budget.
+func (b *runner) progress(round int, part float64, j job) {
+	if b.Progress == nil {
+		return
+	}
+	done := (float64(round) + part) / float64(b.Rounds)
+	elapsed := time.Since(b.began)
+	all := 1.5 * float64(b.Rounds*len(b.sections)*len(j.rows)) * b.Window.Seconds()
+	if done > 0.05 {
+		all = elapsed.Seconds() / done
+	}
+	left := time.Duration((1 - done) * all * float64(time.Second))
+	if b.Budget > 0 && round > 0 {
+		left = min(left, max(0, b.Budget-elapsed))
+	}
+	b.Progress(fmt.Sprintf("round %d of %d: %s, %s", round+1, b.Rounds, j.work.Name, j.row.model), left)
+}
+
+// referenceTime is how long a computation takes that is always the same. One is made before each measurement; how much their sum
+// differs between rounds is the noise of the machine.
+func referenceTime() time.Duration {
+	begin := time.Now()
+	hash(10_000)
+	return time.Since(begin)
+}
+
+// minTasks is so many for each slot that the ends of a run, when not all are in use, count little.
+const minTasks = 8
+
+// one measures a row once, and whether a quota stopped the process meanwhile.
+func (b *runner) one(ctx context.Context, j job) error {
+	n, err := b.tasks(ctx, j)
+	if err != nil {
+		return err
+	}
+	runtime.GC() // what the row before left is not this one's
+	before := b.read()
+	got, err := measure(ctx, j.row.model, n, j.task)
+	if err != nil {
+		return err
+	}
+	if stops, ok := b.read().Since(before); ok {
+		b.quota = stops.Quota
+		j.periods += stops.Periods
+		j.throttled += stops.Throttled
+	}
+	j.row.runs = append(j.row.runs, got)
+	return nil
+}
+
+// tasks returns how many take about a window, by what the row has done so far.
+func (b *runner) tasks(ctx context.Context, j job) (int, error) {
+	r := j.row
+	least := max(minTasks*r.Size, minTasks)
+	if len(r.runs) > 0 {
+		return max(least, int(r.rate()*b.Window.Seconds())), nil
+	}
+	for n := max(4, r.Size); ; n *= 4 {
+		begin := time.Now()
+		if err := r.model.run(ctx, n, j.task); err != nil {
+			return 0, err
+		}
+		if took := time.Since(begin); took >= b.Window/8 {
+			return max(least, int(float64(n)*b.Window.Seconds()/took.Seconds())), nil
+		}
+	}
+}

@@ -1,0 +1,107 @@
+package top
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/poolgauge/poolgauge/collector/live"
+)
+
+// Limits on what is waited for and read.
+const (
+	answerTime = 5 * time.Second
+	answerSize = 32 << 20 // bytes
+)
+
+// Client asks a sidecar. It may be used by many goroutines.
+type Client struct {
+	base *url.URL
+	http *http.Client
+}
+
+// NewClient returns a client for an address: host:port, or a URL without a path.
+func NewClient(address string) (*Client, error) {
+	full := address
+	if !strings.Contains(address, "://") {
+		full = "http://" + address
+	}
+	base, err := url.Parse(full)
+	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" || strings.Trim(base.Path, "/") != "" {
+		return nil, fmt.Errorf("%q: expected the address of a sidecar's page, such as 127.0.0.1:4320", address)
+	}
+	base.Path = ""
+	return &Client{base, &http.Client{Timeout: answerTime, Transport: &http.Transport{}}}, nil
+}
+
+// Close ends idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+func (c *Client) String() string { return c.base.Host }
+
+// Picture asks for the newest of everything.
+func (c *Client) Picture(ctx context.Context) (*live.Picture, error) {
+	var p live.Picture
+	if err := c.get(ctx, c.base.JoinPath("api/v1/picture"), &p); err != nil {
+		return nil, err
+	}
+	if p.At.IsZero() {
+		return nil, fmt.Errorf("%s is no sidecar's page, or one of another version", c)
+	}
+	return &p, nil
+}
+
+// History asks for the last quarter of an hour of a pool.
+func (c *Client) History(ctx context.Context, id string) (*live.History, error) {
+	var h live.History
+	err := c.get(ctx, c.base.JoinPath("api/v1/pools", url.PathEscape(id), "history"), &h)
+	return &h, err
+}
+
+func (c *Client) get(ctx context.Context, from *url.URL, into any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from.String(), http.NoBody)
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return c.explained(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s", c, resp.Status)
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, answerSize)).Decode(into); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return fmt.Errorf("%s is no sidecar's page, or one of another version", c)
+	}
+	return nil
+}
+
+// explained is an error in a line that has room on a screen.
+func (c *Client) explained(err error) error {
+	var timeout net.Error
+	switch {
+	case errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("nothing listens at %s", c)
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return fmt.Errorf("%s does not answer within %v", c, answerTime)
+	}
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
+	return fmt.Errorf("%s: %w", c, err)
+}

@@ -1,0 +1,121 @@
+package top
+
+import (
+	"math"
+	"slices"
+
+	"github.com/poolgauge/poolgauge/collector/live"
+)
+
+const labelWidth = 13
+
+// details are the last 15 minutes of the selected pool.
+func (s *state) details(width, height int) []line {
+	all := s.pools()
+	if len(all) == 0 {
+		return []line{clip(line{{dim, "There is no such pool."}}, width)}
+	}
+	p := all[s.row(all)]
+	s.selected = p.ID
+	lines := []line{clip(s.head(layoutOf(width)), width), clip(rowOf(p, layoutOf(width)), width)}
+	lines = append(lines, s.about(p, width)[1:]...)
+	for i, e := range p.Evidence {
+		if i > 0 && i < 4 {
+			lines = append(lines, clip(line{{plain, "  " + safe(e)}}, width))
+		}
+	}
+	lines = append(lines, clip(split(p), width))
+	if s.history == nil || s.historyOf != p.ID {
+		return append(lines, line{{dim, "asking for its history …"}})
+	}
+	lines = append(lines, s.curves(width)...)
+	return append(lines, heat(s.history.Waits, width, height-len(lines))...)
+}
+
+// split is how the time in use is spent.
+func split(p *live.Pool) line {
+	l := line{}
+	l.put("on CPU ", p.OnCPU, percent)
+	l.put("  waiting for a CPU ", p.RunQueue, percent)
+	l.put("  blocked ", p.Blocked, percent)
+	l.put("  wait p50 ", p.Wait.P50, duration)
+	l.put("  p95 ", p.Wait.P95, duration)
+	l.put("  p99 ", p.Wait.P99, duration)
+	return l
+}
+
+func (s *state) curves(width int) []line {
+	h := s.history
+	var lines []line
+	for _, c := range []struct {
+		label  string
+		values []live.Figure
+		bound  []live.Figure // the scale goes up to these, too
+		write  func(float64) string
+		s      style
+	}{
+		{"used", h.Used, h.Limit, number, good},
+		{"waiting", h.Pending, nil, number, warning},
+		{"oldest wait", h.OldestWait, nil, duration, warning},
+		{"wait p99", h.WaitP99, nil, duration, warning},
+		{"use p50", h.UseP50, nil, duration, plain},
+		{"rate/s", h.Rate, nil, number, plain},
+		{"lost/s", h.NotServed, nil, number, trouble},
+	} {
+		top := max(most(c.values).Or(0), most(c.bound).Or(0))
+		l := line{{plain, cell(labelWidth, false, c.label)}}
+		l.add(c.s, "%s", spark(width-labelWidth-20, c.values, top))
+		l.add(strong, "%s", cell(9, true, figure(newest(c.values), c.write)))
+		l.add(dim, "%s", cell(11, true, "max "+figure(most(c.values), c.write)))
+		lines = append(lines, l)
+	}
+	return lines
+}
+
+// heat shows how many requests waited how long: time to the right, longer waits to the top.
+func heat(m live.Heatmap, width, height int) []line {
+	rows := height - 1
+	if rows < 2 || len(m.Counts) == 0 || len(m.Bounds) == 0 {
+		return nil
+	}
+	columns := min(width-labelWidth, len(m.Counts))
+	height = min(rows, len(m.Bounds)+1)
+	sums := make([][]float64, height) // by row, the shortest first
+	for r := range sums {
+		sums[r] = make([]float64, columns)
+	}
+	for i, counts := range m.Counts {
+		for r, n := range counts {
+			if r <= len(m.Bounds) {
+				sums[r*height/(len(m.Bounds)+1)][i*columns/len(m.Counts)] += float64(n)
+			}
+		}
+	}
+	top := 0.0
+	for _, row := range sums {
+		top = max(top, slices.Max(row))
+	}
+	lines := []line{{{dim, "how long requests waited"}}}
+	for r := height - 1; r >= 0; r-- {
+		last := ((r+1)*(len(m.Bounds)+1)+height-1)/height - 1 // row of the picture
+		label := "more"
+		if last < len(m.Bounds) {
+			label = "to " + duration(m.Bounds[last])
+		}
+		lines = append(lines, line{{plain, cell(labelWidth, false, label)}, {warning, shades(sums[r], top)}})
+	}
+	return lines
+}
+
+// shades are darker where there is more, by its logarithm; blank where there is nothing.
+func shades(counts []float64, top float64) string {
+	marks := []rune("░▒▓█")
+	text := make([]rune, len(counts))
+	for i, n := range counts {
+		text[i] = ' '
+		if n > 0 {
+			text[i] = marks[min(3, int(4*math.Log1p(n)/math.Log1p(top)))]
+		}
+	}
+	return string(text)
+}

@@ -1,0 +1,206 @@
+package top
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"unicode"
+
+	"github.com/clipperhouse/displaywidth"
+
+	"github.com/poolgauge/poolgauge/collector/live"
+)
+
+// style says what a text is for; how that looks is up to the terminal.
+type style int
+
+const (
+	plain style = iota
+	strong
+	dim
+	good
+	warning
+	trouble
+	bar // a line across the screen: the head of the table, the keys
+
+	selected style = 1 << 8 // and this, if it is in the row that keys are about
+)
+
+// span is a text in one style.
+type span struct {
+	style style
+	text  string
+}
+
+// line is a line of the screen, from its left.
+type line []span
+
+func (l *line) add(s style, format string, args ...any) {
+	*l = append(*l, span{s, fmt.Sprintf(format, args...)})
+}
+
+// String returns the text alone.
+func (l line) String() string {
+	var b strings.Builder
+	for _, s := range l {
+		b.WriteString(s.text)
+	}
+	return b.String()
+}
+
+// safe makes text that is not ours safe for a terminal: control characters, and those that change the direction of what follows,
+// are replaced.
+func safe(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, text)
+}
+
+// cell is a text of exactly so many columns, with at least one space before it if it is to the right.
+func cell(columns int, right bool, text string) string {
+	if columns <= 0 {
+		return ""
+	}
+	room := columns
+	if right {
+		room--
+	}
+	text = displaywidth.TruncateString(text, room, "…")
+	space := strings.Repeat(" ", max(0, columns-displaywidth.String(text)))
+	if right {
+		return space + text
+	}
+	return text + space
+}
+
+// gauge is a bar of so many columns, filled to a share from 0 to 1 in steps of an eighth of a column.
+func gauge(columns int, share float64) string {
+	const full = 8
+	eighths := int(math.Round(min(1, max(0, share)) * float64(columns*full)))
+	text := strings.Repeat("█", eighths/full)
+	if part := eighths % full; part > 0 {
+		text += string([]rune("▏▎▍▌▋▊▉")[part-1])
+	}
+	return cell(columns, false, text)
+}
+
+// spark draws values from 0 to most in so many columns, the newest to the right. What is absent is blank, what is 0 is the lowest.
+func spark(columns int, values []live.Figure, most float64) string {
+	marks := []rune("▁▂▃▄▅▆▇█")
+	var b strings.Builder
+	for _, f := range fit(columns, values) {
+		v, ok := f.Get()
+		switch {
+		case !ok:
+			b.WriteByte(' ')
+		case most <= 0:
+			b.WriteRune(marks[0])
+		default:
+			b.WriteRune(marks[min(len(marks)-1, int(max(0, v)/most*float64(len(marks))))])
+		}
+	}
+	return b.String()
+}
+
+// fit makes as many values as there are columns: each is the most of those that it stands for. Fewer are at the right.
+func fit(columns int, values []live.Figure) []live.Figure {
+	out := make([]live.Figure, max(0, columns))
+	if len(values) < columns {
+		copy(out[columns-len(values):], values)
+		return out
+	}
+	for i := range out {
+		out[i] = most(values[i*len(values)/columns : (i+1)*len(values)/columns])
+	}
+	return out
+}
+
+// most is the highest of those that are known.
+func most(values []live.Figure) live.Figure {
+	var found live.Figure
+	for _, f := range values {
+		if v, ok := f.Get(); ok && v >= found.Or(math.Inf(-1)) {
+			found = f
+		}
+	}
+	return found
+}
+
+// newest is the last that is known.
+func newest(values []live.Figure) live.Figure {
+	for i := len(values) - 1; i >= 0; i-- {
+		if !values[i].IsZero() {
+			return values[i]
+		}
+	}
+	return live.Figure{}
+}
+
+// figure writes a figure, and a dash where it is absent.
+func figure(f live.Figure, write func(float64) string) string {
+	if v, ok := f.Get(); ok {
+		return write(v)
+	}
+	return "–"
+}
+
+func whole(v float64) string { return fmt.Sprintf("%.0f", v) }
+
+// duration has seven columns at most.
+func duration(v float64) string {
+	if v == 0 {
+		return "0"
+	}
+	return strings.ReplaceAll(live.Duration(v), " ", "")
+}
+
+// number writes a rate in six columns at most.
+func number(v float64) string {
+	switch {
+	case v == 0:
+		return "0"
+	case v < 10:
+		return fmt.Sprintf("%.2g", v)
+	case v < 99999.5:
+		return whole(v)
+	}
+	return fmt.Sprintf("%.3gM", v/1e6)
+}
+
+func percent(v float64) string { return fmt.Sprintf("%.0f%%", 100*v) }
+
+// bytes writes a size in six columns at most.
+func bytes(v float64) string {
+	const units = "BKMGTPE"
+	i := 0
+	for ; v >= 999.5 && i < len(units)-1; i++ {
+		v /= 1024
+	}
+	if i == 0 || v >= 99.5 {
+		return fmt.Sprintf("%.0f%c", v, units[i])
+	}
+	return fmt.Sprintf("%.2g%c", v, units[i])
+}
+
+// fold breaks a text at spaces into lines of so many columns.
+func fold(text string, columns int) []string {
+	var lines []string
+	current := ""
+	for word := range strings.FieldsSeq(text) {
+		switch {
+		case current == "":
+			current = word
+		case displaywidth.String(current)+1+displaywidth.String(word) > columns:
+			lines, current = append(lines, current), word
+		default:
+			current += " " + word
+		}
+	}
+	if current != "" {
+		lines = append(lines, current)
+	}
+	return lines
+}

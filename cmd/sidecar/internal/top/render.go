@@ -1,0 +1,265 @@
+package top
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/clipperhouse/displaywidth"
+
+	"github.com/poolgauge/poolgauge/collector/live"
+)
+
+// stale is how old a picture may be before the screen says so, besides the time between questions.
+const stale = 3 * time.Second
+
+// render returns the lines of a screen of that size.
+func (s *state) render(width, height int, now time.Time) []line {
+	var lines, above []line
+	if s.picture != nil && height >= 12 {
+		above = s.machine(width)
+	}
+	switch {
+	case s.show == help:
+		lines = helpLines()
+	case s.picture == nil:
+		lines = append(lines, s.title(width, now))
+	default:
+		lines = append([]line{s.title(width, now)}, above...)
+		if s.show == details {
+			lines = append(lines, s.details(width, height-len(lines)-1)...)
+		} else {
+			lines = append(lines, s.table(width, height-len(lines)-1)...)
+		}
+	}
+	for len(lines) < height-1 {
+		lines = append(lines, nil)
+	}
+	return append(lines[:max(0, height-1)], s.keys(width))
+}
+
+func (s *state) title(width int, now time.Time) line {
+	news := s.news(now)
+	if news.style == trouble || s.picture == nil {
+		return clip(line{{strong, "poolgauge  "}, news}, width)
+	}
+	counts := map[live.Level]int{}
+	for i := range s.picture.Pools {
+		counts[s.picture.Pools[i].Level]++
+	}
+	text := fmt.Sprintf(" %d pools, %d in trouble, %d to watch", len(s.picture.Pools), counts[live.Trouble], counts[live.Warning])
+	news.text = cell(width-len("poolgauge  ")-len(text), false, news.text)
+	return clip(line{{strong, "poolgauge  "}, news, {plain, text}}, width)
+}
+
+// news says what the picture is of, or why there is none or no newer one.
+func (s *state) news(now time.Time) span {
+	age := now.Sub(s.got).Round(time.Second)
+	switch {
+	case s.picture == nil && s.err != nil:
+		return span{trouble, fmt.Sprintf("%s; tried for %v", safe(s.err.Error()), now.Sub(s.asked).Round(time.Second))}
+	case s.picture == nil:
+		return span{dim, "asking " + s.from + " …"}
+	case s.paused:
+		return span{warning, "PAUSED at " + s.picture.At.Local().Format(time.TimeOnly) + ": Z goes on"}
+	case s.err != nil:
+		return span{trouble, fmt.Sprintf("STALE by %v: %s", age, safe(s.err.Error()))}
+	case age > stale+s.every:
+		return span{trouble, fmt.Sprintf("STALE by %v", age)}
+	}
+	return span{plain, safe(s.picture.Service) + "  " + s.picture.At.Local().Format(time.TimeOnly)}
+}
+
+// machine is the host, the container that is throttled most, the probes, and the pipeline.
+func (s *state) machine(width int) []line {
+	h := s.picture.Host
+	const meter = 8
+	l := line{}
+	l.add(dim, "host  ")
+	l.meter("CPU", meter, h.CPU, percent(h.CPU.Or(0)))
+	l.meter("  mem", meter, h.MemoryUsed.Over(h.MemoryLimit), bytes(h.MemoryUsed.Or(0))+"/"+bytes(h.MemoryLimit.Or(0)))
+	l.put("  load ", h.Load, number)
+	l.put("  stall cpu ", h.Pressure.CPU, percent)
+	l.put(" io ", h.Pressure.IO, percent)
+	l.put(" mem ", h.Pressure.Memory, percent)
+	l.put("  steal ", h.Steal, percent)
+	all := []line{l}
+	if c := s.worst(); c != nil {
+		l := line{}
+		l.add(dim, "cgrp  ")
+		l.put("CPU ", c.CPU, number)
+		l.put(" of ", c.CPULimit, number)
+		if v := c.Throttled.Or(0); v > 0.1 {
+			l.add(trouble, "  throttled %s", percent(v))
+		} else {
+			l.put("  throttled ", c.Throttled, percent)
+		}
+		l.put("  mem ", c.Memory, bytes)
+		l.put("/", c.MemoryLimit, bytes)
+		l.put("  OOM kills ", c.OOMKills, whole)
+		l.add(dim, "  %s", safe(c.Path))
+		all = append(all, l)
+	}
+	all = append(all, s.probes(), s.pipeline())
+	for i := range all {
+		all[i] = clip(all[i], width)
+	}
+	return append(all, nil)
+}
+
+// worst is the container that is throttled most, or uses most.
+func (s *state) worst() *live.Container {
+	var worst *live.Container
+	for i := range s.picture.Containers {
+		c := &s.picture.Containers[i]
+		if worst == nil || c.Throttled.Or(0) > worst.Throttled.Or(0) ||
+			c.Throttled.Or(0) == worst.Throttled.Or(0) && c.CPU.Or(0) > worst.CPU.Or(0) {
+			worst = c
+		}
+	}
+	return worst
+}
+
+func (s *state) probes() line {
+	l := line{}
+	l.add(dim, "probes")
+	for _, p := range s.picture.Probes {
+		name := p.Name
+		if p.Target != "" {
+			name += " " + p.Target
+		}
+		switch {
+		case p.Failed != "":
+			l.add(trouble, " %s failed: %s ", safe(name), safe(p.Failed))
+		case len(p.Phases) > 0:
+			l.add(plain, " %s %s ", safe(name), figure(longest(p.Phases), duration))
+		default:
+			l.add(plain, " %s", safe(name))
+			l.put(" stretch ", p.Stretch, number)
+			l.put(" CPUs at once ", p.Parallelism, number)
+			l.add(plain, " ")
+		}
+	}
+	return l
+}
+
+// longest is the time of the longest phase: of the whole run, where that is one.
+func longest(phases []live.Phase) live.Figure {
+	all := make([]live.Figure, len(phases))
+	for i, p := range phases {
+		all[i] = p.Seconds
+	}
+	return most(all)
+}
+
+func (s *state) pipeline() line {
+	p := s.picture.Pipeline
+	l := line{}
+	l.add(dim, "sends ")
+	if p.Upstream == "" {
+		l.add(plain, "nowhere")
+	} else {
+		l.add(plain, "to %s", safe(p.Upstream))
+	}
+	l.put("  queue ", p.QueueUsed, bytes)
+	l.put("/", p.QueueLimit, bytes)
+	for _, lane := range p.Lanes {
+		l.add(plain, "  %s", safe(lane.Name))
+		l.put(" ", lane.Sent, number)
+		l.put("/s, queued ", lane.Queued, number)
+		if v := lane.Dropped.Or(0) + lane.Rejected.Or(0); v > 0 {
+			l.add(trouble, " lost %s", number(v))
+		}
+		if v, ok := lane.Available.Get(); ok && v == 0 {
+			l.add(trouble, " upstream away")
+		}
+	}
+	return l
+}
+
+// put adds a figure that is known.
+func (l *line) put(label string, f live.Figure, write func(float64) string) {
+	if v, ok := f.Get(); ok {
+		l.add(plain, "%s%s", label, write(v))
+	}
+}
+
+// meter adds a bar as those of htop, for a share that is known.
+func (l *line) meter(label string, columns int, share live.Figure, text string) {
+	v, ok := share.Get()
+	if !ok {
+		return
+	}
+	s := good
+	if v > 0.9 {
+		s = trouble
+	} else if v > 0.7 {
+		s = warning
+	}
+	l.add(plain, "%s[", label)
+	l.add(s, "%s", gauge(columns, v))
+	l.add(plain, "]%s", text)
+}
+
+// clip leaves what has room.
+func clip(l line, width int) line {
+	var out line
+	for _, s := range l {
+		columns := displaywidth.String(s.text)
+		if columns > width {
+			s.text, columns = cell(width, false, s.text), width
+		}
+		if s.text != "" {
+			out = append(out, s)
+		}
+		width -= columns
+	}
+	return out
+}
+
+func (s *state) keys(width int) line {
+	if s.typing != nil {
+		what := "Search: "
+		if s.typing == &s.filter {
+			what = "Filter: "
+		}
+		return line{{bar, cell(width, false, what+*s.typing+"_   Enter done  Esc none")}}
+	}
+	text := "F1Help F3Search F4Filter F6Sort EnterDetails ZPause F10Quit"
+	if s.show != table {
+		text = "EscBack ↑↓Pool ZPause F10Quit"
+	}
+	if s.filter != "" {
+		text += "  filter: " + s.filter
+	}
+	return line{{bar, cell(width, false, text)}}
+}
+
+func helpLines() []line {
+	var lines []line
+	for _, text := range []string{
+		"The pools of a sidecar: which is in trouble, and why.",
+		"",
+		"  ↑ ↓ PgUp PgDn Home End    select a pool (or k j)",
+		"  Enter →                   its last 15 minutes, and where waits were spent",
+		"  Esc ←                     back to all pools",
+		"  F3 /                      search; n finds the next",
+		"  F4 \\                      show only pools that contain a text",
+		"  F6 > <                    sort by the next or last column; first the worst",
+		"  I                         turn the order round",
+		"  Z                         pause, and go on",
+		"  F10 q Ctrl-C              quit",
+		"",
+		"  USED      slots of the limit      WAITING   requests that wait now",
+		"  OLDEST    wait of the oldest      WAIT99    99th percentile of waits",
+		"  USE50     median use of a slot    RATE/S    acquired per second",
+		"  LOST/S    rejected, canceled or timed out per second",
+		"",
+		"  !! callers are not served, or one has waited for a second",
+		"  !  full with callers waiting, or one in a hundred waits for 100 ms",
+		"  ?  silent: it has sent nothing for three of its intervals",
+		"  –  unknown",
+	} {
+		lines = append(lines, line{{plain, text}})
+	}
+	return lines
+}

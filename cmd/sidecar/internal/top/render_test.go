@@ -1,0 +1,202 @@
+package top
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/clipperhouse/displaywidth"
+
+	"github.com/poolgauge/poolgauge/collector/live"
+)
+
+var noon = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+
+// figures are known values.
+func figures(values ...float64) []live.Figure {
+	all := make([]live.Figure, len(values))
+	for i, v := range values {
+		all[i] = live.Known(v)
+	}
+	return all
+}
+
+func picture() *live.Picture {
+	k := live.Known
+	return &live.Picture{
+		At: noon, Service: "sidecar on node-7",
+		Pools: []live.Pool{
+			{
+				ID: "a", Name: "payments", Kind: "sql", Service: "orders", Level: live.Trouble, Reason: "a request has waited for 3.2 s",
+				Limit: k(8), Used: k(8), Pending: k(40), OldestWait: k(3.2), Wait: live.Quantiles{P50: k(1), P95: k(2), P99: k(3)},
+				Use: live.Quantiles{P50: k(0.021)}, Rate: k(380), NotServed: k(1.5), OnCPU: k(0.1), Blocked: k(0.9),
+				Verdict: "downstream slow", Evidence: []string{"use time is 4 times its baseline", "the CPUs are idle"}, Recommended: k(16),
+				Spark: live.Spark{Fill: figures(0.1, 0.5, 1)},
+			},
+			{ID: "b", Name: "thumbnails", Kind: "worker", Level: live.Warning, Limit: k(4), Used: k(4), Pending: k(2), Wait: live.Quantiles{P99: k(0.2)}},
+			{ID: "c", Name: "cache", Kind: "resource", Level: live.Good, Used: k(2), Rate: k(1234567)},
+			{ID: "d", Name: "reports", Kind: "worker", Level: live.Silent, Reason: "silent for 40 s"},
+		},
+		Host:       live.Host{CPU: k(0.95), MemoryUsed: k(3 << 30), MemoryLimit: k(8 << 30), Load: k(2.5), Pressure: live.Pressure{CPU: k(0.3)}},
+		Containers: []live.Container{{Path: "/pod/x"}, {Path: "/pod/app", CPU: k(0.5), CPULimit: k(0.5), Throttled: k(0.34)}},
+		Probes: []live.Probe{
+			{Name: "cpu", Stretch: k(1.9)},
+			{Name: "tcp", Target: "db:5432", Failed: "connection refused"},
+			{Name: "disk", Phases: []live.Phase{{Name: "sync", Seconds: k(0.004)}, {Name: "total", Seconds: k(0.005)}}},
+		},
+		Pipeline: live.Pipeline{Upstream: "otel:4317", QueueUsed: k(2048), Lanes: []live.Lane{{Name: "metrics", Available: k(0), Dropped: k(3)}}},
+	}
+}
+
+func shown(p *live.Picture) *state {
+	return &state{picture: p, got: noon, sort: -1, every: 2 * time.Second}
+}
+
+// text is a screen as text.
+func text(s *state, width, height int, at time.Time) string {
+	var b strings.Builder
+	for _, l := range s.render(width, height, at) {
+		b.WriteString(l.String() + "\n")
+	}
+	return b.String()
+}
+
+func expect(t *testing.T, screen string, wants ...string) {
+	t.Helper()
+	for _, want := range wants {
+		if !strings.Contains(screen, want) {
+			t.Errorf("%q is not in\n%s", want, screen)
+		}
+	}
+}
+
+func TestTableShowsWhichPoolIsInTroubleAndWhy(t *testing.T) {
+	screen := text(shown(picture()), 80, 24, noon)
+	expect(t, screen, "sidecar on node-7", "4 pools, 1 in trouble, 1 to watch",
+		"!! payments        ██████      8/8      40    3.2s      3s    21ms    380    1.5\n",
+		"!  thumbnails", "?  reports",
+		"   cache                         2       –       –       –       –  1.23M      –\n",
+		"payments (sql)  of orders  recommended limit 16", "downstream slow: use time is 4 times its baseline",
+		"CPU[███████▋]95%", "3G/8G", "throttled 34%", "/pod/app", "tcp db:5432 failed: connection refused", "disk 5ms",
+		"to otel:4317  queue 2K", "lost 3 upstream away", "F10Quit")
+	expect(t, text(shown(picture()), 160, 24, noon), "WHY", "downstream slow", "15 MINUTES")
+}
+
+// Whatever the size and whatever the names, no line is wider than the screen, and there are as many as it has.
+func TestScreensOfAllSizes(t *testing.T) {
+	hostile := picture()
+	for i := range 300 {
+		hostile.Pools = append(hostile.Pools, live.Pool{
+			ID: fmt.Sprint(i), Name: strings.Repeat("池\x1b[2J\u202e\n", 30), Kind: "\x07", Service: strings.Repeat("é", 300),
+			Level: live.Trouble, Reason: strings.Repeat("why ", 90), Used: live.Known(1e15), Limit: live.Known(1e15), OldestWait: live.Known(1e9),
+		})
+	}
+	hostile.Host = live.Host{}
+	for name, p := range map[string]*live.Picture{"usual": picture(), "hostile": hostile, "no pools": {At: noon}, "none yet": nil} {
+		for _, size := range [][2]int{{80, 24}, {20, 5}, {1, 1}, {40, 12}, {300, 100}, {79, 11}} {
+			s := shown(p)
+			for _, key := range []string{"", "End", "Enter", "F1", "Esc", "F3", "池", "Enter", "F4", "zzz", "Enter"} {
+				s.pressed(key, 10)
+				if s.show == details {
+					s.historyOf, s.history = s.selected, history()
+				}
+				lines := s.render(size[0], size[1], noon)
+				if len(lines) != size[1] {
+					t.Errorf("%s, %v, after %q: %d lines", name, size, key, len(lines))
+				}
+				for _, l := range lines {
+					if displaywidth.String(l.String()) > size[0] && s.show != help {
+						t.Errorf("%s, %v, after %q: %d columns: %q", name, size, key, displaywidth.String(l.String()), l)
+					}
+					if strings.ContainsAny(l.String(), "\x1b\x07\u202e\n") {
+						t.Errorf("%s: control characters in %q", name, l)
+					}
+				}
+			}
+		}
+	}
+}
+
+func history() *live.History {
+	return &live.History{
+		From: noon, Step: 5, Used: figures(1, 2, 8), Limit: figures(8, 8, 8), OldestWait: figures(0, 3.2),
+		Waits: live.Heatmap{Bounds: []float64{0.001, 0.1, 10}, Counts: [][]int64{{5, 0, 0, 0}, {5, 1000, 0, 0}, {0, 0, 0, 1}}},
+	}
+}
+
+func TestDetailsHaveCurvesAndWaits(t *testing.T) {
+	s := shown(picture())
+	s.show = details
+	expect(t, text(s, 80, 24, noon), "asking for its history")
+	s.historyOf, s.history = "a", history()
+	expect(t, text(s, 80, 24, noon), "on CPU 10%  blocked 90%", "the CPUs are idle", "▂▃█        8      max 8", "▁█     3.2s   max 3.2s",
+		"more           ░", "to 100ms     ▒█")
+}
+
+func TestStaleIsSaid(t *testing.T) {
+	s := shown(picture())
+	s.err = errors.New("nothing listens at 127.0.0.1:4320")
+	expect(t, text(s, 80, 24, noon.Add(7*time.Second)), "STALE by 7s: nothing listens at 127.0.0.1:4320")
+	s.err = nil
+	expect(t, text(s, 80, 24, noon.Add(9*time.Second)), "STALE by 9s")
+	if screen := text(s, 80, 24, noon.Add(4*time.Second)); strings.Contains(screen, "STALE") {
+		t.Errorf("stale between two answers:\n%s", screen)
+	}
+	s.pressed("Z", 1)
+	expect(t, text(s, 80, 24, noon.Add(9*time.Second)), "PAUSED at")
+	never := &state{from: "x:1", asked: noon, err: errors.New("nothing listens at x:1")}
+	expect(t, text(never, 80, 24, noon.Add(3*time.Second)), "nothing listens at x:1; tried for 3s")
+}
+
+func TestKeys(t *testing.T) {
+	names := func(s *state) string {
+		var all []string
+		for _, p := range s.pools() {
+			all = append(all, p.Name)
+		}
+		return strings.Join(all, " ")
+	}
+	for _, c := range []struct{ keys, selected, pools string }{
+		{"", "a", "payments thumbnails cache reports"},
+		{"Down Down", "c", ""},
+		{"Down Up Up", "a", ""},
+		{"End", "d", ""},
+		{"PgDn", "c", ""},
+		{"End Home j", "b", ""},
+		{"I", "d", "reports cache thumbnails payments"},
+		{"F6 F6", "a", "payments thumbnails cache reports"},
+		{"F6 F6 F6 F6 F6 F6", "c", "cache payments thumbnails reports"},
+		{"<", "a", "payments thumbnails cache reports"},
+		{"> <", "a", ""},
+		{"F4 W o r k Enter", "b", "thumbnails reports"},
+		{"F4 x Backspace r e p Enter", "d", "reports"},
+		{"F4 r e p Esc", "d", "payments thumbnails cache reports"},
+		{"F4 r e p Enter Esc", "d", "payments thumbnails cache reports"},
+		{"/ w o r k", "b", "payments thumbnails cache reports"},
+		{"/ w o r k Enter n", "d", ""},
+		{"/ w o r k Enter n n", "b", ""},
+		{"F4 q Enter", "a", ""},
+	} {
+		s := shown(picture())
+		text(s, 80, 24, noon)
+		for key := range strings.FieldsSeq(c.keys) {
+			if !s.pressed(key, 2) {
+				t.Errorf("%q ends at %s", c.keys, key)
+			}
+			text(s, 80, 24, noon)
+		}
+		if c.pools == "" {
+			c.pools = names(s)
+		}
+		if s.selected != c.selected && c.keys != "I" && !strings.HasPrefix(c.keys, "F6 F6 F6") || names(s) != c.pools {
+			t.Errorf("%q: %s is selected of %s, expected %s of %s", c.keys, s.selected, names(s), c.selected, c.pools)
+		}
+	}
+	for _, key := range []string{"q", "F10", "Ctrl-C"} {
+		if shown(picture()).pressed(key, 2) {
+			t.Errorf("%s does not quit", key)
+		}
+	}
+}

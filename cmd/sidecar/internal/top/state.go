@@ -1,0 +1,205 @@
+package top
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/poolgauge/poolgauge/collector/live"
+)
+
+// state is all that the screen shows. Only the goroutine of Run uses it.
+type state struct {
+	from    string        // the address
+	every   time.Duration // between questions
+	picture *live.Picture
+	got     time.Time // when picture came
+	err     error     // of the last question, nil if it was answered
+	asked   time.Time // the first time
+
+	show     view
+	sort     int  // of columns, or -1: the order of the sidecar, the worst first
+	reverse  bool // the order
+	paused   bool
+	filter   string
+	search   string
+	typing   *string // filter or search, while keys go into it
+	selected string  // a pool's ID
+	offset   int     // rows of the table above the screen
+
+	history   *live.History // of the pool historyOf
+	historyOf string
+}
+
+// view is what the screen is about.
+type view int
+
+const (
+	table view = iota
+	details
+	help
+)
+
+// column is one of the table.
+type column struct {
+	title string
+	width int // columns of the terminal with the space before it
+	text  func(*live.Pool) string
+	value func(*live.Pool) live.Figure // to sort by, the highest first
+}
+
+var columns = []column{
+	{"USED", 9, used, (*live.Pool).Fill},
+	{"WAITING", 8, func(p *live.Pool) string { return figure(p.Pending, whole) }, func(p *live.Pool) live.Figure { return p.Pending }},
+	{"OLDEST", 8, func(p *live.Pool) string { return figure(p.OldestWait, duration) }, func(p *live.Pool) live.Figure { return p.OldestWait }},
+	{"WAIT99", 8, func(p *live.Pool) string { return figure(p.Wait.P99, duration) }, func(p *live.Pool) live.Figure { return p.Wait.P99 }},
+	{"USE50", 8, func(p *live.Pool) string { return figure(p.Use.P50, duration) }, func(p *live.Pool) live.Figure { return p.Use.P50 }},
+	{"RATE/S", 7, func(p *live.Pool) string { return figure(p.Rate, number) }, func(p *live.Pool) live.Figure { return p.Rate }},
+	{"LOST/S", 7, func(p *live.Pool) string { return figure(p.NotServed, number) }, func(p *live.Pool) live.Figure { return p.NotServed }},
+}
+
+func used(p *live.Pool) string {
+	text := figure(p.Used, number)
+	if limit, ok := p.Limit.Get(); ok {
+		text += "/" + number(limit)
+	}
+	return text
+}
+
+// pools are those that the filter leaves, in the order that the user wants.
+func (s *state) pools() []*live.Pool {
+	if s.picture == nil {
+		return nil
+	}
+	var all []*live.Pool
+	for i := range s.picture.Pools {
+		if p := &s.picture.Pools[i]; matches(p, s.filter) {
+			all = append(all, p)
+		}
+	}
+	if s.sort >= 0 {
+		value := columns[s.sort].value
+		slices.SortStableFunc(all, func(a, b *live.Pool) int { return cmp.Compare(value(b).Or(-1), value(a).Or(-1)) })
+	}
+	if s.reverse {
+		slices.Reverse(all)
+	}
+	return all
+}
+
+func matches(p *live.Pool, text string) bool {
+	for _, in := range []string{p.Name, p.Kind, p.Service, p.Instance, string(p.Level)} {
+		if strings.Contains(strings.ToLower(in), strings.ToLower(text)) {
+			return true
+		}
+	}
+	return false
+}
+
+// row is where the selected pool is in a list, 0 if it is not there.
+func (s *state) row(all []*live.Pool) int {
+	return max(0, slices.IndexFunc(all, func(p *live.Pool) bool { return p.ID == s.selected }))
+}
+
+// move selects another row, by so many below the one that is selected.
+func (s *state) move(by int) {
+	all := s.pools()
+	if len(all) > 0 {
+		s.selected = all[min(max(0, s.row(all)+by), len(all)-1)].ID
+	}
+}
+
+// find selects the next pool that is searched for, from the selected one plus so many.
+func (s *state) find(from int) {
+	all := s.pools()
+	at := s.row(all) + from
+	for i := range all {
+		if p := all[(at+i)%len(all)]; matches(p, s.search) {
+			s.selected = p.ID
+			return
+		}
+	}
+}
+
+// pressed does what a key means; it returns false when that is to end. Keys are those of htop.
+func (s *state) pressed(key string, page int) bool {
+	if s.typing != nil {
+		s.typed(key)
+		return key != "Ctrl-C"
+	}
+	switch key {
+	case "q", "Q", "F10", "Ctrl-C":
+		return false
+	case "Esc":
+		if s.show == table {
+			s.filter = ""
+		}
+		s.show = table
+	case "Enter", "Right", "F2":
+		s.show = details
+	case "Left":
+		s.show = table
+	case "h", "?", "F1":
+		s.show = help
+	case "Z", "z":
+		s.paused = !s.paused
+	case "F4", "\\":
+		s.show, s.typing = table, &s.filter
+	case "F3", "/":
+		s.show, s.typing, s.search = table, &s.search, ""
+	case "n":
+		s.find(1)
+	case "F6", ">", ".":
+		s.sort = (s.sort+2)%(len(columns)+1) - 1
+	case "<", ",":
+		s.sort = (s.sort+1+len(columns))%(len(columns)+1) - 1
+	case "I":
+		s.reverse = !s.reverse
+	default:
+		s.moved(key, page)
+	}
+	return true
+}
+
+func (s *state) moved(key string, page int) {
+	switch key {
+	case "Up", "k":
+		s.move(-1)
+	case "Down", "j":
+		s.move(1)
+	case "PgUp":
+		s.move(-page)
+	case "PgDn", " ":
+		s.move(page)
+	case "Home":
+		s.move(-1 << 30)
+	case "End":
+		s.move(1 << 30)
+	}
+}
+
+// typed puts a key into the text that is being typed.
+func (s *state) typed(key string) {
+	switch key {
+	case "Enter", "Up", "Down":
+		s.typing = nil
+		return
+	case "Esc":
+		*s.typing, s.typing = "", nil
+		return
+	case "Backspace", "Backspace2", "DEL", "Ctrl-H":
+		_, size := utf8.DecodeLastRuneInString(*s.typing)
+		*s.typing = (*s.typing)[:len(*s.typing)-size]
+	case "Ctrl-U":
+		*s.typing = ""
+	default:
+		if utf8.RuneCountInString(key) == 1 && len(*s.typing) < 64 {
+			*s.typing += key
+		}
+	}
+	if s.typing == &s.search && s.search != "" {
+		s.find(0)
+	}
+}

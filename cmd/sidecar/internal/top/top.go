@@ -1,0 +1,206 @@
+// Package top shows what a running sidecar knows in a terminal, as htop shows processes.
+package top
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/gdamore/tcell/v3"
+
+	"github.com/poolgauge/poolgauge/collector/live"
+)
+
+// Print asks once, and writes the screen to w as text: for where there is no terminal.
+func Print(ctx context.Context, w io.Writer, c *Client) error {
+	p, err := c.Picture(ctx)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	s := &state{from: c.String(), picture: p, got: now, sort: -1}
+	const width = 120
+	lines := append([]line{s.title(width, now)}, s.machine(width)...)
+	lines = append(lines, s.head(layoutOf(width)))
+	for i := range p.Pools {
+		lines = append(lines, rowOf(&p.Pools[i], layoutOf(width)))
+	}
+	for _, l := range lines {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(l.String(), " ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// answer is what the sidecar said.
+type answer struct {
+	picture *live.Picture
+	history *live.History
+	id      string // of the pool that history is of
+	err     error
+}
+
+// Run shows what c knows on a screen, and asks anew at each interval, until ctx ends or the user quits. It returns an error when
+// the terminal is gone.
+func Run(ctx context.Context, screen tcell.Screen, c *Client, every time.Duration) error {
+	if err := screen.Init(); err != nil {
+		return fmt.Errorf("the terminal: %w", err)
+	}
+	defer screen.Fini()
+	for from, to := range fallbacks {
+		screen.RegisterRuneFallback(from, to)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	questions, answers := make(chan string, 1), make(chan answer, 1)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		ask(ctx, c, every, questions, answers)
+	}()
+	defer func() { cancel(); <-ended }()
+
+	s := &state{from: c.String(), every: every, sort: -1, asked: time.Now()}
+	clock := time.NewTicker(time.Second) // what is stale shows it
+	defer clock.Stop()
+	for {
+		draw(screen, s)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-clock.C:
+		case a := <-answers:
+			s.take(a)
+		case e, ok := <-screen.EventQ():
+			if !ok {
+				return nil
+			}
+			if goOn, err := s.event(screen, e); !goOn {
+				return err
+			}
+			want := ""
+			if s.show == details {
+				want = s.selected
+			}
+			if want != s.historyOf || want == "" {
+				s.historyOf, s.history = want, nil
+			}
+			select { // the newest wish
+			case <-questions:
+			default:
+			}
+			questions <- want
+		}
+	}
+}
+
+// ask asks for the picture at each interval, and for the history of the pool whose ID came last, if it is not empty.
+func ask(ctx context.Context, c *Client, every time.Duration, questions <-chan string, answers chan<- answer) {
+	defer c.Close()
+	id := ""
+	timer := time.NewTicker(every)
+	defer timer.Stop()
+	for {
+		var a answer
+		if a.picture, a.err = c.Picture(ctx); a.err == nil && id != "" {
+			a.id = id
+			a.history, a.err = c.History(ctx, id)
+		}
+		select {
+		case answers <- a:
+		case <-ctx.Done():
+			return
+		}
+		for again := false; !again; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-timer.C:
+				again = true
+			case want := <-questions:
+				again = want != "" && want != id
+				id = want
+			}
+		}
+	}
+}
+
+// take puts an answer on the screen, unless that is paused.
+func (s *state) take(a answer) {
+	if s.paused {
+		return
+	}
+	if s.err = a.err; a.picture != nil {
+		s.picture, s.got = a.picture, time.Now()
+	}
+	if a.history != nil && a.id == s.historyOf && a.err == nil {
+		s.history = a.history
+	}
+}
+
+var errGone = errors.New("the terminal is gone")
+
+// event does what a key means, and whatever else happens to a terminal; goOn is false when that is to end.
+func (s *state) event(screen tcell.Screen, e tcell.Event) (goOn bool, err error) {
+	switch e := e.(type) {
+	case *tcell.EventResize:
+		screen.Sync()
+	case *tcell.EventError:
+		return false, errGone
+	case *tcell.EventKey:
+		if e.Key() == tcell.KeyCtrlL {
+			screen.Sync()
+			return true, nil
+		}
+		_, height := screen.Size()
+		return s.pressed(nameOf(e), max(1, height/2)), nil
+	}
+	return true, nil
+}
+
+func nameOf(e *tcell.EventKey) string {
+	if e.Key() == tcell.KeyRune {
+		return e.Str()
+	}
+	return tcell.KeyNames[e.Key()]
+}
+
+func draw(screen tcell.Screen, s *state) {
+	width, height := screen.Size()
+	screen.Clear()
+	for y, l := range s.render(width, height, time.Now()) {
+		x := 0
+		for _, part := range l {
+			look := looks[part.style&^selected].Reverse(part.style == bar || part.style&selected != 0)
+			for text := part.text; text != "" && x < width; {
+				var columns int
+				text, columns = screen.Put(x, y, text, look)
+				if columns == 0 {
+					break
+				}
+				x += columns
+			}
+		}
+	}
+	screen.Show() // sends what has changed
+}
+
+var looks = map[style]tcell.Style{
+	plain:   tcell.StyleDefault,
+	strong:  tcell.StyleDefault.Bold(true),
+	dim:     tcell.StyleDefault.Dim(true),
+	good:    tcell.StyleDefault.Foreground(tcell.ColorGreen),
+	warning: tcell.StyleDefault.Foreground(tcell.ColorYellow),
+	trouble: tcell.StyleDefault.Foreground(tcell.ColorRed).Bold(true),
+	bar:     tcell.StyleDefault,
+}
+
+// fallbacks are for terminals without Unicode.
+var fallbacks = map[rune]string{
+	'▏': " ", '▎': " ", '▍': " ", '▌': "=", '▋': "=", '▊': "=", '▉': "#", '█': "#",
+	'▁': "_", '▂': ".", '▃': "-", '▄': "=", '▅': "+", '▆': "*", '▇': "%",
+	'░': ".", '▒': ":", '▓': "+", '–': "-", '…': ".", 'µ': "u", '▽': "v", '△': "^", '↑': "^", '↓': "v", '→': ">", '←': "<",
+}
