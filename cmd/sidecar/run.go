@@ -14,6 +14,7 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/exemplar"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/resource"
 
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
 	"github.com/poolgauge/poolgauge/collector"
@@ -76,23 +77,15 @@ func serve(
 		return err
 	}
 	reader := newReader(settings, newSources(settings, pod, log))
-	provider := sdkmetric.NewMeterProvider(
-		sdkmetric.WithReader(reader), sdkmetric.WithResource(resource),
-		// There are no traces to point to, and looking for them takes two thirds of a collection's memory.
-		sdkmetric.WithExemplarFilter(exemplar.AlwaysOffFilter),
-	)
-	if err := runtimemetrics.Start(runtimemetrics.WithMeterProvider(provider)); err != nil {
-		return fmt.Errorf("runtime metrics: %w", err)
+	provider, err := newProvider(reader, resource)
+	if err != nil {
+		return err
 	}
-	if err := errors.Join(goroutines.Start(provider.Meter(scope)), trouble.observe(provider.Meter(scope))); err != nil {
-		return fmt.Errorf("metrics of the sidecar: %w", err)
+	if err := trouble.observe(provider.Meter(scope)); err != nil {
+		return err
 	}
-
 	picture := live.New(live.Config{Limit: settings.LiveSize, Service: nameOf(resource), Upstream: destination(settings)})
-	if settings.QueueDir != "" {
-		tell := func(err error) { log.Warn("the history of the page", "error", err) }
-		defer picture.Keep(settings.QueueDir, tell).Close()
-	}
+	defer keep(settings, picture, log)()
 	if err := picture.Observe(provider.Meter(scope)); err != nil {
 		return err
 	}
@@ -138,6 +131,30 @@ func serve(
 		log.Warn("probes", "error", err)
 	}
 	return nil
+}
+
+// newProvider returns what all instruments come from, those of the runtime among them.
+func newProvider(reader sdkmetric.Reader, resource *resource.Resource) (*sdkmetric.MeterProvider, error) {
+	provider := sdkmetric.NewMeterProvider(
+		sdkmetric.WithReader(reader), sdkmetric.WithResource(resource),
+		// There are no traces to point to, and looking for them takes two thirds of a collection's memory.
+		sdkmetric.WithExemplarFilter(exemplar.AlwaysOffFilter),
+	)
+	if err := runtimemetrics.Start(runtimemetrics.WithMeterProvider(provider)); err != nil {
+		return nil, fmt.Errorf("runtime metrics: %w", err)
+	}
+	if err := goroutines.Start(provider.Meter(scope)); err != nil {
+		return nil, fmt.Errorf("runtime metrics: %w", err)
+	}
+	return provider, nil
+}
+
+// keep lets the history survive a restart, where there is a place for it, until the function that it returns is called.
+func keep(settings *config.Settings, picture *live.Live, log *slog.Logger) (end func()) {
+	if settings.QueueDir == "" {
+		return func() {}
+	}
+	return picture.Keep(settings.QueueDir, func(err error) { log.Warn("the history of the page", "error", err) }).Close
 }
 
 // servePage serves the page, unless that is off, and returns its URL. It is for people: what keeps it from being served is said, and is no reason to stop.

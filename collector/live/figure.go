@@ -67,3 +67,22 @@ func (f *Figure) UnmarshalJSON(data []byte) error {
 	*f = Known(v)
 	return err
 }
+
+// Column is a row of figures over time. In JSON they have three digits, and null where one is absent.
+type Column []Figure
+
+// MarshalJSON implements json.Marshaler: all at once, since pictures have many.
+func (c Column) MarshalJSON() ([]byte, error) {
+	text := append(make([]byte, 0, 8*len(c)+2), '[')
+	for i, f := range c {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		if f.known {
+			text = strconv.AppendFloat(text, f.value, 'g', 3, 64)
+		} else {
+			text = append(text, "null"...)
+		}
+	}
+	return append(text, ']'), nil
+}

@@ -25,14 +25,14 @@ func (p *pool) spark(slot int64) Spark {
 }
 
 // columns returns the last quarter of an hour of a row, until slot.
-func (t *track) columns(row int, slot int64) []Figure {
+func (t *track) columns(row int, slot int64) Column {
 	return t.spark(slot, func(at int64) float64 { return t.at(row, at) })
 }
 
 // spark returns the most of what a slot has, for each column.
-func (t *track) spark(slot int64, of func(at int64) float64) []Figure {
+func (t *track) spark(slot int64, of func(at int64) float64) Column {
 	const width = slots / SparkColumns
-	columns := make([]Figure, SparkColumns)
+	columns := make(Column, SparkColumns)
 	for i := range columns {
 		most := math.Inf(-1)
 		end := (slot/width + 1 - int64(SparkColumns-1-i)) * width
@@ -62,8 +62,8 @@ func (l *Live) History(id string) (h *History, ok bool) {
 	}
 	slot := l.now()
 	first := max(0, slot-slots+1)
-	column := func(row int) []Figure {
-		figures := make([]Figure, 0, slots)
+	column := func(row int) Column {
+		figures := make(Column, 0, slots)
 		for at := first; at <= slot; at++ {
 			figures = append(figures, Known(p.track.at(row, at)))
 		}

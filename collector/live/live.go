@@ -111,6 +111,7 @@ func (l *Live) Picture() *Picture {
 	l.machine.picture(p)
 	p.Pipeline.Upstream = l.cfg.Upstream
 	slot := l.now()
+	p.Step = l.slot.Seconds() * slots / SparkColumns
 	p.Course = Course{
 		CPU: l.course.columns(courseCPU, slot), Memory: l.course.columns(courseMemory, slot),
 		Throttled: l.course.columns(courseThrottled, slot), Pressure: l.course.columns(coursePressure, slot),

@@ -11,6 +11,7 @@ type Picture struct {
 	Pools      []Pool      `json:"pools"`             // worst first
 	Host       Host        `json:"host"`
 	Course     Course      `json:"course"`
+	Step       float64     `json:"step"` // seconds of a column of a Spark and of the Course: 15, or 3 in the first minutes
 	Containers []Container `json:"containers"`
 	Probes     []Probe     `json:"probes"`
 	Pipeline   Pipeline    `json:"pipeline"`
@@ -68,10 +69,10 @@ type Pool struct {
 // Fill returns used ÷ limit.
 func (p Pool) Fill() Figure { return p.Used.Over(p.Limit) }
 
-// Spark is a quarter of an hour in [SparkColumns] columns, the oldest first; each is the most that was seen in it.
+// Spark is [SparkColumns] columns of [Picture.Step] each, the oldest first; each is the most that was seen in it.
 type Spark struct {
-	Fill []Figure `json:"fill"` // shares of the limit, or slots used where there is none
-	Wait []Figure `json:"wait"` // the oldest wait, or the 99th percentile if that is longer
+	Fill Column `json:"fill"` // shares of the limit, or slots used where there is none
+	Wait Column `json:"wait"` // the oldest wait, or the 99th percentile if that is longer
 }
 
 // Quantiles are of a distribution of seconds, within 5 % where its buckets are that narrow.
@@ -97,12 +98,12 @@ type Host struct {
 	Evidence string `json:"evidence,omitempty"`
 }
 
-// Course is a quarter of an hour of the machine in [SparkColumns] columns, the oldest first; each is the most that was seen in it. All are shares.
+// Course is the machine's, in the columns of a [Spark]. All are shares.
 type Course struct {
-	CPU       []Figure `json:"cpu"`
-	Memory    []Figure `json:"memory"`
-	Throttled []Figure `json:"throttled"` // of the container that is throttled most
-	Pressure  []Figure `json:"pressure"`  // of the resource that most is waited for
+	CPU       Column `json:"cpu"`
+	Memory    Column `json:"memory"`
+	Throttled Column `json:"throttled"` // of the container that is throttled most
+	Pressure  Column `json:"pressure"`  // of the resource that most is waited for
 }
 
 // Pressure is the share of time in which some task waited for a resource.
@@ -178,14 +179,14 @@ type Memory struct {
 type History struct {
 	From       time.Time `json:"from"`
 	Step       float64   `json:"step"` // seconds
-	Used       []Figure  `json:"used"`
-	Limit      []Figure  `json:"limit"`
-	Pending    []Figure  `json:"pending"`
-	OldestWait []Figure  `json:"oldestWait"`
-	WaitP99    []Figure  `json:"waitP99"`
-	UseP50     []Figure  `json:"useP50"` // the mean, of a pool that does not say how long each use lasts
-	Rate       []Figure  `json:"rate"`
-	NotServed  []Figure  `json:"notServed"`
+	Used       Column    `json:"used"`
+	Limit      Column    `json:"limit"`
+	Pending    Column    `json:"pending"`
+	OldestWait Column    `json:"oldestWait"`
+	WaitP99    Column    `json:"waitP99"`
+	UseP50     Column    `json:"useP50"` // the mean, of a pool that does not say how long each use lasts
+	Rate       Column    `json:"rate"`
+	NotServed  Column    `json:"notServed"`
 	Waits      Heatmap   `json:"waits"`
 }
 
