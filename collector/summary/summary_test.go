@@ -168,12 +168,12 @@ func TestSummaryOfAFailingProbeIsNeverBlank(t *testing.T) {
 		return m.gauge(catalog.ProbeRuns, runs, name, target, semconv.ErrorTypeKey.String(kind))
 	}
 	hung := at(0).gauge(catalog.ProbeSkipped, 1, name, target, catalog.ProbeSkipReasonKey.String("running"))
-	s := &Summary{probes: map[string]string{}}
+	s := newScreen()
 	for i, step := range []struct {
 		m    *machine
 		want string
 	}{
-		{hung, "12:00:00  probe grpc  app:1   no run has ended\n\n"},
+		{hung, "12:00:00  probe grpc  app:1   failed: no run has ended\n\n"},
 		{bad(at(10*time.Second), "timeout", 1), "12:00:10  probe grpc  app:1   failed: timeout\n\n"},
 		{bad(at(20*time.Second), "timeout", 1), "12:00:20  probe grpc  app:1   failed: timeout\n\n"},
 		{bad(bad(at(30*time.Second), "timeout", 1), "NOT_SERVING", 1), "12:00:30  probe grpc  app:1   failed: NOT_SERVING\n\n"},
@@ -182,7 +182,7 @@ func TestSummaryOfAFailingProbeIsNeverBlank(t *testing.T) {
 			t.Errorf("step %d: got:\n%s\nwant:\n%s", i, got, step.want)
 		}
 	}
-	first := &Summary{probes: map[string]string{}}
+	first := newScreen()
 	if got, want := first.block(bad(at(0), "dns", 1).collection()), "12:00:00  probe grpc  app:1   failed: dns\n\n"; got != want {
 		t.Errorf("the first block: got:\n%s\nwant:\n%s", got, want)
 	}
