@@ -67,10 +67,14 @@ cross: ## compile for every platform, without cgo
 generate: ## rewrite the generated files
 	$(call each,go generate ./...)
 
+browser: ## the page in a real chromium; needs that, node and npm
+	CGO_ENABLED=0 go build -o bin/sidecar ./cmd/sidecar
+	cd e2e/browser && npm ci --no-audit --no-fund && SIDECAR=$(CURDIR)/bin/sidecar node --test
+
 fuzz: ## every fuzz target for FUZZTIME (30s)
 	$(call each,FUZZTIME=$(FUZZTIME) $(CURDIR)/.ci/fuzz)
 
 bench: ## compare with peers; fails where a bar is missed
 	@cd benchmarks && missed=0; for b in footprint relay pools pools/truth pools/memory wrap "classify -rounds 3"; do go run ./$$b || missed=1; done; exit $$missed
 
-.PHONY: check help tidy build imagecontext image podman vet lint fmt test readme cross generate fuzz bench
+.PHONY: check help tidy build imagecontext image podman vet lint fmt test readme cross generate browser fuzz bench

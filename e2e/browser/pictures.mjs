@@ -11,7 +11,7 @@ for (const scheme of ["dark", "light"]) {
     await page.locator(".pool").first().waitFor();
     if (pool) {
       await page.getByRole("button", { name: pool }).click();
-      await page.locator(".chart .line").first().waitFor();
+      await page.locator(".chart .single").first().waitFor();
       await page.waitForTimeout(500);
     }
     await page.screenshot({ path: `${directory}/page-${width}-${scheme}${pool ? "-open" : ""}.png`, fullPage: Boolean(pool) || width < 500 });

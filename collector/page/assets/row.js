@@ -24,7 +24,7 @@ function cell(name, label, ...values) {
 export class Row {
   constructor(id, chosen) {
     this.id = id;
-    this.visible = true;
+    this.visible = false; // until the observer says otherwise
     this.shape = svg("path", { "fill-rule": "evenodd" });
     this.name = el("span");
     this.level = el("span", "hidden");
