@@ -50,7 +50,9 @@ func picture() *live.Picture {
 	}
 }
 
-func shown(p *live.Picture) *state { return &state{picture: p, got: noon, sort: -1, every: 2 * time.Second} }
+func shown(p *live.Picture) *state {
+	return &state{picture: p, got: noon, sort: -1, every: 2 * time.Second}
+}
 
 // text is a screen as text.
 func text(s *state, width, height int, at time.Time) string {
