@@ -55,7 +55,7 @@ func TestBadInput(t *testing.T) {
 		"protocol":               {nil, "OTEL_EXPORTER_OTLP_PROTOCOL=http/json", 2, []string{"OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", "grpc"}},
 		"header":                 {nil, "OTEL_EXPORTER_OTLP_HEADERS=ok=1,se cret", 2, []string{"OTEL_EXPORTER_OTLP_HEADERS", "key=value", "pair 2"}},
 		"header's encoding":      {nil, "OTEL_EXPORTER_OTLP_HEADERS=key=%zz", 2, []string{"OTEL_EXPORTER_OTLP_HEADERS", "percent-encoded"}},
-		"compression":            {nil, "OTEL_EXPORTER_OTLP_COMPRESSION=zstd", 2, []string{"OTEL_EXPORTER_OTLP_COMPRESSION", `"zstd"`, "gzip"}},
+		"compression":            {nil, "OTEL_EXPORTER_OTLP_COMPRESSION=lz4", 2, []string{"OTEL_EXPORTER_OTLP_COMPRESSION", `"lz4"`, "gzip"}},
 		"temporality":            {nil, "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=sometimes", 2, []string{"TEMPORALITY_PREFERENCE", `"sometimes"`, "delta"}},
 		"tcp target":             {[]string{"--probe-tcp=nowhere"}, "", 2, []string{"--probe-tcp", "nowhere"}},
 		"tcp target's port":      {[]string{"--probe-tcp=host:x"}, "", 2, []string{"--probe-tcp", "host:x"}},

@@ -29,7 +29,9 @@ func withFuture[M proto.Message](m M) M {
 func appResource() *resourcepb.Resource {
 	return withFuture(&resourcepb.Resource{Attributes: []*commonpb.KeyValue{
 		stringAttribute("service.name", "shop"), stringAttribute("host.name", "its own"),
-	}})
+	}, EntityRefs: []*commonpb.EntityRef{withFuture(&commonpb.EntityRef{
+		SchemaUrl: "https://example.org/3", Type: "host", IdKeys: []string{"host.name"}, DescriptionKeys: []string{"host.image"},
+	})}})
 }
 
 // checkResource checks that what was missing was added, and nothing else changed. The sidecar has host.name=node-1, k8s.pod.name=web-7.
@@ -47,6 +49,9 @@ func checkResource(t *testing.T, got *resourcepb.Resource) {
 	}
 	if _, own := values["service.instance.id"]; own {
 		t.Error("the app's resource has the sidecar's service.instance.id")
+	}
+	if want := appResource().GetEntityRefs(); len(got.GetEntityRefs()) != 1 || !proto.Equal(got.GetEntityRefs()[0], want[0]) {
+		t.Errorf("entity references %v, want %v", got.GetEntityRefs(), want)
 	}
 	if !bytes.Equal(got.ProtoReflect().GetUnknown(), future) {
 		t.Error("the resource lost a field that is not known here")

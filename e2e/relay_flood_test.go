@@ -122,7 +122,7 @@ func floodPoints(data []byte) (n int) {
 }
 
 // flood sends from clients, each with a connection of its own, and returns how many points were acknowledged.
-func flood(t *testing.T, target string, clients int, r *colmetricpb.ExportMetricsServiceRequest, d time.Duration) int64 {
+func flood(t *testing.T, target string, clients int, r *colmetricpb.ExportMetricsServiceRequest, d time.Duration, options ...grpc.CallOption) int64 {
 	t.Helper()
 	points := int64(len(r.GetResourceMetrics()[0].GetScopeMetrics()[0].GetMetrics()[0].GetGauge().GetDataPoints()))
 	var acked atomic.Int64
@@ -139,7 +139,7 @@ func flood(t *testing.T, target string, clients int, r *colmetricpb.ExportMetric
 			client := colmetricpb.NewMetricsServiceClient(conn)
 			for time.Now().Before(end) {
 				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-				if _, err := client.Export(ctx, r); err == nil {
+				if _, err := client.Export(ctx, r, options...); err == nil {
 					acked.Add(points)
 				} else {
 					time.Sleep(50 * time.Millisecond) // as the client of an app does

@@ -88,7 +88,7 @@ func TestRelayRefusals(t *testing.T) {
 // A request that is larger than the queue is refused for good.
 func TestRelayLargerThanTheQueue(t *testing.T) {
 	s := newRelay(t, freeAddress(t), "--queue-size=1MiB").start()
-	checkStatus(t, invoke(t.Context(), dial(t, s.target), metricsMethod, large(2<<20)), codes.InvalidArgument, "too_large", false)
+	checkStatus(t, invoke(t.Context(), dial(t, s.target), metricsMethod, large(2<<20)), codes.ResourceExhausted, "too_large", false)
 	checkHTTP(t, post(t.Context(), "http://"+s.httpAddress+"/v1/metrics", "application/x-protobuf", "", large(2<<20)), http.StatusRequestEntityTooLarge, "too_large", false)
 }
 

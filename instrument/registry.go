@@ -59,9 +59,10 @@ type Registration struct {
 	wider  map[attribute.Distinct]attribute.Set // of the convention, with what was given
 }
 
-// labelSet is the attributes of a pool with labels.
+// labelSet is the attributes of a pool, or a part of it, with labels.
 type labelSet struct {
 	labels labels
+	part   attribute.Distinct
 	set    attribute.Set
 }
 
@@ -192,7 +193,8 @@ func (e *ended) drop(now time.Time) {
 	for n < len(*e) && (now.Sub((*e)[n].endAt) > endedFor || len(*e)-n >= maxEnded) {
 		n++
 	}
-	*e = slices.Delete(*e, 0, n)
+	clear((*e)[:n]) // for the garbage collector
+	*e = (*e)[n:]
 }
 
 // after returns pools and those that have ended, unless a live one has the name: one collection cannot
@@ -209,6 +211,18 @@ func (e *ended) after(pools []*Registration) []*Registration {
 		}
 	}
 	return all
+}
+
+// Stats returns what the pool says of itself now, or said last if it is closed: for a log line, a test or a page of the program's own.
+// It is empty for a pool without telemetry. It must not be called from the pool's own stats.
+func (r *Registration) Stats() Stats {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return r.last
+	}
+	s, _ := r.callStats()
+	return s
 }
 
 // callStats calls stats, unless it panics. Caller must hold r.mu.
@@ -233,28 +247,36 @@ func (r *Registration) read(to []Point) []Point {
 	if !ok {
 		return to
 	}
-	points := to
-	s.points(func(m *catalog.Metric, l labels, p Point) {
-		p.Metric, p.Start, p.Attributes = m, r.start, r.set(l)
-		points = append(points, p)
-	})
+	points := r.pointsOf(&s, attribute.Set{}, to)
+	for i := range s.Parts {
+		points = r.pointsOf(&s.Parts[i].Stats, attribute.NewSet(s.Parts[i].Attributes...), points)
+	}
 	return r.conventional(&s, points)
 }
 
-// set returns the attributes of the pool with l, which it builds once. Caller must hold r.mu.
-func (r *Registration) set(l labels) attribute.Set {
+// pointsOf appends what there is to report of the pool or a part of it. Caller must hold r.mu.
+func (r *Registration) pointsOf(s *Stats, part attribute.Set, points []Point) []Point {
+	s.points(func(m *catalog.Metric, l labels, p Point) {
+		p.Metric, p.Start, p.Attributes = m, r.start, r.set(l, part)
+		points = append(points, p)
+	})
+	return points
+}
+
+// set returns the attributes of the pool and of a part of it with l, which it builds once. Caller must hold r.mu.
+func (r *Registration) set(l labels, part attribute.Set) attribute.Set {
 	for i := range r.sets {
-		if r.sets[i].labels == l {
+		if r.sets[i].labels == l && r.sets[i].part == part.Equivalent() {
 			return r.sets[i].set
 		}
 	}
-	kv := slices.Clone(r.base)
+	kv := append(slices.Clone(r.base), part.ToSlice()...)
 	for _, a := range l {
 		if a.value != "" {
 			kv = append(kv, a.key.String(a.value))
 		}
 	}
 	s := attribute.NewSet(kv...)
-	r.sets = append(r.sets, labelSet{l, s})
+	r.sets = append(r.sets, labelSet{l, part.Equivalent(), s})
 	return s
 }

@@ -39,6 +39,16 @@ type Stats struct {
 	CPUTime      [3]Optional[float64]    // seconds of use, by [CPUState], estimated; absent until a task was sampled
 	Resources    []Resources             // made and ended; absent for pools without resources
 	Create       []Creation              // how long making one took; absent for pools without resources
+
+	// Parts are there instead of all above where one name stands for several pools with slots of their own, such as the connections
+	// to each of several hosts: the sum of their limits would hide the one that is full.
+	Parts []Part
+}
+
+// Part is one of several pools of one name. Its Stats have no Parts.
+type Part struct {
+	Attributes []attribute.KeyValue // which tell it from the others; they must not change
+	Stats      Stats
 }
 
 // Optional is a value that a pool may not have. The zero Optional is absent.

@@ -36,5 +36,3 @@ func (l *shortLock) lockSlow() {
 	l.Mutex.Lock()
 }
 
-// lineLock is the lock of a pool for whose slots callers may stand in line. While none does it is a shortLock. While there is a line
-// whoever finds it taken sleeps at once, since nearly all who come will have to sleep anyway; and whoever has the lock keeps it while he

@@ -66,7 +66,7 @@ var ErrTooLarge = errors.New("the request is larger than the pool can be")
 func NewMemoryBudget(name string, task int64, cfg MemoryConfig, opts ...instrument.Option) (*MemoryBudget, error) {
 	b := &MemoryBudget{task: task, cfg: cfg.withDefaults(), atRest: math.MaxInt64}
 	if err := b.check(); err != nil {
-		return nil, fmt.Errorf("pools: memory budget %q: %w", name, err)
+		return nil, &poolError{"memory budget", name, err}
 	}
 	permits, err := NewSemaphore(name, b.cfg.Max, SemaphoreConfig{MaxPending: cfg.MaxPending}, opts...)
 	if err != nil {
@@ -77,7 +77,7 @@ func NewMemoryBudget(name string, task int64, cfg MemoryConfig, opts ...instrume
 	b.follow()
 	if b.atRest == math.MaxInt64 && cfg.Max == 0 {
 		permits.Close()
-		return nil, fmt.Errorf("pools: memory budget %q: %w", name, ErrNoMemoryLimit)
+		return nil, &poolError{"memory budget", name, ErrNoMemoryLimit}
 	}
 	return b, nil
 }
@@ -162,7 +162,7 @@ func (b *MemoryBudget) Close() {
 // refuse counts a request for more than Max and returns its error.
 func (b *MemoryBudget) refuse(bytes int64) error {
 	b.permits.rejected.Add(1)
-	return fmt.Errorf("pools: memory budget %q: %d bytes, want at most %d: %w", b.permits.name, bytes, b.cfg.Max, ErrTooLarge)
+	return &poolError{"memory budget", b.permits.name, fmt.Errorf("%d bytes, want at most %d: %w", bytes, b.cfg.Max, ErrTooLarge)}
 }
 
 // keepFollowing follows the memory from now on, unless it does. A request that waits calls it after it has begun to wait, so that

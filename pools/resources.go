@@ -246,5 +246,5 @@ func (p *Resources[T]) finish() {
 }
 
 func (p *Resources[T]) error(err error) error {
-	return fmt.Errorf("pools: resources %q: %w", p.name, err)
+	return &poolError{"resources", p.name, err}
 }

@@ -132,7 +132,11 @@ func (p *Resources[T]) TryAcquire(ctx context.Context) (Lease[T], error) {
 		return p.lendAtOnce(s), nil
 	}
 	if s := p.reserve(); s != nil {
-		p.readyLater(ctx, s)
+		ctx, stop := p.untilClosed(ctx)
+		go func() {
+			defer stop()
+			p.ready(ctx, s, make(chan error, 1))
+		}()
 	}
 	return Lease[T]{}, p.refuse(instrument.Rejected, p.errFull)
 }

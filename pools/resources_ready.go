@@ -46,13 +46,15 @@ func (p *Resources[T]) CreateResource(ctx context.Context) error {
 	}
 	s := p.add()
 	p.mu.Unlock()
+	ctx, stop := p.untilClosed(ctx)
+	defer stop()
 	return <-p.readyLater(ctx, s)
 }
 
 // await returns the lease of s, which is to be constructed or checked for the caller, unless ctx ends
 // first.
 func (p *Resources[T]) await(ctx context.Context, s *resSlot[T]) (Lease[T], error) {
-	done := p.readyLater(context.WithoutCancel(ctx), s)
+	done := p.readyLater(&poolContext{p.life, ctx}, s)
 	var err error
 	select {
 	case err = <-done:
@@ -92,7 +94,8 @@ func (p *Resources[T]) answered(s *resSlot[T], outcome instrument.Outcome) {
 	}
 }
 
-// readyLater makes s ready for use in the background. It returns where it will say how that ended.
+// readyLater makes s ready for use in the background, with a context that ends with the pool at the
+// latest. It returns where it will say how that ended.
 func (p *Resources[T]) readyLater(ctx context.Context, s *resSlot[T]) <-chan error {
 	done := make(chan error, 1)
 	go p.ready(ctx, s, done)
@@ -116,8 +119,6 @@ func (p *Resources[T]) fill(ctx context.Context, s *resSlot[T]) error {
 	if s.made && p.keeps(ctx, s) {
 		return nil
 	}
-	ctx, cancel := p.untilClosed(ctx)
-	defer cancel()
 	if err := p.life.Err(); err != nil {
 		return err
 	}
@@ -169,9 +170,9 @@ func (p *Resources[T]) keeps(ctx context.Context, s *resSlot[T]) bool {
 // check runs the check, and reports whether the resource has passed it. One that panics or ends its
 // goroutine has not. If the check ignores the end of its context, returned is closed when it returns.
 func (p *Resources[T]) check(ctx context.Context, value T) (passed bool, returned <-chan struct{}) {
-	ctx, cancel := p.untilClosed(context.WithoutCancel(ctx)) // it is the pool's, which the caller may leave
-	defer cancel()
+	ctx = &poolContext{p.life, ctx} // the check is the pool's, which the caller may leave
 	if p.cfg.CheckTimeout > 0 {
+		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, p.cfg.CheckTimeout)
 		defer cancel()
 	}

@@ -111,6 +111,8 @@ func (p *Resources[T]) Stats() instrument.Stats {
 
 // report writes what has become of resources into s.
 func (l *resLedger) report(s *instrument.Stats) {
+	s.Resources = make([]instrument.Resources, 0, int(resMakings)+len(l.ended))
+	s.Create = make([]instrument.Creation, 0, resMakings)
 	for how := range resMakings {
 		event := instrument.CreateFailed
 		if how == resMade {

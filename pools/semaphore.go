@@ -106,7 +106,7 @@ func (s *Semaphore) checkSize(n int64) error {
 }
 
 func (s *Semaphore) error(err error) error {
-	return fmt.Errorf("pools: semaphore %q: %w", s.name, err)
+	return &poolError{"semaphore", s.name, err}
 }
 
 // Acquire takes n permits, and waits until they are free or ctx is done. It returns nil, the error of

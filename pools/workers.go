@@ -121,11 +121,11 @@ const (
 // NewWorkers returns a pool of at most n workers. The name must be unique among the live pools of the
 // process, see [instrument.Observe]. No goroutine is started before the first task.
 func NewWorkers(name string, n int, cfg WorkersConfig, opts ...instrument.Option) (*Workers, error) {
-	if n < 1 || cfg.MaxPending < 0 {
-		return nil, fmt.Errorf("pools: worker %q: %d workers, MaxPending %d: want at least 1 worker and no negative bound",
-			name, n, cfg.MaxPending)
-	}
 	p := &Workers{name: name, config: cfg, limit: n, size: max(0, cfg.Queue), drained: make(chan struct{})}
+	if n < 1 || cfg.MaxPending < 0 {
+		return nil, p.error(fmt.Errorf("%d workers, MaxPending %d: want at least 1 worker and no negative bound",
+			n, cfg.MaxPending))
+	}
 	if cfg.Queue == 0 {
 		p.size = 1024
 	}
@@ -135,9 +135,7 @@ func NewWorkers(name string, n int, cfg WorkersConfig, opts ...instrument.Option
 	if cfg.OnPanic == nil {
 		p.config.OnPanic = (*PanicError).log
 	}
-	p.errClosed = fmt.Errorf("pools: worker %q: %w", name, ErrClosed)
-	p.errFull = fmt.Errorf("pools: worker %q: the workers are busy and the queue has no room: %w", name, ErrFull)
-	p.errDeadlock = fmt.Errorf("pools: worker %q: %w", name, ErrDeadlock)
+	p.errClosed, p.errFull, p.errDeadlock = p.error(ErrClosed), p.error(errNoRoom), p.error(ErrDeadlock)
 	timing := instrument.TimingOf(opts...)
 	p.meter.Init(timing, &p.mu, func() int64 { return int64(p.used) })
 	p.uses.Split.Init(timing)
@@ -149,6 +147,12 @@ func NewWorkers(name string, n int, cfg WorkersConfig, opts ...instrument.Option
 		return nil, err
 	}
 	return p, nil
+}
+
+var errNoRoom = fmt.Errorf("the workers are busy and the queue has no room: %w", ErrFull)
+
+func (p *Workers) error(err error) error {
+	return &poolError{"worker", p.name, err}
 }
 
 // Size returns how many workers there may be.
@@ -214,7 +218,7 @@ func (p *Workers) pendingLimit() int64 {
 // once if they are idle, and as they end their tasks otherwise; until then Usage may exceed Limit.
 func (p *Workers) Resize(n int) error {
 	if n < 1 {
-		return fmt.Errorf("pools: worker %q: resize to %d workers: want at least 1", p.name, n)
+		return p.error(fmt.Errorf("resize to %d workers: want at least 1", n))
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

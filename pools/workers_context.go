@@ -13,28 +13,12 @@ import (
 // workersKey is the key under which the context of a task holds its pool.
 type workersKey struct{}
 
-// taskContext is the context of a task: it ends with the pool, and has the values of the submitter's
-// context where the pool has none.
-type taskContext struct {
-	context.Context // of the pool
-	values          context.Context
-}
-
-// Value asks the pool first, so that context.WithCancel finds what it derives from, and pprof.Do adds to
-// the labels of the worker.
-func (c *taskContext) Value(key any) any {
-	if v := c.Context.Value(key); v != nil {
-		return v
-	}
-	return c.values.Value(key)
-}
-
 // taskContext returns the context of a task that is submitted with ctx, nil for that of the pool.
-func (p *Workers) taskContext(ctx context.Context) *taskContext {
+func (p *Workers) taskContext(ctx context.Context) *poolContext {
 	if ctx == context.Background() || ctx == context.TODO() {
 		return nil
 	}
-	return &taskContext{p.ctx, ctx}
+	return &poolContext{p.ctx, ctx}
 }
 
 // inside returns ctx as that of a task of the pool.

@@ -11,7 +11,7 @@ import (
 type scope struct {
 	pool    *Workers
 	outside context.Context // for the caller
-	tasks   *taskContext    // for the jobs
+	tasks   *poolContext    // for the jobs
 	cancel  context.CancelCauseFunc
 	unbind  func() bool
 }
@@ -19,7 +19,7 @@ type scope struct {
 func (p *Workers) newScope(ctx context.Context) scope {
 	ctx, cancel := context.WithCancelCause(ctx)
 	unbind := context.AfterFunc(p.ctx, func() { cancel(p.errClosed) })
-	return scope{p, ctx, &taskContext{p.inside(ctx), ctx}, cancel, unbind}
+	return scope{p, ctx, &poolContext{p.inside(ctx), ctx}, cancel, unbind}
 }
 
 // leave ends the scope, with a cause unless it has ended before.

@@ -23,7 +23,7 @@ func (t plainJob) drop()                         {}
 // entry is a job that waits for a worker.
 type entry struct {
 	job  job
-	ctx  *taskContext // nil is the context of the pool
+	ctx  *poolContext // nil is the context of the pool
 	wait measure.Span // since Submit was called
 }
 

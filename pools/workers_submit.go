@@ -16,7 +16,7 @@ const stall = time.Second
 // blockedTask is what a caller that is blocked wants.
 type blockedTask struct {
 	job   job
-	ctx   *taskContext
+	ctx   *poolContext
 	asked bool // to look whether it is a worker
 }
 
@@ -63,7 +63,7 @@ func (p *Workers) TrySubmit(task Task) error {
 }
 
 // submit is Submit for a job whose context is known.
-func (p *Workers) submit(ctx context.Context, j job, values *taskContext) error {
+func (p *Workers) submit(ctx context.Context, j job, values *poolContext) error {
 	if err := ctx.Err(); err != nil {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -80,7 +80,7 @@ func (p *Workers) submit(ctx context.Context, j job, values *taskContext) error 
 
 // submitSlow is the rest of submit for when there is no room or the pool was stopped. It unlocks mu, which
 // the caller must hold.
-func (p *Workers) submitSlow(ctx context.Context, j job, values *taskContext) error {
+func (p *Workers) submitSlow(ctx context.Context, j job, values *poolContext) error {
 	var err error
 	switch {
 	case p.stage != workersOpen:
@@ -105,7 +105,7 @@ func (p *Workers) hasRoom() bool {
 }
 
 // accept appends a job to the queue. Caller must hold mu.
-func (p *Workers) accept(j job, values *taskContext) {
+func (p *Workers) accept(j job, values *poolContext) {
 	now := p.meter.Event(int64(p.used))
 	e := p.queue.push()
 	e.job, e.ctx, e.wait = j, values, p.meter.Begin(now)
@@ -121,7 +121,7 @@ func (p *Workers) refuse(how instrument.Outcome, err error) error {
 }
 
 // block appends a caller to the line. Caller must hold mu.
-func (p *Workers) block(j job, values *taskContext) *waiter[blockedTask, error] {
+func (p *Workers) block(j job, values *poolContext) *waiter[blockedTask, error] {
 	w := p.waiters.get()
 	w.ask = blockedTask{job: j, ctx: values}
 	w.wait = p.meter.Begin(p.meter.Event(int64(p.used)))

@@ -20,7 +20,8 @@ const pool = "poolgauge.pool."
 
 func mustOpen(t *testing.T) *pgxpool.Pool {
 	t.Helper()
-	p, err := pgxpool.New(t.Context(), server.Postgres(t)+"&pool_max_conns=2")
+	_, url := server.Postgres(t)
+	p, err := pgxpool.New(t.Context(), url+"&pool_max_conns=2")
 	if err != nil {
 		t.Fatal(err)
 	}

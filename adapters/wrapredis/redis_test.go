@@ -23,7 +23,7 @@ const pool = "poolgauge.pool."
 
 func mustOpen(t *testing.T, o *redis.Options) *redis.Client {
 	t.Helper()
-	o.Addr = server.Redis(t)
+	o.Addr = server.Redis(t).Address
 	c := redis.NewClient(o)
 	t.Cleanup(func() { _ = c.Close() })
 	return c

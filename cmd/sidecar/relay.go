@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -29,12 +30,17 @@ const flushTime = time.Second
 func startRelay(
 	ctx context.Context, s *config.Settings, own *resource.Resource, provider *sdkmetric.MeterProvider, tap func([]byte), log *slog.Logger, dropped func() int64,
 ) (*relay.Relay, error) {
+	var secure func() (*tls.Config, error)
+	if s.RelayCertificate != "" {
+		secure = s.RelayTLS
+	}
 	dir := s.QueueDir
 	if !s.SendsOTLP() {
 		dir = "" // what an earlier run left there waits for one with an upstream
 	}
 	return relay.Start(ctx, relay.Config{
 		GRPC: s.RelayGRPCAddress, HTTP: s.RelayHTTPAddress, Socket: s.RelaySocket, Rate: s.RelayRate, Connections: int(s.RelayConnections),
+		RequestSize: int(s.RelayRequestSize), TLS: secure,
 		Add:    whereabouts(own),
 		Queue:  queue.Config{Dir: dir, Limit: s.QueueSize, Sync: s.QueueSync},
 		Live:   s.MetricsOrder == "live",

@@ -7,8 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"runtime"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 	runtimemetrics "go.opentelemetry.io/contrib/instrumentation/runtime"
@@ -16,6 +14,7 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/exemplar"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/resource"
 
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
 	"github.com/poolgauge/poolgauge/collector"
@@ -41,7 +40,7 @@ func runSidecar(c *cobra.Command, settings *config.Settings) error {
 	if settings.SDKDisabled {
 		return idle(ctx, settings, log)
 	}
-	saveMemory(settings)
+	saveMemory(settings, log)
 	return serve(ctx, settings, c.OutOrStdout(), log, lines.dropped.Load, func(string) {})
 }
 
@@ -56,27 +55,6 @@ func idle(ctx context.Context, settings *config.Settings, log *slog.Logger) erro
 	log.Info("OTEL_SDK_DISABLED is set: nothing is sampled")
 	<-ctx.Done()
 	return nil
-}
-
-// workingMemory is what the sidecar needs besides what is queued: for itself, and for what is being received and sent.
-const workingMemory = 28 << 20
-
-// saveMemory trades a little latency for a small footprint, unless the user decided otherwise: the collector works harder the nearer memory comes to
-// what the settings let the sidecar hold.
-func saveMemory(settings *config.Settings) {
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(1)
-	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(25)
-	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		queued := settings.QueueSize
-		if settings.QueueDir != "" {
-			queued /= 8 // of which only an index is in memory
-		}
-		debug.SetMemoryLimit(workingMemory + queued)
-	}
 }
 
 // serve wires the one pipeline: sources and probes record into the SDK, the sampler collects, the sinks hand on. begun is told the page's URL, "" if there
@@ -94,23 +72,12 @@ func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *s
 		return err
 	}
 	reader := newReader(settings, newSources(settings, pod, log))
-	provider := sdkmetric.NewMeterProvider(
-		sdkmetric.WithReader(reader), sdkmetric.WithResource(resource),
-		// There are no traces to point to, and looking for them takes two thirds of a collection's memory.
-		sdkmetric.WithExemplarFilter(exemplar.AlwaysOffFilter),
-	)
-	if err := runtimemetrics.Start(runtimemetrics.WithMeterProvider(provider)); err != nil {
-		return fmt.Errorf("runtime metrics: %w", err)
+	provider, err := newProvider(reader, resource)
+	if err != nil {
+		return err
 	}
-	if err := goroutines.Start(provider.Meter(scope)); err != nil {
-		return fmt.Errorf("runtime metrics: %w", err)
-	}
-
 	picture := live.New(live.Config{Limit: settings.LiveSize, Service: nameOf(resource), Upstream: destination(settings)})
-	if settings.QueueDir != "" {
-		tell := func(err error) { log.Warn("the history of the page", "error", err) }
-		defer picture.Keep(settings.QueueDir, tell).Close()
-	}
+	defer keep(settings, picture, log)()
 	if err := picture.Observe(provider.Meter(scope)); err != nil {
 		return err
 	}
@@ -153,6 +120,30 @@ func serve(ctx context.Context, settings *config.Settings, out io.Writer, log *s
 		log.Warn("probes", "error", err)
 	}
 	return nil
+}
+
+// newProvider returns what all instruments come from, those of the runtime among them.
+func newProvider(reader sdkmetric.Reader, resource *resource.Resource) (*sdkmetric.MeterProvider, error) {
+	provider := sdkmetric.NewMeterProvider(
+		sdkmetric.WithReader(reader), sdkmetric.WithResource(resource),
+		// There are no traces to point to, and looking for them takes two thirds of a collection's memory.
+		sdkmetric.WithExemplarFilter(exemplar.AlwaysOffFilter),
+	)
+	if err := runtimemetrics.Start(runtimemetrics.WithMeterProvider(provider)); err != nil {
+		return nil, fmt.Errorf("runtime metrics: %w", err)
+	}
+	if err := goroutines.Start(provider.Meter(scope)); err != nil {
+		return nil, fmt.Errorf("runtime metrics: %w", err)
+	}
+	return provider, nil
+}
+
+// keep lets the history survive a restart, where there is a place for it, until the function that it returns is called.
+func keep(settings *config.Settings, picture *live.Live, log *slog.Logger) (end func()) {
+	if settings.QueueDir == "" {
+		return func() {}
+	}
+	return picture.Keep(settings.QueueDir, func(err error) { log.Warn("the history of the page", "error", err) }).Close
 }
 
 // servePage serves the page, unless that is off, and returns its URL. It is for people: what keeps it from being served is said, and is no reason to stop.

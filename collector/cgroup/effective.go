@@ -43,6 +43,26 @@ func Limit(groups []*Group) (kernfile.Optional[float64], error) {
 	return least, errors.Join(errs...)
 }
 
+// MemoryLimit returns the least memory limit, in bytes, of the calling process's control group and the visible ancestors; undefined when none has one.
+func MemoryLimit(cfg Config) (kernfile.Optional[int64], error) {
+	t, err := Open(cfg)
+	if t == nil {
+		return kernfile.Optional[int64]{}, ignoreAbsent(err)
+	}
+	m, errM := ReadMembership(cfg)
+	groups, errG := t.Lineage(m)
+	var r kernfile.Reader
+	errs := []error{err, errM, errG}
+	var least kernfile.Optional[int64]
+	for _, g := range groups {
+		limit := g.Memory(&r, func(err error) { errs = append(errs, err) }).Limit
+		if limit.Defined && (!least.Defined || limit.Value < least.Value) {
+			least = limit
+		}
+	}
+	return least, errors.Join(errs...)
+}
+
 // ReadMembership reads /proc/<process>/cgroup.
 func ReadMembership(cfg Config) (Membership, error) {
 	file := path.Join(orDefault(cfg.ProcRoot, "/proc"), orDefault(cfg.Process, "self"), "cgroup")

@@ -74,12 +74,6 @@ const (
 	HTTPProtobuf = "http/protobuf"
 )
 
-// The compressions, as OTEL_EXPORTER_OTLP_COMPRESSION has them, and zstd.
-const (
-	None = "none"
-	Gzip = "gzip"
-)
-
 // Config says where the requests of a lane go and how. Each lane has a client, and so connections, of its own.
 type Config struct {
 	Protocol string // [GRPC] or [HTTPProtobuf]
@@ -87,7 +81,7 @@ type Config struct {
 	// Headers returns what is sent with a request; it is called for each, so that a token can be renewed on disk. Nil: none. An error is a failure that
 	// may pass.
 	Headers     func() (map[string]string, error)
-	Compression string        // [None], which the empty string is too, or [Gzip]
+	Compression string        // one of package compress; empty: none
 	Timeout     time.Duration // of one request; > 0
 	UserAgent   string        // such as poolgauge-sidecar/1.0
 	// RoundRobin spreads requests over all addresses of a name, where gRPC otherwise takes one of them at random.

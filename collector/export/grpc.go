@@ -13,11 +13,11 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/encoding/gzip"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"github.com/poolgauge/poolgauge/collector/compress"
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
@@ -42,8 +42,8 @@ type grpcConn struct {
 
 func dialGRPC(cfg Config) (Client, error) {
 	c := &grpcClient{cfg: cfg, call: []grpc.CallOption{grpc.ForceCodecV2(raw{})}}
-	if cfg.Compression == Gzip {
-		c.call = append(c.call, grpc.UseCompressor(gzip.Name))
+	if cfg.Compression != compress.None && cfg.Compression != "" {
+		c.call = append(c.call, grpc.UseCompressor(cfg.Compression))
 	}
 	target, secure, err := grpcTarget(cfg.URL)
 	if err != nil {
@@ -201,6 +201,9 @@ func known(c codes.Code) codes.Code {
 	return c
 }
 
+// longestMessage is what gRPC takes as an answer by default.
+const longestMessage = 4 << 20
+
 // raw is a codec that passes bytes as they are, under the name of the one whose bytes they are.
 type raw struct{}
 
@@ -211,7 +214,14 @@ func (raw) Marshal(v any) (mem.BufferSlice, error) {
 
 // Unmarshal implements encoding.CodecV2.
 func (raw) Unmarshal(data mem.BufferSlice, v any) error {
-	*v.(*[]byte) = data.Materialize()
+	encoding, answer := compress.Packed(data.Materialize())
+	if encoding != compress.None {
+		var err error
+		if answer, err = compress.Unpack(encoding, answer, longestMessage); err != nil {
+			return err
+		}
+	}
+	*v.(*[]byte) = answer
 	return nil
 }
 

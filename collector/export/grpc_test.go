@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/poolgauge/poolgauge/collector/compress"
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
@@ -26,7 +27,7 @@ func dialServer(t testing.TB, s *grpcServer) Client {
 
 func TestGRPCSendsBytesAsTheyAre(t *testing.T) {
 	data := bytes.Repeat([]byte("\xfa\x3f\x03any"), 50_000) // an unknown field
-	for _, compression := range []string{None, Gzip} {
+	for _, compression := range []string{compress.None, compress.Gzip, compress.Zstd} {
 		s := serveGRPC(t, listen(t, ""), yes)
 		c := dial(t, Config{
 			Protocol: GRPC, Compression: compression, UserAgent: "poolgauge-sidecar/9", URL: "http://" + s.addr,

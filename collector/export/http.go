@@ -2,7 +2,6 @@ package export
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -12,10 +11,10 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/poolgauge/poolgauge/collector/compress"
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
@@ -29,14 +28,13 @@ const (
 type httpClient struct {
 	cfg       Config
 	transport atomic.Pointer[http.Transport]
-	packers   sync.Pool // of *gzip.Writer
 }
 
 func dialHTTP(cfg Config) (Client, error) {
 	if u, err := url.Parse(cfg.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, fmt.Errorf("endpoint: expected a URL of http or https for %s, got %q", HTTPProtobuf, cfg.URL)
 	}
-	c := &httpClient{cfg: cfg, packers: sync.Pool{New: func() any { return gzip.NewWriter(nil) }}}
+	c := &httpClient{cfg: cfg}
 	c.transport.Store(newTransport(&c.cfg))
 	return c, nil
 }
@@ -87,16 +85,18 @@ func (c *httpClient) request(ctx context.Context, b otlp.Batch) (*http.Request, 
 	if err != nil {
 		return nil, err
 	}
-	body, packed := b.Data, c.cfg.Compression == Gzip
+	body, packed := b.Data, c.cfg.Compression != compress.None && c.cfg.Compression != ""
 	if packed {
-		body = c.pack(body)
+		if body, err = compress.Pack(c.cfg.Compression, body); err != nil {
+			return nil, &Failure{Reason: reasonRequest, Kind: Held, Err: err}
+		}
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.cfg.URL, bytes.NewReader(body))
 	if err != nil {
 		return nil, &Failure{Reason: reasonRequest, Kind: Held, Err: err}
 	}
 	if packed {
-		request.Header.Set("Content-Encoding", "gzip")
+		request.Header.Set("Content-Encoding", c.cfg.Compression)
 	}
 	request.Header.Set("User-Agent", c.cfg.UserAgent)
 	for name, value := range headers {
@@ -104,16 +104,6 @@ func (c *httpClient) request(ctx context.Context, b otlp.Batch) (*http.Request, 
 	}
 	request.Header.Set("Content-Type", protobuf)
 	return request, nil
-}
-
-func (c *httpClient) pack(body []byte) []byte {
-	packer := c.packers.Get().(*gzip.Writer)
-	defer c.packers.Put(packer)
-	var packed bytes.Buffer
-	packer.Reset(&packed)
-	_, _ = packer.Write(body) // to memory: it does not fail
-	_ = packer.Close()
-	return packed.Bytes()
 }
 
 // renew gives up the connections after one of them broke, and what was loaded for them. What is under way on others goes on.

@@ -2,7 +2,6 @@ package export
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"fmt"
 	"io"
@@ -14,25 +13,24 @@ import (
 	statuspb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/poolgauge/poolgauge/collector/compress"
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
 func TestHTTPSendsBytesAsTheyAre(t *testing.T) {
 	data := bytes.Repeat([]byte("\xfa\x3f\x03any"), 50_000)
-	for _, packed := range []bool{false, true} {
+	for _, encoding := range []string{"", compress.Gzip, compress.Zstd} {
 		got := make(chan received, 3)
 		s := serveHTTP(t, func(_ http.ResponseWriter, r *http.Request) {
-			var body io.Reader = r.Body
-			if r.Header.Get("Content-Encoding") == "gzip" {
-				body, _ = gzip.NewReader(r.Body)
+			all, _ := io.ReadAll(r.Body)
+			if encoding := r.Header.Get("Content-Encoding"); encoding != "" {
+				all, _ = compress.Unpack(encoding, all, 1<<20)
 			}
-			all, _ := io.ReadAll(body)
 			got <- received{r.Method + " " + r.URL.Path, r.Header, all}
 		})
-		compression := map[bool]string{true: Gzip}[packed]
 		for i, want := range []string{"POST /v1/metrics", "POST /x/v1/traces", "POST /"} {
 			c := dial(t, Config{
-				Protocol: HTTPProtobuf, Compression: compression, UserAgent: "poolgauge-sidecar/9", URL: s.URL + strings.TrimPrefix(want, "POST "),
+				Protocol: HTTPProtobuf, Compression: encoding, UserAgent: "poolgauge-sidecar/9", URL: s.URL + strings.TrimPrefix(want, "POST "),
 				Headers: fixed(map[string]string{"tenant": "m", "content-type": "other"}),
 			})
 			equal(t, "result", mustSend(t, c, otlp.Batch{Signal: otlp.Signals()[i], Points: 1, Data: data}), Result{})
@@ -42,7 +40,7 @@ func TestHTTPSendsBytesAsTheyAre(t *testing.T) {
 			equal(t, "type", header.Get("Content-Type"), "application/x-protobuf")
 			equal(t, "user agent", header.Get("User-Agent"), "poolgauge-sidecar/9")
 			equal(t, "tenant", header.Get("Tenant"), "m")
-			equal(t, "encoding", header.Get("Content-Encoding"), map[bool]string{true: "gzip"}[packed])
+			equal(t, "encoding", header.Get("Content-Encoding"), encoding)
 			equal(t, "data survives", bytes.Equal(r.body, data), true)
 		}
 	}

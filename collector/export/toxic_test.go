@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/poolgauge/poolgauge/collector/compress"
 	"github.com/poolgauge/poolgauge/collector/otlp"
 	"github.com/poolgauge/poolgauge/collector/queue"
 )
@@ -161,7 +162,7 @@ func TestToxicConnection(t *testing.T) {
 		return nil, nil
 	})
 	p = newProxy(t, s.addr)
-	client, err := Dial(Config{Protocol: GRPC, Compression: Gzip, URL: "http://" + p.addr})
+	client, err := Dial(Config{Protocol: GRPC, Compression: compress.Gzip, URL: "http://" + p.addr})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,6 +54,8 @@ func digits(v float64) string {
 // Duration writes seconds in the unit that leaves three digits.
 func Duration(seconds float64) string {
 	switch {
+	case seconds == 0:
+		return "0 s"
 	case seconds < 0.9995e-3: // which rounds to less than 1 ms
 		return fmt.Sprintf("%.3g µs", seconds*1e6)
 	case seconds < 0.9995:

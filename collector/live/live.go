@@ -32,7 +32,7 @@ type Live struct {
 	pools      map[string]*pool
 	used       int64  // bytes
 	count      int64  // series
-	generation uint64 // of requests
+	generation uint32 // of requests, modulo 2^32
 	begin      time.Time
 	slot       time.Duration // of all tracks
 	work       workspace
@@ -111,6 +111,7 @@ func (l *Live) Picture() *Picture {
 	l.machine.picture(p)
 	p.Pipeline.Upstream = l.cfg.Upstream
 	slot := l.now()
+	p.Step = l.slot.Seconds() * slots / SparkColumns
 	p.Course = Course{
 		CPU: l.course.columns(courseCPU, slot), Memory: l.course.columns(courseMemory, slot),
 		Throttled: l.course.columns(courseThrottled, slot), Pressure: l.course.columns(coursePressure, slot),

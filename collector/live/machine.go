@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
+	"github.com/poolgauge/poolgauge/diagnose"
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
@@ -26,6 +27,9 @@ func newMachine() machine { return machine{probes: map[string]*probeState{}} }
 func (m *machine) advance(rm *metricdata.ResourceMetrics) {
 	m.view.advance(rm)
 	m.shown = Picture{Host: m.hostFigures(), Containers: m.containers(), Probes: m.probeFigures(), Pipeline: m.pipeline()}
+	if f := diagnose.Host(m.forJudge()); f.Verdict != diagnose.HostOK && f.Verdict != diagnose.HostUndetermined {
+		m.shown.Host.Verdict, m.shown.Host.Evidence = words(f.Verdict.String()), f.Evidence
+	}
 }
 
 // picture fills what it knows into p.

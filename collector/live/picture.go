@@ -11,6 +11,7 @@ type Picture struct {
 	Pools      []Pool      `json:"pools"`             // worst first
 	Host       Host        `json:"host"`
 	Course     Course      `json:"course"`
+	Step       float64     `json:"step"` // seconds of a column of a Spark and of the Course: 15, or 3 in the first minutes
 	Containers []Container `json:"containers"`
 	Probes     []Probe     `json:"probes"`
 	Pipeline   Pipeline    `json:"pipeline"`
@@ -68,7 +69,7 @@ type Pool struct {
 // Fill returns used ÷ limit.
 func (p Pool) Fill() Figure { return p.Used.Over(p.Limit) }
 
-// Spark is a quarter of an hour in [SparkColumns] columns, the oldest first; each is the most that was seen in it.
+// Spark is [SparkColumns] columns of [Picture.Step] each, the oldest first; each is the most that was seen in it.
 type Spark struct {
 	Fill []Figure `json:"fill"` // shares of the limit, or slots used where there is none
 	Wait []Figure `json:"wait"` // the oldest wait, or the 99th percentile if that is longer
@@ -92,9 +93,12 @@ type Host struct {
 	MemoryLimit Figure   `json:"memoryLimit,omitzero"`
 	SwapUsed    Figure   `json:"swapUsed,omitzero"`
 	Pressure    Pressure `json:"pressure,omitzero"`
+
+	Verdict  string `json:"verdict,omitempty"` // what the machine or the container is short of; absent while nothing says so
+	Evidence string `json:"evidence,omitempty"`
 }
 
-// Course is a quarter of an hour of the machine in [SparkColumns] columns, the oldest first; each is the most that was seen in it. All are shares.
+// Course is the machine's, in the columns of a [Spark]. All are shares.
 type Course struct {
 	CPU       []Figure `json:"cpu"`
 	Memory    []Figure `json:"memory"`

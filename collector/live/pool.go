@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/poolgauge/poolgauge/collector/otlp"
+	"github.com/poolgauge/poolgauge/diagnose"
 )
 
 // The figures of a pool. The first have a history.
@@ -43,12 +44,13 @@ type pool struct {
 	id         string
 	name, kind string
 	series     []*series
-	generation uint64    // of the request that it was last in
+	generation uint32    // of the request that it was last in
 	seen       time.Time // when that came
 	interval   time.Duration
 	now        [figures]float32 // NaN: absent
 	track      track
 	waits      heat
+	judge      diagnose.Judge
 }
 
 // gauges are the figures that are the value of a series as it is; the value of a limit is.
@@ -58,7 +60,7 @@ var gauges = map[role]int{
 
 // rates are the figures that are the growth of one or several series.
 var rates = map[role]int{
-	acquiredRole: rate, notServedRole: notServed, failedRole: failed, onCPURole: onCPU, runQueueRole: runQueue, blockedRole: blocked,
+	acquiredRole: rate, notServedRole: notServed, canceledRole: notServed, failedRole: failed, onCPURole: onCPU, runQueueRole: runQueue, blockedRole: blocked,
 }
 
 // work makes the figures of a pool from its series that were in the last request.
@@ -170,6 +172,7 @@ func (p *pool) picture(now time.Time) Pool {
 		q.OnCPU, q.RunQueue, q.Blocked = share(p.figure(onCPU), total), share(p.figure(runQueue), total), share(p.figure(blocked), total)
 	}
 	q.Level, q.Reason = level(&q)
+	p.explain(&q)
 	if now.Sub(p.seen) > p.silentAfter() {
 		q.Level, q.Reason = Silent, "nothing has come since "+p.seen.Format(time.TimeOnly)
 	}

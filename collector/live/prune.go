@@ -1,6 +1,9 @@
 package live
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
 const (
 	// forgotten is how long what is silent is remembered: nothing of it is in the history any more then.
@@ -27,11 +30,13 @@ func (l *Live) prune(now time.Time) {
 			l.forgetApp(key, a)
 			continue
 		}
-		for k, s := range a.series {
-			if s.pool == nil && now.UnixNano()-s.at > int64(forgotten) {
-				l.drop(a, k, s)
+		maps.DeleteFunc(a.series, func(_ uint64, s *series) bool {
+			old := s.pool == nil && now.UnixNano()-s.at > int64(forgotten)
+			if old {
+				l.account(s)
 			}
-		}
+			return old
+		})
 	}
 }
 
@@ -64,6 +69,11 @@ func (l *Live) forget(p *pool) {
 
 func (l *Live) drop(a *app, key uint64, s *series) {
 	delete(a.series, key)
+	l.account(s)
+}
+
+// account takes a series that is dropped off the account.
+func (l *Live) account(s *series) {
 	l.used -= s.size()
 	l.count--
 }

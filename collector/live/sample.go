@@ -71,34 +71,37 @@ func eachOwn(rm *metricdata.ResourceMetrics, f func(*Sample)) {
 	resource := labels(rm.Resource.Set())
 	for _, scope := range rm.ScopeMetrics {
 		for _, m := range scope.Metrics {
-			row := rows[m.Name]
-			if row == nil || isDelta(m.Data) {
-				continue
+			if row := rows[m.Name]; row != nil && !isDelta(m.Data) {
+				eachOf(m.Data, row, resource, f)
 			}
-			switch d := m.Data.(type) {
-			case metricdata.Gauge[int64]:
-				eachNumber(row, resource, d.DataPoints, f)
-			case metricdata.Gauge[float64]:
-				eachNumber(row, resource, d.DataPoints, f)
-			case metricdata.Sum[int64]:
-				eachNumber(row, resource, d.DataPoints, f)
-			case metricdata.Sum[float64]:
-				eachNumber(row, resource, d.DataPoints, f)
-			case metricdata.Histogram[float64]:
-				for i := range d.DataPoints {
-					p := &d.DataPoints[i]
-					f(&Sample{Metric: row, Resource: resource, Attributes: labels(&p.Attributes), Start: p.StartTime, Buckets: &otlp.Buckets{
-						Count: p.Count, Sum: p.Sum, Bounds: p.Bounds, Counts: p.BucketCounts,
-					}})
-				}
-			case metricdata.ExponentialHistogram[float64]:
-				for i := range d.DataPoints {
-					p := &d.DataPoints[i]
-					f(&Sample{Metric: row, Resource: resource, Attributes: labels(&p.Attributes), Start: p.StartTime, Buckets: &otlp.Buckets{
-						Count: p.Count, Zero: p.ZeroCount, Sum: p.Sum, Scale: p.Scale, Offset: p.PositiveBucket.Offset, Counts: p.PositiveBucket.Counts,
-					}})
-				}
-			}
+		}
+	}
+}
+
+// eachOf calls f with the points of one metric.
+func eachOf(data metricdata.Aggregation, row *catalog.Metric, resource []Label, f func(*Sample)) {
+	switch d := data.(type) {
+	case metricdata.Gauge[int64]:
+		eachNumber(row, resource, d.DataPoints, f)
+	case metricdata.Gauge[float64]:
+		eachNumber(row, resource, d.DataPoints, f)
+	case metricdata.Sum[int64]:
+		eachNumber(row, resource, d.DataPoints, f)
+	case metricdata.Sum[float64]:
+		eachNumber(row, resource, d.DataPoints, f)
+	case metricdata.Histogram[float64]:
+		for i := range d.DataPoints {
+			p := &d.DataPoints[i]
+			f(&Sample{Metric: row, Resource: resource, Attributes: labels(&p.Attributes), Start: p.StartTime, Buckets: &otlp.Buckets{
+				Count: p.Count, Sum: p.Sum, Bounds: p.Bounds, Counts: p.BucketCounts,
+			}})
+		}
+	case metricdata.ExponentialHistogram[float64]:
+		for i := range d.DataPoints {
+			p := &d.DataPoints[i]
+			f(&Sample{Metric: row, Resource: resource, Attributes: labels(&p.Attributes), Start: p.StartTime, Buckets: &otlp.Buckets{
+				Count: p.Count, Zero: p.ZeroCount, Sum: p.Sum, Scale: p.Scale, Offset: p.PositiveBucket.Offset, Counts: p.PositiveBucket.Counts,
+			}})
 		}
 	}
 }

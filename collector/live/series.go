@@ -19,12 +19,12 @@ const young = time.Minute
 // series is one stream of points of an app, of a row of the catalogue.
 type series struct {
 	metric     *catalog.Metric
+	pool       *pool // nil: of no pool
 	kind       otlp.MetricKind
 	delta      bool
 	monotonic  bool
-	pool       *pool // nil: of no pool
 	role       role
-	generation uint64 // of the request that it was last in
+	generation uint32 // of the request that it was last in
 	attributes []byte // KeyValues in wire form, each behind its size, but for those of the pool
 
 	start, at int64 // nanoseconds since 1970
@@ -105,6 +105,10 @@ const (
 	runQueueRole
 	blockedRole
 	useTimeRole
+	okRole
+	notMadeRole
+	canceledRole
+	roles
 )
 
 // plainRoles are those of metrics, and states those of the values of the attribute that tells series of one metric apart.
@@ -115,8 +119,9 @@ var (
 	}
 	states = map[*catalog.Metric]map[string]role{
 		catalog.PoolUsage:      {"used": usedRole, "idle": idleRole, "constructing": constructingRole},
-		catalog.PoolRequests:   {"acquired": acquiredRole, "rejected": notServedRole, "canceled": notServedRole, "timeout": notServedRole},
-		catalog.PoolCompleted:  {"error": failedRole, "panic": failedRole, "exit": failedRole},
+		catalog.PoolRequests:   {"acquired": acquiredRole, "rejected": notServedRole, "canceled": canceledRole, "timeout": notServedRole},
+		catalog.PoolCompleted:  {"ok": okRole, "error": failedRole, "panic": failedRole, "exit": failedRole},
+		catalog.PoolResources:  {"create_failed": notMadeRole},
 		catalog.PoolUseCPUTime: {"on_cpu": onCPURole, "run_queue": runQueueRole, "blocked": blockedRole},
 	}
 )
@@ -128,7 +133,7 @@ func (s *series) roleOf(m *catalog.Metric) (r role) {
 		return plainRoles[m]
 	}
 	s.eachAttribute(func(key, value []byte) {
-		if k := string(key); k == string(catalog.PoolStateKey) || k == string(catalog.PoolOutcomeKey) {
+		if k := string(key); k == string(catalog.PoolStateKey) || k == string(catalog.PoolOutcomeKey) || k == string(catalog.PoolEventKey) {
 			r = of[string(value)]
 		}
 	})

@@ -71,9 +71,9 @@ func appendMessage(b []byte, num protowire.Number, content []byte) []byte {
 
 // Enrich returns a copy of a serialized Export…ServiceRequest in which every resource has the attributes of add too; a group without a
 // resource gets one. Keys that a resource has keep their values, whatever these are. All else stays as it is, byte for byte and in
-// order, unknown fields too. The result never shares memory with data; it is the only allocation. Errors wrap [ErrMalformed]; there is
-// none for what [Inspect] accepts.
-func Enrich(data []byte, add Attributes) ([]byte, error) {
+// order, unknown fields too. The result never shares memory with data; it is the only allocation. Errors wrap
+// [ErrMalformed], of which there is none for what [Inspect] accepts, or [ErrTooLarge] if the result would have more bytes than most.
+func Enrich(data []byte, add Attributes, most int) ([]byte, error) {
 	size := 0
 	f := fields{rest: data}
 	for f.next() {
@@ -89,6 +89,9 @@ func Enrich(data []byte, add Attributes) ([]byte, error) {
 	}
 	if f.err != nil {
 		return nil, f.err
+	}
+	if size > most {
+		return nil, fmt.Errorf("%w: with the attributes of the pod a request has %d bytes, at most %d", ErrTooLarge, size, most)
 	}
 	out := make([]byte, 0, size)
 	f = fields{rest: data}

@@ -2,6 +2,7 @@ package otlp_test
 
 import (
 	"errors"
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -47,7 +48,7 @@ func FuzzEnrich(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s uint8, data []byte) {
 		signal := otlp.Signal(s%3 + 1)
 		points, inspected := otlp.Inspect(signal, data)
-		out, err := otlp.Enrich(data, add)
+		out, err := otlp.Enrich(data, add, math.MaxInt)
 		if err != nil {
 			if inspected == nil || !errors.Is(err, otlp.ErrMalformed) {
 				t.Fatal(inspected, err)
@@ -59,7 +60,7 @@ func FuzzEnrich(f *testing.F) {
 				t.Fatalf("%d points, %v, want %d", n, err, points)
 			}
 		}
-		again, err := otlp.Enrich(out, add)
+		again, err := otlp.Enrich(out, add, math.MaxInt)
 		if err != nil || len(again) > len(out) {
 			t.Fatalf("the second time: %d bytes, then %d, %v", len(out), len(again), err)
 		}

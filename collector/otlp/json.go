@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// ErrTooLarge is wrapped by the error of [FromJSONWithin] about a request that is larger than it may be.
+// ErrTooLarge is wrapped by errors about a request that is, or would become, larger than it may be.
 var ErrTooLarge = errors.New("too large")
 
 // FromJSON returns the serialized Export…ServiceRequest of one in OTLP's JSON. Errors wrap

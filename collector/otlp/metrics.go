@@ -29,7 +29,7 @@ type Metric struct {
 // Point is one data point; its bytes are part of the request. The zero time is unknown.
 type Point struct {
 	Start, Time uint64   // nanoseconds since 1970
-	Number      float64  // of a gauge or a sum
+	Number      float64  // of a gauge or a sum; the sum of a histogram
 	Missing     bool     // the program had no value at this time
 	Attributes  [][]byte // each a KeyValue in wire form
 	Wire        []byte   // all of it, in wire form
@@ -153,6 +153,8 @@ func (p *Point) read(kind MetricKind) error {
 			p.Time = f.fixed64()
 		case f.num == 4 && plain:
 			p.Number = math.Float64frombits(f.fixed64())
+		case f.num == 5 && !plain: // the sum
+			p.Number = math.Float64frombits(f.fixed64())
 		case f.num == 6 && plain:
 			p.Number = float64(int64(f.fixed64()))
 		}
@@ -189,118 +191,6 @@ func EachAttribute(resource []byte, f func(key, value []byte)) {
 	}
 }
 
-// Buckets are the counts of a distribution, cumulative or not as its metric is.
-type Buckets struct {
-	Count, Zero uint64
-	Sum         float64
-	Scale       int32     // of exponential buckets: bucket i, counted from Offset, ends at 2^((i+1)/2^Scale)
-	Offset      int32     // of exponential buckets
-	Bounds      []float64 // of explicit buckets: the upper bounds of all but the last, nil for exponential ones
-	Counts      []uint64
-}
-
-// mostBuckets bounds what one point may make us allocate.
-const mostBuckets = 1024
-
-// Buckets reads the buckets of a histogram's point into b, whose slices it uses again. It returns false for what is no histogram, has negative values
-// or too many buckets.
-func (p *Point) Buckets(kind MetricKind, b *Buckets) bool {
-	return ReadBuckets(p.Wire, kind, b)
-}
-
-// ReadBuckets is [Point.Buckets] of a point in wire form.
-func ReadBuckets(point []byte, kind MetricKind, b *Buckets) bool {
-	*b = Buckets{Bounds: b.Bounds[:0], Counts: b.Counts[:0]}
-	f := fields{rest: point}
-	ok := kind == HistogramPoints || kind == ExponentialPoints
-	for ok && f.next() {
-		switch {
-		case f.num == 4:
-			b.Count = f.fixed64()
-		case f.num == 5:
-			b.Sum = math.Float64frombits(f.fixed64())
-		case kind == HistogramPoints:
-			ok = b.explicit(&f)
-		default:
-			ok = b.exponential(&f)
-		}
-	}
-	if kind == ExponentialPoints {
-		b.Bounds = nil
-	}
-	return ok && f.err == nil && (kind == ExponentialPoints || len(b.Counts) == len(b.Bounds)+1)
-}
-
-func (b *Buckets) explicit(f *fields) bool {
-	if !f.is(6) && !f.is(7) {
-		return true
-	}
-	if len(f.value) > 8*mostBuckets {
-		return false
-	}
-	for rest := f.value; len(rest) >= 8; rest = rest[8:] {
-		v, _ := protowire.ConsumeFixed64(rest)
-		if f.num == 6 {
-			b.Counts = append(b.Counts, v)
-		} else {
-			b.Bounds = append(b.Bounds, math.Float64frombits(v))
-		}
-	}
-	return true
-}
-
-func (b *Buckets) exponential(f *fields) bool {
-	switch {
-	case f.num == 6:
-		b.Scale = int32(protowire.DecodeZigZag(f.varint()))
-	case f.num == 7:
-		b.Zero = f.fixed64()
-	case f.is(9):
-		return len(f.value) == 0 || allZero(f.value)
-	case f.is(8):
-		in := fields{rest: f.value}
-		for in.next() {
-			switch {
-			case in.num == 1:
-				b.Offset = int32(protowire.DecodeZigZag(in.varint()))
-			case in.is(2) && !b.appendPacked(in.value):
-				return false
-			}
-		}
-		return in.err == nil
-	}
-	return true
-}
-
-// allZero reports whether serialized Buckets count nothing.
-func allZero(buckets []byte) bool {
-	var b Buckets
-	f := fields{rest: buckets}
-	for f.next() {
-		if f.is(2) && !b.appendPacked(f.value) {
-			return false
-		}
-	}
-	for _, n := range b.Counts {
-		if n > 0 {
-			return false
-		}
-	}
-	return f.err == nil
-}
-
-func (b *Buckets) appendPacked(packed []byte) bool {
-	for rest := packed; len(rest) > 0; {
-		v, n := protowire.ConsumeVarint(rest)
-		if n < 0 || len(b.Counts) >= mostBuckets {
-			return false
-		}
-		b.Counts = append(b.Counts, v)
-		rest = rest[n:]
-	}
-	return true
-}
-
 // varint returns the value of a field that is one, else 0.
 func (f *fields) varint() uint64 {
 	_, kind, n := protowire.ConsumeTag(f.whole)
@@ -319,37 +209,4 @@ func (f *fields) fixed64() uint64 {
 	}
 	v, _ := protowire.ConsumeFixed64(f.whole[n:])
 	return v
-}
-
-// AppendBuckets appends what [ReadBuckets] reads of a histogram's point to to, in wire form: without attributes and exemplars.
-func (p *Point) AppendBuckets(to []byte, kind MetricKind) []byte {
-	f := fields{rest: p.Wire}
-	for f.next() {
-		counts := f.num >= 4 && f.num <= 7
-		if kind == ExponentialPoints {
-			counts = f.num >= 4 && f.num <= 9
-		}
-		if counts {
-			to = append(to, f.whole...)
-		}
-	}
-	return to
-}
-
-// AtMost returns exponential buckets of a scale of at most most, which are b itself if it has one.
-func (b *Buckets) AtMost(most int32) Buckets {
-	shift := b.Scale - most
-	if shift <= 0 {
-		return *b
-	}
-	wide := *b
-	wide.Scale, wide.Offset, wide.Counts = most, b.Offset>>shift, nil
-	for i, n := range b.Counts {
-		at := int((b.Offset+int32(i))>>shift - wide.Offset)
-		for len(wide.Counts) <= at {
-			wide.Counts = append(wide.Counts, 0)
-		}
-		wide.Counts[at] += n
-	}
-	return wide
 }

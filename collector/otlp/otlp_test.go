@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -31,7 +32,7 @@ func TestRandomRequests(t *testing.T) {
 				t.Fatalf("seed %d, %v: Inspect = %d, %v, want %d", seed, signal, points, err, want)
 			}
 			before := bytes.Clone(data)
-			out, err := otlp.Enrich(data, add)
+			out, err := otlp.Enrich(data, add, math.MaxInt)
 			if err != nil {
 				t.Fatalf("seed %d, %v: %v", seed, signal, err)
 			}
@@ -69,7 +70,7 @@ func TestEnrichKeepsBytes(t *testing.T) {
 	group := append(append([]byte{}, unknown...), scope...)
 	data := protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), group)
 	data = append(data, unknown...)
-	out, err := otlp.Enrich(data, add)
+	out, err := otlp.Enrich(data, add, math.MaxInt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +91,7 @@ func TestEnrichSeveralResources(t *testing.T) {
 	first.Attributes = append(first.Attributes, text("key.1", "theirs"))
 	group = append(marshal(t, &tracepb.ResourceSpans{Resource: first}), group...)
 	data := protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), group)
-	out, err := otlp.Enrich(data, add)
+	out, err := otlp.Enrich(data, add, math.MaxInt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +100,7 @@ func TestEnrichSeveralResources(t *testing.T) {
 
 func TestEnrichAddsNothing(t *testing.T) {
 	data := marshal(t, random{rand.New(rand.NewPCG(3, 1))}.metrics())
-	out, err := otlp.Enrich(data, otlp.Attributes{})
+	out, err := otlp.Enrich(data, otlp.Attributes{}, math.MaxInt)
 	if err != nil || !bytes.Equal(data, out) {
 		t.Fatalf("%v\n%x\n%x", err, data, out)
 	}
@@ -111,7 +112,7 @@ func TestEnrichAddsNothing(t *testing.T) {
 func TestOneAllocation(t *testing.T) {
 	_, add := added(t)
 	data := marshal(t, request(10, 10))
-	if n := testing.AllocsPerRun(100, func() { _, _ = otlp.Enrich(data, add) }); n != 1 {
+	if n := testing.AllocsPerRun(100, func() { _, _ = otlp.Enrich(data, add, math.MaxInt) }); n != 1 {
 		t.Errorf("Enrich allocates %v times, want once", n)
 	}
 	if n := testing.AllocsPerRun(100, func() { _, _ = otlp.Inspect(otlp.Metrics, data) }); n != 0 {
@@ -141,7 +142,7 @@ func TestMalformed(t *testing.T) {
 				t.Errorf("%s: Inspect(%v) = %v", name, signal, err)
 			}
 		}
-		if _, err := otlp.Enrich(data, add); !errors.Is(err, otlp.ErrMalformed) {
+		if _, err := otlp.Enrich(data, add, math.MaxInt); !errors.Is(err, otlp.ErrMalformed) {
 			t.Errorf("%s: Enrich = %v", name, err)
 		}
 	}
@@ -193,7 +194,7 @@ func TestNewAttributes(t *testing.T) {
 		t.Fatal(err)
 	}
 	data := []byte{0x0a, 0x00}
-	out, err := otlp.Enrich(data, add)
+	out, err := otlp.Enrich(data, add, math.MaxInt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +214,7 @@ func TestNewAttributes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out, err = otlp.Enrich(data, add); err != nil {
+	if out, err = otlp.Enrich(data, add, math.MaxInt); err != nil {
 		t.Fatal(err)
 	}
 	checkEnriched(t, otlp.Logs, data, out, attribute.NewSet(many[:64]...))
@@ -300,7 +301,7 @@ func BenchmarkInspectEnrich(b *testing.B) {
 				if _, err := otlp.Inspect(otlp.Metrics, data); err != nil {
 					b.Fatal(err)
 				}
-				if _, err := otlp.Enrich(data, add); err != nil {
+				if _, err := otlp.Enrich(data, add, math.MaxInt); err != nil {
 					b.Fatal(err)
 				}
 			}

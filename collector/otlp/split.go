@@ -26,33 +26,54 @@ func split(message []byte, path [][]protowire.Number) (first, second []byte, ok 
 	if len(path) == 0 {
 		return nil, nil, false
 	}
-	var around []byte
-	var elements [][]byte // whole fields
-	var only []byte       // the value of the last
-	size := 0
+	var only []byte // the value of the last element
+	around, size, count := 0, 0, 0
 	f := fields{rest: message}
 	for f.next() {
-		if f.value != nil && slices.Contains(path[0], f.num) {
-			elements, only = append(elements, f.whole), f.value
-			size += len(f.whole)
+		if isElement(&f, path[0]) {
+			only, size, count = f.value, size+len(f.whole), count+1
+		} else {
+			around += len(f.whole)
+		}
+	}
+	if f.err != nil || count == 0 {
+		return nil, nil, false
+	}
+	if count == 1 {
+		first, second, ok = split(only, path[1:])
+		return replace(message, path[0], first), replace(message, path[0], second), ok
+	}
+	first, second = make([]byte, 0, around+size/2+1), make([]byte, 0, around+size/2+1)
+	left, n, full := 0, 0, false
+	for f = (fields{rest: message}); f.next(); {
+		if !isElement(&f, path[0]) {
+			first, second = append(first, f.whole...), append(second, f.whole...)
 			continue
 		}
-		around = append(around, f.whole...)
+		full = full || n > 0 && (n == count-1 || left+len(f.whole) > size/2)
+		if n++; full {
+			second = append(second, f.whole...)
+			continue
+		}
+		first = append(first, f.whole...)
+		left += len(f.whole)
 	}
-	switch {
-	case f.err != nil || len(elements) == 0:
-		return nil, nil, false
-	case len(elements) == 1:
-		num, _, _ := protowire.ConsumeTag(elements[0])
-		first, second, ok = split(only, path[1:])
-		return appendMessage(slices.Clone(around), num, first), appendMessage(slices.Clone(around), num, second), ok
-	}
-	middle, left := 1, len(elements[0])
-	for middle < len(elements)-1 && left+len(elements[middle]) <= size/2 {
-		left += len(elements[middle])
-		middle++
-	}
-	first = slices.Concat(append([][]byte{around}, elements[:middle]...)...)
-	second = slices.Concat(append([][]byte{around}, elements[middle:]...)...)
 	return first, second, true
+}
+
+func isElement(f *fields, numbers []protowire.Number) bool {
+	return f.value != nil && slices.Contains(numbers, f.num)
+}
+
+// replace returns a message with another value for its only element.
+func replace(message []byte, numbers []protowire.Number, value []byte) []byte {
+	out := make([]byte, 0, len(value)+64)
+	for f := (fields{rest: message}); f.next(); {
+		if isElement(&f, numbers) {
+			out = appendMessage(out, f.num, value)
+		} else {
+			out = append(out, f.whole...)
+		}
+	}
+	return out
 }

@@ -45,8 +45,8 @@ type record struct {
 
 func (r record) size() int64 { return recordSize + int64(r.length) }
 
-// appendRecord appends the record of data, whose length and sum it sets, to b.
-func appendRecord(b []byte, r record, data []byte) []byte {
+// appendHeader appends the record of data, but for the data, whose length and sum it sets, to b.
+func appendHeader(b []byte, r record, data []byte) []byte {
 	at := len(b)
 	b = append(b, syncWord...)
 	b = append(b, 0, 0, 0, 0)
@@ -57,7 +57,7 @@ func appendRecord(b []byte, r record, data []byte) []byte {
 	b = binary.LittleEndian.AppendUint64(b, uint64(r.time))
 	b = append(b, byte(r.lane), byte(r.state))
 	binary.LittleEndian.PutUint32(b[at+4:], crc32.Checksum(b[at+8:at+stateOffset], castagnoli))
-	return append(b, data...)
+	return b
 }
 
 // readRecord reads the record that b begins with, but not its data; ok says whether it is one.

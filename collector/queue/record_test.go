@@ -72,3 +72,8 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// appendRecord appends a whole record.
+func appendRecord(b []byte, r record, data []byte) []byte {
+	return append(appendHeader(b, r, data), data...)
+}

@@ -202,18 +202,25 @@ func (d *disk) segment() (*segment, error) {
 // append writes as many of jobs as fit into one chunk and into s, one at least, and returns how many; none if s is sealed meanwhile.
 func (d *disk) append(s *segment, jobs []job) (n int, err error) {
 	b := d.buffer[:0]
+	var rest []byte // of a record that is larger than a chunk: it is written without a copy
 	for _, j := range jobs {
 		if n > 0 && (len(b)+int(j.size()) > chunk || s.size+int64(len(b)) >= d.segmentSize) {
 			break
 		}
-		b = appendRecord(b, j.record, j.data)
 		n++
+		if j.size() > chunk {
+			b, rest = appendHeader(b, j.record, j.data), j.data
+			break
+		}
+		b = append(appendHeader(b, j.record, j.data), j.data...)
 	}
-	if d.buffer = b; cap(b) > 2*chunk {
-		d.buffer = nil
+	d.buffer = b
+	_, err = s.file.WriteAt(b, s.size)
+	if err == nil && rest != nil {
+		_, err = s.file.WriteAt(rest, s.size+int64(len(b)))
 	}
-	if _, err := s.file.WriteAt(b, s.size); err != nil {
-		d.spoiled(s, len(b))
+	if err != nil {
+		d.spoiled(s, len(b)+len(rest))
 		return 0, err
 	}
 	d.q.mu.Lock()

@@ -13,14 +13,14 @@ import (
 type limits struct {
 	message     int           // bytes of one request, before and after decompression
 	arriving    int64         // bytes of all requests that are being received or accepted
-	waiting     int64         // bytes of the requests of one signal that are being accepted; at least one request may
+	waiting     int64         // bytes of the requests of one signal that are being accepted; one may be larger, if the others leave room
 	connections int           // of each listener
 	streams     uint32        // concurrent requests of one gRPC connection
 	read        time.Duration // for one request
 }
 
 var defaultLimits = limits{
-	message: 4 << 20, arriving: 16 << 20, waiting: 4 << 20, connections: 256, streams: 64, read: 10 * time.Second,
+	message: 4 << 20, arriving: 3 << 20, waiting: 3 << 19, connections: 256, streams: 64, read: 10 * time.Second,
 }
 
 // passTime is for how long one connection may go on when all others must wait.
@@ -37,6 +37,7 @@ type gate struct {
 
 	held    atomic.Int64 // bytes
 	waiting [4]atomic.Int64
+	accepts atomic.Int64 // the sum of waiting
 
 	mu      sync.Mutex // guards what follows
 	pass    *conn
@@ -48,6 +49,9 @@ func newGate(l limits) *gate { return &gate{limits: l, changed: make(chan struct
 
 // add counts n bytes, which may be less than 0.
 func (g *gate) add(n int64) {
+	if n == 0 {
+		return
+	}
 	if g.held.Add(n); n < 0 {
 		g.mu.Lock()
 		defer g.mu.Unlock()
@@ -112,7 +116,7 @@ func (g *gate) may(c *conn) (may bool, changed <-chan struct{}, stalled *conn) {
 	if g.pass != nil && time.Since(g.since) > passTime {
 		stalled, g.pass = g.pass, nil
 	}
-	if g.pass == nil && stalled != c && g.held.Load() < g.arriving+int64(g.message) {
+	if g.pass == nil && stalled != c && g.held.Load()-g.accepts.Load() < g.arriving+int64(g.message)/4 {
 		g.pass, g.since = c, time.Now()
 	}
 	return g.pass == c, g.changed, stalled
@@ -121,8 +125,10 @@ func (g *gate) may(c *conn) (may bool, changed <-chan struct{}, stalled *conn) {
 // accepting counts a request of size bytes that is complete, until done is called. Those of one signal must not keep the others out.
 func (g *gate) accepting(signal otlp.Signal, size int) (done func(), refusal *Refusal) {
 	n := int64(size)
-	if g.waiting[signal].Add(n) > max(g.limits.waiting, n) {
+	own, all := g.waiting[signal].Add(n), g.accepts.Add(n)
+	if own > g.limits.waiting && (own > n || all > max(g.arriving, n)) {
 		g.waiting[signal].Add(-n)
+		g.accepts.Add(-n)
 		return nil, &Refusal{
 			Reason: Full, RetryAfter: retryDelay, Message: fmt.Sprintf("requests of %s of %d bytes wait for the queue", signal, g.limits.waiting),
 		}
@@ -130,6 +136,7 @@ func (g *gate) accepting(signal otlp.Signal, size int) (done func(), refusal *Re
 	g.add(n)
 	return func() {
 		g.waiting[signal].Add(-n)
+		g.accepts.Add(-n)
 		g.add(-n)
 	}, nil
 }

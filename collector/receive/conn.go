@@ -1,6 +1,7 @@
 package receive
 
 import (
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"maps"
@@ -123,6 +124,7 @@ type arrival struct {
 	on     *conn
 	cancel func(error)
 	timer  *time.Timer
+	kept   int64 // bytes that count since it is complete
 }
 
 // begin notes that a request arrives, which is canceled if it is not complete in time.
@@ -136,33 +138,60 @@ func (c *conn) begin(cancel func(error)) *arrival {
 	c.incomplete[a] = struct{}{}
 	a.timer = time.AfterFunc(c.of.gate.read, func() {
 		cancel(errStalled)
-		a.end(0)
+		a.end()
 	})
 	return a
 }
 
-// end notes that the request is complete, of so many bytes, or was given up. It may be called again.
-func (a *arrival) end(size int) {
+// leave takes a from what is incomplete, and returns how many of the connection's bytes are its own: at most size, or all if nothing else arrives.
+func (a *arrival) leave(size int64) (own int64, ok bool) {
 	c := a.on
 	a.timer.Stop()
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if _, ok := c.incomplete[a]; !ok {
-		c.mu.Unlock()
-		return
+		return 0, false
 	}
 	delete(c.incomplete, a)
-	given := min(c.pending, int64(size))
+	own = min(c.pending, size)
 	if len(c.incomplete) == 0 {
-		given = c.pending
+		own = c.pending
 	}
-	c.pending -= given
-	c.mu.Unlock()
-	if given > 0 {
-		c.of.gate.add(-given)
+	c.pending -= own
+	return own, true
+}
+
+// end notes that the request was given up. It may be called again.
+func (a *arrival) end() {
+	if a == nil {
+		return
 	}
-	c.of.gate.leave(c)
-	if size > 0 {
-		c.useful.Store(time.Now().UnixNano())
+	if own, ok := a.leave(0); ok {
+		a.on.of.gate.add(-own)
+		a.on.of.gate.leave(a.on)
+	}
+}
+
+// complete notes that the request is complete, of so many bytes, which count until [arrival.release]. The caller calls answered when it is answered.
+func (a *arrival) complete(size int) (answered func()) {
+	if a == nil {
+		return func() {}
+	}
+	a.kept, _ = a.leave(int64(size))
+	a.on.of.gate.leave(a.on)
+	a.on.useful.Store(time.Now().UnixNano())
+	a.on.accepting.Add(1)
+	return func() {
+		a.release()
+		a.on.accepting.Add(-1)
+	}
+}
+
+// release notes that what arrived is not in memory any more. It may be called again.
+func (a *arrival) release() {
+	if a != nil {
+		a.on.of.gate.add(-a.kept)
+		a.kept = 0
 	}
 }
 
@@ -176,16 +205,19 @@ func (c *conn) cutOff() {
 	c.mu.Unlock()
 	for _, a := range all {
 		a.cancel(errStalled)
-		a.end(0)
+		a.end()
 	}
 }
+
+// mostRead is how many bytes may come before they count.
+const mostRead = 64 << 10
 
 // Read implements net.Conn.
 func (c *conn) Read(b []byte) (int, error) {
 	if !c.of.gate.wait(c) {
 		return 0, os.ErrDeadlineExceeded
 	}
-	n, err := c.Conn.Read(b)
+	n, err := c.Conn.Read(b[:min(len(b), mostRead)])
 	c.mu.Lock()
 	counts := len(c.incomplete) > 0
 	if counts {
@@ -220,4 +252,13 @@ type remote struct {
 	net.Addr
 
 	conn *conn
+}
+
+// connOf returns the connection below c, which may be one of TLS.
+func connOf(c net.Conn) *conn {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	own, _ := c.(*conn)
+	return own
 }

@@ -11,13 +11,13 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	_ "google.golang.org/grpc/encoding/gzip" // clients may compress
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
 
+	"github.com/poolgauge/poolgauge/collector/compress"
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
@@ -79,23 +79,17 @@ func (s *Server) receive(signal otlp.Signal, stream grpc.ServerStream) (points i
 	ctx := stream.Context()
 	var m message
 	err := stream.RecvMsg(&m)
-	if a, ok := ctx.Value(arrivalKey{}).(*arrival); ok {
-		if err == nil {
-			a.on.accepting.Add(1)
-			defer a.on.accepting.Add(-1)
-			a.end(max(1, m.buffer.Len()))
-		} else {
-			a.end(0)
-		}
-	}
+	a, _ := ctx.Value(arrivalKey{}).(*arrival)
 	if err != nil {
+		a.end()
 		return 0, s.unreadable(ctx, err)
 	}
-	return s.take(ctx, signal, m.buffer.ReadOnlyData(), m.buffer.Free)
+	defer a.complete(m.data.Len())()
+	return s.take(ctx, signal, &body{parts: m.data, encoding: compress.None, arrival: a})
 }
 
 // unreadable turns an error of RecvMsg into ours, for the account. The client has gRPC's own status by then: RESOURCE_EXHAUSTED without a
-// RetryInfo for a message that is too large, INTERNAL for one that cannot be decompressed. Both are for good by OTLP's rules.
+// RetryInfo for a message that is too large, which is for good by OTLP's rules.
 func (s *Server) unreadable(ctx context.Context, err error) *Refusal {
 	if errors.Is(context.Cause(ctx), errStalled) {
 		return &Refusal{Reason: Slow, RetryAfter: retryDelay, Message: errStalled.Error()}
@@ -118,8 +112,8 @@ func (s *Server) tooLarge() *Refusal {
 	return &Refusal{Reason: TooLarge, Message: fmt.Sprintf("a request may have %d bytes, decompressed", s.gate.message)}
 }
 
-// message is a request as it came. Its buffer is gRPC's, and to be freed.
-type message struct{ buffer mem.Buffer }
+// message is a request as it came. Its buffers are gRPC's, and to be freed.
+type message struct{ data mem.BufferSlice }
 
 // emptyAnswer is an Export…ServiceResponse without a partial success.
 var emptyAnswer mem.BufferSlice
@@ -136,13 +130,14 @@ func (rawCodec) Marshal(v any) (mem.BufferSlice, error) {
 	return data, nil
 }
 
-// Unmarshal keeps the bytes: as they are if they came in one piece.
+// Unmarshal keeps the bytes as they are.
 func (rawCodec) Unmarshal(data mem.BufferSlice, v any) error {
 	m, ok := v.(*message)
 	if !ok {
 		return fmt.Errorf("raw codec: cannot receive %T", v)
 	}
-	m.buffer = data.MaterializeToBuffer(mem.DefaultBufferPool())
+	data.Ref()
+	m.data = data
 	return nil
 }
 

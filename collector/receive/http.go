@@ -1,8 +1,6 @@
 package receive
 
 import (
-	"compress/gzip"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,14 +8,13 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	statuspb "google.golang.org/genproto/googleapis/rpc/status"
-	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/poolgauge/poolgauge/collector/compress"
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
@@ -75,57 +72,27 @@ func discard(body io.Reader) { _, _ = io.CopyN(io.Discard, body, discarded) } //
 type connKey struct{}
 
 func (s *Server) serve(signal otlp.Signal, r *http.Request) (f format, points int64, refusal *Refusal) {
-	f, gzipped, refusal := negotiate(r.Header)
+	f, encoding, refusal := negotiate(r.Header)
 	if refusal != nil {
 		return f, 0, refusal
 	}
 	if r.ContentLength > int64(s.gate.message) {
 		return f, 0, s.tooLarge()
 	}
-	from, known := r.Context().Value(connKey{}).(*conn)
-	body, refusal := s.arrive(from, r, gzipped)
+	from, _ := r.Context().Value(connKey{}).(*conn)
+	a := from.begin(func(error) { _ = from.SetReadDeadline(time.Unix(1, 0)) })
+	data, refusal := s.read(r)
 	if refusal != nil {
+		a.end()
 		return f, 0, refusal
 	}
-	if known {
-		from.accepting.Add(1)
-		defer from.accepting.Add(-1)
-	}
-	if !f.json {
-		points, refusal = s.take(r.Context(), signal, body.ReadOnlyData(), body.Free)
-		return f, points, refusal
-	}
-	done, refusal := s.gate.accepting(signal, body.Len())
-	if refusal != nil {
-		body.Free()
-		return f, 0, refusal
-	}
-	data, refusal := s.fromJSON(r.Context(), signal, body.ReadOnlyData())
-	done()
-	body.Free()
-	if refusal != nil {
-		return f, 0, refusal
-	}
-	points, refusal = s.take(r.Context(), signal, data, func() {})
+	defer a.complete(len(data))()
+	points, refusal = s.take(r.Context(), signal, &body{data: data, encoding: encoding, json: f.json, arrival: a})
 	return f, points, refusal
 }
 
-// arrive reads the body, whose bytes count at the gate of its connection meanwhile. The caller frees it.
-func (s *Server) arrive(from *conn, r *http.Request, gzipped bool) (body mem.Buffer, refusal *Refusal) {
-	if from == nil {
-		return s.read(r, gzipped)
-	}
-	a := from.begin(func(error) { _ = from.SetReadDeadline(time.Unix(1, 0)) })
-	if body, refusal = s.read(r, gzipped); refusal != nil {
-		a.end(0)
-		return nil, refusal
-	}
-	a.end(max(1, body.Len()))
-	return body, nil
-}
-
 // negotiate reads what the headers say of the body.
-func negotiate(h http.Header) (f format, gzipped bool, refusal *Refusal) {
+func negotiate(h http.Header) (f format, encoding string, refusal *Refusal) {
 	media, _, err := mime.ParseMediaType(h.Get("Content-Type"))
 	switch {
 	case err == nil && media == protobufFormat.contentType:
@@ -133,45 +100,46 @@ func negotiate(h http.Header) (f format, gzipped bool, refusal *Refusal) {
 	case err == nil && media == jsonFormat.contentType:
 		f = jsonFormat
 	default:
-		return jsonFormat, false, &Refusal{
+		return jsonFormat, "", &Refusal{
 			Reason:  Unsupported,
 			Message: fmt.Sprintf("Content-Type: expected application/x-protobuf or application/json, got %.80q", h.Get("Content-Type")),
 		}
 	}
-	switch encoding := strings.ToLower(h.Get("Content-Encoding")); encoding {
+	switch encoding = strings.ToLower(h.Get("Content-Encoding")); encoding {
 	case "", "identity":
-		return f, false, nil
-	case "gzip":
-		return f, true, nil
+		return f, compress.None, nil
+	case compress.Gzip, compress.Zstd:
+		return f, encoding, nil
 	default:
-		return f, false, &Refusal{Reason: Unsupported, Message: fmt.Sprintf("Content-Encoding: expected gzip or none, got %.80q", encoding)}
+		return f, "", &Refusal{Reason: Unsupported, Message: fmt.Sprintf("Content-Encoding: expected gzip, zstd or none, got %.80q", encoding)}
 	}
 }
 
-var inflaters = sync.Pool{New: func() any { return new(gzip.Reader) }}
-
-// read returns the body, decompressed, for the caller to free.
-func (s *Server) read(r *http.Request, gzipped bool) (mem.Buffer, *Refusal) {
-	source := io.LimitReader(r.Body, int64(s.gate.message)+1)
-	if gzipped {
-		inflater := inflaters.Get().(*gzip.Reader)
-		defer inflaters.Put(inflater)
-		if err := inflater.Reset(source); err != nil {
+// read reads the body as it comes. Its memory grows with it: what a client announces may never come.
+func (s *Server) read(r *http.Request) ([]byte, *Refusal) {
+	most := s.gate.message
+	if r.ContentLength >= 0 {
+		most = min(most, int(r.ContentLength))
+	}
+	b := make([]byte, 0, min(most+1, leastBody)) // one byte more to meet the end without growing
+	for {
+		n, err := r.Body.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		switch {
+		case len(b) > s.gate.message:
+			return nil, s.tooLarge()
+		case errors.Is(err, io.EOF):
+			return b, nil
+		case err != nil:
 			return nil, unread(err)
+		case len(b) == cap(b):
+			b = append(make([]byte, 0, min(2*cap(b), most+1)), b...)
 		}
-		source = inflater
 	}
-	pool := mem.DefaultBufferPool()
-	data, err := mem.ReadAll(io.LimitReader(source, int64(s.gate.message)+1), pool)
-	defer data.Free()
-	switch {
-	case data.Len() > s.gate.message:
-		return nil, s.tooLarge()
-	case err != nil:
-		return nil, unread(err)
-	}
-	return data.MaterializeToBuffer(pool), nil
 }
+
+// leastBody is how many bytes of a body have memory before they come.
+const leastBody = 4 << 10
 
 func unread(err error) *Refusal {
 	var network net.Error
@@ -183,20 +151,4 @@ func unread(err error) *Refusal {
 	default:
 		return &Refusal{Reason: Malformed, Message: err.Error()}
 	}
-}
-
-// fromJSON converts one body at a time: the result is in memory beside it.
-func (s *Server) fromJSON(ctx context.Context, signal otlp.Signal, body []byte) ([]byte, *Refusal) {
-	if err := s.converting.Acquire(ctx, 1); err != nil {
-		return nil, &Refusal{Reason: Canceled, Message: err.Error()}
-	}
-	defer s.converting.Release(1)
-	data, err := otlp.FromJSONWithin(signal, body, s.gate.message)
-	switch {
-	case errors.Is(err, otlp.ErrTooLarge):
-		return nil, s.tooLarge()
-	case err != nil:
-		return nil, &Refusal{Reason: Malformed, Message: err.Error()}
-	}
-	return data, nil
 }

@@ -111,7 +111,7 @@ func export(ctx context.Context, conn *grpc.ClientConn, signal otlp.Signal, data
 	if err != nil {
 		return status.Convert(err), nil
 	}
-	return status.Convert(nil), answer.buffer.ReadOnlyData()
+	return status.Convert(nil), answer.data.Materialize()
 }
 
 // post sends a body over HTTP; headers are pairs.

@@ -8,6 +8,7 @@ package receive
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -46,15 +47,18 @@ type Config struct {
 
 	Rate        int64 // points a second to accept from clients; 0: any number
 	Connections int   // of each listener; 0: 256
-	Log         *slog.Logger
+	RequestSize int   // bytes of one request, before and after decompression; 0: 4 MiB
+	// TLS, if not nil, makes the listeners on TCP take TLS only. It is called for each connection, so that certificates can be renewed on disk.
+	TLS func() (*tls.Config, error)
+	Log *slog.Logger
 }
 
 // Server receives until it is shut down.
 type Server struct {
-	cfg        Config
-	gate       *gate
-	rate       rate
-	converting *semaphore.Weighted // from JSON
+	cfg     Config
+	gate    *gate
+	rate    rate
+	working *semaphore.Weighted // bytes, for what requests become
 
 	grpc      *grpc.Server
 	http      *http.Server
@@ -72,7 +76,10 @@ func listen(ctx context.Context, cfg Config, l limits) (*Server, error) {
 	if cfg.Connections > 0 {
 		l.connections = cfg.Connections
 	}
-	s := &Server{cfg: cfg, gate: newGate(l), converting: semaphore.NewWeighted(1)}
+	if cfg.RequestSize > 0 {
+		l.message = cfg.RequestSize
+	}
+	s := &Server{cfg: cfg, gate: newGate(l), working: semaphore.NewWeighted(int64(l.message))}
 	if cfg.Rate > 0 {
 		s.rate.point = time.Second / time.Duration(cfg.Rate)
 	}
@@ -86,7 +93,7 @@ func listen(ctx context.Context, cfg Config, l limits) (*Server, error) {
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, connKey{}, c)
+			return context.WithValue(ctx, connKey{}, connOf(c))
 		},
 	}
 	listeners, err := s.open(ctx)
@@ -103,15 +110,16 @@ func listen(ctx context.Context, cfg Config, l limits) (*Server, error) {
 type endpoint struct {
 	setting, name string // as the user knows it, as the log does
 	network, at   string // at is empty for no listener
+	protocol      string // of TLS's ALPN
 	serve         func(net.Listener) error
 	addr          *net.Addr // set to where it listens, if not nil
 }
 
 func (s *Server) endpoints() []endpoint {
 	return []endpoint{
-		{"--relay-grpc-address", "OTLP/gRPC", "tcp", s.cfg.GRPCAddress, s.grpc.Serve, &s.grpcAddr},
-		{"--relay-socket", "OTLP/gRPC socket", "unix", s.cfg.Socket, s.grpc.Serve, nil},
-		{"--relay-http-address", "OTLP/HTTP", "tcp", s.cfg.HTTPAddress, s.http.Serve, &s.httpAddr},
+		{"--relay-grpc-address", "OTLP/gRPC", "tcp", s.cfg.GRPCAddress, "h2", s.grpc.Serve, &s.grpcAddr},
+		{"--relay-socket", "OTLP/gRPC socket", "unix", s.cfg.Socket, "h2", s.grpc.Serve, nil},
+		{"--relay-http-address", "OTLP/HTTP", "tcp", s.cfg.HTTPAddress, "http/1.1", s.http.Serve, &s.httpAddr},
 	}
 }
 
@@ -137,9 +145,26 @@ func (s *Server) open(ctx context.Context) (serve []func(), err error) {
 			Listener: l, gate: s.gate, most: s.gate.connections, name: e.name, log: s.cfg.Log, ended: &s.ended, open: map[*conn]struct{}{},
 		}
 		s.listeners = append(s.listeners, limited)
-		serve = append(serve, func() { s.run(e.name, limited, e.serve) })
+		served := net.Listener(limited)
+		if e.network == "tcp" && s.cfg.TLS != nil {
+			served = secured(limited, s.cfg.TLS, e.protocol)
+		}
+		serve = append(serve, func() { s.run(e.name, served, e.serve) })
 	}
 	return serve, nil
+}
+
+// secured takes TLS only, of configurations that are loaded for each connection.
+func secured(l net.Listener, load func() (*tls.Config, error), protocol string) net.Listener {
+	return tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		config, err := load()
+		if err != nil {
+			return nil, err
+		}
+		config = config.Clone()
+		config.NextProtos = []string{protocol}
+		return config, nil
+	}})
 }
 
 // inUse reports whether an endpoint is left out since another process has its address.
@@ -213,43 +238,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return fmt.Errorf("OTLP receiver: requests cut off: %w", context.Cause(ctx))
 	}
 	return nil
-}
-
-// take hands a whole request on, whose data is lent until free is called, which it does.
-func (s *Server) take(ctx context.Context, signal otlp.Signal, data []byte, free func()) (points int64, refusal *Refusal) {
-	b, refusal := s.prepare(signal, data)
-	free()
-	if refusal != nil || b.Points == 0 {
-		return b.Points, refusal
-	}
-	done, refusal := s.gate.accepting(signal, len(b.Data))
-	if refusal != nil {
-		return b.Points, refusal
-	}
-	defer done()
-	if err := s.cfg.Accept(ctx, b); err != nil {
-		return b.Points, refusalOf(ctx, err)
-	}
-	return b.Points, nil
-}
-
-// prepare makes a batch of a request.
-func (s *Server) prepare(signal otlp.Signal, data []byte) (b otlp.Batch, refusal *Refusal) {
-	b.Signal = signal
-	var err error
-	if b.Points, err = otlp.Inspect(signal, data); err != nil {
-		return b, &Refusal{Reason: Malformed, Message: err.Error()}
-	}
-	if b.Points == 0 {
-		return b, nil
-	}
-	if wait := s.rate.take(time.Now(), b.Points); wait > 0 {
-		return b, &Refusal{Reason: Rate, RetryAfter: wait, Message: fmt.Sprintf("more than %d points a second", s.cfg.Rate)}
-	}
-	if b.Data, err = s.cfg.Enrich(signal, data); err != nil {
-		return b, refusalOf(context.Background(), err)
-	}
-	return b, nil
 }
 
 func (s *Server) refused(signal otlp.Signal, points int64, why *Refusal) {

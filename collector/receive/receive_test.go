@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/poolgauge/poolgauge/collector/compress"
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
@@ -48,6 +49,18 @@ func TestEveryWay(t *testing.T) {
 			"HTTP": func() bool {
 				r, a := b.post(t, signal.Path(), data, "Content-Type", "application/x-protobuf")
 				return r.StatusCode == http.StatusOK && len(a) == 0 && r.Header.Get("Content-Type") == "application/x-protobuf"
+			},
+			"gRPC zstd": func() bool {
+				s, _ := export(t.Context(), tcp, signal, data, grpc.UseCompressor(compress.Zstd))
+				return s.Code() == codes.OK
+			},
+			"HTTP zstd": func() bool {
+				packed, err := compress.Pack(compress.Zstd, data)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r, _ := b.post(t, signal.Path(), packed, "Content-Type", "application/x-protobuf", "Content-Encoding", "zstd")
+				return r.StatusCode == http.StatusOK
 			},
 			"HTTP gzip": func() bool {
 				r, _ := b.post(t, signal.Path(), gzipped(t, data), "Content-Type", "application/x-protobuf", "Content-Encoding", "gzip")
@@ -160,7 +173,7 @@ func TestRefusals(t *testing.T) {
 		"malformed":            {nil, []byte{0x0a, 0x05}, 0, Malformed, codes.InvalidArgument, 400, false},
 		"too large":            {small, metrics(t, 100), 0, TooLarge, codes.ResourceExhausted, 413, false},
 		"accept fails":         {failing(errors.New("disk")), metrics(t, 2), 2, Queue, codes.Unavailable, 503, true},
-		"too large for queue":  {failing(&Refusal{Reason: TooLarge, Message: "queue"}), metrics(t, 2), 2, TooLarge, codes.InvalidArgument, 413, false},
+		"too large for queue":  {failing(&Refusal{Reason: TooLarge, Message: "queue"}), metrics(t, 2), 2, TooLarge, codes.ResourceExhausted, 413, false},
 		"malformed for enrich": {failing(otlp.ErrMalformed), metrics(t, 2), 2, Malformed, codes.InvalidArgument, 400, false},
 	} {
 		b := start(t, c.change)
@@ -279,8 +292,9 @@ func TestHeaders(t *testing.T) {
 		"path":             {http.MethodPost, "/v1/profiles", "application/x-protobuf", "", 404, ""},
 		"content type":     {http.MethodPost, "/v1/metrics", "text/plain", "", 415, Unsupported},
 		"no content type":  {http.MethodPost, "/v1/metrics", "", "", 415, Unsupported},
-		"encoding":         {http.MethodPost, "/v1/metrics", "application/x-protobuf", "zstd", 415, Unsupported},
+		"encoding":         {http.MethodPost, "/v1/metrics", "application/x-protobuf", "br", 415, Unsupported},
 		"not really gzip":  {http.MethodPost, "/v1/metrics", "application/x-protobuf", "gzip", 400, Malformed},
+		"not really zstd":  {http.MethodPost, "/v1/metrics", "application/x-protobuf", "zstd", 400, Malformed},
 		"not really JSON":  {http.MethodPost, "/v1/metrics", "application/json", "", 400, Malformed},
 		"identity is none": {http.MethodPost, "/v1/metrics", "application/x-protobuf", "identity", 200, ""},
 	} {

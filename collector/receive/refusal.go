@@ -21,8 +21,8 @@ type Reason string
 
 // The reasons. After the first three the client must not send the same again.
 const (
-	Malformed   Reason = "malformed"   // not OTLP: INVALID_ARGUMENT (INTERNAL for bad compression), 400
-	TooLarge    Reason = "too_large"   // than the queue: INVALID_ARGUMENT, than a message: RESOURCE_EXHAUSTED for good; 413
+	Malformed   Reason = "malformed"   // not OTLP: INVALID_ARGUMENT, 400
+	TooLarge    Reason = "too_large"   // RESOURCE_EXHAUSTED without a RetryInfo, which is for good, 413
 	Unsupported Reason = "unsupported" // content type or compression, in HTTP: 415
 	Rate        Reason = "rate"        // more points than allowed: RESOURCE_EXHAUSTED, 429
 	Full        Reason = "full"        // there is no room in the queue: RESOURCE_EXHAUSTED, 429
@@ -37,7 +37,7 @@ var answers = map[Reason]struct {
 	http int
 }{
 	Malformed:   {codes.InvalidArgument, http.StatusBadRequest},
-	TooLarge:    {codes.InvalidArgument, http.StatusRequestEntityTooLarge},
+	TooLarge:    {codes.ResourceExhausted, http.StatusRequestEntityTooLarge},
 	Unsupported: {codes.Unimplemented, http.StatusUnsupportedMediaType},
 	Rate:        {codes.ResourceExhausted, http.StatusTooManyRequests},
 	Full:        {codes.ResourceExhausted, http.StatusTooManyRequests},

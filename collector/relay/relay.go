@@ -4,6 +4,7 @@ package relay
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -22,10 +23,12 @@ import (
 
 // Config says where points come from and go to.
 type Config struct {
-	GRPC, HTTP  string // addresses where the app's points are taken; empty: none
-	Socket      string // path of a unix socket where they are taken too; empty: none
-	Rate        int64  // points a second that are taken from the app; 0: no limit
-	Connections int    // of each listener; 0: the receiver's default
+	GRPC, HTTP  string                      // addresses where the app's points are taken; empty: none
+	Socket      string                      // path of a unix socket where they are taken too; empty: none
+	Rate        int64                       // points a second that are taken from the app; 0: no limit
+	Connections int                         // of each listener; 0: the receiver's default
+	RequestSize int                         // bytes of one request; 0: the receiver's default
+	TLS         func() (*tls.Config, error) // of the listeners; nil: none
 
 	Add   attribute.Set // attributes that the app's resources get where they lack them
 	Queue queue.Config  // its Log and Lanes are the relay's to set
@@ -52,6 +55,8 @@ const (
 	// inFlight is how many requests of a lane are on their way at once, where their order does not matter. Metrics that leave oldest first have one:
 	// Prometheus and its like refuse what is out of order.
 	inFlight = 2
+	// mostGrowth is by how many bytes the attributes may make a request larger: one of a great many tiny groups would become many times as large.
+	mostGrowth = 1 << 20
 	// ending is the part of a shutdown's time that requests have which are being received.
 	ending = 4
 	// patience is how long a request waits for room, and for the disk, if its client did not say how long it does.
@@ -151,7 +156,8 @@ func (r *Relay) listen(ctx context.Context, cfg *Config) (err error) {
 		return err
 	}
 	r.server, err = receive.Listen(ctx, receive.Config{
-		GRPCAddress: cfg.GRPC, HTTPAddress: cfg.HTTP, Socket: cfg.Socket, Rate: cfg.Rate, Connections: cfg.Connections,
+		GRPCAddress: cfg.GRPC, HTTPAddress: cfg.HTTP, Socket: cfg.Socket, Rate: cfg.Rate, Connections: cfg.Connections, RequestSize: cfg.RequestSize,
+		TLS:    cfg.TLS,
 		Enrich: r.enrich, Accept: r.take, Refused: r.refused.add, Holder: cfg.Holder, Log: cfg.Log,
 	})
 	if err != nil {
@@ -166,7 +172,11 @@ func (r *Relay) enrich(signal otlp.Signal, data []byte) ([]byte, error) {
 	if !r.signals[signal] && !r.shows(signal) {
 		return nil, &receive.Refusal{Reason: receive.Unsupported, Message: "the sidecar has no endpoint to send " + signal.String() + " to"}
 	}
-	return otlp.Enrich(data, *r.add.Load())
+	enriched, err := otlp.Enrich(data, *r.add.Load(), len(data)+mostGrowth)
+	if errors.Is(err, otlp.ErrTooLarge) {
+		return nil, &receive.Refusal{Reason: receive.TooLarge, Message: err.Error()}
+	}
+	return enriched, err
 }
 
 // shows reports whether a signal goes to the tap.

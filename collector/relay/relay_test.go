@@ -96,8 +96,8 @@ func TestRefused(t *testing.T) {
 	b := start(t, u.Addr, func(c *Config) { c.Queue.Limit = 200 })
 	large := request(1)
 	large.ResourceMetrics[0].SchemaUrl = strings.Repeat("x", 300)
-	if err := b.send(t, large); status.Code(err) != codes.InvalidArgument {
-		t.Errorf("larger than the queue: %v, want INVALID_ARGUMENT", err)
+	if err := b.send(t, large); status.Code(err) != codes.ResourceExhausted {
+		t.Errorf("larger than the queue: %v, want RESOURCE_EXHAUSTED", err)
 	}
 	if got := b.points(t); got["refused too_large"] != 1 || got["accepted"] != 0 {
 		t.Errorf("account %v, want one point refused", got)

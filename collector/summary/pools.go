@@ -17,7 +17,7 @@ func (s *Summary) pools(b *strings.Builder, stamp string, all []live.Pool) {
 	if len(all) == 0 {
 		return
 	}
-	fmt.Fprintf(b, "%8s  %-8s%9s%8s%9s%10s%9s%8s%11s\n", stamp, "pool", "used", "waiting", "oldest", "wait p99", "use p50", "rate/s", "unserved/s")
+	fmt.Fprintf(b, "%8s  %-6s%9s%8s%9s%10s%9s%8s%11s\n", stamp, "pool", "used", "waiting", "oldest", "wait p99", "use p50", "rate/s", "unserved/s")
 	for i := range all[:min(len(all), mostPools)] {
 		s.pool(b, &all[i])
 	}
@@ -32,14 +32,14 @@ var marks = map[live.Level]string{live.Trouble: "!!", live.Warning: "! ", live.G
 func (s *Summary) pool(b *strings.Builder, p *live.Pool) {
 	name := p.Name
 	if p.Level == live.Silent {
-		fmt.Fprintf(b, "%s%s%-18s%s%s\n", s.colour(p.Level), marks[p.Level], cut(name, 16), p.Reason, s.plain())
+		fmt.Fprintf(b, "%s%s%-14s  %s%s\n", s.colour(p.Level), marks[p.Level], cut(name, 13), p.Reason, s.plain())
 		return
 	}
 	used := figure(p.Used, whole)
 	if limit, ok := p.Limit.Get(); ok {
 		used += "/" + whole(limit)
 	}
-	fmt.Fprintf(b, "%s%s%-16s%9s%8s%9s%10s%9s%8s%11s%s\n", s.colour(p.Level), marks[p.Level], cut(name, 15), used, figure(p.Pending, whole),
+	fmt.Fprintf(b, "%s%s%-14s%9s%8s%9s%10s%9s%8s%11s%s\n", s.colour(p.Level), marks[p.Level], cut(name, 13), used, figure(p.Pending, whole),
 		figure(p.OldestWait, live.Duration), figure(p.Wait.P99, live.Duration), figure(use(p), live.Duration), figure(p.Rate, number),
 		figure(p.NotServed, number), s.plain())
 	if p.Verdict != "" {

@@ -1,9 +1,11 @@
 package summary
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -219,4 +221,33 @@ func TestSummaryDoesNotWaitForTheTerminal(t *testing.T) {
 		}
 		close(terminal)
 	})
+}
+
+// Pools have a line each, the worst first as they come, in 80 columns, whatever their names; colours only where they are wanted.
+func TestSummaryOfPools(t *testing.T) {
+	p := &live.Picture{At: noon, Pools: []live.Pool{
+		{
+			Name: "thumbnails-of-the-shop\x1b[2J", Level: live.Trouble, Limit: live.Known(128), Used: live.Known(128), Pending: live.Known(1234), OldestWait: live.Known(1.25),
+			Wait: live.Quantiles{P99: live.Known(0.1234)}, Use: live.Quantiles{P50: live.Known(0.02134)}, Rate: live.Known(12345), NotServed: live.Known(3.21),
+		},
+		{Name: "db", Level: live.Good, Used: live.Known(3), Wait: live.Quantiles{P99: live.Known(0)}},
+		{Name: "gone", Level: live.Silent, Reason: "nothing has come since 11:59:00"},
+	}}
+	want := `12:00:00  pool       used waiting   oldest  wait p99  use p50  rate/s unserved/s
+!!thumbnails-o…   128/128    1234   1.25 s    123 ms  21.3 ms   12345        3.2
+  db                    3       –        –       0 s        –       –          –
+? gone            nothing has come since 11:59:00
+
+`
+	if got := (&Summary{}).block(p); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+	if got := (&Summary{coloured: true}).block(p); !strings.Contains(got, "\x1b[1;31m!!thumbnails-o…") || strings.Contains(got, "\x1b[2J") {
+		t.Errorf("with colours: %q", got)
+	}
+	for line := range strings.Lines(want) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
 }

@@ -6,7 +6,7 @@ import { launch, open } from "./browser.mjs";
 const [url, directory, pool] = process.argv.slice(2);
 const browser = await launch();
 for (const scheme of ["dark", "light"]) {
-  for (const [width, height] of [[360, 780], [1280, 800], [1920, 1080]]) {
+  for (const [width, height] of [[1280, 800], [360, 780], [1920, 1080]]) {
     const { page, faults, close } = await open(browser, url, { width, height, scheme });
     await page.locator(".pool").first().waitFor();
     if (pool) {

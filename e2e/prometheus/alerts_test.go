@@ -1,138 +1,141 @@
 package prometheus
 
 import (
-	"context"
+	"fmt"
 	"maps"
 	"slices"
-	"sync"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/prometheus/rules"
 	"go.opentelemetry.io/otel/attribute"
-	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 
-	"github.com/poolgauge/poolgauge/instrument"
 	"github.com/poolgauge/poolgauge/internal/catalog"
-	"github.com/poolgauge/poolgauge/pools"
 )
 
-// load is what an app does with its pools: requests come in steadily, on each a task of a worker, a lease and a permit.
-type load struct {
-	every time.Duration // a request
-	use   time.Duration // for which it needs a slot
-	leak  time.Duration // how often a lease is not given back; 0 is never
-}
-
-var calm = load{every: 250 * time.Millisecond, use: 50 * time.Millisecond}
-
-const slots = 8
-
-// run runs the app until the context is done.
-func (l load) run(ctx context.Context, provider *sdkmetric.MeterProvider) {
-	meters := instrument.WithMeterProvider(provider)
-	workers, err := pools.NewWorkers("thumbnails", slots, pools.WorkersConfig{Queue: 64}, meters)
-	must(err)
-	defer workers.Close()
-	permits, err := pools.NewSemaphore("uploads", slots, pools.SemaphoreConfig{}, meters)
-	must(err)
-	defer permits.Close()
-	leases, err := pools.NewResources("connections", 60, func(context.Context) (int, error) { return 0, nil }, pools.ResourcesConfig[int]{}, meters)
-	must(err)
-	var leaked []pools.Lease[int]
-	defer func() {
-		for _, lease := range leaked {
-			lease.Release()
-		}
-		leases.Close()
-	}()
-	requests := time.NewTicker(l.every)
-	defer requests.Stop()
-	var running sync.WaitGroup
-	defer running.Wait() // before the pools are closed
-	for last := time.Now(); ; {
-		select {
-		case <-ctx.Done():
-			return
-		case <-requests.C:
-		}
-		running.Go(func() { l.request(ctx, workers, permits, leases) })
-		if l.leak > 0 && time.Since(last) >= l.leak {
-			if lease, err := leases.Acquire(ctx); err == nil {
-				leaked, last = append(leaked, lease), time.Now()
-			}
-		}
-	}
-}
-
-func (l load) request(ctx context.Context, workers *pools.Workers, permits *pools.Semaphore, leases *pools.Resources[int]) {
-	patience, cancel := context.WithTimeout(ctx, 5*time.Second) // whoever waits gives up sometime
-	defer cancel()
-	work := func(context.Context) error { time.Sleep(l.use); return nil }
-	_ = workers.Submit(patience, work) // that it was not served is what the metrics say
-	if permits.Acquire(patience, 1) == nil {
-		time.Sleep(l.use)
-		permits.Release(1)
-	}
-	if lease, err := leases.Acquire(patience); err == nil {
-		time.Sleep(l.use)
-		lease.Release()
-	}
-}
-
-func must(err error) {
-	if err != nil {
-		panic(err)
-	}
-}
-
-// fault is a healthy run in which something goes wrong, and the alerts that must come of it.
+// fault is what goes wrong beside three calm pools and a healthy sidecar, and the alert that must come of it, and no other.
 type fault struct {
-	load    load
-	lasting time.Duration
-	hurt    func(w *world)
-	alerts  []string
+	app     app
+	world   func(*catalog.Metric, attribute.Set) (float64, bool)
+	pods    []pod         // in place of app and world
+	lasting time.Duration // half an hour if not given
+	alerts  []string      // Name, or Name ×n if it fires n times at once
 }
 
-func grow(m *catalog.Metric, perSecond float64, matching ...attribute.KeyValue) func(*world) {
-	return func(w *world) {
-		w.special = func(got *catalog.Metric, a attribute.Set) (float64, bool) {
-			for _, kv := range matching {
-				if v, ok := a.Value(kv.Key); !ok || v != kv.Value {
-					return 0, false
-				}
+// wrong is another growth or value of the series of m with the attributes.
+func wrong(m *catalog.Metric, v float64, matching ...attribute.KeyValue) func(*catalog.Metric, attribute.Set) (float64, bool) {
+	return func(got *catalog.Metric, a attribute.Set) (float64, bool) {
+		for _, kv := range matching {
+			if is, ok := a.Value(kv.Key); !ok || is != kv.Value {
+				return 0, false
 			}
-			return perSecond, got == m
 		}
+		return v, got == m
 	}
+}
+
+var (
+	memory  = []attribute.KeyValue{catalog.PressureResourceKey.String("memory"), catalog.PressureKindKey.String("some")}
+	ofHost  = append(slices.Clip(memory), catalog.PressureScopeKey.String("host"))
+	ofGroup = append(slices.Clip(memory), catalog.PressureScopeKey.String("cgroup"))
+	syncs   = []attribute.KeyValue{catalog.ProbeNameKey.String("disk"), catalog.ProbePhaseKey.String("sync")}
+	tcp     = []attribute.KeyValue{catalog.ProbeNameKey.String("tcp"), attribute.String("error.type", "timeout")}
+	full    = []attribute.KeyValue{catalog.LaneKey.String("metrics"), catalog.PointOutcomeKey.String("dropped")}
+)
+
+// three are sidecars of one node, which all see the same.
+func three(w func(*catalog.Metric, attribute.Set) (float64, bool)) []pod {
+	var pods []pod
+	for _, name := range []string{"a", "b", "c"} {
+		sick := healthy()
+		sick.fault = w
+		pods = append(pods, pod{name: name, world: sick, until: 40 * time.Minute})
+	}
+	return pods
 }
 
 var faults = map[string]fault{
-	"healthy": {lasting: 3 * time.Hour},
-	"every use takes 20 times as long": {
-		load: load{every: 100 * time.Millisecond, use: time.Second}, lasting: 30 * time.Minute,
-		alerts: []string{"PoolSaturated", "PoolWaitsOverObjective"},
-	},
-	"leases are not given back": {
-		load: load{every: calm.every, use: calm.use, leak: 3 * time.Minute}, lasting: 150 * time.Minute, alerts: []string{"PoolLeaking"},
-	},
-	"quota": {lasting: 40 * time.Minute, hurt: grow(catalog.CgroupCPUThrottledPeriods, 4), alerts: []string{"ContainerThrottled"}},
-	"memory pressure": {
-		lasting: 40 * time.Minute, alerts: []string{"MemoryPressure"},
-		hurt: grow(catalog.PressureStallTime, 0.2, catalog.PressureResourceKey.String("memory"), catalog.PressureKindKey.String("some")),
-	},
+	"three hours at 70 %":         {pods: []pod{{app: busy.run, world: healthy(), until: 3 * time.Hour}}},
+	"rolling restart":             {pods: rolling(busy.run)},
+	"uses get slower, with room":  {app: slower},
+	"young and in bursts":         {pods: []pod{{app: bursts, world: healthy(), until: 20 * time.Minute}}},
+	"scaled to zero":              {pods: []pod{{app: calm.run, world: healthy(), until: 20 * time.Minute}, {name: "other", world: healthy(), until: time.Hour}}},
+	"saturated":                   {app: saturated, alerts: []string{"PoolSaturated"}},
+	"waiting for ever":            {app: hangs, alerts: []string{"PoolStuck"}},
+	"deadlock of database/sql":    {app: deadlock, lasting: 40 * time.Minute, alerts: []string{"PoolStuck"}},
+	"rejected":                    {app: rejecting, alerts: []string{"PoolNotServing"}},
+	"timed out":                   {app: timingOut, alerts: []string{"PoolNotServing"}},
+	"creating is refused":         {app: refusing, alerts: []string{"PoolCreateFailing"}},
+	"creating gets no answer":     {app: unreachable, alerts: []string{"PoolCreateFailing"}},
+	"the database is down":        {app: down, alerts: []string{"PoolCreateFailing"}},
+	"tasks fail":                  {app: failing, alerts: []string{"PoolUsesFailing"}},
+	"tasks panic":                 {app: panicking, alerts: []string{"PoolUsesFailing"}},
+	"head of line":                {app: headOfLine, alerts: []string{"PoolWaitsWithRoom"}},
+	"larger than the pool":        {app: tooLarge, alerts: []string{"PoolWaitsWithRoom"}},
+	"one full host of many":       {app: fullHost, alerts: []string{"PoolWaitsWithRoom"}},
+	"a full listener":             {app: fullListener, alerts: []string{"PoolFull"}},
+	"leases are not given back":   {app: leaking, lasting: 150 * time.Minute, alerts: []string{"PoolLeaking"}},
+	"bursts":                      {app: bursts, lasting: 90 * time.Minute, alerts: []string{"PoolWaitsOverObjective"}},
+	"quota":                       {world: wrong(catalog.CgroupCPUThrottledPeriods, 4), lasting: 40 * time.Minute, alerts: []string{"ContainerThrottled"}},
+	"memory pressure":             {world: wrong(catalog.PressureStallTime, 0.2, ofGroup...), alerts: []string{"MemoryPressure"}},
+	"memory pressure of the host": {pods: three(wrong(catalog.PressureStallTime, 0.2, ofHost...)), alerts: []string{"MemoryPressure"}},
 	"killed for memory": {
-		lasting: 20 * time.Minute, hurt: grow(catalog.CgroupMemoryEvents, 0.005, catalog.CgroupEventKey.String("oom_kill")), alerts: []string{"OutOfMemory"},
+		world: wrong(catalog.CgroupMemoryEvents, 0.005, catalog.CgroupEventKey.String("oom_kill")), alerts: []string{"OutOfMemory"},
 	},
-	"slow disk": {
-		lasting: 40 * time.Minute, hurt: func(w *world) { w.value[catalog.ProbeDuration] = 0.4 }, alerts: []string{"DiskSlow"},
+	"slow disk":          {pods: three(wrong(catalog.ProbeDuration, 0.4, syncs...)), alerts: []string{"DiskSlow"}},
+	"probe fails":        {pods: three(wrong(catalog.ProbeRuns, 3, tcp...)), alerts: []string{"ProbeFailing"}},
+	"old certificate":    {world: wrong(catalog.ProbeCertificateRemaining, 86400), alerts: []string{"CertificateExpiring"}},
+	"points are dropped": {world: either(wrong(catalog.RelayPoints, 2, full...), wrong(catalog.RelayQueueUsage, 4e6)), alerts: []string{"SidecarDropping"}},
+	"the queue fills":    {world: either(wrong(catalog.RelayQueueUsage, 3e6), wrong(catalog.RelayQueueAge, 900)), alerts: []string{"SidecarQueueFilling"}},
+	"upstream away": {
+		world:  either(wrong(catalog.UpstreamAvailable, 0, catalog.LaneKey.String("traces")), wrong(catalog.RelayQueueAge, 900)),
+		alerts: []string{"SidecarUpstreamAway"},
 	},
-	"the queue is full": {
-		lasting: 20 * time.Minute, hurt: grow(catalog.RelayPoints, 2, catalog.PointOutcomeKey.String("dropped")), alerts: []string{"SidecarDropping"},
-	},
-	"the sidecar dies": {
-		lasting: 40 * time.Minute, hurt: func(w *world) { w.diesAt = 15 * time.Minute }, alerts: []string{"SidecarAbsent"},
-	},
+	"a slow upstream":        {world: wrong(catalog.RelayQueueAge, 900, catalog.LaneKey.String("logs")), alerts: []string{"SidecarBehind"}},
+	"the queue's disk fails": {world: wrong(catalog.RelayQueueDurable, 0), alerts: []string{"SidecarQueueNotDurable"}},
+	"the sidecar dies":       {pods: []pod{{app: calm.run, world: dying(), until: 40 * time.Minute}}, alerts: []string{"SidecarAbsent"}},
+}
+
+func either(a, b func(*catalog.Metric, attribute.Set) (float64, bool)) func(*catalog.Metric, attribute.Set) (float64, bool) {
+	return func(m *catalog.Metric, s attribute.Set) (float64, bool) {
+		if v, ok := a(m, s); ok {
+			return v, ok
+		}
+		return b(m, s)
+	}
+}
+
+func dying() *world {
+	w := healthy()
+	w.diesAt = 15 * time.Minute
+	return w
+}
+
+// rolling are four pods that take over from each other, two at a time for a minute.
+func rolling(a app) []pod {
+	var pods []pod
+	for i, name := range []string{"a", "b", "c", "d"} {
+		from := time.Duration(i) * 12 * time.Minute
+		pods = append(pods, pod{name: name, app: a, world: healthy(), from: from, until: from + 13*time.Minute})
+	}
+	return pods
+}
+
+func (f fault) timeline(t *testing.T) []export {
+	t.Helper()
+	if f.pods != nil {
+		return timeline(t, f.pods...)
+	}
+	p := pod{app: calm.run, world: healthy(), until: f.lasting}
+	p.world.fault = f.world
+	if f.app != nil {
+		p.app = together(calm.run, f.app)
+	}
+	if p.until == 0 {
+		p.until = 30 * time.Minute
+	}
+	return timeline(t, p)
 }
 
 func TestEveryAlertFiresInItsFaultOnly(t *testing.T) {
@@ -142,15 +145,8 @@ func TestEveryAlertFiresInItsFaultOnly(t *testing.T) {
 			covered[a] = true
 		}
 		t.Run(name, func(t *testing.T) {
-			w, app := healthy(), calm
-			if f.hurt != nil {
-				f.hurt(w)
-			}
-			if f.load.every > 0 {
-				app = f.load
-			}
-			if got := fired(t, timeline(t, f.lasting, w, app.run)); !slices.Equal(got, f.alerts) {
-				t.Errorf("fired: %v, want %v", got, f.alerts)
+			if got := fired(t, f.timeline(t), 0); !slices.Equal(got, f.alerts) {
+				t.Errorf("fired: %q, want %q", got, f.alerts)
 			}
 		})
 	}
@@ -161,31 +157,71 @@ func TestEveryAlertFiresInItsFaultOnly(t *testing.T) {
 	}
 }
 
-// fired replays exports into a new Prometheus, evaluates the rules every minute, and returns the alerts that fired, sorted.
-func fired(t *testing.T, exports []export) []string {
+// Three minutes after a process is gone none of its alerts fires.
+func TestNoAlertOfAProcessThatIsGone(t *testing.T) {
+	const lasting = 30 * time.Minute
+	for name, a := range map[string]app{
+		"saturated": saturated, "stuck": hangs, "rejecting": rejecting, "bursts": bursts, "refusing": refusing, "failing": failing, "full": fullListener,
+		"head of line": headOfLine,
+	} {
+		t.Run(name, func(t *testing.T) {
+			exports := timeline(t, pod{app: a, until: lasting}, pod{name: "other", app: calm.run, world: healthy(), until: lasting + 20*time.Minute})
+			if got := fired(t, exports, lasting+3*time.Minute); len(got) > 0 {
+				t.Errorf("fired: %q", got)
+			}
+		})
+	}
+}
+
+// fired replays exports into a new Prometheus, evaluates the rules as it would, and returns the alerts that fired after a time, sorted.
+func fired(t *testing.T, exports []export, after time.Duration) []string {
 	t.Helper()
 	e := startEngine(t)
-	groups, err := e.Rules(t.Context(), deploy+"/prometheus/rules.yaml", time.Minute)
+	groups, err := e.Rules(t.Context(), deploy+"/prometheus/rules.yaml", evaluation)
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := map[string]bool{}
-	next := exports[0].at.Truncate(time.Minute).Add(time.Minute)
+	most := map[string]int{}
+	next := exports[0].at.Truncate(evaluation).Add(evaluation)
+	since := exports[0].at.Add(after - interval)
 	for _, x := range exports {
-		for ; x.at.After(next); next = next.Add(time.Minute) {
+		for ; x.at.After(next); next = next.Add(evaluation) {
 			for _, g := range groups {
 				g.Eval(t.Context(), next)
 				healthyRules(t, g)
-				for _, a := range g.AlertingRules() {
-					if a.State() == rules.StateFiring {
-						names[a.Name()] = true
-					}
+				if next.After(since) {
+					count(g, most)
 				}
 			}
 		}
 		ingest(t, e, x.body)
 	}
-	return slices.Sorted(maps.Keys(names))
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(most)) {
+		if most[name] > 1 {
+			name += fmt.Sprintf(" ×%d", most[name])
+		}
+		list = append(list, strings.TrimSpace(name))
+	}
+	return list
+}
+
+// evaluation is how often the rules are evaluated: as is Prometheus' default, and half as often as in prometheus.yml.
+const evaluation = time.Minute
+
+// count raises most to how often each alert fires now.
+func count(g *rules.Group, most map[string]int) {
+	firing := map[string]int{}
+	for _, r := range g.AlertingRules() {
+		r.ForEachActiveAlert(func(a *rules.Alert) {
+			if a.State == rules.StateFiring {
+				firing[r.Name()]++
+			}
+		})
+	}
+	for name, n := range firing {
+		most[name] = max(most[name], n)
+	}
 }
 
 func healthyRules(t *testing.T, g *rules.Group) {

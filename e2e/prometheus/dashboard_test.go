@@ -108,8 +108,8 @@ func checkVariables(t *testing.T, d dashboard) {
 		if v.Label == "" {
 			t.Errorf("variable %s has no label", v.Name)
 		}
-		if v.Type == "query" && (!v.Multi || !v.IncludeAll || v.AllValue == "" || v.Refresh != 2) {
-			t.Errorf("variable %s: multi, with All, and refreshed with the time range", v.Name)
+		if v.Type == "query" && (!v.Multi || !v.IncludeAll || v.AllValue != ".*" || v.Refresh != 2) {
+			t.Errorf("variable %s: multi, with All (also what lacks the label), and refreshed with the time range", v.Name)
 		}
 		if v.Type == "query" {
 			if _, err := engine.Parser().ParseExpr(interpolate(d, selection(v), "1m")); err != nil {
@@ -145,7 +145,7 @@ func checkPanel(t *testing.T, d dashboard, p panel) {
 			t.Errorf("panel %q: %v in %s", p.Title, err, target.Expr)
 			continue
 		}
-		if strings.Count(target.Expr, "])") != strings.Count(target.Expr, "[$__rate_interval])") {
+		if strings.Count(target.Expr, "])") != strings.Count(target.Expr, "[$__rate_interval])")+strings.Count(target.Expr, "[2m])") {
 			t.Errorf("panel %q: a range that is not $__rate_interval: %s", p.Title, target.Expr)
 		}
 		parser.Inspect(expr, func(n parser.Node, path []parser.Node) error {
@@ -164,6 +164,9 @@ func checkSelector(t *testing.T, p panel, v *parser.VectorSelector, path []parse
 		if !slices.ContainsFunc(v.LabelMatchers, func(m *labels.Matcher) bool { return m.Name == name }) {
 			t.Errorf("panel %q: %s is not selected by %s", p.Title, v.Name, name)
 		}
+	}
+	if _, ok := path[len(path)-1].(*parser.MatrixSelector); !ok {
+		t.Errorf("panel %q: %s without a range counts what is gone", p.Title, v.Name)
 	}
 	inRate := slices.ContainsFunc(path, func(n parser.Node) bool {
 		c, ok := n.(*parser.Call)

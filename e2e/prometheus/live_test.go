@@ -67,7 +67,7 @@ func emitted(t *testing.T, e *engine.Engine) map[string]bool {
 
 // The table and what is really sent agree on the names, both ways where the machine has the metric.
 func TestNamesOnTheWire(t *testing.T) {
-	exports := timeline(t, time.Minute, healthy(), calm.run)
+	exports := timeline(t, pod{app: calm.run, world: healthy(), until: time.Minute})
 	e := startEngine(t)
 	known := map[string]bool{"target_info": true}
 	rows(func(_ *catalog.Group, m *catalog.Metric) { known[promql.Name(m)] = true })

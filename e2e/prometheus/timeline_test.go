@@ -2,10 +2,13 @@ package prometheus
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,6 +20,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 
 	"github.com/poolgauge/poolgauge/e2e/prometheus/internal/engine"
+	"github.com/poolgauge/poolgauge/instrument"
 	"github.com/poolgauge/poolgauge/instrument/producer"
 )
 
@@ -29,41 +33,81 @@ type export struct {
 	body []byte
 }
 
-// timeline runs real pools, and a sidecar that reads from a world, for hours of synctest's clock, and returns what they export.
-func timeline(t *testing.T, lasting time.Duration, w *world, app func(context.Context, *sdkmetric.MeterProvider)) []export {
+// app uses pools until the context is done. Its pools take the option.
+type app func(ctx context.Context, meters instrument.Option)
+
+// together is an app that does what all of them do.
+func together(apps ...app) app {
+	return func(ctx context.Context, meters instrument.Option) {
+		var running sync.WaitGroup
+		for _, a := range apps {
+			running.Go(func() { a(ctx, meters) })
+		}
+		running.Wait()
+	}
+}
+
+// pod is an app and the sidecar beside it. It may lack one of them.
+type pod struct {
+	name        string // empty: that of the only one
+	app         app
+	world       *world
+	from, until time.Duration // since the beginning of all
+}
+
+// timeline runs pods for hours of synctest's clock, and returns what they export, in order.
+func timeline(t *testing.T, pods ...pod) []export {
 	t.Helper()
-	var exports []export
-	synctest.Test(t, func(t *testing.T) {
-		post := roundTrip(func(r *http.Request) {
-			body, _ := io.ReadAll(r.Body) // of memory
-			exports = append(exports, export{time.Now(), body})
-		})
-		forApp, forSidecar := []sdkmetric.ManualReaderOption(nil), []sdkmetric.ManualReaderOption(nil)
-		if !w.explicit {
-			pools := producer.New()
-			defer pools.Close()
-			forApp, forSidecar = append(forApp, sdkmetric.WithProducer(pools)), append(forSidecar, sdkmetric.WithAggregationSelector(exponential))
-		}
-		appProvider, sendApp := pipeline(t, post, "orders", forApp)
-		sidecarProvider, sendSidecar := pipeline(t, post, "poolgauge-sidecar", forSidecar)
-		w.start(t, sidecarProvider)
-		ctx, cancel := context.WithTimeout(t.Context(), lasting)
-		defer cancel()
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			app(ctx, appProvider)
-		}()
-		for ctx.Err() == nil {
-			time.Sleep(interval)
-			w.tick()
-			sendApp()
-			if !w.dead() {
-				sendSidecar()
-			}
-		}
-		<-ended
+	var all []export
+	for _, p := range pods { // one after the other, since their pools have the same names
+		synctest.Test(t, func(t *testing.T) { all = append(all, p.run(t)...) })
+	}
+	slices.SortStableFunc(all, func(a, b export) int { return a.at.Compare(b.at) })
+	return all
+}
+
+// run runs real pools, and a sidecar that reads from a world, and returns what they export.
+func (p pod) run(t *testing.T) (exports []export) {
+	t.Helper()
+	time.Sleep(p.from)
+	post := roundTrip(func(r *http.Request) {
+		body, _ := io.ReadAll(r.Body) // of memory
+		exports = append(exports, export{time.Now(), body})
 	})
+	w := p.world
+	if w == nil {
+		w = &world{diesAt: 1}
+	}
+	forApp, forSidecar := []sdkmetric.ManualReaderOption(nil), []sdkmetric.ManualReaderOption(nil)
+	if !w.explicit {
+		pools := producer.New()
+		defer pools.Close()
+		forApp, forSidecar = append(forApp, sdkmetric.WithProducer(pools)), append(forSidecar, sdkmetric.WithAggregationSelector(exponential))
+	}
+	name := cmp.Or(p.name, "orders-5d4f8c7b9d-x2k7p")
+	appProvider, sendApp := pipeline(t, post, identity("orders", name), forApp)
+	sidecarProvider, sendSidecar := pipeline(t, post, identity("poolgauge-sidecar", name), forSidecar)
+	w.start(t, sidecarProvider)
+	ctx, cancel := context.WithTimeout(t.Context(), p.until-p.from)
+	defer cancel()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if p.app != nil {
+			p.app(ctx, instrument.WithMeterProvider(appProvider))
+		}
+	}()
+	for ctx.Err() == nil {
+		time.Sleep(interval)
+		w.tick()
+		if p.app != nil {
+			sendApp()
+		}
+		if !w.dead() {
+			sendSidecar()
+		}
+	}
+	<-ended
 	return exports
 }
 
@@ -74,20 +118,19 @@ func exponential(kind sdkmetric.InstrumentKind) sdkmetric.Aggregation {
 	return sdkmetric.DefaultAggregationSelector(kind)
 }
 
-// identity is who sends, as an app and a sidecar of one pod say it.
-func identity(service string) *resource.Resource {
+// identity is what an app and a sidecar of one pod say of themselves. All pods are on one node.
+func identity(service, pod string) *resource.Resource {
 	return resource.NewSchemaless(
-		attribute.String("service.name", service), attribute.String("service.instance.id", "orders-5d4f8c7b9d-x2k7p"),
-		attribute.String("k8s.cluster.name", "test"), attribute.String("k8s.namespace.name", "shop"),
-		attribute.String("k8s.pod.name", "orders-5d4f8c7b9d-x2k7p"),
+		attribute.String("service.name", service), attribute.String("service.instance.id", pod), attribute.String("k8s.cluster.name", "test"),
+		attribute.String("k8s.namespace.name", "shop"), attribute.String("k8s.pod.name", pod), attribute.String("k8s.node.name", "n1"),
 	)
 }
 
 // pipeline returns a provider of a service, and a function that collects and exports once.
-func pipeline(t *testing.T, client http.RoundTripper, service string, options []sdkmetric.ManualReaderOption) (*sdkmetric.MeterProvider, func()) {
+func pipeline(t *testing.T, client http.RoundTripper, who *resource.Resource, options []sdkmetric.ManualReaderOption) (*sdkmetric.MeterProvider, func()) {
 	t.Helper()
 	reader := sdkmetric.NewManualReader(options...)
-	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(identity(service)))
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(who))
 	out, err := otlpmetrichttp.New(t.Context(), otlpmetrichttp.WithInsecure(), otlpmetrichttp.WithHTTPClient(&http.Client{Transport: client}))
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
@@ -15,11 +16,11 @@ import (
 // world is what a sidecar would see: every row of the table but those of pools, with every value of every attribute. Most of it is made
 // up by kind, and healthy; what matters to an alert is given.
 type world struct {
-	perSecond map[*catalog.Metric]float64 // growth of a counter
-	value     map[*catalog.Metric]float64 // of a gauge, or what a histogram records
-	special   func(m *catalog.Metric, a attribute.Set) (perSecond float64, ok bool)
-	explicit  bool          // explicit buckets for exponential ones
-	diesAt    time.Duration // after which the sidecar says no more; 0 is never
+	perSecond map[*catalog.Metric]float64                          // growth of a counter
+	value     map[*catalog.Metric]float64                          // of a gauge, or what a histogram records
+	fault     func(*catalog.Metric, attribute.Set) (float64, bool) // more growth a second, or another value, from the onset on
+	explicit  bool                                                 // explicit buckets for exponential ones
+	diesAt    time.Duration                                        // after which the sidecar says no more; 0 is never
 
 	began      time.Time
 	histograms []func()
@@ -35,19 +36,41 @@ func healthy() *world {
 		value: map[*catalog.Metric]float64{
 			catalog.ContainerMemoryWorkingSet: 100e6, catalog.CgroupMemoryWorkingSet: 100e6, catalog.CgroupMemoryLimit: 256e6,
 			catalog.RelayQueueUsage: 1e5, catalog.RelayQueueLimit: 16e6, catalog.ProbeCPUStretch: 1.05,
+			catalog.ProbeCertificateRemaining: 90 * 86400,
 		},
 	}
 }
 
-// rate is how fast a counter grows.
-func (w *world) rate(m *catalog.Metric, a attribute.Set) float64 {
-	if w.special != nil {
-		if v, ok := w.special(m, a); ok {
-			return v
-		}
+// onset is when the faults of worlds and of pools begin: after the windows of the rules have seen them healthy.
+const onset = 10 * time.Minute
+
+// now is the value of a series: of a counter since the beginning, of a gauge, or what a histogram records.
+func (w *world) now(m *catalog.Metric, a attribute.Set) float64 {
+	elapsed := time.Since(w.began)
+	v := w.level(m)
+	if m.Kind == catalog.Counter {
+		v = w.rate(m, a) * elapsed.Seconds()
 	}
+	if w.fault == nil || elapsed < onset {
+		return v
+	}
+	switch wrong, ok := w.fault(m, a); {
+	case !ok:
+		return v
+	case m.Kind == catalog.Counter:
+		return v + wrong*(elapsed-onset).Seconds()
+	default:
+		return wrong
+	}
+}
+
+// rate is how fast a healthy counter grows.
+func (w *world) rate(m *catalog.Metric, a attribute.Set) float64 {
 	if v, ok := w.perSecond[m]; ok {
 		return v
+	}
+	if a.HasValue(semconv.ErrorTypeKey) {
+		return 0
 	}
 	switch outcome, _ := a.Value(catalog.PointOutcomeKey); outcome.AsString() {
 	case "rejected", "dropped", "refused":
@@ -59,6 +82,7 @@ func (w *world) rate(m *catalog.Metric, a attribute.Set) float64 {
 	return 0.01
 }
 
+// level is a healthy gauge, or what a histogram records.
 func (w *world) level(m *catalog.Metric) float64 {
 	if v, ok := w.value[m]; ok {
 		return v
@@ -87,6 +111,11 @@ func (w *world) start(t *testing.T, provider *sdkmetric.MeterProvider) {
 			return
 		}
 		sets := combinations(append(append([]catalog.Attribute(nil), g.Attributes...), m.Attributes...))
+		if m == catalog.ProbeRuns {
+			for _, s := range sets {
+				sets = append(sets, attribute.NewSet(append(s.ToSlice(), semconv.ErrorTypeKey.String("timeout"))...))
+			}
+		}
 		if err := w.register(meter, m, sets); err != nil {
 			t.Fatal(err)
 		}
@@ -98,18 +127,14 @@ func (w *world) register(meter metric.Meter, m *catalog.Metric, sets []attribute
 		h, err := meter.Float64Histogram(m.Name, metric.WithUnit(m.Unit))
 		w.histograms = append(w.histograms, func() {
 			for _, s := range sets {
-				h.Record(context.Background(), w.level(m), metric.WithAttributeSet(s))
+				h.Record(context.Background(), w.now(m, s), metric.WithAttributeSet(s))
 			}
 		})
 		return err
 	}
 	observe := metric.WithFloat64Callback(func(_ context.Context, o metric.Float64Observer) error {
 		for _, s := range sets {
-			v := w.level(m)
-			if m.Kind == catalog.Counter {
-				v = w.rate(m, s) * time.Since(w.began).Seconds()
-			}
-			o.Observe(v, metric.WithAttributeSet(s))
+			o.Observe(w.now(m, s), metric.WithAttributeSet(s))
 		}
 		return nil
 	})
@@ -129,7 +154,7 @@ func (w *world) register(meter metric.Meter, m *catalog.Metric, sets []attribute
 func combinations(attributes []catalog.Attribute) []attribute.Set {
 	lists := [][]attribute.KeyValue{nil}
 	for _, a := range attributes {
-		if a.Key == "error.type" {
+		if a.Key == semconv.ErrorTypeKey {
 			continue
 		}
 		values := a.Values

@@ -35,7 +35,7 @@ func slowDial(ctx context.Context, network, addr string) (net.Conn, error) {
 // To make a connection is not to wait for one; to wait for a slot is.
 func TestTransportTellsDialingFromWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		rt, stats, err := wraphttp.TransportStats("api", &http.Transport{DialContext: slowDial, MaxConnsPerHost: 1})
+		rt, err := wraphttp.Transport("api", &http.Transport{DialContext: slowDial, MaxConnsPerHost: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -48,12 +48,12 @@ func TestTransportTellsDialingFromWaiting(t *testing.T) {
 			}()
 		}
 		time.Sleep(time.Second)
-		if s := stats(); s.Pending.Or(-1) != 1 || s.Usage[instrument.Constructing].Or(-1) != 1 || s.Usage[instrument.Used].Or(-1) != 0 {
+		if s := only(t, rt); s.Pending.Or(-1) != 1 || s.Usage[instrument.Constructing].Or(-1) != 1 || s.Usage[instrument.Used].Or(-1) != 0 {
 			t.Errorf("1 s: %v pending, usage %v", s.Pending, s.Usage)
 		}
 		<-done
 		<-done
-		s := stats()
+		s := only(t, rt)
 		// The first waits for nothing, the second 5 s until the first is done.
 		if waits := s.Wait[instrument.Acquired]; waits.Count() != 2 || waits.Sum() != 5 {
 			t.Errorf("%d waits, %v s", waits.Count(), waits.Sum())

@@ -1,157 +1,120 @@
 package wraphttp
 
 import (
+	"cmp"
 	"net/http"
-	"net/url"
 	"slices"
-	"strconv"
+	"strings"
+	"sync"
 
 	"go.opentelemetry.io/otel/attribute"
-	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/poolgauge/poolgauge/instrument"
-	"github.com/poolgauge/poolgauge/internal/catalog"
-	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
 // maxHosts bounds the hosts that are told apart.
 const maxHosts = 100
 
-// pool counts the connections of a transport.
+// pool is the connections of a transport. Where there is a limit, net/http has it for each host: then each host is a part with slots
+// of its own. Otherwise there is one part.
 type pool struct {
-	perHost int // connections, 0 if there is no limit
-	follows bool
+	perHost int  // connections, 0 if there is no limit or it is not known
+	native  bool // an http.Transport does the work, which traces every request
+	prior   bool // all that is not TLS is HTTP/2
 	off     bool
+	timing  instrument.Timing
+	hosts   hosts
 
-	measure.Recorder // its lock guards what follows
-
-	constructing int64
-	made, unmade instrument.Histogram
-	http2        bool
-	hosts        map[hostKey]*host
+	mu     sync.Mutex // guards what follows
+	parts  map[partKey]*part
+	closed bool
 }
 
-type hostKey struct{ scheme, host string }
+// partKey is what net/http keeps connections by, as far as a trace tells.
+type partKey struct{ scheme, address string }
 
-// host is what the conventions want to know of one.
-type host struct {
-	attributes []attribute.KeyValue
-	active     int64
-	answers    map[answer]*instrument.Histogram // durations of requests
-}
-
-// answer is how a request ended: with a status or without one.
-type answer struct {
-	method    string
-	status    int
-	errorType string
-}
+var otherParts = partKey{address: otherHosts}
 
 func newPool(base http.RoundTripper, opts []instrument.Option) *pool {
 	p := &pool{
-		follows: instrument.FollowsConventions(opts...),
-		off:     instrument.TimingOf(opts...).Off,
-		hosts:   map[hostKey]*host{},
+		timing: instrument.TimingOf(opts...),
+		parts:  map[partKey]*part{},
+		hosts:  hosts{follows: instrument.FollowsConventions(opts...), known: map[hostKey]*host{}},
 	}
-	p.Init(instrument.TimingOf(opts...))
+	p.off = p.timing.Off
 	if t, ok := base.(*http.Transport); ok {
-		p.perHost = t.MaxConnsPerHost
+		p.native, p.perHost = true, t.MaxConnsPerHost
+		p.prior = t.Protocols != nil && t.Protocols.UnencryptedHTTP2() && !t.Protocols.HTTP1()
+	}
+	if p.perHost == 0 && p.native {
+		p.partOf(partKey{}) // whose figures are 0 and not absent before the first request
 	}
 	return p
 }
 
-var otherHosts = hostKey{host: "_OTHER"}
-
-// hostOf returns the host of a URL, or the one that stands for all beyond the first. Caller must hold the lock.
-func (p *pool) hostOf(u *url.URL) *host {
-	key := hostKey{}
-	if u != nil {
-		key = hostKey{u.Scheme, u.Host}
+// partOf returns the part of a host, or the one that stands for all beyond the first.
+func (p *pool) partOf(key partKey) *part {
+	if p.perHost == 0 {
+		key = partKey{}
 	}
-	h, known := p.hosts[key]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s, known := p.parts[key]
 	if known {
-		return h
+		return s
 	}
-	if len(p.hosts) >= maxHosts {
-		key, u = otherHosts, nil
-		if h, known = p.hosts[key]; known {
-			return h
+	limit := int64(p.perHost)
+	if len(p.parts) >= maxHosts {
+		if s, known = p.parts[otherParts]; known {
+			return s
 		}
+		key, limit = otherParts, 0 // that of one of many hosts says nothing
 	}
-	h = &host{attributes: hostAttributes(u), answers: map[answer]*instrument.Histogram{}}
-	p.hosts[key] = h
-	return h
+	s = &part{key: key, limit: limit, prompt: p.native && p.perHost == 0}
+	s.Init(p.timing)
+	if p.closed {
+		s.Close()
+	}
+	p.parts[key] = s
+	return s
 }
 
-func hostAttributes(u *url.URL) []attribute.KeyValue {
-	if u == nil {
-		return []attribute.KeyValue{semconv.ServerAddress(otherHosts.host)}
+// all returns the parts, in the order of their hosts.
+func (p *pool) all() []*part {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	list := make([]*part, 0, len(p.parts))
+	for _, s := range p.parts {
+		list = append(list, s)
 	}
-	port, err := strconv.Atoi(u.Port())
-	if err != nil {
-		port = map[string]int{"http": 80, "https": 443}[u.Scheme]
-	}
-	return []attribute.KeyValue{semconv.ServerAddress(u.Hostname()), semconv.ServerPort(port), semconv.URLScheme(u.Scheme)}
+	slices.SortFunc(list, func(a, b *part) int {
+		return cmp.Or(strings.Compare(a.key.address, b.key.address), strings.Compare(a.key.scheme, b.key.scheme))
+	})
+	return list
 }
 
-func methodOf(method string) string {
-	switch method {
-	case "":
-		return http.MethodGet
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
-		http.MethodConnect, http.MethodOptions, http.MethodTrace, "QUERY":
-		return method
+// close ends what is measured in overload.
+func (p *pool) close() {
+	parts := p.all()
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	for _, s := range parts {
+		s.Close()
 	}
-	return "_OTHER"
 }
 
 // stats is what a collection calls.
 func (p *pool) stats() (s instrument.Stats) {
-	p.Lock()
-	defer p.Unlock()
-	if p.perHost > 0 && len(p.hosts) > 0 && len(p.hosts) <= maxHosts && !p.http2 {
-		s.Limit = instrument.Some(int64(p.perHost) * int64(len(p.hosts)))
+	for _, part := range p.all() {
+		if p.perHost == 0 {
+			return part.stats()
+		}
+		s.Parts = append(s.Parts, instrument.Part{Attributes: part.attributes(), Stats: part.stats()})
 	}
-	now := measure.Clock()
-	p.Requests.Report(&s, &p.Meter, instrument.Acquired, instrument.Canceled, instrument.TimedOut)
-	p.Uses.Report(&s, &p.Meter, now, instrument.OK, instrument.Failed)
-	p.Pending.Report(&s, now)
-	s.Usage[instrument.Constructing] = instrument.Some(p.constructing)
-	s.Resources = []instrument.Resources{
-		{Event: instrument.Created, Count: int64(p.made.Count())},
-		{Event: instrument.CreateFailed, Reason: "error", Count: int64(p.unmade.Count())},
-	}
-	s.Create = []instrument.Creation{{Duration: p.made.Clone()}, {ErrorType: "error", Duration: p.unmade.Clone()}}
 	return s
 }
 
-// convention reports the hosts.
-func (p *pool) convention() instrument.Option {
-	return instrument.Follow(instrument.Convention{
-		Rows: catalog.HTTPClient,
-		Points: func(_ *instrument.Stats, add func(*catalog.Metric, attribute.Set, instrument.Point)) {
-			p.Lock()
-			defer p.Unlock()
-			for _, h := range p.hosts {
-				add(catalog.HTTPActiveRequests, attribute.NewSet(h.attributes...), instrument.Point{Int: h.active})
-				for a, durations := range h.answers {
-					add(catalog.HTTPRequestDuration, h.with(a), instrument.Point{Histogram: durations.Clone()})
-				}
-			}
-		},
-	})
-}
-
-func (h *host) with(a answer) attribute.Set {
-	all := slices.Concat(h.attributes, []attribute.KeyValue{semconv.HTTPRequestMethodKey.String(a.method)})
-	if a.status > 0 {
-		all = append(all, semconv.HTTPResponseStatusCode(a.status))
-	}
-	switch {
-	case a.errorType != "":
-		all = append(all, semconv.ErrorTypeKey.String(a.errorType))
-	case a.status >= http.StatusBadRequest:
-		all = append(all, semconv.ErrorTypeKey.String(strconv.Itoa(a.status)))
-	}
-	return attribute.NewSet(all...)
+func (s *part) attributes() []attribute.KeyValue {
+	return addressAttributes(s.key.scheme, s.key.address)
 }

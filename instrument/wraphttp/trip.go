@@ -1,10 +1,11 @@
 package wraphttp
 
 import (
-	"context"
 	"crypto/tls"
+	"net"
 	"net/http"
 	"net/http/httptrace"
+	"slices"
 	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
@@ -15,190 +16,205 @@ import (
 type phase uint8
 
 const (
-	away    phase = iota // not asking for a connection, or done
-	waiting              // for a connection
-	dialing              // for one that is being made for it
+	away   phase = iota // neither asks for a connection nor has one
+	asking              // waits for a connection, or for the dial of one
+	late                // has a connection, and not a slot yet
 	using
 )
 
-// trip is one round trip. The transport may try several connections one after the other.
+// trip is one round trip. The transport may try several connections one after the other: each is a request of its own.
 type trip struct {
 	pool *pool
-	tls  bool
+	req  *http.Request
+	part *part // nil before the first request for a connection
 
-	// The lock of the pool guards what follows: a dial may go on when the trip is over.
-	phase  phase
-	wait   measure.Span    // for a connection
-	asked  *measure.Pended // the wait, while in phase waiting
-	dialed time.Duration   // when a dial began, 0 if none did
-	made   bool            // a connection was made
-	use    measure.Use
+	// The lock of the part guards what follows: a dial may go on when the trip is over.
+	phase   phase
+	claim   measure.Claim // while it asks, or is late
+	room    bool          // there was when it asked, so that what it waits for is a dial
+	proxied bool
+	done    bool // a dial of its own has ended since it asked
+	owned   bool // the caller has the connection itself, whatever becomes of the context
+	lease   measure.Use
+	dials   []dial
 
-	host    *host
-	method  string
+	previous, next *trip // of the users of the part
+
+	host    *host // nil if the conventions are not followed
 	started time.Duration
-	active  bool // the request is among the host's active ones
 
-	trace httptrace.ClientTrace // these two are here to spare their allocations
+	trace httptrace.ClientTrace // these spare allocations
 	body  body
+	room1 [1]dial
 }
 
 func (tr *trip) hooks() *httptrace.ClientTrace {
+	tr.dials = tr.room1[:0]
 	h := &tr.trace
-	h.GetConn = func(string) { tr.ask() }
-	h.GotConn = func(httptrace.GotConnInfo) { tr.got() }
-	h.DNSStart = func(httptrace.DNSStartInfo) { tr.dial() }
-	h.ConnectStart = func(string, string) { tr.dial() }
-	if tr.tls {
-		h.TLSHandshakeDone = func(_ tls.ConnectionState, err error) { tr.dialDone(err) }
-	} else {
-		h.ConnectDone = func(_, _ string, err error) { tr.dialDone(err) }
-	}
+	h.GetConn = tr.ask
+	h.GotConn = tr.got
+	h.PutIdleConn = tr.giveBack
+	h.DNSStart = func(httptrace.DNSStartInfo) { tr.resolve() }
+	h.DNSDone = func(i httptrace.DNSDoneInfo) { tr.resolved(len(i.Addrs), i.Err) }
+	h.ConnectStart = func(string, string) { tr.connect() }
+	h.ConnectDone = func(_, _ string, err error) { tr.connected(err) }
+	h.TLSHandshakeStart = tr.handshake
+	h.TLSHandshakeDone = func(_ tls.ConnectionState, err error) { tr.shaken(err) }
 	return h
 }
 
-func (tr *trip) start(req *http.Request) {
-	p := tr.pool
-	p.Lock()
-	defer p.Unlock()
-	tr.host = p.hostOf(req.URL)
-	if p.follows {
-		tr.method = methodOf(req.Method)
-		tr.started = measure.Clock()
-		tr.active = true
-		tr.host.active++
+// keyOf returns what net/http keeps the connection by. Through a proxy those to all hosts of http are alike.
+func (tr *trip) keyOf(address string) (key partKey, proxied bool) {
+	u := tr.req.URL
+	target := addressOf(u)
+	if u.Scheme == "http" {
+		return partKey{u.Scheme, address}, address != target
 	}
+	return partKey{u.Scheme, target}, address != target
 }
 
-// ask begins a wait. A connection that was used before proved to be broken.
-func (tr *trip) ask() {
-	p := tr.pool
+// ask begins a wait, or goes on with it: on HTTP/2 net/http asks several times before it gets a connection. If the trip has one, that
+// proved to be broken.
+func (tr *trip) ask(address string) {
+	key, proxied := tr.keyOf(address)
+	if tr.part == nil {
+		tr.part = tr.pool.partOf(key)
+	}
+	p := tr.part
 	p.Lock()
 	defer p.Unlock()
+	tr.proxied = proxied
 	tr.leave(instrument.Failed)
-	tr.wait = p.Wait()
-	tr.phase, tr.asked, tr.dialed, tr.made = waiting, p.Pending.Add(tr.wait), 0, false
+	switch {
+	case tr.phase == away:
+		tr.claim, tr.done = p.Ask(), false
+		tr.phase, tr.room = asking, p.hasRoom()
+		if tr.room && p.isSilent() {
+			tr.begin(assumed)
+			tr.settle()
+		}
+	case tr.claim.IsConstructing() && len(tr.dials) == 0: // that connection was of no use
+		tr.room = false
+		tr.claim.Resume(&p.Recorder)
+	}
 }
 
-func (tr *trip) dial() {
-	p := tr.pool
-	p.Lock()
-	defer p.Unlock()
-	if tr.dialed != 0 {
+// got ends the wait.
+func (tr *trip) got(info httptrace.GotConnInfo) {
+	p := tr.part
+	if p == nil {
 		return
 	}
-	tr.dialed = measure.Clock()
-	if tr.phase == waiting {
-		tr.unwait()
-		tr.phase = dialing
-		p.constructing++
-	}
-}
-
-// dialDone counts a connection. Of several addresses that are tried, those that fail do not count.
-func (tr *trip) dialDone(err error) {
-	p := tr.pool
 	p.Lock()
 	defer p.Unlock()
-	if err == nil && !tr.made && tr.dialed != 0 {
-		tr.made = true
-		p.made.Record(measure.Clock() - tr.dialed)
-	}
-}
-
-// got ends the wait and begins a use.
-func (tr *trip) got() {
-	p := tr.pool
-	p.Lock()
-	defer p.Unlock()
-	tr.acquire()
-}
-
-// acquire ends the wait, now or when a connection began to be made for the trip, and begins a use. Caller
-// must hold the lock of the pool.
-func (tr *trip) acquire() {
-	p := tr.pool
-	if tr.phase == away {
+	if tr.phase != asking {
 		return
 	}
-	now := p.Meter.Event(p.Uses.InUse())
-	ended := now
-	if tr.phase == dialing {
-		ended = tr.dialed
+	if !p.http2 && (!info.Reused || p.limit > 0) && tr.isHTTP2(info.Conn) {
+		p.spokeHTTP2()
 	}
-	p.Requests.End(&p.Meter, instrument.Acquired, tr.wait, ended)
-	tr.unwait()
-	tr.phase, tr.use = using, p.Uses.Begin(&p.Meter, now)
+	if !info.Reused {
+		tr.arrived(p.http2)
+	}
+	tr.drop(assumed)
+	if p.isFull() {
+		p.reap()
+	}
+	if p.isFull() {
+		tr.phase = late
+		p.late = append(p.late, tr)
+	} else {
+		tr.use()
+	}
+	tr.settle()
 }
 
-// unwait takes the trip from those that wait. Caller must hold the lock of the pool.
-func (tr *trip) unwait() {
-	switch tr.phase {
-	case waiting:
-		tr.pool.Pending.Remove(tr.asked)
-	case dialing:
-		tr.pool.constructing--
+// isHTTP2 reports whether requests share the connection.
+func (tr *trip) isHTTP2(c net.Conn) bool {
+	if t, ok := c.(*tls.Conn); ok {
+		return t.ConnectionState().NegotiatedProtocol == "h2"
+	}
+	return tr.pool.prior && tr.req.URL.Scheme == "http"
+}
+
+// use ends the wait and begins a use. Caller must hold the lock of the part.
+func (tr *trip) use() {
+	p := tr.part
+	tr.phase, tr.lease = using, tr.claim.Get(&p.Recorder)
+	p.users.add(tr)
+}
+
+// leave ends the use, if there is one. Caller must hold the lock of the part.
+func (tr *trip) leave(how instrument.Ending) {
+	p := tr.part
+	if tr.phase == late {
+		i := slices.Index(p.late, tr)
+		p.late = slices.Delete(p.late, i, i+1)
+		tr.use()
+	}
+	if tr.phase != using {
+		return
 	}
 	tr.phase = away
+	p.users.remove(tr)
+	p.End(tr.lease, how)
+	p.promote()
 }
 
-// leave ends the use, if there is one. Caller must hold the lock of the pool.
-func (tr *trip) leave(how instrument.Ending) {
-	if tr.phase == using {
-		tr.phase = away
-		tr.pool.End(tr.use, how)
+// end ends the use, if there is one.
+func (tr *trip) end(how instrument.Ending) {
+	if p := tr.part; p != nil {
+		p.Lock()
+		tr.leave(how)
+		p.Unlock()
 	}
 }
 
-func (tr *trip) end(how instrument.Ending) {
-	tr.pool.Lock()
-	defer tr.pool.Unlock()
-	tr.leave(how)
+// giveBack ends the use when the connection is idle, or was closed instead.
+func (tr *trip) giveBack(err error) {
+	p := tr.part
+	p.Lock()
+	defer p.Unlock()
+	if err != nil {
+		p.closed[reasonOf(err)]++
+	}
+	tr.leave(instrument.OK)
+}
+
+// gaveUp reports whether the caller ended the request, and how.
+func (tr *trip) gaveUp() (instrument.Outcome, bool) {
+	ctx := tr.req.Context()
+	if err := ctx.Err(); err != nil {
+		return instrument.GaveUp(err), true
+	}
+	select {
+	case <-tr.req.Cancel: //nolint:staticcheck // http.Client.Timeout closes it, as early as it ends the context
+		if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+			return instrument.TimedOut, true
+		}
+		return instrument.Canceled, true
+	default:
+		return 0, false
+	}
 }
 
 // fail ends a trip without a response.
-func (tr *trip) fail(ctx context.Context, err error) {
-	p := tr.pool
-	p.Lock()
-	defer p.Unlock()
-	now := measure.Clock()
-	switch {
-	case tr.phase != waiting && tr.phase != dialing:
-	case ctx.Err() != nil:
-		p.GiveUp(tr.wait, instrument.GaveUp(ctx.Err()))
-		tr.unwait()
-	default: // a connection could not be made
-		if tr.phase == dialing && !tr.made {
-			p.unmade.Record(now - tr.dialed)
-		}
-		tr.acquire()
-	}
-	tr.leave(instrument.Failed)
-	tr.answer(answer{method: tr.method, errorType: errorType(ctx, err)}, now)
-}
-
-// responded is called when the header of the response is there.
-func (tr *trip) responded(status, major int) {
-	p := tr.pool
-	p.Lock()
-	defer p.Unlock()
-	p.http2 = p.http2 || major > 1
-	if p.follows {
-		tr.answer(answer{method: tr.method, status: status}, measure.Clock())
-	}
-}
-
-// answer records how the request ended, for the conventions. Caller must hold the lock of the pool.
-func (tr *trip) answer(a answer, now time.Duration) {
-	if !tr.active {
+func (tr *trip) fail(err error) {
+	p := tr.part
+	if p == nil {
 		return
 	}
-	tr.active = false
-	tr.host.active--
-	h := tr.host.answers[a]
-	if h == nil {
-		h = new(instrument.Histogram)
-		tr.host.answers[a] = h
+	p.Lock()
+	defer p.Unlock()
+	if tr.phase == asking {
+		if how, over := tr.gaveUp(); over {
+			tr.claim.GiveUp(&p.Recorder, how)
+			tr.phase = away
+		} else {
+			tr.unmade(err)
+			tr.use()
+		}
 	}
-	h.Record(now - tr.started)
+	tr.leave(instrument.Failed)
+	tr.settle()
 }

@@ -19,7 +19,7 @@ type Span struct {
 func (m *Meter) Begin(now time.Duration) Span {
 	if m.skip > 0 {
 		m.skip--
-		return Span{at: m.latest, read: m.read}
+		return Span{at: m.coarse, read: m.read}
 	}
 	return m.begin(now) // not here, so that Begin is inlined
 }
@@ -60,7 +60,7 @@ func (m *Meter) longSince(s Span, now time.Duration) (began time.Duration, ok bo
 		return s.at, !m.over && now-s.at-readSpread >= long
 	case since < readings:
 		first := m.readAt[(s.read+1)%readings]
-		return (s.at + first) / 2, now-first >= long
+		return s.at, now-first >= long
 	default: // the oldest that is known came later than the first
 		return s.at, now-m.readAt[(m.read+1)%readings] >= long
 	}

@@ -29,12 +29,14 @@ func TestQueries(t *testing.T) {
 	q := Queries{Scope: `job=~"$job"`, Range: "5m"}
 	used := Is(catalog.PoolStateKey, "used")
 	for want, got := range map[string]string{
-		`poolgauge_pool_usage{job=~"$job",poolgauge_pool_state="used"}`: q.Value(catalog.PoolUsage, used),
-		`max_over_time(poolgauge_pool_pending[5m])`:                     Queries{Range: "5m"}.Over("max_over_time", catalog.PoolPending),
+		`last_over_time(poolgauge_pool_usage{job=~"$job",poolgauge_pool_state="used"}[2m])`: q.Value(catalog.PoolUsage, used),
+		`max_over_time(poolgauge_pool_pending[5m])`:                                         Queries{Range: "5m"}.Over("max_over_time", catalog.PoolPending),
 		`rate(poolgauge_pool_requests_total{job=~"$job",poolgauge_pool_outcome!~"acquired|closed"}[5m])`: q.Rate(
 			catalog.PoolRequests, Not(catalog.PoolOutcomeKey, "acquired", "closed")),
-		`sum by (job) (x)`: Sum([]string{"job"}, "x"),
-		`max(x)`:           Aggregate("max", nil, "x"),
+		`last_over_time(poolgauge_pool_limit[2m] offset 5m)`: Queries{Range: "5m"}.Before(catalog.PoolLimit),
+		`sum without (job) (x)`:                              Without([]string{"job"}, "x"),
+		`sum by (job) (x)`:                                   Sum([]string{"job"}, "x"),
+		`max(x)`:                                             Aggregate("max", nil, "x"),
 		`histogram_quantile(0.99, sum by (job) (rate(poolgauge_pool_wait_duration_seconds{job=~"$job"}[5m]))) or ` +
 			`histogram_quantile(0.99, sum by (le, job) (rate(poolgauge_pool_wait_duration_seconds_bucket{job=~"$job"}[5m])))`: q.Quantile(
 			0.99, []string{"job"}, catalog.PoolWaitDuration),

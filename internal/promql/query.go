@@ -78,8 +78,21 @@ func (q Queries) selector(m *catalog.Metric, suffix string, matchers []Matcher) 
 	return Name(m) + suffix + "{" + strings.Join(parts, ",") + "}"
 }
 
+// fresh is how old a sample may be that counts as present. OTLP does not say that a series has ended, and by itself Prometheus would look five
+// minutes back: a program that was restarted under another instance would count twice.
+const fresh = "2m"
+
 // Value is the present value of an up-down counter or gauge.
 func (q Queries) Value(m *catalog.Metric, matchers ...Matcher) string {
+	return "last_over_time(" + q.level(m, matchers) + "[" + fresh + "])"
+}
+
+// Before is [Queries.Value] at the beginning of the range.
+func (q Queries) Before(m *catalog.Metric, matchers ...Matcher) string {
+	return "last_over_time(" + q.level(m, matchers) + "[" + fresh + "] offset " + q.Range + ")"
+}
+
+func (q Queries) level(m *catalog.Metric, matchers []Matcher) string {
 	if m.Kind != catalog.UpDownCounter && m.Kind != catalog.Gauge {
 		panic(fmt.Sprintf("promql: the value of the %s %s says nothing: take its rate", m.Kind, m.Name))
 	}
@@ -88,7 +101,7 @@ func (q Queries) Value(m *catalog.Metric, matchers ...Matcher) string {
 
 // Over applies a function over time, such as avg_over_time, to the values of an up-down counter or gauge.
 func (q Queries) Over(function string, m *catalog.Metric, matchers ...Matcher) string {
-	return fmt.Sprintf("%s(%s[%s])", function, q.Value(m, matchers...), q.Range)
+	return fmt.Sprintf("%s(%s[%s])", function, q.level(m, matchers), q.Range)
 }
 
 // Rate is the growth of a counter per second.
@@ -101,17 +114,16 @@ func (q Queries) Increase(m *catalog.Metric, matchers ...Matcher) string {
 	return q.growth("increase", m, matchers)
 }
 
-// Total is what a counter has counted, which says something where it is new: a rate needs two points.
-func (q Queries) Total(m *catalog.Metric, matchers ...Matcher) string {
-	q.growth("increase", m, matchers) // checks
-	return q.selector(m, "", matchers)
-}
-
 func (q Queries) growth(function string, m *catalog.Metric, matchers []Matcher) string {
 	if m.Kind != catalog.Counter {
 		panic(fmt.Sprintf("promql: %s is no counter and has no rate", m.Name))
 	}
 	return fmt.Sprintf("%s(%s[%s])", function, q.selector(m, "", matchers), q.Range)
+}
+
+// Without adds up what expr has over the values of labels.
+func Without(labels []string, expr string) string {
+	return fmt.Sprintf("sum without (%s) (%s)", strings.Join(labels, ", "), expr)
 }
 
 // Sum adds up what expr has, by labels.
@@ -135,14 +147,6 @@ func (q Queries) Buckets(m *catalog.Metric, matchers ...Matcher) string {
 func (q Queries) Quantile(quantile float64, by []string, m *catalog.Metric, matchers ...Matcher) string {
 	return q.histogram("rate", by, m, matchers, func(growth string) string {
 		return fmt.Sprintf("histogram_quantile(%v, %s)", quantile, growth)
-	})
-}
-
-// ShareBelow is the share of a histogram's values over the range that are at most limit, by labels, whether its buckets are native or
-// explicit. Explicit buckets should have a bound at limit.
-func (q Queries) ShareBelow(limit float64, by []string, m *catalog.Metric, matchers ...Matcher) string {
-	return q.histogram("rate", by, m, matchers, func(growth string) string {
-		return fmt.Sprintf("histogram_fraction(-Inf, %v, %s)", limit, growth)
 	})
 }
 

@@ -4,7 +4,6 @@ package server
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"os/user"
@@ -15,9 +14,9 @@ import (
 	"testing"
 )
 
-// Postgres starts a PostgreSQL for the test and returns where it is, as a URL. Without one installed it skips the test. PostgreSQL
+// Postgres starts a PostgreSQL for the test and returns it, with a URL. Without one installed it skips the test. PostgreSQL
 // refuses to run as root: then it runs as the user postgres or nobody.
-func Postgres(t testing.TB) (url string) {
+func Postgres(t testing.TB) (s *Server, url string) {
 	t.Helper()
 	initdb, postgres := postgresProgram("initdb"), postgresProgram("postgres")
 	if initdb == "" || postgres == "" {
@@ -38,10 +37,10 @@ func Postgres(t testing.TB) (url string) {
 	if text, err := command(initdb, "-D", data, "-U", "test", "-A", "trust", "-E", "UTF8", "--no-sync").CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, text)
 	}
-	port := start(t, "ready to accept connections", syscall.SIGINT, func(port int) *exec.Cmd { // SIGINT is its fast shutdown
+	s = start(t, "ready to accept connections", syscall.SIGINT, func(port int) *exec.Cmd { // SIGINT is its fast shutdown
 		return command(postgres, "-D", data, "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-k", dir, "-F")
 	})
-	return fmt.Sprintf("postgres://test@127.0.0.1:%d/postgres?sslmode=disable", port)
+	return s, "postgres://test@" + s.Address + "/postgres?sslmode=disable"
 }
 
 // postgresProgram returns where a program is, "" if nowhere. Debian keeps those of the server out of the path, by version.

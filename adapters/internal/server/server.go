@@ -17,33 +17,64 @@ import (
 // attempts is how often a server is started: the port that was free may be taken when it gets there.
 const attempts = 5
 
+// Server is a server that runs, and may be stopped and started again.
+type Server struct {
+	Address string // host:port
+
+	t       testing.TB
+	port    int
+	ready   string // in the line that says that it is
+	signal  syscall.Signal
+	command func(port int) *exec.Cmd
+	end     func() // nil while it is stopped
+}
+
 // start starts a server that is ready when it writes a line with a word, and stops it with the test by a signal. Command returns how
 // to start it on a port.
-func start(t testing.TB, ready string, stop syscall.Signal, command func(port int) *exec.Cmd) (port int) {
+func start(t testing.TB, ready string, signal syscall.Signal, command func(port int) *exec.Cmd) *Server {
 	t.Helper()
+	s := &Server{t: t, ready: ready, signal: signal, command: command}
+	t.Cleanup(s.Stop)
 	var said string
 	for range attempts {
-		port = freePort(t)
-		cmd := command(port)
+		s.port = freePort(t)
+		s.Address = fmt.Sprintf("127.0.0.1:%d", s.port)
 		var ok bool
-		if said, ok = run(t, cmd, ready, stop); ok {
-			return port
+		if said, ok = s.run(); ok {
+			return s
 		}
 	}
 	t.Fatalf("the server did not start in %d attempts; the last said:\n%s", attempts, said)
-	return 0
+	return nil
 }
 
-// run starts cmd and waits until it is ready or has ended. It returns what it said until then.
-func run(t testing.TB, cmd *exec.Cmd, ready string, stop syscall.Signal) (said string, ok bool) {
-	t.Helper()
+// Stop stops the server and waits until it has ended.
+func (s *Server) Stop() {
+	if s.end != nil {
+		s.end()
+		s.end = nil
+	}
+}
+
+// Start starts a server that was stopped, where it was.
+func (s *Server) Start() {
+	s.t.Helper()
+	if said, ok := s.run(); !ok {
+		s.t.Fatalf("the server did not start again:\n%s", said)
+	}
+}
+
+// run starts the server and waits until it is ready or has ended. It returns what it said until then.
+func (s *Server) run() (said string, ok bool) {
+	s.t.Helper()
 	reader, writer, err := os.Pipe()
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
+	cmd := s.command(s.port)
 	cmd.Stdout, cmd.Stderr = writer, writer
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	_ = writer.Close()
 	isReady, ended := make(chan string, 1), make(chan string, 1)
@@ -52,7 +83,7 @@ func run(t testing.TB, cmd *exec.Cmd, ready string, stop syscall.Signal) (said s
 		var all strings.Builder
 		for lines := bufio.NewScanner(reader); lines.Scan(); {
 			fmt.Fprintln(&all, lines.Text())
-			if strings.Contains(lines.Text(), ready) {
+			if strings.Contains(lines.Text(), s.ready) {
 				select {
 				case isReady <- all.String():
 				default:
@@ -67,11 +98,11 @@ func run(t testing.TB, cmd *exec.Cmd, ready string, stop syscall.Signal) (said s
 		return said, false
 	case said = <-isReady:
 	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(stop)
+	s.end = func() {
+		_ = cmd.Process.Signal(s.signal)
 		_ = cmd.Wait()
 		<-ended
-	})
+	}
 	return said, true
 }
 

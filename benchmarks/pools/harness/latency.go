@@ -31,7 +31,7 @@ func HandOver(name, order string, busy int, open func() Gate) Subject {
 				took <- time.Since(released)
 			}
 		}()
-		delays := make([]time.Duration, n)
+		delays := make([]time.Duration, n+1)
 		for i := range delays {
 			time.Sleep(time.Millisecond) // so that a time slice begins
 			asked <- struct{}{}
@@ -42,7 +42,7 @@ func HandOver(name, order string, busy int, open func() Gate) Subject {
 			delays[i] = <-took
 		}
 		close(asked)
-		return timed(delays)
+		return timed(delays[1:]) // in the first the pool may still be starting
 	}}
 }
 

@@ -45,9 +45,19 @@ function arrange(pools) {
   while (list.childElementCount > wanted.length) list.lastChild.remove();
 }
 
+// firstColumn returns where sparks begin: what there is of a quarter of an hour, a third at least.
+function firstColumn() {
+  const columns = picture.course.cpu.length;
+  const begun = Math.min(...picture.pools.map((p) => p.spark.fill.findIndex((v) => v !== null)).filter((i) => i >= 0));
+  const first = Math.max(0, Math.min(columns - columns / 3, Number.isFinite(begun) ? begun : 0));
+  text(by("span"), `fill and wait, ${seconds(Math.round((columns - first) * picture.step))}`);
+  return first;
+}
+
 function show() {
   if (!picture) return;
   const ids = new Set();
+  const first = firstColumn();
   for (const p of picture.pools) {
     ids.add(p.id);
     let row = rows.get(p.id);
@@ -57,7 +67,7 @@ function show() {
       seen.observe(row.root);
       if (p.id === open) row.open(true);
     }
-    row.show(p);
+    row.show(p, first);
   }
   for (const [id, row] of rows) {
     if (ids.has(id)) continue;

@@ -61,8 +61,10 @@ export class Row {
   }
 
   // show takes what is new of the pool; it is drawn when the row can be seen.
-  show(pool) {
+  // Its sparks begin at the column first.
+  show(pool, first) {
     this.pool = pool;
+    this.first = first;
     this.stale = true;
     if (this.visible) this.draw();
   }
@@ -122,7 +124,7 @@ export class Row {
 
   // drawSpark draws the fill as an area up to the full mark, and the wait as a line on a scale from 100 µs to 10 s.
   drawSpark(p) {
-    const fills = p.spark.fill, waits = p.spark.wait;
+    const fills = p.spark.fill.slice(this.first), waits = p.spark.wait.slice(this.first);
     const step = 240 / fills.length;
     const most = p.limit > 0 ? 1 : Math.max(1, ...fills.map((v) => v ?? 0));
     const y = (v) => 40 - 38 * Math.min(1, v / most);
@@ -132,7 +134,7 @@ export class Row {
     attribute(this.area, "d", area(line, 40));
     const height = (v) => 40 - 38 * Math.max(0, Math.min(1, Math.log10(v / 1e-4) / 5));
     attribute(this.wait, "d", path(bridged(waits).map((v, i) => v === null ? null : [(i + 0.5) * step, height(v)])));
-    attribute(this.chart, "aria-label", `fill now ${percent(p.limit > 0 ? p.used / p.limit : undefined)}, longest wait in 15 minutes ${seconds(Math.max(...waits.map((v) => v ?? 0)))}`);
+    attribute(this.chart, "aria-label", `fill now ${percent(p.limit > 0 ? p.used / p.limit : undefined)}, longest wait ${seconds(Math.max(...waits.map((v) => v ?? 0)))}`);
   }
 
   // open shows or hides the charts.

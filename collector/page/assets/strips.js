@@ -53,6 +53,7 @@ function host({ host: h, course }) {
   const memory = known(h.memoryUsed) && h.memoryLimit > 0 ? h.memoryUsed / h.memoryLimit : undefined;
   const stalls = pressure(h.pressure);
   return [
+    h.verdict && ["verdict", h.verdict, "trouble"],
     known(h.cpu) && [`CPU of ${count(h.cpus)}`, percent(h.cpu), level(h.cpu, 0.85, 0.97), spark(course.cpu)],
     h.steal > 0.005 && ["stolen", percent(h.steal), level(h.steal, 0.05, 0.1)],
     known(memory) && ["memory", `${percent(memory)} of ${bytes(h.memoryLimit)}`, level(memory, 0.9, 0.97), bar(memory, level(memory, 0.9, 0.97))],

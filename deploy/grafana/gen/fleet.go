@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"github.com/grafana/grafana-foundation-sdk/go/cog"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
@@ -21,7 +23,7 @@ const worst = 15
 
 func top(expr string) string { return fmt.Sprintf("topk(%d, %s)", worst, expr) }
 
-func fleet() dashboard {
+func fleet() dashboard.Dashboard {
 	return newDashboard(fleetUID, "poolgauge / Fleet",
 		"The worst pools of a cluster, the containers that are throttled or short of memory, and how the sidecars fare.",
 		promql.Name(catalog.ProcessCPUTime),
@@ -70,6 +72,7 @@ func worstPools() panel {
 	}, []column{
 		{"Utilisation", top(utilisation(inScope, byPlaceAndPool)), "percentunit", steps(0.8, 0.95), true},
 		{"Waiting", top(promql.Sum(byPlaceAndPool, inScope.Value(catalog.PoolPending))), "short", steps(1, 10), false},
+		{"Oldest wait", top(promql.Aggregate("max", byPlaceAndPool, inScope.Value(catalog.PoolPendingAge))), "s", steps(10, 60), false},
 		{"Wait, p99", top("(" + inScope.Quantile(0.99, byPlaceAndPool, catalog.PoolWaitDuration) + ")"), "s", steps(0.1, 1), false},
 		{"Not served", top(promql.Sum(byPlaceAndPool, inScope.Rate(catalog.PoolRequests, unserved))), "reqps", steps(0.001, 1), false},
 	})
@@ -112,7 +115,7 @@ func relayPanels() []panel {
 			legend + " {{" + promql.Label(catalog.PointReasonKey) + "}}",
 		}),
 		chart{
-			title: "Queue against its limit", unit: "percentunit", width: 8, height: 8, top: number(1), limits: steps(0.5, 0.9),
+			title: "Queue against its limit", unit: "percentunit", width: 8, height: 8, top: cog.ToPtr(1.0), limits: steps(0.5, 0.9),
 			help: "Size of what waits for the upstream, over the size at which the oldest goes.",
 		}.lines(query{
 			top(share(promql.Sum(byPlace, inScope.Value(catalog.RelayQueueUsage)), promql.Sum(byPlace, inScope.Value(catalog.RelayQueueLimit)))), "{{instance}}",
@@ -121,7 +124,7 @@ func relayPanels() []panel {
 			title: "Oldest point queued", unit: "s", width: 8, height: 8, limits: steps(60, 600), sparse: []*catalog.Metric{catalog.RelayQueueAge},
 			help: "How long the oldest point has waited for the upstream: how far behind the dashboards are.",
 		}.lines(query{
-			// Prometheus keeps an absent gauge for five minutes.
+			// It is absent as soon as the lane is empty.
 			top(promql.Aggregate("max", byPlace, inScope.Value(catalog.RelayQueueAge)) + " and " + promql.Sum(byPlace, inScope.Value(catalog.RelayQueueUsage)) + " > 0"),
 			"{{instance}}",
 		}),
@@ -142,7 +145,7 @@ func relayPanels() []panel {
 }
 
 func costPanels() []panel {
-	self := promql.Is(semconv.ProcessExecutableNameKey, "sidecar")
+	self := promql.Is(semconv.ProcessExecutableNameKey, "sidecar", "program") // the latter in an older image
 	probe := promql.Labels(catalog.ProbeNameKey)
 	return []panel{
 		chart{title: "CPU of a sidecar", unit: "percentunit", width: 8, height: 8, help: "Share of one CPU that the busiest sidecars use."}.

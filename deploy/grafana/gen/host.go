@@ -1,6 +1,11 @@
 package main
 
 import (
+	"fmt"
+	"slices"
+
+	"github.com/grafana/grafana-foundation-sdk/go/cog"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/poolgauge/poolgauge/internal/catalog"
@@ -24,6 +29,17 @@ func named(expr string) string {
 	return `label_replace(` + expr + `, "group", "$1$2", "` + pathLabel + `", "(?:.*/)?([^/]{1,28})[^/]*|(/)")`
 }
 
+const hostLabel = "host"
+
+// perHost takes what each sidecar of a node sees of it once, by labels. The host is its k8s.node.name, or else the instance.
+func perHost(by []string, expr string) string {
+	each := promql.Sum(slices.Concat([]string{clusterLabel, nodeLabel, instanceLabel}, by), expr)
+	for _, label := range []string{instanceLabel, nodeLabel} {
+		each = fmt.Sprintf("label_replace(%s, %q, \"$1\", %q, \"(.+)\")", each, hostLabel, label)
+	}
+	return promql.Aggregate("max", append([]string{clusterLabel, hostLabel}, by...), each)
+}
+
 // share is a over b.
 func share(a, b string) string { return a + " / " + b }
 
@@ -44,7 +60,7 @@ func memoryShare(q promql.Queries, by []string) string {
 	return "(" + workingSet(q, by) + ") / " + promql.Sum(by, q.Value(catalog.CgroupMemoryLimit))
 }
 
-func host() dashboard {
+func host() dashboard.Dashboard {
 	return newDashboard(hostUID, "poolgauge / Host and container",
 		"What the machine does to the program: quotas and throttling, pressure, memory against its limit, and probes that measure CPU and disk right now.",
 		promql.Name(catalog.ProcessCPUTime),
@@ -67,7 +83,7 @@ func containerPanels() []panel {
 			query{named(cpus(inScope, byGroup)), groupLegend},
 		),
 		chart{
-			title: "Throttled", unit: "percentunit", width: 8, height: 8, top: number(1), limits: steps(0.1, 0.5),
+			title: "Throttled", unit: "percentunit", width: 8, height: 8, top: cog.ToPtr(1.0), limits: steps(0.1, 0.5),
 			sparse: []*catalog.Metric{catalog.CgroupCPUPeriods},
 			help:   "Share of the quota periods in which the group was stopped, the honest measure of throttling. An ancestor throttles all below it.",
 		}.lines(query{named(throttled(inScope, byGroup)), groupLegend}),
@@ -83,7 +99,7 @@ func containerPanels() []panel {
 			query{named(workingSet(inScope, byGroup)), groupLegend},
 		),
 		chart{
-			title: "Memory against the limit", unit: "percentunit", width: 8, height: 8, top: number(1), limits: steps(0.8, 0.95),
+			title: "Memory against the limit", unit: "percentunit", width: 8, height: 8, top: cog.ToPtr(1.0), limits: steps(0.8, 0.95),
 			none: "no memory limit", help: "Working set over the memory limit.",
 		}.lines(query{named(memoryShare(inScope, byGroup)), groupLegend}),
 		chart{
@@ -103,12 +119,17 @@ func pressurePanels() []panel {
 		{"memory", "Memory pressure", "Share of the time in which a task waited for memory: reclaim, swap, or pages that were just dropped."},
 		{"io", "Disk pressure", "Share of the time in which a task waited for a disk."},
 	} {
-		expr := promql.Aggregate("max", []string{instanceLabel, promql.Label(catalog.PressureScopeKey)}, inScope.Rate(
-			catalog.PressureStallTime, promql.Is(catalog.PressureResourceKey, r.resource), promql.Is(catalog.PressureKindKey, "some")))
+		stalls := func(scope string) string {
+			return inScope.Rate(catalog.PressureStallTime, promql.Is(catalog.PressureResourceKey, r.resource),
+				promql.Is(catalog.PressureKindKey, "some"), promql.Is(catalog.PressureScopeKey, scope))
+		}
 		panels = append(panels, chart{
 			title: r.title, unit: "percentunit", width: 8, height: 8, sparse: []*catalog.Metric{catalog.PressureStallTime},
 			help: r.help + " Of the host, and of the worst of the control groups.",
-		}.lines(query{expr, "{{" + promql.Label(catalog.PressureScopeKey) + "}} ({{instance}})"}))
+		}.lines(
+			query{perHost(nil, stalls("host")), "host {{host}}"},
+			query{promql.Aggregate("max", byInstance, stalls("cgroup")), "cgroup ({{instance}})"},
+		))
 	}
 	return panels
 }
@@ -161,7 +182,7 @@ func otherProbes() []panel {
 			help: "How long a run of a probe takes in all, from its intended start, by target.",
 		}.lines(query{inScope.Quantile(0.99, target, catalog.ProbeDuration, total), legend}),
 		chart{
-			title: "Probes that failed", unit: "percentunit", width: 8, height: 8, top: number(1), limits: steps(0.01, 0.1), none: "every probe is off",
+			title: "Probes that failed", unit: "percentunit", width: 8, height: 8, top: cog.ToPtr(1.0), limits: steps(0.01, 0.1), none: "every probe is off",
 			help: "Share of the runs that ended in an error: timeout, connection refused, no such name, a full disk.",
 		}.lines(query{"1 - (" + ok + " or 0 * " + all + ") / " + all, legend}),
 	}
@@ -189,18 +210,18 @@ func hostPanels() []panel {
 	return []panel{
 		chart{
 			title: "CPU", unit: "short", width: 8, height: 8, none: off,
-			help: "CPUs by what they do, of the whole node. steal: the hypervisor gave them to another machine.",
+			help: "CPUs by what they do, of the whole nodes, each counted once whatever the number of its sidecars. steal: the hypervisor gave them to another machine.",
 		}.areas(query{
-			promql.Sum(mode, inScope.Rate(catalog.SystemCPUTime, promql.Not(semconv.CPUModeKey, "idle"))), "{{" + mode[0] + "}}",
+			promql.Sum(mode, perHost(mode, inScope.Rate(catalog.SystemCPUTime, promql.Not(semconv.CPUModeKey, "idle")))), "{{" + mode[0] + "}}",
 		}),
 		chart{
 			title: "Load", unit: "short", width: 8, height: 8, none: off,
 			help:   "Threads that run or wait for a CPU or a disk, over one minute, against the CPUs of the node.",
-			bounds: []query{{promql.Aggregate("max", byInstance, inScope.Value(catalog.SystemCPULogicalCount)), "CPUs ({{instance}})"}},
+			bounds: []query{{perHost(nil, inScope.Value(catalog.SystemCPULogicalCount)), "CPUs ({{host}})"}},
 		}.lines(
-			query{promql.Aggregate("max", byInstance, inScope.Value(catalog.SystemLoad1)), "load ({{instance}})"},
+			query{perHost(nil, inScope.Value(catalog.SystemLoad1)), "load ({{host}})"},
 		),
 		chart{title: "Memory", unit: "bytes", width: 8, height: 8, none: off, help: "Memory of the node by state; used, free, cached and buffers add up to all of it."}.
-			areas(query{promql.Sum(state, inScope.Value(catalog.SystemMemoryUsage)), "{{" + state[0] + "}}"}),
+			areas(query{promql.Sum(state, perHost(state, inScope.Value(catalog.SystemMemoryUsage))), "{{" + state[0] + "}}"}),
 	}
 }

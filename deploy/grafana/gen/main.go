@@ -1,6 +1,6 @@
 // Command gen writes the Grafana dashboards from the metric table. Run it by `make generate`; a test fails when a dashboard is stale.
 //
-// The dashboards are Grafana's classic JSON, which 9.4 and later import. Every query is written by internal/promql from rows of the
+// It is a module of its own, so that Grafana's library stays out of ours. Every query is written by internal/promql from rows of the
 // table, so that a renamed metric changes the dashboards, and one that is gone stops the build.
 package main
 
@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
 
 // directory is relative to deploy/grafana/gen, where go generate runs.
@@ -31,11 +33,11 @@ func main() {
 }
 
 // dashboards returns every dashboard by the name of its file.
-func dashboards() map[string]dashboard {
-	return map[string]dashboard{"pools.json": pools(), "host.json": host(), "fleet.json": fleet()}
+func dashboards() map[string]dashboard.Dashboard {
+	return map[string]dashboard.Dashboard{"pools.json": pools(), "host.json": host(), "fleet.json": fleet()}
 }
 
-func render(d dashboard) ([]byte, error) {
+func render(d dashboard.Dashboard) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false) // queries are easier to read in a diff with < and >

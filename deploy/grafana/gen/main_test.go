@@ -25,17 +25,21 @@ func TestDashboardsAreCurrent(t *testing.T) {
 
 func TestPanelsDoNotOverlap(t *testing.T) {
 	for name, d := range dashboards() {
-		taken := map[[2]int]string{}
+		taken := map[[2]uint32]string{}
 		for _, p := range d.Panels {
-			for x := p.GridPos.X; x < p.GridPos.X+p.GridPos.W; x++ {
-				for y := p.GridPos.Y; y < p.GridPos.Y+p.GridPos.H; y++ {
-					if other, ok := taken[[2]int{x, y}]; ok {
-						t.Fatalf("%s: %q lies on %q", name, p.Title, other)
+			if p.Panel == nil {
+				continue
+			}
+			pos := p.Panel.GridPos
+			for x := pos.X; x < pos.X+pos.W; x++ {
+				for y := pos.Y; y < pos.Y+pos.H; y++ {
+					if other, ok := taken[[2]uint32{x, y}]; ok {
+						t.Fatalf("%s: %q lies on %q", name, *p.Panel.Title, other)
 					}
-					if x >= columns {
-						t.Fatalf("%s: %q is not on the grid", name, p.Title)
+					if x >= 24 {
+						t.Fatalf("%s: %q is not on the grid", name, *p.Panel.Title)
 					}
-					taken[[2]int{x, y}] = p.Title
+					taken[[2]uint32{x, y}] = *p.Panel.Title
 				}
 			}
 		}

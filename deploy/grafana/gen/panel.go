@@ -5,6 +5,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/grafana/grafana-foundation-sdk/go/cog"
+	"github.com/grafana/grafana-foundation-sdk/go/common"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/heatmap"
+	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
+	"github.com/grafana/grafana-foundation-sdk/go/stat"
+	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
+
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
@@ -19,55 +27,51 @@ type chart struct {
 	title  string
 	help   string // what it means and what to do about it, shown on hover
 	unit   string // Grafana's name of the unit
-	width  int    // of 24
-	height int
-	none   string // shown instead of "No data"; rows that may be absent say why themselves
-	limits []step // colors from a value on; the first is below all others
+	width  uint32 // of 24
+	height uint32
+	none   string                // shown instead of "No data"; rows that may be absent say why themselves
+	limits []dashboard.Threshold // colors from a value on; the first is below all others
 	top    *float64
 	bounds []query           // what lines are held against, such as a limit: drawn dashed
 	sparse []*catalog.Metric // rows whose absence is nothing unusual
 }
 
-func number(v float64) *float64 { return &v }
+// panel is a panel that is complete; it is its own builder.
+type panel struct{ dashboard.Panel }
+
+// Build implements [cog.Builder].
+func (p panel) Build() (dashboard.Panel, error) { return p.Panel, nil }
+
+var source = common.DataSourceRef{Type: cog.ToPtr("prometheus"), Uid: cog.ToPtr("${datasource}")}
 
 // steps are green, then orange from warn and red from bad on.
-func steps(warn, bad float64) []step {
-	return []step{{Color: "green"}, {Color: "orange", Value: number(warn)}, {Color: "red", Value: number(bad)}}
+func steps(warn, bad float64) []dashboard.Threshold {
+	return []dashboard.Threshold{{Color: "green"}, {Color: "orange", Value: &warn}, {Color: "red", Value: &bad}}
 }
 
-func (c chart) panel(kind, format string, queries []query) panel {
-	p := panel{
-		Type: kind, Title: c.title, Description: c.help, GridPos: position{W: c.width, H: c.height}, Datasource: &source,
-		FieldConfig: &fieldConfig{Overrides: []object{}, Defaults: c.field()},
-	}
-	for i, q := range queries {
-		instant := kind != "timeseries" && kind != "heatmap"
-		p.Targets = append(p.Targets, target{
-			RefID: string(rune('A' + i)), Datasource: source, Expr: q.expr, LegendFormat: q.legend, Format: format, Instant: instant, Range: !instant,
-		})
-	}
-	return p
-}
-
-// dashed makes the lines of the query at i dashed.
-func dashed(i int) object {
-	return object{
-		"matcher": object{"id": "byFrameRefID", "options": string(rune('A' + i))},
-		"properties": []object{
-			{"id": "custom.lineStyle", "value": object{"fill": "dash", "dash": []int{8, 6}}}, {"id": "custom.fillOpacity", "value": 0},
-		},
-	}
-}
-
-func (c chart) field() field {
+// finish gives a panel what all have in common.
+func (c chart) finish(of cog.Builder[dashboard.Panel], color dashboard.FieldColorModeId, queries ...cog.Builder[variant]) panel {
+	p := must(of.Build())
 	limits := c.limits
 	if limits == nil {
-		limits = []step{{Color: "green"}}
+		limits = []dashboard.Threshold{{Color: "green"}}
 	}
-	return field{
-		Unit: c.unit, Min: number(0), Max: c.top, NoValue: c.noValue(), Color: object{"mode": "palette-classic"},
-		Thresholds: thresholds{Mode: "absolute", Steps: limits},
+	p.Title, p.Description, p.Datasource = &c.title, &c.help, &source
+	p.GridPos = &dashboard.GridPos{W: c.width, H: c.height}
+	if p.FieldConfig == nil {
+		p.FieldConfig = dashboard.NewFieldConfigSource()
 	}
+	f := &p.FieldConfig.Defaults
+	f.Unit, f.Min, f.Max = &c.unit, cog.ToPtr(0.0), c.top
+	f.Color = &dashboard.FieldColor{Mode: color}
+	f.Thresholds = &dashboard.ThresholdsConfig{Mode: dashboard.ThresholdsModeAbsolute, Steps: limits}
+	if none := c.noValue(); none != "" {
+		f.NoValue = &none
+	}
+	for _, q := range queries {
+		p.Targets = append(p.Targets, must(q.Build()))
+	}
+	return panel{p}
 }
 
 // noValue says why there may be nothing to see, in the words of the table.
@@ -85,137 +89,65 @@ func (c chart) noValue() string {
 	return strings.Join(reasons, "; ")
 }
 
-// lines is a panel of lines over time.
-func (c chart) lines(queries ...query) panel {
-	p := c.panel("timeseries", "time_series", slices.Concat(queries, c.bounds))
-	for i := range c.bounds {
-		p.FieldConfig.Overrides = append(p.FieldConfig.Overrides, dashed(len(queries)+i))
-	}
-	p.FieldConfig.Defaults.Custom = object{
-		"drawStyle": "line", "lineWidth": 1, "fillOpacity": 8, "gradientMode": "opacity", "showPoints": "never", "spanNulls": false,
-		"axisBorderShow": false, "axisSoftMin": 0, "stacking": object{"mode": "none", "group": "A"}, "thresholdsStyle": object{"mode": "off"},
-	}
-	if len(c.limits) > 1 {
-		p.FieldConfig.Defaults.Custom["thresholdsStyle"] = object{"mode": "dashed"}
-	}
-	p.Options = object{
-		"legend":  object{"displayMode": "list", "placement": "bottom", "showLegend": true, "calcs": []string{}},
-		"tooltip": object{"mode": "multi", "sort": "desc"},
-	}
-	return p
+// target is the query of a panel at its index.
+func target(i int, q query, format prometheus.PromQueryFormat) *prometheus.DataqueryBuilder {
+	return prometheus.NewDataqueryBuilder().RefId(refID(i)).Datasource(source).Expr(q.expr).LegendFormat(q.legend).Format(format)
 }
 
-// areas is a panel of lines that are stacked.
-func (c chart) areas(queries ...query) panel {
-	p := c.lines(queries...)
-	p.FieldConfig.Defaults.Custom["fillOpacity"] = 35
-	p.FieldConfig.Defaults.Custom["gradientMode"] = "none"
-	p.FieldConfig.Defaults.Custom["stacking"] = object{"mode": "normal", "group": "A"}
-	return p
+func refID(i int) string { return string(rune('A' + i)) }
+
+func (c chart) timeseries(opacity float64, stacked bool, queries []query) panel {
+	of := timeseries.NewPanelBuilder().
+		LineWidth(1).FillOpacity(opacity).ShowPoints(common.VisibilityModeNever).AxisSoftMin(0).
+		Tooltip(common.NewVizTooltipOptionsBuilder().Mode(common.TooltipDisplayModeMulti).Sort(common.SortOrderDescending)).
+		Legend(common.NewVizLegendOptionsBuilder().DisplayMode(common.LegendDisplayModeList).Placement(common.LegendPlacementBottom).ShowLegend(true))
+	if stacked {
+		of.Stacking(common.NewStackingConfigBuilder().Mode(common.StackingModeNormal).Group("A"))
+	}
+	if len(c.limits) > 1 {
+		of.ThresholdsStyle(common.NewGraphThresholdsStyleConfigBuilder().Mode(common.GraphThresholdsStyleModeDashed))
+	}
+	var targets []cog.Builder[variant]
+	for i, q := range slices.Concat(queries, c.bounds) {
+		targets = append(targets, target(i, q, prometheus.PromQueryFormatTimeSeries).Range())
+		if i >= len(queries) {
+			of.OverrideByQuery(refID(i), []dashboard.DynamicConfigValue{
+				{Id: "custom.lineStyle", Value: common.LineStyle{Fill: cog.ToPtr(common.LineStyleFillDash), Dash: []float64{8, 6}}},
+				{Id: "custom.fillOpacity", Value: 0},
+			})
+		}
+	}
+	return c.finish(of, dashboard.FieldColorModeIdPaletteClassic, targets...)
 }
+
+// lines is a panel of lines over time.
+func (c chart) lines(queries ...query) panel { return c.timeseries(8, false, queries) }
+
+// areas is a panel of lines that are stacked.
+func (c chart) areas(queries ...query) panel { return c.timeseries(35, true, queries) }
 
 // figure is a panel of one number, colored by the limits, with its course behind it.
 func (c chart) figure(q query) panel {
-	p := c.panel("stat", "time_series", []query{q})
-	p.Targets[0].Instant, p.Targets[0].Range = false, true
-	p.FieldConfig.Defaults.Color = object{"mode": "thresholds"}
-	p.Options = object{
-		"colorMode": "value", "graphMode": "area", "justifyMode": "auto", "orientation": "auto", "textMode": "value",
-		"reduceOptions": object{"calcs": []string{"lastNotNull"}, "fields": "", "values": false},
-	}
-	return p
+	of := stat.NewPanelBuilder().
+		Orientation(common.VizOrientationAuto).GraphMode(common.BigValueGraphModeArea).ColorMode(common.BigValueColorModeValue).TextMode(common.BigValueTextModeValue).
+		ReduceOptions(common.NewReduceDataOptionsBuilder().Calcs([]string{"lastNotNull"}))
+	return c.finish(of, dashboard.FieldColorModeIdThresholds, target(0, q, prometheus.PromQueryFormatTimeSeries).Range())
 }
 
 // heat is a heatmap of a histogram's buckets over time.
 func (c chart) heat(expr string) panel {
-	p := c.panel("heatmap", "heatmap", []query{{expr, "{{le}}"}})
-	p.FieldConfig.Defaults.Custom = object{"scaleDistribution": object{"type": "linear"}}
-	p.Options = object{
-		"calculate": false, "cellGap": 1, "legend": object{"show": true}, "rowsFrame": object{"layout": "auto"}, "showValue": "never",
-		"color":        object{"mode": "scheme", "scheme": "Oranges", "scale": "exponential", "exponent": 0.5, "steps": 64, "reverse": false, "fill": "dark-orange"},
-		"yAxis":        object{"axisPlacement": "left", "unit": c.unit, "reverse": false},
-		"tooltip":      object{"mode": "single", "yHistogram": true, "showColorScale": true},
-		"filterValues": object{"le": 1e-9},
-	}
-	return p
+	of := heatmap.NewPanelBuilder().
+		CellGap(1).ShowLegend().ShowValue(common.VisibilityModeNever).FilterValues(heatmap.NewFilterValueRangeBuilder().Le(1e-9)).
+		Color(heatmap.NewHeatmapColorOptionsBuilder().Mode(heatmap.HeatmapColorModeScheme).Scheme("Oranges").
+			Scale(heatmap.HeatmapColorScaleExponential).Exponent(0.5).Steps(64)).
+		YAxis(heatmap.NewYAxisConfigBuilder().AxisPlacement(common.AxisPlacementLeft).Unit(c.unit)).
+		Tooltip(heatmap.NewHeatmapTooltipBuilder().Mode(common.TooltipDisplayModeSingle).YHistogram(true).ShowColorScale(true))
+	return c.finish(of, dashboard.FieldColorModeIdPaletteClassic, target(0, query{expr, "{{le}}"}, prometheus.PromQueryFormatHeatmap).Range())
 }
 
-// column is a query of a table, and how its values are shown.
-type column struct {
-	title  string
-	expr   string
-	unit   string
-	limits []step
-	gauge  bool // a bar from 0 to 1
-}
-
-// label is a column of a table with the values of a label.
-type label struct {
-	title string
-	name  string
-	links []object
-}
-
-// table is a table with a row for each set of labels, sorted by the first of the columns.
-func (c chart) table(labels []label, columns []column) panel {
-	queries := make([]query, len(columns))
-	for i, col := range columns {
-		queries[i].expr = col.expr
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(fmt.Sprintf("dashboard: %v", err))
 	}
-	p := c.panel("table", "table", queries)
-	p.FieldConfig.Defaults.Color = object{"mode": "thresholds"}
-	p.FieldConfig.Defaults.Custom = object{"align": "auto", "cellOptions": object{"type": "auto"}, "filterable": false}
-	names, order := object{}, object{}
-	for i, l := range labels {
-		names[l.name], order[l.name] = l.title, i
-		if l.links != nil {
-			p.override(l.title, property{"links", l.links})
-		}
-	}
-	for i, col := range columns {
-		value := fmt.Sprintf("Value #%c", 'A'+i)
-		names[value], order[value] = col.title, len(labels)+i
-		p.override(col.title, col.properties()...)
-	}
-	p.Transformations = []object{
-		{"id": "merge", "options": object{}},
-		{"id": "organize", "options": object{"excludeByName": object{"Time": true}, "indexByName": order, "renameByName": names}},
-	}
-	p.Options = object{
-		"showHeader": true, "cellHeight": "sm", "footer": object{"show": false, "reducer": []string{"sum"}, "fields": ""},
-		"sortBy": []object{{"displayName": columns[0].title, "desc": true}},
-	}
-	return p
-}
-
-type property struct {
-	id    string
-	value any
-}
-
-func (p *panel) override(title string, properties ...property) {
-	list := make([]object, len(properties))
-	for i, s := range properties {
-		list[i] = object{"id": s.id, "value": s.value}
-	}
-	p.FieldConfig.Overrides = append(p.FieldConfig.Overrides, object{
-		"matcher": object{"id": "byName", "options": title}, "properties": list,
-	})
-}
-
-func (col column) properties() []property {
-	list := []property{{"unit", col.unit}, {"decimals", 1}}
-	if col.unit == "short" {
-		list[1].value = 0
-	}
-	if col.limits != nil {
-		list = append(list, property{"thresholds", thresholds{Mode: "absolute", Steps: col.limits}})
-	}
-	switch {
-	case col.gauge:
-		list = append(list, property{"custom.cellOptions", object{"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}}, property{"max", 1})
-	case col.limits != nil:
-		list = append(list, property{"custom.cellOptions", object{"type": "color-text"}})
-	}
-	return list
+	return v
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"github.com/grafana/grafana-foundation-sdk/go/cog"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 	"github.com/poolgauge/poolgauge/internal/catalog"
 	"github.com/poolgauge/poolgauge/internal/promql"
 )
@@ -25,15 +27,19 @@ var (
 	failed   = promql.Not(catalog.PoolOutcomeKey, "ok")
 )
 
-// utilisation is the slot-seconds used over those there were; for pools that have no account of them, the slots in use over the limit.
+// utilisation is the slot-seconds used over those there were; of pools that have no account of them, the slots in use over the limit. Only
+// instances that are there count, above and below. One that was not there at the beginning of the range would have too low a rate, so that
+// its slots in use count too.
 func utilisation(q promql.Queries, by []string) string {
-	limit := promql.Sum(by, q.Value(catalog.PoolLimit))
-	return promql.Sum(by, q.Rate(catalog.PoolUseTime)) + " / " + limit +
-		" or " + promql.Sum(by, q.Over("avg_over_time", catalog.PoolUsage, used)) + " / " + limit
+	limit := q.Value(catalog.PoolLimit)
+	before := q.Before(catalog.PoolLimit)
+	sampled := promql.Without(promql.Labels(catalog.PoolStateKey), q.Over("avg_over_time", catalog.PoolUsage, used))
+	each := q.Rate(catalog.PoolUseTime) + " and " + before + " or " + sampled
+	return promql.Sum(by, "("+each+") and "+limit) + " / " + promql.Sum(by, limit)
 }
 
-func pools() dashboard {
-	pool := choice("pool", "Pool", promql.Name(catalog.PoolUsage)+`{`+scope+`}`, poolLabel, ".+")
+func pools() dashboard.Dashboard {
+	pool := choice("pool", "Pool", promql.Name(catalog.PoolUsage)+`{`+scope+`}`, poolLabel)
 	return newDashboard(poolsUID, "poolgauge / Pools",
 		"Every pool of every kind: n slots, some used, some waited for. Utilisation, saturation, errors; choose a pool to look at it alone.",
 		promql.Name(catalog.PoolUsage),
@@ -55,7 +61,7 @@ func poolFigures() []panel {
 		small(chart{title: "Pools", help: "Pools that report, of all services chosen.", unit: "short"}).
 			figure(query{"count(" + promql.Aggregate("group", byPool, inPools.Value(catalog.PoolUsage)) + ")", ""}),
 		small(chart{
-			title: "Busiest pool", unit: "percentunit", limits: steps(0.8, 0.95), top: number(1), sparse: []*catalog.Metric{catalog.PoolLimit},
+			title: "Busiest pool", unit: "percentunit", limits: steps(0.8, 0.95), top: cog.ToPtr(1.0), sparse: []*catalog.Metric{catalog.PoolLimit},
 			help: "Highest utilisation of a pool: slot-seconds used over slot-seconds available. Near 100 % somebody waits.",
 		}).figure(query{"max(" + utilisation(inPools, byPool) + ")", ""}),
 		small(chart{title: "Waiting now", help: "Callers and tasks that wait for a slot at this moment, in all pools.", unit: "short", limits: steps(1, 10)}).
@@ -122,7 +128,7 @@ func poolSaturation() []panel {
 			title: "Oldest wait", unit: "s", width: 8, height: 8, sparse: []*catalog.Metric{catalog.PoolPendingAge},
 			help: "How long the oldest of them has waited. A line that climbs at 45° is a queue that does not move.",
 		}.lines(query{
-			// Prometheus keeps an absent gauge for five minutes.
+			// It is absent as soon as nobody waits.
 			promql.Aggregate("max", byPool, inPools.Value(catalog.PoolPendingAge)) + " and " + promql.Sum(byPool, inPools.Value(catalog.PoolPending)) + " > 0",
 			poolLegend,
 		}),

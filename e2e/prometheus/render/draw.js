@@ -30,6 +30,7 @@ function el(parent, tag, cls, text) {
 function head() {
   const h = document.querySelector("header"), nav = document.querySelector("nav");
   h.textContent = DASHBOARD.title;
+  el(h, "span", "range", "drawn by poolgauge's own renderer, not by Grafana");
   el(h, "span", "range", "Last " + DATA.minutes + " minutes");
   for (const v of DASHBOARD.templating.list) {
     const d = el(nav, "div");

@@ -171,7 +171,7 @@ func TestBadInput(t *testing.T) {
 		"boolean of a number":     {environ: []string{"OTEL_SDK_DISABLED=1"}, want: `OTEL_SDK_DISABLED: expected true or false, got "1"`},
 		"endpoint scheme":         {args: []string{"--otlp-endpoint", "ftp://h:1"}, want: `--otlp-endpoint: expected http://host:4317`},
 		"protocol":                {environ: []string{"OTEL_EXPORTER_OTLP_PROTOCOL=http/json"}, want: `OTEL_EXPORTER_OTLP_PROTOCOL: expected grpc or http/protobuf, got "http/json"`},
-		"compression":             {args: []string{"--otlp-compression", "zstd"}, want: `--otlp-compression: expected none or gzip, got "zstd"`},
+		"compression":             {args: []string{"--otlp-compression", "lz4"}, want: `--otlp-compression: expected none or gzip or zstd, got "lz4"`},
 		"resource attributes":     {environ: []string{"OTEL_RESOURCE_ATTRIBUTES=a"}, want: `OTEL_RESOURCE_ATTRIBUTES: expected key=value,key=value`},
 		"missing certificate":     {args: []string{"--otlp-certificate", "/no/such"}, want: `--otlp-certificate: expected a file of PEM certificates: open /no/such`},
 		"not a certificate":       {environ: []string{"OTEL_EXPORTER_OTLP_CERTIFICATE=" + notPEM}, want: `OTEL_EXPORTER_OTLP_CERTIFICATE: expected a file of PEM certificates, found none`},

@@ -11,8 +11,19 @@ import (
 func TestRelayDefaults(t *testing.T) {
 	s := mustParse(t, nil, nil)
 	if s.RelayGRPCAddress != "127.0.0.1:4317" || s.RelayHTTPAddress != "127.0.0.1:4318" || s.RelaySocket != "" || s.RelayRate != 0 ||
-		s.QueueDir != "" || s.QueueSize != 16<<20 || s.QueueSync != time.Second {
+		s.QueueDir != "" || s.QueueSize != 8<<20 || s.QueueSync != time.Second {
 		t.Errorf("settings %+v", s)
+	}
+}
+
+// A queue in memory is smaller, unless its size is given.
+func TestQueueSizeFollowsItsPlace(t *testing.T) {
+	for args, want := range map[string]int64{
+		"": 8 << 20, "--queue-size=16MiB": 16 << 20, "--queue-dir=" + t.TempDir(): 16 << 20, "--queue-size=8MiB --queue-dir=" + t.TempDir(): 8 << 20,
+	} {
+		if got := mustParse(t, strings.Fields(args), nil).QueueSize; got != want {
+			t.Errorf("%s: %d, want %d", args, got, want)
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/poolgauge/poolgauge/collector/compress"
 	"github.com/poolgauge/poolgauge/collector/export"
 	"github.com/poolgauge/poolgauge/collector/otlp"
 	"github.com/poolgauge/poolgauge/collector/probe"
@@ -57,8 +58,11 @@ type Settings struct {
 	RelaySocket                        string        // a path; empty: off
 	RelayRate                          int64         // points a second; 0: no limit
 	RelayConnections                   int64         // of each listener
+	RelayRequestSize                   int64         // bytes of one request, before and after decompression
+	RelayCertificate, RelayKey         string        // files, of the listeners on TCP; empty: no TLS
+	RelayClientCA                      string        // file of the authorities that clients' certificates are of; empty: clients need none
 	QueueDir                           string        // empty: in memory
-	QueueSize                          int64         // bytes
+	QueueSize                          int64         // bytes; 16 MiB, 8 in memory, if it is not given
 	QueueSync                          time.Duration // 0: before the client is answered
 
 	// The live picture.
@@ -80,7 +84,7 @@ type SignalUpstream struct {
 	HeadersFile                        string // read again for each request
 	Insecure                           bool
 	Certificate, ClientCert, ClientKey string // files, which exist
-	Compression                        string // none or gzip
+	Compression                        string // one of package compress
 	Timeout                            time.Duration
 
 	given map[string]bool // by the name of the setting, without otlp- and the signal
@@ -143,8 +147,12 @@ func (f *Flags) define(s *Settings) {
 	f.add("relay-socket", text(&s.RelaySocket, "PATH", notNothing), "unix socket where the app's OTLP/gRPC is taken too")
 	f.add("relay-rate", count(&s.RelayRate), "points a second to take from the app; clients are told to come back for more; 0 is no limit")
 	f.add("queue-dir", text(&s.QueueDir, "DIR", directoryToBe), "directory that keeps what waits for the upstream, made if it is missing; without one a killed sidecar loses it")
-	f.add("queue-size", size(&s.QueueSize, 16<<20, 1<<20, 64<<30), "how much may wait for the upstream; when that is away the oldest is dropped, else clients wait")
+	f.add("queue-size", queueSize(&s.QueueSize), "how much may wait for the upstream; when that is away the oldest is dropped, else clients wait")
 	f.add("queue-sync", interval(&s.QueueSync, time.Second, 0), "how much a power failure may lose; 0 syncs to disk before the client is answered")
+	f.add("relay-request-size", size(&s.RelayRequestSize, 4<<20, 64<<10, 64<<20), "largest request of the app, before and after decompression; the sidecar may take about five times as much memory")
+	f.add("relay-certificate", text(&s.RelayCertificate, "FILE", certificates), "certificate for TLS at relay-grpc-address and relay-http-address (PEM), read for each connection")
+	f.add("relay-key", text(&s.RelayKey, "FILE", readable), "its key (PEM)")
+	f.add("relay-client-ca", text(&s.RelayClientCA, "FILE", certificates), "authorities of clients' certificates, which are required then (PEM)")
 	f.add("relay-connections", atLeastOne(&s.RelayConnections, 256), "connections of clients to each listener; when more come, the longest idle is closed")
 
 	f.group = groupPage
@@ -197,6 +205,6 @@ func (f *Flags) defineUpstream(u *SignalUpstream, prefix, variables, signal stri
 	add("certificate", text(&u.Certificate, "FILE", certificates), "authorities to trust in place of the system's (PEM)")
 	add("client-certificate", text(&u.ClientCert, "FILE", certificates), "client certificate, for mTLS (PEM)")
 	add("client-key", text(&u.ClientKey, "FILE", readable), "its key (PEM)")
-	add("compression", choice(&u.Compression, "none", "gzip"), "compression of requests")
+	add("compression", choice(&u.Compression, compress.None, compress.Gzip, compress.Zstd), "compression of requests")
 	add("timeout", interval(&u.Timeout, 10*time.Second, time.Millisecond), "deadline of one request")
 }

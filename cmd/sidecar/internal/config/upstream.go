@@ -123,25 +123,57 @@ func (s *Settings) TLS(signal otlp.Signal) (*tls.Config, error) {
 		return nil, nil
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	var err error
 	if u.Certificate != "" {
-		flag := s.flagOf(signal, "certificate")
-		pem, err := os.ReadFile(u.Certificate)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", flag, err)
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s: expected a file of PEM certificates, found none in %q", flag, u.Certificate)
+		if config.RootCAs, err = authorities(s.flagOf(signal, "certificate"), u.Certificate); err != nil {
+			return nil, err
 		}
 	}
 	if u.ClientCert != "" {
-		pair, err := tls.LoadX509KeyPair(u.ClientCert, u.ClientKey)
-		if err != nil {
-			return nil, fmt.Errorf("%s: expected the key of the client certificate: %s", s.flagOf(signal, "client-key"), strings.TrimPrefix(err.Error(), "tls: "))
+		if config.Certificates, err = pair(s.flagOf(signal, "client-key"), "client certificate", u.ClientCert, u.ClientKey); err != nil {
+			return nil, err
 		}
-		config.Certificates = []tls.Certificate{pair}
 	}
 	return config, nil
+}
+
+// RelayTLS reads the certificates of the listeners and returns what they make, or nil if none was given.
+func (s *Settings) RelayTLS() (*tls.Config, error) {
+	if s.RelayCertificate == "" {
+		return nil, nil
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	var err error
+	if config.Certificates, err = pair("--relay-key", "certificate", s.RelayCertificate, s.RelayKey); err != nil {
+		return nil, err
+	}
+	if s.RelayClientCA != "" {
+		config.ClientAuth = tls.RequireAndVerifyClientCert
+		if config.ClientCAs, err = authorities("--relay-client-ca", s.RelayClientCA); err != nil {
+			return nil, err
+		}
+	}
+	return config, nil
+}
+
+func authorities(flag, file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file) //nolint:gosec // the user names the file
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", flag, err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s: expected a file of PEM certificates, found none in %q", flag, file)
+	}
+	return pool, nil
+}
+
+func pair(flag, what, certificate, key string) ([]tls.Certificate, error) {
+	one, err := tls.LoadX509KeyPair(certificate, key)
+	if err != nil {
+		return nil, fmt.Errorf("%s: expected the key of the %s: %s", flag, what, strings.TrimPrefix(err.Error(), "tls: "))
+	}
+	return []tls.Certificate{one}, nil
 }
 
 // headersOf returns a function that returns the headers of a request: those given, and those of the file, which is read again when it changes.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -20,6 +21,15 @@ func (s *Settings) validate() error {
 	if slices.Contains(s.Exporters, "otlp") && s.EndpointURL(otlp.Metrics) == "" {
 		s.OTLP.Endpoint = standardEndpoint(s.upstream(otlp.Metrics).Protocol)
 	}
+	if s.QueueSize == 0 {
+		s.QueueSize = 16 << 20
+		if s.QueueDir == "" {
+			s.QueueSize = 8 << 20
+		}
+	}
+	if err := s.checkListeners(); err != nil {
+		return err
+	}
 	for _, signal := range otlp.Signals() {
 		if err := s.checkUpstream(signal); err != nil {
 			return err
@@ -29,6 +39,18 @@ func (s *Settings) validate() error {
 		return fmt.Errorf("--temporality: expected cumulative with --exporter console, whose summary reckons with totals, got %s", s.Temporality)
 	}
 	return nil
+}
+
+// checkListeners refuses certificates that do not fit together.
+func (s *Settings) checkListeners() error {
+	switch {
+	case (s.RelayCertificate == "") != (s.RelayKey == ""):
+		return errors.New("--relay-certificate and --relay-key: expected both or neither")
+	case s.RelayClientCA != "" && s.RelayCertificate == "":
+		return errors.New("--relay-client-ca: expected --relay-certificate and --relay-key with it")
+	}
+	_, err := s.RelayTLS()
+	return err
 }
 
 // standardEndpoint is the specification's default.

@@ -209,6 +209,13 @@ func number(p *float64, standing float64) *value {
 	}}
 }
 
+// queueSize is the size of the queue. The default depends on where the queue is.
+func queueSize(p *int64) *value {
+	v := size(p, 0, 1<<20, 64<<30)
+	v.standing = "16MiB, in memory 8MiB"
+	return v
+}
+
 // size is a number of bytes, with a unit as GOMEMLIMIT or Kubernetes writes it.
 func size(p *int64, standing, least, most int64) *value {
 	*p = standing

@@ -1,0 +1,226 @@
+package wrappgx
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/puddle/v2"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/measure"
+)
+
+// track is a pool as its tracers see it. The lock of the recorder must not be held while the pool is asked for anything.
+type track struct {
+	stat func() *pgxpool.Stat // set before anything is collected
+
+	measure.Recorder // its lock guards what follows
+
+	events       int64 // of uses
+	uses         map[*pgx.Conn]measure.Use
+	preparing    map[*pgx.Conn]*dial
+	constructing int64
+	makes        [failures]instrument.Histogram
+	closed       int64 // connections
+	broken       int64 // those of them that were when they were released
+	other        int64 // those of them without another reason, as last reported
+}
+
+func newTrack(opts []instrument.Option) *track {
+	t := &track{uses: map[*pgx.Conn]measure.Use{}, preparing: map[*pgx.Conn]*dial{}}
+	t.Init(instrument.TimingOf(opts...))
+	return t
+}
+
+// failure is how the making of a connection ended.
+type failure uint8
+
+const (
+	none failure = iota
+	timedOut
+	canceled
+	failed
+	failures
+)
+
+func (f failure) String() string { return [...]string{"", "timeout", "canceled", "error"}[f] }
+
+func failureOf(err error) failure {
+	var timeout interface{ Timeout() bool }
+	switch {
+	case err == nil:
+		return none
+	case errors.Is(err, context.Canceled):
+		return canceled
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return timedOut
+	}
+	return failed
+}
+
+// asked is one call of Acquire. The lock of the track guards it.
+type asked struct{ claim measure.Claim }
+
+// dial is one connection that is being made.
+type dial struct {
+	began    time.Duration
+	prepares bool // AfterConnect follows
+}
+
+func (t *track) ask() *asked {
+	t.Lock()
+	defer t.Unlock()
+	return &asked{t.Ask()}
+}
+
+// begin begins the making of a connection, maybe for a call of Acquire, whose values ctx has. That may have given up.
+func (t *track) begin(ctx context.Context, prepares bool) *dial {
+	d := &dial{began: measure.Clock(), prepares: prepares}
+	t.Lock()
+	defer t.Unlock()
+	t.constructing++
+	if a, ok := ctx.Value(askedKey{}).(*asked); ok {
+		a.claim.Construct(&t.Recorder, d.began)
+	}
+	return d
+}
+
+// made ends it.
+func (t *track) made(d *dial, err error) {
+	if d == nil {
+		return
+	}
+	t.Lock()
+	defer t.Unlock()
+	t.constructing--
+	t.makes[failureOf(err)].Record(measure.Clock() - d.began)
+}
+
+func (t *track) connected(c *pgx.Conn, d *dial) {
+	t.Lock()
+	defer t.Unlock()
+	t.preparing[c] = d
+}
+
+func (t *track) connectedAs(c *pgx.Conn) *dial {
+	t.Lock()
+	defer t.Unlock()
+	d := t.preparing[c]
+	delete(t.preparing, c)
+	return d
+}
+
+// got ends a call of Acquire.
+func (t *track) got(ctx context.Context, a *asked, c *pgx.Conn, err error) {
+	if a == nil {
+		return
+	}
+	t.Lock()
+	defer t.Unlock()
+	switch {
+	case err == nil:
+		t.events++
+		t.uses[c] = a.claim.Get(&t.Recorder)
+	case errors.Is(err, puddle.ErrClosedPool):
+		a.claim.GiveUp(&t.Recorder, instrument.WasClosed)
+	case ctx.Err() != nil:
+		a.claim.GiveUp(&t.Recorder, instrument.GaveUp(ctx.Err()))
+	default: // no connection could be made
+		t.End(a.claim.Get(&t.Recorder), instrument.Failed)
+	}
+}
+
+func (t *track) release(c *pgx.Conn) {
+	// As pgxpool decides whether to close it.
+	how := instrument.OK
+	if c.IsClosed() || c.PgConn().IsBusy() || c.PgConn().TxStatus() != 'I' {
+		how = instrument.Failed
+	}
+	t.Lock()
+	defer t.Unlock()
+	t.events++
+	if how == instrument.Failed {
+		t.broken++
+	}
+	use, known := t.uses[c]
+	if !known { // of AcquireAllIdle
+		use = t.Start()
+	}
+	delete(t.uses, c)
+	t.End(use, how)
+}
+
+func (t *track) closing() {
+	t.Lock()
+	defer t.Unlock()
+	t.closed++
+}
+
+// snapshot asks the pool, and returns as well how many of the uses it does not know of: connections that were hijacked. Only where no
+// use began or ended meanwhile this can be said; so there may be none where there are some.
+func (t *track) snapshot() (s *pgxpool.Stat, hijacked int64) {
+	for range 3 {
+		t.Lock()
+		before, used := t.events, t.Uses.InUse()
+		t.Unlock()
+		s = t.stat()
+		t.Lock()
+		same := t.events == before
+		t.Unlock()
+		if same {
+			return s, used - int64(s.AcquiredConns())
+		}
+	}
+	return s, 0
+}
+
+// stats is what a collection calls.
+func (t *track) stats() instrument.Stats {
+	stat, hijacked := t.snapshot()
+	s := statsOf(stat)
+	t.Lock()
+	defer t.Unlock()
+	t.endHijacked(hijacked)
+	now := measure.Clock()
+	t.Requests.Report(&s, &t.Meter, instrument.Acquired, instrument.Canceled, instrument.TimedOut, instrument.WasClosed)
+	t.Uses.Report(&s, &t.Meter, now, instrument.OK, instrument.Failed)
+	t.Pending.Report(&s, now)
+	s.Waits, s.WaitTime = instrument.Optional[int64]{}, instrument.Optional[float64]{}
+	s.Usage[instrument.Constructing] = instrument.Some(t.constructing)
+	known := t.broken
+	for _, r := range s.Resources {
+		known += r.Count
+	}
+	t.other = max(t.other, t.closed-known)
+	s.Resources = append(s.Resources,
+		instrument.Resources{Event: instrument.Ended, Reason: "broken", Count: t.broken},
+		instrument.Resources{Event: instrument.Ended, Reason: "other", Count: t.other})
+	for f := range failures {
+		event := instrument.CreateFailed
+		if f == none {
+			event = instrument.Created
+		}
+		made := t.makes[f].Clone()
+		s.Resources = append(s.Resources, instrument.Resources{Event: event, Reason: f.String(), Count: int64(made.Count())})
+		s.Create = append(s.Create, instrument.Creation{ErrorType: f.String(), Duration: made})
+	}
+	return s
+}
+
+// endHijacked ends n uses, the oldest: which they are the pool does not say. Caller must hold the lock.
+func (t *track) endHijacked(n int64) {
+	for ; n > 0 && len(t.uses) > 0; n-- {
+		var oldest *pgx.Conn
+		age, now := time.Duration(-1), measure.Clock()
+		for c, use := range t.uses {
+			if a := use.Age(now).Or(0); a > age {
+				oldest, age = c, a
+			}
+		}
+		t.End(t.uses[oldest], instrument.OK)
+		delete(t.uses, oldest)
+	}
+}

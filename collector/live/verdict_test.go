@@ -1,0 +1,58 @@
+package live
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/poolgauge/poolgauge/internal/catalog"
+)
+
+// spent adds a distribution of n durations that are seconds in all.
+func (r *request) spent(row *catalog.Metric, n, seconds float64, pairs ...string) *request {
+	r.distribution(row, 0, -4, []uint64{uint64(n)}, pairs...)
+	r.metrics[len(r.metrics)-1].GetExponentialHistogram().DataPoints[0].Sum = proto.Float64(seconds)
+	return r
+}
+
+// A pool of ten slots serves 100 requests a second with uses of 50 ms, and then loses its slots one by one.
+func TestVerdict(t *testing.T) {
+	l := New(Config{})
+	start := time.Now().Add(-10 * time.Minute)
+	leaked, leakTime := 0.0, 0.0
+	send := func(n int) {
+		uses := float64(1000 * n)
+		leakTime += 10 * leaked
+		wait, pending := 0.0, 0.0
+		if leaked > 5 {
+			wait, pending = 100, 30
+		}
+		r := requestAt(start, start.Add(time.Duration(10*n)*time.Second)).
+			number(catalog.PoolLimit, 10, ofPool("db")...).
+			number(catalog.PoolUsage, min(10, 5+leaked), ofPool("db", string(catalog.PoolStateKey), "used")...).
+			number(catalog.PoolPending, pending, ofPool("db")...).
+			number(catalog.PoolRequests, uses+leaked, ofPool("db", string(catalog.PoolOutcomeKey), "acquired")...).
+			number(catalog.PoolCompleted, uses, ofPool("db", string(catalog.PoolOutcomeKey), "ok")...).
+			number(catalog.PoolUseTime, 0.05*uses+leakTime, ofPool("db")...).
+			spent(catalog.PoolUseDuration, uses, 0.05*uses, ofPool("db")...).
+			spent(catalog.PoolWaitDuration, uses, wait*float64(n), ofPool("db", string(catalog.PoolOutcomeKey), "acquired")...).
+			spent(catalog.PoolWaitDuration, 1, 1e6, ofPool("db", string(catalog.PoolOutcomeKey), "timeout")...) // not those that were served
+		l.Offer(r.wire(t))
+	}
+	for n := range 6 {
+		send(n)
+	}
+	if p := onlyPool(t, l); p.Verdict != "" || p.Evidence != nil {
+		t.Fatalf("a pool that is well has the verdict %q because of %q", p.Verdict, p.Evidence)
+	}
+	for n := 6; n < 12; n++ {
+		leaked++
+		send(n)
+	}
+	p := onlyPool(t, l)
+	if p.Verdict != "leaking" || len(p.Evidence) != 1 || !strings.HasPrefix(p.Evidence[0], "6.0 of 10 slots are held by uses that do not end") {
+		t.Errorf("verdict %q because of %q, want leaking of 6 slots", p.Verdict, p.Evidence)
+	}
+}

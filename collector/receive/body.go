@@ -1,0 +1,125 @@
+package receive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc/mem"
+
+	"github.com/poolgauge/poolgauge/collector/compress"
+	"github.com/poolgauge/poolgauge/collector/otlp"
+)
+
+// body is a request as it came, complete. What it becomes is larger, and takes its place step by step: no more than two forms of it are in memory.
+type body struct {
+	data     []byte          // in HTTP
+	parts    mem.BufferSlice // in gRPC
+	encoding string          // of data
+	json     bool
+	arrival  *arrival
+}
+
+func (r *body) len() int { return len(r.data) + r.parts.Len() }
+
+// release says that nothing of r is needed any more.
+func (r *body) release() {
+	r.parts.Free()
+	r.data, r.parts = nil, nil
+	r.arrival.release()
+}
+
+// share is how much of the memory that all requests have to be worked on r needs: what it becomes, and all of it if that cannot be known.
+func (r *body) share(all int) int64 {
+	encoding := r.encoding
+	if len(r.parts) > 0 {
+		encoding, _ = compress.Packed(r.parts[0].ReadOnlyData())
+	}
+	if encoding != compress.None || r.json {
+		return int64(all)
+	}
+	return int64(min(r.len(), all))
+}
+
+// join makes one piece of what gRPC received in several.
+func (r *body) join() {
+	if r.parts != nil {
+		r.encoding, r.data = compress.Packed(r.parts.Materialize())
+		r.parts.Free()
+		r.parts = nil
+	}
+}
+
+// take hands a whole request on.
+func (s *Server) take(ctx context.Context, signal otlp.Signal, r *body) (points int64, refusal *Refusal) {
+	b, refusal := s.prepare(ctx, signal, r)
+	r.release()
+	if refusal != nil || b.Points == 0 {
+		return b.Points, refusal
+	}
+	done, refusal := s.gate.accepting(signal, len(b.Data))
+	if refusal != nil {
+		return b.Points, refusal
+	}
+	defer done()
+	if err := s.cfg.Accept(ctx, b); err != nil {
+		return b.Points, refusalOf(ctx, err)
+	}
+	return b.Points, nil
+}
+
+// prepare makes a batch of a request, when there is memory for that: many that are large, or become so, do it one after the other.
+func (s *Server) prepare(ctx context.Context, signal otlp.Signal, r *body) (b otlp.Batch, refusal *Refusal) {
+	share := r.share(s.gate.message)
+	if err := s.working.Acquire(ctx, share); err != nil {
+		return b, &Refusal{Reason: Canceled, Message: err.Error()}
+	}
+	defer s.working.Release(share)
+	b.Signal = signal
+	data, refusal := s.content(signal, r)
+	if refusal != nil {
+		return b, refusal
+	}
+	var err error
+	if b.Points, err = otlp.Inspect(signal, data); err != nil {
+		return b, &Refusal{Reason: Malformed, Message: err.Error()}
+	}
+	if b.Points == 0 {
+		return b, nil
+	}
+	if wait := s.rate.take(time.Now(), b.Points); wait > 0 {
+		return b, &Refusal{Reason: Rate, RetryAfter: wait, Message: fmt.Sprintf("more than %d points a second", s.cfg.Rate)}
+	}
+	if b.Data, err = s.cfg.Enrich(signal, data); err != nil {
+		return b, refusalOf(context.Background(), err)
+	}
+	return b, nil
+}
+
+// content returns what r has, unpacked and in wire form. What it was before is released.
+func (s *Server) content(signal otlp.Signal, r *body) ([]byte, *Refusal) {
+	r.join()
+	if r.encoding != compress.None {
+		data, err := compress.Unpack(r.encoding, r.data, s.gate.message)
+		switch {
+		case errors.Is(err, compress.ErrTooLarge):
+			return nil, s.tooLarge()
+		case err != nil:
+			return nil, &Refusal{Reason: Malformed, Message: r.encoding + ": " + err.Error()}
+		}
+		r.data, r.encoding = data, compress.None
+	}
+	if !r.json {
+		return r.data, nil
+	}
+	data, err := otlp.FromJSONWithin(signal, r.data, s.gate.message)
+	r.data = nil
+	switch {
+	case errors.Is(err, otlp.ErrTooLarge):
+		return nil, s.tooLarge()
+	case err != nil:
+		return nil, &Refusal{Reason: Malformed, Message: err.Error()}
+	}
+	return data, nil
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/grafana/grafana-foundation-sdk/go/cog"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/internal/promql"
+)
+
+// The labels by which a dashboard selects. Those of Kubernetes are resource attributes, which exist where they are promoted
+// (docs/route.md), and instance only where a program says its service.instance.id. All is ".*", which selects series without the label too.
+var (
+	clusterLabel   = promql.Label(semconv.K8SClusterNameKey)
+	namespaceLabel = promql.Label(semconv.K8SNamespaceNameKey)
+	podLabel       = promql.Label(semconv.K8SPodNameKey)
+	nodeLabel      = promql.Label(semconv.K8SNodeNameKey)
+	poolLabel      = promql.Label(catalog.PoolNameKey)
+	kindLabel      = promql.Label(catalog.PoolKindKey)
+)
+
+const (
+	jobLabel      = "job"
+	instanceLabel = "instance"
+
+	// podSuffix is what a workload's controller appends to its name for a pod's: a hash, a random part or a number. Their random letters
+	// have no vowels.
+	podSuffix = "(-[^aeiou-]{5,10}|-[0-9]+){0,2}"
+)
+
+// scope is what every query selects by, besides the pool.
+var scope = strings.Join([]string{
+	clusterLabel + `=~"$cluster"`, namespaceLabel + `=~"$namespace"`,
+	podLabel + `=~"$workload` + podSuffix + `"`, podLabel + `=~"$pod"`,
+	jobLabel + `=~"$job"`, instanceLabel + `=~"$instance"`,
+}, ",")
+
+// row is a heading and the panels below it.
+type row struct {
+	title  string
+	panels []panel
+}
+
+// newDashboard returns a dashboard with links to the others. Its variables have the labels of the metric.
+func newDashboard(uid, title, help, of string, rows []row, more ...*dashboard.QueryVariableBuilder) dashboard.Dashboard {
+	b := dashboard.NewDashboardBuilder(title).Uid(uid).Description(help).Tags([]string{"poolgauge"}).Readonly().Version(1).
+		Tooltip(dashboard.DashboardCursorSyncCrosshair).Refresh("30s").Time("now-1h", "now").Timezone("browser").
+		WithVariable(dashboard.NewDatasourceVariableBuilder("datasource").Label("Data source").Type("prometheus").Current(chosen("default", "default")))
+	for _, v := range append(variables(of), more...) {
+		b.WithVariable(v)
+	}
+	for _, l := range links(uid) {
+		b.Link(l)
+	}
+	id := uint32(0)
+	for _, r := range rows {
+		id++
+		b.WithRow(dashboard.NewRowBuilder(r.title).Id(id))
+		for _, p := range r.panels {
+			id++
+			p.Id = cog.ToPtr(id)
+			b.WithPanel(p)
+		}
+	}
+	return must(b.Build())
+}
+
+// variables are those of every dashboard. Their options are the labels of the metric, each narrowed by the variables before it.
+func variables(of string) []*dashboard.QueryVariableBuilder {
+	inCluster := clusterLabel + `=~"$cluster"`
+	inNamespace := inCluster + `,` + namespaceLabel + `=~"$namespace"`
+	inWorkload := inNamespace + `,` + podLabel + `=~"$workload` + podSuffix + `"`
+	inPod := inWorkload + `,` + podLabel + `=~"$pod"`
+	return []*dashboard.QueryVariableBuilder{
+		choice("cluster", "Cluster", of, clusterLabel),
+		choice("namespace", "Namespace", of+`{`+inCluster+`}`, namespaceLabel),
+		choice("workload", "Workload", of+`{`+inNamespace+`,`+podLabel+`!=""}`, podLabel).Regex("/^(.+?)" + podSuffix + "$/"),
+		choice("pod", "Pod", of+`{`+inWorkload+`}`, podLabel),
+		choice("job", "Service", of+`{`+inPod+`}`, jobLabel),
+		choice("instance", "Instance", of+`{`+inPod+`,`+jobLabel+`=~"$job"}`, instanceLabel),
+	}
+}
+
+// choice is a variable with the values that the label has on the series, of which several may be chosen, and all are by default.
+func choice(name, label, series, of string) *dashboard.QueryVariableBuilder {
+	q := "label_values(" + series + ", " + of + ")"
+	return dashboard.NewQueryVariableBuilder(name).Label(label).Datasource(source).Definition(q).
+		Query(dashboard.StringOrMap{Map: map[string]any{"query": q, "refId": "variable"}}).
+		Refresh(dashboard.VariableRefreshOnTimeRangeChanged).Sort(dashboard.VariableSortAlphabeticalAsc).
+		Multi(true).IncludeAll(true).AllValue(".*").Current(chosen("All", "$__all"))
+}
+
+func chosen(text, value string) dashboard.VariableOption {
+	return dashboard.VariableOption{
+		Selected: cog.ToPtr(true), Text: dashboard.StringOrArrayOfString{String: &text}, Value: dashboard.StringOrArrayOfString{String: &value},
+	}
+}
+
+// The uids of the dashboards.
+const (
+	poolsUID = "poolgauge-pools"
+	hostUID  = "poolgauge-host"
+	fleetUID = "poolgauge-fleet"
+)
+
+// links are those from one dashboard to the others. The service of a pool is not the sidecar that sees its host, so that only Kubernetes'
+// variables go along.
+func links(from string) []*dashboard.DashboardLinkBuilder {
+	var list []*dashboard.DashboardLinkBuilder
+	for _, to := range []struct{ uid, title string }{{poolsUID, "Pools"}, {hostUID, "Host and container"}, {fleetUID, "Fleet"}} {
+		if to.uid != from {
+			list = append(list, dashboard.NewDashboardLinkBuilder(to.title).Type(dashboard.DashboardLinkTypeLink).Icon("dashboard").KeepTime(true).
+				Url("/d/"+to.uid+"?"+carried))
+		}
+	}
+	return list
+}
+
+// carried are the variables that go along with a link.
+const carried = "${datasource:queryparam}&${cluster:queryparam}&${namespace:queryparam}&${workload:queryparam}&${pod:queryparam}"
+
+// to is a link of a table's cell to a dashboard, with the values of the row for the variables.
+func to(title, uid string, fromRow map[string]string) []object {
+	url := "/d/" + uid + "?${datasource:queryparam}&${__url_time_range}"
+	for _, v := range slices.Sorted(maps.Keys(fromRow)) {
+		url += "&var-" + v + `=${__data.fields["` + fromRow[v] + `"]}`
+	}
+	return []object{{"title": title, "url": url, "targetBlank": false}}
+}

@@ -1,0 +1,57 @@
+package diagnose
+
+// Verdict is why a pool is full, or that it is well.
+type Verdict uint8
+
+// The verdicts on a pool.
+const (
+	Undetermined   Verdict = iota // too little is known, or it fits no cause
+	OK                            // requests get their slots
+	TooSmall                      // more slots would serve more requests
+	Oversized                     // most slots are never used
+	CPUSaturated                  // the tasks use all CPUs that there are: more slots do not help
+	Starved                       // tasks are ready to run and wait for a CPU that others use
+	LockContention                // tasks wait for a lock that they share
+	DownstreamSlow                // tasks wait longer than before for what they call
+	Leaking                       // slots are held by uses that do not end
+	HeadOfLine                    // slots are free, and the first request in line is too large for them
+	Failing                       // uses fail, or resources cannot be made
+)
+
+var verdicts = [...]string{
+	"undetermined", "ok", "too_small", "oversized", "cpu_saturated", "starved", "lock_contention",
+	"downstream_slow", "leaking", "head_of_line", "failing",
+}
+
+// String returns the verdict as metrics have it.
+func (v Verdict) String() string { return verdicts[v] }
+
+// Convicts reports whether the verdict says that something is wrong now.
+func (v Verdict) Convicts() bool { return v != Undetermined && v != OK && v != Oversized }
+
+// HostVerdict is what is wrong with a machine or a container, for all its pools.
+type HostVerdict uint8
+
+// The verdicts on a machine.
+const (
+	HostUndetermined HostVerdict = iota
+	HostOK
+	Throttled      // a CPU quota stops the container
+	MemoryPressure // tasks wait for memory
+	Steal          // the hypervisor gives the CPUs to others
+	NoisyNeighbor  // other processes use the CPUs
+	DiskSlow       // writes take much longer than before
+)
+
+var hostVerdicts = [...]string{
+	"undetermined", "ok", "throttled", "memory_pressure", "steal", "noisy_neighbor", "disk_slow",
+}
+
+// String returns the verdict as metrics have it.
+func (v HostVerdict) String() string { return hostVerdicts[v] }
+
+// Finding is a verdict with what decided it.
+type Finding[V Verdict | HostVerdict] struct {
+	Verdict  V
+	Evidence string // one line, for a person
+}

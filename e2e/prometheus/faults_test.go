@@ -1,0 +1,330 @@
+package prometheus
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"net"
+	"os"
+	"time"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/instrument/wraphttp"
+	"github.com/poolgauge/poolgauge/instrument/wrapsql"
+	"github.com/poolgauge/poolgauge/pools"
+)
+
+// What follows are apps in which something goes wrong at the onset, and had gone well before.
+
+func late(ctx context.Context, began time.Time) bool {
+	return ctx.Err() == nil && time.Since(began) >= onset
+}
+
+// saturated is a semaphore that is 97 % busy, whose callers wait as long as it takes.
+func saturated(ctx context.Context, meters instrument.Option) {
+	s := semaphore("faulty", 8, meters)
+	defer s.Close()
+	requests(ctx, 128*time.Millisecond, func(x float64) { hold(context.Background(), s, time.Duration(x*float64(time.Second))) })
+}
+
+// bursts are of 40 requests at once, on a pool with 8 slots that is idle between them.
+func bursts(ctx context.Context, meters instrument.Option) {
+	s := semaphore("faulty", 8, meters)
+	defer s.Close()
+	for wait(ctx, 10*time.Second) {
+		for range 40 {
+			go hold(ctx, s, 100*time.Millisecond)
+		}
+	}
+	time.Sleep(time.Second) // until the last have ended
+}
+
+// hangs is a semaphore whose holders hang, and whose callers have no deadline.
+func hangs(ctx context.Context, meters instrument.Option) {
+	s := semaphore("faulty", 8, meters)
+	defer s.Close()
+	began := time.Now()
+	requests(ctx, time.Second, func(float64) {
+		if s.Acquire(ctx, 1) == nil {
+			if late(ctx, began) {
+				<-ctx.Done()
+			}
+			s.Release(1)
+		}
+	})
+}
+
+// deadlock is a database whose transactions each need a second connection: they have all connections, and wait for ever.
+func deadlock(ctx context.Context, meters instrument.Option) {
+	db := sql.OpenDB(new(database))
+	db.SetMaxOpenConns(5)
+	r, err := wrapsql.DB("faulty", db, meters)
+	must(err)
+	began := time.Now()
+	defer r.Close()
+	defer func() { _ = db.Close() }()
+	requests(ctx, time.Second, func(float64) {
+		if time.Since(began) > onset+2*time.Minute {
+			return // the clients have given up too
+		}
+		tx, err := db.BeginTx(ctx, nil)
+		if err != nil {
+			return
+		}
+		if late(ctx, began) {
+			time.Sleep(3 * time.Second)
+			if c, err := db.Conn(ctx); err == nil {
+				_ = c.Close()
+			}
+		}
+		_ = tx.Rollback()
+	})
+}
+
+// down is a database that breaks its connections, and takes no new ones.
+func down(ctx context.Context, meters instrument.Option) {
+	server := new(database)
+	db, err := wrapsql.OpenDB("faulty", server, meters)
+	must(err)
+	defer func() { _ = db.Close() }()
+	began := time.Now()
+	requests(ctx, time.Second, func(float64) {
+		server.down = late(ctx, began)
+		_, _ = db.ExecContext(ctx, "x")
+	})
+}
+
+// database is a driver of a database with nothing in it.
+type database struct{ down bool }
+
+func (d *database) Connect(context.Context) (driver.Conn, error) {
+	if d.down {
+		return nil, errors.New("connection refused")
+	}
+	return connection{d}, nil
+}
+func (d *database) Driver() driver.Driver { return nil }
+
+type connection struct{ of *database }
+
+func (c connection) Prepare(string) (driver.Stmt, error) { return nil, driver.ErrSkip }
+func (c connection) Close() error                        { return nil }
+func (c connection) Begin() (driver.Tx, error)           { return c, nil }
+func (c connection) Commit() error                       { return nil }
+func (c connection) Rollback() error                     { return nil }
+func (c connection) ExecContext(context.Context, string, []driver.NamedValue) (driver.Result, error) {
+	if c.of.down {
+		return nil, driver.ErrBadConn
+	}
+	return driver.ResultNoRows, nil
+}
+
+// resources is a pool of eight resources, used for 100 ms twice a second, of which each is made anew. A use has a deadline of 5 s.
+func resources(construct func(late bool) error) app {
+	return func(ctx context.Context, meters instrument.Option) {
+		began := time.Now()
+		p, err := pools.NewResources("faulty", 8, func(ctx context.Context) (int, error) {
+			return 0, construct(late(ctx, began))
+		}, pools.ResourcesConfig[int]{}, meters)
+		must(err)
+		defer p.Close()
+		requests(ctx, 500*time.Millisecond, func(float64) {
+			ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+			defer cancel()
+			if lease, err := p.Acquire(ctx); err == nil {
+				time.Sleep(100 * time.Millisecond)
+				lease.Destroy()
+			}
+		})
+	}
+}
+
+var (
+	refusing = resources(func(late bool) error {
+		if late {
+			return errors.New("too many connections")
+		}
+		return nil
+	})
+	unreachable = resources(func(late bool) error {
+		if !late {
+			return nil
+		}
+		time.Sleep(3 * time.Second)
+		return os.ErrDeadlineExceeded
+	})
+)
+
+// workers are eight, with a queue of 16, which get ten tasks a second.
+func workers(task func(late bool) error) app {
+	return func(ctx context.Context, meters instrument.Option) {
+		began := time.Now()
+		quiet := func(*pools.PanicError) {}
+		p, err := pools.NewWorkers("faulty", 8, pools.WorkersConfig{Queue: 16, OnPanic: quiet}, meters)
+		must(err)
+		defer p.Close()
+		requests(ctx, 100*time.Millisecond, func(float64) {
+			_ = p.TrySubmit(func(context.Context) error { return task(late(ctx, began)) })
+		})
+	}
+}
+
+var (
+	failing = workers(func(late bool) error {
+		if late {
+			return errors.New("no such table")
+		}
+		return nil
+	})
+	panicking = workers(func(late bool) error {
+		if late {
+			panic("nil map")
+		}
+		return nil
+	})
+	rejecting = workers(func(late bool) error {
+		if late {
+			time.Sleep(2 * time.Second)
+		}
+		return nil
+	})
+	slower = workers(func(late bool) error { // and still has room
+		if late {
+			time.Sleep(400 * time.Millisecond)
+		}
+		return nil
+	})
+)
+
+// timingOut is a semaphore with twice the work that it can do, whose callers wait for half a second.
+func timingOut(ctx context.Context, meters instrument.Option) {
+	s := semaphore("faulty", 8, meters)
+	defer s.Close()
+	began := time.Now()
+	requests(ctx, 100*time.Millisecond, func(float64) {
+		patience, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+		defer cancel()
+		if late(ctx, began) {
+			hold(patience, s, 1600*time.Millisecond)
+		} else {
+			hold(patience, s, 100*time.Millisecond)
+		}
+	})
+}
+
+// headOfLine is a semaphore of which one permit is held and all are wanted: everybody else waits behind that.
+func headOfLine(ctx context.Context, meters instrument.Option) {
+	s := semaphore("faulty", 8, meters)
+	defer s.Close()
+	began := time.Now()
+	asked := false
+	requests(ctx, time.Second, func(float64) {
+		if !asked && late(ctx, began) {
+			asked = true
+			must(s.Acquire(context.Background(), 1))
+			if s.Acquire(ctx, 8) == nil {
+				s.Release(8)
+			}
+			s.Release(1)
+			return
+		}
+		hold(ctx, s, 100*time.Millisecond)
+	})
+}
+
+// tooLarge is a request for more permits than there are, which waits for ever, while others are served.
+func tooLarge(ctx context.Context, meters instrument.Option) {
+	s := semaphore("faulty", 8, meters)
+	defer s.Close()
+	began := time.Now()
+	requests(ctx, time.Second, func(float64) {
+		if late(ctx, began) {
+			_ = s.Acquire(ctx, 9)
+		}
+	})
+}
+
+// fullListener has 8 clients that stay for ever, of more that want to come.
+func fullListener(ctx context.Context, meters instrument.Option) {
+	l, err := wraphttp.Listener("faulty", clients{ctx}, 8, meters)
+	must(err)
+	began := time.Now()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if late(ctx, began) {
+				defer func() { _ = c.Close() }()
+			} else {
+				_ = c.Close()
+			}
+		}
+	}()
+	<-ctx.Done()
+	_ = l.Close()
+	<-done
+}
+
+// clients is a listener on which somebody connects every second.
+type clients struct{ ctx context.Context }
+
+func (l clients) Accept() (net.Conn, error) {
+	if !wait(l.ctx, time.Second) {
+		return nil, net.ErrClosed
+	}
+	here, there := net.Pipe()
+	return here, there.Close()
+}
+func (clients) Close() error   { return nil }
+func (clients) Addr() net.Addr { return &net.TCPAddr{} }
+
+// fullHost is what an http.Transport with 20 hosts of 5 connections each reports when one of them does not answer.
+func fullHost(ctx context.Context, meters instrument.Option) {
+	began := time.Now()
+	var served int64
+	r, err := instrument.Observe("faulty", wraphttp.Kind, func() (s instrument.Stats) {
+		served += 10
+		used, waiting := int64(1), int64(0)
+		if late(ctx, began) {
+			used, waiting = 6, 3
+		}
+		s.Limit, s.Pending = instrument.Some[int64](100), instrument.Some(waiting)
+		s.Usage[instrument.Used], s.UseTime = instrument.Some(used), instrument.Some(float64(used)*time.Since(began).Seconds())
+		s.Requests[instrument.Acquired], s.Completed[instrument.OK] = instrument.Some(served), instrument.Some(served-used)
+		return s
+	}, meters)
+	must(err)
+	defer r.Close()
+	<-ctx.Done()
+}
+
+// leaking is a pool of 60 of which a lease is lost every three minutes.
+func leaking(ctx context.Context, meters instrument.Option) {
+	p, err := pools.NewResources("faulty", 60, func(context.Context) (int, error) { return 0, nil }, pools.ResourcesConfig[int]{}, meters)
+	must(err)
+	last := time.Now()
+	var lost []pools.Lease[int]
+	defer func() {
+		for _, l := range lost {
+			l.Release()
+		}
+		p.Close()
+	}()
+	requests(ctx, 250*time.Millisecond, func(x float64) {
+		lease, err := p.Acquire(ctx)
+		if err != nil {
+			return
+		}
+		if time.Since(last) > 3*time.Minute {
+			lost, last = append(lost, lease), time.Now()
+			return
+		}
+		time.Sleep(time.Duration(x * float64(2*time.Second)))
+		lease.Release()
+	})
+}

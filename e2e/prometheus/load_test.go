@@ -1,0 +1,88 @@
+package prometheus
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/pools"
+)
+
+// load is what an app does with three healthy pools: requests come at random, on each a task of a worker, a permit and a lease.
+type load struct {
+	slots int           // of each pool
+	every time.Duration // a request, on average
+	use   time.Duration // for which it needs a slot, on average
+}
+
+// calm pools are nearly idle, busy ones 70 % busy: the more slots a pool has, the fewer of its requests wait at that.
+var (
+	calm = load{slots: 8, every: 250 * time.Millisecond, use: 50 * time.Millisecond}
+	busy = load{slots: 64, every: 45 * time.Millisecond, use: 2 * time.Second}
+)
+
+func (l load) run(ctx context.Context, meters instrument.Option) {
+	workers, err := pools.NewWorkers("thumbnails", l.slots, pools.WorkersConfig{Queue: 64}, meters)
+	must(err)
+	defer workers.Close()
+	permits := semaphore("uploads", l.slots, meters)
+	defer permits.Close()
+	leases, err := pools.NewResources("connections", l.slots, func(context.Context) (int, error) { return 0, nil }, pools.ResourcesConfig[int]{}, meters)
+	must(err)
+	defer leases.Close()
+	requests(ctx, l.every, func(x float64) {
+		use := time.Duration(x * float64(l.use))
+		must(workers.Submit(context.Background(), func(context.Context) error { time.Sleep(use); return nil }))
+		hold(context.Background(), permits, use)
+		lease, err := leases.Acquire(context.Background())
+		must(err)
+		time.Sleep(use)
+		lease.Release()
+	})
+}
+
+func semaphore(name string, slots int, meters instrument.Option) *pools.Semaphore {
+	s, err := pools.NewSemaphore(name, int64(slots), pools.SemaphoreConfig{}, meters)
+	must(err)
+	return s
+}
+
+// hold holds a permit for a while, unless the context ends before it gets one.
+func hold(ctx context.Context, s *pools.Semaphore, use time.Duration) {
+	if s.Acquire(ctx, 1) == nil {
+		time.Sleep(use)
+		s.Release(1)
+	}
+}
+
+// requests calls request at random moments, each time in a goroutine of its own, until the context is done and all have returned. What
+// request gets is exponentially distributed, with the mean 1.
+func requests(ctx context.Context, every time.Duration, request func(x float64)) {
+	r := rand.New(rand.NewPCG(1, 2))
+	var running sync.WaitGroup
+	defer running.Wait()
+	for wait(ctx, time.Duration(r.ExpFloat64()*float64(every))) {
+		x := r.ExpFloat64()
+		running.Go(func() { request(x) })
+	}
+}
+
+// wait reports false if the context ended.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}

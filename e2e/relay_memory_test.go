@@ -1,0 +1,151 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	colmetricpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	metricpb "go.opentelemetry.io/proto/otlp/metrics/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding/gzip"
+	"google.golang.org/protobuf/proto"
+)
+
+// What the sidecar may have resident, in MiB. The race detector takes several times that, so that it is only checked without.
+const (
+	mostResident = 40
+	mostIdle     = 20
+)
+
+// checkPeak checks the greatest resident memory of a sidecar so far.
+func checkPeak(t *testing.T, s *relayed, most float64) {
+	t.Helper()
+	peak := peakRSS(t, s.cmd.Process.Pid)
+	t.Logf("peak RSS %.1f MiB", peak)
+	if !raceEnabled && peak > most {
+		t.Errorf("peak RSS is %.1f MiB, want at most %v", peak, most)
+	}
+}
+
+// load sends to a sidecar for a time, as hard as it can. Refusals are no fault.
+type load func(t *testing.T, s *relayed, d time.Duration)
+
+// floods are what clients did that made a sidecar large.
+func floods(t *testing.T) map[string]load {
+	groups := manyGroups(400_000)
+	histograms := histogramJSON(4 << 20)
+	return map[string]load{
+		"8 clients, 5,000 points": func(t *testing.T, s *relayed, d time.Duration) {
+			t.Logf("%d points acknowledged", flood(t, s.target, 8, floodRequest(5000), d))
+		},
+		"50 clients, 10,000 points": func(t *testing.T, s *relayed, d time.Duration) {
+			t.Logf("%d points acknowledged", flood(t, s.target, 50, floodRequest(10_000), d))
+		},
+		"48 clients, 2,000 points, gzip": func(t *testing.T, s *relayed, d time.Duration) {
+			t.Logf("%d points acknowledged", flood(t, s.target, 48, floodRequest(2000), d, grpc.UseCompressor(gzip.Name)))
+		},
+		"48 clients, 35,000 points, gzip": func(t *testing.T, s *relayed, d time.Duration) {
+			t.Logf("%d points acknowledged", flood(t, s.target, 48, floodRequest(35_000), d, grpc.UseCompressor(gzip.Name)))
+		},
+		"4 clients, 4 MiB of histograms, JSON": func(t *testing.T, s *relayed, d time.Duration) {
+			floodHTTP(s, 4, "application/json", "", histograms, d)
+		},
+		"16 clients, 4 MiB of histograms, JSON, gzip": func(t *testing.T, s *relayed, d time.Duration) {
+			floodHTTP(s, 16, "application/json", "gzip", gzipped(histograms), d)
+		},
+		"16 clients, 4 MB of protobuf over HTTP": func(t *testing.T, s *relayed, d time.Duration) {
+			floodHTTP(s, 16, "application/x-protobuf", "", large(4_000_000), d)
+		},
+		"4 clients, 400,000 groups": func(t *testing.T, s *relayed, d time.Duration) {
+			floodHTTP(s, 4, "application/x-protobuf", "", groups, d)
+		},
+	}
+}
+
+// manyGroups is a request of n resources without attributes. The first has a point.
+func manyGroups(n int) []byte {
+	body, _ := proto.Marshal(floodRequest(1)) // what is made here can be marshaled
+	empty, _ := proto.Marshal(&colmetricpb.ExportMetricsServiceRequest{ResourceMetrics: []*metricpb.ResourceMetrics{{}}})
+	return append(body, bytes.Repeat(empty, n-1)...)
+}
+
+// histogramJSON is a request of about n bytes whose points are mostly counts of buckets.
+func histogramJSON(n int) []byte {
+	var b strings.Builder
+	b.WriteString(`{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"h","histogram":{"aggregationTemporality":2,"dataPoints":[`)
+	point := `{"timeUnixNano":"1","count":"80","bucketCounts":["1"` + strings.Repeat(`,"1"`, 79) + `],"explicitBounds":[0` + strings.Repeat(`,1`, 78) + `]}`
+	for b.WriteString(point); b.Len() < n-2*len(point); {
+		b.WriteString("," + point)
+	}
+	b.WriteString("]}}]}]}]}")
+	return []byte(b.String())
+}
+
+// floodHTTP posts from clients, each with a connection of its own.
+func floodHTTP(s *relayed, clients int, kind, encoding string, body []byte, d time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	var all sync.WaitGroup
+	for range clients {
+		all.Go(func() {
+			client := &http.Client{Transport: &http.Transport{}}
+			defer client.CloseIdleConnections()
+			for ctx.Err() == nil {
+				r, _ := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.httpAddress+"/v1/metrics", bytes.NewReader(body))
+				r.Header.Set("Content-Type", kind)
+				if encoding != "" {
+					r.Header.Set("Content-Encoding", encoding)
+				}
+				if answer, err := client.Do(r); err == nil {
+					_, _ = io.Copy(io.Discard, answer.Body)
+					_ = answer.Body.Close()
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// Whatever clients send, and whether the upstream is well, slow or away, the sidecar stays small: so it survives its container's limit.
+func TestRelayMemory(t *testing.T) {
+	for name, load := range floods(t) {
+		for _, where := range []string{"memory", "disk"} {
+			for _, upstream := range []string{"well", "away"} {
+				t.Run(fmt.Sprintf("%s, %s, %s", name, where, upstream), func(t *testing.T) {
+					up := newSink(t)
+					up.blind = true
+					address := freeAddress(t)
+					if upstream == "well" {
+						address = up.listen("127.0.0.1:0")
+					}
+					var args []string
+					if where == "disk" {
+						args = append(args, "--queue-dir="+t.TempDir())
+					}
+					s := newRelay(t, address, args...).start()
+					load(t, s, pick(2*time.Second, 10*time.Second))
+					checkPeak(t, s, mostResident)
+					if code, took := s.terminate(); code != 0 || took > grace {
+						t.Errorf("ended with %d after %v", code, took)
+					}
+				})
+			}
+		}
+	}
+}
+
+// Nothing happens, and little is resident.
+func TestRelayMemoryIdle(t *testing.T) {
+	up := newSink(t)
+	s := newRelay(t, up.listen("127.0.0.1:0"), "--queue-dir="+t.TempDir()).start()
+	up.awaitAccount("of a while", func(a account) bool { return a.sent > 2000 })
+	checkPeak(t, s, mostIdle)
+	s.terminate()
+}

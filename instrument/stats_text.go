@@ -1,0 +1,127 @@
+package instrument
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// String returns what the pool says of itself in one line that a person can read, or a line for each of its parts, such as
+//
+//	3 of 8 used, 2 idle; 1 pending for 1.2s; 120 acquired, 3 timeout; waits 4ms at the median, 1.3s at most; 117 ok
+//
+// What is absent is left out. The wording may change: programs read the fields.
+func (s Stats) String() string {
+	if len(s.Parts) > 0 {
+		lines := make([]string, len(s.Parts))
+		for i, part := range s.Parts {
+			var of []string
+			for _, a := range part.Attributes {
+				of = append(of, a.Value.String())
+			}
+			lines[i] = strings.Join(of, " ") + ": " + part.Stats.String()
+		}
+		return strings.Join(lines, "\n")
+	}
+	var told []string
+	for _, list := range [][]string{
+		s.slots(), s.waiting(), outcomes(s.Requests[:], func(i int) string { return Outcome(i).String() }), s.waited(),
+		outcomes(s.Completed[:], func(i int) string { return Ending(i).String() }), durations("uses", s.Use), s.resources(),
+	} {
+		if len(list) > 0 {
+			told = append(told, strings.Join(list, ", "))
+		}
+	}
+	if len(told) == 0 {
+		return "nothing known"
+	}
+	return strings.Join(told, "; ")
+}
+
+func (s *Stats) slots() (list []string) {
+	limit, limited := s.Limit.Get()
+	for i, o := range s.Usage {
+		n, ok := o.Get()
+		switch {
+		case !ok || (n == 0 && State(i) != Used):
+		case State(i) == Used && limited:
+			list = append(list, fmt.Sprintf("%d of %d used", n, limit))
+		default:
+			list = append(list, fmt.Sprintf("%d %v", n, State(i)))
+		}
+	}
+	if _, ok := s.Usage[Used].Get(); !ok && limited {
+		list = append(list, fmt.Sprintf("limit %d", limit))
+	}
+	return list
+}
+
+func (s *Stats) waiting() (list []string) {
+	n, ok := s.Pending.Get()
+	if !ok {
+		return nil
+	}
+	text := fmt.Sprintf("%d pending", n)
+	if limit, ok := s.PendingLimit.Get(); ok {
+		text = fmt.Sprintf("%d of %d pending", n, limit)
+	}
+	if age, ok := s.PendingAge.Get(); ok {
+		text += " for " + rounded(age)
+	}
+	return []string{text}
+}
+
+func (s *Stats) waited() (list []string) {
+	all := new(Histogram)
+	for _, h := range s.Wait {
+		all.Merge(h)
+	}
+	list = durations("waits", all)
+	if n, ok := s.Waits.Get(); ok {
+		list = append(list, fmt.Sprintf("%d waits", n))
+	}
+	if seconds, ok := s.WaitTime.Get(); ok {
+		list = append(list, rounded(time.Duration(seconds*float64(time.Second)))+" waited")
+	}
+	return list
+}
+
+func (s *Stats) resources() (list []string) {
+	for _, r := range s.Resources {
+		if r.Count == 0 {
+			continue
+		}
+		text := fmt.Sprintf("%d %s", r.Count, strings.ReplaceAll(r.Event.String(), "_", " "))
+		if r.Reason != "" {
+			text += " (" + strings.ReplaceAll(r.Reason, "_", " ") + ")"
+		}
+		list = append(list, text)
+	}
+	return list
+}
+
+// outcomes names the counts above 0, and the first if it is known.
+func outcomes(counts []Optional[int64], name func(i int) string) (list []string) {
+	for i, o := range counts {
+		if n, ok := o.Get(); ok && (n > 0 || i == 0) {
+			list = append(list, fmt.Sprintf("%d %s", n, name(i)))
+		}
+	}
+	return list
+}
+
+func durations(what string, h *Histogram) []string {
+	if h == nil || h.count == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s %s at the median, %s at most", what, rounded(h.Quantile(0.5)), rounded(h.Max()))}
+}
+
+// rounded returns a duration in three digits or so.
+func rounded(d time.Duration) string {
+	unit := time.Duration(1)
+	for unit < time.Hour && d >= 1000*unit {
+		unit *= 10
+	}
+	return d.Round(unit).String()
+}

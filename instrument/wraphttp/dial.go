@@ -1,0 +1,245 @@
+package wraphttp
+
+import (
+	"time"
+
+	"github.com/poolgauge/poolgauge/internal/measure"
+)
+
+// stage is how far a dial is.
+type stage uint8
+
+const (
+	assumed    stage = iota // there must be one, though nothing is heard of it
+	resolving               // the name
+	resolved                // between that and the first attempt to connect
+	connecting              // to one address or several
+	connected               // between that and a handshake
+	shaking                 // the TLS handshake
+)
+
+// dial is one connection that is being made for a trip, which net/http does not end with the trip: another request may get it.
+type dial struct {
+	stage   stage
+	began   time.Duration
+	left    int // addresses that were not tried yet
+	open    int // attempts in progress
+	counted bool
+}
+
+// isAtWork reports whether the end of the stage will be heard of in any case.
+func (d *dial) isAtWork() bool {
+	return d.stage == resolving || d.stage == shaking || (d.stage == connecting && d.open > 0)
+}
+
+// begin begins a dial in a stage. The trip no longer waits for a slot. Caller must hold the lock of the part.
+func (tr *trip) begin(s stage) *dial {
+	now := measure.Clock()
+	if tr.room && tr.phase == asking && (s == assumed || s == shaking) {
+		now = tr.claim.Asked() // the dial began, and was silent until now
+	}
+	tr.dials = append(tr.dials, dial{stage: s, began: now, left: 1})
+	if tr.phase == asking {
+		tr.claim.Construct(&tr.part.Recorder, now)
+	}
+	return &tr.dials[len(tr.dials)-1]
+}
+
+// find returns the first dial that is in a stage, or nil.
+func (tr *trip) find(s stage) *dial {
+	for i := range tr.dials {
+		if d := &tr.dials[i]; d.stage == s {
+			return d
+		}
+	}
+	return nil
+}
+
+// on calls f for the hooks of a dial, and counts what is being made after it.
+func (tr *trip) on(f func()) {
+	p := tr.part
+	if p == nil {
+		return
+	}
+	p.Lock()
+	defer p.Unlock()
+	tr.drop(assumed)
+	f()
+	tr.settle()
+}
+
+// settle counts the dials that are constructing: those that the trip waits for, and of others, which it left behind, those at work.
+// Caller must hold the lock of the part.
+func (tr *trip) settle() {
+	awaited := tr.phase == asking && tr.claim.IsConstructing()
+	for i := range tr.dials {
+		d := &tr.dials[i]
+		tr.count(d, awaited || d.isAtWork())
+	}
+}
+
+func (tr *trip) count(d *dial, counts bool) {
+	switch {
+	case counts && !d.counted:
+		tr.part.constructing++
+	case !counts && d.counted:
+		tr.part.constructing--
+	}
+	d.counted = counts
+}
+
+// remove forgets a dial. Caller must hold the lock of the part.
+func (tr *trip) remove(d *dial) {
+	tr.count(d, false)
+	for i := range tr.dials {
+		if &tr.dials[i] == d {
+			tr.dials = append(tr.dials[:i], tr.dials[i+1:]...)
+			return
+		}
+	}
+}
+
+// drop forgets the dial that is in a stage, if there is one. Caller must hold the lock of the part.
+func (tr *trip) drop(s stage) {
+	if d := tr.find(s); d != nil {
+		tr.remove(d)
+	}
+}
+
+// finish ends a dial. Caller must hold the lock of the part.
+func (tr *trip) finish(d *dial, err error) {
+	p, took := tr.part, measure.Clock()-d.began
+	tr.done = true
+	if err != nil {
+		p.failed++
+		p.unmade.Record(took)
+	} else {
+		p.dialed++
+		p.made.Record(took)
+	}
+	tr.remove(d)
+}
+
+func (tr *trip) resolve() {
+	tr.on(func() { tr.begin(resolving) })
+}
+
+func (tr *trip) resolved(addresses int, err error) {
+	tr.on(func() {
+		d := tr.find(resolving)
+		switch {
+		case d == nil:
+		case err != nil:
+			tr.finish(d, err)
+		default:
+			d.stage, d.left = resolved, addresses
+		}
+	})
+}
+
+func (tr *trip) connect() {
+	tr.on(func() {
+		d := tr.find(resolved)
+		if d == nil {
+			d = tr.find(connecting)
+		}
+		if d == nil || d.left <= 0 {
+			d = tr.begin(connecting)
+		}
+		d.stage = connecting
+		d.left--
+		d.open++
+	})
+}
+
+// connected counts the end of one attempt. Of several addresses that are tried, those that fail do not count.
+func (tr *trip) connected(err error) {
+	tr.on(func() {
+		d := tr.find(connecting)
+		if d == nil || d.open == 0 { // of a dial that has ended otherwise
+			return
+		}
+		d.open--
+		switch {
+		case err == nil && (tr.proxied || tr.req.URL.Scheme == "https"):
+			d.stage = connected
+		case err == nil:
+			tr.finish(d, nil)
+		case d.open == 0 && d.left <= 0:
+			tr.finish(d, err)
+		}
+	})
+}
+
+func (tr *trip) handshake() {
+	tr.on(func() {
+		d := tr.find(connected)
+		if d == nil {
+			d = tr.begin(shaking)
+		}
+		d.stage = shaking
+	})
+}
+
+func (tr *trip) shaken(err error) {
+	tr.on(func() {
+		d := tr.find(shaking)
+		switch {
+		case d == nil:
+		case err == nil && tr.proxied: // there may be another, with the host behind the proxy
+			d.stage = connected
+		default:
+			tr.finish(d, err)
+		}
+	})
+}
+
+// furthest returns the dial that is furthest, or nil.
+func (tr *trip) furthest() (d *dial) {
+	for i := range tr.dials {
+		if other := &tr.dials[i]; d == nil || other.stage > d.stage {
+			d = other
+		}
+	}
+	return d
+}
+
+// arrived notes that the trip has a connection that no request had before. On HTTP/2 another's dial may have made it. Caller must hold
+// the lock of the part.
+func (tr *trip) arrived(http2 bool) {
+	tr.part.fresh++
+	if tr.done {
+		return
+	}
+	d := tr.furthest()
+	switch {
+	case d != nil && d.stage != assumed && (d.stage == connected || !http2):
+		tr.finish(d, nil)
+	case tr.room:
+		tr.part.made.Record(tr.dialedUnseen())
+	}
+}
+
+// unmade notes that the connection that the trip waited for could not be made. Caller must hold the lock of the part.
+func (tr *trip) unmade(err error) {
+	if tr.done {
+		return
+	}
+	tr.drop(assumed)
+	if d := tr.furthest(); d != nil {
+		tr.finish(d, err)
+		return
+	}
+	tr.part.failed++
+	if tr.room {
+		tr.part.unmade.Record(tr.dialedUnseen())
+	}
+}
+
+// dialedUnseen returns how long a dial took of which nothing was heard, and that began when the trip asked since there was room: the
+// trip did not wait for a slot. Caller must hold the lock of the part.
+func (tr *trip) dialedUnseen() time.Duration {
+	asked := tr.claim.Asked()
+	tr.claim.Construct(&tr.part.Recorder, asked)
+	return measure.Clock() - asked
+}

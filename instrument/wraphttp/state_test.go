@@ -1,0 +1,417 @@
+package wraphttp_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"net/http/httputil"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/instrument/wraphttp"
+)
+
+func mustWrap(t *testing.T, base http.RoundTripper) (*wraphttp.RoundTripper, *http.Client) {
+	t.Helper()
+	rt, err := wraphttp.Transport("api", base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		rt.CloseIdleConnections()
+		rt.Close()
+	})
+	return rt, &http.Client{Transport: rt}
+}
+
+// atRest checks that nothing is in flight, and that requests of each kind of end add up.
+func atRest(t *testing.T, s instrument.Stats) {
+	t.Helper()
+	for state, n := range s.Usage {
+		if n.Or(0) != 0 {
+			t.Errorf("at rest %d are %v", n.Or(0), instrument.State(state))
+		}
+	}
+	completed := s.Completed[instrument.OK].Or(0) + s.Completed[instrument.Failed].Or(0)
+	if s.Pending.Or(-1) != 0 || s.Requests[instrument.Acquired].Or(-1) != completed {
+		t.Errorf("at rest %v", s)
+	}
+}
+
+func count(s instrument.Stats, e instrument.Event, reason string) (n int64) {
+	for _, r := range s.Resources {
+		if r.Event == e && r.Reason == reason {
+			n += r.Count
+		}
+	}
+	return n
+}
+
+// net/http asks for a connection twice before it gets one of HTTP/2.
+func TestTransportOnHTTP2LeavesNothing(t *testing.T) {
+	for name, base := range map[string]*http.Transport{"": {}, "limited": {MaxConnsPerHost: 2}} {
+		t.Run(name, func(t *testing.T) {
+			const at, rounds = 20, 5
+			s := httptest.NewUnstartedServer(http.HandlerFunc(hello))
+			s.EnableHTTP2, s.Config.ErrorLog = true, log.New(io.Discard, "", 0)
+			s.StartTLS()
+			defer s.Close()
+			base.TLSClientConfig = s.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+			base.ForceAttemptHTTP2 = true
+			rt, c := mustWrap(t, base)
+			for range rounds {
+				var wg sync.WaitGroup
+				for range at {
+					wg.Go(func() { try(c, httptest.NewRequestWithContext(t.Context(), http.MethodGet, s.URL, http.NoBody)) })
+				}
+				wg.Wait()
+				s.CloseClientConnections()
+			}
+			rt.CloseIdleConnections()
+			dialsEnd(t, rt)
+			last := only(t, rt)
+			atRest(t, last)
+			if n := last.Requests[instrument.Acquired].Or(0); n < at*rounds || last.Wait[instrument.Acquired].Count() != uint64(n) {
+				t.Errorf("%d acquired, %d waits, want %d and more", n, last.Wait[instrument.Acquired].Count(), at*rounds)
+			}
+			if _, limited := last.Limit.Get(); limited {
+				t.Errorf("there is a limit, of streams: %v", last)
+			}
+		})
+	}
+}
+
+// try makes a request that may fail, and reads the response to its end.
+func try(c *http.Client, req *http.Request) {
+	req.RequestURI = ""
+	resp, err := c.Do(req)
+	if err == nil {
+		_, _ = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
+	}
+}
+
+// dialsEnd waits until the dials that requests left behind have ended.
+func dialsEnd(t *testing.T, rt *wraphttp.RoundTripper) {
+	t.Helper()
+	for {
+		constructing := int64(0)
+		s := rt.Stats()
+		for _, part := range append(s.Parts, instrument.Part{Stats: s}) {
+			constructing += part.Stats.Usage[instrument.Constructing].Or(0)
+		}
+		if constructing == 0 {
+			return
+		}
+		select {
+		case <-t.Context().Done():
+			t.Fatalf("dials never end: %v", s)
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// pipe returns a dialer of connections to a server in the bubble of the test, each of which answers requests as h does. It tells the
+// trace nothing, as a dialer does that drops the context.
+func pipe(t *testing.T, h http.HandlerFunc) func(context.Context, string, string) (net.Conn, error) {
+	l := &pipes{made: make(chan net.Conn), closed: make(chan struct{})}
+	s := &http.Server{Handler: h}
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = s.Serve(l) })
+	t.Cleanup(func() { _ = s.Close(); wg.Wait() })
+	return func(context.Context, string, string) (net.Conn, error) {
+		client, server := net.Pipe()
+		l.made <- server
+		return client, nil
+	}
+}
+
+type pipes struct {
+	made   chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (l *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.made:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+func (l *pipes) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
+func (l *pipes) Addr() net.Addr { return &net.UnixAddr{} }
+
+// A request that http.Client.Timeout ends while it waits has given up.
+func TestTransportCountsTheClientsTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hold := make(chan struct{})
+		rt, c := mustWrap(t, &http.Transport{MaxConnsPerHost: 1, DialContext: pipe(t, func(http.ResponseWriter, *http.Request) { <-hold })})
+		var wg sync.WaitGroup
+		wg.Go(func() { get(t, c, "http://shop/") })
+		synctest.Wait()
+		impatient := &http.Client{Transport: rt, Timeout: time.Second}
+		const n = 50
+		for range n {
+			wg.Go(func() {
+				if resp, err := impatient.Get("http://shop/"); err == nil {
+					_ = resp.Body.Close()
+					t.Error("got a connection")
+				}
+			})
+		}
+		time.Sleep(2 * time.Second)
+		s := only(t, rt)
+		if s.Requests[instrument.TimedOut].Or(0) != n || s.Requests[instrument.Acquired].Or(0) != 1 || s.Wait[instrument.TimedOut].Sum() != n {
+			t.Errorf("%d in time out: %v", n, s)
+		}
+		close(hold)
+		wg.Wait()
+		atRest(t, only(t, rt))
+		// The field of old that ends a request does so too.
+		cancel := make(chan struct{})
+		close(cancel)
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://shop/", nil)
+		req.Cancel = cancel //nolint:staticcheck // programs still have it
+		if resp, err := rt.RoundTrip(req); err == nil {
+			_ = resp.Body.Close()
+		}
+		atRest(t, only(t, rt))
+	})
+}
+
+// A dialer that tells the trace nothing: what net/http says of the connection tells that it is new.
+func TestTransportWithASilentDialer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dial := pipe(t, hello)
+		broken := false
+		rt, c := mustWrap(t, &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			time.Sleep(2 * time.Second)
+			if broken {
+				return nil, errRefused
+			}
+			return dial(ctx, network, addr)
+		}})
+		const n = 10
+		for i := range n {
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				get(t, c, "http://shop/")
+			}()
+			time.Sleep(time.Second)
+			if s := rt.Stats(); i > 0 && (s.Usage[instrument.Constructing].Or(-1) != 1 || s.Pending.Or(-1) != 0) {
+				t.Errorf("while it is dialed: %v", s)
+			}
+			<-done
+		}
+		broken = true
+		if resp, err := c.Get("http://shop/"); err == nil {
+			_ = resp.Body.Close()
+		}
+		s := rt.Stats()
+		atRest(t, s)
+		if count(s, instrument.Created, "") != n || s.Create[0].Duration.Count() != n || s.Create[0].Duration.Sum() != 2*n {
+			t.Errorf("want %d made in 2 s each: %v", n, s)
+		}
+		if count(s, instrument.CreateFailed, "error") != 1 || s.Create[1].Duration.Sum() != 2 {
+			t.Errorf("want 1 not made in 2 s: %v", s)
+		}
+		if w := s.Wait[instrument.Acquired]; w.Count() != n+1 || w.Sum() != 0 {
+			t.Errorf("%d waited %v s: nothing waits where there is no limit", w.Count(), w.Sum())
+		}
+	})
+}
+
+var errRefused = errors.New("refused")
+
+// A dial goes on when the request has given up, and its connection is the next one's.
+func TestTransportCountsADialThatWasLeftBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dial := pipe(t, hello)
+		rt, c := mustWrap(t, &http.Transport{MaxConnsPerHost: 1, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			trace := httptrace.ContextClientTrace(ctx)
+			trace.ConnectStart(network, addr)
+			time.Sleep(4 * time.Second)
+			defer trace.ConnectDone(network, addr, nil)
+			return dial(ctx, network, addr)
+		}})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://shop/", nil)
+		if _, err := c.Do(req); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		s := only(t, rt)
+		if s.Usage[instrument.Constructing].Or(-1) != 1 || s.Requests[instrument.TimedOut].Or(0) != 1 || s.Wait[instrument.TimedOut].Sum() != 0 {
+			t.Errorf("given up while it was dialed for: %v", s)
+		}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			get(t, c, "http://shop/")
+		}()
+		synctest.Wait()
+		if s := only(t, rt); s.Pending.Or(-1) != 1 || s.Usage[instrument.Constructing].Or(-1) != 1 {
+			t.Errorf("the next one waits: %v", s)
+		}
+		<-done
+		s = only(t, rt)
+		atRest(t, s)
+		if count(s, instrument.Created, "") != 1 || s.Create[0].Duration.Sum() != 4 || s.Wait[instrument.Acquired].Sum() != 3 {
+			t.Errorf("one connection in 4 s, for which the second waits 3 s: %v", s)
+		}
+	})
+}
+
+// The slot of a request whose context ends is free, though the body of its response is never closed.
+func TestTransportFreesTheSlotOfAnEndedContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hold := make(chan struct{})
+		defer close(hold)
+		rt, c := mustWrap(t, &http.Transport{MaxConnsPerHost: 1, DialContext: pipe(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "10")
+			_, _ = io.WriteString(w, "5")
+			_ = http.NewResponseController(w).Flush()
+			select {
+			case <-hold:
+			case <-r.Context().Done():
+			}
+		})})
+		for i := range int64(3) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://shop/", nil)
+			if _, err := c.Do(req); err != nil { //nolint:bodyclose // which is the fault
+				t.Fatal(err)
+			}
+			if s := only(t, rt); s.Usage[instrument.Used].Or(-1) != 1 || s.Requests[instrument.Acquired].Or(-1) != i+1 {
+				t.Errorf("in use: %v", s)
+			}
+			time.Sleep(2 * time.Second)
+			if s := only(t, rt); s.Usage[instrument.Used].Or(-1) != 0 || s.Completed[instrument.Failed].Or(-1) != i+1 {
+				t.Errorf("the context has ended: %v", s)
+			}
+		}
+	})
+}
+
+// One host that is full does not hide among 20.
+func TestTransportHasALimitForEachHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hold := make(chan struct{})
+		rt, c := mustWrap(t, &http.Transport{MaxConnsPerHost: 1, DialContext: pipe(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.Host == "host7" {
+				<-hold
+			}
+			hello(w, r)
+		})})
+		for i := range 20 {
+			if i != 7 {
+				get(t, c, "http://host"+strconv.Itoa(i)+"/")
+			}
+		}
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() { get(t, c, "http://host7/") })
+		}
+		synctest.Wait()
+		s := rt.Stats()
+		if len(s.Parts) != 20 {
+			t.Fatalf("%d parts", len(s.Parts))
+		}
+		for _, p := range s.Parts {
+			full := strings.Contains(p.Attributes[0].Value.AsString(), "host7")
+			busy := p.Stats.Usage[instrument.Used].Or(-1) == 1 && p.Stats.Pending.Or(-1) == 2
+			if p.Stats.Limit.Or(0) != 1 || busy != full {
+				t.Errorf("%v: %v", p.Attributes, p.Stats)
+			}
+		}
+		close(hold)
+		wg.Wait()
+	})
+}
+
+// A base that knows no traces has no figures, rather than zeros.
+func TestTransportOverABaseWithoutTraces(t *testing.T) {
+	rt, c := mustWrap(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
+	}))
+	get(t, c, "http://shop/")
+	if s := rt.Stats().String(); s != "nothing known" {
+		t.Errorf("there is %s", s)
+	}
+}
+
+// Two are idle where one may be.
+func TestTransportSaysWhyConnectionsClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rt, c := mustWrap(t, &http.Transport{MaxIdleConnsPerHost: 1, DialContext: pipe(t, func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(time.Second)
+			hello(w, r)
+		})})
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() { get(t, c, "http://shop/") })
+		}
+		wg.Wait()
+		if s := rt.Stats(); count(s, instrument.Ended, "max_idle") != 2 || count(s, instrument.Ended, "other") != 0 {
+			t.Errorf("of 3 connections 2 are too many: %v", s)
+		}
+	})
+}
+
+// A reverse proxy on the transport passes on that one side has closed its half, and what comes back after that.
+func TestTransportKeepsHalfClosing(t *testing.T) {
+	backend := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		conn, both, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+		said, _ := io.ReadAll(both) // until the client has closed its half
+		_, _ = conn.Write(said)
+	})
+	rt, _ := mustWrap(t, new(http.Transport))
+	to, _ := url.Parse(backend.URL)
+	proxy := httputil.NewSingleHostReverseProxy(to)
+	proxy.Transport = rt
+	front := serve(t, proxy.ServeHTTP)
+	c, err := net.Dial("tcp", front.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+	reader := bufio.NewReader(c)
+	resp, err := http.ReadResponse(reader, nil)
+	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatal(resp, err)
+	}
+	if s := rt.Stats(); s.Usage[instrument.Used].Or(-1) != 1 {
+		t.Errorf("while the connection is the caller's: %v", s)
+	}
+	_, _ = io.WriteString(c, "hello")
+	_ = c.(*net.TCPConn).CloseWrite()
+	if said, err := io.ReadAll(reader); string(said) != "hello" || err != nil {
+		t.Errorf("%q came back, %v", said, err)
+	}
+	for only(t, rt).Usage[instrument.Used].Or(-1) != 0 { // until the proxy has closed the connection
+		time.Sleep(time.Millisecond)
+	}
+}

@@ -1,0 +1,129 @@
+package wraphttp_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/pooltest"
+)
+
+// All invariants hold at every moment, whatever requests, servers and connections do, and nothing is in flight after it.
+func TestTransportHoldsTheInvariantsUnderStress(t *testing.T) {
+	for _, limit := range []int{0, 3} {
+		for _, protocol := range []string{"HTTP/1", "HTTP/1 over TLS", "HTTP/2", "HTTP/2 without TLS"} {
+			t.Run(fmt.Sprintf("%s, limit %d", protocol, limit), func(t *testing.T) { stress(t, protocol, limit) })
+		}
+	}
+}
+
+func stress(t *testing.T, protocol string, limit int) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(moody))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	base := &http.Transport{MaxConnsPerHost: limit, MaxIdleConnsPerHost: 2}
+	base.Protocols, s.Config.Protocols = new(http.Protocols), new(http.Protocols)
+	for _, p := range []*http.Protocols{base.Protocols, s.Config.Protocols} {
+		p.SetHTTP1(strings.HasPrefix(protocol, "HTTP/1"))
+		p.SetHTTP2(protocol == "HTTP/2")
+		p.SetUnencryptedHTTP2(protocol == "HTTP/2 without TLS")
+	}
+	if protocol == "HTTP/2" || protocol == "HTTP/1 over TLS" {
+		s.EnableHTTP2 = protocol == "HTTP/2"
+		s.StartTLS()
+		base.TLSClientConfig = s.Client().Transport.(*http.Transport).TLSClientConfig
+	} else {
+		s.Start()
+	}
+	defer s.Close()
+	rt, c := mustWrap(t, base)
+	var in pooltest.Invariants
+	in.HoldUnder(t, func() instrument.Stats { return only(t, rt) }, func() {
+		var wg sync.WaitGroup
+		for range 6 {
+			wg.Go(func() {
+				for i := range 25 {
+					whim(t.Context(), c, s, i)
+				}
+			})
+		}
+		wg.Wait()
+	})
+	rt.CloseIdleConnections()
+	dialsEnd(t, rt)
+	atRest(t, only(t, rt))
+}
+
+// moody answers in one of the ways that servers have.
+func moody(w http.ResponseWriter, r *http.Request) {
+	switch rand.IntN(8) {
+	case 0:
+		w.Header().Set("Content-Length", "1000") // of which the most never comes
+		hello(w, r)
+	case 1:
+		panic(http.ErrAbortHandler)
+	case 2:
+		w.Header().Set("Connection", "close")
+		hello(w, r)
+	case 3:
+		if conn, both, err := http.NewResponseController(w).Hijack(); err == nil {
+			_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+			_, _ = io.Copy(conn, both)
+			_ = conn.Close()
+		}
+	default:
+		runtime.Gosched()
+		hello(w, r)
+	}
+}
+
+// whim makes one request in one of the ways that clients have.
+func whim(ctx context.Context, c *http.Client, s *httptest.Server, i int) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var body io.Reader
+	how := rand.IntN(8)
+	switch how {
+	case 0:
+		go cancel()
+	case 1:
+		body = strings.NewReader("again") // which a retry reads again
+	case 2:
+		body = io.MultiReader(strings.NewReader("once"), failingReader{})
+	}
+	if i == 10 {
+		s.CloseClientConnections()
+	}
+	req, _ := http.NewRequestWithContext(ctx, http.MethodPut, s.URL, body)
+	resp, err := c.Do(req)
+	if err != nil {
+		return
+	}
+	half, switched := resp.Body.(interface{ CloseWrite() error })
+	if switched {
+		_, _ = io.WriteString(resp.Body.(io.Writer), "hello")
+		_ = half.CloseWrite()
+	}
+	switch how {
+	case 3:
+		cancel()
+	case 4: // closes it unread
+	default:
+		_, _ = io.Copy(io.Discard, resp.Body)
+	}
+	if switched || how != 5 { // the rest is left to the context
+		_ = resp.Body.Close()
+	}
+}
+
+type failingReader struct{}
+
+func (failingReader) Read([]byte) (int, error) { return 0, errRefused }

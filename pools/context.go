@@ -1,0 +1,18 @@
+package pools
+
+import "context"
+
+// poolContext ends with a pool, and has the values of a caller's context where the pool's has none.
+type poolContext struct {
+	context.Context // of the pool
+	values          context.Context
+}
+
+// Value asks the pool first, so that context.WithCancel finds what it derives from, and pprof.Do adds to
+// the labels of a worker.
+func (c *poolContext) Value(key any) any {
+	if v := c.Context.Value(key); v != nil {
+		return v
+	}
+	return c.values.Value(key)
+}
