@@ -35,9 +35,12 @@ func (w *WorkReport) conclude(quota float64) {
 	}
 	w.Best, w.Size = best.Model, best.Size
 	w.Advice = best.sentence(w) + " " + w.reason(best, quota)
-	if best.Spread > unsteady {
-		w.Advice += fmt.Sprintf(" This is uncertain: its rounds differed by ±%.0f %%. Measure again on a quieter machine.",
-			100*best.Spread)
+	differed := best.Spread
+	if alone := w.row(Sequential); alone != nil {
+		differed = max(differed, alone.Spread) // what it is compared with
+	}
+	if differed > unsteady {
+		w.Advice += fmt.Sprintf(" This is uncertain: rounds differed by ±%.0f %%. Measure again on a quieter machine.", 100*differed)
 	}
 	if g := w.row(Goroutines); g != nil && best.Memory > 0 && g.Memory > 4*best.Memory && g.Memory > 1<<20 {
 		w.Advice += fmt.Sprintf(" A goroutine for each task took %s of memory, this %s.", size(g.Memory), size(best.Memory))

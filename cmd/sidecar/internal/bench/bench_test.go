@@ -353,10 +353,15 @@ func TestAdviceComparesTheBetterHalf(t *testing.T) {
 }
 
 func TestAdviceFromRoundsThatDifferIsUncertain(t *testing.T) {
-	w := WorkReport{Rows: []Row{{Model: Workers, Size: 4, Rate: 100, calm: 100, Spread: 0.4}}}
-	w.conclude(0)
-	if !strings.Contains(w.Advice, "uncertain: its rounds differed by ±40 %") {
-		t.Error(w.Advice)
+	pool := Row{Model: Workers, Size: 4, Rate: 100, calm: 100, Spread: 0.4}
+	calm, restless := pool, Row{Model: Sequential, Size: 1, Rate: 20, calm: 20, Spread: 0.4}
+	calm.Spread = 0.1
+	for _, rows := range [][]Row{{pool}, {restless, calm}} {
+		w := WorkReport{Rows: rows}
+		w.conclude(0)
+		if !strings.Contains(w.Advice, "uncertain: rounds differed by ±40 %") {
+			t.Error(w.Advice)
+		}
 	}
 }
 

@@ -19,7 +19,7 @@ type Chart struct {
 // Line is a curve of a chart. Only points with X and Y more than 0 are drawn.
 type Line struct {
 	Name   string
-	Points []Point
+	Points []Point // in the order of X
 	Mark   float64 // X of a point to emphasize, which may lie between two of Points; 0 if there is none
 }
 
@@ -114,13 +114,11 @@ func (c Chart) values() (xs, ys []float64) {
 	return xs, ys
 }
 
-// drawn returns the points that have a place on the chart, from left to right.
+// drawn returns the points that have a place on the chart.
 func (l Line) drawn() []Point {
-	points := slices.DeleteFunc(slices.Clone(l.Points), func(p Point) bool {
+	return slices.DeleteFunc(slices.Clone(l.Points), func(p Point) bool {
 		return !(p.X > 0 && p.Y > 0) || math.IsInf(p.X, 1) || math.IsInf(p.Y, 1)
 	})
-	slices.SortFunc(points, func(a, b Point) int { return cmp.Compare(a.X, b.X) })
-	return points
 }
 
 // height leaves each line room for its name.
@@ -158,7 +156,9 @@ func (l Line) draw(on canvas, r role, x, y axis) {
 	for i, p := range points {
 		points[i] = Point{x.at(p.X), y.at(p.Y)}
 	}
-	on.stroke(r, 2.5, points...)
+	if len(points) > 0 {
+		on.stroke(r, 2.5, points...)
+	}
 	for _, p := range points {
 		on.dot(r, p, 3)
 	}

@@ -4,115 +4,110 @@ import (
 	"bytes"
 	"image"
 	"image/color"
-	"image/draw"
 	"image/png"
 	"math"
 
-	"golang.org/x/image/font"
+	"golang.org/x/image/font/basicfont"
 	"golang.org/x/image/font/inconsolata"
-	"golang.org/x/image/math/fixed"
-	"golang.org/x/image/vector"
 )
 
 // PNG returns the chart as an image, for a light or a dark page.
 func (c Chart) PNG(dark bool) ([]byte, error) {
-	p := &raster{Image: image.NewRGBA(image.Rect(0, 0, width, c.height())), colors: palette[0]}
+	p := &raster{image.NewRGBA(image.Rect(0, 0, width, c.height())), palette[0]}
 	if dark {
 		p.colors = palette[1]
 	}
-	draw.Draw(p.Image, p.Image.Bounds(), p.color(background), image.Point{}, draw.Src)
+	p.cover(background, p.Bounds(), func(float64, float64) float64 { return 1 })
 	if !c.Empty() {
 		c.draw(p)
 	}
 	var b bytes.Buffer
-	err := png.Encode(&b, p.Image)
+	err := png.Encode(&b, p.RGBA)
 	return b.Bytes(), err
 }
 
 type raster struct {
-	Image  draw.Image
+	*image.RGBA
 	colors []string
 }
 
-func (p *raster) color(r role) image.Image {
-	hex := func(i int) uint8 {
-		digit := func(c byte) uint8 {
-			if c >= 'a' {
-				return c - 'a' + 10
+// cover mixes a color into the pixels of a part of the image, each by what share returns for its center.
+func (p *raster) cover(r role, part image.Rectangle, share func(x, y float64) float64) {
+	to := parsed(p.colors[r])
+	part = part.Intersect(p.Bounds())
+	for y := part.Min.Y; y < part.Max.Y; y++ {
+		for x := part.Min.X; x < part.Max.X; x++ {
+			s := min(1, max(0, share(float64(x)+0.5, float64(y)+0.5)))
+			if s == 0 {
+				continue
 			}
-			return c - '0'
+			from := p.RGBAAt(x, y)
+			mixed := func(a, b uint8) uint8 { return uint8(math.Round(float64(a) + s*(float64(b)-float64(a)))) }
+			p.SetRGBA(x, y, color.RGBA{mixed(from.R, to.R), mixed(from.G, to.G), mixed(from.B, to.B), 0xff})
 		}
-		return digit(p.colors[r][i])<<4 | digit(p.colors[r][i+1])
 	}
-	return image.NewUniform(color.RGBA{hex(1), hex(3), hex(5), 0xff})
 }
 
-// fill fills polygons. Where they overlap, all must turn the same way.
-func (p *raster) fill(r role, polygons ...[]Point) {
-	low, high := Point{math.Inf(1), math.Inf(1)}, Point{}
-	for _, points := range polygons {
-		for _, at := range points {
-			low = Point{min(low.X, math.Floor(at.X)), min(low.Y, math.Floor(at.Y))}
-			high = Point{max(high.X, math.Ceil(at.X)), max(high.Y, math.Ceil(at.Y))}
+// parsed is the color of a text such as #1f2328.
+func parsed(text string) color.RGBA {
+	digit := func(i int) uint8 {
+		if c := text[i]; c >= 'a' {
+			return c - 'a' + 10
 		}
+		return text[i] - '0'
 	}
-	bounds := image.Rect(int(low.X), int(low.Y), int(high.X), int(high.Y))
-	z := vector.NewRasterizer(bounds.Dx(), bounds.Dy()) // what lies around them need not be looked at
-	for _, points := range polygons {
-		for i, at := range points {
-			x, y := float32(at.X-low.X), float32(at.Y-low.Y)
-			if i == 0 {
-				z.MoveTo(x, y)
-			} else {
-				z.LineTo(x, y)
-			}
-		}
-		z.ClosePath()
-	}
-	z.Draw(p.Image, bounds, p.color(r), image.Point{})
+	return color.RGBA{digit(1)<<4 | digit(2), digit(3)<<4 | digit(4), digit(5)<<4 | digit(6), 0xff}
 }
 
-// stroke joins rectangles, one a segment, by disks.
+// stroke draws segments with round ends. What is half a pixel beyond an edge has nothing of it.
 func (p *raster) stroke(r role, width float64, points ...Point) {
-	var polygons [][]Point
-	for i, b := range points {
-		polygons = append(polygons, disk(b, width/2))
-		if i == 0 {
-			continue
-		}
-		a := points[i-1]
+	for i := range points[:len(points)-1] {
+		a, b := points[i], points[i+1]
+		reach := width/2 + 0.5
+		part := image.Rect(int(min(a.X, b.X)-reach), int(min(a.Y, b.Y)-reach), int(max(a.X, b.X)+reach)+1, int(max(a.Y, b.Y)+reach)+1)
 		length := math.Hypot(b.X-a.X, b.Y-a.Y)
-		if length == 0 {
-			continue
-		}
-		nx, ny := (b.Y-a.Y)/length*width/2, (a.X-b.X)/length*width/2
-		polygons = append(polygons,
-			[]Point{{a.X + nx, a.Y + ny}, {b.X + nx, b.Y + ny}, {b.X - nx, b.Y - ny}, {a.X - nx, a.Y - ny}})
+		p.cover(r, part, func(x, y float64) float64 {
+			along := 0.0 // where on the segment is nearest, from 0 to 1
+			if length > 0 {
+				along = min(1, max(0, ((x-a.X)*(b.X-a.X)+(y-a.Y)*(b.Y-a.Y))/length/length))
+			}
+			return reach - math.Hypot(x-a.X-along*(b.X-a.X), y-a.Y-along*(b.Y-a.Y))
+		})
 	}
-	p.fill(r, polygons...)
 }
 
-func (p *raster) dot(r role, at Point, radius float64) { p.fill(r, disk(at, radius)) }
+func (p *raster) dot(r role, at Point, radius float64) { p.stroke(r, 2*radius, at, at) }
 
-// disk is a circle as a polygon.
-func disk(at Point, radius float64) []Point {
-	const corners = 24
-	points := make([]Point, corners)
-	for i := range points {
-		sin, cos := math.Sincos(2 * math.Pi * float64(i) / corners)
-		points[i] = Point{at.X + radius*cos, at.Y + radius*sin}
-	}
-	return points
-}
-
+// text draws bitmaps of characters, which all are as wide. A bold one is drawn twice: a second font would cost more.
 func (p *raster) text(at Point, anchor anchor, bold bool, text string) {
-	d := font.Drawer{Dst: p.Image, Src: p.color(foreground), Face: inconsolata.Regular8x16}
-	shift := d.MeasureString(text).Round() * int(anchor) / 2
-	d.Dot = fixed.P(int(math.Round(at.X))-shift, int(math.Round(at.Y))) // glyphs are bitmaps: whole pixels
-	again := d
-	d.DrawString(text)
-	if bold { // a second font would cost more
-		again.Dot.X += fixed.I(1)
-		again.DrawString(text)
+	font := inconsolata.Regular8x16
+	runes := []rune(text)
+	x := int(math.Round(at.X)) - len(runes)*font.Advance*int(anchor)/2
+	y := int(math.Round(at.Y)) - font.Ascent
+	for _, c := range runes {
+		from := glyph(font, c) * (font.Ascent + font.Descent)
+		for shift := range 2 {
+			if shift == 1 && !bold {
+				break
+			}
+			part := image.Rect(0, 0, font.Width, font.Ascent+font.Descent).Add(image.Pt(x+font.Left+shift, y))
+			p.cover(foreground, part, func(px, py float64) float64 {
+				_, _, _, a := font.Mask.At(int(px)-part.Min.X, from+int(py)-part.Min.Y).RGBA()
+				return float64(a) / 0xffff
+			})
+		}
+		x += font.Advance
 	}
+}
+
+// glyph is the place of a character in its font, or of the sign for one that the font does not have.
+func glyph(font *basicfont.Face, c rune) int {
+	for _, want := range []rune{c, '\uFFFD', '?'} {
+		for _, r := range font.Ranges {
+			if r.Low <= want && want < r.High {
+				return r.Offset + int(want-r.Low)
+			}
+		}
+	}
+	return 0
 }

@@ -17,7 +17,7 @@ func (s *state) details(width, height int) []line {
 	}
 	p := all[s.row(all)]
 	s.selected = p.ID
-	lines := []line{clip(s.head(layoutOf(width)), width), clip(rowOf(p, layoutOf(width)), width)}
+	lines := []line{clip(s.head(s.layout(width)), width), clip(rowOf(p, s.layout(width)), width)}
 	lines = append(lines, s.about(p, width)[1:]...)
 	for i, e := range p.Evidence {
 		if i > 0 && i < 4 {

@@ -1,6 +1,8 @@
 package top
 
 import (
+	"github.com/clipperhouse/displaywidth"
+
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
@@ -19,26 +21,33 @@ var (
 	styles = map[live.Level]style{live.Trouble: trouble, live.Warning: warning, live.Good: plain, live.Silent: dim}
 )
 
-// layout says how wide what is that depends on the screen.
+// layout says how wide what is that depends on the screen and on the names.
 type layout struct{ name, spark, reason int }
 
-func layoutOf(width int) layout {
+func (s *state) layout(width int) layout {
 	rest := width - markWidth - barWidth
 	for _, c := range columns {
 		rest -= c.width
 	}
-	l := layout{name: min(max(rest, leastName), mostName)}
-	rest -= l.name
-	if rest > sparkWidth {
+	l := layout{name: leastName}
+	for i := range s.picture.Pools {
+		l.name = max(l.name, displaywidth.String(safe(s.picture.Pools[i].Name))+1)
+	}
+	l.name = min(l.name, max(leastName, rest), mostName)
+	if rest -= l.name; rest < sparkWidth { // no room for a reason either
+		l.name += max(0, rest)
+		return l
+	}
+	if rest > 2*sparkWidth {
 		l.spark = sparkWidth
 		rest -= sparkWidth + 1
 	}
-	l.reason = max(0, rest-1)
+	l.reason = rest - 1
 	return l
 }
 
 func (s *state) table(width, height int) []line {
-	l := layoutOf(width)
+	l := s.layout(width)
 	all := s.pools()
 	lines := []line{clip(s.head(l), width)}
 	if len(all) == 0 {

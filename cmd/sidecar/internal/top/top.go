@@ -24,9 +24,9 @@ func Print(ctx context.Context, w io.Writer, c *Client) error {
 	s := &state{from: c.String(), picture: p, got: now, sort: -1}
 	const width = 120
 	lines := append([]line{s.title(width, now)}, s.machine(width)...)
-	lines = append(lines, s.head(layoutOf(width)))
+	lines = append(lines, s.head(s.layout(width)))
 	for i := range p.Pools {
-		lines = append(lines, rowOf(&p.Pools[i], layoutOf(width)))
+		lines = append(lines, rowOf(&p.Pools[i], s.layout(width)))
 	}
 	for _, l := range lines {
 		if _, err := fmt.Fprintln(w, strings.TrimRight(l.String(), " ")); err != nil {
