@@ -79,16 +79,8 @@ func measure(ctx context.Context, contenders []contender, dir string, o options)
 
 func (r *result) round(ctx context.Context, dir string, d time.Duration) error {
 	if r.family != bare {
-		for _, f := range forms {
-			if f.json && !r.idle {
-				continue
-			}
-			if r.throughput[f] == nil {
-				r.throughput[f] = &throughput{}
-			}
-			if err := r.with(ctx, dir, func(p *process) error { return r.throughput[f].measure(ctx, p, f, d) }); err != nil {
-				return fmt.Errorf("%s: %w", f, err)
-			}
+		if err := r.forms(ctx, dir, d); err != nil {
+			return err
 		}
 		if err := r.with(ctx, dir, func(p *process) error { return r.memory.measure(ctx, p, d, r.idle) }); err != nil {
 			return err
@@ -98,6 +90,22 @@ func (r *result) round(ctx context.Context, dir string, d time.Duration) error {
 		return nil
 	}
 	return r.with(ctx, dir, func(p *process) error { return r.latency.measure(ctx, p, d) })
+}
+
+// forms measures throughput.
+func (r *result) forms(ctx context.Context, dir string, d time.Duration) error {
+	for _, f := range forms {
+		if f.json && !r.idle {
+			continue
+		}
+		if r.throughput[f] == nil {
+			r.throughput[f] = &throughput{}
+		}
+		if err := r.with(ctx, dir, func(p *process) error { return r.throughput[f].measure(ctx, p, f, d) }); err != nil {
+			return fmt.Errorf("%s: %w", f, err)
+		}
+	}
+	return nil
 }
 
 // with has the contender run during f.

@@ -1,6 +1,7 @@
 package receive
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -123,8 +124,30 @@ func (g *gate) may(c *conn) (may bool, changed <-chan struct{}, stalled *conn) {
 	return g.pass == c, g.changed, stalled
 }
 
-// accepting counts a request of size bytes that is complete, until done is called. Those of one signal must not keep the others out.
-func (g *gate) accepting(signal otlp.Signal, size int) (done func(), refusal *Refusal) {
+// turnTime is how long a request waits until fewer of its signal are being accepted. When the queue has room that takes no longer.
+const turnTime = time.Second
+
+// accepting counts a request of size bytes that is complete, until done is called. Those of one signal must not keep the others out: when there are too
+// many it waits a moment.
+func (g *gate) accepting(ctx context.Context, signal otlp.Signal, size int) (done func(), refusal *Refusal) {
+	ctx, cancel := context.WithTimeout(ctx, turnTime)
+	defer cancel()
+	for {
+		g.mu.Lock()
+		changed := g.changed
+		g.mu.Unlock()
+		if done, refusal = g.tryAccepting(signal, size); refusal == nil {
+			return done, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, refusal
+		}
+	}
+}
+
+func (g *gate) tryAccepting(signal otlp.Signal, size int) (done func(), refusal *Refusal) {
 	n := int64(size)
 	own, all := g.waiting[signal].Add(n), g.accepts.Add(n)
 	if own > g.limits.waiting && (own > n || all > max(g.arriving, n)) {

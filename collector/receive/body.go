@@ -53,13 +53,8 @@ func (r *body) join() {
 
 // take hands a whole request on.
 func (s *Server) take(ctx context.Context, signal otlp.Signal, r *body) (points int64, refusal *Refusal) {
-	b, refusal := s.prepare(ctx, signal, r)
-	r.release()
+	b, done, refusal := s.prepare(ctx, signal, r)
 	if refusal != nil || b.Points == 0 {
-		return b.Points, refusal
-	}
-	done, refusal := s.gate.accepting(signal, len(b.Data))
-	if refusal != nil {
 		return b.Points, refusal
 	}
 	defer done()
@@ -69,13 +64,26 @@ func (s *Server) take(ctx context.Context, signal otlp.Signal, r *body) (points 
 	return b.Points, nil
 }
 
-// prepare makes a batch of a request, when there is memory for that: many that are large, or become so, do it one after the other.
-func (s *Server) prepare(ctx context.Context, signal otlp.Signal, r *body) (b otlp.Batch, refusal *Refusal) {
+// prepare makes a batch of a request, when there is memory for that: many that are large, or become so, do it one after the other. The caller calls done
+// when the batch is accepted.
+func (s *Server) prepare(ctx context.Context, signal otlp.Signal, r *body) (b otlp.Batch, done func(), refusal *Refusal) {
 	share := r.share(s.gate.message)
 	if err := s.working.Acquire(ctx, share); err != nil {
-		return b, &Refusal{Reason: Canceled, Message: err.Error()}
+		r.release()
+		return b, nil, &Refusal{Reason: Canceled, Message: err.Error()}
 	}
 	defer s.working.Release(share)
+	b, refusal = s.batch(signal, r)
+	r.release()
+	if refusal != nil || b.Points == 0 {
+		return b, nil, refusal
+	}
+	done, refusal = s.gate.accepting(ctx, signal, len(b.Data))
+	return b, done, refusal
+}
+
+// batch makes a batch of a request.
+func (s *Server) batch(signal otlp.Signal, r *body) (b otlp.Batch, refusal *Refusal) {
 	b.Signal = signal
 	data, refusal := s.content(signal, r)
 	if refusal != nil {

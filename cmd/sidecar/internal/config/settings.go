@@ -148,7 +148,7 @@ func (f *Flags) define(s *Settings) {
 	f.add("otlp-round-robin", boolean(&s.OTLPRoundRobin, false), "spread gRPC requests over all addresses of the endpoint's name; else one of them is taken at random")
 	f.add("upstream-hold", interval(&s.UpstreamHold, 5*time.Minute, 0), "how long to retry what is refused as in a roll-out (401, 403, 404, 500, redirects and their like) before it is lost")
 	f.add("metrics-order", choice(&s.MetricsOrder, "oldest", "live"), "after an outage: the oldest metrics first, or live ones first and the backlog behind them; live takes an upstream that accepts samples out of order")
-	f.add("drain-factor", number(&s.DrainFactor, 3), "with live, how fast the backlog is sent: so many times the rate at which metrics come; 0 is no bound")
+	f.add("drain-factor", number(&s.DrainFactor, 3), "how fast the backlog of an outage is sent: so many times the rate at which points come; 0 is no bound")
 	f.add("export-timeout", interval(&s.ExportTimeout, 30*time.Second, time.Millisecond), "deadline of one export; that of the request holds too", "OTEL_METRIC_EXPORT_TIMEOUT")
 	f.add("temporality", choice(&s.Temporality, "cumulative", "delta", "lowmemory"), "temporality of sums and histograms", "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE")
 	f.add("histogram", choice(&s.Histogram, "base2_exponential_bucket_histogram", "explicit_bucket_histogram"),
