@@ -128,7 +128,7 @@ func TestTransportTakesWhatNetHTTPTells(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			rt, client := mustWrap(t, roundTripper(func(r *http.Request) (*http.Response, error) {
 				c.told(httptrace.ContextClientTrace(r.Context()))
-				return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, c.err
+				return answer(r, c.err)
 			}))
 			try(client, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://shop/", http.NoBody))
 			s := rt.Stats()
@@ -140,6 +140,14 @@ func TestTransportTakesWhatNetHTTPTells(t *testing.T) {
 			}
 		})
 	}
+}
+
+// answer is an empty response to a request, or none.
+func answer(r *http.Request, err error) (*http.Response, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
 }
 
 // dialsEnd waits until the dials that requests left behind have ended.
