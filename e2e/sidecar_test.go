@@ -29,7 +29,7 @@ type sidecar struct {
 
 // quiet are the arguments of a sidecar of which many run at the same time: no probes, no fixed port.
 var quiet = []string{
-	"--probe-cpu-interval=0", "--probe-parallelism-interval=0", "--probe-disk-interval=0", "--health-address=off",
+	"--probe-cpu-interval=0", "--probe-parallelism-interval=0", "--probe-disk-interval=0", "--health-address=off", "--page-address=off",
 	"--relay-grpc-address=off", "--relay-http-address=off",
 }
 

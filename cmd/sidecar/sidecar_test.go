@@ -67,7 +67,7 @@ func (s *sink) export(_ context.Context, r *otlptest.Request) (*otlptest.Respons
 }
 
 // alone keeps a sidecar from the fixed ports, of which there is one for all tests of this machine.
-var alone = []string{"--relay-grpc-address", "127.0.0.1:0", "--relay-http-address", "off", "--probe-disk-interval", "0"}
+var alone = []string{"--relay-grpc-address", "127.0.0.1:0", "--relay-http-address", "off", "--page-address", "off", "--probe-disk-interval", "0"}
 
 func execute(args ...string) (code int, stdout, stderr string) {
 	var out, errOut bytes.Buffer
@@ -132,7 +132,7 @@ func TestSummaryIsTheDefault(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel() // at once: a first and a last collection
 	var out, log bytes.Buffer
-	if code := run(ctx, []string{"--health-address", "off", "--probe-disk-interval", "0"}, nil, &out, &log); code != 0 {
+	if code := run(ctx, append(alone, "--health-address", "off"), nil, &out, &log); code != 0 {
 		t.Fatalf("exit code %d: %s", code, log.String())
 	}
 	for _, want := range []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://host:4317 sidecar", "host ", "memory "} {
@@ -148,7 +148,7 @@ func TestPortInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	code, _, stderr := execute("--health-address", listener.Addr().String())
+	code, _, stderr := execute(append(alone, "--health-address", listener.Addr().String())...)
 	if code != exitFailed || !strings.HasPrefix(stderr, "sidecar: --health-address: expected an address that is free: listen tcp "+listener.Addr().String()) {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}

@@ -61,7 +61,7 @@ func (s *stack) sidecar(t *testing.T, upstream, relay string) (end func()) {
 	}
 	cmd := exec.Command(build(t, "../..", "./cmd/sidecar", "sidecar", tags...), "--interval=1s", "--probe-cpu-interval=1s",
 		"--probe-parallelism-interval=2s", "--probe-disk-interval=1s", "--probe-tcp="+strings.TrimPrefix(upstream, "http://"), "--probe-tcp-interval=1s",
-		"--probe-budget=50", "--health-address=off", "--relay-grpc-address="+relay, "--relay-http-address=off")
+		"--probe-budget=50", "--health-address=off", "--page-address=off", "--relay-grpc-address="+relay, "--relay-http-address=off")
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir(), identityVariable, "GORACE=atexit_sleep_ms=0",
 		"OTEL_EXPORTER_OTLP_ENDPOINT=" + upstream + "/api/v1/otlp", "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",

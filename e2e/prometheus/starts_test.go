@@ -63,7 +63,7 @@ func TestRateHasNoSpikes(t *testing.T) {
 		turn(548282) // a run cannot know what the one before has reported: between them nothing falls
 		since := time.Now()
 		cmd := exec.Command(binary, "--interval=200ms", "--probe-cpu-interval=0", "--probe-parallelism-interval=0",
-			"--probe-disk-interval=0", "--health-address=off", "--relay-grpc-address=off", "--relay-http-address=off")
+			"--probe-disk-interval=0", "--health-address=off", "--page-address=off", "--relay-grpc-address=off", "--relay-http-address=off")
 		cmd.Env = []string{
 			"PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir(), identityVariable, "HOST_PROC=" + host,
 			"OTEL_EXPORTER_OTLP_ENDPOINT=" + server.URL + "/api/v1/otlp", "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
