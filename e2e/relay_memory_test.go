@@ -54,19 +54,19 @@ func floods() map[string]load {
 		"48 clients, 2,000 points, gzip": func(t *testing.T, s *relayed, d time.Duration) {
 			t.Logf("%d points acknowledged", flood(t, s.target, 48, floodRequest(2000), d, grpc.UseCompressor(gzip.Name)))
 		},
-		"48 clients, 35,000 points, gzip": func(t *testing.T, s *relayed, d time.Duration) {
+		"48 clients, 35,000 points, gzip": func(_ *testing.T, s *relayed, d time.Duration) {
 			floodHTTP(s, 48, "application/x-protobuf", "gzip", packed, d)
 		},
-		"4 clients, 4 MiB of histograms, JSON": func(t *testing.T, s *relayed, d time.Duration) {
+		"4 clients, 4 MiB of histograms, JSON": func(_ *testing.T, s *relayed, d time.Duration) {
 			floodHTTP(s, 4, "application/json", "", histograms, d)
 		},
-		"16 clients, 4 MiB of histograms, JSON, gzip": func(t *testing.T, s *relayed, d time.Duration) {
+		"16 clients, 4 MiB of histograms, JSON, gzip": func(_ *testing.T, s *relayed, d time.Duration) {
 			floodHTTP(s, 16, "application/json", "gzip", gzipped(histograms), d)
 		},
-		"4 MB of protobuf over HTTP, 4 clients": func(t *testing.T, s *relayed, d time.Duration) {
+		"4 MB of protobuf over HTTP, 4 clients": func(_ *testing.T, s *relayed, d time.Duration) {
 			floodHTTP(s, 4, "application/x-protobuf", "", large(4_000_000), d)
 		},
-		"4 clients, 400,000 groups": func(t *testing.T, s *relayed, d time.Duration) {
+		"4 clients, 400,000 groups": func(_ *testing.T, s *relayed, d time.Duration) {
 			floodHTTP(s, 4, "application/x-protobuf", "", groups, d)
 		},
 	}

@@ -50,14 +50,21 @@ func split(message []byte, path [][]protowire.Number) (first, second []byte, ok 
 		}
 		return replace(message, path[0], first), replace(message, path[0], second), true
 	}
-	first, second = make([]byte, 0, around+size/2+1), make([]byte, 0, around+size/2+1)
+	first, second = halves(message, path[0], around+size/2+1, count, size/2)
+	return first, second, true
+}
+
+// halves divides a message between its elements, of which there are at least two; half is how many bytes of them the first half may have, but for the first,
+// and capacity how many each half is likely to have.
+func halves(message []byte, numbers []protowire.Number, capacity, count, half int) (first, second []byte) {
+	first, second = make([]byte, 0, capacity), make([]byte, 0, capacity)
 	left, n, full := 0, 0, false
-	for f = (fields{rest: message}); f.next(); {
-		if !isElement(&f, path[0]) {
+	for f := (fields{rest: message}); f.next(); {
+		if !isElement(&f, numbers) {
 			first, second = append(first, f.whole...), append(second, f.whole...)
 			continue
 		}
-		full = full || n > 0 && (n == count-1 || left+len(f.whole) > size/2)
+		full = full || n > 0 && (n == count-1 || left+len(f.whole) > half)
 		if n++; full {
 			second = append(second, f.whole...)
 			continue
@@ -65,7 +72,7 @@ func split(message []byte, path [][]protowire.Number) (first, second []byte, ok 
 		first = append(first, f.whole...)
 		left += len(f.whole)
 	}
-	return first, second, true
+	return first, second
 }
 
 func isElement(f *fields, numbers []protowire.Number) bool {
