@@ -2,9 +2,9 @@ package main
 
 import (
 	"fmt"
+
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
-
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/poolgauge/poolgauge/internal/catalog"

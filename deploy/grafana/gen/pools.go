@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+
 	"github.com/poolgauge/poolgauge/internal/catalog"
 	"github.com/poolgauge/poolgauge/internal/promql"
 )
