@@ -108,7 +108,7 @@ func TestPNGIsLightOrDarkAndNothingTouchesItsEdge(t *testing.T) {
 	many := chart()
 	for i := range 20 {
 		name := fmt.Sprintf("http://localhost:8080/an/address/that/is/rather/long/%d", i)
-		many.Lines = append(many.Lines, Line{name, []Point{{1, 1}, {1 << 20, 1e6}}, 1 << 20})
+		many.Lines = append(many.Lines, Line{name, []Point{{1, 1e6}, {1 << 20, 1e6 + float64(i)}}, 1 << 20})
 	}
 	for name, c := range map[string]Chart{"two lines": chart(), "many": many} {
 		for _, dark := range []bool{false, true} {

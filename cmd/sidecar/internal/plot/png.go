@@ -17,7 +17,10 @@ func (c Chart) PNG(dark bool) ([]byte, error) {
 	if dark {
 		p.colors = palette[1]
 	}
-	p.cover(background, p.Bounds(), func(float64, float64) float64 { return 1 })
+	back := parsed(p.colors[background])
+	for i := 0; i < len(p.Pix); i += 4 {
+		copy(p.Pix[i:], []uint8{back.R, back.G, back.B, back.A})
+	}
 	if !c.Empty() {
 		c.draw(p)
 	}
