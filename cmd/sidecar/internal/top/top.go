@@ -63,7 +63,10 @@ func Run(ctx context.Context, screen tcell.Screen, c *Client, every time.Duratio
 	}()
 	defer func() { cancel(); <-ended }()
 
-	s := &state{from: c.String(), every: every, sort: -1, asked: time.Now()}
+	return loop(ctx, screen, &state{from: c.String(), every: every, sort: -1, asked: time.Now()}, questions, answers)
+}
+
+func loop(ctx context.Context, screen tcell.Screen, s *state, questions chan string, answers <-chan answer) error {
 	clock := time.NewTicker(time.Second) // what is stale shows it
 	defer clock.Stop()
 	for {
@@ -81,20 +84,25 @@ func Run(ctx context.Context, screen tcell.Screen, c *Client, every time.Duratio
 			if goOn, err := s.event(screen, e); !goOn {
 				return err
 			}
-			want := ""
-			if s.show == details {
-				want = s.selected
-			}
-			if want != s.historyOf || want == "" {
-				s.historyOf, s.history = want, nil
-			}
-			select { // the newest wish
-			case <-questions:
-			default:
-			}
-			questions <- want
+			s.wish(questions)
 		}
 	}
+}
+
+// wish asks for the history of the pool whose details are shown. Only the newest wish counts.
+func (s *state) wish(questions chan string) {
+	want := ""
+	if s.show == details {
+		want = s.selected
+	}
+	if want != s.historyOf || want == "" {
+		s.historyOf, s.history = want, nil
+	}
+	select {
+	case <-questions:
+	default:
+	}
+	questions <- want
 }
 
 // ask asks for the picture at each interval, and for the history of the pool whose ID came last, if it is not empty.
