@@ -30,6 +30,7 @@ import (
 	"k8s.io/kubernetes/pkg/apis/core"
 	_ "k8s.io/kubernetes/pkg/apis/core/install" // its defaults
 	"k8s.io/kubernetes/pkg/apis/core/validation"
+	"k8s.io/kubernetes/pkg/capabilities"
 	quota "k8s.io/kubernetes/pkg/quota/v1/evaluator/core"
 	"k8s.io/kubernetes/plugin/pkg/admission/limitranger"
 	"k8s.io/utils/clock"
@@ -45,6 +46,7 @@ type server struct {
 // newServer returns a server with the objects given, of which the policies, their bindings, one namespace, quotas and limit ranges matter.
 func newServer(t *testing.T, objects ...runtime.Object) *server {
 	t.Helper()
+	capabilities.Setup(true, 0) // privileged pods, as most clusters let them in
 	s := &server{namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}
 	var known []runtime.Object
 	for _, object := range objects {
@@ -64,8 +66,14 @@ func newServer(t *testing.T, objects ...runtime.Object) *server {
 			o = o.DeepCopy()
 			fail := admissionv1.Fail // an error of an expression is an error of the test
 			o.Spec.FailurePolicy = &fail
+			every, exact := &metav1.LabelSelector{}, admissionv1.Equivalent // as the API server's defaults have it
+			o.Spec.MatchConstraints.NamespaceSelector, o.Spec.MatchConstraints.ObjectSelector, o.Spec.MatchConstraints.MatchPolicy = every, every, &exact
 			object = o
 		case *admissionv1.MutatingAdmissionPolicyBinding:
+			o = o.DeepCopy()
+			exact := admissionv1.Equivalent
+			o.Spec.MatchResources.ObjectSelector, o.Spec.MatchResources.MatchPolicy = &metav1.LabelSelector{}, &exact
+			object = o
 		default:
 			continue
 		}
@@ -107,6 +115,9 @@ func newServer(t *testing.T, objects ...runtime.Object) *server {
 
 // withoutSchemas is a client without OpenAPI, which the fake one does not have and JSON patches do not need.
 type withoutSchemas struct{ kubernetes.Interface }
+
+// IsWatchListSemanticsUnSupported tells informers that the fake client lists first, as it tells them itself.
+func (withoutSchemas) IsWatchListSemanticsUnSupported() bool { return true }
 
 func (c withoutSchemas) Discovery() discovery.DiscoveryInterface {
 	return noSchemas{c.Interface.Discovery()}
