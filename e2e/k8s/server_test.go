@@ -9,12 +9,12 @@ import (
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/admission/initializer"
-	"k8s.io/apiserver/pkg/admission/plugin/policy/mutating"
 	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
 	"k8s.io/apiserver/pkg/util/compatibility"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
@@ -24,7 +24,6 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/openapi"
-	"k8s.io/client-go/restmapper"
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
 	podutil "k8s.io/kubernetes/pkg/api/pod"
 	"k8s.io/kubernetes/pkg/apis/core"
@@ -49,6 +48,7 @@ func newServer(t *testing.T, objects ...runtime.Object) *server {
 	capabilities.Setup(true, 0) // privileged pods, as most clusters let them in
 	s := &server{namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}
 	var known []runtime.Object
+	var policy *admissionv1.MutatingAdmissionPolicy
 	for _, object := range objects {
 		switch o := object.(type) {
 		case *corev1.Namespace:
@@ -63,17 +63,8 @@ func newServer(t *testing.T, objects ...runtime.Object) *server {
 			o.Namespace = "shop"
 			object = o
 		case *admissionv1.MutatingAdmissionPolicy:
-			o = o.DeepCopy()
-			fail := admissionv1.Fail // an error of an expression is an error of the test
-			o.Spec.FailurePolicy = &fail
-			every, exact := &metav1.LabelSelector{}, admissionv1.Equivalent // as the API server's defaults have it
-			o.Spec.MatchConstraints.NamespaceSelector, o.Spec.MatchConstraints.ObjectSelector, o.Spec.MatchConstraints.MatchPolicy = every, every, &exact
-			object = o
-		case *admissionv1.MutatingAdmissionPolicyBinding:
-			o = o.DeepCopy()
-			exact := admissionv1.Equivalent
-			o.Spec.MatchResources.ObjectSelector, o.Spec.MatchResources.MatchPolicy = &metav1.LabelSelector{}, &exact
-			object = o
+			policy = o
+			continue
 		default:
 			continue
 		}
@@ -87,18 +78,19 @@ func newServer(t *testing.T, objects ...runtime.Object) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	policies, err := mutating.NewPlugin(nil)
-	if err != nil {
-		t.Fatal(err)
+	s.plugins = []admission.Interface{limits} // and then policies, in the API server's order
+	if policy != nil && s.namespace.Labels["poolgauge.github.io/inject"] == "enabled" {
+		policies, err := newMutator(policy, s.namespace)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.plugins = append(s.plugins, policies)
 	}
-	s.plugins = []admission.Interface{limits, policies} // in the API server's order
 	factory := informers.NewSharedInformerFactory(client, 0)
-	resources, err := restmapper.GetAPIGroupResources(client.Discovery())
-	if err != nil {
-		t.Fatal(err)
-	}
+	mapper := meta.NewDefaultRESTMapper([]schema.GroupVersion{corev1.SchemeGroupVersion})
+	mapper.Add(corev1.SchemeGroupVersion.WithKind("Pod"), meta.RESTScopeNamespace)
 	setup := initializer.New(client, dynamicfake.NewSimpleDynamicClient(runtime.NewScheme()), factory, authorizerfactory.NewAlwaysAllowAuthorizer(), utilfeature.DefaultFeatureGate,
-		compatibility.DefaultBuildEffectiveVersion(), t.Context().Done(), restmapper.NewDiscoveryRESTMapper(resources))
+		compatibility.DefaultBuildEffectiveVersion(), t.Context().Done(), mapper)
 	for _, p := range s.plugins {
 		setup.Initialize(p)
 		if v, ok := p.(admission.InitializationValidator); ok {
