@@ -18,6 +18,9 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
+// unsaid is the workload whose pod is refused with the sidecar: its namespace has a LimitRange, and no annotation that says so.
+const unsaid = "limit-range-unsaid.yaml"
+
 var update = flag.Bool("update", false, "rewrite the golden differences")
 
 // Other people's workloads: what the component and the policy change in each is exactly what its golden file says, and the API server takes the pod
@@ -46,6 +49,9 @@ func TestCorpus(t *testing.T) {
 					t.Fatalf("the workload itself is refused: %v", errPlain)
 				}
 				if errInjected != nil {
+					if filepath.Base(file) != unsaid {
+						t.Errorf("the pod is refused with the sidecar, and not without: %v", errInjected)
+					}
 					got += fmt.Sprintf("  %v\n", errInjected)
 					continue
 				}

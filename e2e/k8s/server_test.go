@@ -9,12 +9,12 @@ import (
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/admission/initializer"
-	"k8s.io/apiserver/pkg/admission/plugin/policy/mutating"
 	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
 	"k8s.io/apiserver/pkg/util/compatibility"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
@@ -24,12 +24,12 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/openapi"
-	"k8s.io/client-go/restmapper"
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
 	podutil "k8s.io/kubernetes/pkg/api/pod"
 	"k8s.io/kubernetes/pkg/apis/core"
 	_ "k8s.io/kubernetes/pkg/apis/core/install" // its defaults
 	"k8s.io/kubernetes/pkg/apis/core/validation"
+	"k8s.io/kubernetes/pkg/capabilities"
 	quota "k8s.io/kubernetes/pkg/quota/v1/evaluator/core"
 	"k8s.io/kubernetes/plugin/pkg/admission/limitranger"
 	"k8s.io/utils/clock"
@@ -45,8 +45,10 @@ type server struct {
 // newServer returns a server with the objects given, of which the policies, their bindings, one namespace, quotas and limit ranges matter.
 func newServer(t *testing.T, objects ...runtime.Object) *server {
 	t.Helper()
+	capabilities.Setup(true, 0) // privileged pods, as most clusters let them in
 	s := &server{namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}
 	var known []runtime.Object
+	var policy *admissionv1.MutatingAdmissionPolicy
 	for _, object := range objects {
 		switch o := object.(type) {
 		case *corev1.Namespace:
@@ -61,11 +63,8 @@ func newServer(t *testing.T, objects ...runtime.Object) *server {
 			o.Namespace = "shop"
 			object = o
 		case *admissionv1.MutatingAdmissionPolicy:
-			o = o.DeepCopy()
-			fail := admissionv1.Fail // an error of an expression is an error of the test
-			o.Spec.FailurePolicy = &fail
-			object = o
-		case *admissionv1.MutatingAdmissionPolicyBinding:
+			policy = o
+			continue
 		default:
 			continue
 		}
@@ -79,18 +78,19 @@ func newServer(t *testing.T, objects ...runtime.Object) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	policies, err := mutating.NewPlugin(nil)
-	if err != nil {
-		t.Fatal(err)
+	s.plugins = []admission.Interface{limits} // and then policies, in the API server's order
+	if policy != nil && s.namespace.Labels["poolgauge.github.io/inject"] == "enabled" {
+		policies, err := newMutator(policy, s.namespace)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.plugins = append(s.plugins, policies)
 	}
-	s.plugins = []admission.Interface{limits, policies} // in the API server's order
 	factory := informers.NewSharedInformerFactory(client, 0)
-	resources, err := restmapper.GetAPIGroupResources(client.Discovery())
-	if err != nil {
-		t.Fatal(err)
-	}
+	mapper := meta.NewDefaultRESTMapper([]schema.GroupVersion{corev1.SchemeGroupVersion})
+	mapper.Add(corev1.SchemeGroupVersion.WithKind("Pod"), meta.RESTScopeNamespace)
 	setup := initializer.New(client, dynamicfake.NewSimpleDynamicClient(runtime.NewScheme()), factory, authorizerfactory.NewAlwaysAllowAuthorizer(), utilfeature.DefaultFeatureGate,
-		compatibility.DefaultBuildEffectiveVersion(), t.Context().Done(), restmapper.NewDiscoveryRESTMapper(resources))
+		compatibility.DefaultBuildEffectiveVersion(), t.Context().Done(), mapper)
 	for _, p := range s.plugins {
 		setup.Initialize(p)
 		if v, ok := p.(admission.InitializationValidator); ok {
@@ -107,6 +107,9 @@ func newServer(t *testing.T, objects ...runtime.Object) *server {
 
 // withoutSchemas is a client without OpenAPI, which the fake one does not have and JSON patches do not need.
 type withoutSchemas struct{ kubernetes.Interface }
+
+// IsWatchListSemanticsUnSupported tells informers that the fake client lists first, as it tells them itself.
+func (withoutSchemas) IsWatchListSemanticsUnSupported() bool { return true }
 
 func (c withoutSchemas) Discovery() discovery.DiscoveryInterface {
 	return noSchemas{c.Interface.Discovery()}
