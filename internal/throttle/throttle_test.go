@@ -103,7 +103,7 @@ func TestQuota(t *testing.T) {
 		"self": "0::/a/b\n", "a/cpu.max": "100000 100000\n", "a/cpu.stat": "nr_periods 0\nnr_throttled 0\nthrottled_usec 0\n",
 		"a/b/cpu.max": "250000 100000\n", "a/b/cpu.stat": "nr_periods 0\nnr_throttled 0\nthrottled_usec 0\n",
 	})
-	if got, ok := read(filepath.Join(dir, "self"), dir).Quota(); got != 1 || !ok {
+	if got, ok := ReadAt(filepath.Join(dir, "self"), dir).Quota(); got != 1 || !ok {
 		t.Errorf("%v %v, want that of the group around it, 1", got, ok)
 	}
 	if got, ok := (Reading{}).Quota(); ok {
