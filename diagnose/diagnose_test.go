@@ -38,8 +38,10 @@ func TestPoolNamesTheCause(t *testing.T) {
 		verdict  Verdict
 		evidence string
 	}{
-		{"a full pool on an idle machine", func(*Window, *Machine) {}, TooSmall,
-			"99 % of 10 slots were used, and a request waited 100ms for a use of 50ms; uses take no longer than usual, and 20 % of their time is on a CPU"},
+		{
+			"a full pool on an idle machine", func(*Window, *Machine) {}, TooSmall,
+			"99 % of 10 slots were used, and a request waited 100ms for a use of 50ms; uses take no longer than usual, and 20 % of their time is on a CPU",
+		},
 		{"requests that are refused at once", func(w *Window, _ *Machine) { w.Pending, w.Wait, w.Refused = 0, 0, 0.2 }, TooSmall, "20 % were refused"},
 		{"a limit that changed", func(w *Window, _ *Machine) { w.Limit = math.NaN() }, Undetermined, "has changed"},
 		{"uses that fail", func(w *Window, _ *Machine) { w.Failed = 0.7 }, Failing, "70 % of 1980 uses failed"},
@@ -48,8 +50,8 @@ func TestPoolNamesTheCause(t *testing.T) {
 		{"uses that do not end", func(w *Window, _ *Machine) { w.Held = 6 }, Leaking, "6.0 of 10 slots are held by uses that do not end"},
 		{"all uses hang", func(w *Window, _ *Machine) { w.Held, w.Ended, w.Use = 10, 0, math.NaN() }, Undetermined, "they hang, or take this long"},
 		{"tasks that use all CPUs", func(w *Window, m *Machine) { w.OnCPU, w.Blocked, m.BusyCPUs = 0.75, 0.2, 7.8 }, CPUSaturated, "used 7.4 of 8.0 CPUs"},
-		{"others use the CPUs", func(w *Window, m *Machine) { w.RunQueue, w.Blocked = 0.5, 0.3 }, Starved, "waited for a CPU 50 %"},
-		{"a lock", func(w *Window, m *Machine) { m.LockWait = 0.6 }, LockContention, "0.60 s for locks"},
+		{"others use the CPUs", func(w *Window, _ *Machine) { w.RunQueue, w.Blocked = 0.5, 0.3 }, Starved, "waited for a CPU 50 %"},
+		{"a lock", func(_ *Window, m *Machine) { m.LockWait = 0.6 }, LockContention, "0.60 s for locks"},
 		{"longer calls", func(w *Window, _ *Machine) { w.Use = 0.25 }, DownstreamSlow, "blocked for 198ms each, and usually are for 40ms"},
 		{"longer uses of an unknown kind", func(w *Window, _ *Machine) {
 			w.Use, w.OnCPU, w.RunQueue, w.Blocked = 0.25, math.NaN(), math.NaN(), math.NaN()
@@ -198,11 +200,23 @@ func TestJudgeHoldsWhatComesBack(t *testing.T) {
 		window Window
 		holds  Verdict
 	}{
-		{well(), Undetermined}, {well(), Undetermined}, {well(), OK}, {well(), OK},
-		{congested(), OK}, {well(), OK}, {congested(), TooSmall}, // two of three
-		{well(), TooSmall}, {well(), TooSmall}, {well(), OK}, // three in a row
-		{slow, OK}, {slow, DownstreamSlow}, {hang, DownstreamSlow}, {hang, DownstreamSlow}, // undetermined does not count
-		{well(), DownstreamSlow}, {congested(), DownstreamSlow}, {congested(), TooSmall},
+		{well(), Undetermined},
+		{well(), Undetermined},
+		{well(), OK},
+		{well(), OK},
+		{congested(), OK},
+		{well(), OK},
+		{congested(), TooSmall}, // two of three
+		{well(), TooSmall},
+		{well(), TooSmall},
+		{well(), OK}, // three in a row
+		{slow, OK},
+		{slow, DownstreamSlow},
+		{hang, DownstreamSlow},
+		{hang, DownstreamSlow}, // undetermined does not count
+		{well(), DownstreamSlow},
+		{congested(), DownstreamSlow},
+		{congested(), TooSmall},
 	} {
 		report(&f, c.window)
 		if holds, one := j.See(f, machine()); holds.Verdict != c.holds {

@@ -35,4 +35,3 @@ func (l *shortLock) lockSlow() {
 	}
 	l.Mutex.Lock()
 }
-

@@ -85,7 +85,7 @@ func TestNewWithConfigTellsALeakAndAnOutage(t *testing.T) {
 		t.Errorf("the wait of the one that gave up: %v", s)
 	}
 	giveUp()
-	<-waiting
+	_ = <-waiting // it says so
 	if s = reg.Stats(); s.Requests[instrument.Canceled].Or(-1) != 1 || s.Pending.Or(-1) != 0 {
 		t.Errorf("it gave up: %v", s)
 	}
@@ -200,7 +200,7 @@ func TestNewWithConfigHijackedAndAllIdle(t *testing.T) {
 	_, url := server.Postgres(t)
 	p, reg := mustFollow(t, url, nil)
 	mine := mustAcquire(t, p).Hijack()
-	defer mine.Close(context.Background())
+	defer func() { _ = mine.Close(context.Background()) }()
 	s := reg.Stats()
 	if s.Usage[instrument.Used].Or(-1) != 0 || s.Completed[instrument.OK].Or(-1) != 1 {
 		t.Errorf("hijacked: %v", s)

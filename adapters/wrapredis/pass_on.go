@@ -10,12 +10,14 @@ import (
 // passOn tells other recorders all that it hears.
 type passOn []redis.OTelRecorder
 
+// RecordOperationDuration passes it on.
 func (p passOn) RecordOperationDuration(ctx context.Context, d time.Duration, cmd redis.Cmder, attempts int, err error, cn redis.ConnInfo, db int) {
 	for _, r := range p {
 		r.RecordOperationDuration(ctx, d, cmd, attempts, err, cn, db)
 	}
 }
 
+// RecordPipelineOperationDuration passes it on.
 func (p passOn) RecordPipelineOperationDuration(
 	ctx context.Context, d time.Duration, name string, n, attempts int, err error, cn redis.ConnInfo, db int,
 ) {
@@ -24,60 +26,70 @@ func (p passOn) RecordPipelineOperationDuration(
 	}
 }
 
+// RecordConnectionCreateTime passes it on.
 func (p passOn) RecordConnectionCreateTime(ctx context.Context, d time.Duration, cn redis.ConnInfo) {
 	for _, r := range p {
 		r.RecordConnectionCreateTime(ctx, d, cn)
 	}
 }
 
+// RecordConnectionRelaxedTimeout passes it on.
 func (p passOn) RecordConnectionRelaxedTimeout(ctx context.Context, delta int, cn redis.ConnInfo, pool, kind string) {
 	for _, r := range p {
 		r.RecordConnectionRelaxedTimeout(ctx, delta, cn, pool, kind)
 	}
 }
 
+// RecordConnectionHandoff passes it on.
 func (p passOn) RecordConnectionHandoff(ctx context.Context, cn redis.ConnInfo, pool string) {
 	for _, r := range p {
 		r.RecordConnectionHandoff(ctx, cn, pool)
 	}
 }
 
+// RecordError passes it on.
 func (p passOn) RecordError(ctx context.Context, kind string, cn redis.ConnInfo, status string, internal bool, retries int) {
 	for _, r := range p {
 		r.RecordError(ctx, kind, cn, status, internal, retries)
 	}
 }
 
+// RecordMaintenanceNotification passes it on.
 func (p passOn) RecordMaintenanceNotification(ctx context.Context, cn redis.ConnInfo, kind string) {
 	for _, r := range p {
 		r.RecordMaintenanceNotification(ctx, cn, kind)
 	}
 }
 
+// RecordConnectionWaitTime passes it on.
 func (p passOn) RecordConnectionWaitTime(ctx context.Context, d time.Duration, cn redis.ConnInfo) {
 	for _, r := range p {
 		r.RecordConnectionWaitTime(ctx, d, cn)
 	}
 }
 
+// RecordConnectionClosed passes it on.
 func (p passOn) RecordConnectionClosed(ctx context.Context, cn redis.ConnInfo, reason string, err error) {
 	for _, r := range p {
 		r.RecordConnectionClosed(ctx, cn, reason, err)
 	}
 }
 
+// RecordPubSubMessage passes it on.
 func (p passOn) RecordPubSubMessage(ctx context.Context, cn redis.ConnInfo, direction, channel string, sharded bool) {
 	for _, r := range p {
 		r.RecordPubSubMessage(ctx, cn, direction, channel, sharded)
 	}
 }
 
+// RecordStreamLag passes it on.
 func (p passOn) RecordStreamLag(ctx context.Context, lag time.Duration, cn redis.ConnInfo, stream, group, consumer string) {
 	for _, r := range p {
 		r.RecordStreamLag(ctx, lag, cn, stream, group, consumer)
 	}
 }
 
+// RecordConnectionCount passes it on.
 func (p passOn) RecordConnectionCount(ctx context.Context, delta int, cn redis.ConnInfo, state string, isPubSub bool) {
 	for _, r := range p {
 		if c, ok := r.(redis.OTelConnectionCounter); ok {
@@ -86,6 +98,7 @@ func (p passOn) RecordConnectionCount(ctx context.Context, delta int, cn redis.C
 	}
 }
 
+// RecordPendingRequests passes it on.
 func (p passOn) RecordPendingRequests(ctx context.Context, delta int, cn redis.ConnInfo, pool string) {
 	for _, r := range p {
 		if c, ok := r.(redis.OTelConnectionCounter); ok {
@@ -103,18 +116,22 @@ func (p passOn) registrars(f func(redis.OTelPoolRegistrar)) {
 	}
 }
 
+// RegisterPool passes it on.
 func (p passOn) RegisterPool(name string, pool redis.Pooler) {
 	p.registrars(func(r redis.OTelPoolRegistrar) { r.RegisterPool(name, pool) })
 }
 
+// UnregisterPool passes it on.
 func (p passOn) UnregisterPool(pool redis.Pooler) {
 	p.registrars(func(r redis.OTelPoolRegistrar) { r.UnregisterPool(pool) })
 }
 
+// RegisterPubSubPool passes it on.
 func (p passOn) RegisterPubSubPool(name string, pool redis.PubSubPooler) {
 	p.registrars(func(r redis.OTelPoolRegistrar) { r.RegisterPubSubPool(name, pool) })
 }
 
+// UnregisterPubSubPool passes it on.
 func (p passOn) UnregisterPubSubPool(pool redis.PubSubPooler) {
 	p.registrars(func(r redis.OTelPoolRegistrar) { r.UnregisterPubSubPool(pool) })
 }

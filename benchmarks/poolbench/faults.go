@@ -25,7 +25,7 @@ var faults = []fault{
 	{"burst", func(a *app, b func(lo, hi float64) float64) {
 		a.burst = b(1.5, 4)
 	}, []diagnose.Verdict{diagnose.OK, diagnose.Undetermined}, diagnose.HostOK},
-	{"oversized", func(a *app, b func(lo, hi float64) float64) {
+	{"oversized", func(a *app, _ func(lo, hi float64) float64) {
 		a.free += 200 - a.limit
 		a.limit = 200
 	}, []diagnose.Verdict{diagnose.Oversized, diagnose.OK}, diagnose.HostOK},

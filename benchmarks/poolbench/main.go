@@ -87,29 +87,37 @@ func (s *score) program(f fault, rng *rand.Rand, show bool, out io.Writer) {
 		if n < before+settles {
 			continue
 		}
-		s.windows++
-		if slices.Contains(f.right, one.Verdict) {
-			s.right++
-		} else if one.Verdict == diagnose.Undetermined {
-			s.abstained++
-		} else {
-			s.wrong[one.Verdict]++
+		s.window(f, holds.Verdict, one.Verdict)
+		if first && slices.Contains(f.right, holds.Verdict) {
+			first = false
+			s.found++
+			s.delay += n - before + 1
 		}
-		if slices.Contains(f.right, holds.Verdict) {
-			s.held++
-			if first {
-				first = false
-				s.found++
-				s.delay += n - before + 1
-			}
-		}
-		if diagnose.Host(machine).Verdict == f.host {
-			s.hosts++
-		}
-		if slices.Contains(f.right, simpleRules(w)) {
-			s.simple++
-		}
+		s.hosts += countIf(diagnose.Host(machine).Verdict == f.host)
+		s.simple += countIf(slices.Contains(f.right, simpleRules(w)))
 	}
+}
+
+// window scores what holds and what is said of a window.
+func (s *score) window(f fault, holds, one diagnose.Verdict) {
+	s.windows++
+	s.held += countIf(slices.Contains(f.right, holds))
+	switch {
+	case slices.Contains(f.right, one):
+		s.right++
+	case one == diagnose.Undetermined:
+		s.abstained++
+	default:
+		s.wrong[one]++
+	}
+}
+
+// countIf returns 1 if ok, else 0.
+func countIf(ok bool) int {
+	if ok {
+		return 1
+	}
+	return 0
 }
 
 // simpleRules are what an alert on utilization and waits would say: the baseline.

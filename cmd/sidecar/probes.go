@@ -79,3 +79,13 @@ func targets(addresses []string, interval, timeout time.Duration) []probe.Target
 	}
 	return all
 }
+
+// endProbes ends the probes, if there are any.
+func endProbes(probes *probe.Runner, log *slog.Logger) {
+	if probes == nil {
+		return
+	}
+	if err := probes.Close(); err != nil {
+		log.Warn("probes", "error", err)
+	}
+}

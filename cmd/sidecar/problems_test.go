@@ -14,7 +14,7 @@ import (
 
 // With keep-running nothing that is wrong at the start ends the sidecar: it says what, counts it, and samples and sends on.
 func TestKeepsRunning(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // of a test
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

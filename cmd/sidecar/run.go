@@ -81,12 +81,9 @@ func serve(
 	if err != nil {
 		return err
 	}
-	if err := trouble.observe(provider.Meter(scope)); err != nil {
-		return err
-	}
 	picture := live.New(live.Config{Limit: settings.LiveSize, Service: nameOf(resource), Upstream: destination(settings)})
 	defer keep(settings, picture, log)()
-	if err := picture.Observe(provider.Meter(scope)); err != nil {
+	if err := errors.Join(trouble.observe(provider.Meter(scope)), picture.Observe(provider.Meter(scope))); err != nil {
 		return err
 	}
 	points, err := startRelay(ctx, settings, resource, provider, picture.Offer, trouble, dropped)
@@ -124,12 +121,7 @@ func serve(
 		return err
 	}
 	sampler.Run(ctx)
-	if probes == nil {
-		return nil
-	}
-	if err := probes.Close(); err != nil {
-		log.Warn("probes", "error", err)
-	}
+	endProbes(probes, log)
 	return nil
 }
 

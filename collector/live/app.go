@@ -36,9 +36,9 @@ func wanted(name []byte) bool { return rows[string(name)] != nil }
 // Offer takes an accepted ExportMetricsServiceRequest, whose data it does not keep. What is malformed is left out. It takes about a microsecond for each
 // point of the catalogue's metrics, and nanoseconds for each other metric.
 func (l *Live) Offer(data []byte) {
-	any := false
-	_ = otlp.EachMetric(data, func(name []byte) bool { any = any || wanted(name); return false }, nil)
-	if !any {
+	some := false
+	_ = otlp.EachMetric(data, func(name []byte) bool { some = some || wanted(name); return false }, nil)
+	if !some {
 		return
 	}
 	now := time.Now()

@@ -143,7 +143,6 @@ type probeState struct {
 	failed         string
 	phases         map[string]float64
 	stretch, delay Figure
-	got, wanted    Figure
 	seen           bool
 }
 

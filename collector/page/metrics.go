@@ -22,7 +22,7 @@ import (
 // metrics answers a scrape with the newest points of the app and of the sidecar itself, under the names that Prometheus gives them when they come over
 // OTLP: in its text format, in OpenMetrics, or in protobuf with native histograms, as the scrape asks for.
 func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
-	format := expfmt.NegotiateIncludingOpenMetrics(r.Header)
+	format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
 	w.Header().Set("Content-Type", string(format))
 	encoder := expfmt.NewEncoder(w, format)
 	for _, family := range families(s.cfg.Live) {

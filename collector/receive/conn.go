@@ -37,7 +37,7 @@ type connections struct {
 
 // accept returns the next connection, once there is room for it.
 func (l *connections) accept() (*conn, error) {
-	accepted, err := l.Listener.Accept()
+	accepted, err := l.Accept()
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,7 @@ func TestBothProtocolsOnEachPort(t *testing.T) {
 		if s, _ := export(t.Context(), dial(t, addr.String()), otlp.Logs, record); s.Code() != codes.OK {
 			t.Errorf("gRPC to %v: %v", addr, s)
 		}
-		r, err := http.Post("http://"+addr.String()+"/v1/logs", "application/x-protobuf", bytes.NewReader(record)) //nolint:noctx // of a test
+		r, err := http.Post("http://"+addr.String()+"/v1/logs", "application/x-protobuf", bytes.NewReader(record))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +44,7 @@ func TestBothProtocolsOnEachPort(t *testing.T) {
 func TestWrongProtocol(t *testing.T) {
 	secure := func(c net.Conn) {
 		_ = tls.Client(c, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}).Handshake()
-	} //nolint:gosec,noctx // of a test
+	} //nolint:gosec // of a test
 	for name, c := range map[string]struct {
 		speak func(net.Conn)
 		want  string
@@ -59,7 +59,7 @@ func TestWrongProtocol(t *testing.T) {
 			var log logtest.Buffer
 			b := start(t, func(cfg *Config, _ *limits) { cfg.Log = slog.New(slog.NewTextHandler(&log, nil)) })
 			for range 3 {
-				conn, err := net.Dial("tcp", b.GRPCAddr().String()) //nolint:noctx // of a test
+				conn, err := net.Dial("tcp", b.GRPCAddr().String())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -77,7 +77,7 @@ func TestWrongProtocol(t *testing.T) {
 // A connection that says nothing is closed in time, and at the end.
 func TestSilentConnections(t *testing.T) {
 	b := start(t, func(_ *Config, l *limits) { l.read = 50 * time.Millisecond })
-	conn, err := net.Dial("tcp", b.GRPCAddr().String()) //nolint:noctx // of a test
+	conn, err := net.Dial("tcp", b.GRPCAddr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestSilentConnections(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	silent, err := net.Dial("tcp", s.GRPCAddr().String()) //nolint:noctx // of a test
+	silent, err := net.Dial("tcp", s.GRPCAddr().String())
 	if err != nil {
 		t.Fatal(err)
 	}

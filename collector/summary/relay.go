@@ -14,13 +14,13 @@ func relay(p *live.Pipeline) line {
 	if p.Upstream == "" {
 		return l
 	}
-	queued, age, any := 0.0, 0.0, false
+	queued, age, counted := 0.0, 0.0, false
 	rates := map[string]float64{}
 	var away []string
 	for i := range p.Lanes {
 		lane := &p.Lanes[i]
 		n, ok := lane.Queued.Get()
-		queued, any, age = queued+n, any || ok, max(age, lane.Oldest.Or(0))
+		queued, counted, age = queued+n, counted || ok, max(age, lane.Oldest.Or(0))
 		for name, f := range map[string]live.Figure{
 			"accepted": lane.Accepted, "sent": lane.Sent, "rejected": lane.Rejected, "dropped": lane.Dropped, "refused": lane.Refused,
 		} {
@@ -32,7 +32,7 @@ func relay(p *live.Pipeline) line {
 			away = append(away, lane.Name)
 		}
 	}
-	l.add(any, "queued %s (%s of %s)", points(queued), size(p.QueueUsed.Or(0)), size(p.QueueLimit.Or(0)))
+	l.add(counted, "queued %s (%s of %s)", points(queued), size(p.QueueUsed.Or(0)), size(p.QueueLimit.Or(0)))
 	l.add(age > 0, "oldest %s", time.Duration(age*float64(time.Second)).Round(100*time.Millisecond))
 	l.add(p.Durable.Or(1) == 0, "queue storage is failing")
 	l.add(len(away) > 0, "the upstream does not accept %s", strings.Join(away, ", "))

@@ -115,6 +115,6 @@ func (p *pool) stats() (s instrument.Stats) {
 	return s
 }
 
-func (s *part) attributes() []attribute.KeyValue {
-	return addressAttributes(s.key.scheme, s.key.address)
+func (p *part) attributes() []attribute.KeyValue {
+	return addressAttributes(p.key.scheme, p.key.address)
 }

@@ -156,7 +156,12 @@ func (f *Flags) define(s *Settings) {
 	f.add("service-name", text(&s.ServiceName, "NAME", nil), "service.name of the resource; else from the attributes, else poolgauge-sidecar", "OTEL_SERVICE_NAME")
 	f.add("resource-attributes", pairs(&s.ResourceAttributes, isAttribute), "more attributes of the resource, such as k8s.pod.name from the downward API; those without a value are left out", "OTEL_RESOURCE_ATTRIBUTES")
 	f.add("sdk-disabled", boolean(&s.SDKDisabled, false), "sample and send nothing", "OTEL_SDK_DISABLED")
+	f.defineRelay(s)
+	f.definePage(s)
+}
 
+// defineRelay declares what is taken from the app, and where it waits.
+func (f *Flags) defineRelay(s *Settings) {
 	f.group = groupRelay
 	f.add("relay-grpc-address", address(&s.RelayGRPCAddress, "127.0.0.1:4317"), "where the app's OTLP/gRPC is taken; off takes none")
 	f.add("relay-http-address", address(&s.RelayHTTPAddress, "127.0.0.1:4318"), "where the app's OTLP/HTTP is taken; off takes none")
@@ -170,7 +175,10 @@ func (f *Flags) define(s *Settings) {
 	f.add("relay-key", text(&s.RelayKey, "FILE", readable), "its key (PEM)")
 	f.add("relay-client-ca", text(&s.RelayClientCA, "FILE", certificates), "authorities of clients' certificates, which are required then (PEM)")
 	f.add("relay-connections", atLeastOne(&s.RelayConnections, 256), "connections of clients to each listener; when more come, the longest idle is closed")
+}
 
+// definePage declares the page, and how the sidecar shows that it lives.
+func (f *Flags) definePage(s *Settings) {
 	f.group = groupPage
 	f.add("page-address", address(&s.PageAddress, "127.0.0.1:4320"), "where the page, /api and /metrics are served, without authentication; off serves none")
 	f.add("page-host", list(&s.PageHosts, "NAME", notNothing), "name under which the page may be asked for, besides localhost and addresses; repeatable")

@@ -107,7 +107,9 @@ func (s *Settings) checkCircle(u SignalUpstream, flag string) error {
 		return fmt.Errorf("%s: expected another sidecar or a Collector, got %s, which is this one's --relay-socket", flag, u.Endpoint.String())
 	}
 	for _, listener := range []struct{ flag, address string }{
-		{"--relay-grpc-address", s.RelayGRPCAddress}, {"--relay-http-address", s.RelayHTTPAddress}, {"--health-address", s.HealthAddress},
+		{"--relay-grpc-address", s.RelayGRPCAddress},
+		{"--relay-http-address", s.RelayHTTPAddress},
+		{"--health-address", s.HealthAddress},
 		{"--page-address", s.PageAddress},
 	} {
 		host, own, _ := net.SplitHostPort(listener.address)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gdamore/tcell/v3"
+	"github.com/gdamore/tcell/v3/color"
 
 	"github.com/poolgauge/poolgauge/collector/live"
 )
@@ -200,9 +201,9 @@ var looks = map[style]tcell.Style{
 	plain:   tcell.StyleDefault,
 	strong:  tcell.StyleDefault.Bold(true),
 	dim:     tcell.StyleDefault.Dim(true),
-	good:    tcell.StyleDefault.Foreground(tcell.ColorGreen),
-	warning: tcell.StyleDefault.Foreground(tcell.ColorYellow),
-	trouble: tcell.StyleDefault.Foreground(tcell.ColorRed).Bold(true),
+	good:    tcell.StyleDefault.Foreground(color.Green),
+	warning: tcell.StyleDefault.Foreground(color.Yellow),
+	trouble: tcell.StyleDefault.Foreground(color.Red).Bold(true),
 	bar:     tcell.StyleDefault,
 }
 

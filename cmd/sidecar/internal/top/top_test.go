@@ -60,7 +60,7 @@ func (m *terminal) text() string {
 	var b strings.Builder
 	for y := range vt.Row(24) {
 		for x := range vt.Col(80) {
-			b.WriteString(string(m.GetCell(vt.Coord{X: x, Y: y}).C))
+			b.WriteString(m.GetCell(vt.Coord{X: x, Y: y}).C)
 		}
 		b.WriteByte('\n')
 	}

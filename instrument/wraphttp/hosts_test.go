@@ -1,0 +1,125 @@
+package wraphttp_test
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/poolgauge/poolgauge/instrument"
+)
+
+// One host that is full does not hide among 20.
+func TestTransportHasALimitForEachHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hold := make(chan struct{})
+		rt, c := mustWrap(t, &http.Transport{MaxConnsPerHost: 1, DialContext: pipe(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.Host == "host7" {
+				<-hold
+			}
+			hello(w, r)
+		})})
+		for i := range 20 {
+			if i != 7 {
+				get(t, c, "http://host"+strconv.Itoa(i)+"/")
+			}
+		}
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() { get(t, c, "http://host7/") })
+		}
+		synctest.Wait()
+		s := rt.Stats()
+		if len(s.Parts) != 20 {
+			t.Fatalf("%d parts", len(s.Parts))
+		}
+		for _, p := range s.Parts {
+			full := strings.Contains(p.Attributes[0].Value.AsString(), "host7")
+			busy := p.Stats.Usage[instrument.Used].Or(-1) == 1 && p.Stats.Pending.Or(-1) == 2
+			if p.Stats.Limit.Or(0) != 1 || busy != full {
+				t.Errorf("%v: %v", p.Attributes, p.Stats)
+			}
+		}
+		close(hold)
+		wg.Wait()
+	})
+}
+
+// A base that knows no traces has no figures, rather than zeros.
+func TestTransportOverABaseWithoutTraces(t *testing.T) {
+	rt, c := mustWrap(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
+	}))
+	get(t, c, "http://shop/")
+	if s := rt.Stats().String(); s != "nothing known" {
+		t.Errorf("there is %s", s)
+	}
+}
+
+// Two are idle where one may be.
+func TestTransportSaysWhyConnectionsClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rt, c := mustWrap(t, &http.Transport{MaxIdleConnsPerHost: 1, DialContext: pipe(t, func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(time.Second)
+			hello(w, r)
+		})})
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() { get(t, c, "http://shop/") })
+		}
+		wg.Wait()
+		if s := rt.Stats(); count(s, instrument.Ended, "max_idle") != 2 || count(s, instrument.Ended, "other") != 0 {
+			t.Errorf("of 3 connections 2 are too many: %v", s)
+		}
+	})
+}
+
+// A reverse proxy on the transport passes on that one side has closed its half, and what comes back after that.
+func TestTransportKeepsHalfClosing(t *testing.T) {
+	backend := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		conn, both, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+		said, _ := io.ReadAll(both) // until the client has closed its half
+		_, _ = conn.Write(said)
+	})
+	rt, _ := mustWrap(t, new(http.Transport))
+	to, _ := url.Parse(backend.URL)
+	proxy := httputil.NewSingleHostReverseProxy(to)
+	proxy.Transport = rt
+	front := serve(t, proxy.ServeHTTP)
+	c, err := net.Dial("tcp", front.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+	reader := bufio.NewReader(c)
+	resp, err := http.ReadResponse(reader, nil)
+	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatal(resp, err)
+	}
+	if s := rt.Stats(); s.Usage[instrument.Used].Or(-1) != 1 {
+		t.Errorf("while the connection is the caller's: %v", s)
+	}
+	_, _ = io.WriteString(c, "hello")
+	_ = c.(*net.TCPConn).CloseWrite()
+	if said, err := io.ReadAll(reader); string(said) != "hello" || err != nil {
+		t.Errorf("%q came back, %v", said, err)
+	}
+	for only(t, rt).Usage[instrument.Used].Or(-1) != 0 { // until the proxy has closed the connection
+		time.Sleep(time.Millisecond)
+	}
+}
