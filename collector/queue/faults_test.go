@@ -66,6 +66,7 @@ func (f *failing) lines(fails, back int) {
 // killed returns what a restart after a kill finds.
 func (f *failing) killed() (numbers []int, p Points) {
 	f.t.Helper()
+	synctest.Wait() // a copy that is made while a file is written may have half of a write
 	c, log := config(snapshot(f.t, f.c.Dir), f.c.Limit, noSync)
 	q := mustOpen(f.t, c)
 	p = total(q.Account())
