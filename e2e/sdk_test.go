@@ -71,7 +71,7 @@ func javaScript(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, name := range []string{"app.js", "package.json", "package-lock.json"} {
-		text, err := os.ReadFile(filepath.Join("sdk/js", name))
+		text, err := os.ReadFile(filepath.Join("sdk", "js", name))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,7 +4,6 @@ package helm
 //go:generate go run ./chart
 
 import (
-	"bytes"
 	"fmt"
 	"regexp"
 	"strings"
@@ -50,24 +49,10 @@ var hashes = regexp.MustCompile(`name: (poolgauge|otel-collector-upstream)-[0-9a
 func Chart() (map[string][]byte, error) {
 	files := map[string][]byte{}
 	for _, p := range parts {
-		built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), p.dir)
+		text, err := p.build()
 		if err != nil {
 			return nil, err
 		}
-		var b bytes.Buffer
-		fmt.Fprintf(&b, "{{- /* Generated from %s by make generate. Do not edit. */}}\n{{- if .Values.%s.enabled }}\n", strings.TrimPrefix(p.dir, "../../"), p.enabled)
-		for _, r := range built.Resources() {
-			if r.GetKind() == "Namespace" { // which is that of the release
-				continue
-			}
-			text, err := r.AsYAML()
-			if err != nil {
-				return nil, err
-			}
-			fmt.Fprintf(&b, "---\n%s", text)
-		}
-		b.WriteString("{{- end }}\n")
-		text := hashes.ReplaceAllString(b.String(), "name: ${1}-HASH")
 		for _, v := range p.values {
 			replaced := regexp.MustCompile(`(^|[^A-Za-z])`+regexp.QuoteMeta(v[0])).ReplaceAllString(text, "${1}"+strings.ReplaceAll(v[1], "$", "$$"))
 			if replaced == text {
@@ -78,4 +63,26 @@ func Chart() (map[string][]byte, error) {
 		files[p.file] = []byte(text)
 	}
 	return files, nil
+}
+
+// build returns what kustomize makes of a part, as a template without values.
+func (p *part) build() (string, error) {
+	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), p.dir)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "{{- /* Generated from %s by make generate. Do not edit. */}}\n{{- if .Values.%s.enabled }}\n", strings.TrimPrefix(p.dir, "../../"), p.enabled)
+	for _, r := range built.Resources() {
+		if r.GetKind() == "Namespace" { // which is that of the release
+			continue
+		}
+		text, err := r.AsYAML()
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, "---\n%s", text)
+	}
+	b.WriteString("{{- end }}\n")
+	return hashes.ReplaceAllString(b.String(), "name: ${1}-HASH"), nil
 }

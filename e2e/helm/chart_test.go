@@ -122,7 +122,7 @@ func TestChartIsTheKustomizations(t *testing.T) {
 			image: {repository: registry.example.com/poolgauge, digest: "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}}`},
 	} {
 		t.Run(dir, func(t *testing.T) {
-			path := filepath.Join("../../deploy/k8s", dir)
+			path := filepath.Join("..", "..", "deploy", "k8s", dir)
 			if own, ok := strings.CutPrefix(dir, "settings/"); ok {
 				path = "testdata/" + own
 			}

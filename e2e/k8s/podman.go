@@ -126,6 +126,20 @@ func resolveFrom(sources []corev1.EnvFromSource, variables []corev1.EnvVar, obje
 	return resolved
 }
 
+func fromConfigMap(key *corev1.ConfigMapKeySelector, objects []runtime.Object) (string, error) {
+	for _, object := range objects {
+		if m, ok := object.(*corev1.ConfigMap); ok && m.Name == key.Name {
+			if value, found := m.Data[key.Key]; found {
+				return value, nil
+			}
+		}
+	}
+	if isTrue(key.Optional) {
+		return "", errOptional
+	}
+	return "", fmt.Errorf("no config map %s with the key %s", key.Name, key.Key)
+}
+
 func valueFrom(from *corev1.EnvVarSource, pod *corev1.Pod, objects []runtime.Object) (string, error) {
 	if from.FieldRef != nil {
 		fields := map[string]string{"metadata.name": pod.Name, "metadata.namespace": pod.Namespace, "metadata.uid": "podman-" + pod.Name, "spec.nodeName": "podman"}
@@ -135,17 +149,7 @@ func valueFrom(from *corev1.EnvVarSource, pod *corev1.Pod, objects []runtime.Obj
 		return "", fmt.Errorf("the field %s is not known here", from.FieldRef.FieldPath)
 	}
 	if key := from.ConfigMapKeyRef; key != nil {
-		for _, object := range objects {
-			if m, ok := object.(*corev1.ConfigMap); ok && m.Name == key.Name {
-				if value, found := m.Data[key.Key]; found {
-					return value, nil
-				}
-			}
-		}
-		if isTrue(key.Optional) {
-			return "", errOptional
-		}
-		return "", fmt.Errorf("no config map %s with the key %s", key.Name, key.Key)
+		return fromConfigMap(key, objects)
 	}
 	if key := from.SecretKeyRef; key != nil && isTrue(key.Optional) {
 		return "", errOptional

@@ -130,7 +130,7 @@ func (s *server) create(ctx context.Context, pod *corev1.Pod) (*corev1.Pod, erro
 	if err := legacyscheme.Scheme.Convert(pod, stored, nil); err != nil {
 		return nil, err
 	}
-	attributes := admission.NewAttributesRecord(stored, nil, schema.GroupVersionKind(corev1.SchemeGroupVersion.WithKind("Pod")), pod.Namespace, pod.Name,
+	attributes := admission.NewAttributesRecord(stored, nil, corev1.SchemeGroupVersion.WithKind("Pod"), pod.Namespace, pod.Name,
 		corev1.SchemeGroupVersion.WithResource("pods"), "", admission.Create, &metav1.CreateOptions{}, false, nil)
 	scheme := admission.NewObjectInterfacesFromScheme(legacyscheme.Scheme)
 	var refused []error

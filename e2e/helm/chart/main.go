@@ -13,7 +13,7 @@ func main() {
 	files, err := helm.Chart()
 	for name, text := range files {
 		if err == nil {
-			err = os.WriteFile(filepath.Join("../../deploy/helm/poolgauge/templates", name), text, 0o644) //nolint:gosec // as any source
+			err = os.WriteFile(filepath.Join("..", "..", "deploy", "helm", "poolgauge", "templates", name), text, 0o644) //nolint:gosec // as any source
 		}
 	}
 	if err != nil {
