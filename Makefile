@@ -9,7 +9,7 @@ PLATFORMS = linux/amd64 linux/arm64 linux/386 linux/arm darwin/amd64 darwin/arm6
 MODULES = $(sort $(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path '*/testdata/*')))
 each = @set -e; for m in $(MODULES); do echo "== $$m: $(1)"; (cd $$m && $(1)); done
 
-check: tidy build vet lint test readme cross ## the whole gate: what CI runs, on every module found
+check: tidy build vet lint test alerts readme cross ## the whole gate: what CI runs, on every module found
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ fmt: ## format the code as lint wants it
 test: ## tests under the race detector; stale generated files fail here
 	$(call each,go test -race -count=1 -timeout 30m ./...)
 
+alerts: ## each alert in its fault, which the race detector makes five times as slow
+	cd e2e/prometheus && go test -count=1 -run Alert .
+
 readme: ## the commands that README.md and docs tell a reader to run
 	go run ./internal/readme README.md $(wildcard docs/*.md)
 
@@ -85,4 +88,4 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 bench: ## compare with peers; fails where a bar is missed
 	@cd benchmarks && missed=0; for b in footprint relay pools pools/truth pools/memory wrap "classify -rounds 3"; do go run ./$$b || missed=1; done; exit $$missed
 
-.PHONY: check help tidy build imagecontext image packages podman vet lint fmt test readme cross generate browser fuzz bench
+.PHONY: check help tidy build imagecontext image packages podman vet lint fmt test alerts readme cross generate browser fuzz bench
