@@ -76,6 +76,13 @@ exporters: {test: {}}
 			t.Errorf("the Collector: %v", err)
 		}
 	})
+	for deadline := time.After(patience); col.GetState() != otelcol.StateRunning; { // so that it listens
+		select {
+		case <-time.After(time.Millisecond):
+		case <-deadline:
+			t.Fatal("the Collector does not start")
+		}
+	}
 	return c
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // fileName is where the history is in a directory.
-const fileName = "live.json"
+const fileName = ".live.json" // which the queue, whose directory it is, leaves alone
 
 // stored is the history of pools as it is in a file. A file of another version is of no use, and is left.
 type stored struct {
