@@ -85,7 +85,7 @@ func TestNewWithConfigTellsALeakAndAnOutage(t *testing.T) {
 		t.Errorf("the wait of the one that gave up: %v", s)
 	}
 	giveUp()
-	_ = <-waiting // it says so
+	<-waiting //nolint:errcheck // it was given up
 	if s = reg.Stats(); s.Requests[instrument.Canceled].Or(-1) != 1 || s.Pending.Or(-1) != 0 {
 		t.Errorf("it gave up: %v", s)
 	}

@@ -63,7 +63,7 @@ func (s session) await(t *testing.T, wanted func(*live.Picture) bool) {
 		if err != nil {
 			continue // it does not listen yet
 		}
-		t.Cleanup(func() { answer.Body.Close() })
+		t.Cleanup(func() { _ = answer.Body.Close() })
 		events := bufio.NewScanner(answer.Body)
 		events.Buffer(nil, 1<<20)
 		for events.Scan() {
@@ -109,7 +109,10 @@ func TestSidecarAloneShowsPools(t *testing.T) {
 	waiting, giveUp := context.WithCancel(context.Background())
 	ended := make(chan error)
 	go func() { ended <- permits.Acquire(waiting, 1) }()
-	defer func() { giveUp(); _ = <-ended }()
+	defer func() {
+		giveUp()
+		<-ended //nolint:errcheck // it may have got the permit
+	}()
 	s.await(t, func(p *live.Picture) bool { return uploads(p).Level != live.Good })
 	code, out, _ := execute("check", "--warnings", s.page)
 	if code != exitFailed || !strings.Contains(out, "semaphore uploads of ") || !strings.Contains(out, "1 waiting") {
