@@ -47,7 +47,6 @@ func (p *grpcProbe) run(ctx context.Context) (r result) {
 		return r
 	}
 	defer func() { _ = raw.Close() }()
-	defer context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })() // when the sidecar stops
 	conn := handshake(raw, p.tls, &r)
 	if conn == nil {
 		return r
@@ -56,7 +55,7 @@ func (p *grpcProbe) run(ctx context.Context) (r result) {
 	r.cost += grpcCost
 	switch state, err := p.check(ctx, conn); {
 	case err != nil:
-		r.fail("response", start, codeOf(err), err)
+		r.fail("response", start, codeOf(ctx, err), err)
 	case state != healthpb.HealthCheckResponse_SERVING:
 		r.fail("response", start, state.String(), fmt.Errorf("health is %v", state))
 	default:
@@ -88,13 +87,13 @@ func (p *grpcProbe) check(ctx context.Context, conn net.Conn) (healthpb.HealthCh
 	return answer.GetStatus(), err
 }
 
-// codeOf is the error.type of a call that failed: timeout, or the name of the gRPC code.
-func codeOf(err error) string {
-	code := status.Code(err)
-	if code == codes.DeadlineExceeded {
+// codeOf is the error.type of a call with ctx that failed: timeout, or the name of the gRPC code. With ctx the connection ends
+// too, and gRPC returns whichever it notices first.
+func codeOf(ctx context.Context, err error) string {
+	if ctx.Err() != nil || status.Code(err) == codes.DeadlineExceeded {
 		return "timeout"
 	}
-	return code.String()
+	return status.Code(err).String()
 }
 
 func (p *grpcProbe) close() {}

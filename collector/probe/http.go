@@ -61,7 +61,6 @@ func (p *httpProbe) run(ctx context.Context) (r result) {
 		return r
 	}
 	defer func() { _ = raw.Close() }()
-	defer context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })() // when the sidecar stops
 
 	conn := handshake(raw, p.tls, &r)
 	if conn == nil {
