@@ -35,14 +35,14 @@ func Pool(w Window, m Machine, usual Usual) Finding[Verdict] {
 	case w.isLeaking(usual):
 		return found(Leaking, "%.1f of %.0f slots are held by uses that do not end; %s",
 			w.Held, w.Limit, w.ends())
-	case !w.isCongested():
+	case !w.IsCongested():
 		return w.idle()
 	}
 	return w.congested(m, usual)
 }
 
-// isCongested reports whether requests wait, or are refused, because the slots are used.
-func (w Window) isCongested() bool {
+// IsCongested reports whether requests wait, or are refused, because the slots are used.
+func (w Window) IsCongested() bool {
 	return w.Utilization > full && (w.waits(0.1) || w.Pending >= 1 && w.Ended < enough)
 }
 

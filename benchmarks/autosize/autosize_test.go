@@ -1,0 +1,71 @@
+package autosize
+
+import (
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"text/tabwriter"
+	"time"
+)
+
+var (
+	seed   = flag.Uint64("seed", 1, "of the requests")
+	full   = flag.Bool("full", false, "all workloads, sizes and contenders: some minutes")
+	only   = flag.String("only", "", "part of the names of workloads")
+	faster = flag.Float64("load", 1, "factor of the rates")
+	spoken = flag.Bool("moves", false, "log each change of the limit")
+)
+
+// TestGoodput compares, and prints a table. It takes virtual time: the machine's load does not matter. The short form is one workload, in which
+// a quota stops the program.
+func TestGoodput(t *testing.T) {
+	sizes := []int64{1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128}
+	if !*full {
+		sizes, *only = sizes[:2], "quota"
+	}
+	logger := slog.New(slog.DiscardHandler)
+	if *spoken {
+		logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
+	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(out, "workload\tbest fixed\tautosize\tmoves\tthrottled\tfailsafe\twith a queue\tmoves")
+	missed := 0
+	for _, w := range workloads {
+		if !strings.Contains(w.name, *only) {
+			continue
+		}
+		rate := w.rate
+		w.rate = func(at time.Duration) float64 { return *faster * rate(at) }
+		of := func(contender func(*model) limiter) (s score) {
+			synctest.Test(t, func(*testing.T) { s = run(w, contender, *seed) })
+			return s
+		}
+		var best score
+		var size int64
+		for _, n := range sizes {
+			if s := of(fixed(n)); s.good > best.good {
+				best, size = s, n
+			}
+		}
+		ours, plain, queued := of(resized(logger)), of(adaptive(false)), of(adaptive(true))
+		ratio := func(s score) float64 { return s.share() / best.share() }
+		fmt.Fprintf(out, "%s\t%.3f with %d\t%.3f\t%d\t%d\t%.3f\t%.3f\t%d\n", w.name, best.share(), size,
+			ratio(ours), ours.moves, ours.throttled, ratio(plain), ratio(queued), queued.moves)
+		if ratio(ours) < 0.95 {
+			missed++
+		}
+		if ours.throttled > 0 {
+			t.Errorf("%s: the limit changed %d times while a quota stopped the program", w.name, ours.throttled)
+		}
+	}
+	if err := out.Flush(); err != nil {
+		t.Error(err)
+	}
+	if missed > 1 {
+		t.Errorf("goodput is below 0.95 of the best fixed size in %d of %d workloads, want 1 at most", missed, len(workloads))
+	}
+}

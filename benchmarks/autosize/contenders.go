@@ -1,0 +1,120 @@
+package autosize
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/failsafe-go/failsafe-go/adaptivelimiter"
+
+	"github.com/poolgauge/poolgauge/diagnose"
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/pools"
+	"github.com/poolgauge/poolgauge/pools/autosize"
+)
+
+// limiter lets some requests run at once. Enter returns what to call at the end of the use, nil if there is no slot
+// until ctx is done.
+type limiter struct {
+	enter func(ctx context.Context) (leave func())
+	close func()
+	moves func() (all, throttled int64) // changes of the limit; nil for a fixed one
+}
+
+const (
+	least, most, first = 1, 128, 4 // limits of those that adapt
+)
+
+// line bounds the requests that wait for a fixed or a resized semaphore, so that an overload is refused and does not make every
+// request late; failsafe-go's queue is bounded by factors of the limit.
+var line = pools.SemaphoreConfig{MaxPending: 32}
+
+// fixed has so many slots.
+func fixed(n int64) func(*model) limiter {
+	return func(*model) limiter {
+		s, err := pools.NewSemaphore("fixed", n, line, instrument.WithoutTelemetry())
+		if err != nil {
+			panic(err)
+		}
+		return limiter{enter: entry(s), close: s.Close}
+	}
+}
+
+func entry(s *pools.Semaphore) func(ctx context.Context) func() {
+	leave := func() { s.Release(1) }
+	return func(ctx context.Context) func() {
+		if s.Acquire(ctx, 1) != nil {
+			return nil
+		}
+		return leave
+	}
+}
+
+// resized is a semaphore that package autosize keeps.
+func resized(logger *slog.Logger) func(m *model) limiter {
+	return func(m *model) limiter {
+		s, err := pools.NewSemaphore("resized", first, line)
+		if err != nil {
+			panic(err)
+		}
+		var stopped atomic.Bool
+		counted := &counter{Semaphore: s, stopped: &stopped}
+		r, err := autosize.Start(counted, autosize.Config{
+			Name: m.load.name, Min: least, Max: most, Apply: true, Logger: logger,
+			Machine: func() diagnose.Machine {
+				d := m.machine()
+				stopped.Store(d.Throttled > 0.1)
+				return d
+			},
+		})
+		if err != nil {
+			panic(err)
+		}
+		return limiter{
+			enter: entry(s),
+			close: func() { r.Close(); s.Close() },
+			moves: func() (int64, int64) { return counted.all.Load(), counted.throttled.Load() },
+		}
+	}
+}
+
+// counter counts how often a semaphore is resized.
+type counter struct {
+	*pools.Semaphore
+	stopped        *atomic.Bool
+	all, throttled atomic.Int64
+}
+
+// Resize implements autosize.Pool.
+func (c *counter) Resize(n int64) error {
+	c.all.Add(1)
+	if c.stopped.Load() {
+		c.throttled.Add(1)
+	}
+	return c.Semaphore.Resize(n)
+}
+
+// adaptive is failsafe-go's limiter; with a queue, which its documentation advises for bursts, requests wait for slots.
+func adaptive(queue bool) func(*model) limiter {
+	return func(*model) limiter {
+		b := adaptivelimiter.NewBuilder[any]().WithLimits(least, most, first)
+		if queue {
+			b = b.WithQueueing(2, 3)
+		}
+		var moves atomic.Int64
+		l := b.OnLimitChanged(func(adaptivelimiter.LimitChangedEvent) { moves.Add(1) }).Build()
+		return limiter{
+			enter: func(ctx context.Context) func() {
+				var permit adaptivelimiter.Permit
+				var err error
+				if permit, err = l.AcquirePermitWithMaxWait(ctx, time.Minute); err != nil {
+					return nil
+				}
+				return permit.Record
+			},
+			close: func() {},
+			moves: func() (int64, int64) { return moves.Load(), 0 },
+		}
+	}
+}

@@ -1,0 +1,129 @@
+package autosize
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/poolgauge/poolgauge/diagnose"
+)
+
+// model is the program that serves a workload, in the virtual time of a bubble.
+type model struct {
+	load    workload
+	start   time.Time
+	cpus    *semaphore.Weighted
+	servers *semaphore.Weighted
+	lock    *semaphore.Weighted
+
+	mu   sync.Mutex
+	busy [length / period]time.Duration // CPU time used in each period of the quota
+	seen int                            // periods that machine has reported
+}
+
+const (
+	mostCPUs = 2
+	quantum  = time.Millisecond       // after which a task gives its CPU to the next
+	period   = 100 * time.Millisecond // of a quota
+)
+
+func newModel(w workload) *model {
+	m := &model{
+		load: w, start: time.Now(), cpus: semaphore.NewWeighted(mostCPUs),
+		servers: semaphore.NewWeighted(8), lock: semaphore.NewWeighted(1),
+	}
+	return m
+}
+
+// limitCPUs lets the tasks use as many CPUs as the workload says, until ctx is done.
+func (m *model) limitCPUs(ctx context.Context) {
+	taken := int64(0)
+	for ctx.Err() == nil && m.load.cpus != nil {
+		for want := mostCPUs - m.load.cpus(m.at()); taken != want; {
+			switch {
+			case taken > want:
+				m.cpus.Release(1)
+				taken--
+			case m.cpus.Acquire(ctx, 1) == nil:
+				taken++
+			default:
+				return
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(period):
+		}
+	}
+}
+
+func (m *model) at() time.Duration { return time.Since(m.start) }
+
+// machine says what the program would know of its machine since the last call.
+func (m *model) machine() diagnose.Machine {
+	d := diagnose.UnknownMachine()
+	if m.load.cpus == nil {
+		return d
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d.CPUs = float64(m.load.cpus(m.at()))
+	now := min(int(m.at()/period), len(m.busy))
+	if m.load.quota && now > m.seen {
+		stopped := 0
+		for _, busy := range m.busy[m.seen:now] {
+			if busy >= time.Duration(d.CPUs*float64(period)) {
+				stopped++
+			}
+		}
+		d.Throttled = float64(stopped) / float64(now-m.seen)
+	}
+	m.seen = now
+	return d
+}
+
+// request is one call of the task.
+type request struct {
+	*model
+	rng *rand.Rand
+}
+
+func (r *request) random() float64 { return r.rng.Float64() }
+
+// sleep takes exactly so long.
+func (r *request) sleep(d time.Duration) { time.Sleep(d) }
+
+// wait takes so long on average.
+func (r *request) wait(mean time.Duration) { time.Sleep(r.about(mean)) }
+
+// about returns an exponentially distributed time.
+func (r *request) about(mean time.Duration) time.Duration {
+	return time.Duration(r.rng.ExpFloat64() * float64(mean))
+}
+
+// locked waits for the lock, and holds it.
+func (r *request) locked(mean time.Duration) { r.within(r.lock, r.about(mean)) }
+
+// call waits for one of eight servers, and is served.
+func (r *request) call(mean time.Duration) { r.within(r.servers, r.about(mean)) }
+
+// compute uses a CPU, in turns with the others.
+func (r *request) compute(mean time.Duration) {
+	for left := r.about(mean); left > 0; left -= quantum {
+		r.within(r.cpus, min(left, quantum))
+		r.mu.Lock()
+		if at := int(r.at() / period); at < len(r.busy) {
+			r.busy[at] += min(left, quantum)
+		}
+		r.mu.Unlock()
+	}
+}
+
+func (r *request) within(s *semaphore.Weighted, d time.Duration) {
+	_ = s.Acquire(context.Background(), 1) // fails only with its context
+	time.Sleep(d)
+	s.Release(1)
+}

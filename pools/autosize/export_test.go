@@ -1,0 +1,18 @@
+package autosize
+
+import (
+	"time"
+
+	"github.com/poolgauge/poolgauge/diagnose"
+	"github.com/poolgauge/poolgauge/pools"
+)
+
+// Look returns a function that looks at a pool once, a second after the last time.
+func Look(pool *pools.Semaphore) func() {
+	s := sizer{min: 1, max: 10}
+	now := time.Now()
+	return func() {
+		now = now.Add(time.Second)
+		s.next(diagnose.FiguresOf(pool.Stats(), now), process.machine())
+	}
+}
