@@ -42,6 +42,13 @@ image: imagecontext ## images of the sidecar and of the example for this machine
 			-t ghcr.io/poolgauge/$$program:$(IMAGE_TAG) -f deploy/image/Dockerfile bin/image; \
 	done
 
+# What a release has beside the source: its image by digest, everywhere, so that a tag that is moved changes nothing.
+PINNED ?= bin/deploy
+pinned: ## bin/deploy: deploy with the sidecar's image by DIGEST (sha256:…)
+	@case "$(DIGEST)" in sha256:????????????????????????????????????????????????????????????????) ;; *) echo "DIGEST=$(DIGEST): want sha256: and 64 digits" >&2; exit 2;; esac
+	@rm -rf $(PINNED) && mkdir -p $(PINNED) && cp -r deploy/gateway deploy/helm deploy/k8s $(PINNED)/ && rm -r $(PINNED)/k8s/gen
+	@find $(PINNED) -name '*.yaml' -exec sed -i -e 's|\(ghcr.io/poolgauge/sidecar\):$(IMAGE_TAG)|\1@$(DIGEST)|' -e 's|^  digest: ""|  digest: "$(DIGEST)"|' {} +
+
 # deb and rpm of the sidecar, for plain hosts.
 NFPM = go run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.48.0
 packages: imagecontext ## bin/packages: deb and rpm of the sidecar, for both architectures
@@ -88,4 +95,4 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 bench: ## compare with peers; fails where a bar is missed
 	@cd benchmarks && missed=0; for b in footprint relay pools pools/truth pools/memory wrap "classify -rounds 3"; do go run ./$$b || missed=1; done; exit $$missed
 
-.PHONY: check help tidy build imagecontext image packages podman vet lint fmt test alerts readme cross generate browser fuzz bench
+.PHONY: check help tidy build imagecontext image packages pinned podman vet lint fmt test alerts readme cross generate browser fuzz bench

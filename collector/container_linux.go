@@ -113,15 +113,6 @@ type containerAttributes struct {
 
 var memoryEvents = [6]string{"low", "high", "max", "oom", "oom_kill", "oom_group_kill"}
 
-// groupAttributes are those of every point of a group.
-func groupAttributes(path, containerID string) []attribute.KeyValue {
-	base := []attribute.KeyValue{catalog.CgroupPathKey.String(path)}
-	if containerID != "" {
-		base = append(base, semconv.ContainerID(containerID))
-	}
-	return base
-}
-
 func newContainerAttributes(birth *Birth, base []attribute.KeyValue) containerAttributes {
 	a := containerAttributes{
 		base:   With(birth, base...),

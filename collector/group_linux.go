@@ -4,9 +4,11 @@ import (
 	"os"
 	"path"
 
+	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/poolgauge/poolgauge/collector/cgroup"
+	"github.com/poolgauge/poolgauge/internal/catalog"
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
@@ -14,7 +16,7 @@ import (
 type group struct {
 	*cgroup.Group
 	container bool
-	id        string // of the container
+	base      []attribute.KeyValue // of every point
 	birth     *Birth
 	figures   containerAttributes
 	pressure  pressureAttributes
@@ -24,10 +26,11 @@ type group struct {
 	watched   *watched                  // nil if its events cannot be followed
 }
 
-func newGroup(g *cgroup.Group, containerID string, isContainer bool, birth *Birth) *group {
-	base := groupAttributes(g.Path, containerID)
+// newGroup returns a group whose points have its path, and more if a container is known by more.
+func newGroup(g *cgroup.Group, isContainer bool, birth *Birth, more ...attribute.KeyValue) *group {
+	base := append([]attribute.KeyValue{catalog.CgroupPathKey.String(g.Path)}, more...)
 	return &group{
-		Group: g, container: isContainer, id: containerID, birth: birth,
+		Group: g, container: isContainer, base: base, birth: birth,
 		figures: newContainerAttributes(birth, base), pressure: newPressureAttributes(birth, base),
 		disks: map[string]diskAttributes{},
 	}
@@ -50,10 +53,10 @@ type diskAttributes struct{ read, write *Attributes }
 func (g *group) disk(device string, names *disks) diskAttributes {
 	a, known := g.disks[device]
 	if !known {
-		base := append(groupAttributes(g.Path, g.id), semconv.SystemDevice(names.name(device)))
+		on := semconv.SystemDevice(names.name(device))
 		a = diskAttributes{
-			read:  with(g.birth, base, semconv.DiskIODirectionRead),
-			write: with(g.birth, base, semconv.DiskIODirectionWrite),
+			read:  with(g.birth, g.base, on, semconv.DiskIODirectionRead),
+			write: with(g.birth, g.base, on, semconv.DiskIODirectionWrite),
 		}
 		g.disks[device] = a
 	}

@@ -8,6 +8,8 @@ type PodConfig struct {
 	Processes []string
 	// Self is what the own process is called, empty for the name of its file: an image may call every program alike.
 	Self string
+	// Container is the name of the own container in its pod, empty if it is unknown: nothing that the kernel shows tells it.
+	Container string
 	// CgroupRoot is a directory at or below which the host's control groups are mounted, such as a hostPath volume. Empty is
 	// the usual /sys/fs/cgroup.
 	CgroupRoot string

@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strconv"
 
+	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
 	"github.com/poolgauge/poolgauge/collector/cgroup"
 	"github.com/poolgauge/poolgauge/collector/proc"
 	"github.com/poolgauge/poolgauge/internal/kernfile"
@@ -65,12 +68,23 @@ func (c *containers) scanOwn() {
 	c.own.inside = c.own.id != "" || errNS == nil && namespace != initialNamespace
 	groups, err := c.pod.tree.Lineage(c.own.membership)
 	if len(groups) > 0 {
-		c.own.group, c.own.ancestors = newGroup(groups[0], c.own.id, true, &Birth{}), groups[1:]
+		c.own.group, c.own.ancestors = newGroup(groups[0], true, &Birth{}, c.ownAttributes()...), groups[1:]
 	}
 	if err != nil {
 		c.own.err = err
 	}
 	c.list = nil
+}
+
+// ownAttributes are those that the own container is known by, beside its path.
+func (c *containers) ownAttributes() (known []attribute.KeyValue) {
+	if c.own.id != "" {
+		known = append(known, semconv.ContainerID(c.own.id))
+	}
+	if name := c.pod.config.Container; name != "" {
+		known = append(known, semconv.K8SContainerName(name))
+	}
+	return known
 }
 
 // scan follows the containers that the processes of the pod are in.
@@ -88,7 +102,7 @@ func (c *containers) scan() {
 			c.add(c.find(id, inside))
 		case other.group.Incarnation() != other.seen: // the container was started again
 			other.seen = other.group.Incarnation()
-			other.group = newGroup(other.group.Group, id, true, c.born(inside))
+			other.group = newGroup(other.group.Group, true, c.born(inside), semconv.ContainerID(id))
 			c.list = nil
 		}
 	}
@@ -148,7 +162,7 @@ func (c *containers) disown() {
 	c.own.id = ""
 	c.own.generation++
 	if c.own.group != nil {
-		c.own.group = newGroup(c.own.group.Group, "", true, c.own.group.birth)
+		c.own.group = newGroup(c.own.group.Group, true, c.own.group.birth, c.ownAttributes()...)
 	}
 	c.list = nil
 }
@@ -175,14 +189,14 @@ func (c *containers) find(id string, inside []*candidate) *container {
 	found := &container{id: id}
 	if c.pod.tree != nil {
 		if groups, err := c.pod.tree.Lineage(inside[0].membership); len(groups) > 0 {
-			found.group, found.ancestors, found.err = newGroup(groups[0], id, true, c.born(inside)), groups[1:], err
+			found.group, found.ancestors, found.err = newGroup(groups[0], true, c.born(inside), semconv.ContainerID(id)), groups[1:], err
 			return found
 		}
 	}
 	for _, one := range inside[:min(doors, len(inside))] {
 		group, err := c.enter(one)
 		if group != nil {
-			found.group, found.through, found.err = newGroup(group, id, true, c.born(inside)), one.pid, err
+			found.group, found.through, found.err = newGroup(group, true, c.born(inside), semconv.ContainerID(id)), one.pid, err
 			return found
 		}
 		// The process may have gone meanwhile, and one that a runtime has just made is closed to others until it runs the program.
@@ -222,7 +236,7 @@ func (c *containers) rebuild() {
 		one.group.above = nil
 		for _, g := range one.ancestors {
 			if ancestors[g.Path] == nil {
-				ancestors[g.Path] = newGroup(g, "", false, BornAt(c.pod.boot()))
+				ancestors[g.Path] = newGroup(g, false, BornAt(c.pod.boot()))
 			}
 			one.group.above = append(one.group.above, ancestors[g.Path])
 		}

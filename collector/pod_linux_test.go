@@ -131,7 +131,9 @@ func open(t testing.TB, dir string) (*Pod, error) {
 		data, _ := os.ReadFile(filepath.Join(dir, name)) // most fixtures have none
 		return strings.TrimSpace(string(data))
 	}
-	pod, err := NewPod(PodConfig{ProcRoot: dir + "/proc", CgroupRoot: line("cgroup-root"), Processes: strings.Fields(line("processes"))})
+	pod, err := NewPod(PodConfig{
+		ProcRoot: dir + "/proc", CgroupRoot: line("cgroup-root"), Processes: strings.Fields(line("processes")), Container: line("container"),
+	})
 	if err == nil {
 		t.Cleanup(pod.Close)
 	}

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -58,12 +59,17 @@ exporters: {test: {}}
   telemetry: {metrics: {level: none}, logs: {level: error}}
   pipelines: {metrics: {receivers: [otlp], exporters: [test]` + pipeline + `}}
 `
+	runCollector(t, c.factories, []string{config}, yamlprovider.NewFactory())
+	return c
+}
+
+// runCollector runs a Collector with what uris make of a configuration until the test ends, or stop is called. It listens on return.
+func runCollector(t *testing.T, factories func() (otelcol.Factories, error), uris []string, providers ...confmap.ProviderFactory) (stop func()) {
+	t.Helper()
 	col, err := otelcol.NewCollector(otelcol.CollectorSettings{
-		BuildInfo: component.BuildInfo{Command: "e2e", Version: "0"},
-		Factories: c.factories,
-		ConfigProviderSettings: otelcol.ConfigProviderSettings{ResolverSettings: confmap.ResolverSettings{
-			URIs: []string{config}, ProviderFactories: []confmap.ProviderFactory{yamlprovider.NewFactory()},
-		}},
+		BuildInfo:               component.BuildInfo{Command: "e2e", Version: "0"},
+		Factories:               factories,
+		ConfigProviderSettings:  otelcol.ConfigProviderSettings{ResolverSettings: confmap.ResolverSettings{URIs: uris, ProviderFactories: providers}},
 		DisableGracefulShutdown: true,
 	})
 	if err != nil {
@@ -71,20 +77,23 @@ exporters: {test: {}}
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- col.Run(context.Background()) }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		col.Shutdown()
 		if err := <-ended; err != nil {
 			t.Errorf("the Collector: %v", err)
 		}
 	})
-	for deadline := time.After(patience); col.GetState() != otelcol.StateRunning; { // so that it listens
+	t.Cleanup(stop)
+	for deadline := time.After(patience); col.GetState() != otelcol.StateRunning; {
 		select {
+		case err := <-ended:
+			t.Fatalf("the Collector: %v", err)
 		case <-time.After(time.Millisecond):
 		case <-deadline:
 			t.Fatal("the Collector does not start")
 		}
 	}
-	return c
+	return stop
 }
 
 func (c *collector) factories() (otelcol.Factories, error) {

@@ -32,10 +32,10 @@ type MemoryConfig struct {
 // MemoryBudget is a [Semaphore] of bytes. A task acquires what it is going to allocate and releases as much when it is done, so
 // that no batch of large tasks can take more than there is. The limit follows the memory that is available:
 //
-//	Share × the less of what was available when nothing was held, and what is available now plus what is held
+//	Share × the less of the most that was available since nothing was held, and what is available now plus what is held
 //
-// The first counts what is promised and perhaps not allocated yet. The second notices when the rest of the process, or of the pod,
-// grows. The limit never falls below one task, nor rises above Max. It falls at once; tasks that hold more than the new limit keep it,
+// The first counts what is promised and perhaps not allocated yet, and rises when the container's limit is raised. The second notices
+// when the rest of the process, or of the pod, grows. The limit never falls below one task, nor rises above Max. It falls at once; tasks that hold more than the new limit keep it,
 // and no request gets any until enough has come back. A timer looks up what is available, once in Every while bytes are held or
 // requests wait; there is no goroutine. Where it becomes unknown the limit stays as it is.
 //
@@ -50,7 +50,7 @@ type MemoryBudget struct {
 	following atomic.Bool // the timer is set; written with mu held
 
 	mu     sync.Mutex // guards what follows, and makes readings and the limits that follow from them one step
-	atRest int64      // available when nothing was held
+	atRest int64      // the most available since nothing was held
 	timer  *time.Timer
 	closed bool
 }
@@ -211,7 +211,7 @@ func (b *MemoryBudget) follow() {
 		return
 	}
 	held := b.permits.held()
-	if held == 0 {
+	if held == 0 || b.atRest < available { // without what is held there would be no less
 		b.atRest = available
 	}
 	if available < math.MaxInt64-held {

@@ -50,7 +50,8 @@ func chosen(s *config.Settings, containerID string) []attribute.KeyValue {
 		kvs = append(kvs, semconv.ContainerID(containerID))
 	}
 	for key, value := range s.ResourceAttributes {
-		if value != "" { // a variable of the downward API may be empty
+		// A variable of the downward API may be empty. The container's name goes on its points alone: others are of the pod's other containers.
+		if value != "" && key != string(semconv.K8SContainerNameKey) {
 			kvs = append(kvs, attribute.String(key, value))
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/exemplar"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/resource"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
 	"github.com/poolgauge/poolgauge/collector"
@@ -167,7 +168,8 @@ func servePage(ctx context.Context, settings *config.Settings, picture *live.Liv
 // openPod finds the pod's control groups: where they are mounted, if not where the settings say.
 func openPod(settings *config.Settings, trouble *problems) (*collector.Pod, error) {
 	c := collector.PodConfig{
-		Self: programName, Processes: settings.Process, CgroupRoot: settings.CgroupRoot, SkipHost: !settings.Host, SkipContainers: !settings.Pod,
+		Self: programName, Container: settings.ResourceAttributes[string(semconv.K8SContainerNameKey)],
+		Processes: settings.Process, CgroupRoot: settings.CgroupRoot, SkipHost: !settings.Host, SkipContainers: !settings.Pod,
 	}
 	pod, err := collector.NewPod(c)
 	if err == nil {

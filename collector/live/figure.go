@@ -73,7 +73,11 @@ type Column []Figure
 
 // MarshalJSON implements json.Marshaler: all at once, since pictures have many.
 func (c Column) MarshalJSON() ([]byte, error) {
-	text := append(make([]byte, 0, 8*len(c)+2), '[')
+	return c.append(make([]byte, 0, 8*len(c)+2)), nil
+}
+
+func (c Column) append(text []byte) []byte {
+	text = append(text, '[')
 	for i, f := range c {
 		if i > 0 {
 			text = append(text, ',')
@@ -84,5 +88,5 @@ func (c Column) MarshalJSON() ([]byte, error) {
 			text = append(text, "null"...)
 		}
 	}
-	return append(text, ']'), nil
+	return append(text, ']')
 }

@@ -68,8 +68,8 @@ func Duration(seconds float64) string {
 
 var severity = map[Level]int{Trouble: 0, Warning: 1, Good: 2, Silent: 3}
 
-// Worse orders pools: those that need a look first. It is an order for slices.SortFunc.
-func Worse(a, b Pool) int {
+// worse orders pools: those that need a look first. It is an order for slices.SortFunc.
+func worse(a, b *Pool) int {
 	fillA, fillB := a.Fill().Or(0), b.Fill().Or(0)
 	return cmp.Or(
 		cmp.Compare(severity[a.Level], severity[b.Level]),

@@ -105,7 +105,7 @@ func (l *Live) Picture() *Picture {
 	defer l.mu.Unlock()
 	now := time.Now()
 	p := &Picture{
-		At: now, Service: l.cfg.Service, Pools: make([]Pool, 0, len(l.pools)),
+		At: now, Service: l.cfg.Service,
 		Memory: Memory{Used: l.used, Limit: l.cfg.Limit, Series: l.count, Refused: l.refused.Load()},
 	}
 	l.machine.picture(p)
@@ -116,12 +116,17 @@ func (l *Live) Picture() *Picture {
 		CPU: l.course.columns(courseCPU, slot), Memory: l.course.columns(courseMemory, slot),
 		Throttled: l.course.columns(courseThrottled, slot), Pressure: l.course.columns(coursePressure, slot),
 	}
+	order := make([]*Pool, 0, len(l.pools)) // a Pool is too large to be moved about
 	for _, one := range l.pools {
 		q := one.picture(now)
 		q.Spark = one.spark(slot)
-		p.Pools = append(p.Pools, q)
+		order = append(order, &q)
 	}
-	slices.SortFunc(p.Pools, Worse)
+	slices.SortFunc(order, worse)
+	p.Pools = make([]Pool, len(order))
+	for i, q := range order {
+		p.Pools[i] = *q
+	}
 	return p
 }
 

@@ -105,6 +105,11 @@ func (m *machine) containers() (all []Container) {
 				c.ID = id.Value.AsString()
 			}
 		})
+		v.each(catalog.ContainerCPUTime, semconv.K8SContainerNameKey, func(name attribute.KeyValue) {
+			if _, ok := v.value(catalog.ContainerCPUTime, path, name); ok {
+				c.Name = name.Value.AsString()
+			}
+		})
 		c.CPU, c.CPULimit = known(v.rate(catalog.ContainerCPUTime, path)), known(v.value(catalog.CgroupCPULimit, path))
 		c.Throttled = known(v.rate(catalog.CgroupCPUThrottledPeriods, path)).Over(known(v.rate(catalog.CgroupCPUPeriods, path)))
 		c.Memory = known(v.value(catalog.ContainerMemoryWorkingSet, path))

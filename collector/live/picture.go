@@ -117,6 +117,7 @@ type Pressure struct {
 type Container struct {
 	Path        string   `json:"path"`
 	ID          string   `json:"id,omitempty"`
+	Name        string   `json:"name,omitempty"`     // in its pod; the sidecar's own has it, where it was told
 	CPU         Figure   `json:"cpu,omitzero"`       // CPUs used
 	CPULimit    Figure   `json:"cpuLimit,omitzero"`  // quota in CPUs; absent: none
 	Throttled   Figure   `json:"throttled,omitzero"` // share of the periods of the quota in which it was stopped

@@ -36,7 +36,7 @@ func (s *shared) read() (text []byte, changed <-chan struct{}) {
 		}
 	}
 	s.was = s.live.Changed() // before it is read, so that no change is missed
-	text, err := json.Marshal(s.live.Picture())
+	text, err := s.live.Picture().AppendJSON(make([]byte, 0, len(s.text)+len(s.text)/8))
 	if err != nil {
 		text = []byte("{}") // cannot be: figures are numbers
 	}

@@ -90,8 +90,11 @@ func prometheusType(m *catalog.Metric) dto.MetricType {
 	}
 }
 
-// promoted are the attributes of resources that dashboards and rules select by.
-var promoted = []string{"k8s.cluster.name", "k8s.namespace.name", "k8s.pod.name"}
+// promoted are the attributes of resources that are labels of each series, as deploy/prometheus/prometheus.yml has them for OTLP.
+var promoted = []string{
+	"k8s.cluster.name", "k8s.namespace.name", "k8s.pod.name", "k8s.container.name", "k8s.node.name",
+	"k8s.deployment.name", "k8s.statefulset.name", "k8s.daemonset.name", "k8s.job.name",
+}
 
 // labelsOf returns a sample's labels in their order, and a key of them.
 func labelsOf(s *live.Sample) (pairs []*dto.LabelPair, key string) {
@@ -110,8 +113,9 @@ func labelsOf(s *live.Sample) (pairs []*dto.LabelPair, key string) {
 		}
 	}
 	for _, attribute := range promoted {
-		name, _ := labelNamer.Build(attribute)
-		labels[name] = of(attribute)
+		if name, _ := labelNamer.Build(attribute); labels[name] == "" {
+			labels[name] = of(attribute)
+		}
 	}
 	labels["job"], labels["instance"] = of("service.name"), of("service.instance.id")
 	if namespace := of("service.namespace"); namespace != "" {

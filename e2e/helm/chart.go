@@ -15,26 +15,33 @@ import (
 // part is a template of the Helm chart: a kustomization as it is built, with values in place of what a user sets.
 type part struct {
 	file, dir, enabled string
+	image              image
 	values             [][2]string // what is in the manifests, and what is in the template; each must be there
 }
 
-// The image's name and version stand in the manifests once; a chart's user sets them apart.
-var image = [2]string{"ghcr.io/poolgauge/sidecar:0.1.0", `{{ include "poolgauge.image" . }}`}
+// Images stand in the manifests with their versions. A value takes the place of both.
+var (
+	sidecarImage   = image{regexp.MustCompile(`ghcr\.io/poolgauge/sidecar:[0-9][0-9A-Za-z.-]*`), `{{ include "poolgauge.image" . }}`}
+	collectorImage = image{regexp.MustCompile(`otel/opentelemetry-collector-contrib:[0-9][0-9A-Za-z.-]*`), "{{ .Values.gateway.image }}"}
+)
+
+type image struct {
+	named *regexp.Regexp
+	value string
+}
 
 var parts = []part{
-	{"injection.yaml", "../../deploy/k8s/injection", "injection", [][2]string{image}},
-	{"daemonset.yaml", "../../deploy/k8s/daemonset", "daemonset", [][2]string{
-		image,
+	{"injection.yaml", "../../deploy/k8s/injection", "injection", sidecarImage, nil},
+	{"daemonset.yaml", "../../deploy/k8s/daemonset", "daemonset", sidecarImage, [][2]string{
 		{"namespace: poolgauge", "namespace: {{ .Release.Namespace }}"},
 		{"endpoint: http://otel-collector.monitoring:4317", "endpoint: {{ .Values.endpoint | quote }}"},
 		{`cluster: ""`, "cluster: {{ .Values.cluster | quote }}"},
 		// In place of kustomize's: pods start again with new settings.
 		{"name: poolgauge-HASH", `name: poolgauge-{{ printf "%s,%s" .Values.endpoint .Values.cluster | sha256sum | trunc 10 }}`},
 	}},
-	{"gateway.yaml", "../../deploy/gateway", "gateway", [][2]string{
+	{"gateway.yaml", "../../deploy/gateway", "gateway", collectorImage, [][2]string{
 		{"namespace: monitoring", "namespace: {{ .Release.Namespace }}"},
 		{"UPSTREAM: http://prometheus.monitoring:9090/api/v1/otlp", "UPSTREAM: {{ .Values.gateway.upstream | quote }}"},
-		{"otel/opentelemetry-collector-contrib:0.160.0", "{{ .Values.gateway.image }}"},
 		{"replicas: 2", "replicas: {{ .Values.gateway.replicas }}"},
 		{"minReplicas: 2", "minReplicas: {{ .Values.gateway.replicas }}"},
 		{"maxReplicas: 10", "maxReplicas: {{ .Values.gateway.maxReplicas }}"},
@@ -53,6 +60,10 @@ func Chart() (map[string][]byte, error) {
 		if err != nil {
 			return nil, err
 		}
+		if !p.image.named.MatchString(text) {
+			return nil, fmt.Errorf("%s: expected %s in it", p.dir, p.image.named)
+		}
+		text = p.image.named.ReplaceAllString(text, p.image.value)
 		for _, v := range p.values {
 			replaced := regexp.MustCompile(`(^|[^A-Za-z])`+regexp.QuoteMeta(v[0])).ReplaceAllString(text, "${1}"+strings.ReplaceAll(v[1], "$", "$$"))
 			if replaced == text {

@@ -1,6 +1,9 @@
 package k8s
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -138,6 +141,32 @@ func TestOneVersion(t *testing.T) {
 	}
 	if len(versions) != 1 || versions[""] != nil || versions["latest"] != nil {
 		t.Errorf("versions %v, want one", versions)
+	}
+}
+
+// What a release is made of has the image by digest in every manifest, the policy and the chart.
+func TestReleaseIsByDigest(t *testing.T) {
+	const digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	dir := t.TempDir()
+	if text, err := exec.CommandContext(t.Context(), "make", "-C", "../..", "pinned", "DIGEST="+digest, "PINNED="+dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	for _, object := range mustBuild(t, filepath.Join(dir, "k8s", "daemonset")) {
+		if pod := template(object); pod != nil && pod.Spec.Containers[0].Image != "ghcr.io/poolgauge/sidecar@"+digest {
+			t.Errorf("the DaemonSet's image is %s", pod.Spec.Containers[0].Image)
+		}
+	}
+	for name, want := range map[string]string{
+		"k8s/sidecar/sidecar.yaml":   "image: ghcr.io/poolgauge/sidecar@" + digest,
+		"k8s/sidecar/cronjob.yaml":   "image: ghcr.io/poolgauge/sidecar@" + digest,
+		"k8s/sidecar/pod.yaml":       "image: ghcr.io/poolgauge/sidecar@" + digest,
+		"k8s/injection/policy.yaml":  `image: "ghcr.io/poolgauge/sidecar@` + digest + `"`,
+		"helm/poolgauge/values.yaml": "  digest: \"" + digest + "\"",
+	} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil || !strings.Contains(string(text), want+"\n") && !strings.Contains(string(text), want+",\n") || strings.Contains(string(text), "poolgauge/sidecar:") {
+			t.Errorf("%s has no %s, or a tag: %v", name, want, err)
+		}
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 // points, to Prometheus.
 type stack struct {
 	orders, paid string // URLs of the service and of its payments
+	page         string // host:port of the sidecar's
 	binary       string // of the service
 	stop         func()
 }
@@ -30,7 +31,7 @@ const identityVariable = "OTEL_RESOURCE_ATTRIBUTES=k8s.cluster.name=test,k8s.nam
 
 func startStack(t *testing.T, e *engine.Engine) *stack {
 	t.Helper()
-	s := &stack{binary: build(t, "../../examples/orders", ".", "orders")}
+	s := &stack{binary: build(t, "../../examples/orders", ".", "orders"), page: freeAddress(t)}
 	server := httptest.NewServer(e.OTLP)
 	relay := freeAddress(t)
 	endSidecar := s.sidecar(t, server.URL, relay)
@@ -61,7 +62,7 @@ func (s *stack) sidecar(t *testing.T, upstream, relay string) (end func()) {
 	}
 	cmd := exec.Command(build(t, "../..", "./cmd/sidecar", "sidecar", tags...), "--interval=1s", "--probe-cpu-interval=1s",
 		"--probe-parallelism-interval=2s", "--probe-disk-interval=1s", "--probe-tcp="+strings.TrimPrefix(upstream, "http://"), "--probe-tcp-interval=1s",
-		"--probe-budget=50", "--health-address=off", "--page-address=off", "--relay-grpc-address="+relay, "--relay-http-address=off")
+		"--probe-budget=50", "--health-address=off", "--page-address="+s.page, "--relay-grpc-address="+relay, "--relay-http-address=off")
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir(), identityVariable, "GORACE=atexit_sleep_ms=0",
 		"OTEL_EXPORTER_OTLP_ENDPOINT=" + upstream + "/api/v1/otlp", "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",

@@ -13,6 +13,7 @@ const (
 
 var cgroupAttributes = []Attribute{
 	{Key: semconv.ContainerIDKey, Help: "the container whose group this is; absent for an ancestor and outside a container"},
+	{Key: semconv.K8SContainerNameKey, Help: "the sidecar's own container, where it was told by OTEL_RESOURCE_ATTRIBUTES; absent for all others"},
 	{Key: CgroupPathKey, Help: "path of the control group below the visible root"},
 }
 

@@ -107,6 +107,12 @@ function pipeline({ pipeline: p, memory: m }) {
   ];
 }
 
+// containerTitle is what a container is known by: its name, which only the sidecar's own has, its id or its path.
+function containerTitle(c) {
+  if (c.name) return `Container ${c.name} (the sidecar)`;
+  return c.id ? `Container ${c.id.slice(0, 12)}` : `Control group ${c.path}`;
+}
+
 export class Strips {
   constructor(root) {
     this.root = root;
@@ -117,7 +123,7 @@ export class Strips {
     const shown = picture.containers.slice(0, 3);
     const strips = [
       ["Host", host(picture)],
-      ...shown.map((c) => [c.id ? `Container ${c.id.slice(0, 12)}` : `Control group ${c.path}`, container(c, picture.course)]),
+      ...shown.map((c) => [containerTitle(c), container(c, picture.course)]),
       ["Probes", probes(picture.probes)],
       [picture.pipeline.upstream ? `Pipeline to ${picture.pipeline.upstream}` : "Pipeline", pipeline(picture)],
     ];

@@ -17,17 +17,23 @@ var inScope = promql.Queries{Scope: scope, Range: interval}
 
 var (
 	pathLabel  = promql.Label(catalog.CgroupPathKey)
-	byGroup    = []string{instanceLabel, pathLabel}
+	nameLabel  = promql.Label(semconv.K8SContainerNameKey)
+	byGroup    = []string{instanceLabel, pathLabel, nameLabel}
 	byInstance = []string{instanceLabel}
 )
 
 // groupLegend is for queries that [named] has given a group.
 const groupLegend = "{{group}} ({{instance}})"
 
-// named adds a label group to series of control groups: the last part of the path, whose long ids would fill the legend.
+// named adds a label group to series of control groups: the name of the sidecar's own container, else the last part of the path, whose long ids would
+// fill the legend.
 func named(expr string) string {
-	return `label_replace(` + expr + `, "group", "$1$2", "` + pathLabel + `", "(?:.*/)?([^/]{1,28})[^/]*|(/)")`
+	byPath := `label_replace(` + expr + `, "group", "$1$2", "` + pathLabel + `", "(?:.*/)?([^/]{1,28})[^/]*|(/)")`
+	return `label_replace(` + byPath + `, "group", "$1", "` + nameLabel + `", "(.+)")`
 }
+
+// onlyOwn says what the panels of containers show in a pod whose containers do not see each other.
+const onlyOwn = " Without shareProcessNamespace in the pod it is the sidecar's own container (poolgauge), not the app's."
 
 const hostLabel = "host"
 
@@ -77,7 +83,7 @@ func containerPanels() []panel {
 	return []panel{
 		chart{
 			title: "CPU used", unit: "short", width: 8, height: 8, none: "no control group is visible",
-			help:   "CPUs that a container, or an ancestor with all below it, uses. Dashed: its quota, if it has one.",
+			help:   "CPUs that a container, or an ancestor with all below it, uses. Dashed: its quota, if it has one." + onlyOwn,
 			bounds: []query{{named(promql.Sum(byGroup, inScope.Value(catalog.CgroupCPULimit))), "quota of " + groupLegend}},
 		}.lines(
 			query{named(cpus(inScope, byGroup)), groupLegend},
@@ -85,7 +91,7 @@ func containerPanels() []panel {
 		chart{
 			title: "Throttled", unit: "percentunit", width: 8, height: 8, top: cog.ToPtr(1.0), limits: steps(0.1, 0.5),
 			sparse: []*catalog.Metric{catalog.CgroupCPUPeriods},
-			help:   "Share of the quota periods in which the group was stopped, the honest measure of throttling. An ancestor throttles all below it.",
+			help:   "Share of the quota periods in which the group was stopped, the honest measure of throttling. An ancestor throttles all below it." + onlyOwn,
 		}.lines(query{named(throttled(inScope, byGroup)), groupLegend}),
 		chart{
 			title: "Stopped by the quota", unit: "short", width: 8, height: 8, sparse: []*catalog.Metric{catalog.CgroupCPUThrottledTime},
@@ -93,7 +99,7 @@ func containerPanels() []panel {
 		}.lines(query{named(promql.Sum(byGroup, inScope.Rate(catalog.CgroupCPUThrottledTime))), groupLegend}),
 		chart{
 			title: "Memory", unit: "bytes", width: 8, height: 8, none: "no control group is visible",
-			help:   "Working set: what the kubelet evicts by. The limit is where the kernel kills.",
+			help:   "Working set: what the kubelet evicts by. The limit is where the kernel kills." + onlyOwn,
 			bounds: []query{{named(promql.Sum(byGroup, inScope.Value(catalog.CgroupMemoryLimit))), "limit of " + groupLegend}},
 		}.lines(
 			query{named(workingSet(inScope, byGroup)), groupLegend},

@@ -1,4 +1,4 @@
-// Package engine is a real Prometheus in this process, as far as a query needs one: the OTLP receiver and its translation, the time series
+// Package engine is a real Prometheus in this process, as far as a query needs one: the OTLP receiver and its translation, scraping, the time series
 // database, PromQL and the evaluation of rules.
 package engine
 

@@ -1,0 +1,128 @@
+package live
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+	"time"
+)
+
+// AppendJSON appends to b what [json.Marshal] returns of p. It takes a fraction of the time where there are many pools, whose encoding is written out here:
+// a page asks for it every second.
+func (p *Picture) AppendJSON(b []byte) ([]byte, error) {
+	rest := *p
+	rest.Pools = []Pool{}
+	text, err := json.Marshal(&rest)
+	if err != nil {
+		return b, err
+	}
+	before, after, _ := bytes.Cut(text, []byte(`"pools":[]`)) // in a text the quotes would be escaped
+	b = append(append(b, before...), `"pools":[`...)
+	for i := range p.Pools {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = p.Pools[i].appendJSON(b)
+	}
+	return append(append(b, ']'), after...), nil
+}
+
+func (p *Pool) appendJSON(b []byte) []byte {
+	o := object(append(b, '{'))
+	o.text("id", p.ID)
+	o.text("name", p.Name)
+	o.text("kind", p.Kind)
+	o.some("service", p.Service)
+	o.some("instance", p.Instance)
+	o.key("seen")
+	o = append(p.Seen.AppendFormat(append(o, '"'), time.RFC3339Nano), '"')
+	o.text("level", string(p.Level))
+	o.some("reason", p.Reason)
+	o.figure("limit", p.Limit)
+	o.figure("used", p.Used)
+	o.figure("idle", p.Idle)
+	o.figure("constructing", p.Constructing)
+	o.figure("pending", p.Pending)
+	o.figure("pendingLimit", p.PendingLimit)
+	o.figure("oldestWait", p.OldestWait)
+	o.quantiles("wait", p.Wait)
+	o.quantiles("use", p.Use)
+	o.figure("meanWait", p.MeanWait)
+	o.figure("meanUse", p.MeanUse)
+	o.figure("rate", p.Rate)
+	o.figure("notServed", p.NotServed)
+	o.figure("failed", p.Failed)
+	o.figure("onCPU", p.OnCPU)
+	o.figure("runQueue", p.RunQueue)
+	o.figure("blocked", p.Blocked)
+	o.some("verdict", p.Verdict)
+	if len(p.Evidence) > 0 {
+		o.key("evidence")
+		o = append(o, '[')
+		for i, line := range p.Evidence {
+			if i > 0 {
+				o = append(o, ',')
+			}
+			o = appendText(o, line)
+		}
+		o = append(o, ']')
+	}
+	o.figure("recommended", p.Recommended)
+	o.key("spark")
+	o = append(p.Spark.Fill.append(append(o, `{"fill":`...)), `,"wait":`...)
+	return append(p.Spark.Wait.append(o), '}', '}')
+}
+
+// object is JSON in the making: an object that is open.
+type object []byte
+
+func (o *object) key(name string) {
+	if (*o)[len(*o)-1] != '{' {
+		*o = append(*o, ',')
+	}
+	*o = append(append(append(*o, '"'), name...), '"', ':')
+}
+
+func (o *object) text(name, s string) {
+	o.key(name)
+	*o = appendText(*o, s)
+}
+
+// some leaves out a text that is empty.
+func (o *object) some(name, s string) {
+	if s != "" {
+		o.text(name, s)
+	}
+}
+
+// figure leaves out one that is absent.
+func (o *object) figure(name string, f Figure) {
+	if f.known {
+		o.key(name)
+		*o = strconv.AppendFloat(*o, f.value, 'g', -1, 32)
+	}
+}
+
+func (o *object) quantiles(name string, q Quantiles) {
+	if q == (Quantiles{}) {
+		return
+	}
+	o.key(name)
+	*o = append(*o, '{')
+	o.figure("p50", q.P50)
+	o.figure("p95", q.P95)
+	o.figure("p99", q.P99)
+	*o = append(*o, '}')
+}
+
+// appendText appends a text as encoding/json does, which is called where one has more than plain characters.
+func appendText(b []byte, s string) []byte {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c < ' ', c > '~', c == '"', c == '\\', c == '<', c == '>', c == '&':
+			text, _ := json.Marshal(s) // a string always has JSON
+			return append(b, text...)
+		}
+	}
+	return append(append(append(b, '"'), s...), '"')
+}

@@ -1,0 +1,59 @@
+package live
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+)
+
+// The encoding that is written out is that of encoding/json, whatever fields there are.
+func TestAppendJSON(t *testing.T) {
+	var full Pool
+	fill(t, reflect.ValueOf(&full).Elem(), "full")
+	odd := full
+	odd.Name, odd.Reason, odd.Evidence = "<script>\"\\&\x00\u2028\xff", "ä", []string{"one"}
+	odd.Used, odd.Rate, odd.Wait.P50 = Known(1e30), Known(-0.0000001), Figure{}
+	for name, pools := range map[string][]Pool{
+		"none": {}, "empty": {{}}, "full": {full}, "odd": {odd, full, {Name: "x", Wait: Quantiles{P99: Known(3)}, Spark: Spark{Fill: Column{{}, Known(0.12345)}}}},
+	} {
+		p := &Picture{At: time.Unix(1, 5), Service: `"pools":[]`, Pools: pools, Containers: []Container{{Path: "/"}}}
+		want, err := json.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := p.AppendJSON([]byte("data: "))
+		if err != nil || string(got) != "data: "+string(want) {
+			t.Errorf("%s: %v; got\n%s\nwant\n%s", name, err, got, want)
+		}
+	}
+}
+
+// fill gives every field a value of its own.
+func fill(t *testing.T, v reflect.Value, name string) {
+	t.Helper()
+	switch at := v.Addr().Interface().(type) {
+	case *Figure:
+		*at = Known(float64(len(name)) + 1/3.0)
+	case *Column:
+		*at = Column{Known(0.5), {}, Known(12345678)}
+	case *time.Time:
+		*at = time.Date(2026, 11, 29, 1, 2, 3, 456000, time.FixedZone("", 3600))
+	case *string:
+		*at = name
+	case *[]string:
+		*at = []string{name, name + " again"}
+	default:
+		switch v.Kind() {
+		case reflect.Struct:
+			for i := range v.NumField() {
+				fill(t, v.Field(i), fmt.Sprintf("%s.%s", name, v.Type().Field(i).Name))
+			}
+		case reflect.String:
+			v.SetString(name)
+		default:
+			t.Fatalf("%s is a %s", name, v.Type())
+		}
+	}
+}

@@ -1,0 +1,57 @@
+package e2e
+
+import (
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// front passes connections on, as a Service does, and counts them.
+type front struct {
+	net.Listener
+	accepted atomic.Int64
+}
+
+func newFront(t *testing.T, to string) *front {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &front{Listener: l}
+	var passing sync.WaitGroup
+	passing.Go(func() {
+		for {
+			from, err := l.Accept()
+			if err != nil {
+				return // the test is over
+			}
+			f.accepted.Add(1)
+			passing.Go(func() { pass(from, to) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		passing.Wait()
+	})
+	return f
+}
+
+// pass copies both ways between a connection and an address until one of them is closed.
+func pass(from net.Conn, address string) {
+	defer func() { _ = from.Close() }()
+	to, err := net.Dial("tcp", address)
+	if err != nil {
+		return
+	}
+	var back sync.WaitGroup
+	back.Go(func() {
+		_, _ = io.Copy(from, to)
+		_ = from.Close()
+	})
+	_, _ = io.Copy(to, from)
+	_ = to.Close()
+	back.Wait()
+}
