@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/poolgauge/poolgauge/collector/cgroup"
@@ -31,6 +32,9 @@ type Pod struct {
 
 	processes  processes
 	containers containers
+
+	statfs           func(path string, to *syscall.Statfs_t) error
+	fileSystemsEvery time.Duration
 }
 
 // NewPod returns the pod of the calling process. An error says that cfg.CgroupRoot has no control groups; whatever else cannot
@@ -43,7 +47,10 @@ func NewPod(cfg PodConfig) (*Pod, error) {
 	if tree == nil && cfg.CgroupRoot != "" {
 		return nil, err
 	}
-	p := &Pod{config: cfg, fs: proc.NewFS(cfg.ProcRoot), self: selfPID(cfg.ProcRoot), tree: tree, broken: err, real: cfg.ProcRoot == "/proc"}
+	p := &Pod{
+		config: cfg, fs: proc.NewFS(cfg.ProcRoot), self: selfPID(cfg.ProcRoot), tree: tree, broken: err, real: cfg.ProcRoot == "/proc",
+		statfs: syscall.Statfs, fileSystemsEvery: fileSystemsEvery,
+	}
 	p.processes.pod, p.containers.pod = p, p
 	p.scan(new(uint64))
 	p.id = p.containers.own.id
@@ -60,6 +67,7 @@ func (p *Pod) Sources() []Named {
 		{Name: "container", Source: &containerSource{pod: p, seen: p.generation}},
 		{Name: "pressure", Source: newPressureSource(p)},
 		{Name: "process", Source: &processSource{pod: p, seen: p.generation}},
+		{Name: "filesystem", Source: newFileSystemSource(p)},
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -136,8 +137,28 @@ func open(t testing.TB, dir string) (*Pod, error) {
 	})
 	if err == nil {
 		t.Cleanup(pod.Close)
+		pod.statfs, pod.fileSystemsEvery = statfsOf(dir), 0
 	}
 	return pod, err
+}
+
+// statfsOf answers from the file statfs of a fixture, lines of a quoted path, the unit, blocks, free and available ones, inodes and free ones.
+func statfsOf(dir string) func(string, *syscall.Statfs_t) error {
+	return func(path string, to *syscall.Statfs_t) error {
+		data, _ := os.ReadFile(filepath.Join(dir, "statfs")) // most fixtures have none
+		for line := range strings.Lines(string(data)) {
+			var of string
+			_, err := fmt.Sscanf(line, "%q %d %d %d %d %d %d", &of, &to.Frsize, &to.Blocks, &to.Bfree, &to.Bavail, &to.Files, &to.Ffree)
+			if err != nil {
+				return err
+			}
+			if of == path {
+				to.Bsize = 1 << 20 // what is best to write at a time, which is not the unit
+				return nil
+			}
+		}
+		return syscall.ENOENT
+	}
 }
 
 // TestPodFixtures collects every tree of testdata twice and compares the points and the log with its section "want".

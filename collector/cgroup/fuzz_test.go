@@ -13,7 +13,7 @@ func FuzzParseMounts(f *testing.F) {
 		ms, _ := parseMounts(data)
 		for _, list := range ms {
 			for _, m := range list {
-				if m.point == "" || m.fs == "" {
+				if m.Point == "" || m.FS == "" {
 					t.Errorf("half a mount: %+v", m)
 				}
 				if rel, ok := newView(m, nil, "/nowhere", "").resolve("/a/b"); ok && !strings.HasPrefix(rel, "/") {

@@ -3,6 +3,8 @@ package cgroup
 import (
 	"bytes"
 	"strings"
+
+	"github.com/poolgauge/poolgauge/collector/proc"
 )
 
 // ContainerID returns the container that a control group's name belongs to, "" if it is none. Runtimes name the group after
@@ -45,18 +47,18 @@ func isHex(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }
 func idFromMounts(mountinfo []byte) string {
 	shared, own := "", ""
 	for line := range bytes.Lines(mountinfo) {
-		m, err := parseMount(line)
+		m, err := proc.ParseMount(line)
 		if err != nil {
 			continue
 		}
-		if strings.Contains(m.root, "/pods/") && (m.point == "/etc/hosts" || m.point == "/dev/termination-log") {
+		if strings.Contains(m.Root, "/pods/") && (m.Point == "/etc/hosts" || m.Point == "/dev/termination-log") {
 			return ""
 		}
-		switch m.point {
+		switch m.Point {
 		case "/etc/hostname", "/etc/resolv.conf":
-			shared = idInDirectory(m.root)
+			shared = idInDirectory(m.Root)
 		case "/run/.containerenv": // podman's, never shared
-			own = idInDirectory(m.root)
+			own = idInDirectory(m.Root)
 		}
 	}
 	return orDefault(own, shared)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+
+	"github.com/poolgauge/poolgauge/collector/proc"
 )
 
 // Membership says in which group of each hierarchy a process is, as /proc/<pid>/cgroup has it: paths are relative to the root
@@ -25,7 +27,7 @@ func ParseMembership(data []byte) (Membership, error) {
 			continue
 		}
 		for c := range controllers {
-			if c == unified && string(id) == "0" && len(names) == 0 || c != unified && contains(string(names), controllerNames[c]) {
+			if c == unified && string(id) == "0" && len(names) == 0 || c != unified && proc.Listed(string(names), controllerNames[c]) {
 				m.paths[c] = string(dir)
 			}
 		}

@@ -126,7 +126,7 @@ func TestMountsHiddenByLaterOnes(t *testing.T) {
 		"1 0 0:1 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n" +
 			"2 0 0:2 / /mnt\\040x\\134y\\12 rw - cgroup cgroup rw,cpu\n" +
 			"3 0 0:3 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n"))
-	if err != nil || len(ms[unified]) != 0 || len(ms[cpu]) != 1 || ms[cpu][0].point != `/mnt x\y\12` {
+	if err != nil || len(ms[unified]) != 0 || len(ms[cpu]) != 1 || ms[cpu][0].Point != `/mnt x\y\12` {
 		t.Errorf("got %+v, %v; want only the mount of cpu", ms, err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/poolgauge/poolgauge/collector/proc"
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
@@ -77,15 +78,15 @@ func orDefault(s, otherwise string) string {
 }
 
 // choose picks the mount to read: the first at or below a directory, by default the usual one, else the first of all.
-func choose(ms []mount, below string) (mount, bool) {
+func choose(ms []proc.Mount, below string) (proc.Mount, bool) {
 	dir := orDefault(below, "/sys/fs/cgroup")
 	for _, m := range ms {
-		if within(m.point, filepath.Clean(dir)) {
+		if within(m.Point, filepath.Clean(dir)) {
 			return m, true
 		}
 	}
 	if below != "" || len(ms) == 0 {
-		return mount{}, false
+		return proc.Mount{}, false
 	}
 	return ms[0], true
 }

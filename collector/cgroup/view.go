@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/poolgauge/poolgauge/collector/proc"
 )
 
 // view translates paths of one hierarchy, as /proc/<pid>/cgroup writes them, to directories of one mount.
@@ -18,14 +20,14 @@ type view struct {
 // namespace: "/../.." is two levels above the namespace's root, and does not say what the levels are called. Then the
 // namespace's root is searched in the mount, by the inode that another mount of the hierarchy has for it, or by the id of the
 // own container.
-func newView(m mount, same []mount, prefix, containerID string) view {
-	v := view{dir: prefix + m.point, root: strings.TrimSuffix(m.root, "/")}
-	if !strings.HasPrefix(m.root, "/..") {
+func newView(m proc.Mount, same []proc.Mount, prefix, containerID string) view {
+	v := view{dir: prefix + m.Point, root: strings.TrimSuffix(m.Root, "/")}
+	if !strings.HasPrefix(m.Root, "/..") {
 		return v
 	}
 	isRoot := func(name string, _ os.FileInfo) bool { return containerID != "" && ContainerID(name) == containerID }
 	for _, other := range same {
-		if info, err := os.Stat(prefix + other.point); other.root == "/" && err == nil {
+		if info, err := os.Stat(prefix + other.Point); other.Root == "/" && err == nil {
 			isRoot = func(_ string, dir os.FileInfo) bool { return os.SameFile(info, dir) }
 			break
 		}

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 )
@@ -29,6 +30,30 @@ func known(v float64, ok bool) Figure {
 
 // Get returns the number, and whether there is one.
 func (f Figure) Get() (v float64, ok bool) { return f.value, f.known }
+
+// Text writes the number by a function, such as [Whole], and a dash where it is absent.
+func (f Figure) Text(write func(float64) string) string {
+	if !f.known {
+		return "–"
+	}
+	return write(f.value)
+}
+
+// Whole writes a number without a fraction.
+func Whole(v float64) string { return strconv.FormatFloat(v, 'f', 0, 64) }
+
+// Number writes a rate in six columns at most.
+func Number(v float64) string {
+	switch {
+	case v == 0:
+		return "0"
+	case v < 10:
+		return fmt.Sprintf("%.2g", v)
+	case v < 99999.5:
+		return Whole(v)
+	}
+	return fmt.Sprintf("%.3gM", v/1e6)
+}
 
 // Or returns the number, or v if it is absent.
 func (f Figure) Or(v float64) float64 {

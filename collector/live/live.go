@@ -18,6 +18,9 @@ type Config struct {
 	Limit    int64  // bytes of the picture, about; 0: 4 MiB
 	Service  string // what the sidecar is called, in [Picture.Service]
 	Upstream string // where it sends, in [Pipeline.Upstream]
+
+	// Neighbor returns the id of the one container beside the sidecar's, "" if that is not known. Collect calls it. It may be nil.
+	Neighbor func() string
 }
 
 const defaultLimit = 4 << 20
@@ -83,10 +86,14 @@ func (l *Live) now() int64 {
 
 // Collect takes a collection of the sidecar's own, which nobody changes any more. It is a sink of the sampler.
 func (l *Live) Collect(rm *metricdata.ResourceMetrics) {
+	app := ""
+	if l.cfg.Neighbor != nil {
+		app = l.cfg.Neighbor()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.own = rm
-	l.machine.advance(rm)
+	l.machine.advance(rm, app)
 	l.course.put(l.now(), l.machine.course())
 	l.prune(time.Now())
 	l.turn()

@@ -17,14 +17,16 @@ import (
 // machine makes figures of the sidecar's own collections. A figure that needs two collections is missing from the first.
 type machine struct {
 	view   view
+	app    string                 // id of the container that the app is in, "" if that is not known
 	probes map[string]*probeState // by name and target
 	shown  Picture                // Host, Containers, Probes and Pipeline of it
 }
 
 func newMachine() machine { return machine{probes: map[string]*probeState{}} }
 
-// advance takes a collection.
-func (m *machine) advance(rm *metricdata.ResourceMetrics) {
+// advance takes a collection, in which the app was in a container.
+func (m *machine) advance(rm *metricdata.ResourceMetrics, app string) {
+	m.app = app
 	m.view.advance(rm)
 	m.shown = Picture{Host: m.hostFigures(), Containers: m.containers(), Probes: m.probeFigures(), Pipeline: m.pipeline()}
 	if f := diagnose.Host(m.forJudge()); f.Verdict != diagnose.HostOK && f.Verdict != diagnose.HostUndetermined {
@@ -95,30 +97,45 @@ func (m *machine) pressure(with ...attribute.KeyValue) Pressure {
 	return Pressure{CPU: of("cpu"), Memory: of("memory"), IO: of("io")}
 }
 
-// containers has each container, and the own control group outside a container.
+// containers has each container, the own control group outside a container, and the containers that have ended by a kill since the collection
+// before. Paths alone do not tell them apart: with a control group namespace of its own, each container is at the root.
 func (m *machine) containers() (all []Container) {
-	v := &m.view
-	v.each(catalog.ContainerCPUTime, catalog.CgroupPathKey, func(path attribute.KeyValue) {
-		c := Container{Path: path.Value.AsString()}
-		v.each(catalog.ContainerCPUTime, semconv.ContainerIDKey, func(id attribute.KeyValue) {
-			if _, ok := v.value(catalog.ContainerCPUTime, path, id); ok {
-				c.ID = id.Value.AsString()
+	seen := map[[2]attribute.Value]bool{}
+	add := func(row *catalog.Metric, ended bool) {
+		for _, p := range m.view.now[row.Name] {
+			path, _ := p.attrs.Value(catalog.CgroupPathKey)
+			id, known := p.attrs.Value(semconv.ContainerIDKey)
+			key := [2]attribute.Value{path, id}
+			if !seen[key] && (known || !ended) {
+				seen[key] = true
+				all = append(all, m.container(path, id))
 			}
-		})
-		v.each(catalog.ContainerCPUTime, semconv.K8SContainerNameKey, func(name attribute.KeyValue) {
-			if _, ok := v.value(catalog.ContainerCPUTime, path, name); ok {
-				c.Name = name.Value.AsString()
-			}
-		})
-		c.CPU, c.CPULimit = known(v.rate(catalog.ContainerCPUTime, path)), known(v.value(catalog.CgroupCPULimit, path))
-		c.Throttled = known(v.rate(catalog.CgroupCPUThrottledPeriods, path)).Over(known(v.rate(catalog.CgroupCPUPeriods, path)))
-		c.Memory = known(v.value(catalog.ContainerMemoryWorkingSet, path))
-		c.MemoryLimit = known(v.value(catalog.CgroupMemoryLimit, path))
-		c.OOMKills = known(v.value(catalog.CgroupMemoryEvents, path, catalog.CgroupEventKey.String("oom_kill")))
-		c.Pressure = m.pressure(path)
-		all = append(all, c)
-	})
+		}
+	}
+	add(catalog.ContainerCPUTime, false)
+	add(catalog.CgroupMemoryEvents, true) // the last that is heard of them
 	return all
+}
+
+// container has the figures of one. Without an id, only points without one are of it.
+func (m *machine) container(path, id attribute.Value) Container {
+	v := &m.view
+	of := []attribute.KeyValue{{Key: catalog.CgroupPathKey, Value: path}, {Key: semconv.ContainerIDKey, Value: id}}
+	c := Container{
+		Path: path.AsString(), ID: id.AsString(),
+		CPU: known(v.rate(catalog.ContainerCPUTime, of...)), CPULimit: known(v.value(catalog.CgroupCPULimit, of...)),
+		Throttled:   known(v.rate(catalog.CgroupCPUThrottledPeriods, of...)).Over(known(v.rate(catalog.CgroupCPUPeriods, of...))),
+		Memory:      known(v.value(catalog.ContainerMemoryWorkingSet, of...)),
+		MemoryLimit: known(v.value(catalog.CgroupMemoryLimit, of...)),
+		Pressure:    m.pressure(of...),
+	}
+	c.OOMKills = known(v.value(catalog.CgroupMemoryEvents, append(of, catalog.CgroupEventKey.String("oom_kill"))...))
+	v.each(catalog.ContainerCPUTime, semconv.K8SContainerNameKey, func(name attribute.KeyValue) {
+		if _, ok := v.value(catalog.ContainerCPUTime, append(of, name)...); ok {
+			c.Name = name.Value.AsString()
+		}
+	})
+	return c
 }
 
 // pipeline has what waits for the upstream, and what became of points since the collection before.

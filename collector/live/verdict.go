@@ -79,8 +79,8 @@ func (p *pool) explain(q *Pool) {
 // words makes words of the value of an attribute.
 func words(value string) string { return strings.ReplaceAll(value, "_", " ") }
 
-// forJudge returns what a judge wants to know of the machine. What an app has for itself, its quota and the
-// CPUs that it uses, is known of the container only if there is one.
+// forJudge returns what a judge wants to know of the machine. What an app has for itself, such as its quota, is that of the container that it is
+// in: the only one that is visible, or the only one beside the sidecar's.
 func (m *machine) forJudge() diagnose.Machine {
 	d := diagnose.UnknownMachine()
 	known := func(to *float64, f Figure) {
@@ -93,8 +93,11 @@ func (m *machine) forJudge() diagnose.Machine {
 	known(&d.BusyCPUs, Known(h.CPU.Or(math.NaN())*h.CPUs.Or(math.NaN())))
 	known(&d.Steal, h.Steal)
 	known(&d.MemoryPressure, h.Pressure.Memory)
-	if len(m.shown.Containers) == 1 {
-		c := &m.shown.Containers[0]
+	for i := range m.shown.Containers {
+		c := &m.shown.Containers[i]
+		if len(m.shown.Containers) > 1 && (m.app == "" || c.ID != m.app) {
+			continue
+		}
 		known(&d.CPUs, c.CPULimit)
 		known(&d.Throttled, c.Throttled)
 		known(&d.MemoryPressure, c.Pressure.Memory)

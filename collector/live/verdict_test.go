@@ -1,10 +1,14 @@
 package live
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/poolgauge/poolgauge/internal/catalog"
@@ -54,5 +58,38 @@ func TestVerdict(t *testing.T) {
 	p := onlyPool(t, l)
 	if p.Verdict != "leaking" || len(p.Evidence) != 1 || !strings.HasPrefix(p.Evidence[0], "6.0 of 10 slots are held by uses that do not end") {
 		t.Errorf("verdict %q because of %q, want leaking of 6 slots", p.Verdict, p.Evidence)
+	}
+}
+
+// Of several containers the app's is the one beside the sidecar's: its throttling convicts, and that of others does not.
+func TestJudgeLooksAtTheContainerOfTheApp(t *testing.T) {
+	collection := func(at time.Time, periods int64) *metricdata.ResourceMetrics {
+		var all []metricdata.Metrics
+		add := func(row *catalog.Metric, v int64, attrs ...attribute.KeyValue) {
+			attrs = append(attrs, catalog.CgroupPathKey.String("/"))
+			all = append(all, metricdata.Metrics{Name: row.Name, Data: metricdata.Gauge[int64]{
+				DataPoints: []metricdata.DataPoint[int64]{{Attributes: attribute.NewSet(attrs...), Time: at, Value: v}},
+			}})
+		}
+		add(catalog.SourceDuration, 0)
+		for share, id := range map[int64]string{3: "app", 5: "other", 7: ""} {
+			var of []attribute.KeyValue
+			if id != "" {
+				of = append(of, semconv.ContainerID(id))
+			}
+			add(catalog.ContainerCPUTime, periods, of...)
+			add(catalog.CgroupCPUPeriods, 10*periods, of...)
+			add(catalog.CgroupCPUThrottledPeriods, share*periods, of...)
+		}
+		return &metricdata.ResourceMetrics{ScopeMetrics: []metricdata.ScopeMetrics{{Metrics: all}}}
+	}
+	for app, want := range map[string]float64{"app": 0.3, "": math.NaN(), "gone": math.NaN()} {
+		m := newMachine()
+		start := time.Now()
+		m.advance(collection(start, 10), app)
+		m.advance(collection(start.Add(10*time.Second), 20), app)
+		if got := m.forJudge().Throttled; got != want && !(math.IsNaN(got) && math.IsNaN(want)) {
+			t.Errorf("app %q: throttled %v, want %v", app, got, want)
+		}
 	}
 }

@@ -73,7 +73,8 @@ func isDelta(data metricdata.Aggregation) bool {
 	return false
 }
 
-// value returns the sum of the points that have all the attributes given; ok is false if there are none.
+// value returns the sum of the points that have all the attributes given, of which one without a value must be absent; ok is false if there are
+// none.
 func (v *view) value(m *catalog.Metric, with ...attribute.KeyValue) (sum float64, ok bool) {
 	p, ok := total(v.now[m.Name], with)
 	return p.value, ok
@@ -150,7 +151,7 @@ func total(points []point, with []attribute.KeyValue) (sum point, ok bool) {
 
 func has(set attribute.Set, with []attribute.KeyValue) bool {
 	for _, kv := range with {
-		if value, ok := set.Value(kv.Key); !ok || value != kv.Value {
+		if value, _ := set.Value(kv.Key); value != kv.Value { // the zero value, if it is absent
 			return false
 		}
 	}

@@ -35,13 +35,13 @@ func (s *Summary) pool(b *strings.Builder, p *live.Pool) {
 		fmt.Fprintf(b, "%s%s%-14s  %s%s\n", s.colour(p.Level), marks[p.Level], cut(name, 13), p.Reason, s.plain())
 		return
 	}
-	used := figure(p.Used, whole)
+	used := p.Used.Text(live.Whole)
 	if limit, ok := p.Limit.Get(); ok {
-		used += "/" + whole(limit)
+		used += "/" + live.Whole(limit)
 	}
-	fmt.Fprintf(b, "%s%s%-14s%9s%8s%9s%10s%9s%8s%11s%s\n", s.colour(p.Level), marks[p.Level], cut(name, 13), used, figure(p.Pending, whole),
-		figure(p.OldestWait, live.Duration), figure(p.Wait.P99, live.Duration), figure(use(p), live.Duration), figure(p.Rate, number),
-		figure(p.NotServed, number), s.plain())
+	fmt.Fprintf(b, "%s%s%-14s%9s%8s%9s%10s%9s%8s%11s%s\n", s.colour(p.Level), marks[p.Level], cut(name, 13), used, p.Pending.Text(live.Whole),
+		p.OldestWait.Text(live.Duration), p.Wait.P99.Text(live.Duration), use(p).Text(live.Duration), p.Rate.Text(live.Number),
+		p.NotServed.Text(live.Number), s.plain())
 	if p.Verdict != "" {
 		fmt.Fprintf(b, "    %s\n", cut(p.Verdict, 76))
 	}
@@ -70,29 +70,6 @@ func (s *Summary) plain() string {
 		return ""
 	}
 	return "\x1b[0m"
-}
-
-// figure writes a figure, or nothing where it is absent.
-func figure(f live.Figure, write func(float64) string) string {
-	if v, ok := f.Get(); ok {
-		return write(v)
-	}
-	return "–"
-}
-
-func whole(v float64) string { return fmt.Sprintf("%.0f", v) }
-
-// number writes a rate in three digits or so.
-func number(v float64) string {
-	switch {
-	case v == 0:
-		return "0"
-	case v < 10:
-		return fmt.Sprintf("%.2g", v)
-	case v < 1e5:
-		return whole(v)
-	}
-	return fmt.Sprintf("%.3gM", v/1e6)
 }
 
 // cut makes text that is not ours safe for a terminal, and not longer than n columns.

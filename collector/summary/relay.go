@@ -39,7 +39,7 @@ func relay(p *live.Pipeline) line {
 	for _, name := range []string{"accepted", "sent", "rejected", "dropped", "refused"} {
 		n, ok := rates[name]
 		expected := name == "accepted" || name == "sent" // the others should not be, and are shown when they are
-		l.add(ok && (expected || n > 0), "%s %s/s", name, number(n))
+		l.add(ok && (expected || n > 0), "%s %s/s", name, live.Number(n))
 	}
 	return l
 }

@@ -278,3 +278,35 @@ func TestSummaryOfPools(t *testing.T) {
 		}
 	}
 }
+
+// Containers with control group namespaces of their own are all at the root: their ids tell them apart, and each kill is that of its
+// container. One that has ended by a kill is shown once more.
+func TestSummaryTellsContainersApart(t *testing.T) {
+	root, kill := catalog.CgroupPathKey.String("/"), catalog.CgroupEventKey.String("oom_kill")
+	app, pause, gone := semconv.ContainerID("aaaaaaaaaaaaaaaa"), semconv.ContainerID("bbbbbbbbbbbbbbbb"), semconv.ContainerID("cccccccccccccccc")
+	pod := func(s float64) *machine {
+		return at(time.Duration(s*float64(time.Second))).
+			gauge(catalog.SystemLoad1, 1).
+			gauge(catalog.ContainerCPUTime, 0.1*s, root, semconv.CPUModeUser).
+			gauge(catalog.ContainerCPUTime, 0.2*s, root, app, semconv.CPUModeUser).
+			gauge(catalog.ContainerCPUTime, 0.3*s, root, app, semconv.CPUModeSystem).
+			gauge(catalog.CgroupCPULimit, 2, root, app).
+			gauge(catalog.CgroupMemoryEvents, 3, root, app, kill).
+			gauge(catalog.ContainerCPUTime, 0, root, pause, semconv.CPUModeUser).
+			gauge(catalog.CgroupMemoryEvents, 0, root, pause, kill).
+			gauge(catalog.CgroupMemoryEvents, 5, catalog.CgroupPathKey.String("/above"), kill).
+			gauge(catalog.CgroupMemoryEvents, 1, root, gone, kill)
+	}
+	s := newScreen()
+	s.block(pod(10).collection())
+	want := `12:00:20  host        load 1.00
+          cgroup      /   cpu 0.10
+          container   aaaaaaaaaaaa   cpu 0.50 of 2.00   OOM kills 3
+          container   bbbbbbbbbbbb   cpu 0.00
+          container   cccccccccccc   OOM kills 1
+
+`
+	if got := s.block(pod(20).collection()); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}

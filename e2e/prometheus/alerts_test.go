@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/prometheus/rules"
 	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
@@ -40,6 +41,7 @@ var (
 	ofHost  = append(slices.Clip(memory), catalog.PressureScopeKey.String("host"))
 	ofGroup = append(slices.Clip(memory), catalog.PressureScopeKey.String("cgroup"))
 	syncs   = []attribute.KeyValue{catalog.ProbeNameKey.String("disk"), catalog.ProbePhaseKey.String("sync")}
+	used    = semconv.SystemFilesystemStateUsed
 	tcp     = []attribute.KeyValue{catalog.ProbeNameKey.String("tcp"), attribute.String("error.type", "timeout")}
 	full    = []attribute.KeyValue{catalog.LaneKey.String("metrics"), catalog.PointOutcomeKey.String("dropped")}
 )
@@ -83,6 +85,8 @@ var faults = map[string]fault{
 	"killed for memory": {
 		world: wrong(catalog.CgroupMemoryEvents, 0.005, catalog.CgroupEventKey.String("oom_kill")), alerts: []string{"OutOfMemory"},
 	},
+	"a volume fills":     {pods: three(wrong(catalog.SystemFilesystemUsage, 30, used)), alerts: []string{"VolumeFilling"}},
+	"no inodes are left": {world: wrong(catalog.FilesystemInodes, 30, used), alerts: []string{"VolumeFilling"}},
 	"slow disk":          {pods: three(wrong(catalog.ProbeDuration, 0.4, syncs...)), alerts: []string{"DiskSlow"}},
 	"probe fails":        {pods: three(wrong(catalog.ProbeRuns, 3, tcp...)), alerts: []string{"ProbeFailing"}},
 	"old certificate":    {world: wrong(catalog.ProbeCertificateRemaining, 86400), alerts: []string{"CertificateExpiring"}},

@@ -66,7 +66,7 @@ type Group struct {
 
 // Groups returns the whole table in the order of the documentation. The result is shared: do not change it.
 func Groups() []*Group {
-	return []*Group{Host, Container, Pressure, Process, Network, Probe, Relay, Sidecar, Runtime, Pool, Run, DBClient, HTTPClient}
+	return []*Group{Host, Container, Pressure, Process, Network, FileSystem, Probe, Relay, Sidecar, Runtime, Pool, Run, DBClient, HTTPClient}
 }
 
 // Each calls f for every row of the table.

@@ -36,6 +36,9 @@ var conventions = []convention{
 	systemconv.NetworkErrorsObservable{},
 	systemconv.NetworkPacketDroppedObservable{},
 
+	systemconv.FilesystemUsageObservable{},
+	systemconv.FilesystemLimitObservable{},
+
 	containerconv.CPUTimeObservable{},
 	containerconv.MemoryUsageObservable{},
 	containerconv.MemoryWorkingSetObservable{},

@@ -19,7 +19,7 @@ var Sidecar = &Group{
 	},
 }
 
-var sourceAttribute = []Attribute{{Key: SourceKey, Values: []string{"host", "network", "container", "pressure", "process"}}}
+var sourceAttribute = []Attribute{{Key: SourceKey, Values: []string{"host", "network", "container", "pressure", "process", "filesystem"}}}
 
 // The rows of [Sidecar].
 var (

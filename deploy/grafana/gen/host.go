@@ -72,6 +72,7 @@ func host() dashboard.Dashboard {
 		promql.Name(catalog.ProcessCPUTime),
 		[]row{
 			{"Container", containerPanels()},
+			{"Volumes", volumePanels()},
 			{"Pressure", pressurePanels()},
 			{"Probes", append(cpuProbes(), otherProbes()...)},
 			{"Processes", processPanels()},
@@ -115,6 +116,29 @@ func containerPanels() []panel {
 			promql.Sum(promql.Labels(catalog.CgroupEventKey), inScope.Increase(catalog.CgroupMemoryEvents)),
 			"{{" + promql.Label(catalog.CgroupEventKey) + "}}",
 		}),
+	}
+}
+
+func volumePanels() []panel {
+	volume := promql.Labels(semconv.SystemFilesystemMountpointKey, semconv.SystemDeviceKey)
+	used := func(m *catalog.Metric) query {
+		of := func(matcher promql.Matcher) string { return perHost(volume, inScope.Value(m, matcher)) }
+		return query{
+			share(of(promql.Is(semconv.SystemFilesystemStateKey, "used")), of(promql.Is(semconv.SystemFilesystemStateKey, "used", "free"))),
+			"{{" + volume[0] + "}} of {{host}}",
+		}
+	}
+	return []panel{
+		chart{
+			title: "Space used", unit: "percentunit", width: 12, height: 8, top: cog.ToPtr(1.0), limits: steps(0.9, 0.97),
+			sparse: []*catalog.Metric{catalog.SystemFilesystemUsage},
+			help:   "Share of the space of a file system that is used, of what all may use, as df has it. Volumes on one disk fill together.",
+		}.lines(used(catalog.SystemFilesystemUsage)),
+		chart{
+			title: "Inodes used", unit: "percentunit", width: 12, height: 8, top: cog.ToPtr(1.0), limits: steps(0.9, 0.97),
+			sparse: []*catalog.Metric{catalog.FilesystemInodes},
+			help:   "Share of the inodes that are used. Without a free one no file can be made, however much space there is.",
+		}.lines(used(catalog.FilesystemInodes)),
 	}
 }
 

@@ -54,19 +54,19 @@ func (s *state) curves(width int) []line {
 		write  func(float64) string
 		s      style
 	}{
-		{"used", h.Used, h.Limit, number, good},
-		{"waiting", h.Pending, nil, number, warning},
+		{"used", h.Used, h.Limit, live.Number, good},
+		{"waiting", h.Pending, nil, live.Number, warning},
 		{"oldest wait", h.OldestWait, nil, duration, warning},
 		{"wait p99", h.WaitP99, nil, duration, warning},
 		{"use p50", h.UseP50, nil, duration, plain},
-		{"rate/s", h.Rate, nil, number, plain},
-		{"lost/s", h.NotServed, nil, number, trouble},
+		{"rate/s", h.Rate, nil, live.Number, plain},
+		{"lost/s", h.NotServed, nil, live.Number, trouble},
 	} {
 		top := max(most(c.values).Or(0), most(c.bound).Or(0))
 		l := line{{plain, cell(labelWidth, false, c.label)}}
 		l.add(c.s, "%s", spark(width-labelWidth-20, c.values, top))
-		l.add(strong, "%s", cell(9, true, figure(newest(c.values), c.write)))
-		l.add(dim, "%s", cell(11, true, "max "+figure(most(c.values), c.write)))
+		l.add(strong, "%s", cell(9, true, newest(c.values).Text(c.write)))
+		l.add(dim, "%s", cell(11, true, "max "+most(c.values).Text(c.write)))
 		lines = append(lines, l)
 	}
 	return lines

@@ -139,35 +139,12 @@ func newest(values []live.Figure) live.Figure {
 	return live.Figure{}
 }
 
-// figure writes a figure, and a dash where it is absent.
-func figure(f live.Figure, write func(float64) string) string {
-	if v, ok := f.Get(); ok {
-		return write(v)
-	}
-	return "–"
-}
-
-func whole(v float64) string { return fmt.Sprintf("%.0f", v) }
-
 // duration has seven columns at most.
 func duration(v float64) string {
 	if v == 0 {
 		return "0"
 	}
 	return strings.ReplaceAll(live.Duration(v), " ", "")
-}
-
-// number writes a rate in six columns at most.
-func number(v float64) string {
-	switch {
-	case v == 0:
-		return "0"
-	case v < 10:
-		return fmt.Sprintf("%.2g", v)
-	case v < 99999.5:
-		return whole(v)
-	}
-	return fmt.Sprintf("%.3gM", v/1e6)
 }
 
 func percent(v float64) string { return fmt.Sprintf("%.0f%%", 100*v) }

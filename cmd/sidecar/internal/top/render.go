@@ -77,7 +77,7 @@ func (s *state) machine(width int) []line {
 	l.add(dim, "host  ")
 	l.meter("CPU", meter, h.CPU, percent(h.CPU.Or(0)))
 	l.meter("  mem", meter, h.MemoryUsed.Over(h.MemoryLimit), bytes(h.MemoryUsed.Or(0))+"/"+bytes(h.MemoryLimit.Or(0)))
-	l.put("  load ", h.Load, number)
+	l.put("  load ", h.Load, live.Number)
 	l.put("  stall cpu ", h.Pressure.CPU, percent)
 	l.put(" io ", h.Pressure.IO, percent)
 	l.put(" mem ", h.Pressure.Memory, percent)
@@ -86,8 +86,8 @@ func (s *state) machine(width int) []line {
 	if c := s.worst(); c != nil {
 		l := line{}
 		l.add(dim, "cgrp  ")
-		l.put("CPU ", c.CPU, number)
-		l.put(" of ", c.CPULimit, number)
+		l.put("CPU ", c.CPU, live.Number)
+		l.put(" of ", c.CPULimit, live.Number)
 		if v := c.Throttled.Or(0); v > 0.1 {
 			l.add(trouble, "  throttled %s", percent(v))
 		} else {
@@ -95,7 +95,7 @@ func (s *state) machine(width int) []line {
 		}
 		l.put("  mem ", c.Memory, bytes)
 		l.put("/", c.MemoryLimit, bytes)
-		l.put("  OOM kills ", c.OOMKills, whole)
+		l.put("  OOM kills ", c.OOMKills, live.Whole)
 		l.add(dim, "  %s", safe(c.Path))
 		all = append(all, l)
 	}
@@ -131,11 +131,11 @@ func (s *state) probes() line {
 		case p.Failed != "":
 			l.add(trouble, " %s failed: %s ", safe(name), safe(p.Failed))
 		case len(p.Phases) > 0:
-			l.add(plain, " %s %s ", safe(name), figure(longest(p.Phases), duration))
+			l.add(plain, " %s %s ", safe(name), longest(p.Phases).Text(duration))
 		default:
 			l.add(plain, " %s", safe(name))
-			l.put(" stretch ", p.Stretch, number)
-			l.put(" CPUs at once ", p.Parallelism, number)
+			l.put(" stretch ", p.Stretch, live.Number)
+			l.put(" CPUs at once ", p.Parallelism, live.Number)
 			l.add(plain, " ")
 		}
 	}
@@ -164,10 +164,10 @@ func (s *state) pipeline() line {
 	l.put("/", p.QueueLimit, bytes)
 	for _, lane := range p.Lanes {
 		l.add(plain, "  %s", safe(lane.Name))
-		l.put(" ", lane.Sent, number)
-		l.put("/s, queued ", lane.Queued, number)
+		l.put(" ", lane.Sent, live.Number)
+		l.put("/s, queued ", lane.Queued, live.Number)
 		if v := lane.Dropped.Or(0) + lane.Rejected.Or(0); v > 0 {
-			l.add(trouble, " lost %s", number(v))
+			l.add(trouble, " lost %s", live.Number(v))
 		}
 		if v, ok := lane.Available.Get(); ok && v == 0 {
 			l.add(trouble, " upstream away")

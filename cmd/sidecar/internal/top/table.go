@@ -144,7 +144,7 @@ func (s *state) about(p *live.Pool, width int) []line {
 	if p.Instance != "" {
 		name.add(dim, " %s", safe(p.Instance))
 	}
-	name.put("  recommended limit ", p.Recommended, whole)
+	name.put("  recommended limit ", p.Recommended, live.Whole)
 	reason := line{}
 	reason.add(styles[p.Level], "%s", why(p))
 	if p.Verdict != "" && len(p.Evidence) > 0 {

@@ -1,0 +1,92 @@
+package proc
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Mount is one line of /proc/<pid>/mountinfo.
+type Mount struct {
+	Device  string // major:minor of the file system, whatever is mounted of it
+	Root    string // directory of the file system that forms the root of the mount
+	Point   string // where it is mounted
+	Options string // of the mount, such as "rw,nosuid"
+	FS      string // type of the file system
+	Source  string // what the file system is of: a block device, a server and its directory, or a word
+	Super   string // options of the file system; for cgroup v1, the controllers
+}
+
+// ParseMount parses a line of mountinfo; see proc(5).
+func ParseMount(line []byte) (Mount, error) {
+	before, after, ok := bytes.Cut(line, []byte(" - "))
+	if !ok {
+		return Mount{}, fmt.Errorf("%q has no separator", line)
+	}
+	var m Mount
+	n := 0
+	for field := range bytes.FieldsSeq(before) {
+		switch n++; n {
+		case 3:
+			m.Device = string(field)
+		case 4:
+			m.Root = unescape(field)
+		case 5:
+			m.Point = unescape(field)
+		case 6:
+			m.Options = string(field)
+		}
+	}
+	if m.Point == "" {
+		return Mount{}, fmt.Errorf("%q has no mount point", line)
+	}
+	n = 0
+	for field := range bytes.FieldsSeq(after) {
+		switch n++; n {
+		case 1:
+			m.FS = string(field)
+		case 2:
+			m.Source = unescape(field)
+		case 3:
+			m.Super = string(field)
+		}
+	}
+	if m.FS == "" {
+		return Mount{}, fmt.Errorf("%q has no file system type", line)
+	}
+	return m, nil
+}
+
+// ReadOnly reports whether nothing can be written through the mount.
+func (m *Mount) ReadOnly() bool { return Listed(m.Options, "ro") || Listed(m.Super, "ro") }
+
+// Listed reports whether a comma-separated list has an item.
+func Listed(list, item string) bool {
+	for got := range strings.SplitSeq(list, ",") {
+		if got == item {
+			return true
+		}
+	}
+	return false
+}
+
+// unescape undoes the \ooo with which mountinfo writes spaces, tabs, newlines and backslashes.
+func unescape(field []byte) string {
+	s := string(field)
+	if !strings.Contains(s, `\`) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+3 < len(s) {
+			if c, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
+				b.WriteByte(byte(c))
+				i += 3
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
