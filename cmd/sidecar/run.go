@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	runtimemetrics "go.opentelemetry.io/contrib/instrumentation/runtime"
 	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/exemplar"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -103,7 +104,7 @@ func serve(
 		ready = points.Ready
 		log.Info("sending", "to", destinations(settings), "interval", settings.Interval)
 	}
-	shown, url := servePage(ctx, settings, picture, log)
+	shown, url := servePage(ctx, settings, picture, provider.Meter(scope), log)
 	defer shown.Close()
 	begun(url)
 	if settings.ShowsSummary() {
@@ -153,7 +154,7 @@ func keep(settings *config.Settings, picture *live.Live, log *slog.Logger) (end 
 }
 
 // servePage serves the page, unless that is off, and returns its URL. It is for people: what keeps it from being served is said, and is no reason to stop.
-func servePage(ctx context.Context, settings *config.Settings, picture *live.Live, log *slog.Logger) (_ io.Closer, url string) {
+func servePage(ctx context.Context, settings *config.Settings, picture *live.Live, meter metric.Meter, log *slog.Logger) (_ io.Closer, url string) {
 	if settings.PageAddress == "" {
 		return io.NopCloser(nil), ""
 	}
@@ -161,6 +162,9 @@ func servePage(ctx context.Context, settings *config.Settings, picture *live.Liv
 	if err != nil {
 		log.Warn("no page", "error", err, "by", collector.Holder(settings.PageAddress))
 		return io.NopCloser(nil), ""
+	}
+	if err := server.Observe(meter); err != nil {
+		log.Warn("page", "error", err)
 	}
 	url = "http://" + server.Addr().String()
 	log.Debug("page", "url", url)

@@ -31,7 +31,7 @@ const (
 
 // Pool is the newest of one pool.
 type Pool struct {
-	ID       string    `json:"id"` // the same after a restart of the app, if its resource has the same service.instance.id or none
+	ID       string    `json:"id"` // the same after a restart of the app, if its resource has the same service.instance.id and process.pid, or none
 	Name     string    `json:"name"`
 	Kind     string    `json:"kind"`
 	Service  string    `json:"service,omitempty"`

@@ -2,6 +2,7 @@ package otlp
 
 import (
 	"math"
+	"strconv"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -162,7 +163,8 @@ func (p *Point) read(kind MetricKind) error {
 	return f.err
 }
 
-// Attribute returns the key of a serialized KeyValue and its value, if that is a string, as part of it.
+// Attribute returns the key of a serialized KeyValue and its value: a string as part of it, a number or a boolean as Prometheus writes it, and nothing of
+// any other.
 func Attribute(kv []byte) (key, value []byte) {
 	f := fields{rest: kv}
 	for f.next() {
@@ -170,18 +172,31 @@ func Attribute(kv []byte) (key, value []byte) {
 		case f.is(keyValueKey):
 			key = f.value
 		case f.is(2):
-			inner := fields{rest: f.value}
-			for inner.next() {
-				if inner.is(1) {
-					value = inner.value
-				}
-			}
+			value = scalar(f.value)
 		}
 	}
 	return key, value
 }
 
-// EachAttribute calls f with the key and the value, if that is a string, of each attribute of a serialized Resource.
+// scalar returns the text of a serialized AnyValue that is a string, a boolean, an integer or a float.
+func scalar(any []byte) (text []byte) {
+	f := fields{rest: any}
+	for f.next() {
+		switch f.num {
+		case 1:
+			text = f.value
+		case 2:
+			text = strconv.AppendBool(nil, f.varint() != 0)
+		case 3:
+			text = strconv.AppendInt(nil, int64(f.varint()), 10)
+		case 4:
+			text = strconv.AppendFloat(nil, math.Float64frombits(f.fixed64()), 'g', -1, 64)
+		}
+	}
+	return text
+}
+
+// EachAttribute calls f with what [Attribute] returns of each attribute of a serialized Resource.
 func EachAttribute(resource []byte, f func(key, value []byte)) {
 	in := fields{rest: resource}
 	for in.next() {

@@ -15,9 +15,11 @@ import (
 	"net/http"
 	"time"
 
-	"golang.org/x/net/netutil"
+	"go.opentelemetry.io/otel/metric"
 
 	"github.com/poolgauge/poolgauge/collector/live"
+	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
 // Config says where to serve and for whom.
@@ -28,7 +30,7 @@ type Config struct {
 }
 
 const (
-	mostConnections = 64 // more wait to be accepted
+	mostConnections = 64
 	mostViewers     = 32 // that are sent every change
 	writeTime       = 10 * time.Second
 )
@@ -39,6 +41,7 @@ type Server struct {
 	http     *http.Server
 	listener net.Listener
 	viewers  chan struct{}
+	crowd    crowd
 	closing  context.CancelFunc
 	shared   shared
 }
@@ -51,6 +54,7 @@ func Listen(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	serving, cancel := context.WithCancel(context.Background())
 	s := &Server{cfg: cfg, listener: l, viewers: make(chan struct{}, mostViewers), closing: cancel}
+	s.crowd.most, s.crowd.open = mostConnections, map[net.Conn]bool{}
 	s.shared.live = cfg.Live
 	s.http = &http.Server{
 		Handler:           s.handler(),
@@ -61,13 +65,27 @@ func Listen(ctx context.Context, cfg Config) (*Server, error) {
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          log.New(io.Discard, "", 0),
 		BaseContext:       func(net.Listener) context.Context { return serving },
+		ConnState:         s.crowd.change,
 	}
-	go func() { _ = s.http.Serve(netutil.LimitListener(l, mostConnections)) }() // ends with Close
+	go func() { _ = s.http.Serve(l) }() // ends with Close
 	return s, nil
 }
 
 // Addr returns the address that it listens on.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// Observe makes every collection of the meter's provider report the connections that were closed since there were too many.
+func (s *Server) Observe(meter metric.Meter) error {
+	observed, err := instruments.NewObservables(meter, catalog.PageRefused)
+	if err != nil {
+		return err
+	}
+	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		observed.Int(o, catalog.PageRefused, s.crowd.refused.Load())
+		return nil
+	}, observed.All...)
+	return err
+}
 
 // Close stops listening and ends every connection.
 func (s *Server) Close() error {

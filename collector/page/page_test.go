@@ -188,6 +188,45 @@ func TestViewersThatDoNotRead(t *testing.T) {
 	t.Logf("1000 requests of the app beside %d viewers that do not read: %v", mostViewers, time.Since(begin))
 }
 
+// A thousand connections that say nothing are bounded and counted, and keep neither a viewer nor a program from being answered.
+func TestConnectionsThatSayNothing(t *testing.T) {
+	const silent = 1000
+	l := withPool(t)
+	s, url := start(t, l)
+	connect := func() net.Conn {
+		conn, err := net.Dial("tcp", s.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		return conn
+	}
+	viewer := connect()
+	if _, err := io.WriteString(viewer, "GET /api/v1/changes HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	events := bufio.NewReader(viewer)
+	next := func() {
+		for line := ""; !strings.HasPrefix(line, "data: "); {
+			var err error
+			if line, err = events.ReadString('\n'); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	next()
+	for range silent {
+		connect()
+	}
+	if status, _, _ := get(t, http.MethodGet, url+"/api/v1/picture"); status != 200 {
+		t.Errorf("a program is answered with %d", status)
+	}
+	if got := s.crowd.refused.Load(); got != silent+2-mostConnections { // the viewer and the program are open too
+		t.Errorf("%d connections were closed, want %d", got, silent+2-mostConnections)
+	}
+	next()
+}
+
 func FuzzGuard(f *testing.F) {
 	f.Add("GET", "/metrics", "localhost:1", "http://localhost:1", "same-origin")
 	f.Add("POST", "/", "[::1", "null", "cross-site")

@@ -15,7 +15,7 @@ var Sidecar = &Group{
 	Name: "sidecar",
 	Help: "The sidecar about itself. Its CPU and memory are among the `process.*` points, its heap and goroutines among `go.*`.",
 	Metrics: []*Metric{
-		SourceDuration, SourceSuccess, SourceErrors, SidecarProblems, LiveUsage, LiveLimit, LiveSeries, LiveRefused,
+		SourceDuration, SourceSuccess, SourceErrors, SidecarProblems, LiveUsage, LiveLimit, LiveSeries, LiveRefused, PageRefused,
 	},
 }
 
@@ -50,6 +50,11 @@ var (
 	LiveSeries = &Metric{
 		Name: "poolgauge.live.series", Kind: UpDownCounter, Number: Int, Unit: "{series}",
 		Help: "Series of the app in the live picture.",
+	}
+	PageRefused = &Metric{
+		Name: "poolgauge.page.refused", Kind: Counter, Number: Int, Unit: "{connection}",
+		Help:   "Connections to the page that were closed since there were 64, the one without a request for longest first.",
+		Absent: "no page",
 	}
 	LiveRefused = &Metric{
 		Name: "poolgauge.live.refused", Kind: Counter, Number: Int, Unit: "{point}",
