@@ -19,6 +19,7 @@ type machine struct {
 	view   view
 	probes map[string]*probeState // by name and target
 	shown  Picture                // Host, Containers, Probes and Pipeline of it
+	judge  diagnose.HostJudge
 }
 
 func newMachine() machine { return machine{probes: map[string]*probeState{}} }
@@ -27,7 +28,10 @@ func newMachine() machine { return machine{probes: map[string]*probeState{}} }
 func (m *machine) advance(rm *metricdata.ResourceMetrics) {
 	m.view.advance(rm)
 	m.shown = Picture{Host: m.hostFigures(), Containers: m.containers(), Probes: m.probeFigures(), Pipeline: m.pipeline()}
-	if f := diagnose.Host(m.forJudge()); f.Verdict != diagnose.HostOK && f.Verdict != diagnose.HostUndetermined {
+	if at := newest(m.view.now); at.Sub(m.judge.Seen()) >= window {
+		m.judge.See(m.figures(at))
+	}
+	if f := m.judge.Holds(); f.Verdict.Convicts() {
 		m.shown.Host.Verdict, m.shown.Host.Evidence = words(f.Verdict.String()), f.Evidence
 	}
 }
