@@ -43,7 +43,7 @@ func (a *Advisor) See(w Window, m Machine, v Verdict) Advice {
 	default:
 		return Advice{Reason: "the pool is " + v.String()}
 	}
-	if h := Host(m); h.Verdict == Throttled || h.Verdict == MemoryPressure || h.Verdict == Steal {
+	if h := Host(m, math.NaN()); h.Verdict == Throttled || h.Verdict == MemoryPressure || h.Verdict == Steal {
 		return Advice{Reason: h.Evidence}
 	}
 	need, why, err := w.need(m, grown)

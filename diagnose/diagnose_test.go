@@ -12,7 +12,7 @@ import (
 // well is ten seconds of a pool of ten slots that is half used: 100 uses a second of 50 ms.
 func well() Window {
 	return Window{
-		Seconds: 10, Limit: 10, Utilization: 0.5, Free: 5, Served: 100, Ended: 1000, Wait: 0.001, Use: 0.05,
+		Seconds: 10, Limit: 10, Utilization: 0.5, Served: 100, Ended: 1000, Wait: 0.001, Use: 0.05,
 		OnCPU: 0.2, RunQueue: 0.01, Blocked: 0.79,
 	}
 }
@@ -20,7 +20,7 @@ func well() Window {
 // congested is that pool when it is full and requests wait for twice as long as uses take.
 func congested() Window {
 	w := well()
-	w.Utilization, w.Free, w.Ended, w.Pending, w.PendingAge, w.Wait = 0.99, 0, 1980, 20, 0.2, 0.1
+	w.Utilization, w.Ended, w.Pending, w.Wait = 0.99, 1980, 20, 0.1
 	return w
 }
 
@@ -31,41 +31,56 @@ func machine() Machine {
 }
 
 func TestPoolNamesTheCause(t *testing.T) {
-	usual := Usual{Use: 0.05, Blocked: 0.04}
 	for _, c := range []struct {
 		name     string
-		change   func(w *Window, m *Machine)
+		change   func(w *Window, m *Machine, u *Usual)
 		verdict  Verdict
 		evidence string
 	}{
 		{
-			"a full pool on an idle machine", func(*Window, *Machine) {}, TooSmall,
+			"a full pool on an idle machine", func(*Window, *Machine, *Usual) {}, TooSmall,
 			"99 % of 10 slots were used, and a request waited 100ms for a use of 50ms; uses take no longer than usual, and 20 % of their time is on a CPU",
 		},
-		{"requests that are refused at once", func(w *Window, _ *Machine) { w.Pending, w.Wait, w.Refused = 0, 0, 0.2 }, TooSmall, "20 % were refused"},
-		{"a limit that changed", func(w *Window, _ *Machine) { w.Limit = math.NaN() }, Undetermined, "has changed"},
-		{"uses that fail", func(w *Window, _ *Machine) { w.Failed = 0.7 }, Failing, "70 % of 1980 uses failed"},
-		{"resources that cannot be made", func(w *Window, _ *Machine) { w.Ended, w.NotMade = 0, 40 }, Failing, "40 resources"},
-		{"a large request before free slots", func(w *Window, _ *Machine) { w.Free = 3 }, HeadOfLine, "although 3 of 10 slots are free"},
-		{"uses that do not end", func(w *Window, _ *Machine) { w.Held = 6 }, Leaking, "6.0 of 10 slots are held by uses that do not end"},
-		{"all uses hang", func(w *Window, _ *Machine) { w.Held, w.Ended, w.Use = 10, 0, math.NaN() }, Undetermined, "they hang, or take this long"},
-		{"tasks that use all CPUs", func(w *Window, m *Machine) { w.OnCPU, w.Blocked, m.BusyCPUs = 0.75, 0.2, 7.8 }, CPUSaturated, "used 7.4 of 8.0 CPUs"},
-		{"others use the CPUs", func(w *Window, _ *Machine) { w.RunQueue, w.Blocked = 0.5, 0.3 }, Starved, "waited for a CPU 50 %"},
-		{"a lock", func(_ *Window, m *Machine) { m.LockWait = 0.6 }, LockContention, "0.60 s for locks"},
-		{"longer calls", func(w *Window, _ *Machine) { w.Use = 0.25 }, DownstreamSlow, "blocked for 198ms each, and usually are for 40ms"},
-		{"longer uses of an unknown kind", func(w *Window, _ *Machine) {
+		{"requests that are refused at once", func(w *Window, _ *Machine, _ *Usual) { w.Pending, w.Wait, w.Refused = 0, 0, 0.2 }, TooSmall, "20 % were refused"},
+		{"a limit that changed", func(w *Window, _ *Machine, _ *Usual) { w.Limit = math.NaN() }, Undetermined, "has changed"},
+		{"uses that fail", func(w *Window, _ *Machine, _ *Usual) { w.Failed = 0.7 }, Failing, "70 % of 1980 uses failed"},
+		{"resources that cannot be made", func(w *Window, _ *Machine, _ *Usual) { w.Ended, w.NotMade = 0, 40 }, Failing, "40 resources"},
+		{"a large request before free slots", func(w *Window, _ *Machine, _ *Usual) { w.Utilization, w.HeldBack = 0.6, 0.3 }, HeadOfLine, "30 % of 10 slots were free while requests waited, 100ms each"},
+		{"free slots for moments", func(w *Window, _ *Machine, _ *Usual) { w.HeldBack = 0.05 }, TooSmall, "99 % of 10"},
+		{"uses that did not end for a window", func(w *Window, _ *Machine, u *Usual) { w.Held, u.HeldFor = 6, 10 }, Undetermined, "6.0 are held"},
+		{"uses that last for minutes", func(w *Window, _ *Machine, u *Usual) { w.Held, u.HeldFor, w.Longest = 6, 60, 100 }, Undetermined, "6.0 are held"},
+		{"uses that never end from the beginning", func(w *Window, _ *Machine, u *Usual) { w.Held, u.HeldFor, u.Held = 6, 0, 6 }, TooSmall, "99 % of 10"},
+		{"nothing usual is known", func(w *Window, _ *Machine, u *Usual) { w.Held, *u = 6, unknownUsual() }, Undetermined, "6.0 are held"},
+		{"a leak that took all", func(w *Window, _ *Machine, u *Usual) { w.Held, w.Ended, u.Lost = 10, 0, 9 }, Leaking, "hardly any other is left"},
+		{"uses that do not end", func(w *Window, _ *Machine, u *Usual) { w.Held, u.HeldFor = 6, 20 }, Leaking, "6.0 of 10 slots are held by uses that do not end"},
+		{"all uses hang", func(w *Window, _ *Machine, _ *Usual) { w.Held, w.Ended, w.Use = 10, 0, math.NaN() }, Undetermined, "they hang, or take this long"},
+		{"tasks that use all CPUs", func(w *Window, m *Machine, _ *Usual) { w.OnCPU, w.Blocked, m.BusyCPUs = 0.75, 0.2, 7.8 }, CPUSaturated, "used 7.4 of 8.0 CPUs"},
+		{"others use the CPUs", func(w *Window, _ *Machine, _ *Usual) { w.RunQueue, w.Blocked = 0.5, 0.3 }, Starved, "waited for a CPU 50 %"},
+		{"a lock", func(_ *Window, m *Machine, _ *Usual) { m.LockWait = 6 }, LockContention, "6.0 goroutines waited for locks"},
+		{"longer calls", func(w *Window, _ *Machine, _ *Usual) { w.Use = 0.25 }, DownstreamSlow, "blocked for 157ms each, and usually take 50ms"},
+		{"longer uses of an unknown kind", func(w *Window, _ *Machine, _ *Usual) {
 			w.Use, w.OnCPU, w.RunQueue, w.Blocked = 0.25, math.NaN(), math.NaN(), math.NaN()
 		}, Undetermined, "it is not known on what"},
-		{"a pool that knows nothing of its uses", func(w *Window, _ *Machine) {
+		{"longer uses that the process cannot have spent on a CPU", func(w *Window, m *Machine, _ *Usual) {
+			w.Use, w.OnCPU, w.RunQueue, w.Blocked, m.BusyCPUs, m.Runnable = 0.25, math.NaN(), math.NaN(), math.NaN(), 0.2, 0
+		}, DownstreamSlow, "usually take 50ms"},
+		{"a process that uses all CPUs", func(w *Window, m *Machine, _ *Usual) {
+			w.Use, w.OnCPU, w.RunQueue, w.Blocked, m.BusyCPUs = 0.25, math.NaN(), math.NaN(), math.NaN(), 7.8
+		}, CPUSaturated, "the process's threads used 7.8 of 8.0 CPUs"},
+		{"goroutines without a processor", func(w *Window, m *Machine, _ *Usual) {
+			w.Use, m.Runnable = 0.25, 4
+		}, Starved, "waited for a CPU"},
+		{"a pool that knows nothing of its uses", func(w *Window, _ *Machine, _ *Usual) {
 			w.Use, w.OnCPU, w.RunQueue, w.Blocked = math.NaN(), math.NaN(), math.NaN(), math.NaN()
 		}, Undetermined, "not known on what"},
-		{"free slots", func(w *Window, _ *Machine) { *w = well() }, OK, "50 % of 10 slots"},
-		{"hardly any use", func(w *Window, _ *Machine) { *w = well(); w.Utilization = 0.02 }, Oversized, "0.2 of 10 slots"},
-		{"waits in bursts", func(w *Window, _ *Machine) { *w = well(); w.Wait = 0.1 }, Undetermined, "in bursts"},
+		{"free slots", func(w *Window, _ *Machine, _ *Usual) { *w = well() }, OK, "50 % of 10 slots"},
+		{"hardly any use", func(w *Window, _ *Machine, _ *Usual) { *w = well(); w.Utilization = 0.02 }, Oversized, "0.2 of 10 slots"},
+		{"waits in bursts", func(w *Window, _ *Machine, _ *Usual) { *w = well(); w.Wait = 0.1 }, Undetermined, "in bursts"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w, m := congested(), machine()
-			c.change(&w, &m)
+			usual := Usual{Use: 0.05, Blocked: 0.04, Lost: math.NaN()}
+			c.change(&w, &m, &usual)
 			f := Pool(w, m, usual)
 			if f.Verdict != c.verdict || !strings.Contains(f.Evidence, c.evidence) {
 				t.Errorf("%v: %s\nwant %v: … %s …", f.Verdict, f.Evidence, c.verdict, c.evidence)
@@ -84,12 +99,12 @@ func TestNoRuleHoldsForWhatIsNotKnown(t *testing.T) {
 	for _, limit := range []float64{unknown, 10} {
 		for _, utilization := range []float64{unknown, 1} {
 			w.Limit, w.Utilization = limit, utilization
-			if f := Pool(w, UnknownMachine(), Usual{unknown, unknown}); f.Verdict.Convicts() {
+			if f := Pool(w, UnknownMachine(), unknownUsual()); f.Verdict.Convicts() {
 				t.Errorf("limit %v, utilization %v: %v, %s", limit, utilization, f.Verdict, f.Evidence)
 			}
 		}
 	}
-	if f := Host(UnknownMachine()); f.Verdict != HostUndetermined {
+	if f := Host(UnknownMachine(), unknown); f.Verdict != HostUndetermined {
 		t.Errorf("a machine of which nothing is known: %v", f)
 	}
 }
@@ -105,11 +120,12 @@ func TestHostNamesTheShortage(t *testing.T) {
 		{func(m *Machine) { m.Steal = 0.3 }, Steal},
 		{func(m *Machine) { m.RunDelay = 1 }, NoisyNeighbor},
 		{func(m *Machine) { m.RunDelay, m.BusyCPUs = 1, 7.9 }, HostOK}, // they are its own
-		{func(m *Machine) { m.DiskSlowdown = 8 }, DiskSlow},
+		{func(m *Machine) { m.Write = 0.08 }, DiskSlow},
+		{func(m *Machine) { m.Write = 0.02 }, HostOK},
 	} {
 		m := machine()
 		c.change(&m)
-		if f := Host(m); f.Verdict != c.verdict {
+		if f := Host(m, 0.01); f.Verdict != c.verdict {
 			t.Errorf("%v, want %v: %s", f.Verdict, c.verdict, f.Evidence)
 		}
 	}
@@ -118,16 +134,16 @@ func TestHostNamesTheShortage(t *testing.T) {
 func TestBetweenTakesDifferences(t *testing.T) {
 	at := time.Unix(1000, 0)
 	from := Figures{
-		At: at, Limit: 4, Used: 2, Idle: 1, Served: 10, Refused: 5, WaitTime: 3, Ended: 8, Failed: 1, NotMade: 2,
-		UseTime: 100, EndedTime: 90, OnCPU: 10, RunQueue: 20, Blocked: 60,
+		At: at, Limit: 4, Served: 10, Refused: 5, WaitTime: 3, Ended: 8, Failed: 1, NotMade: 2,
+		UseTime: 100, EndedTime: 90, HeldBack: 5, OnCPU: 10, RunQueue: 20, Blocked: 60,
 	}
 	to := Figures{
-		At: at.Add(10 * time.Second), Limit: 4, Used: 3, Idle: 0, Pending: 7, PendingAge: 1.5, Served: 40, Refused: 15, WaitTime: 9, Ended: 28,
-		Failed: 6, NotMade: 9, UseTime: 130, EndedTime: 110, OnCPU: 13, RunQueue: 25, Blocked: 72,
+		At: at.Add(10 * time.Second), Limit: 4, Pending: 7, Served: 40, Refused: 15, WaitTime: 9, Ended: 28,
+		Failed: 6, NotMade: 9, UseTime: 130, EndedTime: 110, Longest: 2, HeldBack: 9, OnCPU: 13, RunQueue: 25, Blocked: 72,
 	}
 	want := Window{
-		Seconds: 10, Limit: 4, Utilization: 0.75, Free: 0, Pending: 7, PendingAge: 1.5, Served: 3, Refused: 0.25, Wait: 0.2, Ended: 20,
-		Failed: 0.25, NotMade: 7, Use: 1, Held: 1, OnCPU: 0.15, RunQueue: 0.25, Blocked: 0.6,
+		Seconds: 10, Limit: 4, Utilization: 0.75, HeldBack: 0.1, Pending: 7, Served: 3, Refused: 0.25, Wait: 0.2, Ended: 20,
+		Failed: 0.25, NotMade: 7, Use: 1, Longest: 2, Held: 1, OnCPU: 0.15, RunQueue: 0.25, Blocked: 0.6,
 	}
 	if w := Between(from, to); w != want {
 		t.Errorf("%+v\nwant %+v", w, want)
@@ -148,14 +164,14 @@ func TestFiguresOfKeepsWhatIsAbsent(t *testing.T) {
 	use.Record(3 * time.Second)
 	s := instrument.Stats{
 		Limit: instrument.Some(int64(4)), Pending: instrument.Some(int64(2)), PendingAge: instrument.Some(time.Second),
-		UseTime: instrument.Some(7.0), Use: &use,
+		UseTime: instrument.Some(7.0), HeldBack: instrument.Some(0.5), Use: &use,
 	}
 	s.Usage[instrument.Used], s.Usage[instrument.Idle] = instrument.Some(int64(3)), instrument.Some(int64(1))
 	s.Requests[instrument.Acquired], s.Requests[instrument.TimedOut] = instrument.Some(int64(11)), instrument.Some(int64(5))
 	s.Completed[instrument.OK], s.Completed[instrument.Failed] = instrument.Some(int64(9)), instrument.Some(int64(6))
 	s.Wait[instrument.Acquired] = &wait
 	s.Resources = []instrument.Resources{{Event: instrument.Created, Count: 13}, {Event: instrument.CreateFailed, Count: 8}}
-	f := FiguresOf(s, time.Unix(5, 0))
+	f := FiguresOf(&s, time.Unix(5, 0))
 	for _, bad := range []float64{f.OnCPU, f.RunQueue, f.Blocked} {
 		if !math.IsNaN(bad) {
 			t.Errorf("a figure that is absent is %v", bad)
@@ -163,13 +179,13 @@ func TestFiguresOfKeepsWhatIsAbsent(t *testing.T) {
 	}
 	f.OnCPU, f.RunQueue, f.Blocked = 0, 0, 0
 	want := Figures{
-		At: time.Unix(5, 0), Limit: 4, Used: 3, Idle: 1, Pending: 2, PendingAge: 1, Served: 11, Refused: 5, WaitTime: 2, Ended: 15, Failed: 6,
-		NotMade: 8, UseTime: 7, EndedTime: 3,
+		At: time.Unix(5, 0), Limit: 4, Pending: 2, Served: 11, Refused: 5, WaitTime: 2, Ended: 15, Failed: 6,
+		NotMade: 8, UseTime: 7, EndedTime: 3, Longest: 3, HeldBack: 0.5,
 	}
 	if f != want {
 		t.Errorf("%+v\nwant %+v", f, want)
 	}
-	if f := FiguresOf(instrument.Stats{}, time.Unix(5, 0)); !math.IsNaN(f.Limit) || !math.IsNaN(f.Served) || !math.IsNaN(f.WaitTime) {
+	if f := FiguresOf(&instrument.Stats{}, time.Unix(5, 0)); !math.IsNaN(f.Limit) || !math.IsNaN(f.Served) || !math.IsNaN(f.WaitTime) {
 		t.Errorf("a pool that reports nothing has figures: %+v", f)
 	}
 }
@@ -177,7 +193,7 @@ func TestFiguresOfKeepsWhatIsAbsent(t *testing.T) {
 // report makes the figures of the next ten seconds like those of w.
 func report(f *Figures, w Window) {
 	f.At = f.At.Add(10 * time.Second)
-	f.Limit, f.Used, f.Idle, f.Pending, f.PendingAge = w.Limit, w.Limit-w.Free, math.NaN(), w.Pending, w.PendingAge
+	f.Limit, f.Pending, f.HeldBack, f.Longest = w.Limit, w.Pending, math.NaN(), math.NaN()
 	f.Served += w.Served * w.Seconds
 	f.WaitTime += w.Wait * w.Served * w.Seconds
 	f.Ended += w.Ended

@@ -7,48 +7,49 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Figures are what a pool reports at one moment. All but At to PendingAge count
-// since the pool was made. Times are seconds. What is not known is NaN.
+// Figures are what a pool reports at one moment. All but At to Pending are of all the time since the pool
+// was made. Times are seconds. What is not known is NaN.
 type Figures struct {
-	At         time.Time
-	Limit      float64 // slots
-	Used       float64 // slots
-	Idle       float64 // slots that are ready for use
-	Pending    float64 // requests that wait
-	PendingAge float64 // of the oldest of them, 0 if there is none
-	Served     float64 // requests that got a slot
-	Refused    float64 // requests that were rejected or timed out
-	WaitTime   float64 // that requests which got a slot waited
-	Ended      float64 // uses that ended
-	Failed     float64 // of them, with an error or a panic
-	NotMade    float64 // resources that could not be made
-	UseTime    float64 // slot-seconds
-	EndedTime  float64 // of that, by uses that ended
-	OnCPU      float64 // parts of UseTime
-	RunQueue   float64
-	Blocked    float64
+	At        time.Time
+	Limit     float64 // slots
+	Pending   float64 // requests that wait
+	Served    float64 // requests that got a slot
+	Refused   float64 // requests that were rejected or timed out
+	WaitTime  float64 // that requests which got a slot waited
+	Ended     float64 // uses that ended
+	Failed    float64 // of them, with an error or a panic
+	NotMade   float64 // resources that could not be made
+	UseTime   float64 // slot-seconds
+	EndedTime float64 // of that, by uses that ended
+	Longest   float64 // use that ended
+	HeldBack  float64 // slot-seconds that were free while requests waited
+	OnCPU     float64 // parts of UseTime
+	RunQueue  float64
+	Blocked   float64
 }
 
 // FiguresOf returns what s, which was made at a moment, says.
-func FiguresOf(s instrument.Stats, at time.Time) Figures {
+func FiguresOf(s *instrument.Stats, at time.Time) Figures {
 	f := Figures{
-		At:         at,
-		Limit:      known(s.Limit),
-		Used:       known(s.Usage[instrument.Used]),
-		Idle:       known(s.Usage[instrument.Idle]),
-		Pending:    known(s.Pending),
-		PendingAge: s.PendingAge.Or(0).Seconds(),
-		Served:     known(s.Requests[instrument.Acquired]),
-		Refused:    known(s.Requests[instrument.Rejected], s.Requests[instrument.TimedOut]),
-		Failed:     known(s.Completed[instrument.Failed], s.Completed[instrument.Panicked]),
-		Ended:      known(s.Completed[:]...),
-		UseTime:    s.UseTime.Or(math.NaN()),
-		OnCPU:      s.CPUTime[instrument.OnCPU].Or(math.NaN()),
-		RunQueue:   s.CPUTime[instrument.RunQueue].Or(math.NaN()),
-		Blocked:    s.CPUTime[instrument.Blocked].Or(math.NaN()),
+		At:       at,
+		Limit:    known(s.Limit),
+		Pending:  known(s.Pending),
+		Served:   known(s.Requests[instrument.Acquired]),
+		Refused:  known(s.Requests[instrument.Rejected], s.Requests[instrument.TimedOut]),
+		Failed:   known(s.Completed[instrument.Failed], s.Completed[instrument.Panicked]),
+		Ended:    known(s.Completed[:]...),
+		UseTime:  s.UseTime.Or(math.NaN()),
+		Longest:  math.NaN(),
+		HeldBack: s.HeldBack.Or(math.NaN()),
+		OnCPU:    s.CPUTime[instrument.OnCPU].Or(math.NaN()),
+		RunQueue: s.CPUTime[instrument.RunQueue].Or(math.NaN()),
+		Blocked:  s.CPUTime[instrument.Blocked].Or(math.NaN()),
 	}
 	f.WaitTime = s.WaitTime.Or(total(s.Wait[instrument.Acquired], f.Served))
 	f.EndedTime = total(s.Use, f.Ended)
+	if s.Use != nil {
+		f.Longest = s.Use.Max().Seconds()
+	}
 	for _, r := range s.Resources {
 		if r.Event == instrument.CreateFailed {
 			f.NotMade += float64(r.Count)

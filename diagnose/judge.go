@@ -9,12 +9,10 @@ import (
 // three windows in a row do not; a window in which the cause is undetermined does not count against it.
 // The zero Judge has seen nothing. It is not safe for concurrent use.
 type Judge struct {
-	last    Figures
-	usual   Usual
-	recent  [3]Verdict
-	quiet   uint8 // windows that usual was learned from, learned at most
-	against uint8 // windows in a row that say something else than holds
-	holds   Finding[Verdict]
+	last   Figures
+	usual  Usual
+	quiet  uint8 // windows that usual was learned from, learned at most
+	memory memory[Verdict]
 }
 
 const (
@@ -26,41 +24,56 @@ const (
 // verdict that holds, and what this window alone says.
 func (j *Judge) See(f Figures, m Machine) (holds, window Finding[Verdict]) {
 	if j.last.At.IsZero() {
-		j.last = f
-		j.usual = Usual{math.NaN(), math.NaN()}
-		j.holds = found(Undetermined, "the pool was seen only once")
-		return j.holds, j.holds
+		j.last, j.usual = f, unknownUsual()
+		j.memory.holds = found(Undetermined, "the pool was seen only once")
+		return j.memory.holds, j.memory.holds
 	}
 	w := Between(j.last, f)
 	j.last = f
+	if math.IsNaN(w.Seconds) { // it began anew
+		j.usual.Lost = math.NaN()
+	}
+	if w.holds(j.usual.Held) {
+		j.usual.HeldFor += w.Seconds
+	} else {
+		j.usual.HeldFor = 0
+	}
 	window = Pool(w, m, j.known())
 	j.learn(w, window.Verdict)
-	j.weigh(window)
-	return j.holds, window
+	return j.memory.weigh(window), window
 }
 
 // Seen returns the time of the figures that were seen last, the zero Time before the first.
 func (j *Judge) Seen() time.Time { return j.last.At }
 
 // Holds returns the verdict that holds.
-func (j *Judge) Holds() Finding[Verdict] { return j.holds }
+func (j *Judge) Holds() Finding[Verdict] { return j.memory.holds }
 
 // known returns what is usual, once enough has been seen.
 func (j *Judge) known() Usual {
 	if j.quiet < learned {
-		return Usual{math.NaN(), math.NaN()}
+		return unknownUsual()
 	}
 	return j.usual
 }
 
-// learn lets a window in which the pool was well say what is usual.
+// learn lets a window in which the pool was well say what is usual, and one with a leak what was lost.
 func (j *Judge) learn(w Window, v Verdict) {
-	if v != OK && v != Oversized || w.Ended < enough {
-		return
+	switch {
+	case v == Leaking:
+		j.usual.Lost = w.Held
+	case v == OK || v == Oversized:
+		j.usual.Lost = math.NaN()
+		if w.Ended < enough {
+			return
+		}
+		j.quiet = min(j.quiet+1, learned)
+		j.usual.Use = blend(j.usual.Use, w.Use)
+		j.usual.Blocked = blend(j.usual.Blocked, w.Blocked*w.Use)
+		if held := math.Max(0, w.Held); !(held >= j.usual.Held) {
+			j.usual.Held = held
+		}
 	}
-	j.quiet = min(j.quiet+1, learned)
-	j.usual.Use = blend(j.usual.Use, w.Use)
-	j.usual.Blocked = blend(j.usual.Blocked, w.Blocked*w.Use)
 }
 
 // blend returns the exponentially weighted mean with one more value, if that is known.
@@ -74,18 +87,73 @@ func blend(mean, v float64) float64 {
 	return mean + recall*(v-mean)
 }
 
+// HostJudge judges one machine again and again, as [Judge] does a pool. The zero HostJudge has seen nothing.
+// It is not safe for concurrent use.
+type HostJudge struct {
+	last    HostFigures
+	machine Machine
+	write   float64 // usual duration of a probe's write
+	writes  uint8   // windows that it was learned from, learned at most
+	memory  memory[HostVerdict]
+}
+
+// See takes what is known of the machine now. It returns the verdict that holds, and what the window since
+// the last call alone says.
+func (j *HostJudge) See(f HostFigures) (holds, window Finding[HostVerdict]) {
+	if j.last.At.IsZero() {
+		j.last, j.machine, j.write = f, UnknownMachine(), math.NaN()
+		j.memory.holds = host(HostUndetermined, "the machine was seen only once")
+		return j.memory.holds, j.memory.holds
+	}
+	j.machine = HostBetween(j.last, f)
+	j.last = f
+	usual := math.NaN()
+	if j.writes >= learned {
+		usual = j.write
+	}
+	window = Host(j.machine, usual)
+	if window.Verdict == HostOK && !math.IsNaN(j.machine.Write) {
+		j.writes = min(j.writes+1, learned)
+		j.write = blend(j.write, j.machine.Write)
+	}
+	return j.memory.weigh(window), window
+}
+
+// Seen returns the time of the figures that were seen last, the zero Time before the first.
+func (j *HostJudge) Seen() time.Time { return j.last.At }
+
+// Holds returns the verdict that holds.
+func (j *HostJudge) Holds() Finding[HostVerdict] { return j.memory.holds }
+
+// Machine returns the last window.
+func (j *HostJudge) Machine() Machine {
+	if j.last.At.IsZero() {
+		return UnknownMachine()
+	}
+	return j.machine
+}
+
+// memory decides which verdict holds.
+type memory[V verdict] struct {
+	recent  [3]V
+	against uint8 // windows in a row that say something else than holds
+	holds   Finding[V]
+}
+
 // weigh decides which verdict holds after a window.
-func (j *Judge) weigh(window Finding[Verdict]) {
-	j.recent[2], j.recent[1], j.recent[0] = j.recent[1], j.recent[0], window.Verdict
+func (h *memory[V]) weigh(window Finding[V]) Finding[V] {
+	h.recent[2], h.recent[1], h.recent[0] = h.recent[1], h.recent[0], window.Verdict
+	var undetermined V
 	switch v := window.Verdict; {
-	case v == j.holds.Verdict:
-		j.against, j.holds = 0, window
-	case v == Undetermined && j.holds.Verdict.Convicts():
-	case v == j.recent[1] || v == j.recent[2]:
-		if j.against++; !j.holds.Verdict.Convicts() || v.Convicts() || j.against >= 3 {
-			j.against, j.holds = 0, window
+	case v == h.holds.Verdict:
+		h.against, h.holds = 0, window
+	case v == undetermined && h.holds.Verdict.Convicts():
+	case v == h.recent[1] || v == h.recent[2]:
+		if h.against++; !h.holds.Verdict.Convicts() || v.Convicts() || h.against >= 3 {
+			h.against, h.holds = 0, window
 		}
 	default:
-		j.against++
+		h.against++
 	}
+	return h.holds
 }

@@ -6,17 +6,26 @@ import (
 	"time"
 )
 
-// Usual is what the uses of a pool look like while it is well. What is not known is NaN.
+// Usual is what the uses of a pool look like while it is well, and what it has lost since. What is not
+// known is NaN.
 type Usual struct {
 	Use     float64 // mean duration in seconds
 	Blocked float64 // of that, neither on a CPU nor ready to run
+	Held    float64 // slots that are held by uses that do not end, at least: of those that run all the time
+	HeldFor float64 // seconds for which, up to the end of this window, more than those are held
+	Lost    float64 // slots that a leak held in the window before
+}
+
+func unknownUsual() Usual {
+	unknown := math.NaN()
+	return Usual{unknown, unknown, unknown, unknown, unknown}
 }
 
 const (
 	full    = 0.85 // utilization from which requests have to expect waits
 	enough  = 5    // uses that have to end for their mean to mean something
 	noticed = 0.01 // seconds of waiting that anybody would notice
-	longAgo = 10   // how many uses long a window is in which a use that began before it should have ended
+	longAgo = 10   // uses of the mean length, after which one that began should have ended
 )
 
 // Pool judges a pool over one window. The order of the rules is that of what explains what: uses that
@@ -30,8 +39,8 @@ func Pool(w Window, m Machine, usual Usual) Finding[Verdict] {
 	case w.NotMade >= enough && w.NotMade > w.Ended:
 		return found(Failing, "%.0f resources could not be made, and %.0f uses ended", w.NotMade, w.Ended)
 	case w.isHeadOfLine():
-		return found(HeadOfLine, "%.0f requests wait, the first for %v, although %.0f of %.0f slots are free",
-			w.Pending, seconds(w.PendingAge), w.Free, w.Limit)
+		return found(HeadOfLine, "%.0f %% of %.0f slots were free while requests waited, %v each: the first wanted more of them",
+			100*w.HeldBack, w.Limit, seconds(w.Wait))
 	case w.isLeaking(usual):
 		return found(Leaking, "%.1f of %.0f slots are held by uses that do not end; %s",
 			w.Held, w.Limit, w.ends())
@@ -46,20 +55,37 @@ func (w Window) IsCongested() bool {
 	return w.Utilization > full && (w.waits(0.1) || w.Pending >= 1 && w.Ended < enough)
 }
 
-// isHeadOfLine reports whether requests wait although there are free slots: the first wants more of them.
+// isHeadOfLine reports whether many slots are free while requests wait. Of a pool that is full a few are at
+// any time, if requests want several.
 func (w Window) isHeadOfLine() bool {
-	return w.Pending >= 1 && w.Free >= 1 && w.PendingAge > noticed
+	many := w.HeldBack > 0.1 || w.HeldBack > 0.04 && w.Utilization < 0.8
+	return many && (w.waits(0.1) || w.Ended < enough)
 }
 
-// isLeaking reports whether many slots are held by uses that do not end, while others take as long as
-// ever. Without that, a pool whose uses all hang may as well wait for what it calls.
+// isLeaking reports whether more slots than usual are held by uses that do not end, for longer than any use
+// that ended took, while others take as long as ever. Without that, a pool whose uses all hang may as well
+// wait for what it calls; unless some had leaked before: those do not come back.
 func (w Window) isLeaking(usual Usual) bool {
-	return w.Ended >= enough && w.Seconds > longAgo*w.Use && w.Use < 2*usual.Use &&
-		w.Held >= math.Max(0.8, 0.1*w.Limit)
+	if !w.holds(usual.Held) {
+		return false
+	}
+	longest := w.Longest
+	if math.IsNaN(longest) {
+		longest = longAgo * w.Use
+	}
+	return w.Held > 0.9*usual.Lost || w.Ended >= enough && w.Use < 2*usual.Use && usual.HeldFor-w.Seconds > longest
+}
+
+// holds reports whether uses that do not end hold a tenth of the slots, and one at least, besides the usual.
+func (w Window) holds(usual float64) bool {
+	return w.Held-usual >= math.Max(0.8, 0.1*w.Limit)
 }
 
 // ends says how uses go that do end.
 func (w Window) ends() string {
+	if w.Ended < enough {
+		return "hardly any other is left"
+	}
 	return fmt.Sprintf("the %.0f others took %v each", w.Ended, seconds(w.Use))
 }
 
@@ -80,33 +106,83 @@ func (w Window) idle() Finding[Verdict] {
 	return found(OK, "%.0f %% of %.0f slots were used, and requests waited %v", 100*w.Utilization, w.Limit, seconds(w.Wait))
 }
 
+// spent is on what the uses of a window spent their time.
+type spent struct {
+	account bool    // the pool says it; else what the process as a whole did bounds it
+	cpus    float64 // at most, without an account
+	queued  float64 // share of the time without a CPU; at most, without an account
+	blocked float64 // share of the time; at least, without an account
+}
+
+func (w Window) spent(m Machine) spent {
+	used := w.Utilization * w.Limit
+	inGo := m.Runnable * m.CPUs / used // which a pool counts as blocked
+	if math.IsNaN(w.OnCPU) {
+		cpu, queue := m.BusyCPUs/used, m.RunDelay*m.BusyCPUs/used+inGo
+		return spent{false, m.BusyCPUs, queue, 1 - cpu - queue - m.LockWait/used}
+	}
+	s := spent{true, w.OnCPU * used, w.RunQueue, w.Blocked}
+	if inGo > 0 {
+		s.blocked = math.Max(0, s.blocked-inGo)
+	}
+	return s
+}
+
 // congested says why the slots of a pool that is full are used for as long as they are.
 func (w Window) congested(m Machine, usual Usual) Finding[Verdict] {
-	cpus := w.OnCPU * w.Utilization * w.Limit // that the pool used
-	blocked := w.Blocked * w.Use
+	s := w.spent(m)
+	share := 0.75
+	if !s.account {
+		share = 0.85
+	}
 	switch {
 	case w.Ended < enough:
 		return found(Undetermined, "%s, and only %.0f uses ended: they hang, or take this long", w.fill(), w.Ended)
-	case cpus > 0.75*m.CPUs || w.OnCPU+w.RunQueue > 0.75 && m.BusyCPUs > 0.85*m.CPUs && cpus > 0.5*m.CPUs:
-		return found(CPUSaturated, "%s; its tasks used %.1f of %.1f CPUs", w.fill(), cpus, m.CPUs)
-	case w.RunQueue > 0.2 && cpus < 0.75*m.CPUs, m.Runnable > 3 && cpus < 0.5*m.CPUs:
-		return found(Starved, "%s; its tasks waited for a CPU %.0f %% of their time and used %.1f of %.1f CPUs",
-			w.fill(), 100*w.RunQueue, cpus, m.CPUs)
-	case m.LockWait > 0.3:
-		return found(LockContention, "%s; goroutines waited %.2f s for locks for each second of use", w.fill(), m.LockWait)
-	case blocked > 2*usual.Blocked && blocked > 0.5*w.Use:
-		return found(DownstreamSlow, "%s; its tasks were blocked for %v each, and usually are for %v",
-			w.fill(), seconds(blocked), seconds(usual.Blocked))
-	case math.IsNaN(blocked) && w.Use > 2*usual.Use:
+	case w.holds(math.Max(0, usual.Held)), w.holds(0) && math.IsNaN(usual.Held):
+		return found(Undetermined, "%s, and %.1f are held by uses that did not end: they may have leaked, or take this long",
+			w.fill(), w.Held)
+	case s.cpus > share*m.CPUs || s.account && w.OnCPU+w.RunQueue > 0.75 && m.BusyCPUs > 0.85*m.CPUs && s.cpus > 0.5*m.CPUs:
+		return found(CPUSaturated, "%s; %s used %.1f of %.1f CPUs", w.fill(), s.whose(), s.cpus, m.CPUs)
+	case s.queued > 0.2 && s.cpus < 0.75*m.CPUs, m.Runnable > 3 && s.cpus < 0.5*m.CPUs:
+		return found(Starved, "%s; %s waited for a CPU %.0f %% of their time and used %.1f of %.1f CPUs",
+			w.fill(), s.whose(), 100*s.queued, s.cpus, m.CPUs)
+	case m.LockWait > 0.3*w.Utilization*w.Limit && !(w.Blocked < 0.3):
+		return found(LockContention, "%s; %.1f goroutines waited for locks", w.fill(), m.LockWait)
+	case s.isLonger(w, usual):
+		return found(DownstreamSlow, "%s; uses were blocked for %v each, and usually take %v",
+			w.fill(), seconds(s.blocked*w.Use), seconds(usual.Use))
+	case w.Use > 2*usual.Use:
 		return found(Undetermined, "%s; uses take %v instead of %v, and it is not known on what",
 			w.fill(), seconds(w.Use), seconds(usual.Use))
-	case w.Use > 2*usual.Use:
-		return found(Undetermined, "%s; uses take %v instead of %v", w.fill(), seconds(w.Use), seconds(usual.Use))
-	case math.IsNaN(w.OnCPU) && !(w.Use < 1.5*usual.Use):
+	case s.queued > 0.1, !s.account && !(w.Use < 1.5*usual.Use):
 		return found(Undetermined, "%s, and it is not known on what its uses spend their time", w.fill())
 	}
-	return found(TooSmall, "%s; uses take no longer than usual, and %.0f %% of their time is on a CPU",
-		w.fill(), 100*w.OnCPU)
+	return found(TooSmall, "%s; uses take no longer than usual%s", w.fill(), s.words(w))
+}
+
+// isLonger reports whether uses are blocked for longer than they usually are. Without an account they are if
+// what else they may have done cannot explain how long they take.
+func (s spent) isLonger(w Window, usual Usual) bool {
+	if s.account {
+		return s.blocked*w.Use > 2*usual.Blocked && s.blocked > 0.5
+	}
+	return w.Use > 2*usual.Use && (1-s.blocked)*w.Use < usual.Use
+}
+
+// whose says of whom the CPU time is known.
+func (s spent) whose() string {
+	if s.account {
+		return "its tasks"
+	}
+	return "the process's threads"
+}
+
+// words says what is known of the CPU time of uses.
+func (s spent) words(w Window) string {
+	if s.account {
+		return fmt.Sprintf(", and %.0f %% of their time is on a CPU", 100*w.OnCPU)
+	}
+	return ""
 }
 
 // fill says how full the pool is.

@@ -1,5 +1,7 @@
 package diagnose
 
+import "iter"
+
 // Verdict is why a pool is full, or that it is well.
 type Verdict uint8
 
@@ -26,6 +28,9 @@ var verdicts = [...]string{
 // String returns the verdict as metrics have it.
 func (v Verdict) String() string { return verdicts[v] }
 
+// Verdicts yields all verdicts on a pool.
+func Verdicts() iter.Seq[Verdict] { return all[Verdict](len(verdicts)) }
+
 // Convicts reports whether the verdict says that something is wrong now.
 func (v Verdict) Convicts() bool { return v != Undetermined && v != OK && v != Oversized }
 
@@ -50,8 +55,30 @@ var hostVerdicts = [...]string{
 // String returns the verdict as metrics have it.
 func (v HostVerdict) String() string { return hostVerdicts[v] }
 
+// HostVerdicts yields all verdicts on a machine.
+func HostVerdicts() iter.Seq[HostVerdict] { return all[HostVerdict](len(hostVerdicts)) }
+
+func all[V verdict](n int) iter.Seq[V] {
+	return func(yield func(V) bool) {
+		for v := range n {
+			if !yield(V(v)) {
+				return
+			}
+		}
+	}
+}
+
+// Convicts reports whether the verdict says that something is wrong now.
+func (v HostVerdict) Convicts() bool { return v > HostOK }
+
+// verdict is one of either axis, whose zero value is undetermined.
+type verdict interface {
+	Verdict | HostVerdict
+	Convicts() bool
+}
+
 // Finding is a verdict with what decided it.
-type Finding[V Verdict | HostVerdict] struct {
+type Finding[V verdict] struct {
 	Verdict  V
 	Evidence string // one line, for a person
 }

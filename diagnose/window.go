@@ -7,9 +7,8 @@ type Window struct {
 	Seconds     float64 // its length
 	Limit       float64 // slots; NaN if the limit changed
 	Utilization float64 // mean share of the slots that were used
-	Free        float64 // slots that could be used at its end
-	Pending     float64 // requests that waited then
-	PendingAge  float64 // seconds for which the oldest of them had waited
+	HeldBack    float64 // mean share of the slots that were free while requests waited
+	Pending     float64 // requests that waited at its end
 	Served      float64 // requests that got a slot, a second
 	Refused     float64 // share of the requests that got none
 	Wait        float64 // mean wait in seconds of those that got one
@@ -17,6 +16,7 @@ type Window struct {
 	Failed      float64 // share of them
 	NotMade     float64 // resources that could not be made
 	Use         float64 // mean duration in seconds of uses that ended
+	Longest     float64 // use that ever ended, in seconds
 	Held        float64 // slots whose uses did not end: used, less what ended uses explain
 	OnCPU       float64 // shares of the use time
 	RunQueue    float64
@@ -26,13 +26,9 @@ type Window struct {
 // Between returns the window from one moment to a later one. A pool whose counters fell is a new one, of
 // which nothing is known yet.
 func Between(from, to Figures) Window {
-	w := Window{Seconds: to.At.Sub(from.At).Seconds(), Limit: to.Limit, Pending: to.Pending, PendingAge: to.PendingAge}
+	w := Window{Seconds: to.At.Sub(from.At).Seconds(), Limit: to.Limit, Pending: to.Pending, Longest: to.Longest}
 	if !(w.Seconds > 0) || to.UseTime < from.UseTime || to.Served < from.Served {
 		return Window{Seconds: math.NaN(), Limit: math.NaN()}
-	}
-	w.Free = to.Limit - to.Used
-	if to.Idle < w.Free {
-		w.Free = to.Idle // others are being made or ended
 	}
 	if from.Limit != to.Limit {
 		w.Limit = math.NaN()
@@ -40,6 +36,7 @@ func Between(from, to Figures) Window {
 	used := to.UseTime - from.UseTime
 	served, refused := to.Served-from.Served, to.Refused-from.Refused
 	w.Utilization = used / (w.Limit * w.Seconds)
+	w.HeldBack = (to.HeldBack - from.HeldBack) / (w.Limit * w.Seconds)
 	w.Served = served / w.Seconds
 	w.Refused = share(refused, served+refused)
 	w.Wait = share(to.WaitTime-from.WaitTime, served)

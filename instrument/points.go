@@ -66,6 +66,7 @@ func (s *Stats) points(add func(m *catalog.Metric, l labels, p Point)) {
 	seconds(catalog.PoolWaitTime, labels{}, s.WaitTime)
 	durations(catalog.PoolUseDuration, labels{}, s.Use)
 	seconds(catalog.PoolUseTime, labels{}, s.UseTime)
+	seconds(catalog.PoolHeldBackTime, labels{}, s.HeldBack)
 	for i, n := range s.Completed {
 		count(catalog.PoolCompleted, label(catalog.PoolCompleted, Ending(i)), n)
 	}

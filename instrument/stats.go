@@ -35,6 +35,7 @@ type Stats struct {
 	WaitTime     Optional[float64]       // seconds that those waited
 	Use          *Histogram              // run time of a task, time that a lease or a permit was held
 	UseTime      Optional[float64]       // slot-seconds used
+	HeldBack     Optional[float64]       // slot-seconds free while requests waited: the first wanted more slots
 	Completed    [4]Optional[int64]      // uses that ended, by [Ending]
 	CPUTime      [3]Optional[float64]    // seconds of use, by [CPUState], estimated; absent until a task was sampled
 	Resources    []Resources             // made and ended; absent for pools without resources

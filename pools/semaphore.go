@@ -58,6 +58,7 @@ type Semaphore struct {
 	tooBig   line[int64, bool] // requests for more than size
 	arrived  uint64
 	released int64 // calls of Release
+	heldBack heldBack
 	requests measure.Requests
 	meter    measure.Meter
 
@@ -213,6 +214,9 @@ func (s *Semaphore) releaseSlow(n int64) {
 		panic(s.misused("released more than held"))
 	}
 	now := s.meter.Event(s.used())
+	if s.queue.first != nil {
+		s.countHeldBack(now)
+	}
 	s.released++
 	s.free += n
 	s.serve(now)

@@ -1,6 +1,8 @@
 package pools
 
 import (
+	"time"
+
 	"github.com/poolgauge/poolgauge/instrument"
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
@@ -44,5 +46,28 @@ func (s *Semaphore) Stats() instrument.Stats {
 		st.PendingAge = first.wait.Age(now)
 	}
 	st.UseTime = instrument.Some(s.meter.Total(now, s.used()))
+	s.countHeldBack(now)
+	st.HeldBack = instrument.Some(s.heldBack.time / float64(time.Second))
 	return st
+}
+
+// heldBack is the permits that were free while the first request of the queue wanted more, over time.
+type heldBack struct {
+	time  float64       // permit-nanoseconds
+	until time.Duration // counted
+}
+
+// countHeldBack is called before a request begins to wait, and while some wait before permits or waiters
+// change, at the time that the meter's Event returned.
+// While the meter does not read the clock at each event, the time passes at its looks, which are at
+// random instants: so what is counted is right on average. Caller must hold mu.
+func (s *Semaphore) countHeldBack(now time.Duration) {
+	if s.meter.Off() {
+		return
+	}
+	now = max(s.meter.Approx(now), s.heldBack.until)
+	if s.queue.first != nil && s.free > 0 {
+		s.heldBack.time += float64(s.free) * float64(now-s.heldBack.until)
+	}
+	s.heldBack.until = now
 }

@@ -127,3 +127,71 @@ func TestSemaphoreUseTimeOfAPauseAfterARush(t *testing.T) {
 		})
 	}
 }
+
+// A request for more permits than are free holds back all that come after it; only then is a permit held back.
+func TestSemaphoreCountsPermitsThatAreHeldBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := mustSemaphore(t, 10)
+		expect := func(when string, want float64) {
+			t.Helper()
+			if got := s.Stats().HeldBack.Or(math.NaN()); math.Abs(got-want) > 1e-9 {
+				t.Errorf("%s %v permit-seconds are held back, want %v", when, got, want)
+			}
+		}
+		_ = s.Acquire(t.Context(), 7)
+		time.Sleep(time.Second)
+		expect("without a waiter", 0)
+		tooBig, giveUp := context.WithCancel(t.Context())
+		go func() { _ = s.Acquire(tooBig, 11) }()
+		time.Sleep(time.Second)
+		giveUp()
+		synctest.Wait()
+		expect("while one waits for more than there are", 0)
+
+		go hold(s, 5, time.Second)
+		time.Sleep(2 * time.Second)
+		expect("with 3 of 10 free for 2 s", 6)
+		go hold(s, 1, time.Second) // behind it
+		time.Sleep(time.Second)
+		s.Release(1)
+		time.Sleep(time.Second)
+		expect("a permit came back a second ago", 6+3+4)
+		s.Release(1) // which serves the first
+		synctest.Wait()
+		time.Sleep(time.Second / 2)
+		expect("while one waits and none is free", 6+3+4)
+		if err := s.Resize(12); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Second)
+		s.Release(5)
+		expect("at the end", 6+3+4)
+	})
+}
+
+// Without the clock at each event, what is held back is right on average.
+func TestSemaphoreCountsPermitsThatAreHeldBackInOverload(t *testing.T) {
+	s := mustSemaphore(t, 100)
+	_ = s.Acquire(t.Context(), 10)
+	ctx, giveUp := context.WithCancel(t.Context())
+	defer giveUp()
+	queued := make(chan struct{})
+	s.queued = func() { close(queued) }
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = s.Acquire(ctx, 95)
+	}()
+	<-queued
+	begin := time.Now()
+	for range 3000000 { // each takes the slow path, and none is served
+		s.Release(0)
+	}
+	least := 90 * time.Since(begin).Seconds()
+	got, looks := s.Stats().HeldBack.Or(math.NaN()), overloaded(s)
+	if most := 90 * time.Since(begin).Seconds(); got < 0.95*least || got > most*1.01 {
+		t.Errorf("%v permit-seconds are held back, want %v to %v (overloaded: %t)", got, least, most, looks)
+	}
+	giveUp()
+	<-done
+}

@@ -31,7 +31,9 @@ func (s *Semaphore) enqueue(n int64) *semWaiter {
 	w := s.waiters.get()
 	s.arrived++
 	w.ask, w.number = n, s.arrived
-	w.wait = s.meter.Begin(s.meter.Event(s.used()))
+	now := s.meter.Event(s.used())
+	s.countHeldBack(now)
+	w.wait = s.meter.Begin(now)
 	s.lineOf(w).push(w)
 	return w
 }
@@ -78,6 +80,7 @@ func (s *Semaphore) leave(w *semWaiter, err error) (served bool) {
 		return <-w.answer
 	}
 	now := s.meter.Event(s.used())
+	s.countHeldBack(now)
 	w.line.remove(w)
 	s.requests.End(&s.meter, instrument.GaveUp(err), w.wait, now)
 	s.serve(now)
@@ -119,6 +122,7 @@ func (s *Semaphore) setSize(n int64) {
 		return
 	}
 	now := s.meter.Event(s.used())
+	s.countHeldBack(now)
 	s.free += grown
 	s.size.Store(n)
 	s.sortWaiters()
@@ -169,6 +173,7 @@ func (s *Semaphore) Close() {
 	s.lock()
 	s.closed.Store(true)
 	now := s.meter.Event(s.used())
+	s.countHeldBack(now)
 	for w := earlier(s.queue.first, s.tooBig.first); w != nil; w = earlier(s.queue.first, s.tooBig.first) {
 		s.answer(w, instrument.WasClosed, now)
 	}

@@ -6,39 +6,62 @@ import (
 	"slices"
 	"time"
 
-	"github.com/poolgauge/poolgauge/diagnose"
+	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// app is a simulated program with one pool. Its fields may change while it runs.
+// app is a simulated program with one pool, in a container on a machine. The fields of the first block may
+// change while it runs.
 type app struct {
-	limit    int     // slots
-	cpus     float64 // of the machine, or of the quota
-	hogs     float64 // other threads that are always ready to run
-	quota    float64 // share of the time for which the quota stops the program
-	rate     float64 // requests a second
-	cpu      float64 // seconds of CPU a task takes
-	locked   float64 // share of that under a lock
-	blocked  float64 // seconds that a task waits for what it calls
-	spread   float64 // coefficient of variation of both
-	patience float64 // seconds after which a request gives up; 0 is never
-	leak     float64 // probability that a task never ends
-	fail     float64 // probability that a task fails at once
-	large    float64 // probability that a request wants nearly all slots
-	burst    float64 // how many times as many requests come in one second of ten; 0 is no more
+	kind      kind
+	limit     int     // slots
+	cpus      float64 // of the machine, or of the quota
+	hogs      float64 // threads of others that are always ready to run
+	quota     float64 // share of the time for which the quota stops the program
+	rate      float64 // requests a second
+	cpu       float64 // seconds of CPU a task takes
+	locked    float64 // share of that under a lock
+	blocked   float64 // seconds that a task waits for what it calls
+	spread    float64 // coefficient of variation of both
+	patience  float64 // seconds after which a request gives up; 0 is never
+	leak      float64 // probability that a task never ends
+	fail      float64 // probability that a task fails at once
+	large     float64 // probability that a request wants several slots
+	least     int     // how many
+	most      int
+	long      float64 // probability that a task waits a hundred times as long
+	burst     float64 // how many times as many requests come in one second of ten; 0 is no more
+	diskWrite float64 // seconds that a probe's write to disk takes
 
-	rng      *rand.Rand
-	now      float64
-	arrival  float64 // of the next request
-	line     []*request
-	running  []*request
-	lock     *request // that holds the lock
-	free     int
-	total    diagnose.Figures
-	runDelay float64
-	lockWait float64
-	ready    float64 // sum over steps
-	steps    float64
-	stopped  float64
+	rng     *rand.Rand
+	now     float64
+	arrival float64 // of the next request
+	line    []*request
+	running []*request
+	lock    *request // that holds the lock
+	free    int
+	leaked  int // slots
+
+	stats    instrument.Stats // what does not follow from the fields
+	wait     instrument.Histogram
+	use      instrument.Histogram
+	timedOut instrument.Histogram
+	split    split
+	host     counters
+	ready    float64 // goroutines without a processor, now
+}
+
+// kind is what a pool knows of its uses.
+type kind uint8
+
+const (
+	worker    kind = iota // on what tasks spend their time, while they are short
+	resource              // how long uses take
+	semaphore             // not that
+)
+
+// counters are what the machine counts.
+type counters struct {
+	busy, queued, lockWait, periods, throttled, writes, writeTime float64
 }
 
 // request is one request and the task that it becomes.
@@ -53,41 +76,18 @@ type request struct {
 
 const step = 0.001 // seconds
 
-// figures returns what the pool reports now.
-func (a *app) figures() diagnose.Figures {
-	f := a.total
-	f.At = time.Unix(0, 0).Add(time.Duration(a.now * float64(time.Second)))
-	f.Limit, f.Used, f.Idle = float64(a.limit), float64(a.limit-a.free), math.NaN()
-	f.Pending, f.PendingAge = float64(len(a.line)), 0
-	if a.large > 0 { // it is a semaphore, which does not know its uses
-		f.EndedTime, f.OnCPU, f.RunQueue, f.Blocked = math.NaN(), math.NaN(), math.NaN(), math.NaN()
+// run runs the program for a window.
+func (a *app) run(window float64) {
+	for end := a.now + window; a.now < end-step/2; a.now += step {
+		a.step()
 	}
-	if len(a.line) > 0 {
-		f.PendingAge = a.now - a.line[0].asked
-	}
-	return f
+	a.host.writes++
+	a.host.writeTime += a.diskWrite * math.Exp(0.3*a.rng.NormFloat64())
 }
 
-// run runs the program for a window, and returns what it reports at its end.
-func (a *app) run(window float64) (diagnose.Figures, diagnose.Machine) {
-	before := a.total
-	a.runDelay, a.lockWait, a.ready, a.steps, a.stopped = 0, 0, 0, 0, 0
-	busy := 0.0
-	for end := a.now + window; a.now < end; a.now += step {
-		busy += a.step()
-	}
-	m := diagnose.UnknownMachine()
-	used := a.total.UseTime - before.UseTime
-	m.CPUs, m.BusyCPUs, m.Steal, m.MemoryPressure = a.cpus, busy/window, 0, 0
-	m.Throttled = a.stopped / a.steps
-	m.RunDelay = a.runDelay / math.Max(busy, step)
-	m.LockWait = a.lockWait / math.Max(used, step)
-	m.Runnable = a.ready / a.steps / a.cpus
-	return a.figures(), m
-}
-
-// step lets a millisecond pass, and returns the CPU time that the program used.
-func (a *app) step() (busy float64) {
+// step lets a millisecond pass. A machine runs as many threads of the program as it has processors; other
+// goroutines that are ready wait in the program.
+func (a *app) step() {
 	a.arrive()
 	a.giveUp()
 	a.begin()
@@ -97,20 +97,28 @@ func (a *app) step() (busy float64) {
 			ready++
 		}
 	}
-	share := math.Min(1, a.cpus/(ready+a.hogs))
-	a.steps++
+	threads := math.Min(ready, math.Max(1, math.Ceil(a.cpus)))
+	share := math.Min(1, a.cpus/(threads+a.hogs))
+	a.host.periods += step * 10
 	if a.rng.Float64() < a.quota {
 		share = 0
-		a.stopped++
+		a.host.throttled += step * 10
 	}
-	a.ready += ready
+	a.ready = ready - threads
+	inThread := 1.0 // probability that a goroutine that is ready has a thread
+	if ready > threads {
+		inThread = threads / ready
+	}
 	for _, r := range a.running {
-		a.total.UseTime += step * float64(r.slots)
-		busy += a.advance(r, share)
+		a.advance(r, share*inThread, (1-share)*inThread)
 	}
 	a.running = slices.DeleteFunc(a.running, a.ended)
 	a.begin() // a slot that is given back goes to the next request at once
-	return busy
+	used := float64(a.limit - a.free)
+	a.stats.UseTime = instrument.Some(a.stats.UseTime.Or(0) + step*used)
+	if len(a.line) > 0 {
+		a.stats.HeldBack = instrument.Some(a.stats.HeldBack.Or(0) + step*float64(a.free))
+	}
 }
 
 // isReady reports whether a task wants a CPU. One that wants the lock takes it if it is free.
@@ -125,38 +133,39 @@ func (a *app) isReady(r *request) bool {
 	return !r.waitsForALock
 }
 
-// advance lets a task go on for a step with a share of a CPU.
-func (a *app) advance(r *request, share float64) (busy float64) {
-	slots := float64(r.slots)
+// advance lets a task go on for a step, of which its thread has a part of a CPU, and waits for one for
+// another part.
+func (a *app) advance(r *request, onCPU, queued float64) {
 	switch {
 	case r.waitsForALock:
-		a.lockWait += step * slots
-		a.total.Blocked += step * slots
+		a.host.lockWait += step
+		a.split.add(0, 0, step)
 	case !r.leaks && r.cpu > 0:
-		r.cpu -= step * share
-		a.total.OnCPU += step * share * slots
-		a.total.RunQueue += step * (1 - share) * slots
-		a.runDelay += step * (1 - share)
+		r.cpu -= step * onCPU
+		a.split.add(step*onCPU, step*queued, step*(1-onCPU-queued))
+		a.host.busy += step * onCPU
+		a.host.queued += step * queued
 		if a.lock == r && r.cpu <= 0 {
 			a.lock = nil
 		}
-		return step * share
 	default:
 		r.blocked -= step
-		a.total.Blocked += step * slots
+		a.split.add(0, 0, step)
 	}
-	return 0
 }
 
 func (a *app) ended(r *request) bool {
 	if r.leaks || r.cpu > 0 || r.blocked > 0 {
 		return false
 	}
-	a.total.Ended++
-	a.total.EndedTime += (a.now + step - r.began) * float64(r.slots)
+	took := duration(a.now + step - r.began)
+	a.use.RecordN(took, 1)
+	a.split.ended(took)
+	how := instrument.OK
 	if r.fails {
-		a.total.Failed++
+		how = instrument.Failed
 	}
+	count(&a.stats.Completed[how])
 	a.free += r.slots
 	return true
 }
@@ -167,7 +176,10 @@ func (a *app) arrive() {
 		r.locked = a.locked * r.cpu
 		r.leaks, r.fails = a.rng.Float64() < a.leak, a.rng.Float64() < a.fail
 		if a.rng.Float64() < a.large {
-			r.slots = max(2, a.limit*9/10)
+			r.slots = a.least + a.rng.IntN(a.most-a.least+1)
+		}
+		if a.rng.Float64() < a.long {
+			r.blocked += 100 * (a.cpu + a.blocked)
 		}
 		if r.fails {
 			r.cpu, r.blocked = r.cpu/4, 0
@@ -183,8 +195,9 @@ func (a *app) arrive() {
 
 func (a *app) giveUp() {
 	for a.patience > 0 && len(a.line) > 0 && a.now-a.line[0].asked >= a.patience {
+		a.timedOut.Record(duration(a.now - a.line[0].asked))
 		a.line = a.line[1:]
-		a.total.Refused++
+		count(&a.stats.Requests[instrument.TimedOut])
 	}
 }
 
@@ -193,11 +206,35 @@ func (a *app) begin() {
 		r := a.line[0]
 		a.line = a.line[1:]
 		a.free -= r.slots
+		if r.leaks {
+			a.leaked += r.slots
+		}
 		r.began = a.now
-		a.total.Served++
-		a.total.WaitTime += math.Max(0, a.now-r.asked)
+		count(&a.stats.Requests[instrument.Acquired])
+		a.wait.Record(duration(a.now - r.asked))
 		a.running = append(a.running, r)
 	}
+}
+
+// report returns what the pool says of itself.
+func (a *app) report() instrument.Stats {
+	s := a.stats
+	s.Limit = instrument.Some(int64(a.limit))
+	s.Usage[instrument.Used] = instrument.Some(int64(a.limit - a.free))
+	s.Pending = instrument.Some(int64(len(a.line)))
+	if len(a.line) > 0 {
+		s.PendingAge = instrument.Some(duration(a.now - a.line[0].asked))
+	}
+	s.Wait[instrument.Acquired], s.Wait[instrument.TimedOut] = a.wait.Clone(), a.timedOut.Clone()
+	if a.kind == worker {
+		s.CPUTime = a.split.read(a.rng, s.UseTime.Or(0))
+	}
+	if a.kind == semaphore {
+		return s
+	}
+	s.HeldBack = instrument.Optional[float64]{}
+	s.Use = a.use.Clone()
+	return s
 }
 
 // draw returns a lognormal value.
@@ -207,4 +244,53 @@ func (a *app) draw(mean float64) float64 {
 	}
 	sigma := math.Sqrt(math.Log(1 + a.spread*a.spread))
 	return mean * math.Exp(sigma*a.rng.NormFloat64()-sigma*sigma/2)
+}
+
+func duration(seconds float64) time.Duration {
+	return max(0, time.Duration(seconds*float64(time.Second)))
+}
+
+// count adds one.
+func count(n *instrument.Optional[int64]) { *n = instrument.Some(n.Or(0) + 1) }
+
+// split is the account of what tasks spend their time on, which pools make from a sample, and not while
+// one of the last hundred tasks took ten milliseconds.
+type split struct {
+	parts           [3]float64 // since the last report
+	seconds         [3]float64
+	until           float64
+	known           bool
+	tasks           int
+	longest, before time.Duration
+}
+
+func (s *split) add(onCPU, queued, blocked float64) {
+	if max(s.longest, s.before) < 10*time.Millisecond {
+		s.parts[0], s.parts[1], s.parts[2] = s.parts[0]+onCPU, s.parts[1]+queued, s.parts[2]+blocked
+	}
+}
+
+func (s *split) ended(took time.Duration) {
+	s.longest = max(s.longest, took)
+	if s.tasks++; s.tasks%100 == 0 {
+		s.before, s.longest = s.longest, 0
+	}
+}
+
+func (s *split) read(rng *rand.Rand, useTime float64) (all [3]instrument.Optional[float64]) {
+	for i := range s.parts {
+		s.parts[i] *= math.Exp(0.1 * rng.NormFloat64()) // it is a sample
+	}
+	if whole := s.parts[0] + s.parts[1] + s.parts[2]; whole > 0 {
+		for i, part := range s.parts {
+			s.seconds[i] += (useTime - s.until) * part / whole
+		}
+		s.until, s.parts, s.known = useTime, [3]float64{}, true
+	}
+	if s.known {
+		for i, v := range s.seconds {
+			all[i] = instrument.Some(v)
+		}
+	}
+	return all
 }

@@ -7,77 +7,154 @@ import (
 	"github.com/poolgauge/poolgauge/diagnose"
 )
 
+// between draws a number between two, with the logarithm evenly distributed.
+type between func(lo, hi float64) float64
+
 // fault is something that goes wrong in a program, or that goes well.
 type fault struct {
 	name   string
-	inject func(a *app, between func(lo, hi float64) float64)
+	inject func(a *app, b between)
+	there  func(a *app) bool // whether it is there by now; nil is at once
 	// right are the verdicts that are right once the fault is there. The first is the one aimed at; the
-	// others are as true of it.
+	// others are as true of it. Undetermined is among them where no figure of the pool or the machine
+	// could tell.
 	right []diagnose.Verdict
 	host  diagnose.HostVerdict // HostOK but for faults of the machine
 }
 
-var faults = []fault{
-	{"healthy idle", func(a *app, b func(lo, hi float64) float64) {
-		a.rate *= b(0.05, 0.3)
-	}, []diagnose.Verdict{diagnose.OK, diagnose.Oversized}, diagnose.HostOK},
-	{"healthy busy", func(*app, func(lo, hi float64) float64) {}, []diagnose.Verdict{diagnose.OK}, diagnose.HostOK},
-	{"burst", func(a *app, b func(lo, hi float64) float64) {
-		a.burst = b(1.5, 4)
-	}, []diagnose.Verdict{diagnose.OK, diagnose.Undetermined}, diagnose.HostOK},
-	{"oversized", func(a *app, _ func(lo, hi float64) float64) {
-		a.free += 200 - a.limit
-		a.limit = 200
-	}, []diagnose.Verdict{diagnose.Oversized, diagnose.OK}, diagnose.HostOK},
-	{"too small", func(a *app, b func(lo, hi float64) float64) {
-		a.rate = b(1.2, 2) * float64(a.limit) / (a.cpu + a.blocked)
-		a.cpus = math.Max(a.cpus, 2*a.rate*a.cpu)
-	}, []diagnose.Verdict{diagnose.TooSmall}, diagnose.HostOK},
-	{"CPU saturated", func(a *app, b func(lo, hi float64) float64) {
-		a.cpus = float64(a.limit) * b(0.2, 0.6) * a.cpu / (a.cpu + a.blocked)
-		a.rate = b(1.1, 1.6) * a.cpus / a.cpu
-	}, []diagnose.Verdict{diagnose.CPUSaturated}, diagnose.HostOK},
-	{"starved", func(a *app, b func(lo, hi float64) float64) {
-		// The share of a CPU that is left makes a use long enough for the slots not to suffice.
-		long := b(1.3, 2) * float64(a.limit) / a.rate
-		share := a.cpu / math.Max(long-a.blocked, 2*a.cpu)
-		a.hogs = a.cpus/share + 1
-	}, []diagnose.Verdict{diagnose.Starved}, diagnose.NoisyNeighbor},
-	{"lock contention", func(a *app, b func(lo, hi float64) float64) {
-		a.cpus = math.Max(a.cpus, 8)
-		a.locked = 0.9
-		a.cpu = math.Max(a.cpu, a.blocked/(0.54*float64(a.limit)-1)) // the lock is full before the pool is
-		a.rate = b(1.1, 1.5) / (a.locked * a.cpu)
-	}, []diagnose.Verdict{diagnose.LockContention}, diagnose.HostOK},
-	{"downstream slow", func(a *app, b func(lo, hi float64) float64) {
-		a.blocked = b(1.3, 2.5) * math.Max(float64(a.limit)/a.rate, 3*(a.cpu+a.blocked))
-	}, []diagnose.Verdict{diagnose.DownstreamSlow}, diagnose.HostOK},
-	{"leaking", func(a *app, b func(lo, hi float64) float64) {
-		// All but a part of the slots is gone after a minute.
-		a.leak = b(0.4, 0.7) * float64(a.limit) / (60 * a.rate)
-	}, []diagnose.Verdict{diagnose.Leaking}, diagnose.HostOK},
-	{"head of line", func(a *app, b func(lo, hi float64) float64) {
-		a.large = b(0.1, 0.3)
-	}, []diagnose.Verdict{diagnose.HeadOfLine}, diagnose.HostOK},
-	{"failing", func(a *app, b func(lo, hi float64) float64) {
-		a.fail = b(0.6, 1)
-	}, []diagnose.Verdict{diagnose.Failing}, diagnose.HostOK},
-	{"throttled", func(a *app, b func(lo, hi float64) float64) {
-		a.quota = b(0.3, 0.7)
-	}, []diagnose.Verdict{diagnose.Starved, diagnose.CPUSaturated, diagnose.OK, diagnose.Undetermined}, diagnose.Throttled},
+// healthy reports whether nothing is wrong, so that a conviction is false.
+func (f *fault) healthy() bool { return f.right[0] == diagnose.OK && f.host == diagnose.HostOK }
+
+// anyPool are the verdicts on a pool that are right where the fault is the machine's.
+var anyPool = []diagnose.Verdict{
+	diagnose.OK, diagnose.Undetermined, diagnose.Oversized, diagnose.Starved, diagnose.CPUSaturated,
 }
 
+var faults = []fault{
+	{"healthy: idle", idle, nil, well(diagnose.Oversized), diagnose.HostOK},
+	{"healthy: busy", busy, nil, well(), diagnose.HostOK},
+	{"healthy: bursts", bursts, nil, well(diagnose.Undetermined), diagnose.HostOK},
+	{"healthy: one long task in 300", longTasks, nil, well(diagnose.Undetermined), diagnose.HostOK},
+	{"healthy: requests of several sizes", sizes, nil, well(diagnose.Undetermined), diagnose.HostOK},
+	{"oversized", oversized, nil, []diagnose.Verdict{diagnose.Oversized, diagnose.OK}, diagnose.HostOK},
+	{"too small", tooSmall, nil, only(diagnose.TooSmall), diagnose.HostOK},
+	{"leaking", leaking, hasLeaked, only(diagnose.Leaking), diagnose.HostOK},
+	{"downstream slow", downstreamSlow, nil, only(diagnose.DownstreamSlow), diagnose.HostOK},
+	{"lock contention", lockContention, nil, only(diagnose.LockContention), diagnose.HostOK},
+	{"CPU saturated", cpuSaturated, nil, only(diagnose.CPUSaturated), diagnose.HostOK},
+	{"starved", starved, nil, only(diagnose.Starved), diagnose.NoisyNeighbor},
+	{"head of line", headOfLine, nil, only(diagnose.HeadOfLine), diagnose.HostOK},
+	{"failing", failing, nil, only(diagnose.Failing), diagnose.HostOK},
+	{"throttled", throttled, nil, anyPool, diagnose.Throttled},
+	{"noisy neighbor", neighbor, nil, anyPool, diagnose.NoisyNeighbor},
+	{"disk slow", diskSlow, nil, []diagnose.Verdict{diagnose.OK, diagnose.DownstreamSlow, diagnose.Undetermined, diagnose.Oversized}, diagnose.DiskSlow},
+	{"too small, requests of several sizes", both(tooSmall, sizes), nil, []diagnose.Verdict{
+		diagnose.TooSmall, diagnose.Undetermined,
+	}, diagnose.HostOK},
+	{"too small, and throttled", both(tooSmall, lightlyThrottled), nil, []diagnose.Verdict{
+		diagnose.TooSmall, diagnose.Starved, diagnose.CPUSaturated, diagnose.Undetermined,
+	}, diagnose.Throttled},
+	{"leaking, and a noisy neighbor", both(leaking, neighbor), hasLeaked, only(diagnose.Leaking), diagnose.NoisyNeighbor},
+	{"leaking, and downstream slow", both(downstreamSlow, leaking), hasLeaked, []diagnose.Verdict{
+		diagnose.Leaking, diagnose.DownstreamSlow, diagnose.Undetermined,
+	}, diagnose.HostOK},
+	{"failing, and too small", both(tooSmall, failing), nil, only(diagnose.Failing), diagnose.HostOK},
+}
+
+func well(or ...diagnose.Verdict) []diagnose.Verdict { return append(only(diagnose.OK), or...) }
+
+func only(v diagnose.Verdict) []diagnose.Verdict { return []diagnose.Verdict{v} }
+
+func both(first, second func(a *app, b between)) func(a *app, b between) {
+	return func(a *app, b between) { first(a, b); second(a, b) }
+}
+
+func idle(a *app, b between) { a.rate *= b(0.05, 0.3) }
+
+func busy(*app, between) {}
+
+func bursts(a *app, b between) { a.burst = b(1.5, 4) }
+
+func longTasks(a *app, _ between) {
+	a.long = 1.0 / 300
+	a.rate *= 0.75 // they use a third more
+}
+
+func sizes(a *app, b between) {
+	a.kind, a.large, a.least, a.most = semaphore, b(0.05, 0.3), 2, max(2, a.limit/8)
+	a.rate /= 1 + a.large*float64(a.most)/2 // the mean is about that
+}
+
+func oversized(a *app, _ between) {
+	a.free += 200 - a.limit
+	a.limit = 200
+}
+
+func tooSmall(a *app, b between) {
+	a.rate = b(1.2, 2) * float64(a.limit) / (a.cpu + a.blocked)
+	a.cpus = math.Max(a.cpus, 2*a.rate*a.cpu)
+}
+
+func cpuSaturated(a *app, b between) {
+	a.cpus = float64(a.limit) * b(0.2, 0.6) * a.cpu / (a.cpu + a.blocked)
+	a.rate = b(1.1, 1.6) * a.cpus / a.cpu
+}
+
+// starved: the share of a CPU that is left makes a use long enough for the slots not to suffice.
+func starved(a *app, b between) {
+	long := b(1.3, 2) * float64(a.limit) / a.rate
+	share := a.cpu / math.Max(long-a.blocked, 2*a.cpu)
+	a.hogs = a.cpus/share + 1
+}
+
+func lockContention(a *app, b between) {
+	a.cpus = math.Max(a.cpus, 8)
+	a.locked = 0.9
+	a.cpu = math.Max(math.Max(a.cpu, 10*step), a.blocked/(0.54*float64(a.limit)-1)) // the lock is full before the pool is
+	a.rate = b(1.1, 1.5) / (a.locked * a.cpu)
+}
+
+func downstreamSlow(a *app, b between) {
+	a.blocked = b(1.3, 2.5) * math.Max(float64(a.limit)/a.rate, 3*(a.cpu+a.blocked))
+}
+
+// leaking: all but a part of the slots is gone after a minute.
+func leaking(a *app, b between) { a.leak = b(0.4, 0.7) * float64(a.limit) / (60 * a.rate) }
+
+// hasLeaked reports whether a tenth of the slots is lost, and one at least.
+func hasLeaked(a *app) bool { return a.leaked >= max(1, (a.limit+9)/10) }
+
+func headOfLine(a *app, b between) {
+	if grow := 8 / float64(a.limit); grow > 1 { // a few slots are soon all used
+		a.free += 8 - a.limit
+		a.limit, a.rate, a.cpus = 8, a.rate*grow, a.cpus*grow
+	}
+	a.kind, a.large, a.least, a.most = semaphore, b(0.1, 0.3), a.limit*9/10, a.limit*9/10
+}
+
+func failing(a *app, b between) { a.fail = b(0.6, 1) }
+
+func throttled(a *app, b between) { a.quota = b(0.3, 0.7) }
+
+func lightlyThrottled(a *app, b between) { a.quota = b(0.15, 0.3) }
+
+// neighbor: others want as many CPUs as there are, or twice as many.
+func neighbor(a *app, b between) { a.hogs = math.Ceil(a.cpus) * b(1, 2) }
+
+func diskSlow(a *app, b between) { a.diskWrite *= b(5, 20) }
+
 // healthy makes a program that is well: half of its slots and of its CPUs are used.
-func healthy(rng *rand.Rand) (*app, func(lo, hi float64) float64) {
-	between := func(lo, hi float64) float64 { return lo * math.Pow(hi/lo, rng.Float64()) }
-	a := &app{rng: rng, limit: int(between(4, 48)), cpu: between(0.003, 0.02), spread: rng.Float64()}
-	a.blocked = a.cpu * between(0.5, 10)
-	a.rate = between(0.35, 0.6) * float64(a.limit) / (a.cpu + a.blocked)
-	a.cpus = math.Max(1, a.rate*a.cpu*between(1.8, 4))
+func healthy(rng *rand.Rand) (*app, between) {
+	b := func(lo, hi float64) float64 { return lo * math.Pow(hi/lo, rng.Float64()) }
+	a := &app{rng: rng, kind: kind(rng.IntN(2)), limit: int(b(4, 48)), cpu: b(0.0015, 0.02), spread: rng.Float64()}
+	a.blocked = a.cpu * b(0.5, 10)
+	a.rate = b(0.35, 0.6) * float64(a.limit) / (a.cpu + a.blocked)
+	a.cpus = math.Max(1, a.rate*a.cpu*b(1.8, 4))
+	a.diskWrite = b(0.004, 0.02)
 	if rng.IntN(2) == 0 {
-		a.patience = between(0.5, 5)
+		a.patience = b(0.5, 5)
 	}
 	a.free = a.limit
 	a.arrival = rng.ExpFloat64() / a.rate
-	return a, between
+	return a, b
 }

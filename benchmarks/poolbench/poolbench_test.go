@@ -1,33 +1,78 @@
 package main
 
 import (
+	"bytes"
 	"io"
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/poolgauge/poolgauge/diagnose"
 )
 
-// The bars hold for one program of each fault; many are scored by hand, see docs/benchmarks.md.
+// The bars hold for one program of each fault; many are scored by hand, see docs/verdicts.md. So they do when what is scored was
+// written to files and read again.
 func TestVerdictsAreRight(t *testing.T) {
-	total, convicted := score{}, 0
-	for i, f := range faults {
-		s := scoreOf(f, i, 1, 1, "", io.Discard)
-		total.windows += s.windows
-		total.right += s.right
-		total.held += s.held
-		for v, n := range s.wrong {
-			if f.right[0] == diagnose.OK && v.Convicts() {
-				convicted += n
-			}
+	dir := t.TempDir()
+	written := simulate(1, 1, "")
+	if err := writeRuns(dir, written); err != nil {
+		t.Fatal(err)
+	}
+	runs, err := readRuns(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	programs := []program{eachWindow, ours, simple}
+	scores, err := table(io.Discard, runs, programs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range programs[:2] {
+		all := scores[p.name][""]
+		if all.windows < 9*len(faults) {
+			t.Fatalf("%d windows are scored, want 9 for each of %d faults", all.windows, len(faults))
+		}
+		if all.convicted > 0 {
+			t.Errorf("%s: %d healthy pools were convicted", p.name, all.convicted)
+		}
+		if right := float64(all.right) / float64(all.windows); right < 0.92 {
+			t.Errorf("%s: %.3f of %d windows are right, want 0.92", p.name, right, all.windows)
+		}
+		if hosts := float64(all.hosts) / float64(all.windows); hosts < 0.92 {
+			t.Errorf("%s: %.3f of %d machines are right, want 0.92", p.name, hosts, all.windows)
 		}
 	}
-	if convicted > 0 {
-		t.Errorf("%d windows of healthy pools were convicted", convicted)
+}
+
+// Ours as a command says what it says within the tool.
+func TestAsACommand(t *testing.T) {
+	runs := simulate(3, 1, "too small")
+	want, err := ours.judge(runs[0].requests)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if right := float64(total.right) / float64(total.windows); right < 0.92 {
-		t.Errorf("%.3f of %d windows are right, want 0.92", right, total.windows)
+	path := filepath.Join(t.TempDir(), "answers")
+	var in, out bytes.Buffer
+	if err := writeLines(&in, runs[0].requests); err != nil {
+		t.Fatal(err)
 	}
-	if held := float64(total.held) / float64(total.windows); held < 0.92 {
-		t.Errorf("%.3f of %d windows are right after hysteresis, want 0.92", held, total.windows)
+	if err := command([]string{"-judge"}, &in, &out); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, out.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := external("cat > /dev/null; cat " + path).judge(runs[0].requests)
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %v, want %v", got, err, want)
+	}
+	if last := got[len(got)-1]; last.Pool != diagnose.TooSmall.String() {
+		t.Errorf("the last is %v, want too small", last)
+	}
+	for _, bad := range []string{"cat > /dev/null", "cat > /dev/null; echo x", "cat > /dev/null; exit 3"} {
+		if _, err := external(bad).judge(runs[0].requests); err == nil {
+			t.Errorf("%q is scored", bad)
+		}
 	}
 }

@@ -63,7 +63,7 @@ func (l *Live) Offer(data []byte) {
 	for _, p := range l.touched {
 		p.work(&l.work)
 		p.track.put(slot, p.now[:tracked])
-		p.judgeWith(l.machine.forJudge())
+		l.judged(p)
 	}
 	l.turn()
 }

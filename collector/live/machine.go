@@ -20,6 +20,7 @@ type machine struct {
 	app    string                 // id of the container that the app is in, "" if that is not known
 	probes map[string]*probeState // by name and target
 	shown  Picture                // Host, Containers, Probes and Pipeline of it
+	judge  diagnose.HostJudge
 }
 
 func newMachine() machine { return machine{probes: map[string]*probeState{}} }
@@ -29,7 +30,10 @@ func (m *machine) advance(rm *metricdata.ResourceMetrics, app string) {
 	m.app = app
 	m.view.advance(rm)
 	m.shown = Picture{Host: m.hostFigures(), Containers: m.containers(), Probes: m.probeFigures(), Pipeline: m.pipeline()}
-	if f := diagnose.Host(m.forJudge()); f.Verdict != diagnose.HostOK && f.Verdict != diagnose.HostUndetermined {
+	if at := newest(m.view.now); at.Sub(m.judge.Seen()) >= window {
+		m.judge.See(m.figures(at))
+	}
+	if f := m.judge.Holds(); f.Verdict.Convicts() {
 		m.shown.Host.Verdict, m.shown.Host.Evidence = words(f.Verdict.String()), f.Evidence
 	}
 }

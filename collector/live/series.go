@@ -107,6 +107,7 @@ const (
 	useTimeRole
 	okRole
 	notMadeRole
+	heldBackRole
 	canceledRole
 	roles
 )
@@ -115,7 +116,7 @@ const (
 var (
 	plainRoles = map[*catalog.Metric]role{
 		catalog.PoolLimit: limitRole, catalog.PoolPending: pendingRole, catalog.PoolPendingLimit: pendingLimitRole, catalog.PoolPendingAge: oldestRole,
-		catalog.PoolUseTime: useTimeRole, catalog.PoolWaitDuration: waitRole, catalog.PoolUseDuration: useRole, catalog.PoolWaits: waitsRole, catalog.PoolWaitTime: waitTimeRole,
+		catalog.PoolUseTime: useTimeRole, catalog.PoolHeldBackTime: heldBackRole, catalog.PoolWaitDuration: waitRole, catalog.PoolUseDuration: useRole, catalog.PoolWaits: waitsRole, catalog.PoolWaitTime: waitTimeRole,
 	}
 	states = map[*catalog.Metric]map[string]role{
 		catalog.PoolUsage:      {"used": usedRole, "idle": idleRole, "constructing": constructingRole},

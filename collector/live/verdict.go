@@ -2,36 +2,50 @@ package live
 
 import (
 	"math"
+	"os"
 	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
+	"github.com/poolgauge/poolgauge/collector/otlp"
 	"github.com/poolgauge/poolgauge/diagnose"
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// judgeWith lets the pool's judge see what its series say, and the machine's figures, once in a window.
-func (p *pool) judgeWith(m diagnose.Machine) {
-	f := p.reported()
-	if f.At.Sub(p.judge.Seen()) >= window {
-		p.judge.See(f, m)
+// judged lets the pool's judge see what its series say, and the machine's last window, once in a window.
+func (l *Live) judged(p *pool) {
+	if time.Unix(0, p.newest()).Sub(p.judge.Seen()) >= window {
+		p.judge.See(p.reported(&l.work.now), l.machine.judge.Machine())
 	}
+}
+
+// newest returns when the newest of the pool's points was made, in nanoseconds since 1970.
+func (p *pool) newest() (at int64) {
+	for _, s := range p.series {
+		if s.generation == p.generation && !s.delta {
+			at = max(at, s.at)
+		}
+	}
+	return at
 }
 
 // reported returns what a judge wants to know. An app that sends deltas gets no verdicts: what is lost
 // on the way would be taken for a pool that began anew.
-func (p *pool) reported() diagnose.Figures {
+func (p *pool) reported(w *otlp.Buckets) diagnose.Figures {
 	var sums [roles]float64
 	for i := range sums {
 		sums[i] = math.NaN()
 	}
-	var at int64
+	longest := math.NaN()
 	for _, s := range p.series {
 		if s.generation != p.generation || s.delta {
 			continue
 		}
-		at = max(at, s.at)
+		if s.role == useRole && otlp.ReadBuckets(s.buckets, s.kind, w) {
+			longest = math.Max(orNone(longest), highest(w))
+		}
 		if s.role == waitRole && !s.has(catalog.PoolOutcomeKey, "acquired") {
 			continue
 		}
@@ -41,13 +55,12 @@ func (p *pool) reported() diagnose.Figures {
 		sums[s.role] += s.value
 	}
 	f := diagnose.Figures{
-		At:    time.Unix(0, at),
-		Limit: sums[limitRole], Used: sums[usedRole], Idle: sums[idleRole], Pending: sums[pendingRole],
-		PendingAge: orNone(sums[oldestRole]),
-		Served:     sums[acquiredRole], Refused: sums[notServedRole],
+		At:    time.Unix(0, p.newest()),
+		Limit: sums[limitRole], Pending: sums[pendingRole],
+		Served: sums[acquiredRole], Refused: sums[notServedRole],
 		WaitTime: sums[waitRole], Ended: sums[okRole] + orNone(sums[failedRole]), Failed: sums[failedRole],
-		NotMade: orNone(sums[notMadeRole]), UseTime: sums[useTimeRole], EndedTime: sums[useRole],
-		OnCPU: sums[onCPURole], RunQueue: sums[runQueueRole], Blocked: sums[blockedRole],
+		NotMade: orNone(sums[notMadeRole]), UseTime: sums[useTimeRole], EndedTime: sums[useRole], Longest: longest,
+		HeldBack: sums[heldBackRole], OnCPU: sums[onCPURole], RunQueue: sums[runQueueRole], Blocked: sums[blockedRole],
 	}
 	if waited := sums[waitTimeRole]; !math.IsNaN(waited) {
 		f.WaitTime = waited
@@ -79,28 +92,86 @@ func (p *pool) explain(q *Pool) {
 // words makes words of the value of an attribute.
 func words(value string) string { return strings.ReplaceAll(value, "_", " ") }
 
-// forJudge returns what a judge wants to know of the machine. What an app has for itself, such as its quota, is that of the container that it is
-// in: the only one that is visible, or the only one beside the sidecar's.
-func (m *machine) forJudge() diagnose.Machine {
-	d := diagnose.UnknownMachine()
-	known := func(to *float64, f Figure) {
-		if v, ok := f.Get(); ok {
+// figures returns what a judge wants to know of the machine. What an app has for itself, its quota and the
+// CPUs that it uses, is known where the sidecar knows the app's container, and one process besides its own.
+func (m *machine) figures(at time.Time) diagnose.HostFigures {
+	f := diagnose.UnknownHost(at)
+	sum := func(to *float64, row *catalog.Metric, with ...attribute.KeyValue) {
+		if v, ok := m.view.value(row, with...); ok {
 			*to = v
 		}
 	}
-	h := &m.shown.Host
-	known(&d.CPUs, h.CPUs)
-	known(&d.BusyCPUs, Known(h.CPU.Or(math.NaN())*h.CPUs.Or(math.NaN())))
-	known(&d.Steal, h.Steal)
-	known(&d.MemoryPressure, h.Pressure.Memory)
-	for i := range m.shown.Containers {
-		c := &m.shown.Containers[i]
-		if len(m.shown.Containers) > 1 && (m.app == "" || c.ID != m.app) {
+	some, memory := catalog.PressureKindKey.String("some"), catalog.PressureResourceKey.String("memory")
+	sum(&f.CPUs, catalog.SystemCPULogicalCount)
+	sum(&f.AllTime, catalog.SystemCPUTime)
+	sum(&f.StealTime, catalog.SystemCPUTime, semconv.CPUModeSteal)
+	sum(&f.MemoryStall, catalog.PressureStallTime, some, memory, catalog.PressureScopeKey.String("host"))
+	if app, ok := m.appContainer(); ok {
+		sum(&f.CPUs, catalog.CgroupCPULimit, app)
+		sum(&f.Periods, catalog.CgroupCPUPeriods, app)
+		sum(&f.Throttled, catalog.CgroupCPUThrottledPeriods, app)
+		sum(&f.MemoryStall, catalog.PressureStallTime, some, memory, app)
+	}
+	if pid, ok := m.onlyOther(catalog.ProcessCPUTime, semconv.ProcessPIDKey); ok {
+		sum(&f.BusyTime, catalog.ProcessCPUTime, pid)
+		sum(&f.QueueTime, catalog.ProcessRunQueueTime, pid)
+	}
+	writes := []attribute.KeyValue{catalog.ProbeNameKey.String("disk"), catalog.ProbePhaseKey.String("sync")}
+	if p, ok := total(m.view.now[catalog.ProbeDuration.Name], writes); ok {
+		f.Writes, f.WriteTime = float64(p.count), p.value
+	}
+	return f
+}
+
+// appContainer returns the attribute that tells the container of the app from others: the only one that is visible, or the only one
+// beside the sidecar's.
+func (m *machine) appContainer() (of attribute.KeyValue, ok bool) {
+	switch {
+	case m.app != "":
+		return semconv.ContainerID(m.app), true
+	case len(m.shown.Containers) == 1:
+		return catalog.CgroupPathKey.String(m.shown.Containers[0].Path), true
+	}
+	return m.onlyOther(catalog.ContainerCPUTime, semconv.ContainerIDKey)
+}
+
+// onlyOther returns the value of a key that the points of a row have which are not of the sidecar itself, if it
+// is one.
+func (m *machine) onlyOther(row *catalog.Metric, key attribute.Key) (only attribute.KeyValue, ok bool) {
+	self := semconv.ProcessPID(os.Getpid())
+	own := map[attribute.Value]bool{self.Value: true}
+	for _, p := range m.view.now[catalog.ProcessCPUTime.Name] {
+		if id, in := p.attrs.Value(semconv.ContainerIDKey); in && has(p.attrs, []attribute.KeyValue{self}) {
+			own[id] = true
+		}
+	}
+	for _, p := range m.view.now[row.Name] {
+		id, in := p.attrs.Value(semconv.ContainerIDKey)
+		v, has := p.attrs.Value(key)
+		if !has || own[v] || in && key != semconv.ProcessPIDKey && own[id] || only.Valid() && v == only.Value {
 			continue
 		}
-		known(&d.CPUs, c.CPULimit)
-		known(&d.Throttled, c.Throttled)
-		known(&d.MemoryPressure, c.Pressure.Memory)
+		if only.Valid() {
+			return only, false
+		}
+		only = attribute.KeyValue{Key: key, Value: v}
 	}
-	return d
+	return only, only.Valid()
+}
+
+// highest returns the upper bound of the highest bucket that is not empty; infinite if it has none.
+func highest(b *otlp.Buckets) float64 {
+	last := len(b.Counts) - 1
+	for last >= 0 && b.Counts[last] == 0 {
+		last--
+	}
+	switch {
+	case last < 0:
+		return 0
+	case b.Bounds == nil:
+		return math.Exp2(float64(int(b.Offset)+last+1) * math.Exp2(-float64(b.Scale)))
+	case last < len(b.Bounds):
+		return b.Bounds[last]
+	}
+	return math.Inf(1)
 }

@@ -11,6 +11,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/poolgauge/poolgauge/diagnose"
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
@@ -87,8 +88,10 @@ func TestJudgeLooksAtTheContainerOfTheApp(t *testing.T) {
 		m := newMachine()
 		start := time.Now()
 		m.advance(collection(start, 10), app)
+		before := m.figures(start)
 		m.advance(collection(start.Add(10*time.Second), 20), app)
-		if got := m.forJudge().Throttled; got != want && !(math.IsNaN(got) && math.IsNaN(want)) {
+		after := m.figures(start.Add(10 * time.Second))
+		if got := diagnose.HostBetween(before, after).Throttled; got != want && !(math.IsNaN(got) && math.IsNaN(want)) {
 			t.Errorf("app %q: throttled %v, want %v", app, got, want)
 		}
 	}

@@ -28,7 +28,7 @@ var Pool = &Group{
 	},
 	Metrics: []*Metric{
 		PoolLimit, PoolUsage, PoolPending, PoolPendingLimit, PoolPendingAge, PoolRequests, PoolWaitDuration, PoolWaits, PoolWaitTime,
-		PoolUseDuration, PoolUseTime, PoolCompleted, PoolUseCPUTime, PoolResources, PoolCreateDuration,
+		PoolUseDuration, PoolUseTime, PoolHeldBackTime, PoolCompleted, PoolUseCPUTime, PoolResources, PoolCreateDuration,
 	},
 }
 
@@ -80,6 +80,11 @@ var (
 	PoolUseTime = &Metric{
 		Name: "poolgauge.pool.use.time", Kind: Counter, Unit: "s",
 		Help: "Slot-seconds used: its rate over the limit is the utilisation.",
+	}
+	PoolHeldBackTime = &Metric{
+		Name: "poolgauge.pool.held_back.time", Kind: Counter, Unit: "s",
+		Help:   "Slot-seconds that were free while requests waited, since the first of them wanted more slots than were free.",
+		Absent: "pools in which a request takes one slot; wrapped pools, which do not say it",
 	}
 	PoolCompleted = &Metric{
 		Name: "poolgauge.pool.completed", Kind: Counter, Number: Int, Unit: "{use}",

@@ -78,13 +78,19 @@ var Goroutines = &Metric{
 	Attributes: []Attribute{{Key: GoroutineStateKey, Values: []string{"running", "runnable", "waiting", "not_in_go"}}},
 }
 
+// LockWaitTime is the row of waits for locks, which has no convention yet.
+var LockWaitTime = &Metric{
+	Name: "poolgauge.go.lock.wait.time", Kind: Counter, Unit: "s",
+	Help: "Time that goroutines waited for a sync.Mutex, a sync.RWMutex or a lock of the runtime, all of them together, about.",
+}
+
 // Runtime is the group of the Go runtime, of the sidecar and of a program with instrument/telemetry. What is named by a convention
 // go.opentelemetry.io/contrib/instrumentation/runtime emits.
 var Runtime = &Group{
 	Name: "runtime",
 	Help: "The Go runtime of the sidecar, and of a program that calls `telemetry.Start`: `go.*` by OpenTelemetry's runtime instrumentation.",
 	Metrics: []*Metric{
-		Goroutines,
+		Goroutines, LockWaitTime,
 		{
 			Name: "go.memory.used", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true, Help: "Memory that the runtime uses.",
 			Attributes: []Attribute{{Key: semconv.GoMemoryTypeKey, Values: []string{"stack", "other"}}},

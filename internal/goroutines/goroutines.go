@@ -1,5 +1,5 @@
-// Package goroutines reports the goroutines of the process by state, as the Go runtime counts them since 1.26. Many that are
-// runnable and not running want more CPUs, and many that wait want whatever they wait for.
+// Package goroutines reports the goroutines of the process by state, as the Go runtime counts them since 1.26, and how long they
+// wait for locks. Many that are runnable and not running want more CPUs, and many that wait want whatever they wait for.
 package goroutines
 
 import (
@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
 // states are the values of [catalog.GoroutineStateKey], and where the runtime keeps the count.
@@ -19,28 +20,35 @@ var states = [...]struct{ state, name string }{
 	{"not_in_go", "/sched/goroutines/not-in-go:goroutines"},
 }
 
+const lockWait = "/sync/mutex/wait/total:seconds"
+
 // Start makes every collection of the meter's readers count the goroutines, which takes a few µs.
 func Start(meter metric.Meter) error {
-	m := catalog.Goroutines
-	var options [len(states)]metric.MeasurementOption
+	o, err := instruments.NewObservables(meter, catalog.Goroutines, catalog.LockWaitTime)
+	if err != nil {
+		return err
+	}
+	var options [len(states)]metric.ObserveOption
 	for i, s := range states {
 		options[i] = metric.WithAttributes(catalog.GoroutineStateKey.String(s.state))
 	}
-	_, err := meter.Int64ObservableUpDownCounter(
-		m.Name, metric.WithUnit(m.Unit), metric.WithDescription(m.Help),
-		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
-			var samples [len(states)]metrics.Sample
-			for i, s := range states {
-				samples[i].Name = s.name
+	_, err = meter.RegisterCallback(func(_ context.Context, to metric.Observer) error {
+		var samples [len(states) + 1]metrics.Sample
+		for i, s := range states {
+			samples[i].Name = s.name
+		}
+		wait := &samples[len(states)]
+		wait.Name = lockWait
+		metrics.Read(samples[:])
+		for i, option := range options {
+			if v := samples[i].Value; v.Kind() == metrics.KindUint64 {
+				o.Int(to, catalog.Goroutines, int64(v.Uint64()), option) //nolint:gosec // so many goroutines there cannot be
 			}
-			metrics.Read(samples[:])
-			for i, s := range samples {
-				if s.Value.Kind() == metrics.KindUint64 {
-					o.Observe(int64(s.Value.Uint64()), options[i]) //nolint:gosec // so many goroutines there cannot be
-				}
-			}
-			return nil
-		}),
-	)
+		}
+		if wait.Value.Kind() == metrics.KindFloat64 {
+			o.Float(to, catalog.LockWaitTime, wait.Value.Float64())
+		}
+		return nil
+	}, o.All...)
 	return err
 }

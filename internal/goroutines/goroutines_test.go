@@ -1,13 +1,34 @@
 package goroutines
 
 import (
+	"sync"
 	"testing"
+	"time"
 
 	sdk "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
+
+// waitForALock has ten goroutines wait for one lock, all of them together for a time at least.
+func waitForALock(total time.Duration) {
+	var mu sync.Mutex
+	var begun, ended sync.WaitGroup
+	mu.Lock()
+	for range 10 {
+		begun.Add(1)
+		ended.Go(func() {
+			begun.Done()
+			mu.Lock()
+			mu.Unlock() //nolint:staticcheck // only the wait matters
+		})
+	}
+	begun.Wait()
+	time.Sleep(total) // how long they wait is what is measured
+	mu.Unlock()
+	ended.Wait()
+}
 
 // Goroutines that wait for a channel are counted as waiting, and the one that collects as running.
 func TestStates(t *testing.T) {
@@ -22,6 +43,7 @@ func TestStates(t *testing.T) {
 		}()
 		<-started
 	}
+	waitForALock(50 * time.Millisecond)
 	reader := sdk.NewManualReader()
 	if err := Start(sdk.NewMeterProvider(sdk.WithReader(reader)).Meter("test")); err != nil {
 		t.Fatal(err)
@@ -31,9 +53,20 @@ func TestStates(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := map[string]int64{}
-	for _, p := range rm.ScopeMetrics[0].Metrics[0].Data.(metricdata.Sum[int64]).DataPoints {
-		state, _ := p.Attributes.Value(catalog.GoroutineStateKey)
-		got[state.AsString()] = p.Value
+	waited := -1.0
+	for _, m := range rm.ScopeMetrics[0].Metrics {
+		switch data := m.Data.(type) {
+		case metricdata.Sum[int64]:
+			for _, p := range data.DataPoints {
+				state, _ := p.Attributes.Value(catalog.GoroutineStateKey)
+				got[state.AsString()] = p.Value
+			}
+		case metricdata.Sum[float64]:
+			waited = data.DataPoints[0].Value
+		}
+	}
+	if waited < 0.05 {
+		t.Errorf("goroutines waited %v s for locks, want 0.05 at least", waited)
 	}
 	// The last of them may not be at its channel yet.
 	if len(got) != len(states) || got["waiting"] < waiters-1 || got["waiting"] > waiters+100 || got["running"] < 1 || got["running"] > 100 {

@@ -18,6 +18,7 @@ type Point struct {
 	Start, Time time.Time
 	Value       float64 // of a sum or gauge; of a distribution, its sum
 	Count       uint64  // of a distribution
+	Max         float64 // of a distribution; 0 if it does not say
 }
 
 // Points yields every point of r. The maps are shared by the points of one resource or series: do not change them.
@@ -72,14 +73,14 @@ func points(m *metricpb.Metric) iter.Seq[Point] {
 		}
 		for _, d := range m.GetHistogram().GetDataPoints() {
 			p := stamped(d)
-			p.Temporality, p.Value, p.Count = m.GetHistogram().GetAggregationTemporality(), d.GetSum(), d.GetCount()
+			p.Temporality, p.Value, p.Count, p.Max = m.GetHistogram().GetAggregationTemporality(), d.GetSum(), d.GetCount(), d.GetMax()
 			if !yield(p) {
 				return
 			}
 		}
 		for _, d := range m.GetExponentialHistogram().GetDataPoints() {
 			p := stamped(d)
-			p.Temporality, p.Value, p.Count = m.GetExponentialHistogram().GetAggregationTemporality(), d.GetSum(), d.GetCount()
+			p.Temporality, p.Value, p.Count, p.Max = m.GetExponentialHistogram().GetAggregationTemporality(), d.GetSum(), d.GetCount(), d.GetMax()
 			if !yield(p) {
 				return
 			}

@@ -105,5 +105,6 @@ func (in *Invariants) grown(s instrument.Stats) error {
 	check("waits", in.last.Waits, s.Waits)
 	seconds("wait time", in.last.WaitTime, s.WaitTime)
 	seconds("use time", in.last.UseTime, s.UseTime)
+	seconds("held back time", in.last.HeldBack, s.HeldBack)
 	return errors.Join(errs...)
 }

@@ -78,6 +78,7 @@ func TestInvariantsSeeEachFault(t *testing.T) {
 		"an age of nothing":        func(s *instrument.Stats) { s.PendingAge = instrument.Some(time.Second) },
 		"more uses than completed": func(s *instrument.Stats) { s.Use = new(instrument.Histogram); s.Use.RecordN(1, 2) },
 		"use time went back":       func(s *instrument.Stats) { s.UseTime = instrument.Some(0.5) },
+		"held back time went back": func(s *instrument.Stats) { s.HeldBack = instrument.Some(0.5) },
 		"wait time went back":      func(s *instrument.Stats) { s.WaitTime = instrument.Some(0.5) },
 		"waits went back":          func(s *instrument.Stats) { s.Waits = instrument.Some(int64(0)) },
 	} {
@@ -85,7 +86,7 @@ func TestInvariantsSeeEachFault(t *testing.T) {
 			s.Limit, s.Usage[instrument.Used] = one, one
 			s.Requests[instrument.Acquired], s.Requests[instrument.Rejected] = instrument.Some(int64(2)), one
 			s.Completed[instrument.OK] = one
-			s.UseTime, s.WaitTime, s.Waits = instrument.Some(1.0), instrument.Some(1.0), one
+			s.UseTime, s.HeldBack, s.WaitTime, s.Waits = instrument.Some(1.0), instrument.Some(1.0), instrument.Some(1.0), one
 			return s
 		}
 		var in Invariants

@@ -97,7 +97,8 @@ func watch[N int | int64](ctx context.Context, pool Pool[N], cfg Config) {
 		case <-ctx.Done():
 			return
 		case now := <-ticker.C:
-			f := diagnose.FiguresOf(pool.Stats(), now)
+			stats := pool.Stats()
+			f := diagnose.FiguresOf(&stats, now)
 			limit, reason := s.next(f, cfg.Machine())
 			if limit == int(f.Limit) || !cfg.Apply && limit == said {
 				continue

@@ -13,6 +13,7 @@ func Look(pool *pools.Semaphore) func() {
 	now := time.Now()
 	return func() {
 		now = now.Add(time.Second)
-		s.next(diagnose.FiguresOf(pool.Stats(), now), process.machine())
+		stats := pool.Stats()
+		s.next(diagnose.FiguresOf(&stats, now), process.machine())
 	}
 }

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+
+	"github.com/poolgauge/poolgauge/diagnose"
+)
+
+// answer is what a verdict program says after each line that it reads: verdicts by the names that metrics
+// have, empty where it has none.
+type answer struct {
+	Pool string `json:"pool"`
+	Host string `json:"host"`
+}
+
+// program is a verdict program.
+type program struct {
+	name  string
+	judge func(requests []*message) ([]answer, error)
+}
+
+var (
+	ours       = program{"ours", func(r []*message) ([]answer, error) { return judged(r, true), nil }}
+	eachWindow = program{"ours, without hysteresis", func(r []*message) ([]answer, error) { return judged(r, false), nil }}
+	simple     = program{"simple rules", simpleRules}
+)
+
+// judge is package diagnose as a verdict program.
+type judge struct {
+	pool diagnose.Judge
+	host diagnose.HostJudge
+}
+
+func (j *judge) see(r *message) (holds, window answer) {
+	v := valuesOf(r)
+	hostHolds, host := j.host.See(v.host())
+	poolHolds, pool := j.pool.See(v.pool(), j.host.Machine())
+	return answer{poolHolds.Verdict.String(), hostHolds.Verdict.String()}, answer{pool.Verdict.String(), host.Verdict.String()}
+}
+
+func judged(requests []*message, hysteresis bool) (answers []answer) {
+	var j judge
+	for _, r := range requests {
+		holds, window := j.see(r)
+		if !hysteresis {
+			holds = window
+		}
+		answers = append(answers, holds)
+	}
+	return answers
+}
+
+// simpleRules are what alerts on utilization, waits, failures and throttling would say: the baseline.
+func simpleRules(requests []*message) (answers []answer, err error) {
+	var before values
+	for i, r := range requests {
+		v := valuesOf(r)
+		a := answer{diagnose.OK.String(), diagnose.HostOK.String()}
+		if i > 0 {
+			w, m := diagnose.Between(before.pool(), v.pool()), diagnose.HostBetween(before.host(), v.host())
+			switch {
+			case w.Failed > 0.5:
+				a.Pool = diagnose.Failing.String()
+			case w.Utilization > 0.9 && w.Wait > 0.1:
+				a.Pool = diagnose.TooSmall.String()
+			case w.Utilization < 0.1:
+				a.Pool = diagnose.Oversized.String()
+			}
+			if m.Throttled > 0.25 {
+				a.Host = diagnose.Throttled.String()
+			}
+		}
+		before = v
+		answers = append(answers, a)
+	}
+	return answers, nil
+}
+
+// external returns a command as a verdict program: it reads OTLP as lines of JSON, and writes a line of
+// JSON for each, with verdicts on the pool and on the host.
+func external(command string) program {
+	return program{"`" + command + "`", func(requests []*message) (answers []answer, err error) {
+		var in bytes.Buffer
+		if err := writeLines(&in, requests); err != nil {
+			return nil, err
+		}
+		c := exec.Command("sh", "-c", command)
+		c.Stdin, c.Stderr = &in, os.Stderr
+		out, err := c.Output()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", command, err)
+		}
+		for line := range bytes.Lines(out) {
+			var a answer
+			if err := json.Unmarshal(line, &a); err != nil {
+				return nil, fmt.Errorf("%s: line %d: %w", command, len(answers)+1, err)
+			}
+			answers = append(answers, a)
+		}
+		if len(answers) != len(requests) {
+			return nil, fmt.Errorf("%s: %d lines for %d that it was given, want one for each", command, len(answers), len(requests))
+		}
+		return answers, nil
+	}}
+}
+
+// judgeLines is our verdict program as a command.
+func judgeLines(in io.Reader, out io.Writer) error {
+	var j judge
+	w := bufio.NewWriter(out)
+	if err := eachLine(in, func(r *message) error {
+		holds, _ := j.see(r)
+		return json.NewEncoder(w).Encode(holds)
+	}); err != nil {
+		return err
+	}
+	return w.Flush()
+}

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/poolgauge/poolgauge/diagnose"
+)
+
+const (
+	window  = 10.0 // seconds
+	before  = 7    // reports without the fault
+	settles = 3    // windows in which the fault has just begun, and is not scored
+	scored  = 9    // windows that are
+	most    = 60   // windows until the fault is there
+)
+
+// label is what is true of a run.
+type label struct {
+	File    string   `json:"file"`
+	Fault   string   `json:"fault"`
+	Healthy bool     `json:"healthy"`
+	There   int      `json:"there"`  // the first line, from 0, that the fault is in
+	Scored  int      `json:"scored"` // the first that is scored
+	Pool    []string `json:"pool"`   // verdicts that are right, the first aimed at
+	Host    string   `json:"host"`
+}
+
+// run is one program: what it reported, and what is true of it.
+type run struct {
+	label
+	requests []*message
+}
+
+func names() (all []string) {
+	for _, f := range faults {
+		all = append(all, f.name)
+	}
+	return all
+}
+
+// simulate makes so many programs with each fault, or with only one.
+func simulate(seed uint64, programs int, only string) (runs []*run) {
+	jobs := make(chan func())
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for job := range jobs {
+				job()
+			}
+		})
+	}
+	for i := range faults {
+		if only != "" && faults[i].name != only {
+			continue
+		}
+		for n := range programs {
+			r := &run{label: faults[i].label(n)}
+			runs = append(runs, r)
+			jobs <- func() { r.simulate(&faults[i], rand.New(rand.NewPCG(seed, uint64(1000*i+n)))) }
+		}
+	}
+	close(jobs)
+	wg.Wait()
+	return runs
+}
+
+func (f *fault) label(n int) label {
+	name := strings.Map(func(r rune) rune {
+		if r == ' ' || r == ':' || r == ',' {
+			return '-'
+		}
+		return r
+	}, f.name)
+	l := label{File: fmt.Sprintf("%s-%d.jsonl", name, n), Fault: f.name, Healthy: f.healthy(), Host: f.host.String()}
+	for _, v := range f.right {
+		l.Pool = append(l.Pool, v.String())
+	}
+	return l
+}
+
+func (r *run) simulate(f *fault, rng *rand.Rand) {
+	a, between := healthy(rng)
+	if f.healthy() { // from the beginning
+		f.inject(a, between)
+	}
+	r.There, r.Scored = before, before+settles
+	there := f.there == nil
+	for n := 0; n < r.Scored+scored; n++ {
+		if n == before && !f.healthy() {
+			f.inject(a, between)
+		}
+		a.run(window)
+		r.requests = append(r.requests, a.export())
+		if n >= before && !there && n < most {
+			there = f.there(a)
+			r.There, r.Scored = n+1, n+1+settles
+		}
+	}
+}
+
+const labelsFile = "labels.json"
+
+func writeRuns(dir string, runs []*run) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	var labels []label
+	for _, r := range runs {
+		labels = append(labels, r.label)
+		if err := r.write(filepath.Join(dir, r.File)); err != nil {
+			return err
+		}
+	}
+	data, err := json.MarshalIndent(labels, "", "\t")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, labelsFile), append(data, '\n'), 0o644)
+}
+
+func (r *run) write(path string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := writeLines(f, r.requests); err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func readRuns(dir string) (runs []*run, err error) {
+	data, err := os.ReadFile(filepath.Join(dir, labelsFile))
+	if err != nil {
+		return nil, err
+	}
+	var labels []label
+	if err := json.Unmarshal(data, &labels); err != nil {
+		return nil, fmt.Errorf("%s: %w", labelsFile, err)
+	}
+	for _, l := range labels {
+		r := &run{label: l}
+		if err := r.read(filepath.Join(dir, l.File)); err != nil {
+			return nil, fmt.Errorf("%s: %w", l.File, err)
+		}
+		runs = append(runs, r)
+	}
+	return runs, nil
+}
+
+func (r *run) read(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return eachLine(f, func(q *message) error {
+		r.requests = append(r.requests, q)
+		return nil
+	})
+}
+
+// showMistakes prints the windows that ours is wrong about, with what it knew.
+func showMistakes(out io.Writer, runs []*run) {
+	for _, r := range runs {
+		var j judge
+		var last values
+		for n, q := range r.requests {
+			v := valuesOf(q)
+			_, host := j.host.See(v.host())
+			holds, one := j.pool.See(v.pool(), j.host.Machine())
+			hostWrong := host.Verdict.String() != r.Host && n >= r.Scored
+			right := slices.Contains(r.Pool, one.Verdict.String()) && slices.Contains(r.Pool, holds.Verdict.String())
+			if n > 0 && (n >= r.Scored && !right || hostWrong || r.Healthy && one.Verdict.Convicts()) {
+				fmt.Fprintf(out, "%s line %d: holds %s; window %s: %s; host %s: %s\n\t%+v\n\t%+v\n", r.File, n, holds.Verdict,
+					one.Verdict, one.Evidence, host.Verdict, host.Evidence, diagnose.Between(last.pool(), v.pool()), j.host.Machine())
+			}
+			last = v
+		}
+	}
+}
