@@ -1,6 +1,7 @@
 package instrument
 
 import (
+	"log/slog"
 	"slices"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -15,6 +16,9 @@ type settings struct {
 	attributes []attribute.KeyValue
 	timing     Timing
 	replace    bool
+
+	holderLog   *slog.Logger // nil is slog.Default
+	noHolderLog bool
 
 	conventions bool
 	convention  Convention

@@ -19,6 +19,8 @@ type Point struct {
 	Int       int64
 	Float     float64
 	Histogram *Histogram
+
+	Holders []Holder // of the age of the oldest use
 }
 
 // labels are the attributes of a point besides those of its pool. An empty value is no attribute.
@@ -65,6 +67,9 @@ func (s *Stats) points(add func(m *catalog.Metric, l labels, p Point)) {
 	count(catalog.PoolWaits, labels{}, s.Waits)
 	seconds(catalog.PoolWaitTime, labels{}, s.WaitTime)
 	durations(catalog.PoolUseDuration, labels{}, s.Use)
+	if age, ok := s.UseAge.Get(); ok {
+		add(catalog.PoolUseAge, labels{}, Point{Float: age.Seconds(), Holders: s.Holders})
+	}
 	seconds(catalog.PoolUseTime, labels{}, s.UseTime)
 	seconds(catalog.PoolHeldBackTime, labels{}, s.HeldBack)
 	for i, n := range s.Completed {

@@ -3,6 +3,7 @@ package instrument
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -49,14 +50,17 @@ type Registration struct {
 	api      *fallback            // nil if no MeterProvider reports it; read with live.mu or providers.mu, written with both
 	left     bool                 // no MeterProvider shall report it any more; guarded by providers.mu
 
-	convention Convention // none if it has no Points
+	convention  Convention   // none if it has no Points
+	holderLog   *slog.Logger // nil is slog.Default
+	noHolderLog bool
 
-	mu     sync.Mutex // held while stats runs; guards what follows
-	closed bool
-	last   Stats     // of a closed pool
-	endAt  time.Time // when it was closed
-	sets   []labelSet
-	wider  map[attribute.Distinct]attribute.Set // of the convention, with what was given
+	mu      sync.Mutex // held while stats runs; guards what follows
+	closed  bool
+	last    Stats     // of a closed pool
+	endAt   time.Time // when it was closed
+	holders holderWatch
+	sets    []labelSet
+	wider   map[attribute.Distinct]attribute.Set // of the convention, with what was given
 }
 
 // labelSet is the attributes of a pool, or a part of it, with labels.
@@ -79,7 +83,10 @@ func Observe(name, kind string, stats func() Stats, opts ...Option) (*Registrati
 	if s.timing.Off {
 		return &Registration{closed: true}, nil
 	}
-	r := &Registration{name: name, stats: stats, start: time.Now(), given: s.attributes, provider: s.provider}
+	r := &Registration{
+		name: name, stats: stats, start: time.Now(), given: s.attributes, provider: s.provider,
+		holderLog: s.holderLog, noHolderLog: s.noHolderLog,
+	}
 	if s.conventions {
 		r.convention, r.wider = s.convention, map[attribute.Distinct]attribute.Set{}
 	}
@@ -238,6 +245,15 @@ func (r *Registration) callStats() (s Stats, ok bool) {
 
 // read calls stats once and appends what there is to report to a slice.
 func (r *Registration) read(to []Point) []Point {
+	s, points, tell := r.readLocked(to)
+	if tell {
+		r.logHolders(&s)
+	}
+	return points
+}
+
+// readLocked is read but for what is to be logged.
+func (r *Registration) readLocked(to []Point) (s Stats, points []Point, tell bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s, ok := r.last, true
@@ -245,13 +261,15 @@ func (r *Registration) read(to []Point) []Point {
 		s, ok = r.callStats()
 	}
 	if !ok {
-		return to
+		return s, to, false
 	}
-	points := r.pointsOf(&s, attribute.Set{}, to)
+	points = r.pointsOf(&s, attribute.Set{}, to)
 	for i := range s.Parts {
 		points = r.pointsOf(&s.Parts[i].Stats, attribute.NewSet(s.Parts[i].Attributes...), points)
 	}
-	return r.conventional(&s, points)
+	points = r.conventional(&s, points)
+	tell = !r.closed && !r.noHolderLog && r.holders.sees(&s, time.Now())
+	return s, points, tell
 }
 
 // pointsOf appends what there is to report of the pool or a part of it. Caller must hold r.mu.

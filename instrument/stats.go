@@ -34,12 +34,16 @@ type Stats struct {
 	Waits        Optional[int64]         // requests that had to wait, for a pool that cannot fill Wait
 	WaitTime     Optional[float64]       // seconds that those waited
 	Use          *Histogram              // run time of a task, time that a lease or a permit was held
+	UseAge       Optional[time.Duration] // how long the oldest use has lasted that goes on; absent when there is none
 	UseTime      Optional[float64]       // slot-seconds used
 	HeldBack     Optional[float64]       // slot-seconds free while requests waited: the first wanted more slots
 	Completed    [4]Optional[int64]      // uses that ended, by [Ending]
 	CPUTime      [3]Optional[float64]    // seconds of use, by [CPUState], estimated; absent until a task was sampled
 	Resources    []Resources             // made and ended; absent for pools without resources
 	Create       []Creation              // how long making one took; absent for pools without resources
+
+	// Holders are the few uses that go on and began first, the oldest first, of a pool that [Stats.WantsHolders].
+	Holders []Holder
 
 	// Parts are there instead of all above where one name stands for several pools with slots of their own, such as the connections
 	// to each of several hosts: the sum of their limits would hide the one that is full.

@@ -10,6 +10,8 @@ import (
 //
 //	3 of 8 used, 2 idle; 1 pending for 1.2s; 120 acquired, 3 timeout; waits 4ms at the median, 1.3s at most; 117 ok
 //
+// Holders are at its end, the oldest first.
+//
 // What is absent is left out. The wording may change: programs read the fields.
 func (s Stats) String() string {
 	if len(s.Parts) > 0 {
@@ -26,7 +28,7 @@ func (s Stats) String() string {
 	var told []string
 	for _, list := range [][]string{
 		s.slots(), s.waiting(), outcomes(s.Requests[:], func(i int) string { return Outcome(i).String() }), s.waited(),
-		outcomes(s.Completed[:], func(i int) string { return Ending(i).String() }), durations("uses", s.Use), s.resources(),
+		outcomes(s.Completed[:], func(i int) string { return Ending(i).String() }), durations("uses", s.Use), s.resources(), s.held(),
 	} {
 		if len(list) > 0 {
 			told = append(told, strings.Join(list, ", "))
@@ -52,6 +54,21 @@ func (s *Stats) slots() (list []string) {
 	}
 	if _, ok := s.Usage[Used].Get(); !ok && limited {
 		list = append(list, fmt.Sprintf("limit %d", limit))
+	}
+	return list
+}
+
+// brief returns the slots and who waits for them.
+func (s *Stats) brief() string {
+	return strings.Join(append(s.slots(), s.waiting()...), ", ")
+}
+
+func (s *Stats) held() (list []string) {
+	if age, ok := s.UseAge.Get(); ok && len(s.Holders) == 0 {
+		return []string{"the oldest use for " + rounded(age)}
+	}
+	for _, h := range s.Holders {
+		list = append(list, "held for "+h.String())
 	}
 	return list
 }

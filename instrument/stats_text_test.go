@@ -1,10 +1,12 @@
 package instrument_test
 
 import (
+	"math"
 	"testing"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/poolgauge/poolgauge/instrument"
 	"github.com/poolgauge/poolgauge/internal/pooltest"
@@ -81,5 +83,62 @@ func TestRegistrationStats(t *testing.T) {
 	}
 	if s := off.Stats().String(); s != "nothing known" {
 		t.Errorf("without telemetry: %s", s)
+	}
+}
+
+func TestHoldersAreReadable(t *testing.T) {
+	var s instrument.Stats
+	s.Limit, s.Usage[instrument.Used], s.UseAge = instrument.Some(int64(2)), instrument.Some(int64(1)), instrument.Some(182*time.Second)
+	if got, want := s.String(), "1 of 2 used; the oldest use for 3m2s"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	s.Holders = []instrument.Holder{
+		{Age: 182 * time.Second, Trace: trace.TraceID{0xab}, Calls: []instrument.Call{
+			{Function: "example.com/shop/db.(*Store).query", File: "/src/shop/db/query.go", Line: 12},
+			{Function: "main.handle", File: "/src/shop/main.go", Line: 40},
+		}},
+		{Age: time.Second, Calls: []instrument.Call{{Function: "main.(*server).work"}}},
+		{Age: time.Millisecond},
+	}
+	want := "1 of 2 used; held for 3m2s by db.(*Store).query (query.go:12) < main.handle (main.go:40), trace ab000000000000000000000000000000, " +
+		"held for 1s by main.(*server).work, held for 1ms"
+	if got := s.String(); got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+}
+
+func TestWhenHoldersAreWanted(t *testing.T) {
+	usual := func(d time.Duration) *instrument.Histogram {
+		h := new(instrument.Histogram)
+		h.RecordN(d, 100)
+		return h
+	}
+	for _, c := range []struct {
+		name          string
+		limit, used   int64
+		pending       int64
+		age           time.Duration
+		use           *instrument.Histogram
+		wanted, isOdd bool
+	}{
+		{"room", 2, 1, 0, time.Second / 2, usual(time.Millisecond), false, false},
+		{"full", 2, 2, 0, time.Millisecond, usual(time.Millisecond), true, false},
+		{"pending", 2, 1, 1, time.Millisecond, usual(time.Millisecond), true, false},
+		{"long", 2, 1, 0, time.Second, usual(time.Millisecond), true, true},
+		{"as long as others", 2, 1, 0, 8 * time.Second, usual(time.Second), false, false},
+		{"longer", 2, 1, 0, 12 * time.Second, usual(time.Second), true, true},
+		{"the first", 2, 1, 0, 59 * time.Second, nil, false, false},
+		{"the first, long", 2, 1, 0, time.Minute, nil, true, true},
+		{"none is long", 2, 1, 0, time.Hour, usual(math.MaxInt64), false, false},
+	} {
+		s := instrument.Stats{Limit: instrument.Some(c.limit), Pending: instrument.Some(c.pending), Use: c.use}
+		s.Usage[instrument.Used] = instrument.Some(c.used)
+		if s.WantsHolders() {
+			t.Errorf("%s: holders are wanted of a pool that does not know the age of its uses", c.name)
+		}
+		s.UseAge = instrument.Some(c.age)
+		if s.WantsHolders() != c.wanted || (c.age >= s.UnusualUse()) != c.isOdd {
+			t.Errorf("%s: holders wanted: %t; unusual from %v on", c.name, s.WantsHolders(), s.UnusualUse())
+		}
 	}
 }

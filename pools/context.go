@@ -1,11 +1,16 @@
 package pools
 
-import "context"
+import (
+	"context"
+
+	"go.opentelemetry.io/otel/trace"
+)
 
 // poolContext ends with a pool, and has the values of a caller's context where the pool's has none.
 type poolContext struct {
 	context.Context // of the pool
 	values          context.Context
+	trace           trace.TraceID // of the request of a task, where holders may be asked for; else zero
 }
 
 // Value asks the pool first, so that context.WithCancel finds what it derives from, and pprof.Do adds to

@@ -1,11 +1,16 @@
 package pools
 
-import "context"
+import (
+	"context"
+
+	"github.com/poolgauge/poolgauge/internal/callsite"
+)
 
 // Future is the result of a function that runs on a worker. All methods may be called concurrently.
 type Future[T any] struct {
 	pool  *Workers
 	fn    func(context.Context) (T, error)
+	code  callsite.Func // of fn
 	done  chan struct{} // closed when value and err are there
 	value T
 	err   error
@@ -17,7 +22,7 @@ func Do[T any](ctx context.Context, w *Workers, fn func(context.Context) (T, err
 	if fn == nil {
 		panic(errNilTask)
 	}
-	f := &Future[T]{pool: w, fn: fn, done: make(chan struct{})}
+	f := &Future[T]{pool: w, fn: fn, code: callsite.FuncOf(fn), done: make(chan struct{})}
 	if err := w.submit(ctx, f, w.taskContext(ctx)); err != nil {
 		f.finish(err)
 	}
@@ -43,6 +48,8 @@ func (f *Future[T]) run(ctx context.Context) error {
 	f.finish(err)
 	return err
 }
+
+func (f *Future[T]) function() callsite.Func { return f.code }
 
 // drop is called instead of run if Close dropped the job.
 func (f *Future[T]) drop() { f.finish(f.pool.errClosed) }

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"sync"
 
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/poolgauge/poolgauge/internal/callsite"
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
@@ -22,6 +25,7 @@ type Group struct {
 	once   sync.Once
 	err    error
 	set    *measure.Groups // nil if it is not reported
+	trace  trace.TraceID   // that it is part of; zero if that is not known, or it is not reported
 }
 
 // WithContext returns a new Group and a Context derived from ctx, which is canceled the first time that
@@ -48,12 +52,12 @@ func (g *Group) Wait() error {
 // Wait returns that error.
 func (g *Group) Go(f func() error) {
 	if g.slots == nil || g.take() {
-		g.start(f, g.set.Start())
+		g.start(f, nil)
 		return
 	}
 	blocked := g.set.Block()
 	g.slots <- struct{}{}
-	g.start(f, g.set.Unblock(blocked))
+	g.start(f, blocked)
 }
 
 // TryGo calls f in a new goroutine if that does not exceed the limit. It reports whether it did.
@@ -62,7 +66,7 @@ func (g *Group) TryGo(f func() error) bool {
 		g.set.Reject()
 		return false
 	}
-	g.start(f, g.set.Start())
+	g.start(f, nil)
 	return true
 }
 
@@ -89,42 +93,55 @@ func (g *Group) take() bool {
 	}
 }
 
-// start calls f, whose use has begun, in a new goroutine.
-func (g *Group) start(f func() error, use measure.Use) {
+// start calls f, which has its slot, in a new goroutine. Blocked is the wait for that, nil if there was none.
+func (g *Group) start(f func() error, blocked *measure.Pended) {
 	g.wg.Add(1)
 	c, ok := groupCalls.Get().(*groupCall)
 	if !ok {
 		c = new(groupCall)
-		c.run = c.do
+		c.call = c.do
 	}
-	c.group, c.f, c.use = g, f, use
-	go c.run()
+	c.group, c.f = g, f
+	if g.set != nil {
+		c.run.Func, c.run.Trace = callsite.FuncOf(f), g.trace
+		if blocked == nil {
+			g.set.Start(&c.run)
+		} else {
+			g.set.Unblock(blocked, &c.run)
+		}
+	}
+	go c.call()
 }
 
 // groupCall is one call of a function. They are used again, which spares an allocation.
 type groupCall struct {
 	group *Group
 	f     func() error
-	use   measure.Use
-	run   func() // do, as a function
+	run   measure.Run
+	call  func() // do, as a function
 }
 
 var groupCalls sync.Pool
 
 func (c *groupCall) do() {
-	g, f, use := c.group, c.f, c.use
-	c.group, c.f, c.use = nil, nil, measure.Use{}
-	groupCalls.Put(c)
+	g, f := c.group, c.f
 	defer g.done()
 	var err error
 	if g.set == nil {
+		c.free()
 		err = f()
 	} else {
-		err = g.set.Call(use, f)
+		defer c.free() // after the run has ended
+		err = g.set.Call(&c.run, f)
 	}
 	if err != nil {
 		g.fail(err)
 	}
+}
+
+func (c *groupCall) free() {
+	c.group, c.f, c.run = nil, nil, measure.Run{}
+	groupCalls.Put(c)
 }
 
 func (g *Group) fail(err error) {

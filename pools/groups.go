@@ -3,6 +3,8 @@ package pools
 import (
 	"context"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/poolgauge/poolgauge/instrument"
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
@@ -39,8 +41,9 @@ func (s *Groups) Group() *Group {
 
 // WithContext is the function [WithContext] for a Group that is reported.
 func (s *Groups) WithContext(ctx context.Context) (*Group, context.Context) {
+	id := trace.SpanContextFromContext(ctx).TraceID()
 	g, ctx := WithContext(ctx)
-	g.set = &s.ran
+	g.set, g.trace = &s.ran, id
 	return g, ctx
 }
 

@@ -3,6 +3,8 @@ package pools
 import (
 	"context"
 	"iter"
+
+	"github.com/poolgauge/poolgauge/internal/callsite"
 )
 
 // Map calls fn on w for each item and yields the results in the order of the items, each with its error.
@@ -26,7 +28,7 @@ func Map[T, R any](ctx context.Context, w *Workers, items iter.Seq[T], fn func(c
 			yield(none, w.errDeadlock)
 			return
 		}
-		newCalls(ctx, w, fn).loop(items, yield)
+		newCalls(ctx, w, fn, callsite.FuncOf(fn)).loop(items, yield)
 	}
 }
 
@@ -38,7 +40,8 @@ func ForEach[T any](ctx context.Context, w *Workers, items iter.Seq[T], fn func(
 	if w.isInside(ctx) || w.isWorker() {
 		return w.errDeadlock
 	}
-	c := newCalls(ctx, w, func(ctx context.Context, item T) (struct{}, error) { return struct{}{}, fn(ctx, item) })
+	call := func(ctx context.Context, item T) (struct{}, error) { return struct{}{}, fn(ctx, item) }
+	c := newCalls(ctx, w, call, callsite.FuncOf(fn))
 	c.unordered = true
 	defer c.abandon()
 	for item := range items {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"iter"
 	"sync"
+
+	"github.com/poolgauge/poolgauge/internal/callsite"
 )
 
 const (
@@ -16,8 +18,9 @@ const (
 type calls[T, R any] struct {
 	scope
 	fn        func(context.Context, T) (R, error)
-	unordered bool // results are not kept
-	window    int  // how many items there may be in the ring
+	code      callsite.Func // of the program
+	unordered bool          // results are not kept
+	window    int           // how many items there may be in the ring
 
 	mu      sync.Mutex   // guards what follows
 	ring    []call[T, R] // its length is a power of two; it grows up to the window
@@ -49,9 +52,12 @@ const (
 	endWanted          // of all that has begun or may begin
 )
 
-func newCalls[T, R any](ctx context.Context, w *Workers, fn func(context.Context, T) (R, error)) *calls[T, R] {
+// newCalls returns the calls of fn, in which code is the program's function.
+func newCalls[T, R any](
+	ctx context.Context, w *Workers, fn func(context.Context, T) (R, error), code callsite.Func,
+) *calls[T, R] {
 	return &calls[T, R]{
-		scope: w.newScope(ctx), fn: fn,
+		scope: w.newScope(ctx), fn: fn, code: code,
 		window: max(minWindow, 4*min(w.Size(), maxWorkers)),
 		ring:   make([]call[T, R], minWindow),
 		wake:   make(chan struct{}, 1),
@@ -177,6 +183,8 @@ func (c *calls[T, R]) run(ctx context.Context) error {
 	c.end(i, call[T, R]{value: value, err: err})
 	return err
 }
+
+func (c *calls[T, R]) function() callsite.Func { return c.code }
 
 // drop is called instead of run if Close dropped the job: Close ends the context, too.
 func (c *calls[T, R]) drop() {}

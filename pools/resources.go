@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/callsite"
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
@@ -81,6 +82,7 @@ type Resources[T any] struct {
 	errClosed error
 	errFull   error
 	drained   chan struct{} // closed when the pool is closed and has no resource left
+	untold    bool          // nothing is measured, and holders are not known
 	nudge     chan struct{} // tells the maintenance that something has changed; nil without one
 	tended    chan struct{} // closed when the maintenance has ended; nil without one
 
@@ -91,8 +93,8 @@ type Resources[T any] struct {
 	// at most limit slots besides those that are in use or being destroyed since the pool shrank.
 	mu       sync.Mutex
 	idle     resIdleList[T]
-	line     line[struct{}, Lease[T]]
-	waiters  waiters[struct{}, Lease[T]]
+	line     line[callsite.Site, Lease[T]] // they ask at a line of the program
+	waiters  waiters[callsite.Site, Lease[T]]
 	meter    measure.Meter
 	requests measure.Requests
 	uses     measure.Uses
@@ -142,7 +144,9 @@ func NewResources[T any](name string, limit int, construct func(context.Context)
 		p.cfg.CheckTimeout = 5 * time.Second
 	}
 	p.errClosed, p.errFull = p.error(ErrClosed), p.error(ErrFull)
-	p.meter.Init(instrument.TimingOf(opts...), &p.mu, p.uses.InUse)
+	timing := instrument.TimingOf(opts...)
+	p.untold = timing.Off
+	p.meter.Init(timing, &p.mu, p.uses.InUse)
 	p.life, p.end = context.WithCancel(context.Background())
 	reg, err := instrument.Observe(name, "resource", p.Stats, opts...)
 	if err != nil {

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/callsite"
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
@@ -24,7 +27,13 @@ type Lease[T any] struct {
 // ends first it returns the error of ctx at once; a resource that was being constructed for the call goes
 // to the pool when it is ready. Other errors are that of the constructor, wrapped, [ErrFull] if MaxPending
 // callers wait, and [ErrClosed].
+//
+//go:noinline
 func (p *Resources[T]) Acquire(ctx context.Context) (Lease[T], error) {
+	var site callsite.Site
+	if !p.untold {
+		callsite.Note(&site)
+	}
 	if err := ctx.Err(); err != nil {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -33,23 +42,31 @@ func (p *Resources[T]) Acquire(ctx context.Context) (Lease[T], error) {
 	p.mu.Lock()
 	s := p.idle.first
 	if s == nil || p.wantsCheck(s) {
-		return p.acquireSlowly(ctx)
+		l, err := p.acquireSlowly(ctx, &site)
+		if err == nil {
+			l.noteTrace(ctx)
+		}
+		return l, err
 	}
 	p.idle.remove(s)
-	l := p.lendAtOnce(s)
+	l := p.lendAtOnce(s, &site)
+	full := p.isExhausted()
 	p.mu.Unlock()
+	if full {
+		l.noteTrace(ctx)
+	}
 	return l, nil
 }
 
 // acquireSlowly acquires where nothing that is idle can be lent at once. Caller must hold p.mu, which it
 // releases.
-func (p *Resources[T]) acquireSlowly(ctx context.Context) (Lease[T], error) {
+func (p *Resources[T]) acquireSlowly(ctx context.Context, site *callsite.Site) (Lease[T], error) {
 	if p.closed {
 		defer p.mu.Unlock()
 		return Lease[T]{}, p.refuse(instrument.WasClosed, p.errClosed)
 	}
 	if s := p.reserve(); s != nil {
-		s.wanted = true
+		s.wanted, s.site = true, *site
 		p.wanted++
 		p.mu.Unlock()
 		return p.await(ctx, s)
@@ -59,6 +76,7 @@ func (p *Resources[T]) acquireSlowly(ctx context.Context) (Lease[T], error) {
 		return Lease[T]{}, p.refuse(instrument.Rejected, p.errFull)
 	}
 	w := p.waiters.get()
+	w.ask = *site
 	w.wait = p.meter.Begin(p.meter.Event(p.uses.InUse()))
 	p.line.push(w)
 	p.mu.Unlock()
@@ -66,7 +84,7 @@ func (p *Resources[T]) acquireSlowly(ctx context.Context) (Lease[T], error) {
 }
 
 // wait returns what w gets.
-func (p *Resources[T]) wait(ctx context.Context, w *waiter[struct{}, Lease[T]]) (l Lease[T], err error) {
+func (p *Resources[T]) wait(ctx context.Context, w *waiter[callsite.Site, Lease[T]]) (l Lease[T], err error) {
 	if done := ctx.Done(); done == nil {
 		l = <-w.answer
 	} else {
@@ -91,7 +109,7 @@ func (p *Resources[T]) wait(ctx context.Context, w *waiter[struct{}, Lease[T]]) 
 }
 
 // leave takes w out of the line, unless it has been answered.
-func (p *Resources[T]) leave(w *waiter[struct{}, Lease[T]], err error) bool {
+func (p *Resources[T]) leave(w *waiter[callsite.Site, Lease[T]], err error) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if w.line == nil {
@@ -121,15 +139,30 @@ func (p *Resources[T]) refuse(outcome instrument.Outcome, err error) error {
 // then constructed in the background, with a context that ends when ctx does. A resource that is due for
 // its check counts as not there: it is checked in the background, whatever becomes of ctx, and TryAcquire
 // returns it without another check for a second at least.
+//
+//go:noinline
 func (p *Resources[T]) TryAcquire(ctx context.Context) (Lease[T], error) {
+	var site callsite.Site
+	if !p.untold {
+		callsite.Note(&site)
+	}
+	l, full, err := p.tryAcquire(ctx, &site)
+	if full {
+		l.noteTrace(ctx)
+	}
+	return l, err
+}
+
+// tryAcquire also reports whether it lent what was left.
+func (p *Resources[T]) tryAcquire(ctx context.Context, site *callsite.Site) (l Lease[T], full bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return Lease[T]{}, p.refuse(instrument.WasClosed, p.errClosed)
+		return Lease[T]{}, false, p.refuse(instrument.WasClosed, p.errClosed)
 	}
 	if s := p.idle.first; s != nil && (!p.wantsCheck(s) || p.wasChecked(s)) {
 		p.idle.remove(s)
-		return p.lendAtOnce(s), nil
+		return p.lendAtOnce(s, site), p.isExhausted(), nil
 	}
 	if s := p.reserve(); s != nil {
 		ctx, stop := p.untilClosed(ctx)
@@ -138,12 +171,18 @@ func (p *Resources[T]) TryAcquire(ctx context.Context) (Lease[T], error) {
 			p.ready(ctx, s, make(chan error, 1))
 		}()
 	}
-	return Lease[T]{}, p.refuse(instrument.Rejected, p.errFull)
+	return Lease[T]{}, false, p.refuse(instrument.Rejected, p.errFull)
 }
 
 // AcquireAllIdle returns all resources that are idle, each as if it were acquired, for keep-alives and
 // checks. It does not wait and constructs nothing.
+//
+//go:noinline
 func (p *Resources[T]) AcquireAllIdle() []Lease[T] {
+	var site callsite.Site
+	if !p.untold {
+		callsite.Note(&site)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	leases := make([]Lease[T], 0, p.idle.length)
@@ -151,26 +190,40 @@ func (p *Resources[T]) AcquireAllIdle() []Lease[T] {
 	for s := p.idle.first; s != nil; s = p.idle.first {
 		p.idle.remove(s)
 		p.requests.Add(instrument.Acquired, 1)
-		leases = append(leases, p.lend(s, now))
+		leases = append(leases, p.lend(s, &site, now))
 	}
 	p.tend()
 	return leases
 }
 
 // lendAtOnce lends s, which was idle, to a caller that has not waited. Caller must hold p.mu.
-func (p *Resources[T]) lendAtOnce(s *resSlot[T]) Lease[T] {
+func (p *Resources[T]) lendAtOnce(s *resSlot[T], site *callsite.Site) Lease[T] {
 	if p.idle.length < p.cfg.MinIdle {
 		p.tend()
 	}
 	p.requests.Add(instrument.Acquired, 1)
-	return p.lend(s, p.meter.Event(p.uses.InUse()))
+	return p.lend(s, site, p.meter.Event(p.uses.InUse()))
 }
 
-// lend starts a use of s, at the time that [measure.Meter.Event] returned. Caller must hold p.mu.
-func (p *Resources[T]) lend(s *resSlot[T], now time.Duration) Lease[T] {
-	s.state, s.unused = resUsed, false
+// lend starts a use of s for a caller, at the time that [measure.Meter.Event] returned. Caller must hold p.mu.
+func (p *Resources[T]) lend(s *resSlot[T], site *callsite.Site, now time.Duration) Lease[T] {
+	s.state, s.unused, s.site = resUsed, false, *site
 	s.use = p.uses.Begin(&p.meter, now)
 	return Lease[T]{s, s.turn}
+}
+
+// isExhausted reports whether the next caller will have to wait. Caller must hold p.mu.
+func (p *Resources[T]) isExhausted() bool {
+	return p.idle.first == nil && !p.hasRoom() && !p.untold
+}
+
+// noteTrace notes the trace of the request that got the lease. It must be called before the holder has it,
+// since only then ctx is that of the request for certain, and without p.mu, since ctx may be the program's.
+func (l Lease[T]) noteTrace(ctx context.Context) {
+	if id := trace.SpanContextFromContext(ctx).TraceID(); id.IsValid() {
+		l.slot.trace = id
+		l.slot.traced.Store(l.turn)
+	}
 }
 
 // Release gives the resource back to the pool.
@@ -237,7 +290,7 @@ func (p *Resources[T]) offer(s *resSlot[T], now time.Duration, unused bool) {
 	if w := p.line.first; w != nil {
 		p.line.remove(w)
 		p.requests.End(&p.meter, instrument.Acquired, w.wait, now)
-		w.answer <- p.lend(s, now)
+		w.answer <- p.lend(s, &w.ask, now)
 		return
 	}
 	s.state = resIdle

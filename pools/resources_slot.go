@@ -1,8 +1,12 @@
 package pools
 
 import (
+	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/poolgauge/poolgauge/internal/callsite"
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
@@ -33,11 +37,24 @@ type resSlot[T any] struct {
 	wanted     bool // a caller waits for it while it is being constructed or checked
 	value      T
 
+	site   callsite.Site // where the caller asked that has it, or that wants it
+	trace  trace.TraceID // of the request of lease traced, whose holder writes it before that
+	traced atomic.Uint64 // the last lease that has a trace
+
 	wait     measure.Span  // of that caller
 	reserved time.Duration // when the wait ended; 0 if there was none
 	started  time.Duration // when the constructor was called; 0 if it was not
 	checked  time.Duration // when it was constructed, or last passed its check
 	created  time.Time
+}
+
+// hold returns what is known of the holder of the lease. Caller must hold p.mu.
+func (s *resSlot[T]) hold() measure.Hold {
+	h := measure.Hold{Site: s.site}
+	if s.traced.Load() == s.turn {
+		h.Trace = s.trace
+	}
+	return h
 }
 
 // resIdleList holds idle slots: first is the one given back last.
@@ -112,7 +129,7 @@ func (p *Resources[T]) settle() {
 		w := p.line.first
 		p.line.remove(w)
 		s := p.add()
-		s.wanted, s.wait, s.reserved = true, w.wait, measure.Clock()
+		s.wanted, s.site, s.wait, s.reserved = true, w.ask, w.wait, measure.Clock()
 		p.wanted++
 		w.answer <- Lease[T]{s, s.turn}
 	}

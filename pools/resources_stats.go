@@ -89,8 +89,14 @@ type resLedger struct {
 
 // Stats returns what the pool is doing and what it has done, all at one moment. A resource that is being
 // destroyed is in none of the states, and one being checked counts as being constructed. It takes some
-// 3 µs.
+// 3 µs, a few ns more for each resource in use, and some 10 µs to name holders.
 func (p *Resources[T]) Stats() instrument.Stats {
+	s, holders := p.stats()
+	s.Holders = holders.Name() // without the lock
+	return s
+}
+
+func (p *Resources[T]) stats() (instrument.Stats, measure.Holders) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := measure.Clock()
@@ -106,7 +112,23 @@ func (p *Resources[T]) Stats() instrument.Stats {
 	p.requests.Report(&s, &p.meter, measure.AllOutcomes...)
 	p.uses.Report(&s, &p.meter, now, measure.AllEndings...)
 	p.report(&s)
-	return s
+	held := p.holders(&s, now)
+	return s, held
+}
+
+// holders writes how long the oldest use has lasted into s, and returns the holders if s wants them. Caller
+// must hold p.mu.
+func (p *Resources[T]) holders(s *instrument.Stats, now time.Duration) measure.Holders {
+	if p.uses.InUse() == 0 {
+		return nil
+	}
+	var oldest measure.Oldest[*resSlot[T]]
+	for _, slot := range p.slots {
+		if slot.state == resUsed {
+			oldest.Add(slot.use.Span, slot)
+		}
+	}
+	return oldest.Report(s, now, (*resSlot[T]).hold)
 }
 
 // report writes what has become of resources into s.

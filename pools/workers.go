@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
@@ -90,13 +91,14 @@ type Workers struct {
 	requests measure.Requests
 	uses     measure.Uses
 
-	idlers  int                 // the workers in idle
-	lowest  int                 // the fewest idle workers since trim was set
-	workers map[uint64]struct{} // their goroutines
-	trim    alarm               // releases idle workers
-	watch   alarm               // looks after blocked callers
-	seen    int64               // tasks that had begun or ended when watch was set
+	idlers  int                // the workers in idle
+	lowest  int                // the fewest idle workers since trim was set
+	workers map[uint64]*worker // by their goroutines
+	trim    alarm              // releases idle workers
+	watch   alarm              // looks after blocked callers
+	seen    int64              // tasks that had begun or ended when watch was set
 
+	full        atomic.Bool // all workers are busy; written with the lock, when that changes
 	name        string
 	config      WorkersConfig
 	ctx         context.Context // of the tasks
@@ -186,7 +188,13 @@ func (p *Workers) Queued() int {
 // Stats returns what the pool has done and what it is doing, all of one moment. Pending are the tasks in
 // the queue and the callers blocked in Submit. A task counts as a request when it starts, or when it will
 // not, and its wait goes from the call of Submit to its start.
-func (p *Workers) Stats() (s instrument.Stats) {
+func (p *Workers) Stats() instrument.Stats {
+	s, holders := p.stats()
+	s.Holders = holders.Name() // without the lock
+	return s
+}
+
+func (p *Workers) stats() (s instrument.Stats, held measure.Holders) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := measure.Clock()
@@ -203,7 +211,23 @@ func (p *Workers) Stats() (s instrument.Stats) {
 	} else if p.blocked.first != nil {
 		s.PendingAge = p.blocked.first.wait.Age(now)
 	}
-	return s
+	held = p.holders(&s, now)
+	return s, held
+}
+
+// holders writes how long the oldest task has run into s, and returns the holders if s wants them. Caller
+// must hold mu.
+func (p *Workers) holders(s *instrument.Stats, now time.Duration) measure.Holders {
+	if p.used == 0 {
+		return nil
+	}
+	var oldest measure.Oldest[*worker]
+	for _, w := range p.workers {
+		if w.busy {
+			oldest.Add(w.use.Span, w)
+		}
+	}
+	return oldest.Report(s, now, (*worker).hold)
 }
 
 // pendingLimit returns how many tasks may be pending where callers are bounded: as many as there are
@@ -223,6 +247,7 @@ func (p *Workers) Resize(n int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.limit = n
+	p.noteFull()
 	p.dismiss(p.alive - n)
 	p.admit()
 	p.wake()

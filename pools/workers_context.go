@@ -7,18 +7,25 @@ import (
 	"runtime/pprof"
 	"strconv"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
 // workersKey is the key under which the context of a task holds its pool.
 type workersKey struct{}
 
-// taskContext returns the context of a task that is submitted with ctx, nil for that of the pool.
+// taskContext returns the context of a task that is submitted with ctx, nil for that of the pool. It notes
+// the trace of ctx if the task will have to wait: later ctx need not be that of the request.
 func (p *Workers) taskContext(ctx context.Context) *poolContext {
 	if ctx == context.Background() || ctx == context.TODO() {
 		return nil
 	}
-	return &poolContext{p.ctx, ctx}
+	c := &poolContext{Context: p.ctx, values: ctx}
+	if p.full.Load() {
+		c.trace = trace.SpanContextFromContext(ctx).TraceID()
+	}
+	return c
 }
 
 // inside returns ctx as that of a task of the pool.

@@ -4,6 +4,10 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/poolgauge/poolgauge/internal/callsite"
 )
 
 // scope is the context of jobs that belong together. It is derived from that of their caller, and Close of
@@ -19,7 +23,8 @@ type scope struct {
 func (p *Workers) newScope(ctx context.Context) scope {
 	ctx, cancel := context.WithCancelCause(ctx)
 	unbind := context.AfterFunc(p.ctx, func() { cancel(p.errClosed) })
-	return scope{p, ctx, &poolContext{p.inside(ctx), ctx}, cancel, unbind}
+	tasks := &poolContext{Context: p.inside(ctx), values: ctx, trace: trace.SpanContextFromContext(ctx).TraceID()}
+	return scope{p, ctx, tasks, cancel, unbind}
 }
 
 // leave ends the scope, with a cause unless it has ended before.
@@ -115,6 +120,8 @@ func (j *groupJob) run(ctx context.Context) error {
 	j.group.end(err)
 	return err
 }
+
+func (j *groupJob) function() callsite.Func { return callsite.FuncOf(j.task) }
 
 // drop is called instead of run if Close dropped the job.
 func (j *groupJob) drop() { j.group.end(j.group.pool.errClosed) }

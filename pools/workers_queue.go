@@ -3,6 +3,7 @@ package pools
 import (
 	"context"
 
+	"github.com/poolgauge/poolgauge/internal/callsite"
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
@@ -12,6 +13,8 @@ type job interface {
 	run(ctx context.Context) error
 	// drop is called instead if the pool was closed before a worker began it. It is called without the lock.
 	drop()
+	// function returns the program's function that it runs. It is called while that runs.
+	function() callsite.Func
 }
 
 // plainJob is a task that was given to Submit.
@@ -19,6 +22,7 @@ type plainJob Task
 
 func (t plainJob) run(ctx context.Context) error { return t(ctx) }
 func (t plainJob) drop()                         {}
+func (t plainJob) function() callsite.Func       { return callsite.FuncOf(t) }
 
 // entry is a job that waits for a worker.
 type entry struct {

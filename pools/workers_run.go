@@ -9,11 +9,13 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// worker is one slot of the pool. It stays on the stack of its goroutine, since there may be thousands.
+// worker is one slot of the pool. The lock guards job, from, use and busy: its goroutine, which alone writes
+// them, reads them without.
 type worker struct {
 	id     uint64            // of its goroutine
 	job    job               // what it runs
 	ctx    context.Context   // of job
+	from   *poolContext      // which ctx was made of; nil if it is that of the pool
 	use    measure.Use       // by job
 	busy   bool              // it has a job that has not been ended
 	ending instrument.Ending // of that job, once it is known
@@ -36,7 +38,7 @@ const relabel = 16
 
 // work is the goroutine of a worker, as far as it has come. A task that calls runtime.Goexit ends the
 // goroutine, but not the worker.
-func (p *Workers) work(w worker) {
+func (p *Workers) work(w *worker) {
 	retired := false
 	defer func() {
 		if !retired {
@@ -48,9 +50,9 @@ func (p *Workers) work(w worker) {
 		p.mu.Unlock()
 		p.goroutines.Done()
 	}()
-	p.identify(&w)
+	p.identify(w)
 	for !retired {
-		retired = p.serve(&w)
+		retired = p.serve(w)
 	}
 }
 
@@ -60,11 +62,11 @@ func (p *Workers) identify(w *worker) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.workers == nil {
-		p.workers = map[uint64]struct{}{}
+		p.workers = map[uint64]*worker{}
 	}
 	delete(p.workers, w.id)
 	w.id = id
-	p.workers[id] = struct{}{}
+	p.workers[id] = w
 }
 
 // serve runs tasks until the worker is to retire. It returns false after a panic, and not at all after
@@ -189,7 +191,7 @@ func (p *Workers) nextSlow(w *worker, now time.Duration) (begun bool) {
 // begin gives w the first task of the queue, which must not be empty. Caller must hold mu.
 func (p *Workers) begin(w *worker, now time.Duration) {
 	e := p.queue.pop()
-	w.job, w.ctx = e.job, p.ctx
+	w.job, w.ctx, w.from = e.job, p.ctx, e.ctx
 	if e.ctx != nil {
 		w.ctx = e.ctx
 	}
@@ -198,6 +200,23 @@ func (p *Workers) begin(w *worker, now time.Duration) {
 	w.use = p.uses.Begin(&p.meter, now)
 	w.busy, w.rush = true, now == 0
 	p.used++
+	p.noteFull()
+}
+
+// noteFull notes whether all workers are busy. Caller must hold mu.
+func (p *Workers) noteFull() {
+	if full := p.used >= p.limit; full != p.full.Load() {
+		p.full.Store(full)
+	}
+}
+
+// hold returns what is known of the task that w runs. Caller must hold the lock of the pool.
+func (w *worker) hold() measure.Hold {
+	h := measure.Hold{Site: w.job.function().Site()}
+	if w.from != nil {
+		h.Trace = w.from.trace
+	}
+	return h
 }
 
 // park puts w on the stack of idle ones. Caller must hold mu.
@@ -205,8 +224,9 @@ func (p *Workers) park(w *worker) {
 	if w.at == nil {
 		w.at = &idleWorker{wake: make(chan bool, 1)}
 	}
-	w.job, w.ctx = nil, nil // for the garbage collector
+	w.job, w.ctx, w.from = nil, nil, nil // for the garbage collector
 	w.parked = true
+	p.noteFull()
 	w.at.next, p.idle = p.idle, w.at
 	p.idlers++
 	p.trimLater()
@@ -233,7 +253,7 @@ func (p *Workers) wake() {
 		p.waking = true
 		p.alive++
 		p.goroutines.Add(1)
-		go p.work(worker{woken: true})
+		go p.work(&worker{woken: true})
 	}
 }
 

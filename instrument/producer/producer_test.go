@@ -1,10 +1,12 @@
 package producer_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/goleak"
 
 	"github.com/poolgauge/poolgauge/instrument"
@@ -260,5 +263,35 @@ func BenchmarkCollect100Pools(b *testing.B) {
 		if _, err := p.Produce(context.Background()); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// Holders go out as exemplars, through the exporter of the SDK, and make no series.
+func TestHoldersAreExemplars(t *testing.T) {
+	p := producer.New()
+	defer p.Close()
+	id := trace.TraceID{0xab, 1}
+	observe(t, "held", func() (s instrument.Stats) {
+		s.UseAge = instrument.Some(3 * time.Second)
+		s.Holders = []instrument.Holder{
+			{Age: 3 * time.Second, Trace: id, Calls: []instrument.Call{
+				{Function: "main.query", File: "/src/query.go", Line: 12}, {Function: "main.handle", File: "/src/main.go", Line: 40},
+			}},
+			{Age: time.Second},
+		}
+		return s
+	})
+	data := produce(t, p)[catalog.PoolUseAge.Name].Data.(metricdata.Gauge[float64]).DataPoints
+	if len(data) != 1 || data[0].Value != 3 || len(data[0].Exemplars) != 2 {
+		t.Fatalf("got %+v, want one point with two exemplars", data)
+	}
+	first, second := data[0].Exemplars[0], data[0].Exemplars[1]
+	stack := "main.query(...)\n\t/src/query.go:12\nmain.handle(...)\n\t/src/main.go:40\n"
+	want := []attribute.KeyValue{attribute.String("code.function.name", "main.query"), attribute.String("code.stacktrace", stack)}
+	if first.Value != 3 || !bytes.Equal(first.TraceID, id[:]) || !slices.Equal(first.FilteredAttributes, want) {
+		t.Errorf("the first is %+v", first)
+	}
+	if second.Value != 1 || second.TraceID != nil || second.FilteredAttributes != nil {
+		t.Errorf("the second is %+v, want an age only", second)
 	}
 }

@@ -41,7 +41,9 @@ type numbers[N int64 | float64] struct {
 }
 
 func (n *numbers[N]) add(p instrument.Point, now time.Time) {
-	n.points = append(n.points, metricdata.DataPoint[N]{Attributes: p.Attributes, StartTime: p.Start, Time: now, Value: n.of(p)})
+	n.points = append(n.points, metricdata.DataPoint[N]{
+		Attributes: p.Attributes, StartTime: p.Start, Time: now, Value: n.of(p), Exemplars: exemplars[N](p.Holders, now),
+	})
 }
 
 func (n *numbers[N]) size() int { return len(n.points) }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"sync"
 
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/callsite"
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
@@ -21,7 +23,8 @@ type Groups struct {
 // Group is an [errgroup.Group] whose functions are reported.
 type Group struct {
 	*errgroup.Group
-	set *Groups
+	set   *Groups
+	trace trace.TraceID // that it is part of; zero if that is not known
 }
 
 // NewGroups returns Groups of a name, which report as the kind group
@@ -39,7 +42,7 @@ func NewGroups(name string, opts ...instrument.Option) (*Groups, error) {
 	s.ran.Init(instrument.TimingOf(opts...))
 	s.calls.New = func() any {
 		c := &call{set: s}
-		c.run = c.do
+		c.do = c.called
 		return c
 	}
 	var err error
@@ -51,8 +54,9 @@ func NewGroups(name string, opts ...instrument.Option) (*Groups, error) {
 
 // WithContext is [errgroup.WithContext] for a group that is reported.
 func (s *Groups) WithContext(ctx context.Context) (*Group, context.Context) {
+	id := trace.SpanContextFromContext(ctx).TraceID()
 	g, ctx := errgroup.WithContext(ctx)
-	return s.Group(g), ctx
+	return &Group{Group: g, set: s, trace: id}, ctx
 }
 
 // Group returns g as a group that is reported: new(errgroup.Group), or one that is in use.
@@ -62,17 +66,17 @@ func (s *Groups) Group(g *errgroup.Group) *Group {
 
 // Go is [errgroup.Group.Go].
 func (g *Group) Go(f func() error) {
-	c := g.set.call(f)
-	if !g.Group.TryGo(c.run) { // which takes a slot when Go would not have blocked
+	c := g.call(f)
+	if !g.Group.TryGo(c.do) { // which takes a slot when Go would not have blocked
 		c.blocked = g.set.ran.Block()
-		g.Group.Go(c.run)
+		g.Group.Go(c.do)
 	}
 }
 
 // TryGo is [errgroup.Group.TryGo].
 func (g *Group) TryGo(f func() error) bool {
-	c := g.set.call(f)
-	if !g.Group.TryGo(c.run) {
+	c := g.call(f)
+	if !g.Group.TryGo(c.do) {
 		g.set.ran.Reject()
 		c.free()
 		return false
@@ -86,27 +90,30 @@ type call struct {
 	set     *Groups
 	f       func() error
 	blocked *measure.Pended // nil if the caller is not
-	run     func() error    // do, as a function
+	run     measure.Run
+	do      func() error // called, as a function
 }
 
-func (s *Groups) call(f func() error) *call {
-	c, _ := s.calls.Get().(*call)
-	c.f = f
+func (g *Group) call(f func() error) *call {
+	c, _ := g.set.calls.Get().(*call)
+	c.f, c.run.Func, c.run.Trace = f, callsite.FuncOf(f), g.trace
 	return c
 }
 
 func (c *call) free() {
-	c.f, c.blocked = nil, nil
+	c.f, c.blocked, c.run = nil, nil, measure.Run{}
 	c.set.calls.Put(c)
 }
 
-func (c *call) do() error {
-	ran, f, blocked := &c.set.ran, c.f, c.blocked
-	c.free()
-	if blocked != nil {
-		return ran.Call(ran.Unblock(blocked), f)
+func (c *call) called() error {
+	defer c.free()
+	ran := &c.set.ran
+	if c.blocked != nil {
+		ran.Unblock(c.blocked, &c.run)
+	} else {
+		ran.Start(&c.run)
 	}
-	return ran.Call(ran.Start(), f)
+	return ran.Call(&c.run, c.f)
 }
 
 // Running returns how many functions run now.

@@ -28,7 +28,7 @@ var Pool = &Group{
 	},
 	Metrics: []*Metric{
 		PoolLimit, PoolUsage, PoolPending, PoolPendingLimit, PoolPendingAge, PoolRequests, PoolWaitDuration, PoolWaits, PoolWaitTime,
-		PoolUseDuration, PoolUseTime, PoolHeldBackTime, PoolCompleted, PoolUseCPUTime, PoolResources, PoolCreateDuration,
+		PoolUseDuration, PoolUseAge, PoolUseTime, PoolHeldBackTime, PoolCompleted, PoolUseCPUTime, PoolResources, PoolCreateDuration,
 	},
 }
 
@@ -76,6 +76,12 @@ var (
 	PoolUseDuration = &Metric{
 		Name: "poolgauge.pool.use.duration", Kind: Histogram, Unit: "s",
 		Help: "Run time of a task, or time that a lease or permit was held. Sampled with weight unless exact was asked for.",
+	}
+	PoolUseAge = &Metric{
+		Name: "poolgauge.pool.use.age", Kind: Gauge, Unit: "s",
+		Help: "How long the oldest use has lasted that goes on. Of a pool that is full, or has an unusual use, exemplars name the oldest holders: " +
+			"`code.function.name`, `code.stacktrace`, the trace, and the age as the value.",
+		Absent: "nothing is used; pools that do not know each use",
 	}
 	PoolUseTime = &Metric{
 		Name: "poolgauge.pool.use.time", Kind: Counter, Unit: "s",

@@ -1,25 +1,70 @@
 package measure
 
-import "github.com/poolgauge/poolgauge/instrument"
+import (
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/callsite"
+)
 
 // Groups measures groups of goroutines, such as those of errgroup, that are reported together. Its
 // methods take its lock; the nil Groups measures nothing.
-type Groups struct{ rec Recorder }
+type Groups struct {
+	rec         Recorder
+	first, last *Run // those that go on, in the order in which they began
+}
+
+// Run is one run of a function of a group. It is the caller's until it has ended; the zero Run is ready.
+type Run struct {
+	Func  callsite.Func // of the program
+	Trace trace.TraceID // that it is part of; zero if unknown
+
+	use        Use
+	prev, next *Run
+}
 
 // Init makes what measures groups that were given these options.
 func (g *Groups) Init(t instrument.Timing) {
 	g.rec.InitTasks(t)
 }
 
-// Start begins the use of a function that has its slot and did not wait for it.
-func (g *Groups) Start() Use {
+// Start begins the run of a function that has its slot and did not wait for it.
+func (g *Groups) Start(r *Run) {
 	if g == nil {
-		return Use{}
+		return
 	}
 	g.rec.Lock()
-	use := g.rec.Start()
+	r.use = g.rec.Start()
+	g.push(r)
 	g.rec.Unlock()
-	return use
+}
+
+// push appends r to those that go on. Caller must hold the lock.
+func (g *Groups) push(r *Run) {
+	r.prev, r.next = g.last, nil
+	if g.last == nil {
+		g.first = r
+	} else {
+		g.last.next = r
+	}
+	g.last = r
+}
+
+// remove takes r out of them. Caller must hold the lock.
+func (g *Groups) remove(r *Run) {
+	if r.prev == nil {
+		g.first = r.next
+	} else {
+		r.prev.next = r.next
+	}
+	if r.next == nil {
+		g.last = r.prev
+	} else {
+		r.next.prev = r.prev
+	}
+	r.prev, r.next = nil, nil
 }
 
 // Reject counts a function that got no slot.
@@ -42,24 +87,25 @@ func (g *Groups) Block() *Pended {
 	return g.rec.Pending.Add(g.rec.Wait())
 }
 
-// Unblock ends that in a use.
-func (g *Groups) Unblock(p *Pended) Use {
+// Unblock ends that in the run of a function.
+func (g *Groups) Unblock(p *Pended, r *Run) {
 	if g == nil {
-		return Use{}
+		return
 	}
 	g.rec.Lock()
 	defer g.rec.Unlock()
-	return g.rec.StartAfter(g.rec.Pending.Remove(p))
+	r.use = g.rec.StartAfter(g.rec.Pending.Remove(p))
+	g.push(r)
 }
 
-// Call calls f, whose use has begun, and ends the use.
-func (g *Groups) Call(use Use, f func() error) (err error) {
+// Call calls f, whose run has begun, and ends it.
+func (g *Groups) Call(r *Run, f func() error) (err error) {
 	how := instrument.Exited
 	defer func() {
-		use.Sample.End()
-		g.end(use, how)
+		r.use.Sample.End()
+		g.end(r, how)
 	}()
-	use.Sample.Begin()
+	r.use.Sample.Begin()
 	if err = f(); err != nil {
 		how = instrument.Failed
 	} else {
@@ -68,12 +114,13 @@ func (g *Groups) Call(use Use, f func() error) (err error) {
 	return err
 }
 
-func (g *Groups) end(use Use, how instrument.Ending) {
+func (g *Groups) end(r *Run, how instrument.Ending) {
 	if g == nil {
 		return
 	}
 	g.rec.Lock()
-	g.rec.End(use, how)
+	g.rec.End(r.use, how)
+	g.remove(r)
 	g.rec.Unlock()
 }
 
@@ -87,14 +134,31 @@ func (g *Groups) Running() int {
 // Stats returns what all groups together have done and are doing, all of one moment. Each group has its
 // own limit, and there may be any number of groups, so Limit is absent. A function that did not return
 // counts as exit: had it panicked, the program would have ended.
-func (g *Groups) Stats() (s instrument.Stats) {
+func (g *Groups) Stats() instrument.Stats {
+	s, holders := g.stats()
+	s.Holders = holders.Name() // without the lock
+	return s
+}
+
+func (g *Groups) stats() (s instrument.Stats, held Holders) {
 	g.rec.Lock()
 	defer g.rec.Unlock()
 	now := Clock()
 	g.rec.Requests.Report(&s, &g.rec.Meter, instrument.Acquired, instrument.Rejected)
 	g.rec.Uses.Report(&s, &g.rec.Meter, now, instrument.OK, instrument.Failed, instrument.Exited)
 	g.rec.Pending.Report(&s, now)
-	return s
+	held = g.holders(&s, now)
+	return s, held
+}
+
+// holders writes how long the oldest run has lasted into s, and returns the holders if s wants them. Caller
+// must hold the lock.
+func (g *Groups) holders(s *instrument.Stats, now time.Duration) Holders {
+	var oldest Oldest[*Run]
+	for r := g.first; r != nil && oldest.n < mostHolders; r = r.next {
+		oldest.Add(r.use.Span, r)
+	}
+	return oldest.Report(s, now, func(r *Run) Hold { return Hold{Site: r.Func.Site(), Trace: r.Trace} })
 }
 
 // Close ends overload, for good. Groups may still be used.

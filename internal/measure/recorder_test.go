@@ -12,6 +12,12 @@ import (
 
 var errTask = errors.New("task")
 
+func call(g *Groups, f func() error) error {
+	var r Run
+	g.Start(&r)
+	return g.Call(&r, f)
+}
+
 // One long use among many short ones is in the histogram and in the use time, every time.
 func TestGroupsNeverMissALongUse(t *testing.T) {
 	for range 50 {
@@ -21,16 +27,17 @@ func TestGroupsNeverMissALongUse(t *testing.T) {
 			defer g.Close()
 			short := func() {
 				for range 1000 {
-					_ = g.Call(g.Start(), func() error { return nil })
+					_ = call(&g, func() error { return nil })
 				}
 			}
 			short()
-			long := g.Start()
+			var long Run
+			g.Start(&long)
 			for range 20 {
 				time.Sleep(time.Millisecond)
 				short()
 			}
-			_ = g.Call(long, func() error { return nil })
+			_ = g.Call(&long, func() error { return nil })
 			s := g.Stats()
 			if s.Use.Max() < 18*time.Millisecond || s.Use.Max() > 22*time.Millisecond {
 				t.Fatalf("the longest use took %v, want 20 ms", s.Use.Max())
@@ -55,14 +62,16 @@ func TestGroupsCountEachUseOnce(t *testing.T) {
 		for range goroutines {
 			wg.Go(func() {
 				for i := range each {
-					_ = g.Call(g.Start(), func() error {
+					_ = call(&g, func() error {
 						if i%100 == 0 {
 							return errTask
 						}
 						return nil
 					})
 					if i%1000 == 0 {
-						_ = g.Call(g.Unblock(g.Block()), func() error { return nil })
+						var r Run
+						g.Unblock(g.Block(), &r)
+						_ = g.Call(&r, func() error { return nil })
 					}
 				}
 			})

@@ -17,7 +17,8 @@ func Full() instrument.Stats {
 	}
 	one, second := instrument.Some(int64(1)), instrument.Some(1.0)
 	s := instrument.Stats{
-		Limit: one, Pending: one, PendingLimit: one, PendingAge: instrument.Some(time.Second), UseTime: second, HeldBack: second, Use: histogram(),
+		Limit: one, Pending: one, PendingLimit: one, PendingAge: instrument.Some(time.Second), UseTime: second, HeldBack: second,
+		Use: histogram(), UseAge: instrument.Some(time.Second),
 		Waits: one, WaitTime: second,
 		Resources: []instrument.Resources{
 			{Event: instrument.Created, Count: 1},

@@ -1,0 +1,32 @@
+package producer
+
+import (
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/poolgauge/poolgauge/instrument"
+)
+
+// exemplars are holders as OTLP carries them beside a point: no series of their own, however many lines hold slots.
+func exemplars[N int64 | float64](holders []instrument.Holder, now time.Time) []metricdata.Exemplar[N] {
+	if len(holders) == 0 {
+		return nil
+	}
+	all := make([]metricdata.Exemplar[N], len(holders))
+	for i, h := range holders {
+		e := &all[i]
+		e.Time, e.Value = now, N(h.Age.Seconds())
+		if len(h.Calls) > 0 {
+			e.FilteredAttributes = []attribute.KeyValue{
+				semconv.CodeFunctionName(h.Calls[0].Function), semconv.CodeStacktrace(h.Stack()),
+			}
+		}
+		if h.Trace.IsValid() {
+			e.TraceID = h.Trace[:]
+		}
+	}
+	return all
+}

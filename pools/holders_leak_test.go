@@ -1,0 +1,160 @@
+package pools_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/poolgauge/poolgauge/internal/callsite"
+	"github.com/poolgauge/poolgauge/pools"
+)
+
+type (
+	numbers = *pools.Resources[int]
+	number  = pools.Lease[int]
+
+	// lender is what a program puts between itself and a pool.
+	lender interface {
+		Acquire(ctx context.Context) (number, error)
+	}
+	store struct{ pool numbers }
+)
+
+func take(ctx context.Context, p numbers) number {
+	l, _ := p.Acquire(ctx)
+	return l
+}
+
+//go:noinline
+func (s store) get(ctx context.Context) number { return take(ctx, s.pool) }
+
+//go:noinline
+func (s store) getFast(ctx context.Context) number {
+	if l, err := s.pool.TryAcquire(ctx); err == nil {
+		return l
+	}
+	return s.get(ctx)
+}
+
+func of[T any](ctx context.Context, l lender, _ T) number {
+	n, _ := l.Acquire(ctx)
+	return n
+}
+
+// leakers are lines of a program that ask for a slot, each in a way of its own.
+var leakers = []struct {
+	mark string
+	get  func(ctx context.Context, p numbers) number
+}{
+	{"plain", func(ctx context.Context, p numbers) number {
+		l, _ := p.Acquire(ctx) // mark: plain
+		return l
+	}},
+	{"helper", func(ctx context.Context, p numbers) number {
+		l := take(ctx, p) // mark: helper
+		return l
+	}},
+	{"method", func(ctx context.Context, p numbers) number {
+		return store{p}.get(ctx) // mark: method
+	}},
+	{"fast", func(ctx context.Context, p numbers) number {
+		return store{p}.getFast(ctx) // mark: fast
+	}},
+	{"interface", func(ctx context.Context, p numbers) number {
+		return of(ctx, p, "") // mark: interface
+	}},
+	{"value", func(ctx context.Context, p numbers) number {
+		get := store{p}.get
+		return get(ctx) // mark: value
+	}},
+	{"goroutine", func(ctx context.Context, p numbers) number {
+		got := make(chan number)
+		go func() {
+			got <- take(ctx, p) // mark: goroutine
+		}()
+		return <-got
+	}},
+	{"closure", func(ctx context.Context, p numbers) (l number) {
+		func() {
+			defer func() { l = take(ctx, p) }() // mark: closure
+		}()
+		return l
+	}},
+}
+
+// leak runs a program in which one line leaks a share of what it gets, until all is leaked, and returns whether the oldest
+// holder is that line, and whether all are that there are.
+func leak(t *testing.T, seed uint64) (oldest, all bool) {
+	r := rand.New(rand.NewPCG(seed, 18))
+	p := newNumbers(t, 2+r.IntN(12))
+	culprit := leakers[r.IntN(len(leakers))]
+	share := 0.02 + 0.5*r.Float64()
+	pause := time.Duration(r.IntN(20)) * time.Millisecond // 0 is so fast that the clock is not read for each use
+	var leaked []number
+	ctx, cancel := context.WithCancel(t.Context())
+	var others sync.WaitGroup
+	for range 3 { // callers of their own, some of which wait
+		delay := time.Duration(1+r.IntN(50)) * time.Millisecond
+		slow := leakers[r.IntN(len(leakers))]
+		others.Go(func() {
+			for ctx.Err() == nil {
+				if l := slow.get(ctx, p); l != (number{}) {
+					time.Sleep(delay)
+					l.Release()
+				}
+			}
+		})
+	}
+	for len(leaked) < p.Limit() {
+		l := culprit.get(ctx, p)
+		if r.Float64() < share {
+			leaked = append(leaked, l)
+		} else {
+			l.Release()
+		}
+		time.Sleep(pause)
+	}
+	time.Sleep(5 * time.Second)
+	want := marked(t, "holders_leak_test.go", culprit.mark)
+	holders := p.Stats().Holders
+	all = true
+	for i, h := range holders {
+		named := slices.Contains(lines(h.Calls), want)
+		oldest = oldest || named && i == 0
+		all = all && named
+	}
+	cancel()
+	for _, l := range leaked {
+		l.Release()
+	}
+	others.Wait()
+	p.Close()
+	return oldest, all
+}
+
+// Of 100 programs that leak, the line is named in all.
+func TestLeaksAreNamed(t *testing.T) {
+	if !callsite.Always {
+		t.Skip("calls are sampled on this architecture")
+	}
+	var oldest, all int
+	for seed := range uint64(100) {
+		synctest.Test(t, func(t *testing.T) {
+			first, every := leak(t, seed)
+			if first {
+				oldest++
+			}
+			if every {
+				all++
+			}
+		})
+	}
+	t.Logf("the oldest holder is the leak in %d of 100, all holders are in %d", oldest, all)
+	if oldest < 100 {
+		t.Errorf("the oldest holder is the leak in %d of 100 programs", oldest)
+	}
+}

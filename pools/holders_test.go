@@ -1,0 +1,314 @@
+package pools_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/callsite"
+	"github.com/poolgauge/poolgauge/pools"
+)
+
+// marked returns where a file of this package has a mark, as a call tells it.
+func marked(t *testing.T, file, mark string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, _, ok := strings.Cut(string(text), "// mark: "+mark+"\n")
+	if !ok {
+		t.Fatalf("%s has no mark %s", file, mark)
+	}
+	return fmt.Sprintf("%s:%d", file, 1+strings.Count(before, "\n"))
+}
+
+// lines returns the lines of calls.
+func lines(calls []instrument.Call) (all []string) {
+	for _, c := range calls {
+		all = append(all, fmt.Sprintf("%s:%d", filepath.Base(c.File), c.Line))
+	}
+	return all
+}
+
+func traced(ctx context.Context, id byte) context.Context {
+	c := trace.SpanContextConfig{TraceID: trace.TraceID{id}, SpanID: trace.SpanID{1}, TraceFlags: trace.FlagsSampled}
+	return trace.ContextWithSpanContext(ctx, trace.NewSpanContext(c))
+}
+
+func newNumbers(t *testing.T, limit int, opts ...instrument.Option) *pools.Resources[int] {
+	t.Helper()
+	p, err := pools.NewResources(t.Name(), limit, func(context.Context) (int, error) { return 1, nil }, pools.ResourcesConfig[int]{}, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestResourcesNameTheirHolders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newNumbers(t, 3)
+		defer p.Close()
+		if age, ok := p.Stats().UseAge.Get(); ok {
+			t.Errorf("age %v without a use", age)
+		}
+		var leases []pools.Lease[int]
+		acquire := func(id byte) {
+			l, err := p.Acquire(traced(t.Context(), id)) // mark: acquire
+			if err != nil {
+				t.Error(err)
+			}
+			leases = append(leases, l)
+			time.Sleep(time.Second)
+		}
+		acquire(1)
+		if s := p.Stats(); s.UseAge.Or(0) != time.Second || s.Holders != nil {
+			t.Errorf("one of three: age %v, %d holders", s.UseAge, len(s.Holders))
+		}
+		acquire(2)
+		acquire(3)
+		s := p.Stats()
+		if len(s.Holders) != 3 || s.UseAge.Or(0) != 3*time.Second {
+			t.Fatalf("%d holders, age %v", len(s.Holders), s.UseAge)
+		}
+		for i, h := range s.Holders {
+			if h.Age != time.Duration(3-i)*time.Second || callsite.Always && lines(h.Calls)[0] != marked(t, "holders_test.go", "acquire") {
+				t.Errorf("holder %d: %v", i, h)
+			}
+			if h.Trace != (trace.TraceID{byte(i + 1)}) {
+				t.Errorf("holder %d has trace %v", i, h.Trace) // all had to wait for a constructor
+			}
+		}
+		for _, l := range leases {
+			l.Release()
+		}
+		if s := p.Stats(); s.Holders != nil || s.UseAge.Or(-1) != -1 {
+			t.Errorf("idle: %v", s)
+		}
+	})
+}
+
+// A lease of an earlier holder leaves no trace behind.
+func TestATraceIsThatOfTheLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newNumbers(t, 2)
+		defer p.Close()
+		ids := func() (all []byte) {
+			for _, h := range p.Stats().Holders {
+				all = append(all, h.Trace[0])
+			}
+			return all
+		}
+		first, _ := p.Acquire(traced(t.Context(), 1))
+		second, _ := p.Acquire(traced(t.Context(), 2))
+		if got := ids(); !slices.Equal(got, []byte{1, 2}) {
+			t.Errorf("both had to wait: traces %v", got)
+		}
+		first.Release()
+		second.Release()
+		first, _ = p.TryAcquire(traced(t.Context(), 3)) // which leaves one
+		time.Sleep(time.Minute)
+		second, _ = p.TryAcquire(traced(t.Context(), 4)) // and this none
+		if got := ids(); !slices.Equal(got, []byte{0, 4}) {
+			t.Errorf("traces %v, want only that of the last", got)
+		}
+		go func() {
+			third, err := p.Acquire(traced(t.Context(), 5))
+			if err != nil {
+				t.Error(err)
+			}
+			defer third.Release()
+			time.Sleep(time.Hour)
+		}()
+		synctest.Wait()
+		second.Release()
+		time.Sleep(time.Minute)
+		if got := ids(); !slices.Equal(got, []byte{0, 5}) {
+			t.Errorf("traces %v, want that of the one that waited", got)
+		}
+		first.Release()
+		time.Sleep(time.Hour)
+		first, _ = p.Acquire(context.Background())
+		second, _ = p.Acquire(context.Background())
+		if got := ids(); !slices.Equal(got, []byte{0, 0}) {
+			t.Errorf("traces %v of requests without", got)
+		}
+		first.Release()
+		second.Release()
+	})
+}
+
+func TestWithoutTelemetryHoldersAreAbsent(t *testing.T) {
+	p := newNumbers(t, 1, instrument.WithoutTelemetry())
+	defer p.Close()
+	l, err := p.Acquire(traced(t.Context(), 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Release()
+	if s := p.Stats(); s.Holders != nil || s.UseAge != (instrument.Optional[time.Duration]{}) {
+		t.Errorf("age %v, holders %v", s.UseAge, s.Holders)
+	}
+}
+
+type hanging struct{ end chan struct{} }
+
+func (h hanging) task(context.Context) error { <-h.end; return nil }
+
+func (h hanging) result(context.Context) (int, error) { <-h.end; return 0, nil }
+
+func await[T any](end chan struct{}) func(context.Context, T) error {
+	return func(context.Context, T) error { <-end; return nil } // mark: generic
+}
+
+// Each way to give a task to Workers names the function of the program, and traces those that had to wait.
+func TestWorkersNameTheirTasks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newWorkers(t, 5, pools.WorkersConfig{}, instrument.WithHolderLog(nil))
+		h := hanging{make(chan struct{})}
+		next := func() { synctest.Wait(); time.Sleep(time.Second) }
+		mustSubmit(t, p, func(context.Context) error { <-h.end; return nil }) // mark: closure
+		next()
+		mustSubmit(t, p, h.task)
+		next()
+		f := pools.Do(t.Context(), p, func(ctx context.Context) (int, error) { // mark: do
+			n, err := h.result(ctx)
+			return n, err
+		})
+		next()
+		g, _ := p.Group(traced(t.Context(), 9))
+		g.Go(func(context.Context) error { <-h.end; return nil }) // mark: group
+		next()
+		each := make(chan error)
+		go func() { each <- pools.ForEach(t.Context(), p, slices.Values([]int{1}), await[int](h.end)) }()
+		next()
+		s := p.Stats()
+		if len(s.Holders) != 5 || s.UseAge.Or(0) != 5*time.Second {
+			t.Fatalf("%d holders, age %v", len(s.Holders), s.UseAge)
+		}
+		for i, mark := range []string{"closure", "", "do", "group", "generic"} {
+			holder := s.Holders[i]
+			switch {
+			case len(holder.Calls) != 1:
+				t.Errorf("task %d: %v", i, holder)
+			case mark == "" && !strings.HasSuffix(holder.Calls[0].Function, "pools_test.hanging.task"):
+				t.Errorf("task %d is %v", i, holder)
+			case mark != "" && lines(holder.Calls)[0] != marked(t, "holders_test.go", mark):
+				t.Errorf("task %d is %v, want the line of %s", i, holder, mark)
+			}
+		}
+		if id := s.Holders[3].Trace; id != (trace.TraceID{9}) {
+			t.Errorf("the task of the group has trace %v", id)
+		}
+		ctx := traced(t.Context(), 7)
+		if err := p.Submit(ctx, sleep(time.Minute)); err != nil { // all are busy
+			t.Fatal(err)
+		}
+		close(h.end)
+		synctest.Wait()
+		if err := p.Submit(traced(t.Context(), 8), sleep(time.Minute)); err != nil { // none has to wait
+			t.Fatal(err)
+		}
+		if err := p.Resize(2); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		var ids []byte
+		for _, holder := range p.Stats().Holders {
+			ids = append(ids, holder.Trace[0])
+		}
+		if slices.Sort(ids); !slices.Equal(ids, []byte{0, 7}) {
+			t.Errorf("traces %v, want that of the task that had to wait", ids)
+		}
+		_, _ = f.Wait(t.Context())
+		_, _ = g.Wait(), <-each
+		time.Sleep(2 * time.Minute)
+	})
+}
+
+func TestGroupsNameTheirFunctions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		set, err := pools.NewGroups(t.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer set.Close()
+		g, _ := set.WithContext(traced(t.Context(), 6))
+		end := make(chan struct{})
+		g.Go(func() error { return nil })
+		g.Go(func() error { <-end; return nil }) // mark: function
+		synctest.Wait()
+		time.Sleep(2 * time.Second)
+		s := set.Stats()
+		if s.UseAge.Or(0) != 2*time.Second || len(s.Holders) != 1 {
+			t.Fatalf("age %v, %d holders: want the function that lasts 2 s where others take 0", s.UseAge, len(s.Holders))
+		}
+		if h := s.Holders[0]; lines(h.Calls)[0] != marked(t, "holders_test.go", "function") || h.Trace != (trace.TraceID{6}) {
+			t.Errorf("held by %v", h)
+		}
+		close(end)
+		if err := g.Wait(); err != nil {
+			t.Error(err)
+		}
+		if s := set.Stats(); s.UseAge.Or(-1) != -1 || s.Holders != nil {
+			t.Errorf("age %v, holders %v at the end", s.UseAge, s.Holders)
+		}
+	})
+}
+
+// The log says once who holds a pool for which others wait, and nothing of one that is only full.
+func TestHoldersAreLoggedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		p := newNumbers(t, 1, instrument.WithHolderLog(slog.New(slog.NewTextHandler(&log, nil))))
+		reader := instrument.OpenReader()
+		defer reader.Close()
+		collect := func() int {
+			for range reader.Points() {
+				continue
+			}
+			return strings.Count(log.String(), "\n")
+		}
+		l, _ := p.Acquire(traced(t.Context(), 3))
+		time.Sleep(2 * time.Minute)
+		if collect() != 0 {
+			t.Errorf("nobody waits: %s", &log)
+		}
+		waiter := func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+			defer cancel()
+			_, _ = p.Acquire(ctx)
+		}
+		for range 5 {
+			go waiter()
+			time.Sleep(time.Minute)
+			collect()
+		}
+		if collect() != 1 || !strings.Contains(log.String(), "holders_test.go:") || !strings.Contains(log.String(), l2trace(3)) {
+			t.Errorf("want one line with the call and the trace: %s", &log)
+		}
+		time.Sleep(15 * time.Minute) // nobody waits
+		collect()
+		go waiter()
+		time.Sleep(time.Minute)
+		if collect() != 2 {
+			t.Errorf("want a second line in a second episode: %s", &log)
+		}
+		time.Sleep(time.Minute)
+		l.Release()
+		p.Close()
+	})
+}
+
+func l2trace(id byte) string { return trace.TraceID{id}.String() }
