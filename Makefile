@@ -3,7 +3,7 @@
 GOLANGCI_LINT = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 FUZZTIME ?= 30s
-PLATFORMS = linux/amd64 linux/arm64 linux/386 linux/arm darwin/amd64 darwin/arm64 windows/amd64
+PLATFORMS = linux/arm64 linux/386 linux/arm darwin/amd64 darwin/arm64 windows/amd64
 
 # The root and every module below it: each target treats them alike.
 MODULES = $(sort $(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path '*/testdata/*')))
@@ -80,7 +80,7 @@ alerts: ## each alert in its fault, which the race detector makes five times as 
 readme: ## the commands that README.md and docs tell a reader to run
 	go run ./internal/readme README.md $(wildcard docs/*.md)
 
-cross: ## compile for every platform, without cgo
+cross: ## compile for every other platform, without cgo
 	@set -e; for p in $(PLATFORMS); do echo "== $$p"; CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build ./...; done
 
 generate: ## rewrite the generated files
