@@ -5,7 +5,6 @@ import (
 	"fmt"
 	stdnet "net"
 	"os"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -17,9 +16,10 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Network reports the interfaces of the network namespace that the sidecar is in, with gopsutil: those of its pod, which all of
-// the pod's containers share, or those of the host.
+// Network reports the interfaces of the network namespace that the sidecar is in: those of its pod, which all of the pod's containers
+// share, or those of the host.
 type Network struct {
+	reader     *interfaceReader
 	birth      *Birth
 	interfaces map[string]*interfaceAttributes
 }
@@ -32,14 +32,20 @@ type interfaceAttributes struct{ in, out *Attributes }
 
 // NewNetwork returns the source of the network interfaces.
 func NewNetwork() *Network {
-	return &Network{birth: &Birth{}, interfaces: map[string]*interfaceAttributes{}}
+	return &Network{reader: newInterfaceReader(), birth: &Birth{}, interfaces: map[string]*interfaceAttributes{}}
+}
+
+// traffic is what an interface counted in one direction.
+type traffic struct{ bytes, packets, errors, dropped int64 }
+
+// interfaceCounters are those of one interface.
+type interfaceCounters struct {
+	name    []byte
+	in, out traffic
 }
 
 // Collect implements [Source].
 func (n *Network) Collect(ctx context.Context, s *Sample) {
-	if runtime.GOOS == "darwin" {
-		return // gopsutil would run a program at every collection
-	}
 	if n.birth.at.IsZero() {
 		n.birth.at = booted(ctx) // an interface is younger; by how much nothing tells
 	}
@@ -47,29 +53,26 @@ func (n *Network) Collect(ctx context.Context, s *Sample) {
 }
 
 func (n *Network) collect(ctx context.Context, s *Sample) error {
-	all, err := net.IOCountersWithContext(ctx, true)
+	all, err := n.reader.read(ctx)
 	if err != nil {
 		return fmt.Errorf("network interfaces: %w", err)
 	}
 	for i := range all {
 		one := &all[i]
-		if one.PacketsRecv == 0 && one.PacketsSent == 0 {
+		if one.in.packets == 0 && one.out.packets == 0 {
 			continue // the kernel makes some that nobody uses
 		}
-		a := n.attributes(one.Name)
+		a := n.attributes(one.name)
 		if a == nil {
 			continue
 		}
-		for _, p := range []struct {
-			metric  *catalog.Metric
-			in, out uint64
-		}{
-			{catalog.SystemNetworkIO, one.BytesRecv, one.BytesSent},
-			{catalog.SystemNetworkErrors, one.Errin, one.Errout},
-			{catalog.SystemNetworkDropped, one.Dropin, one.Dropout},
-		} {
-			s.Int(p.metric, int64(p.in), a.in)   //nolint:gosec // what does not fit is negative, and refused
-			s.Int(p.metric, int64(p.out), a.out) //nolint:gosec // see above
+		for _, way := range [...]struct {
+			traffic traffic
+			a       *Attributes
+		}{{one.in, a.in}, {one.out, a.out}} {
+			s.Int(catalog.SystemNetworkIO, way.traffic.bytes, way.a)
+			s.Int(catalog.SystemNetworkErrors, way.traffic.errors, way.a)
+			s.Int(catalog.SystemNetworkDropped, way.traffic.dropped, way.a)
 		}
 	}
 	return nil
@@ -77,10 +80,11 @@ func (n *Network) collect(ctx context.Context, s *Sample) error {
 
 // attributes returns those of an interface, nil for one that is not reported: the loopback, the host's ends of the links of pods, and
 // what is beyond the bound.
-func (n *Network) attributes(name string) *interfaceAttributes {
-	if a := n.interfaces[name]; a != nil {
+func (n *Network) attributes(called []byte) *interfaceAttributes {
+	if a := n.interfaces[string(called)]; a != nil {
 		return a
 	}
+	name := string(called)
 	for _, prefix := range []string{"lo", "veth", "cali", "lxc", "cilium_", "gke", "eni", "azv"} {
 		if strings.HasPrefix(name, prefix) && (prefix != "lo" || name == "lo") {
 			return nil

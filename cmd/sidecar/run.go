@@ -83,9 +83,7 @@ func serve(
 	if err != nil {
 		return err
 	}
-	picture := live.New(live.Config{
-		Limit: settings.LiveSize, Service: nameOf(resource), Upstream: destination(settings), Neighbor: pod.Neighbor,
-	})
+	picture := live.New(live.Config{Limit: settings.LiveSize, Service: nameOf(resource), Upstream: destination(settings), Neighbor: pod.Neighbor})
 	defer keep(settings, picture, log)()
 	if err := errors.Join(trouble.observe(provider.Meter(scope)), picture.Observe(provider.Meter(scope))); err != nil {
 		return err

@@ -19,7 +19,7 @@ type machine struct {
 	view   view
 	app    string                 // id of the container that the app is in, "" if that is not known
 	probes map[string]*probeState // by name and target
-	shown  Picture                // Host, Containers, Probes and Pipeline of it
+	shown  Picture                // Host, Containers and Probes of it
 	judge  diagnose.HostJudge
 }
 
@@ -29,22 +29,21 @@ func newMachine() machine { return machine{probes: map[string]*probeState{}} }
 func (m *machine) advance(rm *metricdata.ResourceMetrics, app string) {
 	m.app = app
 	m.view.advance(rm)
-	m.shown = Picture{Host: m.hostFigures(), Containers: m.containers(), Probes: m.probeFigures(), Pipeline: m.pipeline()}
-	if at := newest(m.view.now); at.Sub(m.judge.Seen()) >= window {
+	m.shown = Picture{Host: m.hostFigures(), Containers: m.containers(), Probes: m.probeFigures()}
+	if at := m.view.now.at(); at.Sub(m.judge.Seen()) >= window {
 		m.judge.See(m.figures(at))
-	}
-	if f := m.judge.Holds(); f.Verdict.Convicts() {
-		m.shown.Host.Verdict, m.shown.Host.Evidence = words(f.Verdict.String()), f.Evidence
 	}
 }
 
-// picture fills what it knows into p.
+// picture fills what it knows into p. What only a picture shows is made here, and not at every collection.
 func (m *machine) picture(p *Picture) {
 	p.Host = m.shown.Host
+	if f := m.judge.Holds(); f.Verdict.Convicts() {
+		p.Host.Verdict, p.Host.Evidence = words(f.Verdict.String()), f.Evidence
+	}
 	p.Containers = append([]Container{}, m.shown.Containers...)
 	p.Probes = append([]Probe{}, m.shown.Probes...)
-	p.Pipeline = m.shown.Pipeline
-	p.Pipeline.Lanes = append([]Lane{}, m.shown.Pipeline.Lanes...)
+	p.Pipeline = m.pipeline()
 }
 
 // The rows of the machine's track.
@@ -106,7 +105,7 @@ func (m *machine) pressure(with ...attribute.KeyValue) Pressure {
 func (m *machine) containers() (all []Container) {
 	seen := map[[2]attribute.Value]bool{}
 	add := func(row *catalog.Metric, ended bool) {
-		for _, p := range m.view.now[row.Name] {
+		for _, p := range m.view.now.of(row.Name) {
 			path, _ := p.attrs.Value(catalog.CgroupPathKey)
 			id, known := p.attrs.Value(semconv.ContainerIDKey)
 			key := [2]attribute.Value{path, id}
@@ -146,6 +145,7 @@ func (m *machine) container(path, id attribute.Value) Container {
 func (m *machine) pipeline() Pipeline {
 	v := &m.view
 	p := Pipeline{
+		Lanes:     []Lane{},
 		QueueUsed: known(v.value(catalog.RelayQueueUsage)), QueueLimit: known(v.value(catalog.RelayQueueLimit)),
 		Durable: known(v.value(catalog.RelayQueueDurable)), Connections: known(v.value(catalog.RelayConnections)),
 	}

@@ -117,7 +117,7 @@ func (m *machine) figures(at time.Time) diagnose.HostFigures {
 		sum(&f.QueueTime, catalog.ProcessRunQueueTime, pid)
 	}
 	writes := []attribute.KeyValue{catalog.ProbeNameKey.String("disk"), catalog.ProbePhaseKey.String("sync")}
-	if p, ok := total(m.view.now[catalog.ProbeDuration.Name], writes); ok {
+	if p, ok := total(m.view.now.of(catalog.ProbeDuration.Name), writes); ok {
 		f.Writes, f.WriteTime = float64(p.count), p.value
 	}
 	return f
@@ -140,12 +140,12 @@ func (m *machine) appContainer() (of attribute.KeyValue, ok bool) {
 func (m *machine) onlyOther(row *catalog.Metric, key attribute.Key) (only attribute.KeyValue, ok bool) {
 	self := semconv.ProcessPID(os.Getpid())
 	own := map[attribute.Value]bool{self.Value: true}
-	for _, p := range m.view.now[catalog.ProcessCPUTime.Name] {
+	for _, p := range m.view.now.of(catalog.ProcessCPUTime.Name) {
 		if id, in := p.attrs.Value(semconv.ContainerIDKey); in && has(p.attrs, []attribute.KeyValue{self}) {
 			own[id] = true
 		}
 	}
-	for _, p := range m.view.now[row.Name] {
+	for _, p := range m.view.now.of(row.Name) {
 		id, in := p.attrs.Value(semconv.ContainerIDKey)
 		v, has := p.attrs.Value(key)
 		if !has || own[v] || in && key != semconv.ProcessPIDKey && own[id] || only.Valid() && v == only.Value {

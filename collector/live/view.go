@@ -12,8 +12,37 @@ import (
 
 // view answers questions about one collection and the one before it, by rows of the catalogue. Sums are cumulative.
 type view struct {
-	now, before map[string][]point
+	now, before collection
 	elapsed     time.Duration // between the two; 0 if there is no collection before
+}
+
+// collection is the metrics of one, by name. Most are never asked for: the points of one are made when it first is.
+type collection struct {
+	data   map[string]metricdata.Aggregation
+	points map[string][]point
+}
+
+func newCollection(rm *metricdata.ResourceMetrics) collection {
+	c := collection{data: map[string]metricdata.Aggregation{}, points: map[string][]point{}}
+	for _, scope := range rm.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			if c.data[m.Name] != nil { // of two scopes
+				c.points[m.Name] = append(c.of(m.Name), pointsOf(m.Data)...)
+			}
+			c.data[m.Name] = m.Data
+		}
+	}
+	return c
+}
+
+// of returns the points of a metric.
+func (c collection) of(name string) []point {
+	points, made := c.points[name]
+	if data := c.data[name]; !made && data != nil {
+		points = pointsOf(data)
+		c.points[name] = points
+	}
+	return points
 }
 
 // point is a point of any aggregation: value holds a sum or gauge, or the sum of a distribution of count values.
@@ -25,10 +54,10 @@ type point struct {
 }
 
 func (v *view) advance(rm *metricdata.ResourceMetrics) {
-	v.before, v.now = v.now, index(rm)
+	v.before, v.now = v.now, newCollection(rm)
 	v.addUp(rm)
 	v.elapsed = 0
-	if now, before := newest(v.now), newest(v.before); !before.IsZero() {
+	if now, before := v.now.at(), v.before.at(); !before.IsZero() {
 		v.elapsed = now.Sub(before)
 	}
 }
@@ -41,10 +70,10 @@ func (v *view) addUp(rm *metricdata.ResourceMetrics) {
 				continue
 			}
 			before := map[attribute.Distinct]point{}
-			for _, p := range v.before[m.Name] {
+			for _, p := range v.before.of(m.Name) {
 				before[p.attrs.Equivalent()] = p
 			}
-			now := v.now[m.Name]
+			now := v.now.of(m.Name)
 			for i := range now {
 				past := before[now[i].attrs.Equivalent()]
 				now[i].value += past.value
@@ -54,7 +83,7 @@ func (v *view) addUp(rm *metricdata.ResourceMetrics) {
 			for _, p := range before {
 				now = append(now, p) // which has not grown
 			}
-			v.now[m.Name] = now
+			v.now.points[m.Name] = now
 		}
 	}
 }
@@ -76,7 +105,7 @@ func isDelta(data metricdata.Aggregation) bool {
 // value returns the sum of the points that have all the attributes given, of which one without a value must be absent; ok is false if there are
 // none.
 func (v *view) value(m *catalog.Metric, with ...attribute.KeyValue) (sum float64, ok bool) {
-	p, ok := total(v.now[m.Name], with)
+	p, ok := total(v.now.of(m.Name), with)
 	return p.value, ok
 }
 
@@ -89,8 +118,8 @@ func (v *view) rate(m *catalog.Metric, with ...attribute.KeyValue) (perSecond fl
 // gained returns the growth of what value returns since the collection before, in which it may have been absent; ok is false without one,
 // and when the sum went back.
 func (v *view) gained(m *catalog.Metric, with ...attribute.KeyValue) (n float64, ok bool) {
-	now, ok := total(v.now[m.Name], with)
-	before, _ := total(v.before[m.Name], with)
+	now, ok := total(v.now.of(m.Name), with)
+	before, _ := total(v.before.of(m.Name), with)
 	return now.value - before.value, ok && v.elapsed > 0 && now.value >= before.value
 }
 
@@ -98,7 +127,7 @@ func (v *view) gained(m *catalog.Metric, with ...attribute.KeyValue) (n float64,
 func (v *view) mean(m *catalog.Metric, with ...attribute.KeyValue) (mean float64, ok bool) {
 	growth, _ := v.growth(m, with...)
 	if growth.count == 0 {
-		now, _ := total(v.now[m.Name], with)
+		now, _ := total(v.now.of(m.Name), with)
 		if v.elapsed > 0 || now.count == 0 {
 			return math.NaN(), false
 		}
@@ -109,18 +138,18 @@ func (v *view) mean(m *catalog.Metric, with ...attribute.KeyValue) (mean float64
 
 // grew reports whether what value returns is more than in the collection before, in which it may have been absent.
 func (v *view) grew(m *catalog.Metric, with ...attribute.KeyValue) bool {
-	now, _ := total(v.now[m.Name], with)
-	before, _ := total(v.before[m.Name], with)
+	now, _ := total(v.now.of(m.Name), with)
+	before, _ := total(v.before.of(m.Name), with)
 	return now.value > before.value
 }
 
 func (v *view) growth(m *catalog.Metric, with ...attribute.KeyValue) (point, bool) {
-	now, ok := total(v.now[m.Name], with)
+	now, ok := total(v.now.of(m.Name), with)
 	if !ok || v.elapsed <= 0 {
 		return point{}, false
 	}
 	// A distribution that is new has grown from nothing; a sum that is new has a past that is not ours.
-	before, had := total(v.before[m.Name], with)
+	before, had := total(v.before.of(m.Name), with)
 	if !had && m.Kind != catalog.Histogram || now.value < before.value {
 		return point{}, false
 	}
@@ -130,7 +159,7 @@ func (v *view) growth(m *catalog.Metric, with ...attribute.KeyValue) (point, boo
 // each calls f with every value of key that the points of m have.
 func (v *view) each(m *catalog.Metric, key attribute.Key, f func(attribute.KeyValue)) {
 	seen := map[attribute.Value]bool{}
-	for _, p := range v.now[m.Name] {
+	for _, p := range v.now.of(m.Name) {
 		if value, ok := p.attrs.Value(key); ok && !seen[value] {
 			seen[value] = true
 			f(attribute.KeyValue{Key: key, Value: value})
@@ -158,23 +187,14 @@ func has(set attribute.Set, with []attribute.KeyValue) bool {
 	return true
 }
 
-func newest(points map[string][]point) (at time.Time) {
-	for _, p := range points[catalog.SourceDuration.Name] {
+// at returns when it was made, the zero time if there is none.
+func (c collection) at() (at time.Time) {
+	for _, p := range c.of(catalog.SourceDuration.Name) {
 		if p.at.After(at) {
 			at = p.at
 		}
 	}
 	return at
-}
-
-func index(rm *metricdata.ResourceMetrics) map[string][]point {
-	points := map[string][]point{}
-	for _, scope := range rm.ScopeMetrics {
-		for _, m := range scope.Metrics {
-			points[m.Name] = append(points[m.Name], pointsOf(m.Data)...)
-		}
-	}
-	return points
 }
 
 func pointsOf(data metricdata.Aggregation) []point {

@@ -68,7 +68,6 @@ type Relay struct {
 	exporter *export.Exporter
 	server   *receive.Server
 	signals  map[otlp.Signal]bool // that have an endpoint
-	own      *own
 	add      atomic.Pointer[otlp.Attributes]
 	tap      func(request []byte)
 	refused  refusals
@@ -155,16 +154,13 @@ func (r *Relay) Enrich(add attribute.Set) error {
 
 // listen begins to take points.
 func (r *Relay) listen(ctx context.Context, cfg *Config) (err error) {
-	if r.own, err = newOwn(r.putOwn); err != nil {
-		return err
-	}
 	r.server, err = receive.Listen(ctx, receive.Config{
 		GRPCAddress: cfg.GRPC, HTTPAddress: cfg.HTTP, Socket: cfg.Socket, Rate: cfg.Rate, Connections: cfg.Connections, RequestSize: cfg.RequestSize,
 		TLS:    cfg.TLS,
 		Enrich: r.enrich, Accept: r.take, Refused: r.refused.add, Bear: cfg.Bear, Log: cfg.Log,
 	})
 	if err != nil {
-		return errors.Join(err, r.own.conn.Close())
+		return err
 	}
 	cfg.Log.Debug("taking OTLP", "grpc", r.server.GRPCAddr(), "http", r.server.HTTPAddr(), "socket", cfg.Socket)
 	return nil
@@ -273,7 +269,7 @@ func describe(a *export.Account, now time.Time) string {
 // Shutdown takes no more points, sends what is queued until ctx is done, and leaves the rest to the next start, if the queue has a
 // directory. Call it after the last use of [Relay.Push].
 func (r *Relay) Shutdown(ctx context.Context) error {
-	err := errors.Join(r.own.conn.Close(), r.stopReceiving(ctx), r.exporter.Drain(ctx))
+	err := errors.Join(r.stopReceiving(ctx), r.exporter.Drain(ctx))
 	a := r.queue.Account()
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
 	defer cancel()

@@ -225,7 +225,6 @@ func (tr *trip) unmade(err error) {
 	if tr.done {
 		return
 	}
-	tr.drop(assumed)
 	if d := tr.furthest(); d != nil {
 		tr.finish(d, err)
 		return

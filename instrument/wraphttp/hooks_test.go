@@ -94,6 +94,20 @@ func TestTransportFollowsDials(t *testing.T) {
 			d.step(0, func() { d.ConnectDone("tcp", "a", nil) }) // nothing may ever come after it
 			d.shake(nil, 0)
 		}, nil, 3, 0, 1, 0, 0},
+		"another is there first, between two steps": {"http://shop/", func(d dialer) {
+			d.GetConn("shop:80")
+			d.resolve(1, nil, 1)
+			d.step(0, func() { d.GotConn(httptrace.GotConnInfo{Reused: true}) })
+		}, nil, 0, 0, 0, 0, 0},
+		"that was of no use, and another of which the handshake alone is told": {"https://shop/", func(d dialer) {
+			d.GetConn("shop:443")
+			d.connect(nil, 1)
+			d.shake(nil, 0)
+			d.GetConn("shop:443")
+			time.Sleep(4 * time.Second)
+			d.shake(nil, 0)
+			d.GotConn(fresh)
+		}, nil, 4, 0, 2, 0, 4},
 		"that was of no use, and another": {"https://shop/", func(d dialer) {
 			d.GetConn("shop:443")
 			d.connect(nil, 1)

@@ -57,7 +57,7 @@ func reasonOf(err error) reason {
 
 // hasRoom reports whether a request that finds no idle connection has one dialed at once. Caller must hold the lock.
 func (p *part) hasRoom() bool {
-	return p.prompt || (p.limit > 0 && !p.http2 && p.Uses.InUse()+p.constructing < p.limit)
+	return p.prompt || (!p.http2 && p.Uses.InUse()+p.constructing < p.limit)
 }
 
 // isSilent reports whether connections come from a dialer that tells the trace nothing. Caller must hold the lock.

@@ -1,0 +1,303 @@
+package otlp
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// Encode returns a collection as a request. It is what OpenTelemetry's exporter makes of it, without the messages in between, which take
+// five times as long; a test compares the two. Exemplars are left out, and bytes that are not UTF-8 replaced. It fails for a kind of
+// metric or value that the sidecar does not have.
+func Encode(rm *metricdata.ResourceMetrics) (Batch, error) {
+	e := &encoder{to: make([]byte, 0, 16<<10)}
+	group := e.open(requestGroups)
+	resource := e.open(groupResource)
+	e.attributes(resourceAttrs, rm.Resource.Set())
+	e.close(resource)
+	for i := range rm.ScopeMetrics {
+		e.scope(&rm.ScopeMetrics[i])
+	}
+	e.text(3, rm.Resource.SchemaURL())
+	e.close(group)
+	return Batch{Signal: Metrics, Points: e.points, Data: e.to}, e.err
+}
+
+// encoder writes messages in wire form. Fields of no value are left out, as proto3 wants it.
+type encoder struct {
+	to     []byte
+	points int64
+	err    error // the first
+}
+
+// open begins a message, and returns what close needs.
+func (e *encoder) open(num protowire.Number) (at int) {
+	e.to = protowire.AppendTag(e.to, num, protowire.BytesType)
+	e.to = append(e.to, 0)
+	return len(e.to)
+}
+
+// close ends the message and puts its size before it, for which most need the one byte that is there.
+func (e *encoder) close(at int) {
+	size := uint64(len(e.to) - at)
+	if more := protowire.SizeVarint(size) - 1; more > 0 {
+		e.to = append(e.to, "1234"[:more]...)
+		copy(e.to[at+more:], e.to[at:])
+	}
+	protowire.AppendVarint(e.to[:at-1], size)
+}
+
+func (e *encoder) text(num protowire.Number, s string) {
+	if s == "" {
+		return
+	}
+	e.string(num, s)
+}
+
+func (e *encoder) string(num protowire.Number, s string) {
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, "\uFFFD")
+	}
+	e.to = protowire.AppendString(protowire.AppendTag(e.to, num, protowire.BytesType), s)
+}
+
+func (e *encoder) varint(num protowire.Number, v uint64) {
+	e.to = protowire.AppendVarint(protowire.AppendTag(e.to, num, protowire.VarintType), v)
+}
+
+func (e *encoder) fixed(num protowire.Number, v uint64) {
+	e.to = protowire.AppendFixed64(protowire.AppendTag(e.to, num, protowire.Fixed64Type), v)
+}
+
+// count is fixed, and left out if it is 0.
+func (e *encoder) count(num protowire.Number, v uint64) {
+	if v != 0 {
+		e.fixed(num, v)
+	}
+}
+
+func (e *encoder) double(num protowire.Number, v float64) { e.fixed(num, math.Float64bits(v)) }
+
+// signed is a sint32, and left out if it is 0.
+func (e *encoder) signed(num protowire.Number, v int32) {
+	if v != 0 {
+		e.varint(num, protowire.EncodeZigZag(int64(v)))
+	}
+}
+
+func (e *encoder) scope(s *metricdata.ScopeMetrics) {
+	at := e.open(groupScopes)
+	scope := e.open(1)
+	e.text(1, s.Scope.Name)
+	e.text(2, s.Scope.Version)
+	e.attributes(3, &s.Scope.Attributes)
+	e.close(scope)
+	for i := range s.Metrics {
+		e.metric(&s.Metrics[i])
+	}
+	e.text(3, s.Scope.SchemaURL)
+	e.close(at)
+}
+
+func (e *encoder) metric(m *metricdata.Metrics) {
+	at := e.open(scopeRecords)
+	e.text(1, m.Name)
+	e.text(2, m.Description)
+	e.text(3, m.Unit)
+	switch d := m.Data.(type) {
+	case metricdata.Gauge[int64]:
+		numbers(e, metricGauge, d.DataPoints, 0, false)
+	case metricdata.Gauge[float64]:
+		numbers(e, metricGauge, d.DataPoints, 0, false)
+	case metricdata.Sum[int64]:
+		numbers(e, metricSum, d.DataPoints, d.Temporality, d.IsMonotonic)
+	case metricdata.Sum[float64]:
+		numbers(e, metricSum, d.DataPoints, d.Temporality, d.IsMonotonic)
+	case metricdata.Histogram[float64]:
+		e.histogram(&d)
+	case metricdata.ExponentialHistogram[float64]:
+		e.exponential(&d)
+	default:
+		e.fail(fmt.Errorf("%s: cannot encode a %T", m.Name, d))
+	}
+	e.close(at)
+}
+
+func (e *encoder) fail(err error) {
+	if e.err == nil {
+		e.err = err
+	}
+}
+
+// The fields of a metric that say what it is.
+const (
+	metricGauge       protowire.Number = 5
+	metricSum         protowire.Number = 7
+	metricHistogram   protowire.Number = 9
+	metricExponential protowire.Number = 10
+)
+
+// temporality is the second field of all kinds but gauges.
+func (e *encoder) temporality(t metricdata.Temporality) {
+	switch t {
+	case metricdata.DeltaTemporality:
+		e.varint(2, 1)
+	case metricdata.CumulativeTemporality:
+		e.varint(2, 2)
+	default:
+		e.fail(fmt.Errorf("temporality %v is none of OTLP's", t))
+	}
+}
+
+func numbers[N int64 | float64](
+	e *encoder, kind protowire.Number, points []metricdata.DataPoint[N], t metricdata.Temporality, monotonic bool,
+) {
+	at := e.open(kind)
+	for i := range points {
+		p := &points[i]
+		point := e.open(dataPoints)
+		e.times(p.StartTime, p.Time)
+		switch v := any(p.Value).(type) {
+		case int64:
+			e.fixed(6, uint64(v))
+		case float64:
+			e.double(4, v)
+		}
+		e.attributes(7, &p.Attributes)
+		e.close(point)
+		e.points++
+	}
+	if kind == metricSum {
+		e.temporality(t)
+		if monotonic {
+			e.varint(3, 1)
+		}
+	}
+	e.close(at)
+}
+
+// times are the second and third field of all points.
+func (e *encoder) times(start, end time.Time) {
+	for i, t := range [...]time.Time{start, end} {
+		if ns := t.UnixNano(); ns > 0 {
+			e.fixed(protowire.Number(2+i), uint64(ns))
+		}
+	}
+}
+
+// summed are fields that points of both kinds of histograms have.
+func (e *encoder) summed(count uint64, sum float64, least, most protowire.Number, lowest, highest metricdata.Extrema[float64]) {
+	e.count(4, count)
+	e.double(5, sum)
+	if v, ok := lowest.Value(); ok {
+		e.double(least, v)
+	}
+	if v, ok := highest.Value(); ok {
+		e.double(most, v)
+	}
+}
+
+func (e *encoder) histogram(h *metricdata.Histogram[float64]) {
+	at := e.open(metricHistogram)
+	for i := range h.DataPoints {
+		p := &h.DataPoints[i]
+		point := e.open(dataPoints)
+		e.times(p.StartTime, p.Time)
+		e.summed(p.Count, p.Sum, 11, 12, p.Min, p.Max)
+		if len(p.BucketCounts) > 0 {
+			counts := e.open(6)
+			for _, n := range p.BucketCounts {
+				e.to = protowire.AppendFixed64(e.to, n)
+			}
+			e.close(counts)
+		}
+		if len(p.Bounds) > 0 {
+			bounds := e.open(7)
+			for _, v := range p.Bounds {
+				e.to = protowire.AppendFixed64(e.to, math.Float64bits(v))
+			}
+			e.close(bounds)
+		}
+		e.attributes(9, &p.Attributes)
+		e.close(point)
+		e.points++
+	}
+	e.temporality(h.Temporality)
+	e.close(at)
+}
+
+func (e *encoder) exponential(h *metricdata.ExponentialHistogram[float64]) {
+	at := e.open(metricExponential)
+	for i := range h.DataPoints {
+		p := &h.DataPoints[i]
+		point := e.open(dataPoints)
+		e.attributes(1, &p.Attributes)
+		e.times(p.StartTime, p.Time)
+		e.summed(p.Count, p.Sum, 12, 13, p.Min, p.Max)
+		e.signed(6, p.Scale)
+		e.count(7, p.ZeroCount)
+		e.buckets(8, &p.PositiveBucket)
+		e.buckets(9, &p.NegativeBucket)
+		if p.ZeroThreshold != 0 {
+			e.double(14, p.ZeroThreshold)
+		}
+		e.close(point)
+		e.points++
+	}
+	e.temporality(h.Temporality)
+	e.close(at)
+}
+
+func (e *encoder) buckets(num protowire.Number, b *metricdata.ExponentialBucket) {
+	at := e.open(num)
+	e.signed(1, b.Offset)
+	if len(b.Counts) > 0 {
+		counts := e.open(2)
+		for _, n := range b.Counts {
+			e.to = protowire.AppendVarint(e.to, n)
+		}
+		e.close(counts)
+	}
+	e.close(at)
+}
+
+func (e *encoder) attributes(num protowire.Number, set *attribute.Set) {
+	for i := set.Iter(); i.Next(); {
+		kv := i.Attribute()
+		at := e.open(num)
+		e.text(keyValueKey, string(kv.Key))
+		value := e.open(2)
+		e.value(kv.Value)
+		e.close(value)
+		e.close(at)
+	}
+}
+
+func (e *encoder) value(v attribute.Value) {
+	switch v.Type() {
+	case attribute.STRING:
+		e.string(1, v.AsString())
+	case attribute.BOOL:
+		e.varint(2, protowire.EncodeBool(v.AsBool()))
+	case attribute.INT64:
+		e.varint(3, uint64(v.AsInt64()))
+	case attribute.FLOAT64:
+		e.double(4, v.AsFloat64())
+	case attribute.STRINGSLICE: // such as a command and its arguments
+		list := e.open(5)
+		for _, s := range v.AsStringSlice() {
+			one := e.open(1)
+			e.string(1, s)
+			e.close(one)
+		}
+		e.close(list)
+	default:
+		e.fail(fmt.Errorf("cannot encode an attribute that is a %v", v.Type()))
+	}
+}

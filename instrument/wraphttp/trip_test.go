@@ -1,0 +1,165 @@
+package wraphttp
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"strings"
+	"testing"
+
+	"github.com/poolgauge/poolgauge/instrument"
+)
+
+// one returns a trip to a host that no other trip of the test goes to another of.
+func one(ctx context.Context, p *pool) *trip {
+	tr := &trip{pool: p, req: httptest.NewRequestWithContext(ctx, http.MethodGet, "http://shop/", http.NoBody)}
+	tr.hooks()
+	return tr
+}
+
+// took is a trip that has a connection.
+func took(ctx context.Context, p *pool) *trip {
+	tr := one(ctx, p)
+	tr.ask("shop:80")
+	tr.got(httptrace.GotConnInfo{Reused: true})
+	return tr
+}
+
+func limited() *pool { return newPool(&http.Transport{MaxConnsPerHost: 1}, nil) }
+
+// A request that has a connection while another is not known to be over acquires as soon as that is, and not only when it ends itself.
+func TestLateTripsAcquire(t *testing.T) {
+	for name, release := range map[string]func(first, second *trip){
+		"the use ends":           func(first, _ *trip) { first.end(instrument.OK) },
+		"the connection is idle": func(first, _ *trip) { first.giveBack(nil) },
+		"uses turn out as streams": func(first, _ *trip) {
+			first.respond(&http.Response{ProtoMajor: 2, Body: io.NopCloser(strings.NewReader(""))})
+		},
+	} {
+		p := limited()
+		first, second := took(t.Context(), p), took(t.Context(), p)
+		if first.phase != using || second.phase != late {
+			t.Errorf("%s: phases %v and %v, want that the second is late", name, first.phase, second.phase)
+		}
+		if release(first, second); second.phase != using {
+			t.Errorf("%s: the second is still late", name)
+		}
+		p.close()
+	}
+}
+
+// The slot of a request whose context has ended is there for the next one, whether or not anybody looks in between.
+func TestAnEndedContextMakesRoom(t *testing.T) {
+	p := limited()
+	defer p.close()
+	ctx, cancel := context.WithCancel(t.Context())
+	took(ctx, p)
+	cancel()
+	if next := took(t.Context(), p); next.phase != using {
+		t.Error("the next one is late")
+	}
+}
+
+// On HTTP/2 there are no slots from the first connection on, before any response.
+func TestTheConnectionTellsHTTP2(t *testing.T) {
+	var only http.Protocols
+	only.SetUnencryptedHTTP2(true)
+	p := newPool(&http.Transport{MaxConnsPerHost: 1, Protocols: &only}, nil)
+	defer p.close()
+	took(t.Context(), p)
+	if second := took(t.Context(), p); second.phase != using {
+		t.Error("the second stream is late")
+	}
+}
+
+// A connection that was given back is no use any more, whether or not the body is read or closed.
+func TestGivingBackEndsTheUse(t *testing.T) {
+	p := newPool(&http.Transport{}, nil)
+	defer p.close()
+	took(t.Context(), p).giveBack(nil)
+	if s := p.stats(); s.Usage[instrument.Used].Or(-1) != 0 || s.Completed[instrument.OK].Or(-1) != 1 {
+		t.Errorf("got %v", s)
+	}
+}
+
+// With a dialer that is silent a dial is assumed: one for each connection that is asked for, until something is heard of it.
+func TestAssumedDialsAreCountedOnce(t *testing.T) {
+	for name, then := range map[string]func(*trip){
+		"asked again": func(tr *trip) { tr.got(httptrace.GotConnInfo{}); tr.ask("shop:80") },
+		"heard of":    func(tr *trip) { tr.connect() },
+	} {
+		p := newPool(&http.Transport{}, nil)
+		p.partOf(partKey{}).fresh = 1 // a connection of which no dial was seen
+		tr := one(t.Context(), p)
+		tr.ask("shop:80")
+		then(tr)
+		if n := tr.part.constructing; n != 1 {
+			t.Errorf("%s: %d constructing, want 1", name, n)
+		}
+		p.close()
+	}
+}
+
+// What is made for a request that gave up is not constructing while nobody works at it.
+func TestGivingUpLeavesWhatNobodyWorksAt(t *testing.T) {
+	p := newPool(&http.Transport{}, nil)
+	defer p.close()
+	ctx, cancel := context.WithCancel(t.Context())
+	tr := one(ctx, p)
+	tr.ask("shop:80")
+	tr.resolve()
+	tr.resolved(1, nil)
+	if n := tr.part.constructing; n != 1 {
+		t.Errorf("%d constructing, want 1", n)
+	}
+	cancel()
+	tr.fail(ctx.Err())
+	if n := tr.part.constructing; n != 0 {
+		t.Errorf("%d constructing, want 0", n)
+	}
+}
+
+// reader is a body that ends in an error.
+type reader struct{ err error }
+
+func (r reader) Read([]byte) (int, error)  { return 0, r.err }
+func (reader) Write(p []byte) (int, error) { return len(p), nil }
+func (reader) Close() error                { return nil }
+
+// The end of the body ends the use, though nobody closes it.
+func TestTheBodyEndsTheUse(t *testing.T) {
+	for how, err := range map[instrument.Ending]error{instrument.OK: io.EOF, instrument.Failed: errors.New("reset")} {
+		p := newPool(&http.Transport{}, nil)
+		resp := &http.Response{ProtoMajor: 1, Body: struct{ io.ReadCloser }{reader{err}}}
+		took(t.Context(), p).respond(resp)
+		if s := p.stats(); s.Usage[instrument.Used].Or(-1) != 1 {
+			t.Errorf("before it is read: %v", s)
+		}
+		_, _ = resp.Body.Read(nil)
+		if s := p.stats(); s.Usage[instrument.Used].Or(-1) != 0 || s.Completed[how].Or(-1) != 1 {
+			t.Errorf("%v: %v", err, s)
+		}
+		p.close()
+	}
+}
+
+// A connection that switched to another protocol is the caller's until it is closed, whatever becomes of the context.
+func TestASwitchedConnectionOutlivesItsContext(t *testing.T) {
+	p := newPool(&http.Transport{}, nil)
+	defer p.close()
+	ctx, cancel := context.WithCancel(t.Context())
+	resp := &http.Response{ProtoMajor: 1, Body: reader{io.EOF}}
+	took(ctx, p).respond(resp)
+	cancel()
+	_, _ = resp.Body.Read(nil)
+	if s := p.stats(); s.Usage[instrument.Used].Or(-1) != 1 {
+		t.Errorf("its context has ended: %v", s)
+	}
+	_ = resp.Body.Close()
+	if s := p.stats(); s.Usage[instrument.Used].Or(-1) != 0 || s.Completed[instrument.OK].Or(-1) != 1 {
+		t.Errorf("closed: %v", s)
+	}
+}
