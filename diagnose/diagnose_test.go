@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"maps"
 	"math"
 	"strings"
 	"testing"
@@ -237,6 +238,96 @@ func TestJudgeHoldsWhatComesBack(t *testing.T) {
 		report(&f, c.window)
 		if holds, one := j.See(f, machine()); holds.Verdict != c.holds {
 			t.Errorf("after window %d, which is %v, %v holds, want %v", i, one.Verdict, holds.Verdict, c.holds)
+		}
+	}
+}
+
+// A disk is slow by what is usual for it; what held before is known.
+func TestHostJudgeLearnsWhatIsUsual(t *testing.T) {
+	var j HostJudge
+	if m := j.Machine(); !math.IsNaN(m.CPUs) {
+		t.Errorf("a machine that was never seen has %v CPUs", m.CPUs)
+	}
+	f := UnknownHost(time.Unix(1000, 0))
+	f.CPUs, f.BusyTime, f.QueueTime, f.Writes, f.WriteTime = 4, 0, 0, 0, 0
+	see := func(write float64) HostVerdict {
+		f.At = f.At.Add(10 * time.Second)
+		f.BusyTime, f.QueueTime = f.BusyTime+10, f.QueueTime+0.1
+		f.Writes, f.WriteTime = f.Writes+2, f.WriteTime+2*write
+		holds, _ := j.See(f)
+		return holds.Verdict
+	}
+	for i, c := range []struct {
+		write float64
+		holds HostVerdict
+	}{
+		{0.02, HostUndetermined},
+		{0.2, HostUndetermined}, // nothing is usual yet
+		{0.02, HostOK},
+		{0.02, HostOK},
+		{0.9, HostOK},
+		{0.9, DiskSlow},
+		{0.02, DiskSlow},
+		{0.02, DiskSlow},
+		{0.02, HostOK},
+	} {
+		if v := see(c.write); v != c.holds {
+			t.Errorf("after window %d %v holds, want %v", i, v, c.holds)
+		}
+	}
+	states := map[HostVerdict]bool{}
+	for v, holds := range j.States() {
+		states[v] = holds
+	}
+	if want := map[HostVerdict]bool{HostUndetermined: false, HostOK: true, DiskSlow: false}; !maps.Equal(states, want) {
+		t.Errorf("states %v, want %v", states, want)
+	}
+}
+
+// Counters that fell, and a window of no length, say nothing.
+func TestHostBetweenTakesDifferences(t *testing.T) {
+	from := HostFigures{time.Unix(1000, 0), 2, 9, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100}
+	to := HostFigures{time.Unix(1010, 0), 4, 8, 15, 30, 80, 50, 55, 61, 80, 81, 94, 102}
+	want := Machine{
+		CPUs: 4, BusyCPUs: 0.5, Throttled: 0.5, MemoryPressure: 0.1, Steal: 0.1, RunDelay: 2, Write: 0.5, LockWait: 5, Runnable: 2,
+	}
+	if m := HostBetween(from, to); m != want {
+		t.Errorf("%+v, want %+v", m, want)
+	}
+	to.BusyTime = 5
+	if m := HostBetween(from, to); !math.IsNaN(m.BusyCPUs) || !math.IsNaN(m.RunDelay) || m.LockWait != 5 {
+		t.Errorf("the process began anew: %+v", m)
+	}
+	if m := HostBetween(to, to); !math.IsNaN(m.CPUs) {
+		t.Errorf("a window of no length: %+v", m)
+	}
+}
+
+// Slots that were lost are remembered until they come back, or the pool begins anew.
+func TestJudgeRemembersALeak(t *testing.T) {
+	var j Judge
+	f := Figures{At: time.Unix(1000, 0)}
+	leak := well()
+	leak.Utilization += 0.3
+	all := congested() // no slot is left
+	all.Utilization, all.Ended, all.Use = 1, 0, 0
+	back := well()
+	back.Use *= 2
+	for i, c := range []struct {
+		window Window
+		want   Verdict
+	}{
+		{well(), Undetermined}, {well(), OK}, {well(), OK}, {well(), OK},
+		{leak, OK}, // one use may take that long
+		{leak, Leaking},
+		{all, Leaking},
+		{all, Leaking},
+		{back, OK},
+		{all, Undetermined}, // all at once is no leak
+	} {
+		report(&f, c.window)
+		if _, one := j.See(f, machine()); one.Verdict != c.want {
+			t.Errorf("window %d is %v (%s), want %v", i, one.Verdict, one.Evidence, c.want)
 		}
 	}
 }

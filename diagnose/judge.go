@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"iter"
 	"math"
 	"time"
 )
@@ -59,10 +60,10 @@ func (j *Judge) known() Usual {
 
 // learn lets a window in which the pool was well say what is usual, and one with a leak what was lost.
 func (j *Judge) learn(w Window, v Verdict) {
-	switch {
-	case v == Leaking:
+	switch v {
+	case Leaking:
 		j.usual.Lost = w.Held
-	case v == OK || v == Oversized:
+	case OK, Oversized:
 		j.usual.Lost = math.NaN()
 		if w.Ended < enough {
 			return
@@ -133,15 +134,23 @@ func (j *HostJudge) Machine() Machine {
 	return j.machine
 }
 
+// States yields each verdict that has held so far, with whether it holds now, as metrics report states.
+func (j *Judge) States() iter.Seq2[Verdict, bool] { return j.memory.states() }
+
+// States yields each verdict that has held so far, with whether it holds now, as metrics report states.
+func (j *HostJudge) States() iter.Seq2[HostVerdict, bool] { return j.memory.states() }
+
 // memory decides which verdict holds.
 type memory[V verdict] struct {
 	recent  [3]V
-	against uint8 // windows in a row that say something else than holds
+	held    uint16 // a bit for each verdict that has held before
+	against uint8  // windows in a row that say something else than holds
 	holds   Finding[V]
 }
 
 // weigh decides which verdict holds after a window.
 func (h *memory[V]) weigh(window Finding[V]) Finding[V] {
+	h.held |= 1 << h.holds.Verdict
 	h.recent[2], h.recent[1], h.recent[0] = h.recent[1], h.recent[0], window.Verdict
 	var undetermined V
 	switch v := window.Verdict; {
@@ -156,4 +165,15 @@ func (h *memory[V]) weigh(window Finding[V]) Finding[V] {
 		h.against++
 	}
 	return h.holds
+}
+
+func (h *memory[V]) states() iter.Seq2[V, bool] {
+	return func(yield func(V, bool) bool) {
+		for v := range V(16) {
+			now := v == h.holds.Verdict
+			if (now || h.held&(1<<v) != 0) && !yield(v, now) {
+				return
+			}
+		}
+	}
 }

@@ -1,6 +1,10 @@
 package diagnose
 
-import "iter"
+import (
+	"iter"
+
+	"github.com/poolgauge/poolgauge/internal/catalog"
+)
 
 // Verdict is why a pool is full, or that it is well.
 type Verdict uint8
@@ -20,16 +24,14 @@ const (
 	Failing                       // uses fail, or resources cannot be made
 )
 
-var verdicts = [...]string{
-	"undetermined", "ok", "too_small", "oversized", "cpu_saturated", "starved", "lock_contention",
-	"downstream_slow", "leaking", "head_of_line", "failing",
-}
+// names are the values that metrics have, in the order of the constants.
+func names(m *catalog.Metric) []string { return m.Attributes[0].Values }
 
 // String returns the verdict as metrics have it.
-func (v Verdict) String() string { return verdicts[v] }
+func (v Verdict) String() string { return names(catalog.PoolVerdict)[v] }
 
 // Verdicts yields all verdicts on a pool.
-func Verdicts() iter.Seq[Verdict] { return all[Verdict](len(verdicts)) }
+func Verdicts() iter.Seq[Verdict] { return all[Verdict](len(names(catalog.PoolVerdict))) }
 
 // Convicts reports whether the verdict says that something is wrong now.
 func (v Verdict) Convicts() bool { return v != Undetermined && v != OK && v != Oversized }
@@ -48,15 +50,11 @@ const (
 	DiskSlow       // writes take much longer than before
 )
 
-var hostVerdicts = [...]string{
-	"undetermined", "ok", "throttled", "memory_pressure", "steal", "noisy_neighbor", "disk_slow",
-}
-
 // String returns the verdict as metrics have it.
-func (v HostVerdict) String() string { return hostVerdicts[v] }
+func (v HostVerdict) String() string { return names(catalog.HostVerdict)[v] }
 
 // HostVerdicts yields all verdicts on a machine.
-func HostVerdicts() iter.Seq[HostVerdict] { return all[HostVerdict](len(hostVerdicts)) }
+func HostVerdicts() iter.Seq[HostVerdict] { return all[HostVerdict](len(names(catalog.HostVerdict))) }
 
 func all[V verdict](n int) iter.Seq[V] {
 	return func(yield func(V) bool) {

@@ -29,7 +29,7 @@
 //
 // # Cost, cardinality, shutdown
 //
-// The package starts no goroutine. A pool has about 20 series, and none whose number grows with use.
+// The package starts no goroutine. A pool has about 25 series, and none whose number grows with use.
 // Names are unique among the live pools of the process: a second pool of one name is an error, unless it
 // is made [WithReplace]. Close the pool to end its report; its last figures are reported for two minutes
 // more, so that every reader collects how it ended.

@@ -165,7 +165,7 @@ func (f *fallback) collect(ctx context.Context, o metric.Observer) error {
 		if f.recorded[r] == nil {
 			f.recorded[r] = map[series]*Histogram{}
 		}
-		for _, p := range r.read(nil) {
+		for _, p := range r.read(nil, nil) {
 			f.report(ctx, o, r, p)
 		}
 	}

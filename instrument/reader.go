@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
 )
 
 // Reader reads all pools of the process. While one is open no pool is reported through its MeterProvider, so that what opens
@@ -26,11 +27,18 @@ func OpenReader() *Reader {
 // Points yields every value of every pool that is live when it is called, the pools in the order of their names, and then the
 // last figures of the pools that were closed during the last two minutes, unless a live one has the name by now. Each pool is read
 // once, and no lock is held while its points are yielded. It may be called concurrently.
-func (r *Reader) Points() iter.Seq[Point] {
+func (r *Reader) Points() iter.Seq[Point] { return r.PointsWithVerdicts(nil) }
+
+// Judge calls add with each verdict that there is on a pool, or a part of one, which its attributes tell from all others: with whether
+// it holds. It must keep neither the Stats nor what they point to.
+type Judge func(pool attribute.Set, s *Stats, add func(verdict fmt.Stringer, holds bool))
+
+// PointsWithVerdicts is [Reader.Points], with the verdict of a judge on each pool that is live.
+func (r *Reader) PointsWithVerdicts(judge Judge) iter.Seq[Point] {
 	return func(yield func(Point) bool) {
 		var points []Point
 		for _, pool := range r.take() {
-			points = pool.read(points[:0])
+			points = pool.read(points[:0], judge)
 			for _, p := range points {
 				if !yield(p) {
 					return

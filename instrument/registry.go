@@ -243,9 +243,9 @@ func (r *Registration) callStats() (s Stats, ok bool) {
 	return r.stats(), true
 }
 
-// read calls stats once and appends what there is to report to a slice.
-func (r *Registration) read(to []Point) []Point {
-	s, points, tell := r.readLocked(to)
+// read calls stats once and appends what there is to report to a slice, with verdicts if there is a judge.
+func (r *Registration) read(to []Point, judge Judge) []Point {
+	s, points, tell := r.readLocked(to, judge)
 	if tell {
 		r.logHolders(&s)
 	}
@@ -253,19 +253,24 @@ func (r *Registration) read(to []Point) []Point {
 }
 
 // readLocked is read but for what is to be logged.
-func (r *Registration) readLocked(to []Point) (s Stats, points []Point, tell bool) {
+func (r *Registration) readLocked(to []Point, judge Judge) (s Stats, points []Point, tell bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s, ok := r.last, true
-	if !r.closed {
+	if r.closed {
+		judge = nil // it says no more than it did
+	} else {
 		s, ok = r.callStats()
 	}
 	if !ok {
 		return s, to, false
 	}
-	points = r.pointsOf(&s, attribute.Set{}, to)
+	points = to
+	if len(s.Parts) == 0 {
+		points = r.pointsOf(&s, attribute.Set{}, judge, points)
+	}
 	for i := range s.Parts {
-		points = r.pointsOf(&s.Parts[i].Stats, attribute.NewSet(s.Parts[i].Attributes...), points)
+		points = r.pointsOf(&s.Parts[i].Stats, attribute.NewSet(s.Parts[i].Attributes...), judge, points)
 	}
 	points = r.conventional(&s, points)
 	tell = !r.closed && !r.noHolderLog && r.holders.sees(&s, time.Now())
@@ -273,11 +278,21 @@ func (r *Registration) readLocked(to []Point) (s Stats, points []Point, tell boo
 }
 
 // pointsOf appends what there is to report of the pool or a part of it. Caller must hold r.mu.
-func (r *Registration) pointsOf(s *Stats, part attribute.Set, points []Point) []Point {
-	s.points(func(m *catalog.Metric, l labels, p Point) {
+func (r *Registration) pointsOf(s *Stats, part attribute.Set, judge Judge, points []Point) []Point {
+	add := func(m *catalog.Metric, l labels, p Point) {
 		p.Metric, p.Start, p.Attributes = m, r.start, r.set(l, part)
 		points = append(points, p)
-	})
+	}
+	s.points(add)
+	if judge != nil {
+		judge(r.set(labels{}, part), s, func(v fmt.Stringer, holds bool) {
+			p := Point{}
+			if holds {
+				p.Int = 1
+			}
+			add(catalog.PoolVerdict, label(catalog.PoolVerdict, v), p)
+		})
+	}
 	return points
 }
 

@@ -29,7 +29,7 @@
 //
 // # Cardinality
 //
-// A pool has about 20 series, none of which grows with use. Names are unique in a process: a second live
+// A pool has about 25 series, none of which grows with use. Names are unique in a process: a second live
 // pool of one name is an error of its constructor, unless it takes the name over with
 // instrument.WithReplace. Tasks that come and go by the request share a name through [NewGroups].
 //

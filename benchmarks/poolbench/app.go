@@ -59,6 +59,9 @@ const (
 	semaphore             // not that
 )
 
+// String returns the kind as metrics have it.
+func (k kind) String() string { return [...]string{"worker", "resource", "semaphore"}[k] }
+
 // counters are what the machine counts.
 type counters struct {
 	busy, queued, lockWait, periods, throttled, writes, writeTime float64
@@ -90,7 +93,11 @@ func (a *app) run(window float64) {
 func (a *app) step() {
 	a.arrive()
 	a.giveUp()
-	a.begin()
+	a.begin(a.now)
+	a.stats.UseTime = instrument.Some(a.stats.UseTime.Or(0) + step*float64(a.limit-a.free))
+	if len(a.line) > 0 {
+		a.stats.HeldBack = instrument.Some(a.stats.HeldBack.Or(0) + step*float64(a.free))
+	}
 	ready := 0.0
 	for _, r := range a.running {
 		if a.isReady(r) {
@@ -113,12 +120,7 @@ func (a *app) step() {
 		a.advance(r, share*inThread, (1-share)*inThread)
 	}
 	a.running = slices.DeleteFunc(a.running, a.ended)
-	a.begin() // a slot that is given back goes to the next request at once
-	used := float64(a.limit - a.free)
-	a.stats.UseTime = instrument.Some(a.stats.UseTime.Or(0) + step*used)
-	if len(a.line) > 0 {
-		a.stats.HeldBack = instrument.Some(a.stats.HeldBack.Or(0) + step*float64(a.free))
-	}
+	a.begin(a.now + step) // a slot that is given back goes to the next request at once
 }
 
 // isReady reports whether a task wants a CPU. One that wants the lock takes it if it is free.
@@ -201,7 +203,7 @@ func (a *app) giveUp() {
 	}
 }
 
-func (a *app) begin() {
+func (a *app) begin(now float64) {
 	for len(a.line) > 0 && a.line[0].slots <= a.free {
 		r := a.line[0]
 		a.line = a.line[1:]
@@ -209,9 +211,9 @@ func (a *app) begin() {
 		if r.leaks {
 			a.leaked += r.slots
 		}
-		r.began = a.now
+		r.began = now
 		count(&a.stats.Requests[instrument.Acquired])
-		a.wait.Record(duration(a.now - r.asked))
+		a.wait.Record(duration(now - r.asked))
 		a.running = append(a.running, r)
 	}
 }

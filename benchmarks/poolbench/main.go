@@ -40,6 +40,7 @@ func command(args []string, stdin io.Reader, stdout io.Writer) error {
 	write := flags.String("write", "", "a directory to write the files and labels.json to, without scoring")
 	from := flags.String("from", "", "a directory that was written, instead of simulating")
 	judge := flags.Bool("judge", false, "read OTLP as lines of JSON, and write verdicts")
+	realPools := flags.Bool("live", false, "run real pools, judged in half-seconds, instead of simulating")
 	only := flags.String("fault", "", "only programs with this one")
 	show := flags.Bool("show", false, "print each window that was judged wrong")
 	if err := flags.Parse(args); err != nil {
@@ -47,6 +48,9 @@ func command(args []string, stdin io.Reader, stdout io.Writer) error {
 	}
 	if *judge {
 		return judgeLines(stdin, stdout)
+	}
+	if *realPools {
+		return liveMatrix(stdout)
 	}
 	var runs []*run
 	var err error

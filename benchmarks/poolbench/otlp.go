@@ -32,7 +32,7 @@ type report struct {
 func (a *app) export() *message {
 	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	r := &report{start: uint64(begin.UnixNano()), at: uint64(begin.Add(duration(a.now)).UnixNano())}
-	r.pool(a.report(), [...]string{"worker", "resource", "semaphore"}[a.kind])
+	r.pool(a.report(), a.kind.String())
 	h := &a.host
 	r.number(catalog.SystemCPULogicalCount, math.Ceil(a.cpus))
 	r.number(catalog.CgroupCPULimit, a.cpus)

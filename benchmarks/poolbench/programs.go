@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -90,7 +91,7 @@ func external(command string) program {
 		if err := writeLines(&in, requests); err != nil {
 			return nil, err
 		}
-		c := exec.Command("sh", "-c", command)
+		c := exec.CommandContext(context.Background(), "sh", "-c", command)
 		c.Stdin, c.Stderr = &in, os.Stderr
 		out, err := c.Output()
 		if err != nil {

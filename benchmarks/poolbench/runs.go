@@ -94,7 +94,10 @@ func (r *run) simulate(f *fault, rng *rand.Rand) {
 	}
 	r.There, r.Scored = before, before+settles
 	there := f.there == nil
-	for n := 0; n < r.Scored+scored; n++ {
+	for n := 0; ; n++ {
+		if n == r.Scored+scored { // which may move
+			return
+		}
 		if n == before && !f.healthy() {
 			f.inject(a, between)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -33,41 +34,45 @@ var convictions = func() map[string]bool {
 // run scores the answers to the requests of one run.
 func (s *score) run(l *label, answers []answer) {
 	s.runs++
-	found, convicted := false, false
-	for n, a := range answers {
-		right := slices.Contains(l.Pool, a.Pool)
-		if convictions[a.Pool] || convictions[a.Host] {
-			convicted = true
-		}
-		if !found && n >= l.There && right {
-			found = true
-			s.found++
-			s.delay += n - l.There + 1
-		}
-		if n < l.Scored {
-			continue
-		}
-		s.windows++
-		s.hosts += countIf(a.Host == l.Host)
-		switch {
-		case right:
-			s.right++
-		case a.Pool == "" || a.Pool == diagnose.Undetermined.String():
-			s.abstained++
-		default:
-			if s.wrong == nil {
-				s.wrong = map[string]int{}
-			}
-			s.wrong[a.Pool]++
-		}
+	convicts := func(a answer) bool { return convictions[a.Pool] || convictions[a.Host] }
+	s.convicted += countIf(l.Healthy && slices.ContainsFunc(answers, convicts))
+	right := func(a answer) bool { return slices.Contains(l.Pool, a.Pool) }
+	if n := slices.IndexFunc(answers[l.There:], right); n >= 0 {
+		s.found++
+		s.delay += n + 1
 	}
-	s.convicted += countIf(convicted && l.Healthy)
+	for _, a := range answers[l.Scored:] {
+		s.window(l, a, right(a))
+	}
+}
+
+// window scores one answer.
+func (s *score) window(l *label, a answer, right bool) {
+	s.windows++
+	s.hosts += countIf(a.Host == l.Host)
+	switch {
+	case right:
+		s.right++
+	case a.Pool == "" || a.Pool == diagnose.Undetermined.String():
+		s.abstained++
+	default:
+		if s.wrong == nil {
+			s.wrong = map[string]int{}
+		}
+		s.wrong[a.Pool]++
+	}
 }
 
 // add adds another score.
 func (s *score) add(o *score) {
 	s.runs, s.windows, s.right, s.abstained, s.hosts = s.runs+o.runs, s.windows+o.windows, s.right+o.right, s.abstained+o.abstained, s.hosts+o.hosts
 	s.convicted, s.found, s.delay = s.convicted+o.convicted, s.found+o.found, s.delay+o.delay
+	for v, n := range o.wrong {
+		if s.wrong == nil {
+			s.wrong = map[string]int{}
+		}
+		s.wrong[v] += n
+	}
 }
 
 // countIf returns 1 if ok, else 0.
@@ -92,63 +97,64 @@ func (s *score) mistakes() string {
 	return strings.Join(all, ", ")
 }
 
-// table scores programs on runs, and prints a row for each fault.
-func table(out io.Writer, runs []*run, programs []program) (map[string]map[string]*score, error) {
-	scores := map[string]map[string]*score{}
-	var faults []string
-	for _, p := range programs {
-		of := map[string]*score{}
-		scores[p.name] = of
-		for _, r := range runs {
-			answers, err := p.judge(r.requests)
-			if err != nil {
-				return nil, err
-			}
-			if of[r.Fault] == nil {
-				of[r.Fault] = &score{}
-			}
-			of[r.Fault].run(&r.label, answers)
-			if !slices.Contains(faults, r.Fault) {
-				faults = append(faults, r.Fault)
-			}
+// scores are those of a program by fault; the empty one stands for all.
+type scores map[string]*score
+
+// scoresOf scores a program on runs.
+func scoresOf(p program, runs []*run) (scores, error) {
+	of := scores{"": {}}
+	for _, r := range runs {
+		answers, err := p.judge(r.requests)
+		if err != nil {
+			return nil, err
 		}
+		var one score
+		one.run(&r.label, answers)
+		if of[r.Fault] == nil {
+			of[r.Fault] = &score{}
+		}
+		of[r.Fault].add(&one)
+		of[""].add(&one)
 	}
+	return of, nil
+}
+
+// table scores programs on runs, and prints a row for each fault.
+func table(out io.Writer, runs []*run, programs []program) (map[string]scores, error) {
+	all := map[string]scores{}
 	fmt.Fprint(out, "| fault |")
 	for _, p := range programs {
+		of, err := scoresOf(p, runs)
+		if err != nil {
+			return nil, err
+		}
+		all[p.name] = of
 		fmt.Fprintf(out, " %s: windows right | undetermined | host right | found after | mistaken for |", p.name)
 	}
 	fmt.Fprintf(out, "\n|---|%s\n", strings.Repeat("---|---|---|---|---|", len(programs)))
-	for _, fault := range append(faults, "") {
-		if fault == "" {
-			fmt.Fprint(out, "| all |")
-		} else {
-			fmt.Fprintf(out, "| %s |", fault)
+	for _, fault := range append(names(), "") {
+		if all[programs[0].name][fault] == nil {
+			continue
 		}
+		fmt.Fprintf(out, "| %s |", cmp.Or(fault, "all"))
 		for _, p := range programs {
-			s := scores[p.name][fault]
-			if fault == "" {
-				s = &score{}
-				for _, other := range scores[p.name] {
-					s.add(other)
-				}
-				scores[p.name][""] = s
-			}
+			s := all[p.name][fault]
 			fmt.Fprintf(out, " %s | %s | %s | %.0f s | %s |",
 				percent(s.right, s.windows), percent(s.abstained, s.windows), percent(s.hosts, s.windows), s.seconds(), s.mistakes())
 		}
 		fmt.Fprintln(out)
 	}
-	return scores, nil
+	return all, nil
 }
 
 // summary prints what is asked of verdicts besides being right.
-func summary(out io.Writer, runs []*run, programs []program, scores map[string]map[string]*score) {
+func summary(out io.Writer, runs []*run, programs []program, all map[string]scores) {
 	healthy := 0
 	for _, r := range runs {
 		healthy += countIf(r.Healthy)
 	}
 	for _, p := range programs {
-		of := scores[p.name]
+		of := all[p.name]
 		pair, right, confused := 0, 0, 0
 		for a, b := range map[diagnose.Verdict]diagnose.Verdict{diagnose.Leaking: diagnose.TooSmall, diagnose.TooSmall: diagnose.Leaking} {
 			if s := of[strings.ReplaceAll(a.String(), "_", " ")]; s != nil {

@@ -32,15 +32,22 @@ func checkWarnings(ctx context.Context, out io.Writer, at string) error {
 	n := 0
 	for i := range picture.Pools { // the worst first
 		p := &picture.Pools[i]
-		if p.Level != live.Trouble && p.Level != live.Warning {
+		level := p.Level
+		if level == live.Good && p.Verdict != "" && p.Verdict != "oversized" {
+			level = live.Warning // such as a leak that has not cost all slots yet
+		}
+		if level != live.Trouble && level != live.Warning {
 			continue
 		}
 		n++
 		why := p.Reason
 		if p.Verdict != "" {
-			why += "; " + p.Verdict
+			why = strings.TrimPrefix(fmt.Sprintf("%s; %s: %s", why, p.Verdict, strings.Join(p.Evidence, "; ")), "; ")
 		}
-		fmt.Fprintln(out, printable(fmt.Sprintf("%s: %s %s of %s: %s", p.Level, p.Kind, p.Name, p.Service, why)))
+		fmt.Fprintln(out, printable(fmt.Sprintf("%s: %s %s of %s: %s", level, p.Kind, p.Name, p.Service, why)))
+	}
+	if n > 0 && picture.Host.Verdict != "" {
+		fmt.Fprintln(out, printable(fmt.Sprintf("host: %s: %s", picture.Host.Verdict, picture.Host.Evidence)))
 	}
 	if n > 0 {
 		return fmt.Errorf("%d of %d pools are in trouble or near it", n, len(picture.Pools))

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"strings"
@@ -82,10 +83,54 @@ func orNone(v float64) float64 {
 	return v
 }
 
-// explain writes the verdict that holds into q.
+// explain writes the verdict that holds into q. An app that judges the pool itself knows more of it: its locks, its goroutines.
 func (p *pool) explain(q *Pool) {
-	if f := p.judge.Holds(); f.Verdict.Convicts() || f.Verdict == diagnose.Oversized {
+	f := p.judge.Holds()
+	if said, ok := p.said(); ok && said != diagnose.Undetermined && said != f.Verdict {
+		f = diagnose.Finding[diagnose.Verdict]{Verdict: said, Evidence: "the app says so, by figures of its own"}
+	}
+	if f.Verdict.Convicts() || f.Verdict == diagnose.Oversized {
 		q.Verdict, q.Evidence = words(f.Verdict.String()), []string{f.Evidence}
+	}
+}
+
+// said returns the verdict of the app itself; ok is false if it gives none.
+func (p *pool) said() (verdict diagnose.Verdict, ok bool) {
+	for _, s := range p.series {
+		if s.role != verdictRole || s.generation != p.generation || s.value != 1 {
+			continue
+		}
+		for v := range diagnose.Verdicts() {
+			if s.has(catalog.VerdictKey, v.String()) {
+				return v, true
+			}
+		}
+	}
+	return 0, false
+}
+
+// verdicts calls add with each verdict on the machine and on each pool that is not silent and whose app does not judge it itself.
+func (l *Live) verdicts(add func(row *catalog.Metric, verdict fmt.Stringer, holds bool, of ...attribute.KeyValue)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for v, holds := range l.machine.judge.States() {
+		add(catalog.HostVerdict, v, holds)
+	}
+	now := time.Now()
+	for _, p := range l.pools {
+		if _, ok := p.said(); ok || now.Sub(p.seen) > p.silentAfter() {
+			continue
+		}
+		of := []attribute.KeyValue{catalog.PoolNameKey.String(p.name), catalog.PoolKindKey.String(p.kind)}
+		if p.app.service != "" {
+			of = append(of, semconv.ServiceName(p.app.service))
+		}
+		if p.app.instance != "" {
+			of = append(of, semconv.ServiceInstanceID(p.app.instance))
+		}
+		for v, holds := range p.judge.States() {
+			add(catalog.PoolVerdict, v, holds, of...)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"google.golang.org/protobuf/proto"
@@ -94,5 +95,73 @@ func TestJudgeLooksAtTheContainerOfTheApp(t *testing.T) {
 		if got := diagnose.HostBetween(before, after).Throttled; got != want && !(math.IsNaN(got) && math.IsNaN(want)) {
 			t.Errorf("app %q: throttled %v, want %v", app, got, want)
 		}
+	}
+}
+
+// observed returns the attributes of every verdict that is 1, by metric, and how many are 0.
+func observed(t *testing.T, l *Live) (holds map[string][]attribute.Set, others int) {
+	t.Helper()
+	reader := sdkmetric.NewManualReader()
+	if err := l.Observe(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)).Meter("test")); err != nil {
+		t.Fatal(err)
+	}
+	var rm metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &rm); err != nil {
+		t.Fatal(err)
+	}
+	holds = map[string][]attribute.Set{}
+	for _, m := range rm.ScopeMetrics[0].Metrics {
+		data, _ := m.Data.(metricdata.Sum[int64])
+		if m.Name != catalog.PoolVerdict.Name && m.Name != catalog.HostVerdict.Name {
+			continue
+		}
+		for _, p := range data.DataPoints {
+			if p.Value == 1 {
+				holds[m.Name] = append(holds[m.Name], p.Attributes)
+			} else {
+				others++
+			}
+		}
+	}
+	return holds, others
+}
+
+// The sidecar reports its verdicts, but for pools whose app judges them itself; it believes such an app.
+func TestVerdictsAreReported(t *testing.T) {
+	l := New(Config{})
+	start := time.Now().Add(-time.Minute)
+	offer := func(more ...string) {
+		r := requestAt(start, time.Now()).number(catalog.PoolLimit, 10, ofPool("db")...)
+		for i, v := range more {
+			r.number(catalog.PoolVerdict, float64(len(more)-1-i), ofPool("db", string(catalog.VerdictKey), v)...)
+		}
+		l.Offer(r.wire(t))
+	}
+	offer()
+	holds, others := observed(t, l)
+	want := attribute.NewSet(
+		catalog.PoolNameKey.String("db"), catalog.PoolKindKey.String("worker"), catalog.VerdictKey.String("undetermined"),
+		semconv.ServiceName("shop"), semconv.ServiceInstanceID("1"),
+	)
+	if of := holds[catalog.PoolVerdict.Name]; len(of) != 1 || !of[0].Equals(&want) {
+		t.Errorf("1 is reported of %v, want %v", of, want.ToSlice())
+	}
+	if of := holds[catalog.HostVerdict.Name]; len(of) != 1 || of[0].Encoded(attribute.DefaultEncoder()) != "poolgauge.verdict=undetermined" {
+		t.Errorf("1 is reported of %v, want undetermined", of)
+	}
+	if others != 0 {
+		t.Errorf("0 is reported of %d, want none that never held", others)
+	}
+
+	offer("lock_contention", "ok")
+	if holds, _ := observed(t, l); holds[catalog.PoolVerdict.Name] != nil {
+		t.Errorf("a verdict is reported beside that of the app: %v", holds)
+	}
+	if p := onlyPool(t, l); p.Verdict != "lock contention" || len(p.Evidence) != 1 || !strings.Contains(p.Evidence[0], "the app says so") {
+		t.Errorf("verdict %q because of %q, want that of the app", p.Verdict, p.Evidence)
+	}
+	offer("undetermined", "ok")
+	if p := onlyPool(t, l); p.Verdict != "" {
+		t.Errorf("verdict %q, want none", p.Verdict)
 	}
 }

@@ -39,7 +39,9 @@ func Example() {
 		switch data := m.Data.(type) {
 		case metricdata.Sum[int64]:
 			for _, p := range data.DataPoints {
-				fmt.Println(m.Name, p.Value)
+				if p.Value > 0 {
+					fmt.Println(m.Name, p.Value)
+				}
 			}
 		case metricdata.ExponentialHistogram[float64]:
 			fmt.Println(m.Name, "of", data.DataPoints[0].Count)
@@ -48,12 +50,7 @@ func Example() {
 	// Output:
 	// poolgauge.pool.limit 3
 	// poolgauge.pool.usage 2
-	// poolgauge.pool.pending 0
 	// poolgauge.pool.requests 1
-	// poolgauge.pool.requests 0
-	// poolgauge.pool.requests 0
-	// poolgauge.pool.requests 0
-	// poolgauge.pool.requests 0
 	// poolgauge.pool.wait.duration of 1
-	// poolgauge.pool.completed 0
+	// poolgauge.pool.verdict 1
 }

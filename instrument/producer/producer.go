@@ -19,6 +19,7 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/instrumentation"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
@@ -31,13 +32,30 @@ import (
 type Producer struct {
 	pools *instrument.Reader
 
+	verdicts *verdicts // nil if there shall be none
+
 	mu    sync.Mutex
 	sizes map[*catalog.Metric]int // points of the last collection
 }
 
-// New returns a Producer. From now on, and until it is closed, pools are reported only through it.
-func New() *Producer {
-	return &Producer{pools: instrument.OpenReader(), sizes: map[*catalog.Metric]int{}}
+// Option changes what a [Producer] reports.
+type Option func(*Producer)
+
+// WithoutVerdicts leaves out poolgauge.pool.verdict, which has a series for each verdict that a pool ever had.
+func WithoutVerdicts() Option {
+	return func(p *Producer) { p.verdicts = nil }
+}
+
+// New returns a Producer. From now on, and until it is closed, pools are reported only through it. It judges each pool at a collection
+// once in nine seconds or more; see package diagnose.
+func New(opts ...Option) *Producer {
+	p := &Producer{
+		pools: instrument.OpenReader(), sizes: map[*catalog.Metric]int{}, verdicts: &verdicts{pools: map[attribute.Distinct]*judged{}},
+	}
+	for _, opt := range opts {
+		opt(p)
+	}
+	return p
 }
 
 // Close gives the pools back to their MeterProviders, and produces nothing from then on. Shut the reader down first: it flushes.
@@ -51,7 +69,11 @@ func (p *Producer) Close() {
 func (p *Producer) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
 	now := time.Now()
 	rows := make(map[*catalog.Metric]row, len(catalog.Pool.Metrics))
-	for point := range p.pools.Points() {
+	var judge instrument.Judge
+	if p.verdicts != nil {
+		judge = p.verdicts.begin(now)
+	}
+	for point := range p.pools.PointsWithVerdicts(judge) {
 		r, known := rows[point.Metric]
 		if !known {
 			r = newRow(point.Metric, p.lastSize(point.Metric))

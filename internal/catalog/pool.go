@@ -13,6 +13,7 @@ const (
 	PoolOutcomeKey = attribute.Key("poolgauge.pool.outcome")
 	PoolEventKey   = attribute.Key("poolgauge.pool.event")
 	PoolReasonKey  = attribute.Key("poolgauge.pool.reason")
+	VerdictKey     = attribute.Key("poolgauge.verdict")
 )
 
 // Pool is the group of the one model for every pool: n slots, some used, some waited for.
@@ -29,6 +30,7 @@ var Pool = &Group{
 	Metrics: []*Metric{
 		PoolLimit, PoolUsage, PoolPending, PoolPendingLimit, PoolPendingAge, PoolRequests, PoolWaitDuration, PoolWaits, PoolWaitTime,
 		PoolUseDuration, PoolUseAge, PoolUseTime, PoolHeldBackTime, PoolCompleted, PoolUseCPUTime, PoolResources, PoolCreateDuration,
+		PoolVerdict,
 	},
 }
 
@@ -116,5 +118,18 @@ var (
 		Name: "poolgauge.pool.create.duration", Kind: Histogram, Unit: "s",
 		Help: "Time to construct a resource, never counted as waiting.", Attributes: []Attribute{{Key: semconv.ErrorTypeKey}},
 		Absent: "pools without resources",
+	}
+	PoolVerdict = &Metric{
+		Name: "poolgauge.pool.verdict", Kind: UpDownCounter, Number: Int, Unit: "{pool}",
+		Help: "1 for the verdict that holds on why the pool is full, and 0 for each other that held before.",
+		Attributes: []Attribute{
+			{Key: VerdictKey, Values: []string{
+				"undetermined", "ok", "too_small", "oversized", "cpu_saturated", "starved", "lock_contention", "downstream_slow", "leaking",
+				"head_of_line", "failing",
+			}, Help: "see docs/verdicts.md"},
+			{Key: semconv.ServiceNameKey, Help: "from the sidecar: of the app, with the next"},
+			{Key: semconv.ServiceInstanceIDKey},
+		},
+		Absent: "verdicts that never held; pools that report through a MeterProvider; from the sidecar: apps that say it themselves",
 	}
 )

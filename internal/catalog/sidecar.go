@@ -15,7 +15,8 @@ var Sidecar = &Group{
 	Name: "sidecar",
 	Help: "The sidecar about itself. Its CPU and memory are among the `process.*` points, its heap and goroutines among `go.*`.",
 	Metrics: []*Metric{
-		SourceDuration, SourceSuccess, SourceErrors, SidecarProblems, LiveUsage, LiveLimit, LiveSeries, LiveRefused, PageRefused,
+		SourceDuration, SourceSuccess, SourceErrors, HostVerdict, SidecarProblems, LiveUsage, LiveLimit, LiveSeries, LiveRefused,
+		PageRefused,
 	},
 }
 
@@ -61,6 +62,15 @@ var (
 		Help: "Points that are not in the live picture, since it is full. They are relayed all the same.",
 	}
 )
+
+// HostVerdict is the row of the machine's shortages.
+var HostVerdict = &Metric{
+	Name: "poolgauge.host.verdict", Kind: UpDownCounter, Number: Int, Unit: "{host}",
+	Help: "1 for the verdict that holds on what the machine or the container is short of, and 0 for each other that held before.", Absent: "verdicts that never held",
+	Attributes: []Attribute{{Key: VerdictKey, Values: []string{
+		"undetermined", "ok", "throttled", "memory_pressure", "steal", "noisy_neighbor", "disk_slow",
+	}, Help: "see docs/verdicts.md"}},
+}
 
 // SidecarProblems is the row of what is wrong and borne.
 var SidecarProblems = &Metric{

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/poolgauge/poolgauge/collector/live"
+)
+
+// A pool that serves its callers is warned of all the same if something is wrong with it, with the evidence.
+func TestCheckWarningsSaysVerdicts(t *testing.T) {
+	picture := live.Picture{
+		Pools: []live.Pool{
+			{Name: "db", Kind: "sql", Service: "shop", Level: live.Trouble, Reason: "3 waiting", Verdict: "too small", Evidence: []string{"99 % of 4 slots were used"}},
+			{Name: "mail", Kind: "worker", Service: "shop", Level: live.Good, Verdict: "leaking", Evidence: []string{"2.0 of 8 slots are held"}},
+			{Name: "big", Kind: "worker", Service: "shop", Level: live.Good, Verdict: "oversized", Evidence: []string{"0.1 of 90 slots were used"}},
+		},
+		Host: live.Host{Verdict: "throttled", Evidence: "in 40 % of its periods"},
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(picture)
+	}))
+	defer server.Close()
+	code, out, stderr := execute("check", "--warnings", server.URL)
+	want := "trouble: sql db of shop: 3 waiting; too small: 99 % of 4 slots were used\n" +
+		"warning: worker mail of shop: leaking: 2.0 of 8 slots are held\n" +
+		"host: throttled: in 40 % of its periods\n"
+	if code != exitFailed || out != want || !strings.Contains(stderr, "2 of 3 pools are in trouble") {
+		t.Errorf("exit code %d, %s\n%s\nwant\n%s", code, stderr, out, want)
+	}
+}

@@ -1,0 +1,130 @@
+package producer_test
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/instrument/producer"
+	"github.com/poolgauge/poolgauge/internal/catalog"
+)
+
+// leaky is a pool of ten slots that serves 100 requests a second with uses of 50 ms, and may lose slots.
+type leaky struct {
+	begin  time.Time
+	limit  int64
+	leaked []time.Time
+}
+
+func (l *leaky) stats() (s instrument.Stats) {
+	passed := time.Since(l.begin)
+	uses := int64(passed.Seconds() * 100)
+	var use, wait instrument.Histogram
+	use.RecordN(50*time.Millisecond, uint64(uses))
+	wait.RecordN(0, uint64(uses))
+	useTime := use.Sum()
+	for _, at := range l.leaked {
+		useTime += time.Since(at).Seconds()
+	}
+	s.Limit, s.Usage[instrument.Used] = instrument.Some(l.limit), instrument.Some(int64(5+len(l.leaked)))
+	s.Requests[instrument.Acquired] = instrument.Some(uses)
+	s.Completed[instrument.OK] = instrument.Some(uses)
+	s.Use, s.Wait[instrument.Acquired] = &use, &wait
+	s.UseTime = instrument.Some(useTime)
+	return s
+}
+
+// holds returns the verdict of a pool, empty if there is none.
+func holds(t *testing.T, p *producer.Producer, pool string) (verdict string) {
+	t.Helper()
+	m, ok := produce(t, p)[catalog.PoolVerdict.Name]
+	if !ok {
+		return ""
+	}
+	n, ones := 0, int64(0)
+	for _, p := range m.Data.(metricdata.Sum[int64]).DataPoints {
+		if name, _ := p.Attributes.Value(catalog.PoolNameKey); name.AsString() != pool {
+			continue
+		}
+		n++
+		ones += p.Value
+		if p.Value == 1 {
+			v, _ := p.Attributes.Value(catalog.VerdictKey)
+			verdict = v.AsString()
+		}
+	}
+	if n > 0 && ones != 1 {
+		t.Errorf("%d of %d series are 1, want 1", ones, n)
+	}
+	return verdict
+}
+
+func TestVerdictOfAPool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := producer.New()
+		defer p.Close()
+		l := &leaky{begin: time.Now(), limit: 10}
+		r, err := instrument.Observe("leaky", "worker", l.stats)
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect := func(want string) {
+			t.Helper()
+			if got := holds(t, p, "leaky"); got != want {
+				t.Errorf("the verdict is %q, want %q", got, want)
+			}
+		}
+		expect("undetermined")
+		for range 6 {
+			time.Sleep(10 * time.Second)
+			holds(t, p, "leaky")
+		}
+		expect("ok")
+		l.leaked = append(l.leaked, time.Now(), time.Now(), time.Now())
+		for range 4 {
+			time.Sleep(time.Second) // which is no window
+			holds(t, p, "leaky")
+		}
+		expect("ok")
+		for range 4 {
+			time.Sleep(10 * time.Second)
+			holds(t, p, "leaky")
+		}
+		expect("leaking")
+		r.Close()
+		expect("")
+	})
+}
+
+func TestWithoutVerdicts(t *testing.T) {
+	p := producer.New(producer.WithoutVerdicts())
+	defer p.Close()
+	l := &leaky{begin: time.Now(), limit: 10}
+	observe(t, "leaky", l.stats)
+	if got := holds(t, p, "leaky"); got != "" {
+		t.Errorf("the verdict is %q, want none", got)
+	}
+}
+
+// Verdicts on 100 pools, once in ten seconds: 10 ms an operation would be 0.1 % of a CPU.
+func BenchmarkVerdicts(b *testing.B) {
+	for _, opts := range [][]producer.Option{nil, {producer.WithoutVerdicts()}} {
+		b.Run(fmt.Sprintf("%d options", len(opts)), func(b *testing.B) {
+			p := producer.New(opts...)
+			defer p.Close()
+			for i := range 100 {
+				l := &leaky{begin: time.Now(), limit: 10}
+				observe(b, fmt.Sprint(i), l.stats)
+			}
+			for b.Loop() {
+				if _, err := p.Produce(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
