@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/resource"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/poolgauge/poolgauge/internal/catalog"
@@ -130,6 +132,34 @@ func TestLimit(t *testing.T) {
 		l.Offer(busy(time.Now(), "new").wire(t))
 		if pools := l.Picture().Pools; pools[0].Name != "new" {
 			t.Errorf("there was no room for a new pool: the first is %s", pools[0].Name)
+		}
+	})
+}
+
+// Apps and pools that come and go for a day, each with series of its own, leave no memory behind.
+func TestChangingSeries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := New(Config{})
+		begin, points := heap(), 0
+		for range 24 * 60 {
+			for range 10 {
+				r := busy(time.Now(), poolName(points))
+				r.service = poolName(points)
+				l.Offer(r.wire(t))
+				points += len(r.metrics)
+			}
+			time.Sleep(time.Minute)
+			l.Collect(&metricdata.ResourceMetrics{Resource: resource.Empty()})
+		}
+		m, grown := l.Memory(), heap()-begin
+		t.Logf("%d points of as many series: account %+v, heap grew by %d", points, m, grown)
+		if limit := int64(1.15 * float64(m.Limit)); m.Used > m.Limit || grown > limit {
+			t.Errorf("the heap grew by %d bytes, want at most %d", grown, limit)
+		}
+		time.Sleep(time.Hour)
+		l.Collect(&metricdata.ResourceMetrics{Resource: resource.Empty()})
+		if m := l.Memory(); m.Used != 0 || m.Series != 0 {
+			t.Errorf("of apps that are long gone is left: %+v", m)
 		}
 	})
 }

@@ -1,0 +1,145 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// What README says: the example beside a sidecar that has no upstream. Its pools are on the page, and in the summary on the terminal.
+func TestExampleBesideASidecar(t *testing.T) {
+	orders := filepath.Join(t.TempDir(), "orders")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", orders, ".")
+	build.Dir = "../examples/orders"
+	if text, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	relay, page := freeAddress(t), freeAddress(t)
+	summary := runSummary(t, "--interval=1s", "--relay-grpc-address="+relay, "--page-address="+page)
+
+	app := exec.CommandContext(t.Context(), orders, "serve", "-listen=127.0.0.1:0", "-sqlite="+filepath.Join(t.TempDir(), "orders.db"))
+	app.Env = []string{"PATH=" + os.Getenv("PATH"), "OTEL_METRIC_EXPORT_INTERVAL=1000", "OTEL_EXPORTER_OTLP_ENDPOINT=http://" + relay}
+	said, err := app.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, app)
+	line, err := bufio.NewReader(said).ReadString('\n')
+	_, rest, found := strings.Cut(line, "serving ")
+	if target, _, ok := strings.Cut(rest, ","); found && ok {
+		run(t, exec.CommandContext(t.Context(), orders, "load", "-target="+target, "-rate=20", "-duration=1m"))
+	} else {
+		t.Fatalf("the service says %q: %v", line, err)
+	}
+	begin := time.Now()
+	want := []string{"orders", "orders-db", "orders-http", "payments", "payments-http", "receipt-printers"}
+	if names := awaitPools(t, "http://"+page+"/api/v1/picture", len(want)); !slices.Equal(names, want) {
+		t.Errorf("the page has %v, want %v", names, want)
+	}
+	t.Logf("all pools are there after %v, of intervals of 1s", time.Since(begin))
+	want[len(want)-1] = "receipt-prin" // in 80 columns
+	summary.await(t, want...)
+}
+
+// run starts a program, which an interrupt ends with the test.
+func run(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // before cleanups
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Wait() })
+}
+
+// awaitPools waits until a picture has so many pools, and returns their names in order.
+func awaitPools(t *testing.T, url string, n int) (names []string) {
+	t.Helper()
+	for deadline := time.After(patience); ; {
+		var picture struct{ Pools []struct{ Name string } }
+		if answer, err := http.Get(url); err == nil {
+			err = json.NewDecoder(answer.Body).Decode(&picture)
+			_ = answer.Body.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		names = names[:0]
+		for _, p := range picture.Pools {
+			names = append(names, p.Name)
+		}
+		slices.Sort(names)
+		if len(names) >= n {
+			return names
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-deadline:
+			t.Fatalf("the picture has %v, want %d pools", names, n)
+		}
+	}
+}
+
+// terminal is what a sidecar prints for people.
+type terminal struct {
+	mu      sync.Mutex // guards what follows
+	text    bytes.Buffer
+	changed chan struct{} // closed and replaced when a line is added
+}
+
+// runSummary runs a sidecar that shows its summary until the test ends.
+func runSummary(t *testing.T, args ...string) *terminal {
+	t.Helper()
+	cmd := exec.Command(binary, append(slices.Clone(quiet), args...)...)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir(), "GORACE=atexit_sleep_ms=0"}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s, done := &terminal{changed: make(chan struct{})}, make(chan struct{})
+	go func() {
+		defer close(done)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			s.mu.Lock()
+			s.text.WriteString(lines.Text() + "\n")
+			close(s.changed)
+			s.changed = make(chan struct{})
+			s.mu.Unlock()
+		}
+		_ = cmd.Wait() // killed
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-done
+	})
+	return s
+}
+
+// await waits until all words were printed.
+func (s *terminal) await(t *testing.T, words ...string) {
+	t.Helper()
+	for deadline := time.After(patience); ; {
+		s.mu.Lock()
+		text, changed := s.text.String(), s.changed
+		s.mu.Unlock()
+		if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, w) }) {
+			return
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			t.Fatalf("the summary does not have all of %v:\n%s", words, text)
+		}
+	}
+}
