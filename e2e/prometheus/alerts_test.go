@@ -75,7 +75,7 @@ var faults = map[string]fault{
 	"tasks panic":                 {app: panicking, alerts: []string{"PoolUsesFailing"}},
 	"head of line":                {app: headOfLine, alerts: []string{"PoolWaitsWithRoom"}},
 	"larger than the pool":        {app: tooLarge, alerts: []string{"PoolWaitsWithRoom"}},
-	"one full host of many":       {app: fullHost, alerts: []string{"PoolWaitsWithRoom"}},
+	"one full host of many":       {app: fullHost, alerts: []string{"PoolSaturated"}},
 	"a full listener":             {app: fullListener, alerts: []string{"PoolFull"}},
 	"leases are not given back":   {app: leaking, lasting: 150 * time.Minute, alerts: []string{"PoolLeaking"}},
 	"bursts":                      {app: bursts, lasting: 90 * time.Minute, alerts: []string{"PoolWaitsOverObjective"}},
@@ -164,6 +164,24 @@ func TestEveryAlertFiresInItsFaultOnly(t *testing.T) {
 	}
 }
 
+// Of a pool with a limit for each host the alert names the host that is full.
+func TestAlertNamesTheFullHost(t *testing.T) {
+	withoutRace(t)
+	var summaries []string
+	evaluate(t, fault{app: fullHost}.timeline(t), 0, func(g *rules.Group) {
+		for _, r := range g.AlertingRules() {
+			r.ForEachActiveAlert(func(a *rules.Alert) {
+				if a.State == rules.StateFiring && !slices.Contains(summaries, a.Annotations.Get("summary")) {
+					summaries = append(summaries, a.Annotations.Get("summary"))
+				}
+			})
+		}
+	})
+	if len(summaries) != 1 || !strings.HasPrefix(summaries[0], "Pool faulty (host-7:443) of ") {
+		t.Errorf("got %q", summaries)
+	}
+}
+
 // Three minutes after a process is gone none of its alerts fires.
 func TestNoAlertOfAProcessThatIsGone(t *testing.T) {
 	withoutRace(t)
@@ -190,29 +208,11 @@ func withoutRace(t *testing.T) {
 	}
 }
 
-// fired replays exports into a new Prometheus, evaluates the rules as it would, and returns the alerts that fired after a time, sorted.
+// fired returns the alerts that fired after a time, sorted.
 func fired(t *testing.T, exports []export, after time.Duration) []string {
 	t.Helper()
-	e := startEngine(t)
-	groups, err := e.Rules(t.Context(), deploy+"/prometheus/rules.yaml", evaluation)
-	if err != nil {
-		t.Fatal(err)
-	}
 	most := map[string]int{}
-	next := exports[0].at.Truncate(evaluation).Add(evaluation)
-	since := exports[0].at.Add(after - interval)
-	for _, x := range exports {
-		for ; x.at.After(next); next = next.Add(evaluation) {
-			for _, g := range groups {
-				g.Eval(t.Context(), next)
-				healthyRules(t, g)
-				if next.After(since) {
-					count(g, most)
-				}
-			}
-		}
-		ingest(t, e, x.body)
-	}
+	evaluate(t, exports, after, func(g *rules.Group) { count(g, most) })
 	var list []string
 	for _, name := range slices.Sorted(maps.Keys(most)) {
 		if most[name] > 1 {
@@ -221,6 +221,30 @@ func fired(t *testing.T, exports []export, after time.Duration) []string {
 		list = append(list, strings.TrimSpace(name))
 	}
 	return list
+}
+
+// evaluate replays exports into a new Prometheus, evaluates the rules as it would, and shows each group that was after a time.
+func evaluate(t *testing.T, exports []export, after time.Duration, show func(*rules.Group)) {
+	t.Helper()
+	e := startEngine(t)
+	groups, err := e.Rules(t.Context(), deploy+"/prometheus/rules.yaml", evaluation)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := exports[0].at.Truncate(evaluation).Add(evaluation)
+	since := exports[0].at.Add(after - interval)
+	for _, x := range exports {
+		for ; x.at.After(next); next = next.Add(evaluation) {
+			for _, g := range groups {
+				g.Eval(t.Context(), next)
+				healthyRules(t, g)
+				if next.After(since) {
+					show(g)
+				}
+			}
+		}
+		ingest(t, e, x.body)
+	}
 }
 
 // evaluation is how often the rules are evaluated: as is Prometheus' default, and half as often as in prometheus.yml.

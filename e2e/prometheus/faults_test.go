@@ -5,9 +5,13 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/poolgauge/poolgauge/instrument"
 	"github.com/poolgauge/poolgauge/instrument/wraphttp"
@@ -284,19 +288,26 @@ func (l clients) Accept() (net.Conn, error) {
 func (clients) Close() error   { return nil }
 func (clients) Addr() net.Addr { return &net.TCPAddr{} }
 
-// fullHost is what an http.Transport with 20 hosts of 5 connections each reports when one of them does not answer.
+// fullHost is what an http.Transport with 20 hosts of 5 connections each reports when one of them is full and slow, and requests wait.
 func fullHost(ctx context.Context, meters instrument.Option) {
 	began := time.Now()
-	var served int64
 	r, err := instrument.Observe("faulty", wraphttp.Kind, func() (s instrument.Stats) {
-		served += 10
-		used, waiting := int64(1), int64(0)
-		if late(ctx, began) {
-			used, waiting = 6, 3
+		for host := range int64(20) {
+			used, waiting := int64(1), int64(0)
+			if host == 7 && late(ctx, began) {
+				used, waiting = 5, 3
+			}
+			elapsed := time.Since(began).Seconds()
+			served := int64(elapsed)
+			var of instrument.Stats
+			of.Limit, of.Pending = instrument.Some[int64](5), instrument.Some(waiting)
+			of.Usage[instrument.Used] = instrument.Some(used)
+			of.Requests[instrument.Acquired], of.Completed[instrument.OK] = instrument.Some(served), instrument.Some(max(0, served-used))
+			s.Parts = append(s.Parts, instrument.Part{
+				Attributes: []attribute.KeyValue{semconv.ServerAddress(fmt.Sprintf("host-%d", host)), semconv.ServerPort(443), semconv.URLScheme("https")},
+				Stats:      of,
+			})
 		}
-		s.Limit, s.Pending = instrument.Some[int64](100), instrument.Some(waiting)
-		s.Usage[instrument.Used], s.UseTime = instrument.Some(used), instrument.Some(float64(used)*time.Since(began).Seconds())
-		s.Requests[instrument.Acquired], s.Completed[instrument.OK] = instrument.Some(served), instrument.Some(served-used)
 		return s
 	}, meters)
 	must(err)

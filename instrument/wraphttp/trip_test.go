@@ -9,6 +9,8 @@ import (
 	"net/http/httptrace"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
 )
@@ -120,6 +122,26 @@ func TestGivingUpLeavesWhatNobodyWorksAt(t *testing.T) {
 	if n := tr.part.constructing; n != 0 {
 		t.Errorf("%d constructing, want 0", n)
 	}
+}
+
+// A second dial begins when it is first heard of, and not when the request asked for the first, which was of no use.
+func TestASecondDialBeginsWhenItIsHeardOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(&http.Transport{}, nil)
+		defer p.close()
+		tr := &trip{pool: p, req: httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://shop/", http.NoBody)}
+		tr.hooks()
+		for range 2 {
+			tr.ask("shop:443")
+			tr.handshake()
+			time.Sleep(time.Second)
+			tr.shaken(nil)
+			time.Sleep(4 * time.Second)
+		}
+		if made := p.stats().Create[0].Duration; made.Count() != 2 || made.Sum() != 2 {
+			t.Errorf("%d made in %v s, want 2 in a second each", made.Count(), made.Sum())
+		}
+	})
 }
 
 // reader is a body that ends in an error.

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/poolgauge/poolgauge/internal/catalog"
 	"github.com/poolgauge/poolgauge/internal/promql"
@@ -14,11 +17,14 @@ const interval = "$__rate_interval"
 // inPools are the queries of the pools dashboard.
 var inPools = promql.Queries{Scope: scope + `,` + poolLabel + `=~"$pool"`, Range: interval}
 
-// A pool is known by its service and its name; the instances of a service are added up.
+// A pool is known by its service and its name, and a part of one by its host, as that of a client with a limit for each; the instances of
+// a service are added up.
 var (
-	byPool     = []string{jobLabel, poolLabel}
-	byPoolKind = []string{jobLabel, poolLabel, kindLabel}
-	poolLegend = "{{" + poolLabel + "}} ({{" + jobLabel + "}})"
+	byName     = []string{jobLabel, poolLabel}
+	byPool     = append(slices.Clip(byName), hostLabels...)
+	byPoolKind = append(slices.Clip(byPool), kindLabel)
+	hostLabels = promql.Labels(semconv.ServerAddressKey, semconv.ServerPortKey)
+	poolLegend = "{{" + poolLabel + "}} {{" + hostLabels[0] + "}} ({{" + jobLabel + "}})"
 )
 
 var (
@@ -60,7 +66,7 @@ func poolFigures() []panel {
 	}
 	return []panel{
 		small(chart{title: "Pools", help: "Pools that report, of all services chosen.", unit: "short"}).
-			figure(query{"count(" + promql.Aggregate("group", byPool, inPools.Value(catalog.PoolUsage)) + ")", ""}),
+			figure(query{"count(" + promql.Aggregate("group", byName, inPools.Value(catalog.PoolUsage)) + ")", ""}),
 		small(chart{
 			title: "Busiest pool", unit: "percentunit", limits: steps(0.8, 0.95), top: cog.ToPtr(1.0), sparse: []*catalog.Metric{catalog.PoolLimit},
 			help: "Highest utilisation of a pool: slot-seconds used over slot-seconds available. Near 100 % somebody waits.",
@@ -89,6 +95,8 @@ func poolTable() panel {
 		help: "Every pool, the busiest first. Click a pool to look at it alone.",
 	}.table([]label{
 		{"Pool", poolLabel, to("Look at this pool alone", poolsUID, here)},
+		{"Host", hostLabels[0], nil},
+		{"Port", hostLabels[1], nil},
 		{"Service", jobLabel, nil},
 		{"Kind", kindLabel, nil},
 	}, []column{
