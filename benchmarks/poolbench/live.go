@@ -59,7 +59,7 @@ var liveFaults = []liveFault{
 	{"too small", worker, func(s *shop) { s.rate *= 3.2 }, []diagnose.Verdict{diagnose.TooSmall}},
 	{"too small", resource, func(s *shop) { s.rate *= 3.2 }, []diagnose.Verdict{diagnose.TooSmall}},
 	{"leaking", resource, func(s *shop) {
-		s.task = func() error { time.Sleep(liveUse); return leakOf(rand.IntN(200) == 0) }
+		s.task = func() error { time.Sleep(liveUse); return leakOf(rand.IntN(80) == 0) }
 	}, []diagnose.Verdict{diagnose.Leaking}},
 	{"downstream slow", resource, func(s *shop) { s.task = sleep(5 * liveUse) }, []diagnose.Verdict{diagnose.DownstreamSlow}},
 	{"downstream slow", worker, func(s *shop) { s.task = sleep(5 * liveUse) }, []diagnose.Verdict{diagnose.DownstreamSlow}},
