@@ -94,6 +94,6 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 	$(call each,FUZZTIME=$(FUZZTIME) $(CURDIR)/.ci/fuzz)
 
 bench: ## compare with peers; fails where a bar is missed
-	@cd benchmarks && missed=0; for b in footprint relay pools pools/truth pools/memory wrap "classify -rounds 3"; do go run ./$$b || missed=1; done; exit $$missed
+	@cd benchmarks && missed=0; for b in footprint relay pools pools/truth pools/memory wrap "classify -rounds 3" "poolbench -seed 13" "poolbench -live"; do go run ./$$b || missed=1; done; exit $$missed
 
 .PHONY: check help tidy build imagecontext image packages pinned podman vet lint fmt test alerts readme cross generate browser fuzz bench

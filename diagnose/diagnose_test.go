@@ -317,7 +317,10 @@ func TestJudgeRemembersALeak(t *testing.T) {
 		window Window
 		want   Verdict
 	}{
-		{well(), Undetermined}, {well(), OK}, {well(), OK}, {well(), OK},
+		{well(), Undetermined},
+		{well(), OK},
+		{well(), OK},
+		{well(), OK},
 		{leak, OK}, // one use may take that long
 		{leak, Leaking},
 		{all, Leaking},
@@ -329,5 +332,16 @@ func TestJudgeRemembersALeak(t *testing.T) {
 		if _, one := j.See(f, machine()); one.Verdict != c.want {
 			t.Errorf("window %d is %v (%s), want %v", i, one.Verdict, one.Evidence, c.want)
 		}
+	}
+}
+
+// A pool takes about a microsecond, once in ten seconds.
+func BenchmarkJudge(b *testing.B) {
+	var j Judge
+	f := Figures{At: time.Unix(1000, 0)}
+	m := machine()
+	for b.Loop() {
+		report(&f, well())
+		j.See(f, m)
 	}
 }

@@ -59,7 +59,7 @@ var liveFaults = []liveFault{
 	{"too small", worker, func(s *shop) { s.rate *= 3.2 }, []diagnose.Verdict{diagnose.TooSmall}},
 	{"too small", resource, func(s *shop) { s.rate *= 3.2 }, []diagnose.Verdict{diagnose.TooSmall}},
 	{"leaking", resource, func(s *shop) {
-		s.task = func() error { time.Sleep(liveUse); return leakOf(rand.IntN(200) == 0) }
+		s.task = func() error { time.Sleep(liveUse); return leakOf(rand.IntN(80) == 0) }
 	}, []diagnose.Verdict{diagnose.Leaking}},
 	{"downstream slow", resource, func(s *shop) { s.task = sleep(5 * liveUse) }, []diagnose.Verdict{diagnose.DownstreamSlow}},
 	{"downstream slow", worker, func(s *shop) { s.task = sleep(5 * liveUse) }, []diagnose.Verdict{diagnose.DownstreamSlow}},
@@ -96,8 +96,6 @@ func lockedTasks(s *shop) {
 	s.rate = 500
 }
 
-var sink uint64
-
 // burn takes CPU time.
 func burn(d time.Duration) {
 	var x uint64 = 88172645463325252
@@ -106,9 +104,7 @@ func burn(d time.Duration) {
 		x ^= x >> 7
 		x ^= x << 17
 	}
-	if x == 0 {
-		sink++ // so that the loop is not left out
-	}
+	runtime.KeepAlive(x) // so that the loop is not left out
 }
 
 // iterations of burn take a second of CPU time.
@@ -121,7 +117,7 @@ var iterations = sync.OnceValue(func() float64 {
 		x ^= x >> 7
 		x ^= x << 17
 	}
-	sink = x
+	runtime.KeepAlive(x)
 	return n / (ownfigures.Read(time.Now()).BusyTime - begin)
 })
 

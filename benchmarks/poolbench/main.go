@@ -80,5 +80,8 @@ func command(args []string, stdin io.Reader, stdout io.Writer) error {
 	}
 	fmt.Fprintln(stdout)
 	summary(stdout, runs, judges, scores)
-	return nil
+	if *only != "" {
+		return nil
+	}
+	return bars(scores)
 }

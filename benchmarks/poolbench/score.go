@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -155,13 +156,45 @@ func summary(out io.Writer, runs []*run, programs []program, all map[string]scor
 	}
 	for _, p := range programs {
 		of := all[p.name]
-		pair, right, confused := 0, 0, 0
-		for a, b := range map[diagnose.Verdict]diagnose.Verdict{diagnose.Leaking: diagnose.TooSmall, diagnose.TooSmall: diagnose.Leaking} {
-			if s := of[strings.ReplaceAll(a.String(), "_", " ")]; s != nil {
-				pair, right, confused = pair+s.windows, right+s.right, confused+s.wrong[b.String()]
-			}
-		}
+		right, confused := of.pair()
 		fmt.Fprintf(out, "%s: %d of %d healthy programs convicted; leaking against too small: %s right, %d windows taken for the other\n",
-			p.name, of[""].convicted, healthy, percent(right, pair), confused)
+			p.name, of[""].convicted, healthy, right, confused)
 	}
+}
+
+// pair returns how many windows of programs that leak, or that are too small, are right, and how many are taken for the other.
+func (of scores) pair() (right share, confused int) {
+	leaking, tooSmall := diagnose.Leaking.String(), diagnose.TooSmall.String()
+	for fault, other := range map[string]string{"leaking": tooSmall, "too small": leaking} {
+		if s := of[fault]; s != nil {
+			right.of, right.n, confused = right.of+s.windows, right.n+s.right, confused+s.wrong[other]
+		}
+	}
+	return right, confused
+}
+
+// share is a part of a number of windows.
+type share struct{ n, of int }
+
+func (s share) String() string { return percent(s.n, s.of) }
+
+// below reports whether the share is less than a number of percent.
+func (s share) below(percent float64) bool { return 100*float64(s.n) < percent*float64(s.of) }
+
+// bars returns an error if ours miss what they have to reach.
+func bars(all map[string]scores) error {
+	one, held := all[eachWindow.name], all[ours.name]
+	var missed []error
+	miss := func(is bool, format string, args ...any) {
+		if is {
+			missed = append(missed, fmt.Errorf(format, args...))
+		}
+	}
+	right := func(s *score) share { return share{s.right, s.windows} }
+	pair, _ := held.pair()
+	miss(right(one[""]).below(92), "%v of the windows are right, want 92 %%", right(one[""]))
+	miss(right(held[""]).below(99), "%v are right after hysteresis, want 99 %%", right(held[""]))
+	miss(pair.below(98), "leaking against too small is right in %v, want 98 %%", pair)
+	miss(held[""].convicted > 0, "%d healthy programs are convicted, want none", held[""].convicted)
+	return errors.Join(missed...)
 }

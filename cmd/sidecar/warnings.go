@@ -31,20 +31,10 @@ func checkWarnings(ctx context.Context, out io.Writer, at string) error {
 	}
 	n := 0
 	for i := range picture.Pools { // the worst first
-		p := &picture.Pools[i]
-		level := p.Level
-		if level == live.Good && p.Verdict != "" && p.Verdict != "oversized" {
-			level = live.Warning // such as a leak that has not cost all slots yet
+		if warning, ok := warningOf(&picture.Pools[i]); ok {
+			n++
+			fmt.Fprintln(out, printable(warning))
 		}
-		if level != live.Trouble && level != live.Warning {
-			continue
-		}
-		n++
-		why := p.Reason
-		if p.Verdict != "" {
-			why = strings.TrimPrefix(fmt.Sprintf("%s; %s: %s", why, p.Verdict, strings.Join(p.Evidence, "; ")), "; ")
-		}
-		fmt.Fprintln(out, printable(fmt.Sprintf("%s: %s %s of %s: %s", level, p.Kind, p.Name, p.Service, why)))
 	}
 	if n > 0 && picture.Host.Verdict != "" {
 		fmt.Fprintln(out, printable(fmt.Sprintf("host: %s: %s", picture.Host.Verdict, picture.Host.Evidence)))
@@ -54,6 +44,22 @@ func checkWarnings(ctx context.Context, out io.Writer, at string) error {
 	}
 	fmt.Fprintf(out, "All %d pools serve their callers.\n", len(picture.Pools))
 	return nil
+}
+
+// warningOf returns what is wrong with a pool; ok is false if nothing is.
+func warningOf(p *live.Pool) (warning string, ok bool) {
+	level := p.Level
+	if level == live.Good && p.Verdict != "" && p.Verdict != "oversized" {
+		level = live.Warning // such as a leak that has not cost all slots yet
+	}
+	if level != live.Trouble && level != live.Warning {
+		return "", false
+	}
+	why := p.Reason
+	if p.Verdict != "" {
+		why = strings.TrimPrefix(fmt.Sprintf("%s; %s: %s", why, p.Verdict, strings.Join(p.Evidence, "; ")), "; ")
+	}
+	return fmt.Sprintf("%s: %s %s of %s: %s", level, p.Kind, p.Name, p.Service, why), true
 }
 
 // largestPicture is more than any picture is.

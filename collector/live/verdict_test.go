@@ -2,6 +2,7 @@ package live
 
 import (
 	"math"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -163,5 +164,62 @@ func TestVerdictsAreReported(t *testing.T) {
 	offer("undetermined", "ok")
 	if p := onlyPool(t, l); p.Verdict != "" {
 		t.Errorf("verdict %q, want none", p.Verdict)
+	}
+}
+
+// own builds a collection of the sidecar's own.
+type own struct {
+	at      time.Time
+	metrics map[string]*metricdata.Sum[float64]
+}
+
+func (o *own) add(row *catalog.Metric, v float64, of ...attribute.KeyValue) {
+	if o.metrics[row.Name] == nil {
+		o.metrics[row.Name] = &metricdata.Sum[float64]{Temporality: metricdata.CumulativeTemporality}
+	}
+	m := o.metrics[row.Name]
+	m.DataPoints = append(m.DataPoints, metricdata.DataPoint[float64]{Attributes: attribute.NewSet(of...), Time: o.at, Value: v})
+}
+
+func (o *own) collection() *metricdata.ResourceMetrics {
+	var scope metricdata.ScopeMetrics
+	for name, data := range o.metrics {
+		scope.Metrics = append(scope.Metrics, metricdata.Metrics{Name: name, Data: *data})
+	}
+	return &metricdata.ResourceMetrics{ScopeMetrics: []metricdata.ScopeMetrics{scope}}
+}
+
+// What an app has for itself is that of the one container besides the sidecar's own; of two it is not known whose.
+func TestHostVerdictIsOfTheAppsContainer(t *testing.T) {
+	begin := time.Unix(1000, 0)
+	collect := func(l *Live, n float64, throttled map[string]float64) {
+		o := &own{at: begin.Add(time.Duration(10*n) * time.Second), metrics: map[string]*metricdata.Sum[float64]{}}
+		o.add(catalog.SourceDuration, 0)
+		o.add(catalog.ProcessCPUTime, n, semconv.ProcessPID(os.Getpid()), semconv.ContainerID("own"))
+		o.add(catalog.ProcessRunQueueTime, n, semconv.ProcessPID(os.Getpid()), semconv.ContainerID("own"))
+		for id, share := range throttled {
+			path, in := catalog.CgroupPathKey.String("/"+id), semconv.ContainerID(id)
+			o.add(catalog.ContainerCPUTime, n, path, in)
+			o.add(catalog.CgroupCPULimit, 2, path, in)
+			o.add(catalog.CgroupCPUPeriods, 100*n, path, in)
+			o.add(catalog.CgroupCPUThrottledPeriods, share*100*n, path, in)
+		}
+		l.Collect(o.collection())
+	}
+	for _, c := range []struct {
+		throttled map[string]float64
+		want      string
+	}{
+		{map[string]float64{"own": 0.5, "app": 0}, ""},
+		{map[string]float64{"own": 0, "app": 0.5}, "throttled"},
+		{map[string]float64{"own": 0, "app": 0.5, "other": 0}, ""},
+	} {
+		l := New(Config{})
+		for n := range 4 {
+			collect(l, float64(n), c.throttled)
+		}
+		if got := l.Picture().Host.Verdict; got != c.want {
+			t.Errorf("throttled %v: the verdict is %q, want %q", c.throttled, got, c.want)
+		}
 	}
 }
