@@ -108,13 +108,14 @@ const (
 	okRole
 	notMadeRole
 	canceledRole
+	oldestUseRole
 	roles
 )
 
 // plainRoles are those of metrics, and states those of the values of the attribute that tells series of one metric apart.
 var (
 	plainRoles = map[*catalog.Metric]role{
-		catalog.PoolLimit: limitRole, catalog.PoolPending: pendingRole, catalog.PoolPendingLimit: pendingLimitRole, catalog.PoolPendingAge: oldestRole,
+		catalog.PoolLimit: limitRole, catalog.PoolPending: pendingRole, catalog.PoolPendingLimit: pendingLimitRole, catalog.PoolPendingAge: oldestRole, catalog.PoolUseAge: oldestUseRole,
 		catalog.PoolUseTime: useTimeRole, catalog.PoolWaitDuration: waitRole, catalog.PoolUseDuration: useRole, catalog.PoolWaits: waitsRole, catalog.PoolWaitTime: waitTimeRole,
 	}
 	states = map[*catalog.Metric]map[string]role{

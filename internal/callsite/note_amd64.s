@@ -10,9 +10,6 @@ TEXT ·Note(SB), NOSPLIT|NOFRAME, $0-8
 	MOVQ   (TLS), AX
 	MOVQ   8(AX), DX    // g.stack.hi, whose offset runtime/cgo relies on
 	SUBQ   $16, DX      // the last frame that may be read
-	XORPS  X0, X0
-	MOVUPS X0, (DI)
-	MOVUPS X0, 16(DI)
 	MOVQ   SP, AX
 	MOVQ   BP, BX
 
