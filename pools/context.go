@@ -10,7 +10,30 @@ import (
 type poolContext struct {
 	context.Context // of the pool
 	values          context.Context
-	trace           trace.TraceID // of the request of a task, where holders may be asked for; else zero
+}
+
+// tracedContext is a caller's context with the trace that it had in the call: later it may be that of another.
+type tracedContext struct {
+	context.Context
+	id trace.TraceID
+}
+
+// traced returns ctx with its trace, if it has one.
+func traced(ctx context.Context) context.Context {
+	if id := trace.SpanContextFromContext(ctx).TraceID(); id.IsValid() {
+		return &tracedContext{ctx, id}
+	}
+	return ctx
+}
+
+// trace returns the trace of the caller's context, zero if it is not known. The nil poolContext has none.
+func (c *poolContext) trace() trace.TraceID {
+	if c != nil {
+		if t, ok := c.values.(*tracedContext); ok {
+			return t.id
+		}
+	}
+	return trace.TraceID{}
 }
 
 // Value asks the pool first, so that context.WithCancel finds what it derives from, and pprof.Do adds to

@@ -27,6 +27,16 @@
 // blocked. Only pools are sampled whose tasks take less than 10 ms; instrument.WithCPUSamples(0) samples
 // none. docs/benchmarks.md compares each type with other pools.
 //
+// # Holders
+//
+// [Resources], [Workers] and [Groups] know since when each slot is used. While such a pool is full, or its
+// oldest use is far longer than usual, Stats names the holders of the oldest uses: the line that asked for the
+// slot and its callers, or the function of a task; for how long; and the trace of the request, if that had to
+// wait or left no slot. A collection that sees requests wait for such a pool logs the holders, once; see
+// instrument.WithHolderLog. It costs about 4 ns an acquire on amd64 and arm64; on other architectures the line is
+// noted for one use of 64. Above 100,000 uses a second one trace in 32 is noted. A semaphore does not know
+// which permits come back, so it has no holders, and neither has a MemoryBudget.
+//
 // # Cardinality
 //
 // A pool has about 25 series, none of which grows with use. Names are unique in a process: a second live

@@ -71,7 +71,7 @@ func (c *ResourcesConfig[T]) check(limit int, noConstruct bool) error {
 // constructor is in Create. An Acquire whose constructor fails counts as acquired and as a use that
 // ended with an error.
 //
-// Acquire and Release do not allocate. The pool takes some 5 KiB, and 250 bytes for each resource.
+// Acquire and Release do not allocate. The pool takes some 5 KiB, and 300 bytes for each resource.
 type Resources[T any] struct {
 	name      string
 	construct func(context.Context) (T, error)

@@ -43,16 +43,16 @@ func (p *Resources[T]) Acquire(ctx context.Context) (Lease[T], error) {
 	s := p.idle.first
 	if s == nil || p.wantsCheck(s) {
 		l, err := p.acquireSlowly(ctx, &site)
-		if err == nil {
+		if err == nil && l.slot.use.IsTimed() {
 			l.noteTrace(ctx)
 		}
 		return l, err
 	}
 	p.idle.remove(s)
 	l := p.lendAtOnce(s, &site)
-	full := p.isExhausted()
+	traced := p.isTraced(s)
 	p.mu.Unlock()
-	if full {
+	if traced {
 		l.noteTrace(ctx)
 	}
 	return l, nil
@@ -146,15 +146,15 @@ func (p *Resources[T]) TryAcquire(ctx context.Context) (Lease[T], error) {
 	if !p.untold {
 		callsite.Note(&site)
 	}
-	l, full, err := p.tryAcquire(ctx, &site)
-	if full {
+	l, traced, err := p.tryAcquire(ctx, &site)
+	if traced {
 		l.noteTrace(ctx)
 	}
 	return l, err
 }
 
-// tryAcquire also reports whether it lent what was left.
-func (p *Resources[T]) tryAcquire(ctx context.Context, site *callsite.Site) (l Lease[T], full bool, err error) {
+// tryAcquire is TryAcquire but for the trace.
+func (p *Resources[T]) tryAcquire(ctx context.Context, site *callsite.Site) (l Lease[T], traced bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -162,7 +162,8 @@ func (p *Resources[T]) tryAcquire(ctx context.Context, site *callsite.Site) (l L
 	}
 	if s := p.idle.first; s != nil && (!p.wantsCheck(s) || p.wasChecked(s)) {
 		p.idle.remove(s)
-		return p.lendAtOnce(s, site), p.isExhausted(), nil
+		l = p.lendAtOnce(s, site)
+		return l, p.isTraced(s), nil
 	}
 	if s := p.reserve(); s != nil {
 		ctx, stop := p.untilClosed(ctx)
@@ -212,9 +213,10 @@ func (p *Resources[T]) lend(s *resSlot[T], site *callsite.Site, now time.Duratio
 	return Lease[T]{s, s.turn}
 }
 
-// isExhausted reports whether the next caller will have to wait. Caller must hold p.mu.
-func (p *Resources[T]) isExhausted() bool {
-	return p.idle.first == nil && !p.hasRoom() && !p.untold
+// isTraced reports whether a request that got s at once is to note its trace: the next one will have to wait.
+// It takes some 20 ns, so it is done as often as the clock is read. Caller must hold p.mu.
+func (p *Resources[T]) isTraced(s *resSlot[T]) bool {
+	return p.idle.first == nil && !p.hasRoom() && s.use.IsTimed()
 }
 
 // noteTrace notes the trace of the request that got the lease. It must be called before the holder has it,

@@ -54,7 +54,7 @@ func (p *Resources[T]) CreateResource(ctx context.Context) error {
 // await returns the lease of s, which is to be constructed or checked for the caller, unless ctx ends
 // first.
 func (p *Resources[T]) await(ctx context.Context, s *resSlot[T]) (Lease[T], error) {
-	done := p.readyLater(&poolContext{Context: p.life, values: ctx}, s)
+	done := p.readyLater(&poolContext{p.life, ctx}, s)
 	var err error
 	select {
 	case err = <-done:
@@ -170,7 +170,7 @@ func (p *Resources[T]) keeps(ctx context.Context, s *resSlot[T]) bool {
 // check runs the check, and reports whether the resource has passed it. One that panics or ends its
 // goroutine has not. If the check ignores the end of its context, returned is closed when it returns.
 func (p *Resources[T]) check(ctx context.Context, value T) (passed bool, returned <-chan struct{}) {
-	ctx = &poolContext{Context: p.life, values: ctx} // the check is the pool's, which the caller may leave
+	ctx = &poolContext{p.life, ctx} // the check is the pool's, which the caller may leave
 	if p.cfg.CheckTimeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, p.cfg.CheckTimeout)

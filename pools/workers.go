@@ -98,7 +98,7 @@ type Workers struct {
 	watch   alarm              // looks after blocked callers
 	seen    int64              // tasks that had begun or ended when watch was set
 
-	full        atomic.Bool // all workers are busy; written with the lock, when that changes
+	tracing     atomic.Bool // all workers are busy, and the clock is read; written with the lock
 	name        string
 	config      WorkersConfig
 	ctx         context.Context // of the tasks
@@ -247,7 +247,7 @@ func (p *Workers) Resize(n int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.limit = n
-	p.noteFull()
+	p.setTracing(false)
 	p.dismiss(p.alive - n)
 	p.admit()
 	p.wake()

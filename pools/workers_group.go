@@ -5,8 +5,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"go.opentelemetry.io/otel/trace"
-
 	"github.com/poolgauge/poolgauge/internal/callsite"
 )
 
@@ -23,8 +21,7 @@ type scope struct {
 func (p *Workers) newScope(ctx context.Context) scope {
 	ctx, cancel := context.WithCancelCause(ctx)
 	unbind := context.AfterFunc(p.ctx, func() { cancel(p.errClosed) })
-	tasks := &poolContext{Context: p.inside(ctx), values: ctx, trace: trace.SpanContextFromContext(ctx).TraceID()}
-	return scope{p, ctx, tasks, cancel, unbind}
+	return scope{p, ctx, &poolContext{p.inside(ctx), traced(ctx)}, cancel, unbind}
 }
 
 // leave ends the scope, with a cause unless it has ended before.

@@ -200,23 +200,19 @@ func (p *Workers) begin(w *worker, now time.Duration) {
 	w.use = p.uses.Begin(&p.meter, now)
 	w.busy, w.rush = true, now == 0
 	p.used++
-	p.noteFull()
+	p.setTracing(p.used >= p.limit && w.use.IsTimed())
 }
 
-// noteFull notes whether all workers are busy. Caller must hold mu.
-func (p *Workers) noteFull() {
-	if full := p.used >= p.limit; full != p.full.Load() {
-		p.full.Store(full)
+// setTracing says whether the next tasks are to note their traces. Caller must hold mu.
+func (p *Workers) setTracing(yes bool) {
+	if yes != p.tracing.Load() {
+		p.tracing.Store(yes)
 	}
 }
 
 // hold returns what is known of the task that w runs. Caller must hold the lock of the pool.
 func (w *worker) hold() measure.Hold {
-	h := measure.Hold{Site: w.job.function().Site()}
-	if w.from != nil {
-		h.Trace = w.from.trace
-	}
-	return h
+	return measure.Hold{Site: w.job.function().Site(), Trace: w.from.trace()}
 }
 
 // park puts w on the stack of idle ones. Caller must hold mu.
@@ -226,7 +222,7 @@ func (p *Workers) park(w *worker) {
 	}
 	w.job, w.ctx, w.from = nil, nil, nil // for the garbage collector
 	w.parked = true
-	p.noteFull()
+	p.setTracing(false)
 	w.at.next, p.idle = p.idle, w.at
 	p.idlers++
 	p.trimLater()

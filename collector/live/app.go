@@ -140,13 +140,17 @@ func (l *Live) point(s *series, m *otlp.Metric, p *otlp.Point, now time.Time) {
 	l.work.wire = l.work.wire[:0]
 	if m.Kind == otlp.HistogramPoints || m.Kind == otlp.ExponentialPoints {
 		l.work.wire = p.AppendBuckets(l.work.wire, m.Kind)
-		if len(l.work.wire) > mostWire {
+		tooMany := s.at == 0 && l.used+copies*int64(len(l.work.wire)) > l.cfg.Limit
+		if tooMany || len(l.work.wire) > mostWire {
 			l.refused.Add(1)
 			return
 		}
 		if s.role == waitRole {
 			l.heat(s, p)
 		}
+	}
+	if s.role == oldestUseRole {
+		l.hold(s.pool, p)
 	}
 	before := s.size()
 	s.take(p, l.work.wire)
@@ -163,6 +167,9 @@ func (l *Live) point(s *series, m *otlp.Metric, p *otlp.Point, now time.Time) {
 
 // mostWire bounds the size of a histogram's point: 160 buckets, as OpenTelemetry's SDKs have, take less.
 const mostWire = 2 << 10
+
+// copies is how many points a series may keep of a histogram, and some room to grow.
+const copies = 4
 
 // heat adds what a distribution of waits gained since its last point to the heatmap.
 func (l *Live) heat(s *series, p *otlp.Point) {
@@ -214,7 +221,7 @@ func (l *Live) series(of *app, row *catalog.Metric, m *otlp.Metric, p *otlp.Poin
 		return nil
 	}
 	if inPool[row] {
-		if s.pool = l.pool(of, name, kind, now); s.pool == nil {
+		if s.pool = l.pool(of, name, kind, s.size(), now); s.pool == nil {
 			return nil
 		}
 		s.role = s.roleOf(row)
@@ -235,12 +242,12 @@ var inPool = func() map[*catalog.Metric]bool {
 	return all
 }()
 
-// pool returns a pool of an app: a new one if there is room for it, else nil.
-func (l *Live) pool(of *app, name, kind []byte, now time.Time) *pool {
+// pool returns a pool of an app: a new one if there is room for it and its first series, of a size, else nil.
+func (l *Live) pool(of *app, name, kind []byte, size int64, now time.Time) *pool {
 	id := fmt.Sprintf("%016x", xxhash.Sum64String(fmt.Sprintf("%x\x00%s\x00%s", of.key, name, kind)))
 	p := l.pools[id]
 	if p == nil {
-		if l.used+poolSize > l.cfg.Limit && !l.makeRoom(now) {
+		if l.used+poolSize+size > l.cfg.Limit && !l.makeRoom(now) {
 			return nil
 		}
 		p = &pool{app: of, id: id, name: text(name), kind: text(kind), track: newTrack(tracked)}

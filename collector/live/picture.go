@@ -47,6 +47,7 @@ type Pool struct {
 	Pending      Figure `json:"pending,omitzero"`
 	PendingLimit Figure `json:"pendingLimit,omitzero"` // absent: unbounded
 	OldestWait   Figure `json:"oldestWait,omitzero"`   // absent: nobody waits
+	OldestUse    Figure `json:"oldestUse,omitzero"`    // how long it has lasted; absent: nothing is used, or the pool does not know
 
 	Wait      Quantiles `json:"wait,omitzero"` // of all outcomes
 	Use       Quantiles `json:"use,omitzero"`
@@ -62,6 +63,8 @@ type Pool struct {
 	Verdict     string   `json:"verdict,omitempty"` // why it is full; absent while nothing says so
 	Evidence    []string `json:"evidence,omitempty"`
 	Recommended Figure   `json:"recommended,omitzero"` // limit
+
+	Holders []Holder `json:"holders,omitempty"` // the oldest uses, while the pool is full or one lasts far longer than usual
 
 	Spark Spark `json:"spark"`
 }

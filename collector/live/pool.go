@@ -35,6 +35,7 @@ const (
 	onCPU
 	runQueue
 	blocked
+	oldestUse
 	figures
 )
 
@@ -50,12 +51,15 @@ type pool struct {
 	now        [figures]float32 // NaN: absent
 	track      track
 	waits      heat
+	holders    []Holder // that came with the oldest use
+	held       int64    // bytes that they take
 	judge      diagnose.Judge
 }
 
 // gauges are the figures that are the value of a series as it is; the value of a limit is.
 var gauges = map[role]int{
 	limitRole: limit, usedRole: used, idleRole: idle, constructingRole: constructing, pendingRole: pending, pendingLimitRole: pendingLimit, oldestRole: oldest,
+	oldestUseRole: oldestUse,
 }
 
 // rates are the figures that are the growth of one or several series.
@@ -131,6 +135,7 @@ type workspace struct {
 	now, before         otlp.Buckets
 	wire                []byte
 	point               otlp.Point
+	exemplar            otlp.Exemplar
 }
 
 // add adds the values that a histogram got in its window.
@@ -161,15 +166,19 @@ func (p *pool) picture(now time.Time) Pool {
 		ID: p.id, Name: p.name, Kind: p.kind, Service: p.app.service, Instance: p.app.instance, Seen: p.seen,
 		Limit: p.figure(limit), Used: p.figure(used), Idle: p.figure(idle), Constructing: p.figure(constructing),
 		Pending: p.figure(pending), PendingLimit: p.figure(pendingLimit), OldestWait: p.figure(oldest),
-		Wait:     Quantiles{p.figure(waitP50), p.figure(waitP95), p.figure(waitP99)},
-		Use:      Quantiles{p.figure(useP50), p.figure(useP95), p.figure(useP99)},
-		MeanWait: p.figure(meanWait), MeanUse: p.figure(meanUse), Rate: p.figure(rate), NotServed: p.figure(notServed), Failed: p.figure(failed),
+		OldestUse: p.figure(oldestUse),
+		Wait:      Quantiles{p.figure(waitP50), p.figure(waitP95), p.figure(waitP99)},
+		Use:       Quantiles{p.figure(useP50), p.figure(useP95), p.figure(useP99)},
+		MeanWait:  p.figure(meanWait), MeanUse: p.figure(meanUse), Rate: p.figure(rate), NotServed: p.figure(notServed), Failed: p.figure(failed),
 	}
 	if q.Use.P95.IsZero() {
 		q.Use.P50 = Figure{}
 	}
 	if total := p.figure(onCPU).Or(0) + p.figure(runQueue).Or(0) + p.figure(blocked).Or(0); total > 0 {
 		q.OnCPU, q.RunQueue, q.Blocked = share(p.figure(onCPU), total), share(p.figure(runQueue), total), share(p.figure(blocked), total)
+	}
+	if !q.OldestUse.IsZero() {
+		q.Holders = p.holders // which nobody changes
 	}
 	q.Level, q.Reason = level(&q)
 	p.explain(&q)

@@ -110,6 +110,7 @@ const (
 	heldBackRole
 	verdictRole
 	canceledRole
+	oldestUseRole
 	roles
 )
 
@@ -117,8 +118,8 @@ const (
 var (
 	plainRoles = map[*catalog.Metric]role{
 		catalog.PoolLimit: limitRole, catalog.PoolPending: pendingRole, catalog.PoolPendingLimit: pendingLimitRole, catalog.PoolPendingAge: oldestRole,
-		catalog.PoolUseTime: useTimeRole, catalog.PoolHeldBackTime: heldBackRole,
-		catalog.PoolVerdict: verdictRole, catalog.PoolWaitDuration: waitRole, catalog.PoolUseDuration: useRole, catalog.PoolWaits: waitsRole, catalog.PoolWaitTime: waitTimeRole,
+		catalog.PoolUseAge: oldestUseRole, catalog.PoolUseTime: useTimeRole, catalog.PoolHeldBackTime: heldBackRole, catalog.PoolVerdict: verdictRole,
+		catalog.PoolWaitDuration: waitRole, catalog.PoolUseDuration: useRole, catalog.PoolWaits: waitsRole, catalog.PoolWaitTime: waitTimeRole,
 	}
 	states = map[*catalog.Metric]map[string]role{
 		catalog.PoolUsage:      {"used": usedRole, "idle": idleRole, "constructing": constructingRole},

@@ -133,6 +133,43 @@ func (m *Metric) EachPoint(p *Point, f func(p *Point)) error {
 	return in.err
 }
 
+// Exemplar is a measurement beside a point; its bytes are part of the request.
+type Exemplar struct {
+	Number     float64
+	Trace      []byte   // 16 bytes, or none
+	Attributes [][]byte // that the point does not have, each a KeyValue in wire form
+}
+
+// EachExemplar calls f for the exemplars of a point of a gauge or a sum, in e, which is valid until the next one. What is malformed is left out.
+func (p *Point) EachExemplar(e *Exemplar, f func(e *Exemplar)) {
+	in := fields{rest: p.Wire}
+	for in.next() {
+		if in.is(numberExemplars) && e.read(in.value) {
+			f(e)
+		}
+	}
+}
+
+const numberExemplars = 5 // of a point of a gauge or a sum
+
+func (e *Exemplar) read(wire []byte) bool {
+	*e = Exemplar{Attributes: e.Attributes[:0]}
+	f := fields{rest: wire}
+	for f.next() {
+		switch {
+		case f.is(7):
+			e.Attributes = append(e.Attributes, f.value)
+		case f.is(5) && len(f.value) == 16:
+			e.Trace = f.value
+		case f.num == 3:
+			e.Number = math.Float64frombits(f.fixed64())
+		case f.num == 6:
+			e.Number = float64(int64(f.fixed64()))
+		}
+	}
+	return f.err == nil
+}
+
 // attributesOf has the number of the attributes in each kind of point.
 var attributesOf = [...]protowire.Number{GaugePoints: 7, SumPoints: 7, HistogramPoints: 9, ExponentialPoints: 1}
 

@@ -45,6 +45,9 @@ func (s *Summary) pool(b *strings.Builder, p *live.Pool) {
 	if p.Verdict != "" {
 		fmt.Fprintf(b, "    %s\n", cut(p.Verdict, 76))
 	}
+	if len(p.Holders) > 0 && p.Level != live.Good {
+		fmt.Fprintf(b, "    held for %s\n", cut(p.Holders[0].String(), 67))
+	}
 }
 
 // use is the median, or the mean of a pool that does not say how long each use lasts.

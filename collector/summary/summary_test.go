@@ -256,12 +256,16 @@ func TestSummaryOfPools(t *testing.T) {
 		{
 			Name: "thumbnails-of-the-shop\x1b[2J", Level: live.Trouble, Limit: live.Known(128), Used: live.Known(128), Pending: live.Known(1234), OldestWait: live.Known(1.25),
 			Wait: live.Quantiles{P99: live.Known(0.1234)}, Use: live.Quantiles{P50: live.Known(0.02134)}, Rate: live.Known(12345), NotServed: live.Known(3.21),
+			Holders: []live.Holder{
+				{Age: 182, Calls: []string{"thumbnails.(*Store).resize (resize.go:12)", "main.handle (main.go:40)"}, Trace: "4bf92f3577b34da6a3ce929d0e0e4736"}, {Age: 1},
+			},
 		},
 		{Name: "db", Level: live.Good, Used: live.Known(3), Wait: live.Quantiles{P99: live.Known(0)}},
 		{Name: "gone", Level: live.Silent, Reason: "nothing has come since 11:59:00"},
 	}}
 	want := `12:00:00  pool       used waiting   oldest  wait p99  use p50  rate/s unserved/s
 !!thumbnails-o…   128/128    1234   1.25 s    123 ms  21.3 ms   12345        3.2
+    held for 3m2s by thumbnails.(*Store).resize (resize.go:12) < main.handle (m…
   db                    3       –        –       0 s        –       –          –
 ? gone            nothing has come since 11:59:00
 

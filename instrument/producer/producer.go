@@ -8,8 +8,8 @@
 // This is the full way to report pools: with exponential histograms, and at no cost between collections. A collection takes
 // 7 to 15 µs a pool. What applies to the instruments of the SDK does not apply to a Producer: its points are cumulative whatever
 // temporality the reader prefers, views, cardinality limits and the default aggregation do not see them, and there are no
-// exemplars. The resource is the reader's. For explicit buckets or delta temporality leave the Producer out: pools then report
-// through the MeterProvider; see package instrument.
+// exemplars but the holders of a pool, on the age of its oldest use. The resource is the reader's. For explicit buckets or delta
+// temporality leave the Producer out: pools then report through the MeterProvider; see package instrument.
 //
 // The package is apart from instrument because it needs the SDK.
 package producer

@@ -66,10 +66,10 @@ func TestNoteSeesThroughInlining(t *testing.T) {
 	}
 }
 
-// Where the stack ends, so does the Site, and what it held before is gone.
+// Where the stack ends, so does the Site.
 func TestNoteAtTheBottomOfAStack(t *testing.T) {
 	needsNote(t)
-	s := helper()
+	var s callsite.Site
 	done := make(chan bool)
 	go func() {
 		s = acquire() // mark: bottom

@@ -6,46 +6,51 @@
 // points to is that of the caller, and the word above it the return address. Nothing here can be
 // preempted, so the stack does not move.
 TEXT ·Note(SB), NOSPLIT|NOFRAME, $0-8
-	MOVQ   s+0(FP), DI
-	MOVQ   (TLS), AX
-	MOVQ   8(AX), DX    // g.stack.hi, whose offset runtime/cgo relies on
-	SUBQ   $16, DX      // the last frame that may be read
-	XORPS  X0, X0
-	MOVUPS X0, (DI)
-	MOVUPS X0, 16(DI)
-	MOVQ   SP, AX
-	MOVQ   BP, BX
+	MOVQ s+0(FP), DI
+	MOVQ (TLS), AX
+	MOVQ 8(AX), DX    // g.stack.hi, whose offset runtime/cgo relies on
+	SUBQ $16, DX      // the last frame that may be read
+	XORL R8, R8
+	XORL R9, R9
+	XORL R10, R10
+	XORL R11, R11
+	MOVQ SP, AX
+	MOVQ BP, BX
 
 	CMPQ BX, AX
 	JLS  done
 	CMPQ BX, DX
 	JHI  done
-	MOVQ 8(BX), CX
-	MOVQ CX, (DI)
+	MOVQ 8(BX), R8
 	MOVQ (BX), AX
 
 	CMPQ AX, BX
 	JLS  done
 	CMPQ AX, DX
 	JHI  done
-	MOVQ 8(AX), CX
-	MOVQ CX, 8(DI)
+	MOVQ 8(AX), R9
 	MOVQ (AX), BX
 
 	CMPQ BX, AX
 	JLS  done
 	CMPQ BX, DX
 	JHI  done
-	MOVQ 8(BX), CX
-	MOVQ CX, 16(DI)
+	MOVQ 8(BX), R10
 	MOVQ (BX), AX
 
 	CMPQ AX, BX
 	JLS  done
 	CMPQ AX, DX
 	JHI  done
-	MOVQ 8(AX), CX
-	MOVQ CX, 24(DI)
+	MOVQ 8(AX), R11
 
-done:
+done: // two at a time, as Go copies them: a load that is wider than the stores before it has to wait
+	MOVQ       R8, X0
+	MOVQ       R9, X1
+	PUNPCKLQDQ X1, X0
+	MOVUPS     X0, (DI)
+	MOVQ       R10, X0
+	MOVQ       R11, X1
+	PUNPCKLQDQ X1, X0
+	MOVUPS     X0, 16(DI)
 	RET

@@ -9,8 +9,6 @@ TEXT ·Note(SB), NOSPLIT|NOFRAME, $0-8
 	MOVD s+0(FP), R0
 	MOVD 8(g), R1    // g.stack.hi, whose offset runtime/cgo relies on
 	SUB  $16, R1, R1 // the last frame that may be read
-	STP  (ZR, ZR), (R0)
-	STP  (ZR, ZR), 16(R0)
 	MOVD RSP, R2
 	SUB  $16, R2, R2 // R29 of a function that has no more than its frame
 	MOVD R29, R3

@@ -37,6 +37,9 @@ func (m *Meter) begin(now time.Duration) Span {
 	}
 }
 
+// IsTimed reports whether the clock was read for the span: for each up to 200,000 events a second, for few above.
+func (s Span) IsTimed() bool { return s.weight > 0 }
+
 // Age returns how long the span has lasted, absent for one that is not measured.
 func (s Span) Age(now time.Duration) instrument.Optional[time.Duration] {
 	if s.at == 0 {

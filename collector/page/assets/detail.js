@@ -50,6 +50,8 @@ export class Detail {
     if (p.verdict) fact("verdict", p.verdict);
     for (const line of p.evidence ?? []) fact("because", line);
     if (p.recommended !== undefined) fact("recommended limit", count(p.recommended));
+    if (p.oldestUse !== undefined) fact("oldest use", seconds(p.oldestUse));
+    for (const h of p.holders ?? []) fact(`held for ${seconds(h.age)} by`, [(h.calls ?? ["an unknown line"]).join(" < "), h.trace && `trace ${h.trace}`].filter(Boolean).join(", "));
     fact("idle", count(p.idle));
     if (p.constructing > 0) fact("constructing", count(p.constructing));
     if (p.pendingLimit !== undefined) fact("may wait", count(p.pendingLimit));

@@ -1,0 +1,87 @@
+package live
+
+import (
+	"encoding/hex"
+	"strings"
+
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
+)
+
+// Holder is a use that goes on, of a pool that is full or whose oldest use lasts far longer than usual.
+type Holder struct {
+	Age   float64  `json:"age"`             // seconds
+	Calls []string `json:"calls,omitempty"` // which led to it, the innermost first; of a task its function; each as main.query (query.go:12)
+	Trace string   `json:"trace,omitempty"` // ID, in hexadecimal
+}
+
+// String returns the holder in one line.
+func (h Holder) String() string {
+	line := Duration(h.Age)
+	if len(h.Calls) > 0 {
+		line += " by " + strings.Join(h.Calls, " < ")
+	}
+	if h.Trace != "" {
+		line += ", trace " + h.Trace
+	}
+	return line
+}
+
+const (
+	mostHolders = 5
+	mostCalls   = 8
+)
+
+// hold takes the holders of a pool from the exemplars of a point of its oldest use. Without room for them there are none.
+func (l *Live) hold(p *pool, point *otlp.Point) {
+	l.used -= p.held
+	p.holders, p.held = nil, 0
+	var size int64
+	var all []Holder
+	point.EachExemplar(&l.work.exemplar, func(e *otlp.Exemplar) {
+		if len(all) == mostHolders {
+			return
+		}
+		h := Holder{Age: e.Number, Trace: hex.EncodeToString(e.Trace)}
+		for _, kv := range e.Attributes {
+			if key, value := otlp.Attribute(kv); string(key) == string(semconv.CodeStacktraceKey) {
+				h.Calls = callsOf(string(value))
+			}
+		}
+		size += int64(len(h.Trace)) + holderSize
+		for _, c := range h.Calls {
+			size += int64(len(c)) + callSize
+		}
+		all = append(all, h)
+	})
+	if len(all) == 0 {
+		return
+	}
+	if l.used+size > l.cfg.Limit {
+		l.refused.Add(1)
+		return
+	}
+	p.holders, p.held = all, size
+	l.used += size
+}
+
+// What a holder and a call take besides their texts.
+const (
+	holderSize = 48
+	callSize   = 16
+)
+
+// callsOf returns the calls of a stack as Go prints it: a line for a function, and one for its place.
+func callsOf(stack string) (calls []string) {
+	lines := strings.Split(stack, "\n")
+	for i := 0; i+1 < len(lines) && len(calls) < mostCalls; i += 2 {
+		function, _, _ := strings.Cut(lines[i][strings.LastIndexByte(lines[i], '/')+1:], "(...)")
+		place := strings.TrimSpace(lines[i+1])
+		if at := place[strings.LastIndexAny(place, `/\`)+1:]; at != "" && at[0] != ':' {
+			function += " (" + at + ")"
+		}
+		calls = append(calls, text([]byte(function)))
+	}
+	return calls
+}
