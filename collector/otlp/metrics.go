@@ -216,8 +216,8 @@ func Attribute(kv []byte) (key, value []byte) {
 }
 
 // scalar returns the text of a serialized AnyValue that is a string, a boolean, an integer or a float.
-func scalar(any []byte) (text []byte) {
-	f := fields{rest: any}
+func scalar(anyValue []byte) (text []byte) {
+	f := fields{rest: anyValue}
 	for f.next() {
 		switch f.num {
 		case 1:

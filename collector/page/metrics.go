@@ -96,8 +96,8 @@ var promoted = []string{
 	"k8s.deployment.name", "k8s.statefulset.name", "k8s.daemonset.name", "k8s.job.name",
 }
 
-// labelsOf returns a sample's labels in their order, and a key of them.
-func labelsOf(s *live.Sample) (pairs []*dto.LabelPair, key string) {
+// labelValues returns a sample's labels, of which some may be empty: its attributes, and what of its resource every series has.
+func labelValues(s *live.Sample) map[string]string {
 	of := func(name string) string {
 		for _, l := range s.Resource {
 			if l.Name == name {
@@ -121,7 +121,12 @@ func labelsOf(s *live.Sample) (pairs []*dto.LabelPair, key string) {
 	if namespace := of("service.namespace"); namespace != "" {
 		labels["job"] = namespace + "/" + labels["job"]
 	}
-	for name, v := range labels {
+	return labels
+}
+
+// labelsOf returns a sample's labels in their order, and a key of them.
+func labelsOf(s *live.Sample) (pairs []*dto.LabelPair, key string) {
+	for name, v := range labelValues(s) {
 		if v != "" {
 			pairs = append(pairs, &dto.LabelPair{Name: &name, Value: &v})
 		}

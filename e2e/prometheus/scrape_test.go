@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
-	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/common/model"
 
 	"github.com/poolgauge/poolgauge/e2e/prometheus/internal/engine"
 )
@@ -111,7 +111,7 @@ func sameSeries(t *testing.T, overOTLP, scraped *engine.Engine, at time.Time) {
 		}
 		found := map[string]bool{}
 		for _, s := range v {
-			if name := s.Metric.Get(labels.MetricName); !own[name] && !strings.HasPrefix(name, "scrape_") {
+			if name := s.Metric.Get(model.MetricNameLabel); !own[name] && !strings.HasPrefix(name, "scrape_") {
 				found[s.Metric.String()] = true
 			}
 		}

@@ -38,7 +38,7 @@ const given = `ctx context.Context, db *sql.DB, transport *http.Transport, l net
 	file string, shrink, store func(context.Context, string) error, order string, files []string, load func(string) error, p wrap.Submitter`
 
 var (
-	goBlock    = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
+	goBlock    = regexp.MustCompile("(?s)\n```go\n(.*?)\n```\n")
 	importLine = regexp.MustCompile(`(?m)^import .*\n`)
 )
 
@@ -68,7 +68,7 @@ func TestSnippetsCompile(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, name), source, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			replace[filepath.Join(root, "internal/readme/snippets", name)] = filepath.Join(dir, name)
+			replace[filepath.Join(root, "internal", "readme", "snippets", name)] = filepath.Join(dir, name)
 		}
 	}
 	if len(replace) < 8 {
