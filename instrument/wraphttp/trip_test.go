@@ -144,6 +144,22 @@ func TestASecondDialBeginsWhenItIsHeardOf(t *testing.T) {
 	})
 }
 
+// A dial that an earlier attempt left between two steps is not what the next attempt waits for.
+func TestWhatWasLeftBehindIsNotAwaited(t *testing.T) {
+	p := newPool(&http.Transport{}, nil)
+	defer p.close()
+	tr := one(t.Context(), p)
+	tr.ask("shop:80")
+	tr.resolve()
+	tr.resolved(1, nil)
+	tr.got(httptrace.GotConnInfo{Reused: true})
+	tr.ask("shop:80")
+	tr.resolved(0, nil) // of no dial that is known, as another host's
+	if n := tr.part.constructing; n != 0 {
+		t.Errorf("%d constructing, want 0", n)
+	}
+}
+
 // reader is a body that ends in an error.
 type reader struct{ err error }
 
