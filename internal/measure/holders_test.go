@@ -1,0 +1,35 @@
+package measure
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/poolgauge/poolgauge/instrument"
+)
+
+// Whatever the order in which uses are looked at, the oldest are found, in their order, and those that are not measured are not.
+func TestOldest(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for n := range 40 {
+		const now = time.Hour
+		var o Oldest[time.Duration]
+		var all []time.Duration
+		for _, i := range r.Perm(n) {
+			at := time.Duration(i+1) * time.Second
+			o.Add(Span{at: at}, at)
+			o.Add(Span{}, 0)
+			all = append(all, now-at)
+		}
+		slices.SortFunc(all, func(a, b time.Duration) int { return int(b - a) })
+		s := instrument.Stats{Pending: instrument.Some(int64(1))}
+		var got []time.Duration
+		for _, h := range o.Report(&s, now, func(time.Duration) Hold { return Hold{} }).Name() {
+			got = append(got, h.Age)
+		}
+		if want := all[:min(n, mostHolders)]; !slices.Equal(got, want) || n > 0 && s.UseAge.Or(0) != want[0] {
+			t.Errorf("of %d uses: ages %v, the oldest %v, want %v", n, got, s.UseAge, want)
+		}
+	}
+}
