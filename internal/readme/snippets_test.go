@@ -30,12 +30,14 @@ var imports = map[string]string{
 	"wraphttp":   "github.com/poolgauge/poolgauge/instrument/wraphttp",
 	"wrapsql":    "github.com/poolgauge/poolgauge/instrument/wrapsql",
 	"pools":      "github.com/poolgauge/poolgauge/pools",
+	"autosize":   "github.com/poolgauge/poolgauge/pools/autosize",
 	"sizing":     "github.com/poolgauge/poolgauge/pools/sizing",
 }
 
 // given are what snippets take for granted.
 const given = `ctx context.Context, db *sql.DB, transport *http.Transport, l net.Listener, stats func() instrument.Stats, exporter sdkmetric.Exporter,
-	file string, shrink, store func(context.Context, string) error, order string, files []string, load func(string) error, p wrap.Submitter`
+	file string, shrink, store func(context.Context, string) error, order string, files []string, load func(string) error, p wrap.Submitter,
+	workers *pools.Workers`
 
 var (
 	goBlock    = regexp.MustCompile("(?s)\n```go\n(.*?)\n```\n")
