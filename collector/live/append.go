@@ -45,6 +45,7 @@ func (p *Pool) appendJSON(b []byte) []byte {
 	o.figure("pending", p.Pending)
 	o.figure("pendingLimit", p.PendingLimit)
 	o.figure("oldestWait", p.OldestWait)
+	o.figure("oldestUse", p.OldestUse)
 	o.quantiles("wait", p.Wait)
 	o.quantiles("use", p.Use)
 	o.figure("meanWait", p.MeanWait)
@@ -56,18 +57,13 @@ func (p *Pool) appendJSON(b []byte) []byte {
 	o.figure("runQueue", p.RunQueue)
 	o.figure("blocked", p.Blocked)
 	o.some("verdict", p.Verdict)
-	if len(p.Evidence) > 0 {
-		o.key("evidence")
-		o = append(o, '[')
-		for i, line := range p.Evidence {
-			if i > 0 {
-				o = append(o, ',')
-			}
-			o = appendText(o, line)
-		}
-		o = append(o, ']')
-	}
+	o.texts("evidence", p.Evidence)
 	o.figure("recommended", p.Recommended)
+	if len(p.Holders) > 0 {
+		o.key("holders")
+		text, _ := json.Marshal(p.Holders) // texts and finite numbers always have JSON
+		o = append(o, text...)
+	}
 	o.key("spark")
 	o = append(p.Spark.Fill.append(append(o, `{"fill":`...)), `,"wait":`...)
 	return append(p.Spark.Wait.append(o), '}', '}')
@@ -93,6 +89,18 @@ func (o *object) some(name, s string) {
 	if s != "" {
 		o.text(name, s)
 	}
+}
+
+// texts leaves out a list that is empty.
+func (o *object) texts(name string, list []string) {
+	if len(list) == 0 {
+		return
+	}
+	o.key(name)
+	for i, line := range list {
+		*o = appendText(append(*o, "[,"[min(i, 1)]), line)
+	}
+	*o = append(*o, ']')
 }
 
 // figure leaves out one that is absent.

@@ -44,6 +44,8 @@ func fill(t *testing.T, v reflect.Value, name string) {
 		*at = name
 	case *[]string:
 		*at = []string{name, name + " again"}
+	case *[]Holder:
+		*at = []Holder{{Age: 1.5, Calls: []string{name}, Trace: "4bf9"}, {Age: 2}}
 	default:
 		switch v.Kind() {
 		case reflect.Struct:

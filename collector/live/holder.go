@@ -2,6 +2,7 @@ package live
 
 import (
 	"encoding/hex"
+	"math"
 	"strings"
 
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
@@ -28,6 +29,28 @@ func (h Holder) String() string {
 	return line
 }
 
+// holding is who holds slots of a pool. Most pools have none.
+type holding struct {
+	by   []Holder
+	size int64 // bytes
+}
+
+// holders returns those that came with the oldest use.
+func (p *pool) holders() []Holder {
+	if p.held == nil {
+		return nil
+	}
+	return p.held.by
+}
+
+// size is how much memory the pool takes besides its series, about.
+func (p *pool) size() int64 {
+	if p.held == nil {
+		return poolSize
+	}
+	return poolSize + p.held.size
+}
+
 const (
 	mostHolders = 5
 	mostCalls   = 8
@@ -35,12 +58,12 @@ const (
 
 // hold takes the holders of a pool from the exemplars of a point of its oldest use. Without room for them there are none.
 func (l *Live) hold(p *pool, point *otlp.Point) {
-	l.used -= p.held
-	p.holders, p.held = nil, 0
-	var size int64
+	l.used -= p.size() - poolSize
+	p.held = nil
+	size := holdingSize
 	var all []Holder
 	point.EachExemplar(&l.work.exemplar, func(e *otlp.Exemplar) {
-		if len(all) == mostHolders {
+		if len(all) == mostHolders || !(e.Number >= 0) || math.IsInf(e.Number, 1) { // which JSON does not have
 			return
 		}
 		h := Holder{Age: e.Number, Trace: hex.EncodeToString(e.Trace)}
@@ -62,14 +85,15 @@ func (l *Live) hold(p *pool, point *otlp.Point) {
 		l.refused.Add(1)
 		return
 	}
-	p.holders, p.held = all, size
+	p.held = &holding{all, size}
 	l.used += size
 }
 
-// What a holder and a call take besides their texts.
+// What holders, each of them and a call take besides their texts.
 const (
-	holderSize = 48
-	callSize   = 16
+	holdingSize = int64(32)
+	holderSize  = 48
+	callSize    = 16
 )
 
 // callsOf returns the calls of a stack as Go prints it: a line for a function, and one for its place.

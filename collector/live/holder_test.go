@@ -1,6 +1,7 @@
 package live
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -64,6 +65,9 @@ func TestHolders(t *testing.T) {
 		}
 		if p = offer(4, many...); len(p.Holders) != mostHolders || len(p.Holders[0].Calls) != mostCalls {
 			t.Errorf("%d holders with %d calls, want %d and %d", len(p.Holders), len(p.Holders[0].Calls), mostHolders, mostCalls)
+		}
+		if p = offer(4, holder(math.NaN(), nil), holder(math.Inf(1), nil), holder(-1, nil), holder(5, nil)); len(p.Holders) != 1 || p.Holders[0].Age != 5 {
+			t.Errorf("%v hold it, want one since 5 s: the others are no ages", p.Holders)
 		}
 		if p = offer(0); len(p.Holders) != 0 || !p.OldestUse.IsZero() {
 			t.Errorf("an idle pool is held by %v", p.Holders)

@@ -51,8 +51,7 @@ type pool struct {
 	now        [figures]float32 // NaN: absent
 	track      track
 	waits      heat
-	holders    []Holder // that came with the oldest use
-	held       int64    // bytes that they take
+	held       *holding // nil: by nobody that is known
 	judge      diagnose.Judge
 }
 
@@ -178,7 +177,7 @@ func (p *pool) picture(now time.Time) Pool {
 		q.OnCPU, q.RunQueue, q.Blocked = share(p.figure(onCPU), total), share(p.figure(runQueue), total), share(p.figure(blocked), total)
 	}
 	if !q.OldestUse.IsZero() {
-		q.Holders = p.holders // which nobody changes
+		q.Holders = p.holders() // which nobody changes
 	}
 	q.Level, q.Reason = level(&q)
 	p.explain(&q)

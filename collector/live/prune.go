@@ -64,7 +64,7 @@ func (l *Live) forget(p *pool) {
 		}
 	}
 	delete(l.pools, p.id)
-	l.used -= poolSize + p.held
+	l.used -= p.size()
 }
 
 func (l *Live) drop(a *app, key uint64, s *series) {
