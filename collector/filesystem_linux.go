@@ -38,8 +38,9 @@ type fileSystemSource struct {
 	seen       uint64
 	reader     kernfile.Reader
 	asked      time.Time
-	unanswered map[string]bool // by device
-	answers    chan *question  // with room for all that are unanswered, so that none waits to be read
+	unanswered map[string]bool      // by device
+	answered   map[string]*question // by device, since they were asked last
+	answers    chan *question       // with room for all that are unanswered, so that none waits to be read
 	volumes    map[volume]*volumeAttributes
 }
 
@@ -61,27 +62,36 @@ type askedMount struct {
 
 func newFileSystemSource(p *Pod) *fileSystemSource {
 	return &fileSystemSource{
-		pod: p, seen: p.generation, unanswered: map[string]bool{}, answers: make(chan *question, maxUnanswered),
+		pod: p, seen: p.generation, unanswered: map[string]bool{}, answered: map[string]*question{}, answers: make(chan *question, maxUnanswered),
 	}
 }
 
-// Collect implements [Source].
+// Collect implements [Source]. Between two times that it asks, points have what was answered last.
 func (f *fileSystemSource) Collect(_ context.Context, s *Sample) {
 	f.pod.scan(&f.seen)
 	now := time.Now()
-	if !f.asked.IsZero() && now.Sub(f.asked) < f.pod.fileSystemsEvery {
-		return
+	due := f.asked.IsZero() || now.Sub(f.asked) >= f.pod.fileSystemsEvery
+	if due {
+		f.answered = map[string]*question{}
 	}
-	f.asked = now
-	questions := f.questions(s)
 	for len(f.answers) > 0 { // those that came after the last collection had stopped waiting
-		late := <-f.answers
-		f.report(s, late)
-		delete(questions, late.device)
+		f.take(s, <-f.answers)
 	}
+	if due {
+		f.asked = now
+		f.ask(s)
+	}
+	for _, q := range f.answered {
+		f.report(s, q)
+	}
+}
+
+// ask asks all file systems that have not just answered, and waits for them for a while.
+func (f *fileSystemSource) ask(s *Sample) {
 	asked := 0
-	for device, q := range questions {
+	for device, q := range f.questions(s) {
 		switch {
+		case f.answered[device] != nil:
 		case f.unanswered[device]:
 			s.Fail(fmt.Errorf("the file system at %q does not answer", q.mounts[0].volume.point))
 		case len(f.unanswered) >= maxUnanswered:
@@ -97,7 +107,7 @@ func (f *fileSystemSource) Collect(_ context.Context, s *Sample) {
 	for range asked {
 		select {
 		case q := <-f.answers:
-			f.report(s, q)
+			f.take(s, q)
 		case <-timeout.C:
 			return
 		}
@@ -171,23 +181,61 @@ func (f *fileSystemSource) add(
 	}
 }
 
-// report takes the answers of a file system.
-func (f *fileSystemSource) report(s *Sample, q *question) {
+// take takes the answers of a file system, and says what is wrong with them.
+func (f *fileSystemSource) take(s *Sample, q *question) {
 	delete(f.unanswered, q.device)
+	f.answered[q.device] = q
 	for i := range q.mounts {
 		m := &q.mounts[i]
-		a := f.volumes[m.volume]
+		err := m.err
+		if err == nil {
+			err = impossible(&m.figures)
+		}
 		switch {
-		case a == nil || kernfile.Absent(m.err): // unmounted meanwhile
-		case errors.Is(m.err, fs.ErrPermission):
+		case f.volumes[m.volume] == nil || kernfile.Absent(err): // unmounted meanwhile
+		case errors.Is(err, fs.ErrPermission):
 			s.Note(fmt.Sprintf("the file system at %q may not be looked at", m.volume.point))
-		case m.err != nil:
-			s.Fail(fmt.Errorf("the file system at %q: %w", m.volume.point, m.err))
-		default:
-			s.Fail(a.observe(s, &m.figures, m.volume.point))
+		case err != nil:
+			s.Fail(fmt.Errorf("the file system at %q: %w", m.volume.point, err))
 		}
 	}
 }
+
+// report hands over what a file system answered.
+func (f *fileSystemSource) report(s *Sample, q *question) {
+	for i := range q.mounts {
+		m := &q.mounts[i]
+		if a := f.volumes[m.volume]; a != nil && m.err == nil && f.pod.isThere(m.volume.container) {
+			a.observe(s, &m.figures)
+		}
+	}
+}
+
+// isThere reports whether a container of the pod still is.
+func (p *Pod) isThere(container string) bool {
+	return container == p.containers.own.id || len(p.processes.inhabited[container]) > 0
+}
+
+// impossible says what cannot be in an answer.
+func impossible(f *syscall.Statfs_t) error {
+	switch {
+	case !hasSize(f): // it has no points
+	case f.Bfree > f.Blocks:
+		return errors.New("more blocks are free than there are")
+	case hasInodes(f) && f.Ffree > f.Files:
+		return errors.New("more inodes are free than there are")
+	}
+	return nil
+}
+
+// hasSize reports whether a file system has a size, and not one beyond all numbers, which stands for none.
+func hasSize(f *syscall.Statfs_t) bool {
+	high, size := bits.Mul64(f.Blocks, uint64(f.Frsize))
+	return high == 0 && size != 0 && size <= 1<<63-1
+}
+
+// hasInodes reports whether a file system counts them.
+func hasInodes(f *syscall.Statfs_t) bool { return f.Files != 0 && f.Files <= 1<<62 }
 
 // volumeAttributes are the attribute sets of the points of a mount.
 type volumeAttributes struct{ base, used, free, reserved *Attributes }
@@ -208,16 +256,12 @@ func newVolumeAttributes(v volume) *volumeAttributes {
 	}
 }
 
-// observe hands over the figures of a file system, unless it has no size, or one beyond all numbers, which stands for none.
-func (a *volumeAttributes) observe(s *Sample, f *syscall.Statfs_t, point string) error {
-	unit := uint64(f.Frsize)
-	if high, size := bits.Mul64(f.Blocks, unit); high != 0 || size == 0 || size > 1<<63-1 {
-		return nil
+// observe hands over the figures of a file system that are possible.
+func (a *volumeAttributes) observe(s *Sample, f *syscall.Statfs_t) {
+	if !hasSize(f) || f.Bfree > f.Blocks {
+		return
 	}
-	if f.Bfree > f.Blocks {
-		return fmt.Errorf("the file system at %q: more blocks are free than there are", point)
-	}
-	available := min(f.Bavail, f.Bfree) // where root uses what is reserved, it may be below 0
+	unit, available := uint64(f.Frsize), min(f.Bavail, f.Bfree) // where root uses what is reserved, it may be below 0
 	for _, of := range []struct {
 		state  *Attributes
 		blocks uint64
@@ -225,13 +269,9 @@ func (a *volumeAttributes) observe(s *Sample, f *syscall.Statfs_t, point string)
 		s.Int(catalog.SystemFilesystemUsage, int64(of.blocks*unit), of.state)
 	}
 	s.Int(catalog.SystemFilesystemLimit, int64(f.Blocks*unit), a.base)
-	if f.Files == 0 || f.Files > 1<<62 {
-		return nil
-	}
-	if f.Ffree > f.Files {
-		return fmt.Errorf("the file system at %q: more inodes are free than there are", point)
+	if !hasInodes(f) || f.Ffree > f.Files {
+		return
 	}
 	s.Int(catalog.FilesystemInodes, int64(f.Files-f.Ffree), a.used)
 	s.Int(catalog.FilesystemInodes, int64(f.Ffree), a.free)
-	return nil
 }

@@ -69,7 +69,7 @@ func TestFileSystemThatDoesNotAnswer(t *testing.T) {
 			asked, fails int64
 		}{
 			{name: "asked", alive: 7, takes: answerWithin, asked: 1},
-			{name: "too early to ask again", after: time.Second, asked: 1},
+			{name: "too early to ask again", after: time.Second, alive: 7, asked: 1},
 			{name: "still silent", after: 9 * time.Second, alive: 7, asked: 1, fails: 1},
 			{name: "and again", after: 9 * time.Second, alive: 7, asked: 1, fails: 2},
 			{name: "answered late", release: true, after: 9 * time.Second, alive: 7, dead: 1, asked: 1, fails: 2},

@@ -63,12 +63,15 @@ func NewPod(cfg PodConfig) (*Pod, error) {
 
 // Sources returns what this platform can tell of the pod, in the order in which it should be registered.
 func (p *Pod) Sources() []Named {
-	return []Named{
+	sources := []Named{
 		{Name: "container", Source: &containerSource{pod: p, seen: p.generation}},
 		{Name: "pressure", Source: newPressureSource(p)},
 		{Name: "process", Source: &processSource{pod: p, seen: p.generation}},
-		{Name: "filesystem", Source: newFileSystemSource(p)},
 	}
+	if !p.config.SkipHost || !p.config.SkipContainers { // mounts are those of a host or of containers
+		sources = append(sources, Named{Name: "filesystem", Source: newFileSystemSource(p)})
+	}
+	return sources
 }
 
 // ContainerID returns the id of the own container, "" outside a container or where it is hidden: a Kubernetes pod with a
