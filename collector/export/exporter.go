@@ -212,9 +212,9 @@ func (s *sender) requestSize() int64 {
 
 // take waits for a flight. Once the exporter is closing it does so only as long as there is something in the lane that is not on its way.
 func (s *sender) take() (*queue.Flight, error) {
-	f, err := s.queue.Take(s.closing, s.lane, s.requestSize())
-	if err == nil || s.closing.Err() == nil || !s.queue.Waits(s.lane) {
-		return f, err
+	f, err := s.queue.TakeUntil(s.abort, s.closing.Done(), s.lane, s.requestSize())
+	if errors.Is(err, queue.ErrNothing) && s.queue.Waits(s.lane) { // since a moment ago
+		return s.queue.Take(s.abort, s.lane, s.course.requestSize())
 	}
-	return s.queue.Take(s.abort, s.lane, s.course.requestSize())
+	return f, err
 }

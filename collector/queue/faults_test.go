@@ -289,6 +289,29 @@ func TestTakeOfHangingDisk(t *testing.T) {
 	})
 }
 
+// Whoever has enough once there is nothing gets what is there, although the disk takes its time, and then hears that there is nothing.
+func TestTakeUntilThereIsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFailing(t, time.Second)
+		f.takes(0, numbers(0, 3)...)
+		closed(t, f.Queue)
+		f.Queue = mustOpen(t, f.c)
+		release := f.disk.hold("read")
+		time.AfterFunc(time.Second, release)
+		enough := make(chan struct{})
+		close(enough)
+		flight, err := f.TakeUntil(t.Context(), enough, Metrics, 1<<20)
+		if err != nil || flight.Len() != 3 {
+			t.Fatalf("took %v, %v; want three batches", flight, err)
+		}
+		if _, err := f.TakeUntil(t.Context(), enough, Metrics, 1<<20); !errors.Is(err, ErrNothing) {
+			t.Errorf("error %v, want ErrNothing", err)
+		}
+		flight.Return()
+		closed(t, f.Queue)
+	})
+}
+
 // Whatever fails and for however long: what was put and not settled is on disk in the end, exactly once, and in order.
 func TestRandomFaults(t *testing.T) {
 	operations := []string{"open", "append", "mark", "truncate", "sync", "remove"}

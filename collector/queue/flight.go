@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 )
@@ -47,6 +48,15 @@ func (f *Flight) Oldest() time.Time { return time.Unix(0, f.entries[0].time) }
 // It fails with ctx's error, also while a disk that hangs is to give the data back, and with [ErrClosed].
 // A batch that cannot be read again is dropped and counted as damaged.
 func (q *Queue) Take(ctx context.Context, id Lane, maxBytes int64) (*Flight, error) {
+	return q.TakeUntil(ctx, nil, id, maxBytes)
+}
+
+// ErrNothing is why [Queue.TakeUntil] took nothing.
+var ErrNothing = errors.New("nothing of the lane can be taken")
+
+// TakeUntil is [Queue.Take] that waits for batches only until enough is closed, then fails with [ErrNothing]. What can be taken is, also
+// afterwards and from the disk.
+func (q *Queue) TakeUntil(ctx context.Context, enough <-chan struct{}, id Lane, maxBytes int64) (*Flight, error) {
 	l := q.lanes[id-1]
 	for {
 		f, marked, err := q.take(l, maxBytes)
@@ -66,6 +76,8 @@ func (q *Queue) Take(ctx context.Context, id Lane, maxBytes int64) (*Flight, err
 		select {
 		case <-l.ready:
 		case <-q.closing:
+		case <-enough:
+			return nil, ErrNothing
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
