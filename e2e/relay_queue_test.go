@@ -52,6 +52,7 @@ func TestRelayKeepsTheNewest(t *testing.T) {
 				up.listen(addr)
 			}
 			up.awaitAll([]int64{total - 1})
+			s.awaitLog(saidUp) // its own points leave as well: at the end there may be less time than until the next try
 			s.terminate()
 			last := up.awaitAccount("of the end", func(a account) bool { return a.sent > 0 })
 			up.checkOnceInOrder()
