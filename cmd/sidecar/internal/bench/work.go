@@ -8,8 +8,8 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"runtime"
+	"sync"
 	"time"
 )
 
@@ -90,44 +90,57 @@ func hash(times int) {
 	runtime.KeepAlive(block)
 }
 
-// prepareFile gives each task a file that no other uses meanwhile.
+// prepareFile gives each task a file that no other uses meanwhile: the one used last, so that as
+// many files take part as tasks run at a time. A flush of another file each time would be slower.
 func prepareFile(dir string) func(context.Context) (task, func(), error) {
 	return func(context.Context) (task, func(), error) {
 		scratch, err := os.MkdirTemp(dir, "sidecar-bench-")
 		if err != nil {
 			return nil, nil, fmt.Errorf("a directory for the file benchmark: %w (--dir chooses where)", err)
 		}
-		free := make(chan *os.File, maxConns)
-		take := func() (*os.File, error) {
-			select {
-			case f := <-free:
-				return f, nil
-			default:
-				return os.CreateTemp(scratch, "")
-			}
-		}
-		done := func() {
-			close(free)
-			for f := range free {
-				_ = f.Close() // the directory goes anyway
-			}
-			_ = os.RemoveAll(filepath.Clean(scratch))
-		}
+		files := &files{dir: scratch}
 		return func(context.Context) error {
-			f, err := take()
+			f, err := files.take()
 			if err != nil {
 				return err
 			}
-			err = writeAndRead(f)
-			select {
-			case free <- f:
-				return err
-			default:
-				_ = f.Close()
-				return err
-			}
-		}, done, nil
+			defer files.put(f)
+			return writeAndRead(f)
+		}, files.remove, nil
 	}
+}
+
+// files are those of one benchmark that no task uses now.
+type files struct {
+	dir  string
+	mu   sync.Mutex
+	free []*os.File
+}
+
+func (s *files) take() (*os.File, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last := len(s.free) - 1
+	if last < 0 {
+		return os.CreateTemp(s.dir, "")
+	}
+	f := s.free[last]
+	s.free = s.free[:last]
+	return f, nil
+}
+
+func (s *files) put(f *os.File) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.free = append(s.free, f)
+}
+
+// remove closes and deletes all of them.
+func (s *files) remove() {
+	for _, f := range s.free {
+		_ = f.Close() // the directory goes anyway
+	}
+	_ = os.RemoveAll(s.dir)
 }
 
 func writeAndRead(f *os.File) error {
