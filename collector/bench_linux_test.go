@@ -12,8 +12,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/fixture"
 )
 
-// BenchmarkSources measures one collection of each source, points included, without the SDK: on this machine, and of a fixture pod of one
-// container below three ancestors in files of a disk's file system, which cost less than the kernel's.
+// BenchmarkSources measures one collection of each source, points included, without the SDK: on
+// this machine, and of a fixture pod of one container below three ancestors in files of a disk's
+// file system, which cost less than the kernel's.
 func BenchmarkSources(b *testing.B) {
 	b.Run("machine", func(b *testing.B) {
 		benchmarkSources(b, PodConfig{})
@@ -40,7 +41,8 @@ func benchmarkSources(b *testing.B, cfg PodConfig) {
 				scopes, _ := producer.Produce(context.Background()) // never an error
 				points = len(scopes[0].Metrics)
 			}
-			b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op") // holds on a busy machine
+			// holds on a busy machine
+			b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op")
 			b.ReportMetric(float64(points), "metrics")
 		})
 	}

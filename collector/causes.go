@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// causes logs why a source cannot read something, each cause once. Errors that differ only in figures or in what they quote,
-// such as the value that cannot be or the process that it is of, have one cause.
+// causes logs why a source cannot read something, each cause once. Errors that differ only in
+// figures or in what they quote, such as the value that cannot be or the process that it is of,
+// have one cause.
 type causes struct {
 	log     *slog.Logger
 	source  string

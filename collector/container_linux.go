@@ -12,7 +12,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// containerSource reports the control groups of the pod's containers, and of every visible ancestor.
+// containerSource reports the control groups of the pod's containers, and of every visible
+// ancestor.
 type containerSource struct {
 	pod    *Pod
 	seen   uint64

@@ -11,8 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// The columns of a CPU in /proc/stat, of which older kernels have fewer; see proc_stat(5). What follows, the time of guests, is
-// part of user and nice.
+// The columns of a CPU in /proc/stat, of which older kernels have fewer; see proc_stat(5). What
+// follows, the time of guests, is part of user and nice.
 const (
 	cpuUser = iota
 	cpuNice
@@ -25,11 +25,13 @@ const (
 	cpuColumns
 )
 
-// cpuTimes adds up the time of all CPUs from /proc/stat. The line "cpu" of the kernel's own sum is of no use where there is one
-// for each CPU: it leaps when a CPU goes offline or comes back, since the kernel counts idle time differently then.
+// cpuTimes adds up the time of all CPUs from /proc/stat. The line "cpu" of the kernel's own sum is
+// of no use where there is one for each CPU: it leaps when a CPU goes offline or comes back, since
+// the kernel counts idle time differently then.
 //
-// A CPU that is offline keeps what it had, and one that comes back goes on from there, whether or not the kernel began its
-// count again. A count that falls a little, as iowait does on every kernel, is held until it has caught up.
+// A CPU that is offline keeps what it had, and one that comes back goes on from there, whether or
+// not the kernel began its count again. A count that falls a little, as iowait does on every
+// kernel, is held until it has caught up.
 type cpuTimes struct {
 	cpus    map[string]*cpuClock
 	online  int // CPUs of the last reading
@@ -45,13 +47,15 @@ type cpuClock [cpuColumns]struct {
 // tick is the unit of /proc/stat: USER_HZ is 100 on every architecture that Go supports.
 const tick = time.Second / 100
 
-// tooLong is more than a CPU can have counted: what is above is a count that went below 0, as steal does after a migration.
+// tooLong is more than a CPU can have counted: what is above is a count that went below 0, as steal
+// does after a migration.
 const tooLong = int64(100 * 365 * 24 * time.Hour / tick)
 
 // errNotCounted says that a sandbox such as gVisor shows CPUs and no time.
 var errNotCounted = errors.New("all CPU times are 0: this kernel or sandbox does not count them")
 
-// read takes the CPU lines of /proc/stat, of a machine that was booted so long ago; 0 if that is not known.
+// read takes the CPU lines of /proc/stat, of a machine that was booted so long ago; 0 if that is
+// not known.
 func (c *cpuTimes) read(data []byte, up time.Duration, fail func(error)) error {
 	c.online = 0
 	lines, err := cpuLines(data)
@@ -81,7 +85,14 @@ func (c *cpuTimes) read(data []byte, up time.Duration, fail func(error)) error {
 		for i, v := range values[:n] {
 			sum += v
 			if v > most {
-				fail(fmt.Errorf("CPU times: %s, column %d: %d ticks are more than there can have been", line.name, i+1, v))
+				fail(
+					fmt.Errorf(
+						"CPU times: %s, column %d: %d ticks are more than there can have been",
+						line.name,
+						i+1,
+						v,
+					),
+				)
 				continue
 			}
 			c.clock(line.name).advance(i, v)
@@ -115,8 +126,8 @@ func (c *cpuClock) advance(column int, v int64) {
 	}
 }
 
-// seconds returns the time in some columns of all CPUs. It is absent where the kernel lacks one or a CPU never had a figure
-// that can be.
+// seconds returns the time in some columns of all CPUs. It is absent where the kernel lacks one or
+// a CPU never had a figure that can be.
 func (c *cpuTimes) seconds(columns ...int) kernfile.Optional[time.Duration] {
 	sum := int64(0)
 	for _, column := range columns {

@@ -19,20 +19,24 @@ import (
 )
 
 const (
-	// fileSystemsEvery is how often file systems are asked: a little less than the default interval, so that each collection of it does.
+	// fileSystemsEvery is how often file systems are asked: a little less than the default
+	// interval, so that each collection of it does.
 	fileSystemsEvery = 9 * time.Second
 	// answerWithin bounds how long a collection waits for the file systems that it asked.
 	answerWithin = 100 * time.Millisecond
-	// maxUnanswered bounds the file systems that are asked at a time, and so the threads of those that never answer.
+	// maxUnanswered bounds the file systems that are asked at a time, and so the threads of those
+	// that never answer.
 	maxUnanswered = 32
 	// maxVolumes bounds the series.
 	maxVolumes = 64
 )
 
-// fileSystemSource reports how full the file systems are that the containers of the pod have mounted to be written.
+// fileSystemSource reports how full the file systems are that the containers of the pod have
+// mounted to be written.
 //
-// Asking one may block for ever, as when its server is gone. So each is asked by a goroutine of its own, and not again before it has
-// answered: its mounts have no points until then, and each collection that would have asked it counts an error.
+// Asking one may block for ever, as when its server is gone. So each is asked by a goroutine of its
+// own, and not again before it has answered: its mounts have no points until then, and each
+// collection that would have asked it counts an error.
 type fileSystemSource struct {
 	pod        *Pod
 	seen       uint64
@@ -47,7 +51,8 @@ type fileSystemSource struct {
 // volume is a mount of a container.
 type volume struct{ container, device, point, fs string }
 
-// question is what one file system is asked: how full it is at each of its mounts, which may have quotas of their own.
+// question is what one file system is asked: how full it is at each of its mounts, which may have
+// quotas of their own.
 type question struct {
 	device string
 	mounts []askedMount
@@ -62,7 +67,11 @@ type askedMount struct {
 
 func newFileSystemSource(p *Pod) *fileSystemSource {
 	return &fileSystemSource{
-		pod: p, seen: p.generation, unanswered: map[string]bool{}, answered: map[string]*question{}, answers: make(chan *question, maxUnanswered),
+		pod:        p,
+		seen:       p.generation,
+		unanswered: map[string]bool{},
+		answered:   map[string]*question{},
+		answers:    make(chan *question, maxUnanswered),
 	}
 }
 
@@ -95,7 +104,13 @@ func (f *fileSystemSource) ask(s *Sample) {
 		case f.unanswered[device]:
 			s.Fail(fmt.Errorf("the file system at %q does not answer", q.mounts[0].volume.point))
 		case len(f.unanswered) >= maxUnanswered:
-			s.Fail(fmt.Errorf("the file system at %q is not asked: %d others do not answer", q.mounts[0].volume.point, maxUnanswered))
+			s.Fail(
+				fmt.Errorf(
+					"the file system at %q is not asked: %d others do not answer",
+					q.mounts[0].volume.point,
+					maxUnanswered,
+				),
+			)
 		default:
 			f.unanswered[device] = true
 			asked++
@@ -228,7 +243,8 @@ func impossible(f *syscall.Statfs_t) error {
 	return nil
 }
 
-// hasSize reports whether a file system has a size, and not one beyond all numbers, which stands for none.
+// hasSize reports whether a file system has a size, and not one beyond all numbers, which stands
+// for none.
 func hasSize(f *syscall.Statfs_t) bool {
 	high, size := bits.Mul64(f.Blocks, uint64(f.Frsize))
 	return high == 0 && size != 0 && size <= 1<<63-1
@@ -243,7 +259,11 @@ type volumeAttributes struct{ base, used, free, reserved *Attributes }
 func newVolumeAttributes(v volume) *volumeAttributes {
 	born := &Birth{}
 	base := []attribute.KeyValue{
-		semconv.SystemDevice(v.device), semconv.SystemFilesystemMountpoint(v.point), semconv.SystemFilesystemTypeKey.String(v.fs),
+		semconv.SystemDevice(
+			v.device,
+		),
+		semconv.SystemFilesystemMountpoint(v.point),
+		semconv.SystemFilesystemTypeKey.String(v.fs),
 	}
 	if v.container != "" {
 		base = append(base, semconv.ContainerID(v.container))
@@ -261,7 +281,8 @@ func (a *volumeAttributes) observe(s *Sample, f *syscall.Statfs_t) {
 	if !hasSize(f) || f.Bfree > f.Blocks {
 		return
 	}
-	unit, available := uint64(f.Frsize), min(f.Bavail, f.Bfree) // where root uses what is reserved, it may be below 0
+	// where root uses what is reserved, it may be below 0
+	unit, available := uint64(f.Frsize), min(f.Bavail, f.Bfree)
 	for _, of := range []struct {
 		state  *Attributes
 		blocks uint64

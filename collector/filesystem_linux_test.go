@@ -14,7 +14,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/fixture"
 )
 
-// mounted returns a host with mounts at these points, each of a file system of its own, and what is asked about how full they are.
+// mounted returns a host with mounts at these points, each of a file system of its own, and what is
+// asked about how full they are.
 func mounted(t *testing.T, statfs func(string, *syscall.Statfs_t) error, points ...string) *sampler {
 	t.Helper()
 	dir := t.TempDir()
@@ -38,7 +39,11 @@ func mounted(t *testing.T, statfs func(string, *syscall.Statfs_t) error, points 
 func limits(points map[string]float64) map[string]float64 {
 	sizes := map[string]float64{}
 	for series, v := range points {
-		if _, rest, ok := strings.Cut(series, "mountpoint="); ok && strings.HasPrefix(series, catalog.SystemFilesystemLimit.Name+"{") {
+		if _, rest, ok := strings.Cut(
+			series,
+			"mountpoint=",
+		); ok &&
+			strings.HasPrefix(series, catalog.SystemFilesystemLimit.Name+"{") {
 			point, _, _ := strings.Cut(rest, ",")
 			sizes[point] = v
 		}
@@ -46,8 +51,8 @@ func limits(points map[string]float64) map[string]float64 {
 	return sizes
 }
 
-// A file system that does not answer delays a collection once, by a bound, and is not asked again before it answers. The others are
-// not concerned.
+// A file system that does not answer delays a collection once, by a bound, and is not asked again
+// before it answers. The others are not concerned.
 func TestFileSystemThatDoesNotAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
@@ -98,7 +103,8 @@ func TestFileSystemThatDoesNotAnswer(t *testing.T) {
 	})
 }
 
-// However many do not answer, the threads that wait for them are bounded, and nothing waits for a reader of its answer.
+// However many do not answer, the threads that wait for them are bounded, and nothing waits for a
+// reader of its answer.
 func TestFileSystemsThatDoNotAnswerAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})

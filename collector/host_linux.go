@@ -16,8 +16,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Host reads CPU and memory of the host from /proc, or from where HOST_PROC says that the host's is mounted. The zero value is
-// not usable: call [NewHost].
+// Host reads CPU and memory of the host from /proc, or from where HOST_PROC says that the host's is
+// mounted. The zero value is not usable: call [NewHost].
 type Host struct {
 	fs                             *proc.FS
 	reader                         kernfile.Reader
@@ -114,7 +114,8 @@ func (h *Host) cpu(data []byte, s *Sample) error {
 	return nil
 }
 
-// load reads "0.20 0.18 0.12 1/80 11206". A kernel has at least one thread; a sandbox that shows none has no load average either.
+// load reads "0.20 0.18 0.12 1/80 11206". A kernel has at least one thread; a sandbox that shows
+// none has no load average either.
 func (h *Host) load(data []byte, s *Sample) error {
 	fields := bytes.Fields(data)
 	if len(fields) < 4 {
@@ -134,7 +135,8 @@ func (h *Host) load(data []byte, s *Sample) error {
 	return nil
 }
 
-// tooMuch is more memory or swap than a machine can have: what is above is a difference that went below 0, as lxcfs shows.
+// tooMuch is more memory or swap than a machine can have: what is above is a difference that went
+// below 0, as lxcfs shows.
 const tooMuch = 1 << 55
 
 // memory reports states that add up to the total.
@@ -164,7 +166,8 @@ func (h *Host) memory(data []byte, s *Sample) error {
 		return nil // WSL 1: what is not free may be cache
 	}
 	rest := total.Value - free.Value - buffers.Value - cached.Value
-	// lxcfs shows a container its own memory and the slabs of the whole host: there slabs are more than they can be.
+	// lxcfs shows a container its own memory and the slabs of the whole host: there slabs are more
+	// than they can be.
 	if r := reclaimable.Value; r <= rest && (!slab.Defined || r <= slab.Value) {
 		cached.Value += r
 		rest -= r
@@ -174,7 +177,8 @@ func (h *Host) memory(data []byte, s *Sample) error {
 	return nil
 }
 
-// swap reports swap space, if there is any. Without, lxcfs may show an amount of it free all the same.
+// swap reports swap space, if there is any. Without, lxcfs may show an amount of it free all the
+// same.
 func (h *Host) swap(data []byte, s *Sample, total int64) error {
 	if total == 0 {
 		return nil

@@ -10,8 +10,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/fixture"
 )
 
-// TestOddHosts reads what odd machines show of themselves, reading after reading, and compares the points of each and the log of all
-// with the section "want". Each fixture is named by its fault.
+// TestOddHosts reads what odd machines show of themselves, reading after reading, and compares the
+// points of each and the log of all with the section "want". Each fixture is named by its fault.
 func TestOddHosts(t *testing.T) {
 	files, _ := filepath.Glob("testdata/odd/*.txt")
 	if len(files) < 20 {

@@ -18,7 +18,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Host reads CPU and memory of the host with gopsutil. The zero value is not usable: call [NewHost].
+// Host reads CPU and memory of the host with gopsutil. The zero value is not usable: call
+// [NewHost].
 type Host struct {
 	birth *Birth
 	self  *Attributes
@@ -47,7 +48,8 @@ func NewHost() *Host {
 	}
 }
 
-// cpuModes lists the modes that the operating system accounts for; gopsutil leaves the others at 0, which would be a lie.
+// cpuModes lists the modes that the operating system accounts for; gopsutil leaves the others at 0,
+// which would be a lie.
 func cpuModes(birth *Birth, goos string) []cpuMode {
 	modes := []cpuMode{
 		{With(birth, semconv.CPUModeUser), func(t *cpu.TimesStat) float64 { return t.User }},
@@ -55,7 +57,10 @@ func cpuModes(birth *Birth, goos string) []cpuMode {
 		{With(birth, semconv.CPUModeIdle), func(t *cpu.TimesStat) float64 { return t.Idle }},
 	}
 	nice := cpuMode{With(birth, semconv.CPUModeNice), func(t *cpu.TimesStat) float64 { return t.Nice }}
-	interrupt := cpuMode{With(birth, semconv.CPUModeInterrupt), func(t *cpu.TimesStat) float64 { return t.Irq + t.Softirq }}
+	interrupt := cpuMode{
+		With(birth, semconv.CPUModeInterrupt),
+		func(t *cpu.TimesStat) float64 { return t.Irq + t.Softirq },
+	}
 	if goos == "windows" {
 		return append(modes, interrupt)
 	}

@@ -16,11 +16,16 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// collectOne collects one source and returns its points by metric, the number of errors and the log.
+// collectOne collects one source and returns its points by metric, the number of errors and the
+// log.
 func collectOne(t *testing.T, source Source) (values map[string][]float64, failures float64, log string) {
 	t.Helper()
 	var text strings.Builder
-	producer := NewProducer(slog.New(slog.NewTextHandler(&text, nil)), metricdata.CumulativeTemporality, Named{Name: "test", Source: source})
+	producer := NewProducer(
+		slog.New(slog.NewTextHandler(&text, nil)),
+		metricdata.CumulativeTemporality,
+		Named{Name: "test", Source: source},
+	)
 	scopes, err := producer.Produce(context.Background())
 	if err != nil {
 		t.Fatal(err)
@@ -63,12 +68,14 @@ func TestHostOfThisMachine(t *testing.T) {
 	if cpus := values[catalog.SystemCPULogicalCount.Name]; len(cpus) != 1 || cpus[0] < float64(runtime.NumCPU()) {
 		t.Errorf("CPUs %v, the process may use %d", cpus, runtime.NumCPU())
 	}
-	if limit := values[catalog.SystemMemoryLimit.Name]; runtime.GOOS == "linux" && sum(values[catalog.SystemMemoryUsage.Name]) != limit[0] {
+	if limit := values[catalog.SystemMemoryLimit.Name]; runtime.GOOS == "linux" &&
+		sum(values[catalog.SystemMemoryUsage.Name]) != limit[0] {
 		t.Errorf("memory by state %v does not add up to %v", values[catalog.SystemMemoryUsage.Name], limit)
 	}
 }
 
-// Garbage where the kernel writes figures costs the metrics of that file, is counted, and never becomes a figure.
+// Garbage where the kernel writes figures costs the metrics of that file, is counted, and never
+// becomes a figure.
 func TestHostGarbage(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("needs /proc")

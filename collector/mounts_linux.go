@@ -9,11 +9,12 @@ import (
 	"github.com/poolgauge/poolgauge/collector/proc"
 )
 
-// closedTypes are the types of file systems that are no place for files, or that asking would mount. Others of the kernel have no size.
+// closedTypes are the types of file systems that are no place for files, or that asking would
+// mount. Others of the kernel have no size.
 var closedTypes = []string{"autofs", "devtmpfs", "nsfs", "rpc_pipefs", "fuse.lxcfs", "fuse.gvfsd-fuse", "fuse.portal"}
 
-// closedPlaces are where mounts say nothing of their own: files of the kernel and of runtimes, and what runtimes mount for containers,
-// which those report themselves.
+// closedPlaces are where mounts say nothing of their own: files of the kernel and of runtimes, and
+// what runtimes mount for containers, which those report themselves.
 var closedPlaces = []string{
 	"/proc", "/sys", "/dev", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/run/.containerenv", "/run/secrets",
 	"/run/credentials", "/run/user", "/run/containerd", "/run/docker", "/run/netns",
@@ -36,8 +37,9 @@ func mayFill(m *proc.Mount) bool {
 	})
 }
 
-// fillable returns the mounts that may fill, by mount point: of those on one point the last, which hides the others, and of those of one
-// directory that with the shortest path. Lines that are not understood are left out, and the first is reported.
+// fillable returns the mounts that may fill, by mount point: of those on one point the last, which
+// hides the others, and of those of one directory that with the shortest path. Lines that are not
+// understood are left out, and the first is reported.
 func fillable(mountinfo []byte) (mounts []proc.Mount, first error) {
 	seen := map[string]proc.Mount{}
 	for line := range bytes.Lines(mountinfo) {

@@ -16,8 +16,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Network reports the interfaces of the network namespace that the sidecar is in: those of its pod, which all of the pod's containers
-// share, or those of the host.
+// Network reports the interfaces of the network namespace that the sidecar is in: those of its pod,
+// which all of the pod's containers share, or those of the host.
 type Network struct {
 	reader     *interfaceReader
 	birth      *Birth
@@ -78,8 +78,8 @@ func (n *Network) collect(ctx context.Context, s *Sample) error {
 	return nil
 }
 
-// attributes returns those of an interface, nil for one that is not reported: the loopback, the host's ends of the links of pods, and
-// what is beyond the bound.
+// attributes returns those of an interface, nil for one that is not reported: the loopback, the
+// host's ends of the links of pods, and what is beyond the bound.
 func (n *Network) attributes(called []byte) *interfaceAttributes {
 	if a := n.interfaces[string(called)]; a != nil {
 		return a
@@ -102,7 +102,8 @@ func (n *Network) attributes(called []byte) *interfaceAttributes {
 	return a
 }
 
-// Holder says which process listens at a TCP address, such as "sidecar, process 4711"; "" if that cannot be told.
+// Holder says which process listens at a TCP address, such as "sidecar, process 4711"; "" if that
+// cannot be told.
 func Holder(address string) string {
 	_, port, err := stdnet.SplitHostPort(address)
 	if err != nil {

@@ -48,7 +48,8 @@ func (r *interfaceReader) read(context.Context) ([]interfaceCounters, error) {
 	return r.all, nil
 }
 
-// parseInterface parses the columns of an interface: 8 of what it received and 8 of what it sent; see proc_pid_net(5).
+// parseInterface parses the columns of an interface: 8 of what it received and 8 of what it sent;
+// see proc_pid_net(5).
 func parseInterface(columns []byte) (one interfaceCounters, err error) {
 	to := [...]*int64{
 		0: &one.in.bytes, 1: &one.in.packets, 2: &one.in.errors, 3: &one.in.dropped,

@@ -7,7 +7,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/fixture"
 )
 
-// Every column has a value of its own, so that a pair that is swapped shows; what is not reported has values as well.
+// Every column has a value of its own, so that a pair that is swapped shows; what is not reported
+// has values as well.
 func TestNetworkInterfaces(t *testing.T) {
 	dir := t.TempDir()
 	fixture.Write(t, dir, "net/dev", `Inter-|   Receive                                                |  Transmit

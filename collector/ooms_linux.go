@@ -10,12 +10,15 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// ooms finds out which containers ended because the kernel killed their main process for want of memory. The group of such a
-// container is gone some milliseconds later, with its count, so that no collection sees it. There are two ways:
+// ooms finds out which containers ended because the kernel killed their main process for want of
+// memory. The group of such a container is gone some milliseconds later, with its count, so that no
+// collection sees it. There are two ways:
 //
-//   - Under v2 the kernel announces each change of memory.events. It is read then, and not at the next collection.
-//   - Else, and if that came too late: the host's count of kills grew in the interval in which a container with a memory limit
-//     ended. Two that coincide on a crowded node may be counted as one of ours.
+//   - Under v2 the kernel announces each change of memory.events. It is read then, and not at the
+//     next collection.
+//   - Else, and if that came too late: the host's count of kills grew in the interval in which a
+//     container with a memory limit ended. Two that coincide on a crowded node may be counted as
+//     one of ours.
 type ooms struct {
 	reader  kernfile.Reader
 	vmstat  kernfile.File
@@ -146,18 +149,23 @@ func (w *watcher) add(path string) *watched {
 	if err != nil {
 		return nil
 	}
-	one := &watched{number: int32(number), file: kernfile.NewFile(path)} //nolint:gosec // the kernel counts them in an int
+	one := &watched{
+		number: int32(number),
+		file:   kernfile.NewFile(path),
+	} //nolint:gosec // the kernel counts them in an int
 	one.read(&w.reader)
 	w.watches[one.number] = one
 	return one
 }
 
-// forget ends the watch of a file and returns how many kills were last read in it, and whether that was all.
+// forget ends the watch of a file and returns how many kills were last read in it, and whether that
+// was all.
 func (w *watcher) forget(one *watched) (kills int64, all bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.watches, one.number)
-	_, _ = syscall.InotifyRmWatch(w.fd, uint32(one.number)) // fails when the file is gone, and the watch with it
+	// fails when the file is gone, and the watch with it
+	_, _ = syscall.InotifyRmWatch(w.fd, uint32(one.number))
 	return one.kills.Value, one.kills.Defined && !one.missed
 }
 

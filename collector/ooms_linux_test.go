@@ -38,7 +38,12 @@ func (l *life) vmstat(kills string) {
 
 func (l *life) events(kills int) {
 	l.tb.Helper()
-	fixture.Write(l.tb, l.dir, "proc/100/root/sys/fs/cgroup/memory.events", "low 0\nhigh 0\nmax 9\noom 1\noom_kill "+string(rune('0'+kills))+"\n")
+	fixture.Write(
+		l.tb,
+		l.dir,
+		"proc/100/root/sys/fs/cgroup/memory.events",
+		"low 0\nhigh 0\nmax 9\noom 1\noom_kill "+string(rune('0'+kills))+"\n",
+	)
 }
 
 // kills returns the count of the app's container, -1 without one.
@@ -50,7 +55,8 @@ func kills(points map[string]float64) float64 {
 	return sum
 }
 
-// The container's main process is killed: its group is gone at the next collection, and the kernel did not announce it in time.
+// The container's main process is killed: its group is gone at the next collection, and the kernel
+// did not announce it in time.
 func TestKilledContainerIsCountedByTheHost(t *testing.T) {
 	l := oomLife(t)
 	l.withoutInotify()
@@ -95,7 +101,12 @@ func TestOneKillIsCountedOnce(t *testing.T) {
 	l := oomLife(t)
 	l.withoutInotify()
 	l.start(300, "other", "0::/../cri-containerd-"+idC+".scope", 1)
-	fixture.Write(t, l.dir, "proc/300/mountinfo", "1 1 0:1 /../cri-containerd-"+idC+".scope /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
+	fixture.Write(
+		t,
+		l.dir,
+		"proc/300/mountinfo",
+		"1 1 0:1 /../cri-containerd-"+idC+".scope /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
+	)
 	fixture.Write(t, l.dir, "proc/300/root/sys/fs/cgroup/memory.max", "4096\n")
 	fixture.Write(t, l.dir, "proc/300/root/sys/fs/cgroup/memory.events", "oom_kill 0\n")
 	l.collect()

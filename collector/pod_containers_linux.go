@@ -45,7 +45,8 @@ type container struct {
 	seen       int   // incarnation of the group
 }
 
-// initialNamespace is what the kernel calls the cgroup namespace of the host (PROC_CGROUP_INIT_INO in linux/proc_ns.h).
+// initialNamespace is what the kernel calls the cgroup namespace of the host (PROC_CGROUP_INIT_INO
+// in linux/proc_ns.h).
 const initialNamespace = "cgroup:[4026531835]"
 
 // scanOwn finds the own group again if the process was moved.
@@ -132,7 +133,8 @@ func (c *containers) dismiss(inhabited map[string][]*candidate) {
 	}
 }
 
-// born returns the birth of a container by the first process in it. Where none tells, it is the boot: no group is older.
+// born returns the birth of a container by the first process in it. Where none tells, it is the
+// boot: no group is older.
 func (c *containers) born(inside []*candidate) *Birth {
 	first := int64(0)
 	for _, one := range inside {
@@ -144,8 +146,8 @@ func (c *containers) born(inside []*candidate) *Birth {
 	return BornAt(stat.Born(c.pod.boot()))
 }
 
-// bear sets the birth of the own group, now that the processes in it are known. Outside a container it has no beginning that can
-// be known.
+// bear sets the birth of the own group, now that the processes in it are known. Outside a container
+// it has no beginning that can be known.
 func (c *containers) bear() {
 	if c.own.group == nil || !c.own.group.birth.at.IsZero() {
 		return
@@ -157,7 +159,8 @@ func (c *containers) bear() {
 	c.own.group.birth.at = c.born(inside).at
 }
 
-// disown drops the own id, which turned out to be another container's: the id came from files that the two share.
+// disown drops the own id, which turned out to be another container's: the id came from files that
+// the two share.
 func (c *containers) disown() {
 	c.own.id = ""
 	c.own.generation++
@@ -180,27 +183,40 @@ func (c *containers) add(found *container) {
 	c.list = nil
 }
 
-// doors is through how many processes a container is tried. The first may be another user's where a later one is not.
+// doors is through how many processes a container is tried. The first may be another user's where a
+// later one is not.
 const doors = 8
 
-// find locates the groups of a container in the visible hierarchy or, where only its own mounts show them, through the root
-// directory of a process in it. That needs the same user id, or privileges.
+// find locates the groups of a container in the visible hierarchy or, where only its own mounts
+// show them, through the root directory of a process in it. That needs the same user id, or
+// privileges.
 func (c *containers) find(id string, inside []*candidate) *container {
 	found := &container{id: id}
 	if c.pod.tree != nil {
 		if groups, err := c.pod.tree.Lineage(inside[0].membership); len(groups) > 0 {
-			found.group, found.ancestors, found.err = newGroup(groups[0], true, c.born(inside), semconv.ContainerID(id)), groups[1:], err
+			found.group, found.ancestors, found.err = newGroup(
+				groups[0],
+				true,
+				c.born(inside),
+				semconv.ContainerID(id),
+			), groups[1:], err
 			return found
 		}
 	}
 	for _, one := range inside[:min(doors, len(inside))] {
 		group, err := c.enter(one)
 		if group != nil {
-			found.group, found.through, found.err = newGroup(group, true, c.born(inside), semconv.ContainerID(id)), one.pid, err
+			found.group, found.through, found.err = newGroup(
+				group,
+				true,
+				c.born(inside),
+				semconv.ContainerID(id),
+			), one.pid, err
 			return found
 		}
-		// The process may have gone meanwhile, and one that a runtime has just made is closed to others until it runs the program.
-		// The pause container, which is another user's, has nothing to tell.
+		// The process may have gone meanwhile, and one that a runtime has just made is closed to
+		// others until it runs the program. The pause container, which is another user's, has
+		// nothing to tell.
 		if found.err == nil && !kernfile.Absent(err) && one.looks > 2 && !onlyPause(inside) {
 			found.err = fmt.Errorf("container %.12s: control groups not readable (the same user id may): %w", id, err)
 		}

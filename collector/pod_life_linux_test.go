@@ -87,7 +87,8 @@ func TestOneScanACollection(t *testing.T) {
 	}
 }
 
-// Of several containers nobody knows which is meant; the one that only keeps the namespaces is none.
+// Of several containers nobody knows which is meant; the one that only keeps the namespaces is
+// none.
 func TestNeighbor(t *testing.T) {
 	l := newLife(t, PodConfig{})
 	expect := func(want string) {
@@ -152,11 +153,17 @@ func TestContainerIsReadThroughAnotherProcess(t *testing.T) {
 	l.expect(points, 1, "process.thread.count", idB)
 }
 
-// The first process of a container is another user's, as that of a server which starts as root; a later one is not.
+// The first process of a container is another user's, as that of a server which starts as root; a
+// later one is not.
 func TestContainerIsReadThroughWhomItMay(t *testing.T) {
 	l := newLife(t, PodConfig{})
 	l.start(50, "master", "0::/../cri-containerd-"+idB+".scope", 1)
-	fixture.Write(t, l.dir, "proc/50/mountinfo", "1 1 0:1 /../cri-containerd-"+idB+".scope /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
+	fixture.Write(
+		t,
+		l.dir,
+		"proc/50/mountinfo",
+		"1 1 0:1 /../cri-containerd-"+idB+".scope /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
+	)
 	fixture.Write(t, l.dir, "proc/50/root", "no directory: the reading fails")
 	pod, err := NewPod(l.pod.config)
 	if err != nil {
@@ -186,7 +193,8 @@ func TestPidUsedAgainIsANewProcess(t *testing.T) {
 }
 
 func TestNamesSelectProcesses(t *testing.T) {
-	// By the executable, by the comm that the process has instead, and by the comm of one whose executable is hidden.
+	// By the executable, by the comm that the process has instead, and by the comm of one whose
+	// executable is hidden.
 	l := newLife(t, PodConfig{Processes: []string{"application-server", "sh", "stranger"}})
 	points := l.collect()
 	l.expect(points, 4, "process.thread.count")
@@ -195,7 +203,8 @@ func TestNamesSelectProcesses(t *testing.T) {
 	}
 }
 
-// On a crowded node the strangers are looked at in turn: all of them within a few scans, few of them in each.
+// On a crowded node the strangers are looked at in turn: all of them within a few scans, few of
+// them in each.
 func TestRecheckIsBoundedAndFair(t *testing.T) {
 	const strangers = 10 * recheck
 	l := newLife(t, PodConfig{})
@@ -241,14 +250,17 @@ func TestOwnProcessIsNeverLeftOut(t *testing.T) {
 	l.expect(points, 1, "process.thread.count", "process.executable.name=sidecar")
 }
 
-// Docker's --network container:… shares the files that tell the id: then it is the other container's, not ours.
+// Docker's --network container:… shares the files that tell the id: then it is the other
+// container's, not ours.
 func TestSharedIDIsDropped(t *testing.T) {
 	l := newLife(t, PodConfig{})
 	mountinfo, err := os.ReadFile(l.dir + "/proc/200/mountinfo")
 	if err != nil {
 		t.Fatal(err)
 	}
-	shared := string(mountinfo) + "90 26 254:1 /docker/containers/" + idB + "/hostname /etc/hostname rw - ext4 /dev/vda1 rw\n"
+	shared := string(
+		mountinfo,
+	) + "90 26 254:1 /docker/containers/" + idB + "/hostname /etc/hostname rw - ext4 /dev/vda1 rw\n"
 	fixture.Write(t, l.dir, "proc/200/mountinfo", shared)
 	pod, err := NewPod(PodConfig{ProcRoot: l.dir + "/proc"})
 	if err != nil {
@@ -320,7 +332,8 @@ func TestLongNamesOfProcesses(t *testing.T) {
 	}
 }
 
-// A limit of the parent bounds the container as well, and a limit that changes shows at the next collection.
+// A limit of the parent bounds the container as well, and a limit that changes shows at the next
+// collection.
 func TestAvailableFollowsTheNearestLimit(t *testing.T) {
 	dir := fixture.Lay(t, "testdata/pod-v2-cgroup-root.txt")
 	root, _ := os.ReadFile(filepath.Join(dir, "cgroup-root"))

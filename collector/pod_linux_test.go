@@ -45,7 +45,8 @@ func newSampler(tb testing.TB, dir string, sources ...Named) *sampler {
 	return s
 }
 
-// collect returns the points of one collection, "name{key=value,…}" to value, without the figures of the sources themselves.
+// collect returns the points of one collection, "name{key=value,…}" to value, without the figures
+// of the sources themselves.
 func (s *sampler) collect() map[string]float64 {
 	s.tb.Helper()
 	scopes, err := s.producer.Produce(context.Background())
@@ -72,7 +73,13 @@ func (s *sampler) collect() map[string]float64 {
 	return points
 }
 
-func addPoints[N int64 | float64](s *sampler, to map[string]float64, name string, counts bool, points []metricdata.DataPoint[N]) {
+func addPoints[N int64 | float64](
+	s *sampler,
+	to map[string]float64,
+	name string,
+	counts bool,
+	points []metricdata.DataPoint[N],
+) {
 	for _, p := range points {
 		var attrs []string
 		for _, kv := range p.Attributes.ToSlice() {
@@ -92,7 +99,8 @@ func addPoints[N int64 | float64](s *sampler, to map[string]float64, name string
 	}
 }
 
-// start names the start of a series: a time of the fixture, or what it is where that depends on the machine.
+// start names the start of a series: a time of the fixture, or what it is where that depends on the
+// machine.
 func (s *sampler) start(series string) string {
 	start, ok := s.starts[series]
 	switch {
@@ -122,7 +130,8 @@ func (s *sampler) points(points map[string]float64) string {
 }
 
 func (s *sampler) logged() string {
-	log := slices.Sorted(strings.Lines(s.log.String())) // containers are found in no particular order
+	// containers are found in no particular order
+	log := slices.Sorted(strings.Lines(s.log.String()))
 	return strings.ReplaceAll(strings.Join(log, ""), s.dir, "")
 }
 
@@ -133,7 +142,10 @@ func open(t testing.TB, dir string) (*Pod, error) {
 		return strings.TrimSpace(string(data))
 	}
 	pod, err := NewPod(PodConfig{
-		ProcRoot: dir + "/proc", CgroupRoot: line("cgroup-root"), Processes: strings.Fields(line("processes")), Container: line("container"),
+		ProcRoot:   dir + "/proc",
+		CgroupRoot: line("cgroup-root"),
+		Processes:  strings.Fields(line("processes")),
+		Container:  line("container"),
 	})
 	if err == nil {
 		t.Cleanup(pod.Close)
@@ -142,13 +154,24 @@ func open(t testing.TB, dir string) (*Pod, error) {
 	return pod, err
 }
 
-// statfsOf answers from the file statfs of a fixture, lines of a quoted path, the unit, blocks, free and available ones, inodes and free ones.
+// statfsOf answers from the file statfs of a fixture, lines of a quoted path, the unit, blocks,
+// free and available ones, inodes and free ones.
 func statfsOf(dir string) func(string, *syscall.Statfs_t) error {
 	return func(path string, to *syscall.Statfs_t) error {
 		data, _ := os.ReadFile(filepath.Join(dir, "statfs")) // most fixtures have none
 		for line := range strings.Lines(string(data)) {
 			var of string
-			_, err := fmt.Sscanf(line, "%q %d %d %d %d %d %d", &of, &to.Frsize, &to.Blocks, &to.Bfree, &to.Bavail, &to.Files, &to.Ffree)
+			_, err := fmt.Sscanf(
+				line,
+				"%q %d %d %d %d %d %d",
+				&of,
+				&to.Frsize,
+				&to.Blocks,
+				&to.Bfree,
+				&to.Bavail,
+				&to.Files,
+				&to.Ffree,
+			)
 			if err != nil {
 				return err
 			}
@@ -161,7 +184,8 @@ func statfsOf(dir string) func(string, *syscall.Statfs_t) error {
 	}
 }
 
-// TestPodFixtures collects every tree of testdata twice and compares the points and the log with its section "want".
+// TestPodFixtures collects every tree of testdata twice and compares the points and the log with
+// its section "want".
 func TestPodFixtures(t *testing.T) {
 	files, _ := filepath.Glob("testdata/*.txt")
 	if len(files) < 7 {

@@ -13,14 +13,16 @@ import (
 )
 
 const (
-	// recheck is how many known processes are looked at again in one scan, in turn: enough to see every process of a pod each
-	// time, and a bound on a node with thousands of them, where a process that was moved or whose pid was used again is
-	// then noticed some scans later. A new process is looked at twice in any case, since a runtime moves it when it starts.
+	// recheck is how many known processes are looked at again in one scan, in turn: enough to see
+	// every process of a pod each time, and a bound on a node with thousands of them, where a
+	// process that was moved or whose pid was used again is then noticed some scans later. A new
+	// process is looked at twice in any case, since a runtime moves it when it starts.
 	recheck = 32
-	// maxProcesses bounds the number of series and the cost. Forking servers have hundreds of processes of one name.
+	// maxProcesses bounds the number of series and the cost. Forking servers have hundreds of
+	// processes of one name.
 	maxProcesses = 100
-	// rename is after how many looks the executable of a process is looked up again, unless its comm changed: a process may
-	// execute another file of the same name.
+	// rename is after how many looks the executable of a process is looked up again, unless its
+	// comm changed: a process may execute another file of the same name.
 	rename = 20
 	// maxComm is what the kernel keeps of the name of a thread.
 	maxComm = 15
@@ -28,15 +30,16 @@ const (
 
 // processes are all processes that the PID namespace shows, and those that are reported.
 type processes struct {
-	pod       *Pod
-	errs      []error // of the last scan
-	pids      []int
-	known     map[int]*candidate
-	cursor    int // pids up to here have had their recheck
-	selected  []*process
-	inhabited map[string][]*candidate // the processes in other containers of the pod, by container id
-	own       []*candidate            // the processes in the own container
-	matched   map[string]bool         // which of the names of the configuration a process has ever had
+	pod      *Pod
+	errs     []error // of the last scan
+	pids     []int
+	known    map[int]*candidate
+	cursor   int // pids up to here have had their recheck
+	selected []*process
+	// the processes in other containers of the pod, by container id
+	inhabited map[string][]*candidate
+	own       []*candidate    // the processes in the own container
+	matched   map[string]bool // which of the names of the configuration a process has ever had
 }
 
 // candidate is what is remembered of a process, reported or not.
@@ -86,7 +89,8 @@ func newProcess(born *Birth, own bool, pid int, name, containerID string) *proce
 func (p *processes) scan() {
 	p.errs = p.errs[:0]
 	p.pids = p.pids[:0]
-	if p.pod.containers.own.inside || len(p.pod.config.Processes) > 0 { // else there is nobody to look for
+	// else there is nobody to look for
+	if p.pod.containers.own.inside || len(p.pod.config.Processes) > 0 {
 		var err error
 		if p.pids, err = p.pod.fs.Pids(p.pids); err != nil {
 			p.errs = append(p.errs, err)
@@ -114,11 +118,15 @@ func (p *processes) scan() {
 		excess = excess || c.wanted && c.process == nil
 	}
 	if excess {
-		p.errs = append(p.errs, fmt.Errorf("more than %d processes: the rest, by pid, is not reported; --process selects", maxProcesses))
+		p.errs = append(
+			p.errs,
+			fmt.Errorf("more than %d processes: the rest, by pid, is not reported; --process selects", maxProcesses),
+		)
 	}
 }
 
-// visit takes a process that exists into account, and looks at it first if it is new, due or reported.
+// visit takes a process that exists into account, and looks at it first if it is new, due or
+// reported.
 func (p *processes) visit(pid int, due bool) {
 	c := p.known[pid]
 	if c == nil {
@@ -184,14 +192,15 @@ func (p *processes) look(c *candidate) bool {
 		return true
 	case old == nil || old.name != c.name || old.container != c.container || old.stat.StartTime != stat.StartTime:
 		born := BornAt(stat.Born(p.pod.boot()))
-		c.process = newProcess(born, c.pid == os.Getpid() && p.pod.real, c.pid, c.name, c.container) // or another one under the same pid
+		// or another one under the same pid
+		c.process = newProcess(born, c.pid == os.Getpid() && p.pod.real, c.pid, c.name, c.container)
 	}
 	c.process.stat = stat
 	return true
 }
 
-// named tells whether a process has one of the names that were asked for, by its executable or by its comm, which the kernel
-// cuts at 15 bytes.
+// named tells whether a process has one of the names that were asked for, by its executable or by
+// its comm, which the kernel cuts at 15 bytes.
 func (p *processes) named(name, comm string) bool {
 	found := false
 	for _, one := range p.pod.config.Processes {
@@ -246,7 +255,8 @@ func (p *processes) place(c *candidate) error {
 	return c.malformed
 }
 
-// cgroupOf reads the cgroup file of a process, unless the scan of the own container has just done so.
+// cgroupOf reads the cgroup file of a process, unless the scan of the own container has just done
+// so.
 func (p *processes) cgroupOf(c *candidate) (string, error) {
 	if own := &p.pod.containers; c.pid == p.pod.self && own.ownFile != "" {
 		return own.ownFile, nil

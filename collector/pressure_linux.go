@@ -10,7 +10,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// pressureSource reports the pressure stall information of the host, and of the groups that the container source reports.
+// pressureSource reports the pressure stall information of the host, and of the groups that the
+// container source reports.
 type pressureSource struct {
 	pod    *Pod
 	seen   uint64
@@ -20,7 +21,11 @@ type pressureSource struct {
 }
 
 func newPressureSource(p *Pod) *pressureSource {
-	source := &pressureSource{pod: p, seen: p.generation, host: newScopedPressureAttributes("host", BornAt(p.boot()), nil)}
+	source := &pressureSource{
+		pod:  p,
+		seen: p.generation,
+		host: newScopedPressureAttributes("host", BornAt(p.boot()), nil),
+	}
 	for _, of := range pressureResources {
 		source.files[of] = kernfile.NewFile(p.fs.Path("pressure", of.String()))
 	}
@@ -48,7 +53,8 @@ func (p *pressureSource) collectHost(s *Sample, of cgroup.Resource) {
 		s.Fail(err)
 	}
 	if of == cgroup.PressureCPU {
-		// For the whole host the kernel leaves this undefined, and has a line of zeros for compatibility.
+		// For the whole host the kernel leaves this undefined, and has a line of zeros for
+		// compatibility.
 		pressure.Full.Defined = false
 	}
 	p.host.observe(s, of, pressure)

@@ -23,7 +23,9 @@ func (p *processSource) Collect(_ context.Context, s *Sample) {
 		s.Fail(err)
 	}
 	for _, name := range p.pod.processes.missing() {
-		s.Note("no process runs " + name + " so far: --process takes the name of an executable, or the first 15 bytes of it")
+		s.Note(
+			"no process runs " + name + " so far: --process takes the name of an executable, or the first 15 bytes of it",
+		)
 	}
 	for _, one := range p.pod.processes.selected {
 		one.observe(s)
@@ -38,14 +40,18 @@ func (p *processSource) Collect(_ context.Context, s *Sample) {
 	}
 }
 
-// ownSwitches asks the kernel for the context switches of the own process, which it adds up for itself alone: those of threads
-// that are gone count too, and no file is read for it.
+// ownSwitches asks the kernel for the context switches of the own process, which it adds up for
+// itself alone: those of threads that are gone count too, and no file is read for it.
 func ownSwitches() (voluntary, involuntary kernfile.Optional[int64]) {
 	var used syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
 		return voluntary, involuntary
 	}
-	return kernfile.Some(int64(used.Nvcsw)), kernfile.Some(int64(used.Nivcsw)) //nolint:unconvert // 32 bits on some architectures
+	return kernfile.Some(
+			int64(used.Nvcsw),
+		), kernfile.Some(
+			int64(used.Nivcsw),
+		) //nolint:unconvert // 32 bits on some architectures
 }
 
 // observe hands over what the scan read.
@@ -60,8 +66,8 @@ func (p *process) observe(s *Sample) {
 	s.Int(catalog.ProcessPagingFaults, p.stat.MajorFaults, a.major)
 }
 
-// processAttributes are the attribute sets of a process's points. What the kernel keeps by thread is added up since the process was
-// first seen.
+// processAttributes are the attribute sets of a process's points. What the kernel keeps by thread
+// is added up since the process was first seen.
 type processAttributes struct {
 	base, user, system, minor, major *Attributes
 	seen, voluntary, involuntary     *Attributes

@@ -13,7 +13,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Pod is the own process: this platform has no control groups, and its other processes are not looked at.
+// Pod is the own process: this platform has no control groups, and its other processes are not
+// looked at.
 type Pod struct{ name string }
 
 // NewPod returns the pod of the calling process. It reads nothing and never fails.
@@ -84,7 +85,17 @@ func (p *processSource) open(ctx context.Context) error {
 		birth.at = time.UnixMilli(created)
 	}
 	base := processIdentity(int(self.Pid), name)
-	p.base, p.user, p.system = With(birth, base...), with(birth, base, semconv.CPUModeUser), with(birth, base, semconv.CPUModeSystem)
+	p.base, p.user, p.system = With(
+		birth,
+		base...), with(
+		birth,
+		base,
+		semconv.CPUModeUser,
+	), with(
+		birth,
+		base,
+		semconv.CPUModeSystem,
+	)
 	p.self = self
 	return nil
 }

@@ -15,18 +15,22 @@ import (
 // scopeName is the instrumentation scope of all points of the sources.
 const scopeName = "github.com/poolgauge/poolgauge/collector"
 
-// Producer is a metric.Producer that reads sources: one after the other in the order given, at every collection of the reader
-// that it was given to, and says of each how long that took, whether it succeeded and how many values failed.
+// Producer is a metric.Producer that reads sources: one after the other in the order given, at
+// every collection of the reader that it was given to, and says of each how long that took, whether
+// it succeeded and how many values failed.
 //
-// Counters start when what they count was born, at the boot or the creation of a container or process, so that a restart of
-// the sidecar is none of theirs. A counter never falls unless it began again, which its start then tells.
+// Counters start when what they count was born, at the boot or the creation of a container or
+// process, so that a restart of the sidecar is none of theirs. A counter never falls unless it
+// began again, which its start then tells.
 type Producer struct {
-	temporality metricdata.Temporality // of counters; the other sums are cumulative, as the specification has it
+	// of counters; the other sums are cumulative, as the specification has it
+	temporality metricdata.Temporality
 	sources     []*source
 
-	mu     sync.Mutex // guards all that follows, and the sources: a reader may be collected from anywhere
-	now    time.Time  // of this collection
-	before time.Time  // of the one before, at first when the Producer was made
+	// guards all that follows, and the sources: a reader may be collected from anywhere
+	mu     sync.Mutex
+	now    time.Time // of this collection
+	before time.Time // of the one before, at first when the Producer was made
 	rows   map[*catalog.Metric]*row
 	order  []*row // as they were first seen
 }
@@ -46,7 +50,8 @@ type source struct {
 	causes causes
 }
 
-// NewProducer returns a Producer of sources. Delta temporality is for readers whose upstream asks for it.
+// NewProducer returns a Producer of sources. Delta temporality is for readers whose upstream asks
+// for it.
 func NewProducer(log *slog.Logger, temporality metricdata.Temporality, sources ...Named) *Producer {
 	p := &Producer{temporality: temporality, rows: map[*catalog.Metric]*row{}, before: time.Now()}
 	begun := BornAt(p.before)
@@ -57,7 +62,8 @@ func NewProducer(log *slog.Logger, temporality metricdata.Temporality, sources .
 	return p
 }
 
-// Produce implements metric.Producer. It never returns an error, which would cost the reader all metrics of this collection.
+// Produce implements metric.Producer. It never returns an error, which would cost the reader all
+// metrics of this collection.
 func (p *Producer) Produce(ctx context.Context) ([]metricdata.ScopeMetrics, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -102,8 +108,8 @@ func (p *Producer) row(m *catalog.Metric) *row {
 	return r
 }
 
-// take returns the points of this collection, nil if there are none. They are the reader's from then on; the next collection
-// has about as many.
+// take returns the points of this collection, nil if there are none. They are the reader's from
+// then on; the next collection has about as many.
 func (r *row) take(temporality metricdata.Temporality) metricdata.Aggregation {
 	if r.metric.Kind == catalog.UpDownCounter {
 		temporality = metricdata.CumulativeTemporality

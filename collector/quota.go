@@ -8,8 +8,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Quota is the CPU quota that the sidecar itself runs under, for the probes, which must not spend what is not there. Its methods
-// are safe for concurrent use and read a few files each, so that a limit which changes is followed.
+// Quota is the CPU quota that the sidecar itself runs under, for the probes, which must not spend
+// what is not there. Its methods are safe for concurrent use and read a few files each, so that a
+// limit which changes is followed.
 type Quota struct {
 	config cgroup.Config
 
@@ -18,7 +19,8 @@ type Quota struct {
 	groups []*cgroup.Group // own and ancestors, each of which may throttle
 }
 
-// NewQuota looks up the sidecar's control groups; where there are none, nothing is known of a quota.
+// NewQuota looks up the sidecar's control groups; where there are none, nothing is known of a
+// quota.
 func NewQuota(cgroupRoot string) *Quota {
 	q := &Quota{config: cgroup.Config{Below: cgroupRoot}}
 	tree, err := cgroup.Open(q.config)
@@ -31,8 +33,8 @@ func NewQuota(cgroupRoot string) *Quota {
 	return q
 }
 
-// Throttled returns in how many periods the sidecar was stopped so far, by its own group or an ancestor; false if no group has a
-// quota.
+// Throttled returns in how many periods the sidecar was stopped so far, by its own group or an
+// ancestor; false if no group has a quota.
 func (q *Quota) Throttled() (periods uint64, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -45,7 +47,8 @@ func (q *Quota) Throttled() (periods uint64, ok bool) {
 	return periods, ok
 }
 
-// EffectiveCPUs returns how many threads the sidecar can keep busy at once: its CPUs or its quota, rounded up, whichever is less.
+// EffectiveCPUs returns how many threads the sidecar can keep busy at once: its CPUs or its quota,
+// rounded up, whichever is less.
 func (q *Quota) EffectiveCPUs() int {
 	cpus, _ := cgroup.EffectiveCPUs(q.config) // what could not be read does not limit
 	return int(math.Ceil(cpus))

@@ -11,7 +11,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
-// Sink is handed every collection, in order, from one goroutine. It must not block and must not change what it is given.
+// Sink is handed every collection, in order, from one goroutine. It must not block and must not
+// change what it is given.
 type Sink func(*metricdata.ResourceMetrics)
 
 // Sampler collects from a reader at an interval. Points bear the time of their collection.
@@ -23,13 +24,15 @@ type Sampler struct {
 	last     atomic.Int64 // nanoseconds from begin to the end of the last collection
 }
 
-// NewSampler returns a Sampler that hands each collection of reader to the sinks. The interval must be above 0.
+// NewSampler returns a Sampler that hands each collection of reader to the sinks. The interval must
+// be above 0.
 func NewSampler(reader *sdkmetric.ManualReader, interval time.Duration, sinks ...Sink) *Sampler {
 	return &Sampler{reader: reader, interval: interval, sinks: sinks, begin: time.Now()}
 }
 
-// Run collects at once, then at every interval until ctx is done, then once more, so that the last figures leave too.
-// A collection that overruns its interval makes the next one late, never two at once.
+// Run collects at once, then at every interval until ctx is done, then once more, so that the last
+// figures leave too. A collection that overruns its interval makes the next one late, never two at
+// once.
 func (s *Sampler) Run(ctx context.Context) {
 	ticker := time.NewTicker(s.interval)
 	defer ticker.Stop()
@@ -44,7 +47,8 @@ func (s *Sampler) Run(ctx context.Context) {
 	}
 }
 
-// Alive returns an error if no collection ended for three intervals, and at least for half a minute. It may be called from anywhere.
+// Alive returns an error if no collection ended for three intervals, and at least for half a
+// minute. It may be called from anywhere.
 func (s *Sampler) Alive() error {
 	since := time.Since(s.begin) - time.Duration(s.last.Load())
 	if since > max(3*s.interval, 30*time.Second) {

@@ -11,7 +11,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
-// The sampler collects at once, at every interval, and once more at the end, and each collection bears its own time.
+// The sampler collects at once, at every interval, and once more at the end, and each collection
+// bears its own time.
 func TestSamplerCollectsOnSchedule(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reader := sdkmetric.NewManualReader()
@@ -26,7 +27,10 @@ func TestSamplerCollectsOnSchedule(t *testing.T) {
 		begin := time.Now()
 		var at []time.Duration
 		s := NewSampler(reader, 10*time.Second, func(rm *metricdata.ResourceMetrics) {
-			at = append(at, rm.ScopeMetrics[0].Metrics[0].Data.(metricdata.Gauge[float64]).DataPoints[0].Time.Sub(begin))
+			at = append(
+				at,
+				rm.ScopeMetrics[0].Metrics[0].Data.(metricdata.Gauge[float64]).DataPoints[0].Time.Sub(begin),
+			)
 		})
 		ctx, cancel := context.WithTimeout(context.Background(), 25*time.Second)
 		defer cancel()

@@ -11,17 +11,17 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Birth is since when counters count: the boot of the machine, the creation of a group, the start of a process, the first
-// reading of one. The zero Birth is set to the time of the first collection that has a point of it: from then on counts what a
-// source itself adds up.
+// Birth is since when counters count: the boot of the machine, the creation of a group, the start
+// of a process, the first reading of one. The zero Birth is set to the time of the first collection
+// that has a point of it: from then on counts what a source itself adds up.
 type Birth struct{ at time.Time }
 
-// BornAt returns the birth at a time, which must not be after the true one: a counter that is older than its start seems to
-// have leapt.
+// BornAt returns the birth at a time, which must not be after the true one: a counter that is older
+// than its start seems to have leapt.
 func BornAt(at time.Time) *Birth { return &Birth{at} }
 
-// Attributes are the attributes of points, built once and used at every collection, and what is remembered of the counters that
-// have them. They belong to one source.
+// Attributes are the attributes of points, built once and used at every collection, and what is
+// remembered of the counters that have them. They belong to one source.
 type Attributes struct {
 	set    attribute.Set
 	birth  *Birth
@@ -29,10 +29,11 @@ type Attributes struct {
 	ints   counters[int64]
 }
 
-// With builds Attributes of counters that began at a birth; sources call it when they first see a series, not at every
-// collection.
+// With builds Attributes of counters that began at a birth; sources call it when they first see a
+// series, not at every collection.
 //
-// Bytes that are not UTF-8, as a file name may have, are replaced: OTLP would refuse the whole export for one of them.
+// Bytes that are not UTF-8, as a file name may have, are replaced: OTLP would refuse the whole
+// export for one of them.
 func With(birth *Birth, kv ...attribute.KeyValue) *Attributes {
 	valid := slices.Clone(kv)
 	for i, a := range valid {
@@ -70,8 +71,9 @@ func (c *counters[N]) of(m *catalog.Metric) *counter[N] {
 	return one
 }
 
-// add appends the point of a value. Of a counter under delta temporality the first reading is the line from which later ones
-// count, and no point, unless the counter was born since the collection before: then it is all that was counted since.
+// add appends the point of a value. Of a counter under delta temporality the first reading is the
+// line from which later ones count, and no point, unless the counter was born since the collection
+// before: then it is all that was counted since.
 func add[N int64 | float64](
 	p *Producer, to []metricdata.DataPoint[N], m *catalog.Metric, a *Attributes, c *counter[N], v N,
 ) []metricdata.DataPoint[N] {
@@ -105,9 +107,10 @@ func add[N int64 | float64](
 	return append(to, point)
 }
 
-// advance takes a reading and returns what was gained since the one before. A counter that fell by less than half did not:
-// the kernel computes some, iowait among them, from figures that it reads at different moments. It is held until the counter
-// has caught up. One that fell further began again some time after the last reading.
+// advance takes a reading and returns what was gained since the one before. A counter that fell by
+// less than half did not: the kernel computes some, iowait among them, from figures that it reads
+// at different moments. It is held until the counter has caught up. One that fell further began
+// again some time after the last reading.
 func (c *counter[N]) advance(v N, birth, now time.Time) (gain N) {
 	switch {
 	case !c.begun:

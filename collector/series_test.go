@@ -15,7 +15,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// script is a source that reads the next of its values at each collection; a negative one is a reading that fails.
+// script is a source that reads the next of its values at each collection; a negative one is a
+// reading that fails.
 type script struct {
 	birth  *Birth
 	values []int64
@@ -32,7 +33,8 @@ func (s *script) Collect(_ context.Context, to *Sample) {
 	s.values = s.values[1:]
 }
 
-// observed is a point of the script: its value, and its start and time in seconds from the start of the test.
+// observed is a point of the script: its value, and its start and time in seconds from the start of
+// the test.
 type observed struct {
 	value       int64
 	start, time float64
@@ -147,7 +149,11 @@ func TestCountersOfUnknownBirth(t *testing.T) {
 // A clock that is set back makes no point that starts after its time.
 func TestStartIsNeverAfterTheTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		got := collectScript(t, metricdata.CumulativeTemporality, &script{birth: BornAt(time.Now().Add(time.Hour)), values: []int64{7}})
+		got := collectScript(
+			t,
+			metricdata.CumulativeTemporality,
+			&script{birth: BornAt(time.Now().Add(time.Hour)), values: []int64{7}},
+		)
 		if fmt.Sprint(got) != fmt.Sprint([]any{observed{7, 1, 1}}) {
 			t.Errorf("got %v", got)
 		}
@@ -164,12 +170,17 @@ func (f *failing) Collect(_ context.Context, s *Sample) {
 	s.Note("this kernel lacks something")
 }
 
-// One cause is said once, whatever figures the text of the error holds, and however often it comes and goes.
+// One cause is said once, whatever figures the text of the error holds, and however often it comes
+// and goes.
 func TestOneCauseIsSaidOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var text strings.Builder
 		f := &failing{}
-		p := NewProducer(slog.New(slog.NewTextHandler(&text, nil)), metricdata.CumulativeTemporality, Named{Name: "failing", Source: f})
+		p := NewProducer(
+			slog.New(slog.NewTextHandler(&text, nil)),
+			metricdata.CumulativeTemporality,
+			Named{Name: "failing", Source: f},
+		)
 		collect := func(errs ...error) {
 			f.errs = errs
 			if _, err := p.Produce(t.Context()); err != nil {
@@ -179,15 +190,21 @@ func TestOneCauseIsSaidOnce(t *testing.T) {
 		}
 		for i := range 10 {
 			collect(
-				fmt.Errorf("system.memory.usage: -%d cannot be", 1000+i), fmt.Errorf("/proc/%d/stat: field 10: %q is not a number", i, string(rune('a'+i))),
-				fmt.Errorf("container %012x: not readable", i), errors.New("no vmstat"),
+				fmt.Errorf(
+					"system.memory.usage: -%d cannot be",
+					1000+i,
+				),
+				fmt.Errorf("/proc/%d/stat: field 10: %q is not a number", i, string(rune('a'+i))),
+				fmt.Errorf("container %012x: not readable", i),
+				errors.New("no vmstat"),
 			)
 			collect()
 		}
 		if got := strings.Count(text.String(), "WARN"); got != 4 {
 			t.Errorf("%d warnings of 4 causes:\n%s", got, text.String())
 		}
-		if got := strings.Count(text.String(), "INFO"); got != 2 { // the note, and that everything is read again
+		// the note, and that everything is read again
+		if got := strings.Count(text.String(), "INFO"); got != 2 {
 			t.Errorf("%d notes, want 2:\n%s", got, text.String())
 		}
 		time.Sleep(forgetAfter)

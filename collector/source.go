@@ -1,8 +1,10 @@
-// Package collector samples what an app cannot see from inside: the host, the control groups, pressure, and the processes of
-// its pod. Each of these is a [Source]; a [Producer] reads them at every collection of an OpenTelemetry reader.
+// Package collector samples what an app cannot see from inside: the host, the control groups,
+// pressure, and the processes of its pod. Each of these is a [Source]; a [Producer] reads them at
+// every collection of an OpenTelemetry reader.
 //
-// Data flows one way: a source is sampled, its values become points of the rows of internal/catalog, with the time since which
-// each counter counts, and collector/export hands each collection on. Probes run on their own schedule, in collector/probe.
+// Data flows one way: a source is sampled, its values become points of the rows of
+// internal/catalog, with the time since which each counter counts, and collector/export hands each
+// collection on. Probes run on their own schedule, in collector/probe.
 package collector
 
 import (
@@ -15,10 +17,11 @@ import (
 
 // Source reads one part of the machine.
 type Source interface {
-	// Collect reads the source once and hands each value that it got to s. A value that is absent is left out; one that
-	// should be there and cannot be read or understood is reported with s.Fail and costs only itself. Collect is never
-	// called concurrently, so a source may keep buffers and previous values without a lock. It must not block: it reads
-	// files of the kernel and nothing else.
+	// Collect reads the source once and hands each value that it got to s. A value that is absent
+	// is left out; one that should be there and cannot be read or understood is reported with
+	// s.Fail and costs only itself. Collect is never called concurrently, so a source may keep
+	// buffers and previous values without a lock. It must not block: it reads files of the kernel
+	// and nothing else.
 	Collect(ctx context.Context, s *Sample)
 }
 
@@ -28,15 +31,16 @@ type Named struct {
 	Source Source
 }
 
-// Sample takes the values of one reading of one source. It is valid only during the call of Collect that it was passed to.
+// Sample takes the values of one reading of one source. It is valid only during the call of Collect
+// that it was passed to.
 type Sample struct {
 	to    *Producer
 	errs  []error
 	notes []string
 }
 
-// Float takes v, in the unit of the row m, which is of floating-point numbers. What a source reads is never negative: such a
-// value, or one that is no number, fails.
+// Float takes v, in the unit of the row m, which is of floating-point numbers. What a source reads
+// is never negative: such a value, or one that is no number, fails.
 func (s *Sample) Float(m *catalog.Metric, v float64, a *Attributes) {
 	if !(v >= 0) || math.IsInf(v, 1) {
 		s.Fail(fmt.Errorf("%s: %v cannot be", m.Name, v))
@@ -56,7 +60,8 @@ func (s *Sample) Int(m *catalog.Metric, v int64, a *Attributes) {
 	row.ints = add(s.to, row.ints, m, a, a.ints.of(m), v)
 }
 
-// Try calls read, which may use a library that panics on input that it does not expect; that fails like an error.
+// Try calls read, which may use a library that panics on input that it does not expect; that fails
+// like an error.
 func (s *Sample) Try(read func() error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -66,7 +71,8 @@ func (s *Sample) Try(read func() error) {
 	s.Fail(read())
 }
 
-// Fail reports a value that could not be read or understood. The error is counted, and its cause is logged once.
+// Fail reports a value that could not be read or understood. The error is counted, and its cause is
+// logged once.
 func (s *Sample) Fail(err error) {
 	if err != nil {
 		s.errs = append(s.errs, err)

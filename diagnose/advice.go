@@ -15,10 +15,10 @@ type Advice struct {
 	Reason string // one line, for a person
 }
 
-// Advisor says again and again which limit suits one pool: as many slots as keep waits within a tenth of a use
-// at the rate of the requests, but no more than the CPUs, or the lock that the tasks share, can use (package
-// sizing). It says so only in small steps, and only what several windows agree on. The zero Advisor has seen
-// nothing. It is not safe for concurrent use.
+// Advisor says again and again which limit suits one pool: as many slots as keep waits within a
+// tenth of a use at the rate of the requests, but no more than the CPUs, or the lock that the tasks
+// share, can use (package sizing). It says so only in small steps, and only what several windows
+// agree on. The zero Advisor has seen nothing. It is not safe for concurrent use.
 type Advisor struct {
 	pending float64         // at the end of the last window
 	needs   [remembered]int // slots that the last windows needed
@@ -33,8 +33,9 @@ const (
 	band       = 0.7  // share of the limit that has to be enough before fewer slots are advised
 )
 
-// See takes a window, and the verdict on it. A pool gets no advice in a window that its requests did not
-// decide: it failed, leaked, was held up by a large request or by the machine, or nothing is known of it.
+// See takes a window, and the verdict on it. A pool gets no advice in a window that its requests
+// did not decide: it failed, leaked, was held up by a large request or by the machine, or nothing
+// is known of it.
 func (a *Advisor) See(w Window, m Machine, v Verdict) Advice {
 	grown := math.Max(0, w.Pending-a.pending)
 	a.pending = w.Pending
@@ -72,12 +73,16 @@ func (a *Advisor) step(limit, need int, why string) Advice {
 	case a.short[0] && (a.short[1] || a.short[2] || float64(need) >= largest*float64(limit)):
 		return Advice{min(need, int(math.Ceil(largest*float64(limit)))), why}
 	case a.seen == remembered && float64(peak) < band*float64(limit):
-		return Advice{max(peak, int(smallest*float64(limit)), 1), fmt.Sprintf("at most %d were needed lately: %s", peak, why)}
+		return Advice{
+			max(peak, int(smallest*float64(limit)), 1),
+			fmt.Sprintf("at most %d were needed lately: %s", peak, why),
+		}
 	}
 	return Advice{limit, why}
 }
 
-// need returns how many slots would have done for the requests of a window, by which more waited at its end.
+// need returns how many slots would have done for the requests of a window, by which more waited at
+// its end.
 func (w Window) need(m Machine, grown float64) (slots int, why string, err error) {
 	use := w.meanUse()
 	switch {
@@ -102,7 +107,8 @@ func (w Window) need(m Machine, grown float64) (slots int, why string, err error
 	return slots, why, nil
 }
 
-// bound returns how many slots the CPUs, or the lock, that the tasks share can use, if that is known.
+// bound returns how many slots the CPUs, or the lock, that the tasks share can use, if that is
+// known.
 func (w Window) bound(m Machine, use float64) (slots int, ok bool) {
 	if math.IsNaN(w.OnCPU) || math.IsNaN(m.CPUs) {
 		return 0, false
@@ -126,8 +132,8 @@ func (w Window) bound(m Machine, use float64) (slots int, ok bool) {
 	return slots, err == nil
 }
 
-// meanUse returns the mean duration of a use. Of a pool that does not time its uses it is the slot-seconds for
-// each that ended, by Little's law: too much while uses do not end.
+// meanUse returns the mean duration of a use. Of a pool that does not time its uses it is the
+// slot-seconds for each that ended, by Little's law: too much while uses do not end.
 func (w Window) meanUse() float64 {
 	if math.IsNaN(w.Use) {
 		return w.Utilization * w.Limit * w.Seconds / w.Ended

@@ -90,7 +90,8 @@ func TestPoolNamesTheCause(t *testing.T) {
 	}
 }
 
-// A pool of which only what an arbitrary library reports is known is never convicted for want of a figure.
+// A pool of which only what an arbitrary library reports is known is never convicted for want of a
+// figure.
 func TestNoRuleHoldsForWhatIsNotKnown(t *testing.T) {
 	unknown := math.NaN()
 	w := Window{
@@ -139,12 +140,41 @@ func TestBetweenTakesDifferences(t *testing.T) {
 		UseTime: 100, EndedTime: 90, HeldBack: 5, OnCPU: 10, RunQueue: 20, Blocked: 60,
 	}
 	to := Figures{
-		At: at.Add(10 * time.Second), Limit: 4, Pending: 7, Served: 40, Refused: 15, WaitTime: 9, Ended: 28,
-		Failed: 6, NotMade: 9, UseTime: 130, EndedTime: 110, Longest: 2, HeldBack: 9, OnCPU: 13, RunQueue: 25, Blocked: 72,
+		At:        at.Add(10 * time.Second),
+		Limit:     4,
+		Pending:   7,
+		Served:    40,
+		Refused:   15,
+		WaitTime:  9,
+		Ended:     28,
+		Failed:    6,
+		NotMade:   9,
+		UseTime:   130,
+		EndedTime: 110,
+		Longest:   2,
+		HeldBack:  9,
+		OnCPU:     13,
+		RunQueue:  25,
+		Blocked:   72,
 	}
 	want := Window{
-		Seconds: 10, Limit: 4, Utilization: 0.75, HeldBack: 0.1, Pending: 7, Served: 3, Refused: 0.25, Wait: 0.2, Ended: 20,
-		Failed: 0.25, NotMade: 7, Use: 1, Longest: 2, Held: 1, OnCPU: 0.15, RunQueue: 0.25, Blocked: 0.6,
+		Seconds:     10,
+		Limit:       4,
+		Utilization: 0.75,
+		HeldBack:    0.1,
+		Pending:     7,
+		Served:      3,
+		Refused:     0.25,
+		Wait:        0.2,
+		Ended:       20,
+		Failed:      0.25,
+		NotMade:     7,
+		Use:         1,
+		Longest:     2,
+		Held:        1,
+		OnCPU:       0.15,
+		RunQueue:    0.25,
+		Blocked:     0.6,
 	}
 	if w := Between(from, to); w != want {
 		t.Errorf("%+v\nwant %+v", w, want)
@@ -168,10 +198,17 @@ func TestFiguresOfKeepsWhatIsAbsent(t *testing.T) {
 		UseTime: instrument.Some(7.0), HeldBack: instrument.Some(0.5), Use: &use,
 	}
 	s.Usage[instrument.Used], s.Usage[instrument.Idle] = instrument.Some(int64(3)), instrument.Some(int64(1))
-	s.Requests[instrument.Acquired], s.Requests[instrument.TimedOut] = instrument.Some(int64(11)), instrument.Some(int64(5))
+	s.Requests[instrument.Acquired], s.Requests[instrument.TimedOut] = instrument.Some(
+		int64(11),
+	), instrument.Some(
+		int64(5),
+	)
 	s.Completed[instrument.OK], s.Completed[instrument.Failed] = instrument.Some(int64(9)), instrument.Some(int64(6))
 	s.Wait[instrument.Acquired] = &wait
-	s.Resources = []instrument.Resources{{Event: instrument.Created, Count: 13}, {Event: instrument.CreateFailed, Count: 8}}
+	s.Resources = []instrument.Resources{
+		{Event: instrument.Created, Count: 13},
+		{Event: instrument.CreateFailed, Count: 8},
+	}
 	f := FiguresOf(&s, time.Unix(5, 0))
 	for _, bad := range []float64{f.OnCPU, f.RunQueue, f.Blocked} {
 		if !math.IsNaN(bad) {
@@ -186,7 +223,11 @@ func TestFiguresOfKeepsWhatIsAbsent(t *testing.T) {
 	if f != want {
 		t.Errorf("%+v\nwant %+v", f, want)
 	}
-	if f := FiguresOf(&instrument.Stats{}, time.Unix(5, 0)); !math.IsNaN(f.Limit) || !math.IsNaN(f.Served) || !math.IsNaN(f.WaitTime) {
+	if f := FiguresOf(
+		&instrument.Stats{},
+		time.Unix(5, 0),
+	); !math.IsNaN(f.Limit) || !math.IsNaN(f.Served) ||
+		!math.IsNaN(f.WaitTime) {
 		t.Errorf("a pool that reports nothing has figures: %+v", f)
 	}
 }
@@ -289,7 +330,15 @@ func TestHostBetweenTakesDifferences(t *testing.T) {
 	from := HostFigures{time.Unix(1000, 0), 2, 9, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100}
 	to := HostFigures{time.Unix(1010, 0), 4, 8, 15, 30, 80, 50, 55, 61, 80, 81, 94, 102}
 	want := Machine{
-		CPUs: 4, BusyCPUs: 0.5, Throttled: 0.5, MemoryPressure: 0.1, Steal: 0.1, RunDelay: 2, Write: 0.5, LockWait: 5, Runnable: 2,
+		CPUs:           4,
+		BusyCPUs:       0.5,
+		Throttled:      0.5,
+		MemoryPressure: 0.1,
+		Steal:          0.1,
+		RunDelay:       2,
+		Write:          0.5,
+		LockWait:       5,
+		Runnable:       2,
 	}
 	if m := HostBetween(from, to); m != want {
 		t.Errorf("%+v, want %+v", m, want)

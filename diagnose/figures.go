@@ -7,8 +7,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Figures are what a pool reports at one moment. All but At to Pending are of all the time since the pool
-// was made. Times are seconds. What is not known is NaN.
+// Figures are what a pool reports at one moment. All but At to Pending are of all the time since
+// the pool was made. Times are seconds. What is not known is NaN.
 type Figures struct {
 	At        time.Time
 	Limit     float64 // slots

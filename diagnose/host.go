@@ -8,9 +8,9 @@ import (
 	"github.com/poolgauge/poolgauge/pools/sizing"
 )
 
-// HostFigures are what is known at one moment of a machine, a container and the process in it. All but At,
-// CPUs and Runnable count since some moment in the past. Times are seconds. What is not known is NaN: start
-// with [UnknownHost].
+// HostFigures are what is known at one moment of a machine, a container and the process in it. All
+// but At, CPUs and Runnable count since some moment in the past. Times are seconds. What is not
+// known is NaN: start with [UnknownHost].
 type HostFigures struct {
 	At          time.Time
 	CPUs        float64 // that the process may use: its quota, or those of the machine
@@ -35,8 +35,9 @@ func UnknownHost(at time.Time) HostFigures {
 	}
 }
 
-// Machine is what a window of time saw of a machine, a container and the process in it. Shares are of the
-// window's time unless said otherwise. What is not known is NaN: [UnknownMachine] knows nothing.
+// Machine is what a window of time saw of a machine, a container and the process in it. Shares are
+// of the window's time unless said otherwise. What is not known is NaN: [UnknownMachine] knows
+// nothing.
 type Machine struct {
 	CPUs           float64 // that the process may use: its quota, or those of the machine
 	BusyCPUs       float64 // that the process used
@@ -55,7 +56,8 @@ func UnknownMachine() Machine {
 	return Machine{unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown}
 }
 
-// HostBetween returns the window from one moment to a later one. What counters that fell count is not known.
+// HostBetween returns the window from one moment to a later one. What counters that fell count is
+// not known.
 func HostBetween(from, to HostFigures) Machine {
 	seconds := to.At.Sub(from.At).Seconds()
 	if !(seconds > 0) {
@@ -81,8 +83,8 @@ func HostBetween(from, to HostFigures) Machine {
 	}
 }
 
-// Host judges a machine over one window. UsualWrite is what [Machine.Write] usually is. The first cause
-// that holds explains the ones after it: a quota also makes threads wait for a CPU.
+// Host judges a machine over one window. UsualWrite is what [Machine.Write] usually is. The first
+// cause that holds explains the ones after it: a quota also makes threads wait for a CPU.
 func Host(m Machine, usualWrite float64) Finding[HostVerdict] {
 	switch {
 	case m.Throttled > 0.1:
@@ -92,8 +94,13 @@ func Host(m Machine, usualWrite float64) Finding[HostVerdict] {
 	case m.Steal > 0.1:
 		return host(Steal, "the hypervisor took %.0f %% of the CPU time", 100*m.Steal)
 	case m.RunDelay > 0.25+2*m.ownDelay() && m.BusyCPUs < 0.85*m.CPUs:
-		return host(NoisyNeighbor, "threads waited %.2f s for a CPU for each second that they ran, and used %.1f of %.1f CPUs",
-			m.RunDelay, m.BusyCPUs, m.CPUs)
+		return host(
+			NoisyNeighbor,
+			"threads waited %.2f s for a CPU for each second that they ran, and used %.1f of %.1f CPUs",
+			m.RunDelay,
+			m.BusyCPUs,
+			m.CPUs,
+		)
 	case m.Write > 3*usualWrite && m.Write > noticed:
 		return host(DiskSlow, "a write to disk took %v, and usually takes %v", seconds(m.Write), seconds(usualWrite))
 	case !math.IsNaN(m.Throttled) || !math.IsNaN(m.RunDelay):
@@ -102,8 +109,8 @@ func Host(m Machine, usualWrite float64) Finding[HostVerdict] {
 	return host(HostUndetermined, "nothing is known of the machine")
 }
 
-// ownDelay returns the RunDelay that the process alone causes: arrivals at random wait for each other, but no
-// more threads of a Go program run than there are CPUs, rounded up.
+// ownDelay returns the RunDelay that the process alone causes: arrivals at random wait for each
+// other, but no more threads of a Go program run than there are CPUs, rounded up.
 func (m Machine) ownDelay() float64 {
 	cpus := int(math.Max(1, m.CPUs)) // 1 if they are not known
 	waiting, err := sizing.ErlangC(cpus, m.BusyCPUs)

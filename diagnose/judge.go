@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Judge judges one pool again and again. A verdict holds once two of three windows agree on it, and until
-// three windows in a row do not; a window in which the cause is undetermined does not count against it.
-// The zero Judge has seen nothing. It is not safe for concurrent use.
+// Judge judges one pool again and again. A verdict holds once two of three windows agree on it, and
+// until three windows in a row do not; a window in which the cause is undetermined does not count
+// against it. The zero Judge has seen nothing. It is not safe for concurrent use.
 type Judge struct {
 	last   Figures
 	usual  Usual
@@ -21,8 +21,8 @@ const (
 	recall  = 0.2 // weight of a new window in Usual
 )
 
-// See takes what a pool reports now, and what is known of the machine since the last call. It returns the
-// verdict that holds, and what this window alone says.
+// See takes what a pool reports now, and what is known of the machine since the last call. It
+// returns the verdict that holds, and what this window alone says.
 func (j *Judge) See(f Figures, m Machine) (holds, window Finding[Verdict]) {
 	if j.last.At.IsZero() {
 		j.last, j.usual = f, unknownUsual()
@@ -58,7 +58,8 @@ func (j *Judge) known() Usual {
 	return j.usual
 }
 
-// learn lets a window in which the pool was well say what is usual, and one with a leak what was lost.
+// learn lets a window in which the pool was well say what is usual, and one with a leak what was
+// lost.
 func (j *Judge) learn(w Window, v Verdict) {
 	switch v {
 	case Leaking:
@@ -88,8 +89,8 @@ func blend(mean, v float64) float64 {
 	return mean + recall*(v-mean)
 }
 
-// HostJudge judges one machine again and again, as [Judge] does a pool. The zero HostJudge has seen nothing.
-// It is not safe for concurrent use.
+// HostJudge judges one machine again and again, as [Judge] does a pool. The zero HostJudge has seen
+// nothing. It is not safe for concurrent use.
 type HostJudge struct {
 	last    HostFigures
 	machine Machine
@@ -98,8 +99,8 @@ type HostJudge struct {
 	memory  memory[HostVerdict]
 }
 
-// See takes what is known of the machine now. It returns the verdict that holds, and what the window since
-// the last call alone says.
+// See takes what is known of the machine now. It returns the verdict that holds, and what the
+// window since the last call alone says.
 func (j *HostJudge) See(f HostFigures) (holds, window Finding[HostVerdict]) {
 	if j.last.At.IsZero() {
 		j.last, j.machine, j.write = f, UnknownMachine(), math.NaN()
@@ -134,10 +135,12 @@ func (j *HostJudge) Machine() Machine {
 	return j.machine
 }
 
-// States yields each verdict that has held so far, with whether it holds now, as metrics report states.
+// States yields each verdict that has held so far, with whether it holds now, as metrics report
+// states.
 func (j *Judge) States() iter.Seq2[Verdict, bool] { return j.memory.states() }
 
-// States yields each verdict that has held so far, with whether it holds now, as metrics report states.
+// States yields each verdict that has held so far, with whether it holds now, as metrics report
+// states.
 func (j *HostJudge) States() iter.Seq2[HostVerdict, bool] { return j.memory.states() }
 
 // memory decides which verdict holds.

@@ -6,12 +6,13 @@ import (
 	"time"
 )
 
-// Usual is what the uses of a pool look like while it is well, and what it has lost since. What is not
-// known is NaN.
+// Usual is what the uses of a pool look like while it is well, and what it has lost since. What is
+// not known is NaN.
 type Usual struct {
 	Use     float64 // mean duration in seconds
 	Blocked float64 // of that, neither on a CPU nor ready to run
-	Held    float64 // slots that are held by uses that do not end, at least: of those that run all the time
+	// slots that are held by uses that do not end, at least: of those that run all the time
+	Held    float64
 	HeldFor float64 // seconds for which, up to the end of this window, more than those are held
 	Lost    float64 // slots that a leak held in the window before
 }
@@ -28,8 +29,8 @@ const (
 	longAgo = 10   // uses of the mean length, after which one that began should have ended
 )
 
-// Pool judges a pool over one window. The order of the rules is that of what explains what: uses that
-// fail or never end change everything after them, and so does a shortage of CPU.
+// Pool judges a pool over one window. The order of the rules is that of what explains what: uses
+// that fail or never end change everything after them, and so does a shortage of CPU.
 func Pool(w Window, m Machine, usual Usual) Finding[Verdict] {
 	switch {
 	case math.IsNaN(w.Limit) || math.IsNaN(w.Utilization):
@@ -39,8 +40,13 @@ func Pool(w Window, m Machine, usual Usual) Finding[Verdict] {
 	case w.NotMade >= enough && w.NotMade > w.Ended:
 		return found(Failing, "%.0f resources could not be made, and %.0f uses ended", w.NotMade, w.Ended)
 	case w.isHeadOfLine():
-		return found(HeadOfLine, "%.0f %% of %.0f slots were free while requests waited, %v each: the first wanted more of them",
-			100*w.HeldBack, w.Limit, seconds(w.Wait))
+		return found(
+			HeadOfLine,
+			"%.0f %% of %.0f slots were free while requests waited, %v each: the first wanted more of them",
+			100*w.HeldBack,
+			w.Limit,
+			seconds(w.Wait),
+		)
 	case w.isLeaking(usual):
 		return found(Leaking, "%.1f of %.0f slots are held by uses that do not end; %s",
 			w.Held, w.Limit, w.ends())
@@ -55,16 +61,16 @@ func (w Window) IsCongested() bool {
 	return w.Utilization > full && (w.waits(0.1) || w.Pending >= 1 && w.Ended < enough)
 }
 
-// isHeadOfLine reports whether many slots are free while requests wait. Of a pool that is full a few are at
-// any time, if requests want several.
+// isHeadOfLine reports whether many slots are free while requests wait. Of a pool that is full a
+// few are at any time, if requests want several.
 func (w Window) isHeadOfLine() bool {
 	many := w.HeldBack > 0.1 || w.HeldBack > 0.04 && w.Utilization < 0.8
 	return many && (w.waits(0.1) || w.Ended < enough)
 }
 
-// isLeaking reports whether more slots than usual are held by uses that do not end, for longer than any use
-// that ended took, while others take as long as ever. Without that, a pool whose uses all hang may as well
-// wait for what it calls; unless some had leaked before: those do not come back.
+// isLeaking reports whether more slots than usual are held by uses that do not end, for longer than
+// any use that ended took, while others take as long as ever. Without that, a pool whose uses all
+// hang may as well wait for what it calls; unless some had leaked before: those do not come back.
 func (w Window) isLeaking(usual Usual) bool {
 	if !w.holds(usual.Held) {
 		return false
@@ -76,7 +82,8 @@ func (w Window) isLeaking(usual Usual) bool {
 	return w.Held > 0.9*usual.Lost || w.Ended >= enough && w.Use < 2*usual.Use && usual.HeldFor-w.Seconds > longest
 }
 
-// holds reports whether uses that do not end hold a tenth of the slots, and one at least, besides the usual.
+// holds reports whether uses that do not end hold a tenth of the slots, and one at least, besides
+// the usual.
 func (w Window) holds(usual float64) bool {
 	return w.Held-usual >= math.Max(0.8, 0.1*w.Limit)
 }
@@ -103,7 +110,13 @@ func (w Window) idle() Finding[Verdict] {
 	case w.Limit >= 8 && w.Utilization < 0.1 && w.Ended >= enough:
 		return found(Oversized, "%.1f of %.0f slots were used", w.Utilization*w.Limit, w.Limit)
 	}
-	return found(OK, "%.0f %% of %.0f slots were used, and requests waited %v", 100*w.Utilization, w.Limit, seconds(w.Wait))
+	return found(
+		OK,
+		"%.0f %% of %.0f slots were used, and requests waited %v",
+		100*w.Utilization,
+		w.Limit,
+		seconds(w.Wait),
+	)
 }
 
 // spent is on what the uses of a window spent their time.
@@ -139,8 +152,12 @@ func (w Window) congested(m Machine, usual Usual) Finding[Verdict] {
 	case w.Ended < enough:
 		return found(Undetermined, "%s, and only %.0f uses ended: they hang, or take this long", w.fill(), w.Ended)
 	case w.holds(math.Max(0, usual.Held)), w.holds(0) && math.IsNaN(usual.Held):
-		return found(Undetermined, "%s, and %.1f are held by uses that did not end: they may have leaked, or take this long",
-			w.fill(), w.Held)
+		return found(
+			Undetermined,
+			"%s, and %.1f are held by uses that did not end: they may have leaked, or take this long",
+			w.fill(),
+			w.Held,
+		)
 	case s.cpus > share*m.CPUs || s.account && w.OnCPU+w.RunQueue > 0.75 && m.BusyCPUs > 0.85*m.CPUs && s.cpus > 0.5*m.CPUs:
 		return found(CPUSaturated, "%s; %s used %.1f of %.1f CPUs", w.fill(), s.whose(), s.cpus, m.CPUs)
 	case s.queued > 0.2 && s.cpus < 0.75*m.CPUs, m.Runnable > 3 && s.cpus < 0.5*m.CPUs:
@@ -160,8 +177,8 @@ func (w Window) congested(m Machine, usual Usual) Finding[Verdict] {
 	return found(TooSmall, "%s; uses take no longer than usual%s", w.fill(), s.words(w))
 }
 
-// isLonger reports whether uses are blocked for longer than they usually are. Without an account they are if
-// what else they may have done cannot explain how long they take.
+// isLonger reports whether uses are blocked for longer than they usually are. Without an account
+// they are if what else they may have done cannot explain how long they take.
 func (s spent) isLonger(w Window, usual Usual) bool {
 	if s.account {
 		return s.blocked*w.Use > 2*usual.Blocked && s.blocked > 0.5

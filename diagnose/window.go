@@ -23,8 +23,8 @@ type Window struct {
 	Blocked     float64
 }
 
-// Between returns the window from one moment to a later one. A pool whose counters fell is a new one, of
-// which nothing is known yet.
+// Between returns the window from one moment to a later one. A pool whose counters fell is a new
+// one, of which nothing is known yet.
 func Between(from, to Figures) Window {
 	w := Window{Seconds: to.At.Sub(from.At).Seconds(), Limit: to.Limit, Pending: to.Pending, Longest: to.Longest}
 	if !(w.Seconds > 0) || to.UseTime < from.UseTime || to.Served < from.Served {

@@ -28,8 +28,8 @@ const (
 	epoch            = int64(1_700_000_000_000_000_000) // time of the first point
 )
 
-// app is a program that sends numbered requests and remembers which of them were acknowledged. A number is sent once: whether one that was
-// not acknowledged arrived, nobody knows.
+// app is a program that sends numbered requests and remembers which of them were acknowledged. A
+// number is sent once: whether one that was not acknowledged arrived, nobody knows.
 type app struct {
 	padding int // bytes that each request is larger
 
@@ -56,7 +56,8 @@ func (a *app) send(ctx context.Context, to transport) error {
 	return nil
 }
 
-// sendAll sends n requests one after the other, by each transport in turn; all must be acknowledged.
+// sendAll sends n requests one after the other, by each transport in turn; all must be
+// acknowledged.
 func (a *app) sendAll(t *testing.T, n int, to ...transport) {
 	t.Helper()
 	for i := range n {
@@ -66,7 +67,8 @@ func (a *app) sendAll(t *testing.T, n int, to ...transport) {
 	}
 }
 
-// load sends from each transport, a request every pause, until ctx is done, and waits for what is under way.
+// load sends from each transport, a request every pause, until ctx is done, and waits for what is
+// under way.
 func (a *app) load(ctx context.Context, pause time.Duration, to ...transport) (wait func()) {
 	var senders sync.WaitGroup
 	for _, by := range to {
@@ -89,15 +91,22 @@ func (a *app) acknowledged() []int64 {
 	return slices.Clone(a.acked)
 }
 
-// sequenceRequest is request number seq. All with the same padding have the same size; every point says its number, and has a time of its own.
+// sequenceRequest is request number seq. All with the same padding have the same size; every point
+// says its number, and has a time of its own.
 func sequenceRequest(seq int64, padding int) *colmetricpb.ExportMetricsServiceRequest {
 	points := make([]*metricpb.NumberDataPoint, pointsPerRequest)
 	for i := range points {
 		points[i] = &metricpb.NumberDataPoint{
-			TimeUnixNano: uint64(epoch + seq*pointsPerRequest + int64(i)), Value: &metricpb.NumberDataPoint_AsInt{AsInt: seq},
+			TimeUnixNano: uint64(
+				epoch + seq*pointsPerRequest + int64(i),
+			),
+			Value: &metricpb.NumberDataPoint_AsInt{AsInt: seq},
 		}
 	}
-	metric := &metricpb.Metric{Name: sequenceMetric, Data: &metricpb.Metric_Gauge{Gauge: &metricpb.Gauge{DataPoints: points}}}
+	metric := &metricpb.Metric{
+		Name: sequenceMetric,
+		Data: &metricpb.Metric_Gauge{Gauge: &metricpb.Gauge{DataPoints: points}},
+	}
 	return &colmetricpb.ExportMetricsServiceRequest{ResourceMetrics: []*metricpb.ResourceMetrics{{
 		Resource: &resourcepb.Resource{Attributes: []*commonpb.KeyValue{
 			stringAttribute("service.name", "app"), stringAttribute("padding", strings.Repeat("x", padding)),
@@ -107,12 +116,18 @@ func sequenceRequest(seq int64, padding int) *colmetricpb.ExportMetricsServiceRe
 }
 
 func stringAttribute(key, value string) *commonpb.KeyValue {
-	return &commonpb.KeyValue{Key: key, Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: value}}}
+	return &commonpb.KeyValue{
+		Key:   key,
+		Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: value}},
+	}
 }
 
-// overGRPC sends to host:port or unix:path. It waits for a sidecar that is not there yet, and connects when it is first used.
+// overGRPC sends to host:port or unix:path. It waits for a sidecar that is not there yet, and
+// connects when it is first used.
 func overGRPC(t *testing.T, target string) transport {
-	connect := sync.OnceValue(func() colmetricpb.MetricsServiceClient { return colmetricpb.NewMetricsServiceClient(dial(t, target)) })
+	connect := sync.OnceValue(
+		func() colmetricpb.MetricsServiceClient { return colmetricpb.NewMetricsServiceClient(dial(t, target)) },
+	)
 	return func(ctx context.Context, r *colmetricpb.ExportMetricsServiceRequest) error {
 		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
@@ -125,7 +140,11 @@ func dial(t *testing.T, target string) *grpc.ClientConn {
 	t.Helper()
 	quick := grpc.ConnectParams{MinConnectTimeout: time.Second}
 	quick.Backoff.BaseDelay, quick.Backoff.Multiplier, quick.Backoff.MaxDelay = 5*time.Millisecond, 1.5, 50*time.Millisecond
-	conn, err := grpc.NewClient(target, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithConnectParams(quick))
+	conn, err := grpc.NewClient(
+		target,
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithConnectParams(quick),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

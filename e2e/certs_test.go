@@ -35,7 +35,8 @@ func newAuthority(t *testing.T, name string) *authority {
 	return a
 }
 
-// issue returns the files of a certificate for 127.0.0.1 and its key, good for either end of a connection.
+// issue returns the files of a certificate for 127.0.0.1 and its key, good for either end of a
+// connection.
 func (a *authority) issue(name string) (certFile, keyFile string) {
 	a.t.Helper()
 	cert, key := a.sign(&x509.Certificate{
@@ -50,7 +51,10 @@ func (a *authority) issue(name string) (certFile, keyFile string) {
 }
 
 // sign makes a key and its certificate; without a parent it signs itself.
-func (a *authority) sign(template, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
+func (a *authority) sign(
+	template, parent *x509.Certificate,
+	parentKey *ecdsa.PrivateKey,
+) (*x509.Certificate, *ecdsa.PrivateKey) {
 	a.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

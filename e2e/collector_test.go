@@ -26,14 +26,16 @@ import (
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
-// collector is a real OpenTelemetry Collector in this process, with an OTLP/gRPC receiver and an exporter into upstream.
+// collector is a real OpenTelemetry Collector in this process, with an OTLP/gRPC receiver and an
+// exporter into upstream.
 type collector struct {
 	upstream
 	addr   string
 	tenant string // the last request's header of that name; guarded by mu
 }
 
-// startCollector runs a Collector whose receiver has the tls section given, in YAML's flow form, or none.
+// startCollector runs a Collector whose receiver has the tls section given, in YAML's flow form, or
+// none.
 func startCollector(t *testing.T, tls string) *collector {
 	t.Helper()
 	return startCollectorAt(t, freeAddress(t), tls)
@@ -63,13 +65,21 @@ exporters: {test: {}}
 	return c
 }
 
-// runCollector runs a Collector with what uris make of a configuration until the test ends, or stop is called. It listens on return.
-func runCollector(t *testing.T, factories func() (otelcol.Factories, error), uris []string, providers ...confmap.ProviderFactory) (stop func()) {
+// runCollector runs a Collector with what uris make of a configuration until the test ends, or stop
+// is called. It listens on return.
+func runCollector(
+	t *testing.T,
+	factories func() (otelcol.Factories, error),
+	uris []string,
+	providers ...confmap.ProviderFactory,
+) (stop func()) {
 	t.Helper()
 	col, err := otelcol.NewCollector(otelcol.CollectorSettings{
-		BuildInfo:               component.BuildInfo{Command: "e2e", Version: "0"},
-		Factories:               factories,
-		ConfigProviderSettings:  otelcol.ConfigProviderSettings{ResolverSettings: confmap.ResolverSettings{URIs: uris, ProviderFactories: providers}},
+		BuildInfo: component.BuildInfo{Command: "e2e", Version: "0"},
+		Factories: factories,
+		ConfigProviderSettings: otelcol.ConfigProviderSettings{
+			ResolverSettings: confmap.ResolverSettings{URIs: uris, ProviderFactories: providers},
+		},
 		DisableGracefulShutdown: true,
 	})
 	if err != nil {
@@ -108,7 +118,12 @@ func (c *collector) factories() (otelcol.Factories, error) {
 		return otelcol.Factories{}, err
 	}
 	processors, err := otelcol.MakeFactoryMap[processor.Factory](cumulativetodeltaprocessor.NewFactory())
-	return otelcol.Factories{Receivers: receivers, Processors: processors, Exporters: exporters, Telemetry: otelconftelemetry.NewFactory()}, err
+	return otelcol.Factories{
+		Receivers:  receivers,
+		Processors: processors,
+		Exporters:  exporters,
+		Telemetry:  otelconftelemetry.NewFactory(),
+	}, err
 }
 
 func (c *collector) newExporter(context.Context, exporter.Settings, component.Config) (exporter.Metrics, error) {

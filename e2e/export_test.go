@@ -15,7 +15,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
-// What arrives at a real Collector is what the table of metrics says, with the resource that was asked for.
+// What arrives at a real Collector is what the table of metrics says, with the resource that was
+// asked for.
 func TestPlaintext(t *testing.T) {
 	c := startCollector(t, "")
 	start(t, []string{
@@ -72,7 +73,9 @@ func TestTLS(t *testing.T) {
 	cert, key := ca.issue("collector")
 	c := startCollector(t, `, tls: {cert_file: "`+cert+`", key_file: "`+key+`"}`)
 	start(t, []string{
-		"OTEL_EXPORTER_OTLP_ENDPOINT=https://" + c.addr, "OTEL_METRIC_EXPORT_INTERVAL=200", "OTEL_EXPORTER_OTLP_CERTIFICATE=" + ca.file,
+		"OTEL_EXPORTER_OTLP_ENDPOINT=https://" + c.addr,
+		"OTEL_METRIC_EXPORT_INTERVAL=200",
+		"OTEL_EXPORTER_OTLP_CERTIFICATE=" + ca.file,
 	})
 	c.awaitBatches(t, 2)
 }
@@ -82,13 +85,23 @@ func TestMutualTLS(t *testing.T) {
 	cert, key := ca.issue("collector")
 	c := startCollector(t, `, tls: {cert_file: "`+cert+`", key_file: "`+key+`", client_ca_file: "`+ca.file+`"}`)
 	env := []string{
-		"OTEL_EXPORTER_OTLP_ENDPOINT=https://" + c.addr, "OTEL_METRIC_EXPORT_INTERVAL=200", "OTEL_EXPORTER_OTLP_CERTIFICATE=" + ca.file,
+		"OTEL_EXPORTER_OTLP_ENDPOINT=https://" + c.addr,
+		"OTEL_METRIC_EXPORT_INTERVAL=200",
+		"OTEL_EXPORTER_OTLP_CERTIFICATE=" + ca.file,
 	}
 	stranger := start(t, env)
 	stranger.awaitLog("upstream does not accept")
 
 	cert, key = ca.issue("sidecar")
-	start(t, append(env, "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE="+cert, "OTEL_EXPORTER_OTLP_CLIENT_KEY="+key, "OTEL_SERVICE_NAME=known"))
+	start(
+		t,
+		append(
+			env,
+			"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE="+cert,
+			"OTEL_EXPORTER_OTLP_CLIENT_KEY="+key,
+			"OTEL_SERVICE_NAME=known",
+		),
+	)
 	for _, batch := range c.awaitBatches(t, 2) {
 		if name := batch[0].Resource["service.name"]; name != "known" {
 			t.Errorf("points of %q arrived without a certificate", name)
@@ -96,7 +109,8 @@ func TestMutualTLS(t *testing.T) {
 	}
 }
 
-// An upstream whose authority is not trusted gets nothing; the log says why, once, and sampling goes on.
+// An upstream whose authority is not trusted gets nothing; the log says why, once, and sampling
+// goes on.
 func TestWrongAuthority(t *testing.T) {
 	cert, key := newAuthority(t, "theirs").issue("collector")
 	c := startCollector(t, `, tls: {cert_file: "`+cert+`", key_file: "`+key+`"}`)
@@ -116,7 +130,8 @@ func TestWrongAuthority(t *testing.T) {
 	}
 }
 
-// With a preference for deltas every counter's points cover the time since the point before, and up-down counters stay cumulative.
+// With a preference for deltas every counter's points cover the time since the point before, and
+// up-down counters stay cumulative.
 func TestDelta(t *testing.T) {
 	u := newUpstream()
 	r := u.listen(t, "127.0.0.1:0", nil)
@@ -125,11 +140,22 @@ func TestDelta(t *testing.T) {
 		"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=delta",
 	})
 	batches := u.awaitBatches(t, 3)
-	before, now := find(batches[1], "system.cpu.time", "cpu.mode", "idle"), find(batches[2], "system.cpu.time", "cpu.mode", "idle")
+	before, now := find(
+		batches[1],
+		"system.cpu.time",
+		"cpu.mode",
+		"idle",
+	), find(
+		batches[2],
+		"system.cpu.time",
+		"cpu.mode",
+		"idle",
+	)
 	if len(before) != 1 || len(now) != 1 {
 		t.Fatalf("%d and %d points of idle time, want one each", len(before), len(now))
 	}
-	if now[0].Temporality != metricpb.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA || !now[0].Start.Equal(before[0].Time) {
+	if now[0].Temporality != metricpb.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA ||
+		!now[0].Start.Equal(before[0].Time) {
 		t.Errorf("%v from %v, want DELTA from %v", now[0].Temporality, now[0].Start, before[0].Time)
 	}
 	for _, p := range find(batches[2], "system.memory.limit") {
@@ -170,7 +196,8 @@ func TestGzip(t *testing.T) {
 	}
 }
 
-// A flag goes before the variable of the same setting, also where OpenTelemetry's own code would read the variable.
+// A flag goes before the variable of the same setting, also where OpenTelemetry's own code would
+// read the variable.
 func TestFlagsGoBeforeVariables(t *testing.T) {
 	u, s := newUpstream(), &spy{}
 	r := u.listen(t, "127.0.0.1:0", nil, grpc.StatsHandler(s))

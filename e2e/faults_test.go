@@ -34,8 +34,8 @@ func failing(n int64, err error) otlptest.Handler {
 	}
 }
 
-// checkNothingLost checks by the sidecar's own account that the batches are all that were sampled, in order and each once: every
-// one says how many points had been accepted before it.
+// checkNothingLost checks by the sidecar's own account that the batches are all that were sampled,
+// in order and each once: every one says how many points had been accepted before it.
 func checkNothingLost(t *testing.T, batches [][]otlptest.Point) {
 	t.Helper()
 	before := 0
@@ -47,8 +47,9 @@ func checkNothingLost(t *testing.T, batches [][]otlptest.Point) {
 	}
 }
 
-// checkKeptSampling checks that sampling did not wait for the upstream: of the samples due in an outage at least half were
-// taken, where waiting would leave one. The machine may be slow; the outage is what must not show.
+// checkKeptSampling checks that sampling did not wait for the upstream: of the samples due in an
+// outage at least half were taken, where waiting would leave one. The machine may be slow; the
+// outage is what must not show.
 func checkKeptSampling(t *testing.T, batches [][]otlptest.Point, from, to time.Time) {
 	t.Helper()
 	taken, due := 0, int(to.Sub(from)/interval)
@@ -96,7 +97,8 @@ func TestDownAtStart(t *testing.T) {
 
 // These failures pass, and nothing is lost over them.
 func TestPassingFaults(t *testing.T) {
-	exhausted, err := status.New(codes.ResourceExhausted, "try later").WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(2 * time.Second)})
+	exhausted, err := status.New(codes.ResourceExhausted, "try later").
+		WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(2 * time.Second)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,8 +155,9 @@ func TestPassingFaults(t *testing.T) {
 	}
 }
 
-// A batch that the upstream will never take is dropped, counted and no obstacle to those after it. What may be a roll-out's answer is held for as long as
-// the setting says, and so lost at once where that is 0, and not at all by default.
+// A batch that the upstream will never take is dropped, counted and no obstacle to those after it.
+// What may be a roll-out's answer is held for as long as the setting says, and so lost at once
+// where that is 0, and not at all by default.
 func TestPermanentFaults(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault error
@@ -198,11 +201,17 @@ func TestPermanentFaults(t *testing.T) {
 	}
 }
 
-// Points that the upstream rejects of a batch that it takes are counted as rejected and not sent again.
+// Points that the upstream rejects of a batch that it takes are counted as rejected and not sent
+// again.
 func TestPartialSuccess(t *testing.T) {
 	u := newUpstream()
 	r := u.listen(t, "127.0.0.1:0", func(context.Context, *otlptest.Request) (*otlptest.Response, error) {
-		return &otlptest.Response{PartialSuccess: &colmetricpb.ExportMetricsPartialSuccess{RejectedDataPoints: 3, ErrorMessage: "three too many"}}, nil
+		return &otlptest.Response{
+			PartialSuccess: &colmetricpb.ExportMetricsPartialSuccess{
+				RejectedDataPoints: 3,
+				ErrorMessage:       "three too many",
+			},
+		}, nil
 	})
 	s := startFaulty(t, r.Addr)
 	batches := u.awaitBatches(t, 5)

@@ -32,13 +32,15 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 )
 
-// gateway is a real OpenTelemetry Collector in this process, with the configuration of deploy/gateway but for its addresses.
+// gateway is a real OpenTelemetry Collector in this process, with the configuration of
+// deploy/gateway but for its addresses.
 type gateway struct {
 	grpc, health, metrics string // host:port
 	stop                  func()
 }
 
-// startGateway starts a gateway at grpc that sends to upstream. more is configuration that is merged over that of deploy/gateway, in YAML.
+// startGateway starts a gateway at grpc that sends to upstream. more is configuration that is
+// merged over that of deploy/gateway, in YAML.
 func startGateway(t *testing.T, grpc, upstream, more string) *gateway {
 	t.Helper()
 	g := &gateway{grpc: grpc, health: freeAddress(t), metrics: freeAddress(t)}
@@ -53,8 +55,14 @@ receivers: {otlp: {protocols: {grpc: {endpoint: "` + g.grpc + `"}, http: {endpoi
 extensions: {health_check: {endpoint: "` + g.health + `"}}
 service: {telemetry: {logs: {level: error}, metrics: {readers: [{pull: {exporter: {prometheus: {host: "` + host + `", port: ` + port + `}}}}]}}}
 `
-	g.stop = runCollector(t, gatewayFactories, []string{"file:../deploy/gateway/config.yaml", addresses, "yaml:" + more},
-		fileprovider.NewFactory(), yamlprovider.NewFactory(), envprovider.NewFactory())
+	g.stop = runCollector(
+		t,
+		gatewayFactories,
+		[]string{"file:../deploy/gateway/config.yaml", addresses, "yaml:" + more},
+		fileprovider.NewFactory(),
+		yamlprovider.NewFactory(),
+		envprovider.NewFactory(),
+	)
 	return g
 }
 
@@ -73,9 +81,14 @@ func gatewayFactories() (f otelcol.Factories, err error) {
 	return f, err
 }
 
-// listenAsStore serves the sink as Prometheus, Mimir and VictoriaMetrics take OTLP: by HTTP, below a path. It returns the URL for UPSTREAM.
+// listenAsStore serves the sink as Prometheus, Mimir and VictoriaMetrics take OTLP: by HTTP, below
+// a path. It returns the URL for UPSTREAM.
 func (s *sink) listenAsStore() string {
-	methods := map[string]string{"/otlp/v1/metrics": metricsMethod, "/otlp/v1/traces": tracesMethod, "/otlp/v1/logs": logsMethod}
+	methods := map[string]string{
+		"/otlp/v1/metrics": metricsMethod,
+		"/otlp/v1/traces":  tracesMethod,
+		"/otlp/v1/logs":    logsMethod,
+	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		method, known := methods[r.URL.Path]
 		unzipped, err := gzip.NewReader(r.Body)
@@ -102,8 +115,9 @@ func (s *sink) listenAsStore() string {
 	return server.URL + "/otlp"
 }
 
-// Metrics, traces and logs go from a sidecar through the gateway to the store, and an outage of the store loses nothing. What deploy/gateway/gateway.yaml
-// asks of the gateway is there: its health, and the size of its queue for the autoscaler.
+// Metrics, traces and logs go from a sidecar through the gateway to the store, and an outage of the
+// store loses nothing. What deploy/gateway/gateway.yaml asks of the gateway is there: its health,
+// and the size of its queue for the autoscaler.
 func TestGateway(t *testing.T) {
 	store, a := newSink(t), &app{}
 	g := startGateway(t, freeAddress(t), store.listenAsStore(), "")
@@ -146,11 +160,13 @@ func TestGateway(t *testing.T) {
 	store.checkOnce()
 }
 
-// A gateway whose memory is out refuses, as its memory_limiter is set up to: the sidecar keeps what it has, and sends it to the replica that has room.
+// A gateway whose memory is out refuses, as its memory_limiter is set up to: the sidecar keeps what
+// it has, and sends it to the replica that has room.
 func TestGatewayOutOfMemory(t *testing.T) {
 	store, a := newSink(t), &app{}
 	g := startGateway(t, freeAddress(t), store.listenAsStore(),
-		"processors: {memory_limiter: {limit_percentage: 0, spike_limit_percentage: 0, limit_mib: 1}}") // less than this process has
+		// less than this process has
+		"processors: {memory_limiter: {limit_percentage: 0, spike_limit_percentage: 0, limit_mib: 1}}")
 	s := newRelay(t, g.grpc).start()
 	ctx, stop := context.WithCancel(t.Context())
 	wait := a.load(ctx, 20*time.Millisecond, s.http, s.json)
@@ -163,10 +179,16 @@ func TestGatewayOutOfMemory(t *testing.T) {
 	store.checkOnce()
 }
 
-// The gateway's max_connection_age moves a sidecar to another connection, and so to replicas that were added later, without losing or doubling a point.
+// The gateway's max_connection_age moves a sidecar to another connection, and so to replicas that
+// were added later, without losing or doubling a point.
 func TestGatewayMovesConnections(t *testing.T) {
 	store, a := newSink(t), &app{}
-	g := startGateway(t, freeAddress(t), store.listenAsStore(), "receivers: {otlp: {protocols: {grpc: {keepalive: {server_parameters: {max_connection_age: 100ms}}}}}}")
+	g := startGateway(
+		t,
+		freeAddress(t),
+		store.listenAsStore(),
+		"receivers: {otlp: {protocols: {grpc: {keepalive: {server_parameters: {max_connection_age: 100ms}}}}}}",
+	)
 	front := newFront(t, g.grpc)
 	s := newRelay(t, front.Addr().String()).start()
 	for front.accepted.Load() < 5 {

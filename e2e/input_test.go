@@ -11,8 +11,9 @@ import (
 	"testing"
 )
 
-// Bad input ends the sidecar with 2, or 1 where it shows only at run time, and with one line that names the setting, the value or
-// what was expected and, for a misspelt name, the nearest known one.
+// Bad input ends the sidecar with 2, or 1 where it shows only at run time, and with one line that
+// names the setting, the value or what was expected and, for a misspelt name, the nearest known
+// one.
 func TestBadInput(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) string {
@@ -92,15 +93,26 @@ func TestBadInput(t *testing.T) {
 
 // check judges a configuration as a start would, without one.
 func TestCheck(t *testing.T) {
-	if code, stderr := runSidecar(t, "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1", "check"); code != 0 || stderr != "" {
+	if code, stderr := runSidecar(
+		t,
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1",
+		"check",
+	); code != 0 ||
+		stderr != "" {
 		t.Errorf("a good configuration: exit code %d and:\n%s", code, stderr)
 	}
-	if code, stderr := runSidecar(t, "OTEL_EXPORTER_OTLP_ENDPOINT=gopher://x", "check"); code != 2 || strings.Count(stderr, "\n") != 1 {
+	if code, stderr := runSidecar(
+		t,
+		"OTEL_EXPORTER_OTLP_ENDPOINT=gopher://x",
+		"check",
+	); code != 2 ||
+		strings.Count(stderr, "\n") != 1 {
 		t.Errorf("a bad configuration: exit code %d and:\n%s", code, stderr)
 	}
 }
 
-// runSidecar runs a sidecar that ends by itself and returns its exit code and what it wrote to stderr.
+// runSidecar runs a sidecar that ends by itself and returns its exit code and what it wrote to
+// stderr.
 func runSidecar(t *testing.T, env string, args ...string) (code int, stderr string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -14,8 +14,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
-// grace is what a pod may leave a sidecar between SIGTERM and SIGKILL, less a margin. It is no measure of speed: the sidecar
-// must keep it by its own deadlines, whatever the upstream does.
+// grace is what a pod may leave a sidecar between SIGTERM and SIGKILL, less a margin. It is no
+// measure of speed: the sidecar must keep it by its own deadlines, whatever the upstream does.
 const grace = 1500 * time.Millisecond
 
 // SIGTERM and SIGINT flush: a sample taken at the end arrives too.
@@ -25,7 +25,10 @@ func TestSignalFlushes(t *testing.T) {
 			t.Parallel()
 			u := newUpstream()
 			r := u.listen(t, "127.0.0.1:0", nil)
-			s := start(t, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + r.Addr, "OTEL_METRIC_EXPORT_INTERVAL=3600000"})
+			s := start(
+				t,
+				[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + r.Addr, "OTEL_METRIC_EXPORT_INTERVAL=3600000"},
+			)
 			u.awaitBatches(t, 1)
 			s.signal(sig)
 			if code := s.wait(); code != 0 {
@@ -37,7 +40,8 @@ func TestSignalFlushes(t *testing.T) {
 	}
 }
 
-// An upstream that does not answer, refuses or is not there does not keep the sidecar from ending in time, with 0.
+// An upstream that does not answer, refuses or is not there does not keep the sidecar from ending
+// in time, with 0.
 func TestSignalInAnOutage(t *testing.T) {
 	for name, answer := range map[string]otlptest.Handler{
 		"hangs": func(ctx context.Context, _ *otlptest.Request) (*otlptest.Response, error) {
@@ -84,7 +88,8 @@ func TestSecondSignal(t *testing.T) {
 	})
 	s := startFaulty(t, r.Addr)
 	<-asked
-	// The first signal is handled, any later one kills: without that the sidecar would end with 0 after its grace time.
+	// The first signal is handled, any later one kills: without that the sidecar would end with 0
+	// after its grace time.
 	for again := time.NewTicker(10 * time.Millisecond); ; {
 		s.signal(syscall.SIGTERM)
 		select {

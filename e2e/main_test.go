@@ -12,7 +12,8 @@ import (
 // binary is the sidecar, built as it is released but for the race detector, if the tests have it.
 var binary string
 
-// shipped returns the sidecar as it is released, for tests of what it takes. It is built when it is first asked for.
+// shipped returns the sidecar as it is released, for tests of what it takes. It is built when it is
+// first asked for.
 var shipped = sync.OnceValues(func() (path string, err error) {
 	if !raceEnabled {
 		return binary, nil
@@ -22,7 +23,20 @@ var shipped = sync.OnceValues(func() (path string, err error) {
 })
 
 func build(path string, flags ...string) error {
-	args := append([]string{"build", "-C", "..", "-tags", "grpcnotrace,nethttpomithttp2", "-trimpath", "-ldflags", "-s -w", "-o", path}, flags...)
+	args := append(
+		[]string{
+			"build",
+			"-C",
+			"..",
+			"-tags",
+			"grpcnotrace,nethttpomithttp2",
+			"-trimpath",
+			"-ldflags",
+			"-s -w",
+			"-o",
+			path,
+		},
+		flags...)
 	if text, err := exec.Command("go", append(args, "./cmd/sidecar")...).CombinedOutput(); err != nil {
 		return fmt.Errorf("build the sidecar: %w\n%s", err, text)
 	}

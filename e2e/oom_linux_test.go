@@ -15,13 +15,15 @@ import (
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
-// pod is containers in podman that share their processes, as those of a pod with shareProcessNamespace do.
+// pod is containers in podman that share their processes, as those of a pod with
+// shareProcessNamespace do.
 type pod struct {
 	name, rootfs string
 	env          []string // of podman
 }
 
-// newPod makes a pod of programs, each given as a module and a package of it, without a C library. Where podman runs no containers it skips the test.
+// newPod makes a pod of programs, each given as a module and a package of it, without a C library.
+// Where podman runs no containers it skips the test.
 func newPod(t *testing.T, programs map[string]string) *pod {
 	t.Helper()
 	if _, err := exec.LookPath("podman"); err != nil {
@@ -30,7 +32,18 @@ func newPod(t *testing.T, programs map[string]string) *pod {
 	p := &pod{name: fmt.Sprintf("poolgauge-oom-%d", os.Getpid()), rootfs: t.TempDir()}
 	for program, source := range programs {
 		module, source, _ := strings.Cut(source, " ")
-		build := exec.CommandContext(t.Context(), "go", "build", "-C", module, "-tags", "grpcnotrace,nethttpomithttp2", "-o", filepath.Join(p.rootfs, program), source)
+		build := exec.CommandContext(
+			t.Context(),
+			"go",
+			"build",
+			"-C",
+			module,
+			"-tags",
+			"grpcnotrace,nethttpomithttp2",
+			"-o",
+			filepath.Join(p.rootfs, program),
+			source,
+		)
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if text, err := build.CombinedOutput(); err != nil {
 			t.Fatalf("build %s: %v\n%s", source, err, text)
@@ -60,7 +73,8 @@ func (p *pod) cleanUp(t *testing.T) *pod {
 }
 
 func (p *pod) podman(args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // it hangs on some machines
+	// it hangs on some machines
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "podman", args...)
 	cmd.Env = append(os.Environ(), p.env...)
@@ -73,7 +87,8 @@ func (p *pod) podman(args ...string) (string, error) {
 	return strings.TrimSpace(string(text)), err
 }
 
-// run starts a container and returns its id. The last argument that is a path in it begins the command.
+// run starts a container and returns its id. The last argument that is a path in it begins the
+// command.
 func (p *pod) run(container string, args ...string) (id string, err error) {
 	at := 0
 	for !strings.HasPrefix(args[at], "/") {
@@ -95,7 +110,8 @@ func (p *pod) mustRun(t *testing.T, container string, args ...string) (id string
 
 func (p *pod) remove(container string) { _, _ = p.podman("rm", "-f", "-t", "0", p.name+"-"+container) }
 
-// The kill of a container's main process for want of memory is counted, whatever the sidecar may see of control groups.
+// The kill of a container's main process for want of memory is counted, whatever the sidecar may
+// see of control groups.
 func TestOOMKillOfAContainer(t *testing.T) {
 	p := newPod(t, map[string]string{"hog": ". ./testdata/hog", "sidecar": ".. ./cmd/sidecar"})
 	for _, c := range []struct {
@@ -124,7 +140,8 @@ func TestOOMKillOfAContainer(t *testing.T) {
 				for _, batch := range batches {
 					for _, point := range batch {
 						if point.Metric == catalog.CgroupMemoryEvents.Name && point.Attributes[string(catalog.CgroupEventKey)] == "oom_kill" &&
-							strings.HasPrefix(app, point.Attributes["container.id"]) && point.Attributes["container.id"] != "" {
+							strings.HasPrefix(app, point.Attributes["container.id"]) &&
+							point.Attributes["container.id"] != "" {
 							n, seen = point.Value, true
 						}
 					}

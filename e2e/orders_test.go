@@ -15,7 +15,8 @@ import (
 	"time"
 )
 
-// What README says: the example beside a sidecar that has no upstream. Its pools are on the page, and in the summary on the terminal.
+// What README says: the example beside a sidecar that has no upstream. Its pools are on the page,
+// and in the summary on the terminal.
 func TestExampleBesideASidecar(t *testing.T) {
 	orders := filepath.Join(t.TempDir(), "orders")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", orders, ".")
@@ -26,8 +27,18 @@ func TestExampleBesideASidecar(t *testing.T) {
 	relay, page := freeAddress(t), freeAddress(t)
 	summary := runSummary(t, "--interval=1s", "--relay-grpc-address="+relay, "--page-address="+page)
 
-	app := exec.CommandContext(t.Context(), orders, "serve", "-listen=127.0.0.1:0", "-sqlite="+filepath.Join(t.TempDir(), "orders.db"))
-	app.Env = []string{"PATH=" + os.Getenv("PATH"), "OTEL_METRIC_EXPORT_INTERVAL=1000", "OTEL_EXPORTER_OTLP_ENDPOINT=http://" + relay}
+	app := exec.CommandContext(
+		t.Context(),
+		orders,
+		"serve",
+		"-listen=127.0.0.1:0",
+		"-sqlite="+filepath.Join(t.TempDir(), "orders.db"),
+	)
+	app.Env = []string{
+		"PATH=" + os.Getenv("PATH"),
+		"OTEL_METRIC_EXPORT_INTERVAL=1000",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + relay,
+	}
 	said, err := app.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -30,11 +30,15 @@ func appResource() *resourcepb.Resource {
 	return withFuture(&resourcepb.Resource{Attributes: []*commonpb.KeyValue{
 		stringAttribute("service.name", "shop"), stringAttribute("host.name", "its own"),
 	}, EntityRefs: []*commonpb.EntityRef{withFuture(&commonpb.EntityRef{
-		SchemaUrl: "https://example.org/3", Type: "host", IdKeys: []string{"host.name"}, DescriptionKeys: []string{"host.image"},
+		SchemaUrl:       "https://example.org/3",
+		Type:            "host",
+		IdKeys:          []string{"host.name"},
+		DescriptionKeys: []string{"host.image"},
 	})}})
 }
 
-// checkResource checks that what was missing was added, and nothing else changed. The sidecar has host.name=node-1, k8s.pod.name=web-7.
+// checkResource checks that what was missing was added, and nothing else changed. The sidecar has
+// host.name=node-1, k8s.pod.name=web-7.
 func checkResource(t *testing.T, got *resourcepb.Resource) {
 	t.Helper()
 	values := map[string]string{}
@@ -50,7 +54,8 @@ func checkResource(t *testing.T, got *resourcepb.Resource) {
 	if _, own := values["service.instance.id"]; own {
 		t.Error("the app's resource has the sidecar's service.instance.id")
 	}
-	if want := appResource().GetEntityRefs(); len(got.GetEntityRefs()) != 1 || !proto.Equal(got.GetEntityRefs()[0], want[0]) {
+	if want := appResource().GetEntityRefs(); len(got.GetEntityRefs()) != 1 ||
+		!proto.Equal(got.GetEntityRefs()[0], want[0]) {
 		t.Errorf("entity references %v, want %v", got.GetEntityRefs(), want)
 	}
 	if !bytes.Equal(got.ProtoReflect().GetUnknown(), future) {
@@ -81,25 +86,45 @@ func mustMarshal(t *testing.T, m proto.Message) []byte {
 	return b
 }
 
-// Attributes of the pod are added where they are missing. Points stay as they are, byte for byte: exponential histograms, exemplars and
-// fields that are not known yet.
+// Attributes of the pod are added where they are missing. Points stay as they are, byte for byte:
+// exponential histograms, exemplars and fields that are not known yet.
 func TestRelayEnriches(t *testing.T) {
 	up := newSink(t)
 	r := newRelay(t, up.listen("127.0.0.1:0"))
 	r.start()
 	point := withFuture(&metricpb.ExponentialHistogramDataPoint{
-		StartTimeUnixNano: 1, TimeUnixNano: 2, Count: 7, Sum: proto.Float64(6.5), Scale: -2, ZeroCount: 1, ZeroThreshold: 0.25,
-		Positive:  &metricpb.ExponentialHistogramDataPoint_Buckets{Offset: -3, BucketCounts: []uint64{1, 0, 5}},
-		Negative:  &metricpb.ExponentialHistogramDataPoint_Buckets{Offset: 2, BucketCounts: []uint64{0}},
-		Exemplars: []*metricpb.Exemplar{withFuture(&metricpb.Exemplar{TimeUnixNano: 2, Value: &metricpb.Exemplar_AsDouble{AsDouble: 1.5}, TraceId: bytes.Repeat([]byte{7}, 16), SpanId: bytes.Repeat([]byte{9}, 8)})},
+		StartTimeUnixNano: 1,
+		TimeUnixNano:      2,
+		Count:             7,
+		Sum:               proto.Float64(6.5),
+		Scale:             -2,
+		ZeroCount:         1,
+		ZeroThreshold:     0.25,
+		Positive:          &metricpb.ExponentialHistogramDataPoint_Buckets{Offset: -3, BucketCounts: []uint64{1, 0, 5}},
+		Negative:          &metricpb.ExponentialHistogramDataPoint_Buckets{Offset: 2, BucketCounts: []uint64{0}},
+		Exemplars: []*metricpb.Exemplar{
+			withFuture(
+				&metricpb.Exemplar{
+					TimeUnixNano: 2,
+					Value:        &metricpb.Exemplar_AsDouble{AsDouble: 1.5},
+					TraceId:      bytes.Repeat([]byte{7}, 16),
+					SpanId:       bytes.Repeat([]byte{9}, 8),
+				},
+			),
+		},
 	})
 	metric := withFuture(&metricpb.Metric{Name: "shop.sizes", Unit: "By", Data: &metricpb.Metric_ExponentialHistogram{
-		ExponentialHistogram: &metricpb.ExponentialHistogram{AggregationTemporality: 2, DataPoints: []*metricpb.ExponentialHistogramDataPoint{point}},
+		ExponentialHistogram: &metricpb.ExponentialHistogram{
+			AggregationTemporality: 2,
+			DataPoints:             []*metricpb.ExponentialHistogramDataPoint{point},
+		},
 	}})
 	scope := withFuture(&metricpb.ScopeMetrics{Metrics: []*metricpb.Metric{metric}, SchemaUrl: "https://example.org/1"})
-	request := &colmetricpb.ExportMetricsServiceRequest{ResourceMetrics: []*metricpb.ResourceMetrics{withFuture(&metricpb.ResourceMetrics{
-		Resource: appResource(), ScopeMetrics: []*metricpb.ScopeMetrics{scope}, SchemaUrl: "https://example.org/2",
-	})}}
+	request := &colmetricpb.ExportMetricsServiceRequest{
+		ResourceMetrics: []*metricpb.ResourceMetrics{withFuture(&metricpb.ResourceMetrics{
+			Resource: appResource(), ScopeMetrics: []*metricpb.ScopeMetrics{scope}, SchemaUrl: "https://example.org/2",
+		})},
+	}
 	if err := invoke(t.Context(), dial(t, "unix:"+r.socket), metricsMethod, mustMarshal(t, request)); err != nil {
 		t.Fatal(err)
 	}
@@ -124,19 +149,29 @@ func TestRelayEnriches(t *testing.T) {
 	t.Error("the app's resource did not arrive")
 }
 
-// Spans and log records take the same way, over gRPC and HTTP, and wait for the upstream like metrics.
+// Spans and log records take the same way, over gRPC and HTTP, and wait for the upstream like
+// metrics.
 func TestRelayTracesAndLogs(t *testing.T) {
 	up := newSink(t)
 	r := newRelay(t, freeAddress(t))
 	s := r.start()
 	traces := mustMarshal(t, &coltracepb.ExportTraceServiceRequest{ResourceSpans: []*tracepb.ResourceSpans{{
 		Resource: appResource(), ScopeSpans: []*tracepb.ScopeSpans{{Spans: []*tracepb.Span{
-			withFuture(&tracepb.Span{Name: "checkout", TraceId: bytes.Repeat([]byte{1}, 16), SpanId: bytes.Repeat([]byte{2}, 8)}),
+			withFuture(
+				&tracepb.Span{
+					Name:    "checkout",
+					TraceId: bytes.Repeat([]byte{1}, 16),
+					SpanId:  bytes.Repeat([]byte{2}, 8),
+				},
+			),
 		}}},
 	}}})
-	logs := &collogspb.ExportLogsServiceRequest{ResourceLogs: []*logspb.ResourceLogs{{
-		Resource: appResource(), ScopeLogs: []*logspb.ScopeLogs{{LogRecords: []*logspb.LogRecord{{SeverityText: "sold out"}}}},
-	}}}
+	logs := &collogspb.ExportLogsServiceRequest{ResourceLogs: []*logspb.ResourceLogs{
+		{
+			Resource:  appResource(),
+			ScopeLogs: []*logspb.ScopeLogs{{LogRecords: []*logspb.LogRecord{{SeverityText: "sold out"}}}},
+		},
+	}}
 	jsonLogs, err := protojson.Marshal(&collogspb.ExportLogsServiceRequest{ResourceLogs: []*logspb.ResourceLogs{{
 		ScopeLogs: []*logspb.ScopeLogs{{LogRecords: []*logspb.LogRecord{{SeverityText: "from json"}}}},
 	}}})
@@ -161,7 +196,10 @@ func TestRelayTracesAndLogs(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkResource(t, span.GetResourceSpans()[0].GetResource())
-	if got := span.GetResourceSpans()[0].GetScopeSpans()[0].GetSpans()[0]; !bytes.Equal(got.ProtoReflect().GetUnknown(), future) {
+	if got := span.GetResourceSpans()[0].GetScopeSpans()[0].GetSpans()[0]; !bytes.Equal(
+		got.ProtoReflect().GetUnknown(),
+		future,
+	) {
 		t.Error("a span lost a field that is not known here")
 	}
 	record := &collogspb.ExportLogsServiceRequest{}

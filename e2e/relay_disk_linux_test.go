@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// A disk that is full costs nothing that is acknowledged while the sidecar lives, is said once and shown, and is used again when it has room.
+// A disk that is full costs nothing that is acknowledged while the sidecar lives, is said once and
+// shown, and is used again when it has room.
 func TestRelayDiskFull(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
@@ -27,7 +28,10 @@ func TestRelayDiskFull(t *testing.T) {
 	up.checkOnceInOrder()
 	s.awaitLog("queue storage works again")
 	full := up.awaitAccount("of a full disk", func(a account) bool { return a.durable == 0 })
-	back := up.awaitAccount("of a disk that is back", func(a account) bool { return a.durable == 1 && a.at.After(full.at) })
+	back := up.awaitAccount(
+		"of a disk that is back",
+		func(a account) bool { return a.durable == 1 && a.at.After(full.at) },
+	)
 	if back.dropped != 0 {
 		t.Errorf("%d points dropped, want none", back.dropped)
 	}

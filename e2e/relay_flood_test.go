@@ -27,14 +27,24 @@ import (
 func floodRequest(points int) *colmetricpb.ExportMetricsServiceRequest {
 	all := make([]*metricpb.NumberDataPoint, points)
 	for i := range all {
-		all[i] = &metricpb.NumberDataPoint{TimeUnixNano: uint64(i + 1), Value: &metricpb.NumberDataPoint_AsInt{AsInt: int64(i)}}
+		all[i] = &metricpb.NumberDataPoint{
+			TimeUnixNano: uint64(i + 1),
+			Value:        &metricpb.NumberDataPoint_AsInt{AsInt: int64(i)},
+		}
 	}
-	return &colmetricpb.ExportMetricsServiceRequest{ResourceMetrics: []*metricpb.ResourceMetrics{{ScopeMetrics: []*metricpb.ScopeMetrics{{
-		Metrics: []*metricpb.Metric{{Name: "flood", Data: &metricpb.Metric_Gauge{Gauge: &metricpb.Gauge{DataPoints: all}}}},
-	}}}}}
+	return &colmetricpb.ExportMetricsServiceRequest{
+		ResourceMetrics: []*metricpb.ResourceMetrics{{ScopeMetrics: []*metricpb.ScopeMetrics{
+			{
+				Metrics: []*metricpb.Metric{
+					{Name: "flood", Data: &metricpb.Metric_Gauge{Gauge: &metricpb.Gauge{DataPoints: all}}},
+				},
+			},
+		}}},
+	}
 }
 
-// Clients that send more than the upstream takes are slowed down: while the upstream is well every point that was acknowledged arrives.
+// Clients that send more than the upstream takes are slowed down: while the upstream is well every
+// point that was acknowledged arrives.
 func TestRelayFlood(t *testing.T) {
 	for _, c := range []struct{ clients, points int }{{8, 5000}, {50, 10_000}} {
 		for _, where := range []string{"memory", "disk"} {
@@ -121,8 +131,16 @@ func floodPoints(data []byte) (n int) {
 	return n
 }
 
-// flood sends from clients, each with a connection of its own, and returns how many points were acknowledged.
-func flood(t *testing.T, target string, clients int, r *colmetricpb.ExportMetricsServiceRequest, d time.Duration, options ...grpc.CallOption) int64 {
+// flood sends from clients, each with a connection of its own, and returns how many points were
+// acknowledged.
+func flood(
+	t *testing.T,
+	target string,
+	clients int,
+	r *colmetricpb.ExportMetricsServiceRequest,
+	d time.Duration,
+	options ...grpc.CallOption,
+) int64 {
 	t.Helper()
 	points := int64(len(r.GetResourceMetrics()[0].GetScopeMetrics()[0].GetMetrics()[0].GetGauge().GetDataPoints()))
 	var acked atomic.Int64
@@ -166,7 +184,8 @@ func peakRSS(t *testing.T, pid int) float64 {
 	return kib / 1024
 }
 
-// Connections that do nothing, exports whose message never comes and bodies that come a byte at a time keep no other client waiting.
+// Connections that do nothing, exports whose message never comes and bodies that come a byte at a
+// time keep no other client waiting.
 func TestRelayStalledClients(t *testing.T) {
 	for name, stall := range map[string]func(*testing.T, *relayed){
 		"1,000 idle gRPC connections": func(t *testing.T, s *relayed) { idleConnections(t, s.target, 1000) },
@@ -231,13 +250,17 @@ func slowPosts(t *testing.T, address string, n int) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = conn.Close() })
-		if _, err := io.WriteString(conn, "POST /v1/metrics HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: 4000000\r\n\r\nx"); err != nil {
+		if _, err := io.WriteString(
+			conn,
+			"POST /v1/metrics HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: 4000000\r\n\r\nx",
+		); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-// A standard error that is not read stops nothing: points arrive, and SIGTERM ends the sidecar in time.
+// A standard error that is not read stops nothing: points arrive, and SIGTERM ends the sidecar in
+// time.
 func TestRelayBlockedStandardError(t *testing.T) {
 	up, a := newSink(t), &app{}
 	read, write, err := os.Pipe()
@@ -246,7 +269,9 @@ func TestRelayBlockedStandardError(t *testing.T) {
 	}
 	defer read.Close()
 	socket := newRelay(t, "").socket
-	cmd := exec.Command(binary, append(append([]string(nil), quiet...), "--log-level=debug", "--interval=100ms", "--relay-socket="+socket)...)
+	cmd := exec.Command(
+		binary,
+		append(append([]string(nil), quiet...), "--log-level=debug", "--interval=100ms", "--relay-socket="+socket)...)
 	cmd.Env = []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + up.listen("127.0.0.1:0"), "GORACE=atexit_sleep_ms=0"}
 	cmd.Stderr = write
 	fd := int(write.Fd()) // which makes it block
@@ -273,7 +298,13 @@ func TestRelayBlockedStandardError(t *testing.T) {
 	a.sendAll(t, 1, toSocket)
 	conn := dial(t, "unix:"+socket)
 	for range 300 { // refused, and so logged
-		checkStatus(t, invoke(t.Context(), conn, metricsMethod, []byte("no protobuf")), codes.InvalidArgument, "malformed", false)
+		checkStatus(
+			t,
+			invoke(t.Context(), conn, metricsMethod, []byte("no protobuf")),
+			codes.InvalidArgument,
+			"malformed",
+			false,
+		)
 	}
 	a.sendAll(t, 20, toSocket)
 	up.awaitAll(a.acknowledged())

@@ -37,10 +37,18 @@ func stamped(t *testing.T, signal string) (method string, body []byte) {
 		method, message = metricsMethod, r
 	case "traces":
 		method = tracesMethod
-		message = &tracepb.TracesData{ResourceSpans: []*tracepb.ResourceSpans{{ScopeSpans: []*tracepb.ScopeSpans{{Spans: []*tracepb.Span{{StartTimeUnixNano: now}}}}}}}
+		message = &tracepb.TracesData{
+			ResourceSpans: []*tracepb.ResourceSpans{
+				{ScopeSpans: []*tracepb.ScopeSpans{{Spans: []*tracepb.Span{{StartTimeUnixNano: now}}}}},
+			},
+		}
 	default:
 		method = logsMethod
-		message = &logspb.LogsData{ResourceLogs: []*logspb.ResourceLogs{{ScopeLogs: []*logspb.ScopeLogs{{LogRecords: []*logspb.LogRecord{{TimeUnixNano: now}}}}}}}
+		message = &logspb.LogsData{
+			ResourceLogs: []*logspb.ResourceLogs{
+				{ScopeLogs: []*logspb.ScopeLogs{{LogRecords: []*logspb.LogRecord{{TimeUnixNano: now}}}}},
+			},
+		}
 	}
 	body, err := proto.Marshal(message)
 	if err != nil {
@@ -128,7 +136,8 @@ var laneFaults = map[string]func(context.Context) error{
 	},
 }
 
-// Whatever the upstream does to one signal, the others arrive as if nothing was, and the sidecar's own figures too.
+// Whatever the upstream does to one signal, the others arrive as if nothing was, and the sidecar's
+// own figures too.
 func TestRelayLanesAreApart(t *testing.T) {
 	const interval = 500 * time.Millisecond
 	for _, bad := range signals {
@@ -174,7 +183,14 @@ func TestRelayLanesAreApart(t *testing.T) {
 							limit = 2 * interval
 						}
 						if signal != bad && (oldest[signal] > limit || came[signal] == 0) {
-							t.Errorf("%s: %s are %v old in %d requests, want at most %v", name, signal, oldest[signal], came[signal], limit)
+							t.Errorf(
+								"%s: %s are %v old in %d requests, want at most %v",
+								name,
+								signal,
+								oldest[signal],
+								came[signal],
+								limit,
+							)
 						}
 					}
 					t.Logf("%s of %s: %s", name, bad, describeAges(oldest))
@@ -184,7 +200,8 @@ func TestRelayLanesAreApart(t *testing.T) {
 	}
 }
 
-// An upstream of one signal that reads a kilobyte a second, and never answers, delays no other signal.
+// An upstream of one signal that reads a kilobyte a second, and never answers, delays no other
+// signal.
 func TestRelaySlowReaderOfOneSignal(t *testing.T) {
 	for _, bad := range []string{"traces", "logs"} {
 		t.Run(bad, func(t *testing.T) {
@@ -198,7 +215,13 @@ func TestRelaySlowReaderOfOneSignal(t *testing.T) {
 				return nil, nil
 			})
 			up.fault.Store(&watch)
-			s := newRelay(t, up.listen("127.0.0.1:0"), "--interval=500ms", "--queue-dir="+t.TempDir(), "--otlp-"+bad+"-endpoint=http://"+slowReader(t)).start()
+			s := newRelay(
+				t,
+				up.listen("127.0.0.1:0"),
+				"--interval=500ms",
+				"--queue-dir="+t.TempDir(),
+				"--otlp-"+bad+"-endpoint=http://"+slowReader(t),
+			).start()
 			stampAll(t, dial(t, s.target), pick(5*time.Second, time.Minute))
 			oldest, came := seen.swap()
 			for _, signal := range signals {

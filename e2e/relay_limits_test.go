@@ -44,13 +44,14 @@ func checkStatus(t *testing.T, err error, code codes.Code, reason string, retry 
 func checkHTTP(t *testing.T, err error, code int, reason string, retry bool) {
 	t.Helper()
 	var s *httpStatus
-	if !errors.As(err, &s) || s.code != code || !strings.Contains(s.body, reason) || (s.header.Get("Retry-After") != "") != retry {
+	if !errors.As(err, &s) || s.code != code || !strings.Contains(s.body, reason) ||
+		(s.header.Get("Retry-After") != "") != retry {
 		t.Errorf("got %v, want %d, %q, Retry-After %v", err, code, reason, retry)
 	}
 }
 
-// Who sends what the sidecar does not take is told so in OTLP's terms and with the reason. It is counted as refused, and whatever else is
-// sent arrives.
+// Who sends what the sidecar does not take is told so in OTLP's terms and with the reason. It is
+// counted as refused, and whatever else is sent arrives.
 func TestRelayRefusals(t *testing.T) {
 	up, a := newSink(t), &app{}
 	s := newRelay(t, up.listen("127.0.0.1:0"), "--interval=200ms").start()
@@ -59,9 +60,21 @@ func TestRelayRefusals(t *testing.T) {
 
 	checkStatus(t, invoke(ctx, conn, metricsMethod, large(5<<20)), codes.ResourceExhausted, "", false)
 	checkStatus(t, invoke(ctx, conn, metricsMethod, []byte("no protobuf")), codes.InvalidArgument, "malformed", false)
-	checkStatus(t, invoke(ctx, conn, "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export", nil), codes.Unimplemented, "", false)
+	checkStatus(
+		t,
+		invoke(ctx, conn, "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export", nil),
+		codes.Unimplemented,
+		"",
+		false,
+	)
 	checkHTTP(t, post(ctx, url, protobuf, "", large(5<<20)), http.StatusRequestEntityTooLarge, "too_large", false)
-	checkHTTP(t, post(ctx, url, protobuf, "gzip", gzipped(make([]byte, 64<<20))), http.StatusRequestEntityTooLarge, "too_large", false)
+	checkHTTP(
+		t,
+		post(ctx, url, protobuf, "gzip", gzipped(make([]byte, 64<<20))),
+		http.StatusRequestEntityTooLarge,
+		"too_large",
+		false,
+	)
 	checkHTTP(t, post(ctx, url, protobuf, "", []byte("no protobuf")), http.StatusBadRequest, "malformed", false)
 	checkHTTP(t, post(ctx, url, protobuf, "gzip", []byte("no gzip")), http.StatusBadRequest, "malformed", false)
 	checkHTTP(t, post(ctx, url, json, "", []byte(`{"resourceMetrics": 7}`)), http.StatusBadRequest, "malformed", false)
@@ -88,15 +101,29 @@ func TestRelayRefusals(t *testing.T) {
 // A request that is larger than the queue is refused for good.
 func TestRelayLargerThanTheQueue(t *testing.T) {
 	s := newRelay(t, freeAddress(t), "--queue-size=1MiB").start()
-	checkStatus(t, invoke(t.Context(), dial(t, s.target), metricsMethod, large(2<<20)), codes.ResourceExhausted, "too_large", false)
-	checkHTTP(t, post(t.Context(), "http://"+s.httpAddress+"/v1/metrics", "application/x-protobuf", "", large(2<<20)), http.StatusRequestEntityTooLarge, "too_large", false)
+	checkStatus(
+		t,
+		invoke(t.Context(), dial(t, s.target), metricsMethod, large(2<<20)),
+		codes.ResourceExhausted,
+		"too_large",
+		false,
+	)
+	checkHTTP(
+		t,
+		post(t.Context(), "http://"+s.httpAddress+"/v1/metrics", "application/x-protobuf", "", large(2<<20)),
+		http.StatusRequestEntityTooLarge,
+		"too_large",
+		false,
+	)
 }
 
-// Over the rate, clients are told when to come back; what was refused so is counted by the point. The sidecar's own points are not limited.
+// Over the rate, clients are told when to come back; what was refused so is counted by the point.
+// The sidecar's own points are not limited.
 func TestRelayRate(t *testing.T) {
 	up, a := newSink(t), &app{}
 	s := newRelay(t, up.listen("127.0.0.1:0"), "--relay-rate=1", "--interval=200ms").start()
-	// A request has ten points, and a second's credit is kept: one passes, and is paid for in ten seconds.
+	// A request has ten points, and a second's credit is kept: one passes, and is paid for in ten
+	// seconds.
 	a.sendAll(t, 1, s.socket)
 	checkStatus(t, a.send(t.Context(), s.grpc), codes.ResourceExhausted, "rate", true)
 	checkStatus(t, a.send(t.Context(), s.socket), codes.ResourceExhausted, "rate", true)

@@ -21,8 +21,9 @@ import (
 // What the sidecar may have resident, in MiB.
 const (
 	mostResident = 44 // the bar is 40, which the collector of garbage passes by a little at times
-	mostHuge     = 56 // with requests of 4 MB from all sides: less than the 64 MiB of the shipped container
-	mostIdle     = 22 // with the picture of the page
+	// with requests of 4 MB from all sides: less than the 64 MiB of the shipped container
+	mostHuge = 56
+	mostIdle = 22 // with the picture of the page
 )
 
 // checkPeak checks the greatest resident memory of a sidecar so far.
@@ -52,7 +53,10 @@ func floods() map[string]load {
 			t.Logf("%d points acknowledged", flood(t, s.target, 50, floodRequest(10_000), d))
 		},
 		"48 clients, 2,000 points, gzip": func(t *testing.T, s *relayed, d time.Duration) {
-			t.Logf("%d points acknowledged", flood(t, s.target, 48, floodRequest(2000), d, grpc.UseCompressor(gzip.Name)))
+			t.Logf(
+				"%d points acknowledged",
+				flood(t, s.target, 48, floodRequest(2000), d, grpc.UseCompressor(gzip.Name)),
+			)
 		},
 		"48 clients, 35,000 points, gzip": func(_ *testing.T, s *relayed, d time.Duration) {
 			floodHTTP(s, 48, "application/x-protobuf", "gzip", packed, d)
@@ -75,15 +79,25 @@ func floods() map[string]load {
 // manyGroups is a request of n resources without attributes. The first has a point.
 func manyGroups(n int) []byte {
 	body, _ := proto.Marshal(floodRequest(1)) // what is made here can be marshaled
-	empty, _ := proto.Marshal(&colmetricpb.ExportMetricsServiceRequest{ResourceMetrics: []*metricpb.ResourceMetrics{{}}})
+	empty, _ := proto.Marshal(
+		&colmetricpb.ExportMetricsServiceRequest{ResourceMetrics: []*metricpb.ResourceMetrics{{}}},
+	)
 	return append(body, bytes.Repeat(empty, n-1)...)
 }
 
 // histogramJSON is a request of about n bytes whose points are mostly counts of buckets.
 func histogramJSON(n int) []byte {
 	var b strings.Builder
-	b.WriteString(`{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"h","histogram":{"aggregationTemporality":2,"dataPoints":[`)
-	point := `{"timeUnixNano":"1","count":"80","bucketCounts":["1"` + strings.Repeat(`,"1"`, 79) + `],"explicitBounds":[0` + strings.Repeat(`,1`, 78) + `]}`
+	b.WriteString(
+		`{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"h","histogram":{"aggregationTemporality":2,"dataPoints":[`,
+	)
+	point := `{"timeUnixNano":"1","count":"80","bucketCounts":["1"` + strings.Repeat(
+		`,"1"`,
+		79,
+	) + `],"explicitBounds":[0` + strings.Repeat(
+		`,1`,
+		78,
+	) + `]}`
 	for b.WriteString(point); b.Len() < n-2*len(point); {
 		b.WriteString("," + point)
 	}
@@ -101,7 +115,12 @@ func floodHTTP(s *relayed, clients int, kind, encoding string, body []byte, d ti
 			client := &http.Client{Transport: &http.Transport{}}
 			defer client.CloseIdleConnections()
 			for ctx.Err() == nil {
-				r, _ := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.httpAddress+"/v1/metrics", bytes.NewReader(body))
+				r, _ := http.NewRequestWithContext(
+					ctx,
+					http.MethodPost,
+					"http://"+s.httpAddress+"/v1/metrics",
+					bytes.NewReader(body),
+				)
 				r.Header.Set("Content-Type", kind)
 				if encoding != "" {
 					r.Header.Set("Content-Encoding", encoding)
@@ -116,7 +135,8 @@ func floodHTTP(s *relayed, clients int, kind, encoding string, body []byte, d ti
 	all.Wait()
 }
 
-// Whatever clients send, and whether the upstream is well, slow or away, the sidecar stays small: so it survives its container's limit.
+// Whatever clients send, and whether the upstream is well, slow or away, the sidecar stays small:
+// so it survives its container's limit.
 func TestRelayMemory(t *testing.T) {
 	for name, load := range floods() {
 		most := float64(mostResident)

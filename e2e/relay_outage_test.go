@@ -50,7 +50,8 @@ func newRelay(t *testing.T, upstream string, args ...string) *relay {
 	return &relay{t: t, binary: binary, upstream: upstream, socket: filepath.Join(dir, "s"), args: args}
 }
 
-// newShipped is [newRelay] of sidecars without the race detector, whose memory is that of a release.
+// newShipped is [newRelay] of sidecars without the race detector, whose memory is that of a
+// release.
 func newShipped(t *testing.T, upstream string, args ...string) *relay {
 	t.Helper()
 	r := newRelay(t, upstream, args...)
@@ -63,12 +64,22 @@ func newShipped(t *testing.T, upstream string, args ...string) *relay {
 
 var listening = regexp.MustCompile(`msg="taking OTLP" grpc=(\S+) http=(\S+)`)
 
-// start starts a sidecar and returns when it takes points. Its own collections come once an hour unless the arguments say otherwise.
+// start starts a sidecar and returns when it takes points. Its own collections come once an hour
+// unless the arguments say otherwise.
 func (r *relay) start() *relayed {
 	r.t.Helper()
-	s := startBinary(r.t, r.binary, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + r.upstream, "OTEL_RESOURCE_ATTRIBUTES=k8s.pod.name=web-7,host.name=node-1"},
+	s := startBinary(
+		r.t,
+		r.binary,
+		[]string{
+			"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + r.upstream,
+			"OTEL_RESOURCE_ATTRIBUTES=k8s.pod.name=web-7,host.name=node-1",
+		},
 		append([]string{
-			"--log-level=debug", "--interval=1h", "--relay-grpc-address=127.0.0.1:0", "--relay-http-address=127.0.0.1:0",
+			"--log-level=debug",
+			"--interval=1h",
+			"--relay-grpc-address=127.0.0.1:0",
+			"--relay-http-address=127.0.0.1:0",
 			"--relay-socket=" + r.socket,
 		}, r.args...)...)
 	s.awaitLog("taking OTLP")
@@ -77,8 +88,16 @@ func (r *relay) start() *relayed {
 		r.t.Fatal("the log does not say where points are taken")
 	}
 	return &relayed{
-		sidecar: s, httpAddress: found[2], target: found[1],
-		socket: overGRPC(r.t, "unix:"+r.socket), grpc: overGRPC(r.t, found[1]), http: overHTTP(found[2]), json: overJSON(found[2]),
+		sidecar:     s,
+		httpAddress: found[2],
+		target:      found[1],
+		socket: overGRPC(
+			r.t,
+			"unix:"+r.socket,
+		),
+		grpc: overGRPC(r.t, found[1]),
+		http: overHTTP(found[2]),
+		json: overJSON(found[2]),
 	}
 }
 
@@ -106,7 +125,8 @@ func (a *app) during(t *testing.T, d time.Duration, to ...transport) {
 	}
 }
 
-// What was acknowledged in an outage arrives after it, once and in order, also if the sidecar was killed in its middle.
+// What was acknowledged in an outage arrives after it, once and in order, also if the sidecar was
+// killed in its middle.
 func TestRelayOutage(t *testing.T) {
 	outage := pick(3*time.Second, time.Minute)
 	for name, c := range map[string]struct {
@@ -149,7 +169,8 @@ func TestRelayCollector(t *testing.T) {
 	addr, a := freeAddress(t), &app{}
 	s := newRelay(t, addr).start()
 	s.awaitLog(saidDown)
-	a.sendAll(t, 40, s.http, s.json) // a Collector that starts sets gRPC's logger, which races with connections that are there
+	// a Collector that starts sets gRPC's logger, which races with connections that are there
+	a.sendAll(t, 40, s.http, s.json)
 	c := startCollectorAt(t, addr, "")
 	c.awaitOnce(t, 40)
 	a.sendAll(t, 40, s.all()...)
@@ -205,7 +226,8 @@ func TestRelayGracefulStop(t *testing.T) {
 	}
 }
 
-// Kills at random under load lose nothing that was acknowledged. What arrives twice was on its way at a kill, and is counted.
+// Kills at random under load lose nothing that was acknowledged. What arrives twice was on its way
+// at a kill, and is counted.
 func TestRelayKills(t *testing.T) {
 	kills := pick(5, 100)
 	up, a := newSink(t), &app{}
@@ -223,7 +245,8 @@ func TestRelayKills(t *testing.T) {
 	lives := 1
 	up.awaitLives(lives)
 	for i := range kills {
-		<-time.After(time.Duration(i*37%100) * time.Millisecond) // under load, at any moment of a second's tenth
+		// under load, at any moment of a second's tenth
+		<-time.After(time.Duration(i*37%100) * time.Millisecond)
 		s.kill()
 		s = r.start()
 		lives++
@@ -260,8 +283,8 @@ func (s *sink) lives() map[time.Time]account {
 	return lives
 }
 
-// duplicates returns how many points arrived again, and how many the sidecars counted as resent. It checks that whatever arrived again had
-// been in the last request of a sidecar's connection.
+// duplicates returns how many points arrived again, and how many the sidecars counted as resent. It
+// checks that whatever arrived again had been in the last request of a sidecar's connection.
 func (s *sink) duplicates() (twice, resent int) {
 	s.t.Helper()
 	s.mu.Lock()
@@ -275,8 +298,15 @@ func (s *sink) duplicates() (twice, resent int) {
 			if before, again := seen[seq]; again {
 				twice += pointsPerRequest
 				if first := s.taken[before].conn; first == d.conn || last[first] != before {
-					s.t.Errorf("request %d arrived in delivery %d of connection %s, whose last is %d, and again in %d of %s: it was not in flight at a kill",
-						seq, before, first, last[first], i, d.conn)
+					s.t.Errorf(
+						"request %d arrived in delivery %d of connection %s, whose last is %d, and again in %d of %s: it was not in flight at a kill",
+						seq,
+						before,
+						first,
+						last[first],
+						i,
+						d.conn,
+					)
 				}
 			}
 			seen[seq] = i
@@ -292,7 +322,10 @@ func (s *sink) duplicates() (twice, resent int) {
 func TestSinkSeesDuplicates(t *testing.T) {
 	s := newSink(t)
 	s.take(delivery{conn: "a", method: metricsMethod, seqs: []int64{1, 2}}, nil)
-	s.take(delivery{conn: "b", method: metricsMethod, seqs: []int64{2, 3}}, []account{{at: time.Unix(1, 0), resent: 10}})
+	s.take(
+		delivery{conn: "b", method: metricsMethod, seqs: []int64{2, 3}},
+		[]account{{at: time.Unix(1, 0), resent: 10}},
+	)
 	if twice, resent := s.duplicates(); twice != 10 || resent != 10 {
 		t.Errorf("%d points twice and %d resent, want 10 each", twice, resent)
 	}

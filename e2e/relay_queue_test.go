@@ -19,10 +19,11 @@ import (
 // recordOverhead is what a batch counts against --queue-size besides its bytes.
 const recordOverhead = 42
 
-// A queue with room for N batches keeps the N newest through an outage, however long the upstream says to wait. What it drops are the
-// oldest, and each point of them is counted.
+// A queue with room for N batches keeps the N newest through an outage, however long the upstream
+// says to wait. What it drops are the oldest, and each point of them is counted.
 func TestRelayKeepsTheNewest(t *testing.T) {
-	later, err := status.New(codes.Unavailable, "later").WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(pick(2*time.Second, 25*time.Second))})
+	later, err := status.New(codes.Unavailable, "later").
+		WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(pick(2*time.Second, 25*time.Second))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +53,9 @@ func TestRelayKeepsTheNewest(t *testing.T) {
 				up.listen(addr)
 			}
 			up.awaitAll([]int64{total - 1})
-			s.awaitLog(saidUp) // its own points leave as well: at the end there may be less time than until the next try
+			// its own points leave as well: at the end there may be less time than until the next
+			// try
+			s.awaitLog(saidUp)
 			s.terminate()
 			last := up.awaitAccount("of the end", func(a account) bool { return a.sent > 0 })
 			up.checkOnceInOrder()
@@ -60,20 +63,30 @@ func TestRelayKeepsTheNewest(t *testing.T) {
 
 			up.mu.Lock()
 			defer up.mu.Unlock()
-			kept := (limit - 3*limit/16) / (up.batchSize() + recordOverhead) // each of the other lanes has a sixteenth to itself
+			// each of the other lanes has a sixteenth to itself
+			kept := (limit - 3*limit/16) / (up.batchSize() + recordOverhead)
 			t.Logf("room for %d of %d batches: %d arrived, %d points dropped", kept, total, len(up.order), last.dropped)
-			// The first was on its way when the queue became full: it made room, and is sent all the same.
+			// The first was on its way when the queue became full: it made room, and is sent all
+			// the same.
 			if len(up.order) != kept+1 || up.order[0] != 0 || up.order[1] != int64(total-kept) {
-				t.Errorf("%d requests arrived, %v …; want the first and the %d newest of %d", len(up.order), up.order[:2], kept, total)
+				t.Errorf(
+					"%d requests arrived, %v …; want the first and the %d newest of %d",
+					len(up.order),
+					up.order[:2],
+					kept,
+					total,
+				)
 			}
-			if want := (total - kept - 1) * pointsPerRequest; last.dropped != want || last.reasons["dropped full"] != want {
+			if want := (total - kept - 1) * pointsPerRequest; last.dropped != want ||
+				last.reasons["dropped full"] != want {
 				t.Errorf("%d points counted as dropped (%v), want %d", last.dropped, last.reasons, want)
 			}
 		})
 	}
 }
 
-// batchSize returns the bytes of one request of the app as they arrived; all have the same. Caller must hold mu.
+// batchSize returns the bytes of one request of the app as they arrived; all have the same. Caller
+// must hold mu.
 func (s *sink) batchSize() int {
 	s.t.Helper()
 	i := slices.IndexFunc(s.taken, func(d delivery) bool { return len(d.seqs) > 0 && len(d.seqs) == d.batches })
@@ -96,7 +109,8 @@ func TestRelayOneSidecarPerDirectory(t *testing.T) {
 	up.awaitAll(a.acknowledged())
 }
 
-// What is not of the queue, or of a newer release, is refused with the file's name, and left as it is.
+// What is not of the queue, or of a newer release, is refused with the file's name, and left as it
+// is.
 func TestRelayRefusesForeignFiles(t *testing.T) {
 	newer := append([]byte("pgqueue\n"), 2, 0, 0, 0)
 	sum := crc32.Checksum(newer, crc32.MakeTable(crc32.Castagnoli))

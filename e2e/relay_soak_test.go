@@ -20,7 +20,8 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
-// toxic is an upstream that does everything an upstream may do, in turn, and remembers what it did not want for good.
+// toxic is an upstream that does everything an upstream may do, in turn, and remembers what it did
+// not want for good.
 type toxic struct {
 	sink     *sink
 	mu       sync.Mutex // guards what follows
@@ -36,7 +37,23 @@ func (x *toxic) answer(ctx context.Context, d delivery) ([]byte, error) {
 	}
 	x.mu.Lock()
 	x.calls++
-	ways := []string{"ok", "slow", "ok", "partial", "ok", "exhausted, retry info", "ok", "invalid", "invalid", "ok", "exhausted", "ok", "reset", "ok", "half-open"}
+	ways := []string{
+		"ok",
+		"slow",
+		"ok",
+		"partial",
+		"ok",
+		"exhausted, retry info",
+		"ok",
+		"invalid",
+		"invalid",
+		"ok",
+		"exhausted",
+		"ok",
+		"reset",
+		"ok",
+		"half-open",
+	}
 	way := ways[x.calls%len(ways)]
 	x.did[way]++
 	x.mu.Unlock()
@@ -46,7 +63,8 @@ func (x *toxic) answer(ctx context.Context, d delivery) ([]byte, error) {
 	case "partial":
 		return x.partial(d)
 	case "exhausted, retry info":
-		later, err := status.New(codes.ResourceExhausted, "try later").WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(100 * time.Millisecond)})
+		later, err := status.New(codes.ResourceExhausted, "try later").
+			WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(100 * time.Millisecond)})
 		if err != nil {
 			return nil, err
 		}
@@ -91,7 +109,8 @@ func (x *toxic) partial(d delivery) ([]byte, error) {
 	})
 }
 
-// refuse refuses a request for good. What was joined is sent again batch by batch, so that only a single batch is lost by it.
+// refuse refuses a request for good. What was joined is sent again batch by batch, so that only a
+// single batch is lost by it.
 func (x *toxic) refuse(d delivery) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -117,8 +136,9 @@ func (x *toxic) rejections() (points int) {
 	return x.rejected
 }
 
-// Whatever an upstream does, nothing that was acknowledged is lost but what the upstream refused for good, which is counted; every
-// collection of the sidecar accounts for every point; and its memory does not grow.
+// Whatever an upstream does, nothing that was acknowledged is lost but what the upstream refused
+// for good, which is counted; every collection of the sidecar accounts for every point; and its
+// memory does not grow.
 func TestRelaySoak(t *testing.T) {
 	up, a := newSink(t), &app{}
 	x := &toxic{sink: up, did: map[string]int{}, unwanted: map[int64]bool{}}
@@ -150,7 +170,10 @@ func TestRelaySoak(t *testing.T) {
 	}
 	up.awaitAll(wanted)
 	end := time.Now()
-	last := up.awaitAccount("of the end", func(a account) bool { return a.at.After(end) && a.rejected == x.rejections() })
+	last := up.awaitAccount(
+		"of the end",
+		func(a account) bool { return a.at.After(end) && a.rejected == x.rejections() },
+	)
 	s.terminate()
 	up.checkOnce()
 	up.checkAccounts()
@@ -168,9 +191,28 @@ func TestRelaySoak(t *testing.T) {
 		t.Errorf("%d of %d requests were acknowledged, want all", len(acked), a.next)
 	}
 	first, third := thirds(memory)
-	t.Logf("%d requests of %d points acknowledged, %d arrived, %d unwanted; the upstream did %v", len(acked), pointsPerRequest, len(up.order), len(x.unwanted), x.did)
-	t.Logf("%d accounts checked, the last: accepted %d, sent %d, rejected %v", len(up.accounts), last.accepted, last.sent, last.reasons)
-	t.Logf("RSS %d KiB in the first third, %d in the last (%d samples, at most %d)", first, third, len(memory), slices.Max(memory))
+	t.Logf(
+		"%d requests of %d points acknowledged, %d arrived, %d unwanted; the upstream did %v",
+		len(acked),
+		pointsPerRequest,
+		len(up.order),
+		len(x.unwanted),
+		x.did,
+	)
+	t.Logf(
+		"%d accounts checked, the last: accepted %d, sent %d, rejected %v",
+		len(up.accounts),
+		last.accepted,
+		last.sent,
+		last.reasons,
+	)
+	t.Logf(
+		"RSS %d KiB in the first third, %d in the last (%d samples, at most %d)",
+		first,
+		third,
+		len(memory),
+		slices.Max(memory),
+	)
 	if full && float64(third) > 1.1*float64(first)+1024 {
 		t.Errorf("RSS grew from %d KiB to %d", first, third)
 	}

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// freezable mounts a file system of its own in a file, and returns where, and the functions that freeze and thaw it.
+// freezable mounts a file system of its own in a file, and returns where, and the functions that
+// freeze and thaw it.
 func freezable(t *testing.T) (dir string, freeze, thaw func()) {
 	t.Helper()
 	run := func(name string, args ...string) error { return exec.Command(name, args...).Run() }
@@ -37,12 +38,14 @@ func freezable(t *testing.T) (dir string, freeze, thaw func()) {
 	return dir, func() { must("fsfreeze", "-f", dir) }, func() { must("fsfreeze", "-u", dir) }
 }
 
-// With --queue-sync 0 what was acknowledged survives kills in the middle of whatever a disk does: nothing is acknowledged that is not synced.
+// With --queue-sync 0 what was acknowledged survives kills in the middle of whatever a disk does:
+// nothing is acknowledged that is not synced.
 func TestRelayStalledDiskLosesNothing(t *testing.T) {
 	for name, disturb := range map[string]func(t *testing.T, dir string, freeze, thaw func(), kill func()){
 		"stalls": func(_ *testing.T, _ string, freeze, thaw, kill func()) {
 			freeze()
-			<-time.After(2500 * time.Millisecond) // longer than the second after which a disk counts as failing
+			// longer than the second after which a disk counts as failing
+			<-time.After(2500 * time.Millisecond)
 			kill()
 			thaw() // or the kill cannot end what waits for the disk
 		},
@@ -60,7 +63,8 @@ func TestRelayStalledDiskLosesNothing(t *testing.T) {
 		},
 		"full": func(t *testing.T, dir string, _, _, kill func()) {
 			filler := filepath.Join(dir, "filler")
-			if err := exec.Command("fallocate", "-l", "1G", filler).Run(); err == nil { // as much as there is, which is less
+			// as much as there is, which is less
+			if err := exec.Command("fallocate", "-l", "1G", filler).Run(); err == nil {
 				t.Error("the disk is larger than the test thinks")
 			}
 			f, err := os.OpenFile(filler, os.O_WRONLY|os.O_CREATE, 0o600)
@@ -85,7 +89,8 @@ func TestRelayStalledDiskLosesNothing(t *testing.T) {
 			toSocket := overGRPC(t, "unix:"+r.socket)
 			ctx, stop := context.WithCancel(t.Context())
 			defer stop()
-			wait := a.load(ctx, time.Millisecond, slices.Repeat([]transport{toSocket}, 4)...) // which waits for the next sidecar
+			// which waits for the next sidecar
+			wait := a.load(ctx, time.Millisecond, slices.Repeat([]transport{toSocket}, 4)...)
 			for range pick(3, 20) {
 				s := r.start()
 				<-time.After(300 * time.Millisecond) // under load
@@ -104,7 +109,8 @@ func TestRelayStalledDiskLosesNothing(t *testing.T) {
 	}
 }
 
-// A directory that is deleted under load is made again: what is acknowledged from then on survives kills, and what was in it too.
+// A directory that is deleted under load is made again: what is acknowledged from then on survives
+// kills, and what was in it too.
 func TestRelayDeletedDirectoryLosesNothing(t *testing.T) {
 	up, a := newSink(t), &app{}
 	dir := filepath.Join(t.TempDir(), "q")
@@ -112,7 +118,8 @@ func TestRelayDeletedDirectoryLosesNothing(t *testing.T) {
 	toSocket := overGRPC(t, "unix:"+r.socket)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	wait := a.load(ctx, time.Millisecond, slices.Repeat([]transport{toSocket}, 4)...) // which waits for the next sidecar
+	// which waits for the next sidecar
+	wait := a.load(ctx, time.Millisecond, slices.Repeat([]transport{toSocket}, 4)...)
 	for range pick(3, 20) {
 		s := r.start()
 		<-time.After(300 * time.Millisecond) // under load

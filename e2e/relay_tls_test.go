@@ -39,7 +39,8 @@ func reach(t *testing.T, s *relayed, config *tls.Config) *secured {
 func (s *secured) send(t *testing.T, body []byte) (overGRPC, overHTTP error) {
 	t.Helper()
 	var reply []byte
-	overGRPC = s.conn.Invoke(t.Context(), metricsMethod, body, &reply, grpc.ForceCodecV2(bytesCodec{})) // which does not wait for a connection for ever
+	// which does not wait for a connection for ever
+	overGRPC = s.conn.Invoke(t.Context(), metricsMethod, body, &reply, grpc.ForceCodecV2(bytesCodec{}))
 	answer, err := s.client.Post(s.url, "application/x-protobuf", bytes.NewReader(body))
 	if err != nil {
 		return overGRPC, err
@@ -62,14 +63,21 @@ func trusting(t *testing.T, file string) *tls.Config {
 	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 }
 
-// With a certificate the listeners on TCP take TLS, with an authority of clients only theirs. Files that are replaced hold for the next connection,
-// and SIGHUP, by which other programs are told so, ends nothing.
+// With a certificate the listeners on TCP take TLS, with an authority of clients only theirs. Files
+// that are replaced hold for the next connection, and SIGHUP, by which other programs are told so,
+// ends nothing.
 func TestRelayListenersWithTLS(t *testing.T) {
 	up := newSink(t)
 	ca, next := newAuthority(t, "ca"), newAuthority(t, "next")
 	cert, key := ca.issue("sidecar")
 	clientCert, clientKey := ca.issue("app")
-	s := newRelay(t, up.listen("127.0.0.1:0"), "--relay-certificate="+cert, "--relay-key="+key, "--relay-client-ca="+ca.file).start()
+	s := newRelay(
+		t,
+		up.listen("127.0.0.1:0"),
+		"--relay-certificate="+cert,
+		"--relay-key="+key,
+		"--relay-client-ca="+ca.file,
+	).start()
 	body := mustMarshal(t, sequenceRequest(0, 0))
 
 	stranger := reach(t, s, trusting(t, ca.file))

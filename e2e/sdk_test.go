@@ -10,7 +10,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
-// The points of real SDKs arrive with the one variable that deploy/k8s sets in an app's containers, whatever protocol is theirs.
+// The points of real SDKs arrive with the one variable that deploy/k8s sets in an app's containers,
+// whatever protocol is theirs.
 func TestSDKsWithTheInjectedEnvironment(t *testing.T) {
 	goApp := filepath.Join(t.TempDir(), "sdk")
 	if text, err := exec.CommandContext(t.Context(), "go", "build", "-o", goApp, "./sdk").CombinedOutput(); err != nil {
@@ -42,15 +43,28 @@ func TestSDKsWithTheInjectedEnvironment(t *testing.T) {
 			u := newUpstream()
 			upstream := u.listen(t, "127.0.0.1:0", nil)
 			forGRPC, forHTTP := freeAddress(t), freeAddress(t)
-			s := start(t, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + upstream.Addr, "OTEL_RESOURCE_ATTRIBUTES=k8s.pod.name=web-7"},
-				"--relay-grpc-address="+forGRPC, "--relay-http-address="+forHTTP)
+			s := start(
+				t,
+				[]string{
+					"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + upstream.Addr,
+					"OTEL_RESOURCE_ATTRIBUTES=k8s.pod.name=web-7",
+				},
+				"--relay-grpc-address="+forGRPC,
+				"--relay-http-address="+forHTTP,
+			)
 			s.awaitLog("sending")
 			run := exec.CommandContext(t.Context(), app[0], app[1:]...)
 			endpoint := forGRPC // 4317 in the manifests
 			if len(c.env) > 0 && c.env[len(c.env)-1] == "port=http" {
 				endpoint = forHTTP
 			}
-			run.Env = append([]string{"PATH=" + os.Getenv("PATH"), "OTEL_METRICS_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_ENDPOINT=http://" + endpoint}, c.env...)
+			run.Env = append(
+				[]string{
+					"PATH=" + os.Getenv("PATH"),
+					"OTEL_METRICS_EXPORTER=otlp",
+					"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + endpoint,
+				},
+				c.env...)
 			if text, err := run.CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, text)
 			}
@@ -66,7 +80,8 @@ func TestSDKsWithTheInjectedEnvironment(t *testing.T) {
 	}
 }
 
-// javaScript returns the app's file, with what it needs beside it, or nothing if that cannot be installed.
+// javaScript returns the app's file, with what it needs beside it, or nothing if that cannot be
+// installed.
 func javaScript(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -79,7 +94,15 @@ func javaScript(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	install := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
+	install := exec.CommandContext(
+		t.Context(),
+		"npm",
+		"ci",
+		"--ignore-scripts",
+		"--no-audit",
+		"--no-fund",
+		"--prefer-offline",
+	)
 	install.Dir = dir
 	if text, err := install.CombinedOutput(); err != nil {
 		t.Logf("npm ci: %v\n%s", err, text)

@@ -27,13 +27,20 @@ type sidecar struct {
 	changed chan struct{} // closed and replaced when a line is added
 }
 
-// quiet are the arguments of a sidecar of which many run at the same time: no probes, no fixed port.
+// quiet are the arguments of a sidecar of which many run at the same time: no probes, no fixed
+// port.
 var quiet = []string{
-	"--probe-cpu-interval=0", "--probe-parallelism-interval=0", "--probe-disk-interval=0", "--health-address=off", "--page-address=off",
-	"--relay-grpc-address=off", "--relay-http-address=off",
+	"--probe-cpu-interval=0",
+	"--probe-parallelism-interval=0",
+	"--probe-disk-interval=0",
+	"--health-address=off",
+	"--page-address=off",
+	"--relay-grpc-address=off",
+	"--relay-http-address=off",
 }
 
-// start runs the sidecar with env as its whole environment and quiet and args as its arguments. It is killed when the test ends.
+// start runs the sidecar with env as its whole environment and quiet and args as its arguments. It
+// is killed when the test ends.
 func start(t *testing.T, env []string, args ...string) *sidecar {
 	t.Helper()
 	return startBinary(t, binary, env, args...)
@@ -44,7 +51,9 @@ func startBinary(t *testing.T, binary string, env []string, args ...string) *sid
 	s := &sidecar{t: t, done: make(chan struct{}), changed: make(chan struct{})}
 	s.cmd = exec.Command(binary, append(append([]string(nil), quiet...), args...)...)
 	// The race detector would sleep for a second at the end.
-	s.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir(), "GORACE=atexit_sleep_ms=0"}, env...)
+	s.cmd.Env = append(
+		[]string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir(), "GORACE=atexit_sleep_ms=0"},
+		env...)
 	log, err := s.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

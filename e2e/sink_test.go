@@ -27,8 +27,8 @@ const (
 	logsMethod    = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
 )
 
-// sink is an upstream that sees the bytes of each request, remembers which numbers arrived how often and in what order, and may do to a
-// request whatever an upstream may.
+// sink is an upstream that sees the bytes of each request, remembers which numbers arrived how
+// often and in what order, and may do to a request whatever an upstream may.
 type sink struct {
 	t      *testing.T
 	fault  atomic.Pointer[fault] // nil: everything is taken
@@ -127,7 +127,8 @@ func (s *sink) read(d delivery) (delivery, []account) {
 	return d, accounts
 }
 
-// sequence returns the number of a batch of an app, whose points must all be there, by number and by time.
+// sequence returns the number of a batch of an app, whose points must all be there, by number and
+// by time.
 func (s *sink) sequence(batch *metricpb.ResourceMetrics) (seq int64, ok bool) {
 	first := batch.GetScopeMetrics()[0].GetMetrics()[0]
 	if first.GetName() != sequenceMetric {
@@ -140,7 +141,14 @@ func (s *sink) sequence(batch *metricpb.ResourceMetrics) (seq int64, ok bool) {
 	}
 	for i, p := range points {
 		if at := epoch + seq*pointsPerRequest + int64(i); p.GetAsInt() != seq || p.GetTimeUnixNano() != uint64(at) {
-			s.t.Errorf("point %d of request %d has number %d and time %d, want time %d", i, seq, p.GetAsInt(), p.GetTimeUnixNano(), at)
+			s.t.Errorf(
+				"point %d of request %d has number %d and time %d, want time %d",
+				i,
+				seq,
+				p.GetAsInt(),
+				p.GetTimeUnixNano(),
+				at,
+			)
 		}
 	}
 	return seq, true
@@ -163,7 +171,8 @@ func (s *sink) take(d delivery, accounts []account) {
 	s.changed = make(chan struct{})
 }
 
-// outlasting is how long a test waits for a sidecar that may have begun its longest wait between attempts.
+// outlasting is how long a test waits for a sidecar that may have begun its longest wait between
+// attempts.
 const outlasting = patience + time.Minute
 
 // await waits until enough, which is called with s.mu held, is true.

@@ -14,7 +14,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
-// oddHost lays out what a host shows: its counters stand still, but for iowait, which falls by a tick at every second turn.
+// oddHost lays out what a host shows: its counters stand still, but for iowait, which falls by a
+// tick at every second turn.
 func oddHost(t *testing.T) (dir string, turn func()) {
 	t.Helper()
 	dir = t.TempDir()
@@ -30,14 +31,21 @@ func oddHost(t *testing.T) (dir string, turn func()) {
 	write("vmstat", "pswpin 4100000\npswpout 4300000\npgfault 16700000\npgmajfault 5300000\noom_kill 59\n")
 	turns := 0
 	turn = func() {
-		write("stat", fmt.Sprintf("cpu0 30000000 7000000 11000000 190000000 %d 2900000 3700000 4300000 0 0\nbtime 1700000000\n", 548282-turns%2))
+		write(
+			"stat",
+			fmt.Sprintf(
+				"cpu0 30000000 7000000 11000000 190000000 %d 2900000 3700000 4300000 0 0\nbtime 1700000000\n",
+				548282-turns%2,
+			),
+		)
 		turns++
 	}
 	turn()
 	return dir, turn
 }
 
-// runThrice starts the sidecar three times, lets each run export five times, and turns the host after every batch.
+// runThrice starts the sidecar three times, lets each run export five times, and turns the host
+// after every batch.
 func runThrice(t *testing.T, u *upstream, address string, turn func(), env ...string) {
 	t.Helper()
 	env = append(env, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+address, "OTEL_METRIC_EXPORT_INTERVAL=100")
@@ -54,7 +62,8 @@ func runThrice(t *testing.T, u *upstream, address string, turn func(), env ...st
 	}
 }
 
-// checkGains fails for every delta that claims more than can have been gained between its start and its time.
+// checkGains fails for every delta that claims more than can have been gained between its start and
+// its time.
 func checkGains(t *testing.T, batches [][]otlptest.Point) {
 	t.Helper()
 	seen := map[string]bool{}
@@ -77,7 +86,13 @@ func checkGains(t *testing.T, batches [][]otlptest.Point) {
 				most = float64(4*runtime.NumCPU()) * (elapsed + 1)
 			}
 			if p.Value > most || p.Value < 0 {
-				t.Errorf("%s %v: %v in %v", p.Metric, p.Attributes, p.Value, p.Time.Sub(p.Start).Round(time.Millisecond))
+				t.Errorf(
+					"%s %v: %v in %v",
+					p.Metric,
+					p.Attributes,
+					p.Value,
+					p.Time.Sub(p.Start).Round(time.Millisecond),
+				)
 			}
 		}
 	}
@@ -88,7 +103,8 @@ func checkGains(t *testing.T, batches [][]otlptest.Point) {
 	}
 }
 
-// A Collector behind the sidecar makes deltas of its counters: neither the first point nor a restart nor a fall of iowait is a spike.
+// A Collector behind the sidecar makes deltas of its counters: neither the first point nor a
+// restart nor a fall of iowait is a spike.
 func TestNoSpikeBehindCumulativeToDelta(t *testing.T) {
 	host, turn := oddHost(t)
 	c := startCollectorWith(t, freeAddress(t), "", "cumulativetodelta")

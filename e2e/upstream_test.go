@@ -28,8 +28,11 @@ func newUpstream() *upstream {
 func (u *upstream) take(r *otlptest.Request) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for _, collection := range r.GetResourceMetrics() { // the relay joins what waits, and halves a batch that timed out
-		points := slices.Collect(otlptest.Points(&otlptest.Request{ResourceMetrics: []*metricspb.ResourceMetrics{collection}}))
+	// the relay joins what waits, and halves a batch that timed out
+	for _, collection := range r.GetResourceMetrics() {
+		points := slices.Collect(
+			otlptest.Points(&otlptest.Request{ResourceMetrics: []*metricspb.ResourceMetrics{collection}}),
+		)
 		if last := len(u.batches) - 1; last >= 0 && isRest(u.batches[last], points) {
 			u.batches[last] = append(u.batches[last], points...)
 			continue
@@ -41,7 +44,8 @@ func (u *upstream) take(r *otlptest.Request) {
 	u.changed = make(chan struct{})
 }
 
-// isRest reports whether points are the second half of a collection: of the same time, and without the sidecar's own account.
+// isRest reports whether points are the second half of a collection: of the same time, and without
+// the sidecar's own account.
 func isRest(first, points []otlptest.Point) bool {
 	return points[0].Time.Sub(first[0].Time).Abs() < interval/2 && len(find(points, "poolgauge.relay.points")) == 0
 }
@@ -71,7 +75,8 @@ func (u *upstream) awaitBatches(t *testing.T, n int) [][]otlptest.Point {
 	return u.await(t, "the next batch", func(batches [][]otlptest.Point) bool { return len(batches) >= n })
 }
 
-// awaitSampledAfter waits for a batch that was sampled after a time, and returns all that are there.
+// awaitSampledAfter waits for a batch that was sampled after a time, and returns all that are
+// there.
 func (u *upstream) awaitSampledAfter(t *testing.T, at time.Time) [][]otlptest.Point {
 	t.Helper()
 	return u.await(t, "a batch sampled after the outage", func(batches [][]otlptest.Point) bool {
@@ -80,7 +85,12 @@ func (u *upstream) awaitSampledAfter(t *testing.T, at time.Time) [][]otlptest.Po
 }
 
 // listen serves u at addr; answer, if not nil, may fail a request, which u then does not take.
-func (u *upstream) listen(t *testing.T, addr string, answer otlptest.Handler, opts ...grpc.ServerOption) *otlptest.Receiver {
+func (u *upstream) listen(
+	t *testing.T,
+	addr string,
+	answer otlptest.Handler,
+	opts ...grpc.ServerOption,
+) *otlptest.Receiver {
 	t.Helper()
 	r, err := otlptest.Start(addr, func(ctx context.Context, r *otlptest.Request) (*otlptest.Response, error) {
 		response := &otlptest.Response{}
@@ -115,7 +125,8 @@ func find(batch []otlptest.Point, metric string, attributes ...string) []otlptes
 	return found
 }
 
-// outcome returns the sum of poolgauge.relay.points for an outcome of the sidecar's own, 0 if there is none.
+// outcome returns the sum of poolgauge.relay.points for an outcome of the sidecar's own, 0 if there
+// is none.
 func outcome(batch []otlptest.Point, name string) int { return outcomeOf(batch, "own", name) }
 
 // outcomeOf returns the same of a lane.

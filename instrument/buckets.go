@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// Scale is the scale of every [Histogram], as OpenTelemetry defines it for exponential histograms: the bucket of index i holds
-// the durations in (2^(i/8), 2^((i+1)/8)] seconds. The middle of a bucket is within 4.5 % of every duration in it.
+// Scale is the scale of every [Histogram], as OpenTelemetry defines it for exponential histograms:
+// the bucket of index i holds the durations in (2^(i/8), 2^((i+1)/8)] seconds. The middle of a
+// bucket is within 4.5 % of every duration in it.
 const Scale = 3
 
 const (
@@ -18,7 +19,8 @@ const (
 	guessBits = 4                   // bits after the leading one that choose a guess
 )
 
-// table finds the bucket of a duration by one look-up and one comparison, where the definition takes a logarithm.
+// table finds the bucket of a duration by one look-up and one comparison, where the definition
+// takes a logarithm.
 var table = newBucketTable()
 
 type bucketTable struct {
@@ -44,8 +46,9 @@ func newBucketTable() *bucketTable {
 	return t
 }
 
-// guessKey returns the length of d > 0 in bits and the bits that follow the leading one. The durations of one key are less
-// than a bucket apart, 17/16 being less than 2^(1/8), so that at most one bound lies between them.
+// guessKey returns the length of d > 0 in bits and the bits that follow the leading one. The
+// durations of one key are less than a bucket apart, 17/16 being less than 2^(1/8), so that at most
+// one bound lies between them.
 func guessKey(d time.Duration) int {
 	length := bits.Len64(uint64(d))
 	following := uint64(d) << (65 - length) >> (64 - guessBits)

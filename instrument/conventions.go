@@ -6,19 +6,21 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// WithConventions reports the pool under the names of OpenTelemetry's semantic conventions as well, where they have some for what
-// was wrapped: db.client.connection.* and http.client.*, as docs/metrics.md lists them. A pool of a kind without any ignores it.
+// WithConventions reports the pool under the names of OpenTelemetry's semantic conventions as well,
+// where they have some for what was wrapped: db.client.connection.* and http.client.*, as
+// docs/metrics.md lists them. A pool of a kind without any ignores it.
 func WithConventions() Option {
 	return func(s *settings) { s.conventions = true }
 }
 
-// Convention says how a wrapper reports its pools under the names of a convention, beside those of the model. It is for packages
-// of this repository.
+// Convention says how a wrapper reports its pools under the names of a convention, beside those of
+// the model. It is for packages of this repository.
 type Convention struct {
 	Rows *catalog.Group
 
-	// Points calls add for every value that there is, in the same collection as the Stats given and never concurrently with itself.
-	// The attributes are those of the convention; what [WithAttributes] gave is added to them.
+	// Points calls add for every value that there is, in the same collection as the Stats given and
+	// never concurrently with itself. The attributes are those of the convention; what
+	// [WithAttributes] gave is added to them.
 	Points func(s *Stats, add func(m *catalog.Metric, attributes attribute.Set, p Point))
 }
 
@@ -27,7 +29,8 @@ func Follow(c Convention) Option {
 	return func(s *settings) { s.convention = c }
 }
 
-// FollowsConventions reports whether a pool that is given opts follows the conventions, for a wrapper that must count more for them.
+// FollowsConventions reports whether a pool that is given opts follows the conventions, for a
+// wrapper that must count more for them.
 func FollowsConventions(opts ...Option) bool {
 	s := settingsOf(opts)
 	return s.conventions && !s.timing.Off
@@ -48,7 +51,8 @@ func (r *Registration) conventional(s *Stats, points []Point) []Point {
 	return points
 }
 
-// with returns the attributes that the program gave with those of a, which win. Caller must hold r.mu.
+// with returns the attributes that the program gave with those of a, which win. Caller must hold
+// r.mu.
 func (r *Registration) with(a attribute.Set) attribute.Set {
 	if len(r.given) == 0 {
 		return a

@@ -15,24 +15,24 @@ import (
 	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
-// maxReplay bounds the durations that one series records through the metric API at one collection. A
-// record takes about 0.2 µs.
+// maxReplay bounds the durations that one series records through the metric API at one collection.
+// A record takes about 0.2 µs.
 const maxReplay = 1 << 13
 
 // apis are the MeterProviders through which pools are reported while no Reader is open.
 var apis providers
 
-// providers has one fallback for each MeterProvider that has pools, and keeps the last one that had,
-// since pools may come and go.
+// providers has one fallback for each MeterProvider that has pools, and keeps the last one that
+// had, since pools may come and go.
 type providers struct {
 	mu  sync.Mutex // never taken by a callback; live.mu may be taken with it held
 	all []*fallback
 }
 
-// fallback reports the pools of one MeterProvider through the metric API. Nothing of it runs between
-// collections: the API has no way to hand over a histogram, so at each collection durations that are
-// new since the last one are recorded one by one, as the middles of their buckets, each within 9 % of
-// what was measured. Of more than maxReplay of a series it records a sample.
+// fallback reports the pools of one MeterProvider through the metric API. Nothing of it runs
+// between collections: the API has no way to hand over a histogram, so at each collection durations
+// that are new since the last one are recorded one by one, as the middles of their buckets, each
+// within 9 % of what was measured. Of more than maxReplay of a series it records a sample.
 type fallback struct {
 	provider     metric.MeterProvider
 	pools        int // guarded by providers.mu
@@ -42,7 +42,8 @@ type fallback struct {
 	registration metric.Registration
 	ended        ended // guarded by live.mu
 
-	mu       sync.Mutex // held during a collection, since a provider may have several readers; guards what follows
+	// held during a collection, since a provider may have several readers; guards what follows
+	mu       sync.Mutex
 	recorded map[*Registration]map[series]*Histogram
 	thinned  bool // and said so
 }
@@ -78,7 +79,8 @@ func (p *providers) of(r *Registration) (*fallback, error) {
 		provider = otel.GetMeterProvider()
 	}
 	for _, f := range p.all {
-		if same(f.provider, provider) && (r.convention.Rows == nil || slices.Contains(f.conventions, r.convention.Rows)) {
+		if same(f.provider, provider) &&
+			(r.convention.Rows == nil || slices.Contains(f.conventions, r.convention.Rows)) {
 			return f, nil
 		}
 	}
@@ -156,7 +158,8 @@ func (f *fallback) take() (pools []*Registration) {
 	return f.ended.after(pools)
 }
 
-// collect is the callback. It never fails, since an error would cost the provider all other metrics of this collection.
+// collect is the callback. It never fails, since an error would cost the provider all other metrics
+// of this collection.
 func (f *fallback) collect(ctx context.Context, o metric.Observer) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -200,8 +203,15 @@ func (f *fallback) record(ctx context.Context, r *Registration, p Point, attribu
 	every := 1 + news.count/maxReplay
 	if every > 1 && !f.thinned {
 		f.thinned = true
-		otel.Handle(fmt.Errorf("pool %q: %s: a sample of the durations, 1 of %d, is recorded, since the metric API takes them one by one: "+
-			"give instrument/producer to the reader", r.name, p.Metric.Name, every))
+		otel.Handle(
+			fmt.Errorf(
+				"pool %q: %s: a sample of the durations, 1 of %d, is recorded, since the metric API takes them one by one: "+
+					"give instrument/producer to the reader",
+				r.name,
+				p.Metric.Name,
+				every,
+			),
+		)
 	}
 	opts := []metric.RecordOption{attributes}
 	for seconds, n := range news.values(every) {

@@ -70,19 +70,31 @@ func histogram(t *testing.T, reader sdkmetric.Reader) metricdata.HistogramDataPo
 	return data.ScopeMetrics[0].Metrics[0].Data.(metricdata.Histogram[float64]).DataPoints[0]
 }
 
-// Each reader of the provider gets each duration once, however often and in whatever order they collect.
+// Each reader of the provider gets each duration once, however often and in whatever order they
+// collect.
 func TestDurationsReachEveryReaderOnce(t *testing.T) {
 	first, second := sdkmetric.NewManualReader(), sdkmetric.NewManualReader()
 	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(first), sdkmetric.WithReader(second))
 	var use instrument.Histogram
-	observe(t, func() instrument.Stats { return instrument.Stats{Use: use.Clone()} }, instrument.WithMeterProvider(provider))
+	observe(
+		t,
+		func() instrument.Stats { return instrument.Stats{Use: use.Clone()} },
+		instrument.WithMeterProvider(provider),
+	)
 	for round, reader := range []sdkmetric.Reader{first, first, second, first, second} {
 		use.RecordN(3*time.Millisecond, 5)
 		use.Record(0)
 		use.Record(time.Duration(round) * time.Second)
 		got := histogram(t, reader)
 		if got.Count != use.Count() || math.Abs(got.Sum-use.Sum()) > 1e-9*use.Sum() {
-			t.Errorf("collection %d: %d durations, %v s; want %d, %v s", round, got.Count, got.Sum, use.Count(), use.Sum())
+			t.Errorf(
+				"collection %d: %d durations, %v s; want %d, %v s",
+				round,
+				got.Count,
+				got.Sum,
+				use.Count(),
+				use.Sum(),
+			)
 		}
 	}
 	got, in := histogram(t, first), map[float64]uint64{}
@@ -114,7 +126,8 @@ func TestSilentWhileAReaderIsOpen(t *testing.T) {
 	}
 }
 
-// wasSet tells that the global provider was set, which OpenTelemetry's stand-in follows once in a process.
+// wasSet tells that the global provider was set, which OpenTelemetry's stand-in follows once in a
+// process.
 var wasSet bool
 
 // The global provider may be set after the pools were made.

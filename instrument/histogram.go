@@ -6,14 +6,16 @@ import (
 	"time"
 )
 
-// Histogram counts durations in the buckets of a base-2 exponential histogram of [Scale] 3. The zero Histogram is empty and
-// ready for use. It covers every [time.Duration]; a negative one counts as 0, which has a bucket of its own.
+// Histogram counts durations in the buckets of a base-2 exponential histogram of [Scale] 3. The
+// zero Histogram is empty and ready for use. It covers every [time.Duration]; a negative one counts
+// as 0, which has a bucket of its own.
 //
-// It has no lock: its owner guards it, usually with the lock that the pool takes anyway. A pool that many goroutines use
-// at once keeps one per shard and merges them in its Stats.
+// It has no lock: its owner guards it, usually with the lock that the pool takes anyway. A pool
+// that many goroutines use at once keeps one per shard and merges them in its Stats.
 //
-// Recording takes about 5 ns. A Histogram takes 0.6 KiB and 64 bytes more for each octave (a doubling of the duration) that was
-// ever recorded: 1 KiB for durations from 1 µs to 100 ms, 4.6 KiB at most.
+// Recording takes about 5 ns. A Histogram takes 0.6 KiB and 64 bytes more for each octave (a
+// doubling of the duration) that was ever recorded: 1 KiB for durations from 1 µs to 100 ms, 4.6
+// KiB at most.
 type Histogram struct {
 	zero     uint64
 	count    uint64
@@ -52,8 +54,8 @@ func (h *Histogram) RecordN(d time.Duration, n uint64) {
 	octave[slot%perOctave] += n
 }
 
-// Merge adds what o has counted to h. No precision is lost: the result is the same as if h had recorded everything itself. A nil
-// o adds nothing.
+// Merge adds what o has counted to h. No precision is lost: the result is the same as if h had
+// recorded everything itself. A nil o adds nothing.
 func (h *Histogram) Merge(o *Histogram) {
 	if o == nil || o.count == 0 {
 		return
@@ -117,7 +119,8 @@ func (h *Histogram) Zeros() uint64 {
 	return h.zero
 }
 
-// Sum returns the sum of all durations in seconds; a [time.Duration] could overflow, since slots add up.
+// Sum returns the sum of all durations in seconds; a [time.Duration] could overflow, since slots
+// add up.
 func (h *Histogram) Sum() float64 {
 	if h == nil {
 		return 0
@@ -141,8 +144,8 @@ func (h *Histogram) Max() time.Duration {
 	return h.max
 }
 
-// Buckets yields the index and the count of each bucket that is not empty, in ascending order and without that of 0. The
-// indices are OpenTelemetry's, at [Scale].
+// Buckets yields the index and the count of each bucket that is not empty, in ascending order and
+// without that of 0. The indices are OpenTelemetry's, at [Scale].
 func (h *Histogram) Buckets() iter.Seq2[int, uint64] {
 	return func(yield func(int, uint64) bool) {
 		if h == nil {
@@ -161,8 +164,8 @@ func (h *Histogram) Buckets() iter.Seq2[int, uint64] {
 	}
 }
 
-// Quantile returns the duration that a share q, from 0 to 1, of the recorded ones do not exceed, within 4.5 %; 0 if there are
-// none.
+// Quantile returns the duration that a share q, from 0 to 1, of the recorded ones do not exceed,
+// within 4.5 %; 0 if there are none.
 func (h *Histogram) Quantile(q float64) time.Duration {
 	if h == nil {
 		return 0
@@ -181,8 +184,8 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 	return h.max
 }
 
-// since returns what h has counted more than earlier, an older state of it. A bucket that holds less than it did counts as
-// unchanged, so that a histogram that was started anew does no harm.
+// since returns what h has counted more than earlier, an older state of it. A bucket that holds
+// less than it did counts as unchanged, so that a histogram that was started anew does no harm.
 func (h *Histogram) since(earlier *Histogram) *Histogram {
 	d := h.Clone()
 	if earlier == nil {
@@ -205,8 +208,9 @@ func (h *Histogram) since(earlier *Histogram) *Histogram {
 	return d
 }
 
-// values yields durations in seconds and how often each occurs, so that every recorded duration is there as the middle of its
-// bucket, moved a little so that they add up to the sum. With every above 1, only one of so many is there.
+// values yields durations in seconds and how often each occurs, so that every recorded duration is
+// there as the middle of its bucket, moved a little so that they add up to the sum. With every
+// above 1, only one of so many is there.
 func (h *Histogram) values(every uint64) iter.Seq2[float64, uint64] {
 	return func(yield func(float64, uint64) bool) {
 		var middles float64

@@ -14,8 +14,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
-// The bound of slot s is the longest d with d ns <= 2^((s+lowest+1)/8) s, that is d^8 <= 2^(s+lowest+1) × 10^72. Above 2^49 ns,
-// 6 days, it may be off by the rounding of a float64.
+// The bound of slot s is the longest d with d ns <= 2^((s+lowest+1)/8) s, that is d^8 <=
+// 2^(s+lowest+1) × 10^72. Above 2^49 ns, 6 days, it may be off by the rounding of a float64.
 func TestBoundsAreExact(t *testing.T) {
 	scale := new(big.Int).Exp(big.NewInt(10), big.NewInt(72), nil)
 	within := func(d int64, slot int) bool {
@@ -67,7 +67,13 @@ func TestHistogramZeroValue(t *testing.T) {
 	h.RecordN(time.Second, 0)
 	h.Record(-time.Second)
 	if h.Count() != 1 || h.Zeros() != 1 || h.Min() != 0 || h.Max() != 0 {
-		t.Errorf("after a negative duration: count %d, zeros %d, min %v, max %v; want one zero", h.Count(), h.Zeros(), h.Min(), h.Max())
+		t.Errorf(
+			"after a negative duration: count %d, zeros %d, min %v, max %v; want one zero",
+			h.Count(),
+			h.Zeros(),
+			h.Min(),
+			h.Max(),
+		)
 	}
 	h.Record(3 * time.Second)
 	if h.Min() != 0 || h.Max() != 3*time.Second || h.Sum() != 3 {
@@ -75,11 +81,14 @@ func TestHistogramZeroValue(t *testing.T) {
 	}
 }
 
-// reference is the SDK's own exponential histogram of the same scale, fed with each duration as often as its weight says.
+// reference is the SDK's own exponential histogram of the same scale, fed with each duration as
+// often as its weight says.
 func reference(t *testing.T, samples []sample) metricdata.ExponentialHistogramDataPoint[float64] {
-	reader := sdkmetric.NewManualReader(sdkmetric.WithAggregationSelector(func(sdkmetric.InstrumentKind) sdkmetric.Aggregation {
-		return sdkmetric.AggregationBase2ExponentialHistogram{MaxSize: slots, MaxScale: Scale}
-	}))
+	reader := sdkmetric.NewManualReader(
+		sdkmetric.WithAggregationSelector(func(sdkmetric.InstrumentKind) sdkmetric.Aggregation {
+			return sdkmetric.AggregationBase2ExponentialHistogram{MaxSize: slots, MaxScale: Scale}
+		}),
+	)
 	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 	h, err := provider.Meter("reference").Float64Histogram("h")
 	if err != nil {
@@ -190,7 +199,13 @@ func TestSinceIsWhatWasRecordedBetween(t *testing.T) {
 	}
 	got := h.since(earlier)
 	if got.Count() != 1000 || math.Abs(got.Sum()-between.Sum()) > 1e-6 || got.octavesCopy() != between.octavesCopy() {
-		t.Errorf("got %d durations, %v s; want %d, %v s in the same buckets", got.Count(), got.Sum(), between.Count(), between.Sum())
+		t.Errorf(
+			"got %d durations, %v s; want %d, %v s in the same buckets",
+			got.Count(),
+			got.Sum(),
+			between.Count(),
+			between.Sum(),
+		)
 	}
 	if n := earlier.since(&h).Count(); n != 0 {
 		t.Errorf("a histogram that went back has %d new durations", n)

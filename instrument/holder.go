@@ -11,8 +11,10 @@ import (
 
 // Holder is a use of a slot that goes on.
 type Holder struct {
-	Age   time.Duration // how long it has lasted
-	Calls []Call        // which led to the request for the slot, the innermost first; of a task its function; nil if unknown
+	Age time.Duration // how long it has lasted
+	// which led to the request for the slot, the innermost first; of a task its function; nil if
+	// unknown
+	Calls []Call
 	Trace trace.TraceID // that the request was part of; zero if unknown
 }
 
@@ -48,7 +50,8 @@ func (h Holder) String() string {
 	return b.String()
 }
 
-// Stack returns the calls as the semantic conventions want them in code.stacktrace: as Go prints a stack.
+// Stack returns the calls as the semantic conventions want them in code.stacktrace: as Go prints a
+// stack.
 func (h Holder) Stack() string {
 	var b strings.Builder
 	for _, c := range h.Calls {
@@ -58,15 +61,15 @@ func (h Holder) Stack() string {
 }
 
 const (
-	// A use is unusual if it lasts ten times as long as all but 1 % of those before, but at least a second; where none has ended, from a
-	// minute on.
+	// A use is unusual if it lasts ten times as long as all but 1 % of those before, but at least a
+	// second; where none has ended, from a minute on.
 	unusualFactor = 10
 	unusualLeast  = time.Second
 	unusualFirst  = time.Minute
 )
 
-// UnusualUse returns from how long on a use of the pool is far beyond what is usual for it: 10 times the p99 of the uses that have ended,
-// and at least a second; a minute if none has.
+// UnusualUse returns from how long on a use of the pool is far beyond what is usual for it: 10
+// times the p99 of the uses that have ended, and at least a second; a minute if none has.
 func (s *Stats) UnusualUse() time.Duration {
 	if s.Use == nil || s.Use.count == 0 {
 		return unusualFirst
@@ -85,8 +88,8 @@ func (s *Stats) IsFull() bool {
 	return limited && ok && used >= limit || s.Pending.Or(0) > 0
 }
 
-// WantsHolders reports whether a pool that knows its [Holder]s is to name them: it is full, or its oldest use is unusual. The rest of s
-// must be there.
+// WantsHolders reports whether a pool that knows its [Holder]s is to name them: it is full, or its
+// oldest use is unusual. The rest of s must be there.
 func (s *Stats) WantsHolders() bool {
 	age, ok := s.UseAge.Get()
 	return ok && (s.IsFull() || age >= unusualLeast && age >= s.UnusualUse())

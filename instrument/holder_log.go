@@ -6,14 +6,16 @@ import (
 	"time"
 )
 
-// WithHolderLog names a logger for the one line that a pool writes when requests wait for it while uses go on far beyond what is usual:
-// which lines of the program hold the slots, since when, and of which traces. It is looked for at each collection, and written once: again
-// only if nothing of it was seen for ten minutes. The default is [slog.Default]; nil turns it off.
+// WithHolderLog names a logger for the one line that a pool writes when requests wait for it while
+// uses go on far beyond what is usual: which lines of the program hold the slots, since when, and
+// of which traces. It is looked for at each collection, and written once: again only if nothing of
+// it was seen for ten minutes. The default is [slog.Default]; nil turns it off.
 func WithHolderLog(l *slog.Logger) Option {
 	return func(s *settings) { s.holderLog, s.noHolderLog = l, l == nil }
 }
 
-// holderQuiet is how long nothing was to be said of holders before it is said again. Collections may be minutes apart.
+// holderQuiet is how long nothing was to be said of holders before it is said again. Collections
+// may be minutes apart.
 const holderQuiet = 10 * time.Minute
 
 // holderWatch is what was seen of the holders of a pool.
@@ -45,6 +47,16 @@ func (r *Registration) logHolders(s *Stats) {
 	for i, h := range s.Holders {
 		told[i] = h.String()
 	}
-	logger.LogAttrs(context.Background(), slog.LevelWarn, "pool is full, and slots are held far beyond the usual time",
-		slog.String("pool", r.name), slog.String("slots", s.brief()), slog.String("unusual", rounded(s.UnusualUse())), slog.Any("held", told))
+	logger.LogAttrs(
+		context.Background(),
+		slog.LevelWarn,
+		"pool is full, and slots are held far beyond the usual time",
+		slog.String(
+			"pool",
+			r.name,
+		),
+		slog.String("slots", s.brief()),
+		slog.String("unusual", rounded(s.UnusualUse())),
+		slog.Any("held", told),
+	)
 }

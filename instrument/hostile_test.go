@@ -24,7 +24,8 @@ func TestTheNilOptionChangesNothing(t *testing.T) {
 	}
 }
 
-// A reader that was closed, and is read all the same, must not report what the MeterProvider reports too.
+// A reader that was closed, and is read all the same, must not report what the MeterProvider
+// reports too.
 func TestAClosedReaderYieldsNothing(t *testing.T) {
 	reader := OpenReader()
 	closed := observe(t, "closed", limitOf(1))

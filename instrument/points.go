@@ -15,7 +15,8 @@ type Point struct {
 	Attributes attribute.Set
 	Start      time.Time // since when a sum or a histogram counts
 
-	// The value: Histogram for a row of that kind, else Int or Float as the row says. A Histogram is never empty.
+	// The value: Histogram for a row of that kind, else Int or Float as the row says. A Histogram
+	// is never empty.
 	Int       int64
 	Float     float64
 	Histogram *Histogram

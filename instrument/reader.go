@@ -9,8 +9,9 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 )
 
-// Reader reads all pools of the process. While one is open no pool is reported through its MeterProvider, so that what opens
-// a Reader must report what it reads. The Producer of instrument/producer is the usual one.
+// Reader reads all pools of the process. While one is open no pool is reported through its
+// MeterProvider, so that what opens a Reader must report what it reads. The Producer of
+// instrument/producer is the usual one.
 type Reader struct {
 	ended ended // while it was open
 }
@@ -24,13 +25,15 @@ func OpenReader() *Reader {
 	return r
 }
 
-// Points yields every value of every pool that is live when it is called, the pools in the order of their names, and then the
-// last figures of the pools that were closed during the last two minutes, unless a live one has the name by now. Each pool is read
-// once, and no lock is held while its points are yielded. It may be called concurrently.
+// Points yields every value of every pool that is live when it is called, the pools in the order of
+// their names, and then the last figures of the pools that were closed during the last two minutes,
+// unless a live one has the name by now. Each pool is read once, and no lock is held while its
+// points are yielded. It may be called concurrently.
 func (r *Reader) Points() iter.Seq[Point] { return r.PointsWithVerdicts(nil) }
 
-// Judge calls add with each verdict that there is on a pool, or a part of one, which its attributes tell from all others: with whether
-// it holds. It must keep neither the Stats nor what they point to.
+// Judge calls add with each verdict that there is on a pool, or a part of one, which its attributes
+// tell from all others: with whether it holds. It must keep neither the Stats nor what they point
+// to.
 type Judge func(pool attribute.Set, s *Stats, add func(verdict fmt.Stringer, holds bool))
 
 // PointsWithVerdicts is [Reader.Points], with the verdict of a judge on each pool that is live.
@@ -58,8 +61,8 @@ func (r *Reader) take() []*Registration {
 	return r.ended.after(live.pools)
 }
 
-// Close gives the pools back to their MeterProviders; from then on Points yields nothing, so that no pool is reported twice. Further calls
-// do nothing.
+// Close gives the pools back to their MeterProviders; from then on Points yields nothing, so that
+// no pool is reported twice. Further calls do nothing.
 func (r *Reader) Close() {
 	live.mu.Lock()
 	live.readers = slices.DeleteFunc(live.readers, func(other *Reader) bool { return other == r })

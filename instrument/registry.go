@@ -26,7 +26,8 @@ var ErrNameInUse = errors.New("a live pool has this name: close it first, choose
 const (
 	// maxName bounds the names of pools and kinds, in bytes.
 	maxName = 128
-	// endedFor is how long the last figures of a closed pool are reported, so that every reader collects them.
+	// endedFor is how long the last figures of a closed pool are reported, so that every reader
+	// collects them.
 	endedFor = 2 * time.Minute
 	// maxEnded bounds the closed pools that are reported.
 	maxEnded = 1000
@@ -47,8 +48,9 @@ type Registration struct {
 	given    []attribute.KeyValue // by the program
 	start    time.Time
 	provider metric.MeterProvider // nil is the global one
-	api      *fallback            // nil if no MeterProvider reports it; read with live.mu or providers.mu, written with both
-	left     bool                 // no MeterProvider shall report it any more; guarded by providers.mu
+	// nil if no MeterProvider reports it; read with live.mu or providers.mu, written with both
+	api  *fallback
+	left bool // no MeterProvider shall report it any more; guarded by providers.mu
 
 	convention  Convention   // none if it has no Points
 	holderLog   *slog.Logger // nil is slog.Default
@@ -70,14 +72,16 @@ type labelSet struct {
 	set    attribute.Set
 }
 
-// Observe reports a pool under a name, which must be unique among the live pools of the process, and a kind: worker, resource,
-// semaphore, group, or what was wrapped. Each has 1 to 128 bytes. From then on every collection calls stats once, in the goroutine
-// that collects and never concurrently with itself, so a pool calls Observe when it is ready for that. What stats returns must
-// belong to one moment; see [Stats]. If it panics, the error goes to [otel.Handle] and the pool is left out of that collection.
+// Observe reports a pool under a name, which must be unique among the live pools of the process,
+// and a kind: worker, resource, semaphore, group, or what was wrapped. Each has 1 to 128 bytes.
+// From then on every collection calls stats once, in the goroutine that collects and never
+// concurrently with itself, so a pool calls Observe when it is ready for that. What stats returns
+// must belong to one moment; see [Stats]. If it panics, the error goes to [otel.Handle] and the
+// pool is left out of that collection.
 //
-// The pool is reported through the open [Reader] if there is one, as there is with the Producer of instrument/producer, and
-// through its MeterProvider otherwise; never through both. Observe starts no goroutine. It takes about 1 µs, and 50 µs for the
-// first pool of a MeterProvider.
+// The pool is reported through the open [Reader] if there is one, as there is with the Producer of
+// instrument/producer, and through its MeterProvider otherwise; never through both. Observe starts
+// no goroutine. It takes about 1 µs, and 50 µs for the first pool of a MeterProvider.
 func Observe(name, kind string, stats func() Stats, opts ...Option) (*Registration, error) {
 	s := settingsOf(opts)
 	if s.timing.Off {
@@ -148,9 +152,10 @@ func byName(r *Registration, name string) int {
 	return strings.Compare(r.name, name)
 }
 
-// Close ends the report of the pool and frees its name. Stats is called a last time, and for two minutes what it returned is
-// still reported, so that every reader gets it. When Close returns, stats is not running and will not be called again; so Close
-// must not be called from stats, nor with a lock that stats takes. Further calls do nothing.
+// Close ends the report of the pool and frees its name. Stats is called a last time, and for two
+// minutes what it returned is still reported, so that every reader gets it. When Close returns,
+// stats is not running and will not be called again; so Close must not be called from stats, nor
+// with a lock that stats takes. Further calls do nothing.
 func (r *Registration) Close() {
 	if r.end() {
 		apis.leave(r) // without r.mu: a MeterProvider may be collecting
@@ -204,8 +209,8 @@ func (e *ended) drop(now time.Time) {
 	*e = (*e)[n:]
 }
 
-// after returns pools and those that have ended, unless a live one has the name: one collection cannot
-// report two pools of one name.
+// after returns pools and those that have ended, unless a live one has the name: one collection
+// cannot report two pools of one name.
 func (e *ended) after(pools []*Registration) []*Registration {
 	e.drop(time.Now())
 	names := map[string]bool{}
@@ -220,8 +225,9 @@ func (e *ended) after(pools []*Registration) []*Registration {
 	return all
 }
 
-// Stats returns what the pool says of itself now, or said last if it is closed: for a log line, a test or a page of the program's own.
-// It is empty for a pool without telemetry. It must not be called from the pool's own stats.
+// Stats returns what the pool says of itself now, or said last if it is closed: for a log line, a
+// test or a page of the program's own. It is empty for a pool without telemetry. It must not be
+// called from the pool's own stats.
 func (r *Registration) Stats() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -243,7 +249,8 @@ func (r *Registration) callStats() (s Stats, ok bool) {
 	return r.stats(), true
 }
 
-// read calls stats once and appends what there is to report to a slice, with verdicts if there is a judge.
+// read calls stats once and appends what there is to report to a slice, with verdicts if there is a
+// judge.
 func (r *Registration) read(to []Point, judge Judge) []Point {
 	s, points, tell := r.readLocked(to, judge)
 	if tell {
@@ -296,7 +303,8 @@ func (r *Registration) pointsOf(s *Stats, part attribute.Set, judge Judge, point
 	return points
 }
 
-// set returns the attributes of the pool and of a part of it with l, which it builds once. Caller must hold r.mu.
+// set returns the attributes of the pool and of a part of it with l, which it builds once. Caller
+// must hold r.mu.
 func (r *Registration) set(l labels, part attribute.Set) attribute.Set {
 	for i := range r.sets {
 		if r.sets[i].labels == l && r.sets[i].part == part.Equivalent() {

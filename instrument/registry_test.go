@@ -40,7 +40,12 @@ func points(t *testing.T) []Point {
 
 func TestNamesAreUnique(t *testing.T) {
 	first := observe(t, "twice", limitOf(1))
-	if _, err := Observe("twice", "other", limitOf(2)); !errors.Is(err, ErrNameInUse) || !strings.Contains(err.Error(), `"twice"`) {
+	if _, err := Observe(
+		"twice",
+		"other",
+		limitOf(2),
+	); !errors.Is(err, ErrNameInUse) ||
+		!strings.Contains(err.Error(), `"twice"`) {
 		t.Errorf("a second pool of the name: error %v, want ErrNameInUse with the name", err)
 	}
 	if got := points(t); len(got) != 1 || got[0].Int != 1 {
@@ -81,7 +86,12 @@ func TestAttributes(t *testing.T) {
 		return s
 	}, own)
 	base := []attribute.KeyValue{
-		attribute.String("db.namespace", "orders"), catalog.PoolNameKey.String("attributes"), catalog.PoolKindKey.String("test"),
+		attribute.String(
+			"db.namespace",
+			"orders",
+		),
+		catalog.PoolNameKey.String("attributes"),
+		catalog.PoolKindKey.String("test"),
 	}
 	with := func(kv ...attribute.KeyValue) attribute.Set {
 		return attribute.NewSet(append(slices.Clone(base), kv...)...)
@@ -132,7 +142,8 @@ func TestAPanicCostsOnlyItsPool(t *testing.T) {
 	if got := points(t); len(got) != 2 || got[0].Int != 1 || got[1].Int != 3 {
 		t.Errorf("got points %v, want those of a and c", got)
 	}
-	if len(*reported) != 1 || !strings.Contains((*reported)[0].Error(), `"b"`) || !strings.Contains((*reported)[0].Error(), "broken") {
+	if len(*reported) != 1 || !strings.Contains((*reported)[0].Error(), `"b"`) ||
+		!strings.Contains((*reported)[0].Error(), "broken") {
 		t.Errorf("reported %v, want the pool and the panic", *reported)
 	}
 }

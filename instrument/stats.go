@@ -10,9 +10,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Stats is what a pool says of itself at one moment: the whole model, in which every pool is n slots, some used, some waited for.
-// What is left out is absent, and is not reported; a 0 is reported as 0. Counts and histograms are cumulative since the pool
-// was made.
+// Stats is what a pool says of itself at one moment: the whole model, in which every pool is n
+// slots, some used, some waited for. What is left out is absent, and is not reported; a 0 is
+// reported as 0. Counts and histograms are cumulative since the pool was made.
 //
 // All of it belongs to one moment, so that for a pool whose uses take one slot each
 //
@@ -21,32 +21,38 @@ import (
 //   - Requests[Acquired] less the sum of Completed is Usage[Used],
 //   - each Wait that is there counts as many durations as the Requests of its outcome.
 //
-// Arrays are indexed by the constants of their attribute: s.Usage[instrument.Used]. Histograms belong to whoever asked for the
-// Stats: a pool hands over a clone.
+// Arrays are indexed by the constants of their attribute: s.Usage[instrument.Used]. Histograms
+// belong to whoever asked for the Stats: a pool hands over a clone.
 type Stats struct {
-	Limit        Optional[int64]         // slots that there may be; absent when unlimited
-	Usage        [3]Optional[int64]      // slots, by [State]
-	Pending      Optional[int64]         // callers or tasks that wait now
-	PendingLimit Optional[int64]         // how many may wait; absent when unbounded
-	PendingAge   Optional[time.Duration] // how long the oldest of them has waited; absent when nobody waits
-	Requests     [5]Optional[int64]      // calls that have ended, by [Outcome]
-	Wait         [5]*Histogram           // from asking to getting or giving up, by [Outcome]; 0 if there was no wait
-	Waits        Optional[int64]         // requests that had to wait, for a pool that cannot fill Wait
-	WaitTime     Optional[float64]       // seconds that those waited
-	Use          *Histogram              // run time of a task, time that a lease or a permit was held
-	UseAge       Optional[time.Duration] // how long the oldest use has lasted that goes on; absent when there is none
-	UseTime      Optional[float64]       // slot-seconds used
-	HeldBack     Optional[float64]       // slot-seconds free while requests waited: the first wanted more slots
-	Completed    [4]Optional[int64]      // uses that ended, by [Ending]
-	CPUTime      [3]Optional[float64]    // seconds of use, by [CPUState], estimated; absent until a task was sampled
-	Resources    []Resources             // made and ended; absent for pools without resources
-	Create       []Creation              // how long making one took; absent for pools without resources
+	Limit        Optional[int64]    // slots that there may be; absent when unlimited
+	Usage        [3]Optional[int64] // slots, by [State]
+	Pending      Optional[int64]    // callers or tasks that wait now
+	PendingLimit Optional[int64]    // how many may wait; absent when unbounded
+	// how long the oldest of them has waited; absent when nobody waits
+	PendingAge Optional[time.Duration]
+	Requests   [5]Optional[int64] // calls that have ended, by [Outcome]
+	Wait       [5]*Histogram      // from asking to getting or giving up, by [Outcome]; 0 if there was no wait
+	Waits      Optional[int64]    // requests that had to wait, for a pool that cannot fill Wait
+	WaitTime   Optional[float64]  // seconds that those waited
+	Use        *Histogram         // run time of a task, time that a lease or a permit was held
+	// how long the oldest use has lasted that goes on; absent when there is none
+	UseAge  Optional[time.Duration]
+	UseTime Optional[float64] // slot-seconds used
+	// slot-seconds free while requests waited: the first wanted more slots
+	HeldBack  Optional[float64]
+	Completed [4]Optional[int64] // uses that ended, by [Ending]
+	// seconds of use, by [CPUState], estimated; absent until a task was sampled
+	CPUTime   [3]Optional[float64]
+	Resources []Resources // made and ended; absent for pools without resources
+	Create    []Creation  // how long making one took; absent for pools without resources
 
-	// Holders are the few uses that go on and began first, the oldest first, of a pool that [Stats.WantsHolders].
+	// Holders are the few uses that go on and began first, the oldest first, of a pool that
+	// [Stats.WantsHolders].
 	Holders []Holder
 
-	// Parts are there instead of all above where one name stands for several pools with slots of their own, such as the connections
-	// to each of several hosts: the sum of their limits would hide the one that is full.
+	// Parts are there instead of all above where one name stands for several pools with slots of
+	// their own, such as the connections to each of several hosts: the sum of their limits would
+	// hide the one that is full.
 	Parts []Part
 }
 
@@ -141,14 +147,16 @@ const (
 
 // Resources counts one event, for one reason.
 type Resources struct {
-	Event  Event
-	Reason string // a word of a small fixed set, such as idle, lifetime, health; empty if there is none to give
+	Event Event
+	// a word of a small fixed set, such as idle, lifetime, health; empty if there is none to give
+	Reason string
 	Count  int64
 }
 
 // Creation is the time that constructing took, where it ended in one way.
 type Creation struct {
-	ErrorType string // of a small set, such as timeout, canceled, error; empty where a resource was made
+	// of a small set, such as timeout, canceled, error; empty where a resource was made
+	ErrorType string
 	Duration  *Histogram
 }
 

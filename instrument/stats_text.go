@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// String returns what the pool says of itself in one line that a person can read, or a line for each of its parts, such as
+// String returns what the pool says of itself in one line that a person can read, or a line for
+// each of its parts, such as
 //
 //	3 of 8 used, 2 idle; 1 pending for 1.2s; 120 acquired, 3 timeout; waits 4ms at the median, 1.3s at most; 117 ok
 //

@@ -17,12 +17,29 @@ func TestStatsAreReadable(t *testing.T) {
 	waits.RecordN(0, 3)
 	waits.Record(1234567 * time.Microsecond)
 	var some instrument.Stats
-	some.Limit, some.Pending, some.PendingAge = instrument.Some(int64(8)), instrument.Some(int64(1)), instrument.Some(1234*time.Millisecond)
+	some.Limit, some.Pending, some.PendingAge = instrument.Some(
+		int64(8),
+	), instrument.Some(
+		int64(1),
+	), instrument.Some(
+		1234*time.Millisecond,
+	)
 	some.Usage[instrument.Used], some.Usage[instrument.Idle] = instrument.Some(int64(3)), instrument.Some(int64(2))
-	some.Requests[instrument.Acquired], some.Requests[instrument.TimedOut] = instrument.Some(int64(120)), instrument.Some(int64(0))
+	some.Requests[instrument.Acquired], some.Requests[instrument.TimedOut] = instrument.Some(
+		int64(120),
+	), instrument.Some(
+		int64(0),
+	)
 	some.Wait[instrument.Acquired] = waits
-	some.Resources = []instrument.Resources{{Event: instrument.CreateFailed, Reason: "timeout", Count: 2}, {Event: instrument.Created}}
-	part := instrument.Stats{Limit: instrument.Some(int64(2)), Waits: instrument.Some(int64(4)), WaitTime: instrument.Some(0.5)}
+	some.Resources = []instrument.Resources{
+		{Event: instrument.CreateFailed, Reason: "timeout", Count: 2},
+		{Event: instrument.Created},
+	}
+	part := instrument.Stats{
+		Limit:    instrument.Some(int64(2)),
+		Waits:    instrument.Some(int64(4)),
+		WaitTime: instrument.Some(0.5),
+	}
 	for _, c := range []struct {
 		stats instrument.Stats
 		want  string
@@ -88,7 +105,13 @@ func TestRegistrationStats(t *testing.T) {
 
 func TestHoldersAreReadable(t *testing.T) {
 	var s instrument.Stats
-	s.Limit, s.Usage[instrument.Used], s.UseAge = instrument.Some(int64(2)), instrument.Some(int64(1)), instrument.Some(182*time.Second)
+	s.Limit, s.Usage[instrument.Used], s.UseAge = instrument.Some(
+		int64(2),
+	), instrument.Some(
+		int64(1),
+	), instrument.Some(
+		182*time.Second,
+	)
 	if got, want := s.String(), "1 of 2 used; the oldest use for 3m2s"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}

@@ -12,7 +12,8 @@ type poolContext struct {
 	values          context.Context
 }
 
-// tracedContext is a caller's context with the trace that it had in the call: later it may be that of another.
+// tracedContext is a caller's context with the trace that it had in the call: later it may be that
+// of another.
 type tracedContext struct {
 	context.Context
 	id trace.TraceID
@@ -26,7 +27,8 @@ func traced(ctx context.Context) context.Context {
 	return ctx
 }
 
-// trace returns the trace of the caller's context, zero if it is not known. The nil poolContext has none.
+// trace returns the trace of the caller's context, zero if it is not known. The nil poolContext has
+// none.
 func (c *poolContext) trace() trace.TraceID {
 	if c != nil {
 		if t, ok := c.values.(*tracedContext); ok {
@@ -36,8 +38,8 @@ func (c *poolContext) trace() trace.TraceID {
 	return trace.TraceID{}
 }
 
-// Value asks the pool first, so that context.WithCancel finds what it derives from, and pprof.Do adds to
-// the labels of a worker.
+// Value asks the pool first, so that context.WithCancel finds what it derives from, and pprof.Do
+// adds to the labels of a worker.
 func (c *poolContext) Value(key any) any {
 	if v := c.Context.Value(key); v != nil {
 		return v

@@ -77,7 +77,8 @@ func isLocked() bool {
 	return bytes.Contains(buf[:runtime.Stack(buf, false)], []byte("locked to thread"))
 }
 
-// Two tasks that talk over a channel took 15.7 µs an item, since the first tasks were locked to threads.
+// Two tasks that talk over a channel took 15.7 µs an item, since the first tasks were locked to
+// threads.
 func TestTheFirstTasksAreNotLockedToThreads(t *testing.T) {
 	for range 20 {
 		p, err := pools.NewWorkers(t.Name(), 1, pools.WorkersConfig{}, instrument.WithExactTiming())
@@ -114,7 +115,12 @@ func TestSplitTasksAreUnlocked(t *testing.T) {
 	for name, end := range map[string]func(){"return": func() {}, "Goexit": runtime.Goexit, "panic": func() { panic("as meant") }} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p := newWorkers(t, 1, pools.WorkersConfig{OnPanic: func(*pools.PanicError) {}}, instrument.WithCPUSamples(1))
+				p := newWorkers(
+					t,
+					1,
+					pools.WorkersConfig{OnPanic: func(*pools.PanicError) {}},
+					instrument.WithCPUSamples(1),
+				)
 				locked := 0
 				const n = 5000
 				for range n {
@@ -148,7 +154,11 @@ func testReported(t *testing.T, reader *sdkmetric.ManualReader) {
 	p := newWorkers(t, 1, pools.WorkersConfig{}, instrument.WithExactTiming(),
 		instrument.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))))
 	series := func(s instrument.CPUState) pooltest.Series {
-		set := attribute.NewSet(catalog.PoolNameKey.String(t.Name()), catalog.PoolKindKey.String("worker"), catalog.PoolStateKey.String(s.String()))
+		set := attribute.NewSet(
+			catalog.PoolNameKey.String(t.Name()),
+			catalog.PoolKindKey.String("worker"),
+			catalog.PoolStateKey.String(s.String()),
+		)
 		return pooltest.Series{Metric: catalog.PoolUseCPUTime.Name, Attributes: set.Equivalent()}
 	}
 	if _, there := pooltest.Collect(t, reader)[series(instrument.OnCPU)]; there {

@@ -5,14 +5,15 @@ import (
 	"fmt"
 )
 
-// ErrClosed is wrapped by the error of every call to a pool that is closed, or that was closed while the call waited.
+// ErrClosed is wrapped by the error of every call to a pool that is closed, or that was closed
+// while the call waited.
 var ErrClosed = errors.New("the pool is closed")
 
 // ErrFull is wrapped by the error of a call that does not wait and found no free slot.
 var ErrFull = errors.New("the pool is full")
 
-// poolError is an error of one pool. Its text is made when it is asked for, since pools are made with errors that they may never
-// return.
+// poolError is an error of one pool. Its text is made when it is asked for, since pools are made
+// with errors that they may never return.
 type poolError struct {
 	kind, name string
 	cause      error

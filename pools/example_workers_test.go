@@ -84,12 +84,17 @@ func ExampleForEach() {
 	}
 	defer w.Close()
 
-	err = pools.ForEach(context.Background(), w, slices.Values([]string{"a", "", "c"}), func(_ context.Context, name string) error {
-		if name == "" {
-			return errors.New("a name is empty")
-		}
-		return nil
-	})
+	err = pools.ForEach(
+		context.Background(),
+		w,
+		slices.Values([]string{"a", "", "c"}),
+		func(_ context.Context, name string) error {
+			if name == "" {
+				return errors.New("a name is empty")
+			}
+			return nil
+		},
+	)
 	fmt.Println(err)
 	// Output: a name is empty
 }

@@ -16,8 +16,9 @@ type Future[T any] struct {
 	err   error
 }
 
-// Do submits fn to w and returns its result to come. It blocks while there is no room, as [Workers.Submit]
-// does; if that fails, the error is the result. The context of fn is that of a task; see [Task].
+// Do submits fn to w and returns its result to come. It blocks while there is no room, as
+// [Workers.Submit] does; if that fails, the error is the result. The context of fn is that of a
+// task; see [Task].
 func Do[T any](ctx context.Context, w *Workers, fn func(context.Context) (T, error)) *Future[T] {
 	if fn == nil {
 		panic(errNilTask)
@@ -61,10 +62,10 @@ func (f *Future[T]) finish(err error) {
 	close(f.done)
 }
 
-// Wait returns the result of the function once it has ended: a [*PanicError] if it did not return, and an
-// error that wraps [ErrClosed] if Close dropped it. If ctx ends first it returns the error of ctx, and the
-// function goes on. Within a task of the same pool it returns [ErrDeadlock] where it would have to wait; see
-// [Workers].
+// Wait returns the result of the function once it has ended: a [*PanicError] if it did not return,
+// and an error that wraps [ErrClosed] if Close dropped it. If ctx ends first it returns the error
+// of ctx, and the function goes on. Within a task of the same pool it returns [ErrDeadlock] where
+// it would have to wait; see [Workers].
 func (f *Future[T]) Wait(ctx context.Context) (T, error) {
 	if f.isDone() {
 		return f.value, f.err

@@ -11,13 +11,13 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// Group is a collection of goroutines that work on subtasks of one task, with the API and the semantics
-// of [golang.org/x/sync/errgroup.Group]: only the import path changes. A Group should not be reused for
-// different tasks.
+// Group is a collection of goroutines that work on subtasks of one task, with the API and the
+// semantics of [golang.org/x/sync/errgroup.Group]: only the import path changes. A Group should not
+// be reused for different tasks.
 //
-// The zero Group is valid, has no limit, does not cancel on error and is not reported. One that [Groups]
-// made is. A panic in a function ends the program, as in any goroutine: a Group that caught it would
-// hide it until Wait.
+// The zero Group is valid, has no limit, does not cancel on error and is not reported. One that
+// [Groups] made is. A panic in a function ends the program, as in any goroutine: a Group that
+// caught it would hide it until Wait.
 type Group struct {
 	cancel func(error)
 	wg     sync.WaitGroup
@@ -28,15 +28,15 @@ type Group struct {
 	trace  trace.TraceID   // that it is part of; zero if that is not known, or it is not reported
 }
 
-// WithContext returns a new Group and a Context derived from ctx, which is canceled the first time that
-// a function passed to Go returns a non-nil error or that Wait returns, whichever comes first.
+// WithContext returns a new Group and a Context derived from ctx, which is canceled the first time
+// that a function passed to Go returns a non-nil error or that Wait returns, whichever comes first.
 func WithContext(ctx context.Context) (*Group, context.Context) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	return &Group{cancel: cancel}, ctx
 }
 
-// Wait blocks until all function calls from Go have returned, then returns the first non-nil error from
-// them, if any.
+// Wait blocks until all function calls from Go have returned, then returns the first non-nil error
+// from them, if any.
 func (g *Group) Wait() error {
 	g.wg.Wait()
 	if g.cancel != nil {
@@ -45,11 +45,11 @@ func (g *Group) Wait() error {
 	return g.err
 }
 
-// Go calls f in a new goroutine. It blocks until that does not exceed the limit. The first call must
-// happen before a Wait.
+// Go calls f in a new goroutine. It blocks until that does not exceed the limit. The first call
+// must happen before a Wait.
 //
-// The first call that returns a non-nil error cancels the Context of the Group, if there is one, and
-// Wait returns that error.
+// The first call that returns a non-nil error cancels the Context of the Group, if there is one,
+// and Wait returns that error.
 func (g *Group) Go(f func() error) {
 	if g.slots == nil || g.take() {
 		g.start(f, nil)
@@ -70,8 +70,8 @@ func (g *Group) TryGo(f func() error) bool {
 	return true
 }
 
-// SetLimit limits the Group to n active goroutines; a negative n is no limit, and 0 lets none start. It
-// must not be called while goroutines are active, and panics if it sees one.
+// SetLimit limits the Group to n active goroutines; a negative n is no limit, and 0 lets none
+// start. It must not be called while goroutines are active, and panics if it sees one.
 func (g *Group) SetLimit(n int) {
 	if n < 0 {
 		g.slots = nil
@@ -93,7 +93,8 @@ func (g *Group) take() bool {
 	}
 }
 
-// start calls f, which has its slot, in a new goroutine. Blocked is the wait for that, nil if there was none.
+// start calls f, which has its slot, in a new goroutine. Blocked is the wait for that, nil if there
+// was none.
 func (g *Group) start(f func() error, blocked *measure.Pended) {
 	g.wg.Add(1)
 	c, ok := groupCalls.Get().(*groupCall)

@@ -68,7 +68,8 @@ func TestGroupsReportWhatTheyDo(t *testing.T) {
 		}()
 		time.Sleep(time.Second)
 		st := s.Stats()
-		if st.Pending.Or(0) != 1 || st.PendingAge.Or(0) != time.Second || st.Usage[instrument.Used].Or(0) != 1 || st.UseTime.Or(0) != 1 {
+		if st.Pending.Or(0) != 1 || st.PendingAge.Or(0) != time.Second || st.Usage[instrument.Used].Or(0) != 1 ||
+			st.UseTime.Or(0) != 1 {
 			t.Errorf("Stats %+v", st)
 		}
 		<-second
@@ -78,7 +79,8 @@ func TestGroupsReportWhatTheyDo(t *testing.T) {
 		_ = other.Wait()
 		st = s.Stats()
 		if st.Completed[instrument.OK].Or(0) != 1 || st.Completed[instrument.Failed].Or(0) != 1 || st.Completed[instrument.Exited].Or(0) != 1 ||
-			st.Requests[instrument.Rejected].Or(0) != 1 || st.Pending.Or(1) != 0 {
+			st.Requests[instrument.Rejected].Or(0) != 1 ||
+			st.Pending.Or(1) != 0 {
 			t.Errorf("Stats %+v", st)
 		}
 		seconds(t, "acquired", st.Wait[instrument.Acquired], 3, 2)

@@ -86,14 +86,15 @@ var leakers = []struct {
 	}},
 }
 
-// leak runs a program in which one line leaks a share of what it gets, until all is leaked, and returns whether the oldest
-// holder is that line, and whether all are that there are.
+// leak runs a program in which one line leaks a share of what it gets, until all is leaked, and
+// returns whether the oldest holder is that line, and whether all are that there are.
 func leak(t *testing.T, seed uint64) (oldest, all bool) {
 	r := rand.New(rand.NewPCG(seed, 18))
 	p := newNumbers(t, 2+r.IntN(12))
 	culprit := leakers[r.IntN(len(leakers))]
 	share := 0.02 + 0.5*r.Float64()
-	pause := time.Duration(r.IntN(20)) * time.Millisecond // 0 is so fast that the clock is not read for each use
+	// 0 is so fast that the clock is not read for each use
+	pause := time.Duration(r.IntN(20)) * time.Millisecond
 	var leaked []number
 	ctx, cancel := context.WithCancel(t.Context())
 	var others sync.WaitGroup

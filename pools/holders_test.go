@@ -49,7 +49,12 @@ func traced(ctx context.Context, id byte) context.Context {
 
 func newNumbers(t *testing.T, limit int, opts ...instrument.Option) *pools.Resources[int] {
 	t.Helper()
-	p, err := pools.NewResources(t.Name(), limit, func(context.Context) (int, error) { return 1, nil }, pools.ResourcesConfig[int]{}, opts...)
+	p, err := pools.NewResources(
+		t.Name(),
+		limit,
+		func(context.Context) (int, error) { return 1, nil },
+		pools.ResourcesConfig[int]{},
+		opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +88,8 @@ func TestResourcesNameTheirHolders(t *testing.T) {
 			t.Fatalf("%d holders, age %v", len(s.Holders), s.UseAge)
 		}
 		for i, h := range s.Holders {
-			if h.Age != time.Duration(3-i)*time.Second || callsite.Always && lines(h.Calls)[0] != marked(t, "holders_test.go", "acquire") {
+			if h.Age != time.Duration(3-i)*time.Second ||
+				callsite.Always && lines(h.Calls)[0] != marked(t, "holders_test.go", "acquire") {
 				t.Errorf("holder %d: %v", i, h)
 			}
 			if h.Trace != (trace.TraceID{byte(i + 1)}) {
@@ -172,7 +178,8 @@ func await[T any](end chan struct{}) func(context.Context, T) error {
 	return func(context.Context, T) error { <-end; return nil } // mark: generic
 }
 
-// Each way to give a task to Workers names the function of the program, and traces those that had to wait.
+// Each way to give a task to Workers names the function of the program, and traces those that had
+// to wait.
 func TestWorkersNameTheirTasks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 5, pools.WorkersConfig{}, instrument.WithHolderLog(nil))
@@ -217,7 +224,8 @@ func TestWorkersNameTheirTasks(t *testing.T) {
 		}
 		close(h.end)
 		synctest.Wait()
-		if err := p.Submit(traced(t.Context(), 8), sleep(time.Minute)); err != nil { // none has to wait
+		// none has to wait
+		if err := p.Submit(traced(t.Context(), 8), sleep(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		if err := p.Resize(2); err != nil {
@@ -252,9 +260,14 @@ func TestGroupsNameTheirFunctions(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		s := set.Stats()
 		if s.UseAge.Or(0) != 2*time.Second || len(s.Holders) != 1 {
-			t.Fatalf("age %v, %d holders: want the function that lasts 2 s where others take 0", s.UseAge, len(s.Holders))
+			t.Fatalf(
+				"age %v, %d holders: want the function that lasts 2 s where others take 0",
+				s.UseAge,
+				len(s.Holders),
+			)
 		}
-		if h := s.Holders[0]; lines(h.Calls)[0] != marked(t, "holders_test.go", "function") || h.Trace != (trace.TraceID{6}) {
+		if h := s.Holders[0]; lines(h.Calls)[0] != marked(t, "holders_test.go", "function") ||
+			h.Trace != (trace.TraceID{6}) {
 			t.Errorf("held by %v", h)
 		}
 		close(end)
@@ -295,7 +308,8 @@ func TestHoldersAreLoggedOnce(t *testing.T) {
 			time.Sleep(time.Minute)
 			collect()
 		}
-		if collect() != 1 || !strings.Contains(log.String(), "holders_test.go:") || !strings.Contains(log.String(), l2trace(3)) {
+		if collect() != 1 || !strings.Contains(log.String(), "holders_test.go:") ||
+			!strings.Contains(log.String(), l2trace(3)) {
 			t.Errorf("want one line with the call and the trace: %s", &log)
 		}
 		time.Sleep(15 * time.Minute) // nobody waits

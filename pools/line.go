@@ -51,9 +51,9 @@ func (l *line[Ask, Answer]) remove(w *waiter[Ask, Answer]) {
 	l.length--
 }
 
-// waiters keeps waiters for reuse, so that waiting does not allocate. A waiter may be put back once it
-// has received its answer, or has left the line without one. It is part of a pool, and not shared by
-// all, since a channel belongs to one bubble of testing/synctest.
+// waiters keeps waiters for reuse, so that waiting does not allocate. A waiter may be put back once
+// it has received its answer, or has left the line without one. It is part of a pool, and not
+// shared by all, since a channel belongs to one bubble of testing/synctest.
 type waiters[Ask, Answer any] struct{ pool sync.Pool }
 
 func (p *waiters[Ask, Answer]) get() *waiter[Ask, Answer] {

@@ -13,8 +13,8 @@ const (
 	maxWorkers = 1 << 20 // that a window is made for
 )
 
-// calls are those of one Map or ForEach. They are one job, which is submitted once for each item; each time
-// that it runs it takes the next item. Loop is the goroutine of Map or ForEach.
+// calls are those of one Map or ForEach. They are one job, which is submitted once for each item;
+// each time that it runs it takes the next item. Loop is the goroutine of Map or ForEach.
 type calls[T, R any] struct {
 	scope
 	fn        func(context.Context, T) (R, error)
@@ -249,8 +249,8 @@ func (c *calls[T, R]) isBusy() bool {
 	return c.pulled > c.freed
 }
 
-// next takes the first result out of the ring, and waits for it first. It does not wait for a call that has
-// not begun when the context has ended.
+// next takes the first result out of the ring, and waits for it first. It does not wait for a call
+// that has not begun when the context has ended.
 func (c *calls[T, R]) next() (R, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -284,8 +284,8 @@ func (c *calls[T, R]) hasRoom() bool {
 	return !c.left
 }
 
-// drain waits until all calls of an unordered one have ended, and returns the first error. It does not wait
-// for those that have not begun when the context has ended.
+// drain waits until all calls of an unordered one have ended, and returns the first error. It does
+// not wait for those that have not begun when the context has ended.
 func (c *calls[T, R]) drain() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -39,7 +39,8 @@ func TestFutureOfWhatDidNotReturn(t *testing.T) {
 		for name, f := range map[string]*pools.Future[int]{"why": panics, "Goexit": exits} {
 			_, err := f.Wait(t.Context())
 			var e *pools.PanicError
-			if !errors.As(err, &e) || !strings.Contains(err.Error(), name) || !strings.Contains(string(e.Stack), "taskThat") {
+			if !errors.As(err, &e) || !strings.Contains(err.Error(), name) ||
+				!strings.Contains(string(e.Stack), "taskThat") {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
@@ -81,7 +82,11 @@ func TestFutureOfTheOwnPool(t *testing.T) {
 func TestDoAfterClose(t *testing.T) {
 	p := newWorkers(t, 1, pools.WorkersConfig{})
 	p.Close()
-	if _, err := pools.Do(t.Context(), p, func(context.Context) (int, error) { return 1, nil }).Wait(t.Context()); !errors.Is(err, pools.ErrClosed) {
+	if _, err := pools.Do(t.Context(), p, func(context.Context) (int, error) { return 1, nil }).
+		Wait(t.Context()); !errors.Is(
+		err,
+		pools.ErrClosed,
+	) {
 		t.Errorf("Wait: %v", err)
 	}
 }
@@ -170,7 +175,12 @@ func TestMapLeftEarly(t *testing.T) {
 		}
 		was := begun.Load()
 		if was < 2 || canceled.Load() != was-1 || pulled > 17 {
-			t.Errorf("%d calls began and %d of them were canceled when the loop ended; %d items were pulled", was, canceled.Load(), pulled)
+			t.Errorf(
+				"%d calls began and %d of them were canceled when the loop ended; %d items were pulled",
+				was,
+				canceled.Load(),
+				pulled,
+			)
 		}
 		time.Sleep(time.Minute)
 		if began := begun.Load() - was; began != 0 {
@@ -193,7 +203,10 @@ func TestMapLeftWhileThePoolIsBusy(t *testing.T) {
 		}) {
 			errs = append(errs, err)
 		}
-		if took := time.Since(start); took != time.Second || !errors.Is(errors.Join(errs...), context.DeadlineExceeded) {
+		if took := time.Since(
+			start,
+		); took != time.Second ||
+			!errors.Is(errors.Join(errs...), context.DeadlineExceeded) {
 			t.Errorf("the loop took %v: %v", took, errs)
 		}
 		time.Sleep(2 * time.Hour)
@@ -311,7 +324,13 @@ func TestMapOnVeryManyWorkers(t *testing.T) {
 		}
 		n++
 	}
-	if err := pools.ForEach(t.Context(), p, slices.Values([]int{1, 2}), func(context.Context, int) error { return nil }); err != nil || n != 3 {
+	if err := pools.ForEach(
+		t.Context(),
+		p,
+		slices.Values([]int{1, 2}),
+		func(context.Context, int) error { return nil },
+	); err != nil ||
+		n != 3 {
 		t.Errorf("%d results, ForEach: %v", n, err)
 	}
 }
@@ -364,7 +383,12 @@ func TestMapIsFairToOtherTasks(t *testing.T) {
 		start := time.Now()
 		go func() {
 			var pulled int
-			_ = pools.ForEach(t.Context(), p, count(1000, &pulled), func(context.Context, int) error { time.Sleep(time.Second); return nil })
+			_ = pools.ForEach(
+				t.Context(),
+				p,
+				count(1000, &pulled),
+				func(context.Context, int) error { time.Sleep(time.Second); return nil },
+			)
 		}()
 		time.Sleep(100 * time.Second)
 		f := pools.Do(t.Context(), p, func(context.Context) (int, error) { return 1, nil })

@@ -13,15 +13,18 @@ import (
 	"github.com/poolgauge/poolgauge/internal/headroom"
 )
 
-// MemoryConfig says how a [MemoryBudget] follows the memory that there is. The zero MemoryConfig is fine in a container.
+// MemoryConfig says how a [MemoryBudget] follows the memory that there is. The zero MemoryConfig is
+// fine in a container.
 type MemoryConfig struct {
-	// Share is the part of the available memory that tasks may take, above 0 and up to 1; 0 is 0.8. The rest is for what
-	// nobody asks for.
+	// Share is the part of the available memory that tasks may take, above 0 and up to 1; 0 is 0.8.
+	// The rest is for what nobody asks for.
 	Share float64
-	// Max is what tasks may take together at most, in bytes, however much is available; 0 is no such bound.
+	// Max is what tasks may take together at most, in bytes, however much is available; 0 is no
+	// such bound.
 	Max int64
-	// Available returns how many bytes the process can still take, and whether that is known. nil is what its control groups
-	// and GOMEMLIMIT leave. It is called by one goroutine at a time, at most once in Every.
+	// Available returns how many bytes the process can still take, and whether that is known. nil
+	// is what its control groups and GOMEMLIMIT leave. It is called by one goroutine at a time, at
+	// most once in Every.
 	Available func() (bytes int64, ok bool)
 	// Every is for how long what Available returned is good; 0 is 100 ms.
 	Every time.Duration
@@ -29,18 +32,22 @@ type MemoryConfig struct {
 	MaxPending int
 }
 
-// MemoryBudget is a [Semaphore] of bytes. A task acquires what it is going to allocate and releases as much when it is done, so
-// that no batch of large tasks can take more than there is. The limit follows the memory that is available:
+// MemoryBudget is a [Semaphore] of bytes. A task acquires what it is going to allocate and releases
+// as much when it is done, so that no batch of large tasks can take more than there is. The limit
+// follows the memory that is available:
 //
 //	Share × the less of the most that was available since nothing was held, and what is available now plus what is held
 //
-// The first counts what is promised and perhaps not allocated yet, and rises when the container's limit is raised. The second notices
-// when the rest of the process, or of the pod, grows. The limit never falls below one task, nor rises above Max. It falls at once; tasks that hold more than the new limit keep it,
-// and no request gets any until enough has come back. A timer looks up what is available, once in Every while bytes are held or
-// requests wait; there is no goroutine. Where it becomes unknown the limit stays as it is.
+// The first counts what is promised and perhaps not allocated yet, and rises when the container's
+// limit is raised. The second notices when the rest of the process, or of the pod, grows. The limit
+// never falls below one task, nor rises above Max. It falls at once; tasks that hold more than the
+// new limit keep it, and no request gets any until enough has come back. A timer looks up what is
+// available, once in Every while bytes are held or requests wait; there is no goroutine. Where it
+// becomes unknown the limit stays as it is.
 //
-// Set GOMEMLIMIT, to 90 % of the container's limit or so: then the runtime collects garbage before the limit is reached, and garbage
-// counts as available. Without it garbage that is not collected yet makes the budget smaller.
+// Set GOMEMLIMIT, to 90 % of the container's limit or so: then the runtime collects garbage before
+// the limit is reached, and garbage counts as available. Without it garbage that is not collected
+// yet makes the budget smaller.
 //
 // Its telemetry is that of the Semaphore; a slot is a byte.
 type MemoryBudget struct {
@@ -49,20 +56,23 @@ type MemoryBudget struct {
 	cfg       MemoryConfig
 	following atomic.Bool // the timer is set; written with mu held
 
-	mu     sync.Mutex // guards what follows, and makes readings and the limits that follow from them one step
-	atRest int64      // the most available since nothing was held
+	// guards what follows, and makes readings and the limits that follow from them one step
+	mu     sync.Mutex
+	atRest int64 // the most available since nothing was held
 	timer  *time.Timer
 	closed bool
 }
 
-// ErrNoMemoryLimit is wrapped by the error of [NewMemoryBudget] where there is nothing that it could follow.
+// ErrNoMemoryLimit is wrapped by the error of [NewMemoryBudget] where there is nothing that it
+// could follow.
 var ErrNoMemoryLimit = errors.New("neither a control group nor GOMEMLIMIT bounds the memory: set Max")
 
 // ErrTooLarge is wrapped by the error of a request for more than the pool can ever have.
 var ErrTooLarge = errors.New("the request is larger than the pool can be")
 
-// NewMemoryBudget returns a budget, reported under name, that never falls below task, the bytes that the largest task takes. Where it
-// is not known what is available, Max is the limit, and has to be given. Close the budget after use.
+// NewMemoryBudget returns a budget, reported under name, that never falls below task, the bytes
+// that the largest task takes. Where it is not known what is available, Max is the limit, and has
+// to be given. Close the budget after use.
 func NewMemoryBudget(name string, task int64, cfg MemoryConfig, opts ...instrument.Option) (*MemoryBudget, error) {
 	b := &MemoryBudget{task: task, cfg: cfg.withDefaults(), atRest: math.MaxInt64}
 	if err := b.check(); err != nil {
@@ -112,8 +122,9 @@ func (b *MemoryBudget) check() error {
 	return nil
 }
 
-// Acquire takes bytes out of the budget, and waits until they are there or ctx is done, as [Semaphore.Acquire] does. A request for
-// more than one task waits until the limit is that high; one for more than Max fails with [ErrTooLarge].
+// Acquire takes bytes out of the budget, and waits until they are there or ctx is done, as
+// [Semaphore.Acquire] does. A request for more than one task waits until the limit is that high;
+// one for more than Max fails with [ErrTooLarge].
 func (b *MemoryBudget) Acquire(ctx context.Context, bytes int64) error {
 	if bytes > b.cfg.Max {
 		return b.refuse(bytes)
@@ -124,7 +135,8 @@ func (b *MemoryBudget) Acquire(ctx context.Context, bytes int64) error {
 	return b.permits.Acquire(ctx, bytes)
 }
 
-// TryAcquire takes bytes out of the budget if they are there and no request waits, as [Semaphore.TryAcquire] does.
+// TryAcquire takes bytes out of the budget if they are there and no request waits, as
+// [Semaphore.TryAcquire] does.
 func (b *MemoryBudget) TryAcquire(bytes int64) bool {
 	if !b.following.Load() {
 		b.keepFollowing()
@@ -147,8 +159,8 @@ func (b *MemoryBudget) Waiting() int { return b.permits.Waiting() }
 // Stats returns the state of the budget and what happened so far, at one moment. A slot is a byte.
 func (b *MemoryBudget) Stats() instrument.Stats { return b.permits.Stats() }
 
-// Close makes all requests that wait, and all that come later, fail with [ErrClosed], and ends the report of the budget. Bytes that
-// are held can still be given back. Further calls do nothing.
+// Close makes all requests that wait, and all that come later, fail with [ErrClosed], and ends the
+// report of the budget. Bytes that are held can still be given back. Further calls do nothing.
 func (b *MemoryBudget) Close() {
 	b.mu.Lock()
 	b.closed = true
@@ -162,11 +174,16 @@ func (b *MemoryBudget) Close() {
 // refuse counts a request for more than Max and returns its error.
 func (b *MemoryBudget) refuse(bytes int64) error {
 	b.permits.rejected.Add(1)
-	return &poolError{"memory budget", b.permits.name, fmt.Errorf("%d bytes, want at most %d: %w", bytes, b.cfg.Max, ErrTooLarge)}
+	return &poolError{
+		"memory budget",
+		b.permits.name,
+		fmt.Errorf("%d bytes, want at most %d: %w", bytes, b.cfg.Max, ErrTooLarge),
+	}
 }
 
-// keepFollowing follows the memory from now on, unless it does. A request that waits calls it after it has begun to wait, so that
-// either it sees that the timer has stopped, or tick sees that it waits.
+// keepFollowing follows the memory from now on, unless it does. A request that waits calls it after
+// it has begun to wait, so that either it sees that the timer has stopped, or tick sees that it
+// waits.
 func (b *MemoryBudget) keepFollowing() {
 	if b.following.Load() {
 		return
@@ -190,7 +207,8 @@ func (b *MemoryBudget) setTimer() {
 	}
 }
 
-// tick is what the timer does. It goes on while bytes are held or a request waits for what only tick can see.
+// tick is what the timer does. It goes on while bytes are held or a request waits for what only
+// tick can see.
 func (b *MemoryBudget) tick() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -204,7 +222,8 @@ func (b *MemoryBudget) tick() {
 	}
 }
 
-// follow reads what is available and sets the limit. Caller must hold mu, or be the only one that knows b.
+// follow reads what is available and sets the limit. Caller must hold mu, or be the only one that
+// knows b.
 func (b *MemoryBudget) follow() {
 	available, ok := b.cfg.Available()
 	if !ok {

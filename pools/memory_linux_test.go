@@ -22,7 +22,8 @@ const (
 	batchTask     = 16 << 20
 )
 
-// A batch that would take four times what its container may is killed without a budget, and runs to its end with one.
+// A batch that would take four times what its container may is killed without a budget, and runs to
+// its end with one.
 func TestMemoryBudgetKeepsABatchAlive(t *testing.T) {
 	if how := os.Getenv(batchVariable); how != "" {
 		runBatch(how)
@@ -51,7 +52,11 @@ func memoryGroup(t *testing.T) string {
 			t.Errorf("the control group is left: %v", err)
 		}
 	})
-	if err := os.WriteFile(filepath.Join(group, "memory.limit_in_bytes"), []byte(strconv.Itoa(batchLimit)), 0o644); err != nil {
+	if err := os.WriteFile(
+		filepath.Join(group, "memory.limit_in_bytes"),
+		[]byte(strconv.Itoa(batchLimit)),
+		0o644,
+	); err != nil {
 		t.Skipf("no limit: %v", err)
 	}
 	return group
@@ -62,7 +67,15 @@ func batch(t *testing.T, group, how string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	run := exec.CommandContext(ctx, "/bin/sh", "-c", `echo $$ > "$0/cgroup.procs" && exec "$@"`, group, os.Args[0], "-test.run=^"+t.Name()+"$")
+	run := exec.CommandContext(
+		ctx,
+		"/bin/sh",
+		"-c",
+		`echo $$ > "$0/cgroup.procs" && exec "$@"`,
+		group,
+		os.Args[0],
+		"-test.run=^"+t.Name()+"$",
+	)
 	run.Env = append(os.Environ(), batchVariable+"="+how)
 	var stderr strings.Builder
 	run.Stderr = &stderr
@@ -82,7 +95,8 @@ func killed(err error) bool {
 	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
 }
 
-// runBatch is the batch: 30 tasks at once, each of which takes its memory for a while. It prints how many ran at a time.
+// runBatch is the batch: 30 tasks at once, each of which takes its memory for a while. It prints
+// how many ran at a time.
 func runBatch(how string) {
 	budget, err := NewMemoryBudget("batch", batchTask, MemoryConfig{})
 	if err != nil {
@@ -112,7 +126,8 @@ func runBatch(how string) {
 	os.Exit(0)
 }
 
-// mustMap returns memory that is really there, and outside of the heap, which takes more under the race detector.
+// mustMap returns memory that is really there, and outside of the heap, which takes more under the
+// race detector.
 func mustMap(bytes int) []byte {
 	block, err := syscall.Mmap(-1, 0, bytes, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
 	if err != nil {

@@ -114,7 +114,8 @@ func TestMemoryBudgetNoticesMemoryWhileAllWait(t *testing.T) {
 		start := time.Now()
 		go func() {
 			time.Sleep(time.Minute + tick/2)
-			m.set(3000) // room for 2000 beside the 1000 that are held, which may not be allocated yet
+			// room for 2000 beside the 1000 that are held, which may not be allocated yet
+			m.set(3000)
 			time.Sleep(time.Minute)
 			b.Release(1000)
 		}()
@@ -226,7 +227,8 @@ func TestMemoryBudgetClose(t *testing.T) {
 	})
 }
 
-// Whatever is read, nobody is forgotten, the limit is within its bounds, and all that is taken comes back.
+// Whatever is read, nobody is forgotten, the limit is within its bounds, and all that is taken
+// comes back.
 func TestMemoryBudgetUnderFaults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const task, highest = 100, 2000
@@ -273,7 +275,11 @@ func TestMemoryBudgetRefusesWhatCanNeverBe(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	if err := b.Acquire(context.Background(), 1001); !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), t.Name()) {
+	if err := b.Acquire(
+		context.Background(),
+		1001,
+	); !errors.Is(err, ErrTooLarge) ||
+		!strings.Contains(err.Error(), t.Name()) {
 		t.Errorf("1001 bytes of 1000: error %v, want ErrTooLarge", err)
 	}
 	if err := b.Acquire(t.Context(), 1000); err != nil {

@@ -7,8 +7,8 @@ import (
 	"runtime/debug"
 )
 
-// ErrDeadlock is wrapped by the error of a task that would have to wait for its own pool. It would hold a worker while it waits
-// for one, and when all workers do that, none is left to end the wait.
+// ErrDeadlock is wrapped by the error of a task that would have to wait for its own pool. It would
+// hold a worker while it waits for one, and when all workers do that, none is left to end the wait.
 var ErrDeadlock = errors.New("a task must not wait for its own pool")
 
 // PanicError is how a task ended that did not return: it panicked, or it called [runtime.Goexit].
@@ -37,8 +37,9 @@ func (e *PanicError) log() {
 	slog.Error("pools: a task did not return", "error", e, "stack", string(e.Stack))
 }
 
-// newPanicError describes the panic that was recovered as value, nil for runtime.Goexit. It is called by the deferred function,
-// where the stack is still that of the task. A value that has been through here before is kept as it was.
+// newPanicError describes the panic that was recovered as value, nil for runtime.Goexit. It is
+// called by the deferred function, where the stack is still that of the task. A value that has been
+// through here before is kept as it was.
 func newPanicError(pool string, value any) *PanicError {
 	if e, ok := value.(*PanicError); ok {
 		return e

@@ -16,29 +16,33 @@ import (
 // value is a pool whose resources are made when they are needed, live until the pool is closed, and
 // need nothing to be destroyed.
 type ResourcesConfig[T any] struct {
-	// Destroy ends a resource that the pool closes. It runs in a goroutine of its own, and the resource
-	// counts against the limit until it returns. A panic is reported to [go.opentelemetry.io/otel.Handle].
+	// Destroy ends a resource that the pool closes. It runs in a goroutine of its own, and the
+	// resource counts against the limit until it returns. A panic is reported to
+	// [go.opentelemetry.io/otel.Handle].
 	Destroy func(value T)
-	// Check says whether a resource that was idle for CheckAfter or longer may still be used. It runs
-	// before Acquire returns. Its context has the values of that of the call, and ends after CheckTimeout
-	// and when the pool is closed. If the check fails or panics, the resource is destroyed and another
-	// one constructed in its place. A check that has not returned a second after the end of its context is
-	// abandoned: its resource is replaced at once, and destroyed when the check returns.
+	// Check says whether a resource that was idle for CheckAfter or longer may still be used. It
+	// runs before Acquire returns. Its context has the values of that of the call, and ends after
+	// CheckTimeout and when the pool is closed. If the check fails or panics, the resource is
+	// destroyed and another one constructed in its place. A check that has not returned a second
+	// after the end of its context is abandoned: its resource is replaced at once, and destroyed
+	// when the check returns.
 	Check func(ctx context.Context, value T) error
 	// CheckAfter is 1 s if it is 0. If it is negative every use is checked.
 	CheckAfter time.Duration
 	// CheckTimeout is 5 s if it is 0. If it is negative a check may take for ever.
 	CheckTimeout time.Duration
-	// MaxPending is how many callers may wait at once; beyond it Acquire returns [ErrFull]. 0 is no bound.
+	// MaxPending is how many callers may wait at once; beyond it Acquire returns [ErrFull]. 0 is no
+	// bound.
 	MaxPending int
-	// MinIdle is how many resources are kept ready, as far as the limit allows. They are constructed in
-	// the background; after a failure the next attempt is made a second later.
+	// MinIdle is how many resources are kept ready, as far as the limit allows. They are
+	// constructed in the background; after a failure the next attempt is made a second later.
 	MinIdle int
-	// MaxIdleTime is how long a resource may be idle before it is closed, unless only MinIdle are left.
-	// 0 is for ever.
+	// MaxIdleTime is how long a resource may be idle before it is closed, unless only MinIdle are
+	// left. 0 is for ever.
 	MaxIdleTime time.Duration
-	// MaxLifetime is how long a resource may live; one in use is closed when it comes back. Each gets 90
-	// to 100 % of it, at random, so that resources made together do not end together. 0 is for ever.
+	// MaxLifetime is how long a resource may live; one in use is closed when it comes back. Each
+	// gets 90 to 100 % of it, at random, so that resources made together do not end together. 0 is
+	// for ever.
 	MaxLifetime time.Duration
 }
 
@@ -60,8 +64,8 @@ func (c *ResourcesConfig[T]) check(limit int, noConstruct bool) error {
 }
 
 // Resources is a pool of at most so many resources of one kind, such as connections, which are made
-// when they are needed, lent to one caller at a time, and kept for the next. Its semantics are those of
-// github.com/jackc/puddle/v2. All methods may be called concurrently.
+// when they are needed, lent to one caller at a time, and kept for the next. Its semantics are
+// those of github.com/jackc/puddle/v2. All methods may be called concurrently.
 //
 // Resources are lent strictly in the order in which callers asked; the one given back last is lent
 // first. At most the limit exist at any moment, including those being constructed or destroyed.
@@ -86,11 +90,13 @@ type Resources[T any] struct {
 	nudge     chan struct{} // tells the maintenance that something has changed; nil without one
 	tended    chan struct{} // closed when the maintenance has ended; nil without one
 
-	// mu guards everything below, the fields of slots but for value, and those of waiters. No function of
-	// the user runs under it, and no loop over all resources but those that count them for a caller.
+	// mu guards everything below, the fields of slots but for value, and those of waiters. No
+	// function of the user runs under it, and no loop over all resources but those that count them
+	// for a caller.
 	//
-	// Invariants: while a caller waits nothing is idle and there is no room for another slot; slots holds
-	// at most limit slots besides those that are in use or being destroyed since the pool shrank.
+	// Invariants: while a caller waits nothing is idle and there is no room for another slot; slots
+	// holds at most limit slots besides those that are in use or being destroyed since the pool
+	// shrank.
 	mu       sync.Mutex
 	idle     resIdleList[T]
 	line     line[callsite.Site, Lease[T]] // they ask at a line of the program
@@ -116,15 +122,15 @@ type Resources[T any] struct {
 // NewResources returns a pool of at most limit resources, which it makes with construct.
 //
 // The context of construct has the values of the context that was given to [Resources.Acquire], but
-// ends only when the pool is closed: a caller that gives up leaves the resource that it began to the
-// pool, so that a pool gets its resources even if making one takes longer than any caller is willing to
-// wait. So construct should have a time limit of its own. If it panics or calls [runtime.Goexit],
-// Acquire returns an error that says so.
+// ends only when the pool is closed: a caller that gives up leaves the resource that it began to
+// the pool, so that a pool gets its resources even if making one takes longer than any caller is
+// willing to wait. So construct should have a time limit of its own. If it panics or calls
+// [runtime.Goexit], Acquire returns an error that says so.
 //
-// It is an error if the name is empty or in use, limit is less than 1, construct is nil, or cfg makes no
-// sense. Close the pool when it is no longer needed. It has one goroutine of its own if cfg asks for
-// MinIdle, MaxIdleTime or MaxLifetime, and one for each resource while that is being constructed or
-// destroyed.
+// It is an error if the name is empty or in use, limit is less than 1, construct is nil, or cfg
+// makes no sense. Close the pool when it is no longer needed. It has one goroutine of its own if
+// cfg asks for MinIdle, MaxIdleTime or MaxLifetime, and one for each resource while that is being
+// constructed or destroyed.
 func NewResources[T any](name string, limit int, construct func(context.Context) (T, error),
 	cfg ResourcesConfig[T], opts ...instrument.Option,
 ) (*Resources[T], error) {
@@ -160,9 +166,9 @@ func NewResources[T any](name string, limit int, construct func(context.Context)
 	return p, nil
 }
 
-// Resize changes how many resources there may be. When the pool shrinks, idle resources beyond the limit
-// are destroyed at once, those idle for longest first, and the others when they are given back. It is an
-// error if limit is less than 1, or if the pool is closed.
+// Resize changes how many resources there may be. When the pool shrinks, idle resources beyond the
+// limit are destroyed at once, those idle for longest first, and the others when they are given
+// back. It is an error if limit is less than 1, or if the pool is closed.
 func (p *Resources[T]) Resize(limit int) error {
 	if limit < 1 || limit > math.MaxInt32 {
 		return p.error(fmt.Errorf("resize to %d: want 1 to %d", limit, math.MaxInt32))
@@ -184,9 +190,9 @@ func (p *Resources[T]) Resize(limit int) error {
 	return nil
 }
 
-// Reset destroys all resources that are idle or being checked at once, and those in use when they are
-// given back; the pool stays open. It is for events that make all resources useless, such as the failure
-// of a network.
+// Reset destroys all resources that are idle or being checked at once, and those in use when they
+// are given back; the pool stays open. It is for events that make all resources useless, such as
+// the failure of a network.
 func (p *Resources[T]) Reset() {
 	p.mu.Lock()
 	idle := p.expel(resReset)
@@ -194,19 +200,19 @@ func (p *Resources[T]) Reset() {
 	p.destroyAll(idle)
 }
 
-// Close refuses further and waiting calls with [ErrClosed] and destroys all resources, those in use when
-// they are given back. It returns when all are destroyed and no goroutine of the pool is left: it waits
-// for every lease, and for constructors and checks, whose context it ends. Then the metrics of the pool
-// end too. Further calls wait as well.
+// Close refuses further and waiting calls with [ErrClosed] and destroys all resources, those in use
+// when they are given back. It returns when all are destroyed and no goroutine of the pool is left:
+// it waits for every lease, and for constructors and checks, whose context it ends. Then the
+// metrics of the pool end too. Further calls wait as well.
 func (p *Resources[T]) Close() {
 	p.stop()
 	<-p.drained
 	p.finish()
 }
 
-// Shutdown is [Resources.Close] with a bound: if ctx ends before all is done, it returns an error that
-// wraps that of ctx and says what is left. The pool is closed then, but its metrics go on; call Close or
-// Shutdown again to wait for the rest.
+// Shutdown is [Resources.Close] with a bound: if ctx ends before all is done, it returns an error
+// that wraps that of ctx and says what is left. The pool is closed then, but its metrics go on;
+// call Close or Shutdown again to wait for the rest.
 func (p *Resources[T]) Shutdown(ctx context.Context) error {
 	p.stop()
 	select {

@@ -54,7 +54,8 @@ func TestFaultFailedWaitsNotCounted(t *testing.T) {
 	})
 }
 
-// Counters that are summed in the wrong order show more in use than there are, in up to all readings.
+// Counters that are summed in the wrong order show more in use than there are, in up to all
+// readings.
 func TestFaultInUseAboveCapacity(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	var f resFactory
@@ -98,8 +99,12 @@ func TestFaultSlotLostWhenAConstructorFails(t *testing.T) {
 		t.Run(reason, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				construct := failure
-				p, err := pools.NewResources(t.Name(), 1, func(ctx context.Context) (int, error) { return construct(ctx) },
-					pools.ResourcesConfig[int]{})
+				p, err := pools.NewResources(
+					t.Name(),
+					1,
+					func(ctx context.Context) (int, error) { return construct(ctx) },
+					pools.ResourcesConfig[int]{},
+				)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -110,12 +115,14 @@ func TestFaultSlotLostWhenAConstructorFails(t *testing.T) {
 						t.Fatalf("error %v, want one with the name of the pool", err)
 					}
 				}
-				if reason == "error" && !errors.Is(err, errResTest) || reason == "panic" && !strings.Contains(err.Error(), "oh\n") {
+				if reason == "error" && !errors.Is(err, errResTest) ||
+					reason == "panic" && !strings.Contains(err.Error(), "oh\n") {
 					t.Errorf("error %v does not say why", err)
 				}
 				s := p.Stats()
 				resWantUsage(t, s, 0, 0, 0)
-				if resCount(s, instrument.CreateFailed, reason) != 3 || s.Completed[max(endings[reason], instrument.Failed)].Or(0) != 3 {
+				if resCount(s, instrument.CreateFailed, reason) != 3 ||
+					s.Completed[max(endings[reason], instrument.Failed)].Or(0) != 3 {
 					t.Errorf("resources %v, completed %v, want 3 of each", s.Resources, s.Completed)
 				}
 				if err := new(pooltest.Invariants).Check(s); err != nil {

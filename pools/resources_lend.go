@@ -12,21 +12,22 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// Lease is the right to use a resource, from when it was acquired until it is released, destroyed or
-// hijacked. It belongs to one goroutine at a time. Its holder must end it: the pool has no other way to
-// get the resource back.
+// Lease is the right to use a resource, from when it was acquired until it is released, destroyed
+// or hijacked. It belongs to one goroutine at a time. Its holder must end it: the pool has no other
+// way to get the resource back.
 //
-// A Lease may be copied; all copies end together. Any use of one that has ended panics with the name of
-// the pool, even if the resource was lent to another caller since, and leaves the pool as it was.
+// A Lease may be copied; all copies end together. Any use of one that has ended panics with the
+// name of the pool, even if the resource was lent to another caller since, and leaves the pool as
+// it was.
 type Lease[T any] struct {
 	slot *resSlot[T]
 	turn uint64
 }
 
-// Acquire returns a resource that is idle, or constructs one if there is room, or waits for one. If ctx
-// ends first it returns the error of ctx at once; a resource that was being constructed for the call goes
-// to the pool when it is ready. Other errors are that of the constructor, wrapped, [ErrFull] if MaxPending
-// callers wait, and [ErrClosed].
+// Acquire returns a resource that is idle, or constructs one if there is room, or waits for one. If
+// ctx ends first it returns the error of ctx at once; a resource that was being constructed for the
+// call goes to the pool when it is ready. Other errors are that of the constructor, wrapped,
+// [ErrFull] if MaxPending callers wait, and [ErrClosed].
 //
 //go:noinline
 func (p *Resources[T]) Acquire(ctx context.Context) (Lease[T], error) {
@@ -58,8 +59,8 @@ func (p *Resources[T]) Acquire(ctx context.Context) (Lease[T], error) {
 	return l, nil
 }
 
-// acquireSlowly acquires where nothing that is idle can be lent at once. Caller must hold p.mu, which it
-// releases.
+// acquireSlowly acquires where nothing that is idle can be lent at once. Caller must hold p.mu,
+// which it releases.
 func (p *Resources[T]) acquireSlowly(ctx context.Context, site *callsite.Site) (Lease[T], error) {
 	if p.closed {
 		defer p.mu.Unlock()
@@ -135,10 +136,10 @@ func (p *Resources[T]) refuse(outcome instrument.Outcome, err error) error {
 	return err
 }
 
-// TryAcquire returns a resource that is idle; without one it returns [ErrFull]. If there is room, one is
-// then constructed in the background, with a context that ends when ctx does. A resource that is due for
-// its check counts as not there: it is checked in the background, whatever becomes of ctx, and TryAcquire
-// returns it without another check for a second at least.
+// TryAcquire returns a resource that is idle; without one it returns [ErrFull]. If there is room,
+// one is then constructed in the background, with a context that ends when ctx does. A resource
+// that is due for its check counts as not there: it is checked in the background, whatever becomes
+// of ctx, and TryAcquire returns it without another check for a second at least.
 //
 //go:noinline
 func (p *Resources[T]) TryAcquire(ctx context.Context) (Lease[T], error) {
@@ -175,8 +176,8 @@ func (p *Resources[T]) tryAcquire(ctx context.Context, site *callsite.Site) (l L
 	return Lease[T]{}, false, p.refuse(instrument.Rejected, p.errFull)
 }
 
-// AcquireAllIdle returns all resources that are idle, each as if it were acquired, for keep-alives and
-// checks. It does not wait and constructs nothing.
+// AcquireAllIdle returns all resources that are idle, each as if it were acquired, for keep-alives
+// and checks. It does not wait and constructs nothing.
 //
 //go:noinline
 func (p *Resources[T]) AcquireAllIdle() []Lease[T] {
@@ -206,21 +207,24 @@ func (p *Resources[T]) lendAtOnce(s *resSlot[T], site *callsite.Site) Lease[T] {
 	return p.lend(s, site, p.meter.Event(p.uses.InUse()))
 }
 
-// lend starts a use of s for a caller, at the time that [measure.Meter.Event] returned. Caller must hold p.mu.
+// lend starts a use of s for a caller, at the time that [measure.Meter.Event] returned. Caller must
+// hold p.mu.
 func (p *Resources[T]) lend(s *resSlot[T], site *callsite.Site, now time.Duration) Lease[T] {
 	s.state, s.unused, s.site = resUsed, false, *site
 	s.use = p.uses.Begin(&p.meter, now)
 	return Lease[T]{s, s.turn}
 }
 
-// isTraced reports whether a request that got s at once is to note its trace: the next one will have to wait.
-// It takes some 20 ns, so it is done as often as the clock is read. Caller must hold p.mu.
+// isTraced reports whether a request that got s at once is to note its trace: the next one will
+// have to wait. It takes some 20 ns, so it is done as often as the clock is read. Caller must hold
+// p.mu.
 func (p *Resources[T]) isTraced(s *resSlot[T]) bool {
 	return p.idle.first == nil && !p.hasRoom() && s.use.IsTimed()
 }
 
-// noteTrace notes the trace of the request that got the lease. It must be called before the holder has it,
-// since only then ctx is that of the request for certain, and without p.mu, since ctx may be the program's.
+// noteTrace notes the trace of the request that got the lease. It must be called before the holder
+// has it, since only then ctx is that of the request for certain, and without p.mu, since ctx may
+// be the program's.
 func (l Lease[T]) noteTrace(ctx context.Context) {
 	if id := trace.SpanContextFromContext(ctx).TraceID(); id.IsValid() {
 		l.slot.trace = id
@@ -243,8 +247,8 @@ func (l Lease[T]) ReleaseUnused() {
 	p.mu.Unlock()
 }
 
-// Destroy takes the resource out of the pool, for one that is broken. It does not wait for the function
-// that destroys it.
+// Destroy takes the resource out of the pool, for one that is broken. It does not wait for the
+// function that destroys it.
 func (l Lease[T]) Destroy() {
 	p, _ := l.begin("Destroy")
 	p.destroyLater(l.slot, resDestroyed)
@@ -260,8 +264,8 @@ func (l Lease[T]) Hijack() {
 	p.mu.Unlock()
 }
 
-// begin locks the pool and ends the use, or panics if that was done before. It returns the time if the
-// clock was read for it.
+// begin locks the pool and ends the use, or panics if that was done before. It returns the time if
+// the clock was read for it.
 func (l Lease[T]) begin(method string) (*Resources[T], time.Duration) {
 	s := l.slot
 	if s == nil {
@@ -279,8 +283,9 @@ func (l Lease[T]) begin(method string) (*Resources[T], time.Duration) {
 	return p, now
 }
 
-// offer gives s to the first caller that waits, makes it idle, or destroys it if it has become useless.
-// Now is the time of its release or arrival, 0 if the clock was not read. Caller must hold p.mu.
+// offer gives s to the first caller that waits, makes it idle, or destroys it if it has become
+// useless. Now is the time of its release or arrival, 0 if the clock was not read. Caller must hold
+// p.mu.
 func (p *Resources[T]) offer(s *resSlot[T], now time.Duration, unused bool) {
 	if reason, useless := p.useless(s, now); useless {
 		p.destroyLater(s, reason)
@@ -315,16 +320,16 @@ func (l Lease[T]) CreationTime() time.Time {
 	return l.slot.created
 }
 
-// IdleDuration returns the time since the use before this one ended by Release, or since the resource
-// was constructed. While the pool has more than 200,000 events a second, and so does not read the clock
-// for each, the result may be up to 2 ms too long.
+// IdleDuration returns the time since the use before this one ended by Release, or since the
+// resource was constructed. While the pool has more than 200,000 events a second, and so does not
+// read the clock for each, the result may be up to 2 ms too long.
 func (l Lease[T]) IdleDuration() time.Duration {
 	l.mustHold("IdleDuration")
 	return measure.Clock() - l.slot.lastUsed
 }
 
-// mustHold panics if the lease has ended. It reads the slot without the lock, which is free of races for
-// the holder of the lease.
+// mustHold panics if the lease has ended. It reads the slot without the lock, which is free of
+// races for the holder of the lease.
 func (l Lease[T]) mustHold(method string) {
 	if l.slot == nil || l.slot.turn != l.turn {
 		l.misused(method)

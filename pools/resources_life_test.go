@@ -34,7 +34,10 @@ func TestResourcesTryAcquireConstructsInTheBackground(t *testing.T) {
 		f := resFactory{takes: time.Second}
 		p := f.open(t, 1, pools.ResourcesConfig[int64]{})
 		for range 3 {
-			if _, err := p.TryAcquire(t.Context()); !errors.Is(err, pools.ErrFull) || !strings.Contains(err.Error(), t.Name()) {
+			if _, err := p.TryAcquire(
+				t.Context(),
+			); !errors.Is(err, pools.ErrFull) ||
+				!strings.Contains(err.Error(), t.Name()) {
 				t.Errorf("error %v", err)
 			}
 		}

@@ -159,7 +159,14 @@ func (h *resHistory) check(t *testing.T, model porcupine.Model) {
 	}
 	var all strings.Builder
 	for _, c := range h.calls {
-		fmt.Fprintf(&all, "%d–%d client %d: %s\n", c.Call, c.Return, c.ClientId, model.DescribeOperation(c.Input, c.Output))
+		fmt.Fprintf(
+			&all,
+			"%d–%d client %d: %s\n",
+			c.Call,
+			c.Return,
+			c.ClientId,
+			model.DescribeOperation(c.Input, c.Output),
+		)
 	}
 	t.Fatalf("no order of the calls explains their results:\n%s", all.String())
 }

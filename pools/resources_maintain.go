@@ -8,9 +8,10 @@ import (
 )
 
 const (
-	resRetry = time.Second      // from a failed construction to the next for MinIdle
-	resRest  = time.Hour        // of the maintenance if nothing happens
-	resSweep = time.Microsecond // between two sweeps, for each resource, so that sweeps take 1 % of a CPU at most
+	resRetry = time.Second // from a failed construction to the next for MinIdle
+	resRest  = time.Hour   // of the maintenance if nothing happens
+	// between two sweeps, for each resource, so that sweeps take 1 % of a CPU at most
+	resSweep = time.Microsecond
 )
 
 // resBatch bounds what is done under one lock.
@@ -26,8 +27,8 @@ func (b *resBatch[T]) add(s *resSlot[T]) {
 	b.n++
 }
 
-// destroyBatch ends the resources of slots that were discarded. Caller must hold p.mu, which it releases
-// meanwhile.
+// destroyBatch ends the resources of slots that were discarded. Caller must hold p.mu, which it
+// releases meanwhile.
 func (p *Resources[T]) destroyBatch(b *resBatch[T]) {
 	p.mu.Unlock()
 	for _, s := range b.slots[:b.n] {
@@ -80,9 +81,10 @@ func (p *Resources[T]) upkeep() time.Duration {
 	return max(0, min(p.sweepAt, p.refill(now))-now)
 }
 
-// sweep closes the idle resources whose time is up, and sets the time of the next sweep. What it cannot
-// see yet, a resource that is made or given back later, is due after MaxIdleTime or nine tenths of
-// MaxLifetime at the earliest. Caller must hold p.mu, which it releases after every few slots.
+// sweep closes the idle resources whose time is up, and sets the time of the next sweep. What it
+// cannot see yet, a resource that is made or given back later, is due after MaxIdleTime or nine
+// tenths of MaxLifetime at the earliest. Caller must hold p.mu, which it releases after every few
+// slots.
 func (p *Resources[T]) sweep(now time.Duration) {
 	next := now + resRest
 	if p.cfg.MaxIdleTime > 0 {
@@ -92,7 +94,8 @@ func (p *Resources[T]) sweep(now time.Duration) {
 		next = min(next, now+time.Duration((1-resJitter)*float64(p.cfg.MaxLifetime)))
 	}
 	p.sweepAt = next // ReleaseUnused may make it sooner
-	// From the last slot to the first, since the last one takes the place of one that is removed meanwhile.
+	// From the last slot to the first, since the last one takes the place of one that is removed
+	// meanwhile.
 	for i := len(p.slots) - 1; i >= 0; i = min(i, len(p.slots)-1) {
 		var due resBatch[T]
 		for end := i - len(due.slots); i >= 0 && i > end; i-- {
@@ -134,8 +137,8 @@ func (p *Resources[T]) dueAt(s *resSlot[T], now time.Duration) time.Duration {
 	return due
 }
 
-// refill starts the construction of what is missing to MinIdle, and returns when to look again. Caller
-// must hold p.mu.
+// refill starts the construction of what is missing to MinIdle, and returns when to look again.
+// Caller must hold p.mu.
 func (p *Resources[T]) refill(now time.Duration) time.Duration {
 	missing := p.cfg.MinIdle - p.idle.length - (p.readying - p.wanted)
 	for n := 0; missing > 0 && p.hasRoom(); n++ {

@@ -49,7 +49,8 @@ func TestResourcesMaxIdleTimeIsExact(t *testing.T) {
 			time.Sleep(time.Second)
 			l.Release()
 		}
-		// They came back at 1, 2 and 3 s, after MinIdle had added a fourth at 0 s: one goes each second, and the last stays.
+		// They came back at 1, 2 and 3 s, after MinIdle had added a fourth at 0 s: one goes each
+		// second, and the last stays.
 		time.Sleep(time.Minute - 3*time.Second - 1)
 		for _, left := range []int64{4, 3, 2, 1, 1} {
 			synctest.Wait()
@@ -150,7 +151,12 @@ func TestResourcesCheckIsMadeAfterIdleTimeAndReplacesWhatFails(t *testing.T) {
 		}
 		l.Release()
 		s := p.Stats()
-		if n := resCount(s, instrument.Ended, "health"); n != 2 || f.destroyed.Load() != 2 || s.Wait[instrument.Acquired].Max() != 0 {
+		if n := resCount(
+			s,
+			instrument.Ended,
+			"health",
+		); n != 2 || f.destroyed.Load() != 2 ||
+			s.Wait[instrument.Acquired].Max() != 0 {
 			t.Errorf("%d ended for their health, waits up to %v; want 2 and 0", n, s.Wait[instrument.Acquired].Max())
 		}
 	})

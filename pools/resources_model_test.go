@@ -17,8 +17,9 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// resModel is a pool of resources as plain as it can be written: one call after the other, constructors and destructors that take
-// no time. A resource is named after the request that it was made for.
+// resModel is a pool of resources as plain as it can be written: one call after the other,
+// constructors and destructors that take no time. A resource is named after the request that it was
+// made for.
 type resModel struct {
 	limit     int
 	idle      []string // the last is the next to be lent
@@ -125,7 +126,11 @@ type resRequestKey struct{}
 func newResPlay(t *testing.T) *resPlay {
 	g := &resPlay{t: t}
 	g.m = resModel{
-		limit: 3, since: map[string]time.Duration{}, used: map[string]bool{}, ended: map[string]int64{}, maxIdle: 10 * time.Second,
+		limit:   3,
+		since:   map[string]time.Duration{},
+		used:    map[string]bool{},
+		ended:   map[string]int64{},
+		maxIdle: 10 * time.Second,
 	}
 	construct := func(ctx context.Context) (string, error) {
 		r, _ := ctx.Value(resRequestKey{}).(*resRequest)
@@ -319,13 +324,36 @@ func (g *resPlay) compare(in *pooltest.Invariants, moves []byte) {
 		g.t.Fatalf("after %v: destroyed %v, want %v", moves, g.destroyed, g.m.destroyed)
 	}
 	got := []int64{
-		s.Limit.Or(-1), s.Usage[instrument.Used].Or(-1), s.Usage[instrument.Idle].Or(-1), s.Pending.Or(-1),
-		resCount(s, instrument.CreateFailed, "error"), resCount(s, instrument.Ended, "idle"), resCount(s, instrument.Ended, "reset"),
-		resCount(s, instrument.Ended, "shrink"), resCount(s, instrument.Ended, "destroyed"), resCount(s, instrument.Ended, "hijacked"),
+		s.Limit.Or(-1),
+		s.Usage[instrument.Used].Or(-1),
+		s.Usage[instrument.Idle].Or(-1),
+		s.Pending.Or(-1),
+		resCount(
+			s,
+			instrument.CreateFailed,
+			"error",
+		),
+		resCount(s, instrument.Ended, "idle"),
+		resCount(s, instrument.Ended, "reset"),
+		resCount(
+			s,
+			instrument.Ended,
+			"shrink",
+		),
+		resCount(s, instrument.Ended, "destroyed"),
+		resCount(s, instrument.Ended, "hijacked"),
 	}
 	want := []int64{
-		int64(g.m.limit), int64(len(g.m.used)), int64(len(g.m.idle)), int64(len(g.m.waiting)),
-		g.m.failed, g.m.ended["idle"], g.m.ended["reset"], g.m.ended["shrink"], g.m.ended["destroyed"], g.m.ended["hijacked"],
+		int64(g.m.limit),
+		int64(len(g.m.used)),
+		int64(len(g.m.idle)),
+		int64(len(g.m.waiting)),
+		g.m.failed,
+		g.m.ended["idle"],
+		g.m.ended["reset"],
+		g.m.ended["shrink"],
+		g.m.ended["destroyed"],
+		g.m.ended["hijacked"],
 	}
 	for i, n := range g.m.outcomes {
 		got, want = append(got, s.Requests[i].Or(-1)), append(want, n)

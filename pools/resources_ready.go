@@ -32,8 +32,8 @@ func (e *resPanic) Error() string {
 // errResExit is the error of a constructor that ended its goroutine.
 var errResExit = errors.New("runtime.Goexit was called")
 
-// CreateResource constructs a resource and puts it into the pool. The context of the constructor ends when
-// ctx does. Errors are [ErrFull], that of the constructor, wrapped, and [ErrClosed].
+// CreateResource constructs a resource and puts it into the pool. The context of the constructor
+// ends when ctx does. Errors are [ErrFull], that of the constructor, wrapped, and [ErrClosed].
 func (p *Resources[T]) CreateResource(ctx context.Context) error {
 	p.mu.Lock()
 	if p.closed {
@@ -51,8 +51,8 @@ func (p *Resources[T]) CreateResource(ctx context.Context) error {
 	return <-p.readyLater(ctx, s)
 }
 
-// await returns the lease of s, which is to be constructed or checked for the caller, unless ctx ends
-// first.
+// await returns the lease of s, which is to be constructed or checked for the caller, unless ctx
+// ends first.
 func (p *Resources[T]) await(ctx context.Context, s *resSlot[T]) (Lease[T], error) {
 	done := p.readyLater(&poolContext{p.life, ctx}, s)
 	var err error
@@ -81,8 +81,8 @@ func (p *Resources[T]) abandon(s *resSlot[T], err error) bool {
 	return true
 }
 
-// answered counts the request of the caller for which s was being constructed or checked. Caller must
-// hold p.mu.
+// answered counts the request of the caller for which s was being constructed or checked. Caller
+// must hold p.mu.
 func (p *Resources[T]) answered(s *resSlot[T], outcome instrument.Outcome) {
 	s.wanted = false
 	p.wanted--
@@ -168,7 +168,8 @@ func (p *Resources[T]) keeps(ctx context.Context, s *resSlot[T]) bool {
 }
 
 // check runs the check, and reports whether the resource has passed it. One that panics or ends its
-// goroutine has not. If the check ignores the end of its context, returned is closed when it returns.
+// goroutine has not. If the check ignores the end of its context, returned is closed when it
+// returns.
 func (p *Resources[T]) check(ctx context.Context, value T) (passed bool, returned <-chan struct{}) {
 	ctx = &poolContext{p.life, ctx} // the check is the pool's, which the caller may leave
 	if p.cfg.CheckTimeout > 0 {

@@ -147,7 +147,8 @@ func TestDestructorThatPanicsOrExitsLosesNoSlot(t *testing.T) {
 			l.Destroy()
 		}
 	})
-	if len(reported) != 1 || !strings.Contains(reported[0].Error(), "destructor") || !strings.Contains(reported[0].Error(), t.Name()) {
+	if len(reported) != 1 || !strings.Contains(reported[0].Error(), "destructor") ||
+		!strings.Contains(reported[0].Error(), t.Name()) {
 		t.Errorf("reported %v, want the panic and the name of the pool", reported)
 	}
 }

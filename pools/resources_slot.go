@@ -14,7 +14,8 @@ import (
 type resState uint8
 
 const (
-	resReadying resState = iota // its resource is being constructed or checked, by a goroutine that owns value
+	// its resource is being constructed or checked, by a goroutine that owns value
+	resReadying resState = iota
 	resIdle
 	resUsed // the lease owns value
 	resHijacked
@@ -97,8 +98,8 @@ func (p *Resources[T]) add() *resSlot[T] {
 	return s
 }
 
-// reserve returns a slot whose resource is to be constructed or checked, if there is room or one idle.
-// Caller must hold p.mu.
+// reserve returns a slot whose resource is to be constructed or checked, if there is room or one
+// idle. Caller must hold p.mu.
 func (p *Resources[T]) reserve() *resSlot[T] {
 	if s := p.idle.first; s != nil {
 		p.idle.remove(s)
@@ -112,8 +113,8 @@ func (p *Resources[T]) reserve() *resSlot[T] {
 	return nil
 }
 
-// remove takes s out of the pool and gives its place to the first caller that waits. Caller must hold
-// p.mu.
+// remove takes s out of the pool and gives its place to the first caller that waits. Caller must
+// hold p.mu.
 func (p *Resources[T]) remove(s *resSlot[T]) {
 	last := len(p.slots) - 1
 	p.slots[s.index] = p.slots[last]
@@ -149,8 +150,8 @@ func (p *Resources[T]) surplus() int {
 	return len(p.slots) - p.closing - p.limit
 }
 
-// useless reports whether a resource that comes back, at the time now, must go, and why. Caller must hold
-// p.mu.
+// useless reports whether a resource that comes back, at the time now, must go, and why. Caller
+// must hold p.mu.
 func (p *Resources[T]) useless(s *resSlot[T], now time.Duration) (resReason, bool) {
 	switch {
 	case p.closed:
@@ -171,8 +172,8 @@ func (p *Resources[T]) wantsCheck(s *resSlot[T]) bool {
 		(p.cfg.CheckAfter < 0 || p.meter.Approx(0)-max(s.lastUsed, s.checked) >= p.cfg.CheckAfter)
 }
 
-// wasChecked reports whether the idle slot s was not used since its check, which was a second ago at most:
-// TryAcquire lends it even if CheckAfter is shorter, or it would never get one.
+// wasChecked reports whether the idle slot s was not used since its check, which was a second ago
+// at most: TryAcquire lends it even if CheckAfter is shorter, or it would never get one.
 func (p *Resources[T]) wasChecked(s *resSlot[T]) bool {
 	return s.unused && p.meter.Approx(0)-s.checked < time.Second
 }
@@ -186,8 +187,8 @@ func (p *Resources[T]) discard(s *resSlot[T], reason resReason) *resSlot[T] {
 	return s
 }
 
-// expel makes all resources useless, and returns those that were idle, linked by next, for destroyAll.
-// It does not visit them: they are known by their epoch. Caller must hold p.mu.
+// expel makes all resources useless, and returns those that were idle, linked by next, for
+// destroyAll. It does not visit them: they are known by their epoch. Caller must hold p.mu.
 func (p *Resources[T]) expel(reason resReason) (idle *resSlot[T]) {
 	idle = p.idle.first
 	p.epoch++

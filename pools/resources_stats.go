@@ -87,9 +87,9 @@ type resLedger struct {
 	ended [resReasons]int64
 }
 
-// Stats returns what the pool is doing and what it has done, all at one moment. A resource that is being
-// destroyed is in none of the states, and one being checked counts as being constructed. It takes some
-// 3 µs, a few ns more for each resource in use, and some 10 µs to name holders.
+// Stats returns what the pool is doing and what it has done, all at one moment. A resource that is
+// being destroyed is in none of the states, and one being checked counts as being constructed. It
+// takes some 3 µs, a few ns more for each resource in use, and some 10 µs to name holders.
 func (p *Resources[T]) Stats() instrument.Stats {
 	s, holders := p.stats()
 	s.Holders = holders.Name() // without the lock
@@ -116,8 +116,8 @@ func (p *Resources[T]) stats() (instrument.Stats, measure.Holders) {
 	return s, held
 }
 
-// holders writes how long the oldest use has lasted into s, and returns the holders if s wants them. Caller
-// must hold p.mu.
+// holders writes how long the oldest use has lasted into s, and returns the holders if s wants
+// them. Caller must hold p.mu.
 func (p *Resources[T]) holders(s *instrument.Stats, now time.Duration) measure.Holders {
 	if p.uses.InUse() == 0 {
 		return nil
@@ -158,7 +158,8 @@ func (p *Resources[T]) Limit() int {
 	return p.limit
 }
 
-// Size returns how many resources there are: used, idle, and being constructed, checked or destroyed.
+// Size returns how many resources there are: used, idle, and being constructed, checked or
+// destroyed.
 func (p *Resources[T]) Size() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -48,7 +48,10 @@ func Test10000GoroutinesThatCancelLoseNothing(t *testing.T) {
 			resEnd(l)
 		})
 	})
-	if got := s.Requests[instrument.Acquired].Or(0); got != acquired.Load() || got+s.Requests[instrument.Canceled].Or(0) != 10_000 {
+	if got := s.Requests[instrument.Acquired].Or(
+		0,
+	); got != acquired.Load() ||
+		got+s.Requests[instrument.Canceled].Or(0) != 10_000 {
 		t.Errorf("requests %v, want %d acquired and %d canceled", s.Requests, acquired.Load(), gaveUp.Load())
 	}
 	for range 4 { // all four slots are still there

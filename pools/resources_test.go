@@ -44,7 +44,12 @@ func (f *resFactory) destroy(int64) {
 }
 
 // open makes a pool of f's resources. The test closes it.
-func (f *resFactory) open(t testing.TB, limit int, cfg pools.ResourcesConfig[int64], opts ...instrument.Option) *pools.Resources[int64] {
+func (f *resFactory) open(
+	t testing.TB,
+	limit int,
+	cfg pools.ResourcesConfig[int64],
+	opts ...instrument.Option,
+) *pools.Resources[int64] {
 	t.Helper()
 	cfg.Destroy = f.destroy
 	p, err := pools.NewResources(t.Name(), limit, f.construct, cfg, opts...)
@@ -75,7 +80,11 @@ func resCount(s instrument.Stats, event instrument.Event, reason string) int64 {
 
 func resWantUsage(t testing.TB, s instrument.Stats, used, idle, constructing int64) {
 	t.Helper()
-	got := [3]int64{s.Usage[instrument.Used].Or(-1), s.Usage[instrument.Idle].Or(-1), s.Usage[instrument.Constructing].Or(-1)}
+	got := [3]int64{
+		s.Usage[instrument.Used].Or(-1),
+		s.Usage[instrument.Idle].Or(-1),
+		s.Usage[instrument.Constructing].Or(-1),
+	}
 	if want := [3]int64{used, idle, constructing}; got != want {
 		t.Errorf("used, idle, constructing: %v, want %v", got, want)
 	}

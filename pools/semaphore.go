@@ -19,32 +19,32 @@ type SemaphoreConfig struct {
 	MaxPending int
 }
 
-// Semaphore bounds the use of something to a number of permits, of which a request may take several.
-// It has the methods and the semantics of [golang.org/x/sync/semaphore.Weighted]: requests are served
-// in the order in which they came, so a large one at the front holds back all behind it until it is
-// served; a context that is done wins over permits that are free. In addition it can be resized,
-// closed, and observed. It is safe for concurrent use.
+// Semaphore bounds the use of something to a number of permits, of which a request may take
+// several. It has the methods and the semantics of [golang.org/x/sync/semaphore.Weighted]: requests
+// are served in the order in which they came, so a large one at the front holds back all behind it
+// until it is served; a context that is done wins over permits that are free. In addition it can be
+// resized, closed, and observed. It is safe for concurrent use.
 //
 // # Telemetry
 //
-// Its slots are the permits, so Usage, Limit and UseTime add up weights; Requests, Completed, Pending
-// and the waits count calls. Completed counts the calls of Release. So acquired less completed is what
-// is used where every request is for one permit.
+// Its slots are the permits, so Usage, Limit and UseTime add up weights; Requests, Completed,
+// Pending and the waits count calls. Completed counts the calls of Release. So acquired less
+// completed is what is used where every request is for one permit.
 //
-// A wait ends when Release hands the permits over; they are used from then on, even if the waiter does
-// not run yet. A request whose context ends between the two gives its permits back, fails, and counts
-// as acquired and completed. Release does not say which permits come back, so how long each was held
-// is unknown, and Use is absent. UseTime is the number of permits used, integrated over time; package
-// measure says how exact it is.
+// A wait ends when Release hands the permits over; they are used from then on, even if the waiter
+// does not run yet. A request whose context ends between the two gives its permits back, fails, and
+// counts as acquired and completed. Release does not say which permits come back, so how long each
+// was held is unknown, and Use is absent. UseTime is the number of permits used, integrated over
+// time; package measure says how exact it is.
 //
-// As with all that holds channels and timers, a Semaphore used in a bubble of testing/synctest has to
-// be made in it.
+// As with all that holds channels and timers, a Semaphore used in a bubble of testing/synctest has
+// to be made in it.
 type Semaphore struct {
-	// word is what a call changes without the lock, by one compare-and-swap: the permits that are free,
-	// above two bytes of credits. An Acquire spends one credit of the first, a Release one of the second,
-	// so that the credits spent count the calls. Credits are lent when mu is unlocked, if no request waits
-	// and the meter need not hear of each call. A call without a credit takes mu, and with it all credits:
-	// then only the owner of mu changes the permits.
+	// word is what a call changes without the lock, by one compare-and-swap: the permits that are
+	// free, above two bytes of credits. An Acquire spends one credit of the first, a Release one of
+	// the second, so that the credits spent count the calls. Credits are lent when mu is unlocked,
+	// if no request waits and the meter need not hear of each call. A call without a credit takes
+	// mu, and with it all credits: then only the owner of mu changes the permits.
 	word     atomic.Int64
 	size     atomic.Int64 // written with mu held
 	closed   atomic.Bool  // written with mu held
@@ -62,8 +62,9 @@ type Semaphore struct {
 	requests measure.Requests
 	meter    measure.Meter
 
-	waiters waiters[int64, bool] // a waiter asks for permits; the answer is false if the semaphore was closed
-	queued  func()               // if not nil, called without mu for a request that has begun to wait
+	// a waiter asks for permits; the answer is false if the semaphore was closed
+	waiters waiters[int64, bool]
+	queued  func() // if not nil, called without mu for a request that has begun to wait
 	config  SemaphoreConfig
 	name    string
 	reg     *instrument.Registration
@@ -110,12 +111,13 @@ func (s *Semaphore) error(err error) error {
 	return &poolError{"semaphore", s.name, err}
 }
 
-// Acquire takes n permits, and waits until they are free or ctx is done. It returns nil, the error of
-// ctx, or an error that wraps [ErrClosed] or [ErrFull]; only if it is nil are permits taken. If ctx is
-// done already, Acquire fails even if permits are free. It panics if n is negative.
+// Acquire takes n permits, and waits until they are free or ctx is done. It returns nil, the error
+// of ctx, or an error that wraps [ErrClosed] or [ErrFull]; only if it is nil are permits taken. If
+// ctx is done already, Acquire fails even if permits are free. It panics if n is negative.
 //
-// A request for more than the size waits until ctx is done, as in x/sync, without holding back others;
-// unless a Resize makes it possible: then it takes the place in the queue that it would have had.
+// A request for more than the size waits until ctx is done, as in x/sync, without holding back
+// others; unless a Resize makes it possible: then it takes the place in the queue that it would
+// have had.
 func (s *Semaphore) Acquire(ctx context.Context, n int64) error {
 	done := ctx.Done()
 	for {
@@ -149,8 +151,8 @@ func (s *Semaphore) TryAcquire(n int64) bool {
 	}
 }
 
-// Release gives back n permits. It panics if n is negative, or more than all that are held. It may be
-// called by another goroutine than Acquire, and when the semaphore is closed.
+// Release gives back n permits. It panics if n is negative, or more than all that are held. It may
+// be called by another goroutine than Acquire, and when the semaphore is closed.
 func (s *Semaphore) Release(n int64) {
 	for {
 		w := s.word.Load()
@@ -167,7 +169,8 @@ func (s *Semaphore) Release(n int64) {
 func (s *Semaphore) acquireSlow(ctx context.Context, n int64) error {
 	s.mustNotBeNegative(n)
 	s.lock()
-	// Under the lock, as in x/sync: a context that was done before permits came back wins over them.
+	// Under the lock, as in x/sync: a context that was done before permits came back wins over
+	// them.
 	if isDone(ctx.Done()) {
 		s.requests.Add(instrument.GaveUp(ctx.Err()), 1)
 		s.unlock()
@@ -256,8 +259,8 @@ func (s *Semaphore) takeBack() {
 	s.meter.Events(acquired + released)
 }
 
-// unlock lends credits, if no request waits, the semaphore need not shrink, and the meter need not hear
-// of each call, and unlocks mu.
+// unlock lends credits, if no request waits, the semaphore need not shrink, and the meter need not
+// hear of each call, and unlocks mu.
 func (s *Semaphore) unlock() {
 	lends := s.meter.Blind() && s.queue.first == nil && s.free >= 0 && !s.closed.Load()
 	if full := !lends && s.free <= 0 && !s.closed.Load(); full != s.full.Load() {
@@ -285,7 +288,8 @@ func (s *Semaphore) mustNotBeNegative(n int64) {
 	}
 }
 
-// misused has the words of x/sync, so that a test that looks for them still finds them, and the name.
+// misused has the words of x/sync, so that a test that looks for them still finds them, and the
+// name.
 func (s *Semaphore) misused(how string) string {
 	return fmt.Sprintf("semaphore: %s (%q)", how, s.name)
 }

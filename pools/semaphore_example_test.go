@@ -45,7 +45,8 @@ func ExampleSemaphore_Resize() {
 	if err := downstream.Resize(50); err != nil {
 		fmt.Println(err)
 	}
-	fmt.Println("more:", downstream.TryAcquire(1)) // 80 are used, and may be until they are released
+	// 80 are used, and may be until they are released
+	fmt.Println("more:", downstream.TryAcquire(1))
 	downstream.Release(40)
 	fmt.Println("more:", downstream.TryAcquire(1))
 	// Output:
@@ -55,7 +56,8 @@ func ExampleSemaphore_Resize() {
 
 func ExampleMemoryBudget() {
 	const largest = 64 << 20
-	// In a container Available and Max can be left out: then the budget follows the limit of the container and GOMEMLIMIT.
+	// In a container Available and Max can be left out: then the budget follows the limit of the
+	// container and GOMEMLIMIT.
 	images, err := pools.NewMemoryBudget("images", largest, pools.MemoryConfig{Max: 512 << 20})
 	if err != nil {
 		fmt.Println(err)

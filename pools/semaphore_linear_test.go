@@ -36,8 +36,9 @@ type semOutput struct {
 
 type semState struct{ used, size int64 }
 
-// semSpec is what a semaphore is for an observer that knows nothing of queues. With waiters about, a TryAcquire may fail though
-// permits are free: they are meant for others. An Acquire that fails may have had its permits until its context ended.
+// semSpec is what a semaphore is for an observer that knows nothing of queues. With waiters about,
+// a TryAcquire may fail though permits are free: they are meant for others. An Acquire that fails
+// may have had its permits until its context ended.
 func semSpec(size int64, waiters bool) porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return semState{size: size} },
@@ -58,13 +59,15 @@ func semSpec(size int64, waiters bool) porcupine.Model {
 				s.size = in.n
 				return true, s
 			default:
-				return (out.used == s.used || waiters && out.used > s.used && out.used <= s.size) && out.limit == s.size, s
+				return (out.used == s.used || waiters && out.used > s.used && out.used <= s.size) &&
+					out.limit == s.size, s
 			}
 		},
 	}
 }
 
-// record lets goroutines make calls of some kinds at random and returns what they did and saw, on a common clock.
+// record lets goroutines make calls of some kinds at random and returns what they did and saw, on a
+// common clock.
 func record(s *Semaphore, kinds []semCallKind) []porcupine.Operation {
 	var clock atomic.Int64
 	var mu sync.Mutex
@@ -120,9 +123,10 @@ func do(s *Semaphore, in semInput) (out semOutput) {
 
 func TestSemaphoreIsLinearizable(t *testing.T) {
 	for name, kinds := range map[string][]semCallKind{
-		"waiters and stats":  {linAcquire, linTry, linRelease, linStats},
-		"no waiters":         {linTry, linRelease, linResize, linStats},
-		"waiters and resize": {linAcquire, linTry, linRelease, linResize}, // what is on its way when the size shrinks is used later
+		"waiters and stats": {linAcquire, linTry, linRelease, linStats},
+		"no waiters":        {linTry, linRelease, linResize, linStats},
+		// what is on its way when the size shrinks is used later
+		"waiters and resize": {linAcquire, linTry, linRelease, linResize},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spec := semSpec(3, slices.Contains(kinds, linAcquire))

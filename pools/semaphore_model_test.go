@@ -33,7 +33,8 @@ func mustSemaphore(t testing.TB, n int64, opts ...instrument.Option) *Semaphore 
 	return s
 }
 
-// semModel says in the plainest way what a semaphore does. Its calls never wait: a request is there until it has an outcome.
+// semModel says in the plainest way what a semaphore does. Its calls never wait: a request is there
+// until it has an outcome.
 type semModel struct {
 	size, used int64
 	requests   []*semRequest
@@ -124,7 +125,10 @@ func (m *semModel) check(p permits) error {
 			pending++
 		}
 		if ended != r.ended || !errors.Is(got, r.err) || (got == nil) != (r.err == nil) {
-			errs = append(errs, fmt.Errorf("request %d for %d: ended %v with %w, want %v with %w", i, r.n, ended, got, r.ended, r.err))
+			errs = append(
+				errs,
+				fmt.Errorf("request %d for %d: ended %v with %w, want %v with %w", i, r.n, ended, got, r.ended, r.err),
+			)
 		}
 		if r.ended {
 			want[outcomeOf(r.err)]++
@@ -149,7 +153,10 @@ func (m *semModel) check(p permits) error {
 	}
 	for o, n := range want {
 		if got := st.Requests[o].Or(-1); got != n || st.Wait[o].Count() != uint64(n) {
-			errs = append(errs, fmt.Errorf("%d requests %v and %d waits, want %d", got, instrument.Outcome(o), st.Wait[o].Count(), n))
+			errs = append(
+				errs,
+				fmt.Errorf("%d requests %v and %d waits, want %d", got, instrument.Outcome(o), st.Wait[o].Count(), n),
+			)
 		}
 	}
 	return errors.Join(errs...)
@@ -166,14 +173,17 @@ func outcomeOf(err error) instrument.Outcome {
 	}
 }
 
-// play does the operations that the bytes stand for, one after the other, with p and with the model, and compares the two
-// whenever all goroutines have come to rest. It runs in a bubble of synctest.
+// play does the operations that the bytes stand for, one after the other, with p and with the
+// model, and compares the two whenever all goroutines have come to rest. It runs in a bubble of
+// synctest.
 func play(t *testing.T, p permits, size int64, operations []byte) {
 	m := semModel{size: size}
 	s, ours := p.(*Semaphore)
 	lowest := int64(0)
 	if !ours {
-		lowest = 1 // x/sync leaves a request for 0 waiting when the one before it in a queue gives up; we do not
+		// x/sync leaves a request for 0 waiting when the one before it in a queue gives up; we do
+		// not
+		lowest = 1
 	}
 	for len(operations) >= 2 {
 		code, arg := operations[0]%16, int64(operations[1])

@@ -107,7 +107,12 @@ func TestSemaphoreBoundsItsWaiters(t *testing.T) {
 			t.Errorf("a third waiter: error %v, want ErrFull", err)
 		}
 		st := s.Stats()
-		if rejected, limit := st.Requests[instrument.Rejected].Or(-1), st.PendingLimit.Or(-1); rejected != 1 || limit != 2 {
+		if rejected, limit := st.Requests[instrument.Rejected].Or(
+			-1,
+		), st.PendingLimit.Or(
+			-1,
+		); rejected != 1 ||
+			limit != 2 {
 			t.Errorf("%d rejected, pending limit %d; want 1 and 2", rejected, limit)
 		}
 	})

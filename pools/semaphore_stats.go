@@ -51,16 +51,17 @@ func (s *Semaphore) Stats() instrument.Stats {
 	return st
 }
 
-// heldBack is the permits that were free while the first request of the queue wanted more, over time.
+// heldBack is the permits that were free while the first request of the queue wanted more, over
+// time.
 type heldBack struct {
 	time  float64       // permit-nanoseconds
 	until time.Duration // counted
 }
 
-// countHeldBack is called before a request begins to wait, and while some wait before permits or waiters
-// change, at the time that the meter's Event returned.
-// While the meter does not read the clock at each event, the time passes at its looks, which are at
-// random instants: so what is counted is right on average. Caller must hold mu.
+// countHeldBack is called before a request begins to wait, and while some wait before permits or
+// waiters change, at the time that the meter's Event returned. While the meter does not read the
+// clock at each event, the time passes at its looks, which are at random instants: so what is
+// counted is right on average. Caller must hold mu.
 func (s *Semaphore) countHeldBack(now time.Duration) {
 	if s.meter.Off() {
 		return

@@ -64,7 +64,8 @@ func TestSemaphoreOfTheLargestSize(t *testing.T) {
 	}
 }
 
-// marusama/semaphore never granted this one in 3 s; golang/go#29721 asks for a semaphore that is fair and can be resized.
+// marusama/semaphore never granted this one in 3 s; golang/go#29721 asks for a semaphore that is
+// fair and can be resized.
 func TestSemaphoreServesALargeRequestAmongChurners(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	s := mustSemaphore(t, 8)
@@ -105,7 +106,10 @@ func TestSemaphoreResize(t *testing.T) {
 		expect := func(what string, used int64, want ...int64) {
 			t.Helper()
 			synctest.Wait()
-			if got := s.Stats().Usage[instrument.Used].Or(-1); got != used || len(order) != len(want) || order[len(order)-1] != want[len(want)-1] {
+			if got := s.Stats().Usage[instrument.Used].Or(
+				-1,
+			); got != used || len(order) != len(want) ||
+				order[len(order)-1] != want[len(want)-1] {
 				t.Errorf("%s: %d used, served %v; want %d, %v", what, got, order, used, want)
 			}
 		}
@@ -153,7 +157,10 @@ func TestSemaphoreClose(t *testing.T) {
 			t.Error("TryAcquire after Close")
 		}
 		st := s.Stats()
-		if n, wait := st.Requests[instrument.WasClosed].Or(0), st.Wait[instrument.WasClosed]; n != 7 || wait.Sum() != 3 || wait.Zeros() != 4 {
+		if n, wait := st.Requests[instrument.WasClosed].Or(
+			0,
+		), st.Wait[instrument.WasClosed]; n != 7 || wait.Sum() != 3 ||
+			wait.Zeros() != 4 {
 			t.Errorf("%d closed, which waited %v s, %d not at all", n, wait.Sum(), wait.Zeros())
 		}
 	})
@@ -175,7 +182,10 @@ func TestSemaphoreCancelStorm(t *testing.T) {
 	var got, lost, held atomic.Int64
 	for range 10_000 {
 		wg.Go(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Duration(rand.Int64N(int64(50*time.Millisecond))))
+			ctx, cancel := context.WithTimeout(
+				context.Background(),
+				time.Duration(rand.Int64N(int64(50*time.Millisecond))),
+			)
 			defer cancel()
 			n := 1 + rand.Int64N(8)
 			if s.Acquire(ctx, n) != nil {
@@ -193,7 +203,8 @@ func TestSemaphoreCancelStorm(t *testing.T) {
 	}
 	in := pooltest.Invariants{Weighted: true}
 	st := in.HoldUnder(t, s.Stats, wg.Wait)
-	// One whose context ended between the hand-over and its return counts as acquired, and gave back.
+	// One whose context ended between the hand-over and its return counts as acquired, and gave
+	// back.
 	acquired, timedOut := st.Requests[instrument.Acquired].Or(-1), st.Requests[instrument.TimedOut].Or(-1)
 	if acquired < got.Load() || acquired+timedOut != got.Load()+lost.Load() {
 		t.Errorf("%d acquired and %d timed out, want %d and %d", acquired, timedOut, got.Load(), lost.Load())

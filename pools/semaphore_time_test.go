@@ -47,7 +47,12 @@ func TestSemaphoreWaitsAreExact(t *testing.T) {
 			t.Errorf("%d timed out after %v s together, want 2 after 3 s", w.Count(), w.Sum())
 		}
 		if w := st.Wait[instrument.Acquired]; w.Count() != 2 || w.Zeros() != 1 || w.Sum() != 2.5 {
-			t.Errorf("%d acquired after %v s together, %d at once, want 2 after 2.5 s and 1", w.Count(), w.Sum(), w.Zeros())
+			t.Errorf(
+				"%d acquired after %v s together, %d at once, want 2 after 2.5 s and 1",
+				w.Count(),
+				w.Sum(),
+				w.Zeros(),
+			)
 		}
 	})
 }
@@ -128,7 +133,8 @@ func TestSemaphoreUseTimeOfAPauseAfterARush(t *testing.T) {
 	}
 }
 
-// A request for more permits than are free holds back all that come after it; only then is a permit held back.
+// A request for more permits than are free holds back all that come after it; only then is a permit
+// held back.
 func TestSemaphoreCountsPermitsThatAreHeldBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := mustSemaphore(t, 10)

@@ -87,8 +87,8 @@ func (s *Semaphore) leave(w *semWaiter, err error) (served bool) {
 	return false
 }
 
-// serve hands permits to waiters in their order, until the first that asks for more than are free. To
-// go on and look for a smaller one would starve the larger. Caller must hold mu.
+// serve hands permits to waiters in their order, until the first that asks for more than are free.
+// To go on and look for a smaller one would starve the larger. Caller must hold mu.
 func (s *Semaphore) serve(now time.Duration) {
 	for w := s.queue.first; w != nil && w.ask <= s.free; w = s.queue.first {
 		s.free -= w.ask
@@ -103,9 +103,9 @@ func (s *Semaphore) answer(w *semWaiter, o instrument.Outcome, now time.Duration
 	w.answer <- o == instrument.Acquired
 }
 
-// Resize changes the number of permits to n, 0 to [MaxPermits]. A growing semaphore serves its waiters
-// in order. A shrinking one takes nothing away: until enough permits have come back more are used than
-// there may be, and no request gets any.
+// Resize changes the number of permits to n, 0 to [MaxPermits]. A growing semaphore serves its
+// waiters in order. A shrinking one takes nothing away: until enough permits have come back more
+// are used than there may be, and no request gets any.
 func (s *Semaphore) Resize(n int64) error {
 	if err := s.checkSize(n); err != nil {
 		return err
@@ -143,8 +143,8 @@ func (s *Semaphore) inUse() bool {
 	return s.used() > 0 || s.pending() > 0
 }
 
-// sortWaiters puts each waiter into the line where it belongs after the size has changed. Caller must
-// hold mu.
+// sortWaiters puts each waiter into the line where it belongs after the size has changed. Caller
+// must hold mu.
 func (s *Semaphore) sortWaiters() {
 	queue, tooBig := s.queue, s.tooBig
 	s.queue, s.tooBig = line[int64, bool]{}, line[int64, bool]{}

@@ -12,68 +12,68 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// Task is what a worker runs. Its context has the values of the context that it was submitted with, such
-// as a trace, and does not end when that does. It ends when the pool is closed, with an error that wraps
-// [ErrClosed] as the cause, and after [WorkersConfig.TaskTimeout].
+// Task is what a worker runs. Its context has the values of the context that it was submitted with,
+// such as a trace, and does not end when that does. It ends when the pool is closed, with an error
+// that wraps [ErrClosed] as the cause, and after [WorkersConfig.TaskTimeout].
 type Task = func(ctx context.Context) error
 
 // WorkersConfig sizes a worker pool. The zero value is a good start.
 type WorkersConfig struct {
-	// Queue is how many tasks may wait while all workers are busy. 0 is 1024, and negative is none: a
-	// task is accepted only if a worker can begin it at once. The memory is taken as it is needed, 40
-	// bytes a task.
+	// Queue is how many tasks may wait while all workers are busy. 0 is 1024, and negative is none:
+	// a task is accepted only if a worker can begin it at once. The memory is taken as it is
+	// needed, 40 bytes a task.
 	Queue int
 
-	// MaxPending is how many callers may be blocked in Submit, beyond which it returns an error that wraps
-	// [ErrFull]. 0 is no bound.
+	// MaxPending is how many callers may be blocked in Submit, beyond which it returns an error
+	// that wraps [ErrFull]. 0 is no bound.
 	MaxPending int
 
-	// IdleTimeout is how long a worker may have nothing to do before it is released; it may take up to
-	// twice as long. 0 is 10 s, and negative is never.
+	// IdleTimeout is how long a worker may have nothing to do before it is released; it may take up
+	// to twice as long. 0 is 10 s, and negative is never.
 	IdleTimeout time.Duration
 
-	// TaskTimeout is how long a task may run. It does not include the time in the queue. The context of
-	// the task ends then, and the task must heed it. 0 or less is no limit; otherwise each task costs two
-	// more allocations and about 0.5 µs.
+	// TaskTimeout is how long a task may run. It does not include the time in the queue. The
+	// context of the task ends then, and the task must heed it. 0 or less is no limit; otherwise
+	// each task costs two more allocations and about 0.5 µs.
 	TaskTimeout time.Duration
 
-	// OnError is called by the worker with each error that a task of Submit or TrySubmit returns, and the
-	// context of that task. Do, Map, ForEach and TaskGroup hand their errors to their callers. Nil ignores
-	// them, but they are counted.
+	// OnError is called by the worker with each error that a task of Submit or TrySubmit returns,
+	// and the context of that task. Do, Map, ForEach and TaskGroup hand their errors to their
+	// callers. Nil ignores them, but they are counted.
 	OnError func(ctx context.Context, err error)
 
-	// OnPanic is called by the worker after a task has panicked or called [runtime.Goexit]. Nil logs it
-	// with [log/slog] at level ERROR, with the stack. Whatever it does, the pool keeps its workers; a panic
-	// of OnPanic itself ends the program.
+	// OnPanic is called by the worker after a task has panicked or called [runtime.Goexit]. Nil
+	// logs it with [log/slog] at level ERROR, with the stack. Whatever it does, the pool keeps its
+	// workers; a panic of OnPanic itself ends the program.
 	OnPanic func(*PanicError)
 }
 
-// Workers runs tasks with at most n goroutines at a time. Tasks wait in a bounded queue and start in the
-// order in which they were accepted; while the queue is full, Submit blocks, and its callers are served
-// in their order.
+// Workers runs tasks with at most n goroutines at a time. Tasks wait in a bounded queue and start
+// in the order in which they were accepted; while the queue is full, Submit blocks, and its callers
+// are served in their order.
 //
-// Workers are started when there is a task for one and no idle one, and the idle one that worked last
-// gets the next task, so that those not needed can go. Their goroutines carry the pprof label
+// Workers are started when there is a task for one and no idle one, and the idle one that worked
+// last gets the next task, so that those not needed can go. Their goroutines carry the pprof label
 // poolgauge.pool.name, by which CPU profiles and goroutine dumps split.
 //
 // A task that panics or calls [runtime.Goexit] is counted and reported, and costs no worker.
 //
-// A task that waits for its own pool holds a worker meanwhile, which deadlocks the pool when all of them
-// do. So where Submit, Map, ForEach, Future.Wait, TaskGroup.Wait and Shutdown would have to wait, they
-// return [ErrDeadlock] if their context is that of a task of the pool or derived from it. With any other
-// context they recognize the goroutine of a worker: Map, ForEach, TaskGroup.Wait and Shutdown at once,
-// Future.Wait if all workers are busy, and Submit when no task has started or ended for a second.
-// A circle of several pools goes undetected, and so does a task that waits for a goroutine that waits
-// for the pool.
+// A task that waits for its own pool holds a worker meanwhile, which deadlocks the pool when all of
+// them do. So where Submit, Map, ForEach, Future.Wait, TaskGroup.Wait and Shutdown would have to
+// wait, they return [ErrDeadlock] if their context is that of a task of the pool or derived from
+// it. With any other context they recognize the goroutine of a worker: Map, ForEach, TaskGroup.Wait
+// and Shutdown at once, Future.Wait if all workers are busy, and Submit when no task has started or
+// ended for a second. A circle of several pools goes undetected, and so does a task that waits for
+// a goroutine that waits for the pool.
 //
 // All methods may be called concurrently.
 type Workers struct {
-	// One lock guards all that changes. Callers take it once for a task, and workers once, to end a task
-	// and begin the next.
+	// One lock guards all that changes. Callers take it once for a task, and workers once, to end a
+	// task and begin the next.
 	//
-	// Invariant: while there are tasks and a worker that could be woken or started, waking is set, and
-	// the worker that was woken passes it on. One at a time is enough: the first does not wait for the
-	// second, and a burst of short tasks wakes few.
+	// Invariant: while there are tasks and a worker that could be woken or started, waking is set,
+	// and the worker that was woken passes it on. One at a time is enough: the first does not wait
+	// for the second, and a burst of short tasks wakes few.
 	//
 	// Invariant: callers are blocked only while there is no room for a task.
 	mu       shortLock
@@ -108,8 +108,9 @@ type Workers struct {
 	errDeadlock error
 	reg         *instrument.Registration
 	waiters     waiters[blockedTask, error]
-	drained     chan struct{}  // closed when the pool was stopped, the last worker is gone and the report has ended
-	goroutines  sync.WaitGroup // workers, and alarms while they are set
+	// closed when the pool was stopped, the last worker is gone and the report has ended
+	drained    chan struct{}
+	goroutines sync.WaitGroup // workers, and alarms while they are set
 }
 
 type workersStage uint8
@@ -120,8 +121,8 @@ const (
 	workersClosed                // tasks that have not started do not run
 )
 
-// NewWorkers returns a pool of at most n workers. The name must be unique among the live pools of the
-// process, see [instrument.Observe]. No goroutine is started before the first task.
+// NewWorkers returns a pool of at most n workers. The name must be unique among the live pools of
+// the process, see [instrument.Observe]. No goroutine is started before the first task.
 func NewWorkers(name string, n int, cfg WorkersConfig, opts ...instrument.Option) (*Workers, error) {
 	p := &Workers{name: name, config: cfg, limit: n, size: max(0, cfg.Queue), drained: make(chan struct{})}
 	if n < 1 || cfg.MaxPending < 0 {
@@ -185,9 +186,9 @@ func (p *Workers) Queued() int {
 	return p.queue.n
 }
 
-// Stats returns what the pool has done and what it is doing, all of one moment. Pending are the tasks in
-// the queue and the callers blocked in Submit. A task counts as a request when it starts, or when it will
-// not, and its wait goes from the call of Submit to its start.
+// Stats returns what the pool has done and what it is doing, all of one moment. Pending are the
+// tasks in the queue and the callers blocked in Submit. A task counts as a request when it starts,
+// or when it will not, and its wait goes from the call of Submit to its start.
 func (p *Workers) Stats() instrument.Stats {
 	s, holders := p.stats()
 	s.Holders = holders.Name() // without the lock
@@ -215,8 +216,8 @@ func (p *Workers) stats() (s instrument.Stats, held measure.Holders) {
 	return s, held
 }
 
-// holders writes how long the oldest task has run into s, and returns the holders if s wants them. Caller
-// must hold mu.
+// holders writes how long the oldest task has run into s, and returns the holders if s wants them.
+// Caller must hold mu.
 func (p *Workers) holders(s *instrument.Stats, now time.Duration) measure.Holders {
 	if p.used == 0 {
 		return nil
@@ -230,16 +231,17 @@ func (p *Workers) holders(s *instrument.Stats, now time.Duration) measure.Holder
 	return oldest.Report(s, now, (*worker).hold)
 }
 
-// pendingLimit returns how many tasks may be pending where callers are bounded: as many as there are
-// workers may be on their way to one. Caller must hold mu.
+// pendingLimit returns how many tasks may be pending where callers are bounded: as many as there
+// are workers may be on their way to one. Caller must hold mu.
 func (p *Workers) pendingLimit() int64 {
 	bound := math.MaxInt64 - int64(p.config.MaxPending)
 	bound = min(bound, int64(p.size)) + int64(p.config.MaxPending)
 	return min(math.MaxInt64-int64(p.limit), bound) + int64(p.limit)
 }
 
-// Resize changes the number of workers. More are started when there are tasks for them. Fewer remain at
-// once if they are idle, and as they end their tasks otherwise; until then Usage may exceed Limit.
+// Resize changes the number of workers. More are started when there are tasks for them. Fewer
+// remain at once if they are idle, and as they end their tasks otherwise; until then Usage may
+// exceed Limit.
 func (p *Workers) Resize(n int) error {
 	if n < 1 {
 		return p.error(fmt.Errorf("resize to %d workers: want at least 1", n))

@@ -13,9 +13,9 @@ import (
 // workersKey is the key under which the context of a task holds its pool.
 type workersKey struct{}
 
-// taskContext returns the context of a task that is submitted with ctx, nil for that of the pool. It notes
-// the trace of ctx if the task will have to wait, since later ctx need not be that of the request. That takes
-// some 20 ns, so it is done as often as the clock is read.
+// taskContext returns the context of a task that is submitted with ctx, nil for that of the pool.
+// It notes the trace of ctx if the task will have to wait, since later ctx need not be that of the
+// request. That takes some 20 ns, so it is done as often as the clock is read.
 func (p *Workers) taskContext(ctx context.Context) *poolContext {
 	if ctx == context.Background() || ctx == context.TODO() {
 		return nil
@@ -36,8 +36,8 @@ func (p *Workers) isInside(ctx context.Context) bool {
 	return ctx.Value(workersKey{}) == p
 }
 
-// isWorker reports whether the calling goroutine is a worker of the pool: whether its caller is a task,
-// whatever context that has at hand. It takes about 1 µs.
+// isWorker reports whether the calling goroutine is a worker of the pool: whether its caller is a
+// task, whatever context that has at hand. It takes about 1 µs.
 func (p *Workers) isWorker() bool {
 	p.mu.Lock()
 	none := p.used == 0
@@ -62,6 +62,7 @@ func goroutineID() uint64 {
 	buf := make([]byte, 64)
 	text := bytes.TrimPrefix(buf[:runtime.Stack(buf, false)], []byte("goroutine "))
 	text, _, _ = bytes.Cut(text, []byte(" "))
-	id, _ := strconv.ParseUint(string(text), 10, 64) // 0, which is none, should the format ever change
+	// 0, which is none, should the format ever change
+	id, _ := strconv.ParseUint(string(text), 10, 64)
 	return id
 }

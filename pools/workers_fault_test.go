@@ -25,7 +25,8 @@ func TestIdleWorkersAreRoom(t *testing.T) {
 				for _, started := range []bool{false, true} {
 					for i := range 10 {
 						err := p.TrySubmit(sleep(time.Second))
-						if accepted := i < c.accepted; accepted != (err == nil) || !accepted && !errors.Is(err, pools.ErrFull) {
+						if accepted := i < c.accepted; accepted != (err == nil) ||
+							!accepted && !errors.Is(err, pools.ErrFull) {
 							t.Errorf("task %d, with workers that were started: %t: %v", i, started, err)
 						}
 					}
@@ -252,7 +253,12 @@ func TestWaitsInATaskWithAnotherContext(t *testing.T) {
 			return all
 		},
 		"ForEach": func(p *pools.Workers) error {
-			return pools.ForEach(context.Background(), p, slices.Values([]int{1}), func(context.Context, int) error { return nil })
+			return pools.ForEach(
+				context.Background(),
+				p,
+				slices.Values([]int{1}),
+				func(context.Context, int) error { return nil },
+			)
 		},
 		"TaskGroup.Wait": func(p *pools.Workers) error {
 			g, _ := p.Group(context.Background())

@@ -8,8 +8,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/callsite"
 )
 
-// scope is the context of jobs that belong together. It is derived from that of their caller, and Close of
-// the pool ends it too.
+// scope is the context of jobs that belong together. It is derived from that of their caller, and
+// Close of the pool ends it too.
 type scope struct {
 	pool    *Workers
 	outside context.Context // for the caller
@@ -33,9 +33,10 @@ func (s *scope) leave(cause error) {
 // cause returns why the scope has ended, nil if it has not.
 func (s *scope) cause() error { return context.Cause(s.outside) }
 
-// TaskGroup is a set of tasks that run on a pool that they share with others and that are waited for
-// together, as by an [golang.org/x/sync/errgroup.Group] whose limit is that of the pool. [Workers.Group]
-// makes one. All methods may be called concurrently, but the first Go comes before Wait.
+// TaskGroup is a set of tasks that run on a pool that they share with others and that are waited
+// for together, as by an [golang.org/x/sync/errgroup.Group] whose limit is that of the pool.
+// [Workers.Group] makes one. All methods may be called concurrently, but the first Go comes before
+// Wait.
 type TaskGroup struct {
 	scope
 	wg      sync.WaitGroup
@@ -44,17 +45,17 @@ type TaskGroup struct {
 	err     error
 }
 
-// Group returns a new TaskGroup and a context derived from ctx. That is canceled the first time that a task
-// of the group fails, that Wait returns or that the pool is closed. The context of the tasks is derived from
-// it, and ends after [WorkersConfig.TaskTimeout] too.
+// Group returns a new TaskGroup and a context derived from ctx. That is canceled the first time
+// that a task of the group fails, that Wait returns or that the pool is closed. The context of the
+// tasks is derived from it, and ends after [WorkersConfig.TaskTimeout] too.
 func (p *Workers) Group(ctx context.Context) (*TaskGroup, context.Context) {
 	g := &TaskGroup{scope: p.newScope(ctx)}
 	return g, g.outside
 }
 
-// Go submits a task. It blocks while the pool has no room, as [Workers.Submit] does; if that fails, or the
-// context of the group has ended, the task does not run, and the error is that of the group if it is the
-// first. A task that does not return has a [*PanicError]. It panics if task is nil.
+// Go submits a task. It blocks while the pool has no room, as [Workers.Submit] does; if that fails,
+// or the context of the group has ended, the task does not run, and the error is that of the group
+// if it is the first. A task that does not return has a [*PanicError]. It panics if task is nil.
 func (g *TaskGroup) Go(task Task) {
 	if task == nil {
 		panic(errNilTask)
@@ -69,8 +70,9 @@ func (g *TaskGroup) Go(task Task) {
 	}
 }
 
-// Wait blocks until all tasks of the group have ended, and returns the first error. Within a task of the
-// same pool it returns [ErrDeadlock] where it would have to wait, and the tasks are canceled.
+// Wait blocks until all tasks of the group have ended, and returns the first error. Within a task
+// of the same pool it returns [ErrDeadlock] where it would have to wait, and the tasks are
+// canceled.
 func (g *TaskGroup) Wait() error {
 	if g.pending.Load() > 0 && g.pool.isWorker() {
 		g.leave(g.pool.errDeadlock)

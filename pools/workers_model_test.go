@@ -17,7 +17,8 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// workersModel is the reference: the pool as a few slices, without concurrency. Its tasks end when they are told to.
+// workersModel is the reference: the pool as a few slices, without concurrency. Its tasks end when
+// they are told to.
 type workersModel struct {
 	limit, queueLimit int
 	maxPending        int
@@ -48,7 +49,8 @@ func (m *workersModel) admit() {
 	}
 }
 
-// hasRoom reports whether a task is accepted: the queue is for those that no worker can take at once.
+// hasRoom reports whether a task is accepted: the queue is for those that no worker can take at
+// once.
 func (m *workersModel) hasRoom() bool {
 	return len(m.queue) < m.queueLimit+max(0, m.limit-len(m.running))
 }
@@ -93,14 +95,23 @@ type workersTrial struct {
 }
 
 func newWorkersTrial(t *testing.T, n, queue int) *workersTrial {
-	p, err := pools.NewWorkers("trial", n, pools.WorkersConfig{Queue: queue, MaxPending: 4, IdleTimeout: time.Second, OnPanic: func(*pools.PanicError) {}},
-		instrument.WithExactTiming())
+	p, err := pools.NewWorkers(
+		"trial",
+		n,
+		pools.WorkersConfig{Queue: queue, MaxPending: 4, IdleTimeout: time.Second, OnPanic: func(*pools.PanicError) {}},
+		instrument.WithExactTiming(),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return &workersTrial{
-		t: t, pool: p, model: workersModel{limit: n, queueLimit: max(0, queue), maxPending: 4}, invariants: pooltest.Invariants{Shrinks: true},
-		ends: map[int]chan func() error{}, cancels: map[int]context.CancelFunc{}, returned: map[int]error{},
+		t:          t,
+		pool:       p,
+		model:      workersModel{limit: n, queueLimit: max(0, queue), maxPending: 4},
+		invariants: pooltest.Invariants{Shrinks: true},
+		ends:       map[int]chan func() error{},
+		cancels:    map[int]context.CancelFunc{},
+		returned:   map[int]error{},
 	}
 }
 
@@ -216,10 +227,24 @@ func (w *workersTrial) check() {
 			w.t.Fatalf("%d tasks %v, want %d", got, instrument.Ending(i), want)
 		}
 	}
-	if used, pending := s.Usage[instrument.Used].Or(-1), s.Pending.Or(-1); used != int64(len(w.model.running)) || pending != int64(len(w.model.queue)+len(w.model.blocked)) {
-		w.t.Fatalf("%d used and %d pending, want %d, and %d queued and %d blocked", used, pending, len(w.model.running), len(w.model.queue), len(w.model.blocked))
+	if used, pending := s.Usage[instrument.Used].Or(
+		-1,
+	), s.Pending.Or(
+		-1,
+	); used != int64(len(w.model.running)) ||
+		pending != int64(len(w.model.queue)+len(w.model.blocked)) {
+		w.t.Fatalf(
+			"%d used and %d pending, want %d, and %d queued and %d blocked",
+			used,
+			pending,
+			len(w.model.running),
+			len(w.model.queue),
+			len(w.model.blocked),
+		)
 	}
-	if r, q, n := w.pool.Running(), w.pool.Queued(), w.pool.Size(); r != len(w.model.running) || q != len(w.model.queue) || n != w.model.limit {
+	if r, q, n := w.pool.Running(), w.pool.Queued(), w.pool.Size(); r != len(w.model.running) ||
+		q != len(w.model.queue) ||
+		n != w.model.limit {
 		w.t.Fatalf("%d running, %d queued, size %d", r, q, n)
 	}
 	w.mu.Lock()
@@ -252,7 +277,8 @@ func (w *workersTrial) finish(dropped bool) {
 		if ran := slices.Contains(w.started, task); ran && err != nil || !ran && err == nil && w.model.dropped == 0 {
 			w.t.Fatalf("task %d ran: %t, and Submit returned %v", task, ran, err)
 		}
-		if err != nil && !errors.Is(err, pools.ErrClosed) && !errors.Is(err, pools.ErrFull) && !errors.Is(err, context.Canceled) {
+		if err != nil && !errors.Is(err, pools.ErrClosed) && !errors.Is(err, pools.ErrFull) &&
+			!errors.Is(err, context.Canceled) {
 			w.t.Fatalf("task %d: %v", task, err)
 		}
 	}

@@ -11,7 +11,8 @@ import (
 type job interface {
 	// run runs it on a worker.
 	run(ctx context.Context) error
-	// drop is called instead if the pool was closed before a worker began it. It is called without the lock.
+	// drop is called instead if the pool was closed before a worker began it. It is called without
+	// the lock.
 	drop()
 	// function returns the program's function that it runs. It is called while that runs.
 	function() callsite.Func
@@ -55,8 +56,8 @@ func (q *entryQueue) grow() {
 	q.ring, q.head = ring, 0
 }
 
-// pop removes the first entry and returns it. The queue must not be empty. The entry is valid until the
-// next push, and its job and context are to be cleared, for the garbage collector.
+// pop removes the first entry and returns it. The queue must not be empty. The entry is valid until
+// the next push, and its job and context are to be cleared, for the garbage collector.
 func (q *entryQueue) pop() *entry {
 	e := &q.ring[q.head]
 	q.head = (q.head + 1) & (len(q.ring) - 1)

@@ -9,8 +9,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// worker is one slot of the pool. The lock guards job, from, use and busy: its goroutine, which alone writes
-// them, reads them without.
+// worker is one slot of the pool. The lock guards job, from, use and busy: its goroutine, which
+// alone writes them, reads them without.
 type worker struct {
 	id     uint64            // of its goroutine
 	job    job               // what it runs
@@ -26,18 +26,19 @@ type worker struct {
 	at     *idleWorker       // nil until it has nothing to do for the first time
 }
 
-// idleWorker is where a worker waits that has nothing to do. The lock of the pool guards it but for wake.
+// idleWorker is where a worker waits that has nothing to do. The lock of the pool guards it but for
+// wake.
 type idleWorker struct {
 	next *idleWorker // below it on the stack
 	wake chan bool   // holds one: whether there is work, or the worker is to retire
 }
 
-// relabel is after how many tasks a worker sets its pprof label again in a rush, since a task may have changed
-// it. It takes 7 ns. Outside a rush it is done before each task.
+// relabel is after how many tasks a worker sets its pprof label again in a rush, since a task may
+// have changed it. It takes 7 ns. Outside a rush it is done before each task.
 const relabel = 16
 
-// work is the goroutine of a worker, as far as it has come. A task that calls runtime.Goexit ends the
-// goroutine, but not the worker.
+// work is the goroutine of a worker, as far as it has come. A task that calls runtime.Goexit ends
+// the goroutine, but not the worker.
 func (p *Workers) work(w *worker) {
 	retired := false
 	defer func() {
@@ -69,8 +70,8 @@ func (p *Workers) identify(w *worker) {
 	p.workers[id] = w
 }
 
-// serve runs tasks until the worker is to retire. It returns false after a panic, and not at all after
-// runtime.Goexit. There is one deferred call for all tasks together.
+// serve runs tasks until the worker is to retire. It returns false after a panic, and not at all
+// after runtime.Goexit. There is one deferred call for all tasks together.
 func (p *Workers) serve(w *worker) (retired bool) {
 	defer func() {
 		if !retired {
@@ -106,8 +107,8 @@ func (p *Workers) run(w *worker) error {
 	return w.job.run(w.ctx)
 }
 
-// rest waits until w is woken. It returns false if w is to retire. It is called by serve itself and not from
-// deeper down, since a goroutine that parks there may need a larger stack.
+// rest waits until w is woken. It returns false if w is to retire. It is called by serve itself and
+// not from deeper down, since a goroutine that parks there may need a larger stack.
 func (w *worker) rest() bool {
 	if !w.parked {
 		return false
@@ -146,8 +147,8 @@ func (p *Workers) unwound(w *worker, value any) {
 	p.config.OnPanic(newPanicError(p.name, value))
 }
 
-// next ends the task of w, if it has one, and begins the next. It returns false if w is idle now or is to
-// retire.
+// next ends the task of w, if it has one, and begins the next. It returns false if w is idle now or
+// is to retire.
 func (p *Workers) next(w *worker) bool {
 	p.mu.Lock()
 	now := p.meter.Event(int64(p.used))
@@ -164,7 +165,8 @@ func (p *Workers) next(w *worker) bool {
 	return true
 }
 
-// nextSlow is the rest of next for when there is more to do. It unlocks mu, which the caller must hold.
+// nextSlow is the rest of next for when there is more to do. It unlocks mu, which the caller must
+// hold.
 func (p *Workers) nextSlow(w *worker, now time.Duration) (begun bool) {
 	if w.woken {
 		w.woken, p.waking = false, false
@@ -237,8 +239,8 @@ func (p *Workers) unpark() *idleWorker {
 	return w
 }
 
-// wake sees to it that a worker is on its way if there are tasks: it wakes the one that worked last, or
-// starts one. Caller must hold mu.
+// wake sees to it that a worker is on its way if there are tasks: it wakes the one that worked
+// last, or starts one. Caller must hold mu.
 func (p *Workers) wake() {
 	switch {
 	case p.waking || p.queue.n == 0:
@@ -253,8 +255,8 @@ func (p *Workers) wake() {
 	}
 }
 
-// shrink takes n workers off the count. It reports whether the pool was stopped and they were the last,
-// so that the caller must call end when it has unlocked mu, which it must hold.
+// shrink takes n workers off the count. It reports whether the pool was stopped and they were the
+// last, so that the caller must call end when it has unlocked mu, which it must hold.
 func (p *Workers) shrink(n int) (last bool) {
 	p.alive -= n
 	if p.alive > 0 || p.stage == workersOpen || p.ended {
@@ -265,8 +267,8 @@ func (p *Workers) shrink(n int) (last bool) {
 	return true
 }
 
-// dismiss releases n idle workers, fewer if there are not as many. It returns what shrink does. Caller must
-// hold mu.
+// dismiss releases n idle workers, fewer if there are not as many. It returns what shrink does.
+// Caller must hold mu.
 func (p *Workers) dismiss(n int) (last bool) {
 	n = max(0, min(n, p.idlers))
 	for range n {

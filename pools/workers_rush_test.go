@@ -11,8 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// One use of 20 ms among 20,000 short ones was absent from use.duration in 197 of 200 pools, and when it was
-// hit it counted 128 times: 2.69 slot-seconds in 22 ms on one slot.
+// One use of 20 ms among 20,000 short ones was absent from use.duration in 197 of 200 pools, and
+// when it was hit it counted 128 times: 2.69 slot-seconds in 22 ms on one slot.
 func TestLongUsesInARushAreNotMissed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 2, pools.WorkersConfig{})

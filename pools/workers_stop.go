@@ -7,9 +7,10 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Shutdown stops the pool when all accepted tasks are done; from now on none is accepted, and callers that
-// are blocked get [ErrClosed]. If ctx ends first it returns the error of ctx; what is left still runs unless
-// Close is called. Within a task it returns [ErrDeadlock] and leaves the pool as it was.
+// Shutdown stops the pool when all accepted tasks are done; from now on none is accepted, and
+// callers that are blocked get [ErrClosed]. If ctx ends first it returns the error of ctx; what is
+// left still runs unless Close is called. Within a task it returns [ErrDeadlock] and leaves the
+// pool as it was.
 //
 // When it returns nil, all goroutines of the pool have ended and its metrics with them.
 func (p *Workers) Shutdown(ctx context.Context) error {
@@ -26,12 +27,13 @@ func (p *Workers) Shutdown(ctx context.Context) error {
 	}
 }
 
-// Close stops the pool at once: it cancels the context of the tasks that run and waits for them, and drops
-// those that are queued, which count as closed. Callers that are blocked get [ErrClosed]. Further calls
-// wait as well.
+// Close stops the pool at once: it cancels the context of the tasks that run and waits for them,
+// and drops those that are queued, which count as closed. Callers that are blocked get [ErrClosed].
+// Further calls wait as well.
 //
-// When it returns, all goroutines of the pool have ended and its metrics with them. Within a task it does
-// not wait, since it would wait for itself: the pool is closed then, and ends after the last task.
+// When it returns, all goroutines of the pool have ended and its metrics with them. Within a task
+// it does not wait, since it would wait for itself: the pool is closed then, and ends after the
+// last task.
 func (p *Workers) Close() {
 	inside := p.isWorker()
 	p.stop(workersClosed)
@@ -123,8 +125,8 @@ func (p *Workers) trimLater() {
 	}
 }
 
-// releaseIdle releases the workers that were idle since the alarm was set: as many as were idle at any
-// time, since the one that worked last works next. Caller must hold mu.
+// releaseIdle releases the workers that were idle since the alarm was set: as many as were idle at
+// any time, since the one that worked last works next. Caller must hold mu.
 func (p *Workers) releaseIdle() {
 	p.dismiss(p.lowest)
 	if p.idlers > 0 {

@@ -14,7 +14,8 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// Evidence 2: runtime.Goexit in two tasks kills a 2-worker workerpool and gopool; a panic crashes the process in workerpool and tunny.
+// Evidence 2: runtime.Goexit in two tasks kills a 2-worker workerpool and gopool; a panic crashes
+// the process in workerpool and tunny.
 func TestFaultPanicAndGoexitCostNoWorker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var reports []*pools.PanicError
@@ -27,7 +28,8 @@ func TestFaultPanicAndGoexitCostNoWorker(t *testing.T) {
 			synctest.Wait()
 		}
 		s := p.Stats()
-		if s.Completed[instrument.Panicked].Or(0) != 5 || s.Completed[instrument.Exited].Or(0) != 5 || s.Usage[instrument.Used].Or(1) != 0 {
+		if s.Completed[instrument.Panicked].Or(0) != 5 || s.Completed[instrument.Exited].Or(0) != 5 ||
+			s.Usage[instrument.Used].Or(1) != 0 {
 			t.Errorf("completed %v, used %v", s.Completed, s.Usage[instrument.Used])
 		}
 		start := time.Now()
@@ -40,10 +42,12 @@ func TestFaultPanicAndGoexitCostNoWorker(t *testing.T) {
 		}
 		time.Sleep(time.Since(start) + time.Second)
 		exit, panicked := reports[0], reports[1]
-		if exit.Value != nil || !bytes.Contains(exit.Stack, []byte("taskThatExits")) || !strings.Contains(exit.Error(), "Goexit") {
+		if exit.Value != nil || !bytes.Contains(exit.Stack, []byte("taskThatExits")) ||
+			!strings.Contains(exit.Error(), "Goexit") {
 			t.Errorf("exit is reported as %v\n%s", exit, exit.Stack)
 		}
-		if !errors.Is(panicked, cause) || !bytes.Contains(panicked.Stack, []byte("taskThatPanics")) || !strings.Contains(panicked.Error(), t.Name()) {
+		if !errors.Is(panicked, cause) || !bytes.Contains(panicked.Stack, []byte("taskThatPanics")) ||
+			!strings.Contains(panicked.Error(), t.Name()) {
 			t.Errorf("panic is reported as %v\n%s", panicked, panicked.Stack)
 		}
 	})
@@ -80,7 +84,11 @@ func TestFaultSubmitAfterStop(t *testing.T) {
 			p := newWorkers(t, 1, pools.WorkersConfig{})
 			stop(p)
 			stop(p) // does no harm
-			if err := p.Submit(t.Context(), nothing); !errors.Is(err, pools.ErrClosed) || !strings.Contains(err.Error(), t.Name()) {
+			if err := p.Submit(
+				t.Context(),
+				nothing,
+			); !errors.Is(err, pools.ErrClosed) ||
+				!strings.Contains(err.Error(), t.Name()) {
 				t.Errorf("Submit: %v", err)
 			}
 			if err := p.TrySubmit(nothing); !errors.Is(err, pools.ErrClosed) {

@@ -50,7 +50,11 @@ func (o *outcomes) check(t testing.TB, s instrument.Stats) {
 		t.Errorf("%d tasks ran, %d were accepted", o.ran.Load(), o.accepted.Load())
 	}
 	got := [...]int64{
-		s.Requests[instrument.Acquired].Or(-1), s.Requests[instrument.Rejected].Or(-1), s.Requests[instrument.WasClosed].Or(-1),
+		s.Requests[instrument.Acquired].Or(
+			-1,
+		),
+		s.Requests[instrument.Rejected].Or(-1),
+		s.Requests[instrument.WasClosed].Or(-1),
 		s.Requests[instrument.Canceled].Or(-1) + s.Requests[instrument.TimedOut].Or(-1),
 	}
 	if want := [...]int64{o.accepted.Load(), o.rejected.Load(), o.closed.Load(), o.canceled.Load()}; got != want {
@@ -58,7 +62,8 @@ func (o *outcomes) check(t testing.TB, s instrument.Stats) {
 	}
 }
 
-// Evidence 2: counters summed in the wrong order show more in use than there are in up to all readings under load.
+// Evidence 2: counters summed in the wrong order show more in use than there are in up to all
+// readings under load.
 func TestFaultWorkersInUseAboveLimit(t *testing.T) {
 	p := newWorkers(t, 3, pools.WorkersConfig{Queue: 8})
 	var in pooltest.Invariants
@@ -117,7 +122,11 @@ func TestFaultSubmitRacingShutdown(t *testing.T) {
 }
 
 func TestWorkersStress(t *testing.T) {
-	p := newWorkers(t, 4, pools.WorkersConfig{Queue: 4, IdleTimeout: time.Millisecond, OnPanic: func(*pools.PanicError) {}})
+	p := newWorkers(
+		t,
+		4,
+		pools.WorkersConfig{Queue: 4, IdleTimeout: time.Millisecond, OnPanic: func(*pools.PanicError) {}},
+	)
 	in := pooltest.Invariants{Shrinks: true}
 	var o outcomes
 	s := in.HoldUnder(t, p.Stats, func() {
@@ -205,14 +214,16 @@ func TestWorkersAllocateNothing(t *testing.T) {
 				}
 			}
 		}
-		if n := testing.AllocsPerRun(10, submit); n > 50 && !raceEnabled { // of 1000; the sync.Pool may be emptied
+		// of 1000; the sync.Pool may be emptied
+		if n := testing.AllocsPerRun(10, submit); n > 50 && !raceEnabled {
 			t.Errorf("%s: %v allocations for 1000 tasks", name, n)
 		}
 		p.Close()
 	}
 }
 
-// A burst of long tasks is no reason to sample: what is in progress and what waits shows at every reading.
+// A burst of long tasks is no reason to sample: what is in progress and what waits shows at every
+// reading.
 func TestBurstOfLongTasksIsTimed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 4, pools.WorkersConfig{Queue: 2000})

@@ -10,7 +10,8 @@ import (
 
 var errNilTask = errors.New("pools: the task is nil")
 
-// stall is how long no task has started or ended before a blocked caller looks whether it is a worker.
+// stall is how long no task has started or ended before a blocked caller looks whether it is a
+// worker.
 const stall = time.Second
 
 // blockedTask is what a caller that is blocked wants.
@@ -20,13 +21,15 @@ type blockedTask struct {
 	asked bool // to look whether it is a worker
 }
 
-// errLook is the answer to a blocked caller that is to look whether it is a worker. It stays in the line.
+// errLook is the answer to a blocked caller that is to look whether it is a worker. It stays in the
+// line.
 var errLook = errors.New("look")
 
-// Submit hands task to the pool. It blocks while there is no room, until there is, ctx ends or the pool is
-// closed. When it returns nil, the task will run, unless Close drops it, with a context that has the values
-// of ctx; see [Task]. Otherwise it will not run, and the error is that of ctx, or wraps [ErrClosed],
-// [ErrFull] because of [WorkersConfig.MaxPending], or [ErrDeadlock]. It panics if task is nil.
+// Submit hands task to the pool. It blocks while there is no room, until there is, ctx ends or the
+// pool is closed. When it returns nil, the task will run, unless Close drops it, with a context
+// that has the values of ctx; see [Task]. Otherwise it will not run, and the error is that of ctx,
+// or wraps [ErrClosed], [ErrFull] because of [WorkersConfig.MaxPending], or [ErrDeadlock]. It
+// panics if task is nil.
 func (p *Workers) Submit(ctx context.Context, task Task) error {
 	if task == nil {
 		panic(errNilTask)
@@ -44,8 +47,8 @@ func (p *Workers) Submit(ctx context.Context, task Task) error {
 	return p.submitSlow(ctx, plainJob(task), nil)
 }
 
-// TrySubmit hands task to the pool if that is possible without blocking. Otherwise it returns an error that
-// wraps [ErrFull], or [ErrClosed] after the pool was stopped. It panics if task is nil.
+// TrySubmit hands task to the pool if that is possible without blocking. Otherwise it returns an
+// error that wraps [ErrFull], or [ErrClosed] after the pool was stopped. It panics if task is nil.
 func (p *Workers) TrySubmit(task Task) error {
 	if task == nil {
 		panic(errNilTask)
@@ -78,8 +81,8 @@ func (p *Workers) submit(ctx context.Context, j job, values *poolContext) error 
 	return p.submitSlow(ctx, j, values)
 }
 
-// submitSlow is the rest of submit for when there is no room or the pool was stopped. It unlocks mu, which
-// the caller must hold.
+// submitSlow is the rest of submit for when there is no room or the pool was stopped. It unlocks
+// mu, which the caller must hold.
 func (p *Workers) submitSlow(ctx context.Context, j job, values *poolContext) error {
 	var err error
 	switch {
@@ -98,8 +101,8 @@ func (p *Workers) submitSlow(ctx context.Context, j job, values *poolContext) er
 	return err
 }
 
-// hasRoom reports whether a task may be accepted: the queue is for those beyond what workers that are free,
-// or that may be started, can take. Caller must hold mu.
+// hasRoom reports whether a task may be accepted: the queue is for those beyond what workers that
+// are free, or that may be started, can take. Caller must hold mu.
 func (p *Workers) hasRoom() bool {
 	return p.queue.n-p.size < max(0, p.limit-p.used)
 }
@@ -201,8 +204,8 @@ func (p *Workers) turns() int64 {
 	return 2*p.requests.Ended(instrument.Acquired) - int64(p.used)
 }
 
-// lookAfter asks blocked callers to look whether they are workers, if no task has started or ended since
-// the alarm was set. Caller must hold mu.
+// lookAfter asks blocked callers to look whether they are workers, if no task has started or ended
+// since the alarm was set. Caller must hold mu.
 func (p *Workers) lookAfter() {
 	if p.turns() == p.seen {
 		for w := p.blocked.first; w != nil; w = w.next {

@@ -23,7 +23,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A connector that is wrapped for its pool below otelsql, or above it, gives both their own: spans there, uses and waits here.
+// A connector that is wrapped for its pool below otelsql, or above it, gives both their own: spans
+// there, uses and waits here.
 func TestConnectorBesideOtelsql(t *testing.T) {
 	_, url := server.Postgres(t)
 	config, err := pgx.ParseConfig(url)

@@ -14,8 +14,9 @@ const Kind = "ants"
 // Both kinds of pool that take functions fit.
 var _, _ wrap.Submitter = (*ants.Pool)(nil), (*ants.MultiPool)(nil)
 
-// Pool reports p, an [ants.Pool] or an [ants.MultiPool], under a name. Give tasks to Submit of what it returns: ants says how many
-// workers there are, but not how many of them work. See [wrap.NewTaskPool] for what is reported and for what it costs.
+// Pool reports p, an [ants.Pool] or an [ants.MultiPool], under a name. Give tasks to Submit of what
+// it returns: ants says how many workers there are, but not how many of them work. See
+// [wrap.NewTaskPool] for what is reported and for what it costs.
 func Pool(name string, p wrap.Submitter, opts ...instrument.Option) (*wrap.TaskPool, error) {
 	return wrap.NewTaskPool(name, Kind, p, opts...)
 }

@@ -60,9 +60,17 @@ func TestPoolReportsARealOne(t *testing.T) {
 		t.Fatalf("a second one that blocks: %v", err)
 	}
 	want := map[string]float64{
-		pool + "limit": 2, pool + "usage used": 2, pool + "usage idle": 0, pool + "pending": 1,
-		pool + "requests acquired": 2, pool + "requests rejected": 1, pool + "requests closed": 0, pool + "wait.duration acquired": 2,
-		pool + "use.time": -1, pool + "completed ok": 0, pool + "completed panic": 0,
+		pool + "limit":                  2,
+		pool + "usage used":             2,
+		pool + "usage idle":             0,
+		pool + "pending":                1,
+		pool + "requests acquired":      2,
+		pool + "requests rejected":      1,
+		pool + "requests closed":        0,
+		pool + "wait.duration acquired": 2,
+		pool + "use.time":               -1,
+		pool + "completed ok":           0,
+		pool + "completed panic":        0,
 	}
 	pooltest.WantPoints(t, pooltest.Points(t), want)
 	close(end)

@@ -7,5 +7,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) // ants has a pool of its own from the start, which never ends
+	// ants has a pool of its own from the start, which never ends
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
 }

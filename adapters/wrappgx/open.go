@@ -11,21 +11,31 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// NewWithConfig is [pgxpool.NewWithConfig] for a pool that is reported under a name, until the Registration is closed. It tells more
-// than [Pool], by the tracers of pgx, beside which those of config are called as before:
+// NewWithConfig is [pgxpool.NewWithConfig] for a pool that is reported under a name, until the
+// Registration is closed. It tells more than [Pool], by the tracers of pgx, beside which those of
+// config are called as before:
 //
-//   - requests by how they end: acquired, also where no connection could be made (and completed as an error), canceled, timeout and
-//     closed,
-//   - the wait of each for a connection, without the time in which one is made for it; how many wait now, and since when,
-//   - connections made, and how long that took, with BeforeConnect and AfterConnect; those that could not be made, by the type of
-//     error; and those that are being made, be it for a request that has given up,
-//   - uses, from Acquire to Release, how long each was, and whether the connection could be used again (ok) or was closed (error). One
-//     that was hijacked is used no longer when a collection finds out,
-//   - connections closed, by reason: max_lifetime, max_idle_time, broken, and other, such as when the pool is closed.
+//   - requests by how they end: acquired, also where no connection could be made (and completed as
+//     an error), canceled, timeout and closed,
+//   - the wait of each for a connection, without the time in which one is made for it; how many
+//     wait now, and since when,
+//   - connections made, and how long that took, with BeforeConnect and AfterConnect; those that
+//     could not be made, by the type of error; and those that are being made, be it for a request
+//     that has given up,
+//   - uses, from Acquire to Release, how long each was, and whether the connection could be used
+//     again (ok) or was closed (error). One that was hijacked is used no longer when a collection
+//     finds out,
+//   - connections closed, by reason: max_lifetime, max_idle_time, broken, and other, such as when
+//     the pool is closed.
 //
-// Connections that AcquireAllIdle returns count when they are released. A use costs two locks and two readings of the clock, and a
-// query two calls of a tracer that does nothing.
-func NewWithConfig(ctx context.Context, name string, config *pgxpool.Config, opts ...instrument.Option) (*pgxpool.Pool, *instrument.Registration, error) {
+// Connections that AcquireAllIdle returns count when they are released. A use costs two locks and
+// two readings of the clock, and a query two calls of a tracer that does nothing.
+func NewWithConfig(
+	ctx context.Context,
+	name string,
+	config *pgxpool.Config,
+	opts ...instrument.Option,
+) (*pgxpool.Pool, *instrument.Registration, error) {
 	if config == nil {
 		return nil, nil, fmt.Errorf("pgx pool %q: the config is nil: want one of pgxpool.ParseConfig", name)
 	}
@@ -106,7 +116,11 @@ type leaseTracer struct {
 type askedKey struct{}
 
 // TraceAcquireStart implements pgxpool.AcquireTracer.
-func (l leaseTracer) TraceAcquireStart(ctx context.Context, _ *pgxpool.Pool, _ pgxpool.TraceAcquireStartData) context.Context {
+func (l leaseTracer) TraceAcquireStart(
+	ctx context.Context,
+	_ *pgxpool.Pool,
+	_ pgxpool.TraceAcquireStartData,
+) context.Context {
 	return context.WithValue(ctx, askedKey{}, l.t.ask())
 }
 

@@ -78,7 +78,8 @@ func TestNewWithConfigTellsALeakAndAnOutage(t *testing.T) {
 		runtime.Gosched()
 	}
 	s := reg.Stats()
-	if s.Usage[instrument.Used].Or(-1) != 3 || s.Limit.Or(-1) != 3 || s.Requests[instrument.TimedOut].Or(-1) != 1 || s.PendingAge.Or(-1) < 0 {
+	if s.Usage[instrument.Used].Or(-1) != 3 || s.Limit.Or(-1) != 3 || s.Requests[instrument.TimedOut].Or(-1) != 1 ||
+		s.PendingAge.Or(-1) < 0 {
 		t.Errorf("all are leaked: %v", s)
 	}
 	if w := s.Wait[instrument.TimedOut]; w.Count() != 1 || w.Sum() < 0.01 || s.Wait[instrument.Acquired].Count() != 3 {
@@ -102,10 +103,12 @@ func TestNewWithConfigTellsALeakAndAnOutage(t *testing.T) {
 		}
 	}
 	s = reg.Stats()
-	if count(s, instrument.Ended, "broken") != 3 || count(s, instrument.CreateFailed, "error") < n || count(s, instrument.Created, "") != 3 {
+	if count(s, instrument.Ended, "broken") != 3 || count(s, instrument.CreateFailed, "error") < n ||
+		count(s, instrument.Created, "") != 3 {
 		t.Errorf("an outage: %v", s)
 	}
-	if s.Completed[instrument.Failed].Or(-1) != 3+n || s.Usage[instrument.Used].Or(-1) != 0 || s.Usage[instrument.Constructing].Or(-1) != 0 {
+	if s.Completed[instrument.Failed].Or(-1) != 3+n || s.Usage[instrument.Used].Or(-1) != 0 ||
+		s.Usage[instrument.Constructing].Or(-1) != 0 {
 		t.Errorf("an outage: %v", s)
 	}
 
@@ -114,19 +117,24 @@ func TestNewWithConfigTellsALeakAndAnOutage(t *testing.T) {
 		t.Fatal(err)
 	}
 	after := reg.Stats()
-	if count(after, instrument.Created, "") != 4 || after.Completed[instrument.OK].Or(-1) != 1 || after.Usage[instrument.Idle].Or(-1) != 1 {
+	if count(after, instrument.Created, "") != 4 || after.Completed[instrument.OK].Or(-1) != 1 ||
+		after.Usage[instrument.Idle].Or(-1) != 1 {
 		t.Errorf("it is back: %v", after)
 	}
 	p.Close()
 	for count(reg.Stats(), instrument.Ended, "other") != 1 {
 		runtime.Gosched()
 	}
-	if _, err := p.Acquire(t.Context()); !errors.Is(err, puddle.ErrClosedPool) || reg.Stats().Requests[instrument.WasClosed].Or(-1) != 1 {
+	if _, err := p.Acquire(
+		t.Context(),
+	); !errors.Is(err, puddle.ErrClosedPool) ||
+		reg.Stats().Requests[instrument.WasClosed].Or(-1) != 1 {
 		t.Errorf("a closed pool: %v, %v", err, reg.Stats())
 	}
 }
 
-// The program's own hooks and tracers are called, and what they take is part of making a connection.
+// The program's own hooks and tracers are called, and what they take is part of making a
+// connection.
 func TestNewWithConfigKeepsHooks(t *testing.T) {
 	_, url := server.Postgres(t)
 	fail := errors.New("as meant")
@@ -153,7 +161,8 @@ func TestNewWithConfigKeepsHooks(t *testing.T) {
 	if calls["before"] != 3 || calls["after"] != 2 || calls["query"] != 1 {
 		t.Errorf("called %v", calls)
 	}
-	if count(s, instrument.CreateFailed, "error") != 2 || count(s, instrument.Created, "") != 1 || s.Usage[instrument.Constructing].Or(-1) != 0 {
+	if count(s, instrument.CreateFailed, "error") != 2 || count(s, instrument.Created, "") != 1 ||
+		s.Usage[instrument.Constructing].Or(-1) != 0 {
 		t.Errorf("two not made, one made: %v", s)
 	}
 }
@@ -184,7 +193,8 @@ func TestNewWithConfigCountsADialThatWasLeftBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := reg.Stats()
-	if s.Usage[instrument.Constructing].Or(-1) != 1 || s.Usage[instrument.Used].Or(-1) != 0 || s.Requests[instrument.Canceled].Or(-1) != 1 {
+	if s.Usage[instrument.Constructing].Or(-1) != 1 || s.Usage[instrument.Used].Or(-1) != 0 ||
+		s.Requests[instrument.Canceled].Or(-1) != 1 {
 		t.Errorf("the dial goes on: %v", s)
 	}
 	close(hold)

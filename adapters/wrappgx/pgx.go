@@ -12,20 +12,26 @@ import (
 // Kind is the kind of pool that it reports.
 const Kind = "pgx"
 
-// Pool reports p under a name, until the Registration is closed. Each collection takes one snapshot, [pgxpool.Pool.Stat]:
+// Pool reports p under a name, until the Registration is closed. Each collection takes one
+// snapshot, [pgxpool.Pool.Stat]:
 //
 //   - the limit, and connections used, idle and being made (constructing),
-//   - requests that got a connection (acquired), and those whose context was canceled or past its deadline, which pgx counts together
-//     (canceled). Those that failed since no connection could be made it does not count. One that finds a connection that is broken or
-//     too old takes another, and counts for each,
-//   - how many of those acquired had to wait, and for how long together, as counters. Pgx counts as waiting what is spent on making a
-//     connection, too: after a quiet start, compare with the connections constructing,
-//   - connections closed since they were too old (max_lifetime) or idle for too long (max_idle_time).
+//   - requests that got a connection (acquired), and those whose context was canceled or past its
+//     deadline, which pgx counts together (canceled). Those that failed since no connection could
+//     be made it does not count. One that finds a connection that is broken or too old takes
+//     another, and counts for each,
+//   - how many of those acquired had to wait, and for how long together, as counters. Pgx counts as
+//     waiting what is spent on making a connection, too: after a quiet start, compare with the
+//     connections constructing,
+//   - connections closed since they were too old (max_lifetime) or idle for too long
+//     (max_idle_time).
 //
-// Who waits now, how long each request waits or uses a connection, and the waits of those who gave up pgx does not say. It counts an
-// attempt to connect as a new connection, also where it fails, so connections made are left out.
+// Who waits now, how long each request waits or uses a connection, and the waits of those who gave
+// up pgx does not say. It counts an attempt to connect as a new connection, also where it fails, so
+// connections made are left out.
 //
-// A collection takes a lock of p for about 1 µs with 100 connections. It does not close p; close the Registration before or after it.
+// A collection takes a lock of p for about 1 µs with 100 connections. It does not close p; close
+// the Registration before or after it.
 func Pool(name string, p *pgxpool.Pool, opts ...instrument.Option) (*instrument.Registration, error) {
 	if p == nil {
 		return nil, fmt.Errorf("pgx pool %q: the *pgxpool.Pool is nil: want one that is open", name)

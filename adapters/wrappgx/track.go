@@ -13,7 +13,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// track is a pool as its tracers see it. The lock of the recorder must not be held while the pool is asked for anything.
+// track is a pool as its tracers see it. The lock of the recorder must not be held while the pool
+// is asked for anything.
 type track struct {
 	stat func() *pgxpool.Stat // set before anything is collected
 
@@ -76,7 +77,8 @@ func (t *track) ask() *asked {
 	return &asked{t.Ask()}
 }
 
-// begin begins the making of a connection, maybe for a call of Acquire, whose values ctx has. That may have given up.
+// begin begins the making of a connection, maybe for a call of Acquire, whose values ctx has. That
+// may have given up.
 func (t *track) begin(ctx context.Context, prepares bool) *dial {
 	d := &dial{began: measure.Clock(), prepares: prepares}
 	t.Lock()
@@ -159,8 +161,9 @@ func (t *track) closing() {
 	t.closed++
 }
 
-// snapshot asks the pool, and returns as well how many of the uses it does not know of: connections that were hijacked. Only where no
-// use began or ended meanwhile this can be said; so there may be none where there are some.
+// snapshot asks the pool, and returns as well how many of the uses it does not know of: connections
+// that were hijacked. Only where no use began or ended meanwhile this can be said; so there may be
+// none where there are some.
 func (t *track) snapshot() (s *pgxpool.Stat, hijacked int64) {
 	for range 3 {
 		t.Lock()
@@ -204,13 +207,17 @@ func (t *track) stats() instrument.Stats {
 			event = instrument.Created
 		}
 		made := t.makes[f].Clone()
-		s.Resources = append(s.Resources, instrument.Resources{Event: event, Reason: f.String(), Count: int64(made.Count())})
+		s.Resources = append(
+			s.Resources,
+			instrument.Resources{Event: event, Reason: f.String(), Count: int64(made.Count())},
+		)
 		s.Create = append(s.Create, instrument.Creation{ErrorType: f.String(), Duration: made})
 	}
 	return s
 }
 
-// endHijacked ends n uses, the oldest: which they are the pool does not say. Caller must hold the lock.
+// endHijacked ends n uses, the oldest: which they are the pool does not say. Caller must hold the
+// lock.
 func (t *track) endHijacked(n int64) {
 	for ; n > 0 && len(t.uses) > 0; n-- {
 		var oldest *pgx.Conn

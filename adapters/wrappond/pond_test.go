@@ -31,8 +31,14 @@ func TestPoolReportsARealOne(t *testing.T) {
 		t.Fatalf("one more than the queue holds: %v", err)
 	}
 	want := map[string]float64{
-		pool + "limit": 1, pool + "usage used": 1, pool + "pending": 2, pool + "pending.limit": 2,
-		pool + "requests rejected": 1, pool + "requests canceled": 0, pool + "completed ok": 0, pool + "completed error": 0,
+		pool + "limit":             1,
+		pool + "usage used":        1,
+		pool + "pending":           2,
+		pool + "pending.limit":     2,
+		pool + "requests rejected": 1,
+		pool + "requests canceled": 0,
+		pool + "completed ok":      0,
+		pool + "completed error":   0,
 	}
 	pooltest.WantPoints(t, pooltest.Points(t), want)
 	close(end)

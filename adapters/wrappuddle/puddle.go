@@ -12,18 +12,23 @@ import (
 // Kind is the kind of pool that it reports.
 const Kind = "puddle"
 
-// Pool reports p under a name, until the Registration is closed. Each collection takes one snapshot, [puddle.Pool.Stat]:
+// Pool reports p under a name, until the Registration is closed. Each collection takes one
+// snapshot, [puddle.Pool.Stat]:
 //
 //   - the limit, and resources used, idle and being made (constructing),
-//   - requests that got a resource (acquired), and those whose context was canceled or past its deadline, which puddle counts together
-//     (canceled). Those that failed since no resource could be made, and those of TryAcquire that got none, it does not count,
-//   - how many of those acquired had to wait, and for how long together, as counters. Puddle counts as waiting what is spent on making
-//     a resource, too: after a quiet start, compare with the resources constructing.
+//   - requests that got a resource (acquired), and those whose context was canceled or past its
+//     deadline, which puddle counts together (canceled). Those that failed since no resource could
+//     be made, and those of TryAcquire that got none, it does not count,
+//   - how many of those acquired had to wait, and for how long together, as counters. Puddle counts
+//     as waiting what is spent on making a resource, too: after a quiet start, compare with the
+//     resources constructing.
 //
-// Who waits now, how long each request waits or uses a resource, the waits of those who gave up, and how many resources were made and
-// destroyed puddle does not say. The pools of pools.NewResources do.
+// Who waits now, how long each request waits or uses a resource, the waits of those who gave up,
+// and how many resources were made and destroyed puddle does not say. The pools of
+// pools.NewResources do.
 //
-// A collection takes a lock of p for about 1 µs with 100 resources. It does not close p; close the Registration before or after it.
+// A collection takes a lock of p for about 1 µs with 100 resources. It does not close p; close the
+// Registration before or after it.
 func Pool[T any](name string, p *puddle.Pool[T], opts ...instrument.Option) (*instrument.Registration, error) {
 	if p == nil {
 		return nil, fmt.Errorf("puddle pool %q: the *puddle.Pool is nil: want one that is open", name)

@@ -56,10 +56,12 @@ func TestClientTellsALeakAndAnOutage(t *testing.T) {
 	cancel()
 	_ = c.Ping(ended).Err()
 	s := reg.Stats()
-	if s.Usage[instrument.Used].Or(-1) != 2 || s.Requests[instrument.TimedOut].Or(-1) != 1 || s.Wait[instrument.TimedOut].Sum() < 0.02 {
+	if s.Usage[instrument.Used].Or(-1) != 2 || s.Requests[instrument.TimedOut].Or(-1) != 1 ||
+		s.Wait[instrument.TimedOut].Sum() < 0.02 {
 		t.Errorf("both are leaked: %v", s)
 	}
-	if s.Requests[instrument.Canceled].Or(-1) != 1 || s.Requests[instrument.Acquired].Or(-1) != 2 || count(s, instrument.Created, "") != 2 {
+	if s.Requests[instrument.Canceled].Or(-1) != 1 || s.Requests[instrument.Acquired].Or(-1) != 2 ||
+		count(s, instrument.Created, "") != 2 {
 		t.Errorf("both are leaked: %v", s)
 	}
 
@@ -75,10 +77,12 @@ func TestClientTellsALeakAndAnOutage(t *testing.T) {
 		}
 	}
 	s = reg.Stats()
-	if count(s, instrument.Ended, "broken") != 2 || count(s, instrument.CreateFailed, "error") == 0 || s.Usage[instrument.Used].Or(-1) != 0 {
+	if count(s, instrument.Ended, "broken") != 2 || count(s, instrument.CreateFailed, "error") == 0 ||
+		s.Usage[instrument.Used].Or(-1) != 0 {
 		t.Errorf("an outage: %v", s)
 	}
-	if s.Completed[instrument.Failed].Or(-1) != 2+n || s.Requests[instrument.Acquired].Or(-1) != 2+n || s.Pending.Or(-1) != 0 {
+	if s.Completed[instrument.Failed].Or(-1) != 2+n || s.Requests[instrument.Acquired].Or(-1) != 2+n ||
+		s.Pending.Or(-1) != 0 {
 		t.Errorf("an outage: %v", s)
 	}
 
@@ -87,7 +91,8 @@ func TestClientTellsALeakAndAnOutage(t *testing.T) {
 		runtime.Gosched()
 	}
 	s = reg.Stats()
-	if count(s, instrument.Created, "") < 3 || s.Completed[instrument.OK].Or(-1) != 1 || s.Usage[instrument.Idle].Or(-1) < 1 {
+	if count(s, instrument.Created, "") < 3 || s.Completed[instrument.OK].Or(-1) != 1 ||
+		s.Usage[instrument.Idle].Or(-1) < 1 {
 		t.Errorf("it is back: %v", s)
 	}
 	_ = c.Close()
@@ -151,7 +156,9 @@ func (h *heard) RecordConnectionClosed(context.Context, redis.ConnInfo, string, 
 func TestRecorderWithInvariantsUnderLoad(t *testing.T) {
 	other := &heard{OTelRecorder: wrapredis.Silent, calls: map[string]int{}}
 	listen(t, other)
-	c := redis.NewClient(&redis.Options{Addr: server.Redis(t).Address, PoolSize: 3, MaxIdleConns: 2, PoolTimeout: time.Minute})
+	c := redis.NewClient(
+		&redis.Options{Addr: server.Redis(t).Address, PoolSize: 3, MaxIdleConns: 2, PoolTimeout: time.Minute},
+	)
 	defer c.Close()
 	reg := mustObserve(t, c)
 	pipes, err := wrapredis.Pipelines(t.Name()+" pipelines", c)
@@ -177,7 +184,8 @@ func TestRecorderWithInvariantsUnderLoad(t *testing.T) {
 		}
 		wg.Wait()
 	})
-	if last.Usage[instrument.Used].Or(-1) != 0 || last.Pending.Or(-1) != 0 || last.Requests[instrument.Acquired].Or(-1) < goroutines*each/2 {
+	if last.Usage[instrument.Used].Or(-1) != 0 || last.Pending.Or(-1) != 0 ||
+		last.Requests[instrument.Acquired].Or(-1) < goroutines*each/2 {
 		t.Errorf("in the end: %v", last)
 	}
 	pipe := c.Pipeline()

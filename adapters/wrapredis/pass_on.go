@@ -11,7 +11,15 @@ import (
 type passOn []redis.OTelRecorder
 
 // RecordOperationDuration passes it on.
-func (p passOn) RecordOperationDuration(ctx context.Context, d time.Duration, cmd redis.Cmder, attempts int, err error, cn redis.ConnInfo, db int) {
+func (p passOn) RecordOperationDuration(
+	ctx context.Context,
+	d time.Duration,
+	cmd redis.Cmder,
+	attempts int,
+	err error,
+	cn redis.ConnInfo,
+	db int,
+) {
 	for _, r := range p {
 		r.RecordOperationDuration(ctx, d, cmd, attempts, err, cn, db)
 	}
@@ -48,7 +56,14 @@ func (p passOn) RecordConnectionHandoff(ctx context.Context, cn redis.ConnInfo, 
 }
 
 // RecordError passes it on.
-func (p passOn) RecordError(ctx context.Context, kind string, cn redis.ConnInfo, status string, internal bool, retries int) {
+func (p passOn) RecordError(
+	ctx context.Context,
+	kind string,
+	cn redis.ConnInfo,
+	status string,
+	internal bool,
+	retries int,
+) {
 	for _, r := range p {
 		r.RecordError(ctx, kind, cn, status, internal, retries)
 	}
@@ -83,7 +98,12 @@ func (p passOn) RecordPubSubMessage(ctx context.Context, cn redis.ConnInfo, dire
 }
 
 // RecordStreamLag passes it on.
-func (p passOn) RecordStreamLag(ctx context.Context, lag time.Duration, cn redis.ConnInfo, stream, group, consumer string) {
+func (p passOn) RecordStreamLag(
+	ctx context.Context,
+	lag time.Duration,
+	cn redis.ConnInfo,
+	stream, group, consumer string,
+) {
 	for _, r := range p {
 		r.RecordStreamLag(ctx, lag, cn, stream, group, consumer)
 	}

@@ -15,16 +15,17 @@ import (
 // installed reports whether a program has asked for a recorder: without one hooks need not look.
 var installed atomic.Bool
 
-// tracks are the pools that are followed, by the names that go-redis gives them: of weak.Pointer[track], since a client that the
-// program has dropped must be collected.
+// tracks are the pools that are followed, by the names that go-redis gives them: of
+// weak.Pointer[track], since a client that the program has dropped must be collected.
 var tracks sync.Map
 
-// Recorder returns what go-redis tells how requests wait, how connections are used and why they are closed:
+// Recorder returns what go-redis tells how requests wait, how connections are used and why they are
+// closed:
 //
 //	redis.SetOTelRecorder(wrapredis.Recorder()) // once, before the clients are made
 //
-// go-redis has one recorder in a process; those given here are called as well. Without it [Client] and [Pipelines] report what
-// redis.PoolStats says.
+// go-redis has one recorder in a process; those given here are called as well. Without it [Client]
+// and [Pipelines] report what redis.PoolStats says.
 func Recorder(also ...redis.OTelRecorder) redis.OTelRecorder {
 	installed.Store(true)
 	return recorder{passOn: also}
@@ -75,8 +76,15 @@ func (r recorder) RecordConnectionWaitTime(ctx context.Context, waited time.Dura
 	r.passOn.RecordConnectionWaitTime(ctx, waited, cn)
 }
 
-// RecordConnectionCount implements redis.OTelConnectionCounter: a connection that is idle is used no longer.
-func (r recorder) RecordConnectionCount(ctx context.Context, delta int, cn redis.ConnInfo, state string, isPubSub bool) {
+// RecordConnectionCount implements redis.OTelConnectionCounter: a connection that is idle is used
+// no longer.
+func (r recorder) RecordConnectionCount(
+	ctx context.Context,
+	delta int,
+	cn redis.ConnInfo,
+	state string,
+	isPubSub bool,
+) {
 	if t := trackOf(cn.PoolName()); t != nil && delta > 0 && state == "idle" {
 		t.released(cn, instrument.OK)
 	}
@@ -100,7 +108,14 @@ func (r recorder) RecordConnectionCreateTime(ctx context.Context, took time.Dura
 }
 
 // RecordError implements redis.OTelRecorder.
-func (r recorder) RecordError(ctx context.Context, kind string, cn redis.ConnInfo, status string, internal bool, retries int) {
+func (r recorder) RecordError(
+	ctx context.Context,
+	kind string,
+	cn redis.ConnInfo,
+	status string,
+	internal bool,
+	retries int,
+) {
 	if c, ok := ctx.Value(callKey{}).(*call); ok && kind == "POOL_TIMEOUT" {
 		c.giveUp(instrument.TimedOut)
 	}

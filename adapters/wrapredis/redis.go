@@ -13,49 +13,58 @@ import (
 // Kind is the kind of pool that it reports.
 const Kind = "redis"
 
-// Pooled is a client of go-redis with pools: [redis.Client], [redis.ClusterClient], [redis.Ring] or [redis.UniversalClient].
+// Pooled is a client of go-redis with pools: [redis.Client], [redis.ClusterClient], [redis.Ring] or
+// [redis.UniversalClient].
 type Pooled interface {
 	PoolStats() *redis.PoolStats
 }
 
-// Client reports the connection pool of c under a name, until the Registration is closed; of a cluster or a ring, the pools of all
-// its nodes together. Each collection takes one snapshot of redis.PoolStats:
+// Client reports the connection pool of c under a name, until the Registration is closed; of a
+// cluster or a ring, the pools of all its nodes together. Each collection takes one snapshot of
+// redis.PoolStats:
 //
-//   - the limit, [redis.Options.PoolSize] or MaxActiveConns if that is less, and the requests that are getting a connection, be it that
-//     they wait for one or make one (pending): of a redis.Client only, since the others do not say,
+//   - the limit, [redis.Options.PoolSize] or MaxActiveConns if that is less, and the requests that
+//     are getting a connection, be it that they wait for one or make one (pending): of a
+//     redis.Client only, since the others do not say,
 //   - connections used and idle,
-//   - requests that found a connection or went to make one (acquired), though that may have failed then, and those that waited for
-//     longer than PoolTimeout (timeout). Those whose context was done go-redis does not count,
+//   - requests that found a connection or went to make one (acquired), though that may have failed
+//     then, and those that waited for longer than PoolTimeout (timeout). Those whose context was
+//     done go-redis does not count,
 //   - how many of those acquired waited for others, and for how long together, as counters,
 //   - connections closed, for whatever reason (other).
 //
-// Of a redis.Client it also reports, by a hook, dials in progress (constructing) and those that failed, each attempt of several, those
-// for subscriptions among them. And where [Recorder] is set before the client is made, instead of what the snapshot says of it:
+// Of a redis.Client it also reports, by a hook, dials in progress (constructing) and those that
+// failed, each attempt of several, those for subscriptions among them. And where [Recorder] is set
+// before the client is made, instead of what the snapshot says of it:
 //
-//   - requests by how they end: acquired, also where no connection could be made (and completed as an error), canceled and timeout,
-//   - the wait of each, and for how long the oldest pending has waited. Of those that acquire, making a connection is no part of it,
+//   - requests by how they end: acquired, also where no connection could be made (and completed as
+//     an error), canceled and timeout,
+//   - the wait of each, and for how long the oldest pending has waited. Of those that acquire,
+//     making a connection is no part of it,
 //   - uses, how long each was, and whether the connection went back (ok) or was closed (error),
 //   - connections made, and how long that took with the handshake,
-//   - connections closed, by reason: stale (too old, idle for too long, or found broken before it was used), max_idle, broken, failover,
-//     pool_closed, other.
+//   - connections closed, by reason: stale (too old, idle for too long, or found broken before it
+//     was used), max_idle, broken, failover, pool_closed, other.
 //
-// Pipelines have a pool of their own, see [Pipelines], and so have subscriptions, see [Subscriptions].
+// Pipelines have a pool of their own, see [Pipelines], and so have subscriptions, see
+// [Subscriptions].
 //
-// A collection takes a lock of the pool twice, for some ns. With the recorder a command takes about 1 µs more. It does not close c; close
-// the Registration before or after it.
+// A collection takes a lock of the pool twice, for some ns. With the recorder a command takes about
+// 1 µs more. It does not close c; close the Registration before or after it.
 func Client(name string, c Pooled, opts ...instrument.Option) (*instrument.Registration, error) {
 	return observe(name, c, opts, commands, commandLimit, func(h *hook) *track { return h.main })
 }
 
-// Pipelines reports the connection pool of the pipelines of c, as Client does that of its other commands. Its limit is
-// [redis.Options.PipelinePoolSize]; pipelines that find it full take a connection of the other one. A client without such a pool
-// reports nothing.
+// Pipelines reports the connection pool of the pipelines of c, as Client does that of its other
+// commands. Its limit is [redis.Options.PipelinePoolSize]; pipelines that find it full take a
+// connection of the other one. A client without such a pool reports nothing.
 func Pipelines(name string, c Pooled, opts ...instrument.Option) (*instrument.Registration, error) {
 	return observe(name, c, opts, pipelines, pipelineLimit, func(h *hook) *track { return h.pipelines })
 }
 
-// Subscriptions reports the connections of the subscriptions of c, each of which has one of its own: how many there are (used), and how
-// many were made and closed. There is no limit, and nothing waits.
+// Subscriptions reports the connections of the subscriptions of c, each of which has one of its
+// own: how many there are (used), and how many were made and closed. There is no limit, and nothing
+// waits.
 func Subscriptions(name string, c Pooled, opts ...instrument.Option) (*instrument.Registration, error) {
 	if c == nil {
 		return nil, errNil(name)
@@ -120,7 +129,8 @@ func pipelineLimit(o *redis.Options) int {
 	return o.PipelinePoolSize
 }
 
-// totals are the counters of go-redis, which have 32 bits and start anew after 2^32, and fall when a node leaves a cluster.
+// totals are the counters of go-redis, which have 32 bits and start anew after 2^32, and fall when
+// a node leaves a cluster.
 type totals struct {
 	hits, misses, timeouts, waits, stale total
 	waited                               struct{ last, sum int64 } // nanoseconds
@@ -143,7 +153,8 @@ func (t *total) at(n uint32) instrument.Optional[int64] {
 
 // stats says in the words of the model what go-redis says.
 func (t *totals) stats(p *redis.PoolStats) (s instrument.Stats) {
-	// The two are read one after the other, so that a connection made between them could be idle and not be there.
+	// The two are read one after the other, so that a connection made between them could be idle
+	// and not be there.
 	s.Usage[instrument.Used] = instrument.Some(max(0, int64(p.TotalConns)-int64(p.IdleConns)))
 	s.Usage[instrument.Idle] = instrument.Some(int64(p.IdleConns))
 	hits, misses := t.hits.at(p.Hits), t.misses.at(p.Misses)
@@ -153,6 +164,8 @@ func (t *totals) stats(p *redis.PoolStats) (s instrument.Stats) {
 	t.waited.last = p.WaitDurationNs
 	s.Waits = t.waits.at(p.WaitCount)
 	s.WaitTime = instrument.Some(time.Duration(t.waited.sum).Seconds())
-	s.Resources = []instrument.Resources{{Event: instrument.Ended, Reason: "other", Count: t.stale.at(p.StaleConns).Or(0)}}
+	s.Resources = []instrument.Resources{
+		{Event: instrument.Ended, Reason: "other", Count: t.stale.at(p.StaleConns).Or(0)},
+	}
 	return s
 }

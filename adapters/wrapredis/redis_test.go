@@ -80,7 +80,8 @@ func TestClientReportsARealOne(t *testing.T) {
 	if got[pool+"usage used"] != 0 || got[pool+"usage idle"] != 2 || got[pool+"requests acquired"] != 3 {
 		t.Errorf("in the end %v", got)
 	}
-	if s := c.PoolStats(); got[pool+"waits"] != float64(s.WaitCount) || math.Abs(got[pool+"wait.time"]-float64(s.WaitDurationNs)/1e9) > 1e-9 {
+	if s := c.PoolStats(); got[pool+"waits"] != float64(s.WaitCount) ||
+		math.Abs(got[pool+"wait.time"]-float64(s.WaitDurationNs)/1e9) > 1e-9 {
 		t.Errorf("waits %v, %v s; go-redis says %+v", got[pool+"waits"], got[pool+"wait.time"], s)
 	}
 	reg.Close()
@@ -145,9 +146,12 @@ func TestPipelinesOfAClientWithoutSuchAPool(t *testing.T) {
 	pooltest.WantPoints(t, pooltest.Points(t), nil)
 }
 
-// A cluster is not started here: with no node to reach, it has no figures, and what it never says is absent.
+// A cluster is not started here: with no node to reach, it has no figures, and what it never says
+// is absent.
 func TestClusterLeavesOutWhatItDoesNotSay(t *testing.T) {
-	c := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}, MaxRedirects: -1, DialTimeout: time.Millisecond})
+	c := redis.NewClusterClient(
+		&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}, MaxRedirects: -1, DialTimeout: time.Millisecond},
+	)
 	defer c.Close()
 	mustObserve(t, c)
 	got := pooltest.Points(t)

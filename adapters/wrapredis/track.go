@@ -51,7 +51,8 @@ func (r reason) String() string {
 	return [...]string{"stale", "max_idle", "broken", "failover", "pool_closed", "other"}[r]
 }
 
-// reasonOf reads what go-redis says: words of its own, or the text of the error that a command ended with.
+// reasonOf reads what go-redis says: words of its own, or the text of the error that a command
+// ended with.
 func reasonOf(said string) reason {
 	switch said {
 	case "stale":
@@ -107,14 +108,18 @@ func (t *track) wasMade(took time.Duration) {
 	t.made.Record(took)
 }
 
-// stats adds to what redis.PoolStats says what was heard. The lock must not be held while go-redis is asked for anything.
+// stats adds to what redis.PoolStats says what was heard. The lock must not be held while go-redis
+// is asked for anything.
 func (t *track) stats(p *redis.PoolStats) instrument.Stats {
 	s := t.totals.stats(p)
 	t.Lock()
 	defer t.Unlock()
 	s.Pending = instrument.Some(int64(p.PendingRequests))
 	s.Usage[instrument.Constructing] = instrument.Some(t.constructing)
-	s.Resources = append(s.Resources, instrument.Resources{Event: instrument.CreateFailed, Reason: "error", Count: int64(t.unmade.Count())})
+	s.Resources = append(
+		s.Resources,
+		instrument.Resources{Event: instrument.CreateFailed, Reason: "error", Count: int64(t.unmade.Count())},
+	)
 	s.Create = []instrument.Creation{{ErrorType: "error", Duration: t.unmade.Clone()}}
 	if !t.heard {
 		return s
@@ -124,9 +129,13 @@ func (t *track) stats(p *redis.PoolStats) instrument.Stats {
 	t.Uses.Report(&s, &t.Meter, now, instrument.OK, instrument.Failed)
 	t.Pending.Report(&s, now)
 	s.Waits, s.WaitTime = instrument.Optional[int64]{}, instrument.Optional[float64]{}
-	s.Resources = append(s.Resources[1:], instrument.Resources{Event: instrument.Created, Count: int64(t.made.Count())}) // without those closed
+	// without those closed
+	s.Resources = append(s.Resources[1:], instrument.Resources{Event: instrument.Created, Count: int64(t.made.Count())})
 	for why, n := range t.closed {
-		s.Resources = append(s.Resources, instrument.Resources{Event: instrument.Ended, Reason: reason(why).String(), Count: n})
+		s.Resources = append(
+			s.Resources,
+			instrument.Resources{Event: instrument.Ended, Reason: reason(why).String(), Count: n},
+		)
 	}
 	s.Create = append(s.Create, instrument.Creation{Duration: t.made.Clone()})
 	return s
@@ -158,7 +167,8 @@ func (c *call) ask(pool string) {
 	c.claim = t.Ask()
 }
 
-// fail ends a request that got no connection. If its context has not ended, the recorder is told next whether it waited for too long.
+// fail ends a request that got no connection. If its context has not ended, the recorder is told
+// next whether it waited for too long.
 func (c *call) fail(ctx context.Context) {
 	if err := ctx.Err(); err != nil {
 		c.giveUp(instrument.GaveUp(err))

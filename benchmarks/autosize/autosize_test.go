@@ -20,8 +20,8 @@ var (
 	spoken = flag.Bool("moves", false, "log each change of the limit")
 )
 
-// TestGoodput compares, and prints a table. It takes virtual time: the machine's load does not matter. The short form is one workload, in which
-// a quota stops the program.
+// TestGoodput compares, and prints a table. It takes virtual time: the machine's load does not
+// matter. The short form is one workload, in which a quota stops the program.
 func TestGoodput(t *testing.T) {
 	sizes := []int64{1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128}
 	if !*full {
@@ -66,6 +66,10 @@ func TestGoodput(t *testing.T) {
 		t.Error(err)
 	}
 	if missed > 1 {
-		t.Errorf("goodput is below 0.95 of the best fixed size in %d of %d workloads, want 1 at most", missed, len(workloads))
+		t.Errorf(
+			"goodput is below 0.95 of the best fixed size in %d of %d workloads, want 1 at most",
+			missed,
+			len(workloads),
+		)
 	}
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/poolgauge/poolgauge/pools/autosize"
 )
 
-// limiter lets some requests run at once. Enter returns what to call at the end of the use, nil if there is no slot
-// until ctx is done.
+// limiter lets some requests run at once. Enter returns what to call at the end of the use, nil if
+// there is no slot until ctx is done.
 type limiter struct {
 	enter func(ctx context.Context) (leave func())
 	close func()
@@ -26,8 +26,9 @@ const (
 	least, most, first = 1, 128, 4 // limits of those that adapt
 )
 
-// line bounds the requests that wait for a fixed or a resized semaphore, so that an overload is refused and does not make every
-// request late; failsafe-go's queue is bounded by factors of the limit.
+// line bounds the requests that wait for a fixed or a resized semaphore, so that an overload is
+// refused and does not make every request late; failsafe-go's queue is bounded by factors of the
+// limit.
 var line = pools.SemaphoreConfig{MaxPending: 32}
 
 // fixed has so many slots.
@@ -95,7 +96,8 @@ func (c *counter) Resize(n int64) error {
 	return c.Semaphore.Resize(n)
 }
 
-// adaptive is failsafe-go's limiter; with a queue, which its documentation advises for bursts, requests wait for slots.
+// adaptive is failsafe-go's limiter; with a queue, which its documentation advises for bursts,
+// requests wait for slots.
 func adaptive(queue bool) func(*model) limiter {
 	return func(*model) limiter {
 		b := adaptivelimiter.NewBuilder[any]().WithLimits(least, most, first)

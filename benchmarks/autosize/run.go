@@ -16,7 +16,8 @@ type score struct {
 
 func (s score) share() float64 { return float64(s.good) / float64(s.requests) }
 
-// run lets a workload meet a limiter. It has to run in a bubble. The same seed makes the same requests.
+// run lets a workload meet a limiter. It has to run in a bubble. The same seed makes the same
+// requests.
 func run(w workload, contender func(*model) limiter, seed uint64) score {
 	m := newModel(w)
 	ctx, cancel := context.WithCancel(context.Background())

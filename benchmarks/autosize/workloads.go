@@ -1,11 +1,12 @@
-// Package autosize compares pools whose limit is found while they work: package pools/autosize and failsafe-go's adaptive limiter, beside the best
-// of many fixed limits. It is a test, since the time of its bubble is virtual: go test ./autosize -v -full.
+// Package autosize compares pools whose limit is found while they work: package pools/autosize and
+// failsafe-go's adaptive limiter, beside the best of many fixed limits. It is a test, since the
+// time of its bubble is virtual: go test ./autosize -v -full.
 package autosize
 
 import "time"
 
-// workload is an open-loop load, and the program that serves it: requests come at random, whatever became of those
-// before them.
+// workload is an open-loop load, and the program that serves it: requests come at random, whatever
+// became of those before them.
 type workload struct {
 	name      string
 	rate      func(at time.Duration) float64 // requests a second

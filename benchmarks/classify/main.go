@@ -1,6 +1,7 @@
-// Command classify shows how often the task profiler is right. It profiles nine synthetic tasks in rounds, alone, beside processes that
-// spin, and with more spinning goroutines in its own process than Go has processors, and prints a table of the answers. It fails if
-// less than 90 % of them are right beside the processes, or if work on the CPU is ever called I/O-bound.
+// Command classify shows how often the task profiler is right. It profiles nine synthetic tasks in
+// rounds, alone, beside processes that spin, and with more spinning goroutines in its own process
+// than Go has processors, and prints a table of the answers. It fails if less than 90 % of them are
+// right beside the processes, or if work on the CPU is ever called I/O-bound.
 //
 //	go run ./classify -rounds 10     # from benchmarks/
 package main

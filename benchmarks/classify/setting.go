@@ -29,7 +29,8 @@ func settings() []setting {
 	}
 }
 
-// startProcesses starts this program as processes that spin. They end when their standard input does, so also when we are killed.
+// startProcesses starts this program as processes that spin. They end when their standard input
+// does, so also when we are killed.
 func startProcesses(ctx context.Context) (stop func(), err error) {
 	self, err := os.Executable()
 	if err != nil {

@@ -49,8 +49,18 @@ func tasks(dir string) []task {
 	return []task{
 		{name: "pure CPU, 5 ms", want: profile.CPUBound, calls: 20, open: simple(func() { work(5 * ms) })},
 		{name: "sleep, 5 ms", want: profile.IOBound, calls: 20, open: simple(func() { time.Sleep(5 * ms) })},
-		{name: "2 ms CPU, 8 ms sleep", want: profile.Mixed, calls: 20, open: simple(func() { work(2 * ms); time.Sleep(8 * ms) })},
-		{name: "5 ms CPU, 5 ms sleep", want: profile.Mixed, calls: 20, open: simple(func() { work(5 * ms); time.Sleep(5 * ms) })},
+		{
+			name:  "2 ms CPU, 8 ms sleep",
+			want:  profile.Mixed,
+			calls: 20,
+			open:  simple(func() { work(2 * ms); time.Sleep(8 * ms) }),
+		},
+		{
+			name:  "5 ms CPU, 5 ms sleep",
+			want:  profile.Mixed,
+			calls: 20,
+			open:  simple(func() { work(5 * ms); time.Sleep(5 * ms) }),
+		},
 		{name: "HTTP over loopback, answered after 5 ms", want: profile.IOBound, calls: 20, open: openHTTP},
 		{name: "append and fsync", want: profile.IOBound, calls: 50, open: fsync, byDisk: true},
 		{name: "mutex that 3 others hold for 1 ms", want: profile.LockContended, calls: 20, open: openMutex},
@@ -64,14 +74,16 @@ func (t task) right(c profile.Class) (bool, error) {
 	if !t.byDisk {
 		return c == t.want, nil
 	}
-	// What fsync is depends on the disk, and on what else writes to it now: a fast one makes it mixed.
+	// What fsync is depends on the disk, and on what else writes to it now: a fast one makes it
+	// mixed.
 	share, err := cpuShare(t.open)
 	near := 0.07 < share && share < 0.15 // and the disk is never the same twice
 	return c == profile.IOBound && (share <= 0.1 || near) || c == profile.Mixed && (share > 0.1 || near), err
 }
 
-// cpuShare returns the share of the time of a task that the kernel accounts to its thread's CPU use: its median wall time is measured
-// call by call, so that calls that stood in a queue do not count.
+// cpuShare returns the share of the time of a task that the kernel accounts to its thread's CPU
+// use: its median wall time is measured call by call, so that calls that stood in a queue do not
+// count.
 func cpuShare(open func() (func(context.Context) error, func(), error)) (float64, error) {
 	fn, closed, err := open()
 	if err != nil {
@@ -101,8 +113,8 @@ func simple(f func()) func() (func(context.Context) error, func(), error) {
 	}
 }
 
-// unit is rounds of work, about 100 µs on a machine that does nothing else. Work is an amount and not a time, so that who waits for
-// a CPU has as much of it left.
+// unit is rounds of work, about 100 µs on a machine that does nothing else. Work is an amount and
+// not a time, so that who waits for a CPU has as much of it left.
 var unit = calibrate()
 
 func spin(rounds int) {
@@ -159,7 +171,8 @@ func openFsync(dir string) (func(context.Context) error, func(), error) {
 		return nil, nil, err
 	}
 	page := make([]byte, 4096)
-	write := func(context.Context) error { // at the end, so that the journal has something to commit
+	// at the end, so that the journal has something to commit
+	write := func(context.Context) error {
 		if _, err := f.Write(page); err != nil {
 			return err
 		}

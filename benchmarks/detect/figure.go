@@ -15,7 +15,8 @@ type figure struct {
 	of     func(points []otlptest.Point) (v float64, ok bool)
 }
 
-// series are the points of a metric whose attributes include attrs, given as pairs of key and value, in order of time.
+// series are the points of a metric whose attributes include attrs, given as pairs of key and
+// value, in order of time.
 func series(points []otlptest.Point, metric string, attrs ...string) []otlptest.Point {
 	want := map[string]string{}
 	for i := 0; i < len(attrs); i += 2 {
@@ -97,8 +98,8 @@ func bySeries(points []otlptest.Point) map[string][]otlptest.Point {
 	return sorted
 }
 
-// report evaluates figures in the three windows. The fault is detected if the first figure reaches least during it, and is at
-// least twice what it was before and after; absent counts as 0.
+// report evaluates figures in the three windows. The fault is detected if the first figure reaches
+// least during it, and is at least twice what it was before and after; absent counts as 0.
 func (s *session) report(title string, windows [3]window, least float64, figures ...figure) report {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,7 +108,10 @@ func (s *session) report(title string, windows [3]window, least float64, figures
 		var texts [3]string
 		var values [3]float64
 		for j, w := range windows {
-			inside := slices.DeleteFunc(slices.Clone(s.points), func(p otlptest.Point) bool { return p.Time.Before(w.from) || p.Time.After(w.to) })
+			inside := slices.DeleteFunc(
+				slices.Clone(s.points),
+				func(p otlptest.Point) bool { return p.Time.Before(w.from) || p.Time.After(w.to) },
+			)
 			texts[j] = "–"
 			if v, ok := f.of(inside); ok {
 				texts[j], values[j] = fmt.Sprintf(f.format, v), v

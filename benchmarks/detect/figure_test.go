@@ -12,14 +12,38 @@ var base = time.Unix(1_800_000_000, 0)
 // at is a point of a metric at a second, of series s.
 func at(second int, metric, s string, value float64, count uint64) otlptest.Point {
 	return otlptest.Point{
-		Metric: metric, Time: base.Add(time.Duration(second) * time.Second), Attributes: map[string]string{"s": s}, Value: value, Count: count,
+		Metric:     metric,
+		Time:       base.Add(time.Duration(second) * time.Second),
+		Attributes: map[string]string{"s": s},
+		Value:      value,
+		Count:      count,
 	}
 }
 
 func TestFigures(t *testing.T) {
 	points := []otlptest.Point{
-		at(0, "counter", "a", 10, 0), at(0, "counter", "b", 100, 0), at(0, "still", "a", 5, 0), at(0, "gauge", "a", 1, 0), at(0, "histogram", "a", 1, 1),
-		at(2, "counter", "a", 14, 0), at(2, "counter", "b", 106, 0), at(2, "still", "a", 5, 0), at(2, "gauge", "a", 2, 0), at(2, "histogram", "a", 7, 4),
+		at(
+			0,
+			"counter",
+			"a",
+			10,
+			0,
+		),
+		at(0, "counter", "b", 100, 0),
+		at(0, "still", "a", 5, 0),
+		at(0, "gauge", "a", 1, 0),
+		at(0, "histogram", "a", 1, 1),
+		at(
+			2,
+			"counter",
+			"a",
+			14,
+			0,
+		),
+		at(2, "counter", "b", 106, 0),
+		at(2, "still", "a", 5, 0),
+		at(2, "gauge", "a", 2, 0),
+		at(2, "histogram", "a", 7, 4),
 	}
 	for name, c := range map[string]struct {
 		of   func([]otlptest.Point) (float64, bool)
@@ -46,7 +70,8 @@ func TestFigures(t *testing.T) {
 	}
 }
 
-// A fault is detected only if the figure rises with it and falls with it; what is absent is shown as such.
+// A fault is detected only if the figure rises with it and falls with it; what is absent is shown
+// as such.
 func TestReport(t *testing.T) {
 	windows := [3]window{}
 	for i := range windows {
@@ -69,7 +94,8 @@ func TestReport(t *testing.T) {
 				if v != 0 {
 					s.points = append(s.points, at(10*i+1, "gauge", "", v, 0))
 				}
-				s.points = append(s.points, at(10*i+7, "gauge", "", 99, 0)) // outside of every window
+				// outside of every window
+				s.points = append(s.points, at(10*i+7, "gauge", "", 99, 0))
 			}
 			r := s.report("title", windows, 1.5, figure{"f", "%.1f", level("gauge")})
 			if r.Rows[0] != c.want || r.Detected != c.detected {

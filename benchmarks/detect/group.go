@@ -16,7 +16,8 @@ import (
 
 const cgroupMount = "/sys/fs/cgroup"
 
-// pod is a control group with two containers in it, named as container runtimes name them, in every hierarchy that matters.
+// pod is a control group with two containers in it, named as container runtimes name them, in every
+// hierarchy that matters.
 type pod struct {
 	hierarchies []string // mount points
 	v2          bool     // there is one hierarchy, and it has the controllers
@@ -29,7 +30,8 @@ var (
 	targetID  = strings.Repeat("7", 64)
 )
 
-// newPod makes the groups. The error wraps errSkipped where that is not allowed. The caller removes the pod.
+// newPod makes the groups. The error wraps errSkipped where that is not allowed. The caller removes
+// the pod.
 func newPod() (*pod, error) {
 	p := &pod{v2: exists(filepath.Join(cgroupMount, "cgroup.controllers"))}
 	p.hierarchies = mounted(p.v2)
@@ -53,7 +55,8 @@ func newPod() (*pod, error) {
 	return p, nil
 }
 
-// mounted returns the mount points of v2, or of the controllers of v1 and, for its pressure files, of v2 beside them.
+// mounted returns the mount points of v2, or of the controllers of v1 and, for its pressure files,
+// of v2 beside them.
 func mounted(v2 bool) (dirs []string) {
 	if v2 {
 		return []string{cgroupMount}
@@ -105,12 +108,17 @@ func (p *pod) limitCPU(id string, cpus float64) error {
 	const period = 100 * time.Millisecond
 	quota := strconv.Itoa(int(cpus * float64(period.Microseconds())))
 	if p.v2 {
-		return os.WriteFile(filepath.Join(cgroupMount, p.groups[0], id, "cpu.max"), []byte(quota+" "+strconv.FormatInt(period.Microseconds(), 10)), 0)
+		return os.WriteFile(
+			filepath.Join(cgroupMount, p.groups[0], id, "cpu.max"),
+			[]byte(quota+" "+strconv.FormatInt(period.Microseconds(), 10)),
+			0,
+		)
 	}
 	return os.WriteFile(filepath.Join(cgroupMount, "cpu", p.groups[0], id, "cpu.cfs_quota_us"), []byte(quota), 0)
 }
 
-// limitWrites bounds the writes a second of a container to the disk that dir is on; 0 lifts the bound.
+// limitWrites bounds the writes a second of a container to the disk that dir is on; 0 lifts the
+// bound.
 func (p *pod) limitWrites(id, dir string, perSecond int) error {
 	device, err := deviceOf(dir)
 	if err != nil {

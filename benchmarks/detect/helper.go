@@ -16,8 +16,9 @@ import (
 
 // The helpers that this program starts of itself.
 const (
-	helperEnter = "enter" // files, CPU or "-", command: enter the control groups, bind to the CPU, become the command
-	helperBurn  = "burn"  // use one CPU until killed
+	// files, CPU or "-", command: enter the control groups, bind to the CPU, become the command
+	helperEnter = "enter"
+	helperBurn  = "burn" // use one CPU until killed
 )
 
 // anyCPU binds a process to no CPU.
@@ -34,8 +35,8 @@ func (b *bench) command(ctx context.Context, procs string, cpu int, args ...stri
 	return cmd
 }
 
-// enter moves this process into control groups and to a CPU, then executes a command in its place: so the command finds itself
-// there from the start.
+// enter moves this process into control groups and to a CPU, then executes a command in its place:
+// so the command finds itself there from the start.
 func enter(procs string, args []string) error {
 	if len(args) < 2 {
 		return fmt.Errorf("enter: expected files, CPU and a command")

@@ -1,13 +1,16 @@
-// Detect proves that the sidecar sees what it claims to see. Each scenario does something to the machine for a while, with the
-// sidecar's binary running, and the metrics before, during and after are printed as a table in Markdown:
+// Detect proves that the sidecar sees what it claims to see. Each scenario does something to the
+// machine for a while, with the sidecar's binary running, and the metrics before, during and after
+// are printed as a table in Markdown:
 //
 //   - quota: a container of the sidecar's pod is throttled by its CPU quota
 //   - neighbour: other processes take turns with the sidecar on its core
 //   - disk: the writes of the sidecar's control group are throttled
-//   - uml: quota and disk again, on control groups v2, in a user-mode-linux kernel (Debian package user-mode-linux)
+//   - uml: quota and disk again, on control groups v2, in a user-mode-linux kernel (Debian package
+//     user-mode-linux)
 //
-// What the machine does not offer is skipped, with the reason. The exit status is 1 if something was not detected. It needs
-// Linux and root, makes control groups below /sys/fs/cgroup/poolgauge-detect, and removes them.
+// What the machine does not offer is skipped, with the reason. The exit status is 1 if something
+// was not detected. It needs Linux and root, makes control groups below
+// /sys/fs/cgroup/poolgauge-detect, and removes them.
 //
 //	cd benchmarks && go run ./detect -phase 15s -only quota,neighbour,disk,uml
 package main
@@ -38,7 +41,8 @@ func main() {
 	}
 }
 
-// run is the program, and its own helpers: a process that enters a group, one that burns CPU, and the first one of a kernel.
+// run is the program, and its own helpers: a process that enters a group, one that burns CPU, and
+// the first one of a kernel.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	switch {
 	case os.Getpid() == 1 && os.Getenv(umlPhase) != "":
@@ -81,7 +85,21 @@ func newBench(ctx context.Context, dir string, phase time.Duration) (*bench, err
 		return nil, err
 	}
 	b := &bench{self: self, sidecar: filepath.Join(dir, "sidecar"), dir: dir, phase: phase}
-	cmd := exec.CommandContext(ctx, "go", "build", "-C", "..", "-tags", "grpcnotrace", "-trimpath", "-ldflags", "-s -w", "-o", b.sidecar, "./cmd/sidecar")
+	cmd := exec.CommandContext(
+		ctx,
+		"go",
+		"build",
+		"-C",
+		"..",
+		"-tags",
+		"grpcnotrace",
+		"-trimpath",
+		"-ldflags",
+		"-s -w",
+		"-o",
+		b.sidecar,
+		"./cmd/sidecar",
+	)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the sidecar (run from the directory benchmarks): %w\n%s", err, text)

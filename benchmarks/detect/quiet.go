@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// awaitQuiet waits until little else wants the CPUs: a neighbour cannot be told from those that were there before. It gives up
-// after some minutes, with an error that wraps errSkipped. Without pressure files it does not wait.
+// awaitQuiet waits until little else wants the CPUs: a neighbour cannot be told from those that
+// were there before. It gives up after some minutes, with an error that wraps errSkipped. Without
+// pressure files it does not wait.
 func awaitQuiet(ctx context.Context) error {
 	const (
 		quiet    = 20 // percent of the last ten seconds in which something waited for a CPU
@@ -21,7 +22,11 @@ func awaitQuiet(ctx context.Context) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%w: the machine has busy processes already: in %.0f %% of the time something waits for a CPU", errSkipped, percent)
+			return fmt.Errorf(
+				"%w: the machine has busy processes already: in %.0f %% of the time something waits for a CPU",
+				errSkipped,
+				percent,
+			)
 		}
 		select {
 		case <-time.After(pause):

@@ -6,15 +6,30 @@ import (
 	"os"
 )
 
-// probing is how the probes are set in all scenarios: often enough for short phases, which costs more than the default budget.
-var probing = []string{"--probe-budget=5", "--probe-cpu-interval=1s", "--probe-parallelism-interval=5s", "--probe-disk-interval=1s"}
+// probing is how the probes are set in all scenarios: often enough for short phases, which costs
+// more than the default budget.
+var probing = []string{
+	"--probe-budget=5",
+	"--probe-cpu-interval=1s",
+	"--probe-parallelism-interval=5s",
+	"--probe-disk-interval=1s",
+}
 
 var (
 	stretch  = figure{"`probe.cpu.stretch`, mean", "%.2f", mean("poolgauge.probe.cpu.stretch")}
 	runDelay = figure{"`probe.cpu.run_delay`, mean, ms", "%.2f", milliseconds(mean("poolgauge.probe.cpu.run_delay"))}
 	hostCPU  = figure{
-		"`pressure.stall.time` of the host, cpu some, s/s", "%.2f",
-		rate("poolgauge.pressure.stall.time", "poolgauge.pressure.scope", "host", "poolgauge.pressure.resource", "cpu", "poolgauge.pressure.kind", "some"),
+		"`pressure.stall.time` of the host, cpu some, s/s",
+		"%.2f",
+		rate(
+			"poolgauge.pressure.stall.time",
+			"poolgauge.pressure.scope",
+			"host",
+			"poolgauge.pressure.resource",
+			"cpu",
+			"poolgauge.pressure.kind",
+			"some",
+		),
 	}
 )
 
@@ -45,15 +60,30 @@ func (b *bench) quota(ctx context.Context) (report, error) {
 		return report{}, err
 	}
 	const id = "container.id"
-	periods, throttled := rate("poolgauge.cgroup.cpu.periods", id, targetID), rate("poolgauge.cgroup.cpu.throttled.periods", id, targetID)
-	return s.report("quota: a process that wants one CPU, in a container whose quota falls from 2 to 0.2 CPUs", windows, 0.5,
+	periods, throttled := rate(
+		"poolgauge.cgroup.cpu.periods",
+		id,
+		targetID,
+	), rate(
+		"poolgauge.cgroup.cpu.throttled.periods",
+		id,
+		targetID,
+	)
+	return s.report(
+		"quota: a process that wants one CPU, in a container whose quota falls from 2 to 0.2 CPUs",
+		windows,
+		0.5,
 		figure{"`cgroup.cpu.throttled.periods` / `cgroup.cpu.periods`", "%.2f", ratio(throttled, periods)},
 		figure{"`cgroup.cpu.throttled.time`, s/s", "%.2f", rate("poolgauge.cgroup.cpu.throttled.time", id, targetID)},
 		figure{"`cgroup.cpu.limit`, CPUs", "%.1f", level("poolgauge.cgroup.cpu.limit", id, targetID)},
 		figure{"`container.cpu.time`, s/s", "%.2f", rate("container.cpu.time", id, targetID)},
 		figure{"`pressure.stall.time` of the container, cpu some, s/s", "%.2f", rate("poolgauge.pressure.stall.time",
 			id, targetID, "poolgauge.pressure.resource", "cpu", "poolgauge.pressure.kind", "some")},
-		figure{"`process.run_queue.time` of the process, s/s", "%.2f", rate("poolgauge.process.run_queue.time", id, targetID)},
+		figure{
+			"`process.run_queue.time` of the process, s/s",
+			"%.2f",
+			rate("poolgauge.process.run_queue.time", id, targetID),
+		},
 		figure{stretch.what + " (the probe runs in the sidecar's own group)", stretch.format, stretch.of},
 	), nil
 }
@@ -85,7 +115,8 @@ func (b *bench) neighbour(ctx context.Context) (report, error) {
 	), nil
 }
 
-// disk lets the sidecar's group do five writes a second: few enough that even two at a time have to wait.
+// disk lets the sidecar's group do five writes a second: few enough that even two at a time have to
+// wait.
 func (b *bench) disk(ctx context.Context) (report, error) {
 	p, err := newPod()
 	if err != nil {
@@ -111,8 +142,11 @@ func (b *bench) disk(ctx context.Context) (report, error) {
 	}
 	phase := func(name string) figure {
 		return figure{
-			"`probe.duration` of the disk, " + name + ", mean, ms", "%.2f",
-			milliseconds(mean("poolgauge.probe.duration", "poolgauge.probe.name", "disk", "poolgauge.probe.phase", name)),
+			"`probe.duration` of the disk, " + name + ", mean, ms",
+			"%.2f",
+			milliseconds(
+				mean("poolgauge.probe.duration", "poolgauge.probe.name", "disk", "poolgauge.probe.phase", name),
+			),
 		}
 	}
 	return s.report("disk: the sidecar's group may write five times a second", windows, 100,

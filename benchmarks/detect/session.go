@@ -34,7 +34,11 @@ func (b *bench) startSidecar(ctx context.Context, procs string, cpu int, args ..
 	if s.receiver, err = otlptest.Start("127.0.0.1:0", s.receive); err != nil {
 		return nil, err
 	}
-	s.cmd = b.command(ctx, procs, cpu, append([]string{b.sidecar, "--interval=" + sampling.String(), "--health-address=off"}, args...)...)
+	s.cmd = b.command(
+		ctx,
+		procs,
+		cpu,
+		append([]string{b.sidecar, "--interval=" + sampling.String(), "--health-address=off"}, args...)...)
 	s.cmd.Env = append(os.Environ(), "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+s.receiver.Addr,
 		"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION=explicit_bucket_histogram")
 	s.cmd.Stdout, s.cmd.Stderr = &s.output, &s.output
@@ -80,8 +84,8 @@ func (s *session) stop() string {
 // window is a stretch of time.
 type window struct{ from, to time.Time }
 
-// phases waits out the three phases around a fault and returns their windows, each without its first three seconds: a sample there
-// may cover both sides of the change.
+// phases waits out the three phases around a fault and returns their windows, each without its
+// first three seconds: a sample there may cover both sides of the change.
 func (b *bench) phases(ctx context.Context, fault, lift func() error) (windows [3]window, err error) {
 	const settle = 3 * sampling
 	change := [3]func() error{func() error { return nil }, fault, lift}

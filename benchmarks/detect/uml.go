@@ -20,10 +20,12 @@ const (
 	umlSidecar = "/sidecar"
 	umlInit    = "/init"
 	umlDisk    = "/disk"
-	umlPhase   = "detect_phase" // on the kernel's command line, which makes it a variable of the environment
+	// on the kernel's command line, which makes it a variable of the environment
+	umlPhase = "detect_phase"
 )
 
-// uml boots a user-mode-linux kernel as an ordinary process, with this program as its init, and returns what that reports.
+// uml boots a user-mode-linux kernel as an ordinary process, with this program as its init, and
+// returns what that reports.
 func (b *bench) uml(ctx context.Context) ([]report, error) {
 	kernel, err := exec.LookPath("linux.uml")
 	if err != nil {
@@ -39,8 +41,19 @@ func (b *bench) uml(ctx context.Context) ([]report, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 8*b.phase+3*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, kernel, "mem=512M", "rootfstype=hostfs", "rootflags="+root, "rw", "init="+umlInit, "ubd0="+image,
-		"con=null", "con0=fd:0,fd:1", umlPhase+"="+b.phase.String())
+	cmd := exec.CommandContext(
+		ctx,
+		kernel,
+		"mem=512M",
+		"rootfstype=hostfs",
+		"rootflags="+root,
+		"rw",
+		"init="+umlInit,
+		"ubd0="+image,
+		"con=null",
+		"con0=fd:0,fd:1",
+		umlPhase+"="+b.phase.String(),
+	)
 	// The console is a pipe: the kernel cannot poll a regular file.
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -98,7 +111,8 @@ func (b *bench) umlDiskImage(ctx context.Context) (string, error) {
 	return image, nil
 }
 
-// runAsInit is the first process of the inner kernel: it runs the scenarios, leaves their reports in the root and switches off.
+// runAsInit is the first process of the inner kernel: it runs the scenarios, leaves their reports
+// in the root and switches off.
 func runAsInit(ctx context.Context) error {
 	defer func() { _ = unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF) }()
 	if err := prepareKernel(); err != nil {

@@ -9,9 +9,10 @@ import (
 )
 
 const (
-	step      = time.Second
-	interval  = 10 * time.Second // of batches
-	meanBatch = 24 << 10         // bytes: what a sidecar sends of itself and a small app, at the default interval
+	step     = time.Second
+	interval = 10 * time.Second // of batches
+	// bytes: what a sidecar sends of itself and a small app, at the default interval
+	meanBatch = 24 << 10
 	queueSize = 16 << 20         // the sidecars' --queue-size
 	window    = 10               // steps over which a gateway's peak is measured
 	restarts  = 30 * time.Second // how long a gateway of a rolling restart is away
@@ -62,20 +63,32 @@ type stretch struct {
 // newFleet is at the end of the outage, before the gateways are back.
 func newFleet(o options) *fleet {
 	f := &fleet{
-		options: o, now: time.Unix(1_800_000_000, 0), random: rand.New(rand.NewPCG(1, 2)), up: make([]bool, o.gateways), conns: make([]int, o.gateways),
+		options: o,
+		now:     time.Unix(1_800_000_000, 0),
+		random:  rand.New(rand.NewPCG(1, 2)),
+		up:      make([]bool, o.gateways),
+		conns:   make([]int, o.gateways),
 		arrived: make([]int64, o.gateways),
 	}
 	const steady = 6 // attempts after which waits do not become longer
 	for range o.sidecars {
 		s := &sidecar{
-			batch: meanBatch/2 + f.random.Int64N(meanBatch), phase: f.random.IntN(int(interval / step)), gateway: -1, pace: export.NewPace(o.factor),
-			backoff: export.NewBackoff(export.Policy{}), away: true, oldest: f.now.Add(-o.outage),
+			batch: meanBatch/2 + f.random.Int64N(
+				meanBatch,
+			),
+			phase:   f.random.IntN(int(interval / step)),
+			gateway: -1,
+			pace:    export.NewPace(o.factor),
+			backoff: export.NewBackoff(export.Policy{}),
+			away:    true,
+			oldest:  f.now.Add(-o.outage),
 		}
 		s.backlog = s.batch * int64(o.outage/interval)
 		s.received = s.backlog
 		f.live += float64(s.batch) / interval.Seconds()
 		for range steady {
-			s.retry = f.now.Add(time.Duration(f.random.Float64() * float64(s.backoff.Next(0)))) // somewhere within a wait
+			// somewhere within a wait
+			s.retry = f.now.Add(time.Duration(f.random.Float64() * float64(s.backoff.Next(0))))
 		}
 		f.drop(s)
 		f.sidecars = append(f.sidecars, s)
@@ -191,7 +204,8 @@ func (f *fleet) watch(enough func(passed time.Duration) bool) (seen stretch) {
 	return seen
 }
 
-// recover brings all gateways back at once, and lasts until 99 % of the backlog is gone. Fresh data counts from the gateways' return.
+// recover brings all gateways back at once, and lasts until 99 % of the backlog is gone. Fresh data
+// counts from the gateways' return.
 func (f *fleet) recover() stretch {
 	for g := range f.up {
 		f.up[g] = true
@@ -234,7 +248,8 @@ func (f *fleet) roll() stretch {
 	})
 }
 
-// end breaks the connections of a gateway: the request that was on its way fails, and its sidecar waits before the next.
+// end breaks the connections of a gateway: the request that was on its way fails, and its sidecar
+// waits before the next.
 func (f *fleet) end(g int) {
 	f.conns[g] = 0
 	for _, s := range f.sidecars {

@@ -16,7 +16,8 @@ func overLive(t *testing.T, out string) (peak float64) {
 	return peak
 }
 
-// A small fleet keeps the bars. One that sends its backlog as fast as it can does so at many times the live rate.
+// A small fleet keeps the bars. One that sends its backlog as fast as it can does so at many times
+// the live rate.
 func TestFleet(t *testing.T) {
 	var out strings.Builder
 	if err := run([]string{"-sidecars=2000", "-gateways=4", "-outage=20m"}, &out); err != nil {
@@ -26,7 +27,8 @@ func TestFleet(t *testing.T) {
 		t.Errorf("the peak is %.1f times the live rate, want at most 10", peak)
 	}
 	out.Reset()
-	_ = run([]string{"-sidecars=200", "-gateways=2", "-outage=20m", "-drain-factor=0"}, &out) // which may keep the bars by chance
+	// which may keep the bars by chance
+	_ = run([]string{"-sidecars=200", "-gateways=2", "-outage=20m", "-drain-factor=0"}, &out)
 	if peak := overLive(t, out.String()); peak < 20 {
 		t.Errorf("without a bound the peak is only %.1f times the live rate", peak)
 	}

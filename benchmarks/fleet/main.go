@@ -1,10 +1,13 @@
-// Fleet simulates sidecars that send to a tier of gateways: after an outage of all gateways, and then through a restart of one gateway after the other. How
-// long a sidecar waits between attempts, how fast it sends its backlog and for how long it uses a connection is said by the relay's own code
-// (collector/export). It prints what the gateways see, in Markdown, and the bars; the exit status is 1 if one was missed.
+// Fleet simulates sidecars that send to a tier of gateways: after an outage of all gateways, and
+// then through a restart of one gateway after the other. How long a sidecar waits between attempts,
+// how fast it sends its backlog and for how long it uses a connection is said by the relay's own
+// code (collector/export). It prints what the gateways see, in Markdown, and the bars; the exit
+// status is 1 if one was missed.
 //
-// What is simulated: each sidecar sends a batch every ten seconds, fresh ones at once and the backlog behind them (--metrics-order live); a connection
-// goes to one of the gateways that are up, at random (gRPC's pick_first with shuffled addresses), and breaks when its gateway ends. Gateways take what
-// comes: the question is how much that is. Time goes in steps of a second.
+// What is simulated: each sidecar sends a batch every ten seconds, fresh ones at once and the
+// backlog behind them (--metrics-order live); a connection goes to one of the gateways that are up,
+// at random (gRPC's pick_first with shuffled addresses), and breaks when its gateway ends. Gateways
+// take what comes: the question is how much that is. Time goes in steps of a second.
 //
 //	cd benchmarks && go run ./fleet
 package main
@@ -46,12 +49,30 @@ func run(args []string, out io.Writer) error {
 	f := newFleet(o)
 	after := f.recover()
 	rolling := f.roll()
-	fmt.Fprintf(out, "%d sidecars, %d gateways, an outage of %v, drain factor %v:\n\n", o.sidecars, o.gateways, o.outage, o.factor)
+	fmt.Fprintf(
+		out,
+		"%d sidecars, %d gateways, an outage of %v, drain factor %v:\n\n",
+		o.sidecars,
+		o.gateways,
+		o.outage,
+		o.factor,
+	)
 	fmt.Fprint(out, "| | after the outage | rolling restart |\n|---|---|---|\n")
-	fmt.Fprintf(out, "| busiest gateway in 10 s, over the mean of all meanwhile | %.2f | %.2f |\n", after.peak, rolling.peak)
+	fmt.Fprintf(
+		out,
+		"| busiest gateway in 10 s, over the mean of all meanwhile | %.2f | %.2f |\n",
+		after.peak,
+		rolling.peak,
+	)
 	fmt.Fprintf(out, "| the same over the live rate | %.2f | %.2f |\n", after.peakOverLive, rolling.peakOverLive)
 	fmt.Fprintf(out, "| every sidecar's fresh data arrives within | %v | %v |\n", after.fresh, rolling.fresh)
-	fmt.Fprintf(out, "| connections, max/min of gateways | %.2f | %.2f, %.2f ten minutes later |\n", after.spread, rolling.spread, f.settle())
+	fmt.Fprintf(
+		out,
+		"| connections, max/min of gateways | %.2f | %.2f, %.2f ten minutes later |\n",
+		after.spread,
+		rolling.spread,
+		f.settle(),
+	)
 	fmt.Fprintf(out, "| backlog is gone after | %v | |\n", after.drained)
 	fmt.Fprintf(out, "| bytes lost | %d | %d |\n", after.lost, rolling.lost)
 	if judge(out, after, rolling, f) {

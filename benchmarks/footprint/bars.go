@@ -21,7 +21,11 @@ func judge(results []*result) []bar {
 		{"RSS at most 18 MiB, at any time", rssMax.of(probes), 18},
 		{"RSS at most 0.55 × the Collector's", rssMedian.of(probes) / best(results, collector, rssMedian), 0.55},
 		{"CPU without probes at most 0.8 × the Collector's", plain.cpu / best(results, collector, cpuRate), 0.8},
-		{"the same with the Collector's sources only, --pod=false", results[2].cpu / best(results, collector, cpuRate), 0.8},
+		{
+			"the same with the Collector's sources only, --pod=false",
+			results[2].cpu / best(results, collector, cpuRate),
+			0.8,
+		},
 		{"default probes under 0.5 % of a core", probeShare, 0.5},
 		{"binary at most 13 MB", probes.binaryMB, 13},
 		{"first point under 300 ms", firstPoint.of(probes), 300},

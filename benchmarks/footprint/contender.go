@@ -29,7 +29,8 @@ type contender struct {
 // small is the setting that the sidecar gives itself; the others are measured with it too.
 var small = []string{"GOMAXPROCS=1", "GOGC=25"}
 
-// build compiles every contender into dir, stripped and without cgo, and returns them set to send every interval.
+// build compiles every contender into dir, stripped and without cgo, and returns them set to send
+// every interval.
 func build(ctx context.Context, dir string, interval time.Duration) ([]contender, error) {
 	binary := func(name string) string { return filepath.Join(dir, name) }
 	for _, b := range []struct{ name, module, pkg, tags string }{
@@ -38,15 +39,37 @@ func build(ctx context.Context, dir string, interval time.Duration) ([]contender
 		{"bare-trace", ".", "./footprint/baseline", ""},
 		{"otelcol", "footprint/otelcol", ".", "grpcnotrace"},
 	} {
-		cmd := exec.CommandContext(ctx, "go", "build", "-C", b.module, "-tags", b.tags, "-trimpath", "-ldflags", "-s -w", "-o", binary(b.name), b.pkg)
+		cmd := exec.CommandContext(
+			ctx,
+			"go",
+			"build",
+			"-C",
+			b.module,
+			"-tags",
+			b.tags,
+			"-trimpath",
+			"-ldflags",
+			"-s -w",
+			"-o",
+			binary(b.name),
+			b.pkg,
+		)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if text, err := cmd.CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("build %s (run from the directory benchmarks): %w\n%s", b.name, err, text)
 		}
 	}
 	// There are several sidecars.
-	anyPort := slices.Clip([]string{"--health-address=127.0.0.1:0", "--relay-grpc-address=127.0.0.1:0", "--relay-http-address=127.0.0.1:0"})
-	noProbes := slices.Clip([]string{"--probe-cpu-interval=0", "--probe-parallelism-interval=0", "--probe-disk-interval=0"})
+	anyPort := slices.Clip(
+		[]string{
+			"--health-address=127.0.0.1:0",
+			"--relay-grpc-address=127.0.0.1:0",
+			"--relay-http-address=127.0.0.1:0",
+		},
+	)
+	noProbes := slices.Clip(
+		[]string{"--probe-cpu-interval=0", "--probe-parallelism-interval=0", "--probe-disk-interval=0"},
+	)
 	ms := fmt.Sprint(interval.Milliseconds())
 	standard := func(extra ...string) func(string) []string {
 		return func(string) []string { return extra }
@@ -55,7 +78,13 @@ func build(ctx context.Context, dir string, interval time.Duration) ([]contender
 	return []contender{
 		{sidecar, "default, with probes", binary("sidecar"), env(), standard(anyPort...)},
 		{sidecar, "without probes", binary("sidecar"), env(), standard(append(noProbes, anyPort...)...)},
-		{sidecar, "host only, without probes", binary("sidecar"), env(), standard(append(append(noProbes, anyPort...), "--pod=false")...)},
+		{
+			sidecar,
+			"host only, without probes",
+			binary("sidecar"),
+			env(),
+			standard(append(append(noProbes, anyPort...), "--pod=false")...),
+		},
 		{bare, "GOMAXPROCS=1 GOGC=25", binary("bare"), env(small...), standard()},
 		{bare, "default", binary("bare"), env(), standard()},
 		{bare, "default, no grpcnotrace", binary("bare-trace"), env(), standard()},
@@ -64,8 +93,8 @@ func build(ctx context.Context, dir string, interval time.Duration) ([]contender
 	}, nil
 }
 
-// collectorArgs configures the Collector for the same two sources and least cost: its own metrics off, first scrape at once.
-// gzip is its default compression; none is everyone else's.
+// collectorArgs configures the Collector for the same two sources and least cost: its own metrics
+// off, first scrape at once. gzip is its default compression; none is everyone else's.
 func collectorArgs(interval time.Duration, compression string) func(string) []string {
 	return func(addr string) []string {
 		return []string{"--config", fmt.Sprintf(`yaml:

@@ -1,9 +1,11 @@
-// Footprint measures what the sidecar costs, beside what it is compared with: a bare OpenTelemetry SDK and a minimal Collector.
-// It builds all of them, measures the time to the first point of each alone, then runs all at the same time against OTLP
-// receivers of its own, and prints one table in Markdown and the bars that were missed. The exit status is 1 if there is one.
+// Footprint measures what the sidecar costs, beside what it is compared with: a bare OpenTelemetry
+// SDK and a minimal Collector. It builds all of them, measures the time to the first point of each
+// alone, then runs all at the same time against OTLP receivers of its own, and prints one table in
+// Markdown and the bars that were missed. The exit status is 1 if there is one.
 //
-// All at the same time, since together they use about one percent of a core and so cannot disturb one another, while whatever
-// else the machine does disturbs all of them alike: ratios hold where absolutes do not.
+// All at the same time, since together they use about one percent of a core and so cannot disturb
+// one another, while whatever else the machine does disturbs all of them alike: ratios hold where
+// absolutes do not.
 //
 //	cd benchmarks && go run ./footprint -duration 60s -interval 1s
 package main
@@ -43,7 +45,12 @@ var errMissed = errors.New("a bar was missed")
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("footprint", flag.ContinueOnError)
 	var o options
-	flags.DurationVar(&o.duration, "duration", time.Minute, "how long to measure after every process has sent its first point")
+	flags.DurationVar(
+		&o.duration,
+		"duration",
+		time.Minute,
+		"how long to measure after every process has sent its first point",
+	)
 	flags.DurationVar(&o.interval, "interval", time.Second, "interval between samples of each process")
 	flags.IntVar(&o.starts, "starts", 5, "starts of each process to take the median time to the first point of")
 	if err := flags.Parse(args); err != nil {

@@ -25,7 +25,8 @@ type result struct {
 	cpuOfStarts time.Duration // used until the first point, of the long run
 }
 
-// measure starts every contender o.starts times alone, in turn, for the time to its first point; and then all together.
+// measure starts every contender o.starts times alone, in turn, for the time to its first point;
+// and then all together.
 func measure(ctx context.Context, contenders []contender, o options) ([]*result, error) {
 	results := make([]*result, len(contenders))
 	for i, c := range contenders {
@@ -56,7 +57,8 @@ func measureStart(ctx context.Context, r *result) error {
 	return err
 }
 
-// measureRun runs all contenders together and reads what they use every second, from the moment that each has sent a point.
+// measureRun runs all contenders together and reads what they use every second, from the moment
+// that each has sent a point.
 func measureRun(ctx context.Context, results []*result, duration time.Duration) error {
 	processes, err := startAll(ctx, results)
 	defer func() {
@@ -89,7 +91,8 @@ func measureRun(ctx context.Context, results []*result, duration time.Duration) 
 	return nil
 }
 
-// startAll starts every contender and waits for its first point. The processes that it returns with an error run too.
+// startAll starts every contender and waits for its first point. The processes that it returns with
+// an error run too.
 func startAll(ctx context.Context, results []*result) (processes []*process, err error) {
 	for _, r := range results {
 		p, err := start(ctx, r.contender)
@@ -144,7 +147,9 @@ func start(ctx context.Context, c contender) (*process, error) {
 		return nil, err
 	}
 	p.cmd = exec.CommandContext(ctx, c.binary, c.args(p.receiver.Addr)...)
-	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "OTEL_EXPORTER_OTLP_ENDPOINT=http://" + p.receiver.Addr}, c.env...)
+	p.cmd.Env = append(
+		[]string{"PATH=" + os.Getenv("PATH"), "OTEL_EXPORTER_OTLP_ENDPOINT=http://" + p.receiver.Addr},
+		c.env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
 	p.started = time.Now()
 	if err := p.cmd.Start(); err != nil {
@@ -171,7 +176,8 @@ func (p *process) received() int {
 	return p.points
 }
 
-// firstPoint waits for the first point and returns how long after the start it came. It is called once.
+// firstPoint waits for the first point and returns how long after the start it came. It is called
+// once.
 func (p *process) firstPoint(ctx context.Context) (time.Duration, error) {
 	const patience = 30 * time.Second
 	select {
@@ -181,7 +187,13 @@ func (p *process) firstPoint(ctx context.Context) (time.Duration, error) {
 		return 0, ctx.Err()
 	case <-time.After(patience):
 		p.stop()
-		return 0, fmt.Errorf("%s, %s: no point in %v; it printed:\n%s", p.contender.family, p.contender.setting, patience, p.output.String())
+		return 0, fmt.Errorf(
+			"%s, %s: no point in %v; it printed:\n%s",
+			p.contender.family,
+			p.contender.setting,
+			patience,
+			p.output.String(),
+		)
 	}
 }
 
@@ -200,7 +212,13 @@ func (p *process) cpuTime() (time.Duration, error) { return machine.CPUTime(p.cm
 // memory is the resident and the anonymous memory in MiB.
 func (p *process) memory() (rss, anon float64, err error) {
 	if rss, anon, err = machine.Memory(p.cmd.Process.Pid); err != nil {
-		err = fmt.Errorf("%s, %s ended: %w; it printed:\n%s", p.contender.family, p.contender.setting, err, p.output.String())
+		err = fmt.Errorf(
+			"%s, %s ended: %w; it printed:\n%s",
+			p.contender.family,
+			p.contender.setting,
+			err,
+			p.output.String(),
+		)
 	}
 	return rss, anon, err
 }

@@ -27,7 +27,8 @@ var (
 
 var columns = []figure{binarySize, rssMedian, rssMax, anonMedian, anonMax, cpuRate, startCPU, firstPoint}
 
-// best is the least value of a figure among the settings of a family: ratios are taken against a peer at its best.
+// best is the least value of a figure among the settings of a family: ratios are taken against a
+// peer at its best.
 func best(results []*result, family string, f figure) float64 {
 	var values []float64
 	for _, r := range results {

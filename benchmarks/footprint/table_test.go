@@ -11,8 +11,15 @@ import (
 func sample() []*result {
 	of := func(family string, binary, rss, cpu float64, first time.Duration) *result {
 		return &result{
-			contender: contender{family: family}, binaryMB: binary, rss: []float64{rss, rss - 1, rss}, anon: []float64{1}, cpu: cpu,
-			first: []time.Duration{first}, cpuOfStarts: time.Millisecond,
+			contender: contender{
+				family: family,
+			},
+			binaryMB:    binary,
+			rss:         []float64{rss, rss - 1, rss},
+			anon:        []float64{1},
+			cpu:         cpu,
+			first:       []time.Duration{first},
+			cpuOfStarts: time.Millisecond,
 		}
 	}
 	return []*result{
@@ -24,9 +31,10 @@ func sample() []*result {
 
 func TestBars(t *testing.T) {
 	for name, worsen := range map[string]func([]*result){
-		"":                   func([]*result) {},
-		"RSS at most 18":     func(r []*result) { r[0].rss[0] = 18.5 },
-		"0.55 ×":             func(r []*result) { r[4].rss = []float64{19, 19, 19} }, // the Collector at its best got better
+		"":               func([]*result) {},
+		"RSS at most 18": func(r []*result) { r[0].rss[0] = 18.5 },
+		// the Collector at its best got better
+		"0.55 ×":             func(r []*result) { r[4].rss = []float64{19, 19, 19} },
 		"CPU without probes": func(r []*result) { r[1].cpu = 0.081 },
 		"default probes":     func(r []*result) { r[0].cpu = 0.39 },
 		"binary":             func(r []*result) { r[0].binaryMB = 13.1 },

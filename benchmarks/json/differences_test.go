@@ -13,9 +13,9 @@ import (
 //
 //  1. What is not JSON (RFC 8259) is refused, as is anything behind the first value. pdata takes
 //     `{"a":1 {"b":2}` and ignores a second request, so that its points are lost.
-//  2. Bytes and surrogates of a string that are not Unicode become U+FFFD. pdata hands the bytes on,
-//     and readers of protobuf refuse the whole request; of two surrogates that are no pair it takes
-//     the second for wrong too, even where it begins a pair.
+//  2. Bytes and surrogates of a string that are not Unicode become U+FFFD. pdata hands the bytes
+//     on, and readers of protobuf refuse the whole request; of two surrogates that are no pair it
+//     takes the second for wrong too, even where it begins a pair.
 //  3. Control characters in strings are taken. pdata takes them behind an escape only.
 //  4. Escapes are taken in IDs and base64 (PHP writes "/" as "\/"), and base64 of both alphabets,
 //     with and without padding, as protobuf's JSON demands.

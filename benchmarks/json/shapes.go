@@ -149,7 +149,8 @@ func logs(n int) ([]byte, error) {
 		r.SetObservedTimestamp(now + 1)
 		r.SetSeverityNumber(plog.SeverityNumberInfo)
 		r.SetSeverityText("INFO")
-		r.Body().SetStr(fmt.Sprintf(`{"level":"info","order":%d,"msg":"an order was taken, and this is what the log says of it"}`, i))
+		r.Body().
+			SetStr(fmt.Sprintf(`{"level":"info","order":%d,"msg":"an order was taken, and this is what the log says of it"}`, i))
 		r.SetTraceID(pcommon.TraceID{1, 2, 3, byte(i), byte(i >> 8), 15: 7})
 		attributes(r.Attributes(), i)
 	}

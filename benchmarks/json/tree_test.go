@@ -6,7 +6,8 @@ import (
 	"fmt"
 )
 
-// node is a value of JSON as encoding/json reads it, with its keys in order and as often as they are there.
+// node is a value of JSON as encoding/json reads it, with its keys in order and as often as they
+// are there.
 type node struct {
 	kind    byte   // n for null, t for true, f for false, 0 for a number, " for a string, { or [
 	text    string // of a number or a string

@@ -9,8 +9,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// app is a simulated program with one pool, in a container on a machine. The fields of the first block may
-// change while it runs.
+// app is a simulated program with one pool, in a container on a machine. The fields of the first
+// block may change while it runs.
 type app struct {
 	kind      kind
 	limit     int     // slots
@@ -88,8 +88,8 @@ func (a *app) run(window float64) {
 	a.host.writeTime += a.diskWrite * math.Exp(0.3*a.rng.NormFloat64())
 }
 
-// step lets a millisecond pass. A machine runs as many threads of the program as it has processors; other
-// goroutines that are ready wait in the program.
+// step lets a millisecond pass. A machine runs as many threads of the program as it has processors;
+// other goroutines that are ready wait in the program.
 func (a *app) step() {
 	a.arrive()
 	a.giveUp()
@@ -135,8 +135,8 @@ func (a *app) isReady(r *request) bool {
 	return !r.waitsForALock
 }
 
-// advance lets a task go on for a step, of which its thread has a part of a CPU, and waits for one for
-// another part.
+// advance lets a task go on for a step, of which its thread has a part of a CPU, and waits for one
+// for another part.
 func (a *app) advance(r *request, onCPU, queued float64) {
 	switch {
 	case r.waitsForALock:
@@ -255,8 +255,8 @@ func duration(seconds float64) time.Duration {
 // count adds one.
 func count(n *instrument.Optional[int64]) { *n = instrument.Some(n.Or(0) + 1) }
 
-// split is the account of what tasks spend their time on, which pools make from a sample, and not while
-// one of the last hundred tasks took ten milliseconds.
+// split is the account of what tasks spend their time on, which pools make from a sample, and not
+// while one of the last hundred tasks took ten milliseconds.
 type split struct {
 	parts           [3]float64 // since the last report
 	seconds         [3]float64

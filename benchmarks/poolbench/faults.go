@@ -15,9 +15,9 @@ type fault struct {
 	name   string
 	inject func(a *app, b between)
 	there  func(a *app) bool // whether it is there by now; nil is at once
-	// right are the verdicts that are right once the fault is there. The first is the one aimed at; the
-	// others are as true of it. Undetermined is among them where no figure of the pool or the machine
-	// could tell.
+	// right are the verdicts that are right once the fault is there. The first is the one aimed at;
+	// the others are as true of it. Undetermined is among them where no figure of the pool or the
+	// machine could tell.
 	right []diagnose.Verdict
 	host  diagnose.HostVerdict // HostOK but for faults of the machine
 }
@@ -47,14 +47,26 @@ var faults = []fault{
 	{"failing", failing, nil, only(diagnose.Failing), diagnose.HostOK},
 	{"throttled", throttled, nil, anyPool, diagnose.Throttled},
 	{"noisy neighbor", neighbor, nil, anyPool, diagnose.NoisyNeighbor},
-	{"disk slow", diskSlow, nil, []diagnose.Verdict{diagnose.OK, diagnose.DownstreamSlow, diagnose.Undetermined, diagnose.Oversized}, diagnose.DiskSlow},
+	{
+		"disk slow",
+		diskSlow,
+		nil,
+		[]diagnose.Verdict{diagnose.OK, diagnose.DownstreamSlow, diagnose.Undetermined, diagnose.Oversized},
+		diagnose.DiskSlow,
+	},
 	{"too small, requests of several sizes", both(tooSmall, sizes), nil, []diagnose.Verdict{
 		diagnose.TooSmall, diagnose.Undetermined,
 	}, diagnose.HostOK},
 	{"too small, and throttled", both(tooSmall, lightlyThrottled), nil, []diagnose.Verdict{
 		diagnose.TooSmall, diagnose.Starved, diagnose.CPUSaturated, diagnose.Undetermined,
 	}, diagnose.Throttled},
-	{"leaking, and a noisy neighbor", both(leaking, neighbor), hasLeaked, only(diagnose.Leaking), diagnose.NoisyNeighbor},
+	{
+		"leaking, and a noisy neighbor",
+		both(leaking, neighbor),
+		hasLeaked,
+		only(diagnose.Leaking),
+		diagnose.NoisyNeighbor,
+	},
 	{"leaking, and downstream slow", both(downstreamSlow, leaking), hasLeaked, []diagnose.Verdict{
 		diagnose.Leaking, diagnose.DownstreamSlow, diagnose.Undetermined,
 	}, diagnose.HostOK},
@@ -110,7 +122,8 @@ func starved(a *app, b between) {
 func lockContention(a *app, b between) {
 	a.cpus = math.Max(a.cpus, 8)
 	a.locked = 0.9
-	a.cpu = math.Max(math.Max(a.cpu, 10*step), a.blocked/(0.54*float64(a.limit)-1)) // the lock is full before the pool is
+	// the lock is full before the pool is
+	a.cpu = math.Max(math.Max(a.cpu, 10*step), a.blocked/(0.54*float64(a.limit)-1))
 	a.rate = b(1.1, 1.5) / (a.locked * a.cpu)
 }
 

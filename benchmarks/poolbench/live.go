@@ -61,8 +61,18 @@ var liveFaults = []liveFault{
 	{"leaking", resource, func(s *shop) {
 		s.task = func() error { time.Sleep(liveUse); return leakOf(rand.IntN(80) == 0) }
 	}, []diagnose.Verdict{diagnose.Leaking}},
-	{"downstream slow", resource, func(s *shop) { s.task = sleep(5 * liveUse) }, []diagnose.Verdict{diagnose.DownstreamSlow}},
-	{"downstream slow", worker, func(s *shop) { s.task = sleep(5 * liveUse) }, []diagnose.Verdict{diagnose.DownstreamSlow}},
+	{
+		"downstream slow",
+		resource,
+		func(s *shop) { s.task = sleep(5 * liveUse) },
+		[]diagnose.Verdict{diagnose.DownstreamSlow},
+	},
+	{
+		"downstream slow",
+		worker,
+		func(s *shop) { s.task = sleep(5 * liveUse) },
+		[]diagnose.Verdict{diagnose.DownstreamSlow},
+	},
 	{"lock contention", worker, lockedTasks, []diagnose.Verdict{diagnose.LockContention}},
 	{"CPU saturated", worker, func(s *shop) {
 		s.task, s.rate = func() error { burn(5 * time.Millisecond); return nil }, 300*float64(runtime.GOMAXPROCS(0))
@@ -123,7 +133,12 @@ var iterations = sync.OnceValue(func() float64 {
 
 // open opens a program that is well: 30 % of its slots are used.
 func open(ctx context.Context, k kind) (*shop, error) {
-	s := &shop{ctx: ctx, rate: 0.3 * liveSlots / liveUse.Seconds(), slots: func() int64 { return 1 }, task: sleep(liveUse)}
+	s := &shop{
+		ctx:   ctx,
+		rate:  0.3 * liveSlots / liveUse.Seconds(),
+		slots: func() int64 { return 1 },
+		task:  sleep(liveUse),
+	}
 	var err error
 	switch k {
 	case worker:
@@ -149,7 +164,12 @@ func (s *shop) workers() error {
 }
 
 func (s *shop) resources() error {
-	p, err := pools.NewResources("live", liveSlots, func(context.Context) (int, error) { return 0, nil }, pools.ResourcesConfig[int]{})
+	p, err := pools.NewResources(
+		"live",
+		liveSlots,
+		func(context.Context) (int, error) { return 0, nil },
+		pools.ResourcesConfig[int]{},
+	)
 	if err != nil {
 		return err
 	}
@@ -300,7 +320,15 @@ func liveMatrix(out io.Writer) error {
 			said[v]++
 		}
 		all, allHeld, of = all+right, allHeld+heldRight, of+len(windows)
-		fmt.Fprintf(out, "| %s | %s | %s | %s | %v |\n", f.name, f.kind, percent(right, len(windows)), percent(heldRight, len(windows)), said)
+		fmt.Fprintf(
+			out,
+			"| %s | %s | %s | %s | %v |\n",
+			f.name,
+			f.kind,
+			percent(right, len(windows)),
+			percent(heldRight, len(windows)),
+			said,
+		)
 	}
 	fmt.Fprintf(out, "| all | | %s | %s | |\n", percent(all, of), percent(allHeld, of))
 	if float64(all) < 0.9*float64(of) {

@@ -1,6 +1,6 @@
-// Command poolbench scores verdicts on pools whose fault is known. Each program is simulated with random parameters from a seed:
-// a minute in which it is well, and then one and a half with a fault. What it reports is OTLP, as an app and the sidecar next to it
-// send it every ten seconds.
+// Command poolbench scores verdicts on pools whose fault is known. Each program is simulated with
+// random parameters from a seed: a minute in which it is well, and then one and a half with a
+// fault. What it reports is OTLP, as an app and the sidecar next to it send it every ten seconds.
 //
 //	go run ./poolbench                           # from benchmarks/: ours beside simple rules
 //	go run ./poolbench -seed 7 -programs 50
@@ -10,9 +10,11 @@
 //	go run ./poolbench -judge < DIR/leaking-3.jsonl
 //	go run ./poolbench -live                     # real pools with faults, in a minute or two
 //
-// A verdict program reads OTLP from its standard input as lines of JSON (ExportMetricsServiceRequest, as the Collector's file exporter
-// writes it), each of which is ten seconds after the one before, and for each writes a line such as {"pool":"leaking","host":"ok"}
-// with the names that the metric poolgauge.pool.verdict has, or with an empty one where it has no opinion.
+// A verdict program reads OTLP from its standard input as lines of JSON
+// (ExportMetricsServiceRequest, as the Collector's file exporter writes it), each of which is ten
+// seconds after the one before, and for each writes a line such as {"pool":"leaking","host":"ok"}
+// with the names that the metric poolgauge.pool.verdict has, or with an empty one where it has no
+// opinion.
 package main
 
 import (

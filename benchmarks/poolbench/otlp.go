@@ -47,8 +47,18 @@ func (a *app) export() *message {
 	r.number(catalog.SystemCPUTime, h.busy, "cpu.mode", "user")
 	r.number(catalog.PressureStallTime, 0, catalog.PressureResourceKey, "memory", catalog.PressureKindKey, "some")
 	r.add(catalog.ProbeDuration, &metricspb.Metric{Data: exponential(&metricspb.ExponentialHistogramDataPoint{
-		Count: uint64(h.writes), Sum: proto.Float64(h.writeTime), Attributes: r.attributes(catalog.ProbeNameKey, "disk", catalog.ProbePhaseKey, "sync"),
-		StartTimeUnixNano: r.start, TimeUnixNano: r.at, Scale: -10, Positive: &metricspb.ExponentialHistogramDataPoint_Buckets{Offset: -1, BucketCounts: []uint64{uint64(h.writes)}},
+		Count: uint64(
+			h.writes,
+		),
+		Sum:               proto.Float64(h.writeTime),
+		Attributes:        r.attributes(catalog.ProbeNameKey, "disk", catalog.ProbePhaseKey, "sync"),
+		StartTimeUnixNano: r.start,
+		TimeUnixNano:      r.at,
+		Scale:             -10,
+		Positive: &metricspb.ExponentialHistogramDataPoint_Buckets{
+			Offset:       -1,
+			BucketCounts: []uint64{uint64(h.writes)},
+		},
 	})})
 	return &message{ResourceMetrics: []*metricspb.ResourceMetrics{{
 		Resource:     &resourcepb.Resource{Attributes: r.attributes("service.name", "poolbench")},
@@ -76,7 +86,10 @@ func (r *report) pool(s instrument.Stats, kind string) {
 	}
 	for i, n := range s.Requests {
 		count(catalog.PoolRequests, n, catalog.PoolOutcomeKey, instrument.Outcome(i).String())
-		r.durations(catalog.PoolWaitDuration, s.Wait[i], append(of[:4:4], catalog.PoolOutcomeKey, instrument.Outcome(i).String())...)
+		r.durations(
+			catalog.PoolWaitDuration,
+			s.Wait[i],
+			append(of[:4:4], catalog.PoolOutcomeKey, instrument.Outcome(i).String())...)
 	}
 	r.durations(catalog.PoolUseDuration, s.Use, of...)
 	seconds(catalog.PoolUseTime, s.UseTime)
@@ -96,9 +109,14 @@ func (r *report) add(row *catalog.Metric, m *metricspb.Metric) {
 
 // number adds a point of a sum or a gauge, with pairs of keys and values.
 func (r *report) number(row *catalog.Metric, v float64, pairs ...any) {
-	p := []*metricspb.NumberDataPoint{{
-		StartTimeUnixNano: r.start, TimeUnixNano: r.at, Attributes: r.attributes(pairs...), Value: &metricspb.NumberDataPoint_AsDouble{AsDouble: v},
-	}}
+	p := []*metricspb.NumberDataPoint{
+		{
+			StartTimeUnixNano: r.start,
+			TimeUnixNano:      r.at,
+			Attributes:        r.attributes(pairs...),
+			Value:             &metricspb.NumberDataPoint_AsDouble{AsDouble: v},
+		},
+	}
 	if row.Number == catalog.Int {
 		p[0].Value = &metricspb.NumberDataPoint_AsInt{AsInt: int64(math.Round(v))}
 	}
@@ -119,8 +137,17 @@ func (r *report) durations(row *catalog.Metric, h *instrument.Histogram, pairs .
 		return
 	}
 	p := &metricspb.ExponentialHistogramDataPoint{
-		StartTimeUnixNano: r.start, TimeUnixNano: r.at, Attributes: r.attributes(pairs...), Count: h.Count(), ZeroCount: h.Zeros(),
-		Sum: proto.Float64(h.Sum()), Min: proto.Float64(h.Min().Seconds()), Max: proto.Float64(h.Max().Seconds()), Scale: instrument.Scale,
+		StartTimeUnixNano: r.start,
+		TimeUnixNano:      r.at,
+		Attributes:        r.attributes(pairs...),
+		Count:             h.Count(),
+		ZeroCount:         h.Zeros(),
+		Sum: proto.Float64(
+			h.Sum(),
+		),
+		Min:      proto.Float64(h.Min().Seconds()),
+		Max:      proto.Float64(h.Max().Seconds()),
+		Scale:    instrument.Scale,
 		Positive: &metricspb.ExponentialHistogramDataPoint_Buckets{},
 	}
 	for index, n := range h.Buckets() {
@@ -144,7 +171,13 @@ func exponential(p *metricspb.ExponentialHistogramDataPoint) *metricspb.Metric_E
 
 func (r *report) attributes(pairs ...any) (all []*commonpb.KeyValue) {
 	for i := 0; i < len(pairs); i += 2 {
-		all = append(all, &commonpb.KeyValue{Key: fmt.Sprint(pairs[i]), Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: fmt.Sprint(pairs[i+1])}}})
+		all = append(
+			all,
+			&commonpb.KeyValue{
+				Key:   fmt.Sprint(pairs[i]),
+				Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: fmt.Sprint(pairs[i+1])}},
+			},
+		)
 	}
 	return all
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/diagnose"
 )
 
-// The bars hold for one program of each fault; many are scored by hand, see docs/verdicts.md. So they do when what is scored was
-// written to files and read again.
+// The bars hold for one program of each fault; many are scored by hand, see docs/verdicts.md. So
+// they do when what is scored was written to files and read again.
 func TestVerdictsAreRight(t *testing.T) {
 	dir := t.TempDir()
 	written := simulate(1, 1, "")

@@ -13,8 +13,8 @@ import (
 	"github.com/poolgauge/poolgauge/diagnose"
 )
 
-// answer is what a verdict program says after each line that it reads: verdicts by the names that metrics
-// have, empty where it has none.
+// answer is what a verdict program says after each line that it reads: verdicts by the names that
+// metrics have, empty where it has none.
 type answer struct {
 	Pool string `json:"pool"`
 	Host string `json:"host"`
@@ -28,8 +28,11 @@ type program struct {
 
 var (
 	ours       = program{"ours", func(r []*message) ([]answer, error) { return judged(r, true), nil }}
-	eachWindow = program{"ours, without hysteresis", func(r []*message) ([]answer, error) { return judged(r, false), nil }}
-	simple     = program{"simple rules", simpleRules}
+	eachWindow = program{
+		"ours, without hysteresis",
+		func(r []*message) ([]answer, error) { return judged(r, false), nil },
+	}
+	simple = program{"simple rules", simpleRules}
 )
 
 // judge is package diagnose as a verdict program.
@@ -42,7 +45,13 @@ func (j *judge) see(r *message) (holds, window answer) {
 	v := valuesOf(r)
 	hostHolds, host := j.host.See(v.host())
 	poolHolds, pool := j.pool.See(v.pool(), j.host.Machine())
-	return answer{poolHolds.Verdict.String(), hostHolds.Verdict.String()}, answer{pool.Verdict.String(), host.Verdict.String()}
+	return answer{
+			poolHolds.Verdict.String(),
+			hostHolds.Verdict.String(),
+		}, answer{
+			pool.Verdict.String(),
+			host.Verdict.String(),
+		}
 }
 
 func judged(requests []*message, hysteresis bool) (answers []answer) {
@@ -57,7 +66,8 @@ func judged(requests []*message, hysteresis bool) (answers []answer) {
 	return answers
 }
 
-// simpleRules are what alerts on utilization, waits, failures and throttling would say: the baseline.
+// simpleRules are what alerts on utilization, waits, failures and throttling would say: the
+// baseline.
 func simpleRules(requests []*message) (answers []answer, err error) {
 	var before values
 	for i, r := range requests {
@@ -83,8 +93,8 @@ func simpleRules(requests []*message) (answers []answer, err error) {
 	return answers, nil
 }
 
-// external returns a command as a verdict program: it reads OTLP as lines of JSON, and writes a line of
-// JSON for each, with verdicts on the pool and on the host.
+// external returns a command as a verdict program: it reads OTLP as lines of JSON, and writes a
+// line of JSON for each, with verdicts on the pool and on the host.
 func external(command string) program {
 	return program{"`" + command + "`", func(requests []*message) (answers []answer, err error) {
 		var in bytes.Buffer
@@ -105,7 +115,12 @@ func external(command string) program {
 			answers = append(answers, a)
 		}
 		if len(answers) != len(requests) {
-			return nil, fmt.Errorf("%s: %d lines for %d that it was given, want one for each", command, len(answers), len(requests))
+			return nil, fmt.Errorf(
+				"%s: %d lines for %d that it was given, want one for each",
+				command,
+				len(answers),
+				len(requests),
+			)
 		}
 		return answers, nil
 	}}

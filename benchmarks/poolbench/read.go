@@ -16,8 +16,8 @@ type values struct {
 	sums map[series]float64
 }
 
-// series is a metric, with the value of the attribute that matters: an outcome, a state, a mode; empty
-// stands for all.
+// series is a metric, with the value of the attribute that matters: an outcome, a state, a mode;
+// empty stands for all.
 type series struct {
 	row *catalog.Metric
 	of  string
@@ -68,12 +68,26 @@ func (v values) get(row *catalog.Metric, of string) float64 {
 func (v values) some(row *catalog.Metric, of string) float64 { return v.sums[series{row, of}] }
 
 func (v values) pool() diagnose.Figures {
-	failed := v.some(catalog.PoolCompleted, instrument.Failed.String()) + v.some(catalog.PoolCompleted, instrument.Panicked.String())
+	failed := v.some(
+		catalog.PoolCompleted,
+		instrument.Failed.String(),
+	) + v.some(
+		catalog.PoolCompleted,
+		instrument.Panicked.String(),
+	)
 	split := func(s instrument.CPUState) float64 { return v.get(catalog.PoolUseCPUTime, s.String()) }
 	return diagnose.Figures{
-		At: v.at, Limit: v.get(catalog.PoolLimit, ""), Pending: v.get(catalog.PoolPending, ""),
-		Served:    v.get(catalog.PoolRequests, instrument.Acquired.String()),
-		Refused:   v.some(catalog.PoolRequests, instrument.Rejected.String()) + v.some(catalog.PoolRequests, instrument.TimedOut.String()),
+		At:      v.at,
+		Limit:   v.get(catalog.PoolLimit, ""),
+		Pending: v.get(catalog.PoolPending, ""),
+		Served:  v.get(catalog.PoolRequests, instrument.Acquired.String()),
+		Refused: v.some(
+			catalog.PoolRequests,
+			instrument.Rejected.String(),
+		) + v.some(
+			catalog.PoolRequests,
+			instrument.TimedOut.String(),
+		),
 		WaitTime:  v.get(catalog.PoolWaitDuration, instrument.Acquired.String()),
 		Ended:     v.get(catalog.PoolCompleted, ""),
 		Failed:    failed,
@@ -81,7 +95,9 @@ func (v values) pool() diagnose.Figures {
 		EndedTime: v.get(catalog.PoolUseDuration, ""),
 		Longest:   v.get(catalog.PoolUseDuration, "max"),
 		HeldBack:  v.get(catalog.PoolHeldBackTime, ""),
-		OnCPU:     split(instrument.OnCPU), RunQueue: split(instrument.RunQueue), Blocked: split(instrument.Blocked),
+		OnCPU:     split(instrument.OnCPU),
+		RunQueue:  split(instrument.RunQueue),
+		Blocked:   split(instrument.Blocked),
 	}
 }
 

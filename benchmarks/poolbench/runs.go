@@ -185,8 +185,19 @@ func showMistakes(out io.Writer, runs []*run) {
 			hostWrong := host.Verdict.String() != r.Host && n >= r.Scored
 			right := slices.Contains(r.Pool, one.Verdict.String()) && slices.Contains(r.Pool, holds.Verdict.String())
 			if n > 0 && (n >= r.Scored && !right || hostWrong || r.Healthy && one.Verdict.Convicts()) {
-				fmt.Fprintf(out, "%s line %d: holds %s; window %s: %s; host %s: %s\n\t%+v\n\t%+v\n", r.File, n, holds.Verdict,
-					one.Verdict, one.Evidence, host.Verdict, host.Evidence, diagnose.Between(last.pool(), v.pool()), j.host.Machine())
+				fmt.Fprintf(
+					out,
+					"%s line %d: holds %s; window %s: %s; host %s: %s\n\t%+v\n\t%+v\n",
+					r.File,
+					n,
+					holds.Verdict,
+					one.Verdict,
+					one.Evidence,
+					host.Verdict,
+					host.Evidence,
+					diagnose.Between(last.pool(), v.pool()),
+					j.host.Machine(),
+				)
 			}
 			last = v
 		}

@@ -140,8 +140,18 @@ func table(out io.Writer, runs []*run, programs []program) (map[string]scores, e
 		fmt.Fprintf(out, "| %s |", cmp.Or(fault, "all"))
 		for _, p := range programs {
 			s := all[p.name][fault]
-			fmt.Fprintf(out, " %s | %s | %s | %.0f s | %s |",
-				percent(s.right, s.windows), percent(s.abstained, s.windows), percent(s.hosts, s.windows), s.seconds(), s.mistakes())
+			fmt.Fprintf(
+				out,
+				" %s | %s | %s | %.0f s | %s |",
+				percent(
+					s.right,
+					s.windows,
+				),
+				percent(s.abstained, s.windows),
+				percent(s.hosts, s.windows),
+				s.seconds(),
+				s.mistakes(),
+			)
 		}
 		fmt.Fprintln(out)
 	}
@@ -157,12 +167,20 @@ func summary(out io.Writer, runs []*run, programs []program, all map[string]scor
 	for _, p := range programs {
 		of := all[p.name]
 		right, confused := of.pair()
-		fmt.Fprintf(out, "%s: %d of %d healthy programs convicted; leaking against too small: %s right, %d windows taken for the other\n",
-			p.name, of[""].convicted, healthy, right, confused)
+		fmt.Fprintf(
+			out,
+			"%s: %d of %d healthy programs convicted; leaking against too small: %s right, %d windows taken for the other\n",
+			p.name,
+			of[""].convicted,
+			healthy,
+			right,
+			confused,
+		)
 	}
 }
 
-// pair returns how many windows of programs that leak, or that are too small, are right, and how many are taken for the other.
+// pair returns how many windows of programs that leak, or that are too small, are right, and how
+// many are taken for the other.
 func (of scores) pair() (right share, confused int) {
 	leaking, tooSmall := diagnose.Leaking.String(), diagnose.TooSmall.String()
 	for fault, other := range map[string]string{"leaking": tooSmall, "too small": leaking} {

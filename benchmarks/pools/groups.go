@@ -35,8 +35,8 @@ func groupCases() []harness.Case {
 	return cases
 }
 
-// pipelineCases are two tasks that talk to each other. A measurement that holds a task to its thread makes each item a switch of
-// threads.
+// pipelineCases are two tasks that talk to each other. A measurement that holds a task to its
+// thread makes each item a switch of threads.
 func pipelineCases() []harness.Case {
 	groups := func() (func() peers.Goer, func()) {
 		g := peers.OurGroups()
@@ -49,8 +49,13 @@ func pipelineCases() []harness.Case {
 	bars := []harness.Bar{ofPeer(peers.Errgroup, 1.1)}
 	pair := func(what string, open func() (func() peers.Goer, func())) harness.Case {
 		return harness.Case{
-			Name:     "pipeline of two tasks over a channel, " + what,
-			Subjects: []harness.Subject{peers.Pipeline("ours", open), peers.ErrgroupPipeline()}, Bars: bars, Procs: []int{1, 0},
+			Name: "pipeline of two tasks over a channel, " + what,
+			Subjects: []harness.Subject{
+				peers.Pipeline("ours", open),
+				peers.ErrgroupPipeline(),
+			},
+			Bars:  bars,
+			Procs: []int{1, 0},
 		}
 	}
 	return []harness.Case{pair("Groups", groups), pair("Workers", workers)}

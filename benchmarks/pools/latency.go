@@ -40,14 +40,21 @@ var latencies = []struct {
 	}},
 }
 
-// latencyCases are about what a caller sees, and not about CPU: how soon it has what was released, and how soon it knows that its
-// time is over. Both are as bad as the peer's at worst, since other goroutines can hold all CPUs.
+// latencyCases are about what a caller sees, and not about CPU: how soon it has what was released,
+// and how soon it knows that its time is over. Both are as bad as the peer's at worst, since other
+// goroutines can hold all CPUs.
 func latencyCases() []harness.Case {
 	var cases []harness.Case
 	for _, l := range latencies {
 		for _, busy := range []int{0, 16, 32} {
-			handOver := harness.Case{Name: fmt.Sprintf("%s, hand-over beside %d busy goroutines", l.what, busy), Trials: 10}
-			deadline := harness.Case{Name: fmt.Sprintf("%s, deadline of 20 ms beside %d busy goroutines", l.what, busy), Trials: 4}
+			handOver := harness.Case{
+				Name:   fmt.Sprintf("%s, hand-over beside %d busy goroutines", l.what, busy),
+				Trials: 10,
+			}
+			deadline := harness.Case{
+				Name:   fmt.Sprintf("%s, deadline of 20 ms beside %d busy goroutines", l.what, busy),
+				Trials: 4,
+			}
 			for _, p := range l.all {
 				handOver.Subjects = append(handOver.Subjects, harness.HandOver(p.name, p.order, busy, p.open))
 				deadline.Subjects = append(deadline.Subjects, harness.Deadline(p.name, p.order, busy, p.open))
@@ -99,32 +106,56 @@ func orderCases() []harness.Case {
 	nothing := func() {}
 	return []harness.Case{
 		{
-			Name: "semaphore, a release and a later request, overtaken of 10,000", Trials: 10_000, Procs: []int{1, 2}, Bars: none,
+			Name:     "semaphore, a release and a later request, overtaken of 10,000",
+			Trials:   10_000,
+			Procs:    []int{1, 2},
+			Bars:     none,
 			Subjects: []harness.Subject{later(latencies[0].all[0]), later(latencies[0].all[1])},
 		},
 		{
-			Name: "resources, a release and a later request, overtaken of 10,000", Trials: 10_000, Procs: []int{1, 2}, Bars: none,
+			Name:     "resources, a release and a later request, overtaken of 10,000",
+			Trials:   10_000,
+			Procs:    []int{1, 2},
+			Bars:     none,
 			Subjects: []harness.Subject{later(latencies[1].all[0]), later(latencies[1].all[1])},
 		},
-		{Name: "semaphore, overtaken of 10,000", Trials: 10_000, Procs: []int{1, 2}, Bars: none, Subjects: []harness.Subject{
-			permits("poolgauge", peers.OurOrder, func() (peers.Permits, func()) {
-				s := peers.Semaphore(1)
-				return s, s.Close
-			}),
-			permits(semaphoreOff, peers.OurOrder, func() (peers.Permits, func()) {
-				s := peers.Semaphore(1, instrument.WithoutTelemetry())
-				return s, s.Close
-			}),
-			permits(xsync, strictFIFO, func() (peers.Permits, func()) { return peers.XSync(1), nothing }),
-		}},
-		{Name: "resources, overtaken of 10,000", Trials: 10_000, Procs: []int{1, 2}, Bars: none, Subjects: []harness.Subject{
-			lenders("poolgauge", peers.OurOrder, func() peers.Lender { return peers.OurLender(1) }),
-			lenders("puddle", strictFIFO, func() peers.Lender { return peers.Puddle(1) }),
-		}},
-		{Name: "workers, overtaken of 10,000", Trials: 10_000, Procs: []int{1, 2}, Bars: none, Subjects: []harness.Subject{
-			submit("ours", peers.OurOrder, peers.OursWithQueue(1)),
-			submit(peers.Pond, peers.Orders[peers.Pond], peers.PondWithQueue(1)),
-			submit(peers.Channel, strictFIFO, peers.ChannelWithQueue(1)),
-		}},
+		{
+			Name:   "semaphore, overtaken of 10,000",
+			Trials: 10_000,
+			Procs:  []int{1, 2},
+			Bars:   none,
+			Subjects: []harness.Subject{
+				permits("poolgauge", peers.OurOrder, func() (peers.Permits, func()) {
+					s := peers.Semaphore(1)
+					return s, s.Close
+				}),
+				permits(semaphoreOff, peers.OurOrder, func() (peers.Permits, func()) {
+					s := peers.Semaphore(1, instrument.WithoutTelemetry())
+					return s, s.Close
+				}),
+				permits(xsync, strictFIFO, func() (peers.Permits, func()) { return peers.XSync(1), nothing }),
+			},
+		},
+		{
+			Name:   "resources, overtaken of 10,000",
+			Trials: 10_000,
+			Procs:  []int{1, 2},
+			Bars:   none,
+			Subjects: []harness.Subject{
+				lenders("poolgauge", peers.OurOrder, func() peers.Lender { return peers.OurLender(1) }),
+				lenders("puddle", strictFIFO, func() peers.Lender { return peers.Puddle(1) }),
+			},
+		},
+		{
+			Name:   "workers, overtaken of 10,000",
+			Trials: 10_000,
+			Procs:  []int{1, 2},
+			Bars:   none,
+			Subjects: []harness.Subject{
+				submit("ours", peers.OurOrder, peers.OursWithQueue(1)),
+				submit(peers.Pond, peers.Orders[peers.Pond], peers.PondWithQueue(1)),
+				submit(peers.Channel, strictFIFO, peers.ChannelWithQueue(1)),
+			},
+		},
 	}
 }

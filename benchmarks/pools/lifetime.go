@@ -56,12 +56,21 @@ var lives = []struct {
 		{"telemetry off", func() func() { return usedLender(peers.OurLender(4, instrument.WithoutTelemetry())) }},
 		{"puddle", func() func() { return usedLender(peers.Puddle(4)) }},
 	}},
-	{"Workers(4)", peers.PondPlain, 2, 8 << 10, []life{
-		{"poolgauge", func() func() { return usedWorkers(peers.OursWithQueue(0)(4)) }},
-		{"telemetry off", func() func() { return usedWorkers(peers.OursWithQueue(0, instrument.WithoutTelemetry())(4)) }},
-		{peers.PondPlain, func() func() { return usedWorkers(peers.WorkerPools[peers.PondPlain](4)) }},
-		{peers.Channel, func() func() { return usedWorkers(peers.WorkerPools[peers.Channel](4)) }},
-	}},
+	{
+		"Workers(4)",
+		peers.PondPlain,
+		2,
+		8 << 10,
+		[]life{
+			{"poolgauge", func() func() { return usedWorkers(peers.OursWithQueue(0)(4)) }},
+			{
+				"telemetry off",
+				func() func() { return usedWorkers(peers.OursWithQueue(0, instrument.WithoutTelemetry())(4)) },
+			},
+			{peers.PondPlain, func() func() { return usedWorkers(peers.WorkerPools[peers.PondPlain](4)) }},
+			{peers.Channel, func() func() { return usedWorkers(peers.WorkerPools[peers.Channel](4)) }},
+		},
+	},
 }
 
 func ourSemaphoreUsed(opts ...instrument.Option) func() {
@@ -81,7 +90,8 @@ func keep(p peers.Permits) peers.Permits {
 	return p
 }
 
-// lifetimeCases are about pools that do not live as long as the program, and about the many idle ones of one that does.
+// lifetimeCases are about pools that do not live as long as the program, and about the many idle
+// ones of one that does.
 func lifetimeCases() []harness.Case {
 	var cases []harness.Case
 	for _, l := range lives {

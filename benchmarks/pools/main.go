@@ -1,5 +1,6 @@
-// Command pools compares the pools of package pools with their peers and with what the machine could do at best. It prints a
-// table, and fails if a bar is missed or if a ratio is worse than the committed one by more than the noise of both.
+// Command pools compares the pools of package pools with their peers and with what the machine
+// could do at best. It prints a table, and fails if a bar is missed or if a ratio is worse than the
+// committed one by more than the noise of both.
 //
 //	go run ./pools                              # from benchmarks/, all cases
 //	go run ./pools -run semaphore -rounds 15    # some of them, with less noise
@@ -32,7 +33,8 @@ func cases() []harness.Case {
 	)
 }
 
-// telemetryOfWaits shows what telemetry costs where callers have to wait: on one CPU, since on two the noise is larger than the bar.
+// telemetryOfWaits shows what telemetry costs where callers have to wait: on one CPU, since on two
+// the noise is larger than the bar.
 func telemetryOfWaits(name string, on, off harness.Subject) harness.Case {
 	return harness.Case{
 		Name: name, Subjects: []harness.Subject{on, off}, Procs: []int{1},
@@ -86,10 +88,19 @@ func saveTo(path, command string, results []harness.Result) error {
 
 // verdict returns an error if a bar is missed or a ratio is worse than the committed one.
 func verdict(stdout io.Writer, committed harness.Baseline, results []harness.Result, s harness.Settings) error {
-	failed := harness.Twice(results, s, func(r harness.Result) []string { return append(r.Missed(), committed.Worse(r)...) })
+	failed := harness.Twice(
+		results,
+		s,
+		func(r harness.Result) []string { return append(r.Missed(), committed.Worse(r)...) },
+	)
 	if len(failed) == 0 {
 		return nil
 	}
-	fmt.Fprintf(stdout, "\nMissed or worse than `baseline.json` (%s), twice:\n\n- %s\n", committed.Machine, strings.Join(failed, "\n- "))
+	fmt.Fprintf(
+		stdout,
+		"\nMissed or worse than `baseline.json` (%s), twice:\n\n- %s\n",
+		committed.Machine,
+		strings.Join(failed, "\n- "),
+	)
 	return errors.New("a bar is missed, or a ratio is worse than the committed one")
 }

@@ -10,9 +10,11 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// rateCases are uses that are far apart, as in most programs: a pool that times one use in so many in a closed loop may time each.
-// Telemetry costs at most 0.5 % of a CPU: that part of the time from one use to the next. The bars are about what the use itself
-// takes, in the column of wall time. The column of CPU time adds what other threads take meanwhile, and is as noisy as the scheduler.
+// rateCases are uses that are far apart, as in most programs: a pool that times one use in so many
+// in a closed loop may time each. Telemetry costs at most 0.5 % of a CPU: that part of the time
+// from one use to the next. The bars are about what the use itself takes, in the column of wall
+// time. The column of CPU time adds what other threads take meanwhile, and is as noisy as the
+// scheduler.
 func rateCases() []harness.Case {
 	var cases []harness.Case
 	for _, every := range []time.Duration{30 * time.Microsecond, time.Millisecond} {
@@ -27,7 +29,11 @@ func rateCases() []harness.Case {
 						return ours(16, instrument.WithoutTelemetry())
 					}),
 					semaphoreAtRate(xsync, every, func() (peers.Permits, func()) { return peers.XSync(16), nil }),
-					semaphoreAtRate("channel", every, func() (peers.Permits, func()) { return peers.ChannelPermits(16), nil }),
+					semaphoreAtRate(
+						"channel",
+						every,
+						func() (peers.Permits, func()) { return peers.ChannelPermits(16), nil },
+					),
 				},
 				Bars: []harness.Bar{
 					{Peer: xsync, Of: harness.Wall, Ratio: 1, Plus: 60 * time.Nanosecond},
@@ -37,7 +43,12 @@ func rateCases() []harness.Case {
 			harness.Case{
 				Name: fmt.Sprintf("resources, a use every %v", every), Trials: trials,
 				Subjects: []harness.Subject{
-					lenderAtRate("poolgauge", peers.OurOrder, every, func() peers.Lender { return peers.OurLender(16) }),
+					lenderAtRate(
+						"poolgauge",
+						peers.OurOrder,
+						every,
+						func() peers.Lender { return peers.OurLender(16) },
+					),
 					lenderAtRate("telemetry off", peers.OurOrder, every, func() peers.Lender {
 						return peers.OurLender(16, instrument.WithoutTelemetry())
 					}),

@@ -71,7 +71,12 @@ func resourcesCases() []harness.Case {
 			Name:     "resources alone, context with cancel",
 			Subjects: few(16, lend(cancelable, nil)), Bars: alone, NoAlloc: true,
 		},
-		{Name: "resources, 64 goroutines on 2", Subjects: resources(2, crowd(64, plain)), Bars: below(0.9), Procs: both},
+		{
+			Name:     "resources, 64 goroutines on 2",
+			Subjects: resources(2, crowd(64, plain)),
+			Bars:     below(0.9),
+			Procs:    both,
+		},
 		{
 			Name: "resources, 64 goroutines on 2, telemetry", Procs: one, Bars: alone[1:],
 			Subjects: []harness.Subject{
@@ -103,6 +108,11 @@ func resourcesCases() []harness.Case {
 			Name: "resources, 64 goroutines on 2, holds of 1 ms", Procs: both, Subjects: few(2, crowd(64, sleep)),
 			Bars: append(below(0.9), harness.Bar{Peer: "telemetry off", Ratio: 1, Plus: 2500 * time.Nanosecond}),
 		},
-		{Name: "resources, 64 goroutines on 64", Subjects: resources(64, crowd(64, plain)), Bars: below(0.9), Procs: both},
+		{
+			Name:     "resources, 64 goroutines on 64",
+			Subjects: resources(64, crowd(64, plain)),
+			Bars:     below(0.9),
+			Procs:    both,
+		},
 	}
 }

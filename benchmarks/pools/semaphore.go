@@ -21,21 +21,31 @@ const (
 )
 
 // permits is a subject that does what use does with a semaphore.
-func permits(name, order string, use func(p peers.Permits, n int), open func() (peers.Permits, func())) harness.Subject {
+func permits(
+	name, order string,
+	use func(p peers.Permits, n int),
+	open func() (peers.Permits, func()),
+) harness.Subject {
 	return harness.Subject{Name: name, Order: order, New: func() (func(int), func()) {
 		p, stop := open()
 		return func(n int) { use(p, n) }, stop
 	}}
 }
 
-func ourSemaphore(name string, size int64, use func(p peers.Permits, n int), opts ...instrument.Option) harness.Subject {
+func ourSemaphore(
+	name string,
+	size int64,
+	use func(p peers.Permits, n int),
+	opts ...instrument.Option,
+) harness.Subject {
 	return permits(name, peers.OurOrder, use, func() (peers.Permits, func()) {
 		s := peers.Semaphore(size, opts...)
 		return s, s.Close
 	})
 }
 
-// semaphores returns every semaphore of a size as a subject that does what use does. A channel has no weights.
+// semaphores returns every semaphore of a size as a subject that does what use does. A channel has
+// no weights.
 func semaphores(size int64, use func(p peers.Permits, n int)) []harness.Subject {
 	return append(weighted(size, use),
 		permits("channel", strictFIFO, use, func() (peers.Permits, func()) { return peers.ChannelPermits(size), nil }))
@@ -121,8 +131,19 @@ func semaphoreCases() []harness.Case {
 	const huge = 1 << 40
 	return slices.Concat([]harness.Case{
 		{Name: "semaphore alone", Subjects: semaphores(16, hold(1, nil)), Bars: bars(0.7), NoAlloc: true},
-		{Name: "semaphore alone, huge weights", Subjects: weighted(4*huge, hold(huge, nil)), Bars: bars(0.7), NoAlloc: true},
-		{Name: "semaphore, 64 goroutines on 2", Subjects: semaphores(2, among(64, hold(1, nil))), Bars: bars(0.9)[:1], NoAlloc: true, Procs: both},
+		{
+			Name:     "semaphore alone, huge weights",
+			Subjects: weighted(4*huge, hold(huge, nil)),
+			Bars:     bars(0.7),
+			NoAlloc:  true,
+		},
+		{
+			Name:     "semaphore, 64 goroutines on 2",
+			Subjects: semaphores(2, among(64, hold(1, nil))),
+			Bars:     bars(0.9)[:1],
+			NoAlloc:  true,
+			Procs:    both,
+		},
 		{
 			Name: "semaphore, 64 goroutines on 2, telemetry", Procs: one, Bars: []harness.Bar{telemetry},
 			Subjects: semaphores(2, among(64, hold(1, nil)))[:2],
@@ -148,15 +169,25 @@ func semaphoreCases() []harness.Case {
 			Bars: []harness.Bar{ofPeer(xsync, 0.9), ofPeer(semaphoreOff, 1.05)}, Procs: both,
 		},
 		{
-			Name: "semaphore, 1,000 goroutines on 100, holds of 1 ms", Subjects: semaphores(100, among(1000, hold(1, sleepMillisecond))),
-			Bars: []harness.Bar{ofPeer(semaphoreOff, 1.05)}, Procs: both,
+			Name:     "semaphore, 1,000 goroutines on 100, holds of 1 ms",
+			Subjects: semaphores(100, among(1000, hold(1, sleepMillisecond))),
+			Bars:     []harness.Bar{ofPeer(semaphoreOff, 1.05)},
+			Procs:    both,
 		},
 		{
-			// 64 goroutines on 2 finish 2,000 uses a second, and 0.5 % of a CPU of that is 2.5 µs a use.
-			Name: "semaphore, 64 goroutines on 2, holds of 1 ms", Subjects: semaphores(2, among(64, hold(1, sleepMillisecond))),
-			Bars: []harness.Bar{{Peer: semaphoreOff, Ratio: 1, Plus: 2500 * time.Nanosecond}}, Procs: both,
+			// 64 goroutines on 2 finish 2,000 uses a second, and 0.5 % of a CPU of that is 2.5 µs a
+			// use.
+			Name:     "semaphore, 64 goroutines on 2, holds of 1 ms",
+			Subjects: semaphores(2, among(64, hold(1, sleepMillisecond))),
+			Bars:     []harness.Bar{{Peer: semaphoreOff, Ratio: 1, Plus: 2500 * time.Nanosecond}},
+			Procs:    both,
 		},
-		{Name: "semaphore, TryAcquire that succeeds", Subjects: semaphores(16, trySucceed), Bars: bars(1), NoAlloc: true},
+		{
+			Name:     "semaphore, TryAcquire that succeeds",
+			Subjects: semaphores(16, trySucceed),
+			Bars:     bars(1),
+			NoAlloc:  true,
+		},
 		{Name: "semaphore, TryAcquire that fails", Subjects: semaphores(2, tryFail), Bars: bars(1), NoAlloc: true},
 		{Name: "semaphore, 64 goroutines on 64", Subjects: semaphores(64, among(64, hold(1, nil))), Procs: both},
 	})

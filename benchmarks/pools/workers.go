@@ -101,13 +101,23 @@ func workersCases() []harness.Case {
 			if n == 16 {
 				among = all
 			}
-			add(fmt.Sprintf("workers %d, %d submitting empty tasks", n, submitters), n, submitters, peers.Nothing, among...)
+			add(
+				fmt.Sprintf("workers %d, %d submitting empty tasks", n, submitters),
+				n,
+				submitters,
+				peers.Nothing,
+				among...)
 			last := &cases[len(cases)-1]
 			last.Bars = append(last.Bars, ofPeer(peers.Pond, 0.5), ofPeer(peers.PondPlain, 0.6))
 		}
 	}
 	for _, d := range []time.Duration{time.Microsecond, 20 * time.Microsecond} {
-		add(fmt.Sprintf("workers 16, 1 submitting tasks of %v", d), 16, 1, spin(d), slices.Concat(few, []string{peers.Ants})...)
+		add(
+			fmt.Sprintf("workers 16, 1 submitting tasks of %v", d),
+			16,
+			1,
+			spin(d),
+			slices.Concat(few, []string{peers.Ants})...)
 	}
 	return slices.Concat(cases, workersWaitCases(), workersTelemetryCases())
 }

@@ -1,6 +1,7 @@
-// Command queue compares the sidecar's durable queue with what others use for theirs: bbolt as the Collector's file_storage does, and
-// tidwall/wal. Four goroutines put batches while one takes and removes them, oldest first. Each contender runs in a process of its
-// own, in random order, and medians count.
+// Command queue compares the sidecar's durable queue with what others use for theirs: bbolt as the
+// Collector's file_storage does, and tidwall/wal. Four goroutines put batches while one takes and
+// removes them, oldest first. Each contender runs in a process of its own, in random order, and
+// medians count.
 //
 //	go run .            # from benchmarks/queue/
 //	go run . -rounds 5 -dir /some/disk
@@ -32,7 +33,8 @@ const (
 	backlog = 256 // batches that may be in the queue
 )
 
-// scenario is one cell of the table: who, batches of which size, with or without a sync before put returns.
+// scenario is one cell of the table: who, batches of which size, with or without a sync before put
+// returns.
 type scenario struct {
 	store string
 	size  int
@@ -89,10 +91,25 @@ func compare(ctx context.Context, rounds int, dir string) error {
 		}
 	}
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "synced\tbatch\tstore\tbatches/s\tCPU µs\tpeak RSS MiB\tdisk bytes/byte\tleft MiB\tCPU, ours/it\t")
+	fmt.Fprintln(
+		table,
+		"synced\tbatch\tstore\tbatches/s\tCPU µs\tpeak RSS MiB\tdisk bytes/byte\tleft MiB\tCPU, ours/it\t",
+	)
 	for _, s := range all {
 		r, own := median(results[s]), median(results[scenario{"ours", s.size, s.sync}])
-		fmt.Fprintf(table, "%t\t%d\t%s\t%.0f\t%.1f\t%.1f\t%.2f\t%.1f\t%.2f\t\n", s.sync, s.size, s.store, r.Rate, r.CPU, r.Peak, r.Written, r.Left, own.CPU/r.CPU)
+		fmt.Fprintf(
+			table,
+			"%t\t%d\t%s\t%.0f\t%.1f\t%.1f\t%.2f\t%.1f\t%.2f\t\n",
+			s.sync,
+			s.size,
+			s.store,
+			r.Rate,
+			r.CPU,
+			r.Peak,
+			r.Written,
+			r.Left,
+			own.CPU/r.CPU,
+		)
 	}
 	return table.Flush()
 }
@@ -174,7 +191,8 @@ func load(s scenario, dir string, batches int) (r result, err error) {
 	return r, nil
 }
 
-// pump puts batches by several goroutines and takes them by one, while at most backlog of them wait.
+// pump puts batches by several goroutines and takes them by one, while at most backlog of them
+// wait.
 func pump(st store, size, batches int) error {
 	var g errgroup.Group
 	room := make(chan struct{}, backlog)

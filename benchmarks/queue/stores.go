@@ -42,7 +42,15 @@ func openOurs(dir string, sync bool) (store, error) {
 	if sync {
 		interval = 0
 	}
-	q, err := queue.Open(queue.Config{Dir: dir, Limit: 16 << 20, Lanes: []queue.Lane{queue.Metrics}, Sync: interval, Log: slog.Default()})
+	q, err := queue.Open(
+		queue.Config{
+			Dir:   dir,
+			Limit: 16 << 20,
+			Lanes: []queue.Lane{queue.Metrics},
+			Sync:  interval,
+			Log:   slog.Default(),
+		},
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -67,8 +75,9 @@ func (o *ours) done() error {
 
 func (o *ours) close() error { return o.Close(context.Background()) }
 
-// boltStore does with bbolt what the Collector's file_storage does, with its options: a transaction for each put, each read and each removal.
-// The Collector's queue writes its indexes besides, which is left out in bbolt's favour.
+// boltStore does with bbolt what the Collector's file_storage does, with its options: a transaction
+// for each put, each read and each removal. The Collector's queue writes its indexes besides, which
+// is left out in bbolt's favour.
 type boltStore struct {
 	*bolt.DB
 
@@ -80,7 +89,11 @@ type boltStore struct {
 var bucket = []byte("default")
 
 func openBolt(dir string, sync bool) (store, error) {
-	db, err := bolt.Open(filepath.Join(dir, "bolt"), 0o600, &bolt.Options{NoSync: !sync, NoFreelistSync: true, FreelistType: bolt.FreelistMapType})
+	db, err := bolt.Open(
+		filepath.Join(dir, "bolt"),
+		0o600,
+		&bolt.Options{NoSync: !sync, NoFreelistSync: true, FreelistType: bolt.FreelistMapType},
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +138,10 @@ type walStore struct {
 const cutAfter = 64
 
 func openWAL(dir string, sync bool) (store, error) {
-	l, err := wal.Open(dir, &wal.Options{NoSync: !sync, NoCopy: false, SegmentSize: 1 << 20, LogFormat: wal.Binary, SegmentCacheSize: 2})
+	l, err := wal.Open(
+		dir,
+		&wal.Options{NoSync: !sync, NoCopy: false, SegmentSize: 1 << 20, LogFormat: wal.Binary, SegmentCacheSize: 2},
+	)
 	if err != nil {
 		return nil, err
 	}

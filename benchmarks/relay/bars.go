@@ -22,7 +22,8 @@ func (b bar) met() bool {
 // leastRate is points/s that the relay must forward, or twice the Collector's if that is more.
 const leastRate = 100_000
 
-// judge compares the sidecar's default with the bars of the project's fifth issue, and the synced one with a synced Collector.
+// judge compares the sidecar's default with the bars of the project's fifth issue, and the synced
+// one with a synced Collector.
 func judge(results []*result) (bars []bar) {
 	ours := find(results, sidecar, "default")
 	for _, f := range forms {
@@ -33,14 +34,28 @@ func judge(results []*result) (bars []bar) {
 		for _, r := range []*result{ours, find(results, sidecar, "--queue-sync 0")} {
 			peer := best(results, f, r.synced)
 			bars = append(bars, bar{
-				fmt.Sprintf("%s, %s: points/s, at least %d and 2 × the Collector's %.0f", r.contender, f, leastRate, peer),
-				median(r.throughput[f].forwarded), max(leastRate, 2*peer), true,
+				fmt.Sprintf(
+					"%s, %s: points/s, at least %d and 2 × the Collector's %.0f",
+					r.contender,
+					f,
+					leastRate,
+					peer,
+				),
+				median(r.throughput[f].forwarded),
+				max(leastRate, 2*peer),
+				true,
 			})
 		}
 	}
-	return append(bars,
+	return append(
+		bars,
 		bar{forms[0].String() + ": CPU over the Collector's, at most 0.25", ratio(results, forms[0]), 0.25, false},
-		bar{"points/s while memory is measured, at least 0.99 × 100,000", median(ours.memory.rate), 0.99 * fixedRate, true},
+		bar{
+			"points/s while memory is measured, at least 0.99 × 100,000",
+			median(ours.memory.rate),
+			0.99 * fixedRate,
+			true,
+		},
 		bar{"peak RSS under that load, less than 30 MiB", median(ours.memory.peak), 30, false},
 		bar{"RSS idle, less than 20 MiB", median(ours.memory.idle), 20, false},
 		bar{"RSS idle after load, less than 20 MiB", median(ours.memory.after), 20, false},
@@ -48,9 +63,14 @@ func judge(results []*result) (bars []bar) {
 	)
 }
 
-// ratio is the CPU that the sidecar takes for a point, over what the Collector takes, both in their default setting.
+// ratio is the CPU that the sidecar takes for a point, over what the Collector takes, both in their
+// default setting.
 func ratio(results []*result, f form) float64 {
-	return median(find(results, sidecar, "default").throughput[f].cpu) / median(find(results, collector, "default").throughput[f].cpu)
+	return median(
+		find(results, sidecar, "default").throughput[f].cpu,
+	) / median(
+		find(results, collector, "default").throughput[f].cpu,
+	)
 }
 
 func find(results []*result, family, setting string) *result {

@@ -12,7 +12,10 @@ import (
 // goodRun is a run in which every bar is just met.
 func goodRun() []*result {
 	of := func(family, setting string, synced bool, rate float64) *result {
-		r := &result{contender: contender{family: family, setting: setting, synced: synced}, throughput: map[form]*throughput{}}
+		r := &result{
+			contender:  contender{family: family, setting: setting, synced: synced},
+			throughput: map[form]*throughput{},
+		}
 		for _, f := range forms {
 			r.throughput[f] = &throughput{forwarded: []float64{rate}, cpu: []float64{4}}
 		}
@@ -24,8 +27,17 @@ func goodRun() []*result {
 		return r
 	}
 	return []*result{
-		of(bare, "", false, 0), of(sidecar, "default", false, 120_000), of(sidecar, "--queue-sync 0", true, 100_000),
-		of(collector, "default", false, 40_000), of(collector, "batch", false, 60_000), of(collector, "fsync", true, 10_000),
+		of(bare, "", false, 0),
+		of(sidecar, "default", false, 120_000),
+		of(sidecar, "--queue-sync 0", true, 100_000),
+		of(
+			collector,
+			"default",
+			false,
+			40_000,
+		),
+		of(collector, "batch", false, 60_000),
+		of(collector, "fsync", true, 10_000),
 	}
 }
 

@@ -15,7 +15,8 @@ const (
 	bare      = "receiver alone"
 )
 
-// contender is a program in one setting; without a binary it is the receiver that the others send to.
+// contender is a program in one setting; without a binary it is the receiver that the others send
+// to.
 type contender struct {
 	family  string
 	setting string
@@ -40,7 +41,21 @@ func build(ctx context.Context, dir string) ([]contender, error) {
 		{"sidecar", "..", "./cmd/sidecar", "grpcnotrace,nethttpomithttp2"},
 		{"otelcol", "relay/otelcol", ".", "grpcnotrace"},
 	} {
-		cmd := exec.CommandContext(ctx, "go", "build", "-C", b.module, "-tags", b.tags, "-trimpath", "-ldflags", "-s -w", "-o", binary(b.name), b.pkg)
+		cmd := exec.CommandContext(
+			ctx,
+			"go",
+			"build",
+			"-C",
+			b.module,
+			"-tags",
+			b.tags,
+			"-trimpath",
+			"-ldflags",
+			"-s -w",
+			"-o",
+			binary(b.name),
+			b.pkg,
+		)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if text, err := cmd.CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("build %s (run from the directory benchmarks): %w\n%s", b.name, err, text)
@@ -65,14 +80,19 @@ func build(ctx context.Context, dir string) ([]contender, error) {
 func sidecarArgs(sync string) func(listen, http, upstream, dir string) []string {
 	return func(listen, http, upstream, dir string) []string {
 		return []string{
-			"--otlp-endpoint=http://" + upstream, "--relay-grpc-address=" + listen, "--relay-http-address=" + http, "--health-address=off",
-			"--queue-dir=" + dir, "--queue-sync=" + sync,
+			"--otlp-endpoint=http://" + upstream,
+			"--relay-grpc-address=" + listen,
+			"--relay-http-address=" + http,
+			"--health-address=off",
+			"--queue-dir=" + dir,
+			"--queue-sync=" + sync,
 		}
 	}
 }
 
-// collectorArgs configures the Collector for the same at its best: its own metrics off, no compression, retries without end, clients that wait
-// while the queue is full (else it refuses what they send). fsync off is its default.
+// collectorArgs configures the Collector for the same at its best: its own metrics off, no
+// compression, retries without end, clients that wait while the queue is full (else it refuses what
+// they send). fsync off is its default.
 func collectorArgs(fsync bool, batch string) func(listen, http, upstream, dir string) []string {
 	return func(listen, http, upstream, dir string) []string {
 		return []string{"--config", fmt.Sprintf(`yaml:

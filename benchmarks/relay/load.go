@@ -37,7 +37,8 @@ type load struct {
 	latencies []time.Duration // of acknowledged requests, if paced
 }
 
-// send starts clients towards addr: requests of a form, rate points a second of all clients together, 0 as fast as they are acknowledged.
+// send starts clients towards addr: requests of a form, rate points a second of all clients
+// together, 0 as fast as they are acknowledged.
 func send(ctx context.Context, addr string, f form, rate int) (*load, error) {
 	l := &load{}
 	ctx, l.cancel = context.WithCancel(ctx)
@@ -97,7 +98,8 @@ func (c *client) run(ctx context.Context) {
 }
 
 func (c *client) once() {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second) // what is sent is to be acknowledged, also at the end
+	// what is sent is to be acknowledged, also at the end
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	begun := time.Now()
 	err := c.export(ctx)
@@ -115,7 +117,8 @@ func (c *client) once() {
 	}
 }
 
-// dial returns what sends the request in a form, over a connection of its own, and what closes that.
+// dial returns what sends the request in a form, over a connection of its own, and what closes
+// that.
 func dial(addr string, f form, request []byte) (export func(context.Context) error, end func() error, err error) {
 	if f.json {
 		return dialJSON(addr, request)
@@ -126,7 +129,14 @@ func dial(addr string, f form, request []byte) (export func(context.Context) err
 	}
 	return func(ctx context.Context) error {
 		var answer []byte
-		return conn.Invoke(ctx, otlp.Metrics.Method(), request, &answer, grpc.ForceCodecV2(raw{}), grpc.WaitForReady(true))
+		return conn.Invoke(
+			ctx,
+			otlp.Metrics.Method(),
+			request,
+			&answer,
+			grpc.ForceCodecV2(raw{}),
+			grpc.WaitForReady(true),
+		)
 	}, conn.Close, nil
 }
 
@@ -159,27 +169,56 @@ func dialJSON(addr string, request []byte) (export func(context.Context) error, 
 	}, func() error { client.CloseIdleConnections(); return nil }, nil
 }
 
-// newRequest is an export of size points: a resource of five attributes, metrics of five points with three attributes each.
+// newRequest is an export of size points: a resource of five attributes, metrics of five points
+// with three attributes each.
 func newRequest(size int) []byte {
 	perMetric := min(5, size)
 	now := uint64(time.Now().UnixNano())
-	scope := &metricpb.ScopeMetrics{Scope: &commonpb.InstrumentationScope{Name: "example.com/shop/orders", Version: "1.2.3"}}
+	scope := &metricpb.ScopeMetrics{
+		Scope: &commonpb.InstrumentationScope{Name: "example.com/shop/orders", Version: "1.2.3"},
+	}
 	for len(scope.Metrics)*perMetric < size {
-		sum := &metricpb.Sum{AggregationTemporality: metricpb.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE, IsMonotonic: true}
+		sum := &metricpb.Sum{
+			AggregationTemporality: metricpb.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE,
+			IsMonotonic:            true,
+		}
 		for i := range perMetric {
 			sum.DataPoints = append(sum.DataPoints, &metricpb.NumberDataPoint{
-				StartTimeUnixNano: now - 1e9, TimeUnixNano: now, Value: &metricpb.NumberDataPoint_AsInt{AsInt: int64(i) << 20},
-				Attributes: attributes("http.request.method", "GET", "http.route", fmt.Sprintf("/orders/%d", i), "server.address", "shop.example.com"),
+				StartTimeUnixNano: now - 1e9,
+				TimeUnixNano:      now,
+				Value:             &metricpb.NumberDataPoint_AsInt{AsInt: int64(i) << 20},
+				Attributes: attributes(
+					"http.request.method",
+					"GET",
+					"http.route",
+					fmt.Sprintf("/orders/%d", i),
+					"server.address",
+					"shop.example.com",
+				),
 			})
 		}
 		scope.Metrics = append(scope.Metrics, &metricpb.Metric{
-			Name: fmt.Sprintf("shop.orders.%d", len(scope.Metrics)), Unit: "{order}", Data: &metricpb.Metric_Sum{Sum: sum},
+			Name: fmt.Sprintf(
+				"shop.orders.%d",
+				len(scope.Metrics),
+			),
+			Unit: "{order}",
+			Data: &metricpb.Metric_Sum{Sum: sum},
 		})
 	}
 	data, err := proto.Marshal(&colmetricpb.ExportMetricsServiceRequest{ResourceMetrics: []*metricpb.ResourceMetrics{{
 		Resource: &resourcepb.Resource{Attributes: attributes(
-			"service.name", "orders", "service.version", "1.2.3", "telemetry.sdk.name", "opentelemetry", "telemetry.sdk.language", "go",
-			"telemetry.sdk.version", "1.47.0")},
+			"service.name",
+			"orders",
+			"service.version",
+			"1.2.3",
+			"telemetry.sdk.name",
+			"opentelemetry",
+			"telemetry.sdk.language",
+			"go",
+			"telemetry.sdk.version",
+			"1.47.0",
+		)},
 		ScopeMetrics: []*metricpb.ScopeMetrics{scope},
 	}}})
 	if err != nil {

@@ -22,7 +22,8 @@ func (f form) String() string {
 	return fmt.Sprintf("gRPC requests of %d", f.size)
 }
 
-// forms are those that throughput is measured with. The first is used for memory and latency, too. JSON is sent to what has its memory measured.
+// forms are those that throughput is measured with. The first is used for memory and latency, too.
+// JSON is sent to what has its memory measured.
 var forms = []form{{100, false}, {10, false}, {1, true}, {100, true}, {10_000, true}}
 
 const (
@@ -101,7 +102,11 @@ func (r *result) forms(ctx context.Context, dir string, d time.Duration) error {
 		if r.throughput[f] == nil {
 			r.throughput[f] = &throughput{}
 		}
-		if err := r.with(ctx, dir, func(p *process) error { return r.throughput[f].measure(ctx, p, f, d) }); err != nil {
+		if err := r.with(
+			ctx,
+			dir,
+			func(p *process) error { return r.throughput[f].measure(ctx, p, f, d) },
+		); err != nil {
 			return fmt.Errorf("%s: %w", f, err)
 		}
 	}
@@ -169,13 +174,15 @@ func (t *throughput) measure(ctx context.Context, p *process, f form, d time.Dur
 	return err
 }
 
-// arrived waits until everything accepted has arrived, or nothing has for a second, and returns how many points did.
+// arrived waits until everything accepted has arrived, or nothing has for a second, and returns how
+// many points did.
 func arrived(p *process, l *load) int64 {
 	const quiet = 20
 	n := p.sink.points.Load()
 	for still := 0; still < quiet && n < l.accepted.Load(); still++ {
 		time.Sleep(time.Second / quiet)
-		if now := p.sink.points.Load(); now-n > int64(forms[0].size) { // the sidecar's own points come all the time
+		// the sidecar's own points come all the time
+		if now := p.sink.points.Load(); now-n > int64(forms[0].size) {
 			n, still = now, 0
 		}
 	}
@@ -232,7 +239,8 @@ func sample(pid int, d time.Duration, values *[]float64) error {
 	return nil
 }
 
-// measure sends to the contender and to a receiver alone at the same time, so that whatever else the machine does disturbs both.
+// measure sends to the contender and to a receiver alone at the same time, so that whatever else
+// the machine does disturbs both.
 func (y *latency) measure(ctx context.Context, p *process, d time.Duration) error {
 	alone, err := startSink(ctx)
 	if err != nil {

@@ -28,7 +28,11 @@ func startSink(ctx context.Context) (*sink, error) {
 		return nil, err
 	}
 	s := &sink{addr: l.Addr().String()}
-	s.server = grpc.NewServer(grpc.ForceServerCodecV2(raw{}), grpc.MaxRecvMsgSize(64<<20), grpc.UnknownServiceHandler(s.export))
+	s.server = grpc.NewServer(
+		grpc.ForceServerCodecV2(raw{}),
+		grpc.MaxRecvMsgSize(64<<20),
+		grpc.UnknownServiceHandler(s.export),
+	)
 	go func() { _ = s.server.Serve(l) }() // ends with close
 	return s, nil
 }

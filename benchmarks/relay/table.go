@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// contains reports whether a contender is to be measured; the receiver alone always is, as what latencies are compared with.
+// contains reports whether a contender is to be measured; the receiver alone always is, as what
+// latencies are compared with.
 func contains(c contender, only string) bool {
 	return c.family == bare || strings.Contains(c.String(), only)
 }
@@ -19,9 +20,22 @@ func printTables(out io.Writer, results []*result) {
 			"| | accepted points/s | forwarded points/s (min–max) | CPU µs/point | points/s a CPU | peak RSS MiB | not arrived | refused |\n|---|---|---|---|---|---|---|---|\n", f)
 		for _, r := range results {
 			if t := r.throughput[f]; t != nil && len(t.forwarded) > 0 {
-				fmt.Fprintf(out, "| %s | %.0f | %.0f (%.0f–%.0f) | %.2f | %.0f | %.1f | %.2f %% | %.2f %% |\n", r.contender, median(t.accepted),
-					median(t.forwarded), slices.Min(t.forwarded), slices.Max(t.forwarded), median(t.cpu), 1e6/median(t.cpu), median(t.peak),
-					100*median(t.lost), 100*median(t.refused))
+				fmt.Fprintf(
+					out,
+					"| %s | %.0f | %.0f (%.0f–%.0f) | %.2f | %.0f | %.1f | %.2f %% | %.2f %% |\n",
+					r.contender,
+					median(t.accepted),
+					median(
+						t.forwarded,
+					),
+					slices.Min(t.forwarded),
+					slices.Max(t.forwarded),
+					median(t.cpu),
+					1e6/median(t.cpu),
+					median(t.peak),
+					100*median(t.lost),
+					100*median(t.refused),
+				)
 			}
 		}
 		fmt.Fprintln(out)
@@ -30,15 +44,37 @@ func printTables(out io.Writer, results []*result) {
 		"| | forwarded points/s | CPUs | RSS | peak RSS | idle before | idle after |\n|---|---|---|---|---|---|---|\n", fixedRate, forms[0].size)
 	for _, r := range results {
 		if m := r.memory; len(m.rate) > 0 {
-			fmt.Fprintf(out, "| %s | %.0f | %.2f | %.1f | %.1f | %s | %s |\n", r.contender, median(m.rate), median(m.cpu), median(m.steady), median(m.peak),
-				optional(m.idle), optional(m.after))
+			fmt.Fprintf(
+				out,
+				"| %s | %.0f | %.2f | %.1f | %.1f | %s | %s |\n",
+				r.contender,
+				median(m.rate),
+				median(m.cpu),
+				median(m.steady),
+				median(m.peak),
+				optional(m.idle),
+				optional(m.after),
+			)
 		}
 	}
-	fmt.Fprintf(out, "\nTime to an acknowledgement, at %d points/s in requests of %d:\n\n| | p50 ms | p99 ms (min–max) | added to the p99 of a receiver alone |\n|---|---|---|---|\n", moderateRate, forms[0].size)
+	fmt.Fprintf(
+		out,
+		"\nTime to an acknowledgement, at %d points/s in requests of %d:\n\n| | p50 ms | p99 ms (min–max) | added to the p99 of a receiver alone |\n|---|---|---|---|\n",
+		moderateRate,
+		forms[0].size,
+	)
 	for _, r := range results {
 		if y := r.latency; len(y.p50) > 0 {
-			fmt.Fprintf(out, "| %s | %.2f | %.2f (%.2f–%.2f) | %.2f |\n", r.contender, milliseconds(median(y.p50)), milliseconds(median(y.p99)),
-				milliseconds(slices.Min(y.p99)), milliseconds(slices.Max(y.p99)), milliseconds(median(y.added)))
+			fmt.Fprintf(
+				out,
+				"| %s | %.2f | %.2f (%.2f–%.2f) | %.2f |\n",
+				r.contender,
+				milliseconds(median(y.p50)),
+				milliseconds(median(y.p99)),
+				milliseconds(slices.Min(y.p99)),
+				milliseconds(slices.Max(y.p99)),
+				milliseconds(median(y.added)),
+			)
 		}
 	}
 }

@@ -78,12 +78,26 @@ func listeners(limit int) []harness.Subject {
 }
 
 func httpCases() []harness.Case {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }))
+	server := httptest.NewServer(
+		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }),
+	)
 	return []harness.Case{
 		// A trace takes a context and a copy of the request, so that 60 ns are out of reach.
-		{Name: "http, a request on loopback", Subjects: transports(server), Bars: []harness.Bar{{Peer: "bare", Ratio: 1.2}}},
+		{
+			Name:     "http, a request on loopback",
+			Subjects: transports(server),
+			Bars:     []harness.Bar{{Peer: "bare", Ratio: 1.2}},
+		},
 		// Against an accept that is no system call.
-		{Name: "http, accepting nobody", Subjects: listeners(0), Bars: []harness.Bar{{Peer: "bare", Ratio: 1, Plus: 120 * time.Nanosecond}}},
-		{Name: "http, accepting nobody, 8 at a time", Subjects: listeners(8), Bars: []harness.Bar{{Peer: "bare", Ratio: 1, Plus: 150 * time.Nanosecond}}},
+		{
+			Name:     "http, accepting nobody",
+			Subjects: listeners(0),
+			Bars:     []harness.Bar{{Peer: "bare", Ratio: 1, Plus: 120 * time.Nanosecond}},
+		},
+		{
+			Name:     "http, accepting nobody, 8 at a time",
+			Subjects: listeners(8),
+			Bars:     []harness.Bar{{Peer: "bare", Ratio: 1, Plus: 150 * time.Nanosecond}},
+		},
 	}
 }

@@ -1,4 +1,5 @@
-// Command wrap compares wrapped pools with the bare ones. It prints a table, and fails if a bar is missed twice.
+// Command wrap compares wrapped pools with the bare ones. It prints a table, and fails if a bar is
+// missed twice.
 //
 //	go run ./wrap                          # from benchmarks/, all cases
 //	go run ./wrap -run sql -rounds 15      # some of them, with less noise
@@ -38,7 +39,13 @@ func run(args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "%s: `go run ./wrap %s`, median of %d rounds\n\n", harness.Machine(), strings.Join(args, " "), settings.Rounds)
+	fmt.Fprintf(
+		stdout,
+		"%s: `go run ./wrap %s`, median of %d rounds\n\n",
+		harness.Machine(),
+		strings.Join(args, " "),
+		settings.Rounds,
+	)
 	results, err := harness.Run(cases(), settings)
 	if err != nil {
 		return err

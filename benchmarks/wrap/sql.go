@@ -10,7 +10,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument/wrapsql"
 )
 
-// nothing is a database that does nothing, with the interfaces of a driver of today: what is left is database/sql.
+// nothing is a database that does nothing, with the interfaces of a driver of today: what is left
+// is database/sql.
 type nothing struct{}
 
 func (nothing) Connect(context.Context) (driver.Conn, error) { return nothing{}, nil }

@@ -16,7 +16,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument/wrap"
 )
 
-// against returns a case with one subject wrapped and one bare. Each setup returns what does one operation, and how to end it.
+// against returns a case with one subject wrapped and one bare. Each setup returns what does one
+// operation, and how to end it.
 func against(name string, wrapped, bare func() (operation, stop func()), bars ...harness.Bar) harness.Case {
 	subject := func(name string, open func() (operation, stop func())) harness.Subject {
 		return harness.Subject{Name: name, New: func() (func(int), func()) {
@@ -28,7 +29,11 @@ func against(name string, wrapped, bare func() (operation, stop func()), bars ..
 			}, stop
 		}}
 	}
-	return harness.Case{Name: name, Subjects: []harness.Subject{subject("wrapped", wrapped), subject("bare", bare)}, Bars: bars}
+	return harness.Case{
+		Name:     name,
+		Subjects: []harness.Subject{subject("wrapped", wrapped), subject("bare", bare)},
+		Bars:     bars,
+	}
 }
 
 // fast is the bar of a fast path.
@@ -131,7 +136,8 @@ func groupCase() harness.Case {
 	}, func() (func(), func()) { return plain(new(errgroup.Group)), nil }, fast)
 }
 
-// pipelineCase has two functions that talk to each other: what holds one to its thread makes each item a switch of threads.
+// pipelineCase has two functions that talk to each other: what holds one to its thread makes each
+// item a switch of threads.
 func pipelineCase() harness.Case {
 	wrapped := peers.Pipeline("wrapped", func() (func() peers.Goer, func()) {
 		s := must(wrap.NewGroups("benchmark"))
@@ -156,7 +162,8 @@ func (inline) Running() int { return 0 }
 func (inline) Waiting() int { return 0 }
 func (inline) Cap() int     { return 1 }
 
-// taskCases have a bar where nothing is scheduled: to hand a task to a worker takes 400 ns, and varies by more than a wrapper costs.
+// taskCases have a bar where nothing is scheduled: to hand a task to a worker takes 400 ns, and
+// varies by more than a wrapper costs.
 func taskCases() []harness.Case {
 	var done sync.WaitGroup
 	wait := func(submit func(func()) error) func() {

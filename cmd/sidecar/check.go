@@ -14,7 +14,8 @@ import (
 // checkCommand validates the configuration by valid, or asks a running sidecar for warnings.
 func checkCommand(valid func(*cobra.Command, []string) error) *cobra.Command {
 	c := &cobra.Command{
-		Use: "check", Args: noArguments,
+		Use:   "check",
+		Args:  noArguments,
 		Short: "Validate the configuration: exit 0 if it is good, 2 with the reason if not",
 		Long:  "With --warnings URL, ask the sidecar whose page is there for pools in trouble or near it: exit 0 if there are none, 1 with a line for each.",
 	}
@@ -28,7 +29,8 @@ func checkCommand(valid func(*cobra.Command, []string) error) *cobra.Command {
 	return c
 }
 
-// check says what a valid configuration does. An invalid one has been refused by the time it runs, unless the sidecar is to keep running with it.
+// check says what a valid configuration does. An invalid one has been refused by the time it runs,
+// unless the sidecar is to keep running with it.
 func check(c *cobra.Command, settings *config.Settings) error {
 	if len(settings.Problems) > 0 {
 		return usageError{settings.Problems[0]}

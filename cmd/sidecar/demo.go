@@ -15,7 +15,8 @@ import (
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/demo"
 )
 
-// runDemo runs a sidecar and an app beside it, which sends to it as any app does, until the context is done.
+// runDemo runs a sidecar and an app beside it, which sends to it as any app does, until the context
+// is done.
 func runDemo(c *cobra.Command, settings *config.Settings) (err error) {
 	dir, err := os.MkdirTemp("", "poolgauge-demo-")
 	if err != nil {
@@ -40,7 +41,11 @@ func runDemo(c *cobra.Command, settings *config.Settings) (err error) {
 			cancel()
 			return
 		}
-		fmt.Fprintf(out, "A shop with four pools, and its sidecar beside it. Open\n\n  %s\n\nand see what happens to them. Ctrl-C stops it.\n\n", url)
+		fmt.Fprintf(
+			out,
+			"A shop with four pools, and its sidecar beside it. Open\n\n  %s\n\nand see what happens to them. Ctrl-C stops it.\n\n",
+			url,
+		)
 		go func() {
 			ended <- demo.Run(ctx, "unix:"+socket, out)
 			cancel()

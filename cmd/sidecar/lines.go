@@ -12,8 +12,8 @@ const (
 	longestClose = 200 * time.Millisecond // for what waits to be written, at the end
 )
 
-// lines is a writer of the log that never blocks: a goroutine writes, and what it cannot write in time is dropped and counted. So a reader of
-// standard error that hangs stops nothing but the log.
+// lines is a writer of the log that never blocks: a goroutine writes, and what it cannot write in
+// time is dropped and counted. So a reader of standard error that hangs stops nothing but the log.
 type lines struct {
 	next    chan []byte
 	stop    chan struct{}

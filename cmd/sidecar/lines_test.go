@@ -23,7 +23,8 @@ func (p *pipe) Write(b []byte) (int, error) {
 	return p.text.Write(b)
 }
 
-// A log that is not read blocks nothing, neither a line nor the end; what was dropped is counted, and said as soon as it is read again.
+// A log that is not read blocks nothing, neither a line nor the end; what was dropped is counted,
+// and said as soon as it is read again.
 func TestLinesNeverBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &pipe{read: make(chan struct{})}

@@ -1,5 +1,5 @@
-// Command sidecar samples the host, the containers of its pod and their processes, runs small synthetic probes, and sends all of
-// it over OTLP. Run `sidecar --help` for its settings.
+// Command sidecar samples the host, the containers of its pod and their processes, runs small
+// synthetic probes, and sends all of it over OTLP. Run `sidecar --help` for its settings.
 package main
 
 import (
@@ -23,14 +23,16 @@ const (
 	exitUsage  = 2
 )
 
-// mostStopping is how long the process may take to end once it is told to. What is in the queue's directory is safe by then, as it is when the process is
-// killed, which is what comes next.
+// mostStopping is how long the process may take to end once it is told to. What is in the queue's
+// directory is safe by then, as it is when the process is killed, which is what comes next.
 const mostStopping = 1400 * time.Millisecond
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)                   // a second signal ends the process at once
-	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP) // a reader of the summary or a terminal that goes away is no reason to stop; files of certificates and headers are read again anyway
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	// a reader of the summary or a terminal that goes away is no reason to stop; files of
+	// certificates and headers are read again anyway
+	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP)
 	context.AfterFunc(ctx, func() { time.AfterFunc(mostStopping, func() { os.Exit(exitFailed) }) })
 	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
@@ -77,7 +79,8 @@ func newRoot(environ []string) *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
-			// OpenTelemetry's SDK would read the variables again, past the flags that go before them.
+			// OpenTelemetry's SDK would read the variables again, past the flags that go before
+			// them.
 			for _, name := range flags.Variables() {
 				if err := os.Unsetenv(name); err != nil {
 					return err
@@ -88,8 +91,15 @@ func newRoot(environ []string) *cobra.Command {
 	}
 	root.RunE = withSettings(runSidecar)
 	root.AddCommand(
-		checkCommand(withSettings(check)), benchCommand(), topCommand(withSettings),
-		&cobra.Command{Use: "demo", Short: "Run an app whose pools get into trouble, beside a sidecar, and show them on the page", Args: noArguments, RunE: withSettings(runDemo)},
+		checkCommand(withSettings(check)),
+		benchCommand(),
+		topCommand(withSettings),
+		&cobra.Command{
+			Use:   "demo",
+			Short: "Run an app whose pools get into trouble, beside a sidecar, and show them on the page",
+			Args:  noArguments,
+			RunE:  withSettings(runDemo),
+		},
 		&cobra.Command{Use: "metrics", Short: "Print the table of all metrics", Args: noArguments, RunE: printMetrics},
 		&cobra.Command{Use: "version", Short: "Print the version", Args: noArguments, RunE: printVersion},
 	)
@@ -102,7 +112,9 @@ func noSuchCommand(c *cobra.Command, args []string) error {
 		return nil
 	}
 	if args[0] == "true" || args[0] == "false" {
-		return usageError{fmt.Errorf("%q stands alone: a flag that is true or false takes it after =, such as --host=false", args[0])}
+		return usageError{
+			fmt.Errorf("%q stands alone: a flag that is true or false takes it after =, such as --host=false", args[0]),
+		}
 	}
 	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
 		return usageError{fmt.Errorf("unknown command %q, did you mean %q?", args[0], near[0])}

@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	// workingMemory is what the sidecar needs besides what is queued, in bytes: for itself, and for what is being received and sent.
+	// workingMemory is what the sidecar needs besides what is queued, in bytes: for itself, and for
+	// what is being received and sent.
 	workingMemory = 20 << 20
 	// usualRequest is how large a request may be that workingMemory is enough for.
 	usualRequest = 4 << 20
@@ -19,8 +20,9 @@ const (
 	codeMemory = 12 << 20
 )
 
-// saveMemory trades a little latency for a small footprint, unless the user decided otherwise: the garbage collector works harder the nearer memory comes to
-// what the settings let the sidecar hold, or to what its container may have if that is less.
+// saveMemory trades a little latency for a small footprint, unless the user decided otherwise: the
+// garbage collector works harder the nearer memory comes to what the settings let the sidecar hold,
+// or to what its container may have if that is less.
 func saveMemory(settings *config.Settings, log *slog.Logger) {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(1)
@@ -37,8 +39,13 @@ func saveMemory(settings *config.Settings, log *slog.Logger) {
 		log.Debug("the container's memory limit is not known", "error", err)
 	}
 	if allowed.Defined && allowed.Value < needed+codeMemory {
-		log.Warn("the container's memory limit is less than what the settings may take: set --queue-size lower, or the limit higher",
-			"limit", allowed.Value, "settings", needed+codeMemory)
+		log.Warn(
+			"the container's memory limit is less than what the settings may take: set --queue-size lower, or the limit higher",
+			"limit",
+			allowed.Value,
+			"settings",
+			needed+codeMemory,
+		)
 		needed = max(allowed.Value-codeMemory, workingMemory/2)
 	}
 	debug.SetMemoryLimit(needed)

@@ -24,10 +24,12 @@ func ofSidecar(g *catalog.Group) bool {
 	return !slices.Contains([]*catalog.Group{catalog.Pool, catalog.Run, catalog.DBClient, catalog.HTTPClient}, g)
 }
 
-// TestEmittedIsListedAndListedIsEmitted runs the whole program on this machine against a real receiver: whatever arrives has its row
-// in the table, and every row arrives, unless the table says when it is absent.
+// TestEmittedIsListedAndListedIsEmitted runs the whole program on this machine against a real
+// receiver: whatever arrives has its row in the table, and every row arrives, unless the table says
+// when it is absent.
 func TestEmittedIsListedAndListedIsEmitted(t *testing.T) {
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(1 << 40)) // go.memory.limit is absent without one
+	// go.memory.limit is absent without one
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(1 << 40))
 	upstream := startSink(t)
 	address := freeAddress(t)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -39,10 +41,28 @@ func TestEmittedIsListedAndListedIsEmitted(t *testing.T) {
 	}
 	var log logtest.Buffer
 	code := run(ctx, []string{
-		"--relay-grpc-address", "127.0.0.1:0", "--relay-http-address", "off", "--queue-dir", t.TempDir(),
-		"--interval", "100ms", "--health-address", address, "--otlp-endpoint", "http://" + upstream.address,
-		"--probe-dir", ".", "--probe-tcp", address, "--probe-dns", "localhost", "--probe-http", "http://" + address + "/healthz",
-		"--probe-budget", "100",
+		"--relay-grpc-address",
+		"127.0.0.1:0",
+		"--relay-http-address",
+		"off",
+		"--queue-dir",
+		t.TempDir(),
+		"--interval",
+		"100ms",
+		"--health-address",
+		address,
+		"--otlp-endpoint",
+		"http://" + upstream.address,
+		"--probe-dir",
+		".",
+		"--probe-tcp",
+		address,
+		"--probe-dns",
+		"localhost",
+		"--probe-http",
+		"http://" + address + "/healthz",
+		"--probe-budget",
+		"100",
 	}, nil, io.Discard, &log)
 	if code != 0 {
 		t.Fatalf("exit code %d: %s", code, log.String())
@@ -76,7 +96,8 @@ func complete(seen map[string]*metricspb.Metric) bool {
 	return seen[catalog.ExportDuration.Name] != nil && seen[catalog.ProbeParallelism.Name] != nil
 }
 
-// mayBeAbsent reports whether the table says when there is no point; what needs a container is in the fixtures of the collector.
+// mayBeAbsent reports whether the table says when there is no point; what needs a container is in
+// the fixtures of the collector.
 func mayBeAbsent(t *testing.T, g *catalog.Group, m *catalog.Metric) bool {
 	if runtime.GOOS != "linux" || m.Absent != "" {
 		return true

@@ -76,10 +76,21 @@ func (s session) await(t *testing.T, wanted func(*live.Picture) bool) {
 	}
 }
 
-// The sidecar alone takes an app's points, and shows its pool on the page, in the summary, to Prometheus and to check --warnings.
+// The sidecar alone takes an app's points, and shows its pool on the page, in the summary, to
+// Prometheus and to check --warnings.
 func TestSidecarAloneShowsPools(t *testing.T) {
 	takes := freeAddress(t)
-	s := begin(t, "--relay-grpc-address", takes, "--relay-http-address", "off", "--health-address", "off", "--interval", "100ms")
+	s := begin(
+		t,
+		"--relay-grpc-address",
+		takes,
+		"--relay-http-address",
+		"off",
+		"--health-address",
+		"off",
+		"--interval",
+		"100ms",
+	)
 	exporter, err := otlpmetricgrpc.New(context.Background(), otlpmetricgrpc.WithEndpointURL("http://"+takes))
 	if err != nil {
 		t.Fatal(err)
@@ -87,7 +98,12 @@ func TestSidecarAloneShowsPools(t *testing.T) {
 	ours := producer.New()
 	defer ours.Close()
 	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(
-		sdkmetric.NewPeriodicReader(exporter, sdkmetric.WithInterval(50*time.Millisecond), sdkmetric.WithProducer(ours))))
+		sdkmetric.NewPeriodicReader(
+			exporter,
+			sdkmetric.WithInterval(50*time.Millisecond),
+			sdkmetric.WithProducer(ours),
+		),
+	))
 	defer func() { _ = provider.Shutdown(context.Background()) }()
 	permits, err := pools.NewSemaphore("uploads", 2, pools.SemaphoreConfig{})
 	if err != nil {
@@ -105,7 +121,10 @@ func TestSidecarAloneShowsPools(t *testing.T) {
 		}
 		return q
 	}
-	s.await(t, func(p *live.Picture) bool { return uploads(p).Fill() == live.Known(1) && uploads(p).Level == live.Good })
+	s.await(
+		t,
+		func(p *live.Picture) bool { return uploads(p).Fill() == live.Known(1) && uploads(p).Level == live.Good },
+	)
 	waiting, giveUp := context.WithCancel(context.Background())
 	ended := make(chan error)
 	go func() { ended <- permits.Acquire(waiting, 1) }()
@@ -144,9 +163,18 @@ func TestPortsInUseAreSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	s := begin(t, "--relay-grpc-address", listener.Addr().String(), "--relay-http-address", "off", "--health-address", "off")
+	s := begin(
+		t,
+		"--relay-grpc-address",
+		listener.Addr().String(),
+		"--relay-http-address",
+		"off",
+		"--health-address",
+		"off",
+	)
 	s.await(t, func(*live.Picture) bool { return true })
-	if log := s.log.String(); !strings.Contains(log, "the address is in use") || !strings.Contains(log, "sidecar.test, process ") {
+	if log := s.log.String(); !strings.Contains(log, "the address is in use") ||
+		!strings.Contains(log, "sidecar.test, process ") {
 		t.Errorf("log: %s", log)
 	}
 }
@@ -159,7 +187,8 @@ func TestDemo(t *testing.T) {
 		return len(p.Pools) >= 4 && p.Pools[0].Name == "thumbnails" && p.Pools[0].Level == live.Trouble
 	})
 	t.Logf("a pool in trouble is on the page after %v", time.Since(began))
-	if out := s.out.String(); !strings.Contains(out, s.page) || !strings.Contains(out, "act 1 of 5: thumbnails is too small") {
+	if out := s.out.String(); !strings.Contains(out, s.page) ||
+		!strings.Contains(out, "act 1 of 5: thumbnails is too small") {
 		t.Errorf("the terminal says: %s", out)
 	}
 }

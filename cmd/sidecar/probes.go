@@ -36,10 +36,14 @@ func startProbes(settings *config.Settings, meter metric.Meter, log *slog.Logger
 		DNS:                 targets(settings.ProbeDNS, settings.ProbeDNSInterval, settings.ProbeTimeout),
 		HTTP:                targets(settings.ProbeHTTP, settings.ProbeHTTPInterval, settings.ProbeTimeout),
 		GRPC:                targets(settings.ProbeGRPC, settings.ProbeGRPCInterval, settings.ProbeTimeout),
-		Expect:              probe.Expectation{Header: header, Status: settings.ProbeHTTPStatus, Body: settings.ProbeHTTPBody},
-		TLS:                 trust,
-		Budget:              settings.ProbeBudget / 100,
-		Throttled:           quota.Throttled,
+		Expect: probe.Expectation{
+			Header: header,
+			Status: settings.ProbeHTTPStatus,
+			Body:   settings.ProbeHTTPBody,
+		},
+		TLS:       trust,
+		Budget:    settings.ProbeBudget / 100,
+		Throttled: quota.Throttled,
 	})
 }
 

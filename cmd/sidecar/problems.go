@@ -15,21 +15,32 @@ import (
 	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
-// problems are what the sidecar goes on without, if it is to keep running: each is said and counted. Its methods are safe for concurrent use.
+// problems are what the sidecar goes on without, if it is to keep running: each is said and
+// counted. Its methods are safe for concurrent use.
 type problems struct {
 	borne bool
 	log   *slog.Logger
 	count atomic.Int64
 }
 
-// bear returns the error, which ends the program, or nil once it is noted. That another process takes an app's points is never a reason to end.
+// bear returns the error, which ends the program, or nil once it is noted. That another process
+// takes an app's points is never a reason to end.
 func (p *problems) bear(err error) error {
 	var taken *receive.ListenError
 	switch {
 	case errors.As(err, &taken) && errors.Is(err, syscall.EADDRINUSE):
 		p.count.Add(1)
-		p.log.Warn("the address is in use: nothing is taken there",
-			"receiver", taken.Receiver, "setting", taken.Setting, "address", taken.Address, "by", collector.Holder(taken.Address))
+		p.log.Warn(
+			"the address is in use: nothing is taken there",
+			"receiver",
+			taken.Receiver,
+			"setting",
+			taken.Setting,
+			"address",
+			taken.Address,
+			"by",
+			collector.Holder(taken.Address),
+		)
 		return nil
 	case err == nil || !p.borne:
 		return err

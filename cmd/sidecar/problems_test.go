@@ -12,7 +12,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/logtest"
 )
 
-// With keep-running nothing that is wrong at the start ends the sidecar: it says what, counts it, and samples and sends on.
+// With keep-running nothing that is wrong at the start ends the sidecar: it says what, counts it,
+// and samples and sends on.
 func TestKeepsRunning(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -27,7 +28,8 @@ func TestKeepsRunning(t *testing.T) {
 	go func() {
 		code <- run(ctx, []string{"--probe-disk-interval=0"}, []string{
 			"POOLGAUGE_KEEP_RUNNING=true", "OTEL_EXPORTER_OTLP_ENDPOINT=http://" + upstream.address,
-			"POOLGAUGE_CGROUP_ROOT=" + t.TempDir(), "POOLGAUGE_QUEUE_SIZE=lots", "POOLGAUGE_PROBE_DIRR=/tmp", // wrong
+			// wrong
+			"POOLGAUGE_CGROUP_ROOT=" + t.TempDir(), "POOLGAUGE_QUEUE_SIZE=lots", "POOLGAUGE_PROBE_DIRR=/tmp",
 			"POOLGAUGE_QUEUE_DIR=/proc/1/no", // cannot be made
 			"POOLGAUGE_HEALTH_ADDRESS=" + taken.Addr().String(), "POOLGAUGE_RELAY_GRPC_ADDRESS=" + taken.Addr().String(), "POOLGAUGE_RELAY_HTTP_ADDRESS=off",
 		}, io.Discard, &log)
@@ -49,7 +51,11 @@ func TestKeepsRunning(t *testing.T) {
 	}
 	upstream.mu.Lock()
 	defer upstream.mu.Unlock()
-	if got, want := valueOf(upstream.seen["poolgauge.sidecar.problems"]), int64(strings.Count(text, "going on without")+strings.Count(text, "nothing is taken there")); got != want {
+	if got, want := valueOf(
+		upstream.seen["poolgauge.sidecar.problems"],
+	), int64(
+		strings.Count(text, "going on without")+strings.Count(text, "nothing is taken there"),
+	); got != want {
 		t.Errorf("%d problems counted, %d said", got, want)
 	}
 }
@@ -68,10 +74,18 @@ func TestKeepsRunningWithNowhereToSend(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		var log logtest.Buffer
-		if code := run(ctx, []string{"--health-address=off", "--probe-disk-interval=0"}, []string{"POOLGAUGE_KEEP_RUNNING=true", endpoint}, &log, &log); code != 0 {
+		if code := run(
+			ctx,
+			[]string{"--health-address=off", "--probe-disk-interval=0"},
+			[]string{"POOLGAUGE_KEEP_RUNNING=true", endpoint},
+			&log,
+			&log,
+		); code != 0 {
 			t.Errorf("%s: exit code %d", endpoint, code)
 		}
-		if got := log.String(); strings.Count(got, "endpoint: expected") == 0 || strings.Contains(got, "Here is what") || strings.Contains(got, "sending") {
+		if got := log.String(); strings.Count(got, "endpoint: expected") == 0 ||
+			strings.Contains(got, "Here is what") ||
+			strings.Contains(got, "sending") {
 			t.Errorf("%s: the log is\n%s", endpoint, got)
 		}
 	}
@@ -80,7 +94,13 @@ func TestKeepsRunningWithNowhereToSend(t *testing.T) {
 // A check is strict.
 func TestCheckOfWhatIsBorne(t *testing.T) {
 	var log logtest.Buffer
-	code := run(t.Context(), []string{"check"}, []string{"POOLGAUGE_KEEP_RUNNING=true", "POOLGAUGE_QUEUE_SIZE=lots"}, &log, &log)
+	code := run(
+		t.Context(),
+		[]string{"check"},
+		[]string{"POOLGAUGE_KEEP_RUNNING=true", "POOLGAUGE_QUEUE_SIZE=lots"},
+		&log,
+		&log,
+	)
 	if code != exitUsage || !strings.Contains(log.String(), "POOLGAUGE_QUEUE_SIZE") {
 		t.Errorf("exit code %d: %s", code, log.String())
 	}

@@ -9,8 +9,9 @@ import (
 	"github.com/poolgauge/poolgauge/collector"
 )
 
-// newReader returns the reader that the sampler collects from, with the temporality and the histograms of the settings. The summary
-// reckons with cumulative sums, so that without an upstream the temporality is that.
+// newReader returns the reader that the sampler collects from, with the temporality and the
+// histograms of the settings. The summary reckons with cumulative sums, so that without an upstream
+// the temporality is that.
 func newReader(s *config.Settings, sources sdkmetric.Producer) *sdkmetric.ManualReader {
 	return sdkmetric.NewManualReader(
 		sdkmetric.WithProducer(sources),
@@ -19,8 +20,8 @@ func newReader(s *config.Settings, sources sdkmetric.Producer) *sdkmetric.Manual
 	)
 }
 
-// newSources returns what reads all that there is to sample. Its counters are like observable ones, which "lowmemory" leaves
-// cumulative.
+// newSources returns what reads all that there is to sample. Its counters are like observable ones,
+// which "lowmemory" leaves cumulative.
 func newSources(s *config.Settings, pod *collector.Pod, log *slog.Logger) *collector.Producer {
 	var sources []collector.Named
 	if s.Host {

@@ -22,13 +22,20 @@ import (
 	"github.com/poolgauge/poolgauge/collector/relay"
 )
 
-// flushTime is how long the last points may take to leave. Kubernetes may give a sidecar no more than two seconds in all, and stopping
-// the probes takes up to a quarter of one.
+// flushTime is how long the last points may take to leave. Kubernetes may give a sidecar no more
+// than two seconds in all, and stopping the probes takes up to a quarter of one.
 const flushTime = time.Second
 
-// startRelay opens the one way of the app's points, to the tap and to the upstream if there is one. dropped tells how many lines of log were.
+// startRelay opens the one way of the app's points, to the tap and to the upstream if there is one.
+// dropped tells how many lines of log were.
 func startRelay(
-	ctx context.Context, s *config.Settings, own *resource.Resource, provider *sdkmetric.MeterProvider, tap func([]byte), trouble *problems, dropped func() int64,
+	ctx context.Context,
+	s *config.Settings,
+	own *resource.Resource,
+	provider *sdkmetric.MeterProvider,
+	tap func([]byte),
+	trouble *problems,
+	dropped func() int64,
 ) (*relay.Relay, error) {
 	var secure func() (*tls.Config, error)
 	if s.RelayCertificate != "" {
@@ -39,15 +46,23 @@ func startRelay(
 		dir = "" // what an earlier run left there waits for one with an upstream
 	}
 	return relay.Start(ctx, relay.Config{
-		GRPC: s.RelayGRPCAddress, HTTP: s.RelayHTTPAddress, Socket: s.RelaySocket, Rate: s.RelayRate, Connections: int(s.RelayConnections),
-		RequestSize: int(s.RelayRequestSize), TLS: secure,
-		Add:    whereabouts(own),
-		Queue:  queue.Config{Dir: dir, Limit: s.QueueSize, Sync: s.QueueSync},
-		Live:   s.MetricsOrder == "live",
-		Dial:   func(signal otlp.Signal) (export.Client, time.Duration, error) { return dial(s, signal) },
-		Policy: export.Policy{Hold: s.UpstreamHold, Drain: s.DrainFactor},
-		Tap:    tap,
-		Meter:  provider.Meter(scope), Log: trouble.log, LogDropped: dropped, Bear: trouble.bear,
+		GRPC:        s.RelayGRPCAddress,
+		HTTP:        s.RelayHTTPAddress,
+		Socket:      s.RelaySocket,
+		Rate:        s.RelayRate,
+		Connections: int(s.RelayConnections),
+		RequestSize: int(s.RelayRequestSize),
+		TLS:         secure,
+		Add:         whereabouts(own),
+		Queue:       queue.Config{Dir: dir, Limit: s.QueueSize, Sync: s.QueueSync},
+		Live:        s.MetricsOrder == "live",
+		Dial:        func(signal otlp.Signal) (export.Client, time.Duration, error) { return dial(s, signal) },
+		Policy:      export.Policy{Hold: s.UpstreamHold, Drain: s.DrainFactor},
+		Tap:         tap,
+		Meter:       provider.Meter(scope),
+		Log:         trouble.log,
+		LogDropped:  dropped,
+		Bear:        trouble.bear,
 	})
 }
 
@@ -72,14 +87,16 @@ func shutDown(points *relay.Relay, log *slog.Logger) {
 	}
 }
 
-// followNeighbor returns a sink that tells the relay the container that the app's points come from, as long as only one is beside the
-// sidecar.
+// followNeighbor returns a sink that tells the relay the container that the app's points come from,
+// as long as only one is beside the sidecar.
 func followNeighbor(pod *collector.Pod, shared attribute.Set, points *relay.Relay, log *slog.Logger) collector.Sink {
 	known, said := "", false
 	return func(*metricdata.ResourceMetrics) {
 		id := pod.Neighbor()
 		if _, inPod := shared.Value(semconv.K8SPodNameKey); inPod && id == "" && !said {
-			log.Info("no other container is visible, or several are: without shareProcessNamespace container.* is the sidecar's own")
+			log.Info(
+				"no other container is visible, or several are: without shareProcessNamespace container.* is the sidecar's own",
+			)
 		}
 		said = true
 		if id == known {
@@ -96,7 +113,8 @@ func followNeighbor(pod *collector.Pod, shared attribute.Set, points *relay.Rela
 	}
 }
 
-// whereabouts are those of the sidecar's attributes that hold for the app beside it as well: the pod, the host and the cloud that it is in.
+// whereabouts are those of the sidecar's attributes that hold for the app beside it as well: the
+// pod, the host and the cloud that it is in.
 func whereabouts(own *resource.Resource) attribute.Set {
 	set, _ := attribute.NewSetWithFiltered(own.Attributes(), func(kv attribute.KeyValue) bool {
 		key := string(kv.Key)

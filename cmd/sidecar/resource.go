@@ -16,14 +16,20 @@ import (
 // programName is what the sidecar is called, whatever its file is in an image.
 const programName = "sidecar"
 
-// newResource says who sends: host, operating system, process and, last and strongest, what the user set.
-// The command's arguments stay out of it, since they may hold secrets.
+// newResource says who sends: host, operating system, process and, last and strongest, what the
+// user set. The command's arguments stay out of it, since they may hold secrets.
 func newResource(ctx context.Context, s *config.Settings, containerID string) (*resource.Resource, error) {
 	r, err := resource.New(
 		ctx,
-		resource.WithTelemetrySDK(), resource.WithHost(), resource.WithOS(),
-		resource.WithProcessPID(), resource.WithProcessExecutableName(), resource.WithProcessExecutablePath(), resource.WithProcessOwner(),
-		resource.WithProcessRuntimeName(), resource.WithProcessRuntimeVersion(),
+		resource.WithTelemetrySDK(),
+		resource.WithHost(),
+		resource.WithOS(),
+		resource.WithProcessPID(),
+		resource.WithProcessExecutableName(),
+		resource.WithProcessExecutablePath(),
+		resource.WithProcessOwner(),
+		resource.WithProcessRuntimeName(),
+		resource.WithProcessRuntimeVersion(),
 		resource.WithSchemaURL(semconv.SchemaURL),
 		resource.WithAttributes(chosen(s, containerID)...),
 	)
@@ -31,7 +37,8 @@ func newResource(ctx context.Context, s *config.Settings, containerID string) (*
 		return nil, fmt.Errorf("resource: %w", err)
 	}
 	// A detector that failed left out what it could not find.
-	if inPod(s.ResourceAttributes) && s.ResourceAttributes[string(semconv.HostNameKey)] == "" && hostOf(s.ResourceAttributes) == nil {
+	if inPod(s.ResourceAttributes) && s.ResourceAttributes[string(semconv.HostNameKey)] == "" &&
+		hostOf(s.ResourceAttributes) == nil {
 		r = without(r, semconv.HostNameKey)
 	}
 	return r, nil
@@ -40,7 +47,11 @@ func newResource(ctx context.Context, s *config.Settings, containerID string) (*
 // chosen are the service's attributes and those that the user set.
 func chosen(s *config.Settings, containerID string) []attribute.KeyValue {
 	kvs := []attribute.KeyValue{
-		semconv.ServiceName("poolgauge-sidecar"), semconv.ServiceVersion(buildVersion()), semconv.ProcessExecutableName(programName),
+		semconv.ServiceName(
+			"poolgauge-sidecar",
+		),
+		semconv.ServiceVersion(buildVersion()),
+		semconv.ProcessExecutableName(programName),
 	}
 	if host, err := os.Hostname(); err == nil {
 		kvs = append(kvs, semconv.ServiceInstanceID(host)) // in Kubernetes the pod's name
@@ -50,7 +61,8 @@ func chosen(s *config.Settings, containerID string) []attribute.KeyValue {
 		kvs = append(kvs, semconv.ContainerID(containerID))
 	}
 	for key, value := range s.ResourceAttributes {
-		// A variable of the downward API may be empty. The container's name goes on its points alone: others are of the pod's other containers.
+		// A variable of the downward API may be empty. The container's name goes on its points
+		// alone: others are of the pod's other containers.
 		if value != "" && key != string(semconv.K8SContainerNameKey) {
 			kvs = append(kvs, attribute.String(key, value))
 		}
@@ -61,8 +73,9 @@ func chosen(s *config.Settings, containerID string) []attribute.KeyValue {
 	return kvs
 }
 
-// hostOf is the host's name in a pod: that of the node, if the user said which it is. What the system says there is the name of the
-// pod, which must not go out as that of a host, least of all with the app's points.
+// hostOf is the host's name in a pod: that of the node, if the user said which it is. What the
+// system says there is the name of the pod, which must not go out as that of a host, least of all
+// with the app's points.
 func hostOf(chosen map[string]string) []attribute.KeyValue {
 	if node := chosen[string(semconv.K8SNodeNameKey)]; node != "" {
 		return []attribute.KeyValue{semconv.HostName(node)}

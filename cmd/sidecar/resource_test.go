@@ -9,7 +9,8 @@ import (
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
 )
 
-// In a pod the system's host name is the pod's. The app beside the sidecar must not get it as the name of a host.
+// In a pod the system's host name is the pod's. The app beside the sidecar must not get it as the
+// name of a host.
 func TestHostName(t *testing.T) {
 	system, err := os.Hostname()
 	if err != nil {
@@ -19,8 +20,9 @@ func TestHostName(t *testing.T) {
 		attributes map[string]string
 		want       string
 	}{
-		"no pod":                {nil, system},
-		"another pod's name":    {map[string]string{"k8s.pod.name": "orders-x2k7p"}, system}, // on the host's network
+		"no pod": {nil, system},
+		// on the host's network
+		"another pod's name":    {map[string]string{"k8s.pod.name": "orders-x2k7p"}, system},
 		"a pod":                 {map[string]string{"k8s.pod.name": system}, ""},
 		"a pod of a long name":  {map[string]string{"k8s.pod.name": system + "-x2k7p"}, ""},
 		"a pod on a known node": {map[string]string{"k8s.pod.name": system, "k8s.node.name": "node-7"}, "node-7"},

@@ -63,10 +63,15 @@ func idle(ctx context.Context, settings *config.Settings, trouble *problems) err
 	return nil
 }
 
-// serve wires the one pipeline: sources and probes record into the SDK, the sampler collects, the sinks hand on. begun is told the page's URL, "" if there
-// is none, once points are taken.
+// serve wires the one pipeline: sources and probes record into the SDK, the sampler collects, the
+// sinks hand on. begun is told the page's URL, "" if there is none, once points are taken.
 func serve(
-	ctx context.Context, settings *config.Settings, out io.Writer, trouble *problems, dropped func() int64, begun func(page string),
+	ctx context.Context,
+	settings *config.Settings,
+	out io.Writer,
+	trouble *problems,
+	dropped func() int64,
+	begun func(page string),
 ) error {
 	log := trouble.log
 	pod, err := openPod(settings, trouble)
@@ -83,7 +88,14 @@ func serve(
 	if err != nil {
 		return err
 	}
-	picture := live.New(live.Config{Limit: settings.LiveSize, Service: nameOf(resource), Upstream: destination(settings), Neighbor: pod.Neighbor})
+	picture := live.New(
+		live.Config{
+			Limit:    settings.LiveSize,
+			Service:  nameOf(resource),
+			Upstream: destination(settings),
+			Neighbor: pod.Neighbor,
+		},
+	)
 	defer keep(settings, picture, log)()
 	if err := errors.Join(trouble.observe(provider.Meter(scope)), picture.Observe(provider.Meter(scope))); err != nil {
 		return err
@@ -131,7 +143,8 @@ func serve(
 func newProvider(reader sdkmetric.Reader, resource *resource.Resource) (*sdkmetric.MeterProvider, error) {
 	provider := sdkmetric.NewMeterProvider(
 		sdkmetric.WithReader(reader), sdkmetric.WithResource(resource),
-		// There are no traces to point to, and looking for them takes two thirds of a collection's memory.
+		// There are no traces to point to, and looking for them takes two thirds of a collection's
+		// memory.
 		sdkmetric.WithExemplarFilter(exemplar.AlwaysOffFilter),
 	)
 	if err := runtimemetrics.Start(runtimemetrics.WithMeterProvider(provider)); err != nil {
@@ -143,7 +156,8 @@ func newProvider(reader sdkmetric.Reader, resource *resource.Resource) (*sdkmetr
 	return provider, nil
 }
 
-// keep lets the history survive a restart, where there is a place for it, until the function that it returns is called.
+// keep lets the history survive a restart, where there is a place for it, until the function that
+// it returns is called.
 func keep(settings *config.Settings, picture *live.Live, log *slog.Logger) (end func()) {
 	if settings.QueueDir == "" {
 		return func() {}
@@ -151,12 +165,22 @@ func keep(settings *config.Settings, picture *live.Live, log *slog.Logger) (end 
 	return picture.Keep(settings.QueueDir, func(err error) { log.Warn("the history of the page", "error", err) }).Close
 }
 
-// servePage serves the page, unless that is off, and returns its URL. It is for people: what keeps it from being served is said, and is no reason to stop.
-func servePage(ctx context.Context, settings *config.Settings, picture *live.Live, meter metric.Meter, log *slog.Logger) (_ io.Closer, url string) {
+// servePage serves the page, unless that is off, and returns its URL. It is for people: what keeps
+// it from being served is said, and is no reason to stop.
+func servePage(
+	ctx context.Context,
+	settings *config.Settings,
+	picture *live.Live,
+	meter metric.Meter,
+	log *slog.Logger,
+) (_ io.Closer, url string) {
 	if settings.PageAddress == "" {
 		return io.NopCloser(nil), ""
 	}
-	server, err := page.Listen(ctx, page.Config{Address: settings.PageAddress, Hosts: settings.PageHosts, Live: picture})
+	server, err := page.Listen(
+		ctx,
+		page.Config{Address: settings.PageAddress, Hosts: settings.PageHosts, Live: picture},
+	)
 	if err != nil {
 		log.Warn("no page", "error", err, "by", collector.Holder(settings.PageAddress))
 		return io.NopCloser(nil), ""
@@ -172,8 +196,12 @@ func servePage(ctx context.Context, settings *config.Settings, picture *live.Liv
 // openPod finds the pod's control groups: where they are mounted, if not where the settings say.
 func openPod(settings *config.Settings, trouble *problems) (*collector.Pod, error) {
 	c := collector.PodConfig{
-		Self: programName, Container: settings.ResourceAttributes[string(semconv.K8SContainerNameKey)],
-		Processes: settings.Process, CgroupRoot: settings.CgroupRoot, SkipHost: !settings.Host, SkipContainers: !settings.Pod,
+		Self:           programName,
+		Container:      settings.ResourceAttributes[string(semconv.K8SContainerNameKey)],
+		Processes:      settings.Process,
+		CgroupRoot:     settings.CgroupRoot,
+		SkipHost:       !settings.Host,
+		SkipContainers: !settings.Pod,
 	}
 	pod, err := collector.NewPod(c)
 	if err == nil {
@@ -208,7 +236,12 @@ func hasColours(out io.Writer) bool {
 }
 
 // listen starts the health server, unless that is off.
-func listen(ctx context.Context, settings *config.Settings, trouble *problems, live, ready health.Check) (io.Closer, error) {
+func listen(
+	ctx context.Context,
+	settings *config.Settings,
+	trouble *problems,
+	live, ready health.Check,
+) (io.Closer, error) {
 	if settings.HealthAddress == "" {
 		return io.NopCloser(nil), nil
 	}

@@ -23,8 +23,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // sink is a real OTLP/gRPC receiver on loopback that remembers what arrived.
 type sink struct {
 	address string
-	first   chan struct{}                      // closed at the first export
-	then    func(map[string]*metricspb.Metric) // called after each export with what was seen so far; nil for none
+	first   chan struct{} // closed at the first export
+	// called after each export with what was seen so far; nil for none
+	then func(map[string]*metricspb.Metric)
 
 	mu       sync.Mutex
 	received []*metricspb.ResourceMetrics
@@ -67,7 +68,16 @@ func (s *sink) export(_ context.Context, r *otlptest.Request) (*otlptest.Respons
 }
 
 // alone keeps a sidecar from the fixed ports, of which there is one for all tests of this machine.
-var alone = []string{"--relay-grpc-address", "127.0.0.1:0", "--relay-http-address", "off", "--page-address", "off", "--probe-disk-interval", "0"}
+var alone = []string{
+	"--relay-grpc-address",
+	"127.0.0.1:0",
+	"--relay-http-address",
+	"off",
+	"--page-address",
+	"off",
+	"--probe-disk-interval",
+	"0",
+}
 
 func execute(args ...string) (code int, stdout, stderr string) {
 	var out, errOut bytes.Buffer
@@ -75,7 +85,8 @@ func execute(args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errOut.String()
 }
 
-// The first collection arrives at once and the last one after the signal, and the program ends well.
+// The first collection arrives at once and the last one after the signal, and the program ends
+// well.
 func TestSendsFirstAndLast(t *testing.T) {
 	upstream := startSink(t)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -149,7 +160,11 @@ func TestPortInUse(t *testing.T) {
 	}
 	defer listener.Close()
 	code, _, stderr := execute(append(alone, "--health-address", listener.Addr().String())...)
-	if code != exitFailed || !strings.HasPrefix(stderr, "sidecar: --health-address: expected an address that is free: listen tcp "+listener.Addr().String()) {
+	if code != exitFailed ||
+		!strings.HasPrefix(
+			stderr,
+			"sidecar: --health-address: expected an address that is free: listen tcp "+listener.Addr().String(),
+		) {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
 }
@@ -218,7 +233,14 @@ func TestSDKDisabled(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	var log bytes.Buffer
-	if code := run(ctx, nil, []string{"OTEL_SDK_DISABLED=true"}, io.Discard, &log); code != 0 || !strings.Contains(log.String(), "nothing is sampled") {
+	if code := run(
+		ctx,
+		nil,
+		[]string{"OTEL_SDK_DISABLED=true"},
+		io.Discard,
+		&log,
+	); code != 0 ||
+		!strings.Contains(log.String(), "nothing is sampled") {
 		t.Errorf("exit code %d: %s", code, log.String())
 	}
 }

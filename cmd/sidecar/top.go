@@ -17,8 +17,11 @@ import (
 // leastEvery keeps a viewer from being a load.
 const leastEvery = 100 * time.Millisecond
 
-// topCommand shows what a running sidecar knows in a terminal. It is asked at --page-address, unless an argument says where.
-func topCommand(withSettings func(func(*cobra.Command, *config.Settings) error) func(*cobra.Command, []string) error) *cobra.Command {
+// topCommand shows what a running sidecar knows in a terminal. It is asked at --page-address,
+// unless an argument says where.
+func topCommand(
+	withSettings func(func(*cobra.Command, *config.Settings) error) func(*cobra.Command, []string) error,
+) *cobra.Command {
 	var every time.Duration
 	var address string
 	c := &cobra.Command{
@@ -43,15 +46,23 @@ func topCommand(withSettings func(func(*cobra.Command, *config.Settings) error) 
 	set := c.Flags()
 	set.DurationVar(&every, "every", 2*time.Second, "how often to ask")
 	c.SetHelpFunc(func(c *cobra.Command, _ []string) {
-		fmt.Fprintf(c.OutOrStdout(), "%s\n\nUsage:\n  %s\n\nThe address is that of the sidecar's page: --page-address, if none is given. "+
-			"Where the output\nis no terminal, what is known is printed once. F1 lists the keys.\n\n%s", c.Short, c.UseLine(), c.LocalNonPersistentFlags().FlagUsages())
+		fmt.Fprintf(
+			c.OutOrStdout(),
+			"%s\n\nUsage:\n  %s\n\nThe address is that of the sidecar's page: --page-address, if none is given. "+
+				"Where the output\nis no terminal, what is known is printed once. F1 lists the keys.\n\n%s",
+			c.Short,
+			c.UseLine(),
+			c.LocalNonPersistentFlags().FlagUsages(),
+		)
 	})
 	return c
 }
 
 func runTop(c *cobra.Command, address string, every time.Duration) error {
 	if address == "" {
-		return usageError{errors.New("--page-address is off: expected the address of a running sidecar's page as an argument")}
+		return usageError{
+			errors.New("--page-address is off: expected the address of a running sidecar's page as an argument"),
+		}
 	}
 	if every < leastEvery {
 		return usageError{fmt.Errorf("--every=%v: expected at least %v", every, leastEvery)}

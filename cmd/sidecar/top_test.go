@@ -32,7 +32,14 @@ func TestTopWithoutATerminalPrintsOnce(t *testing.T) {
 	address := startPicture(t)
 	for _, args := range [][]string{{"top", address}, {"top", "--page-address=" + address}} {
 		var out, errs bytes.Buffer
-		if code := run(t.Context(), args, nil, &out, &errs); code != 0 || errs.Len() > 0 || !strings.Contains(out.String(), "!! payments") {
+		if code := run(
+			t.Context(),
+			args,
+			nil,
+			&out,
+			&errs,
+		); code != 0 || errs.Len() > 0 ||
+			!strings.Contains(out.String(), "!! payments") {
 			t.Errorf("%q: exit %d, %q, prints\n%s", args, code, errs.String(), out.String())
 		}
 	}
@@ -46,7 +53,14 @@ func TestTopUsageErrors(t *testing.T) {
 		"top --page-address=off": "--page-address is off",
 	} {
 		var out, errs bytes.Buffer
-		if code := run(t.Context(), strings.Fields(args), nil, &out, &errs); code != exitUsage || !strings.Contains(errs.String(), want) {
+		if code := run(
+			t.Context(),
+			strings.Fields(args),
+			nil,
+			&out,
+			&errs,
+		); code != exitUsage ||
+			!strings.Contains(errs.String(), want) {
 			t.Errorf("%s: exit %d, %q, expected %q", args, code, errs.String(), want)
 		}
 	}
@@ -62,7 +76,10 @@ func TestTopInTmux(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	tmux := func(args ...string) string {
-		cmd := exec.CommandContext(t.Context(), "tmux", append([]string{"-S", filepath.Join(filepath.Dir(program), "socket"), "-f", os.DevNull}, args...)...)
+		cmd := exec.CommandContext(
+			t.Context(),
+			"tmux",
+			append([]string{"-S", filepath.Join(filepath.Dir(program), "socket"), "-f", os.DevNull}, args...)...)
 		cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8")
 		out, err := cmd.CombinedOutput()
 		if err != nil {
@@ -70,14 +87,23 @@ func TestTopInTmux(t *testing.T) {
 		}
 		return string(out)
 	}
-	tmux("new-session", "-d", "-x", "80", "-y", "24", program+" top --every=100ms "+startPicture(t)+"; echo ended $?; read x")
+	tmux(
+		"new-session",
+		"-d",
+		"-x",
+		"80",
+		"-y",
+		"24",
+		program+" top --every=100ms "+startPicture(t)+"; echo ended $?; read x",
+	)
 	t.Cleanup(func() { // which has ended by itself, unless the test failed
 		_ = exec.Command("tmux", "-S", filepath.Join(filepath.Dir(program), "socket"), "kill-server").Run()
 	})
 	until := func(want string) {
 		t.Helper()
 		screen := ""
-		for deadline := time.Now().Add(time.Minute); !strings.Contains(screen, want); time.Sleep(10 * time.Millisecond) { // looks again
+		// looks again
+		for deadline := time.Now().Add(time.Minute); !strings.Contains(screen, want); time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("%q did not come; the screen is\n%s", want, screen)
 			}

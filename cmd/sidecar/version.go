@@ -12,7 +12,14 @@ import (
 var version = ""
 
 func printVersion(c *cobra.Command, _ []string) error {
-	_, err := fmt.Fprintf(c.OutOrStdout(), "poolgauge sidecar %s %s/%s %s\n", buildVersion(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+	_, err := fmt.Fprintf(
+		c.OutOrStdout(),
+		"poolgauge sidecar %s %s/%s %s\n",
+		buildVersion(),
+		runtime.GOOS,
+		runtime.GOARCH,
+		runtime.Version(),
+	)
 	return err
 }
 

@@ -15,12 +15,14 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// checkWarnings asks a running sidecar, by the address of its page, for pools that are in trouble or near it, and prints a line for each. Its error says
-// how many there are.
+// checkWarnings asks a running sidecar, by the address of its page, for pools that are in trouble
+// or near it, and prints a line for each. Its error says how many there are.
 func checkWarnings(ctx context.Context, out io.Writer, at string) error {
 	base, err := url.Parse(at)
 	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
-		return usageError{fmt.Errorf("--warnings: expected the page's address, such as http://127.0.0.1:4320, got %q", at)}
+		return usageError{
+			fmt.Errorf("--warnings: expected the page's address, such as http://127.0.0.1:4320, got %q", at),
+		}
 	}
 	picture, err := fetch(ctx, base.JoinPath("api/v1/picture").String())
 	if err != nil {

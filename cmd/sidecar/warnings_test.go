@@ -10,13 +10,36 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// A pool that serves its callers is warned of all the same if something is wrong with it, with the evidence.
+// A pool that serves its callers is warned of all the same if something is wrong with it, with the
+// evidence.
 func TestCheckWarningsSaysVerdicts(t *testing.T) {
 	picture := live.Picture{
 		Pools: []live.Pool{
-			{Name: "db", Kind: "sql", Service: "shop", Level: live.Trouble, Reason: "3 waiting", Verdict: "too small", Evidence: []string{"99 % of 4 slots were used"}},
-			{Name: "mail", Kind: "worker", Service: "shop", Level: live.Good, Verdict: "leaking", Evidence: []string{"2.0 of 8 slots are held"}},
-			{Name: "big", Kind: "worker", Service: "shop", Level: live.Good, Verdict: "oversized", Evidence: []string{"0.1 of 90 slots were used"}},
+			{
+				Name:     "db",
+				Kind:     "sql",
+				Service:  "shop",
+				Level:    live.Trouble,
+				Reason:   "3 waiting",
+				Verdict:  "too small",
+				Evidence: []string{"99 % of 4 slots were used"},
+			},
+			{
+				Name:     "mail",
+				Kind:     "worker",
+				Service:  "shop",
+				Level:    live.Good,
+				Verdict:  "leaking",
+				Evidence: []string{"2.0 of 8 slots are held"},
+			},
+			{
+				Name:     "big",
+				Kind:     "worker",
+				Service:  "shop",
+				Level:    live.Good,
+				Verdict:  "oversized",
+				Evidence: []string{"0.1 of 90 slots were used"},
+			},
 		},
 		Host: live.Host{Verdict: "throttled", Evidence: "in 40 % of its periods"},
 	}

@@ -1,11 +1,15 @@
 // Package cgroup reads Linux control groups: version 1, version 2 and both side by side (hybrid).
 //
-// [Open] finds the hierarchies that are mounted, [ParseMembership] the groups of a process, [Tree.Lineage] the directories of
-// these groups and of every ancestor that is visible, and a [Group] reads its files. [EffectiveCPUs] is for those who only want
-// to know how many CPUs they may use.
+// [Open] finds the hierarchies that are mounted, [ParseMembership] the groups of a process,
+// [Tree.Lineage] the directories of these groups and of every ancestor that is visible, and a
+// [Group] reads its files. [EffectiveCPUs] is for those who only want to know how many CPUs they
+// may use.
 //
-// What a group does not have is undefined and never 0: the root has no quota, v1 no pressure, a group no limit until one is set.
-// Meaning of the files: https://docs.kernel.org/admin-guide/cgroup-v2.html and https://docs.kernel.org/admin-guide/cgroup-v1/.
+// What a group does not have is undefined and never 0: the root has no quota, v1 no pressure, a
+// group no limit until one is set. Meaning of the files:
+// https://docs.kernel.org/admin-guide/cgroup-v2.html and
+// https://docs.kernel.org/admin-guide/cgroup-v1/.
 //
-// The package imports the standard library and compiles everywhere; control groups exist on Linux only.
+// The package imports the standard library and compiles everywhere; control groups exist on Linux
+// only.
 package cgroup

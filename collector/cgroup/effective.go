@@ -8,13 +8,15 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// EffectiveCPUs returns how many CPUs the calling process can keep busy: those that its affinity mask and cpuset leave it, or the
-// least CPU quota of its control group and the visible ancestors, whichever is less, as they are now; at least some thousandths.
-// A quota that is hidden, because the ancestors are, cannot count.
+// EffectiveCPUs returns how many CPUs the calling process can keep busy: those that its affinity
+// mask and cpuset leave it, or the least CPU quota of its control group and the visible ancestors,
+// whichever is less, as they are now; at least some thousandths. A quota that is hidden, because
+// the ancestors are, cannot count.
 //
 // An error says which quota could not be read; the result holds without it.
 func EffectiveCPUs(cfg Config) (float64, error) {
-	// The mask may change while the process runs, as when its container gets other limits; cpusets are part of it.
+	// The mask may change while the process runs, as when its container gets other limits; cpusets
+	// are part of it.
 	cpus := float64(allowedCPUs())
 	t, err := Open(cfg)
 	if t == nil {
@@ -43,7 +45,8 @@ func Limit(groups []*Group) (kernfile.Optional[float64], error) {
 	return least, errors.Join(errs...)
 }
 
-// MemoryLimit returns the least memory limit, in bytes, of the calling process's control group and the visible ancestors; undefined when none has one.
+// MemoryLimit returns the least memory limit, in bytes, of the calling process's control group and
+// the visible ancestors; undefined when none has one.
 func MemoryLimit(cfg Config) (kernfile.Optional[int64], error) {
 	t, err := Open(cfg)
 	if t == nil {

@@ -15,7 +15,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite what the fixtures want")
 
-// TestFixtures reads every tree of testdata, one for each kernel case, and compares all that is found with its section "want".
+// TestFixtures reads every tree of testdata, one for each kernel case, and compares all that is
+// found with its section "want".
 func TestFixtures(t *testing.T) {
 	files, _ := filepath.Glob("testdata/*.txt")
 	if len(files) < 27 {

@@ -8,7 +8,14 @@ import (
 func FuzzParseMounts(f *testing.F) {
 	f.Add([]byte("40 30 0:37 / /sys/fs/cgroup/unified rw,relatime shared:1 - cgroup2 cgroup2 rw\n"))
 	f.Add([]byte("41 30 0:38 /../.. /a\\040b rw - cgroup cgroup rw,cpu,cpuacct\nx - \n"))
-	f.Add([]byte("90 26 254:1 /c/containers/" + strings.Repeat("a1", 32) + "/hostname /etc/hostname rw - ext4 /dev/vda1 rw\n"))
+	f.Add(
+		[]byte(
+			"90 26 254:1 /c/containers/" + strings.Repeat(
+				"a1",
+				32,
+			) + "/hostname /etc/hostname rw - ext4 /dev/vda1 rw\n",
+		),
+	)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		ms, _ := parseMounts(data)
 		for _, list := range ms {
@@ -60,7 +67,11 @@ func FuzzContainerID(f *testing.F) {
 func FuzzClimb(f *testing.F) {
 	f.Add("/a/b", "/../c")
 	f.Fuzz(func(t *testing.T, from, p string) {
-		if rel, ok := climb(from, p); ok && (!strings.HasPrefix(rel, "/") || strings.Contains(rel+"/", "/../") && !strings.Contains(from, "..")) {
+		if rel, ok := climb(
+			from,
+			p,
+		); ok &&
+			(!strings.HasPrefix(rel, "/") || strings.Contains(rel+"/", "/../") && !strings.Contains(from, "..")) {
 			t.Errorf("%q + %q = %q", from, p, rel)
 		}
 	})

@@ -10,9 +10,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Group is a control group, in every hierarchy where it is visible. Its methods read files; values whose file or line does not
-// exist are undefined, and one that cannot be read or understood is undefined too and reported to fail. The files stay open; a
-// Group is not safe for concurrent use.
+// Group is a control group, in every hierarchy where it is visible. Its methods read files; values
+// whose file or line does not exist are undefined, and one that cannot be read or understood is
+// undefined too and reported to fail. The files stay open; a Group is not safe for concurrent use.
 type Group struct {
 	Path string // below the root of the mount, "/" for that root itself
 	dirs [controllers]string
@@ -52,7 +52,8 @@ func (g *Group) rare() []*kernfile.File {
 	return []*kernfile.File{&f.swap, &f.pids, &f.pidsMax, &f.io}
 }
 
-// initLegacy names the files of v1, which go before those of v2 on a hybrid host: there the controllers are.
+// initLegacy names the files of v1, which go before those of v2 on a hybrid host: there the
+// controllers are.
 func (g *Group) initLegacy() {
 	f := &g.file
 	at := func(c controller, name string) kernfile.File { return kernfile.NewFile(g.dirs[c] + "/" + name) }
@@ -64,8 +65,23 @@ func (g *Group) initLegacy() {
 		f.cpuacctStat = at(cpuacct, "cpuacct.stat")
 	}
 	if g.dirs[memory] != "" {
-		f.memUsage, f.memStat, f.memLimit = at(memory, "memory.usage_in_bytes"), at(memory, "memory.stat"), at(memory, "memory.limit_in_bytes")
-		f.memEvents, f.memFailed, f.swap = at(memory, "memory.oom_control"), at(memory, "memory.failcnt"), kernfile.File{}
+		f.memUsage, f.memStat, f.memLimit = at(
+			memory,
+			"memory.usage_in_bytes",
+		), at(
+			memory,
+			"memory.stat",
+		), at(
+			memory,
+			"memory.limit_in_bytes",
+		)
+		f.memEvents, f.memFailed, f.swap = at(
+			memory,
+			"memory.oom_control",
+		), at(
+			memory,
+			"memory.failcnt",
+		), kernfile.File{}
 	}
 	if g.dirs[pids] != "" {
 		f.pids, f.pidsMax = at(pids, "pids.current"), at(pids, "pids.max")
@@ -75,7 +91,8 @@ func (g *Group) initLegacy() {
 	}
 }
 
-// Incarnation tells how often the group was removed and made again under the same path, as far as the readings met it.
+// Incarnation tells how often the group was removed and made again under the same path, as far as
+// the readings met it.
 func (g *Group) Incarnation() int {
 	return max(g.file.cpuStat.Reopened(), g.file.memUsage.Reopened(), g.file.cpuacctStat.Reopened())
 }
@@ -84,8 +101,8 @@ func (g *Group) Incarnation() int {
 type CPU struct {
 	User, System kernfile.Optional[time.Duration]
 	Limit        kernfile.Optional[float64] // quota over period, in CPUs; undefined without a quota
-	// These three are undefined as long as the group has no quota and has never been held to one. Throttled time is added up
-	// over CPUs.
+	// These three are undefined as long as the group has no quota and has never been held to one.
+	// Throttled time is added up over CPUs.
 	Periods, ThrottledPeriods kernfile.Optional[int64]
 	ThrottledTime             kernfile.Optional[time.Duration]
 }
@@ -101,7 +118,13 @@ func (g *Group) CPU(r *kernfile.Reader, fail func(error)) CPU {
 		kernfile.Key{Name: "throttled_usec", To: &us}, kernfile.Key{Name: "throttled_time", To: &ns})
 	c.User, c.System = duration(user, time.Microsecond), duration(system, time.Microsecond)
 	if g.file.cpuacctStat.Path != "" {
-		table(r, fail, &g.file.cpuacctStat, kernfile.Key{Name: "user", To: &user}, kernfile.Key{Name: "system", To: &system})
+		table(
+			r,
+			fail,
+			&g.file.cpuacctStat,
+			kernfile.Key{Name: "user", To: &user},
+			kernfile.Key{Name: "system", To: &system},
+		)
 		c.User, c.System = duration(user, userHZ), duration(system, userHZ)
 	}
 	if c.Limit.Defined || periods.Value > 0 {
@@ -117,7 +140,8 @@ func (g *Group) CPU(r *kernfile.Reader, fail func(error)) CPU {
 // userHZ is the unit of cpuacct.stat, 100 Hz on every architecture that Go supports.
 const userHZ = time.Second / 100
 
-// cpuLimit reads the quota: "max 100000" or "200000 100000" in v2's cpu.max, a number or -1 in v1's cpu.cfs_quota_us.
+// cpuLimit reads the quota: "max 100000" or "200000 100000" in v2's cpu.max, a number or -1 in v1's
+// cpu.cfs_quota_us.
 func (g *Group) cpuLimit(r *kernfile.Reader, fail func(error)) kernfile.Optional[float64] {
 	if f := &g.file.cpuMax; f.Path != "" {
 		both, ok := text(r, fail, f)
@@ -161,8 +185,8 @@ var resourceNames = [...]string{"cpu", "memory", "io"}
 // String returns the name in the kernel's files.
 func (r Resource) String() string { return resourceNames[r] }
 
-// Pressure reads the pressure on a resource. Only the unified hierarchy has it. Its root has the host's, which is left to
-// /proc/pressure.
+// Pressure reads the pressure on a resource. Only the unified hierarchy has it. Its root has the
+// host's, which is left to /proc/pressure.
 func (g *Group) Pressure(r *kernfile.Reader, of Resource, fail func(error)) kernfile.Pressure {
 	if g.host || g.file.pressure[of].Path == "" {
 		return kernfile.Pressure{}

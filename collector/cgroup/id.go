@@ -7,9 +7,10 @@ import (
 	"github.com/poolgauge/poolgauge/collector/proc"
 )
 
-// ContainerID returns the container that a control group's name belongs to, "" if it is none. Runtimes name the group after
-// the container's id of 64 hexadecimal digits, alone (cgroupfs driver) or as <runtime>-<id>.scope (systemd driver): docker-,
-// cri-containerd-, crio-, libpod-, nerdctl-. The group of a container's monitor, crio-conmon- or libpod-conmon-, is not the
+// ContainerID returns the container that a control group's name belongs to, "" if it is none.
+// Runtimes name the group after the container's id of 64 hexadecimal digits, alone (cgroupfs
+// driver) or as <runtime>-<id>.scope (systemd driver): docker-, cri-containerd-, crio-, libpod-,
+// nerdctl-. The group of a container's monitor, crio-conmon- or libpod-conmon-, is not the
 // container. ECS on Fargate has <task>-<number> instead of the digits.
 func ContainerID(name string) string {
 	name = strings.TrimSuffix(name, ".scope")
@@ -37,13 +38,13 @@ func isFargate(name string) bool {
 
 func isHex(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }
 
-// idFromMounts returns the id of the container that the mounts are of: the runtime keeps the files that it mounts over
-// /etc/hostname and the like in a directory named after the container. This is for a private cgroup namespace, which hides the
-// name of its root.
+// idFromMounts returns the id of the container that the mounts are of: the runtime keeps the files
+// that it mounts over /etc/hostname and the like in a directory named after the container. This is
+// for a private cgroup namespace, which hides the name of its root.
 //
-// In a Kubernetes pod these files are the sandbox's, shared by all containers of the pod, so their id would be wrong and
-// there is none. In a container that joined the network of another by Docker's --network container:… they are the other's, which
-// cannot be told from here.
+// In a Kubernetes pod these files are the sandbox's, shared by all containers of the pod, so their
+// id would be wrong and there is none. In a container that joined the network of another by
+// Docker's --network container:… they are the other's, which cannot be told from here.
 func idFromMounts(mountinfo []byte) string {
 	shared, own := "", ""
 	for line := range bytes.Lines(mountinfo) {
@@ -64,8 +65,8 @@ func idFromMounts(mountinfo []byte) string {
 	return orDefault(own, shared)
 }
 
-// idInDirectory returns the id in <…>/{containers,overlay-containers}/<id>/<…>; a directory of another name, such as
-// containerd's sandboxes, is not of a container.
+// idInDirectory returns the id in <…>/{containers,overlay-containers}/<id>/<…>; a directory of
+// another name, such as containerd's sandboxes, is not of a container.
 func idInDirectory(file string) string {
 	elems := strings.Split(file, "/")
 	for i, e := range elems[1:] {

@@ -23,7 +23,8 @@ type DiskIO struct {
 	Read, Write int64
 }
 
-// IO appends what the group read and wrote by device to a list. Devices that are stacked, as dm on a disk, both count.
+// IO appends what the group read and wrote by device to a list. Devices that are stacked, as dm on
+// a disk, both count.
 func (g *Group) IO(r *kernfile.Reader, to []DiskIO, fail func(error)) []DiskIO {
 	f := &g.file.io
 	if f.Path == "" || g.host {
@@ -41,8 +42,9 @@ func (g *Group) IO(r *kernfile.Reader, to []DiskIO, fail func(error)) []DiskIO {
 	return to
 }
 
-// parseIO parses io.stat of v2, "8:0 rbytes=1 wbytes=2 …", and blkio.throttle.io_service_bytes of v1, "8:0 Read 1". A device with
-// nothing read or written has no figures in v2: "8:0" alone. See https://docs.kernel.org/admin-guide/cgroup-v2.html.
+// parseIO parses io.stat of v2, "8:0 rbytes=1 wbytes=2 …", and blkio.throttle.io_service_bytes of
+// v1, "8:0 Read 1". A device with nothing read or written has no figures in v2: "8:0" alone. See
+// https://docs.kernel.org/admin-guide/cgroup-v2.html.
 func parseIO(data []byte, to []DiskIO) ([]DiskIO, error) {
 	var first error
 	begin := len(to)

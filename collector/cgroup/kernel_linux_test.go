@@ -13,9 +13,11 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// These tests are against the kernel that runs them. They make control groups and namespaces, and skip where they may not.
+// These tests are against the kernel that runs them. They make control groups and namespaces, and
+// skip where they may not.
 
-// newGroup makes a group below the mount of a controller, for the duration of the test, and sets its files.
+// newGroup makes a group below the mount of a controller, for the duration of the test, and sets
+// its files.
 func newGroup(t *testing.T, tree *Tree, c controller, files map[string]string) string {
 	t.Helper()
 	mount := tree.views[c].dir
@@ -114,8 +116,8 @@ func TestQuotaThrottles(t *testing.T) {
 	}
 }
 
-// TestNamespaceRootIsFoundByInode makes a cgroup namespace, mounts a hierarchy in it and looks for the own group in the mounts
-// of the host, which are from above the namespace.
+// TestNamespaceRootIsFoundByInode makes a cgroup namespace, mounts a hierarchy in it and looks for
+// the own group in the mounts of the host, which are from above the namespace.
 func TestNamespaceRootIsFoundByInode(t *testing.T) {
 	if file := os.Getenv("POOLGAUGE_TEST_LINEAGE"); file != "" {
 		tree, m := realTree(t), ownMembership(t)
@@ -193,7 +195,8 @@ func BenchmarkGroup(b *testing.B) {
 	b.ReportMetric(float64(len(lineage)), "groups")
 }
 
-// A group that is removed and made again under the same path is read anew, and is known to be another.
+// A group that is removed and made again under the same path is read anew, and is known to be
+// another.
 func TestGroupMadeAgain(t *testing.T) {
 	tree := realTree(t)
 	c := memory

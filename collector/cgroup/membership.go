@@ -8,13 +8,14 @@ import (
 	"github.com/poolgauge/poolgauge/collector/proc"
 )
 
-// Membership says in which group of each hierarchy a process is, as /proc/<pid>/cgroup has it: paths are relative to the root
-// of the reader's cgroup namespace and may begin with "/..".
+// Membership says in which group of each hierarchy a process is, as /proc/<pid>/cgroup has it:
+// paths are relative to the root of the reader's cgroup namespace and may begin with "/..".
 type Membership struct {
 	paths [controllers]string // "" where there is no such hierarchy
 }
 
-// ParseMembership parses /proc/<pid>/cgroup; see cgroups(7). Malformed lines are left out, and the first is reported.
+// ParseMembership parses /proc/<pid>/cgroup; see cgroups(7). Malformed lines are left out, and the
+// first is reported.
 func ParseMembership(data []byte) (Membership, error) {
 	var m Membership
 	var first error
@@ -27,7 +28,8 @@ func ParseMembership(data []byte) (Membership, error) {
 			continue
 		}
 		for c := range controllers {
-			if c == unified && string(id) == "0" && len(names) == 0 || c != unified && proc.Listed(string(names), controllerNames[c]) {
+			if c == unified && string(id) == "0" && len(names) == 0 ||
+				c != unified && proc.Listed(string(names), controllerNames[c]) {
 				m.paths[c] = string(dir)
 			}
 		}
@@ -35,8 +37,9 @@ func ParseMembership(data []byte) (Membership, error) {
 	return m, first
 }
 
-// Container returns the id of the innermost container that the process is in, and the membership of that container's groups,
-// which may be above the process's own. Without a container in sight, the id is "" and the membership unchanged.
+// Container returns the id of the innermost container that the process is in, and the membership of
+// that container's groups, which may be above the process's own. Without a container in sight, the
+// id is "" and the membership unchanged.
 func (m Membership) Container() (id string, of Membership) {
 	for c, p := range m.paths {
 		if found, above := containerOf(p); found != "" {
@@ -69,8 +72,8 @@ func containerOf(p string) (id, group string) {
 	return "", ""
 }
 
-// Sibling tells whether two groups have the same parent. The containers of a pod are siblings; so are all containers that
-// Docker starts outside of pods.
+// Sibling tells whether two groups have the same parent. The containers of a pod are siblings; so
+// are all containers that Docker starts outside of pods.
 func (m Membership) Sibling(other Membership) bool {
 	a, b := m.identity(), other.identity()
 	return a != "" && b != "" && parent(a) == parent(b)
@@ -86,7 +89,8 @@ func (m Membership) Within(other Membership) bool {
 	return (rest == "" || rest[0] == '/') && !strings.HasPrefix(rest, "/..")
 }
 
-// identity is the path that tells groups apart: that of the memory controller, which container runtimes always use, else any.
+// identity is the path that tells groups apart: that of the memory controller, which container
+// runtimes always use, else any.
 func (m Membership) identity() string {
 	for _, p := range m.paths {
 		if p != "" {
@@ -96,7 +100,8 @@ func (m Membership) identity() string {
 	return ""
 }
 
-// parent is the path of the parent; the parent of the namespace's root "/" is "/..". Package path would clean that away.
+// parent is the path of the parent; the parent of the namespace's root "/" is "/..". Package path
+// would clean that away.
 func parent(p string) string {
 	if p == "/" || strings.HasSuffix(p, "/..") {
 		return strings.TrimSuffix(p, "/") + "/.."

@@ -18,7 +18,8 @@ type Memory struct {
 	Events      Events
 }
 
-// Left returns what the limit leaves, by the working set: what the kernel can take back at once is not lost.
+// Left returns what the limit leaves, by the working set: what the kernel can take back at once is
+// not lost.
 func (m *Memory) Left() kernfile.Optional[int64] {
 	if !m.Limit.Defined || !m.WorkingSet.Defined {
 		return kernfile.Optional[int64]{}
@@ -31,7 +32,8 @@ type Events struct {
 	Low, High, Max, OOM, OOMKill, OOMGroupKill kernfile.Optional[int64]
 }
 
-// noLimit is where v1's "no limit" begins: the largest multiple of the page size, which is at most 64 KiB, in an int64.
+// noLimit is where v1's "no limit" begins: the largest multiple of the page size, which is at most
+// 64 KiB, in an int64.
 const noLimit = math.MaxInt64 - 1<<16
 
 // Memory reads the memory figures.
@@ -44,10 +46,19 @@ func (g *Group) Memory(r *kernfile.Reader, fail func(error)) Memory {
 	}
 	inactive, e := kernfile.Optional[int64]{}, &m.Events
 	if g.dirs[memory] != "" {
-		table(r, fail, &f.memStat,
-			kernfile.Key{Name: "total_inactive_file", To: &inactive}, kernfile.Key{Name: "total_rss", To: &m.RSS},
-			kernfile.Key{Name: "total_pgfault", To: &m.Faults}, kernfile.Key{Name: "total_pgmajfault", To: &m.MajorFaults},
-			kernfile.Key{Name: "total_swap", To: &m.Swap})
+		table(
+			r,
+			fail,
+			&f.memStat,
+			kernfile.Key{Name: "total_inactive_file", To: &inactive},
+			kernfile.Key{Name: "total_rss", To: &m.RSS},
+			kernfile.Key{
+				Name: "total_pgfault",
+				To:   &m.Faults,
+			},
+			kernfile.Key{Name: "total_pgmajfault", To: &m.MajorFaults},
+			kernfile.Key{Name: "total_swap", To: &m.Swap},
+		)
 		e.Max = number(r, fail, &f.memFailed)
 		table(r, fail, &f.memEvents, kernfile.Key{Name: "oom_kill", To: &e.OOMKill})
 	} else {
@@ -55,10 +66,20 @@ func (g *Group) Memory(r *kernfile.Reader, fail func(error)) Memory {
 			kernfile.Key{Name: "inactive_file", To: &inactive}, kernfile.Key{Name: "anon", To: &m.RSS},
 			kernfile.Key{Name: "pgfault", To: &m.Faults}, kernfile.Key{Name: "pgmajfault", To: &m.MajorFaults})
 		m.Swap = number(r, fail, &f.swap)
-		table(r, fail, &f.memEvents,
-			kernfile.Key{Name: "low", To: &e.Low}, kernfile.Key{Name: "high", To: &e.High}, kernfile.Key{Name: "max", To: &e.Max},
-			kernfile.Key{Name: "oom", To: &e.OOM}, kernfile.Key{Name: "oom_kill", To: &e.OOMKill},
-			kernfile.Key{Name: "oom_group_kill", To: &e.OOMGroupKill})
+		table(
+			r,
+			fail,
+			&f.memEvents,
+			kernfile.Key{
+				Name: "low",
+				To:   &e.Low,
+			},
+			kernfile.Key{Name: "high", To: &e.High},
+			kernfile.Key{Name: "max", To: &e.Max},
+			kernfile.Key{Name: "oom", To: &e.OOM},
+			kernfile.Key{Name: "oom_kill", To: &e.OOMKill},
+			kernfile.Key{Name: "oom_group_kill", To: &e.OOMGroupKill},
+		)
 	}
 	if m.Usage.Defined && inactive.Defined {
 		m.WorkingSet = kernfile.Some(max(0, m.Usage.Value-inactive.Value))
@@ -66,8 +87,8 @@ func (g *Group) Memory(r *kernfile.Reader, fail func(error)) Memory {
 	return m
 }
 
-// EventsPath returns the file that counts the events and whose changes the kernel announces to inotify; "" under v1, which does
-// not.
+// EventsPath returns the file that counts the events and whose changes the kernel announces to
+// inotify; "" under v1, which does not.
 func (g *Group) EventsPath() string {
 	if g.dirs[memory] != "" || g.host {
 		return ""

@@ -6,7 +6,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/proc"
 )
 
-// A controller names what we read of a hierarchy. The unified hierarchy stands for all controllers that no v1 hierarchy has.
+// A controller names what we read of a hierarchy. The unified hierarchy stands for all controllers
+// that no v1 hierarchy has.
 type controller int
 
 const (
@@ -24,8 +25,8 @@ var controllerNames = [controllers]string{"memory", "cpu", "cpuacct", "pids", "b
 // mounts are the mounts of control groups, by controller, in the order of mountinfo.
 type mounts [controllers][]proc.Mount
 
-// parseMounts takes the mounts of control groups from mountinfo. Malformed lines are left out, and the first is
-// reported. Of mounts on one point the last is what is seen.
+// parseMounts takes the mounts of control groups from mountinfo. Malformed lines are left out, and
+// the first is reported. Of mounts on one point the last is what is seen.
 func parseMounts(mountinfo []byte) (mounts, error) {
 	var ms mounts
 	var first error

@@ -18,7 +18,8 @@ type Config struct {
 	ProcRoot string // the proc file system; "/proc" if empty
 	Process  string // whose mounts: a pid, or "self" if empty
 	Prefix   string // put before every mount point: /proc/<pid>/root for another process's mounts
-	Below    string // take only mounts at or below this directory, where the host's hierarchy is mounted
+	// take only mounts at or below this directory, where the host's hierarchy is mounted
+	Below string
 }
 
 // Mode is the arrangement of the hierarchies.
@@ -31,17 +32,19 @@ const (
 	Hybrid  Mode = "hybrid"
 )
 
-// Tree is the part of the control group hierarchies that is mounted where a process can see it. It does not change and may be
-// used concurrently.
+// Tree is the part of the control group hierarchies that is mounted where a process can see it. It
+// does not change and may be used concurrently.
 type Tree struct {
 	views [controllers]view
 	id    string
 }
 
-// Open finds the mounted hierarchies. It reads mountinfo and, where a mount shows groups above the root of the cgroup
-// namespace, walks that mount once to find this root: about 50 ms on a node with a thousand groups.
+// Open finds the mounted hierarchies. It reads mountinfo and, where a mount shows groups above the
+// root of the cgroup namespace, walks that mount once to find this root: about 50 ms on a node with
+// a thousand groups.
 //
-// An error with a nil Tree says that no hierarchy is mounted; one beside a Tree, which parts of mountinfo were malformed.
+// An error with a nil Tree says that no hierarchy is mounted; one beside a Tree, which parts of
+// mountinfo were malformed.
 func Open(cfg Config) (*Tree, error) {
 	file := path.Join(orDefault(cfg.ProcRoot, "/proc"), orDefault(cfg.Process, "self"), "mountinfo")
 	var r kernfile.Reader
@@ -77,7 +80,8 @@ func orDefault(s, otherwise string) string {
 	return s
 }
 
-// choose picks the mount to read: the first at or below a directory, by default the usual one, else the first of all.
+// choose picks the mount to read: the first at or below a directory, by default the usual one, else
+// the first of all.
 func choose(ms []proc.Mount, below string) (proc.Mount, bool) {
 	dir := orDefault(below, "/sys/fs/cgroup")
 	for _, m := range ms {
@@ -108,8 +112,9 @@ func (t *Tree) Mode() Mode {
 	return Unified
 }
 
-// ContainerID returns the id of the container that a process with this tree is in, which its membership may hide: by the name
-// of its group, by that of the namespace's root where a mount shows it, or by the files that the runtime mounted; "" if none.
+// ContainerID returns the id of the container that a process with this tree is in, which its
+// membership may hide: by the name of its group, by that of the namespace's root where a mount
+// shows it, or by the files that the runtime mounted; "" if none.
 func (t *Tree) ContainerID(m Membership) string {
 	if id, _ := m.Container(); id != "" {
 		return id
@@ -124,10 +129,10 @@ func (t *Tree) ContainerID(m Membership) string {
 	return t.id
 }
 
-// Lineage returns the group of a membership, or of the container that it is below, and its ancestors up to the visible root,
-// deepest first. Where the v1 hierarchies
-// put a process into groups of different paths, all these groups and their ancestors are there, each with the controllers that
-// it has. An error says that no group is visible or may be read.
+// Lineage returns the group of a membership, or of the container that it is below, and its
+// ancestors up to the visible root, deepest first. Where the v1 hierarchies put a process into
+// groups of different paths, all these groups and their ancestors are there, each with the
+// controllers that it has. An error says that no group is visible or may be read.
 func (t *Tree) Lineage(m Membership) ([]*Group, error) {
 	groups := map[string]*Group{}
 	var errs []error
@@ -164,8 +169,8 @@ func (t *Tree) ascend(groups map[string]*Group, c controller, rel string) {
 	}
 }
 
-// locate returns the path of the group of a membership, or of the container that it is below, in one hierarchy; "" where it
-// is not visible, with an error if it may not be read.
+// locate returns the path of the group of a membership, or of the container that it is below, in
+// one hierarchy; "" where it is not visible, with an error if it may not be read.
 func (t *Tree) locate(c controller, m Membership) (string, error) {
 	rel, ok := t.views[c].resolve(m.paths[c])
 	if !ok {

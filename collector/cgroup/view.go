@@ -9,17 +9,21 @@ import (
 	"github.com/poolgauge/poolgauge/collector/proc"
 )
 
-// view translates paths of one hierarchy, as /proc/<pid>/cgroup writes them, to directories of one mount.
+// view translates paths of one hierarchy, as /proc/<pid>/cgroup writes them, to directories of one
+// mount.
 type view struct {
-	dir    string // the mount point, with the prefix
-	root   string // the group that is the root of the mount, as the namespace sees it, without a slash at the end
-	nsRoot string // where in the mount the root of the namespace is; only if it is below the mount's root and was found
+	dir string // the mount point, with the prefix
+	// the group that is the root of the mount, as the namespace sees it, without a slash at the end
+	root string
+	// where in the mount the root of the namespace is; only if it is below the mount's root and was
+	// found
+	nsRoot string
 }
 
-// newView makes the view of m. Like the paths of processes, the root of a mount is shown relative to the reader's cgroup
-// namespace: "/../.." is two levels above the namespace's root, and does not say what the levels are called. Then the
-// namespace's root is searched in the mount, by the inode that another mount of the hierarchy has for it, or by the id of the
-// own container.
+// newView makes the view of m. Like the paths of processes, the root of a mount is shown relative
+// to the reader's cgroup namespace: "/../.." is two levels above the namespace's root, and does not
+// say what the levels are called. Then the namespace's root is searched in the mount, by the inode
+// that another mount of the hierarchy has for it, or by the id of the own container.
 func newView(m proc.Mount, same []proc.Mount, prefix, containerID string) view {
 	v := view{dir: prefix + m.Point, root: strings.TrimSuffix(m.Root, "/")}
 	if !strings.HasPrefix(m.Root, "/..") {
@@ -36,7 +40,8 @@ func newView(m proc.Mount, same []proc.Mount, prefix, containerID string) view {
 	return v
 }
 
-// find returns the first directory below dir that fits, as a path that begins with a slash; "" if there is none.
+// find returns the first directory below dir that fits, as a path that begins with a slash; "" if
+// there is none.
 func find(dir string, fits func(name string, info os.FileInfo) bool) string {
 	found := ""
 	// Groups that vanish or may not be read are passed over, so there is no error to return.
@@ -56,8 +61,8 @@ func find(dir string, fits func(name string, info os.FileInfo) bool) string {
 	return found
 }
 
-// resolve returns the path, below the mount point and beginning with a slash, of a group seen as p. It is false for a group
-// that the mount does not show.
+// resolve returns the path, below the mount point and beginning with a slash, of a group seen as p.
+// It is false for a group that the mount does not show.
 func (v view) resolve(p string) (string, bool) {
 	switch {
 	case v.dir == "" || p == "":

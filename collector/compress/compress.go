@@ -1,7 +1,8 @@
 // Package compress packs and unpacks messages of OTLP, with gzip and zstd, for both transports.
 //
-// gRPC would unpack a message as soon as it has come, however large that is and however many come at a time. Importing this package makes it hand messages
-// on as they came: [Packed] tells how they are packed, and it is for the codec to call [Unpack] when there is memory for the result.
+// gRPC would unpack a message as soon as it has come, however large that is and however many come
+// at a time. Importing this package makes it hand messages on as they came: [Packed] tells how they
+// are packed, and it is for the codec to call [Unpack] when there is memory for the result.
 package compress
 
 import (
@@ -16,7 +17,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// The compressions, as OTEL_EXPORTER_OTLP_COMPRESSION, Content-Encoding and grpc-encoding have them.
+// The compressions, as OTEL_EXPORTER_OTLP_COMPRESSION, Content-Encoding and grpc-encoding have
+// them.
 const (
 	None = "none"
 	Gzip = "gzip"
@@ -37,8 +39,13 @@ var (
 )
 
 func newPacker() *zstd.Encoder {
-	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(window),
-		zstd.WithLowerEncoderMem(true))
+	e, err := zstd.NewWriter(
+		nil,
+		zstd.WithEncoderLevel(zstd.SpeedFastest),
+		zstd.WithEncoderConcurrency(1),
+		zstd.WithWindowSize(window),
+		zstd.WithLowerEncoderMem(true),
+	)
 	if err != nil {
 		panic(err) // an option is wrong
 	}
@@ -47,7 +54,12 @@ func newPacker() *zstd.Encoder {
 
 func newUnpacker() *zstd.Decoder {
 	// Frames that are larger than a message are refused before memory is taken for them.
-	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(8<<20))
+	d, err := zstd.NewReader(
+		nil,
+		zstd.WithDecoderConcurrency(1),
+		zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxWindow(8<<20),
+	)
 	if err != nil {
 		panic(err) // an option is wrong
 	}
@@ -97,8 +109,8 @@ func writer(encoding string, w io.Writer) (io.WriteCloser, error) {
 	return packing{s, pool}, nil
 }
 
-// Unpack returns what packed holds, of at most so many bytes. It is safe for concurrent use; its memory is that of the result, and little more if packed
-// tells its size, as most do.
+// Unpack returns what packed holds, of at most so many bytes. It is safe for concurrent use; its
+// memory is that of the result, and little more if packed tells its size, as most do.
 func Unpack(encoding string, packed []byte, most int) ([]byte, error) {
 	switch encoding {
 	case Gzip:
@@ -121,10 +133,12 @@ func Unpack(encoding string, packed []byte, most int) ([]byte, error) {
 	}
 }
 
-// mostRatio is how many times as large as its packed form something may be expected to be, before it is unpacked.
+// mostRatio is how many times as large as its packed form something may be expected to be, before
+// it is unpacked.
 const mostRatio = 64
 
-// Size returns how large the content of packed may be, as far as can be told before it is unpacked. It may be wrong: packed may say anything.
+// Size returns how large the content of packed may be, as far as can be told before it is unpacked.
+// It may be wrong: packed may say anything.
 func Size(encoding string, packed []byte) int {
 	likely := mostRatio * len(packed)
 	switch encoding {

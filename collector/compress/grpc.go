@@ -17,7 +17,8 @@ func init() {
 // compressor is one of gRPC's, by its name. It packs what is sent, and marks what is received.
 type compressor string
 
-// marks begin a message that is packed. No message of protobuf begins with one: 0x1f is a field of type 7, which does not exist.
+// marks begin a message that is packed. No message of protobuf begins with one: 0x1f is a field of
+// type 7, which does not exist.
 var marks = map[string][]byte{Gzip: {0x1f, 'g'}, Zstd: {0x1f, 'z'}}
 
 // Packed returns how a message is packed that gRPC received, and the message without the mark.

@@ -6,7 +6,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// resultOf reads the Export…ServiceResponse of any signal. An upstream whose answer cannot be read took the request all the same, by its status.
+// resultOf reads the Export…ServiceResponse of any signal. An upstream whose answer cannot be read
+// took the request all the same, by its status.
 func resultOf(body []byte) Result {
 	rejected, message, err := otlp.Rejected(body)
 	if err != nil {
@@ -15,7 +16,8 @@ func resultOf(body []byte) Result {
 	return Result{Rejected: rejected, Message: short(message)}
 }
 
-// messageOf returns the message of a serialized google.rpc.Status, its field 2; empty if it has none.
+// messageOf returns the message of a serialized google.rpc.Status, its field 2; empty if it has
+// none.
 func messageOf(status []byte) (message string) {
 	for len(status) > 0 {
 		num, kind, n := protowire.ConsumeField(status)

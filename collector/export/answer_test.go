@@ -9,7 +9,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// No answer panics, what is kept of it is bounded, and what protobuf's own decoder understands is understood the same.
+// No answer panics, what is kept of it is bounded, and what protobuf's own decoder understands is
+// understood the same.
 func FuzzAnswer(f *testing.F) {
 	f.Add(partial(f, 3, "too old"))
 	f.Add(append(partial(f, 3, "too old"), partial(f, 0, "é")...))
@@ -23,7 +24,10 @@ func FuzzAnswer(f *testing.F) {
 		}
 		var response colmetricpb.ExportMetricsServiceResponse
 		if proto.Unmarshal(body, &response) == nil {
-			want := Result{max(0, response.GetPartialSuccess().GetRejectedDataPoints()), short(response.GetPartialSuccess().GetErrorMessage())}
+			want := Result{
+				max(0, response.GetPartialSuccess().GetRejectedDataPoints()),
+				short(response.GetPartialSuccess().GetErrorMessage()),
+			}
 			if got != want {
 				t.Errorf("got %+v, want %+v", got, want)
 			}

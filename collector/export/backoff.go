@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// closingBackoff is how long to wait at most once the exporter is closing, unless the upstream asked for more: the grace time of a pod is short.
+// closingBackoff is how long to wait at most once the exporter is closing, unless the upstream
+// asked for more: the grace time of a pod is short.
 const closingBackoff = 100 * time.Millisecond
 
 // Backoff draws the waits between the attempts of one request. It is used by one goroutine.
@@ -20,7 +21,8 @@ func NewBackoff(p Policy) *Backoff {
 	return &Backoff{least: p.LeastBackoff, longest: p.LongestBackoff, ceiling: p.LeastBackoff}
 }
 
-// Next returns the next wait: at least what the upstream asked for, with jitter on top, since it may have asked many.
+// Next returns the next wait: at least what the upstream asked for, with jitter on top, since it
+// may have asked many.
 func (b *Backoff) Next(asked time.Duration) time.Duration {
 	b.ceiling = min(2*b.ceiling, max(b.longest, b.least))
 	wait := b.least + upTo(b.ceiling-b.least)
@@ -33,7 +35,8 @@ func (b *Backoff) Next(asked time.Duration) time.Duration {
 // upTo returns a random time from 0 to d.
 func upTo(d time.Duration) time.Duration { return rand.N(d + 1) } //nolint:gosec // no secret
 
-// wait waits for d. Once the exporter is closing it does so for a moment only, but never less than what the upstream asked for.
+// wait waits for d. Once the exporter is closing it does so for a moment only, but never less than
+// what the upstream asked for.
 func (s *sender) wait(d, asked time.Duration) {
 	if s.closing.Err() != nil {
 		asleep(s.abort, min(d, max(asked, closingBackoff)))

@@ -35,15 +35,21 @@ const (
 	Large               // it is too large: it may be sent again in parts
 	Invalid             // it is not understood: it is lost, but what it was joined with may be taken
 	Split               // it was refused, and what it was joined with may be taken: it is held before it is lost
-	Held                // it was refused for what is not in it, such as a password or a path: it is held before it is lost, and sent whole
+	// it was refused for what is not in it, such as a password or a path: it is held before it is
+	// lost, and sent whole
+	Held
 )
 
 // Failure is why an upstream did not take a request.
 type Failure struct {
-	Reason string // a gRPC status such as UNAVAILABLE, an HTTP code such as 503, or timeout, connection, request: what went wrong on this side
+	// a gRPC status such as UNAVAILABLE, an HTTP code such as 503, or timeout, connection, request:
+	// what went wrong on this side
+	Reason string
 	Kind   Kind
-	After  time.Duration // it is not to be sent again before this, which the upstream asked for; at most 5 minutes, 0 if it did not
-	Err    error         // in words
+	// it is not to be sent again before this, which the upstream asked for; at most 5 minutes, 0 if
+	// it did not
+	After time.Duration
+	Err   error // in words
 }
 
 // Error implements error.
@@ -52,7 +58,8 @@ func (f *Failure) Error() string { return short(f.Err.Error()) }
 // Unwrap returns the cause.
 func (f *Failure) Unwrap() error { return f.Err }
 
-// failureOf returns what err, which is not nil, is as a failure. An unknown one is held: it would be retried for ever.
+// failureOf returns what err, which is not nil, is as a failure. An unknown one is held: it would
+// be retried for ever.
 func failureOf(err error) *Failure {
 	var f *Failure
 	if errors.As(err, &f) {
@@ -74,20 +81,23 @@ const (
 	HTTPProtobuf = "http/protobuf"
 )
 
-// Config says where the requests of a lane go and how. Each lane has a client, and so connections, of its own.
+// Config says where the requests of a lane go and how. Each lane has a client, and so connections,
+// of its own.
 type Config struct {
 	Protocol string // [GRPC] or [HTTPProtobuf]
 	URL      string // http, https (TLS) or, for gRPC, unix; for HTTP with the signal's path
-	// Headers returns what is sent with a request; it is called for each, so that a token can be renewed on disk. Nil: none. An error is a failure that
-	// may pass.
+	// Headers returns what is sent with a request; it is called for each, so that a token can be
+	// renewed on disk. Nil: none. An error is a failure that may pass.
 	Headers     func() (map[string]string, error)
 	Compression string        // one of package compress; empty: none
 	Timeout     time.Duration // of one request; > 0
 	UserAgent   string        // such as poolgauge-sidecar/1.0
-	// RoundRobin spreads requests over all addresses of a name, where gRPC otherwise takes one of them at random.
+	// RoundRobin spreads requests over all addresses of a name, where gRPC otherwise takes one of
+	// them at random.
 	RoundRobin bool
-	// TLS is called for each new connection to an https endpoint, so that certificates can be renewed on disk; it may be called at the same time
-	// as anything else. Nil, and a nil configuration, stand for the system's authorities and no client certificate.
+	// TLS is called for each new connection to an https endpoint, so that certificates can be
+	// renewed on disk; it may be called at the same time as anything else. Nil, and a nil
+	// configuration, stand for the system's authorities and no client certificate.
 	TLS func() (*tls.Config, error)
 }
 
@@ -121,18 +131,24 @@ func (c *Config) headers() (map[string]string, error) {
 // nowhere is the client of a lane without an endpoint.
 type nowhere struct{}
 
-// Nowhere returns a client that rejects everything, for what is left in the queue of a signal that has no endpoint any more.
+// Nowhere returns a client that rejects everything, for what is left in the queue of a signal that
+// has no endpoint any more.
 func Nowhere() Client { return nowhere{} }
 
 // Send implements [Client].
 func (nowhere) Send(_ context.Context, b otlp.Batch) (Result, error) {
-	return Result{}, &Failure{Reason: "no_endpoint", Kind: Invalid, Err: fmt.Errorf("there is no endpoint for %s", b.Signal)}
+	return Result{}, &Failure{
+		Reason: "no_endpoint",
+		Kind:   Invalid,
+		Err:    fmt.Errorf("there is no endpoint for %s", b.Signal),
+	}
 }
 
 // Close implements [Client].
 func (nowhere) Close() error { return nil }
 
-// longestAfter bounds what an upstream may ask for: one mistake of its must not stop the export for a day.
+// longestAfter bounds what an upstream may ask for: one mistake of its must not stop the export for
+// a day.
 const longestAfter = 5 * time.Minute
 
 func bounded(after time.Duration) time.Duration { return min(max(after, 0), longestAfter) }

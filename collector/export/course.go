@@ -24,8 +24,9 @@ func (s State) String() string { return [...]string{"ok", "retrying", "rejecting
 const AwayAfter = 5 * time.Second
 
 const (
-	leastSize     = 4 << 10          // of a request
-	leastSlow     = 16 << 10         // of one that is made smaller because the upstream was slow: less is not a matter of size
+	leastSize = 4 << 10 // of a request
+	// of one that is made smaller because the upstream was slow: less is not a matter of size
+	leastSlow     = 16 << 10
 	ceilingLasts  = 10 * time.Minute // for which a size that failed is not tried again
 	leastInterval = 10 * time.Second // of lines about another cause in the same state
 	calm          = time.Minute      // without an invalid request, after which a lane is ok again
@@ -40,16 +41,18 @@ type course struct {
 	timeout time.Duration
 	log     *slog.Logger
 
-	mu          sync.Mutex // guards what follows
-	state       State
-	failure     *Failure  // the last, while not ok
-	asked       bool      // an answer came
-	away        bool      // as the queue was told
-	back        time.Time // when the upstream was last back, or the lane began: what was put before is the backlog
-	blocked     bool      // a smaller request is no remedy
-	watcher     *time.Timer
-	since       time.Time // of the state
-	taken       time.Time // when the lane last was well: the upstream took a request, or the first that failed began
+	mu      sync.Mutex // guards what follows
+	state   State
+	failure *Failure // the last, while not ok
+	asked   bool     // an answer came
+	away    bool     // as the queue was told
+	// when the upstream was last back, or the lane began: what was put before is the backlog
+	back    time.Time
+	blocked bool // a smaller request is no remedy
+	watcher *time.Timer
+	since   time.Time // of the state
+	// when the lane last was well: the upstream took a request, or the first that failed began
+	taken       time.Time
 	held        time.Time // when the first failure that is held came; zero if none since a success
 	invalid     time.Time // when the last invalid request was rejected
 	row         int       // of invalid requests without a success
@@ -65,7 +68,14 @@ type course struct {
 
 func newCourse(lane queue.Lane, q *queue.Queue, policy Policy, timeout time.Duration, log *slog.Logger) *course {
 	return &course{
-		lane: lane, queue: q, policy: policy, timeout: timeout, log: log.With("lane", lane.String()), size: RequestSize, since: time.Now(), back: time.Now(),
+		lane:    lane,
+		queue:   q,
+		policy:  policy,
+		timeout: timeout,
+		log:     log.With("lane", lane.String()),
+		size:    RequestSize,
+		since:   time.Now(),
+		back:    time.Now(),
 	}
 }
 
@@ -109,8 +119,9 @@ func (c *course) complain(result Result) {
 	c.log.Warn("upstream rejects some of the items", "items", result.Rejected, "message", result.Message)
 }
 
-// failed notes a failure of a request of some bytes that began at a time; whole says that it cannot be divided. It reports whether the request is
-// to be given up: rejected, or divided first if it can be.
+// failed notes a failure of a request of some bytes that began at a time; whole says that it cannot
+// be divided. It reports whether the request is to be given up: rejected, or divided first if it
+// can be.
 func (c *course) failed(failure *Failure, bytes int64, begun time.Time, whole bool) (giveUp bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -173,7 +184,15 @@ func (c *course) turn(to State, failure *Failure) {
 	c.transitions[to]++
 	switch to {
 	case OK:
-		c.log.Info("upstream is accepting again", "after", lasted, "lost", c.lost()-c.lostBefore, "queued", c.queue.Account().Lanes[c.lane].Queued)
+		c.log.Info(
+			"upstream is accepting again",
+			"after",
+			lasted,
+			"lost",
+			c.lost()-c.lostBefore,
+			"queued",
+			c.queue.Account().Lanes[c.lane].Queued,
+		)
 		c.lostBefore = c.lost()
 	case Retrying:
 		log := c.log
@@ -182,7 +201,15 @@ func (c *course) turn(to State, failure *Failure) {
 		}
 		log.Warn("upstream does not accept; items wait in the queue", "error", failure, "reason", failure.Reason)
 	case Rejecting:
-		c.log.Warn("upstream permanently rejects items; they are lost", "error", failure, "reason", failure.Reason, "before", was.String())
+		c.log.Warn(
+			"upstream permanently rejects items; they are lost",
+			"error",
+			failure,
+			"reason",
+			failure.Reason,
+			"before",
+			was.String(),
+		)
 	}
 }
 
@@ -194,7 +221,15 @@ func (c *course) cause(failure *Failure) {
 	changed := c.failure == nil || c.failure.Reason != failure.Reason || c.failure.Error() != failure.Error()
 	if changed && time.Since(c.said) >= leastInterval {
 		c.said = time.Now()
-		c.log.Warn("upstream still does not accept, for another reason", "state", c.state.String(), "error", failure, "reason", failure.Reason)
+		c.log.Warn(
+			"upstream still does not accept, for another reason",
+			"state",
+			c.state.String(),
+			"error",
+			failure,
+			"reason",
+			failure.Reason,
+		)
 	}
 	c.failure = failure
 }
@@ -242,13 +277,15 @@ func (c *course) setAway(away bool) {
 	}
 }
 
-// shrink halves the size, which a request of some bytes showed to be too large. Caller must hold mu.
+// shrink halves the size, which a request of some bytes showed to be too large. Caller must hold
+// mu.
 func (c *course) shrink(bytes int64) {
 	c.size = max(min(c.size, bytes)/2, leastSize)
 	c.ceiling, c.ceilingEnds = max(bytes*3/4, leastSize), time.Now().Add(ceilingLasts)
 }
 
-// grow makes the size larger after a request that used it, and was quick enough. Caller must hold mu.
+// grow makes the size larger after a request that used it, and was quick enough. Caller must hold
+// mu.
 func (c *course) grow(bytes int64, within time.Duration) {
 	if c.size >= RequestSize || bytes < c.size/2 || within > c.timeout/2 {
 		return

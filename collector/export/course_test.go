@@ -25,7 +25,8 @@ func failure(kind Kind, reason string) error {
 // holding is a policy that holds for five minutes.
 var holding = rules{Policy: Policy{Hold: 5 * time.Minute}, timeout: 10 * time.Second}
 
-// A roll-out whose refusals look final loses nothing, and no request is divided for it: there are few of them, and a line at the begin and at the end.
+// A roll-out whose refusals look final loses nothing, and no request is divided for it: there are
+// few of them, and a line at the begin and at the end.
 func TestRollOutLosesNothing(t *testing.T) {
 	for _, reason := range []string{"401", "404", "308", "UNIMPLEMENTED"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -58,7 +59,8 @@ func TestRollOutLosesNothing(t *testing.T) {
 	}
 }
 
-// What is refused for longer than the hold time is lost, whole requests at a time and without a rush, counted, and said once.
+// What is refused for longer than the hold time is lost, whole requests at a time and without a
+// rush, counted, and said once.
 func TestHeldTooLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{}
@@ -107,7 +109,8 @@ func TestHeldTooLong(t *testing.T) {
 	})
 }
 
-// A server that fails on some batches, as Prometheus does on samples that are too old, loses those after the hold time, and no others.
+// A server that fails on some batches, as Prometheus does on samples that are too old, loses those
+// after the hold time, and no others.
 func TestServerErrorOfOneBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{answer: func(_ context.Context, b otlp.Batch) (Result, error) {
@@ -140,7 +143,8 @@ func TestCauseOfAnOutageChanges(t *testing.T) {
 		time.Sleep(20 * time.Minute)
 		synctest.Wait()
 		equal(t, "lines of log", r.lines(), 2)
-		if !strings.Contains(r.log.String(), "certificate has expired") || !strings.Contains(r.Ready().Error(), "certificate has expired") {
+		if !strings.Contains(r.log.String(), "certificate has expired") ||
+			!strings.Contains(r.Ready().Error(), "certificate has expired") {
 			t.Errorf("%s\n%v", r.log, r.Ready())
 		}
 		r.drain(0)
@@ -152,9 +156,14 @@ func records(t *testing.T, n, size int) otlp.Batch {
 	t.Helper()
 	scope := &logspb.ScopeLogs{}
 	for i := range n {
-		scope.LogRecords = append(scope.LogRecords, &logspb.LogRecord{TimeUnixNano: uint64(i + 1), SeverityText: strings.Repeat("x", size)})
+		scope.LogRecords = append(
+			scope.LogRecords,
+			&logspb.LogRecord{TimeUnixNano: uint64(i + 1), SeverityText: strings.Repeat("x", size)},
+		)
 	}
-	data, err := proto.Marshal(&logspb.LogsData{ResourceLogs: []*logspb.ResourceLogs{{ScopeLogs: []*logspb.ScopeLogs{scope}}}})
+	data, err := proto.Marshal(
+		&logspb.LogsData{ResourceLogs: []*logspb.ResourceLogs{{ScopeLogs: []*logspb.ScopeLogs{scope}}}},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +183,8 @@ func startLogs(t *testing.T, client Client, policy rules) *rig {
 	return r
 }
 
-// A link on which a whole request takes longer than the time-out goes on with smaller ones, and hardly a byte is sent more than twice.
+// A link on which a whole request takes longer than the time-out goes on with smaller ones, and
+// hardly a byte is sent more than twice.
 func TestSlowLink(t *testing.T) {
 	const rate = 60_000 // bytes a second
 	synctest.Test(t, func(t *testing.T) {
@@ -207,7 +217,8 @@ func TestSlowLink(t *testing.T) {
 	})
 }
 
-// A single batch that is too large for the upstream is divided between its records, whatever the answer's name for it.
+// A single batch that is too large for the upstream is divided between its records, whatever the
+// answer's name for it.
 func TestSingleLargeBatchIsDivided(t *testing.T) {
 	for _, reason := range []string{"413", "RESOURCE_EXHAUSTED"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -261,7 +272,9 @@ func TestSingleRecordTooLarge(t *testing.T) {
 // Where everything is invalid there is no storm of requests.
 func TestEverythingIsInvalid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{answer: func(context.Context, otlp.Batch) (Result, error) { return Result{}, failure(Invalid, "400") }}
+		f := &fake{
+			answer: func(context.Context, otlp.Batch) (Result, error) { return Result{}, failure(Invalid, "400") },
+		}
 		r := blockedBy(t, f, holding, strings.Split(strings.Repeat("x", 300), "")...)
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
@@ -282,7 +295,9 @@ func TestLanesDoNotWaitForEachOther(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				bad := &fake{answer: func(ctx context.Context, _ otlp.Batch) (Result, error) { return Result{}, answer(ctx) }}
+				bad := &fake{
+					answer: func(ctx context.Context, _ otlp.Batch) (Result, error) { return Result{}, answer(ctx) },
+				}
 				good, own := &fake{answer: takes}, &fake{answer: takes}
 				r := start(t, bad, holding)
 				r.drain(0)
@@ -298,7 +313,11 @@ func TestLanesDoNotWaitForEachOther(t *testing.T) {
 				for range 100 {
 					r.putBatch(otlp.Batch{Signal: otlp.Traces, Points: 1, Data: []byte("t")})
 					r.putBatch(otlp.Batch{Signal: otlp.Metrics, Points: 1, Data: []byte("m")})
-					if err := r.queue.Put(context.Background(), queue.Own, otlp.Batch{Signal: otlp.Metrics, Points: 1, Data: []byte("o")}); err != nil {
+					if err := r.queue.Put(
+						context.Background(),
+						queue.Own,
+						otlp.Batch{Signal: otlp.Metrics, Points: 1, Data: []byte("o")},
+					); err != nil {
 						t.Fatal(err)
 					}
 					synctest.Wait()
@@ -309,7 +328,9 @@ func TestLanesDoNotWaitForEachOther(t *testing.T) {
 					synctest.Wait()
 				}
 				a := r.Account()
-				if !a.Lanes[queue.Metrics].Available || a.Lanes[queue.Traces].Available || a.Sent[queue.Metrics] != 100 || a.Sent[queue.Own] != 100 {
+				if !a.Lanes[queue.Metrics].Available || a.Lanes[queue.Traces].Available ||
+					a.Sent[queue.Metrics] != 100 ||
+					a.Sent[queue.Own] != 100 {
 					t.Errorf("%+v", a)
 				}
 				if n := strings.Count(r.log.String(), "lane=traces"); n != 1 || n != r.lines() {
@@ -321,7 +342,8 @@ func TestLanesDoNotWaitForEachOther(t *testing.T) {
 	}
 }
 
-// A backlog is sent at a multiple of the rate at which it grew, or at which the lane receives now, in requests that are no gushes.
+// A backlog is sent at a multiple of the rate at which it grew, or at which the lane receives now,
+// in requests that are no gushes.
 func TestPace(t *testing.T) {
 	p, now := NewPace(3), time.Unix(1000, 0)
 	const grew = 40 << 10 // bytes a second, for an hour
@@ -346,7 +368,8 @@ func TestPace(t *testing.T) {
 	equal(t, "no bound", p.Backlog(RequestSize, now), 0)
 }
 
-// After an outage the backlog leaves no faster than so many times the live rate, in any order of the queue, and what comes later is not held once it is gone.
+// After an outage the backlog leaves no faster than so many times the live rate, in any order of
+// the queue, and what comes later is not held once it is gone.
 func TestBacklogIsPaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size, interval, outage = 50_000, 10 * time.Second, time.Hour

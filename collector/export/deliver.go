@@ -8,7 +8,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/queue"
 )
 
-// parcel is a request, or what becomes several: a stretch of a flight's batches, or a part of one batch.
+// parcel is a request, or what becomes several: a stretch of a flight's batches, or a part of one
+// batch.
 type parcel struct {
 	i, j   int // batches
 	data   []byte
@@ -30,7 +31,8 @@ func parcelOf(f *queue.Flight, i, j int) *parcel {
 	return &parcel{i: i, j: j, data: data, points: points}
 }
 
-// divide returns p in two: between batches, or within one. It reports false, for ever, if p cannot be divided.
+// divide returns p in two: between batches, or within one. It reports false, for ever, if p cannot
+// be divided.
 func (p *parcel) divide(f *queue.Flight, s otlp.Signal) (first, second *parcel, ok bool) {
 	if p.whole {
 		return nil, nil, false
@@ -64,7 +66,8 @@ func (p *parcel) middle(f *queue.Flight) int {
 	return p.j - 1
 }
 
-// deliver sends a flight until the upstream has taken it or it is rejected. What is not settled at the end returns to the queue.
+// deliver sends a flight until the upstream has taken it or it is rejected. What is not settled at
+// the end returns to the queue.
 func (s *sender) deliver(f *queue.Flight) {
 	defer f.Return()
 	todo := []*parcel{parcelOf(f, 0, f.Len())} // the last is next

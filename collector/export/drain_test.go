@@ -89,7 +89,8 @@ func TestDrainCutsOff(t *testing.T) {
 	})
 }
 
-// Without anything in the queue there is nothing to wait for, and a queue that closes ends the exporter as well.
+// Without anything in the queue there is nothing to wait for, and a queue that closes ends the
+// exporter as well.
 func TestEndsWithNothingToSend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, first := range []bool{false, true} {

@@ -15,18 +15,21 @@ import (
 	"github.com/poolgauge/poolgauge/collector/queue"
 )
 
-// RequestSize is how many bytes a request has at most, as long as it can be divided: after an outage the upstream gets few large requests, and none that
-// is too large for it (receivers take 4 MiB by default).
+// RequestSize is how many bytes a request has at most, as long as it can be divided: after an
+// outage the upstream gets few large requests, and none that is too large for it (receivers take 4
+// MiB by default).
 const RequestSize = 1 << 20
 
 // Policy is how patient an exporter is.
 type Policy struct {
-	// Backoff between attempts: each wait is drawn from LeastBackoff to a ceiling that doubles up to LongestBackoff, so that many sidecars do not come
-	// back at once. 0 stands for 1 s and 30 s.
+	// Backoff between attempts: each wait is drawn from LeastBackoff to a ceiling that doubles up
+	// to LongestBackoff, so that many sidecars do not come back at once. 0 stands for 1 s and 30 s.
 	LeastBackoff, LongestBackoff time.Duration
-	// Hold is for how long a refusal must last before it counts as final, if it may be that of a roll-out.
+	// Hold is for how long a refusal must last before it counts as final, if it may be that of a
+	// roll-out.
 	Hold time.Duration
-	// Drain bounds how fast the backlog is sent after an outage: so many times as many bytes a second as come. 0: no bound.
+	// Drain bounds how fast the backlog is sent after an outage: so many times as many bytes a
+	// second as come. 0: no bound.
 	Drain float64
 }
 
@@ -46,12 +49,14 @@ type Lane struct {
 	Client   Client        // the exporter closes it
 	Timeout  time.Duration // of one request; > 0
 	InFlight int           // requests at once; at least 1. With 1 they arrive in order
-	// Gather is the least time from one request to the next, while there is less than [RequestSize] to send: under load it makes few requests out of
-	// many, which is cheaper for both sides, and what comes alone does not wait. 0: none.
+	// Gather is the least time from one request to the next, while there is less than [RequestSize]
+	// to send: under load it makes few requests out of many, which is cheaper for both sides, and
+	// what comes alone does not wait. 0: none.
 	Gather time.Duration
 }
 
-// Exporter sends what is queued, from goroutines of its own, again for as long as it takes. Methods are safe for concurrent use.
+// Exporter sends what is queued, from goroutines of its own, again for as long as it takes. Methods
+// are safe for concurrent use.
 type Exporter struct {
 	queue   *queue.Queue
 	lanes   []Lane
@@ -81,7 +86,8 @@ type sender struct {
 	busy    atomic.Int64 // Unix ns at which a request began; 0 while there is none
 }
 
-// New starts an exporter, whose histogram of [catalog.ExportDuration] goes to meter. It is the only one that takes from q. [Exporter.Drain] ends it.
+// New starts an exporter, whose histogram of [catalog.ExportDuration] goes to meter. It is the only
+// one that takes from q. [Exporter.Drain] ends it.
 func New(q *queue.Queue, lanes []Lane, policy Policy, meter metric.Meter, log *slog.Logger) (*Exporter, error) {
 	policy = policy.withDefaults()
 	e := &Exporter{queue: q, lanes: lanes, courses: map[queue.Lane]*course{}}
@@ -96,8 +102,15 @@ func New(q *queue.Queue, lanes []Lane, policy Policy, meter metric.Meter, log *s
 		pace := NewPace(policy.Drain)
 		for range l.InFlight {
 			s := &sender{
-				Exporter: e, lane: l.ID, signal: l.ID.Signal(), client: l.Client, timeout: l.Timeout, gathers: l.Gather, course: e.courses[l.ID],
-				policy: policy, pace: pace,
+				Exporter: e,
+				lane:     l.ID,
+				signal:   l.ID.Signal(),
+				client:   l.Client,
+				timeout:  l.Timeout,
+				gathers:  l.Gather,
+				course:   e.courses[l.ID],
+				policy:   policy,
+				pace:     pace,
 			}
 			e.senders = append(e.senders, s)
 			e.running.Go(s.run)
@@ -122,13 +135,23 @@ func (e *Exporter) Ready() error {
 	for _, l := range e.lanes {
 		of := a.Lanes[l.ID]
 		if of.State != OK {
-			errs = append(errs, fmt.Errorf("upstream does not accept %s: %s for %v: %w", l.ID, of.State, time.Since(of.Since).Round(time.Second), of.Failure))
+			errs = append(
+				errs,
+				fmt.Errorf(
+					"upstream does not accept %s: %s for %v: %w",
+					l.ID,
+					of.State,
+					time.Since(of.Since).Round(time.Second),
+					of.Failure,
+				),
+			)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// Alive returns an error if a request has not ended long after its time-out, which means that its sender hangs.
+// Alive returns an error if a request has not ended long after its time-out, which means that its
+// sender hangs.
 func (e *Exporter) Alive() error {
 	for _, s := range e.senders {
 		begun := s.busy.Load()
@@ -142,8 +165,9 @@ func (e *Exporter) Alive() error {
 	return nil
 }
 
-// Drain sends what is queued until the queue is empty or ctx is done, then ends the goroutines and closes the clients. What was not sent is in the queue.
-// Call it once, when nothing is put into the queue any more, and before the queue is closed.
+// Drain sends what is queued until the queue is empty or ctx is done, then ends the goroutines and
+// closes the clients. What was not sent is in the queue. Call it once, when nothing is put into the
+// queue any more, and before the queue is closed.
 func (e *Exporter) Drain(ctx context.Context) error {
 	e.close()
 	ended := make(chan struct{})
@@ -183,7 +207,8 @@ func (s *sender) run() {
 // hold waits for d, or until the exporter is closing.
 func (s *sender) hold(d time.Duration) { asleep(s.closing, d) }
 
-// roomy is the least limit of a queue that can take batches for the time of gathering; a smaller one could overflow meanwhile.
+// roomy is the least limit of a queue that can take batches for the time of gathering; a smaller
+// one could overflow meanwhile.
 const roomy = 4 * RequestSize
 
 // gather waits until it is time for the next request after one that began at last.
@@ -196,7 +221,8 @@ func (s *sender) gather(last time.Time) {
 	}
 }
 
-// requestSize returns how large the next request may be: less than the lane's size while there is a backlog.
+// requestSize returns how large the next request may be: less than the lane's size while there is a
+// backlog.
 func (s *sender) requestSize() int64 {
 	size := s.course.requestSize()
 	if s.policy.Drain == 0 || s.closing.Err() != nil {
@@ -210,7 +236,8 @@ func (s *sender) requestSize() int64 {
 	return min(size, s.pace.Share())
 }
 
-// take waits for a flight. Once the exporter is closing it does so only as long as there is something in the lane that is not on its way.
+// take waits for a flight. Once the exporter is closing it does so only as long as there is
+// something in the lane that is not on its way.
 func (s *sender) take() (*queue.Flight, error) {
 	f, err := s.queue.TakeUntil(s.abort, s.closing.Done(), s.lane, s.requestSize())
 	if errors.Is(err, queue.ErrNothing) && s.queue.Waits(s.lane) { // since a moment ago

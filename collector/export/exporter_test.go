@@ -32,7 +32,12 @@ func TestBacklogIsJoinedInOrder(t *testing.T) {
 		equal(t, "requests under way", len(f.tries), 1)
 		close(up)
 		synctest.Wait()
-		equalSlices(t, "requests", f.taken, []string{"first", "ab" + big + big, strings.Repeat("y", 3*RequestSize), "z"})
+		equalSlices(
+			t,
+			"requests",
+			f.taken,
+			[]string{"first", "ab" + big + big, strings.Repeat("y", 3*RequestSize), "z"},
+		)
 		equal(t, "points of a joined request", f.tries[1].Points, 40)
 		a := r.Account()
 		equal(t, "metrics", a.Sent[queue.Metrics], 70)
@@ -44,7 +49,8 @@ func TestBacklogIsJoinedInOrder(t *testing.T) {
 	})
 }
 
-// An outage of any length loses nothing, and is one line in the log for its begin and one for its end.
+// An outage of any length loses nothing, and is one line in the log for its begin and one for its
+// end.
 func TestOutageLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
@@ -62,7 +68,8 @@ func TestOutageLosesNothing(t *testing.T) {
 			r.put(fmt.Sprint(i, ";"))
 			time.Sleep(time.Minute)
 		}
-		if err := r.Ready(); err == nil || !strings.Contains(err.Error(), "not now") || r.metrics().Failure.Reason != "UNAVAILABLE" {
+		if err := r.Ready(); err == nil || !strings.Contains(err.Error(), "not now") ||
+			r.metrics().Failure.Reason != "UNAVAILABLE" {
 			t.Errorf("in the outage: %v", err)
 		}
 		equal(t, "queued in the outage", r.queue.Account().Queued(), 24*60*10)
@@ -85,7 +92,8 @@ func TestOutageLosesNothing(t *testing.T) {
 	})
 }
 
-// Waits are spread over all of 1 s to a ceiling that doubles up to 30 s, begin anew with each request, and respect what the upstream asks for.
+// Waits are spread over all of 1 s to a ceiling that doubles up to 30 s, begin anew with each
+// request, and respect what the upstream asks for.
 func TestBackoff(t *testing.T) {
 	p := Policy{LeastBackoff: time.Second, LongestBackoff: 30 * time.Second}
 	ceilings := []int{2, 4, 8, 16, 30, 30, 30}
@@ -119,7 +127,12 @@ func TestRetriesWaitAsLongAsAsked(t *testing.T) {
 		f := &fake{}
 		f.answer = func(context.Context, otlp.Batch) (Result, error) {
 			if len(f.tries) < 20 {
-				return Result{}, &Failure{Reason: "RESOURCE_EXHAUSTED", Kind: Passing, After: 90 * time.Second, Err: errors.New("slow down")}
+				return Result{}, &Failure{
+					Reason: "RESOURCE_EXHAUSTED",
+					Kind:   Passing,
+					After:  90 * time.Second,
+					Err:    errors.New("slow down"),
+				}
 			}
 			return Result{}, nil
 		}
@@ -160,7 +173,8 @@ func TestHangingRequest(t *testing.T) {
 	})
 }
 
-// blocked returns a rig whose first request has batches that waited while the upstream was busy with another.
+// blocked returns a rig whose first request has batches that waited while the upstream was busy
+// with another.
 func blocked(t *testing.T, f *fake, data ...string) *rig {
 	t.Helper()
 	return blockedBy(t, f, patient, data...)
@@ -234,12 +248,15 @@ func TestRefusedRequestGoesInHalves(t *testing.T) {
 	})
 }
 
-// An invalid batch that was sent alone is lost at once, counted by its reason, and no obstacle to those after it. The lane is rejecting until there was
-// none for a minute, which is one line of log each way.
+// An invalid batch that was sent alone is lost at once, counted by its reason, and no obstacle to
+// those after it. The lane is rejecting until there was none for a minute, which is one line of log
+// each way.
 func TestInvalidIsRejectedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		errs := map[string]error{"a": permanent("INVALID_ARGUMENT"), "b": permanent("400"), "c": permanent("400")}
-		f := &fake{answer: func(_ context.Context, b otlp.Batch) (Result, error) { return Result{}, errs[string(b.Data)] }}
+		f := &fake{
+			answer: func(_ context.Context, b otlp.Batch) (Result, error) { return Result{}, errs[string(b.Data)] },
+		}
 		r := start(t, f, patient)
 		for _, d := range []string{"a", "b", "good", "c"} {
 			r.put(d)
@@ -265,13 +282,25 @@ func TestInvalidIsRejectedAtOnce(t *testing.T) {
 	})
 }
 
-// What an upstream rejects of a request that it took is counted, never more than there was, and not sent again.
+// What an upstream rejects of a request that it took is counted, never more than there was, and not
+// sent again.
 func TestPartialSuccess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		results := map[string]Result{
-			"a": {4, "too old"}, "b": {4, "too old"}, "c": {}, "d": {0, "deprecated"}, "e": {}, "f": {4711, "all of it"}, "g": {-5, ""},
+			"a": {
+				4,
+				"too old",
+			},
+			"b": {4, "too old"},
+			"c": {},
+			"d": {0, "deprecated"},
+			"e": {},
+			"f": {4711, "all of it"},
+			"g": {-5, ""},
 		}
-		f := &fake{answer: func(_ context.Context, b otlp.Batch) (Result, error) { return results[string(b.Data)], nil }}
+		f := &fake{
+			answer: func(_ context.Context, b otlp.Batch) (Result, error) { return results[string(b.Data)], nil },
+		}
 		r := start(t, f, patient)
 		for _, d := range []string{"a", "b", "c", "d", "e", "f", "g"} {
 			r.put(d)

@@ -24,8 +24,8 @@ type Rejection struct {
 	Reason string // partial, or that of a [Failure]
 }
 
-// Account is what became of what was taken from the queue, how the upstream does, and what is queued, all at one moment: together, Sent and
-// Rejected are what was settled.
+// Account is what became of what was taken from the queue, how the upstream does, and what is
+// queued, all at one moment: together, Sent and Rejected are what was settled.
 type Account struct {
 	Sent     map[queue.Lane]int64 // points
 	Rejected map[Rejection]int64  // points
@@ -62,7 +62,12 @@ func newFigures(meter metric.Meter) (*figures, error) {
 func (f *figures) read(q *queue.Queue) Account {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return Account{Sent: maps.Clone(f.sent), Rejected: maps.Clone(f.rejected), Lanes: map[queue.Lane]LaneAccount{}, Queue: q.Account()}
+	return Account{
+		Sent:     maps.Clone(f.sent),
+		Rejected: maps.Clone(f.rejected),
+		Lanes:    map[queue.Lane]LaneAccount{},
+		Queue:    q.Account(),
+	}
 }
 
 // answered notes that a request came to an end; reason is that of its failure, if it failed.
@@ -74,7 +79,8 @@ func (f *figures) answered(lane queue.Lane, took time.Duration, reason string) {
 	f.durations.Record(context.Background(), took.Seconds(), metric.WithAttributes(attributes...))
 }
 
-// settle ends the time of the batches from i up to j in the queue, and counts what became of their points, both at one moment.
+// settle ends the time of the batches from i up to j in the queue, and counts what became of their
+// points, both at one moment.
 func (f *figures) settle(lane queue.Lane, flight *queue.Flight, i, j int, sent int64, rejected map[string]int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -42,8 +42,9 @@ type grpcConn struct {
 	givenUp bool
 }
 
-// ConnectionLife draws how long a gRPC connection is used. The next goes to an address that is again taken at random: so a fleet spreads anew over gateways
-// that were restarted one after the other, or were added.
+// ConnectionLife draws how long a gRPC connection is used. The next goes to an address that is
+// again taken at random: so a fleet spreads anew over gateways that were restarted one after the
+// other, or were added.
 func ConnectionLife() time.Duration { return 4*time.Minute + upTo(2*time.Minute) }
 
 func (c *grpcClient) newConn() (*grpcConn, error) {
@@ -70,7 +71,8 @@ func dialGRPC(cfg Config) (Client, error) {
 	}
 	c.options = []grpc.DialOption{
 		grpc.WithTransportCredentials(creds), grpc.WithUserAgent(cfg.UserAgent),
-		grpc.WithDisableServiceConfig(), // what is retried is for the exporter to say, and the DNS is not asked for it
+		// what is retried is for the exporter to say, and the DNS is not asked for it
+		grpc.WithDisableServiceConfig(),
 		grpc.WithDefaultServiceConfig(balancing(cfg.RoundRobin)),
 	}
 	if c.conn, err = c.newConn(); err != nil {
@@ -79,7 +81,8 @@ func dialGRPC(cfg Config) (Client, error) {
 	return c, nil
 }
 
-// balancing is the service configuration: of a fleet, each takes another of the addresses that a name has.
+// balancing is the service configuration: of a fleet, each takes another of the addresses that a
+// name has.
 func balancing(roundRobin bool) string {
 	if roundRobin {
 		return `{"loadBalancingConfig":[{"round_robin":{}}]}`
@@ -96,7 +99,12 @@ func (c *grpcClient) Send(ctx context.Context, b otlp.Batch) (Result, error) {
 	conn := c.use()
 	defer c.leave(conn)
 	var body []byte
-	err = conn.Invoke(metadata.NewOutgoingContext(ctx, metadata.New(headers)), b.Signal.Method(), b.Data, &body, c.call...)
+	err = conn.Invoke(
+		metadata.NewOutgoingContext(ctx, metadata.New(headers)),
+		b.Signal.Method(),
+		b.Data,
+		&body,
+		c.call...)
 	if err != nil {
 		c.renew(ctx, conn)
 		return Result{}, grpcFailure(ctx, err)
@@ -121,7 +129,8 @@ func (c *grpcClient) use() *grpcConn {
 	return c.conn
 }
 
-// replace makes another connection and gives up the one there is, which is closed when it has no user. Caller must hold mu.
+// replace makes another connection and gives up the one there is, which is closed when it has no
+// user. Caller must hold mu.
 func (c *grpcClient) replace() {
 	conn, err := c.newConn()
 	if err != nil {
@@ -141,9 +150,10 @@ func (c *grpcClient) leave(conn *grpcConn) {
 	}
 }
 
-// renew is called after a failure. It gives the connection up unless the upstream answered on it: one that did not answer in time may be half open
-// (servers forbid pings that would show it), and one that could not be made is not tried again for two minutes by gRPC, where it is for the exporter to
-// say when.
+// renew is called after a failure. It gives the connection up unless the upstream answered on it:
+// one that did not answer in time may be half open (servers forbid pings that would show it), and
+// one that could not be made is not tried again for two minutes by gRPC, where it is for the
+// exporter to say when.
 func (c *grpcClient) renew(ctx context.Context, failed *grpcConn) {
 	if ctx.Err() == nil && failed.GetState() == connectivity.Ready {
 		return
@@ -180,7 +190,8 @@ func withPort(u *url.URL, standard string) string {
 	return net.JoinHostPort(u.Hostname(), standard)
 }
 
-// grpcFailure applies the rules of the specification (https://opentelemetry.io/docs/specs/otlp/#failures), but for what is held.
+// grpcFailure applies the rules of the specification
+// (https://opentelemetry.io/docs/specs/otlp/#failures), but for what is held.
 func grpcFailure(ctx context.Context, err error) *Failure {
 	answered := status.Convert(err)
 	var info *errdetails.RetryInfo

@@ -64,13 +64,21 @@ func TestGRPCUnixSocket(t *testing.T) {
 	equal(t, "requests", len(s.requests()), 1)
 }
 
-// Every status is retried as the specification says; of the others some are held, and some are for what is in the request.
+// Every status is retried as the specification says; of the others some are held, and some are for
+// what is in the request.
 func TestGRPCStatuses(t *testing.T) {
 	passing := map[codes.Code]bool{
-		codes.Canceled: true, codes.DeadlineExceeded: true, codes.Aborted: true, codes.OutOfRange: true, codes.Unavailable: true, codes.DataLoss: true,
+		codes.Canceled:         true,
+		codes.DeadlineExceeded: true,
+		codes.Aborted:          true,
+		codes.OutOfRange:       true,
+		codes.Unavailable:      true,
+		codes.DataLoss:         true,
 	}
-	names := strings.Fields(`OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS PERMISSION_DENIED RESOURCE_EXHAUSTED
-		FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED`)
+	names := strings.Fields(
+		`OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS PERMISSION_DENIED RESOURCE_EXHAUSTED
+		FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED`,
+	)
 	for _, hint := range []time.Duration{-1, 0, 7 * time.Second, 24 * time.Hour, -time.Hour} {
 		var answer error
 		s := serveGRPC(t, listen(t, ""), func(context.Context, int) ([]byte, error) { return nil, answer })
@@ -100,7 +108,8 @@ func TestGRPCStatuses(t *testing.T) {
 			if kind == Passing {
 				after = min(max(hint, 0), 5*time.Minute)
 			}
-			if f.Reason != names[code] || f.Kind != kind || f.After != after || !strings.Contains(f.Error(), "because") {
+			if f.Reason != names[code] || f.Kind != kind || f.After != after ||
+				!strings.Contains(f.Error(), "because") {
 				t.Errorf("%v with hint %v: %+v", code, hint, f)
 			}
 		}
@@ -109,7 +118,11 @@ func TestGRPCStatuses(t *testing.T) {
 
 // However many numbers an upstream makes up, they are one reason.
 func TestGRPCStatusWithoutName(t *testing.T) {
-	s := serveGRPC(t, listen(t, ""), func(context.Context, int) ([]byte, error) { return nil, status.Error(4711, "what") })
+	s := serveGRPC(
+		t,
+		listen(t, ""),
+		func(context.Context, int) ([]byte, error) { return nil, status.Error(4711, "what") },
+	)
 	f := mustFail(t, context.Background(), dialServer(t, s), metrics("x"))
 	if f.Reason != "UNKNOWN" || f.Kind != Split {
 		t.Errorf("%+v", f)
@@ -132,7 +145,8 @@ func TestGRPCAnswers(t *testing.T) {
 	}
 }
 
-// As soon as the upstream is back the next request reaches it: gRPC's own wait between connections, which grows to minutes, does not count.
+// As soon as the upstream is back the next request reaches it: gRPC's own wait between connections,
+// which grows to minutes, does not count.
 func TestGRPCUpstreamComesBack(t *testing.T) {
 	l := listen(t, "")
 	addr := l.Addr().String()
@@ -156,7 +170,11 @@ func TestGRPCUpstreamComesBack(t *testing.T) {
 
 // Answers that are failures keep the connection.
 func TestGRPCConnectionIsKept(t *testing.T) {
-	s := serveGRPC(t, listen(t, ""), func(context.Context, int) ([]byte, error) { return nil, status.Error(codes.Unavailable, "busy") })
+	s := serveGRPC(
+		t,
+		listen(t, ""),
+		func(context.Context, int) ([]byte, error) { return nil, status.Error(codes.Unavailable, "busy") },
+	)
 	c := dialServer(t, s)
 	first := c.(*grpcClient).conn
 	for range 3 {
@@ -173,7 +191,10 @@ func TestDialErrors(t *testing.T) {
 		{`expected a URL of http or https for http/protobuf, got "http:///v1"`, HTTPProtobuf, "http:///v1"},
 		{"missing protocol scheme", GRPC, ":x"},
 	} {
-		if _, err := Dial(Config{Protocol: c.protocol, URL: c.url}); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := Dial(
+			Config{Protocol: c.protocol, URL: c.url},
+		); err == nil ||
+			!strings.Contains(err.Error(), c.want) {
 			t.Errorf("got %v, want %s", err, c.want)
 		}
 	}
@@ -213,7 +234,13 @@ func TestHeadersMayChange(t *testing.T) {
 		return map[string]string{"authorization": token}, nil
 	}})
 	mustSend(t, c, metrics("a"))
-	if f := mustFail(t, context.Background(), c, metrics("b")); f.Kind != Passing || !strings.Contains(f.Error(), "half written") {
+	if f := mustFail(
+		t,
+		context.Background(),
+		c,
+		metrics("b"),
+	); f.Kind != Passing ||
+		!strings.Contains(f.Error(), "half written") {
 		t.Errorf("%+v", f)
 	}
 	mustSend(t, c, metrics("b"))
@@ -222,7 +249,8 @@ func TestHeadersMayChange(t *testing.T) {
 	}
 }
 
-// A connection that has lived its time is replaced for the next request, and closed when its last request has ended.
+// A connection that has lived its time is replaced for the next request, and closed when its last
+// request has ended.
 func TestGRPCConnectionsAreReplaced(t *testing.T) {
 	for range 100 {
 		if life := ConnectionLife(); life < 4*time.Minute || life > 6*time.Minute {

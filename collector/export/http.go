@@ -39,14 +39,18 @@ func dialHTTP(cfg Config) (Client, error) {
 	return c, nil
 }
 
-// noRedirect hands a redirect back. Followed, it could make a GET of the request, which looks like success, or show its headers to another host.
+// noRedirect hands a redirect back. Followed, it could make a GET of the request, which looks like
+// success, or show its headers to another host.
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// newTransport returns a pool of few connections. Certificates are loaded at each handshake; behind a proxy, where the standard library
-// shakes hands itself, once a transport.
+// newTransport returns a pool of few connections. Certificates are loaded at each handshake; behind
+// a proxy, where the standard library shakes hands itself, once a transport.
 func newTransport(cfg *Config) *http.Transport {
 	t := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, DialTLSContext: dialTLS(cfg.TLS), MaxIdleConnsPerHost: 4, IdleConnTimeout: idle,
+		Proxy:                  http.ProxyFromEnvironment,
+		DialTLSContext:         dialTLS(cfg.TLS),
+		MaxIdleConnsPerHost:    4,
+		IdleConnTimeout:        idle,
 		MaxResponseHeaderBytes: longestAnswer,
 	}
 	if config, err := cfg.TLS(); err == nil {
@@ -73,7 +77,11 @@ func (c *httpClient) Send(ctx context.Context, b otlp.Batch) (Result, error) {
 	case response.StatusCode/100 != 2:
 		return Result{}, httpFailure(response, body, time.Now())
 	case contentType(response) == "text/html": // a proxy's login page, for example
-		return Result{}, &Failure{Reason: "html", Kind: Held, Err: fmt.Errorf("%s with a page of HTML: this is no OTLP endpoint", response.Status)}
+		return Result{}, &Failure{
+			Reason: "html",
+			Kind:   Held,
+			Err:    fmt.Errorf("%s with a page of HTML: this is no OTLP endpoint", response.Status),
+		}
 	case err != nil || contentType(response) != protobuf:
 		return Result{}, nil // it took the request; whatever else it says is not for us
 	}
@@ -106,7 +114,8 @@ func (c *httpClient) request(ctx context.Context, b otlp.Batch) (*http.Request, 
 	return request, nil
 }
 
-// renew gives up the connections after one of them broke, and what was loaded for them. What is under way on others goes on.
+// renew gives up the connections after one of them broke, and what was loaded for them. What is
+// under way on others goes on.
 func (c *httpClient) renew(failed *http.Transport) {
 	if c.transport.CompareAndSwap(failed, newTransport(&c.cfg)) {
 		failed.CloseIdleConnections()
@@ -128,7 +137,8 @@ func brokenHTTP(ctx context.Context, err error) *Failure {
 	return f
 }
 
-// httpFailure applies the rules of the specification (https://opentelemetry.io/docs/specs/otlp/#otlphttp-response), but for what is held.
+// httpFailure applies the rules of the specification
+// (https://opentelemetry.io/docs/specs/otlp/#otlphttp-response), but for what is held.
 func httpFailure(r *http.Response, body []byte, now time.Time) *Failure {
 	f := &Failure{Reason: strconv.Itoa(r.StatusCode), Kind: Held, Err: errors.New(r.Status + explanation(r, body))}
 	switch r.StatusCode {
@@ -145,7 +155,8 @@ func httpFailure(r *http.Response, body []byte, now time.Time) *Failure {
 	return f
 }
 
-// explanation returns what the answer says besides its status: a Status, as the specification has it, or plain text.
+// explanation returns what the answer says besides its status: a Status, as the specification has
+// it, or plain text.
 func explanation(r *http.Response, body []byte) string {
 	var text string
 	switch contentType(r) {
@@ -161,7 +172,8 @@ func explanation(r *http.Response, body []byte) string {
 }
 
 func contentType(r *http.Response) string {
-	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")) // what cannot be parsed is no type
+	// what cannot be parsed is no type
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	return kind
 }
 

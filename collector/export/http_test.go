@@ -30,8 +30,11 @@ func TestHTTPSendsBytesAsTheyAre(t *testing.T) {
 		})
 		for i, want := range []string{"POST /v1/metrics", "POST /x/v1/traces", "POST /"} {
 			c := dial(t, Config{
-				Protocol: HTTPProtobuf, Compression: encoding, UserAgent: "poolgauge-sidecar/9", URL: s.URL + strings.TrimPrefix(want, "POST "),
-				Headers: fixed(map[string]string{"tenant": "m", "content-type": "other"}),
+				Protocol:    HTTPProtobuf,
+				Compression: encoding,
+				UserAgent:   "poolgauge-sidecar/9",
+				URL:         s.URL + strings.TrimPrefix(want, "POST "),
+				Headers:     fixed(map[string]string{"tenant": "m", "content-type": "other"}),
 			})
 			equal(t, "result", mustSend(t, c, otlp.Batch{Signal: otlp.Signals()[i], Points: 1, Data: data}), Result{})
 			r := <-got
@@ -46,9 +49,19 @@ func TestHTTPSendsBytesAsTheyAre(t *testing.T) {
 	}
 }
 
-// Every code is retried as the specification says; of the others some are held, and some are for what is in the request. A redirect is not followed.
+// Every code is retried as the specification says; of the others some are held, and some are for
+// what is in the request. A redirect is not followed.
 func TestHTTPCodes(t *testing.T) {
-	kinds := map[int]Kind{429: Passing, 502: Passing, 503: Passing, 504: Passing, 413: Large, 400: Invalid, 422: Invalid, 500: Split}
+	kinds := map[int]Kind{
+		429: Passing,
+		502: Passing,
+		503: Passing,
+		504: Passing,
+		413: Large,
+		400: Invalid,
+		422: Invalid,
+		500: Split,
+	}
 	for code := 300; code < 600; code++ {
 		if http.StatusText(code) == "" {
 			continue
@@ -171,7 +184,12 @@ func TestHTTPNothingListens(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	f := mustFail(t, context.Background(), dial(t, Config{Protocol: HTTPProtobuf, URL: "http://" + l.Addr().String()}), metrics("x"))
+	f := mustFail(
+		t,
+		context.Background(),
+		dial(t, Config{Protocol: HTTPProtobuf, URL: "http://" + l.Addr().String()}),
+		metrics("x"),
+	)
 	if !retries(f) || f.Reason != "connection" {
 		t.Errorf("%+v", f)
 	}

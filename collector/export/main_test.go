@@ -159,7 +159,12 @@ func mustSend(t testing.TB, c Client, b otlp.Batch) Result {
 }
 
 // mustFail sends and returns why that failed.
-func mustFail(t testing.TB, ctx context.Context, c Client, b otlp.Batch) *Failure { //nolint:revive // t goes first in tests
+func mustFail(
+	t testing.TB,
+	ctx context.Context,
+	c Client,
+	b otlp.Batch,
+) *Failure { //nolint:revive // t goes first in tests
 	t.Helper()
 	_, err := c.Send(ctx, b)
 	if err == nil {

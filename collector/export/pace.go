@@ -12,9 +12,10 @@ const (
 	paceWindow = 30 * time.Second // over which the live rate is measured
 )
 
-// Pace bounds how fast the backlog of a lane is sent after an outage, so that a fleet that comes back does not flood its gateways, and what is fresh
-// has its share of them. The pace is a multiple of the rate at which the lane receives: that of the last half a minute, or that at which the backlog
-// grew, whichever is higher. It is safe for concurrent use.
+// Pace bounds how fast the backlog of a lane is sent after an outage, so that a fleet that comes
+// back does not flood its gateways, and what is fresh has its share of them. The pace is a multiple
+// of the rate at which the lane receives: that of the last half a minute, or that at which the
+// backlog grew, whichever is higher. It is safe for concurrent use.
 type Pace struct {
 	factor float64 // of the live rate; 0: no bound
 
@@ -29,7 +30,8 @@ type Pace struct {
 // NewPace returns a pace of so many times the live rate; 0 is no bound.
 func NewPace(factor float64) *Pace { return &Pace{factor: factor} }
 
-// Look notes how many bytes the lane received in all, how many of them wait, and since when the oldest does.
+// Look notes how many bytes the lane received in all, how many of them wait, and since when the
+// oldest does.
 func (p *Pace) Look(received, waiting int64, oldest, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -48,7 +50,8 @@ func (p *Pace) Look(received, waiting int64, oldest, now time.Time) {
 // speed returns the pace, in bytes a second. Caller must hold mu.
 func (p *Pace) speed() float64 { return max(p.factor*max(p.live, p.growth), leastPace) }
 
-// Share returns how many bytes a request of the backlog may have: it is to be a steady stream and no row of gushes.
+// Share returns how many bytes a request of the backlog may have: it is to be a steady stream and
+// no row of gushes.
 func (p *Pace) Share() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()

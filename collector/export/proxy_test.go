@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// proxy passes on what is sent to it until it is told to break its connections in one way or another.
+// proxy passes on what is sent to it until it is told to break its connections in one way or
+// another.
 type proxy struct {
 	addr string
 

@@ -21,7 +21,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// fake is a client with faults: answer decides what becomes of each request. It is read when the exporter waits or has ended.
+// fake is a client with faults: answer decides what becomes of each request. It is read when the
+// exporter waits or has ended.
 type fake struct {
 	answer func(ctx context.Context, b otlp.Batch) (Result, error)
 
@@ -82,7 +83,9 @@ func startLimited(t *testing.T, client Client, policy rules, limit int64) *rig {
 	log := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	r.logger = log
 	var err error
-	if r.queue, err = queue.Open(queue.Config{Limit: limit, Lanes: []queue.Lane{queue.Metrics}, Log: slog.New(slog.DiscardHandler)}); err != nil {
+	if r.queue, err = queue.Open(
+		queue.Config{Limit: limit, Lanes: []queue.Lane{queue.Metrics}, Log: slog.New(slog.DiscardHandler)},
+	); err != nil {
 		t.Fatal(err)
 	}
 	meter := sdkmetric.NewMeterProvider(sdkmetric.WithReader(r.reader)).Meter("test")

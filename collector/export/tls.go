@@ -15,7 +15,11 @@ type reloading struct {
 }
 
 // ClientHandshake implements credentials.TransportCredentials.
-func (r reloading) ClientHandshake(ctx context.Context, authority string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+func (r reloading) ClientHandshake(
+	ctx context.Context,
+	authority string,
+	conn net.Conn,
+) (net.Conn, credentials.AuthInfo, error) {
 	config, err := r.load()
 	if err != nil {
 		return nil, nil, err
@@ -37,7 +41,8 @@ func (r reloading) Clone() credentials.TransportCredentials { return r }
 // OverrideServerName implements credentials.TransportCredentials.
 func (reloading) OverrideServerName(string) error { return errors.ErrUnsupported }
 
-// dialTLS returns a function that loads the configuration, connects and shakes hands, for an HTTP client.
+// dialTLS returns a function that loads the configuration, connects and shakes hands, for an HTTP
+// client.
 func dialTLS(load func() (*tls.Config, error)) func(ctx context.Context, network, address string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		config, err := load()

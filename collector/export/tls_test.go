@@ -25,7 +25,8 @@ import (
 	"google.golang.org/grpc/credentials"
 )
 
-// identity is a certificate of an authority that nothing else uses, for both ends of a connection on loopback.
+// identity is a certificate of an authority that nothing else uses, for both ends of a connection
+// on loopback.
 type identity struct {
 	ca, cert, key []byte // PEM
 }
@@ -52,9 +53,16 @@ func newIdentity(t *testing.T, name string) identity {
 		}
 		return cert, key
 	}
-	ca, caKey := sign(&x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}, nil, nil)
+	ca, caKey := sign(
+		&x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign},
+		nil,
+		nil,
+	)
 	cert, key := sign(&x509.Certificate{
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		IPAddresses: []net.IP{
+			net.IPv4(127, 0, 0, 1),
+		},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}, ca, caKey)
 	der, err := x509.MarshalECPrivateKey(key)
 	if err != nil {
@@ -73,7 +81,12 @@ func (id identity) server(t *testing.T) *tls.Config {
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(id.ca)
-	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert}
+	return &tls.Config{
+		MinVersion:   tls.VersionTLS12,
+		Certificates: []tls.Certificate{pair},
+		ClientCAs:    pool,
+		ClientAuth:   tls.RequireAndVerifyClientCert,
+	}
 }
 
 // files are certificates on disk.
@@ -102,9 +115,13 @@ func (f files) load() (*tls.Config, error) {
 	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool, Certificates: []tls.Certificate{pair}}, nil
 }
 
-// testReload sends to an upstream that moves from one authority to another and breaks all connections doing so. serve starts it and returns how to
-// stop it.
-func testReload(t *testing.T, protocol string, serve func(addr string, config *tls.Config) (addrOut string, stop func())) {
+// testReload sends to an upstream that moves from one authority to another and breaks all
+// connections doing so. serve starts it and returns how to stop it.
+func testReload(
+	t *testing.T,
+	protocol string,
+	serve func(addr string, config *tls.Config) (addrOut string, stop func()),
+) {
 	t.Helper()
 	one, two := newIdentity(t, "one"), newIdentity(t, "two")
 	f := files{t.TempDir()}
@@ -176,7 +193,13 @@ func TestForeignAuthority(t *testing.T) {
 	s := serveGRPC(t, listen(t, ""), yes, grpc.Creds(credentials.NewTLS(config)))
 	for name, load := range map[string]func() (*tls.Config, error){"ours": f.load, "the system's": nil} {
 		c := dial(t, Config{Protocol: GRPC, URL: "https://" + s.addr, TLS: load})
-		if failure := mustFail(t, context.Background(), c, metrics("x")); !retries(failure) || failure.Reason != "UNAVAILABLE" {
+		if failure := mustFail(
+			t,
+			context.Background(),
+			c,
+			metrics("x"),
+		); !retries(failure) ||
+			failure.Reason != "UNAVAILABLE" {
 			t.Errorf("%s: %+v", name, failure)
 		}
 	}

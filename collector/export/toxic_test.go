@@ -59,7 +59,8 @@ func (l *ledger) take(numbers []int) {
 	}
 }
 
-// check compares with the exporter's account when n batches have been put and none is queued. A request may reject points besides.
+// check compares with the exporter's account when n batches have been put and none is queued. A
+// request may reject points besides.
 func (l *ledger) check(n int, a Account) {
 	l.t.Helper()
 	var put, refused int64
@@ -128,7 +129,8 @@ func (l *ledger) takeIf(good bool, numbers []int) {
 
 // The same over a real connection that breaks.
 func TestToxicConnection(t *testing.T) {
-	exhausted, err := status.New(codes.ResourceExhausted, "slow down").WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(time.Millisecond)})
+	exhausted, err := status.New(codes.ResourceExhausted, "slow down").
+		WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(time.Millisecond)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +139,8 @@ func TestToxicConnection(t *testing.T) {
 	var s *grpcServer
 	var p *proxy
 	s = serveGRPC(t, listen(t, ""), func(ctx context.Context, n int) ([]byte, error) {
-		numbers, good := l.numbers(s.requests()[n].body) // one request at a time: nothing else needs a lock
+		// one request at a time: nothing else needs a lock
+		numbers, good := l.numbers(s.requests()[n].body)
 		switch random.IntN(12) {
 		case 0:
 			return nil, status.Error(codes.Unavailable, "busy")
@@ -166,7 +169,11 @@ func TestToxicConnection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := start(t, client, rules{Policy{LeastBackoff: time.Millisecond, LongestBackoff: 5 * time.Millisecond}, 300 * time.Millisecond, 0})
+	r := start(
+		t,
+		client,
+		rules{Policy{LeastBackoff: time.Millisecond, LongestBackoff: 5 * time.Millisecond}, 300 * time.Millisecond, 0},
+	)
 	const n = 150
 	for i := range n {
 		r.putBatch(numbered(i))

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// Check returns an error if something is wrong, which it says in one line, and what else there is to know in another, or nothing.
+// Check returns an error if something is wrong, which it says in one line, and what else there is
+// to know in another, or nothing.
 type Check func() (state string, err error)
 
 // Server answers on one address until it is closed.
@@ -21,8 +22,9 @@ type Server struct {
 	addr net.Addr
 }
 
-// Listen starts to answer on address: /healthz by live, which says whether the process should be restarted, and /readyz by ready,
-// which says whether points leave. Both answer 200 or 503. The reason, which may have addresses in it, is told on loopback only.
+// Listen starts to answer on address: /healthz by live, which says whether the process should be
+// restarted, and /readyz by ready, which says whether points leave. Both answer 200 or 503. The
+// reason, which may have addresses in it, is told on loopback only.
 func Listen(ctx context.Context, address string, live, ready Check) (*Server, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
@@ -32,7 +34,14 @@ func Listen(ctx context.Context, address string, live, ready Check) (*Server, er
 	mux.HandleFunc("GET /healthz", handler(live))
 	mux.HandleFunc("GET /readyz", handler(ready))
 	s := &Server{
-		http: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second, MaxHeaderBytes: 1 << 14, ErrorLog: log.New(io.Discard, "", 0)},
+		http: &http.Server{
+			Handler:           mux,
+			ReadHeaderTimeout: 5 * time.Second,
+			ReadTimeout:       5 * time.Second,
+			WriteTimeout:      5 * time.Second,
+			MaxHeaderBytes:    1 << 14,
+			ErrorLog:          log.New(io.Discard, "", 0),
+		},
 		addr: listener.Addr(),
 	}
 	go func() { _ = s.http.Serve(listener) }() // ends with Close

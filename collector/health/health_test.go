@@ -49,10 +49,14 @@ func TestDetailsStayOnLoopback(t *testing.T) {
 	ill := func() (string, error) { return "queue: 3 points", errors.New("http://user@upstream is down") }
 	for local, told := range map[string]bool{"127.0.0.1": true, "10.0.0.7": false} {
 		r := httptest.NewRequest(http.MethodGet, "/readyz", http.NoBody)
-		r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, &net.TCPAddr{IP: net.ParseIP(local)}))
+		r = r.WithContext(
+			context.WithValue(r.Context(), http.LocalAddrContextKey, &net.TCPAddr{IP: net.ParseIP(local)}),
+		)
 		w := httptest.NewRecorder()
 		handler(ill)(w, r)
-		if body := w.Body.String(); w.Code != http.StatusServiceUnavailable || strings.Contains(body, "upstream") != told || strings.Contains(body, "3 points") != told {
+		if body := w.Body.String(); w.Code != http.StatusServiceUnavailable ||
+			strings.Contains(body, "upstream") != told ||
+			strings.Contains(body, "3 points") != told {
 			t.Errorf("on %s: %d %q", local, w.Code, body)
 		}
 	}

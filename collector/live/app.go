@@ -33,8 +33,9 @@ var rows = func() map[string]*catalog.Metric {
 
 func wanted(name []byte) bool { return rows[string(name)] != nil }
 
-// Offer takes an accepted ExportMetricsServiceRequest, whose data it does not keep. What is malformed is left out. It takes about a microsecond for each
-// point of the catalogue's metrics, and nanoseconds for each other metric.
+// Offer takes an accepted ExportMetricsServiceRequest, whose data it does not keep. What is
+// malformed is left out. It takes about a microsecond for each point of the catalogue's metrics,
+// and nanoseconds for each other metric.
 func (l *Live) Offer(data []byte) {
 	some := false
 	_ = otlp.EachMetric(data, func(name []byte) bool { some = some || wanted(name); return false }, nil)
@@ -48,7 +49,8 @@ func (l *Live) Offer(data []byte) {
 	l.touched = l.touched[:0]
 	var of *app
 	var resource []byte
-	_ = otlp.EachMetric(data, wanted, func(in []byte, m *otlp.Metric) { // the receiver has checked it
+	// the receiver has checked it
+	_ = otlp.EachMetric(data, wanted, func(in []byte, m *otlp.Metric) {
 		if of == nil || !bytes.Equal(resource, in) {
 			of, resource = l.app(in), in
 		}
@@ -89,7 +91,10 @@ func (l *Live) app(resource []byte) *app {
 	}
 	a.key = identity(a.service, a.instance, pid)
 	known := l.apps[a.key]
-	if room := l.cfg.Limit - l.used - appSize - int64(len(resource)); room < 0 && (known == nil || len(resource) > len(known.resource)) {
+	if room := l.cfg.Limit - l.used - appSize - int64(
+		len(resource),
+	); room < 0 &&
+		(known == nil || len(resource) > len(known.resource)) {
 		return known // without room for what is new of it
 	}
 	if known == nil {
@@ -165,7 +170,8 @@ func (l *Live) point(s *series, m *otlp.Metric, p *otlp.Point, now time.Time) {
 	}
 }
 
-// mostWire bounds the size of a histogram's point: 160 buckets, as OpenTelemetry's SDKs have, take less.
+// mostWire bounds the size of a histogram's point: 160 buckets, as OpenTelemetry's SDKs have, take
+// less.
 const mostWire = 2 << 10
 
 // copies is how many points a series may keep of a histogram, and some room to grow.
@@ -242,7 +248,8 @@ var inPool = func() map[*catalog.Metric]bool {
 	return all
 }()
 
-// pool returns a pool of an app: a new one if there is room for it and its first series, of a size, else nil.
+// pool returns a pool of an app: a new one if there is room for it and its first series, of a size,
+// else nil.
 func (l *Live) pool(of *app, name, kind []byte, size int64, now time.Time) *pool {
 	id := fmt.Sprintf("%016x", xxhash.Sum64String(fmt.Sprintf("%x\x00%s\x00%s", of.key, name, kind)))
 	p := l.pools[id]

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// AppendJSON appends to b what [json.Marshal] returns of p. It takes a fraction of the time where there are many pools, whose encoding is written out here:
-// a page asks for it every second.
+// AppendJSON appends to b what [json.Marshal] returns of p. It takes a fraction of the time where
+// there are many pools, whose encoding is written out here: a page asks for it every second.
 func (p *Picture) AppendJSON(b []byte) ([]byte, error) {
 	rest := *p
 	rest.Pools = []Pool{}
@@ -16,7 +16,8 @@ func (p *Picture) AppendJSON(b []byte) ([]byte, error) {
 	if err != nil {
 		return b, err
 	}
-	before, after, _ := bytes.Cut(text, []byte(`"pools":[]`)) // in a text the quotes would be escaped
+	// in a text the quotes would be escaped
+	before, after, _ := bytes.Cut(text, []byte(`"pools":[]`))
 	b = append(append(b, before...), `"pools":[`...)
 	for i := range p.Pools {
 		if i > 0 {
@@ -123,7 +124,8 @@ func (o *object) quantiles(name string, q Quantiles) {
 	*o = append(*o, '}')
 }
 
-// appendText appends a text as encoding/json does, which is called where one has more than plain characters.
+// appendText appends a text as encoding/json does, which is called where one has more than plain
+// characters.
 func appendText(b []byte, s string) []byte {
 	for i := range len(s) {
 		switch c := s[i]; {

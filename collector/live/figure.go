@@ -6,7 +6,8 @@ import (
 	"strconv"
 )
 
-// Figure is a number that may be absent, which is never 0. The zero Figure is absent. In JSON it is a number of seven digits, or left out.
+// Figure is a number that may be absent, which is never 0. The zero Figure is absent. In JSON it is
+// a number of seven digits, or left out.
 type Figure struct {
 	value float64
 	known bool
@@ -71,7 +72,8 @@ func (f Figure) Over(by Figure) Figure {
 	return Known(f.value / by.value)
 }
 
-// IsZero reports whether the figure is absent: such ones are left out of JSON by the option omitzero.
+// IsZero reports whether the figure is absent: such ones are left out of JSON by the option
+// omitzero.
 func (f Figure) IsZero() bool { return !f.known }
 
 // MarshalJSON implements json.Marshaler.
@@ -93,7 +95,8 @@ func (f *Figure) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-// Column is a row of figures over time. In JSON they have three digits, and null where one is absent.
+// Column is a row of figures over time. In JSON they have three digits, and null where one is
+// absent.
 type Column []Figure
 
 // MarshalJSON implements json.Marshaler: all at once, since pictures have many.

@@ -11,10 +11,18 @@ import (
 	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
-// Observe makes every collection of the meter's provider report how much the picture holds, and the verdicts on pools and the machine.
+// Observe makes every collection of the meter's provider report how much the picture holds, and the
+// verdicts on pools and the machine.
 func (l *Live) Observe(meter metric.Meter) error {
-	observed, err := instruments.NewObservables(meter, catalog.LiveUsage, catalog.LiveLimit, catalog.LiveSeries, catalog.LiveRefused,
-		catalog.PoolVerdict, catalog.HostVerdict)
+	observed, err := instruments.NewObservables(
+		meter,
+		catalog.LiveUsage,
+		catalog.LiveLimit,
+		catalog.LiveSeries,
+		catalog.LiveRefused,
+		catalog.PoolVerdict,
+		catalog.HostVerdict,
+	)
 	if err != nil {
 		return err
 	}
@@ -29,7 +37,12 @@ func (l *Live) Observe(meter metric.Meter) error {
 			if holds {
 				n = 1
 			}
-			observed.Int(o, row, n, metric.WithAttributes(append(of[:len(of):len(of)], catalog.VerdictKey.String(verdict.String()))...))
+			observed.Int(
+				o,
+				row,
+				n,
+				metric.WithAttributes(append(of[:len(of):len(of)], catalog.VerdictKey.String(verdict.String()))...),
+			)
 		})
 		return nil
 	}, observed.All...)

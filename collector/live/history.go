@@ -70,10 +70,19 @@ func (l *Live) History(id string) (h *History, ok bool) {
 		return figures
 	}
 	return &History{
-		From: l.begin.Add(time.Duration(first) * l.slot), Step: l.slot.Seconds(),
-		Used: column(used), Limit: column(limit), Pending: column(pending), OldestWait: column(oldest), WaitP99: column(waitP99),
-		UseP50: column(useP50), Rate: column(rate), NotServed: column(notServed),
-		Waits: l.heatmap(p, first/heatSlots, slot/heatSlots),
+		From: l.begin.Add(time.Duration(first) * l.slot),
+		Step: l.slot.Seconds(),
+		Used: column(
+			used,
+		),
+		Limit:      column(limit),
+		Pending:    column(pending),
+		OldestWait: column(oldest),
+		WaitP99:    column(waitP99),
+		UseP50:     column(useP50),
+		Rate:       column(rate),
+		NotServed:  column(notServed),
+		Waits:      l.heatmap(p, first/heatSlots, slot/heatSlots),
 	}, true
 }
 

@@ -10,10 +10,13 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// Holder is a use that goes on, of a pool that is full or whose oldest use lasts far longer than usual.
+// Holder is a use that goes on, of a pool that is full or whose oldest use lasts far longer than
+// usual.
 type Holder struct {
-	Age   float64  `json:"age"`             // seconds
-	Calls []string `json:"calls,omitempty"` // which led to it, the innermost first; of a task its function; each as main.query (query.go:12)
+	Age float64 `json:"age"` // seconds
+	// which led to it, the innermost first; of a task its function; each as main.query
+	// (query.go:12)
+	Calls []string `json:"calls,omitempty"`
 	Trace string   `json:"trace,omitempty"` // ID, in hexadecimal
 }
 
@@ -56,14 +59,16 @@ const (
 	mostCalls   = 8
 )
 
-// hold takes the holders of a pool from the exemplars of a point of its oldest use. Without room for them there are none.
+// hold takes the holders of a pool from the exemplars of a point of its oldest use. Without room
+// for them there are none.
 func (l *Live) hold(p *pool, point *otlp.Point) {
 	l.used -= p.size() - poolSize
 	p.held = nil
 	size := holdingSize
 	var all []Holder
 	point.EachExemplar(&l.work.exemplar, func(e *otlp.Exemplar) {
-		if len(all) == mostHolders || !(e.Number >= 0) || math.IsInf(e.Number, 1) { // which JSON does not have
+		// which JSON does not have
+		if len(all) == mostHolders || !(e.Number >= 0) || math.IsInf(e.Number, 1) {
 			return
 		}
 		h := Holder{Age: e.Number, Trace: hex.EncodeToString(e.Trace)}
@@ -96,7 +101,8 @@ const (
 	callSize    = 16
 )
 
-// callsOf returns the calls of a stack as Go prints it: a line for a function, and one for its place.
+// callsOf returns the calls of a stack as Go prints it: a line for a function, and one for its
+// place.
 func callsOf(stack string) (calls []string) {
 	lines := strings.Split(stack, "\n")
 	for i := 0; i+1 < len(lines) && len(calls) < mostCalls; i += 2 {

@@ -20,10 +20,15 @@ func (r *request) heldBy(all ...*metricspb.Exemplar) *request {
 }
 
 func holder(age float64, trace []byte, pairs ...string) *metricspb.Exemplar {
-	return &metricspb.Exemplar{Value: &metricspb.Exemplar_AsDouble{AsDouble: age}, TraceId: trace, FilteredAttributes: attributes(pairs...)}
+	return &metricspb.Exemplar{
+		Value:              &metricspb.Exemplar_AsDouble{AsDouble: age},
+		TraceId:            trace,
+		FilteredAttributes: attributes(pairs...),
+	}
 }
 
-// The exemplars of the oldest use are the holders, for as long as it goes on, and are accounted for.
+// The exemplars of the oldest use are the holders, for as long as it goes on, and are accounted
+// for.
 func TestHolders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Config{})
@@ -47,10 +52,14 @@ func TestHolders(t *testing.T) {
 			t.Fatalf("%d holders and then %d, want 0 and 2", len(without.Holders), len(p.Holders))
 		}
 		want := []string{"db.query (query.go:12)", "main.(*server).handle (main.go:40)", "main.bound"}
-		if h := p.Holders[0]; h.Age != 3 || h.Trace != "30313233343536373839616263646566" || !slices.Equal(h.Calls, want) {
+		if h := p.Holders[0]; h.Age != 3 || h.Trace != "30313233343536373839616263646566" ||
+			!slices.Equal(h.Calls, want) {
 			t.Errorf("held by %+v", h)
 		}
-		if got, want := p.Holders[0].String(), "3 s by db.query (query.go:12) < main.(*server).handle (main.go:40) < main.bound, trace 3031"; !strings.HasPrefix(got, want) {
+		if got, want := p.Holders[0].String(), "3 s by db.query (query.go:12) < main.(*server).handle (main.go:40) < main.bound, trace 3031"; !strings.HasPrefix(
+			got,
+			want,
+		) {
 			t.Errorf("in words: %s", got)
 		}
 		if h := p.Holders[1]; h.Age != 2 || h.Trace != "" || h.Calls != nil {
@@ -64,9 +73,22 @@ func TestHolders(t *testing.T) {
 			many[i] = holder(1, id, "code.stacktrace", strings.Repeat(stack, 100))
 		}
 		if p = offer(4, many...); len(p.Holders) != mostHolders || len(p.Holders[0].Calls) != mostCalls {
-			t.Errorf("%d holders with %d calls, want %d and %d", len(p.Holders), len(p.Holders[0].Calls), mostHolders, mostCalls)
+			t.Errorf(
+				"%d holders with %d calls, want %d and %d",
+				len(p.Holders),
+				len(p.Holders[0].Calls),
+				mostHolders,
+				mostCalls,
+			)
 		}
-		if p = offer(4, holder(math.NaN(), nil), holder(math.Inf(1), nil), holder(-1, nil), holder(5, nil)); len(p.Holders) != 1 || p.Holders[0].Age != 5 {
+		if p = offer(
+			4,
+			holder(math.NaN(), nil),
+			holder(math.Inf(1), nil),
+			holder(-1, nil),
+			holder(5, nil),
+		); len(p.Holders) != 1 ||
+			p.Holders[0].Age != 5 {
 			t.Errorf("%v hold it, want one since 5 s: the others are no ages", p.Holders)
 		}
 		if p = offer(0); len(p.Holders) != 0 || !p.OldestUse.IsZero() {

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// What makes a pool one to look at. The alerts of deploy/prometheus look at longer times and have limits of their own.
+// What makes a pool one to look at. The alerts of deploy/prometheus look at longer times and have
+// limits of their own.
 const (
 	longWait  = 1.0 // seconds that one has waited
 	slowWait  = 0.1 // seconds that one in a hundred waits

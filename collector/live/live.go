@@ -1,7 +1,9 @@
-// Package live keeps a picture of what the sidecar sees: the newest point of each series, and a quarter of an hour of what is shown, in bounded memory.
+// Package live keeps a picture of what the sidecar sees: the newest point of each series, and a
+// quarter of an hour of what is shown, in bounded memory.
 //
-// The points of apps come from [Live.Offer], which reads the metrics of the catalogue from an accepted request and skips the rest, and the sidecar's
-// own from [Live.Collect]. [Live.Picture] is the one thing that the summary, the page, /api, /metrics and a terminal read.
+// The points of apps come from [Live.Offer], which reads the metrics of the catalogue from an
+// accepted request and skips the rest, and the sidecar's own from [Live.Collect]. [Live.Picture] is
+// the one thing that the summary, the page, /api, /metrics and a terminal read.
 package live
 
 import (
@@ -19,13 +21,15 @@ type Config struct {
 	Service  string // what the sidecar is called, in [Picture.Service]
 	Upstream string // where it sends, in [Pipeline.Upstream]
 
-	// Neighbor returns the id of the one container beside the sidecar's, "" if that is not known. Collect calls it. It may be nil.
+	// Neighbor returns the id of the one container beside the sidecar's, "" if that is not known.
+	// Collect calls it. It may be nil.
 	Neighbor func() string
 }
 
 const defaultLimit = 4 << 20
 
-// Live keeps the picture. Its methods may be called at the same time; none waits for anything but a short computation.
+// Live keeps the picture. Its methods may be called at the same time; none waits for anything but a
+// short computation.
 type Live struct {
 	cfg     Config
 	refused atomic.Int64
@@ -70,7 +74,8 @@ func (l *Live) turn() {
 	l.changed = make(chan struct{})
 }
 
-// now returns the slot of the present, and makes slots coarse when they are used up. Caller must hold mu.
+// now returns the slot of the present, and makes slots coarse when they are used up. Caller must
+// hold mu.
 func (l *Live) now() int64 {
 	passed := max(0, time.Since(l.begin))
 	if l.slot == time.Second && passed >= slots*time.Second {
@@ -84,7 +89,8 @@ func (l *Live) now() int64 {
 	return int64(passed / l.slot)
 }
 
-// Collect takes a collection of the sidecar's own, which nobody changes any more. It is a sink of the sampler.
+// Collect takes a collection of the sidecar's own, which nobody changes any more. It is a sink of
+// the sampler.
 func (l *Live) Collect(rm *metricdata.ResourceMetrics) {
 	app := ""
 	if l.cfg.Neighbor != nil {

@@ -15,7 +15,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// A pool is shown as soon as its first points are there; an app that is young has rates from its start.
+// A pool is shown as soon as its first points are there; an app that is young has rates from its
+// start.
 func TestPool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Config{})
@@ -37,7 +38,8 @@ func TestPool(t *testing.T) {
 			distribution(catalog.PoolWaitDuration, 3, -80, counts, ofPool("orders", "poolgauge.pool.outcome", "acquired")...).
 			wire(t))
 		p := onlyPool(t, l)
-		if p.Name != "orders" || p.Kind != "worker" || p.Service != "shop" || p.Level != Trouble || p.Reason != "12 waiting, the oldest for 1.25 s; 3.2 a second not served" {
+		if p.Name != "orders" || p.Kind != "worker" || p.Service != "shop" || p.Level != Trouble ||
+			p.Reason != "12 waiting, the oldest for 1.25 s; 3.2 a second not served" {
 			t.Errorf("got %+v", p)
 		}
 		expect(t, "limit", p.Limit, 8)
@@ -72,13 +74,17 @@ func TestPool(t *testing.T) {
 	})
 }
 
-// What is not sent any more is absent, a rate is of the last interval, and a pool that sends nothing is silent.
+// What is not sent any more is absent, a rate is of the last interval, and a pool that sends
+// nothing is silent.
 func TestPoolGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Config{})
 		start := time.Now().Add(-time.Hour) // not young: nothing is known of before
 		send := func(acquired float64, ages ...float64) {
-			r := requestAt(start, time.Now()).number(catalog.PoolRequests, acquired, ofPool("db", "poolgauge.pool.outcome", "acquired")...)
+			r := requestAt(
+				start,
+				time.Now(),
+			).number(catalog.PoolRequests, acquired, ofPool("db", "poolgauge.pool.outcome", "acquired")...)
 			for _, age := range ages {
 				r.number(catalog.PoolPendingAge, age, ofPool("db")...)
 			}
@@ -110,7 +116,8 @@ func TestPoolGoesOn(t *testing.T) {
 	})
 }
 
-// The picture of many pools stays within its limit, says what it left out, and makes room for new pools once old ones are silent.
+// The picture of many pools stays within its limit, says what it left out, and makes room for new
+// pools once old ones are silent.
 func TestLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Config{})

@@ -14,7 +14,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// machine makes figures of the sidecar's own collections. A figure that needs two collections is missing from the first.
+// machine makes figures of the sidecar's own collections. A figure that needs two collections is
+// missing from the first.
 type machine struct {
 	view   view
 	app    string                 // id of the container that the app is in, "" if that is not known
@@ -35,7 +36,8 @@ func (m *machine) advance(rm *metricdata.ResourceMetrics, app string) {
 	}
 }
 
-// picture fills what it knows into p. What only a picture shows is made here, and not at every collection.
+// picture fills what it knows into p. What only a picture shows is made here, and not at every
+// collection.
 func (m *machine) picture(p *Picture) {
 	p.Host = m.shown.Host
 	if f := m.judge.Holds(); f.Verdict.Convicts() {
@@ -58,8 +60,16 @@ const (
 // course returns what is kept of a collection.
 func (m *machine) course() []float32 {
 	h := &m.shown.Host
-	row := []float32{courseCPU: float32(h.CPU.Or(math.NaN())), courseMemory: float32(h.MemoryUsed.Over(h.MemoryLimit).Or(math.NaN()))}
-	throttled, pressure := math.Inf(-1), higher(higher(higher(math.Inf(-1), h.Pressure.CPU.Or(-1)), h.Pressure.Memory.Or(-1)), h.Pressure.IO.Or(-1))
+	row := []float32{
+		courseCPU:    float32(h.CPU.Or(math.NaN())),
+		courseMemory: float32(h.MemoryUsed.Over(h.MemoryLimit).Or(math.NaN())),
+	}
+	throttled, pressure := math.Inf(
+		-1,
+	), higher(
+		higher(higher(math.Inf(-1), h.Pressure.CPU.Or(-1)), h.Pressure.Memory.Or(-1)),
+		h.Pressure.IO.Or(-1),
+	)
 	for i := range m.shown.Containers {
 		throttled = higher(throttled, m.shown.Containers[i].Throttled.Or(-1))
 	}
@@ -81,11 +91,16 @@ func (m *machine) hostFigures() Host {
 		return known(rate/all, ok && counted && all > 0)
 	}
 	h := Host{
-		CPUs: known(v.value(catalog.SystemCPULogicalCount)), IOWait: mode(semconv.CPUModeIOWait), Steal: mode(semconv.CPUModeSteal),
-		Load: known(v.value(catalog.SystemLoad1)), MemoryLimit: known(v.value(catalog.SystemMemoryLimit)),
-		MemoryUsed: known(v.value(catalog.SystemMemoryUsage, semconv.SystemMemoryStateUsed)),
-		SwapUsed:   known(v.value(catalog.SystemPagingUsage, semconv.SystemPagingStateUsed)),
-		Pressure:   m.pressure(catalog.PressureScopeKey.String("host")),
+		CPUs: known(
+			v.value(catalog.SystemCPULogicalCount),
+		),
+		IOWait:      mode(semconv.CPUModeIOWait),
+		Steal:       mode(semconv.CPUModeSteal),
+		Load:        known(v.value(catalog.SystemLoad1)),
+		MemoryLimit: known(v.value(catalog.SystemMemoryLimit)),
+		MemoryUsed:  known(v.value(catalog.SystemMemoryUsage, semconv.SystemMemoryStateUsed)),
+		SwapUsed:    known(v.value(catalog.SystemPagingUsage, semconv.SystemPagingStateUsed)),
+		Pressure:    m.pressure(catalog.PressureScopeKey.String("host")),
 	}
 	h.CPU = known(1-mode(semconv.CPUModeIdle).Or(0)-h.IOWait.Or(0), counted && all > 0)
 	return h
@@ -93,15 +108,22 @@ func (m *machine) hostFigures() Host {
 
 func (m *machine) pressure(with ...attribute.KeyValue) Pressure {
 	of := func(resource string) Figure {
-		stalled, ok := m.view.rate(catalog.PressureStallTime,
-			append([]attribute.KeyValue{catalog.PressureKindKey.String("some"), catalog.PressureResourceKey.String(resource)}, with...)...)
+		stalled, ok := m.view.rate(
+			catalog.PressureStallTime,
+			append(
+				[]attribute.KeyValue{
+					catalog.PressureKindKey.String("some"),
+					catalog.PressureResourceKey.String(resource),
+				},
+				with...)...)
 		return known(min(stalled, 1), ok) // the two clocks differ by a little
 	}
 	return Pressure{CPU: of("cpu"), Memory: of("memory"), IO: of("io")}
 }
 
-// containers has each container, the own control group outside a container, and the containers that have ended by a kill since the collection
-// before. Paths alone do not tell them apart: with a control group namespace of its own, each container is at the root.
+// containers has each container, the own control group outside a container, and the containers that
+// have ended by a kill since the collection before. Paths alone do not tell them apart: with a
+// control group namespace of its own, each container is at the root.
 func (m *machine) containers() (all []Container) {
 	seen := map[[2]attribute.Value]bool{}
 	add := func(row *catalog.Metric, ended bool) {
@@ -125,9 +147,13 @@ func (m *machine) container(path, id attribute.Value) Container {
 	v := &m.view
 	of := []attribute.KeyValue{{Key: catalog.CgroupPathKey, Value: path}, {Key: semconv.ContainerIDKey, Value: id}}
 	c := Container{
-		Path: path.AsString(), ID: id.AsString(),
-		CPU: known(v.rate(catalog.ContainerCPUTime, of...)), CPULimit: known(v.value(catalog.CgroupCPULimit, of...)),
-		Throttled:   known(v.rate(catalog.CgroupCPUThrottledPeriods, of...)).Over(known(v.rate(catalog.CgroupCPUPeriods, of...))),
+		Path:     path.AsString(),
+		ID:       id.AsString(),
+		CPU:      known(v.rate(catalog.ContainerCPUTime, of...)),
+		CPULimit: known(v.value(catalog.CgroupCPULimit, of...)),
+		Throttled: known(
+			v.rate(catalog.CgroupCPUThrottledPeriods, of...),
+		).Over(known(v.rate(catalog.CgroupCPUPeriods, of...))),
 		Memory:      known(v.value(catalog.ContainerMemoryWorkingSet, of...)),
 		MemoryLimit: known(v.value(catalog.CgroupMemoryLimit, of...)),
 		Pressure:    m.pressure(of...),
@@ -155,9 +181,17 @@ func (m *machine) pipeline() Pipeline {
 			return known(n/v.elapsed.Seconds(), ok)
 		}
 		p.Lanes = append(p.Lanes, Lane{
-			Name: lane.Value.AsString(), Available: known(v.value(catalog.UpstreamAvailable, lane)),
-			Queued: known(v.value(catalog.RelayQueuePoints, lane)), Oldest: known(v.value(catalog.RelayQueueAge, lane)),
-			Accepted: became("accepted"), Sent: became("sent"), Rejected: became("rejected"), Dropped: became("dropped"), Refused: became("refused"),
+			Name:      lane.Value.AsString(),
+			Available: known(v.value(catalog.UpstreamAvailable, lane)),
+			Queued:    known(v.value(catalog.RelayQueuePoints, lane)),
+			Oldest:    known(v.value(catalog.RelayQueueAge, lane)),
+			Accepted: became(
+				"accepted",
+			),
+			Sent:     became("sent"),
+			Rejected: became("rejected"),
+			Dropped:  became("dropped"),
+			Refused:  became("refused"),
 		})
 	})
 	slices.SortFunc(p.Lanes, func(a, b Lane) int { return strings.Compare(a.Name, b.Name) })
@@ -215,8 +249,13 @@ func (m *machine) cpuProbe() (p Probe, ok bool) {
 		state.delay = Known(mean)
 	}
 	p = Probe{
-		Name: "cpu", Stretch: state.stretch, RunDelay: state.delay,
-		Parallelism: known(v.value(catalog.ProbeParallelism)), Requested: known(v.value(catalog.ProbeParallelismRequested)),
+		Name:     "cpu",
+		Stretch:  state.stretch,
+		RunDelay: state.delay,
+		Parallelism: known(
+			v.value(catalog.ProbeParallelism),
+		),
+		Requested: known(v.value(catalog.ProbeParallelismRequested)),
 	}
 	return p, !p.Stretch.IsZero() || !p.RunDelay.IsZero() || !p.Parallelism.IsZero()
 }

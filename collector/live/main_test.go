@@ -28,7 +28,13 @@ func requestAt(start, at time.Time) *request { return &request{start: start, at:
 
 func attributes(pairs ...string) (kvs []*commonpb.KeyValue) {
 	for i := 0; i < len(pairs); i += 2 {
-		kvs = append(kvs, &commonpb.KeyValue{Key: pairs[i], Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: pairs[i+1]}}})
+		kvs = append(
+			kvs,
+			&commonpb.KeyValue{
+				Key:   pairs[i],
+				Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: pairs[i+1]}},
+			},
+		)
 	}
 	return kvs
 }
@@ -39,15 +45,22 @@ func ofPool(name string, more ...string) []string {
 
 func (r *request) number(row *catalog.Metric, v float64, pairs ...string) *request {
 	p := &metricspb.NumberDataPoint{
-		StartTimeUnixNano: uint64(r.start.UnixNano()), TimeUnixNano: uint64(r.at.UnixNano()), Attributes: attributes(pairs...),
-		Value: &metricspb.NumberDataPoint_AsDouble{AsDouble: v},
+		StartTimeUnixNano: uint64(
+			r.start.UnixNano(),
+		),
+		TimeUnixNano: uint64(r.at.UnixNano()),
+		Attributes:   attributes(pairs...),
+		Value:        &metricspb.NumberDataPoint_AsDouble{AsDouble: v},
 	}
 	if row.Number == catalog.Int {
 		p.Value = &metricspb.NumberDataPoint_AsInt{AsInt: int64(v)}
 	}
 	m := &metricspb.Metric{Name: row.Name, Unit: row.Unit, Data: &metricspb.Metric_Sum{Sum: &metricspb.Sum{
-		DataPoints: []*metricspb.NumberDataPoint{p}, AggregationTemporality: metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE,
-		IsMonotonic: row.Kind == catalog.Counter,
+		DataPoints: []*metricspb.NumberDataPoint{
+			p,
+		},
+		AggregationTemporality: metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE,
+		IsMonotonic:            row.Kind == catalog.Counter,
 	}}}
 	if row.Kind == catalog.Gauge {
 		m.Data = &metricspb.Metric_Gauge{Gauge: &metricspb.Gauge{DataPoints: []*metricspb.NumberDataPoint{p}}}
@@ -59,26 +72,38 @@ func (r *request) number(row *catalog.Metric, v float64, pairs ...string) *reque
 // distribution adds exponential buckets of a scale: counts from the bucket offset on.
 func (r *request) distribution(row *catalog.Metric, scale, offset int32, counts []uint64, pairs ...string) *request {
 	p := &metricspb.ExponentialHistogramDataPoint{
-		StartTimeUnixNano: uint64(r.start.UnixNano()), TimeUnixNano: uint64(r.at.UnixNano()), Attributes: attributes(pairs...),
-		Scale: scale, Positive: &metricspb.ExponentialHistogramDataPoint_Buckets{Offset: offset, BucketCounts: counts},
-		Exemplars: []*metricspb.Exemplar{{TimeUnixNano: 1}},
+		StartTimeUnixNano: uint64(
+			r.start.UnixNano(),
+		),
+		TimeUnixNano: uint64(r.at.UnixNano()),
+		Attributes:   attributes(pairs...),
+		Scale:        scale,
+		Positive:     &metricspb.ExponentialHistogramDataPoint_Buckets{Offset: offset, BucketCounts: counts},
+		Exemplars:    []*metricspb.Exemplar{{TimeUnixNano: 1}},
 	}
 	for _, n := range counts {
 		p.Count += n
 	}
 	r.metrics = append(r.metrics, &metricspb.Metric{Name: row.Name, Data: &metricspb.Metric_ExponentialHistogram{
 		ExponentialHistogram: &metricspb.ExponentialHistogram{
-			DataPoints: []*metricspb.ExponentialHistogramDataPoint{p}, AggregationTemporality: metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE,
+			DataPoints: []*metricspb.ExponentialHistogramDataPoint{
+				p,
+			},
+			AggregationTemporality: metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE,
 		},
 	}})
 	return r
 }
 
 func (r *request) message() *collectorpb.ExportMetricsServiceRequest {
-	return &collectorpb.ExportMetricsServiceRequest{ResourceMetrics: []*metricspb.ResourceMetrics{{
-		Resource:     &resourcepb.Resource{Attributes: attributes("service.name", r.service, "service.instance.id", "1")},
-		ScopeMetrics: []*metricspb.ScopeMetrics{{Metrics: r.metrics}},
-	}}}
+	return &collectorpb.ExportMetricsServiceRequest{ResourceMetrics: []*metricspb.ResourceMetrics{
+		{
+			Resource: &resourcepb.Resource{
+				Attributes: attributes("service.name", r.service, "service.instance.id", "1"),
+			},
+			ScopeMetrics: []*metricspb.ScopeMetrics{{Metrics: r.metrics}},
+		},
+	}}
 }
 
 func (r *request) wire(t testing.TB) []byte {

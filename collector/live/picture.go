@@ -2,16 +2,18 @@ package live
 
 import "time"
 
-// Picture is what the sidecar knows at one moment: what the summary, the page, the JSON of /api and a terminal show. Its JSON is stable: keys are added
-// and never change their meaning, and what is absent is left out. Times are in seconds, sizes in bytes, shares from 0 to 1, rates per second, of about the
-// last ten seconds or the last interval of the app, whichever is longer.
+// Picture is what the sidecar knows at one moment: what the summary, the page, the JSON of /api and
+// a terminal show. Its JSON is stable: keys are added and never change their meaning, and what is
+// absent is left out. Times are in seconds, sizes in bytes, shares from 0 to 1, rates per second,
+// of about the last ten seconds or the last interval of the app, whichever is longer.
 type Picture struct {
-	At         time.Time   `json:"at"`
-	Service    string      `json:"service,omitempty"` // of the sidecar itself: its name and where it runs
-	Pools      []Pool      `json:"pools"`             // worst first
-	Host       Host        `json:"host"`
-	Course     Course      `json:"course"`
-	Step       float64     `json:"step"` // seconds of a column of a Spark and of the Course: 15, or 3 in the first minutes
+	At      time.Time `json:"at"`
+	Service string    `json:"service,omitempty"` // of the sidecar itself: its name and where it runs
+	Pools   []Pool    `json:"pools"`             // worst first
+	Host    Host      `json:"host"`
+	Course  Course    `json:"course"`
+	// seconds of a column of a Spark and of the Course: 15, or 3 in the first minutes
+	Step       float64     `json:"step"`
 	Containers []Container `json:"containers"`
 	Probes     []Probe     `json:"probes"`
 	Pipeline   Pipeline    `json:"pipeline"`
@@ -21,7 +23,8 @@ type Picture struct {
 // Level says how a pool is doing, by what can be seen of it: it is no verdict on why.
 type Level string
 
-// The levels, the worst first. A pool is silent when it has sent nothing for three of its intervals, and at least ten seconds.
+// The levels, the worst first. A pool is silent when it has sent nothing for three of its
+// intervals, and at least ten seconds.
 const (
 	Trouble Level = "trouble" // callers were not served, or one has waited for a second
 	Warning Level = "warning" // it is full and callers wait, or one in a hundred waits for 100 ms
@@ -31,7 +34,9 @@ const (
 
 // Pool is the newest of one pool.
 type Pool struct {
-	ID       string    `json:"id"` // the same after a restart of the app, if its resource has the same service.instance.id and process.pid, or none
+	// the same after a restart of the app, if its resource has the same service.instance.id and
+	// process.pid, or none
+	ID       string    `json:"id"`
 	Name     string    `json:"name"`
 	Kind     string    `json:"kind"`
 	Service  string    `json:"service,omitempty"`
@@ -47,24 +52,27 @@ type Pool struct {
 	Pending      Figure `json:"pending,omitzero"`
 	PendingLimit Figure `json:"pendingLimit,omitzero"` // absent: unbounded
 	OldestWait   Figure `json:"oldestWait,omitzero"`   // absent: nobody waits
-	OldestUse    Figure `json:"oldestUse,omitzero"`    // how long it has lasted; absent: nothing is used, or the pool does not know
+	// how long it has lasted; absent: nothing is used, or the pool does not know
+	OldestUse Figure `json:"oldestUse,omitzero"`
 
-	Wait      Quantiles `json:"wait,omitzero"` // of all outcomes
-	Use       Quantiles `json:"use,omitzero"`
-	MeanWait  Figure    `json:"meanWait,omitzero"`  // of those that waited, where Wait is unknown
-	MeanUse   Figure    `json:"meanUse,omitzero"`   // slot-seconds of a request that was served, on average
-	Rate      Figure    `json:"rate,omitzero"`      // acquired
-	NotServed Figure    `json:"notServed,omitzero"` // rejected, canceled, timed out
-	Failed    Figure    `json:"failed,omitzero"`    // uses that ended in an error, a panic or an exit
-	OnCPU     Figure    `json:"onCPU,omitzero"`     // shares of the time in use
-	RunQueue  Figure    `json:"runQueue,omitzero"`
-	Blocked   Figure    `json:"blocked,omitzero"`
+	Wait     Quantiles `json:"wait,omitzero"` // of all outcomes
+	Use      Quantiles `json:"use,omitzero"`
+	MeanWait Figure    `json:"meanWait,omitzero"` // of those that waited, where Wait is unknown
+	// slot-seconds of a request that was served, on average
+	MeanUse   Figure `json:"meanUse,omitzero"`
+	Rate      Figure `json:"rate,omitzero"`      // acquired
+	NotServed Figure `json:"notServed,omitzero"` // rejected, canceled, timed out
+	Failed    Figure `json:"failed,omitzero"`    // uses that ended in an error, a panic or an exit
+	OnCPU     Figure `json:"onCPU,omitzero"`     // shares of the time in use
+	RunQueue  Figure `json:"runQueue,omitzero"`
+	Blocked   Figure `json:"blocked,omitzero"`
 
 	Verdict     string   `json:"verdict,omitempty"` // why it is full; absent while nothing says so
 	Evidence    []string `json:"evidence,omitempty"`
 	Recommended Figure   `json:"recommended,omitzero"` // limit
 
-	Holders []Holder `json:"holders,omitempty"` // the oldest uses, while the pool is full or one lasts far longer than usual
+	// the oldest uses, while the pool is full or one lasts far longer than usual
+	Holders []Holder `json:"holders,omitempty"`
 
 	Spark Spark `json:"spark"`
 }
@@ -72,7 +80,8 @@ type Pool struct {
 // Fill returns used ÷ limit.
 func (p Pool) Fill() Figure { return p.Used.Over(p.Limit) }
 
-// Spark is [SparkColumns] columns of [Picture.Step] each, the oldest first; each is the most that was seen in it.
+// Spark is [SparkColumns] columns of [Picture.Step] each, the oldest first; each is the most that
+// was seen in it.
 type Spark struct {
 	Fill Column `json:"fill"` // shares of the limit, or slots used where there is none
 	Wait Column `json:"wait"` // the oldest wait, or the 99th percentile if that is longer
@@ -97,7 +106,8 @@ type Host struct {
 	SwapUsed    Figure   `json:"swapUsed,omitzero"`
 	Pressure    Pressure `json:"pressure,omitzero"`
 
-	Verdict  string `json:"verdict,omitempty"` // what the machine or the container is short of; absent while nothing says so
+	// what the machine or the container is short of; absent while nothing says so
+	Verdict  string `json:"verdict,omitempty"`
 	Evidence string `json:"evidence,omitempty"`
 }
 
@@ -118,13 +128,14 @@ type Pressure struct {
 
 // Container is a control group: a container, if it has an ID.
 type Container struct {
-	Path        string   `json:"path"`
-	ID          string   `json:"id,omitempty"`
-	Name        string   `json:"name,omitempty"`     // in its pod; the sidecar's own has it, where it was told
-	CPU         Figure   `json:"cpu,omitzero"`       // CPUs used
-	CPULimit    Figure   `json:"cpuLimit,omitzero"`  // quota in CPUs; absent: none
-	Throttled   Figure   `json:"throttled,omitzero"` // share of the periods of the quota in which it was stopped
-	Memory      Figure   `json:"memory,omitzero"`    // working set
+	Path     string `json:"path"`
+	ID       string `json:"id,omitempty"`
+	Name     string `json:"name,omitempty"`    // in its pod; the sidecar's own has it, where it was told
+	CPU      Figure `json:"cpu,omitzero"`      // CPUs used
+	CPULimit Figure `json:"cpuLimit,omitzero"` // quota in CPUs; absent: none
+	// share of the periods of the quota in which it was stopped
+	Throttled   Figure   `json:"throttled,omitzero"`
+	Memory      Figure   `json:"memory,omitzero"` // working set
 	MemoryLimit Figure   `json:"memoryLimit,omitzero"`
 	OOMKills    Figure   `json:"oomKills,omitzero"`
 	Pressure    Pressure `json:"pressure,omitzero"`
@@ -150,11 +161,12 @@ type Phase struct {
 
 // Pipeline is what becomes of what the sidecar accepts.
 type Pipeline struct {
-	Upstream    string `json:"upstream,omitempty"` // where it sends; absent: nowhere
-	Lanes       []Lane `json:"lanes"`              // of the signals that there was something of
-	QueueUsed   Figure `json:"queueUsed,omitzero"`
-	QueueLimit  Figure `json:"queueLimit,omitzero"`
-	Durable     Figure `json:"durable,omitzero"` // 1 while the queue is on disk, 0 while its storage fails; absent: in memory
+	Upstream   string `json:"upstream,omitempty"` // where it sends; absent: nowhere
+	Lanes      []Lane `json:"lanes"`              // of the signals that there was something of
+	QueueUsed  Figure `json:"queueUsed,omitzero"`
+	QueueLimit Figure `json:"queueLimit,omitzero"`
+	// 1 while the queue is on disk, 0 while its storage fails; absent: in memory
+	Durable     Figure `json:"durable,omitzero"`
 	Connections Figure `json:"connections,omitzero"`
 }
 
@@ -179,7 +191,8 @@ type Memory struct {
 	Refused int64 `json:"refused"` // points of series that there was no room for
 }
 
-// History is a quarter of an hour of one pool. Column i is of the time from From + i × Step; a value is the most that was seen in it, null if nothing was.
+// History is a quarter of an hour of one pool. Column i is of the time from From + i × Step; a
+// value is the most that was seen in it, null if nothing was.
 type History struct {
 	From       time.Time `json:"from"`
 	Step       float64   `json:"step"` // seconds
@@ -196,8 +209,9 @@ type History struct {
 
 // Heatmap is how many requests waited how long. Counts are approximate: within 8 %.
 type Heatmap struct {
-	From   time.Time `json:"from"`
-	Step   float64   `json:"step"`   // seconds
-	Bounds []float64 `json:"bounds"` // upper bounds of the rows in seconds, but for the last, which has none
+	From time.Time `json:"from"`
+	Step float64   `json:"step"` // seconds
+	// upper bounds of the rows in seconds, but for the last, which has none
+	Bounds []float64 `json:"bounds"`
 	Counts [][]int64 `json:"counts"` // by column, then by row
 }

@@ -57,13 +57,25 @@ type pool struct {
 
 // gauges are the figures that are the value of a series as it is; the value of a limit is.
 var gauges = map[role]int{
-	limitRole: limit, usedRole: used, idleRole: idle, constructingRole: constructing, pendingRole: pending, pendingLimitRole: pendingLimit, oldestRole: oldest,
-	oldestUseRole: oldestUse,
+	limitRole:        limit,
+	usedRole:         used,
+	idleRole:         idle,
+	constructingRole: constructing,
+	pendingRole:      pending,
+	pendingLimitRole: pendingLimit,
+	oldestRole:       oldest,
+	oldestUseRole:    oldestUse,
 }
 
 // rates are the figures that are the growth of one or several series.
 var rates = map[role]int{
-	acquiredRole: rate, notServedRole: notServed, canceledRole: notServed, failedRole: failed, onCPURole: onCPU, runQueueRole: runQueue, blockedRole: blocked,
+	acquiredRole:  rate,
+	notServedRole: notServed,
+	canceledRole:  notServed,
+	failedRole:    failed,
+	onCPURole:     onCPU,
+	runQueueRole:  runQueue,
+	blockedRole:   blocked,
 }
 
 // work makes the figures of a pool from its series that were in the last request.
@@ -162,19 +174,44 @@ func (p *pool) silentAfter() time.Duration { return max(3*p.interval, 10*time.Se
 // picture is what is shown of the pool.
 func (p *pool) picture(now time.Time) Pool {
 	q := Pool{
-		ID: p.id, Name: p.name, Kind: p.kind, Service: p.app.service, Instance: p.app.instance, Seen: p.seen,
-		Limit: p.figure(limit), Used: p.figure(used), Idle: p.figure(idle), Constructing: p.figure(constructing),
-		Pending: p.figure(pending), PendingLimit: p.figure(pendingLimit), OldestWait: p.figure(oldest),
-		OldestUse: p.figure(oldestUse),
-		Wait:      Quantiles{p.figure(waitP50), p.figure(waitP95), p.figure(waitP99)},
-		Use:       Quantiles{p.figure(useP50), p.figure(useP95), p.figure(useP99)},
-		MeanWait:  p.figure(meanWait), MeanUse: p.figure(meanUse), Rate: p.figure(rate), NotServed: p.figure(notServed), Failed: p.figure(failed),
+		ID:           p.id,
+		Name:         p.name,
+		Kind:         p.kind,
+		Service:      p.app.service,
+		Instance:     p.app.instance,
+		Seen:         p.seen,
+		Limit:        p.figure(limit),
+		Used:         p.figure(used),
+		Idle:         p.figure(idle),
+		Constructing: p.figure(constructing),
+		Pending:      p.figure(pending),
+		PendingLimit: p.figure(pendingLimit),
+		OldestWait:   p.figure(oldest),
+		OldestUse:    p.figure(oldestUse),
+		Wait:         Quantiles{p.figure(waitP50), p.figure(waitP95), p.figure(waitP99)},
+		Use:          Quantiles{p.figure(useP50), p.figure(useP95), p.figure(useP99)},
+		MeanWait: p.figure(
+			meanWait,
+		),
+		MeanUse:   p.figure(meanUse),
+		Rate:      p.figure(rate),
+		NotServed: p.figure(notServed),
+		Failed:    p.figure(failed),
 	}
 	if q.Use.P95.IsZero() {
 		q.Use.P50 = Figure{}
 	}
 	if total := p.figure(onCPU).Or(0) + p.figure(runQueue).Or(0) + p.figure(blocked).Or(0); total > 0 {
-		q.OnCPU, q.RunQueue, q.Blocked = share(p.figure(onCPU), total), share(p.figure(runQueue), total), share(p.figure(blocked), total)
+		q.OnCPU, q.RunQueue, q.Blocked = share(
+			p.figure(onCPU),
+			total,
+		), share(
+			p.figure(runQueue),
+			total,
+		), share(
+			p.figure(blocked),
+			total,
+		)
 	}
 	if !q.OldestUse.IsZero() {
 		q.Holders = p.holders() // which nobody changes

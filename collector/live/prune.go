@@ -6,9 +6,11 @@ import (
 )
 
 const (
-	// forgotten is how long what is silent is remembered: nothing of it is in the history any more then.
+	// forgotten is how long what is silent is remembered: nothing of it is in the history any more
+	// then.
 	forgotten = 15 * time.Minute
-	// replaced is how long it is remembered when there is no room, or another app has a pool of its name.
+	// replaced is how long it is remembered when there is no room, or another app has a pool of its
+	// name.
 	replaced = time.Minute
 )
 
@@ -21,7 +23,10 @@ func (l *Live) prune(now time.Time) {
 		}
 	}
 	for _, p := range l.pools {
-		if silent := now.Sub(p.seen); silent > forgotten || silent > max(replaced, p.silentAfter()) && fresh[p.names()] {
+		if silent := now.Sub(
+			p.seen,
+		); silent > forgotten ||
+			silent > max(replaced, p.silentAfter()) && fresh[p.names()] {
 			l.forget(p)
 		}
 	}
@@ -42,7 +47,8 @@ func (l *Live) prune(now time.Time) {
 
 func (p *pool) names() [3]string { return [3]string{p.app.service, p.name, p.kind} }
 
-// makeRoom forgets the pool that has been silent for longest, if it has been for a minute. Caller must hold mu.
+// makeRoom forgets the pool that has been silent for longest, if it has been for a minute. Caller
+// must hold mu.
 func (l *Live) makeRoom(now time.Time) bool {
 	var oldest *pool
 	for _, p := range l.pools {

@@ -26,7 +26,8 @@ type Label struct{ Name, Value string }
 // fresh is how long a point is the newest that is known, and not of the past.
 const fresh = 5 * time.Minute
 
-// EachSample calls f with the newest point of each series of the catalogue's metrics that is cumulative, the sidecar's own last.
+// EachSample calls f with the newest point of each series of the catalogue's metrics that is
+// cumulative, the sidecar's own last.
 func (l *Live) EachSample(f func(*Sample)) {
 	l.mu.Lock()
 	now := time.Now()
@@ -44,9 +45,13 @@ func (l *Live) EachSample(f func(*Sample)) {
 
 func (a *app) each(now time.Time, buckets *otlp.Buckets, f func(*Sample)) {
 	var resource []Label
-	otlp.EachAttribute(a.resource, func(key, value []byte) { resource = append(resource, Label{text(key), text(value)}) })
+	otlp.EachAttribute(
+		a.resource,
+		func(key, value []byte) { resource = append(resource, Label{text(key), text(value)}) },
+	)
 	for _, s := range a.series {
-		if s.delta || s.at == 0 || now.UnixNano()-s.at > int64(fresh) || s.pool != nil && s.generation != s.pool.generation {
+		if s.delta || s.at == 0 || now.UnixNano()-s.at > int64(fresh) ||
+			s.pool != nil && s.generation != s.pool.generation {
 			continue
 		}
 		sample := Sample{Metric: s.metric, Resource: resource, Value: s.value}
@@ -54,9 +59,14 @@ func (a *app) each(now time.Time, buckets *otlp.Buckets, f func(*Sample)) {
 			sample.Start = time.Unix(0, s.start)
 		}
 		if s.pool != nil {
-			sample.Attributes = []Label{{string(catalog.PoolNameKey), s.pool.name}, {string(catalog.PoolKindKey), s.pool.kind}}
+			sample.Attributes = []Label{
+				{string(catalog.PoolNameKey), s.pool.name},
+				{string(catalog.PoolKindKey), s.pool.kind},
+			}
 		}
-		s.eachAttribute(func(key, value []byte) { sample.Attributes = append(sample.Attributes, Label{text(key), text(value)}) })
+		s.eachAttribute(
+			func(key, value []byte) { sample.Attributes = append(sample.Attributes, Label{text(key), text(value)}) },
+		)
 		if s.metric.Kind == catalog.Histogram {
 			if !otlp.ReadBuckets(s.buckets, s.kind, buckets) {
 				continue
@@ -92,24 +102,58 @@ func eachOf(data metricdata.Aggregation, row *catalog.Metric, resource []Label, 
 	case metricdata.Histogram[float64]:
 		for i := range d.DataPoints {
 			p := &d.DataPoints[i]
-			f(&Sample{Metric: row, Resource: resource, Attributes: labels(&p.Attributes), Start: p.StartTime, Buckets: &otlp.Buckets{
-				Count: p.Count, Sum: p.Sum, Bounds: p.Bounds, Counts: p.BucketCounts,
-			}})
+			f(
+				&Sample{
+					Metric:     row,
+					Resource:   resource,
+					Attributes: labels(&p.Attributes),
+					Start:      p.StartTime,
+					Buckets: &otlp.Buckets{
+						Count: p.Count, Sum: p.Sum, Bounds: p.Bounds, Counts: p.BucketCounts,
+					},
+				},
+			)
 		}
 	case metricdata.ExponentialHistogram[float64]:
 		for i := range d.DataPoints {
 			p := &d.DataPoints[i]
-			f(&Sample{Metric: row, Resource: resource, Attributes: labels(&p.Attributes), Start: p.StartTime, Buckets: &otlp.Buckets{
-				Count: p.Count, Zero: p.ZeroCount, Sum: p.Sum, Scale: p.Scale, Offset: p.PositiveBucket.Offset, Counts: p.PositiveBucket.Counts,
-			}})
+			f(
+				&Sample{
+					Metric:     row,
+					Resource:   resource,
+					Attributes: labels(&p.Attributes),
+					Start:      p.StartTime,
+					Buckets: &otlp.Buckets{
+						Count:  p.Count,
+						Zero:   p.ZeroCount,
+						Sum:    p.Sum,
+						Scale:  p.Scale,
+						Offset: p.PositiveBucket.Offset,
+						Counts: p.PositiveBucket.Counts,
+					},
+				},
+			)
 		}
 	}
 }
 
-func eachNumber[N int64 | float64](row *catalog.Metric, resource []Label, points []metricdata.DataPoint[N], f func(*Sample)) {
+func eachNumber[N int64 | float64](
+	row *catalog.Metric,
+	resource []Label,
+	points []metricdata.DataPoint[N],
+	f func(*Sample),
+) {
 	for i := range points {
 		p := &points[i]
-		f(&Sample{Metric: row, Resource: resource, Attributes: labels(&p.Attributes), Start: p.StartTime, Value: float64(p.Value)})
+		f(
+			&Sample{
+				Metric:     row,
+				Resource:   resource,
+				Attributes: labels(&p.Attributes),
+				Start:      p.StartTime,
+				Value:      float64(p.Value),
+			},
+		)
 	}
 }
 

@@ -16,7 +16,8 @@ import (
 // fileName is where the history is in a directory.
 const fileName = ".live.json" // which the queue, whose directory it is, leaves alone
 
-// stored is the history of pools as it is in a file. A file of another version is of no use, and is left.
+// stored is the history of pools as it is in a file. A file of another version is of no use, and is
+// left.
 type stored struct {
 	Version int           `json:"version"`
 	Begin   time.Time     `json:"begin"`
@@ -42,7 +43,8 @@ type storedPool struct {
 
 const version = 1
 
-// Save writes the history to a file in dir, in place of the one that is there. What an app sends next goes on from it after [Live.Load].
+// Save writes the history to a file in dir, in place of the one that is there. What an app sends
+// next goes on from it after [Live.Load].
 func (l *Live) Save(dir string) error {
 	data, err := json.Marshal(l.stored())
 	if err != nil {
@@ -65,8 +67,16 @@ func (l *Live) stored() stored {
 	s := stored{Version: version, Begin: l.begin, Slot: l.slot}
 	for _, p := range l.pools {
 		q := storedPool{
-			Service: p.app.service, Instance: p.app.instance, App: p.app.key, ID: p.id, Name: p.name, Kind: p.kind, Seen: p.seen, Interval: p.interval,
-			Last: p.track.last, HeatLast: p.waits.last,
+			Service:  p.app.service,
+			Instance: p.app.instance,
+			App:      p.app.key,
+			ID:       p.id,
+			Name:     p.name,
+			Kind:     p.kind,
+			Seen:     p.seen,
+			Interval: p.interval,
+			Last:     p.track.last,
+			HeatLast: p.waits.last,
 		}
 		for _, v := range p.now {
 			q.Now = binary.LittleEndian.AppendUint32(q.Now, math.Float32bits(v))
@@ -84,8 +94,9 @@ func (l *Live) stored() stored {
 	return s
 }
 
-// Load reads what [Live.Save] left in dir, if that is not older than what is remembered. Call it before anything else. What is damaged or of another
-// version is an error, and the picture is empty then.
+// Load reads what [Live.Save] left in dir, if that is not older than what is remembered. Call it
+// before anything else. What is damaged or of another version is an error, and the picture is empty
+// then.
 func (l *Live) Load(dir string) error {
 	data, err := os.ReadFile(filepath.Join(dir, fileName)) //nolint:gosec // the user names the directory
 	if errors.Is(err, os.ErrNotExist) {
@@ -100,7 +111,14 @@ func (l *Live) Load(dir string) error {
 	}
 	now := time.Now()
 	if s.Version != version || s.Slot != time.Second && s.Slot != coarse*time.Second || s.Begin.After(now) {
-		return fmt.Errorf("%s: expected version %d, got %d, begun at %v in slots of %v", fileName, version, s.Version, s.Begin, s.Slot)
+		return fmt.Errorf(
+			"%s: expected version %d, got %d, begun at %v in slots of %v",
+			fileName,
+			version,
+			s.Version,
+			s.Begin,
+			s.Slot,
+		)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -114,7 +132,8 @@ func (l *Live) Load(dir string) error {
 	return nil
 }
 
-// restore makes a pool of what was stored, if there is room. It returns false if that is damaged. Caller must hold mu.
+// restore makes a pool of what was stored, if there is room. It returns false if that is damaged.
+// Caller must hold mu.
 func (l *Live) restore(q *storedPool) bool {
 	most := int64(time.Since(l.begin)/l.slot) + 1
 	if len(q.Now) != 4*figures || len(q.Track) != 2*tracked*slots || len(q.Heat) != heatWidth*heatHeight ||
@@ -131,7 +150,15 @@ func (l *Live) restore(q *storedPool) bool {
 		l.used += appSize
 	}
 	a.seen = q.Seen
-	p := &pool{app: a, id: q.ID, name: q.Name, kind: q.Kind, seen: q.Seen, interval: q.Interval, track: newTrack(tracked)}
+	p := &pool{
+		app:      a,
+		id:       q.ID,
+		name:     q.Name,
+		kind:     q.Kind,
+		seen:     q.Seen,
+		interval: q.Interval,
+		track:    newTrack(tracked),
+	}
 	for i := range p.now {
 		p.now[i] = math.Float32frombits(binary.LittleEndian.Uint32(q.Now[4*i:]))
 	}
@@ -149,7 +176,8 @@ func (l *Live) restore(q *storedPool) bool {
 	return true
 }
 
-// Keeper saves the history into a directory from time to time, from a goroutine of its own, so that a disk that hangs holds nothing else up.
+// Keeper saves the history into a directory from time to time, from a goroutine of its own, so that
+// a disk that hangs holds nothing else up.
 type Keeper struct {
 	live  *Live
 	dir   string
@@ -161,7 +189,8 @@ type Keeper struct {
 // pace is how often the history is saved: what a kill may lose of it.
 const pace = 5 * time.Minute
 
-// Keep loads what there is in dir, saves it from time to time, and tells what goes wrong. Call [Keeper.Close].
+// Keep loads what there is in dir, saves it from time to time, and tells what goes wrong. Call
+// [Keeper.Close].
 func (l *Live) Keep(dir string, tell func(error)) *Keeper {
 	if err := l.Load(dir); err != nil {
 		tell(err)

@@ -10,7 +10,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// window is the least time that rates and quantiles are of; they are of less than two windows, or of the app's interval if that is longer.
+// window is the least time that rates and quantiles are of; they are of less than two windows, or
+// of the app's interval if that is longer.
 const window = 9 * time.Second
 
 // young is how old a counter may be when it is first seen, to count from its start.
@@ -41,7 +42,8 @@ type mark struct {
 	buckets []byte
 }
 
-// take takes a point that is not older than the last. wire is what it has of a histogram, to be copied.
+// take takes a point that is not older than the last. wire is what it has of a histogram, to be
+// copied.
 func (s *series) take(p *otlp.Point, wire []byte) {
 	s.buckets = append(s.buckets[:0], wire...)
 	start, at := int64(p.Start), int64(p.Time)
@@ -114,16 +116,31 @@ const (
 	roles
 )
 
-// plainRoles are those of metrics, and states those of the values of the attribute that tells series of one metric apart.
+// plainRoles are those of metrics, and states those of the values of the attribute that tells
+// series of one metric apart.
 var (
 	plainRoles = map[*catalog.Metric]role{
-		catalog.PoolLimit: limitRole, catalog.PoolPending: pendingRole, catalog.PoolPendingLimit: pendingLimitRole, catalog.PoolPendingAge: oldestRole,
-		catalog.PoolUseAge: oldestUseRole, catalog.PoolUseTime: useTimeRole, catalog.PoolHeldBackTime: heldBackRole, catalog.PoolVerdict: verdictRole,
-		catalog.PoolWaitDuration: waitRole, catalog.PoolUseDuration: useRole, catalog.PoolWaits: waitsRole, catalog.PoolWaitTime: waitTimeRole,
+		catalog.PoolLimit:        limitRole,
+		catalog.PoolPending:      pendingRole,
+		catalog.PoolPendingLimit: pendingLimitRole,
+		catalog.PoolPendingAge:   oldestRole,
+		catalog.PoolUseAge:       oldestUseRole,
+		catalog.PoolUseTime:      useTimeRole,
+		catalog.PoolHeldBackTime: heldBackRole,
+		catalog.PoolVerdict:      verdictRole,
+		catalog.PoolWaitDuration: waitRole,
+		catalog.PoolUseDuration:  useRole,
+		catalog.PoolWaits:        waitsRole,
+		catalog.PoolWaitTime:     waitTimeRole,
 	}
 	states = map[*catalog.Metric]map[string]role{
-		catalog.PoolUsage:      {"used": usedRole, "idle": idleRole, "constructing": constructingRole},
-		catalog.PoolRequests:   {"acquired": acquiredRole, "rejected": notServedRole, "canceled": canceledRole, "timeout": notServedRole},
+		catalog.PoolUsage: {"used": usedRole, "idle": idleRole, "constructing": constructingRole},
+		catalog.PoolRequests: {
+			"acquired": acquiredRole,
+			"rejected": notServedRole,
+			"canceled": canceledRole,
+			"timeout":  notServedRole,
+		},
 		catalog.PoolCompleted:  {"ok": okRole, "error": failedRole, "panic": failedRole, "exit": failedRole},
 		catalog.PoolResources:  {"create_failed": notMadeRole},
 		catalog.PoolUseCPUTime: {"on_cpu": onCPURole, "run_queue": runQueueRole, "blocked": blockedRole},
@@ -137,7 +154,10 @@ func (s *series) roleOf(m *catalog.Metric) (r role) {
 		return plainRoles[m]
 	}
 	s.eachAttribute(func(key, value []byte) {
-		if k := string(key); k == string(catalog.PoolStateKey) || k == string(catalog.PoolOutcomeKey) || k == string(catalog.PoolEventKey) {
+		if k := string(
+			key,
+		); k == string(catalog.PoolStateKey) || k == string(catalog.PoolOutcomeKey) ||
+			k == string(catalog.PoolEventKey) {
 			r = of[string(value)]
 		}
 	})

@@ -78,7 +78,8 @@ func (s *spread) quantiles() (p50, p95, p99 float64) {
 	return s.quantile(0.5 * total), s.quantile(0.95 * total), s.quantile(0.99 * total)
 }
 
-// quantile returns the value of a rank; NaN if there is none. Inside of a cell values are taken as spread evenly, by order of magnitude where it has one.
+// quantile returns the value of a rank; NaN if there is none. Inside of a cell values are taken as
+// spread evenly, by order of magnitude where it has one.
 func (s *spread) quantile(rank float64) float64 {
 	for _, c := range s.cells {
 		if rank > c.n {
@@ -104,8 +105,8 @@ func (c cell) middle() float64 {
 	return math.Sqrt(c.lower * c.upper)
 }
 
-// Cumulative returns how many values of exponential buckets are at or below each bound, about: values are taken as spread evenly in each bucket, by order
-// of magnitude.
+// Cumulative returns how many values of exponential buckets are at or below each bound, about:
+// values are taken as spread evenly in each bucket, by order of magnitude.
 func Cumulative(b *otlp.Buckets, bounds []float64) []uint64 {
 	var s spread
 	s.add(b, &otlp.Buckets{})

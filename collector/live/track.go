@@ -2,8 +2,9 @@ package live
 
 import "math"
 
-// A quarter of an hour is kept in slots of a second at first, and of five seconds once those are used up: so the start of a program is seen in detail,
-// and memory is the same for every pool from its first point on.
+// A quarter of an hour is kept in slots of a second at first, and of five seconds once those are
+// used up: so the start of a program is seen in detail, and memory is the same for every pool from
+// its first point on.
 const (
 	slots      = 180
 	coarse     = 5 // seconds of a slot in the long run
@@ -27,8 +28,8 @@ func toHalf(v float32) half {
 
 func (h half) float() float64 { return float64(math.Float32frombits(uint32(h) << 16)) }
 
-// track is the history of some figures. A slot holds the most that was put into it. Slots are counted from the beginning of the axis that all tracks
-// share; the newest are kept.
+// track is the history of some figures. A slot holds the most that was put into it. Slots are
+// counted from the beginning of the axis that all tracks share; the newest are kept.
 type track struct {
 	rows [][slots]half
 	last int64 // slot that was put into last
@@ -81,15 +82,16 @@ func (t *track) coarsen() {
 	*t = wide
 }
 
-// heat is the history of a distribution: counts by column and row. A count is kept as its logarithm, within 4 % or, once columns
-// were made coarse, 8 %.
+// heat is the history of a distribution: counts by column and row. A count is kept as its
+// logarithm, within 4 % or, once columns were made coarse, 8 %.
 type heat struct {
 	columns [heatWidth][heatHeight]uint8
 	now     [heatHeight]float32 // the last column, in full
 	last    int64
 }
 
-// heatBound returns the upper bound of a row in seconds: half a decade each, from a microsecond on. The last row has none.
+// heatBound returns the upper bound of a row in seconds: half a decade each, from a microsecond on.
+// The last row has none.
 func heatBound(row int) float64 { return math.Pow(10, float64(row)/2-6) }
 
 func heatRow(seconds float64) int {

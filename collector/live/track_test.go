@@ -39,7 +39,8 @@ func TestTrack(t *testing.T) {
 	}
 }
 
-// Columns of the heatmap count within 4 %, however small the steps, and add up when they are made coarse.
+// Columns of the heatmap count within 4 %, however small the steps, and add up when they are made
+// coarse.
 func TestHeat(t *testing.T) {
 	var h heat
 	for column := range int64(heatWidth + 10) {

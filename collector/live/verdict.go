@@ -15,7 +15,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// judged lets the pool's judge see what its series say, and the machine's last window, once in a window.
+// judged lets the pool's judge see what its series say, and the machine's last window, once in a
+// window.
 func (l *Live) judged(p *pool) {
 	if time.Unix(0, p.newest()).Sub(p.judge.Seen()) >= window {
 		p.judge.See(p.reported(&l.work.now), l.machine.judge.Machine())
@@ -32,8 +33,8 @@ func (p *pool) newest() (at int64) {
 	return at
 }
 
-// reported returns what a judge wants to know. An app that sends deltas gets no verdicts: what is lost
-// on the way would be taken for a pool that began anew.
+// reported returns what a judge wants to know. An app that sends deltas gets no verdicts: what is
+// lost on the way would be taken for a pool that began anew.
 func (p *pool) reported(w *otlp.Buckets) diagnose.Figures {
 	var sums [roles]float64
 	for i := range sums {
@@ -83,7 +84,8 @@ func orNone(v float64) float64 {
 	return v
 }
 
-// explain writes the verdict that holds into q. An app that judges the pool itself knows more of it: its locks, its goroutines.
+// explain writes the verdict that holds into q. An app that judges the pool itself knows more of
+// it: its locks, its goroutines.
 func (p *pool) explain(q *Pool) {
 	f := p.judge.Holds()
 	if said, ok := p.said(); ok && said != diagnose.Undetermined && said != f.Verdict {
@@ -109,7 +111,8 @@ func (p *pool) said() (verdict diagnose.Verdict, ok bool) {
 	return 0, false
 }
 
-// verdicts calls add with each verdict on the machine and on each pool that is not silent and whose app does not judge it itself.
+// verdicts calls add with each verdict on the machine and on each pool that is not silent and whose
+// app does not judge it itself.
 func (l *Live) verdicts(add func(row *catalog.Metric, verdict fmt.Stringer, holds bool, of ...attribute.KeyValue)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -137,8 +140,9 @@ func (l *Live) verdicts(add func(row *catalog.Metric, verdict fmt.Stringer, hold
 // words makes words of the value of an attribute.
 func words(value string) string { return strings.ReplaceAll(value, "_", " ") }
 
-// figures returns what a judge wants to know of the machine. What an app has for itself, its quota and the
-// CPUs that it uses, is known where the sidecar knows the app's container, and one process besides its own.
+// figures returns what a judge wants to know of the machine. What an app has for itself, its quota
+// and the CPUs that it uses, is known where the sidecar knows the app's container, and one process
+// besides its own.
 func (m *machine) figures(at time.Time) diagnose.HostFigures {
 	f := diagnose.UnknownHost(at)
 	sum := func(to *float64, row *catalog.Metric, with ...attribute.KeyValue) {
@@ -168,8 +172,8 @@ func (m *machine) figures(at time.Time) diagnose.HostFigures {
 	return f
 }
 
-// appContainer returns the attribute that tells the container of the app from others: the only one that is visible, or the only one
-// beside the sidecar's.
+// appContainer returns the attribute that tells the container of the app from others: the only one
+// that is visible, or the only one beside the sidecar's.
 func (m *machine) appContainer() (of attribute.KeyValue, ok bool) {
 	switch {
 	case m.app != "":
@@ -180,8 +184,8 @@ func (m *machine) appContainer() (of attribute.KeyValue, ok bool) {
 	return m.onlyOther(catalog.ContainerCPUTime, semconv.ContainerIDKey)
 }
 
-// onlyOther returns the value of a key that the points of a row have which are not of the sidecar itself, if it
-// is one.
+// onlyOther returns the value of a key that the points of a row have which are not of the sidecar
+// itself, if it is one.
 func (m *machine) onlyOther(row *catalog.Metric, key attribute.Key) (only attribute.KeyValue, ok bool) {
 	self := semconv.ProcessPID(os.Getpid())
 	own := map[attribute.Value]bool{self.Value: true}

@@ -24,7 +24,8 @@ func (r *request) spent(row *catalog.Metric, n, seconds float64, pairs ...string
 	return r
 }
 
-// A pool of ten slots serves 100 requests a second with uses of 50 ms, and then loses its slots one by one.
+// A pool of ten slots serves 100 requests a second with uses of 50 ms, and then loses its slots one
+// by one.
 func TestVerdict(t *testing.T) {
 	l := New(Config{})
 	start := time.Now().Add(-10 * time.Minute)
@@ -45,7 +46,9 @@ func TestVerdict(t *testing.T) {
 			number(catalog.PoolUseTime, 0.05*uses+leakTime, ofPool("db")...).
 			spent(catalog.PoolUseDuration, uses, 0.05*uses, ofPool("db")...).
 			spent(catalog.PoolWaitDuration, uses, wait*float64(n), ofPool("db", string(catalog.PoolOutcomeKey), "acquired")...).
-			spent(catalog.PoolWaitDuration, 1, 1e6, ofPool("db", string(catalog.PoolOutcomeKey), "timeout")...) // not those that were served
+
+			// not those that were served
+			spent(catalog.PoolWaitDuration, 1, 1e6, ofPool("db", string(catalog.PoolOutcomeKey), "timeout")...)
 		l.Offer(r.wire(t))
 	}
 	for n := range 6 {
@@ -59,12 +62,14 @@ func TestVerdict(t *testing.T) {
 		send(n)
 	}
 	p := onlyPool(t, l)
-	if p.Verdict != "leaking" || len(p.Evidence) != 1 || !strings.HasPrefix(p.Evidence[0], "6.0 of 10 slots are held by uses that do not end") {
+	if p.Verdict != "leaking" || len(p.Evidence) != 1 ||
+		!strings.HasPrefix(p.Evidence[0], "6.0 of 10 slots are held by uses that do not end") {
 		t.Errorf("verdict %q because of %q, want leaking of 6 slots", p.Verdict, p.Evidence)
 	}
 }
 
-// Of several containers the app's is the one beside the sidecar's: its throttling convicts, and that of others does not.
+// Of several containers the app's is the one beside the sidecar's: its throttling convicts, and
+// that of others does not.
 func TestJudgeLooksAtTheContainerOfTheApp(t *testing.T) {
 	collection := func(at time.Time, periods int64) *metricdata.ResourceMetrics {
 		var all []metricdata.Metrics
@@ -127,7 +132,8 @@ func observed(t *testing.T, l *Live) (holds map[string][]attribute.Set, others i
 	return holds, others
 }
 
-// The sidecar reports its verdicts, but for pools whose app judges them itself; it believes such an app.
+// The sidecar reports its verdicts, but for pools whose app judges them itself; it believes such an
+// app.
 func TestVerdictsAreReported(t *testing.T) {
 	l := New(Config{})
 	start := time.Now().Add(-time.Minute)
@@ -141,13 +147,19 @@ func TestVerdictsAreReported(t *testing.T) {
 	offer()
 	holds, others := observed(t, l)
 	want := attribute.NewSet(
-		catalog.PoolNameKey.String("db"), catalog.PoolKindKey.String("worker"), catalog.VerdictKey.String("undetermined"),
-		semconv.ServiceName("shop"), semconv.ServiceInstanceID("1"),
+		catalog.PoolNameKey.String(
+			"db",
+		),
+		catalog.PoolKindKey.String("worker"),
+		catalog.VerdictKey.String("undetermined"),
+		semconv.ServiceName("shop"),
+		semconv.ServiceInstanceID("1"),
 	)
 	if of := holds[catalog.PoolVerdict.Name]; len(of) != 1 || !of[0].Equals(&want) {
 		t.Errorf("1 is reported of %v, want %v", of, want.ToSlice())
 	}
-	if of := holds[catalog.HostVerdict.Name]; len(of) != 1 || of[0].Encoded(attribute.DefaultEncoder()) != "poolgauge.verdict=undetermined" {
+	if of := holds[catalog.HostVerdict.Name]; len(of) != 1 ||
+		of[0].Encoded(attribute.DefaultEncoder()) != "poolgauge.verdict=undetermined" {
 		t.Errorf("1 is reported of %v, want undetermined", of)
 	}
 	if others != 0 {
@@ -158,7 +170,11 @@ func TestVerdictsAreReported(t *testing.T) {
 	if holds, _ := observed(t, l); holds[catalog.PoolVerdict.Name] != nil {
 		t.Errorf("a verdict is reported beside that of the app: %v", holds)
 	}
-	if p := onlyPool(t, l); p.Verdict != "lock contention" || len(p.Evidence) != 1 || !strings.Contains(p.Evidence[0], "the app says so") {
+	if p := onlyPool(
+		t,
+		l,
+	); p.Verdict != "lock contention" || len(p.Evidence) != 1 ||
+		!strings.Contains(p.Evidence[0], "the app says so") {
 		t.Errorf("verdict %q because of %q, want that of the app", p.Verdict, p.Evidence)
 	}
 	offer("undetermined", "ok")
@@ -178,7 +194,10 @@ func (o *own) add(row *catalog.Metric, v float64, of ...attribute.KeyValue) {
 		o.metrics[row.Name] = &metricdata.Sum[float64]{Temporality: metricdata.CumulativeTemporality}
 	}
 	m := o.metrics[row.Name]
-	m.DataPoints = append(m.DataPoints, metricdata.DataPoint[float64]{Attributes: attribute.NewSet(of...), Time: o.at, Value: v})
+	m.DataPoints = append(
+		m.DataPoints,
+		metricdata.DataPoint[float64]{Attributes: attribute.NewSet(of...), Time: o.at, Value: v},
+	)
 }
 
 func (o *own) collection() *metricdata.ResourceMetrics {
@@ -189,7 +208,8 @@ func (o *own) collection() *metricdata.ResourceMetrics {
 	return &metricdata.ResourceMetrics{ScopeMetrics: []metricdata.ScopeMetrics{scope}}
 }
 
-// What an app has for itself is that of the one container besides the sidecar's own; of two it is not known whose.
+// What an app has for itself is that of the one container besides the sidecar's own; of two it is
+// not known whose.
 func TestHostVerdictIsOfTheAppsContainer(t *testing.T) {
 	begin := time.Unix(1000, 0)
 	collect := func(l *Live, n float64, throttled map[string]float64) {

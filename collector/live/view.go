@@ -10,13 +10,15 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// view answers questions about one collection and the one before it, by rows of the catalogue. Sums are cumulative.
+// view answers questions about one collection and the one before it, by rows of the catalogue. Sums
+// are cumulative.
 type view struct {
 	now, before collection
 	elapsed     time.Duration // between the two; 0 if there is no collection before
 }
 
-// collection is the metrics of one, by name. Most are never asked for: the points of one are made when it first is.
+// collection is the metrics of one, by name. Most are never asked for: the points of one are made
+// when it first is.
 type collection struct {
 	data   map[string]metricdata.Aggregation
 	points map[string][]point
@@ -45,7 +47,8 @@ func (c collection) of(name string) []point {
 	return points
 }
 
-// point is a point of any aggregation: value holds a sum or gauge, or the sum of a distribution of count values.
+// point is a point of any aggregation: value holds a sum or gauge, or the sum of a distribution of
+// count values.
 type point struct {
 	attrs attribute.Set
 	value float64
@@ -102,8 +105,8 @@ func isDelta(data metricdata.Aggregation) bool {
 	return false
 }
 
-// value returns the sum of the points that have all the attributes given, of which one without a value must be absent; ok is false if there are
-// none.
+// value returns the sum of the points that have all the attributes given, of which one without a
+// value must be absent; ok is false if there are none.
 func (v *view) value(m *catalog.Metric, with ...attribute.KeyValue) (sum float64, ok bool) {
 	p, ok := total(v.now.of(m.Name), with)
 	return p.value, ok
@@ -115,15 +118,16 @@ func (v *view) rate(m *catalog.Metric, with ...attribute.KeyValue) (perSecond fl
 	return growth.value / v.elapsed.Seconds(), ok
 }
 
-// gained returns the growth of what value returns since the collection before, in which it may have been absent; ok is false without one,
-// and when the sum went back.
+// gained returns the growth of what value returns since the collection before, in which it may have
+// been absent; ok is false without one, and when the sum went back.
 func (v *view) gained(m *catalog.Metric, with ...attribute.KeyValue) (n float64, ok bool) {
 	now, ok := total(v.now.of(m.Name), with)
 	before, _ := total(v.before.of(m.Name), with)
 	return now.value - before.value, ok && v.elapsed > 0 && now.value >= before.value
 }
 
-// mean returns the mean of the values that a distribution got since the collection before; ok is false if it got none.
+// mean returns the mean of the values that a distribution got since the collection before; ok is
+// false if it got none.
 func (v *view) mean(m *catalog.Metric, with ...attribute.KeyValue) (mean float64, ok bool) {
 	growth, _ := v.growth(m, with...)
 	if growth.count == 0 {
@@ -136,7 +140,8 @@ func (v *view) mean(m *catalog.Metric, with ...attribute.KeyValue) (mean float64
 	return growth.value / float64(growth.count), true
 }
 
-// grew reports whether what value returns is more than in the collection before, in which it may have been absent.
+// grew reports whether what value returns is more than in the collection before, in which it may
+// have been absent.
 func (v *view) grew(m *catalog.Metric, with ...attribute.KeyValue) bool {
 	now, _ := total(v.now.of(m.Name), with)
 	before, _ := total(v.before.of(m.Name), with)
@@ -148,7 +153,8 @@ func (v *view) growth(m *catalog.Metric, with ...attribute.KeyValue) (point, boo
 	if !ok || v.elapsed <= 0 {
 		return point{}, false
 	}
-	// A distribution that is new has grown from nothing; a sum that is new has a past that is not ours.
+	// A distribution that is new has grown from nothing; a sum that is new has a past that is not
+	// ours.
 	before, had := total(v.before.of(m.Name), with)
 	if !had && m.Kind != catalog.Histogram || now.value < before.value {
 		return point{}, false

@@ -1,5 +1,6 @@
-// Package otlp handles export requests of OTLP in their wire form: it counts their points, adds attributes to their resources and
-// joins them, without decoding what it passes on, so that every byte of a point survives, unknown fields too.
+// Package otlp handles export requests of OTLP in their wire form: it counts their points, adds
+// attributes to their resources and joins them, without decoding what it passes on, so that every
+// byte of a point survives, unknown fields too.
 package otlp
 
 // Signal is what an export request carries.
@@ -35,7 +36,8 @@ type Batch struct {
 	Data   []byte // a serialized Export…ServiceRequest; nobody changes it once it is in a batch
 }
 
-// Method returns the gRPC method that exports the signal, as "/package.Service/Export"; empty for an unknown signal.
+// Method returns the gRPC method that exports the signal, as "/package.Service/Export"; empty for
+// an unknown signal.
 func (s Signal) Method() string {
 	switch s {
 	case Metrics:

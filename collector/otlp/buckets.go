@@ -10,17 +10,18 @@ import (
 type Buckets struct {
 	Count, Zero uint64
 	Sum         float64
-	Scale       int32     // of exponential buckets: bucket i, counted from Offset, ends at 2^((i+1)/2^Scale)
-	Offset      int32     // of exponential buckets
-	Bounds      []float64 // of explicit buckets: the upper bounds of all but the last, nil for exponential ones
-	Counts      []uint64
+	Scale       int32 // of exponential buckets: bucket i, counted from Offset, ends at 2^((i+1)/2^Scale)
+	Offset      int32 // of exponential buckets
+	// of explicit buckets: the upper bounds of all but the last, nil for exponential ones
+	Bounds []float64
+	Counts []uint64
 }
 
 // mostBuckets bounds what one point may make us allocate.
 const mostBuckets = 1024
 
-// Buckets reads the buckets of a histogram's point into b, whose slices it uses again. It returns false for what is no histogram, has negative values
-// or too many buckets.
+// Buckets reads the buckets of a histogram's point into b, whose slices it uses again. It returns
+// false for what is no histogram, has negative values or too many buckets.
 func (p *Point) Buckets(kind MetricKind, b *Buckets) bool {
 	return ReadBuckets(p.Wire, kind, b)
 }
@@ -118,7 +119,8 @@ func (b *Buckets) appendPacked(packed []byte) bool {
 	return true
 }
 
-// AppendBuckets appends what [ReadBuckets] reads of a histogram's point to to, in wire form: without attributes and exemplars.
+// AppendBuckets appends what [ReadBuckets] reads of a histogram's point to to, in wire form:
+// without attributes and exemplars.
 func (p *Point) AppendBuckets(to []byte, kind MetricKind) []byte {
 	f := fields{rest: p.Wire}
 	for f.next() {

@@ -12,9 +12,10 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Encode returns a collection as a request. It is what OpenTelemetry's exporter makes of it, without the messages in between, which take
-// five times as long; a test compares the two. Exemplars are left out, and bytes that are not UTF-8 replaced. It fails for a kind of
-// metric or value that the sidecar does not have.
+// Encode returns a collection as a request. It is what OpenTelemetry's exporter makes of it,
+// without the messages in between, which take five times as long; a test compares the two.
+// Exemplars are left out, and bytes that are not UTF-8 replaced. It fails for a kind of metric or
+// value that the sidecar does not have.
 func Encode(rm *metricdata.ResourceMetrics) (Batch, error) {
 	e := &encoder{to: make([]byte, 0, 16<<10)}
 	group := e.open(requestGroups)
@@ -43,7 +44,8 @@ func (e *encoder) open(num protowire.Number) (at int) {
 	return len(e.to)
 }
 
-// close ends the message and puts its size before it, for which most need the one byte that is there.
+// close ends the message and puts its size before it, for which most need the one byte that is
+// there.
 func (e *encoder) close(at int) {
 	size := uint64(len(e.to) - at)
 	if more := protowire.SizeVarint(size) - 1; more > 0 {
@@ -192,7 +194,12 @@ func (e *encoder) times(start, end time.Time) {
 }
 
 // summed are fields that points of both kinds of histograms have.
-func (e *encoder) summed(count uint64, sum float64, least, most protowire.Number, lowest, highest metricdata.Extrema[float64]) {
+func (e *encoder) summed(
+	count uint64,
+	sum float64,
+	least, most protowire.Number,
+	lowest, highest metricdata.Extrema[float64],
+) {
 	e.count(4, count)
 	e.double(5, sum)
 	if v, ok := lowest.Value(); ok {

@@ -25,7 +25,11 @@ func exported(t *testing.T, rm *metricdata.ResourceMetrics) (got *metricspb.Expo
 		got = request.(*metricspb.ExportMetricsServiceRequest)
 		return nil
 	}
-	conn, err := grpc.NewClient("passthrough:///x", grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithUnaryInterceptor(intercept))
+	conn, err := grpc.NewClient(
+		"passthrough:///x",
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithUnaryInterceptor(intercept),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,10 +49,28 @@ type sample struct{ *rand.Rand }
 
 func (s sample) set() attribute.Set {
 	all := []attribute.KeyValue{
-		attribute.String("empty", ""), attribute.String("text", "späte Größe"), attribute.Bool("yes", true), attribute.Bool("no", false),
-		attribute.Int("zero", 0), attribute.Int64("least", math.MinInt64), attribute.Int64("most", math.MaxInt64), attribute.Float64("pi", -3.14),
-		attribute.Float64("nothing", 0), attribute.StringSlice("command", []string{"a", "", "b c"}), attribute.StringSlice("none", nil),
-		attribute.String("long", string(make([]byte, s.IntN(300)))), attribute.Int("", 1),
+		attribute.String(
+			"empty",
+			"",
+		),
+		attribute.String("text", "späte Größe"),
+		attribute.Bool("yes", true),
+		attribute.Bool("no", false),
+		attribute.Int(
+			"zero",
+			0,
+		),
+		attribute.Int64("least", math.MinInt64),
+		attribute.Int64("most", math.MaxInt64),
+		attribute.Float64("pi", -3.14),
+		attribute.Float64(
+			"nothing",
+			0,
+		),
+		attribute.StringSlice("command", []string{"a", "", "b c"}),
+		attribute.StringSlice("none", nil),
+		attribute.String("long", string(make([]byte, s.IntN(300)))),
+		attribute.Int("", 1),
 	}
 	s.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	return attribute.NewSet(all[:s.IntN(len(all))]...)
@@ -76,7 +98,10 @@ func floats(s sample) float64 {
 
 func points[N int64 | float64](s sample, value func(sample) N) (list []metricdata.DataPoint[N]) {
 	for range s.IntN(5) {
-		list = append(list, metricdata.DataPoint[N]{Attributes: s.set(), StartTime: s.time(), Time: s.time(), Value: value(s)})
+		list = append(
+			list,
+			metricdata.DataPoint[N]{Attributes: s.set(), StartTime: s.time(), Time: s.time(), Value: value(s)},
+		)
 	}
 	return list
 }
@@ -96,8 +121,15 @@ func (s sample) data() metricdata.Aggregation {
 		h := metricdata.Histogram[float64]{Temporality: t}
 		for range s.IntN(3) {
 			h.DataPoints = append(h.DataPoints, metricdata.HistogramDataPoint[float64]{
-				Attributes: s.set(), StartTime: s.time(), Time: s.time(), Count: s.Uint64() >> s.IntN(64), Sum: floats(s), Min: s.extrema(), Max: s.extrema(),
-				Bounds: []float64{0, 1.5, 1e9}[:s.IntN(4)], BucketCounts: s.counts(),
+				Attributes:   s.set(),
+				StartTime:    s.time(),
+				Time:         s.time(),
+				Count:        s.Uint64() >> s.IntN(64),
+				Sum:          floats(s),
+				Min:          s.extrema(),
+				Max:          s.extrema(),
+				Bounds:       []float64{0, 1.5, 1e9}[:s.IntN(4)],
+				BucketCounts: s.counts(),
 			})
 		}
 		return h
@@ -105,8 +137,16 @@ func (s sample) data() metricdata.Aggregation {
 	h := metricdata.ExponentialHistogram[float64]{Temporality: t}
 	for range s.IntN(3) {
 		h.DataPoints = append(h.DataPoints, metricdata.ExponentialHistogramDataPoint[float64]{
-			Attributes: s.set(), StartTime: s.time(), Time: s.time(), Count: s.Uint64() >> s.IntN(64), Sum: floats(s), Min: s.extrema(), Max: s.extrema(),
-			Scale: int32(s.IntN(31) - 10), ZeroCount: uint64(s.IntN(2)), ZeroThreshold: float64(s.IntN(2)),
+			Attributes:     s.set(),
+			StartTime:      s.time(),
+			Time:           s.time(),
+			Count:          s.Uint64() >> s.IntN(64),
+			Sum:            floats(s),
+			Min:            s.extrema(),
+			Max:            s.extrema(),
+			Scale:          int32(s.IntN(31) - 10),
+			ZeroCount:      uint64(s.IntN(2)),
+			ZeroThreshold:  float64(s.IntN(2)),
 			PositiveBucket: metricdata.ExponentialBucket{Offset: int32(s.IntN(5) - 2), Counts: s.counts()},
 			NegativeBucket: metricdata.ExponentialBucket{Offset: int32(s.IntN(5) - 2), Counts: s.counts()},
 		})
@@ -116,14 +156,22 @@ func (s sample) data() metricdata.Aggregation {
 
 func (s sample) collection() *metricdata.ResourceMetrics {
 	set := s.set()
-	rm := &metricdata.ResourceMetrics{Resource: resource.NewWithAttributes([]string{"", "https://schema"}[s.IntN(2)], set.ToSlice()...)}
+	rm := &metricdata.ResourceMetrics{
+		Resource: resource.NewWithAttributes([]string{"", "https://schema"}[s.IntN(2)], set.ToSlice()...),
+	}
 	for range s.IntN(4) {
 		scope := metricdata.ScopeMetrics{Scope: instrumentation.Scope{
-			Name: []string{"", "scope"}[s.IntN(2)], Version: []string{"", "1"}[s.IntN(2)], SchemaURL: []string{"", "https://other"}[s.IntN(2)], Attributes: s.set(),
+			Name:       []string{"", "scope"}[s.IntN(2)],
+			Version:    []string{"", "1"}[s.IntN(2)],
+			SchemaURL:  []string{"", "https://other"}[s.IntN(2)],
+			Attributes: s.set(),
 		}}
 		for range s.IntN(5) {
 			scope.Metrics = append(scope.Metrics, metricdata.Metrics{
-				Name: "metric", Description: string(make([]byte, s.IntN(200))), Unit: []string{"", "s"}[s.IntN(2)], Data: s.data(),
+				Name:        "metric",
+				Description: string(make([]byte, s.IntN(200))),
+				Unit:        []string{"", "s"}[s.IntN(2)],
+				Data:        s.data(),
 			})
 		}
 		rm.ScopeMetrics = append(rm.ScopeMetrics, scope)
@@ -155,9 +203,17 @@ func TestEncodeIsWhatTheExporterSends(t *testing.T) {
 // One name that is no UTF-8 does not cost the collection, and what cannot be encoded is an error.
 func TestEncodeOddities(t *testing.T) {
 	number := func(kv attribute.KeyValue) *metricdata.ResourceMetrics {
-		return &metricdata.ResourceMetrics{Resource: resource.Empty(), ScopeMetrics: []metricdata.ScopeMetrics{{Metrics: []metricdata.Metrics{
-			{Name: "m", Data: metricdata.Gauge[int64]{DataPoints: []metricdata.DataPoint[int64]{{Attributes: attribute.NewSet(kv)}}}},
-		}}}}
+		return &metricdata.ResourceMetrics{
+			Resource: resource.Empty(),
+			ScopeMetrics: []metricdata.ScopeMetrics{{Metrics: []metricdata.Metrics{
+				{
+					Name: "m",
+					Data: metricdata.Gauge[int64]{
+						DataPoints: []metricdata.DataPoint[int64]{{Attributes: attribute.NewSet(kv)}},
+					},
+				},
+			}}},
+		}
 	}
 	b, err := Encode(number(attribute.String("name", "a\xffb")))
 	got := new(metricspb.ExportMetricsServiceRequest)

@@ -12,16 +12,16 @@ import (
 // mostAttributes is how many attributes [Attributes] can hold: a bit each.
 const mostAttributes = 64
 
-// Attributes are resource attributes to add to the requests of others, ready in wire form. The zero value adds none. It is read-only
-// and safe for concurrent use.
+// Attributes are resource attributes to add to the requests of others, ready in wire form. The zero
+// value adds none. It is read-only and safe for concurrent use.
 type Attributes struct {
 	index map[string]int // by key
 	wire  [][]byte       // each a whole field of a Resource
 	all   uint64         // a bit for each
 }
 
-// NewAttributes returns the attributes of set. It returns an error for more than 64, and for a value that is neither a scalar nor a
-// list of strings.
+// NewAttributes returns the attributes of set. It returns an error for more than 64, and for a
+// value that is neither a scalar nor a list of strings.
 func NewAttributes(set attribute.Set) (Attributes, error) {
 	if set.Len() > mostAttributes {
 		return Attributes{}, fmt.Errorf("resource attributes to add: %d, at most %d", set.Len(), mostAttributes)
@@ -48,11 +48,17 @@ func appendAnyValue(b []byte, v attribute.Value) ([]byte, error) {
 	case attribute.STRING:
 		return protowire.AppendString(protowire.AppendTag(b, 1, protowire.BytesType), v.AsString()), nil
 	case attribute.BOOL:
-		return protowire.AppendVarint(protowire.AppendTag(b, 2, protowire.VarintType), protowire.EncodeBool(v.AsBool())), nil
+		return protowire.AppendVarint(
+			protowire.AppendTag(b, 2, protowire.VarintType),
+			protowire.EncodeBool(v.AsBool()),
+		), nil
 	case attribute.INT64:
 		return protowire.AppendVarint(protowire.AppendTag(b, 3, protowire.VarintType), uint64(v.AsInt64())), nil
 	case attribute.FLOAT64:
-		return protowire.AppendFixed64(protowire.AppendTag(b, 4, protowire.Fixed64Type), math.Float64bits(v.AsFloat64())), nil
+		return protowire.AppendFixed64(
+			protowire.AppendTag(b, 4, protowire.Fixed64Type),
+			math.Float64bits(v.AsFloat64()),
+		), nil
 	case attribute.STRINGSLICE:
 		var list []byte
 		for _, s := range v.AsStringSlice() {
@@ -69,10 +75,12 @@ func appendMessage(b []byte, num protowire.Number, content []byte) []byte {
 	return protowire.AppendBytes(protowire.AppendTag(b, num, protowire.BytesType), content)
 }
 
-// Enrich returns a copy of a serialized Export…ServiceRequest in which every resource has the attributes of add too; a group without a
-// resource gets one. Keys that a resource has keep their values, whatever these are. All else stays as it is, byte for byte and in
-// order, unknown fields too. The result never shares memory with data; it is the only allocation. Errors wrap
-// [ErrMalformed], of which there is none for what [Inspect] accepts, or [ErrTooLarge] if the result would have more bytes than most.
+// Enrich returns a copy of a serialized Export…ServiceRequest in which every resource has the
+// attributes of add too; a group without a resource gets one. Keys that a resource has keep their
+// values, whatever these are. All else stays as it is, byte for byte and in order, unknown fields
+// too. The result never shares memory with data; it is the only allocation. Errors wrap
+// [ErrMalformed], of which there is none for what [Inspect] accepts, or [ErrTooLarge] if the result
+// would have more bytes than most.
 func Enrich(data []byte, add Attributes, most int) ([]byte, error) {
 	size := 0
 	f := fields{rest: data}
@@ -91,7 +99,12 @@ func Enrich(data []byte, add Attributes, most int) ([]byte, error) {
 		return nil, f.err
 	}
 	if size > most {
-		return nil, fmt.Errorf("%w: with the attributes of the pod a request has %d bytes, at most %d", ErrTooLarge, size, most)
+		return nil, fmt.Errorf(
+			"%w: with the attributes of the pod a request has %d bytes, at most %d",
+			ErrTooLarge,
+			size,
+			most,
+		)
 	}
 	out := make([]byte, 0, size)
 	f = fields{rest: data}
@@ -106,7 +119,8 @@ func Enrich(data []byte, add Attributes, most int) ([]byte, error) {
 	return out, nil
 }
 
-// plan is how a group changes: from start to end stands the resource that gets the missing attributes.
+// plan is how a group changes: from start to end stands the resource that gets the missing
+// attributes.
 type plan struct {
 	start, end int    // both 0 if there is none
 	resource   []byte // what it holds
@@ -115,7 +129,8 @@ type plan struct {
 	size       int    // of the new group
 }
 
-// plan looks for keys in every resource of the group: there should be one, but a reader would merge several.
+// plan looks for keys in every resource of the group: there should be one, but a reader would merge
+// several.
 func (a Attributes) plan(group []byte) (plan, error) {
 	p := plan{missing: a.all}
 	f := fields{rest: group}

@@ -41,7 +41,8 @@ func FuzzInspect(f *testing.F) {
 	})
 }
 
-// Enrich agrees with decoding and merging, takes all that Inspect takes, and finds nothing to add the second time.
+// Enrich agrees with decoding and merging, takes all that Inspect takes, and finds nothing to add
+// the second time.
 func FuzzEnrich(f *testing.F) {
 	seed(f)
 	set, add := added(f)
@@ -75,7 +76,12 @@ func FuzzJSON(f *testing.F) {
 	for _, signal := range otlp.Signals() {
 		f.Add(uint8(signal), example(f, signal))
 	}
-	f.Add(uint8(1), []byte(`{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"gauge":{"dataPoints":[{"asInt":"1","exemplars":[{"spanId":"00"}]}]}}]}]}]}`))
+	f.Add(
+		uint8(1),
+		[]byte(
+			`{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"gauge":{"dataPoints":[{"asInt":"1","exemplars":[{"spanId":"00"}]}]}}]}]}]}`,
+		),
+	)
 	f.Add(uint8(2), []byte(`{"resourceSpans":[null,{}]}`))
 	f.Fuzz(func(t *testing.T, s uint8, body []byte) {
 		signal := otlp.Signal(s%3 + 1)

@@ -6,10 +6,11 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Inspect counts the data points, spans or log records of a serialized Export…ServiceRequest, as decoding it would, and checks the
-// nesting down to them and in the resources. It does not look into points, so that what is wrong in there is for the upstream to find.
-// A metric of a kind that is newer than this code counts as one point. Errors wrap [ErrMalformed]. It takes a few nanoseconds a
-// point and allocates nothing.
+// Inspect counts the data points, spans or log records of a serialized Export…ServiceRequest, as
+// decoding it would, and checks the nesting down to them and in the resources. It does not look
+// into points, so that what is wrong in there is for the upstream to find. A metric of a kind that
+// is newer than this code counts as one point. Errors wrap [ErrMalformed]. It takes a few
+// nanoseconds a point and allocates nothing.
 func Inspect(signal Signal, data []byte) (points int64, err error) {
 	records := one
 	switch signal {
@@ -38,7 +39,8 @@ func Inspect(signal Signal, data []byte) (points int64, err error) {
 
 func one([]byte) (int64, error) { return 1, nil }
 
-// pointsOfGroup counts in one ResourceMetrics, ResourceSpans or ResourceLogs, in each of whose records are as many points as records says.
+// pointsOfGroup counts in one ResourceMetrics, ResourceSpans or ResourceLogs, in each of whose
+// records are as many points as records says.
 func pointsOfGroup(group []byte, records func([]byte) (int64, error)) (points int64, err error) {
 	f := fields{rest: group}
 	for f.next() {
@@ -66,7 +68,8 @@ func checkResource(resource []byte) error {
 	return err
 }
 
-// pointsOfMetric counts the points of a metric's data. Its kinds exclude each other: of several the last counts, as for any reader.
+// pointsOfMetric counts the points of a metric's data. Its kinds exclude each other: of several the
+// last counts, as for any reader.
 func pointsOfMetric(metric []byte) (points int64, err error) {
 	var kind protowire.Number
 	unknown := false

@@ -53,8 +53,8 @@ func FromJSONWithin(signal Signal, body []byte, most int) ([]byte, error) {
 	return slices.Clone(t.out), nil
 }
 
-// transcoder turns one body into wire form. Fields go to out in the order of body, each message with
-// its length in front, which is filled in when the message ends.
+// transcoder turns one body into wire form. Fields go to out in the order of body, each message
+// with its length in front, which is filled in when the message ends.
 type transcoder struct {
 	in    []byte
 	pos   int // of the next byte of in
@@ -104,7 +104,8 @@ func (t *transcoder) grow() error {
 		return nil
 	}
 	ratio := float64(len(t.out)) / float64(t.pos)
-	rest := max(int(ratio*float64(len(t.in)-t.pos)*1.06), len(t.out)/4) // a quarter, so that copies stay few
+	// a quarter, so that copies stay few
+	rest := max(int(ratio*float64(len(t.in)-t.pos)*1.06), len(t.out)/4)
 	rest = min(rest, t.most-len(t.out)) + much
 	t.out = append(make([]byte, 0, len(t.out)+rest), t.out...)
 	return nil

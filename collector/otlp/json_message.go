@@ -96,7 +96,8 @@ func (t *transcoder) single(f *field, always bool) error {
 	return err
 }
 
-// choice writes a member of a oneof. The last one counts, as for any reader, but null replaces nothing.
+// choice writes a member of a oneof. The last one counts, as for any reader, but null replaces
+// nothing.
 func (t *transcoder) choice(f *field, fr *frame) error {
 	nullable := f.kind == asObject || f.kind == asString
 	null := nullable && t.null()
@@ -222,7 +223,8 @@ func (t *transcoder) close(start int) {
 	}
 }
 
-// value writes a value that is no message, without its tag, and reports whether it is its type's zero.
+// value writes a value that is no message, without its tag, and reports whether it is its type's
+// zero.
 func (t *transcoder) value(f *field) (zero bool, err error) {
 	switch f.kind {
 	case asString:

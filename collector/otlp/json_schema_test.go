@@ -100,7 +100,11 @@ func TestJSONHasEveryField(t *testing.T) {
 			want := empty(signal)
 			f := filler{member: member, fields: fields}
 			f.fill(want.ProtoReflect(), 0)
-			options := protojson.MarshalOptions{UseProtoNames: member%2 == 1, UseEnumNumbers: member%3 == 1, Multiline: member%4 > 1}
+			options := protojson.MarshalOptions{
+				UseProtoNames:  member%2 == 1,
+				UseEnumNumbers: member%3 == 1,
+				Multiline:      member%4 > 1,
+			}
 			body, err := options.Marshal(want)
 			if err != nil {
 				t.Fatal(err)
@@ -163,8 +167,17 @@ func hexIDs(m proto.Message, body []byte) []byte {
 
 func TestJSONDepth(t *testing.T) {
 	kvlists := func(n int) string {
-		return strings.Repeat(`{"kvlistValue":{"values":[{"key":"k","value":`, n) + `{"stringValue":"` + strings.Repeat("x", 300) + `"}` +
-			strings.Repeat(`}]}}`, n)
+		return strings.Repeat(
+			`{"kvlistValue":{"values":[{"key":"k","value":`,
+			n,
+		) + `{"stringValue":"` + strings.Repeat(
+			"x",
+			300,
+		) + `"}` +
+			strings.Repeat(
+				`}]}}`,
+				n,
+			)
 	}
 	for _, levels := range []int{1, 8, 9, 10, 11, 12, 13, 40, 247} {
 		m := &logspb.LogsData{}
@@ -183,7 +196,11 @@ func TestJSONDepth(t *testing.T) {
 		"objects": `{"future":` + strings.Repeat(`{"a":`, 1<<20),
 		"values":  body(strings.Repeat(`{"arrayValue":{"values":[`, 1<<18)),
 	} {
-		if _, err := otlp.FromJSON(otlp.Logs, []byte(body)); !errors.Is(err, otlp.ErrMalformed) || !strings.Contains(err.Error(), "1000 levels") {
+		if _, err := otlp.FromJSON(
+			otlp.Logs,
+			[]byte(body),
+		); !errors.Is(err, otlp.ErrMalformed) ||
+			!strings.Contains(err.Error(), "1000 levels") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -213,7 +230,12 @@ func TestJSONWithin(t *testing.T) {
 		"strings":   {otlp.Traces, []byte(`{"resourceSpans":[{"resource":{"entityRefs":[{"idKeys":["` + strings.Repeat(`","`, 100) + `"]}]}}]}`)},
 		"not UTF-8": {otlp.Logs, []byte(body(`{"stringValue":"` + strings.Repeat("\xff", 100) + `"}`))},
 	} {
-		if _, err := otlp.FromJSONWithin(c.signal, c.body, len(data)-1); !errors.Is(err, otlp.ErrTooLarge) || errors.Is(err, otlp.ErrMalformed) {
+		if _, err := otlp.FromJSONWithin(
+			c.signal,
+			c.body,
+			len(data)-1,
+		); !errors.Is(err, otlp.ErrTooLarge) ||
+			errors.Is(err, otlp.ErrMalformed) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -281,7 +303,10 @@ func TestJSONIsDeterministic(t *testing.T) {
 			t.Fatal(err)
 		}
 		kept := slices.Clone(first)
-		if _, err := otlp.FromJSON(otlp.Logs, []byte(body(`{"stringValue":"`+strings.Repeat("other\\n", 999)+`"}`))); err != nil {
+		if _, err := otlp.FromJSON(
+			otlp.Logs,
+			[]byte(body(`{"stringValue":"`+strings.Repeat("other\\n", 999)+`"}`)),
+		); err != nil {
 			t.Fatal(err)
 		}
 		again, err := otlp.FromJSON(signal, example(t, signal))

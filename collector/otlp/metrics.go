@@ -18,7 +18,8 @@ const (
 	ExponentialPoints
 )
 
-// Metric is one metric of a request, in wire form. It is part of the request, and valid as long as that is.
+// Metric is one metric of a request, in wire form. It is part of the request, and valid as long as
+// that is.
 type Metric struct {
 	Name      []byte
 	Kind      MetricKind
@@ -36,8 +37,10 @@ type Point struct {
 	Wire        []byte   // all of it, in wire form
 }
 
-// EachMetric calls f for the metrics of a serialized ExportMetricsServiceRequest whose name want wants, with the serialized Resource that they belong to.
-// It looks into no point, and takes nanoseconds for a metric that is not wanted, however many points it has. Errors wrap [ErrMalformed].
+// EachMetric calls f for the metrics of a serialized ExportMetricsServiceRequest whose name want
+// wants, with the serialized Resource that they belong to. It looks into no point, and takes
+// nanoseconds for a metric that is not wanted, however many points it has. Errors wrap
+// [ErrMalformed].
 func EachMetric(data []byte, want func(name []byte) bool, f func(resource []byte, m *Metric)) error {
 	groups := fields{rest: data}
 	for groups.next() {
@@ -82,7 +85,8 @@ func eachOfGroup(group []byte, want func(name []byte) bool, f func(resource []by
 	return in.err
 }
 
-// read finds the name and the data of a metric. It returns false for one without points that can be read.
+// read finds the name and the data of a metric. It returns false for one without points that can be
+// read.
 func (m *Metric) read(metric []byte) bool {
 	*m = Metric{}
 	f := fields{rest: metric}
@@ -117,7 +121,8 @@ func (m *Metric) readKind() {
 	}
 }
 
-// EachPoint calls f for each of the points, in p, which is valid until the next one. Errors wrap [ErrMalformed].
+// EachPoint calls f for each of the points, in p, which is valid until the next one. Errors wrap
+// [ErrMalformed].
 func (m *Metric) EachPoint(p *Point, f func(p *Point)) error {
 	in := fields{rest: m.data}
 	for in.next() {
@@ -140,7 +145,8 @@ type Exemplar struct {
 	Attributes [][]byte // that the point does not have, each a KeyValue in wire form
 }
 
-// EachExemplar calls f for the exemplars of a point of a gauge or a sum, in e, which is valid until the next one. What is malformed is left out.
+// EachExemplar calls f for the exemplars of a point of a gauge or a sum, in e, which is valid until
+// the next one. What is malformed is left out.
 func (p *Point) EachExemplar(e *Exemplar, f func(e *Exemplar)) {
 	in := fields{rest: p.Wire}
 	for in.next() {
@@ -200,8 +206,8 @@ func (p *Point) read(kind MetricKind) error {
 	return f.err
 }
 
-// Attribute returns the key of a serialized KeyValue and its value: a string as part of it, a number or a boolean as Prometheus writes it, and nothing of
-// any other.
+// Attribute returns the key of a serialized KeyValue and its value: a string as part of it, a
+// number or a boolean as Prometheus writes it, and nothing of any other.
 func Attribute(kv []byte) (key, value []byte) {
 	f := fields{rest: kv}
 	for f.next() {
@@ -215,7 +221,8 @@ func Attribute(kv []byte) (key, value []byte) {
 	return key, value
 }
 
-// scalar returns the text of a serialized AnyValue that is a string, a boolean, an integer or a float.
+// scalar returns the text of a serialized AnyValue that is a string, a boolean, an integer or a
+// float.
 func scalar(anyValue []byte) (text []byte) {
 	f := fields{rest: anyValue}
 	for f.next() {

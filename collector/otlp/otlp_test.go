@@ -19,7 +19,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// For random requests of each signal, Inspect counts what decoding finds, and Enrich does what decoding, merging and encoding would.
+// For random requests of each signal, Inspect counts what decoding finds, and Enrich does what
+// decoding, merging and encoding would.
 func TestRandomRequests(t *testing.T) {
 	set, add := added(t)
 	for seed := range uint64(500) {
@@ -62,10 +63,12 @@ func checkEnriched(t *testing.T, signal otlp.Signal, data, out []byte, set attri
 	}
 }
 
-// What is not a resource survives byte for byte, even where another encoder would have written it otherwise.
+// What is not a resource survives byte for byte, even where another encoder would have written it
+// otherwise.
 func TestEnrichKeepsBytes(t *testing.T) {
 	_, add := added(t)
-	scope := []byte{0x12, 0x8a, 0x80, 0x00} // scope_metrics with a length that is longer than need be
+	// scope_metrics with a length that is longer than need be
+	scope := []byte{0x12, 0x8a, 0x80, 0x00}
 	scope = append(scope, "\x12\x08\x2a\x06\x0a\x00\x0a\x00\x12\x00"...)
 	group := append(append([]byte{}, unknown...), scope...)
 	data := protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), group)
@@ -188,7 +191,12 @@ func TestInspectKindsOfMetrics(t *testing.T) {
 }
 
 func TestNewAttributes(t *testing.T) {
-	set := attribute.NewSet(attribute.Bool("b", true), attribute.Float64("f", 0.5), attribute.Int64("i", 1), attribute.String("", ""))
+	set := attribute.NewSet(
+		attribute.Bool("b", true),
+		attribute.Float64("f", 0.5),
+		attribute.Int64("i", 1),
+		attribute.String("", ""),
+	)
 	add, err := otlp.NewAttributes(set)
 	if err != nil {
 		t.Fatal(err)
@@ -226,7 +234,10 @@ func TestJoin(t *testing.T) {
 	if err := proto.Unmarshal(otlp.Join(marshal(t, a), marshal(t, b)), got); err != nil {
 		t.Fatal(err)
 	}
-	if want := (&metricspb.MetricsData{ResourceMetrics: append(a.ResourceMetrics, b.ResourceMetrics...)}); !proto.Equal(want, got) {
+	if want := (&metricspb.MetricsData{ResourceMetrics: append(a.ResourceMetrics, b.ResourceMetrics...)}); !proto.Equal(
+		want,
+		got,
+	) {
 		t.Errorf("want %v\ngot %v", want, got)
 	}
 }
@@ -275,7 +286,9 @@ func request(metrics, points int) *metricspb.MetricsData {
 		gauge := &metricspb.Gauge{}
 		for range points {
 			gauge.DataPoints = append(gauge.DataPoints, &metricspb.NumberDataPoint{
-				TimeUnixNano: 1 << 60, StartTimeUnixNano: 1 << 60, Value: &metricspb.NumberDataPoint_AsDouble{AsDouble: 1.5},
+				TimeUnixNano:      1 << 60,
+				StartTimeUnixNano: 1 << 60,
+				Value:             &metricspb.NumberDataPoint_AsDouble{AsDouble: 1.5},
 			})
 			gauge.DataPoints[0].Attributes = append(gauge.DataPoints[0].Attributes, text("http.request.method", "GET"))
 		}
@@ -287,7 +300,11 @@ func request(metrics, points int) *metricspb.MetricsData {
 	for _, key := range []string{"service.name", "service.version", "telemetry.sdk.name", "telemetry.sdk.language", "telemetry.sdk.version", "key.3"} {
 		resource.Attributes = append(resource.Attributes, text(key, "value"))
 	}
-	return &metricspb.MetricsData{ResourceMetrics: []*metricspb.ResourceMetrics{{Resource: resource, ScopeMetrics: []*metricspb.ScopeMetrics{scope}}}}
+	return &metricspb.MetricsData{
+		ResourceMetrics: []*metricspb.ResourceMetrics{
+			{Resource: resource, ScopeMetrics: []*metricspb.ScopeMetrics{scope}},
+		},
+	}
 }
 
 // A request on its way through this package, by points in it.

@@ -21,10 +21,14 @@ import (
 var unknown = protowire.AppendString(protowire.AppendTag(nil, 1000, protowire.BytesType), "from the future")
 
 func text(key, value string) *commonpb.KeyValue {
-	return &commonpb.KeyValue{Key: key, Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: value}}}
+	return &commonpb.KeyValue{
+		Key:   key,
+		Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: value}},
+	}
 }
 
-// random builds requests with everything that must survive: unknown fields at each level, every kind of metric, exemplars.
+// random builds requests with everything that must survive: unknown fields at each level, every
+// kind of metric, exemplars.
 type random struct{ *rand.Rand }
 
 func (r random) unknown(m proto.Message) {
@@ -68,17 +72,29 @@ func (r random) metric() *metricspb.Metric {
 	case 1:
 		m.Data = &metricspb.Metric_Sum{Sum: &metricspb.Sum{DataPoints: r.number(), IsMonotonic: true}}
 	case 2:
-		m.Data = &metricspb.Metric_Histogram{Histogram: &metricspb.Histogram{DataPoints: []*metricspb.HistogramDataPoint{{
-			Count: 2, BucketCounts: []uint64{1, 1}, ExplicitBounds: []float64{1},
-		}}}}
+		m.Data = &metricspb.Metric_Histogram{
+			Histogram: &metricspb.Histogram{DataPoints: []*metricspb.HistogramDataPoint{{
+				Count: 2, BucketCounts: []uint64{1, 1}, ExplicitBounds: []float64{1},
+			}}},
+		}
 	case 3:
 		m.Data = &metricspb.Metric_ExponentialHistogram{ExponentialHistogram: &metricspb.ExponentialHistogram{
-			DataPoints: []*metricspb.ExponentialHistogramDataPoint{{
-				Count: 2, Scale: -3, Positive: &metricspb.ExponentialHistogramDataPoint_Buckets{Offset: -1, BucketCounts: []uint64{1, 1}},
-			}, {}},
+			DataPoints: []*metricspb.ExponentialHistogramDataPoint{
+				{
+					Count: 2,
+					Scale: -3,
+					Positive: &metricspb.ExponentialHistogramDataPoint_Buckets{
+						Offset:       -1,
+						BucketCounts: []uint64{1, 1},
+					},
+				},
+				{},
+			},
 		}}
 	case 4:
-		m.Data = &metricspb.Metric_Summary{Summary: &metricspb.Summary{DataPoints: []*metricspb.SummaryDataPoint{{Count: 1}}}}
+		m.Data = &metricspb.Metric_Summary{
+			Summary: &metricspb.Summary{DataPoints: []*metricspb.SummaryDataPoint{{Count: 1}}},
+		}
 	}
 	r.unknown(m.ProtoReflect().Interface())
 	return m
@@ -87,7 +103,10 @@ func (r random) metric() *metricspb.Metric {
 func (r random) metrics() *metricspb.MetricsData {
 	m := &metricspb.MetricsData{}
 	for range r.IntN(4) {
-		group := &metricspb.ResourceMetrics{Resource: r.resource(), SchemaUrl: "https://opentelemetry.io/schemas/1.40.0"}
+		group := &metricspb.ResourceMetrics{
+			Resource:  r.resource(),
+			SchemaUrl: "https://opentelemetry.io/schemas/1.40.0",
+		}
 		for range r.IntN(3) {
 			scope := &metricspb.ScopeMetrics{Scope: &commonpb.InstrumentationScope{Name: "s"}, SchemaUrl: "u"}
 			for range r.IntN(4) {
@@ -128,7 +147,10 @@ func (r random) logs() *logspb.LogsData {
 		for range r.IntN(4) {
 			scope.LogRecords = append(scope.LogRecords, &logspb.LogRecord{SeverityText: "INFO"})
 		}
-		m.ResourceLogs = append(m.ResourceLogs, &logspb.ResourceLogs{Resource: r.resource(), ScopeLogs: []*logspb.ScopeLogs{scope}})
+		m.ResourceLogs = append(
+			m.ResourceLogs,
+			&logspb.ResourceLogs{Resource: r.resource(), ScopeLogs: []*logspb.ScopeLogs{scope}},
+		)
 	}
 	return m
 }
@@ -212,8 +234,10 @@ func pointsOf(m *metricspb.Metric) int64 {
 			unknown = unknown[n:]
 		}
 	}
-	return int64(len(m.GetGauge().GetDataPoints()) + len(m.GetSum().GetDataPoints()) + len(m.GetHistogram().GetDataPoints()) +
-		len(m.GetExponentialHistogram().GetDataPoints()) + len(m.GetSummary().GetDataPoints()))
+	return int64(
+		len(m.GetGauge().GetDataPoints()) + len(m.GetSum().GetDataPoints()) + len(m.GetHistogram().GetDataPoints()) +
+			len(m.GetExponentialHistogram().GetDataPoints()) + len(m.GetSummary().GetDataPoints()),
+	)
 }
 
 // enrich is the reference of Enrich: decode, add what is missing, in order.

@@ -6,17 +6,18 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// splitPaths are, for each signal, the numbers of the repeated fields from a request down to a point, level by level. A level of several numbers is a
-// choice of which a message has one.
+// splitPaths are, for each signal, the numbers of the repeated fields from a request down to a
+// point, level by level. A level of several numbers is a choice of which a message has one.
 var splitPaths = map[Signal][][]protowire.Number{
 	Metrics: {{requestGroups}, {groupScopes}, {scopeRecords}, {5, 7, 9, 10, 11}, {dataPoints}},
 	Traces:  {{requestGroups}, {groupScopes}, {scopeRecords}},
 	Logs:    {{requestGroups}, {groupScopes}, {scopeRecords}},
 }
 
-// Split divides a serialized Export…ServiceRequest into two of about the same size, which together have its points and in their order: between groups,
-// else scopes, else records, else the points of a metric. What stands around the points, unknown fields too, is in both. It reports false for a request
-// that cannot be divided, because it has one point or none, or is malformed, and for one
+// Split divides a serialized Export…ServiceRequest into two of about the same size, which together
+// have its points and in their order: between groups, else scopes, else records, else the points of
+// a metric. What stands around the points, unknown fields too, is in both. It reports false for a
+// request that cannot be divided, because it has one point or none, or is malformed, and for one
 // whose parts would be hardly smaller.
 func Split(signal Signal, request []byte) (first, second []byte, ok bool) {
 	first, second, ok = split(request, splitPaths[signal])
@@ -54,8 +55,9 @@ func split(message []byte, path [][]protowire.Number) (first, second []byte, ok 
 	return first, second, true
 }
 
-// halves divides a message between its elements, of which there are at least two; half is how many bytes of them the first half may have, but for the first,
-// and capacity how many each half is likely to have.
+// halves divides a message between its elements, of which there are at least two; half is how many
+// bytes of them the first half may have, but for the first, and capacity how many each half is
+// likely to have.
 func halves(message []byte, numbers []protowire.Number, capacity, count, half int) (first, second []byte) {
 	first, second = make([]byte, 0, capacity), make([]byte, 0, capacity)
 	left, n, full := 0, 0, false

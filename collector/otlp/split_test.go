@@ -11,10 +11,13 @@ import (
 	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
 )
 
-// Divided again and again, a request ends in one point each, with everything around it, and none is lost or changed.
+// Divided again and again, a request ends in one point each, with everything around it, and none is
+// lost or changed.
 func TestSplitToPoints(t *testing.T) {
 	metric := func(name string, times ...uint64) *metricspb.Metric {
-		h := &metricspb.Histogram{AggregationTemporality: metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA}
+		h := &metricspb.Histogram{
+			AggregationTemporality: metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA,
+		}
 		for _, at := range times {
 			h.DataPoints = append(h.DataPoints, &metricspb.HistogramDataPoint{TimeUnixNano: at, Count: at})
 		}
@@ -27,7 +30,8 @@ func TestSplitToPoints(t *testing.T) {
 		}},
 		{SchemaUrl: "two", ScopeMetrics: []*metricspb.ScopeMetrics{{Metrics: []*metricspb.Metric{metric("p", 7)}}}},
 	}}
-	request.ResourceMetrics[0].ProtoReflect().SetUnknown(protowire.AppendString(protowire.AppendTag(nil, 1000, protowire.BytesType), "future"))
+	request.ResourceMetrics[0].ProtoReflect().
+		SetUnknown(protowire.AppendString(protowire.AppendTag(nil, 1000, protowire.BytesType), "future"))
 	data, err := proto.Marshal(request)
 	if err != nil {
 		t.Fatal(err)
@@ -54,13 +58,19 @@ func TestSplitToPoints(t *testing.T) {
 		group := got.GetResourceMetrics()[0]
 		m := group.GetScopeMetrics()[0].GetMetrics()[0]
 		h := m.GetHistogram()
-		if n, err := Inspect(Metrics, part); n != 1 || err != nil || h.GetDataPoints()[0].GetTimeUnixNano() != uint64(i+1) {
+		if n, err := Inspect(
+			Metrics,
+			part,
+		); n != 1 || err != nil ||
+			h.GetDataPoints()[0].GetTimeUnixNano() != uint64(i+1) {
 			t.Errorf("part %d has %d points (%v): %v", i, n, err, &got)
 		}
-		if m.GetUnit() != "s" || h.GetAggregationTemporality() != metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA {
+		if m.GetUnit() != "s" ||
+			h.GetAggregationTemporality() != metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA {
 			t.Errorf("part %d lost what is around its point: %v", i, &got)
 		}
-		if i < 6 && (group.GetSchemaUrl() != "one" || !bytes.Contains(group.ProtoReflect().GetUnknown(), []byte("future"))) {
+		if i < 6 &&
+			(group.GetSchemaUrl() != "one" || !bytes.Contains(group.ProtoReflect().GetUnknown(), []byte("future"))) {
 			t.Errorf("part %d lost what is around its scope: %v", i, group)
 		}
 	}

@@ -7,12 +7,15 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// ErrMalformed is wrapped by every error about a request that is not what OTLP says: sending it again would not help.
+// ErrMalformed is wrapped by every error about a request that is not what OTLP says: sending it
+// again would not help.
 var ErrMalformed = errors.New("malformed OTLP")
 
-// The field numbers on the way to a point. They are the same for the three signals, but for what a metric has inside.
+// The field numbers on the way to a point. They are the same for the three signals, but for what a
+// metric has inside.
 const (
-	requestGroups  protowire.Number = 1 // of Export…ServiceRequest: ResourceMetrics, ResourceSpans, ResourceLogs, called a group here
+	// of Export…ServiceRequest: ResourceMetrics, ResourceSpans, ResourceLogs, called a group here
+	requestGroups  protowire.Number = 1
 	groupResource  protowire.Number = 1
 	groupScopes    protowire.Number = 2
 	scopeRecords   protowire.Number = 2 // metrics, spans, log records
@@ -22,7 +25,8 @@ const (
 	dataPoints     protowire.Number = 1 // of every kind of metric
 )
 
-// fields walks over the fields of one message in wire form. It allocates nothing, and what it yields is part of the message.
+// fields walks over the fields of one message in wire form. It allocates nothing, and what it
+// yields is part of the message.
 type fields struct {
 	rest  []byte // not read yet
 	whole []byte // the field with its tag

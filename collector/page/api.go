@@ -21,10 +21,12 @@ type shared struct {
 	was  <-chan struct{} // closed when text is old
 }
 
-// oldest is how old a picture may be: what has no change, such as a silence, shows within this time.
+// oldest is how old a picture may be: what has no change, such as a silence, shows within this
+// time.
 const oldest = time.Second
 
-// read returns the picture's JSON, which nobody changes, and a channel that is closed when there is a newer one.
+// read returns the picture's JSON, which nobody changes, and a channel that is closed when there is
+// a newer one.
 func (s *shared) read() (text []byte, changed <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -60,7 +62,8 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(h) // or the client is gone
 }
 
-// The pace of changes: at most one a second, and one every five seconds, so that a viewer sees that the sidecar is alive.
+// The pace of changes: at most one a second, and one every five seconds, so that a viewer sees that
+// the sidecar is alive.
 const (
 	least = time.Second
 	most  = 5 * time.Second
@@ -87,7 +90,8 @@ func (s *Server) changes(w http.ResponseWriter, r *http.Request) {
 		if _, err := w.Write(event); err != nil || to.Flush() != nil {
 			return // the viewer is gone, or does not read
 		}
-		if !wait(r.Context().Done(), time.After(least), nil) || !wait(r.Context().Done(), time.After(most-least), changed) {
+		if !wait(r.Context().Done(), time.After(least), nil) ||
+			!wait(r.Context().Done(), time.After(most-least), changed) {
 			return
 		}
 	}

@@ -15,7 +15,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// busy returns what an app with many busy pools exports at a time, having served so many requests in each.
+// busy returns what an app with many busy pools exports at a time, having served so many requests
+// in each.
 func busy(t testing.TB, pools int, at time.Time, served uint64) []byte {
 	t.Helper()
 	const cumulative = metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE
@@ -23,16 +24,25 @@ func busy(t testing.TB, pools int, at time.Time, served uint64) []byte {
 	var metrics []*metricspb.Metric
 	for i := range pools {
 		attributes := func(pairs ...string) []*commonpb.KeyValue {
-			all := []*commonpb.KeyValue{text(string(catalog.PoolNameKey), fmt.Sprintf("pool-%d", i)), text(string(catalog.PoolKindKey), "worker")}
+			all := []*commonpb.KeyValue{
+				text(string(catalog.PoolNameKey), fmt.Sprintf("pool-%d", i)),
+				text(string(catalog.PoolKindKey), "worker"),
+			}
 			for j := 0; j < len(pairs); j += 2 {
 				all = append(all, text(pairs[j], pairs[j+1]))
 			}
 			return all
 		}
 		number := func(m *catalog.Metric, v float64, pairs ...string) {
-			points := []*metricspb.NumberDataPoint{{
-				Attributes: attributes(pairs...), StartTimeUnixNano: start, TimeUnixNano: now, Value: &metricspb.NumberDataPoint_AsDouble{AsDouble: v},
-			}}
+			points := []*metricspb.NumberDataPoint{
+				{
+					Attributes: attributes(
+						pairs...),
+					StartTimeUnixNano: start,
+					TimeUnixNano:      now,
+					Value:             &metricspb.NumberDataPoint_AsDouble{AsDouble: v},
+				},
+			}
 			one := &metricspb.Metric{Name: m.Name, Data: &metricspb.Metric_Sum{Sum: &metricspb.Sum{
 				AggregationTemporality: cumulative, IsMonotonic: m.Kind == catalog.Counter, DataPoints: points,
 			}}}
@@ -47,10 +57,24 @@ func busy(t testing.TB, pools int, at time.Time, served uint64) []byte {
 				counts[j] = served * uint64(j+1) / 1000
 			}
 			metrics = append(metrics, &metricspb.Metric{Name: m.Name, Data: &metricspb.Metric_ExponentialHistogram{
-				ExponentialHistogram: &metricspb.ExponentialHistogram{AggregationTemporality: cumulative, DataPoints: []*metricspb.ExponentialHistogramDataPoint{{
-					Attributes: attributes(pairs...), StartTimeUnixNano: start, TimeUnixNano: now, Count: served, Sum: proto.Float64(float64(served)), Scale: 3,
-					Positive: &metricspb.ExponentialHistogramDataPoint_Buckets{Offset: -80, BucketCounts: counts},
-				}}},
+				ExponentialHistogram: &metricspb.ExponentialHistogram{
+					AggregationTemporality: cumulative,
+					DataPoints: []*metricspb.ExponentialHistogramDataPoint{
+						{
+							Attributes: attributes(
+								pairs...),
+							StartTimeUnixNano: start,
+							TimeUnixNano:      now,
+							Count:             served,
+							Sum:               proto.Float64(float64(served)),
+							Scale:             3,
+							Positive: &metricspb.ExponentialHistogramDataPoint_Buckets{
+								Offset:       -80,
+								BucketCounts: counts,
+							},
+						},
+					},
+				},
 			}})
 		}
 		number(catalog.PoolLimit, 10)
@@ -76,7 +100,8 @@ func busy(t testing.TB, pools int, at time.Time, served uint64) []byte {
 	return data
 }
 
-// What a change of 100 pools costs: taking their points, and the picture for those that look. One a second at most is made.
+// What a change of 100 pools costs: taking their points, and the picture for those that look. One a
+// second at most is made.
 func BenchmarkChange(b *testing.B) {
 	const pools = 100
 	l := live.New(live.Config{})

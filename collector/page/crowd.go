@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 )
 
-// crowd bounds the connections of a server. When there is one too many, that which has been without a request for longest is closed: so connections that
-// say nothing, however many, keep nobody out.
+// crowd bounds the connections of a server. When there is one too many, that which has been without
+// a request for longest is closed: so connections that say nothing, however many, keep nobody out.
 type crowd struct {
 	most    int
 	refused atomic.Int64 // connections that were closed for it

@@ -12,7 +12,8 @@ import (
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// guard refuses what a browser may have been talked into by another site, and says to browsers what the answers may do.
+// guard refuses what a browser may have been talked into by another site, and says to browsers what
+// the answers may do.
 func guard(hosts []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -27,7 +28,11 @@ func guard(hosts []string, next http.Handler) http.Handler {
 			h.Set("Allow", "GET, HEAD")
 			http.Error(w, "only GET: nothing can be changed here", http.StatusMethodNotAllowed)
 		case !allowed(hosts, r.Host):
-			http.Error(w, "not served under this name: ask for an address or localhost, or add the name to --page-host", http.StatusForbidden)
+			http.Error(
+				w,
+				"not served under this name: ask for an address or localhost, or add the name to --page-host",
+				http.StatusForbidden,
+			)
 		case !sameOrigin(r):
 			http.Error(w, "not served to other sites", http.StatusForbidden)
 		default:
@@ -36,7 +41,8 @@ func guard(hosts []string, next http.Handler) http.Handler {
 	})
 }
 
-// allowed reports whether a Host header names this server: a name that another could make point here does not.
+// allowed reports whether a Host header names this server: a name that another could make point
+// here does not.
 func allowed(hosts []string, host string) bool {
 	name := host
 	if h, _, err := net.SplitHostPort(host); err == nil {
@@ -46,7 +52,8 @@ func allowed(hosts []string, host string) bool {
 	if _, err := netip.ParseAddr(name); err == nil {
 		return true
 	}
-	return name == "localhost" || slices.ContainsFunc(hosts, func(own string) bool { return strings.EqualFold(own, name) })
+	return name == "localhost" ||
+		slices.ContainsFunc(hosts, func(own string) bool { return strings.EqualFold(own, name) })
 }
 
 // sameOrigin reports whether a request comes from the page itself, or from no page.

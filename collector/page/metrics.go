@@ -19,8 +19,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
-// metrics answers a scrape with the newest points of the app and of the sidecar itself, under the names that Prometheus gives them when they come over
-// OTLP: in its text format, in OpenMetrics, or in protobuf with native histograms, as the scrape asks for.
+// metrics answers a scrape with the newest points of the app and of the sidecar itself, under the
+// names that Prometheus gives them when they come over OTLP: in its text format, in OpenMetrics, or
+// in protobuf with native histograms, as the scrape asks for.
 func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
 	format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
 	w.Header().Set("Content-Type", string(format))
@@ -45,10 +46,13 @@ func families(l *live.Live) []*dto.MetricFamily {
 	byRow := map[*catalog.Metric]*dto.MetricFamily{}
 	seen := map[string]bool{}
 	l.EachSample(func(s *live.Sample) {
-		name, err := metricNamer.Build(otlptranslator.Metric{Name: s.Metric.Name, Unit: s.Metric.Unit, Type: typeOf(s.Metric)})
+		name, err := metricNamer.Build(
+			otlptranslator.Metric{Name: s.Metric.Name, Unit: s.Metric.Unit, Type: typeOf(s.Metric)},
+		)
 		labels, key := labelsOf(s)
 		if key = name + key; err != nil || seen[key] {
-			return // two apps without a service.instance.id may have the same series: one of them is shown
+			// two apps without a service.instance.id may have the same series: one of them is shown
+			return
 		}
 		seen[key] = true
 		f := byRow[s.Metric]
@@ -90,13 +94,15 @@ func prometheusType(m *catalog.Metric) dto.MetricType {
 	}
 }
 
-// promoted are the attributes of resources that are labels of each series, as deploy/prometheus/prometheus.yml has them for OTLP.
+// promoted are the attributes of resources that are labels of each series, as
+// deploy/prometheus/prometheus.yml has them for OTLP.
 var promoted = []string{
 	"k8s.cluster.name", "k8s.namespace.name", "k8s.pod.name", "k8s.container.name", "k8s.node.name",
 	"k8s.deployment.name", "k8s.statefulset.name", "k8s.daemonset.name", "k8s.job.name",
 }
 
-// labelValues returns a sample's labels, of which some may be empty: its attributes, and what of its resource every series has.
+// labelValues returns a sample's labels, of which some may be empty: its attributes, and what of
+// its resource every series has.
 func labelValues(s *live.Sample) map[string]string {
 	of := func(name string) string {
 		for _, l := range s.Resource {
@@ -157,15 +163,18 @@ func value(s *live.Sample, labels []*dto.LabelPair) *dto.Metric {
 	return m
 }
 
-// histogram returns a distribution with explicit buckets, and with native ones if it has them: text shows the former, protobuf both, of which
-// Prometheus takes the latter.
+// histogram returns a distribution with explicit buckets, and with native ones if it has them: text
+// shows the former, protobuf both, of which Prometheus takes the latter.
 func histogram(b *otlp.Buckets, bounds []float64) *dto.Histogram {
 	h := &dto.Histogram{SampleCount: proto.Uint64(b.Count), SampleSum: proto.Float64(b.Sum)}
 	if b.Bounds != nil {
 		total := uint64(0)
 		for i, bound := range b.Bounds {
 			total += b.Counts[i]
-			h.Bucket = append(h.Bucket, &dto.Bucket{UpperBound: proto.Float64(bound), CumulativeCount: proto.Uint64(total)})
+			h.Bucket = append(
+				h.Bucket,
+				&dto.Bucket{UpperBound: proto.Float64(bound), CumulativeCount: proto.Uint64(total)},
+			)
 		}
 		return h
 	}
@@ -175,7 +184,9 @@ func histogram(b *otlp.Buckets, bounds []float64) *dto.Histogram {
 	native := b.AtMost(mostSchema)
 	h.Schema, h.ZeroThreshold, h.ZeroCount = proto.Int32(native.Scale), proto.Float64(0), proto.Uint64(native.Zero)
 	// A span that is empty says that the histogram is native, even when it has counted nothing.
-	h.PositiveSpan = []*dto.BucketSpan{{Offset: proto.Int32(native.Offset + 1), Length: proto.Uint32(uint32(len(native.Counts)))}}
+	h.PositiveSpan = []*dto.BucketSpan{
+		{Offset: proto.Int32(native.Offset + 1), Length: proto.Uint32(uint32(len(native.Counts)))},
+	}
 	before := int64(0)
 	for _, n := range native.Counts {
 		h.PositiveDelta = append(h.PositiveDelta, int64(n)-before)

@@ -21,34 +21,77 @@ import (
 )
 
 func text(key, value string) *commonpb.KeyValue {
-	return &commonpb.KeyValue{Key: key, Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: value}}}
+	return &commonpb.KeyValue{
+		Key:   key,
+		Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: value}},
+	}
 }
 
-// offer has an app export a pool of ten slots with a thousand waits of a millisecond to a second, evenly by order of magnitude.
+// offer has an app export a pool of ten slots with a thousand waits of a millisecond to a second,
+// evenly by order of magnitude.
 func offer(t testing.TB, l *live.Live, pool string) {
 	t.Helper()
 	now := uint64(time.Now().UnixNano())
-	attributes := []*commonpb.KeyValue{text(string(catalog.PoolNameKey), pool), text(string(catalog.PoolKindKey), "worker")}
+	attributes := []*commonpb.KeyValue{
+		text(string(catalog.PoolNameKey), pool),
+		text(string(catalog.PoolKindKey), "worker"),
+	}
 	counts := make([]uint64, 80)
 	for i := range counts {
 		counts[i] = 100
 	}
 	const cumulative = metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE
-	data, err := proto.Marshal(&collectorpb.ExportMetricsServiceRequest{ResourceMetrics: []*metricspb.ResourceMetrics{{
-		Resource: &resourcepb.Resource{Attributes: []*commonpb.KeyValue{text("service.name", "shop"), text("service.instance.id", "i-1"), text("k8s.pod.name", "shop-0")}},
-		ScopeMetrics: []*metricspb.ScopeMetrics{{Metrics: []*metricspb.Metric{
-			{Name: catalog.PoolLimit.Name, Data: &metricspb.Metric_Sum{Sum: &metricspb.Sum{AggregationTemporality: cumulative, DataPoints: []*metricspb.NumberDataPoint{{
-				Attributes: attributes, TimeUnixNano: now, Value: &metricspb.NumberDataPoint_AsInt{AsInt: 10},
-			}}}}},
-			{Name: catalog.PoolWaitDuration.Name, Data: &metricspb.Metric_ExponentialHistogram{ExponentialHistogram: &metricspb.ExponentialHistogram{
-				AggregationTemporality: cumulative,
-				DataPoints: []*metricspb.ExponentialHistogramDataPoint{{
-					Attributes: append(attributes, text(string(catalog.PoolOutcomeKey), `<script>"\`)), StartTimeUnixNano: now - 1e9, TimeUnixNano: now,
-					Count: 8000, Sum: proto.Float64(1000), Scale: 3, Positive: &metricspb.ExponentialHistogramDataPoint_Buckets{Offset: -80, BucketCounts: counts},
-				}},
+	data, err := proto.Marshal(&collectorpb.ExportMetricsServiceRequest{ResourceMetrics: []*metricspb.ResourceMetrics{
+		{
+			Resource: &resourcepb.Resource{
+				Attributes: []*commonpb.KeyValue{
+					text("service.name", "shop"),
+					text("service.instance.id", "i-1"),
+					text("k8s.pod.name", "shop-0"),
+				},
+			},
+			ScopeMetrics: []*metricspb.ScopeMetrics{{Metrics: []*metricspb.Metric{
+				{
+					Name: catalog.PoolLimit.Name,
+					Data: &metricspb.Metric_Sum{
+						Sum: &metricspb.Sum{
+							AggregationTemporality: cumulative,
+							DataPoints: []*metricspb.NumberDataPoint{
+								{
+									Attributes:   attributes,
+									TimeUnixNano: now,
+									Value:        &metricspb.NumberDataPoint_AsInt{AsInt: 10},
+								},
+							},
+						},
+					},
+				},
+				{
+					Name: catalog.PoolWaitDuration.Name,
+					Data: &metricspb.Metric_ExponentialHistogram{ExponentialHistogram: &metricspb.ExponentialHistogram{
+						AggregationTemporality: cumulative,
+						DataPoints: []*metricspb.ExponentialHistogramDataPoint{
+							{
+								Attributes: append(
+									attributes,
+									text(string(catalog.PoolOutcomeKey), `<script>"\`),
+								),
+								StartTimeUnixNano: now - 1e9,
+								TimeUnixNano:      now,
+								Count:             8000,
+								Sum:               proto.Float64(1000),
+								Scale:             3,
+								Positive: &metricspb.ExponentialHistogramDataPoint_Buckets{
+									Offset:       -80,
+									BucketCounts: counts,
+								},
+							},
+						},
+					}},
+				},
 			}}},
-		}}},
-	}}})
+		},
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +154,8 @@ func TestMetricsInText(t *testing.T) {
 func TestMetricsInProtobuf(t *testing.T) {
 	all := scrape(t, "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited")
 	h := all["poolgauge_pool_wait_duration_seconds"].GetMetric()[0].GetHistogram()
-	if h.GetSchema() != 3 || len(h.GetPositiveSpan()) != 1 || h.GetPositiveSpan()[0].GetOffset() != -79 || h.GetPositiveSpan()[0].GetLength() != 80 {
+	if h.GetSchema() != 3 || len(h.GetPositiveSpan()) != 1 || h.GetPositiveSpan()[0].GetOffset() != -79 ||
+		h.GetPositiveSpan()[0].GetLength() != 80 {
 		t.Fatalf("got %v", h)
 	}
 	n, total := int64(0), int64(0)
@@ -127,7 +171,8 @@ func TestMetricsInProtobuf(t *testing.T) {
 func TestMetricsInOpenMetrics(t *testing.T) {
 	_, url := start(t, withPool(t))
 	_, header, body := get(t, http.MethodGet, url+"/metrics", "Accept", "application/openmetrics-text;version=1.0.0")
-	if !strings.HasPrefix(header.Get("Content-Type"), "application/openmetrics-text; version=1.0.0") || !strings.HasSuffix(body, "# EOF\n") {
+	if !strings.HasPrefix(header.Get("Content-Type"), "application/openmetrics-text; version=1.0.0") ||
+		!strings.HasSuffix(body, "# EOF\n") {
 		t.Errorf("%s\n%.300s", header.Get("Content-Type"), body)
 	}
 }

@@ -1,8 +1,11 @@
-// Package page serves what [live.Live] knows over HTTP: a page for people, JSON under /api for programs, and /metrics for Prometheus.
+// Package page serves what [live.Live] knows over HTTP: a page for people, JSON under /api for
+// programs, and /metrics for Prometheus.
 //
-// It is read-only and has no authentication, so that it listens on loopback by default. A request must ask for an address, localhost or a name of
-// [Config.Hosts], and come from a page of the same origin or from none: else a web site could read it through its visitor's browser (DNS rebinding).
-// Names of pools are untrusted: the page puts them into text and nowhere else, and its Content-Security-Policy allows no script but its own files.
+// It is read-only and has no authentication, so that it listens on loopback by default. A request
+// must ask for an address, localhost or a name of [Config.Hosts], and come from a page of the same
+// origin or from none: else a web site could read it through its visitor's browser (DNS rebinding).
+// Names of pools are untrusted: the page puts them into text and nowhere else, and its
+// Content-Security-Policy allows no script but its own files.
 package page
 
 import (
@@ -74,7 +77,8 @@ func Listen(ctx context.Context, cfg Config) (*Server, error) {
 // Addr returns the address that it listens on.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
-// Observe makes every collection of the meter's provider report the connections that were closed since there were too many.
+// Observe makes every collection of the meter's provider report the connections that were closed
+// since there were too many.
 func (s *Server) Observe(meter metric.Meter) error {
 	observed, err := instruments.NewObservables(meter, catalog.PageRefused)
 	if err != nil {
@@ -99,8 +103,14 @@ func (s *Server) Close() error {
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", asset("index.html"))
-	mux.HandleFunc("GET /assets/{file}", func(w http.ResponseWriter, r *http.Request) { asset(r.PathValue("file"))(w, r) })
-	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	mux.HandleFunc(
+		"GET /assets/{file}",
+		func(w http.ResponseWriter, r *http.Request) { asset(r.PathValue("file"))(w, r) },
+	)
+	mux.HandleFunc(
+		"GET /favicon.ico",
+		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) },
+	)
 	mux.HandleFunc("GET /api/v1/picture", s.picture)
 	mux.HandleFunc("GET /api/v1/pools/{id}/history", s.history)
 	mux.HandleFunc("GET /api/v1/changes", s.changes)

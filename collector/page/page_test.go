@@ -93,7 +93,8 @@ func TestHistory(t *testing.T) {
 	}
 }
 
-// What a browser may have been talked into by another site is refused, and so is what would change something.
+// What a browser may have been talked into by another site is refused, and so is what would change
+// something.
 func TestGuard(t *testing.T) {
 	s, url := start(t, withPool(t))
 	_, port, _ := net.SplitHostPort(s.Addr().String())
@@ -120,11 +121,27 @@ func TestGuard(t *testing.T) {
 		}
 	}
 	for _, host := range []string{"localhost:" + port, "LOCALHOST", "127.0.0.1:" + port, "[::1]:" + port, "10.1.2.3", "sidecar.example:" + port} {
-		if status, _, _ := get(t, http.MethodGet, url+"/api/v1/picture", "Host", host, "Origin", "http://"+host); status != 200 {
+		if status, _, _ := get(
+			t,
+			http.MethodGet,
+			url+"/api/v1/picture",
+			"Host",
+			host,
+			"Origin",
+			"http://"+host,
+		); status != 200 {
 			t.Errorf("%s: %d", host, status)
 		}
 	}
-	if status, _, _ := get(t, http.MethodGet, url+"/", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"); status != 200 {
+	if status, _, _ := get(
+		t,
+		http.MethodGet,
+		url+"/",
+		"Sec-Fetch-Site",
+		"cross-site",
+		"Sec-Fetch-Mode",
+		"navigate",
+	); status != 200 {
 		t.Errorf("a link to the page: %d", status)
 	}
 }
@@ -158,7 +175,8 @@ func TestChanges(t *testing.T) {
 	}
 }
 
-// Viewers that never read, and connections that say nothing, keep nobody from being answered, and end with the server.
+// Viewers that never read, and connections that say nothing, keep nobody from being answered, and
+// end with the server.
 func TestViewersThatDoNotRead(t *testing.T) {
 	l := withPool(t)
 	s, url := start(t, l)
@@ -175,7 +193,12 @@ func TestViewersThatDoNotRead(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if status, header, _ := get(t, http.MethodGet, url+"/api/v1/changes"); status != 503 || header.Get("Retry-After") == "" {
+	if status, header, _ := get(
+		t,
+		http.MethodGet,
+		url+"/api/v1/changes",
+	); status != 503 ||
+		header.Get("Retry-After") == "" {
 		t.Errorf("one viewer more: %d", status)
 	}
 	begin := time.Now()
@@ -188,7 +211,8 @@ func TestViewersThatDoNotRead(t *testing.T) {
 	t.Logf("1000 requests of the app beside %d viewers that do not read: %v", mostViewers, time.Since(begin))
 }
 
-// A thousand connections that say nothing are bounded and counted, and keep neither a viewer nor a program from being answered.
+// A thousand connections that say nothing are bounded and counted, and keep neither a viewer nor a
+// program from being answered.
 func TestConnectionsThatSayNothing(t *testing.T) {
 	const silent = 1000
 	l := withPool(t)
@@ -221,7 +245,8 @@ func TestConnectionsThatSayNothing(t *testing.T) {
 	if status, _, _ := get(t, http.MethodGet, url+"/api/v1/picture"); status != 200 {
 		t.Errorf("a program is answered with %d", status)
 	}
-	if got := s.crowd.refused.Load(); got != silent+2-mostConnections { // the viewer and the program are open too
+	// the viewer and the program are open too
+	if got := s.crowd.refused.Load(); got != silent+2-mostConnections {
 		t.Errorf("%d connections were closed, want %d", got, silent+2-mostConnections)
 	}
 	next()
@@ -232,7 +257,8 @@ func FuzzGuard(f *testing.F) {
 	f.Add("POST", "/", "[::1", "null", "cross-site")
 	f.Add("HEAD", "/assets/%2e%2e/page.go", "127.0.0.1.", "", "")
 	l := live.New(live.Config{})
-	s := &Server{cfg: Config{Live: l}, viewers: make(chan struct{})} // no viewers: they would be endless
+	// no viewers: they would be endless
+	s := &Server{cfg: Config{Live: l}, viewers: make(chan struct{})}
 	s.shared.live = l
 	handler := s.handler()
 	f.Fuzz(func(t *testing.T, method, path, host, origin, site string) {

@@ -2,8 +2,8 @@ package probe
 
 import "time"
 
-// account keeps what a probe costs under its share of a core. It earns share × time from opened on and is charged what each run
-// cost; since a run is only let through while it is not in debt,
+// account keeps what a probe costs under its share of a core. It earns share × time from opened on
+// and is charged what each run cost; since a run is only let through while it is not in debt,
 //
 //	Invariant: spent ≤ share × (now − opened) + the cost of the dearest run
 //

@@ -9,8 +9,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
-// cpuWork is the CPU time of one run. Less than 4 ms fits into one time slice of the kernel's scheduler, and is blind to
-// whoever else wants the core.
+// cpuWork is the CPU time of one run. Less than 4 ms fits into one time slice of the kernel's
+// scheduler, and is blind to whoever else wants the core.
 const cpuWork = 5 * time.Millisecond
 
 // cpuProbe computes for cpuWork on one thread and compares wall with CPU time.
@@ -46,9 +46,10 @@ func (p *cpuProbe) run(context.Context) (r result) {
 	return r
 }
 
-// compute does units of work until they have used cpuWork, and returns what they took. Units in which the thread slept are
-// left out: the kernel of work never does, so it was Go's scheduler, which interrupts a goroutine after 10 ms, that gave the
-// core to another goroutine of ours. It gives up at twice the CPU time.
+// compute does units of work until they have used cpuWork, and returns what they took. Units in
+// which the thread slept are left out: the kernel of work never does, so it was Go's scheduler,
+// which interrupts a goroutine after 10 ms, that gave the core to another goroutine of ours. It
+// gives up at twice the CPU time.
 func (p *cpuProbe) compute() (wall, cpu time.Duration, units int) {
 	last := p.read()
 	for used := time.Duration(0); cpu < cpuWork && used < 2*cpuWork; {

@@ -44,7 +44,8 @@ func TestCPUProbe(t *testing.T) {
 		if used := thread.CPU() - before; used < cpuWork {
 			t.Errorf("a run used %v of CPU time, want at least %v", used, cpuWork)
 		}
-		// The clocks are read one after the other, so a core all to itself may show a hair less than 1.
+		// The clocks are read one after the other, so a core all to itself may show a hair less
+		// than 1.
 		if v[catalog.ProbeCPUStretch] < 0.99 {
 			t.Errorf("stretch %v, want at least 1", v[catalog.ProbeCPUStretch])
 		}
@@ -56,7 +57,8 @@ func TestCPUProbe(t *testing.T) {
 	}
 }
 
-// A thread that computes and never sleeps was stretched by others; one that slept, by our own scheduler.
+// A thread that computes and never sleeps was stretched by others; one that slept, by our own
+// scheduler.
 func TestStretchLeavesOutOurOwnInterruptions(t *testing.T) {
 	start := time.Now()
 	var wall, cpu time.Duration

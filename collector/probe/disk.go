@@ -21,14 +21,16 @@ const filePrefix = ".poolgauge-probe-"
 // errMemory is the cause when a directory is no disk.
 var errMemory = errors.New("memory, not a disk")
 
-// diskProbe writes a block to a file of its own, makes it durable, drops it from the page cache and reads it back.
+// diskProbe writes a block to a file of its own, makes it durable, drops it from the page cache and
+// reads it back.
 type diskProbe struct {
 	dir  string
 	file *os.File // nil before the first run and after one that failed
 }
 
-// CheckDir reports whether dir can be probed: it makes a file there, writes, syncs and reads it once, and removes it. The error
-// names dir and what to do. It takes as long as the disk does, so it can hang where that does.
+// CheckDir reports whether dir can be probed: it makes a file there, writes, syncs and reads it
+// once, and removes it. The error names dir and what to do. It takes as long as the disk does, so
+// it can hang where that does.
 func CheckDir(dir string) error {
 	p := &diskProbe{dir: dir}
 	defer p.close()
@@ -51,7 +53,8 @@ func (p *diskProbe) run(context.Context) (r result) {
 		r.err, r.kind = err, errorType(err, otherError)
 	}
 	if r.err != nil {
-		// A new file next time: after a failed sync the kernel may take the pages of the old one for clean.
+		// A new file next time: after a failed sync the kernel may take the pages of the old one
+		// for clean.
 		p.close()
 	}
 	return r
@@ -99,12 +102,17 @@ func (p *diskProbe) close() {
 	p.file = nil
 }
 
-// openProbeFile makes a file in dir that is held by a lock, and removes those of processes that were killed.
+// openProbeFile makes a file in dir that is held by a lock, and removes those of processes that
+// were killed.
 func openProbeFile(dir string) (*os.File, error) {
 	removeLeftovers(dir)
 	f, err := os.CreateTemp(dir, filePrefix) // with mode 0600
 	if err != nil {
-		return nil, fmt.Errorf("probe directory %s: %w: give one that exists and that the sidecar may write to", dir, errors.Unwrap(err))
+		return nil, fmt.Errorf(
+			"probe directory %s: %w: give one that exists and that the sidecar may write to",
+			dir,
+			errors.Unwrap(err),
+		)
 	}
 	hold(f)
 	return f, nil

@@ -16,8 +16,8 @@ func syncData(f *os.File) error {
 	return unix.Fdatasync(int(f.Fd()))
 }
 
-// readUncached drops the block at the start of f from the page cache and reads it. A block that is in memory even then shows
-// that f lies on no disk: tmpfs keeps nothing anywhere else.
+// readUncached drops the block at the start of f from the page cache and reads it. A block that is
+// in memory even then shows that f lies on no disk: tmpfs keeps nothing anywhere else.
 func readUncached(f *os.File, block []byte) error {
 	fd := int(f.Fd())
 	if err := unix.Fadvise(fd, 0, blockSize, unix.FADV_DONTNEED); err != nil {
@@ -34,8 +34,8 @@ func readUncached(f *os.File, block []byte) error {
 	return err
 }
 
-// inMemory reports whether the first page of fd is in the page cache; false where it cannot be told. It asks by mincore, which
-// unlike a read with RWF_NOWAIT does not start to fetch the page.
+// inMemory reports whether the first page of fd is in the page cache; false where it cannot be
+// told. It asks by mincore, which unlike a read with RWF_NOWAIT does not start to fetch the page.
 func inMemory(fd int) bool {
 	page, err := unix.Mmap(fd, 0, blockSize, unix.PROT_READ, unix.MAP_SHARED)
 	if err != nil {
@@ -43,7 +43,12 @@ func inMemory(fd int) bool {
 	}
 	defer func() { _ = unix.Munmap(page) }()
 	var resident [1]byte
-	_, _, errno := unix.Syscall(unix.SYS_MINCORE, uintptr(unsafe.Pointer(&page[0])), blockSize, uintptr(unsafe.Pointer(&resident[0])))
+	_, _, errno := unix.Syscall(
+		unix.SYS_MINCORE,
+		uintptr(unsafe.Pointer(&page[0])),
+		blockSize,
+		uintptr(unsafe.Pointer(&resident[0])),
+	)
 	return errno == 0 && resident[0]&1 == 1
 }
 

@@ -16,7 +16,8 @@ func TestMemoryIsNoDisk(t *testing.T) {
 		t.Skip("/dev/shm is no tmpfs here")
 	}
 	err := CheckDir("/dev/shm")
-	if !errors.Is(err, errMemory) || !strings.Contains(err.Error(), "/dev/shm") || errorType(err, otherError) != "memory_filesystem" {
+	if !errors.Is(err, errMemory) || !strings.Contains(err.Error(), "/dev/shm") ||
+		errorType(err, otherError) != "memory_filesystem" {
 		t.Errorf("got %v", err)
 	}
 	if left := probeFiles(t, "/dev/shm"); len(left) != 0 {
@@ -24,5 +25,6 @@ func TestMemoryIsNoDisk(t *testing.T) {
 	}
 	p := &diskProbe{dir: "/dev/shm"}
 	defer p.close()
-	wantPhases(t, p.run(t.Context()), "read:memory_filesystem") // and no latency of writing that a disk might have
+	// and no latency of writing that a disk might have
+	wantPhases(t, p.run(t.Context()), "read:memory_filesystem")
 }

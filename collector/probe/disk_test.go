@@ -60,7 +60,11 @@ func TestDiskProbe(t *testing.T) {
 		t.Fatal(err)
 	}
 	if info.Size() != 0 || info.Mode().Perm()&0o077 != 0 && os.PathSeparator == '/' {
-		t.Errorf("between runs the file has %d bytes and mode %v, want none and nothing for others", info.Size(), info.Mode())
+		t.Errorf(
+			"between runs the file has %d bytes and mode %v, want none and nothing for others",
+			info.Size(),
+			info.Mode(),
+		)
 	}
 	p.close()
 	p.close()

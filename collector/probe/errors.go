@@ -8,7 +8,8 @@ import (
 	"syscall"
 )
 
-// errorTypes names the causes that are told apart, the same on every system; few, since they are attributes of metrics.
+// errorTypes names the causes that are told apart, the same on every system; few, since they are
+// attributes of metrics.
 var errorTypes = []struct {
 	err  error
 	kind string

@@ -66,7 +66,8 @@ func TestProbesOverTLSTrust(t *testing.T) {
 	s := expecting(t, true)
 	own := x509.NewCertPool()
 	own.AddCert(s.Certificate())
-	sent := http.Header{"Host": {"example.com"}, "X-Key": {"k"}, "User-Agent": {"mine"}} // the certificate is for that name
+	// the certificate is for that name
+	sent := http.Header{"Host": {"example.com"}, "X-Key": {"k"}, "User-Agent": {"mine"}}
 	other := http.Header{"Host": {"other.example"}}
 	for name, c := range map[string]struct {
 		header http.Header
@@ -79,7 +80,12 @@ func TestProbesOverTLSTrust(t *testing.T) {
 		"any":          {other, Certification{SkipVerify: true}, []string{"connect", "tls", "response:403"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, p, err := Config{Expect: Expectation{Header: c.header}, TLS: c.trust}.newHTTPProbe(Target{Address: s.URL, Timeout: enough})
+			_, p, err := Config{
+				Expect: Expectation{Header: c.header},
+				TLS:    c.trust,
+			}.newHTTPProbe(
+				Target{Address: s.URL, Timeout: enough},
+			)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -17,7 +17,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// grpcCost is charged for what a gRPC connection does on goroutines of its own, out of reach of the thread's clock.
+// grpcCost is charged for what a gRPC connection does on goroutines of its own, out of reach of the
+// thread's clock.
 const grpcCost = time.Millisecond
 
 // grpcProbe asks a health service (grpc.health.v1) on a connection of its own.
@@ -31,7 +32,13 @@ type grpcProbe struct {
 
 func newGRPC(u *url.URL, timeout time.Duration, trust Certification) *grpcProbe {
 	p := &grpcProbe{
-		dialer: newDialer(u.Hostname(), u.Port()), authority: u.Host, service: strings.TrimPrefix(u.Path, "/"), timeout: timeout,
+		dialer: newDialer(
+			u.Hostname(),
+			u.Port(),
+		),
+		authority: u.Host,
+		service:   strings.TrimPrefix(u.Path, "/"),
+		timeout:   timeout,
 	}
 	if u.Scheme == "grpcs" {
 		p.tls = trust.config(u.Hostname(), "h2")
@@ -87,8 +94,8 @@ func (p *grpcProbe) check(ctx context.Context, conn net.Conn) (healthpb.HealthCh
 	return answer.GetStatus(), err
 }
 
-// codeOf is the error.type of a call with ctx that failed: timeout, or the name of the gRPC code. With ctx the connection ends
-// too, and gRPC returns whichever it notices first.
+// codeOf is the error.type of a call with ctx that failed: timeout, or the name of the gRPC code.
+// With ctx the connection ends too, and gRPC returns whichever it notices first.
 func codeOf(ctx context.Context, err error) string {
 	if ctx.Err() != nil || status.Code(err) == codes.DeadlineExceeded {
 		return "timeout"

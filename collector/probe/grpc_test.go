@@ -64,8 +64,14 @@ func TestGRPCProbe(t *testing.T) {
 	} {
 		wantPhases(t, grpcTo(t, Config{}, url, enough).run(t.Context()), want...)
 	}
-	silent := listen(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }) // until the probe hangs up
-	wantPhases(t, grpcTo(t, Config{}, "grpc://"+silent, 300*time.Millisecond).run(t.Context()), "connect", "response:timeout")
+	// until the probe hangs up
+	silent := listen(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })
+	wantPhases(
+		t,
+		grpcTo(t, Config{}, "grpc://"+silent, 300*time.Millisecond).run(t.Context()),
+		"connect",
+		"response:timeout",
+	)
 }
 
 func TestGRPCProbeOverTLS(t *testing.T) {
@@ -75,8 +81,20 @@ func TestGRPCProbeOverTLS(t *testing.T) {
 	own := x509.NewCertPool()
 	own.AddCert(mint.Certificate())
 	wantPhases(t, grpcTo(t, Config{}, "grpcs://"+address, enough).run(t.Context()), "connect", "tls:tls")
-	wantPhases(t, grpcTo(t, Config{TLS: Certification{Roots: own}}, "grpcs://"+address, enough).run(t.Context()), "connect", "tls", "response")
-	wantPhases(t, grpcTo(t, Config{TLS: Certification{SkipVerify: true}}, "grpcs://"+address+"/down", enough).run(t.Context()), "connect", "tls", "response:NOT_SERVING")
+	wantPhases(
+		t,
+		grpcTo(t, Config{TLS: Certification{Roots: own}}, "grpcs://"+address, enough).run(t.Context()),
+		"connect",
+		"tls",
+		"response",
+	)
+	wantPhases(
+		t,
+		grpcTo(t, Config{TLS: Certification{SkipVerify: true}}, "grpcs://"+address+"/down", enough).run(t.Context()),
+		"connect",
+		"tls",
+		"response:NOT_SERVING",
+	)
 }
 
 func TestParseGRPC(t *testing.T) {

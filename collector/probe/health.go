@@ -6,11 +6,12 @@ import (
 	"time"
 )
 
-// hungAfter is how long a run takes before the log says that it hangs; shorter ones are only slow, and seen in the metrics.
+// hungAfter is how long a run takes before the log says that it hangs; shorter ones are only slow,
+// and seen in the metrics.
 const hungAfter = 10 * time.Second
 
-// health logs when a probe begins to fail or hang, and when it works again, once each. It is safe for concurrent use: a
-// probe hangs by the schedule's account and fails by its run's.
+// health logs when a probe begins to fail or hang, and when it works again, once each. It is safe
+// for concurrent use: a probe hangs by the schedule's account and fails by its run's.
 type health struct {
 	log *slog.Logger
 
@@ -19,7 +20,8 @@ type health struct {
 	hung bool       // the run that goes on
 }
 
-// missed is told of each turn that a probe misses because its last run still goes on, and for how long that has been running.
+// missed is told of each turn that a probe misses because its last run still goes on, and for how
+// long that has been running.
 func (h *health) missed(running time.Duration) {
 	if running < hungAfter {
 		return
@@ -32,7 +34,8 @@ func (h *health) missed(running time.Duration) {
 	h.bad, h.hung = true, true
 }
 
-// finished is told how each run ended. A run that hung is no recovery, even if it came to a good end.
+// finished is told how each run ended. A run that hung is no recovery, even if it came to a good
+// end.
 func (h *health) finished(r result) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

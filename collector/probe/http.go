@@ -23,8 +23,9 @@ import (
 // maxResponse is how much of a response is read, header and body.
 const maxResponse = 64 << 10
 
-// httpProbe gets a URL over HTTP/1.1 on a connection of its own, without following redirects and without a proxy. It does
-// without http.Transport, which works on several goroutines: here each phase is one call and the thread's clock sees all of it.
+// httpProbe gets a URL over HTTP/1.1 on a connection of its own, without following redirects and
+// without a proxy. It does without http.Transport, which works on several goroutines: here each
+// phase is one call and the thread's clock sees all of it.
 type httpProbe struct {
 	dialer  dialer
 	request *http.Request
@@ -74,7 +75,12 @@ func (p *httpProbe) run(ctx context.Context) (r result) {
 	case !p.expect.takes(status):
 		r.fail("response", start, strconv.Itoa(status), fmt.Errorf("status %d %s", status, http.StatusText(status)))
 	case p.expect.Body != nil && !p.expect.Body.Match(body):
-		r.fail("response", start, "body", fmt.Errorf("no match of %q in %d bytes of the body", p.expect.Body, len(body)))
+		r.fail(
+			"response",
+			start,
+			"body",
+			fmt.Errorf("no match of %q in %d bytes of the body", p.expect.Body, len(body)),
+		)
 	default:
 		r.phase("response", start)
 	}
@@ -88,7 +94,8 @@ func handshake(raw net.Conn, config *tls.Config, r *result) net.Conn {
 	}
 	start := time.Now()
 	secure := tls.Client(raw, config)
-	// The deadline of the connection bounds it: with a context it would start a goroutine, whose CPU time nobody pays.
+	// The deadline of the connection bounds it: with a context it would start a goroutine, whose
+	// CPU time nobody pays.
 	if err := secure.Handshake(); err != nil { //nolint:noctx // see above
 		r.fail("tls", start, errorType(err, "tls"), err)
 		var refused *tls.CertificateVerificationError

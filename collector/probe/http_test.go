@@ -85,7 +85,12 @@ func TestHTTPProbeOverTLS(t *testing.T) {
 	wantPhases(t, trusting.run(t.Context()), "connect", "tls", "response")
 
 	wantPhases(t, httpTo(t, s.URL).run(t.Context()), "connect", "tls:tls") // signed by nobody known
-	wantPhases(t, httpTo(t, strings.Replace(testServer(t, false).URL, "http:", "https:", 1)).run(t.Context()), "connect", "tls:tls")
+	wantPhases(
+		t,
+		httpTo(t, strings.Replace(testServer(t, false).URL, "http:", "https:", 1)).run(t.Context()),
+		"connect",
+		"tls:tls",
+	)
 }
 
 // The time that is left to a certificate is told whether or not it is trusted.

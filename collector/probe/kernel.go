@@ -6,12 +6,14 @@ import (
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
-// kernel is the work of the CPU probes: four independent xorshift generators (Marsaglia, "Xorshift RNGs", 2003), enough to fill
-// the integer units of a core, so that a slower clock and a busy sibling thread both show. It touches no memory.
+// kernel is the work of the CPU probes: four independent xorshift generators (Marsaglia, "Xorshift
+// RNGs", 2003), enough to fill the integer units of a core, so that a slower clock and a busy
+// sibling thread both show. It touches no memory.
 type kernel [4]uint64
 
-// unitRounds makes a unit of work 0.2 to 0.5 ms on a server CPU: short enough to leave out the ones that our own runtime
-// disturbed, long enough for the clocks around it not to count. It is the same everywhere, so that CPUs can be compared.
+// unitRounds makes a unit of work 0.2 to 0.5 ms on a server CPU: short enough to leave out the ones
+// that our own runtime disturbed, long enough for the clocks around it not to count. It is the same
+// everywhere, so that CPUs can be compared.
 const unitRounds = 1 << 17
 
 // unit does one unit of work.
@@ -43,6 +45,7 @@ type reading struct {
 
 func read() reading {
 	wall, cpu := time.Now(), thread.CPU()
-	counts, _ := thread.ReadCounts() // where they are not known, what our own goroutines took counts as stretch
+	// where they are not known, what our own goroutines took counts as stretch
+	counts, _ := thread.ReadCounts()
 	return reading{wall, cpu, counts.Voluntary}
 }

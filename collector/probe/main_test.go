@@ -27,7 +27,9 @@ type recorder struct {
 func newRecorder(t *testing.T) recorder {
 	t.Helper()
 	reader := sdk.NewManualReader()
-	recorders, err := instruments.NewRecorders(sdk.NewMeterProvider(sdk.WithReader(reader)).Meter("test"), catalog.Probe.Metrics...)
+	recorders, err := instruments.NewRecorders(
+		sdk.NewMeterProvider(sdk.WithReader(reader)).Meter("test"),
+		catalog.Probe.Metrics...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +90,8 @@ func collect(t *testing.T, reader *sdk.ManualReader) []metricdata.Metrics {
 	return all
 }
 
-// value returns the value of the point of m that has all of the given attributes, each as "key=value"; 0 if there is none.
+// value returns the value of the point of m that has all of the given attributes, each as
+// "key=value"; 0 if there is none.
 func (r recorder) value(t *testing.T, m *catalog.Metric, attrs ...string) float64 {
 	t.Helper()
 	for _, s := range r.samples(t, m) {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// lookupCost is charged for a look-up, which Go's resolver does on goroutines of its own, out of reach of the thread's clock. It
-// was measured at 0.2 ms with the name server's part.
+// lookupCost is charged for a look-up, which Go's resolver does on goroutines of its own, out of
+// reach of the thread's clock. It was measured at 0.2 ms with the name server's part.
 const lookupCost = 500 * time.Microsecond
 
 // resolver is the part of net.Resolver that the probes use.
@@ -16,8 +16,8 @@ type resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
-// systemResolver is the system's, except that its questions end with the look-up: those of Go's own resolver otherwise go on,
-// each with a goroutine, for as long as /etc/resolv.conf says.
+// systemResolver is the system's, except that its questions end with the look-up: those of Go's own
+// resolver otherwise go on, each with a goroutine, for as long as /etc/resolv.conf says.
 var systemResolver = &net.Resolver{Dial: dialNameServer}
 
 func dialNameServer(ctx context.Context, network, address string) (net.Conn, error) {
@@ -42,7 +42,8 @@ func lookup(ctx context.Context, r *result, from resolver, name string) []netip.
 	return addrs
 }
 
-// dialer connects to a host and port in the phases lookup and connect; an address as the host needs no look-up.
+// dialer connects to a host and port in the phases lookup and connect; an address as the host needs
+// no look-up.
 type dialer struct {
 	resolver   resolver
 	host, port string
@@ -52,7 +53,8 @@ func newDialer(host, port string) dialer {
 	return dialer{systemResolver, host, port}
 }
 
-// dial returns nil if it fails. Reads and writes of the connection fail as timeouts once ctx is done; ctx must have a deadline.
+// dial returns nil if it fails. Reads and writes of the connection fail as timeouts once ctx is
+// done; ctx must have a deadline.
 func (d dialer) dial(ctx context.Context, r *result) net.Conn {
 	addrs := []netip.Addr{}
 	if addr, err := netip.ParseAddr(d.host); err == nil {
@@ -67,12 +69,14 @@ func (d dialer) dial(ctx context.Context, r *result) net.Conn {
 		return nil
 	}
 	r.phase("connect", start)
-	context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // fails only on a closed connection
+	// fails only on a closed connection
+	context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	return conn
 }
 
-// connect tries addrs one after the other, as the resolver ordered them, and gives each its part of the time that is left. It
-// returns the first error if all fail. net.Dialer would try two at once, on goroutines whose cost nobody would see.
+// connect tries addrs one after the other, as the resolver ordered them, and gives each its part of
+// the time that is left. It returns the first error if all fail. net.Dialer would try two at once,
+// on goroutines whose cost nobody would see.
 func (d dialer) connect(ctx context.Context, addrs []netip.Addr) (net.Conn, error) {
 	first := error(&net.DNSError{Err: "no addresses", Name: d.host, IsNotFound: true})
 	for i, addr := range addrs {

@@ -12,7 +12,8 @@ import (
 
 const enough = 10 * time.Second
 
-// listen returns the address of a listener that hands its connections to serve, and closes them after it.
+// listen returns the address of a listener that hands its connections to serve, and closes them
+// after it.
 func listen(t *testing.T, serve func(net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -93,8 +94,8 @@ func TestTCPProbe(t *testing.T) {
 	wantPhases(t, p.run(t.Context()), "lookup:timeout")
 }
 
-// nameServer answers A queries for known.test, leaves those for silent.test alone, fails those for broken.test and knows
-// no other name. It returns a resolver that asks it.
+// nameServer answers A queries for known.test, leaves those for silent.test alone, fails those for
+// broken.test and knows no other name. It returns a resolver that asks it.
 func nameServer(t *testing.T) *net.Resolver {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -142,7 +143,8 @@ func answer(query []byte) []byte {
 	default:
 		code = 3
 	}
-	copy(reply[2:], []byte{0x84, 0x80 | code, 0, 1, 0, 0, 0, 0, 0, 0}) // an authoritative answer, with the question only
+	// an authoritative answer, with the question only
+	copy(reply[2:], []byte{0x84, 0x80 | code, 0, 1, 0, 0, 0, 0, 0, 0})
 	if name == "known.test." && kind == 1 {
 		reply[7] = 1
 		reply = append(reply, 0xc0, header, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1)

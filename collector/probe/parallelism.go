@@ -11,12 +11,12 @@ import (
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
-// burst is the CPU time that the first thread of the parallelism probe uses before all stop: several time slices of the kernel's
-// scheduler, so that what the threads got is what threads get.
+// burst is the CPU time that the first thread of the parallelism probe uses before all stop:
+// several time slices of the kernel's scheduler, so that what the threads got is what threads get.
 const burst = 30 * time.Millisecond
 
-// parallelismProbe computes on as many threads as there are CPUs to use and divides the CPU time that they got by the wall
-// time during which all of them wanted it.
+// parallelismProbe computes on as many threads as there are CPUs to use and divides the CPU time
+// that they got by the wall time during which all of them wanted it.
 type parallelismProbe struct {
 	cpus func() int
 }
@@ -37,9 +37,10 @@ func (p *parallelismProbe) run(ctx context.Context) (r result) {
 	return r
 }
 
-// bursts computes on k threads from one moment on until the first of them has used a burst, or ctx ends, and returns how long
-// that was, 0 if ctx ended it, and the CPU time that all of them used. A thread that waits for a CPU at the end stops at its
-// next unit of work, so that each may add one unit, a hundredth of a burst, too much.
+// bursts computes on k threads from one moment on until the first of them has used a burst, or ctx
+// ends, and returns how long that was, 0 if ctx ended it, and the CPU time that all of them used. A
+// thread that waits for a CPU at the end stops at its next unit of work, so that each may add one
+// unit, a hundredth of a burst, too much.
 func bursts(ctx context.Context, k int) (wall, cpu time.Duration) {
 	var stop atomic.Bool
 	defer context.AfterFunc(ctx, func() { stop.Store(true) })()

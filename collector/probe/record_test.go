@@ -9,7 +9,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// checkAgainstCatalog fails for a metric that is not in the table, or a point with an attribute that the table does not give it.
+// checkAgainstCatalog fails for a metric that is not in the table, or a point with an attribute
+// that the table does not give it.
 func checkAgainstCatalog(t *testing.T, reader *sdk.ManualReader) {
 	t.Helper()
 	rec := recorder{reader: reader}

@@ -17,7 +17,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
-// closeWait is how long Close waits for runs that do not return: a pod may give its sidecar two seconds in all.
+// closeWait is how long Close waits for runs that do not return: a pod may give its sidecar two
+// seconds in all.
 const closeWait = 250 * time.Millisecond
 
 // Runner runs the probes of one [Config] until it is closed.
@@ -32,9 +33,10 @@ type Runner struct {
 	closed chan struct{} // closed when every goroutine is gone and every probe closed
 }
 
-// Start begins to run the probes of cfg and records what they find with instruments of meter, made from the group Probe of
-// internal/catalog. It returns at once: the first runs happen within the first second, each on its own goroutine. An error
-// names the setting, its value and what was expected; nothing is started then.
+// Start begins to run the probes of cfg and records what they find with instruments of meter, made
+// from the group Probe of internal/catalog. It returns at once: the first runs happen within the
+// first second, each on its own goroutine. An error names the setting, its value and what was
+// expected; nothing is started then.
 func Start(meter metric.Meter, log *slog.Logger, cfg Config) (*Runner, error) {
 	tasks, err := newTasks(log, cfg)
 	if err != nil {
@@ -64,9 +66,10 @@ func (r *Runner) start() {
 	go r.schedule(ctx)
 }
 
-// Close stops the schedule, cancels the runs that are going on, whose results are dropped, and waits for them, but not longer
-// than a quarter of a second. A run that does not return, on a hung disk for example, is left behind with its goroutine and
-// named in the error; it cleans up after itself should it ever return. Close may be called more than once.
+// Close stops the schedule, cancels the runs that are going on, whose results are dropped, and
+// waits for them, but not longer than a quarter of a second. A run that does not return, on a hung
+// disk for example, is left behind with its goroutine and named in the error; it cleans up after
+// itself should it ever return. Close may be called more than once.
 func (r *Runner) Close() error {
 	r.cancel()
 	timeout := time.NewTimer(closeWait)
@@ -144,7 +147,8 @@ func (r *Runner) refuse(t *task, now time.Time) string {
 	return ""
 }
 
-// wasThrottled reports whether the sidecar's control group has been throttled since it was last asked for t.
+// wasThrottled reports whether the sidecar's control group has been throttled since it was last
+// asked for t.
 func (r *Runner) wasThrottled(t *task) bool {
 	periods, ok := r.throttled()
 	if !ok {

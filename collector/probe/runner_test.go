@@ -49,10 +49,16 @@ func (f *fake) task(name string, interval time.Duration, share float64, log *slo
 	return newTask(name, "", interval, share, log, f)
 }
 
-// startFakes starts a runner of tasks whose threads use no CPU time, so that only result.cost counts.
+// startFakes starts a runner of tasks whose threads use no CPU time, so that only result.cost
+// counts.
 func startFakes(t *testing.T, throttled func() (uint64, bool), tasks ...*task) (*Runner, recorder) {
 	rec := newRecorder(t)
-	r := &Runner{tasks: tasks, recorders: rec.recorders, throttled: throttled, threadCPU: func() time.Duration { return 0 }}
+	r := &Runner{
+		tasks:     tasks,
+		recorders: rec.recorders,
+		throttled: throttled,
+		threadCPU: func() time.Duration { return 0 },
+	}
 	r.start()
 	return r, rec
 }
@@ -69,7 +75,12 @@ func TestTurnsKeepToTheirInterval(t *testing.T) {
 		log, _ := newLog()
 		slow, quick := &fake{}, &fake{}
 		start := time.Now()
-		r, rec := startFakes(t, nil, slow.task("slow", 15*time.Second, 1, log), quick.task("quick", 5*time.Second, 1, log))
+		r, rec := startFakes(
+			t,
+			nil,
+			slow.task("slow", 15*time.Second, 1, log),
+			quick.task("quick", 5*time.Second, 1, log),
+		)
 		time.Sleep(10 * time.Minute)
 		mustClose(t, r)
 
@@ -153,7 +164,8 @@ func TestDebtStretchesTheInterval(t *testing.T) {
 	})
 }
 
-// A probe never costs more than its share and one run, whatever its runs cost and however they come.
+// A probe never costs more than its share and one run, whatever its runs cost and however they
+// come.
 func TestBudgetHoldsForAnyHistory(t *testing.T) {
 	for seed := range uint64(200) {
 		random := rand.New(rand.NewPCG(seed, 0))
@@ -174,7 +186,8 @@ func TestBudgetHoldsForAnyHistory(t *testing.T) {
 				t.Fatalf("seed %d: spent %v, limit %v s", seed, spent, limit)
 			}
 		}
-		// And the share is there to be used: a probe that was refused has spent what it earned, but for one run.
+		// And the share is there to be used: a probe that was refused has spent what it earned, but
+		// for one run.
 		if earned := a.share * now.Sub(opened).Seconds(); refused > 100 && spent.Seconds() < 0.5*earned {
 			t.Fatalf("seed %d: spent %v of %v s and was refused %d times", seed, spent, earned, refused)
 		}
@@ -187,7 +200,12 @@ func TestHungProbeHoldsUpNothingElse(t *testing.T) {
 		release := make(chan struct{})
 		hung := &fake{do: func(context.Context) result { <-release; return result{} }}
 		other := &fake{}
-		r, rec := startFakes(t, nil, hung.task("hung", 5*time.Second, 1, log), other.task("other", 5*time.Second, 1, log))
+		r, rec := startFakes(
+			t,
+			nil,
+			hung.task("hung", 5*time.Second, 1, log),
+			other.task("other", 5*time.Second, 1, log),
+		)
 		time.Sleep(60 * time.Second)
 		if hung.count() != 1 || other.count() != 12 {
 			t.Errorf("the hung probe ran %d times, the other %d; want 1 and 12", hung.count(), other.count())
@@ -201,7 +219,8 @@ func TestHungProbeHoldsUpNothingElse(t *testing.T) {
 		if hung.count() != 7 {
 			t.Errorf("%d runs after it returned, want 7", hung.count())
 		}
-		if got := lines.String(); strings.Count(got, "\n") != 2 || !strings.Contains(got, "does not return") || !strings.Contains(got, "works again") {
+		if got := lines.String(); strings.Count(got, "\n") != 2 || !strings.Contains(got, "does not return") ||
+			!strings.Contains(got, "works again") {
 			t.Errorf("want one line when it hangs and one when it works again, got\n%s", got)
 		}
 	})
@@ -237,7 +256,8 @@ func TestStateChangesAreLoggedOnce(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		mustClose(t, r)
 		got := lines.String()
-		if strings.Count(got, "\n") != 2 || !strings.Contains(got, "error.type=refused error=no") || !strings.Contains(got, "works again") {
+		if strings.Count(got, "\n") != 2 || !strings.Contains(got, "error.type=refused error=no") ||
+			!strings.Contains(got, "works again") {
 			t.Errorf("want one line at the first failure and one at the recovery, got\n%s", got)
 		}
 		if got := rec.value(t, catalog.ProbeRuns, "error.type=refused"); got != 6 {
@@ -250,9 +270,14 @@ func TestThrottledSidecarSkips(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, _ := newLog()
 		var periods atomic.Uint64
-		periods.Store(1000)                                                              // from before the start: no reason to skip
-		f := &fake{do: func(context.Context) result { periods.Add(1); return result{} }} // its own doing: neither
-		r, rec := startFakes(t, func() (uint64, bool) { return periods.Load(), true }, f.task("x", 10*time.Second, 1, log))
+		periods.Store(1000) // from before the start: no reason to skip
+		// its own doing: neither
+		f := &fake{do: func(context.Context) result { periods.Add(1); return result{} }}
+		r, rec := startFakes(
+			t,
+			func() (uint64, bool) { return periods.Load(), true },
+			f.task("x", 10*time.Second, 1, log),
+		)
 		time.Sleep(35 * time.Second)
 		if f.count() != 4 {
 			t.Fatalf("%d runs, want 4", f.count())
@@ -325,7 +350,10 @@ func TestCloseLeavesHungProbeBehind(t *testing.T) {
 		time.Sleep(6 * time.Second)
 		before := time.Now()
 		err := r.Close()
-		if took := time.Since(before); took != closeWait || err == nil || !strings.Contains(err.Error(), "probe hung") || strings.Contains(err.Error(), "other") {
+		if took := time.Since(
+			before,
+		); took != closeWait || err == nil || !strings.Contains(err.Error(), "probe hung") ||
+			strings.Contains(err.Error(), "other") {
 			t.Errorf("Close took %v and returned %v; want %v and the hung probe named", took, err, closeWait)
 		}
 		if !other.closed.Load() || hung.closed.Load() {

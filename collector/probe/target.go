@@ -9,51 +9,69 @@ import (
 	"strings"
 )
 
-// ParseTCP splits the target of a TCP probe, "host:port" with a name or an address as the host (IPv6 in brackets) and a port
-// of 1 to 65535. The error names s and what was expected.
+// ParseTCP splits the target of a TCP probe, "host:port" with a name or an address as the host
+// (IPv6 in brackets) and a port of 1 to 65535. The error names s and what was expected.
 func ParseTCP(s string) (host, port string, err error) {
 	host, port, err = net.SplitHostPort(s)
 	if err != nil || !validHost(host) || !validPort(port) {
-		return "", "", fmt.Errorf("TCP target %q: want host:port, such as db.example:5432 or [2001:db8::1]:443", redact(s))
+		return "", "", fmt.Errorf(
+			"TCP target %q: want host:port, such as db.example:5432 or [2001:db8::1]:443",
+			redact(s),
+		)
 	}
 	return host, port, nil
 }
 
-// ParseDNS checks the target of a DNS probe, a name. It returns the name as it will be looked up: as it stands, so that the
-// resolver's search list applies unless the name ends in a dot. The error names s and what was expected.
+// ParseDNS checks the target of a DNS probe, a name. It returns the name as it will be looked up:
+// as it stands, so that the resolver's search list applies unless the name ends in a dot. The error
+// names s and what was expected.
 func ParseDNS(s string) (name string, err error) {
 	if !validName(s) {
-		return "", fmt.Errorf("DNS target %q: want a host name, such as db.example (a non-ASCII one in its xn-- form)", redact(s))
+		return "", fmt.Errorf(
+			"DNS target %q: want a host name, such as db.example (a non-ASCII one in its xn-- form)",
+			redact(s),
+		)
 	}
 	return s, nil
 }
 
-// ParseHTTP parses the target of an HTTP probe: an http or https URL with a host and without a user and password. The error
-// names s, with everything before an @ left out, and what was expected.
+// ParseHTTP parses the target of an HTTP probe: an http or https URL with a host and without a user
+// and password. The error names s, with everything before an @ left out, and what was expected.
 func ParseHTTP(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	// The error of url.Parse quotes parts of s, and these may be parts of a password.
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.User != nil || !validHost(u.Hostname()) || !validURLPort(u) {
-		return nil, fmt.Errorf("HTTP target %q: want http:// or https:// with a host, and no user or password, such as http://app.example:8080/healthz", redact(s))
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.User != nil || !validHost(u.Hostname()) ||
+		!validURLPort(u) {
+		return nil, fmt.Errorf(
+			"HTTP target %q: want http:// or https:// with a host, and no user or password, such as http://app.example:8080/healthz",
+			redact(s),
+		)
 	}
 	u.Fragment, u.RawFragment = "", ""
 	return u, nil
 }
 
-// ParseGRPC parses the target of a gRPC probe: grpc, or grpcs for TLS, with a host and a port, and as the path the name of the service
-// whose health is asked for, such as grpc://app.example:9090/orders.v1.Orders; without one it is that of the server. The error names s, with
-// everything before an @ left out, and what was expected.
+// ParseGRPC parses the target of a gRPC probe: grpc, or grpcs for TLS, with a host and a port, and
+// as the path the name of the service whose health is asked for, such as
+// grpc://app.example:9090/orders.v1.Orders; without one it is that of the server. The error names
+// s, with everything before an @ left out, and what was expected.
 func ParseGRPC(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
-	if err != nil || (u.Scheme != "grpc" && u.Scheme != "grpcs") || u.User != nil || !validHost(u.Hostname()) || !validPort(u.Port()) ||
-		u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("gRPC target %q: want grpc:// or grpcs:// with host and port, and the service if not the server's health is meant, such as grpc://app.example:9090/orders.v1.Orders", redact(s))
+	if err != nil || (u.Scheme != "grpc" && u.Scheme != "grpcs") || u.User != nil || !validHost(u.Hostname()) ||
+		!validPort(u.Port()) ||
+		u.RawQuery != "" ||
+		u.Fragment != "" {
+		return nil, fmt.Errorf(
+			"gRPC target %q: want grpc:// or grpcs:// with host and port, and the service if not the server's health is meant, such as grpc://app.example:9090/orders.v1.Orders",
+			redact(s),
+		)
 	}
 	u.Path = strings.TrimSuffix(u.Path, "/")
 	return u, nil
 }
 
-// validURLPort reports whether u has a proper port or none. "http://host:" has an empty one, which means the default.
+// validURLPort reports whether u has a proper port or none. "http://host:" has an empty one, which
+// means the default.
 func validURLPort(u *url.URL) bool {
 	return u.Port() == "" || validPort(u.Port())
 }
@@ -80,7 +98,8 @@ func validName(s string) bool {
 		return false
 	}
 	for label := range strings.SplitSeq(s, ".") {
-		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' || strings.Trim(label, nameChars) != "" {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' ||
+			strings.Trim(label, nameChars) != "" {
 			return false
 		}
 	}
@@ -90,14 +109,16 @@ func validName(s string) bool {
 
 const nameChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 
-// display returns u as it goes into attributes and logs. The query is left out, since tokens are passed in it.
+// display returns u as it goes into attributes and logs. The query is left out, since tokens are
+// passed in it.
 func display(u *url.URL) string {
 	d := *u
 	d.RawQuery, d.ForceQuery, d.User = "", false, nil
 	return d.String()
 }
 
-// redact returns s without what may be a secret: anything between the scheme and the last @, and the query after that.
+// redact returns s without what may be a secret: anything between the scheme and the last @, and
+// the query after that.
 func redact(s string) string {
 	hidden := ""
 	if at := strings.LastIndexByte(s, '@'); at >= 0 {

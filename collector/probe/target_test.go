@@ -190,7 +190,8 @@ func FuzzParseHTTP(f *testing.F) {
 	})
 }
 
-// asURL reports whether the secret of a fuzzed string is where a URL has one, and not part of a path or fragment.
+// asURL reports whether the secret of a fuzzed string is where a URL has one, and not part of a
+// path or fragment.
 func asURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.User != nil || u.RawQuery != "")

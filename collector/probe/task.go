@@ -9,7 +9,8 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// prober is one probe. Its methods are never called concurrently, and all of run happens on one locked thread.
+// prober is one probe. Its methods are never called concurrently, and all of run happens on one
+// locked thread.
 type prober interface {
 	run(ctx context.Context) result
 	close() // releases what runs left open; it may be called without any run
@@ -22,8 +23,8 @@ const (
 	skipQuota   = "quota"   // the sidecar itself has been throttled
 )
 
-// task is a probe and its place in the schedule. While busy is held the task belongs to the run, otherwise to the schedule,
-// except for what is marked.
+// task is a probe and its place in the schedule. While busy is held the task belongs to the run,
+// otherwise to the schedule, except for what is marked.
 type task struct {
 	prober
 	name      string // with the target, for people
@@ -54,8 +55,15 @@ func newTask(name, target string, interval time.Duration, share float64, log *sl
 	}
 	attrs := newAttributes(name, target)
 	return &task{
-		prober: p, name: title, interval: interval,
-		busy: newLock(), closed: make(chan struct{}), health: &health{log: log}, skip: attrs.skipped(), attributes: attrs, account: account{share: share},
+		prober:     p,
+		name:       title,
+		interval:   interval,
+		busy:       newLock(),
+		closed:     make(chan struct{}),
+		health:     &health{log: log},
+		skip:       attrs.skipped(),
+		attributes: attrs,
+		account:    account{share: share},
 	}
 }
 
@@ -65,21 +73,21 @@ func (t *task) begin(now time.Time) {
 	t.next = now.Add(t.jitter())
 }
 
-// advance sets next to the first turn after now. Turns lie at opened + n × interval plus a jitter of their own, so a late one
-// does not shift those after it, and missed ones are not made up for.
+// advance sets next to the first turn after now. Turns lie at opened + n × interval plus a jitter
+// of their own, so a late one does not shift those after it, and missed ones are not made up for.
 func (t *task) advance(now time.Time) {
 	t.turn = max(t.turn, int(now.Sub(t.account.opened)/t.interval)) + 1
 	t.next = t.account.opened.Add(time.Duration(t.turn)*t.interval + t.jitter())
 }
 
-// jitter is a tenth of the interval, at most a second: enough not to run in step with the sidecars of other pods, or with a
-// period of the kernel.
+// jitter is a tenth of the interval, at most a second: enough not to run in step with the sidecars
+// of other pods, or with a period of the kernel.
 func (t *task) jitter() time.Duration {
 	return rand.N(min(t.interval/10, time.Second))
 }
 
-// lock is a mutex that may be unlocked by another goroutine than the one that locked it. Waiting for it is waiting for a
-// channel, which testing/synctest understands.
+// lock is a mutex that may be unlocked by another goroutine than the one that locked it. Waiting
+// for it is waiting for a channel, which testing/synctest understands.
 type lock chan struct{}
 
 func newLock() lock    { return make(lock, 1) }

@@ -56,8 +56,8 @@ func others(cfg Config) int {
 	return n
 }
 
-// newNetworkTasks builds the network probes. Two of one kind that would have the same target attribute are an error, since
-// their points would be mixed up.
+// newNetworkTasks builds the network probes. Two of one kind that would have the same target
+// attribute are an error, since their points would be mixed up.
 func newNetworkTasks(log *slog.Logger, cfg Config, share float64) ([]*task, error) {
 	var tasks []*task
 	seen := map[string]bool{}

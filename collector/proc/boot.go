@@ -6,8 +6,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Boot returns when the machine was booted, by the clock as it is set now: from btime in /proc/stat, or else by what the system
-// says of its uptime; the zero time if nothing tells. Its resolution is a second, and it is never later than the true time.
+// Boot returns when the machine was booted, by the clock as it is set now: from btime in
+// /proc/stat, or else by what the system says of its uptime; the zero time if nothing tells. Its
+// resolution is a second, and it is never later than the true time.
 func (f *FS) Boot(now time.Time) time.Time {
 	if data, err := f.reader.Read(f.Path("stat")); err == nil {
 		if boot, ok := ParseBoot(data); ok && boot.Before(now) {
@@ -30,5 +31,6 @@ func ParseBoot(stat []byte) (boot time.Time, ok bool) {
 	return time.Unix(seconds.Value, 0), true
 }
 
-// Born returns when a process was started, by the time of the boot. It may be up to a second before the true time, never after.
+// Born returns when a process was started, by the time of the boot. It may be up to a second before
+// the true time, never after.
 func (s *Stat) Born(boot time.Time) time.Time { return boot.Add(ticksToTime(s.StartTime)) }

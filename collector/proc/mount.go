@@ -14,8 +14,9 @@ type Mount struct {
 	Point   string // where it is mounted
 	Options string // of the mount, such as "rw,nosuid"
 	FS      string // type of the file system
-	Source  string // what the file system is of: a block device, a server and its directory, or a word
-	Super   string // options of the file system; for cgroup v1, the controllers
+	// what the file system is of: a block device, a server and its directory, or a word
+	Source string
+	Super  string // options of the file system; for cgroup v1, the controllers
 }
 
 // ParseMount parses a line of mountinfo; see proc(5).

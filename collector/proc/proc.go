@@ -1,7 +1,9 @@
-// Package proc reads what Linux says of a process and of its threads: /proc/<pid>/stat, exe, and task/<tid>/{schedstat,status}.
+// Package proc reads what Linux says of a process and of its threads: /proc/<pid>/stat, exe, and
+// task/<tid>/{schedstat,status}.
 //
-// Its parsers take bytes and return values or an error that says what was wrong. The formats are those of proc(5) and of
-// https://docs.kernel.org/filesystems/proc.html. The package compiles everywhere; the files exist on Linux only.
+// Its parsers take bytes and return values or an error that says what was wrong. The formats are
+// those of proc(5) and of https://docs.kernel.org/filesystems/proc.html. The package compiles
+// everywhere; the files exist on Linux only.
 package proc
 
 import (
@@ -32,7 +34,8 @@ func (f *FS) Path(elem ...string) string {
 	return f.root + "/" + strings.Join(elem, "/")
 }
 
-// Pids appends the ids of all processes that this PID namespace shows to pids, in no particular order.
+// Pids appends the ids of all processes that this PID namespace shows to pids, in no particular
+// order.
 func (f *FS) Pids(pids []int) ([]int, error) {
 	return numbered(f.root, pids)
 }
@@ -56,7 +59,8 @@ func (f *FS) StatOf(file *kernfile.File) (Stat, error) {
 	return s, nil
 }
 
-// CgroupOf reads the cgroup file of a process, which stays open only if it is read often. The result is valid until the next read.
+// CgroupOf reads the cgroup file of a process, which stays open only if it is read often. The
+// result is valid until the next read.
 func (f *FS) CgroupOf(file *kernfile.File, often bool) ([]byte, error) {
 	if !often {
 		return f.reader.Read(file.Path)
@@ -64,8 +68,9 @@ func (f *FS) CgroupOf(file *kernfile.File, often bool) ([]byte, error) {
 	return f.reader.ReadFile(file)
 }
 
-// Executable returns the base name of the file that a process runs. Another user's process does not show it; its comm, which the
-// kernel cuts at 15 bytes and a process may change, is the next best then.
+// Executable returns the base name of the file that a process runs. Another user's process does not
+// show it; its comm, which the kernel cuts at 15 bytes and a process may change, is the next best
+// then.
 func (f *FS) Executable(pid int, comm string) string {
 	target, err := os.Readlink(f.Path(strconv.Itoa(pid), "exe"))
 	if err != nil {

@@ -112,7 +112,8 @@ func TestThreadsGarbageCostsItself(t *testing.T) {
 	var threads Threads
 	writeThread(t, dir, "7", "soon", "10", "1")
 	got, err := threads.Read(f, 7)
-	if err == nil || !strings.Contains(err.Error(), "/7/task/7/schedstat") || got.RunDelay.Defined || !got.Voluntary.Defined {
+	if err == nil || !strings.Contains(err.Error(), "/7/task/7/schedstat") || got.RunDelay.Defined ||
+		!got.Voluntary.Defined {
 		t.Errorf("got %+v, %v; want switches, and an error that names the file", got, err)
 	}
 	writeThread(t, dir, "7", "5000", "10", "1")
@@ -171,7 +172,8 @@ func TestNoSchedstats(t *testing.T) {
 	}
 }
 
-// A thread that was started and never ran has zeros as well. What it waits until it does is not lost.
+// A thread that was started and never ran has zeros as well. What it waits until it does is not
+// lost.
 func TestThreadThatHasNotRunYet(t *testing.T) {
 	dir := t.TempDir()
 	f := NewFS(dir)

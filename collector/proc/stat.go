@@ -28,7 +28,8 @@ const tick = time.Second / 100
 
 var pageSize = int64(os.Getpagesize())
 
-// ParseStat parses /proc/<pid>/stat. The comm may hold anything, so what follows is counted from the last parenthesis.
+// ParseStat parses /proc/<pid>/stat. The comm may hold anything, so what follows is counted from
+// the last parenthesis.
 func ParseStat(data []byte) (Stat, error) {
 	start, end := bytes.IndexByte(data, '('), bytes.LastIndexByte(data, ')')
 	if start < 0 || end < start {

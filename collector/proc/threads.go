@@ -11,23 +11,26 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// perReading is how many threads of one process are read at once, since each costs some microseconds. A process with more has them
-// read in turn, at one reading after the other: its totals are complete and lag behind by a few readings.
+// perReading is how many threads of one process are read at once, since each costs some
+// microseconds. A process with more has them read in turn, at one reading after the other: its
+// totals are complete and lag behind by a few readings.
 const perReading = 256
 
 // ThreadTotals are sums over the threads of a process since it was first read. They never fall.
 type ThreadTotals struct {
-	RunDelay    kernfile.Optional[time.Duration] // ready to run and waiting for a CPU, throttling included
-	Voluntary   kernfile.Optional[int64]         // context switches because the thread waited for something
-	Involuntary kernfile.Optional[int64]         // context switches because another thread was due
+	// ready to run and waiting for a CPU, throttling included
+	RunDelay    kernfile.Optional[time.Duration]
+	Voluntary   kernfile.Optional[int64] // context switches because the thread waited for something
+	Involuntary kernfile.Optional[int64] // context switches because another thread was due
 }
 
-// Threads accumulates the counters that the kernel keeps by thread only: /proc/<pid>/schedstat and /proc/<pid>/status show the
-// main thread's, and a thread takes its own along when it exits.
+// Threads accumulates the counters that the kernel keeps by thread only: /proc/<pid>/schedstat and
+// /proc/<pid>/status show the main thread's, and a thread takes its own along when it exits.
 //
-// So each reading adds what every thread gained since the last one. The first reading is the zero line. What a thread gains
-// between the last reading and its exit is lost; totals are therefore slightly low for processes with short-lived threads, and
-// never fall. Memory is bounded by the threads alive. Not safe for concurrent use.
+// So each reading adds what every thread gained since the last one. The first reading is the zero
+// line. What a thread gains between the last reading and its exit is lost; totals are therefore
+// slightly low for processes with short-lived threads, and never fall. Memory is bounded by the
+// threads alive. Not safe for concurrent use.
 type Threads struct {
 	RunDelayOnly bool // leaves the context switches out
 
@@ -50,8 +53,8 @@ type threadCounters struct {
 	runDelay, voluntary, involuntary kernfile.Optional[int64]
 }
 
-// Read reads the threads of a process and returns the totals. An error says which files were wrong; the totals of what could be
-// read are valid beside it. A thread that exits meanwhile is no error.
+// Read reads the threads of a process and returns the totals. An error says which files were wrong;
+// the totals of what could be read are valid beside it. A thread that exits meanwhile is no error.
 func (t *Threads) Read(f *FS, pid int) (ThreadTotals, error) {
 	var err error
 	if t.tids, err = numbered(f.Path(strconv.Itoa(pid), "task"), t.tids[:0]); err != nil {
@@ -122,7 +125,8 @@ func (t *Threads) turn() func(tid int) bool {
 	return func(tid int) bool { return tid >= from && tid <= to }
 }
 
-// newborn is what a thread had before it was seen for the first time, when the process had been seen before.
+// newborn is what a thread had before it was seen for the first time, when the process had been
+// seen before.
 var newborn = threadCounters{
 	runDelay: kernfile.Some[int64](0), voluntary: kernfile.Some[int64](0), involuntary: kernfile.Some[int64](0),
 }
@@ -152,7 +156,8 @@ func (c threadCounters) or(before threadCounters) threadCounters {
 	return c
 }
 
-// gain is the growth of a counter that was readable both times. One that fell is another thread's, under the same id.
+// gain is the growth of a counter that was readable both times. One that fell is another thread's,
+// under the same id.
 func gain(before, now kernfile.Optional[int64]) (int64, bool) {
 	switch {
 	case !before.Defined || !now.Defined:
@@ -184,8 +189,9 @@ func (t *thread) read(f *FS, runDelayOnly bool) (threadCounters, error) {
 	return c, errors.Join(ignoreAbsent(errSched), ignoreAbsent(errStatus))
 }
 
-// ParseSchedstat returns the run delay in nanoseconds, the second of the three numbers of a schedstat file. It is absent where all are
-// 0: so a kernel without the accounting shows them, or a thread that never ran.
+// ParseSchedstat returns the run delay in nanoseconds, the second of the three numbers of a
+// schedstat file. It is absent where all are 0: so a kernel without the accounting shows them, or a
+// thread that never ran.
 func ParseSchedstat(data []byte) (kernfile.Optional[int64], error) {
 	var numbers [3]int64
 	fields := 0
@@ -208,7 +214,8 @@ func ParseSchedstat(data []byte) (kernfile.Optional[int64], error) {
 	return kernfile.Some(numbers[1]), nil
 }
 
-// ParseSwitches returns the voluntary and involuntary context switches of a status file; a file without these lines gives none.
+// ParseSwitches returns the voluntary and involuntary context switches of a status file; a file
+// without these lines gives none.
 func ParseSwitches(data []byte) (voluntary, involuntary kernfile.Optional[int64], err error) {
 	kernfile.Table(data, func(e error) { err = e },
 		kernfile.Key{Name: "voluntary_ctxt_switches:", To: &voluntary},
@@ -217,7 +224,8 @@ func ParseSwitches(data []byte) (voluntary, involuntary kernfile.Optional[int64]
 	return voluntary, involuntary, err
 }
 
-// ignoreAbsent drops errors that say that the process or thread is gone, or that the kernel lacks the file.
+// ignoreAbsent drops errors that say that the process or thread is gone, or that the kernel lacks
+// the file.
 func ignoreAbsent(err error) error {
 	if kernfile.Absent(err) {
 		return nil

@@ -6,11 +6,14 @@ import (
 
 // Account is what a queue holds and what became of the rest, at one moment.
 type Account struct {
-	Lanes   map[Lane]LaneAccount // of every lane
-	Usage   int64                // bytes of batches, [Overhead] included, without those of which [Flight] says that they have given their room away
-	Limit   int64                // bytes
-	OnDisk  bool                 // a directory is configured
-	Durable bool                 // the disk keeps up; false while batches are in memory only, and without a directory
+	Lanes map[Lane]LaneAccount // of every lane
+	// bytes of batches, [Overhead] included, without those of which [Flight] says that they have
+	// given their room away
+	Usage  int64
+	Limit  int64 // bytes
+	OnDisk bool  // a directory is configured
+	// the disk keeps up; false while batches are in memory only, and without a directory
+	Durable bool
 }
 
 // LaneAccount is what a lane holds and what became of the rest.
@@ -23,14 +26,19 @@ type LaneAccount struct {
 	Away   bool      // as [Queue.SetAway] said
 }
 
-// Points counts points since [Open]. Accepted + Recovered = Queued + Full + Damaged + what was settled.
+// Points counts points since [Open]. Accepted + Recovered = Queued + Full + Damaged + what was
+// settled.
 type Points struct {
 	Accepted  int64 // by Put
 	Queued    int64 // waiting or in flight, now
 	Recovered int64 // found in the directory, those damaged included
-	Resent    int64 // of those recovered, how many were in flight when the earlier process ended, and may have been sent
-	Full      int64 // dropped for want of room
-	Damaged   int64 // dropped since their record was damaged; what is so damaged that its points are unknown is only logged
+	// of those recovered, how many were in flight when the earlier process ended, and may have been
+	// sent
+	Resent int64
+	Full   int64 // dropped for want of room
+	// dropped since their record was damaged; what is so damaged that its points are unknown is
+	// only logged
+	Damaged int64
 }
 
 // Account returns the figures of now. It costs a few microseconds.

@@ -13,7 +13,8 @@ import (
 	"testing"
 )
 
-// filled returns a directory as a kill leaves it, with batches 0 to n of which the first are settled and some in flight.
+// filled returns a directory as a kill leaves it, with batches 0 to n of which the first are
+// settled and some in flight.
 func filled(t testing.TB, n int) (dir string, settled, flying int) {
 	t.Helper()
 	c, _ := config(t.TempDir(), 1<<20, noSync)
@@ -44,7 +45,8 @@ func damage(t testing.TB, dir string, change func(b []byte) []byte) string {
 	return dir
 }
 
-// One flipped bit costs one batch at most, and what it costs is counted, or logged where it cannot be known the points.
+// One flipped bit costs one batch at most, and what it costs is counted, or logged where it cannot
+// be known the points.
 func TestFlippedBit(t *testing.T) {
 	const n = 30
 	dir, settled, _ := filled(t, n)
@@ -70,7 +72,9 @@ func TestFlippedBit(t *testing.T) {
 				points += batch(i, 8).Points
 			}
 		}
-		said := p.Damaged == points || p.Damaged == 0 && strings.Contains(log.String(), "unknown_bytes=") && !strings.Contains(log.String(), "unknown_bytes=0")
+		said := p.Damaged == points ||
+			p.Damaged == 0 && strings.Contains(log.String(), "unknown_bytes=") &&
+				!strings.Contains(log.String(), "unknown_bytes=0")
 		if missing > 1 || !said {
 			t.Errorf("%s: %d missing with %d points, %+v\n%s", where, missing, points, p, log)
 		}
@@ -129,7 +133,13 @@ func TestDamageIsCountedOnce(t *testing.T) {
 		c, log := config(dir, 1<<20, noSync)
 		q := mustOpen(t, c)
 		p := total(q.Account())
-		if want := batch(10, 8).Points * int64(1-i); p.Damaged != want || p.Queued != points(numbers(settled, 10)) || p.Recovered != p.Queued+p.Damaged {
+		if want := batch(
+			10,
+			8,
+		).Points * int64(
+			1-i,
+		); p.Damaged != want || p.Queued != points(numbers(settled, 10)) ||
+			p.Recovered != p.Queued+p.Damaged {
 			t.Errorf("start %d: %+v, want %d damaged", i, p, want)
 		}
 		if want := points(numbers(settled, settled+flying)); p.Resent != want {
@@ -235,7 +245,10 @@ func TestUnfinishedSegments(t *testing.T) {
 func TestOneOwner(t *testing.T) {
 	c, _ := config(filepath.Join(t.TempDir(), "a", "b"), 1<<20, 0)
 	q := mustOpen(t, c)
-	if _, err := Open(c); !errors.Is(err, errInUse) || strings.Contains(err.Error(), "%!") || !strings.Contains(err.Error(), c.Dir+" is in use by another sidecar") {
+	if _, err := Open(
+		c,
+	); !errors.Is(err, errInUse) || strings.Contains(err.Error(), "%!") ||
+		!strings.Contains(err.Error(), c.Dir+" is in use by another sidecar") {
 		t.Errorf("error %v", err)
 	}
 	put(t, q, batch(0, 8))
@@ -254,7 +267,12 @@ func TestRefusedBatches(t *testing.T) {
 	c, _ := config("", 1000, 0)
 	q := mustOpen(t, c)
 	var large *TooLargeError
-	if err := q.Put(context.Background(), Metrics, batch(0, 1001-Overhead)); !errors.As(err, &large) || large.Size != 1001 || large.Limit != 1000 {
+	if err := q.Put(
+		context.Background(),
+		Metrics,
+		batch(0, 1001-Overhead),
+	); !errors.As(err, &large) || large.Size != 1001 ||
+		large.Limit != 1000 {
 		t.Errorf("error %v", err)
 	}
 	put(t, q, batch(1, 1000-Overhead))

@@ -18,8 +18,9 @@ const (
 	mostSegments = 1 << 10
 )
 
-// disk follows a queue with two goroutines: one writes, one syncs, so that a Put waits for a sync only if [Config.Sync] asks for it.
-// All input and output is theirs, but for what [Open] and [Take] read: whatever hangs, the queue does not.
+// disk follows a queue with two goroutines: one writes, one syncs, so that a Put waits for a sync
+// only if [Config.Sync] asks for it. All input and output is theirs, but for what [Open] and [Take]
+// read: whatever hangs, the queue does not.
 type disk struct {
 	q           *Queue
 	dir         string
@@ -74,12 +75,20 @@ type mark struct {
 
 func newDisk(q *Queue, c Config) *disk {
 	return &disk{
-		q: q, dir: c.Dir, files: c.files, log: c.Log.With(slog.String("dir", c.Dir)), sync: c.Sync, patience: cmp.Or(c.patience, patience),
+		q:           q,
+		dir:         c.Dir,
+		files:       c.files,
+		log:         c.Log.With(slog.String("dir", c.Dir)),
+		sync:        c.Sync,
+		patience:    cmp.Or(c.patience, patience),
 		segmentSize: min(max(c.Limit/16, leastSegment), max(mostSegment, c.Limit/mostSegments)),
 		keep:        min(c.Limit/8, mostKept),
-		wake:        make(chan struct{}, 1), dirt: make(chan struct{}, 1),
-		stop: make(chan struct{}), ended: make(chan struct{}),
-		seq: 1, segments: make(map[*segment]struct{}),
+		wake:        make(chan struct{}, 1),
+		dirt:        make(chan struct{}, 1),
+		stop:        make(chan struct{}),
+		ended:       make(chan struct{}),
+		seq:         1,
+		segments:    make(map[*segment]struct{}),
 	}
 }
 
@@ -137,7 +146,8 @@ func signal(c chan struct{}) {
 	}
 }
 
-// changedLocked brings e's new state to the disk. What is not yet there is written with the state that it has then.
+// changedLocked brings e's new state to the disk. What is not yet there is written with the state
+// that it has then.
 func (d *disk) changedLocked(e *entry) {
 	if e.state == done {
 		d.arriveLocked(e)
@@ -192,7 +202,8 @@ func (d *disk) unpinLocked(s *segment) {
 	}
 }
 
-// acceptLocked accepts the entries of g, which are as safe as was asked for, but for those that were moved to another group.
+// acceptLocked accepts the entries of g, which are as safe as was asked for, but for those that
+// were moved to another group.
 func (d *disk) acceptLocked(g *group) {
 	for _, e := range g.entries {
 		if e.group == g {
@@ -211,7 +222,8 @@ func (d *disk) closeLocked(g *group) {
 	}
 }
 
-// releaseLocked ends the waiting for g to be written. What asked for a sync goes on to wait for that.
+// releaseLocked ends the waiting for g to be written. What asked for a sync goes on to wait for
+// that.
 func (d *disk) releaseLocked(g *group) {
 	if g.released {
 		return
@@ -233,7 +245,10 @@ func (d *disk) failLocked(err error) {
 		if d.sync == 0 {
 			d.log.Warn("queue storage is failing: clients wait, and are refused", slog.Any("error", err))
 		} else {
-			d.log.Warn("buffering in memory: queue storage is failing; batches are lost if this process is killed", slog.Any("error", err))
+			d.log.Warn(
+				"buffering in memory: queue storage is failing; batches are lost if this process is killed",
+				slog.Any("error", err),
+			)
 		}
 	}
 	d.failure, d.behind = err, true
@@ -253,7 +268,8 @@ func (d *disk) restoreLocked() {
 	}
 }
 
-// watch makes do without the disk if the operation that begins is not over in time; stop says that it is, and whether it was in time.
+// watch makes do without the disk if the operation that begins is not over in time; stop says that
+// it is, and whether it was in time.
 func (d *disk) watch() (stop func() (quick bool)) {
 	begun := time.Now()
 	timer := time.AfterFunc(d.patience, func() {
@@ -267,7 +283,8 @@ func (d *disk) watch() (stop func() (quick bool)) {
 	}
 }
 
-// close ends the goroutines when they have written what is left, and waits for them until ctx is done.
+// close ends the goroutines when they have written what is left, and waits for them until ctx is
+// done.
 func (d *disk) close(ctx context.Context) error {
 	close(d.stop)
 	select {

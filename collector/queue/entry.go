@@ -34,7 +34,14 @@ type entry struct {
 }
 
 func newEntry(l *lane, b otlp.Batch, now time.Time) *entry {
-	return &entry{lane: l, points: b.Points, time: now.UnixNano(), length: uint32(len(b.Data)), data: b.Data, state: queued}
+	return &entry{
+		lane:   l,
+		points: b.Points,
+		time:   now.UnixNano(),
+		length: uint32(len(b.Data)),
+		data:   b.Data,
+		state:  queued,
+	}
 }
 
 func (e *entry) record() record {

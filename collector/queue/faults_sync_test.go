@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// A segment that turns out to be unusable while something is appended to it takes nothing away with it.
+// A segment that turns out to be unusable while something is appended to it takes nothing away with
+// it.
 func TestSyncFailsDuringAppend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFailing(t, time.Second)

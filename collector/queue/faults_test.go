@@ -78,7 +78,8 @@ func (f *failing) killed() (numbers []int, p Points) {
 	return numbers, p
 }
 
-// back waits until the disk that does not fail any more is used again, and checks that it misses nothing.
+// back waits until the disk that does not fail any more is used again, and checks that it misses
+// nothing.
 func (f *failing) back(want ...int) {
 	f.t.Helper()
 	time.Sleep(settle)
@@ -99,7 +100,8 @@ func TestDiskFails(t *testing.T) {
 		"broken but for appends":  {syscall.EIO, []string{"sync"}},
 		"broken, cannot truncate": {syscall.EIO, []string{"append", "truncate"}},
 	} {
-		for _, sync := range []time.Duration{time.Millisecond, time.Second} { // with 0 nothing is accepted: see TestNothingUnsyncedIsAccepted
+		// with 0 nothing is accepted: see TestNothingUnsyncedIsAccepted
+		for _, sync := range []time.Duration{time.Millisecond, time.Second} {
 			t.Run(fmt.Sprint(name, " ", sync), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					f := newFailing(t, sync)
@@ -289,7 +291,8 @@ func TestTakeOfHangingDisk(t *testing.T) {
 	})
 }
 
-// Whoever has enough once there is nothing gets what is there, although the disk takes its time, and then hears that there is nothing.
+// Whoever has enough once there is nothing gets what is there, although the disk takes its time,
+// and then hears that there is nothing.
 func TestTakeUntilThereIsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFailing(t, time.Second)
@@ -312,7 +315,8 @@ func TestTakeUntilThereIsNothing(t *testing.T) {
 	})
 }
 
-// Whatever fails and for however long: what was put and not settled is on disk in the end, exactly once, and in order.
+// Whatever fails and for however long: what was put and not settled is on disk in the end, exactly
+// once, and in order.
 func TestRandomFaults(t *testing.T) {
 	operations := []string{"open", "append", "mark", "truncate", "sync", "remove"}
 	errs := []error{syscall.ENOSPC, syscall.EIO, syscall.EROFS}

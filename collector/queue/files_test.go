@@ -96,7 +96,8 @@ func (memoryFile) Deleted() bool { return false }
 func (memoryFile) Sync() error   { return nil }
 func (memoryFile) Close() error  { return nil }
 
-// faultyFiles puts faults into real ones. Operations are lock, list, open, remove, read, append, mark, truncate, sync.
+// faultyFiles puts faults into real ones. Operations are lock, list, open, remove, read, append,
+// mark, truncate, sync.
 type faultyFiles struct {
 	files
 

@@ -7,10 +7,12 @@ import (
 	"time"
 )
 
-// Flight is what is on its way to the upstream: batches of one lane, oldest first. It is used by one goroutine.
+// Flight is what is on its way to the upstream: batches of one lane, oldest first. It is used by
+// one goroutine.
 type Flight struct {
-	// Data has the batches, oldest first and without gaps: since protobuf merges what is concatenated, each stretch of them is a request. It is not to
-	// be changed, and the flight's until it ends.
+	// Data has the batches, oldest first and without gaps: since protobuf merges what is
+	// concatenated, each stretch of them is a request. It is not to be changed, and the flight's
+	// until it ends.
 	Data []byte
 
 	q       *Queue
@@ -42,11 +44,12 @@ func (f *Flight) Old() bool { return f.entries[0].old }
 // Oldest returns when the first of the batches was put.
 func (f *Flight) Oldest() time.Time { return time.Unix(0, f.entries[0].time) }
 
-// Take waits for the first batches of a lane: as many as have maxBytes of data together, and at least one. Several flights of a lane may be on
-// their way; each ends when all of its batches are settled or with [Flight.Return].
+// Take waits for the first batches of a lane: as many as have maxBytes of data together, and at
+// least one. Several flights of a lane may be on their way; each ends when all of its batches are
+// settled or with [Flight.Return].
 //
-// It fails with ctx's error, also while a disk that hangs is to give the data back, and with [ErrClosed].
-// A batch that cannot be read again is dropped and counted as damaged.
+// It fails with ctx's error, also while a disk that hangs is to give the data back, and with
+// [ErrClosed]. A batch that cannot be read again is dropped and counted as damaged.
 func (q *Queue) Take(ctx context.Context, id Lane, maxBytes int64) (*Flight, error) {
 	return q.TakeUntil(ctx, nil, id, maxBytes)
 }
@@ -54,8 +57,8 @@ func (q *Queue) Take(ctx context.Context, id Lane, maxBytes int64) (*Flight, err
 // ErrNothing is why [Queue.TakeUntil] took nothing.
 var ErrNothing = errors.New("nothing of the lane can be taken")
 
-// TakeUntil is [Queue.Take] that waits for batches only until enough is closed, then fails with [ErrNothing]. What can be taken is, also
-// afterwards and from the disk.
+// TakeUntil is [Queue.Take] that waits for batches only until enough is closed, then fails with
+// [ErrNothing]. What can be taken is, also afterwards and from the disk.
 func (q *Queue) TakeUntil(ctx context.Context, enough <-chan struct{}, id Lane, maxBytes int64) (*Flight, error) {
 	l := q.lanes[id-1]
 	for {
@@ -138,7 +141,8 @@ func (l *lane) pickLocked(maxBytes int64) (entries []*entry) {
 	return entries
 }
 
-// load fills Data, reading what is not in memory. If ctx is done first the flight returns when the disk allows.
+// load fills Data, reading what is not in memory. If ctx is done first the flight returns when the
+// disk allows.
 func (f *Flight) load(ctx context.Context) error {
 	missing := f.pin()
 	if len(missing) == 0 {
@@ -176,7 +180,8 @@ type place struct {
 	offset int64
 }
 
-// pin returns the entries whose data is not in memory. Their segments stay open until [Flight.read] is through with them.
+// pin returns the entries whose data is not in memory. Their segments stay open until [Flight.read]
+// is through with them.
 func (f *Flight) pin() (missing []place) {
 	f.q.mu.Lock()
 	defer f.q.mu.Unlock()
@@ -203,7 +208,8 @@ func (f *Flight) read(missing []place) {
 	}
 }
 
-// fill puts the data of the entries that have some into Data, and forgets those that were found damaged.
+// fill puts the data of the entries that have some into Data, and forgets those that were found
+// damaged.
 func (f *Flight) fill() {
 	f.q.mu.Lock()
 	defer f.q.mu.Unlock()
@@ -232,7 +238,8 @@ func (f *Flight) fill() {
 	f.endLocked()
 }
 
-// Settle says that batch i has come to its end, sent or rejected for good: the queue forgets it. Doing so again, or after Return, does nothing.
+// Settle says that batch i has come to its end, sent or rejected for good: the queue forgets it.
+// Doing so again, or after Return, does nothing.
 func (f *Flight) Settle(i int) {
 	f.q.mu.Lock()
 	defer f.q.mu.Unlock()
@@ -252,7 +259,8 @@ func (f *Flight) endLocked() {
 	}
 }
 
-// Return puts what is not settled back to where it was, and ends the flight. It does nothing if the flight has ended.
+// Return puts what is not settled back to where it was, and ends the flight. It does nothing if the
+// flight has ended.
 func (f *Flight) Return() {
 	q := f.q
 	q.mu.Lock()

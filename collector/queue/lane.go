@@ -9,7 +9,8 @@ import (
 // Lane is a row of batches that waits for nothing but itself.
 type Lane uint8
 
-// The lanes. The numbers stand in queue files: they never change. Those of clients are their signals'.
+// The lanes. The numbers stand in queue files: they never change. Those of clients are their
+// signals'.
 const (
 	Metrics = Lane(otlp.Metrics)
 	Traces  = Lane(otlp.Traces)
@@ -52,10 +53,11 @@ type lane struct {
 	behind  list // with fresh: the backlog, older than all of waiting
 	flights []*Flight
 	queue   []*waiter // Puts that wait for room, in order
-	usage   int64     // bytes of batches that are not done, without the evicted, and of what waiters were granted
-	away    bool      // the upstream does not take the lane
-	points  Points
-	bytes   int64 // that were accepted
+	// bytes of batches that are not done, without the evicted, and of what waiters were granted
+	usage  int64
+	away   bool // the upstream does not take the lane
+	points Points
+	bytes  int64 // that were accepted
 }
 
 // waiter is a Put that waits for room. When granted is closed its size is in the lane's usage.
@@ -78,7 +80,8 @@ func (l *lane) nextLocked() *list {
 	return nil
 }
 
-// oldestLocked returns the oldest batch that is not done, or of those the oldest that is not evicted; nil if there is none.
+// oldestLocked returns the oldest batch that is not done, or of those the oldest that is not
+// evicted; nil if there is none.
 func (l *lane) oldestLocked(spared bool) (oldest *entry) {
 	look := func(e *entry) bool {
 		if e.state == done || spared && e.evicted {
@@ -101,7 +104,8 @@ func (l *lane) oldestLocked(spared bool) (oldest *entry) {
 	return oldest
 }
 
-// entriesLocked calls f for each batch that is not done; for those that are parked, which are on disk, only if they are asked for.
+// entriesLocked calls f for each batch that is not done; for those that are parked, which are on
+// disk, only if they are asked for.
 func (l *lane) entriesLocked(parked bool, f func(*entry)) {
 	each := func(e *entry) {
 		if e.state != done {

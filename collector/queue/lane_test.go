@@ -82,7 +82,8 @@ func TestPutWaitsForRoom(t *testing.T) {
 		}
 		equal(t, "all", order, []int{20, 21, 22})
 		drain(t, q)
-		if p := q.Account().Lanes[Metrics]; p.Full != 0 || p.Accepted != points(numbers(0, 13))+points([]int{20, 21, 22}) {
+		if p := q.Account().Lanes[Metrics]; p.Full != 0 ||
+			p.Accepted != points(numbers(0, 13))+points([]int{20, 21, 22}) {
 			t.Errorf("%+v: something was dropped, or what was refused is counted", p)
 		}
 		closed(t, q)
@@ -134,7 +135,8 @@ func TestLanesShareTheLimit(t *testing.T) {
 	})
 }
 
-// When the upstream is away the oldest goes first, of all lanes that are away and have more than their share, and of no other.
+// When the upstream is away the oldest goes first, of all lanes that are away and have more than
+// their share, and of no other.
 func TestOldestOfThoseAwayGoesFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := lanes(t)
@@ -149,10 +151,13 @@ func TestOldestOfThoseAwayGoesFirst(t *testing.T) {
 		equal(t, "traces keep their share", holds(t, q, Traces), []int{6})
 		equal(t, "metrics", holds(t, q, Metrics), numbers(8, 21))
 		equal(t, "logs", holds(t, q, Logs), []int{0})
-		if a := q.Account(); a.Lanes[Traces].Full != points(numbers(1, 6)) || a.Lanes[Metrics].Full != points([]int{7}) || a.Lanes[Logs].Full != 0 {
+		if a := q.Account(); a.Lanes[Traces].Full != points(numbers(1, 6)) ||
+			a.Lanes[Metrics].Full != points([]int{7}) ||
+			a.Lanes[Logs].Full != 0 {
 			t.Errorf("%+v", a)
 		}
-		// A lane that is well waits for itself; only what it could not hold at all makes others drop.
+		// A lane that is well waits for itself; only what it could not hold at all makes others
+		// drop.
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := putTo(ctx, q, Logs, 30, 500); !errors.Is(err, ErrFull) {
@@ -230,7 +235,8 @@ func TestFreshGoesFirst(t *testing.T) {
 	})
 }
 
-// With Sync 0 nothing is acknowledged that is not synced, however long the disk stalls, and what was refused is not sent.
+// With Sync 0 nothing is acknowledged that is not synced, however long the disk stalls, and what
+// was refused is not sent.
 func TestNothingUnsyncedIsAccepted(t *testing.T) {
 	for _, fault := range []string{"append stalls", "sync stalls", "sync fails", "full"} {
 		t.Run(fault, func(t *testing.T) {

@@ -2,8 +2,9 @@ package queue
 
 import "math"
 
-// list is a list of batches, oldest first. Those in the middle are parked: they are safe on disk, and an entry of its own for each would take more
-// memory than the queue's limit lets on to where batches are small.
+// list is a list of batches, oldest first. Those in the middle are parked: they are safe on disk,
+// and an entry of its own for each would take more memory than the queue's limit lets on to where
+// batches are small.
 type list struct {
 	first, last *entry // the oldest
 	parked      []block
@@ -95,12 +96,22 @@ func (l *list) link(e *entry) {
 // entry returns the entry that r was.
 func (b *block) entry(r parked) *entry {
 	return &entry{
-		lane: b.lane, order: b.order + int64(r.order), points: int64(r.points), time: b.time, length: r.length, state: queued, accepted: true,
-		old: b.old, synced: true, seg: b.seg, offset: int64(r.offset),
+		lane:     b.lane,
+		order:    b.order + int64(r.order),
+		points:   int64(r.points),
+		time:     b.time,
+		length:   r.length,
+		state:    queued,
+		accepted: true,
+		old:      b.old,
+		synced:   true,
+		seg:      b.seg,
+		offset:   int64(r.offset),
 	}
 }
 
-// park parks the older half of young, when there are many, as far as they may be: let is called for each.
+// park parks the older half of young, when there are many, as far as they may be: let is called for
+// each.
 func (l *list) park(let func(*entry)) {
 	if len(l.young) <= mostYoung {
 		return
@@ -122,7 +133,8 @@ func (l *list) park(let func(*entry)) {
 }
 
 func (e *entry) mayPark() bool {
-	return e.accepted && e.synced && e.seg != nil && !e.picked && e.offset <= math.MaxUint32 && e.points <= math.MaxUint32
+	return e.accepted && e.synced && e.seg != nil && !e.picked && e.offset <= math.MaxUint32 &&
+		e.points <= math.MaxUint32
 }
 
 func (l *list) parkOne(e *entry) {
@@ -132,7 +144,10 @@ func (l *list) parkOne(e *entry) {
 		n++
 	}
 	b := &l.parked[n-1]
-	b.records = append(b.records, parked{uint32(e.offset), e.length, uint32(e.points), uint32(e.order - b.order)}) //nolint:gosec // all are in range
+	b.records = append(
+		b.records,
+		parked{uint32(e.offset), e.length, uint32(e.points), uint32(e.order - b.order)},
+	) //nolint:gosec // all are in range
 }
 
 func (b *block) takes(e *entry) bool {
@@ -169,7 +184,8 @@ func (l *list) append(other *list) {
 	l.concat(other)
 }
 
-// concat moves everything of the other, which is younger, to the end of l. Nothing of the other is parked.
+// concat moves everything of the other, which is younger, to the end of l. Nothing of the other is
+// parked.
 func (l *list) concat(other *list) {
 	other.each(false, func(e *entry) { l.young = append(l.young, e) })
 	for _, e := range l.young {

@@ -28,10 +28,18 @@ func TestMain(m *testing.M) {
 // noSync is longer than any test takes.
 const noSync = time.Hour
 
-// config is one whose log is returned too, and whose disk may be slow: only tests in bubbles, where time is exact, are about that.
+// config is one whose log is returned too, and whose disk may be slow: only tests in bubbles, where
+// time is exact, are about that.
 func config(dir string, limit int64, sync time.Duration) (Config, *logtest.Buffer) {
 	l := &logtest.Buffer{}
-	return Config{Dir: dir, Limit: limit, Lanes: []Lane{Metrics}, Sync: sync, Log: slog.New(slog.NewTextHandler(l, nil)), patience: noSync}, l
+	return Config{
+		Dir:      dir,
+		Limit:    limit,
+		Lanes:    []Lane{Metrics},
+		Sync:     sync,
+		Log:      slog.New(slog.NewTextHandler(l, nil)),
+		patience: noSync,
+	}, l
 }
 
 func mustOpen(t testing.TB, c Config) *Queue {
@@ -43,7 +51,8 @@ func mustOpen(t testing.TB, c Config) *Queue {
 	return q
 }
 
-// batch is the n-th of a test: it has n%7+1 points, and size bytes of which the first eight say which it is.
+// batch is the n-th of a test: it has n%7+1 points, and size bytes of which the first eight say
+// which it is.
 func batch(n, size int) otlp.Batch {
 	b := make([]byte, max(size, 8))
 	random := rand.NewChaCha8([32]byte{byte(n), byte(n >> 8)})
@@ -80,7 +89,11 @@ func drain(t testing.TB, q *Queue) (numbers []int) {
 		}
 		for i, b := range batchesOf(f) {
 			n := number(b)
-			if want := batch(n, len(b.Data)); b.Signal != want.Signal || b.Points != want.Points || !bytes.Equal(b.Data, want.Data) {
+			if want := batch(
+				n,
+				len(b.Data),
+			); b.Signal != want.Signal || b.Points != want.Points ||
+				!bytes.Equal(b.Data, want.Data) {
 				t.Fatalf("batch %d came out changed", n)
 			}
 			if len(numbers) > 0 && n <= numbers[len(numbers)-1] {

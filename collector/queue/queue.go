@@ -13,7 +13,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// Overhead is what a batch counts against the limit besides its data: the size of its record's header.
+// Overhead is what a batch counts against the limit besides its data: the size of its record's
+// header.
 const Overhead = recordSize
 
 // The errors of this package, besides [TooLargeError].
@@ -37,12 +38,14 @@ func (e *TooLargeError) Error() string {
 
 // Config says where a queue is and how large.
 type Config struct {
-	Dir   string        // made if it does not exist; empty: the queue is in memory
-	Limit int64         // bytes of batches, [Overhead] included, of all lanes together; > 0
-	Lanes []Lane        // that are used, and so have a share of the limit to themselves; empty: all
-	Fresh []Lane        // in which batches that come while the upstream is well go before the backlog
-	Sync  time.Duration // 0: Put returns when the batch survives power loss; else what is put survives it after at most this time, if the disk keeps up
-	Log   *slog.Logger
+	Dir   string // made if it does not exist; empty: the queue is in memory
+	Limit int64  // bytes of batches, [Overhead] included, of all lanes together; > 0
+	Lanes []Lane // that are used, and so have a share of the limit to themselves; empty: all
+	Fresh []Lane // in which batches that come while the upstream is well go before the backlog
+	// 0: Put returns when the batch survives power loss; else what is put survives it after at most
+	// this time, if the disk keeps up
+	Sync time.Duration
+	Log  *slog.Logger
 
 	files    files         // of tests
 	patience time.Duration // of tests
@@ -54,8 +57,8 @@ type Queue struct {
 	disk    *disk         // nil: in memory
 	closing chan struct{} // closed by Close
 
-	// mu guards everything below, all lanes and entries, and what disk and segment say. It is never held during input or output, but for a line of
-	// log, whose handler must not block.
+	// mu guards everything below, all lanes and entries, and what disk and segment say. It is never
+	// held during input or output, but for a line of log, whose handler must not block.
 	mu     sync.Mutex
 	closed bool
 	lanes  []*lane // by [Lane]; the first is 1
@@ -63,11 +66,13 @@ type Queue struct {
 	first  int64   // of the oldest batch ever
 }
 
-// Open opens the queue in c.Dir with what an earlier process left in it, older than anything put from now on.
+// Open opens the queue in c.Dir with what an earlier process left in it, older than anything put
+// from now on.
 //
-// It fails if another process has the directory, and if it holds a segment from a newer release or something else under a segment's name. A disk
-// that is full, read-only or failing is no error: the queue then starts in memory, and what was left joins it when the disk is back.
-// Call Close when it is no longer needed.
+// It fails if another process has the directory, and if it holds a segment from a newer release or
+// something else under a segment's name. A disk that is full, read-only or failing is no error: the
+// queue then starts in memory, and what was left joins it when the disk is back. Call Close when it
+// is no longer needed.
 func Open(c Config) (*Queue, error) {
 	if c.Limit <= 0 {
 		return nil, fmt.Errorf("queue limit is %d, but must be more than 0", c.Limit)
@@ -102,12 +107,14 @@ func (q *Queue) laneOf(id Lane) *lane {
 	return q.lanes[id-1]
 }
 
-// Put adds a batch to a lane and returns when it is as safe as [Config] asks. It waits for room, in order, and for the disk, until ctx is done;
-// Put of [Own] waits for neither. The queue owns b.Data from now on.
+// Put adds a batch to a lane and returns when it is as safe as [Config] asks. It waits for room, in
+// order, and for the disk, until ctx is done; Put of [Own] waits for neither. The queue owns b.Data
+// from now on.
 //
-// It fails with ctx's error if ctx was done before, with a [*TooLargeError], [ErrClosed], [ErrFull] if ctx was done while there was no room, and with
-// [ErrUnsynced] if ctx was done before the batch was safe. The queue is then as before.
-// It costs two switches of goroutine and one write to a file, which concurrent calls share; with Sync 0 a sync besides, which they share too.
+// It fails with ctx's error if ctx was done before, with a [*TooLargeError], [ErrClosed], [ErrFull]
+// if ctx was done while there was no room, and with [ErrUnsynced] if ctx was done before the batch
+// was safe. The queue is then as before. It costs two switches of goroutine and one write to a
+// file, which concurrent calls share; with Sync 0 a sync besides, which they share too.
 func (q *Queue) Put(ctx context.Context, id Lane, b otlp.Batch) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -215,7 +222,8 @@ func (q *Queue) acceptLocked(e *entry) {
 	e.lane.notify()
 }
 
-// doneLocked ends e's time in the queue. It may still be in a list. The caller gives its room to those that wait for some.
+// doneLocked ends e's time in the queue. It may still be in a list. The caller gives its room to
+// those that wait for some.
 func (q *Queue) doneLocked(e *entry) {
 	if !e.evicted {
 		e.lane.usage -= e.size()
@@ -243,8 +251,9 @@ func (q *Queue) damagedLocked(e *entry) {
 	}
 }
 
-// Close ends the queue: what waits in Put or Take gets [ErrClosed], and what is in the queue stays on disk for the next Open. Batches of a flight
-// that are not settled count as in flight then. It waits for the disk until ctx is done, and fails if batches were in memory only that are lost now.
+// Close ends the queue: what waits in Put or Take gets [ErrClosed], and what is in the queue stays
+// on disk for the next Open. Batches of a flight that are not settled count as in flight then. It
+// waits for the disk until ctx is done, and fails if batches were in memory only that are lost now.
 func (q *Queue) Close(ctx context.Context) error {
 	q.mu.Lock()
 	if q.closed {

@@ -7,7 +7,8 @@ import (
 	"iter"
 )
 
-// state is how far a batch has come. It only goes forward. The values differ in four bits each, so that one flipped bit makes none into another.
+// state is how far a batch has come. It only goes forward. The values differ in four bits each, so
+// that one flipped bit makes none into another.
 type state byte
 
 const (
@@ -77,7 +78,8 @@ func readRecord(b []byte) (r record, ok bool) {
 	}, true
 }
 
-// dataOf returns the data of the record r that b begins with; ok is false if it is cut off or not what was written.
+// dataOf returns the data of the record r that b begins with; ok is false if it is cut off or not
+// what was written.
 func dataOf(b []byte, r record) (data []byte, ok bool) {
 	if int64(len(b)) < r.size() {
 		return nil, false
@@ -86,7 +88,8 @@ func dataOf(b []byte, r record) (data []byte, ok bool) {
 	return data, crc32.Checksum(data, castagnoli) == r.sum
 }
 
-// finding is a stretch of a segment: a record with its data, a record without (intact is false), or bytes that are no record (known is false).
+// finding is a stretch of a segment: a record with its data, a record without (intact is false), or
+// bytes that are no record (known is false).
 type finding struct {
 	record
 
@@ -94,7 +97,8 @@ type finding struct {
 	known, intact  bool
 }
 
-// scan divides b, the records of a segment, into findings without gaps. After damage it goes on at the next record.
+// scan divides b, the records of a segment, into findings without gaps. After damage it goes on at
+// the next record.
 func scan(b []byte) iter.Seq[finding] {
 	return func(yield func(finding) bool) {
 		for at := 0; at < len(b); {

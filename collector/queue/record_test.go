@@ -9,7 +9,11 @@ func FuzzSegment(f *testing.F) {
 	var whole []byte
 	for i := range 3 {
 		b := batch(i, 20)
-		whole = appendRecord(whole, record{seq: uint64(i + 1), points: b.Points, time: 5, lane: LaneOf(b.Signal), state: queued}, b.Data)
+		whole = appendRecord(
+			whole,
+			record{seq: uint64(i + 1), points: b.Points, time: 5, lane: LaneOf(b.Signal), state: queued},
+			b.Data,
+		)
 	}
 	f.Add(whole)
 	f.Add(whole[:len(whole)-3])
@@ -40,12 +44,17 @@ func FuzzSegment(f *testing.F) {
 	})
 }
 
-// A whole directory with one file of that content is opened, or refused with the file left as it is.
+// A whole directory with one file of that content is opened, or refused with the file left as it
+// is.
 func FuzzOpen(f *testing.F) {
 	var records []byte
 	for i := range 3 {
 		b := batch(i, 20)
-		records = appendRecord(records, record{seq: uint64(i + 1), points: b.Points, time: 5, lane: LaneOf(b.Signal), state: inFlight}, b.Data)
+		records = appendRecord(
+			records,
+			record{seq: uint64(i + 1), points: b.Points, time: 5, lane: LaneOf(b.Signal), state: inFlight},
+			b.Data,
+		)
 	}
 	f.Add(append(newHeader(version), records...))
 	f.Add(append(newHeader(7), records...))

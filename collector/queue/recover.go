@@ -11,7 +11,8 @@ import (
 	"strings"
 )
 
-// open locks the directory and puts what it holds before everything in the queue. Nothing has changed if it fails.
+// open locks the directory and puts what it holds before everything in the queue. Nothing has
+// changed if it fails.
 func (d *disk) open() error {
 	l, err := d.files.Lock()
 	if err != nil {
@@ -46,7 +47,8 @@ type found struct {
 	buffer    []byte
 }
 
-// stretch is a row of records in one segment. There may be a million of them: so they are small until they are parked.
+// stretch is a row of records in one segment. There may be a million of them: so they are small
+// until they are parked.
 type stretch struct {
 	seg     *segment
 	records []trace
@@ -73,12 +75,16 @@ func (d *disk) read() (*found, error) {
 		return all, fmt.Errorf("cannot be listed: %w", err)
 	}
 	for _, f := range files {
-		if f.Name() == lockName || f.IsDir() || strings.HasPrefix(f.Name(), ".") { // another's, such as lost+found and .nfs…
+		// another's, such as lost+found and .nfs…
+		if f.Name() == lockName || f.IsDir() || strings.HasPrefix(f.Name(), ".") {
 			continue
 		}
 		n, ok := segmentNumber(f.Name())
 		if !ok {
-			return all, fmt.Errorf("holds %s, which is not a file of the queue: choose another directory, or move the file away", f.Name())
+			return all, fmt.Errorf(
+				"holds %s, which is not a file of the queue: choose another directory, or move the file away",
+				f.Name(),
+			)
 		}
 		all.number = max(all.number, n)
 		if err := d.readSegment(all, f.Name()); err != nil {
@@ -129,8 +135,13 @@ func (d *disk) index(all *found, s *segment, b []byte) {
 		all.add(f, s, skip+f.offset)
 	}
 	if batches+unknown > 0 {
-		d.log.Warn("the queue is damaged: batches are dropped", slog.String("file", s.name), slog.Int64("batches", batches),
-			slog.Int64("points", points), slog.Int64("unknown_bytes", unknown))
+		d.log.Warn(
+			"the queue is damaged: batches are dropped",
+			slog.String("file", s.name),
+			slog.Int64("batches", batches),
+			slog.Int64("points", points),
+			slog.Int64("unknown_bytes", unknown),
+		)
 	}
 }
 
@@ -140,7 +151,14 @@ func (all *found) add(f finding, s *segment, offset int) {
 		all.damaged = append(all.damaged, mark{s, int64(offset), done})
 	}
 	t := trace{
-		seq: f.seq, time: f.time, points: f.points, offset: uint32(offset), length: f.record.length, lane: f.lane, state: later(queued, f.state), intact: f.intact,
+		seq:    f.seq,
+		time:   f.time,
+		points: f.points,
+		offset: uint32(offset),
+		length: f.record.length,
+		lane:   f.lane,
+		state:  later(queued, f.state),
+		intact: f.intact,
 	}
 	if len(all.stretches) > 0 && f.seq <= all.seq {
 		all.late = append(all.late, stretch{s, []trace{t}})
@@ -155,7 +173,8 @@ func (all *found) add(f finding, s *segment, offset int) {
 	all.stretches[n-1].records = append(all.stretches[n-1].records, t)
 }
 
-// fold makes one of the copies of each batch: of those that are intact the first, in the state that the latest says.
+// fold makes one of the copies of each batch: of those that are intact the first, in the state that
+// the latest says.
 func (all *found) fold() {
 	slices.SortStableFunc(all.late, func(a, b stretch) int { return cmp.Compare(a.records[0].seq, b.records[0].seq) })
 	kept := all.late[:0]
@@ -182,7 +201,11 @@ func (all *found) fold() {
 
 // find returns the record of a sequence number among those in order, nil if there is none.
 func (all *found) find(seq uint64) *trace {
-	i, ok := slices.BinarySearchFunc(all.stretches, seq, func(c stretch, seq uint64) int { return cmp.Compare(c.records[0].seq, seq) })
+	i, ok := slices.BinarySearchFunc(
+		all.stretches,
+		seq,
+		func(c stretch, seq uint64) int { return cmp.Compare(c.records[0].seq, seq) },
+	)
 	if !ok {
 		i--
 	}
@@ -214,7 +237,8 @@ func (all *found) each(f func(*segment, trace)) {
 	}
 }
 
-// later returns which of two states comes later. One that is none may have been any, and the batch may have been sent.
+// later returns which of two states comes later. One that is none may have been any, and the batch
+// may have been sent.
 func later(a, b state) state {
 	switch {
 	case a == done || b == done:
@@ -273,8 +297,18 @@ func (d *disk) adoptOneLocked(s *segment, t trace, order int64, recovered map[*l
 	}
 	l.points.Queued += t.points
 	e := &entry{
-		lane: l, order: order, points: t.points, time: t.time, length: t.length, state: t.state, accepted: true, old: l.fresh, synced: true,
-		seq: t.seq, seg: s, offset: int64(t.offset),
+		lane:     l,
+		order:    order,
+		points:   t.points,
+		time:     t.time,
+		length:   t.length,
+		state:    t.state,
+		accepted: true,
+		old:      l.fresh,
+		synced:   true,
+		seq:      t.seq,
+		seg:      s,
+		offset:   int64(t.offset),
 	}
 	s.live++
 	l.usage += e.size()

@@ -7,8 +7,9 @@ import (
 // evacuation is how many bytes are read at once to be written elsewhere.
 const evacuation = 1 << 20
 
-// remake goes on after another hand deleted segments or the whole directory: it makes the directory again, and has what was in deleted segments
-// written anew. They can be read as long as they are open. It is the writer's, and does nothing when nothing was deleted.
+// remake goes on after another hand deleted segments or the whole directory: it makes the directory
+// again, and has what was in deleted segments written anew. They can be read as long as they are
+// open. It is the writer's, and does nothing when nothing was deleted.
 func (d *disk) remake() error {
 	d.q.mu.Lock()
 	deleted := d.deleted
@@ -22,7 +23,8 @@ func (d *disk) remake() error {
 	return d.evacuate()
 }
 
-// relock makes and locks the directory anew, since its lock is gone with it, and takes numbers that are free in it.
+// relock makes and locks the directory anew, since its lock is gone with it, and takes numbers that
+// are free in it.
 func (d *disk) relock() error {
 	if d.lock != nil {
 		_ = d.lock.Close()

@@ -17,7 +17,8 @@ func (q *Queue) roomLocked(l *lane, size int64) bool {
 	return true
 }
 
-// fitsLocked reports whether the lane l may have usage bytes: together with what the other lanes have, or may have by their reserve.
+// fitsLocked reports whether the lane l may have usage bytes: together with what the other lanes
+// have, or may have by their reserve.
 func (q *Queue) fitsLocked(l *lane, usage int64) bool {
 	for _, other := range q.lanes {
 		if other != l {
@@ -27,8 +28,9 @@ func (q *Queue) fitsLocked(l *lane, usage int64) bool {
 	return usage <= q.limit
 }
 
-// victimLocked returns the batch to drop to make room for size bytes in l; nil if there is none, since the upstream takes points. A lane whose
-// upstream is well makes others drop only what it could not do without, however long it waited.
+// victimLocked returns the batch to drop to make room for size bytes in l; nil if there is none,
+// since the upstream takes points. A lane whose upstream is well makes others drop only what it
+// could not do without, however long it waited.
 func (q *Queue) victimLocked(l *lane, size int64) (victim *entry) {
 	for _, other := range q.lanes {
 		var may bool
@@ -59,7 +61,8 @@ func (q *Queue) dropLocked(e *entry) {
 	q.doneLocked(e)
 }
 
-// shrinkLocked drops the oldest until what is left is within the limit, which may be lower than when it was put.
+// shrinkLocked drops the oldest until what is left is within the limit, which may be lower than
+// when it was put.
 func (q *Queue) shrinkLocked() {
 	for {
 		var total int64
@@ -133,8 +136,8 @@ func (q *Queue) grantLocked() {
 	}
 }
 
-// SetAway says whether the upstream has stopped taking the lane for now, so that its oldest batches may be dropped when the queue is full. It has
-// not when the queue is opened.
+// SetAway says whether the upstream has stopped taking the lane for now, so that its oldest batches
+// may be dropped when the queue is full. It has not when the queue is opened.
 func (q *Queue) SetAway(id Lane, away bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// A segment is its header and records. The header is a magic word, the version of what follows, and their CRC-32C.
+// A segment is its header and records. The header is a magic word, the version of what follows, and
+// their CRC-32C.
 const (
 	version       = 1
 	segmentHeader = 16
@@ -47,13 +48,18 @@ func newHeader(version uint32) []byte {
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
-// checkHeader says what is wrong with b, a whole segment, as far as its header goes. A damaged header is no fault if the rest is ours.
+// checkHeader says what is wrong with b, a whole segment, as far as its header goes. A damaged
+// header is no fault if the rest is ours.
 func checkHeader(b []byte) error {
 	header := b[:min(len(b), segmentHeader)]
 	if len(header) == segmentHeader && bytes.HasPrefix(header, magic) &&
 		binary.LittleEndian.Uint32(header[12:]) == crc32.Checksum(header[:12], castagnoli) {
 		if v := binary.LittleEndian.Uint32(header[8:]); v != version {
-			return fmt.Errorf("has format %d, and this release reads %d: start the release that wrote it until the queue is empty, or choose another directory", v, version)
+			return fmt.Errorf(
+				"has format %d, and this release reads %d: start the release that wrote it until the queue is empty, or choose another directory",
+				v,
+				version,
+			)
 		}
 		return nil
 	}

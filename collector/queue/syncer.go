@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// syncer syncs what the writer has written, at once or every d.sync, until the writer has ended; then it closes all files.
+// syncer syncs what the writer has written, at once or every d.sync, until the writer has ended;
+// then it closes all files.
 func (d *disk) syncer(written <-chan struct{}) {
 	defer close(d.ended)
 	look := time.NewTicker(inspection)
@@ -32,7 +33,8 @@ func (d *disk) syncer(written <-chan struct{}) {
 // inspection is how often the directory is looked at, besides each sync of what was written.
 const inspection = time.Second
 
-// inspect looks for segments that another hand deleted, also those that are not written to any more.
+// inspect looks for segments that another hand deleted, also those that are not written to any
+// more.
 func (d *disk) inspect() {
 	d.q.mu.Lock()
 	all := make([]*segment, 0, len(d.segments))
@@ -127,8 +129,9 @@ func (d *disk) parkLocked() {
 	}
 }
 
-// rescue has the batches of groups whose segments could not be synced written again, elsewhere: after such a failure it is unknown what is on
-// disk, but what was written can be read while the system has it in memory.
+// rescue has the batches of groups whose segments could not be synced written again, elsewhere:
+// after such a failure it is unknown what is on disk, but what was written can be read while the
+// system has it in memory.
 func (d *disk) rescue(groups []*group, failed map[*segment]error) {
 	if len(failed) == 0 {
 		return
@@ -142,7 +145,8 @@ func (d *disk) rescue(groups []*group, failed map[*segment]error) {
 	}
 	d.failLocked(cause)
 	var affected []place
-	for _, g := range slices.Concat(groups, d.groups) { // some of a group may be written before the rest
+	// some of a group may be written before the rest
+	for _, g := range slices.Concat(groups, d.groups) {
 		for _, e := range g.entries {
 			if failed[e.seg] != nil && e.state != done {
 				affected = append(affected, place{e, e.seg, e.offset})
@@ -158,7 +162,8 @@ func (d *disk) rescue(groups []*group, failed map[*segment]error) {
 	}
 }
 
-// moveLocked has the batch at p written anew, with its data or the reason why that could not be read.
+// moveLocked has the batch at p written anew, with its data or the reason why that could not be
+// read.
 func (d *disk) moveLocked(p place, data []byte, err error) {
 	e := p.entry
 	switch {
@@ -190,10 +195,20 @@ func (d *disk) closeFiles() {
 	}
 }
 
-// unreadableLocked drops e, whose record could not be read. If that is not damage but the disk's failure, the record stays where it is: the next
-// start may be able to read it.
+// unreadableLocked drops e, whose record could not be read. If that is not damage but the disk's
+// failure, the record stays where it is: the next start may be able to read it.
 func (d *disk) unreadableLocked(e *entry, err error) {
-	d.log.Warn("a batch of the queue cannot be read and is dropped", "file", e.seg.name, "offset", e.offset, "points", e.points, "error", err)
+	d.log.Warn(
+		"a batch of the queue cannot be read and is dropped",
+		"file",
+		e.seg.name,
+		"offset",
+		e.offset,
+		"points",
+		e.points,
+		"error",
+		err,
+	)
 	if !errors.Is(err, errDamaged) {
 		e.seg = nil
 	}

@@ -18,25 +18,30 @@ import (
 
 var kills = flag.Int("kills", 20, "how often TestKill kills a process")
 
-// The environment of the process that is to be killed: its directory, its settings, and the number of its first batch.
+// The environment of the process that is to be killed: its directory, its settings, and the number
+// of its first batch.
 const (
 	victimDir   = "QUEUE_VICTIM_DIR"
 	victimSync  = "QUEUE_VICTIM_SYNC"
 	victimFirst = "QUEUE_VICTIM_FIRST"
 )
 
-// victim puts batches and sends them, says so on its standard output, and ends only by a signal or when nothing listens. Its lines are
-// "r points" resent, "a number" of a batch that was accepted, and "s number" of one that is sent: it is said, and then settled.
+// victim puts batches and sends them, says so on its standard output, and ends only by a signal or
+// when nothing listens. Its lines are "r points" resent, "a number" of a batch that was accepted,
+// and "s number" of one that is sent: it is said, and then settled.
 func victim(dir string) {
 	interval, _ := time.ParseDuration(os.Getenv(victimSync))
 	first, _ := strconv.Atoi(os.Getenv(victimFirst))
-	q, err := Open(Config{Dir: dir, Limit: 64 << 20, Sync: interval, Log: slog.New(slog.DiscardHandler), patience: noSync})
+	q, err := Open(
+		Config{Dir: dir, Limit: 64 << 20, Sync: interval, Log: slog.New(slog.DiscardHandler), patience: noSync},
+	)
 	if err != nil {
 		fmt.Println("e", err)
 		os.Exit(1)
 	}
 	say := func(what string, n int64) {
-		if _, err := fmt.Fprintf(os.Stdout, "%s %d\n", what, n); err != nil { // one write each, so that a kill loses none that was said
+		// one write each, so that a kill loses none that was said
+		if _, err := fmt.Fprintf(os.Stdout, "%s %d\n", what, n); err != nil {
 			os.Exit(1)
 		}
 	}
@@ -134,7 +139,8 @@ func (w *witness) run(t *testing.T, dir string, sync time.Duration, lines int) {
 	w.resent += resent
 }
 
-// A process that is killed at any moment loses nothing that it accepted, and what it sends twice was in flight and is counted.
+// A process that is killed at any moment loses nothing that it accepted, and what it sends twice
+// was in flight and is counted.
 func TestKill(t *testing.T) {
 	dir := t.TempDir()
 	w := &witness{accepted: make(map[int]bool), sent: make(map[int]bool)}
@@ -159,7 +165,15 @@ func TestKill(t *testing.T) {
 			lost++
 		}
 	}
-	t.Logf("%d kills: %d accepted, %d lost, %d sent again of %d said to be, %d damaged", *kills, len(w.accepted), lost, w.duplicates, w.resent, w.damaged)
+	t.Logf(
+		"%d kills: %d accepted, %d lost, %d sent again of %d said to be, %d damaged",
+		*kills,
+		len(w.accepted),
+		lost,
+		w.duplicates,
+		w.resent,
+		w.damaged,
+	)
 	if lost > 0 || len(w.accepted) == 0 {
 		t.Errorf("%d of %d lost\n%s", lost, len(w.accepted), log)
 	}

@@ -33,8 +33,8 @@ func (d *disk) writer(ended chan<- struct{}) {
 	}
 }
 
-// resting reports whether the disk fails, so that the next attempt must wait. What is moved from deleted segments must not, as long as the disk does
-// its work.
+// resting reports whether the disk fails, so that the next attempt must wait. What is moved from
+// deleted segments must not, as long as the disk does its work.
 func (d *disk) resting(well bool) bool {
 	d.q.mu.Lock()
 	defer d.q.mu.Unlock()
@@ -48,7 +48,8 @@ func (d *disk) failing() bool {
 	return d.failure != nil
 }
 
-// pass writes all that there is to write, and leaves what it cannot for the next time. It reports whether it could.
+// pass writes all that there is to write, and leaves what it cannot for the next time. It reports
+// whether it could.
 func (d *disk) pass() (well bool) {
 	d.q.mu.Lock()
 	groups := d.groups
@@ -81,7 +82,8 @@ func (d *disk) writtenAllLocked(groups []*group) {
 			signal(d.dirt)
 		}
 	}
-	d.groups = slices.Delete(d.groups, 0, len(groups)) // which clears what it leaves, so that it is not kept in memory
+	// which clears what it leaves, so that it is not kept in memory
+	d.groups = slices.Delete(d.groups, 0, len(groups))
 	if d.failure != nil {
 		signal(d.dirt)
 	}
@@ -100,7 +102,8 @@ func (d *disk) perform(groups []*group) error {
 		return err
 	}
 	if d.failing() {
-		if err := d.sweep(func(s *segment) bool { return !s.moved }); err != nil { // a disk that is full has no room until then
+		// a disk that is full has no room until then
+		if err := d.sweep(func(s *segment) bool { return !s.moved }); err != nil {
 			return err
 		}
 		if err := d.try(); err != nil {
@@ -124,7 +127,8 @@ type job struct {
 	data   []byte
 }
 
-// unwritten picks the entries of groups that are to be written, once each: one that was rescued may be in two groups.
+// unwritten picks the entries of groups that are to be written, once each: one that was rescued may
+// be in two groups.
 func (d *disk) unwritten(groups []*group) (jobs []job) {
 	d.q.mu.Lock()
 	defer d.q.mu.Unlock()
@@ -199,7 +203,8 @@ func (d *disk) segment() (*segment, error) {
 	return s, nil
 }
 
-// append writes as many of jobs as fit into one chunk and into s, one at least, and returns how many; none if s is sealed meanwhile.
+// append writes as many of jobs as fit into one chunk and into s, one at least, and returns how
+// many; none if s is sealed meanwhile.
 func (d *disk) append(s *segment, jobs []job) (n int, err error) {
 	b := d.buffer[:0]
 	var rest []byte // of a record that is larger than a chunk: it is written without a copy
@@ -263,7 +268,8 @@ func (d *disk) spoiled(s *segment, n int) {
 	d.sealLocked(s)
 }
 
-// arrivedLocked says that j is the next record of s, and lets its data go unless it belongs to the little that is kept.
+// arrivedLocked says that j is the next record of s, and lets its data go unless it belongs to the
+// little that is kept.
 func (d *disk) arrivedLocked(j job, s *segment) {
 	e := j.entry
 	e.seg, e.offset = s, s.size
@@ -339,7 +345,8 @@ func (d *disk) sweep(may func(*segment) bool) error {
 	return nil
 }
 
-// try finds out whether a disk that failed takes as much as it last refused, so that it does not count as back before the next batch fails.
+// try finds out whether a disk that failed takes as much as it last refused, so that it does not
+// count as back before the next batch fails.
 func (d *disk) try() error {
 	s, err := d.segment()
 	if err != nil {

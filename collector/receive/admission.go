@@ -12,9 +12,11 @@ import (
 
 // limits are what clients may use.
 type limits struct {
-	message     int           // bytes of one request, before and after decompression
-	arriving    int64         // bytes of all requests that are being received or accepted
-	waiting     int64         // bytes of the requests of one signal that are being accepted; one may be larger, if the others leave room
+	message  int   // bytes of one request, before and after decompression
+	arriving int64 // bytes of all requests that are being received or accepted
+	// bytes of the requests of one signal that are being accepted; one may be larger, if the others
+	// leave room
+	waiting     int64
 	connections int           // of each listener
 	streams     uint32        // concurrent requests of one gRPC connection
 	read        time.Duration // for one request
@@ -27,12 +29,13 @@ var defaultLimits = limits{
 // passTime is for how long one connection may go on when all others must wait.
 const passTime = time.Second
 
-// gate bounds the bytes of requests in memory. They count as they arrive, by connection: what is read while a request is incomplete, and
-// then the request itself until it is accepted or refused.
+// gate bounds the bytes of requests in memory. They count as they arrive, by connection: what is
+// read while a request is incomplete, and then the request itself until it is accepted or refused.
 //
-// Above the limit connections are not read any more, but for one, which has the pass: so one request after the other gets complete, and none is refused
-// because many came together. The pass goes on when a request of its connection is complete, or after [passTime]; then what is incomplete on that
-// connection has stalled, and is cut off.
+// Above the limit connections are not read any more, but for one, which has the pass: so one
+// request after the other gets complete, and none is refused because many came together. The pass
+// goes on when a request of its connection is complete, or after [passTime]; then what is
+// incomplete on that connection has stalled, and is cut off.
 type gate struct {
 	limits
 
@@ -76,8 +79,9 @@ func (g *gate) leave(c *conn) {
 	}
 }
 
-// wait returns when c may be read, or false when its time is over. What has no incomplete request is always read: how else would one begin, and the pass
-// would be idle with it while its client waits for an answer.
+// wait returns when c may be read, or false when its time is over. What has no incomplete request
+// is always read: how else would one begin, and the pass would be idle with it while its client
+// waits for an answer.
 func (g *gate) wait(c *conn) bool {
 	if g.held.Load() <= g.arriving || !c.receiving() {
 		return true
@@ -124,11 +128,12 @@ func (g *gate) may(c *conn) (may bool, changed <-chan struct{}, stalled *conn) {
 	return g.pass == c, g.changed, stalled
 }
 
-// turnTime is how long a request waits until fewer of its signal are being accepted. When the queue has room that takes no longer.
+// turnTime is how long a request waits until fewer of its signal are being accepted. When the queue
+// has room that takes no longer.
 const turnTime = time.Second
 
-// accepting counts a request of size bytes that is complete, until done is called. Those of one signal must not keep the others out: when there are too
-// many it waits a moment.
+// accepting counts a request of size bytes that is complete, until done is called. Those of one
+// signal must not keep the others out: when there are too many it waits a moment.
 func (g *gate) accepting(ctx context.Context, signal otlp.Signal, size int) (done func(), refusal *Refusal) {
 	ctx, cancel := context.WithTimeout(ctx, turnTime)
 	defer cancel()
@@ -154,7 +159,9 @@ func (g *gate) tryAccepting(signal otlp.Signal, size int) (done func(), refusal 
 		g.waiting[signal].Add(-n)
 		g.accepts.Add(-n)
 		return nil, &Refusal{
-			Reason: Full, RetryAfter: retryDelay, Message: fmt.Sprintf("requests of %s of %d bytes wait for the queue", signal, g.limits.waiting),
+			Reason:     Full,
+			RetryAfter: retryDelay,
+			Message:    fmt.Sprintf("requests of %s of %d bytes wait for the queue", signal, g.limits.waiting),
 		}
 	}
 	g.add(n)
@@ -165,8 +172,9 @@ func (g *gate) tryAccepting(signal otlp.Signal, size int) (done func(), refusal 
 	}, nil
 }
 
-// rate limits points a second. A request passes when the ones before are paid for, and is paid for afterwards: so one that is larger
-// than a second's worth passes too (a bucket of tokens would refuse it for ever), and in the long run the rate is exact.
+// rate limits points a second. A request passes when the ones before are paid for, and is paid for
+// afterwards: so one that is larger than a second's worth passes too (a bucket of tokens would
+// refuse it for ever), and in the long run the rate is exact.
 type rate struct {
 	mu     sync.Mutex
 	point  time.Duration // that one point takes; 0: no limit

@@ -12,7 +12,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// body is a request as it came, complete. What it becomes is larger, and takes its place step by step: no more than two forms of it are in memory.
+// body is a request as it came, complete. What it becomes is larger, and takes its place step by
+// step: no more than two forms of it are in memory.
 type body struct {
 	data     []byte          // in HTTP
 	parts    mem.BufferSlice // in gRPC
@@ -30,7 +31,8 @@ func (r *body) release() {
 	r.arrival.release()
 }
 
-// share is how much of the memory that all requests have to be worked on r needs: what it becomes, and all of it if that cannot be known.
+// share is how much of the memory that all requests have to be worked on r needs: what it becomes,
+// and all of it if that cannot be known.
 func (r *body) share(all int) int64 {
 	encoding := r.encoding
 	if len(r.parts) > 0 {
@@ -64,9 +66,13 @@ func (s *Server) take(ctx context.Context, signal otlp.Signal, r *body) (points 
 	return b.Points, nil
 }
 
-// prepare makes a batch of a request, when there is memory for that: many that are large, or become so, do it one after the other. The caller calls done
-// when the batch is accepted.
-func (s *Server) prepare(ctx context.Context, signal otlp.Signal, r *body) (b otlp.Batch, done func(), refusal *Refusal) {
+// prepare makes a batch of a request, when there is memory for that: many that are large, or become
+// so, do it one after the other. The caller calls done when the batch is accepted.
+func (s *Server) prepare(
+	ctx context.Context,
+	signal otlp.Signal,
+	r *body,
+) (b otlp.Batch, done func(), refusal *Refusal) {
 	share := r.share(s.gate.message)
 	if err := s.working.Acquire(ctx, share); err != nil {
 		r.release()
@@ -97,7 +103,11 @@ func (s *Server) batch(signal otlp.Signal, r *body) (b otlp.Batch, refusal *Refu
 		return b, nil
 	}
 	if wait := s.rate.take(time.Now(), b.Points); wait > 0 {
-		return b, &Refusal{Reason: Rate, RetryAfter: wait, Message: fmt.Sprintf("more than %d points a second", s.cfg.Rate)}
+		return b, &Refusal{
+			Reason:     Rate,
+			RetryAfter: wait,
+			Message:    fmt.Sprintf("more than %d points a second", s.cfg.Rate),
+		}
 	}
 	if b.Data, err = s.cfg.Enrich(signal, data); err != nil {
 		return b, refusalOf(context.Background(), err)

@@ -17,8 +17,8 @@ import (
 // errStalled is why a request was cut off.
 var errStalled = errors.New("the request did not arrive in time")
 
-// connections bounds how many connections a listener has. When there are too many, the one goes that has been without a complete request for the
-// longest, unless one is being accepted on it.
+// connections bounds how many connections a listener has. When there are too many, the one goes
+// that has been without a complete request for the longest, unless one is being accepted on it.
 type connections struct {
 	net.Listener
 
@@ -78,7 +78,8 @@ func (l *connections) leave(c *conn) {
 	delete(l.open, c)
 }
 
-// cut closes every connection, those too on which nothing has been said yet and which a gRPC server would wait for.
+// cut closes every connection, those too on which nothing has been said yet and which a gRPC server
+// would wait for.
 func (l *connections) cut() {
 	l.mu.Lock()
 	all := slices.Collect(maps.Keys(l.open))
@@ -146,7 +147,8 @@ func (c *conn) begin(cancel func(error)) *arrival {
 	return a
 }
 
-// leave takes a from what is incomplete, and returns how many of the connection's bytes are its own: at most size, or all if nothing else arrives.
+// leave takes a from what is incomplete, and returns how many of the connection's bytes are its
+// own: at most size, or all if nothing else arrives.
 func (a *arrival) leave(size int64) (own int64, ok bool) {
 	c := a.on
 	a.timer.Stop()
@@ -175,7 +177,8 @@ func (a *arrival) end() {
 	}
 }
 
-// complete notes that the request is complete, of so many bytes, which count until [arrival.release]. The caller calls answered when it is answered.
+// complete notes that the request is complete, of so many bytes, which count until
+// [arrival.release]. The caller calls answered when it is answered.
 func (a *arrival) complete(size int) (answered func()) {
 	if a == nil {
 		return func() {}
@@ -260,7 +263,8 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// RemoteAddr implements net.Conn. It leads back to the connection, since gRPC tells its handlers no more than that.
+// RemoteAddr implements net.Conn. It leads back to the connection, since gRPC tells its handlers no
+// more than that.
 func (c *conn) RemoteAddr() net.Addr { return remote{c.Conn.RemoteAddr(), c} }
 
 type remote struct {

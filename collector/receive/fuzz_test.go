@@ -43,7 +43,13 @@ func FuzzGRPCBody(f *testing.F) {
 	b := start(f, nil)
 	conn := dial(f, b.GRPCAddr().String())
 	f.Fuzz(func(t *testing.T, s uint8, body []byte) {
-		if answer, _ := export(t.Context(), conn, otlp.Signal(s%3+1), body); answer.Code() != codes.OK && answer.Code() != codes.InvalidArgument {
+		if answer, _ := export(
+			t.Context(),
+			conn,
+			otlp.Signal(s%3+1),
+			body,
+		); answer.Code() != codes.OK &&
+			answer.Code() != codes.InvalidArgument {
 			t.Fatal(answer)
 		}
 		b.forget(t)

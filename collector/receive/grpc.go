@@ -21,8 +21,9 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// newGRPC returns a server of the three Export methods. They are streams for gRPC, which on the wire is the same as a single call: so a
-// message is decoded by us, and one that cannot be read is accounted for too.
+// newGRPC returns a server of the three Export methods. They are streams for gRPC, which on the
+// wire is the same as a single call: so a message is decoded by us, and one that cannot be read is
+// accounted for too.
 func (s *Server) newGRPC() *grpc.Server {
 	g := grpc.NewServer(
 		grpc.ForceServerCodecV2(rawCodec{}),
@@ -32,10 +33,13 @@ func (s *Server) newGRPC() *grpc.Server {
 		grpc.MaxHeaderListSize(64<<10),
 		grpc.StaticStreamWindowSize(64<<10), // what a client may send before we read
 		grpc.StaticConnWindowSize(1<<20),
-		grpc.ReadBufferSize(8<<10), grpc.WriteBufferSize(8<<10), // hundreds of connections are idle
+		grpc.ReadBufferSize(8<<10),
+		grpc.WriteBufferSize(8<<10), // hundreds of connections are idle
 		grpc.ConnectionTimeout(10*time.Second),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
+		grpc.KeepaliveEnforcementPolicy(
+			keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true},
+		),
 		grpc.WaitForHandlers(true),
 	)
 	for _, signal := range otlp.Signals() {
@@ -50,7 +54,8 @@ func (s *Server) newGRPC() *grpc.Server {
 
 type arrivalKey struct{}
 
-// arrives is called for each request before its message is read, and gives it a time to be complete.
+// arrives is called for each request before its message is read, and gives it a time to be
+// complete.
 func arrives(ctx context.Context, _ *tap.Info) (context.Context, error) {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
@@ -88,8 +93,9 @@ func (s *Server) receive(signal otlp.Signal, stream grpc.ServerStream) (points i
 	return s.take(ctx, signal, &body{parts: m.data, encoding: compress.None, arrival: a})
 }
 
-// unreadable turns an error of RecvMsg into ours, for the account. The client has gRPC's own status by then: RESOURCE_EXHAUSTED without a
-// RetryInfo for a message that is too large, which is for good by OTLP's rules.
+// unreadable turns an error of RecvMsg into ours, for the account. The client has gRPC's own status
+// by then: RESOURCE_EXHAUSTED without a RetryInfo for a message that is too large, which is for
+// good by OTLP's rules.
 func (s *Server) unreadable(ctx context.Context, err error) *Refusal {
 	if errors.Is(context.Cause(ctx), errStalled) {
 		return &Refusal{Reason: Slow, RetryAfter: retryDelay, Message: errStalled.Error()}

@@ -62,11 +62,12 @@ func (s *Server) handler() http.Handler {
 	return mux
 }
 
-// discarded is how much of a body that was refused is read, so that the client, which may not read before it has sent all, gets the answer and not a
-// reset.
+// discarded is how much of a body that was refused is read, so that the client, which may not read
+// before it has sent all, gets the answer and not a reset.
 const discarded = 64 << 20
 
-func discard(body io.Reader) { _, _ = io.CopyN(io.Discard, body, discarded) } // or the client is gone, or out of time
+// or the client is gone, or out of time
+func discard(body io.Reader) { _, _ = io.CopyN(io.Discard, body, discarded) }
 
 // connKey is that of a request's connection in its context.
 type connKey struct{}
@@ -101,8 +102,11 @@ func negotiate(h http.Header) (f format, encoding string, refusal *Refusal) {
 		f = jsonFormat
 	default:
 		return jsonFormat, "", &Refusal{
-			Reason:  Unsupported,
-			Message: fmt.Sprintf("Content-Type: expected application/x-protobuf or application/json, got %.80q", h.Get("Content-Type")),
+			Reason: Unsupported,
+			Message: fmt.Sprintf(
+				"Content-Type: expected application/x-protobuf or application/json, got %.80q",
+				h.Get("Content-Type"),
+			),
 		}
 	}
 	switch encoding = strings.ToLower(h.Get("Content-Encoding")); encoding {
@@ -111,11 +115,15 @@ func negotiate(h http.Header) (f format, encoding string, refusal *Refusal) {
 	case compress.Gzip, compress.Zstd:
 		return f, encoding, nil
 	default:
-		return f, "", &Refusal{Reason: Unsupported, Message: fmt.Sprintf("Content-Encoding: expected gzip, zstd or none, got %.80q", encoding)}
+		return f, "", &Refusal{
+			Reason:  Unsupported,
+			Message: fmt.Sprintf("Content-Encoding: expected gzip, zstd or none, got %.80q", encoding),
+		}
 	}
 }
 
-// read reads the body as it comes. Its memory grows with it: what a client announces may never come.
+// read reads the body as it comes. Its memory grows with it: what a client announces may never
+// come.
 func (s *Server) read(r *http.Request) ([]byte, *Refusal) {
 	most := s.gate.message
 	if r.ContentLength >= 0 {

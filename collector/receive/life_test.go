@@ -39,8 +39,18 @@ func TestBombs(t *testing.T) {
 		t.Errorf("HTTP: %d", r.StatusCode)
 	}
 	b.checkRefused(t, refused{otlp.Metrics, 0, TooLarge})
-	conn := dial(t, b.GRPCAddr().String(), grpc.WithCompressor(ready{})) //nolint:staticcheck // nothing else sends what is compressed already
-	if s, _ := export(t.Context(), conn, otlp.Metrics, body); s.Code() != codes.ResourceExhausted || retryDelayOf(s) != 0 {
+	conn := dial(
+		t,
+		b.GRPCAddr().String(),
+		grpc.WithCompressor(ready{}),
+	) //nolint:staticcheck // nothing else sends what is compressed already
+	if s, _ := export(
+		t.Context(),
+		conn,
+		otlp.Metrics,
+		body,
+	); s.Code() != codes.ResourceExhausted ||
+		retryDelayOf(s) != 0 {
 		t.Errorf("gRPC: %v", s)
 	}
 	b.checkRefused(t, refused{otlp.Metrics, 0, TooLarge})
@@ -150,7 +160,10 @@ func TestSlowBody(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if _, err := io.WriteString(conn, "POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: 9\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(
+		conn,
+		"POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: 9\r\n\r\n",
+	); err != nil {
 		t.Fatal(err)
 	}
 	answer, err := io.ReadAll(conn)

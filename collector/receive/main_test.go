@@ -105,9 +105,20 @@ func dial(t testing.TB, target string, opts ...grpc.DialOption) *grpc.ClientConn
 }
 
 // export sends raw bytes over gRPC.
-func export(ctx context.Context, conn *grpc.ClientConn, signal otlp.Signal, data []byte, opts ...grpc.CallOption) (*status.Status, []byte) {
+func export(
+	ctx context.Context,
+	conn *grpc.ClientConn,
+	signal otlp.Signal,
+	data []byte,
+	opts ...grpc.CallOption,
+) (*status.Status, []byte) {
 	var answer message
-	err := conn.Invoke(ctx, signal.Method(), mem.BufferSlice{mem.SliceBuffer(data)}, &answer, append(opts, grpc.ForceCodecV2(rawCodec{}))...)
+	err := conn.Invoke(
+		ctx,
+		signal.Method(),
+		mem.BufferSlice{mem.SliceBuffer(data)},
+		&answer,
+		append(opts, grpc.ForceCodecV2(rawCodec{}))...)
 	if err != nil {
 		return status.Convert(err), nil
 	}
@@ -143,16 +154,22 @@ func (b *bench) request(t testing.TB, method, path string, body io.Reader, heade
 	return response, answer
 }
 
-// metrics is a request of n points of an exponential histogram, with an exemplar and an unknown field.
+// metrics is a request of n points of an exponential histogram, with an exemplar and an unknown
+// field.
 func metrics(t testing.TB, n int) []byte {
 	t.Helper()
 	h := &metricspb.ExponentialHistogram{}
 	for i := range n {
 		p := &metricspb.ExponentialHistogramDataPoint{
-			TimeUnixNano: uint64(i), Count: 1, Positive: &metricspb.ExponentialHistogramDataPoint_Buckets{BucketCounts: []uint64{1}},
+			TimeUnixNano: uint64(
+				i,
+			),
+			Count:     1,
+			Positive:  &metricspb.ExponentialHistogramDataPoint_Buckets{BucketCounts: []uint64{1}},
 			Exemplars: []*metricspb.Exemplar{{SpanId: []byte("12345678")}},
 		}
-		p.ProtoReflect().SetUnknown(protowire.AppendString(protowire.AppendTag(nil, 1000, protowire.BytesType), "from the future"))
+		p.ProtoReflect().
+			SetUnknown(protowire.AppendString(protowire.AppendTag(nil, 1000, protowire.BytesType), "from the future"))
 		h.DataPoints = append(h.DataPoints, p)
 	}
 	data, err := proto.Marshal(&metricspb.MetricsData{ResourceMetrics: []*metricspb.ResourceMetrics{{

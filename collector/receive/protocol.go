@@ -14,13 +14,15 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// Every listener answers OTLP/gRPC and OTLP/HTTP, so that an app's endpoint fits whatever its SDK speaks by default. A connection goes to the
-// server of its protocol by its first bytes: HTTP/2 begins with "PRI", which is no method of HTTP/1. With TLS the handshake says it.
+// Every listener answers OTLP/gRPC and OTLP/HTTP, so that an app's endpoint fits whatever its SDK
+// speaks by default. A connection goes to the server of its protocol by its first bytes: HTTP/2
+// begins with "PRI", which is no method of HTTP/1. With TLS the handshake says it.
 
 // firstBytes is how long a client may take to say which protocol it speaks.
 const firstBytes = 10 * time.Second
 
-// spoken is a listener for one server: the connections of all real listeners that speak its protocol.
+// spoken is a listener for one server: the connections of all real listeners that speak its
+// protocol.
 type spoken struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -79,7 +81,8 @@ func (s *Server) accept(l *connections) {
 func (s *Server) sort(c *conn) {
 	stop := context.AfterFunc(s.ending, func() { _ = c.Close() })
 	defer stop()
-	_ = c.SetDeadline(time.Now().Add(min(firstBytes, s.gate.read))) // a connection that is closed fails to read
+	// a connection that is closed fails to read
+	_ = c.SetDeadline(time.Now().Add(min(firstBytes, s.gate.read)))
 	to, through := s.protocolOf(c)
 	if to == nil {
 		_ = c.Close()
@@ -89,7 +92,8 @@ func (s *Server) sort(c *conn) {
 	to.offer(through)
 }
 
-// protocolOf returns the listener of the protocol that a client begins to speak, and the connection for it; nil if there is none.
+// protocolOf returns the listener of the protocol that a client begins to speak, and the connection
+// for it; nil if there is none.
 func (s *Server) protocolOf(c *conn) (*spoken, net.Conn) {
 	if !c.readFirst() {
 		return nil, nil
@@ -100,9 +104,19 @@ func (s *Server) protocolOf(c *conn) (*spoken, net.Conn) {
 	case handshake && c.of.secured:
 		return s.afterHandshake(c)
 	case handshake:
-		s.hints.say(c.of.name, "a client speaks TLS, which is not spoken here", "set", "its endpoint to http://"+address+", or OTEL_EXPORTER_OTLP_INSECURE=true")
+		s.hints.say(
+			c.of.name,
+			"a client speaks TLS, which is not spoken here",
+			"set",
+			"its endpoint to http://"+address+", or OTEL_EXPORTER_OTLP_INSECURE=true",
+		)
 	case c.of.secured:
-		s.hints.say(c.of.name, "a client speaks no TLS, which this listener takes only", "set", "its endpoint to https://"+address)
+		s.hints.say(
+			c.of.name,
+			"a client speaks no TLS, which this listener takes only",
+			"set",
+			"its endpoint to https://"+address,
+		)
 	case string(c.first) == "PRI":
 		return s.forGRPC, c
 	case c.first[0] >= 'A' && c.first[0] <= 'Z':
@@ -113,7 +127,8 @@ func (s *Server) protocolOf(c *conn) (*spoken, net.Conn) {
 	return nil, nil
 }
 
-// readFirst reads what tells protocols apart, which the server reads again, and reports whether it came.
+// readFirst reads what tells protocols apart, which the server reads again, and reports whether it
+// came.
 func (c *conn) readFirst() bool {
 	for len(c.first) < len("PRI") {
 		var next [1]byte
@@ -127,17 +142,21 @@ func (c *conn) readFirst() bool {
 	return true
 }
 
-// afterHandshake is protocolOf for a listener of TLS: the protocol is agreed on in the handshake, without a word HTTP/1.
+// afterHandshake is protocolOf for a listener of TLS: the protocol is agreed on in the handshake,
+// without a word HTTP/1.
 func (s *Server) afterHandshake(c *conn) (*spoken, net.Conn) {
-	secured := tls.Server(c, &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-		config, err := s.cfg.TLS()
-		if err != nil {
-			return nil, err
-		}
-		config = config.Clone()
-		config.NextProtos = []string{"h2", "http/1.1"}
-		return config, nil
-	}})
+	secured := tls.Server(
+		c,
+		&tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			config, err := s.cfg.TLS()
+			if err != nil {
+				return nil, err
+			}
+			config = config.Clone()
+			config.NextProtos = []string{"h2", "http/1.1"}
+			return config, nil
+		}},
+	)
 	if err := secured.HandshakeContext(s.ending); err != nil {
 		s.cfg.Log.Debug("TLS handshake", "receiver", c.of.name, "error", err)
 		return nil, nil
@@ -152,9 +171,16 @@ func (s *Server) afterHandshake(c *conn) (*spoken, net.Conn) {
 func (s *Server) knownPaths(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, ok := r.Context().Value(connKey{}).(*conn)
-		if ok && !slices.ContainsFunc(otlp.Signals(), func(signal otlp.Signal) bool { return signal.Path() == r.URL.Path }) {
-			s.hints.say(c.of.name, "a client asks for a path that OTLP does not have", "path", cut(r.URL.Path),
-				"set", "OTEL_EXPORTER_OTLP_ENDPOINT without a path, the endpoint of one signal with /v1/metrics, /v1/traces or /v1/logs")
+		if ok &&
+			!slices.ContainsFunc(otlp.Signals(), func(signal otlp.Signal) bool { return signal.Path() == r.URL.Path }) {
+			s.hints.say(
+				c.of.name,
+				"a client asks for a path that OTLP does not have",
+				"path",
+				cut(r.URL.Path),
+				"set",
+				"OTEL_EXPORTER_OTLP_ENDPOINT without a path, the endpoint of one signal with /v1/metrics, /v1/traces or /v1/logs",
+			)
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -182,6 +208,8 @@ func (h *hints) say(receiver, what string, more ...any) {
 	}
 	h.mu.Unlock()
 	if due {
-		h.log.Warn(what, append([]any{"receiver", receiver}, more...)...) //nolint:sloglint // those of the callers are constants
+		h.log.Warn(
+			what,
+			append([]any{"receiver", receiver}, more...)...) //nolint:sloglint // those of the callers are constants
 	}
 }

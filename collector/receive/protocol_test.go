@@ -67,7 +67,8 @@ func TestWrongProtocol(t *testing.T) {
 				_, _ = io.ReadAll(conn) // until it is closed
 				_ = conn.Close()
 			}
-			if got := log.String(); !strings.Contains(got, c.want) || strings.Count(got, "\n") != 1 || !strings.Contains(got, "set=") {
+			if got := log.String(); !strings.Contains(got, c.want) || strings.Count(got, "\n") != 1 ||
+				!strings.Contains(got, "set=") {
 				t.Errorf("the log is\n%s\nwant one line with %q", got, c.want)
 			}
 		})

@@ -1,9 +1,11 @@
-// Package receive takes OTLP from the programs of the pod, over gRPC (TCP, unix socket) and HTTP (protobuf, JSON), with limits
-// on what they may use. Every listener answers both. It does not decode what it takes, and answers OK only for what [Config.Accept] accepted.
+// Package receive takes OTLP from the programs of the pod, over gRPC (TCP, unix socket) and HTTP
+// (protobuf, JSON), with limits on what they may use. Every listener answers both. It does not
+// decode what it takes, and answers OK only for what [Config.Accept] accepted.
 //
-// A request may have 4 MiB, before and after decompression, and ten seconds to arrive; all requests that are being received may have 16 MiB, and
-// those of a signal that wait for the queue 4 MiB. A gRPC connection has 64 concurrent requests. A listener has [Config.Connections]: when more
-// come, the longest idle goes.
+// A request may have 4 MiB, before and after decompression, and ten seconds to arrive; all requests
+// that are being received may have 16 MiB, and those of a signal that wait for the queue 4 MiB. A
+// gRPC connection has 64 concurrent requests. A listener has [Config.Connections]: when more come,
+// the longest idle goes.
 package receive
 
 import (
@@ -30,22 +32,27 @@ type Config struct {
 	HTTPAddress string
 	Socket      string // path of a unix socket
 
-	// Enrich returns what a request of a client becomes: a copy, since its data is lent. An error is an answer, as of Accept.
+	// Enrich returns what a request of a client becomes: a copy, since its data is lent. An error
+	// is an answer, as of Accept.
 	Enrich func(signal otlp.Signal, data []byte) ([]byte, error)
-	// Accept takes a request of a client, which is told that it was taken if and only if Accept returns nil. The batch is its to keep. The
-	// context ends when the client gives up. An error means "come back later" unless it is a [Refusal] or wraps [otlp.ErrMalformed]. Accept is
+	// Accept takes a request of a client, which is told that it was taken if and only if Accept
+	// returns nil. The batch is its to keep. The context ends when the client gives up. An error
+	// means "come back later" unless it is a [Refusal] or wraps [otlp.ErrMalformed]. Accept is
 	// called concurrently, never for a request without points.
 	Accept func(ctx context.Context, b otlp.Batch) error
-	// Refused, if not nil, is told of each request that was answered with an error; points is 0 if they could not be counted, as those of a
-	// message that is too large. It is called concurrently and must not block.
+	// Refused, if not nil, is told of each request that was answered with an error; points is 0 if
+	// they could not be counted, as those of a message that is too large. It is called concurrently
+	// and must not block.
 	Refused func(signal otlp.Signal, points int64, why *Refusal)
 
 	Rate        int64 // points a second to accept from clients; 0: any number
 	Connections int   // of each listener; 0: 256
 	RequestSize int   // bytes of one request, before and after decompression; 0: 4 MiB
-	// TLS, if not nil, makes the listeners on TCP take TLS only. It is called for each connection, so that certificates can be renewed on disk.
+	// TLS, if not nil, makes the listeners on TCP take TLS only. It is called for each connection,
+	// so that certificates can be renewed on disk.
 	TLS func() (*tls.Config, error)
-	// Bear, if not nil, is told why an endpoint cannot be listened on, by a [*ListenError], and returns an error or nil to go on without it.
+	// Bear, if not nil, is told why an endpoint cannot be listened on, by a [*ListenError], and
+	// returns an error or nil to go on without it.
 	Bear func(error) error
 	Log  *slog.Logger
 }
@@ -81,7 +88,12 @@ func listen(ctx context.Context, cfg Config, l limits) (*Server, error) {
 		l.message = cfg.RequestSize
 	}
 	s := &Server{
-		cfg: cfg, gate: newGate(l), working: semaphore.NewWeighted(int64(l.message)), hints: newHints(cfg.Log), forGRPC: newSpoken(), forHTTP: newSpoken(),
+		cfg:     cfg,
+		gate:    newGate(l),
+		working: semaphore.NewWeighted(int64(l.message)),
+		hints:   newHints(cfg.Log),
+		forGRPC: newSpoken(),
+		forHTTP: newSpoken(),
 	}
 	s.ending, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	if cfg.Rate > 0 {
@@ -150,8 +162,14 @@ func (s *Server) open(ctx context.Context) error {
 		}
 		opened = append(opened, l)
 		s.listeners = append(s.listeners, &connections{
-			Listener: l, gate: s.gate, most: s.gate.connections, name: e.name, log: s.cfg.Log, ended: &s.ended, open: map[*conn]struct{}{},
-			secured: e.network == "tcp" && s.cfg.TLS != nil,
+			Listener: l,
+			gate:     s.gate,
+			most:     s.gate.connections,
+			name:     e.name,
+			log:      s.cfg.Log,
+			ended:    &s.ended,
+			open:     map[*conn]struct{}{},
+			secured:  e.network == "tcp" && s.cfg.TLS != nil,
 		})
 	}
 	return nil
@@ -198,7 +216,8 @@ func (s *Server) GRPCAddr() net.Addr { return s.grpcAddr }
 // HTTPAddr returns the address of OTLP/HTTP; nil if there is none.
 func (s *Server) HTTPAddr() net.Addr { return s.httpAddr }
 
-// Connections returns how many connections are open, and how many were closed to make room for others.
+// Connections returns how many connections are open, and how many were closed to make room for
+// others.
 func (s *Server) Connections() (open, closed int64) {
 	for _, l := range s.listeners {
 		open += l.count()
@@ -206,8 +225,8 @@ func (s *Server) Connections() (open, closed int64) {
 	return open, s.ended.Load()
 }
 
-// Shutdown closes the listeners and waits for the requests that are being served. When ctx is done it cuts them off and returns its error.
-// Call it once.
+// Shutdown closes the listeners and waits for the requests that are being served. When ctx is done
+// it cuts them off and returns its error. Call it once.
 func (s *Server) Shutdown(ctx context.Context) error {
 	cut := make(chan struct{})
 	keep := context.AfterFunc(ctx, func() {

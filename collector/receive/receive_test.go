@@ -91,12 +91,22 @@ func TestJSON(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, answer := b.post(t, signal.Path(), gzipped(t, body), "Content-Type", "application/json; charset=utf-8", "Content-Encoding", "gzip")
-		if r.StatusCode != http.StatusOK || string(answer) != "{}" || r.Header.Get("Content-Type") != "application/json" {
+		r, answer := b.post(
+			t,
+			signal.Path(),
+			gzipped(t, body),
+			"Content-Type",
+			"application/json; charset=utf-8",
+			"Content-Encoding",
+			"gzip",
+		)
+		if r.StatusCode != http.StatusOK || string(answer) != "{}" ||
+			r.Header.Get("Content-Type") != "application/json" {
 			t.Errorf("%v: %d %q", signal, r.StatusCode, answer)
 		}
 		points, _ := otlp.Inspect(signal, want)
-		if got := b.accepted()[len(b.accepted())-1]; got.Signal != signal || got.Points != points || len(got.Data) != len(want) {
+		if got := b.accepted()[len(b.accepted())-1]; got.Signal != signal || got.Points != points ||
+			len(got.Data) != len(want) {
 			t.Errorf("%v: got %d points in %d bytes", signal, got.Points, len(got.Data))
 		}
 	}
@@ -105,12 +115,20 @@ func TestJSON(t *testing.T) {
 // What the SDK's exporters send is taken.
 func TestExportersOfTheSDK(t *testing.T) {
 	b := start(t, nil)
-	overGRPC, err := otlpmetricgrpc.New(t.Context(), otlpmetricgrpc.WithEndpoint(b.GRPCAddr().String()), otlpmetricgrpc.WithInsecure())
+	overGRPC, err := otlpmetricgrpc.New(
+		t.Context(),
+		otlpmetricgrpc.WithEndpoint(b.GRPCAddr().String()),
+		otlpmetricgrpc.WithInsecure(),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	overHTTP, err := otlpmetrichttp.New(t.Context(), otlpmetrichttp.WithEndpoint(b.HTTPAddr().String()), otlpmetrichttp.WithInsecure(),
-		otlpmetrichttp.WithCompression(otlpmetrichttp.GzipCompression))
+	overHTTP, err := otlpmetrichttp.New(
+		t.Context(),
+		otlpmetrichttp.WithEndpoint(b.HTTPAddr().String()),
+		otlpmetrichttp.WithInsecure(),
+		otlpmetrichttp.WithCompression(otlpmetrichttp.GzipCompression),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +150,8 @@ func TestExporterComesBack(t *testing.T) {
 	refuse := true
 	var got int64
 	b := start(t, func(c *Config, _ *limits) {
-		c.Accept = func(_ context.Context, batch otlp.Batch) error { // one exporter, so one call at a time
+		// one exporter, so one call at a time
+		c.Accept = func(_ context.Context, batch otlp.Batch) error {
 			if refuse {
 				refuse = false
 				return &Refusal{Reason: Queue, RetryAfter: time.Millisecond, Message: "not yet"}
@@ -141,8 +160,19 @@ func TestExporterComesBack(t *testing.T) {
 			return nil
 		}
 	})
-	e, err := otlpmetricgrpc.New(t.Context(), otlpmetricgrpc.WithEndpoint(b.GRPCAddr().String()), otlpmetricgrpc.WithInsecure(),
-		otlpmetricgrpc.WithRetry(otlpmetricgrpc.RetryConfig{Enabled: true, InitialInterval: time.Millisecond, MaxInterval: time.Millisecond, MaxElapsedTime: time.Minute}))
+	e, err := otlpmetricgrpc.New(
+		t.Context(),
+		otlpmetricgrpc.WithEndpoint(b.GRPCAddr().String()),
+		otlpmetricgrpc.WithInsecure(),
+		otlpmetricgrpc.WithRetry(
+			otlpmetricgrpc.RetryConfig{
+				Enabled:         true,
+				InitialInterval: time.Millisecond,
+				MaxInterval:     time.Millisecond,
+				MaxElapsedTime:  time.Minute,
+			},
+		),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +217,11 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s: HTTP answers %d, Retry-After %q", name, r.StatusCode, r.Header.Get("Retry-After"))
 		}
 		answer := &statuspb.Status{}
-		if err := proto.Unmarshal(body, answer); err != nil || codes.Code(answer.GetCode()) != answers[c.reason].code || answer.GetMessage() == "" {
+		if err := proto.Unmarshal(
+			body,
+			answer,
+		); err != nil || codes.Code(answer.GetCode()) != answers[c.reason].code ||
+			answer.GetMessage() == "" {
 			t.Errorf("%s: HTTP says %v, %v", name, answer, err)
 		}
 		b.checkRefused(t, refused{otlp.Metrics, c.points, c.reason})
@@ -210,12 +244,18 @@ func TestRate(t *testing.T) {
 		t.Fatalf("the first request: %v", s)
 	}
 	s, _ := export(t.Context(), conn, otlp.Metrics, data)
-	if wait := retryDelayOf(s); s.Code() != codes.ResourceExhausted || wait < 900*time.Second || wait > 1000*time.Second {
+	if wait := retryDelayOf(
+		s,
+	); s.Code() != codes.ResourceExhausted || wait < 900*time.Second ||
+		wait > 1000*time.Second {
 		t.Errorf("%v, come back after %v", s, wait)
 	}
 	b.checkRefused(t, refused{otlp.Metrics, 1000, Rate})
 	r, _ := b.post(t, "/v1/metrics", data, "Content-Type", "application/x-protobuf")
-	if after := r.Header.Get("Retry-After"); r.StatusCode != http.StatusTooManyRequests || len(after) != 3 && after != "1000" {
+	if after := r.Header.Get(
+		"Retry-After",
+	); r.StatusCode != http.StatusTooManyRequests ||
+		len(after) != 3 && after != "1000" {
 		t.Errorf("%d, Retry-After %q", r.StatusCode, after)
 	}
 	b.checkRefused(t, refused{otlp.Metrics, 1000, Rate})
@@ -238,7 +278,8 @@ func TestRateExactly(t *testing.T) {
 	}
 }
 
-// A signal whose requests wait for the queue is refused more of them, and keeps no other signal out.
+// A signal whose requests wait for the queue is refused more of them, and keeps no other signal
+// out.
 func TestSignalThatWaitsKeepsNoOtherOut(t *testing.T) {
 	entered, leave := make(chan struct{}), make(chan struct{})
 	data := metrics(t, 10)
@@ -259,7 +300,13 @@ func TestSignalThatWaitsKeepsNoOtherOut(t *testing.T) {
 		first <- s.Code()
 	}()
 	<-entered
-	if s, _ := export(t.Context(), conn, otlp.Metrics, data); s.Code() != codes.ResourceExhausted || retryDelayOf(s) != retryDelay {
+	if s, _ := export(
+		t.Context(),
+		conn,
+		otlp.Metrics,
+		data,
+	); s.Code() != codes.ResourceExhausted ||
+		retryDelayOf(s) != retryDelay {
 		t.Errorf("gRPC: %v", s)
 	}
 	b.checkRefused(t, refused{otlp.Metrics, 10, Full})
@@ -298,7 +345,16 @@ func TestHeaders(t *testing.T) {
 		"not really JSON":  {http.MethodPost, "/v1/metrics", "application/json", "", 400, Malformed},
 		"identity is none": {http.MethodPost, "/v1/metrics", "application/x-protobuf", "identity", 200, ""},
 	} {
-		r, body := b.request(t, c.method, c.path, bytes.NewReader(metrics(t, 1)), "Content-Type", c.contentType, "Content-Encoding", c.encoding)
+		r, body := b.request(
+			t,
+			c.method,
+			c.path,
+			bytes.NewReader(metrics(t, 1)),
+			"Content-Type",
+			c.contentType,
+			"Content-Encoding",
+			c.encoding,
+		)
 		if r.StatusCode != c.want {
 			t.Errorf("%s: %d, want %d", name, r.StatusCode, c.want)
 		}
@@ -311,7 +367,11 @@ func TestHeaders(t *testing.T) {
 		b.checkRefused(t, refused{otlp.Metrics, 0, c.reason})
 		if c.contentType == "application/json" || c.contentType == "" {
 			answer := &statuspb.Status{}
-			if err := protojson.Unmarshal(body, answer); err != nil || codes.Code(answer.GetCode()) != answers[c.reason].code {
+			if err := protojson.Unmarshal(
+				body,
+				answer,
+			); err != nil ||
+				codes.Code(answer.GetCode()) != answers[c.reason].code {
 				t.Errorf("%s: %q, %v", name, body, err)
 			}
 		}
@@ -325,7 +385,13 @@ func TestEmptyIsOK(t *testing.T) {
 		if s, _ := export(t.Context(), conn, otlp.Logs, data); s.Code() != codes.OK {
 			t.Error(s)
 		}
-		if r, _ := b.post(t, "/v1/traces", data, "Content-Type", "application/x-protobuf"); r.StatusCode != http.StatusOK {
+		if r, _ := b.post(
+			t,
+			"/v1/traces",
+			data,
+			"Content-Type",
+			"application/x-protobuf",
+		); r.StatusCode != http.StatusOK {
 			t.Error(r.StatusCode)
 		}
 	}
@@ -338,7 +404,13 @@ func TestOtherMethods(t *testing.T) {
 	b := start(t, nil)
 	conn := dial(t, b.GRPCAddr().String())
 	var answer message
-	err := conn.Invoke(t.Context(), "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export", emptyAnswer, &answer, grpc.ForceCodecV2(rawCodec{}))
+	err := conn.Invoke(
+		t.Context(),
+		"/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export",
+		emptyAnswer,
+		&answer,
+		grpc.ForceCodecV2(rawCodec{}),
+	)
 	if status.Code(err) != codes.Unimplemented {
 		t.Error(err)
 	}

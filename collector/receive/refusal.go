@@ -16,7 +16,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// Reason says in a word why a request was refused. There are no others than those below, so that it can be an attribute.
+// Reason says in a word why a request was refused. There are no others than those below, so that it
+// can be an attribute.
 type Reason string
 
 // The reasons. After the first three the client must not send the same again.
@@ -46,7 +47,8 @@ var answers = map[Reason]struct {
 	Canceled:    {codes.Canceled, http.StatusRequestTimeout},
 }
 
-// Refusal is why a request was not accepted. An Accept function returns one to choose the answer itself.
+// Refusal is why a request was not accepted. An Accept function returns one to choose the answer
+// itself.
 type Refusal struct {
 	Reason     Reason
 	RetryAfter time.Duration // when the client may send it again; 0 if it may not
@@ -59,7 +61,8 @@ const retryDelay = time.Second
 // Error implements error.
 func (r *Refusal) Error() string { return string(r.Reason) + ": " + r.Message }
 
-// status is the answer in gRPC and the body of that in HTTP. Without a RetryInfo, RESOURCE_EXHAUSTED would be for good.
+// status is the answer in gRPC and the body of that in HTTP. Without a RetryInfo,
+// RESOURCE_EXHAUSTED would be for good.
 func (r *Refusal) status() *status.Status {
 	s := status.New(answers[r.Reason].code, r.Error())
 	if r.RetryAfter == 0 {
@@ -80,7 +83,8 @@ func (r *Refusal) respond(w http.ResponseWriter, f format) {
 	}
 	w.Header().Set("Content-Type", f.contentType)
 	w.WriteHeader(answers[r.Reason].http)
-	_, _ = w.Write(f.status(&statuspb.Status{Code: int32(answers[r.Reason].code), Message: r.Error()})) // or the client is gone
+	// or the client is gone
+	_, _ = w.Write(f.status(&statuspb.Status{Code: int32(answers[r.Reason].code), Message: r.Error()}))
 }
 
 // refusalOf turns an error of Accept into a refusal.

@@ -19,7 +19,12 @@ import (
 func stalledStreams(t *testing.T, conn *grpc.ClientConn, n int) (all []grpc.ClientStream) {
 	t.Helper()
 	for range n {
-		stream, err := conn.NewStream(t.Context(), &grpc.StreamDesc{ClientStreams: true}, otlp.Metrics.Method(), grpc.ForceCodecV2(rawCodec{}))
+		stream, err := conn.NewStream(
+			t.Context(),
+			&grpc.StreamDesc{ClientStreams: true},
+			otlp.Metrics.Method(),
+			grpc.ForceCodecV2(rawCodec{}),
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,7 +64,9 @@ func halfSent(t *testing.T, b *bench, size int) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	head := "POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: " + strconv.Itoa(size) + "\r\n\r\n"
+	head := "POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: " + strconv.Itoa(
+		size,
+	) + "\r\n\r\n"
 	if _, err := io.WriteString(conn, head+strings.Repeat("x", size/2)); err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +141,8 @@ func TestLongestIdleConnectionGoes(t *testing.T) {
 	}
 }
 
-// A body that is refused before it is read is read to its end, so that the client sees the answer and not a reset.
+// A body that is refused before it is read is read to its end, so that the client sees the answer
+// and not a reset.
 func TestTooLargeBodyIsAnswered(t *testing.T) {
 	b := start(t, nil)
 	conn, err := net.Dial("tcp", b.HTTPAddr().String())
@@ -143,10 +151,16 @@ func TestTooLargeBodyIsAnswered(t *testing.T) {
 	}
 	defer conn.Close()
 	const size = 20 << 20
-	if _, err := io.WriteString(conn, "POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: "+strconv.Itoa(size)+"\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(
+		conn,
+		"POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: "+strconv.Itoa(
+			size,
+		)+"\r\n\r\n",
+	); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.CopyN(conn, zeros{}, size); err != nil { // as a client that sends all before it reads
+	// as a client that sends all before it reads
+	if _, err := io.CopyN(conn, zeros{}, size); err != nil {
 		t.Fatalf("cut off: %v", err)
 	}
 	answer := make([]byte, 12)

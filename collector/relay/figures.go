@@ -16,11 +16,23 @@ import (
 	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
-// observe makes every collection report what became of points. All of one collection is of one moment.
+// observe makes every collection report what became of points. All of one collection is of one
+// moment.
 func (r *Relay) observe(meter metric.Meter) error {
-	observed, err := instruments.NewObservables(meter, catalog.RelayPoints, catalog.RelayQueuePoints, catalog.RelayQueueUsage,
-		catalog.RelayQueueLimit, catalog.RelayQueueAge, catalog.RelayQueueDurable, catalog.UpstreamAvailable, catalog.UpstreamTransitions,
-		catalog.RelayConnections, catalog.RelayConnectionsClosed, catalog.RelayLogDropped)
+	observed, err := instruments.NewObservables(
+		meter,
+		catalog.RelayPoints,
+		catalog.RelayQueuePoints,
+		catalog.RelayQueueUsage,
+		catalog.RelayQueueLimit,
+		catalog.RelayQueueAge,
+		catalog.RelayQueueDurable,
+		catalog.UpstreamAvailable,
+		catalog.UpstreamTransitions,
+		catalog.RelayConnections,
+		catalog.RelayConnectionsClosed,
+		catalog.RelayLogDropped,
+	)
 	if err != nil {
 		return err
 	}
@@ -52,7 +64,8 @@ type figures struct {
 	*instruments.Observables
 }
 
-// lanes reports on each lane that there was something for, and on metrics and own points, for which there always is.
+// lanes reports on each lane that there was something for, and on metrics and own points, for which
+// there always is.
 func (f figures) lanes(a *export.Account, now time.Time) {
 	for _, id := range queue.Lanes() {
 		p := a.Queue.Lanes[id]
@@ -86,7 +99,13 @@ func (f figures) upstream(id queue.Lane, a export.LaneAccount) {
 	}
 	f.Int(f, catalog.UpstreamAvailable, truth(a.Available), lane(id))
 	for state, n := range a.Transitions {
-		f.Int(f, catalog.UpstreamTransitions, n, lane(id), metric.WithAttributes(catalog.UpstreamStateKey.String(export.State(state).String())))
+		f.Int(
+			f,
+			catalog.UpstreamTransitions,
+			n,
+			lane(id),
+			metric.WithAttributes(catalog.UpstreamStateKey.String(export.State(state).String())),
+		)
 	}
 }
 
@@ -121,7 +140,8 @@ type refusal struct {
 	reason string
 }
 
-// refusals counts them, and logs each kind of them once in a while: what is malformed has no points, and would otherwise be refused without a word.
+// refusals counts them, and logs each kind of them once in a while: what is malformed has no
+// points, and would otherwise be refused without a word.
 type refusals struct {
 	log *slog.Logger
 
@@ -154,7 +174,17 @@ func (r *refusals) add(s otlp.Signal, points int64, why *receive.Refusal) {
 	}
 	of.requests++
 	if since := time.Since(of.said); since >= quiet {
-		r.log.Warn("requests of the app are refused", "signal", s.String(), "reason", kind.reason, "requests", of.requests, "last", why.Message)
+		r.log.Warn(
+			"requests of the app are refused",
+			"signal",
+			s.String(),
+			"reason",
+			kind.reason,
+			"requests",
+			of.requests,
+			"last",
+			why.Message,
+		)
 		of.requests, of.said = 0, time.Now()
 	}
 }

@@ -30,7 +30,8 @@ type bench struct {
 	down   sync.Once
 }
 
-// start runs a relay in front of the upstream at addr; change may replace parts of its configuration.
+// start runs a relay in front of the upstream at addr; change may replace parts of its
+// configuration.
 func start(t *testing.T, addr string, change func(*Config)) *bench {
 	t.Helper()
 	b := &bench{reader: metric.NewManualReader(), log: &logtest.Buffer{}}
@@ -72,7 +73,8 @@ func (b *bench) shutdown(t *testing.T, within time.Duration) {
 	})
 }
 
-// points returns the figures of [catalog.RelayPoints] and the queue's points, by outcome and reason.
+// points returns the figures of [catalog.RelayPoints] and the queue's points, by outcome and
+// reason.
 func (b *bench) points(t *testing.T) map[string]int64 {
 	t.Helper()
 	var rm metricdata.ResourceMetrics
@@ -106,9 +108,14 @@ func (b *bench) points(t *testing.T) map[string]int64 {
 func collection(value int64) *metricdata.ResourceMetrics {
 	return &metricdata.ResourceMetrics{
 		Resource: resource.NewSchemaless(attribute.String("service.name", "sidecar")),
-		ScopeMetrics: []metricdata.ScopeMetrics{{Metrics: []metricdata.Metrics{{
-			Name: "own", Data: metricdata.Gauge[int64]{DataPoints: []metricdata.DataPoint[int64]{{Time: time.Unix(1, 0), Value: value}}},
-		}}}},
+		ScopeMetrics: []metricdata.ScopeMetrics{{Metrics: []metricdata.Metrics{
+			{
+				Name: "own",
+				Data: metricdata.Gauge[int64]{
+					DataPoints: []metricdata.DataPoint[int64]{{Time: time.Unix(1, 0), Value: value}},
+				},
+			},
+		}}},
 	}
 }
 

@@ -1,5 +1,6 @@
-// Package relay is the one way of points to the upstream: those of the app and of the sidecar itself are received, enriched, queued and
-// exported, in a lane for each signal and one for own points. What was accepted is lost only where a figure says so.
+// Package relay is the one way of points to the upstream: those of the app and of the sidecar
+// itself are received, enriched, queued and exported, in a lane for each signal and one for own
+// points. What was accepted is lost only where a figure says so.
 package relay
 
 import (
@@ -34,31 +35,37 @@ type Config struct {
 	Queue queue.Config  // its Log and Lanes are the relay's to set
 	Live  bool          // metrics that are fresh leave before the backlog
 
-	// Dial returns a client for the lane of a signal, or nil if the signal has no endpoint. It is called once for each lane.
+	// Dial returns a client for the lane of a signal, or nil if the signal has no endpoint. It is
+	// called once for each lane.
 	Dial   func(otlp.Signal) (export.Client, time.Duration, error)
 	Policy export.Policy // how patient it is
 
-	// Tap is shown each request of metrics that was accepted; nil: nobody is. It must not keep or change it, and must not block. With it metrics are accepted
-	// even if they have no endpoint.
+	// Tap is shown each request of metrics that was accepted; nil: nobody is. It must not keep or
+	// change it, and must not block. With it metrics are accepted even if they have no endpoint.
 	Tap func(request []byte)
 
-	Bear       func(error) error // is told what cannot be opened, and returns nil to go on without it; nil: an error ends Start
-	LogDropped func() int64      // lines of log; nil: unknown
-	Meter      metric.Meter      // for figures about the relay
+	// is told what cannot be opened, and returns nil to go on without it; nil: an error ends Start
+	Bear       func(error) error
+	LogDropped func() int64 // lines of log; nil: unknown
+	Meter      metric.Meter // for figures about the relay
 	Log        *slog.Logger
 }
 
 const (
-	// gatherTime is how long points may wait for others to leave with: a busy app's small requests become fewer.
+	// gatherTime is how long points may wait for others to leave with: a busy app's small requests
+	// become fewer.
 	gatherTime = 10 * time.Millisecond
-	// inFlight is how many requests of a lane are on their way at once, where their order does not matter. Metrics that leave oldest first have one:
-	// Prometheus and its like refuse what is out of order.
+	// inFlight is how many requests of a lane are on their way at once, where their order does not
+	// matter. Metrics that leave oldest first have one: Prometheus and its like refuse what is out
+	// of order.
 	inFlight = 2
-	// mostGrowth is by how many bytes the attributes may make a request larger: one of a great many tiny groups would become many times as large.
+	// mostGrowth is by how many bytes the attributes may make a request larger: one of a great many
+	// tiny groups would become many times as large.
 	mostGrowth = 1 << 20
 	// ending is the part of a shutdown's time that requests have which are being received.
 	ending = 4
-	// patience is how long a request waits for room, and for the disk, if its client did not say how long it does.
+	// patience is how long a request waits for room, and for the disk, if its client did not say
+	// how long it does.
 	patience = 8 * time.Second
 )
 
@@ -75,7 +82,8 @@ type Relay struct {
 	log      *slog.Logger
 }
 
-// Start opens the queue, and begins to send what it holds and to take points. [Relay.Shutdown] ends it.
+// Start opens the queue, and begins to send what it holds and to take points. [Relay.Shutdown] ends
+// it.
 func Start(ctx context.Context, cfg Config) (_ *Relay, err error) {
 	r := &Relay{signals: map[otlp.Signal]bool{}, dropped: cfg.LogDropped, tap: cfg.Tap, log: cfg.Log}
 	r.refused.log = cfg.Log
@@ -92,7 +100,10 @@ func Start(ctx context.Context, cfg Config) (_ *Relay, err error) {
 	if cfg.Live {
 		cfg.Queue.Fresh = []queue.Lane{queue.Metrics, queue.Own}
 	}
-	if r.queue, err = queue.Open(cfg.Queue); err != nil && cfg.Bear != nil && cfg.Queue.Dir != "" && cfg.Bear(err) == nil {
+	if r.queue, err = queue.Open(
+		cfg.Queue,
+	); err != nil && cfg.Bear != nil && cfg.Queue.Dir != "" &&
+		cfg.Bear(err) == nil {
 		cfg.Queue.Dir = "" // in memory
 		r.queue, err = queue.Open(cfg.Queue)
 	}
@@ -143,7 +154,8 @@ func hangUp(lanes []export.Lane) (err error) {
 	return err
 }
 
-// Enrich changes the attributes that the app's resources get where they lack them. It returns an error for more than 64.
+// Enrich changes the attributes that the app's resources get where they lack them. It returns an
+// error for more than 64.
 func (r *Relay) Enrich(add attribute.Set) error {
 	attributes, err := otlp.NewAttributes(add)
 	if err == nil {
@@ -155,9 +167,18 @@ func (r *Relay) Enrich(add attribute.Set) error {
 // listen begins to take points.
 func (r *Relay) listen(ctx context.Context, cfg *Config) (err error) {
 	r.server, err = receive.Listen(ctx, receive.Config{
-		GRPCAddress: cfg.GRPC, HTTPAddress: cfg.HTTP, Socket: cfg.Socket, Rate: cfg.Rate, Connections: cfg.Connections, RequestSize: cfg.RequestSize,
-		TLS:    cfg.TLS,
-		Enrich: r.enrich, Accept: r.take, Refused: r.refused.add, Bear: cfg.Bear, Log: cfg.Log,
+		GRPCAddress: cfg.GRPC,
+		HTTPAddress: cfg.HTTP,
+		Socket:      cfg.Socket,
+		Rate:        cfg.Rate,
+		Connections: cfg.Connections,
+		RequestSize: cfg.RequestSize,
+		TLS:         cfg.TLS,
+		Enrich:      r.enrich,
+		Accept:      r.take,
+		Refused:     r.refused.add,
+		Bear:        cfg.Bear,
+		Log:         cfg.Log,
 	})
 	if err != nil {
 		return err
@@ -169,7 +190,10 @@ func (r *Relay) listen(ctx context.Context, cfg *Config) (err error) {
 // enrich returns a copy of a request of the app with the attributes that it lacks.
 func (r *Relay) enrich(signal otlp.Signal, data []byte) ([]byte, error) {
 	if !r.signals[signal] && !r.shows(signal) {
-		return nil, &receive.Refusal{Reason: receive.Unsupported, Message: "the sidecar has no endpoint to send " + signal.String() + " to"}
+		return nil, &receive.Refusal{
+			Reason:  receive.Unsupported,
+			Message: "the sidecar has no endpoint to send " + signal.String() + " to",
+		}
 	}
 	enriched, err := otlp.Enrich(data, *r.add.Load(), len(data)+mostGrowth)
 	if errors.Is(err, otlp.ErrTooLarge) {
@@ -181,7 +205,8 @@ func (r *Relay) enrich(signal otlp.Signal, data []byte) ([]byte, error) {
 // shows reports whether a signal goes to the tap.
 func (r *Relay) shows(signal otlp.Signal) bool { return r.tap != nil && signal == otlp.Metrics }
 
-// take takes a batch of the app: it goes to the upstream, if it has one, and once that is sure to the tap.
+// take takes a batch of the app: it goes to the upstream, if it has one, and once that is sure to
+// the tap.
 func (r *Relay) take(ctx context.Context, b otlp.Batch) error {
 	if r.signals[b.Signal] {
 		if err := r.put(ctx, b); err != nil {
@@ -194,7 +219,8 @@ func (r *Relay) take(ctx context.Context, b otlp.Batch) error {
 	return nil
 }
 
-// put takes a batch of the app. It waits for room and for the disk a little less long than the client, so that the client hears why.
+// put takes a batch of the app. It waits for room and for the disk a little less long than the
+// client, so that the client hears why.
 func (r *Relay) put(ctx context.Context, b otlp.Batch) error {
 	wait := patience
 	if deadline, ok := ctx.Deadline(); ok {
@@ -208,7 +234,11 @@ func (r *Relay) put(ctx context.Context, b otlp.Batch) error {
 	case errors.As(err, &tooLarge):
 		return &receive.Refusal{Reason: receive.TooLarge, Message: err.Error()}
 	case errors.Is(err, queue.ErrFull), errors.Is(err, context.DeadlineExceeded):
-		return &receive.Refusal{Reason: receive.Full, RetryAfter: time.Second, Message: "the queue is full and the upstream is slower than the app"}
+		return &receive.Refusal{
+			Reason:     receive.Full,
+			RetryAfter: time.Second,
+			Message:    "the queue is full and the upstream is slower than the app",
+		}
 	case errors.Is(err, queue.ErrUnsynced):
 		return &receive.Refusal{Reason: receive.Queue, RetryAfter: time.Second, Message: err.Error()}
 	}
@@ -266,8 +296,8 @@ func describe(a *export.Account, now time.Time) string {
 		now.Sub(q.Oldest()).Round(time.Millisecond), strings.Join(lost, ""))
 }
 
-// Shutdown takes no more points, sends what is queued until ctx is done, and leaves the rest to the next start, if the queue has a
-// directory. Call it after the last use of [Relay.Push].
+// Shutdown takes no more points, sends what is queued until ctx is done, and leaves the rest to the
+// next start, if the queue has a directory. Call it after the last use of [Relay.Push].
 func (r *Relay) Shutdown(ctx context.Context) error {
 	err := errors.Join(r.stopReceiving(ctx), r.exporter.Drain(ctx))
 	a := r.queue.Account()
@@ -275,7 +305,13 @@ func (r *Relay) Shutdown(ctx context.Context) error {
 	defer cancel()
 	closed := r.queue.Close(closing)
 	if a.Queued() > 0 {
-		r.log.Warn("stopped before the upstream took every point", "points", a.Queued(), "kept", a.Durable && closed == nil)
+		r.log.Warn(
+			"stopped before the upstream took every point",
+			"points",
+			a.Queued(),
+			"kept",
+			a.Durable && closed == nil,
+		)
 	}
 	if !a.OnDisk {
 		closed = nil // it says the same
@@ -286,7 +322,8 @@ func (r *Relay) Shutdown(ctx context.Context) error {
 // closeTime is how long the disk may take at the end.
 const closeTime = 200 * time.Millisecond
 
-// stopReceiving lets requests that are being received end in a part of the time; what is queued needs the rest.
+// stopReceiving lets requests that are being received end in a part of the time; what is queued
+// needs the rest.
 func (r *Relay) stopReceiving(ctx context.Context) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc

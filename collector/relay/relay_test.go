@@ -26,9 +26,15 @@ import (
 
 // request is one of an app whose host has a name already.
 func request(value int64) *colmetricpb.ExportMetricsServiceRequest {
-	host := &commonpb.KeyValue{Key: "host.name", Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: "its own"}}}
+	host := &commonpb.KeyValue{
+		Key:   "host.name",
+		Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: "its own"}},
+	}
 	point := &metricpb.NumberDataPoint{TimeUnixNano: 1, Value: &metricpb.NumberDataPoint_AsInt{AsInt: value}}
-	gauge := &metricpb.Metric{Name: "app", Data: &metricpb.Metric_Gauge{Gauge: &metricpb.Gauge{DataPoints: []*metricpb.NumberDataPoint{point}}}}
+	gauge := &metricpb.Metric{
+		Name: "app",
+		Data: &metricpb.Metric_Gauge{Gauge: &metricpb.Gauge{DataPoints: []*metricpb.NumberDataPoint{point}}},
+	}
 	return &colmetricpb.ExportMetricsServiceRequest{ResourceMetrics: []*metricpb.ResourceMetrics{{
 		Resource:     &resourcepb.Resource{Attributes: []*commonpb.KeyValue{host}},
 		ScopeMetrics: []*metricpb.ScopeMetrics{{Metrics: []*metricpb.Metric{gauge}}},
@@ -60,7 +66,8 @@ func TestRelay(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := u.next(t)
-	if p.Metric != "app" || p.Value != 7 || p.Resource["host.name"] != "its own" || p.Resource["k8s.pod.name"] != "web-7" {
+	if p.Metric != "app" || p.Value != 7 || p.Resource["host.name"] != "its own" ||
+		p.Resource["k8s.pod.name"] != "web-7" {
 		t.Errorf("arrived: %+v", p)
 	}
 	b.Push(collection(8))
@@ -108,7 +115,8 @@ func TestRefused(t *testing.T) {
 	u.next(t)
 }
 
-// In an outage Ready says so with what waits; Shutdown keeps it, and the next relay of the directory sends it.
+// In an outage Ready says so with what waits; Shutdown keeps it, and the next relay of the
+// directory sends it.
 func TestOutage(t *testing.T) {
 	dir := t.TempDir()
 	asked := make(chan struct{}, 1000)
@@ -125,7 +133,8 @@ func TestOutage(t *testing.T) {
 	<-asked
 	b.awaitFailure(t)
 	state, err := b.Ready()
-	if err == nil || !strings.Contains(err.Error(), "not now") || !strings.HasPrefix(state, "queue on disk: 3 points, ") {
+	if err == nil || !strings.Contains(err.Error(), "not now") ||
+		!strings.HasPrefix(state, "queue on disk: 3 points, ") {
 		t.Errorf("ready: %q, %v", state, err)
 	}
 	b.shutdown(t, 200*time.Millisecond)
@@ -149,7 +158,8 @@ func TestOutage(t *testing.T) {
 // awaitFailure waits until the exporter has read the upstream's answer.
 func (b *bench) awaitFailure(t *testing.T) {
 	t.Helper()
-	for until := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) { // polls: there is no signal
+	// polls: there is no signal
+	for until := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
 		if _, err := b.Ready(); err != nil {
 			return
 		}
@@ -161,7 +171,11 @@ func (b *bench) awaitFailure(t *testing.T) {
 
 // Without a directory the rest is lost at the end, which the log says.
 func TestShutdownInMemory(t *testing.T) {
-	refusing := listen(t, "127.0.0.1:0", func(context.Context) error { return status.Error(codes.Unavailable, "not now") })
+	refusing := listen(
+		t,
+		"127.0.0.1:0",
+		func(context.Context) error { return status.Error(codes.Unavailable, "not now") },
+	)
 	b := start(t, refusing.Addr, nil)
 	b.Push(collection(1))
 	begun := time.Now()

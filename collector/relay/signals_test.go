@@ -42,7 +42,10 @@ func (*sink) Close() error { return nil }
 func TestSignalWithoutEndpointIsRefused(t *testing.T) {
 	upstream := &sink{taken: map[otlp.Signal]int64{}}
 	r, err := Start(context.Background(), Config{
-		HTTP: "127.0.0.1:0", Queue: queue.Config{Limit: 1 << 20}, Meter: noop.Meter{}, Log: slog.New(slog.DiscardHandler),
+		HTTP:  "127.0.0.1:0",
+		Queue: queue.Config{Limit: 1 << 20},
+		Meter: noop.Meter{},
+		Log:   slog.New(slog.DiscardHandler),
 		Dial: func(signal otlp.Signal) (export.Client, time.Duration, error) {
 			if signal == otlp.Metrics {
 				return upstream, time.Second, nil
@@ -58,7 +61,12 @@ func TestSignalWithoutEndpointIsRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://"+r.server.HTTPAddr().String()+path, bytes.NewReader(body))
+		request, err := http.NewRequestWithContext(
+			context.Background(),
+			http.MethodPost,
+			"http://"+r.server.HTTPAddr().String()+path,
+			bytes.NewReader(body),
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,9 +89,15 @@ func TestSignalWithoutEndpointIsRefused(t *testing.T) {
 		t.Errorf("traces: %d %q", status, text)
 	}
 	status, text = post("/v1/metrics", &colmetricpb.ExportMetricsServiceRequest{
-		ResourceMetrics: []*metricpb.ResourceMetrics{{ScopeMetrics: []*metricpb.ScopeMetrics{{Metrics: []*metricpb.Metric{{
-			Data: &metricpb.Metric_Gauge{Gauge: &metricpb.Gauge{DataPoints: []*metricpb.NumberDataPoint{{}, {}, {}}}},
-		}}}}}},
+		ResourceMetrics: []*metricpb.ResourceMetrics{
+			{ScopeMetrics: []*metricpb.ScopeMetrics{{Metrics: []*metricpb.Metric{
+				{
+					Data: &metricpb.Metric_Gauge{
+						Gauge: &metricpb.Gauge{DataPoints: []*metricpb.NumberDataPoint{{}, {}, {}}},
+					},
+				},
+			}}}},
+		},
 	})
 	if status != http.StatusOK {
 		t.Errorf("metrics: %d %q", status, text)
@@ -95,7 +109,8 @@ func TestSignalWithoutEndpointIsRefused(t *testing.T) {
 	}
 	http.DefaultClient.CloseIdleConnections()
 	a := r.exporter.Account()
-	if upstream.taken[otlp.Metrics] != 3 || len(upstream.taken) != 1 || a.Sent[queue.Metrics] != 3 || len(a.Rejected) != 0 {
+	if upstream.taken[otlp.Metrics] != 3 || len(upstream.taken) != 1 || a.Sent[queue.Metrics] != 3 ||
+		len(a.Rejected) != 0 {
 		t.Errorf("taken %v, account %+v", upstream.taken, a)
 	}
 }

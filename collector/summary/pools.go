@@ -17,7 +17,19 @@ func (s *Summary) pools(b *strings.Builder, stamp string, all []live.Pool) {
 	if len(all) == 0 {
 		return
 	}
-	fmt.Fprintf(b, "%8s  %-6s%9s%8s%9s%10s%9s%8s%11s\n", stamp, "pool", "used", "waiting", "oldest", "wait p99", "use p50", "rate/s", "unserved/s")
+	fmt.Fprintf(
+		b,
+		"%8s  %-6s%9s%8s%9s%10s%9s%8s%11s\n",
+		stamp,
+		"pool",
+		"used",
+		"waiting",
+		"oldest",
+		"wait p99",
+		"use p50",
+		"rate/s",
+		"unserved/s",
+	)
 	for i := range all[:min(len(all), mostPools)] {
 		s.pool(b, &all[i])
 	}
@@ -39,9 +51,23 @@ func (s *Summary) pool(b *strings.Builder, p *live.Pool) {
 	if limit, ok := p.Limit.Get(); ok {
 		used += "/" + live.Whole(limit)
 	}
-	fmt.Fprintf(b, "%s%s%-14s%9s%8s%9s%10s%9s%8s%11s%s\n", s.colour(p.Level), marks[p.Level], cut(name, 13), used, p.Pending.Text(live.Whole),
-		p.OldestWait.Text(live.Duration), p.Wait.P99.Text(live.Duration), use(p).Text(live.Duration), p.Rate.Text(live.Number),
-		p.NotServed.Text(live.Number), s.plain())
+	fmt.Fprintf(
+		b,
+		"%s%s%-14s%9s%8s%9s%10s%9s%8s%11s%s\n",
+		s.colour(p.Level),
+		marks[p.Level],
+		cut(name, 13),
+		used,
+		p.Pending.Text(live.Whole),
+		p.OldestWait.Text(
+			live.Duration,
+		),
+		p.Wait.P99.Text(live.Duration),
+		use(p).Text(live.Duration),
+		p.Rate.Text(live.Number),
+		p.NotServed.Text(live.Number),
+		s.plain(),
+	)
 	if p.Verdict != "" {
 		fmt.Fprintf(b, "    %s\n", cut(p.Verdict, 76))
 	}

@@ -8,7 +8,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// relay has what waits for the upstream, and what becomes of points. It is empty without an upstream.
+// relay has what waits for the upstream, and what becomes of points. It is empty without an
+// upstream.
 func relay(p *live.Pipeline) line {
 	l := line{label: "relay"}
 	if p.Upstream == "" {
@@ -38,7 +39,8 @@ func relay(p *live.Pipeline) line {
 	l.add(len(away) > 0, "the upstream does not accept %s", strings.Join(away, ", "))
 	for _, name := range []string{"accepted", "sent", "rejected", "dropped", "refused"} {
 		n, ok := rates[name]
-		expected := name == "accepted" || name == "sent" // the others should not be, and are shown when they are
+		// the others should not be, and are shown when they are
+		expected := name == "accepted" || name == "sent"
 		l.add(ok && (expected || n > 0), "%s %s/s", name, live.Number(n))
 	}
 	return l

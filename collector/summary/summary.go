@@ -1,4 +1,5 @@
-// Package summary shows on a terminal what the sidecar sees: a line for each pool, and a few for the machine. A figure that is absent is left out.
+// Package summary shows on a terminal what the sidecar sees: a line for each pool, and a few for
+// the machine. A figure that is absent is left out.
 package summary
 
 import (
@@ -10,8 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// Summary writes one block of lines a picture, from a goroutine of its own: a terminal that does not read holds nothing up, and
-// misses blocks.
+// Summary writes one block of lines a picture, from a goroutine of its own: a terminal that does
+// not read holds nothing up, and misses blocks.
 type Summary struct {
 	out      io.Writer
 	coloured bool
@@ -39,7 +40,8 @@ func (s *Summary) Show(p *live.Picture) {
 	}
 }
 
-// Close waits until all is written, but only a moment if nobody reads. Call it once, after the last Show.
+// Close waits until all is written, but only a moment if nobody reads. Call it once, after the last
+// Show.
 func (s *Summary) Close() {
 	close(s.next)
 	select {

@@ -30,14 +30,28 @@ func at(after time.Duration) *machine {
 
 func (m *machine) gauge(row *catalog.Metric, v float64, kvs ...attribute.KeyValue) *machine {
 	p := metricdata.DataPoint[float64]{Attributes: attribute.NewSet(kvs...), Time: m.at, Value: v}
-	m.metrics = append(m.metrics, metricdata.Metrics{Name: row.Name, Data: metricdata.Gauge[float64]{DataPoints: []metricdata.DataPoint[float64]{p}}})
+	m.metrics = append(
+		m.metrics,
+		metricdata.Metrics{
+			Name: row.Name,
+			Data: metricdata.Gauge[float64]{DataPoints: []metricdata.DataPoint[float64]{p}},
+		},
+	)
 	return m
 }
 
 func (m *machine) distribution(row *catalog.Metric, count uint64, sum float64, kvs ...attribute.KeyValue) *machine {
-	p := metricdata.ExponentialHistogramDataPoint[float64]{Attributes: attribute.NewSet(kvs...), Time: m.at, Count: count, Sum: sum}
+	p := metricdata.ExponentialHistogramDataPoint[float64]{
+		Attributes: attribute.NewSet(kvs...),
+		Time:       m.at,
+		Count:      count,
+		Sum:        sum,
+	}
 	m.metrics = append(m.metrics, metricdata.Metrics{
-		Name: row.Name, Data: metricdata.ExponentialHistogram[float64]{DataPoints: []metricdata.ExponentialHistogramDataPoint[float64]{p}},
+		Name: row.Name,
+		Data: metricdata.ExponentialHistogram[float64]{
+			DataPoints: []metricdata.ExponentialHistogramDataPoint[float64]{p},
+		},
 	})
 	return m
 }
@@ -124,22 +138,42 @@ func TestSummaryLeavesOutWhatIsAbsent(t *testing.T) {
 	}
 }
 
-// A probe that did not run since the last collection shows what it found last; a counter that went back shows no rate.
+// A probe that did not run since the last collection shows what it found last; a counter that went
+// back shows no rate.
 func TestSummaryKeepsProbesAndDistrustsResets(t *testing.T) {
 	s := newScreen()
-	s.block(at(0).distribution(catalog.ProbeCPUStretch, 1, 2).gauge(catalog.SystemCPUTime, 100, semconv.CPUModeUser).collection())
+	s.block(
+		at(
+			0,
+		).distribution(catalog.ProbeCPUStretch, 1, 2).
+			gauge(catalog.SystemCPUTime, 100, semconv.CPUModeUser).
+			collection(),
+	)
 	want := "12:00:10  probe cpu   stretch 2.00\n\n"
-	if got := s.block(at(10*time.Second).distribution(catalog.ProbeCPUStretch, 1, 2).gauge(catalog.SystemCPUTime, 1, semconv.CPUModeUser).collection()); got != want {
+	if got := s.block(
+		at(
+			10*time.Second,
+		).distribution(catalog.ProbeCPUStretch, 1, 2).
+			gauge(catalog.SystemCPUTime, 1, semconv.CPUModeUser).
+			collection(),
+	); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
 }
 
 // A probe that fails says so, and shows nothing of the runs that did not.
 func TestSummaryShowsFailures(t *testing.T) {
-	name, target, connect := catalog.ProbeNameKey.String("tcp"), catalog.ProbeTargetKey.String("db:1"), catalog.ProbePhaseKey.String("connect")
+	name, target, connect := catalog.ProbeNameKey.String(
+		"tcp",
+	), catalog.ProbeTargetKey.String(
+		"db:1",
+	), catalog.ProbePhaseKey.String(
+		"connect",
+	)
 	refused := semconv.ErrorTypeKey.String("connection_refused")
 	good := func(m *machine, runs uint64) *machine {
-		return m.gauge(catalog.ProbeRuns, float64(runs), name, target).distribution(catalog.ProbeDuration, runs, float64(runs), name, target, connect)
+		return m.gauge(catalog.ProbeRuns, float64(runs), name, target).
+			distribution(catalog.ProbeDuration, runs, float64(runs), name, target, connect)
 	}
 	bad := func(m *machine, runs uint64) *machine {
 		return m.gauge(catalog.ProbeRuns, float64(runs), name, target, refused).
@@ -152,7 +186,8 @@ func TestSummaryShowsFailures(t *testing.T) {
 	}{
 		{good(at(0), 1), "12:00:00  probe tcp   db:1   connect 1 s\n\n"},
 		{bad(good(at(10*time.Second), 1), 1), "12:00:10  probe tcp   db:1   failed: connection_refused\n\n"},
-		{bad(good(at(20*time.Second), 1), 1), "12:00:20  probe tcp   db:1   failed: connection_refused\n\n"}, // no run since
+		// no run since
+		{bad(good(at(20*time.Second), 1), 1), "12:00:20  probe tcp   db:1   failed: connection_refused\n\n"},
 		{bad(good(at(30*time.Second), 2), 1), "12:00:30  probe tcp   db:1   connect 1 s\n\n"},
 	} {
 		if got := s.block(step.m.collection()); got != step.want {
@@ -161,7 +196,8 @@ func TestSummaryShowsFailures(t *testing.T) {
 	}
 }
 
-// A probe that fails from the first collection on, with the same error or another, or hangs, always has something to say.
+// A probe that fails from the first collection on, with the same error or another, or hangs, always
+// has something to say.
 func TestSummaryOfAFailingProbeIsNeverBlank(t *testing.T) {
 	name, target := catalog.ProbeNameKey.String("grpc"), catalog.ProbeTargetKey.String("app:1")
 	bad := func(m *machine, kind string, runs float64) *machine {
@@ -183,19 +219,26 @@ func TestSummaryOfAFailingProbeIsNeverBlank(t *testing.T) {
 		}
 	}
 	first := newScreen()
-	if got, want := first.block(bad(at(0), "dns", 1).collection()), "12:00:00  probe grpc  app:1   failed: dns\n\n"; got != want {
+	if got, want := first.block(
+		bad(at(0), "dns", 1).collection(),
+	), "12:00:00  probe grpc  app:1   failed: dns\n\n"; got != want {
 		t.Errorf("the first block: got:\n%s\nwant:\n%s", got, want)
 	}
 }
 
-// With a relay there is a line of what waits and of what became of points since the collection before.
+// With a relay there is a line of what waits and of what became of points since the collection
+// before.
 func TestSummaryOfTheRelay(t *testing.T) {
 	metrics, traces := catalog.LaneKey.String("metrics"), catalog.LaneKey.String("traces")
 	of := func(m *machine, signal attribute.KeyValue, outcome string, n float64) *machine {
 		return m.gauge(catalog.RelayPoints, n, signal, catalog.PointOutcomeKey.String(outcome))
 	}
 	relay := func(after time.Duration, queued float64) *machine {
-		return at(after).gauge(catalog.RelayQueuePoints, queued, metrics).gauge(catalog.RelayQueueUsage, 2048).gauge(catalog.RelayQueueLimit, 16<<20)
+		return at(
+			after,
+		).gauge(catalog.RelayQueuePoints, queued, metrics).
+			gauge(catalog.RelayQueueUsage, 2048).
+			gauge(catalog.RelayQueueLimit, 16<<20)
 	}
 	s := newScreen()
 	for i, step := range []struct {
@@ -250,14 +293,30 @@ func TestSummaryDoesNotWaitForTheTerminal(t *testing.T) {
 	})
 }
 
-// Pools have a line each, the worst first as they come, in 80 columns, whatever their names; colours only where they are wanted.
+// Pools have a line each, the worst first as they come, in 80 columns, whatever their names;
+// colours only where they are wanted.
 func TestSummaryOfPools(t *testing.T) {
 	p := &live.Picture{At: noon, Pools: []live.Pool{
 		{
-			Name: "thumbnails-of-the-shop\x1b[2J", Level: live.Trouble, Limit: live.Known(128), Used: live.Known(128), Pending: live.Known(1234), OldestWait: live.Known(1.25),
-			Wait: live.Quantiles{P99: live.Known(0.1234)}, Use: live.Quantiles{P50: live.Known(0.02134)}, Rate: live.Known(12345), NotServed: live.Known(3.21),
+			Name:       "thumbnails-of-the-shop\x1b[2J",
+			Level:      live.Trouble,
+			Limit:      live.Known(128),
+			Used:       live.Known(128),
+			Pending:    live.Known(1234),
+			OldestWait: live.Known(1.25),
+			Wait: live.Quantiles{
+				P99: live.Known(0.1234),
+			},
+			Use:       live.Quantiles{P50: live.Known(0.02134)},
+			Rate:      live.Known(12345),
+			NotServed: live.Known(3.21),
 			Holders: []live.Holder{
-				{Age: 182, Calls: []string{"thumbnails.(*Store).resize (resize.go:12)", "main.handle (main.go:40)"}, Trace: "4bf92f3577b34da6a3ce929d0e0e4736"}, {Age: 1},
+				{
+					Age:   182,
+					Calls: []string{"thumbnails.(*Store).resize (resize.go:12)", "main.handle (main.go:40)"},
+					Trace: "4bf92f3577b34da6a3ce929d0e0e4736",
+				},
+				{Age: 1},
 			},
 		},
 		{Name: "db", Level: live.Good, Used: live.Known(3), Wait: live.Quantiles{P99: live.Known(0)}},
@@ -273,7 +332,10 @@ func TestSummaryOfPools(t *testing.T) {
 	if got := (&Summary{}).block(p); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
-	if got := (&Summary{coloured: true}).block(p); !strings.Contains(got, "\x1b[1;31m!!thumbnails-o…") || strings.Contains(got, "\x1b[2J") {
+	if got := (&Summary{coloured: true}).block(
+		p,
+	); !strings.Contains(got, "\x1b[1;31m!!thumbnails-o…") ||
+		strings.Contains(got, "\x1b[2J") {
 		t.Errorf("with colours: %q", got)
 	}
 	for line := range strings.Lines(want) {
@@ -283,11 +345,17 @@ func TestSummaryOfPools(t *testing.T) {
 	}
 }
 
-// Containers with control group namespaces of their own are all at the root: their ids tell them apart, and each kill is that of its
-// container. One that has ended by a kill is shown once more.
+// Containers with control group namespaces of their own are all at the root: their ids tell them
+// apart, and each kill is that of its container. One that has ended by a kill is shown once more.
 func TestSummaryTellsContainersApart(t *testing.T) {
 	root, kill := catalog.CgroupPathKey.String("/"), catalog.CgroupEventKey.String("oom_kill")
-	app, pause, gone := semconv.ContainerID("aaaaaaaaaaaaaaaa"), semconv.ContainerID("bbbbbbbbbbbbbbbb"), semconv.ContainerID("cccccccccccccccc")
+	app, pause, gone := semconv.ContainerID(
+		"aaaaaaaaaaaaaaaa",
+	), semconv.ContainerID(
+		"bbbbbbbbbbbbbbbb",
+	), semconv.ContainerID(
+		"cccccccccccccccc",
+	)
 	pod := func(s float64) *machine {
 		return at(time.Duration(s*float64(time.Second))).
 			gauge(catalog.SystemLoad1, 1).

@@ -1,4 +1,5 @@
-// Package helm makes the templates of the Helm chart (deploy/helm) from the kustomizations, and tests that the chart makes the same objects as they do.
+// Package helm makes the templates of the Helm chart (deploy/helm) from the kustomizations, and
+// tests that the chart makes the same objects as they do.
 package helm
 
 //go:generate go run ./chart
@@ -12,7 +13,8 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
 
-// part is a template of the Helm chart: a kustomization as it is built, with values in place of what a user sets.
+// part is a template of the Helm chart: a kustomization as it is built, with values in place of
+// what a user sets.
 type part struct {
 	file, dir, enabled string
 	image              image
@@ -21,8 +23,14 @@ type part struct {
 
 // Images stand in the manifests with their versions. A value takes the place of both.
 var (
-	sidecarImage   = image{regexp.MustCompile(`ghcr\.io/poolgauge/sidecar:[0-9][0-9A-Za-z.-]*`), `{{ include "poolgauge.image" . }}`}
-	collectorImage = image{regexp.MustCompile(`otel/opentelemetry-collector-contrib:[0-9][0-9A-Za-z.-]*`), "{{ .Values.gateway.image }}"}
+	sidecarImage = image{
+		regexp.MustCompile(`ghcr\.io/poolgauge/sidecar:[0-9][0-9A-Za-z.-]*`),
+		`{{ include "poolgauge.image" . }}`,
+	}
+	collectorImage = image{
+		regexp.MustCompile(`otel/opentelemetry-collector-contrib:[0-9][0-9A-Za-z.-]*`),
+		"{{ .Values.gateway.image }}",
+	}
 )
 
 type image struct {
@@ -32,24 +40,46 @@ type image struct {
 
 var parts = []part{
 	{"injection.yaml", "../../deploy/k8s/injection", "injection", sidecarImage, nil},
-	{"daemonset.yaml", "../../deploy/k8s/daemonset", "daemonset", sidecarImage, [][2]string{
-		{"namespace: poolgauge", "namespace: {{ .Release.Namespace }}"},
-		{"endpoint: http://otel-collector.monitoring:4317", "endpoint: {{ .Values.endpoint | quote }}"},
-		{`cluster: ""`, "cluster: {{ .Values.cluster | quote }}"},
-		// In place of kustomize's: pods start again with new settings.
-		{"name: poolgauge-HASH", `name: poolgauge-{{ printf "%s,%s" .Values.endpoint .Values.cluster | sha256sum | trunc 10 }}`},
-	}},
-	{"gateway.yaml", "../../deploy/gateway", "gateway", collectorImage, [][2]string{
-		{"namespace: monitoring", "namespace: {{ .Release.Namespace }}"},
-		{"UPSTREAM: http://prometheus.monitoring:9090/api/v1/otlp", "UPSTREAM: {{ .Values.gateway.upstream | quote }}"},
-		{"replicas: 2", "replicas: {{ .Values.gateway.replicas }}"},
-		{"minReplicas: 2", "minReplicas: {{ .Values.gateway.replicas }}"},
-		{"maxReplicas: 10", "maxReplicas: {{ .Values.gateway.maxReplicas }}"},
-		{"name: otel-collector-upstream-HASH", `name: otel-collector-upstream-{{ .Values.gateway.upstream | sha256sum | trunc 10 }}`},
-	}},
+	{
+		"daemonset.yaml",
+		"../../deploy/k8s/daemonset",
+		"daemonset",
+		sidecarImage,
+		[][2]string{
+			{"namespace: poolgauge", "namespace: {{ .Release.Namespace }}"},
+			{"endpoint: http://otel-collector.monitoring:4317", "endpoint: {{ .Values.endpoint | quote }}"},
+			{`cluster: ""`, "cluster: {{ .Values.cluster | quote }}"},
+			// In place of kustomize's: pods start again with new settings.
+			{
+				"name: poolgauge-HASH",
+				`name: poolgauge-{{ printf "%s,%s" .Values.endpoint .Values.cluster | sha256sum | trunc 10 }}`,
+			},
+		},
+	},
+	{
+		"gateway.yaml",
+		"../../deploy/gateway",
+		"gateway",
+		collectorImage,
+		[][2]string{
+			{"namespace: monitoring", "namespace: {{ .Release.Namespace }}"},
+			{
+				"UPSTREAM: http://prometheus.monitoring:9090/api/v1/otlp",
+				"UPSTREAM: {{ .Values.gateway.upstream | quote }}",
+			},
+			{"replicas: 2", "replicas: {{ .Values.gateway.replicas }}"},
+			{"minReplicas: 2", "minReplicas: {{ .Values.gateway.replicas }}"},
+			{"maxReplicas: 10", "maxReplicas: {{ .Values.gateway.maxReplicas }}"},
+			{
+				"name: otel-collector-upstream-HASH",
+				`name: otel-collector-upstream-{{ .Values.gateway.upstream | sha256sum | trunc 10 }}`,
+			},
+		},
+	},
 }
 
-// hashes are what kustomize puts behind the name of a config map: by its contents, which here are values.
+// hashes are what kustomize puts behind the name of a config map: by its contents, which here are
+// values.
 var hashes = regexp.MustCompile(`name: (poolgauge|otel-collector-upstream)-[0-9a-z]{10}\b`)
 
 // Chart returns the generated templates of the chart, by file name.
@@ -65,7 +95,8 @@ func Chart() (map[string][]byte, error) {
 		}
 		text = p.image.named.ReplaceAllString(text, p.image.value)
 		for _, v := range p.values {
-			replaced := regexp.MustCompile(`(^|[^A-Za-z])`+regexp.QuoteMeta(v[0])).ReplaceAllString(text, "${1}"+strings.ReplaceAll(v[1], "$", "$$"))
+			replaced := regexp.MustCompile(`(^|[^A-Za-z])`+regexp.QuoteMeta(v[0])).
+				ReplaceAllString(text, "${1}"+strings.ReplaceAll(v[1], "$", "$$"))
 			if replaced == text {
 				return nil, fmt.Errorf("%s: expected %q in it", p.dir, v[0])
 			}
@@ -83,7 +114,12 @@ func (p *part) build() (string, error) {
 		return "", err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "{{- /* Generated from %s by make generate. Do not edit. */}}\n{{- if .Values.%s.enabled }}\n", strings.TrimPrefix(p.dir, "../../"), p.enabled)
+	fmt.Fprintf(
+		&b,
+		"{{- /* Generated from %s by make generate. Do not edit. */}}\n{{- if .Values.%s.enabled }}\n",
+		strings.TrimPrefix(p.dir, "../../"),
+		p.enabled,
+	)
 	for _, r := range built.Resources() {
 		if r.GetKind() == "Namespace" { // which is that of the release
 			continue

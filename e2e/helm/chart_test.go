@@ -46,7 +46,12 @@ func helmTemplate(t *testing.T, namespace, values string) ([]map[string]any, err
 	if err := yaml.Unmarshal([]byte(values), &given); err != nil {
 		t.Fatal(err)
 	}
-	all, err := util.ToRenderValues(loaded, given, common.ReleaseOptions{Name: "poolgauge", Namespace: namespace}, common.DefaultCapabilities)
+	all, err := util.ToRenderValues(
+		loaded,
+		given,
+		common.ReleaseOptions{Name: "poolgauge", Namespace: namespace},
+		common.DefaultCapabilities,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +78,8 @@ func helmTemplate(t *testing.T, namespace, values string) ([]map[string]any, err
 	return objects, nil
 }
 
-// inOrder is the objects as JSON, in order, with the hashes of config maps' names taken out, and without namespaces.
+// inOrder is the objects as JSON, in order, with the hashes of config maps' names taken out, and
+// without namespaces.
 func inOrder(t *testing.T, objects []map[string]any) string {
 	t.Helper()
 	var all []string
@@ -85,7 +91,11 @@ func inOrder(t *testing.T, objects []map[string]any) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, regexp.MustCompile(`"(poolgauge|otel-collector-upstream)-[0-9a-z]{10}"`).ReplaceAllString(string(text), `"$1-HASH"`))
+		all = append(
+			all,
+			regexp.MustCompile(`"(poolgauge|otel-collector-upstream)-[0-9a-z]{10}"`).
+				ReplaceAllString(string(text), `"$1-HASH"`),
+		)
 	}
 	slices.Sort(all)
 	return strings.Join(all, "\n")
@@ -138,7 +148,11 @@ func TestChartIsTheKustomizations(t *testing.T) {
 }
 
 func TestChartOfNamespaces(t *testing.T) {
-	objects, err := helmTemplate(t, "poolgauge", "{daemonset: {enabled: false}, injection: {namespaces: [shop, bank]}, cluster: blue}")
+	objects, err := helmTemplate(
+		t,
+		"poolgauge",
+		"{daemonset: {enabled: false}, injection: {namespaces: [shop, bank]}, cluster: blue}",
+	)
 	if err != nil || len(objects) != 4 {
 		t.Errorf("%d objects, %v; want a policy, its binding and two config maps", len(objects), err)
 	}

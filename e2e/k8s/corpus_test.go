@@ -18,13 +18,14 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// unsaid is the workload whose pod is refused with the sidecar: its namespace has a LimitRange, and no annotation that says so.
+// unsaid is the workload whose pod is refused with the sidecar: its namespace has a LimitRange, and
+// no annotation that says so.
 const unsaid = "limit-range-unsaid.yaml"
 
 var update = flag.Bool("update", false, "rewrite the golden differences")
 
-// Other people's workloads: what the component and the policy change in each is exactly what its golden file says, and the API server takes the pod
-// with the sidecar if it takes it without.
+// Other people's workloads: what the component and the policy change in each is exactly what its
+// golden file says, and the API server takes the pod with the sidecar if it takes it without.
 func TestCorpus(t *testing.T) {
 	files, err := filepath.Glob("testdata/corpus/*.yaml")
 	if err != nil || len(files) < 25 {
@@ -32,7 +33,9 @@ func TestCorpus(t *testing.T) {
 	}
 	policies := mustBuild(t, "../../deploy/k8s/injection")
 	component := sidecarIn(t, podsOf(t, mustBuild(t, withComponent(t, "testdata/corpus/plain.yaml")))[0])
-	served, err := newServer(t).create(t.Context(), podsOf(t, mustBuild(t, withComponent(t, "testdata/corpus/plain.yaml")))[0])
+	served, err := newServer(
+		t,
+	).create(t.Context(), podsOf(t, mustBuild(t, withComponent(t, "testdata/corpus/plain.yaml")))[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +66,8 @@ func TestCorpus(t *testing.T) {
 	}
 }
 
-// inOrder returns an error with the reasons that are in brackets sorted: the server has them in the order of a map.
+// inOrder returns an error with the reasons that are in brackets sorted: the server has them in the
+// order of a map.
 func inOrder(err error) string {
 	before, rest, found := strings.Cut(err.Error(), ": [")
 	reasons, after, ends := strings.Cut(rest, "]")
@@ -128,7 +132,10 @@ func mustRead(t *testing.T, file string) (objects []runtime.Object) {
 
 // withoutConfigMaps leaves out the one that the component adds.
 func withoutConfigMaps(objects []runtime.Object) []runtime.Object {
-	return slices.DeleteFunc(objects, func(o runtime.Object) bool { return o.GetObjectKind().GroupVersionKind().Kind == "ConfigMap" })
+	return slices.DeleteFunc(
+		objects,
+		func(o runtime.Object) bool { return o.GetObjectKind().GroupVersionKind().Kind == "ConfigMap" },
+	)
 }
 
 // podsOf returns the pods that controllers would make of the objects.
@@ -143,7 +150,8 @@ func podsOf(t *testing.T, objects []runtime.Object) (pods []*corev1.Pod) {
 	}
 	for _, pod := range pods {
 		pod.Name = "app-0"
-		if _, claims := objects[len(objects)-1].(*appsv1.StatefulSet); claims { // its controller adds their volumes
+		// its controller adds their volumes
+		if _, claims := objects[len(objects)-1].(*appsv1.StatefulSet); claims {
 			pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{Name: "data", VolumeSource: corev1.VolumeSource{
 				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data-app-0"},
 			}})
@@ -183,7 +191,8 @@ func keepsOrder(t *testing.T, before, after *corev1.PodSpec) {
 		}
 		return names
 	}
-	if !slices.Equal(names(before.InitContainers), names(after.InitContainers)) || !slices.Equal(names(before.Containers), names(after.Containers)) {
+	if !slices.Equal(names(before.InitContainers), names(after.InitContainers)) ||
+		!slices.Equal(names(before.Containers), names(after.Containers)) {
 		t.Error("the order of containers has changed")
 	}
 	if c, native := sidecarOf(after); native && after.InitContainers[0].Name != c.Name {
@@ -202,7 +211,8 @@ func sidecarIn(t *testing.T, pod *corev1.Pod) map[string]any {
 	return fields
 }
 
-// difference lists what has been added, taken away and changed, a field a line. The standard sidecar is one line.
+// difference lists what has been added, taken away and changed, a field a line. The standard
+// sidecar is one line.
 func difference(t *testing.T, standard map[string]any, before, after []runtime.Object) string {
 	t.Helper()
 	was, is := map[string]string{}, map[string]string{}

@@ -101,8 +101,14 @@ func TestExampleJobCompletes(t *testing.T) {
 		}
 		spec := &job.Spec.Template.Spec
 		c, native := sidecarOf(spec)
-		if len(spec.Containers) != 1 || spec.RestartPolicy == corev1.RestartPolicyAlways || !native || *c.RestartPolicy != corev1.ContainerRestartPolicyAlways {
-			t.Errorf("the Job has the containers %v and restarts %s; its sidecar is native: %t", spec.Containers, spec.RestartPolicy, native)
+		if len(spec.Containers) != 1 || spec.RestartPolicy == corev1.RestartPolicyAlways || !native ||
+			*c.RestartPolicy != corev1.ContainerRestartPolicyAlways {
+			t.Errorf(
+				"the Job has the containers %v and restarts %s; its sidecar is native: %t",
+				spec.Containers,
+				spec.RestartPolicy,
+				native,
+			)
 		}
 		return
 	}
@@ -113,7 +119,8 @@ func TestExampleJobCompletes(t *testing.T) {
 func TestExampleContainers(t *testing.T) {
 	for name, pod := range named(mustBuild(t, example)) {
 		c := &pod.Spec.Containers[0]
-		if !isTrue(c.SecurityContext.ReadOnlyRootFilesystem) || c.Resources.Limits.Memory().IsZero() || c.Resources.Requests.Cpu().IsZero() {
+		if !isTrue(c.SecurityContext.ReadOnlyRootFilesystem) || c.Resources.Limits.Memory().IsZero() ||
+			c.Resources.Requests.Cpu().IsZero() {
 			t.Errorf("%s: its root file system is writable, or it asks for nothing: %v", name, c)
 		}
 		if automount := pod.Spec.AutomountServiceAccountToken; automount == nil || *automount {
@@ -148,7 +155,8 @@ func TestOneVersion(t *testing.T) {
 func TestReleaseIsByDigest(t *testing.T) {
 	const digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 	dir := t.TempDir()
-	if text, err := exec.CommandContext(t.Context(), "make", "-C", "../..", "pinned", "DIGEST="+digest, "PINNED="+dir).CombinedOutput(); err != nil {
+	if text, err := exec.CommandContext(t.Context(), "make", "-C", "../..", "pinned", "DIGEST="+digest, "PINNED="+dir).
+		CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	for _, object := range mustBuild(t, filepath.Join(dir, "k8s", "daemonset")) {
@@ -164,7 +172,8 @@ func TestReleaseIsByDigest(t *testing.T) {
 		"helm/poolgauge/values.yaml": "  digest: \"" + digest + "\"",
 	} {
 		text, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil || !strings.Contains(string(text), want+"\n") && !strings.Contains(string(text), want+",\n") || strings.Contains(string(text), "poolgauge/sidecar:") {
+		if err != nil || !strings.Contains(string(text), want+"\n") && !strings.Contains(string(text), want+",\n") ||
+			strings.Contains(string(text), "poolgauge/sidecar:") {
 			t.Errorf("%s has no %s, or a tag: %v", name, want, err)
 		}
 	}

@@ -19,7 +19,9 @@ func plainPod(t *testing.T) *corev1.Pod {
 func injected(t *testing.T, pod *corev1.Pod, annotations map[string]string) *corev1.Pod {
 	t.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-		Name: "shop", Annotations: annotations, Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
+		Name:        "shop",
+		Annotations: annotations,
+		Labels:      map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
 	}}
 	made, err := newServer(t, append(mustBuild(t, "../../deploy/k8s/injection"), namespace)...).create(t.Context(), pod)
 	if err != nil {
@@ -37,7 +39,11 @@ func TestInjection(t *testing.T) {
 	if again := injected(t, pod, nil); len(again.Spec.InitContainers) != 1 {
 		t.Errorf("%d init containers when called again, want 1", len(again.Spec.InitContainers))
 	}
-	if v := env(&pod.Spec.Containers[0], "OTEL_EXPORTER_OTLP_ENDPOINT"); v == nil || v.Value != "http://127.0.0.1:4317" {
+	if v := env(
+		&pod.Spec.Containers[0],
+		"OTEL_EXPORTER_OTLP_ENDPOINT",
+	); v == nil ||
+		v.Value != "http://127.0.0.1:4317" {
 		t.Errorf("the app's endpoint is %v", v)
 	}
 }
@@ -60,15 +66,26 @@ func TestInjectionByNamespace(t *testing.T) {
 	if c.SecurityContext.RunAsUser != nil || c.SecurityContext.RunAsGroup != nil {
 		t.Error("the sidecar has a user of its own, where the platform assigns one")
 	}
-	if v := env(c, "OTEL_EXPORTER_OTLP_CLIENT_KEY"); v == nil || !slices.ContainsFunc(made.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == "poolgauge-tls" }) {
+	if v := env(
+		c,
+		"OTEL_EXPORTER_OTLP_CLIENT_KEY",
+	); v == nil ||
+		!slices.ContainsFunc(made.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == "poolgauge-tls" }) {
 		t.Error("no TLS")
 	}
 }
 
 // A namespace without the label is left alone.
 func TestInjectionWhereItIsNotWanted(t *testing.T) {
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{"poolgauge.github.io/inject": "disabled"}}}
-	made, err := newServer(t, append(mustBuild(t, "../../deploy/k8s/injection"), namespace)...).create(t.Context(), plainPod(t))
+	namespace := &corev1.Namespace{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:   "shop",
+			Labels: map[string]string{"poolgauge.github.io/inject": "disabled"},
+		},
+	}
+	made, err := newServer(
+		t,
+		append(mustBuild(t, "../../deploy/k8s/injection"), namespace)...).create(t.Context(), plainPod(t))
 	if err != nil || len(made.Spec.InitContainers) != 0 {
 		t.Errorf("%v, %v", made.Spec.InitContainers, err)
 	}

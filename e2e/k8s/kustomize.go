@@ -1,5 +1,6 @@
-// Package k8s tests deploy/k8s: that every overlay builds, that Kubernetes' own types know all that is in it, that its Pod Security
-// admission lets it in at the level restricted, and that the sidecar is set up as its policy says.
+// Package k8s tests deploy/k8s: that every overlay builds, that Kubernetes' own types know all that
+// is in it, that its Pod Security admission lets it in at the level restricted, and that the
+// sidecar is set up as its policy says.
 package k8s
 
 import (
@@ -19,10 +20,12 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// build builds a kustomization as kubectl does, and decodes it strictly: a field that Kubernetes does not know is an error.
+// build builds a kustomization as kubectl does, and decodes it strictly: a field that Kubernetes
+// does not know is an error.
 func build(dir string) ([]runtime.Object, error) {
 	options := krusty.MakeDefaultOptions()
-	options.LoadRestrictions = types.LoadRestrictionsNone // overlays of the tests use components of deploy
+	// overlays of the tests use components of deploy
+	options.LoadRestrictions = types.LoadRestrictionsNone
 	resources, err := krusty.MakeKustomizer(options).Run(filesys.MakeFsOnDisk(), dir)
 	if err != nil {
 		return nil, err
@@ -65,7 +68,12 @@ func strict() (*json.Serializer, error) {
 			return nil, err
 		}
 	}
-	return json.NewSerializerWithOptions(json.DefaultMetaFactory, scheme, scheme, json.SerializerOptions{Yaml: true, Strict: true}), nil
+	return json.NewSerializerWithOptions(
+		json.DefaultMetaFactory,
+		scheme,
+		scheme,
+		json.SerializerOptions{Yaml: true, Strict: true},
+	), nil
 }
 
 // template returns the pods that an object makes, nil if it makes none.

@@ -8,7 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// network is the NetworkPolicies of one namespace. It knows selectors of pods, and ports by name or number; no other namespaces or addresses.
+// network is the NetworkPolicies of one namespace. It knows selectors of pods, and ports by name or
+// number; no other namespaces or addresses.
 type network []*networkingv1.NetworkPolicy
 
 func networkOf(objects []runtime.Object) (n network) {
@@ -20,12 +21,14 @@ func networkOf(objects []runtime.Object) (n network) {
 	return n
 }
 
-// lets reports whether a pod may connect to a container's port of another: both sides' policies must let it.
+// lets reports whether a pod may connect to a container's port of another: both sides' policies
+// must let it.
 func (n network) lets(from, to *corev1.PodTemplateSpec, port corev1.ContainerPort) bool {
 	return n.letsOut(from, to, port) && n.letsIn(from, to, port)
 }
 
-// letsOut reports whether a pod may connect to a port of to, which is nil for what is no pod of the namespace.
+// letsOut reports whether a pod may connect to a port of to, which is nil for what is no pod of the
+// namespace.
 func (n network) letsOut(from, to *corev1.PodTemplateSpec, port corev1.ContainerPort) bool {
 	held := false
 	for _, p := range n {
@@ -84,7 +87,8 @@ func peer(peers []networkingv1.NetworkPolicyPeer, pod *corev1.PodTemplateSpec) b
 func open(ports []networkingv1.NetworkPolicyPort, port corev1.ContainerPort) bool {
 	for _, p := range ports {
 		protocol := p.Protocol == nil || *p.Protocol == port.Protocol
-		if protocol && (p.Port == nil || p.Port.StrVal != "" && p.Port.StrVal == port.Name || p.Port.StrVal == "" && p.Port.IntVal == port.ContainerPort) {
+		if protocol &&
+			(p.Port == nil || p.Port.StrVal != "" && p.Port.StrVal == port.Name || p.Port.StrVal == "" && p.Port.IntVal == port.ContainerPort) {
 			return true
 		}
 	}

@@ -23,8 +23,9 @@ func TestOverlays(t *testing.T) {
 		"../../deploy/k8s/daemonset": 1,
 		"../../deploy/k8s/example":   3, // serve, payments, load
 		"../../deploy/k8s/injection": 0,
-		"testdata/bare":              4, // a Deployment, a StatefulSet, a DaemonSet and a Job that know nothing of poolgauge
-		"testdata/everything":        1,
+		// a Deployment, a StatefulSet, a DaemonSet and a Job that know nothing of poolgauge
+		"testdata/bare":       4,
+		"testdata/everything": 1,
 	} {
 		t.Run(dir, func(t *testing.T) {
 			seen := 0
@@ -75,7 +76,10 @@ func TestComponents(t *testing.T) {
 		}
 	}
 	for kind, pod := range pods(t, "testdata/opted-out") {
-		if c, _ := sidecarOf(&pod.Spec); c != nil || len(pod.Spec.Containers[0].EnvFrom) != 0 || len(pod.Annotations) != 0 || pod.Spec.ShareProcessNamespace != nil {
+		if c, _ := sidecarOf(
+			&pod.Spec,
+		); c != nil || len(pod.Spec.Containers[0].EnvFrom) != 0 || len(pod.Annotations) != 0 ||
+			pod.Spec.ShareProcessNamespace != nil {
 			t.Errorf("%s: what has opted out was changed: %v", kind, pod)
 		}
 	}

@@ -12,11 +12,14 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// PodmanPods returns the pods of a kustomization as `podman kube play` can run them. Each has the name of what makes it, by which others find
-// it in podman's network as they find its Service in Kubernetes, and
-//   - native sidecars are plain containers, the first ones, since podman does not know their restart policy;
+// PodmanPods returns the pods of a kustomization as `podman kube play` can run them. Each has the
+// name of what makes it, by which others find it in podman's network as they find its Service in
+// Kubernetes, and
+//   - native sidecars are plain containers, the first ones, since podman does not know their
+//     restart policy;
 //   - variables have their values, as the kubelet would give them;
-//   - there are no probes, which podman runs inside the container, where there is no shell, and no ports, which it opens on the host;
+//   - there are no probes, which podman runs inside the container, where there is no shell, and no
+//     ports, which it opens on the host;
 //   - volumes have the pod's name in theirs, since podman has one of a name;
 //   - images are those of this machine.
 func PodmanPods(dir string) ([]*corev1.Pod, error) {
@@ -80,11 +83,16 @@ func forPodman(pod *corev1.Pod, objects []runtime.Object) error {
 
 var reference = regexp.MustCompile(`\$\([A-Za-z_][A-Za-z0-9_]*\)`)
 
-// errOptional is why a variable is left out. No secret is made by a kustomization that runs in podman.
+// errOptional is why a variable is left out. No secret is made by a kustomization that runs in
+// podman.
 var errOptional = errors.New("there is no value, and need be none")
 
 // resolve returns the variables with their values, but for those that are optional and have none.
-func resolve(variables []corev1.EnvVar, pod *corev1.Pod, objects []runtime.Object) (resolved []corev1.EnvVar, err error) {
+func resolve(
+	variables []corev1.EnvVar,
+	pod *corev1.Pod,
+	objects []runtime.Object,
+) (resolved []corev1.EnvVar, err error) {
 	known := map[string]string{}
 	for _, v := range variables {
 		value := reference.ReplaceAllStringFunc(v.Value, func(r string) string {
@@ -109,7 +117,11 @@ func resolve(variables []corev1.EnvVar, pod *corev1.Pod, objects []runtime.Objec
 }
 
 // resolveFrom returns the variables of whole config maps, but for those that env goes before.
-func resolveFrom(sources []corev1.EnvFromSource, variables []corev1.EnvVar, objects []runtime.Object) (resolved []corev1.EnvVar) {
+func resolveFrom(
+	sources []corev1.EnvFromSource,
+	variables []corev1.EnvVar,
+	objects []runtime.Object,
+) (resolved []corev1.EnvVar) {
 	for _, s := range sources {
 		for _, object := range objects {
 			m, ok := object.(*corev1.ConfigMap)
@@ -142,7 +154,12 @@ func fromConfigMap(key *corev1.ConfigMapKeySelector, objects []runtime.Object) (
 
 func valueFrom(from *corev1.EnvVarSource, pod *corev1.Pod, objects []runtime.Object) (string, error) {
 	if from.FieldRef != nil {
-		fields := map[string]string{"metadata.name": pod.Name, "metadata.namespace": pod.Namespace, "metadata.uid": "podman-" + pod.Name, "spec.nodeName": "podman"}
+		fields := map[string]string{
+			"metadata.name":      pod.Name,
+			"metadata.namespace": pod.Namespace,
+			"metadata.uid":       "podman-" + pod.Name,
+			"spec.nodeName":      "podman",
+		}
 		if value, known := fields[from.FieldRef.FieldPath]; known {
 			return value, nil
 		}

@@ -15,7 +15,8 @@ func TestPodmanPods(t *testing.T) {
 	names, volumes := []string{}, map[string]bool{}
 	for _, pod := range pods {
 		names = append(names, pod.Name)
-		if len(pod.Spec.InitContainers) != 0 || len(pod.Spec.Containers) != 2 || pod.Spec.Containers[0].Name != name || pod.Spec.Containers[0].RestartPolicy != nil {
+		if len(pod.Spec.InitContainers) != 0 || len(pod.Spec.Containers) != 2 || pod.Spec.Containers[0].Name != name ||
+			pod.Spec.Containers[0].RestartPolicy != nil {
 			t.Errorf("%s has the containers %v", pod.Name, pod.Spec.Containers)
 		}
 		for _, v := range pod.Spec.Volumes {
@@ -31,7 +32,13 @@ func TestPodmanPods(t *testing.T) {
 				}
 			}
 		}
-		if v := env(&pod.Spec.Containers[0], "OTEL_RESOURCE_ATTRIBUTES"); !strings.Contains(v.Value, "k8s.pod.name="+pod.Name+",") {
+		if v := env(
+			&pod.Spec.Containers[0],
+			"OTEL_RESOURCE_ATTRIBUTES",
+		); !strings.Contains(
+			v.Value,
+			"k8s.pod.name="+pod.Name+",",
+		) {
 			t.Errorf("%s: the attributes are %s", pod.Name, v.Value)
 		}
 	}
@@ -62,7 +69,8 @@ func TestSettings(t *testing.T) {
 				}
 				check.Env = append(check.Env, v.Name+"="+v.Value)
 			}
-			if out, err := check.CombinedOutput(); err != nil || !strings.Contains(string(out), "points go to http://otel-collector.monitoring:4317") {
+			if out, err := check.CombinedOutput(); err != nil ||
+				!strings.Contains(string(out), "points go to http://otel-collector.monitoring:4317") {
 				t.Errorf("%s, %s: %v\n%s", dir, pod.Name, err, out)
 			}
 		}

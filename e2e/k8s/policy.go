@@ -16,8 +16,10 @@ import (
 const name = "poolgauge"
 
 const (
-	measuredUnderLoad = 30 << 20 // bytes of memory, with an app that sends as fast as the relay takes it: docs/benchmarks.md has the idle figures
-	probeBlock        = 4096     // bytes of the disk probe's file: collector/probe/disk.go
+	// bytes of memory, with an app that sends as fast as the relay takes it: docs/benchmarks.md has
+	// the idle figures
+	measuredUnderLoad = 30 << 20
+	probeBlock        = 4096 // bytes of the disk probe's file: collector/probe/disk.go
 )
 
 // admit asks Kubernetes' Pod Security admission at the level restricted.
@@ -68,39 +70,64 @@ var rules = []rule{
 	}},
 	{"it drops all capabilities and adds none", func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
 		s := c.SecurityContext
-		return s != nil && s.Capabilities != nil && slices.Contains(s.Capabilities.Drop, "ALL") && len(s.Capabilities.Add) == 0
+		return s != nil && s.Capabilities != nil && slices.Contains(s.Capabilities.Drop, "ALL") &&
+			len(s.Capabilities.Add) == 0
 	}},
-	{"its seccomp profile is RuntimeDefault, and it gains no privileges", func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
-		s := c.SecurityContext
-		return s != nil && s.SeccompProfile != nil && s.SeccompProfile.Type == corev1.SeccompProfileTypeRuntimeDefault &&
-			s.AllowPrivilegeEscalation != nil && !*s.AllowPrivilegeEscalation
-	}},
+	{
+		"its seccomp profile is RuntimeDefault, and it gains no privileges",
+		func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
+			s := c.SecurityContext
+			return s != nil && s.SeccompProfile != nil && s.SeccompProfile.Type == corev1.SeccompProfileTypeRuntimeDefault &&
+				s.AllowPrivilegeEscalation != nil &&
+				!*s.AllowPrivilegeEscalation
+		},
+	},
 	{"it has no service-account token", hasNoToken},
-	{"it asks for CPU and memory, has a limit of memory and none of CPU", func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
-		r := c.Resources
-		return !r.Requests.Cpu().IsZero() && !r.Requests.Memory().IsZero() && !r.Limits.Memory().IsZero() && r.Limits.Cpu().IsZero()
-	}},
-	{"it has a liveness probe, and neither a readiness nor a startup probe", func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
-		return c.LivenessProbe != nil && c.ReadinessProbe == nil && c.StartupProbe == nil
-	}},
-	{"its limit of memory holds what was measured and, for a disk that fails, the queue", func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
-		return c.Resources.Limits.Memory().Value() >= measuredUnderLoad+queueSize(c)
-	}},
-	{"its queue and its probe have a volume each, with a size limit", func(spec *corev1.PodSpec, c *corev1.Container, _ bool) bool {
-		return volumeOf(spec, c, "POOLGAUGE_QUEUE_DIR") > 0 && volumeOf(spec, c, "POOLGAUGE_PROBE_DIR") > 0
-	}},
-	{"the queue's volume is larger than the queue, which deletes whole segments", func(spec *corev1.PodSpec, c *corev1.Container, _ bool) bool {
-		return queueSize(c) > 0 && volumeOf(spec, c, "POOLGAUGE_QUEUE_DIR") >= 2*queueSize(c)
-	}},
-	{"the probe's volume is larger than its file, also with those of processes that were killed", func(spec *corev1.PodSpec, c *corev1.Container, _ bool) bool {
-		return volumeOf(spec, c, "POOLGAUGE_PROBE_DIR") >= 16*probeBlock
-	}},
+	{
+		"it asks for CPU and memory, has a limit of memory and none of CPU",
+		func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
+			r := c.Resources
+			return !r.Requests.Cpu().IsZero() && !r.Requests.Memory().IsZero() && !r.Limits.Memory().IsZero() &&
+				r.Limits.Cpu().IsZero()
+		},
+	},
+	{
+		"it has a liveness probe, and neither a readiness nor a startup probe",
+		func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
+			return c.LivenessProbe != nil && c.ReadinessProbe == nil && c.StartupProbe == nil
+		},
+	},
+	{
+		"its limit of memory holds what was measured and, for a disk that fails, the queue",
+		func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
+			return c.Resources.Limits.Memory().Value() >= measuredUnderLoad+queueSize(c)
+		},
+	},
+	{
+		"its queue and its probe have a volume each, with a size limit",
+		func(spec *corev1.PodSpec, c *corev1.Container, _ bool) bool {
+			return volumeOf(spec, c, "POOLGAUGE_QUEUE_DIR") > 0 && volumeOf(spec, c, "POOLGAUGE_PROBE_DIR") > 0
+		},
+	},
+	{
+		"the queue's volume is larger than the queue, which deletes whole segments",
+		func(spec *corev1.PodSpec, c *corev1.Container, _ bool) bool {
+			return queueSize(c) > 0 && volumeOf(spec, c, "POOLGAUGE_QUEUE_DIR") >= 2*queueSize(c)
+		},
+	},
+	{
+		"the probe's volume is larger than its file, also with those of processes that were killed",
+		func(spec *corev1.PodSpec, c *corev1.Container, _ bool) bool {
+			return volumeOf(spec, c, "POOLGAUGE_PROBE_DIR") >= 16*probeBlock
+		},
+	},
 	{"its image has a version", func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
 		_, tag, tagged := strings.Cut(c.Image[strings.LastIndex(c.Image, "/")+1:], ":")
 		return tagged && tag != "latest"
 	}},
 	{"it says which pod it is by the downward API", func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
-		return env(c, "K8S_POD") != nil && env(c, "K8S_NAMESPACE") != nil && env(c, "K8S_NODE") != nil && env(c, "OTEL_RESOURCE_ATTRIBUTES") != nil
+		return env(c, "K8S_POD") != nil && env(c, "K8S_NAMESPACE") != nil && env(c, "K8S_NODE") != nil &&
+			env(c, "OTEL_RESOURCE_ATTRIBUTES") != nil
 	}},
 	{"it uses nothing of the host", func(spec *corev1.PodSpec, _ *corev1.Container, _ bool) bool {
 		return !spec.HostNetwork && !spec.HostPID && !spec.HostIPC
@@ -134,10 +161,14 @@ func hasNoToken(spec *corev1.PodSpec, c *corev1.Container, _ bool) bool {
 	})
 }
 
-// volumeOf returns the size limit of the emptyDir at the directory that a variable names, 0 if there is no such.
+// volumeOf returns the size limit of the emptyDir at the directory that a variable names, 0 if
+// there is no such.
 func volumeOf(spec *corev1.PodSpec, c *corev1.Container, variable string) int64 {
 	v := env(c, variable)
-	i := slices.IndexFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return v != nil && m.MountPath == v.Value && !m.ReadOnly })
+	i := slices.IndexFunc(
+		c.VolumeMounts,
+		func(m corev1.VolumeMount) bool { return v != nil && m.MountPath == v.Value && !m.ReadOnly },
+	)
 	if i < 0 {
 		return 0
 	}

@@ -15,7 +15,8 @@ import (
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
 )
 
-// mutator is an admission policy, compiled and run by the code of the API server, for a namespace that its binding selects.
+// mutator is an admission policy, compiled and run by the code of the API server, for a namespace
+// that its binding selects.
 type mutator struct {
 	*admission.Handler
 
@@ -41,10 +42,26 @@ func newMutator(p *admissionv1.MutatingAdmissionPolicy, namespace *corev1.Namesp
 		conditions = append(conditions, (*matchconditions.MatchCondition)(&p.Spec.MatchConditions[i]))
 	}
 	fail := admissionv1.Fail // an error of an expression is an error of the test
-	matches := matchconditions.NewMatcher(compiler.CompileCondition(conditions, options, stored), &fail, "policy", "validate", p.Name)
+	matches := matchconditions.NewMatcher(
+		compiler.CompileCondition(conditions, options, stored),
+		&fail,
+		"policy",
+		"validate",
+		p.Name,
+	)
 	options.HasPatchTypes = true
-	mutation := compiler.CompileMutatingEvaluator(&patch.JSONPatchCondition{Expression: p.Spec.Mutations[0].JSONPatch.Expression}, options, stored)
-	return &mutator{admission.NewHandler(admission.Create), compiler, matches, patch.NewJSONPatcher(mutation), namespace}, nil
+	mutation := compiler.CompileMutatingEvaluator(
+		&patch.JSONPatchCondition{Expression: p.Spec.Mutations[0].JSONPatch.Expression},
+		options,
+		stored,
+	)
+	return &mutator{
+		admission.NewHandler(admission.Create),
+		compiler,
+		matches,
+		patch.NewJSONPatcher(mutation),
+		namespace,
+	}, nil
 }
 
 // Admit implements admission.MutationInterface.

@@ -35,14 +35,16 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// server is the part of Kubernetes' API server that lets pods in: defaults, admission and validation, of its own code.
+// server is the part of Kubernetes' API server that lets pods in: defaults, admission and
+// validation, of its own code.
 type server struct {
 	plugins   []admission.Interface
 	namespace *corev1.Namespace
 	demanded  []corev1.ResourceName // by quotas
 }
 
-// newServer returns a server with the objects given, of which the policies, their bindings, one namespace, quotas and limit ranges matter.
+// newServer returns a server with the objects given, of which the policies, their bindings, one
+// namespace, quotas and limit ranges matter.
 func newServer(t *testing.T, objects ...runtime.Object) *server {
 	t.Helper()
 	capabilities.Setup(true, 0) // privileged pods, as most clusters let them in
@@ -89,8 +91,16 @@ func newServer(t *testing.T, objects ...runtime.Object) *server {
 	factory := informers.NewSharedInformerFactory(client, 0)
 	mapper := meta.NewDefaultRESTMapper([]schema.GroupVersion{corev1.SchemeGroupVersion})
 	mapper.Add(corev1.SchemeGroupVersion.WithKind("Pod"), meta.RESTScopeNamespace)
-	setup := initializer.New(client, dynamicfake.NewSimpleDynamicClient(runtime.NewScheme()), factory, authorizerfactory.NewAlwaysAllowAuthorizer(), utilfeature.DefaultFeatureGate,
-		compatibility.DefaultBuildEffectiveVersion(), t.Context().Done(), mapper)
+	setup := initializer.New(
+		client,
+		dynamicfake.NewSimpleDynamicClient(runtime.NewScheme()),
+		factory,
+		authorizerfactory.NewAlwaysAllowAuthorizer(),
+		utilfeature.DefaultFeatureGate,
+		compatibility.DefaultBuildEffectiveVersion(),
+		t.Context().Done(),
+		mapper,
+	)
 	for _, p := range s.plugins {
 		setup.Initialize(p)
 		if v, ok := p.(admission.InitializationValidator); ok {
@@ -105,10 +115,12 @@ func newServer(t *testing.T, objects ...runtime.Object) *server {
 	return s
 }
 
-// withoutSchemas is a client without OpenAPI, which the fake one does not have and JSON patches do not need.
+// withoutSchemas is a client without OpenAPI, which the fake one does not have and JSON patches do
+// not need.
 type withoutSchemas struct{ kubernetes.Interface }
 
-// IsWatchListSemanticsUnSupported tells informers that the fake client lists first, as it tells them itself.
+// IsWatchListSemanticsUnSupported tells informers that the fake client lists first, as it tells
+// them itself.
 func (withoutSchemas) IsWatchListSemanticsUnSupported() bool { return true }
 
 func (c withoutSchemas) Discovery() discovery.DiscoveryInterface {
@@ -130,8 +142,19 @@ func (s *server) create(ctx context.Context, pod *corev1.Pod) (*corev1.Pod, erro
 	if err := legacyscheme.Scheme.Convert(pod, stored, nil); err != nil {
 		return nil, err
 	}
-	attributes := admission.NewAttributesRecord(stored, nil, corev1.SchemeGroupVersion.WithKind("Pod"), pod.Namespace, pod.Name,
-		corev1.SchemeGroupVersion.WithResource("pods"), "", admission.Create, &metav1.CreateOptions{}, false, nil)
+	attributes := admission.NewAttributesRecord(
+		stored,
+		nil,
+		corev1.SchemeGroupVersion.WithKind("Pod"),
+		pod.Namespace,
+		pod.Name,
+		corev1.SchemeGroupVersion.WithResource("pods"),
+		"",
+		admission.Create,
+		&metav1.CreateOptions{},
+		false,
+		nil,
+	)
 	scheme := admission.NewObjectInterfacesFromScheme(legacyscheme.Scheme)
 	var refused []error
 	for range 2 { // the second time as the API server calls its plugins again after a change

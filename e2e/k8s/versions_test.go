@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// Every overlay builds to the same bytes with the kustomize of each kubectl from 1.29 to 1.36, and with that of the system. Each is built from a
-// module of its own, testdata/kustomize/VERSION, as a program.
+// Every overlay builds to the same bytes with the kustomize of each kubectl from 1.29 to 1.36, and
+// with that of the system. Each is built from a module of its own, testdata/kustomize/VERSION, as a
+// program.
 func TestKustomizeVersions(t *testing.T) {
 	overlays := []string{
 		"../../deploy/k8s/example", "../../deploy/k8s/injection", "../../deploy/k8s/daemonset", "../../deploy/gateway",
@@ -19,7 +20,8 @@ func TestKustomizeVersions(t *testing.T) {
 	for _, overlay := range overlays {
 		newest[overlay] = kustomized(t, overlay, kustomize(t, "5.8.1"), "build")
 	}
-	for _, version := range []string{"5.0.1", "5.4.2", "5.5.0", "5.6.0", "5.7.1"} { // 1.29: 5.0.4, 1.30: 5.0.4, 1.31: 5.4.2, 1.32: 5.5, 1.33: 5.6, 1.34: 5.7.1, 1.35 and 1.36: 5.8
+	// 1.29: 5.0.4, 1.30: 5.0.4, 1.31: 5.4.2, 1.32: 5.5, 1.33: 5.6, 1.34: 5.7.1, 1.35 and 1.36: 5.8
+	for _, version := range []string{"5.0.1", "5.4.2", "5.5.0", "5.6.0", "5.7.1"} {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
 			program := kustomize(t, version)
@@ -43,7 +45,8 @@ func TestKustomizeVersions(t *testing.T) {
 	})
 }
 
-// kustomize builds a version of the program and returns its path. Go's cache keeps what it is made of.
+// kustomize builds a version of the program and returns its path. Go's cache keeps what it is made
+// of.
 func kustomize(t *testing.T, version string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "kustomize")

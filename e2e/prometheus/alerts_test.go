@@ -15,7 +15,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// fault is what goes wrong beside three calm pools and a healthy sidecar, and the alert that must come of it, and no other.
+// fault is what goes wrong beside three calm pools and a healthy sidecar, and the alert that must
+// come of it, and no other.
 type fault struct {
 	app     app
 	world   func(*catalog.Metric, attribute.Set) (float64, bool)
@@ -25,7 +26,11 @@ type fault struct {
 }
 
 // wrong is another growth or value of the series of m with the attributes.
-func wrong(m *catalog.Metric, v float64, matching ...attribute.KeyValue) func(*catalog.Metric, attribute.Set) (float64, bool) {
+func wrong(
+	m *catalog.Metric,
+	v float64,
+	matching ...attribute.KeyValue,
+) func(*catalog.Metric, attribute.Set) (float64, bool) {
 	return func(got *catalog.Metric, a attribute.Set) (float64, bool) {
 		for _, kv := range matching {
 			if is, ok := a.Value(kv.Key); !ok || is != kv.Value {
@@ -58,50 +63,93 @@ func three(w func(*catalog.Metric, attribute.Set) (float64, bool)) []pod {
 }
 
 var faults = map[string]fault{
-	"three hours at 70 %":         {pods: []pod{{app: busy.run, world: healthy(), until: 3 * time.Hour}}},
-	"rolling restart":             {pods: rolling(busy.run)},
-	"uses get slower, with room":  {app: slower},
-	"young and in bursts":         {pods: []pod{{app: bursts, world: healthy(), until: 20 * time.Minute}}},
-	"scaled to zero":              {pods: []pod{{app: calm.run, world: healthy(), until: 20 * time.Minute}, {name: "other", world: healthy(), until: time.Hour}}},
-	"saturated":                   {app: saturated, alerts: []string{"PoolSaturated"}},
-	"waiting for ever":            {app: hangs, alerts: []string{"PoolStuck"}},
-	"deadlock of database/sql":    {app: deadlock, lasting: 40 * time.Minute, alerts: []string{"PoolStuck"}},
-	"rejected":                    {app: rejecting, alerts: []string{"PoolNotServing"}},
-	"timed out":                   {app: timingOut, alerts: []string{"PoolNotServing"}},
-	"creating is refused":         {app: refusing, alerts: []string{"PoolCreateFailing"}},
-	"creating gets no answer":     {app: unreachable, alerts: []string{"PoolCreateFailing"}},
-	"the database is down":        {app: down, alerts: []string{"PoolCreateFailing"}},
-	"tasks fail":                  {app: failing, alerts: []string{"PoolUsesFailing"}},
-	"tasks panic":                 {app: panicking, alerts: []string{"PoolUsesFailing"}},
-	"head of line":                {app: headOfLine, alerts: []string{"PoolWaitsWithRoom"}},
-	"larger than the pool":        {app: tooLarge, alerts: []string{"PoolWaitsWithRoom"}},
-	"one full host of many":       {app: fullHost, alerts: []string{"PoolSaturated"}},
-	"a full listener":             {app: fullListener, alerts: []string{"PoolFull"}},
-	"leases are not given back":   {app: leaking, lasting: 150 * time.Minute, alerts: []string{"PoolLeaking"}},
-	"bursts":                      {app: bursts, lasting: 90 * time.Minute, alerts: []string{"PoolWaitsOverObjective"}},
-	"quota":                       {world: wrong(catalog.CgroupCPUThrottledPeriods, 4), lasting: 40 * time.Minute, alerts: []string{"ContainerThrottled"}},
-	"memory pressure":             {world: wrong(catalog.PressureStallTime, 0.2, ofGroup...), alerts: []string{"MemoryPressure"}},
-	"memory pressure of the host": {pods: three(wrong(catalog.PressureStallTime, 0.2, ofHost...)), alerts: []string{"MemoryPressure"}},
-	"killed for memory": {
-		world: wrong(catalog.CgroupMemoryEvents, 0.005, catalog.CgroupEventKey.String("oom_kill")), alerts: []string{"OutOfMemory"},
+	"three hours at 70 %":        {pods: []pod{{app: busy.run, world: healthy(), until: 3 * time.Hour}}},
+	"rolling restart":            {pods: rolling(busy.run)},
+	"uses get slower, with room": {app: slower},
+	"young and in bursts":        {pods: []pod{{app: bursts, world: healthy(), until: 20 * time.Minute}}},
+	"scaled to zero": {
+		pods: []pod{
+			{app: calm.run, world: healthy(), until: 20 * time.Minute},
+			{name: "other", world: healthy(), until: time.Hour},
+		},
 	},
-	"a volume fills":     {pods: three(wrong(catalog.SystemFilesystemUsage, 30, used)), alerts: []string{"VolumeFilling"}},
+	"saturated":                 {app: saturated, alerts: []string{"PoolSaturated"}},
+	"waiting for ever":          {app: hangs, alerts: []string{"PoolStuck"}},
+	"deadlock of database/sql":  {app: deadlock, lasting: 40 * time.Minute, alerts: []string{"PoolStuck"}},
+	"rejected":                  {app: rejecting, alerts: []string{"PoolNotServing"}},
+	"timed out":                 {app: timingOut, alerts: []string{"PoolNotServing"}},
+	"creating is refused":       {app: refusing, alerts: []string{"PoolCreateFailing"}},
+	"creating gets no answer":   {app: unreachable, alerts: []string{"PoolCreateFailing"}},
+	"the database is down":      {app: down, alerts: []string{"PoolCreateFailing"}},
+	"tasks fail":                {app: failing, alerts: []string{"PoolUsesFailing"}},
+	"tasks panic":               {app: panicking, alerts: []string{"PoolUsesFailing"}},
+	"head of line":              {app: headOfLine, alerts: []string{"PoolWaitsWithRoom"}},
+	"larger than the pool":      {app: tooLarge, alerts: []string{"PoolWaitsWithRoom"}},
+	"one full host of many":     {app: fullHost, alerts: []string{"PoolSaturated"}},
+	"a full listener":           {app: fullListener, alerts: []string{"PoolFull"}},
+	"leases are not given back": {app: leaking, lasting: 150 * time.Minute, alerts: []string{"PoolLeaking"}},
+	"bursts":                    {app: bursts, lasting: 90 * time.Minute, alerts: []string{"PoolWaitsOverObjective"}},
+	"quota": {
+		world:   wrong(catalog.CgroupCPUThrottledPeriods, 4),
+		lasting: 40 * time.Minute,
+		alerts:  []string{"ContainerThrottled"},
+	},
+	"memory pressure": {
+		world:  wrong(catalog.PressureStallTime, 0.2, ofGroup...),
+		alerts: []string{"MemoryPressure"},
+	},
+	"memory pressure of the host": {
+		pods:   three(wrong(catalog.PressureStallTime, 0.2, ofHost...)),
+		alerts: []string{"MemoryPressure"},
+	},
+	"killed for memory": {
+		world: wrong(
+			catalog.CgroupMemoryEvents,
+			0.005,
+			catalog.CgroupEventKey.String("oom_kill"),
+		),
+		alerts: []string{"OutOfMemory"},
+	},
+	"a volume fills": {
+		pods:   three(wrong(catalog.SystemFilesystemUsage, 30, used)),
+		alerts: []string{"VolumeFilling"},
+	},
 	"no inodes are left": {world: wrong(catalog.FilesystemInodes, 30, used), alerts: []string{"VolumeFilling"}},
 	"slow disk":          {pods: three(wrong(catalog.ProbeDuration, 0.4, syncs...)), alerts: []string{"DiskSlow"}},
 	"probe fails":        {pods: three(wrong(catalog.ProbeRuns, 3, tcp...)), alerts: []string{"ProbeFailing"}},
-	"old certificate":    {world: wrong(catalog.ProbeCertificateRemaining, 86400), alerts: []string{"CertificateExpiring"}},
-	"points are dropped": {world: either(wrong(catalog.RelayPoints, 2, full...), wrong(catalog.RelayQueueUsage, 4e6)), alerts: []string{"SidecarDropping"}},
-	"the queue fills":    {world: either(wrong(catalog.RelayQueueUsage, 3e6), wrong(catalog.RelayQueueAge, 900)), alerts: []string{"SidecarQueueFilling"}},
+	"old certificate": {
+		world:  wrong(catalog.ProbeCertificateRemaining, 86400),
+		alerts: []string{"CertificateExpiring"},
+	},
+	"points are dropped": {
+		world:  either(wrong(catalog.RelayPoints, 2, full...), wrong(catalog.RelayQueueUsage, 4e6)),
+		alerts: []string{"SidecarDropping"},
+	},
+	"the queue fills": {
+		world:  either(wrong(catalog.RelayQueueUsage, 3e6), wrong(catalog.RelayQueueAge, 900)),
+		alerts: []string{"SidecarQueueFilling"},
+	},
 	"upstream away": {
-		world:  either(wrong(catalog.UpstreamAvailable, 0, catalog.LaneKey.String("traces")), wrong(catalog.RelayQueueAge, 900)),
+		world: either(
+			wrong(catalog.UpstreamAvailable, 0, catalog.LaneKey.String("traces")),
+			wrong(catalog.RelayQueueAge, 900),
+		),
 		alerts: []string{"SidecarUpstreamAway"},
 	},
-	"a slow upstream":        {world: wrong(catalog.RelayQueueAge, 900, catalog.LaneKey.String("logs")), alerts: []string{"SidecarBehind"}},
+	"a slow upstream": {
+		world:  wrong(catalog.RelayQueueAge, 900, catalog.LaneKey.String("logs")),
+		alerts: []string{"SidecarBehind"},
+	},
 	"the queue's disk fails": {world: wrong(catalog.RelayQueueDurable, 0), alerts: []string{"SidecarQueueNotDurable"}},
-	"the sidecar dies":       {pods: []pod{{app: calm.run, world: dying(), until: 40 * time.Minute}}, alerts: []string{"SidecarAbsent"}},
+	"the sidecar dies": {
+		pods:   []pod{{app: calm.run, world: dying(), until: 40 * time.Minute}},
+		alerts: []string{"SidecarAbsent"},
+	},
 }
 
-func either(a, b func(*catalog.Metric, attribute.Set) (float64, bool)) func(*catalog.Metric, attribute.Set) (float64, bool) {
+func either(
+	a, b func(*catalog.Metric, attribute.Set) (float64, bool),
+) func(*catalog.Metric, attribute.Set) (float64, bool) {
 	return func(m *catalog.Metric, s attribute.Set) (float64, bool) {
 		if v, ok := a(m, s); ok {
 			return v, ok
@@ -191,7 +239,11 @@ func TestNoAlertOfAProcessThatIsGone(t *testing.T) {
 		"head of line": headOfLine,
 	} {
 		t.Run(name, func(t *testing.T) {
-			exports := timeline(t, pod{app: a, until: lasting}, pod{name: "other", app: calm.run, world: healthy(), until: lasting + 20*time.Minute})
+			exports := timeline(
+				t,
+				pod{app: a, until: lasting},
+				pod{name: "other", app: calm.run, world: healthy(), until: lasting + 20*time.Minute},
+			)
 			t.Parallel()
 			if got := fired(t, exports, lasting+3*time.Minute); len(got) > 0 {
 				t.Errorf("fired: %q", got)
@@ -200,7 +252,8 @@ func TestNoAlertOfAProcessThatIsGone(t *testing.T) {
 	}
 }
 
-// withoutRace leaves to `make alerts` what the race detector makes five times as slow: hours of Prometheus.
+// withoutRace leaves to `make alerts` what the race detector makes five times as slow: hours of
+// Prometheus.
 func withoutRace(t *testing.T) {
 	t.Helper()
 	if raceEnabled {
@@ -223,7 +276,8 @@ func fired(t *testing.T, exports []export, after time.Duration) []string {
 	return list
 }
 
-// evaluate replays exports into a new Prometheus, evaluates the rules as it would, and shows each group that was after a time.
+// evaluate replays exports into a new Prometheus, evaluates the rules as it would, and shows each
+// group that was after a time.
 func evaluate(t *testing.T, exports []export, after time.Duration, show func(*rules.Group)) {
 	t.Helper()
 	e := startEngine(t)
@@ -247,7 +301,8 @@ func evaluate(t *testing.T, exports []export, after time.Duration, show func(*ru
 	}
 }
 
-// evaluation is how often the rules are evaluated: as is Prometheus' default, and half as often as in prometheus.yml.
+// evaluation is how often the rules are evaluated: as is Prometheus' default, and half as often as
+// in prometheus.yml.
 const evaluation = time.Minute
 
 // count raises most to how often each alert fires now.

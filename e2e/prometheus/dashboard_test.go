@@ -83,8 +83,16 @@ func interpolate(d dashboard, expr, rateInterval string) string {
 func TestDashboardRules(t *testing.T) {
 	for name, d := range dashboards(t) {
 		t.Run(name, func(t *testing.T) {
-			if d.Editable || d.SchemaVersion < 36 || d.UID == "" || !slices.Contains(d.Tags, "poolgauge") || len(d.Links) != 2 {
-				t.Errorf("editable %v, schema %d, uid %q, tags %v, %d links", d.Editable, d.SchemaVersion, d.UID, d.Tags, len(d.Links))
+			if d.Editable || d.SchemaVersion < 36 || d.UID == "" || !slices.Contains(d.Tags, "poolgauge") ||
+				len(d.Links) != 2 {
+				t.Errorf(
+					"editable %v, schema %d, uid %q, tags %v, %d links",
+					d.Editable,
+					d.SchemaVersion,
+					d.UID,
+					d.Tags,
+					len(d.Links),
+				)
 			}
 			checkVariables(t, d)
 			for _, p := range d.Panels {
@@ -109,7 +117,10 @@ func checkVariables(t *testing.T, d dashboard) {
 			t.Errorf("variable %s has no label", v.Name)
 		}
 		if v.Type == "query" && (!v.Multi || !v.IncludeAll || v.AllValue != ".*" || v.Refresh != 2) {
-			t.Errorf("variable %s: multi, with All (also what lacks the label), and refreshed with the time range", v.Name)
+			t.Errorf(
+				"variable %s: multi, with All (also what lacks the label), and refreshed with the time range",
+				v.Name,
+			)
 		}
 		if v.Type == "query" {
 			if _, err := engine.Parser().ParseExpr(interpolate(d, selection(v), "1m")); err != nil {
@@ -130,7 +141,8 @@ func selection(v variable) string {
 
 func checkPanel(t *testing.T, d dashboard, p panel) {
 	t.Helper()
-	if p.Description == "" || p.FieldConfig.Defaults.Unit == "" && p.Type != "table" || len(p.FieldConfig.Defaults.Thresholds.Steps) == 0 {
+	if p.Description == "" || p.FieldConfig.Defaults.Unit == "" && p.Type != "table" ||
+		len(p.FieldConfig.Defaults.Thresholds.Steps) == 0 {
 		t.Errorf("panel %q lacks a description, a unit or thresholds", p.Title)
 	}
 	if p.Datasource.UID != "${datasource}" || len(p.Targets) == 0 {
@@ -145,7 +157,16 @@ func checkPanel(t *testing.T, d dashboard, p panel) {
 			t.Errorf("panel %q: %v in %s", p.Title, err, target.Expr)
 			continue
 		}
-		if strings.Count(target.Expr, "])") != strings.Count(target.Expr, "[$__rate_interval])")+strings.Count(target.Expr, "[2m])") {
+		if strings.Count(
+			target.Expr,
+			"])",
+		) != strings.Count(
+			target.Expr,
+			"[$__rate_interval])",
+		)+strings.Count(
+			target.Expr,
+			"[2m])",
+		) {
 			t.Errorf("panel %q: a range that is not $__rate_interval: %s", p.Title, target.Expr)
 		}
 		parser.Inspect(expr, func(n parser.Node, path []parser.Node) error {

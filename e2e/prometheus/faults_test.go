@@ -29,7 +29,11 @@ func late(ctx context.Context, began time.Time) bool {
 func saturated(ctx context.Context, meters instrument.Option) {
 	s := semaphore("faulty", 8, meters)
 	defer s.Close()
-	requests(ctx, 128*time.Millisecond, func(x float64) { hold(context.Background(), s, time.Duration(x*float64(time.Second))) })
+	requests(
+		ctx,
+		128*time.Millisecond,
+		func(x float64) { hold(context.Background(), s, time.Duration(x*float64(time.Second))) },
+	)
 }
 
 // bursts are of 40 requests at once, on a pool with 8 slots that is idle between them.
@@ -59,7 +63,8 @@ func hangs(ctx context.Context, meters instrument.Option) {
 	})
 }
 
-// deadlock is a database whose transactions each need a second connection: they have all connections, and wait for ever.
+// deadlock is a database whose transactions each need a second connection: they have all
+// connections, and wait for ever.
 func deadlock(ctx context.Context, meters instrument.Option) {
 	db := sql.OpenDB(new(database))
 	db.SetMaxOpenConns(5)
@@ -124,7 +129,8 @@ func (c connection) ExecContext(context.Context, string, []driver.NamedValue) (d
 	return driver.ResultNoRows, nil
 }
 
-// resources is a pool of eight resources, used for 100 ms twice a second, of which each is made anew. A use has a deadline of 5 s.
+// resources is a pool of eight resources, used for 100 ms twice a second, of which each is made
+// anew. A use has a deadline of 5 s.
 func resources(construct func(late bool) error) app {
 	return func(ctx context.Context, meters instrument.Option) {
 		began := time.Now()
@@ -201,7 +207,8 @@ var (
 	})
 )
 
-// timingOut is a semaphore with twice the work that it can do, whose callers wait for half a second.
+// timingOut is a semaphore with twice the work that it can do, whose callers wait for half a
+// second.
 func timingOut(ctx context.Context, meters instrument.Option) {
 	s := semaphore("faulty", 8, meters)
 	defer s.Close()
@@ -217,7 +224,8 @@ func timingOut(ctx context.Context, meters instrument.Option) {
 	})
 }
 
-// headOfLine is a semaphore of which one permit is held and all are wanted: everybody else waits behind that.
+// headOfLine is a semaphore of which one permit is held and all are wanted: everybody else waits
+// behind that.
 func headOfLine(ctx context.Context, meters instrument.Option) {
 	s := semaphore("faulty", 8, meters)
 	defer s.Close()
@@ -237,7 +245,8 @@ func headOfLine(ctx context.Context, meters instrument.Option) {
 	})
 }
 
-// tooLarge is a request for more permits than there are, which waits for ever, while others are served.
+// tooLarge is a request for more permits than there are, which waits for ever, while others are
+// served.
 func tooLarge(ctx context.Context, meters instrument.Option) {
 	s := semaphore("faulty", 8, meters)
 	defer s.Close()
@@ -288,7 +297,8 @@ func (l clients) Accept() (net.Conn, error) {
 func (clients) Close() error   { return nil }
 func (clients) Addr() net.Addr { return &net.TCPAddr{} }
 
-// fullHost is what an http.Transport with 20 hosts of 5 connections each reports when one of them is full and slow, and requests wait.
+// fullHost is what an http.Transport with 20 hosts of 5 connections each reports when one of them
+// is full and slow, and requests wait.
 func fullHost(ctx context.Context, meters instrument.Option) {
 	began := time.Now()
 	r, err := instrument.Observe("faulty", wraphttp.Kind, func() (s instrument.Stats) {
@@ -302,10 +312,18 @@ func fullHost(ctx context.Context, meters instrument.Option) {
 			var of instrument.Stats
 			of.Limit, of.Pending = instrument.Some[int64](5), instrument.Some(waiting)
 			of.Usage[instrument.Used] = instrument.Some(used)
-			of.Requests[instrument.Acquired], of.Completed[instrument.OK] = instrument.Some(served), instrument.Some(max(0, served-used))
+			of.Requests[instrument.Acquired], of.Completed[instrument.OK] = instrument.Some(
+				served,
+			), instrument.Some(
+				max(0, served-used),
+			)
 			s.Parts = append(s.Parts, instrument.Part{
-				Attributes: []attribute.KeyValue{semconv.ServerAddress(fmt.Sprintf("host-%d", host)), semconv.ServerPort(443), semconv.URLScheme("https")},
-				Stats:      of,
+				Attributes: []attribute.KeyValue{
+					semconv.ServerAddress(fmt.Sprintf("host-%d", host)),
+					semconv.ServerPort(443),
+					semconv.URLScheme("https"),
+				},
+				Stats: of,
 			})
 		}
 		return s
@@ -317,7 +335,13 @@ func fullHost(ctx context.Context, meters instrument.Option) {
 
 // leaking is a pool of 60 of which a lease is lost every three minutes.
 func leaking(ctx context.Context, meters instrument.Option) {
-	p, err := pools.NewResources("faulty", 60, func(context.Context) (int, error) { return 0, nil }, pools.ResourcesConfig[int]{}, meters)
+	p, err := pools.NewResources(
+		"faulty",
+		60,
+		func(context.Context) (int, error) { return 0, nil },
+		pools.ResourcesConfig[int]{},
+		meters,
+	)
 	must(err)
 	last := time.Now()
 	var lost []pools.Lease[int]

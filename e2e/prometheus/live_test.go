@@ -15,9 +15,10 @@ import (
 // patience is how long the test waits for data; only a failing test waits so long.
 const patience = 90 * time.Second
 
-// The example service reports to the real sidecar, which relays, and both end up in one Prometheus. Every query whose series this machine has
-// finds data; those that it lacks, such as a quota's or the pressure of control groups, are covered by the healthy pod above, as is the age of
-// an empty queue.
+// The example service reports to the real sidecar, which relays, and both end up in one Prometheus.
+// Every query whose series this machine has finds data; those that it lacks, such as a quota's or
+// the pressure of control groups, are covered by the healthy pod above, as is the age of an empty
+// queue.
 func TestTheRealSidecarAndTheExampleService(t *testing.T) {
 	e := startEngine(t)
 	s := startStack(t, e)

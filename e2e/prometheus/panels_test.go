@@ -15,8 +15,8 @@ import (
 	names "github.com/poolgauge/poolgauge/internal/promql"
 )
 
-// Every query of every panel and every variable, and every selector of every rule and alert, finds data in a healthy pod, with native
-// histograms and with explicit buckets.
+// Every query of every panel and every variable, and every selector of every rule and alert, finds
+// data in a healthy pod, with native histograms and with explicit buckets.
 func TestEverythingFindsDataInAHealthyPod(t *testing.T) {
 	for name, explicit := range map[string]bool{"native": false, "explicit": true} {
 		t.Run(name, func(t *testing.T) {
@@ -36,15 +36,27 @@ func TestEverythingFindsDataInAHealthyPod(t *testing.T) {
 	}
 }
 
-// unused are the rows that a healthy app's pools need not emit: nobody waits, on a fake clock no thread has a time, and only wrapped pools do
-// not say how long each request waits.
+// unused are the rows that a healthy app's pools need not emit: nobody waits, on a fake clock no
+// thread has a time, and only wrapped pools do not say how long each request waits.
 var unused = []*catalog.Metric{catalog.PoolPendingAge, catalog.PoolUseCPUTime, catalog.PoolWaits, catalog.PoolWaitTime}
 
 // faulty are what rules look at and only faults have, and what another exporter has.
-var faulty = []string{"pool:poolgauge_create_failed:ratio_rate5m", "sidecar:poolgauge_lost:increase10m", "kube_pod_status_phase"}
+var faulty = []string{
+	"pool:poolgauge_create_failed:ratio_rate5m",
+	"sidecar:poolgauge_lost:increase10m",
+	"kube_pod_status_phase",
+}
 
 // checkData evaluates every query of d all of whose series there are.
-func checkData(t *testing.T, e *engine.Engine, file string, d dashboard, at time.Time, rateInterval string, has func(*parser.VectorSelector) bool) {
+func checkData(
+	t *testing.T,
+	e *engine.Engine,
+	file string,
+	d dashboard,
+	at time.Time,
+	rateInterval string,
+	has func(*parser.VectorSelector) bool,
+) {
 	t.Helper()
 	for _, v := range d.Templating.List {
 		if v.Type == "query" && !hasData(t, e, interpolate(d, selection(v), rateInterval), at) {
@@ -54,7 +66,10 @@ func checkData(t *testing.T, e *engine.Engine, file string, d dashboard, at time
 	for _, p := range d.Panels {
 		for _, target := range p.Targets {
 			expr := interpolate(d, target.Expr, rateInterval)
-			if slices.ContainsFunc(selectors(t, expr), func(s *parser.VectorSelector) bool { return isUnused(s.Name) || !has(s) }) {
+			if slices.ContainsFunc(
+				selectors(t, expr),
+				func(s *parser.VectorSelector) bool { return isUnused(s.Name) || !has(s) },
+			) {
 				continue
 			}
 			if !hasData(t, e, expr, at) {
@@ -95,7 +110,8 @@ func selectors(t *testing.T, query string) []*parser.VectorSelector {
 	return list
 }
 
-// checkRuleSelectors: in a healthy pod an alert finds nothing, but what it looks at is there. A histogram is of one form or the other.
+// checkRuleSelectors: in a healthy pod an alert finds nothing, but what it looks at is there. A
+// histogram is of one form or the other.
 func checkRuleSelectors(t *testing.T, e *engine.Engine, at time.Time) {
 	t.Helper()
 	groups, err := e.Rules(t.Context(), deploy+"/prometheus/rules.yaml", time.Minute)

@@ -23,8 +23,8 @@ var (
 	minutes  = flag.Int("minutes", 8, "how long the pools run for the pictures")
 )
 
-// TestPictures draws the dashboards from what the real sidecar and the example service report while its payments get slow for a while. It needs
-// chromium, and render/node_modules by npm ci:
+// TestPictures draws the dashboards from what the real sidecar and the example service report while
+// its payments get slow for a while. It needs chromium, and render/node_modules by npm ci:
 //
 //	go test -run TestPictures -timeout 30m -args -pictures ../../docs/images
 func TestPictures(t *testing.T) {
@@ -47,7 +47,13 @@ func TestPictures(t *testing.T) {
 		page := filepath.Join(t.TempDir(), "page.html")
 		writePage(t, page, file, figures(t, e, d, from, to))
 		for _, width := range []int{1280, 1920} {
-			shoot(t, page, d, filepath.Join(*pictures, strings.TrimSuffix(file, ".json")+"-"+strconv.Itoa(width)+".png"), width)
+			shoot(
+				t,
+				page,
+				d,
+				filepath.Join(*pictures, strings.TrimSuffix(file, ".json")+"-"+strconv.Itoa(width)+".png"),
+				width,
+			)
 		}
 	}
 }
@@ -113,11 +119,17 @@ func seriesOf(m promql.Matrix, legend string, from time.Time, step time.Duration
 	for _, s := range m {
 		values, found := make([]*float64, n), false
 		for _, f := range s.Floats {
-			if i := int(math.Round(float64(f.T-from.UnixMilli()) / float64(step.Milliseconds()))); i < n && !math.IsNaN(f.F) && !math.IsInf(f.F, 0) {
+			if i := int(
+				math.Round(float64(f.T-from.UnixMilli()) / float64(step.Milliseconds())),
+			); i < n && !math.IsNaN(f.F) &&
+				!math.IsInf(f.F, 0) {
 				values[i], found = &f.F, true
 			}
 		}
-		name := placeholder.ReplaceAllStringFunc(legend, func(l string) string { return s.Metric.Get(strings.Trim(l, "{}")) })
+		name := placeholder.ReplaceAllStringFunc(
+			legend,
+			func(l string) string { return s.Metric.Get(strings.Trim(l, "{}")) },
+		)
 		if found {
 			list = append(list, map[string]any{"name": name, "values": values})
 		}
@@ -131,7 +143,10 @@ func cellsOf(m promql.Matrix) []map[string]any {
 		for _, h := range s.Histograms {
 			for it := h.H.PositiveBucketIterator(); it.Next(); {
 				if b := it.At(); b.Count > 0 {
-					list = append(list, map[string]any{"time": float64(h.T) / 1000, "low": b.Lower, "high": b.Upper, "count": b.Count})
+					list = append(
+						list,
+						map[string]any{"time": float64(h.T) / 1000, "low": b.Lower, "high": b.Upper, "count": b.Count},
+					)
 				}
 			}
 		}
@@ -153,8 +168,16 @@ func writePage(t *testing.T, path, file string, r results) {
 		t.Fatal(err)
 	}
 	page := strings.NewReplacer(
-		"{{UPLOT_CSS}}", read("render/node_modules/uplot/dist/uPlot.min.css"), "{{UPLOT_JS}}", read("render/node_modules/uplot/dist/uPlot.iife.min.js"),
-		"{{DASHBOARD}}", read(deploy+"/grafana/"+file), "{{DATA}}", string(data), "{{DRAW}}", read("render/draw.js"),
+		"{{UPLOT_CSS}}",
+		read("render/node_modules/uplot/dist/uPlot.min.css"),
+		"{{UPLOT_JS}}",
+		read("render/node_modules/uplot/dist/uPlot.iife.min.js"),
+		"{{DASHBOARD}}",
+		read(deploy+"/grafana/"+file),
+		"{{DATA}}",
+		string(data),
+		"{{DRAW}}",
+		read("render/draw.js"),
 	).Replace(read("render/page.html"))
 	if err := os.WriteFile(path, []byte(page), 0o600); err != nil {
 		t.Fatal(err)
@@ -173,7 +196,9 @@ func shoot(t *testing.T, page string, d dashboard, picture string, width int) {
 		t.Fatal(err)
 	}
 	out, err := exec.Command("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync", "--hide-scrollbars",
-		"--user-data-dir="+t.TempDir(), "--screenshot="+picture, "--window-size="+strconv.Itoa(width)+","+strconv.Itoa(rows*38+108), "file://"+page).CombinedOutput()
+		"--user-data-dir="+t.TempDir(),
+		"--screenshot="+picture, "--window-size="+strconv.Itoa(width)+","+strconv.Itoa(rows*38+108), "file://"+page).
+		CombinedOutput()
 	if err != nil {
 		t.Fatalf("chromium: %v\n%s", err, out)
 	}

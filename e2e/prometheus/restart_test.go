@@ -18,7 +18,8 @@ func constant(ctx context.Context, meters instrument.Option) {
 	s.Release(18)
 }
 
-// An app that was restarted counts once, although Prometheus would still show what has ended; and a node once, although three sidecars see it.
+// An app that was restarted counts once, although Prometheus would still show what has ended; and a
+// node once, although three sidecars see it.
 func TestPanelsCountOnce(t *testing.T) {
 	const lasting = 12 * time.Minute
 	pods := []pod{

@@ -39,7 +39,8 @@ func TestTheOperatorsRulesAreCurrent(t *testing.T) {
 	}
 }
 
-// A runbook says what an alert means, how to check and what to do; and none is left of an alert that is gone.
+// A runbook says what an alert means, how to check and what to do; and none is left of an alert
+// that is gone.
 func TestEveryAlertHasARunbook(t *testing.T) {
 	sections := map[string]string{}
 	for _, section := range strings.Split(read(t, "../../docs/runbooks.md"), "\n## ")[1:] {
@@ -66,7 +67,8 @@ func TestEveryAlertHasARunbook(t *testing.T) {
 	}
 }
 
-// Every metric, label and value that a rule names is one of the table's, of a record's or of kube-state-metrics.
+// Every metric, label and value that a rule names is one of the table's, of a record's or of
+// kube-state-metrics.
 func TestRulesNameWhatThereIs(t *testing.T) {
 	table := tableLabels()
 	groups, err := startEngine(t).Rules(t.Context(), deploy+"/prometheus/rules.yaml", interval)

@@ -22,8 +22,9 @@ scrape_configs:
   - {job_name: poolgauge, honor_labels: true, scrape_native_histograms: %t}
 `
 
-// What a scrape of the sidecar's page has is what comes over OTLP: the same series under the same labels, the same counts and quantiles, and data for
-// every panel and rule. That of a scrape in text has explicit buckets.
+// What a scrape of the sidecar's page has is what comes over OTLP: the same series under the same
+// labels, the same counts and quantiles, and data for every panel and rule. That of a scrape in
+// text has explicit buckets.
 func TestScrape(t *testing.T) {
 	overOTLP := startEngine(t)
 	s := startStack(t, overOTLP)
@@ -56,7 +57,8 @@ func TestScrape(t *testing.T) {
 	s.stop()
 }
 
-// samePanels checks that what has data over OTLP has it scraped: every query of the panels, and every selector of the rules.
+// samePanels checks that what has data over OTLP has it scraped: every query of the panels, and
+// every selector of the rules.
 func samePanels(t *testing.T, overOTLP *engine.Engine, scraped map[bool]*engine.Engine, at time.Time) {
 	t.Helper()
 	queries := map[string]string{}
@@ -86,7 +88,8 @@ func samePanels(t *testing.T, overOTLP *engine.Engine, scraped map[bool]*engine.
 		}
 		with++
 		for native, e := range scraped {
-			// In text a histogram is one of explicit buckets, by another name: panels take both, and so do the rules, by two selectors.
+			// In text a histogram is one of explicit buckets, by another name: panels take both,
+			// and so do the rules, by two selectors.
 			if strings.HasPrefix(of, "rule ") && !native {
 				continue
 			}
@@ -156,7 +159,8 @@ func checkMetrics(t *testing.T, url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	standard := []string{"go_goroutine_count", "process_thread_count", "system_cpu_logical_count"} // OpenTelemetry's names, which dashboards select by
+	// OpenTelemetry's names, which dashboards select by
+	standard := []string{"go_goroutine_count", "process_thread_count", "system_cpu_logical_count"}
 	for _, p := range problems {
 		if slices.Contains(standard, p.Metric) && strings.Contains(p.Text, "_count") {
 			continue

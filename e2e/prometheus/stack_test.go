@@ -18,8 +18,8 @@ import (
 	"github.com/poolgauge/poolgauge/e2e/prometheus/internal/engine"
 )
 
-// stack is the example service with a sidecar beside it, as in a pod: the service sends OTLP to the sidecar, and the sidecar, with its own
-// points, to Prometheus.
+// stack is the example service with a sidecar beside it, as in a pod: the service sends OTLP to the
+// sidecar, and the sidecar, with its own points, to Prometheus.
 type stack struct {
 	orders, paid string // URLs of the service and of its payments
 	page         string // host:port of the sidecar's
@@ -60,9 +60,20 @@ func (s *stack) sidecar(t *testing.T, upstream, relay string) (end func()) {
 	if raceEnabled {
 		tags = append(tags, "-race")
 	}
-	cmd := exec.Command(build(t, "../..", "./cmd/sidecar", "sidecar", tags...), "--interval=1s", "--probe-cpu-interval=1s",
-		"--probe-parallelism-interval=2s", "--probe-disk-interval=1s", "--probe-tcp="+strings.TrimPrefix(upstream, "http://"), "--probe-tcp-interval=1s",
-		"--probe-budget=50", "--health-address=off", "--page-address="+s.page, "--relay-grpc-address="+relay, "--relay-http-address=off")
+	cmd := exec.Command(
+		build(t, "../..", "./cmd/sidecar", "sidecar", tags...),
+		"--interval=1s",
+		"--probe-cpu-interval=1s",
+		"--probe-parallelism-interval=2s",
+		"--probe-disk-interval=1s",
+		"--probe-tcp="+strings.TrimPrefix(upstream, "http://"),
+		"--probe-tcp-interval=1s",
+		"--probe-budget=50",
+		"--health-address=off",
+		"--page-address="+s.page,
+		"--relay-grpc-address="+relay,
+		"--relay-http-address=off",
+	)
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir(), identityVariable, "GORACE=atexit_sleep_ms=0",
 		"OTEL_EXPORTER_OTLP_ENDPOINT=" + upstream + "/api/v1/otlp", "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
@@ -76,7 +87,12 @@ func (s *stack) serve(t *testing.T, relay string) (end func()) {
 	t.Helper()
 	cmd := exec.Command(s.binary, "serve", "-listen=127.0.0.1:0", "-sqlite="+filepath.Join(t.TempDir(), "orders.db"))
 	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "OTEL_SERVICE_NAME=orders", "OTEL_METRIC_EXPORT_INTERVAL=1000", "OTEL_EXPORTER_OTLP_ENDPOINT=http://" + relay,
+		"PATH=" + os.Getenv(
+			"PATH",
+		),
+		"OTEL_SERVICE_NAME=orders",
+		"OTEL_METRIC_EXPORT_INTERVAL=1000",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + relay,
 	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -111,13 +127,19 @@ func run(t *testing.T, cmd *exec.Cmd) (end func()) {
 
 // load sends orders until the time is over or the test ends.
 func (s *stack) load(t *testing.T, rate int, lasting time.Duration) {
-	_ = exec.CommandContext(t.Context(), s.binary, "load", "-target="+s.orders, fmt.Sprintf("-rate=%d", rate), "-duration="+lasting.String()).Run()
+	_ = exec.CommandContext(t.Context(), s.binary, "load", "-target="+s.orders, fmt.Sprintf("-rate=%d", rate), "-duration="+lasting.String()).
+		Run()
 }
 
 // payments makes every payment take so long.
 func (s *stack) payments(t *testing.T, latency string) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.paid+"/faults?errors=0.01&latency="+latency, http.NoBody)
+	r, err := http.NewRequestWithContext(
+		t.Context(),
+		http.MethodPut,
+		s.paid+"/faults?errors=0.01&latency="+latency,
+		http.NoBody,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

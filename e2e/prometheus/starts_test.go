@@ -21,7 +21,14 @@ func awaitPoints(t *testing.T, e *engine.Engine, since time.Time, want float64) 
 	defer tick.Stop()
 	for {
 		window := time.Since(since)
-		v, err := e.Instant(t.Context(), fmt.Sprintf(`max(count_over_time(system_cpu_time_seconds_total{cpu_mode="idle"}[%dms]))`, max(1, window.Milliseconds())), time.Now())
+		v, err := e.Instant(
+			t.Context(),
+			fmt.Sprintf(
+				`max(count_over_time(system_cpu_time_seconds_total{cpu_mode="idle"}[%dms]))`,
+				max(1, window.Milliseconds()),
+			),
+			time.Now(),
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -34,8 +41,9 @@ func awaitPoints(t *testing.T, e *engine.Engine, since time.Time, want float64) 
 	}
 }
 
-// The sidecar is started three times beside a host that stands still but for iowait, which falls by a tick at every second look.
-// Prometheus' rate() shows no spike: neither at the first point nor at a restart nor at the fall.
+// The sidecar is started three times beside a host that stands still but for iowait, which falls by
+// a tick at every second look. Prometheus' rate() shows no spike: neither at the first point nor at
+// a restart nor at the fall.
 func TestRateHasNoSpikes(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("needs /proc")
@@ -46,7 +54,10 @@ func TestRateHasNoSpikes(t *testing.T) {
 	host := t.TempDir()
 	turn := func(iowait int) {
 		t.Helper()
-		stat := fmt.Sprintf("cpu0 30000000 7000000 11000000 190000000 %d 2900000 3700000 4300000 0 0\nbtime 1700000000\n", iowait)
+		stat := fmt.Sprintf(
+			"cpu0 30000000 7000000 11000000 190000000 %d 2900000 3700000 4300000 0 0\nbtime 1700000000\n",
+			iowait,
+		)
 		for name, text := range map[string]string{"stat": stat, "vmstat": "pswpin 41\npswpout 43\npgfault 16700000\npgmajfault 5300\noom_kill 59\n"} {
 			if err := os.WriteFile(filepath.Join(host, "new"), []byte(text), 0o600); err != nil {
 				t.Fatal(err)
@@ -60,10 +71,20 @@ func TestRateHasNoSpikes(t *testing.T) {
 	binary := build(t, "../..", "./cmd/sidecar", "sidecar", "-tags", "grpcnotrace,nethttpomithttp2")
 	begin := time.Now()
 	for round := range 3 {
-		turn(548282) // a run cannot know what the one before has reported: between them nothing falls
+		// a run cannot know what the one before has reported: between them nothing falls
+		turn(548282)
 		since := time.Now()
-		cmd := exec.Command(binary, "--interval=200ms", "--probe-cpu-interval=0", "--probe-parallelism-interval=0",
-			"--probe-disk-interval=0", "--health-address=off", "--page-address=off", "--relay-grpc-address=off", "--relay-http-address=off")
+		cmd := exec.Command(
+			binary,
+			"--interval=200ms",
+			"--probe-cpu-interval=0",
+			"--probe-parallelism-interval=0",
+			"--probe-disk-interval=0",
+			"--health-address=off",
+			"--page-address=off",
+			"--relay-grpc-address=off",
+			"--relay-http-address=off",
+		)
 		cmd.Env = []string{
 			"PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir(), identityVariable, "HOST_PROC=" + host,
 			"OTEL_EXPORTER_OTLP_ENDPOINT=" + server.URL + "/api/v1/otlp", "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",

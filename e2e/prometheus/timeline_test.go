@@ -82,7 +82,13 @@ func (p pod) run(t *testing.T) (exports []export) {
 	if !w.explicit {
 		pools := producer.New()
 		defer pools.Close()
-		forApp, forSidecar = append(forApp, sdkmetric.WithProducer(pools)), append(forSidecar, sdkmetric.WithAggregationSelector(exponential))
+		forApp, forSidecar = append(
+			forApp,
+			sdkmetric.WithProducer(pools),
+		), append(
+			forSidecar,
+			sdkmetric.WithAggregationSelector(exponential),
+		)
 	}
 	name := cmp.Or(p.name, "orders-5d4f8c7b9d-x2k7p")
 	appProvider, sendApp := pipeline(t, post, identity("orders", name), forApp)
@@ -121,17 +127,36 @@ func exponential(kind sdkmetric.InstrumentKind) sdkmetric.Aggregation {
 // identity is what an app and a sidecar of one pod say of themselves. All pods are on one node.
 func identity(service, pod string) *resource.Resource {
 	return resource.NewSchemaless(
-		attribute.String("service.name", service), attribute.String("service.instance.id", pod), attribute.String("k8s.cluster.name", "test"),
-		attribute.String("k8s.namespace.name", "shop"), attribute.String("k8s.pod.name", pod), attribute.String("k8s.node.name", "n1"),
+		attribute.String(
+			"service.name",
+			service,
+		),
+		attribute.String("service.instance.id", pod),
+		attribute.String("k8s.cluster.name", "test"),
+		attribute.String(
+			"k8s.namespace.name",
+			"shop",
+		),
+		attribute.String("k8s.pod.name", pod),
+		attribute.String("k8s.node.name", "n1"),
 	)
 }
 
 // pipeline returns a provider of a service, and a function that collects and exports once.
-func pipeline(t *testing.T, client http.RoundTripper, who *resource.Resource, options []sdkmetric.ManualReaderOption) (*sdkmetric.MeterProvider, func()) {
+func pipeline(
+	t *testing.T,
+	client http.RoundTripper,
+	who *resource.Resource,
+	options []sdkmetric.ManualReaderOption,
+) (*sdkmetric.MeterProvider, func()) {
 	t.Helper()
 	reader := sdkmetric.NewManualReader(options...)
 	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(who))
-	out, err := otlpmetrichttp.New(t.Context(), otlpmetrichttp.WithInsecure(), otlpmetrichttp.WithHTTPClient(&http.Client{Transport: client}))
+	out, err := otlpmetrichttp.New(
+		t.Context(),
+		otlpmetrichttp.WithInsecure(),
+		otlpmetrichttp.WithHTTPClient(&http.Client{Transport: client}),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,14 +13,15 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// world is what a sidecar would see: every row of the table but those of pools, with every value of every attribute. Most of it is made
-// up by kind, and healthy; what matters to an alert is given.
+// world is what a sidecar would see: every row of the table but those of pools, with every value of
+// every attribute. Most of it is made up by kind, and healthy; what matters to an alert is given.
 type world struct {
-	perSecond map[*catalog.Metric]float64                          // growth of a counter
-	value     map[*catalog.Metric]float64                          // of a gauge, or what a histogram records
-	fault     func(*catalog.Metric, attribute.Set) (float64, bool) // more growth a second, or another value, from the onset on
-	explicit  bool                                                 // explicit buckets for exponential ones
-	diesAt    time.Duration                                        // after which the sidecar says no more; 0 is never
+	perSecond map[*catalog.Metric]float64 // growth of a counter
+	value     map[*catalog.Metric]float64 // of a gauge, or what a histogram records
+	// more growth a second, or another value, from the onset on
+	fault    func(*catalog.Metric, attribute.Set) (float64, bool)
+	explicit bool          // explicit buckets for exponential ones
+	diesAt   time.Duration // after which the sidecar says no more; 0 is never
 
 	began      time.Time
 	histograms []func()
@@ -30,21 +31,30 @@ type world struct {
 func healthy() *world {
 	return &world{
 		perSecond: map[*catalog.Metric]float64{
-			catalog.CgroupCPUPeriods: 10, catalog.CgroupCPUThrottledPeriods: 0.1, catalog.CgroupMemoryEvents: 0, catalog.SourceErrors: 0,
-			catalog.ProbeSkipped: 0,
+			catalog.CgroupCPUPeriods:          10,
+			catalog.CgroupCPUThrottledPeriods: 0.1,
+			catalog.CgroupMemoryEvents:        0,
+			catalog.SourceErrors:              0,
+			catalog.ProbeSkipped:              0,
 		},
 		value: map[*catalog.Metric]float64{
-			catalog.ContainerMemoryWorkingSet: 100e6, catalog.CgroupMemoryWorkingSet: 100e6, catalog.CgroupMemoryLimit: 256e6,
-			catalog.RelayQueueUsage: 1e5, catalog.RelayQueueLimit: 16e6, catalog.ProbeCPUStretch: 1.05,
+			catalog.ContainerMemoryWorkingSet: 100e6,
+			catalog.CgroupMemoryWorkingSet:    100e6,
+			catalog.CgroupMemoryLimit:         256e6,
+			catalog.RelayQueueUsage:           1e5,
+			catalog.RelayQueueLimit:           16e6,
+			catalog.ProbeCPUStretch:           1.05,
 			catalog.ProbeCertificateRemaining: 90 * 86400,
 		},
 	}
 }
 
-// onset is when the faults of worlds and of pools begin: after the windows of the rules have seen them healthy.
+// onset is when the faults of worlds and of pools begin: after the windows of the rules have seen
+// them healthy.
 const onset = 10 * time.Minute
 
-// now is the value of a series: of a counter since the beginning, of a gauge, or what a histogram records.
+// now is the value of a series: of a counter since the beginning, of a gauge, or what a histogram
+// records.
 func (w *world) now(m *catalog.Metric, a attribute.Set) float64 {
 	elapsed := time.Since(w.began)
 	v := w.level(m)
@@ -150,7 +160,8 @@ func (w *world) register(meter metric.Meter, m *catalog.Metric, sets []attribute
 	return err
 }
 
-// combinations are all sets of the attributes' values. An open set has one value, an error is absent.
+// combinations are all sets of the attributes' values. An open set has one value, an error is
+// absent.
 func combinations(attributes []catalog.Attribute) []attribute.Set {
 	lists := [][]attribute.KeyValue{nil}
 	for _, a := range attributes {

@@ -1,4 +1,5 @@
-// Command sdk is an app as OpenTelemetry's documentation has it: autoexport, and nothing that is set in code. It counts once and ends.
+// Command sdk is an app as OpenTelemetry's documentation has it: autoexport, and nothing that is
+// set in code. It counts once and ends.
 package main
 
 import (

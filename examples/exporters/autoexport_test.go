@@ -14,9 +14,10 @@ import (
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
-// Contrib's autoexport chooses the exporter by OTEL_METRICS_EXPORTER, and gives its reader the Producer unless OTEL_METRICS_PRODUCERS
-// names others; with RegisterMetricProducer("poolgauge", …) that variable can name this one. By default it speaks http/protobuf to
-// localhost:4318, where the sidecar listens too. With the exporter prometheus, all that Example_nativeHistograms says holds.
+// Contrib's autoexport chooses the exporter by OTEL_METRICS_EXPORTER, and gives its reader the
+// Producer unless OTEL_METRICS_PRODUCERS names others; with RegisterMetricProducer("poolgauge", …)
+// that variable can name this one. By default it speaks http/protobuf to localhost:4318, where the
+// sidecar listens too. With the exporter prometheus, all that Example_nativeHistograms says holds.
 func Example_autoexport() {
 	pools := producer.New()
 	defer pools.Close()
@@ -43,12 +44,15 @@ func Example_autoexport() {
 // What the example exports arrives.
 func TestAutoexport(t *testing.T) {
 	got := map[string]otlptest.Point{}
-	receiver, err := otlptest.Start("127.0.0.1:0", func(_ context.Context, r *otlptest.Request) (*otlptest.Response, error) {
-		for p := range otlptest.Points(r) {
-			got[p.Metric] = p
-		}
-		return &otlptest.Response{}, nil
-	})
+	receiver, err := otlptest.Start(
+		"127.0.0.1:0",
+		func(_ context.Context, r *otlptest.Request) (*otlptest.Response, error) {
+			for p := range otlptest.Points(r) {
+				got[p.Metric] = p
+			}
+			return &otlptest.Response{}, nil
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,8 +17,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument/producer"
 )
 
-// With the Prometheus exporter leave the Producer out: pools report through the MeterProvider then, with explicit buckets, which every
-// Prometheus and every scrape format understands.
+// With the Prometheus exporter leave the Producer out: pools report through the MeterProvider then,
+// with explicit buckets, which every Prometheus and every scrape format understands.
 func Example_prometheus() {
 	registry := prometheus.NewRegistry()
 	exporter, err := promexporter.New(promexporter.WithRegisterer(registry))
@@ -54,9 +54,10 @@ func Example_prometheus() {
 	// poolgauge_pool_wait_duration_seconds_count 10
 }
 
-// With the Producer the exporter makes native histograms, for a Prometheus that scrapes them (scrape_native_histograms: true;
-// before 3.8 --enable-feature=native-histograms). A scrape in text shows of them the count and the sum and no bucket but +Inf, and so
-// no quantile: a Prometheus that does not ask for them loses the distribution without a word.
+// With the Producer the exporter makes native histograms, for a Prometheus that scrapes them
+// (scrape_native_histograms: true; before 3.8 --enable-feature=native-histograms). A scrape in text
+// shows of them the count and the sum and no bucket but +Inf, and so no quantile: a Prometheus that
+// does not ask for them loses the distribution without a word.
 func Example_nativeHistograms() {
 	pools := producer.New()
 	defer pools.Close()
@@ -112,7 +113,8 @@ func TestNativeHistogramInProtobuf(t *testing.T) {
 		t.Fatalf("no waits among %v", families)
 	}
 	h := family.GetMetric()[0].GetHistogram()
-	if h.GetSampleCount() != 10 || h.GetSchema() != instrument.Scale || len(h.GetPositiveSpan()) != 1 || len(h.GetBucket()) != 0 {
+	if h.GetSampleCount() != 10 || h.GetSchema() != instrument.Scale || len(h.GetPositiveSpan()) != 1 ||
+		len(h.GetBucket()) != 0 {
 		t.Errorf("the histogram is %v", h)
 	}
 }

@@ -5,7 +5,8 @@ import (
 	"errors"
 )
 
-// life holds what was started, and stops it in the reverse order. It keeps the first error of a start.
+// life holds what was started, and stops it in the reverse order. It keeps the first error of a
+// start.
 type life struct {
 	err   error
 	stops []func(context.Context) error

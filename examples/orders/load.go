@@ -13,13 +13,15 @@ import (
 	"time"
 )
 
-// maxOpen bounds the requests in flight, so that a service that hangs does not fill this machine. What it holds back is missed.
+// maxOpen bounds the requests in flight, so that a service that hangs does not fill this machine.
+// What it holds back is missed.
 const maxOpen = 4096
 
 // tally counts the answers.
 type tally struct{ accepted, turnedAway, failed, missed atomic.Int64 }
 
-// load sends orders at a steady rate, however slow the answers are: a slow service must not slow its users down.
+// load sends orders at a steady rate, however slow the answers are: a slow service must not slow
+// its users down.
 func load(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("load", flag.ContinueOnError)
 	target := flags.String("target", "http://127.0.0.1:8080", "`URL` of the service")
@@ -40,8 +42,17 @@ func load(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	defer cancel()
 	var t tally
 	sent, elapsed := pace(ctx, *rate, int(*rate*duration.Seconds()), &t, func() { t.send(client, *target) })
-	fmt.Fprintf(stdout, "orders: %d sent in %.1f s (%.1f a second): %d accepted, %d turned away, %d failed; %d missed\n",
-		sent, elapsed.Seconds(), float64(sent)/elapsed.Seconds(), t.accepted.Load(), t.turnedAway.Load(), t.failed.Load(), t.missed.Load())
+	fmt.Fprintf(
+		stdout,
+		"orders: %d sent in %.1f s (%.1f a second): %d accepted, %d turned away, %d failed; %d missed\n",
+		sent,
+		elapsed.Seconds(),
+		float64(sent)/elapsed.Seconds(),
+		t.accepted.Load(),
+		t.turnedAway.Load(),
+		t.failed.Load(),
+		t.missed.Load(),
+	)
 	return nil
 }
 
@@ -73,7 +84,11 @@ func pace(ctx context.Context, rate float64, n int, t *tally, f func()) (sent in
 }
 
 func (t *tally) send(client *http.Client, target string) {
-	response, err := client.Post(target+"/orders", "application/json", strings.NewReader(`{"item": "tea", "cents": 350}`)) //nolint:noctx // the client has a timeout
+	response, err := client.Post(
+		target+"/orders",
+		"application/json",
+		strings.NewReader(`{"item": "tea", "cents": 350}`),
+	) //nolint:noctx // the client has a timeout
 	if err != nil {
 		t.failed.Add(1)
 		return

@@ -1,5 +1,5 @@
-// Orders is a small service that shows how a program with poolgauge looks: HTTP in, a worker pool, a database, HTTP out, and at most
-// ten lines of instrumentation, each marked.
+// Orders is a small service that shows how a program with poolgauge looks: HTTP in, a worker pool,
+// a database, HTTP out, and at most ten lines of instrumentation, each marked.
 package main
 
 import (
@@ -28,7 +28,11 @@ orders COMMAND -h lists the flags.`
 
 // run is the program: it returns the exit code, 2 for a command line that makes no sense.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	commands := map[string]func(context.Context, []string, io.Writer, io.Writer) error{"serve": serve, "payments": payments, "load": load}
+	commands := map[string]func(context.Context, []string, io.Writer, io.Writer) error{
+		"serve":    serve,
+		"payments": payments,
+		"load":     load,
+	}
 	name := "serve"
 	if len(args) > 0 && args[0] != "" && args[0][0] != '-' {
 		name, args = args[0], args[1:]

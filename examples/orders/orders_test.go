@@ -41,7 +41,12 @@ type running struct {
 // runOrders starts the program as its user does, with an OTLP receiver in place of the sidecar.
 func runOrders(t *testing.T, args ...string) *running {
 	t.Helper()
-	r := &running{file: filepath.Join(t.TempDir(), "orders.db"), code: make(chan int, 1), points: map[string]float64{}, names: map[string]string{}}
+	r := &running{
+		file:   filepath.Join(t.TempDir(), "orders.db"),
+		code:   make(chan int, 1),
+		points: map[string]float64{},
+		names:  map[string]string{},
+	}
 	receiver, err := otlptest.Start("127.0.0.1:0", r.receive)
 	if err != nil {
 		t.Fatal(err)
@@ -162,7 +167,8 @@ func (r *running) states(t *testing.T) map[string]int {
 	return states
 }
 
-// Every order that was accepted is worked before the service ends, and the metrics of every pool add up with the requests made.
+// Every order that was accepted is worked before the service ends, and the metrics of every pool
+// add up with the requests made.
 func TestMetricsAddUp(t *testing.T) {
 	r := runOrders(t, "-workers", "3", "-queue", "100", "-payment-permits", "2", "-db-conns", "2")
 	const n = 25
@@ -210,7 +216,8 @@ func TestMetricsAddUp(t *testing.T) {
 		t.Errorf("%v connections to the payment service were made, want 1 or 2", made)
 	}
 	accepted, isUsed := r.points["poolgauge.pool.requests orders-http http acquired"], r.points["poolgauge.pool.usage orders-http http used"]
-	if done := r.points["poolgauge.pool.completed orders-http http ok"]; accepted < 1 || accepted > n+3 || accepted-done != isUsed {
+	if done := r.points["poolgauge.pool.completed orders-http http ok"]; accepted < 1 || accepted > n+3 ||
+		accepted-done != isUsed {
 		t.Errorf("%v connections were accepted, %v closed and %v are open", accepted, done, isUsed)
 	}
 	if idle := r.points["poolgauge.pool.usage orders-db sql idle"]; idle < 1 || idle > 2 {
@@ -237,7 +244,8 @@ func TestFaultsShow(t *testing.T) {
 		"poolgauge.pool.completed orders worker error":        5,
 		"poolgauge.pool.completed orders worker ok":           0,
 		"poolgauge.pool.requests payments semaphore acquired": 5,
-		"poolgauge.pool.requests payments-http http acquired": 5, // of which 500 came back: the connection was well
+		// of which 500 came back: the connection was well
+		"poolgauge.pool.requests payments-http http acquired": 5,
 	})
 	if got := r.states(t); got[failed] != 5 || len(got) != 1 {
 		t.Errorf("orders: %v, want 5 failed", got)
@@ -295,12 +303,25 @@ func TestResumes(t *testing.T) {
 func TestLoadCountsTheAnswers(t *testing.T) {
 	r := runOrders(t)
 	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), []string{"load", "-target", r.url, "-rate", "1000", "-duration", "100ms"}, &stdout, &stderr); code != 0 {
+	if code := run(
+		t.Context(),
+		[]string{"load", "-target", r.url, "-rate", "1000", "-duration", "100ms"},
+		&stdout,
+		&stderr,
+	); code != 0 {
 		t.Fatalf("exit code %d: %s", code, stderr.String())
 	}
 	var sent, ok int
 	var seconds, rate float64
-	if _, err := fmt.Sscanf(stdout.String(), "orders: %d sent in %f s (%f a second): %d accepted, 0 turned away, 0 failed", &sent, &seconds, &rate, &ok); err != nil || sent == 0 || ok != sent {
+	if _, err := fmt.Sscanf(
+		stdout.String(),
+		"orders: %d sent in %f s (%f a second): %d accepted, 0 turned away, 0 failed",
+		&sent,
+		&seconds,
+		&rate,
+		&ok,
+	); err != nil || sent == 0 ||
+		ok != sent {
 		t.Errorf("load printed %q: %v", stdout.String(), err)
 	}
 	r.finish(t, map[string]float64{"poolgauge.pool.completed orders worker ok": float64(ok)})
@@ -318,14 +339,20 @@ func TestCommandLine(t *testing.T) {
 		{[]string{"load", "-rate", "0"}, "expected a -rate"},
 	} {
 		var stderr bytes.Buffer
-		if code := run(t.Context(), c.args, io.Discard, &stderr); code != 2 || !strings.Contains(stderr.String(), c.want) {
+		if code := run(
+			t.Context(),
+			c.args,
+			io.Discard,
+			&stderr,
+		); code != 2 ||
+			!strings.Contains(stderr.String(), c.want) {
 			t.Errorf("%q: exit code %d, %s; want 2 and %s", c.args, code, stderr.String(), c.want)
 		}
 	}
 }
 
-// The instrumentation takes ten lines at most: whatever would have to go with poolgauge's instrument packages is marked. The pools
-// themselves are the program's own.
+// The instrumentation takes ten lines at most: whatever would have to go with poolgauge's
+// instrument packages is marked. The pools themselves are the program's own.
 func TestTenLines(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil {

@@ -24,7 +24,11 @@ type paymentClient struct {
 }
 
 func newPaymentClient(url string, permits *pools.Semaphore, transport http.RoundTripper) *paymentClient {
-	return &paymentClient{url: url, permits: permits, http: http.Client{Transport: transport, Timeout: 10 * time.Second}}
+	return &paymentClient{
+		url:     url,
+		permits: permits,
+		http:    http.Client{Transport: transport, Timeout: 10 * time.Second},
+	}
 }
 
 // newTransport returns a transport that keeps so many connections.
@@ -71,7 +75,12 @@ type faults struct {
 }
 
 func (f *faults) flags(flags *flag.FlagSet) {
-	flags.DurationVar(&f.latency, "payment-latency", 20*time.Millisecond, "how long a payment takes, with half of it as jitter")
+	flags.DurationVar(
+		&f.latency,
+		"payment-latency",
+		20*time.Millisecond,
+		"how long a payment takes, with half of it as jitter",
+	)
 	flags.Func("payment-errors", "share of the payments that fail, from 0 to 1", func(given string) error {
 		_, err := fmt.Sscan(given, &f.errors)
 		if err != nil || !(f.errors >= 0 && f.errors <= 1) {
@@ -107,7 +116,10 @@ func (f *faults) handler() http.Handler {
 		flags := flag.NewFlagSet("faults", flag.ContinueOnError)
 		flags.SetOutput(io.Discard)
 		changed.flags(flags)
-		err := errors.Join(flags.Set("payment-latency", r.FormValue("latency")), flags.Set("payment-errors", r.FormValue("errors")))
+		err := errors.Join(
+			flags.Set("payment-latency", r.FormValue("latency")),
+			flags.Set("payment-errors", r.FormValue("errors")),
+		)
 		if err != nil {
 			http.Error(w, "expected ?latency=200ms&errors=0.1", http.StatusBadRequest)
 			return

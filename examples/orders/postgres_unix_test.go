@@ -17,7 +17,8 @@ import (
 	"testing"
 )
 
-// The service works the same with a PostgreSQL that DATABASE_URL names, and a second run goes on with what the first one left.
+// The service works the same with a PostgreSQL that DATABASE_URL names, and a second run goes on
+// with what the first one left.
 func TestPostgreSQL(t *testing.T) {
 	t.Setenv("DATABASE_URL", startPostgres(t))
 	const n = 20
@@ -50,8 +51,8 @@ func TestPostgreSQL(t *testing.T) {
 // nobody is the user that PostgreSQL runs as if we are root, for which it refuses to run.
 const nobody = 65534
 
-// startPostgres starts a new PostgreSQL server that only this test can reach, by a socket in a directory of its own, and returns the
-// URL of its database.
+// startPostgres starts a new PostgreSQL server that only this test can reach, by a socket in a
+// directory of its own, and returns the URL of its database.
 func startPostgres(t *testing.T) string {
 	t.Helper()
 	initdb, server := postgresProgram("initdb"), postgresProgram("postgres")
@@ -82,7 +83,20 @@ func startPostgres(t *testing.T) string {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
 	// The server gets no context: it is stopped by a signal that lets it clean up.
-	cmd := command(context.Background(), server, "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=8MB")
+	cmd := command(
+		context.Background(),
+		server,
+		"-D",
+		data,
+		"-k",
+		dir,
+		"-c",
+		"listen_addresses=",
+		"-c",
+		"fsync=off",
+		"-c",
+		"shared_buffers=8MB",
+	)
 	log, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -28,14 +28,29 @@ type config struct {
 func (c *config) parse(args []string, stderr io.Writer) error {
 	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
 	flags.StringVar(&c.listen, "listen", "127.0.0.1:8080", "`address` to listen on")
-	flags.StringVar(&c.sqlite, "sqlite", "orders.db", "SQLite `file`, unless the variable DATABASE_URL names a PostgreSQL database")
+	flags.StringVar(
+		&c.sqlite,
+		"sqlite",
+		"orders.db",
+		"SQLite `file`, unless the variable DATABASE_URL names a PostgreSQL database",
+	)
 	flags.StringVar(&c.payments, "payments", "", "`URL` of the payment service; one of its own if empty")
 	flags.IntVar(&c.workers, "workers", 8, "orders worked at a time")
 	flags.IntVar(&c.queue, "queue", 64, "orders that may wait for a worker")
 	flags.IntVar(&c.conns, "db-conns", 4, "database connections")
 	flags.IntVar(&c.permits, "payment-permits", 4, "payments in flight")
-	flags.DurationVar(&c.admission, "admission", 250*time.Millisecond, "how long a request waits for room in the queue before it gets 503")
-	flags.DurationVar(&c.drain, "drain", 10*time.Second, "how long accepted orders may take to finish when the service stops")
+	flags.DurationVar(
+		&c.admission,
+		"admission",
+		250*time.Millisecond,
+		"how long a request waits for room in the queue before it gets 503",
+	)
+	flags.DurationVar(
+		&c.drain,
+		"drain",
+		10*time.Second,
+		"how long accepted orders may take to finish when the service stops",
+	)
 	c.faults.flags(flags)
 	if err := parse(flags, args, stderr); err != nil {
 		return err
@@ -48,8 +63,9 @@ func (c *config) parse(args []string, stderr io.Writer) error {
 	return nil
 }
 
-// serve runs the service until ctx ends, and then stops its parts in the reverse of the order in which they started: first no
-// more requests, then the orders that were accepted, then what they need, last the telemetry, which tells how it all ended.
+// serve runs the service until ctx ends, and then stops its parts in the reverse of the order in
+// which they started: first no more requests, then the orders that were accepted, then what they
+// need, last the telemetry, which tells how it all ended.
 func serve(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	var cfg config
 	if err := cfg.parse(args, stderr); err != nil {
@@ -87,7 +103,8 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) (err er
 	}
 }
 
-// start starts the parts of the service. If one fails, l.err says so, and the service must not be used.
+// start starts the parts of the service. If one fails, l.err says so, and the service must not be
+// used.
 func start(ctx context.Context, l *life, cfg *config) *service {
 	s := &service{admission: cfg.admission}
 	if cfg.payments == "" {
@@ -112,9 +129,18 @@ func start(ctx context.Context, l *life, cfg *config) *service {
 	}
 	s.payments = newPaymentClient(cfg.payments, permits, transport)
 	l.closes(s.payments, nil)
-	s.printers, err = pools.NewResources("receipt-printers", max(1, cfg.workers/2), newPrinter, pools.ResourcesConfig[*printer]{})
+	s.printers, err = pools.NewResources(
+		"receipt-printers",
+		max(1, cfg.workers/2),
+		newPrinter,
+		pools.ResourcesConfig[*printer]{},
+	)
 	l.closes(s.printers, err)
-	s.workers, err = pools.NewWorkers("orders", cfg.workers, pools.WorkersConfig{Queue: cfg.queue, TaskTimeout: 30 * time.Second})
+	s.workers, err = pools.NewWorkers(
+		"orders",
+		cfg.workers,
+		pools.WorkersConfig{Queue: cfg.queue, TaskTimeout: 30 * time.Second},
+	)
 	if err != nil {
 		l.err = errors.Join(l.err, err)
 		return nil

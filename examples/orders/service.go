@@ -49,11 +49,13 @@ func (s *service) handler() http.Handler {
 	return mux
 }
 
-// post stores an order and queues it. While the queue is full it waits a moment, and then turns the order away: the client
-// should come back later, as 503 says.
+// post stores an order and queues it. While the queue is full it waits a moment, and then turns the
+// order away: the client should come back later, as 503 says.
 func (s *service) post(w http.ResponseWriter, r *http.Request) {
 	var o order
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&o); err != nil || o.Item == "" || o.Cents <= 0 {
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).
+		Decode(&o); err != nil || o.Item == "" ||
+		o.Cents <= 0 {
 		http.Error(w, `expected {"item": "…", "cents": 1…}`, http.StatusBadRequest)
 		return
 	}
@@ -65,7 +67,8 @@ func (s *service) post(w http.ResponseWriter, r *http.Request) {
 	waiting, cancel := context.WithTimeout(r.Context(), s.admission)
 	defer cancel()
 	if err := s.workers.Submit(waiting, s.task(o)); err != nil {
-		_ = s.store.finish(context.WithoutCancel(r.Context()), o.ID, turned, nil) // else the next start works it, which is no worse
+		// else the next start works it, which is no worse
+		_ = s.store.finish(context.WithoutCancel(r.Context()), o.ID, turned, nil)
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, "no room: "+err.Error(), http.StatusServiceUnavailable)
 		return
@@ -92,7 +95,8 @@ func answer(w http.ResponseWriter, status int, v any) {
 	_ = json.NewEncoder(w).Encode(v) // a client that went away has nothing to be told
 }
 
-// task works one order: it takes the payment, prints the receipt and stores both. Payments are safe to repeat.
+// task works one order: it takes the payment, prints the receipt and stores both. Payments are safe
+// to repeat.
 func (s *service) task(o order) pools.Task {
 	return func(ctx context.Context) error {
 		state, receipt := paid, []byte(nil)

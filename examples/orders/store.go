@@ -38,7 +38,14 @@ func openStore(ctx context.Context, databaseURL, file string, conns int) (*store
 func (s *store) close(context.Context) error { return s.Close() }
 
 func (s *store) insert(ctx context.Context, o order) error {
-	_, err := s.ExecContext(ctx, `INSERT INTO orders (id, item, cents, state) VALUES ($1, $2, $3, $4)`, o.ID, o.Item, o.Cents, o.State)
+	_, err := s.ExecContext(
+		ctx,
+		`INSERT INTO orders (id, item, cents, state) VALUES ($1, $2, $3, $4)`,
+		o.ID,
+		o.Item,
+		o.Cents,
+		o.State,
+	)
 	return err
 }
 

@@ -11,8 +11,9 @@ const memoryInterval = 100 * time.Millisecond
 type Memory struct {
 	Start, End int64
 
-	// Peak is the most during the run. The kernel keeps the peak of the process's whole life: if the run exceeded what was there
-	// before, that is exact. Otherwise the peak is the most of ten readings a second, and shorter ones may have been missed.
+	// Peak is the most during the run. The kernel keeps the peak of the process's whole life: if
+	// the run exceeded what was there before, that is exact. Otherwise the peak is the most of ten
+	// readings a second, and shorter ones may have been missed.
 	Peak  int64
 	Exact bool
 }

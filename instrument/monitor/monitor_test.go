@@ -158,7 +158,8 @@ func TestProcessFigures(t *testing.T) {
 	if len(sink) == 0 || p.ProcessAllocs < 100 || p.ProcessBytes < 1_000_000 || p.GCs < 1 || p.ProcessCPU < 0 {
 		t.Errorf("%+v", p)
 	}
-	if runtime.GOOS == "linux" && (p.Memory == nil || p.Memory.Start <= 0 || p.Memory.Peak < max(p.Memory.Start, p.Memory.End)) {
+	if runtime.GOOS == "linux" &&
+		(p.Memory == nil || p.Memory.Start <= 0 || p.Memory.Peak < max(p.Memory.Start, p.Memory.End)) {
 		t.Errorf("memory %+v", p.Memory)
 	}
 }
@@ -232,8 +233,14 @@ func TestTable(t *testing.T) {
 	h.RecordN(10*time.Millisecond, 99)
 	h.Record(time.Second)
 	p := &Report{
-		Name: "import", Elapsed: 10 * time.Second, Endings: [4]int64{90, 9, 1, 0}, Latency: h, ProcessCPU: 5 * time.Second,
-		ProcessBytes: 3 << 20, Memory: &Memory{Start: 20 << 20, End: 10 << 20, Peak: 30 << 20}, Beside: []string{"other"},
+		Name:         "import",
+		Elapsed:      10 * time.Second,
+		Endings:      [4]int64{90, 9, 1, 0},
+		Latency:      h,
+		ProcessCPU:   5 * time.Second,
+		ProcessBytes: 3 << 20,
+		Memory:       &Memory{Start: 20 << 20, End: 10 << 20, Peak: 30 << 20},
+		Beside:       []string{"other"},
 	}
 	for _, want := range []string{
 		`"import": 100 tasks in 10s`, "10/s", "10.00 %", "9 error", "1 panic", "max 1s", "0.50 at once", "-10 MiB", "peak at least 30 MiB", "3 MiB", "other", "whole process",

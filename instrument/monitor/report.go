@@ -27,8 +27,8 @@ type Report struct {
 	GCPause       time.Duration
 	Memory        *Memory // nil where it is not known: anywhere but on Linux
 
-	// Beside is the names of other runs that went on at some time of this one, to which the figures of the
-	// process belong as well: the first 100.
+	// Beside is the names of other runs that went on at some time of this one, to which the figures
+	// of the process belong as well: the first 100.
 	Beside []string
 }
 
@@ -48,8 +48,8 @@ func (p *Report) Throughput() float64 {
 	return float64(p.Tasks()) / p.Elapsed.Seconds()
 }
 
-// ErrorRate returns the share of tasks, from 0 to 1, that did not end well: by an error, a panic or [runtime.Goexit]. It is not known
-// without tasks.
+// ErrorRate returns the share of tasks, from 0 to 1, that did not end well: by an error, a panic or
+// [runtime.Goexit]. It is not known without tasks.
 func (p *Report) ErrorRate() (share float64, known bool) {
 	n := p.Tasks()
 	if n == 0 {
@@ -107,7 +107,15 @@ func (p *Report) process(w io.Writer) {
 		if m.Exact {
 			atLeast = ""
 		}
-		fmt.Fprintf(w, "memory\t%s at the end\t%s%s\tpeak %s%s\n", size(m.End), sign(m.End-m.Start), size(m.End-m.Start), atLeast, size(m.Peak))
+		fmt.Fprintf(
+			w,
+			"memory\t%s at the end\t%s%s\tpeak %s%s\n",
+			size(m.End),
+			sign(m.End-m.Start),
+			size(m.End-m.Start),
+			atLeast,
+			size(m.Peak),
+		)
 	}
 	fmt.Fprintf(w, "allocated\t%s\t%d objects\n", size(int64(p.ProcessBytes)), p.ProcessAllocs)
 	fmt.Fprintf(w, "collected\t%d times\t%v pause\n", p.GCs, short(p.GCPause))

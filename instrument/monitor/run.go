@@ -66,7 +66,8 @@ func (n names) add(name string) {
 	}
 }
 
-// Start begins a run. The name must not be empty, and should be one of few. The caller must call [Run.End].
+// Start begins a run. The name must not be empty, and should be one of few. The caller must call
+// [Run.End].
 func Start(name string, opts ...Option) (*Run, error) {
 	if name == "" {
 		return nil, errors.New("monitor: the name of the run is empty")
@@ -81,7 +82,9 @@ func Start(name string, opts ...Option) (*Run, error) {
 		r.provider = otel.GetMeterProvider()
 	}
 	var err error
-	if r.recorders, err = instruments.NewRecorders(r.provider.Meter(instrument.ScopeName), catalog.Run.Metrics...); err != nil {
+	if r.recorders, err = instruments.NewRecorders(
+		r.provider.Meter(instrument.ScopeName),
+		catalog.Run.Metrics...); err != nil {
 		return nil, fmt.Errorf("monitor run %q: %w", name, err)
 	}
 	key := catalog.RunNameKey.String(name)
@@ -112,7 +115,8 @@ func (r *Run) enter() {
 	live.beside[r] = beside
 }
 
-// leave ends that, and returns the names of the runs that were there at any time, each once, sorted.
+// leave ends that, and returns the names of the runs that were there at any time, each once,
+// sorted.
 func (r *Run) leave() []string {
 	live.mu.Lock()
 	defer live.mu.Unlock()
@@ -121,8 +125,8 @@ func (r *Run) leave() []string {
 	return slices.Sorted(maps.Keys(beside))
 }
 
-// Do calls task, measures it as one of the run, and returns its error. A panic and [runtime.Goexit] go through, and count as such.
-// A task that ends after the run has ended is not part of it.
+// Do calls task, measures it as one of the run, and returns its error. A panic and [runtime.Goexit]
+// go through, and count as such. A task that ends after the run has ended is not part of it.
 func (r *Run) Do(task func() error) error {
 	start := time.Now()
 	ending := instrument.Exited

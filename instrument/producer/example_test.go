@@ -13,12 +13,15 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// A program that has its own MeterProvider gives the Producer to the reader. Every reader of the program should have it.
+// A program that has its own MeterProvider gives the Producer to the reader. Every reader of the
+// program should have it.
 func Example() {
 	pool := producer.New()
-	defer pool.Close()                                                   // after the provider's Shutdown, which flushes
-	reader := sdkmetric.NewManualReader(sdkmetric.WithProducer(pool))    // or NewPeriodicReader(exporter, sdkmetric.WithProducer(pool))
-	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)) // and your resource, your views
+	defer pool.Close() // after the provider's Shutdown, which flushes
+	// or NewPeriodicReader(exporter, sdkmetric.WithProducer(pool))
+	reader := sdkmetric.NewManualReader(sdkmetric.WithProducer(pool))
+	// and your resource, your views
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 	otel.SetMeterProvider(provider)
 	defer otel.SetMeterProvider(noop.NewMeterProvider())
 

@@ -10,7 +10,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// exemplars are holders as OTLP carries them beside a point: no series of their own, however many lines hold slots.
+// exemplars are holders as OTLP carries them beside a point: no series of their own, however many
+// lines hold slots.
 func exemplars[N int64 | float64](holders []instrument.Holder, now time.Time) []metricdata.Exemplar[N] {
 	if len(holders) == 0 {
 		return nil

@@ -126,9 +126,11 @@ func starts(data metricdata.Aggregation) (all []time.Time) {
 
 // The point is the one that the SDK itself makes of the same durations at the same scale.
 func TestHistogramIsTheOneOfTheSDK(t *testing.T) {
-	reader := sdkmetric.NewManualReader(sdkmetric.WithAggregationSelector(func(sdkmetric.InstrumentKind) sdkmetric.Aggregation {
-		return sdkmetric.AggregationBase2ExponentialHistogram{MaxSize: 400, MaxScale: instrument.Scale}
-	}))
+	reader := sdkmetric.NewManualReader(
+		sdkmetric.WithAggregationSelector(func(sdkmetric.InstrumentKind) sdkmetric.Aggregation {
+			return sdkmetric.AggregationBase2ExponentialHistogram{MaxSize: 400, MaxScale: instrument.Scale}
+		}),
+	)
 	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 	reference, err := provider.Meter("m").Float64Histogram(catalog.PoolUseDuration.Name)
 	if err != nil {
@@ -160,7 +162,8 @@ func TestHistogramIsTheOneOfTheSDK(t *testing.T) {
 	metricdatatest.AssertAggregationsEqual(t, expected, got, metricdatatest.IgnoreTimestamp())
 }
 
-// A reader exports the pools beside the instruments of its provider, and a pool that panics costs nothing else.
+// A reader exports the pools beside the instruments of its provider, and a pool that panics costs
+// nothing else.
 func TestReaderExportsWhatItCan(t *testing.T) {
 	var reported []error
 	defer otel.SetErrorHandler(otel.GetErrorHandler())
@@ -231,8 +234,8 @@ func (exports) Aggregation(k sdkmetric.InstrumentKind) sdkmetric.Aggregation {
 func (exports) ForceFlush(context.Context) error { return nil }
 func (exports) Shutdown(context.Context) error   { return nil }
 
-// worker is what a pool of workers reports that has been busy for a while: three outcomes with their waits, and uses from 10 µs
-// to 1 s. Like a pool's, the function hands over clones.
+// worker is what a pool of workers reports that has been busy for a while: three outcomes with
+// their waits, and uses from 10 µs to 1 s. Like a pool's, the function hands over clones.
 func worker() func() instrument.Stats {
 	full := pooltest.Full()
 	full.Resources, full.Create, full.CPUTime = nil, nil, [3]instrument.Optional[float64]{}
@@ -275,7 +278,12 @@ func TestHoldersAreExemplars(t *testing.T) {
 		s.UseAge = instrument.Some(3 * time.Second)
 		s.Holders = []instrument.Holder{
 			{Age: 3 * time.Second, Trace: id, Calls: []instrument.Call{
-				{Function: "main.query", File: "/src/query.go", Line: 12}, {Function: "main.handle", File: "/src/main.go", Line: 40},
+				{
+					Function: "main.query",
+					File:     "/src/query.go",
+					Line:     12,
+				},
+				{Function: "main.handle", File: "/src/main.go", Line: 40},
 			}},
 			{Age: time.Second},
 		}
@@ -287,7 +295,10 @@ func TestHoldersAreExemplars(t *testing.T) {
 	}
 	first, second := data[0].Exemplars[0], data[0].Exemplars[1]
 	stack := "main.query(...)\n\t/src/query.go:12\nmain.handle(...)\n\t/src/main.go:40\n"
-	want := []attribute.KeyValue{attribute.String("code.function.name", "main.query"), attribute.String("code.stacktrace", stack)}
+	want := []attribute.KeyValue{
+		attribute.String("code.function.name", "main.query"),
+		attribute.String("code.stacktrace", stack),
+	}
 	if first.Value != 3 || !bytes.Equal(first.TraceID, id[:]) || !slices.Equal(first.FilteredAttributes, want) {
 		t.Errorf("the first is %+v", first)
 	}

@@ -24,11 +24,15 @@ func newRow(m *catalog.Metric, size int) row {
 		return &histograms{points: make([]metricdata.ExponentialHistogramDataPoint[float64], 0, size)}
 	case m.Number == catalog.Int:
 		return &numbers[int64]{
-			metric: m, of: func(p instrument.Point) int64 { return p.Int }, points: make([]metricdata.DataPoint[int64], 0, size),
+			metric: m,
+			of:     func(p instrument.Point) int64 { return p.Int },
+			points: make([]metricdata.DataPoint[int64], 0, size),
 		}
 	default:
 		return &numbers[float64]{
-			metric: m, of: func(p instrument.Point) float64 { return p.Float }, points: make([]metricdata.DataPoint[float64], 0, size),
+			metric: m,
+			of:     func(p instrument.Point) float64 { return p.Float },
+			points: make([]metricdata.DataPoint[float64], 0, size),
 		}
 	}
 }
@@ -42,7 +46,11 @@ type numbers[N int64 | float64] struct {
 
 func (n *numbers[N]) add(p instrument.Point, now time.Time) {
 	n.points = append(n.points, metricdata.DataPoint[N]{
-		Attributes: p.Attributes, StartTime: p.Start, Time: now, Value: n.of(p), Exemplars: exemplars[N](p.Holders, now),
+		Attributes: p.Attributes,
+		StartTime:  p.Start,
+		Time:       now,
+		Value:      n.of(p),
+		Exemplars:  exemplars[N](p.Holders, now),
 	})
 }
 

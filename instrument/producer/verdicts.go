@@ -13,11 +13,13 @@ import (
 	"github.com/poolgauge/poolgauge/internal/ownfigures"
 )
 
-// window is the least time over which pools are judged; it is the interval of collections if that is longer.
+// window is the least time over which pools are judged; it is the interval of collections if that
+// is longer.
 const window = 9 * time.Second
 
-// verdicts judge the pools of the process by what they say of themselves and what the process knows of itself: its CPU time, how long its
-// threads wait for a CPU, its goroutines that do, and its locks.
+// verdicts judge the pools of the process by what they say of themselves and what the process knows
+// of itself: its CPU time, how long its threads wait for a CPU, its goroutines that do, and its
+// locks.
 type verdicts struct {
 	mu      sync.Mutex // guards everything below
 	last    diagnose.HostFigures

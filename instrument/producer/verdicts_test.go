@@ -13,7 +13,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// leaky is a pool of ten slots that serves 100 requests a second with uses of 50 ms, and may lose slots.
+// leaky is a pool of ten slots that serves 100 requests a second with uses of 50 ms, and may lose
+// slots.
 type leaky struct {
 	begin  time.Time
 	limit  int64

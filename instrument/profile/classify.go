@@ -45,12 +45,15 @@ type own struct {
 	cpu, blocked span
 }
 
-// split bounds the task's own time. The clocks of the thread know nothing of the wait for Go's scheduler, in which the thread sleeps,
-// and the trace knows nothing of the wait for a CPU, in which the goroutine runs. While the thread of a goroutine wakes up, both waits
-// may go on at once, and it is not known for how long: hence the bounds. Whatever makes the task ready again, a timer or a goroutine,
-// stands in the same queues as the task does then, so that a wait may be as much too long as the wait for the scheduler that follows it.
+// split bounds the task's own time. The clocks of the thread know nothing of the wait for Go's
+// scheduler, in which the thread sleeps, and the trace knows nothing of the wait for a CPU, in
+// which the goroutine runs. While the thread of a goroutine wakes up, both waits may go on at once,
+// and it is not known for how long: hence the bounds. Whatever makes the task ready again, a timer
+// or a goroutine, stands in the same queues as the task does then, so that a wait may be as much
+// too long as the wait for the scheduler that follows it.
 //
-// While a quota stops the process, whoever would make the task ready is stopped too, so that a wait may be too long by all of that time.
+// While a quota stops the process, whoever would make the task ready is stopped too, so that a wait
+// may be too long by all of that time.
 func (f *figures) split() own {
 	o := f.splitUnlimited()
 	if f.quota != nil {
@@ -198,9 +201,9 @@ func (f *figures) describe(p *Profile, o own) {
 	p.RunQueue = instrument.Some(f.wall - o.cpu.low - blocked)
 }
 
-// busyWorkers returns how many tasks keep all processors busy that are blocked for so long for each time on a CPU: N = processors ×
-// (1 + wait / compute), Goetz, Java Concurrency in Practice, 8.2. That holds for a task alone, as it is here: what a full pool shows
-// has its own queues in it.
+// busyWorkers returns how many tasks keep all processors busy that are blocked for so long for each
+// time on a CPU: N = processors × (1 + wait / compute), Goetz, Java Concurrency in Practice, 8.2.
+// That holds for a task alone, as it is here: what a full pool shows has its own queues in it.
 func (f *figures) busyWorkers(o own) (int64, bool) {
 	cpu := o.cpu.middle()
 	if cpu <= 0 || f.processors < 1 {

@@ -111,7 +111,8 @@ func TestClasses(t *testing.T) {
 			}
 			if q := c.f.quota; q != nil {
 				named := strings.Contains(strings.Join(p.Reasons, "; "), "quota of 0.2 CPUs")
-				if named != (q.Throttled > 0) || p.Quota.Or(0) != 0.2 || p.ThrottledTime.Or(-1) != q.Time || !strings.Contains(p.String(), "CPU quota") {
+				if named != (q.Throttled > 0) || p.Quota.Or(0) != 0.2 || p.ThrottledTime.Or(-1) != q.Time ||
+					!strings.Contains(p.String(), "CPU quota") {
 					t.Errorf("the quota is not told:\n%v", p)
 				}
 			}

@@ -31,7 +31,8 @@ func (m *measurement) take(ctx context.Context, n int, fn func(context.Context) 
 	t := startTracer()
 	defer t.stop()
 	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before) // stops the world, but unlike runtime/metrics it misses no small object
+	// stops the world, but unlike runtime/metrics it misses no small object
+	runtime.ReadMemStats(&before)
 	run, stops := readRuntime(), throttle.Read()
 	err := m.call(ctx, n, fn)
 	if q, ok := throttle.Read().Since(stops); ok {
@@ -46,8 +47,8 @@ func (m *measurement) take(ctx context.Context, n int, fn func(context.Context) 
 	return err
 }
 
-// call makes the calls between readings of the thread's clocks. The wall clock is read innermost: what the other readings take must
-// not look like blocking.
+// call makes the calls between readings of the thread's clocks. The wall clock is read innermost:
+// what the other readings take must not look like blocking.
 func (m *measurement) call(ctx context.Context, n int, fn func(context.Context) error) (err error) {
 	delay, _ := thread.OpenDelay() // the nil Delay knows nothing
 	defer delay.Close()
@@ -86,7 +87,11 @@ func (m *measurement) profile() *Profile {
 	p.ProcessCPU, p.ProcessAllocs, p.ProcessBytes, p.ProcessMutex = m.processCPU, m.allocs, m.bytes, m.mutex
 	if m.hasCounts {
 		p.MinorFaults, p.MajorFaults = instrument.Some(m.counts.MinorFaults), instrument.Some(m.counts.MajorFaults)
-		p.VoluntarySwitches, p.ForcedSwitches = instrument.Some(m.counts.Voluntary), instrument.Some(m.counts.Involuntary)
+		p.VoluntarySwitches, p.ForcedSwitches = instrument.Some(
+			m.counts.Voluntary,
+		), instrument.Some(
+			m.counts.Involuntary,
+		)
 	}
 	return p
 }
@@ -110,8 +115,9 @@ func readRuntime() runtimeReading {
 	return r
 }
 
-// since returns how long goroutines waited for mutexes after the reading before, and how long a goroutine that was ready waited for
-// Go's scheduler on average, which the runtime samples; absent if it has no sample.
+// since returns how long goroutines waited for mutexes after the reading before, and how long a
+// goroutine that was ready waited for Go's scheduler on average, which the runtime samples; absent
+// if it has no sample.
 func (r runtimeReading) since(before runtimeReading) (mutex time.Duration, latency instrument.Optional[time.Duration]) {
 	mutex = time.Duration((r.mutex - before.mutex) * float64(time.Second))
 	if r.latency == nil || before.latency == nil || len(r.latency.Counts) != len(before.latency.Counts) {

@@ -27,37 +27,45 @@ func (c Class) String() string {
 	return [...]string{"undetermined", "CPU-bound", "I/O-bound", "mixed", "quick", "lock-contended"}[c]
 }
 
-// Profile is what one task did, in one call or in several together. Times are totals over the calls.
+// Profile is what one task did, in one call or in several together. Times are totals over the
+// calls.
 type Profile struct {
 	Class   Class
 	Reasons []string // what decided it, with the figures
 	Advice  string   // what to do, in a sentence or two
 
-	// Workers is how many to run at once so that the CPUs are busy, one where more would not help; absent where that is not known.
-	// It says nothing of what the task waits for: that may bear fewer.
+	// Workers is how many to run at once so that the CPUs are busy, one where more would not help;
+	// absent where that is not known. It says nothing of what the task waits for: that may bear
+	// fewer.
 	Workers instrument.Optional[int64]
 
 	Calls int
 	Wall  time.Duration
 
-	// Of the goroutine that made the calls. Wall is the sum of the three. Absent where the system does not tell.
-	OnCPU    instrument.Optional[time.Duration]
-	RunQueue instrument.Optional[time.Duration] // ready, behind other threads, goroutines of this process or a CPU quota
+	// Of the goroutine that made the calls. Wall is the sum of the three. Absent where the system
+	// does not tell.
+	OnCPU instrument.Optional[time.Duration]
+	// ready, behind other threads, goroutines of this process or a CPU quota
+	RunQueue instrument.Optional[time.Duration]
 	Blocked  instrument.Optional[time.Duration]
 
 	// BlockedError is how far Blocked, and RunQueue with it, may be off to either side.
 	BlockedError time.Duration
 
-	GoQueue instrument.Optional[time.Duration] // the time in which Go's scheduler let it wait; most of it is in RunQueue too
-	Waits   []Wait                             // what it waited for, the longest first; empty if there is no execution trace
-	Started int                                // goroutines that the calls started, as far as the trace tells
-	Ran     time.Duration                      // how long those ran
+	// the time in which Go's scheduler let it wait; most of it is in RunQueue too
+	GoQueue instrument.Optional[time.Duration]
+	Waits   []Wait        // what it waited for, the longest first; empty if there is no execution trace
+	Started int           // goroutines that the calls started, as far as the trace tells
+	Ran     time.Duration // how long those ran
 
 	// Of its thread, absent where the system does not tell.
-	MinorFaults, MajorFaults          instrument.Optional[int64] // page faults; a major one had to wait for a disk
-	VoluntarySwitches, ForcedSwitches instrument.Optional[int64] // context switches: to wait, and for another thread
+	// page faults; a major one had to wait for a disk
+	MinorFaults, MajorFaults instrument.Optional[int64]
+	// context switches: to wait, and for another thread
+	VoluntarySwitches, ForcedSwitches instrument.Optional[int64]
 
-	// Of the CPU quota that stopped the process for longest, be it that of its control group or of one around it; absent without any.
+	// Of the CPU quota that stopped the process for longest, be it that of its control group or of
+	// one around it; absent without any.
 	Quota            instrument.Optional[float64]       // in CPUs
 	QuotaPeriods     instrument.Optional[int64]         // in which the group wanted to run
 	ThrottledPeriods instrument.Optional[int64]         // and was stopped
@@ -72,7 +80,9 @@ type Profile struct {
 
 // Wait is a reason for which the task's goroutine did not run.
 type Wait struct {
-	Reason string // as the runtime has it: sleep, network, chan receive, select …; or mutex, wait group, condition
+	// as the runtime has it: sleep, network, chan receive, select …; or mutex, wait group,
+	// condition
+	Reason string
 	Time   time.Duration
 	Count  int
 }
@@ -82,16 +92,22 @@ func Run(ctx context.Context, fn func(context.Context) error) (*Profile, error) 
 	return Times(ctx, 1, fn)
 }
 
-// Times calls fn up to n times, one call after the other in the calling goroutine, and says what it is. It stops at the first error of
-// fn, or when ctx ends, and returns that error together with the Profile of the calls until then, the failed one included; without
-// any call, the Profile is nil. A panic and [runtime.Goexit] of fn go through.
+// Times calls fn up to n times, one call after the other in the calling goroutine, and says what it
+// is. It stops at the first error of fn, or when ctx ends, and returns that error together with the
+// Profile of the calls until then, the failed one included; without any call, the Profile is nil. A
+// panic and [runtime.Goexit] of fn go through.
 //
-// The goroutine is locked to its thread meanwhile, and the process makes an execution trace, which is kept in memory: some MB a
-// second where much goes on. If another one is being made, by a concurrent call for instance, there is none of this one, and less can
-// be told. Calls should take a tenth of a second to some seconds in all. It is safe for concurrent use.
+// The goroutine is locked to its thread meanwhile, and the process makes an execution trace, which
+// is kept in memory: some MB a second where much goes on. If another one is being made, by a
+// concurrent call for instance, there is none of this one, and less can be told. Calls should take
+// a tenth of a second to some seconds in all. It is safe for concurrent use.
 func Times(ctx context.Context, n int, fn func(context.Context) error) (*Profile, error) {
 	if fn == nil || n < 1 {
-		return nil, fmt.Errorf("profile: %d calls of a function (nil: %v): want at least one call of one that is not nil", n, fn == nil)
+		return nil, fmt.Errorf(
+			"profile: %d calls of a function (nil: %v): want at least one call of one that is not nil",
+			n,
+			fn == nil,
+		)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("profile: nothing was called: %w", err)

@@ -44,7 +44,8 @@ func TestSleepIsBlocked(t *testing.T) {
 	}
 }
 
-// However busy the machine is, and with more goroutines than processors: work on the CPU is never called I/O.
+// However busy the machine is, and with more goroutines than processors: work on the CPU is never
+// called I/O.
 func TestComputingIsNeverBlocked(t *testing.T) {
 	if !thread.HasClock {
 		t.Skip("the CPU time of threads is not known here")
@@ -177,7 +178,14 @@ func TestPanicAndGoexitGoThroughAndUnlock(t *testing.T) {
 		})
 		wg.Wait()
 		if returned || !inside || after || (value != nil) != (name == "panic") {
-			t.Errorf("%s: returned %v, locked inside %v and after %v, recovered %v", name, returned, inside, after, value)
+			t.Errorf(
+				"%s: returned %v, locked inside %v and after %v, recovered %v",
+				name,
+				returned,
+				inside,
+				after,
+				value,
+			)
 		}
 		if trace.IsEnabled() {
 			t.Fatalf("%s: the trace goes on", name)

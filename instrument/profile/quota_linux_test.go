@@ -13,10 +13,12 @@ import (
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
-// groupVariable makes the test below, in a process of its own, the one that is stopped: it names the group to enter.
+// groupVariable makes the test below, in a process of its own, the one that is stopped: it names
+// the group to enter.
 const groupVariable = "POOLGAUGE_TEST_GROUP"
 
-// A task that computes under a quota is CPU-bound or undetermined, never I/O-bound, and the quota is named.
+// A task that computes under a quota is CPU-bound or undetermined, never I/O-bound, and the quota
+// is named.
 func TestQuotaIsNamed(t *testing.T) {
 	if group := os.Getenv(groupVariable); group != "" {
 		computeIn(t, group)
@@ -30,7 +32,8 @@ func TestQuotaIsNamed(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	text := string(out)
-	if !strings.Contains(text, "CPU-bound:") && !strings.Contains(text, "undetermined:") || !strings.Contains(text, "the CPU quota of 0.2 CPUs stopped the process in") {
+	if !strings.Contains(text, "CPU-bound:") && !strings.Contains(text, "undetermined:") ||
+		!strings.Contains(text, "the CPU quota of 0.2 CPUs stopped the process in") {
 		t.Errorf("the profile is\n%s", text)
 	}
 }
@@ -74,7 +77,8 @@ func computeIn(t *testing.T, group string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p.ThrottledPeriods.Or(0) > 0 && p.ThrottledTime.Or(0) > 0 { // else others left it less than the quota
+		// else others left it less than the quota
+		if p.ThrottledPeriods.Or(0) > 0 && p.ThrottledTime.Or(0) > 0 {
 			fmt.Println(p)
 			return
 		}

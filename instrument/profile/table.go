@@ -17,7 +17,8 @@ func (p *Profile) String() string {
 	return b.String()
 }
 
-// WriteTo writes the profile as a table of text. Times are those of one call; what is not known is left out.
+// WriteTo writes the profile as a table of text. Times are those of one call; what is not known is
+// left out.
 func (p *Profile) WriteTo(to io.Writer) (int64, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%v: %s\n%s\n\n", p.Class, strings.Join(p.Reasons, "; "), p.Advice)
@@ -49,7 +50,14 @@ func (p *Profile) times(w io.Writer) {
 	part("  blocked", p.Blocked, sure)
 	for _, wait := range p.Waits {
 		if wait.Time > p.Wall/100 {
-			fmt.Fprintf(w, "  for %s\t%v\t%.1f %%, %d times\n", wait.Reason, p.per(wait.Time), percent(wait.Time, p.Wall), wait.Count)
+			fmt.Fprintf(
+				w,
+				"  for %s\t%v\t%.1f %%, %d times\n",
+				wait.Reason,
+				p.per(wait.Time),
+				percent(wait.Time, p.Wall),
+				wait.Count,
+			)
 		}
 	}
 	part("Go's scheduler", p.GoQueue, ", most of it in the run queue")
@@ -66,9 +74,20 @@ func (p *Profile) rest(w io.Writer) {
 		fmt.Fprintf(w, "page faults\t%d\twith a disk, %d without, in all\n", n, p.MinorFaults.Or(0))
 	}
 	if cpus, known := p.Quota.Get(); known {
-		fmt.Fprintf(w, "CPU quota\t%.3g\tCPUs, that stopped the process in %d of %d periods\n", cpus, p.ThrottledPeriods.Or(0), p.QuotaPeriods.Or(0))
+		fmt.Fprintf(
+			w,
+			"CPU quota\t%.3g\tCPUs, that stopped the process in %d of %d periods\n",
+			cpus,
+			p.ThrottledPeriods.Or(0),
+			p.QuotaPeriods.Or(0),
+		)
 	}
 	calls := float64(max(p.Calls, 1))
-	fmt.Fprintf(w, "allocated\t%.0f B\tin %.1f objects a call, by the whole process\n", float64(p.ProcessBytes)/calls, float64(p.ProcessAllocs)/calls)
+	fmt.Fprintf(
+		w,
+		"allocated\t%.0f B\tin %.1f objects a call, by the whole process\n",
+		float64(p.ProcessBytes)/calls,
+		float64(p.ProcessAllocs)/calls,
+	)
 	fmt.Fprintf(w, "CPU\t%v\ta call, of the whole process\n", p.per(p.ProcessCPU))
 }

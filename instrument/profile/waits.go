@@ -20,7 +20,8 @@ const (
 
 var errTraceTooLarge = fmt.Errorf("the execution trace exceeds %d MiB: make fewer calls", maxTrace>>20)
 
-// account is where the goroutine of the calls was, by the execution trace of Go's runtime. Its parts add up to the time of the calls.
+// account is where the goroutine of the calls was, by the execution trace of Go's runtime. Its
+// parts add up to the time of the calls.
 type account struct {
 	active   time.Duration   // running, or in a system call
 	runnable time.Duration   // ready, and waiting for Go's scheduler
@@ -114,7 +115,8 @@ type accountant struct {
 	state  exptrace.GoState
 	reason string
 	since  exptrace.Time
-	ran    map[exptrace.GoID]exptrace.Time // goroutines that it started, and since when they run; 0 if they do not
+	// goroutines that it started, and since when they run; 0 if they do not
+	ran map[exptrace.GoID]exptrace.Time
 }
 
 // add takes note of one event. It returns true at the end of the region.
@@ -191,8 +193,8 @@ func (a *accountant) close(now exptrace.Time) {
 	}
 }
 
-// reasonOf names what a goroutine waits for: the reason that the runtime gives, which is the same for all of package sync, so
-// that there the stack tells the rest.
+// reasonOf names what a goroutine waits for: the reason that the runtime gives, which is the same
+// for all of package sync, so that there the stack tells the rest.
 func reasonOf(st exptrace.StateTransition) string {
 	if !strings.HasPrefix(st.Reason, "sync") {
 		return st.Reason

@@ -35,36 +35,57 @@ func (f *figures) shareReason(o own) string {
 }
 
 func (f *figures) lockReason(lock, most time.Duration) string {
-	return fmt.Sprintf("%v a call waiting for mutexes, %d times in all: %.0f %% of its own time, and more than %.0f %% is contended",
-		f.per(lock), f.trace.waits[mutexWait].Count, percent(lock, most), 100*lockContended)
+	return fmt.Sprintf(
+		"%v a call waiting for mutexes, %d times in all: %.0f %% of its own time, and more than %.0f %% is contended",
+		f.per(lock),
+		f.trace.waits[mutexWait].Count,
+		percent(lock, most),
+		100*lockContended,
+	)
 }
 
 func (f *figures) quickReason(most time.Duration) string {
-	return fmt.Sprintf("at most %v a call without the queues that it stood in, and less than %v is quick", f.per(most), quick)
+	return fmt.Sprintf(
+		"at most %v a call without the queues that it stood in, and less than %v is quick",
+		f.per(most),
+		quick,
+	)
 }
 
 func (f *figures) elsewhereReason(most time.Duration) string {
-	return fmt.Sprintf("%d goroutines that it started ran for %v a call, its own time is %v: the clocks of its thread do not see most of the work",
-		f.trace.started, f.per(f.trace.ran), f.per(most))
+	return fmt.Sprintf(
+		"%d goroutines that it started ran for %v a call, its own time is %v: the clocks of its thread do not see most of the work",
+		f.trace.started,
+		f.per(f.trace.ran),
+		f.per(most),
+	)
 }
 
 func (f *figures) mutexReason() string {
-	return fmt.Sprintf("goroutines of this process waited %v for mutexes meanwhile, and without an execution trace (%v) nobody knows whether this one did",
-		short(f.mutex), f.traceErr)
+	return fmt.Sprintf(
+		"goroutines of this process waited %v for mutexes meanwhile, and without an execution trace (%v) nobody knows whether this one did",
+		short(f.mutex),
+		f.traceErr,
+	)
 }
 
 // unsureReasons say why the bounds are wide.
 func (f *figures) unsureReasons(o own) []string {
 	low, high := o.cpuShare()
-	reasons := []string{fmt.Sprintf("its own time on a CPU is anything from %.0f to %.0f %%: blocked for %v to %v a call",
-		100*low, 100*high, f.per(o.blocked.low), f.per(o.blocked.high))}
+	reasons := []string{
+		fmt.Sprintf("its own time on a CPU is anything from %.0f to %.0f %%: blocked for %v to %v a call",
+			100*low, 100*high, f.per(o.blocked.low), f.per(o.blocked.high)),
+	}
 	if _, known := f.cpu.Get(); !known {
 		reasons = append(reasons, "this system does not tell the CPU time of a thread")
 	} else if _, known := f.queue.Get(); !known {
 		reasons = append(reasons, "this system does not tell how long a thread waits for a CPU")
 	}
 	if f.trace == nil {
-		reasons = append(reasons, fmt.Sprintf("there is no execution trace to tell what the goroutine waited for: %v", f.traceErr))
+		reasons = append(
+			reasons,
+			fmt.Sprintf("there is no execution trace to tell what the goroutine waited for: %v", f.traceErr),
+		)
 	} else if f.trace.runnable > 0 {
 		reasons = append(reasons, fmt.Sprintf("it waited %v a call for Go's scheduler", f.per(f.trace.runnable)))
 	}
@@ -77,8 +98,12 @@ func (f *figures) queuedReason(o own) []string {
 	if percent(queued, f.wall) < 25 {
 		return nil
 	}
-	return []string{fmt.Sprintf("%.0f %% of the wall time it stood in queues for a CPU, which are left out: others want the CPUs, or a quota stops it",
-		percent(queued, f.wall))}
+	return []string{
+		fmt.Sprintf(
+			"%.0f %% of the wall time it stood in queues for a CPU, which are left out: others want the CPUs, or a quota stops it",
+			percent(queued, f.wall),
+		),
+	}
 }
 
 // quotaReason tells of a quota that stopped the process, nothing of any other.
@@ -86,8 +111,15 @@ func (f *figures) quotaReason() []string {
 	if f.quota == nil || f.quota.Throttled == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("the CPU quota of %.3g CPUs stopped the process in %d of %d periods, for %v in all on its CPUs together: waits may look longer by that",
-		f.quota.Quota, f.quota.Throttled, f.quota.Periods, short(f.quota.Time))}
+	return []string{
+		fmt.Sprintf(
+			"the CPU quota of %.3g CPUs stopped the process in %d of %d periods, for %v in all on its CPUs together: waits may look longer by that",
+			f.quota.Quota,
+			f.quota.Throttled,
+			f.quota.Periods,
+			short(f.quota.Time),
+		),
+	}
 }
 
 // advise says what to do.
@@ -96,19 +128,31 @@ func (f *figures) advise(p *Profile, o own) {
 	switch p.Class {
 	case CPUBound:
 		p.Workers = instrument.Some(int64(f.processors))
-		p.Advice = fmt.Sprintf("Run %d at once, one for each CPU that Go may use: more would only take turns.", f.processors)
+		p.Advice = fmt.Sprintf(
+			"Run %d at once, one for each CPU that Go may use: more would only take turns.",
+			f.processors,
+		)
 	case IOBound, Mixed:
 		if !known {
 			p.Advice = "Run as many at once as what it waits for can take: the CPUs are hardly used."
 			return
 		}
 		p.Workers = instrument.Some(workers)
-		p.Advice = fmt.Sprintf("Up to %d at once keep the %d CPUs busy, as far as what it waits for can take that many: %d × (1 + %v blocked / %v on a CPU).",
-			workers, f.processors, f.processors, f.per(o.blocked.middle()), f.per(o.cpu.middle()))
+		p.Advice = fmt.Sprintf(
+			"Up to %d at once keep the %d CPUs busy, as far as what it waits for can take that many: %d × (1 + %v blocked / %v on a CPU).",
+			workers,
+			f.processors,
+			f.processors,
+			f.per(o.blocked.middle()),
+			f.per(o.cpu.middle()),
+		)
 	case Quick:
 		batch := max(2, int64(10*quick/max(1, o.most(f.wall)/time.Duration(max(f.calls, 1)))))
 		p.Workers = instrument.Some(int64(1))
-		p.Advice = fmt.Sprintf("Call it where you are, or hand over batches of about %d: to hand over one costs as much as it takes.", min(batch, 10000))
+		p.Advice = fmt.Sprintf(
+			"Call it where you are, or hand over batches of about %d: to hand over one costs as much as it takes.",
+			min(batch, 10000),
+		)
 	case LockContended:
 		p.Workers = instrument.Some(int64(1))
 		p.Advice = "More at once would wait for the lock: hold it for less, split what it guards, or give each worker its own; then measure again."

@@ -12,7 +12,8 @@ import (
 // The last thing to stop is the telemetry, so that it tells how the rest ended.
 func ExampleStart() {
 	ctx := context.Background()
-	shutdown, err := telemetry.Start(ctx) // to the sidecar at localhost:4317, or wherever OTEL_EXPORTER_OTLP_ENDPOINT says
+	// to the sidecar at localhost:4317, or wherever OTEL_EXPORTER_OTLP_ENDPOINT says
+	shutdown, err := telemetry.Start(ctx)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -11,7 +11,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
-// patient says once that nothing listens, and once that something does again, where the exporter says so at each export.
+// patient says once that nothing listens, and once that something does again, where the exporter
+// says so at each export.
 type patient struct {
 	sdkmetric.Exporter
 	where string
@@ -35,14 +36,21 @@ func (p *patient) Export(ctx context.Context, rm *metricdata.ResourceMetrics) er
 		return err
 	}
 	if p.away.CompareAndSwap(false, true) {
-		otel.Handle(fmt.Errorf("telemetry: nothing listens at %s: metrics are lost until something does. Start the sidecar there: "+
-			"go run github.com/poolgauge/poolgauge/cmd/sidecar@latest; or say where a receiver is by OTEL_EXPORTER_OTLP_ENDPOINT, "+
-			"or that there is none by OTEL_METRICS_EXPORTER=none (%w)", p.where, err))
+		otel.Handle(
+			fmt.Errorf(
+				"telemetry: nothing listens at %s: metrics are lost until something does. Start the sidecar there: "+
+					"go run github.com/poolgauge/poolgauge/cmd/sidecar@latest; or say where a receiver is by OTEL_EXPORTER_OTLP_ENDPOINT, "+
+					"or that there is none by OTEL_METRICS_EXPORTER=none (%w)",
+				p.where,
+				err,
+			),
+		)
 	}
 	return nil
 }
 
-// isAway reports whether an export failed since there was nobody to take it. What the exporters return is text for the most part.
+// isAway reports whether an export failed since there was nobody to take it. What the exporters
+// return is text for the most part.
 func isAway(err error) bool {
 	for _, sign := range []string{"connection refused", "no such host", "no such file or directory", "no route to host"} {
 		if strings.Contains(err.Error(), sign) {

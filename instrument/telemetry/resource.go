@@ -9,14 +9,23 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-// detect says who sends; what comes later goes before what comes first. A detector that fails leaves out what it could not find.
+// detect says who sends; what comes later goes before what comes first. A detector that fails
+// leaves out what it could not find.
 func detect(ctx context.Context, attributes []attribute.KeyValue) *resource.Resource {
 	r, _ := resource.New(
 		ctx,
 		resource.WithSchemaURL(semconv.SchemaURL),
-		resource.WithTelemetrySDK(), resource.WithHost(), resource.WithOS(), resource.WithContainer(),
-		resource.WithProcessPID(), resource.WithProcessExecutableName(), resource.WithProcessExecutablePath(), resource.WithProcessOwner(),
-		resource.WithProcessRuntimeName(), resource.WithProcessRuntimeVersion(), resource.WithProcessRuntimeDescription(),
+		resource.WithTelemetrySDK(),
+		resource.WithHost(),
+		resource.WithOS(),
+		resource.WithContainer(),
+		resource.WithProcessPID(),
+		resource.WithProcessExecutableName(),
+		resource.WithProcessExecutablePath(),
+		resource.WithProcessOwner(),
+		resource.WithProcessRuntimeName(),
+		resource.WithProcessRuntimeVersion(),
+		resource.WithProcessRuntimeDescription(),
 		resource.WithService(),
 		resource.WithAttributes(version()...),
 		resource.WithAttributes(attributes...),

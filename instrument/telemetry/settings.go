@@ -62,7 +62,11 @@ func readSettings(get func(string) string) (settings, error) {
 	e.pairs("OTEL_RESOURCE_ATTRIBUTES")
 	temporality := e.choice("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "cumulative", "delta", "lowmemory")
 	const exponential = "base2_exponential_bucket_histogram"
-	histogram := e.choice("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", exponential, "explicit_bucket_histogram")
+	histogram := e.choice(
+		"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+		exponential,
+		"explicit_bucket_histogram",
+	)
 	s.producerFits = temporality == "cumulative" && histogram == exponential
 	if s.console {
 		s.producerFits = true
@@ -173,7 +177,10 @@ func (e *environment) clientCertificate(prefix string) {
 		e.fail(prefix+"CLIENT_CERTIFICATE", errors.New("expected it and "+prefix+"CLIENT_KEY, or neither"))
 	case certificate != "":
 		if _, err := tls.LoadX509KeyPair(certificate, key); err != nil {
-			e.fail(prefix+"CLIENT_CERTIFICATE", fmt.Errorf("expected a PEM file with %sCLIENT_KEY its key: %w", prefix, err))
+			e.fail(
+				prefix+"CLIENT_CERTIFICATE",
+				fmt.Errorf("expected a PEM file with %sCLIENT_KEY its key: %w", prefix, err),
+			)
 		}
 	}
 }
@@ -187,7 +194,8 @@ func (s settings) where(get func(string) string) string {
 	return strings.TrimPrefix(given, "http://")
 }
 
-// endpoint returns the URL that the exporter needs to be told, or nothing if it reads the variable right.
+// endpoint returns the URL that the exporter needs to be told, or nothing if it reads the variable
+// right.
 func (e *environment) endpoint(protocol string) string {
 	name, given := e.otlp("ENDPOINT")
 	switch {

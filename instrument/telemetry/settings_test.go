@@ -12,7 +12,12 @@ func read(variables map[string]string) (settings, error) {
 }
 
 func TestSettings(t *testing.T) {
-	standing := settings{protocol: "grpc", endpointURL: "http://localhost:4317", interval: 10 * time.Second, producerFits: true}
+	standing := settings{
+		protocol:     "grpc",
+		endpointURL:  "http://localhost:4317",
+		interval:     10 * time.Second,
+		producerFits: true,
+	}
 	with := func(change func(*settings)) settings {
 		s := standing
 		change(&s)
@@ -91,11 +96,15 @@ func TestBadSettings(t *testing.T) {
 			continue
 		}
 		text := err.Error()
-		if !strings.HasPrefix(text, c.name+": ") || !strings.Contains(text, c.want) || strings.ContainsAny(text, "\n") || strings.Contains(text, "hush") {
+		if !strings.HasPrefix(text, c.name+": ") || !strings.Contains(text, c.want) ||
+			strings.ContainsAny(text, "\n") ||
+			strings.Contains(text, "hush") {
 			t.Errorf("%s=%s: %s\nwant %s", c.name, c.given, text, c.want)
 		}
 	}
-	_, err := read(map[string]string{"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf", "OTEL_EXPORTER_OTLP_ENDPOINT": "c:4318"})
+	_, err := read(
+		map[string]string{"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf", "OTEL_EXPORTER_OTLP_ENDPOINT": "c:4318"},
+	)
 	if err == nil || !strings.Contains(err.Error(), "expected http://host:4318 or https://host:4318") {
 		t.Errorf("OTLP/HTTP to an endpoint without a scheme: %v", err)
 	}

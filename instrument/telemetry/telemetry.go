@@ -24,7 +24,8 @@ const defaultInterval = 10 * time.Second
 // scopeName is the name of the instrumentation scope of what this package reports itself.
 const scopeName = "github.com/poolgauge/poolgauge/instrument/telemetry"
 
-// ErrStarted is returned by a second Start before the first one was shut down: both would report every pool.
+// ErrStarted is returned by a second Start before the first one was shut down: both would report
+// every pool.
 var ErrStarted = errors.New("telemetry: already started; shut it down first")
 
 var started atomic.Bool
@@ -36,22 +37,24 @@ type options struct {
 	attributes []attribute.KeyValue
 }
 
-// WithAttributes adds attributes to the resource, such as service.name and service.version. OTEL_SERVICE_NAME and
-// OTEL_RESOURCE_ATTRIBUTES go before them.
+// WithAttributes adds attributes to the resource, such as service.name and service.version.
+// OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES go before them.
 func WithAttributes(kv ...attribute.KeyValue) Option {
 	return func(o *options) { o.attributes = append(o.attributes, kv...) }
 }
 
-// Start starts the export of all metrics of the process, as the package comment says, and makes its MeterProvider the global one. ctx
-// bounds the start alone. Start does not wait for the receiver: while that is away, points are lost. That nothing listens, and that
-// something does again, goes to [go.opentelemetry.io/otel.Handle] once each, and other errors of exports each time.
+// Start starts the export of all metrics of the process, as the package comment says, and makes its
+// MeterProvider the global one. ctx bounds the start alone. Start does not wait for the receiver:
+// while that is away, points are lost. That nothing listens, and that something does again, goes to
+// [go.opentelemetry.io/otel.Handle] once each, and other errors of exports each time.
 //
-// Its error is one line that names the variable, its value unless that may be a secret, and what was expected.
+// Its error is one line that names the variable, its value unless that may be a secret, and what
+// was expected.
 //
-// Call shutdown last, when the pools are closed: it exports once more, and so tells how they ended, stops the export and joins its
-// goroutine. It returns when ctx ends, at the latest, and then with an error; without a
-// deadline OTEL_METRIC_EXPORT_TIMEOUT holds. Further calls do nothing and return nil. If Start fails, or has nothing to start, shutdown
-// is not nil and does nothing.
+// Call shutdown last, when the pools are closed: it exports once more, and so tells how they ended,
+// stops the export and joins its goroutine. It returns when ctx ends, at the latest, and then with
+// an error; without a deadline OTEL_METRIC_EXPORT_TIMEOUT holds. Further calls do nothing and
+// return nil. If Start fails, or has nothing to start, shutdown is not nil and does nothing.
 func Start(ctx context.Context, opts ...Option) (shutdown func(context.Context) error, err error) {
 	nothing := func(context.Context) error { return nil }
 	env, err := readSettings(os.Getenv)
@@ -77,9 +80,17 @@ func Start(ctx context.Context, opts ...Option) (shutdown func(context.Context) 
 	if !started.CompareAndSwap(false, true) {
 		return nothing, errors.Join(ErrStarted, exporter.Shutdown(ctx))
 	}
-	s := newSession(env, &patient{Exporter: exporter, where: env.where(os.Getenv)}, sdkmetric.WithResource(detect(ctx, o.attributes)))
+	s := newSession(
+		env,
+		&patient{Exporter: exporter, where: env.where(os.Getenv)},
+		sdkmetric.WithResource(detect(ctx, o.attributes)),
+	)
 	if err := errors.Join(
-		runtimemetrics.Start(runtimemetrics.WithMeterProvider(s.provider), runtimemetrics.WithMinimumReadMemStatsInterval(0)), // reading takes some µs
+		// reading takes some µs
+		runtimemetrics.Start(
+			runtimemetrics.WithMeterProvider(s.provider),
+			runtimemetrics.WithMinimumReadMemStatsInterval(0),
+		),
 		goroutines.Start(s.provider.Meter(scopeName)),
 	); err != nil {
 		return nothing, fmt.Errorf("telemetry: runtime metrics: %w", errors.Join(err, s.shutdown(ctx)))
@@ -104,7 +115,8 @@ func newSession(env settings, exporter *patient, opts ...sdkmetric.Option) *sess
 		s.pools = producer.New()
 		readerOptions = append(readerOptions, sdkmetric.WithProducer(s.pools))
 	}
-	s.provider = sdkmetric.NewMeterProvider(append(opts, sdkmetric.WithReader(sdkmetric.NewPeriodicReader(exporter, readerOptions...)))...)
+	s.provider = sdkmetric.NewMeterProvider(
+		append(opts, sdkmetric.WithReader(sdkmetric.NewPeriodicReader(exporter, readerOptions...)))...)
 	return s
 }
 

@@ -96,7 +96,14 @@ func TestResource(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_INSECURE", "true")
 	t.Setenv("OTEL_SERVICE_NAME", "shop")
 	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "team=checkout%20a,service.name=other")
-	shutdown := start(t, telemetry.WithAttributes(attribute.String("service.name", "mine"), attribute.String("team", "mine"), attribute.String("tier", "2")))
+	shutdown := start(
+		t,
+		telemetry.WithAttributes(
+			attribute.String("service.name", "mine"),
+			attribute.String("team", "mine"),
+			attribute.String("tier", "2"),
+		),
+	)
 	if err := shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +200,10 @@ func TestFormOfHistograms(t *testing.T) {
 				t.Fatal(err)
 			}
 			m := useDuration(<-requests)
-			temporality := m.GetExponentialHistogram().GetAggregationTemporality() + m.GetHistogram().GetAggregationTemporality()
+			temporality := m.GetExponentialHistogram().
+				GetAggregationTemporality() +
+				m.GetHistogram().
+					GetAggregationTemporality()
 			if (m.GetHistogram() != nil) != c.explicit || temporality != c.temporality {
 				t.Errorf("arrived as %v", m)
 			}
@@ -225,7 +235,8 @@ func TestOff(t *testing.T) {
 func TestBadSettingIsTheError(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "carrier pigeon")
 	shutdown, err := telemetry.Start(t.Context())
-	if want := `telemetry: OTEL_EXPORTER_OTLP_PROTOCOL: expected grpc or http/protobuf, got "carrier pigeon"`; err == nil || err.Error() != want {
+	if want := `telemetry: OTEL_EXPORTER_OTLP_PROTOCOL: expected grpc or http/protobuf, got "carrier pigeon"`; err == nil ||
+		err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}
 	if err := shutdown(t.Context()); err != nil {
@@ -305,7 +316,8 @@ func TestPrometheusIsAdvice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text := <-said; !strings.Contains(text, "OTEL_METRICS_EXPORTER=prometheus") || !strings.Contains(text, "otel.SetMeterProvider") {
+	if text := <-said; !strings.Contains(text, "OTEL_METRICS_EXPORTER=prometheus") ||
+		!strings.Contains(text, "otel.SetMeterProvider") {
 		t.Errorf("said %s", text)
 	}
 	if err := shutdown(t.Context()); err != nil {

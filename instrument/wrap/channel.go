@@ -9,14 +9,15 @@ import (
 
 // Channel is a channel that is used as a semaphore, and reported.
 type Channel struct {
-	ch        chan struct{}
-	permits   permits
-	releasing int64 // calls of Release that wait for a slot, or have just got one; guarded by the lock of permits
+	ch      chan struct{}
+	permits permits
+	// calls of Release that wait for a slot, or have just got one; guarded by the lock of permits
+	releasing int64
 }
 
-// NewChannel reports a channel that is used as a semaphore: a send takes a slot, a receive gives one
-// back, and there are as many as its capacity, at least 1. The caller keeps the channel. Its lines become
-// methods:
+// NewChannel reports a channel that is used as a semaphore: a send takes a slot, a receive gives
+// one back, and there are as many as its capacity, at least 1. The caller keeps the channel. Its
+// lines become methods:
 //
 //	ch <- struct{}{}            slots.Acquire(context.Background())
 //	select { case ch <- …:      slots.TryAcquire()
@@ -25,14 +26,14 @@ type Channel struct {
 //
 // It reports as the kind semaphore
 //
-//   - the limit and how many slots are used, from the channel itself: lines that have not become methods
-//     count as well,
-//   - the slot-seconds used, exactly if all lines are methods. Otherwise the slots used are seen when a
-//     method is called or the Stats are read, and taken to have been so since the last time,
-//   - of the methods only: how many requests wait, since when and how long each waited, how requests
-//     end, and the slots that they took and that came back (completed), be it by Release or by a line that
-//     receives; Release of a slot that a line has sent counts as nothing. How long each slot is held cannot
-//     be known.
+//   - the limit and how many slots are used, from the channel itself: lines that have not become
+//     methods count as well,
+//   - the slot-seconds used, exactly if all lines are methods. Otherwise the slots used are seen
+//     when a method is called or the Stats are read, and taken to have been so since the last time,
+//   - of the methods only: how many requests wait, since when and how long each waited, how
+//     requests end, and the slots that they took and that came back (completed), be it by Release
+//     or by a line that receives; Release of a slot that a line has sent counts as nothing. How
+//     long each slot is held cannot be known.
 func NewChannel(name string, ch chan struct{}, opts ...instrument.Option) (*Channel, error) {
 	if cap(ch) == 0 {
 		return nil, fmt.Errorf("channel %q: a capacity of 0: want a buffered channel, with a place for each slot", name)
@@ -46,9 +47,9 @@ func NewChannel(name string, ch chan struct{}, opts ...instrument.Option) (*Chan
 
 func (s *Channel) used() int64 { return int64(len(s.ch)) }
 
-// Acquire takes a slot, and waits until one is free or ctx is done. It returns nil or the error of ctx;
-// only if it is nil a slot is taken. If ctx is done already, it fails even if a slot is free. Requests
-// are served in order, bare sends into the channel among them.
+// Acquire takes a slot, and waits until one is free or ctx is done. It returns nil or the error of
+// ctx; only if it is nil a slot is taken. If ctx is done already, it fails even if a slot is free.
+// Requests are served in order, bare sends into the channel among them.
 func (s *Channel) Acquire(ctx context.Context) error {
 	done := ctx.Done()
 	p := &s.permits
@@ -101,7 +102,8 @@ func (s *Channel) try() bool {
 	}
 }
 
-// Release gives a slot back. If none is taken it waits until one is, like a receive from the channel.
+// Release gives a slot back. If none is taken it waits until one is, like a receive from the
+// channel.
 func (s *Channel) Release() {
 	p := &s.permits
 	p.Lock()
@@ -123,18 +125,20 @@ func (s *Channel) Release() {
 	p.Unlock()
 }
 
-// held returns how many slots the methods took that have not come back. Caller must hold the lock of the permits.
+// held returns how many slots the methods took that have not come back. Caller must hold the lock
+// of the permits.
 func (s *Channel) held() int64 {
 	return s.permits.Requests.Ended(instrument.Acquired) - s.permits.released
 }
 
-// settle counts slots of the methods that came back otherwise: there are more than are used. Caller must hold the lock of the permits.
+// settle counts slots of the methods that came back otherwise: there are more than are used. Caller
+// must hold the lock of the permits.
 func (s *Channel) settle() {
 	s.permits.released += max(0, s.held()-s.used()-s.releasing)
 }
 
-// Stats returns the state of the channel and what happened so far. A request that a release has just
-// served, and whose goroutine does not run yet, has a slot and is still pending.
+// Stats returns the state of the channel and what happened so far. A request that a release has
+// just served, and whose goroutine does not run yet, has a slot and is still pending.
 func (s *Channel) Stats() instrument.Stats {
 	s.permits.Lock()
 	defer s.permits.Unlock()

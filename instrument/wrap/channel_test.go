@@ -95,8 +95,8 @@ func TestChannelGoesWithBareOperations(t *testing.T) {
 	})
 }
 
-// While a program is half migrated, some lines still use the channel itself. Nothing falls below 0 or
-// back, and the slots used are those of the channel.
+// While a program is half migrated, some lines still use the channel itself. Nothing falls below 0
+// or back, and the slots used are those of the channel.
 func TestChannelHalfMigrated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, ch := mustChannel(t, 2)
@@ -108,11 +108,22 @@ func TestChannelHalfMigrated(t *testing.T) {
 			if err := in.Check(st); err != nil {
 				t.Error(err)
 			}
-			if held := st.Requests[instrument.Acquired].Or(0) - st.Completed[instrument.OK].Or(0); held < 0 || held > used {
+			if held := st.Requests[instrument.Acquired].Or(
+				0,
+			) - st.Completed[instrument.OK].Or(
+				0,
+			); held < 0 ||
+				held > used {
 				t.Errorf("the methods hold %d of %d: %v", held, used, st)
 			}
 			if st.Usage[instrument.Used].Or(-1) != used || st.UseTime.Or(-1) != useTime {
-				t.Errorf("%d used, %v slot-seconds, want %d and %v", st.Usage[instrument.Used].Or(-1), st.UseTime.Or(-1), used, useTime)
+				t.Errorf(
+					"%d used, %v slot-seconds, want %d and %v",
+					st.Usage[instrument.Used].Or(-1),
+					st.UseTime.Or(-1),
+					used,
+					useTime,
+				)
 			}
 		}
 		ch <- struct{}{}
@@ -188,7 +199,8 @@ func TestChannelWaitsAreExact(t *testing.T) {
 func TestChannelInvariantsUnderLoad(t *testing.T) {
 	s, ch := mustChannel(t, 4)
 	const goroutines, each = 16, 3000
-	in := pooltest.Invariants{Weighted: true} // a slot that was just handed over is used, and its request still pending
+	// a slot that was just handed over is used, and its request still pending
+	in := pooltest.Invariants{Weighted: true}
 	st := in.HoldUnder(t, s.Stats, func() {
 		var wg sync.WaitGroup
 		for range goroutines {

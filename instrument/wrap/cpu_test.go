@@ -17,8 +17,12 @@ import (
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
-// runners are the wrapped pools that run functions. Run waits until they have ended, and returns the Stats.
-func runners(t *testing.T, test func(t *testing.T, run func(n int, f func(), opts ...instrument.Option) instrument.Stats)) {
+// runners are the wrapped pools that run functions. Run waits until they have ended, and returns
+// the Stats.
+func runners(
+	t *testing.T,
+	test func(t *testing.T, run func(n int, f func(), opts ...instrument.Option) instrument.Stats),
+) {
 	if !thread.HasMeter {
 		t.Skip("threads are not measured here")
 	}
@@ -101,7 +105,8 @@ func TestSplitIsOff(t *testing.T) {
 	})
 }
 
-// However a function ends, its goroutine is not left locked to a thread: what ends with it would be the thread.
+// However a function ends, its goroutine is not left locked to a thread: what ends with it would be
+// the thread.
 func TestSplitFunctionsAreUnlocked(t *testing.T) {
 	runners(t, func(t *testing.T, run func(int, func(), ...instrument.Option) instrument.Stats) {
 		var locked atomic.Int64

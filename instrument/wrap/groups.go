@@ -12,8 +12,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// Groups makes groups of golang.org/x/sync/errgroup that are reported together, under one name: a group
-// lives as long as a request, a name as long as the program.
+// Groups makes groups of golang.org/x/sync/errgroup that are reported together, under one name: a
+// group lives as long as a request, a name as long as the program.
 type Groups struct {
 	reg   *instrument.Registration
 	ran   measure.Groups
@@ -31,7 +31,8 @@ type Group struct {
 //
 //   - the functions that run (used), how long each ran, and whether it returned nil (ok), an error
 //     (error) or called runtime.Goexit (exit); a panic ends the program,
-//   - how that time is divided into on a CPU, ready and blocked, of a sample of short ones, on Linux,
+//   - how that time is divided into on a CPU, ready and blocked, of a sample of short ones, on
+//     Linux,
 //   - callers that a limit blocks in Go, since when and for how long, and calls of TryGo that were
 //     refused.
 //
@@ -84,8 +85,8 @@ func (g *Group) TryGo(f func() error) bool {
 	return true
 }
 
-// call is one call of a function. They are used again, which saves allocations: an errgroup calls what
-// it is given once.
+// call is one call of a function. They are used again, which saves allocations: an errgroup calls
+// what it is given once.
 type call struct {
 	set     *Groups
 	f       func() error

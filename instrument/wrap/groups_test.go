@@ -61,7 +61,8 @@ func TestGroupsReportWhatTheyDo(t *testing.T) {
 		go g.Go(end(errTask))
 		time.Sleep(time.Second)
 		st := s.Stats()
-		if st.Pending.Or(0) != 1 || st.PendingAge.Or(0) != time.Second || st.Usage[instrument.Used].Or(0) != 1 || st.UseTime.Or(0) != 1 {
+		if st.Pending.Or(0) != 1 || st.PendingAge.Or(0) != time.Second || st.Usage[instrument.Used].Or(0) != 1 ||
+			st.UseTime.Or(0) != 1 {
 			t.Errorf("Stats %+v", st)
 		}
 		time.Sleep(4 * time.Second)

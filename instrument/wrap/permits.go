@@ -5,8 +5,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// permits measures a semaphore that decides by itself. Which permits are given back is not known, so
-// there is the time that all are held together, but not of each.
+// permits measures a semaphore that decides by itself. Which permits are given back is not known,
+// so there is the time that all are held together, but not of each.
 type permits struct {
 	reg *instrument.Registration
 
@@ -17,7 +17,12 @@ type permits struct {
 }
 
 // observe reports the pool. Nothing else may have happened before.
-func (p *permits) observe(name string, used func() int64, stats func() instrument.Stats, opts []instrument.Option) (err error) {
+func (p *permits) observe(
+	name string,
+	used func() int64,
+	stats func() instrument.Stats,
+	opts []instrument.Option,
+) (err error) {
 	p.used = used
 	p.Meter.Init(instrument.TimingOf(opts...), &p.Recorder, used)
 	p.reg, err = instrument.Observe(name, "semaphore", stats, opts...)
@@ -29,13 +34,15 @@ func (p *permits) close() {
 	p.reg.Close()
 }
 
-// took counts permits that were taken at once, when so many were used before. Caller must hold the lock.
+// took counts permits that were taken at once, when so many were used before. Caller must hold the
+// lock.
 func (p *permits) took(before int64) {
 	p.Meter.Event(before)
 	p.Requests.Add(instrument.Acquired, 1)
 }
 
-// gave counts permits that are given back, when so many were used before. Caller must hold the lock.
+// gave counts permits that are given back, when so many were used before. Caller must hold the
+// lock.
 func (p *permits) gave(before int64) {
 	p.Meter.Event(before)
 	p.released++
@@ -46,7 +53,8 @@ func (p *permits) wait() *measure.Pended {
 	return p.Pending.Add(p.Meter.Begin(p.Meter.Event(p.used())))
 }
 
-// waited ends a wait, in an error or in permits, when so many were used before. Caller must hold the lock.
+// waited ends a wait, in an error or in permits, when so many were used before. Caller must hold
+// the lock.
 func (p *permits) waited(w *measure.Pended, before int64, err error) {
 	outcome := instrument.Acquired
 	if err != nil {

@@ -17,14 +17,14 @@ type Semaphore struct {
 	held    int64 // permits; guarded by the lock of permits
 }
 
-// NewSemaphore returns a semaphore of n permits: [semaphore.NewWeighted], reported under a name, as the
-// kind semaphore. It panics if n is negative, as that does. It reports
+// NewSemaphore returns a semaphore of n permits: [semaphore.NewWeighted], reported under a name, as
+// the kind semaphore. It panics if n is negative, as that does. It reports
 //
 //   - the limit and how many permits are used,
 //   - how many requests wait, since when, and how long each waited,
 //   - how requests end,
-//   - the slot-seconds used. How long each permit is held cannot be known, since Release does not say
-//     which it is.
+//   - the slot-seconds used. How long each permit is held cannot be known, since Release does not
+//     say which it is.
 //
 // A request for more permits than there are waits, as in x/sync, until its context is done; it is
 // pending meanwhile.
@@ -49,7 +49,8 @@ func (s *Semaphore) Acquire(ctx context.Context, n int64) error {
 	done := ctx.Done()
 	p := &s.permits
 	p.Lock()
-	// Under the lock, as in x/sync: a context that was done before permits came back must win over them.
+	// Under the lock, as in x/sync: a context that was done before permits came back must win over
+	// them.
 	if isDone(done) {
 		err := ctx.Err()
 		p.Requests.Add(instrument.GaveUp(err), 1)

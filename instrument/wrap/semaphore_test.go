@@ -41,7 +41,8 @@ func TestSemaphoreOfANegativeSizePanics(t *testing.T) {
 	mustSemaphore(t, 0) // the name is free
 }
 
-// play does random operations, and says after each, when all goroutines have come to rest, who has ended and how.
+// play does random operations, and says after each, when all goroutines have come to rest, who has
+// ended and how.
 func play(t *testing.T, p pooltest.Permits, r *rand.Rand) (trace []string) {
 	type request struct {
 		n      int64
@@ -183,7 +184,12 @@ func TestSemaphoreWaitsAreExact(t *testing.T) {
 			t.Errorf("%d timed out after %v s together, want 2 after 3 s", w.Count(), w.Sum())
 		}
 		if w := st.Wait[instrument.Acquired]; w.Count() != 2 || w.Zeros() != 1 || w.Sum() != 2.5 {
-			t.Errorf("%d acquired after %v s together, %d at once, want 2 after 2.5 s and 1", w.Count(), w.Sum(), w.Zeros())
+			t.Errorf(
+				"%d acquired after %v s together, %d at once, want 2 after 2.5 s and 1",
+				w.Count(),
+				w.Sum(),
+				w.Zeros(),
+			)
 		}
 		if w := st.Wait[instrument.Canceled]; w.Count() != 1 || w.Zeros() != 1 {
 			t.Errorf("%d canceled, %d at once, want 1", w.Count(), w.Zeros())
@@ -219,7 +225,12 @@ func TestSemaphoreCountsWeights(t *testing.T) {
 		time.Sleep(time.Second)
 		st := s.Stats()
 		if st.Limit.Or(0) != 10 || st.Usage[instrument.Used].Or(0) != 4 || st.UseTime.Or(0) != 11 {
-			t.Errorf("%d of %d used, %v slot-seconds, want 4 of 10 and 11", st.Usage[instrument.Used].Or(0), st.Limit.Or(0), st.UseTime.Or(0))
+			t.Errorf(
+				"%d of %d used, %v slot-seconds, want 4 of 10 and 11",
+				st.Usage[instrument.Used].Or(0),
+				st.Limit.Or(0),
+				st.UseTime.Or(0),
+			)
 		}
 	})
 }

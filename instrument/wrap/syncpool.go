@@ -28,14 +28,15 @@ type stripe struct {
 // NewSyncPool reports p under a name, as the kind sync.Pool. It must not be in use yet: its New is
 // replaced by one that counts too. Use what it returns for p. It reports
 //
-//   - requests: calls of Get that got something (acquired), and those that got nil since there is no New
-//     (rejected),
+//   - requests: calls of Get that got something (acquired), and those that got nil since there is
+//     no New (rejected),
 //   - completed: calls of Put,
 //   - resources created: calls of New. Their rate over that of requests is the share that was not
 //     recycled.
 //
-// A sync.Pool has no limit, nothing waits for it, it does not say how much it holds, nor when the garbage
-// collector takes it away; and what was got need not be put back, so what is used is not known.
+// A sync.Pool has no limit, nothing waits for it, it does not say how much it holds, nor when the
+// garbage collector takes it away; and what was got need not be put back, so what is used is not
+// known.
 func NewSyncPool(name string, p *sync.Pool, opts ...instrument.Option) (*SyncPool, error) {
 	if p == nil {
 		return nil, fmt.Errorf("sync.Pool %q: nil: want a pool", name)
@@ -71,11 +72,13 @@ func (r *SyncPool) Put(x any) {
 	r.pool.Put(x)
 }
 
-// stripe returns the stripe of the caller: goroutines that run at the same time have stacks at different addresses.
+// stripe returns the stripe of the caller: goroutines that run at the same time have stacks at
+// different addresses.
 func (r *SyncPool) stripe() *stripe {
 	var here byte
 	address := uint64(uintptr(unsafe.Pointer(&here))) >> 11 // the smallest stack has 2 KiB
-	return &r.stripes[address*0x9e3779b97f4a7c15>>60]       // Fibonacci hashing: Knuth, The Art of Computer Programming 3, 6.4
+	// Fibonacci hashing: Knuth, The Art of Computer Programming 3, 6.4
+	return &r.stripes[address*0x9e3779b97f4a7c15>>60]
 }
 
 // Stats returns what happened so far.

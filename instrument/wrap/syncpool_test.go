@@ -55,7 +55,8 @@ func TestSyncPoolWithoutNew(t *testing.T) {
 		t.Errorf("got %v", x)
 	}
 	st := r.Stats()
-	if st.Requests[instrument.Rejected].Or(0) != 1 || st.Requests[instrument.Acquired].Or(-1) != 0 || st.Resources != nil {
+	if st.Requests[instrument.Rejected].Or(0) != 1 || st.Requests[instrument.Acquired].Or(-1) != 0 ||
+		st.Resources != nil {
 		t.Errorf("%+v", st)
 	}
 }

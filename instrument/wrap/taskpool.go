@@ -24,8 +24,8 @@ type TaskPool struct {
 	asked atomic.Bool // ever
 }
 
-// NewTaskPool reports p under a name and a kind, which is best the name of its package. It reports what p
-// says of itself,
+// NewTaskPool reports p under a name and a kind, which is best the name of its package. It reports
+// what p says of itself,
 //
 //   - the limit,
 //   - how many wait now,
@@ -34,11 +34,12 @@ type TaskPool struct {
 //
 //   - how many run (used), and the workers that run none of them (idle),
 //   - how long each waited, from the call of Submit until it ran, and how long it ran,
-//   - how that time is divided into on a CPU, ready and blocked, of a sample of short ones, on Linux,
-//   - how they ended: ok, or panic if a task did not return, since runtime.Goexit looks the same as long
-//     as nothing recovers,
-//   - calls that Submit refused: closed if p has a method IsClosed() bool that says so, else rejected. How
-//     long they took is not known.
+//   - how that time is divided into on a CPU, ready and blocked, of a sample of short ones, on
+//     Linux,
+//   - how they ended: ok, or panic if a task did not return, since runtime.Goexit looks the same as
+//     long as nothing recovers,
+//   - calls that Submit refused: closed if p has a method IsClosed() bool that says so, else
+//     rejected. How long they took is not known.
 //
 // Nothing of tasks is reported before the first. Close does not close p.
 func NewTaskPool(name, kind string, p Submitter, opts ...instrument.Option) (*TaskPool, error) {

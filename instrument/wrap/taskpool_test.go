@@ -12,7 +12,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/pooltest"
 )
 
-// bench is a task pool as small as can be: a goroutine for each task, so many at a time. The adapters test real ones.
+// bench is a task pool as small as can be: a goroutine for each task, so many at a time. The
+// adapters test real ones.
 type bench struct {
 	slots  chan struct{}
 	closed bool

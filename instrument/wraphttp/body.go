@@ -45,14 +45,16 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close implements io.Closer. The use ends first: once it is closed, the connection or its slot may be another's.
+// Close implements io.Closer. The use ends first: once it is closed, the connection or its slot may
+// be another's.
 func (b *body) Close() error {
 	b.trip.end(instrument.OK)
 	return b.ReadCloser.Close()
 }
 
-// connection is the body of a response that switched to another protocol: the caller has the connection itself, with all that
-// net/http gives, until it is closed. The end of what the server sends is not the end of the use.
+// connection is the body of a response that switched to another protocol: the caller has the
+// connection itself, with all that net/http gives, until it is closed. The end of what the server
+// sends is not the end of the use.
 type connection struct {
 	io.Reader
 	io.Writer

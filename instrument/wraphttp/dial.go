@@ -18,7 +18,8 @@ const (
 	shaking                 // the TLS handshake
 )
 
-// dial is one connection that is being made for a trip, which net/http does not end with the trip: another request may get it.
+// dial is one connection that is being made for a trip, which net/http does not end with the trip:
+// another request may get it.
 type dial struct {
 	stage   stage
 	began   time.Duration
@@ -32,7 +33,8 @@ func (d *dial) isAtWork() bool {
 	return d.stage == resolving || d.stage == shaking || (d.stage == connecting && d.open > 0)
 }
 
-// begin begins a dial in a stage. The trip no longer waits for a slot. Caller must hold the lock of the part.
+// begin begins a dial in a stage. The trip no longer waits for a slot. Caller must hold the lock of
+// the part.
 func (tr *trip) begin(s stage) *dial {
 	now := measure.Clock()
 	if tr.room && tr.phase == asking && (s == assumed || s == shaking) {
@@ -68,8 +70,8 @@ func (tr *trip) on(f func()) {
 	tr.settle()
 }
 
-// settle counts the dials that are constructing: those that the trip waits for, and of others, which it left behind, those at work.
-// Caller must hold the lock of the part.
+// settle counts the dials that are constructing: those that the trip waits for, and of others,
+// which it left behind, those at work. Caller must hold the lock of the part.
 func (tr *trip) settle() {
 	awaited := tr.phase == asking && tr.claim.IsConstructing()
 	for i := range tr.dials {
@@ -152,7 +154,8 @@ func (tr *trip) connect() {
 	})
 }
 
-// connected counts the end of one attempt. Of several addresses that are tried, those that fail do not count.
+// connected counts the end of one attempt. Of several addresses that are tried, those that fail do
+// not count.
 func (tr *trip) connected(err error) {
 	tr.on(func() {
 		d := tr.find(connecting)
@@ -204,8 +207,8 @@ func (tr *trip) furthest() (d *dial) {
 	return d
 }
 
-// arrived notes that the trip has a connection that no request had before. On HTTP/2 another's dial may have made it. Caller must hold
-// the lock of the part.
+// arrived notes that the trip has a connection that no request had before. On HTTP/2 another's dial
+// may have made it. Caller must hold the lock of the part.
 func (tr *trip) arrived(http2 bool) {
 	tr.part.fresh++
 	if tr.done {
@@ -220,7 +223,8 @@ func (tr *trip) arrived(http2 bool) {
 	}
 }
 
-// unmade notes that the connection that the trip waited for could not be made. Caller must hold the lock of the part.
+// unmade notes that the connection that the trip waited for could not be made. Caller must hold the
+// lock of the part.
 func (tr *trip) unmade(err error) {
 	if tr.done {
 		return
@@ -235,8 +239,9 @@ func (tr *trip) unmade(err error) {
 	}
 }
 
-// dialedUnseen returns how long a dial took of which nothing was heard, and that began when the trip asked since there was room: the
-// trip did not wait for a slot. Caller must hold the lock of the part.
+// dialedUnseen returns how long a dial took of which nothing was heard, and that began when the
+// trip asked since there was room: the trip did not wait for a slot. Caller must hold the lock of
+// the part.
 func (tr *trip) dialedUnseen() time.Duration {
 	asked := tr.claim.Asked()
 	tr.claim.Construct(&tr.part.Recorder, asked)

@@ -15,7 +15,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument/wraphttp"
 )
 
-// slowDial takes 2 s to make a connection to a server that answers one request, and says so to the trace, as a net.Dialer does.
+// slowDial takes 2 s to make a connection to a server that answers one request, and says so to the
+// trace, as a net.Dialer does.
 func slowDial(ctx context.Context, network, addr string) (net.Conn, error) {
 	trace := httptrace.ContextClientTrace(ctx)
 	trace.ConnectStart(network, addr)
@@ -48,7 +49,11 @@ func TestTransportTellsDialingFromWaiting(t *testing.T) {
 			}()
 		}
 		time.Sleep(time.Second)
-		if s := only(t, rt); s.Pending.Or(-1) != 1 || s.Usage[instrument.Constructing].Or(-1) != 1 || s.Usage[instrument.Used].Or(-1) != 0 {
+		if s := only(
+			t,
+			rt,
+		); s.Pending.Or(-1) != 1 || s.Usage[instrument.Constructing].Or(-1) != 1 ||
+			s.Usage[instrument.Used].Or(-1) != 0 {
 			t.Errorf("1 s: %v pending, usage %v", s.Pending, s.Usage)
 		}
 		<-done

@@ -14,7 +14,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument/wraphttp"
 )
 
-// dialer tells a trace what a dial does, a second for each step, and looks what is being made after each.
+// dialer tells a trace what a dial does, a second for each step, and looks what is being made after
+// each.
 type dialer struct {
 	*httptrace.ClientTrace
 	constructing func() int64
@@ -48,7 +49,8 @@ func (d dialer) shake(err error, after int64) {
 	d.step(after, func() { d.TLSHandshakeDone(tls.ConnectionState{}, err) })
 }
 
-// A dial is one from its first step to its last, whatever the steps are. The request waits for none of it.
+// A dial is one from its first step to its last, whatever the steps are. The request waits for none
+// of it.
 func TestTransportFollowsDials(t *testing.T) {
 	fresh := httptrace.GotConnInfo{}
 	for name, c := range map[string]struct {
@@ -138,7 +140,13 @@ func TestTransportFollowsDials(t *testing.T) {
 					t.Errorf("want %d made in %v s, not %v s: %v", c.created, c.made, s.Create[0].Duration.Sum(), s)
 				}
 				if count(s, instrument.CreateFailed, "error") != c.failed || s.Create[1].Duration.Sum() != c.unmade {
-					t.Errorf("want %d not made in %v s, not %v s: %v", c.failed, c.unmade, s.Create[1].Duration.Sum(), s)
+					t.Errorf(
+						"want %d not made in %v s, not %v s: %v",
+						c.failed,
+						c.unmade,
+						s.Create[1].Duration.Sum(),
+						s,
+					)
 				}
 			})
 		})

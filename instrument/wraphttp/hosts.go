@@ -90,7 +90,8 @@ func (h *hosts) end(to *host, a answer, took time.Duration) {
 	durations.Record(took)
 }
 
-// of returns the host of a URL, or the one that stands for all beyond the first. Caller must hold the lock.
+// of returns the host of a URL, or the one that stands for all beyond the first. Caller must hold
+// the lock.
 func (h *hosts) of(u *url.URL) *host {
 	key := hostKey{host: otherHosts}
 	if u != nil {

@@ -21,12 +21,15 @@ import (
 func TestTransportHasALimitForEachHost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hold := make(chan struct{})
-		rt, c := mustWrap(t, &http.Transport{MaxConnsPerHost: 1, DialContext: pipe(t, func(w http.ResponseWriter, r *http.Request) {
-			if r.Host == "host7" {
-				<-hold
-			}
-			hello(w, r)
-		})})
+		rt, c := mustWrap(
+			t,
+			&http.Transport{MaxConnsPerHost: 1, DialContext: pipe(t, func(w http.ResponseWriter, r *http.Request) {
+				if r.Host == "host7" {
+					<-hold
+				}
+				hello(w, r)
+			})},
+		)
 		for i := range 20 {
 			if i != 7 {
 				get(t, c, "http://host"+strconv.Itoa(i)+"/")
@@ -67,10 +70,13 @@ func TestTransportOverABaseWithoutTraces(t *testing.T) {
 // Two are idle where one may be.
 func TestTransportSaysWhyConnectionsClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		rt, c := mustWrap(t, &http.Transport{MaxIdleConnsPerHost: 1, DialContext: pipe(t, func(w http.ResponseWriter, r *http.Request) {
-			time.Sleep(time.Second)
-			hello(w, r)
-		})})
+		rt, c := mustWrap(
+			t,
+			&http.Transport{MaxIdleConnsPerHost: 1, DialContext: pipe(t, func(w http.ResponseWriter, r *http.Request) {
+				time.Sleep(time.Second)
+				hello(w, r)
+			})},
+		)
 		var wg sync.WaitGroup
 		for range 3 {
 			wg.Go(func() { get(t, c, "http://shop/") })
@@ -82,7 +88,8 @@ func TestTransportSaysWhyConnectionsClose(t *testing.T) {
 	})
 }
 
-// A reverse proxy on the transport passes on that one side has closed its half, and what comes back after that.
+// A reverse proxy on the transport passes on that one side has closed its half, and what comes back
+// after that.
 func TestTransportKeepsHalfClosing(t *testing.T) {
 	backend := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		conn, both, err := http.NewResponseController(w).Hijack()
@@ -119,7 +126,8 @@ func TestTransportKeepsHalfClosing(t *testing.T) {
 	if said, err := io.ReadAll(reader); string(said) != "hello" || err != nil {
 		t.Errorf("%q came back, %v", said, err)
 	}
-	for only(t, rt).Usage[instrument.Used].Or(-1) != 0 { // until the proxy has closed the connection
+	// until the proxy has closed the connection
+	for only(t, rt).Usage[instrument.Used].Or(-1) != 0 {
 		time.Sleep(time.Millisecond)
 	}
 }

@@ -25,29 +25,34 @@ type LimitedListener struct {
 
 var tlsListener = reflect.TypeOf(tls.NewListener(nil, nil))
 
-// Listener returns a listener of the connections of l, for [net/http.Server.Serve] or any other server. With a limit above 0 at most
-// so many connections are open, and Accept waits while they are, like that of golang.org/x/net/netutil.LimitListener; 0 is no
-// limit. It reports
+// Listener returns a listener of the connections of l, for [net/http.Server.Serve] or any other
+// server. With a limit above 0 at most so many connections are open, and Accept waits while they
+// are, like that of golang.org/x/net/netutil.LimitListener; 0 is no limit. It reports
 //
 //   - the limit,
-//   - connections accepted, open (used) and closed (completed), and how long each was open, be it active or idle: a listener does
-//     not know. Lending a connection to a handler for longer (http.Hijacker) is part of it.
+//   - connections accepted, open (used) and closed (completed), and how long each was open, be it
+//     active or idle: a listener does not know. Lending a connection to a handler for longer
+//     (http.Hijacker) is part of it.
 //
-// TLS goes around it, as ServeTLS and [tls.NewListener] have it: net/http looks for the type of a TLS connection, so that a listener of
-// those is refused.
+// TLS goes around it, as ServeTLS and [tls.NewListener] have it: net/http looks for the type of a
+// TLS connection, so that a listener of those is refused.
 //
-// On Linux, of a *net.TCPListener, it also reports how many connections wait to be accepted (pending) and how many may (its limit): as
-// far as those clients know, they are connected. How long each waits the kernel does not say.
+// On Linux, of a *net.TCPListener, it also reports how many connections wait to be accepted
+// (pending) and how many may (its limit): as far as those clients know, they are connected. How
+// long each waits the kernel does not say.
 //
-// A *net.TCPConn or *net.UnixConn keeps all its methods, so that sendfile and half-closing work as without, and NetConn of a connection
-// returns it, as that of [tls.Conn] does.
-// Closing the listener ends the report; open connections work on.
+// A *net.TCPConn or *net.UnixConn keeps all its methods, so that sendfile and half-closing work as
+// without, and NetConn of a connection returns it, as that of [tls.Conn] does. Closing the listener
+// ends the report; open connections work on.
 func Listener(name string, l net.Listener, limit int, opts ...instrument.Option) (*LimitedListener, error) {
 	if l == nil {
 		return nil, fmt.Errorf("listener %q: nil: want a listener", name)
 	}
 	if reflect.TypeOf(l) == tlsListener {
-		return nil, fmt.Errorf("listener %q: a listener of TLS, whose connections net/http must see bare: wrap the one below, and give that to tls.NewListener", name)
+		return nil, fmt.Errorf(
+			"listener %q: a listener of TLS, whose connections net/http must see bare: wrap the one below, and give that to tls.NewListener",
+			name,
+		)
 	}
 	if limit < 0 {
 		return nil, fmt.Errorf("listener %q: limit %d: want 1 or more connections, or 0 for no limit", name, limit)
@@ -75,7 +80,8 @@ func (l *LimitedListener) Accept() (net.Conn, error) {
 	return l.lend(c), nil
 }
 
-// take takes a slot, and waits until one is free. It reports false if the listener is closed before.
+// take takes a slot, and waits until one is free. It reports false if the listener is closed
+// before.
 func (l *LimitedListener) take() bool {
 	l.rec.Lock()
 	defer l.rec.Unlock()

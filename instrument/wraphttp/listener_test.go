@@ -69,7 +69,11 @@ func TestListenerReportsAndLimits(t *testing.T) {
 		}
 		accepted <- c
 	}()
-	pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{pool + "limit": 1, pool + "usage used": 1, pool + "requests acquired": 1})
+	pooltest.HasPoints(
+		t,
+		pooltest.Points(t),
+		map[string]float64{pool + "limit": 1, pool + "usage used": 1, pool + "requests acquired": 1},
+	)
 	select {
 	case <-accepted:
 		t.Error("a second connection was accepted over the limit")
@@ -125,7 +129,12 @@ func TestListenerWithoutLimit(t *testing.T) {
 // net/http serves a TLS connection as such, and HTTP/2 on it, only if it sees its type.
 func TestListenerGoesBelowTLS(t *testing.T) {
 	l := listen(t, 0)
-	if _, err := wraphttp.Listener("tls", tls.NewListener(l, new(tls.Config)), 0); err == nil || !strings.Contains(err.Error(), "tls.NewListener") {
+	if _, err := wraphttp.Listener(
+		"tls",
+		tls.NewListener(l, new(tls.Config)),
+		0,
+	); err == nil ||
+		!strings.Contains(err.Error(), "tls.NewListener") {
 		t.Errorf("error %v, want one that says what to do", err)
 	}
 }
@@ -153,7 +162,11 @@ func TestListenerKeepsNoSlotOfWhatFailed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{pool + "limit": 1, pool + "usage used": 0, pool + "requests acquired": 0})
+	pooltest.HasPoints(
+		t,
+		pooltest.Points(t),
+		map[string]float64{pool + "limit": 1, pool + "usage used": 0, pool + "requests acquired": 0},
+	)
 }
 
 // However many goroutines accept, no more connections are open than the limit says.

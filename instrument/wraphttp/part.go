@@ -8,12 +8,13 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// part counts the connections to one host, or to all where no limit keeps hosts apart. The slots are connections: each is dialed for
-// a request, be it that this still waits for it (constructing), used by one, or idle, which a trace does not show. On HTTP/2 a slot is
-// a stream, and there is no limit.
+// part counts the connections to one host, or to all where no limit keeps hosts apart. The slots
+// are connections: each is dialed for a request, be it that this still waits for it (constructing),
+// used by one, or idle, which a trace does not show. On HTTP/2 a slot is a stream, and there is no
+// limit.
 //
-// Invariant: where there is a limit, no more are used. net/http hands a connection on before the request that had it is known to
-// be over; then the next one is late: it acquires when that is.
+// Invariant: where there is a limit, no more are used. net/http hands a connection on before the
+// request that had it is known to be over; then the next one is late: it acquires when that is.
 type part struct {
 	key    partKey
 	limit  int64 // 0 if there is none
@@ -55,12 +56,14 @@ func reasonOf(err error) reason {
 	return other
 }
 
-// hasRoom reports whether a request that finds no idle connection has one dialed at once. Caller must hold the lock.
+// hasRoom reports whether a request that finds no idle connection has one dialed at once. Caller
+// must hold the lock.
 func (p *part) hasRoom() bool {
 	return p.prompt || (!p.http2 && p.Uses.InUse()+p.constructing < p.limit)
 }
 
-// isSilent reports whether connections come from a dialer that tells the trace nothing. Caller must hold the lock.
+// isSilent reports whether connections come from a dialer that tells the trace nothing. Caller must
+// hold the lock.
 func (p *part) isSilent() bool { return p.fresh > p.dialed }
 
 // isFull reports whether all slots are used. Caller must hold the lock.
@@ -68,8 +71,8 @@ func (p *part) isFull() bool {
 	return p.limit > 0 && !p.http2 && p.Uses.InUse() >= p.limit
 }
 
-// reap ends the uses of requests whose context has ended: net/http takes their connections away, whether or not the body of the
-// response is ever closed. Caller must hold the lock.
+// reap ends the uses of requests whose context has ended: net/http takes their connections away,
+// whether or not the body of the response is ever closed. Caller must hold the lock.
 func (p *part) reap() {
 	for tr := p.users.first; tr != nil; {
 		next := tr.next
@@ -116,7 +119,10 @@ func (p *part) stats() (s instrument.Stats) {
 	}
 	if !p.http2 {
 		for why, n := range p.closed {
-			s.Resources = append(s.Resources, instrument.Resources{Event: instrument.Ended, Reason: reason(why).String(), Count: n})
+			s.Resources = append(
+				s.Resources,
+				instrument.Resources{Event: instrument.Ended, Reason: reason(why).String(), Count: n},
+			)
 		}
 	}
 	s.Create = []instrument.Creation{{Duration: p.made.Clone()}, {ErrorType: "error", Duration: p.unmade.Clone()}}

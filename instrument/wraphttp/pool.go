@@ -15,8 +15,8 @@ import (
 // maxHosts bounds the hosts that are told apart.
 const maxHosts = 100
 
-// pool is the connections of a transport. Where there is a limit, net/http has it for each host: then each host is a part with slots
-// of its own. Otherwise there is one part.
+// pool is the connections of a transport. Where there is a limit, net/http has it for each host:
+// then each host is a part with slots of its own. Otherwise there is one part.
 type pool struct {
 	perHost int  // connections, 0 if there is no limit or it is not known
 	native  bool // an http.Transport does the work, which traces every request

@@ -7,7 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// acceptQueue returns how many connections wait to be accepted, and how many may. The kernel says so of a socket that listens.
+// acceptQueue returns how many connections wait to be accepted, and how many may. The kernel says
+// so of a socket that listens.
 func acceptQueue(l net.Listener) (waiting, limit int64, known bool) {
 	tcp, ok := l.(*net.TCPListener)
 	if !ok {
@@ -23,5 +24,6 @@ func acceptQueue(l net.Listener) (waiting, limit int64, known bool) {
 	}); err != nil || info == nil {
 		return 0, 0, false
 	}
-	return int64(info.Unacked), int64(info.Sacked) + 1, true // it is full when more wait than the backlog
+	// it is full when more wait than the backlog
+	return int64(info.Unacked), int64(info.Sacked) + 1, true
 }

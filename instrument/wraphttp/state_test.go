@@ -69,7 +69,9 @@ func TestTransportOnHTTP2LeavesNothing(t *testing.T) {
 			for range rounds {
 				var wg sync.WaitGroup
 				for range at {
-					wg.Go(func() { try(c, httptest.NewRequestWithContext(t.Context(), http.MethodGet, s.URL, http.NoBody)) })
+					wg.Go(
+						func() { try(c, httptest.NewRequestWithContext(t.Context(), http.MethodGet, s.URL, http.NoBody)) },
+					)
 				}
 				wg.Wait()
 				s.CloseClientConnections()
@@ -78,8 +80,16 @@ func TestTransportOnHTTP2LeavesNothing(t *testing.T) {
 			dialsEnd(t, rt)
 			last := only(t, rt)
 			atRest(t, last)
-			if n := last.Requests[instrument.Acquired].Or(0); n < at*rounds || last.Wait[instrument.Acquired].Count() != uint64(n) {
-				t.Errorf("%d acquired, %d waits, want %d and more", n, last.Wait[instrument.Acquired].Count(), at*rounds)
+			if n := last.Requests[instrument.Acquired].Or(
+				0,
+			); n < at*rounds ||
+				last.Wait[instrument.Acquired].Count() != uint64(n) {
+				t.Errorf(
+					"%d acquired, %d waits, want %d and more",
+					n,
+					last.Wait[instrument.Acquired].Count(),
+					at*rounds,
+				)
 			}
 			if _, limited := last.Limit.Get(); limited {
 				t.Errorf("there is a limit, of streams: %v", last)
@@ -98,7 +108,8 @@ func try(c *http.Client, req *http.Request) {
 	}
 }
 
-// What net/http may tell on HTTP/2: of one connection that it asks several times, or never, and of several one after the other.
+// What net/http may tell on HTTP/2: of one connection that it asks several times, or never, and of
+// several one after the other.
 func TestTransportTakesWhatNetHTTPTells(t *testing.T) {
 	for name, c := range map[string]struct {
 		told             func(*httptrace.ClientTrace)
@@ -165,8 +176,8 @@ func dialsEnd(t *testing.T, rt *wraphttp.RoundTripper) {
 	}
 }
 
-// pipe returns a dialer of connections to a server in the bubble of the test, each of which answers requests as h does. It tells the
-// trace nothing, as a dialer does that drops the context.
+// pipe returns a dialer of connections to a server in the bubble of the test, each of which answers
+// requests as h does. It tells the trace nothing, as a dialer does that drops the context.
 func pipe(t *testing.T, h http.HandlerFunc) func(context.Context, string, string) (net.Conn, error) {
 	l := &pipes{made: make(chan net.Conn), closed: make(chan struct{})}
 	s := &http.Server{Handler: h}
@@ -201,7 +212,13 @@ func (l *pipes) Addr() net.Addr { return &net.UnixAddr{} }
 func TestTransportCountsTheClientsTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hold := make(chan struct{})
-		rt, c := mustWrap(t, &http.Transport{MaxConnsPerHost: 1, DialContext: pipe(t, func(http.ResponseWriter, *http.Request) { <-hold })})
+		rt, c := mustWrap(
+			t,
+			&http.Transport{
+				MaxConnsPerHost: 1,
+				DialContext:     pipe(t, func(http.ResponseWriter, *http.Request) { <-hold }),
+			},
+		)
 		var wg sync.WaitGroup
 		wg.Go(func() { get(t, c, "http://shop/") })
 		synctest.Wait()
@@ -217,7 +234,8 @@ func TestTransportCountsTheClientsTimeout(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 		s := only(t, rt)
-		if s.Requests[instrument.TimedOut].Or(0) != n || s.Requests[instrument.Acquired].Or(0) != 1 || s.Wait[instrument.TimedOut].Sum() != n {
+		if s.Requests[instrument.TimedOut].Or(0) != n || s.Requests[instrument.Acquired].Or(0) != 1 ||
+			s.Wait[instrument.TimedOut].Sum() != n {
 			t.Errorf("%d in time out: %v", n, s)
 		}
 		close(hold)
@@ -240,13 +258,19 @@ func TestTransportWithASilentDialer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dial := pipe(t, hello)
 		broken := false
-		rt, c := mustWrap(t, &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			time.Sleep(2 * time.Second)
-			if broken {
-				return nil, errRefused
-			}
-			return dial(ctx, network, addr)
-		}})
+		rt, c := mustWrap(
+			t,
+			&http.Transport{
+				DisableKeepAlives: true,
+				DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+					time.Sleep(2 * time.Second)
+					if broken {
+						return nil, errRefused
+					}
+					return dial(ctx, network, addr)
+				},
+			},
+		)
 		const n = 10
 		for i := range n {
 			done := make(chan struct{})
@@ -266,7 +290,8 @@ func TestTransportWithASilentDialer(t *testing.T) {
 		}
 		s := rt.Stats()
 		atRest(t, s)
-		if count(s, instrument.Created, "") != n || s.Create[0].Duration.Count() != n || s.Create[0].Duration.Sum() != 2*n {
+		if count(s, instrument.Created, "") != n || s.Create[0].Duration.Count() != n ||
+			s.Create[0].Duration.Sum() != 2*n {
 			t.Errorf("want %d made in 2 s each: %v", n, s)
 		}
 		if count(s, instrument.CreateFailed, "error") != 1 || s.Create[1].Duration.Sum() != 2 {
@@ -284,13 +309,19 @@ var errRefused = errors.New("refused")
 func TestTransportCountsADialThatWasLeftBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dial := pipe(t, hello)
-		rt, c := mustWrap(t, &http.Transport{MaxConnsPerHost: 1, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			trace := httptrace.ContextClientTrace(ctx)
-			trace.ConnectStart(network, addr)
-			time.Sleep(4 * time.Second)
-			defer trace.ConnectDone(network, addr, nil)
-			return dial(ctx, network, addr)
-		}})
+		rt, c := mustWrap(
+			t,
+			&http.Transport{
+				MaxConnsPerHost: 1,
+				DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+					trace := httptrace.ContextClientTrace(ctx)
+					trace.ConnectStart(network, addr)
+					time.Sleep(4 * time.Second)
+					defer trace.ConnectDone(network, addr, nil)
+					return dial(ctx, network, addr)
+				},
+			},
+		)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://shop/", nil)
@@ -298,7 +329,8 @@ func TestTransportCountsADialThatWasLeftBehind(t *testing.T) {
 			t.Error(err)
 		}
 		s := only(t, rt)
-		if s.Usage[instrument.Constructing].Or(-1) != 1 || s.Requests[instrument.TimedOut].Or(0) != 1 || s.Wait[instrument.TimedOut].Sum() != 0 {
+		if s.Usage[instrument.Constructing].Or(-1) != 1 || s.Requests[instrument.TimedOut].Or(0) != 1 ||
+			s.Wait[instrument.TimedOut].Sum() != 0 {
 			t.Errorf("given up while it was dialed for: %v", s)
 		}
 		done := make(chan struct{})
@@ -313,26 +345,31 @@ func TestTransportCountsADialThatWasLeftBehind(t *testing.T) {
 		<-done
 		s = only(t, rt)
 		atRest(t, s)
-		if count(s, instrument.Created, "") != 1 || s.Create[0].Duration.Sum() != 4 || s.Wait[instrument.Acquired].Sum() != 3 {
+		if count(s, instrument.Created, "") != 1 || s.Create[0].Duration.Sum() != 4 ||
+			s.Wait[instrument.Acquired].Sum() != 3 {
 			t.Errorf("one connection in 4 s, for which the second waits 3 s: %v", s)
 		}
 	})
 }
 
-// The slot of a request whose context ends is free, though the body of its response is never closed.
+// The slot of a request whose context ends is free, though the body of its response is never
+// closed.
 func TestTransportFreesTheSlotOfAnEndedContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hold := make(chan struct{})
 		defer close(hold)
-		rt, c := mustWrap(t, &http.Transport{MaxConnsPerHost: 1, DialContext: pipe(t, func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Length", "10")
-			_, _ = io.WriteString(w, "5")
-			_ = http.NewResponseController(w).Flush()
-			select {
-			case <-hold:
-			case <-r.Context().Done():
-			}
-		})})
+		rt, c := mustWrap(
+			t,
+			&http.Transport{MaxConnsPerHost: 1, DialContext: pipe(t, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Length", "10")
+				_, _ = io.WriteString(w, "5")
+				_ = http.NewResponseController(w).Flush()
+				select {
+				case <-hold:
+				case <-r.Context().Done():
+				}
+			})},
+		)
 		for i := range int64(3) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			t.Cleanup(cancel)

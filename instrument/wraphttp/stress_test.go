@@ -17,7 +17,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/pooltest"
 )
 
-// All invariants hold at every moment, whatever requests, servers and connections do, and nothing is in flight after it.
+// All invariants hold at every moment, whatever requests, servers and connections do, and nothing
+// is in flight after it.
 func TestTransportHoldsTheInvariantsUnderStress(t *testing.T) {
 	for _, limit := range []int{0, 3} {
 		for _, protocol := range []string{"HTTP/1", "HTTP/1 over TLS", "HTTP/2", "HTTP/2 without TLS"} {
@@ -75,7 +76,10 @@ func moody(w http.ResponseWriter, r *http.Request) {
 		hello(w, r)
 	case 3:
 		if conn, both, err := http.NewResponseController(w).Hijack(); err == nil {
-			_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+			_, _ = io.WriteString(
+				conn,
+				"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n",
+			)
 			_, _ = io.Copy(conn, both)
 			_ = conn.Close()
 		}

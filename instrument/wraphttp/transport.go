@@ -11,43 +11,54 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// RoundTripper is a transport that is reported. It may be used concurrently. Close it when it is no longer used.
+// RoundTripper is a transport that is reported. It may be used concurrently. Close it when it is no
+// longer used.
 type RoundTripper struct {
 	base http.RoundTripper
 	pool *pool
 	reg  *instrument.Registration
 }
 
-// Transport returns a transport that does what base does and reports the connections that requests get, as net/http/httptrace
-// tells; a trace of the caller's own is called as well. A nil base is [http.DefaultTransport]. It may be an [http.Transport] or
-// anything that hands the context of a request on to one. It reports
+// Transport returns a transport that does what base does and reports the connections that requests
+// get, as net/http/httptrace tells; a trace of the caller's own is called as well. A nil base is
+// [http.DefaultTransport]. It may be an [http.Transport] or anything that hands the context of a
+// request on to one. It reports
 //
-//   - requests: acquired when they get a connection, or when one cannot be made (and completed as an error), canceled and timeout
-//     if their context, or [http.Client.Timeout], ends before. Where net/http tries again with another connection, each attempt counts,
-//   - the wait for a connection, without the time in which one is dialed for the request; how many wait
-//     now (pending), and since when,
-//   - connections made, the time for name, dial and TLS together, and those that are being made, be it for a request that has given
-//     up or found another meanwhile; so 1 − created/acquired is the share of requests that got a connection that was there,
-//   - connections closed when they were given back, as far as a trace tells: max_idle if there were too many, broken, other,
-//   - uses, which end when the body of the response has been read to its end or is closed, or when the context ends. On HTTP/2 many
-//     requests share a connection, and each is a use,
-//   - the limit, if base is an [http.Transport] with MaxConnsPerHost. Then each of the first 100 hosts is a part with figures of its
-//     own, by server.address and server.port (and url.scheme), and the others are one part without a limit. The limit is absent once
-//     HTTP/2 was spoken, since a use is no connection then.
+//   - requests: acquired when they get a connection, or when one cannot be made (and completed as
+//     an error), canceled and timeout if their context, or [http.Client.Timeout], ends before.
+//     Where net/http tries again with another connection, each attempt counts,
+//   - the wait for a connection, without the time in which one is dialed for the request; how many
+//     wait now (pending), and since when,
+//   - connections made, the time for name, dial and TLS together, and those that are being made, be
+//     it for a request that has given up or found another meanwhile; so 1 − created/acquired is the
+//     share of requests that got a connection that was there,
+//   - connections closed when they were given back, as far as a trace tells: max_idle if there were
+//     too many, broken, other,
+//   - uses, which end when the body of the response has been read to its end or is closed, or when
+//     the context ends. On HTTP/2 many requests share a connection, and each is a use,
+//   - the limit, if base is an [http.Transport] with MaxConnsPerHost. Then each of the first 100
+//     hosts is a part with figures of its own, by server.address and server.port (and url.scheme),
+//     and the others are one part without a limit. The limit is absent once HTTP/2 was spoken,
+//     since a use is no connection then.
 //
-// With [instrument.WithConventions] it reports http.client.request.duration and http.client.active_requests, by host. Idle connections
-// and those closed while idle are not in a trace, so they are absent; and so is all but the convention's for a base that knows no traces.
-// A dialer that keeps its context from the [net.Dialer] shows only when a connection is there: then dials are timed from the
-// moment of asking, where there was room for one, and count as waiting where MaxConnsPerHost had been reached.
+// With [instrument.WithConventions] it reports http.client.request.duration and
+// http.client.active_requests, by host. Idle connections and those closed while idle are not in a
+// trace, so they are absent; and so is all but the convention's for a base that knows no traces. A
+// dialer that keeps its context from the [net.Dialer] shows only when a connection is there: then
+// dials are timed from the moment of asking, where there was room for one, and count as waiting
+// where MaxConnsPerHost had been reached.
 //
-// A request costs 1 to 1.5 µs and 1 KiB in 14 allocations more than without, for the trace and the copy of the request that carries it:
-// 3 to 5 % of one on loopback.
+// A request costs 1 to 1.5 µs and 1 KiB in 14 allocations more than without, for the trace and the
+// copy of the request that carries it: 3 to 5 % of one on loopback.
 func Transport(name string, base http.RoundTripper, opts ...instrument.Option) (*RoundTripper, error) {
 	if base == nil {
 		base = http.DefaultTransport
 	}
 	if t, ok := base.(*http.Transport); ok && t == nil {
-		return nil, fmt.Errorf("transport %q: a nil *http.Transport: want one that is not, or nil for the default", name)
+		return nil, fmt.Errorf(
+			"transport %q: a nil *http.Transport: want one that is not, or nil for the default",
+			name,
+		)
 	}
 	p := newPool(base, opts)
 	reg, err := instrument.Observe(name, Kind, p.stats, append(opts[:len(opts):len(opts)], p.hosts.convention())...)

@@ -74,9 +74,18 @@ func TestTransportReportsReuse(t *testing.T) {
 		get(t, c, s.URL)
 	}
 	pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{
-		pool + "limit": 3, pool + "requests acquired": 5, pool + "completed ok": 5, pool + "usage used": 0, pool + "pending": 0,
-		pool + "usage constructing": 0, pool + "resources created": 1, pool + "create.duration": 1, pool + "wait.duration acquired": 5,
-		pool + "use.duration": 5, "http.client.request.duration GET 200": 5, "http.client.active_requests": 0,
+		pool + "limit":                         3,
+		pool + "requests acquired":             5,
+		pool + "completed ok":                  5,
+		pool + "usage used":                    0,
+		pool + "pending":                       0,
+		pool + "usage constructing":            0,
+		pool + "resources created":             1,
+		pool + "create.duration":               1,
+		pool + "wait.duration acquired":        5,
+		pool + "use.duration":                  5,
+		"http.client.request.duration GET 200": 5,
+		"http.client.active_requests":          0,
 	})
 }
 
@@ -95,7 +104,10 @@ func TestTransportOverTLS(t *testing.T) {
 			}
 			got := pooltest.Points(t)
 			pooltest.HasPoints(t, got, map[string]float64{
-				pool + "requests acquired": 3, pool + "completed ok": 3, pool + "resources created": 1, pool + "create.duration": 1,
+				pool + "requests acquired": 3,
+				pool + "completed ok":      3,
+				pool + "resources created": 1,
+				pool + "create.duration":   1,
 			})
 			if _, limited := got[pool+"limit"]; limited == http2 {
 				t.Errorf("a limit: %v", limited)
@@ -127,7 +139,10 @@ func TestTransportWaitsAndUses(t *testing.T) {
 	cancel()
 	wg.Wait()
 	pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{
-		pool + "pending": 0, pool + "requests canceled": 1, pool + "wait.duration canceled": 1, pool + "requests acquired": 1,
+		pool + "pending":                0,
+		pool + "requests canceled":      1,
+		pool + "wait.duration canceled": 1,
+		pool + "requests acquired":      1,
 	})
 	_ = first.Body.Close()
 	pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{pool + "usage used": 0, pool + "completed ok": 1})
@@ -141,8 +156,14 @@ func TestTransportThatCannotConnect(t *testing.T) {
 		t.Fatal("connected to a closed server")
 	}
 	pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{
-		pool + "requests acquired": 1, pool + "completed error": 1, pool + "resources create_failed error": 1, pool + "resources created": 0,
-		pool + "create.duration error": 1, pool + "usage used": 0, pool + "usage constructing": 0, "http.client.request.duration GET error": 1,
+		pool + "requests acquired":               1,
+		pool + "completed error":                 1,
+		pool + "resources create_failed error":   1,
+		pool + "resources created":               0,
+		pool + "create.duration error":           1,
+		pool + "usage used":                      0,
+		pool + "usage constructing":              0,
+		"http.client.request.duration GET error": 1,
 	})
 }
 
@@ -197,7 +218,10 @@ func TestTransportHoldsTheInvariantsUnderLoad(t *testing.T) {
 		}
 		wg.Wait()
 	})
-	if n := last.Requests[instrument.Acquired].Or(0); n != 180 || last.Usage[instrument.Used].Or(-1) != 0 || last.Pending.Or(-1) != 0 {
+	if n := last.Requests[instrument.Acquired].Or(
+		0,
+	); n != 180 || last.Usage[instrument.Used].Or(-1) != 0 ||
+		last.Pending.Or(-1) != 0 {
 		t.Errorf("%d acquired, %+v", n, last)
 	}
 }
@@ -229,7 +253,11 @@ type roundTripper func(*http.Request) (*http.Response, error)
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func TestTransportRefusesANilTransport(t *testing.T) {
-	if _, err := wraphttp.Transport("api", (*http.Transport)(nil)); err == nil || !strings.Contains(err.Error(), `"api": a nil *http.Transport`) {
+	if _, err := wraphttp.Transport(
+		"api",
+		(*http.Transport)(nil),
+	); err == nil ||
+		!strings.Contains(err.Error(), `"api": a nil *http.Transport`) {
 		t.Errorf("error %v, want one that says so", err)
 	}
 }

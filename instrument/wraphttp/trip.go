@@ -22,7 +22,8 @@ const (
 	using
 )
 
-// trip is one round trip. The transport may try several connections one after the other: each is a request of its own.
+// trip is one round trip. The transport may try several connections one after the other: each is a
+// request of its own.
 type trip struct {
 	pool *pool
 	req  *http.Request
@@ -63,7 +64,8 @@ func (tr *trip) hooks() *httptrace.ClientTrace {
 	return h
 }
 
-// keyOf returns what net/http keeps the connection by. Through a proxy those to all hosts of http are alike.
+// keyOf returns what net/http keeps the connection by. Through a proxy those to all hosts of http
+// are alike.
 func (tr *trip) keyOf(address string) (key partKey, proxied bool) {
 	u := tr.req.URL
 	target := addressOf(u)
@@ -73,8 +75,8 @@ func (tr *trip) keyOf(address string) (key partKey, proxied bool) {
 	return partKey{u.Scheme, target}, address != target
 }
 
-// ask begins a wait, or goes on with it: on HTTP/2 net/http asks several times before it gets a connection. If the trip has one, that
-// proved to be broken.
+// ask begins a wait, or goes on with it: on HTTP/2 net/http asks several times before it gets a
+// connection. If the trip has one, that proved to be broken.
 func (tr *trip) ask(address string) {
 	p := tr.to(address)
 	p.Lock()
@@ -104,8 +106,8 @@ func (tr *trip) to(address string) *part {
 	return tr.part
 }
 
-// got ends the wait. On HTTP/2 net/http does not always say that it asks: the first request on a new connection may be another
-// than the one that it was made for.
+// got ends the wait. On HTTP/2 net/http does not always say that it asks: the first request on a
+// new connection may be another than the one that it was made for.
 func (tr *trip) got(info httptrace.GotConnInfo) {
 	p := tr.to(addressOf(tr.req.URL))
 	p.Lock()

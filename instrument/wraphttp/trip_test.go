@@ -32,7 +32,8 @@ func took(ctx context.Context, p *pool) *trip {
 
 func limited() *pool { return newPool(&http.Transport{MaxConnsPerHost: 1}, nil) }
 
-// A request that has a connection while another is not known to be over acquires as soon as that is, and not only when it ends itself.
+// A request that has a connection while another is not known to be over acquires as soon as that
+// is, and not only when it ends itself.
 func TestLateTripsAcquire(t *testing.T) {
 	for name, release := range map[string]func(first, second *trip){
 		"the use ends":           func(first, _ *trip) { first.end(instrument.OK) },
@@ -53,7 +54,8 @@ func TestLateTripsAcquire(t *testing.T) {
 	}
 }
 
-// The slot of a request whose context has ended is there for the next one, whether or not anybody looks in between.
+// The slot of a request whose context has ended is there for the next one, whether or not anybody
+// looks in between.
 func TestAnEndedContextMakesRoom(t *testing.T) {
 	p := limited()
 	defer p.close()
@@ -87,7 +89,8 @@ func TestGivingBackEndsTheUse(t *testing.T) {
 	}
 }
 
-// With a dialer that is silent a dial is assumed: one for each connection that is asked for, until something is heard of it.
+// With a dialer that is silent a dial is assumed: one for each connection that is asked for, until
+// something is heard of it.
 func TestAssumedDialsAreCountedOnce(t *testing.T) {
 	for name, then := range map[string]func(*trip){
 		"asked again": func(tr *trip) { tr.got(httptrace.GotConnInfo{}); tr.ask("shop:80") },
@@ -124,12 +127,16 @@ func TestGivingUpLeavesWhatNobodyWorksAt(t *testing.T) {
 	}
 }
 
-// A second dial begins when it is first heard of, and not when the request asked for the first, which was of no use.
+// A second dial begins when it is first heard of, and not when the request asked for the first,
+// which was of no use.
 func TestASecondDialBeginsWhenItIsHeardOf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPool(&http.Transport{}, nil)
 		defer p.close()
-		tr := &trip{pool: p, req: httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://shop/", http.NoBody)}
+		tr := &trip{
+			pool: p,
+			req:  httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://shop/", http.NoBody),
+		}
 		tr.hooks()
 		for range 2 {
 			tr.ask("shop:443")
@@ -184,7 +191,8 @@ func TestTheBodyEndsTheUse(t *testing.T) {
 	}
 }
 
-// A connection that switched to another protocol is the caller's until it is closed, whatever becomes of the context.
+// A connection that switched to another protocol is the caller's until it is closed, whatever
+// becomes of the context.
 func TestASwitchedConnectionOutlivesItsContext(t *testing.T) {
 	p := newPool(&http.Transport{}, nil)
 	defer p.close()

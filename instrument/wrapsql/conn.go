@@ -9,9 +9,10 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// conn sees when a connection of a driver is taken and given back. It has the optional interfaces whose absence it can do as
-// database/sql does. Two cannot be done without, so withInterfaces adds them where the driver's connection has them: with a
-// driver.ExecerContext or driver.QueryerContext arguments are checked before a statement could check them.
+// conn sees when a connection of a driver is taken and given back. It has the optional interfaces
+// whose absence it can do as database/sql does. Two cannot be done without, so withInterfaces adds
+// them where the driver's connection has them: with a driver.ExecerContext or driver.QueryerContext
+// arguments are checked before a statement could check them.
 //
 // Like any driver's it is used by one goroutine at a time: database/sql sees to that.
 type conn struct {
@@ -21,7 +22,8 @@ type conn struct {
 	use     measure.Use // this and the next are guarded by the lock of the pool
 	used    bool        // and use is in progress
 	broken  bool        // and to be closed
-	discard bool        // since a transaction was rolled back that database/sql would not let the driver come back from
+	// since a transaction was rolled back that database/sql would not let the driver come back from
+	discard bool
 }
 
 // withInterfaces returns w with the interfaces that the driver's connection has.
@@ -160,8 +162,9 @@ func (c *conn) beginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 	return t, err
 }
 
-// returns reports whether the driver's connection may be used again after a transaction whose context ended: database/sql asks
-// that of drivers that can reset and validate a session, and closes the connections of others.
+// returns reports whether the driver's connection may be used again after a transaction whose
+// context ended: database/sql asks that of drivers that can reset and validate a session, and
+// closes the connections of others.
 func (c *conn) returns() bool {
 	_, resets := c.Conn.(driver.SessionResetter)
 	_, validates := c.Conn.(driver.Validator)
@@ -175,8 +178,8 @@ type tx struct {
 	ctx  context.Context
 }
 
-// Rollback implements driver.Tx. If the context has ended, database/sql rolls back by itself; should the program be faster, then
-// by no more than it happens to be.
+// Rollback implements driver.Tx. If the context has ended, database/sql rolls back by itself;
+// should the program be faster, then by no more than it happens to be.
 func (t tx) Rollback() error {
 	t.conn.discard = t.conn.discard || t.ctx.Err() != nil
 	return t.Tx.Rollback()

@@ -98,7 +98,11 @@ func TestDBReportsWhyConnectionsClose(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		const closed = "poolgauge.pool.resources closed "
-		pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{closed + "max_idle": 3, closed + "max_idle_time": 2, closed + "max_lifetime": 1})
+		pooltest.HasPoints(
+			t,
+			pooltest.Points(t),
+			map[string]float64{closed + "max_idle": 3, closed + "max_idle_time": 2, closed + "max_lifetime": 1},
+		)
 		if n := s.closed.Load(); n != 6 {
 			t.Errorf("%d connections closed, want 6", n)
 		}

@@ -1,11 +1,13 @@
-// Package wrapsql reports database/sql as a pool of connections, of the kind sql. There are two ways:
+// Package wrapsql reports database/sql as a pool of connections, of the kind sql. There are two
+// ways:
 //
 //	reg, err := wrapsql.DB("orders", db)                  // a *sql.DB that you have
 //	db, err := wrapsql.Open("orders", "pgx", dsn)         // instead of sql.Open
 //	db, err := wrapsql.OpenDB("orders", connector)        // instead of sql.OpenDB
 //
-// [DB] reads [sql.DB.Stats] at each collection and changes nothing: a query costs what it did. [Open] and [OpenDB] see each
-// connection made, taken and given back as well, and so know how long that takes.
+// [DB] reads [sql.DB.Stats] at each collection and changes nothing: a query costs what it did.
+// [Open] and [OpenDB] see each connection made, taken and given back as well, and so know how long
+// that takes.
 //
 //	| | DB | Open, OpenDB |
 //	|---|---|---|
@@ -16,7 +18,8 @@
 //	| uses: how many, how long, how many broke | no | yes |
 //	| who waits now, the time of each wait, calls that gave up | no | no: database/sql tells neither its users nor drivers |
 //
-// The package is apart from instrument so that a program without a database does not get database/sql.
+// The package is apart from instrument so that a program without a database does not get
+// database/sql.
 package wrapsql
 
 // Kind is the kind of pool that everything here is reported as.

@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 )
 
-// server is a database in memory that knows one query, which returns one row of the arguments. Its driver is as small as a driver
-// may be: none of the optional interfaces.
+// server is a database in memory that knows one query, which returns one row of the arguments. Its
+// driver is as small as a driver may be: none of the optional interfaces.
 type server struct {
 	connect func(ctx context.Context) error // nil makes a connection at once
 	query   func() error                    // runs in each query

@@ -89,7 +89,8 @@ func (e checker) CheckNamedValue(v *driver.NamedValue) error {
 // special is an argument that only a driver's checker can convert.
 type special struct{ _ chan int }
 
-// choosy is a statement that converts special arguments itself, so that they must not be checked before it is there.
+// choosy is a statement that converts special arguments itself, so that they must not be checked
+// before it is there.
 type choosy struct {
 	*conn
 	diary *diary
@@ -189,7 +190,8 @@ var connections = map[string]func(*conn, *diary) driver.Conn{
 	},
 }
 
-// Whatever optional interfaces a driver has, it is asked the same, and the program is answered the same, as without the wrapper.
+// Whatever optional interfaces a driver has, it is asked the same, and the program is answered the
+// same, as without the wrapper.
 func TestOpenDBChangesNothing(t *testing.T) {
 	for name, wrap := range connections {
 		t.Run(name, func(t *testing.T) {

@@ -10,21 +10,25 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// OpenDB is [sql.OpenDB] with telemetry: what [DB] reports, and by looking on where database/sql meets the driver
+// OpenDB is [sql.OpenDB] with telemetry: what [DB] reports, and by looking on where database/sql
+// meets the driver
 //
 //   - connections made, and the time to make one, by the type of error if it failed,
 //   - connections that are being made, apart from those in use,
-//   - uses of a connection, how long each was, and whether the connection broke. A query with rows uses it until they are closed, a
-//     transaction until its end. It begins when the connection is made, or taken again. Each attempt is one, where database/sql tries
-//     again after [driver.ErrBadConn],
-//   - connections closed for being broken, and for reasons that database/sql does not count, as other.
+//   - uses of a connection, how long each was, and whether the connection broke. A query with rows
+//     uses it until they are closed, a transaction until its end. It begins when the connection is
+//     made, or taken again. Each attempt is one, where database/sql tries again after
+//     [driver.ErrBadConn],
+//   - connections closed for being broken, and for reasons that database/sql does not count, as
+//     other.
 //
-// Statements, rows and results are the driver's own. A connection has exactly the optional interfaces of the driver's that make a
-// difference to database/sql, so that every call takes the way that it took. One thing is different: the function given to
-// [sql.Conn.Raw] must ask [DriverConn] for the connection of the driver. Use [DB] if that cannot be.
+// Statements, rows and results are the driver's own. A connection has exactly the optional
+// interfaces of the driver's that make a difference to database/sql, so that every call takes the
+// way that it took. One thing is different: the function given to [sql.Conn.Raw] must ask
+// [DriverConn] for the connection of the driver. Use [DB] if that cannot be.
 //
-// The report ends when the DB is closed. A use costs two locks and two readings of the clock, which are
-// left out above 100,000 uses a second. It is an error if a live pool has the name.
+// The report ends when the DB is closed. A use costs two locks and two readings of the clock, which
+// are left out above 100,000 uses a second. It is an error if a live pool has the name.
 func OpenDB(name string, c driver.Connector, opts ...instrument.Option) (*sql.DB, error) {
 	w, use, err := Connector(name, c, opts...)
 	if err != nil {
@@ -35,16 +39,22 @@ func OpenDB(name string, c driver.Connector, opts ...instrument.Option) (*sql.DB
 	return db, nil
 }
 
-// Connector is [OpenDB] for a program that makes the DB itself, such as with a library that wraps connectors too:
+// Connector is [OpenDB] for a program that makes the DB itself, such as with a library that wraps
+// connectors too:
 //
 //	c, use, err := wrapsql.Connector("orders", connector)
 //	db := otelsql.OpenDB(c)
 //	use(db)
 //
-// The other library may be below or above. Without a call of use, what only [sql.DB.Stats] tells is absent: limit, waits, and why
-// connections were closed that are not broken; and a connection that was made and never used counts as used until it is closed. The
-// report ends when the DB is closed, or c, which has a method Close.
-func Connector(name string, c driver.Connector, opts ...instrument.Option) (w driver.Connector, use func(*sql.DB), err error) {
+// The other library may be below or above. Without a call of use, what only [sql.DB.Stats] tells is
+// absent: limit, waits, and why connections were closed that are not broken; and a connection that
+// was made and never used counts as used until it is closed. The report ends when the DB is closed,
+// or c, which has a method Close.
+func Connector(
+	name string,
+	c driver.Connector,
+	opts ...instrument.Option,
+) (w driver.Connector, use func(*sql.DB), err error) {
 	if c == nil {
 		return nil, nil, fmt.Errorf("sql pool %q: the connector is nil", name)
 	}
@@ -68,7 +78,8 @@ func (p *pool) follow(db *sql.DB) {
 
 // Open is [sql.Open] with the telemetry of [OpenDB]. The driver sees the data source name twice.
 func Open(name, driverName, dataSourceName string, opts ...instrument.Option) (*sql.DB, error) {
-	probe, err := sql.Open(driverName, dataSourceName) // the only way to the driver of a name; it connects to nothing
+	// the only way to the driver of a name; it connects to nothing
+	probe, err := sql.Open(driverName, dataSourceName)
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,8 @@ func openDB(t testing.TB, s *server, opts ...instrument.Option) *sql.DB {
 	return db
 }
 
-// A connection takes 2 s to make; then a query reads rows for 3 s, a transaction takes 4 s, and the connection is idle between.
+// A connection takes 2 s to make; then a query reads rows for 3 s, a transaction takes 4 s, and the
+// connection is idle between.
 func TestOpenDBTimesConnectionsAndUses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{connect: func(context.Context) error { time.Sleep(2 * time.Second); return nil }}
@@ -48,7 +49,11 @@ func TestOpenDBTimesConnectionsAndUses(t *testing.T) {
 			_ = rows.Close()
 		}()
 		time.Sleep(time.Second)
-		pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{"poolgauge.pool.usage constructing": 1, "poolgauge.pool.usage used": 0})
+		pooltest.HasPoints(
+			t,
+			pooltest.Points(t),
+			map[string]float64{"poolgauge.pool.usage constructing": 1, "poolgauge.pool.usage used": 0},
+		)
 		time.Sleep(2 * time.Second)
 		pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{
 			"poolgauge.pool.usage constructing": 0, "poolgauge.pool.usage used": 1, "poolgauge.pool.usage idle": 0,
@@ -63,12 +68,22 @@ func TestOpenDBTimesConnectionsAndUses(t *testing.T) {
 		time.Sleep(4 * time.Second)
 		_ = tx.Commit()
 		pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{
-			"poolgauge.pool.limit": 1, "poolgauge.pool.usage used": 0, "poolgauge.pool.usage idle": 1,
-			"poolgauge.pool.requests acquired": 2, "poolgauge.pool.completed ok": 2, "poolgauge.pool.completed error": 0,
-			"poolgauge.pool.use.duration": 2, "poolgauge.pool.use.time": 7, "poolgauge.pool.waits": 0,
-			"poolgauge.pool.create.duration": 1, "poolgauge.pool.resources created": 1,
-			"db.client.connection.use_time": 2, "db.client.connection.create_time": 1, "db.client.connection.max": 1,
-			"db.client.connection.count idle": 1, "db.client.connection.count used": 0,
+			"poolgauge.pool.limit":             1,
+			"poolgauge.pool.usage used":        0,
+			"poolgauge.pool.usage idle":        1,
+			"poolgauge.pool.requests acquired": 2,
+			"poolgauge.pool.completed ok":      2,
+			"poolgauge.pool.completed error":   0,
+			"poolgauge.pool.use.duration":      2,
+			"poolgauge.pool.use.time":          7,
+			"poolgauge.pool.waits":             0,
+			"poolgauge.pool.create.duration":   1,
+			"poolgauge.pool.resources created": 1,
+			"db.client.connection.use_time":    2,
+			"db.client.connection.create_time": 1,
+			"db.client.connection.max":         1,
+			"db.client.connection.count idle":  1,
+			"db.client.connection.count used":  0,
 		})
 	})
 }
@@ -76,7 +91,10 @@ func TestOpenDBTimesConnectionsAndUses(t *testing.T) {
 func TestOpenDBSaysHowConnectionsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var connectErr, queryErr error
-		s := &server{connect: func(context.Context) error { return connectErr }, query: func() error { return queryErr }}
+		s := &server{
+			connect: func(context.Context) error { return connectErr },
+			query:   func() error { return queryErr },
+		}
 		db := openDB(t, s)
 		db.SetMaxIdleConns(1)
 		for _, connectErr = range []error{errRefused, context.Canceled, context.DeadlineExceeded} {
@@ -102,14 +120,20 @@ func TestOpenDBSaysHowConnectionsEnd(t *testing.T) {
 			t.Errorf("%v connections broke in %v uses", broken, got["poolgauge.pool.completed error"])
 		}
 		pooltest.HasPoints(t, got, map[string]float64{
-			resources + "create_failed error": 1, resources + "create_failed canceled": 1, resources + "create_failed timeout": 1,
-			resources + "created": broken + 2, resources + "closed max_idle": 1, resources + "closed other": 0,
-			"poolgauge.pool.completed ok": 3, "poolgauge.pool.usage idle": 1,
+			resources + "create_failed error":    1,
+			resources + "create_failed canceled": 1,
+			resources + "create_failed timeout":  1,
+			resources + "created":                broken + 2,
+			resources + "closed max_idle":        1,
+			resources + "closed other":           0,
+			"poolgauge.pool.completed ok":        3,
+			"poolgauge.pool.usage idle":          1,
 		})
 	})
 }
 
-// More connections are idle than there may be when the limit falls: database/sql closes them and does not count them.
+// More connections are idle than there may be when the limit falls: database/sql closes them and
+// does not count them.
 func TestOpenDBCountsOtherEnds(t *testing.T) {
 	db := openDB(t, new(server))
 	db.SetMaxIdleConns(8)
@@ -129,7 +153,9 @@ func TestOpenDBCountsOtherEnds(t *testing.T) {
 		_ = c.Close()
 	}
 	pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{
-		"poolgauge.pool.resources closed other": 3, "poolgauge.pool.resources closed max_idle": 0, "poolgauge.pool.usage idle": 1,
+		"poolgauge.pool.resources closed other":    3,
+		"poolgauge.pool.resources closed max_idle": 0,
+		"poolgauge.pool.usage idle":                1,
 	})
 }
 
@@ -181,7 +207,8 @@ func TestOpenDBHoldsTheInvariantsUnderLoad(t *testing.T) {
 	}
 }
 
-// A connection that a caller has is used, though nothing was called on it yet: that is how database/sql counts.
+// A connection that a caller has is used, though nothing was called on it yet: that is how
+// database/sql counts.
 func TestOpenDBCountsWhatIsTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := openDB(t, new(server))
@@ -225,12 +252,20 @@ func TestOpenDBCountsWhatWasLeftBehind(t *testing.T) {
 		synctest.Wait()
 		_ = broken.Raw(func(any) error { return driver.ErrBadConn })
 		<-done
-		pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{"poolgauge.pool.usage constructing": 1, "poolgauge.pool.usage used": 0})
+		pooltest.HasPoints(
+			t,
+			pooltest.Points(t),
+			map[string]float64{"poolgauge.pool.usage constructing": 1, "poolgauge.pool.usage used": 0},
+		)
 		time.Sleep(time.Minute)
 		if s := db.Stats(); s.Idle != 1 {
 			t.Fatalf("database/sql has %+v", s)
 		}
-		pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{"poolgauge.pool.usage idle": 1, "poolgauge.pool.usage used": 0})
+		pooltest.HasPoints(
+			t,
+			pooltest.Points(t),
+			map[string]float64{"poolgauge.pool.usage idle": 1, "poolgauge.pool.usage used": 0},
+		)
 	})
 }
 
@@ -246,7 +281,11 @@ func TestConnectorComposes(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := pooltest.Points(t)
-	pooltest.HasPoints(t, got, map[string]float64{"poolgauge.pool.requests acquired": 1, "poolgauge.pool.usage used": 0})
+	pooltest.HasPoints(
+		t,
+		got,
+		map[string]float64{"poolgauge.pool.requests acquired": 1, "poolgauge.pool.usage used": 0},
+	)
 	if _, ok := got["poolgauge.pool.waits"]; ok {
 		t.Error("there are waits of a DB that is not known")
 	}
@@ -349,6 +388,9 @@ func TestOpenDBThroughAProvider(t *testing.T) {
 		got[s.Metric] += v
 	}
 	pooltest.HasPoints(t, got, map[string]float64{
-		catalog.PoolUseDuration.Name: 1, catalog.DBConnectionUseTime.Name: 1, catalog.DBConnectionCreateTime.Name: 1, catalog.PoolRequests.Name: 1,
+		catalog.PoolUseDuration.Name:        1,
+		catalog.DBConnectionUseTime.Name:    1,
+		catalog.DBConnectionCreateTime.Name: 1,
+		catalog.PoolRequests.Name:           1,
 	})
 }

@@ -39,14 +39,15 @@ func failureOf(err error) failure {
 
 // pool counts what is seen from between database/sql and the driver.
 //
-// Drivers' connections are closed with the lock of the DB held, so that of the pool must not be held while
-// the DB is asked for anything.
+// Drivers' connections are closed with the lock of the DB held, so that of the pool must not be
+// held while the DB is asked for anything.
 type pool struct {
 	measure.Recorder // its lock guards what follows
 
-	db           func() sql.DBStats // nil if it is not known
-	events       int64              // of uses, and of connections
-	fresh        map[*conn]bool     // that were made, and on which nothing was called: used, unless database/sql has them idle
+	db     func() sql.DBStats // nil if it is not known
+	events int64              // of uses, and of connections
+	// that were made, and on which nothing was called: used, unless database/sql has them idle
+	fresh        map[*conn]bool
 	constructing int64
 	makes        [failures]instrument.Histogram
 	ended        int64 // connections closed
@@ -114,8 +115,9 @@ func (p *pool) closed(broken bool) {
 	}
 }
 
-// stats is what a collection calls. What the pool counts itself is of one moment, and what database/sql counts of a moment later;
-// so a connection in use is within the limit, and one closed for a reason is never among the others.
+// stats is what a collection calls. What the pool counts itself is of one moment, and what
+// database/sql counts of a moment later; so a connection in use is within the limit, and one closed
+// for a reason is never among the others.
 func (p *pool) stats() instrument.Stats {
 	p.Lock()
 	ask := p.db
@@ -134,13 +136,17 @@ func (p *pool) stats() instrument.Stats {
 	defer p.Unlock()
 	p.other = max(p.other, ended)
 	own.Resources = append(own.Resources, s.Resources...)
-	own.Resources = append(own.Resources, instrument.Resources{Event: instrument.Ended, Reason: "other", Count: p.other})
+	own.Resources = append(
+		own.Resources,
+		instrument.Resources{Event: instrument.Ended, Reason: "other", Count: p.other},
+	)
 	own.Limit, own.Waits, own.WaitTime = s.Limit, s.Waits, s.WaitTime
 	return own
 }
 
-// reconcile ends the uses of connections that database/sql has idle though nothing was called on them: whoever they were made for had
-// given up or found another. Only where nothing happened meanwhile they can be told from those that a caller has.
+// reconcile ends the uses of connections that database/sql has idle though nothing was called on
+// them: whoever they were made for had given up or found another. Only where nothing happened
+// meanwhile they can be told from those that a caller has.
 func (p *pool) reconcile(ask func() sql.DBStats) {
 	p.Lock()
 	before, fresh := p.events, len(p.fresh)
@@ -170,7 +176,8 @@ func (p *pool) idle() int64 {
 	return int64(p.makes[none].Count()) - p.ended - p.Uses.InUse()
 }
 
-// own returns what the pool counts itself, and how many connections were closed for other reasons than being broken.
+// own returns what the pool counts itself, and how many connections were closed for other reasons
+// than being broken.
 func (p *pool) own() (s instrument.Stats, ended int64) {
 	p.Lock()
 	defer p.Unlock()
@@ -184,7 +191,10 @@ func (p *pool) own() (s instrument.Stats, ended int64) {
 			event = instrument.Created
 		}
 		made := p.makes[f].Clone()
-		s.Resources = append(s.Resources, instrument.Resources{Event: event, Reason: f.String(), Count: int64(made.Count())})
+		s.Resources = append(
+			s.Resources,
+			instrument.Resources{Event: event, Reason: f.String(), Count: int64(made.Count())},
+		)
 		s.Create = append(s.Create, instrument.Creation{ErrorType: f.String(), Duration: made})
 	}
 	s.Resources = append(s.Resources, instrument.Resources{Event: instrument.Ended, Reason: "broken", Count: p.broken})

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Site is up to four calls that led to a function, the innermost first, as return addresses. The zero Site
-// is unknown. It refers to no memory of the program.
+// Site is up to four calls that led to a function, the innermost first, as return addresses. The
+// zero Site is unknown. It refers to no memory of the program.
 type Site [4]uintptr
 
 // Func is a function of the program. The zero Func is unknown.
@@ -25,14 +25,15 @@ func (f Func) Site() Site { return Site{uintptr(f)} }
 // callers, and those that call the program.
 var hidden = []string{"github.com/poolgauge/poolgauge/pools.", "runtime."}
 
-// Frames yields the calls of the program, the innermost first, with those that were inlined. It takes
-// about 0.5 µs for each.
+// Frames yields the calls of the program, the innermost first, with those that were inlined. It
+// takes about 0.5 µs for each.
 func (s Site) Frames() iter.Seq[runtime.Frame] {
 	return func(yield func(runtime.Frame) bool) {
 		if s == (Site{}) {
 			return
 		}
-		pcs := [len(s) + 1]uintptr{} // with a 0 at its end: CallersFrames expands no inlined call of the last
+		// with a 0 at its end: CallersFrames expands no inlined call of the last
+		pcs := [len(s) + 1]uintptr{}
 		copy(pcs[:], s[:])
 		frames := runtime.CallersFrames(pcs[:])
 		for {

@@ -12,8 +12,9 @@ const Always = false
 
 const noteEvery = 64
 
-// Note notes which calls led to the function that calls it, the call of that function first, in s, which must
-// be zero. That takes almost a microsecond, so it is done for one call of 64, and the others are unknown.
+// Note notes which calls led to the function that calls it, the call of that function first, in s,
+// which must be zero. That takes almost a microsecond, so it is done for one call of 64, and the
+// others are unknown.
 func Note(s *Site) {
 	if rand.Uint32N(noteEvery) == 0 {
 		runtime.Callers(3, s[:])

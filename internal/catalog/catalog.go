@@ -1,12 +1,16 @@
-// Package catalog is the one table of every metric that poolgauge emits: name, instrument, unit, attributes and meaning.
+// Package catalog is the one table of every metric that poolgauge emits: name, instrument, unit,
+// attributes and meaning.
 //
-// Code that emits a metric refers to its row here, docs/metrics.md is generated from it, and a test compares it in both
-// directions with what is really emitted. Nothing else in the repository spells a metric's name.
+// Code that emits a metric refers to its row here, docs/metrics.md is generated from it, and a test
+// compares it in both directions with what is really emitted. Nothing else in the repository spells
+// a metric's name.
 //
-// Units are UCUM, time is in seconds and size in bytes. Rows marked [Standard] take name, unit, instrument and attributes from
-// the OpenTelemetry semantic conventions, version 1.43; the others exist only where there is no convention.
+// Units are UCUM, time is in seconds and size in bytes. Rows marked [Standard] take name, unit,
+// instrument and attributes from the OpenTelemetry semantic conventions, version 1.43; the others
+// exist only where there is no convention.
 //
-// The package holds data and imports only OpenTelemetry's attribute keys: it costs an importer nothing.
+// The package holds data and imports only OpenTelemetry's attribute keys: it costs an importer
+// nothing.
 package catalog
 
 //go:generate go run ./gen
@@ -16,7 +20,8 @@ import "go.opentelemetry.io/otel/attribute"
 // Kind is the OpenTelemetry instrument that a metric is recorded with.
 type Kind uint8
 
-// The instruments in use. A metric that is read at collection time uses the observable form of the same instrument.
+// The instruments in use. A metric that is read at collection time uses the observable form of the
+// same instrument.
 const (
 	Counter       Kind = iota // a sum that only grows
 	UpDownCounter             // a sum that may be added up over series
@@ -49,7 +54,8 @@ type Metric struct {
 	Standard   bool        // named by the semantic conventions
 }
 
-// Attribute is a key that the points of a metric carry, and the values that it takes; no values means an open set.
+// Attribute is a key that the points of a metric carry, and the values that it takes; no values
+// means an open set.
 type Attribute struct {
 	Key    attribute.Key
 	Values []string
@@ -64,9 +70,25 @@ type Group struct {
 	Metrics    []*Metric
 }
 
-// Groups returns the whole table in the order of the documentation. The result is shared: do not change it.
+// Groups returns the whole table in the order of the documentation. The result is shared: do not
+// change it.
 func Groups() []*Group {
-	return []*Group{Host, Container, Pressure, Process, Network, FileSystem, Probe, Relay, Sidecar, Runtime, Pool, Run, DBClient, HTTPClient}
+	return []*Group{
+		Host,
+		Container,
+		Pressure,
+		Process,
+		Network,
+		FileSystem,
+		Probe,
+		Relay,
+		Sidecar,
+		Runtime,
+		Pool,
+		Run,
+		DBClient,
+		HTTPClient,
+	}
 }
 
 // Each calls f for every row of the table.

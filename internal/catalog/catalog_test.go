@@ -34,7 +34,8 @@ func TestRows(t *testing.T) {
 	})
 }
 
-// checkName holds the rules of the semantic conventions. The SDK's unit and the exporters' suffixes say what the name must not.
+// checkName holds the rules of the semantic conventions. The SDK's unit and the exporters' suffixes
+// say what the name must not.
 func checkName(t *testing.T, m *Metric) {
 	t.Helper()
 	if !nameForm.MatchString(m.Name) {

@@ -12,24 +12,45 @@ const (
 )
 
 var cgroupAttributes = []Attribute{
-	{Key: semconv.ContainerIDKey, Help: "the container whose group this is; absent for an ancestor and outside a container"},
-	{Key: semconv.K8SContainerNameKey, Help: "the sidecar's own container, where it was told by OTEL_RESOURCE_ATTRIBUTES; absent for all others"},
+	{
+		Key:  semconv.ContainerIDKey,
+		Help: "the container whose group this is; absent for an ancestor and outside a container",
+	},
+	{
+		Key:  semconv.K8SContainerNameKey,
+		Help: "the sidecar's own container, where it was told by OTEL_RESOURCE_ATTRIBUTES; absent for all others",
+	},
 	{Key: CgroupPathKey, Help: "path of the control group below the visible root"},
 }
 
-// Container is the group of the control groups: the sidecar's own container, with a shared PID namespace the pod's other
-// containers, and every ancestor that is visible, since each of them may throttle.
+// Container is the group of the control groups: the sidecar's own container, with a shared PID
+// namespace the pod's other containers, and every ancestor that is visible, since each of them may
+// throttle.
 var Container = &Group{
 	Name: "container",
 	Help: "Control groups (v1, v2 and hybrid): the sidecar's own container, the pod's other containers where the PID namespace is shared, " +
 		"and every visible ancestor. `container.*` is for containers, `poolgauge.cgroup.*` for every group.",
 	Attributes: cgroupAttributes,
 	Metrics: []*Metric{
-		ContainerCPUTime, ContainerMemoryUsage, ContainerMemoryWorkingSet, ContainerMemoryRSS, ContainerMemoryAvailable, ContainerPagingFaults,
+		ContainerCPUTime,
+		ContainerMemoryUsage,
+		ContainerMemoryWorkingSet,
+		ContainerMemoryRSS,
+		ContainerMemoryAvailable,
+		ContainerPagingFaults,
 		ContainerDiskIO,
-		CgroupCPUTime, CgroupCPULimit, CgroupCPUPeriods, CgroupCPUThrottledPeriods, CgroupCPUThrottledTime,
-		CgroupMemoryUsage, CgroupMemoryWorkingSet, CgroupMemoryLimit, CgroupMemorySwap, CgroupMemoryEvents,
-		CgroupProcessCount, CgroupProcessLimit,
+		CgroupCPUTime,
+		CgroupCPULimit,
+		CgroupCPUPeriods,
+		CgroupCPUThrottledPeriods,
+		CgroupCPUThrottledTime,
+		CgroupMemoryUsage,
+		CgroupMemoryWorkingSet,
+		CgroupMemoryLimit,
+		CgroupMemorySwap,
+		CgroupMemoryEvents,
+		CgroupProcessCount,
+		CgroupProcessLimit,
 	},
 }
 
@@ -53,9 +74,13 @@ var (
 		Help: "Anonymous memory of the container.",
 	}
 	ContainerMemoryAvailable = &Metric{
-		Name: "container.memory.available", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true,
-		Help:   "What the nearest memory limit leaves, the container's own or that of a visible ancestor: the limit less the working set there.",
-		Absent: "no visible memory limit",
+		Name:     "container.memory.available",
+		Kind:     UpDownCounter,
+		Number:   Int,
+		Unit:     "By",
+		Standard: true,
+		Help:     "What the nearest memory limit leaves, the container's own or that of a visible ancestor: the limit less the working set there.",
+		Absent:   "no visible memory limit",
 	}
 	ContainerPagingFaults = &Metric{
 		Name: "container.memory.paging.faults", Kind: Counter, Number: Int, Unit: "{fault}", Standard: true,
@@ -87,7 +112,10 @@ var (
 		Absent: "no quota has ever been set",
 	}
 	CgroupCPUThrottledPeriods = &Metric{
-		Name: "poolgauge.cgroup.cpu.throttled.periods", Kind: Counter, Number: Int, Unit: "{period}",
+		Name:   "poolgauge.cgroup.cpu.throttled.periods",
+		Kind:   Counter,
+		Number: Int,
+		Unit:   "{period}",
 		Help:   "Quota periods in which the group was stopped. Its share of the periods is the honest measure of throttling.",
 		Absent: "no quota has ever been set",
 	}
@@ -125,8 +153,11 @@ var (
 		Absent: "no limit",
 	}
 	CgroupMemoryEvents = &Metric{
-		Name: "poolgauge.cgroup.memory.events", Kind: Counter, Number: Int, Unit: "{event}",
-		Help: "Times that the group met its memory limits. A container that ended by a kill has its last count once more, after its end; docs/sidecar.md says when such a kill cannot be seen.",
+		Name:   "poolgauge.cgroup.memory.events",
+		Kind:   Counter,
+		Number: Int,
+		Unit:   "{event}",
+		Help:   "Times that the group met its memory limits. A container that ended by a kill has its last count once more, after its end; docs/sidecar.md says when such a kill cannot be seen.",
 		Attributes: []Attribute{{
 			Key: CgroupEventKey, Values: []string{"low", "high", "max", "oom", "oom_kill", "oom_group_kill"},
 		}},
@@ -141,7 +172,8 @@ const (
 	PressureScopeKey    = attribute.Key("poolgauge.pressure.scope")
 )
 
-// Pressure is the group of pressure stall information, of the host and of the groups that [Container] reports.
+// Pressure is the group of pressure stall information, of the host and of the groups that
+// [Container] reports.
 var Pressure = &Group{
 	Name:       "pressure",
 	Help:       "Pressure stall information (PSI) of the host and of the control groups.",
@@ -151,7 +183,9 @@ var Pressure = &Group{
 
 // PressureStallTime is the row of [Pressure].
 var PressureStallTime = &Metric{
-	Name: "poolgauge.pressure.stall.time", Kind: Counter, Unit: "s",
+	Name: "poolgauge.pressure.stall.time",
+	Kind: Counter,
+	Unit: "s",
 	Help: "Time in which some task, or every task that was not idle (full), waited for the resource. Includes throttling.",
 	Attributes: []Attribute{
 		{Key: PressureResourceKey, Values: []string{"cpu", "memory", "io"}},

@@ -27,8 +27,13 @@ var (
 		Help: "How many connections there may be.", Absent: "unlimited",
 	}
 	DBConnectionPending = &Metric{
-		Name: "db.client.connection.pending_requests", Kind: UpDownCounter, Number: Int, Unit: "{request}", Standard: true,
-		Help: "Callers that wait for a connection.", Absent: "pools that do not say; database/sql does not",
+		Name:     "db.client.connection.pending_requests",
+		Kind:     UpDownCounter,
+		Number:   Int,
+		Unit:     "{request}",
+		Standard: true,
+		Help:     "Callers that wait for a connection.",
+		Absent:   "pools that do not say; database/sql does not",
 	}
 	DBConnectionTimeouts = &Metric{
 		Name: "db.client.connection.timeouts", Kind: Counter, Number: Int, Unit: "{timeout}", Standard: true,
@@ -39,12 +44,20 @@ var (
 		Help: "Time to make a connection, of those that came to be.", Absent: "pools that do not say",
 	}
 	DBConnectionWaitTime = &Metric{
-		Name: "db.client.connection.wait_time", Kind: Histogram, Unit: "s", Standard: true,
-		Help: "Time that a caller waited for the connection that it got.", Absent: "pools that do not say; database/sql does not",
+		Name:     "db.client.connection.wait_time",
+		Kind:     Histogram,
+		Unit:     "s",
+		Standard: true,
+		Help:     "Time that a caller waited for the connection that it got.",
+		Absent:   "pools that do not say; database/sql does not",
 	}
 	DBConnectionUseTime = &Metric{
-		Name: "db.client.connection.use_time", Kind: Histogram, Unit: "s", Standard: true,
-		Help: "Time from taking a connection to giving it back. Sampled with weight unless exact was asked for.", Absent: "pools that do not say",
+		Name:     "db.client.connection.use_time",
+		Kind:     Histogram,
+		Unit:     "s",
+		Standard: true,
+		Help:     "Time from taking a connection to giving it back. Sampled with weight unless exact was asked for.",
+		Absent:   "pools that do not say",
 	}
 )
 
@@ -73,7 +86,10 @@ var (
 		Attributes: []Attribute{
 			{Key: semconv.HTTPRequestMethodKey, Help: "or `_OTHER`"},
 			{Key: semconv.HTTPResponseStatusCodeKey, Help: "absent without a response"},
-			{Key: semconv.ErrorTypeKey, Help: "timeout, canceled, error, or the status from 400 on; absent if all went well"},
+			{
+				Key:  semconv.ErrorTypeKey,
+				Help: "timeout, canceled, error, or the status from 400 on; absent if all went well",
+			},
 		},
 	}
 )

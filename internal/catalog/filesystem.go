@@ -9,8 +9,14 @@ var FileSystem = &Group{
 		"PID namespace is shared and the user id is the same. What is read-only or of the kernel is left out, and of a directory that is mounted twice " +
 		"the shorter path counts. Every 10 s at most; a file system that does not answer has no points until it does. Linux only.",
 	Attributes: []Attribute{
-		{Key: semconv.ContainerIDKey, Help: "the container that has the mount; absent outside a container and where it is unknown"},
-		{Key: semconv.SystemDeviceKey, Help: "what is mounted: a block device, a server and its directory, or a word such as overlay"},
+		{
+			Key:  semconv.ContainerIDKey,
+			Help: "the container that has the mount; absent outside a container and where it is unknown",
+		},
+		{
+			Key:  semconv.SystemDeviceKey,
+			Help: "what is mounted: a block device, a server and its directory, or a word such as overlay",
+		},
 		{Key: semconv.SystemFilesystemMountpointKey, Help: "as the container sees it"},
 		{Key: semconv.SystemFilesystemTypeKey},
 	},

@@ -16,9 +16,17 @@ var Host = &Group{
 // The rows of [Host].
 var (
 	SystemCPUTime = &Metric{
-		Name: "system.cpu.time", Kind: Counter, Unit: "s", Standard: true,
-		Help:       "Seconds that the logical CPUs spent in each mode, all CPUs together.",
-		Attributes: []Attribute{{Key: semconv.CPUModeKey, Values: []string{"user", "nice", "system", "idle", "iowait", "interrupt", "steal"}}},
+		Name:     "system.cpu.time",
+		Kind:     Counter,
+		Unit:     "s",
+		Standard: true,
+		Help:     "Seconds that the logical CPUs spent in each mode, all CPUs together.",
+		Attributes: []Attribute{
+			{
+				Key:    semconv.CPUModeKey,
+				Values: []string{"user", "nice", "system", "idle", "iowait", "interrupt", "steal"},
+			},
+		},
 	}
 	SystemCPULogicalCount = &Metric{
 		Name: "system.cpu.logical.count", Kind: UpDownCounter, Number: Int, Unit: "{cpu}", Standard: true,
@@ -29,9 +37,15 @@ var (
 	SystemLoad15 = load("15m")
 
 	SystemMemoryUsage = &Metric{
-		Name: "system.memory.usage", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true,
-		Help:       "Memory in use, by state; the states add up to the limit.",
-		Attributes: []Attribute{{Key: semconv.SystemMemoryStateKey, Values: []string{"used", "free", "cached", "buffers"}}},
+		Name:     "system.memory.usage",
+		Kind:     UpDownCounter,
+		Number:   Int,
+		Unit:     "By",
+		Standard: true,
+		Help:     "Memory in use, by state; the states add up to the limit.",
+		Attributes: []Attribute{
+			{Key: semconv.SystemMemoryStateKey, Values: []string{"used", "free", "cached", "buffers"}},
+		},
 	}
 	SystemMemoryLimit = &Metric{
 		Name: "system.memory.limit", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true,
@@ -63,7 +77,10 @@ var (
 		Attributes: []Attribute{{Key: semconv.SystemPagingFaultTypeKey, Values: []string{"major", "minor"}}},
 	}
 	HostOOMKills = &Metric{
-		Name: "poolgauge.host.oom_kills", Kind: Counter, Number: Int, Unit: "{kill}",
+		Name:   "poolgauge.host.oom_kills",
+		Kind:   Counter,
+		Number: Int,
+		Unit:   "{kill}",
 		Help:   "Processes that the kernel killed for want of memory, of the host or of a control group, wherever on the host.",
 		Absent: "kernels before 4.13, sandboxes, or not Linux",
 	}
@@ -71,7 +88,9 @@ var (
 
 func load(window string) *Metric {
 	return &Metric{
-		Name: "system.cpu.load_average." + window, Kind: Gauge, Unit: "{thread}",
+		Name:   "system.cpu.load_average." + window,
+		Kind:   Gauge,
+		Unit:   "{thread}",
 		Help:   "Threads running or waiting for a CPU or a disk, averaged over " + window + " (the name that the Collector's host receiver uses).",
 		Absent: "Windows",
 	}

@@ -25,7 +25,12 @@ var (
 		Help: "Errors of receiving and of sending.", Absent: "no interface in use but the loopback, or macOS",
 	}
 	SystemNetworkDropped = &Metric{
-		Name: "system.network.packet.dropped", Kind: Counter, Number: Int, Unit: "{packet}", Standard: true,
-		Help: "Packets dropped although there was nothing wrong with them.", Absent: "no interface in use but the loopback, or macOS",
+		Name:     "system.network.packet.dropped",
+		Kind:     Counter,
+		Number:   Int,
+		Unit:     "{packet}",
+		Standard: true,
+		Help:     "Packets dropped although there was nothing wrong with them.",
+		Absent:   "no interface in use but the loopback, or macOS",
 	}
 )

@@ -13,12 +13,17 @@ const (
 	ProbeSkipReasonKey = attribute.Key("poolgauge.probe.skip.reason")
 )
 
-// ProbePhases are the values of [ProbePhaseKey], in the order in which they happen; total is from the intended start to the end.
+// ProbePhases are the values of [ProbePhaseKey], in the order in which they happen; total is from
+// the intended start to the end.
 var ProbePhases = []string{"lookup", "connect", "tls", "response", "write", "sync", "read", "total"}
 
-var probeErrorType = Attribute{Key: semconv.ErrorTypeKey, Help: "what failed (`timeout`, `connection_refused`, `nxdomain`, `tls`, an HTTP status, `ENOSPC` …, see docs/probes.md); absent when the run or the phase succeeded"}
+var probeErrorType = Attribute{
+	Key:  semconv.ErrorTypeKey,
+	Help: "what failed (`timeout`, `connection_refused`, `nxdomain`, `tls`, an HTTP status, `ENOSPC` …, see docs/probes.md); absent when the run or the phase succeeded",
+}
 
-// Probe is the group of the periodic synthetic probes. What each may claim stands in docs/probes.md.
+// Probe is the group of the periodic synthetic probes. What each may claim stands in
+// docs/probes.md.
 var Probe = &Group{
 	Name: "probe",
 	Help: "Periodic synthetic probes. They measure the node and the sidecar's own quota, not the app's throttling: for that see `poolgauge.cgroup.cpu.*`.",
@@ -27,15 +32,26 @@ var Probe = &Group{
 		{Key: ProbeTargetKey, Help: "the address, name, URL or directory probed; absent for CPU probes"},
 	},
 	Metrics: []*Metric{
-		ProbeDuration, ProbeCPUStretch, ProbeCPURunDelay, ProbeCPUWork, ProbeCPUWorkMin, ProbeParallelism, ProbeParallelismRequested,
-		ProbeCertificateRemaining, ProbeRuns, ProbeSkipped, ProbeCost,
+		ProbeDuration,
+		ProbeCPUStretch,
+		ProbeCPURunDelay,
+		ProbeCPUWork,
+		ProbeCPUWorkMin,
+		ProbeParallelism,
+		ProbeParallelismRequested,
+		ProbeCertificateRemaining,
+		ProbeRuns,
+		ProbeSkipped,
+		ProbeCost,
 	},
 }
 
 // The rows of [Probe].
 var (
 	ProbeDuration = &Metric{
-		Name: "poolgauge.probe.duration", Kind: Histogram, Unit: "s",
+		Name: "poolgauge.probe.duration",
+		Kind: Histogram,
+		Unit: "s",
 		Help: "How long a probe, or a phase of it, took. The phase total is timed from the intended start, so that lateness counts.",
 		Attributes: []Attribute{
 			{Key: ProbePhaseKey, Values: ProbePhases},
@@ -44,7 +60,9 @@ var (
 		Absent: "phases that the run did not come to; `lookup` where the target is an address; `read` where the page cache cannot be dropped",
 	}
 	ProbeCPUStretch = &Metric{
-		Name: "poolgauge.probe.cpu.stretch", Kind: Histogram, Unit: "1",
+		Name: "poolgauge.probe.cpu.stretch",
+		Kind: Histogram,
+		Unit: "1",
 		Help: "Wall time over CPU time of a thread that computes for 5 ms: 1 on an idle core, 2 when half the time went elsewhere.",
 	}
 	ProbeCPURunDelay = &Metric{
@@ -53,7 +71,9 @@ var (
 		Absent: "kernels without schedstat, or not Linux",
 	}
 	ProbeCPUWork = &Metric{
-		Name: "poolgauge.probe.cpu.work", Kind: Gauge, Unit: "s",
+		Name: "poolgauge.probe.cpu.work",
+		Kind: Gauge,
+		Unit: "s",
 		Help: "CPU time of one unit of the probe's work, the same on every machine, in the last run. Against work.min it shows a lower frequency or a busy sibling thread.",
 	}
 	ProbeCPUWorkMin = &Metric{
@@ -69,7 +89,9 @@ var (
 		Help: "Threads of the parallelism probe: the CPUs that the sidecar may use at most.", Number: Int,
 	}
 	ProbeCertificateRemaining = &Metric{
-		Name: "poolgauge.probe.tls.certificate.remaining", Kind: Gauge, Unit: "s",
+		Name:   "poolgauge.probe.tls.certificate.remaining",
+		Kind:   Gauge,
+		Unit:   "s",
 		Help:   "How long the certificates that the server sent are valid, by the one that expires first; negative after that.",
 		Absent: "no TLS, or no certificate was seen yet",
 	}

@@ -2,7 +2,8 @@ package catalog
 
 import semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
-// Process is the group of the processes of the pod, or those named by --process, and of the sidecar itself.
+// Process is the group of the processes of the pod, or those named by --process, and of the sidecar
+// itself.
 var Process = &Group{
 	Name: "process",
 	Help: "The pod's processes (or those named with `--process`) and the sidecar's own.",
@@ -12,7 +13,13 @@ var Process = &Group{
 		{Key: semconv.ContainerIDKey, Help: "absent outside a container"},
 	},
 	Metrics: []*Metric{
-		ProcessCPUTime, ProcessMemoryUsage, ProcessMemoryVirtual, ProcessThreadCount, ProcessContextSwitches, ProcessPagingFaults, ProcessRunQueueTime,
+		ProcessCPUTime,
+		ProcessMemoryUsage,
+		ProcessMemoryVirtual,
+		ProcessThreadCount,
+		ProcessContextSwitches,
+		ProcessPagingFaults,
+		ProcessRunQueueTime,
 	},
 }
 
@@ -36,10 +43,16 @@ var (
 		Help: "Threads of the operating system.",
 	}
 	ProcessContextSwitches = &Metric{
-		Name: "process.context_switches", Kind: Counter, Number: Int, Unit: "{context_switch}", Standard: true,
-		Help:       "Context switches of all threads since the process was first seen.",
-		Attributes: []Attribute{{Key: semconv.ProcessContextSwitchTypeKey, Values: []string{"voluntary", "involuntary"}}},
-		Absent:     "not readable, or not Linux",
+		Name:     "process.context_switches",
+		Kind:     Counter,
+		Number:   Int,
+		Unit:     "{context_switch}",
+		Standard: true,
+		Help:     "Context switches of all threads since the process was first seen.",
+		Attributes: []Attribute{
+			{Key: semconv.ProcessContextSwitchTypeKey, Values: []string{"voluntary", "involuntary"}},
+		},
+		Absent: "not readable, or not Linux",
 	}
 	ProcessPagingFaults = &Metric{
 		Name: "process.paging.faults", Kind: Counter, Number: Int, Unit: "{fault}", Standard: true,
@@ -48,7 +61,9 @@ var (
 		Absent:     "not Linux",
 	}
 	ProcessRunQueueTime = &Metric{
-		Name: "poolgauge.process.run_queue.time", Kind: Counter, Unit: "s",
+		Name:   "poolgauge.process.run_queue.time",
+		Kind:   Counter,
+		Unit:   "s",
 		Help:   "Time that threads of the process were ready to run and waited for a CPU (schedstat), since the process was first seen. Includes throttling.",
 		Absent: "kernels without schedstat, or not Linux",
 	}

@@ -18,13 +18,25 @@ var Relay = &Group{
 	Name: "relay",
 	Help: "What becomes of the points that the sidecar accepts, from the app and from itself. A point is a data point, a span or a log record.",
 	Metrics: []*Metric{
-		RelayPoints, RelayQueuePoints, RelayQueueUsage, RelayQueueLimit, RelayQueueAge, RelayQueueDurable, RelayConnections, RelayConnectionsClosed,
-		RelayLogDropped, ExportDuration, UpstreamAvailable, UpstreamTransitions,
+		RelayPoints,
+		RelayQueuePoints,
+		RelayQueueUsage,
+		RelayQueueLimit,
+		RelayQueueAge,
+		RelayQueueDurable,
+		RelayConnections,
+		RelayConnectionsClosed,
+		RelayLogDropped,
+		ExportDuration,
+		UpstreamAvailable,
+		UpstreamTransitions,
 	},
 }
 
 var laneAttribute = Attribute{
-	Key: LaneKey, Values: []string{"metrics", "traces", "logs", "own"}, Help: "the signal of the app; own for the sidecar's own points",
+	Key:    LaneKey,
+	Values: []string{"metrics", "traces", "logs", "own"},
+	Help:   "the signal of the app; own for the sidecar's own points",
 }
 
 // The rows of [Relay].
@@ -36,8 +48,14 @@ var (
 			"Of those recovered, resent says how many may have been sent before.",
 		Attributes: []Attribute{
 			laneAttribute,
-			{Key: PointOutcomeKey, Values: []string{"accepted", "recovered", "resent", "sent", "rejected", "dropped", "refused"}},
-			{Key: PointReasonKey, Help: "why, for rejected (a gRPC status or HTTP code, or partial), dropped (full, damaged) and refused"},
+			{
+				Key:    PointOutcomeKey,
+				Values: []string{"accepted", "recovered", "resent", "sent", "rejected", "dropped", "refused"},
+			},
+			{
+				Key:  PointReasonKey,
+				Help: "why, for rejected (a gRPC status or HTTP code, or partial), dropped (full, damaged) and refused",
+			},
 		},
 	}
 	RelayQueuePoints = &Metric{
@@ -53,8 +71,12 @@ var (
 		Help: "Size of what may be queued in all lanes together.",
 	}
 	RelayQueueAge = &Metric{
-		Name: "poolgauge.relay.queue.age", Kind: Gauge, Unit: "s",
-		Help: "How long the oldest point has been queued.", Attributes: []Attribute{laneAttribute}, Absent: "the lane is empty",
+		Name:       "poolgauge.relay.queue.age",
+		Kind:       Gauge,
+		Unit:       "s",
+		Help:       "How long the oldest point has been queued.",
+		Attributes: []Attribute{laneAttribute},
+		Absent:     "the lane is empty",
 	}
 	RelayQueueDurable = &Metric{
 		Name: "poolgauge.relay.queue.durable", Kind: Gauge, Number: Int, Unit: "1",
@@ -73,18 +95,34 @@ var (
 		Help: "Lines of the sidecar's log that were dropped because standard error was not read.",
 	}
 	ExportDuration = &Metric{
-		Name: "poolgauge.export.duration", Kind: Histogram, Unit: "s",
-		Help:       "How long the upstream took to answer an export.",
-		Attributes: []Attribute{laneAttribute, {Key: semconv.ErrorTypeKey, Help: "the gRPC status or HTTP code; absent when it was OK"}},
-		Absent:     "nothing exported yet",
+		Name: "poolgauge.export.duration",
+		Kind: Histogram,
+		Unit: "s",
+		Help: "How long the upstream took to answer an export.",
+		Attributes: []Attribute{
+			laneAttribute,
+			{Key: semconv.ErrorTypeKey, Help: "the gRPC status or HTTP code; absent when it was OK"},
+		},
+		Absent: "nothing exported yet",
 	}
 	UpstreamAvailable = &Metric{
-		Name: "poolgauge.upstream.available", Kind: Gauge, Number: Int, Unit: "1",
-		Help: "1 while the upstream takes requests of the lane, else 0.", Attributes: []Attribute{laneAttribute}, Absent: "nothing exported yet",
+		Name:       "poolgauge.upstream.available",
+		Kind:       Gauge,
+		Number:     Int,
+		Unit:       "1",
+		Help:       "1 while the upstream takes requests of the lane, else 0.",
+		Attributes: []Attribute{laneAttribute},
+		Absent:     "nothing exported yet",
 	}
 	UpstreamTransitions = &Metric{
-		Name: "poolgauge.upstream.transitions", Kind: Counter, Number: Int, Unit: "{transition}",
-		Help:       "Changes of what the upstream does with a lane: ok, retrying (items wait), rejecting (items are lost).",
-		Attributes: []Attribute{laneAttribute, {Key: UpstreamStateKey, Values: []string{"ok", "retrying", "rejecting"}}},
+		Name:   "poolgauge.upstream.transitions",
+		Kind:   Counter,
+		Number: Int,
+		Unit:   "{transition}",
+		Help:   "Changes of what the upstream does with a lane: ok, retrying (items wait), rejecting (items are lost).",
+		Attributes: []Attribute{
+			laneAttribute,
+			{Key: UpstreamStateKey, Values: []string{"ok", "retrying", "rejecting"}},
+		},
 	}
 )

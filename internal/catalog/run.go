@@ -13,15 +13,29 @@ var Run = &Group{
 	Name: "run",
 	Help: "Batches of tasks that `instrument/monitor` measures. Tasks are reported as they end, the others when the run does. CPU, memory and " +
 		"allocations are those of the whole process while the run lasted, whoever used them.",
-	Attributes: []Attribute{{Key: RunNameKey, Help: "the name that the program gave; runs of one name share their series"}},
-	Metrics:    []*Metric{RunTaskDuration, RunDuration, RunCPUTime, RunMemoryPeak, RunMemoryGrowth, RunMemoryAllocated, RunMemoryAllocations, RunGCCycles},
+	Attributes: []Attribute{
+		{Key: RunNameKey, Help: "the name that the program gave; runs of one name share their series"},
+	},
+	Metrics: []*Metric{
+		RunTaskDuration,
+		RunDuration,
+		RunCPUTime,
+		RunMemoryPeak,
+		RunMemoryGrowth,
+		RunMemoryAllocated,
+		RunMemoryAllocations,
+		RunGCCycles,
+	},
 }
 
 // The rows of [Run].
 var (
 	RunTaskDuration = &Metric{
-		Name: "poolgauge.run.task.duration", Kind: Histogram, Unit: "s",
-		Help: "How long each task of a run took, by outcome.", Attributes: []Attribute{{Key: RunOutcomeKey, Values: []string{"ok", "error", "panic", "exit"}}},
+		Name:       "poolgauge.run.task.duration",
+		Kind:       Histogram,
+		Unit:       "s",
+		Help:       "How long each task of a run took, by outcome.",
+		Attributes: []Attribute{{Key: RunOutcomeKey, Values: []string{"ok", "error", "panic", "exit"}}},
 	}
 	RunDuration = &Metric{
 		Name: "poolgauge.run.duration", Kind: Histogram, Unit: "s",

@@ -15,13 +15,15 @@ import (
 	"go.opentelemetry.io/otel/semconv/v1.43.0/systemconv"
 )
 
-// convention is an instrument as OpenTelemetry's packages generated from the semantic conventions describe it.
+// convention is an instrument as OpenTelemetry's packages generated from the semantic conventions
+// describe it.
 type convention interface {
 	Name() string
 	Unit() string
 }
 
-// conventions has the observable form where there is one, since it has a method for every attribute of the metric.
+// conventions has the observable form where there is one, since it has a method for every attribute
+// of the metric.
 var conventions = []convention{
 	systemconv.CPUTime{},
 	systemconv.CPULogicalCountObservable{},
@@ -75,14 +77,16 @@ var conventions = []convention{
 	httpconv.ClientRequestDuration{},
 }
 
-// required are attributes that the generated histograms take as parameters of Record, and have no methods for.
+// required are attributes that the generated histograms take as parameters of Record, and have no
+// methods for.
 var required = map[string][]attribute.Key{
 	"http.client.request.duration": {semconv.HTTPRequestMethodKey},
 }
 
 // deviations are the instruments that the conventions have wrong (docs/decisions/0002).
 var deviations = map[string]string{
-	"container.memory.usage": "int64updowncounter", // 1.43 says counter, whose rate would be nonsense: usage falls
+	// 1.43 says counter, whose rate would be nonsense: usage falls
+	"container.memory.usage": "int64updowncounter",
 }
 
 func TestStandardRowsFollowTheConventions(t *testing.T) {
@@ -135,7 +139,8 @@ func compare(t *testing.T, m *Metric, c convention) {
 	}
 }
 
-// attributeKeys calls each of the methods AttrX of c, which make an attribute of a value, for the key alone.
+// attributeKeys calls each of the methods AttrX of c, which make an attribute of a value, for the
+// key alone.
 func attributeKeys(c convention) map[attribute.Key]bool {
 	keys := map[attribute.Key]bool{}
 	v := reflect.ValueOf(c)

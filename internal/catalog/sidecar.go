@@ -10,17 +10,28 @@ const (
 	SourceKey = attribute.Key("poolgauge.source")
 )
 
-// Sidecar is the group of what the sidecar says of itself. Its own CPU and memory are in [Process], its runtime in [Runtime].
+// Sidecar is the group of what the sidecar says of itself. Its own CPU and memory are in [Process],
+// its runtime in [Runtime].
 var Sidecar = &Group{
 	Name: "sidecar",
 	Help: "The sidecar about itself. Its CPU and memory are among the `process.*` points, its heap and goroutines among `go.*`.",
 	Metrics: []*Metric{
-		SourceDuration, SourceSuccess, SourceErrors, HostVerdict, SidecarProblems, LiveUsage, LiveLimit, LiveSeries, LiveRefused,
+		SourceDuration,
+		SourceSuccess,
+		SourceErrors,
+		HostVerdict,
+		SidecarProblems,
+		LiveUsage,
+		LiveLimit,
+		LiveSeries,
+		LiveRefused,
 		PageRefused,
 	},
 }
 
-var sourceAttribute = []Attribute{{Key: SourceKey, Values: []string{"host", "network", "container", "pressure", "process", "filesystem"}}}
+var sourceAttribute = []Attribute{
+	{Key: SourceKey, Values: []string{"host", "network", "container", "pressure", "process", "filesystem"}},
+}
 
 // The rows of [Sidecar].
 var (
@@ -33,8 +44,12 @@ var (
 		Help: "1 if the last reading of the source had no error, else 0.", Attributes: sourceAttribute,
 	}
 	SourceErrors = &Metric{
-		Name: "poolgauge.source.errors", Kind: Counter, Number: Int, Unit: "{error}",
-		Help: "Values that could not be read or understood; each cost only its own metric.", Attributes: sourceAttribute,
+		Name:       "poolgauge.source.errors",
+		Kind:       Counter,
+		Number:     Int,
+		Unit:       "{error}",
+		Help:       "Values that could not be read or understood; each cost only its own metric.",
+		Attributes: sourceAttribute,
 	}
 )
 
@@ -53,7 +68,10 @@ var (
 		Help: "Series of the app in the live picture.",
 	}
 	PageRefused = &Metric{
-		Name: "poolgauge.page.refused", Kind: Counter, Number: Int, Unit: "{connection}",
+		Name:   "poolgauge.page.refused",
+		Kind:   Counter,
+		Number: Int,
+		Unit:   "{connection}",
 		Help:   "Connections to the page that were closed since there were 64, the one without a request for longest first.",
 		Absent: "no page",
 	}
@@ -65,8 +83,12 @@ var (
 
 // HostVerdict is the row of the machine's shortages.
 var HostVerdict = &Metric{
-	Name: "poolgauge.host.verdict", Kind: UpDownCounter, Number: Int, Unit: "{host}",
-	Help: "1 for the verdict that holds on what the machine or the container is short of, and 0 for each other that held before.", Absent: "verdicts that never held",
+	Name:   "poolgauge.host.verdict",
+	Kind:   UpDownCounter,
+	Number: Int,
+	Unit:   "{host}",
+	Help:   "1 for the verdict that holds on what the machine or the container is short of, and 0 for each other that held before.",
+	Absent: "verdicts that never held",
 	Attributes: []Attribute{{Key: VerdictKey, Values: []string{
 		"undetermined", "ok", "throttled", "memory_pressure", "steal", "noisy_neighbor", "disk_slow",
 	}, Help: "see docs/verdicts.md"}},
@@ -74,8 +96,11 @@ var HostVerdict = &Metric{
 
 // SidecarProblems is the row of what is wrong and borne.
 var SidecarProblems = &Metric{
-	Name: "poolgauge.sidecar.problems", Kind: UpDownCounter, Number: Int, Unit: "{problem}",
-	Help: "What the sidecar goes on without, with keep-running: settings that are wrong, ports in use, directories that cannot be written. The log says which.",
+	Name:   "poolgauge.sidecar.problems",
+	Kind:   UpDownCounter,
+	Number: Int,
+	Unit:   "{problem}",
+	Help:   "What the sidecar goes on without, with keep-running: settings that are wrong, ports in use, directories that cannot be written. The log says which.",
 }
 
 // GoroutineStateKey is the attribute key of [Goroutines].
@@ -83,34 +108,89 @@ const GoroutineStateKey = attribute.Key("poolgauge.go.goroutine.state")
 
 // Goroutines is the row of goroutines by state, which has no convention yet.
 var Goroutines = &Metric{
-	Name: "poolgauge.go.goroutines", Kind: UpDownCounter, Number: Int, Unit: "{goroutine}",
+	Name:       "poolgauge.go.goroutines",
+	Kind:       UpDownCounter,
+	Number:     Int,
+	Unit:       "{goroutine}",
 	Help:       "Goroutines by state, approximately: they may not add up to go.goroutine.count. Many that are runnable want more CPUs.",
 	Attributes: []Attribute{{Key: GoroutineStateKey, Values: []string{"running", "runnable", "waiting", "not_in_go"}}},
 }
 
 // LockWaitTime is the row of waits for locks, which has no convention yet.
 var LockWaitTime = &Metric{
-	Name: "poolgauge.go.lock.wait.time", Kind: Counter, Unit: "s",
+	Name: "poolgauge.go.lock.wait.time",
+	Kind: Counter,
+	Unit: "s",
 	Help: "Time that goroutines waited for a sync.Mutex, a sync.RWMutex or a lock of the runtime, all of them together, about.",
 }
 
-// Runtime is the group of the Go runtime, of the sidecar and of a program with instrument/telemetry. What is named by a convention
+// Runtime is the group of the Go runtime, of the sidecar and of a program with
+// instrument/telemetry. What is named by a convention
 // go.opentelemetry.io/contrib/instrumentation/runtime emits.
 var Runtime = &Group{
 	Name: "runtime",
 	Help: "The Go runtime of the sidecar, and of a program that calls `telemetry.Start`: `go.*` by OpenTelemetry's runtime instrumentation.",
 	Metrics: []*Metric{
-		Goroutines, LockWaitTime,
+		Goroutines,
+		LockWaitTime,
 		{
-			Name: "go.memory.used", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true, Help: "Memory that the runtime uses.",
+			Name:       "go.memory.used",
+			Kind:       UpDownCounter,
+			Number:     Int,
+			Unit:       "By",
+			Standard:   true,
+			Help:       "Memory that the runtime uses.",
 			Attributes: []Attribute{{Key: semconv.GoMemoryTypeKey, Values: []string{"stack", "other"}}},
 		},
-		{Name: "go.memory.limit", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true, Help: "GOMEMLIMIT.", Absent: "not set"},
-		{Name: "go.memory.allocated", Kind: Counter, Number: Int, Unit: "By", Standard: true, Help: "Bytes allocated on the heap."},
-		{Name: "go.memory.allocations", Kind: Counter, Number: Int, Unit: "{allocation}", Standard: true, Help: "Allocations on the heap."},
-		{Name: "go.memory.gc.goal", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true, Help: "Heap size at which the next collection ends."},
-		{Name: "go.goroutine.count", Kind: UpDownCounter, Number: Int, Unit: "{goroutine}", Standard: true, Help: "Live goroutines."},
-		{Name: "go.processor.limit", Kind: UpDownCounter, Number: Int, Unit: "{thread}", Standard: true, Help: "GOMAXPROCS."},
+		{
+			Name:     "go.memory.limit",
+			Kind:     UpDownCounter,
+			Number:   Int,
+			Unit:     "By",
+			Standard: true,
+			Help:     "GOMEMLIMIT.",
+			Absent:   "not set",
+		},
+		{
+			Name:     "go.memory.allocated",
+			Kind:     Counter,
+			Number:   Int,
+			Unit:     "By",
+			Standard: true,
+			Help:     "Bytes allocated on the heap.",
+		},
+		{
+			Name:     "go.memory.allocations",
+			Kind:     Counter,
+			Number:   Int,
+			Unit:     "{allocation}",
+			Standard: true,
+			Help:     "Allocations on the heap.",
+		},
+		{
+			Name:     "go.memory.gc.goal",
+			Kind:     UpDownCounter,
+			Number:   Int,
+			Unit:     "By",
+			Standard: true,
+			Help:     "Heap size at which the next collection ends.",
+		},
+		{
+			Name:     "go.goroutine.count",
+			Kind:     UpDownCounter,
+			Number:   Int,
+			Unit:     "{goroutine}",
+			Standard: true,
+			Help:     "Live goroutines.",
+		},
+		{
+			Name:     "go.processor.limit",
+			Kind:     UpDownCounter,
+			Number:   Int,
+			Unit:     "{thread}",
+			Standard: true,
+			Help:     "GOMAXPROCS.",
+		},
 		{Name: "go.config.gogc", Kind: UpDownCounter, Number: Int, Unit: "%", Standard: true, Help: "GOGC."},
 	},
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// DB returns the option by which a pool of database connections of this name follows the conventions.
+// DB returns the option by which a pool of database connections of this name follows the
+// conventions.
 func DB(name string) instrument.Option {
 	pool := semconv.DBClientConnectionPoolName(name)
 	all := attribute.NewSet(pool)

@@ -14,7 +14,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/pooltest"
 )
 
-// Every row of the group is emitted, through the Producer and through a provider, and only when it was asked for.
+// Every row of the group is emitted, through the Producer and through a provider, and only when it
+// was asked for.
 func TestDBReportsItsGroup(t *testing.T) {
 	for name, withProducer := range map[string]bool{"producer": true, "provider": false} {
 		t.Run(name, func(t *testing.T) {
@@ -30,10 +31,20 @@ func TestDBReportsItsGroup(t *testing.T) {
 			if n := len(plain); n != 0 {
 				t.Errorf("%d of the convention's metrics without being asked for", n)
 			}
-			got := observe(t, reader, provider, instrument.WithConventions(), instrument.WithAttributes(attribute.String("shop", "x")))
-			set := attribute.NewSet(attribute.String("shop", "x"), attribute.String("db.client.connection.pool.name", "orders"))
+			got := observe(
+				t,
+				reader,
+				provider,
+				instrument.WithConventions(),
+				instrument.WithAttributes(attribute.String("shop", "x")),
+			)
+			set := attribute.NewSet(
+				attribute.String("shop", "x"),
+				attribute.String("db.client.connection.pool.name", "orders"),
+			)
 			for _, m := range catalog.DBClient.Metrics {
-				if m != catalog.DBConnectionCount && got[pooltest.Series{Metric: m.Name, Attributes: set.Equivalent()}] == 0 {
+				if m != catalog.DBConnectionCount &&
+					got[pooltest.Series{Metric: m.Name, Attributes: set.Equivalent()}] == 0 {
 					t.Errorf("%s is not emitted with the attributes wanted: %v", m.Name, got)
 				}
 			}

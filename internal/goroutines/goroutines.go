@@ -1,5 +1,6 @@
-// Package goroutines reports the goroutines of the process by state, as the Go runtime counts them since 1.26, and how long they
-// wait for locks. Many that are runnable and not running want more CPUs, and many that wait want whatever they wait for.
+// Package goroutines reports the goroutines of the process by state, as the Go runtime counts them
+// since 1.26, and how long they wait for locks. Many that are runnable and not running want more
+// CPUs, and many that wait want whatever they wait for.
 package goroutines
 
 import (
@@ -42,7 +43,12 @@ func Start(meter metric.Meter) error {
 		metrics.Read(samples[:])
 		for i, option := range options {
 			if v := samples[i].Value; v.Kind() == metrics.KindUint64 {
-				o.Int(to, catalog.Goroutines, int64(v.Uint64()), option) //nolint:gosec // so many goroutines there cannot be
+				o.Int(
+					to,
+					catalog.Goroutines,
+					int64(v.Uint64()),
+					option,
+				) //nolint:gosec // so many goroutines there cannot be
 			}
 		}
 		if wait.Value.Kind() == metrics.KindFloat64 {

@@ -11,7 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// waitForALock has 200 goroutines wait for one lock. So many, since the runtime times one in eight, at random.
+// waitForALock has 200 goroutines wait for one lock. So many, since the runtime times one in eight,
+// at random.
 func waitForALock(each time.Duration) {
 	var mu sync.Mutex
 	var begun, ended sync.WaitGroup
@@ -69,7 +70,8 @@ func TestStates(t *testing.T) {
 		t.Errorf("goroutines waited %v s for locks, want 0.5 at least", waited)
 	}
 	// The last of them may not be at its channel yet.
-	if len(got) != len(states) || got["waiting"] < waiters-1 || got["waiting"] > waiters+100 || got["running"] < 1 || got["running"] > 100 {
+	if len(got) != len(states) || got["waiting"] < waiters-1 || got["waiting"] > waiters+100 || got["running"] < 1 ||
+		got["running"] > 100 {
 		t.Errorf("got %v, want %d waiting and some running", got, waiters)
 	}
 }

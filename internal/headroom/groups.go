@@ -18,7 +18,8 @@ var (
 	v2 = files{"memory.max", "memory.current", "inactive_file"}
 )
 
-// groups returns what the control group of the process and those around it leave, by the one that leaves least.
+// groups returns what the control group of the process and those around it leave, by the one that
+// leaves least.
 func groups(membership, mount string) (bytes int64, ok bool) {
 	for _, g := range lineage.Of(membership, mount, "memory") {
 		names := v1
@@ -42,7 +43,8 @@ func (f files) left(dir string) (bytes int64, ok bool) {
 	if !ok {
 		return 0, false
 	}
-	stat, _ := os.ReadFile(filepath.Join(dir, "memory.stat")) // without it nothing is known of the cache
+	// without it nothing is known of the cache
+	stat, _ := os.ReadFile(filepath.Join(dir, "memory.stat"))
 	return limit - usage + min(usage, lookUp(string(stat), f.cache)), true
 }
 

@@ -1,4 +1,5 @@
-// Package headroom says how much memory the process may still take: what its control group and GOMEMLIMIT leave.
+// Package headroom says how much memory the process may still take: what its control group and
+// GOMEMLIMIT leave.
 package headroom
 
 import (
@@ -9,10 +10,11 @@ import (
 	"github.com/poolgauge/poolgauge/internal/lineage"
 )
 
-// Available returns the bytes that the process can still take before it exceeds the memory limit of a control group that it is
-// in, or GOMEMLIMIT, whichever is nearer; negative if it does already. It is not ok where there is no limit, or none that can be
-// read. Page cache that the kernel would drop counts as available, as does heap that the runtime holds and does not use, and, if
-// there is a GOMEMLIMIT, since the runtime collects before it exceeds that, garbage.
+// Available returns the bytes that the process can still take before it exceeds the memory limit of
+// a control group that it is in, or GOMEMLIMIT, whichever is nearer; negative if it does already.
+// It is not ok where there is no limit, or none that can be read. Page cache that the kernel would
+// drop counts as available, as does heap that the runtime holds and does not use, and, if there is
+// a GOMEMLIMIT, since the runtime collects before it exceeds that, garbage.
 //
 // It takes about 50 µs. It is safe for concurrent use.
 func Available() (bytes int64, ok bool) {

@@ -1,5 +1,5 @@
-// Package instruments makes OpenTelemetry instruments from rows of the table of metrics, so that name, unit, description and kind
-// stand only there.
+// Package instruments makes OpenTelemetry instruments from rows of the table of metrics, so that
+// name, unit, description and kind stand only there.
 package instruments
 
 import (
@@ -12,8 +12,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// boundaries serve whoever asks for explicit buckets, by unit; exponential histograms need none. OpenTelemetry's default is made
-// for milliseconds.
+// boundaries serve whoever asks for explicit buckets, by unit; exponential histograms need none.
+// OpenTelemetry's default is made for milliseconds.
 var boundaries = map[string][]float64{
 	"s": {0, 1e-6, 1e-5, 1e-4, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 	"1": {1.01, 1.02, 1.05, 1.1, 1.2, 1.5, 2, 3, 5, 10, 20, 50},
@@ -25,7 +25,10 @@ func Boundaries(unit string) []float64 { return boundaries[unit] }
 // Histogram makes the histogram of a row.
 func Histogram(meter metric.Meter, m *catalog.Metric) (metric.Float64Histogram, error) {
 	h, err := meter.Float64Histogram(
-		m.Name, metric.WithUnit(m.Unit), metric.WithDescription(m.Help), metric.WithExplicitBucketBoundaries(boundaries[m.Unit]...),
+		m.Name,
+		metric.WithUnit(m.Unit),
+		metric.WithDescription(m.Help),
+		metric.WithExplicitBucketBoundaries(boundaries[m.Unit]...),
 	)
 	return h, wrap(m, err)
 }
@@ -39,7 +42,10 @@ type Observables struct {
 
 // NewObservables makes the instruments of rows, none of which may be a histogram.
 func NewObservables(meter metric.Meter, rows ...*catalog.Metric) (*Observables, error) {
-	o := &Observables{ints: map[*catalog.Metric]metric.Int64Observable{}, floats: map[*catalog.Metric]metric.Float64Observable{}}
+	o := &Observables{
+		ints:   map[*catalog.Metric]metric.Int64Observable{},
+		floats: map[*catalog.Metric]metric.Float64Observable{},
+	}
 	var errs []error
 	for _, m := range rows {
 		made, err := o.add(meter, m)
@@ -79,7 +85,8 @@ func (o *Observables) add(meter metric.Meter, m *catalog.Metric) (made metric.Ob
 
 var errNotObservable = errors.New("a histogram cannot be observed")
 
-// Int hands v, a value of row m, to an observer; Float likewise. The row must be one of the set and of that type.
+// Int hands v, a value of row m, to an observer; Float likewise. The row must be one of the set and
+// of that type.
 func (o *Observables) Int(to metric.Observer, m *catalog.Metric, v int64, opts ...metric.ObserveOption) {
 	to.ObserveInt64(o.ints[m], v, opts...)
 }
@@ -89,7 +96,8 @@ func (o *Observables) Float(to metric.Observer, m *catalog.Metric, v float64, op
 	to.ObserveFloat64(o.floats[m], v, opts...)
 }
 
-// Recorders record values as they occur, one recorder a row; a value of an integer row is cut to one.
+// Recorders record values as they occur, one recorder a row; a value of an integer row is cut to
+// one.
 type Recorders map[*catalog.Metric]func(ctx context.Context, value float64, attrs metric.MeasurementOption)
 
 // NewRecorders makes the recorders of rows: counters, gauges and histograms.

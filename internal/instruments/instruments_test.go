@@ -50,7 +50,15 @@ func TestRowsBecomeTheirInstruments(t *testing.T) {
 	for _, m := range append(observed, recorded...) {
 		made := got[m.Name]
 		if made.Unit != m.Unit || made.Description != m.Help || kindOf(made.Data) != m.Kind {
-			t.Errorf("%s: %v %q %q, listed as %v %q", m.Name, kindOf(made.Data), made.Unit, made.Description, m.Kind, m.Unit)
+			t.Errorf(
+				"%s: %v %q %q, listed as %v %q",
+				m.Name,
+				kindOf(made.Data),
+				made.Unit,
+				made.Description,
+				m.Kind,
+				m.Unit,
+			)
 		}
 	}
 }

@@ -8,16 +8,19 @@ import (
 	"syscall"
 )
 
-// File is a file that is read again and again. Of a file system of the kernel, which makes the content anew at every reading from
-// the start, the descriptor stays open: opening costs more than most readings. It is closed when the file cannot be read any more,
-// because its process or group is gone, and when the File is garbage. The zero File has no path and must not be read. Not safe
+// File is a file that is read again and again. Of a file system of the kernel, which makes the
+// content anew at every reading from the start, the descriptor stays open: opening costs more than
+// most readings. It is closed when the file cannot be read any more, because its process or group
+// is gone, and when the File is garbage. The zero File has no path and must not be read. Not safe
 // for concurrent use.
 type File struct {
 	Path string
-	// Pieces says that one reading may end before the file does: the kernel makes it record by record, as vmstat and
-	// mountinfo. Most files come whole, and then the reading that would find the end is spared.
+	// Pieces says that one reading may end before the file does: the kernel makes it record by
+	// record, as vmstat and mountinfo. Most files come whole, and then the reading that would find
+	// the end is spared.
 	Pieces bool
-	// Rare says that the file may well not exist, and will hardly come to be: then it is looked for every so often only.
+	// Rare says that the file may well not exist, and will hardly come to be: then it is looked for
+	// every so often only.
 	Rare bool
 
 	kept  *descriptor
@@ -30,10 +33,12 @@ type File struct {
 // NewFile returns the file at a path. Nothing is opened yet.
 func NewFile(path string) File { return File{Path: path} }
 
-// Reopened tells how often another file has taken the place of one that was gone: a group that was made again.
+// Reopened tells how often another file has taken the place of one that was gone: a group that was
+// made again.
 func (f *File) Reopened() int { return f.again }
 
-// maxKept bounds the descriptors that stay open: a process may have 1,024 on most systems. Beyond, files are opened each time.
+// maxKept bounds the descriptors that stay open: a process may have 1,024 on most systems. Beyond,
+// files are opened each time.
 const maxKept = 384
 
 // rareSkip is how many readings of a rare file that does not exist say so without a look.

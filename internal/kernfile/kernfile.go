@@ -1,7 +1,9 @@
-// Package kernfile reads the small text files through which Linux shows its state: /proc and control groups.
+// Package kernfile reads the small text files through which Linux shows its state: /proc and
+// control groups.
 //
-// They are read whole, into a buffer that is used again. A [File] that is read again and again stays open, where it may. The
-// package needs nothing but the standard library, and compiles everywhere so that its parsers can be tested everywhere.
+// They are read whole, into a buffer that is used again. A [File] that is read again and again
+// stays open, where it may. The package needs nothing but the standard library, and compiles
+// everywhere so that its parsers can be tested everywhere.
 package kernfile
 
 import (
@@ -14,8 +16,8 @@ import (
 	"syscall"
 )
 
-// Optional is a value that may not be there: a file or a line that this kernel lacks, or a limit that is not set. The zero
-// Optional is absent.
+// Optional is a value that may not be there: a file or a line that this kernel lacks, or a limit
+// that is not set. The zero Optional is absent.
 type Optional[T any] struct {
 	Value   T
 	Defined bool
@@ -27,19 +29,20 @@ func Some[T any](v T) Optional[T] { return Optional[T]{Value: v, Defined: true} 
 // Get returns the value and whether it is defined.
 func (o Optional[T]) Get() (T, bool) { return o.Value, o.Defined }
 
-// maxSize bounds what a file may make us allocate. The largest of real use, mountinfo on a busy node, is well below 1 MiB.
+// maxSize bounds what a file may make us allocate. The largest of real use, mountinfo on a busy
+// node, is well below 1 MiB.
 const maxSize = 8 << 20
 
-// Reader reads files into one buffer, which grows to the size of the largest. The zero Reader is ready; it is not safe for
-// concurrent use.
+// Reader reads files into one buffer, which grows to the size of the largest. The zero Reader is
+// ready; it is not safe for concurrent use.
 type Reader struct {
 	buf []byte
 }
 
 // Read returns the content of a file, valid until the next call. An error names the file.
 //
-// It uses the bare system calls: os.Open would register the descriptor with the runtime's poller, which costs more than the
-// reading.
+// It uses the bare system calls: os.Open would register the descriptor with the runtime's poller,
+// which costs more than the reading.
 func (r *Reader) Read(path string) ([]byte, error) {
 	fd, err := open(path)
 	if err != nil {
@@ -49,8 +52,8 @@ func (r *Reader) Read(path string) ([]byte, error) {
 	return r.content(path, fd, func(fd handle, to []byte, _ int) (int, error) { return syscall.Read(fd, to) }, false)
 }
 
-// content reads from the start to the end, by a function that reads from a place in the file. Where the file comes whole, a
-// reading that leaves room was the last.
+// content reads from the start to the end, by a function that reads from a place in the file. Where
+// the file comes whole, a reading that leaves room was the last.
 func (r *Reader) content(
 	path string, fd handle, read func(fd handle, to []byte, at int) (int, error), whole bool,
 ) ([]byte, error) {
@@ -99,15 +102,16 @@ func (r *Reader) Number(f *File) (Optional[int64], error) {
 	return Some(v), nil
 }
 
-// Absent tells an error that says that there is nothing to read, now or on this kernel, from one that must be reported: the
-// file does not exist, its control group or process is gone, or the feature behind it is off.
+// Absent tells an error that says that there is nothing to read, now or on this kernel, from one
+// that must be reported: the file does not exist, its control group or process is gone, or the
+// feature behind it is off.
 func Absent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENODEV) || errors.Is(err, syscall.ESRCH) ||
 		errors.Is(err, syscall.EOPNOTSUPP)
 }
 
-// ParseInt parses a whole number that is not negative. Numbers above the range of int64, which the kernel's unsigned counters
-// and its "no limit" may be, come out as [math.MaxInt64].
+// ParseInt parses a whole number that is not negative. Numbers above the range of int64, which the
+// kernel's unsigned counters and its "no limit" may be, come out as [math.MaxInt64].
 func ParseInt(b []byte) (int64, error) {
 	v, err := strconv.ParseUint(string(b), 10, 64)
 	if err != nil {
@@ -116,15 +120,15 @@ func ParseInt(b []byte) (int64, error) {
 	return int64(min(v, math.MaxInt64)), nil
 }
 
-// Key is a line "name number" of a table such as memory.stat, and where its number goes. Of a number of kB, as in meminfo, the
-// bytes go there.
+// Key is a line "name number" of a table such as memory.stat, and where its number goes. Of a
+// number of kB, as in meminfo, the bytes go there.
 type Key struct {
 	Name string
 	To   *Optional[int64]
 }
 
-// Table sets the keys that a table has and leaves the others as they are. A malformed number costs its own key and is reported
-// to fail by name; lines of other keys are not looked at.
+// Table sets the keys that a table has and leaves the others as they are. A malformed number costs
+// its own key and is reported to fail by name; lines of other keys are not looked at.
 func Table(data []byte, fail func(error), keys ...Key) {
 	for line := range bytes.Lines(data) {
 		name, number := word(line)

@@ -73,7 +73,9 @@ func TestParseInt(t *testing.T) {
 }
 
 func TestParsePressure(t *testing.T) {
-	p, err := ParsePressure([]byte("some avg10=0.1 avg60=0.0 avg300=0.0 total=1500000\nfull avg10=0.0 avg60=0.0 avg300=0.0 total=0\n"))
+	p, err := ParsePressure(
+		[]byte("some avg10=0.1 avg60=0.0 avg300=0.0 total=1500000\nfull avg10=0.0 avg60=0.0 avg300=0.0 total=0\n"),
+	)
 	if want := (Pressure{Some: Some(1500 * time.Millisecond), Full: Some(time.Duration(0))}); err != nil || p != want {
 		t.Errorf("got %+v, %v; want %+v", p, err, want)
 	}

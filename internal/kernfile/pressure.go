@@ -7,14 +7,15 @@ import (
 	"time"
 )
 
-// Pressure is the pressure stall information of one resource: the total time in which some task, or all tasks that were not
-// idle, waited for it. Kernels leave out lines: "full" of cpu came with Linux 5.13.
+// Pressure is the pressure stall information of one resource: the total time in which some task, or
+// all tasks that were not idle, waited for it. Kernels leave out lines: "full" of cpu came with
+// Linux 5.13.
 type Pressure struct {
 	Some, Full Optional[time.Duration]
 }
 
-// ParsePressure parses a PSI file, as of /proc/pressure and of control groups. Only the totals are taken: they are exact, and
-// any average follows from them. A malformed line costs itself.
+// ParsePressure parses a PSI file, as of /proc/pressure and of control groups. Only the totals are
+// taken: they are exact, and any average follows from them. A malformed line costs itself.
 //
 // Format: https://docs.kernel.org/accounting/psi.html.
 func ParsePressure(data []byte) (Pressure, error) {
@@ -44,7 +45,8 @@ func ParsePressure(data []byte) (Pressure, error) {
 	return p, errors.Join(errs...)
 }
 
-// pressureTotal returns the total of the rest of a line, "avg10=0.00 avg60=0.00 avg300=0.00 total=0", given in microseconds.
+// pressureTotal returns the total of the rest of a line, "avg10=0.00 avg60=0.00 avg300=0.00
+// total=0", given in microseconds.
 func pressureTotal(fields []byte) (time.Duration, error) {
 	_, total, ok := bytes.Cut(fields, []byte("total="))
 	if !ok {
@@ -57,7 +59,8 @@ func pressureTotal(fields []byte) (time.Duration, error) {
 	return Micro(us), nil
 }
 
-// Micro is a number of microseconds as a duration. What would overflow, after 292 years, is garbage and comes out as the largest.
+// Micro is a number of microseconds as a duration. What would overflow, after 292 years, is garbage
+// and comes out as the largest.
 func Micro(us int64) time.Duration {
 	const most = int64(1<<63-1) / int64(time.Microsecond)
 	return time.Duration(min(us, most)) * time.Microsecond

@@ -1,4 +1,5 @@
-// Package lineage finds the control groups that the process is in, and those around them: any of them may limit it.
+// Package lineage finds the control groups that the process is in, and those around them: any of
+// them may limit it.
 package lineage
 
 import (
@@ -8,8 +9,9 @@ import (
 	"strings"
 )
 
-// Group is a control group that the process is in, or one around it. It need not exist: in a container the path of the host may show,
-// and then only the top of the mount is there, which is the group itself.
+// Group is a control group that the process is in, or one around it. It need not exist: in a
+// container the path of the host may show, and then only the top of the mount is there, which is
+// the group itself.
 type Group struct {
 	Dir string
 	V2  bool // of version 2, where all controllers share a group
@@ -21,8 +23,8 @@ const (
 	Mount      = "/sys/fs/cgroup"
 )
 
-// Of returns the groups of the version 1 controller and of version 2, each with those around it, the innermost first. What cannot be
-// read or is malformed is left out. See cgroups(7).
+// Of returns the groups of the version 1 controller and of version 2, each with those around it,
+// the innermost first. What cannot be read or is malformed is left out. See cgroups(7).
 func Of(membership, mount, controller string) (groups []Group) {
 	data, err := os.ReadFile(membership)
 	if err != nil {

@@ -6,8 +6,9 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Claim is one request for a slot of a pool that constructs slots while their requests look on: it waits for a slot, or one is
-// constructed for it, which is not waiting, until it has one or gives up. The zero Claim is none. The lock of the recorder guards it.
+// Claim is one request for a slot of a pool that constructs slots while their requests look on: it
+// waits for a slot, or one is constructed for it, which is not waiting, until it has one or gives
+// up. The zero Claim is none. The lock of the recorder guards it.
 type Claim struct {
 	asked  time.Duration // when
 	wait   Span
@@ -72,7 +73,8 @@ func (c *Claim) GiveUp(r *Recorder, how instrument.Outcome) {
 	c.end(r, how, r.Meter.Event(r.Uses.InUse()))
 }
 
-// end ends the wait, which is as long as the request without what was constructed for it. Now is the time of an event, or 0.
+// end ends the wait, which is as long as the request without what was constructed for it. Now is
+// the time of an event, or 0.
 func (c *Claim) end(r *Recorder, how instrument.Outcome, now time.Duration) {
 	ended := now
 	if c.pended == nil || c.spent > 0 {

@@ -10,20 +10,20 @@
 //	p.completed++
 //	p.uses.End(&p.meter, use, now, p.completed) // and ends
 //
-// Up to 200,000 events a second each reads the clock, and everything is exact. Above that the pool is
-// overloaded with events: a timer looks at the slots used 1,000 times a second, one use in 32 is timed,
-// and so is every use of more than about 2 ms. No reading of the clock happens
-// where nothing is timed.
+// Up to 200,000 events a second each reads the clock, and everything is exact. Above that the pool
+// is overloaded with events: a timer looks at the slots used 1,000 times a second, one use in 32 is
+// timed, and so is every use of more than about 2 ms. No reading of the clock happens where nothing
+// is timed.
 package measure
 
 import "time"
 
-// base is where [Clock] counts from: before the year 2000, where the time of testing/synctest begins, so
-// that it is always positive.
+// base is where [Clock] counts from: before the year 2000, where the time of testing/synctest
+// begins, so that it is always positive.
 var base = time.Now().Add(-50 * 365 * 24 * time.Hour) // which keeps the monotonic reading
 
-// Clock returns a monotonic time, which is positive. Only differences mean anything. It takes half the
-// time of [time.Now], about 30 ns, and follows the clock of testing/synctest.
+// Clock returns a monotonic time, which is positive. Only differences mean anything. It takes half
+// the time of [time.Now], about 30 ns, and follows the clock of testing/synctest.
 func Clock() time.Duration {
 	return time.Since(base)
 }

@@ -16,7 +16,8 @@ type Groups struct {
 	first, last *Run // those that go on, in the order in which they began
 }
 
-// Run is one run of a function of a group. It is the caller's until it has ended; the zero Run is ready.
+// Run is one run of a function of a group. It is the caller's until it has ended; the zero Run is
+// ready.
 type Run struct {
 	Func  callsite.Func // of the program
 	Trace trace.TraceID // that it is part of; zero if unknown
@@ -131,9 +132,9 @@ func (g *Groups) Running() int {
 	return int(g.rec.Uses.InUse())
 }
 
-// Stats returns what all groups together have done and are doing, all of one moment. Each group has its
-// own limit, and there may be any number of groups, so Limit is absent. A function that did not return
-// counts as exit: had it panicked, the program would have ended.
+// Stats returns what all groups together have done and are doing, all of one moment. Each group has
+// its own limit, and there may be any number of groups, so Limit is absent. A function that did not
+// return counts as exit: had it panicked, the program would have ended.
 func (g *Groups) Stats() instrument.Stats {
 	s, holders := g.stats()
 	s.Holders = holders.Name() // without the lock
@@ -151,8 +152,8 @@ func (g *Groups) stats() (s instrument.Stats, held Holders) {
 	return s, held
 }
 
-// holders writes how long the oldest run has lasted into s, and returns the holders if s wants them. Caller
-// must hold the lock.
+// holders writes how long the oldest run has lasted into s, and returns the holders if s wants
+// them. Caller must hold the lock.
 func (g *Groups) holders(s *instrument.Stats, now time.Duration) Holders {
 	var oldest Oldest[*Run]
 	for r := g.first; r != nil && oldest.n < mostHolders; r = r.next {

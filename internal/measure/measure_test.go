@@ -111,8 +111,8 @@ func TestSlotSecondsAreExactBelow100000UsesASecond(t *testing.T) {
 	}
 }
 
-// The estimate is right on average for any pattern of use: whatever is held longer, comes back later, comes in bursts, or repeats
-// with the period of the looks.
+// The estimate is right on average for any pattern of use: whatever is held longer, comes back
+// later, comes in bursts, or repeats with the period of the looks.
 func TestSlotSecondsOfAnOverloadedPoolAreUnbiased(t *testing.T) {
 	random := func(us int64) time.Duration { return rand.N(2 * time.Duration(us) * time.Microsecond) }
 	for name, pattern := range map[string]func(p *pool) (slotSeconds float64){
@@ -168,7 +168,8 @@ func TestSlotSecondsOfAnOverloadedPoolAreUnbiased(t *testing.T) {
 	}
 }
 
-// Where the timer does not run, as on busy CPUs, events take its looks, and the estimate is as right.
+// Where the timer does not run, as on busy CPUs, events take its looks, and the estimate is as
+// right.
 func TestEventsTakeTheLooksThatAreLate(t *testing.T) {
 	for name, part := range map[string]time.Duration{"mostly idle": time.Microsecond, "mostly busy": 3 * time.Microsecond} {
 		t.Run(name, func(t *testing.T) {
@@ -288,8 +289,8 @@ func TestSlotSecondsNeverExceedSlotsTimesTime(t *testing.T) {
 	})
 }
 
-// A program that is short of CPUs gets its timers late. A use of 20 ms is found all the same, by what other uses read of the clock
-// or by one late look.
+// A program that is short of CPUs gets its timers late. A use of 20 ms is found all the same, by
+// what other uses read of the clock or by one late look.
 func TestALongUseIsFoundWhereLooksAreLate(t *testing.T) {
 	for name, meanwhile := range map[string]func(p *pool){
 		"others go on": func(p *pool) {
@@ -374,7 +375,8 @@ func TestARequestThatGivesUpIsTimed(t *testing.T) {
 		r.Add(instrument.Rejected, 7)
 		var s instrument.Stats
 		r.Report(&s, &p.meter, AllOutcomes...)
-		if h := s.Wait[instrument.TimedOut]; h.Count() != 50 || h.Min() < 9*time.Millisecond || h.Max() > 12*time.Millisecond {
+		if h := s.Wait[instrument.TimedOut]; h.Count() != 50 || h.Min() < 9*time.Millisecond ||
+			h.Max() > 12*time.Millisecond {
 			t.Errorf("%d timed out after %v to %v, want 50 after 10 ms", h.Count(), h.Min(), h.Max())
 		}
 		if h := s.Wait[instrument.Rejected]; h.Count() != 7 || h.Zeros() != 7 {

@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// price is what a reading of the clock is charged, over a hundred times its cost: readings take less
-	// than 1 % of a CPU, and 200,000 of them are made in a second at most.
+	// price is what a reading of the clock is charged, over a hundred times its cost: readings take
+	// less than 1 % of a CPU, and 200,000 of them are made in a second at most.
 	price = 5 * time.Microsecond
 	// burst is what may be spent at once.
 	burst = 200 * price
@@ -25,22 +25,23 @@ const (
 	lookSlack = 200 * time.Microsecond
 	// coarseFor is for how many events a reading of the clock is good enough to tell long spans.
 	coarseFor = 8
-	// readings is how many of the last readings of the clock are known, and between the bounds how far
-	// apart they are.
+	// readings is how many of the last readings of the clock are known, and between the bounds how
+	// far apart they are.
 	readings   = 16
 	readSpread = 250 * time.Microsecond
 )
 
 // Meter integrates the slots of one pool that are used over time, and decides what is timed.
 //
-// While the pool has fewer than 200,000 events a second, each event reads the clock and the integral
-// is exact. When there are more, the pool is overloaded: events do not read the clock, and a timer
-// looks at the slots used, once at a random instant of each millisecond. The mean of what it sees
-// stands for the time since the last event that was timed. Random instants see the mean whatever the
-// pattern of use; one in each stratum makes them even (Cochran, Sampling Techniques, 1977, chapter 5).
-// With a share u of the slots used, the standard error over t seconds is sqrt((1-u)/(1000·u·t)) at most.
-// A time without events is exact in any case. The timer runs only while the pool is overloaded. Where
-// every CPU is busy Go runs it late, at a change of goroutines; then events take its looks.
+// While the pool has fewer than 200,000 events a second, each event reads the clock and the
+// integral is exact. When there are more, the pool is overloaded: events do not read the clock, and
+// a timer looks at the slots used, once at a random instant of each millisecond. The mean of what
+// it sees stands for the time since the last event that was timed. Random instants see the mean
+// whatever the pattern of use; one in each stratum makes them even (Cochran, Sampling Techniques,
+// 1977, chapter 5). With a share u of the slots used, the standard error over t seconds is
+// sqrt((1-u)/(1000·u·t)) at most. A time without events is exact in any case. The timer runs only
+// while the pool is overloaded. Where every CPU is busy Go runs it late, at a change of goroutines;
+// then events take its looks.
 //
 // The lock of the pool guards it.
 type Meter struct {
@@ -52,7 +53,8 @@ type Meter struct {
 	budget time.Duration // for readings of the clock
 	area   float64       // slot-nanoseconds until at, without those of unseen
 
-	skip, rest uint32 // in overload, spans until the next that is timed, and of its block after it; else 0
+	// in overload, spans until the next that is timed, and of its block after it; else 0
+	skip, rest uint32
 
 	lock   sync.Locker
 	used   func() int64
@@ -121,9 +123,9 @@ func (m *Meter) advance(now time.Duration, used int64) {
 	m.budget = min(m.budget+passed, burst)
 }
 
-// eventInOverload reads the clock at one event of many. Where that says that the timer is late with a
-// look, it does so at each event until a random instant has passed: what is used before that event is
-// what was used at the instant.
+// eventInOverload reads the clock at one event of many. Where that says that the timer is late with
+// a look, it does so at each event until a random instant has passed: what is used before that
+// event is what was used at the instant.
 func (m *Meter) eventInOverload(now time.Duration, used int64) {
 	spacing := (now - m.coarse) / time.Duration(max(1, m.events-m.fresh))
 	m.noteTime(now)
@@ -165,8 +167,8 @@ func (m *Meter) nextLook() time.Duration {
 	return next
 }
 
-// tick is what the timer does. Only it resets the timer, and nothing stops it: a timer that was made in
-// a bubble of testing/synctest must not be touched from outside.
+// tick is what the timer does. Only it resets the timer, and nothing stops it: a timer that was
+// made in a bubble of testing/synctest must not be touched from outside.
 func (m *Meter) tick() {
 	m.lock.Lock()
 	defer m.lock.Unlock()
@@ -238,8 +240,8 @@ func (m *Meter) settle() {
 	}
 }
 
-// Total returns the slot-seconds used until now, the time of the call. In overload the time since the
-// last look is left for later.
+// Total returns the slot-seconds used until now, the time of the call. In overload the time since
+// the last look is left for later.
 func (m *Meter) Total(now time.Duration, used int64) float64 {
 	if !m.blind || m.over && m.events == 0 {
 		m.advance(now, used)

@@ -7,8 +7,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Pending is the requests of a pool that wait, where the pool keeps no line of them itself. The zero
-// Pending is empty. The lock of the pool guards it.
+// Pending is the requests of a pool that wait, where the pool keeps no line of them itself. The
+// zero Pending is empty. The lock of the pool guards it.
 type Pending struct{ waits list.List }
 
 // Pended is a request that waits. The nil Pended is one that does not.
@@ -23,7 +23,8 @@ func (p *Pending) Remove(w *Pended) Span {
 	return wait
 }
 
-// Report writes how many wait, and for how long the oldest has, into s. Now is the time of the call.
+// Report writes how many wait, and for how long the oldest has, into s. Now is the time of the
+// call.
 func (p *Pending) Report(s *instrument.Stats, now time.Duration) {
 	s.Pending = instrument.Some(int64(p.waits.Len()))
 	if first := p.waits.Front(); first != nil {

@@ -81,7 +81,9 @@ func TestGroupsCountEachUseOnce(t *testing.T) {
 		failed := int64(goroutines * each / 100)
 		ok := int64(goroutines*each+goroutines*each/1000) - failed
 		if s.Completed[instrument.OK].Or(0) != ok || s.Completed[instrument.Failed].Or(0) != failed ||
-			s.Requests[instrument.Acquired].Or(0) != ok+failed || s.Usage[instrument.Used].Or(-1) != 0 || s.Pending.Or(-1) != 0 {
+			s.Requests[instrument.Acquired].Or(
+				0,
+			) != ok+failed || s.Usage[instrument.Used].Or(-1) != 0 || s.Pending.Or(-1) != 0 {
 			t.Errorf("want %d ok and %d failed: %+v", ok, failed, s)
 		}
 		if s.Use != nil && s.Use.Count() != uint64(ok+failed) {

@@ -6,8 +6,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Requests counts the requests for slots by how they end, and times those that wait. The lock of the
-// pool guards it.
+// Requests counts the requests for slots by how they end, and times those that wait. The lock of
+// the pool guards it.
 type Requests struct {
 	ended  [5]int64 // by instrument.Outcome
 	waited [5]int64 // of them
@@ -20,8 +20,8 @@ func (r *Requests) Add(o instrument.Outcome, n int64) { r.ended[o] += n }
 // Ended returns how many requests have ended in one way.
 func (r *Requests) Ended(o instrument.Outcome) int64 { return r.ended[o] }
 
-// End counts a request that waited, at the time that [Meter.Event] returned. Those that did not succeed
-// are timed in any case.
+// End counts a request that waited, at the time that [Meter.Event] returned. Those that did not
+// succeed are timed in any case.
 func (r *Requests) End(m *Meter, o instrument.Outcome, wait Span, now time.Duration) {
 	r.ended[o]++
 	r.waited[o]++

@@ -7,15 +7,16 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Span is a wait or a use that has begun. The zero Span is one that did not, or that is not measured.
+// Span is a wait or a use that has begun. The zero Span is one that did not, or that is not
+// measured.
 type Span struct {
 	at     time.Duration // when it began: exactly, or if its weight is 0 no earlier than
 	weight uint32        // of how many short spans it is the one that is timed
 	read   uint32        // the last reading of the clock before it, if the pool was overloaded
 }
 
-// Begin begins a wait or a use, at the time that [Meter.Event] returned. Of an overloaded pool one span of
-// each block is timed, at random: a stratified sample.
+// Begin begins a wait or a use, at the time that [Meter.Event] returned. Of an overloaded pool one
+// span of each block is timed, at random: a stratified sample.
 func (m *Meter) Begin(now time.Duration) Span {
 	if m.skip > 0 {
 		m.skip--
@@ -37,7 +38,8 @@ func (m *Meter) begin(now time.Duration) Span {
 	}
 }
 
-// IsTimed reports whether the clock was read for the span: for each up to 200,000 events a second, for few above.
+// IsTimed reports whether the clock was read for the span: for each up to 200,000 events a second,
+// for few above.
 func (s Span) IsTimed() bool { return s.weight > 0 }
 
 // Age returns how long the span has lasted, absent for one that is not measured.
@@ -51,8 +53,8 @@ func (s Span) Age(now time.Duration) instrument.Optional[time.Duration] {
 // long is how long a span of an overloaded pool has lasted for certain that stands for itself.
 const long = 2 * time.Millisecond
 
-// longSince returns when a span began, if it is known to be long. Readings of the clock since it began
-// say so: where it was not timed, it began before the first of them.
+// longSince returns when a span began, if it is known to be long. Readings of the clock since it
+// began say so: where it was not timed, it began before the first of them.
 func (m *Meter) longSince(s Span, now time.Duration) (began time.Duration, ok bool) {
 	if s.weight > 0 {
 		return s.at, now-s.at >= long
@@ -74,17 +76,17 @@ func (m *Meter) isShort(s Span) bool {
 	return s.weight == 0 && s.read == m.read && m.over
 }
 
-// Durations collects how long spans took, as a histogram. Those that were timed stand for the others
-// of their block; long ones stand for themselves (post-stratification: Cochran, chapter 5A). The zero
-// Durations is empty. The lock of the pool guards it.
+// Durations collects how long spans took, as a histogram. Those that were timed stand for the
+// others of their block; long ones stand for themselves (post-stratification: Cochran, chapter 5A).
+// The zero Durations is empty. The lock of the pool guards it.
 type Durations struct {
 	h    *instrument.Histogram // nil before the first
 	last time.Duration         // the last that was timed
 	due  uint64                // spans for which those in h and the last one stand
 }
 
-// End ends a span, at the time that [Meter.Event] returned. N is how many spans have ended, this one
-// included. It returns how long the span took, or 0 if that is not known.
+// End ends a span, at the time that [Meter.Event] returned. N is how many spans have ended, this
+// one included. It returns how long the span took, or 0 if that is not known.
 func (d *Durations) End(m *Meter, s Span, now time.Duration, n int64) (took time.Duration) {
 	if m.isShort(s) {
 		return 0
@@ -176,7 +178,8 @@ func (d *Durations) Read(n int64) *instrument.Histogram {
 	return d.ReadWithZeros(n, n)
 }
 
-// ReadWithZeros is [Durations.Read] for n spans that began, of all requests: the others took no time.
+// ReadWithZeros is [Durations.Read] for n spans that began, of all requests: the others took no
+// time.
 func (d *Durations) ReadWithZeros(n, all int64) *instrument.Histogram {
 	if all == 0 {
 		return nil

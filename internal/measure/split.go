@@ -15,15 +15,16 @@ const (
 )
 
 // Split divides the time of tasks into what their threads spent on a CPU, ready without one, and
-// blocked. It samples about 100 tasks a second and scales their parts to the use time, which is known.
+// blocked. It samples about 100 tasks a second and scales their parts to the use time, which is
+// known.
 //
 // A task that is sampled is locked to its thread while it runs, which takes 10 µs and makes each of
-// its waits dearer. So only tasks that are known to be short are sampled: none before 100 have ended
-// and 200 times their mean has passed, and none in a pool where one of the last 100 took 10 ms. When a
-// sample took longer than the mean of the others, the next one comes after 200 times the difference, so
-// that samples delay tasks by less than 0.5 %. Time in which a task is ready and Go's scheduler has no
-// processor for it counts as blocked, since its thread sleeps then. What goroutines do that the task
-// starts is not counted.
+// its waits dearer. So only tasks that are known to be short are sampled: none before 100 have
+// ended and 200 times their mean has passed, and none in a pool where one of the last 100 took 10
+// ms. When a sample took longer than the mean of the others, the next one comes after 200 times the
+// difference, so that samples delay tasks by less than 0.5 %. Time in which a task is ready and
+// Go's scheduler has no processor for it counts as blocked, since its thread sleeps then. What
+// goroutines do that the task starts is not counted.
 //
 // The zero Split samples nothing. The lock of the pool guards it.
 type Split struct {
@@ -41,8 +42,8 @@ type Split struct {
 	known   bool
 }
 
-// Init makes the Split of a pool. It samples nothing without telemetry, and where the system does not
-// report how long a thread waits for a CPU: anywhere but on Linux.
+// Init makes the Split of a pool. It samples nothing without telemetry, and where the system does
+// not report how long a thread waits for a CPU: anywhere but on Linux.
 func (s *Split) Init(t instrument.Timing) {
 	if !t.Off && t.CPUSamples > 0 && thread.HasMeter {
 		s.pace = time.Second / time.Duration(t.CPUSamples)
@@ -118,8 +119,8 @@ func (s *Split) Read(useTime float64) (seconds [3]instrument.Optional[float64]) 
 	return seconds
 }
 
-// Begin starts to measure the calling goroutine, and locks it to its thread. The caller must call End
-// whatever happens: defer it.
+// Begin starts to measure the calling goroutine, and locks it to its thread. The caller must call
+// End whatever happens: defer it.
 func (s *Sample) Begin() {
 	if s != nil {
 		s.meter.Start()

@@ -91,7 +91,10 @@ func TestADelayedSampleIsRepaid(t *testing.T) {
 func TestTheSplitAddsUpToTheUseTime(t *testing.T) {
 	s := warmSplit(time.Millisecond)
 	add := func(cpu, queue, blocked time.Duration) {
-		s.add(&Sample{known: true, split: thread.Split{OnCPU: cpu, RunQueue: queue, Blocked: blocked}}, time.Millisecond)
+		s.add(
+			&Sample{known: true, split: thread.Split{OnCPU: cpu, RunQueue: queue, Blocked: blocked}},
+			time.Millisecond,
+		)
 	}
 	if _, known := s.Read(1)[instrument.OnCPU].Get(); known {
 		t.Error("a split without a sample")

@@ -6,8 +6,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Uses counts and times the uses of a pool that sees each begin and end, and divides their time where
-// they are tasks. The lock of the pool guards it.
+// Uses counts and times the uses of a pool that sees each begin and end, and divides their time
+// where they are tasks. The lock of the pool guards it.
 type Uses struct {
 	Split Split // zero where uses are not tasks
 

@@ -1,5 +1,6 @@
-// Package otlptest is the far end of an OTLP/gRPC metrics export, for tests and measurements: a receiver on loopback that
-// answers each request as a function says, and the points of a request in a flat form.
+// Package otlptest is the far end of an OTLP/gRPC metrics export, for tests and measurements: a
+// receiver on loopback that answers each request as a function says, and the points of a request in
+// a flat form.
 package otlptest
 
 import (
@@ -19,7 +20,8 @@ type Request = colmetricpb.ExportMetricsServiceRequest
 // Response is OTLP's answer to a [Request].
 type Response = colmetricpb.ExportMetricsServiceResponse
 
-// Handler answers one export. Calls may be concurrent; ctx carries the request's metadata and ends with the call.
+// Handler answers one export. Calls may be concurrent; ctx carries the request's metadata and ends
+// with the call.
 type Handler func(ctx context.Context, r *Request) (*Response, error)
 
 // Receiver is a running OTLP/gRPC metrics service. The caller closes it.

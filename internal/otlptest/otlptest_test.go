@@ -57,8 +57,11 @@ func record(t *testing.T, addr string) {
 	}
 	exponential := sdkmetric.NewView(sdkmetric.Instrument{Name: "exponential"},
 		sdkmetric.Stream{Aggregation: sdkmetric.AggregationBase2ExponentialHistogram{MaxSize: 160, MaxScale: 20}})
-	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewPeriodicReader(exporter)), sdkmetric.WithView(exponential),
-		sdkmetric.WithResource(resource.NewSchemaless(attribute.String("service.name", "s"))))
+	provider := sdkmetric.NewMeterProvider(
+		sdkmetric.WithReader(sdkmetric.NewPeriodicReader(exporter)),
+		sdkmetric.WithView(exponential),
+		sdkmetric.WithResource(resource.NewSchemaless(attribute.String("service.name", "s"))),
+	)
 	meter, kv := provider.Meter("m"), metric.WithAttributes(attribute.String("k", "v"))
 	sum, _ := meter.Int64Counter("sum", metric.WithUnit("By"))
 	sum.Add(ctx, 3, kv)

@@ -21,7 +21,8 @@ type Point struct {
 	Max         float64 // of a distribution; 0 if it does not say
 }
 
-// Points yields every point of r. The maps are shared by the points of one resource or series: do not change them.
+// Points yields every point of r. The maps are shared by the points of one resource or series: do
+// not change them.
 func Points(r *Request) iter.Seq[Point] {
 	return func(yield func(Point) bool) {
 		for m, resource := range metrics(r) {
@@ -73,14 +74,18 @@ func points(m *metricpb.Metric) iter.Seq[Point] {
 		}
 		for _, d := range m.GetHistogram().GetDataPoints() {
 			p := stamped(d)
-			p.Temporality, p.Value, p.Count, p.Max = m.GetHistogram().GetAggregationTemporality(), d.GetSum(), d.GetCount(), d.GetMax()
+			p.Temporality, p.Value, p.Count, p.Max = m.GetHistogram().
+				GetAggregationTemporality(),
+				d.GetSum(), d.GetCount(), d.GetMax()
 			if !yield(p) {
 				return
 			}
 		}
 		for _, d := range m.GetExponentialHistogram().GetDataPoints() {
 			p := stamped(d)
-			p.Temporality, p.Value, p.Count, p.Max = m.GetExponentialHistogram().GetAggregationTemporality(), d.GetSum(), d.GetCount(), d.GetMax()
+			p.Temporality, p.Value, p.Count, p.Max = m.GetExponentialHistogram().
+				GetAggregationTemporality(),
+				d.GetSum(), d.GetCount(), d.GetMax()
 			if !yield(p) {
 				return
 			}

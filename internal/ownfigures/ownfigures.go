@@ -1,4 +1,5 @@
-// Package ownfigures reads what a process knows of itself without a sidecar, for verdicts on its pools.
+// Package ownfigures reads what a process knows of itself without a sidecar, for verdicts on its
+// pools.
 package ownfigures
 
 import (
@@ -11,8 +12,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
-// Read returns the figures of now: the CPU time of the process, how long its threads wait for a CPU, its goroutines that do, and its
-// locks. It takes about 10 µs a thread.
+// Read returns the figures of now: the CPU time of the process, how long its threads wait for a
+// CPU, its goroutines that do, and its locks. It takes about 10 µs a thread.
 func Read(now time.Time) diagnose.HostFigures {
 	f := diagnose.UnknownHost(now)
 	f.CPUs = float64(runtime.GOMAXPROCS(0))
@@ -22,7 +23,10 @@ func Read(now time.Time) diagnose.HostFigures {
 	if delay, ok := thread.ProcessDelay(); ok {
 		f.QueueTime = delay.Seconds()
 	}
-	samples := []metrics.Sample{{Name: "/sync/mutex/wait/total:seconds"}, {Name: "/sched/goroutines/runnable:goroutines"}}
+	samples := []metrics.Sample{
+		{Name: "/sync/mutex/wait/total:seconds"},
+		{Name: "/sched/goroutines/runnable:goroutines"},
+	}
 	metrics.Read(samples)
 	f.LockTime, f.Runnable = number(samples[0].Value), number(samples[1].Value)
 	return f

@@ -6,7 +6,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Full returns Stats in which nothing is absent, so that every row and every attribute of the table is reported.
+// Full returns Stats in which nothing is absent, so that every row and every attribute of the table
+// is reported.
 func Full() instrument.Stats {
 	histogram := func() *instrument.Histogram {
 		h := new(instrument.Histogram)
@@ -17,9 +18,16 @@ func Full() instrument.Stats {
 	}
 	one, second := instrument.Some(int64(1)), instrument.Some(1.0)
 	s := instrument.Stats{
-		Limit: one, Pending: one, PendingLimit: one, PendingAge: instrument.Some(time.Second), UseTime: second, HeldBack: second,
-		Use: histogram(), UseAge: instrument.Some(time.Second),
-		Waits: one, WaitTime: second,
+		Limit:        one,
+		Pending:      one,
+		PendingLimit: one,
+		PendingAge:   instrument.Some(time.Second),
+		UseTime:      second,
+		HeldBack:     second,
+		Use:          histogram(),
+		UseAge:       instrument.Some(time.Second),
+		Waits:        one,
+		WaitTime:     second,
 		Resources: []instrument.Resources{
 			{Event: instrument.Created, Count: 1},
 			{Event: instrument.Ended, Reason: "idle", Count: 1},

@@ -24,9 +24,14 @@ type Group interface {
 
 type newGroup = func(ctx context.Context) (Group, context.Context)
 
-// BehavesAsErrgroup tests that groups do what those of errgroup do, who must pass the same tests. Zero makes one that stands for
-// the zero errgroup.Group, withContext one that stands for errgroup.WithContext.
-func BehavesAsErrgroup(t *testing.T, zero func() Group, withContext func(ctx context.Context) (Group, context.Context)) {
+// BehavesAsErrgroup tests that groups do what those of errgroup do, who must pass the same tests.
+// Zero makes one that stands for the zero errgroup.Group, withContext one that stands for
+// errgroup.WithContext.
+func BehavesAsErrgroup(
+	t *testing.T,
+	zero func() Group,
+	withContext func(ctx context.Context) (Group, context.Context),
+) {
 	for what, behaves := range groupBehaviours {
 		t.Run(what, func(t *testing.T) {
 			t.Run("errgroup", func(t *testing.T) {

@@ -1,5 +1,5 @@
-// Package pooltest holds the tests that every pool must pass: the invariants of its Stats under load, and its telemetry in the
-// three settings that it may run in. Only tests import it.
+// Package pooltest holds the tests that every pool must pass: the invariants of its Stats under
+// load, and its telemetry in the three settings that it may run in. Only tests import it.
 package pooltest
 
 import (
@@ -19,8 +19,9 @@ type Invariants struct {
 	last instrument.Stats
 }
 
-// HoldUnder reads stats again and again while load runs, and once more after it, and fails the test at the first that breaks
-// an invariant. It returns the last Stats, for the test to compare with the calls that load made.
+// HoldUnder reads stats again and again while load runs, and once more after it, and fails the test
+// at the first that breaks an invariant. It returns the last Stats, for the test to compare with
+// the calls that load made.
 func (in *Invariants) HoldUnder(t testing.TB, stats func() instrument.Stats, load func()) instrument.Stats {
 	t.Helper()
 	done := make(chan struct{})

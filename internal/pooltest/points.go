@@ -7,8 +7,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Points returns what a reader gets of all pools: values by the name of the metric and the values of its own attributes, such as
-// "poolgauge.pool.usage used"; of a histogram, its count.
+// Points returns what a reader gets of all pools: values by the name of the metric and the values
+// of its own attributes, such as "poolgauge.pool.usage used"; of a histogram, its count.
 func Points(t testing.TB) map[string]float64 {
 	t.Helper()
 	r := instrument.OpenReader()
@@ -36,7 +36,8 @@ func Points(t testing.TB) map[string]float64 {
 	return got
 }
 
-// HasPoints checks that got has the wanted points, among others. Where a value below 0 is wanted, any above 0 will do.
+// HasPoints checks that got has the wanted points, among others. Where a value below 0 is wanted,
+// any above 0 will do.
 func HasPoints(t testing.TB, got, want map[string]float64) {
 	t.Helper()
 	for key, w := range want {

@@ -86,7 +86,13 @@ func TestInvariantsSeeEachFault(t *testing.T) {
 			s.Limit, s.Usage[instrument.Used] = one, one
 			s.Requests[instrument.Acquired], s.Requests[instrument.Rejected] = instrument.Some(int64(2)), one
 			s.Completed[instrument.OK] = one
-			s.UseTime, s.HeldBack, s.WaitTime, s.Waits = instrument.Some(1.0), instrument.Some(1.0), instrument.Some(1.0), one
+			s.UseTime, s.HeldBack, s.WaitTime, s.Waits = instrument.Some(
+				1.0,
+			), instrument.Some(
+				1.0,
+			), instrument.Some(
+				1.0,
+			), one
 			return s
 		}
 		var in Invariants

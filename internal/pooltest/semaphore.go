@@ -19,8 +19,8 @@ type Permits interface {
 	Release(n int64)
 }
 
-// BehavesAsXSync tests that the semaphores that open makes do what those of x/sync do, who must pass the same tests. Open ends them
-// with the test.
+// BehavesAsXSync tests that the semaphores that open makes do what those of x/sync do, who must
+// pass the same tests. Open ends them with the test.
 func BehavesAsXSync(t *testing.T, open func(t testing.TB, size int64) Permits) {
 	for _, b := range semaphoreBehaviours {
 		t.Run(b.name, func(t *testing.T) {
@@ -113,7 +113,8 @@ var semaphoreBehaviours = []struct {
 		}
 	}},
 	{"permits that come before the context is done go back when it is", 1, func(t *testing.T, p Permits) {
-		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // the waiter does not run before it is canceled
+		// the waiter does not run before it is canceled
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 		ctx, cancel := context.WithCancel(background)
 		_ = p.Acquire(background, 1)
 		got := make(chan error)

@@ -19,9 +19,10 @@ type Pool struct {
 	Close func()
 }
 
-// Settings runs a pool where it may have to run: with the Producer on the reader, with a MeterProvider alone, and without
-// telemetry. In the first two it checks that every use is in the metrics, as the kind of pool given, and that the pool is
-// not, once a collection has told how it ended. Open makes a pool of the name and the options that it is given.
+// Settings runs a pool where it may have to run: with the Producer on the reader, with a
+// MeterProvider alone, and without telemetry. In the first two it checks that every use is in the
+// metrics, as the kind of pool given, and that the pool is not, once a collection has told how it
+// ended. Open makes a pool of the name and the options that it is given.
 func Settings(t *testing.T, kind string, open func(name string, opts ...instrument.Option) (Pool, error)) {
 	t.Run("producer", func(t *testing.T) {
 		p := producer.New()
@@ -41,7 +42,12 @@ func Settings(t *testing.T, kind string, open func(name string, opts ...instrume
 	})
 }
 
-func mustOpen(t *testing.T, name string, open func(string, ...instrument.Option) (Pool, error), opts ...instrument.Option) Pool {
+func mustOpen(
+	t *testing.T,
+	name string,
+	open func(string, ...instrument.Option) (Pool, error),
+	opts ...instrument.Option,
+) Pool {
 	t.Helper()
 	p, err := open(name, opts...)
 	if err != nil {
@@ -50,7 +56,12 @@ func mustOpen(t *testing.T, name string, open func(string, ...instrument.Option)
 	return p
 }
 
-func reports(t *testing.T, kind string, reader *sdkmetric.ManualReader, open func(string, ...instrument.Option) (Pool, error)) {
+func reports(
+	t *testing.T,
+	kind string,
+	reader *sdkmetric.ManualReader,
+	open func(string, ...instrument.Option) (Pool, error),
+) {
 	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 	pool := mustOpen(t, "tested", open, instrument.WithMeterProvider(provider), instrument.WithExactTiming())
 	const uses = 100
@@ -69,7 +80,11 @@ func reports(t *testing.T, kind string, reader *sdkmetric.ManualReader, open fun
 func checkUses(t *testing.T, kind string, got map[Series]float64, uses float64) {
 	t.Helper()
 	with := func(outcome string) attribute.Distinct {
-		set := attribute.NewSet(catalog.PoolNameKey.String("tested"), catalog.PoolKindKey.String(kind), catalog.PoolOutcomeKey.String(outcome))
+		set := attribute.NewSet(
+			catalog.PoolNameKey.String("tested"),
+			catalog.PoolKindKey.String(kind),
+			catalog.PoolOutcomeKey.String(outcome),
+		)
 		return set.Equivalent()
 	}
 	acquired, ok := with(instrument.Acquired.String()), with(instrument.OK.String())
@@ -90,8 +105,8 @@ type Series struct {
 	Attributes attribute.Distinct
 }
 
-// Collect returns the value of every series that reader collects; for a histogram, its count. A series that is there twice
-// fails the test.
+// Collect returns the value of every series that reader collects; for a histogram, its count. A
+// series that is there twice fails the test.
 func Collect(t testing.TB, reader sdkmetric.Reader) map[Series]float64 {
 	t.Helper()
 	var data metricdata.ResourceMetrics

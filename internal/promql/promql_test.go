@@ -66,5 +66,6 @@ func TestWhatDoesNotFitTheTablePanics(t *testing.T) {
 			f()
 		})
 	}
-	q.Value(catalog.PoolLimit, Is(catalog.PoolNameKey, "any")) // an attribute of the group, with an open set of values
+	// an attribute of the group, with an open set of values
+	q.Value(catalog.PoolLimit, Is(catalog.PoolNameKey, "any"))
 }

@@ -78,8 +78,9 @@ func (q Queries) selector(m *catalog.Metric, suffix string, matchers []Matcher) 
 	return Name(m) + suffix + "{" + strings.Join(parts, ",") + "}"
 }
 
-// fresh is how old a sample may be that counts as present. OTLP does not say that a series has ended, and by itself Prometheus would look five
-// minutes back: a program that was restarted under another instance would count twice.
+// fresh is how old a sample may be that counts as present. OTLP does not say that a series has
+// ended, and by itself Prometheus would look five minutes back: a program that was restarted under
+// another instance would count twice.
 const fresh = "2m"
 
 // Value is the present value of an up-down counter or gauge.
@@ -99,7 +100,8 @@ func (q Queries) level(m *catalog.Metric, matchers []Matcher) string {
 	return q.selector(m, "", matchers)
 }
 
-// Over applies a function over time, such as avg_over_time, to the values of an up-down counter or gauge.
+// Over applies a function over time, such as avg_over_time, to the values of an up-down counter or
+// gauge.
 func (q Queries) Over(function string, m *catalog.Metric, matchers ...Matcher) string {
 	return fmt.Sprintf("%s(%s[%s])", function, q.level(m, matchers), q.Range)
 }
@@ -137,24 +139,35 @@ func Aggregate(function string, by []string, expr string) string {
 	return fmt.Sprintf("%s by (%s) (%s)", function, strings.Join(by, ", "), expr)
 }
 
-// Buckets is what a heatmap shows of a histogram: its growth over the range. The first half is there for a native histogram, which an
-// exponential one becomes in Prometheus, the second for one of explicit buckets.
+// Buckets is what a heatmap shows of a histogram: its growth over the range. The first half is
+// there for a native histogram, which an exponential one becomes in Prometheus, the second for one
+// of explicit buckets.
 func (q Queries) Buckets(m *catalog.Metric, matchers ...Matcher) string {
 	return q.histogram("increase", nil, m, matchers, func(growth string) string { return growth })
 }
 
-// Quantile is the quantile of a histogram over the range, by labels, whether its buckets are native or explicit.
+// Quantile is the quantile of a histogram over the range, by labels, whether its buckets are native
+// or explicit.
 func (q Queries) Quantile(quantile float64, by []string, m *catalog.Metric, matchers ...Matcher) string {
 	return q.histogram("rate", by, m, matchers, func(growth string) string {
 		return fmt.Sprintf("histogram_quantile(%v, %s)", quantile, growth)
 	})
 }
 
-func (q Queries) histogram(function string, by []string, m *catalog.Metric, matchers []Matcher, f func(growth string) string) string {
+func (q Queries) histogram(
+	function string,
+	by []string,
+	m *catalog.Metric,
+	matchers []Matcher,
+	f func(growth string) string,
+) string {
 	if m.Kind != catalog.Histogram {
 		panic(fmt.Sprintf("promql: %s is no histogram", m.Name))
 	}
 	native := Sum(by, fmt.Sprintf("%s(%s[%s])", function, q.selector(m, "", matchers), q.Range))
-	explicit := Sum(append([]string{"le"}, by...), fmt.Sprintf("%s(%s[%s])", function, q.selector(m, "_bucket", matchers), q.Range))
+	explicit := Sum(
+		append([]string{"le"}, by...),
+		fmt.Sprintf("%s(%s[%s])", function, q.selector(m, "_bucket", matchers), q.Range),
+	)
 	return f(native) + " or " + f(explicit)
 }

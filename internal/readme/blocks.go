@@ -16,13 +16,15 @@ type block struct {
 	script string
 }
 
-// blocks returns the blocks of a Markdown document whose opening fence reads "```sh run" or "```sh serve". It is an error
-// to leave such a block open or to mark it with anything else; a plain "```sh" is prose.
+// blocks returns the blocks of a Markdown document whose opening fence reads "```sh run" or "```sh
+// serve". It is an error to leave such a block open or to mark it with anything else; a plain
+// "```sh" is prose.
 func blocks(r io.Reader) ([]block, error) {
 	var (
 		found []block
 		open  *block
-		fence int // backticks of the fence of the block that the line is in, executable or not; 0 outside
+		// backticks of the fence of the block that the line is in, executable or not; 0 outside
+		fence int
 		line  int
 	)
 	lines := bufio.NewScanner(r)
@@ -52,7 +54,8 @@ func blocks(r io.Reader) ([]block, error) {
 	return found, lines.Err()
 }
 
-// opened returns the block that a fence with this info string opens, nil if it is not to be executed.
+// opened returns the block that a fence with this info string opens, nil if it is not to be
+// executed.
 func opened(info string, line int) (*block, error) {
 	words := strings.Fields(info)
 	if len(words) < 2 || words[0] != "sh" {

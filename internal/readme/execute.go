@@ -15,20 +15,23 @@ import (
 	"time"
 )
 
-// Bounds against hanging, not expectations: a first build of everything takes minutes on a slow machine.
+// Bounds against hanging, not expectations: a first build of everything takes minutes on a slow
+// machine.
 const (
 	runLimit  = 20 * time.Minute
 	stopLimit = 30 * time.Second
 )
 
-// execute runs the block in dir and passes its output on. Every process of it that did not leave its process group is gone
-// when execute returns; a run block that leaves one behind with its standard output open has failed.
+// execute runs the block in dir and passes its output on. Every process of it that did not leave
+// its process group is gone when execute returns; a run block that leaves one behind with its
+// standard output open has failed.
 func (b *block) execute(ctx context.Context, dir string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, runLimit, fmt.Errorf("not done after %s", runLimit))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", b.script)
 	cmd.Dir = dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // go run and its child are stopped together, as by a terminal
+	// go run and its child are stopped together, as by a terminal
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = stopLimit
 	stdout := &firstLine{w: os.Stdout, seen: make(chan struct{})}
@@ -55,7 +58,8 @@ func (b *block) execute(ctx context.Context, dir string) error {
 	}
 }
 
-// interrupt presses Ctrl-C and waits for the end, whatever the exit status: go run makes it 1 even if the program exits with 0.
+// interrupt presses Ctrl-C and waits for the end, whatever the exit status: go run makes it 1 even
+// if the program exits with 0.
 func interrupt(cmd *exec.Cmd, exited <-chan error) error {
 	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGINT); err != nil {
 		return err

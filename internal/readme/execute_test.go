@@ -35,7 +35,8 @@ func TestExecute(t *testing.T) {
 	}
 }
 
-// The blocks see what a clone would have and what is new, not what is ignored, and share one directory.
+// The blocks see what a clone would have and what is new, not what is ignored, and share one
+// directory.
 func TestRun(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, ".gitignore", "ignored\n")
@@ -48,7 +49,11 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, "new", "")
-	write(t, "GOOD.md", "```sh run\ntest -e tracked\ntest -e new\ntest ! -e ignored\ntest ! -e deleted\ntouch made\n```\n```sh run\ntest -e made\n```\n")
+	write(
+		t,
+		"GOOD.md",
+		"```sh run\ntest -e tracked\ntest -e new\ntest ! -e ignored\ntest ! -e deleted\ntouch made\n```\n```sh run\ntest -e made\n```\n",
+	)
 	write(t, "BAD.md", "text\n\n```sh run\nfalse\n```\n")
 
 	if err := run(t.Context(), []string{"GOOD.md"}); err != nil {

@@ -1,16 +1,19 @@
 //go:build unix
 
-// Command readme does what the documentation tells its reader to do, so that a command which does not work fails the gate.
+// Command readme does what the documentation tells its reader to do, so that a command which does
+// not work fails the gate.
 //
 //	go run ./internal/readme README.md docs/*.md
 //
 // In a copy of the working tree it runs each fenced block that is marked as executable:
 //
 //   - ```sh run: must exit with 0;
-//   - ```sh serve: runs until it is stopped. It must print a line to standard output, and end upon Ctrl-C.
+//   - ```sh serve: runs until it is stopped. It must print a line to standard output, and end upon
+//     Ctrl-C.
 //
-// The blocks of one document run in order, each in a shell of its own that starts at the root of the copy and stops at the first
-// command that fails. Blocks are not isolated from the machine: what they write outside the copy stays.
+// The blocks of one document run in order, each in a shell of its own that starts at the root of
+// the copy and stops at the first command that fails. Blocks are not isolated from the machine:
+// what they write outside the copy stays.
 package main
 
 import (

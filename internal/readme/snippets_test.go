@@ -44,7 +44,8 @@ var (
 	importLine = regexp.MustCompile(`(?m)^import .*\n`)
 )
 
-// The Go of README.md and docs compiles when it is pasted into a function that has what it takes for granted.
+// The Go of README.md and docs compiles when it is pasted into a function that has what it takes
+// for granted.
 func TestSnippetsCompile(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
@@ -83,15 +84,23 @@ func TestSnippetsCompile(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	build := exec.CommandContext(t.Context(), "go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "./internal/readme/snippets")
+	build := exec.CommandContext(
+		t.Context(),
+		"go",
+		"build",
+		"-overlay",
+		filepath.Join(dir, "overlay.json"),
+		"./internal/readme/snippets",
+	)
 	build.Dir = root
 	if text, err := build.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, text)
 	}
 }
 
-// program returns a file with a function around a snippet. Each statement has a scope of its own within that of those before, since a list of
-// alternatives declares a name more than once; and what it declares is used.
+// program returns a file with a function around a snippet. Each statement has a scope of its own
+// within that of those before, since a list of alternatives declares a name more than once; and
+// what it declares is used.
 func program(snippet string) ([]byte, error) {
 	const before = "package p\nfunc _() error {\n"
 	source := before + snippet + "\nreturn nil\n}\n"
@@ -110,7 +119,10 @@ func program(snippet string) ([]byte, error) {
 			}
 		}
 	}
-	function := "func _(" + given + ") error {\n{\n" + statements.String() + strings.Repeat("}\n", len(body.List)) + "return nil\n}\n"
+	function := "func _(" + given + ") error {\n{\n" + statements.String() + strings.Repeat(
+		"}\n",
+		len(body.List),
+	) + "return nil\n}\n"
 	head := "package snippets\n"
 	for name, path := range imports {
 		if regexp.MustCompile(`\b` + name + `\.`).MatchString(function) {

@@ -10,7 +10,8 @@ import (
 // Delay is how long the thread that opened it has waited for a CPU. The nil Delay knows nothing.
 type Delay struct{ fd int }
 
-// OpenDelay opens the schedstat file of the calling thread. It takes about 3 µs; reading takes 1 µs.
+// OpenDelay opens the schedstat file of the calling thread. It takes about 3 µs; reading takes 1
+// µs.
 func OpenDelay() (*Delay, error) {
 	fd, err := openSchedstat()
 	if err != nil {
@@ -30,7 +31,8 @@ func (d *Delay) Close() {
 	}
 }
 
-// Total returns how long the thread has been ready to run without a CPU, since it exists; not ok if the kernel does not keep that.
+// Total returns how long the thread has been ready to run without a CPU, since it exists; not ok if
+// the kernel does not keep that.
 func (d *Delay) Total() (delay time.Duration, ok bool) {
 	if d == nil {
 		return 0, false
@@ -47,9 +49,9 @@ func readSchedstat(fd int) (time.Duration, bool) {
 	return parseSchedstat(buf[:n])
 }
 
-// parseSchedstat returns the run delay of a schedstat file: "<on CPU, ns> <run delay, ns> <time slices>". Kernels that do not
-// keep these figures show zeros, which is not a delay of 0: a thread that runs is in its first time slice at least. Its time on the CPU
-// may still be 0 then.
+// parseSchedstat returns the run delay of a schedstat file: "<on CPU, ns> <run delay, ns> <time
+// slices>". Kernels that do not keep these figures show zeros, which is not a delay of 0: a thread
+// that runs is in its first time slice at least. Its time on the CPU may still be 0 then.
 func parseSchedstat(b []byte) (time.Duration, bool) {
 	f := bytes.Fields(b)
 	if len(f) != 3 {

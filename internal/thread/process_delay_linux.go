@@ -8,8 +8,9 @@ import (
 // tasks are the threads of the process.
 const tasks = "/proc/self/task"
 
-// ProcessDelay returns how long the threads of the process have been ready to run without a CPU, all that exist now together; not ok if
-// the kernel does not keep that. It takes about 10 µs a thread.
+// ProcessDelay returns how long the threads of the process have been ready to run without a CPU,
+// all that exist now together; not ok if the kernel does not keep that. It takes about 10 µs a
+// thread.
 func ProcessDelay() (total time.Duration, ok bool) {
 	dir, err := os.Open(tasks)
 	if err != nil {

@@ -16,16 +16,23 @@ const (
 
 // CPU returns the CPU time of the calling thread. It costs a system call, about 0.4 µs.
 //
-// It takes the call of the standard library, so that who imports package pools gains no other module.
+// It takes the call of the standard library, so that who imports package pools gains no other
+// module.
 func CPU() time.Duration {
 	var ts syscall.Timespec
-	if _, _, errno := syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, threadClock, uintptr(unsafe.Pointer(&ts)), 0); errno != 0 {
+	if _, _, errno := syscall.RawSyscall(
+		syscall.SYS_CLOCK_GETTIME,
+		threadClock,
+		uintptr(unsafe.Pointer(&ts)),
+		0,
+	); errno != 0 {
 		return 0
 	}
 	return time.Duration(ts.Nano())
 }
 
-// ReadCounts returns the counts of the calling thread, and whether they are known. It costs a system call.
+// ReadCounts returns the counts of the calling thread, and whether they are known. It costs a
+// system call.
 func ReadCounts() (c Counts, ok bool) {
 	var u syscall.Rusage
 	if syscall.Getrusage(rusageThread, &u) != nil {

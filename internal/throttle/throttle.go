@@ -1,4 +1,5 @@
-// Package throttle says how often a CPU quota stopped the process, by its control groups and those around them.
+// Package throttle says how often a CPU quota stopped the process, by its control groups and those
+// around them.
 package throttle
 
 import (
@@ -10,7 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/lineage"
 )
 
-// Reading is what the groups that have a quota counted so far. It is empty without a quota, and where none can be read.
+// Reading is what the groups that have a quota counted so far. It is empty without a quota, and
+// where none can be read.
 type Reading map[string]group
 
 type group struct {
@@ -21,16 +23,18 @@ type group struct {
 
 // Stops is how a quota stopped a group between two readings.
 type Stops struct {
-	Quota     float64       // in CPUs
-	Periods   int64         // of the quota in which the group wanted to run
-	Throttled int64         // of them in which it was stopped
-	Time      time.Duration // that it was stopped, the sum over the CPUs: at least as long as the wall time
+	Quota     float64 // in CPUs
+	Periods   int64   // of the quota in which the group wanted to run
+	Throttled int64   // of them in which it was stopped
+	// that it was stopped, the sum over the CPUs: at least as long as the wall time
+	Time time.Duration
 }
 
 // Read reads the groups. It takes some 50 µs.
 func Read() Reading { return ReadAt(lineage.Membership, lineage.Mount) }
 
-// ReadAt reads the groups of what a file like /proc/self/cgroup says, below a mount point like /sys/fs/cgroup.
+// ReadAt reads the groups of what a file like /proc/self/cgroup says, below a mount point like
+// /sys/fs/cgroup.
 func ReadAt(membership, mount string) Reading {
 	all := Reading{}
 	var files kernfile.Reader
@@ -78,7 +82,13 @@ func quotaOf(files *kernfile.Reader, l lineage.Group) (cpus float64, ok bool) {
 	if l.V2 {
 		quota, period = readMax(files, filepath.Join(l.Dir, "cpu.max"))
 	} else {
-		quota, period = readNumber(files, filepath.Join(l.Dir, "cpu.cfs_quota_us")), readNumber(files, filepath.Join(l.Dir, "cpu.cfs_period_us"))
+		quota, period = readNumber(
+			files,
+			filepath.Join(l.Dir, "cpu.cfs_quota_us"),
+		), readNumber(
+			files,
+			filepath.Join(l.Dir, "cpu.cfs_period_us"),
+		)
 	}
 	if quota <= 0 || period <= 0 {
 		return 0, false
@@ -113,8 +123,8 @@ func number(b []byte) int64 {
 	return n
 }
 
-// Since returns how the group was stopped that was stopped for longest after the reading before; not ok if no group had a quota at
-// both.
+// Since returns how the group was stopped that was stopped for longest after the reading before;
+// not ok if no group had a quota at both.
 func (r Reading) Since(before Reading) (most Stops, ok bool) {
 	for dir, now := range r {
 		then, known := before[dir]

@@ -85,10 +85,20 @@ func TestSince(t *testing.T) {
 }
 
 func FuzzRead(f *testing.F) {
-	f.Add("1:cpu:/a\n0::/\n", "50000 100000\n", "100000\n", "nr_periods 1\nnr_throttled 1\nthrottled_usec 1\nthrottled_time 1\n")
+	f.Add(
+		"1:cpu:/a\n0::/\n",
+		"50000 100000\n",
+		"100000\n",
+		"nr_periods 1\nnr_throttled 1\nthrottled_usec 1\nthrottled_time 1\n",
+	)
 	f.Fuzz(func(t *testing.T, self, limit, period, stat string) {
 		dir := tree(t, map[string]string{
-			"self": self, "cpu.max": limit, "cpu.stat": stat, "cpu/cpu.cfs_quota_us": limit, "cpu/cpu.cfs_period_us": period, "cpu/cpu.stat": stat,
+			"self":                  self,
+			"cpu.max":               limit,
+			"cpu.stat":              stat,
+			"cpu/cpu.cfs_quota_us":  limit,
+			"cpu/cpu.cfs_period_us": period,
+			"cpu/cpu.stat":          stat,
 		})
 		for group, g := range ReadAt(filepath.Join(dir, "self"), dir) {
 			if !(g.quota > 0) || math.IsInf(g.quota, 0) || g.periods < 0 || g.throttled < 0 || g.time < 0 {
@@ -100,8 +110,11 @@ func FuzzRead(f *testing.F) {
 
 func TestQuota(t *testing.T) {
 	dir := tree(t, map[string]string{
-		"self": "0::/a/b\n", "a/cpu.max": "100000 100000\n", "a/cpu.stat": "nr_periods 0\nnr_throttled 0\nthrottled_usec 0\n",
-		"a/b/cpu.max": "250000 100000\n", "a/b/cpu.stat": "nr_periods 0\nnr_throttled 0\nthrottled_usec 0\n",
+		"self":         "0::/a/b\n",
+		"a/cpu.max":    "100000 100000\n",
+		"a/cpu.stat":   "nr_periods 0\nnr_throttled 0\nthrottled_usec 0\n",
+		"a/b/cpu.max":  "250000 100000\n",
+		"a/b/cpu.stat": "nr_periods 0\nnr_throttled 0\nthrottled_usec 0\n",
 	})
 	if got, ok := ReadAt(filepath.Join(dir, "self"), dir).Quota(); got != 1 || !ok {
 		t.Errorf("%v %v, want that of the group around it, 1", got, ok)

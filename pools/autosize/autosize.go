@@ -25,20 +25,23 @@ type Config struct {
 	// Name tells the pool from others in the log.
 	Name string
 
-	// Min and Max bound the limit: 1 ≤ Min ≤ Max. A pool outside of them is not touched until there is advice.
+	// Min and Max bound the limit: 1 ≤ Min ≤ Max. A pool outside of them is not touched until there
+	// is advice.
 	Min, Max int
 
 	// Apply makes the Resizer change the limit. Without it, it only logs what it would do.
 	Apply bool
 
-	// Interval is the time between two looks at the pool, at least 100 ms; 0 is one second. There should be
-	// several uses in each.
+	// Interval is the time between two looks at the pool, at least 100 ms; 0 is one second. There
+	// should be several uses in each.
 	Interval time.Duration
 
-	// Machine says what is known of the machine since its last call; nil looks at the CPU quota of the process.
+	// Machine says what is known of the machine since its last call; nil looks at the CPU quota of
+	// the process.
 	Machine func() diagnose.Machine
 
-	// Logger gets a line for each change, or each that would be made, with the reason; nil is slog.Default().
+	// Logger gets a line for each change, or each that would be made, with the reason; nil is
+	// slog.Default().
 	Logger *slog.Logger
 }
 

@@ -130,7 +130,11 @@ func TestNothingChangesWhileThrottled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		throttled := diagnose.UnknownMachine()
 		throttled.Throttled = 0.3
-		r := newRig(t, 2, autosize.Config{Min: 1, Max: 50, Apply: true, Machine: func() diagnose.Machine { return throttled }})
+		r := newRig(
+			t,
+			2,
+			autosize.Config{Min: 1, Max: 50, Apply: true, Machine: func() diagnose.Machine { return throttled }},
+		)
 		r.load(2*time.Millisecond, 20*time.Second, sleep(20*time.Millisecond))
 		r.wantSize(2, 2)
 		if r.said() != "" {
@@ -202,7 +206,10 @@ func TestWorkers(t *testing.T) {
 		}
 		for range 10_000 {
 			time.Sleep(2 * time.Millisecond)
-			if err := p.Submit(t.Context(), func(context.Context) error { time.Sleep(20 * time.Millisecond); return nil }); err != nil {
+			if err := p.Submit(
+				t.Context(),
+				func(context.Context) error { time.Sleep(20 * time.Millisecond); return nil },
+			); err != nil {
 				t.Fatal(err)
 			}
 		}

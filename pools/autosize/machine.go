@@ -9,8 +9,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/throttle"
 )
 
-// process is what all Resizers know of the machine: reading the files of a quota for each would cost more than all
-// else that they do.
+// process is what all Resizers know of the machine: reading the files of a quota for each would
+// cost more than all else that they do.
 var process observer
 
 // observer knows the CPUs that the program may use, and how often a quota stopped it lately.

@@ -29,15 +29,17 @@ type trial struct {
 }
 
 const (
-	worth      = 0.25 // share of what the slots that a trial adds would serve in proportion, which it has to serve
-	sample     = 100  // uses that decide a trial
-	longest    = 5    // windows after which fewer do
-	firstBar   = 10   // windows for which a limit that did not help is not tried again
+	// share of what the slots that a trial adds would serve in proportion, which it has to serve
+	worth      = 0.25
+	sample     = 100 // uses that decide a trial
+	longest    = 5   // windows after which fewer do
+	firstBar   = 10  // windows for which a limit that did not help is not tried again
 	longestBar = 160
 )
 
-// next takes what the pool reports now, and what is known of the machine since the last call. It returns the limit
-// that the pool should have from now on, and why; it is the one that it has if there is nothing to do.
+// next takes what the pool reports now, and what is known of the machine since the last call. It
+// returns the limit that the pool should have from now on, and why; it is the one that it has if
+// there is nothing to do.
 func (s *sizer) next(f diagnose.Figures, m diagnose.Machine) (limit int, reason string) {
 	limit = int(f.Limit)
 	last := s.last

@@ -36,7 +36,8 @@ type estimate struct {
 
 // estimates separates what a size does from what a round does: log rate = size + round. Interleaved
 // rounds meet the same drift of the machine with each size, so that it does not bend the curve.
-// Both are found by turns, from the upper values, so that rounds in which a neighbour woke up do not count.
+// Both are found by turns, from the upper values, so that rounds in which a neighbour woke up do
+// not count.
 //
 // Source: J. W. Tukey, "Exploratory Data Analysis", 1977 (median polish).
 func (s samples) estimates() []estimate {

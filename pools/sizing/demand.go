@@ -43,7 +43,11 @@ func (d Demand) check() error {
 		return fmt.Errorf("sizing: %v effective CPUs, expected more than 0", d.CPUs)
 	}
 	if d.Lock > d.CPU+d.Blocked {
-		return fmt.Errorf("sizing: a task of %v holds the lock for %v, expected no more than the task takes", d.CPU+d.Blocked, d.Lock)
+		return fmt.Errorf(
+			"sizing: a task of %v holds the lock for %v, expected no more than the task takes",
+			d.CPU+d.Blocked,
+			d.Lock,
+		)
 	}
 	return nil
 }

@@ -38,7 +38,14 @@ func TestMeasureCountsPartsOfTasks(t *testing.T) {
 			measure := measureTask(func(context.Context) error { use(cpus, 10*ms); return nil }, testRNG())
 			got, err := measure(t.Context(), c.workers, 400*ms, c.window)
 			if err != nil || math.Abs(got.rate/c.want-1) > 0.03 {
-				t.Errorf("%d workers, %v: %.1f tasks a second, %v, expected %.0f", c.workers, c.window, got.rate, err, c.want)
+				t.Errorf(
+					"%d workers, %v: %.1f tasks a second, %v, expected %.0f",
+					c.workers,
+					c.window,
+					got.rate,
+					err,
+					c.want,
+				)
 			}
 		})
 	}
@@ -131,7 +138,11 @@ func TestSweepStopsWithinItsBudget(t *testing.T) {
 
 func TestSweepUpToTheLargestSize(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, err := Sweep(t.Context(), func(context.Context) error { time.Sleep(10 * ms); return nil }, SweepOptions{Max: 12})
+		r, err := Sweep(
+			t.Context(),
+			func(context.Context) error { time.Sleep(10 * ms); return nil },
+			SweepOptions{Max: 12},
+		)
 		if err != nil || !r.Rising || r.Curve[len(r.Curve)-1].Workers != 12 || r.Knee != 12 {
 			t.Errorf("tasks that do not share anything: %+v, %v, expected 12 and rising", r, err)
 		}

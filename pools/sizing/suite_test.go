@@ -84,7 +84,13 @@ func TestRecommendationOverRandomModels(t *testing.T) {
 			case class == "lock" && near(sizes[1:]...) && sizes[0] > sizes[1]:
 				again, err := m.observe(t, int(sizes[0]), seed).Slots()
 				if err != nil || !near(float64(again), sizes[1], sizes[2]) {
-					t.Errorf("%+v: recommends %v, and once that is followed from 2 workers %v, %v", m, sizes, again, err)
+					t.Errorf(
+						"%+v: recommends %v, and once that is followed from 2 workers %v, %v",
+						m,
+						sizes,
+						again,
+						err,
+					)
 				}
 			default:
 				t.Errorf("%s: %+v: recommends %v, the knee is %v", class, m, sizes, knee)
@@ -95,7 +101,14 @@ func TestRecommendationOverRandomModels(t *testing.T) {
 		sort.Float64s(ratios)
 		t.Log(class, "recommended ÷ knee, p5 p50 p95:", quantiles(ratios))
 	}
-	t.Logf("%d of %d within 0.8–1.6 of the knee from every size; %d of %d within 25 %% from sizes %v", good, all, steady, all, todaySizes)
+	t.Logf(
+		"%d of %d within 0.8–1.6 of the knee from every size; %d of %d within 25 %% from sizes %v",
+		good,
+		all,
+		steady,
+		all,
+		todaySizes,
+	)
 	if float64(good) < 0.85*float64(all) {
 		t.Errorf("%d of %d recommendations within 0.8–1.6 of the knee, expected 85 %%", good, all)
 	}

@@ -92,8 +92,8 @@ const (
 	windowTasks = 40   // in a window, unless each is long
 	fineEnough  = 1.25 // ratio of the sizes about the knee
 
-	// enoughBeyond is how many sizes of twice the knee and more are measured in each round. They say
-	// how high the curve goes, and take long.
+	// enoughBeyond is how many sizes of twice the knee and more are measured in each round. They
+	// say how high the curve goes, and take long.
 	enoughBeyond = 1
 	maxFailed    = 0.01
 )

@@ -16,8 +16,19 @@ func (r SweepResult) String() string {
 	}
 	best, knee := r.best(), r.at(r.Knee)
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s %s tasks/s, %.0f %% of the highest throughput (%s with %d)",
-		count(r.Knee, "worker"), verb(r.Knee, "does", "do"), number(knee), 100*knee/best.Rate, number(best.Rate), best.Workers)
+	fmt.Fprintf(
+		&b,
+		"%s %s %s tasks/s, %.0f %% of the highest throughput (%s with %d)",
+		count(
+			r.Knee,
+			"worker",
+		),
+		verb(r.Knee, "does", "do"),
+		number(knee),
+		100*knee/best.Rate,
+		number(best.Rate),
+		best.Workers,
+	)
 	switch {
 	case r.Rising && r.FailedAt > 0:
 		fmt.Fprintf(&b, "; with %d tasks fail (%v), so that no more can be used.", r.FailedAt, r.FailedWith)
@@ -26,7 +37,12 @@ func (r SweepResult) String() string {
 	default:
 		b.WriteString("; more workers only wait for each other.")
 	}
-	fmt.Fprintf(&b, " Confidence %.0f %%: nine in ten such measurements give %s.", 100*r.Confidence, span(r.Low, r.High))
+	fmt.Fprintf(
+		&b,
+		" Confidence %.0f %%: nine in ten such measurements give %s.",
+		100*r.Confidence,
+		span(r.Low, r.High),
+	)
 	if !r.Clear && !r.Rising {
 		b.WriteString(" The sweep ended before this was clear.")
 	}

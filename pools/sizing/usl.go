@@ -46,7 +46,11 @@ func FitUSL(points []Point) (USL, error) {
 	sizes := map[int]bool{}
 	for _, p := range points {
 		if p.Workers < 1 || !(p.Rate > 0) || math.IsInf(p.Rate, 1) {
-			return USL{}, fmt.Errorf("sizing: %v tasks a second with %d workers, expected more than 0 with at least 1", p.Rate, p.Workers)
+			return USL{}, fmt.Errorf(
+				"sizing: %v tasks a second with %d workers, expected more than 0 with at least 1",
+				p.Rate,
+				p.Workers,
+			)
 		}
 		sizes[p.Workers] = true
 	}

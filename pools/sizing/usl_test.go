@@ -72,12 +72,14 @@ func TestFitUSLRefusesNonsense(t *testing.T) {
 	}
 }
 
-// With noise, the best coefficients of a curve that only levels off are negative in every other case.
+// With noise, the best coefficients of a curve that only levels off are negative in every other
+// case.
 func TestFitUSLNeverGoesBelowZero(t *testing.T) {
 	want := USL{Rate: 100, Contention: 0.05}
 	for seed := range uint64(20) {
 		got, err := FitUSL(uslPoints(want, 0.03, seed))
-		if err != nil || got.Contention < 0 || got.Coherency < 0 || math.Abs(got.Throughput(64)/want.Throughput(64)-1) > 0.1 {
+		if err != nil || got.Contention < 0 || got.Coherency < 0 ||
+			math.Abs(got.Throughput(64)/want.Throughput(64)-1) > 0.1 {
 			t.Errorf("seed %d: %+v, %v, expected about %+v", seed, got, err, want)
 		}
 	}

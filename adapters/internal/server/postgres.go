@@ -14,15 +14,16 @@ import (
 	"testing"
 )
 
-// Postgres starts a PostgreSQL for the test and returns it, with a URL. Without one installed it skips the test. PostgreSQL
-// refuses to run as root: then it runs as the user postgres or nobody.
+// Postgres starts a PostgreSQL for the test and returns it, with a URL. Without one installed it
+// skips the test. PostgreSQL refuses to run as root: then it runs as the user postgres or nobody.
 func Postgres(t testing.TB) (s *Server, url string) {
 	t.Helper()
 	initdb, postgres := postgresProgram("initdb"), postgresProgram("postgres")
 	if initdb == "" || postgres == "" {
 		t.Skip("PostgreSQL is not installed: apt-get install postgresql")
 	}
-	dir, err := os.MkdirTemp("", "postgres") // that of the test could not be entered by another user
+	// that of the test could not be entered by another user
+	dir, err := os.MkdirTemp("", "postgres")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,16 +35,29 @@ func Postgres(t testing.TB) (s *Server, url string) {
 		return cmd
 	}
 	data := filepath.Join(dir, "data")
-	if text, err := command(initdb, "-D", data, "-U", "test", "-A", "trust", "-E", "UTF8", "--no-sync").CombinedOutput(); err != nil {
+	if text, err := command(
+		initdb,
+		"-D",
+		data,
+		"-U",
+		"test",
+		"-A",
+		"trust",
+		"-E",
+		"UTF8",
+		"--no-sync",
+	).CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, text)
 	}
-	s = start(t, "ready to accept connections", syscall.SIGINT, func(port int) *exec.Cmd { // SIGINT is its fast shutdown
+	// SIGINT is its fast shutdown
+	s = start(t, "ready to accept connections", syscall.SIGINT, func(port int) *exec.Cmd {
 		return command(postgres, "-D", data, "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-k", dir, "-F")
 	})
 	return s, "postgres://test@" + s.Address + "/postgres?sslmode=disable"
 }
 
-// postgresProgram returns where a program is, "" if nowhere. Debian keeps those of the server out of the path, by version.
+// postgresProgram returns where a program is, "" if nowhere. Debian keeps those of the server out
+// of the path, by version.
 func postgresProgram(name string) string {
 	if path, err := exec.LookPath(name); err == nil {
 		return path
@@ -56,7 +70,8 @@ func postgresProgram(name string) string {
 	return paths[len(paths)-1]
 }
 
-// unprivileged returns how to run as somebody else than root, and gives the directory to him. Who is not root runs as himself.
+// unprivileged returns how to run as somebody else than root, and gives the directory to him. Who
+// is not root runs as himself.
 func unprivileged(t testing.TB, dir string) *syscall.SysProcAttr {
 	t.Helper()
 	if os.Geteuid() != 0 {

@@ -19,7 +19,19 @@ func Redis(t testing.TB) *Server {
 	}
 	dir := t.TempDir()
 	return start(t, "Ready to accept connections", syscall.SIGTERM, func(port int) *exec.Cmd {
-		return exec.CommandContext(context.WithoutCancel(t.Context()), program, "--bind", "127.0.0.1", "--port", strconv.Itoa(port),
-			"--dir", dir, "--save", "", "--appendonly", "no")
+		return exec.CommandContext(
+			context.WithoutCancel(t.Context()),
+			program,
+			"--bind",
+			"127.0.0.1",
+			"--port",
+			strconv.Itoa(port),
+			"--dir",
+			dir,
+			"--save",
+			"",
+			"--appendonly",
+			"no",
+		)
 	})
 }

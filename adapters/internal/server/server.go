@@ -1,6 +1,7 @@
 //go:build unix
 
-// Package server starts the real PostgreSQL and Redis for tests, each on a free port of the loopback and in a directory of its own.
+// Package server starts the real PostgreSQL and Redis for tests, each on a free port of the
+// loopback and in a directory of its own.
 package server
 
 import (
@@ -14,7 +15,8 @@ import (
 	"testing"
 )
 
-// attempts is how often a server is started: the port that was free may be taken when it gets there.
+// attempts is how often a server is started: the port that was free may be taken when it gets
+// there.
 const attempts = 5
 
 // Server is a server that runs, and may be stopped and started again.
@@ -29,8 +31,8 @@ type Server struct {
 	end     func() // nil while it is stopped
 }
 
-// start starts a server that is ready when it writes a line with a word, and stops it with the test by a signal. Command returns how
-// to start it on a port.
+// start starts a server that is ready when it writes a line with a word, and stops it with the test
+// by a signal. Command returns how to start it on a port.
 func start(t testing.TB, ready string, signal syscall.Signal, command func(port int) *exec.Cmd) *Server {
 	t.Helper()
 	s := &Server{t: t, ready: ready, signal: signal, command: command}
@@ -64,7 +66,8 @@ func (s *Server) Start() {
 	}
 }
 
-// run starts the server and waits until it is ready or has ended. It returns what it said until then.
+// run starts the server and waits until it is ready or has ended. It returns what it said until
+// then.
 func (s *Server) run() (said string, ok bool) {
 	s.t.Helper()
 	reader, writer, err := os.Pipe()

@@ -1,5 +1,6 @@
-// Baseline is the least that a Go program must carry to send host CPU and memory over OTLP/gRPC: OpenTelemetry's SDK and
-// exporter and gopsutil, with nothing around them. It is configured by OTEL_* alone.
+// Baseline is the least that a Go program must carry to send host CPU and memory over OTLP/gRPC:
+// OpenTelemetry's SDK and exporter and gopsutil, with nothing around them. It is configured by
+// OTEL_* alone.
 package main
 
 import (

@@ -36,16 +36,18 @@ func kernel() string {
 	return "Linux " + strings.TrimSpace(string(text))
 }
 
-// CPUTime is the CPU time that a process has used, by its CPU clock: to the nanosecond, where /proc has 10 ms.
+// CPUTime is the CPU time that a process has used, by its CPU clock: to the nanosecond, where /proc
+// has 10 ms.
 func CPUTime(pid int) (time.Duration, error) {
-	const schedClock = 2 // CPUCLOCK_SCHED of the kernel's posix-timers.h, as clock_getcpuclockid(3) composes it
+	// CPUCLOCK_SCHED of the kernel's posix-timers.h, as clock_getcpuclockid(3) composes it
+	const schedClock = 2
 	var ts unix.Timespec
 	err := unix.ClockGettime(int32(^pid<<3|schedClock), &ts)
 	return time.Duration(ts.Nano()), err
 }
 
-// Memory is the resident and the anonymous memory of a process in MiB. It is read from smaps_rollup, which walks the pages; the counters in
-// status may be some hundred KiB behind.
+// Memory is the resident and the anonymous memory of a process in MiB. It is read from
+// smaps_rollup, which walks the pages; the counters in status may be some hundred KiB behind.
 func Memory(pid int) (rss, anon float64, err error) {
 	values, err := kibibytes(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	return values["Rss"] / 1024, values["Anonymous"] / 1024, err

@@ -25,7 +25,8 @@ func (f Figure) of(s Sample) float64 {
 	return [...]float64{s.CPU, s.Wall, s.Max, s.Bytes, s.Count}[f]
 }
 
-// Bar says that a figure of ours is at most Ratio times that of Peer, and Plus on top. Without a Peer it is at most Most.
+// Bar says that a figure of ours is at most Ratio times that of Peer, and Plus on top. Without a
+// Peer it is at most Most.
 type Bar struct {
 	Peer  string
 	Of    Figure
@@ -75,7 +76,10 @@ func (r Result) Missed() []string {
 			r.Case.Name, r.against(i, b.Of, 0).Median, b.Peer, ours, r.over(i, b.Of).Median, b))
 	}
 	if r.Case.NoAlloc && !r.noAlloc() {
-		missed = append(missed, fmt.Sprintf("%s: %.0f B per operation, the bar is 0", r.Case.Name, r.over(0, Bytes).Median))
+		missed = append(
+			missed,
+			fmt.Sprintf("%s: %.0f B per operation, the bar is 0", r.Case.Name, r.over(0, Bytes).Median),
+		)
 	}
 	return missed
 }

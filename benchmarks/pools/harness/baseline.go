@@ -53,7 +53,8 @@ func (b Baseline) Add(results []Result) {
 	}
 }
 
-// Worse returns a line for each ratio of r that is above the one in the baseline by more than the noise of both.
+// Worse returns a line for each ratio of r that is above the one in the baseline by more than the
+// noise of both.
 func (b Baseline) Worse(r Result) []string {
 	var worse []string
 	for i, subject := range r.Case.Subjects[1:] {

@@ -1,9 +1,10 @@
-// Package harness compares implementations of one operation within one process: what an operation takes of the CPU, of time and
-// of memory, how late it is, and the ratio of ours to each peer.
+// Package harness compares implementations of one operation within one process: what an operation
+// takes of the CPU, of time and of memory, how late it is, and the ratio of ours to each peer.
 //
-// Only ratios within one run are worth quoting, since the machine may be shared. So every round measures all subjects of a case
-// one after the other, in a fresh random order, and a ratio is the median over the rounds of the ratios within a round. Its noise
-// is the 95 % confidence interval of that median.
+// Only ratios within one run are worth quoting, since the machine may be shared. So every round
+// measures all subjects of a case one after the other, in a fresh random order, and a ratio is the
+// median over the rounds of the ratios within a round. Its noise is the 95 % confidence interval of
+// that median.
 package harness
 
 import (
@@ -30,7 +31,8 @@ type Case struct {
 type Subject struct {
 	Name  string
 	Order string // in which requests that wait are served: "strict FIFO", "scramble", "none"
-	// New sets one up for a round: run does n operations and returns when they are done; stop, which may be nil, takes it down.
+	// New sets one up for a round: run does n operations and returns when they are done; stop,
+	// which may be nil, takes it down.
 	New func() (run func(n int), stop func())
 	// Measure takes the place of New where a sample is more than the cost of n operations.
 	Measure func(n int) Sample
@@ -71,7 +73,8 @@ func (r Result) Again(s Settings) Result {
 	return measure(r.Case, s)
 }
 
-// expand returns one case for each value of GOMAXPROCS, which is in its name unless the case leaves it open.
+// expand returns one case for each value of GOMAXPROCS, which is in its name unless the case leaves
+// it open.
 func expand(cases []Case) []Case {
 	var all []Case
 	for _, c := range cases {
@@ -129,8 +132,8 @@ func (c Case) index(subject string) int {
 	return slices.IndexFunc(c.Subjects, func(s Subject) bool { return s.Name == subject })
 }
 
-// enough returns how many operations take about as long as wanted. It believes a long time only when it sees it twice: a
-// neighbour on the machine can stop us for as long.
+// enough returns how many operations take about as long as wanted. It believes a long time only
+// when it sees it twice: a neighbour on the machine can stop us for as long.
 func enough(s Subject, want time.Duration) int {
 	for n := 1; ; n *= 4 {
 		took := sample(s, n).Wall

@@ -14,7 +14,8 @@ import (
 )
 
 func TestSpreadIsTheMedianWithItsConfidenceInterval(t *testing.T) {
-	// The ranks are those of the tables of the sign test: none to leave out below 9 values, one at 9, two at 12.
+	// The ranks are those of the tables of the sign test: none to leave out below 9 values, one at
+	// 9, two at 12.
 	for _, c := range []struct {
 		n         int
 		low, high float64
@@ -30,7 +31,8 @@ func TestSpreadIsTheMedianWithItsConfidenceInterval(t *testing.T) {
 	}
 }
 
-// measured returns a result in which ours took the nanoseconds given and the peer 100, in each of 9 rounds.
+// measured returns a result in which ours took the nanoseconds given and the peer 100, in each of 9
+// rounds.
 func measured(ours ...float64) Result {
 	r := Result{
 		Case:    Case{Name: "case", Subjects: []Subject{{Name: "ours"}, {Name: "peer"}}},
@@ -203,7 +205,8 @@ func TestBarsOfOtherFigures(t *testing.T) {
 
 func TestSpinTakesWhatItWasAskedFor(t *testing.T) {
 	Calibrate()
-	if v := spun(); v < 0.2 || v > 5 { // what neighbours do in between changes it, but not that much
+	// what neighbours do in between changes it, but not that much
+	if v := spun(); v < 0.2 || v > 5 {
 		t.Errorf("a nanosecond takes %v", v)
 	}
 }
@@ -243,7 +246,8 @@ func (p *turns) use(hold func()) {
 }
 
 func TestOvertakenTellsAQueueFromAStack(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // a thread that is stopped cannot be overtaken by another one
+	// a thread that is stopped cannot be overtaken by another one
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	Calibrate()
 	count := func(lifo bool) float64 {
 		p := &turns{lifo: lifo}

@@ -16,7 +16,8 @@ type Gate struct {
 	Stop    func()
 }
 
-// HandOver times how long it takes from Release until Acquire returns in the goroutine that waits, beside busy goroutines.
+// HandOver times how long it takes from Release until Acquire returns in the goroutine that waits,
+// beside busy goroutines.
 func HandOver(name, order string, busy int, open func() Gate) Subject {
 	return Subject{Name: name, Order: order, Measure: func(n int) Sample {
 		defer beside(busy)()
@@ -92,9 +93,10 @@ func beside(busy int) (stop func()) {
 	}
 }
 
-// Overtaken counts how many of n requests were served after one that came at least 5 ms later. use makes a request, and calls hold
-// when it is served; one is served at a time. As many goroutines ask as make each request wait for 20 ms and more. Requests closer
-// together have no order that could be told from outside: each is stamped before the call, and a lock lies between.
+// Overtaken counts how many of n requests were served after one that came at least 5 ms later. use
+// makes a request, and calls hold when it is served; one is served at a time. As many goroutines
+// ask as make each request wait for 20 ms and more. Requests closer together have no order that
+// could be told from outside: each is stamped before the call, and a lock lies between.
 func Overtaken(name, order string, open func() (use func(hold func()), stop func())) Subject {
 	const (
 		goroutines = 1024
@@ -103,7 +105,8 @@ func Overtaken(name, order string, open func() (use func(hold func()), stop func
 	return Subject{Name: name, Order: order, Measure: func(n int) Sample {
 		use, stop := open()
 		base := time.Now()
-		served := make([]time.Duration, 0, n) // when those came that were served, in the order of service
+		// when those came that were served, in the order of service
+		served := make([]time.Duration, 0, n)
 		Parallel(goroutines, n, func(n int) {
 			for range n {
 				came := time.Since(base)
@@ -130,7 +133,8 @@ func Overtaken(name, order string, open func() (use func(hold func()), stop func
 	}}
 }
 
-// LaterFirst counts how many of n requests that wait for a slot are served after one that is made when the slot was released already.
+// LaterFirst counts how many of n requests that wait for a slot are served after one that is made
+// when the slot was released already.
 func LaterFirst(name, order string, open func() Gate) Subject {
 	return Subject{Name: name, Order: order, Measure: func(n int) Sample {
 		g := open()

@@ -5,13 +5,15 @@ import (
 	"time"
 )
 
-// AtRate measures what a use takes of the CPU where one begins about every so often: in between the CPU spins. The sample holds
+// AtRate measures what a use takes of the CPU where one begins about every so often: in between the
+// CPU spins. The sample holds
 //
 //   - what the use itself takes, by the clock, less what a use of nothing takes, and
-//   - what other threads take of the CPU meanwhile, timers and background work, less what they take beside uses of nothing.
+//   - what other threads take of the CPU meanwhile, timers and background work, less what they take
+//     beside uses of nothing.
 //
-// The first is the Wall of the sample, both are its CPU. Neither is a difference of two sums that contain the spinning, whose noise is
-// larger than a use.
+// The first is the Wall of the sample, both are its CPU. Neither is a difference of two sums that
+// contain the spinning, whose noise is larger than a use.
 func AtRate(name, order string, every time.Duration, open func() (use, stop func())) Subject {
 	return Subject{Name: name, Order: order, Measure: func(n int) Sample {
 		use, stop := open()
@@ -24,7 +26,11 @@ func AtRate(name, order string, every time.Duration, open func() (use, stop func
 		paced(n/5+1, every, use) // whatever adapts to the rate has done so
 		runtime.GC()
 		used, idle := paced(n, every, use), paced(n, every, nothing)
-		return Sample{CPU: used.self - idle.self + used.others - idle.others, Wall: used.self - idle.self, Max: used.max}
+		return Sample{
+			CPU:  used.self - idle.self + used.others - idle.others,
+			Wall: used.self - idle.self,
+			Max:  used.max,
+		}
 	}}
 }
 

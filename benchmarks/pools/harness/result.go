@@ -23,9 +23,10 @@ type Spread struct {
 	High   float64 `json:"high"`
 }
 
-// spread needs no assumption about how values are distributed: the interval goes from the k-th smallest to the k-th largest value,
-// where less than k of n are below the true median with a probability of at most 2.5 % (the sign test, Conover, Practical
-// Nonparametric Statistics, 3.1). Below 6 values it is all of them, and means less than 95 %.
+// spread needs no assumption about how values are distributed: the interval goes from the k-th
+// smallest to the k-th largest value, where less than k of n are below the true median with a
+// probability of at most 2.5 % (the sign test, Conover, Practical Nonparametric Statistics, 3.1).
+// Below 6 values it is all of them, and means less than 95 %.
 func spread(values []float64) Spread {
 	v := slices.Sorted(slices.Values(values))
 	n := len(v)
@@ -99,7 +100,10 @@ func Table(w io.Writer, results []Result) {
 
 // Header begins a table whose rows are written when they are there.
 func Header(w io.Writer) {
-	fmt.Fprintln(w, "| case | subject | order | CPU ns/op (min–max) | wall ns/op | max | B/op | allocs/op | count | ours ÷ it (95 %) | bar | met |")
+	fmt.Fprintln(
+		w,
+		"| case | subject | order | CPU ns/op (min–max) | wall ns/op | max | B/op | allocs/op | count | ours ÷ it (95 %) | bar | met |",
+	)
 	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|---|---|---|---|")
 }
 
@@ -120,8 +124,13 @@ func Footer(w io.Writer, results []Result) {
 		return
 	}
 	s := spread(spun)
-	fmt.Fprintf(w, "\nA microsecond of spinning, calibrated at the start of each round, took %.3f µs of CPU at its end (%.3f–%.3f).\n",
-		s.Median, slices.Min(spun), slices.Max(spun))
+	fmt.Fprintf(
+		w,
+		"\nA microsecond of spinning, calibrated at the start of each round, took %.3f µs of CPU at its end (%.3f–%.3f).\n",
+		s.Median,
+		slices.Min(spun),
+		slices.Max(spun),
+	)
 }
 
 // row returns a line of the table.
@@ -162,7 +171,8 @@ func (r Result) row(i int) string {
 		cpu, cell(Wall, "%.1f"), slowest, cell(Bytes, "%.0f"), allocated, count, ratio, bars, met)
 }
 
-// bars returns the bars that are about a subject, those without a peer being about ours, and whether each is met.
+// bars returns the bars that are about a subject, those without a peer being about ours, and
+// whether each is met.
 func (r Result) bars(i int) (bars, met string) {
 	peer := ""
 	if i > 0 {

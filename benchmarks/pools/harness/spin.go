@@ -6,10 +6,12 @@ import (
 	"time"
 )
 
-// loops is how many iterations of work take a nanosecond of CPU. Only Calibrate writes it, while nothing spins.
+// loops is how many iterations of work take a nanosecond of CPU. Only Calibrate writes it, while
+// nothing spins.
 var loops float64
 
-// Spin uses the CPU for d, as long as the speed of the machine is what it was at the last Calibrate. It never yields.
+// Spin uses the CPU for d, as long as the speed of the machine is what it was at the last
+// Calibrate. It never yields.
 func Spin(d time.Duration) { work(int(float64(d) * loops)) }
 
 // work is never inlined: each copy of the loop could be aligned, and so be fast, in its own way.
@@ -27,7 +29,8 @@ func Calibrate() { loops = 1 / perLoop() }
 // spun returns how long a nanosecond of Spin takes now, in nanoseconds of CPU.
 func spun() float64 { return perLoop() * loops }
 
-// perLoop returns what an iteration takes of the CPU, in nanoseconds: the least of several tries, since interrupts count as ours.
+// perLoop returns what an iteration takes of the CPU, in nanoseconds: the least of several tries,
+// since interrupts count as ours.
 func perLoop() float64 {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

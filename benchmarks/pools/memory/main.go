@@ -1,5 +1,6 @@
-// Command memory compares what worker pools take of memory for a million tasks that sleep 10 ms on 10 000 workers. Each runs in a
-// process of its own, in random order, and the peak of its resident memory counts, less what the process had at its start.
+// Command memory compares what worker pools take of memory for a million tasks that sleep 10 ms on
+// 10 000 workers. Each runs in a process of its own, in random order, and the peak of its resident
+// memory counts, less what the process had at its start.
 //
 //	go run ./pools/memory            # from benchmarks/
 //	go run ./pools/memory -rounds 9

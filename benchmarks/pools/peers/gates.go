@@ -44,8 +44,8 @@ func LenderGate(p Lender) harness.Gate {
 	}
 }
 
-// SubmitGate is the gate of a pool of one worker and a queue of one task, both taken: Acquire submits one more, and Release ends
-// the task that runs.
+// SubmitGate is the gate of a pool of one worker and a queue of one task, both taken: Acquire
+// submits one more, and Release ends the task that runs.
 func SubmitGate(submit func(context.Context, Task) error, stop func()) harness.Gate {
 	end := make(chan struct{})
 	task := NewTask(func() { <-end })

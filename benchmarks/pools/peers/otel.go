@@ -11,8 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// otelWorkers is our pool without its telemetry, which is added as it usually is: by synchronous instruments of OpenTelemetry, with
-// attribute sets built once.
+// otelWorkers is our pool without its telemetry, which is added as it usually is: by synchronous
+// instruments of OpenTelemetry, with attribute sets built once.
 type otelWorkers struct {
 	pool      Workers
 	provider  *sdkmetric.MeterProvider
@@ -46,7 +46,9 @@ func OurOTel(n int) Workers {
 		must(err)
 	}
 	set := func(outcome string) metric.MeasurementOption {
-		return metric.WithAttributeSet(attribute.NewSet(attribute.String("pool.name", "ours"), attribute.String("outcome", outcome)))
+		return metric.WithAttributeSet(
+			attribute.NewSet(attribute.String("pool.name", "ours"), attribute.String("outcome", outcome)),
+		)
 	}
 	w.plain, w.acquired, w.ok, w.failed = set(""), set("acquired"), set("ok"), set("error")
 	return Workers{w.submit, w.stop}

@@ -13,7 +13,8 @@ import (
 
 // This file has every call by which the benchmarks make a pool of ours.
 
-// OurOrder is the order in which our pools serve requests that wait, as the rows of overtaken requests show it.
+// OurOrder is the order in which our pools serve requests that wait, as the rows of overtaken
+// requests show it.
 const OurOrder = "strict FIFO"
 
 // names makes the names of pools that live at the same time.
@@ -49,7 +50,8 @@ func OurGroups(opts ...instrument.Option) *pools.Groups {
 	return g
 }
 
-// MemoryBudget makes our budget of bytes, for tasks of at most task bytes, where available does not change.
+// MemoryBudget makes our budget of bytes, for tasks of at most task bytes, where available does not
+// change.
 func MemoryBudget(task, available int64, opts ...instrument.Option) *pools.MemoryBudget {
 	b, err := pools.NewMemoryBudget(name(), task, pools.MemoryConfig{
 		Available: func() (int64, bool) { return available, true },
@@ -58,7 +60,8 @@ func MemoryBudget(task, available int64, opts ...instrument.Option) *pools.Memor
 	return b
 }
 
-// Producer opens a Producer, as programs that report have one, and returns what reads all pools and what closes it.
+// Producer opens a Producer, as programs that report have one, and returns what reads all pools and
+// what closes it.
 func Producer() (collect, stop func()) {
 	p := producer.New()
 	return func() {

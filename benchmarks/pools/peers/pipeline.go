@@ -17,8 +17,8 @@ type Goer interface {
 // items is how many go through a pipeline, so that many pipelines are made.
 const items = 1000
 
-// Pipeline is a subject whose operation is one item that goes from one task to another over an unbuffered channel. Each pipeline is
-// a group of its own, as those of a request are.
+// Pipeline is a subject whose operation is one item that goes from one task to another over an
+// unbuffered channel. Each pipeline is a group of its own, as those of a request are.
 func Pipeline(name string, open func() (newGroup func() Goer, stop func())) harness.Subject {
 	return harness.Subject{Name: name, Order: "none", New: func() (func(int), func()) {
 		newGroup, stop := open()

@@ -158,7 +158,10 @@ func CommonsPool(size int) Lender {
 	construct := func(context.Context) (any, error) { return new(Resource), nil }
 	config := commons.NewDefaultPoolConfig()
 	config.MaxTotal, config.MaxIdle = size, size
-	return commonsPool{commons.NewObjectPool(context.Background(), commons.NewPooledObjectFactorySimple(construct), config), size}
+	return commonsPool{
+		commons.NewObjectPool(context.Background(), commons.NewPooledObjectFactorySimple(construct), config),
+		size,
+	}
 }
 
 // Fill implements [Lender].

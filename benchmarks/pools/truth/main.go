@@ -1,5 +1,6 @@
-// Command truth compares what pools report of the time that their slots were used with what the benchmark itself measured, and
-// counts how often a long use among many short ones is missing from the histogram. It fails where a bar is missed.
+// Command truth compares what pools report of the time that their slots were used with what the
+// benchmark itself measured, and counts how often a long use among many short ones is missing from
+// the histogram. It fails where a bar is missed.
 //
 //	go run ./pools/truth            # from benchmarks/
 //	go run ./pools/truth -run 10s   # some of it
@@ -70,7 +71,8 @@ type result struct {
 	met                     bool
 }
 
-// loads are below and above 100,000 uses a second, and such that the next use says little about the one before.
+// loads are below and above 100,000 uses a second, and such that the next use says little about the
+// one before.
 var loads = []struct {
 	name   string
 	load   load
@@ -96,10 +98,19 @@ func cases(rounds int) []check {
 	var all []check
 	for _, p := range subjects {
 		for _, l := range loads {
-			all = append(all, check{p.kind + ", " + l.name, func() result { return useTime(p.open, l.load, l.round, l.within) }})
+			all = append(
+				all,
+				check{p.kind + ", " + l.name, func() result { return useTime(p.open, l.load, l.round, l.within) }},
+			)
 		}
 		if p.histogram {
-			all = append(all, check{p.kind + ", one use of 20 ms among 20,000 short ones", func() result { return longUse(p.open, rounds) }})
+			all = append(
+				all,
+				check{
+					p.kind + ", one use of 20 ms among 20,000 short ones",
+					func() result { return longUse(p.open, rounds) },
+				},
+			)
 		}
 	}
 	return all

@@ -90,8 +90,8 @@ func off(v, least, most float64) float64 {
 	return 0
 }
 
-// longUse looks for one use of 20 ms among 20,000 short ones on one slot, in many pools. The long one sleeps, so that the pools
-// take little of the CPU.
+// longUse looks for one use of 20 ms among 20,000 short ones on one slot, in many pools. The long
+// one sleeps, so that the pools take little of the CPU.
 func longUse(open func(int) subject, rounds int) result {
 	const short, long = 20_000, 20 * time.Millisecond
 	inHistogram, counted, possible := 0, 0, 0
@@ -123,8 +123,13 @@ func longUse(open func(int) subject, rounds int) result {
 	}
 	return result{
 		measured: fmt.Sprintf("%d of %d", rounds, rounds),
-		reported: fmt.Sprintf("%d in the histogram, %d in use.time, %d not above slots × time", inHistogram, counted, possible),
-		bar:      "all",
-		met:      inHistogram == rounds && counted == rounds && possible == rounds,
+		reported: fmt.Sprintf(
+			"%d in the histogram, %d in use.time, %d not above slots × time",
+			inHistogram,
+			counted,
+			possible,
+		),
+		bar: "all",
+		met: inHistogram == rounds && counted == rounds && possible == rounds,
 	}
 }

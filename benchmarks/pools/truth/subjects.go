@@ -10,7 +10,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// subject is a pool whose slots are used, and which reports for how long. All callers of use have returned before finish is called.
+// subject is a pool whose slots are used, and which reports for how long. All callers of use have
+// returned before finish is called.
 type subject struct {
 	use    func(held func())
 	await  func(held func()) // is use, and returns when that has ended
@@ -20,7 +21,8 @@ type subject struct {
 	truth  *truth
 }
 
-// truth is how long slots were used, between a lower and an upper bound that the clock gave on both sides of each change.
+// truth is how long slots were used, between a lower and an upper bound that the clock gave on both
+// sides of each change.
 type truth struct{ least, most atomic.Int64 }
 
 // inside is held, and its length is the lower bound.
@@ -100,7 +102,8 @@ func openWorkers(slots int) subject {
 			t.around(func() { t.inside(held) })
 		})
 	}
-	// A slot may count as used from when a task has it, even if the worker is not running yet: the upper bound includes that.
+	// A slot may count as used from when a task has it, even if the worker is not running yet: the
+	// upper bound includes that.
 	await := func(held func()) {
 		t.around(func() {
 			ended := make(chan struct{})

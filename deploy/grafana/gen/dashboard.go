@@ -13,8 +13,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/promql"
 )
 
-// The labels by which a dashboard selects. Those of Kubernetes are resource attributes, which exist where they are promoted
-// (docs/route.md), and instance only where a program says its service.instance.id. All is ".*", which selects series without the label too.
+// The labels by which a dashboard selects. Those of Kubernetes are resource attributes, which exist
+// where they are promoted (docs/route.md), and instance only where a program says its
+// service.instance.id. All is ".*", which selects series without the label too.
 var (
 	clusterLabel   = promql.Label(semconv.K8SClusterNameKey)
 	namespaceLabel = promql.Label(semconv.K8SNamespaceNameKey)
@@ -28,8 +29,8 @@ const (
 	jobLabel      = "job"
 	instanceLabel = "instance"
 
-	// podSuffix is what a workload's controller appends to its name for a pod's: a hash, a random part or a number. Their random letters
-	// have no vowels.
+	// podSuffix is what a workload's controller appends to its name for a pod's: a hash, a random
+	// part or a number. Their random letters have no vowels.
 	podSuffix = "(-[^aeiou-]{5,10}|-[0-9]+){0,2}"
 )
 
@@ -46,10 +47,23 @@ type row struct {
 	panels []panel
 }
 
-// newDashboard returns a dashboard with links to the others. Its variables have the labels of the metric.
-func newDashboard(uid, title, help, of string, rows []row, more ...*dashboard.QueryVariableBuilder) dashboard.Dashboard {
-	b := dashboard.NewDashboardBuilder(title).Uid(uid).Description(help).Tags([]string{"poolgauge"}).Readonly().Version(1).
-		Tooltip(dashboard.DashboardCursorSyncCrosshair).Refresh("30s").Time("now-1h", "now").Timezone("browser").
+// newDashboard returns a dashboard with links to the others. Its variables have the labels of the
+// metric.
+func newDashboard(
+	uid, title, help, of string,
+	rows []row,
+	more ...*dashboard.QueryVariableBuilder,
+) dashboard.Dashboard {
+	b := dashboard.NewDashboardBuilder(title).
+		Uid(uid).
+		Description(help).
+		Tags([]string{"poolgauge"}).
+		Readonly().
+		Version(1).
+		Tooltip(dashboard.DashboardCursorSyncCrosshair).
+		Refresh("30s").
+		Time("now-1h", "now").
+		Timezone("browser").
 		WithVariable(dashboard.NewDatasourceVariableBuilder("datasource").Label("Data source").Type("prometheus").Current(chosen("default", "default")))
 	for _, v := range append(variables(of), more...) {
 		b.WithVariable(v)
@@ -70,7 +84,8 @@ func newDashboard(uid, title, help, of string, rows []row, more ...*dashboard.Qu
 	return must(b.Build())
 }
 
-// variables are those of every dashboard. Their options are the labels of the metric, each narrowed by the variables before it.
+// variables are those of every dashboard. Their options are the labels of the metric, each narrowed
+// by the variables before it.
 func variables(of string) []*dashboard.QueryVariableBuilder {
 	inCluster := clusterLabel + `=~"$cluster"`
 	inNamespace := inCluster + `,` + namespaceLabel + `=~"$namespace"`
@@ -79,14 +94,20 @@ func variables(of string) []*dashboard.QueryVariableBuilder {
 	return []*dashboard.QueryVariableBuilder{
 		choice("cluster", "Cluster", of, clusterLabel),
 		choice("namespace", "Namespace", of+`{`+inCluster+`}`, namespaceLabel),
-		choice("workload", "Workload", of+`{`+inNamespace+`,`+podLabel+`!=""}`, podLabel).Regex("/^(.+?)" + podSuffix + "$/"),
+		choice(
+			"workload",
+			"Workload",
+			of+`{`+inNamespace+`,`+podLabel+`!=""}`,
+			podLabel,
+		).Regex("/^(.+?)" + podSuffix + "$/"),
 		choice("pod", "Pod", of+`{`+inWorkload+`}`, podLabel),
 		choice("job", "Service", of+`{`+inPod+`}`, jobLabel),
 		choice("instance", "Instance", of+`{`+inPod+`,`+jobLabel+`=~"$job"}`, instanceLabel),
 	}
 }
 
-// choice is a variable with the values that the label has on the series, of which several may be chosen, and all are by default.
+// choice is a variable with the values that the label has on the series, of which several may be
+// chosen, and all are by default.
 func choice(name, label, series, of string) *dashboard.QueryVariableBuilder {
 	q := "label_values(" + series + ", " + of + ")"
 	return dashboard.NewQueryVariableBuilder(name).Label(label).Datasource(source).Definition(q).
@@ -97,7 +118,11 @@ func choice(name, label, series, of string) *dashboard.QueryVariableBuilder {
 
 func chosen(text, value string) dashboard.VariableOption {
 	return dashboard.VariableOption{
-		Selected: cog.ToPtr(true), Text: dashboard.StringOrArrayOfString{String: &text}, Value: dashboard.StringOrArrayOfString{String: &value},
+		Selected: cog.ToPtr(
+			true,
+		),
+		Text:  dashboard.StringOrArrayOfString{String: &text},
+		Value: dashboard.StringOrArrayOfString{String: &value},
 	}
 }
 
@@ -108,14 +133,20 @@ const (
 	fleetUID = "poolgauge-fleet"
 )
 
-// links are those from one dashboard to the others. The service of a pool is not the sidecar that sees its host, so that only Kubernetes'
-// variables go along.
+// links are those from one dashboard to the others. The service of a pool is not the sidecar that
+// sees its host, so that only Kubernetes' variables go along.
 func links(from string) []*dashboard.DashboardLinkBuilder {
 	var list []*dashboard.DashboardLinkBuilder
 	for _, to := range []struct{ uid, title string }{{poolsUID, "Pools"}, {hostUID, "Host and container"}, {fleetUID, "Fleet"}} {
 		if to.uid != from {
-			list = append(list, dashboard.NewDashboardLinkBuilder(to.title).Type(dashboard.DashboardLinkTypeLink).Icon("dashboard").KeepTime(true).
-				Url("/d/"+to.uid+"?"+carried))
+			list = append(
+				list,
+				dashboard.NewDashboardLinkBuilder(to.title).
+					Type(dashboard.DashboardLinkTypeLink).
+					Icon("dashboard").
+					KeepTime(true).
+					Url("/d/"+to.uid+"?"+carried),
+			)
 		}
 	}
 	return list

@@ -11,7 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/promql"
 )
 
-// Over a fleet a pool is one of one instance: the sum over a service would hide the one that is stuck.
+// Over a fleet a pool is one of one instance: the sum over a service would hide the one that is
+// stuck.
 var (
 	byPlace        = []string{clusterLabel, namespaceLabel, podLabel, jobLabel, instanceLabel}
 	byPlaceAndPool = append(append([]string(nil), byPlace...), poolLabel, kindLabel)
@@ -24,7 +25,9 @@ const worst = 15
 func top(expr string) string { return fmt.Sprintf("topk(%d, %s)", worst, expr) }
 
 func fleet() dashboard.Dashboard {
-	return newDashboard(fleetUID, "poolgauge / Fleet",
+	return newDashboard(
+		fleetUID,
+		"poolgauge / Fleet",
 		"The worst pools of a cluster, the containers that are throttled or short of memory, and how the sidecars fare.",
 		promql.Name(catalog.ProcessCPUTime),
 		[]row{
@@ -32,7 +35,8 @@ func fleet() dashboard.Dashboard {
 			{"The worst", []panel{worstPools(), worstContainers()}},
 			{"Sidecars: what becomes of the points", relayPanels()},
 			{"Sidecars: what they cost", costPanels()},
-		})
+		},
+	)
 }
 
 func fleetFigures() []panel {
@@ -41,17 +45,56 @@ func fleetFigures() []panel {
 		return c
 	}
 	return []panel{
-		small(chart{title: "Pools", unit: "short", help: "Pools that report, each of each instance.", none: "no app reports yet"}).
+		small(
+			chart{
+				title: "Pools",
+				unit:  "short",
+				help:  "Pools that report, each of each instance.",
+				none:  "no app reports yet",
+			},
+		).
 			figure(query{"count(" + promql.Aggregate("group", byPlaceAndPool, inScope.Value(catalog.PoolUsage)) + ")", ""}),
-		small(chart{title: "Pools nearly full", unit: "short", limits: steps(1, 5), none: "no app reports yet", help: "Pools of which more than 80 % is in use."}).
+		small(
+			chart{
+				title:  "Pools nearly full",
+				unit:   "short",
+				limits: steps(1, 5),
+				none:   "no app reports yet",
+				help:   "Pools of which more than 80 % is in use.",
+			},
+		).
 			figure(query{"sum(" + "(" + utilisation(inScope, byPlaceAndPool) + ") > bool 0.8)", ""}),
-		small(chart{title: "Throttled groups", unit: "short", limits: steps(1, 5), sparse: []*catalog.Metric{catalog.CgroupCPUPeriods}, help: "Control groups that were stopped in more than one of ten periods."}).
+		small(
+			chart{
+				title:  "Throttled groups",
+				unit:   "short",
+				limits: steps(1, 5),
+				sparse: []*catalog.Metric{catalog.CgroupCPUPeriods},
+				help:   "Control groups that were stopped in more than one of ten periods.",
+			},
+		).
 			figure(query{"sum(" + throttled(inScope, byPlaceOfGroup) + " > bool 0.1)", ""}),
-		small(chart{title: "OOM kills", unit: "short", limits: steps(0.5, 1), none: "no control group is visible", help: "Processes that the kernel killed for memory in the interval."}).
+		small(
+			chart{
+				title:  "OOM kills",
+				unit:   "short",
+				limits: steps(0.5, 1),
+				none:   "no control group is visible",
+				help:   "Processes that the kernel killed for memory in the interval.",
+			},
+		).
 			figure(query{"sum(" + inScope.Increase(catalog.CgroupMemoryEvents, promql.Is(catalog.CgroupEventKey, "oom_kill")) + ")", ""}),
 		small(chart{title: "Sidecars", unit: "short", help: "Sidecars that report."}).
 			figure(query{"count(" + promql.Aggregate("group", byPlace, inScope.Value(catalog.SourceSuccess)) + ")", ""}),
-		small(chart{title: "Upstream refuses", unit: "short", limits: steps(0.5, 1), sparse: []*catalog.Metric{catalog.UpstreamAvailable}, help: "Lanes of sidecars (a signal of the app, or own points) that the upstream does not accept. Points wait, and are sent again."}).
+		small(
+			chart{
+				title:  "Upstream refuses",
+				unit:   "short",
+				limits: steps(0.5, 1),
+				sparse: []*catalog.Metric{catalog.UpstreamAvailable},
+				help:   "Lanes of sidecars (a signal of the app, or own points) that the upstream does not accept. Points wait, and are sent again.",
+			},
+		).
 			figure(query{"sum(" + inScope.Value(catalog.UpstreamAvailable) + " == bool 0)", ""}),
 	}
 }
@@ -72,17 +115,38 @@ func worstPools() panel {
 	}, []column{
 		{"Utilisation", top(utilisation(inScope, byPlaceAndPool)), "percentunit", steps(0.8, 0.95), true},
 		{"Waiting", top(promql.Sum(byPlaceAndPool, inScope.Value(catalog.PoolPending))), "short", steps(1, 10), false},
-		{"Oldest wait", top(promql.Aggregate("max", byPlaceAndPool, inScope.Value(catalog.PoolPendingAge))), "s", steps(10, 60), false},
-		{"Wait, p99", top("(" + inScope.Quantile(0.99, byPlaceAndPool, catalog.PoolWaitDuration) + ")"), "s", steps(0.1, 1), false},
-		{"Not served", top(promql.Sum(byPlaceAndPool, inScope.Rate(catalog.PoolRequests, unserved))), "reqps", steps(0.001, 1), false},
+		{
+			"Oldest wait",
+			top(promql.Aggregate("max", byPlaceAndPool, inScope.Value(catalog.PoolPendingAge))),
+			"s",
+			steps(10, 60),
+			false,
+		},
+		{
+			"Wait, p99",
+			top("(" + inScope.Quantile(0.99, byPlaceAndPool, catalog.PoolWaitDuration) + ")"),
+			"s",
+			steps(0.1, 1),
+			false,
+		},
+		{
+			"Not served",
+			top(promql.Sum(byPlaceAndPool, inScope.Rate(catalog.PoolRequests, unserved))),
+			"reqps",
+			steps(0.001, 1),
+			false,
+		},
 	})
 }
 
 func worstContainers() panel {
 	here := map[string]string{"instance": "Instance"}
 	return chart{
-		title: "Control groups by throttling and memory", width: 24, height: 9, none: "no control group has a limit",
-		help: "Containers and their ancestors, the most throttled first. Click an instance for its host and containers.",
+		title:  "Control groups by throttling and memory",
+		width:  24,
+		height: 9,
+		none:   "no control group has a limit",
+		help:   "Containers and their ancestors, the most throttled first. Click an instance for its host and containers.",
 	}.table([]label{
 		{"Instance", instanceLabel, to("Its host and containers", hostUID, here)},
 		{"Control group", pathLabel, nil},
@@ -94,7 +158,13 @@ func worstContainers() panel {
 		{"Throttled", top(throttled(inScope, byPlaceOfGroup)), "percentunit", steps(0.1, 0.5), true},
 		{"CPUs used", top("(" + cpus(inScope, byPlaceOfGroup) + ")"), "short", nil, false},
 		{"Quota", top(promql.Sum(byPlaceOfGroup, inScope.Value(catalog.CgroupCPULimit))), "short", nil, false},
-		{"Memory against limit", top("(" + memoryShare(inScope, byPlaceOfGroup) + ")"), "percentunit", steps(0.8, 0.95), true},
+		{
+			"Memory against limit",
+			top("(" + memoryShare(inScope, byPlaceOfGroup) + ")"),
+			"percentunit",
+			steps(0.8, 0.95),
+			true,
+		},
 	})
 }
 
@@ -104,28 +174,64 @@ func relayPanels() []panel {
 	loss := []string{"rejected", "dropped", "refused"}
 	return []panel{
 		chart{
-			title: "Points", unit: "cps", width: 8, height: 8,
-			help: "Points a second by what became of them. In an outage sent falls behind accepted, and the queue grows.",
+			title:  "Points",
+			unit:   "cps",
+			width:  8,
+			height: 8,
+			help:   "Points a second by what became of them. In an outage sent falls behind accepted, and the queue grows.",
 		}.lines(query{promql.Sum(outcome, inScope.Rate(catalog.RelayPoints, promql.Not(catalog.PointOutcomeKey, loss...))), legend}),
 		chart{
-			title: "Points lost", unit: "cps", width: 8, height: 8, limits: steps(0.001, 1), none: "none lost",
-			help: "rejected: by the upstream, for good. dropped: the queue was full or damaged. refused: never accepted, the app may send them again.",
+			title:  "Points lost",
+			unit:   "cps",
+			width:  8,
+			height: 8,
+			limits: steps(0.001, 1),
+			none:   "none lost",
+			help:   "rejected: by the upstream, for good. dropped: the queue was full or damaged. refused: never accepted, the app may send them again.",
 		}.lines(query{
-			promql.Sum(promql.Labels(catalog.PointOutcomeKey, catalog.PointReasonKey), inScope.Rate(catalog.RelayPoints, promql.Is(catalog.PointOutcomeKey, loss...))),
+			promql.Sum(
+				promql.Labels(catalog.PointOutcomeKey, catalog.PointReasonKey),
+				inScope.Rate(catalog.RelayPoints, promql.Is(catalog.PointOutcomeKey, loss...)),
+			),
 			legend + " {{" + promql.Label(catalog.PointReasonKey) + "}}",
 		}),
 		chart{
-			title: "Queue against its limit", unit: "percentunit", width: 8, height: 8, top: cog.ToPtr(1.0), limits: steps(0.5, 0.9),
-			help: "Size of what waits for the upstream, over the size at which the oldest goes.",
+			title:  "Queue against its limit",
+			unit:   "percentunit",
+			width:  8,
+			height: 8,
+			top:    cog.ToPtr(1.0),
+			limits: steps(0.5, 0.9),
+			help:   "Size of what waits for the upstream, over the size at which the oldest goes.",
 		}.lines(query{
-			top(share(promql.Sum(byPlace, inScope.Value(catalog.RelayQueueUsage)), promql.Sum(byPlace, inScope.Value(catalog.RelayQueueLimit)))), "{{instance}}",
+			top(
+				share(
+					promql.Sum(byPlace, inScope.Value(catalog.RelayQueueUsage)),
+					promql.Sum(byPlace, inScope.Value(catalog.RelayQueueLimit)),
+				),
+			),
+			"{{instance}}",
 		}),
 		chart{
-			title: "Oldest point queued", unit: "s", width: 8, height: 8, limits: steps(60, 600), sparse: []*catalog.Metric{catalog.RelayQueueAge},
-			help: "How long the oldest point has waited for the upstream: how far behind the dashboards are.",
+			title:  "Oldest point queued",
+			unit:   "s",
+			width:  8,
+			height: 8,
+			limits: steps(60, 600),
+			sparse: []*catalog.Metric{catalog.RelayQueueAge},
+			help:   "How long the oldest point has waited for the upstream: how far behind the dashboards are.",
 		}.lines(query{
 			// It is absent as soon as the lane is empty.
-			top(promql.Aggregate("max", byPlace, inScope.Value(catalog.RelayQueueAge)) + " and " + promql.Sum(byPlace, inScope.Value(catalog.RelayQueueUsage)) + " > 0"),
+			top(
+				promql.Aggregate(
+					"max",
+					byPlace,
+					inScope.Value(catalog.RelayQueueAge),
+				) + " and " + promql.Sum(
+					byPlace,
+					inScope.Value(catalog.RelayQueueUsage),
+				) + " > 0",
+			),
 			"{{instance}}",
 		}),
 		chart{
@@ -136,22 +242,48 @@ func relayPanels() []panel {
 			query{inScope.Quantile(0.99, nil, catalog.ExportDuration), "p99"},
 		),
 		chart{
-			title: "Values that could not be read", unit: "ops", width: 8, height: 8, limits: steps(0.001, 1), none: "every value was read",
-			help: "Files and values that a source could not read or understand; each costs only its own metric. The sidecar's log has the reason.",
+			title:  "Values that could not be read",
+			unit:   "ops",
+			width:  8,
+			height: 8,
+			limits: steps(0.001, 1),
+			none:   "every value was read",
+			help:   "Files and values that a source could not read or understand; each costs only its own metric. The sidecar's log has the reason.",
 		}.lines(query{
-			promql.Sum(promql.Labels(catalog.SourceKey), inScope.Rate(catalog.SourceErrors)), "{{" + promql.Label(catalog.SourceKey) + "}}",
+			promql.Sum(
+				promql.Labels(catalog.SourceKey),
+				inScope.Rate(catalog.SourceErrors),
+			),
+			"{{" + promql.Label(catalog.SourceKey) + "}}",
 		}),
 	}
 }
 
 func costPanels() []panel {
-	self := promql.Is(semconv.ProcessExecutableNameKey, "sidecar", "program") // the latter in an older image
+	// the latter in an older image
+	self := promql.Is(semconv.ProcessExecutableNameKey, "sidecar", "program")
 	probe := promql.Labels(catalog.ProbeNameKey)
 	return []panel{
-		chart{title: "CPU of a sidecar", unit: "percentunit", width: 8, height: 8, help: "Share of one CPU that the busiest sidecars use."}.
-			lines(query{top(promql.Sum(byPlace, inScope.Rate(catalog.ProcessCPUTime, self))), "{{instance}}"}),
-		chart{title: "Memory of a sidecar", unit: "bytes", width: 8, height: 8, help: "Resident memory of the largest sidecars."}.
-			lines(query{top(promql.Sum(byPlace, inScope.Value(catalog.ProcessMemoryUsage, self))), "{{instance}}"}),
+		chart{
+			title:  "CPU of a sidecar",
+			unit:   "percentunit",
+			width:  8,
+			height: 8,
+			help:   "Share of one CPU that the busiest sidecars use.",
+		}.
+			lines(
+				query{top(promql.Sum(byPlace, inScope.Rate(catalog.ProcessCPUTime, self))), "{{instance}}"},
+			),
+		chart{
+			title:  "Memory of a sidecar",
+			unit:   "bytes",
+			width:  8,
+			height: 8,
+			help:   "Resident memory of the largest sidecars.",
+		}.
+			lines(
+				query{top(promql.Sum(byPlace, inScope.Value(catalog.ProcessMemoryUsage, self))), "{{instance}}"},
+			),
 		chart{
 			title: "CPU of the probes", unit: "percentunit", width: 8, height: 8, none: "every probe is off",
 			help: "Share of one CPU that the probes use, on average over the sidecars. It is part of the sidecar's.",

@@ -25,8 +25,8 @@ var (
 // groupLegend is for queries that [named] has given a group.
 const groupLegend = "{{group}} ({{instance}})"
 
-// named adds a label group to series of control groups: the name of the sidecar's own container, else the last part of the path, whose long ids would
-// fill the legend.
+// named adds a label group to series of control groups: the name of the sidecar's own container,
+// else the last part of the path, whose long ids would fill the legend.
 func named(expr string) string {
 	byPath := `label_replace(` + expr + `, "group", "$1$2", "` + pathLabel + `", "(?:.*/)?([^/]{1,28})[^/]*|(/)")`
 	return `label_replace(` + byPath + `, "group", "$1", "` + nameLabel + `", "(.+)")`
@@ -37,7 +37,8 @@ const onlyOwn = " Without shareProcessNamespace in the pod it is the sidecar's o
 
 const hostLabel = "host"
 
-// perHost takes what each sidecar of a node sees of it once, by labels. The host is its k8s.node.name, or else the instance.
+// perHost takes what each sidecar of a node sees of it once, by labels. The host is its
+// k8s.node.name, or else the instance.
 func perHost(by []string, expr string) string {
 	each := promql.Sum(slices.Concat([]string{clusterLabel, nodeLabel, instanceLabel}, by), expr)
 	for _, label := range []string{instanceLabel, nodeLabel} {
@@ -50,7 +51,10 @@ func perHost(by []string, expr string) string {
 func share(a, b string) string { return a + " / " + b }
 
 func throttled(q promql.Queries, by []string) string {
-	return share(promql.Sum(by, q.Rate(catalog.CgroupCPUThrottledPeriods)), promql.Sum(by, q.Rate(catalog.CgroupCPUPeriods)))
+	return share(
+		promql.Sum(by, q.Rate(catalog.CgroupCPUThrottledPeriods)),
+		promql.Sum(by, q.Rate(catalog.CgroupCPUPeriods)),
+	)
 }
 
 // cpus are the CPUs that containers and their ancestors use; the former have the conventions' name.
@@ -59,7 +63,13 @@ func cpus(q promql.Queries, by []string) string {
 }
 
 func workingSet(q promql.Queries, by []string) string {
-	return promql.Sum(by, q.Value(catalog.ContainerMemoryWorkingSet)) + " or " + promql.Sum(by, q.Value(catalog.CgroupMemoryWorkingSet))
+	return promql.Sum(
+		by,
+		q.Value(catalog.ContainerMemoryWorkingSet),
+	) + " or " + promql.Sum(
+		by,
+		q.Value(catalog.CgroupMemoryWorkingSet),
+	)
 }
 
 func memoryShare(q promql.Queries, by []string) string {
@@ -67,7 +77,9 @@ func memoryShare(q promql.Queries, by []string) string {
 }
 
 func host() dashboard.Dashboard {
-	return newDashboard(hostUID, "poolgauge / Host and container",
+	return newDashboard(
+		hostUID,
+		"poolgauge / Host and container",
 		"What the machine does to the program: quotas and throttling, pressure, memory against its limit, and probes that measure CPU and disk right now.",
 		promql.Name(catalog.ProcessCPUTime),
 		[]row{
@@ -77,41 +89,73 @@ func host() dashboard.Dashboard {
 			{"Probes", append(cpuProbes(), otherProbes()...)},
 			{"Processes", processPanels()},
 			{"Host", hostPanels()},
-		})
+		},
+	)
 }
 
 func containerPanels() []panel {
 	return []panel{
 		chart{
-			title: "CPU used", unit: "short", width: 8, height: 8, none: "no control group is visible",
+			title:  "CPU used",
+			unit:   "short",
+			width:  8,
+			height: 8,
+			none:   "no control group is visible",
 			help:   "CPUs that a container, or an ancestor with all below it, uses. Dashed: its quota, if it has one." + onlyOwn,
-			bounds: []query{{named(promql.Sum(byGroup, inScope.Value(catalog.CgroupCPULimit))), "quota of " + groupLegend}},
+			bounds: []query{
+				{named(promql.Sum(byGroup, inScope.Value(catalog.CgroupCPULimit))), "quota of " + groupLegend},
+			},
 		}.lines(
 			query{named(cpus(inScope, byGroup)), groupLegend},
 		),
 		chart{
-			title: "Throttled", unit: "percentunit", width: 8, height: 8, top: cog.ToPtr(1.0), limits: steps(0.1, 0.5),
+			title:  "Throttled",
+			unit:   "percentunit",
+			width:  8,
+			height: 8,
+			top:    cog.ToPtr(1.0),
+			limits: steps(0.1, 0.5),
 			sparse: []*catalog.Metric{catalog.CgroupCPUPeriods},
 			help:   "Share of the quota periods in which the group was stopped, the honest measure of throttling. An ancestor throttles all below it." + onlyOwn,
 		}.lines(query{named(throttled(inScope, byGroup)), groupLegend}),
 		chart{
-			title: "Stopped by the quota", unit: "short", width: 8, height: 8, sparse: []*catalog.Metric{catalog.CgroupCPUThrottledTime},
-			help: "Seconds a second for which the group was stopped, added up over CPUs: may exceed 1.",
+			title:  "Stopped by the quota",
+			unit:   "short",
+			width:  8,
+			height: 8,
+			sparse: []*catalog.Metric{catalog.CgroupCPUThrottledTime},
+			help:   "Seconds a second for which the group was stopped, added up over CPUs: may exceed 1.",
 		}.lines(query{named(promql.Sum(byGroup, inScope.Rate(catalog.CgroupCPUThrottledTime))), groupLegend}),
 		chart{
-			title: "Memory", unit: "bytes", width: 8, height: 8, none: "no control group is visible",
+			title:  "Memory",
+			unit:   "bytes",
+			width:  8,
+			height: 8,
+			none:   "no control group is visible",
 			help:   "Working set: what the kubelet evicts by. The limit is where the kernel kills." + onlyOwn,
-			bounds: []query{{named(promql.Sum(byGroup, inScope.Value(catalog.CgroupMemoryLimit))), "limit of " + groupLegend}},
+			bounds: []query{
+				{named(promql.Sum(byGroup, inScope.Value(catalog.CgroupMemoryLimit))), "limit of " + groupLegend},
+			},
 		}.lines(
 			query{named(workingSet(inScope, byGroup)), groupLegend},
 		),
 		chart{
-			title: "Memory against the limit", unit: "percentunit", width: 8, height: 8, top: cog.ToPtr(1.0), limits: steps(0.8, 0.95),
-			none: "no memory limit", help: "Working set over the memory limit.",
+			title:  "Memory against the limit",
+			unit:   "percentunit",
+			width:  8,
+			height: 8,
+			top:    cog.ToPtr(1.0),
+			limits: steps(0.8, 0.95),
+			none:   "no memory limit",
+			help:   "Working set over the memory limit.",
 		}.lines(query{named(memoryShare(inScope, byGroup)), groupLegend}),
 		chart{
-			title: "Memory events", unit: "short", width: 8, height: 8, none: "no control group is visible",
-			help: "Times in the interval that the group met its limits: max, it had to reclaim; oom_kill, a process was killed.",
+			title:  "Memory events",
+			unit:   "short",
+			width:  8,
+			height: 8,
+			none:   "no control group is visible",
+			help:   "Times in the interval that the group met its limits: max, it had to reclaim; oom_kill, a process was killed.",
 		}.lines(query{
 			promql.Sum(promql.Labels(catalog.CgroupEventKey), inScope.Increase(catalog.CgroupMemoryEvents)),
 			"{{" + promql.Label(catalog.CgroupEventKey) + "}}",
@@ -124,18 +168,31 @@ func volumePanels() []panel {
 	used := func(m *catalog.Metric) query {
 		of := func(matcher promql.Matcher) string { return perHost(volume, inScope.Value(m, matcher)) }
 		return query{
-			share(of(promql.Is(semconv.SystemFilesystemStateKey, "used")), of(promql.Is(semconv.SystemFilesystemStateKey, "used", "free"))),
+			share(
+				of(promql.Is(semconv.SystemFilesystemStateKey, "used")),
+				of(promql.Is(semconv.SystemFilesystemStateKey, "used", "free")),
+			),
 			"{{" + volume[0] + "}} of {{host}}",
 		}
 	}
 	return []panel{
 		chart{
-			title: "Space used", unit: "percentunit", width: 12, height: 8, top: cog.ToPtr(1.0), limits: steps(0.9, 0.97),
+			title:  "Space used",
+			unit:   "percentunit",
+			width:  12,
+			height: 8,
+			top:    cog.ToPtr(1.0),
+			limits: steps(0.9, 0.97),
 			sparse: []*catalog.Metric{catalog.SystemFilesystemUsage},
 			help:   "Share of the space of a file system that is used, of what all may use, as df has it. Volumes on one disk fill together.",
 		}.lines(used(catalog.SystemFilesystemUsage)),
 		chart{
-			title: "Inodes used", unit: "percentunit", width: 12, height: 8, top: cog.ToPtr(1.0), limits: steps(0.9, 0.97),
+			title:  "Inodes used",
+			unit:   "percentunit",
+			width:  12,
+			height: 8,
+			top:    cog.ToPtr(1.0),
+			limits: steps(0.9, 0.97),
 			sparse: []*catalog.Metric{catalog.FilesystemInodes},
 			help:   "Share of the inodes that are used. Without a free one no file can be made, however much space there is.",
 		}.lines(used(catalog.FilesystemInodes)),
@@ -154,8 +211,12 @@ func pressurePanels() []panel {
 				promql.Is(catalog.PressureKindKey, "some"), promql.Is(catalog.PressureScopeKey, scope))
 		}
 		panels = append(panels, chart{
-			title: r.title, unit: "percentunit", width: 8, height: 8, sparse: []*catalog.Metric{catalog.PressureStallTime},
-			help: r.help + " Of the host, and of the worst of the control groups.",
+			title:  r.title,
+			unit:   "percentunit",
+			width:  8,
+			height: 8,
+			sparse: []*catalog.Metric{catalog.PressureStallTime},
+			help:   r.help + " Of the host, and of the worst of the control groups.",
 		}.lines(
 			query{perHost(nil, stalls("host")), "host {{host}}"},
 			query{promql.Aggregate("max", byInstance, stalls("cgroup")), "cgroup ({{instance}})"},
@@ -175,17 +236,31 @@ func quantiles(m *catalog.Metric, name string, matchers ...promql.Matcher) []que
 func cpuProbes() []panel {
 	return []panel{
 		chart{
-			title: "CPU stretch", unit: "none", width: 8, height: 8, limits: steps(1.5, 3), none: "the CPU probe is off",
-			help: "Wall time over CPU time of a thread that computes for 5 ms: 1 on an idle core, 2 when half the time went to others.",
+			title:  "CPU stretch",
+			unit:   "none",
+			width:  8,
+			height: 8,
+			limits: steps(1.5, 3),
+			none:   "the CPU probe is off",
+			help:   "Wall time over CPU time of a thread that computes for 5 ms: 1 on an idle core, 2 when half the time went to others.",
 		}.lines(quantiles(catalog.ProbeCPUStretch, "")...),
 		chart{
 			title: "Run delay", unit: "s", width: 8, height: 8, sparse: []*catalog.Metric{catalog.ProbeCPURunDelay},
 			help: "How long the probe's thread was ready and waited for a CPU, in a run of 5 ms.",
 		}.lines(quantiles(catalog.ProbeCPURunDelay, "")...),
 		chart{
-			title: "CPUs to be had at once", unit: "short", width: 8, height: 8, none: "the parallelism probe is off",
+			title:  "CPUs to be had at once",
+			unit:   "short",
+			width:  8,
+			height: 8,
+			none:   "the parallelism probe is off",
 			help:   "CPUs that a burst of threads really got, against those it asked for: what a pool of CPU-bound tasks can make use of.",
-			bounds: []query{{promql.Aggregate("max", byInstance, inScope.Value(catalog.ProbeParallelismRequested)), "asked for ({{instance}})"}},
+			bounds: []query{
+				{
+					promql.Aggregate("max", byInstance, inScope.Value(catalog.ProbeParallelismRequested)),
+					"asked for ({{instance}})",
+				},
+			},
 		}.lines(
 			query{promql.Aggregate("min", byInstance, inScope.Value(catalog.ProbeParallelism)), "got ({{instance}})"},
 		),
@@ -204,16 +279,27 @@ func otherProbes() []panel {
 	all := promql.Sum(target, inScope.Rate(catalog.ProbeRuns))
 	return []panel{
 		chart{
-			title: "Disk sync", unit: "s", width: 8, height: 8, limits: steps(0.05, 0.1), none: "the disk probe is off",
-			help: "How long the disk takes to make 4 KiB durable (fdatasync). Where a commit or a log waits for the disk, it waits for this.",
+			title:  "Disk sync",
+			unit:   "s",
+			width:  8,
+			height: 8,
+			limits: steps(0.05, 0.1),
+			none:   "the disk probe is off",
+			help:   "How long the disk takes to make 4 KiB durable (fdatasync). Where a commit or a log waits for the disk, it waits for this.",
 		}.lines(quantiles(catalog.ProbeDuration, "", phase("sync")...)...),
 		chart{
 			title: "Probes, p99", unit: "s", width: 8, height: 8, none: "every probe of a target is off",
 			help: "How long a run of a probe takes in all, from its intended start, by target.",
 		}.lines(query{inScope.Quantile(0.99, target, catalog.ProbeDuration, total), legend}),
 		chart{
-			title: "Probes that failed", unit: "percentunit", width: 8, height: 8, top: cog.ToPtr(1.0), limits: steps(0.01, 0.1), none: "every probe is off",
-			help: "Share of the runs that ended in an error: timeout, connection refused, no such name, a full disk.",
+			title:  "Probes that failed",
+			unit:   "percentunit",
+			width:  8,
+			height: 8,
+			top:    cog.ToPtr(1.0),
+			limits: steps(0.01, 0.1),
+			none:   "every probe is off",
+			help:   "Share of the runs that ended in an error: timeout, connection refused, no such name, a full disk.",
 		}.lines(query{"1 - (" + ok + " or 0 * " + all + ") / " + all, legend}),
 	}
 }
@@ -222,11 +308,23 @@ func processPanels() []panel {
 	by := append([]string{promql.Label(semconv.ProcessExecutableNameKey)}, byInstance...)
 	legend := "{{" + by[0] + "}} ({{instance}})"
 	return []panel{
-		chart{title: "CPU by process", unit: "short", width: 8, height: 8, help: "CPUs that the pod's processes use, and the sidecar itself."}.
-			areas(query{promql.Sum(by, inScope.Rate(catalog.ProcessCPUTime)), legend}),
 		chart{
-			title: "Waiting for a CPU", unit: "short", width: 8, height: 8, sparse: []*catalog.Metric{catalog.ProcessRunQueueTime},
-			help: "Threads of a process that are ready and wait for a CPU, on average. Throttling counts.",
+			title:  "CPU by process",
+			unit:   "short",
+			width:  8,
+			height: 8,
+			help:   "CPUs that the pod's processes use, and the sidecar itself.",
+		}.
+			areas(
+				query{promql.Sum(by, inScope.Rate(catalog.ProcessCPUTime)), legend},
+			),
+		chart{
+			title:  "Waiting for a CPU",
+			unit:   "short",
+			width:  8,
+			height: 8,
+			sparse: []*catalog.Metric{catalog.ProcessRunQueueTime},
+			help:   "Threads of a process that are ready and wait for a CPU, on average. Throttling counts.",
 		}.lines(query{promql.Sum(by, inScope.Rate(catalog.ProcessRunQueueTime)), legend}),
 		chart{title: "Resident memory", unit: "bytes", width: 8, height: 8, help: "Resident memory by process."}.
 			lines(query{promql.Sum(by, inScope.Value(catalog.ProcessMemoryUsage)), legend}),
@@ -239,10 +337,18 @@ func hostPanels() []panel {
 	const off = "host figures are off (--host=false)"
 	return []panel{
 		chart{
-			title: "CPU", unit: "short", width: 8, height: 8, none: off,
-			help: "CPUs by what they do, of the whole nodes, each counted once whatever the number of its sidecars. steal: the hypervisor gave them to another machine.",
+			title:  "CPU",
+			unit:   "short",
+			width:  8,
+			height: 8,
+			none:   off,
+			help:   "CPUs by what they do, of the whole nodes, each counted once whatever the number of its sidecars. steal: the hypervisor gave them to another machine.",
 		}.areas(query{
-			promql.Sum(mode, perHost(mode, inScope.Rate(catalog.SystemCPUTime, promql.Not(semconv.CPUModeKey, "idle")))), "{{" + mode[0] + "}}",
+			promql.Sum(
+				mode,
+				perHost(mode, inScope.Rate(catalog.SystemCPUTime, promql.Not(semconv.CPUModeKey, "idle"))),
+			),
+			"{{" + mode[0] + "}}",
 		}),
 		chart{
 			title: "Load", unit: "short", width: 8, height: 8, none: off,
@@ -251,7 +357,19 @@ func hostPanels() []panel {
 		}.lines(
 			query{perHost(nil, inScope.Value(catalog.SystemLoad1)), "load ({{host}})"},
 		),
-		chart{title: "Memory", unit: "bytes", width: 8, height: 8, none: off, help: "Memory of the node by state; used, free, cached and buffers add up to all of it."}.
-			areas(query{promql.Sum(state, perHost(state, inScope.Value(catalog.SystemMemoryUsage))), "{{" + state[0] + "}}"}),
+		chart{
+			title:  "Memory",
+			unit:   "bytes",
+			width:  8,
+			height: 8,
+			none:   off,
+			help:   "Memory of the node by state; used, free, cached and buffers add up to all of it.",
+		}.
+			areas(
+				query{
+					promql.Sum(state, perHost(state, inScope.Value(catalog.SystemMemoryUsage))),
+					"{{" + state[0] + "}}",
+				},
+			),
 	}
 }

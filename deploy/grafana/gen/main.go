@@ -1,7 +1,9 @@
-// Command gen writes the Grafana dashboards from the metric table. Run it by `make generate`; a test fails when a dashboard is stale.
+// Command gen writes the Grafana dashboards from the metric table. Run it by `make generate`; a
+// test fails when a dashboard is stale.
 //
-// It is a module of its own, so that Grafana's library stays out of ours. Every query is written by internal/promql from rows of the
-// table, so that a renamed metric changes the dashboards, and one that is gone stops the build.
+// It is a module of its own, so that Grafana's library stays out of ours. Every query is written by
+// internal/promql from rows of the table, so that a renamed metric changes the dashboards, and one
+// that is gone stops the build.
 package main
 
 //go:generate go run .

@@ -50,7 +50,11 @@ func steps(warn, bad float64) []dashboard.Threshold {
 }
 
 // finish gives a panel what all have in common.
-func (c chart) finish(of cog.Builder[dashboard.Panel], color dashboard.FieldColorModeId, queries ...cog.Builder[variant]) panel {
+func (c chart) finish(
+	of cog.Builder[dashboard.Panel],
+	color dashboard.FieldColorModeId,
+	queries ...cog.Builder[variant],
+) panel {
 	p := must(of.Build())
 	limits := c.limits
 	if limits == nil {
@@ -91,7 +95,12 @@ func (c chart) noValue() string {
 
 // target is the query of a panel at its index.
 func target(i int, q query, format prometheus.PromQueryFormat) *prometheus.DataqueryBuilder {
-	return prometheus.NewDataqueryBuilder().RefId(refID(i)).Datasource(source).Expr(q.expr).LegendFormat(q.legend).Format(format)
+	return prometheus.NewDataqueryBuilder().
+		RefId(refID(i)).
+		Datasource(source).
+		Expr(q.expr).
+		LegendFormat(q.legend).
+		Format(format)
 }
 
 func refID(i int) string { return string(rune('A' + i)) }
@@ -112,7 +121,10 @@ func (c chart) timeseries(opacity float64, stacked bool, queries []query) panel 
 		targets = append(targets, target(i, q, prometheus.PromQueryFormatTimeSeries).Range())
 		if i >= len(queries) {
 			of.OverrideByQuery(refID(i), []dashboard.DynamicConfigValue{
-				{Id: "custom.lineStyle", Value: common.LineStyle{Fill: cog.ToPtr(common.LineStyleFillDash), Dash: []float64{8, 6}}},
+				{
+					Id:    "custom.lineStyle",
+					Value: common.LineStyle{Fill: cog.ToPtr(common.LineStyleFillDash), Dash: []float64{8, 6}},
+				},
 				{Id: "custom.fillOpacity", Value: 0},
 			})
 		}
@@ -129,20 +141,31 @@ func (c chart) areas(queries ...query) panel { return c.timeseries(35, true, que
 // figure is a panel of one number, colored by the limits, with its course behind it.
 func (c chart) figure(q query) panel {
 	of := stat.NewPanelBuilder().
-		Orientation(common.VizOrientationAuto).GraphMode(common.BigValueGraphModeArea).ColorMode(common.BigValueColorModeValue).TextMode(common.BigValueTextModeValue).
+		Orientation(common.VizOrientationAuto).
+		GraphMode(common.BigValueGraphModeArea).
+		ColorMode(common.BigValueColorModeValue).TextMode(common.BigValueTextModeValue).
 		ReduceOptions(common.NewReduceDataOptionsBuilder().Calcs([]string{"lastNotNull"}))
-	return c.finish(of, dashboard.FieldColorModeIdThresholds, target(0, q, prometheus.PromQueryFormatTimeSeries).Range())
+	return c.finish(
+		of,
+		dashboard.FieldColorModeIdThresholds,
+		target(0, q, prometheus.PromQueryFormatTimeSeries).Range(),
+	)
 }
 
 // heat is a heatmap of a histogram's buckets over time.
 func (c chart) heat(expr string) panel {
 	of := heatmap.NewPanelBuilder().
-		CellGap(1).ShowLegend().ShowValue(common.VisibilityModeNever).FilterValues(heatmap.NewFilterValueRangeBuilder().Le(1e-9)).
+		CellGap(1).
+		ShowLegend().ShowValue(common.VisibilityModeNever).FilterValues(heatmap.NewFilterValueRangeBuilder().Le(1e-9)).
 		Color(heatmap.NewHeatmapColorOptionsBuilder().Mode(heatmap.HeatmapColorModeScheme).Scheme("Oranges").
 			Scale(heatmap.HeatmapColorScaleExponential).Exponent(0.5).Steps(64)).
 		YAxis(heatmap.NewYAxisConfigBuilder().AxisPlacement(common.AxisPlacementLeft).Unit(c.unit)).
 		Tooltip(heatmap.NewHeatmapTooltipBuilder().Mode(common.TooltipDisplayModeSingle).YHistogram(true).ShowColorScale(true))
-	return c.finish(of, dashboard.FieldColorModeIdPaletteClassic, target(0, query{expr, "{{le}}"}, prometheus.PromQueryFormatHeatmap).Range())
+	return c.finish(
+		of,
+		dashboard.FieldColorModeIdPaletteClassic,
+		target(0, query{expr, "{{le}}"}, prometheus.PromQueryFormatHeatmap).Range(),
+	)
 }
 
 func must[T any](v T, err error) T {

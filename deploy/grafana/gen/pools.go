@@ -17,8 +17,8 @@ const interval = "$__rate_interval"
 // inPools are the queries of the pools dashboard.
 var inPools = promql.Queries{Scope: scope + `,` + poolLabel + `=~"$pool"`, Range: interval}
 
-// A pool is known by its service and its name, and a part of one by its host, as that of a client with a limit for each; the instances of
-// a service are added up.
+// A pool is known by its service and its name, and a part of one by its host, as that of a client
+// with a limit for each; the instances of a service are added up.
 var (
 	byName     = []string{jobLabel, poolLabel}
 	byPool     = append(slices.Clip(byName), hostLabels...)
@@ -34,9 +34,10 @@ var (
 	failed   = promql.Not(catalog.PoolOutcomeKey, "ok")
 )
 
-// utilisation is the slot-seconds used over those there were; of pools that have no account of them, the slots in use over the limit. Only
-// instances that are there count, above and below. One that was not there at the beginning of the range would have too low a rate, so that
-// its slots in use count too.
+// utilisation is the slot-seconds used over those there were; of pools that have no account of
+// them, the slots in use over the limit. Only instances that are there count, above and below. One
+// that was not there at the beginning of the range would have too low a rate, so that its slots in
+// use count too.
 func utilisation(q promql.Queries, by []string) string {
 	limit := q.Value(catalog.PoolLimit)
 	before := q.Before(catalog.PoolLimit)
@@ -47,7 +48,9 @@ func utilisation(q promql.Queries, by []string) string {
 
 func pools() dashboard.Dashboard {
 	pool := choice("pool", "Pool", promql.Name(catalog.PoolUsage)+`{`+scope+`}`, poolLabel)
-	return newDashboard(poolsUID, "poolgauge / Pools",
+	return newDashboard(
+		poolsUID,
+		"poolgauge / Pools",
 		"Every pool of every kind: n slots, some used, some waited for. Utilisation, saturation, errors; choose a pool to look at it alone.",
 		promql.Name(catalog.PoolUsage),
 		[]row{
@@ -56,7 +59,9 @@ func pools() dashboard.Dashboard {
 			{"Saturation", poolSaturation()},
 			{"Errors", poolErrors()},
 			{"Use", poolUse()},
-		}, pool)
+		},
+		pool,
+	)
 }
 
 func poolFigures() []panel {
@@ -68,18 +73,34 @@ func poolFigures() []panel {
 		small(chart{title: "Pools", help: "Pools that report, of all services chosen.", unit: "short"}).
 			figure(query{"count(" + promql.Aggregate("group", byName, inPools.Value(catalog.PoolUsage)) + ")", ""}),
 		small(chart{
-			title: "Busiest pool", unit: "percentunit", limits: steps(0.8, 0.95), top: cog.ToPtr(1.0), sparse: []*catalog.Metric{catalog.PoolLimit},
-			help: "Highest utilisation of a pool: slot-seconds used over slot-seconds available. Near 100 % somebody waits.",
+			title:  "Busiest pool",
+			unit:   "percentunit",
+			limits: steps(0.8, 0.95),
+			top:    cog.ToPtr(1.0),
+			sparse: []*catalog.Metric{catalog.PoolLimit},
+			help:   "Highest utilisation of a pool: slot-seconds used over slot-seconds available. Near 100 % somebody waits.",
 		}).figure(query{"max(" + utilisation(inPools, byPool) + ")", ""}),
-		small(chart{title: "Waiting now", help: "Callers and tasks that wait for a slot at this moment, in all pools.", unit: "short", limits: steps(1, 10)}).
+		small(
+			chart{
+				title:  "Waiting now",
+				help:   "Callers and tasks that wait for a slot at this moment, in all pools.",
+				unit:   "short",
+				limits: steps(1, 10),
+			},
+		).
 			figure(query{"sum(" + inPools.Value(catalog.PoolPending) + ")", ""}),
 		small(chart{
-			title: "Wait, p99", unit: "s", limits: steps(0.1, 1), none: "nobody asked",
-			help: "99 of 100 requests got their slot, or gave up, within this time. Requests served at once count as 0.",
+			title:  "Wait, p99",
+			unit:   "s",
+			limits: steps(0.1, 1),
+			none:   "nobody asked",
+			help:   "99 of 100 requests got their slot, or gave up, within this time. Requests served at once count as 0.",
 		}).figure(query{inPools.Quantile(0.99, nil, catalog.PoolWaitDuration), ""}),
 		small(chart{
-			title: "Not served", unit: "reqps", limits: steps(0.001, 1),
-			help: "Requests a second that got no slot: rejected by a full pool, timed out, canceled, or too late for a closed pool.",
+			title:  "Not served",
+			unit:   "reqps",
+			limits: steps(0.001, 1),
+			help:   "Requests a second that got no slot: rejected by a full pool, timed out, canceled, or too late for a closed pool.",
 		}).figure(query{"sum(" + inPools.Rate(catalog.PoolRequests, unserved) + ")", ""}),
 		small(chart{
 			title: "Failed uses", unit: "percentunit", limits: steps(0.01, 0.05), none: "no pool tells",
@@ -107,22 +128,39 @@ func poolTable() panel {
 		{"Wait, p99", inPools.Quantile(0.99, byPoolKind, catalog.PoolWaitDuration), "s", steps(0.1, 1), false},
 		{"Use, p50", inPools.Quantile(0.5, byPoolKind, catalog.PoolUseDuration), "s", nil, false},
 		{"Served", promql.Sum(byPoolKind, inPools.Rate(catalog.PoolRequests, acquired)), "reqps", nil, false},
-		{"Not served", promql.Sum(byPoolKind, inPools.Rate(catalog.PoolRequests, unserved)), "reqps", steps(0.001, 1), false},
+		{
+			"Not served",
+			promql.Sum(byPoolKind, inPools.Rate(catalog.PoolRequests, unserved)),
+			"reqps",
+			steps(0.001, 1),
+			false,
+		},
 	})
 }
 
 func poolUtilisation() []panel {
 	return []panel{
 		chart{
-			title: "Utilisation", unit: "percentunit", width: 12, height: 8, limits: steps(0.8, 0.95), sparse: []*catalog.Metric{catalog.PoolLimit},
-			help: "Slot-seconds used over slot-seconds available. A pool without a limit has none. Above 80 % waits grow fast with every further request.",
+			title:  "Utilisation",
+			unit:   "percentunit",
+			width:  12,
+			height: 8,
+			limits: steps(0.8, 0.95),
+			sparse: []*catalog.Metric{catalog.PoolLimit},
+			help:   "Slot-seconds used over slot-seconds available. A pool without a limit has none. Above 80 % waits grow fast with every further request.",
 		}.lines(query{utilisation(inPools, byPool), poolLegend}),
 		chart{
-			title: "Slots", unit: "short", width: 12, height: 8,
+			title:  "Slots",
+			unit:   "short",
+			width:  12,
+			height: 8,
 			help:   "Slots of the chosen pools by state, and the limit. For pools of different sizes choose one: the sum says little.",
 			bounds: []query{{"sum(" + inPools.Value(catalog.PoolLimit) + ")", "limit"}},
 		}.lines(
-			query{promql.Sum(promql.Labels(catalog.PoolStateKey), inPools.Value(catalog.PoolUsage)), "{{" + promql.Label(catalog.PoolStateKey) + "}}"},
+			query{
+				promql.Sum(promql.Labels(catalog.PoolStateKey), inPools.Value(catalog.PoolUsage)),
+				"{{" + promql.Label(catalog.PoolStateKey) + "}}",
+			},
 		),
 	}
 }
@@ -130,23 +168,46 @@ func poolUtilisation() []panel {
 func poolSaturation() []panel {
 	return []panel{
 		chart{
-			title: "Waiting", unit: "short", width: 8, height: 8,
-			help: "Callers and tasks that wait for a slot. A sample sees one moment: short waits show in the wait times only.",
+			title:  "Waiting",
+			unit:   "short",
+			width:  8,
+			height: 8,
+			help:   "Callers and tasks that wait for a slot. A sample sees one moment: short waits show in the wait times only.",
 		}.lines(query{promql.Sum(byPool, inPools.Value(catalog.PoolPending)), poolLegend}),
 		chart{
 			title: "Oldest wait", unit: "s", width: 8, height: 8, sparse: []*catalog.Metric{catalog.PoolPendingAge},
 			help: "How long the oldest of them has waited. A line that climbs at 45° is a queue that does not move.",
 		}.lines(query{
 			// It is absent as soon as nobody waits.
-			promql.Aggregate("max", byPool, inPools.Value(catalog.PoolPendingAge)) + " and " + promql.Sum(byPool, inPools.Value(catalog.PoolPending)) + " > 0",
+			promql.Aggregate(
+				"max",
+				byPool,
+				inPools.Value(catalog.PoolPendingAge),
+			) + " and " + promql.Sum(
+				byPool,
+				inPools.Value(catalog.PoolPending),
+			) + " > 0",
 			poolLegend,
 		}),
 		chart{
-			title: "Wait, p99, by pool", unit: "s", width: 8, height: 8, none: "nobody asked",
-			help: "99 of 100 requests got their slot, or gave up, within this time. Of pools that tell only how many waited and for how long in all, such as sql, the mean.",
+			title:  "Wait, p99, by pool",
+			unit:   "s",
+			width:  8,
+			height: 8,
+			none:   "nobody asked",
+			help:   "99 of 100 requests got their slot, or gave up, within this time. Of pools that tell only how many waited and for how long in all, such as sql, the mean.",
 		}.lines(
 			query{inPools.Quantile(0.99, byPool, catalog.PoolWaitDuration), poolLegend},
-			query{promql.Sum(byPool, inPools.Rate(catalog.PoolWaitTime)) + " / (" + promql.Sum(byPool, inPools.Rate(catalog.PoolWaits)) + " > 0)", poolLegend + ", mean"},
+			query{
+				promql.Sum(
+					byPool,
+					inPools.Rate(catalog.PoolWaitTime),
+				) + " / (" + promql.Sum(
+					byPool,
+					inPools.Rate(catalog.PoolWaits),
+				) + " > 0)",
+				poolLegend + ", mean",
+			},
 		),
 		chart{
 			title: "Wait, all pools chosen", unit: "s", width: 12, height: 8, none: "nobody asked",
@@ -157,8 +218,12 @@ func poolSaturation() []panel {
 			query{inPools.Quantile(0.99, nil, catalog.PoolWaitDuration), "p99"},
 		),
 		chart{
-			title: "Waits", unit: "s", width: 12, height: 8, none: "nobody asked",
-			help: "How many requests waited how long. Two bands mean two kinds of request; one that rises is a queue that grows.",
+			title:  "Waits",
+			unit:   "s",
+			width:  12,
+			height: 8,
+			none:   "nobody asked",
+			help:   "How many requests waited how long. Two bands mean two kinds of request; one that rises is a queue that grows.",
 		}.heat(inPools.Buckets(catalog.PoolWaitDuration)),
 	}
 }
@@ -169,16 +234,23 @@ func poolErrors() []panel {
 	events := promql.Labels(catalog.PoolEventKey, catalog.PoolReasonKey)
 	return []panel{
 		chart{
-			title: "Requests not served", unit: "reqps", width: 8, height: 8,
-			help: "Requests that got no slot: rejected by a full pool, timed out or canceled while they waited, or too late for a closed pool.",
+			title:  "Requests not served",
+			unit:   "reqps",
+			width:  8,
+			height: 8,
+			help:   "Requests that got no slot: rejected by a full pool, timed out or canceled while they waited, or too late for a closed pool.",
 		}.lines(query{promql.Sum(outcome, inPools.Rate(catalog.PoolRequests, unserved)), legend}),
 		chart{
 			title: "Failed uses", unit: "ops", width: 8, height: 8, none: "no pool tells how its uses end",
 			help: "Uses that ended in an error, a panic or runtime.Goexit.",
 		}.lines(query{promql.Sum(outcome, inPools.Rate(catalog.PoolCompleted, failed)), legend}),
 		chart{
-			title: "Resources made and ended", unit: "ops", width: 8, height: 8, sparse: []*catalog.Metric{catalog.PoolResources},
-			help: "Connections and other resources by event and reason. Many made and ended at once mean that the pool keeps too few idle.",
+			title:  "Resources made and ended",
+			unit:   "ops",
+			width:  8,
+			height: 8,
+			sparse: []*catalog.Metric{catalog.PoolResources},
+			help:   "Connections and other resources by event and reason. Many made and ended at once mean that the pool keeps too few idle.",
 		}.lines(query{promql.Sum(events, inPools.Rate(catalog.PoolResources)), "{{" + events[0] + "}} {{" + events[1] + "}}"}),
 	}
 }
@@ -189,15 +261,23 @@ func poolUse() []panel {
 		chart{title: "Served", unit: "reqps", width: 8, height: 8, help: "Requests a second that got their slot."}.
 			lines(query{promql.Sum(byPool, inPools.Rate(catalog.PoolRequests, acquired)), poolLegend}),
 		chart{
-			title: "Use time, all pools chosen", unit: "s", width: 8, height: 8, none: "no pool tells how long its uses take",
-			help: "How long a task runs, or a lease or permit is held. When this grows, a pool is full without more requests.",
+			title:  "Use time, all pools chosen",
+			unit:   "s",
+			width:  8,
+			height: 8,
+			none:   "no pool tells how long its uses take",
+			help:   "How long a task runs, or a lease or permit is held. When this grows, a pool is full without more requests.",
 		}.lines(
 			query{inPools.Quantile(0.5, nil, catalog.PoolUseDuration), "p50"},
 			query{inPools.Quantile(0.95, nil, catalog.PoolUseDuration), "p95"},
 			query{inPools.Quantile(0.99, nil, catalog.PoolUseDuration), "p99"},
 		),
 		chart{
-			title: "What uses do", unit: "short", width: 8, height: 8, sparse: []*catalog.Metric{catalog.PoolUseCPUTime},
+			title:  "What uses do",
+			unit:   "short",
+			width:  8,
+			height: 8,
+			sparse: []*catalog.Metric{catalog.PoolUseCPUTime},
 			help: "Slots by what their threads do, sampled: on a CPU, ready and waiting for one, or blocked on something else. " +
 				"Much run_queue: no more workers, but more CPU. Much blocked: more workers, if the other end can take it.",
 		}.areas(query{promql.Sum(state, inPools.Rate(catalog.PoolUseCPUTime)), "{{" + state[0] + "}}"}),

@@ -63,7 +63,8 @@ func (col column) properties() []dashboard.DynamicConfigValue {
 	list := []dashboard.DynamicConfigValue{{Id: "unit", Value: col.unit}, {Id: "decimals", Value: decimals}}
 	if col.limits != nil {
 		list = append(list, dashboard.DynamicConfigValue{
-			Id: "thresholds", Value: dashboard.ThresholdsConfig{Mode: dashboard.ThresholdsModeAbsolute, Steps: col.limits},
+			Id:    "thresholds",
+			Value: dashboard.ThresholdsConfig{Mode: dashboard.ThresholdsModeAbsolute, Steps: col.limits},
 		})
 	}
 	switch {

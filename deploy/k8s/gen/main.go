@@ -1,5 +1,6 @@
-// Command gen writes what follows from the components' patches of a Deployment, so that there is one description of the sidecar: the same patches for
-// other kinds, and the admission policy. Run it by `make generate`; a test fails when a file is stale.
+// Command gen writes what follows from the components' patches of a Deployment, so that there is
+// one description of the sidecar: the same patches for other kinds, and the admission policy. Run
+// it by `make generate`; a test fails when a file is stale.
 package main
 
 import (
@@ -76,12 +77,18 @@ var (
 	tail string
 )
 
-// policy returns the admission policy that adds what the component's patch adds, and that of TLS for the pods that want it.
+// policy returns the admission policy that adds what the component's patch adds, and that of TLS
+// for the pods that want it.
 func policy(sidecar, tls patch) []byte {
 	var b strings.Builder
 	b.WriteString(head)
 	for i := range sidecar.Spec.Template.Spec.InitContainers {
-		writePatch(&b, "/spec/initContainers/"+strconv.Itoa(i), "Object.spec.initContainers", &sidecar.Spec.Template.Spec.InitContainers[i])
+		writePatch(
+			&b,
+			"/spec/initContainers/"+strconv.Itoa(i),
+			"Object.spec.initContainers",
+			&sidecar.Spec.Template.Spec.InitContainers[i],
+		)
 	}
 	writeVolumes(&b, sidecar)
 	b.WriteString(tail)
@@ -110,7 +117,8 @@ func writePatch(b *strings.Builder, path, kind string, value *yaml.Node) {
 	b.WriteString("},\n")
 }
 
-// write writes a value of YAML as one of CEL: kind is the path of its type. CEL has no maps of mixed types, but objects.
+// write writes a value of YAML as one of CEL: kind is the path of its type. CEL has no maps of
+// mixed types, but objects.
 func write(b *strings.Builder, kind string, n *yaml.Node, indent string) {
 	switch n.Kind {
 	case yaml.MappingNode:
@@ -134,7 +142,8 @@ func write(b *strings.Builder, kind string, n *yaml.Node, indent string) {
 }
 
 func writeMapping(b *strings.Builder, kind string, n *yaml.Node, indent string) {
-	isMap := strings.HasSuffix(kind, ".requests") || strings.HasSuffix(kind, ".limits") // of resources: keys that are no fields
+	// of resources: keys that are no fields
+	isMap := strings.HasSuffix(kind, ".requests") || strings.HasSuffix(kind, ".limits")
 	if !isMap {
 		b.WriteString(kind)
 	}

@@ -1,4 +1,5 @@
-// Command chart writes the templates of the Helm chart from the kustomizations. Run it by `make generate`; a test fails when one is stale.
+// Command chart writes the templates of the Helm chart from the kustomizations. Run it by `make
+// generate`; a test fails when one is stale.
 package main
 
 import (
@@ -13,7 +14,11 @@ func main() {
 	files, err := helm.Chart()
 	for name, text := range files {
 		if err == nil {
-			err = os.WriteFile(filepath.Join("..", "..", "deploy", "helm", "poolgauge", "templates", name), text, 0o644) //nolint:gosec // as any source
+			err = os.WriteFile(
+				filepath.Join("..", "..", "deploy", "helm", "poolgauge", "templates", name),
+				text,
+				0o644,
+			) //nolint:gosec // as any source
 		}
 	}
 	if err != nil {

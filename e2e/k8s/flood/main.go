@@ -1,5 +1,6 @@
-// Command flood sends OTLP metrics over many connections at once, each request of many points and compressed, and prints how many were taken and how
-// many refused. It stands in for the apps that a sidecar must outlive.
+// Command flood sends OTLP metrics over many connections at once, each request of many points and
+// compressed, and prints how many were taken and how many refused. It stands in for the apps that a
+// sidecar must outlive.
 package main
 
 import (
@@ -58,7 +59,14 @@ func flood(url string, connections, points int, lasts time.Duration) error {
 		})
 	}
 	all.Wait()
-	_, err = fmt.Printf("%d × %d points: %d requests taken, %d refused, %d failed\n", connections, points, taken.Load(), refused.Load(), failed.Load())
+	_, err = fmt.Printf(
+		"%d × %d points: %d requests taken, %d refused, %d failed\n",
+		connections,
+		points,
+		taken.Load(),
+		refused.Load(),
+		failed.Load(),
+	)
 	return err
 }
 
@@ -81,16 +89,29 @@ func post(ctx context.Context, client *http.Client, url string, body []byte) int
 
 // request returns a compressed request of as many points of a counter, each of a series of its own.
 func request(points int) ([]byte, error) {
-	sum := &metrics.Sum{AggregationTemporality: metrics.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE, IsMonotonic: true}
+	sum := &metrics.Sum{
+		AggregationTemporality: metrics.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE,
+		IsMonotonic:            true,
+	}
 	for i := range points {
 		sum.DataPoints = append(sum.DataPoints, &metrics.NumberDataPoint{
-			TimeUnixNano: uint64(time.Now().UnixNano()), Value: &metrics.NumberDataPoint_AsInt{AsInt: int64(i)},
-			Attributes: []*common.KeyValue{{Key: "series", Value: &common.AnyValue{Value: &common.AnyValue_StringValue{StringValue: strconv.Itoa(i)}}}},
+			TimeUnixNano: uint64(time.Now().UnixNano()),
+			Value:        &metrics.NumberDataPoint_AsInt{AsInt: int64(i)},
+			Attributes: []*common.KeyValue{
+				{
+					Key:   "series",
+					Value: &common.AnyValue{Value: &common.AnyValue_StringValue{StringValue: strconv.Itoa(i)}},
+				},
+			},
 		})
 	}
-	data, err := proto.Marshal(&metrics.MetricsData{ResourceMetrics: []*metrics.ResourceMetrics{{
-		ScopeMetrics: []*metrics.ScopeMetrics{{Metrics: []*metrics.Metric{{Name: "flood", Data: &metrics.Metric_Sum{Sum: sum}}}}},
-	}}})
+	data, err := proto.Marshal(&metrics.MetricsData{ResourceMetrics: []*metrics.ResourceMetrics{
+		{
+			ScopeMetrics: []*metrics.ScopeMetrics{
+				{Metrics: []*metrics.Metric{{Name: "flood", Data: &metrics.Metric_Sum{Sum: sum}}}},
+			},
+		},
+	}})
 	if err != nil {
 		return nil, err
 	}

@@ -1,5 +1,6 @@
-// Command sink takes OTLP metrics and prints a line for each new kind of them: the service, the pod and the instrumentation scope that they
-// come from. With a URL it asks for that instead, and exits with 0 if the answer is 200. It stands in for an upstream in podman.
+// Command sink takes OTLP metrics and prints a line for each new kind of them: the service, the pod
+// and the instrumentation scope that they come from. With a URL it asks for that instead, and exits
+// with 0 if the answer is 200. It stands in for an upstream in podman.
 package main
 
 import (
@@ -70,12 +71,20 @@ type sink struct {
 }
 
 // Export implements the metrics service of OTLP.
-func (s *sink) Export(_ context.Context, request *collector.ExportMetricsServiceRequest) (*collector.ExportMetricsServiceResponse, error) {
+func (s *sink) Export(
+	_ context.Context,
+	request *collector.ExportMetricsServiceRequest,
+) (*collector.ExportMetricsServiceResponse, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range request.ResourceMetrics {
 		for _, scope := range r.ScopeMetrics {
-			line := fmt.Sprintf("%s %s %s", attribute(r.Resource, "service.name"), attribute(r.Resource, "k8s.pod.name"), scope.GetScope().GetName())
+			line := fmt.Sprintf(
+				"%s %s %s",
+				attribute(r.Resource, "service.name"),
+				attribute(r.Resource, "k8s.pod.name"),
+				scope.GetScope().GetName(),
+			)
 			if len(scope.Metrics) > 0 && !s.seen[line] {
 				s.seen[line] = true
 				fmt.Println(line)

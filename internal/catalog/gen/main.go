@@ -1,4 +1,5 @@
-// Command gen writes docs/metrics.md from the metric table. Run it by `make generate`; a test fails when the page is stale.
+// Command gen writes docs/metrics.md from the metric table. Run it by `make generate`; a test fails
+// when the page is stale.
 package main
 
 import (
@@ -28,7 +29,8 @@ Metrics marked † are named by the OpenTelemetry semantic conventions, version 
 never 0; the last column says when that happens where it is not obvious.
 `
 
-// markdown renders the groups: a section each, with the attributes of all its points and a table of its metrics.
+// markdown renders the groups: a section each, with the attributes of all its points and a table of
+// its metrics.
 func markdown(groups []*catalog.Group) string {
 	var b strings.Builder
 	b.WriteString(intro)

@@ -40,10 +40,17 @@ func (w *WorkReport) conclude(quota float64) {
 		differed = max(differed, alone.Spread) // what it is compared with
 	}
 	if differed > unsteady {
-		w.Advice += fmt.Sprintf(" This is uncertain: rounds differed by ±%.0f %%. Measure again on a quieter machine.", 100*differed)
+		w.Advice += fmt.Sprintf(
+			" This is uncertain: rounds differed by ±%.0f %%. Measure again on a quieter machine.",
+			100*differed,
+		)
 	}
 	if g := w.row(Goroutines); g != nil && best.Memory > 0 && g.Memory > 4*best.Memory && g.Memory > 1<<20 {
-		w.Advice += fmt.Sprintf(" A goroutine for each task took %s of memory, this %s.", size(g.Memory), size(best.Memory))
+		w.Advice += fmt.Sprintf(
+			" A goroutine for each task took %s of memory, this %s.",
+			size(g.Memory),
+			size(best.Memory),
+		)
 	}
 }
 
@@ -98,7 +105,8 @@ func (r *Row) sentence(w *WorkReport) string {
 func (w *WorkReport) reason(best *Row, quota float64) string {
 	alone := w.row(Sequential)
 	used := best.CPUs
-	if best.Model == Sequential { // it cannot use more than one: the pools say whether there were more
+	// it cannot use more than one: the pools say whether there were more
+	if best.Model == Sequential {
 		for _, r := range w.Rows {
 			used = max(used, r.CPUs)
 		}

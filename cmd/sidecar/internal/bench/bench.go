@@ -1,5 +1,5 @@
-// Package bench compares ways to run many tasks at once: one after the other, a goroutine each, pools
-// of several sizes, a semaphore, batches; with work that computes, waits, or both.
+// Package bench compares ways to run many tasks at once: one after the other, a goroutine each,
+// pools of several sizes, a semaphore, batches; with work that computes, waits, or both.
 package bench
 
 import (
@@ -26,9 +26,10 @@ type Options struct {
 
 // Report is the result of a run, and what --json prints.
 type Report struct {
-	CPUs        int          `json:"cpus"`                  // that Go uses at once (GOMAXPROCS)
-	Quota       float64      `json:"quota_cpus,omitempty"`  // of the control groups; absent without one
-	Noise       float64      `json:"machine_noise"`         // spread between rounds of one and the same computation, relative; 0 after one
+	CPUs  int     `json:"cpus"`                 // that Go uses at once (GOMAXPROCS)
+	Quota float64 `json:"quota_cpus,omitempty"` // of the control groups; absent without one
+	// spread between rounds of one and the same computation, relative; 0 after one
+	Noise       float64      `json:"machine_noise"`
 	Interrupted bool         `json:"interrupted,omitempty"` // from outside, before all rounds
 	Seconds     float64      `json:"seconds"`               // that the run took
 	Works       []WorkReport `json:"works"`

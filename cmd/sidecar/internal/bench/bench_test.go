@@ -72,7 +72,8 @@ func TestInterruptedRunSaysWhatItKnows(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
 		defer cancel()
 		r := Run(ctx, options(pretend("one"), pretend("two"), pretend("three")))
-		if !r.Interrupted || len(r.Works) != 3 || len(r.Works[0].Rows) == 0 || r.Works[0].Rows[0].Rounds == 3 || r.Works[0].Size != 4 {
+		if !r.Interrupted || len(r.Works) != 3 || len(r.Works[0].Rows) == 0 || r.Works[0].Rows[0].Rounds == 3 ||
+			r.Works[0].Size != 4 {
 			t.Errorf("got %+v", r)
 		}
 		var b strings.Builder
@@ -106,7 +107,8 @@ func TestRunEndsWithItsBudget(t *testing.T) {
 	}
 }
 
-// A slow spell of the machine that is shorter than half of the run changes no row by much: each row is spread over the whole run.
+// A slow spell of the machine that is shorter than half of the run changes no row by much: each row
+// is spread over the whole run.
 func TestRowsAreSpreadOverTheRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
@@ -305,7 +307,16 @@ func TestSweepsAsText(t *testing.T) {
 
 func TestAdvice(t *testing.T) {
 	row := func(kind string, size int, rate, used float64) Row {
-		return Row{Model: kind, Size: size, Rate: rate, calm: rate, P50: 0.001, CPU: 0.001, CPUs: used * cpus(), Memory: 1 << 20}
+		return Row{
+			Model:  kind,
+			Size:   size,
+			Rate:   rate,
+			calm:   rate,
+			P50:    0.001,
+			CPU:    0.001,
+			CPUs:   used * cpus(),
+			Memory: 1 << 20,
+		}
 	}
 	for name, c := range map[string]struct {
 		rows      []Row
@@ -377,8 +388,26 @@ func TestWaitingTasksDoNotBlameNeighbours(t *testing.T) {
 }
 
 func ExampleReport_Write() {
-	w := WorkReport{Name: "cpu", What: "hashing, 250µs of CPU", Best: Workers, Size: 2, Advice: "Use 2 workers: 1.99 × sequential."}
-	w.Rows = []Row{{Model: Workers, Size: 2, Rate: 7960, Spread: 0.01, SpeedUp: 1.99, P50: 250e-6, P99: 300e-6, CPU: 251e-6, Rounds: 11}}
+	w := WorkReport{
+		Name:   "cpu",
+		What:   "hashing, 250µs of CPU",
+		Best:   Workers,
+		Size:   2,
+		Advice: "Use 2 workers: 1.99 × sequential.",
+	}
+	w.Rows = []Row{
+		{
+			Model:   Workers,
+			Size:    2,
+			Rate:    7960,
+			Spread:  0.01,
+			SpeedUp: 1.99,
+			P50:     250e-6,
+			P99:     300e-6,
+			CPU:     251e-6,
+			Rounds:  11,
+		},
+	}
 	if err := (Report{CPUs: 2, Noise: 0.02, Seconds: 60, Works: []WorkReport{w}}).Write(os.Stdout); err != nil {
 		fmt.Println(err)
 	}

@@ -88,7 +88,8 @@ func onWorkers(ctx context.Context, size, n int, t task) error {
 	}
 	defer pool.Close()
 	var first firstError
-	run := func(context.Context) error { // the context of the pool carries values that no other model has
+	// the context of the pool carries values that no other model has
+	run := func(context.Context) error {
 		err := t(ctx)
 		first.keep(err)
 		return err

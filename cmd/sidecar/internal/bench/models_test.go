@@ -31,7 +31,15 @@ func TestModelsRunEachTaskOnceAndNoMoreAtATime(t *testing.T) {
 				atATime = tasks
 			}
 			if err != nil || done.Load() != tasks || most.Load() != atATime {
-				t.Errorf("%s: %d tasks, %d at a time, %v, expected %d, %d at a time", m, done.Load(), most.Load(), err, tasks, atATime)
+				t.Errorf(
+					"%s: %d tasks, %d at a time, %v, expected %d, %d at a time",
+					m,
+					done.Load(),
+					most.Load(),
+					err,
+					tasks,
+					atATime,
+				)
 			}
 			want := time.Duration((tasks+atATime-1)/atATime) * time.Second
 			if took := time.Since(begin); took != want {

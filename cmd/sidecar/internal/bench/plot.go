@@ -8,8 +8,9 @@ import (
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/plot"
 )
 
-// Plot writes what the pools gained over sequential runs, by their size, to files in dir: an SVG that
-// suits light and dark pages, and a PNG for each. It returns their names, none if nothing was measured.
+// Plot writes what the pools gained over sequential runs, by their size, to files in dir: an SVG
+// that suits light and dark pages, and a PNG for each. It returns their names, none if nothing was
+// measured.
 func (r Report) Plot(dir string) ([]string, error) {
 	c := plot.Chart{Title: "Throughput by number of workers, relative to sequential"}
 	for _, w := range r.Works {

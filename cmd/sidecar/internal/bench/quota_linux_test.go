@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// groupVariable makes the test below, in a process of its own, the one that is stopped: it names the
-// group to enter.
+// groupVariable makes the test below, in a process of its own, the one that is stopped: it names
+// the group to enter.
 const groupVariable = "POOLGAUGE_TEST_GROUP"
 
 // Half a CPU is named as the limit, not the code.

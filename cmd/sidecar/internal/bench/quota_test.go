@@ -12,7 +12,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/throttle"
 )
 
-// half is a tree of files like those of a control group with half a CPU, whose periods pass with the clock.
+// half is a tree of files like those of a control group with half a CPU, whose periods pass with
+// the clock.
 type half struct {
 	dir   string
 	began time.Time

@@ -12,8 +12,8 @@ import (
 
 // Run measures all works. When ctx ends it returns what is known so far.
 //
-// A round measures every row of every work once, in another order each time: whatever changes on the
-// machine meanwhile meets all of them, and each row is spread over the whole run.
+// A round measures every row of every work once, in another order each time: whatever changes on
+// the machine meanwhile meets all of them, and each row is spread over the whole run.
 func Run(ctx context.Context, o Options) Report {
 	b := &runner{Options: o, rng: rand.New(rand.NewPCG(o.Seed, 16)), began: time.Now()}
 	if b.read == nil {
@@ -139,7 +139,8 @@ func (b *runner) round(ctx context.Context, round int, jobs []job) bool {
 	return true
 }
 
-// progress says what is measured, and what the rounds so far lead one to expect: no more than is left of the budget.
+// progress says what is measured, and what the rounds so far lead one to expect: no more than is
+// left of the budget.
 func (b *runner) progress(round int, part float64, j job) {
 	if b.Progress == nil {
 		return
@@ -157,8 +158,8 @@ func (b *runner) progress(round int, part float64, j job) {
 	b.Progress(fmt.Sprintf("round %d of %d: %s, %s", round+1, b.Rounds, j.work.Name, j.row.model), left)
 }
 
-// referenceTime is how long a computation takes that is always the same. One is made before each measurement; how much their sum
-// differs between rounds is the noise of the machine.
+// referenceTime is how long a computation takes that is always the same. One is made before each
+// measurement; how much their sum differs between rounds is the noise of the machine.
 func referenceTime() time.Duration {
 	begin := time.Now()
 	hash(10_000)

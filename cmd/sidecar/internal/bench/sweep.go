@@ -33,8 +33,8 @@ type SweepPoint struct {
 	Error   float64 `json:"standard_error"` // relative
 }
 
-// Sweep finds the best number of workers for each work, by [sizing.Sweep]. The works share the budget:
-// what one leaves is for the others. When ctx ends it returns what is known so far.
+// Sweep finds the best number of workers for each work, by [sizing.Sweep]. The works share the
+// budget: what one leaves is for the others. When ctx ends it returns what is known so far.
 func Sweep(ctx context.Context, o Options) []SweepReport {
 	var all []SweepReport
 	deadline := time.Now().Add(o.Budget)

@@ -50,7 +50,8 @@ func write(t *testing.T, name, content string) string {
 
 func TestDefaults(t *testing.T) {
 	s := mustParse(t, nil, nil)
-	if s.Interval != 10*time.Second || !s.Host || s.ProbeBudget != 0.5 || s.Histogram != "base2_exponential_bucket_histogram" {
+	if s.Interval != 10*time.Second || !s.Host || s.ProbeBudget != 0.5 ||
+		s.Histogram != "base2_exponential_bucket_histogram" {
 		t.Errorf("defaults: %+v", s)
 	}
 	if s.SendsOTLP() || !s.ShowsSummary() {
@@ -118,7 +119,11 @@ func TestEndpoint(t *testing.T) {
 	if got := s.EndpointURL(otlp.Metrics); got != "http://h:4317" {
 		t.Errorf("insecure: %s", got)
 	}
-	if got := mustParse(t, []string{"--relay-grpc-address", "off"}, []string{"OTEL_METRICS_EXPORTER=otlp"}).EndpointURL(otlp.Metrics); got != "http://localhost:4317" {
+	if got := mustParse(
+		t,
+		[]string{"--relay-grpc-address", "off"},
+		[]string{"OTEL_METRICS_EXPORTER=otlp"},
+	).EndpointURL(otlp.Metrics); got != "http://localhost:4317" {
 		t.Errorf("the specification's default: %s", got)
 	}
 }
@@ -236,12 +241,31 @@ func TestSecretsAreNotShown(t *testing.T) {
 
 // A service called poolgauge makes Kubernetes set variables that are none of ours.
 func TestForeignVariables(t *testing.T) {
-	mustParse(t, nil, []string{"POOLGAUGE_SERVICE_HOST=10.0.0.1", "POOLGAUGE_PORT=tcp://10.0.0.1:80", "POOLGAUGE_PORT_80_TCP=tcp://10.0.0.1:80"})
+	mustParse(
+		t,
+		nil,
+		[]string{
+			"POOLGAUGE_SERVICE_HOST=10.0.0.1",
+			"POOLGAUGE_PORT=tcp://10.0.0.1:80",
+			"POOLGAUGE_PORT_80_TCP=tcp://10.0.0.1:80",
+		},
+	)
 }
 
 func TestMutualTLS(t *testing.T) {
 	pair := selfSigned(t)
-	s := mustParse(t, []string{"--otlp-certificate", pair.cert, "--otlp-client-certificate", pair.cert, "--otlp-client-key", pair.key}, nil)
+	s := mustParse(
+		t,
+		[]string{
+			"--otlp-certificate",
+			pair.cert,
+			"--otlp-client-certificate",
+			pair.cert,
+			"--otlp-client-key",
+			pair.key,
+		},
+		nil,
+	)
 	config, err := s.TLS(otlp.Metrics)
 	if err != nil || config.RootCAs == nil || len(config.Certificates) != 1 {
 		t.Errorf("%v: %+v", err, config)
@@ -271,7 +295,8 @@ func selfSigned(t *testing.T) pemFiles {
 	}
 }
 
-// The file's parser neither panics nor accepts a key that is not known, and every error is one line.
+// The file's parser neither panics nor accepts a key that is not known, and every error is one
+// line.
 func FuzzFile(f *testing.F) {
 	for _, seed := range []string{"interval: 1s\n", "a: [1, 2]\n", "- x\n", "a: &x 1\nb: *x\n", "? a\n: b\n", "", "a: !!binary aGk=\n", "{a: {b: c}}"} {
 		f.Add([]byte(seed))

@@ -12,7 +12,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// file is a YAML file of settings: a mapping from a setting's name to a scalar or, for a repeatable one, a list of scalars.
+// file is a YAML file of settings: a mapping from a setting's name to a scalar or, for a repeatable
+// one, a list of scalars.
 type file struct {
 	path    string
 	entries map[string]entry

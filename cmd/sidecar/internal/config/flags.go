@@ -31,7 +31,11 @@ func Declare(set *pflag.FlagSet) *Flags {
 	f := &Flags{set: set, settings: &Settings{}}
 	set.SortFlags = false
 	f.group = "Configuration"
-	f.add(configFlag, text(&f.config, "FILE", nil), "YAML file of settings; the keys are the names of these flags without dashes in front")
+	f.add(
+		configFlag,
+		text(&f.config, "FILE", nil),
+		"YAML file of settings; the keys are the names of these flags without dashes in front",
+	)
 	f.define(f.settings)
 	return f
 }
@@ -48,8 +52,9 @@ func (f *Flags) add(name string, v *value, help string, standard ...string) {
 	flag.Annotations = map[string][]string{annotationVariables: standard, annotationGroup: {f.group}}
 }
 
-// Resolve returns the settings once the command line was parsed: what it left open comes from environ (in the form of os.Environ),
-// then from the file, then from the defaults. With the setting keep-running what is wrong is in Problems, and has its default.
+// Resolve returns the settings once the command line was parsed: what it left open comes from
+// environ (in the form of os.Environ), then from the file, then from the defaults. With the setting
+// keep-running what is wrong is in Problems, and has its default.
 func (f *Flags) Resolve(environ []string) (*Settings, error) {
 	variables := variablesOf(environ)
 	if err := f.fill(f.set.Lookup(keepRunningFlag), variables, &file{}); err != nil {
@@ -71,7 +76,8 @@ func (f *Flags) Resolve(environ []string) (*Settings, error) {
 	return f.settings, f.settings.validate()
 }
 
-// sources returns the file of settings, which may be empty, once it is known that the variables have names of ours.
+// sources returns the file of settings, which may be empty, once it is known that the variables
+// have names of ours.
 func (f *Flags) sources(variables map[string]string) (stored *file, err error) {
 	stored = &file{}
 	if err := f.settings.bear(f.checkVariables(variables)); err != nil {
@@ -161,7 +167,10 @@ func (f *Flags) Explain(err error) error {
 	var invalid *pflag.InvalidValueError
 	switch {
 	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "":
-		return fmt.Errorf("unknown flag -%.1s; a setting's flag begins with two dashes", unknown.GetSpecifiedShortnames())
+		return fmt.Errorf(
+			"unknown flag -%.1s; a setting's flag begins with two dashes",
+			unknown.GetSpecifiedShortnames(),
+		)
 	case errors.As(err, &unknown):
 		if near := nearest(unknown.GetSpecifiedName(), append(f.names(), configFlag, "help")); near != "" {
 			return fmt.Errorf("unknown flag --%s, did you mean --%s?", unknown.GetSpecifiedName(), near)
@@ -185,8 +194,8 @@ func (f *Flags) names() []string {
 	return names
 }
 
-// checkVariables refuses a variable that is nearly one of ours. One that is far from all is let be: Kubernetes makes such names
-// for a service called poolgauge.
+// checkVariables refuses a variable that is nearly one of ours. One that is far from all is let be:
+// Kubernetes makes such names for a service called poolgauge.
 func (f *Flags) checkVariables(variables map[string]string) error {
 	var known []string
 	for _, name := range f.Variables() {
@@ -214,7 +223,8 @@ func variablesOf(environ []string) map[string]string {
 	return variables
 }
 
-// nearest returns the known name that name may be a misspelling of: within two edits, and one in four letters; or "".
+// nearest returns the known name that name may be a misspelling of: within two edits, and one in
+// four letters; or "".
 func nearest(name string, known []string) string {
 	best, least := "", min(2, len(name)/4)+1
 	for _, k := range known {

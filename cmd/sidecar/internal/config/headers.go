@@ -21,7 +21,8 @@ type tokens struct {
 	all  map[string]string
 }
 
-// headers returns all headers. While the file cannot be read, or is half written, the last good ones hold; there were some at the start.
+// headers returns all headers. While the file cannot be read, or is half written, the last good
+// ones hold; there were some at the start.
 func (t *tokens) headers() (map[string]string, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

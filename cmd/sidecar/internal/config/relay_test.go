@@ -11,7 +11,8 @@ import (
 func TestRelayDefaults(t *testing.T) {
 	s := mustParse(t, nil, nil)
 	if s.RelayGRPCAddress != "127.0.0.1:4317" || s.RelayHTTPAddress != "127.0.0.1:4318" || s.RelaySocket != "" || s.RelayRate != 0 ||
-		s.QueueDir != "" || s.QueueSize != 8<<20 || s.QueueSync != time.Second {
+		s.QueueDir != "" || s.QueueSize != 8<<20 ||
+		s.QueueSync != time.Second {
 		t.Errorf("settings %+v", s)
 	}
 }
@@ -47,7 +48,8 @@ func TestUpstreamIsNotTheSidecarItself(t *testing.T) {
 		"--otlp-endpoint http://localhost:5317 --exporter auto --relay-http-address off":       false,
 	} {
 		_, err := parse(strings.Fields(args), nil)
-		if (err != nil) != refused || err != nil && !strings.Contains(err.Error(), "--otlp-endpoint: expected another") {
+		if (err != nil) != refused ||
+			err != nil && !strings.Contains(err.Error(), "--otlp-endpoint: expected another") {
 			t.Errorf("%s: %v", args, err)
 		}
 	}

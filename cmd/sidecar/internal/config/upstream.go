@@ -63,7 +63,8 @@ func (s *Settings) Sends(signal otlp.Signal) bool {
 	}
 }
 
-// SendsOTLP reports whether any signal goes to an upstream. Without one that is set, a sidecar that is to show a summary only relays nothing.
+// SendsOTLP reports whether any signal goes to an upstream. Without one that is set, a sidecar that
+// is to show a summary only relays nothing.
 func (s *Settings) SendsOTLP() bool {
 	for _, signal := range otlp.Signals() {
 		if s.Sends(signal) {
@@ -73,20 +74,28 @@ func (s *Settings) SendsOTLP() bool {
 	return false
 }
 
-// ShowsSummary reports whether a summary goes to the terminal: not by itself where there is none, but a log.
+// ShowsSummary reports whether a summary goes to the terminal: not by itself where there is none,
+// but a log.
 func (s *Settings) ShowsSummary() bool {
 	return s.exports("console", s.EndpointURL(otlp.Metrics) == "" && !s.KeepRunning)
 }
 
-// Upstream returns where a signal goes and how; ok is false if it goes nowhere. Timeout is that of a request.
+// Upstream returns where a signal goes and how; ok is false if it goes nowhere. Timeout is that of
+// a request.
 func (s *Settings) Upstream(signal otlp.Signal, userAgent string) (c export.Config, ok bool) {
 	if !s.Sends(signal) {
 		return export.Config{}, false
 	}
 	u := s.upstream(signal)
 	c = export.Config{
-		Protocol: u.Protocol, URL: s.EndpointURL(signal), Compression: u.Compression, Timeout: u.Timeout, UserAgent: userAgent,
-		RoundRobin: s.OTLPRoundRobin, Headers: headersOf(u.Headers, u.HeadersFile), TLS: func() (*tls.Config, error) { return s.TLS(signal) },
+		Protocol:    u.Protocol,
+		URL:         s.EndpointURL(signal),
+		Compression: u.Compression,
+		Timeout:     u.Timeout,
+		UserAgent:   userAgent,
+		RoundRobin:  s.OTLPRoundRobin,
+		Headers:     headersOf(u.Headers, u.HeadersFile),
+		TLS:         func() (*tls.Config, error) { return s.TLS(signal) },
 	}
 	if signal == otlp.Metrics {
 		c.Timeout = min(c.Timeout, s.ExportTimeout)
@@ -94,8 +103,9 @@ func (s *Settings) Upstream(signal otlp.Signal, userAgent string) (c export.Conf
 	return c, true
 }
 
-// EndpointURL returns where a signal would go, empty if nowhere. What was given as host:port gets http or https by the setting otlp-insecure,
-// and what all signals share gets the signal's path for HTTP, by the rules of the specification
+// EndpointURL returns where a signal would go, empty if nowhere. What was given as host:port gets
+// http or https by the setting otlp-insecure, and what all signals share gets the signal's path for
+// HTTP, by the rules of the specification
 // (https://opentelemetry.io/docs/specs/otel/protocol/exporter/#endpoint-urls-for-otlphttp).
 func (s *Settings) EndpointURL(signal otlp.Signal) string {
 	u := s.upstream(signal)
@@ -115,8 +125,9 @@ func (s *Settings) EndpointURL(signal otlp.Signal) string {
 	return to.String()
 }
 
-// TLS reads the certificates of a signal and returns what they make, or nil if none was given, where the system's authorities hold. Files that are
-// replaced together are best replaced at once, as Kubernetes does it; what does not fit together is an error.
+// TLS reads the certificates of a signal and returns what they make, or nil if none was given,
+// where the system's authorities hold. Files that are replaced together are best replaced at once,
+// as Kubernetes does it; what does not fit together is an error.
 func (s *Settings) TLS(signal otlp.Signal) (*tls.Config, error) {
 	u := s.upstream(signal)
 	if u.Certificate == "" && u.ClientCert == "" {
@@ -130,14 +141,20 @@ func (s *Settings) TLS(signal otlp.Signal) (*tls.Config, error) {
 		}
 	}
 	if u.ClientCert != "" {
-		if config.Certificates, err = pair(s.flagOf(signal, "client-key"), "client certificate", u.ClientCert, u.ClientKey); err != nil {
+		if config.Certificates, err = pair(
+			s.flagOf(signal, "client-key"),
+			"client certificate",
+			u.ClientCert,
+			u.ClientKey,
+		); err != nil {
 			return nil, err
 		}
 	}
 	return config, nil
 }
 
-// RelayTLS reads the certificates of the listeners and returns what they make, or nil if none was given.
+// RelayTLS reads the certificates of the listeners and returns what they make, or nil if none was
+// given.
 func (s *Settings) RelayTLS() (*tls.Config, error) {
 	if s.RelayCertificate == "" {
 		return nil, nil
@@ -171,12 +188,18 @@ func authorities(flag, file string) (*x509.CertPool, error) {
 func pair(flag, what, certificate, key string) ([]tls.Certificate, error) {
 	one, err := tls.LoadX509KeyPair(certificate, key)
 	if err != nil {
-		return nil, fmt.Errorf("%s: expected the key of the %s: %s", flag, what, strings.TrimPrefix(err.Error(), "tls: "))
+		return nil, fmt.Errorf(
+			"%s: expected the key of the %s: %s",
+			flag,
+			what,
+			strings.TrimPrefix(err.Error(), "tls: "),
+		)
 	}
 	return []tls.Certificate{one}, nil
 }
 
-// headersOf returns a function that returns the headers of a request: those given, and those of the file, which is read again when it changes.
+// headersOf returns a function that returns the headers of a request: those given, and those of the
+// file, which is read again when it changes.
 func headersOf(given map[string]string, file string) func() (map[string]string, error) {
 	if file == "" {
 		return func() (map[string]string, error) { return given, nil }

@@ -47,10 +47,16 @@ func TestEndpointsOfSignals(t *testing.T) {
 	}
 }
 
-// An endpoint for the traces of the app alone does not say where the sidecar's metrics go, but the traces are relayed.
+// An endpoint for the traces of the app alone does not say where the sidecar's metrics go, but the
+// traces are relayed.
 func TestEndpointWithoutMetrics(t *testing.T) {
 	environ := []string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://t:1"}
-	if s := mustParse(t, nil, environ); !s.SendsOTLP() || s.Sends(otlp.Metrics) || !s.Sends(otlp.Traces) || s.Sends(otlp.Logs) || !s.ShowsSummary() {
+	if s := mustParse(
+		t,
+		nil,
+		environ,
+	); !s.SendsOTLP() || s.Sends(otlp.Metrics) || !s.Sends(otlp.Traces) || s.Sends(otlp.Logs) ||
+		!s.ShowsSummary() {
 		t.Error("sends more or less than traces")
 	}
 	s := mustParse(t, []string{"--exporter", "otlp", "--relay-grpc-address", "off"}, environ)
@@ -77,8 +83,14 @@ func TestVariablesOfSignals(t *testing.T) {
 			t.Fatal(err)
 		}
 		return map[string]string{
-			"PROTOCOL": c.Protocol, "COMPRESSION": c.Compression, "TIMEOUT": c.Timeout.String(), "HEADERS": fmt.Sprint(headers), "ENDPOINT": c.URL,
-			"INSECURE": c.URL, "CERTIFICATE": fmt.Sprint(config != nil && config.RootCAs != nil), "CLIENT_CERTIFICATE": fmt.Sprint(config != nil && len(config.Certificates) == 1),
+			"PROTOCOL":           c.Protocol,
+			"COMPRESSION":        c.Compression,
+			"TIMEOUT":            c.Timeout.String(),
+			"HEADERS":            fmt.Sprint(headers),
+			"ENDPOINT":           c.URL,
+			"INSECURE":           c.URL,
+			"CERTIFICATE":        fmt.Sprint(config != nil && config.RootCAs != nil),
+			"CLIENT_CERTIFICATE": fmt.Sprint(config != nil && len(config.Certificates) == 1),
 		}
 	}
 	for name, row := range map[string]struct{ given, want, standing string }{
@@ -116,7 +128,16 @@ func TestVariablesOfSignals(t *testing.T) {
 			}
 		}
 	}
-	s := mustParse(t, []string{"--otlp-endpoint=http://h:1", "--otlp-headers=tenant=all", "--otlp-headers-file=" + token, "--otlp-logs-headers=tenant=logs"}, nil)
+	s := mustParse(
+		t,
+		[]string{
+			"--otlp-endpoint=http://h:1",
+			"--otlp-headers=tenant=all",
+			"--otlp-headers-file=" + token,
+			"--otlp-logs-headers=tenant=logs",
+		},
+		nil,
+	)
 	for signal, want := range map[otlp.Signal]string{otlp.Metrics: "map[authorization:Bearer x=y tenant:all]", otlp.Logs: "map[tenant:logs]"} {
 		if c, _ := s.Upstream(signal, ""); get(c)["HEADERS"] != want {
 			t.Errorf("%s: headers %s, want %s", signal, get(c)["HEADERS"], want)
@@ -127,7 +148,11 @@ func TestVariablesOfSignals(t *testing.T) {
 // OTEL_METRICS_EXPORTER, OTEL_TRACES_EXPORTER and OTEL_LOGS_EXPORTER are of one signal each.
 func TestExportersOfSignals(t *testing.T) {
 	for variable, signal := range map[string]otlp.Signal{"METRICS": otlp.Metrics, "TRACES": otlp.Traces, "LOGS": otlp.Logs} {
-		s := mustParse(t, nil, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://h:1", "OTEL_" + variable + "_EXPORTER=none"})
+		s := mustParse(
+			t,
+			nil,
+			[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://h:1", "OTEL_" + variable + "_EXPORTER=none"},
+		)
 		for _, of := range otlp.Signals() {
 			if s.Sends(of) != (of != signal) {
 				t.Errorf("%s is none: sends %s is %v", variable, of, s.Sends(of))
@@ -182,15 +207,32 @@ func TestTokenIsReadAgain(t *testing.T) {
 }
 
 func TestUnixSocketNeedsGRPC(t *testing.T) {
-	_, err := parse([]string{"--otlp-endpoint", "http://h:1", "--otlp-protocol", "http/protobuf", "--otlp-logs-endpoint", "unix:///run/x.sock"}, nil)
-	if err == nil || !strings.Contains(err.Error(), "--otlp-logs-endpoint: expected http or https with the protocol http/protobuf, got unix:///run/x.sock") {
+	_, err := parse(
+		[]string{
+			"--otlp-endpoint",
+			"http://h:1",
+			"--otlp-protocol",
+			"http/protobuf",
+			"--otlp-logs-endpoint",
+			"unix:///run/x.sock",
+		},
+		nil,
+	)
+	if err == nil ||
+		!strings.Contains(
+			err.Error(),
+			"--otlp-logs-endpoint: expected http or https with the protocol http/protobuf, got unix:///run/x.sock",
+		) {
 		t.Error(err)
 	}
 }
 
 // An endpoint of one signal that is the sidecar itself is a circle too.
 func TestSignalIsNotSentToTheSidecarItself(t *testing.T) {
-	_, err := parse([]string{"--otlp-endpoint", "http://collector:4317", "--otlp-traces-endpoint", "http://localhost:4317"}, nil)
+	_, err := parse(
+		[]string{"--otlp-endpoint", "http://collector:4317", "--otlp-traces-endpoint", "http://localhost:4317"},
+		nil,
+	)
 	if err == nil || !strings.Contains(err.Error(), "--otlp-traces-endpoint: expected another") {
 		t.Error(err)
 	}
@@ -199,7 +241,11 @@ func TestSignalIsNotSentToTheSidecarItself(t *testing.T) {
 // Each call reads the files, and says so if they are no good any more.
 func TestTLSIsReadAgain(t *testing.T) {
 	one, two := selfSigned(t), selfSigned(t)
-	s := mustParse(t, []string{"--otlp-certificate", one.cert, "--otlp-client-certificate", one.cert, "--otlp-client-key", one.key}, nil)
+	s := mustParse(
+		t,
+		[]string{"--otlp-certificate", one.cert, "--otlp-client-certificate", one.cert, "--otlp-client-key", one.key},
+		nil,
+	)
 	before, err := s.TLS(otlp.Metrics)
 	if err != nil {
 		t.Fatal(err)
@@ -214,13 +260,17 @@ func TestTLSIsReadAgain(t *testing.T) {
 		}
 	}
 	after, err := s.TLS(otlp.Metrics)
-	if err != nil || before.RootCAs.Equal(after.RootCAs) || reflect.DeepEqual(before.Certificates[0].Certificate, after.Certificates[0].Certificate) {
+	if err != nil || before.RootCAs.Equal(after.RootCAs) ||
+		reflect.DeepEqual(before.Certificates[0].Certificate, after.Certificates[0].Certificate) {
 		t.Errorf("nothing changed: %v", err)
 	}
 	if err := os.WriteFile(one.cert, []byte("half a certif"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.TLS(otlp.Metrics); err == nil || !strings.Contains(err.Error(), "--otlp-certificate: expected a file of PEM certificates, found none in") {
+	if _, err := s.TLS(
+		otlp.Metrics,
+	); err == nil ||
+		!strings.Contains(err.Error(), "--otlp-certificate: expected a file of PEM certificates, found none in") {
 		t.Error(err)
 	}
 }

@@ -37,12 +37,18 @@ func (s *Settings) validate() error {
 		s.avoidCircle(signal)
 	}
 	if slices.Contains(s.Exporters, "console") && s.Temporality != "cumulative" {
-		err := fmt.Errorf("--temporality: expected cumulative with --exporter console, whose summary reckons with totals, got %s", s.Temporality)
+		err := fmt.Errorf(
+			"--temporality: expected cumulative with --exporter console, whose summary reckons with totals, got %s",
+			s.Temporality,
+		)
 		s.Temporality = "cumulative"
 		return s.bear(err)
 	}
 	if s.KeepRunning && s.EndpointURL(otlp.Metrics) == "" && slices.Equal(s.Exporters, []string{"auto"}) {
-		s.Problems = append(s.Problems, errors.New("--otlp-endpoint: expected where to send, got nothing: points go nowhere"))
+		s.Problems = append(
+			s.Problems,
+			errors.New("--otlp-endpoint: expected where to send, got nothing: points go nowhere"),
+		)
 	}
 	return nil
 }
@@ -77,11 +83,16 @@ func standardEndpoint(protocol string) url.URL {
 	return url.URL{Scheme: "http", Host: "localhost:4317"}
 }
 
-// checkUpstream refuses certificates that do not fit together, an upstream that is the sidecar itself, and one that the protocol does not reach.
+// checkUpstream refuses certificates that do not fit together, an upstream that is the sidecar
+// itself, and one that the protocol does not reach.
 func (s *Settings) checkUpstream(signal otlp.Signal) error {
 	u := s.upstream(signal)
 	if (u.ClientCert == "") != (u.ClientKey == "") {
-		return fmt.Errorf("%s and %s: expected both or neither", s.flagOf(signal, "client-certificate"), s.flagOf(signal, "client-key"))
+		return fmt.Errorf(
+			"%s and %s: expected both or neither",
+			s.flagOf(signal, "client-certificate"),
+			s.flagOf(signal, "client-key"),
+		)
 	}
 	if _, err := s.TLS(signal); err != nil {
 		return err
@@ -91,11 +102,23 @@ func (s *Settings) checkUpstream(signal otlp.Signal) error {
 	}
 	flag := s.flagOf(signal, "endpoint")
 	if u.Endpoint.Scheme == "unix" && u.Protocol == export.HTTPProtobuf {
-		return fmt.Errorf("%s: expected http or https with the protocol %s, got %s", flag, u.Protocol, u.Endpoint.String())
+		return fmt.Errorf(
+			"%s: expected http or https with the protocol %s, got %s",
+			flag,
+			u.Protocol,
+			u.Endpoint.String(),
+		)
 	}
 	for port, protocol := range map[string]string{"4317": export.GRPC, "4318": export.HTTPProtobuf} {
 		if u.Endpoint.Port() == port && u.Protocol != protocol {
-			return fmt.Errorf("%s: port %s is the one of %s: expected %s %s, or another port", flag, port, protocol, s.flagOf(signal, "protocol"), protocol)
+			return fmt.Errorf(
+				"%s: port %s is the one of %s: expected %s %s, or another port",
+				flag,
+				port,
+				protocol,
+				s.flagOf(signal, "protocol"),
+				protocol,
+			)
 		}
 	}
 	return s.checkCircle(u, flag)
@@ -104,7 +127,11 @@ func (s *Settings) checkUpstream(signal otlp.Signal) error {
 // checkCircle refuses an upstream that is the sidecar itself.
 func (s *Settings) checkCircle(u SignalUpstream, flag string) error {
 	if u.Endpoint.Scheme == "unix" && u.Endpoint.Path == s.RelaySocket {
-		return fmt.Errorf("%s: expected another sidecar or a Collector, got %s, which is this one's --relay-socket", flag, u.Endpoint.String())
+		return fmt.Errorf(
+			"%s: expected another sidecar or a Collector, got %s, which is this one's --relay-socket",
+			flag,
+			u.Endpoint.String(),
+		)
 	}
 	for _, listener := range []struct{ flag, address string }{
 		{"--relay-grpc-address", s.RelayGRPCAddress},
@@ -114,23 +141,30 @@ func (s *Settings) checkCircle(u SignalUpstream, flag string) error {
 	} {
 		host, own, _ := net.SplitHostPort(listener.address)
 		if own == u.Endpoint.Port() && own != "" && own != "0" && reaches(u.Endpoint.Hostname(), host) {
-			return fmt.Errorf("%s: expected another address than %s, where this sidecar itself listens; move that with %s, such as off",
-				flag, u.Endpoint.Host, listener.flag)
+			return fmt.Errorf(
+				"%s: expected another address than %s, where this sidecar itself listens; move that with %s, such as off",
+				flag,
+				u.Endpoint.Host,
+				listener.flag,
+			)
 		}
 	}
 	return nil
 }
 
-// lookupTime is how long a name may take that may be another one of this host. It is only looked up when the port is one of ours.
+// lookupTime is how long a name may take that may be another one of this host. It is only looked up
+// when the port is one of ours.
 const lookupTime = 500 * time.Millisecond
 
-// reaches reports whether a connection to host may end at a listener of this host on the address own.
+// reaches reports whether a connection to host may end at a listener of this host on the address
+// own.
 func reaches(host, own string) bool {
 	addresses := []string{host}
 	if _, err := netip.ParseAddr(host); err != nil && host != "localhost" && !strings.HasSuffix(host, ".localhost") {
 		ctx, cancel := context.WithTimeout(context.Background(), lookupTime)
 		defer cancel()
-		addresses, _ = net.DefaultResolver.LookupHost(ctx, host) // an unknown name is for the exporter to report
+		// an unknown name is for the exporter to report
+		addresses, _ = net.DefaultResolver.LookupHost(ctx, host)
 		if name, err := os.Hostname(); err == nil && name == host && !isLoopback(own) {
 			return true
 		}
@@ -142,7 +176,8 @@ func reaches(host, own string) bool {
 
 func isLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && (ip.IsLoopback() || ip.IsUnspecified() && host != "")
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") ||
+		err == nil && (ip.IsLoopback() || ip.IsUnspecified() && host != "")
 }
 
 // isInterface reports whether the address is one of this host's.

@@ -135,7 +135,8 @@ func choice(p *string, choices ...string) *value {
 	}}
 }
 
-// choices are one of the words that stand alone, the first of which is the default, or some of the others, separated by commas.
+// choices are one of the words that stand alone, the first of which is the default, or some of the
+// others, separated by commas.
 func choices(p *[]string, alone []string, others ...string) *value {
 	*p = alone[:1]
 	all := append(slices.Clone(alone), others...)
@@ -164,7 +165,8 @@ func boolean(p *bool, standing bool) *value {
 	}}
 }
 
-// interval is a length of time, written as a Go duration or, as in OpenTelemetry's variables, as a number of milliseconds.
+// interval is a length of time, written as a Go duration or, as in OpenTelemetry's variables, as a
+// number of milliseconds.
 func interval(p *time.Duration, standing, least time.Duration) *value {
 	*p = standing
 	return &value{kind: "DURATION", standing: standing.String(), set: func(given string) (err error) {
@@ -174,7 +176,11 @@ func interval(p *time.Duration, standing, least time.Duration) *value {
 			*p, err = time.Duration(ms)*time.Millisecond, nil
 		}
 		if err != nil || *p < least || *p > longest {
-			return fmt.Errorf("expected a duration such as 10s, or a number of milliseconds, from %v to 24h, got %q", least, given)
+			return fmt.Errorf(
+				"expected a duration such as 10s, or a number of milliseconds, from %v to 24h, got %q",
+				least,
+				given,
+			)
 		}
 		return nil
 	}}
@@ -255,7 +261,12 @@ func size(p *int64, standing, least, most int64) *value {
 		n, err := strconv.ParseInt(digits, 10, 64)
 		unit, known := map[string]int64{"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}[strings.TrimSuffix(given[len(digits):], "B")]
 		if err != nil || !known || n > most/unit || n*unit < least {
-			return fmt.Errorf("expected a size such as 16MiB, from %s to %s, got %q", sizeText(least), sizeText(most), given)
+			return fmt.Errorf(
+				"expected a size such as 16MiB, from %s to %s, got %q",
+				sizeText(least),
+				sizeText(most),
+				given,
+			)
 		}
 		*p = n * unit
 		return nil
@@ -330,8 +341,8 @@ func address(p *string, standing string) *value {
 	}}
 }
 
-// pairs are keys with values, written key=value,key=value with the values percent-encoded. Values may be secrets, so that no error
-// shows one.
+// pairs are keys with values, written key=value,key=value with the values percent-encoded. Values
+// may be secrets, so that no error shows one.
 func pairs(p *map[string]string, valid func(key, value string) bool) *value {
 	return &value{kind: "K=V,…", secret: true, set: func(given string) error {
 		*p = map[string]string{}
@@ -353,7 +364,8 @@ func pairs(p *map[string]string, valid func(key, value string) bool) *value {
 
 func isAttribute(key, _ string) bool { return key != "" }
 
-// isHeader reports whether gRPC can send the header: a name of letters, digits, -, _ and ., and a value of printable ASCII.
+// isHeader reports whether gRPC can send the header: a name of letters, digits, -, _ and ., and a
+// value of printable ASCII.
 func isHeader(name, value string) bool {
 	const letters = "-_.0123456789abcdefghijklmnopqrstuvwxyz"
 	unprintable := strings.IndexFunc(value, func(c rune) bool { return c < ' ' || c > '~' })

@@ -1,5 +1,6 @@
-// Package demo is a small app with instrumented pools that go through a story, so that there is something to see: a pool that is too small, one whose
-// downstream is slow, one whose tasks wait for a lock, and one that leaks.
+// Package demo is a small app with instrumented pools that go through a story, so that there is
+// something to see: a pool that is too small, one whose downstream is slow, one whose tasks wait
+// for a lock, and one that leaks.
 package demo
 
 import (
@@ -22,7 +23,8 @@ import (
 // Interval is how often the app exports: what changes is to be seen at once.
 const Interval = time.Second
 
-// Run runs the app until ctx is done, tells on out what to look at, and sends its metrics to the gRPC target, such as unix:/tmp/otlp.sock.
+// Run runs the app until ctx is done, tells on out what to look at, and sends its metrics to the
+// gRPC target, such as unix:/tmp/otlp.sock.
 func Run(ctx context.Context, target string, out io.Writer) (err error) {
 	conn, err := grpc.NewClient(target, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
@@ -37,7 +39,9 @@ func Run(ctx context.Context, target string, out io.Writer) (err error) {
 	defer pools.Close()
 	provider := sdkmetric.NewMeterProvider(
 		sdkmetric.WithResource(resource.NewWithAttributes(semconv.SchemaURL, semconv.ServiceName("demo-shop"))),
-		sdkmetric.WithReader(sdkmetric.NewPeriodicReader(exporter, sdkmetric.WithInterval(Interval), sdkmetric.WithProducer(pools))),
+		sdkmetric.WithReader(
+			sdkmetric.NewPeriodicReader(exporter, sdkmetric.WithInterval(Interval), sdkmetric.WithProducer(pools)),
+		),
 	)
 	shop, err := open()
 	if err != nil {
@@ -73,12 +77,14 @@ var story = []act{
 	{
 		title: "payments has a slow downstream",
 		look:  "its use time has grown tenfold, so that as many permits serve a tenth; more permits would only press the downstream harder",
-		begin: func(s *shop) { s.payment.Store(int64(500 * time.Millisecond)) }, end: func(s *shop) { s.payment.Store(int64(payment)) },
+		begin: func(s *shop) { s.payment.Store(int64(500 * time.Millisecond)) },
+		end:   func(s *shop) { s.payment.Store(int64(payment)) },
 	},
 	{
 		title: "the tasks of receipts wait for a lock",
 		look:  "all workers are busy and little gets done: open it, and see its time in use blocked rather than on a CPU",
-		begin: func(s *shop) { s.locked.Store(int64(40 * time.Millisecond)) }, end: func(s *shop) { s.locked.Store(int64(locked)) },
+		begin: func(s *shop) { s.locked.Store(int64(40 * time.Millisecond)) },
+		end:   func(s *shop) { s.locked.Store(int64(locked)) },
 	},
 	{
 		title: "connections leaks",

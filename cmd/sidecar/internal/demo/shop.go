@@ -43,7 +43,12 @@ func open() (*shop, error) {
 	s.thumbnails, errs[0] = pools.NewWorkers("thumbnails", 12, pools.WorkersConfig{Queue: 32})
 	s.receipts, errs[1] = pools.NewWorkers("receipts", 8, pools.WorkersConfig{Queue: 64})
 	s.payments, errs[2] = pools.NewSemaphore("payments", 6, pools.SemaphoreConfig{})
-	s.connections, errs[3] = pools.NewResources("connections", 16, func(context.Context) (int, error) { return 0, nil }, pools.ResourcesConfig[int]{})
+	s.connections, errs[3] = pools.NewResources(
+		"connections",
+		16,
+		func(context.Context) (int, error) { return 0, nil },
+		pools.ResourcesConfig[int]{},
+	)
 	return s, errors.Join(errs[:]...)
 }
 
@@ -55,7 +60,8 @@ func (s *shop) close() {
 	s.connections.Close()
 }
 
-func (s *shop) resize(workers int) { _ = s.thumbnails.Resize(workers) } // there is a worker at least
+// there is a worker at least
+func (s *shop) resize(workers int) { _ = s.thumbnails.Resize(workers) }
 
 // serve makes requests, at rates that no slowness changes, until ctx is done.
 func (s *shop) serve(ctx context.Context) {

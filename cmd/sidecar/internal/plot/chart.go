@@ -20,7 +20,8 @@ type Chart struct {
 type Line struct {
 	Name   string
 	Points []Point // in the order of X
-	Mark   float64 // X of a point to emphasize, which may lie between two of Points; 0 if there is none
+	// X of a point to emphasize, which may lie between two of Points; 0 if there is none
+	Mark float64
 }
 
 // Point is a measured value.

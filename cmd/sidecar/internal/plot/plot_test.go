@@ -204,8 +204,11 @@ func TestAlong(t *testing.T) {
 }
 
 func TestLongNamesKeepTheirEnd(t *testing.T) {
-	if got := short("http://localhost:8080/" + strings.Repeat("x", 50) + "/orders: 12"); len([]rune(got)) != longestName ||
-		!strings.HasPrefix(got, "…") || !strings.HasSuffix(got, "/orders: 12") {
+	if got := short(
+		"http://localhost:8080/" + strings.Repeat("x", 50) + "/orders: 12",
+	); len([]rune(got)) != longestName ||
+		!strings.HasPrefix(got, "…") ||
+		!strings.HasSuffix(got, "/orders: 12") {
 		t.Errorf("got %q", got)
 	}
 }

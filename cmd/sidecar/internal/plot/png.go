@@ -34,7 +34,8 @@ type raster struct {
 	colors []string
 }
 
-// cover mixes a color into the pixels of a part of the image, each by what share returns for its center.
+// cover mixes a color into the pixels of a part of the image, each by what share returns for its
+// center.
 func (p *raster) cover(r role, part image.Rectangle, share func(x, y float64) float64) {
 	to := parsed(p.colors[r])
 	part = part.Intersect(p.Bounds())
@@ -67,7 +68,12 @@ func (p *raster) stroke(r role, width float64, points ...Point) {
 	for i := range points[:len(points)-1] {
 		a, b := points[i], points[i+1]
 		reach := width/2 + 0.5
-		part := image.Rect(int(min(a.X, b.X)-reach), int(min(a.Y, b.Y)-reach), int(max(a.X, b.X)+reach)+1, int(max(a.Y, b.Y)+reach)+1)
+		part := image.Rect(
+			int(min(a.X, b.X)-reach),
+			int(min(a.Y, b.Y)-reach),
+			int(max(a.X, b.X)+reach)+1,
+			int(max(a.Y, b.Y)+reach)+1,
+		)
 		length := math.Hypot(b.X-a.X, b.Y-a.Y)
 		p.cover(r, part, func(x, y float64) float64 {
 			along := 0.0 // where on the segment is nearest, from 0 to 1
@@ -81,7 +87,8 @@ func (p *raster) stroke(r role, width float64, points ...Point) {
 
 func (p *raster) dot(r role, at Point, radius float64) { p.stroke(r, 2*radius, at, at) }
 
-// text draws bitmaps of characters, which all are as wide. A bold one is drawn twice: a second font would cost more.
+// text draws bitmaps of characters, which all are as wide. A bold one is drawn twice: a second font
+// would cost more.
 func (p *raster) text(at Point, anchor anchor, bold bool, text string) {
 	font := inconsolata.Regular8x16
 	runes := []rune(text)
@@ -103,7 +110,8 @@ func (p *raster) text(at Point, anchor anchor, bold bool, text string) {
 	}
 }
 
-// glyph is the place of a character in its font, or of the sign for one that the font does not have.
+// glyph is the place of a character in its font, or of the sign for one that the font does not
+// have.
 func glyph(font *basicfont.Face, c rune) int {
 	for _, want := range []rune{c, '\uFFFD', '?'} {
 		for _, r := range font.Ranges {

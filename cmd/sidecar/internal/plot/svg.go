@@ -6,7 +6,8 @@ import (
 	"fmt"
 )
 
-// SVG returns the chart for light and dark pages: it follows the reader's preference. It loads nothing.
+// SVG returns the chart for light and dark pages: it follows the reader's preference. It loads
+// nothing.
 func (c Chart) SVG() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" class="plot">`+"\n",

@@ -35,7 +35,8 @@ func NewClient(address string) (*Client, error) {
 		full = "http://" + address
 	}
 	base, err := url.Parse(full)
-	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" || strings.Trim(base.Path, "/") != "" {
+	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" ||
+		strings.Trim(base.Path, "/") != "" {
 		return nil, fmt.Errorf("%q: expected the address of a sidecar's page, such as 127.0.0.1:4320", address)
 	}
 	base.Path = ""

@@ -48,8 +48,8 @@ func (l line) String() string {
 	return b.String()
 }
 
-// safe makes text that is not ours safe for a terminal: control characters, and those that change the direction of what follows,
-// are replaced.
+// safe makes text that is not ours safe for a terminal: control characters, and those that change
+// the direction of what follows, are replaced.
 func safe(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -59,7 +59,8 @@ func safe(text string) string {
 	}, text)
 }
 
-// cell is a text of exactly so many columns, with at least one space before it if it is to the right.
+// cell is a text of exactly so many columns, with at least one space before it if it is to the
+// right.
 func cell(columns int, right bool, text string) string {
 	if columns <= 0 {
 		return ""
@@ -76,7 +77,8 @@ func cell(columns int, right bool, text string) string {
 	return text + space
 }
 
-// gauge is a bar of so many columns, filled to a share from 0 to 1 in steps of an eighth of a column.
+// gauge is a bar of so many columns, filled to a share from 0 to 1 in steps of an eighth of a
+// column.
 func gauge(columns int, share float64) string {
 	const full = 8
 	eighths := int(math.Round(min(1, max(0, share)) * float64(columns*full)))
@@ -87,7 +89,8 @@ func gauge(columns int, share float64) string {
 	return cell(columns, false, text)
 }
 
-// spark draws values from 0 to most in so many columns, the newest to the right. What is absent is blank, what is 0 is the lowest.
+// spark draws values from 0 to most in so many columns, the newest to the right. What is absent is
+// blank, what is 0 is the lowest.
 func spark(columns int, values []live.Figure, most float64) string {
 	marks := []rune("▁▂▃▄▅▆▇█")
 	var b strings.Builder
@@ -105,7 +108,8 @@ func spark(columns int, values []live.Figure, most float64) string {
 	return b.String()
 }
 
-// fit makes as many values as there are columns: each is the most of those that it stands for. Fewer are at the right.
+// fit makes as many values as there are columns: each is the most of those that it stands for.
+// Fewer are at the right.
 func fit(columns int, values []live.Figure) []live.Figure {
 	out := make([]live.Figure, max(0, columns))
 	if len(values) < columns {

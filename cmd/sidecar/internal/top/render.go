@@ -46,7 +46,12 @@ func (s *state) title(width int, now time.Time) line {
 	for i := range s.picture.Pools {
 		counts[s.picture.Pools[i].Level]++
 	}
-	text := fmt.Sprintf(" %d pools, %d in trouble, %d to watch", len(s.picture.Pools), counts[live.Trouble], counts[live.Warning])
+	text := fmt.Sprintf(
+		" %d pools, %d in trouble, %d to watch",
+		len(s.picture.Pools),
+		counts[live.Trouble],
+		counts[live.Warning],
+	)
 	news.text = cell(width-len("poolgauge  ")-len(text), false, news.text)
 	return clip(line{{strong, "poolgauge  "}, news, {plain, text}}, width)
 }

@@ -26,27 +26,67 @@ func figures(values ...float64) []live.Figure {
 func picture() *live.Picture {
 	k := live.Known
 	return &live.Picture{
-		At: noon, Service: "sidecar on node-7",
+		At:      noon,
+		Service: "sidecar on node-7",
 		Pools: []live.Pool{
 			{
-				ID: "a", Name: "payments", Kind: "sql", Service: "orders", Level: live.Trouble, Reason: "a request has waited for 3.2 s",
-				Limit: k(8), Used: k(8), Pending: k(40), OldestWait: k(3.2), Wait: live.Quantiles{P50: k(1), P95: k(2), P99: k(3)},
-				Use: live.Quantiles{P50: k(0.021)}, Rate: k(380), NotServed: k(1.5), OnCPU: k(0.1), Blocked: k(0.9),
-				Verdict: "downstream slow", Evidence: []string{"use time is 4 times its baseline", "the CPUs are idle"}, Recommended: k(16),
-				Spark: live.Spark{Fill: figures(0.1, 0.5, 1)},
+				ID:      "a",
+				Name:    "payments",
+				Kind:    "sql",
+				Service: "orders",
+				Level:   live.Trouble,
+				Reason:  "a request has waited for 3.2 s",
+				Limit: k(
+					8,
+				),
+				Used:        k(8),
+				Pending:     k(40),
+				OldestWait:  k(3.2),
+				Wait:        live.Quantiles{P50: k(1), P95: k(2), P99: k(3)},
+				Use:         live.Quantiles{P50: k(0.021)},
+				Rate:        k(380),
+				NotServed:   k(1.5),
+				OnCPU:       k(0.1),
+				Blocked:     k(0.9),
+				Verdict:     "downstream slow",
+				Evidence:    []string{"use time is 4 times its baseline", "the CPUs are idle"},
+				Recommended: k(16),
+				Spark:       live.Spark{Fill: figures(0.1, 0.5, 1)},
 			},
-			{ID: "b", Name: "thumbnails", Kind: "worker", Level: live.Warning, Limit: k(4), Used: k(4), Pending: k(2), Wait: live.Quantiles{P99: k(0.2)}},
+			{
+				ID:      "b",
+				Name:    "thumbnails",
+				Kind:    "worker",
+				Level:   live.Warning,
+				Limit:   k(4),
+				Used:    k(4),
+				Pending: k(2),
+				Wait:    live.Quantiles{P99: k(0.2)},
+			},
 			{ID: "c", Name: "cache", Kind: "resource", Level: live.Good, Used: k(2), Rate: k(1234567)},
 			{ID: "d", Name: "reports", Kind: "worker", Level: live.Silent, Reason: "silent for 40 s"},
 		},
-		Host:       live.Host{CPU: k(0.95), MemoryUsed: k(3 << 30), MemoryLimit: k(8 << 30), Load: k(2.5), Pressure: live.Pressure{CPU: k(0.3)}},
-		Containers: []live.Container{{Path: "/pod/x"}, {Path: "/pod/app", CPU: k(0.5), CPULimit: k(0.5), Throttled: k(0.34)}},
+		Host: live.Host{
+			CPU:         k(0.95),
+			MemoryUsed:  k(3 << 30),
+			MemoryLimit: k(8 << 30),
+			Load:        k(2.5),
+			Pressure:    live.Pressure{CPU: k(0.3)},
+		},
+		Containers: []live.Container{
+			{Path: "/pod/x"},
+			{Path: "/pod/app", CPU: k(0.5), CPULimit: k(0.5), Throttled: k(0.34)},
+		},
 		Probes: []live.Probe{
 			{Name: "cpu", Stretch: k(1.9)},
 			{Name: "tcp", Target: "db:5432", Failed: "connection refused"},
 			{Name: "disk", Phases: []live.Phase{{Name: "sync", Seconds: k(0.004)}, {Name: "total", Seconds: k(0.005)}}},
 		},
-		Pipeline: live.Pipeline{Upstream: "otel:4317", QueueUsed: k(2048), Lanes: []live.Lane{{Name: "metrics", Available: k(0), Dropped: k(3)}}},
+		Pipeline: live.Pipeline{
+			Upstream:  "otel:4317",
+			QueueUsed: k(2048),
+			Lanes:     []live.Lane{{Name: "metrics", Available: k(0), Dropped: k(3)}},
+		},
 	}
 }
 
@@ -84,13 +124,23 @@ func TestTableShowsWhichPoolIsInTroubleAndWhy(t *testing.T) {
 	expect(t, text(shown(picture()), 160, 24, noon), "WHY", "downstream slow", "15 MINUTES")
 }
 
-// Whatever the size and whatever the names, no line is wider than the screen, and there are as many as it has.
+// Whatever the size and whatever the names, no line is wider than the screen, and there are as many
+// as it has.
 func TestScreensOfAllSizes(t *testing.T) {
 	hostile := picture()
 	for i := range 300 {
 		hostile.Pools = append(hostile.Pools, live.Pool{
-			ID: fmt.Sprint(i), Name: strings.Repeat("池\x1b[2J\u202e\n", 30), Kind: "\x07", Service: strings.Repeat("é", 300),
-			Level: live.Trouble, Reason: strings.Repeat("why ", 90), Used: live.Known(1e15), Limit: live.Known(1e15), OldestWait: live.Known(1e9),
+			ID: fmt.Sprint(
+				i,
+			),
+			Name:       strings.Repeat("池\x1b[2J\u202e\n", 30),
+			Kind:       "\x07",
+			Service:    strings.Repeat("é", 300),
+			Level:      live.Trouble,
+			Reason:     strings.Repeat("why ", 90),
+			Used:       live.Known(1e15),
+			Limit:      live.Known(1e15),
+			OldestWait: live.Known(1e9),
 		})
 	}
 	hostile.Host = live.Host{}
@@ -108,7 +158,14 @@ func TestScreensOfAllSizes(t *testing.T) {
 				}
 				for _, l := range lines {
 					if displaywidth.String(l.String()) > size[0] && s.show != help {
-						t.Errorf("%s, %v, after %q: %d columns: %q", name, size, key, displaywidth.String(l.String()), l)
+						t.Errorf(
+							"%s, %v, after %q: %d columns: %q",
+							name,
+							size,
+							key,
+							displaywidth.String(l.String()),
+							l,
+						)
 					}
 					if strings.ContainsAny(l.String(), "\x1b\x07\u202e\n") {
 						t.Errorf("%s: control characters in %q", name, l)
@@ -121,8 +178,15 @@ func TestScreensOfAllSizes(t *testing.T) {
 
 func history() *live.History {
 	return &live.History{
-		From: noon, Step: 5, Used: figures(1, 2, 8), Limit: figures(8, 8, 8), OldestWait: figures(0, 3.2),
-		Waits: live.Heatmap{Bounds: []float64{0.001, 0.1, 10}, Counts: [][]int64{{5, 0, 0, 0}, {5, 1000, 0, 0}, {0, 0, 0, 1}}},
+		From:       noon,
+		Step:       5,
+		Used:       figures(1, 2, 8),
+		Limit:      figures(8, 8, 8),
+		OldestWait: figures(0, 3.2),
+		Waits: live.Heatmap{
+			Bounds: []float64{0.001, 0.1, 10},
+			Counts: [][]int64{{5, 0, 0, 0}, {5, 1000, 0, 0}, {0, 0, 0, 1}},
+		},
 	}
 }
 
@@ -131,8 +195,16 @@ func TestDetailsHaveCurvesAndWaits(t *testing.T) {
 	s.show = details
 	expect(t, text(s, 80, 24, noon), "asking for its history")
 	s.historyOf, s.history = "a", history()
-	expect(t, text(s, 80, 24, noon), "on CPU 10%  blocked 90%", "the CPUs are idle", "▂▃█        8      max 8", "▁█     3.2s   max 3.2s",
-		"more           ░", "to 100ms     ▒█")
+	expect(
+		t,
+		text(s, 80, 24, noon),
+		"on CPU 10%  blocked 90%",
+		"the CPUs are idle",
+		"▂▃█        8      max 8",
+		"▁█     3.2s   max 3.2s",
+		"more           ░",
+		"to 100ms     ▒█",
+	)
 }
 
 func TestStaleIsSaid(t *testing.T) {

@@ -52,12 +52,42 @@ type column struct {
 
 var columns = []column{
 	{"USED", 9, used, (*live.Pool).Fill},
-	{"WAITING", 8, func(p *live.Pool) string { return p.Pending.Text(live.Whole) }, func(p *live.Pool) live.Figure { return p.Pending }},
-	{"OLDEST", 8, func(p *live.Pool) string { return p.OldestWait.Text(duration) }, func(p *live.Pool) live.Figure { return p.OldestWait }},
-	{"WAIT99", 8, func(p *live.Pool) string { return p.Wait.P99.Text(duration) }, func(p *live.Pool) live.Figure { return p.Wait.P99 }},
-	{"USE50", 8, func(p *live.Pool) string { return p.Use.P50.Text(duration) }, func(p *live.Pool) live.Figure { return p.Use.P50 }},
-	{"RATE/S", 7, func(p *live.Pool) string { return p.Rate.Text(live.Number) }, func(p *live.Pool) live.Figure { return p.Rate }},
-	{"LOST/S", 7, func(p *live.Pool) string { return p.NotServed.Text(live.Number) }, func(p *live.Pool) live.Figure { return p.NotServed }},
+	{
+		"WAITING",
+		8,
+		func(p *live.Pool) string { return p.Pending.Text(live.Whole) },
+		func(p *live.Pool) live.Figure { return p.Pending },
+	},
+	{
+		"OLDEST",
+		8,
+		func(p *live.Pool) string { return p.OldestWait.Text(duration) },
+		func(p *live.Pool) live.Figure { return p.OldestWait },
+	},
+	{
+		"WAIT99",
+		8,
+		func(p *live.Pool) string { return p.Wait.P99.Text(duration) },
+		func(p *live.Pool) live.Figure { return p.Wait.P99 },
+	},
+	{
+		"USE50",
+		8,
+		func(p *live.Pool) string { return p.Use.P50.Text(duration) },
+		func(p *live.Pool) live.Figure { return p.Use.P50 },
+	},
+	{
+		"RATE/S",
+		7,
+		func(p *live.Pool) string { return p.Rate.Text(live.Number) },
+		func(p *live.Pool) live.Figure { return p.Rate },
+	},
+	{
+		"LOST/S",
+		7,
+		func(p *live.Pool) string { return p.NotServed.Text(live.Number) },
+		func(p *live.Pool) live.Figure { return p.NotServed },
+	},
 }
 
 func used(p *live.Pool) string {

@@ -45,8 +45,8 @@ type answer struct {
 	err     error
 }
 
-// Run shows what c knows on a screen, and asks anew at each interval, until ctx ends or the user quits. It returns an error when
-// the terminal is gone.
+// Run shows what c knows on a screen, and asks anew at each interval, until ctx ends or the user
+// quits. It returns an error when the terminal is gone.
 func Run(ctx context.Context, screen tcell.Screen, c *Client, every time.Duration) error {
 	if err := screen.Init(); err != nil {
 		return fmt.Errorf("the terminal: %w", err)
@@ -106,7 +106,8 @@ func (s *state) wish(questions chan string) {
 	questions <- want
 }
 
-// ask asks for the picture at each interval, and for the history of the pool whose ID came last, if it is not empty.
+// ask asks for the picture at each interval, and for the history of the pool whose ID came last, if
+// it is not empty.
 func ask(ctx context.Context, c *Client, every time.Duration, questions <-chan string, answers chan<- answer) {
 	defer c.Close()
 	id := ""
@@ -152,7 +153,8 @@ func (s *state) take(a answer) {
 
 var errGone = errors.New("the terminal is gone")
 
-// event does what a key means, and whatever else happens to a terminal; goOn is false when that is to end.
+// event does what a key means, and whatever else happens to a terminal; goOn is false when that is
+// to end.
 func (s *state) event(screen tcell.Screen, e tcell.Event) (goOn bool, err error) {
 	switch e := e.(type) {
 	case *tcell.EventResize:
@@ -209,7 +211,31 @@ var looks = map[style]tcell.Style{
 
 // fallbacks are for terminals without Unicode.
 var fallbacks = map[rune]string{
-	'▏': " ", '▎': " ", '▍': " ", '▌': "=", '▋': "=", '▊': "=", '▉': "#", '█': "#",
-	'▁': "_", '▂': ".", '▃': "-", '▄': "=", '▅': "+", '▆': "*", '▇': "%",
-	'░': ".", '▒': ":", '▓': "+", '–': "-", '…': ".", 'µ': "u", '▽': "v", '△': "^", '↑': "^", '↓': "v", '→': ">", '←': "<",
+	'▏': " ",
+	'▎': " ",
+	'▍': " ",
+	'▌': "=",
+	'▋': "=",
+	'▊': "=",
+	'▉': "#",
+	'█': "#",
+	'▁': "_",
+	'▂': ".",
+	'▃': "-",
+	'▄': "=",
+	'▅': "+",
+	'▆': "*",
+	'▇': "%",
+	'░': ".",
+	'▒': ":",
+	'▓': "+",
+	'–': "-",
+	'…': ".",
+	'µ': "u",
+	'▽': "v",
+	'△': "^",
+	'↑': "^",
+	'↓': "v",
+	'→': ">",
+	'←': "<",
 }

@@ -1,5 +1,6 @@
-// Package engine is a real Prometheus in this process, as far as a query needs one: the OTLP receiver and its translation, scraping, the time series
-// database, PromQL and the evaluation of rules.
+// Package engine is a real Prometheus in this process, as far as a query needs one: the OTLP
+// receiver and its translation, scraping, the time series database, PromQL and the evaluation of
+// rules.
 package engine
 
 import (
@@ -47,9 +48,15 @@ func Start(dir, file string) (*Engine, error) {
 		return nil, fmt.Errorf("database: %w", err)
 	}
 	return &Engine{
-		OTLP: remote.NewOTLPWriteHandler(quiet, prometheus.NewRegistry(), db, func() config.Config { return *cfg }, remote.OTLPOptions{
-			LookbackDelta: lookback,
-		}),
+		OTLP: remote.NewOTLPWriteHandler(
+			quiet,
+			prometheus.NewRegistry(),
+			db,
+			func() config.Config { return *cfg },
+			remote.OTLPOptions{
+				LookbackDelta: lookback,
+			},
+		),
 		db: db,
 		engine: promql.NewEngine(promql.EngineOpts{
 			Logger: quiet, MaxSamples: 50_000_000, Timeout: time.Minute, LookbackDelta: lookback,
@@ -82,7 +89,12 @@ func (e *Engine) Instant(ctx context.Context, query string, at time.Time) (promq
 }
 
 // Range evaluates a query at every step from one time to another.
-func (e *Engine) Range(ctx context.Context, query string, from, to time.Time, step time.Duration) (promql.Matrix, error) {
+func (e *Engine) Range(
+	ctx context.Context,
+	query string,
+	from, to time.Time,
+	step time.Duration,
+) (promql.Matrix, error) {
 	q, err := e.engine.NewRangeQuery(ctx, e.db, nil, query, from, to, step)
 	if err != nil {
 		return nil, err
@@ -109,10 +121,14 @@ func (e *Engine) Range(ctx context.Context, query string, from, to time.Time, st
 // Rules loads the rules of a file, whose results are kept in the database.
 func (e *Engine) Rules(ctx context.Context, file string, interval time.Duration) ([]*rules.Group, error) {
 	m := rules.NewManager(&rules.ManagerOptions{
-		NameValidationScheme: model.LegacyValidation, Context: ctx, AppendableV2: e.db, Queryable: e.db, Logger: slog.New(slog.DiscardHandler),
-		QueryFunc:  rules.EngineQueryFunc(e.engine, e.db),
-		NotifyFunc: func(context.Context, string, ...*rules.Alert) {},
-		Parser:     Parser(),
+		NameValidationScheme: model.LegacyValidation,
+		Context:              ctx,
+		AppendableV2:         e.db,
+		Queryable:            e.db,
+		Logger:               slog.New(slog.DiscardHandler),
+		QueryFunc:            rules.EngineQueryFunc(e.engine, e.db),
+		NotifyFunc:           func(context.Context, string, ...*rules.Alert) {},
+		Parser:               Parser(),
 	})
 	loaded, errs := m.LoadGroups(interval, labels.EmptyLabels(), "", nil, false, file)
 	if err := errors.Join(errs...); err != nil {
@@ -125,7 +141,8 @@ func (e *Engine) Rules(ctx context.Context, file string, interval time.Duration)
 	return groups, nil
 }
 
-// groupOrder has the groups of a file in the order of their names reversed: records come before the alerts that use them.
+// groupOrder has the groups of a file in the order of their names reversed: records come before the
+// alerts that use them.
 func groupOrder(groups map[string]*rules.Group) []string {
 	names := slices.Sorted(maps.Keys(groups))
 	slices.Reverse(names)

@@ -11,7 +11,8 @@ import (
 	"github.com/prometheus/prometheus/scrape"
 )
 
-// Scrape scrapes a target as a configuration in YAML says, whose only job is named job, until stop is called.
+// Scrape scrapes a target as a configuration in YAML says, whose only job is named job, until stop
+// is called.
 func (e *Engine) Scrape(yaml, job, target string) (stop func() error, err error) {
 	quiet := slog.New(slog.DiscardHandler)
 	cfg, err := config.Load(yaml, quiet)
