@@ -1,5 +1,5 @@
-// Package helm makes the templates of the Helm chart (deploy/helm) from the kustomizations, and
-// tests that the chart makes the same objects as they do.
+// Package helm generates the templates of the Helm chart (deploy/helm) from the kustomizations, and
+// tests that the chart renders the same objects.
 package helm
 
 //go:generate go run ./chart
@@ -13,15 +13,15 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
 
-// part is a template of the Helm chart: a kustomization as it is built, with values in place of
-// what a user sets.
+// part is a template of the Helm chart: the output of a kustomization, with values in place of what
+// a user sets.
 type part struct {
 	file, dir, enabled string
 	image              image
-	values             [][2]string // what is in the manifests, and what is in the template; each must be there
+	values             [][2]string // text of the manifests and of the template; each must be found
 }
 
-// Images stand in the manifests with their versions. A value takes the place of both.
+// The manifests name images with their versions. A value replaces both.
 var (
 	sidecarImage = image{
 		regexp.MustCompile(`ghcr\.io/poolgauge/sidecar:[0-9][0-9A-Za-z.-]*`),
@@ -49,7 +49,7 @@ var parts = []part{
 			{"namespace: poolgauge", "namespace: {{ .Release.Namespace }}"},
 			{"endpoint: http://otel-collector.monitoring:4317", "endpoint: {{ .Values.endpoint | quote }}"},
 			{`cluster: ""`, "cluster: {{ .Values.cluster | quote }}"},
-			// In place of kustomize's: pods start again with new settings.
+			// Replaces kustomize's hash: pods restart when settings change.
 			{
 				"name: poolgauge-HASH",
 				`name: poolgauge-{{ printf "%s,%s" .Values.endpoint .Values.cluster | sha256sum | trunc 10 }}`,
@@ -78,8 +78,8 @@ var parts = []part{
 	},
 }
 
-// hashes are what kustomize puts behind the name of a config map: by its contents, which here are
-// values.
+// hashes matches names of config maps with the hash that kustomize appends. It depends on the
+// contents, which are values here.
 var hashes = regexp.MustCompile(`name: (poolgauge|otel-collector-upstream)-[0-9a-z]{10}\b`)
 
 // Chart returns the generated templates of the chart, by file name.
@@ -107,7 +107,7 @@ func Chart() (map[string][]byte, error) {
 	return files, nil
 }
 
-// build returns what kustomize makes of a part, as a template without values.
+// build returns the output of kustomize for a part, as a template without values.
 func (p *part) build() (string, error) {
 	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), p.dir)
 	if err != nil {
@@ -121,7 +121,7 @@ func (p *part) build() (string, error) {
 		p.enabled,
 	)
 	for _, r := range built.Resources() {
-		if r.GetKind() == "Namespace" { // which is that of the release
+		if r.GetKind() == "Namespace" { // the release has its own
 			continue
 		}
 		text, err := r.AsYAML()

@@ -35,7 +35,7 @@ func TestChartIsUpToDate(t *testing.T) {
 	}
 }
 
-// helmTemplate returns what `helm template` writes with values in YAML.
+// helmTemplate returns the output of `helm template` with values in YAML.
 func helmTemplate(t *testing.T, namespace, values string) ([]map[string]any, error) {
 	t.Helper()
 	loaded, err := loader.LoadDir(chart)
@@ -78,8 +78,8 @@ func helmTemplate(t *testing.T, namespace, values string) ([]map[string]any, err
 	return objects, nil
 }
 
-// inOrder is the objects as JSON, in order, with the hashes of config maps' names taken out, and
-// without namespaces.
+// inOrder returns the objects as JSON, sorted, without the hashes of config maps' names and without
+// namespaces.
 func inOrder(t *testing.T, objects []map[string]any) string {
 	t.Helper()
 	var all []string
@@ -121,7 +121,7 @@ func kustomized(t *testing.T, dir string) (objects []map[string]any) {
 	return objects
 }
 
-// The chart makes what the kustomizations make with the same settings.
+// The chart renders the same objects as the kustomizations with the same settings.
 func TestChartIsTheKustomizations(t *testing.T) {
 	for dir, c := range map[string]struct{ namespace, values string }{
 		"injection":        {"poolgauge", "daemonset: {enabled: false}"},

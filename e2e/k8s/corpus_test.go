@@ -19,13 +19,13 @@ import (
 )
 
 // unsaid is the workload whose pod is refused with the sidecar: its namespace has a LimitRange, and
-// no annotation that says so.
+// no annotation sets the sidecar's requests.
 const unsaid = "limit-range-unsaid.yaml"
 
 var update = flag.Bool("update", false, "rewrite the golden differences")
 
-// Other people's workloads: what the component and the policy change in each is exactly what its
-// golden file says, and the API server takes the pod with the sidecar if it takes it without.
+// The component and the policy change exactly what the golden file of each workload says, and the
+// API server admits the pod with the sidecar if it admits it without.
 func TestCorpus(t *testing.T) {
 	files, err := filepath.Glob("testdata/corpus/*.yaml")
 	if err != nil || len(files) < 25 {
@@ -66,15 +66,15 @@ func TestCorpus(t *testing.T) {
 	}
 }
 
-// inOrder returns an error with the reasons that are in brackets sorted: the server has them in the
-// order of a map.
+// inOrder returns an error with the reasons in brackets sorted: the server returns them in map
+// order.
 func inOrder(err error) string {
 	before, rest, found := strings.Cut(err.Error(), ": [")
 	reasons, after, ends := strings.Cut(rest, "]")
 	if !found || !ends {
 		return err.Error()
 	}
-	// A reason has a comma of its own.
+	// A reason contains a comma.
 	each := strings.Split(strings.ReplaceAll(reasons, ", minimum", "\nminimum"), "\n")
 	slices.Sort(each)
 	return before + ": [" + strings.Join(each, ", ") + "]" + after
@@ -130,7 +130,7 @@ func mustRead(t *testing.T, file string) (objects []runtime.Object) {
 	return objects
 }
 
-// withoutConfigMaps leaves out the one that the component adds.
+// withoutConfigMaps omits the config map that the component adds.
 func withoutConfigMaps(objects []runtime.Object) []runtime.Object {
 	return slices.DeleteFunc(
 		objects,
@@ -138,7 +138,7 @@ func withoutConfigMaps(objects []runtime.Object) []runtime.Object {
 	)
 }
 
-// podsOf returns the pods that controllers would make of the objects.
+// podsOf returns the pods that controllers would create for the objects.
 func podsOf(t *testing.T, objects []runtime.Object) (pods []*corev1.Pod) {
 	t.Helper()
 	for _, object := range objects {
@@ -180,7 +180,8 @@ func foreignPod(t *testing.T, object *unstructured.Unstructured) *corev1.Pod {
 	return pod
 }
 
-// keepsOrder: the sidecar goes first, so that it is there for the others, whose order stays.
+// keepsOrder checks that the sidecar comes first, so that it runs before the others, and that these
+// keep their order.
 func keepsOrder(t *testing.T, before, after *corev1.PodSpec) {
 	t.Helper()
 	names := func(containers []corev1.Container) (names []string) {
@@ -200,7 +201,7 @@ func keepsOrder(t *testing.T, before, after *corev1.PodSpec) {
 	}
 }
 
-// sidecarIn returns the fields of the sidecar of a pod.
+// sidecarIn returns the fields of a pod's sidecar.
 func sidecarIn(t *testing.T, pod *corev1.Pod) map[string]any {
 	t.Helper()
 	c, _ := sidecarOf(&pod.Spec)
@@ -211,8 +212,8 @@ func sidecarIn(t *testing.T, pod *corev1.Pod) map[string]any {
 	return fields
 }
 
-// difference lists what has been added, taken away and changed, a field a line. The standard
-// sidecar is one line.
+// difference lists what was added, removed and changed, one field a line. The standard sidecar is
+// one line.
 func difference(t *testing.T, standard map[string]any, before, after []runtime.Object) string {
 	t.Helper()
 	was, is := map[string]string{}, map[string]string{}
@@ -252,7 +253,7 @@ func flatten(t *testing.T, standard map[string]any, object runtime.Object, into 
 	walk((&unstructured.Unstructured{Object: fields}).GetName(), fields, into)
 }
 
-// collapse replaces the sidecar by what differs from the standard.
+// collapse replaces the sidecar by its differences from the standard one.
 func collapse(standard map[string]any, value any) {
 	switch v := value.(type) {
 	case map[string]any:

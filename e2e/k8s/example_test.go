@@ -15,7 +15,7 @@ import (
 
 const example = "../../deploy/k8s/example"
 
-// named returns the pods of a kustomization by their label.
+// named returns the pods of a kustomization by label.
 func named(objects []runtime.Object) map[string]*corev1.PodTemplateSpec {
 	found := map[string]*corev1.PodTemplateSpec{}
 	for _, object := range objects {
@@ -26,7 +26,7 @@ func named(objects []runtime.Object) map[string]*corev1.PodTemplateSpec {
 	return found
 }
 
-// In the example, a connection is possible where the app has one, and nowhere else.
+// The example's network policies allow the connections that the apps need, and no others.
 func TestExampleNetwork(t *testing.T) {
 	objects := mustBuild(t, example)
 	n, pods := networkOf(objects), named(objects)
@@ -70,7 +70,7 @@ func TestDaemonSetNetwork(t *testing.T) {
 	}
 }
 
-// A Service leads to a port of a pod.
+// Every Service selects a port of a pod.
 func TestExampleServices(t *testing.T) {
 	objects := mustBuild(t, example)
 	pods, services := named(objects), 0
@@ -92,7 +92,8 @@ func TestExampleServices(t *testing.T) {
 	}
 }
 
-// The Job's pod ends with its one container, since the kubelet waits for no native sidecar.
+// The Job's pod completes with its only container, since the kubelet does not wait for native
+// sidecars.
 func TestExampleJobCompletes(t *testing.T) {
 	for _, object := range mustBuild(t, example) {
 		job, ok := object.(*batchv1.Job)
@@ -115,7 +116,7 @@ func TestExampleJobCompletes(t *testing.T) {
 	t.Error("no Job")
 }
 
-// The example's own containers are an example too.
+// The example's own containers follow the same rules.
 func TestExampleContainers(t *testing.T) {
 	for name, pod := range named(mustBuild(t, example)) {
 		c := &pod.Spec.Containers[0]
@@ -129,7 +130,7 @@ func TestExampleContainers(t *testing.T) {
 	}
 }
 
-// All of our images have one version, so that a release changes one number.
+// All of our images have the same version, so that a release changes one number.
 func TestOneVersion(t *testing.T) {
 	versions := map[string][]string{}
 	for _, dir := range []string{example, "../../deploy/k8s/daemonset", "testdata/bare"} {
@@ -151,7 +152,7 @@ func TestOneVersion(t *testing.T) {
 	}
 }
 
-// What a release is made of has the image by digest in every manifest, the policy and the chart.
+// A release pins the image by digest in every manifest, the policy and the chart.
 func TestReleaseIsByDigest(t *testing.T) {
 	const digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 	dir := t.TempDir()
@@ -179,7 +180,7 @@ func TestReleaseIsByDigest(t *testing.T) {
 	}
 }
 
-// README's way of pinning the image reaches init containers too.
+// Pinning the image as the README says also covers init containers.
 func TestPinned(t *testing.T) {
 	for kind, pod := range pods(t, "testdata/pinned") {
 		if c, _ := sidecarOf(&pod.Spec); !strings.HasPrefix(c.Image, "registry.example.com/poolgauge@sha256:0123") {

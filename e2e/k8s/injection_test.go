@@ -8,14 +8,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// plainPod is the pod of an app that knows nothing of poolgauge.
+// plainPod is the pod of an app without poolgauge.
 func plainPod(t *testing.T) *corev1.Pod {
 	t.Helper()
 	template := pods(t, "testdata/bare/app")["Deployment"]
 	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "app", Labels: template.Labels}, Spec: template.Spec}
 }
 
-// injected is the pod as a server with the policy, and the namespace's annotations, lets it in.
+// injected returns the pod as a server with the policy and the namespace's annotations admits it.
 func injected(t *testing.T, pod *corev1.Pod, annotations map[string]string) *corev1.Pod {
 	t.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
@@ -30,7 +30,7 @@ func injected(t *testing.T, pod *corev1.Pod, annotations map[string]string) *cor
 	return made
 }
 
-// The policy adds to a pod what the component adds, once, and keeps our own rules.
+// The policy adds to a pod what the component adds, once, and the result satisfies our rules.
 func TestInjection(t *testing.T) {
 	pod := injected(t, plainPod(t), nil)
 	if err := check(&pod.Spec); err != nil {
@@ -48,7 +48,7 @@ func TestInjection(t *testing.T) {
 	}
 }
 
-// What a namespace says holds for its pods, unless they say something else.
+// A namespace's annotations apply to its pods, unless a pod overrides them.
 func TestInjectionByNamespace(t *testing.T) {
 	pod := plainPod(t)
 	pod.Annotations = map[string]string{"poolgauge.github.io/memory": "96Mi"}
@@ -75,7 +75,7 @@ func TestInjectionByNamespace(t *testing.T) {
 	}
 }
 
-// A namespace without the label is left alone.
+// Pods of a namespace without the label are not changed.
 func TestInjectionWhereItIsNotWanted(t *testing.T) {
 	namespace := &corev1.Namespace{
 		ObjectMeta: metav1.ObjectMeta{

@@ -1,6 +1,6 @@
-// Package k8s tests deploy/k8s: that every overlay builds, that Kubernetes' own types know all that
-// is in it, that its Pod Security admission lets it in at the level restricted, and that the
-// sidecar is set up as its policy says.
+// Package k8s tests deploy/k8s: that every overlay builds, that Kubernetes' types have all of its
+// fields, that Pod Security admits it at the level restricted, and that the sidecar satisfies our
+// rules.
 package k8s
 
 import (
@@ -20,8 +20,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// build builds a kustomization as kubectl does, and decodes it strictly: a field that Kubernetes
-// does not know is an error.
+// build builds a kustomization as kubectl does, and decodes it strictly: an unknown field is an
+// error.
 func build(dir string) ([]runtime.Object, error) {
 	options := krusty.MakeDefaultOptions()
 	// overlays of the tests use components of deploy
@@ -45,7 +45,7 @@ func build(dir string) ([]runtime.Object, error) {
 	return objects, nil
 }
 
-// decode decodes an object strictly, or as it is if its kind is none of Kubernetes' own.
+// decode decodes an object strictly, or without a schema if its kind is not Kubernetes' own.
 func decode(text []byte) (runtime.Object, error) {
 	decoder, err := strict()
 	if err != nil {
@@ -76,7 +76,7 @@ func strict() (*json.Serializer, error) {
 	), nil
 }
 
-// template returns the pods that an object makes, nil if it makes none.
+// template returns the pod template of an object, nil if it has none.
 func template(object runtime.Object) *corev1.PodTemplateSpec {
 	switch o := object.(type) {
 	case *appsv1.Deployment:

@@ -8,8 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// network is the NetworkPolicies of one namespace. It knows selectors of pods, and ports by name or
-// number; no other namespaces or addresses.
+// network has the NetworkPolicies of one namespace. It supports pod selectors, and ports by name or
+// number, but no other namespaces or addresses.
 type network []*networkingv1.NetworkPolicy
 
 func networkOf(objects []runtime.Object) (n network) {
@@ -21,13 +21,13 @@ func networkOf(objects []runtime.Object) (n network) {
 	return n
 }
 
-// lets reports whether a pod may connect to a container's port of another: both sides' policies
-// must let it.
+// lets reports whether a pod may connect to a container's port of another pod: the policies of both
+// must allow it.
 func (n network) lets(from, to *corev1.PodTemplateSpec, port corev1.ContainerPort) bool {
 	return n.letsOut(from, to, port) && n.letsIn(from, to, port)
 }
 
-// letsOut reports whether a pod may connect to a port of to, which is nil for what is no pod of the
+// letsOut reports whether a pod may connect to a port of to, which is nil for a peer outside of the
 // namespace.
 func (n network) letsOut(from, to *corev1.PodTemplateSpec, port corev1.ContainerPort) bool {
 	held := false

@@ -17,13 +17,14 @@ func mustBuild(t *testing.T, dir string) []runtime.Object {
 	return objects
 }
 
-// Every overlay builds, is known to Kubernetes, is let in at restricted and keeps the policy.
+// Every overlay builds, has only fields of Kubernetes, is admitted at restricted and satisfies our
+// rules.
 func TestOverlays(t *testing.T) {
 	for dir, pods := range map[string]int{
 		"../../deploy/k8s/daemonset": 1,
 		"../../deploy/k8s/example":   3, // serve, payments, load
 		"../../deploy/k8s/injection": 0,
-		// a Deployment, a StatefulSet, a DaemonSet and a Job that know nothing of poolgauge
+		// a Deployment, a StatefulSet, a DaemonSet and a Job without poolgauge
 		"testdata/bare":       4,
 		"testdata/everything": 1,
 	} {
@@ -49,7 +50,7 @@ func TestOverlays(t *testing.T) {
 	}
 }
 
-// What the smaller components change of the sidecar.
+// The smaller components change the sidecar as they should.
 func TestComponents(t *testing.T) {
 	for dir, holds := range map[string]func(c *corev1.Container) bool{
 		"guaranteed": func(c *corev1.Container) bool {
@@ -96,7 +97,7 @@ func pods(t *testing.T, dir string) map[string]*corev1.PodTemplateSpec {
 	return found
 }
 
-// What must not pass does not.
+// Each overlay that breaks a rule fails.
 func TestBadOverlays(t *testing.T) {
 	for dir, want := range map[string]string{
 		"unknown-field":      "unknown field",

@@ -13,7 +13,7 @@ import (
 )
 
 // PodmanPods returns the pods of a kustomization as `podman kube play` can run them. Each has the
-// name of what makes it, by which others find it in podman's network as they find its Service in
+// name of its owner, by which others resolve it in podman's network as they resolve its Service in
 // Kubernetes, and
 //   - native sidecars are plain containers, the first ones, since podman does not know their
 //     restart policy;
@@ -83,11 +83,11 @@ func forPodman(pod *corev1.Pod, objects []runtime.Object) error {
 
 var reference = regexp.MustCompile(`\$\([A-Za-z_][A-Za-z0-9_]*\)`)
 
-// errOptional is why a variable is left out. No secret is made by a kustomization that runs in
-// podman.
+// errOptional is returned for a variable that is omitted. No kustomization that runs in podman
+// makes a secret.
 var errOptional = errors.New("there is no value, and need be none")
 
-// resolve returns the variables with their values, but for those that are optional and have none.
+// resolve returns the variables with their values, except optional ones without a value.
 func resolve(
 	variables []corev1.EnvVar,
 	pod *corev1.Pod,
@@ -116,7 +116,7 @@ func resolve(
 	return resolved, nil
 }
 
-// resolveFrom returns the variables of whole config maps, but for those that env goes before.
+// resolveFrom returns the variables of whole config maps, except those that env overrides.
 func resolveFrom(
 	sources []corev1.EnvFromSource,
 	variables []corev1.EnvVar,

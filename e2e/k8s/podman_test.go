@@ -47,7 +47,7 @@ func TestPodmanPods(t *testing.T) {
 	}
 }
 
-// The real sidecar takes the settings that the manifests give it.
+// The real sidecar accepts the settings of the manifests.
 func TestSettings(t *testing.T) {
 	sidecar := filepath.Join(t.TempDir(), "sidecar")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", sidecar, "./cmd/sidecar")

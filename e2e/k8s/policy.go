@@ -22,7 +22,7 @@ const (
 	probeBlock        = 4096 // bytes of the disk probe's file: collector/probe/disk.go
 )
 
-// admit asks Kubernetes' Pod Security admission at the level restricted.
+// admit runs Kubernetes' Pod Security admission at the level restricted.
 func admit(meta *metav1.ObjectMeta, spec *corev1.PodSpec) error {
 	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
 	if err != nil {
@@ -51,7 +51,7 @@ func sidecarOf(spec *corev1.PodSpec) (c *corev1.Container, native bool) {
 	return nil, false
 }
 
-// rule is one thing that must hold for the sidecar of a pod.
+// rule is a condition that the sidecar of a pod must satisfy.
 type rule struct {
 	says  string
 	holds func(spec *corev1.PodSpec, c *corev1.Container, native bool) bool
@@ -134,7 +134,7 @@ var rules = []rule{
 	}},
 }
 
-// check returns an error that joins the rules that do not hold.
+// check returns an error that joins the violated rules.
 func check(spec *corev1.PodSpec) error {
 	c, native := sidecarOf(spec)
 	if c == nil {
@@ -151,7 +151,7 @@ func check(spec *corev1.PodSpec) error {
 
 func isTrue(b *bool) bool { return b != nil && *b }
 
-// hasNoToken: the pod mounts none, or something else is mounted where it would be.
+// hasNoToken reports whether the pod mounts no token, or something else in its place.
 func hasNoToken(spec *corev1.PodSpec, c *corev1.Container, _ bool) bool {
 	if spec.AutomountServiceAccountToken != nil && !*spec.AutomountServiceAccountToken {
 		return true
@@ -162,7 +162,7 @@ func hasNoToken(spec *corev1.PodSpec, c *corev1.Container, _ bool) bool {
 }
 
 // volumeOf returns the size limit of the emptyDir at the directory that a variable names, 0 if
-// there is no such.
+// there is none.
 func volumeOf(spec *corev1.PodSpec, c *corev1.Container, variable string) int64 {
 	v := env(c, variable)
 	i := slices.IndexFunc(
@@ -184,7 +184,7 @@ func limit(spec *corev1.PodSpec, volume string) int64 {
 	return 0
 }
 
-// queueSize returns what may wait for the upstream, in bytes; 0 if the manifest does not say.
+// queueSize returns the size limit of the queue in bytes, 0 if the manifest does not set it.
 func queueSize(c *corev1.Container) int64 {
 	v := env(c, "POOLGAUGE_QUEUE_SIZE")
 	if v == nil {

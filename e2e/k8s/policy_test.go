@@ -15,8 +15,8 @@ import (
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
 )
 
-// mutator is an admission policy, compiled and run by the code of the API server, for a namespace
-// that its binding selects.
+// mutator is an admission policy, compiled and run by the API server's code, for a namespace that
+// its binding selects.
 type mutator struct {
 	*admission.Handler
 

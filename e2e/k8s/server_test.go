@@ -35,19 +35,19 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// server is the part of Kubernetes' API server that lets pods in: defaults, admission and
-// validation, of its own code.
+// server is the part of Kubernetes' API server that admits pods: its own code of defaults,
+// admission and validation.
 type server struct {
 	plugins   []admission.Interface
 	namespace *corev1.Namespace
 	demanded  []corev1.ResourceName // by quotas
 }
 
-// newServer returns a server with the objects given, of which the policies, their bindings, one
-// namespace, quotas and limit ranges matter.
+// newServer returns a server with the objects given. It uses the policies, their bindings, one
+// namespace, quotas and limit ranges.
 func newServer(t *testing.T, objects ...runtime.Object) *server {
 	t.Helper()
-	capabilities.Setup(true, 0) // privileged pods, as most clusters let them in
+	capabilities.Setup(true, 0) // privileged pods, as most clusters admit them
 	s := &server{namespace: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}
 	var known []runtime.Object
 	var policy *admissionv1.MutatingAdmissionPolicy
@@ -119,8 +119,8 @@ func newServer(t *testing.T, objects ...runtime.Object) *server {
 // not need.
 type withoutSchemas struct{ kubernetes.Interface }
 
-// IsWatchListSemanticsUnSupported tells informers that the fake client lists first, as it tells
-// them itself.
+// IsWatchListSemanticsUnSupported tells informers that the fake client lists first, as the fake
+// client itself does.
 func (withoutSchemas) IsWatchListSemanticsUnSupported() bool { return true }
 
 func (c withoutSchemas) Discovery() discovery.DiscoveryInterface {
@@ -157,7 +157,7 @@ func (s *server) create(ctx context.Context, pod *corev1.Pod) (*corev1.Pod, erro
 	)
 	scheme := admission.NewObjectInterfacesFromScheme(legacyscheme.Scheme)
 	var refused []error
-	for range 2 { // the second time as the API server calls its plugins again after a change
+	for range 2 { // the API server calls its plugins again after a change
 		for _, p := range s.plugins {
 			if m, ok := p.(admission.MutationInterface); ok {
 				refused = append(refused, m.Admit(ctx, attributes, scheme))

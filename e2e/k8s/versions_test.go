@@ -45,8 +45,8 @@ func TestKustomizeVersions(t *testing.T) {
 	})
 }
 
-// kustomize builds a version of the program and returns its path. Go's cache keeps what it is made
-// of.
+// kustomize builds a version of the program and returns its path. Go's build cache keeps its
+// packages.
 func kustomize(t *testing.T, version string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "kustomize")

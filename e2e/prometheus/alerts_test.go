@@ -15,17 +15,17 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// fault is what goes wrong beside three calm pools and a healthy sidecar, and the alert that must
-// come of it, and no other.
+// fault is a fault next to three calm pools and a healthy sidecar, and the alerts that it must
+// raise, and no others.
 type fault struct {
 	app     app
 	world   func(*catalog.Metric, attribute.Set) (float64, bool)
 	pods    []pod         // in place of app and world
-	lasting time.Duration // half an hour if not given
+	lasting time.Duration // half an hour if 0
 	alerts  []string      // Name, or Name ×n if it fires n times at once
 }
 
-// wrong is another growth or value of the series of m with the attributes.
+// wrong overrides the growth or value of the series of m with the attributes.
 func wrong(
 	m *catalog.Metric,
 	v float64,
@@ -51,7 +51,7 @@ var (
 	full    = []attribute.KeyValue{catalog.LaneKey.String("metrics"), catalog.PointOutcomeKey.String("dropped")}
 )
 
-// three are sidecars of one node, which all see the same.
+// three are the sidecars of one node, which all see the same figures.
 func three(w func(*catalog.Metric, attribute.Set) (float64, bool)) []pod {
 	var pods []pod
 	for _, name := range []string{"a", "b", "c"} {
@@ -129,7 +129,7 @@ var faults = map[string]fault{
 		world:  either(wrong(catalog.RelayQueueUsage, 3e6), wrong(catalog.RelayQueueAge, 900)),
 		alerts: []string{"SidecarQueueFilling"},
 	},
-	"upstream away": {
+	"upstream unreachable": {
 		world: either(
 			wrong(catalog.UpstreamAvailable, 0, catalog.LaneKey.String("traces")),
 			wrong(catalog.RelayQueueAge, 900),
@@ -140,7 +140,7 @@ var faults = map[string]fault{
 		world:  wrong(catalog.RelayQueueAge, 900, catalog.LaneKey.String("logs")),
 		alerts: []string{"SidecarBehind"},
 	},
-	"the queue's disk fails": {world: wrong(catalog.RelayQueueDurable, 0), alerts: []string{"SidecarQueueNotDurable"}},
+	"queue storage is failing": {world: wrong(catalog.RelayQueueDurable, 0), alerts: []string{"SidecarQueueNotDurable"}},
 	"the sidecar dies": {
 		pods:   []pod{{app: calm.run, world: dying(), until: 40 * time.Minute}},
 		alerts: []string{"SidecarAbsent"},
@@ -198,7 +198,7 @@ func TestEveryAlertFiresInItsFaultOnly(t *testing.T) {
 			covered[a] = true
 		}
 		t.Run(name, func(t *testing.T) {
-			exports := f.timeline(t) // one after the other, since pools are the process's
+			exports := f.timeline(t) // one after the other, since pools belong to the process
 			t.Parallel()
 			if got := fired(t, exports, 0); !slices.Equal(got, f.alerts) {
 				t.Errorf("fired: %q, want %q", got, f.alerts)
@@ -212,7 +212,7 @@ func TestEveryAlertFiresInItsFaultOnly(t *testing.T) {
 	}
 }
 
-// Of a pool with a limit for each host the alert names the host that is full.
+// For a pool with a limit for each host, the alert names the host that is full.
 func TestAlertNamesTheFullHost(t *testing.T) {
 	withoutRace(t)
 	var summaries []string
@@ -230,7 +230,7 @@ func TestAlertNamesTheFullHost(t *testing.T) {
 	}
 }
 
-// Three minutes after a process is gone none of its alerts fires.
+// Three minutes after a process is gone, none of its alerts fires.
 func TestNoAlertOfAProcessThatIsGone(t *testing.T) {
 	withoutRace(t)
 	const lasting = 30 * time.Minute

@@ -129,8 +129,8 @@ func (c connection) ExecContext(context.Context, string, []driver.NamedValue) (d
 	return driver.ResultNoRows, nil
 }
 
-// resources is a pool of eight resources, used for 100 ms twice a second, of which each is made
-// anew. A use has a deadline of 5 s.
+// resources is a pool of eight resources, each used for 100 ms twice a second and then made again.
+// A use has a deadline of 5 s.
 func resources(construct func(late bool) error) app {
 	return func(ctx context.Context, meters instrument.Option) {
 		began := time.Now()
@@ -166,7 +166,7 @@ var (
 	})
 )
 
-// workers are eight, with a queue of 16, which get ten tasks a second.
+// workers are eight workers with a queue of 16 that get ten tasks a second.
 func workers(task func(late bool) error) app {
 	return func(ctx context.Context, meters instrument.Option) {
 		began := time.Now()
@@ -207,7 +207,7 @@ var (
 	})
 )
 
-// timingOut is a semaphore with twice the work that it can do, whose callers wait for half a
+// timingOut is a semaphore with twice the work that it can handle, whose callers wait for half a
 // second.
 func timingOut(ctx context.Context, meters instrument.Option) {
 	s := semaphore("faulty", 8, meters)
@@ -224,8 +224,8 @@ func timingOut(ctx context.Context, meters instrument.Option) {
 	})
 }
 
-// headOfLine is a semaphore of which one permit is held and all are wanted: everybody else waits
-// behind that.
+// headOfLine is a semaphore of which one permit is held while a request wants all of them: all
+// later requests wait behind it.
 func headOfLine(ctx context.Context, meters instrument.Option) {
 	s := semaphore("faulty", 8, meters)
 	defer s.Close()
@@ -245,7 +245,7 @@ func headOfLine(ctx context.Context, meters instrument.Option) {
 	})
 }
 
-// tooLarge is a request for more permits than there are, which waits for ever, while others are
+// tooLarge is a request for more permits than there are, which waits forever, while others are
 // served.
 func tooLarge(ctx context.Context, meters instrument.Option) {
 	s := semaphore("faulty", 8, meters)
@@ -258,7 +258,7 @@ func tooLarge(ctx context.Context, meters instrument.Option) {
 	})
 }
 
-// fullListener has 8 clients that stay for ever, of more that want to come.
+// fullListener has 8 clients that stay connected forever, and more that try to connect.
 func fullListener(ctx context.Context, meters instrument.Option) {
 	l, err := wraphttp.Listener("faulty", clients{ctx}, 8, meters)
 	must(err)
@@ -284,7 +284,7 @@ func fullListener(ctx context.Context, meters instrument.Option) {
 	}
 }
 
-// clients is a listener on which somebody connects every second.
+// clients is a listener that gets a connection every second.
 type clients struct{ ctx context.Context }
 
 func (l clients) Accept() (net.Conn, error) {
@@ -297,8 +297,8 @@ func (l clients) Accept() (net.Conn, error) {
 func (clients) Close() error   { return nil }
 func (clients) Addr() net.Addr { return &net.TCPAddr{} }
 
-// fullHost is what an http.Transport with 20 hosts of 5 connections each reports when one of them
-// is full and slow, and requests wait.
+// fullHost reports what an http.Transport with 20 hosts of 5 connections each does when one host is
+// full and slow, and requests wait.
 func fullHost(ctx context.Context, meters instrument.Option) {
 	began := time.Now()
 	r, err := instrument.Observe("faulty", wraphttp.Kind, func() (s instrument.Stats) {
@@ -333,7 +333,7 @@ func fullHost(ctx context.Context, meters instrument.Option) {
 	<-ctx.Done()
 }
 
-// leaking is a pool of 60 of which a lease is lost every three minutes.
+// leaking is a pool of 60 resources that loses a lease every three minutes.
 func leaking(ctx context.Context, meters instrument.Option) {
 	p, err := pools.NewResources(
 		"faulty",

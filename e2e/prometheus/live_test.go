@@ -15,7 +15,7 @@ import (
 // patience is how long the test waits for data; only a failing test waits so long.
 const patience = 90 * time.Second
 
-// The example service reports to the real sidecar, which relays, and both end up in one Prometheus.
+// The example service reports to the real sidecar, which relays, and both arrive in one Prometheus.
 // Every query whose series this machine has finds data; those that it lacks, such as a quota's or
 // the pressure of control groups, are covered by the healthy pod above, as is the age of an empty
 // queue.
@@ -56,7 +56,7 @@ func awaitData(t *testing.T, e *engine.Engine) {
 	}
 }
 
-// The table and what is really sent agree on the names, both ways where the machine has the metric.
+// The table has every name that is sent, and every name of the table that this machine has is sent.
 func TestNamesOnTheWire(t *testing.T) {
 	exports := timeline(t, pod{app: calm.run, world: healthy(), until: time.Minute})
 	e := startEngine(t)

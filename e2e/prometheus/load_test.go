@@ -10,16 +10,16 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// load is what an app does with three healthy pools: requests come at random, on each a task of a
-// worker, a permit and a lease.
+// load is an app's load on three healthy pools: requests arrive at random, each with a worker's
+// task, a permit and a lease.
 type load struct {
 	slots int           // of each pool
 	every time.Duration // a request, on average
-	use   time.Duration // for which it needs a slot, on average
+	use   time.Duration // how long it holds a slot, on average
 }
 
 // calm pools are nearly idle, busy ones 70 % busy: the more slots a pool has, the fewer of its
-// requests wait at that.
+// requests wait then.
 var (
 	calm = load{slots: 8, every: 250 * time.Millisecond, use: 50 * time.Millisecond}
 	busy = load{slots: 64, every: 45 * time.Millisecond, use: 2 * time.Second}
@@ -65,8 +65,8 @@ func hold(ctx context.Context, s *pools.Semaphore, use time.Duration) {
 	}
 }
 
-// requests calls request at random moments, each time in a goroutine of its own, until the context
-// is done and all have returned. What request gets is exponentially distributed, with the mean 1.
+// requests calls request at random moments, each time in a new goroutine, until the context is done
+// and all have returned. Its argument is exponentially distributed, with the mean 1.
 func requests(ctx context.Context, every time.Duration, request func(x float64)) {
 	r := rand.New(rand.NewPCG(1, 2))
 	var running sync.WaitGroup

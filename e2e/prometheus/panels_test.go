@@ -36,18 +36,18 @@ func TestEverythingFindsDataInAHealthyPod(t *testing.T) {
 	}
 }
 
-// unused are the rows that a healthy app's pools need not emit: nobody waits, on a fake clock no
-// thread has a time, and only wrapped pools do not say how long each request waits.
+// unused are the rows that a healthy app's pools need not emit: no request waits, threads have no
+// CPU time on a fake clock, and only wrapped pools do not measure each wait.
 var unused = []*catalog.Metric{catalog.PoolPendingAge, catalog.PoolUseCPUTime, catalog.PoolWaits, catalog.PoolWaitTime}
 
-// faulty are what rules look at and only faults have, and what another exporter has.
+// faulty are the metrics of rules that only faults produce, or another exporter.
 var faulty = []string{
 	"pool:poolgauge_create_failed:ratio_rate5m",
 	"sidecar:poolgauge_lost:increase10m",
 	"kube_pod_status_phase",
 }
 
-// checkData evaluates every query of d all of whose series there are.
+// checkData evaluates every query of d whose series all exist.
 func checkData(
 	t *testing.T,
 	e *engine.Engine,
@@ -83,7 +83,7 @@ func isUnused(metric string) bool {
 	return slices.ContainsFunc(unused, func(m *catalog.Metric) bool { return names.Name(m) == metric })
 }
 
-// hasData is whether the query has a result that is a number or a histogram.
+// hasData reports whether the query has a result that is a number or a histogram.
 func hasData(t *testing.T, e *engine.Engine, query string, at time.Time) bool {
 	t.Helper()
 	v, err := e.Instant(t.Context(), query, at)
@@ -93,7 +93,7 @@ func hasData(t *testing.T, e *engine.Engine, query string, at time.Time) bool {
 	return slices.ContainsFunc(v, func(s promql.Sample) bool { return s.H != nil || !math.IsNaN(s.F) })
 }
 
-// selectors are those of a query.
+// selectors returns the selectors of a query.
 func selectors(t *testing.T, query string) []*parser.VectorSelector {
 	t.Helper()
 	expr, err := engine.Parser().ParseExpr(query)
@@ -110,8 +110,8 @@ func selectors(t *testing.T, query string) []*parser.VectorSelector {
 	return list
 }
 
-// checkRuleSelectors: in a healthy pod an alert finds nothing, but what it looks at is there. A
-// histogram is of one form or the other.
+// checkRuleSelectors checks that in a healthy pod each selector of an alert has data, although the
+// alert does not fire. A histogram has one form or the other.
 func checkRuleSelectors(t *testing.T, e *engine.Engine, at time.Time) {
 	t.Helper()
 	groups, err := e.Rules(t.Context(), deploy+"/prometheus/rules.yaml", time.Minute)

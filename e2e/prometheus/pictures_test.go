@@ -24,7 +24,7 @@ var (
 )
 
 // TestPictures draws the dashboards from what the real sidecar and the example service report while
-// its payments get slow for a while. It needs chromium, and render/node_modules by npm ci:
+// payments are slow for a while. It needs chromium, and render/node_modules by npm ci:
 //
 //	go test -run TestPictures -timeout 30m -args -pictures ../../docs/images
 func TestPictures(t *testing.T) {
@@ -58,7 +58,7 @@ func TestPictures(t *testing.T) {
 	}
 }
 
-// results is what the page draws.
+// results has what the page draws.
 type results struct {
 	Minutes int       `json:"minutes"`
 	Times   []float64 `json:"times"`
@@ -184,7 +184,7 @@ func writePage(t *testing.T, path, file string, r results) {
 	}
 }
 
-// shoot takes a picture of the whole page: as high as the grid, and what is above it.
+// shoot takes a screenshot of the whole page: the grid and what is above it.
 func shoot(t *testing.T, page string, d dashboard, picture string, width int) {
 	t.Helper()
 	rows := 0

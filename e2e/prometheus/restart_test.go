@@ -18,8 +18,8 @@ func constant(ctx context.Context, meters instrument.Option) {
 	s.Release(18)
 }
 
-// An app that was restarted counts once, although Prometheus would still show what has ended; and a
-// node once, although three sidecars see it.
+// A restarted app counts once, although Prometheus would still show the ended series; and a node
+// counts once, although three sidecars see it.
 func TestPanelsCountOnce(t *testing.T) {
 	const lasting = 12 * time.Minute
 	pods := []pod{
@@ -62,7 +62,7 @@ func TestPanelsCountOnce(t *testing.T) {
 	}
 }
 
-// panelAt is the index of the last panel of a title.
+// panelAt returns the index of the last panel with a title.
 func panelAt(t *testing.T, d dashboard, title string) int {
 	t.Helper()
 	for i := len(d.Panels) - 1; i >= 0; i-- {

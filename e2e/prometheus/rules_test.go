@@ -39,8 +39,8 @@ func TestTheOperatorsRulesAreCurrent(t *testing.T) {
 	}
 }
 
-// A runbook says what an alert means, how to check and what to do; and none is left of an alert
-// that is gone.
+// Every alert has a runbook that says what it means, how to check and what to do, and every runbook
+// has an alert.
 func TestEveryAlertHasARunbook(t *testing.T) {
 	sections := map[string]string{}
 	for _, section := range strings.Split(read(t, "../../docs/runbooks.md"), "\n## ")[1:] {
@@ -67,7 +67,7 @@ func TestEveryAlertHasARunbook(t *testing.T) {
 	}
 }
 
-// Every metric, label and value that a rule names is one of the table's, of a record's or of
+// Every metric, label and value in a rule exists in the table, in a record or in
 // kube-state-metrics.
 func TestRulesNameWhatThereIs(t *testing.T) {
 	table := tableLabels()
@@ -116,7 +116,7 @@ func checkMatchers(t *testing.T, rule string, v *parser.VectorSelector, table ma
 	}
 }
 
-// tableLabels are the values of the labels of each metric; none is an open set.
+// tableLabels returns the values of the labels of each metric; no values mean an open set.
 func tableLabels() map[string]map[string][]string {
 	all := map[string]map[string][]string{}
 	rows(func(g *catalog.Group, m *catalog.Metric) {

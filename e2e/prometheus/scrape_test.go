@@ -22,9 +22,8 @@ scrape_configs:
   - {job_name: poolgauge, honor_labels: true, scrape_native_histograms: %t}
 `
 
-// What a scrape of the sidecar's page has is what comes over OTLP: the same series under the same
-// labels, the same counts and quantiles, and data for every panel and rule. That of a scrape in
-// text has explicit buckets.
+// A scrape of the sidecar's page has what OTLP has: the same series under the same labels, the same
+// counts and quantiles, and data for every panel and rule. A scrape in text has explicit buckets.
 func TestScrape(t *testing.T) {
 	overOTLP := startEngine(t)
 	s := startStack(t, overOTLP)
@@ -57,8 +56,8 @@ func TestScrape(t *testing.T) {
 	s.stop()
 }
 
-// samePanels checks that what has data over OTLP has it scraped: every query of the panels, and
-// every selector of the rules.
+// samePanels checks that every query of the panels and every selector of the rules that has data
+// over OTLP has data when scraped.
 func samePanels(t *testing.T, overOTLP *engine.Engine, scraped map[bool]*engine.Engine, at time.Time) {
 	t.Helper()
 	queries := map[string]string{}
@@ -84,12 +83,12 @@ func samePanels(t *testing.T, overOTLP *engine.Engine, scraped map[bool]*engine.
 	with := 0
 	for query, of := range queries {
 		if !hasData(t, overOTLP, query, at) {
-			continue // not on this machine, or not of this app
+			continue // not on this machine, or not in this app
 		}
 		with++
 		for native, e := range scraped {
-			// In text a histogram is one of explicit buckets, by another name: panels take both,
-			// and so do the rules, by two selectors.
+			// In text a histogram has explicit buckets, under another name: panels accept both, and
+			// so do the rules, with two selectors.
 			if strings.HasPrefix(of, "rule ") && !native {
 				continue
 			}
@@ -103,7 +102,7 @@ func samePanels(t *testing.T, overOTLP *engine.Engine, scraped map[bool]*engine.
 	}
 }
 
-// sameSeries compares the labels of all series that both have been sent lately.
+// sameSeries compares the labels of all recent series of both.
 func sameSeries(t *testing.T, overOTLP, scraped *engine.Engine, at time.Time) {
 	t.Helper()
 	own := map[string]bool{"target_info": true, "up": true} // of OTLP, and of scrapes
@@ -143,7 +142,7 @@ func value(t *testing.T, e *engine.Engine, query string, at time.Time) float64 {
 	return v[0].F
 }
 
-// checkMetrics has what a scrape in text gets checked by what `promtool check metrics` runs.
+// checkMetrics runs the checks of `promtool check metrics` on a scrape in text.
 func checkMetrics(t *testing.T, url string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)

@@ -18,8 +18,8 @@ import (
 	"github.com/poolgauge/poolgauge/e2e/prometheus/internal/engine"
 )
 
-// stack is the example service with a sidecar beside it, as in a pod: the service sends OTLP to the
-// sidecar, and the sidecar, with its own points, to Prometheus.
+// stack is the example service with a sidecar, as in a pod: the service sends OTLP to the sidecar,
+// which sends it on to Prometheus together with its own points.
 type stack struct {
 	orders, paid string // URLs of the service and of its payments
 	page         string // host:port of the sidecar's
@@ -108,7 +108,7 @@ func (s *stack) serve(t *testing.T, relay string) (end func()) {
 	return end
 }
 
-// run starts a program that ends on an interrupt.
+// run starts a program that exits on an interrupt.
 func run(t *testing.T, cmd *exec.Cmd) (end func()) {
 	t.Helper()
 	var log bytes.Buffer
@@ -131,7 +131,7 @@ func (s *stack) load(t *testing.T, rate int, lasting time.Duration) {
 		Run()
 }
 
-// payments makes every payment take so long.
+// payments sets how long a payment takes.
 func (s *stack) payments(t *testing.T, latency string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(
@@ -150,7 +150,7 @@ func (s *stack) payments(t *testing.T, latency string) {
 	_ = answer.Body.Close()
 }
 
-// freeAddress is an address on loopback that nothing listened on a moment ago.
+// freeAddress returns an address on loopback that was free a moment ago.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -13,7 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/e2e/prometheus/internal/engine"
 )
 
-// awaitPoints waits for so many points of the idle time since a time.
+// awaitPoints waits for n points of the idle time since a time.
 func awaitPoints(t *testing.T, e *engine.Engine, since time.Time, want float64) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
@@ -41,9 +41,9 @@ func awaitPoints(t *testing.T, e *engine.Engine, since time.Time, want float64) 
 	}
 }
 
-// The sidecar is started three times beside a host that stands still but for iowait, which falls by
-// a tick at every second look. Prometheus' rate() shows no spike: neither at the first point nor at
-// a restart nor at the fall.
+// The sidecar is started three times on a host whose counters do not change except iowait, which
+// falls by a tick at every second reading. Prometheus' rate() shows no spike: neither at the first
+// point nor at a restart nor at the fall.
 func TestRateHasNoSpikes(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("needs /proc")
@@ -71,7 +71,7 @@ func TestRateHasNoSpikes(t *testing.T) {
 	binary := build(t, "../..", "./cmd/sidecar", "sidecar", "-tags", "grpcnotrace,nethttpomithttp2")
 	begin := time.Now()
 	for round := range 3 {
-		// a run cannot know what the one before has reported: between them nothing falls
+		// a run cannot know what the previous one reported: nothing falls between them
 		turn(548282)
 		since := time.Now()
 		cmd := exec.Command(

@@ -33,10 +33,10 @@ type export struct {
 	body []byte
 }
 
-// app uses pools until the context is done. Its pools take the option.
+// app uses pools until the context is done. It passes the option to its pools.
 type app func(ctx context.Context, meters instrument.Option)
 
-// together is an app that does what all of them do.
+// together returns an app that runs all apps.
 func together(apps ...app) app {
 	return func(ctx context.Context, meters instrument.Option) {
 		var running sync.WaitGroup
@@ -47,12 +47,12 @@ func together(apps ...app) app {
 	}
 }
 
-// pod is an app and the sidecar beside it. It may lack one of them.
+// pod is an app and its sidecar. Either may be absent.
 type pod struct {
-	name        string // empty: that of the only one
+	name        string // empty if it is the only pod
 	app         app
 	world       *world
-	from, until time.Duration // since the beginning of all
+	from, until time.Duration // since the start of the timeline
 }
 
 // timeline runs pods for hours of synctest's clock, and returns what they export, in order.
@@ -124,7 +124,7 @@ func exponential(kind sdkmetric.InstrumentKind) sdkmetric.Aggregation {
 	return sdkmetric.DefaultAggregationSelector(kind)
 }
 
-// identity is what an app and a sidecar of one pod say of themselves. All pods are on one node.
+// identity returns the resource attributes of a pod's app and sidecar. All pods are on one node.
 func identity(service, pod string) *resource.Resource {
 	return resource.NewSchemaless(
 		attribute.String(

@@ -13,15 +13,16 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// world is what a sidecar would see: every row of the table but those of pools, with every value of
-// every attribute. Most of it is made up by kind, and healthy; what matters to an alert is given.
+// world is what a sidecar would see: every row of the table except those of pools, with every value
+// of every attribute. Most values are derived from the kind, and healthy; those that matter to an
+// alert are given.
 type world struct {
 	perSecond map[*catalog.Metric]float64 // growth of a counter
 	value     map[*catalog.Metric]float64 // of a gauge, or what a histogram records
 	// more growth a second, or another value, from the onset on
 	fault    func(*catalog.Metric, attribute.Set) (float64, bool)
 	explicit bool          // explicit buckets for exponential ones
-	diesAt   time.Duration // after which the sidecar says no more; 0 is never
+	diesAt   time.Duration // when the sidecar stops reporting; 0 is never
 
 	began      time.Time
 	histograms []func()
@@ -53,7 +54,7 @@ func healthy() *world {
 // them healthy.
 const onset = 10 * time.Minute
 
-// now is the value of a series: of a counter since the beginning, of a gauge, or what a histogram
+// now returns the value of a series: of a counter since the start, of a gauge, or what a histogram
 // records.
 func (w *world) now(m *catalog.Metric, a attribute.Set) float64 {
 	elapsed := time.Since(w.began)
@@ -74,7 +75,7 @@ func (w *world) now(m *catalog.Metric, a attribute.Set) float64 {
 	}
 }
 
-// rate is how fast a healthy counter grows.
+// rate returns how fast a healthy counter grows.
 func (w *world) rate(m *catalog.Metric, a attribute.Set) float64 {
 	if v, ok := w.perSecond[m]; ok {
 		return v
@@ -92,7 +93,7 @@ func (w *world) rate(m *catalog.Metric, a attribute.Set) float64 {
 	return 0.01
 }
 
-// level is a healthy gauge, or what a histogram records.
+// level returns the value of a healthy gauge, or what a histogram records.
 func (w *world) level(m *catalog.Metric) float64 {
 	if v, ok := w.value[m]; ok {
 		return v
@@ -160,8 +161,8 @@ func (w *world) register(meter metric.Meter, m *catalog.Metric, sets []attribute
 	return err
 }
 
-// combinations are all sets of the attributes' values. An open set has one value, an error is
-// absent.
+// combinations returns all combinations of the attributes' values. An open set has one value, and
+// an error is absent.
 func combinations(attributes []catalog.Attribute) []attribute.Set {
 	lists := [][]attribute.KeyValue{nil}
 	for _, a := range attributes {

@@ -18,7 +18,7 @@ func main() {
 				filepath.Join("..", "..", "deploy", "helm", "poolgauge", "templates", name),
 				text,
 				0o644,
-			) //nolint:gosec // as any source
+			) //nolint:gosec // source code is public
 		}
 	}
 	if err != nil {

@@ -1,6 +1,6 @@
-// Command flood sends OTLP metrics over many connections at once, each request of many points and
-// compressed, and prints how many were taken and how many refused. It stands in for the apps that a
-// sidecar must outlive.
+// Command flood sends OTLP metrics over many connections at once, in compressed requests of many
+// points, and prints how many were accepted and how many refused. It stands in for apps that
+// overload a sidecar.
 package main
 
 import (
@@ -70,7 +70,7 @@ func flood(url string, connections, points int, lasts time.Duration) error {
 	return err
 }
 
-// post returns the status of the answer, 0 for none.
+// post returns the status of the response, 0 if there is none.
 func post(ctx context.Context, client *http.Client, url string, body []byte) int {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
@@ -87,7 +87,7 @@ func post(ctx context.Context, client *http.Client, url string, body []byte) int
 	return response.StatusCode
 }
 
-// request returns a compressed request of as many points of a counter, each of a series of its own.
+// request returns a compressed request of that many points of a counter, each in its own series.
 func request(points int) ([]byte, error) {
 	sum := &metrics.Sum{
 		AggregationTemporality: metrics.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE,

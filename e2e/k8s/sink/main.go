@@ -1,6 +1,6 @@
-// Command sink takes OTLP metrics and prints a line for each new kind of them: the service, the pod
-// and the instrumentation scope that they come from. With a URL it asks for that instead, and exits
-// with 0 if the answer is 200. It stands in for an upstream in podman.
+// Command sink receives OTLP metrics and prints a line for each new combination of service, pod and
+// instrumentation scope. With a URL it fetches that instead, and exits with 0 if the response is
+// 200. It stands in for an upstream in podman.
 package main
 
 import (

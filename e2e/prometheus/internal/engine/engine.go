@@ -26,15 +26,15 @@ import (
 
 // Engine is a running Prometheus. It may be used by several goroutines. The caller closes it.
 type Engine struct {
-	OTLP   http.Handler // takes what an OTLP/HTTP exporter posts
+	OTLP   http.Handler // receives what an OTLP/HTTP exporter posts
 	db     *tsdb.DB
 	engine *promql.Engine
 }
 
-// Parser is that of Prometheus without experimental functions.
+// Parser is Prometheus' parser without experimental functions.
 func Parser() parser.Parser { return parser.NewParser(parser.Options{}) }
 
-// Start opens a database in dir, and takes OTLP as the configuration file of Prometheus says.
+// Start opens a database in dir, and receives OTLP as Prometheus' configuration file says.
 func Start(dir, file string) (*Engine, error) {
 	quiet := slog.New(slog.DiscardHandler)
 	cfg, err := config.LoadFile(file, false, quiet)
@@ -69,7 +69,7 @@ func Start(dir, file string) (*Engine, error) {
 // lookback is Prometheus' default.
 const lookback = 5 * time.Minute
 
-// Close ends the engine and its database.
+// Close closes the engine and its database.
 func (e *Engine) Close() error {
 	return errors.Join(e.engine.Close(), e.db.Close())
 }
@@ -118,7 +118,7 @@ func (e *Engine) Range(
 	return matrix, nil
 }
 
-// Rules loads the rules of a file, whose results are kept in the database.
+// Rules loads the rules of a file, whose results are stored in the database.
 func (e *Engine) Rules(ctx context.Context, file string, interval time.Duration) ([]*rules.Group, error) {
 	m := rules.NewManager(&rules.ManagerOptions{
 		NameValidationScheme: model.LegacyValidation,
@@ -141,8 +141,8 @@ func (e *Engine) Rules(ctx context.Context, file string, interval time.Duration)
 	return groups, nil
 }
 
-// groupOrder has the groups of a file in the order of their names reversed: records come before the
-// alerts that use them.
+// groupOrder sorts the groups of a file by name in reverse: records come before the alerts that use
+// them.
 func groupOrder(groups map[string]*rules.Group) []string {
 	names := slices.Sorted(maps.Keys(groups))
 	slices.Reverse(names)
