@@ -77,9 +77,9 @@ var rules = []rule{
 		"its seccomp profile is RuntimeDefault, and it gains no privileges",
 		func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
 			s := c.SecurityContext
-			return s != nil && s.SeccompProfile != nil && s.SeccompProfile.Type == corev1.SeccompProfileTypeRuntimeDefault &&
-				s.AllowPrivilegeEscalation != nil &&
-				!*s.AllowPrivilegeEscalation
+			return s != nil && s.SeccompProfile != nil &&
+				s.SeccompProfile.Type == corev1.SeccompProfileTypeRuntimeDefault &&
+				s.AllowPrivilegeEscalation != nil && !*s.AllowPrivilegeEscalation
 		},
 	},
 	{"it has no service-account token", hasNoToken},

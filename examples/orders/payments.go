@@ -98,14 +98,14 @@ func (f *faults) handler() http.Handler {
 		latency, share := f.latency, f.errors
 		f.mu.Unlock()
 		if latency > 0 {
-			latency += time.Duration((rand.Float64() - .5) * float64(latency)) //nolint:gosec // jitter need not be secure
+			latency += time.Duration((rand.Float64() - .5) * float64(latency)) //nolint:gosec // not a secret
 		}
 		select {
 		case <-r.Context().Done():
 			return
 		case <-time.After(latency):
 		}
-		if rand.Float64() < share { //nolint:gosec // nor need faults
+		if rand.Float64() < share { //nolint:gosec // not a secret
 			http.Error(w, "out of order", http.StatusBadGateway)
 			return
 		}

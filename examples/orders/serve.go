@@ -55,7 +55,10 @@ func (c *config) parse(args []string, stderr io.Writer) error {
 	if err := parse(flags, args, stderr); err != nil {
 		return err
 	}
-	for name, n := range map[string]int{"workers": c.workers, "queue": c.queue, "db-conns": c.conns, "payment-permits": c.permits} {
+	sizes := map[string]int{
+		"workers": c.workers, "queue": c.queue, "db-conns": c.conns, "payment-permits": c.permits,
+	}
+	for name, n := range sizes {
 		if n < 1 {
 			return usageError{fmt.Errorf("serve: -%s: expected at least 1, got %d", name, n)}
 		}

@@ -60,8 +60,9 @@ var phrases = []struct{ pattern, instead string }{
 
 // names are words that an identifier does not have, alone or as a part such as the Rush of inRush.
 var names = map[string]string{
-	"rush": "overload", "unseen": "unsampled", "tend": "maintain", "nudge": "wake", "upkeep": "maintain", "expel": "invalidate",
-	"soil": "markDirty", "doom": "evict", "disown": "clearID", "whereabouts": "attributes", "lonely": "single",
+	"rush": "overload", "unseen": "unsampled", "tend": "maintain", "nudge": "wake", "upkeep": "maintain",
+	"expel": "invalidate", "soil": "markDirty", "doom": "evict", "disown": "clearID",
+	"whereabouts": "attributes", "lonely": "single",
 }
 
 // exceptions are files, or directories by a slash at their end, that may have any of these.
@@ -107,7 +108,8 @@ func find(name string, content []byte) []string {
 	}
 	for i, p := range patterns {
 		for _, at := range p.FindAllIndex(text, -1) {
-			found = append(found, finding{at[0], strings.Join(strings.Fields(string(text[at[0]:at[1]])), " "), phrases[i].instead})
+			phrase := strings.Join(strings.Fields(string(text[at[0]:at[1]])), " ")
+			found = append(found, finding{at[0], phrase, phrases[i].instead})
 		}
 	}
 	slices.SortStableFunc(found, func(a, b finding) int { return a.offset - b.offset })
