@@ -20,6 +20,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 	"github.com/poolgauge/poolgauge/collector/queue"
 	"github.com/poolgauge/poolgauge/collector/relay"
+	"github.com/poolgauge/poolgauge/collector/source"
 )
 
 // flushTime is how long the last points may take to leave. Kubernetes may give a sidecar no more
@@ -89,7 +90,7 @@ func shutDown(points *relay.Relay, log *slog.Logger) {
 
 // followNeighbor returns a sink that tells the relay the container that the app's points come from,
 // as long as only one is beside the sidecar.
-func followNeighbor(pod *collector.Pod, shared attribute.Set, points *relay.Relay, log *slog.Logger) collector.Sink {
+func followNeighbor(pod *source.Pod, shared attribute.Set, points *relay.Relay, log *slog.Logger) collector.Sink {
 	known, said := "", false
 	return func(*metricdata.ResourceMetrics) {
 		id := pod.Neighbor()

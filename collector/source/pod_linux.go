@@ -1,4 +1,4 @@
-package collector
+package source
 
 import (
 	"os"
@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/poolgauge/poolgauge/collector"
 	"github.com/poolgauge/poolgauge/collector/cgroup"
 	"github.com/poolgauge/poolgauge/collector/proc"
 )
@@ -19,7 +20,7 @@ import (
 // processes of the pod are those in these containers.
 //
 // Its sources share one scan a collection, made by the first of them; they must be collected one
-// after the other, as a [Producer] does. Memory is bounded by the containers and processes that
+// after the other, as a [collector.Producer] does. Memory is bounded by the containers and processes that
 // exist.
 type Pod struct {
 	config     PodConfig
@@ -72,15 +73,15 @@ func NewPod(cfg PodConfig) (*Pod, error) {
 
 // Sources returns what this platform can tell of the pod, in the order in which it should be
 // registered.
-func (p *Pod) Sources() []Named {
-	sources := []Named{
+func (p *Pod) Sources() []collector.Named {
+	sources := []collector.Named{
 		{Name: "container", Source: &containerSource{pod: p, seen: p.generation}},
 		{Name: "pressure", Source: newPressureSource(p)},
 		{Name: "process", Source: &processSource{pod: p, seen: p.generation}},
 	}
 	// mounts are those of a host or of containers
 	if !p.config.SkipHost || !p.config.SkipContainers {
-		sources = append(sources, Named{Name: "filesystem", Source: newFileSystemSource(p)})
+		sources = append(sources, collector.Named{Name: "filesystem", Source: newFileSystemSource(p)})
 	}
 	return sources
 }

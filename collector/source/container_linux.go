@@ -1,4 +1,4 @@
-package collector
+package source
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
+	"github.com/poolgauge/poolgauge/collector"
 	"github.com/poolgauge/poolgauge/collector/cgroup"
 	"github.com/poolgauge/poolgauge/internal/catalog"
 	"github.com/poolgauge/poolgauge/internal/kernfile"
@@ -22,8 +23,8 @@ type containerSource struct {
 	io     []cgroup.DiskIO
 }
 
-// Collect implements [Source].
-func (c *containerSource) Collect(_ context.Context, s *Sample) {
+// Collect implements [collector.Source].
+func (c *containerSource) Collect(_ context.Context, s *collector.Sample) {
 	c.pod.scan(&c.seen)
 	for _, err := range c.pod.containers.errs {
 		s.Fail(err)
@@ -42,7 +43,7 @@ func (c *containerSource) Collect(_ context.Context, s *Sample) {
 	}
 }
 
-func (c *containerSource) cpu(s *Sample, g *group) {
+func (c *containerSource) cpu(s *collector.Sample, g *group) {
 	figures, a := g.CPU(&c.reader, s.Fail), &g.figures
 	time := catalog.CgroupCPUTime
 	if g.container {
@@ -58,7 +59,7 @@ func (c *containerSource) cpu(s *Sample, g *group) {
 	seconds(s, catalog.CgroupCPUThrottledTime, figures.ThrottledTime, a.base)
 }
 
-func (c *containerSource) memory(s *Sample, g *group) {
+func (c *containerSource) memory(s *collector.Sample, g *group) {
 	figures, a := &g.memory, &g.figures
 	if g.container {
 		containerMemory(s, g)
@@ -72,7 +73,7 @@ func (c *containerSource) memory(s *Sample, g *group) {
 }
 
 // rest are the processes and, of a container, what it read from disks and wrote to them.
-func (c *containerSource) rest(s *Sample, g *group) {
+func (c *containerSource) rest(s *collector.Sample, g *group) {
 	processes := g.Processes(&c.reader, s.Fail)
 	number(s, catalog.CgroupProcessCount, processes.Count, g.figures.base)
 	number(s, catalog.CgroupProcessLimit, processes.Limit, g.figures.base)
@@ -87,14 +88,14 @@ func (c *containerSource) rest(s *Sample, g *group) {
 	}
 }
 
-func memoryEventsOf(s *Sample, g *group) {
+func memoryEventsOf(s *collector.Sample, g *group) {
 	e := &g.memory.Events
 	for i, count := range [...]kernfile.Optional[int64]{e.Low, e.High, e.Max, e.OOM, e.OOMKill, e.OOMGroupKill} {
 		number(s, catalog.CgroupMemoryEvents, count, g.figures.events[i])
 	}
 }
 
-func containerMemory(s *Sample, g *group) {
+func containerMemory(s *collector.Sample, g *group) {
 	figures, a := &g.memory, &g.figures
 	number(s, catalog.ContainerMemoryUsage, figures.Usage, a.base)
 	number(s, catalog.ContainerMemoryWorkingSet, figures.WorkingSet, a.base)
@@ -108,15 +109,15 @@ func containerMemory(s *Sample, g *group) {
 
 // containerAttributes are the attribute sets of a group's points.
 type containerAttributes struct {
-	base, user, system, minor, major *Attributes
-	events                           [6]*Attributes
+	base, user, system, minor, major *collector.Attributes
+	events                           [6]*collector.Attributes
 }
 
 var memoryEvents = [6]string{"low", "high", "max", "oom", "oom_kill", "oom_group_kill"}
 
-func newContainerAttributes(birth *Birth, base []attribute.KeyValue) containerAttributes {
+func newContainerAttributes(birth *collector.Birth, base []attribute.KeyValue) containerAttributes {
 	a := containerAttributes{
-		base:   With(birth, base...),
+		base:   collector.With(birth, base...),
 		user:   with(birth, base, semconv.CPUModeUser),
 		system: with(birth, base, semconv.CPUModeSystem),
 		minor:  with(birth, base, semconv.SystemPagingFaultTypeMinor),
@@ -130,13 +131,13 @@ func newContainerAttributes(birth *Birth, base []attribute.KeyValue) containerAt
 
 // seconds and number observe a value if it is defined.
 
-func seconds(s *Sample, m *catalog.Metric, v kernfile.Optional[time.Duration], a *Attributes) {
+func seconds(s *collector.Sample, m *catalog.Metric, v kernfile.Optional[time.Duration], a *collector.Attributes) {
 	if v.Defined {
 		s.Float(m, v.Value.Seconds(), a)
 	}
 }
 
-func number(s *Sample, m *catalog.Metric, v kernfile.Optional[int64], a *Attributes) {
+func number(s *collector.Sample, m *catalog.Metric, v kernfile.Optional[int64], a *collector.Attributes) {
 	if v.Defined {
 		s.Int(m, v.Value, a)
 	}

@@ -1,9 +1,10 @@
-package collector
+package source
 
 import (
 	"path/filepath"
 	"testing"
 
+	"github.com/poolgauge/poolgauge/collector"
 	"github.com/poolgauge/poolgauge/internal/fixture"
 )
 
@@ -20,7 +21,7 @@ vethab:     800     801  802  803  804   805        806       807      808     8
 `)
 	fixture.Write(t, dir, "stat", "cpu 1 2 3 4\nbtime 1700000000\n")
 	t.Setenv("HOST_PROC", dir)
-	s := newSampler(t, filepath.Join(dir, "net"), Named{Name: "network", Source: NewNetwork()})
+	s := newSampler(t, filepath.Join(dir, "net"), collector.Named{Name: "network", Source: NewNetwork()})
 	got := s.text(s.collect())
 	want := `system.network.errors{network.interface.name=eth0,network.io.direction=receive} 102 since 2023-11-14T22:13:20
 system.network.errors{network.interface.name=eth0,network.io.direction=transmit} 110 since 2023-11-14T22:13:20

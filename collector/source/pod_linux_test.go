@@ -1,4 +1,4 @@
-package collector
+package source
 
 import (
 	"context"
@@ -16,7 +16,9 @@ import (
 
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
+	"github.com/poolgauge/poolgauge/collector"
 	"github.com/poolgauge/poolgauge/collector/proc"
+	"github.com/poolgauge/poolgauge/internal/catalog"
 	"github.com/poolgauge/poolgauge/internal/fixture"
 )
 
@@ -26,12 +28,14 @@ var update = flag.Bool("update", false, "rewrite what the fixtures want")
 type sampler struct {
 	tb       testing.TB
 	dir      string
-	producer *Producer
+	producer *collector.Producer
+	created  time.Time // when the producer was
 	log      strings.Builder
+	failures int64                // of the first source so far
 	starts   map[string]time.Time // of the counters of the last collection
 }
 
-func newSampler(tb testing.TB, dir string, sources ...Named) *sampler {
+func newSampler(tb testing.TB, dir string, sources ...collector.Named) *sampler {
 	s := &sampler{tb: tb, dir: dir}
 	log := slog.New(slog.NewTextHandler(&s.log, &slog.HandlerOptions{
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
@@ -41,7 +45,8 @@ func newSampler(tb testing.TB, dir string, sources ...Named) *sampler {
 			return a
 		},
 	}))
-	s.producer = NewProducer(log, metricdata.CumulativeTemporality, sources...)
+	s.created = time.Now()
+	s.producer = collector.NewProducer(log, metricdata.CumulativeTemporality, sources...)
 	return s
 }
 
@@ -57,6 +62,9 @@ func (s *sampler) collect() map[string]float64 {
 	s.starts = map[string]time.Time{}
 	for _, m := range scopes[0].Metrics {
 		if strings.HasPrefix(m.Name, "poolgauge.source.") {
+			if m.Name == catalog.SourceErrors.Name {
+				s.failures = m.Data.(metricdata.Sum[int64]).DataPoints[0].Value
+			}
 			continue
 		}
 		switch d := m.Data.(type) {
@@ -106,7 +114,7 @@ func (s *sampler) start(series string) string {
 	switch {
 	case !ok:
 		return ""
-	case !start.Before(s.producer.sources[0].self.birth.at):
+	case !start.Before(s.created):
 		return " since first seen"
 	case time.Since(start) < 100*24*time.Hour && !start.Before(proc.NewFS("").Boot(time.Now()).Add(-time.Second)):
 		return " since the boot of this machine"

@@ -1,4 +1,4 @@
-package collector
+package source
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
+	"github.com/poolgauge/poolgauge/collector"
 	"github.com/poolgauge/poolgauge/internal/catalog"
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
@@ -16,8 +17,8 @@ type processSource struct {
 	seen uint64
 }
 
-// Collect implements [Source].
-func (p *processSource) Collect(_ context.Context, s *Sample) {
+// Collect implements [collector.Source].
+func (p *processSource) Collect(_ context.Context, s *collector.Sample) {
 	p.pod.scan(&p.seen)
 	for _, err := range p.pod.processes.errs {
 		s.Fail(err)
@@ -55,7 +56,7 @@ func ownSwitches() (voluntary, involuntary kernfile.Optional[int64]) {
 }
 
 // observe hands over what the scan read.
-func (p *process) observe(s *Sample) {
+func (p *process) observe(s *collector.Sample) {
 	a := &p.attributes
 	s.Float(catalog.ProcessCPUTime, p.stat.User.Seconds(), a.user)
 	s.Float(catalog.ProcessCPUTime, p.stat.System.Seconds(), a.system)
@@ -69,22 +70,22 @@ func (p *process) observe(s *Sample) {
 // processAttributes are the attribute sets of a process's points. What the kernel keeps by thread
 // is added up since the process was first seen.
 type processAttributes struct {
-	base, user, system, minor, major *Attributes
-	seen, voluntary, involuntary     *Attributes
+	base, user, system, minor, major *collector.Attributes
+	seen, voluntary, involuntary     *collector.Attributes
 }
 
-func newProcessAttributes(born, switched *Birth, pid int, name, containerID string) processAttributes {
+func newProcessAttributes(born, switched *collector.Birth, pid int, name, containerID string) processAttributes {
 	base := processIdentity(pid, name)
 	if containerID != "" {
 		base = append(base, semconv.ContainerID(containerID))
 	}
 	return processAttributes{
-		base:        With(born, base...),
+		base:        collector.With(born, base...),
 		user:        with(born, base, semconv.CPUModeUser),
 		system:      with(born, base, semconv.CPUModeSystem),
 		minor:       with(born, base, semconv.SystemPagingFaultTypeMinor),
 		major:       with(born, base, semconv.SystemPagingFaultTypeMajor),
-		seen:        With(&Birth{}, base...),
+		seen:        collector.With(&collector.Birth{}, base...),
 		voluntary:   with(switched, base, semconv.ProcessContextSwitchTypeVoluntary),
 		involuntary: with(switched, base, semconv.ProcessContextSwitchTypeInvoluntary),
 	}

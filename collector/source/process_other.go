@@ -1,6 +1,6 @@
 //go:build !linux
 
-package collector
+package source
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"github.com/shirou/gopsutil/v3/process"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
+	"github.com/poolgauge/poolgauge/collector"
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
@@ -21,8 +22,8 @@ type Pod struct{ name string }
 func NewPod(cfg PodConfig) (*Pod, error) { return &Pod{cfg.Self}, nil }
 
 // Sources returns what this platform can tell of the pod.
-func (p *Pod) Sources() []Named {
-	return []Named{{Name: "process", Source: &processSource{name: p.name}}}
+func (p *Pod) Sources() []collector.Named {
+	return []collector.Named{{Name: "process", Source: &processSource{name: p.name}}}
 }
 
 // Close does nothing.
@@ -38,11 +39,11 @@ func (p *Pod) Neighbor() string { return "" }
 type processSource struct {
 	name               string // "" for that of the file
 	self               *process.Process
-	base, user, system *Attributes
+	base, user, system *collector.Attributes
 }
 
-// Collect implements [Source].
-func (p *processSource) Collect(ctx context.Context, s *Sample) {
+// Collect implements [collector.Source].
+func (p *processSource) Collect(ctx context.Context, s *collector.Sample) {
 	if p.self == nil {
 		if err := p.open(ctx); err != nil {
 			s.Fail(err)
@@ -80,12 +81,12 @@ func (p *processSource) open(ctx context.Context) error {
 	if p.name != "" {
 		name = p.name
 	}
-	birth := &Birth{}
+	birth := &collector.Birth{}
 	if created, err := self.CreateTimeWithContext(ctx); err == nil {
-		birth.at = time.UnixMilli(created)
+		birth.At = time.UnixMilli(created)
 	}
 	base := processIdentity(int(self.Pid), name)
-	p.base, p.user, p.system = With(
+	p.base, p.user, p.system = collector.With(
 		birth,
 		base...), with(
 		birth,

@@ -1,4 +1,4 @@
-package collector
+package source
 
 import (
 	"fmt"
@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
+	"github.com/poolgauge/poolgauge/collector"
 	"github.com/poolgauge/poolgauge/collector/cgroup"
 	"github.com/poolgauge/poolgauge/collector/proc"
 	"github.com/poolgauge/poolgauge/internal/kernfile"
@@ -69,7 +70,7 @@ func (c *containers) scanOwn() {
 	c.own.inside = c.own.id != "" || errNS == nil && namespace != initialNamespace
 	groups, err := c.pod.tree.Lineage(c.own.membership)
 	if len(groups) > 0 {
-		c.own.group, c.own.ancestors = newGroup(groups[0], true, &Birth{}, c.ownAttributes()...), groups[1:]
+		c.own.group, c.own.ancestors = newGroup(groups[0], true, &collector.Birth{}, c.ownAttributes()...), groups[1:]
 	}
 	if err != nil {
 		c.own.err = err
@@ -135,7 +136,7 @@ func (c *containers) dismiss(inhabited map[string][]*candidate) {
 
 // born returns the birth of a container by the first process in it. Where none tells, it is the
 // boot: no group is older.
-func (c *containers) born(inside []*candidate) *Birth {
+func (c *containers) born(inside []*candidate) *collector.Birth {
 	first := int64(0)
 	for _, one := range inside {
 		if one.started > 0 && (first == 0 || one.started < first) {
@@ -143,20 +144,20 @@ func (c *containers) born(inside []*candidate) *Birth {
 		}
 	}
 	stat := proc.Stat{StartTime: first}
-	return BornAt(stat.Born(c.pod.boot()))
+	return collector.BornAt(stat.Born(c.pod.boot()))
 }
 
 // bear sets the birth of the own group, now that the processes in it are known. Outside a container
 // it has no beginning that can be known.
 func (c *containers) bear() {
-	if c.own.group == nil || !c.own.group.birth.at.IsZero() {
+	if c.own.group == nil || !c.own.group.birth.At.IsZero() {
 		return
 	}
 	var inside []*candidate
 	if c.own.inside {
 		inside = c.pod.processes.own
 	}
-	c.own.group.birth.at = c.born(inside).at
+	c.own.group.birth.At = c.born(inside).At
 }
 
 // disown drops the own id, which turned out to be another container's: the id came from files that
@@ -252,7 +253,7 @@ func (c *containers) rebuild() {
 		one.group.above = nil
 		for _, g := range one.ancestors {
 			if ancestors[g.Path] == nil {
-				ancestors[g.Path] = newGroup(g, false, BornAt(c.pod.boot()))
+				ancestors[g.Path] = newGroup(g, false, collector.BornAt(c.pod.boot()))
 			}
 			one.group.above = append(one.group.above, ancestors[g.Path])
 		}

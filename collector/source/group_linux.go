@@ -1,4 +1,4 @@
-package collector
+package source
 
 import (
 	"os"
@@ -7,6 +7,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
+	"github.com/poolgauge/poolgauge/collector"
 	"github.com/poolgauge/poolgauge/collector/cgroup"
 	"github.com/poolgauge/poolgauge/internal/catalog"
 	"github.com/poolgauge/poolgauge/internal/kernfile"
@@ -17,7 +18,7 @@ type group struct {
 	*cgroup.Group
 	container bool
 	base      []attribute.KeyValue // of every point
-	birth     *Birth
+	birth     *collector.Birth
 	figures   containerAttributes
 	pressure  pressureAttributes
 	disks     map[string]diskAttributes // by device number
@@ -27,7 +28,7 @@ type group struct {
 }
 
 // newGroup returns a group whose points have its path, and more if a container is known by more.
-func newGroup(g *cgroup.Group, isContainer bool, birth *Birth, more ...attribute.KeyValue) *group {
+func newGroup(g *cgroup.Group, isContainer bool, birth *collector.Birth, more ...attribute.KeyValue) *group {
 	base := append([]attribute.KeyValue{catalog.CgroupPathKey.String(g.Path)}, more...)
 	return &group{
 		Group: g, container: isContainer, base: base, birth: birth,
@@ -48,7 +49,7 @@ func (g *group) available() (least kernfile.Optional[int64]) {
 }
 
 // diskAttributes are the attribute sets of a group's points of one device.
-type diskAttributes struct{ read, write *Attributes }
+type diskAttributes struct{ read, write *collector.Attributes }
 
 func (g *group) disk(device string, names *disks) diskAttributes {
 	a, known := g.disks[device]

@@ -1,18 +1,14 @@
-package collector
+package source
 
 import (
 	"context"
 	"fmt"
-	stdnet "net"
-	"os"
-	"strconv"
 	"strings"
-	"time"
 
-	"github.com/shirou/gopsutil/v3/net"
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
+	"github.com/poolgauge/poolgauge/collector"
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
@@ -20,7 +16,7 @@ import (
 // which all of the pod's containers share, or those of the host.
 type Network struct {
 	reader     *interfaceReader
-	birth      *Birth
+	birth      *collector.Birth
 	interfaces map[string]*interfaceAttributes
 }
 
@@ -28,11 +24,11 @@ type Network struct {
 const maxInterfaces = 20
 
 // interfaceAttributes are those of the points of one interface, by direction.
-type interfaceAttributes struct{ in, out *Attributes }
+type interfaceAttributes struct{ in, out *collector.Attributes }
 
 // NewNetwork returns the source of the network interfaces.
 func NewNetwork() *Network {
-	return &Network{reader: newInterfaceReader(), birth: &Birth{}, interfaces: map[string]*interfaceAttributes{}}
+	return &Network{reader: newInterfaceReader(), birth: &collector.Birth{}, interfaces: map[string]*interfaceAttributes{}}
 }
 
 // traffic is what an interface counted in one direction.
@@ -44,15 +40,15 @@ type interfaceCounters struct {
 	in, out traffic
 }
 
-// Collect implements [Source].
-func (n *Network) Collect(ctx context.Context, s *Sample) {
-	if n.birth.at.IsZero() {
-		n.birth.at = booted(ctx) // an interface is younger; by how much nothing tells
+// Collect implements [collector.Source].
+func (n *Network) Collect(ctx context.Context, s *collector.Sample) {
+	if n.birth.At.IsZero() {
+		n.birth.At = booted(ctx) // an interface is younger; by how much nothing tells
 	}
 	s.Try(func() error { return n.collect(ctx, s) })
 }
 
-func (n *Network) collect(ctx context.Context, s *Sample) error {
+func (n *Network) collect(ctx context.Context, s *collector.Sample) error {
 	all, err := n.reader.read(ctx)
 	if err != nil {
 		return fmt.Errorf("network interfaces: %w", err)
@@ -68,7 +64,7 @@ func (n *Network) collect(ctx context.Context, s *Sample) error {
 		}
 		for _, way := range [...]struct {
 			traffic traffic
-			a       *Attributes
+			a       *collector.Attributes
 		}{{one.in, a.in}, {one.out, a.out}} {
 			s.Int(catalog.SystemNetworkIO, way.traffic.bytes, way.a)
 			s.Int(catalog.SystemNetworkErrors, way.traffic.errors, way.a)
@@ -100,27 +96,4 @@ func (n *Network) attributes(called []byte) *interfaceAttributes {
 	}
 	n.interfaces[name] = a
 	return a
-}
-
-// Holder says which process listens at a TCP address, such as "sidecar, process 4711"; "" if that
-// cannot be told.
-func Holder(address string) string {
-	_, port, err := stdnet.SplitHostPort(address)
-	if err != nil {
-		return ""
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	all, _ := net.ConnectionsWithContext(ctx, "tcp")
-	for i := range all {
-		if all[i].Status != "LISTEN" || strconv.FormatUint(uint64(all[i].Laddr.Port), 10) != port {
-			continue
-		}
-		if all[i].Pid == 0 {
-			return "a process of another user"
-		}
-		name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", all[i].Pid)) // Linux only
-		return strings.TrimPrefix(fmt.Sprintf("%s, process %d", strings.TrimSpace(string(name)), all[i].Pid), ", ")
-	}
-	return ""
 }

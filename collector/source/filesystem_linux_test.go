@@ -1,4 +1,4 @@
-package collector
+package source
 
 import (
 	"fmt"
@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/poolgauge/poolgauge/collector"
 	"github.com/poolgauge/poolgauge/internal/catalog"
 	"github.com/poolgauge/poolgauge/internal/fixture"
 )
@@ -32,7 +33,7 @@ func mounted(t *testing.T, statfs func(string, *syscall.Statfs_t) error, points 
 	}
 	t.Cleanup(pod.Close)
 	pod.statfs = statfs
-	return newSampler(t, dir, Named{Name: "filesystem", Source: newFileSystemSource(pod)})
+	return newSampler(t, dir, collector.Named{Name: "filesystem", Source: newFileSystemSource(pod)})
 }
 
 // limits returns the size of each file system in blocks, by mount point.
@@ -93,7 +94,7 @@ func TestFileSystemThatDoesNotAnswer(t *testing.T) {
 			if got["/alive"] != c.alive || got["/dead"] != c.dead {
 				t.Errorf("%d %s: sizes %v, want %v and %v", i, c.name, got, c.alive, c.dead)
 			}
-			if n, fails := asked.Load(), s.producer.sources[0].errors; n != c.asked || fails != c.fails {
+			if n, fails := asked.Load(), s.failures; n != c.asked || fails != c.fails {
 				t.Errorf("%d %s: asked %d times with %d errors, want %d with %d", i, c.name, n, fails, c.asked, c.fails)
 			}
 		}
@@ -138,7 +139,7 @@ func TestFileSystemErrors(t *testing.T) {
 	if got := s.collect(); len(got) != 0 {
 		t.Errorf("points %v, want none", got)
 	}
-	if n := s.producer.sources[0].errors; n != 2 {
+	if n := s.failures; n != 2 {
 		t.Errorf("%d errors, want those of two that failed:\n%s", n, s.log.String())
 	}
 	if log := s.log.String(); !strings.Contains(log, `note="the file system at \"/closed\" may not be looked at"`) {
@@ -153,7 +154,7 @@ func TestFileSystemOfThisMachine(t *testing.T) {
 		t.Skip(err)
 	}
 	defer pod.Close()
-	s := newSampler(t, "", Named{Name: "filesystem", Source: newFileSystemSource(pod)})
+	s := newSampler(t, "", collector.Named{Name: "filesystem", Source: newFileSystemSource(pod)})
 	for point, size := range limits(s.collect()) {
 		var want syscall.Statfs_t
 		if err := syscall.Statfs(point, &want); err != nil {

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package collector
+package source
 
 import (
 	"context"
@@ -15,50 +15,51 @@ import (
 	"github.com/shirou/gopsutil/v3/mem"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
+	"github.com/poolgauge/poolgauge/collector"
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
 // Host reads CPU and memory of the host with gopsutil. The zero value is not usable: call
 // [NewHost].
 type Host struct {
-	birth *Birth
-	self  *Attributes
+	birth *collector.Birth
+	self  *collector.Attributes
 	modes []cpuMode
 
-	memoryUsed, memoryFree, pagingUsed, pagingFree *Attributes
+	memoryUsed, memoryFree, pagingUsed, pagingFree *collector.Attributes
 }
 
 // cpuMode is one value of cpu.mode and where gopsutil keeps it.
 type cpuMode struct {
-	attrs   *Attributes
+	attrs   *collector.Attributes
 	seconds func(*cpu.TimesStat) float64
 }
 
 // NewHost returns the host's source.
 func NewHost() *Host {
-	birth := &Birth{}
+	birth := &collector.Birth{}
 	return &Host{
 		birth:      birth,
-		self:       With(birth),
+		self:       collector.With(birth),
 		modes:      cpuModes(birth, runtime.GOOS),
-		memoryUsed: With(birth, semconv.SystemMemoryStateUsed),
-		memoryFree: With(birth, semconv.SystemMemoryStateFree),
-		pagingUsed: With(birth, semconv.SystemPagingStateUsed),
-		pagingFree: With(birth, semconv.SystemPagingStateFree),
+		memoryUsed: collector.With(birth, semconv.SystemMemoryStateUsed),
+		memoryFree: collector.With(birth, semconv.SystemMemoryStateFree),
+		pagingUsed: collector.With(birth, semconv.SystemPagingStateUsed),
+		pagingFree: collector.With(birth, semconv.SystemPagingStateFree),
 	}
 }
 
 // cpuModes lists the modes that the operating system accounts for; gopsutil leaves the others at 0,
 // which would be a lie.
-func cpuModes(birth *Birth, goos string) []cpuMode {
+func cpuModes(birth *collector.Birth, goos string) []cpuMode {
 	modes := []cpuMode{
-		{With(birth, semconv.CPUModeUser), func(t *cpu.TimesStat) float64 { return t.User }},
-		{With(birth, semconv.CPUModeSystem), func(t *cpu.TimesStat) float64 { return t.System }},
-		{With(birth, semconv.CPUModeIdle), func(t *cpu.TimesStat) float64 { return t.Idle }},
+		{collector.With(birth, semconv.CPUModeUser), func(t *cpu.TimesStat) float64 { return t.User }},
+		{collector.With(birth, semconv.CPUModeSystem), func(t *cpu.TimesStat) float64 { return t.System }},
+		{collector.With(birth, semconv.CPUModeIdle), func(t *cpu.TimesStat) float64 { return t.Idle }},
 	}
-	nice := cpuMode{With(birth, semconv.CPUModeNice), func(t *cpu.TimesStat) float64 { return t.Nice }}
+	nice := cpuMode{collector.With(birth, semconv.CPUModeNice), func(t *cpu.TimesStat) float64 { return t.Nice }}
 	interrupt := cpuMode{
-		With(birth, semconv.CPUModeInterrupt),
+		collector.With(birth, semconv.CPUModeInterrupt),
 		func(t *cpu.TimesStat) float64 { return t.Irq + t.Softirq },
 	}
 	if goos == "windows" {
@@ -76,17 +77,17 @@ func booted(ctx context.Context) time.Time {
 	return time.Unix(signed(boot), 0)
 }
 
-// Collect implements [Source].
-func (h *Host) Collect(ctx context.Context, s *Sample) {
-	if h.birth.at.IsZero() {
-		h.birth.at = booted(ctx)
+// Collect implements [collector.Source].
+func (h *Host) Collect(ctx context.Context, s *collector.Sample) {
+	if h.birth.At.IsZero() {
+		h.birth.At = booted(ctx)
 	}
-	for _, read := range []func(context.Context, *Sample) error{h.cpu, h.count, h.load, h.memory, h.paging} {
+	for _, read := range []func(context.Context, *collector.Sample) error{h.cpu, h.count, h.load, h.memory, h.paging} {
 		s.Try(func() error { return read(ctx, s) })
 	}
 }
 
-func (h *Host) cpu(ctx context.Context, s *Sample) error {
+func (h *Host) cpu(ctx context.Context, s *collector.Sample) error {
 	all, err := cpu.TimesWithContext(ctx, false)
 	if err == nil && len(all) != 1 {
 		err = errors.New("no cpu line")
@@ -100,7 +101,7 @@ func (h *Host) cpu(ctx context.Context, s *Sample) error {
 	return nil
 }
 
-func (h *Host) count(ctx context.Context, s *Sample) error {
+func (h *Host) count(ctx context.Context, s *collector.Sample) error {
 	cpus, err := cpu.CountsWithContext(ctx, true)
 	if err == nil && cpus == 0 {
 		err = errors.New("none found")
@@ -112,7 +113,7 @@ func (h *Host) count(ctx context.Context, s *Sample) error {
 	return nil
 }
 
-func (h *Host) load(ctx context.Context, s *Sample) error {
+func (h *Host) load(ctx context.Context, s *collector.Sample) error {
 	if runtime.GOOS == "windows" {
 		return nil // gopsutil only estimates it there
 	}
@@ -126,7 +127,7 @@ func (h *Host) load(ctx context.Context, s *Sample) error {
 	return nil
 }
 
-func (h *Host) memory(ctx context.Context, s *Sample) error {
+func (h *Host) memory(ctx context.Context, s *collector.Sample) error {
 	m, err := mem.VirtualMemoryWithContext(ctx)
 	// gopsutil leaves at 0 what is missing, and these kernels never run out of the last free page.
 	if err == nil && (m.Total == 0 || m.Free == 0) {
@@ -141,7 +142,7 @@ func (h *Host) memory(ctx context.Context, s *Sample) error {
 	return nil
 }
 
-func (h *Host) paging(ctx context.Context, s *Sample) error {
+func (h *Host) paging(ctx context.Context, s *collector.Sample) error {
 	p, err := mem.SwapMemoryWithContext(ctx)
 	if err != nil {
 		return fmt.Errorf("host swap: %w", err)

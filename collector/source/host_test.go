@@ -1,4 +1,4 @@
-package collector
+package source
 
 import (
 	"context"
@@ -10,21 +10,21 @@ import (
 	"strings"
 	"testing"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
+	"github.com/poolgauge/poolgauge/collector"
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
 // collectOne collects one source and returns its points by metric, the number of errors and the
 // log.
-func collectOne(t *testing.T, source Source) (values map[string][]float64, failures float64, log string) {
+func collectOne(t *testing.T, source collector.Source) (values map[string][]float64, failures float64, log string) {
 	t.Helper()
 	var text strings.Builder
-	producer := NewProducer(
+	producer := collector.NewProducer(
 		slog.New(slog.NewTextHandler(&text, nil)),
 		metricdata.CumulativeTemporality,
-		Named{Name: "test", Source: source},
+		collector.Named{Name: "test", Source: source},
 	)
 	scopes, err := producer.Produce(context.Background())
 	if err != nil {
@@ -113,39 +113,5 @@ func TestHostGarbage(t *testing.T) {
 				}
 			})
 		}
-	}
-}
-
-// broken is a source of figures that cannot be.
-type broken struct{}
-
-func (broken) Collect(_ context.Context, s *Sample) {
-	a := With(&Birth{})
-	s.Float(catalog.SystemCPUTime, math.NaN(), a)
-	s.Float(catalog.SystemCPUTime, math.Inf(1), a)
-	s.Float(catalog.SystemCPUTime, -1, a)
-	s.Int(catalog.SystemMemoryLimit, -1, a)
-	s.Try(func() error { panic("index out of range") })
-	s.Int(catalog.SystemCPULogicalCount, 0, a)
-}
-
-func TestFiguresThatCannotBe(t *testing.T) {
-	values, failures, log := collectOne(t, broken{})
-	if failures != 5 || len(values[catalog.SystemCPUTime.Name])+len(values[catalog.SystemMemoryLimit.Name]) != 0 {
-		t.Errorf("%v failures, points %v", failures, values)
-	}
-	if got := values[catalog.SystemCPULogicalCount.Name]; len(got) != 1 || got[0] != 0 {
-		t.Errorf("a 0 that is one: %v", got)
-	}
-	if lines := strings.Count(log, "\n"); lines != 5 {
-		t.Errorf("%d lines in the log, want one for each error:\n%s", lines, log)
-	}
-}
-
-// A name that is not UTF-8 must not cost the export that it is part of.
-func TestAttributesAreUTF8(t *testing.T) {
-	got := With(&Birth{}, attribute.String("name", "a\xffb"), attribute.Int("n", 1)).set
-	if name, _ := got.Value("name"); name.AsString() != "a\uFFFDb" {
-		t.Errorf("got %q", name.AsString())
 	}
 }

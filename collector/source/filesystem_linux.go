@@ -1,4 +1,4 @@
-package collector
+package source
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
+	"github.com/poolgauge/poolgauge/collector"
 	"github.com/poolgauge/poolgauge/internal/catalog"
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
@@ -75,8 +76,8 @@ func newFileSystemSource(p *Pod) *fileSystemSource {
 	}
 }
 
-// Collect implements [Source]. Between two times that it asks, points have what was answered last.
-func (f *fileSystemSource) Collect(_ context.Context, s *Sample) {
+// Collect implements [collector.Source]. Between two times that it asks, points have what was answered last.
+func (f *fileSystemSource) Collect(_ context.Context, s *collector.Sample) {
 	f.pod.scan(&f.seen)
 	now := time.Now()
 	due := f.asked.IsZero() || now.Sub(f.asked) >= f.pod.fileSystemsEvery
@@ -96,7 +97,7 @@ func (f *fileSystemSource) Collect(_ context.Context, s *Sample) {
 }
 
 // ask asks all file systems that have not just answered, and waits for them for a while.
-func (f *fileSystemSource) ask(s *Sample) {
+func (f *fileSystemSource) ask(s *collector.Sample) {
 	asked := 0
 	for device, q := range f.questions(s) {
 		switch {
@@ -138,7 +139,7 @@ func (q *question) ask(statfs func(string, *syscall.Statfs_t) error, answers cha
 }
 
 // questions returns what to ask now, by device.
-func (f *fileSystemSource) questions(s *Sample) map[string]*question {
+func (f *fileSystemSource) questions(s *collector.Sample) map[string]*question {
 	to := map[string]*question{}
 	known := f.volumes
 	f.volumes = map[volume]*volumeAttributes{}
@@ -166,7 +167,7 @@ func (f *fileSystemSource) questions(s *Sample) map[string]*question {
 
 // add adds the mounts that a process sees to the questions; prefix is put before the paths.
 func (f *fileSystemSource) add(
-	s *Sample, to map[string]*question, known map[volume]*volumeAttributes, container string, pid int, prefix string,
+	s *collector.Sample, to map[string]*question, known map[volume]*volumeAttributes, container string, pid int, prefix string,
 ) {
 	mountinfo, err := f.reader.Read(f.pod.fs.Path(strconv.Itoa(pid), "mountinfo"))
 	if err != nil {
@@ -197,7 +198,7 @@ func (f *fileSystemSource) add(
 }
 
 // take takes the answers of a file system, and says what is wrong with them.
-func (f *fileSystemSource) take(s *Sample, q *question) {
+func (f *fileSystemSource) take(s *collector.Sample, q *question) {
 	delete(f.unanswered, q.device)
 	f.answered[q.device] = q
 	for i := range q.mounts {
@@ -217,7 +218,7 @@ func (f *fileSystemSource) take(s *Sample, q *question) {
 }
 
 // report hands over what a file system answered.
-func (f *fileSystemSource) report(s *Sample, q *question) {
+func (f *fileSystemSource) report(s *collector.Sample, q *question) {
 	for i := range q.mounts {
 		m := &q.mounts[i]
 		if a := f.volumes[m.volume]; a != nil && m.err == nil && f.pod.isThere(m.volume.container) {
@@ -254,10 +255,10 @@ func hasSize(f *syscall.Statfs_t) bool {
 func hasInodes(f *syscall.Statfs_t) bool { return f.Files != 0 && f.Files <= 1<<62 }
 
 // volumeAttributes are the attribute sets of the points of a mount.
-type volumeAttributes struct{ base, used, free, reserved *Attributes }
+type volumeAttributes struct{ base, used, free, reserved *collector.Attributes }
 
 func newVolumeAttributes(v volume) *volumeAttributes {
-	born := &Birth{}
+	born := &collector.Birth{}
 	base := []attribute.KeyValue{
 		semconv.SystemDevice(
 			v.device,
@@ -269,7 +270,7 @@ func newVolumeAttributes(v volume) *volumeAttributes {
 		base = append(base, semconv.ContainerID(v.container))
 	}
 	return &volumeAttributes{
-		base:     With(born, base...),
+		base:     collector.With(born, base...),
 		used:     with(born, base, semconv.SystemFilesystemStateUsed),
 		free:     with(born, base, semconv.SystemFilesystemStateFree),
 		reserved: with(born, base, semconv.SystemFilesystemStateReserved),
@@ -277,14 +278,14 @@ func newVolumeAttributes(v volume) *volumeAttributes {
 }
 
 // observe hands over the figures of a file system that are possible.
-func (a *volumeAttributes) observe(s *Sample, f *syscall.Statfs_t) {
+func (a *volumeAttributes) observe(s *collector.Sample, f *syscall.Statfs_t) {
 	if !hasSize(f) || f.Bfree > f.Blocks {
 		return
 	}
 	// where root uses what is reserved, it may be below 0
 	unit, available := uint64(f.Frsize), min(f.Bavail, f.Bfree)
 	for _, of := range []struct {
-		state  *Attributes
+		state  *collector.Attributes
 		blocks uint64
 	}{{a.used, f.Blocks - f.Bfree}, {a.free, available}, {a.reserved, f.Bfree - available}} {
 		s.Int(catalog.SystemFilesystemUsage, int64(of.blocks*unit), of.state)

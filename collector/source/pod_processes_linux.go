@@ -1,4 +1,4 @@
-package collector
+package source
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/poolgauge/poolgauge/collector"
 	"github.com/poolgauge/poolgauge/collector/cgroup"
 	"github.com/poolgauge/poolgauge/collector/proc"
 	"github.com/poolgauge/poolgauge/internal/kernfile"
@@ -74,8 +75,8 @@ type process struct {
 }
 
 // newProcess returns a process that was born some time. Of the caller's own the kernel tells more.
-func newProcess(born *Birth, own bool, pid int, name, containerID string) *process {
-	switched := &Birth{}
+func newProcess(born *collector.Birth, own bool, pid int, name, containerID string) *process {
+	switched := &collector.Birth{}
 	if own {
 		switched = born
 	}
@@ -191,7 +192,7 @@ func (p *processes) look(c *candidate) bool {
 		c.process = nil
 		return true
 	case old == nil || old.name != c.name || old.container != c.container || old.stat.StartTime != stat.StartTime:
-		born := BornAt(stat.Born(p.pod.boot()))
+		born := collector.BornAt(stat.Born(p.pod.boot()))
 		// or another one under the same pid
 		c.process = newProcess(born, c.pid == os.Getpid() && p.pod.real, c.pid, c.name, c.container)
 	}

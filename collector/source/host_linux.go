@@ -1,4 +1,4 @@
-package collector
+package source
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
+	"github.com/poolgauge/poolgauge/collector"
 	"github.com/poolgauge/poolgauge/collector/proc"
 	"github.com/poolgauge/poolgauge/internal/catalog"
 	"github.com/poolgauge/poolgauge/internal/kernfile"
@@ -25,46 +26,46 @@ type Host struct {
 	cpus                           cpuTimes
 	modes                          []cpuMode
 
-	self                                                *Attributes
-	birth                                               *Birth
-	memoryUsed, memoryFree, memoryCached, memoryBuffers *Attributes
-	pagingUsed, pagingFree, pagingIn, pagingOut         *Attributes
-	faultsMajor, faultsMinor                            *Attributes
+	self                                                *collector.Attributes
+	birth                                               *collector.Birth
+	memoryUsed, memoryFree, memoryCached, memoryBuffers *collector.Attributes
+	pagingUsed, pagingFree, pagingIn, pagingOut         *collector.Attributes
+	faultsMajor, faultsMinor                            *collector.Attributes
 }
 
 // cpuMode is one value of cpu.mode and the columns of /proc/stat that it sums up.
 type cpuMode struct {
-	attrs   *Attributes
+	attrs   *collector.Attributes
 	columns []int
 }
 
 // NewHost returns the host's source.
 func NewHost() *Host {
 	fs := proc.NewFS(os.Getenv("HOST_PROC"))
-	birth := &Birth{}
+	birth := &collector.Birth{}
 	h := &Host{
-		fs: fs, birth: birth, self: With(birth),
+		fs: fs, birth: birth, self: collector.With(birth),
 		stat: kernfile.NewFile(fs.Path("stat")), loadavg: kernfile.NewFile(fs.Path("loadavg")),
 		meminfo: kernfile.NewFile(fs.Path("meminfo")), vmstat: kernfile.NewFile(fs.Path("vmstat")),
 		modes: []cpuMode{
-			{With(birth, semconv.CPUModeUser), []int{cpuUser}},
-			{With(birth, semconv.CPUModeNice), []int{cpuNice}},
-			{With(birth, semconv.CPUModeSystem), []int{cpuSystem}},
-			{With(birth, semconv.CPUModeIdle), []int{cpuIdle}},
-			{With(birth, semconv.CPUModeIOWait), []int{cpuIOWait}},
-			{With(birth, semconv.CPUModeInterrupt), []int{cpuIRQ, cpuSoftIRQ}},
-			{With(birth, semconv.CPUModeSteal), []int{cpuSteal}},
+			{collector.With(birth, semconv.CPUModeUser), []int{cpuUser}},
+			{collector.With(birth, semconv.CPUModeNice), []int{cpuNice}},
+			{collector.With(birth, semconv.CPUModeSystem), []int{cpuSystem}},
+			{collector.With(birth, semconv.CPUModeIdle), []int{cpuIdle}},
+			{collector.With(birth, semconv.CPUModeIOWait), []int{cpuIOWait}},
+			{collector.With(birth, semconv.CPUModeInterrupt), []int{cpuIRQ, cpuSoftIRQ}},
+			{collector.With(birth, semconv.CPUModeSteal), []int{cpuSteal}},
 		},
-		memoryUsed:    With(birth, semconv.SystemMemoryStateUsed),
-		memoryFree:    With(birth, semconv.SystemMemoryStateFree),
-		memoryCached:  With(birth, semconv.SystemMemoryStateCached),
-		memoryBuffers: With(birth, semconv.SystemMemoryStateBuffers),
-		pagingUsed:    With(birth, semconv.SystemPagingStateUsed),
-		pagingFree:    With(birth, semconv.SystemPagingStateFree),
-		pagingIn:      With(birth, semconv.SystemPagingDirectionIn),
-		pagingOut:     With(birth, semconv.SystemPagingDirectionOut),
-		faultsMajor:   With(birth, semconv.SystemPagingFaultTypeMajor),
-		faultsMinor:   With(birth, semconv.SystemPagingFaultTypeMinor),
+		memoryUsed:    collector.With(birth, semconv.SystemMemoryStateUsed),
+		memoryFree:    collector.With(birth, semconv.SystemMemoryStateFree),
+		memoryCached:  collector.With(birth, semconv.SystemMemoryStateCached),
+		memoryBuffers: collector.With(birth, semconv.SystemMemoryStateBuffers),
+		pagingUsed:    collector.With(birth, semconv.SystemPagingStateUsed),
+		pagingFree:    collector.With(birth, semconv.SystemPagingStateFree),
+		pagingIn:      collector.With(birth, semconv.SystemPagingDirectionIn),
+		pagingOut:     collector.With(birth, semconv.SystemPagingDirectionOut),
+		faultsMajor:   collector.With(birth, semconv.SystemPagingFaultTypeMajor),
+		faultsMinor:   collector.With(birth, semconv.SystemPagingFaultTypeMinor),
 	}
 	h.vmstat.Pieces = true
 	return h
@@ -73,14 +74,14 @@ func NewHost() *Host {
 // booted returns when the host was booted.
 func booted(context.Context) time.Time { return proc.NewFS(os.Getenv("HOST_PROC")).Boot(time.Now()) }
 
-// Collect implements [Source].
-func (h *Host) Collect(_ context.Context, s *Sample) {
-	if h.birth.at.IsZero() {
-		h.birth.at = h.fs.Boot(time.Now())
+// Collect implements [collector.Source].
+func (h *Host) Collect(_ context.Context, s *collector.Sample) {
+	if h.birth.At.IsZero() {
+		h.birth.At = h.fs.Boot(time.Now())
 	}
 	for _, part := range []struct {
 		file *kernfile.File
-		read func([]byte, *Sample) error
+		read func([]byte, *collector.Sample) error
 	}{{&h.stat, h.cpu}, {&h.loadavg, h.load}, {&h.meminfo, h.memory}, {&h.vmstat, h.paging}} {
 		data, err := h.reader.ReadFile(part.file)
 		switch {
@@ -92,7 +93,7 @@ func (h *Host) Collect(_ context.Context, s *Sample) {
 	}
 }
 
-func (h *Host) cpu(data []byte, s *Sample) error {
+func (h *Host) cpu(data []byte, s *collector.Sample) error {
 	up := time.Duration(0)
 	if boot, ok := proc.ParseBoot(data); ok {
 		up = max(0, time.Since(boot))
@@ -116,7 +117,7 @@ func (h *Host) cpu(data []byte, s *Sample) error {
 
 // load reads "0.20 0.18 0.12 1/80 11206". A kernel has at least one thread; a sandbox that shows
 // none has no load average either.
-func (h *Host) load(data []byte, s *Sample) error {
+func (h *Host) load(data []byte, s *collector.Sample) error {
 	fields := bytes.Fields(data)
 	if len(fields) < 4 {
 		return fmt.Errorf("%s: %d words, want at least 4", h.loadavg.Path, len(fields))
@@ -140,7 +141,7 @@ func (h *Host) load(data []byte, s *Sample) error {
 const tooMuch = 1 << 55
 
 // memory reports states that add up to the total.
-func (h *Host) memory(data []byte, s *Sample) error {
+func (h *Host) memory(data []byte, s *collector.Sample) error {
 	var total, free, available, buffers, cached, slab, reclaimable, swap kernfile.Optional[int64]
 	kernfile.Table(data, s.Fail,
 		kernfile.Key{Name: "MemTotal:", To: &total}, kernfile.Key{Name: "MemFree:", To: &free},
@@ -179,7 +180,7 @@ func (h *Host) memory(data []byte, s *Sample) error {
 
 // swap reports swap space, if there is any. Without, lxcfs may show an amount of it free all the
 // same.
-func (h *Host) swap(data []byte, s *Sample, total int64) error {
+func (h *Host) swap(data []byte, s *collector.Sample, total int64) error {
 	if total == 0 {
 		return nil
 	}
@@ -193,7 +194,7 @@ func (h *Host) swap(data []byte, s *Sample, total int64) error {
 	return nil
 }
 
-func (h *Host) paging(data []byte, s *Sample) error {
+func (h *Host) paging(data []byte, s *collector.Sample) error {
 	var in, out, faults, major, kills kernfile.Optional[int64]
 	kernfile.Table(data, s.Fail,
 		kernfile.Key{Name: "pswpin", To: &in}, kernfile.Key{Name: "pswpout", To: &out},

@@ -1,10 +1,11 @@
-package collector
+package source
 
 import (
 	"context"
 
 	"go.opentelemetry.io/otel/attribute"
 
+	"github.com/poolgauge/poolgauge/collector"
 	"github.com/poolgauge/poolgauge/collector/cgroup"
 	"github.com/poolgauge/poolgauge/internal/catalog"
 	"github.com/poolgauge/poolgauge/internal/kernfile"
@@ -24,7 +25,7 @@ func newPressureSource(p *Pod) *pressureSource {
 	source := &pressureSource{
 		pod:  p,
 		seen: p.generation,
-		host: newScopedPressureAttributes("host", BornAt(p.boot()), nil),
+		host: newScopedPressureAttributes("host", collector.BornAt(p.boot()), nil),
 	}
 	for _, of := range pressureResources {
 		source.files[of] = kernfile.NewFile(p.fs.Path("pressure", of.String()))
@@ -34,8 +35,8 @@ func newPressureSource(p *Pod) *pressureSource {
 
 var pressureResources = [...]cgroup.Resource{cgroup.PressureCPU, cgroup.PressureMemory, cgroup.PressureIO}
 
-// Collect implements [Source].
-func (p *pressureSource) Collect(_ context.Context, s *Sample) {
+// Collect implements [collector.Source].
+func (p *pressureSource) Collect(_ context.Context, s *collector.Sample) {
 	p.pod.scan(&p.seen)
 	for _, of := range pressureResources {
 		if !p.pod.config.SkipHost {
@@ -47,7 +48,7 @@ func (p *pressureSource) Collect(_ context.Context, s *Sample) {
 	}
 }
 
-func (p *pressureSource) collectHost(s *Sample, of cgroup.Resource) {
+func (p *pressureSource) collectHost(s *collector.Sample, of cgroup.Resource) {
 	pressure, err := p.reader.Pressure(&p.files[of])
 	if err != nil && !kernfile.Absent(err) {
 		s.Fail(err)
@@ -61,13 +62,13 @@ func (p *pressureSource) collectHost(s *Sample, of cgroup.Resource) {
 }
 
 // pressureAttributes are the attribute sets of the points of one scope, by resource.
-type pressureAttributes [len(pressureResources)]struct{ some, full *Attributes }
+type pressureAttributes [len(pressureResources)]struct{ some, full *collector.Attributes }
 
-func newPressureAttributes(birth *Birth, base []attribute.KeyValue) pressureAttributes {
+func newPressureAttributes(birth *collector.Birth, base []attribute.KeyValue) pressureAttributes {
 	return newScopedPressureAttributes("cgroup", birth, base)
 }
 
-func newScopedPressureAttributes(scope string, birth *Birth, base []attribute.KeyValue) pressureAttributes {
+func newScopedPressureAttributes(scope string, birth *collector.Birth, base []attribute.KeyValue) pressureAttributes {
 	var a pressureAttributes
 	for _, r := range pressureResources {
 		scope, resource := catalog.PressureScopeKey.String(scope), catalog.PressureResourceKey.String(r.String())
@@ -77,7 +78,7 @@ func newScopedPressureAttributes(scope string, birth *Birth, base []attribute.Ke
 	return a
 }
 
-func (a *pressureAttributes) observe(s *Sample, of cgroup.Resource, p kernfile.Pressure) {
+func (a *pressureAttributes) observe(s *collector.Sample, of cgroup.Resource, p kernfile.Pressure) {
 	seconds(s, catalog.PressureStallTime, p.Some, a[of].some)
 	seconds(s, catalog.PressureStallTime, p.Full, a[of].full)
 }

@@ -1,4 +1,4 @@
-package collector
+package source
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
+	"github.com/poolgauge/poolgauge/collector"
 	"github.com/poolgauge/poolgauge/internal/fixture"
 )
 
@@ -31,9 +32,9 @@ func benchmarkSources(b *testing.B, cfg PodConfig) {
 		b.Fatal(err)
 	}
 	b.Cleanup(pod.Close)
-	for _, s := range append([]Named{{Name: "host", Source: NewHost()}, {Name: "network", Source: NewNetwork()}}, pod.Sources()...) {
+	for _, s := range append([]collector.Named{{Name: "host", Source: NewHost()}, {Name: "network", Source: NewNetwork()}}, pod.Sources()...) {
 		b.Run(s.Name, func(b *testing.B) {
-			producer := NewProducer(slog.New(slog.DiscardHandler), metricdata.CumulativeTemporality, s)
+			producer := collector.NewProducer(slog.New(slog.DiscardHandler), metricdata.CumulativeTemporality, s)
 			points := 0
 			b.ReportAllocs()
 			before := cpuTime(b)
@@ -55,8 +56,8 @@ func BenchmarkCollection(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.Cleanup(pod.Close)
-	sources := append([]Named{{Name: "host", Source: NewHost()}}, pod.Sources()...)
-	producer := NewProducer(slog.New(slog.DiscardHandler), metricdata.CumulativeTemporality, sources...)
+	sources := append([]collector.Named{{Name: "host", Source: NewHost()}}, pod.Sources()...)
+	producer := collector.NewProducer(slog.New(slog.DiscardHandler), metricdata.CumulativeTemporality, sources...)
 	reader := sdk.NewManualReader(sdk.WithProducer(producer))
 	sdk.NewMeterProvider(sdk.WithReader(reader))
 	b.ReportAllocs()

@@ -1,10 +1,9 @@
-package collector
+package cgroup
 
 import (
 	"math"
 	"sync"
 
-	"github.com/poolgauge/poolgauge/collector/cgroup"
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
@@ -12,22 +11,22 @@ import (
 // what is not there. Its methods are safe for concurrent use and read a few files each, so that a
 // limit which changes is followed.
 type Quota struct {
-	config cgroup.Config
+	config Config
 
 	mu     sync.Mutex // guards what follows
 	reader kernfile.Reader
-	groups []*cgroup.Group // own and ancestors, each of which may throttle
+	groups []*Group // own and ancestors, each of which may throttle
 }
 
 // NewQuota looks up the sidecar's control groups; where there are none, nothing is known of a
 // quota.
 func NewQuota(cgroupRoot string) *Quota {
-	q := &Quota{config: cgroup.Config{Below: cgroupRoot}}
-	tree, err := cgroup.Open(q.config)
+	q := &Quota{config: Config{Below: cgroupRoot}}
+	tree, err := Open(q.config)
 	if err != nil {
 		return q
 	}
-	if membership, err := cgroup.ReadMembership(q.config); err == nil {
+	if membership, err := ReadMembership(q.config); err == nil {
 		q.groups, _ = tree.Lineage(membership) // what is missing of it is not known to throttle
 	}
 	return q
@@ -50,6 +49,6 @@ func (q *Quota) Throttled() (periods uint64, ok bool) {
 // EffectiveCPUs returns how many threads the sidecar can keep busy at once: its CPUs or its quota,
 // rounded up, whichever is less.
 func (q *Quota) EffectiveCPUs() int {
-	cpus, _ := cgroup.EffectiveCPUs(q.config) // what could not be read does not limit
+	cpus, _ := EffectiveCPUs(q.config) // what could not be read does not limit
 	return int(math.Ceil(cpus))
 }

@@ -1,4 +1,4 @@
-package collector
+package source
 
 import (
 	"os"
@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/poolgauge/poolgauge/collector"
 	"github.com/poolgauge/poolgauge/internal/fixture"
 )
 
@@ -21,7 +22,7 @@ func TestOddHosts(t *testing.T) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
 			dir := fixture.Lay(t, file)
 			t.Setenv("HOST_PROC", filepath.Join(dir, "proc"))
-			s := newSampler(t, dir, Named{Name: "host", Source: NewHost()})
+			s := newSampler(t, dir, collector.Named{Name: "host", Source: NewHost()})
 			got := ""
 			for i := 1; ; i++ {
 				reading := filepath.Join(dir, strconv.Itoa(i))

@@ -1,4 +1,4 @@
-package collector
+package source
 
 // PodConfig says which containers and processes to look at, and where the kernel shows them. The
 // zero PodConfig is right inside a container and on a plain host.
