@@ -64,7 +64,8 @@ podman: ## run deploy/k8s/example in podman, and see its points arrive
 vet: ## go vet
 	$(call each,go vet ./...)
 
-lint: ## golangci-lint, by .golangci.yml
+lint: ## golangci-lint, as .golangci.yml says, and no banned words
+	go run ./internal/words
 	$(call each,$(GOLANGCI_LINT) run)
 
 fmt: ## format the code as lint wants it

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Runs deploy/k8s/example in podman: builds the images, twice, and compares them; runs the pods; and waits until points of the app and of every
-# sidecar have arrived at an OTLP sink. Exit code 77: podman cannot run containers here.
-# What podman cannot do, native sidecars and their order of termination, it does not show; e2e/k8s/podman.go says what is changed.
+# Runs deploy/k8s/example in podman: builds the images twice and compares them, runs the pods, and
+# waits until points of the app and of every sidecar have arrived at an OTLP sink. Exits with 77 if
+# podman cannot run containers here.
+# podman does not support native sidecars and their order of termination; e2e/k8s/podman.go lists what
+# is changed for it.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -15,21 +17,22 @@ cleanup() {
 	podman rmi -f "localhost/$run"
 	rm -rf "$work"
 }
-trap 'set +e; cleanup >/dev/null 2>&1' EXIT # a failure there must not hide the script's exit code
+trap 'set +e; cleanup >/dev/null 2>&1' EXIT # a failure of cleanup must not hide the exit code
 
 say() { printf '\n== %s\n' "$*"; }
 skip() {
 	echo "skipped: $*"
 	exit 77
 }
-command -v podman >/dev/null || skip "there is no podman"
+command -v podman >/dev/null || skip "podman is not installed"
 
 say "an upstream"
 (cd e2e/k8s && CGO_ENABLED=0 go build -o "$work/sink/" ./sink ./flood)
 printf 'FROM scratch\nCOPY sink flood /\nUSER 65532:65532\nENTRYPOINT ["/sink"]\n' >"$work/sink/Dockerfile"
 podman build -q -t "localhost/$run" "$work/sink"
 
-# It asks of podman what the pods do. Without a configuration of the user's, some machines need the old runtime, and their own limits.
+# Uses what the pods use of podman. Without a configuration by the user, some machines need the older
+# runtime and its limits.
 start() {
 	podman network create "$run" >/dev/null &&
 		podman run -d --name "$run" --network "$run" --network-alias otel-collector.monitoring \
@@ -42,9 +45,9 @@ if ! start 2>"$work/why" && [[ -z ${CONTAINERS_CONF:-} ]] && command -v runc >/d
 	export CONTAINERS_CONF=$work/containers.conf
 	start 2>"$work/why" || true
 fi
-[[ $(podman inspect -f '{{.State.Running}}' "$run" 2>/dev/null) == true ]] || skip "podman runs no container: $(tail -n 1 "$work/why")"
+[[ $(podman inspect -f '{{.State.Running}}' "$run" 2>/dev/null) == true ]] || skip "podman cannot run a container: $(tail -n 1 "$work/why")"
 
-say "images: the same source makes the same"
+say "images: the same source gives the same image"
 ids() { grep -ho 'image: ghcr.io/.*' deploy/k8s/sidecar/sidecar.yaml deploy/k8s/example/orders.yaml | while read -r _ image; do podman image inspect -f "$image {{.Id}}" "$image"; done; }
 make -s image IMAGE_FLAGS="-q --no-cache"
 first=$(ids)
@@ -61,7 +64,7 @@ say "the example"
 (cd e2e/k8s && go run ./podman ../../deploy/k8s/example) >"$work/pods.yaml"
 podman kube play --network "$run" "$work/pods.yaml" >/dev/null
 
-# Lines of the sink: service, pod, scope.
+# A line of the sink: service, pod, scope.
 wanted=("orders orders .*/instrument$" "poolgauge-sidecar orders " "poolgauge-sidecar payments " "poolgauge-sidecar load ")
 arrived() { podman logs "$run" 2>/dev/null | grep -q -- "$1"; }
 for want in "${wanted[@]}"; do
@@ -70,7 +73,7 @@ for want in "${wanted[@]}"; do
 		sleep 1
 	done
 	if ((left == 0)); then
-		echo "no point of \"$want\" has arrived in a minute. What has:"
+		echo "no point of \"$want\" arrived within a minute. These did:"
 		podman logs "$run"
 		podman ps -a
 		for container in {orders,payments,load}-poolgauge; do
@@ -95,7 +98,7 @@ podman stop -t 10 load-load >/dev/null
 podman logs load-load
 podman logs load-load | grep -q ' [1-9][0-9]* accepted'
 
-say "floods kill no sidecar within its 64 MiB"
+say "floods do not kill a sidecar with 64 MiB"
 podman run -d --name "$run-flooded" --network "$run" --memory 64m --memory-swap 64m --read-only --cap-drop all -v "$run-queue:/queue:U" \
 	-e OTEL_EXPORTER_OTLP_ENDPOINT=http://otel-collector.monitoring:4317 -e POOLGAUGE_QUEUE_DIR=/queue -e POOLGAUGE_RELAY_HTTP_ADDRESS=:4318 \
 	-e POOLGAUGE_PROBE_DISK_INTERVAL=0 "$(sed -n 's/.*image: //p' deploy/k8s/sidecar/sidecar.yaml)" >/dev/null

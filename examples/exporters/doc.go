@@ -1,4 +1,4 @@
-// Package exporters shows how pools get out of a program that builds its own MeterProvider: by the
-// Prometheus exporter, with explicit buckets or with native histograms, and by contrib's
+// Package exporters shows how to export pools from a program that builds its own MeterProvider: with
+// the Prometheus exporter, as explicit buckets or as native histograms, and with contrib's
 // autoexport. Its examples are compiled and run as tests.
 package exporters

@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// pool stands for any pool: 4 slots, and 10 requests that waited 2 ms each.
+// pool is an example of a pool: 4 slots, and 10 requests that waited 2 ms each.
 func pool() instrument.Stats {
 	waits := new(instrument.Histogram)
 	waits.RecordN(2*time.Millisecond, 10)
@@ -27,7 +27,7 @@ func pool() instrument.Stats {
 	return s
 }
 
-// scrape asks h as Prometheus does, and returns the content type and the body of the answer.
+// scrape scrapes h as Prometheus does, and returns the content type and the body of the response.
 func scrape(h http.Handler, accept string) (contentType, body string) {
 	request := httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody)
 	request.Header.Set("Accept", accept)
@@ -37,8 +37,8 @@ func scrape(h http.Handler, accept string) (contentType, body string) {
 	return answer.Header().Get("Content-Type"), string(text)
 }
 
-// show prints the series of a scrape that begin with a prefix: of their labels, only the bound of a
-// bucket.
+// show prints the series of a scrape that begin with a prefix, without labels other than the bound of
+// a bucket.
 func show(body, prefix string) {
 	for lines := bufio.NewScanner(strings.NewReader(body)); lines.Scan(); {
 		series, value, _ := strings.Cut(lines.Text(), "} ")

@@ -17,8 +17,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument/producer"
 )
 
-// With the Prometheus exporter leave the Producer out: pools report through the MeterProvider then,
-// with explicit buckets, which every Prometheus and every scrape format understands.
+// With the Prometheus exporter omit the Producer: pools then report through the MeterProvider, with
+// explicit buckets, which every Prometheus and every scrape format support.
 func Example_prometheus() {
 	registry := prometheus.NewRegistry()
 	exporter, err := promexporter.New(promexporter.WithRegisterer(registry))
@@ -56,8 +56,8 @@ func Example_prometheus() {
 
 // With the Producer the exporter makes native histograms, for a Prometheus that scrapes them
 // (scrape_native_histograms: true; before 3.8 --enable-feature=native-histograms). A scrape in text
-// shows of them the count and the sum and no bucket but +Inf, and so no quantile: a Prometheus that
-// does not ask for them loses the distribution without a word.
+// shows only their count, their sum and the bucket +Inf, and so no quantile: a Prometheus that does
+// not request native histograms silently loses the distribution.
 func Example_nativeHistograms() {
 	pools := producer.New()
 	defer pools.Close()

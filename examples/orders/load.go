@@ -13,15 +13,15 @@ import (
 	"time"
 )
 
-// maxOpen bounds the requests in flight, so that a service that hangs does not fill this machine.
-// What it holds back is missed.
+// maxOpen bounds the requests in flight, so that a service that hangs does not exhaust this machine.
+// Requests beyond it count as missed.
 const maxOpen = 4096
 
-// tally counts the answers.
-type tally struct{ accepted, turnedAway, failed, missed atomic.Int64 }
+// tally counts the responses.
+type tally struct{ accepted, rejected, failed, missed atomic.Int64 }
 
-// load sends orders at a steady rate, however slow the answers are: a slow service must not slow
-// its users down.
+// load sends orders at a steady rate, however slow the responses are: independent users do not wait for
+// each other.
 func load(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("load", flag.ContinueOnError)
 	target := flags.String("target", "http://127.0.0.1:8080", "`URL` of the service")
@@ -44,19 +44,20 @@ func load(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	sent, elapsed := pace(ctx, *rate, int(*rate*duration.Seconds()), &t, func() { t.send(client, *target) })
 	fmt.Fprintf(
 		stdout,
-		"orders: %d sent in %.1f s (%.1f a second): %d accepted, %d turned away, %d failed; %d missed\n",
+		"orders: %d sent in %.1f s (%.1f a second): %d accepted, %d rejected, %d failed; %d missed\n",
 		sent,
 		elapsed.Seconds(),
 		float64(sent)/elapsed.Seconds(),
 		t.accepted.Load(),
-		t.turnedAway.Load(),
+		t.rejected.Load(),
 		t.failed.Load(),
 		t.missed.Load(),
 	)
 	return nil
 }
 
-// pace calls f n times at a rate, or until ctx ends, in a goroutine each, and waits for them all.
+// pace calls f n times at a rate, or until ctx ends, each in its own goroutine, and waits for all of
+// them.
 func pace(ctx context.Context, rate float64, n int, t *tally, f func()) (sent int, elapsed time.Duration) {
 	var wg sync.WaitGroup
 	open := make(chan struct{}, maxOpen)
@@ -94,12 +95,12 @@ func (t *tally) send(client *http.Client, target string) {
 		return
 	}
 	defer response.Body.Close()
-	_, _ = io.Copy(io.Discard, response.Body) // for the connection to be used again
+	_, _ = io.Copy(io.Discard, response.Body) // so that the connection is reused
 	switch response.StatusCode {
 	case http.StatusAccepted:
 		t.accepted.Add(1)
 	case http.StatusServiceUnavailable:
-		t.turnedAway.Add(1)
+		t.rejected.Add(1)
 	default:
 		t.failed.Add(1)
 	}

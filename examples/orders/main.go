@@ -1,5 +1,5 @@
-// Orders is a small service that shows how a program with poolgauge looks: HTTP in, a worker pool,
-// a database, HTTP out, and at most ten lines of instrumentation, each marked.
+// Orders is a small service that shows what a program with poolgauge looks like: HTTP in, a worker
+// pool, a database, HTTP out, and at most ten lines of instrumentation, each of them marked.
 package main
 
 import (
@@ -26,7 +26,7 @@ const usage = `usage: orders [serve|payments|load] [flags]
   load      traffic for the service
 orders COMMAND -h lists the flags.`
 
-// run is the program: it returns the exit code, 2 for a command line that makes no sense.
+// run runs the program and returns its exit code, 2 if the command line is invalid.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	commands := map[string]func(context.Context, []string, io.Writer, io.Writer) error{
 		"serve":    serve,
@@ -54,10 +54,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 }
 
-// usageError is an error of the command line.
+// usageError is an error in the command line.
 type usageError struct{ error }
 
-// parse parses the flags of a command, whose errors run prints on one line.
+// parse parses the flags of a command. It prints no errors: run does, on one line.
 func parse(flags *flag.FlagSet, args []string, stderr io.Writer) error {
 	flags.SetOutput(io.Discard)
 	err := flags.Parse(args)

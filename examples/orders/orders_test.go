@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// running is a service that runs, and what its telemetry exported.
+// running is a running service and what its telemetry has exported.
 type running struct {
 	url    string
 	file   string // the SQLite database
@@ -38,7 +38,7 @@ type running struct {
 	names  map[string]string // service.name
 }
 
-// runOrders starts the program as its user does, with an OTLP receiver in place of the sidecar.
+// runOrders starts the program as a user would, with an OTLP receiver in place of the sidecar.
 func runOrders(t *testing.T, args ...string) *running {
 	t.Helper()
 	r := &running{
@@ -70,7 +70,7 @@ func runOrders(t *testing.T, args ...string) *running {
 	return r
 }
 
-// receive keeps the last value of each series; of a histogram, its count.
+// receive keeps the last value of each series, or the count of a histogram.
 func (r *running) receive(_ context.Context, request *otlptest.Request) (*otlptest.Response, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -90,7 +90,7 @@ func (r *running) receive(_ context.Context, request *otlptest.Request) (*otlpte
 	return &otlptest.Response{}, nil
 }
 
-// finish stops the service as SIGTERM does, and checks what its telemetry said last.
+// finish stops the service as SIGTERM does, and checks the last points of its telemetry.
 func (r *running) finish(t *testing.T, want map[string]float64) {
 	t.Helper()
 	r.stop()
@@ -142,7 +142,7 @@ func (r *running) get(t *testing.T, path string, want int) string {
 	return string(text)
 }
 
-// states counts the orders of the stopped service.
+// states counts the orders of the stopped service by state.
 func (r *running) states(t *testing.T) map[string]int {
 	t.Helper()
 	db, err := openStore(t.Context(), os.Getenv("DATABASE_URL"), r.file, 1)
@@ -167,8 +167,8 @@ func (r *running) states(t *testing.T) map[string]int {
 	return states
 }
 
-// Every order that was accepted is worked before the service ends, and the metrics of every pool
-// add up with the requests made.
+// Every accepted order is processed before the service exits, and the metrics of every pool match the
+// requests made.
 func TestMetricsAddUp(t *testing.T) {
 	r := runOrders(t, "-workers", "3", "-queue", "100", "-payment-permits", "2", "-db-conns", "2")
 	const n = 25
@@ -234,7 +234,7 @@ func TestMetricsAddUp(t *testing.T) {
 	}
 }
 
-// Payments that fail are uses that ended with an error.
+// Payments that fail are uses that end with an error.
 func TestFaultsShow(t *testing.T) {
 	r := runOrders(t, "-payment-errors", "1")
 	for range 5 {
@@ -244,7 +244,7 @@ func TestFaultsShow(t *testing.T) {
 		"poolgauge.pool.completed orders worker error":        5,
 		"poolgauge.pool.completed orders worker ok":           0,
 		"poolgauge.pool.requests payments semaphore acquired": 5,
-		// of which 500 came back: the connection was well
+		// its response was 500: the connection is fine
 		"poolgauge.pool.requests payments-http http acquired": 5,
 	})
 	if got := r.states(t); got[failed] != 5 || len(got) != 1 {
@@ -252,7 +252,7 @@ func TestFaultsShow(t *testing.T) {
 	}
 }
 
-// A full queue turns orders away, and the metrics say so.
+// A full queue rejects orders, and the metrics show it.
 func TestFullQueueShows(t *testing.T) {
 	arrived, release := make(chan bool), make(chan bool)
 	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
@@ -262,7 +262,7 @@ func TestFullQueueShows(t *testing.T) {
 	defer slow.Close()
 	r := runOrders(t, "-workers", "1", "-queue", "1", "-payments", slow.URL, "-admission", "1ms")
 	r.post(t, http.StatusAccepted)
-	<-arrived                      // the worker has it
+	<-arrived                      // the worker is busy
 	r.post(t, http.StatusAccepted) // this one waits
 	r.post(t, http.StatusServiceUnavailable)
 	r.post(t, http.StatusServiceUnavailable)
@@ -274,12 +274,12 @@ func TestFullQueueShows(t *testing.T) {
 		"poolgauge.pool.wait.duration orders worker timeout": 2,
 		"poolgauge.pool.completed orders worker ok":          2,
 	})
-	if got := r.states(t); got[paid] != 2 || got[turned] != 2 {
-		t.Errorf("orders: %v, want 2 paid and 2 turned away", got)
+	if got := r.states(t); got[paid] != 2 || got[rejected] != 2 {
+		t.Errorf("orders: %v, want 2 paid and 2 rejected", got)
 	}
 }
 
-// What a killed service had accepted is worked by the next one.
+// Orders that a killed service had accepted are processed by the next one.
 func TestResumes(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "left.db")
 	db, err := openStore(t.Context(), "", file, 1)
@@ -315,7 +315,7 @@ func TestLoadCountsTheAnswers(t *testing.T) {
 	var seconds, rate float64
 	if _, err := fmt.Sscanf(
 		stdout.String(),
-		"orders: %d sent in %f s (%f a second): %d accepted, 0 turned away, 0 failed",
+		"orders: %d sent in %f s (%f a second): %d accepted, 0 rejected, 0 failed",
 		&sent,
 		&seconds,
 		&rate,
@@ -351,8 +351,8 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
-// The instrumentation takes ten lines at most: whatever would have to go with poolgauge's
-// instrument packages is marked. The pools themselves are the program's own.
+// The instrumentation takes ten lines at most: every line that would have to go with poolgauge's
+// instrument packages is marked. The pools themselves are part of the program.
 func TestTenLines(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil {

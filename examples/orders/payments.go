@@ -16,7 +16,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// paymentClient takes payments, so many at a time.
+// paymentClient charges orders, a limited number at a time.
 type paymentClient struct {
 	url     string
 	permits *pools.Semaphore
@@ -31,7 +31,7 @@ func newPaymentClient(url string, permits *pools.Semaphore, transport http.Round
 	}
 }
 
-// newTransport returns a transport that keeps so many connections.
+// newTransport returns a transport of at most conns connections, all of which it keeps.
 func newTransport(conns int) *http.Transport {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost = conns, conns
@@ -40,7 +40,7 @@ func newTransport(conns int) *http.Transport {
 
 func (p *paymentClient) Close() { p.http.CloseIdleConnections() }
 
-// charge returns the number of the charge. The order's ID makes it safe to repeat.
+// charge charges an order and returns the number of the charge. The order's ID makes it idempotent.
 func (p *paymentClient) charge(ctx context.Context, o order) (string, error) {
 	if err := p.permits.Acquire(ctx, 1); err != nil {
 		return "", err
@@ -67,7 +67,7 @@ func (p *paymentClient) charge(ctx context.Context, o order) (string, error) {
 	return string(text), err
 }
 
-// faults are how slow and how unreliable the payment service is. They can be changed while it runs.
+// faults says how slow and how unreliable the payment service is. It can be changed at run time.
 type faults struct {
 	mu      sync.Mutex // guards what follows
 	latency time.Duration
@@ -90,7 +90,7 @@ func (f *faults) flags(flags *flag.FlagSet) {
 	})
 }
 
-// handler is the payment service. PUT /faults?latency=2s&errors=0.5 makes it worse, or better.
+// handler is the payment service. PUT /faults?latency=2s&errors=0.5 changes its faults.
 func (f *faults) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /charges", func(w http.ResponseWriter, r *http.Request) {
@@ -98,14 +98,14 @@ func (f *faults) handler() http.Handler {
 		latency, share := f.latency, f.errors
 		f.mu.Unlock()
 		if latency > 0 {
-			latency += time.Duration((rand.Float64() - .5) * float64(latency)) //nolint:gosec // jitter is no secret
+			latency += time.Duration((rand.Float64() - .5) * float64(latency)) //nolint:gosec // jitter need not be secure
 		}
 		select {
 		case <-r.Context().Done():
 			return
 		case <-time.After(latency):
 		}
-		if rand.Float64() < share { //nolint:gosec // nor is bad luck
+		if rand.Float64() < share { //nolint:gosec // nor need faults
 			http.Error(w, "out of order", http.StatusBadGateway)
 			return
 		}
@@ -140,7 +140,7 @@ func payments(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	if err := parse(flags, args, stderr); err != nil {
 		return err
 	}
-	var l life
+	var l lifecycle
 	listener := listen(ctx, &l, *address)
 	if l.err != nil {
 		return l.err
@@ -153,6 +153,6 @@ func payments(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	case <-ctx.Done():
 		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		return l.end(stopping)
+		return l.stop(stopping)
 	}
 }

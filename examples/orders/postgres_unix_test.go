@@ -17,8 +17,8 @@ import (
 	"testing"
 )
 
-// The service works the same with a PostgreSQL that DATABASE_URL names, and a second run goes on
-// with what the first one left.
+// The service works the same with the PostgreSQL that DATABASE_URL names, and a second run continues
+// with the orders that the first one left.
 func TestPostgreSQL(t *testing.T) {
 	t.Setenv("DATABASE_URL", startPostgres(t))
 	const n = 20
@@ -48,11 +48,11 @@ func TestPostgreSQL(t *testing.T) {
 	}
 }
 
-// nobody is the user that PostgreSQL runs as if we are root, for which it refuses to run.
+// nobody is the user to run PostgreSQL as if the test runs as root, as which it refuses to run.
 const nobody = 65534
 
-// startPostgres starts a new PostgreSQL server that only this test can reach, by a socket in a
-// directory of its own, and returns the URL of its database.
+// startPostgres starts a PostgreSQL server that only this test can reach, through a socket in its own
+// directory, and returns the URL of its database.
 func startPostgres(t *testing.T) string {
 	t.Helper()
 	initdb, server := postgresProgram("initdb"), postgresProgram("postgres")
@@ -82,7 +82,7 @@ func startPostgres(t *testing.T) string {
 	if out, err := made.CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
-	// The server gets no context: it is stopped by a signal that lets it clean up.
+	// The server gets no context: a signal stops it, which lets it clean up.
 	cmd := command(
 		context.Background(),
 		server,
@@ -120,7 +120,7 @@ func startPostgres(t *testing.T) string {
 	return fmt.Sprintf("postgres://orders@/postgres?host=%s", url.QueryEscape(dir))
 }
 
-// readLog closes ready when the server accepts connections, and sends its log when it has ended.
+// readLog closes ready when the server accepts connections, and sends its log when it has exited.
 func readLog(log *bufio.Scanner, ready chan<- struct{}, ended chan<- string) {
 	var lines []string
 	said := false
@@ -134,7 +134,7 @@ func readLog(log *bufio.Scanner, ready chan<- struct{}, ended chan<- string) {
 	ended <- strings.Join(lines, "\n")
 }
 
-// postgresProgram returns the path of a program of PostgreSQL, the newest there is, or "".
+// postgresProgram returns the path of a program of the newest PostgreSQL, or "" if there is none.
 func postgresProgram(name string) string {
 	if path, err := exec.LookPath(name); err == nil {
 		return path

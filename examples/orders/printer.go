@@ -7,8 +7,8 @@ import (
 	"fmt"
 )
 
-// printer makes receipts as they are stored, compressed. It holds some 800 KB, so that there are
-// few, and those are kept.
+// printer makes compressed receipts. It holds some 800 KB, so the service makes few printers and
+// reuses them.
 type printer struct {
 	buffer bytes.Buffer
 	gzip   *gzip.Writer

@@ -17,7 +17,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// config is what the flags of serve set.
+// config has the values of the flags of serve.
 type config struct {
 	listen, sqlite, payments       string
 	workers, queue, conns, permits int
@@ -34,8 +34,8 @@ func (c *config) parse(args []string, stderr io.Writer) error {
 		"orders.db",
 		"SQLite `file`, unless the variable DATABASE_URL names a PostgreSQL database",
 	)
-	flags.StringVar(&c.payments, "payments", "", "`URL` of the payment service; one of its own if empty")
-	flags.IntVar(&c.workers, "workers", 8, "orders worked at a time")
+	flags.StringVar(&c.payments, "payments", "", "`URL` of the payment service; if empty, serve runs one itself")
+	flags.IntVar(&c.workers, "workers", 8, "orders processed at a time")
 	flags.IntVar(&c.queue, "queue", 64, "orders that may wait for a worker")
 	flags.IntVar(&c.conns, "db-conns", 4, "database connections")
 	flags.IntVar(&c.permits, "payment-permits", 4, "payments in flight")
@@ -64,20 +64,20 @@ func (c *config) parse(args []string, stderr io.Writer) error {
 }
 
 // serve runs the service until ctx ends, and then stops its parts in the reverse of the order in
-// which they started: first no more requests, then the orders that were accepted, then what they
-// need, last the telemetry, which tells how it all ended.
+// which they started: first it stops accepting requests, then it finishes the accepted orders, then
+// it closes what these need, and last the telemetry, which so reports the shutdown too.
 func serve(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	var cfg config
 	if err := cfg.parse(args, stderr); err != nil {
 		return err
 	}
-	var l life
+	var l lifecycle
 	defer func() {
 		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.drain)
 		defer cancel()
-		err = errors.Join(err, l.end(stopping))
+		err = errors.Join(err, l.stop(stopping))
 	}()
-	l.stopsWith(telemetry.Start(ctx)) // poolgauge
+	l.add(telemetry.Start(ctx)) // poolgauge
 	s := start(ctx, &l, &cfg)
 	if l.err != nil {
 		return l.err
@@ -103,9 +103,9 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) (err er
 	}
 }
 
-// start starts the parts of the service. If one fails, l.err says so, and the service must not be
+// start starts the parts of the service. If one fails, l.err is set, and the service must not be
 // used.
-func start(ctx context.Context, l *life, cfg *config) *service {
+func start(ctx context.Context, l *lifecycle, cfg *config) *service {
 	s := &service{admission: cfg.admission}
 	if cfg.payments == "" {
 		if listener := listen(ctx, l, "127.0.0.1:0"); listener != nil {
@@ -114,28 +114,28 @@ func start(ctx context.Context, l *life, cfg *config) *service {
 		}
 	}
 	db, err := openStore(ctx, os.Getenv("DATABASE_URL"), cfg.sqlite, cfg.conns)
-	l.stopsWith(db.close, err)
+	l.add(db.close, err)
 	if l.err != nil {
 		return nil
 	}
 	s.store = db
-	l.closes(wrapsql.DB("orders-db", db.DB)) // poolgauge
+	l.addCloser(wrapsql.DB("orders-db", db.DB)) // poolgauge
 	permits, err := pools.NewSemaphore("payments", int64(cfg.permits), pools.SemaphoreConfig{})
-	l.closes(permits, err)
+	l.addCloser(permits, err)
 	transport, err := wraphttp.Transport("payments-http", newTransport(cfg.permits)) // poolgauge
-	l.closes(transport, err)                                                         // poolgauge
+	l.addCloser(transport, err)                                                      // poolgauge
 	if l.err != nil {
 		return nil
 	}
 	s.payments = newPaymentClient(cfg.payments, permits, transport)
-	l.closes(s.payments, nil)
+	l.addCloser(s.payments, nil)
 	s.printers, err = pools.NewResources(
 		"receipt-printers",
 		max(1, cfg.workers/2),
 		newPrinter,
 		pools.ResourcesConfig[*printer]{},
 	)
-	l.closes(s.printers, err)
+	l.addCloser(s.printers, err)
 	s.workers, err = pools.NewWorkers(
 		"orders",
 		cfg.workers,
@@ -145,13 +145,13 @@ func start(ctx context.Context, l *life, cfg *config) *service {
 		l.err = errors.Join(l.err, err)
 		return nil
 	}
-	l.closes(s.workers, nil) // what is left after the drain
-	l.stopsWith(s.workers.Shutdown, nil)
+	l.addCloser(s.workers, nil) // cancels what the drain left
+	l.add(s.workers.Shutdown, nil)
 	return s
 }
 
-// listen listens at an address. If it cannot, it returns nil, and l.err says why.
-func listen(ctx context.Context, l *life, address string) net.Listener {
+// listen listens on an address. If it fails, it returns nil and sets l.err.
+func listen(ctx context.Context, l *lifecycle, address string) net.Listener {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		l.err = errors.Join(l.err, err)
@@ -161,10 +161,10 @@ func listen(ctx context.Context, l *life, address string) net.Listener {
 }
 
 // serveHTTP serves h until l ends. It returns what ends it before.
-func serveHTTP(l *life, listener net.Listener, h http.Handler) (failed <-chan error) {
+func serveHTTP(l *lifecycle, listener net.Listener, h http.Handler) (failed <-chan error) {
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
-	l.stopsWith(func(ctx context.Context) error { return errors.Join(server.Shutdown(ctx), server.Close()) }, nil)
+	l.add(func(ctx context.Context) error { return errors.Join(server.Shutdown(ctx), server.Close()) }, nil)
 	return ended
 }

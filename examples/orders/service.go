@@ -12,7 +12,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// service takes orders, and works them in the background.
+// service accepts orders, and processes them in the background.
 type service struct {
 	admission time.Duration
 	store     *store
@@ -21,7 +21,7 @@ type service struct {
 	workers   *pools.Workers
 }
 
-// order is what is sold, and how far that has come.
+// order is an order and its state.
 type order struct {
 	ID    string `json:"id"`
 	Item  string `json:"item"`
@@ -34,7 +34,7 @@ const (
 	accepted = "accepted"
 	paid     = "paid"
 	failed   = "failed"
-	turned   = "turned_away" // there was no room in the queue
+	rejected = "rejected" // the queue was full
 )
 
 func (s *service) handler() http.Handler {
@@ -49,8 +49,8 @@ func (s *service) handler() http.Handler {
 	return mux
 }
 
-// post stores an order and queues it. While the queue is full it waits a moment, and then turns the
-// order away: the client should come back later, as 503 says.
+// post stores an order and queues it. If the queue is full, it waits a moment and then rejects the
+// order with 503: the client should retry later.
 func (s *service) post(w http.ResponseWriter, r *http.Request) {
 	var o order
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).
@@ -67,10 +67,10 @@ func (s *service) post(w http.ResponseWriter, r *http.Request) {
 	waiting, cancel := context.WithTimeout(r.Context(), s.admission)
 	defer cancel()
 	if err := s.workers.Submit(waiting, s.task(o)); err != nil {
-		// else the next start works it, which is no worse
-		_ = s.store.finish(context.WithoutCancel(r.Context()), o.ID, turned, nil)
+		// if this fails, the next start processes the order, which is no worse
+		_ = s.store.finish(context.WithoutCancel(r.Context()), o.ID, rejected, nil)
 		w.Header().Set("Retry-After", "1")
-		http.Error(w, "no room: "+err.Error(), http.StatusServiceUnavailable)
+		http.Error(w, "queue full: "+err.Error(), http.StatusServiceUnavailable)
 		return
 	}
 	w.Header().Set("Location", "/orders/"+o.ID)
@@ -92,11 +92,11 @@ func (s *service) get(w http.ResponseWriter, r *http.Request) {
 func answer(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // a client that went away has nothing to be told
+	_ = json.NewEncoder(w).Encode(v) // fails only if the client disconnected
 }
 
-// task works one order: it takes the payment, prints the receipt and stores both. Payments are safe
-// to repeat.
+// task processes one order: it charges it, prints the receipt and stores both. Charges are
+// idempotent.
 func (s *service) task(o order) pools.Task {
 	return func(ctx context.Context) error {
 		state, receipt := paid, []byte(nil)
@@ -120,7 +120,7 @@ func (s *service) print(ctx context.Context, o order, charge string) ([]byte, er
 	return lease.Value().print(o, charge)
 }
 
-// resume queues what an earlier run accepted and did not finish.
+// resume queues the orders that an earlier run accepted and did not finish.
 func (s *service) resume(ctx context.Context) error {
 	left, err := s.store.unfinished(ctx)
 	for _, o := range left {

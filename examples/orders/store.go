@@ -7,14 +7,14 @@ import (
 	"fmt"
 	"net/url"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // DATABASE_URL
-	_ "modernc.org/sqlite"             // a file
+	_ "github.com/jackc/pgx/v5/stdlib" // for DATABASE_URL
+	_ "modernc.org/sqlite"             // for the file
 )
 
-// store keeps the orders. What it asks for is SQL that SQLite and PostgreSQL both understand.
+// store keeps the orders. Its SQL works with both SQLite and PostgreSQL.
 type store struct{ *sql.DB }
 
-// openStore opens the PostgreSQL database of the URL or, if that is empty, the SQLite file.
+// openStore opens the PostgreSQL database at databaseURL or, if that is empty, the SQLite file.
 func openStore(ctx context.Context, databaseURL, file string, conns int) (*store, error) {
 	driver, source := "pgx", databaseURL
 	if databaseURL == "" {
