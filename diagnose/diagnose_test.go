@@ -77,6 +77,18 @@ func TestPoolNamesTheCause(t *testing.T) {
 		{"free slots", func(w *Window, _ *Machine, _ *Usual) { *w = well() }, OK, "50 % of 10 slots"},
 		{"hardly any use", func(w *Window, _ *Machine, _ *Usual) { *w = well(); w.Utilization = 0.02 }, Oversized, "0.2 of 10 slots"},
 		{"waits in bursts", func(w *Window, _ *Machine, _ *Usual) { *w = well(); w.Wait = 0.1 }, Undetermined, "in bursts"},
+		{"bursts that keep most slots used", func(w *Window, _ *Machine, _ *Usual) {
+			w.Utilization, w.Pending, w.Wait = 0.86, 0, 3.5
+		}, Undetermined, "in bursts"},
+		{"requests of many sizes, each in the way of the next", func(w *Window, _ *Machine, _ *Usual) {
+			w.Utilization, w.HeldBack, w.Wait = 0.96, 0.035, 2
+		}, TooSmall, "96 % of 10 slots"},
+		{"slots that are all used but for moments", func(w *Window, _ *Machine, _ *Usual) {
+			w.Utilization, w.Wait = 0.998, 3.5
+		}, TooSmall, "100 % of 10 slots"},
+		{"waits as long as at random", func(w *Window, _ *Machine, _ *Usual) {
+			w.Utilization, w.Wait = 0.9, 0.05
+		}, TooSmall, "90 % of 10 slots"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w, m := congested(), machine()
