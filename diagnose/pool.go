@@ -51,8 +51,8 @@ func Pool(w Window, m Machine, usual Usual) Finding[Verdict] {
 			seconds(w.Wait),
 		)
 	case w.isLeaking(usual):
-		return found(Leaking, "%.1f of %.0f slots are held by uses that do not end; %s",
-			w.Held, w.Limit, w.ends())
+		return found(Leaking, "%.1f of %.0f slots are held by uses that do not end%s; %s",
+			w.Held, w.Limit, w.oldest(), w.ends())
 	case !w.IsCongested():
 		return w.idle()
 	}
@@ -93,12 +93,12 @@ func (w Window) isHeadOfLine() bool {
 // any use that ended took, while others take as long as ever. Without that, a pool whose uses all
 // hang may as well wait for what it calls; unless some had leaked before: those do not come back.
 func (w Window) isLeaking(usual Usual) bool {
-	if !w.holds(usual.Held) {
-		return false
-	}
 	longest := w.Longest
 	if math.IsNaN(longest) {
 		longest = longAgo * w.Use
+	}
+	if !w.holds(usual.Held) || w.UseAge <= longest {
+		return false
 	}
 	return w.Held > 0.9*usual.Lost || w.Ended >= enough && w.Use < 2*usual.Use && usual.HeldFor-w.Seconds > longest
 }
@@ -107,6 +107,14 @@ func (w Window) isLeaking(usual Usual) bool {
 // the usual.
 func (w Window) holds(usual float64) bool {
 	return w.Held-usual >= math.Max(0.8, 0.1*w.Limit)
+}
+
+// oldest says how long the oldest use has lasted, if that is known.
+func (w Window) oldest() string {
+	if math.IsNaN(w.UseAge) {
+		return ""
+	}
+	return fmt.Sprintf(", the oldest for %v", seconds(w.UseAge))
 }
 
 // ends says how uses go that do end.
