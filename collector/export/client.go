@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -99,6 +100,15 @@ type Config struct {
 	// renewed on disk; it may be called at the same time as anything else. Nil, and a nil
 	// configuration, stand for the system's authorities and no client certificate.
 	TLS func() (*tls.Config, error)
+}
+
+// Upstream names what requests go to: the URL without its path.
+func (c *Config) Upstream() string {
+	u, err := url.Parse(c.URL)
+	if err != nil || u.Host == "" {
+		return c.URL
+	}
+	return u.Scheme + "://" + u.Host
 }
 
 // Dial returns a client, which connects when it first sends. An error is about cfg.

@@ -127,6 +127,7 @@ func (s *sender) giveUp(f *queue.Flight, todo []*parcel, failure *Failure, backo
 func (s *sender) send(p *parcel) (Result, *Failure) {
 	ctx, cancel := context.WithTimeout(s.abort, s.timeout)
 	defer cancel()
+	s.recovered = s.course.recovery.awaited()
 	begun := time.Now()
 	s.busy.Store(begun.UnixNano())
 	defer s.busy.Store(0)
