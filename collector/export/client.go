@@ -15,9 +15,16 @@ import (
 // Client sends requests of one lane to the upstream. It is safe for concurrent use.
 type Client interface {
 	// Send sends one request. An error is a [*Failure]; ctx bounds how long it takes.
-	Send(ctx context.Context, b otlp.Batch) (Result, error)
+	Send(ctx context.Context, r Request) (Result, error)
 	// Close releases the connections. Nothing is sent any more.
 	Close() error
+}
+
+// Request is what a [Client] sends.
+type Request struct {
+	Signal otlp.Signal
+	Points int64    // data points, spans or log records in Data
+	Data   [][]byte // a serialized Export…ServiceRequest, in pieces
 }
 
 // Result is what an upstream says of a request that it took.
@@ -146,11 +153,11 @@ type nowhere struct{}
 func Nowhere() Client { return nowhere{} }
 
 // Send implements [Client].
-func (nowhere) Send(_ context.Context, b otlp.Batch) (Result, error) {
+func (nowhere) Send(_ context.Context, r Request) (Result, error) {
 	return Result{}, &Failure{
 		Reason: "no_endpoint",
 		Kind:   Invalid,
-		Err:    fmt.Errorf("there is no endpoint for %s", b.Signal),
+		Err:    fmt.Errorf("there is no endpoint for %s", r.Signal),
 	}
 }
 

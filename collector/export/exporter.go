@@ -208,7 +208,7 @@ func (s *sender) run() {
 		}
 		begun := time.Now()
 		if f.Old() || f.Oldest().Before(s.course.returned()) {
-			s.hold(s.pace.Backlog(len(f.Data), begun))
+			s.hold(s.pace.Backlog(f.Size(0, f.Len()), begun))
 		}
 		s.deliver(f)
 		s.gather(begun)

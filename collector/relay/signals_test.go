@@ -29,7 +29,7 @@ type sink struct {
 	taken map[otlp.Signal]int64
 }
 
-func (s *sink) Send(_ context.Context, b otlp.Batch) (export.Result, error) {
+func (s *sink) Send(_ context.Context, b export.Request) (export.Result, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.taken[b.Signal] += b.Points
