@@ -14,7 +14,7 @@ import (
 // Birth is since when counters count: the boot of the machine, the creation of a group, the start
 // of a process, the first reading of one. The zero Birth is set to the time of the first collection
 // that has a point of it: from then on counts what a source itself adds up.
-type Birth struct{ at time.Time }
+type Birth struct{ At time.Time }
 
 // BornAt returns the birth at a time, which must not be after the true one: a counter that is older
 // than its start seems to have leapt.
@@ -77,23 +77,23 @@ func (c *counters[N]) of(m *catalog.Metric) *counter[N] {
 func add[N int64 | float64](
 	p *Producer, to []metricdata.DataPoint[N], m *catalog.Metric, a *Attributes, c *counter[N], v N,
 ) []metricdata.DataPoint[N] {
-	if a.birth.at.IsZero() {
-		a.birth.at = p.now
+	if a.birth.At.IsZero() {
+		a.birth.At = p.now
 	}
 	point := metricdata.DataPoint[N]{Attributes: a.set, Time: p.now, Value: v}
 	switch {
 	case m.Kind == catalog.Gauge:
 		return append(to, point)
 	case c == nil:
-		point.StartTime = a.birth.at
+		point.StartTime = a.birth.At
 		return append(to, point)
 	}
 	point.StartTime = c.at
-	known := c.begun || !a.birth.at.Before(p.before)
+	known := c.begun || !a.birth.At.Before(p.before)
 	if !c.begun {
-		point.StartTime = a.birth.at
+		point.StartTime = a.birth.At
 	}
-	gain := c.advance(v, a.birth.at, p.now)
+	gain := c.advance(v, a.birth.At, p.now)
 	if p.temporality == metricdata.DeltaTemporality {
 		if point.Value = gain; !known {
 			return to

@@ -1,10 +1,8 @@
-// Package collector samples what an app cannot see from inside: the host, the control groups,
-// pressure, and the processes of its pod. Each of these is a [Source]; a [Producer] reads them at
-// every collection of an OpenTelemetry reader.
+// Package collector turns what sources read into OpenTelemetry metrics.
 //
-// Data flows one way: a source is sampled, its values become points of the rows of
-// internal/catalog, with the time since which each counter counts, and collector/export hands each
-// collection on. Probes run on their own schedule, in collector/probe.
+// A [Source] reads one part of the machine, a [Producer] reads its sources at every collection of an
+// OpenTelemetry reader and makes points of their values, and a [Sampler] collects on a schedule. The
+// sources themselves are in collector/source; probes run on their own schedule, in collector/probe.
 package collector
 
 import (

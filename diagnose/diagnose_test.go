@@ -14,7 +14,7 @@ import (
 func well() Window {
 	return Window{
 		Seconds: 10, Limit: 10, Utilization: 0.5, Served: 100, Ended: 1000, Wait: 0.001, Use: 0.05,
-		OnCPU: 0.2, RunQueue: 0.01, Blocked: 0.79,
+		UseAge: math.NaN(), OnCPU: 0.2, RunQueue: 0.01, Blocked: 0.79,
 	}
 }
 
@@ -53,6 +53,15 @@ func TestPoolNamesTheCause(t *testing.T) {
 		{"uses that never end from the beginning", func(w *Window, _ *Machine, u *Usual) { w.Held, u.HeldFor, u.Held = 6, 0, 6 }, TooSmall, "99 % of 10"},
 		{"nothing usual is known", func(w *Window, _ *Machine, u *Usual) { w.Held, *u = 6, unknownUsual() }, Undetermined, "6.0 are held"},
 		{"a leak that took all", func(w *Window, _ *Machine, u *Usual) { w.Held, w.Ended, u.Lost = 10, 0, 9 }, Leaking, "hardly any other is left"},
+		{"uses that do not end, the oldest known", func(w *Window, _ *Machine, u *Usual) {
+			w.Held, u.HeldFor, w.Longest, w.UseAge = 6, 20, 2, 95
+		}, Leaking, "by uses that do not end, the oldest for 1m35s; the 1980 others"},
+		{"uses that last as long as others have", func(w *Window, _ *Machine, u *Usual) {
+			w.Held, u.HeldFor, w.Longest, w.UseAge = 6, 20, 2, 1.5
+		}, Undetermined, "6.0 are held"},
+		{"slots that were lost and came back", func(w *Window, _ *Machine, u *Usual) {
+			w.Held, u.Lost, w.Longest, w.UseAge = 9, 9, 90, 1.5
+		}, Undetermined, "9.0 are held"},
 		{"uses that do not end", func(w *Window, _ *Machine, u *Usual) { w.Held, u.HeldFor = 6, 20 }, Leaking, "6.0 of 10 slots are held by uses that do not end"},
 		{"all uses hang", func(w *Window, _ *Machine, _ *Usual) { w.Held, w.Ended, w.Use = 10, 0, math.NaN() }, Undetermined, "they hang, or take this long"},
 		{"tasks that use all CPUs", func(w *Window, m *Machine, _ *Usual) { w.OnCPU, w.Blocked, m.BusyCPUs = 0.75, 0.2, 7.8 }, CPUSaturated, "used 7.4 of 8.0 CPUs"},
@@ -77,6 +86,18 @@ func TestPoolNamesTheCause(t *testing.T) {
 		{"free slots", func(w *Window, _ *Machine, _ *Usual) { *w = well() }, OK, "50 % of 10 slots"},
 		{"hardly any use", func(w *Window, _ *Machine, _ *Usual) { *w = well(); w.Utilization = 0.02 }, Oversized, "0.2 of 10 slots"},
 		{"waits in bursts", func(w *Window, _ *Machine, _ *Usual) { *w = well(); w.Wait = 0.1 }, Undetermined, "in bursts"},
+		{"bursts that keep most slots used", func(w *Window, _ *Machine, _ *Usual) {
+			w.Utilization, w.Pending, w.Wait = 0.86, 0, 3.5
+		}, Undetermined, "in bursts"},
+		{"requests of many sizes, each in the way of the next", func(w *Window, _ *Machine, _ *Usual) {
+			w.Utilization, w.HeldBack, w.Wait = 0.96, 0.035, 2
+		}, TooSmall, "96 % of 10 slots"},
+		{"slots that are all used but for moments", func(w *Window, _ *Machine, _ *Usual) {
+			w.Utilization, w.Wait = 0.998, 3.5
+		}, TooSmall, "100 % of 10 slots"},
+		{"waits as long as at random", func(w *Window, _ *Machine, _ *Usual) {
+			w.Utilization, w.Wait = 0.9, 0.05
+		}, TooSmall, "90 % of 10 slots"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w, m := congested(), machine()
@@ -96,7 +117,7 @@ func TestNoRuleHoldsForWhatIsNotKnown(t *testing.T) {
 	unknown := math.NaN()
 	w := Window{
 		unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown,
-		unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown,
+		unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown,
 	}
 	for _, limit := range []float64{unknown, 10} {
 		for _, utilization := range []float64{unknown, 1} {
@@ -122,6 +143,15 @@ func TestHostNamesTheShortage(t *testing.T) {
 		{func(m *Machine) { m.Steal = 0.3 }, Steal},
 		{func(m *Machine) { m.RunDelay = 1 }, NoisyNeighbor},
 		{func(m *Machine) { m.RunDelay, m.BusyCPUs = 1, 7.9 }, HostOK}, // they are its own
+		{func(m *Machine) { m.Stretch = 1.8 }, NoisyNeighbor},
+		{func(m *Machine) { m.Stretch, m.RunDelay = 1.8, math.NaN() }, NoisyNeighbor},
+		{func(m *Machine) { m.Stretch = 1.2 }, HostOK},
+		{func(m *Machine) { m.Stretch, m.BusyCPUs = 1.8, 6.5 }, HostOK}, // its own threads may do that
+		{func(m *Machine) { m.Stretch, m.BusyCPUs = 1.8, math.NaN() }, HostOK},
+		{func(m *Machine) {
+			*m = UnknownMachine()
+			m.Stretch = 1.8
+		}, HostUndetermined},
 		{func(m *Machine) { m.Write = 0.08 }, DiskSlow},
 		{func(m *Machine) { m.Write = 0.02 }, HostOK},
 	} {
@@ -143,6 +173,7 @@ func TestBetweenTakesDifferences(t *testing.T) {
 		At:        at.Add(10 * time.Second),
 		Limit:     4,
 		Pending:   7,
+		UseAge:    6,
 		Served:    40,
 		Refused:   15,
 		WaitTime:  9,
@@ -172,6 +203,7 @@ func TestBetweenTakesDifferences(t *testing.T) {
 		Use:         1,
 		Longest:     2,
 		Held:        1,
+		UseAge:      6,
 		OnCPU:       0.15,
 		RunQueue:    0.25,
 		Blocked:     0.6,
@@ -195,7 +227,7 @@ func TestFiguresOfKeepsWhatIsAbsent(t *testing.T) {
 	use.Record(3 * time.Second)
 	s := instrument.Stats{
 		Limit: instrument.Some(int64(4)), Pending: instrument.Some(int64(2)), PendingAge: instrument.Some(time.Second),
-		UseTime: instrument.Some(7.0), HeldBack: instrument.Some(0.5), Use: &use,
+		UseTime: instrument.Some(7.0), HeldBack: instrument.Some(0.5), Use: &use, UseAge: instrument.Some(4 * time.Second),
 	}
 	s.Usage[instrument.Used], s.Usage[instrument.Idle] = instrument.Some(int64(3)), instrument.Some(int64(1))
 	s.Requests[instrument.Acquired], s.Requests[instrument.TimedOut] = instrument.Some(
@@ -217,7 +249,7 @@ func TestFiguresOfKeepsWhatIsAbsent(t *testing.T) {
 	}
 	f.OnCPU, f.RunQueue, f.Blocked = 0, 0, 0
 	want := Figures{
-		At: time.Unix(5, 0), Limit: 4, Pending: 2, Served: 11, Refused: 5, WaitTime: 2, Ended: 15, Failed: 6,
+		At: time.Unix(5, 0), Limit: 4, Pending: 2, UseAge: 4, Served: 11, Refused: 5, WaitTime: 2, Ended: 15, Failed: 6,
 		NotMade: 8, UseTime: 7, EndedTime: 3, Longest: 3, HeldBack: 0.5,
 	}
 	if f != want {
@@ -226,7 +258,7 @@ func TestFiguresOfKeepsWhatIsAbsent(t *testing.T) {
 	if f := FiguresOf(
 		&instrument.Stats{},
 		time.Unix(5, 0),
-	); !math.IsNaN(f.Limit) || !math.IsNaN(f.Served) ||
+	); !math.IsNaN(f.Limit) || !math.IsNaN(f.Served) || !math.IsNaN(f.UseAge) ||
 		!math.IsNaN(f.WaitTime) {
 		t.Errorf("a pool that reports nothing has figures: %+v", f)
 	}
@@ -235,7 +267,7 @@ func TestFiguresOfKeepsWhatIsAbsent(t *testing.T) {
 // report makes the figures of the next ten seconds like those of w.
 func report(f *Figures, w Window) {
 	f.At = f.At.Add(10 * time.Second)
-	f.Limit, f.Pending, f.HeldBack, f.Longest = w.Limit, w.Pending, math.NaN(), math.NaN()
+	f.Limit, f.Pending, f.UseAge, f.HeldBack, f.Longest = w.Limit, w.Pending, w.UseAge, math.NaN(), math.NaN()
 	f.Served += w.Served * w.Seconds
 	f.WaitTime += w.Wait * w.Served * w.Seconds
 	f.Ended += w.Ended
@@ -327,8 +359,8 @@ func TestHostJudgeLearnsWhatIsUsual(t *testing.T) {
 
 // Counters that fell, and a window of no length, say nothing.
 func TestHostBetweenTakesDifferences(t *testing.T) {
-	from := HostFigures{time.Unix(1000, 0), 2, 9, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100}
-	to := HostFigures{time.Unix(1010, 0), 4, 8, 15, 30, 80, 50, 55, 61, 80, 81, 94, 102}
+	from := HostFigures{time.Unix(1000, 0), 2, 9, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 10, 11}
+	to := HostFigures{time.Unix(1010, 0), 4, 8, 15, 30, 80, 50, 55, 61, 80, 81, 94, 102, 12, 14}
 	want := Machine{
 		CPUs:           4,
 		BusyCPUs:       0.5,
@@ -337,6 +369,7 @@ func TestHostBetweenTakesDifferences(t *testing.T) {
 		Steal:          0.1,
 		RunDelay:       2,
 		Write:          0.5,
+		Stretch:        1.5,
 		LockWait:       5,
 		Runnable:       2,
 	}

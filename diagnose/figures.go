@@ -7,12 +7,13 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Figures are what a pool reports at one moment. All but At to Pending are of all the time since
-// the pool was made. Times are seconds. What is not known is NaN.
+// Figures are what a pool reports at one moment. All but At to UseAge are of all the time since the
+// pool was made. Times are seconds. What is not known is NaN.
 type Figures struct {
 	At        time.Time
 	Limit     float64 // slots
 	Pending   float64 // requests that wait
+	UseAge    float64 // how long the oldest use has lasted
 	Served    float64 // requests that got a slot
 	Refused   float64 // requests that were rejected or timed out
 	WaitTime  float64 // that requests which got a slot waited
@@ -34,6 +35,7 @@ func FiguresOf(s *instrument.Stats, at time.Time) Figures {
 		At:       at,
 		Limit:    known(s.Limit),
 		Pending:  known(s.Pending),
+		UseAge:   math.NaN(),
 		Served:   known(s.Requests[instrument.Acquired]),
 		Refused:  known(s.Requests[instrument.Rejected], s.Requests[instrument.TimedOut]),
 		Failed:   known(s.Completed[instrument.Failed], s.Completed[instrument.Panicked]),
@@ -47,6 +49,9 @@ func FiguresOf(s *instrument.Stats, at time.Time) Figures {
 	}
 	f.WaitTime = s.WaitTime.Or(total(s.Wait[instrument.Acquired], f.Served))
 	f.EndedTime = total(s.Use, f.Ended)
+	if age, ok := s.UseAge.Get(); ok {
+		f.UseAge = age.Seconds()
+	}
 	if s.Use != nil {
 		f.Longest = s.Use.Max().Seconds()
 	}

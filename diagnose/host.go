@@ -25,6 +25,8 @@ type HostFigures struct {
 	MemoryStall float64 // in which some task waited for memory
 	Writes      float64 // of a probe to disk
 	WriteTime   float64 // that they took
+	Computes    float64 // of a probe that computes on one thread
+	Stretch     float64 // the sum of their wall time over CPU time
 }
 
 // UnknownHost returns figures of a moment at which nothing is known.
@@ -32,6 +34,7 @@ func UnknownHost(at time.Time) HostFigures {
 	unknown := math.NaN()
 	return HostFigures{
 		at, unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown,
+		unknown, unknown,
 	}
 }
 
@@ -46,6 +49,7 @@ type Machine struct {
 	Steal          float64 // of the CPU time of the machine
 	RunDelay       float64 // seconds that threads waited for a CPU, for each that they ran
 	Write          float64 // mean duration of a probe's write to disk, in seconds
+	Stretch        float64 // mean wall time over CPU time of a probe that computes on one thread
 	LockWait       float64 // goroutines that waited for locks, on average
 	Runnable       float64 // goroutines that are ready to run without a CPU, for each CPU of the process
 }
@@ -53,7 +57,7 @@ type Machine struct {
 // UnknownMachine is one of which nothing is known.
 func UnknownMachine() Machine {
 	unknown := math.NaN()
-	return Machine{unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown}
+	return Machine{unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown}
 }
 
 // HostBetween returns the window from one moment to a later one. What counters that fell count is
@@ -78,6 +82,7 @@ func HostBetween(from, to HostFigures) Machine {
 		Steal:          grown(from.StealTime, to.StealTime) / grown(from.AllTime, to.AllTime),
 		RunDelay:       queued / busy,
 		Write:          grown(from.WriteTime, to.WriteTime) / grown(from.Writes, to.Writes),
+		Stretch:        grown(from.Stretch, to.Stretch) / grown(from.Computes, to.Computes),
 		LockWait:       grown(from.LockTime, to.LockTime) / seconds,
 		Runnable:       to.Runnable / to.CPUs,
 	}
@@ -101,23 +106,37 @@ func Host(m Machine, usualWrite float64) Finding[HostVerdict] {
 			m.BusyCPUs,
 			m.CPUs,
 		)
+	case m.Stretch > 1.25+2*m.contention() && m.BusyCPUs < 0.85*m.CPUs:
+		return host(
+			NoisyNeighbor,
+			"computing took a probe %.2f times its CPU time, and the process used %.1f of %.1f CPUs",
+			m.Stretch,
+			m.BusyCPUs,
+			m.CPUs,
+		)
 	case m.Write > 3*usualWrite && m.Write > noticed:
 		return host(DiskSlow, "a write to disk took %v, and usually takes %v", seconds(m.Write), seconds(usualWrite))
-	case !math.IsNaN(m.Throttled) || !math.IsNaN(m.RunDelay):
+	case !math.IsNaN(m.Throttled) || !math.IsNaN(m.RunDelay) || !math.IsNaN(m.Stretch+m.BusyCPUs):
 		return host(HostOK, "no shortage was seen")
 	}
 	return host(HostUndetermined, "nothing is known of the machine")
 }
 
-// ownDelay returns the RunDelay that the process alone causes: arrivals at random wait for each
-// other, but no more threads of a Go program run than there are CPUs, rounded up.
+// ownDelay returns the RunDelay that the process alone causes: no more threads of a Go program run
+// than there are CPUs, rounded up.
 func (m Machine) ownDelay() float64 {
+	return math.Min(m.contention(), math.Ceil(m.CPUs)/m.CPUs-1)
+}
+
+// contention returns how long a thread waits for a CPU, for each second that it runs, if the other
+// threads that want one are those of the process, and begin at random.
+func (m Machine) contention() float64 {
 	cpus := int(math.Max(1, m.CPUs)) // 1 if they are not known
 	waiting, err := sizing.ErlangC(cpus, m.BusyCPUs)
 	if err != nil || m.BusyCPUs >= float64(cpus) {
 		return math.Inf(1)
 	}
-	return math.Min(waiting/(float64(cpus)-m.BusyCPUs), math.Ceil(m.CPUs)/m.CPUs-1)
+	return waiting / (float64(cpus) - m.BusyCPUs)
 }
 
 func host(v HostVerdict, format string, args ...any) Finding[HostVerdict] {

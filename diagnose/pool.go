@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/poolgauge/poolgauge/pools/sizing"
 )
 
 // Usual is what the uses of a pool look like while it is well, and what it has lost since. What is
@@ -27,6 +29,7 @@ const (
 	enough  = 5    // uses that have to end for their mean to mean something
 	noticed = 0.01 // seconds of waiting that anybody would notice
 	longAgo = 10   // uses of the mean length, after which one that began should have ended
+	uneven  = 3    // times as long as at random requests wait if the squared cv of uses is 5
 )
 
 // Pool judges a pool over one window. The order of the rules is that of what explains what: uses
@@ -48,17 +51,35 @@ func Pool(w Window, m Machine, usual Usual) Finding[Verdict] {
 			seconds(w.Wait),
 		)
 	case w.isLeaking(usual):
-		return found(Leaking, "%.1f of %.0f slots are held by uses that do not end; %s",
-			w.Held, w.Limit, w.ends())
+		return found(Leaking, "%.1f of %.0f slots are held by uses that do not end%s; %s",
+			w.Held, w.Limit, w.oldest(), w.ends())
 	case !w.IsCongested():
 		return w.idle()
 	}
 	return w.congested(m, usual)
 }
 
-// IsCongested reports whether requests wait, or are refused, because the slots are used.
+// IsCongested reports whether requests wait, or are refused, because the slots are used: not for
+// moments, while others are free for most of the time.
 func (w Window) IsCongested() bool {
-	return w.Utilization > full && (w.waits(0.1) || w.Pending >= 1 && w.Ended < enough)
+	return w.Utilization > full && (w.waits(0.1) && !w.isBursty() || w.Pending >= 1 && w.Ended < enough)
+}
+
+// isBursty reports whether requests waited for much longer than ones that arrive at random do at
+// the same utilization. They arrived faster than the slots could serve them for a part of the
+// window, and all that arrived was served in the rest of it: with more slots they would wait less,
+// and no more would be served.
+func (w Window) isBursty() bool {
+	busy := w.Utilization
+	if w.HeldBack > 0 { // slots that were not free for the request that waited
+		busy += w.HeldBack
+	}
+	waiting, err := sizing.ErlangC(int(w.Limit), busy*w.Limit)
+	if err != nil || w.Ended < enough {
+		return false
+	}
+	steady := waiting / (w.Limit * (1 - busy)) // in uses
+	return w.Wait > uneven*steady*w.meanUse()
 }
 
 // isHeadOfLine reports whether many slots are free while requests wait. Of a pool that is full a
@@ -72,12 +93,12 @@ func (w Window) isHeadOfLine() bool {
 // any use that ended took, while others take as long as ever. Without that, a pool whose uses all
 // hang may as well wait for what it calls; unless some had leaked before: those do not come back.
 func (w Window) isLeaking(usual Usual) bool {
-	if !w.holds(usual.Held) {
-		return false
-	}
 	longest := w.Longest
 	if math.IsNaN(longest) {
 		longest = longAgo * w.Use
+	}
+	if !w.holds(usual.Held) || w.UseAge <= longest {
+		return false
 	}
 	return w.Held > 0.9*usual.Lost || w.Ended >= enough && w.Use < 2*usual.Use && usual.HeldFor-w.Seconds > longest
 }
@@ -86,6 +107,14 @@ func (w Window) isLeaking(usual Usual) bool {
 // the usual.
 func (w Window) holds(usual float64) bool {
 	return w.Held-usual >= math.Max(0.8, 0.1*w.Limit)
+}
+
+// oldest says how long the oldest use has lasted, if that is known.
+func (w Window) oldest() string {
+	if math.IsNaN(w.UseAge) {
+		return ""
+	}
+	return fmt.Sprintf(", the oldest for %v", seconds(w.UseAge))
 }
 
 // ends says how uses go that do end.

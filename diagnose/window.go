@@ -18,6 +18,7 @@ type Window struct {
 	Use         float64 // mean duration in seconds of uses that ended
 	Longest     float64 // use that ever ended, in seconds
 	Held        float64 // slots whose uses did not end: used, less what ended uses explain
+	UseAge      float64 // seconds that the oldest use had lasted at its end
 	OnCPU       float64 // shares of the use time
 	RunQueue    float64
 	Blocked     float64
@@ -26,7 +27,8 @@ type Window struct {
 // Between returns the window from one moment to a later one. A pool whose counters fell is a new
 // one, of which nothing is known yet.
 func Between(from, to Figures) Window {
-	w := Window{Seconds: to.At.Sub(from.At).Seconds(), Limit: to.Limit, Pending: to.Pending, Longest: to.Longest}
+	w := Window{Seconds: to.At.Sub(from.At).Seconds(), Limit: to.Limit, Pending: to.Pending}
+	w.Longest, w.UseAge = to.Longest, to.UseAge
 	if !(w.Seconds > 0) || to.UseTime < from.UseTime || to.Served < from.Served {
 		return Window{Seconds: math.NaN(), Limit: math.NaN()}
 	}

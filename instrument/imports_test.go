@@ -22,7 +22,7 @@ func dependencies(t *testing.T, packages ...string) []string {
 // itself: no SDK, no gRPC.
 func TestImportsOnlyTheAPI(t *testing.T) {
 	allowed := map[string]bool{root + "instrument": true, root + "diagnose": true}
-	for _, name := range []string{"callsite", "catalog", "instruments", "headroom", "kernfile", "lineage", "measure", "thread", "throttle"} {
+	for _, name := range []string{"callsite", "catalog", "instruments", "headroom", "kernfile", "lineage", "measure", "ownfigures", "thread", "throttle"} {
 		allowed[root+"internal/"+name] = true
 	}
 	for _, path := range dependencies(t, "go.opentelemetry.io/otel", "go.opentelemetry.io/otel/metric", "go.opentelemetry.io/otel/semconv/v1.43.0") {

@@ -236,6 +236,9 @@ func (a *app) report() instrument.Stats {
 	}
 	s.HeldBack = instrument.Optional[float64]{}
 	s.Use = a.use.Clone()
+	if len(a.running) > 0 { // in the order in which they began
+		s.UseAge = instrument.Some(duration(a.now - a.running[0].began))
+	}
 	return s
 }
 

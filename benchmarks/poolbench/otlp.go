@@ -92,6 +92,9 @@ func (r *report) pool(s instrument.Stats, kind string) {
 			append(of[:4:4], catalog.PoolOutcomeKey, instrument.Outcome(i).String())...)
 	}
 	r.durations(catalog.PoolUseDuration, s.Use, of...)
+	if age, ok := s.UseAge.Get(); ok {
+		seconds(catalog.PoolUseAge, instrument.Some(age.Seconds()))
+	}
 	seconds(catalog.PoolUseTime, s.UseTime)
 	seconds(catalog.PoolHeldBackTime, s.HeldBack)
 	for i, n := range s.Completed {

@@ -80,6 +80,7 @@ func (v values) pool() diagnose.Figures {
 		At:      v.at,
 		Limit:   v.get(catalog.PoolLimit, ""),
 		Pending: v.get(catalog.PoolPending, ""),
+		UseAge:  v.get(catalog.PoolUseAge, ""),
 		Served:  v.get(catalog.PoolRequests, instrument.Acquired.String()),
 		Refused: v.some(
 			catalog.PoolRequests,
@@ -102,6 +103,7 @@ func (v values) pool() diagnose.Figures {
 }
 
 func (v values) host() diagnose.HostFigures {
+	unknown := math.NaN() // no probe of the CPU
 	return diagnose.HostFigures{
 		At: v.at, CPUs: v.get(catalog.CgroupCPULimit, ""), Runnable: v.get(catalog.Goroutines, "runnable"),
 		BusyTime: v.get(catalog.ProcessCPUTime, ""), QueueTime: v.get(catalog.ProcessRunQueueTime, ""),
@@ -110,5 +112,6 @@ func (v values) host() diagnose.HostFigures {
 		StealTime: v.get(catalog.SystemCPUTime, "steal"), AllTime: v.get(catalog.SystemCPUTime, ""),
 		MemoryStall: v.get(catalog.PressureStallTime, ""),
 		Writes:      v.get(catalog.ProbeDuration, "count"), WriteTime: v.get(catalog.ProbeDuration, ""),
+		Computes: unknown, Stretch: unknown,
 	}
 }

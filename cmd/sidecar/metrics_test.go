@@ -107,7 +107,7 @@ func mayBeAbsent(t *testing.T, g *catalog.Group, m *catalog.Metric) bool {
 
 func emittedByFixture(t *testing.T, m *catalog.Metric) bool {
 	t.Helper()
-	files, err := filepath.Glob("../../collector/testdata/*.txt")
+	files, err := filepath.Glob("../../collector/source/testdata/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no fixtures", err)
 	}

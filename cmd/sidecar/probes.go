@@ -11,7 +11,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
-	"github.com/poolgauge/poolgauge/collector"
+	"github.com/poolgauge/poolgauge/collector/cgroup"
 	"github.com/poolgauge/poolgauge/collector/probe"
 )
 
@@ -25,7 +25,7 @@ func startProbes(settings *config.Settings, meter metric.Meter, log *slog.Logger
 	for name, v := range settings.ProbeHTTPHeaders {
 		header.Set(name, v)
 	}
-	quota := collector.NewQuota(settings.CgroupRoot)
+	quota := cgroup.NewQuota(settings.CgroupRoot)
 	return probe.Start(meter, log, probe.Config{
 		CPUInterval:         orOff(settings.ProbeCPUInterval),
 		ParallelismInterval: orOff(settings.ProbeParallelismInterval),

@@ -9,8 +9,8 @@ import (
 
 	"go.opentelemetry.io/otel/metric"
 
-	"github.com/poolgauge/poolgauge/collector"
 	"github.com/poolgauge/poolgauge/collector/receive"
+	"github.com/poolgauge/poolgauge/collector/source"
 	"github.com/poolgauge/poolgauge/internal/catalog"
 	"github.com/poolgauge/poolgauge/internal/instruments"
 )
@@ -39,7 +39,7 @@ func (p *problems) bear(err error) error {
 			"address",
 			taken.Address,
 			"by",
-			collector.Holder(taken.Address),
+			source.Listener(taken.Address),
 		)
 		return nil
 	case err == nil || !p.borne:

@@ -7,6 +7,7 @@ import (
 
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
 	"github.com/poolgauge/poolgauge/collector"
+	"github.com/poolgauge/poolgauge/collector/source"
 )
 
 // newReader returns the reader that the sampler collects from, with the temporality and the
@@ -22,12 +23,12 @@ func newReader(s *config.Settings, sources sdkmetric.Producer) *sdkmetric.Manual
 
 // newSources returns what reads all that there is to sample. Its counters are like observable ones,
 // which "lowmemory" leaves cumulative.
-func newSources(s *config.Settings, pod *collector.Pod, log *slog.Logger) *collector.Producer {
+func newSources(s *config.Settings, pod *source.Pod, log *slog.Logger) *collector.Producer {
 	var sources []collector.Named
 	if s.Host {
-		sources = append(sources, collector.Named{Name: "host", Source: collector.NewHost()})
+		sources = append(sources, collector.Named{Name: "host", Source: source.NewHost()})
 	}
-	sources = append(sources, collector.Named{Name: "network", Source: collector.NewNetwork()})
+	sources = append(sources, collector.Named{Name: "network", Source: source.NewNetwork()})
 	counters := temporality(s)(sdkmetric.InstrumentKindObservableCounter)
 	return collector.NewProducer(log, counters, append(sources, pod.Sources()...)...)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 	"github.com/poolgauge/poolgauge/collector/queue"
 	"github.com/poolgauge/poolgauge/collector/relay"
+	"github.com/poolgauge/poolgauge/collector/source"
 )
 
 // flushTime is how long the last points may take to leave. Kubernetes may give a sidecar no more
@@ -56,7 +57,7 @@ func startRelay(
 		Add:         whereabouts(own),
 		Queue:       queue.Config{Dir: dir, Limit: s.QueueSize, Sync: s.QueueSync},
 		Live:        s.MetricsOrder == "live",
-		Dial:        func(signal otlp.Signal) (export.Client, time.Duration, error) { return dial(s, signal) },
+		Dial:        func(signal otlp.Signal) (export.Lane, error) { return dial(s, signal) },
 		Policy:      export.Policy{Hold: s.UpstreamHold, Drain: s.DrainFactor},
 		Tap:         tap,
 		Meter:       provider.Meter(scope),
@@ -66,17 +67,17 @@ func startRelay(
 	})
 }
 
-// dial returns a client for a signal and the time-out of its requests, or none if it goes nowhere.
-func dial(s *config.Settings, signal otlp.Signal) (export.Client, time.Duration, error) {
+// dial returns a lane for a signal, without a client if the signal has no endpoint.
+func dial(s *config.Settings, signal otlp.Signal) (export.Lane, error) {
 	upstream, ok := s.Upstream(signal, "poolgauge-sidecar/"+buildVersion())
 	if !ok {
-		return nil, 0, nil
+		return export.Lane{}, nil
 	}
 	client, err := export.Dial(upstream)
 	if err != nil {
-		return nil, 0, fmt.Errorf("upstream of %s: %w", signal, err)
+		return export.Lane{}, fmt.Errorf("upstream of %s: %w", signal, err)
 	}
-	return client, upstream.Timeout, nil
+	return export.Lane{Client: client, Upstream: upstream.Upstream(), Timeout: upstream.Timeout}, nil
 }
 
 func shutDown(points *relay.Relay, log *slog.Logger) {
@@ -89,7 +90,7 @@ func shutDown(points *relay.Relay, log *slog.Logger) {
 
 // followNeighbor returns a sink that tells the relay the container that the app's points come from,
 // as long as only one is beside the sidecar.
-func followNeighbor(pod *collector.Pod, shared attribute.Set, points *relay.Relay, log *slog.Logger) collector.Sink {
+func followNeighbor(pod *source.Pod, shared attribute.Set, points *relay.Relay, log *slog.Logger) collector.Sink {
 	known, said := "", false
 	return func(*metricdata.ResourceMetrics) {
 		id := pod.Neighbor()

@@ -24,6 +24,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 	"github.com/poolgauge/poolgauge/collector/otlp"
 	"github.com/poolgauge/poolgauge/collector/page"
+	"github.com/poolgauge/poolgauge/collector/source"
 	"github.com/poolgauge/poolgauge/collector/summary"
 	"github.com/poolgauge/poolgauge/internal/goroutines"
 )
@@ -182,7 +183,7 @@ func servePage(
 		page.Config{Address: settings.PageAddress, Hosts: settings.PageHosts, Live: picture},
 	)
 	if err != nil {
-		log.Warn("no page", "error", err, "by", collector.Holder(settings.PageAddress))
+		log.Warn("no page", "error", err, "by", source.Listener(settings.PageAddress))
 		return io.NopCloser(nil), ""
 	}
 	if err := server.Observe(meter); err != nil {
@@ -194,8 +195,8 @@ func servePage(
 }
 
 // openPod finds the pod's control groups: where they are mounted, if not where the settings say.
-func openPod(settings *config.Settings, trouble *problems) (*collector.Pod, error) {
-	c := collector.PodConfig{
+func openPod(settings *config.Settings, trouble *problems) (*source.Pod, error) {
+	c := source.PodConfig{
 		Self:           programName,
 		Container:      settings.ResourceAttributes[string(semconv.K8SContainerNameKey)],
 		Processes:      settings.Process,
@@ -203,7 +204,7 @@ func openPod(settings *config.Settings, trouble *problems) (*collector.Pod, erro
 		SkipHost:       !settings.Host,
 		SkipContainers: !settings.Pod,
 	}
-	pod, err := collector.NewPod(c)
+	pod, err := source.NewPod(c)
 	if err == nil {
 		return pod, nil
 	}
@@ -211,7 +212,7 @@ func openPod(settings *config.Settings, trouble *problems) (*collector.Pod, erro
 		return nil, err
 	}
 	c.CgroupRoot = ""
-	return collector.NewPod(c)
+	return source.NewPod(c)
 }
 
 func greet(out io.Writer, settings *config.Settings, page string) {

@@ -35,25 +35,27 @@ func (b *Backoff) Next(asked time.Duration) time.Duration {
 // upTo returns a random time from 0 to d.
 func upTo(d time.Duration) time.Duration { return rand.N(d + 1) } //nolint:gosec // no secret
 
-// wait waits for d. Once the exporter is closing it does so for a moment only, but never less than
-// what the upstream asked for.
+// wait waits for d, or until another lane finds that the upstream is accepting again. Once the
+// exporter is closing it waits for a moment only, but never less than what the upstream asked for.
 func (s *sender) wait(d, asked time.Duration) {
 	if s.closing.Err() != nil {
-		asleep(s.abort, min(d, max(asked, closingBackoff)))
+		asleep(s.abort, min(d, max(asked, closingBackoff)), s.recovered)
 		return
 	}
 	start := time.Now()
-	if !asleep(s.closing, d) {
-		asleep(s.abort, asked-time.Since(start))
+	if !asleep(s.closing, d, s.recovered) {
+		asleep(s.abort, asked-time.Since(start), s.recovered)
 	}
 }
 
-// asleep waits for d, or returns false as soon as ctx is done.
-func asleep(ctx context.Context, d time.Duration) bool {
+// asleep waits for d or until wake is closed, or returns false as soon as ctx is done.
+func asleep(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return true
+	case <-wake:
 		return true
 	case <-ctx.Done():
 		return false

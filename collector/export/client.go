@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -14,9 +15,16 @@ import (
 // Client sends requests of one lane to the upstream. It is safe for concurrent use.
 type Client interface {
 	// Send sends one request. An error is a [*Failure]; ctx bounds how long it takes.
-	Send(ctx context.Context, b otlp.Batch) (Result, error)
+	Send(ctx context.Context, r Request) (Result, error)
 	// Close releases the connections. Nothing is sent any more.
 	Close() error
+}
+
+// Request is what a [Client] sends.
+type Request struct {
+	Signal otlp.Signal
+	Points int64    // data points, spans or log records in Data
+	Data   [][]byte // a serialized Export…ServiceRequest, in pieces
 }
 
 // Result is what an upstream says of a request that it took.
@@ -101,6 +109,15 @@ type Config struct {
 	TLS func() (*tls.Config, error)
 }
 
+// Upstream names what requests go to: the URL without its path.
+func (c *Config) Upstream() string {
+	u, err := url.Parse(c.URL)
+	if err != nil || u.Host == "" {
+		return c.URL
+	}
+	return u.Scheme + "://" + u.Host
+}
+
 // Dial returns a client, which connects when it first sends. An error is about cfg.
 func Dial(cfg Config) (Client, error) {
 	if cfg.TLS == nil {
@@ -136,11 +153,11 @@ type nowhere struct{}
 func Nowhere() Client { return nowhere{} }
 
 // Send implements [Client].
-func (nowhere) Send(_ context.Context, b otlp.Batch) (Result, error) {
+func (nowhere) Send(_ context.Context, r Request) (Result, error) {
 	return Result{}, &Failure{
 		Reason: "no_endpoint",
 		Kind:   Invalid,
-		Err:    fmt.Errorf("there is no endpoint for %s", b.Signal),
+		Err:    fmt.Errorf("there is no endpoint for %s", r.Signal),
 	}
 }
 

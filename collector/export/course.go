@@ -40,6 +40,8 @@ type course struct {
 	policy  Policy
 	timeout time.Duration
 	log     *slog.Logger
+	// of the upstream, which the lane shares with others
+	recovery *recovery
 
 	mu      sync.Mutex // guards what follows
 	state   State
@@ -66,16 +68,17 @@ type course struct {
 	rejected    int64    // points, for the log
 }
 
-func newCourse(lane queue.Lane, q *queue.Queue, policy Policy, timeout time.Duration, log *slog.Logger) *course {
+func newCourse(lane queue.Lane, q *queue.Queue, policy Policy, timeout time.Duration, r *recovery, log *slog.Logger) *course {
 	return &course{
-		lane:    lane,
-		queue:   q,
-		policy:  policy,
-		timeout: timeout,
-		log:     log.With("lane", lane.String()),
-		size:    RequestSize,
-		since:   time.Now(),
-		back:    time.Now(),
+		lane:     lane,
+		queue:    q,
+		policy:   policy,
+		timeout:  timeout,
+		recovery: r,
+		log:      log.With("lane", lane.String()),
+		size:     RequestSize,
+		since:    time.Now(),
+		back:     time.Now(),
 	}
 }
 
@@ -184,6 +187,7 @@ func (c *course) turn(to State, failure *Failure) {
 	c.transitions[to]++
 	switch to {
 	case OK:
+		c.recovery.announce()
 		c.log.Info(
 			"upstream is accepting again",
 			"after",

@@ -12,7 +12,8 @@ import (
 // batch.
 type parcel struct {
 	i, j   int // batches
-	data   []byte
+	data   [][]byte
+	size   int64 // bytes
 	points int64
 	of     *parts // nil for whole batches
 	whole  bool   // it cannot be divided
@@ -28,7 +29,7 @@ type parts struct {
 // parcelOf returns the batches of f from i up to j.
 func parcelOf(f *queue.Flight, i, j int) *parcel {
 	data, points := f.Range(i, j)
-	return &parcel{i: i, j: j, data: data, points: points}
+	return &parcel{i: i, j: j, data: data, size: f.Size(i, j), points: points}
 }
 
 // divide returns p in two: between batches, or within one. It reports false, for ever, if p cannot
@@ -41,7 +42,7 @@ func (p *parcel) divide(f *queue.Flight, s otlp.Signal) (first, second *parcel, 
 		middle := p.middle(f)
 		return parcelOf(f, p.i, middle), parcelOf(f, middle, p.j), true
 	}
-	a, b, ok := otlp.Split(s, p.data)
+	a, b, ok := otlp.Split(s, p.data[0])
 	if !ok {
 		p.whole = true
 		return nil, nil, false
@@ -50,16 +51,21 @@ func (p *parcel) divide(f *queue.Flight, s otlp.Signal) (first, second *parcel, 
 		p.of = &parts{left: 1, rejected: map[string]int64{}}
 	}
 	p.of.left++
-	first, second = &parcel{i: p.i, j: p.j, data: a, of: p.of}, &parcel{i: p.i, j: p.j, data: b, of: p.of}
+	first, second = p.part(a), p.part(b)
 	first.points, _ = otlp.Inspect(s, a) // what can be divided can be inspected
 	second.points = p.points - first.points
 	return first, second, true
 }
 
+// part returns a part of p, which has one batch.
+func (p *parcel) part(data []byte) *parcel {
+	return &parcel{i: p.i, j: p.j, data: [][]byte{data}, size: int64(len(data)), of: p.of}
+}
+
 // middle returns the batch that begins the second half of p.
 func (p *parcel) middle(f *queue.Flight) int {
 	for k := p.i + 1; k < p.j-1; k++ {
-		if data, _ := f.Range(p.i, k); 2*len(data) >= len(p.data) {
+		if 2*f.Size(p.i, k) >= p.size {
 			return k
 		}
 	}
@@ -74,7 +80,7 @@ func (s *sender) deliver(f *queue.Flight) {
 	backoff := NewBackoff(s.policy)
 	for len(todo) > 0 && s.abort.Err() == nil {
 		p := todo[len(todo)-1]
-		if int64(len(p.data)) > s.course.requestSize() {
+		if p.size > s.course.requestSize() {
 			if first, second, ok := p.divide(f, s.signal); ok {
 				todo = append(todo[:len(todo)-1], second, first)
 				continue
@@ -84,12 +90,12 @@ func (s *sender) deliver(f *queue.Flight) {
 		result, failure := s.send(p)
 		switch {
 		case failure == nil:
-			s.course.took(int64(len(p.data)), time.Since(begun), result)
+			s.course.took(p.size, time.Since(begun), result)
 			s.settle(f, p, p.points-result.Rejected, result.Rejected, reasonPartial)
 			todo = todo[:len(todo)-1]
 			backoff = NewBackoff(s.policy)
 		case s.abort.Err() != nil: // which says nothing of the upstream
-		case s.course.failed(failure, int64(len(p.data)), begun, s.stuck(p, failure)):
+		case s.course.failed(failure, p.size, begun, s.stuck(p, failure)):
 			todo = s.giveUp(f, todo, failure, backoff)
 		default:
 			s.wait(backoff.Next(failure.After), failure.After)
@@ -102,7 +108,7 @@ func (s *sender) stuck(p *parcel, failure *Failure) bool {
 	if failure.Kind != Slow && failure.Kind != Large || p.j-p.i > 1 || p.whole {
 		return p.whole
 	}
-	_, _, ok := otlp.Split(s.signal, p.data)
+	_, _, ok := otlp.Split(s.signal, p.data[0])
 	p.whole = !ok
 	return p.whole
 }
@@ -127,10 +133,11 @@ func (s *sender) giveUp(f *queue.Flight, todo []*parcel, failure *Failure, backo
 func (s *sender) send(p *parcel) (Result, *Failure) {
 	ctx, cancel := context.WithTimeout(s.abort, s.timeout)
 	defer cancel()
+	s.recovered = s.course.recovery.awaited()
 	begun := time.Now()
 	s.busy.Store(begun.UnixNano())
 	defer s.busy.Store(0)
-	result, err := s.client.Send(ctx, otlp.Batch{Signal: s.signal, Points: p.points, Data: p.data})
+	result, err := s.client.Send(ctx, Request{Signal: s.signal, Points: p.points, Data: p.data})
 	took := time.Since(begun)
 	if err == nil {
 		s.figures.answered(s.lane, took, "")

@@ -85,7 +85,8 @@ func TestDrainCutsOff(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		equal(t, "first of the queue", string(left.Data), "hangswaits")
+		data, _ := left.Range(0, left.Len())
+		equal(t, "first of the queue", string(joined(data)), "hangswaits")
 	})
 }
 

@@ -45,8 +45,11 @@ func (p Policy) withDefaults() Policy {
 
 // Lane is one lane of an exporter.
 type Lane struct {
-	ID       queue.Lane
-	Client   Client        // the exporter closes it
+	ID     queue.Lane
+	Client Client // the exporter closes it
+	// Upstream names what the client sends to. When one lane of an upstream is accepted again, the
+	// others that wait retry at once.
+	Upstream string
 	Timeout  time.Duration // of one request; > 0
 	InFlight int           // requests at once; at least 1. With 1 they arrive in order
 	// Gather is the least time from one request to the next, while there is less than [RequestSize]
@@ -83,7 +86,9 @@ type sender struct {
 	course  *course
 	policy  Policy
 	pace    *Pace
-	busy    atomic.Int64 // Unix ns at which a request began; 0 while there is none
+	// closed when a lane of the upstream is accepted again that was not when the last request began
+	recovered <-chan struct{}
+	busy      atomic.Int64 // Unix ns at which a request began; 0 while there is none
 }
 
 // New starts an exporter, whose histogram of [catalog.ExportDuration] goes to meter. It is the only
@@ -97,8 +102,14 @@ func New(q *queue.Queue, lanes []Lane, policy Policy, meter metric.Meter, log *s
 	}
 	e.abort, e.cancel = context.WithCancel(context.Background())
 	e.closing, e.close = context.WithCancel(e.abort)
+	recoveries := map[string]*recovery{}
 	for _, l := range lanes {
-		e.courses[l.ID] = newCourse(l.ID, q, policy, l.Timeout, log)
+		r := recoveries[l.Upstream]
+		if r == nil {
+			r = newRecovery()
+			recoveries[l.Upstream] = r
+		}
+		e.courses[l.ID] = newCourse(l.ID, q, policy, l.Timeout, r, log)
 		pace := NewPace(policy.Drain)
 		for range l.InFlight {
 			s := &sender{
@@ -197,7 +208,7 @@ func (s *sender) run() {
 		}
 		begun := time.Now()
 		if f.Old() || f.Oldest().Before(s.course.returned()) {
-			s.hold(s.pace.Backlog(len(f.Data), begun))
+			s.hold(s.pace.Backlog(f.Size(0, f.Len()), begun))
 		}
 		s.deliver(f)
 		s.gather(begun)
@@ -205,7 +216,7 @@ func (s *sender) run() {
 }
 
 // hold waits for d, or until the exporter is closing.
-func (s *sender) hold(d time.Duration) { asleep(s.closing, d) }
+func (s *sender) hold(d time.Duration) { asleep(s.closing, d, nil) }
 
 // roomy is the least limit of a queue that can take batches for the time of gathering; a smaller
 // one could overflow meanwhile.
@@ -217,7 +228,7 @@ func (s *sender) gather(last time.Time) {
 		return
 	}
 	if usage, limit := s.queue.Usage(s.lane); usage < RequestSize && limit >= roomy {
-		asleep(s.closing, s.gathers-time.Since(last))
+		asleep(s.closing, s.gathers-time.Since(last), nil)
 	}
 }
 

@@ -19,7 +19,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/poolgauge/poolgauge/collector/compress"
-	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
 // grpcClient sends OTLP over gRPC.
@@ -91,7 +90,7 @@ func balancing(roundRobin bool) string {
 }
 
 // Send implements [Client].
-func (c *grpcClient) Send(ctx context.Context, b otlp.Batch) (Result, error) {
+func (c *grpcClient) Send(ctx context.Context, r Request) (Result, error) {
 	headers, err := c.cfg.headers()
 	if err != nil {
 		return Result{}, err
@@ -101,8 +100,8 @@ func (c *grpcClient) Send(ctx context.Context, b otlp.Batch) (Result, error) {
 	var body []byte
 	err = conn.Invoke(
 		metadata.NewOutgoingContext(ctx, metadata.New(headers)),
-		b.Signal.Method(),
-		b.Data,
+		r.Signal.Method(),
+		r.Data,
 		&body,
 		c.call...)
 	if err != nil {
@@ -243,7 +242,12 @@ type raw struct{}
 
 // Marshal implements encoding.CodecV2.
 func (raw) Marshal(v any) (mem.BufferSlice, error) {
-	return mem.BufferSlice{mem.SliceBuffer(v.([]byte))}, nil
+	pieces := v.([][]byte)
+	buffers := make(mem.BufferSlice, len(pieces))
+	for i, piece := range pieces {
+		buffers[i] = mem.SliceBuffer(piece)
+	}
+	return buffers, nil
 }
 
 // Unmarshal implements encoding.CodecV2.

@@ -163,7 +163,7 @@ func TestGRPCUpstreamComesBack(t *testing.T) {
 		}
 	}
 	serveGRPC(t, listen(t, addr), yes)
-	if _, err := c.Send(ctx, metrics("x")); err != nil {
+	if _, err := c.Send(ctx, requestOf(metrics("x"))); err != nil {
 		t.Error(err)
 	}
 }

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/poolgauge/poolgauge/collector/compress"
-	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
 const (
@@ -60,8 +59,8 @@ func newTransport(cfg *Config) *http.Transport {
 }
 
 // Send implements [Client].
-func (c *httpClient) Send(ctx context.Context, b otlp.Batch) (Result, error) {
-	request, err := c.request(ctx, b)
+func (c *httpClient) Send(ctx context.Context, r Request) (Result, error) {
+	request, err := c.request(ctx, r)
 	if err != nil {
 		return Result{}, err
 	}
@@ -88,12 +87,12 @@ func (c *httpClient) Send(ctx context.Context, b otlp.Batch) (Result, error) {
 	return resultOf(body), nil
 }
 
-func (c *httpClient) request(ctx context.Context, b otlp.Batch) (*http.Request, error) {
+func (c *httpClient) request(ctx context.Context, r Request) (*http.Request, error) {
 	headers, err := c.cfg.headers()
 	if err != nil {
 		return nil, err
 	}
-	body, packed := b.Data, c.cfg.Compression != compress.None && c.cfg.Compression != ""
+	body, packed := joined(r.Data), c.cfg.Compression != compress.None && c.cfg.Compression != ""
 	if packed {
 		if body, err = compress.Pack(c.cfg.Compression, body); err != nil {
 			return nil, &Failure{Reason: reasonRequest, Kind: Held, Err: err}
@@ -112,6 +111,14 @@ func (c *httpClient) request(ctx context.Context, b otlp.Batch) (*http.Request, 
 	}
 	request.Header.Set("Content-Type", protobuf)
 	return request, nil
+}
+
+// joined returns what the pieces make together.
+func joined(pieces [][]byte) []byte {
+	if len(pieces) == 1 {
+		return pieces[0]
+	}
+	return bytes.Join(pieces, nil)
 }
 
 // renew gives up the connections after one of them broke, and what was loaded for them. What is

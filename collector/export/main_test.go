@@ -60,7 +60,7 @@ func serveGRPC(t testing.TB, l net.Listener, answer grpcAnswer, opts ...grpc.Ser
 			if err != nil {
 				return err
 			}
-			return stream.SendMsg(reply)
+			return stream.SendMsg([][]byte{reply})
 		}))...)
 	served := make(chan struct{})
 	go func() {
@@ -149,9 +149,15 @@ func metrics(data string) otlp.Batch {
 	return otlp.Batch{Signal: otlp.Metrics, Points: 3, Data: []byte(data)}
 }
 
+// requestOf returns a batch as a request of two pieces.
+func requestOf(b otlp.Batch) Request {
+	half := len(b.Data) / 2
+	return Request{Signal: b.Signal, Points: b.Points, Data: [][]byte{b.Data[:half], b.Data[half:]}}
+}
+
 func mustSend(t testing.TB, c Client, b otlp.Batch) Result {
 	t.Helper()
-	r, err := c.Send(context.Background(), b)
+	r, err := c.Send(context.Background(), requestOf(b))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +172,7 @@ func mustFail(
 	b otlp.Batch,
 ) *Failure { //nolint:revive // t goes first in tests
 	t.Helper()
-	_, err := c.Send(ctx, b)
+	_, err := c.Send(ctx, requestOf(b))
 	if err == nil {
 		t.Fatal("the upstream took it")
 	}

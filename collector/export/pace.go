@@ -62,7 +62,7 @@ func (p *Pace) Share() int64 {
 }
 
 // Backlog returns how long to wait before size bytes of the backlog are sent.
-func (p *Pace) Backlog(size int, now time.Time) time.Duration {
+func (p *Pace) Backlog(size int64, now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.factor == 0 {

@@ -116,7 +116,7 @@ func testBrokenConnections(t *testing.T, p *proxy, c Client, timeout string) {
 
 	p.reset()
 	for i := 0; ; i++ { // the client may or may not know yet
-		_, err := c.Send(context.Background(), metrics("4"))
+		_, err := c.Send(context.Background(), requestOf(metrics("4")))
 		if err == nil {
 			break
 		}

@@ -33,7 +33,8 @@ type fake struct {
 	closed int
 }
 
-func (f *fake) Send(ctx context.Context, b otlp.Batch) (Result, error) {
+func (f *fake) Send(ctx context.Context, r Request) (Result, error) {
+	b := otlp.Batch{Signal: r.Signal, Points: r.Points, Data: joined(r.Data)}
 	f.mu.Lock()
 	f.tries, f.at = append(f.tries, b), append(f.at, time.Now())
 	f.mu.Unlock()

@@ -154,7 +154,7 @@ func testReload(
 	_, stop = serve(addr, one.server(t))
 	defer stop()
 	for i := 0; ; i++ {
-		_, err := c.Send(context.Background(), metrics("3"))
+		_, err := c.Send(context.Background(), requestOf(metrics("3")))
 		if err == nil {
 			return
 		}

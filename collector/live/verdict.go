@@ -58,7 +58,7 @@ func (p *pool) reported(w *otlp.Buckets) diagnose.Figures {
 	}
 	f := diagnose.Figures{
 		At:    time.Unix(0, p.newest()),
-		Limit: sums[limitRole], Pending: sums[pendingRole],
+		Limit: sums[limitRole], Pending: sums[pendingRole], UseAge: sums[oldestUseRole],
 		Served: sums[acquiredRole], Refused: sums[notServedRole],
 		WaitTime: sums[waitRole], Ended: sums[okRole] + orNone(sums[failedRole]), Failed: sums[failedRole],
 		NotMade: orNone(sums[notMadeRole]), UseTime: sums[useTimeRole], EndedTime: sums[useRole], Longest: longest,
@@ -157,6 +157,7 @@ func (m *machine) figures(at time.Time) diagnose.HostFigures {
 	sum(&f.MemoryStall, catalog.PressureStallTime, some, memory, catalog.PressureScopeKey.String("host"))
 	if app, ok := m.appContainer(); ok {
 		sum(&f.CPUs, catalog.CgroupCPULimit, app)
+		sum(&f.BusyTime, catalog.ContainerCPUTime, app)
 		sum(&f.Periods, catalog.CgroupCPUPeriods, app)
 		sum(&f.Throttled, catalog.CgroupCPUThrottledPeriods, app)
 		sum(&f.MemoryStall, catalog.PressureStallTime, some, memory, app)
@@ -168,6 +169,9 @@ func (m *machine) figures(at time.Time) diagnose.HostFigures {
 	writes := []attribute.KeyValue{catalog.ProbeNameKey.String("disk"), catalog.ProbePhaseKey.String("sync")}
 	if p, ok := total(m.view.now.of(catalog.ProbeDuration.Name), writes); ok {
 		f.Writes, f.WriteTime = float64(p.count), p.value
+	}
+	if p, ok := total(m.view.now.of(catalog.ProbeCPUStretch.Name), nil); ok {
+		f.Computes, f.Stretch = float64(p.count), p.value
 	}
 	return f
 }

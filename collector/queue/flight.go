@@ -10,15 +10,10 @@ import (
 // Flight is what is on its way to the upstream: batches of one lane, oldest first. It is used by
 // one goroutine.
 type Flight struct {
-	// Data has the batches, oldest first and without gaps: since protobuf merges what is
-	// concatenated, each stretch of them is a request. It is not to be changed, and the flight's
-	// until it ends.
-	Data []byte
-
 	q       *Queue
 	lane    *lane
-	entries []*entry // in Data
-	ends    []int    // where each ends in Data
+	entries []*entry
+	data    [][]byte // of entries
 	left    int      // batches that are not settled
 	ended   bool
 }
@@ -26,16 +21,21 @@ type Flight struct {
 // Len returns how many batches there are, at least one.
 func (f *Flight) Len() int { return len(f.entries) }
 
-// Range returns the batches from i up to j as one request, and its points.
-func (f *Flight) Range(i, j int) (data []byte, points int64) {
-	from := 0
-	if i > 0 {
-		from = f.ends[i-1]
-	}
+// Range returns the batches from i up to j, oldest first, and their points. Since protobuf merges
+// what is concatenated, they are one request. The caller must not change them.
+func (f *Flight) Range(i, j int) (data [][]byte, points int64) {
 	for _, e := range f.entries[i:j] {
 		points += e.points
 	}
-	return f.Data[from:f.ends[j-1]:f.ends[j-1]], points
+	return f.data[i:j:j], points
+}
+
+// Size returns the bytes of the batches from i up to j.
+func (f *Flight) Size(i, j int) (bytes int64) {
+	for _, b := range f.data[i:j] {
+		bytes += int64(len(b))
+	}
+	return bytes
 }
 
 // Old reports whether the flight is of the backlog: it was put before the upstream was last away.
@@ -141,7 +141,7 @@ func (l *lane) pickLocked(maxBytes int64) (entries []*entry) {
 	return entries
 }
 
-// load fills Data, reading what is not in memory. If ctx is done first the flight returns when the
+// load fills the flight, reading what is not in memory. If ctx is done first the flight returns when the
 // disk allows.
 func (f *Flight) load(ctx context.Context) error {
 	missing := f.pin()
@@ -208,31 +208,15 @@ func (f *Flight) read(missing []place) {
 	}
 }
 
-// fill puts the data of the entries that have some into Data, and forgets those that were found
-// damaged.
+// fill takes over the data of the entries that have some, and forgets those that were found damaged.
 func (f *Flight) fill() {
 	f.q.mu.Lock()
 	defer f.q.mu.Unlock()
 	f.entries = slices.DeleteFunc(f.entries, func(e *entry) bool { return e.state == done })
-	size := 0
-	for _, e := range f.entries {
-		size += len(e.data)
-	}
-	if len(f.entries) == 1 {
-		f.Data = f.entries[0].data // nothing to join
-	} else {
-		f.Data = make([]byte, 0, size)
-		for _, e := range f.entries {
-			f.Data = append(f.Data, e.data...)
-		}
-	}
-	begin := 0
-	for _, e := range f.entries {
-		end := begin + int(e.length)
-		f.ends = append(f.ends, end)
-		e.data = f.Data[begin:end:end] // once in memory is enough
+	f.data = make([][]byte, len(f.entries))
+	for i, e := range f.entries {
+		f.data[i] = e.data
 		e.releaseLocked()
-		begin = end
 	}
 	f.left = len(f.entries)
 	f.endLocked()

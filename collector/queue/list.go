@@ -1,7 +1,5 @@
 package queue
 
-import "math"
-
 // list is a list of batches, oldest first. Those in the middle are parked: they are safe on disk,
 // and an entry of its own for each would take more memory than the queue's limit lets on to where
 // batches are small.
@@ -15,14 +13,10 @@ type list struct {
 type block struct {
 	lane    *lane
 	seg     *segment
-	order   int64 // of the first
 	time    int64 // of the first, and so about that of all
 	old     bool
-	records []parked
+	records deltas // offset, length, points and order of each
 }
-
-// parked is what is remembered of a batch in a block.
-type parked struct{ offset, length, points, order uint32 } // order is relative to the block's
 
 const (
 	mostYoung   = 512 // entries, above which the older half of young is parked
@@ -72,9 +66,7 @@ func (l *list) fill() {
 		b := l.parked[0]
 		l.parked[0] = block{}
 		l.parked = l.parked[1:]
-		for _, r := range b.records {
-			l.link(b.entry(r))
-		}
+		b.records.each(4, func(r []int64) { l.link(b.entry(r)) })
 	case len(l.young) > 0:
 		for _, e := range l.young {
 			l.link(e)
@@ -93,20 +85,20 @@ func (l *list) link(e *entry) {
 	l.last = e
 }
 
-// entry returns the entry that r was.
-func (b *block) entry(r parked) *entry {
+// entry returns the entry that r is a record of.
+func (b *block) entry(r []int64) *entry {
 	return &entry{
 		lane:     b.lane,
-		order:    b.order + int64(r.order),
-		points:   int64(r.points),
+		order:    r[3],
+		points:   r[2],
 		time:     b.time,
-		length:   r.length,
+		length:   uint32(r[1]), //nolint:gosec // as it was parked
 		state:    queued,
 		accepted: true,
 		old:      b.old,
 		synced:   true,
 		seg:      b.seg,
-		offset:   int64(r.offset),
+		offset:   r[0],
 	}
 }
 
@@ -133,25 +125,23 @@ func (l *list) park(let func(*entry)) {
 }
 
 func (e *entry) mayPark() bool {
-	return e.accepted && e.synced && e.seg != nil && !e.picked && e.offset <= math.MaxUint32 &&
-		e.points <= math.MaxUint32
+	return e.accepted && e.synced && e.seg != nil && !e.picked
 }
 
 func (l *list) parkOne(e *entry) {
 	n := len(l.parked)
 	if n == 0 || !l.parked[n-1].takes(e) {
-		l.parked = append(l.parked, block{lane: e.lane, seg: e.seg, order: e.order, time: e.time, old: e.old})
+		if n > 0 {
+			l.parked[n-1].records.clip()
+		}
+		l.parked = append(l.parked, block{lane: e.lane, seg: e.seg, time: e.time, old: e.old})
 		n++
 	}
-	b := &l.parked[n-1]
-	b.records = append(
-		b.records,
-		parked{uint32(e.offset), e.length, uint32(e.points), uint32(e.order - b.order)},
-	) //nolint:gosec // all are in range
+	l.parked[n-1].records.append(e.offset, int64(e.length), e.points, e.order)
 }
 
 func (b *block) takes(e *entry) bool {
-	return b.seg == e.seg && b.old == e.old && len(b.records) < mostInBlock && e.order-b.order <= math.MaxUint32
+	return b.seg == e.seg && b.old == e.old && b.records.n < mostInBlock
 }
 
 // each calls f for each entry; those that are parked become entries first, if they are asked for.

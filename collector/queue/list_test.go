@@ -15,7 +15,7 @@ func parkedIn(q *Queue) (without, with int) {
 	defer q.mu.Unlock()
 	l := &q.lanes[Metrics-1].waiting
 	for _, b := range l.parked {
-		without += len(b.records)
+		without += b.records.n
 	}
 	l.each(false, func(*entry) { with++ })
 	return without, with

@@ -65,7 +65,7 @@ func batch(n, size int) otlp.Batch {
 func batchesOf(f *Flight) (batches []otlp.Batch) {
 	for i := range f.Len() {
 		data, points := f.Range(i, i+1)
-		batches = append(batches, otlp.Batch{Signal: f.lane.id.Signal(), Points: points, Data: data})
+		batches = append(batches, otlp.Batch{Signal: f.lane.id.Signal(), Points: points, Data: data[0]})
 	}
 	return batches
 }

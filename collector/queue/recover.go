@@ -40,32 +40,12 @@ func (d *disk) open() error {
 type found struct {
 	segments  []*segment
 	stretches []stretch // records in ascending order
-	late      []stretch // of one record each: copies, and what was written after younger ones
+	late      []located // copies, and what was written after younger ones
 	damaged   []mark    // that bury the damaged, so that they are counted once
 	number    uint64    // the highest of a segment
 	seq       uint64    // the highest of a record
 	buffer    []byte
 }
-
-// stretch is a row of records in one segment. There may be a million of them: so they are small
-// until they are parked.
-type stretch struct {
-	seg     *segment
-	records []trace
-}
-
-// trace is what is remembered of a record until all are read.
-type trace struct {
-	seq            uint64
-	time, points   int64
-	offset, length uint32
-	lane           Lane
-	state          state
-	intact         bool
-}
-
-// mostInStretch is how many records it has.
-const mostInStretch = 1024
 
 // read reads all segments. What it returns has open files even if it fails.
 func (d *disk) read() (*found, error) {
@@ -161,39 +141,41 @@ func (all *found) add(f finding, s *segment, offset int) {
 		intact: f.intact,
 	}
 	if len(all.stretches) > 0 && f.seq <= all.seq {
-		all.late = append(all.late, stretch{s, []trace{t}})
+		all.late = append(all.late, located{t, s})
 		return
 	}
 	all.seq = f.seq
 	n := len(all.stretches)
-	if n == 0 || all.stretches[n-1].seg != s || len(all.stretches[n-1].records) == mostInStretch {
+	if n == 0 || all.stretches[n-1].seg != s || all.stretches[n-1].len() == mostInStretch {
+		if n > 0 {
+			all.stretches[n-1].packed.clip()
+		}
 		all.stretches = append(all.stretches, stretch{seg: s})
 		n++
 	}
-	all.stretches[n-1].records = append(all.stretches[n-1].records, t)
+	all.stretches[n-1].append(t)
 }
 
 // fold makes one of the copies of each batch: of those that are intact the first, in the state that
 // the latest says.
 func (all *found) fold() {
-	slices.SortStableFunc(all.late, func(a, b stretch) int { return cmp.Compare(a.records[0].seq, b.records[0].seq) })
+	slices.SortStableFunc(all.late, func(a, b located) int { return cmp.Compare(a.seq, b.seq) })
 	kept := all.late[:0]
 	for _, c := range all.late {
-		t := &c.records[0]
-		before := all.find(t.seq)
-		if n := len(kept); before == nil && n > 0 && kept[n-1].records[0].seq == t.seq {
-			before = &kept[n-1].records[0]
+		before := all.find(c.seq)
+		if n := len(kept); before == nil && n > 0 && kept[n-1].seq == c.seq {
+			before = &kept[n-1].trace
 		}
 		if before == nil {
 			kept = append(kept, c)
 			continue
 		}
-		state := later(before.state, t.state)
-		if before.intact || !t.intact {
+		state := later(before.state, c.state)
+		if before.intact || !c.intact {
 			before.state = state
 			continue
 		}
-		before.state, t.state = done, state // which is why the first does not count any more
+		before.state, c.state = done, state // which is why the first does not count any more
 		kept = append(kept, c)
 	}
 	all.late = kept
@@ -204,7 +186,7 @@ func (all *found) find(seq uint64) *trace {
 	i, ok := slices.BinarySearchFunc(
 		all.stretches,
 		seq,
-		func(c stretch, seq uint64) int { return cmp.Compare(c.records[0].seq, seq) },
+		func(s stretch, seq uint64) int { return cmp.Compare(s.first, seq) },
 	)
 	if !ok {
 		i--
@@ -212,28 +194,24 @@ func (all *found) find(seq uint64) *trace {
 	if i < 0 {
 		return nil
 	}
-	records := all.stretches[i].records
-	j, ok := slices.BinarySearchFunc(records, seq, func(t trace, seq uint64) int { return cmp.Compare(t.seq, seq) })
-	if !ok {
-		return nil
-	}
-	return &records[j]
+	return all.stretches[i].find(seq)
 }
 
 // each calls f for each batch, oldest first, and forgets it.
 func (all *found) each(f func(*segment, trace)) {
 	late := all.late
-	for i, c := range all.stretches {
-		for _, t := range c.records {
-			for ; len(late) > 0 && late[0].records[0].seq <= t.seq; late = late[1:] {
-				f(late[0].seg, late[0].records[0])
+	for i := range all.stretches {
+		s := &all.stretches[i]
+		s.each(func(t trace) {
+			for ; len(late) > 0 && late[0].seq <= t.seq; late = late[1:] {
+				f(late[0].seg, late[0].trace)
 			}
-			f(c.seg, t)
-		}
-		all.stretches[i] = stretch{}
+			f(s.seg, t)
+		})
+		*s = stretch{}
 	}
 	for _, c := range late {
-		f(c.seg, c.records[0])
+		f(c.seg, c.trace)
 	}
 }
 
@@ -253,8 +231,8 @@ func later(a, b state) state {
 // adoptLocked puts what was found before everything in the queue.
 func (d *disk) adoptLocked(all *found) {
 	all.fold()
-	for _, c := range all.stretches {
-		d.q.first -= int64(len(c.records))
+	for i := range all.stretches {
+		d.q.first -= int64(all.stretches[i].len())
 	}
 	d.q.first -= int64(len(all.late))
 	recovered := make(map[*list]*list)

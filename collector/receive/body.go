@@ -17,6 +17,7 @@ import (
 type body struct {
 	data     []byte          // in HTTP
 	parts    mem.BufferSlice // in gRPC
+	joined   mem.Buffer      // whose content data is, or nil
 	encoding string          // of data
 	json     bool
 	arrival  *arrival
@@ -27,7 +28,10 @@ func (r *body) len() int { return len(r.data) + r.parts.Len() }
 // release says that nothing of r is needed any more.
 func (r *body) release() {
 	r.parts.Free()
-	r.data, r.parts = nil, nil
+	if r.joined != nil {
+		r.joined.Free()
+	}
+	r.data, r.parts, r.joined = nil, nil, nil
 	r.arrival.release()
 }
 
@@ -44,13 +48,24 @@ func (r *body) share(all int) int64 {
 	return int64(min(r.len(), all))
 }
 
+// mostPooled is the largest request, in bytes, whose pieces are joined in memory that is used again.
+// Above it the pool's buffers are much larger than what they hold.
+const mostPooled = 32 << 10
+
 // join makes one piece of what gRPC received in several.
 func (r *body) join() {
-	if r.parts != nil {
-		r.encoding, r.data = compress.Packed(r.parts.Materialize())
-		r.parts.Free()
-		r.parts = nil
+	if r.parts == nil {
+		return
 	}
+	if r.parts.Len() <= mostPooled {
+		r.joined = r.parts.MaterializeToBuffer(mem.DefaultBufferPool())
+		r.data = r.joined.ReadOnlyData()
+	} else {
+		r.data = r.parts.Materialize()
+	}
+	r.encoding, r.data = compress.Packed(r.data)
+	r.parts.Free()
+	r.parts = nil
 }
 
 // take hands a whole request on.

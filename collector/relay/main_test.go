@@ -52,9 +52,9 @@ func (b *bench) config(addr string) Config {
 		GRPC: "127.0.0.1:0", HTTP: "127.0.0.1:0",
 		Add:   attribute.NewSet(attribute.String("k8s.pod.name", "web-7"), attribute.String("host.name", "node-1")),
 		Queue: queue.Config{Limit: 1 << 20},
-		Dial: func(otlp.Signal) (export.Client, time.Duration, error) {
+		Dial: func(otlp.Signal) (export.Lane, error) {
 			client, err := export.Dial(export.Config{Protocol: export.GRPC, URL: "http://" + addr})
-			return client, 10 * time.Second, err
+			return export.Lane{Client: client, Timeout: 10 * time.Second}, err
 		},
 		Meter: metric.NewMeterProvider(metric.WithReader(b.reader)).Meter("relay"),
 		Log:   slog.New(slog.NewTextHandler(b.log, nil)),

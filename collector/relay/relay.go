@@ -35,9 +35,9 @@ type Config struct {
 	Queue queue.Config  // its Log and Lanes are the relay's to set
 	Live  bool          // metrics that are fresh leave before the backlog
 
-	// Dial returns a client for the lane of a signal, or nil if the signal has no endpoint. It is
-	// called once for each lane.
-	Dial   func(otlp.Signal) (export.Client, time.Duration, error)
+	// Dial returns the client, upstream and time-out of a lane for a signal; no client if the signal
+	// has no endpoint. It is called once for each lane.
+	Dial   func(otlp.Signal) (export.Lane, error)
 	Policy export.Policy // how patient it is
 
 	// Tap is shown each request of metrics that was accepted; nil: nobody is. It must not keep or
@@ -125,18 +125,18 @@ func Start(ctx context.Context, cfg Config) (_ *Relay, err error) {
 // dial makes the lanes, and says to the queue which they are.
 func (r *Relay) dial(cfg *Config) (lanes []export.Lane, err error) {
 	for _, id := range queue.Lanes() {
-		client, timeout, err := cfg.Dial(id.Signal())
+		lane, err := cfg.Dial(id.Signal())
 		if err != nil {
 			return nil, errors.Join(err, hangUp(lanes))
 		}
-		lane := export.Lane{ID: id, Client: client, Timeout: timeout, InFlight: inFlight, Gather: gatherTime}
+		lane.ID, lane.InFlight, lane.Gather = id, inFlight, gatherTime
 		if id.Signal() == otlp.Metrics && !cfg.Live {
 			lane.InFlight = 1
 		}
 		if id == queue.Own {
 			lane.InFlight, lane.Gather = 1, 0
 		}
-		if client == nil {
+		if lane.Client == nil {
 			lane.Client, lane.InFlight, lane.Timeout = export.Nowhere(), 1, time.Second
 		} else {
 			r.signals[id.Signal()] = true

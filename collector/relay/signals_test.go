@@ -29,7 +29,7 @@ type sink struct {
 	taken map[otlp.Signal]int64
 }
 
-func (s *sink) Send(_ context.Context, b otlp.Batch) (export.Result, error) {
+func (s *sink) Send(_ context.Context, b export.Request) (export.Result, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.taken[b.Signal] += b.Points
@@ -46,11 +46,11 @@ func TestSignalWithoutEndpointIsRefused(t *testing.T) {
 		Queue: queue.Config{Limit: 1 << 20},
 		Meter: noop.Meter{},
 		Log:   slog.New(slog.DiscardHandler),
-		Dial: func(signal otlp.Signal) (export.Client, time.Duration, error) {
+		Dial: func(signal otlp.Signal) (export.Lane, error) {
 			if signal == otlp.Metrics {
-				return upstream, time.Second, nil
+				return export.Lane{Client: upstream, Timeout: time.Second}, nil
 			}
-			return nil, 0, nil
+			return export.Lane{}, nil
 		},
 	})
 	if err != nil {

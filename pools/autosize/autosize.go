@@ -36,8 +36,8 @@ type Config struct {
 	// should be several uses in each.
 	Interval time.Duration
 
-	// Machine says what is known of the machine since its last call; nil looks at the CPU quota of
-	// the process.
+	// Machine says what is known of the machine since its last call; nil is what the process knows
+	// of itself: its CPU quota and time, its threads and goroutines, and its locks.
 	Machine func() diagnose.Machine
 
 	// Logger gets a line for each change, or each that would be made, with the reason; nil is
@@ -58,7 +58,7 @@ func (c *Config) check() error {
 		c.Interval = time.Second
 	}
 	if c.Machine == nil {
-		c.Machine = process.machine
+		c.Machine = process.look
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()

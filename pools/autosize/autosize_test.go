@@ -31,6 +31,9 @@ func newRig(t *testing.T, size int64, cfg autosize.Config) *rig {
 	}
 	t.Cleanup(s.Close)
 	r := &rig{t: t, pool: s}
+	if cfg.Machine == nil { // the time of a bubble is not that of its CPUs
+		cfg.Machine = diagnose.UnknownMachine
+	}
 	cfg.Name, cfg.Logger = "orders", slog.New(slog.NewTextHandler(&r.log, nil))
 	resizer, err := autosize.Start(s, cfg)
 	if err != nil {
@@ -200,7 +203,7 @@ func TestWorkers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := autosize.Start(p, autosize.Config{Min: 1, Max: 50, Apply: true})
+		r, err := autosize.Start(p, autosize.Config{Min: 1, Max: 50, Apply: true, Machine: diagnose.UnknownMachine})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,6 +14,6 @@ func Look(pool *pools.Semaphore) func() {
 	return func() {
 		now = now.Add(time.Second)
 		stats := pool.Stats()
-		s.next(diagnose.FiguresOf(&stats, now), process.machine())
+		s.next(diagnose.FiguresOf(&stats, now), process.look())
 	}
 }

@@ -1,0 +1,71 @@
+package collector
+
+import (
+	"context"
+	"log/slog"
+	"math"
+	"strings"
+	"testing"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/poolgauge/poolgauge/internal/catalog"
+)
+
+// invalid is a source of values that are impossible, one that panics, and a 0 that is valid.
+type invalid struct{}
+
+func (invalid) Collect(_ context.Context, s *Sample) {
+	a := With(&Birth{})
+	s.Float(catalog.SystemCPUTime, math.NaN(), a)
+	s.Float(catalog.SystemCPUTime, math.Inf(1), a)
+	s.Float(catalog.SystemCPUTime, -1, a)
+	s.Int(catalog.SystemMemoryLimit, -1, a)
+	s.Try(func() error { panic("index out of range") })
+	s.Int(catalog.SystemCPULogicalCount, 0, a)
+}
+
+// What a source says of itself is checked too: an impossible value fails, and only that value.
+func TestImpossibleValuesFail(t *testing.T) {
+	var log strings.Builder
+	p := NewProducer(slog.New(slog.NewTextHandler(&log, nil)), metricdata.CumulativeTemporality,
+		Named{Name: "invalid", Source: invalid{}})
+	scopes, err := p.Produce(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int64{}
+	for _, m := range scopes[0].Metrics {
+		got[m.Name] = -1 // not a sum of integers
+		if sum, ok := m.Data.(metricdata.Sum[int64]); ok {
+			got[m.Name] = sum.DataPoints[0].Value
+		}
+		if gauge, ok := m.Data.(metricdata.Gauge[int64]); ok {
+			got[m.Name] = gauge.DataPoints[0].Value
+		}
+	}
+	want := map[string]int64{
+		catalog.SystemCPULogicalCount.Name: 0, catalog.SourceErrors.Name: 5, catalog.SourceSuccess.Name: 0,
+		catalog.SourceDuration.Name: -1,
+	}
+	for name, v := range want {
+		if n, ok := got[name]; !ok || n != v {
+			t.Errorf("%s: got %d, %v; want %d", name, n, ok, v)
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("got the metrics %v, want only those of %v", got, want)
+	}
+	if lines := strings.Count(log.String(), "\n"); lines != 5 {
+		t.Errorf("%d lines in the log, want one for each error:\n%s", lines, log.String())
+	}
+}
+
+// A name that is not UTF-8 must not cost the export that it is part of.
+func TestAttributesAreUTF8(t *testing.T) {
+	got := With(&Birth{}, attribute.String("name", "a\xffb"), attribute.Int("n", 1)).set
+	if name, _ := got.Value("name"); name.AsString() != "a\uFFFDb" {
+		t.Errorf("got %q", name.AsString())
+	}
+}

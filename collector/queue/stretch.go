@@ -1,0 +1,83 @@
+package queue
+
+import (
+	"cmp"
+	"slices"
+)
+
+// trace is what is remembered of a record until all are read.
+type trace struct {
+	seq            uint64
+	time, points   int64
+	offset, length uint32
+	lane           Lane
+	state          state
+	intact         bool
+}
+
+// located is a trace and where it was found.
+type located struct {
+	trace
+
+	seg *segment
+}
+
+// stretch is a row of records in one segment, in ascending order. There may be a million records in
+// all: so they are packed.
+type stretch struct {
+	seg    *segment
+	first  uint64 // sequence number
+	packed deltas
+	open   []trace // instead of packed, once a record was looked for
+}
+
+// mostInStretch is how many records it has.
+const mostInStretch = 1024
+
+func (s *stretch) append(t trace) {
+	if s.packed.n == 0 {
+		s.first = t.seq
+	}
+	flags := int64(t.lane)<<9 | int64(t.state)<<1
+	if t.intact {
+		flags |= 1
+	}
+	//nolint:gosec // there are less than 1<<63 records
+	s.packed.append(int64(t.seq), t.time, t.points, int64(t.offset), int64(t.length), flags)
+}
+
+// each calls f for each record.
+func (s *stretch) each(f func(trace)) {
+	for _, t := range s.open {
+		f(t)
+	}
+	s.packed.each(6, func(v []int64) {
+		f(trace{
+			seq:    uint64(v[0]), //nolint:gosec // as they were appended
+			time:   v[1],
+			points: v[2],
+			offset: uint32(v[3]), //nolint:gosec // as above
+			length: uint32(v[4]), //nolint:gosec // as above
+			lane:   Lane(v[5] >> 9),
+			state:  state(v[5] >> 1 & 0xff),
+			intact: v[5]&1 == 1,
+		})
+	})
+}
+
+// find returns the record of a sequence number, which may be changed; nil if there is none.
+func (s *stretch) find(seq uint64) *trace {
+	if s.open == nil {
+		var all []trace
+		s.each(func(t trace) { all = append(all, t) })
+		s.open, s.packed = all, deltas{}
+	}
+	i, ok := slices.BinarySearchFunc(s.open, seq, func(t trace, seq uint64) int { return cmp.Compare(t.seq, seq) })
+	if !ok {
+		return nil
+	}
+	return &s.open[i]
+}
+
+// len returns how many records there are.
+func (s *stretch) len() int { return s.packed.n + len(s.open) }

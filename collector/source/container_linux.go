@@ -1,0 +1,144 @@
+package source
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/poolgauge/poolgauge/collector"
+	"github.com/poolgauge/poolgauge/collector/cgroup"
+	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/internal/kernfile"
+)
+
+// containerSource reports the control groups of the pod's containers, and of every visible
+// ancestor.
+type containerSource struct {
+	pod    *Pod
+	seen   uint64
+	reader kernfile.Reader
+	disks  disks
+	io     []cgroup.DiskIO
+}
+
+// Collect implements [collector.Source].
+func (c *containerSource) Collect(_ context.Context, s *collector.Sample) {
+	c.pod.scan(&c.seen)
+	for _, err := range c.pod.containers.errs {
+		s.Fail(err)
+	}
+	for _, g := range c.pod.containers.killed {
+		memoryEventsOf(s, g)
+	}
+	// First all are read: what a container has left depends on those above it.
+	for _, g := range c.pod.containers.list {
+		g.memory = g.Memory(&c.reader, s.Fail)
+	}
+	for _, g := range c.pod.containers.list {
+		c.cpu(s, g)
+		c.memory(s, g)
+		c.rest(s, g)
+	}
+}
+
+func (c *containerSource) cpu(s *collector.Sample, g *group) {
+	figures, a := g.CPU(&c.reader, s.Fail), &g.figures
+	time := catalog.CgroupCPUTime
+	if g.container {
+		time = catalog.ContainerCPUTime
+	}
+	seconds(s, time, figures.User, a.user)
+	seconds(s, time, figures.System, a.system)
+	if limit, ok := figures.Limit.Get(); ok {
+		s.Float(catalog.CgroupCPULimit, limit, a.base)
+	}
+	number(s, catalog.CgroupCPUPeriods, figures.Periods, a.base)
+	number(s, catalog.CgroupCPUThrottledPeriods, figures.ThrottledPeriods, a.base)
+	seconds(s, catalog.CgroupCPUThrottledTime, figures.ThrottledTime, a.base)
+}
+
+func (c *containerSource) memory(s *collector.Sample, g *group) {
+	figures, a := &g.memory, &g.figures
+	if g.container {
+		containerMemory(s, g)
+	} else {
+		number(s, catalog.CgroupMemoryUsage, figures.Usage, a.base)
+		number(s, catalog.CgroupMemoryWorkingSet, figures.WorkingSet, a.base)
+	}
+	number(s, catalog.CgroupMemoryLimit, figures.Limit, a.base)
+	number(s, catalog.CgroupMemorySwap, figures.Swap, a.base)
+	memoryEventsOf(s, g)
+}
+
+// rest are the processes and, of a container, what it read from disks and wrote to them.
+func (c *containerSource) rest(s *collector.Sample, g *group) {
+	processes := g.Processes(&c.reader, s.Fail)
+	number(s, catalog.CgroupProcessCount, processes.Count, g.figures.base)
+	number(s, catalog.CgroupProcessLimit, processes.Limit, g.figures.base)
+	if !g.container {
+		return
+	}
+	c.io = g.IO(&c.reader, c.io[:0], s.Fail)
+	for _, one := range c.io {
+		a := g.disk(one.Device, &c.disks)
+		s.Int(catalog.ContainerDiskIO, one.Read, a.read)
+		s.Int(catalog.ContainerDiskIO, one.Write, a.write)
+	}
+}
+
+func memoryEventsOf(s *collector.Sample, g *group) {
+	e := &g.memory.Events
+	for i, count := range [...]kernfile.Optional[int64]{e.Low, e.High, e.Max, e.OOM, e.OOMKill, e.OOMGroupKill} {
+		number(s, catalog.CgroupMemoryEvents, count, g.figures.events[i])
+	}
+}
+
+func containerMemory(s *collector.Sample, g *group) {
+	figures, a := &g.memory, &g.figures
+	number(s, catalog.ContainerMemoryUsage, figures.Usage, a.base)
+	number(s, catalog.ContainerMemoryWorkingSet, figures.WorkingSet, a.base)
+	number(s, catalog.ContainerMemoryRSS, figures.RSS, a.base)
+	number(s, catalog.ContainerMemoryAvailable, g.available(), a.base)
+	number(s, catalog.ContainerPagingFaults, figures.MajorFaults, a.major)
+	if figures.Faults.Defined && figures.MajorFaults.Defined {
+		s.Int(catalog.ContainerPagingFaults, max(0, figures.Faults.Value-figures.MajorFaults.Value), a.minor)
+	}
+}
+
+// containerAttributes are the attribute sets of a group's points.
+type containerAttributes struct {
+	base, user, system, minor, major *collector.Attributes
+	events                           [6]*collector.Attributes
+}
+
+var memoryEvents = [6]string{"low", "high", "max", "oom", "oom_kill", "oom_group_kill"}
+
+func newContainerAttributes(birth *collector.Birth, base []attribute.KeyValue) containerAttributes {
+	a := containerAttributes{
+		base:   collector.With(birth, base...),
+		user:   with(birth, base, semconv.CPUModeUser),
+		system: with(birth, base, semconv.CPUModeSystem),
+		minor:  with(birth, base, semconv.SystemPagingFaultTypeMinor),
+		major:  with(birth, base, semconv.SystemPagingFaultTypeMajor),
+	}
+	for i, event := range memoryEvents {
+		a.events[i] = with(birth, base, catalog.CgroupEventKey.String(event))
+	}
+	return a
+}
+
+// seconds and number observe a value if it is defined.
+
+func seconds(s *collector.Sample, m *catalog.Metric, v kernfile.Optional[time.Duration], a *collector.Attributes) {
+	if v.Defined {
+		s.Float(m, v.Value.Seconds(), a)
+	}
+}
+
+func number(s *collector.Sample, m *catalog.Metric, v kernfile.Optional[int64], a *collector.Attributes) {
+	if v.Defined {
+		s.Int(m, v.Value, a)
+	}
+}

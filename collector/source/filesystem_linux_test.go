@@ -1,0 +1,167 @@
+package source
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/poolgauge/poolgauge/collector"
+	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/internal/fixture"
+)
+
+// mounted returns a host with mounts at these points, each of a file system of its own, and what is
+// asked about how full they are.
+func mounted(t *testing.T, statfs func(string, *syscall.Statfs_t) error, points ...string) *sampler {
+	t.Helper()
+	dir := t.TempDir()
+	fixture.Write(t, dir, "proc/self -> 200", "")
+	fixture.Write(t, dir, "proc/200/cgroup", "0::/\n")
+	mountinfo := ""
+	for i, point := range points {
+		mountinfo += fmt.Sprintf("%d 1 0:%d / %s rw - nfs4 server:%s rw\n", 30+i, 30+i, point, point)
+	}
+	fixture.Write(t, dir, "proc/200/mountinfo", mountinfo)
+	pod, err := NewPod(PodConfig{ProcRoot: filepath.Join(dir, "proc")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pod.Close)
+	pod.statfs = statfs
+	return newSampler(t, dir, collector.Named{Name: "filesystem", Source: newFileSystemSource(pod)})
+}
+
+// limits returns the size of each file system in blocks, by mount point.
+func limits(points map[string]float64) map[string]float64 {
+	sizes := map[string]float64{}
+	for series, v := range points {
+		if _, rest, ok := strings.Cut(
+			series,
+			"mountpoint=",
+		); ok &&
+			strings.HasPrefix(series, catalog.SystemFilesystemLimit.Name+"{") {
+			point, _, _ := strings.Cut(rest, ",")
+			sizes[point] = v
+		}
+	}
+	return sizes
+}
+
+// A file system that does not answer delays a collection once, by a bound, and is not asked again
+// before it answers. The others are not concerned.
+func TestFileSystemThatDoesNotAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		var asked atomic.Int64
+		s := mounted(t, func(path string, to *syscall.Statfs_t) error {
+			to.Frsize, to.Blocks = 1, 7
+			if path == "/dead" {
+				to.Blocks = uint64(asked.Add(1))
+				<-hang
+			}
+			return nil
+		}, "/alive", "/dead")
+		for i, c := range []struct {
+			name         string
+			release      bool
+			after        time.Duration
+			alive, dead  float64
+			takes        time.Duration
+			asked, fails int64
+		}{
+			{name: "asked", alive: 7, takes: answerWithin, asked: 1},
+			{name: "too early to ask again", after: time.Second, alive: 7, asked: 1},
+			{name: "still silent", after: 9 * time.Second, alive: 7, asked: 1, fails: 1},
+			{name: "and again", after: 9 * time.Second, alive: 7, asked: 1, fails: 2},
+			{name: "answered late", release: true, after: 9 * time.Second, alive: 7, dead: 1, asked: 1, fails: 2},
+			{name: "asked anew", after: 9 * time.Second, alive: 7, dead: 2, asked: 2, fails: 2},
+		} {
+			if c.release {
+				close(hang)
+			}
+			time.Sleep(c.after) // in the bubble, where it takes no time
+			synctest.Wait()
+			begin := time.Now()
+			got := limits(s.collect())
+			if took := time.Since(begin); took != c.takes {
+				t.Errorf("%d %s: took %v, want %v", i, c.name, took, c.takes)
+			}
+			if got["/alive"] != c.alive || got["/dead"] != c.dead {
+				t.Errorf("%d %s: sizes %v, want %v and %v", i, c.name, got, c.alive, c.dead)
+			}
+			if n, fails := asked.Load(), s.failures; n != c.asked || fails != c.fails {
+				t.Errorf("%d %s: asked %d times with %d errors, want %d with %d", i, c.name, n, fails, c.asked, c.fails)
+			}
+		}
+		if n := strings.Count(s.log.String(), "does not answer"); n != 1 {
+			t.Errorf("said %d times:\n%s", n, s.log.String())
+		}
+	})
+}
+
+// However many do not answer, the threads that wait for them are bounded, and nothing waits for a
+// reader of its answer.
+func TestFileSystemsThatDoNotAnswerAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		var asked atomic.Int64
+		var points []string
+		for i := range maxUnanswered + 5 {
+			points = append(points, fmt.Sprintf("/dead%d", i))
+		}
+		s := mounted(t, func(string, *syscall.Statfs_t) error {
+			asked.Add(1)
+			<-hang
+			return syscall.EIO
+		}, points...)
+		for range 3 {
+			s.collect()
+			time.Sleep(time.Minute)
+		}
+		if n := asked.Load(); n != maxUnanswered {
+			t.Errorf("%d were asked, want %d", n, maxUnanswered)
+		}
+		close(hang)
+		synctest.Wait() // the goroutines end: the bubble would not, if one did not
+	})
+}
+
+// A user may be kept out of a file system, and that is no failure; one that has failed is.
+func TestFileSystemErrors(t *testing.T) {
+	s := mounted(t, func(path string, _ *syscall.Statfs_t) error {
+		return map[string]error{"/closed": syscall.EACCES, "/unmounted": syscall.ENOENT, "/dead": syscall.ESTALE, "/fuse": syscall.ENOTCONN}[path]
+	}, "/closed", "/unmounted", "/dead", "/fuse")
+	if got := s.collect(); len(got) != 0 {
+		t.Errorf("points %v, want none", got)
+	}
+	if n := s.failures; n != 2 {
+		t.Errorf("%d errors, want those of two that failed:\n%s", n, s.log.String())
+	}
+	if log := s.log.String(); !strings.Contains(log, `note="the file system at \"/closed\" may not be looked at"`) {
+		t.Errorf("got %s", log)
+	}
+}
+
+// What the kernel says of the directory of this test is what is reported.
+func TestFileSystemOfThisMachine(t *testing.T) {
+	pod, err := NewPod(PodConfig{})
+	if err != nil {
+		t.Skip(err)
+	}
+	defer pod.Close()
+	s := newSampler(t, "", collector.Named{Name: "filesystem", Source: newFileSystemSource(pod)})
+	for point, size := range limits(s.collect()) {
+		var want syscall.Statfs_t
+		if err := syscall.Statfs(point, &want); err != nil {
+			continue // of a container beside this one, or unmounted
+		}
+		if got := uint64(size) / uint64(want.Frsize); got != want.Blocks {
+			t.Errorf("%s: %d blocks, want %d", point, got, want.Blocks)
+		}
+	}
+}

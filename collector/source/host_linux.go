@@ -1,0 +1,212 @@
+package source
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/poolgauge/poolgauge/collector"
+	"github.com/poolgauge/poolgauge/collector/proc"
+	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/internal/kernfile"
+)
+
+// Host reads CPU and memory of the host from /proc, or from where HOST_PROC says that the host's is
+// mounted. The zero value is not usable: call [NewHost].
+type Host struct {
+	fs                             *proc.FS
+	reader                         kernfile.Reader
+	stat, loadavg, meminfo, vmstat kernfile.File
+	cpus                           cpuTimes
+	modes                          []cpuMode
+
+	self                                                *collector.Attributes
+	birth                                               *collector.Birth
+	memoryUsed, memoryFree, memoryCached, memoryBuffers *collector.Attributes
+	pagingUsed, pagingFree, pagingIn, pagingOut         *collector.Attributes
+	faultsMajor, faultsMinor                            *collector.Attributes
+}
+
+// cpuMode is one value of cpu.mode and the columns of /proc/stat that it sums up.
+type cpuMode struct {
+	attrs   *collector.Attributes
+	columns []int
+}
+
+// NewHost returns the host's source.
+func NewHost() *Host {
+	fs := proc.NewFS(os.Getenv("HOST_PROC"))
+	birth := &collector.Birth{}
+	h := &Host{
+		fs: fs, birth: birth, self: collector.With(birth),
+		stat: kernfile.NewFile(fs.Path("stat")), loadavg: kernfile.NewFile(fs.Path("loadavg")),
+		meminfo: kernfile.NewFile(fs.Path("meminfo")), vmstat: kernfile.NewFile(fs.Path("vmstat")),
+		modes: []cpuMode{
+			{collector.With(birth, semconv.CPUModeUser), []int{cpuUser}},
+			{collector.With(birth, semconv.CPUModeNice), []int{cpuNice}},
+			{collector.With(birth, semconv.CPUModeSystem), []int{cpuSystem}},
+			{collector.With(birth, semconv.CPUModeIdle), []int{cpuIdle}},
+			{collector.With(birth, semconv.CPUModeIOWait), []int{cpuIOWait}},
+			{collector.With(birth, semconv.CPUModeInterrupt), []int{cpuIRQ, cpuSoftIRQ}},
+			{collector.With(birth, semconv.CPUModeSteal), []int{cpuSteal}},
+		},
+		memoryUsed:    collector.With(birth, semconv.SystemMemoryStateUsed),
+		memoryFree:    collector.With(birth, semconv.SystemMemoryStateFree),
+		memoryCached:  collector.With(birth, semconv.SystemMemoryStateCached),
+		memoryBuffers: collector.With(birth, semconv.SystemMemoryStateBuffers),
+		pagingUsed:    collector.With(birth, semconv.SystemPagingStateUsed),
+		pagingFree:    collector.With(birth, semconv.SystemPagingStateFree),
+		pagingIn:      collector.With(birth, semconv.SystemPagingDirectionIn),
+		pagingOut:     collector.With(birth, semconv.SystemPagingDirectionOut),
+		faultsMajor:   collector.With(birth, semconv.SystemPagingFaultTypeMajor),
+		faultsMinor:   collector.With(birth, semconv.SystemPagingFaultTypeMinor),
+	}
+	h.vmstat.Pieces = true
+	return h
+}
+
+// booted returns when the host was booted.
+func booted(context.Context) time.Time { return proc.NewFS(os.Getenv("HOST_PROC")).Boot(time.Now()) }
+
+// Collect implements [collector.Source].
+func (h *Host) Collect(_ context.Context, s *collector.Sample) {
+	if h.birth.At.IsZero() {
+		h.birth.At = h.fs.Boot(time.Now())
+	}
+	for _, part := range []struct {
+		file *kernfile.File
+		read func([]byte, *collector.Sample) error
+	}{{&h.stat, h.cpu}, {&h.loadavg, h.load}, {&h.meminfo, h.memory}, {&h.vmstat, h.paging}} {
+		data, err := h.reader.ReadFile(part.file)
+		switch {
+		case err == nil:
+			s.Fail(part.read(data, s))
+		case !kernfile.Absent(err):
+			s.Fail(err)
+		}
+	}
+}
+
+func (h *Host) cpu(data []byte, s *collector.Sample) error {
+	up := time.Duration(0)
+	if boot, ok := proc.ParseBoot(data); ok {
+		up = max(0, time.Since(boot))
+	}
+	err := h.cpus.read(data, up, s.Fail)
+	if h.cpus.online > 0 {
+		s.Int(catalog.SystemCPULogicalCount, int64(h.cpus.online), h.self)
+	}
+	switch {
+	case errors.Is(err, errNotCounted):
+		s.Note(err.Error())
+		return nil
+	case err != nil:
+		return fmt.Errorf("%s: %w", h.stat.Path, err)
+	}
+	for _, mode := range h.modes {
+		seconds(s, catalog.SystemCPUTime, h.cpus.seconds(mode.columns...), mode.attrs)
+	}
+	return nil
+}
+
+// load reads "0.20 0.18 0.12 1/80 11206". A kernel has at least one thread; a sandbox that shows
+// none has no load average either.
+func (h *Host) load(data []byte, s *collector.Sample) error {
+	fields := bytes.Fields(data)
+	if len(fields) < 4 {
+		return fmt.Errorf("%s: %d words, want at least 4", h.loadavg.Path, len(fields))
+	}
+	if string(fields[3]) == "0/0" {
+		s.Note("the load average of no threads is not one: this sandbox has none")
+		return nil
+	}
+	for i, m := range []*catalog.Metric{catalog.SystemLoad1, catalog.SystemLoad5, catalog.SystemLoad15} {
+		v, err := strconv.ParseFloat(string(fields[i]), 64)
+		if err != nil {
+			return fmt.Errorf("%s: %q is not a number", h.loadavg.Path, fields[i])
+		}
+		s.Float(m, v, h.self)
+	}
+	return nil
+}
+
+// tooMuch is more memory or swap than a machine can have: what is above is a difference that went
+// below 0, as lxcfs shows.
+const tooMuch = 1 << 55
+
+// memory reports states that add up to the total.
+func (h *Host) memory(data []byte, s *collector.Sample) error {
+	var total, free, available, buffers, cached, slab, reclaimable, swap kernfile.Optional[int64]
+	kernfile.Table(data, s.Fail,
+		kernfile.Key{Name: "MemTotal:", To: &total}, kernfile.Key{Name: "MemFree:", To: &free},
+		kernfile.Key{Name: "MemAvailable:", To: &available}, kernfile.Key{Name: "Buffers:", To: &buffers},
+		kernfile.Key{Name: "Cached:", To: &cached}, kernfile.Key{Name: "Slab:", To: &slab},
+		kernfile.Key{Name: "SReclaimable:", To: &reclaimable}, kernfile.Key{Name: "SwapTotal:", To: &swap})
+	if total.Value == 0 || total.Value > tooMuch {
+		return fmt.Errorf("%s: no MemTotal that can be", h.meminfo.Path)
+	}
+	s.Int(catalog.SystemMemoryLimit, total.Value, h.self)
+	if available.Value <= total.Value {
+		number(s, catalog.SystemMemoryAvailable, available, h.self)
+	} else {
+		s.Fail(fmt.Errorf("%s: MemAvailable is more than MemTotal", h.meminfo.Path))
+	}
+	s.Fail(h.swap(data, s, swap.Value))
+	if !free.Defined || free.Value > total.Value {
+		return fmt.Errorf("%s: no MemFree that can be", h.meminfo.Path)
+	}
+	number(s, catalog.SystemMemoryUsage, free, h.memoryFree)
+	number(s, catalog.SystemMemoryUsage, buffers, h.memoryBuffers)
+	if !cached.Defined {
+		return nil // WSL 1: what is not free may be cache
+	}
+	rest := total.Value - free.Value - buffers.Value - cached.Value
+	// lxcfs shows a container its own memory and the slabs of the whole host: there slabs are more
+	// than they can be.
+	if r := reclaimable.Value; r <= rest && (!slab.Defined || r <= slab.Value) {
+		cached.Value += r
+		rest -= r
+	}
+	s.Int(catalog.SystemMemoryUsage, cached.Value, h.memoryCached)
+	s.Int(catalog.SystemMemoryUsage, rest, h.memoryUsed)
+	return nil
+}
+
+// swap reports swap space, if there is any. Without, lxcfs may show an amount of it free all the
+// same.
+func (h *Host) swap(data []byte, s *collector.Sample, total int64) error {
+	if total == 0 {
+		return nil
+	}
+	var free kernfile.Optional[int64]
+	kernfile.Table(data, s.Fail, kernfile.Key{Name: "SwapFree:", To: &free})
+	if !free.Defined || free.Value > total || total > tooMuch {
+		return fmt.Errorf("%s: no SwapTotal and SwapFree that can be", h.meminfo.Path)
+	}
+	s.Int(catalog.SystemPagingUsage, total-free.Value, h.pagingUsed)
+	s.Int(catalog.SystemPagingUsage, free.Value, h.pagingFree)
+	return nil
+}
+
+func (h *Host) paging(data []byte, s *collector.Sample) error {
+	var in, out, faults, major, kills kernfile.Optional[int64]
+	kernfile.Table(data, s.Fail,
+		kernfile.Key{Name: "pswpin", To: &in}, kernfile.Key{Name: "pswpout", To: &out},
+		kernfile.Key{Name: "pgfault", To: &faults}, kernfile.Key{Name: "pgmajfault", To: &major},
+		kernfile.Key{Name: "oom_kill", To: &kills})
+	number(s, catalog.SystemPagingOperations, in, h.pagingIn)
+	number(s, catalog.SystemPagingOperations, out, h.pagingOut)
+	number(s, catalog.SystemPagingFaults, major, h.faultsMajor)
+	number(s, catalog.HostOOMKills, kills, h.self)
+	if !faults.Defined || !major.Defined {
+		return fmt.Errorf("%s: no pgfault or no pgmajfault", h.vmstat.Path)
+	}
+	s.Int(catalog.SystemPagingFaults, faults.Value-major.Value, h.faultsMinor)
+	return nil
+}

@@ -1,0 +1,66 @@
+package source
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/poolgauge/poolgauge/collector"
+	"github.com/poolgauge/poolgauge/internal/fixture"
+)
+
+// TestOddHosts reads what odd machines show of themselves, reading after reading, and compares the
+// points of each and the log of all with the section "want". Each fixture is named by its fault.
+func TestOddHosts(t *testing.T) {
+	files, _ := filepath.Glob("testdata/odd/*.txt")
+	if len(files) < 20 {
+		t.Fatalf("only %d fixtures", len(files))
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			dir := fixture.Lay(t, file)
+			t.Setenv("HOST_PROC", filepath.Join(dir, "proc"))
+			s := newSampler(t, dir, collector.Named{Name: "host", Source: NewHost()})
+			got := ""
+			for i := 1; ; i++ {
+				reading := filepath.Join(dir, strconv.Itoa(i))
+				if _, err := os.Stat(reading); err != nil {
+					break
+				}
+				_ = os.Remove(filepath.Join(dir, "proc")) // the first time there is none
+				if err := os.Symlink(reading, filepath.Join(dir, "proc")); err != nil {
+					t.Fatal(err)
+				}
+				got += "reading " + strconv.Itoa(i) + "\n" + s.points(s.collect())
+			}
+			compare(t, file, dir, got+s.logged())
+			for line := range strings.Lines(s.log.String()) {
+				if strings.Count(s.log.String(), line) > 1 {
+					t.Errorf("said twice: %s", line)
+				}
+			}
+		})
+	}
+}
+
+// compare compares what was found with the section "want" of a fixture, or writes it there.
+func compare(t *testing.T, file, dir, got string) {
+	t.Helper()
+	if *update {
+		data, _ := os.ReadFile(file)
+		before, _, _ := strings.Cut(string(data), "-- want --\n")
+		if err := os.WriteFile(file, []byte(before+"-- want --\n"+got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(filepath.Join(dir, "want"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}

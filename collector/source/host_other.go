@@ -1,0 +1,158 @@
+//go:build !linux
+
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/shirou/gopsutil/v3/cpu"
+	"github.com/shirou/gopsutil/v3/host"
+	"github.com/shirou/gopsutil/v3/load"
+	"github.com/shirou/gopsutil/v3/mem"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/poolgauge/poolgauge/collector"
+	"github.com/poolgauge/poolgauge/internal/catalog"
+)
+
+// Host reads CPU and memory of the host with gopsutil. The zero value is not usable: call
+// [NewHost].
+type Host struct {
+	birth *collector.Birth
+	self  *collector.Attributes
+	modes []cpuMode
+
+	memoryUsed, memoryFree, pagingUsed, pagingFree *collector.Attributes
+}
+
+// cpuMode is one value of cpu.mode and where gopsutil keeps it.
+type cpuMode struct {
+	attrs   *collector.Attributes
+	seconds func(*cpu.TimesStat) float64
+}
+
+// NewHost returns the host's source.
+func NewHost() *Host {
+	birth := &collector.Birth{}
+	return &Host{
+		birth:      birth,
+		self:       collector.With(birth),
+		modes:      cpuModes(birth, runtime.GOOS),
+		memoryUsed: collector.With(birth, semconv.SystemMemoryStateUsed),
+		memoryFree: collector.With(birth, semconv.SystemMemoryStateFree),
+		pagingUsed: collector.With(birth, semconv.SystemPagingStateUsed),
+		pagingFree: collector.With(birth, semconv.SystemPagingStateFree),
+	}
+}
+
+// cpuModes lists the modes that the operating system accounts for; gopsutil leaves the others at 0,
+// which would be a lie.
+func cpuModes(birth *collector.Birth, goos string) []cpuMode {
+	modes := []cpuMode{
+		{collector.With(birth, semconv.CPUModeUser), func(t *cpu.TimesStat) float64 { return t.User }},
+		{collector.With(birth, semconv.CPUModeSystem), func(t *cpu.TimesStat) float64 { return t.System }},
+		{collector.With(birth, semconv.CPUModeIdle), func(t *cpu.TimesStat) float64 { return t.Idle }},
+	}
+	nice := cpuMode{collector.With(birth, semconv.CPUModeNice), func(t *cpu.TimesStat) float64 { return t.Nice }}
+	interrupt := cpuMode{
+		collector.With(birth, semconv.CPUModeInterrupt),
+		func(t *cpu.TimesStat) float64 { return t.Irq + t.Softirq },
+	}
+	if goos == "windows" {
+		return append(modes, interrupt)
+	}
+	return append(modes, nice)
+}
+
+// booted returns when the host was booted; the zero time if that is not known.
+func booted(ctx context.Context) time.Time {
+	boot, err := host.BootTimeWithContext(ctx)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.Unix(signed(boot), 0)
+}
+
+// Collect implements [collector.Source].
+func (h *Host) Collect(ctx context.Context, s *collector.Sample) {
+	if h.birth.At.IsZero() {
+		h.birth.At = booted(ctx)
+	}
+	for _, read := range []func(context.Context, *collector.Sample) error{h.cpu, h.count, h.load, h.memory, h.paging} {
+		s.Try(func() error { return read(ctx, s) })
+	}
+}
+
+func (h *Host) cpu(ctx context.Context, s *collector.Sample) error {
+	all, err := cpu.TimesWithContext(ctx, false)
+	if err == nil && len(all) != 1 {
+		err = errors.New("no cpu line")
+	}
+	if err != nil {
+		return fmt.Errorf("host CPU times: %w", err)
+	}
+	for _, mode := range h.modes {
+		s.Float(catalog.SystemCPUTime, mode.seconds(&all[0]), mode.attrs)
+	}
+	return nil
+}
+
+func (h *Host) count(ctx context.Context, s *collector.Sample) error {
+	cpus, err := cpu.CountsWithContext(ctx, true)
+	if err == nil && cpus == 0 {
+		err = errors.New("none found")
+	}
+	if err != nil {
+		return fmt.Errorf("host CPU count: %w", err)
+	}
+	s.Int(catalog.SystemCPULogicalCount, int64(cpus), h.self)
+	return nil
+}
+
+func (h *Host) load(ctx context.Context, s *collector.Sample) error {
+	if runtime.GOOS == "windows" {
+		return nil // gopsutil only estimates it there
+	}
+	avg, err := load.AvgWithContext(ctx)
+	if err != nil {
+		return fmt.Errorf("host load average: %w", err)
+	}
+	s.Float(catalog.SystemLoad1, avg.Load1, h.self)
+	s.Float(catalog.SystemLoad5, avg.Load5, h.self)
+	s.Float(catalog.SystemLoad15, avg.Load15, h.self)
+	return nil
+}
+
+func (h *Host) memory(ctx context.Context, s *collector.Sample) error {
+	m, err := mem.VirtualMemoryWithContext(ctx)
+	// gopsutil leaves at 0 what is missing, and these kernels never run out of the last free page.
+	if err == nil && (m.Total == 0 || m.Free == 0) {
+		err = errors.New("no total or no free memory")
+	}
+	if err != nil {
+		return fmt.Errorf("host memory: %w", err)
+	}
+	s.Int(catalog.SystemMemoryLimit, signed(m.Total), h.self)
+	s.Int(catalog.SystemMemoryUsage, signed(m.Used), h.memoryUsed)
+	s.Int(catalog.SystemMemoryUsage, signed(m.Free), h.memoryFree)
+	return nil
+}
+
+func (h *Host) paging(ctx context.Context, s *collector.Sample) error {
+	p, err := mem.SwapMemoryWithContext(ctx)
+	if err != nil {
+		return fmt.Errorf("host swap: %w", err)
+	}
+	if p.Total > 0 {
+		s.Int(catalog.SystemPagingUsage, signed(p.Used), h.pagingUsed)
+		s.Int(catalog.SystemPagingUsage, signed(p.Free), h.pagingFree)
+	}
+	return nil
+}
+
+// signed converts a size or count of the kernel, all of which fit 63 bits.
+func signed(v uint64) int64 { return int64(v) } //nolint:gosec // see above

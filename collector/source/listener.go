@@ -1,0 +1,36 @@
+package source
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	psnet "github.com/shirou/gopsutil/v3/net"
+)
+
+// Listener returns the process that listens at a TCP address, such as "sidecar, process 4711"; "" if
+// that is not known.
+func Listener(address string) string {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	all, _ := psnet.ConnectionsWithContext(ctx, "tcp")
+	for i := range all {
+		if all[i].Status != "LISTEN" || strconv.FormatUint(uint64(all[i].Laddr.Port), 10) != port {
+			continue
+		}
+		if all[i].Pid == 0 {
+			return "a process of another user"
+		}
+		name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", all[i].Pid)) // Linux only
+		return strings.TrimPrefix(fmt.Sprintf("%s, process %d", strings.TrimSpace(string(name)), all[i].Pid), ", ")
+	}
+	return ""
+}

@@ -1,0 +1,71 @@
+package source
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/poolgauge/poolgauge/collector/proc"
+	"github.com/poolgauge/poolgauge/internal/kernfile"
+)
+
+// interfaceReader reads /proc/net/dev, which stays open.
+type interfaceReader struct {
+	reader kernfile.Reader
+	file   kernfile.File
+	all    []interfaceCounters
+}
+
+func newInterfaceReader() *interfaceReader {
+	r := &interfaceReader{file: kernfile.NewFile(proc.NewFS(os.Getenv("HOST_PROC")).Path("net", "dev"))}
+	r.file.Pieces = true
+	return r
+}
+
+// read returns the counters of all interfaces, valid until the next call.
+func (r *interfaceReader) read(context.Context) ([]interfaceCounters, error) {
+	data, err := r.reader.ReadFile(&r.file)
+	if err != nil {
+		if kernfile.Absent(err) {
+			err = nil
+		}
+		return nil, err
+	}
+	r.all = r.all[:0]
+	for line := range bytes.Lines(data) {
+		at := bytes.LastIndexByte(line, ':') // the two lines of the head have none
+		if at < 0 {
+			continue
+		}
+		one, err := parseInterface(line[at+1:])
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", r.file.Path, err)
+		}
+		one.name = bytes.TrimSpace(line[:at])
+		r.all = append(r.all, one)
+	}
+	return r.all, nil
+}
+
+// parseInterface parses the columns of an interface: 8 of what it received and 8 of what it sent;
+// see proc_pid_net(5).
+func parseInterface(columns []byte) (one interfaceCounters, err error) {
+	to := [...]*int64{
+		0: &one.in.bytes, 1: &one.in.packets, 2: &one.in.errors, 3: &one.in.dropped,
+		8: &one.out.bytes, 9: &one.out.packets, 10: &one.out.errors, 11: &one.out.dropped,
+	}
+	n := 0
+	for field := range bytes.FieldsSeq(columns) {
+		if n < len(to) && to[n] != nil {
+			if *to[n], err = kernfile.ParseInt(field); err != nil {
+				return one, err
+			}
+		}
+		n++
+	}
+	if n < len(to) {
+		return one, fmt.Errorf("%d columns of an interface, want at least %d", n, len(to))
+	}
+	return one, nil
+}

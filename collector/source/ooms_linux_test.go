@@ -1,0 +1,199 @@
+package source
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/poolgauge/poolgauge/internal/fixture"
+)
+
+// before is the app's count of kills in the fixture.
+const before = 4
+
+// oomLife is a pod whose app has a memory limit and whose host counts kills.
+func oomLife(t *testing.T) *life {
+	t.Helper()
+	l := newLife(t, PodConfig{})
+	l.vmstat("7")
+	fixture.Write(t, l.dir, "proc/100/root/sys/fs/cgroup/memory.max", "67108864\n")
+	return l
+}
+
+// withoutInotify is how it is under v1, or where the user's watches are used up.
+func (l *life) withoutInotify() {
+	l.pod.containers.ooms.failed = true
+	for _, other := range l.pod.containers.others {
+		other.group.watched = nil
+	}
+}
+
+func (l *life) vmstat(kills string) {
+	l.tb.Helper()
+	fixture.Write(l.tb, l.dir, "proc/vmstat", "pgfault 1\noom_kill "+kills+"\n")
+}
+
+func (l *life) events(kills int) {
+	l.tb.Helper()
+	fixture.Write(
+		l.tb,
+		l.dir,
+		"proc/100/root/sys/fs/cgroup/memory.events",
+		"low 0\nhigh 0\nmax 9\noom 1\noom_kill "+string(rune('0'+kills))+"\n",
+	)
+}
+
+// kills returns the count of the app's container, -1 without one.
+func kills(points map[string]float64) float64 {
+	n, sum := matching(points, "memory.events", "=oom_kill,", idB)
+	if n != 1 {
+		return -1
+	}
+	return sum
+}
+
+// The container's main process is killed: its group is gone at the next collection, and the kernel
+// did not announce it in time.
+func TestKilledContainerIsCountedByTheHost(t *testing.T) {
+	l := oomLife(t)
+	l.withoutInotify()
+	if got := kills(l.collect()); got != before {
+		t.Fatalf("%v kills at first, want %d", got, before)
+	}
+	l.vmstat("8")
+	l.stop(100, 101)
+	points := l.collect()
+	if got := kills(points); got != before+1 {
+		t.Errorf("%v kills, want one more, which ended the container", got)
+	}
+	l.expect(points, 0, "container.memory.usage", idB)
+	if got := kills(l.collect()); got != -1 {
+		t.Error("the container that is gone is still reported")
+	}
+}
+
+// Neither the end of a container nor a kill elsewhere is one of ours.
+func TestContainersThatWereNotKilled(t *testing.T) {
+	for name, c := range map[string]struct{ vmstat, limit string }{
+		"the host killed nothing":   {"7", "67108864"},
+		"no limit":                  {"8", "max"},
+		"kernels that do not count": {"", "67108864"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := oomLife(t)
+			l.withoutInotify()
+			fixture.Write(t, l.dir, "proc/100/root/sys/fs/cgroup/memory.max", c.limit+"\n")
+			l.collect()
+			l.vmstat(c.vmstat)
+			l.stop(100, 101)
+			if got := kills(l.collect()); got != -1 {
+				t.Errorf("%v kills, want no point", got)
+			}
+		})
+	}
+}
+
+// Two containers end in the interval of one kill: one of them is counted.
+func TestOneKillIsCountedOnce(t *testing.T) {
+	l := oomLife(t)
+	l.withoutInotify()
+	l.start(300, "other", "0::/../cri-containerd-"+idC+".scope", 1)
+	fixture.Write(
+		t,
+		l.dir,
+		"proc/300/mountinfo",
+		"1 1 0:1 /../cri-containerd-"+idC+".scope /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
+	)
+	fixture.Write(t, l.dir, "proc/300/root/sys/fs/cgroup/memory.max", "4096\n")
+	fixture.Write(t, l.dir, "proc/300/root/sys/fs/cgroup/memory.events", "oom_kill 0\n")
+	l.collect()
+	l.vmstat("8")
+	l.stop(100, 101, 300)
+	l.expect(l.collect(), 1, "memory.events", "=oom_kill,", "container.id")
+}
+
+// The kernel announces the change of memory.events, which is read before the group is gone.
+func TestKillIsReadWhenItIsAnnounced(t *testing.T) {
+	l := oomLife(t)
+	l.collect()
+	watched := l.pod.containers.others[idB].group.watched
+	if watched == nil {
+		t.Skip("no inotify here")
+	}
+	l.events(before + 1)
+	watcher := l.pod.containers.ooms.watcher
+	deadline := time.Now().Add(30 * time.Second)
+	for range time.Tick(time.Millisecond) {
+		watcher.mu.Lock()
+		seen := watched.kills.Value
+		watcher.mu.Unlock()
+		if seen == before+1 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the change was not read in 30 s")
+		}
+	}
+	l.stop(100, 101)
+	if got := kills(l.collect()); got != before+1 {
+		t.Errorf("%v kills, want one more, though the host's count did not change", got)
+	}
+	if len(watcher.watches) != 0 {
+		t.Errorf("%d watches are left", len(watcher.watches))
+	}
+}
+
+// With an announced count that says that nothing was killed, a kill elsewhere is not ours.
+func TestAnnouncedCountGoesBeforeTheHosts(t *testing.T) {
+	l := oomLife(t)
+	l.collect()
+	if l.pod.containers.others[idB].group.watched == nil {
+		t.Skip("no inotify here")
+	}
+	l.vmstat("8")
+	l.stop(100, 101)
+	if got := kills(l.collect()); got != -1 {
+		t.Errorf("%v kills, want no point", got)
+	}
+}
+
+// What could not be read when it was announced is left to the host's count.
+func TestAnnouncedTooLate(t *testing.T) {
+	l := oomLife(t)
+	l.collect()
+	group := l.pod.containers.others[idB].group
+	if group.watched == nil {
+		t.Skip("no inotify here")
+	}
+	l.vmstat("8")
+	l.stop(100, 101)
+	l.pod.containers.ooms.watcher.announced(group.watched.number)
+	if got := kills(l.collect()); got != before+1 {
+		t.Errorf("%v kills, want one more", got)
+	}
+}
+
+// The goroutine ends when the watcher is closed.
+func TestWatcherEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // which fails if the goroutine does not end
+		file := filepath.Join(t.TempDir(), "memory.events")
+		if err := os.WriteFile(file, []byte("oom_kill 3\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w, err := newWatcher()
+		if err != nil {
+			t.Skip(err)
+		}
+		one := w.add(file)
+		if one == nil || w.add(strings.Repeat("/nowhere", 2)) != nil {
+			t.Error("a file that exists must be followed, and one that does not must not")
+		}
+		if kills, all := w.forget(one); kills != 3 || !all {
+			t.Errorf("got %d, %v; want the count at the start, 3", kills, all)
+		}
+		w.close()
+	})
+}

@@ -1,0 +1,377 @@
+package source
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/poolgauge/poolgauge/internal/fixture"
+)
+
+var idB, idC = strings.Repeat("b2", 32), strings.Repeat("c3", 32)
+
+// life is a pod of one sidecar, pid 200, whose app may come and go.
+type life struct {
+	*sampler
+	pod *Pod
+}
+
+func newLife(t *testing.T, cfg PodConfig) *life {
+	t.Helper()
+	dir := fixture.Lay(t, "testdata/pod-v2-private-namespaces.txt")
+	cfg.ProcRoot = dir + "/proc"
+	pod, err := NewPod(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pod.Close)
+	return &life{sampler: newSampler(t, dir, pod.Sources()...), pod: pod}
+}
+
+// start makes or replaces a process.
+func (l *life) start(pid int, comm, cgroup string, startTime int) {
+	l.tb.Helper()
+	dir := fmt.Sprintf("proc/%d/", pid)
+	fixture.Write(l.tb, l.dir, dir+"stat",
+		fmt.Sprintf("%d (%s) S 1 1 1 0 -1 0 1 0 1 0 1 1 0 0 20 0 1 0 %d 4096 1\n", pid, comm, startTime))
+	fixture.Write(l.tb, l.dir, dir+"cgroup", cgroup+"\n")
+	l.thread(pid, 2000)
+}
+
+func (l *life) thread(pid, runDelay int) {
+	l.tb.Helper()
+	fixture.Write(l.tb, l.dir, fmt.Sprintf("proc/%d/task/%d/schedstat", pid, pid), fmt.Sprintf("1 %d 1\n", runDelay))
+}
+
+func (l *life) stop(pids ...int) {
+	l.tb.Helper()
+	for _, pid := range pids {
+		if err := os.RemoveAll(filepath.Join(l.dir, "proc", fmt.Sprint(pid))); err != nil {
+			l.tb.Fatal(err)
+		}
+	}
+}
+
+// matching counts the points whose name and attributes contain all parts.
+func matching(points map[string]float64, parts ...string) (n int, sum float64) {
+next:
+	for name, value := range points {
+		for _, part := range parts {
+			if !strings.Contains(name, part) {
+				continue next
+			}
+		}
+		n++
+		sum += value
+	}
+	return n, sum
+}
+
+func (l *life) expect(points map[string]float64, want int, parts ...string) {
+	l.tb.Helper()
+	if n, _ := matching(points, parts...); n != want {
+		l.tb.Errorf("%d points of %v, want %d", n, parts, want)
+	}
+}
+
+func TestOneScanACollection(t *testing.T) {
+	l := newLife(t, PodConfig{})
+	before := l.pod.generation
+	for range 5 {
+		l.collect()
+	}
+	if got := l.pod.generation - before; got != 5 {
+		t.Errorf("%d scans in 5 collections by three sources", got)
+	}
+}
+
+// Of several containers nobody knows which is meant; the one that only keeps the namespaces is
+// none.
+func TestNeighbor(t *testing.T) {
+	l := newLife(t, PodConfig{})
+	expect := func(want string) {
+		t.Helper()
+		l.collect()
+		if got := l.pod.Neighbor(); got != want {
+			t.Errorf("the neighbour is %q, want %q", got, want)
+		}
+	}
+	expect(idB)
+	l.start(1, "pause", "0::/../cri-containerd-"+strings.Repeat("d4", 32)+".scope", 1)
+	expect(idB)
+	l.start(300, "other", "0::/../cri-containerd-"+idC+".scope", 1)
+	expect("")
+	l.stop(300)
+	expect(idB)
+	l.stop(100, 101)
+	expect("")
+}
+
+func TestContainersComeAndGo(t *testing.T) {
+	l := newLife(t, PodConfig{})
+	points := l.collect()
+	l.expect(points, 1, "container.memory.usage", idB)
+	l.expect(points, 2, "process.thread.count", idB)
+	l.stop(100, 101)
+	l.expect(l.collect(), 0, idB)
+	for round := range 50 { // a container that crashes again and again, each time another one
+		id, pid := fmt.Sprintf("%064x", round), 1000+round
+		l.start(pid, "app", "0::/../cri-containerd-"+id+".scope", round)
+		fixture.Write(t, l.dir, fmt.Sprintf("proc/%d/mountinfo", pid),
+			"1 1 0:1 /../cri-containerd-"+id+".scope /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
+		fixture.Write(t, l.dir, fmt.Sprintf("proc/%d/root/sys/fs/cgroup/memory.current", pid), "4096\n")
+		points := l.collect()
+		l.expect(points, 1, "container.memory.usage", id)
+		l.expect(points, 1, "process.thread.count", id)
+		l.stop(pid)
+		l.expect(l.collect(), 0, id)
+	}
+	c, p := &l.pod.containers, &l.pod.processes
+	if len(c.others) != 0 || len(c.list) != 1 || len(p.known) != 4 || len(p.inhabited) != 0 {
+		t.Errorf("remembers %d containers, %d groups, %d processes, %d inhabited; want 0, 1, 4, 0",
+			len(c.others), len(c.list), len(p.known), len(p.inhabited))
+	}
+	if l.log.Len() > 0 {
+		t.Errorf("logged: %s", l.log.String())
+	}
+}
+
+// The container outlives the process by whose root directory it is read.
+func TestContainerIsReadThroughAnotherProcess(t *testing.T) {
+	l := newLife(t, PodConfig{})
+	l.collect()
+	for _, name := range []string{"mountinfo", "root"} {
+		if err := os.Rename(l.dir+"/proc/100/"+name, l.dir+"/proc/101/"+name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.stop(100)
+	points := l.collect()
+	l.expect(points, 1, "container.memory.usage", idB)
+	l.expect(points, 1, "process.thread.count", idB)
+}
+
+// The first process of a container is another user's, as that of a server which starts as root; a
+// later one is not.
+func TestContainerIsReadThroughWhomItMay(t *testing.T) {
+	l := newLife(t, PodConfig{})
+	l.start(50, "master", "0::/../cri-containerd-"+idB+".scope", 1)
+	fixture.Write(
+		t,
+		l.dir,
+		"proc/50/mountinfo",
+		"1 1 0:1 /../cri-containerd-"+idB+".scope /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
+	)
+	fixture.Write(t, l.dir, "proc/50/root", "no directory: the reading fails")
+	pod, err := NewPod(l.pod.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSampler(t, l.dir, pod.Sources()...)
+	l.expect(s.collect(), 1, "container.memory.usage", idB)
+	if s.log.Len() > 0 {
+		t.Errorf("logged: %s", s.log.String())
+	}
+}
+
+func TestPidUsedAgainIsANewProcess(t *testing.T) {
+	l := newLife(t, PodConfig{})
+	l.collect()
+	l.thread(101, 5000)
+	if _, delay := matching(l.collect(), "run_queue.time", "process.pid=101"); delay != 3e-6 {
+		t.Errorf("run delay %v s, want the gain of 3 µs", delay)
+	}
+	l.start(101, "worker (1)", "0::/../cri-containerd-"+idB+".scope", 99)
+	l.thread(101, 9000)
+	if n, delay := matching(l.collect(), "run_queue.time", "process.pid=101"); n != 1 || delay != 0 {
+		t.Errorf("%d points, run delay %v s; want one that starts at 0", n, delay)
+	}
+	l.start(101, "stranger", "0::/../../pod2/cri-containerd-"+idC+".scope", 100)
+	l.expect(l.collect(), 0, "process.pid=101")
+}
+
+func TestNamesSelectProcesses(t *testing.T) {
+	// By the executable, by the comm that the process has instead, and by the comm of one whose
+	// executable is hidden.
+	l := newLife(t, PodConfig{Processes: []string{"application-server", "sh", "stranger"}})
+	points := l.collect()
+	l.expect(points, 4, "process.thread.count")
+	for _, name := range []string{"sidecar", "application-server", "busybox", "stranger"} {
+		l.expect(points, 1, "process.thread.count", "process.executable.name="+name)
+	}
+}
+
+// On a crowded node the strangers are looked at in turn: all of them within a few scans, few of
+// them in each.
+func TestRecheckIsBoundedAndFair(t *testing.T) {
+	const strangers = 10 * recheck
+	l := newLife(t, PodConfig{})
+	for i := range strangers {
+		l.start(1000+i, "stranger", "0::/../../pod2/cri-containerd-"+idC+".scope", 1)
+	}
+	for range 3 {
+		l.collect()
+	}
+	looks := func() (sum int) {
+		for i := range strangers {
+			sum += l.pod.processes.known[1000+i].looks
+		}
+		return sum
+	}
+	before := looks()
+	l.collect()
+	if got := looks() - before; got > recheck {
+		t.Errorf("%d of them looked at in one scan, want at most %d", got, recheck)
+	}
+	for i := range strangers { // all become the pod's
+		l.start(1000+i, "app", "0::/../cri-containerd-"+idB+".scope", 1)
+	}
+	seen := 0
+	for scans := 0; seen < maxProcesses-4 && scans < 2*strangers/recheck; scans++ {
+		seen, _ = matching(l.collect(), "process.thread.count", "process.executable.name=app,")
+	}
+	points := l.collect()
+	l.expect(points, maxProcesses, "process.thread.count")
+	l.expect(points, 1, "process.thread.count", "process.pid=200")
+	if !strings.Contains(l.log.String(), "more than 100 processes") {
+		t.Errorf("the log does not say that some are left out: %s", l.log.String())
+	}
+}
+
+func TestOwnProcessIsNeverLeftOut(t *testing.T) {
+	l := newLife(t, PodConfig{})
+	for i := range maxProcesses {
+		l.start(10+i, "app", "0::/../cri-containerd-"+idB+".scope", 1)
+	}
+	points := l.collect()
+	l.expect(points, maxProcesses, "process.thread.count")
+	l.expect(points, 1, "process.thread.count", "process.executable.name=sidecar")
+}
+
+// Docker's --network container:… shares the files that tell the id: then it is the other
+// container's, not ours.
+func TestSharedIDIsDropped(t *testing.T) {
+	l := newLife(t, PodConfig{})
+	mountinfo, err := os.ReadFile(l.dir + "/proc/200/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared := string(
+		mountinfo,
+	) + "90 26 254:1 /docker/containers/" + idB + "/hostname /etc/hostname rw - ext4 /dev/vda1 rw\n"
+	fixture.Write(t, l.dir, "proc/200/mountinfo", shared)
+	pod, err := NewPod(PodConfig{ProcRoot: l.dir + "/proc"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if id := pod.ContainerID(); id != "" {
+		t.Errorf("takes %s for its own id", id)
+	}
+	points := newSampler(t, l.dir, pod.Sources()...).collect()
+	l.expect(points, 1, "container.memory.usage", idB)
+	l.expect(points, 2, "container.memory.usage")
+	l.expect(points, 0, "process.pid=200", idB)
+	l.stop(100, 101)
+	if pod, err = NewPod(PodConfig{ProcRoot: l.dir + "/proc"}); err != nil || pod.ContainerID() != idB {
+		t.Errorf("got %v, %v; nothing speaks against the id when no other container has it", pod, err)
+	}
+}
+
+func TestCgroupRootWithoutControlGroups(t *testing.T) {
+	l := newLife(t, PodConfig{})
+	_, err := NewPod(PodConfig{ProcRoot: l.dir + "/proc", CgroupRoot: "/nowhere"})
+	if err == nil || !strings.Contains(err.Error(), "/nowhere") {
+		t.Errorf("got %v, want an error that names the directory", err)
+	}
+}
+
+// The own process is moved to another group, as by systemd.
+func TestOwnGroupMoves(t *testing.T) {
+	l := newLife(t, PodConfig{})
+	fixture.Write(t, l.dir, "own/sub/memory.current", "77\n")
+	fixture.Write(t, l.dir, "proc/200/cgroup", "0::/sub\n")
+	points := l.collect()
+	l.expect(points, 1, "container.memory.usage", "poolgauge.cgroup.path=/sub}")
+	l.expect(points, 1, "poolgauge.cgroup.memory.usage", "poolgauge.cgroup.path=/}")
+}
+
+// The image may call the program something else.
+func TestOwnProcessHasItsName(t *testing.T) {
+	l := newLife(t, PodConfig{Self: "own-name"})
+	points := l.collect()
+	l.expect(points, 1, "process.thread.count", "process.executable.name=own-name,", "process.pid=200")
+	l.expect(points, 0, "process.thread.count", "process.executable.name=sidecar,")
+}
+
+// A kernel without control groups has no /proc/<pid>/cgroup: the processes are there all the same.
+func TestProcessesWithoutCgroupFile(t *testing.T) {
+	l := newLife(t, PodConfig{Processes: []string{"application-server"}})
+	for _, pid := range []string{"100", "101", "200", "201"} {
+		if err := os.Remove(filepath.Join(l.dir, "proc", pid, "cgroup")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	points := l.collect()
+	l.expect(points, 1, "process.thread.count", "process.executable.name=sidecar,")
+	l.expect(points, 1, "process.thread.count", "process.executable.name=application-server,")
+	l.stop(100)
+	l.expect(l.collect(), 0, "process.executable.name=application-server,")
+}
+
+// The kernel keeps 15 bytes of a name; one that nothing has is said once.
+func TestLongNamesOfProcesses(t *testing.T) {
+	l := newLife(t, PodConfig{Processes: []string{"averylongprocessname", "typo"}})
+	l.start(300, "averylongproces", "0::/../cri-containerd-"+idB+".scope", 1)
+	for range 3 {
+		l.expect(l.collect(), 1, "process.thread.count", "process.pid=300")
+	}
+	if got := l.log.String(); strings.Count(got, "typo") != 1 || strings.Contains(got, "averylong") {
+		t.Errorf("logged:\n%s\nwant one line, about the name that nothing has", got)
+	}
+}
+
+// A limit of the parent bounds the container as well, and a limit that changes shows at the next
+// collection.
+func TestAvailableFollowsTheNearestLimit(t *testing.T) {
+	dir := fixture.Lay(t, "testdata/pod-v2-cgroup-root.txt")
+	root, _ := os.ReadFile(filepath.Join(dir, "cgroup-root"))
+	pod, err := NewPod(PodConfig{ProcRoot: dir + "/proc", CgroupRoot: strings.TrimSpace(string(root))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pod.Close)
+	s := newSampler(t, dir, pod.Sources()...)
+	s.collect()
+	own := pod.containers.own.group
+	write := func(g *group, name, body string) {
+		path := filepath.Join(filepath.Dir(g.EventsPath()), name)
+		if err := os.WriteFile(path, []byte(body+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect := func(want float64) {
+		t.Helper()
+		if n, got := matching(s.collect(), "container.memory.available", own.Path+"}"); n != 1 || got != want {
+			t.Errorf("%d points, %v available; want %v", n, got, want)
+		}
+	}
+	write(own, "memory.current", "60000000")
+	write(own, "memory.stat", "inactive_file 10000000")
+	write(own, "memory.max", "100000000")
+	expect(50000000)
+	write(own, "memory.max", "max")
+	write(own.above[0], "memory.current", "90000000")
+	write(own.above[0], "memory.stat", "inactive_file 0")
+	write(own.above[0], "memory.max", "97000000")
+	expect(7000000)
+	write(own, "memory.max", "100000000") // leaves more
+	expect(7000000)
+	write(own, "memory.max", "52000000") // resized in place
+	expect(2000000)
+	write(own, "cpu.max", "70000 100000")
+	if n, got := matching(s.collect(), "cgroup.cpu.limit", own.Path+"}"); n != 1 || got != .7 {
+		t.Errorf("%d points, a limit of %v CPUs; want 0.7", n, got)
+	}
+}

@@ -1,0 +1,84 @@
+package source
+
+import (
+	"context"
+
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/poolgauge/poolgauge/collector"
+	"github.com/poolgauge/poolgauge/collector/cgroup"
+	"github.com/poolgauge/poolgauge/internal/catalog"
+	"github.com/poolgauge/poolgauge/internal/kernfile"
+)
+
+// pressureSource reports the pressure stall information of the host, and of the groups that the
+// container source reports.
+type pressureSource struct {
+	pod    *Pod
+	seen   uint64
+	reader kernfile.Reader
+	host   pressureAttributes
+	files  [len(pressureResources)]kernfile.File // of the host
+}
+
+func newPressureSource(p *Pod) *pressureSource {
+	source := &pressureSource{
+		pod:  p,
+		seen: p.generation,
+		host: newScopedPressureAttributes("host", collector.BornAt(p.boot()), nil),
+	}
+	for _, of := range pressureResources {
+		source.files[of] = kernfile.NewFile(p.fs.Path("pressure", of.String()))
+	}
+	return source
+}
+
+var pressureResources = [...]cgroup.Resource{cgroup.PressureCPU, cgroup.PressureMemory, cgroup.PressureIO}
+
+// Collect implements [collector.Source].
+func (p *pressureSource) Collect(_ context.Context, s *collector.Sample) {
+	p.pod.scan(&p.seen)
+	for _, of := range pressureResources {
+		if !p.pod.config.SkipHost {
+			p.collectHost(s, of)
+		}
+		for _, g := range p.pod.containers.list {
+			g.pressure.observe(s, of, g.Pressure(&p.reader, of, s.Fail))
+		}
+	}
+}
+
+func (p *pressureSource) collectHost(s *collector.Sample, of cgroup.Resource) {
+	pressure, err := p.reader.Pressure(&p.files[of])
+	if err != nil && !kernfile.Absent(err) {
+		s.Fail(err)
+	}
+	if of == cgroup.PressureCPU {
+		// For the whole host the kernel leaves this undefined, and has a line of zeros for
+		// compatibility.
+		pressure.Full.Defined = false
+	}
+	p.host.observe(s, of, pressure)
+}
+
+// pressureAttributes are the attribute sets of the points of one scope, by resource.
+type pressureAttributes [len(pressureResources)]struct{ some, full *collector.Attributes }
+
+func newPressureAttributes(birth *collector.Birth, base []attribute.KeyValue) pressureAttributes {
+	return newScopedPressureAttributes("cgroup", birth, base)
+}
+
+func newScopedPressureAttributes(scope string, birth *collector.Birth, base []attribute.KeyValue) pressureAttributes {
+	var a pressureAttributes
+	for _, r := range pressureResources {
+		scope, resource := catalog.PressureScopeKey.String(scope), catalog.PressureResourceKey.String(r.String())
+		a[r].some = with(birth, base, scope, resource, catalog.PressureKindKey.String("some"))
+		a[r].full = with(birth, base, scope, resource, catalog.PressureKindKey.String("full"))
+	}
+	return a
+}
+
+func (a *pressureAttributes) observe(s *collector.Sample, of cgroup.Resource, p kernfile.Pressure) {
+	seconds(s, catalog.PressureStallTime, p.Some, a[of].some)
+	seconds(s, catalog.PressureStallTime, p.Full, a[of].full)
+}
