@@ -13,7 +13,7 @@
 //	reg, err := instrument.Observe("sessions", "vitess", func() instrument.Stats { … })
 //
 // What is in database/sql, net/http and other modules has a room of its own: instrument/wrapsql,
-// instrument/wraphttp and the module adapters. What wrapping costs is in docs/instrument.md.
+// instrument/wraphttp and the module adapters. What wrapping costs is in docs/benchmarks.md.
 //
 // All methods may be called concurrently. A wrapper starts no goroutine; one that is used more than
 // 100,000 times a second has a timer meanwhile. Close ends its report, and may be called more than
