@@ -47,7 +47,7 @@ func TestQueries(t *testing.T) {
 	}
 }
 
-func TestWhatDoesNotFitTheTablePanics(t *testing.T) {
+func TestQueriesThatDoNotFitTheTablePanic(t *testing.T) {
 	q := Queries{Range: "5m"}
 	for name, f := range map[string]func(){
 		"rate of a gauge":        func() { q.Rate(catalog.PoolLimit) },
@@ -60,7 +60,7 @@ func TestWhatDoesNotFitTheTablePanics(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			defer func() {
 				if recover() == nil {
-					t.Error("accepted")
+					t.Error("no panic")
 				}
 			}()
 			f()

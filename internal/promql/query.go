@@ -17,7 +17,7 @@ type Matcher struct {
 	values []string
 }
 
-// Is selects points with one of the values; more values than one are alternatives.
+// Is selects points that have one of the values.
 func Is(key attribute.Key, values ...string) Matcher {
 	if len(values) == 1 {
 		return Matcher{key, "=", values}
@@ -25,7 +25,7 @@ func Is(key attribute.Key, values ...string) Matcher {
 	return Matcher{key, "=~", values}
 }
 
-// Not selects points with none of the values.
+// Not selects points that have none of the values.
 func Not(key attribute.Key, values ...string) Matcher {
 	if len(values) == 1 {
 		return Matcher{key, "!=", values}
@@ -58,11 +58,11 @@ func (s Matcher) String() string {
 
 // Queries writes queries that share a scope and a range.
 type Queries struct {
-	Scope string // matchers that every selector has, as PromQL; may be empty
-	Range string // of rates, such as 5m
+	Scope string // PromQL matchers of every selector; may be empty
+	Range string // of rates, for example 5m
 }
 
-// selector is the selection of m's series, whose name has the suffix.
+// selector returns the selector of m's series; suffix is appended to the name.
 func (q Queries) selector(m *catalog.Metric, suffix string, matchers []Matcher) string {
 	var parts []string
 	if q.Scope != "" {
@@ -78,60 +78,59 @@ func (q Queries) selector(m *catalog.Metric, suffix string, matchers []Matcher) 
 	return Name(m) + suffix + "{" + strings.Join(parts, ",") + "}"
 }
 
-// fresh is how old a sample may be that counts as present. OTLP does not say that a series has
-// ended, and by itself Prometheus would look five minutes back: a program that was restarted under
-// another instance would count twice.
+// fresh is the age up to which a sample counts as present. OTLP has no end-of-series marker, and
+// Prometheus looks five minutes back by default: a program that restarted as another instance would
+// count twice.
 const fresh = "2m"
 
-// Value is the present value of an up-down counter or gauge.
+// Value returns a query for the present value of an up-down counter or gauge.
 func (q Queries) Value(m *catalog.Metric, matchers ...Matcher) string {
 	return "last_over_time(" + q.level(m, matchers) + "[" + fresh + "])"
 }
 
-// Before is [Queries.Value] at the beginning of the range.
+// Before is [Queries.Value] at the start of the range.
 func (q Queries) Before(m *catalog.Metric, matchers ...Matcher) string {
 	return "last_over_time(" + q.level(m, matchers) + "[" + fresh + "] offset " + q.Range + ")"
 }
 
 func (q Queries) level(m *catalog.Metric, matchers []Matcher) string {
 	if m.Kind != catalog.UpDownCounter && m.Kind != catalog.Gauge {
-		panic(fmt.Sprintf("promql: the value of the %s %s says nothing: take its rate", m.Kind, m.Name))
+		panic(fmt.Sprintf("promql: the %s %s has no present value: query its rate", m.Kind, m.Name))
 	}
 	return q.selector(m, "", matchers)
 }
 
-// Over applies a function over time, such as avg_over_time, to the values of an up-down counter or
-// gauge.
+// Over applies a function over time, such as avg_over_time, to an up-down counter or gauge.
 func (q Queries) Over(function string, m *catalog.Metric, matchers ...Matcher) string {
 	return fmt.Sprintf("%s(%s[%s])", function, q.level(m, matchers), q.Range)
 }
 
-// Rate is the growth of a counter per second.
+// Rate returns a query for the growth of a counter per second.
 func (q Queries) Rate(m *catalog.Metric, matchers ...Matcher) string {
 	return q.growth("rate", m, matchers)
 }
 
-// Increase is the growth of a counter over the range.
+// Increase returns a query for the growth of a counter over the range.
 func (q Queries) Increase(m *catalog.Metric, matchers ...Matcher) string {
 	return q.growth("increase", m, matchers)
 }
 
 func (q Queries) growth(function string, m *catalog.Metric, matchers []Matcher) string {
 	if m.Kind != catalog.Counter {
-		panic(fmt.Sprintf("promql: %s is no counter and has no rate", m.Name))
+		panic(fmt.Sprintf("promql: %s is not a counter and has no rate", m.Name))
 	}
 	return fmt.Sprintf("%s(%s[%s])", function, q.selector(m, "", matchers), q.Range)
 }
 
-// Without adds up what expr has over the values of labels.
+// Without sums expr over the values of labels.
 func Without(labels []string, expr string) string {
 	return fmt.Sprintf("sum without (%s) (%s)", strings.Join(labels, ", "), expr)
 }
 
-// Sum adds up what expr has, by labels.
+// Sum sums expr, by labels.
 func Sum(by []string, expr string) string { return Aggregate("sum", by, expr) }
 
-// Aggregate applies an aggregation such as max, by labels; none is over everything.
+// Aggregate applies an aggregation such as max, by labels; without labels, over everything.
 func Aggregate(function string, by []string, expr string) string {
 	if len(by) == 0 {
 		return function + "(" + expr + ")"
@@ -139,15 +138,15 @@ func Aggregate(function string, by []string, expr string) string {
 	return fmt.Sprintf("%s by (%s) (%s)", function, strings.Join(by, ", "), expr)
 }
 
-// Buckets is what a heatmap shows of a histogram: its growth over the range. The first half is
-// there for a native histogram, which an exponential one becomes in Prometheus, the second for one
-// of explicit buckets.
+// Buckets returns a query for a heatmap of a histogram: its growth over the range. The first half
+// is for a native histogram, which an exponential one becomes in Prometheus, the second for
+// explicit buckets.
 func (q Queries) Buckets(m *catalog.Metric, matchers ...Matcher) string {
 	return q.histogram("increase", nil, m, matchers, func(growth string) string { return growth })
 }
 
-// Quantile is the quantile of a histogram over the range, by labels, whether its buckets are native
-// or explicit.
+// Quantile returns a query for a quantile of a histogram over the range, by labels, whether its
+// buckets are native or explicit.
 func (q Queries) Quantile(quantile float64, by []string, m *catalog.Metric, matchers ...Matcher) string {
 	return q.histogram("rate", by, m, matchers, func(growth string) string {
 		return fmt.Sprintf("histogram_quantile(%v, %s)", quantile, growth)
@@ -162,7 +161,7 @@ func (q Queries) histogram(
 	f func(growth string) string,
 ) string {
 	if m.Kind != catalog.Histogram {
-		panic(fmt.Sprintf("promql: %s is no histogram", m.Name))
+		panic(fmt.Sprintf("promql: %s is not a histogram", m.Name))
 	}
 	native := Sum(by, fmt.Sprintf("%s(%s[%s])", function, q.selector(m, "", matchers), q.Range))
 	explicit := Sum(
