@@ -24,12 +24,13 @@ const intro = `# Metrics
 
 <!-- Generated from internal/catalog by make generate. Do not edit. -->
 
-Every metric that poolgauge emits, over OTLP, under these names. Time is in seconds and size in bytes; units are UCUM.
-Metrics marked † are named by the OpenTelemetry semantic conventions, version 1.43. A point that does not exist is absent,
-never 0; the last column says when that happens where it is not obvious.
+Every metric that poolgauge exports, by group, with its instrument, unit and attributes. Times are in
+seconds, sizes in bytes, and units are UCUM. Names marked † are those of the OpenTelemetry semantic
+conventions, version 1.43. A value that cannot be measured is omitted, never 0; the last column says
+when, where that is not obvious.
 `
 
-// markdown renders the groups: a section each, with the attributes of all its points and a table of
+// markdown renders the groups, each as a section with the attributes of all its points and a table of
 // its metrics.
 func markdown(groups []*catalog.Group) string {
 	var b strings.Builder
