@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 )
 
 func TestSpreadIsTheMedianWithItsConfidenceInterval(t *testing.T) {
@@ -258,6 +260,30 @@ func TestOvertakenTellsAQueueFromAStack(t *testing.T) {
 	}
 	if n := count(false); n > 20 { // a request may be stopped between its stamp and its lock
 		t.Errorf("of a queue: %v overtaken", n)
+	}
+}
+
+// A goroutine that is stopped just before its request is not overtaken by the next one.
+func TestLaterFirstAwaitsTheWaiter(t *testing.T) {
+	const trials = 5
+	permit := semaphore.NewWeighted(1)
+	must(permit.Acquire(t.Context(), 1))
+	var calls atomic.Int64
+	open := func() Gate {
+		return Gate{
+			Acquire: func(ctx context.Context) error {
+				if calls.Add(1)%3 == 1 { // the one that is to wait
+					time.Sleep(time.Millisecond)
+				}
+				return permit.Acquire(ctx, 1)
+			},
+			Release: func() { permit.Release(1) },
+			Waits:   func() bool { return !permit.TryAcquire(0) },
+			Stop:    func() { permit.Release(1) },
+		}
+	}
+	if s := LaterFirst("", "", open).Measure(trials); s.Count != 0 {
+		t.Errorf("of a queue: %v of %d overtaken", s.Count, trials)
 	}
 }
 

@@ -14,6 +14,7 @@ func PermitGate(s Permits, closeIt func()) harness.Gate {
 	return harness.Gate{
 		Acquire: func(ctx context.Context) error { return s.Acquire(ctx, 1) },
 		Release: func() { s.Release(1) },
+		Waits:   func() bool { return !s.TryAcquire(0) }, // which fails only behind a request that waits
 		Stop: func() {
 			s.Release(1)
 			if closeIt != nil {
@@ -37,11 +38,20 @@ func LenderGate(p Lender) harness.Gate {
 			return err
 		},
 		Release: func() { giveBack() },
+		Waits:   waitsFor(p),
 		Stop: func() {
 			giveBack()
 			p.Close()
 		},
 	}
+}
+
+// waitsFor returns what reports whether a request waits for p, or nil: puddle does not count them.
+func waitsFor(p Lender) func() bool {
+	if counted, ok := p.(interface{ Pending() int }); ok {
+		return func() bool { return counted.Pending() > 0 }
+	}
+	return nil
 }
 
 // SubmitGate is the gate of a pool of one worker and a queue of one task, both taken: Acquire
