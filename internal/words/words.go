@@ -40,6 +40,7 @@ var phrases = []struct{ pattern, instead string }{
 	{"(take|takes|took) (points|requests|items) again", "accepting again"},
 	{"(does|do|did) not take (points|requests|items)", "unreachable, does not accept"},
 	{"(refuse|refuses|refused) for good", "permanently rejected"},
+	{"(upstream|lane|gateway)s?( that)? (is|are|was|were) (well|away)", "accepts; is unreachable"},
 	{"queue's disk fails", "queue storage is failing"},
 	{"least level", "minimum level"},
 	{"certificates? to show", "client certificate"},
