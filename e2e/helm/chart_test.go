@@ -122,7 +122,7 @@ func kustomized(t *testing.T, dir string) (objects []map[string]any) {
 }
 
 // The chart renders the same objects as the kustomizations with the same settings.
-func TestChartIsTheKustomizations(t *testing.T) {
+func TestChartRendersTheKustomizations(t *testing.T) {
 	for dir, c := range map[string]struct{ namespace, values string }{
 		"injection":        {"poolgauge", "daemonset: {enabled: false}"},
 		"daemonset":        {"poolgauge", "injection: {enabled: false}"},

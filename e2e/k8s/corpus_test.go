@@ -26,7 +26,7 @@ var update = flag.Bool("update", false, "rewrite the golden differences")
 
 // The component and the policy change exactly what the golden file of each workload says, and the
 // API server admits the pod with the sidecar if it admits it without.
-func TestCorpus(t *testing.T) {
+func TestWorkloadsChangeAsTheirGoldenFilesSay(t *testing.T) {
 	files, err := filepath.Glob("testdata/corpus/*.yaml")
 	if err != nil || len(files) < 25 {
 		t.Fatalf("%d workloads: %v", len(files), err)

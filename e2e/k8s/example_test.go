@@ -27,7 +27,7 @@ func named(objects []runtime.Object) map[string]*corev1.PodTemplateSpec {
 }
 
 // The example's network policies allow the connections that the apps need, and no others.
-func TestExampleNetwork(t *testing.T) {
+func TestExampleNetworkAllowsOnlyWhatTheAppsNeed(t *testing.T) {
 	objects := mustBuild(t, example)
 	n, pods := networkOf(objects), named(objects)
 	tcp := func(port int32) corev1.ContainerPort {
@@ -131,7 +131,7 @@ func TestExampleContainers(t *testing.T) {
 }
 
 // All of our images have the same version, so that a release changes one number.
-func TestOneVersion(t *testing.T) {
+func TestImagesHaveOneVersion(t *testing.T) {
 	versions := map[string][]string{}
 	for _, dir := range []string{example, "../../deploy/k8s/daemonset", "testdata/bare"} {
 		for _, object := range mustBuild(t, dir) {
@@ -153,7 +153,7 @@ func TestOneVersion(t *testing.T) {
 }
 
 // A release pins the image by digest in every manifest, the policy and the chart.
-func TestReleaseIsByDigest(t *testing.T) {
+func TestReleasePinsTheImageByDigest(t *testing.T) {
 	const digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 	dir := t.TempDir()
 	if text, err := exec.CommandContext(t.Context(), "make", "-C", "../..", "pinned", "DIGEST="+digest, "PINNED="+dir).

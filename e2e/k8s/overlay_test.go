@@ -51,7 +51,7 @@ func TestOverlays(t *testing.T) {
 }
 
 // The smaller components change the sidecar as they should.
-func TestComponents(t *testing.T) {
+func TestComponentsChangeTheSidecarAsTheyShould(t *testing.T) {
 	for dir, holds := range map[string]func(c *corev1.Container) bool{
 		"guaranteed": func(c *corev1.Container) bool {
 			return c.Resources.Requests.Cpu().Equal(*c.Resources.Limits.Cpu()) && c.Resources.Requests.Memory().Equal(*c.Resources.Limits.Memory())
@@ -98,7 +98,7 @@ func pods(t *testing.T, dir string) map[string]*corev1.PodTemplateSpec {
 }
 
 // Each overlay that breaks a rule fails.
-func TestBadOverlays(t *testing.T) {
+func TestOverlaysThatBreakARuleFail(t *testing.T) {
 	for dir, want := range map[string]string{
 		"unknown-field":      "unknown field",
 		"privileged":         "pod security: ",

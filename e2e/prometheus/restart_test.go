@@ -20,7 +20,7 @@ func constant(ctx context.Context, meters instrument.Option) {
 
 // A restarted app counts once, although Prometheus would still show the ended series; and a node
 // counts once, although three sidecars see it.
-func TestPanelsCountOnce(t *testing.T) {
+func TestRestartedAppsAndSharedNodesCountOnce(t *testing.T) {
 	const lasting = 12 * time.Minute
 	pods := []pod{
 		{name: "a", app: constant, world: healthy(), until: 7 * time.Minute},

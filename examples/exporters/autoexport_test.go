@@ -42,7 +42,7 @@ func Example_autoexport() {
 }
 
 // The example exports what it should.
-func TestAutoexport(t *testing.T) {
+func TestAutoexportExportsPools(t *testing.T) {
 	got := map[string]otlptest.Point{}
 	receiver, err := otlptest.Start(
 		"127.0.0.1:0",

@@ -169,7 +169,7 @@ func (r *running) states(t *testing.T) map[string]int {
 
 // Every accepted order is processed before the service exits, and the metrics of every pool match the
 // requests made.
-func TestMetricsAddUp(t *testing.T) {
+func TestMetricsMatchTheRequests(t *testing.T) {
 	r := runOrders(t, "-workers", "3", "-queue", "100", "-payment-permits", "2", "-db-conns", "2")
 	const n = 25
 	var last order
@@ -235,7 +235,7 @@ func TestMetricsAddUp(t *testing.T) {
 }
 
 // Payments that fail are uses that end with an error.
-func TestFaultsShow(t *testing.T) {
+func TestFailedPaymentsAreFailedUses(t *testing.T) {
 	r := runOrders(t, "-payment-errors", "1")
 	for range 5 {
 		r.post(t, http.StatusAccepted)
@@ -253,7 +253,7 @@ func TestFaultsShow(t *testing.T) {
 }
 
 // A full queue rejects orders, and the metrics show it.
-func TestFullQueueShows(t *testing.T) {
+func TestFullQueueRejectsOrders(t *testing.T) {
 	arrived, release := make(chan bool), make(chan bool)
 	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		arrived <- true
@@ -280,7 +280,7 @@ func TestFullQueueShows(t *testing.T) {
 }
 
 // Orders that a killed service had accepted are processed by the next one.
-func TestResumes(t *testing.T) {
+func TestOrdersOfAKilledServiceAreProcessedByTheNext(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "left.db")
 	db, err := openStore(t.Context(), "", file, 1)
 	if err != nil {
@@ -300,7 +300,7 @@ func TestResumes(t *testing.T) {
 	}
 }
 
-func TestLoadCountsTheAnswers(t *testing.T) {
+func TestLoadCountsTheResponses(t *testing.T) {
 	r := runOrders(t)
 	var stdout, stderr bytes.Buffer
 	if code := run(
@@ -353,7 +353,7 @@ func TestCommandLine(t *testing.T) {
 
 // The instrumentation takes ten lines at most: every line that would have to go with poolgauge's
 // instrument packages is marked. The pools themselves are part of the program.
-func TestTenLines(t *testing.T) {
+func TestInstrumentationTakesTenLinesAtMost(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,7 @@ import (
 
 // The service works the same with the PostgreSQL that DATABASE_URL names, and a second run continues
 // with the orders that the first one left.
-func TestPostgreSQL(t *testing.T) {
+func TestServiceWorksTheSameWithPostgreSQL(t *testing.T) {
 	t.Setenv("DATABASE_URL", startPostgres(t))
 	const n = 20
 	r := runOrders(t, "-db-conns", "3")
