@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// components are the patches of a pod's template, written for a Deployment. From each come the same
-// for a CronJob and for a Pod beside it.
+// components are the patches of a pod's template, written for a Deployment. From each, those for a
+// CronJob and a Pod are generated next to it.
 var components = []string{
 	"sidecar/sidecar.yaml",
 	"tls/tls.yaml",
@@ -22,7 +22,7 @@ const (
 	template   = "spec:\n  template:\n    spec:\n"
 )
 
-// others returns the patches for a CronJob and a Pod of the one for a Deployment, which differ by
+// others returns the patches for a CronJob and a Pod from that for a Deployment. They differ in
 // where the pod's specification is.
 func others(patch []byte) (cronJob, pod []byte, err error) {
 	head, body, found := strings.Cut(string(patch), template)

@@ -1,6 +1,6 @@
-// Command gen writes what follows from the components' patches of a Deployment, so that there is
-// one description of the sidecar: the same patches for other kinds, and the admission policy. Run
-// it by `make generate`; a test fails when a file is stale.
+// Command gen generates files from the components' patches of a Deployment, so that the sidecar is
+// described once: the same patches for other kinds, and the admission policy. Run it with `make
+// generate`; a test fails when a file is stale.
 package main
 
 import (
@@ -14,7 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Where the manifests are, relative to this directory, where go generate runs.
+// manifests is relative to this directory, where go generate runs.
 const manifests = "../"
 
 //go:generate go run .
@@ -31,7 +31,7 @@ func main() {
 	}
 }
 
-// generated returns the files that are generated, by their names.
+// generated returns the generated files by name.
 func generated() (map[string][]byte, error) {
 	files := map[string][]byte{
 		"sidecar/endpoint.yaml": replacements(endpoint),
@@ -57,7 +57,7 @@ func generated() (map[string][]byte, error) {
 	return files, nil
 }
 
-// patch is what is of interest in a component's patch.
+// patch has the relevant fields of a component's patch.
 type patch struct {
 	Spec struct {
 		Template struct {
@@ -69,7 +69,7 @@ type patch struct {
 	} `yaml:"spec"`
 }
 
-// The policy around what the components add: before it, and after it what depends on the pod.
+// The policy before the components' additions, and after them the part that depends on the pod.
 var (
 	//go:embed head.yaml
 	head string
@@ -77,8 +77,8 @@ var (
 	tail string
 )
 
-// policy returns the admission policy that adds what the component's patch adds, and that of TLS
-// for the pods that want it.
+// policy returns the admission policy, which adds what the component's patch adds, and the patch of
+// TLS to pods that ask for it.
 func policy(sidecar, tls patch) []byte {
 	var b strings.Builder
 	b.WriteString(head)
@@ -117,8 +117,8 @@ func writePatch(b *strings.Builder, path, kind string, value *yaml.Node) {
 	b.WriteString("},\n")
 }
 
-// write writes a value of YAML as one of CEL: kind is the path of its type. CEL has no maps of
-// mixed types, but objects.
+// write writes a YAML value as CEL; kind is the path of its type. CEL has no maps of mixed types,
+// but has objects.
 func write(b *strings.Builder, kind string, n *yaml.Node, indent string) {
 	switch n.Kind {
 	case yaml.MappingNode:
@@ -142,7 +142,7 @@ func write(b *strings.Builder, kind string, n *yaml.Node, indent string) {
 }
 
 func writeMapping(b *strings.Builder, kind string, n *yaml.Node, indent string) {
-	// of resources: keys that are no fields
+	// the keys of resources are not fields
 	isMap := strings.HasSuffix(kind, ".requests") || strings.HasSuffix(kind, ".limits")
 	if !isMap {
 		b.WriteString(kind)
