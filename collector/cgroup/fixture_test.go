@@ -59,11 +59,11 @@ func describe(cfg Config) string {
 	if tree == nil {
 		return b.String()
 	}
-	m, err := ReadMembership(cfg)
+	m, err := readMembership(cfg)
 	if err != nil {
 		fail(err)
 	}
-	fmt.Fprintf(&b, "mode %s\ncontainer %q\n", tree.Mode(), tree.ContainerID(m))
+	fmt.Fprintf(&b, "container %q\n", tree.ContainerID(m))
 	_, m = m.Container()
 	groups, err := tree.Lineage(m)
 	if err != nil {

@@ -74,7 +74,7 @@ func TestQuotaThrottles(t *testing.T) {
 	tree := realTree(t)
 	quota := map[string]string{"cpu.cfs_period_us": "10000", "cpu.cfs_quota_us": "2000"}
 	limit := map[string]string{"memory.limit_in_bytes": "67108864"}
-	if tree.Mode() == Unified {
+	if tree.views[memory].dir == "" && tree.views[cpu].dir == "" {
 		quota = map[string]string{"cpu.max": "2000 10000"}
 		limit = map[string]string{"memory.max": "67108864"}
 	}
@@ -84,7 +84,7 @@ func TestQuotaThrottles(t *testing.T) {
 	}
 	pid := spin(t, groups...)
 
-	m, err := ReadMembership(Config{Process: strconv.Itoa(pid)})
+	m, err := readMembership(Config{Process: strconv.Itoa(pid)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestQuotaThrottles(t *testing.T) {
 	if got := lineage[0].Memory(&r, fail); got.Limit != kernfile.Some[int64](64<<20) || !got.Usage.Defined {
 		t.Errorf("memory: got %+v, want a limit of 64 MiB", got)
 	}
-	if got, err := Limit(lineage); err != nil || got != kernfile.Some(0.2) {
+	if got, err := cpuQuota(lineage); err != nil || got != kernfile.Some(0.2) {
 		t.Errorf("effective CPUs: got %v, %v; want the quota, 0.2", got, err)
 	}
 	deadline := time.Now().Add(time.Minute)
@@ -156,7 +156,7 @@ func TestNamespaceRootIsFoundByInode(t *testing.T) {
 
 func ownMembership(t *testing.T) Membership {
 	t.Helper()
-	m, err := ReadMembership(Config{})
+	m, err := readMembership(Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +175,7 @@ func BenchmarkGroup(b *testing.B) {
 	if err != nil {
 		b.Skip(err)
 	}
-	m, err := ReadMembership(Config{})
+	m, err := readMembership(Config{})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/poolgauge/poolgauge/internal/fixture"
+	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
 const statLine = "7 (%s) S 1 7 7 0 -1 4194560 1200 5 3 6 150 50 0 0 20 0 9 0 4242 2048000 300 18446744073709551615 1 1 0 0\n"
@@ -21,7 +22,7 @@ func TestParseStat(t *testing.T) {
 	}
 	for _, comm := range []string{"app", "tmux: server", "a) S 1 (b", "(sd-pam)", "", "x\n)"} {
 		want.Comm = comm
-		got, err := ParseStat([]byte(strings.Replace(statLine, "%s", comm, 1)))
+		got, err := parseStat([]byte(strings.Replace(statLine, "%s", comm, 1)))
 		if err != nil || got != want {
 			t.Errorf("comm %q: got %+v, %v; want %+v", comm, got, err, want)
 		}
@@ -36,30 +37,30 @@ func TestParseStatSaysWhatIsWrong(t *testing.T) {
 		"7 (app)":                               "ends before field 10",
 		"7 (app) S 1 7 7 0 -1 4194560 many 5 3": `field 10: "many" is not a number`,
 	} {
-		if _, err := ParseStat([]byte(in)); err == nil || err.Error() != want {
+		if _, err := parseStat([]byte(in)); err == nil || err.Error() != want {
 			t.Errorf("%q: got %v, want %s", in, err, want)
 		}
 	}
 }
 
 func TestParseSchedstatAndSwitches(t *testing.T) {
-	if got, err := ParseSchedstat([]byte("100 200 3\n")); err != nil || got.Value != 200 || !got.Defined {
+	if got, err := parseSchedstat([]byte("100 200 3\n")); err != nil || got.Value != 200 || !got.Defined {
 		t.Errorf("run delay: got %v, %v; want 200", got, err)
 	}
 	for _, in := range []string{"", "5", "5 x 3"} {
-		if got, err := ParseSchedstat([]byte(in)); err == nil || got.Defined {
+		if got, err := parseSchedstat([]byte(in)); err == nil || got.Defined {
 			t.Errorf("%q: got %v without an error", in, got)
 		}
 	}
-	v, nv, err := ParseSwitches([]byte("Name:\ta\nvoluntary_ctxt_switches:\t12\nnonvoluntary_ctxt_switches:\t3\n"))
+	v, nv, err := parseSwitches([]byte("Name:\ta\nvoluntary_ctxt_switches:\t12\nnonvoluntary_ctxt_switches:\t3\n"))
 	if err != nil || v.Value != 12 || nv.Value != 3 || !v.Defined || !nv.Defined {
 		t.Errorf("switches: got %v, %v, %v; want 12 and 3", v, nv, err)
 	}
-	v, nv, err = ParseSwitches([]byte("voluntary_ctxt_switches:\tno\nnonvoluntary_ctxt_switches:\t3\n"))
+	v, nv, err = parseSwitches([]byte("voluntary_ctxt_switches:\tno\nnonvoluntary_ctxt_switches:\t3\n"))
 	if err == nil || v.Defined || !nv.Defined {
 		t.Errorf("a bad count must cost itself only: got %v, %v, %v", v, nv, err)
 	}
-	if v, nv, err = ParseSwitches([]byte("Name:\ta\n")); err != nil || v.Defined || nv.Defined {
+	if v, nv, err = parseSwitches([]byte("Name:\ta\n")); err != nil || v.Defined || nv.Defined {
 		t.Errorf("an old kernel has no counts: got %v, %v, %v", v, nv, err)
 	}
 }
@@ -221,7 +222,8 @@ func TestSelf(t *testing.T) {
 	if err != nil || len(pids) == 0 {
 		t.Fatalf("pids: %v, %v", pids, err)
 	}
-	s, err := f.Stat(os.Getpid())
+	file := kernfile.NewFile(f.Path(strconv.Itoa(os.Getpid()), "stat"))
+	s, err := f.Stat(&file)
 	if err != nil || s.Resident == 0 || s.Virtual == 0 || s.Threads == 0 || s.StartTime == 0 {
 		t.Errorf("got %+v, %v; want figures", s, err)
 	}

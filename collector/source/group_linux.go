@@ -39,9 +39,9 @@ func newGroup(g *cgroup.Group, isContainer bool, birth *collector.Birth, more ..
 
 // available is what the nearest limit leaves: the group's own or that of a group above it.
 func (g *group) available() (least kernfile.Optional[int64]) {
-	left := g.memory.Left()
+	left := g.memory.Available()
 	for _, one := range g.above {
-		if other := one.memory.Left(); other.Defined && (!left.Defined || other.Value < left.Value) {
+		if other := one.memory.Available(); other.Defined && (!left.Defined || other.Value < left.Value) {
 			left = other
 		}
 	}

@@ -53,7 +53,7 @@ const initialNamespace = "cgroup:[4026531835]"
 // scanOwn finds the own group again if the process was moved.
 func (c *containers) scanOwn() {
 	c.ownCgroup.Path = c.pod.fs.Path(strconv.Itoa(c.pod.self), "cgroup")
-	data, err := c.pod.fs.CgroupOf(&c.ownCgroup, true)
+	data, err := c.pod.fs.Cgroup(&c.ownCgroup, true)
 	if err != nil || c.pod.tree == nil {
 		c.own = container{err: err, generation: c.own.generation + 1}
 		c.ownFile = ""
@@ -144,7 +144,7 @@ func (c *containers) born(inside []*candidate) *collector.Birth {
 		}
 	}
 	stat := proc.Stat{StartTime: first}
-	return collector.BornAt(stat.Born(c.pod.boot()))
+	return collector.BornAt(stat.Started(c.pod.boot()))
 }
 
 // bear sets the birth of the own group, now that the processes in it are known. Outside a container

@@ -174,7 +174,7 @@ func (p *processes) look(c *candidate) bool {
 	}
 	// A kernel without control groups has no file that tells the place of a process that is there.
 	c.statFile.Path = p.pod.fs.Path(strconv.Itoa(c.pid), "stat")
-	stat, err := p.pod.fs.StatOf(&c.statFile)
+	stat, err := p.pod.fs.Stat(&c.statFile)
 	if err != nil {
 		p.check(err)
 		return false
@@ -192,7 +192,7 @@ func (p *processes) look(c *candidate) bool {
 		c.process = nil
 		return true
 	case old == nil || old.name != c.name || old.container != c.container || old.stat.StartTime != stat.StartTime:
-		born := collector.BornAt(stat.Born(p.pod.boot()))
+		born := collector.BornAt(stat.Started(p.pod.boot()))
 		// or another one under the same pid
 		c.process = newProcess(born, c.pid == os.Getpid() && p.pod.real, c.pid, c.name, c.container)
 	}
@@ -263,7 +263,7 @@ func (p *processes) cgroupOf(c *candidate) (string, error) {
 		return own.ownFile, nil
 	}
 	c.cgroupFile.Path = p.pod.fs.Path(strconv.Itoa(c.pid), "cgroup")
-	data, err := p.pod.fs.CgroupOf(&c.cgroupFile, c.wanted)
+	data, err := p.pod.fs.Cgroup(&c.cgroupFile, c.wanted)
 	return string(data), err
 }
 
