@@ -110,8 +110,8 @@ func TestResolve(t *testing.T) {
 		{"seen from another namespace", "/../x", "", "/../x/y", "/y"},
 		{"the namespace's root, found", "/../..", "/pod/x", "/", "/pod/x"},
 		{"a sibling in the host's mount", "/../..", "/pod/x", "/../y", "/pod/y"},
-		{"out of the host's mount", "/../..", "/pod/x", "/../../../y", ""},
-		{"the namespace's root, lost", "/../..", "", "/", ""},
+		{"above the host's mount", "/../..", "/pod/x", "/../../../y", ""},
+		{"the namespace's root, not found", "/../..", "", "/", ""},
 	} {
 		v := view{dir: "/mnt", root: strings.TrimSuffix(c.root, "/"), nsRoot: c.nsRoot}
 		got, ok := v.resolve(c.path)
@@ -146,7 +146,7 @@ func TestEffectiveCPUs(t *testing.T) {
 	}
 	got, err := cpuQuota(limit("max 100000", "250000 100000", "50000 100000", "800000 100000"))
 	if err != nil || !got.Defined || got.Value != 0.5 {
-		t.Errorf("got %v, %v; want the least quota, 0.5", got, err)
+		t.Errorf("got %v, %v; want the smallest quota, 0.5", got, err)
 	}
 	if got, err = cpuQuota(limit("max 100000")); err != nil || got.Defined {
 		t.Errorf("got %v, %v; want no limit", got, err)
