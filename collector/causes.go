@@ -6,21 +6,20 @@ import (
 	"time"
 )
 
-// causes logs why a source cannot read something, each cause once. Errors that differ only in
-// figures or in what they quote, such as the value that cannot be or the process that it is of,
-// have one cause.
+// causes logs the errors of a source, each cause once. Errors that differ only in numbers, ids or
+// quotations, such as the impossible value or the process that has it, have the same cause.
 type causes struct {
-	log     *slog.Logger
-	source  string
-	seen    map[string]time.Time // when each was last met
-	failing bool                 // the last reading had errors
-	healed  bool                 // it was said that there are none any more
+	log       *slog.Logger
+	source    string
+	seen      map[string]time.Time // when each last occurred
+	failing   bool                 // the last reading had errors
+	recovered bool                 // the recovery has been logged
 }
 
 const (
-	// maxCauses bounds what is remembered, and so what is said.
+	// maxCauses bounds the memory and the number of log lines.
 	maxCauses = 100
-	// forgetAfter is how long a cause must not have been met to be said again.
+	// forgetAfter is how long a cause must not have occurred to be logged again.
 	forgetAfter = time.Hour
 )
 
@@ -28,28 +27,28 @@ func newCauses(log *slog.Logger, source string) causes {
 	return causes{log: log, source: source, seen: map[string]time.Time{}}
 }
 
-// report takes the errors and notes of one reading.
+// report logs the errors and notes of one reading that have not been logged yet.
 func (c *causes) report(now time.Time, errs []error, notes []string) {
 	for _, text := range notes {
 		if c.isNew(now, text) {
-			c.log.Info("source", "source", c.source, "note", text)
+			c.log.Info(text, "source", c.source)
 		}
 	}
 	for _, err := range errs {
 		text := err.Error()
 		if c.isNew(now, cause(text)) {
 			c.log.Warn("source cannot read a value", "source", c.source, "error", text)
-			c.healed = false
+			c.recovered = false
 		}
 	}
-	if len(errs) == 0 && c.failing && !c.healed {
-		c.log.Info("source reads everything again", "source", c.source)
-		c.healed = true
+	if len(errs) == 0 && c.failing && !c.recovered {
+		c.log.Info("source recovered", "source", c.source)
+		c.recovered = true
 	}
 	c.failing = len(errs) > 0
 }
 
-// isNew remembers a cause and reports whether it is to be said.
+// isNew remembers a cause and reports whether to log it.
 func (c *causes) isNew(now time.Time, cause string) bool {
 	last, known := c.seen[cause]
 	if !known && len(c.seen) >= maxCauses {
@@ -66,7 +65,7 @@ func (c *causes) isNew(now time.Time, cause string) bool {
 	return !known || now.Sub(last) >= forgetAfter
 }
 
-// cause is the text of an error without its figures, ids and quotations.
+// cause returns the text of an error without numbers, ids and quotations.
 func cause(text string) string {
 	var b strings.Builder
 	for i, part := range strings.Split(text, `"`) {

@@ -15,34 +15,34 @@ import (
 // scopeName is the instrumentation scope of all points of the sources.
 const scopeName = "github.com/poolgauge/poolgauge/collector"
 
-// Producer is a metric.Producer that reads sources: one after the other in the order given, at
-// every collection of the reader that it was given to, and says of each how long that took, whether
-// it succeeded and how many values failed.
+// Producer is a metric.Producer that reads sources, one after the other in the given order, at
+// every collection of the reader that it is registered with. For each source it also reports how
+// long the reading took, whether it succeeded and how many values failed.
 //
-// Counters start when what they count was born, at the boot or the creation of a container or
-// process, so that a restart of the sidecar is none of theirs. A counter never falls unless it
-// began again, which its start then tells.
+// The start time of a counter is that of what it counts: the boot, or the start of the container or
+// process. So a restart of the sidecar does not reset a counter. A counter falls only when it was
+// reset, and then has a new start time.
 type Producer struct {
-	// of counters; the other sums are cumulative, as the specification has it
+	// of counters; other sums are always cumulative, as specified
 	temporality metricdata.Temporality
 	sources     []*source
 
-	// guards all that follows, and the sources: a reader may be collected from anywhere
+	// guards everything below and the sources: a reader may collect from any goroutine
 	mu     sync.Mutex
 	now    time.Time // of this collection
-	before time.Time // of the one before, at first when the Producer was made
+	before time.Time // of the previous collection, or of NewProducer before the first one
 	rows   map[*catalog.Metric]*row
-	order  []*row // as they were first seen
+	order  []*row // in the order in which they first had a point
 }
 
-// row holds the points of a metric: one of the slices, by its type of number.
+// row holds the points of a metric, in the slice of its number type.
 type row struct {
 	metric *catalog.Metric
 	ints   []metricdata.DataPoint[int64]
 	floats []metricdata.DataPoint[float64]
 }
 
-// source is a source and what is said of it.
+// source is a source and the state of the metrics about it.
 type source struct {
 	Named
 	self   *Attributes
@@ -50,20 +50,19 @@ type source struct {
 	causes causes
 }
 
-// NewProducer returns a Producer of sources. Delta temporality is for readers whose upstream asks
-// for it.
+// NewProducer returns a Producer of sources whose counters have the given temporality.
 func NewProducer(log *slog.Logger, temporality metricdata.Temporality, sources ...Named) *Producer {
 	p := &Producer{temporality: temporality, rows: map[*catalog.Metric]*row{}, before: time.Now()}
-	begun := BornAt(p.before)
+	started := StartedAt(p.before)
 	for _, s := range sources {
-		self := With(begun, catalog.SourceKey.String(s.Name))
+		self := NewAttributes(started, catalog.SourceKey.String(s.Name))
 		p.sources = append(p.sources, &source{Named: s, self: self, causes: newCauses(log, s.Name)})
 	}
 	return p
 }
 
-// Produce implements metric.Producer. It never returns an error, which would cost the reader all
-// metrics of this collection.
+// Produce implements metric.Producer. It never returns an error, with which the reader would drop
+// all metrics of the collection.
 func (p *Producer) Produce(ctx context.Context) ([]metricdata.ScopeMetrics, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -108,8 +107,7 @@ func (p *Producer) row(m *catalog.Metric) *row {
 	return r
 }
 
-// take returns the points of this collection, nil if there are none. They are the reader's from
-// then on; the next collection has about as many.
+// take returns the points of this collection, nil if there are none. The caller may keep them.
 func (r *row) take(temporality metricdata.Temporality) metricdata.Aggregation {
 	if r.metric.Kind == catalog.UpDownCounter {
 		temporality = metricdata.CumulativeTemporality

@@ -17,7 +17,7 @@ import (
 type invalid struct{}
 
 func (invalid) Collect(_ context.Context, s *Sample) {
-	a := With(&Birth{})
+	a := NewAttributes(&StartTime{})
 	s.Float(catalog.SystemCPUTime, math.NaN(), a)
 	s.Float(catalog.SystemCPUTime, math.Inf(1), a)
 	s.Float(catalog.SystemCPUTime, -1, a)
@@ -64,7 +64,7 @@ func TestImpossibleValuesFail(t *testing.T) {
 
 // A name that is not UTF-8 must not cost the export that it is part of.
 func TestAttributesAreUTF8(t *testing.T) {
-	got := With(&Birth{}, attribute.String("name", "a\xffb"), attribute.Int("n", 1)).set
+	got := NewAttributes(&StartTime{}, attribute.String("name", "a\xffb"), attribute.Int("n", 1)).set
 	if name, _ := got.Value("name"); name.AsString() != "a\uFFFDb" {
 		t.Errorf("got %q", name.AsString())
 	}

@@ -11,11 +11,11 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
-// Sink is handed every collection, in order, from one goroutine. It must not block and must not
-// change what it is given.
+// Sink receives every collection, in order, from one goroutine. It must not block and must not
+// change the collection.
 type Sink func(*metricdata.ResourceMetrics)
 
-// Sampler collects from a reader at an interval. Points bear the time of their collection.
+// Sampler collects from a reader at an interval. The time of a point is that of its collection.
 type Sampler struct {
 	reader   *sdkmetric.ManualReader
 	interval time.Duration
@@ -24,15 +24,15 @@ type Sampler struct {
 	last     atomic.Int64 // nanoseconds from begin to the end of the last collection
 }
 
-// NewSampler returns a Sampler that hands each collection of reader to the sinks. The interval must
-// be above 0.
+// NewSampler returns a Sampler that passes each collection of reader to the sinks. The interval
+// must be positive.
 func NewSampler(reader *sdkmetric.ManualReader, interval time.Duration, sinks ...Sink) *Sampler {
 	return &Sampler{reader: reader, interval: interval, sinks: sinks, begin: time.Now()}
 }
 
-// Run collects at once, then at every interval until ctx is done, then once more, so that the last
-// figures leave too. A collection that overruns its interval makes the next one late, never two at
-// once.
+// Run collects at once, then at every interval until ctx is done, and then once more, so that the
+// last values are exported too. A collection that takes longer than the interval delays the next
+// one; two never run at once.
 func (s *Sampler) Run(ctx context.Context) {
 	ticker := time.NewTicker(s.interval)
 	defer ticker.Stop()
@@ -47,21 +47,21 @@ func (s *Sampler) Run(ctx context.Context) {
 	}
 }
 
-// Alive returns an error if no collection ended for three intervals, and at least for half a
-// minute. It may be called from anywhere.
+// Alive returns an error if no collection has ended for three intervals, or for 30 seconds if that
+// is longer. It is safe for concurrent use.
 func (s *Sampler) Alive() error {
 	since := time.Since(s.begin) - time.Duration(s.last.Load())
 	if since > max(3*s.interval, 30*time.Second) {
-		return fmt.Errorf("no collection ended for %v", since.Round(time.Second))
+		return fmt.Errorf("no collection has ended for %v", since.Round(time.Second))
 	}
 	return nil
 }
 
 func (s *Sampler) sample() {
-	// Every collection is kept by the sinks, so each has memory of its own.
+	// Sinks may keep a collection, so that its memory is not used again.
 	rm := &metricdata.ResourceMetrics{}
 	if err := s.reader.Collect(context.Background(), rm); err != nil {
-		otel.Handle(err) // a part failed; the rest is there
+		otel.Handle(err) // some producers failed; the points of the others are in rm
 	}
 	for _, sink := range s.sinks {
 		sink(rm)

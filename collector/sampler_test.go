@@ -11,8 +11,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
-// The sampler collects at once, at every interval, and once more at the end, and each collection
-// bears its own time.
+// The sampler collects at once, at every interval and once more at the end, and each collection has
+// its own time.
 func TestSamplerCollectsOnSchedule(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reader := sdkmetric.NewManualReader()
@@ -47,7 +47,7 @@ func TestSamplerCollectsOnSchedule(t *testing.T) {
 	})
 }
 
-func TestSamplerAlive(t *testing.T) {
+func TestSamplerIsAliveWhileCollectionsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reader := sdkmetric.NewManualReader()
 		sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))

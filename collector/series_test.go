@@ -15,17 +15,16 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// script is a source that reads the next of its values at each collection; a negative one is a
-// reading that fails.
+// script is a source whose readings are given; a negative one is a reading that fails.
 type script struct {
-	birth  *Birth
+	start  *StartTime
 	values []int64
 	series *Attributes
 }
 
 func (s *script) Collect(_ context.Context, to *Sample) {
 	if s.series == nil {
-		s.series = With(s.birth)
+		s.series = NewAttributes(s.start)
 	}
 	if v := s.values[0]; v >= 0 {
 		to.Int(catalog.SystemPagingFaults, v, s.series)
@@ -68,15 +67,15 @@ func collectScript(t *testing.T, temporality metricdata.Temporality, s *script) 
 	return all
 }
 
-func TestCountersHaveTrueStarts(t *testing.T) {
+func TestCountersStartWithWhatTheyCount(t *testing.T) {
 	const hour = 3600.
 	for name, c := range map[string]struct {
 		temporality metricdata.Temporality
-		birth       time.Duration // from the start of the test
+		start       time.Duration // from the start of the test
 		values      []int64
 		want        []any
 	}{
-		"cumulative, since the birth": {
+		"cumulative, since the start": {
 			metricdata.CumulativeTemporality, -time.Hour,
 			[]int64{1000, 1003, 1010},
 			[]any{observed{1000, -hour, 1}, observed{1003, -hour, 2}, observed{1010, -hour, 3}},
@@ -86,7 +85,7 @@ func TestCountersHaveTrueStarts(t *testing.T) {
 			[]int64{1000, 999, 501, 1001},
 			[]any{observed{1000, -hour, 1}, observed{1000, -hour, 2}, observed{1000, -hour, 3}, observed{1001, -hour, 4}},
 		},
-		"cumulative, begun again": {
+		"cumulative, reset": {
 			metricdata.CumulativeTemporality, -time.Hour,
 			[]int64{1000, 3, 5, 0},
 			[]any{observed{1000, -hour, 1}, observed{3, 1, 2}, observed{5, 1, 3}, observed{0, 3, 4}},
@@ -96,22 +95,22 @@ func TestCountersHaveTrueStarts(t *testing.T) {
 			[]int64{1000, -1, 1001, -1, 2},
 			[]any{observed{1000, -hour, 1}, "none", observed{1001, -hour, 3}, "none", observed{2, 3, 5}},
 		},
-		"delta, the past is no gain": {
+		"delta, what was counted before is not a delta": {
 			metricdata.DeltaTemporality, -time.Hour,
 			[]int64{1000, 1003, 1010},
 			[]any{"none", observed{3, 1, 2}, observed{7, 2, 3}},
 		},
-		"delta, born since the sidecar was started": {
+		"delta, started after the sidecar": {
 			metricdata.DeltaTemporality, time.Second / 2,
 			[]int64{5, 7},
 			[]any{observed{5, .5, 1}, observed{2, 1, 2}},
 		},
-		"delta, born after the first collection, but found late": {
+		"delta, started after the first collection but found late": {
 			metricdata.DeltaTemporality, 3 * time.Second / 2,
 			[]int64{-1, -1, 5, 7},
 			[]any{"none", "none", "none", observed{2, 3, 4}},
 		},
-		"delta, a small fall, a new beginning": {
+		"delta, a small fall, then a reset": {
 			metricdata.DeltaTemporality, -time.Hour,
 			[]int64{1000, 999, 1002, 4, 5},
 			[]any{"none", observed{0, 1, 2}, observed{2, 2, 3}, observed{4, 3, 4}, observed{1, 4, 5}},
@@ -124,7 +123,7 @@ func TestCountersHaveTrueStarts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &script{birth: BornAt(time.Now().Add(c.birth)), values: c.values}
+				s := &script{start: StartedAt(time.Now().Add(c.start)), values: c.values}
 				if got := collectScript(t, c.temporality, s); fmt.Sprint(got) != fmt.Sprint(c.want) {
 					t.Errorf("got  %v\nwant %v", got, c.want)
 				}
@@ -133,11 +132,11 @@ func TestCountersHaveTrueStarts(t *testing.T) {
 	}
 }
 
-// What a source adds up itself counts since it was first seen, under both temporalities.
-func TestCountersOfUnknownBirth(t *testing.T) {
+// What a source sums itself counts since it was first seen, with both temporalities.
+func TestCountersOfUnknownStartBeginAtTheFirstPoint(t *testing.T) {
 	for _, temporality := range []metricdata.Temporality{metricdata.CumulativeTemporality, metricdata.DeltaTemporality} {
 		synctest.Test(t, func(t *testing.T) {
-			got := collectScript(t, temporality, &script{birth: &Birth{}, values: []int64{-1, 0, 3}})
+			got := collectScript(t, temporality, &script{start: &StartTime{}, values: []int64{-1, 0, 3}})
 			want := []any{"none", observed{0, 2, 2}, observed{3, 2, 3}}
 			if fmt.Sprint(got) != fmt.Sprint(want) {
 				t.Errorf("%v: got %v, want %v", temporality, got, want)
@@ -146,13 +145,13 @@ func TestCountersOfUnknownBirth(t *testing.T) {
 	}
 }
 
-// A clock that is set back makes no point that starts after its time.
+// No point starts after its time, even if the clock was set back.
 func TestStartIsNeverAfterTheTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		got := collectScript(
 			t,
 			metricdata.CumulativeTemporality,
-			&script{birth: BornAt(time.Now().Add(time.Hour)), values: []int64{7}},
+			&script{start: StartedAt(time.Now().Add(time.Hour)), values: []int64{7}},
 		)
 		if fmt.Sprint(got) != fmt.Sprint([]any{observed{7, 1, 1}}) {
 			t.Errorf("got %v", got)
@@ -170,9 +169,8 @@ func (f *failing) Collect(_ context.Context, s *Sample) {
 	s.Note("this kernel lacks something")
 }
 
-// One cause is said once, whatever figures the text of the error holds, and however often it comes
-// and goes.
-func TestOneCauseIsSaidOnce(t *testing.T) {
+// A cause is logged once, whatever numbers its errors contain and however often it comes and goes.
+func TestEachCauseIsLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var text strings.Builder
 		f := &failing{}
@@ -191,7 +189,7 @@ func TestOneCauseIsSaidOnce(t *testing.T) {
 		for i := range 10 {
 			collect(
 				fmt.Errorf(
-					"system.memory.usage: -%d cannot be",
+					"system.memory.usage: impossible value -%d",
 					1000+i,
 				),
 				fmt.Errorf("/proc/%d/stat: field 10: %q is not a number", i, string(rune('a'+i))),
@@ -203,19 +201,19 @@ func TestOneCauseIsSaidOnce(t *testing.T) {
 		if got := strings.Count(text.String(), "WARN"); got != 4 {
 			t.Errorf("%d warnings of 4 causes:\n%s", got, text.String())
 		}
-		// the note, and that everything is read again
+		// the note and the recovery
 		if got := strings.Count(text.String(), "INFO"); got != 2 {
 			t.Errorf("%d notes, want 2:\n%s", got, text.String())
 		}
 		time.Sleep(forgetAfter)
 		collect(errors.New("no vmstat"))
 		if got := strings.Count(text.String(), "no vmstat"); got != 2 {
-			t.Errorf("a cause that was forgotten was said %d times in all, want twice", got)
+			t.Errorf("a cause that was forgotten was logged %d times in all, want twice", got)
 		}
 	})
 }
 
-// A source whose every error is new cannot fill the memory or the log.
+// A source whose errors all differ cannot fill the memory or the log.
 func TestCausesAreBounded(t *testing.T) {
 	var text strings.Builder
 	c := newCauses(slog.New(slog.NewTextHandler(&text, nil)), "x")

@@ -7,12 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// allowedCPUs is how many CPUs the main thread may run on now. [runtime.NumCPU] is what that was
-// when the process started.
+// allowedCPUs returns how many CPUs the main thread may run on now. [runtime.NumCPU] is the number
+// at the start of the process.
 func allowedCPUs() int {
 	var set unix.CPUSet
 	if err := unix.SchedGetaffinity(os.Getpid(), &set); err != nil || set.Count() == 0 {
-		return runtime.NumCPU() // a machine of more CPUs than the set has room for, or a sandbox
+		return runtime.NumCPU() // a machine with more CPUs than the set has bits, or a sandbox
 	}
 	return set.Count()
 }

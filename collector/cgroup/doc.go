@@ -2,11 +2,10 @@
 //
 // [Open] finds the hierarchies that are mounted, [ParseMembership] the groups of a process,
 // [Tree.Lineage] the directories of these groups and of every ancestor that is visible, and a
-// [Group] reads its files. [EffectiveCPUs] is for those who only want to know how many CPUs they
-// may use.
+// [Group] reads its files. [EffectiveCPUs] tells how many CPUs the calling process may use.
 //
-// What a group does not have is undefined and never 0: the root has no quota, v1 no pressure, a
-// group no limit until one is set. Meaning of the files:
+// A value that a group does not have is undefined and never 0: the root has no quota, v1 has no
+// pressure, and a group has no limit until one is set. The files are described at
 // https://docs.kernel.org/admin-guide/cgroup-v2.html and
 // https://docs.kernel.org/admin-guide/cgroup-v1/.
 //

@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path"
@@ -9,30 +10,30 @@ import (
 )
 
 // EffectiveCPUs returns how many CPUs the calling process can keep busy: those that its affinity
-// mask and cpuset leave it, or the least CPU quota of its control group and the visible ancestors,
-// whichever is less, as they are now; at least some thousandths. A quota that is hidden, because
-// the ancestors are, cannot count.
+// mask and cpuset leave it, or the smallest CPU quota of its control group and the visible
+// ancestors, whichever is less, at this moment. A quota of an ancestor that is not visible is
+// unknown and does not count.
 //
 // An error says which quota could not be read; the result holds without it.
 func EffectiveCPUs(cfg Config) (float64, error) {
-	// The mask may change while the process runs, as when its container gets other limits; cpusets
-	// are part of it.
+	// The mask includes cpusets and may change while the process runs, as when its container is
+	// resized.
 	cpus := float64(allowedCPUs())
 	t, err := Open(cfg)
 	if t == nil {
 		return cpus, ignoreAbsent(err)
 	}
-	m, errM := ReadMembership(cfg)
+	m, errM := readMembership(cfg)
 	groups, errG := t.Lineage(m)
-	limit, errL := Limit(groups)
+	limit, errL := cpuQuota(groups)
 	if limit.Defined {
 		cpus = min(cpus, limit.Value)
 	}
 	return cpus, errors.Join(err, errM, errG, errL)
 }
 
-// Limit returns the least CPU quota of some groups, in CPUs; undefined when none has a quota.
-func Limit(groups []*Group) (kernfile.Optional[float64], error) {
+// cpuQuota returns the smallest CPU quota of some groups, in CPUs; undefined when none has a quota.
+func cpuQuota(groups []*Group) (kernfile.Optional[float64], error) {
 	var r kernfile.Reader
 	var errs []error
 	var least kernfile.Optional[float64]
@@ -45,14 +46,14 @@ func Limit(groups []*Group) (kernfile.Optional[float64], error) {
 	return least, errors.Join(errs...)
 }
 
-// MemoryLimit returns the least memory limit, in bytes, of the calling process's control group and
-// the visible ancestors; undefined when none has one.
+// MemoryLimit returns the smallest memory limit, in bytes, of the calling process's control group
+// and the visible ancestors; undefined when none has one.
 func MemoryLimit(cfg Config) (kernfile.Optional[int64], error) {
 	t, err := Open(cfg)
 	if t == nil {
 		return kernfile.Optional[int64]{}, ignoreAbsent(err)
 	}
-	m, errM := ReadMembership(cfg)
+	m, errM := readMembership(cfg)
 	groups, errG := t.Lineage(m)
 	var r kernfile.Reader
 	errs := []error{err, errM, errG}
@@ -66,9 +67,9 @@ func MemoryLimit(cfg Config) (kernfile.Optional[int64], error) {
 	return least, errors.Join(errs...)
 }
 
-// ReadMembership reads /proc/<process>/cgroup.
-func ReadMembership(cfg Config) (Membership, error) {
-	file := path.Join(orDefault(cfg.ProcRoot, "/proc"), orDefault(cfg.Process, "self"), "cgroup")
+// readMembership reads /proc/<process>/cgroup.
+func readMembership(cfg Config) (Membership, error) {
+	file := path.Join(cmp.Or(cfg.ProcRoot, "/proc"), cmp.Or(cfg.Process, "self"), "cgroup")
 	var r kernfile.Reader
 	data, err := r.Read(file)
 	if err != nil {

@@ -7,7 +7,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// table, number and text read a file unless the path is "", which a file of another hierarchy has.
+// table, number and text read a file. A file without a path belongs to another hierarchy and has no
+// value.
 
 func table(r *kernfile.Reader, fail func(error), f *kernfile.File, keys ...kernfile.Key) {
 	if f.Path == "" {
@@ -39,7 +40,7 @@ func text(r *kernfile.Reader, fail func(error), f *kernfile.File) (string, bool)
 	return string(bytes.TrimSpace(data)), err == nil
 }
 
-// report passes errors on but those that say that there is nothing to read.
+// report passes err to fail, unless it says that there is nothing to read.
 func report(fail func(error), err error) {
 	if err != nil && !kernfile.Absent(err) {
 		fail(err)

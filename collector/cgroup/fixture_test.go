@@ -13,10 +13,10 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-var update = flag.Bool("update", false, "rewrite what the fixtures want")
+var update = flag.Bool("update", false, "rewrite the section want of the fixtures")
 
-// TestFixtures reads every tree of testdata, one for each kernel case, and compares all that is
-// found with its section "want".
+// TestFixtures reads every tree of testdata, one for each kernel case, and compares the values with
+// its section "want".
 func TestFixtures(t *testing.T) {
 	files, _ := filepath.Glob("testdata/*.txt")
 	if len(files) < 27 {
@@ -44,7 +44,7 @@ func TestFixtures(t *testing.T) {
 	}
 }
 
-// describe writes down everything that is found, one value a line.
+// describe returns all values, one a line.
 func describe(cfg Config) string {
 	var b strings.Builder
 	fail := func(err error) {
@@ -59,11 +59,11 @@ func describe(cfg Config) string {
 	if tree == nil {
 		return b.String()
 	}
-	m, err := ReadMembership(cfg)
+	m, err := readMembership(cfg)
 	if err != nil {
 		fail(err)
 	}
-	fmt.Fprintf(&b, "mode %s\ncontainer %q\n", tree.Mode(), tree.ContainerID(m))
+	fmt.Fprintf(&b, "container %q\n", tree.ContainerID(m))
 	_, m = m.Container()
 	groups, err := tree.Lineage(m)
 	if err != nil {

@@ -10,9 +10,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Group is a control group, in every hierarchy where it is visible. Its methods read files; values
-// whose file or line does not exist are undefined, and one that cannot be read or understood is
-// undefined too and reported to fail. The files stay open; a Group is not safe for concurrent use.
+// Group is a control group, in every hierarchy where it is visible. Its methods read files. A value
+// whose file or line does not exist is undefined; one that cannot be read or parsed is undefined
+// and reported to fail. The files stay open. A Group is not safe for concurrent use.
 type Group struct {
 	Path string // below the root of the mount, "/" for that root itself
 	dirs [controllers]string
@@ -25,7 +25,7 @@ type Group struct {
 	}
 }
 
-// init names the files, so that reading does not.
+// init sets the paths of the files.
 func (g *Group) init() {
 	f := &g.file
 	if v2 := g.dirs[unified]; v2 != "" {
@@ -46,14 +46,14 @@ func (g *Group) init() {
 	}
 }
 
-// rare are the files of controllers that a group often lacks, as the root does all of them.
+// rare returns the files of controllers that many groups lack. The root has none of them.
 func (g *Group) rare() []*kernfile.File {
 	f := &g.file
 	return []*kernfile.File{&f.swap, &f.pids, &f.pidsMax, &f.io}
 }
 
-// initLegacy names the files of v1, which go before those of v2 on a hybrid host: there the
-// controllers are.
+// initLegacy sets the paths of the v1 files. They replace those of v2: on a hybrid host the
+// controllers are in the v1 hierarchies.
 func (g *Group) initLegacy() {
 	f := &g.file
 	at := func(c controller, name string) kernfile.File { return kernfile.NewFile(g.dirs[c] + "/" + name) }
@@ -91,18 +91,17 @@ func (g *Group) initLegacy() {
 	}
 }
 
-// Incarnation tells how often the group was removed and made again under the same path, as far as
-// the readings met it.
+// Incarnation counts how often the group was found removed and created again under the same path.
 func (g *Group) Incarnation() int {
 	return max(g.file.cpuStat.Reopened(), g.file.memUsage.Reopened(), g.file.cpuacctStat.Reopened())
 }
 
-// CPU is what a group says of its CPU time.
+// CPU is a group's CPU time and limit.
 type CPU struct {
 	User, System kernfile.Optional[time.Duration]
 	Limit        kernfile.Optional[float64] // quota over period, in CPUs; undefined without a quota
-	// These three are undefined as long as the group has no quota and has never been held to one.
-	// Throttled time is added up over CPUs.
+	// These three are undefined while the group has no quota and has never been throttled.
+	// Throttled time is summed over CPUs.
 	Periods, ThrottledPeriods kernfile.Optional[int64]
 	ThrottledTime             kernfile.Optional[time.Duration]
 }
@@ -156,7 +155,7 @@ func (g *Group) cpuLimit(r *kernfile.Reader, fail func(error)) kernfile.Optional
 	return cpus(g.file.cpuQuota.Path, quota, period, ok && okPeriod, fail)
 }
 
-// cpus divides a quota by its period. Unless ok, one of them could not be read.
+// cpus returns quota / period. If ok is false, one of the two could not be read.
 func cpus(path, quota, period string, ok bool, fail func(error)) kernfile.Optional[float64] {
 	if !ok || quota == "max" || quota == "-1" {
 		return kernfile.Optional[float64]{}
@@ -170,7 +169,7 @@ func cpus(path, quota, period string, ok bool, fail func(error)) kernfile.Option
 	return kernfile.Some(float64(q) / float64(p))
 }
 
-// Resource is what may be waited for.
+// Resource is a resource that tasks wait for.
 type Resource int
 
 // The resources of pressure stall information.
@@ -185,8 +184,8 @@ var resourceNames = [...]string{"cpu", "memory", "io"}
 // String returns the name in the kernel's files.
 func (r Resource) String() string { return resourceNames[r] }
 
-// Pressure reads the pressure on a resource. Only the unified hierarchy has it. Its root has the
-// host's, which is left to /proc/pressure.
+// Pressure reads the pressure stall information of a resource. Only the unified hierarchy has it.
+// The root's is undefined: it is the host's, which /proc/pressure has.
 func (g *Group) Pressure(r *kernfile.Reader, of Resource, fail func(error)) kernfile.Pressure {
 	if g.host || g.file.pressure[of].Path == "" {
 		return kernfile.Pressure{}

@@ -2,15 +2,16 @@ package cgroup
 
 import (
 	"bytes"
+	"cmp"
 	"strings"
 
 	"github.com/poolgauge/poolgauge/collector/proc"
 )
 
-// ContainerID returns the container that a control group's name belongs to, "" if it is none.
-// Runtimes name the group after the container's id of 64 hexadecimal digits, alone (cgroupfs
-// driver) or as <runtime>-<id>.scope (systemd driver): docker-, cri-containerd-, crio-, libpod-,
-// nerdctl-. The group of a container's monitor, crio-conmon- or libpod-conmon-, is not the
+// ContainerID returns the container that a control group's name belongs to, "" if it is not a
+// container's. Runtimes name the group after the container's id of 64 hexadecimal digits, alone
+// (cgroupfs driver) or as <runtime>-<id>.scope (systemd driver): docker-, cri-containerd-, crio-,
+// libpod-, nerdctl-. The group of a container's monitor, crio-conmon- or libpod-conmon-, is not the
 // container. ECS on Fargate has <task>-<number> instead of the digits.
 func ContainerID(name string) string {
 	name = strings.TrimSuffix(name, ".scope")
@@ -30,7 +31,7 @@ func ContainerID(name string) string {
 	return name
 }
 
-// isFargate tells <32 hexadecimal digits>-<decimal digits>.
+// isFargate reports whether name is <32 hexadecimal digits>-<decimal digits>.
 func isFargate(name string) bool {
 	task, number, ok := strings.Cut(name, "-")
 	return ok && len(task) == 32 && isHex(task) && number != "" && strings.Trim(number, "0123456789") == ""
@@ -38,13 +39,13 @@ func isFargate(name string) bool {
 
 func isHex(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }
 
-// idFromMounts returns the id of the container that the mounts are of: the runtime keeps the files
-// that it mounts over /etc/hostname and the like in a directory named after the container. This is
-// for a private cgroup namespace, which hides the name of its root.
+// idFromMounts returns the id of the container that has these mounts, "" if it is unknown. The
+// runtime keeps the files that it mounts over /etc/hostname and the like in a directory named after
+// the container. This serves private cgroup namespaces, which hide the name of their root.
 //
-// In a Kubernetes pod these files are the sandbox's, shared by all containers of the pod, so their
-// id would be wrong and there is none. In a container that joined the network of another by
-// Docker's --network container:… they are the other's, which cannot be told from here.
+// In a Kubernetes pod these files belong to the sandbox and are shared by all containers, so no id
+// is returned. In a container that joined another's network with Docker's --network container:…
+// they belong to the other container, which cannot be detected here.
 func idFromMounts(mountinfo []byte) string {
 	shared, own := "", ""
 	for line := range bytes.Lines(mountinfo) {
@@ -62,11 +63,11 @@ func idFromMounts(mountinfo []byte) string {
 			own = idInDirectory(m.Root)
 		}
 	}
-	return orDefault(own, shared)
+	return cmp.Or(own, shared)
 }
 
 // idInDirectory returns the id in <…>/{containers,overlay-containers}/<id>/<…>; a directory of
-// another name, such as containerd's sandboxes, is not of a container.
+// another name, such as containerd's sandboxes, is not a container's.
 func idInDirectory(file string) string {
 	elems := strings.Split(file, "/")
 	for i, e := range elems[1:] {

@@ -2,12 +2,13 @@ package cgroup
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Processes is how many processes and threads a group has, and may have.
+// Processes is the number of processes and threads of a group, and its limit.
 type Processes struct {
 	Count, Limit kernfile.Optional[int64]
 }
@@ -17,14 +18,14 @@ func (g *Group) Processes(r *kernfile.Reader, fail func(error)) Processes {
 	return Processes{Count: number(r, fail, &g.file.pids), Limit: number(r, fail, &g.file.pidsMax)}
 }
 
-// DiskIO is what a group read from a block device and wrote to it, in bytes.
+// DiskIO is how many bytes a group read from a block device and wrote to it.
 type DiskIO struct {
 	Device      string // "major:minor"
 	Read, Write int64
 }
 
-// IO appends what the group read and wrote by device to a list. Devices that are stacked, as dm on
-// a disk, both count.
+// IO appends the figures of each block device to a list. Of stacked devices, such as dm on a disk,
+// each counts.
 func (g *Group) IO(r *kernfile.Reader, to []DiskIO, fail func(error)) []DiskIO {
 	f := &g.file.io
 	if f.Path == "" || g.host {
@@ -43,7 +44,7 @@ func (g *Group) IO(r *kernfile.Reader, to []DiskIO, fail func(error)) []DiskIO {
 }
 
 // parseIO parses io.stat of v2, "8:0 rbytes=1 wbytes=2 …", and blkio.throttle.io_service_bytes of
-// v1, "8:0 Read 1". A device with nothing read or written has no figures in v2: "8:0" alone. See
+// v1, "8:0 Read 1". In v2, a device without reads and writes has no figures: "8:0" alone. See
 // https://docs.kernel.org/admin-guide/cgroup-v2.html.
 func parseIO(data []byte, to []DiskIO) ([]DiskIO, error) {
 	var first error
@@ -58,13 +59,13 @@ func parseIO(data []byte, to []DiskIO) ([]DiskIO, error) {
 		}
 		if err := to[len(to)-1].parse(rest); err != nil {
 			to = to[:len(to)-1]
-			first = orError(first, fmt.Errorf("device %s: %w", clip(device), err))
+			first = cmp.Or(first, fmt.Errorf("device %s: %w", clip(device), err))
 		}
 	}
 	return to, first
 }
 
-// parse takes the figures of one line.
+// parse reads the figures of one line.
 func (d *DiskIO) parse(figures []byte) error {
 	legacy := bytes.IndexByte(figures, '=') < 0
 	if legacy {
@@ -98,5 +99,5 @@ func (d *DiskIO) set(name string, value []byte) error {
 	return nil
 }
 
-// clip shortens what an error quotes.
+// clip shortens a quotation for an error.
 func clip(b []byte) []byte { return b[:min(len(b), 40)] }

@@ -13,11 +13,11 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// These tests are against the kernel that runs them. They make control groups and namespaces, and
-// skip where they may not.
+// These tests use the running kernel. They create control groups and namespaces, and are skipped
+// where that is not permitted.
 
-// newGroup makes a group below the mount of a controller, for the duration of the test, and sets
-// its files.
+// newGroup creates a group below the mount of a controller, for the duration of the test, and
+// writes its files.
 func newGroup(t *testing.T, tree *Tree, c controller, files map[string]string) string {
 	t.Helper()
 	mount := tree.views[c].dir
@@ -26,7 +26,7 @@ func newGroup(t *testing.T, tree *Tree, c controller, files map[string]string) s
 	}
 	dir := filepath.Join(mount, fmt.Sprintf("poolgauge-test-%d", os.Getpid()))
 	if err := os.Mkdir(dir, 0o755); err != nil && !os.IsExist(err) {
-		t.Skipf("no permission to make a control group: %v", err)
+		t.Skipf("no permission to create a control group: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := os.Remove(dir); err != nil && !os.IsNotExist(err) {
@@ -41,7 +41,7 @@ func newGroup(t *testing.T, tree *Tree, c controller, files map[string]string) s
 	return dir
 }
 
-// spin starts a process that uses all the CPU that it gets, in the given groups.
+// spin starts a busy process in the given groups.
 func spin(t *testing.T, groups ...string) (pid int) {
 	t.Helper()
 	cmd := exec.Command("sh", "-c", "while :; do :; done")
@@ -69,12 +69,12 @@ func realTree(t *testing.T) *Tree {
 	return tree
 }
 
-// TestQuotaThrottles holds a spinning process to a fifth of a CPU and sees the figures grow.
-func TestQuotaThrottles(t *testing.T) {
+// A busy process with a quota of a fifth of a CPU is throttled, and its CPU values grow.
+func TestThrottlingIsRead(t *testing.T) {
 	tree := realTree(t)
 	quota := map[string]string{"cpu.cfs_period_us": "10000", "cpu.cfs_quota_us": "2000"}
 	limit := map[string]string{"memory.limit_in_bytes": "67108864"}
-	if tree.Mode() == Unified {
+	if tree.views[memory].dir == "" && tree.views[cpu].dir == "" {
 		quota = map[string]string{"cpu.max": "2000 10000"}
 		limit = map[string]string{"memory.max": "67108864"}
 	}
@@ -84,7 +84,7 @@ func TestQuotaThrottles(t *testing.T) {
 	}
 	pid := spin(t, groups...)
 
-	m, err := ReadMembership(Config{Process: strconv.Itoa(pid)})
+	m, err := readMembership(Config{Process: strconv.Itoa(pid)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,27 +97,27 @@ func TestQuotaThrottles(t *testing.T) {
 	if got := lineage[0].Memory(&r, fail); got.Limit != kernfile.Some[int64](64<<20) || !got.Usage.Defined {
 		t.Errorf("memory: got %+v, want a limit of 64 MiB", got)
 	}
-	if got, err := Limit(lineage); err != nil || got != kernfile.Some(0.2) {
+	if got, err := cpuQuota(lineage); err != nil || got != kernfile.Some(0.2) {
 		t.Errorf("effective CPUs: got %v, %v; want the quota, 0.2", got, err)
 	}
 	deadline := time.Now().Add(time.Minute)
 	var got CPU
 	for range time.Tick(5 * time.Millisecond) {
 		got = lineage[0].CPU(&r, fail)
-		if got.ThrottledPeriods.Value >= 10 && got.User.Value+got.System.Value >= 20*time.Millisecond {
+		if got.ThrottledPeriods.Value >= 10 && got.ThrottledTime.Value > 0 && got.User.Value+got.System.Value >= 20*time.Millisecond {
 			break
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("not throttled in a minute: %+v", got)
 		}
 	}
-	if got.Limit.Value != 0.2 || got.Periods.Value < got.ThrottledPeriods.Value || got.ThrottledTime.Value <= 0 {
-		t.Errorf("got %+v, want a limit of 0.2, no more throttled periods than periods, and throttled time", got)
+	if got.Limit.Value != 0.2 || got.Periods.Value < got.ThrottledPeriods.Value {
+		t.Errorf("got %+v, want a limit of 0.2 and no more throttled periods than periods", got)
 	}
 }
 
-// TestNamespaceRootIsFoundByInode makes a cgroup namespace, mounts a hierarchy in it and looks for
-// the own group in the mounts of the host, which are from above the namespace.
+// In a cgroup namespace, the own group is found in a mount of the host, whose root is above that of
+// the namespace.
 func TestNamespaceRootIsFoundByInode(t *testing.T) {
 	if file := os.Getenv("POOLGAUGE_TEST_LINEAGE"); file != "" {
 		tree, m := realTree(t), ownMembership(t)
@@ -137,7 +137,7 @@ func TestNamespaceRootIsFoundByInode(t *testing.T) {
 	}
 	group := newGroup(t, tree, c, nil)
 	file, mnt := filepath.Join(t.TempDir(), "lineage"), t.TempDir()
-	// The shell joins the group first, so that this is the root of the namespace.
+	// The shell joins the group first, so that the group is the root of the namespace.
 	script := `echo $$ > "$1/cgroup.procs" && exec unshare -C -m sh -c 'mount -t "$2" -o "$3" none "$4" && exec "$5" -test.run "$6"' sh "$@"`
 	cmd := exec.Command("sh", "-c", script, "sh", group, fsType, options, mnt, os.Args[0], "^"+t.Name()+"$")
 	cmd.Env = append(os.Environ(), "POOLGAUGE_TEST_LINEAGE="+file)
@@ -156,7 +156,7 @@ func TestNamespaceRootIsFoundByInode(t *testing.T) {
 
 func ownMembership(t *testing.T) Membership {
 	t.Helper()
-	m, err := ReadMembership(Config{})
+	m, err := readMembership(Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +175,7 @@ func BenchmarkGroup(b *testing.B) {
 	if err != nil {
 		b.Skip(err)
 	}
-	m, err := ReadMembership(Config{})
+	m, err := readMembership(Config{})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -195,9 +195,8 @@ func BenchmarkGroup(b *testing.B) {
 	b.ReportMetric(float64(len(lineage)), "groups")
 }
 
-// A group that is removed and made again under the same path is read anew, and is known to be
-// another.
-func TestGroupMadeAgain(t *testing.T) {
+// A group that is removed and created again under the same path has another incarnation.
+func TestRecreatedGroupHasANewIncarnation(t *testing.T) {
 	tree := realTree(t)
 	c := memory
 	if tree.views[memory].dir == "" {
@@ -217,7 +216,7 @@ func TestGroupMadeAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	if read() {
-		t.Error("a group that is gone has figures")
+		t.Error("a removed group has values")
 	}
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)

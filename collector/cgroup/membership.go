@@ -2,20 +2,20 @@ package cgroup
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
-
-	"github.com/poolgauge/poolgauge/collector/proc"
 )
 
-// Membership says in which group of each hierarchy a process is, as /proc/<pid>/cgroup has it:
-// paths are relative to the root of the reader's cgroup namespace and may begin with "/..".
+// Membership is the group of a process in each hierarchy, as /proc/<pid>/cgroup has it: paths are
+// relative to the root of the reader's cgroup namespace and may begin with "/..".
 type Membership struct {
 	paths [controllers]string // "" where there is no such hierarchy
 }
 
-// ParseMembership parses /proc/<pid>/cgroup; see cgroups(7). Malformed lines are left out, and the
-// first is reported.
+// ParseMembership parses /proc/<pid>/cgroup; see cgroups(7). Malformed lines are skipped, and the
+// first one is the error.
 func ParseMembership(data []byte) (Membership, error) {
 	var m Membership
 	var first error
@@ -24,12 +24,13 @@ func ParseMembership(data []byte) (Membership, error) {
 		id, rest, ok := bytes.Cut(line, []byte(":"))
 		names, dir, ok2 := bytes.Cut(rest, []byte(":"))
 		if !ok || !ok2 || len(dir) == 0 || dir[0] != '/' {
-			first = orError(first, fmt.Errorf("%q is not hierarchy:controllers:/path", line))
+			first = cmp.Or(first, fmt.Errorf("%q is not hierarchy:controllers:/path", line))
 			continue
 		}
+		list := strings.Split(string(names), ",")
 		for c := range controllers {
 			if c == unified && string(id) == "0" && len(names) == 0 ||
-				c != unified && proc.Listed(string(names), controllerNames[c]) {
+				c != unified && slices.Contains(list, controllerNames[c]) {
 				m.paths[c] = string(dir)
 			}
 		}
@@ -38,8 +39,8 @@ func ParseMembership(data []byte) (Membership, error) {
 }
 
 // Container returns the id of the innermost container that the process is in, and the membership of
-// that container's groups, which may be above the process's own. Without a container in sight, the
-// id is "" and the membership unchanged.
+// that container's groups, which may be above the process's own. If the process is in no visible
+// container, the id is "" and the membership is m.
 func (m Membership) Container() (id string, of Membership) {
 	for c, p := range m.paths {
 		if found, above := containerOf(p); found != "" {
@@ -50,14 +51,6 @@ func (m Membership) Container() (id string, of Membership) {
 		return "", m
 	}
 	return id, of
-}
-
-// orError returns the first of two errors.
-func orError(first, err error) error {
-	if first != nil {
-		return first
-	}
-	return err
 }
 
 // containerOf returns the innermost container in a path, and the path of its group.
@@ -72,14 +65,14 @@ func containerOf(p string) (id, group string) {
 	return "", ""
 }
 
-// Sibling tells whether two groups have the same parent. The containers of a pod are siblings; so
+// Sibling reports whether two groups have the same parent. The containers of a pod are siblings; so
 // are all containers that Docker starts outside of pods.
 func (m Membership) Sibling(other Membership) bool {
 	a, b := m.identity(), other.identity()
 	return a != "" && b != "" && parent(a) == parent(b)
 }
 
-// Within tells whether the group is the other or below it.
+// Within reports whether the group is other or below it.
 func (m Membership) Within(other Membership) bool {
 	a, b := m.identity(), other.identity()
 	rest, ok := strings.CutPrefix(a, strings.TrimSuffix(b, "/"))
@@ -89,8 +82,8 @@ func (m Membership) Within(other Membership) bool {
 	return (rest == "" || rest[0] == '/') && !strings.HasPrefix(rest, "/..")
 }
 
-// identity is the path that tells groups apart: that of the memory controller, which container
-// runtimes always use, else any.
+// identity is the path that identifies the group: that of the memory controller, which container
+// runtimes always use, else of any.
 func (m Membership) identity() string {
 	for _, p := range m.paths {
 		if p != "" {
@@ -100,8 +93,8 @@ func (m Membership) identity() string {
 	return ""
 }
 
-// parent is the path of the parent; the parent of the namespace's root "/" is "/..". Package path
-// would clean that away.
+// parent is the path of the parent; the parent of the namespace's root "/" is "/..". path.Dir would
+// drop the "..".
 func parent(p string) string {
 	if p == "/" || strings.HasSuffix(p, "/..") {
 		return strings.TrimSuffix(p, "/") + "/.."

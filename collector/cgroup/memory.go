@@ -6,10 +6,10 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Memory is what a group says of its memory, in bytes.
+// Memory is a group's memory use and limit, in bytes.
 type Memory struct {
 	Usage       kernfile.Optional[int64] // charged to the group, page cache included
-	WorkingSet  kernfile.Optional[int64] // usage less inactive file cache, never below 0
+	WorkingSet  kernfile.Optional[int64] // usage minus inactive file cache, at least 0
 	RSS         kernfile.Optional[int64] // anonymous memory
 	Limit       kernfile.Optional[int64] // undefined without one
 	Faults      kernfile.Optional[int64] // page faults, major ones included
@@ -18,16 +18,16 @@ type Memory struct {
 	Events      Events
 }
 
-// Left returns what the limit leaves, by the working set: what the kernel can take back at once is
-// not lost.
-func (m *Memory) Left() kernfile.Optional[int64] {
+// Available returns the limit minus the working set: cache that the kernel can reclaim at once
+// counts as available.
+func (m *Memory) Available() kernfile.Optional[int64] {
 	if !m.Limit.Defined || !m.WorkingSet.Defined {
 		return kernfile.Optional[int64]{}
 	}
 	return kernfile.Some(max(0, m.Limit.Value-m.WorkingSet.Value))
 }
 
-// Events counts how often a group met its memory limits. cgroup v1 has Max and OOMKill only.
+// Events counts how often a group reached its memory limits. cgroup v1 has Max and OOMKill only.
 type Events struct {
 	Low, High, Max, OOM, OOMKill, OOMGroupKill kernfile.Optional[int64]
 }
@@ -87,8 +87,8 @@ func (g *Group) Memory(r *kernfile.Reader, fail func(error)) Memory {
 	return m
 }
 
-// EventsPath returns the file that counts the events and whose changes the kernel announces to
-// inotify; "" under v1, which does not.
+// EventsPath returns the path of the file that counts the events, if inotify reports its changes;
+// "" under v1, where it does not.
 func (g *Group) EventsPath() string {
 	if g.dirs[memory] != "" || g.host {
 		return ""

@@ -2,12 +2,15 @@ package cgroup
 
 import (
 	"bytes"
+	"cmp"
+	"slices"
+	"strings"
 
 	"github.com/poolgauge/poolgauge/collector/proc"
 )
 
-// A controller names what we read of a hierarchy. The unified hierarchy stands for all controllers
-// that no v1 hierarchy has.
+// A controller selects a hierarchy. The unified hierarchy (v2) stands for all controllers that are
+// in no v1 hierarchy.
 type controller int
 
 const (
@@ -17,7 +20,7 @@ const (
 	pids
 	blkio
 	unified
-	controllers // how many
+	controllers // their number
 )
 
 var controllerNames = [controllers]string{"memory", "cpu", "cpuacct", "pids", "blkio", ""}
@@ -25,19 +28,19 @@ var controllerNames = [controllers]string{"memory", "cpu", "cpuacct", "pids", "b
 // mounts are the mounts of control groups, by controller, in the order of mountinfo.
 type mounts [controllers][]proc.Mount
 
-// parseMounts takes the mounts of control groups from mountinfo. Malformed lines are left out, and
-// the first is reported. Of mounts on one point the last is what is seen.
+// parseMounts returns the mounts of control groups in mountinfo. Malformed lines are skipped, and
+// the first one is the error. Of several mounts on one point the last one hides the others.
 func parseMounts(mountinfo []byte) (mounts, error) {
 	var ms mounts
 	var first error
 	for line := range bytes.Lines(mountinfo) {
 		m, err := proc.ParseMount(line)
 		if err != nil {
-			first = orError(first, err)
+			first = cmp.Or(first, err)
 			continue
 		}
 		for c := range controllers {
-			ms[c] = without(ms[c], m.Point)
+			ms[c] = slices.DeleteFunc(ms[c], func(other proc.Mount) bool { return other.Point == m.Point })
 			if shows(m, c) {
 				ms[c] = append(ms[c], m)
 			}
@@ -46,19 +49,10 @@ func parseMounts(mountinfo []byte) (mounts, error) {
 	return ms, first
 }
 
-func without(ms []proc.Mount, point string) []proc.Mount {
-	for i := range ms {
-		if ms[i].Point == point {
-			return append(ms[:i], ms[i+1:]...)
-		}
-	}
-	return ms
-}
-
-// shows tells whether a mount shows the hierarchy of a controller.
+// shows reports whether m is a mount of the hierarchy of c.
 func shows(m proc.Mount, c controller) bool {
 	if c == unified {
 		return m.FS == "cgroup2"
 	}
-	return m.FS == "cgroup" && proc.Listed(m.Super, controllerNames[c])
+	return m.FS == "cgroup" && slices.Contains(strings.Split(m.Super, ","), controllerNames[c])
 }

@@ -110,8 +110,8 @@ func TestResolve(t *testing.T) {
 		{"seen from another namespace", "/../x", "", "/../x/y", "/y"},
 		{"the namespace's root, found", "/../..", "/pod/x", "/", "/pod/x"},
 		{"a sibling in the host's mount", "/../..", "/pod/x", "/../y", "/pod/y"},
-		{"out of the host's mount", "/../..", "/pod/x", "/../../../y", ""},
-		{"the namespace's root, lost", "/../..", "", "/", ""},
+		{"above the host's mount", "/../..", "/pod/x", "/../../../y", ""},
+		{"the namespace's root, not found", "/../..", "", "/", ""},
 	} {
 		v := view{dir: "/mnt", root: strings.TrimSuffix(c.root, "/"), nsRoot: c.nsRoot}
 		got, ok := v.resolve(c.path)
@@ -144,15 +144,15 @@ func TestEffectiveCPUs(t *testing.T) {
 		}
 		return groups
 	}
-	got, err := Limit(limit("max 100000", "250000 100000", "50000 100000", "800000 100000"))
+	got, err := cpuQuota(limit("max 100000", "250000 100000", "50000 100000", "800000 100000"))
 	if err != nil || !got.Defined || got.Value != 0.5 {
-		t.Errorf("got %v, %v; want the least quota, 0.5", got, err)
+		t.Errorf("got %v, %v; want the smallest quota, 0.5", got, err)
 	}
-	if got, err = Limit(limit("max 100000")); err != nil || got.Defined {
+	if got, err = cpuQuota(limit("max 100000")); err != nil || got.Defined {
 		t.Errorf("got %v, %v; want no limit", got, err)
 	}
 	for _, junk := range []string{"junk", "0 100000", "100000 0", "100000"} {
-		if got, err = Limit(limit(junk, "300000 100000")); err == nil || got.Value != 3 {
+		if got, err = cpuQuota(limit(junk, "300000 100000")); err == nil || got.Value != 3 {
 			t.Errorf("%q: got %v, %v; want 3 and an error", junk, got, err)
 		}
 	}

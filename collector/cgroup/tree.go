@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -13,24 +14,15 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Config says whose view of the control groups to take. The zero Config is the own process's.
+// Config selects the process through whose mounts the control groups are read. The zero Config is
+// the calling process.
 type Config struct {
 	ProcRoot string // the proc file system; "/proc" if empty
-	Process  string // whose mounts: a pid, or "self" if empty
+	Process  string // a pid; "self" if empty
 	Prefix   string // put before every mount point: /proc/<pid>/root for another process's mounts
 	// take only mounts at or below this directory, where the host's hierarchy is mounted
 	Below string
 }
-
-// Mode is the arrangement of the hierarchies.
-type Mode string
-
-// The arrangements: v1 only, v2 only, and v1 with a v2 hierarchy beside it.
-const (
-	Legacy  Mode = "v1"
-	Unified Mode = "v2"
-	Hybrid  Mode = "hybrid"
-)
 
 // Tree is the part of the control group hierarchies that is mounted where a process can see it. It
 // does not change and may be used concurrently.
@@ -40,13 +32,12 @@ type Tree struct {
 }
 
 // Open finds the mounted hierarchies. It reads mountinfo and, where a mount shows groups above the
-// root of the cgroup namespace, walks that mount once to find this root: about 50 ms on a node with
-// a thousand groups.
+// root of the cgroup namespace, walks that mount once to find this root.
 //
-// An error with a nil Tree says that no hierarchy is mounted; one beside a Tree, which parts of
-// mountinfo were malformed.
+// An error with a nil Tree means that no hierarchy is mounted; an error with a Tree means that
+// parts of mountinfo were malformed.
 func Open(cfg Config) (*Tree, error) {
-	file := path.Join(orDefault(cfg.ProcRoot, "/proc"), orDefault(cfg.Process, "self"), "mountinfo")
+	file := path.Join(cmp.Or(cfg.ProcRoot, "/proc"), cmp.Or(cfg.Process, "self"), "mountinfo")
 	var r kernfile.Reader
 	data, err := r.Read(file)
 	if err != nil {
@@ -73,17 +64,10 @@ func Open(cfg Config) (*Tree, error) {
 	return nil, errors.Join(fmt.Errorf("%s: no control group file system is mounted", file), err)
 }
 
-func orDefault(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
-}
-
 // choose picks the mount to read: the first at or below a directory, by default the usual one, else
 // the first of all.
 func choose(ms []proc.Mount, below string) (proc.Mount, bool) {
-	dir := orDefault(below, "/sys/fs/cgroup")
+	dir := cmp.Or(below, "/sys/fs/cgroup")
 	for _, m := range ms {
 		if within(m.Point, filepath.Clean(dir)) {
 			return m, true
@@ -99,22 +83,9 @@ func within(p, dir string) bool {
 	return p == dir || strings.HasPrefix(p, strings.TrimSuffix(dir, "/")+"/")
 }
 
-// Mode returns the arrangement of the hierarchies.
-func (t *Tree) Mode() Mode {
-	v2 := t.views[unified].dir != ""
-	v1 := t.views[memory].dir != "" || t.views[cpu].dir != "" || t.views[cpuacct].dir != ""
-	switch {
-	case v1 && v2:
-		return Hybrid
-	case v1:
-		return Legacy
-	}
-	return Unified
-}
-
-// ContainerID returns the id of the container that a process with this tree is in, which its
-// membership may hide: by the name of its group, by that of the namespace's root where a mount
-// shows it, or by the files that the runtime mounted; "" if none.
+// ContainerID returns the id of the container of a process with this tree; "" if it is in none. The
+// id is in the name of the process's group, or else in that of the namespace's root where a mount
+// shows it, or else in the paths of the files that the runtime mounted.
 func (t *Tree) ContainerID(m Membership) string {
 	if id, _ := m.Container(); id != "" {
 		return id
@@ -130,9 +101,9 @@ func (t *Tree) ContainerID(m Membership) string {
 }
 
 // Lineage returns the group of a membership, or of the container that it is below, and its
-// ancestors up to the visible root, deepest first. Where the v1 hierarchies put a process into
-// groups of different paths, all these groups and their ancestors are there, each with the
-// controllers that it has. An error says that no group is visible or may be read.
+// ancestors up to the visible root, deepest first. If the v1 hierarchies have the process in groups
+// of different paths, all these groups and their ancestors are returned, each with the controllers
+// that it has. An error means that no group is visible or readable.
 func (t *Tree) Lineage(m Membership) ([]*Group, error) {
 	groups := map[string]*Group{}
 	var errs []error
@@ -156,7 +127,7 @@ func (t *Tree) Lineage(m Membership) ([]*Group, error) {
 	return lineage(groups, own), errors.Join(errs...)
 }
 
-// ascend gives the group at a path of one hierarchy, and every group above it, its directory.
+// ascend adds the group at a path of one hierarchy, and every group above it, to groups.
 func (t *Tree) ascend(groups map[string]*Group, c controller, rel string) {
 	for p := rel; ; p = path.Dir(p) {
 		if groups[p] == nil {
@@ -170,7 +141,7 @@ func (t *Tree) ascend(groups map[string]*Group, c controller, rel string) {
 }
 
 // locate returns the path of the group of a membership, or of the container that it is below, in
-// one hierarchy; "" where it is not visible, with an error if it may not be read.
+// one hierarchy; "" if it is not visible, with an error if it is not readable.
 func (t *Tree) locate(c controller, m Membership) (string, error) {
 	rel, ok := t.views[c].resolve(m.paths[c])
 	if !ok {
@@ -185,7 +156,7 @@ func (t *Tree) locate(c controller, m Membership) (string, error) {
 	return rel, nil
 }
 
-// lineage orders groups: the own one, then the others from the deepest to the root.
+// lineage sorts groups: own first, then the others from the deepest to the root.
 func lineage(groups map[string]*Group, own string) []*Group {
 	list := make([]*Group, 0, len(groups))
 	for _, g := range groups {

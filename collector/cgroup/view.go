@@ -20,10 +20,10 @@ type view struct {
 	nsRoot string
 }
 
-// newView makes the view of m. Like the paths of processes, the root of a mount is shown relative
-// to the reader's cgroup namespace: "/../.." is two levels above the namespace's root, and does not
-// say what the levels are called. Then the namespace's root is searched in the mount, by the inode
-// that another mount of the hierarchy has for it, or by the id of the own container.
+// newView returns the view of m. The root of a mount, like the path of a process, is relative to
+// the reader's cgroup namespace: "/../.." is two levels above the namespace's root, and the names
+// of these levels are unknown. The namespace's root is then searched in the mount, by the inode
+// that another mount of the hierarchy has for it, or by the id of the calling process's container.
 func newView(m proc.Mount, same []proc.Mount, prefix, containerID string) view {
 	v := view{dir: prefix + m.Point, root: strings.TrimSuffix(m.Root, "/")}
 	if !strings.HasPrefix(m.Root, "/..") {
@@ -40,11 +40,11 @@ func newView(m proc.Mount, same []proc.Mount, prefix, containerID string) view {
 	return v
 }
 
-// find returns the first directory below dir that fits, as a path that begins with a slash; "" if
-// there is none.
-func find(dir string, fits func(name string, info os.FileInfo) bool) string {
+// find returns the path, relative to dir and with a leading slash, of the first directory below dir
+// for which match is true; "" if there is none.
+func find(dir string, match func(name string, info os.FileInfo) bool) string {
 	found := ""
-	// Groups that vanish or may not be read are passed over, so there is no error to return.
+	// Groups that vanish or are not readable are skipped, so there is no error to return.
 	_ = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return fs.SkipDir
@@ -52,7 +52,7 @@ func find(dir string, fits func(name string, info os.FileInfo) bool) string {
 		if !d.IsDir() || p == dir {
 			return nil
 		}
-		if info, err := d.Info(); err == nil && fits(d.Name(), info) {
+		if info, err := d.Info(); err == nil && match(d.Name(), info) {
 			found = strings.TrimPrefix(p, dir)
 			return fs.SkipAll
 		}
@@ -62,7 +62,7 @@ func find(dir string, fits func(name string, info os.FileInfo) bool) string {
 }
 
 // resolve returns the path, below the mount point and beginning with a slash, of a group seen as p.
-// It is false for a group that the mount does not show.
+// It returns false for a group that the mount does not show.
 func (v view) resolve(p string) (string, bool) {
 	switch {
 	case v.dir == "" || p == "":
@@ -77,7 +77,8 @@ func (v view) resolve(p string) (string, bool) {
 	return climb("", rest)
 }
 
-// climb goes from a directory along p, whose ".." must not lead above the root.
+// climb returns the directory at path p relative to from. It returns false if ".." leads above the
+// root.
 func climb(from, p string) (string, bool) {
 	elems := strings.FieldsFunc(from, isSlash)
 	for _, e := range strings.FieldsFunc(p, isSlash) {

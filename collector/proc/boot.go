@@ -7,7 +7,7 @@ import (
 )
 
 // Boot returns when the machine was booted, by the clock as it is set now: from btime in
-// /proc/stat, or else by what the system says of its uptime; the zero time if nothing tells. Its
+// /proc/stat, or else from the uptime of the system; the zero time if neither is known. Its
 // resolution is a second, and it is never later than the true time.
 func (f *FS) Boot(now time.Time) time.Time {
 	if data, err := f.reader.Read(f.Path("stat")); err == nil {
@@ -21,7 +21,7 @@ func (f *FS) Boot(now time.Time) time.Time {
 	return time.Time{}
 }
 
-// ParseBoot returns the time in the line btime of /proc/stat.
+// ParseBoot returns the time in the btime line of /proc/stat.
 func ParseBoot(stat []byte) (boot time.Time, ok bool) {
 	var seconds kernfile.Optional[int64]
 	kernfile.Table(stat, func(error) {}, kernfile.Key{Name: "btime", To: &seconds})
@@ -31,6 +31,6 @@ func ParseBoot(stat []byte) (boot time.Time, ok bool) {
 	return time.Unix(seconds.Value, 0), true
 }
 
-// Born returns when a process was started, by the time of the boot. It may be up to a second before
-// the true time, never after.
-func (s *Stat) Born(boot time.Time) time.Time { return boot.Add(ticksToTime(s.StartTime)) }
+// Started returns when a process was started, given the time of the boot. It may be up to a second
+// before the true time, and is never after it.
+func (s *Stat) Started(boot time.Time) time.Time { return boot.Add(ticksToTime(s.StartTime)) }

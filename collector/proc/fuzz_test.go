@@ -9,7 +9,7 @@ func FuzzParseStat(f *testing.F) {
 	f.Add([]byte(strings.Replace(statLine, "%s", "app", 1)))
 	f.Add([]byte("1 (a) b) R 9999999999999999999999"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		s, err := ParseStat(data)
+		s, err := parseStat(data)
 		if err != nil && s != (Stat{}) {
 			t.Errorf("an error and %+v", s)
 		}
@@ -22,7 +22,7 @@ func FuzzParseStat(f *testing.F) {
 func FuzzParseSchedstat(f *testing.F) {
 	f.Add([]byte("1 2 3\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if v, err := ParseSchedstat(data); v.Defined && err != nil || v.Value < 0 {
+		if v, err := parseSchedstat(data); v.Defined && err != nil || v.Value < 0 {
 			t.Errorf("got %v, %v", v, err)
 		}
 	})
@@ -31,7 +31,7 @@ func FuzzParseSchedstat(f *testing.F) {
 func FuzzParseSwitches(f *testing.F) {
 	f.Add([]byte("voluntary_ctxt_switches:\t12\nnonvoluntary_ctxt_switches:\t3\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		v, nv, _ := ParseSwitches(data)
+		v, nv, _ := parseSwitches(data)
 		if v.Value < 0 || nv.Value < 0 {
 			t.Errorf("negative: %v, %v", v, nv)
 		}

@@ -3,18 +3,19 @@ package proc
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // Mount is one line of /proc/<pid>/mountinfo.
 type Mount struct {
-	Device  string // major:minor of the file system, whatever is mounted of it
+	Device  string // major:minor of the file system
 	Root    string // directory of the file system that forms the root of the mount
 	Point   string // where it is mounted
 	Options string // of the mount, such as "rw,nosuid"
 	FS      string // type of the file system
-	// what the file system is of: a block device, a server and its directory, or a word
+	// the block device, the server and its directory, or a word
 	Source string
 	Super  string // options of the file system; for cgroup v1, the controllers
 }
@@ -59,17 +60,9 @@ func ParseMount(line []byte) (Mount, error) {
 	return m, nil
 }
 
-// ReadOnly reports whether nothing can be written through the mount.
-func (m *Mount) ReadOnly() bool { return Listed(m.Options, "ro") || Listed(m.Super, "ro") }
-
-// Listed reports whether a comma-separated list has an item.
-func Listed(list, item string) bool {
-	for got := range strings.SplitSeq(list, ",") {
-		if got == item {
-			return true
-		}
-	}
-	return false
+// ReadOnly reports whether the mount or its file system is read-only.
+func (m *Mount) ReadOnly() bool {
+	return slices.Contains(strings.Split(m.Options+","+m.Super, ","), "ro")
 }
 
 // unescape undoes the \ooo with which mountinfo writes spaces, tabs, newlines and backslashes.

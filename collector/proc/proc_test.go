@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/poolgauge/poolgauge/internal/fixture"
+	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
 const statLine = "7 (%s) S 1 7 7 0 -1 4194560 1200 5 3 6 150 50 0 0 20 0 9 0 4242 2048000 300 18446744073709551615 1 1 0 0\n"
@@ -21,14 +22,14 @@ func TestParseStat(t *testing.T) {
 	}
 	for _, comm := range []string{"app", "tmux: server", "a) S 1 (b", "(sd-pam)", "", "x\n)"} {
 		want.Comm = comm
-		got, err := ParseStat([]byte(strings.Replace(statLine, "%s", comm, 1)))
+		got, err := parseStat([]byte(strings.Replace(statLine, "%s", comm, 1)))
 		if err != nil || got != want {
 			t.Errorf("comm %q: got %+v, %v; want %+v", comm, got, err, want)
 		}
 	}
 }
 
-func TestParseStatSaysWhatIsWrong(t *testing.T) {
+func TestParseStatErrors(t *testing.T) {
 	for in, want := range map[string]string{
 		"":                                      "no process name in parentheses",
 		")(":                                    "no process name in parentheses",
@@ -36,35 +37,35 @@ func TestParseStatSaysWhatIsWrong(t *testing.T) {
 		"7 (app)":                               "ends before field 10",
 		"7 (app) S 1 7 7 0 -1 4194560 many 5 3": `field 10: "many" is not a number`,
 	} {
-		if _, err := ParseStat([]byte(in)); err == nil || err.Error() != want {
+		if _, err := parseStat([]byte(in)); err == nil || err.Error() != want {
 			t.Errorf("%q: got %v, want %s", in, err, want)
 		}
 	}
 }
 
 func TestParseSchedstatAndSwitches(t *testing.T) {
-	if got, err := ParseSchedstat([]byte("100 200 3\n")); err != nil || got.Value != 200 || !got.Defined {
+	if got, err := parseSchedstat([]byte("100 200 3\n")); err != nil || got.Value != 200 || !got.Defined {
 		t.Errorf("run delay: got %v, %v; want 200", got, err)
 	}
 	for _, in := range []string{"", "5", "5 x 3"} {
-		if got, err := ParseSchedstat([]byte(in)); err == nil || got.Defined {
+		if got, err := parseSchedstat([]byte(in)); err == nil || got.Defined {
 			t.Errorf("%q: got %v without an error", in, got)
 		}
 	}
-	v, nv, err := ParseSwitches([]byte("Name:\ta\nvoluntary_ctxt_switches:\t12\nnonvoluntary_ctxt_switches:\t3\n"))
+	v, nv, err := parseSwitches([]byte("Name:\ta\nvoluntary_ctxt_switches:\t12\nnonvoluntary_ctxt_switches:\t3\n"))
 	if err != nil || v.Value != 12 || nv.Value != 3 || !v.Defined || !nv.Defined {
 		t.Errorf("switches: got %v, %v, %v; want 12 and 3", v, nv, err)
 	}
-	v, nv, err = ParseSwitches([]byte("voluntary_ctxt_switches:\tno\nnonvoluntary_ctxt_switches:\t3\n"))
+	v, nv, err = parseSwitches([]byte("voluntary_ctxt_switches:\tno\nnonvoluntary_ctxt_switches:\t3\n"))
 	if err == nil || v.Defined || !nv.Defined {
-		t.Errorf("a bad count must cost itself only: got %v, %v, %v", v, nv, err)
+		t.Errorf("a malformed count must cost only itself: got %v, %v, %v", v, nv, err)
 	}
-	if v, nv, err = ParseSwitches([]byte("Name:\ta\n")); err != nil || v.Defined || nv.Defined {
+	if v, nv, err = parseSwitches([]byte("Name:\ta\n")); err != nil || v.Defined || nv.Defined {
 		t.Errorf("an old kernel has no counts: got %v, %v, %v", v, nv, err)
 	}
 }
 
-// writeThread writes the files of a thread into a tree.
+// writeThread writes the files of a thread.
 func writeThread(t *testing.T, dir, tid, runDelay, voluntary, involuntary string) {
 	t.Helper()
 	fixture.Write(t, dir, "7/task/"+tid+"/schedstat", "1000 "+runDelay+" 5\n")
@@ -89,7 +90,7 @@ func TestThreadsAddUpAndNeverFall(t *testing.T) {
 	}
 	writeThread(t, dir, "7", "1000", "10", "1")
 	writeThread(t, dir, "8", "500", "20", "2")
-	expect("the first reading is the zero line", 0, 0, 0)
+	expect("the first reading is the baseline", 0, 0, 0)
 	writeThread(t, dir, "7", "1100", "11", "1")
 	writeThread(t, dir, "9", "40", "4", "3")
 	expect("a gain, and a thread that is new", 140, 5, 3)
@@ -106,7 +107,7 @@ func TestThreadsAddUpAndNeverFall(t *testing.T) {
 	expect("the id of the exited thread comes back", 150, 7, 4)
 }
 
-func TestThreadsGarbageCostsItself(t *testing.T) {
+func TestMalformedFileCostsOnlyItsOwnValue(t *testing.T) {
 	dir := t.TempDir()
 	f := NewFS(dir)
 	var threads Threads
@@ -126,8 +127,9 @@ func TestThreadsGarbageCostsItself(t *testing.T) {
 	}
 }
 
-// A process of more threads than are read at once has them read in turn, and totals that miss none.
-func TestManyThreadsAreReadInTurn(t *testing.T) {
+// A process with more threads than are read at once has them read in turns, and totals that include
+// all.
+func TestManyThreadsAreReadInTurns(t *testing.T) {
 	const many = 3*perReading + 7
 	dir := t.TempDir()
 	f := NewFS(dir)
@@ -147,19 +149,19 @@ func TestManyThreadsAreReadInTurn(t *testing.T) {
 		return got
 	}
 	grow("1000")
-	read(4) // the zero line
+	read(4) // the baseline
 	grow("1003")
 	before := read(1)
 	if got := before.RunDelay.Value; got != 3*perReading {
-		t.Errorf("one reading gained %v, want that of the threads whose turn it is: %v", got, 3*perReading)
+		t.Errorf("one reading gained %v, want that of the threads read: %v", got, 3*perReading)
 	}
 	if got := read(3).RunDelay.Value; got != 3*many {
 		t.Errorf("four readings gained %v, want that of all threads: %v", got, 3*many)
 	}
 }
 
-// A kernel without the accounting shows zeros: that is no run delay of 0.
-func TestNoSchedstats(t *testing.T) {
+// A kernel without the accounting shows zeros, which are not a run delay of 0.
+func TestRunDelayIsUndefinedWithoutAccounting(t *testing.T) {
 	dir := t.TempDir()
 	fixture.Write(t, dir, "7/task/7/schedstat", "0 0 0\n")
 	fixture.Write(t, dir, "7/task/7/status", "voluntary_ctxt_switches:\t5\nnonvoluntary_ctxt_switches:\t3\n")
@@ -172,9 +174,8 @@ func TestNoSchedstats(t *testing.T) {
 	}
 }
 
-// A thread that was started and never ran has zeros as well. What it waits until it does is not
-// lost.
-func TestThreadThatHasNotRunYet(t *testing.T) {
+// A thread that has not run yet has zeros too. Its first wait is still counted.
+func TestFirstWaitOfAThreadIsCounted(t *testing.T) {
 	dir := t.TempDir()
 	f := NewFS(dir)
 	var threads Threads
@@ -192,14 +193,14 @@ func TestThreadThatHasNotRunYet(t *testing.T) {
 	}
 }
 
-func TestGoneProcessIsNoError(t *testing.T) {
+func TestEndedProcessIsNotAnError(t *testing.T) {
 	var threads Threads
 	if got, err := threads.Read(NewFS(t.TempDir()), 7); err != nil || got != (ThreadTotals{}) {
 		t.Errorf("got %+v, %v; want nothing", got, err)
 	}
 }
 
-func TestExecutable(t *testing.T) {
+func TestExecutableIsTheNameOfTheFile(t *testing.T) {
 	dir := t.TempDir()
 	fixture.Write(t, dir, "7/exe -> /usr/bin/some-long-name (deleted)", "")
 	f := NewFS(dir)
@@ -211,7 +212,7 @@ func TestExecutable(t *testing.T) {
 	}
 }
 
-// TestSelf reads this very process.
+// TestSelf reads the files of the test process.
 func TestSelf(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("needs /proc")
@@ -221,7 +222,8 @@ func TestSelf(t *testing.T) {
 	if err != nil || len(pids) == 0 {
 		t.Fatalf("pids: %v, %v", pids, err)
 	}
-	s, err := f.Stat(os.Getpid())
+	file := kernfile.NewFile(f.Path(strconv.Itoa(os.Getpid()), "stat"))
+	s, err := f.Stat(&file)
 	if err != nil || s.Resident == 0 || s.Virtual == 0 || s.Threads == 0 || s.StartTime == 0 {
 		t.Errorf("got %+v, %v; want figures", s, err)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Stat is what the stat file of a process says and we use.
+// Stat is the part of the stat file of a process that the sidecar reports.
 type Stat struct {
 	Comm         string        // name of the main thread, at most 15 bytes; may hold spaces and parentheses
 	MinorFaults  int64         // page faults that needed no disk
@@ -28,9 +28,9 @@ const tick = time.Second / 100
 
 var pageSize = int64(os.Getpagesize())
 
-// ParseStat parses /proc/<pid>/stat. The comm may hold anything, so what follows is counted from
-// the last parenthesis.
-func ParseStat(data []byte) (Stat, error) {
+// parseStat parses /proc/<pid>/stat. The comm may contain parentheses and spaces, so fields are
+// counted from the last parenthesis.
+func parseStat(data []byte) (Stat, error) {
 	start, end := bytes.IndexByte(data, '('), bytes.LastIndexByte(data, ')')
 	if start < 0 || end < start {
 		return Stat{}, errors.New("no process name in parentheses")
@@ -72,7 +72,7 @@ func ParseStat(data []byte) (Stat, error) {
 	return s, nil
 }
 
-// ticksToTime bounds what would overflow: after 292 years it is garbage.
+// ticksToTime converts clock ticks. A value that would overflow, after 292 years, is clamped.
 func ticksToTime(ticks int64) time.Duration {
 	return time.Duration(min(ticks, math.MaxInt64/int64(tick))) * tick
 }

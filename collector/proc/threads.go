@@ -11,9 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// perReading is how many threads of one process are read at once, since each costs some
-// microseconds. A process with more has them read in turn, at one reading after the other: its
-// totals are complete and lag behind by a few readings.
+// perReading is how many threads of one process are read at once. A process with more threads has
+// them read in turns: its totals are complete and lag behind by a few readings.
 const perReading = 256
 
 // ThreadTotals are sums over the threads of a process since it was first read. They never fall.
@@ -24,25 +23,26 @@ type ThreadTotals struct {
 	Involuntary kernfile.Optional[int64] // context switches because another thread was due
 }
 
-// Threads accumulates the counters that the kernel keeps by thread only: /proc/<pid>/schedstat and
-// /proc/<pid>/status show the main thread's, and a thread takes its own along when it exits.
+// Threads sums counters that the kernel keeps for each thread only: /proc/<pid>/schedstat and
+// /proc/<pid>/status are those of the main thread, and the counters of a thread are gone when it
+// exits.
 //
-// So each reading adds what every thread gained since the last one. The first reading is the zero
-// line. What a thread gains between the last reading and its exit is lost; totals are therefore
-// slightly low for processes with short-lived threads, and never fall. Memory is bounded by the
-// threads alive. Not safe for concurrent use.
+// Each reading adds what every thread gained since the reading before. The first reading is the
+// baseline. What a thread gains between the last reading and its exit is not counted, so totals are
+// slightly low for processes with short-lived threads. Memory is bounded by the number of live
+// threads. A Threads is not safe for concurrent use.
 type Threads struct {
-	RunDelayOnly bool // leaves the context switches out
+	RunDelayOnly bool // skip the context switches
 
 	known  map[int]*thread
 	round  uint64
-	whole  bool // every thread there was has been read once: what is new now is newborn
-	cursor int  // threads up to here have had their turn
+	whole  bool // every thread has been read once, so that a thread seen for the first time is new
+	cursor int  // threads up to here have been read in this round
 	totals ThreadTotals
 	tids   []int
 }
 
-// thread is what is remembered of a thread.
+// thread is the state of a thread between readings.
 type thread struct {
 	last              threadCounters
 	schedstat, status kernfile.File
@@ -53,8 +53,9 @@ type threadCounters struct {
 	runDelay, voluntary, involuntary kernfile.Optional[int64]
 }
 
-// Read reads the threads of a process and returns the totals. An error says which files were wrong;
-// the totals of what could be read are valid beside it. A thread that exits meanwhile is no error.
+// Read reads the threads of a process and returns the totals. An error names the files that could
+// not be read or parsed; the totals of the others are valid. A thread that exits meanwhile is not
+// an error.
 func (t *Threads) Read(f *FS, pid int) (ThreadTotals, error) {
 	var err error
 	if t.tids, err = numbered(f.Path(strconv.Itoa(pid), "task"), t.tids[:0]); err != nil {
@@ -72,7 +73,7 @@ func (t *Threads) Read(f *FS, pid int) (ThreadTotals, error) {
 			one.round = t.round
 		}
 		if turn(tid) {
-			errs = append(errs, t.look(f, pid, tid, one))
+			errs = append(errs, t.readThread(f, pid, tid, one))
 		}
 	}
 	if t.cursor == 0 {
@@ -86,8 +87,8 @@ func (t *Threads) Read(f *FS, pid int) (ThreadTotals, error) {
 	return t.totals, errors.Join(errs...)
 }
 
-// look reads a thread, nil if it is new, and adds what it gained.
-func (t *Threads) look(f *FS, pid, tid int, one *thread) error {
+// readThread reads a thread and adds what it gained. A nil thread is new.
+func (t *Threads) readThread(f *FS, pid, tid int, one *thread) error {
 	isNew := one == nil
 	if isNew {
 		dir := f.Path(strconv.Itoa(pid), "task", strconv.Itoa(tid))
@@ -99,7 +100,7 @@ func (t *Threads) look(f *FS, pid, tid int, one *thread) error {
 	now, err := one.read(f, t.RunDelayOnly)
 	before := one.last
 	if isNew {
-		before = now // the zero line
+		before = now // the baseline
 		if t.whole {
 			before = newborn
 		}
@@ -109,7 +110,7 @@ func (t *Threads) look(f *FS, pid, tid int, one *thread) error {
 	return err
 }
 
-// turn returns whose turn it is. All of a small process have it.
+// turn returns which threads to read now: all, or perReading of them.
 func (t *Threads) turn() func(tid int) bool {
 	if len(t.tids) <= perReading {
 		t.cursor = 0
@@ -125,8 +126,7 @@ func (t *Threads) turn() func(tid int) bool {
 	return func(tid int) bool { return tid >= from && tid <= to }
 }
 
-// newborn is what a thread had before it was seen for the first time, when the process had been
-// seen before.
+// newborn are the counters of a thread that was started since the last reading.
 var newborn = threadCounters{
 	runDelay: kernfile.Some[int64](0), voluntary: kernfile.Some[int64](0), involuntary: kernfile.Some[int64](0),
 }
@@ -144,7 +144,7 @@ func (t *Threads) add(before, now threadCounters) {
 	}
 }
 
-// or fills in what a reading did not get by what was known before.
+// or returns c, with the values that it lacks taken from before.
 func (c threadCounters) or(before threadCounters) threadCounters {
 	for _, one := range []struct{ to, from *kernfile.Optional[int64] }{
 		{&c.runDelay, &before.runDelay}, {&c.voluntary, &before.voluntary}, {&c.involuntary, &before.involuntary},
@@ -156,8 +156,8 @@ func (c threadCounters) or(before threadCounters) threadCounters {
 	return c
 }
 
-// gain is the growth of a counter that was readable both times. One that fell is another thread's,
-// under the same id.
+// gain is the growth of a counter that could be read both times. A counter that fell belongs to
+// another thread with the same id.
 func gain(before, now kernfile.Optional[int64]) (int64, bool) {
 	switch {
 	case !before.Defined || !now.Defined:
@@ -168,12 +168,12 @@ func gain(before, now kernfile.Optional[int64]) (int64, bool) {
 	return now.Value - before.Value, true
 }
 
-// read reads the counters of the thread. What is absent stays undefined.
+// read reads the counters of the thread. A counter whose file or line is absent is undefined.
 func (t *thread) read(f *FS, runDelayOnly bool) (threadCounters, error) {
 	var c threadCounters
 	data, errSched := f.reader.ReadFile(&t.schedstat)
 	if errSched == nil {
-		if c.runDelay, errSched = ParseSchedstat(data); errSched != nil {
+		if c.runDelay, errSched = parseSchedstat(data); errSched != nil {
 			errSched = &os.PathError{Op: "parse", Path: t.schedstat.Path, Err: errSched}
 		}
 	}
@@ -182,17 +182,17 @@ func (t *thread) read(f *FS, runDelayOnly bool) (threadCounters, error) {
 	}
 	data, errStatus := f.reader.ReadFile(&t.status)
 	if errStatus == nil {
-		if c.voluntary, c.involuntary, errStatus = ParseSwitches(data); errStatus != nil {
+		if c.voluntary, c.involuntary, errStatus = parseSwitches(data); errStatus != nil {
 			errStatus = &os.PathError{Op: "parse", Path: t.status.Path, Err: errStatus}
 		}
 	}
 	return c, errors.Join(ignoreAbsent(errSched), ignoreAbsent(errStatus))
 }
 
-// ParseSchedstat returns the run delay in nanoseconds, the second of the three numbers of a
-// schedstat file. It is absent where all are 0: so a kernel without the accounting shows them, or a
+// parseSchedstat returns the run delay in nanoseconds, the second of the three numbers of a
+// schedstat file. It is undefined if all are 0, as on a kernel without this accounting, and for a
 // thread that never ran.
-func ParseSchedstat(data []byte) (kernfile.Optional[int64], error) {
+func parseSchedstat(data []byte) (kernfile.Optional[int64], error) {
 	var numbers [3]int64
 	fields := 0
 	for field := range bytes.FieldsSeq(data) {
@@ -214,9 +214,9 @@ func ParseSchedstat(data []byte) (kernfile.Optional[int64], error) {
 	return kernfile.Some(numbers[1]), nil
 }
 
-// ParseSwitches returns the voluntary and involuntary context switches of a status file; a file
-// without these lines gives none.
-func ParseSwitches(data []byte) (voluntary, involuntary kernfile.Optional[int64], err error) {
+// parseSwitches returns the voluntary and involuntary context switches of a status file; they are
+// undefined if the file has no such lines.
+func parseSwitches(data []byte) (voluntary, involuntary kernfile.Optional[int64], err error) {
 	kernfile.Table(data, func(e error) { err = e },
 		kernfile.Key{Name: "voluntary_ctxt_switches:", To: &voluntary},
 		kernfile.Key{Name: "nonvoluntary_ctxt_switches:", To: &involuntary},
@@ -224,8 +224,8 @@ func ParseSwitches(data []byte) (voluntary, involuntary kernfile.Optional[int64]
 	return voluntary, involuntary, err
 }
 
-// ignoreAbsent drops errors that say that the process or thread is gone, or that the kernel lacks
-// the file.
+// ignoreAbsent returns nil if err says that the process or thread is gone or that the kernel lacks
+// the file, and err otherwise.
 func ignoreAbsent(err error) error {
 	if kernfile.Absent(err) {
 		return nil

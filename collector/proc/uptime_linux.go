@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// uptime is the kernel's own, which no container's view of /proc hides.
+// uptime returns the time since the boot. The system call works where a container hides
+// /proc/uptime.
 func uptime() (time.Duration, bool) {
 	var info syscall.Sysinfo_t
 	if err := syscall.Sysinfo(&info); err != nil {

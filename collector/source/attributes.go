@@ -12,7 +12,7 @@ func processIdentity(pid int, name string) []attribute.KeyValue {
 	return []attribute.KeyValue{semconv.ProcessPID(pid), semconv.ProcessExecutableName(name)}
 }
 
-// with builds a set of base and more; [collector.With] keeps no reference to its arguments.
-func with(birth *collector.Birth, base []attribute.KeyValue, more ...attribute.KeyValue) *collector.Attributes {
-	return collector.With(birth, append(base[:len(base):len(base)], more...)...)
+// attributes returns the Attributes of base and more.
+func attributes(start *collector.StartTime, base []attribute.KeyValue, more ...attribute.KeyValue) *collector.Attributes {
+	return collector.NewAttributes(start, append(base[:len(base):len(base)], more...)...)
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/fixture"
 )
 
-// BenchmarkSources measures one collection of each source, points included, without the SDK: on
-// this machine, and of a fixture pod of one container below three ancestors in files of a disk's
-// file system, which cost less than the kernel's.
+// BenchmarkSources measures one collection of each source, without the SDK: of this machine, and of
+// a fixture with one container below three ancestors, whose files are on a disk and cost less than
+// the kernel's.
 func BenchmarkSources(b *testing.B) {
 	b.Run("machine", func(b *testing.B) {
 		benchmarkSources(b, PodConfig{})
@@ -42,14 +42,14 @@ func benchmarkSources(b *testing.B, cfg PodConfig) {
 				scopes, _ := producer.Produce(context.Background()) // never an error
 				points = len(scopes[0].Metrics)
 			}
-			// holds on a busy machine
+			// unlike the time, the same on a busy machine
 			b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op")
 			b.ReportMetric(float64(points), "metrics")
 		})
 	}
 }
 
-// BenchmarkCollection measures a whole collection on this machine, by the SDK's reader.
+// BenchmarkCollection measures a whole collection of this machine with the SDK's reader.
 func BenchmarkCollection(b *testing.B) {
 	pod, err := NewPod(PodConfig{})
 	if err != nil {
@@ -71,7 +71,7 @@ func BenchmarkCollection(b *testing.B) {
 	b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op")
 }
 
-// cpuTime is what the process has used.
+// cpuTime returns the CPU time of the process in nanoseconds.
 func cpuTime(b *testing.B) int64 {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

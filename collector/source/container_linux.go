@@ -13,8 +13,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// containerSource reports the control groups of the pod's containers, and of every visible
-// ancestor.
+// containerSource is the source of the control groups of the pod's containers and of their visible
+// ancestors.
 type containerSource struct {
 	pod    *Pod
 	seen   uint64
@@ -30,9 +30,9 @@ func (c *containerSource) Collect(_ context.Context, s *collector.Sample) {
 		s.Fail(err)
 	}
 	for _, g := range c.pod.containers.killed {
-		memoryEventsOf(s, g)
+		observeMemoryEvents(s, g)
 	}
-	// First all are read: what a container has left depends on those above it.
+	// All are read first: the memory available to a container depends on its ancestors too.
 	for _, g := range c.pod.containers.list {
 		g.memory = g.Memory(&c.reader, s.Fail)
 	}
@@ -69,10 +69,10 @@ func (c *containerSource) memory(s *collector.Sample, g *group) {
 	}
 	number(s, catalog.CgroupMemoryLimit, figures.Limit, a.base)
 	number(s, catalog.CgroupMemorySwap, figures.Swap, a.base)
-	memoryEventsOf(s, g)
+	observeMemoryEvents(s, g)
 }
 
-// rest are the processes and, of a container, what it read from disks and wrote to them.
+// rest reports the processes and, of a container, the disk reads and writes.
 func (c *containerSource) rest(s *collector.Sample, g *group) {
 	processes := g.Processes(&c.reader, s.Fail)
 	number(s, catalog.CgroupProcessCount, processes.Count, g.figures.base)
@@ -88,7 +88,7 @@ func (c *containerSource) rest(s *collector.Sample, g *group) {
 	}
 }
 
-func memoryEventsOf(s *collector.Sample, g *group) {
+func observeMemoryEvents(s *collector.Sample, g *group) {
 	e := &g.memory.Events
 	for i, count := range [...]kernfile.Optional[int64]{e.Low, e.High, e.Max, e.OOM, e.OOMKill, e.OOMGroupKill} {
 		number(s, catalog.CgroupMemoryEvents, count, g.figures.events[i])
@@ -115,21 +115,21 @@ type containerAttributes struct {
 
 var memoryEvents = [6]string{"low", "high", "max", "oom", "oom_kill", "oom_group_kill"}
 
-func newContainerAttributes(birth *collector.Birth, base []attribute.KeyValue) containerAttributes {
+func newContainerAttributes(start *collector.StartTime, base []attribute.KeyValue) containerAttributes {
 	a := containerAttributes{
-		base:   collector.With(birth, base...),
-		user:   with(birth, base, semconv.CPUModeUser),
-		system: with(birth, base, semconv.CPUModeSystem),
-		minor:  with(birth, base, semconv.SystemPagingFaultTypeMinor),
-		major:  with(birth, base, semconv.SystemPagingFaultTypeMajor),
+		base:   collector.NewAttributes(start, base...),
+		user:   attributes(start, base, semconv.CPUModeUser),
+		system: attributes(start, base, semconv.CPUModeSystem),
+		minor:  attributes(start, base, semconv.SystemPagingFaultTypeMinor),
+		major:  attributes(start, base, semconv.SystemPagingFaultTypeMajor),
 	}
 	for i, event := range memoryEvents {
-		a.events[i] = with(birth, base, catalog.CgroupEventKey.String(event))
+		a.events[i] = attributes(start, base, catalog.CgroupEventKey.String(event))
 	}
 	return a
 }
 
-// seconds and number observe a value if it is defined.
+// seconds and number add a value if it is defined.
 
 func seconds(s *collector.Sample, m *catalog.Metric, v kernfile.Optional[time.Duration], a *collector.Attributes) {
 	if v.Defined {

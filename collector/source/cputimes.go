@@ -11,8 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// The columns of a CPU in /proc/stat, of which older kernels have fewer; see proc_stat(5). What
-// follows, the time of guests, is part of user and nice.
+// The columns of a CPU in /proc/stat; see proc_stat(5). Older kernels have fewer. The columns after
+// these, guest time, are included in user and nice.
 const (
 	cpuUser = iota
 	cpuNice
@@ -25,12 +25,12 @@ const (
 	cpuColumns
 )
 
-// cpuTimes adds up the time of all CPUs from /proc/stat. The line "cpu" of the kernel's own sum is
-// of no use where there is one for each CPU: it leaps when a CPU goes offline or comes back, since
-// the kernel counts idle time differently then.
+// cpuTimes sums the times of all CPUs in /proc/stat. The kernel's own sum in the line "cpu" is used
+// only if there are no lines of single CPUs: it jumps when a CPU goes offline or online, since the
+// kernel then counts idle time differently.
 //
-// A CPU that is offline keeps what it had, and one that comes back goes on from there, whether or
-// not the kernel began its count again. A count that falls a little, as iowait does on every
+// A CPU that is offline keeps its time, and one that comes back online continues from there, even
+// if the kernel restarted its counters. A counter that falls a little, as iowait does on every
 // kernel, is held until it has caught up.
 type cpuTimes struct {
 	cpus    map[string]*cpuClock
@@ -38,31 +38,31 @@ type cpuTimes struct {
 	columns int // that the last reading had
 }
 
-// cpuClock is one CPU.
+// cpuClock is the times of one CPU.
 type cpuClock [cpuColumns]struct {
 	known     bool
-	last, sum int64 // ticks: as last read, and added up
+	last, sum int64 // ticks: the last reading, and the sum
 }
 
 // tick is the unit of /proc/stat: USER_HZ is 100 on every architecture that Go supports.
 const tick = time.Second / 100
 
-// tooLong is more than a CPU can have counted: what is above is a count that went below 0, as steal
-// does after a migration.
-const tooLong = int64(100 * 365 * 24 * time.Hour / tick)
+// maxTicks is more than a CPU can have counted. Values above it are counters that fell below 0, as
+// steal does after a migration.
+const maxTicks = int64(100 * 365 * 24 * time.Hour / tick)
 
-// errNotCounted says that a sandbox such as gVisor shows CPUs and no time.
-var errNotCounted = errors.New("all CPU times are 0: this kernel or sandbox does not count them")
+// errNoCPUTime is returned in sandboxes such as gVisor, which list CPUs without their times.
+var errNoCPUTime = errors.New("all CPU times are 0: this kernel or sandbox does not count CPU time")
 
-// read takes the CPU lines of /proc/stat, of a machine that was booted so long ago; 0 if that is
-// not known.
+// read reads the CPU lines of /proc/stat. The machine has been up for the given time, 0 if that is
+// unknown.
 func (c *cpuTimes) read(data []byte, up time.Duration, fail func(error)) error {
 	c.online = 0
 	lines, err := cpuLines(data)
 	if err != nil {
 		return err
 	}
-	most, sum := tooLong, int64(0)
+	most, sum := maxTicks, int64(0)
 	if up > 0 {
 		most = int64((up + 24*time.Hour) / tick)
 	}
@@ -87,7 +87,7 @@ func (c *cpuTimes) read(data []byte, up time.Duration, fail func(error)) error {
 			if v > most {
 				fail(
 					fmt.Errorf(
-						"CPU times: %s, column %d: %d ticks are more than there can have been",
+						"CPU times: %s, column %d: %d ticks is impossible",
 						line.name,
 						i+1,
 						v,
@@ -99,12 +99,12 @@ func (c *cpuTimes) read(data []byte, up time.Duration, fail func(error)) error {
 		}
 	}
 	if sum == 0 {
-		return errNotCounted
+		return errNoCPUTime
 	}
 	return nil
 }
 
-// clock returns the clock of a CPU, a new one if it was not seen before.
+// clock returns the clock of a CPU, a new one if the CPU is new.
 func (c *cpuTimes) clock(name string) *cpuClock {
 	clock := c.cpus[name]
 	if clock == nil {
@@ -121,15 +121,15 @@ func (c *cpuClock) advance(column int, v int64) {
 		one.known, one.sum, one.last = true, v, v
 	case v >= one.last:
 		one.sum, one.last = one.sum+v-one.last, v
-	case v < one.last-v: // counted from 0 again
+	case v < one.last-v: // counting restarted at 0
 		one.sum, one.last = one.sum+v, v
 	}
 }
 
-// seconds returns the time in some columns of all CPUs. It is absent where the kernel lacks one or
-// a CPU never had a figure that can be.
-func (c *cpuTimes) seconds(columns ...int) kernfile.Optional[time.Duration] {
-	sum := int64(0)
+// sum returns the sum of some columns of all CPUs. It is undefined if the kernel lacks a column or
+// if a CPU never had a valid value.
+func (c *cpuTimes) sum(columns ...int) kernfile.Optional[time.Duration] {
+	total := int64(0)
 	for _, column := range columns {
 		if column >= c.columns {
 			return kernfile.Optional[time.Duration]{}
@@ -138,10 +138,10 @@ func (c *cpuTimes) seconds(columns ...int) kernfile.Optional[time.Duration] {
 			if !clock[column].known {
 				return kernfile.Optional[time.Duration]{}
 			}
-			sum += clock[column].sum
+			total += clock[column].sum
 		}
 	}
-	return kernfile.Some(time.Duration(min(sum, math.MaxInt64/int64(tick))) * tick)
+	return kernfile.Some(time.Duration(min(total, math.MaxInt64/int64(tick))) * tick)
 }
 
 type cpuLine struct {
@@ -149,18 +149,18 @@ type cpuLine struct {
 	values []byte
 }
 
-// cpuLines returns the lines of the CPUs, or that of their sum where there are none.
+// cpuLines returns the lines of the single CPUs, or that of their sum if there are none.
 func cpuLines(data []byte) (lines []cpuLine, err error) {
 	for line := range bytes.Lines(data) {
 		name, values, _ := bytes.Cut(line, []byte(" "))
 		if !strings.HasPrefix(string(name), "cpu") {
-			break // they come first, and the rest is long
+			break // CPUs come first
 		}
 		lines = append(lines, cpuLine{string(name), values})
 	}
 	switch {
 	case len(lines) == 0:
-		return nil, errors.New("CPU times: no line of a CPU")
+		return nil, errors.New("CPU times: no CPU line")
 	case len(lines) == 1:
 		return lines, nil
 	case lines[0].name == "cpu":

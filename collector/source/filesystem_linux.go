@@ -20,117 +20,118 @@ import (
 )
 
 const (
-	// fileSystemsEvery is how often file systems are asked: a little less than the default
-	// interval, so that each collection of it does.
-	fileSystemsEvery = 9 * time.Second
-	// answerWithin bounds how long a collection waits for the file systems that it asked.
-	answerWithin = 100 * time.Millisecond
-	// maxUnanswered bounds the file systems that are asked at a time, and so the threads of those
-	// that never answer.
-	maxUnanswered = 32
+	// fileSystemInterval is how often file systems are queried: a little less than the default
+	// interval, so that with that every collection does.
+	fileSystemInterval = 9 * time.Second
+	// answerTimeout bounds how long a collection waits for the answers to its queries.
+	answerTimeout = 100 * time.Millisecond
+	// maxPending bounds the number of pending queries, and so the threads blocked in them.
+	maxPending = 32
 	// maxVolumes bounds the series.
 	maxVolumes = 64
 )
 
-// fileSystemSource reports how full the file systems are that the containers of the pod have
-// mounted to be written.
+// fileSystemSource reports the usage of the file systems that the containers of the pod have
+// mounted writable.
 //
-// Asking one may block for ever, as when its server is gone. So each is asked by a goroutine of its
-// own, and not again before it has answered: its mounts have no points until then, and each
-// collection that would have asked it counts an error.
+// A query may block forever, as when a file server is gone. So each query has its own goroutine,
+// and a file system is not queried again while a query is pending: its mounts have no points until
+// then, and each collection that would have queried it counts an error.
 type fileSystemSource struct {
-	pod        *Pod
-	seen       uint64
-	reader     kernfile.Reader
-	asked      time.Time
-	unanswered map[string]bool      // by device
-	answered   map[string]*question // by device, since they were asked last
-	answers    chan *question       // with room for all that are unanswered, so that none waits to be read
-	volumes    map[volume]*volumeAttributes
+	pod       *Pod
+	seen      uint64
+	reader    kernfile.Reader
+	queriedAt time.Time
+	pending   map[string]bool   // by device
+	answered  map[string]*query // by device, to the last queries
+	answers   chan *query       // buffered for all pending queries, so that their goroutines never block on it
+	volumes   map[volume]*volumeAttributes
 }
 
 // volume is a mount of a container.
 type volume struct{ container, device, point, fs string }
 
-// question is what one file system is asked: how full it is at each of its mounts, which may have
-// quotas of their own.
-type question struct {
+// query asks for the usage of one file system at each of its mounts, which may have quotas of their
+// own.
+type query struct {
 	device string
-	mounts []askedMount
+	mounts []queriedMount
 }
 
-type askedMount struct {
+type queriedMount struct {
 	volume  volume
-	path    string // by which it is reached from here
+	path    string // of the mount, as seen by this process
 	figures syscall.Statfs_t
 	err     error
 }
 
 func newFileSystemSource(p *Pod) *fileSystemSource {
 	return &fileSystemSource{
-		pod:        p,
-		seen:       p.generation,
-		unanswered: map[string]bool{},
-		answered:   map[string]*question{},
-		answers:    make(chan *question, maxUnanswered),
+		pod:      p,
+		seen:     p.generation,
+		pending:  map[string]bool{},
+		answered: map[string]*query{},
+		answers:  make(chan *query, maxPending),
 	}
 }
 
-// Collect implements [collector.Source]. Between two times that it asks, points have what was answered last.
+// Collect implements [collector.Source]. Between two queries, points have the values of the last
+// answer.
 func (f *fileSystemSource) Collect(_ context.Context, s *collector.Sample) {
 	f.pod.scan(&f.seen)
 	now := time.Now()
-	due := f.asked.IsZero() || now.Sub(f.asked) >= f.pod.fileSystemsEvery
+	due := f.queriedAt.IsZero() || now.Sub(f.queriedAt) >= f.pod.fileSystemInterval
 	if due {
-		f.answered = map[string]*question{}
+		f.answered = map[string]*query{}
 	}
-	for len(f.answers) > 0 { // those that came after the last collection had stopped waiting
-		f.take(s, <-f.answers)
+	for len(f.answers) > 0 { // answers that came after the last collection had stopped waiting
+		f.receive(s, <-f.answers)
 	}
 	if due {
-		f.asked = now
-		f.ask(s)
+		f.queriedAt = now
+		f.send(s)
 	}
 	for _, q := range f.answered {
 		f.report(s, q)
 	}
 }
 
-// ask asks all file systems that have not just answered, and waits for them for a while.
-func (f *fileSystemSource) ask(s *collector.Sample) {
-	asked := 0
-	for device, q := range f.questions(s) {
+// send queries all file systems that have not just answered, and waits up to answerTimeout for the
+// answers.
+func (f *fileSystemSource) send(s *collector.Sample) {
+	sent := 0
+	for device, q := range f.queries(s) {
 		switch {
 		case f.answered[device] != nil:
-		case f.unanswered[device]:
-			s.Fail(fmt.Errorf("the file system at %q does not answer", q.mounts[0].volume.point))
-		case len(f.unanswered) >= maxUnanswered:
+		case f.pending[device]:
+			s.Fail(fmt.Errorf("file system at %q: does not respond", q.mounts[0].volume.point))
+		case len(f.pending) >= maxPending:
 			s.Fail(
 				fmt.Errorf(
-					"the file system at %q is not asked: %d others do not answer",
+					"file system at %q: not queried: %d others do not respond",
 					q.mounts[0].volume.point,
-					maxUnanswered,
+					maxPending,
 				),
 			)
 		default:
-			f.unanswered[device] = true
-			asked++
-			go q.ask(f.pod.statfs, f.answers)
+			f.pending[device] = true
+			sent++
+			go q.send(f.pod.statfs, f.answers)
 		}
 	}
-	timeout := time.NewTimer(answerWithin)
+	timeout := time.NewTimer(answerTimeout)
 	defer timeout.Stop()
-	for range asked {
+	for range sent {
 		select {
 		case q := <-f.answers:
-			f.take(s, q)
+			f.receive(s, q)
 		case <-timeout.C:
 			return
 		}
 	}
 }
 
-func (q *question) ask(statfs func(string, *syscall.Statfs_t) error, answers chan<- *question) {
+func (q *query) send(statfs func(string, *syscall.Statfs_t) error, answers chan<- *query) {
 	for i := range q.mounts {
 		m := &q.mounts[i]
 		m.err = statfs(m.path, &m.figures)
@@ -138,36 +139,36 @@ func (q *question) ask(statfs func(string, *syscall.Statfs_t) error, answers cha
 	answers <- q
 }
 
-// questions returns what to ask now, by device.
-func (f *fileSystemSource) questions(s *collector.Sample) map[string]*question {
-	to := map[string]*question{}
-	known := f.volumes
+// queries returns the queries that are due, by device.
+func (f *fileSystemSource) queries(s *collector.Sample) map[string]*query {
+	to := map[string]*query{}
+	previous := f.volumes
 	f.volumes = map[volume]*volumeAttributes{}
-	f.add(s, to, known, f.pod.containers.own.id, f.pod.self, "")
-	for id, inside := range f.pod.processes.inhabited {
+	f.add(s, to, previous, f.pod.containers.own.id, f.pod.self, "")
+	for id, inside := range f.pod.processes.byContainer {
 		if onlyPause(inside) {
 			continue
 		}
-		door := 0
-		for _, one := range inside[:min(doors, len(inside))] {
-			// Another user's process is closed, and so is one that a runtime has just made.
+		viaPID := 0
+		for _, one := range inside[:min(maxPIDsTried, len(inside))] {
+			// Another user's process is not accessible, nor is one that a runtime has just created.
 			if _, err := os.Readlink(f.pod.fs.Path(strconv.Itoa(one.pid), "root")); !errors.Is(err, fs.ErrPermission) {
-				door = one.pid
+				viaPID = one.pid
 				break
 			}
 		}
-		if door == 0 {
-			s.Note(fmt.Sprintf("container %.12s: its file systems cannot be seen: the same user id may", id))
+		if viaPID == 0 {
+			s.Note(fmt.Sprintf("container %.12s: file systems not accessible; run the sidecar with the same user id", id))
 			continue
 		}
-		f.add(s, to, known, id, door, f.pod.fs.Path(strconv.Itoa(door), "root"))
+		f.add(s, to, previous, id, viaPID, f.pod.fs.Path(strconv.Itoa(viaPID), "root"))
 	}
 	return to
 }
 
-// add adds the mounts that a process sees to the questions; prefix is put before the paths.
+// add adds the mounts of a process to the queries; prefix is put before the paths.
 func (f *fileSystemSource) add(
-	s *collector.Sample, to map[string]*question, known map[volume]*volumeAttributes, container string, pid int, prefix string,
+	s *collector.Sample, to map[string]*query, previous map[volume]*volumeAttributes, container string, pid int, prefix string,
 ) {
 	mountinfo, err := f.reader.Read(f.pod.fs.Path(strconv.Itoa(pid), "mountinfo"))
 	if err != nil {
@@ -176,89 +177,89 @@ func (f *fileSystemSource) add(
 		}
 		return
 	}
-	mounts, err := fillable(mountinfo)
+	mounts, err := fillableMounts(mountinfo)
 	s.Fail(err)
 	for i := range mounts {
 		m := &mounts[i]
 		if len(f.volumes) >= maxVolumes {
-			s.Note(fmt.Sprintf("more than %d mounts: the file systems of the rest are not reported", maxVolumes))
+			s.Note(fmt.Sprintf("more than %d mounts: the rest are not reported", maxVolumes))
 			return
 		}
 		v := volume{container, m.Source, m.Point, m.FS}
-		if f.volumes[v] = known[v]; f.volumes[v] == nil {
+		if f.volumes[v] = previous[v]; f.volumes[v] == nil {
 			f.volumes[v] = newVolumeAttributes(v)
 		}
 		q := to[m.Device]
 		if q == nil {
-			q = &question{device: m.Device}
+			q = &query{device: m.Device}
 			to[m.Device] = q
 		}
-		q.mounts = append(q.mounts, askedMount{volume: v, path: prefix + m.Point})
+		q.mounts = append(q.mounts, queriedMount{volume: v, path: prefix + m.Point})
 	}
 }
 
-// take takes the answers of a file system, and says what is wrong with them.
-func (f *fileSystemSource) take(s *collector.Sample, q *question) {
-	delete(f.unanswered, q.device)
+// receive keeps an answer and reports its errors.
+func (f *fileSystemSource) receive(s *collector.Sample, q *query) {
+	delete(f.pending, q.device)
 	f.answered[q.device] = q
 	for i := range q.mounts {
 		m := &q.mounts[i]
 		err := m.err
 		if err == nil {
-			err = impossible(&m.figures)
+			err = validate(&m.figures)
 		}
 		switch {
-		case f.volumes[m.volume] == nil || kernfile.Absent(err): // unmounted meanwhile
+		case f.volumes[m.volume] == nil || kernfile.Absent(err): // unmounted in the meantime
 		case errors.Is(err, fs.ErrPermission):
-			s.Note(fmt.Sprintf("the file system at %q may not be looked at", m.volume.point))
+			s.Note(fmt.Sprintf("file system at %q: permission denied", m.volume.point))
 		case err != nil:
-			s.Fail(fmt.Errorf("the file system at %q: %w", m.volume.point, err))
+			s.Fail(fmt.Errorf("file system at %q: %w", m.volume.point, err))
 		}
 	}
 }
 
-// report hands over what a file system answered.
-func (f *fileSystemSource) report(s *collector.Sample, q *question) {
+// report adds the points of an answer.
+func (f *fileSystemSource) report(s *collector.Sample, q *query) {
 	for i := range q.mounts {
 		m := &q.mounts[i]
-		if a := f.volumes[m.volume]; a != nil && m.err == nil && f.pod.isThere(m.volume.container) {
+		if a := f.volumes[m.volume]; a != nil && m.err == nil && f.pod.exists(m.volume.container) {
 			a.observe(s, &m.figures)
 		}
 	}
 }
 
-// isThere reports whether a container of the pod still is.
-func (p *Pod) isThere(container string) bool {
-	return container == p.containers.own.id || len(p.processes.inhabited[container]) > 0
+// exists reports whether a container of the pod still exists.
+func (p *Pod) exists(container string) bool {
+	return container == p.containers.own.id || len(p.processes.byContainer[container]) > 0
 }
 
-// impossible says what cannot be in an answer.
-func impossible(f *syscall.Statfs_t) error {
+// validate returns an error if an answer is impossible.
+func validate(f *syscall.Statfs_t) error {
 	switch {
-	case !hasSize(f): // it has no points
+	case !hasSize(f): // it is not reported
 	case f.Bfree > f.Blocks:
-		return errors.New("more blocks are free than there are")
+		return errors.New("more free blocks than blocks")
 	case hasInodes(f) && f.Ffree > f.Files:
-		return errors.New("more inodes are free than there are")
+		return errors.New("more free inodes than inodes")
 	}
 	return nil
 }
 
-// hasSize reports whether a file system has a size, and not one beyond all numbers, which stands
-// for none.
+// hasSize reports whether a file system has a size. One that is larger than any number stands for
+// none.
 func hasSize(f *syscall.Statfs_t) bool {
 	high, size := bits.Mul64(f.Blocks, uint64(f.Frsize))
 	return high == 0 && size != 0 && size <= 1<<63-1
 }
 
-// hasInodes reports whether a file system counts them.
+// hasInodes reports whether a file system counts inodes.
 func hasInodes(f *syscall.Statfs_t) bool { return f.Files != 0 && f.Files <= 1<<62 }
 
 // volumeAttributes are the attribute sets of the points of a mount.
 type volumeAttributes struct{ base, used, free, reserved *collector.Attributes }
 
 func newVolumeAttributes(v volume) *volumeAttributes {
-	born := &collector.Birth{}
+	start := &collector.StartTime{}
 	base := []attribute.KeyValue{
 		semconv.SystemDevice(
 			v.device,
@@ -270,19 +271,19 @@ func newVolumeAttributes(v volume) *volumeAttributes {
 		base = append(base, semconv.ContainerID(v.container))
 	}
 	return &volumeAttributes{
-		base:     collector.With(born, base...),
-		used:     with(born, base, semconv.SystemFilesystemStateUsed),
-		free:     with(born, base, semconv.SystemFilesystemStateFree),
-		reserved: with(born, base, semconv.SystemFilesystemStateReserved),
+		base:     collector.NewAttributes(start, base...),
+		used:     attributes(start, base, semconv.SystemFilesystemStateUsed),
+		free:     attributes(start, base, semconv.SystemFilesystemStateFree),
+		reserved: attributes(start, base, semconv.SystemFilesystemStateReserved),
 	}
 }
 
-// observe hands over the figures of a file system that are possible.
+// observe adds the values of an answer that are possible.
 func (a *volumeAttributes) observe(s *collector.Sample, f *syscall.Statfs_t) {
 	if !hasSize(f) || f.Bfree > f.Blocks {
 		return
 	}
-	// where root uses what is reserved, it may be below 0
+	// below 0, and so huge, if root uses what is reserved
 	unit, available := uint64(f.Frsize), min(f.Bavail, f.Bfree)
 	for _, of := range []struct {
 		state  *collector.Attributes

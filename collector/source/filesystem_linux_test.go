@@ -15,8 +15,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/fixture"
 )
 
-// mounted returns a host with mounts at these points, each of a file system of its own, and what is
-// asked about how full they are.
+// mounted returns a host that has a file system mounted at each of the points, which statfs answers
+// for.
 func mounted(t *testing.T, statfs func(string, *syscall.Statfs_t) error, points ...string) *sampler {
 	t.Helper()
 	dir := t.TempDir()
@@ -52,34 +52,34 @@ func limits(points map[string]float64) map[string]float64 {
 	return sizes
 }
 
-// A file system that does not answer delays a collection once, by a bound, and is not asked again
-// before it answers. The others are not concerned.
-func TestFileSystemThatDoesNotAnswer(t *testing.T) {
+// A file system that does not answer delays one collection, by answerTimeout, and is not queried
+// again before it answers. Others are reported all the time.
+func TestFileSystemThatDoesNotAnswerDelaysOneCollection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
-		var asked atomic.Int64
+		var queriedAt atomic.Int64
 		s := mounted(t, func(path string, to *syscall.Statfs_t) error {
 			to.Frsize, to.Blocks = 1, 7
 			if path == "/dead" {
-				to.Blocks = uint64(asked.Add(1))
+				to.Blocks = uint64(queriedAt.Add(1))
 				<-hang
 			}
 			return nil
 		}, "/alive", "/dead")
 		for i, c := range []struct {
-			name         string
-			release      bool
-			after        time.Duration
-			alive, dead  float64
-			takes        time.Duration
-			asked, fails int64
+			name             string
+			release          bool
+			after            time.Duration
+			alive, dead      float64
+			takes            time.Duration
+			queriedAt, fails int64
 		}{
-			{name: "asked", alive: 7, takes: answerWithin, asked: 1},
-			{name: "too early to ask again", after: time.Second, alive: 7, asked: 1},
-			{name: "still silent", after: 9 * time.Second, alive: 7, asked: 1, fails: 1},
-			{name: "and again", after: 9 * time.Second, alive: 7, asked: 1, fails: 2},
-			{name: "answered late", release: true, after: 9 * time.Second, alive: 7, dead: 1, asked: 1, fails: 2},
-			{name: "asked anew", after: 9 * time.Second, alive: 7, dead: 2, asked: 2, fails: 2},
+			{name: "first query", alive: 7, takes: answerTimeout, queriedAt: 1},
+			{name: "not due", after: time.Second, alive: 7, queriedAt: 1},
+			{name: "due, but pending", after: 9 * time.Second, alive: 7, queriedAt: 1, fails: 1},
+			{name: "still pending", after: 9 * time.Second, alive: 7, queriedAt: 1, fails: 2},
+			{name: "answered", release: true, after: 9 * time.Second, alive: 7, dead: 1, queriedAt: 1, fails: 2},
+			{name: "queried again", after: 9 * time.Second, alive: 7, dead: 2, queriedAt: 2, fails: 2},
 		} {
 			if c.release {
 				close(hang)
@@ -94,28 +94,28 @@ func TestFileSystemThatDoesNotAnswer(t *testing.T) {
 			if got["/alive"] != c.alive || got["/dead"] != c.dead {
 				t.Errorf("%d %s: sizes %v, want %v and %v", i, c.name, got, c.alive, c.dead)
 			}
-			if n, fails := asked.Load(), s.failures; n != c.asked || fails != c.fails {
-				t.Errorf("%d %s: asked %d times with %d errors, want %d with %d", i, c.name, n, fails, c.asked, c.fails)
+			if n, fails := queriedAt.Load(), s.failures; n != c.queriedAt || fails != c.fails {
+				t.Errorf("%d %s: asked %d times with %d errors, want %d with %d", i, c.name, n, fails, c.queriedAt, c.fails)
 			}
 		}
-		if n := strings.Count(s.log.String(), "does not answer"); n != 1 {
-			t.Errorf("said %d times:\n%s", n, s.log.String())
+		if n := strings.Count(s.log.String(), "does not respond"); n != 1 {
+			t.Errorf("logged %d times, want once:\n%s", n, s.log.String())
 		}
 	})
 }
 
-// However many do not answer, the threads that wait for them are bounded, and nothing waits for a
-// reader of its answer.
-func TestFileSystemsThatDoNotAnswerAreBounded(t *testing.T) {
+// The number of pending queries is bounded, and their goroutines end without a reader of the
+// answers.
+func TestPendingQueriesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
-		var asked atomic.Int64
+		var queriedAt atomic.Int64
 		var points []string
-		for i := range maxUnanswered + 5 {
+		for i := range maxPending + 5 {
 			points = append(points, fmt.Sprintf("/dead%d", i))
 		}
 		s := mounted(t, func(string, *syscall.Statfs_t) error {
-			asked.Add(1)
+			queriedAt.Add(1)
 			<-hang
 			return syscall.EIO
 		}, points...)
@@ -123,16 +123,16 @@ func TestFileSystemsThatDoNotAnswerAreBounded(t *testing.T) {
 			s.collect()
 			time.Sleep(time.Minute)
 		}
-		if n := asked.Load(); n != maxUnanswered {
-			t.Errorf("%d were asked, want %d", n, maxUnanswered)
+		if n := queriedAt.Load(); n != maxPending {
+			t.Errorf("%d queries, want %d", n, maxPending)
 		}
 		close(hang)
 		synctest.Wait() // the goroutines end: the bubble would not, if one did not
 	})
 }
 
-// A user may be kept out of a file system, and that is no failure; one that has failed is.
-func TestFileSystemErrors(t *testing.T) {
+// A file system that the user may not access is no error of the source; one that fails is.
+func TestFileSystemErrorsAreReportedAndPermissionsNoted(t *testing.T) {
 	s := mounted(t, func(path string, _ *syscall.Statfs_t) error {
 		return map[string]error{"/closed": syscall.EACCES, "/unmounted": syscall.ENOENT, "/dead": syscall.ESTALE, "/fuse": syscall.ENOTCONN}[path]
 	}, "/closed", "/unmounted", "/dead", "/fuse")
@@ -142,13 +142,13 @@ func TestFileSystemErrors(t *testing.T) {
 	if n := s.failures; n != 2 {
 		t.Errorf("%d errors, want those of two that failed:\n%s", n, s.log.String())
 	}
-	if log := s.log.String(); !strings.Contains(log, `note="the file system at \"/closed\" may not be looked at"`) {
+	if log := s.log.String(); !strings.Contains(log, `msg="file system at \"/closed\": permission denied"`) {
 		t.Errorf("got %s", log)
 	}
 }
 
-// What the kernel says of the directory of this test is what is reported.
-func TestFileSystemOfThisMachine(t *testing.T) {
+// The sizes are those that the kernel returns.
+func TestFileSystemSizesAreTheKernels(t *testing.T) {
 	pod, err := NewPod(PodConfig{})
 	if err != nil {
 		t.Skip(err)

@@ -13,35 +13,35 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// group is a control group and the attributes of its points.
+// group is a control group with the attributes of its points.
 type group struct {
 	*cgroup.Group
-	container bool
-	base      []attribute.KeyValue // of every point
-	birth     *collector.Birth
-	figures   containerAttributes
-	pressure  pressureAttributes
-	disks     map[string]diskAttributes // by device number
-	above     []*group                  // the visible ancestors
-	memory    cgroup.Memory             // as last read
-	watched   *watched                  // nil if its events cannot be followed
+	container   bool
+	base        []attribute.KeyValue // of every point
+	start       *collector.StartTime
+	figures     containerAttributes
+	pressure    pressureAttributes
+	disks       map[string]diskAttributes // by device number
+	above       []*group                  // the visible ancestors
+	memory      cgroup.Memory             // as last read
+	watchedFile *watchedFile              // nil if its events are not watched
 }
 
-// newGroup returns a group whose points have its path, and more if a container is known by more.
-func newGroup(g *cgroup.Group, isContainer bool, birth *collector.Birth, more ...attribute.KeyValue) *group {
+// newGroup returns a group whose points have its path and more as attributes.
+func newGroup(g *cgroup.Group, isContainer bool, start *collector.StartTime, more ...attribute.KeyValue) *group {
 	base := append([]attribute.KeyValue{catalog.CgroupPathKey.String(g.Path)}, more...)
 	return &group{
-		Group: g, container: isContainer, base: base, birth: birth,
-		figures: newContainerAttributes(birth, base), pressure: newPressureAttributes(birth, base),
+		Group: g, container: isContainer, base: base, start: start,
+		figures: newContainerAttributes(start, base), pressure: newPressureAttributes(start, base),
 		disks: map[string]diskAttributes{},
 	}
 }
 
-// available is what the nearest limit leaves: the group's own or that of a group above it.
-func (g *group) available() (least kernfile.Optional[int64]) {
-	left := g.memory.Left()
+// available is the smallest amount that the limits of the group and of its ancestors leave.
+func (g *group) available() kernfile.Optional[int64] {
+	left := g.memory.Available()
 	for _, one := range g.above {
-		if other := one.memory.Left(); other.Defined && (!left.Defined || other.Value < left.Value) {
+		if other := one.memory.Available(); other.Defined && (!left.Defined || other.Value < left.Value) {
 			left = other
 		}
 	}
@@ -56,18 +56,18 @@ func (g *group) disk(device string, names *disks) diskAttributes {
 	if !known {
 		on := semconv.SystemDevice(names.name(device))
 		a = diskAttributes{
-			read:  with(g.birth, g.base, on, semconv.DiskIODirectionRead),
-			write: with(g.birth, g.base, on, semconv.DiskIODirectionWrite),
+			read:  attributes(g.start, g.base, on, semconv.DiskIODirectionRead),
+			write: attributes(g.start, g.base, on, semconv.DiskIODirectionWrite),
 		}
 		g.disks[device] = a
 	}
 	return a
 }
 
-// disks are the names of block devices, by number.
+// disks caches the names of block devices by number.
 type disks struct{ names map[string]string }
 
-// name returns the name of a device, its number where sysfs does not show it.
+// name returns the name of a device, or its number if sysfs does not show it.
 func (d *disks) name(number string) string {
 	if name, known := d.names[number]; known {
 		return name

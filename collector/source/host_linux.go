@@ -17,8 +17,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Host reads CPU and memory of the host from /proc, or from where HOST_PROC says that the host's is
-// mounted. The zero value is not usable: call [NewHost].
+// Host reads CPU and memory of the host from /proc, or from the directory in HOST_PROC, where the
+// host's is mounted. The zero value is not usable: call [NewHost].
 type Host struct {
 	fs                             *proc.FS
 	reader                         kernfile.Reader
@@ -27,45 +27,45 @@ type Host struct {
 	modes                          []cpuMode
 
 	self                                                *collector.Attributes
-	birth                                               *collector.Birth
+	start                                               *collector.StartTime
 	memoryUsed, memoryFree, memoryCached, memoryBuffers *collector.Attributes
 	pagingUsed, pagingFree, pagingIn, pagingOut         *collector.Attributes
 	faultsMajor, faultsMinor                            *collector.Attributes
 }
 
-// cpuMode is one value of cpu.mode and the columns of /proc/stat that it sums up.
+// cpuMode is a value of cpu.mode and the columns of /proc/stat that it sums.
 type cpuMode struct {
 	attrs   *collector.Attributes
 	columns []int
 }
 
-// NewHost returns the host's source.
+// NewHost returns the source of the host.
 func NewHost() *Host {
 	fs := proc.NewFS(os.Getenv("HOST_PROC"))
-	birth := &collector.Birth{}
+	start := &collector.StartTime{}
 	h := &Host{
-		fs: fs, birth: birth, self: collector.With(birth),
+		fs: fs, start: start, self: collector.NewAttributes(start),
 		stat: kernfile.NewFile(fs.Path("stat")), loadavg: kernfile.NewFile(fs.Path("loadavg")),
 		meminfo: kernfile.NewFile(fs.Path("meminfo")), vmstat: kernfile.NewFile(fs.Path("vmstat")),
 		modes: []cpuMode{
-			{collector.With(birth, semconv.CPUModeUser), []int{cpuUser}},
-			{collector.With(birth, semconv.CPUModeNice), []int{cpuNice}},
-			{collector.With(birth, semconv.CPUModeSystem), []int{cpuSystem}},
-			{collector.With(birth, semconv.CPUModeIdle), []int{cpuIdle}},
-			{collector.With(birth, semconv.CPUModeIOWait), []int{cpuIOWait}},
-			{collector.With(birth, semconv.CPUModeInterrupt), []int{cpuIRQ, cpuSoftIRQ}},
-			{collector.With(birth, semconv.CPUModeSteal), []int{cpuSteal}},
+			{collector.NewAttributes(start, semconv.CPUModeUser), []int{cpuUser}},
+			{collector.NewAttributes(start, semconv.CPUModeNice), []int{cpuNice}},
+			{collector.NewAttributes(start, semconv.CPUModeSystem), []int{cpuSystem}},
+			{collector.NewAttributes(start, semconv.CPUModeIdle), []int{cpuIdle}},
+			{collector.NewAttributes(start, semconv.CPUModeIOWait), []int{cpuIOWait}},
+			{collector.NewAttributes(start, semconv.CPUModeInterrupt), []int{cpuIRQ, cpuSoftIRQ}},
+			{collector.NewAttributes(start, semconv.CPUModeSteal), []int{cpuSteal}},
 		},
-		memoryUsed:    collector.With(birth, semconv.SystemMemoryStateUsed),
-		memoryFree:    collector.With(birth, semconv.SystemMemoryStateFree),
-		memoryCached:  collector.With(birth, semconv.SystemMemoryStateCached),
-		memoryBuffers: collector.With(birth, semconv.SystemMemoryStateBuffers),
-		pagingUsed:    collector.With(birth, semconv.SystemPagingStateUsed),
-		pagingFree:    collector.With(birth, semconv.SystemPagingStateFree),
-		pagingIn:      collector.With(birth, semconv.SystemPagingDirectionIn),
-		pagingOut:     collector.With(birth, semconv.SystemPagingDirectionOut),
-		faultsMajor:   collector.With(birth, semconv.SystemPagingFaultTypeMajor),
-		faultsMinor:   collector.With(birth, semconv.SystemPagingFaultTypeMinor),
+		memoryUsed:    collector.NewAttributes(start, semconv.SystemMemoryStateUsed),
+		memoryFree:    collector.NewAttributes(start, semconv.SystemMemoryStateFree),
+		memoryCached:  collector.NewAttributes(start, semconv.SystemMemoryStateCached),
+		memoryBuffers: collector.NewAttributes(start, semconv.SystemMemoryStateBuffers),
+		pagingUsed:    collector.NewAttributes(start, semconv.SystemPagingStateUsed),
+		pagingFree:    collector.NewAttributes(start, semconv.SystemPagingStateFree),
+		pagingIn:      collector.NewAttributes(start, semconv.SystemPagingDirectionIn),
+		pagingOut:     collector.NewAttributes(start, semconv.SystemPagingDirectionOut),
+		faultsMajor:   collector.NewAttributes(start, semconv.SystemPagingFaultTypeMajor),
+		faultsMinor:   collector.NewAttributes(start, semconv.SystemPagingFaultTypeMinor),
 	}
 	h.vmstat.Pieces = true
 	return h
@@ -76,8 +76,8 @@ func booted(context.Context) time.Time { return proc.NewFS(os.Getenv("HOST_PROC"
 
 // Collect implements [collector.Source].
 func (h *Host) Collect(_ context.Context, s *collector.Sample) {
-	if h.birth.At.IsZero() {
-		h.birth.At = h.fs.Boot(time.Now())
+	if h.start.At.IsZero() {
+		h.start.At = h.fs.Boot(time.Now())
 	}
 	for _, part := range []struct {
 		file *kernfile.File
@@ -103,27 +103,27 @@ func (h *Host) cpu(data []byte, s *collector.Sample) error {
 		s.Int(catalog.SystemCPULogicalCount, int64(h.cpus.online), h.self)
 	}
 	switch {
-	case errors.Is(err, errNotCounted):
+	case errors.Is(err, errNoCPUTime):
 		s.Note(err.Error())
 		return nil
 	case err != nil:
 		return fmt.Errorf("%s: %w", h.stat.Path, err)
 	}
 	for _, mode := range h.modes {
-		seconds(s, catalog.SystemCPUTime, h.cpus.seconds(mode.columns...), mode.attrs)
+		seconds(s, catalog.SystemCPUTime, h.cpus.sum(mode.columns...), mode.attrs)
 	}
 	return nil
 }
 
-// load reads "0.20 0.18 0.12 1/80 11206". A kernel has at least one thread; a sandbox that shows
-// none has no load average either.
+// load parses a line such as "0.20 0.18 0.12 1/80 11206". A sandbox that reports no threads does
+// not compute load averages.
 func (h *Host) load(data []byte, s *collector.Sample) error {
 	fields := bytes.Fields(data)
 	if len(fields) < 4 {
 		return fmt.Errorf("%s: %d words, want at least 4", h.loadavg.Path, len(fields))
 	}
 	if string(fields[3]) == "0/0" {
-		s.Note("the load average of no threads is not one: this sandbox has none")
+		s.Note("no load average: this sandbox does not compute it")
 		return nil
 	}
 	for i, m := range []*catalog.Metric{catalog.SystemLoad1, catalog.SystemLoad5, catalog.SystemLoad15} {
@@ -136,11 +136,11 @@ func (h *Host) load(data []byte, s *collector.Sample) error {
 	return nil
 }
 
-// tooMuch is more memory or swap than a machine can have: what is above is a difference that went
-// below 0, as lxcfs shows.
-const tooMuch = 1 << 55
+// maxBytes is more memory or swap than a machine can have. Values above it are differences that
+// fell below 0, as lxcfs reports.
+const maxBytes = 1 << 55
 
-// memory reports states that add up to the total.
+// memory reports memory by state. The states add up to the total.
 func (h *Host) memory(data []byte, s *collector.Sample) error {
 	var total, free, available, buffers, cached, slab, reclaimable, swap kernfile.Optional[int64]
 	kernfile.Table(data, s.Fail,
@@ -148,8 +148,8 @@ func (h *Host) memory(data []byte, s *collector.Sample) error {
 		kernfile.Key{Name: "MemAvailable:", To: &available}, kernfile.Key{Name: "Buffers:", To: &buffers},
 		kernfile.Key{Name: "Cached:", To: &cached}, kernfile.Key{Name: "Slab:", To: &slab},
 		kernfile.Key{Name: "SReclaimable:", To: &reclaimable}, kernfile.Key{Name: "SwapTotal:", To: &swap})
-	if total.Value == 0 || total.Value > tooMuch {
-		return fmt.Errorf("%s: no MemTotal that can be", h.meminfo.Path)
+	if total.Value == 0 || total.Value > maxBytes {
+		return fmt.Errorf("%s: MemTotal is missing or impossible", h.meminfo.Path)
 	}
 	s.Int(catalog.SystemMemoryLimit, total.Value, h.self)
 	if available.Value <= total.Value {
@@ -159,16 +159,15 @@ func (h *Host) memory(data []byte, s *collector.Sample) error {
 	}
 	s.Fail(h.swap(data, s, swap.Value))
 	if !free.Defined || free.Value > total.Value {
-		return fmt.Errorf("%s: no MemFree that can be", h.meminfo.Path)
+		return fmt.Errorf("%s: MemFree is missing or impossible", h.meminfo.Path)
 	}
 	number(s, catalog.SystemMemoryUsage, free, h.memoryFree)
 	number(s, catalog.SystemMemoryUsage, buffers, h.memoryBuffers)
 	if !cached.Defined {
-		return nil // WSL 1: what is not free may be cache
+		return nil // WSL 1: cache and used memory cannot be told apart
 	}
 	rest := total.Value - free.Value - buffers.Value - cached.Value
-	// lxcfs shows a container its own memory and the slabs of the whole host: there slabs are more
-	// than they can be.
+	// lxcfs shows a container its own memory but the slabs of the whole host, which may be larger.
 	if r := reclaimable.Value; r <= rest && (!slab.Defined || r <= slab.Value) {
 		cached.Value += r
 		rest -= r
@@ -178,16 +177,15 @@ func (h *Host) memory(data []byte, s *collector.Sample) error {
 	return nil
 }
 
-// swap reports swap space, if there is any. Without, lxcfs may show an amount of it free all the
-// same.
+// swap reports swap space, if there is any. If there is none, lxcfs may still report free swap.
 func (h *Host) swap(data []byte, s *collector.Sample, total int64) error {
 	if total == 0 {
 		return nil
 	}
 	var free kernfile.Optional[int64]
 	kernfile.Table(data, s.Fail, kernfile.Key{Name: "SwapFree:", To: &free})
-	if !free.Defined || free.Value > total || total > tooMuch {
-		return fmt.Errorf("%s: no SwapTotal and SwapFree that can be", h.meminfo.Path)
+	if !free.Defined || free.Value > total || total > maxBytes {
+		return fmt.Errorf("%s: SwapTotal or SwapFree is missing or impossible", h.meminfo.Path)
 	}
 	s.Int(catalog.SystemPagingUsage, total-free.Value, h.pagingUsed)
 	s.Int(catalog.SystemPagingUsage, free.Value, h.pagingFree)
@@ -205,7 +203,7 @@ func (h *Host) paging(data []byte, s *collector.Sample) error {
 	number(s, catalog.SystemPagingFaults, major, h.faultsMajor)
 	number(s, catalog.HostOOMKills, kills, h.self)
 	if !faults.Defined || !major.Defined {
-		return fmt.Errorf("%s: no pgfault or no pgmajfault", h.vmstat.Path)
+		return fmt.Errorf("%s: pgfault or pgmajfault is missing", h.vmstat.Path)
 	}
 	s.Int(catalog.SystemPagingFaults, faults.Value-major.Value, h.faultsMinor)
 	return nil

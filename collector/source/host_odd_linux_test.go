@@ -11,8 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/fixture"
 )
 
-// TestOddHosts reads what odd machines show of themselves, reading after reading, and compares the
-// points of each and the log of all with the section "want". Each fixture is named by its fault.
+// TestOddHosts collects the readings of odd machines and compares the points of each, and the log,
+// with the section "want". Each fixture is named after its fault.
 func TestOddHosts(t *testing.T) {
 	files, _ := filepath.Glob("testdata/odd/*.txt")
 	if len(files) < 20 {
@@ -38,14 +38,14 @@ func TestOddHosts(t *testing.T) {
 			compare(t, file, dir, got+s.logged())
 			for line := range strings.Lines(s.log.String()) {
 				if strings.Count(s.log.String(), line) > 1 {
-					t.Errorf("said twice: %s", line)
+					t.Errorf("logged twice: %s", line)
 				}
 			}
 		})
 	}
 }
 
-// compare compares what was found with the section "want" of a fixture, or writes it there.
+// compare compares got with the section "want" of a fixture or, with -update, replaces it.
 func compare(t *testing.T, file, dir, got string) {
 	t.Helper()
 	if *update {

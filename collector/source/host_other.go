@@ -22,7 +22,7 @@ import (
 // Host reads CPU and memory of the host with gopsutil. The zero value is not usable: call
 // [NewHost].
 type Host struct {
-	birth *collector.Birth
+	start *collector.StartTime
 	self  *collector.Attributes
 	modes []cpuMode
 
@@ -37,29 +37,29 @@ type cpuMode struct {
 
 // NewHost returns the host's source.
 func NewHost() *Host {
-	birth := &collector.Birth{}
+	start := &collector.StartTime{}
 	return &Host{
-		birth:      birth,
-		self:       collector.With(birth),
-		modes:      cpuModes(birth, runtime.GOOS),
-		memoryUsed: collector.With(birth, semconv.SystemMemoryStateUsed),
-		memoryFree: collector.With(birth, semconv.SystemMemoryStateFree),
-		pagingUsed: collector.With(birth, semconv.SystemPagingStateUsed),
-		pagingFree: collector.With(birth, semconv.SystemPagingStateFree),
+		start:      start,
+		self:       collector.NewAttributes(start),
+		modes:      cpuModes(start, runtime.GOOS),
+		memoryUsed: collector.NewAttributes(start, semconv.SystemMemoryStateUsed),
+		memoryFree: collector.NewAttributes(start, semconv.SystemMemoryStateFree),
+		pagingUsed: collector.NewAttributes(start, semconv.SystemPagingStateUsed),
+		pagingFree: collector.NewAttributes(start, semconv.SystemPagingStateFree),
 	}
 }
 
-// cpuModes lists the modes that the operating system accounts for; gopsutil leaves the others at 0,
-// which would be a lie.
-func cpuModes(birth *collector.Birth, goos string) []cpuMode {
+// cpuModes lists the modes that the operating system accounts for; gopsutil returns 0 for the
+// others, which must not be reported.
+func cpuModes(start *collector.StartTime, goos string) []cpuMode {
 	modes := []cpuMode{
-		{collector.With(birth, semconv.CPUModeUser), func(t *cpu.TimesStat) float64 { return t.User }},
-		{collector.With(birth, semconv.CPUModeSystem), func(t *cpu.TimesStat) float64 { return t.System }},
-		{collector.With(birth, semconv.CPUModeIdle), func(t *cpu.TimesStat) float64 { return t.Idle }},
+		{collector.NewAttributes(start, semconv.CPUModeUser), func(t *cpu.TimesStat) float64 { return t.User }},
+		{collector.NewAttributes(start, semconv.CPUModeSystem), func(t *cpu.TimesStat) float64 { return t.System }},
+		{collector.NewAttributes(start, semconv.CPUModeIdle), func(t *cpu.TimesStat) float64 { return t.Idle }},
 	}
-	nice := cpuMode{collector.With(birth, semconv.CPUModeNice), func(t *cpu.TimesStat) float64 { return t.Nice }}
+	nice := cpuMode{collector.NewAttributes(start, semconv.CPUModeNice), func(t *cpu.TimesStat) float64 { return t.Nice }}
 	interrupt := cpuMode{
-		collector.With(birth, semconv.CPUModeInterrupt),
+		collector.NewAttributes(start, semconv.CPUModeInterrupt),
 		func(t *cpu.TimesStat) float64 { return t.Irq + t.Softirq },
 	}
 	if goos == "windows" {
@@ -68,7 +68,7 @@ func cpuModes(birth *collector.Birth, goos string) []cpuMode {
 	return append(modes, nice)
 }
 
-// booted returns when the host was booted; the zero time if that is not known.
+// booted returns when the host was booted; the zero time if it is unknown.
 func booted(ctx context.Context) time.Time {
 	boot, err := host.BootTimeWithContext(ctx)
 	if err != nil {
@@ -79,8 +79,8 @@ func booted(ctx context.Context) time.Time {
 
 // Collect implements [collector.Source].
 func (h *Host) Collect(ctx context.Context, s *collector.Sample) {
-	if h.birth.At.IsZero() {
-		h.birth.At = booted(ctx)
+	if h.start.At.IsZero() {
+		h.start.At = booted(ctx)
 	}
 	for _, read := range []func(context.Context, *collector.Sample) error{h.cpu, h.count, h.load, h.memory, h.paging} {
 		s.Try(func() error { return read(ctx, s) })
@@ -115,7 +115,7 @@ func (h *Host) count(ctx context.Context, s *collector.Sample) error {
 
 func (h *Host) load(ctx context.Context, s *collector.Sample) error {
 	if runtime.GOOS == "windows" {
-		return nil // gopsutil only estimates it there
+		return nil // gopsutil estimates it there
 	}
 	avg, err := load.AvgWithContext(ctx)
 	if err != nil {
@@ -129,7 +129,7 @@ func (h *Host) load(ctx context.Context, s *collector.Sample) error {
 
 func (h *Host) memory(ctx context.Context, s *collector.Sample) error {
 	m, err := mem.VirtualMemoryWithContext(ctx)
-	// gopsutil leaves at 0 what is missing, and these kernels never run out of the last free page.
+	// gopsutil returns 0 for a missing value, and these kernels always keep some memory free.
 	if err == nil && (m.Total == 0 || m.Free == 0) {
 		err = errors.New("no total or no free memory")
 	}

@@ -74,9 +74,9 @@ func TestHostOfThisMachine(t *testing.T) {
 	}
 }
 
-// Garbage where the kernel writes figures costs the metrics of that file, is counted, and never
-// becomes a figure.
-func TestHostGarbage(t *testing.T) {
+// Garbage in a file costs the metrics of that file, is counted as an error, and never becomes a
+// value.
+func TestGarbageNeverBecomesAValue(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("needs /proc")
 	}
@@ -101,8 +101,8 @@ func TestHostGarbage(t *testing.T) {
 				}
 				t.Setenv("HOST_PROC", dir)
 				values, failures, _ := collectOne(t, NewHost())
-				if failures == 0 && file != "loadavg" { // for which there is a system call as well
-					t.Error("not counted")
+				if failures == 0 && file != "loadavg" { // some of which is still a valid load average
+					t.Error("no error was counted")
 				}
 				for metric, points := range values {
 					for _, v := range points {

@@ -12,8 +12,8 @@ import (
 	psnet "github.com/shirou/gopsutil/v3/net"
 )
 
-// Listener returns the process that listens at a TCP address, such as "sidecar, process 4711"; "" if
-// that is not known.
+// Listener returns the process that listens at a TCP address, such as "sidecar, process 4711"; ""
+// if it is unknown.
 func Listener(address string) string {
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {

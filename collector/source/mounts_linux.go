@@ -9,38 +9,38 @@ import (
 	"github.com/poolgauge/poolgauge/collector/proc"
 )
 
-// closedTypes are the types of file systems that are no place for files, or that asking would
-// mount. Others of the kernel have no size.
-var closedTypes = []string{"autofs", "devtmpfs", "nsfs", "rpc_pipefs", "fuse.lxcfs", "fuse.gvfsd-fuse", "fuse.portal"}
+// ignoredTypes are types of file systems that do not hold files, or that a query would mount. Other
+// kernel file systems have no size.
+var ignoredTypes = []string{"autofs", "devtmpfs", "nsfs", "rpc_pipefs", "fuse.lxcfs", "fuse.gvfsd-fuse", "fuse.portal"}
 
-// closedPlaces are where mounts say nothing of their own: files of the kernel and of runtimes, and
-// what runtimes mount for containers, which those report themselves.
-var closedPlaces = []string{
+// ignoredPoints are directories whose mounts are not reported: those of the kernel and of container
+// runtimes, and the mounts of other containers, which are reported as theirs.
+var ignoredPoints = []string{
 	"/proc", "/sys", "/dev", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/run/.containerenv", "/run/secrets",
 	"/run/credentials", "/run/user", "/run/containerd", "/run/docker", "/run/netns",
 	"/var/lib/docker", "/var/lib/containers", "/var/lib/containerd", "/var/lib/kubelet/pods",
 }
 
-// mayFill reports whether a mount is a place for files.
-func mayFill(m *proc.Mount) bool {
+// canFill reports whether files can be written to a mount.
+func canFill(m *proc.Mount) bool {
 	switch {
-	case m.ReadOnly() || slices.Contains(closedTypes, m.FS):
+	case m.ReadOnly() || slices.Contains(ignoredTypes, m.FS):
 		return false
 	case m.FS == "overlay":
-		return m.Point == "/" // others are the roots of containers
+		return m.Point == "/" // others are the roots of other containers
 	case m.Point == "/dev/shm":
 		return true
 	}
-	return !slices.ContainsFunc(closedPlaces, func(place string) bool {
-		rest, below := strings.CutPrefix(m.Point, place)
+	return !slices.ContainsFunc(ignoredPoints, func(point string) bool {
+		rest, below := strings.CutPrefix(m.Point, point)
 		return below && (rest == "" || rest[0] == '/')
 	})
 }
 
-// fillable returns the mounts that may fill, by mount point: of those on one point the last, which
-// hides the others, and of those of one directory that with the shortest path. Lines that are not
-// understood are left out, and the first is reported.
-func fillable(mountinfo []byte) (mounts []proc.Mount, first error) {
+// fillableMounts returns the mounts that can fill up, sorted by mount point. Of several on one
+// point it returns the last, which hides the others, and of several of one directory that with the
+// shortest path. Malformed lines are skipped, and the first one is the error.
+func fillableMounts(mountinfo []byte) (mounts []proc.Mount, first error) {
 	seen := map[string]proc.Mount{}
 	for line := range bytes.Lines(mountinfo) {
 		m, err := proc.ParseMount(line)
@@ -51,7 +51,7 @@ func fillable(mountinfo []byte) (mounts []proc.Mount, first error) {
 		seen[m.Point] = m
 	}
 	for _, m := range seen {
-		if mayFill(&m) {
+		if canFill(&m) {
 			mounts = append(mounts, m)
 		}
 	}

@@ -12,38 +12,38 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Network reports the interfaces of the network namespace that the sidecar is in: those of its pod,
-// which all of the pod's containers share, or those of the host.
+// Network is the source of the network interfaces in the sidecar's network namespace: those of its
+// pod, which the pod's containers share, or those of the host.
 type Network struct {
 	reader     *interfaceReader
-	birth      *collector.Birth
+	start      *collector.StartTime
 	interfaces map[string]*interfaceAttributes
 }
 
-// maxInterfaces bounds the series: a node has an interface for every pod.
+// maxInterfaces bounds the number of series: a node has an interface for every pod.
 const maxInterfaces = 20
 
-// interfaceAttributes are those of the points of one interface, by direction.
+// interfaceAttributes are the attributes of the points of one interface, by direction.
 type interfaceAttributes struct{ in, out *collector.Attributes }
 
 // NewNetwork returns the source of the network interfaces.
 func NewNetwork() *Network {
-	return &Network{reader: newInterfaceReader(), birth: &collector.Birth{}, interfaces: map[string]*interfaceAttributes{}}
+	return &Network{reader: newInterfaceReader(), start: &collector.StartTime{}, interfaces: map[string]*interfaceAttributes{}}
 }
 
-// traffic is what an interface counted in one direction.
+// traffic is the counters of an interface in one direction.
 type traffic struct{ bytes, packets, errors, dropped int64 }
 
-// interfaceCounters are those of one interface.
-type interfaceCounters struct {
+// interfaceStats is the counters of one interface.
+type interfaceStats struct {
 	name    []byte
 	in, out traffic
 }
 
 // Collect implements [collector.Source].
 func (n *Network) Collect(ctx context.Context, s *collector.Sample) {
-	if n.birth.At.IsZero() {
-		n.birth.At = booted(ctx) // an interface is younger; by how much nothing tells
+	if n.start.At.IsZero() {
+		n.start.At = booted(ctx) // the creation of an interface is not known
 	}
 	s.Try(func() error { return n.collect(ctx, s) })
 }
@@ -56,31 +56,31 @@ func (n *Network) collect(ctx context.Context, s *collector.Sample) error {
 	for i := range all {
 		one := &all[i]
 		if one.in.packets == 0 && one.out.packets == 0 {
-			continue // the kernel makes some that nobody uses
+			continue // the kernel creates interfaces that are not used
 		}
 		a := n.attributes(one.name)
 		if a == nil {
 			continue
 		}
-		for _, way := range [...]struct {
+		for _, direction := range [...]struct {
 			traffic traffic
 			a       *collector.Attributes
 		}{{one.in, a.in}, {one.out, a.out}} {
-			s.Int(catalog.SystemNetworkIO, way.traffic.bytes, way.a)
-			s.Int(catalog.SystemNetworkErrors, way.traffic.errors, way.a)
-			s.Int(catalog.SystemNetworkDropped, way.traffic.dropped, way.a)
+			s.Int(catalog.SystemNetworkIO, direction.traffic.bytes, direction.a)
+			s.Int(catalog.SystemNetworkErrors, direction.traffic.errors, direction.a)
+			s.Int(catalog.SystemNetworkDropped, direction.traffic.dropped, direction.a)
 		}
 	}
 	return nil
 }
 
-// attributes returns those of an interface, nil for one that is not reported: the loopback, the
-// host's ends of the links of pods, and what is beyond the bound.
-func (n *Network) attributes(called []byte) *interfaceAttributes {
-	if a := n.interfaces[string(called)]; a != nil {
+// attributes returns the attributes of an interface, nil if it is not reported: loopback, the
+// host's ends of pods' links, and interfaces beyond maxInterfaces.
+func (n *Network) attributes(interfaceName []byte) *interfaceAttributes {
+	if a := n.interfaces[string(interfaceName)]; a != nil {
 		return a
 	}
-	name := string(called)
+	name := string(interfaceName)
 	for _, prefix := range []string{"lo", "veth", "cali", "lxc", "cilium_", "gke", "eni", "azv"} {
 		if strings.HasPrefix(name, prefix) && (prefix != "lo" || name == "lo") {
 			return nil
@@ -91,8 +91,8 @@ func (n *Network) attributes(called []byte) *interfaceAttributes {
 	}
 	base := []attribute.KeyValue{semconv.NetworkInterfaceName(name)}
 	a := &interfaceAttributes{
-		in:  with(n.birth, base, semconv.NetworkIODirectionReceive),
-		out: with(n.birth, base, semconv.NetworkIODirectionTransmit),
+		in:  attributes(n.start, base, semconv.NetworkIODirectionReceive),
+		out: attributes(n.start, base, semconv.NetworkIODirectionTransmit),
 	}
 	n.interfaces[name] = a
 	return a

@@ -10,11 +10,11 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// interfaceReader reads /proc/net/dev, which stays open.
+// interfaceReader reads /proc/net/dev, which it keeps open.
 type interfaceReader struct {
 	reader kernfile.Reader
 	file   kernfile.File
-	all    []interfaceCounters
+	all    []interfaceStats
 }
 
 func newInterfaceReader() *interfaceReader {
@@ -24,7 +24,7 @@ func newInterfaceReader() *interfaceReader {
 }
 
 // read returns the counters of all interfaces, valid until the next call.
-func (r *interfaceReader) read(context.Context) ([]interfaceCounters, error) {
+func (r *interfaceReader) read(context.Context) ([]interfaceStats, error) {
 	data, err := r.reader.ReadFile(&r.file)
 	if err != nil {
 		if kernfile.Absent(err) {
@@ -34,7 +34,7 @@ func (r *interfaceReader) read(context.Context) ([]interfaceCounters, error) {
 	}
 	r.all = r.all[:0]
 	for line := range bytes.Lines(data) {
-		at := bytes.LastIndexByte(line, ':') // the two lines of the head have none
+		at := bytes.LastIndexByte(line, ':') // the two header lines have none
 		if at < 0 {
 			continue
 		}
@@ -48,9 +48,9 @@ func (r *interfaceReader) read(context.Context) ([]interfaceCounters, error) {
 	return r.all, nil
 }
 
-// parseInterface parses the columns of an interface: 8 of what it received and 8 of what it sent;
+// parseInterface parses the columns of an interface, 8 of received and 8 of transmitted traffic;
 // see proc_pid_net(5).
-func parseInterface(columns []byte) (one interfaceCounters, err error) {
+func parseInterface(columns []byte) (one interfaceStats, err error) {
 	to := [...]*int64{
 		0: &one.in.bytes, 1: &one.in.packets, 2: &one.in.errors, 3: &one.in.dropped,
 		8: &one.out.bytes, 9: &one.out.packets, 10: &one.out.errors, 11: &one.out.dropped,

@@ -8,9 +8,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/fixture"
 )
 
-// Every column has a value of its own, so that a pair that is swapped shows; what is not reported
-// has values as well.
-func TestNetworkInterfaces(t *testing.T) {
+// Every column has a different value, so that the test notices two that are swapped. Interfaces
+// that are not reported have values too.
+func TestNetworkReportsInterfacesInUse(t *testing.T) {
 	dir := t.TempDir()
 	fixture.Write(t, dir, "net/dev", `Inter-|   Receive                                                |  Transmit
  face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed

@@ -10,19 +10,19 @@ import (
 	"github.com/shirou/gopsutil/v3/net"
 )
 
-// interfaceReader asks gopsutil.
+// interfaceReader reads the counters with gopsutil.
 type interfaceReader struct{}
 
 func newInterfaceReader() *interfaceReader { return &interfaceReader{} }
 
-func (*interfaceReader) read(ctx context.Context) (list []interfaceCounters, err error) {
+func (*interfaceReader) read(ctx context.Context) (list []interfaceStats, err error) {
 	if runtime.GOOS == "darwin" {
-		return nil, nil // gopsutil would run a program at every collection
+		return nil, nil // gopsutil would start a program at every collection
 	}
 	all, err := net.IOCountersWithContext(ctx, true)
 	for i := range all {
 		one := &all[i]
-		list = append(list, interfaceCounters{
+		list = append(list, interfaceStats{
 			name: []byte(one.Name),
 			in:   traffic{clamped(one.BytesRecv), clamped(one.PacketsRecv), clamped(one.Errin), clamped(one.Dropin)},
 			out:  traffic{clamped(one.BytesSent), clamped(one.PacketsSent), clamped(one.Errout), clamped(one.Dropout)},

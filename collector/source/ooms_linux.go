@@ -10,26 +10,24 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// ooms finds out which containers ended because the kernel killed their main process for want of
-// memory. The group of such a container is gone some milliseconds later, with its count, so that no
-// collection sees it. There are two ways:
+// ooms detects containers that ended because the OOM killer killed their main process. The group of
+// such a container, and with it its counter, is removed some milliseconds later, so that no
+// collection sees it. There are two ways to detect it:
 //
-//   - Under v2 the kernel announces each change of memory.events. It is read then, and not at the
-//     next collection.
-//   - Else, and if that came too late: the host's count of kills grew in the interval in which a
-//     container with a memory limit ended. Two that coincide on a crowded node may be counted as
-//     one of ours.
+//   - Under v2, inotify reports each change of memory.events, which is read at once.
+//   - Otherwise, or if that came too late: the host's number of kills grew in the interval in which
+//     a container with a memory limit ended. On a crowded node it may have been another pod's kill.
 type ooms struct {
 	reader  kernfile.Reader
 	vmstat  kernfile.File
-	host    int64 // kills on the host so far
-	kills   int64 // of the last interval that no container has been found for
+	host    int64 // kills on the host, as last read
+	kills   int64 // of the last interval, not yet attributed to a container
 	known   bool  // host was read
 	watcher *watcher
-	failed  bool // there is no watcher
+	failed  bool // no watcher can be created
 }
 
-// read takes the host's count, if there are containers that may end.
+// read reads the host's number of kills, if there are containers that may end.
 func (o *ooms) read(fs *proc.FS, needed bool) {
 	o.kills = 0
 	if !needed {
@@ -50,8 +48,8 @@ func (o *ooms) read(fs *proc.FS, needed bool) {
 	o.known, o.host = now.Defined, now.Value
 }
 
-// took tells whether a container that is gone was killed, and sets its last count then.
-func (o *ooms) took(g *group) bool {
+// wasKilled reports whether a container that is gone was killed, and if so updates its last count.
+func (o *ooms) wasKilled(g *group) bool {
 	before := g.memory.Events.OOMKill.Value
 	last, sure := o.lastCount(g)
 	switch {
@@ -67,10 +65,10 @@ func (o *ooms) took(g *group) bool {
 	return true
 }
 
-// lastCount returns the last count of a group's own file, and whether it cannot have grown since.
+// lastCount returns the last known count of a group, and whether it is final.
 func (o *ooms) lastCount(g *group) (kills int64, sure bool) {
-	if g.watched != nil {
-		kills, sure = o.watcher.forget(g.watched)
+	if g.watchedFile != nil {
+		kills, sure = o.watcher.remove(g.watchedFile)
 	}
 	if still := g.Memory(&o.reader, func(error) {}).Events.OOMKill; still.Defined {
 		return max(kills, still.Value), true
@@ -78,7 +76,7 @@ func (o *ooms) lastCount(g *group) (kills int64, sure bool) {
 	return kills, sure
 }
 
-// limited tells whether the group or one above it has a memory limit.
+// limited reports whether the group or an ancestor has a memory limit.
 func (g *group) limited() bool {
 	limited := g.memory.Limit.Defined
 	for _, one := range g.above {
@@ -87,7 +85,7 @@ func (g *group) limited() bool {
 	return limited
 }
 
-// watch follows the events of a container's group, where the kernel announces them.
+// watch watches the events of a container's group, if the kernel reports them.
 func (o *ooms) watch(g *group) {
 	path := g.EventsPath()
 	if path == "" || o.failed {
@@ -96,11 +94,11 @@ func (o *ooms) watch(g *group) {
 	if o.watcher == nil {
 		var err error
 		if o.watcher, err = newWatcher(); err != nil {
-			o.failed = true // the host's count is left
+			o.failed = true // the host's count remains
 			return
 		}
 	}
-	g.watched = o.watcher.add(path)
+	g.watchedFile = o.watcher.add(path)
 }
 
 func (o *ooms) close() {
@@ -110,7 +108,7 @@ func (o *ooms) close() {
 	}
 }
 
-// watcher reads memory.events of groups as soon as they change, in a goroutine of its own.
+// watcher reads the memory.events of groups as soon as they change, in its own goroutine.
 type watcher struct {
 	inotify *os.File
 	fd      int
@@ -118,15 +116,15 @@ type watcher struct {
 
 	mu      sync.Mutex // guards what follows
 	reader  kernfile.Reader
-	watches map[int32]*watched
+	watches map[int32]*watchedFile
 }
 
-// watched is a group that is followed.
-type watched struct {
+// watchedFile is the memory.events of one group.
+type watchedFile struct {
 	number int32
 	file   kernfile.File
 	kills  kernfile.Optional[int64]
-	missed bool // a change was announced too late to read it
+	missed bool // a change was reported too late to read it
 }
 
 func newWatcher() (*watcher, error) {
@@ -135,21 +133,21 @@ func newWatcher() (*watcher, error) {
 		return nil, os.NewSyscallError("inotify_init1", err)
 	}
 	w := &watcher{
-		inotify: os.NewFile(uintptr(fd), "inotify"), fd: fd, done: make(chan struct{}), watches: map[int32]*watched{},
+		inotify: os.NewFile(uintptr(fd), "inotify"), fd: fd, done: make(chan struct{}), watches: map[int32]*watchedFile{},
 	}
 	go w.run()
 	return w, nil
 }
 
-// add follows a file; nil if that is not possible.
-func (w *watcher) add(path string) *watched {
+// add watches a file. It returns nil if that is not possible.
+func (w *watcher) add(path string) *watchedFile {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	number, err := syscall.InotifyAddWatch(w.fd, path, syscall.IN_MODIFY)
 	if err != nil {
 		return nil
 	}
-	one := &watched{
+	one := &watchedFile{
 		number: int32(number),
 		file:   kernfile.NewFile(path),
 	} //nolint:gosec // the kernel counts them in an int
@@ -158,18 +156,18 @@ func (w *watcher) add(path string) *watched {
 	return one
 }
 
-// forget ends the watch of a file and returns how many kills were last read in it, and whether that
-// was all.
-func (w *watcher) forget(one *watched) (kills int64, all bool) {
+// remove stops watching a file. It returns the number of kills that was last read, and whether no
+// change was missed.
+func (w *watcher) remove(one *watchedFile) (kills int64, all bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.watches, one.number)
-	// fails when the file is gone, and the watch with it
+	// fails if the file was removed, and the watch with it
 	_, _ = syscall.InotifyRmWatch(w.fd, uint32(one.number))
 	return one.kills.Value, one.kills.Defined && !one.missed
 }
 
-func (w *watched) read(r *kernfile.Reader) {
+func (w *watchedFile) read(r *kernfile.Reader) {
 	data, err := r.ReadFile(&w.file)
 	if err != nil {
 		w.missed = true
@@ -178,7 +176,7 @@ func (w *watched) read(r *kernfile.Reader) {
 	kernfile.Table(data, func(error) {}, kernfile.Key{Name: "oom_kill", To: &w.kills})
 }
 
-// run reads each file that is announced until the watcher is closed.
+// run reads each file that changes until the watcher is closed.
 func (w *watcher) run() {
 	defer close(w.done)
 	buf := make([]byte, 4096)
@@ -191,14 +189,14 @@ func (w *watcher) run() {
 			number := int32(binary.NativeEndian.Uint32(rest)) //nolint:gosec // as the kernel writes it
 			mask, name := binary.NativeEndian.Uint32(rest[4:]), binary.NativeEndian.Uint32(rest[12:])
 			rest = rest[min(len(rest), syscall.SizeofInotifyEvent+int(name)):]
-			if mask&syscall.IN_MODIFY != 0 { // else the file is gone, and the watch with it
-				w.announced(number)
+			if mask&syscall.IN_MODIFY != 0 { // otherwise the file was removed, and the watch with it
+				w.changed(number)
 			}
 		}
 	}
 }
 
-func (w *watcher) announced(number int32) {
+func (w *watcher) changed(number int32) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if one := w.watches[number]; one != nil {
@@ -207,6 +205,6 @@ func (w *watcher) announced(number int32) {
 }
 
 func (w *watcher) close() {
-	_ = w.inotify.Close() // ends the goroutine's reading; nothing was written
+	_ = w.inotify.Close() // ends the goroutine; nothing was written
 	<-w.done
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/fixture"
 )
 
-// before is the app's count of kills in the fixture.
+// before is the number of kills of the app's container in the fixture.
 const before = 4
 
 // oomLife is a pod whose app has a memory limit and whose host counts kills.
@@ -23,11 +23,11 @@ func oomLife(t *testing.T) *life {
 	return l
 }
 
-// withoutInotify is how it is under v1, or where the user's watches are used up.
+// withoutInotify stops watching, as under v1 or if the user has no watches left.
 func (l *life) withoutInotify() {
 	l.pod.containers.ooms.failed = true
 	for _, other := range l.pod.containers.others {
-		other.group.watched = nil
+		other.group.watchedFile = nil
 	}
 }
 
@@ -46,7 +46,7 @@ func (l *life) events(kills int) {
 	)
 }
 
-// kills returns the count of the app's container, -1 without one.
+// kills returns the number of kills of the app's container, -1 if it is not reported.
 func kills(points map[string]float64) float64 {
 	n, sum := matching(points, "memory.events", "=oom_kill,", idB)
 	if n != 1 {
@@ -55,9 +55,8 @@ func kills(points map[string]float64) float64 {
 	return sum
 }
 
-// The container's main process is killed: its group is gone at the next collection, and the kernel
-// did not announce it in time.
-func TestKilledContainerIsCountedByTheHost(t *testing.T) {
+// The main process is killed, the group is gone at the next collection, and inotify does not work.
+func TestKillIsCountedFromTheHostsCount(t *testing.T) {
 	l := oomLife(t)
 	l.withoutInotify()
 	if got := kills(l.collect()); got != before {
@@ -67,7 +66,7 @@ func TestKilledContainerIsCountedByTheHost(t *testing.T) {
 	l.stop(100, 101)
 	points := l.collect()
 	if got := kills(points); got != before+1 {
-		t.Errorf("%v kills, want one more, which ended the container", got)
+		t.Errorf("%v kills, want one more", got)
 	}
 	l.expect(points, 0, "container.memory.usage", idB)
 	if got := kills(l.collect()); got != -1 {
@@ -75,8 +74,8 @@ func TestKilledContainerIsCountedByTheHost(t *testing.T) {
 	}
 }
 
-// Neither the end of a container nor a kill elsewhere is one of ours.
-func TestContainersThatWereNotKilled(t *testing.T) {
+// Neither the end of a container nor a kill elsewhere is counted as a kill of the container.
+func TestContainersThatEndOtherwiseAreNotCountedAsKilled(t *testing.T) {
 	for name, c := range map[string]struct{ vmstat, limit string }{
 		"the host killed nothing":   {"7", "67108864"},
 		"no limit":                  {"8", "max"},
@@ -96,7 +95,7 @@ func TestContainersThatWereNotKilled(t *testing.T) {
 	}
 }
 
-// Two containers end in the interval of one kill: one of them is counted.
+// Two containers end in the interval of one kill: one of them is counted as killed.
 func TestOneKillIsCountedOnce(t *testing.T) {
 	l := oomLife(t)
 	l.withoutInotify()
@@ -115,12 +114,12 @@ func TestOneKillIsCountedOnce(t *testing.T) {
 	l.expect(l.collect(), 1, "memory.events", "=oom_kill,", "container.id")
 }
 
-// The kernel announces the change of memory.events, which is read before the group is gone.
-func TestKillIsReadWhenItIsAnnounced(t *testing.T) {
+// inotify reports the change of memory.events, which is read before the group is gone.
+func TestKillIsReadWhenMemoryEventsChange(t *testing.T) {
 	l := oomLife(t)
 	l.collect()
-	watched := l.pod.containers.others[idB].group.watched
-	if watched == nil {
+	watchedFile := l.pod.containers.others[idB].group.watchedFile
+	if watchedFile == nil {
 		t.Skip("no inotify here")
 	}
 	l.events(before + 1)
@@ -128,7 +127,7 @@ func TestKillIsReadWhenItIsAnnounced(t *testing.T) {
 	deadline := time.Now().Add(30 * time.Second)
 	for range time.Tick(time.Millisecond) {
 		watcher.mu.Lock()
-		seen := watched.kills.Value
+		seen := watchedFile.kills.Value
 		watcher.mu.Unlock()
 		if seen == before+1 {
 			break
@@ -146,11 +145,11 @@ func TestKillIsReadWhenItIsAnnounced(t *testing.T) {
 	}
 }
 
-// With an announced count that says that nothing was killed, a kill elsewhere is not ours.
-func TestAnnouncedCountGoesBeforeTheHosts(t *testing.T) {
+// If the container's own count shows no kill, a kill on the host is another's.
+func TestOwnCountPrecedesTheHosts(t *testing.T) {
 	l := oomLife(t)
 	l.collect()
-	if l.pod.containers.others[idB].group.watched == nil {
+	if l.pod.containers.others[idB].group.watchedFile == nil {
 		t.Skip("no inotify here")
 	}
 	l.vmstat("8")
@@ -160,24 +159,24 @@ func TestAnnouncedCountGoesBeforeTheHosts(t *testing.T) {
 	}
 }
 
-// What could not be read when it was announced is left to the host's count.
-func TestAnnouncedTooLate(t *testing.T) {
+// If the change was reported too late to read it, the host's count is used.
+func TestChangeReportedTooLateFallsBackToTheHostsCount(t *testing.T) {
 	l := oomLife(t)
 	l.collect()
 	group := l.pod.containers.others[idB].group
-	if group.watched == nil {
+	if group.watchedFile == nil {
 		t.Skip("no inotify here")
 	}
 	l.vmstat("8")
 	l.stop(100, 101)
-	l.pod.containers.ooms.watcher.announced(group.watched.number)
+	l.pod.containers.ooms.watcher.changed(group.watchedFile.number)
 	if got := kills(l.collect()); got != before+1 {
 		t.Errorf("%v kills, want one more", got)
 	}
 }
 
-// The goroutine ends when the watcher is closed.
-func TestWatcherEnds(t *testing.T) {
+// The watcher's goroutine ends when it is closed.
+func TestWatcherEndsWhenClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // which fails if the goroutine does not end
 		file := filepath.Join(t.TempDir(), "memory.events")
 		if err := os.WriteFile(file, []byte("oom_kill 3\n"), 0o600); err != nil {
@@ -189,9 +188,9 @@ func TestWatcherEnds(t *testing.T) {
 		}
 		one := w.add(file)
 		if one == nil || w.add(strings.Repeat("/nowhere", 2)) != nil {
-			t.Error("a file that exists must be followed, and one that does not must not")
+			t.Error("add must watch a file that exists, and fail for one that does not")
 		}
-		if kills, all := w.forget(one); kills != 3 || !all {
+		if kills, all := w.remove(one); kills != 3 || !all {
 			t.Errorf("got %d, %v; want the count at the start, 3", kills, all)
 		}
 		w.close()

@@ -27,33 +27,33 @@ type containers struct {
 	ownCgroup kernfile.File
 
 	others map[string]*container // of the pod, by id
-	list   []*group              // all that are reported, containers and then ancestors; nil when they changed
+	list   []*group              // all that are reported, containers and then ancestors; nil if it must be rebuilt
 
 	ooms   ooms
-	killed []*group // of containers that were gone at the last scan, by a kill for want of memory
+	killed []*group // of containers that the OOM killer ended before the last scan
 }
 
-// container is a container of the pod, or the own group outside a container.
+// container is a container of the pod, or the sidecar's own group outside a container.
 type container struct {
-	generation uint64 // of the own container: how often it changed
+	generation uint64 // of the own container: number of changes
 	id         string // "" if unknown
 	membership cgroup.Membership
-	inside     bool // a container, though its id may be unknown
+	inside     bool // it is a container, though its id may be unknown
 	group      *group
 	ancestors  []*cgroup.Group
-	through    int   // pid by whose root directory the group is read; 0 when it is visible directly
-	err        error // why there is no group, or not all of it
-	seen       int   // incarnation of the group
+	viaPID     int   // pid through whose root directory the group is read; 0 if it is visible directly
+	err        error // why the group is missing or incomplete
+	seen       int   // incarnation of the group, as last seen
 }
 
 // initialNamespace is what the kernel calls the cgroup namespace of the host (PROC_CGROUP_INIT_INO
 // in linux/proc_ns.h).
 const initialNamespace = "cgroup:[4026531835]"
 
-// scanOwn finds the own group again if the process was moved.
+// scanOwn finds the own group, again if the process was moved.
 func (c *containers) scanOwn() {
 	c.ownCgroup.Path = c.pod.fs.Path(strconv.Itoa(c.pod.self), "cgroup")
-	data, err := c.pod.fs.CgroupOf(&c.ownCgroup, true)
+	data, err := c.pod.fs.Cgroup(&c.ownCgroup, true)
 	if err != nil || c.pod.tree == nil {
 		c.own = container{err: err, generation: c.own.generation + 1}
 		c.ownFile = ""
@@ -70,7 +70,7 @@ func (c *containers) scanOwn() {
 	c.own.inside = c.own.id != "" || errNS == nil && namespace != initialNamespace
 	groups, err := c.pod.tree.Lineage(c.own.membership)
 	if len(groups) > 0 {
-		c.own.group, c.own.ancestors = newGroup(groups[0], true, &collector.Birth{}, c.ownAttributes()...), groups[1:]
+		c.own.group, c.own.ancestors = newGroup(groups[0], true, &collector.StartTime{}, c.ownAttributes()...), groups[1:]
 	}
 	if err != nil {
 		c.own.err = err
@@ -78,7 +78,7 @@ func (c *containers) scanOwn() {
 	c.list = nil
 }
 
-// ownAttributes are those that the own container is known by, beside its path.
+// ownAttributes are the attributes of the own container in addition to its path.
 func (c *containers) ownAttributes() (known []attribute.KeyValue) {
 	if c.own.id != "" {
 		known = append(known, semconv.ContainerID(c.own.id))
@@ -89,26 +89,26 @@ func (c *containers) ownAttributes() (known []attribute.KeyValue) {
 	return known
 }
 
-// scan follows the containers that the processes of the pod are in.
+// scan updates the containers that the processes of the pod are in.
 func (c *containers) scan() {
 	c.errs = c.errs[:0]
 	c.errs = append(c.errs, c.pod.broken, c.own.err)
-	inhabited := c.pod.processes.inhabited
-	if len(inhabited[c.own.id]) > 0 {
-		c.disown()
+	byContainer := c.pod.processes.byContainer
+	if len(byContainer[c.own.id]) > 0 {
+		c.clearID()
 	}
-	c.dismiss(inhabited)
-	for id, inside := range inhabited {
+	c.removeGone(byContainer)
+	for id, inside := range byContainer {
 		switch other := c.others[id]; {
 		case other == nil:
 			c.add(c.find(id, inside))
 		case other.group.Incarnation() != other.seen: // the container was started again
 			other.seen = other.group.Incarnation()
-			other.group = newGroup(other.group.Group, true, c.born(inside), semconv.ContainerID(id))
+			other.group = newGroup(other.group.Group, true, c.startOf(inside), semconv.ContainerID(id))
 			c.list = nil
 		}
 	}
-	c.bear()
+	c.setOwnStart()
 	for _, other := range c.others {
 		c.errs = append(c.errs, other.err)
 	}
@@ -117,16 +117,17 @@ func (c *containers) scan() {
 	}
 }
 
-// dismiss drops the containers that are gone, or that must be read through another process.
-func (c *containers) dismiss(inhabited map[string][]*candidate) {
+// removeGone removes the containers that are gone, and those that must be found again through
+// another process.
+func (c *containers) removeGone(byContainer map[string][]*candidate) {
 	c.killed = c.killed[:0]
 	c.ooms.read(c.pod.fs, len(c.others) > 0)
 	for id, other := range c.others {
-		_, ok := inhabited[id]
-		if ok && (other.through == 0 || c.pod.processes.containerOf(other.through) == id) {
+		_, ok := byContainer[id]
+		if ok && (other.viaPID == 0 || c.pod.processes.containerOf(other.viaPID) == id) {
 			continue
 		}
-		if !ok && c.ooms.took(other.group) {
+		if !ok && c.ooms.wasKilled(other.group) {
 			c.killed = append(c.killed, other.group)
 		}
 		delete(c.others, id)
@@ -134,9 +135,9 @@ func (c *containers) dismiss(inhabited map[string][]*candidate) {
 	}
 }
 
-// born returns the birth of a container by the first process in it. Where none tells, it is the
-// boot: no group is older.
-func (c *containers) born(inside []*candidate) *collector.Birth {
+// startOf returns the start time of a container: that of the first process in it, or the boot if
+// none is known.
+func (c *containers) startOf(inside []*candidate) *collector.StartTime {
 	first := int64(0)
 	for _, one := range inside {
 		if one.started > 0 && (first == 0 || one.started < first) {
@@ -144,35 +145,35 @@ func (c *containers) born(inside []*candidate) *collector.Birth {
 		}
 	}
 	stat := proc.Stat{StartTime: first}
-	return collector.BornAt(stat.Born(c.pod.boot()))
+	return collector.StartedAt(stat.Started(c.pod.boot()))
 }
 
-// bear sets the birth of the own group, now that the processes in it are known. Outside a container
-// it has no beginning that can be known.
-func (c *containers) bear() {
-	if c.own.group == nil || !c.own.group.birth.At.IsZero() {
+// setOwnStart sets the start time of the own group, once the processes in it are known. Outside a
+// container it is the boot.
+func (c *containers) setOwnStart() {
+	if c.own.group == nil || !c.own.group.start.At.IsZero() {
 		return
 	}
 	var inside []*candidate
 	if c.own.inside {
 		inside = c.pod.processes.own
 	}
-	c.own.group.birth.At = c.born(inside).At
+	c.own.group.start.At = c.startOf(inside).At
 }
 
-// disown drops the own id, which turned out to be another container's: the id came from files that
+// clearID clears the own id, which turned out to be another container's: it came from files that
 // the two share.
-func (c *containers) disown() {
+func (c *containers) clearID() {
 	c.own.id = ""
 	c.own.generation++
 	if c.own.group != nil {
-		c.own.group = newGroup(c.own.group.Group, true, c.own.group.birth, c.ownAttributes()...)
+		c.own.group = newGroup(c.own.group.Group, true, c.own.group.start, c.ownAttributes()...)
 	}
 	c.list = nil
 }
 
 func (c *containers) add(found *container) {
-	if found.group == nil { // tried again at the next scan
+	if found.group == nil { // the next scan tries again
 		c.errs = append(c.errs, found.err)
 		return
 	}
@@ -184,13 +185,12 @@ func (c *containers) add(found *container) {
 	c.list = nil
 }
 
-// doors is through how many processes a container is tried. The first may be another user's where a
-// later one is not.
-const doors = 8
+// maxPIDsTried bounds the processes through which a container is searched. The first may be another
+// user's when a later one is not.
+const maxPIDsTried = 8
 
-// find locates the groups of a container in the visible hierarchy or, where only its own mounts
-// show them, through the root directory of a process in it. That needs the same user id, or
-// privileges.
+// find finds the groups of a container in the visible hierarchy or, if only its own mounts show
+// them, through the root directory of a process in it. That needs the same user id, or privileges.
 func (c *containers) find(id string, inside []*candidate) *container {
 	found := &container{id: id}
 	if c.pod.tree != nil {
@@ -198,35 +198,34 @@ func (c *containers) find(id string, inside []*candidate) *container {
 			found.group, found.ancestors, found.err = newGroup(
 				groups[0],
 				true,
-				c.born(inside),
+				c.startOf(inside),
 				semconv.ContainerID(id),
 			), groups[1:], err
 			return found
 		}
 	}
-	for _, one := range inside[:min(doors, len(inside))] {
-		group, err := c.enter(one)
+	for _, one := range inside[:min(maxPIDsTried, len(inside))] {
+		group, err := c.findVia(one)
 		if group != nil {
-			found.group, found.through, found.err = newGroup(
+			found.group, found.viaPID, found.err = newGroup(
 				group,
 				true,
-				c.born(inside),
+				c.startOf(inside),
 				semconv.ContainerID(id),
 			), one.pid, err
 			return found
 		}
-		// The process may have gone meanwhile, and one that a runtime has just made is closed to
-		// others until it runs the program. The pause container, which is another user's, has
-		// nothing to tell.
-		if found.err == nil && !kernfile.Absent(err) && one.looks > 2 && !onlyPause(inside) {
-			found.err = fmt.Errorf("container %.12s: control groups not readable (the same user id may): %w", id, err)
+		// The process may have ended, and one that a runtime has just created is not accessible
+		// until it executes the program. The pause container is another user's and does not matter.
+		if found.err == nil && !kernfile.Absent(err) && one.inspections > 2 && !onlyPause(inside) {
+			found.err = fmt.Errorf("container %.12s: control groups not readable; run the sidecar with the same user id: %w", id, err)
 		}
 	}
 	return found
 }
 
-// enter finds the group of a process in what the process itself has mounted.
-func (c *containers) enter(of *candidate) (*cgroup.Group, error) {
+// findVia finds the group of a process in the process's own mounts.
+func (c *containers) findVia(of *candidate) (*cgroup.Group, error) {
 	pid := strconv.Itoa(of.pid)
 	tree, err := cgroup.Open(cgroup.Config{
 		ProcRoot: c.pod.config.ProcRoot, Process: pid, Prefix: c.pod.fs.Path(pid, "root"),
@@ -241,7 +240,7 @@ func (c *containers) enter(of *candidate) (*cgroup.Group, error) {
 	return groups[0], err
 }
 
-// rebuild lists every group once: containers may share ancestors.
+// rebuild lists every group once, since containers may share ancestors.
 func (c *containers) rebuild() {
 	c.list = []*group{}
 	ancestors := map[string]*group{}
@@ -253,7 +252,7 @@ func (c *containers) rebuild() {
 		one.group.above = nil
 		for _, g := range one.ancestors {
 			if ancestors[g.Path] == nil {
-				ancestors[g.Path] = newGroup(g, false, collector.BornAt(c.pod.boot()))
+				ancestors[g.Path] = newGroup(g, false, collector.StartedAt(c.pod.boot()))
 			}
 			one.group.above = append(one.group.above, ancestors[g.Path])
 		}

@@ -12,7 +12,7 @@ import (
 
 var idB, idC = strings.Repeat("b2", 32), strings.Repeat("c3", 32)
 
-// life is a pod of one sidecar, pid 200, whose app may come and go.
+// life is a pod with a sidecar, pid 200, whose other containers come and go.
 type life struct {
 	*sampler
 	pod *Pod
@@ -30,7 +30,7 @@ func newLife(t *testing.T, cfg PodConfig) *life {
 	return &life{sampler: newSampler(t, dir, pod.Sources()...), pod: pod}
 }
 
-// start makes or replaces a process.
+// start creates or replaces a process.
 func (l *life) start(pid int, comm, cgroup string, startTime int) {
 	l.tb.Helper()
 	dir := fmt.Sprintf("proc/%d/", pid)
@@ -76,7 +76,7 @@ func (l *life) expect(points map[string]float64, want int, parts ...string) {
 	}
 }
 
-func TestOneScanACollection(t *testing.T) {
+func TestSourcesShareOneScan(t *testing.T) {
 	l := newLife(t, PodConfig{})
 	before := l.pod.generation
 	for range 5 {
@@ -87,15 +87,14 @@ func TestOneScanACollection(t *testing.T) {
 	}
 }
 
-// Of several containers nobody knows which is meant; the one that only keeps the namespaces is
-// none.
-func TestNeighbor(t *testing.T) {
+// The neighbor is the only other container. The pause container does not count.
+func TestNeighborIsTheOnlyOtherContainer(t *testing.T) {
 	l := newLife(t, PodConfig{})
 	expect := func(want string) {
 		t.Helper()
 		l.collect()
 		if got := l.pod.Neighbor(); got != want {
-			t.Errorf("the neighbour is %q, want %q", got, want)
+			t.Errorf("the neighbor is %q, want %q", got, want)
 		}
 	}
 	expect(idB)
@@ -109,14 +108,14 @@ func TestNeighbor(t *testing.T) {
 	expect("")
 }
 
-func TestContainersComeAndGo(t *testing.T) {
+func TestContainersThatAreGoneAreForgotten(t *testing.T) {
 	l := newLife(t, PodConfig{})
 	points := l.collect()
 	l.expect(points, 1, "container.memory.usage", idB)
 	l.expect(points, 2, "process.thread.count", idB)
 	l.stop(100, 101)
 	l.expect(l.collect(), 0, idB)
-	for round := range 50 { // a container that crashes again and again, each time another one
+	for round := range 50 { // a container that crashes again and again, each time with another id
 		id, pid := fmt.Sprintf("%064x", round), 1000+round
 		l.start(pid, "app", "0::/../cri-containerd-"+id+".scope", round)
 		fixture.Write(t, l.dir, fmt.Sprintf("proc/%d/mountinfo", pid),
@@ -129,17 +128,17 @@ func TestContainersComeAndGo(t *testing.T) {
 		l.expect(l.collect(), 0, id)
 	}
 	c, p := &l.pod.containers, &l.pod.processes
-	if len(c.others) != 0 || len(c.list) != 1 || len(p.known) != 4 || len(p.inhabited) != 0 {
+	if len(c.others) != 0 || len(c.list) != 1 || len(p.known) != 4 || len(p.byContainer) != 0 {
 		t.Errorf("remembers %d containers, %d groups, %d processes, %d inhabited; want 0, 1, 4, 0",
-			len(c.others), len(c.list), len(p.known), len(p.inhabited))
+			len(c.others), len(c.list), len(p.known), len(p.byContainer))
 	}
 	if l.log.Len() > 0 {
 		t.Errorf("logged: %s", l.log.String())
 	}
 }
 
-// The container outlives the process by whose root directory it is read.
-func TestContainerIsReadThroughAnotherProcess(t *testing.T) {
+// The process through whose root directory a container is read ends before the container.
+func TestContainerIsReadThroughAProcessThatStillRuns(t *testing.T) {
 	l := newLife(t, PodConfig{})
 	l.collect()
 	for _, name := range []string{"mountinfo", "root"} {
@@ -153,9 +152,9 @@ func TestContainerIsReadThroughAnotherProcess(t *testing.T) {
 	l.expect(points, 1, "process.thread.count", idB)
 }
 
-// The first process of a container is another user's, as that of a server which starts as root; a
-// later one is not.
-func TestContainerIsReadThroughWhomItMay(t *testing.T) {
+// The first process of a container is another user's, as of a server that starts as root; a later
+// one is not.
+func TestContainerIsReadThroughAnAccessibleProcess(t *testing.T) {
 	l := newLife(t, PodConfig{})
 	l.start(50, "master", "0::/../cri-containerd-"+idB+".scope", 1)
 	fixture.Write(
@@ -176,7 +175,7 @@ func TestContainerIsReadThroughWhomItMay(t *testing.T) {
 	}
 }
 
-func TestPidUsedAgainIsANewProcess(t *testing.T) {
+func TestReusedPIDIsANewProcess(t *testing.T) {
 	l := newLife(t, PodConfig{})
 	l.collect()
 	l.thread(101, 5000)
@@ -203,44 +202,43 @@ func TestNamesSelectProcesses(t *testing.T) {
 	}
 }
 
-// On a crowded node the strangers are looked at in turn: all of them within a few scans, few of
-// them in each.
-func TestRecheckIsBoundedAndFair(t *testing.T) {
-	const strangers = 10 * recheck
+// On a crowded node the processes of other pods are rechecked in turn, few of them in each scan.
+func TestRecheckIsBoundedAndReachesEveryProcess(t *testing.T) {
+	const others = 10 * recheckCount
 	l := newLife(t, PodConfig{})
-	for i := range strangers {
+	for i := range others {
 		l.start(1000+i, "stranger", "0::/../../pod2/cri-containerd-"+idC+".scope", 1)
 	}
 	for range 3 {
 		l.collect()
 	}
-	looks := func() (sum int) {
-		for i := range strangers {
-			sum += l.pod.processes.known[1000+i].looks
+	inspections := func() (sum int) {
+		for i := range others {
+			sum += l.pod.processes.known[1000+i].inspections
 		}
 		return sum
 	}
-	before := looks()
+	before := inspections()
 	l.collect()
-	if got := looks() - before; got > recheck {
-		t.Errorf("%d of them looked at in one scan, want at most %d", got, recheck)
+	if got := inspections() - before; got > recheckCount {
+		t.Errorf("%d of them inspected in one scan, want at most %d", got, recheckCount)
 	}
-	for i := range strangers { // all become the pod's
+	for i := range others { // all move into the pod
 		l.start(1000+i, "app", "0::/../cri-containerd-"+idB+".scope", 1)
 	}
 	seen := 0
-	for scans := 0; seen < maxProcesses-4 && scans < 2*strangers/recheck; scans++ {
+	for scans := 0; seen < maxProcesses-4 && scans < 2*others/recheckCount; scans++ {
 		seen, _ = matching(l.collect(), "process.thread.count", "process.executable.name=app,")
 	}
 	points := l.collect()
 	l.expect(points, maxProcesses, "process.thread.count")
 	l.expect(points, 1, "process.thread.count", "process.pid=200")
 	if !strings.Contains(l.log.String(), "more than 100 processes") {
-		t.Errorf("the log does not say that some are left out: %s", l.log.String())
+		t.Errorf("the log does not say that some are not reported: %s", l.log.String())
 	}
 }
 
-func TestOwnProcessIsNeverLeftOut(t *testing.T) {
+func TestOwnProcessIsAlwaysReported(t *testing.T) {
 	l := newLife(t, PodConfig{})
 	for i := range maxProcesses {
 		l.start(10+i, "app", "0::/../cri-containerd-"+idB+".scope", 1)
@@ -250,9 +248,9 @@ func TestOwnProcessIsNeverLeftOut(t *testing.T) {
 	l.expect(points, 1, "process.thread.count", "process.executable.name=sidecar")
 }
 
-// Docker's --network container:… shares the files that tell the id: then it is the other
-// container's, not ours.
-func TestSharedIDIsDropped(t *testing.T) {
+// Docker's --network container:… shares the files that contain the id, which is the other
+// container's.
+func TestIDOfAnotherContainerIsCleared(t *testing.T) {
 	l := newLife(t, PodConfig{})
 	mountinfo, err := os.ReadFile(l.dir + "/proc/200/mountinfo")
 	if err != nil {
@@ -267,7 +265,7 @@ func TestSharedIDIsDropped(t *testing.T) {
 		t.Fatal(err)
 	}
 	if id := pod.ContainerID(); id != "" {
-		t.Errorf("takes %s for its own id", id)
+		t.Errorf("uses %s as its own id", id)
 	}
 	points := newSampler(t, l.dir, pod.Sources()...).collect()
 	l.expect(points, 1, "container.memory.usage", idB)
@@ -275,11 +273,11 @@ func TestSharedIDIsDropped(t *testing.T) {
 	l.expect(points, 0, "process.pid=200", idB)
 	l.stop(100, 101)
 	if pod, err = NewPod(PodConfig{ProcRoot: l.dir + "/proc"}); err != nil || pod.ContainerID() != idB {
-		t.Errorf("got %v, %v; nothing speaks against the id when no other container has it", pod, err)
+		t.Errorf("got %v, %v; want the id, which no other container has", pod, err)
 	}
 }
 
-func TestCgroupRootWithoutControlGroups(t *testing.T) {
+func TestCgroupRootWithoutControlGroupsIsAnError(t *testing.T) {
 	l := newLife(t, PodConfig{})
 	_, err := NewPod(PodConfig{ProcRoot: l.dir + "/proc", CgroupRoot: "/nowhere"})
 	if err == nil || !strings.Contains(err.Error(), "/nowhere") {
@@ -287,8 +285,8 @@ func TestCgroupRootWithoutControlGroups(t *testing.T) {
 	}
 }
 
-// The own process is moved to another group, as by systemd.
-func TestOwnGroupMoves(t *testing.T) {
+// The own process is moved to another group, as systemd does.
+func TestOwnGroupIsFollowedWhenItMoves(t *testing.T) {
 	l := newLife(t, PodConfig{})
 	fixture.Write(t, l.dir, "own/sub/memory.current", "77\n")
 	fixture.Write(t, l.dir, "proc/200/cgroup", "0::/sub\n")
@@ -297,16 +295,16 @@ func TestOwnGroupMoves(t *testing.T) {
 	l.expect(points, 1, "poolgauge.cgroup.memory.usage", "poolgauge.cgroup.path=/}")
 }
 
-// The image may call the program something else.
-func TestOwnProcessHasItsName(t *testing.T) {
+// The executable of the sidecar may have any name.
+func TestOwnProcessHasTheConfiguredName(t *testing.T) {
 	l := newLife(t, PodConfig{Self: "own-name"})
 	points := l.collect()
 	l.expect(points, 1, "process.thread.count", "process.executable.name=own-name,", "process.pid=200")
 	l.expect(points, 0, "process.thread.count", "process.executable.name=sidecar,")
 }
 
-// A kernel without control groups has no /proc/<pid>/cgroup: the processes are there all the same.
-func TestProcessesWithoutCgroupFile(t *testing.T) {
+// A kernel without control groups has no /proc/<pid>/cgroup. Processes are reported all the same.
+func TestProcessesAreReportedWithoutControlGroups(t *testing.T) {
 	l := newLife(t, PodConfig{Processes: []string{"application-server"}})
 	for _, pid := range []string{"100", "101", "200", "201"} {
 		if err := os.Remove(filepath.Join(l.dir, "proc", pid, "cgroup")); err != nil {
@@ -320,21 +318,21 @@ func TestProcessesWithoutCgroupFile(t *testing.T) {
 	l.expect(l.collect(), 0, "process.executable.name=application-server,")
 }
 
-// The kernel keeps 15 bytes of a name; one that nothing has is said once.
-func TestLongNamesOfProcesses(t *testing.T) {
+// The kernel keeps 15 bytes of a name. A name that no process has is logged once.
+func TestNamesMatchTheir15Bytes(t *testing.T) {
 	l := newLife(t, PodConfig{Processes: []string{"averylongprocessname", "typo"}})
 	l.start(300, "averylongproces", "0::/../cri-containerd-"+idB+".scope", 1)
 	for range 3 {
 		l.expect(l.collect(), 1, "process.thread.count", "process.pid=300")
 	}
 	if got := l.log.String(); strings.Count(got, "typo") != 1 || strings.Contains(got, "averylong") {
-		t.Errorf("logged:\n%s\nwant one line, about the name that nothing has", got)
+		t.Errorf("logged:\n%s\nwant one line, about the name that no process has", got)
 	}
 }
 
-// A limit of the parent bounds the container as well, and a limit that changes shows at the next
+// A limit of the parent bounds the container too, and a changed limit is used by the next
 // collection.
-func TestAvailableFollowsTheNearestLimit(t *testing.T) {
+func TestAvailableMemoryFollowsTheSmallestRemainder(t *testing.T) {
 	dir := fixture.Lay(t, "testdata/pod-v2-cgroup-root.txt")
 	root, _ := os.ReadFile(filepath.Join(dir, "cgroup-root"))
 	pod, err := NewPod(PodConfig{ProcRoot: dir + "/proc", CgroupRoot: strings.TrimSpace(string(root))})
@@ -366,7 +364,7 @@ func TestAvailableFollowsTheNearestLimit(t *testing.T) {
 	write(own.above[0], "memory.stat", "inactive_file 0")
 	write(own.above[0], "memory.max", "97000000")
 	expect(7000000)
-	write(own, "memory.max", "100000000") // leaves more
+	write(own, "memory.max", "100000000") // leaves more than the parent
 	expect(7000000)
 	write(own, "memory.max", "52000000") // resized in place
 	expect(2000000)

@@ -12,37 +12,37 @@ import (
 	"github.com/poolgauge/poolgauge/collector/proc"
 )
 
-// Pod finds the containers and processes of the pod: the own container, and with a shared PID
-// namespace those beside it.
+// Pod finds the containers and processes of the sidecar's pod: its own container and, with a shared
+// PID namespace, the others.
 //
-// A container is of the pod when the own process is in a container too and their control groups
-// have the same parent; so are all containers that Docker shows to one with --pid=host. The
-// processes of the pod are those in these containers.
+// A container belongs to the pod if the sidecar is in a container too and their control groups have
+// the same parent. So with Docker's --pid=host all containers belong to it. The processes of the
+// pod are those in these containers.
 //
-// Its sources share one scan a collection, made by the first of them; they must be collected one
-// after the other, as a [collector.Producer] does. Memory is bounded by the containers and processes that
-// exist.
+// Its sources share one scan per collection, made by the first of them. They must be collected one
+// after the other, as a [collector.Producer] does. Memory is bounded by the number of containers
+// and processes that exist.
 type Pod struct {
 	config     PodConfig
 	fs         *proc.FS
 	self       int
-	real       bool         // fs is the kernel's own, of this process
+	real       bool         // fs is the /proc of this process
 	tree       *cgroup.Tree // nil where no control group is visible
-	broken     error        // what was wrong with the tree, reported at every collection
-	id         string       // of the own container when the pod was made
-	generation uint64       // number of scans made
-	booted     time.Time    // as of the scan before
-	bootedAt   uint64       // that scan
+	broken     error        // why the tree is missing or incomplete, reported at every collection
+	id         string       // of the own container at NewPod
+	generation uint64       // number of scans
+	booted     time.Time    // when the machine was booted, as of scan bootedAt
+	bootedAt   uint64
 
 	processes  processes
 	containers containers
 
-	statfs           func(path string, to *syscall.Statfs_t) error
-	fileSystemsEvery time.Duration
+	statfs             func(path string, to *syscall.Statfs_t) error
+	fileSystemInterval time.Duration
 }
 
-// NewPod returns the pod of the calling process. An error says that cfg.CgroupRoot has no control
-// groups; whatever else cannot be read is reported by the sources.
+// NewPod returns the pod of the calling process. It returns an error only if cfg.CgroupRoot has no
+// control groups; other errors are reported by the sources.
 func NewPod(cfg PodConfig) (*Pod, error) {
 	if cfg.ProcRoot == "" {
 		cfg.ProcRoot = "/proc"
@@ -52,14 +52,14 @@ func NewPod(cfg PodConfig) (*Pod, error) {
 		return nil, err
 	}
 	p := &Pod{
-		config:           cfg,
-		fs:               proc.NewFS(cfg.ProcRoot),
-		self:             selfPID(cfg.ProcRoot),
-		tree:             tree,
-		broken:           err,
-		real:             cfg.ProcRoot == "/proc",
-		statfs:           syscall.Statfs,
-		fileSystemsEvery: fileSystemsEvery,
+		config:             cfg,
+		fs:                 proc.NewFS(cfg.ProcRoot),
+		self:               selfPID(cfg.ProcRoot),
+		tree:               tree,
+		broken:             err,
+		real:               cfg.ProcRoot == "/proc",
+		statfs:             syscall.Statfs,
+		fileSystemInterval: fileSystemInterval,
 	}
 	p.processes.pod, p.containers.pod = p, p
 	p.scan(new(uint64))
@@ -71,33 +71,31 @@ func NewPod(cfg PodConfig) (*Pod, error) {
 	return p, nil
 }
 
-// Sources returns what this platform can tell of the pod, in the order in which it should be
-// registered.
+// Sources returns the sources of the pod, in the order in which they must be collected.
 func (p *Pod) Sources() []collector.Named {
 	sources := []collector.Named{
 		{Name: "container", Source: &containerSource{pod: p, seen: p.generation}},
 		{Name: "pressure", Source: newPressureSource(p)},
 		{Name: "process", Source: &processSource{pod: p, seen: p.generation}},
 	}
-	// mounts are those of a host or of containers
+	// mounts belong to the host or to containers
 	if !p.config.SkipHost || !p.config.SkipContainers {
 		sources = append(sources, collector.Named{Name: "filesystem", Source: newFileSystemSource(p)})
 	}
 	return sources
 }
 
-// ContainerID returns the id of the own container, "" outside a container or where it is hidden: a
-// Kubernetes pod with a private cgroup namespace shows its containers no id of their own, unless
-// CgroupRoot is given.
+// ContainerID returns the id of the own container, "" outside a container or if it is hidden: in a
+// Kubernetes pod with a private cgroup namespace it is known only with CgroupRoot.
 func (p *Pod) ContainerID() string { return p.id }
 
-// pause is the name of the process that keeps a pod's namespaces.
+// pause is the name of the process that holds a pod's namespaces.
 const pause = "pause"
 
-// Neighbor returns the id of the container beside the own one, as of the last collection: "" if
-// none is visible, or more than one. The container of a pod's pause process does not count.
+// Neighbor returns the id of the pod's other container, as of the last collection; "" if none is
+// visible, or more than one. The pause container does not count.
 func (p *Pod) Neighbor() (id string) {
-	for one, inside := range p.processes.inhabited {
+	for one, inside := range p.processes.byContainer {
 		if onlyPause(inside) {
 			continue
 		}
@@ -109,13 +107,13 @@ func (p *Pod) Neighbor() (id string) {
 	return id
 }
 
-// onlyPause reports whether a container is that of the pod's pause process.
+// onlyPause reports whether a container is the pod's pause container.
 func onlyPause(inside []*candidate) bool {
 	return len(inside) == 1 && inside[0].process != nil && inside[0].process.name == pause
 }
 
-// scan brings the pod up to date unless another source has done so since the caller's last
-// collection, of which seen remembers the generation.
+// scan updates the pod, unless another source has done so since the caller's last collection. seen
+// is the generation that the caller last saw.
 func (p *Pod) scan(seen *uint64) {
 	if *seen == p.generation {
 		p.generation++
@@ -126,7 +124,7 @@ func (p *Pod) scan(seen *uint64) {
 	*seen = p.generation
 }
 
-// boot returns when the machine was booted. It is read once a scan at most, since the clock may be
+// boot returns when the machine was booted. It is read again at each scan, since the clock may be
 // set.
 func (p *Pod) boot() time.Time {
 	if p.booted.IsZero() || p.bootedAt != p.generation {
@@ -135,12 +133,10 @@ func (p *Pod) boot() time.Time {
 	return p.booted
 }
 
-// Close ends what follows the containers between collections. The sources must not be collected any
-// more.
+// Close stops watching the containers. The sources must not be collected afterwards.
 func (p *Pod) Close() { p.containers.ooms.close() }
 
-// selfPID is the own pid as the proc file system numbers it, which may be that of another PID
-// namespace.
+// selfPID returns the pid of the calling process in the PID namespace of the proc file system.
 func selfPID(procRoot string) int {
 	if target, err := os.Readlink(filepath.Join(procRoot, "self")); err == nil {
 		if pid, err := strconv.Atoi(target); err == nil {

@@ -22,9 +22,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/fixture"
 )
 
-var update = flag.Bool("update", false, "rewrite what the fixtures want")
+var update = flag.Bool("update", false, "rewrite the section want of the fixtures")
 
-// sampler collects a pod as the sidecar does.
+// sampler collects sources as the sidecar does.
 type sampler struct {
 	tb       testing.TB
 	dir      string
@@ -107,7 +107,7 @@ func addPoints[N int64 | float64](
 	}
 }
 
-// start names the start of a series: a time of the fixture, or what it is where that depends on the
+// start describes the start time of a series: a time in the fixture, or what determines it on this
 // machine.
 func (s *sampler) start(series string) string {
 	start, ok := s.starts[series]
@@ -122,7 +122,7 @@ func (s *sampler) start(series string) string {
 	return " since " + start.UTC().Format("2006-01-02T15:04:05.99")
 }
 
-// text writes points down, one a line, and the log after them.
+// text returns the points, one a line, and the log after them.
 func (s *sampler) text(points map[string]float64) string { return s.points(points) + s.logged() }
 
 func (s *sampler) points(points map[string]float64) string {
@@ -157,13 +157,13 @@ func open(t testing.TB, dir string) (*Pod, error) {
 	})
 	if err == nil {
 		t.Cleanup(pod.Close)
-		pod.statfs, pod.fileSystemsEvery = statfsOf(dir), 0
+		pod.statfs, pod.fileSystemInterval = statfsOf(dir), 0
 	}
 	return pod, err
 }
 
-// statfsOf answers from the file statfs of a fixture, lines of a quoted path, the unit, blocks,
-// free and available ones, inodes and free ones.
+// statfsOf answers from the file statfs of a fixture. Its lines are a quoted path, the block size,
+// the numbers of blocks, of free and of available ones, of inodes and of free ones.
 func statfsOf(dir string) func(string, *syscall.Statfs_t) error {
 	return func(path string, to *syscall.Statfs_t) error {
 		data, _ := os.ReadFile(filepath.Join(dir, "statfs")) // most fixtures have none
@@ -184,7 +184,7 @@ func statfsOf(dir string) func(string, *syscall.Statfs_t) error {
 				return err
 			}
 			if of == path {
-				to.Bsize = 1 << 20 // what is best to write at a time, which is not the unit
+				to.Bsize = 1 << 20 // the preferred size of a write, which is not the unit
 				return nil
 			}
 		}
@@ -214,8 +214,8 @@ func TestPodFixtures(t *testing.T) {
 	}
 }
 
-// What is skipped is not reported, while the own process always is.
-func TestPodSkips(t *testing.T) {
+// Skipped figures are not reported; the own process always is.
+func TestPodSkipsHostAndContainers(t *testing.T) {
 	for _, name := range []string{"pod-v2-cgroup-root", "host-plain"} {
 		dir := fixture.Lay(t, "testdata/"+name+".txt")
 		root, _ := os.ReadFile(filepath.Join(dir, "cgroup-root")) // the plain host has none
@@ -233,7 +233,7 @@ func TestPodSkips(t *testing.T) {
 			}
 		}
 		if name == "pod-v2-cgroup-root" && pod.ContainerID() == "" {
-			t.Error("the own container is not known, which names the resource")
+			t.Error("the own container id is unknown, which the resource needs")
 		}
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// pressureSource reports the pressure stall information of the host, and of the groups that the
-// container source reports.
+// pressureSource is the source of the pressure stall information of the host and of the groups of
+// the container source.
 type pressureSource struct {
 	pod    *Pod
 	seen   uint64
@@ -25,7 +25,7 @@ func newPressureSource(p *Pod) *pressureSource {
 	source := &pressureSource{
 		pod:  p,
 		seen: p.generation,
-		host: newScopedPressureAttributes("host", collector.BornAt(p.boot()), nil),
+		host: newScopedPressureAttributes("host", collector.StartedAt(p.boot()), nil),
 	}
 	for _, of := range pressureResources {
 		source.files[of] = kernfile.NewFile(p.fs.Path("pressure", of.String()))
@@ -54,8 +54,7 @@ func (p *pressureSource) collectHost(s *collector.Sample, of cgroup.Resource) {
 		s.Fail(err)
 	}
 	if of == cgroup.PressureCPU {
-		// For the whole host the kernel leaves this undefined, and has a line of zeros for
-		// compatibility.
+		// The kernel does not define this for the host. It has a line of zeros for compatibility.
 		pressure.Full.Defined = false
 	}
 	p.host.observe(s, of, pressure)
@@ -64,16 +63,16 @@ func (p *pressureSource) collectHost(s *collector.Sample, of cgroup.Resource) {
 // pressureAttributes are the attribute sets of the points of one scope, by resource.
 type pressureAttributes [len(pressureResources)]struct{ some, full *collector.Attributes }
 
-func newPressureAttributes(birth *collector.Birth, base []attribute.KeyValue) pressureAttributes {
-	return newScopedPressureAttributes("cgroup", birth, base)
+func newPressureAttributes(start *collector.StartTime, base []attribute.KeyValue) pressureAttributes {
+	return newScopedPressureAttributes("cgroup", start, base)
 }
 
-func newScopedPressureAttributes(scope string, birth *collector.Birth, base []attribute.KeyValue) pressureAttributes {
+func newScopedPressureAttributes(scope string, start *collector.StartTime, base []attribute.KeyValue) pressureAttributes {
 	var a pressureAttributes
 	for _, r := range pressureResources {
 		scope, resource := catalog.PressureScopeKey.String(scope), catalog.PressureResourceKey.String(r.String())
-		a[r].some = with(birth, base, scope, resource, catalog.PressureKindKey.String("some"))
-		a[r].full = with(birth, base, scope, resource, catalog.PressureKindKey.String("full"))
+		a[r].some = attributes(start, base, scope, resource, catalog.PressureKindKey.String("some"))
+		a[r].full = attributes(start, base, scope, resource, catalog.PressureKindKey.String("full"))
 	}
 	return a
 }

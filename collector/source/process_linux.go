@@ -11,7 +11,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// processSource reports the processes of the pod.
+// processSource is the source of the processes of the pod.
 type processSource struct {
 	pod  *Pod
 	seen uint64
@@ -25,7 +25,7 @@ func (p *processSource) Collect(_ context.Context, s *collector.Sample) {
 	}
 	for _, name := range p.pod.processes.missing() {
 		s.Note(
-			"no process runs " + name + " so far: --process takes the name of an executable, or the first 15 bytes of it",
+			"no process is named " + name + "; --process takes the name of an executable, or its first 15 bytes",
 		)
 	}
 	for _, one := range p.pod.processes.selected {
@@ -41,8 +41,8 @@ func (p *processSource) Collect(_ context.Context, s *collector.Sample) {
 	}
 }
 
-// ownSwitches asks the kernel for the context switches of the own process, which it adds up for
-// itself alone: those of threads that are gone count too, and no file is read for it.
+// ownSwitches returns the context switches of the calling process, including those of threads that
+// have exited.
 func ownSwitches() (voluntary, involuntary kernfile.Optional[int64]) {
 	var used syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
@@ -55,7 +55,7 @@ func ownSwitches() (voluntary, involuntary kernfile.Optional[int64]) {
 		) //nolint:unconvert // 32 bits on some architectures
 }
 
-// observe hands over what the scan read.
+// observe adds the values that the scan read.
 func (p *process) observe(s *collector.Sample) {
 	a := &p.attributes
 	s.Float(catalog.ProcessCPUTime, p.stat.User.Seconds(), a.user)
@@ -67,26 +67,26 @@ func (p *process) observe(s *collector.Sample) {
 	s.Int(catalog.ProcessPagingFaults, p.stat.MajorFaults, a.major)
 }
 
-// processAttributes are the attribute sets of a process's points. What the kernel keeps by thread
-// is added up since the process was first seen.
+// processAttributes are the attribute sets of a process's points. Counters that the kernel keeps by
+// thread are summed since the process was first seen.
 type processAttributes struct {
 	base, user, system, minor, major *collector.Attributes
 	seen, voluntary, involuntary     *collector.Attributes
 }
 
-func newProcessAttributes(born, switched *collector.Birth, pid int, name, containerID string) processAttributes {
+func newProcessAttributes(born, switched *collector.StartTime, pid int, name, containerID string) processAttributes {
 	base := processIdentity(pid, name)
 	if containerID != "" {
 		base = append(base, semconv.ContainerID(containerID))
 	}
 	return processAttributes{
-		base:        collector.With(born, base...),
-		user:        with(born, base, semconv.CPUModeUser),
-		system:      with(born, base, semconv.CPUModeSystem),
-		minor:       with(born, base, semconv.SystemPagingFaultTypeMinor),
-		major:       with(born, base, semconv.SystemPagingFaultTypeMajor),
-		seen:        collector.With(&collector.Birth{}, base...),
-		voluntary:   with(switched, base, semconv.ProcessContextSwitchTypeVoluntary),
-		involuntary: with(switched, base, semconv.ProcessContextSwitchTypeInvoluntary),
+		base:        collector.NewAttributes(born, base...),
+		user:        attributes(born, base, semconv.CPUModeUser),
+		system:      attributes(born, base, semconv.CPUModeSystem),
+		minor:       attributes(born, base, semconv.SystemPagingFaultTypeMinor),
+		major:       attributes(born, base, semconv.SystemPagingFaultTypeMajor),
+		seen:        collector.NewAttributes(&collector.StartTime{}, base...),
+		voluntary:   attributes(switched, base, semconv.ProcessContextSwitchTypeVoluntary),
+		involuntary: attributes(switched, base, semconv.ProcessContextSwitchTypeInvoluntary),
 	}
 }

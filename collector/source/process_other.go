@@ -14,14 +14,14 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Pod is the own process: this platform has no control groups, and its other processes are not
-// looked at.
+// Pod is the calling process: this platform has no control groups, and other processes are not
+// reported.
 type Pod struct{ name string }
 
 // NewPod returns the pod of the calling process. It reads nothing and never fails.
 func NewPod(cfg PodConfig) (*Pod, error) { return &Pod{cfg.Self}, nil }
 
-// Sources returns what this platform can tell of the pod.
+// Sources returns the sources of the pod.
 func (p *Pod) Sources() []collector.Named {
 	return []collector.Named{{Name: "process", Source: &processSource{name: p.name}}}
 }
@@ -35,9 +35,9 @@ func (p *Pod) ContainerID() string { return "" }
 // Neighbor returns "": there are no containers.
 func (p *Pod) Neighbor() string { return "" }
 
-// processSource reports the own process.
+// processSource is the source of the calling process.
 type processSource struct {
-	name               string // "" for that of the file
+	name               string // "" for that of the executable
 	self               *process.Process
 	base, user, system *collector.Attributes
 }
@@ -81,19 +81,19 @@ func (p *processSource) open(ctx context.Context) error {
 	if p.name != "" {
 		name = p.name
 	}
-	birth := &collector.Birth{}
+	start := &collector.StartTime{}
 	if created, err := self.CreateTimeWithContext(ctx); err == nil {
-		birth.At = time.UnixMilli(created)
+		start.At = time.UnixMilli(created)
 	}
 	base := processIdentity(int(self.Pid), name)
-	p.base, p.user, p.system = collector.With(
-		birth,
-		base...), with(
-		birth,
+	p.base, p.user, p.system = collector.NewAttributes(
+		start,
+		base...), attributes(
+		start,
 		base,
 		semconv.CPUModeUser,
-	), with(
-		birth,
+	), attributes(
+		start,
 		base,
 		semconv.CPUModeSystem,
 	)
