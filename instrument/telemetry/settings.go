@@ -2,16 +2,16 @@ package telemetry
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/poolgauge/poolgauge/internal/certfile"
 )
 
 const (
@@ -84,7 +84,7 @@ func (e *environment) checkConnection() {
 		e.choice(prefix+"COMPRESSION", "none", "gzip")
 		e.milliseconds(prefix + "TIMEOUT")
 		e.pairs(prefix + "HEADERS")
-		e.check(prefix+"CERTIFICATE", certificates)
+		e.check(prefix+"CERTIFICATE", func(given string) error { _, err := certfile.Pool(given); return err })
 		e.clientCertificate(prefix)
 	}
 }
@@ -244,15 +244,4 @@ func isHostPort(given string) bool {
 	host, port, err := net.SplitHostPort(given)
 	_, portErr := strconv.ParseUint(port, 10, 16)
 	return err == nil && portErr == nil && host != "" && !strings.ContainsAny(given, "@/? ")
-}
-
-func certificates(path string) error {
-	pem, err := os.ReadFile(path) //nolint:gosec // the user names the file
-	if err != nil {
-		return fmt.Errorf("expected a file of PEM certificates: %w", err)
-	}
-	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
-		return fmt.Errorf("expected a file of PEM certificates, found none in %q", path)
-	}
-	return nil
 }
