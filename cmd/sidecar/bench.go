@@ -5,62 +5,74 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/bench"
+	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
 )
 
-// benchFlags are the settings of sidecar bench.
+// benchFlags are the flags of sidecar bench.
 type benchFlags struct {
-	works        []string
-	urls, tcps   []string
-	rounds, max  int
-	window       time.Duration
-	sweep        bool
-	budget       time.Duration
-	json         bool
-	plot, dir    string
-	seed         uint64
-	errInterrupt error
+	works       []string
+	urls, tcps  []string
+	rounds, max int
+	window      time.Duration
+	sweep       bool
+	budget      time.Duration
+	json        bool
+	plot, dir   string
+	seed        uint64
 }
 
 // benchCommand compares ways to run tasks.
-func benchCommand() *cobra.Command {
-	f := &benchFlags{errInterrupt: errors.New("interrupted")}
+func benchCommand(read readSettings) *cobra.Command {
+	f := &benchFlags{}
 	c := &cobra.Command{
 		Use:   "bench",
-		Short: "Compare ways to run tasks at once, and find the best size of a pool",
+		Short: "Compare ways to run tasks, and find the best size of a pool",
 		Args:  noArguments,
-		RunE:  f.run,
 	}
 	set := c.Flags()
-	set.StringSliceVar(&f.works, "work", nil, "what tasks do: cpu, file, http, mixed (all of them)")
-	set.StringSliceVar(&f.urls, "url", nil, "fetch this address instead")
-	set.StringSliceVar(&f.tcps, "tcp", nil, "connect to this host:port instead")
-	set.IntVar(&f.rounds, "rounds", 11, "how often each way is measured, at most")
-	set.DurationVar(&f.window, "window", 120*time.Millisecond, "how long a measurement takes, about")
-	set.IntVar(&f.max, "max", 64, "the largest pool")
+	set.StringSliceVar(&f.works, "work", nil, "`KINDS`: what tasks do: cpu, file, http, mixed; by default all")
+	set.StringArrayVar(&f.urls, "url", nil, "`URL`: GET it instead; repeatable")
+	set.StringArrayVar(&f.tcps, "tcp", nil, "`HOST:PORT`: connect to it instead; repeatable")
+	set.IntVar(&f.max, "max", 64, "`NUMBER`: workers of the largest pool")
+	set.DurationVar(&f.budget, "budget", 80*time.Second, "`DURATION`: limit of the whole run, approximately")
+	set.IntVar(&f.rounds, "rounds", 11, "`NUMBER`: measurements of each way, at most")
+	set.DurationVar(&f.window, "window", 120*time.Millisecond, "`DURATION`: length of one measurement, approximately")
 	set.BoolVar(&f.sweep, "sweep", false, "find the best number of workers instead of comparing ways")
-	set.DurationVar(&f.budget, "budget", 80*time.Second, "how long the run takes, at most about")
+	set.Uint64Var(&f.seed, "seed", 1, "`NUMBER`: determines the order of measurements")
+	set.StringVar(&f.dir, "dir", "", "`DIR`: where the file work writes; by default the temporary directory")
+	set.StringVar(&f.plot, "plot", "", "`DIR`: where to write plots: SVG, and PNG for light and dark pages")
 	set.BoolVar(&f.json, "json", false, "print JSON")
-	set.StringVar(&f.plot, "plot", "", "write plots (SVG, and PNG for light and dark) to this directory")
-	set.StringVar(&f.dir, "dir", "", "where the file work writes (the directory for temporary files)")
-	set.Uint64Var(&f.seed, "seed", 1, "determines the order of measurements")
-	c.SetHelpFunc(func(c *cobra.Command, _ []string) {
-		fmt.Fprintf(c.OutOrStdout(), "%s\n\nUsage:\n  %s\n\n%s", c.Short, c.UseLine(), set.FlagUsages())
-	})
-	return c
+	return read(c, f.run, "cgroup-root")
+}
+
+// check refuses flags that make no sense, and those that have no effect.
+func (f *benchFlags) check(set *pflag.FlagSet) error {
+	if f.rounds < 1 || f.max < 2 || f.window <= 0 || f.budget <= 0 {
+		return fmt.Errorf("--rounds=%d --max=%d --window=%v --budget=%v: expected at least 1, 2, and more than 0",
+			f.rounds, f.max, f.window, f.budget)
+	}
+	if f.sweep {
+		for _, name := range []string{"rounds", "window", "cgroup-root"} {
+			if set.Changed(name) {
+				return fmt.Errorf("--%s has no effect with --sweep", name)
+			}
+		}
+	}
+	if named := len(f.works) + len(f.urls) + len(f.tcps); f.dir != "" && named > 0 && !slices.Contains(f.works, "file") {
+		return errors.New("--dir has no effect without --work=file")
+	}
+	return nil
 }
 
 func (f *benchFlags) options() (bench.Options, error) {
 	o := bench.Options{Rounds: f.rounds, Window: f.window, Budget: f.budget, Max: f.max, Seed: f.seed}
-	if f.rounds < 1 || f.max < 2 || f.window <= 0 || f.budget <= 0 {
-		return o, fmt.Errorf("--rounds=%d --max=%d --window=%v --budget=%v: expected at least 1, 2, and more than 0",
-			f.rounds, f.max, f.window, f.budget)
-	}
 	for _, url := range f.urls {
 		o.Works = append(o.Works, bench.URL(url))
 	}
@@ -84,11 +96,15 @@ func (f *benchFlags) options() (bench.Options, error) {
 	return o, nil
 }
 
-func (f *benchFlags) run(c *cobra.Command, _ []string) error {
+func (f *benchFlags) run(c *cobra.Command, settings *config.Settings) error {
+	if err := f.check(c.Flags()); err != nil {
+		return usageError{err}
+	}
 	o, err := f.options()
 	if err != nil {
 		return usageError{err}
 	}
+	o.CgroupRoot = settings.CgroupRoot
 	progress := newProgress(c.ErrOrStderr())
 	o.Progress = progress.show
 	out := c.OutOrStdout()
@@ -104,12 +120,12 @@ func (f *benchFlags) run(c *cobra.Command, _ []string) error {
 			func() ([]string, error) { return report.Plot(f.plot) })
 	}
 	if err == nil && c.Context().Err() != nil {
-		return f.errInterrupt
+		return errors.New("interrupted")
 	}
 	return err
 }
 
-// print writes the result as it is wanted, and the plots.
+// print writes the result as text or JSON, and the plots.
 func (f *benchFlags) print(
 	out io.Writer, result any, text func() error, plots func() ([]string, error),
 ) error {
@@ -136,20 +152,13 @@ func (f *benchFlags) print(
 	return nil
 }
 
-// progress is one line on a terminal, which is rewritten; nothing elsewhere.
+// progress rewrites one line of a terminal. It writes nothing elsewhere.
 type progress struct {
 	out      io.Writer
 	terminal bool
 }
 
-func newProgress(out io.Writer) progress {
-	file, ok := out.(*os.File)
-	if !ok {
-		return progress{out, false}
-	}
-	info, err := file.Stat()
-	return progress{out, err == nil && info.Mode()&os.ModeCharDevice != 0}
-}
+func newProgress(out io.Writer) progress { return progress{out, isTerminal(out)} }
 
 func (p progress) show(what string, left time.Duration) {
 	if p.terminal {

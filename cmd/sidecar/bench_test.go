@@ -14,7 +14,7 @@ import (
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/bench"
 )
 
-// benchRun runs sidecar bench, as quickly as it goes.
+// benchRun runs sidecar bench as quickly as possible.
 func benchRun(ctx context.Context, args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
 	quick := []string{"bench", "--rounds=1", "--window=1ms", "--max=4"}
@@ -22,7 +22,7 @@ func benchRun(ctx context.Context, args ...string) (code int, stdout, stderr str
 	return code, out.String(), errs.String()
 }
 
-func TestBenchAsTextAndJSON(t *testing.T) {
+func TestBenchPrintsTextOrJSON(t *testing.T) {
 	code, stdout, stderr := benchRun(t.Context(), "--work=cpu,file", "--dir="+t.TempDir())
 	if code != 0 || stderr != "" || !strings.Contains(stdout, "workers × 4") || !strings.Contains(stdout, "\nfile: ") {
 		t.Errorf("exit %d, %q, prints\n%s", code, stderr, stdout)
@@ -37,7 +37,7 @@ func TestBenchAsTextAndJSON(t *testing.T) {
 	}
 }
 
-func TestBenchOfWhatTheUserNames(t *testing.T) {
+func TestBenchMeasuresURLsAndAddresses(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer server.Close()
 	address := strings.TrimPrefix(server.URL, "http://")
@@ -59,9 +59,9 @@ func TestBenchOfWhatTheUserNames(t *testing.T) {
 	}
 }
 
-func TestBenchSweepAndPlots(t *testing.T) {
+func TestBenchSweepsAndWritesPlots(t *testing.T) {
 	dir := t.TempDir()
-	code, stdout, stderr := benchRun(t.Context(), "--work=cpu", "--sweep", "--budget=300ms", "--plot="+dir)
+	code, stdout, stderr := execute("bench", "--max=4", "--work=cpu", "--sweep", "--budget=300ms", "--plot="+dir)
 	if code != 0 || stderr != "" || !strings.Contains(stdout, "tasks/s") || !strings.Contains(stdout, "◀") {
 		t.Errorf("exit %d, %q, prints\n%s", code, stderr, stdout)
 	}
@@ -71,7 +71,7 @@ func TestBenchSweepAndPlots(t *testing.T) {
 	}
 }
 
-func TestBenchInterrupted(t *testing.T) {
+func TestInterruptedBenchPrintsWhatItKnows(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	code, stdout, stderr := benchRun(ctx, "--work=cpu")
@@ -80,7 +80,7 @@ func TestBenchInterrupted(t *testing.T) {
 	}
 }
 
-func TestBenchUsageErrors(t *testing.T) {
+func TestBenchRefusesBadUsage(t *testing.T) {
 	for args, want := range map[string]string{
 		"--work=disk":  "expected cpu, file, http or mixed",
 		"--rounds=0":   "--rounds=0",
@@ -92,15 +92,6 @@ func TestBenchUsageErrors(t *testing.T) {
 		code, stdout, stderr := benchRun(t.Context(), args)
 		if code != exitUsage || stdout != "" || !strings.Contains(stderr, want) {
 			t.Errorf("%s: exit %d, %q, %q, expected %q", args, code, stdout, stderr, want)
-		}
-	}
-}
-
-func TestBenchHelp(t *testing.T) {
-	code, stdout, _ := benchRun(t.Context(), "--help")
-	for _, want := range []string{"sidecar bench", "--sweep", "--url", "--json", "--plot"} {
-		if code != 0 || !strings.Contains(stdout, want) {
-			t.Errorf("exit %d, no %s in\n%s", code, want, stdout)
 		}
 	}
 }

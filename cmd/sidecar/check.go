@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -11,40 +12,45 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// checkCommand validates the configuration by valid, or asks a running sidecar for warnings.
-func checkCommand(valid func(*cobra.Command, []string) error) *cobra.Command {
+// checkCommand validates the settings, or asks a running sidecar for warnings.
+func checkCommand(read readSettings) *cobra.Command {
 	c := &cobra.Command{
-		Use:   "check",
-		Args:  noArguments,
-		Short: "Validate the configuration: exit 0 if it is good, 2 with the reason if not",
-		Long:  "With --warnings URL, ask the sidecar whose page is there for pools in trouble or near it: exit 0 if there are none, 1 with a line for each.",
+		Use: "check", Args: noArguments,
+		Short: "Validate the configuration: exit 0 if it is valid, else 2",
+		Long: "With --warnings URL, ask the running sidecar whose page is at that address for\n" +
+			"pools in trouble or close to it: exit 0 if there are none, else 1 with a line\n" +
+			"for each.",
 	}
-	at := c.Flags().String("warnings", "", "")
+	at := c.Flags().String("warnings", "", "`URL`: page of a running sidecar; no setting is read then")
+	validate := read(c, check).RunE
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if *at == "" {
-			return valid(c, args)
+		switch {
+		case *at == "":
+			return validate(c, args)
+		case c.Flags().NFlag() > 1:
+			return usageError{errors.New("--warnings asks a running sidecar: expected no other flag with it")}
+		default:
+			return checkWarnings(c.Context(), c.OutOrStdout(), *at)
 		}
-		return checkWarnings(c.Context(), c.OutOrStdout(), *at)
 	}
 	return c
 }
 
-// check says what a valid configuration does. An invalid one has been refused by the time it runs,
-// unless the sidecar is to keep running with it.
+// check says what a valid configuration does.
 func check(c *cobra.Command, settings *config.Settings) error {
-	if len(settings.Problems) > 0 {
+	if len(settings.Problems) > 0 { // tolerated by a sidecar that keeps running
 		return usageError{settings.Problems[0]}
 	}
-	where := "the exporter is none: points go nowhere"
+	where := "the exporter is none: no metrics are sent"
 	switch {
 	case settings.SDKDisabled:
 		where = "OTEL_SDK_DISABLED is set: nothing is sampled"
 	case settings.SendsOTLP():
-		where = "points go to " + destinations(settings)
+		where = "telemetry is sent to " + destinations(settings)
 	case settings.ShowsSummary():
-		where = "a summary goes to the terminal"
+		where = "a summary is shown on the terminal"
 	}
-	text := fmt.Sprintf("The configuration is good; %s.\n", where)
+	text := fmt.Sprintf("The configuration is valid; %s.\n", where)
 	if !settings.SDKDisabled {
 		text += describeRelay(settings)
 	}
@@ -52,7 +58,7 @@ func check(c *cobra.Command, settings *config.Settings) error {
 	return err
 }
 
-// destination is where metrics go, "" if nowhere.
+// destination returns where telemetry is sent, or "" if it is not.
 func destination(s *config.Settings) string {
 	if !s.SendsOTLP() {
 		return ""
@@ -60,7 +66,7 @@ func destination(s *config.Settings) string {
 	return destinations(s)
 }
 
-// destinations says where the signals go: in one word if that is the same for all.
+// destinations returns where each signal is sent: one URL if it is the same for all.
 func destinations(s *config.Settings) string {
 	var all []string
 	same := true
@@ -78,7 +84,7 @@ func destinations(s *config.Settings) string {
 	return strings.Join(all, ", ")
 }
 
-// describeRelay says where the app's points are taken, and where they wait.
+// describeRelay says where the app's telemetry is received, and where it is queued.
 func describeRelay(s *config.Settings) string {
 	var places []string
 	for _, place := range []string{s.RelayGRPCAddress, s.RelayHTTPAddress, s.RelaySocket} {
@@ -86,16 +92,16 @@ func describeRelay(s *config.Settings) string {
 			places = append(places, place)
 		}
 	}
-	taken := "The app's points are not taken"
+	received := "The app's telemetry is not received"
 	if len(places) > 0 {
-		taken = "The app's points are taken at " + strings.Join(places, ", ")
+		received = "The app's telemetry is received at " + strings.Join(places, ", ")
 	}
 	if !s.SendsOTLP() {
-		return taken + ".\n"
+		return received + ".\n"
 	}
 	queue := "in memory"
 	if s.QueueDir != "" {
 		queue = "in " + s.QueueDir
 	}
-	return fmt.Sprintf("%s; what waits for the upstream is %s.\n", taken, queue)
+	return fmt.Sprintf("%s; the queue is %s.\n", received, queue)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 
@@ -15,18 +14,27 @@ import (
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/demo"
 )
 
-// runDemo runs a sidecar and an app beside it, which sends to it as any app does, until the context
-// is done.
+// demoCommand runs a sidecar and an app that sends to it, as any app does.
+func demoCommand(read readSettings) *cobra.Command {
+	return read(&cobra.Command{
+		Use:   "demo",
+		Short: "Run a sidecar and an app whose pools get into trouble, to see on the page",
+		Args:  noArguments,
+	}, runDemo, "config", "cgroup-root", "page-address", "page-host", "log-format")
+}
+
 func runDemo(c *cobra.Command, settings *config.Settings) (err error) {
+	if settings.PageAddress == "" {
+		return usageError{errors.New("--page-address is off: the demo is on the page")}
+	}
 	dir, err := os.MkdirTemp("", "poolgauge-demo-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	socket := filepath.Join(dir, "otlp.sock")
-	settings.Interval, settings.Exporters, settings.QueueDir = demo.Interval, []string{"none"}, ""
-	settings.RelaySocket, settings.RelayGRPCAddress, settings.RelayHTTPAddress, settings.HealthAddress = socket, "", "", ""
-	settings.LogLevel = "warn"
+	settings.Interval, settings.Exporters, settings.LogLevel = demo.Interval, []string{"none"}, "warn"
+	settings.RelayGRPCAddress, settings.RelayHTTPAddress, settings.HealthAddress = "", "", ""
+	settings.RelaySocket = filepath.Join(dir, "otlp.sock")
 	if !isFree(c.Context(), settings.PageAddress) {
 		settings.PageAddress = "127.0.0.1:0"
 	}
@@ -35,36 +43,22 @@ func runDemo(c *cobra.Command, settings *config.Settings) (err error) {
 	defer cancel()
 	out := c.OutOrStdout()
 	ended := make(chan error, 1)
-	begin := func(url string) {
-		if url == "" { // which the log has said
+	started := func(url string) {
+		if url == "" { // the log says why
 			ended <- nil
 			cancel()
 			return
 		}
-		fmt.Fprintf(
-			out,
-			"A shop with four pools, and its sidecar beside it. Open\n\n  %s\n\nand see what happens to them. Ctrl-C stops it.\n\n",
-			url,
-		)
+		fmt.Fprintf(out, "A shop with four pools, and its sidecar. Open\n\n  %s\n\nto watch them. Ctrl-C stops both.\n\n", url)
 		go func() {
-			ended <- demo.Run(ctx, "unix:"+socket, out)
+			ended <- demo.Run(ctx, "unix:"+settings.RelaySocket, out)
 			cancel()
 		}()
 	}
-	err = serve(ctx, settings, io.Discard, &problems{log: log}, nil, begin)
+	err = serve(ctx, settings, io.Discard, &problems{log: log}, nil, started)
 	cancel()
 	if err != nil {
 		return err
 	}
 	return <-ended
-}
-
-// isFree reports whether an address can be listened at.
-func isFree(ctx context.Context, address string) bool {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
-	if err != nil {
-		return false
-	}
-	_ = l.Close()
-	return true
 }

@@ -8,12 +8,12 @@ import (
 )
 
 const (
-	linesKept    = 256                    // that wait to be written
-	longestClose = 200 * time.Millisecond // for what waits to be written, at the end
+	lineBuffer   = 256 // lines
+	closeTimeout = 200 * time.Millisecond
 )
 
-// lines is a writer of the log that never blocks: a goroutine writes, and what it cannot write in
-// time is dropped and counted. So a reader of standard error that hangs stops nothing but the log.
+// lines is a writer for the log that never blocks: a goroutine does the writing, and lines that do
+// not fit its buffer are dropped and counted. If nothing reads standard error, only the log stops.
 type lines struct {
 	next    chan []byte
 	stop    chan struct{}
@@ -21,14 +21,15 @@ type lines struct {
 	dropped atomic.Int64
 }
 
-// newLines writes to w until close. After lines were dropped it has tell say so, to w.
-func newLines(w io.Writer, tell func(dropped int64)) *lines {
-	l := &lines{next: make(chan []byte, linesKept), stop: make(chan struct{}), ended: make(chan struct{})}
-	go l.run(w, tell)
+// newLines writes to w until close. When it writes again after lines were dropped, it calls report,
+// which may write to w.
+func newLines(w io.Writer, report func(dropped int64)) *lines {
+	l := &lines{next: make(chan []byte, lineBuffer), stop: make(chan struct{}), ended: make(chan struct{})}
+	go l.run(w, report)
 	return l
 }
 
-// Write implements io.Writer. It keeps a copy, and never fails.
+// Write implements io.Writer. It never fails.
 func (l *lines) Write(line []byte) (int, error) {
 	select {
 	case l.next <- bytes.Clone(line):
@@ -38,13 +39,13 @@ func (l *lines) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-func (l *lines) run(w io.Writer, tell func(dropped int64)) {
+func (l *lines) run(w io.Writer, report func(dropped int64)) {
 	defer close(l.ended)
-	told := int64(0)
+	reported := int64(0)
 	for {
 		select {
 		case line := <-l.next:
-			_, _ = w.Write(line) // there is nowhere to say that it failed
+			_, _ = w.Write(line) // there is nowhere to report a failure
 		case <-l.stop:
 			select {
 			case line := <-l.next:
@@ -54,18 +55,18 @@ func (l *lines) run(w io.Writer, tell func(dropped int64)) {
 				return
 			}
 		}
-		if n := l.dropped.Load(); n > told {
-			tell(n - told)
-			told = n
+		if n := l.dropped.Load(); n > reported {
+			report(n - reported)
+			reported = n
 		}
 	}
 }
 
-// close writes what waits, for a moment at most. Nothing is written to l any more.
+// close writes what is buffered, within closeTimeout. The caller must not write any more.
 func (l *lines) close() {
 	close(l.stop)
 	select {
 	case <-l.ended:
-	case <-time.After(longestClose):
+	case <-time.After(closeTimeout):
 	}
 }

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// pipe is a writer that blocks until it is read.
+// pipe is a writer that blocks until read is closed.
 type pipe struct {
-	read chan struct{} // closed when it is
+	read chan struct{}
 
-	mu   sync.Mutex // guards what follows
+	mu   sync.Mutex // guards text
 	text strings.Builder
 }
 
@@ -23,14 +23,14 @@ func (p *pipe) Write(b []byte) (int, error) {
 	return p.text.Write(b)
 }
 
-// A log that is not read blocks nothing, neither a line nor the end; what was dropped is counted,
-// and said as soon as it is read again.
-func TestLinesNeverBlock(t *testing.T) {
+// While nothing reads the log, neither a line nor close blocks. Dropped lines are counted, and
+// reported when the log is read again.
+func TestAnUnreadLogBlocksNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &pipe{read: make(chan struct{})}
-		told := int64(0)
-		l := newLines(p, func(dropped int64) { told += dropped })
-		for range linesKept + 100 {
+		reported := int64(0)
+		l := newLines(p, func(dropped int64) { reported += dropped })
+		for range lineBuffer + 100 {
 			if n, err := l.Write([]byte("line\n")); n != 5 || err != nil {
 				t.Fatal(n, err)
 			}
@@ -41,8 +41,8 @@ func TestLinesNeverBlock(t *testing.T) {
 		}
 		close(p.read)
 		synctest.Wait()
-		if p.text.Len() != 5*(linesKept+1) || told != 99 {
-			t.Errorf("%d bytes written, %d told", p.text.Len(), told)
+		if p.text.Len() != 5*(lineBuffer+1) || reported != 99 {
+			t.Errorf("%d bytes written, %d lines reported as dropped", p.text.Len(), reported)
 		}
 		l.close()
 
@@ -51,15 +51,15 @@ func TestLinesNeverBlock(t *testing.T) {
 		_, _ = l.Write([]byte("never read\n"))
 		begun := time.Now()
 		l.close()
-		if took := time.Since(begun); took != longestClose {
-			t.Errorf("the end took %v, want %v", took, longestClose)
+		if took := time.Since(begun); took != closeTimeout {
+			t.Errorf("close took %v, want %v", took, closeTimeout)
 		}
 		close(p.read)
 	})
 }
 
-// What is written before the end is there, and a line may be changed after it was written.
-func TestLinesAreWritten(t *testing.T) {
+// Close writes what is buffered, and the caller may reuse a line that it wrote.
+func TestCloseWritesWhatIsBuffered(t *testing.T) {
 	p := &pipe{read: make(chan struct{})}
 	l := newLines(p, func(int64) {})
 	line := []byte("one\n")

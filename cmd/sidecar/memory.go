@@ -11,19 +11,19 @@ import (
 )
 
 const (
-	// workingMemory is what the sidecar needs besides what is queued, in bytes: for itself, and for
-	// what is being received and sent.
+	// workingMemory is what the sidecar needs besides its queue, in bytes: for itself, and for
+	// requests that are being received and sent.
 	workingMemory = 20 << 20
-	// usualRequest is how large a request may be that workingMemory is enough for.
+	// usualRequest is the size of requests that workingMemory is enough for.
 	usualRequest = 4 << 20
-	// codeMemory is what the program's code takes, which Go's limit does not count.
+	// codeMemory is the size of the program's code, which Go's limit does not count.
 	codeMemory = 12 << 20
 )
 
-// saveMemory trades a little latency for a small footprint, unless the user decided otherwise: the
-// garbage collector works harder the nearer memory comes to what the settings let the sidecar hold,
-// or to what its container may have if that is less.
-func saveMemory(settings *config.Settings, log *slog.Logger) {
+// limitMemory trades a little latency for a small footprint, unless the variables of Go's runtime
+// say otherwise: the garbage collector works harder as memory approaches what the settings allow,
+// or the container's limit if that is less.
+func limitMemory(settings *config.Settings, log *slog.Logger) {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(1)
 	}
@@ -36,11 +36,11 @@ func saveMemory(settings *config.Settings, log *slog.Logger) {
 	needed := memoryOf(settings)
 	allowed, err := cgroup.MemoryLimit(cgroup.Config{})
 	if err != nil {
-		log.Debug("the container's memory limit is not known", "error", err)
+		log.Debug("the container's memory limit is unknown", "error", err)
 	}
 	if allowed.Defined && allowed.Value < needed+codeMemory {
 		log.Warn(
-			"the container's memory limit is less than what the settings may take: set --queue-size lower, or the limit higher",
+			"the container's memory limit is below what the settings allow: lower --queue-size or raise the limit",
 			"limit",
 			allowed.Value,
 			"settings",
@@ -51,11 +51,11 @@ func saveMemory(settings *config.Settings, log *slog.Logger) {
 	debug.SetMemoryLimit(needed)
 }
 
-// memoryOf returns what the settings let the sidecar have in memory, in bytes, besides its code.
+// memoryOf returns how much memory the settings allow, in bytes, without the program's code.
 func memoryOf(settings *config.Settings) int64 {
 	queued := settings.QueueSize
 	if settings.QueueDir != "" {
-		queued /= 8 // of which only an index is in memory
+		queued /= 8 // only an index is in memory
 	}
 	return workingMemory + queued + 5*max(0, settings.RelayRequestSize-usualRequest)
 }

@@ -26,7 +26,7 @@ type session struct {
 	out  *logtest.Buffer
 }
 
-// begin starts a sidecar with a page, and returns once that answers.
+// begin starts a sidecar with a page at a free address.
 func begin(t *testing.T, args ...string) session {
 	t.Helper()
 	address := freeAddress(t)
@@ -34,7 +34,7 @@ func begin(t *testing.T, args ...string) session {
 	ctx, cancel := context.WithCancel(context.Background())
 	code := make(chan int)
 	go func() {
-		code <- run(ctx, append(args, "--page-address", address, "--probe-disk-interval", "0"), nil, s.out, s.log)
+		code <- run(ctx, append(args, "--page-address", address), nil, s.out, s.log)
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -45,7 +45,7 @@ func begin(t *testing.T, args ...string) session {
 	return s
 }
 
-// await reads pictures of the page until one is as wanted.
+// await reads pictures from the page until one is as wanted.
 func (s session) await(t *testing.T, wanted func(*live.Picture) bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
@@ -76,9 +76,8 @@ func (s session) await(t *testing.T, wanted func(*live.Picture) bool) {
 	}
 }
 
-// The sidecar alone takes an app's points, and shows its pool on the page, in the summary, to
-// Prometheus and to check --warnings.
-func TestSidecarAloneShowsPools(t *testing.T) {
+// Without an upstream, a pool of the app is on the page, in the summary and in check --warnings.
+func TestPoolsShowWithoutAnUpstream(t *testing.T) {
 	takes := freeAddress(t)
 	s := begin(
 		t,
@@ -145,9 +144,9 @@ func TestSidecarAloneShowsPools(t *testing.T) {
 	}
 }
 
-func TestCheckWarningsSaysWhatIsWrong(t *testing.T) {
+func TestCheckWarningsSaysWhyItGotNoAnswer(t *testing.T) {
 	for at, want := range map[string]string{
-		"127.0.0.1:4320":           "expected the page's address, such as http://127.0.0.1:4320",
+		"127.0.0.1:4320":           "expected the page's URL, such as http://127.0.0.1:4320",
 		"http://" + freeAddress(t): "connection refused",
 	} {
 		if code, _, stderr := execute("check", "--warnings", at); code == 0 || !strings.Contains(stderr, want) {
@@ -156,8 +155,8 @@ func TestCheckWarningsSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-// A port that another has is said, with who has it, and the sidecar does the rest.
-func TestPortsInUseAreSaid(t *testing.T) {
+// A port in use is logged with the process that has it, and the sidecar goes on without it.
+func TestAPortInUseIsLoggedWithItsHolder(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -173,14 +172,13 @@ func TestPortsInUseAreSaid(t *testing.T) {
 		"off",
 	)
 	s.await(t, func(*live.Picture) bool { return true })
-	if log := s.log.String(); !strings.Contains(log, "the address is in use") ||
+	if log := s.log.String(); !strings.Contains(log, "address in use") ||
 		!strings.Contains(log, "sidecar.test, process ") {
 		t.Errorf("log: %s", log)
 	}
 }
 
-// The demo's first act shows a pool in trouble.
-func TestDemo(t *testing.T) {
+func TestDemoBeginsWithAPoolInTrouble(t *testing.T) {
 	s := begin(t, "demo")
 	began := time.Now()
 	s.await(t, func(p *live.Picture) bool {
@@ -189,6 +187,6 @@ func TestDemo(t *testing.T) {
 	t.Logf("a pool in trouble is on the page after %v", time.Since(began))
 	if out := s.out.String(); !strings.Contains(out, s.page) ||
 		!strings.Contains(out, "act 1 of 5: thumbnails is too small") {
-		t.Errorf("the terminal says: %s", out)
+		t.Errorf("prints: %s", out)
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -13,9 +12,10 @@ import (
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
 	"github.com/poolgauge/poolgauge/collector/cgroup"
 	"github.com/poolgauge/poolgauge/collector/probe"
+	"github.com/poolgauge/poolgauge/internal/certfile"
 )
 
-// startProbes starts the probes of the settings, within the quota that the sidecar runs under.
+// startProbes starts the probes of the settings, within the sidecar's own CPU quota.
 func startProbes(settings *config.Settings, meter metric.Meter, log *slog.Logger) (*probe.Runner, error) {
 	trust, err := trustOf(settings)
 	if err != nil {
@@ -47,18 +47,16 @@ func startProbes(settings *config.Settings, meter metric.Meter, log *slog.Logger
 	})
 }
 
-// trustOf is what the probes trust over TLS.
+// trustOf returns which certificates the probes accept over TLS.
 func trustOf(settings *config.Settings) (probe.Certification, error) {
 	trust := probe.Certification{SkipVerify: settings.ProbeSkipVerify}
 	if settings.ProbeCertificate == "" {
 		return trust, nil
 	}
-	pem, err := os.ReadFile(settings.ProbeCertificate)
-	if err != nil {
-		return trust, fmt.Errorf("probe-certificate: %w", err)
+	var err error
+	if trust.Roots, err = certfile.Pool(settings.ProbeCertificate); err != nil {
+		return trust, fmt.Errorf("--probe-certificate: %w", err)
 	}
-	trust.Roots = x509.NewCertPool()
-	trust.Roots.AppendCertsFromPEM(pem) // that it holds some was checked with the settings
 	return trust, nil
 }
 
@@ -84,8 +82,8 @@ func targets(addresses []string, interval, timeout time.Duration) []probe.Target
 	return all
 }
 
-// endProbes ends the probes, if there are any.
-func endProbes(probes *probe.Runner, log *slog.Logger) {
+// stopProbes stops the probes, which are nil if they could not be started.
+func stopProbes(probes *probe.Runner, log *slog.Logger) {
 	if probes == nil {
 		return
 	}

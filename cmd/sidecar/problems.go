@@ -15,23 +15,22 @@ import (
 	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
-// problems are what the sidecar goes on without, if it is to keep running: each is said and
-// counted. Its methods are safe for concurrent use.
+// problems logs and counts what the sidecar goes on without. It is safe for concurrent use.
 type problems struct {
-	borne bool
-	log   *slog.Logger
-	count atomic.Int64
+	keepRunning bool
+	log         *slog.Logger
+	count       atomic.Int64
 }
 
-// bear returns the error, which ends the program, or nil once it is noted. That another process
-// takes an app's points is never a reason to end.
-func (p *problems) bear(err error) error {
+// tolerate returns an error that ends the program, and nil for one that was logged and counted. An
+// address in use never ends the program.
+func (p *problems) tolerate(err error) error {
 	var taken *receive.ListenError
 	switch {
 	case errors.As(err, &taken) && errors.Is(err, syscall.EADDRINUSE):
 		p.count.Add(1)
 		p.log.Warn(
-			"the address is in use: nothing is taken there",
+			"address in use: not listening",
 			"receiver",
 			taken.Receiver,
 			"setting",
@@ -42,7 +41,7 @@ func (p *problems) bear(err error) error {
 			source.Listener(taken.Address),
 		)
 		return nil
-	case err == nil || !p.borne:
+	case err == nil || !p.keepRunning:
 		return err
 	}
 	p.count.Add(1)
@@ -50,7 +49,7 @@ func (p *problems) bear(err error) error {
 	return nil
 }
 
-// observe reports how many there are.
+// observe reports their number.
 func (p *problems) observe(meter metric.Meter) error {
 	observed, err := instruments.NewObservables(meter, catalog.SidecarProblems)
 	if err != nil {

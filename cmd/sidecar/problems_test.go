@@ -12,9 +12,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/logtest"
 )
 
-// With keep-running nothing that is wrong at the start ends the sidecar: it says what, counts it,
-// and samples and sends on.
-func TestKeepsRunning(t *testing.T) {
+// With keep-running, the sidecar logs and counts everything that is wrong at the start, and goes on
+// sampling and sending.
+func TestKeepRunningGoesOnWithWhatIsRight(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +38,7 @@ func TestKeepsRunning(t *testing.T) {
 	case <-upstream.first:
 		cancel()
 	case got := <-code:
-		t.Fatalf("it ends with %d before it sends:\n%s", got, log.String())
+		t.Fatalf("ended with %d before it sent anything:\n%s", got, log.String())
 	}
 	if got := <-code; got != 0 {
 		t.Errorf("exit code %d", got)
@@ -46,7 +46,7 @@ func TestKeepsRunning(t *testing.T) {
 	text := log.String()
 	for _, want := range []string{"POOLGAUGE_QUEUE_SIZE: ", "POOLGAUGE_PROBE_DIRR, did you mean", "queue directory", "POOLGAUGE_CGROUP_ROOT: ", "--health-address: ", "setting=--relay-grpc-address "} {
 		if strings.Count(text, want) != 1 {
-			t.Errorf("%q is not said once:\n%s", want, text)
+			t.Errorf("%q is not logged once:\n%s", want, text)
 		}
 	}
 	upstream.mu.Lock()
@@ -54,9 +54,9 @@ func TestKeepsRunning(t *testing.T) {
 	if got, want := valueOf(
 		upstream.seen["poolgauge.sidecar.problems"],
 	), int64(
-		strings.Count(text, "going on without")+strings.Count(text, "nothing is taken there"),
+		strings.Count(text, "going on without")+strings.Count(text, "not listening"),
 	); got != want {
-		t.Errorf("%d problems counted, %d said", got, want)
+		t.Errorf("%d problems counted, %d logged", got, want)
 	}
 }
 
@@ -68,8 +68,8 @@ func valueOf(m *metricspb.Metric) int64 {
 	return points[0].GetAsInt()
 }
 
-// An endpoint that is the sidecar itself, or none, ends nothing and sends nothing.
-func TestKeepsRunningWithNowhereToSend(t *testing.T) {
+// With keep-running and an endpoint that is the sidecar itself, or none, nothing is sent.
+func TestKeepRunningWithoutAnEndpointSendsNothing(t *testing.T) {
 	for _, endpoint := range []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317", "OTEL_EXPORTER_OTLP_ENDPOINT="} {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -91,8 +91,8 @@ func TestKeepsRunningWithNowhereToSend(t *testing.T) {
 	}
 }
 
-// A check is strict.
-func TestCheckOfWhatIsBorne(t *testing.T) {
+// Check refuses what keep-running tolerates.
+func TestCheckIsStrictDespiteKeepRunning(t *testing.T) {
 	var log logtest.Buffer
 	code := run(
 		t.Context(),

@@ -10,9 +10,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/source"
 )
 
-// newReader returns the reader that the sampler collects from, with the temporality and the
-// histograms of the settings. The summary reckons with cumulative sums, so that without an upstream
-// the temporality is that.
+// newReader returns the reader that the sampler collects from, with the temporality and histograms
+// of the settings.
 func newReader(s *config.Settings, sources sdkmetric.Producer) *sdkmetric.ManualReader {
 	return sdkmetric.NewManualReader(
 		sdkmetric.WithProducer(sources),
@@ -21,8 +20,8 @@ func newReader(s *config.Settings, sources sdkmetric.Producer) *sdkmetric.Manual
 	)
 }
 
-// newSources returns what reads all that there is to sample. Its counters are like observable ones,
-// which "lowmemory" leaves cumulative.
+// newSources returns the sources that the settings ask for. Their counters have the temporality of
+// observable ones, which lowmemory leaves cumulative.
 func newSources(s *config.Settings, pod *source.Pod, log *slog.Logger) *collector.Producer {
 	var sources []collector.Named
 	if s.Host {
@@ -33,6 +32,7 @@ func newSources(s *config.Settings, pod *source.Pod, log *slog.Logger) *collecto
 	return collector.NewProducer(log, counters, append(sources, pod.Sources()...)...)
 }
 
+// temporality is that of the settings, and cumulative for the summary, which needs totals.
 func temporality(s *config.Settings) sdkmetric.TemporalitySelector {
 	switch {
 	case s.ShowsSummary():

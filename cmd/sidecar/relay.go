@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
-	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/resource"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
@@ -23,20 +23,15 @@ import (
 	"github.com/poolgauge/poolgauge/collector/source"
 )
 
-// flushTime is how long the last points may take to leave. Kubernetes may give a sidecar no more
-// than two seconds in all, and stopping the probes takes up to a quarter of one.
-const flushTime = time.Second
+// flushTimeout bounds the last export. Kubernetes may give a sidecar only two seconds to end, and
+// stopping the probes takes up to a quarter of a second.
+const flushTimeout = time.Second
 
-// startRelay opens the one way of the app's points, to the tap and to the upstream if there is one.
-// dropped tells how many lines of log were.
+// startRelay receives the app's telemetry and passes it to the tap, and to the upstream if there is
+// one. dropped returns the number of log lines dropped so far.
 func startRelay(
-	ctx context.Context,
-	s *config.Settings,
-	own *resource.Resource,
-	provider *sdkmetric.MeterProvider,
-	tap func([]byte),
-	trouble *problems,
-	dropped func() int64,
+	ctx context.Context, s *config.Settings, own *resource.Resource, meter metric.Meter, tap func([]byte),
+	found *problems, dropped func() int64,
 ) (*relay.Relay, error) {
 	var secure func() (*tls.Config, error)
 	if s.RelayCertificate != "" {
@@ -44,7 +39,7 @@ func startRelay(
 	}
 	dir := s.QueueDir
 	if !s.SendsOTLP() {
-		dir = "" // what an earlier run left there waits for one with an upstream
+		dir = "" // items of an earlier run stay there until there is an upstream
 	}
 	return relay.Start(ctx, relay.Config{
 		GRPC:        s.RelayGRPCAddress,
@@ -54,16 +49,16 @@ func startRelay(
 		Connections: int(s.RelayConnections),
 		RequestSize: int(s.RelayRequestSize),
 		TLS:         secure,
-		Add:         whereabouts(own),
+		Add:         sharedAttributes(own),
 		Queue:       queue.Config{Dir: dir, Limit: s.QueueSize, Sync: s.QueueSync},
 		Live:        s.MetricsOrder == "live",
 		Dial:        func(signal otlp.Signal) (export.Lane, error) { return dial(s, signal) },
 		Policy:      export.Policy{Hold: s.UpstreamHold, Drain: s.DrainFactor},
 		Tap:         tap,
-		Meter:       provider.Meter(scope),
-		Log:         trouble.log,
+		Meter:       meter,
+		Log:         found.log,
 		LogDropped:  dropped,
-		Bear:        trouble.bear,
+		Bear:        found.tolerate,
 	})
 }
 
@@ -80,26 +75,24 @@ func dial(s *config.Settings, signal otlp.Signal) (export.Lane, error) {
 	return export.Lane{Client: client, Upstream: upstream.Upstream(), Timeout: upstream.Timeout}, nil
 }
 
-func shutDown(points *relay.Relay, log *slog.Logger) {
-	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
+func shutDown(app *relay.Relay, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 	defer cancel()
-	if err := points.Shutdown(ctx); err != nil {
+	if err := app.Shutdown(ctx); err != nil {
 		log.Warn("relay", "error", err)
 	}
 }
 
-// followNeighbor returns a sink that tells the relay the container that the app's points come from,
-// as long as only one is beside the sidecar.
-func followNeighbor(pod *source.Pod, shared attribute.Set, points *relay.Relay, log *slog.Logger) collector.Sink {
-	known, said := "", false
+// followNeighbor returns a sink that adds the id of the app's container to what the relay receives,
+// while the pod has only one other container.
+func followNeighbor(pod *source.Pod, shared attribute.Set, app *relay.Relay, log *slog.Logger) collector.Sink {
+	known, logged := "", false
 	return func(*metricdata.ResourceMetrics) {
 		id := pod.Neighbor()
-		if _, inPod := shared.Value(semconv.K8SPodNameKey); inPod && id == "" && !said {
-			log.Info(
-				"no other container is visible, or several are: without shareProcessNamespace container.* is the sidecar's own",
-			)
+		if _, inPod := shared.Value(semconv.K8SPodNameKey); inPod && id == "" && !logged {
+			log.Info("no single other container is visible: without shareProcessNamespace container.* is the sidecar's own")
 		}
-		said = true
+		logged = true
 		if id == known {
 			return
 		}
@@ -108,15 +101,15 @@ func followNeighbor(pod *source.Pod, shared attribute.Set, points *relay.Relay, 
 		if id != "" {
 			add = append(add, semconv.ContainerID(id))
 		}
-		if err := points.Enrich(attribute.NewSet(add...)); err != nil {
+		if err := app.Enrich(attribute.NewSet(add...)); err != nil {
 			log.Warn("relay", "error", err)
 		}
 	}
 }
 
-// whereabouts are those of the sidecar's attributes that hold for the app beside it as well: the
-// pod, the host and the cloud that it is in.
-func whereabouts(own *resource.Resource) attribute.Set {
+// sharedAttributes returns the attributes of the sidecar that the app has too: those of the pod, the
+// host and the cloud.
+func sharedAttributes(own *resource.Resource) attribute.Set {
 	set, _ := attribute.NewSetWithFiltered(own.Attributes(), func(kv attribute.KeyValue) bool {
 		key := string(kv.Key)
 		shared := strings.HasPrefix(key, "k8s.") || strings.HasPrefix(key, "host.") || strings.HasPrefix(key, "cloud.")

@@ -13,11 +13,12 @@ import (
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
 )
 
-// programName is what the sidecar is called, whatever its file is in an image.
+// programName is the executable name that is reported, however the file is called in an image.
 const programName = "sidecar"
 
-// newResource says who sends: host, operating system, process and, last and strongest, what the
-// user set. The command's arguments stay out of it, since they may hold secrets.
+// newResource describes the sidecar: its host, operating system and process, and the attributes of
+// the settings, which override the others. It leaves out the command's arguments, which may hold
+// secrets.
 func newResource(ctx context.Context, s *config.Settings, containerID string) (*resource.Resource, error) {
 	r, err := resource.New(
 		ctx,
@@ -31,12 +32,12 @@ func newResource(ctx context.Context, s *config.Settings, containerID string) (*
 		resource.WithProcessRuntimeName(),
 		resource.WithProcessRuntimeVersion(),
 		resource.WithSchemaURL(semconv.SchemaURL),
-		resource.WithAttributes(chosen(s, containerID)...),
+		resource.WithAttributes(configured(s, containerID)...),
 	)
 	if r == nil {
 		return nil, fmt.Errorf("resource: %w", err)
 	}
-	// A detector that failed left out what it could not find.
+	// A detector that fails leaves out what it does not find.
 	if inPod(s.ResourceAttributes) && s.ResourceAttributes[string(semconv.HostNameKey)] == "" &&
 		hostOf(s.ResourceAttributes) == nil {
 		r = without(r, semconv.HostNameKey)
@@ -44,8 +45,8 @@ func newResource(ctx context.Context, s *config.Settings, containerID string) (*
 	return r, nil
 }
 
-// chosen are the service's attributes and those that the user set.
-func chosen(s *config.Settings, containerID string) []attribute.KeyValue {
+// configured returns the attributes of the service and of the settings.
+func configured(s *config.Settings, containerID string) []attribute.KeyValue {
 	kvs := []attribute.KeyValue{
 		semconv.ServiceName(
 			"poolgauge-sidecar",
@@ -61,8 +62,8 @@ func chosen(s *config.Settings, containerID string) []attribute.KeyValue {
 		kvs = append(kvs, semconv.ContainerID(containerID))
 	}
 	for key, value := range s.ResourceAttributes {
-		// A variable of the downward API may be empty. The container's name goes on its points
-		// alone: others are of the pod's other containers.
+		// A variable of the downward API may be empty. The container's name is an attribute of the
+		// sidecar's own container only: other metrics are of the pod's other containers.
 		if value != "" && key != string(semconv.K8SContainerNameKey) {
 			kvs = append(kvs, attribute.String(key, value))
 		}
@@ -73,21 +74,20 @@ func chosen(s *config.Settings, containerID string) []attribute.KeyValue {
 	return kvs
 }
 
-// hostOf is the host's name in a pod: that of the node, if the user said which it is. What the
-// system says there is the name of the pod, which must not go out as that of a host, least of all
-// with the app's points.
-func hostOf(chosen map[string]string) []attribute.KeyValue {
-	if node := chosen[string(semconv.K8SNodeNameKey)]; node != "" {
+// hostOf returns host.name in a pod: the name of the node, if the attributes have it. The system's
+// host name there is the name of the pod.
+func hostOf(attributes map[string]string) []attribute.KeyValue {
+	if node := attributes[string(semconv.K8SNodeNameKey)]; node != "" {
 		return []attribute.KeyValue{semconv.HostName(node)}
 	}
 	return nil
 }
 
-// inPod tells whether the system's host name is that of the pod which the user named.
-func inPod(chosen map[string]string) bool {
+// inPod reports whether the system's host name is that of the pod in the attributes.
+func inPod(attributes map[string]string) bool {
 	host, err := os.Hostname()
-	pod := chosen[string(semconv.K8SPodNameKey)]
-	// A long name of a pod is cut to the 63 bytes that a host name may have.
+	pod := attributes[string(semconv.K8SPodNameKey)]
+	// Kubernetes cuts the name of a pod to the 63 bytes that a host name may have.
 	return err == nil && host != "" && pod != "" && strings.HasPrefix(pod, host)
 }
 
@@ -96,7 +96,7 @@ func without(r *resource.Resource, key attribute.Key) *resource.Resource {
 	return resource.NewWithAttributes(r.SchemaURL(), kept.ToSlice()...)
 }
 
-// nameOf is what the sidecar is called where people look: its service and its instance.
+// nameOf returns the name of the sidecar for people: its service and its instance.
 func nameOf(r *resource.Resource) string {
 	service, _ := r.Set().Value(semconv.ServiceNameKey)
 	instance, ok := r.Set().Value(semconv.ServiceInstanceIDKey)

@@ -9,9 +9,9 @@ import (
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
 )
 
-// In a pod the system's host name is the pod's. The app beside the sidecar must not get it as the
-// name of a host.
-func TestHostName(t *testing.T) {
+// In a pod the system's host name is that of the pod, which is not reported as host.name, neither of
+// the sidecar nor of the app.
+func TestAPodsNameIsNotAHostName(t *testing.T) {
 	system, err := os.Hostname()
 	if err != nil {
 		t.Skip(err)
@@ -35,7 +35,7 @@ func TestHostName(t *testing.T) {
 		if got, _ := r.Set().Value(semconv.HostNameKey); got.AsString() != c.want {
 			t.Errorf("%s: host.name is %q, want %q", name, got.AsString(), c.want)
 		}
-		shared := whereabouts(r)
+		shared := sharedAttributes(r)
 		if got, _ := shared.Value(semconv.HostNameKey); got.AsString() != c.want {
 			t.Errorf("%s: the app gets host.name %q, want %q", name, got.AsString(), c.want)
 		}

@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// sink is a real OTLP/gRPC receiver on loopback that remembers what arrived.
+// sink is a real OTLP/gRPC receiver on loopback that keeps what arrived.
 type sink struct {
 	address string
 	first   chan struct{} // closed at the first export
@@ -67,8 +67,8 @@ func (s *sink) export(_ context.Context, r *otlptest.Request) (*otlptest.Respons
 	return &otlptest.Response{}, nil
 }
 
-// alone keeps a sidecar from the fixed ports, of which there is one for all tests of this machine.
-var alone = []string{
+// isolated makes a sidecar use no fixed port, which other tests on the machine may use.
+var isolated = []string{
 	"--relay-grpc-address",
 	"127.0.0.1:0",
 	"--relay-http-address",
@@ -85,15 +85,13 @@ func execute(args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errOut.String()
 }
 
-// The first collection arrives at once and the last one after the signal, and the program ends
-// well.
-func TestSendsFirstAndLast(t *testing.T) {
+func TestSendsAtTheStartAndAtTheEnd(t *testing.T) {
 	upstream := startSink(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	var log logtest.Buffer
 	code := make(chan int)
 	go func() {
-		code <- run(ctx, append(alone, "--interval", "1h", "--health-address", "127.0.0.1:0"),
+		code <- run(ctx, append(isolated, "--interval", "1h", "--health-address", "127.0.0.1:0"),
 			[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + upstream.address, "OTEL_RESOURCE_ATTRIBUTES=k8s.pod.name=pod-1,k8s.cluster.name=", "OTEL_SERVICE_NAME=svc"},
 			io.Discard, &log)
 	}()
@@ -124,13 +122,13 @@ func TestSendsFirstAndLast(t *testing.T) {
 	}
 }
 
-func TestUnixSocket(t *testing.T) {
+func TestSendsToAUnixSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "otlp.sock")
 	upstream := startSinkAt(t, "unix:"+path)
 	ctx, cancel := context.WithCancel(context.Background())
 	code := make(chan int)
 	go func() {
-		code <- run(ctx, append(alone, "--otlp-endpoint", "unix://"+path, "--health-address", "off"), nil, io.Discard, io.Discard)
+		code <- run(ctx, append(isolated, "--otlp-endpoint", "unix://"+path, "--health-address", "off"), nil, io.Discard, io.Discard)
 	}()
 	<-upstream.first
 	cancel()
@@ -139,11 +137,11 @@ func TestUnixSocket(t *testing.T) {
 	}
 }
 
-func TestSummaryIsTheDefault(t *testing.T) {
+func TestWithoutAnEndpointASummaryIsShown(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel() // at once: a first and a last collection
 	var out, log bytes.Buffer
-	if code := run(ctx, append(alone, "--health-address", "off"), nil, &out, &log); code != 0 {
+	if code := run(ctx, append(isolated, "--health-address", "off"), nil, &out, &log); code != 0 {
 		t.Fatalf("exit code %d: %s", code, log.String())
 	}
 	for _, want := range []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://host:4317 sidecar", "host ", "memory "} {
@@ -153,13 +151,13 @@ func TestSummaryIsTheDefault(t *testing.T) {
 	}
 }
 
-func TestPortInUse(t *testing.T) {
+func TestAHealthPortInUseIsAnError(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	code, _, stderr := execute(append(alone, "--health-address", listener.Addr().String())...)
+	code, _, stderr := execute(append(isolated, "--health-address", listener.Addr().String())...)
 	if code != exitFailed ||
 		!strings.HasPrefix(
 			stderr,
@@ -169,14 +167,14 @@ func TestPortInUse(t *testing.T) {
 	}
 }
 
-func TestUsageErrors(t *testing.T) {
+func TestBadUsageIsOneLineThatHelps(t *testing.T) {
 	for args, want := range map[string]string{
 		"--intervall=1s":       "sidecar: unknown flag --intervall, did you mean --interval?\n",
 		"chek":                 "sidecar: unknown command \"chek\", did you mean \"check\"?\n",
-		"--host false":         "sidecar: \"false\" stands alone: a flag that is true or false takes it after =, such as --host=false\n",
+		"--host false":         "sidecar: unexpected argument \"false\": a flag that is true or false takes it after =, such as --host=false\n",
 		"check it":             "sidecar: check takes no arguments, got \"it\"\n",
 		"check --interval=ten": "sidecar: --interval: expected a duration such as 10s, or a number of milliseconds, from 100ms to 24h, got \"ten\"\n",
-		"-z":                   "sidecar: unknown flag -z; a setting's flag begins with two dashes\n",
+		"-z":                   "sidecar: unknown flag -z; flags begin with two dashes\n",
 		"--cgroup-root=/proc":  "sidecar: --cgroup-root: ",
 	} {
 		code, _, stderr := execute(strings.Fields(args)...)
@@ -186,20 +184,20 @@ func TestUsageErrors(t *testing.T) {
 	}
 }
 
-func TestCheck(t *testing.T) {
+func TestCheckSaysWhatAConfigurationDoes(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
-		{"check", "The configuration is good; a summary goes to the terminal.\nThe app's points are taken at 127.0.0.1:4317, 127.0.0.1:4318.\n"},
-		{"check --otlp-endpoint=http://h:4317", "The configuration is good; points go to http://h:4317.\n" +
-			"The app's points are taken at 127.0.0.1:4317, 127.0.0.1:4318; what waits for the upstream is in memory.\n"},
+		{"check", "The configuration is valid; a summary is shown on the terminal.\nThe app's telemetry is received at 127.0.0.1:4317, 127.0.0.1:4318.\n"},
+		{"check --otlp-endpoint=http://h:4317", "The configuration is valid; telemetry is sent to http://h:4317.\n" +
+			"The app's telemetry is received at 127.0.0.1:4317, 127.0.0.1:4318; the queue is in memory.\n"},
 		{
 			"check --otlp-endpoint=http://h:4317 --relay-grpc-address=off --relay-http-address=off --queue-dir=.",
-			"The configuration is good; points go to http://h:4317.\nThe app's points are not taken; what waits for the upstream is in ..\n",
+			"The configuration is valid; telemetry is sent to http://h:4317.\nThe app's telemetry is not received; the queue is in ..\n",
 		},
 		{
 			"check --exporter=none --relay-http-address=off",
-			"The configuration is good; the exporter is none: points go nowhere.\nThe app's points are taken at 127.0.0.1:4317.\n",
+			"The configuration is valid; the exporter is none: no metrics are sent.\nThe app's telemetry is received at 127.0.0.1:4317.\n",
 		},
-		{"check --sdk-disabled", "The configuration is good; OTEL_SDK_DISABLED is set: nothing is sampled.\n"},
+		{"check --sdk-disabled", "The configuration is valid; OTEL_SDK_DISABLED is set: nothing is sampled.\n"},
 	} {
 		code, stdout, stderr := execute(strings.Fields(c.args)...)
 		if code != 0 || stdout != c.want {
@@ -208,16 +206,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-func TestHelpListsEverything(t *testing.T) {
-	code, stdout, _ := execute("--help")
-	for _, want := range []string{"check ", "completion ", "--otlp-endpoint URL", "$OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "$OTEL_EXPORTER_OTLP_TIMEOUT", "$OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "$POOLGAUGE_PROBE_DIR"} {
-		if code != 0 || !strings.Contains(stdout, want) {
-			t.Errorf("exit code %d, no %q in the help", code, want)
-		}
-	}
-}
-
-func TestSmallCommands(t *testing.T) {
+func TestMetricsVersionAndCompletion(t *testing.T) {
 	for command, want := range map[string]string{
 		"metrics": "system.cpu.time", "version": "poolgauge sidecar ", "completion bash": "bash completion",
 	} {
@@ -228,8 +217,7 @@ func TestSmallCommands(t *testing.T) {
 	}
 }
 
-// SDK disabled, the program waits to be told to stop and answers no one.
-func TestSDKDisabled(t *testing.T) {
+func TestSDKDisabledSamplesNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	var log bytes.Buffer
@@ -245,13 +233,13 @@ func TestSDKDisabled(t *testing.T) {
 	}
 }
 
-func TestHealth(t *testing.T) {
+func TestHealthEndpointsAnswer(t *testing.T) {
 	upstream := startSink(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	address := freeAddress(t)
 	code := make(chan int)
 	go func() {
-		code <- run(ctx, append(alone, "--health-address", address, "--otlp-endpoint", "http://"+upstream.address), nil, io.Discard, io.Discard)
+		code <- run(ctx, append(isolated, "--health-address", address, "--otlp-endpoint", "http://"+upstream.address), nil, io.Discard, io.Discard)
 	}()
 	<-upstream.first
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}

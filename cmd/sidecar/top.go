@@ -14,58 +14,41 @@ import (
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/top"
 )
 
-// leastEvery keeps a viewer from being a load.
-const leastEvery = 100 * time.Millisecond
+// minEvery keeps a viewer from loading the sidecar.
+const minEvery = 100 * time.Millisecond
 
-// topCommand shows what a running sidecar knows in a terminal. It is asked at --page-address,
-// unless an argument says where.
-func topCommand(
-	withSettings func(func(*cobra.Command, *config.Settings) error) func(*cobra.Command, []string) error,
-) *cobra.Command {
+// topCommand shows the pools of a running sidecar, whose page is at the address of the argument or
+// else at --page-address.
+func topCommand(read readSettings) *cobra.Command {
 	var every time.Duration
-	var address string
 	c := &cobra.Command{
 		Use:   "top [address]",
 		Short: "Show the pools of a running sidecar in a terminal, as htop shows processes",
+		Long: "The address is that of the sidecar's page. Where standard output is not a\n" +
+			"terminal, the pools are printed once. F1 lists the keys.",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usageError{fmt.Errorf("top takes one address, got %q", args)}
 			}
-			if len(args) == 1 {
-				address = args[0]
-			}
 			return nil
 		},
 	}
-	c.RunE = withSettings(func(c *cobra.Command, s *config.Settings) error {
-		if address == "" {
-			address = s.PageAddress
+	c.Flags().DurationVar(&every, "every", 2*time.Second, "`DURATION`: how often to update")
+	return read(c, func(c *cobra.Command, s *config.Settings) error {
+		address := s.PageAddress
+		if c.Flags().NArg() == 1 {
+			address = c.Flags().Arg(0)
 		}
 		return runTop(c, address, every)
-	})
-	set := c.Flags()
-	set.DurationVar(&every, "every", 2*time.Second, "how often to ask")
-	c.SetHelpFunc(func(c *cobra.Command, _ []string) {
-		fmt.Fprintf(
-			c.OutOrStdout(),
-			"%s\n\nUsage:\n  %s\n\nThe address is that of the sidecar's page: --page-address, if none is given. "+
-				"Where the output\nis no terminal, what is known is printed once. F1 lists the keys.\n\n%s",
-			c.Short,
-			c.UseLine(),
-			c.LocalNonPersistentFlags().FlagUsages(),
-		)
-	})
-	return c
+	}, "config", "page-address")
 }
 
 func runTop(c *cobra.Command, address string, every time.Duration) error {
 	if address == "" {
-		return usageError{
-			errors.New("--page-address is off: expected the address of a running sidecar's page as an argument"),
-		}
+		return usageError{errors.New("--page-address is off: expected the address of a running sidecar's page as an argument")}
 	}
-	if every < leastEvery {
-		return usageError{fmt.Errorf("--every=%v: expected at least %v", every, leastEvery)}
+	if every < minEvery {
+		return usageError{fmt.Errorf("--every=%v: expected at least %v", every, minEvery)}
 	}
 	client, err := top.NewClient(address)
 	if err != nil {

@@ -28,7 +28,7 @@ func startPicture(t *testing.T) (address string) {
 	return strings.TrimPrefix(server.URL, "http://")
 }
 
-func TestTopWithoutATerminalPrintsOnce(t *testing.T) {
+func TestTopPrintsOnceWithoutATerminal(t *testing.T) {
 	address := startPicture(t)
 	for _, args := range [][]string{{"top", address}, {"top", "--page-address=" + address}} {
 		var out, errs bytes.Buffer
@@ -45,7 +45,7 @@ func TestTopWithoutATerminalPrintsOnce(t *testing.T) {
 	}
 }
 
-func TestTopUsageErrors(t *testing.T) {
+func TestTopRefusesBadUsage(t *testing.T) {
 	for args, want := range map[string]string{
 		"top x y":                "one address",
 		"top ftp://x":            "127.0.0.1:4320",
@@ -102,10 +102,9 @@ func TestTopInTmux(t *testing.T) {
 	until := func(want string) {
 		t.Helper()
 		screen := ""
-		// looks again
 		for deadline := time.Now().Add(time.Minute); !strings.Contains(screen, want); time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(deadline) {
-				t.Fatalf("%q did not come; the screen is\n%s", want, screen)
+				t.Fatalf("%q did not appear; the screen is\n%s", want, screen)
 			}
 			screen = tmux("capture-pane", "-p")
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is set by the linker in a release.
+// version is set by the linker, in a release.
 var version = ""
 
 func printVersion(c *cobra.Command, _ []string) error {
@@ -23,7 +23,7 @@ func printVersion(c *cobra.Command, _ []string) error {
 	return err
 }
 
-// buildVersion is the release, or else what the Go toolchain knows of the module.
+// buildVersion returns the version of the release, or that of the module in the build information.
 func buildVersion() string {
 	if version != "" {
 		return version

@@ -15,21 +15,19 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// checkWarnings asks a running sidecar, by the address of its page, for pools that are in trouble
-// or near it, and prints a line for each. Its error says how many there are.
+// checkWarnings asks the running sidecar whose page is at an address for pools in trouble or close
+// to it, and prints a line for each. Its error says how many there are.
 func checkWarnings(ctx context.Context, out io.Writer, at string) error {
 	base, err := url.Parse(at)
 	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
-		return usageError{
-			fmt.Errorf("--warnings: expected the page's address, such as http://127.0.0.1:4320, got %q", at),
-		}
+		return usageError{fmt.Errorf("--warnings: expected the page's URL, such as http://127.0.0.1:4320, got %q", at)}
 	}
 	picture, err := fetch(ctx, base.JoinPath("api/v1/picture").String())
 	if err != nil {
 		return fmt.Errorf("--warnings: %w", err)
 	}
 	if len(picture.Pools) == 0 {
-		return errors.New("--warnings: no pool has sent anything yet")
+		return errors.New("--warnings: no pool has reported yet")
 	}
 	n := 0
 	for i := range picture.Pools { // the worst first
@@ -42,7 +40,7 @@ func checkWarnings(ctx context.Context, out io.Writer, at string) error {
 		fmt.Fprintln(out, printable(fmt.Sprintf("host: %s: %s", picture.Host.Verdict, picture.Host.Evidence)))
 	}
 	if n > 0 {
-		return fmt.Errorf("%d of %d pools are in trouble or near it", n, len(picture.Pools))
+		return fmt.Errorf("%d of %d pools are in trouble or close to it", n, len(picture.Pools))
 	}
 	fmt.Fprintf(out, "All %d pools serve their callers.\n", len(picture.Pools))
 	return nil
@@ -52,7 +50,7 @@ func checkWarnings(ctx context.Context, out io.Writer, at string) error {
 func warningOf(p *live.Pool) (warning string, ok bool) {
 	level := p.Level
 	if level == live.Good && p.Verdict != "" && p.Verdict != "oversized" {
-		level = live.Warning // such as a leak that has not cost all slots yet
+		level = live.Warning // such as a leak that has not taken all slots yet
 	}
 	if level != live.Trouble && level != live.Warning {
 		return "", false
@@ -64,8 +62,8 @@ func warningOf(p *live.Pool) (warning string, ok bool) {
 	return fmt.Sprintf("%s: %s %s of %s: %s", level, p.Kind, p.Name, p.Service, why), true
 }
 
-// largestPicture is more than any picture is.
-const largestPicture = 64 << 20
+// maxPicture is larger than any picture.
+const maxPicture = 64 << 20
 
 func fetch(ctx context.Context, from string) (*live.Picture, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
@@ -79,7 +77,7 @@ func fetch(ctx context.Context, from string) (*live.Picture, error) {
 		return nil, err
 	}
 	defer answer.Body.Close()
-	body := io.LimitReader(answer.Body, largestPicture)
+	body := io.LimitReader(answer.Body, maxPicture)
 	if answer.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(body, 200))
 		return nil, fmt.Errorf("%s answered %s: %s", from, answer.Status, printable(strings.TrimSpace(string(text))))
@@ -91,7 +89,7 @@ func fetch(ctx context.Context, from string) (*live.Picture, error) {
 	return picture, nil
 }
 
-// printable makes text of others safe for a terminal.
+// printable makes text from elsewhere safe for a terminal.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

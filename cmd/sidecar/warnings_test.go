@@ -10,9 +10,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// A pool that serves its callers is warned of all the same if something is wrong with it, with the
-// evidence.
-func TestCheckWarningsSaysVerdicts(t *testing.T) {
+// A pool in good health is listed too if its verdict says that something is wrong.
+func TestCheckWarningsListsVerdictsWithEvidence(t *testing.T) {
 	picture := live.Picture{
 		Pools: []live.Pool{
 			{

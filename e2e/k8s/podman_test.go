@@ -70,7 +70,7 @@ func TestSettings(t *testing.T) {
 				check.Env = append(check.Env, v.Name+"="+v.Value)
 			}
 			if out, err := check.CombinedOutput(); err != nil ||
-				!strings.Contains(string(out), "points go to http://otel-collector.monitoring:4317") {
+				!strings.Contains(string(out), "telemetry is sent to http://otel-collector.monitoring:4317") {
 				t.Errorf("%s, %s: %v\n%s", dir, pod.Name, err, out)
 			}
 		}

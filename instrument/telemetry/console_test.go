@@ -13,7 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/pooltest"
 )
 
-func TestConsoleIsReadable(t *testing.T) {
+func TestConsolePrintsATable(t *testing.T) {
 	var printed strings.Builder
 	env, err := read(map[string]string{"OTEL_METRICS_EXPORTER": "console"})
 	if err != nil {
@@ -24,7 +24,7 @@ func TestConsoleIsReadable(t *testing.T) {
 		t.Errorf("the exporter is a %T: %v", e, err)
 	}
 	otel.SetMeterProvider(noop.NewMeterProvider())
-	s := newSession(env, &patient{Exporter: console{&printed}}, sdkmetric.WithResource(detect(t.Context(), nil)))
+	s := newSession(env, &outageExporter{Exporter: console{&printed}}, sdkmetric.WithResource(detect(t.Context(), nil)))
 	pool, err := instrument.Observe("uploads", "semaphore", pooltest.Full)
 	if err != nil {
 		t.Fatal(err)

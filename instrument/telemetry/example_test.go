@@ -9,7 +9,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// The last thing to stop is the telemetry, so that it tells how the rest ended.
+// Telemetry stops last, so that it exports how the rest ended.
 func ExampleStart() {
 	ctx := context.Background()
 	// to the sidecar at localhost:4317, or wherever OTEL_EXPORTER_OTLP_ENDPOINT says

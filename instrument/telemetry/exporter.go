@@ -9,9 +9,9 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 )
 
-// newExporter returns the exporter, which reads the variables itself, but for an endpoint that it
-// would take otherwise than the specification has it: no endpoint means TLS to it, and host:port
-// without a scheme nothing at all.
+// newExporter returns the exporter. It reads the variables itself, except for an endpoint that it
+// would not take as the specification says: without one it uses TLS, and it ignores host:port
+// without a scheme.
 func (s settings) newExporter(ctx context.Context) (sdkmetric.Exporter, error) {
 	if s.console {
 		return console{os.Stdout}, nil

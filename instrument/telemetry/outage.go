@@ -11,37 +11,37 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
-// patient says once that nothing listens, and once that something does again, where the exporter
-// says so at each export.
-type patient struct {
+// outageExporter reports once that the receiver is unreachable, and once that it is accepting again,
+// where the exporter returns an error at each export.
+type outageExporter struct {
 	sdkmetric.Exporter
 	where string
 
-	away    atomic.Bool
-	closing atomic.Bool // the last export tells its error to the caller of shutdown
+	unreachable atomic.Bool
+	closing     atomic.Bool // the error of the last export goes to the caller of shutdown
 }
 
 // Export implements sdkmetric.Exporter.
-func (p *patient) Export(ctx context.Context, rm *metricdata.ResourceMetrics) error {
-	err := p.Exporter.Export(ctx, rm)
+func (e *outageExporter) Export(ctx context.Context, rm *metricdata.ResourceMetrics) error {
+	err := e.Exporter.Export(ctx, rm)
 	switch {
-	case p.closing.Load():
+	case e.closing.Load():
 		return err
 	case err == nil:
-		if p.away.CompareAndSwap(true, false) {
-			otel.Handle(fmt.Errorf("telemetry: %s takes metrics again", p.where))
+		if e.unreachable.CompareAndSwap(true, false) {
+			otel.Handle(fmt.Errorf("telemetry: %s is accepting metrics again", e.where))
 		}
 		return nil
-	case !isAway(err):
+	case !isUnreachable(err):
 		return err
 	}
-	if p.away.CompareAndSwap(false, true) {
+	if e.unreachable.CompareAndSwap(false, true) {
 		otel.Handle(
 			fmt.Errorf(
-				"telemetry: nothing listens at %s: metrics are lost until something does. Start the sidecar there: "+
-					"go run github.com/poolgauge/poolgauge/cmd/sidecar@latest; or say where a receiver is by OTEL_EXPORTER_OTLP_ENDPOINT, "+
-					"or that there is none by OTEL_METRICS_EXPORTER=none (%w)",
-				p.where,
+				"telemetry: %s is unreachable: metrics are lost until it is accepting again. Start the sidecar there: "+
+					"go run github.com/poolgauge/poolgauge/cmd/sidecar@latest; or set OTEL_EXPORTER_OTLP_ENDPOINT to a receiver, "+
+					"or OTEL_METRICS_EXPORTER=none (%w)",
+				e.where,
 				err,
 			),
 		)
@@ -49,9 +49,9 @@ func (p *patient) Export(ctx context.Context, rm *metricdata.ResourceMetrics) er
 	return nil
 }
 
-// isAway reports whether an export failed since there was nobody to take it. What the exporters
-// return is text for the most part.
-func isAway(err error) bool {
+// isUnreachable reports whether an export failed because nothing listens at the endpoint. Most errors
+// of the exporters are text.
+func isUnreachable(err error) bool {
 	for _, sign := range []string{"connection refused", "no such host", "no such file or directory", "no route to host"} {
 		if strings.Contains(err.Error(), sign) {
 			return true

@@ -9,8 +9,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/throttle"
 )
 
-// warnOfProcessors says once, at the start, where Go runs more threads than the CPU quota lets run,
-// or not as many.
+// warnOfProcessors logs a warning if GOMAXPROCS does not match the CPU quota.
 func warnOfProcessors() {
 	quota, limited := throttle.Read().Quota()
 	if why := processors(
@@ -21,7 +20,7 @@ func warnOfProcessors() {
 		os.Getenv("GOMAXPROCS") != "",
 	); why != "" {
 		slog.Warn(
-			"GOMAXPROCS does not fit the CPU quota",
+			"GOMAXPROCS does not match the CPU quota",
 			"gomaxprocs",
 			runtime.GOMAXPROCS(0),
 			"quota",
@@ -32,19 +31,19 @@ func warnOfProcessors() {
 	}
 }
 
-// processors says why n does not fit a quota of CPUs; empty if it does. Go takes the quota rounded
-// up, but two at least where there are two.
+// processors says why n does not match a quota of CPUs; it returns "" if it does. Go uses the quota
+// rounded up, but at least two CPUs if there are two.
 func processors(n, cpus int, quota float64, limited, pinned bool) string {
 	fits := min(cpus, max(2, int(math.Ceil(quota))))
 	switch {
 	case !limited || n == fits:
 		return ""
 	case pinned:
-		return "the variable GOMAXPROCS pins it, so that Go does not follow the quota when that changes"
+		return "the variable GOMAXPROCS pins it, so it does not follow the quota"
 	case n > fits:
-		return "the program set it, or a control group further up has the tighter quota: Go looks at its own group's (golang/go#81180). " +
-			"Threads are stopped while they run"
+		return "the program set it, or a parent control group has the lower quota, which Go does not see (golang/go#81180): " +
+			"threads are throttled while they run"
 	default:
-		return "the program set it, so that Go does not follow the quota when that changes"
+		return "the program set it, so it does not follow the quota"
 	}
 }

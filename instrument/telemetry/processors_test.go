@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestProcessors(t *testing.T) {
+func TestProcessorsThatDoNotMatchTheQuota(t *testing.T) {
 	for name, c := range map[string]struct {
 		n, cpus         int
 		quota           float64
@@ -21,7 +21,7 @@ func TestProcessors(t *testing.T) {
 		"pinned above":          {8, 8, 2, true, true, "pins"},
 		"pinned below":          {1, 8, 4, true, true, "pins"},
 		"pinned, as it happens": {2, 8, 2, true, true, ""},
-		"a tighter ancestor":    {8, 8, 2, true, false, "further up"},
+		"a tighter ancestor":    {8, 8, 2, true, false, "parent"},
 		"set by the program":    {1, 8, 4, true, false, "the program set it, so"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,8 +9,8 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-// detect says who sends; what comes later goes before what comes first. A detector that fails
-// leaves out what it could not find.
+// detect describes the program. Later attributes override earlier ones. A detector that fails leaves
+// out what it does not find.
 func detect(ctx context.Context, attributes []attribute.KeyValue) *resource.Resource {
 	r, _ := resource.New(
 		ctx,
@@ -34,7 +34,7 @@ func detect(ctx context.Context, attributes []attribute.KeyValue) *resource.Reso
 	return r
 }
 
-// version is that of the program's module, if it was built at one.
+// version returns service.version if the program was built from a version of its module.
 func version() []attribute.KeyValue {
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {

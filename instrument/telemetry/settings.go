@@ -2,16 +2,16 @@ package telemetry
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/poolgauge/poolgauge/internal/certfile"
 )
 
 const (
@@ -19,20 +19,20 @@ const (
 	protocolHTTP = "http/protobuf"
 )
 
-// settings are what the SDK does not read from the variables by itself, or takes otherwise.
+// settings are what the SDK does not read from the variables itself, or not as specified.
 type settings struct {
 	off          bool
-	advice       string // where it is off though metrics are wanted: what to do
+	advice       string // what to do instead, if it is off although metrics are wanted
 	console      bool
 	protocol     string
 	endpointURL  string // empty: the SDK reads it
 	interval     time.Duration
-	producerFits bool // and not explicit buckets or deltas, which a Producer cannot hand over
+	producerFits bool // no explicit buckets or deltas, which a Producer cannot provide
 }
 
-const prometheusAdvice = "OTEL_METRICS_EXPORTER=prometheus: nothing is started, since a program serves Prometheus by a handler of its own: " +
-	"give a MeterProvider with go.opentelemetry.io/otel/exporters/prometheus to otel.SetMeterProvider, and pools report through it; or leave " +
-	"the variable unset, and scrape the sidecar"
+const prometheusAdvice = "OTEL_METRICS_EXPORTER=prometheus: nothing is started, since the handler for Prometheus is the program's: " +
+	"pass a MeterProvider with go.opentelemetry.io/otel/exporters/prometheus to otel.SetMeterProvider, and pools report through it; " +
+	"or unset the variable, and scrape the sidecar"
 
 // environment reads variables, and keeps the first error.
 type environment struct {
@@ -40,12 +40,12 @@ type environment struct {
 	err error
 }
 
-// readSettings checks every variable that the SDK reads, and returns what it needs besides.
+// readSettings checks every variable that the SDK reads.
 func readSettings(get func(string) string) (settings, error) {
 	e := &environment{get: get}
 	exporter := e.choice("OTEL_METRICS_EXPORTER", "otlp", "none", "console", "prometheus")
 	if e.flag("OTEL_SDK_DISABLED") || exporter == "none" || e.err != nil {
-		return settings{off: true}, e.err // what the rest says does not matter
+		return settings{off: true}, e.err // the others do not matter
 	}
 	if exporter == "prometheus" {
 		return settings{off: true, advice: prometheusAdvice}, nil
@@ -77,14 +77,14 @@ func readSettings(get func(string) string) (settings, error) {
 	return s, e.err
 }
 
-// checkConnection checks the variables of the exporter that this package has no use for.
+// checkConnection checks the variables that only the exporter uses.
 func (e *environment) checkConnection() {
 	for _, prefix := range []string{otlpAll, otlpMetrics} {
 		e.flag(prefix + "INSECURE")
 		e.choice(prefix+"COMPRESSION", "none", "gzip")
 		e.milliseconds(prefix + "TIMEOUT")
 		e.pairs(prefix + "HEADERS")
-		e.check(prefix+"CERTIFICATE", certificates)
+		e.check(prefix+"CERTIFICATE", func(given string) error { _, err := certfile.Pool(given); return err })
 		e.clientCertificate(prefix)
 	}
 }
@@ -94,12 +94,12 @@ const (
 	otlpMetrics = "OTEL_EXPORTER_OTLP_METRICS_"
 )
 
-// otlp returns the variable that holds for metrics, and its value.
-func (e *environment) otlp(ending string) (name, given string) {
-	if given = e.value(otlpMetrics + ending); given != "" {
-		return otlpMetrics + ending, given
+// otlp returns the variable that applies to metrics, and its value.
+func (e *environment) otlp(suffix string) (name, given string) {
+	if given = e.value(otlpMetrics + suffix); given != "" {
+		return otlpMetrics + suffix, given
 	}
-	return otlpAll + ending, e.value(otlpAll + ending)
+	return otlpAll + suffix, e.value(otlpAll + suffix)
 }
 
 func (e *environment) value(name string) string {
@@ -112,14 +112,14 @@ func (e *environment) fail(name string, err error) {
 	}
 }
 
-// check has a variable that is set checked by f.
+// check calls f with the value of a variable, if it is set.
 func (e *environment) check(name string, f func(given string) error) {
 	if given := e.value(name); given != "" {
 		e.fail(name, f(given))
 	}
 }
 
-// choice returns one of a few words, the first of which is the default.
+// choice returns one of a few words, of which the first is the default.
 func (e *environment) choice(name string, words ...string) string {
 	given := e.value(name)
 	if given == "" {
@@ -131,7 +131,7 @@ func (e *environment) choice(name string, words ...string) string {
 	return given
 }
 
-// flag returns whether the variable says true, in any case of letters.
+// flag reports whether the variable is true, in any case.
 func (e *environment) flag(name string) bool {
 	given := e.value(name)
 	on := strings.EqualFold(given, "true")
@@ -141,7 +141,7 @@ func (e *environment) flag(name string) bool {
 	return on
 }
 
-// milliseconds returns a positive number of them, or 0 if the variable is not set.
+// milliseconds returns a positive duration, or 0 if the variable is unset.
 func (e *environment) milliseconds(name string) (d time.Duration) {
 	const most = 24 * time.Hour
 	e.check(name, func(given string) error {
@@ -155,7 +155,7 @@ func (e *environment) milliseconds(name string) (d time.Duration) {
 	return d
 }
 
-// pairs checks keys with values. Values may be secrets, so that no error shows one.
+// pairs checks a list of key=value. No error shows a value, which may be a secret.
 func (e *environment) pairs(name string) {
 	e.check(name, func(given string) error {
 		for i, pair := range strings.Split(given, ",") {
@@ -169,12 +169,12 @@ func (e *environment) pairs(name string) {
 	})
 }
 
-// clientCertificate checks that there is a certificate and its key, or neither.
+// clientCertificate checks that there are both a certificate and its key, or neither.
 func (e *environment) clientCertificate(prefix string) {
 	certificate, key := e.value(prefix+"CLIENT_CERTIFICATE"), e.value(prefix+"CLIENT_KEY")
 	switch {
 	case (certificate == "") != (key == ""):
-		e.fail(prefix+"CLIENT_CERTIFICATE", errors.New("expected it and "+prefix+"CLIENT_KEY, or neither"))
+		e.fail(prefix+"CLIENT_CERTIFICATE", errors.New("expected both it and "+prefix+"CLIENT_KEY, or neither"))
 	case certificate != "":
 		if _, err := tls.LoadX509KeyPair(certificate, key); err != nil {
 			e.fail(
@@ -185,7 +185,7 @@ func (e *environment) clientCertificate(prefix string) {
 	}
 }
 
-// where returns where metrics go, for a person.
+// where returns the endpoint, for people.
 func (s settings) where(get func(string) string) string {
 	if s.endpointURL != "" {
 		return strings.TrimSuffix(strings.TrimPrefix(s.endpointURL, "http://"), "/v1/metrics")
@@ -194,8 +194,7 @@ func (s settings) where(get func(string) string) string {
 	return strings.TrimPrefix(given, "http://")
 }
 
-// endpoint returns the URL that the exporter needs to be told, or nothing if it reads the variable
-// right.
+// endpoint returns the URL to give to the exporter, or "" if it reads the variable as specified.
 func (e *environment) endpoint(protocol string) string {
 	name, given := e.otlp("ENDPOINT")
 	switch {
@@ -229,7 +228,7 @@ func isURL(given, protocol string) bool {
 		return false
 	}
 	switch u.Scheme {
-	case "http": // a port is what gRPC would guess wrong
+	case "http": // gRPC would guess a wrong port
 		return u.Hostname() != "" && (u.Port() != "" || protocol == protocolHTTP)
 	case "https":
 		return u.Hostname() != ""
@@ -244,15 +243,4 @@ func isHostPort(given string) bool {
 	host, port, err := net.SplitHostPort(given)
 	_, portErr := strconv.ParseUint(port, 10, 16)
 	return err == nil && portErr == nil && host != "" && !strings.ContainsAny(given, "@/? ")
-}
-
-func certificates(path string) error {
-	pem, err := os.ReadFile(path) //nolint:gosec // the user names the file
-	if err != nil {
-		return fmt.Errorf("expected a file of PEM certificates: %w", err)
-	}
-	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
-		return fmt.Errorf("expected a file of PEM certificates, found none in %q", path)
-	}
-	return nil
 }

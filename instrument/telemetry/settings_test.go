@@ -11,15 +11,15 @@ func read(variables map[string]string) (settings, error) {
 	return readSettings(func(name string) string { return variables[name] })
 }
 
-func TestSettings(t *testing.T) {
-	standing := settings{
+func TestSettingsFromVariables(t *testing.T) {
+	initial := settings{
 		protocol:     "grpc",
 		endpointURL:  "http://localhost:4317",
 		interval:     10 * time.Second,
 		producerFits: true,
 	}
 	with := func(change func(*settings)) settings {
-		s := standing
+		s := initial
 		change(&s)
 		return s
 	}
@@ -27,11 +27,11 @@ func TestSettings(t *testing.T) {
 		variables map[string]string
 		want      settings
 	}{
-		"nothing set":       {nil, standing},
-		"empty is unset":    {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": " ", "OTEL_SDK_DISABLED": ""}, standing},
+		"nothing set":       {nil, initial},
+		"empty is unset":    {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": " ", "OTEL_SDK_DISABLED": ""}, initial},
 		"exporter none":     {map[string]string{"OTEL_METRICS_EXPORTER": "none"}, settings{off: true}},
 		"disabled":          {map[string]string{"OTEL_SDK_DISABLED": "True"}, settings{off: true}},
-		"not disabled":      {map[string]string{"OTEL_SDK_DISABLED": "false", "OTEL_METRICS_EXPORTER": "otlp"}, standing},
+		"not disabled":      {map[string]string{"OTEL_SDK_DISABLED": "false", "OTEL_METRICS_EXPORTER": "otlp"}, initial},
 		"URL":               {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "https://collector"}, with(func(s *settings) { s.endpointURL = "" })},
 		"metrics URL first": {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "?", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "unix:///run/s"}, with(func(s *settings) { s.endpointURL = "" })},
 		"host and port":     {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "10.0.0.1:4317"}, with(func(s *settings) { s.endpointURL = "https://10.0.0.1:4317" })},
@@ -42,7 +42,7 @@ func TestSettings(t *testing.T) {
 		"OTLP/HTTP": {map[string]string{"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, with(func(s *settings) {
 			s.protocol, s.endpointURL = "http/protobuf", "http://localhost:4318/v1/metrics"
 		})},
-		"metrics protocol first": {map[string]string{"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "grpc"}, standing},
+		"metrics protocol first": {map[string]string{"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "grpc"}, initial},
 		"interval":               {map[string]string{"OTEL_METRIC_EXPORT_INTERVAL": "250"}, with(func(s *settings) { s.interval = 250 * time.Millisecond })},
 		"delta": {map[string]string{"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta"}, with(func(s *settings) {
 			s.producerFits = false
@@ -55,7 +55,7 @@ func TestSettings(t *testing.T) {
 			"OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20x, tenant=a", "OTEL_EXPORTER_OTLP_METRICS_COMPRESSION": "gzip",
 			"OTEL_EXPORTER_OTLP_TIMEOUT": "500", "OTEL_RESOURCE_ATTRIBUTES": "a=b,c=", "OTEL_METRIC_EXPORT_TIMEOUT": "1000",
 			"OTEL_METRICS_EXEMPLAR_FILTER": "always_off",
-		}, standing},
+		}, initial},
 	} {
 		if got, err := read(c.variables); err != nil || got != c.want {
 			t.Errorf("%s: %+v, %v; want %+v", name, got, err, c.want)
@@ -63,8 +63,8 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// Every error is one line that begins with the variable, and shows no secret.
-func TestBadSettings(t *testing.T) {
+// Every error is one line that begins with the variable and shows no secret.
+func TestBadSettingsAreOneLineThatHelps(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing.pem")
 	for _, c := range []struct{ name, given, want string }{
 		{"OTEL_SDK_DISABLED", "yes", `expected true or false, got "yes"`},
@@ -88,11 +88,11 @@ func TestBadSettings(t *testing.T) {
 		{"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "x", `expected base2_exponential_bucket_histogram or explicit_bucket_histogram, got "x"`},
 		{"OTEL_EXPORTER_OTLP_CERTIFICATE", missing, "expected a file of PEM certificates"},
 		{"OTEL_EXPORTER_OTLP_CERTIFICATE", "settings_test.go", `found none in "settings_test.go"`},
-		{"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", missing, "expected it and OTEL_EXPORTER_OTLP_CLIENT_KEY, or neither"},
+		{"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", missing, "expected both it and OTEL_EXPORTER_OTLP_CLIENT_KEY, or neither"},
 	} {
 		_, err := read(map[string]string{c.name: c.given})
 		if err == nil {
-			t.Errorf("%s=%s is taken", c.name, c.given)
+			t.Errorf("%s=%s is accepted", c.name, c.given)
 			continue
 		}
 		text := err.Error()

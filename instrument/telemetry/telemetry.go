@@ -18,13 +18,13 @@ import (
 	"github.com/poolgauge/poolgauge/internal/goroutines"
 )
 
-// defaultInterval is the sidecar's: what happens within a minute is what pools are watched for.
+// defaultInterval is that of the sidecar. A minute would hide what a pool does within it.
 const defaultInterval = 10 * time.Second
 
-// scopeName is the name of the instrumentation scope of what this package reports itself.
+// scopeName is the instrumentation scope of the metrics of this package.
 const scopeName = "github.com/poolgauge/poolgauge/instrument/telemetry"
 
-// ErrStarted is returned by a second Start before the first one was shut down: both would report
+// ErrStarted is returned by Start while an earlier one has not been shut down: both would report
 // every pool.
 var ErrStarted = errors.New("telemetry: already started; shut it down first")
 
@@ -38,23 +38,23 @@ type options struct {
 }
 
 // WithAttributes adds attributes to the resource, such as service.name and service.version.
-// OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES go before them.
+// OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES override them.
 func WithAttributes(kv ...attribute.KeyValue) Option {
 	return func(o *options) { o.attributes = append(o.attributes, kv...) }
 }
 
-// Start starts the export of all metrics of the process, as the package comment says, and makes its
-// MeterProvider the global one. ctx bounds the start alone. Start does not wait for the receiver:
-// while that is away, points are lost. That nothing listens, and that something does again, goes to
-// [go.opentelemetry.io/otel.Handle] once each, and other errors of exports each time.
+// Start starts the export of all metrics of the process, as the package comment says, and sets the
+// global MeterProvider. ctx bounds only the start. Start does not wait for the receiver; while the
+// receiver is unreachable, points are lost. [go.opentelemetry.io/otel.Handle] is called once when
+// that begins and once when it ends, and for every other error of an export.
 //
-// Its error is one line that names the variable, its value unless that may be a secret, and what
-// was expected.
+// The error of an invalid variable is one line that names it, its value unless that may be a
+// secret, and what was expected.
 //
-// Call shutdown last, when the pools are closed: it exports once more, and so tells how they ended,
-// stops the export and joins its goroutine. It returns when ctx ends, at the latest, and then with
-// an error; without a deadline OTEL_METRIC_EXPORT_TIMEOUT holds. Further calls do nothing and
-// return nil. If Start fails, or has nothing to start, shutdown is not nil and does nothing.
+// Call shutdown last, after the pools are closed. It exports once more, stops the export and joins
+// its goroutine. If ctx ends first, it returns an error; without a deadline
+// OTEL_METRIC_EXPORT_TIMEOUT applies. Further calls do nothing and return nil. If Start fails, or has
+// nothing to start, shutdown is not nil and does nothing.
 func Start(ctx context.Context, opts ...Option) (shutdown func(context.Context) error, err error) {
 	nothing := func(context.Context) error { return nil }
 	env, err := readSettings(os.Getenv)
@@ -82,11 +82,11 @@ func Start(ctx context.Context, opts ...Option) (shutdown func(context.Context) 
 	}
 	s := newSession(
 		env,
-		&patient{Exporter: exporter, where: env.where(os.Getenv)},
+		&outageExporter{Exporter: exporter, where: env.where(os.Getenv)},
 		sdkmetric.WithResource(detect(ctx, o.attributes)),
 	)
 	if err := errors.Join(
-		// reading takes some µs
+		// a reading is cheap
 		runtimemetrics.Start(
 			runtimemetrics.WithMeterProvider(s.provider),
 			runtimemetrics.WithMinimumReadMemStatsInterval(0),
@@ -100,15 +100,15 @@ func Start(ctx context.Context, opts ...Option) (shutdown func(context.Context) 
 	return s.shutdown, nil
 }
 
-// session is what runs between Start and shutdown.
+// session is the export between Start and shutdown.
 type session struct {
 	provider *sdkmetric.MeterProvider
-	exporter *patient
-	pools    *producer.Producer // nil if pools go through the provider
+	exporter *outageExporter
+	pools    *producer.Producer // nil if pools report through the provider
 	once     sync.Once
 }
 
-func newSession(env settings, exporter *patient, opts ...sdkmetric.Option) *session {
+func newSession(env settings, exporter *outageExporter, opts ...sdkmetric.Option) *session {
 	s := &session{exporter: exporter}
 	readerOptions := []sdkmetric.PeriodicReaderOption{sdkmetric.WithInterval(env.interval)}
 	if env.producerFits {

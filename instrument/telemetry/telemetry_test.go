@@ -50,7 +50,7 @@ func start(t *testing.T, opts ...telemetry.Option) func(context.Context) error {
 	return shutdown
 }
 
-// receive runs a receiver at addr, and returns where it is and what it gets.
+// receive runs a receiver at addr, and returns its address and its requests.
 func receive(t *testing.T, addr string) (at string, got <-chan *otlptest.Request) {
 	t.Helper()
 	requests := make(chan *otlptest.Request, 10)
@@ -65,7 +65,7 @@ func receive(t *testing.T, addr string) (at string, got <-chan *otlptest.Request
 	return r.Addr, requests
 }
 
-// Exported are the rows of pools and of the runtime, and nothing else.
+// The metrics of pools and of the runtime are exported, and no others.
 func TestExportsPoolsAndRuntime(t *testing.T) {
 	at, requests := receive(t, "127.0.0.1:0")
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+at)
@@ -90,7 +90,7 @@ func TestExportsPoolsAndRuntime(t *testing.T) {
 	}
 }
 
-func TestResource(t *testing.T) {
+func TestResourceDescribesTheProgram(t *testing.T) {
 	at, requests := receive(t, "127.0.0.1:0")
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", at)
 	t.Setenv("OTEL_EXPORTER_OTLP_INSECURE", "true")
@@ -135,7 +135,7 @@ func TestResource(t *testing.T) {
 	}
 }
 
-func TestUnixSocket(t *testing.T) {
+func TestExportsToAUnixSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	_, requests := receive(t, "unix:"+path)
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "unix://"+path)
@@ -147,7 +147,7 @@ func TestUnixSocket(t *testing.T) {
 	}
 }
 
-func TestOverHTTP(t *testing.T) {
+func TestExportsOverHTTP(t *testing.T) {
 	requests := make(chan *otlptest.Request, 10)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -181,8 +181,8 @@ func useDuration(r *otlptest.Request) *metricpb.Metric {
 	return nil
 }
 
-// What a Producer cannot do is done by the MeterProvider.
-func TestFormOfHistograms(t *testing.T) {
+// Pools report through the MeterProvider if the settings ask for what a Producer cannot provide.
+func TestSettingsDecideTheFormOfHistograms(t *testing.T) {
 	for _, c := range []struct {
 		name, given string
 		explicit    bool
@@ -211,12 +211,12 @@ func TestFormOfHistograms(t *testing.T) {
 	}
 }
 
-func TestOff(t *testing.T) {
+func TestNothingStartsWhenTurnedOff(t *testing.T) {
 	before := otel.GetMeterProvider()
 	for name, given := range map[string]string{"OTEL_METRICS_EXPORTER": "none", "OTEL_SDK_DISABLED": "true"} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(name, given)
-			for range 2 { // nothing is started, so that again is no error
+			for range 2 { // nothing was started, so a second Start is no error
 				shutdown, err := telemetry.Start(t.Context())
 				if err != nil {
 					t.Fatal(err)
@@ -232,7 +232,7 @@ func TestOff(t *testing.T) {
 	}
 }
 
-func TestBadSettingIsTheError(t *testing.T) {
+func TestStartReturnsTheErrorOfASetting(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "carrier pigeon")
 	shutdown, err := telemetry.Start(t.Context())
 	if want := `telemetry: OTEL_EXPORTER_OTLP_PROTOCOL: expected grpc or http/protobuf, got "carrier pigeon"`; err == nil ||
@@ -244,7 +244,7 @@ func TestBadSettingIsTheError(t *testing.T) {
 	}
 }
 
-func TestStartsOnce(t *testing.T) {
+func TestStartsOnceUntilShutDown(t *testing.T) {
 	at, _ := receive(t, "127.0.0.1:0")
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+at)
 	shutdown := start(t)
@@ -265,7 +265,7 @@ func TestStartsOnce(t *testing.T) {
 	}
 }
 
-// A receiver that takes the request and never answers holds shutdown no longer than its context.
+// A receiver that never answers delays shutdown no longer than its context.
 func TestShutdownEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	r, err := otlptest.Start("127.0.0.1:0", func(ctx context.Context, _ *otlptest.Request) (*otlptest.Response, error) {
@@ -285,8 +285,7 @@ func TestShutdownEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// Nobody listens: shutdown says so when its context ends.
-func TestShutdownWithoutReceiver(t *testing.T) {
+func TestShutdownWithoutAReceiverIsAnError(t *testing.T) {
 	r, err := otlptest.Start("127.0.0.1:0", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -308,8 +307,7 @@ func handled(t *testing.T) <-chan string {
 	return said
 }
 
-// A program that is told to serve Prometheus goes on, and says what is to be done.
-func TestPrometheusIsAdvice(t *testing.T) {
+func TestPrometheusStartsNothingAndSaysWhatToDo(t *testing.T) {
 	said := handled(t)
 	t.Setenv("OTEL_METRICS_EXPORTER", "prometheus")
 	shutdown, err := telemetry.Start(t.Context())
@@ -325,8 +323,8 @@ func TestPrometheusIsAdvice(t *testing.T) {
 	}
 }
 
-// That nothing listens is said once, with what to do, and once that something does.
-func TestNobodyListens(t *testing.T) {
+// An unreachable receiver is reported once, with what to do, and once when it is accepting again.
+func TestAnOutageIsReportedOnce(t *testing.T) {
 	said := handled(t)
 	r, err := otlptest.Start("127.0.0.1:0", nil)
 	if err != nil {
@@ -344,13 +342,13 @@ func TestNobodyListens(t *testing.T) {
 	defer func() { _ = shutdown(context.Background()) }()
 	t.Cleanup(func() { otel.SetMeterProvider(noop.NewMeterProvider()) })
 	text := <-said
-	if !strings.Contains(text, "nothing listens at "+addr) || !strings.Contains(text, "cmd/sidecar") {
+	if !strings.Contains(text, addr+" is unreachable") || !strings.Contains(text, "cmd/sidecar") {
 		t.Errorf("said %s", text)
 	}
 	_, requests := receive(t, addr)
-	for text = <-said; !strings.Contains(text, addr+" takes metrics again"); text = <-said {
-		if strings.Contains(text, "nothing listens") {
-			t.Error("said it again")
+	for text = <-said; !strings.Contains(text, addr+" is accepting metrics again"); text = <-said {
+		if strings.Contains(text, "unreachable") {
+			t.Error("reported it again")
 		}
 	}
 	<-requests

@@ -3,81 +3,117 @@ package bench
 import "fmt"
 
 const (
-	// nearBest is the part of the best throughput at which a smaller size is preferred.
+	// nearBest is the share of the best pool's throughput that a smaller pool needs to be
+	// recommended.
 	nearBest = 0.9
-	// stopped is the part of periods beyond which a quota is called the limit.
-	stopped = 0.1
-	// busy is the part of the CPUs beyond which they are called the limit.
+	// throttled is the share of periods above which a quota is called the limit.
+	throttled = 0.1
+	// busy is the share of the CPUs above which they are called the limit.
 	busy = 0.85
-	// computing is the part of a task's time on CPU, alone, beyond which it is called CPU-bound.
+	// computing is the share of a sequential task's time on a CPU above which it is CPU-bound.
 	computing = 0.7
-	// unsteady is the spread between rounds beyond which nothing is certain.
+	// unsteady is the spread between rounds above which advice is called uncertain.
 	unsteady = 0.2
 )
 
 // conclude finds the best model and says why.
 func (w *WorkReport) conclude(quota float64) {
-	sequential := 0.0
-	for _, r := range w.Rows {
-		if r.Model == Sequential {
-			sequential = r.Rate
-		}
-	}
+	sequential := w.row(Sequential)
 	for i := range w.Rows {
-		if sequential > 0 {
-			w.Rows[i].SpeedUp = w.Rows[i].Rate / sequential
+		if sequential != nil {
+			w.Rows[i].SpeedUp = median(w.Rows[i].relative(sequential.rates()))
 		}
 	}
-	best := w.recommended()
-	if best == nil {
+	fastest := w.fastest()
+	if fastest == nil {
 		w.Advice = "Nothing was measured."
 		return
 	}
+	best := w.smallest(w.plateau(fastest), fastest)
 	w.Best, w.Size = best.Model, best.Size
 	w.Advice = best.sentence(w) + " " + w.reason(best, quota)
-	differed := best.Spread
-	if alone := w.row(Sequential); alone != nil {
-		differed = max(differed, alone.Spread) // what it is compared with
-	}
-	if differed > unsteady {
-		w.Advice += fmt.Sprintf(
-			" This is uncertain: rounds differed by ±%.0f %%. Measure again on a quieter machine.",
-			100*differed,
-		)
+	if differed := differed(fastest, sequential); differed > unsteady {
+		w.Advice += fmt.Sprintf(" This is uncertain: the gain differed by ±%.0f %% between rounds. "+
+			"Measure again on a quieter machine.", 100*differed)
 	}
 	if g := w.row(Goroutines); g != nil && best.Memory > 0 && g.Memory > 4*best.Memory && g.Memory > 1<<20 {
-		w.Advice += fmt.Sprintf(
-			" A goroutine for each task took %s of memory, this %s.",
-			size(g.Memory),
-			size(best.Memory),
-		)
+		w.Advice += fmt.Sprintf(" A goroutine for each task took %s of memory, this %s.", size(g.Memory), size(best.Memory))
 	}
 }
 
-// recommended is the smallest pool that comes near the best of them; sequential where none gains a
-// tenth. It compares the better half of the rounds: what happens beside a task only slows it. A
-// goroutine for each task is never recommended: nothing bounds its memory.
-func (w *WorkReport) recommended() *Row {
-	top := 0.0
-	for _, r := range w.Rows {
-		if r.Model == Sequential || r.Model == Workers {
-			top = max(top, r.calm)
-		}
+// differed returns how much the gain of the fastest pool over sequential runs differed between
+// rounds, or the throughput of sequential runs if they are the fastest.
+func differed(fastest, sequential *Row) float64 {
+	if sequential == nil || fastest == sequential {
+		return fastest.Spread
 	}
+	return spread(fastest.relative(sequential.rates()))
+}
+
+// bounded reports whether a row may be recommended. A goroutine for each task never is, since
+// nothing bounds its memory.
+func (r *Row) bounded() bool { return r.Model == Sequential || r.Model == Workers }
+
+// relative returns the row's throughput in each round, as a multiple of a reference for that round.
+// All rows of a round are measured one soon after the other, so that a disk or a clock rate that
+// drifts over the run changes row and reference by the same factor.
+func (r *Row) relative(reference []float64) []float64 {
+	ratios := make([]float64, min(len(r.runs), len(reference)))
+	for i := range ratios {
+		ratios[i] = r.runs[i].rate / reference[i]
+	}
+	return ratios
+}
+
+// fastest returns the pool that beats the others in most rounds, nil if nothing was measured.
+func (w *WorkReport) fastest() *Row {
 	var best *Row
 	for i := range w.Rows {
 		r := &w.Rows[i]
-		bounded := r.Model == Sequential || r.Model == Workers
-		if bounded && r.calm >= nearBest*top && (best == nil || r.Size < best.Size) {
+		if r.bounded() && (best == nil || median(r.relative(best.rates())) > 1) {
 			best = r
 		}
 	}
 	return best
 }
 
-func (w *WorkReport) row(kind string) *Row {
+// plateau returns the highest throughput in each round: the mean of all pools that come near the
+// fastest one, which by itself may only have been lucky.
+func (w *WorkReport) plateau(fastest *Row) []float64 {
+	sums, pools := fastest.rates(), 1.0
 	for i := range w.Rows {
-		if w.Rows[i].Model == kind {
+		r := &w.Rows[i]
+		if r == fastest || !r.bounded() || median(r.relative(fastest.rates())) < nearBest {
+			continue
+		}
+		sums, pools = sums[:min(len(sums), len(r.runs))], pools+1
+		for round := range sums {
+			sums[round] += r.runs[round].rate
+		}
+	}
+	for round := range sums {
+		sums[round] /= pools
+	}
+	return sums
+}
+
+// smallest returns the smallest pool with nine tenths of the highest throughput in most rounds:
+// sequential, where no pool gains a tenth.
+func (w *WorkReport) smallest(highest []float64, fastest *Row) *Row {
+	best := fastest
+	for i := range w.Rows {
+		r := &w.Rows[i]
+		if r.bounded() && r.Size < best.Size && median(r.relative(highest)) >= nearBest {
+			best = r
+		}
+	}
+	return best
+}
+
+// row returns the first row of a model, nil if there is none.
+func (w *WorkReport) row(model string) *Row {
+	for i := range w.Rows {
+		if w.Rows[i].Model == model {
 			return &w.Rows[i]
 		}
 	}
@@ -88,7 +124,7 @@ func (r *Row) sentence(w *WorkReport) string {
 	if r.Model == Sequential {
 		return "Run it sequentially: no pool gains a tenth."
 	}
-	last := w.row(Workers)
+	last := r
 	for i := range w.Rows {
 		if w.Rows[i].Model == Workers {
 			last = &w.Rows[i]
@@ -101,26 +137,26 @@ func (r *Row) sentence(w *WorkReport) string {
 	return s + ", and more bring less than a tenth."
 }
 
-// reason says what limits the throughput, where that is known.
+// reason says what limits the throughput, or nothing if that is unknown.
 func (w *WorkReport) reason(best *Row, quota float64) string {
 	alone := w.row(Sequential)
 	used := best.CPUs
-	// it cannot use more than one: the pools say whether there were more
+	// One task uses one CPU at most: the pools show whether there were more.
 	if best.Model == Sequential {
 		for _, r := range w.Rows {
 			used = max(used, r.CPUs)
 		}
 	}
 	switch {
-	case w.Throttled > stopped:
+	case w.Throttled > throttled:
 		return fmt.Sprintf("The CPU quota of %.3g CPUs is the limit, not the code: "+
-			"it stopped the process in %.0f %% of its periods.", quota, 100*w.Throttled)
+			"it throttled the process in %.0f %% of its periods.", quota, 100*w.Throttled)
 	case used == 0:
 		return ""
 	case used > busy*cpus():
 		return fmt.Sprintf("The CPUs are the limit: it uses %.2g of %.2g.", used, cpus())
 	case alone != nil && alone.CPU > computing*alone.P50:
-		return fmt.Sprintf("The tasks compute, and got %.2g of %.2g CPUs: something else took the rest.", used, cpus())
+		return fmt.Sprintf("The tasks compute, and got %.2g of %.2g CPUs: other processes took the rest.", used, cpus())
 	default:
 		return fmt.Sprintf("The CPUs are not the limit: it uses %.2g of %.2g and waits otherwise.", used, cpus())
 	}

@@ -1,5 +1,5 @@
-// Package bench compares ways to run many tasks at once: one after the other, a goroutine each,
-// pools of several sizes, a semaphore, batches; with work that computes, waits, or both.
+// Package bench compares ways to run many tasks: one after the other, a goroutine each, pools of
+// several sizes, a semaphore and batches, with tasks that compute, wait or do both.
 package bench
 
 import (
@@ -11,27 +11,28 @@ import (
 // Options are the settings of a run.
 type Options struct {
 	Works  []Work
-	Rounds int           // how often each row is measured, unless Budget ends before
-	Window time.Duration // of one measurement, about
-	Budget time.Duration // of the run, about: each row is measured once, whatever that takes
-	Max    int           // the largest size of a pool
+	Rounds int           // measurements of each row, at most
+	Window time.Duration // of one measurement, approximately
+	Budget time.Duration // of the run, approximately; each row is measured once, however long that takes
+	Max    int           // workers of the largest pool
 	Seed   uint64        // of the order within a round
 
-	// Progress, where it is set, is called before each measurement with the time that the whole run
-	// still takes, about.
+	// CgroupRoot is where control groups are mounted, if not at /sys/fs/cgroup.
+	CgroupRoot string
+
+	// Progress, if set, is called before each measurement with the estimated time left of the run.
 	Progress func(what string, left time.Duration)
 
-	read func() throttle.Reading // of the quota; nil: of this process
+	readQuota func() throttle.Reading // nil: of this process
 }
 
 // Report is the result of a run, and what --json prints.
 type Report struct {
-	CPUs  int     `json:"cpus"`                 // that Go uses at once (GOMAXPROCS)
-	Quota float64 `json:"quota_cpus,omitempty"` // of the control groups; absent without one
-	// spread between rounds of one and the same computation, relative; 0 after one
-	Noise       float64      `json:"machine_noise"`
-	Interrupted bool         `json:"interrupted,omitempty"` // from outside, before all rounds
-	Seconds     float64      `json:"seconds"`               // that the run took
+	CPUs        int          `json:"cpus"`                 // that Go uses at once (GOMAXPROCS)
+	Quota       float64      `json:"quota_cpus,omitempty"` // absent without a quota
+	Noise       float64      `json:"machine_noise"`        // relative spread of one computation between rounds
+	Interrupted bool         `json:"interrupted,omitempty"`
+	Seconds     float64      `json:"seconds"` // that the run took
 	Works       []WorkReport `json:"works"`
 }
 
@@ -41,7 +42,7 @@ type WorkReport struct {
 	What string `json:"what"`
 	Rows []Row  `json:"rows"`
 
-	// Throttled is the part of the quota's periods in which it stopped the process.
+	// Throttled is the share of the quota's periods in which the process was throttled.
 	Throttled float64 `json:"throttled"`
 
 	Best   string `json:"best,omitempty"`      // the recommended model
@@ -56,17 +57,16 @@ type Row struct {
 	Size    int     `json:"size,omitempty"`
 	Rate    float64 `json:"tasks_per_second"`
 	Spread  float64 `json:"spread"`   // half the distance of the quartiles, relative to Rate
-	SpeedUp float64 `json:"speed_up"` // over sequential
+	SpeedUp float64 `json:"speed_up"` // over sequential runs of the same round
 	P50     float64 `json:"p50_seconds"`
 	P99     float64 `json:"p99_seconds"`
-	CPU     float64 `json:"cpu_seconds_per_task,omitempty"` // absent where it is not known
+	CPU     float64 `json:"cpu_seconds_per_task,omitempty"` // absent if unknown
 	CPUs    float64 `json:"cpus_used,omitempty"`
 	Allocs  float64 `json:"allocations_per_task"`
-	Memory  uint64  `json:"memory_bytes"` // that heap and stacks grew by, at most
+	Memory  uint64  `json:"memory_bytes"` // peak growth of heap and stacks
 	Rounds  int     `json:"rounds"`
 	model   Model
-	runs    []run
-	calm    float64 // tasks per second in the better half of the rounds
+	runs    []run // by round
 }
 
 func (r *Row) rates() []float64 {
@@ -89,7 +89,7 @@ func (r *Row) summarize() {
 		return median(values)
 	}
 	r.Rounds = len(r.runs)
-	r.Rate, r.Spread, r.calm = r.rate(), spread(r.rates()), upperHalf(r.rates())
+	r.Rate, r.Spread = r.rate(), spread(r.rates())
 	r.P50 = of(func(x run) float64 { return x.p50.Seconds() })
 	r.P99 = of(func(x run) float64 { return x.p99.Seconds() })
 	r.Allocs = of(func(x run) float64 { return x.allocs })

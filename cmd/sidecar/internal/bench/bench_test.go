@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"image/png"
 	"io"
+	"math"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -20,7 +22,7 @@ import (
 	"unicode/utf8"
 )
 
-// pretend is work of which four can be done at a time, each for 5 ms.
+// pretend is work with four servers, each busy for 5 ms with a task.
 func pretend(name string) Work {
 	return Work{name, "nothing, for 5ms", false, func(context.Context) (task, func(), error) {
 		servers := make(chan struct{}, 4)
@@ -83,7 +85,7 @@ func TestInterruptedRunSaysWhatItKnows(t *testing.T) {
 	})
 }
 
-// Each row is measured once, and no other once the budget is spent.
+// Each row is measured once, and none again once the budget is spent.
 func TestRunEndsWithItsBudget(t *testing.T) {
 	for budget, want := range map[time.Duration]func(rounds int) bool{
 		time.Second:      func(rounds int) bool { return rounds == 1 },
@@ -107,8 +109,8 @@ func TestRunEndsWithItsBudget(t *testing.T) {
 	}
 }
 
-// A slow spell of the machine that is shorter than half of the run changes no row by much: each row
-// is spread over the whole run.
+// A slow period of less than half of the run hardly changes any row: its measurements are spread over
+// the whole run.
 func TestRowsAreSpreadOverTheRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
@@ -135,7 +137,7 @@ func TestRowsAreSpreadOverTheRun(t *testing.T) {
 	})
 }
 
-func TestWorkThatFails(t *testing.T) {
+func TestWorkThatFailsIsReported(t *testing.T) {
 	refused := errors.New("connection refused")
 	broken := Work{"broken", "", false, func(context.Context) (task, func(), error) {
 		return func(context.Context) error { return refused }, func() {}, nil
@@ -155,7 +157,7 @@ func TestWorkThatFails(t *testing.T) {
 	}
 }
 
-func TestWhatTheUserNamesGetsNoMoreThanMax(t *testing.T) {
+func TestTargetsGetAtMostMaxTasksAtATime(t *testing.T) {
 	var inside, most atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		n := inside.Add(1)
@@ -177,7 +179,7 @@ func TestWhatTheUserNamesGetsNoMoreThanMax(t *testing.T) {
 	}
 }
 
-func TestBuiltInWorks(t *testing.T) {
+func TestBuiltInWorksRunAndClose(t *testing.T) {
 	for _, w := range BuiltIn(t.TempDir()) {
 		run, done, err := w.prepare(t.Context())
 		if err != nil {
@@ -213,7 +215,7 @@ func wide() Report {
 	w := WorkReport{Name: "http", What: "GET from a loopback server that answers after 2ms"}
 	for _, m := range []Model{{Sequential, 1}, {Goroutines, 0}, {Workers, 1024}, {Semaphore, 1024}, {Batches, 1024}} {
 		w.Rows = append(w.Rows, Row{
-			Model: m.Kind, Size: m.Size, Rate: 1234567, Spread: 0.123, P50: 0.0001234, P99: 0.1234, CPU: 0.0001234,
+			runs: []run{{rate: 1234567}}, Model: m.Kind, Size: m.Size, Rate: 1234567, Spread: 0.123, P50: 0.0001234, P99: 0.1234, CPU: 0.0001234,
 			CPUs: 1.5, Allocs: 123456, Memory: 1234 << 20, Rounds: 5,
 		})
 	}
@@ -221,7 +223,7 @@ func wide() Report {
 	return Report{CPUs: 2, Quota: 0.5, Noise: 0.03, Seconds: 60, Works: []WorkReport{w}}
 }
 
-func TestReportFitsATerminal(t *testing.T) {
+func TestReportIsAtMost80ColumnsWide(t *testing.T) {
 	var b strings.Builder
 	if err := wide().Write(&b); err != nil {
 		t.Fatal(err)
@@ -245,7 +247,7 @@ func TestReportAsJSON(t *testing.T) {
 	}
 }
 
-func TestPlots(t *testing.T) {
+func TestPlotsAreImages(t *testing.T) {
 	report := wide()
 	report.Works[0].Rows = append(report.Works[0].Rows, Row{Model: Workers, Size: 2, Rate: 3, SpeedUp: 1.9})
 	names, err := report.Plot(t.TempDir())
@@ -287,7 +289,7 @@ func isImage(name string) error {
 	}
 }
 
-func TestSweepsAsText(t *testing.T) {
+func TestSweepsFindTheKneeAndSaySo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := options(pretend("one"))
 		o.Budget = 20 * time.Second
@@ -305,33 +307,47 @@ func TestSweepsAsText(t *testing.T) {
 	})
 }
 
-func TestAdvice(t *testing.T) {
-	row := func(kind string, size int, rate, used float64) Row {
-		return Row{
-			Model:  kind,
-			Size:   size,
-			Rate:   rate,
-			calm:   rate,
-			P50:    0.001,
-			CPU:    0.001,
-			CPUs:   used * cpus(),
-			Memory: 1 << 20,
-		}
+// measured is a row with the rates of its rounds.
+func measured(model string, size int, rates ...float64) Row {
+	r := Row{Model: model, Size: size}
+	for _, rate := range rates {
+		r.runs = append(r.runs, run{rate: rate, p50: time.Millisecond, cpu: time.Millisecond, cpuKnown: true})
 	}
+	r.summarize()
+	return r
+}
+
+func TestAdviceSaysWhatLimits(t *testing.T) {
+	row := func(model string, size int, rate, used float64) Row {
+		r := measured(model, size, rate)
+		r.CPUs, r.Memory = used*cpus(), 1<<20
+		return r
+	}
+	goroutines := row(Goroutines, 0, 9, 1)
+	goroutines.Memory = 1 << 30
 	for name, c := range map[string]struct {
 		rows      []Row
 		throttled float64
 		want      string
 	}{
-		"nothing gains":  {[]Row{row(Sequential, 1, 100, 1), row(Workers, 2, 105, 1)}, 0, "sequentially"},
-		"CPUs":           {[]Row{row(Sequential, 1, 100, 0.5), row(Workers, 2, 190, 1), row(Workers, 4, 199, 1)}, 0, "Use 2 workers: 1.9 × sequential"},
-		"CPUs, why":      {[]Row{row(Sequential, 1, 100, 0.5), row(Workers, 2, 190, 1), row(Workers, 4, 199, 1)}, 0, "The CPUs are the limit"},
-		"neighbour":      {[]Row{row(Sequential, 1, 100, 0.5), row(Workers, 2, 190, 0.6), row(Workers, 4, 199, 0.6)}, 0, "something else took the rest"},
-		"quota":          {[]Row{row(Sequential, 1, 100, 0.2), row(Workers, 2, 101, 0.2)}, 0.9, "CPU quota of 0.5 CPUs is the limit, not the code"},
-		"busy machine":   {[]Row{row(Sequential, 1, 100, 0.2), row(Workers, 2, 101, 0.4)}, 0, fmt.Sprintf("got %.2g of", 0.4*cpus())},
-		"rising":         {[]Row{row(Sequential, 1, 100, 0.5), row(Workers, 2, 190, 0.6)}, 0, "still rising"},
-		"goroutines eat": {[]Row{row(Sequential, 1, 1, 0.1), row(Workers, 2, 2, 1), {Model: Goroutines, Rate: 9, Memory: 1 << 30}}, 0, "1024 MiB of memory"},
-		"nothing":        {nil, 0, "Nothing was measured"},
+		"no pool gains a tenth": {[]Row{row(Sequential, 1, 100, 1), row(Workers, 2, 105, 1)}, 0, "sequentially"},
+		"the smallest pool with nine tenths": {
+			[]Row{row(Sequential, 1, 100, 0.5), row(Workers, 2, 190, 1), row(Workers, 4, 199, 1)}, 0, "Use 2 workers: 1.9 × sequential, and more bring less",
+		},
+		"all CPUs used": {
+			[]Row{row(Sequential, 1, 100, 0.5), row(Workers, 2, 190, 1), row(Workers, 4, 199, 1)}, 0, "The CPUs are the limit",
+		},
+		"a neighbor": {
+			[]Row{row(Sequential, 1, 100, 0.5), row(Workers, 2, 190, 0.6), row(Workers, 4, 199, 0.6)}, 0, "other processes took the rest",
+		},
+		"a quota":         {[]Row{row(Sequential, 1, 100, 0.2), row(Workers, 2, 101, 0.2)}, 0.9, "CPU quota of 0.5 CPUs is the limit, not the code"},
+		"a quota, barely": {[]Row{row(Sequential, 1, 100, 0.2), row(Workers, 2, 101, 0.2)}, 0.1, "other processes took the rest"},
+		"a busy machine":  {[]Row{row(Sequential, 1, 100, 0.2), row(Workers, 2, 101, 0.4)}, 0, fmt.Sprintf("got %.2g of", 0.4*cpus())},
+		"the largest is best": {
+			[]Row{row(Sequential, 1, 100, 0.5), row(Workers, 2, 190, 0.6)}, 0, "still rising",
+		},
+		"goroutines take memory": {[]Row{row(Sequential, 1, 1, 0.1), row(Workers, 2, 2, 1), goroutines}, 0, "1024 MiB of memory"},
+		"nothing was measured":   {nil, 0, "Nothing was measured"},
 	} {
 		w := WorkReport{Rows: c.rows, Throttled: c.throttled}
 		w.conclude(0.5)
@@ -341,46 +357,88 @@ func TestAdvice(t *testing.T) {
 	}
 }
 
-// A neighbour that was awake in fewer than half of the rounds does not change the advice.
-func TestAdviceComparesTheBetterHalf(t *testing.T) {
-	row := func(size int, rates ...float64) Row {
-		r := Row{Model: Workers, Size: size}
-		for _, rate := range rates {
-			r.runs = append(r.runs, run{rate: rate})
+// recommends returns the size that the rows make it recommend.
+func recommends(rows ...Row) int {
+	w := WorkReport{Rows: rows}
+	w.conclude(0)
+	return w.Size
+}
+
+// A neighbor that takes CPUs in fewer than half of the rounds does not change the recommendation.
+func TestMostRoundsDecide(t *testing.T) {
+	four := measured(Workers, 4, 98, 99, 100, 101, 97)
+	if got := recommends(measured(Workers, 2, 50, 99, 100, 60, 55), four); got != 4 {
+		t.Errorf("recommends %d, where two workers were slow in three of five rounds", got)
+	}
+	if got := recommends(measured(Workers, 2, 50, 99, 100, 98, 55), four); got != 2 {
+		t.Errorf("recommends %d, where two workers were slow in two of five rounds", got)
+	}
+}
+
+// A disk that becomes ten times as fast during the run changes neither the recommendation nor the
+// gain: sizes are compared within each round, even if a row has missed the last one.
+func TestADriftingDiskChangesNothing(t *testing.T) {
+	rates := func(of float64, drift ...float64) []float64 {
+		for i := range drift {
+			drift[i] *= of
 		}
-		r.summarize()
-		return r
+		return drift
 	}
-	w := WorkReport{Rows: []Row{row(2, 50, 99, 100, 60, 55), row(4, 98, 99, 100, 101, 97)}}
+	w := WorkReport{Rows: []Row{
+		measured(Sequential, 1, rates(100, 1, 2, 4, 8, 10)...),
+		measured(Workers, 2, rates(200, 1, 2, 4, 8, 10)...),
+		measured(Workers, 4, rates(390, 1, 2, 4, 8)...),
+		measured(Workers, 8, rates(400, 1, 2, 4, 8, 10)...),
+	}}
 	w.conclude(0)
-	if w.Size != 4 {
-		t.Errorf("recommends %d, where two workers were slow in three of five rounds", w.Size)
+	if w.Size != 4 || w.row(Workers).SpeedUp != 2 || w.Rows[2].SpeedUp != 3.9 || strings.Contains(w.Advice, "uncertain") {
+		t.Errorf("%+v, expected four workers, 3.9 times sequential, and to be certain", w)
 	}
-	w = WorkReport{Rows: []Row{row(2, 50, 99, 100, 98, 55), row(4, 98, 99, 100, 101, 97)}}
-	w.conclude(0)
-	if w.Size != 2 {
-		t.Errorf("recommends %d, where two workers were slow in two of five rounds", w.Size)
+}
+
+// Where rounds differ in speed and measurements in luck, the recommendation is the same from run to
+// run.
+func TestTheRecommendationIsRepeatable(t *testing.T) {
+	curve := []float64{1, 1.9, 3.5, 6.4, 9, 9.4, 9.3} // the knee is at 16 workers
+	counts := map[int]int{}
+	for seed := range uint64(100) {
+		rng := rand.New(rand.NewPCG(seed, 0))
+		rates := make([][]float64, len(curve))
+		for range 11 {
+			drift := math.Exp(rng.NormFloat64())
+			for i, rate := range curve {
+				rates[i] = append(rates[i], rate*drift*(1+0.08*rng.NormFloat64()))
+			}
+		}
+		rows := []Row{measured(Sequential, 1, rates[0]...)}
+		for i := 1; i < len(curve); i++ {
+			rows = append(rows, measured(Workers, 1<<i, rates[i]...))
+		}
+		counts[recommends(rows...)]++
+	}
+	if counts[16] < 95 {
+		t.Errorf("recommends by size: %v, expected 16 in 95 of 100 runs", counts)
 	}
 }
 
 func TestAdviceFromRoundsThatDifferIsUncertain(t *testing.T) {
-	pool := Row{Model: Workers, Size: 4, Rate: 100, calm: 100, Spread: 0.4}
-	calm, restless := pool, Row{Model: Sequential, Size: 1, Rate: 20, calm: 20, Spread: 0.4}
-	calm.Spread = 0.1
-	for _, rows := range [][]Row{{pool}, {restless, calm}} {
+	steady := measured(Sequential, 1, 10, 10, 10, 10, 10)
+	restless := measured(Workers, 4, 60, 60, 100, 140, 140)
+	for name, rows := range map[string][]Row{
+		"no sequential runs": {restless}, "the gain differs": {steady, restless}, "sequential runs differ": {measured(Sequential, 1, 60, 60, 100, 140, 140)},
+	} {
 		w := WorkReport{Rows: rows}
 		w.conclude(0)
-		if !strings.Contains(w.Advice, "uncertain: rounds differed by ±40 %") {
-			t.Error(w.Advice)
+		if !strings.Contains(w.Advice, "uncertain: the gain differed by ±40 %") {
+			t.Errorf("%s: %s", name, w.Advice)
 		}
 	}
 }
 
-func TestWaitingTasksDoNotBlameNeighbours(t *testing.T) {
-	w := WorkReport{Rows: []Row{
-		{Model: Sequential, Size: 1, Rate: 100, calm: 100, P50: 0.01, CPU: 0.001, CPUs: 0.1},
-		{Model: Workers, Size: 2, Rate: 200, calm: 200, P50: 0.01, CPU: 0.001, CPUs: 0.2},
-	}}
+func TestWaitingTasksDoNotBlameNeighbors(t *testing.T) {
+	one, two := measured(Sequential, 1, 100), measured(Workers, 2, 200)
+	one.P50, one.CPUs, two.P50, two.CPUs = 0.01, 0.1, 0.01, 0.2
+	w := WorkReport{Rows: []Row{one, two}}
 	w.conclude(0)
 	if !strings.Contains(w.Advice, "The CPUs are not the limit") {
 		t.Error(w.Advice)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// run is what one run of a model was.
+// run is one measurement of a model.
 type run struct {
 	rate     float64 // tasks per second
 	p50, p99 time.Duration
@@ -16,10 +16,10 @@ type run struct {
 	cpus     float64       // used on average
 	cpuKnown bool
 	allocs   float64 // per task
-	memory   uint64  // bytes of heap and stacks at the peak, more than before
+	memory   uint64  // peak growth of heap and stacks, in bytes
 }
 
-// measure runs n tasks by a model. A task's latency is its own time, without that before it began.
+// measure runs n tasks by a model. A task's latency does not include the wait before it starts.
 func measure(ctx context.Context, m Model, n int, t task) (run, error) {
 	latency := make([]time.Duration, n)
 	var next atomic.Int64
@@ -59,8 +59,8 @@ func inUse() uint64 {
 	return s[0].Value.Uint64() + s[1].Value.Uint64()
 }
 
-// watchMemory looks at the memory in use every 5 ms until the function that it returns is called,
-// which returns how much it grew.
+// watchMemory reads the memory in use every 5 ms until the returned function is called, which
+// returns its peak growth.
 func watchMemory() (peak func() uint64) {
 	base := inUse()
 	most := base

@@ -8,8 +8,8 @@ import (
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/plot"
 )
 
-// Plot writes what the pools gained over sequential runs, by their size, to files in dir: an SVG
-// that suits light and dark pages, and a PNG for each. It returns their names, none if nothing was
+// Plot writes the gain of the pools over sequential runs, by size, to files in dir: an SVG for light
+// and dark pages, and a PNG for each. It returns the names of the files, none if nothing was
 // measured.
 func (r Report) Plot(dir string) ([]string, error) {
 	c := plot.Chart{Title: "Throughput by number of workers, relative to sequential"}

@@ -12,12 +12,11 @@ import (
 	"github.com/poolgauge/poolgauge/internal/throttle"
 )
 
-// half is a tree of files like those of a control group with half a CPU, whose periods pass with
-// the clock.
+// half is a tree of files like those of a control group with half a CPU. Its periods pass with time.
 type half struct {
 	dir   string
 	began time.Time
-	stops bool // the process in all of its periods
+	stops bool // throttled in every period
 	files map[string]string
 }
 
@@ -57,8 +56,8 @@ func (h *half) read(t *testing.T) throttle.Reading {
 	return throttle.ReadAt(filepath.Join(h.dir, "self"), h.dir)
 }
 
-// A quota of half a CPU is named as the limit where it stops the process, and only there.
-func TestHalfACPUIsNamedAsTheLimit(t *testing.T) {
+// A quota of half a CPU is named as the limit if it throttles the process, and only then.
+func TestAQuotaThatThrottlesIsNamedAsTheLimit(t *testing.T) {
 	for version, files := range map[string]map[string]string{"version 2": version2, "version 1": version1} {
 		for _, stops := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, stops %v", version, stops), func(t *testing.T) {
@@ -66,7 +65,7 @@ func TestHalfACPUIsNamedAsTheLimit(t *testing.T) {
 				o := options(Work{"spin", "computes", false, func(context.Context) (task, func(), error) {
 					return func(context.Context) error { hash(2000); return nil }, func() {}, nil
 				}})
-				o.Max, o.Window, o.read = 2, 150*time.Millisecond, func() throttle.Reading { return h.read(t) }
+				o.Max, o.Window, o.readQuota = 2, 150*time.Millisecond, func() throttle.Reading { return h.read(t) }
 				r := Run(t.Context(), o)
 				var b strings.Builder
 				if err := r.Write(&b); err != nil {
@@ -82,5 +81,29 @@ func TestHalfACPUIsNamedAsTheLimit(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// With CgroupRoot the quota is that of the control groups there.
+func TestQuotaOfTheCgroupRoot(t *testing.T) {
+	h := &half{dir: t.TempDir(), began: time.Now(), stops: true, files: map[string]string{"stat": "cpu.stat"}}
+	// the group itself, in both versions, since the path of this process is not there
+	h.write(t, "cpu.max", "50000 100000\n")
+	h.write(t, "cpu/cpu.cfs_quota_us", "50000\n")
+	h.write(t, "cpu/cpu.cfs_period_us", "100000\n")
+	spin := func(context.Context) (task, func(), error) {
+		return func(context.Context) error {
+			hash(2000)
+			for _, stat := range []string{"cpu.stat", "cpu/cpu.stat"} {
+				h.files["stat"] = stat
+				h.read(t)
+			}
+			return nil
+		}, func() {}, nil
+	}
+	o := options(Work{"spin", "computes", false, spin})
+	o.Max, o.Rounds, o.Window, o.CgroupRoot = 2, 1, 10*time.Millisecond, h.dir
+	if r := Run(t.Context(), o); r.Quota != 0.5 {
+		t.Errorf("a quota of %v CPUs, want 0.5", r.Quota)
 	}
 }

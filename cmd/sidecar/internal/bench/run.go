@@ -1,23 +1,27 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"time"
 
+	"github.com/poolgauge/poolgauge/internal/lineage"
 	"github.com/poolgauge/poolgauge/internal/throttle"
 )
 
 // Run measures all works. When ctx ends it returns what is known so far.
 //
-// A round measures every row of every work once, in another order each time: whatever changes on
-// the machine meanwhile meets all of them, and each row is spread over the whole run.
+// A round measures every row of every work once, in random order: whatever changes on the machine
+// affects all rows alike, and the measurements of each row are spread over the whole run.
 func Run(ctx context.Context, o Options) Report {
 	b := &runner{Options: o, rng: rand.New(rand.NewPCG(o.Seed, 16)), began: time.Now()}
-	if b.read == nil {
-		b.read = throttle.Read
+	if b.readQuota == nil {
+		b.readQuota = func() throttle.Reading {
+			return throttle.ReadAt(lineage.Membership, cmp.Or(o.CgroupRoot, lineage.Mount))
+		}
 	}
 	for _, w := range o.Works {
 		b.sections = append(b.sections, b.prepare(ctx, w))
@@ -51,7 +55,7 @@ type section struct {
 	task task
 	done func()
 	rows []*Row
-	err  error // nothing more of it is measured
+	err  error // ends its measurement
 
 	periods, throttled int64 // of the quota
 }
@@ -118,7 +122,7 @@ func (b *runner) rounds(ctx context.Context) {
 	}
 }
 
-// round measures each row once; it returns false when that is to be the last.
+// round measures each row once. It returns false if no other round follows.
 func (b *runner) round(ctx context.Context, round int, jobs []job) bool {
 	reference := time.Duration(0)
 	for i, j := range jobs {
@@ -139,8 +143,8 @@ func (b *runner) round(ctx context.Context, round int, jobs []job) bool {
 	return true
 }
 
-// progress says what is measured, and what the rounds so far lead one to expect: no more than is
-// left of the budget.
+// progress reports what is measured next, and the time left as estimated from the rounds so far, at
+// most what is left of the budget.
 func (b *runner) progress(round int, part float64, j job) {
 	if b.Progress == nil {
 		return
@@ -158,30 +162,31 @@ func (b *runner) progress(round int, part float64, j job) {
 	b.Progress(fmt.Sprintf("round %d of %d: %s, %s", round+1, b.Rounds, j.work.Name, j.row.model), left)
 }
 
-// referenceTime is how long a computation takes that is always the same. One is made before each
-// measurement; how much their sum differs between rounds is the noise of the machine.
+// referenceTime is how long a constant computation takes. It runs before each measurement; how much
+// the sum of a round differs between rounds is the noise of the machine.
 func referenceTime() time.Duration {
 	begin := time.Now()
 	hash(10_000)
 	return time.Since(begin)
 }
 
-// minTasks is so many for each slot that the ends of a run, when not all are in use, count little.
+// minTasks is the least number of tasks for each slot: enough that the end of a run, when some slots
+// are idle, counts little.
 const minTasks = 8
 
-// one measures a row once, and whether a quota stopped the process meanwhile.
+// one measures a row once, and how often a quota throttled the process meanwhile.
 func (b *runner) one(ctx context.Context, j job) error {
 	n, err := b.tasks(ctx, j)
 	if err != nil {
 		return err
 	}
-	runtime.GC() // what the row before left is not this one's
-	before := b.read()
+	runtime.GC() // the garbage of the row before is not this one's
+	before := b.readQuota()
 	got, err := measure(ctx, j.row.model, n, j.task)
 	if err != nil {
 		return err
 	}
-	if stops, ok := b.read().Since(before); ok {
+	if stops, ok := b.readQuota().Since(before); ok {
 		b.quota = stops.Quota
 		j.periods += stops.Periods
 		j.throttled += stops.Throttled
@@ -190,7 +195,7 @@ func (b *runner) one(ctx context.Context, j job) error {
 	return nil
 }
 
-// tasks returns how many take about a window, by what the row has done so far.
+// tasks returns how many tasks take about one window, by the row's measurements so far.
 func (b *runner) tasks(ctx context.Context, j job) (int, error) {
 	r := j.row
 	least := max(minTasks*r.Size, minTasks)

@@ -5,6 +5,7 @@ import (
 	"slices"
 )
 
+// median returns the middle of the values, 0 if there are none.
 func median(values []float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	k := len(sorted)
@@ -14,17 +15,7 @@ func median(values []float64) float64 {
 	return (sorted[(k-1)/2] + sorted[k/2]) / 2
 }
 
-// upperHalf is the mean of the values from the median on.
-func upperHalf(values []float64) float64 {
-	upper := slices.Sorted(slices.Values(values))[len(values)/2:]
-	sum := 0.0
-	for _, v := range upper {
-		sum += v
-	}
-	return sum / float64(len(upper))
-}
-
-// spread is half the distance of the quartiles, relative to the median.
+// spread returns half the distance of the quartiles, relative to the median.
 func spread(values []float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	k := len(sorted)

@@ -7,14 +7,15 @@ import (
 	"io"
 	"time"
 
+	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/fold"
 	"github.com/poolgauge/poolgauge/pools/sizing"
 )
 
-// SweepReport is what a sweep found for one kind of work, and what --sweep --json prints.
+// SweepReport is the result of a sweep of one kind of work, and what --sweep --json prints.
 type SweepReport struct {
 	Name       string       `json:"name"`
 	What       string       `json:"what"`
-	Knee       int          `json:"knee,omitempty"` // absent when nothing was measured
+	Knee       int          `json:"knee,omitempty"` // absent if nothing was measured
 	Low        int          `json:"low,omitempty"`
 	High       int          `json:"high,omitempty"`
 	Confidence float64      `json:"confidence"`
@@ -26,15 +27,15 @@ type SweepReport struct {
 	result     sizing.SweepResult
 }
 
-// SweepPoint is a point of its curve.
+// SweepPoint is a point of the curve.
 type SweepPoint struct {
 	Workers int     `json:"workers"`
 	Rate    float64 `json:"tasks_per_second"`
 	Error   float64 `json:"standard_error"` // relative
 }
 
-// Sweep finds the best number of workers for each work, by [sizing.Sweep]. The works share the
-// budget: what one leaves is for the others. When ctx ends it returns what is known so far.
+// Sweep finds the best number of workers for each work, by [sizing.Sweep]. Each work gets an equal
+// share of the budget that is left. When ctx ends it returns what is known so far.
 func Sweep(ctx context.Context, o Options) []SweepReport {
 	var all []SweepReport
 	deadline := time.Now().Add(o.Budget)
@@ -89,9 +90,9 @@ func WriteSweeps(w io.Writer, all []SweepReport) error {
 			return err
 		}
 		if r.Error != "" {
-			fmt.Fprintln(out, fold("Ended early: "+r.Error, ""))
+			fmt.Fprintln(out, fold.Text("Ended early: "+r.Error, textWidth, ""))
 		}
-		fmt.Fprintln(out, fold(r.Advice, ""))
+		fmt.Fprintln(out, fold.Text(r.Advice, textWidth, ""))
 	}
 	return out.Flush()
 }

@@ -6,9 +6,12 @@ import (
 	"io"
 	"math"
 	"runtime"
-	"strings"
 	"time"
+
+	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/fold"
 )
+
+const textWidth = 78 // columns
 
 func cpus() float64 { return float64(runtime.GOMAXPROCS(0)) }
 
@@ -37,7 +40,7 @@ func counted(n int, what string) string {
 	return fmt.Sprintf("%d %s", n, what)
 }
 
-// rounds is how often each row was measured, at least.
+// rounds returns how often each row was measured, at least.
 func (r Report) rounds() int {
 	least := math.MaxInt
 	for _, w := range r.Works {
@@ -70,9 +73,9 @@ func (w *WorkReport) write(out io.Writer) {
 			r.Rate, 100*r.Spread, times(r.SpeedUp), short(r.P50), short(r.P99), cpu, r.Allocs, size(r.Memory))
 	}
 	if w.Error != "" {
-		fmt.Fprintln(out, fold("Ended early: "+w.Error, "  "))
+		fmt.Fprintln(out, fold.Text("Ended early: "+w.Error, textWidth, "  "))
 	}
-	fmt.Fprintln(out, fold(w.Advice, "  "))
+	fmt.Fprintln(out, fold.Text(w.Advice, textWidth, "  "))
 }
 
 func times(f float64) string {
@@ -82,7 +85,7 @@ func times(f float64) string {
 	return fmt.Sprintf("%.3g×", f)
 }
 
-// short is a time with three digits at most.
+// short writes a time with at most three digits.
 func short(seconds float64) string {
 	d := time.Duration(seconds * float64(time.Second))
 	switch {
@@ -105,27 +108,4 @@ func size(n uint64) string {
 	default:
 		return fmt.Sprintf("%d KiB", n/kib)
 	}
-}
-
-// fold breaks text at 78 columns.
-func fold(text, indent string) string {
-	var b strings.Builder
-	column := 0
-	for word := range strings.FieldsSeq(text) {
-		n := len([]rune(word))
-		switch {
-		case column == 0:
-			b.WriteString(indent)
-			column = len(indent)
-		case column+1+n > 78:
-			b.WriteString("\n" + indent)
-			column = len(indent)
-		default:
-			b.WriteByte(' ')
-			column++
-		}
-		b.WriteString(word)
-		column += n
-	}
-	return b.String()
 }

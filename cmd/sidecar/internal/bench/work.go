@@ -16,12 +16,12 @@ import (
 // Work is what the tasks of a benchmark do.
 type Work struct {
 	Name string // cpu, file, http, mixed, or the target that the user named
-	What string // in words
+	What string // what a task does, for people
 
-	// bounded work never gets more than Options.Max tasks at a time: it may be in use.
+	// bounded work gets at most Options.Max tasks at a time, since its target may be in use.
 	bounded bool
 
-	// prepare returns the task, and what to call when no more of them run.
+	// prepare returns the task, and a function to call when no task runs any more.
 	prepare func(ctx context.Context) (task, func(), error)
 }
 
@@ -33,8 +33,8 @@ const (
 	maxConns  = 4096
 )
 
-// BuiltIn returns the works of a default run. Files are written to dir, the system's directory for
-// temporary files if it is empty.
+// BuiltIn returns the works of a default run. The file work writes to dir, or to the temporary
+// directory if dir is empty.
 func BuiltIn(dir string) []Work {
 	return []Work{
 		{"cpu", fmt.Sprintf("hashing, %v of CPU", cpuTask), false, prepareCPU},
@@ -44,7 +44,7 @@ func BuiltIn(dir string) []Work {
 	}
 }
 
-// URL returns the work of fetching an address with GET.
+// URL returns the work of a GET request.
 func URL(address string) Work {
 	return Work{address, "GET", true, func(context.Context) (task, func(), error) {
 		get, done := getter(address)
@@ -66,8 +66,8 @@ func TCP(address string) Work {
 	}}
 }
 
-// prepareCPU finds how often to hash for cpuTask. The fastest of some tries counts: the others were
-// disturbed.
+// prepareCPU finds how many hashes take cpuTask, by the fastest of some tries: other processes only
+// slow a try down.
 func prepareCPU(context.Context) (task, func(), error) {
 	const probe = 200
 	fastest := time.Hour
@@ -80,8 +80,8 @@ func prepareCPU(context.Context) (task, func(), error) {
 	return func(context.Context) error { hash(times); return nil }, func() {}, nil
 }
 
-// hash computes for a time that is proportional to times. The result of each hash is needed for the
-// next, so that no compiler leaves one out.
+// hash computes for a time that is proportional to times. Each hash needs the result of the last, so
+// that the compiler cannot drop one.
 func hash(times int) {
 	var block [sha256.Size]byte
 	for range times {
@@ -90,8 +90,8 @@ func hash(times int) {
 	runtime.KeepAlive(block)
 }
 
-// prepareFile gives each task a file that no other uses meanwhile: the one used last, so that as
-// many files take part as tasks run at a time. A flush of another file each time would be slower.
+// prepareFile gives each task a file of its own while it runs: the one that was used last, so that
+// there are as many files as tasks at a time. To flush another file each time would be slower.
 func prepareFile(dir string) func(context.Context) (task, func(), error) {
 	return func(context.Context) (task, func(), error) {
 		scratch, err := os.MkdirTemp(dir, "sidecar-bench-")
@@ -110,7 +110,7 @@ func prepareFile(dir string) func(context.Context) (task, func(), error) {
 	}
 }
 
-// files are those of one benchmark that no task uses now.
+// files are the files of a benchmark that no task is using.
 type files struct {
 	dir  string
 	mu   sync.Mutex
@@ -138,7 +138,7 @@ func (s *files) put(f *os.File) {
 // remove closes and deletes all of them.
 func (s *files) remove() {
 	for _, f := range s.free {
-		_ = f.Close() // the directory goes anyway
+		_ = f.Close() // the directory is deleted anyway
 	}
 	_ = os.RemoveAll(s.dir)
 }
@@ -164,7 +164,7 @@ func prepareHTTP(ctx context.Context) (task, func(), error) {
 		ReadHeaderTimeout: 10 * time.Second,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			time.Sleep(httpDelay)
-			_, _ = io.WriteString(w, "ok\n") // a client that is gone was canceled
+			_, _ = io.WriteString(w, "ok\n") // the client may be gone, if canceled
 		}),
 	}
 	go func() { _ = server.Serve(listener) }() // until Close

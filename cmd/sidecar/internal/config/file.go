@@ -65,10 +65,10 @@ func (f *file) add(key, value *yaml.Node, known []string) error {
 		if near := nearest(name, known); near != "" {
 			return fmt.Errorf("unknown key %q, did you mean %q?", name, near)
 		}
-		return fmt.Errorf("unknown key %q; the keys are the names of the flags in sidecar --help", name)
+		return fmt.Errorf("unknown key %q; the keys are the flags in sidecar --help, without dashes", name)
 	}
 	if before, twice := f.entries[name]; twice {
-		return fmt.Errorf("key %q stands already in line %d", name, before.line)
+		return fmt.Errorf("duplicate key %q, first in line %d", name, before.line)
 	}
 	values, err := plainValues(value)
 	if err != nil {

@@ -1,73 +1,101 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/agext/levenshtein"
 	"github.com/spf13/pflag"
 )
 
-// Flags declare the settings as flags of a command line, and fill those that it does not set.
+// Flags are the settings that a command reads, as flags of its command line. Settings that the
+// command line leaves open are filled from the environment and a file.
 type Flags struct {
-	set      *pflag.FlagSet
+	set      *pflag.FlagSet // of the command
+	all      *pflag.FlagSet // every setting of the sidecar
 	settings *Settings
 	config   string
 	group    string // of the settings being declared
 }
 
 const (
-	annotationVariables = "variables" // the environment variables of a flag, most specific first
-	annotationGroup     = "group"     // the heading that it stands under in the help
+	annotationVariables = "variables" // environment variables of a setting
+	annotationGroup     = "group"     // heading of a setting in the help
 	variablePrefix      = "POOLGAUGE_"
 	configFlag          = "config"
 	keepRunningFlag     = "keep-running"
+	pageAddressFlag     = "page-address"
 )
 
-// Declare adds a flag for each setting to set.
-func Declare(set *pflag.FlagSet) *Flags {
-	f := &Flags{set: set, settings: &Settings{}}
-	set.SortFlags = false
-	f.group = "Configuration"
-	f.add(
-		configFlag,
-		text(&f.config, "FILE", nil),
-		"YAML file of settings; the keys are the names of these flags without dashes in front",
-	)
+// Declare adds a flag to set for each of the named settings, or for every setting if none is named.
+// The others keep their defaults: the command does not read them.
+func Declare(set *pflag.FlagSet, names ...string) *Flags {
+	f := &Flags{set: set, all: pflag.NewFlagSet("", pflag.ContinueOnError), settings: &Settings{}}
+	f.all.SortFlags, set.SortFlags = false, false
 	f.define(f.settings)
+	f.all.VisitAll(func(flag *pflag.Flag) {
+		if len(names) == 0 || slices.Contains(names, flag.Name) {
+			set.AddFlag(flag)
+		}
+	})
 	return f
 }
 
-// add declares one setting. Its variable is POOLGAUGE_NAME unless there are standard ones.
-func (f *Flags) add(name string, v *value, help string, standard ...string) {
-	flag := f.set.VarPF(v, name, "", help)
+// add declares one setting. Its variable is POOLGAUGE_NAME unless the specification has one.
+func (f *Flags) add(name string, v *value, help string, standard ...string) *pflag.Flag {
+	flag := f.all.VarPF(v, name, "", help)
 	if v.boolean {
 		flag.NoOptDefVal = "true"
 	}
 	if len(standard) == 0 {
-		standard = []string{variablePrefix + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))}
+		standard = []string{ownVariable(name)}
 	}
 	flag.Annotations = map[string][]string{annotationVariables: standard, annotationGroup: {f.group}}
+	return flag
 }
 
-// Resolve returns the settings once the command line was parsed: what it left open comes from
-// environ (in the form of os.Environ), then from the file, then from the defaults. With the setting
-// keep-running what is wrong is in Problems, and has its default.
+func ownVariable(name string) string {
+	return variablePrefix + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+}
+
+// Group returns the heading of a setting in the help; empty if the flag is not a setting.
+func Group(flag *pflag.Flag) string {
+	return strings.Join(flag.Annotations[annotationGroup], "")
+}
+
+// StandardVariable returns the environment variable that OpenTelemetry defines for a setting; empty
+// if the variable is POOLGAUGE_NAME.
+func StandardVariable(flag *pflag.Flag) string {
+	if name := strings.Join(flag.Annotations[annotationVariables], ""); name != ownVariable(flag.Name) {
+		return name
+	}
+	return ""
+}
+
+// Variables returns the environment variables of all settings, also of those that the command does
+// not read.
+func (f *Flags) Variables() []string {
+	var names []string
+	f.all.VisitAll(func(flag *pflag.Flag) { names = append(names, flag.Annotations[annotationVariables]...) })
+	return names
+}
+
+// Resolve returns the settings after the command line was parsed. What the command line left open
+// comes from environ (in the form of os.Environ), then from the file, then from the defaults. With
+// keep-running, a setting that is wrong is in Problems and has its default.
 func (f *Flags) Resolve(environ []string) (*Settings, error) {
 	variables := variablesOf(environ)
 	if err := f.fill(f.set.Lookup(keepRunningFlag), variables, &file{}); err != nil {
 		return nil, err
 	}
-	stored, err := f.sources(variables)
+	stored, err := f.readFile(variables)
 	if err != nil {
 		return nil, err
 	}
 	var first error
 	f.set.VisitAll(func(flag *pflag.Flag) {
 		if first == nil {
-			first = f.settings.bear(f.fill(flag, variables, stored))
+			first = f.settings.tolerate(f.fill(flag, variables, stored))
 		}
 	})
 	if first != nil {
@@ -76,28 +104,28 @@ func (f *Flags) Resolve(environ []string) (*Settings, error) {
 	return f.settings, f.settings.validate()
 }
 
-// sources returns the file of settings, which may be empty, once it is known that the variables
-// have names of ours.
-func (f *Flags) sources(variables map[string]string) (stored *file, err error) {
+// readFile checks the names of the variables and returns the file of settings, which is empty
+// without one.
+func (f *Flags) readFile(variables map[string]string) (stored *file, err error) {
 	stored = &file{}
-	if err := f.settings.bear(f.checkVariables(variables)); err != nil {
+	if err := f.settings.tolerate(f.checkVariables(variables)); err != nil {
 		return nil, err
 	}
-	if err := f.settings.bear(f.fill(f.set.Lookup(configFlag), variables, stored)); err != nil {
+	if err := f.settings.tolerate(f.fill(f.set.Lookup(configFlag), variables, stored)); err != nil {
 		return nil, err
 	}
 	if f.config == "" {
 		return stored, nil
 	}
-	read, err := readFile(f.config, f.names())
+	read, err := readFile(f.config, f.fileKeys())
 	if err != nil {
-		return stored, f.settings.bear(err)
+		return stored, f.settings.tolerate(err)
 	}
 	return read, nil
 }
 
-// bear returns an error that ends the program, or notes it.
-func (s *Settings) bear(err error) error {
+// tolerate adds err to the problems if the sidecar keeps running with them, and returns it if not.
+func (s *Settings) tolerate(err error) error {
 	if err != nil && s.KeepRunning {
 		s.Problems = append(s.Problems, err)
 		return nil
@@ -105,16 +133,10 @@ func (s *Settings) bear(err error) error {
 	return err
 }
 
-// Variables returns the environment variables of all settings.
-func (f *Flags) Variables() []string {
-	var names []string
-	f.set.VisitAll(func(flag *pflag.Flag) { names = append(names, flag.Annotations[annotationVariables]...) })
-	return names
-}
-
-// fill sets a flag that the command line did not set.
+// fill sets a flag that the command line did not set. A nil flag is one that the command does not
+// have.
 func (f *Flags) fill(flag *pflag.Flag, variables map[string]string, stored *file) error {
-	if flag.Changed {
+	if flag == nil || flag.Changed {
 		return nil
 	}
 	for _, name := range flag.Annotations[annotationVariables] {
@@ -140,14 +162,14 @@ func setAll(flag *pflag.Flag, texts ...string) error {
 	return nil
 }
 
-// split splits the list that a variable of a repeatable setting holds at its commas.
+// split splits the variable of a repeatable setting at its commas.
 func split(flag *pflag.Flag, given string) []string {
 	if v, ok := flag.Value.(*value); !ok || !v.repeatable {
 		return []string{given}
 	}
 	var parts []string
 	for part := range strings.SplitSeq(given, ",") {
-		if part = strings.TrimSpace(part); part != "" { // a comma may end the list
+		if part = strings.TrimSpace(part); part != "" { // a trailing comma
 			parts = append(parts, part)
 		}
 	}
@@ -161,41 +183,18 @@ func wrap(origin string, err error) error {
 	return fmt.Errorf("%s: %w", origin, err)
 }
 
-// Explain makes one helpful line of an error of the command line's parser.
-func (f *Flags) Explain(err error) error {
-	var unknown *pflag.NotExistError
-	var invalid *pflag.InvalidValueError
-	switch {
-	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "":
-		return fmt.Errorf(
-			"unknown flag -%.1s; a setting's flag begins with two dashes",
-			unknown.GetSpecifiedShortnames(),
-		)
-	case errors.As(err, &unknown):
-		if near := nearest(unknown.GetSpecifiedName(), append(f.names(), configFlag, "help")); near != "" {
-			return fmt.Errorf("unknown flag --%s, did you mean --%s?", unknown.GetSpecifiedName(), near)
-		}
-		return fmt.Errorf("unknown flag --%s; sidecar --help lists them", unknown.GetSpecifiedName())
-	case errors.As(err, &invalid):
-		return fmt.Errorf("--%s: %w", invalid.GetFlag().Name, invalid.Unwrap())
-	default:
-		return err
-	}
+// fileKeys returns the keys that a file may have.
+func (f *Flags) fileKeys() []string {
+	return slices.DeleteFunc(names(f.all), func(name string) bool { return name == configFlag })
 }
 
-// names are the settings that a file may have.
-func (f *Flags) names() []string {
-	var names []string
-	f.set.VisitAll(func(flag *pflag.Flag) {
-		if _, setting := flag.Value.(*value); setting && flag.Name != configFlag {
-			names = append(names, flag.Name)
-		}
-	})
-	return names
+func names(set *pflag.FlagSet) (all []string) {
+	set.VisitAll(func(flag *pflag.Flag) { all = append(all, flag.Name) })
+	return all
 }
 
-// checkVariables refuses a variable that is nearly one of ours. One that is far from all is let be:
-// Kubernetes makes such names for a service called poolgauge.
+// checkVariables refuses a variable whose name is close to one of ours. Others are ignored:
+// Kubernetes sets such variables for a service called poolgauge.
 func (f *Flags) checkVariables(variables map[string]string) error {
 	var known []string
 	for _, name := range f.Variables() {
@@ -221,16 +220,4 @@ func variablesOf(environ []string) map[string]string {
 		}
 	}
 	return variables
-}
-
-// nearest returns the known name that name may be a misspelling of: within two edits, and one in
-// four letters; or "".
-func nearest(name string, known []string) string {
-	best, least := "", min(2, len(name)/4)+1
-	for _, k := range known {
-		if d := levenshtein.Distance(name, k, nil); d < least {
-			best, least = k, d
-		}
-	}
-	return best
 }

@@ -11,40 +11,52 @@ import (
 	"time"
 )
 
-// tokens are headers of which some come from a file. It is safe for concurrent use.
-type tokens struct {
-	given map[string]string
-	file  string
+// headersOf returns a function that returns the headers of a request: those given, and those of the
+// file, which is read again when it changes.
+func headersOf(given map[string]string, file string) func() (map[string]string, error) {
+	if file == "" {
+		return func() (map[string]string, error) { return given, nil }
+	}
+	return (&headerFile{given: given, path: file}).headers
+}
 
-	mu   sync.Mutex // guards what follows
+// rereadAfter is how long the contents of a headers file are used before it is read again.
+const rereadAfter = time.Second
+
+// headerFile adds the headers of a file to others. It is safe for concurrent use.
+type headerFile struct {
+	given map[string]string
+	path  string
+
+	mu   sync.Mutex // guards everything below
 	read time.Time
 	all  map[string]string
 }
 
 // headers returns all headers. While the file cannot be read, or is half written, the last good
-// ones hold; there were some at the start.
-func (t *tokens) headers() (map[string]string, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if time.Since(t.read) < rereadAfter {
-		return t.all, nil
+// ones stay in use.
+func (h *headerFile) headers() (map[string]string, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if time.Since(h.read) < rereadAfter {
+		return h.all, nil
 	}
-	more, err := readHeaders(t.file)
+	more, err := readHeaders(h.path)
 	if err != nil {
-		if t.all == nil {
+		if h.all == nil {
 			return nil, err
 		}
-		return t.all, nil
+		return h.all, nil
 	}
-	t.all, t.read = maps.Clone(t.given), time.Now()
-	if t.all == nil {
-		t.all = map[string]string{}
+	h.all, h.read = maps.Clone(h.given), time.Now()
+	if h.all == nil {
+		h.all = map[string]string{}
 	}
-	maps.Copy(t.all, more)
-	return t.all, nil
+	maps.Copy(h.all, more)
+	return h.all, nil
 }
 
-// readHeaders reads a file of lines key=value. Errors do not show values.
+// readHeaders reads a file of lines key=value. No error shows a value.
 func readHeaders(path string) (map[string]string, error) {
 	content, err := os.ReadFile(path) //nolint:gosec // the user names the file
 	if err != nil {
@@ -61,17 +73,12 @@ func readHeaders(path string) (map[string]string, error) {
 		name, value, found := strings.Cut(text, "=")
 		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 		if !found || !isHeader(name, value) {
-			return nil, fmt.Errorf("expected lines key=value; line %d is not one", n)
+			return nil, fmt.Errorf("expected lines of key=value; line %d is not one", n)
 		}
 		headers[name] = value
 	}
 	if len(headers) == 0 {
-		return nil, errors.New("expected lines key=value, found none")
+		return nil, errors.New("expected lines of key=value, found none")
 	}
 	return headers, nil
-}
-
-func headersFile(path string) error {
-	_, err := readHeaders(path)
-	return err
 }

@@ -17,8 +17,7 @@ func TestRelayDefaults(t *testing.T) {
 	}
 }
 
-// A queue in memory is smaller, unless its size is given.
-func TestQueueSizeFollowsItsPlace(t *testing.T) {
+func TestTheQueueInMemoryIsSmallerByDefault(t *testing.T) {
 	for args, want := range map[string]int64{
 		"": 8 << 20, "--queue-size=16MiB": 16 << 20, "--queue-dir=" + t.TempDir(): 16 << 20, "--queue-size=8MiB --queue-dir=" + t.TempDir(): 8 << 20,
 	} {
@@ -28,7 +27,7 @@ func TestQueueSizeFollowsItsPlace(t *testing.T) {
 	}
 }
 
-// An upstream that is the sidecar itself would send every point in a circle.
+// An upstream that is the sidecar itself would send every item in a loop.
 func TestUpstreamIsNotTheSidecarItself(t *testing.T) {
 	for args, refused := range map[string]bool{
 		"--exporter otlp":                       true, // the specification's default endpoint
@@ -49,13 +48,13 @@ func TestUpstreamIsNotTheSidecarItself(t *testing.T) {
 	} {
 		_, err := parse(strings.Fields(args), nil)
 		if (err != nil) != refused ||
-			err != nil && !strings.Contains(err.Error(), "--otlp-endpoint: expected another") {
+			err != nil && !strings.Contains(err.Error(), "--otlp-endpoint: expected an") {
 			t.Errorf("%s: %v", args, err)
 		}
 	}
 }
 
-func TestExporters(t *testing.T) {
+func TestWhereMetricsGo(t *testing.T) {
 	for given, want := range map[string]struct{ otlp, console bool }{
 		"auto":          {true, false},
 		"otlp":          {true, false},
@@ -75,7 +74,7 @@ func TestExporters(t *testing.T) {
 	}
 }
 
-func TestSize(t *testing.T) {
+func TestUnitsOfSizes(t *testing.T) {
 	for given, want := range map[string]int64{
 		"1048576": 1 << 20, "1048576B": 1 << 20, "2048KiB": 2 << 20, "3Mi": 3 << 20, "3MiB": 3 << 20, "64GiB": 64 << 30,
 	} {

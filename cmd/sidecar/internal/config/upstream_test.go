@@ -14,7 +14,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// urls are where the signals go, by the order of otlp.Signals, an empty one being "-".
+// urls returns the URLs of the signals, in the order of otlp.Signals; "-" is none.
 func urls(s *Settings) string {
 	var all []string
 	for _, signal := range otlp.Signals() {
@@ -27,8 +27,7 @@ func urls(s *Settings) string {
 	return strings.Join(all, " ")
 }
 
-// The specification says what is appended to which endpoint.
-func TestEndpointsOfSignals(t *testing.T) {
+func TestHTTPEndpointsGetThePathOfTheSignal(t *testing.T) {
 	const http = "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf "
 	for environ, want := range map[string]string{
 		"OTEL_EXPORTER_OTLP_ENDPOINT=http://h:4317":                                                   "http://h:4317 http://h:4317 http://h:4317",
@@ -47,9 +46,8 @@ func TestEndpointsOfSignals(t *testing.T) {
 	}
 }
 
-// An endpoint for the traces of the app alone does not say where the sidecar's metrics go, but the
-// traces are relayed.
-func TestEndpointWithoutMetrics(t *testing.T) {
+// With an endpoint for traces alone, the app's traces are relayed, and no metrics are sent.
+func TestAnEndpointOfOneSignalIsForThatSignalOnly(t *testing.T) {
 	environ := []string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://t:1"}
 	if s := mustParse(
 		t,
@@ -57,7 +55,7 @@ func TestEndpointWithoutMetrics(t *testing.T) {
 		environ,
 	); !s.SendsOTLP() || s.Sends(otlp.Metrics) || !s.Sends(otlp.Traces) || s.Sends(otlp.Logs) ||
 		!s.ShowsSummary() {
-		t.Error("sends more or less than traces")
+		t.Error("does not send traces alone")
 	}
 	s := mustParse(t, []string{"--exporter", "otlp", "--relay-grpc-address", "off"}, environ)
 	if got := urls(s); got != "http://localhost:4317 http://t:1 http://localhost:4317" {
@@ -65,9 +63,9 @@ func TestEndpointWithoutMetrics(t *testing.T) {
 	}
 }
 
-// Row by row, what the specification says of each variable, for one signal and for all.
+// Each variable of the specification, for one signal and for all.
 // https://opentelemetry.io/docs/specs/otel/protocol/exporter/
-func TestVariablesOfSignals(t *testing.T) {
+func TestVariablesOfOneSignalOverrideThoseOfAll(t *testing.T) {
 	pair := selfSigned(t)
 	token := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(token, []byte("# renewed hourly\nauthorization=Bearer x=y\n"), 0o600); err != nil {
@@ -93,7 +91,7 @@ func TestVariablesOfSignals(t *testing.T) {
 			"CLIENT_CERTIFICATE": fmt.Sprint(config != nil && len(config.Certificates) == 1),
 		}
 	}
-	for name, row := range map[string]struct{ given, want, standing string }{
+	for name, row := range map[string]struct{ given, want, initial string }{
 		"ENDPOINT":           {"https://own:1", "https://own:1", "https://all:1"},
 		"PROTOCOL":           {"http/protobuf", "http/protobuf", "grpc"},
 		"INSECURE":           {"true", "http://all:1", "https://all:1"},
@@ -118,7 +116,7 @@ func TestVariablesOfSignals(t *testing.T) {
 			s := mustParse(t, nil, environ)
 			for _, of := range otlp.Signals() {
 				c, ok := s.Upstream(of, "agent/1")
-				want := row.standing
+				want := row.initial
 				if signal == 0 || of == signal {
 					want = row.want
 				}
@@ -145,8 +143,7 @@ func TestVariablesOfSignals(t *testing.T) {
 	}
 }
 
-// OTEL_METRICS_EXPORTER, OTEL_TRACES_EXPORTER and OTEL_LOGS_EXPORTER are of one signal each.
-func TestExportersOfSignals(t *testing.T) {
+func TestAnExporterOfNoneTurnsOffItsSignal(t *testing.T) {
 	for variable, signal := range map[string]otlp.Signal{"METRICS": otlp.Metrics, "TRACES": otlp.Traces, "LOGS": otlp.Logs} {
 		s := mustParse(
 			t,
@@ -161,17 +158,17 @@ func TestExportersOfSignals(t *testing.T) {
 	}
 }
 
-// What cannot work is refused with the setting, and not found out at run time.
-func TestUpstreamsThatCannotWork(t *testing.T) {
+// An upstream that cannot work is refused at the start.
+func TestUpstreamsThatCannotWorkAreRefused(t *testing.T) {
 	name, err := os.Hostname()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for args, want := range map[string]string{
-		"--otlp-endpoint http://h:4318": "--otlp-endpoint: port 4318 is the one of http/protobuf: expected --otlp-protocol http/protobuf",
-		"--otlp-logs-endpoint http://h:4317/v1/logs --otlp-logs-protocol http/protobuf": "--otlp-logs-endpoint: port 4317 is the one of grpc: expected --otlp-logs-protocol grpc",
-		"--otlp-endpoint http://" + name + ":4317 --relay-grpc-address 0.0.0.0:4317":    "--otlp-endpoint: expected another address",
-		"--otlp-endpoint http://x.localhost:4317":                                       "--otlp-endpoint: expected another address",
+		"--otlp-endpoint http://h:4318": "--otlp-endpoint: port 4318 is that of http/protobuf: expected --otlp-protocol http/protobuf",
+		"--otlp-logs-endpoint http://h:4317/v1/logs --otlp-logs-protocol http/protobuf": "--otlp-logs-endpoint: port 4317 is that of grpc: expected --otlp-logs-protocol grpc",
+		"--otlp-endpoint http://" + name + ":4317 --relay-grpc-address 0.0.0.0:4317":    "--otlp-endpoint: expected an address other than",
+		"--otlp-endpoint http://x.localhost:4317":                                       "--otlp-endpoint: expected an address other than",
 		"--otlp-endpoint http://h:1 --exporter otlp,console --temporality delta":        "--temporality: expected cumulative with --exporter console",
 		"--otlp-traces-client-certificate " + selfSigned(t).cert:                        "--otlp-traces-client-certificate and --otlp-client-key: expected both or neither",
 		"--otlp-headers-file /no/such":                                                  "--otlp-headers-file: expected a file of headers",
@@ -182,13 +179,13 @@ func TestUpstreamsThatCannotWork(t *testing.T) {
 	}
 }
 
-// A token that is renewed is read again; while its file is half written the last one holds.
-func TestTokenIsReadAgain(t *testing.T) {
+// A renewed token is read again. While its file is half written, the last one stays in use.
+func TestHeadersFileIsReadAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "token")
 		headers := headersOf(map[string]string{"tenant": "a"}, file)
 		if _, err := headers(); err == nil {
-			t.Error("no file, and no error")
+			t.Error("no error without the file")
 		}
 		for _, step := range []struct{ content, want string }{
 			{"authorization=one", "map[authorization:one tenant:a]"},
@@ -227,19 +224,18 @@ func TestUnixSocketNeedsGRPC(t *testing.T) {
 	}
 }
 
-// An endpoint of one signal that is the sidecar itself is a circle too.
-func TestSignalIsNotSentToTheSidecarItself(t *testing.T) {
+func TestNoSignalIsSentToTheSidecarItself(t *testing.T) {
 	_, err := parse(
 		[]string{"--otlp-endpoint", "http://collector:4317", "--otlp-traces-endpoint", "http://localhost:4317"},
 		nil,
 	)
-	if err == nil || !strings.Contains(err.Error(), "--otlp-traces-endpoint: expected another") {
+	if err == nil || !strings.Contains(err.Error(), "--otlp-traces-endpoint: expected an address other") {
 		t.Error(err)
 	}
 }
 
-// Each call reads the files, and says so if they are no good any more.
-func TestTLSIsReadAgain(t *testing.T) {
+// TLS reads the files at each call, and returns an error once they are no longer valid.
+func TestCertificatesAreReadAgain(t *testing.T) {
 	one, two := selfSigned(t), selfSigned(t)
 	s := mustParse(
 		t,
@@ -262,7 +258,7 @@ func TestTLSIsReadAgain(t *testing.T) {
 	after, err := s.TLS(otlp.Metrics)
 	if err != nil || before.RootCAs.Equal(after.RootCAs) ||
 		reflect.DeepEqual(before.Certificates[0].Certificate, after.Certificates[0].Certificate) {
-		t.Errorf("nothing changed: %v", err)
+		t.Errorf("not read again: %v", err)
 	}
 	if err := os.WriteFile(one.cert, []byte("half a certif"), 0o600); err != nil {
 		t.Fatal(err)

@@ -1,22 +1,17 @@
 package config
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"net/url"
-	"os"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/poolgauge/poolgauge/collector/export"
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// validate checks what no single setting can know of itself.
+// validate fills in the defaults that depend on other settings, and refuses settings that do not
+// fit together.
 func (s *Settings) validate() error {
 	if slices.Contains(s.Exporters, "otlp") && s.EndpointURL(otlp.Metrics) == "" {
 		s.OTLP.Endpoint = standardEndpoint(s.upstream(otlp.Metrics).Protocol)
@@ -31,35 +26,31 @@ func (s *Settings) validate() error {
 		return err
 	}
 	for _, signal := range otlp.Signals() {
-		if err := s.bear(s.checkUpstream(signal)); err != nil {
+		if err := s.tolerate(s.checkUpstream(signal)); err != nil {
 			return err
 		}
-		s.avoidCircle(signal)
+		s.breakLoop(signal)
 	}
 	if slices.Contains(s.Exporters, "console") && s.Temporality != "cumulative" {
-		err := fmt.Errorf(
-			"--temporality: expected cumulative with --exporter console, whose summary reckons with totals, got %s",
-			s.Temporality,
-		)
+		given := s.Temporality
 		s.Temporality = "cumulative"
-		return s.bear(err)
+		return s.tolerate(fmt.Errorf(
+			"--temporality: expected cumulative with --exporter console, since the summary needs totals, got %s", given))
 	}
 	if s.KeepRunning && s.EndpointURL(otlp.Metrics) == "" && slices.Equal(s.Exporters, []string{"auto"}) {
-		s.Problems = append(
-			s.Problems,
-			errors.New("--otlp-endpoint: expected where to send, got nothing: points go nowhere"),
-		)
+		return s.tolerate(errors.New("--otlp-endpoint: expected an endpoint, got none: nothing is sent"))
 	}
 	return nil
 }
 
-// avoidCircle has a signal go nowhere rather than to the sidecar itself, if that is borne.
-func (s *Settings) avoidCircle(signal otlp.Signal) {
-	if s.KeepRunning && s.Sends(signal) && s.checkCircle(s.upstream(signal), "") != nil {
-		if s.nowhere == nil {
-			s.nowhere = map[otlp.Signal]bool{}
+// breakLoop does not send a signal that would come back to this sidecar. checkUpstream refuses such
+// an endpoint, but KeepRunning tolerates it.
+func (s *Settings) breakLoop(signal otlp.Signal) {
+	if s.KeepRunning && s.Sends(signal) && s.checkLoop(s.upstream(signal), "") != nil {
+		if s.loops == nil {
+			s.loops = map[otlp.Signal]bool{}
 		}
-		s.nowhere[signal] = true
+		s.loops[signal] = true
 	}
 }
 
@@ -83,16 +74,13 @@ func standardEndpoint(protocol string) url.URL {
 	return url.URL{Scheme: "http", Host: "localhost:4317"}
 }
 
-// checkUpstream refuses certificates that do not fit together, an upstream that is the sidecar
-// itself, and one that the protocol does not reach.
+// checkUpstream refuses certificates that do not fit together, an endpoint that does not speak the
+// protocol, and one that is this sidecar.
 func (s *Settings) checkUpstream(signal otlp.Signal) error {
 	u := s.upstream(signal)
 	if (u.ClientCert == "") != (u.ClientKey == "") {
-		return fmt.Errorf(
-			"%s and %s: expected both or neither",
-			s.flagOf(signal, "client-certificate"),
-			s.flagOf(signal, "client-key"),
-		)
+		return fmt.Errorf("%s and %s: expected both or neither",
+			s.flagOf(signal, "client-certificate"), s.flagOf(signal, "client-key"))
 	}
 	if _, err := s.TLS(signal); err != nil {
 		return err
@@ -102,97 +90,13 @@ func (s *Settings) checkUpstream(signal otlp.Signal) error {
 	}
 	flag := s.flagOf(signal, "endpoint")
 	if u.Endpoint.Scheme == "unix" && u.Protocol == export.HTTPProtobuf {
-		return fmt.Errorf(
-			"%s: expected http or https with the protocol %s, got %s",
-			flag,
-			u.Protocol,
-			u.Endpoint.String(),
-		)
+		return fmt.Errorf("%s: expected http or https with the protocol %s, got %s", flag, u.Protocol, u.Endpoint.String())
 	}
 	for port, protocol := range map[string]string{"4317": export.GRPC, "4318": export.HTTPProtobuf} {
 		if u.Endpoint.Port() == port && u.Protocol != protocol {
-			return fmt.Errorf(
-				"%s: port %s is the one of %s: expected %s %s, or another port",
-				flag,
-				port,
-				protocol,
-				s.flagOf(signal, "protocol"),
-				protocol,
-			)
+			return fmt.Errorf("%s: port %s is that of %s: expected %s %s, or another port",
+				flag, port, protocol, s.flagOf(signal, "protocol"), protocol)
 		}
 	}
-	return s.checkCircle(u, flag)
-}
-
-// checkCircle refuses an upstream that is the sidecar itself.
-func (s *Settings) checkCircle(u SignalUpstream, flag string) error {
-	if u.Endpoint.Scheme == "unix" && u.Endpoint.Path == s.RelaySocket {
-		return fmt.Errorf(
-			"%s: expected another sidecar or a Collector, got %s, which is this one's --relay-socket",
-			flag,
-			u.Endpoint.String(),
-		)
-	}
-	for _, listener := range []struct{ flag, address string }{
-		{"--relay-grpc-address", s.RelayGRPCAddress},
-		{"--relay-http-address", s.RelayHTTPAddress},
-		{"--health-address", s.HealthAddress},
-		{"--page-address", s.PageAddress},
-	} {
-		host, own, _ := net.SplitHostPort(listener.address)
-		if own == u.Endpoint.Port() && own != "" && own != "0" && reaches(u.Endpoint.Hostname(), host) {
-			return fmt.Errorf(
-				"%s: expected another address than %s, where this sidecar itself listens; move that with %s, such as off",
-				flag,
-				u.Endpoint.Host,
-				listener.flag,
-			)
-		}
-	}
-	return nil
-}
-
-// lookupTime is how long a name may take that may be another one of this host. It is only looked up
-// when the port is one of ours.
-const lookupTime = 500 * time.Millisecond
-
-// reaches reports whether a connection to host may end at a listener of this host on the address
-// own.
-func reaches(host, own string) bool {
-	addresses := []string{host}
-	if _, err := netip.ParseAddr(host); err != nil && host != "localhost" && !strings.HasSuffix(host, ".localhost") {
-		ctx, cancel := context.WithTimeout(context.Background(), lookupTime)
-		defer cancel()
-		// an unknown name is for the exporter to report
-		addresses, _ = net.DefaultResolver.LookupHost(ctx, host)
-		if name, err := os.Hostname(); err == nil && name == host && !isLoopback(own) {
-			return true
-		}
-	}
-	return slices.ContainsFunc(addresses, func(a string) bool {
-		return isLoopback(a) || !isLoopback(own) && isInterface(a)
-	})
-}
-
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") ||
-		err == nil && (ip.IsLoopback() || ip.IsUnspecified() && host != "")
-}
-
-// isInterface reports whether the address is one of this host's.
-func isInterface(address string) bool {
-	ip, err := netip.ParseAddr(address)
-	if err != nil {
-		return false
-	}
-	own, _ := net.InterfaceAddrs()
-	return slices.ContainsFunc(own, func(a net.Addr) bool {
-		prefix, err := netip.ParsePrefix(a.String())
-		return err == nil && prefix.Addr().Unmap() == ip.Unmap()
-	})
-}
-
-func (s *Settings) exports(name string, automatic bool) bool {
-	return slices.Contains(s.Exporters, name) || automatic && slices.Contains(s.Exporters, "auto")
+	return s.checkLoop(u, flag)
 }

@@ -1,10 +1,13 @@
 package config
 
 import (
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
+
+	"github.com/poolgauge/poolgauge/collector/cgroup"
+	"github.com/poolgauge/poolgauge/internal/certfile"
 )
 
 func directory(path string) error {
@@ -18,12 +21,24 @@ func directory(path string) error {
 	return nil
 }
 
-// directoryToBe is a directory, or a path where one can be made.
-func directoryToBe(path string) error {
+// creatableDirectory is a directory, or a path at which one can be created.
+func creatableDirectory(path string) error {
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && path != "" {
 		return nil
 	}
 	return directory(path)
+}
+
+// cgroupRoot is a directory with control groups in or below it.
+func cgroupRoot(path string) error {
+	if err := directory(path); err != nil {
+		return err
+	}
+	tree, err := cgroup.Open(cgroup.Config{Below: path})
+	if tree == nil && runtime.GOOS == "linux" {
+		return fmt.Errorf("expected a directory where control groups are mounted: %w", err)
+	}
+	return nil
 }
 
 func readable(path string) error {
@@ -34,12 +49,11 @@ func readable(path string) error {
 }
 
 func certificates(path string) error {
-	pem, err := os.ReadFile(path) //nolint:gosec // the user names the file
-	if err != nil {
-		return fmt.Errorf("expected a file of PEM certificates: %w", err)
-	}
-	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
-		return fmt.Errorf("expected a file of PEM certificates, found none in %q", path)
-	}
-	return nil
+	_, err := certfile.Pool(path)
+	return err
+}
+
+func headersFile(path string) error {
+	_, err := readHeaders(path)
+	return err
 }

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
+	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/fold"
+)
+
+const (
+	helpWidth  = 80 // columns of every line
+	helpColumn = 30 // where the text of a flag begins
+)
+
+const settingsHelp = "A setting is a flag, a line of the --config file, or a variable: $POOLGAUGE_PROBE_DIR for --probe-dir, " +
+	"unless another one is shown. The flag wins over the variable, and the variable over the file."
+
+const signalsHelp = "Each --otlp-NAME from endpoint to timeout also exists for one signal: --otlp-metrics-NAME, " +
+	"--otlp-traces-NAME and --otlp-logs-NAME, such as --otlp-logs-headers, $OTEL_EXPORTER_OTLP_LOGS_HEADERS."
+
+// writeHelp writes the help of a command: its commands, its flags, and the settings that it reads.
+func writeHelp(c *cobra.Command, _ []string) {
+	w := c.OutOrStdout()
+	fmt.Fprintf(w, "%s\n\n", c.Short)
+	if c.Long != "" {
+		fmt.Fprintf(w, "%s\n\n", c.Long)
+	}
+	fmt.Fprintf(w, "Usage:\n  %s\n", c.UseLine())
+	if c.HasAvailableSubCommands() {
+		fmt.Fprint(w, "\nCommands:\n")
+		for _, sub := range c.Commands() {
+			if sub.IsAvailableCommand() {
+				writeEntry(w, 14, sub.Name(), sub.Short)
+			}
+		}
+	}
+	own, settings := flagsOf(c)
+	writeFlags(w, "Flags", own)
+	switch {
+	case len(settings) == 0:
+	case !c.HasParent():
+		fmt.Fprintf(w, "\n%s\n\n%s\n", fold.Text(settingsHelp, helpWidth, ""), fold.Text(signalsHelp, helpWidth, ""))
+		writeSettings(w, settings)
+	case c.Flags().Lookup("interval") != nil: // reads every setting
+		fmt.Fprint(w, "\nSettings:\n  All of the sidecar: sidecar --help lists them.\n")
+	default:
+		writeFlags(w, "Settings", settings)
+		fmt.Fprint(w, "\nsidecar --help lists the settings of the sidecar, and how to set them elsewhere.\n")
+	}
+}
+
+// flagsOf returns the flags of a command: its own, and the settings that it reads.
+func flagsOf(c *cobra.Command) (own, settings []*pflag.Flag) {
+	c.Flags().VisitAll(func(flag *pflag.Flag) {
+		switch {
+		case flag.Hidden || flag.Name == "help":
+		case config.Group(flag) == "":
+			own = append(own, flag)
+		default:
+			settings = append(settings, flag)
+		}
+	})
+	return own, settings
+}
+
+// writeSettings writes settings, which are in order of their groups.
+func writeSettings(w io.Writer, settings []*pflag.Flag) {
+	for len(settings) > 0 {
+		group := config.Group(settings[0])
+		n := slices.IndexFunc(settings, func(flag *pflag.Flag) bool { return config.Group(flag) != group })
+		if n < 0 {
+			n = len(settings)
+		}
+		writeFlags(w, group, settings[:n])
+		settings = settings[n:]
+	}
+}
+
+func writeFlags(w io.Writer, heading string, flags []*pflag.Flag) {
+	if len(flags) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\n%s:\n", heading)
+	for _, flag := range flags {
+		writeFlag(w, flag)
+	}
+}
+
+func writeFlag(w io.Writer, flag *pflag.Flag) {
+	kind, text := pflag.UnquoteUsage(flag)
+	text = strings.TrimPrefix(text, kind+": ")
+	switch {
+	case flag.DefValue == "true":
+		kind = "[=false]"
+	case kind != "":
+		kind = " " + kind
+	}
+	if !slices.Contains([]string{"", "[]", "true", "false"}, flag.DefValue) {
+		text += " (default " + flag.DefValue + ")"
+	}
+	if name := config.StandardVariable(flag); name != "" {
+		text += " [$" + name + "]"
+	}
+	writeEntry(w, helpColumn, "--"+flag.Name+kind, text)
+}
+
+// writeEntry writes a name, and a text that begins at a column: on the next line if the name is too
+// long.
+func writeEntry(w io.Writer, column int, name, text string) {
+	lines := strings.Split(fold.Text(text, helpWidth-column, ""), "\n")
+	if utf8.RuneCountInString(name) > column-4 {
+		fmt.Fprintf(w, "  %s\n", name)
+		name = ""
+	}
+	for _, line := range lines {
+		begin := min(column, helpWidth-utf8.RuneCountInString(line)) // earlier for a long variable
+		fmt.Fprintf(w, "  %-*s%s\n", begin-2, name, line)
+		name = ""
+	}
+}

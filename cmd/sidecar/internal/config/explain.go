@@ -1,0 +1,48 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/agext/levenshtein"
+	"github.com/spf13/pflag"
+)
+
+// Explain turns an error of the command line's parser into one helpful line. command is how the
+// user calls the command, such as "sidecar bench", and set has its flags.
+func (f *Flags) Explain(err error, command string, set *pflag.FlagSet) error {
+	var unknown *pflag.NotExistError
+	var invalid *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "":
+		return fmt.Errorf("unknown flag -%.1s; flags begin with two dashes", unknown.GetSpecifiedShortnames())
+	case errors.As(err, &unknown):
+		return f.explainUnknown(unknown.GetSpecifiedName(), command, set)
+	case errors.As(err, &invalid):
+		return fmt.Errorf("--%s: %w", invalid.GetFlag().Name, invalid.Unwrap())
+	default:
+		return err
+	}
+}
+
+func (f *Flags) explainUnknown(name, command string, set *pflag.FlagSet) error {
+	if f.all.Lookup(name) != nil {
+		return fmt.Errorf("%s does not use --%s; %s --help lists its flags", command, name, command)
+	}
+	if near := nearest(name, names(set)); near != "" {
+		return fmt.Errorf("unknown flag --%s, did you mean --%s?", name, near)
+	}
+	return fmt.Errorf("unknown flag --%s; %s --help lists them", name, command)
+}
+
+// nearest returns the known name that name may be a misspelling of, or "": at most two edits away,
+// and at most one edit in four letters.
+func nearest(name string, known []string) string {
+	best, least := "", min(2, len(name)/4)+1
+	for _, k := range known {
+		if d := levenshtein.Distance(name, k, nil); d < least {
+			best, least = k, d
+		}
+	}
+	return best
+}

@@ -1,0 +1,74 @@
+package config
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// checkLoop refuses an upstream that is this sidecar: every item would come back for ever.
+func (s *Settings) checkLoop(u SignalUpstream, flag string) error {
+	if u.Endpoint.Scheme == "unix" && u.Endpoint.Path == s.RelaySocket {
+		return fmt.Errorf("%s: expected another sidecar or a Collector, got %s, which is this sidecar's --relay-socket",
+			flag, u.Endpoint.String())
+	}
+	for _, listener := range []struct{ flag, address string }{
+		{"--relay-grpc-address", s.RelayGRPCAddress},
+		{"--relay-http-address", s.RelayHTTPAddress},
+		{"--health-address", s.HealthAddress},
+		{"--page-address", s.PageAddress},
+	} {
+		host, own, _ := net.SplitHostPort(listener.address)
+		if own == u.Endpoint.Port() && own != "" && own != "0" && reaches(u.Endpoint.Hostname(), host) {
+			return fmt.Errorf("%s: expected an address other than %s, where this sidecar listens; %s moves the listener",
+				flag, u.Endpoint.Host, listener.flag)
+		}
+	}
+	return nil
+}
+
+// lookupTimeout bounds the lookup of an endpoint's name. It is only looked up if the port is one of
+// ours.
+const lookupTimeout = 500 * time.Millisecond
+
+// reaches reports whether a connection to host may reach a listener of this machine whose address is
+// own. A listener that is not on loopback alone is taken to listen on every interface.
+func reaches(host, own string) bool {
+	addresses := []string{host}
+	loopbackOnly := isLocalhost(own) || isIP(own, netip.Addr.IsLoopback)
+	if _, err := netip.ParseAddr(host); err != nil && !isLocalhost(host) {
+		ctx, cancel := context.WithTimeout(context.Background(), lookupTimeout)
+		defer cancel()
+		addresses, _ = net.DefaultResolver.LookupHost(ctx, host) // the exporter reports an unknown name
+		if name, err := os.Hostname(); err == nil && name == host && !loopbackOnly {
+			return true
+		}
+	}
+	return slices.ContainsFunc(addresses, func(a string) bool {
+		return isLocalhost(a) || isIP(a, netip.Addr.IsLoopback) || isIP(a, netip.Addr.IsUnspecified) ||
+			!loopbackOnly && isIP(a, isInterface)
+	})
+}
+
+func isLocalhost(host string) bool {
+	return host == "localhost" || strings.HasSuffix(host, ".localhost")
+}
+
+func isIP(host string, is func(netip.Addr) bool) bool {
+	ip, err := netip.ParseAddr(host)
+	return err == nil && is(ip)
+}
+
+// isInterface reports whether the address belongs to an interface of this machine.
+func isInterface(ip netip.Addr) bool {
+	own, _ := net.InterfaceAddrs()
+	return slices.ContainsFunc(own, func(a net.Addr) bool {
+		prefix, err := netip.ParsePrefix(a.String())
+		return err == nil && prefix.Addr().Unmap() == ip.Unmap()
+	})
+}

@@ -1,0 +1,68 @@
+package config
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"strings"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
+	"github.com/poolgauge/poolgauge/internal/certfile"
+)
+
+// TLS reads the certificates of a signal. It returns nil if none are given: the system's CAs are
+// trusted then. Replace a certificate and its key at once, as Kubernetes does: a pair that does not
+// match is an error.
+func (s *Settings) TLS(signal otlp.Signal) (*tls.Config, error) {
+	u := s.upstream(signal)
+	if u.Certificate == "" && u.ClientCert == "" {
+		return nil, nil
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	var err error
+	if u.Certificate != "" {
+		if config.RootCAs, err = pool(s.flagOf(signal, "certificate"), u.Certificate); err != nil {
+			return nil, err
+		}
+	}
+	if u.ClientCert != "" {
+		flag := s.flagOf(signal, "client-key")
+		if config.Certificates, err = pair(flag, "client certificate", u.ClientCert, u.ClientKey); err != nil {
+			return nil, err
+		}
+	}
+	return config, nil
+}
+
+// RelayTLS reads the certificates of the listeners. It returns nil if none are given.
+func (s *Settings) RelayTLS() (*tls.Config, error) {
+	if s.RelayCertificate == "" {
+		return nil, nil
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	var err error
+	if config.Certificates, err = pair("--relay-key", "certificate", s.RelayCertificate, s.RelayKey); err != nil {
+		return nil, err
+	}
+	if s.RelayClientCA != "" {
+		config.ClientAuth = tls.RequireAndVerifyClientCert
+		if config.ClientCAs, err = pool("--relay-client-ca", s.RelayClientCA); err != nil {
+			return nil, err
+		}
+	}
+	return config, nil
+}
+
+func pool(flag, file string) (*x509.CertPool, error) {
+	cas, err := certfile.Pool(file)
+	return cas, wrap(flag, err)
+}
+
+func pair(flag, what, certificate, key string) ([]tls.Certificate, error) {
+	one, err := tls.LoadX509KeyPair(certificate, key)
+	if err != nil {
+		reason := strings.TrimPrefix(err.Error(), "tls: ")
+		return nil, fmt.Errorf("%s: expected the key of the %s: %s", flag, what, reason)
+	}
+	return []tls.Certificate{one}, nil
+}

@@ -1,0 +1,21 @@
+// Package certfile reads files of certificates.
+package certfile
+
+import (
+	"crypto/x509"
+	"fmt"
+	"os"
+)
+
+// Pool returns the certificates of a PEM file, of which there is at least one.
+func Pool(path string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("expected a file of PEM certificates: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("expected a file of PEM certificates, found none in %q", path)
+	}
+	return pool, nil
+}
