@@ -100,8 +100,21 @@ func points[N int64 | float64](s sample, value func(sample) N) (list []metricdat
 	for range s.IntN(5) {
 		list = append(
 			list,
-			metricdata.DataPoint[N]{Attributes: s.set(), StartTime: s.time(), Time: s.time(), Value: value(s)},
+			metricdata.DataPoint[N]{
+				Attributes: s.set(), StartTime: s.time(), Time: s.time(), Value: value(s), Exemplars: traced(s, value),
+			},
 		)
+	}
+	return list
+}
+
+func traced[N int64 | float64](s sample, value func(sample) N) (list []metricdata.Exemplar[N]) {
+	for range s.IntN(3) {
+		set := s.set()
+		list = append(list, metricdata.Exemplar[N]{
+			FilteredAttributes: set.ToSlice(), Time: s.time(), Value: value(s),
+			SpanID: make([]byte, 8*s.IntN(2)), TraceID: make([]byte, 16*s.IntN(2)),
+		})
 	}
 	return list
 }
@@ -130,6 +143,7 @@ func (s sample) data() metricdata.Aggregation {
 				Max:          s.extrema(),
 				Bounds:       []float64{0, 1.5, 1e9}[:s.IntN(4)],
 				BucketCounts: s.counts(),
+				Exemplars:    traced(s, floats),
 			})
 		}
 		return h
@@ -149,6 +163,7 @@ func (s sample) data() metricdata.Aggregation {
 			ZeroThreshold:  float64(s.IntN(2)),
 			PositiveBucket: metricdata.ExponentialBucket{Offset: int32(s.IntN(5) - 2), Counts: s.counts()},
 			NegativeBucket: metricdata.ExponentialBucket{Offset: int32(s.IntN(5) - 2), Counts: s.counts()},
+			Exemplars:      traced(s, floats),
 		})
 	}
 	return h

@@ -1,16 +1,22 @@
 package otlp
 
 import (
-	"cmp"
-	"slices"
+	_ "embed" // json_schema.txt
+	"strconv"
+	"strings"
 	"sync"
 
-	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
-	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
-	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/reflect/protoreflect"
 )
+
+// schemaText has a line for each message, with its fields, and for each enum, with its values. A
+// field is name=number:type, with [] before the type of a list and | behind that of a member of a
+// oneof, or ? behind that of an optional field. A test compares it with OTLP's descriptors, whose
+// Go packages would add a percent to the binary.
+//
+//go:generate go test -run TestSchemaIsThatOfOTLP -update .
+//go:embed json_schema.txt
+var schemaText string
 
 // message says how an object of JSON becomes a message.
 type message struct {
@@ -78,54 +84,6 @@ func (m *message) field(key []byte) *field {
 	return nil
 }
 
-// tables holds a message for each of those that requests are made of, from their descriptors, so
-// that a field that comes with a newer go.opentelemetry.io/proto is taken as well.
-type tables struct {
-	messages map[protoreflect.FullName]*message
-	roots    map[Signal]*message
-}
-
-func (t *tables) root(s Signal) *message { return t.roots[s] }
-
-var schema = sync.OnceValue(func() *tables {
-	t := &tables{messages: map[protoreflect.FullName]*message{}, roots: map[Signal]*message{}}
-	// These are the requests, under names that do not bring a gRPC gateway along.
-	t.roots[Metrics] = t.add((&metricspb.MetricsData{}).ProtoReflect().Descriptor())
-	t.roots[Traces] = t.add((&tracepb.TracesData{}).ProtoReflect().Descriptor())
-	t.roots[Logs] = t.add((&logspb.LogsData{}).ProtoReflect().Descriptor())
-	return t
-})
-
-func (t *tables) add(d protoreflect.MessageDescriptor) *message {
-	if m := t.messages[d.FullName()]; m != nil {
-		return m
-	}
-	m := &message{}
-	t.messages[d.FullName()] = m // before its fields: an AnyValue holds AnyValues
-	for i := range d.Fields().Len() {
-		fd := d.Fields().Get(i)
-		f := t.newField(fd)
-		f.bit = 1 << i
-		m.addName(fd.JSONName(), f)
-		if string(fd.Name()) != fd.JSONName() {
-			m.addName(string(fd.Name()), f)
-		}
-	}
-	for _, names := range m.byLength { // camelCase first, since that is what OTLP demands
-		slices.SortStableFunc(names, func(a, b name) int {
-			return cmp.Compare(boolToInt(a.text != a.field.name), boolToInt(b.text != b.field.name))
-		})
-	}
-	return m
-}
-
-func boolToInt(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
 func (m *message) addName(s string, f *field) {
 	for len(m.byLength) <= len(s) {
 		m.byLength = append(m.byLength, nil)
@@ -133,76 +91,132 @@ func (m *message) addName(s string, f *field) {
 	m.byLength[len(s)] = append(m.byLength[len(s)], name{s, f})
 }
 
-func (t *tables) newField(fd protoreflect.FieldDescriptor) *field {
-	f := &field{name: fd.JSONName(), list: fd.IsList(), present: fd.HasPresence()}
-	typ := protowire.VarintType
-	switch fd.Kind() {
-	case protoreflect.StringKind:
-		f.kind, typ = asString, protowire.BytesType
-	case protoreflect.BytesKind:
-		f.kind, typ = asBase64, protowire.BytesType
-		if size := idSizes[fd.Name()]; size > 0 {
-			f.kind, f.size = asHex, size
+// tables holds the messages that requests are made of, by their name.
+type tables map[string]*message
+
+// root returns the message that is a request of a signal, under a name of one that has the same
+// fields; nil for an unknown signal.
+func (t tables) root(s Signal) *message {
+	return t[map[Signal]string{Metrics: "MetricsData", Traces: "TracesData", Logs: "LogsData"}[s]]
+}
+
+var schema = sync.OnceValue(func() tables {
+	t, enums := tables{}, map[string]map[string]int32{}
+	lines := strings.Split(strings.TrimSpace(schemaText), "\n")
+	for _, line := range lines {
+		words := strings.Fields(line)
+		if words[0] != "enum" {
+			t[words[0]] = &message{}
+			continue
 		}
-	case protoreflect.MessageKind:
-		f.kind, typ = asObject, protowire.BytesType
-		f.message = t.add(fd.Message())
-	case protoreflect.BoolKind:
-		f.kind = asBool
-	case protoreflect.EnumKind:
-		f.kind, f.enum = asEnum, map[string]int32{}
-		f.signed, f.bits = true, 32
-		for i := range fd.Enum().Values().Len() {
-			v := fd.Enum().Values().Get(i)
-			f.enum[string(v.Name())] = int32(v.Number())
+		enums[words[1]] = map[string]int32{}
+		for _, word := range words[2:] {
+			value, number, _ := strings.Cut(word, "=")
+			enums[words[1]][value] = int32(atoi(number))
 		}
-	case protoreflect.DoubleKind:
-		f.kind, f.wire, typ = asDouble, fixed64, protowire.Fixed64Type
-	default:
-		typ = f.setInteger(fd.Kind())
 	}
-	f.tag = protowire.EncodeTag(fd.Number(), typ)
-	if fd.IsPacked() {
-		f.packedTag = protowire.EncodeTag(fd.Number(), protowire.BytesType)
+	for _, line := range lines {
+		if words := strings.Fields(line); words[0] != "enum" {
+			t.fill(t[words[0]], words[1:], enums)
+		}
 	}
-	if o := fd.ContainingOneof(); o != nil && !o.IsSynthetic() {
-		f.oneof, f.alone = true, onlyMessages(o)
+	return t
+})
+
+// fill makes the fields of a message, each of a word of its line.
+func (t tables) fill(m *message, words []string, enums map[string]map[string]int32) {
+	fields := make([]*field, len(words))
+	alone := true
+	for i, word := range words {
+		snake, rest, _ := strings.Cut(word, "=")
+		number, typ, _ := strings.Cut(rest, ":")
+		fields[i] = t.newField(typ, protowire.Number(atoi(number)), enums)
+		fields[i].name, fields[i].bit = camelCase(snake), 1<<i
+		alone = alone && (!fields[i].oneof || fields[i].kind == asObject)
+	}
+	for _, f := range fields { // camelCase first, since that is what OTLP demands
+		f.alone = f.oneof && alone
+		m.addName(f.name, f)
+	}
+	for i, f := range fields {
+		if snake, _, _ := strings.Cut(words[i], "="); snake != f.name {
+			m.addName(snake, f)
+		}
+	}
+}
+
+func (t tables) newField(typ string, number protowire.Number, enums map[string]map[string]int32) *field {
+	f := &field{}
+	typ, f.list = strings.CutPrefix(typ, "[]")
+	typ, f.oneof = strings.CutSuffix(typ, "|")
+	typ, f.present = strings.CutSuffix(typ, "?")
+	f.present = f.present || f.oneof
+	onWire := protowire.BytesType
+	if f.message, f.enum = t[typ], enums[typ]; f.message != nil {
+		f.kind = asObject
+	} else {
+		onWire = f.setType(typ)
+	}
+	f.tag = protowire.EncodeTag(number, onWire)
+	if f.list && onWire != protowire.BytesType {
+		f.packedTag = protowire.EncodeTag(number, protowire.BytesType)
 	}
 	return f
 }
 
-// idSizes holds the size in bytes of the fields that are in hex.
-var idSizes = map[protoreflect.Name]int{"trace_id": 16, "span_id": 8, "parent_span_id": 8}
-
-func (f *field) setInteger(k protoreflect.Kind) protowire.Type {
+// setType sets what a type that is no message says of a field, and returns its wire type.
+func (f *field) setType(typ string) protowire.Type {
 	f.kind, f.bits = asInteger, 64
-	switch k {
-	case protoreflect.Int32Kind, protoreflect.Int64Kind, protoreflect.Sint32Kind,
-		protoreflect.Sint64Kind, protoreflect.Sfixed32Kind, protoreflect.Sfixed64Kind:
-		f.signed = true
-	}
-	switch k {
-	case protoreflect.Int32Kind, protoreflect.Uint32Kind:
+	switch typ {
+	case "string":
+		f.kind = asString
+		return protowire.BytesType
+	case "bytes":
+		f.kind = asBase64
+		return protowire.BytesType
+	case "hex8", "hex16":
+		f.kind, f.size = asHex, atoi(typ[len("hex"):])
+		return protowire.BytesType
+	case "bool":
+		f.kind = asBool
+	case "double":
+		f.kind, f.wire = asDouble, fixed64
+		return protowire.Fixed64Type
+	case "uint32":
 		f.bits = 32
-	case protoreflect.Sint32Kind:
-		f.bits, f.wire = 32, zigzag
-	case protoreflect.Sint64Kind:
-		f.wire = zigzag
-	case protoreflect.Fixed32Kind, protoreflect.Sfixed32Kind:
+	case "int32":
+		f.bits, f.signed = 32, true
+	case "int64":
+		f.signed = true
+	case "sint32":
+		f.bits, f.signed, f.wire = 32, true, zigzag
+	case "fixed32":
 		f.bits, f.wire = 32, fixed32
 		return protowire.Fixed32Type
-	case protoreflect.Fixed64Kind, protoreflect.Sfixed64Kind:
+	case "fixed64":
 		f.wire = fixed64
 		return protowire.Fixed64Type
+	case "sfixed64":
+		f.signed, f.wire = true, fixed64
+		return protowire.Fixed64Type
+	case "uint64":
+	default:
+		f.kind, f.bits, f.signed = asEnum, 32, true
 	}
 	return protowire.VarintType
 }
 
-func onlyMessages(o protoreflect.OneofDescriptor) bool {
-	for i := range o.Fields().Len() {
-		if o.Fields().Get(i).Kind() != protoreflect.MessageKind {
-			return false
-		}
+// camelCase returns the name in JSON of a field of protobuf.
+func camelCase(snake string) string {
+	words := strings.Split(snake, "_")
+	for i, w := range words[1:] {
+		words[i+1] = strings.ToUpper(w[:1]) + w[1:]
 	}
-	return true
+	return strings.Join(words, "")
+}
+
+// atoi reads a number of schemaText, where a test has seen each.
+func atoi(s string) int {
+	n, _ := strconv.Atoi(s)
+	return n
 }

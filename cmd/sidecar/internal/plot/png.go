@@ -2,9 +2,11 @@ package plot
 
 import (
 	"bytes"
+	"compress/zlib"
+	"encoding/binary"
+	"hash/crc32"
 	"image"
 	"image/color"
-	"image/png"
 	"math"
 
 	"golang.org/x/image/font/basicfont"
@@ -24,9 +26,39 @@ func (c Chart) PNG(dark bool) ([]byte, error) {
 	if !c.Empty() {
 		c.draw(p)
 	}
-	var b bytes.Buffer
-	err := png.Encode(&b, p.RGBA)
-	return b.Bytes(), err
+	return encode(p.RGBA)
+}
+
+// encode returns an opaque image as PNG: the part of image/png that a chart needs, since that
+// package brings its decoder along.
+func encode(m *image.RGBA) ([]byte, error) {
+	var packed bytes.Buffer
+	z := zlib.NewWriter(&packed)
+	row := make([]byte, 1, 1+3*m.Rect.Dx()) // 0: no filter
+	for at := 0; at < len(m.Pix); at += m.Stride {
+		row = row[:1]
+		for x := at; x < at+m.Stride; x += 4 {
+			row = append(row, m.Pix[x:x+3]...)
+		}
+		if _, err := z.Write(row); err != nil {
+			return nil, err
+		}
+	}
+	if err := z.Close(); err != nil {
+		return nil, err
+	}
+	const depth, rgb = 8, 2
+	head := binary.BigEndian.AppendUint32(nil, uint32(m.Rect.Dx()))
+	head = append(binary.BigEndian.AppendUint32(head, uint32(m.Rect.Dy())), depth, rgb, 0, 0, 0)
+	out := chunk([]byte("\x89PNG\r\n\x1a\n"), "IHDR", head)
+	return chunk(chunk(out, "IDAT", packed.Bytes()), "IEND", nil), nil
+}
+
+func chunk(to []byte, name string, data []byte) []byte {
+	to = binary.BigEndian.AppendUint32(to, uint32(len(data)))
+	begin := len(to)
+	to = append(append(to, name...), data...)
+	return binary.BigEndian.AppendUint32(to, crc32.ChecksumIEEE(to[begin:]))
 }
 
 type raster struct {
