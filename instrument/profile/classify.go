@@ -10,12 +10,12 @@ import (
 )
 
 const (
-	cpuBound      = 0.9                   // least share of a task's own time that it is on a CPU
-	ioBound       = 0.1                   // most share of it
-	tolerance     = 0.15                  // width of a share that is known well enough to go by its middle
-	lockContended = 0.3                   // least share that it waits for mutexes
-	elsewhere     = 0.25                  // least share that the goroutines that it started run, to be about them
-	quick         = 10 * time.Microsecond // below, handing a task over costs more than 1 % of it
+	cpuBound      = 0.9                   // share of a task's own time on a CPU, at least
+	ioBound       = 0.1                   // the same, at most
+	tolerance     = 0.15                  // bounds of a share that are this close are averaged
+	lockContended = 0.3                   // share of its own time waiting for mutexes, at least
+	elsewhere     = 0.25                  // the same of goroutines that it started, running
+	quick         = 10 * time.Microsecond // below, submitting a task costs more than 1 % of it
 )
 
 // figures decide the class. Times are totals over the calls.
