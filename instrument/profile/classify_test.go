@@ -37,7 +37,7 @@ func TestFiguresDecideTheClass(t *testing.T) {
 		workers int64 // 0 is none
 	}{
 		"computing, alone":             {figures{calls: 10, wall: 50 * ms, cpu: some(50 * ms), queue: some(0), trace: traced(50*ms, 0)}, CPUBound, 2},
-		"computing, 4 neighbours":      {figures{calls: 10, wall: 130 * ms, cpu: some(50 * ms), queue: some(79 * ms), trace: traced(130*ms, 0)}, CPUBound, 2},
+		"computing, 4 neighbors":      {figures{calls: 10, wall: 130 * ms, cpu: some(50 * ms), queue: some(79 * ms), trace: traced(130*ms, 0)}, CPUBound, 2},
 		"computing, behind goroutines": {figures{calls: 10, wall: 150 * ms, cpu: some(50 * ms), queue: some(1 * ms), trace: traced(51*ms, 99*ms)}, CPUBound, 2},
 		"computing, behind both": {
 			figures{calls: 10, wall: 300 * ms, cpu: some(50 * ms), queue: some(150 * ms), trace: traced(150*ms, 150*ms)}, Undetermined, 0,
@@ -45,7 +45,7 @@ func TestFiguresDecideTheClass(t *testing.T) {
 		"sleeping, alone": {
 			figures{calls: 10, wall: 51 * ms, cpu: some(ms / 2), queue: some(ms / 10), trace: traced(ms, 0, Wait{"sleep", 50 * ms, 10})}, IOBound, 204,
 		},
-		"sleeping, 4 neighbours": {
+		"sleeping, 4 neighbors": {
 			figures{calls: 10, wall: 90 * ms, cpu: some(ms), queue: some(40 * ms), trace: traced(2*ms, 38*ms, Wait{"sleep", 50 * ms, 10})}, IOBound, 0,
 		},
 		"half and half": {
