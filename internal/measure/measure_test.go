@@ -214,6 +214,10 @@ func TestSlotSecondsOfBurstsAndOnBusyCPUsAreUnbiased(t *testing.T) {
 		},
 	} {
 		for _, busy := range []bool{false, true} {
+			within := 0.2 // four standard errors at least
+			if busy && name == "bursts of short uses" {
+				within = 0.6 // what is used in pauses is known from few
+			}
 			t.Run(fmt.Sprintf("%s, busy CPUs %t", name, busy), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					p := newPool(t, instrument.Timing{})
@@ -224,7 +228,7 @@ func TestSlotSecondsOfBurstsAndOnBusyCPUsAreUnbiased(t *testing.T) {
 					for start := time.Now(); time.Since(start) < span; {
 						want += pattern(p)
 					}
-					if got := p.total(); math.Abs(got/want-1) > 0.2 { // four standard errors at least
+					if got := p.total(); math.Abs(got/want-1) > within {
 						t.Errorf("%.3f of the slot-seconds", got/want)
 					}
 				})

@@ -19,7 +19,7 @@ func TestSpanEndsAtTheTimeGiven(t *testing.T) {
 		for !m.over {
 			m.Event(1)
 		}
-		m.timer.Stop() // it would wait for mu
+		m.timer.Stop()               // it would wait for mu
 		waits := make([]Span, block) // one of them is timed
 		for i := range waits {
 			waits[i] = m.Begin(m.Event(1))
