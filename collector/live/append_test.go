@@ -73,7 +73,7 @@ func TestReadReplacesThePicture(t *testing.T) {
 			r := requestAt(start, time.Now())
 			for _, name := range []string{"a", "b", "c"}[round:] {
 				r.number(catalog.PoolLimit, 2, ofPool(name)...)
-				r.number(catalog.PoolUsage, float64(round), ofPool(name, string(catalog.PoolStateKey), "used")...)
+				r.number(catalog.PoolUsage, float64(name[0]-'a'), ofPool(name, string(catalog.PoolStateKey), "used")...)
 				if name == waiting {
 					r.number(catalog.PoolPendingAge, 5, ofPool(name)...).number(catalog.PoolPending, 1, ofPool(name)...)
 				}
