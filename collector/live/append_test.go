@@ -88,6 +88,11 @@ func TestReadReplacesThePicture(t *testing.T) {
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("round %d: read again:\n%+v\nwant\n%+v", round, got, want)
 			}
+			for _, one := range got.Pools {
+				if last := one.Spark.Fill[SparkColumns-1]; last != one.Fill() {
+					t.Errorf("round %d: the spark of %s ends at %v, want %v", round, one.Name, last, one.Fill())
+				}
+			}
 			if waiting != "" && got.Pools[0].Name != waiting {
 				t.Errorf("round %d: the first pool is %s", round, got.Pools[0].Name)
 			}
