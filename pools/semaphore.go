@@ -68,6 +68,8 @@ type Semaphore struct {
 	config  SemaphoreConfig
 	name    string
 	reg     *instrument.Registration
+
+	limitChanges int64 // guarded by mu
 }
 
 const (
