@@ -8,15 +8,15 @@ import (
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
-// figure is a number taken from the points of a window; ok is false if the points do not say.
+// figure is a value computed from the points of a window; ok is false if they do not have it.
 type figure struct {
 	what   string
 	format string
 	of     func(points []otlptest.Point) (v float64, ok bool)
 }
 
-// series are the points of a metric whose attributes include attrs, given as pairs of key and
-// value, in order of time.
+// series returns the points of a metric whose attributes include attrs, pairs of keys and values,
+// in order of time.
 func series(points []otlptest.Point, metric string, attrs ...string) []otlptest.Point {
 	want := map[string]string{}
 	for i := 0; i < len(attrs); i += 2 {
@@ -35,7 +35,7 @@ func series(points []otlptest.Point, metric string, attrs ...string) []otlptest.
 	return found
 }
 
-// rate is how much the counters of a metric grew a second, added up over its series.
+// rate is the growth per second of the counters of a metric, summed over its series.
 func rate(metric string, attrs ...string) func([]otlptest.Point) (float64, bool) {
 	return func(points []otlptest.Point) (sum float64, ok bool) {
 		for _, s := range bySeries(series(points, metric, attrs...)) {
@@ -47,7 +47,8 @@ func rate(metric string, attrs ...string) func([]otlptest.Point) (float64, bool)
 	}
 }
 
-// mean is the mean of what a distribution recorded; it is absent if that is nothing.
+// mean is the mean of the values that a histogram recorded in the window. It is undefined if there
+// are none.
 func mean(metric string, attrs ...string) func([]otlptest.Point) (float64, bool) {
 	return func(points []otlptest.Point) (float64, bool) {
 		var sum float64
@@ -72,7 +73,7 @@ func level(metric string, attrs ...string) func([]otlptest.Point) (float64, bool
 	}
 }
 
-// ratio is a over b; it is absent if b is 0.
+// ratio is a / b. It is undefined if b is 0.
 func ratio(a, b func([]otlptest.Point) (float64, bool)) func([]otlptest.Point) (float64, bool) {
 	return func(points []otlptest.Point) (float64, bool) {
 		x, okX := a(points)
@@ -98,8 +99,8 @@ func bySeries(points []otlptest.Point) map[string][]otlptest.Point {
 	return sorted
 }
 
-// report evaluates figures in the three windows. The fault is detected if the first figure reaches
-// least during it, and is at least twice what it was before and after; absent counts as 0.
+// report evaluates figures in the three windows. The fault is detected if during it the first
+// figure is at least least and twice its value before and after. An undefined value counts as 0.
 func (s *session) report(title string, windows [3]window, least float64, figures ...figure) report {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 
 var base = time.Unix(1_800_000_000, 0)
 
-// at is a point of a metric at a second, of series s.
+// at returns a point of series s of a metric, some seconds after base.
 func at(second int, metric, s string, value float64, count uint64) otlptest.Point {
 	return otlptest.Point{
 		Metric:     metric,
@@ -50,17 +50,17 @@ func TestFigures(t *testing.T) {
 		want float64
 		ok   bool
 	}{
-		"rate over all series":      {rate("counter"), 5, true},
-		"rate of one series":        {rate("counter", "s", "a"), 2, true},
-		"rate of what stands still": {rate("still"), 0, true},
-		"rate of nothing":           {rate("none"), 0, false},
-		"mean":                      {mean("histogram"), 2, true},
-		"mean of nothing":           {mean("none"), 0, false},
-		"level":                     {level("gauge"), 1.5, true},
-		"level of nothing":          {level("none"), 0, false},
-		"ratio":                     {ratio(rate("counter", "s", "a"), rate("counter", "s", "b")), 2. / 3, true},
-		"ratio to 0":                {ratio(rate("counter"), rate("still")), 0, false},
-		"milliseconds":              {milliseconds(mean("histogram")), 2000, true},
+		"rate over all series":       {rate("counter"), 5, true},
+		"rate of one series":         {rate("counter", "s", "a"), 2, true},
+		"rate of a constant counter": {rate("still"), 0, true},
+		"rate of nothing":            {rate("none"), 0, false},
+		"mean":                       {mean("histogram"), 2, true},
+		"mean of nothing":            {mean("none"), 0, false},
+		"level":                      {level("gauge"), 1.5, true},
+		"level of nothing":           {level("none"), 0, false},
+		"ratio":                      {ratio(rate("counter", "s", "a"), rate("counter", "s", "b")), 2. / 3, true},
+		"ratio to 0":                 {ratio(rate("counter"), rate("still")), 0, false},
+		"milliseconds":               {milliseconds(mean("histogram")), 2000, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got, ok := c.of(points); ok != c.ok || ok && got != c.want {
@@ -70,9 +70,9 @@ func TestFigures(t *testing.T) {
 	}
 }
 
-// A fault is detected only if the figure rises with it and falls with it; what is absent is shown
-// as such.
-func TestReport(t *testing.T) {
+// A fault is detected only if the figure rises with it and falls after it. An undefined value is a
+// dash.
+func TestFaultIsDetectedIfTheFigureRisesAndFalls(t *testing.T) {
 	windows := [3]window{}
 	for i := range windows {
 		windows[i] = window{base.Add(time.Duration(10*i) * time.Second), base.Add(time.Duration(10*i+5) * time.Second)}
@@ -94,7 +94,7 @@ func TestReport(t *testing.T) {
 				if v != 0 {
 					s.points = append(s.points, at(10*i+1, "gauge", "", v, 0))
 				}
-				// outside of every window
+				// outside every window
 				s.points = append(s.points, at(10*i+7, "gauge", "", 99, 0))
 			}
 			r := s.report("title", windows, 1.5, figure{"f", "%.1f", level("gauge")})

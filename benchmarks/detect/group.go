@@ -16,11 +16,11 @@ import (
 
 const cgroupMount = "/sys/fs/cgroup"
 
-// pod is a control group with two containers in it, named as container runtimes name them, in every
-// hierarchy that matters.
+// pod is a control group with two containers, named as container runtimes name them, in every
+// hierarchy that the sidecar reads.
 type pod struct {
 	hierarchies []string // mount points
-	v2          bool     // there is one hierarchy, and it has the controllers
+	v2          bool     // there is only the unified hierarchy
 	groups      []string // paths below each mount point, parent first
 }
 
@@ -30,8 +30,8 @@ var (
 	targetID  = strings.Repeat("7", 64)
 )
 
-// newPod makes the groups. The error wraps errSkipped where that is not allowed. The caller removes
-// the pod.
+// newPod creates the groups. The error wraps errSkipped if that is not permitted. The caller must
+// remove the pod.
 func newPod() (*pod, error) {
 	p := &pod{v2: exists(filepath.Join(cgroupMount, "cgroup.controllers"))}
 	p.hierarchies = mounted(p.v2)
@@ -44,7 +44,7 @@ func newPod() (*pod, error) {
 		for _, hierarchy := range p.hierarchies {
 			if err := os.Mkdir(filepath.Join(hierarchy, group), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 				p.remove()
-				return nil, fmt.Errorf("%w: cannot make a control group: %w", errSkipped, err)
+				return nil, fmt.Errorf("%w: cannot create a control group: %w", errSkipped, err)
 			}
 		}
 	}
@@ -55,8 +55,8 @@ func newPod() (*pod, error) {
 	return p, nil
 }
 
-// mounted returns the mount points of v2, or of the controllers of v1 and, for its pressure files,
-// of v2 beside them.
+// mounted returns the mount point of v2, or those of the controllers of v1 and of v2 next to them,
+// for its pressure files.
 func mounted(v2 bool) (dirs []string) {
 	if v2 {
 		return []string{cgroupMount}
@@ -69,7 +69,7 @@ func mounted(v2 bool) (dirs []string) {
 	return dirs
 }
 
-// delegate hands the controllers down to the containers, as v2 wants it.
+// delegate enables the controllers for the containers, as v2 requires.
 func (p *pod) delegate() error {
 	if !p.v2 {
 		return nil
@@ -85,7 +85,7 @@ func (p *pod) delegate() error {
 	return nil
 }
 
-// remove removes the groups; the processes in them must have ended.
+// remove removes the groups, whose processes must have ended.
 func (p *pod) remove() {
 	for i := len(p.groups) - 1; i >= 0; i-- {
 		for _, hierarchy := range p.hierarchies {
@@ -94,7 +94,8 @@ func (p *pod) remove() {
 	}
 }
 
-// procs are the files that a process enters a container by, as enter takes them.
+// procs returns the files through which a process enters a container, in the form that enter
+// expects.
 func (p *pod) procs(id string) string {
 	var files []string
 	for _, hierarchy := range p.hierarchies {
@@ -103,7 +104,7 @@ func (p *pod) procs(id string) string {
 	return strings.Join(files, ":")
 }
 
-// limitCPU gives a container a quota in CPUs.
+// limitCPU sets the quota of a container in CPUs.
 func (p *pod) limitCPU(id string, cpus float64) error {
 	const period = 100 * time.Millisecond
 	quota := strconv.Itoa(int(cpus * float64(period.Microseconds())))
@@ -117,8 +118,7 @@ func (p *pod) limitCPU(id string, cpus float64) error {
 	return os.WriteFile(filepath.Join(cgroupMount, "cpu", p.groups[0], id, "cpu.cfs_quota_us"), []byte(quota), 0)
 }
 
-// limitWrites bounds the writes a second of a container to the disk that dir is on; 0 lifts the
-// bound.
+// limitWrites limits the writes per second of a container to the disk of dir; 0 removes the limit.
 func (p *pod) limitWrites(id, dir string, perSecond int) error {
 	device, err := deviceOf(dir)
 	if err != nil {
@@ -139,7 +139,7 @@ func (p *pod) limitWrites(id, dir string, perSecond int) error {
 	return nil
 }
 
-// deviceOf returns major:minor of the disk below dir.
+// deviceOf returns major:minor of the disk of dir.
 func deviceOf(dir string) (string, error) {
 	var st syscall.Stat_t
 	if err := syscall.Stat(dir, &st); err != nil {

@@ -14,17 +14,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The helpers that this program starts of itself.
+// The helper processes of this program.
 const (
 	// files, CPU or "-", command: enter the control groups, bind to the CPU, become the command
 	helperEnter = "enter"
 	helperBurn  = "burn" // use one CPU until killed
 )
 
-// anyCPU binds a process to no CPU.
+// anyCPU lets a process run on any CPU.
 const anyCPU = -1
 
-// command prepares a process of a pod's container that runs on one CPU. It dies with this one.
+// command returns a command that runs in control groups and on one CPU. It is killed when this
+// process ends.
 func (b *bench) command(ctx context.Context, procs string, cpu int, args ...string) *exec.Cmd {
 	where := "-"
 	if cpu != anyCPU {
@@ -35,11 +36,11 @@ func (b *bench) command(ctx context.Context, procs string, cpu int, args ...stri
 	return cmd
 }
 
-// enter moves this process into control groups and to a CPU, then executes a command in its place:
-// so the command finds itself there from the start.
+// enter moves this process into control groups and to a CPU and then executes a command, which so
+// runs there from the start.
 func enter(procs string, args []string) error {
 	if len(args) < 2 {
-		return fmt.Errorf("enter: expected files, CPU and a command")
+		return fmt.Errorf("enter: want files, CPU and a command")
 	}
 	for file := range strings.SplitSeq(procs, ":") {
 		if file == "" {
@@ -63,17 +64,17 @@ func enter(procs string, args []string) error {
 	return unix.Exec(args[1], args[1:], os.Environ())
 }
 
-// burn works for nothing, without end.
+// burn uses CPU until the process is killed.
 func burn() {
 	for n := uint64(0); ; n++ {
 		sink.Store(n)
 	}
 }
 
-// sink keeps the compiler from dropping the work.
+// sink prevents the compiler from removing the work.
 var sink atomic.Uint64
 
-// hogs starts n processes that burn CPU. stop ends them.
+// hogs starts n processes that use as much CPU as they get. stop kills them.
 func (b *bench) hogs(ctx context.Context, n int, procs string, cpu int) (stop func(), err error) {
 	var started []*exec.Cmd
 	stop = func() {

@@ -1,15 +1,15 @@
-// Detect proves that the sidecar sees what it claims to see. Each scenario does something to the
-// machine for a while, with the sidecar's binary running, and the metrics before, during and after
-// are printed as a table in Markdown:
+// Detect tests what the sidecar detects on a real machine. Each scenario causes a fault for a
+// while, with the sidecar running, and prints a table in Markdown of the metrics before, during and
+// after:
 //
 //   - quota: a container of the sidecar's pod is throttled by its CPU quota
-//   - neighbour: other processes take turns with the sidecar on its core
+//   - neighbour: other processes compete with the sidecar for its core
 //   - disk: the writes of the sidecar's control group are throttled
 //   - uml: quota and disk again, on control groups v2, in a user-mode-linux kernel (Debian package
 //     user-mode-linux)
 //
-// What the machine does not offer is skipped, with the reason. The exit status is 1 if something
-// was not detected. It needs Linux and root, makes control groups below
+// Scenarios that the machine does not support are skipped, with the reason. The exit status is 1 if
+// a fault was not detected. It needs Linux and root, creates control groups below
 // /sys/fs/cgroup/poolgauge-detect, and removes them.
 //
 //	cd benchmarks && go run ./detect -phase 15s -only quota,neighbour,disk,uml
@@ -41,8 +41,8 @@ func main() {
 	}
 }
 
-// run is the program, and its own helpers: a process that enters a group, one that burns CPU, and
-// the first one of a kernel.
+// run is the program and also its helper processes: one that enters control groups, one that uses
+// CPU, and the init of a kernel.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	switch {
 	case os.Getpid() == 1 && os.Getenv(umlPhase) != "":
@@ -71,11 +71,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return b.runAll(ctx, strings.Split(*only, ","), out)
 }
 
-// bench is what every scenario needs.
+// bench is the environment of the scenarios.
 type bench struct {
 	self    string // this program
 	sidecar string
-	dir     string // on a disk; removed at the end
+	dir     string // on a disk, removed at the end
 	phase   time.Duration
 }
 
@@ -107,10 +107,10 @@ func newBench(ctx context.Context, dir string, phase time.Duration) (*bench, err
 	return b, nil
 }
 
-// errSkipped is wrapped by the reason why a machine cannot show something.
+// errSkipped is wrapped by the reason for skipping a scenario.
 var errSkipped = errors.New("skipped")
 
-var errUndetected = errors.New("something was not detected")
+var errUndetected = errors.New("a fault was not detected")
 
 func (b *bench) runAll(ctx context.Context, only []string, out io.Writer) error {
 	all := true
@@ -149,7 +149,7 @@ func single(run func(context.Context) (report, error)) func(context.Context) ([]
 	}
 }
 
-// report is the outcome of a scenario. It crosses from one kernel to another as JSON.
+// report is the result of a scenario. It is passed from one kernel to another as JSON.
 type report struct {
 	Title    string
 	Skipped  string `json:",omitempty"` // the reason
@@ -157,7 +157,7 @@ type report struct {
 	Detected bool // the first row's figure rose with the fault and fell with it
 }
 
-// row is a figure in the three phases, as text: absent figures are a dash.
+// row is a figure in the three phases, as text; an undefined value is a dash.
 type row struct {
 	What                  string
 	Before, During, After string

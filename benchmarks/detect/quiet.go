@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// awaitQuiet waits until little else wants the CPUs: a neighbour cannot be told from those that
-// were there before. It gives up after some minutes, with an error that wraps errSkipped. Without
+// awaitQuiet waits until the CPUs are mostly idle, since a neighbour cannot be distinguished from
+// other busy processes. After some minutes it returns an error that wraps errSkipped. Without
 // pressure files it does not wait.
 func awaitQuiet(ctx context.Context) error {
 	const (
-		quiet    = 20 // percent of the last ten seconds in which something waited for a CPU
+		quiet    = 20 // percent of the last ten seconds in which some process waited for a CPU
 		patience = 3 * time.Minute
 		pause    = 2 * time.Second
 	)
@@ -23,7 +23,7 @@ func awaitQuiet(ctx context.Context) error {
 		}
 		if time.Now().After(deadline) {
 			return fmt.Errorf(
-				"%w: the machine has busy processes already: in %.0f %% of the time something waits for a CPU",
+				"%w: the machine is busy: some process waits for a CPU %.0f %% of the time",
 				errSkipped,
 				percent,
 			)

@@ -6,8 +6,8 @@ import (
 	"os"
 )
 
-// probing is how the probes are set in all scenarios: often enough for short phases, which costs
-// more than the default budget.
+// probing are the probe flags in all scenarios: short intervals for short phases, and a budget that
+// allows them.
 var probing = []string{
 	"--probe-budget=5",
 	"--probe-cpu-interval=1s",
@@ -33,7 +33,7 @@ var (
 	}
 )
 
-// quota throttles the sidecar's neighbour in its pod: a process that wants one CPU gets 0.2.
+// quota throttles another container of the sidecar's pod: a busy process has a quota of 0.2 CPUs.
 func (b *bench) quota(ctx context.Context) (report, error) {
 	p, err := newPod()
 	if err != nil {
@@ -88,7 +88,7 @@ func (b *bench) quota(ctx context.Context) (report, error) {
 	), nil
 }
 
-// neighbour puts two processes on the sidecar's core.
+// neighbour runs two busy processes on the sidecar's core.
 func (b *bench) neighbour(ctx context.Context) (report, error) {
 	if err := awaitQuiet(ctx); err != nil {
 		return report{}, err
@@ -108,14 +108,14 @@ func (b *bench) neighbour(ctx context.Context) (report, error) {
 		return report{}, err
 	}
 	return s.report("neighbour: two busy processes on the sidecar's core", windows, 3,
-		runDelay, stretch, // the delay decides: without neighbours it is 0, where stretch is 1
+		runDelay, stretch, // run delay is first, since it is 0 without neighbours, and stretch is 1
 		figure{"`probe.cpu.parallelism`, CPUs", "%.2f", level("poolgauge.probe.cpu.parallelism")},
 		figure{"`probe.cpu.parallelism.requested`, CPUs", "%.0f", level("poolgauge.probe.cpu.parallelism.requested")},
 		hostCPU,
 	), nil
 }
 
-// disk lets the sidecar's group do five writes a second: few enough that even two at a time have to
+// disk limits the sidecar's group to five writes per second, so few that even two at a time have to
 // wait.
 func (b *bench) disk(ctx context.Context) (report, error) {
 	p, err := newPod()

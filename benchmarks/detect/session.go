@@ -13,7 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
-// session is a running sidecar and every point that it has sent.
+// session is a running sidecar and the points that it has sent.
 type session struct {
 	cmd      *exec.Cmd
 	output   bytes.Buffer
@@ -24,7 +24,7 @@ type session struct {
 	points []otlptest.Point
 }
 
-// sampling is the interval of the sidecar in all scenarios.
+// sampling is the export interval of the sidecar.
 const sampling = time.Second
 
 // startSidecar runs the sidecar in control groups and on a CPU, and waits for its first point.
@@ -71,7 +71,7 @@ func (s *session) receive(_ context.Context, r *otlptest.Request) (*otlptest.Res
 	return &otlptest.Response{}, nil
 }
 
-// stop ends the sidecar and returns what it printed. It may be called more than once.
+// stop stops the sidecar and returns its output. It may be called more than once.
 func (s *session) stop() string {
 	if s.cmd.ProcessState == nil {
 		_ = s.cmd.Process.Signal(syscall.SIGTERM)
@@ -81,11 +81,11 @@ func (s *session) stop() string {
 	return s.output.String()
 }
 
-// window is a stretch of time.
+// window is an interval of time.
 type window struct{ from, to time.Time }
 
-// phases waits out the three phases around a fault and returns their windows, each without its
-// first three seconds: a sample there may cover both sides of the change.
+// phases runs the phases before, during and after a fault, and returns their windows, each without
+// its first three seconds, whose samples may include the change.
 func (b *bench) phases(ctx context.Context, fault, lift func() error) (windows [3]window, err error) {
 	const settle = 3 * sampling
 	change := [3]func() error{func() error { return nil }, fault, lift}
@@ -101,7 +101,7 @@ func (b *bench) phases(ctx context.Context, fault, lift func() error) (windows [
 		}
 		windows[i].to = time.Now()
 	}
-	// The last sample of the last phase is under way.
+	// Wait for the last sample of the last phase.
 	select {
 	case <-time.After(sampling):
 	case <-ctx.Done():

@@ -14,18 +14,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the two kernels agree on: the root file system is a directory of the outer one.
+// Paths in the root file system of the inner kernel, which is a directory of the outer one.
 const (
 	umlReports = "/reports.json"
 	umlSidecar = "/sidecar"
 	umlInit    = "/init"
 	umlDisk    = "/disk"
-	// on the kernel's command line, which makes it a variable of the environment
+	// a variable on the kernel command line, which becomes an environment variable
 	umlPhase = "detect_phase"
 )
 
-// uml boots a user-mode-linux kernel as an ordinary process, with this program as its init, and
-// returns what that reports.
+// uml boots a user-mode-linux kernel as a process, with this program as its init, and returns its
+// reports.
 func (b *bench) uml(ctx context.Context) ([]report, error) {
 	kernel, err := exec.LookPath("linux.uml")
 	if err != nil {
@@ -74,7 +74,7 @@ func (b *bench) uml(ctx context.Context) ([]report, error) {
 	return reports, err
 }
 
-// umlRoot makes a root file system: this program, built without cgo, and the sidecar.
+// umlRoot creates a root file system with this program, built without cgo, and the sidecar.
 func (b *bench) umlRoot(ctx context.Context) (string, error) {
 	root := filepath.Join(b.dir, "root")
 	for _, dir := range []string{"proc", "sys", "dev", "tmp", umlDisk} {
@@ -94,7 +94,7 @@ func (b *bench) umlRoot(ctx context.Context) (string, error) {
 	return root, os.WriteFile(filepath.Join(root, umlSidecar), sidecar, 0o755) //nolint:gosec // it is executed
 }
 
-// umlDiskImage makes a disk with a file system, for the disk probe.
+// umlDiskImage creates the image of a disk with a file system, for the disk probe.
 func (b *bench) umlDiskImage(ctx context.Context) (string, error) {
 	const size = 64 << 20
 	image := filepath.Join(b.dir, "disk.img")
@@ -111,8 +111,8 @@ func (b *bench) umlDiskImage(ctx context.Context) (string, error) {
 	return image, nil
 }
 
-// runAsInit is the first process of the inner kernel: it runs the scenarios, leaves their reports
-// in the root and switches off.
+// runAsInit is the init of the inner kernel: it runs the scenarios, writes their reports to the
+// root file system and powers off.
 func runAsInit(ctx context.Context) error {
 	defer func() { _ = unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF) }()
 	if err := prepareKernel(); err != nil {
@@ -143,7 +143,7 @@ func runAsInit(ctx context.Context) error {
 	return os.WriteFile(umlReports, text, 0o644) //nolint:gosec // the other kernel's user reads it
 }
 
-// prepareKernel mounts what a program expects and brings up loopback.
+// prepareKernel mounts the usual file systems and enables the loopback interface.
 func prepareKernel() error {
 	for _, m := range []struct{ device, dir, kind string }{
 		{"proc", "/proc", "proc"}, {"sysfs", "/sys", "sysfs"}, {"cgroup2", cgroupMount, "cgroup2"}, {"tmpfs", "/tmp", "tmpfs"}, {"/dev/ubda", umlDisk, "ext4"},

@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// The rows of the table fall into three families: ours, and the two that ratios are taken against.
+// The contenders are of three families: the sidecar, and the two that it is compared with.
 const (
 	sidecar   = "sidecar"
 	bare      = "bare SDK"
 	collector = "Collector"
 )
 
-// contender is a program in one setting.
+// contender is a program in one configuration.
 type contender struct {
 	family  string
 	setting string
@@ -26,11 +26,11 @@ type contender struct {
 	args    func(addr string) []string // for an OTLP receiver at addr
 }
 
-// small is the setting that the sidecar gives itself; the others are measured with it too.
+// small is the environment that the sidecar sets for itself. The others are measured with it too.
 var small = []string{"GOMAXPROCS=1", "GOGC=25"}
 
-// build compiles every contender into dir, stripped and without cgo, and returns them set to send
-// every interval.
+// build compiles every contender into dir, stripped and without cgo. They export at the given
+// interval.
 func build(ctx context.Context, dir string, interval time.Duration) ([]contender, error) {
 	binary := func(name string) string { return filepath.Join(dir, name) }
 	for _, b := range []struct{ name, module, pkg, tags string }{
@@ -59,7 +59,7 @@ func build(ctx context.Context, dir string, interval time.Duration) ([]contender
 			return nil, fmt.Errorf("build %s (run from the directory benchmarks): %w\n%s", b.name, err, text)
 		}
 	}
-	// There are several sidecars.
+	// Several sidecars run at the same time.
 	anyPort := slices.Clip(
 		[]string{
 			"--health-address=127.0.0.1:0",
@@ -93,8 +93,9 @@ func build(ctx context.Context, dir string, interval time.Duration) ([]contender
 	}, nil
 }
 
-// collectorArgs configures the Collector for the same two sources and least cost: its own metrics
-// off, first scrape at once. gzip is its default compression; none is everyone else's.
+// collectorArgs configures the Collector for the same two sources at the lowest cost: without its
+// own metrics, and with the first scrape at once. Its default compression is gzip; the others use
+// none.
 func collectorArgs(interval time.Duration, compression string) func(string) []string {
 	return func(addr string) []string {
 		return []string{"--config", fmt.Sprintf(`yaml:

@@ -1,11 +1,11 @@
-// Footprint measures what the sidecar costs, beside what it is compared with: a bare OpenTelemetry
-// SDK and a minimal Collector. It builds all of them, measures the time to the first point of each
-// alone, then runs all at the same time against OTLP receivers of its own, and prints one table in
-// Markdown and the bars that were missed. The exit status is 1 if there is one.
+// Footprint measures the cost of the sidecar, a bare OpenTelemetry SDK and a minimal Collector. It
+// builds them, measures the time to the first point of each alone, then runs all at the same time,
+// each with an OTLP receiver, and prints a table in Markdown and whether the targets were met. The
+// exit status is 1 if one was not.
 //
-// All at the same time, since together they use about one percent of a core and so cannot disturb
-// one another, while whatever else the machine does disturbs all of them alike: ratios hold where
-// absolutes do not.
+// They run at the same time because together they use about one percent of a core and hardly
+// disturb one another, while other load on the machine disturbs all alike. So ratios are more
+// reliable than absolute values.
 //
 //	cd benchmarks && go run ./footprint -duration 60s -interval 1s
 package main
@@ -40,7 +40,7 @@ func main() {
 	}
 }
 
-var errMissed = errors.New("a bar was missed")
+var errNotMet = errors.New("a target was not met")
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("footprint", flag.ContinueOnError)
@@ -52,7 +52,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		"how long to measure after every process has sent its first point",
 	)
 	flags.DurationVar(&o.interval, "interval", time.Second, "interval between samples of each process")
-	flags.IntVar(&o.starts, "starts", 5, "starts of each process to take the median time to the first point of")
+	flags.IntVar(&o.starts, "starts", 5, "starts of each process, for the median time to the first point")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -72,10 +72,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	printMachine(out, args, before)
 	printTable(out, results)
-	if printBars(out, judge(results)) {
+	if printTargets(out, checkTargets(results)) {
 		return nil
 	}
-	return errMissed
+	return errNotMet
 }
 
 func printMachine(out io.Writer, args []string, loadBefore string) {

@@ -14,19 +14,19 @@ import (
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
-// result is what a contender used.
+// result is the measured cost of a contender.
 type result struct {
 	contender
 	binaryMB    float64
-	rss, anon   []float64       // MiB, a value a second
+	rss, anon   []float64       // MiB, once a second
 	cpu         float64         // seconds of CPU a minute
 	first       []time.Duration // from exec to the first point at the receiver
 	pointsPerS  float64
-	cpuOfStarts time.Duration // used until the first point, of the long run
+	cpuOfStarts time.Duration // until the first point of the long run
 }
 
-// measure starts every contender o.starts times alone, in turn, for the time to its first point;
-// and then all together.
+// measure measures the time to the first point of each contender alone, o.starts times, and then
+// the cost of all together.
 func measure(ctx context.Context, contenders []contender, o options) ([]*result, error) {
 	results := make([]*result, len(contenders))
 	for i, c := range contenders {
@@ -57,8 +57,8 @@ func measureStart(ctx context.Context, r *result) error {
 	return err
 }
 
-// measureRun runs all contenders together and reads what they use every second, from the moment
-// that each has sent a point.
+// measureRun runs all contenders together and reads their memory every second, after each has sent
+// a point.
 func measureRun(ctx context.Context, results []*result, duration time.Duration) error {
 	processes, err := startAll(ctx, results)
 	defer func() {
@@ -91,8 +91,8 @@ func measureRun(ctx context.Context, results []*result, duration time.Duration) 
 	return nil
 }
 
-// startAll starts every contender and waits for its first point. The processes that it returns with
-// an error run too.
+// startAll starts every contender and waits for its first point. Processes that it returns with an
+// error are running too.
 func startAll(ctx context.Context, results []*result) (processes []*process, err error) {
 	for _, r := range results {
 		p, err := start(ctx, r.contender)
@@ -127,7 +127,7 @@ func sampleMemory(ctx context.Context, processes []*process, results []*result, 
 	return nil
 }
 
-// process is a contender that runs, with a receiver of its own.
+// process is a running contender and its receiver.
 type process struct {
 	contender contender
 	cmd       *exec.Cmd
@@ -176,7 +176,7 @@ func (p *process) received() int {
 	return p.points
 }
 
-// firstPoint waits for the first point and returns how long after the start it came. It is called
+// firstPoint waits for the first point and returns the time since the start. It must be called
 // once.
 func (p *process) firstPoint(ctx context.Context) (time.Duration, error) {
 	const patience = 30 * time.Second
@@ -197,7 +197,7 @@ func (p *process) firstPoint(ctx context.Context) (time.Duration, error) {
 	}
 }
 
-// stop ends the process and its receiver. It may be called more than once.
+// stop stops the process and its receiver. It may be called more than once.
 func (p *process) stop() {
 	if p.cmd.ProcessState == nil {
 		_ = p.cmd.Process.Signal(syscall.SIGTERM)
@@ -206,10 +206,10 @@ func (p *process) stop() {
 	p.receiver.Close()
 }
 
-// cpuTime is the CPU time that the process has used.
+// cpuTime returns the CPU time of the process.
 func (p *process) cpuTime() (time.Duration, error) { return machine.CPUTime(p.cmd.Process.Pid) }
 
-// memory is the resident and the anonymous memory in MiB.
+// memory returns the resident and the anonymous memory in MiB.
 func (p *process) memory() (rss, anon float64, err error) {
 	if rss, anon, err = machine.Memory(p.cmd.Process.Pid); err != nil {
 		err = fmt.Errorf(

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// figure is a column: a value of each result, less being better.
+// figure is a column of the table. Lower values are better.
 type figure struct {
 	title  string
 	format string
@@ -27,8 +27,8 @@ var (
 
 var columns = []figure{binarySize, rssMedian, rssMax, anonMedian, anonMax, cpuRate, startCPU, firstPoint}
 
-// best is the least value of a figure among the settings of a family: ratios are taken against a
-// peer at its best.
+// best is the lowest value of a figure among the configurations of a family, to which ratios are
+// computed.
 func best(results []*result, family string, f figure) float64 {
 	var values []float64
 	for _, r := range results {
@@ -40,7 +40,7 @@ func best(results []*result, family string, f figure) float64 {
 }
 
 func printTable(out io.Writer, results []*result) {
-	fmt.Fprint(out, "Each figure is followed by its ratio to the Collector's and to the bare SDK's best.\n\n| |")
+	fmt.Fprint(out, "Each value is followed by its ratios to the best of the Collector and of the bare SDK.\n\n| |")
 	for _, f := range columns {
 		fmt.Fprintf(out, " %s |", f.title)
 	}
@@ -59,7 +59,7 @@ func printTable(out io.Writer, results []*result) {
 	}
 }
 
-// median is the middle of values, the upper one of two. It does not change values.
+// median returns the median of values, the upper one of two. It does not modify values.
 func median[T float64 | time.Duration](values []T) T {
 	return slices.Sorted(slices.Values(values))[len(values)/2]
 }

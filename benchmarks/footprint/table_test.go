@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// sample is a run in which every bar is just met.
+// sample is a run in which every target is just met.
 func sample() []*result {
 	of := func(family string, binary, rss, cpu float64, first time.Duration) *result {
 		return &result{
@@ -23,40 +23,41 @@ func sample() []*result {
 		}
 	}
 	return []*result{
-		of(sidecar, 13, 11, 0.35, 300*time.Millisecond), of(sidecar, 13, 11, 0.08, 300*time.Millisecond),
+		of(sidecar, 13, 11, 0.35, 300*time.Millisecond), of(sidecar, 13, 11, 0.08, 300*time.Millisecond), of(sidecar, 13, 11, 0.08, 300*time.Millisecond),
 		of(bare, 11, 10, 0.05, time.Second),
 		of(collector, 26, 25, 0.1, time.Second), of(collector, 26, 20, 0.2, time.Second),
 	}
 }
 
-func TestBars(t *testing.T) {
+func TestEachTargetIsCheckedAgainstItsLimit(t *testing.T) {
 	for name, worsen := range map[string]func([]*result){
 		"":               func([]*result) {},
 		"RSS at most 18": func(r []*result) { r[0].rss[0] = 18.5 },
-		// the Collector at its best got better
-		"0.55 ×":             func(r []*result) { r[4].rss = []float64{19, 19, 19} },
-		"CPU without probes": func(r []*result) { r[1].cpu = 0.081 },
-		"default probes":     func(r []*result) { r[0].cpu = 0.39 },
-		"binary":             func(r []*result) { r[0].binaryMB = 13.1 },
-		"first point":        func(r []*result) { r[0].first[0] = 301 * time.Millisecond },
+		// the best Collector improves
+		"0.55 ×":              func(r []*result) { r[5].rss = []float64{19, 19, 19} },
+		"CPU without probes":  func(r []*result) { r[1].cpu = 0.081 },
+		"Collector's sources": func(r []*result) { r[2].cpu = 0.081 },
+		"default probes":      func(r []*result) { r[0].cpu = 0.39 },
+		"binary":              func(r []*result) { r[0].binaryMB = 13.1 },
+		"first point":         func(r []*result) { r[0].first[0] = 301 * time.Millisecond },
 	} {
 		t.Run(name, func(t *testing.T) {
 			results := sample()
 			worsen(results)
 			var out bytes.Buffer
-			if met := printBars(&out, judge(results)); met != (name == "") {
+			if met := printTargets(&out, checkTargets(results)); met != (name == "") {
 				t.Errorf("all met: %v\n%s", met, out.String())
 			}
 			for line := range strings.Lines(out.String()) {
-				if missed := strings.Contains(line, "missed"); missed != (name != "" && strings.Contains(line, name)) {
-					t.Errorf("wrong verdict: %s", line)
+				if missed := strings.Contains(line, "not met"); missed != (name != "" && strings.Contains(line, name)) {
+					t.Errorf("wrong result: %s", line)
 				}
 			}
 		})
 	}
 }
 
-func TestRatiosAreToThePeersAtTheirBest(t *testing.T) {
+func TestRatiosAreToTheBestConfiguration(t *testing.T) {
 	var out bytes.Buffer
 	printTable(&out, sample())
 	const want = "11.0 (0.55, 1.10)" // of 20 and of 10

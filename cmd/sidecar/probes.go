@@ -48,8 +48,8 @@ func startProbes(settings *config.Settings, meter metric.Meter, log *slog.Logger
 }
 
 // trustOf returns which certificates the probes accept over TLS.
-func trustOf(settings *config.Settings) (probe.Certification, error) {
-	trust := probe.Certification{SkipVerify: settings.ProbeSkipVerify}
+func trustOf(settings *config.Settings) (probe.TLSConfig, error) {
+	trust := probe.TLSConfig{SkipVerify: settings.ProbeSkipVerify}
 	if settings.ProbeCertificate == "" {
 		return trust, nil
 	}

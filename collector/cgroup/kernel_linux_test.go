@@ -116,7 +116,7 @@ func TestThrottlingIsRead(t *testing.T) {
 	}
 }
 
-// In a cgroup namespace, the own group is found in a mount of the host, whose root is above that of
+// In a cgroup namespace, the process's group is found in a mount of the host, whose root is above that of
 // the namespace.
 func TestNamespaceRootIsFoundByInode(t *testing.T) {
 	if file := os.Getenv("POOLGAUGE_TEST_LINEAGE"); file != "" {
@@ -150,7 +150,7 @@ func TestNamespaceRootIsFoundByInode(t *testing.T) {
 		t.Skipf("no permission for namespaces and mounts: %v, %s", err, out)
 	}
 	if want := "/" + filepath.Base(group); string(got) != want {
-		t.Errorf("the own group is at %s, want %s", got, want)
+		t.Errorf("the process's group is at %s, want %s", got, want)
 	}
 }
 

@@ -11,38 +11,37 @@ import (
 	"time"
 )
 
-// Defaults of [Config] and [Target].
+// The defaults of Config and Target.
 const (
-	DefaultBudget              = 0.005
-	DefaultCPUInterval         = 5 * time.Second
-	DefaultParallelismInterval = time.Minute
-	DefaultDiskInterval        = 30 * time.Second
-	DefaultInterval            = 15 * time.Second
-	DefaultTimeout             = 5 * time.Second
+	defaultBudget              = 0.005
+	defaultCPUInterval         = 5 * time.Second
+	defaultParallelismInterval = time.Minute
+	defaultDiskInterval        = 30 * time.Second
+	defaultInterval            = 15 * time.Second
+	defaultTimeout             = 5 * time.Second
 )
 
-// MinInterval is the shortest interval that a probe may have: below it the schedule itself would
-// cost more than it tells.
+// MinInterval is the shortest interval of a probe.
 const MinInterval = 100 * time.Millisecond
 
-// Off as the interval of a probe leaves the probe out.
+// Off as an interval turns the probe off.
 const Off time.Duration = -1
 
-// Config says what to probe and how often. The zero value runs the two CPU probes at their
-// defaults. An interval of 0 stands for the default, [Off] leaves the probe out; any other below
-// [MinInterval] is an error.
+// Config configures the probes. The zero value runs the two CPU probes at their defaults. An
+// interval of 0 means the default, and [Off] turns the probe off; any other below [MinInterval] is
+// an error.
 type Config struct {
 	CPUInterval         time.Duration
 	ParallelismInterval time.Duration
 
-	// EffectiveCPUs returns how many CPUs the sidecar may use at most, which may change; the
-	// parallelism probe runs as many threads. It is called before each of its runs and must not
-	// block. Nil stands for [runtime.NumCPU].
+	// EffectiveCPUs returns how many CPUs the sidecar may use, which is the number of threads of
+	// the parallelism probe. It is called before each run of that probe and must not block. Nil
+	// means [runtime.NumCPU].
 	EffectiveCPUs func() int
 
-	// DiskDir is the directory of the disk probe, empty for none. It is first touched by the first
-	// run, so that a hung disk delays nothing: call [CheckDir] where a bad directory should be an
-	// error at once.
+	// DiskDir is the directory of the disk probe. If it is empty there is no disk probe. The first
+	// run is the first to access it, so that a hung disk delays nothing else; [CheckDir] checks it
+	// at once.
 	DiskDir      string
 	DiskInterval time.Duration
 
@@ -51,53 +50,51 @@ type Config struct {
 	HTTP []Target // URLs, see [ParseHTTP]
 	GRPC []Target // URLs of health services, see [ParseGRPC]
 
-	Expect Expectation   // of every HTTP target
-	TLS    Certification // of every HTTP and gRPC target
+	Expect Expectation // of all HTTP targets
+	TLS    TLSConfig   // of all HTTP and gRPC targets
 
 	// Budget is the share of one core, in (0, 1], that all probes together may use in the long run;
-	// 0 stands for [DefaultBudget]. The two CPU probes may use two fifths of it each, the others
-	// share the last fifth equally.
+	// 0 means 0.005. The two CPU probes may use two fifths of it each, and the others share the
+	// last fifth equally.
 	Budget float64
 
-	// Throttled returns how often the sidecar's own control group has been throttled so far
-	// (nr_throttled of cpu.stat), or false where that is not known. When it has grown since a probe
-	// last ran, the sidecar has no CPU time to give away, and the probe is skipped once. It is
-	// called from several goroutines and must not block. Nil stands for not known.
+	// Throttled returns how often the sidecar's own control group has been throttled (nr_throttled
+	// of cpu.stat), or false if that is unknown. If it has grown since the last run of a probe, the
+	// next run is skipped, since the sidecar has no CPU time to spare. Throttled is called
+	// concurrently and must not block. Nil means unknown.
 	Throttled func() (periods uint64, ok bool)
 }
 
-// Target is what one network probe talks to.
+// Target is the target of one network probe.
 type Target struct {
 	Address  string
-	Interval time.Duration // 0 stands for DefaultInterval
-	// of the whole run, at most the interval; 0 stands for DefaultTimeout or the interval, if that
-	// is shorter
+	Interval time.Duration // 0 means 15 s
+	// of the whole run, at most the interval; 0 means 5 s, or the interval if that is shorter
 	Timeout time.Duration
 }
 
-// Expectation is what is sent to HTTP targets and what they must answer. The zero value sends no
-// more than is needed, and takes every status below 400.
+// Expectation is the header of HTTP requests and the response that is expected. The zero value adds
+// no header and accepts every status below 400.
 type Expectation struct {
-	Header http.Header    // Host replaces that of the URL, for TLS too
-	Status []int          // of which one must be answered; none are all below 400
-	Body   *regexp.Regexp // which must match within the first 64 KiB; nil is none
+	Header http.Header    // Host replaces the host of the URL, for TLS too
+	Status []int          // the accepted ones; empty means all below 400
+	Body   *regexp.Regexp // must match in the first 64 KiB; nil means any body
 }
 
-// Certification says which certificates of targets are good. The zero value trusts the system's
-// authorities.
-type Certification struct {
-	Roots      *x509.CertPool // nil is the system's
-	SkipVerify bool           // takes any certificate
+// TLSConfig selects the server certificates to accept. The zero value trusts the system's CAs.
+type TLSConfig struct {
+	Roots      *x509.CertPool // nil means the system's CAs
+	SkipVerify bool           // accept any certificate
 }
 
-func (c Certification) config(server, protocol string) *tls.Config {
+func (c TLSConfig) config(server, protocol string) *tls.Config {
 	return &tls.Config{
 		ServerName: server, NextProtos: []string{protocol}, RootCAs: c.Roots,
 		InsecureSkipVerify: c.SkipVerify, //nolint:gosec // the user asks for it
 	}
 }
 
-// The shares of the budget, by kind of probe.
+// The shares of the budget by kind of probe.
 const (
 	cpuShare         = 0.4
 	parallelismShare = 0.4
@@ -107,7 +104,7 @@ const (
 // withDefaults returns c with every default filled in, or an error that names the field and its
 // value.
 func (c Config) withDefaults() (Config, error) {
-	c.Budget = cmp.Or(c.Budget, DefaultBudget)
+	c.Budget = cmp.Or(c.Budget, defaultBudget)
 	if !(c.Budget > 0 && c.Budget <= 1) {
 		return c, fmt.Errorf("probe budget %v: want a share of one core above 0 and at most 1", c.Budget)
 	}
@@ -122,9 +119,9 @@ func (c Config) withDefaults() (Config, error) {
 		interval *time.Duration
 		standard time.Duration
 	}{
-		{"cpu", &c.CPUInterval, DefaultCPUInterval},
-		{"parallelism", &c.ParallelismInterval, DefaultParallelismInterval},
-		{"disk", &c.DiskInterval, DefaultDiskInterval},
+		{"cpu", &c.CPUInterval, defaultCPUInterval},
+		{"parallelism", &c.ParallelismInterval, defaultParallelismInterval},
+		{"disk", &c.DiskInterval, defaultDiskInterval},
 	} {
 		*i.interval = cmp.Or(*i.interval, i.standard)
 		if *i.interval == Off {
@@ -140,11 +137,11 @@ func (c Config) withDefaults() (Config, error) {
 // withDefaults returns t with every default filled in, or an error that names the target and the
 // value.
 func (t Target) withDefaults() (Target, error) {
-	t.Interval = cmp.Or(t.Interval, DefaultInterval)
+	t.Interval = cmp.Or(t.Interval, defaultInterval)
 	if err := checkInterval(redact(t.Address), t.Interval); err != nil {
 		return t, err
 	}
-	t.Timeout = cmp.Or(t.Timeout, min(DefaultTimeout, t.Interval))
+	t.Timeout = cmp.Or(t.Timeout, min(defaultTimeout, t.Interval))
 	if t.Timeout < 0 || t.Timeout > t.Interval {
 		return t, fmt.Errorf(
 			"probe %s: timeout %v: want more than 0 and at most the interval, %v",

@@ -10,17 +10,17 @@ import (
 )
 
 // cpuWork is the CPU time of one run. Less than 4 ms fits into one time slice of the kernel's
-// scheduler, and is blind to whoever else wants the core.
+// scheduler and would not notice other threads on the core.
 const cpuWork = 5 * time.Millisecond
 
 // cpuProbe computes for cpuWork on one thread and compares wall with CPU time.
 type cpuProbe struct {
-	read   func() reading // of the thread that runs the probe
-	kernel kernel
-	least  time.Duration // of all runs, CPU time of a unit
+	read     func() reading // of the thread that runs the probe
+	workload workload
+	least    time.Duration // least CPU time of a unit in any run
 }
 
-var errDisturbed = errors.New("the sidecar's own work interrupted every part of the run")
+var errDisturbed = errors.New("the sidecar's other goroutines interrupted every unit of the run")
 
 func (p *cpuProbe) run(context.Context) (r result) {
 	delay, err := thread.OpenDelay()
@@ -46,14 +46,14 @@ func (p *cpuProbe) run(context.Context) (r result) {
 	return r
 }
 
-// compute does units of work until they have used cpuWork, and returns what they took. Units in
-// which the thread slept are left out: the kernel of work never does, so it was Go's scheduler,
-// which interrupts a goroutine after 10 ms, that gave the core to another goroutine of ours. It
-// gives up at twice the CPU time.
+// compute does units of work until they have used cpuWork, and returns their total times and
+// number. Units in which the thread slept are not counted: the workload never sleeps, so Go's
+// scheduler, which interrupts a goroutine after 10 ms, ran another goroutine of the sidecar.
+// compute gives up after twice the CPU time.
 func (p *cpuProbe) compute() (wall, cpu time.Duration, units int) {
 	last := p.read()
 	for used := time.Duration(0); cpu < cpuWork && used < 2*cpuWork; {
-		p.kernel.unit()
+		p.workload.unit()
 		now := p.read()
 		used += now.cpu - last.cpu
 		if now.parked == last.parked {

@@ -28,7 +28,7 @@ func values(r result) map[*catalog.Metric]float64 {
 	return out
 }
 
-func TestCPUProbe(t *testing.T) {
+func TestCPUProbeMeasuresStretchAndWork(t *testing.T) {
 	needThreadClock(t)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -38,14 +38,13 @@ func TestCPUProbe(t *testing.T) {
 		before := thread.CPU()
 		r := p.run(t.Context())
 		if r.kind == "disturbed" {
-			continue // a busy machine, and no result is the right one
+			continue // on a busy machine there is no result
 		}
 		v := values(r)
 		if used := thread.CPU() - before; used < cpuWork {
 			t.Errorf("a run used %v of CPU time, want at least %v", used, cpuWork)
 		}
-		// The clocks are read one after the other, so a core all to itself may show a hair less
-		// than 1.
+		// The clocks are read one after the other, so that stretch may be slightly less than 1.
 		if v[catalog.ProbeCPUStretch] < 0.99 {
 			t.Errorf("stretch %v, want at least 1", v[catalog.ProbeCPUStretch])
 		}
@@ -57,9 +56,8 @@ func TestCPUProbe(t *testing.T) {
 	}
 }
 
-// A thread that computes and never sleeps was stretched by others; one that slept, by our own
-// scheduler.
-func TestStretchLeavesOutOurOwnInterruptions(t *testing.T) {
+// Units in which the thread slept are not counted: Go's scheduler ran another goroutine.
+func TestStretchExcludesInterruptionsByTheSidecar(t *testing.T) {
 	start := time.Now()
 	var wall, cpu time.Duration
 	var parked int64
@@ -79,7 +77,7 @@ func TestStretchLeavesOutOurOwnInterruptions(t *testing.T) {
 	}
 }
 
-func TestRunDisturbedThroughoutSaysNothing(t *testing.T) {
+func TestRunThatIsAlwaysInterruptedFails(t *testing.T) {
 	const unit = 500 * time.Microsecond
 	var used time.Duration
 	p := &cpuProbe{read: func() reading {
@@ -95,7 +93,7 @@ func TestRunDisturbedThroughoutSaysNothing(t *testing.T) {
 	}
 }
 
-func TestParallelismProbe(t *testing.T) {
+func TestParallelismProbeMeasuresTheCPUsItGets(t *testing.T) {
 	needThreadClock(t)
 	before := runtime.GOMAXPROCS(0)
 	for _, k := range []int{0, 1, before + 1} {
@@ -125,6 +123,6 @@ func TestParallelismProbeStopsWithItsContext(t *testing.T) {
 	cancel()
 	r := (&parallelismProbe{cpus: func() int { return 2 }}).run(ctx)
 	if len(r.points) != 0 || r.cost >= 2*burst {
-		t.Errorf("cut short, it cost %v and found %v", r.cost, r.points)
+		t.Errorf("canceled, it cost %v and recorded %v", r.cost, r.points)
 	}
 }

@@ -12,25 +12,26 @@ import (
 	"time"
 )
 
-// blockSize is what the disk probe writes and reads: a page, the least that a file system moves.
+// blockSize is the size of the block that the disk probe writes and reads: a page, the smallest
+// unit of a file system.
 const blockSize = 4096
 
-// filePrefix begins the names of the files of disk probes, whichever process they belong to.
+// filePrefix begins the names of the files of disk probes of all processes.
 const filePrefix = ".poolgauge-probe-"
 
-// errMemory is the cause when a directory is no disk.
-var errMemory = errors.New("memory, not a disk")
+// errMemoryFS means that a directory is not on a disk.
+var errMemoryFS = errors.New("in memory, not on a disk")
 
 // diskProbe writes a block to a file of its own, makes it durable, drops it from the page cache and
 // reads it back.
 type diskProbe struct {
 	dir  string
-	file *os.File // nil before the first run and after one that failed
+	file *os.File // nil before the first run and after a failed one
 }
 
-// CheckDir reports whether dir can be probed: it makes a file there, writes, syncs and reads it
-// once, and removes it. The error names dir and what to do. It takes as long as the disk does, so
-// it can hang where that does.
+// CheckDir returns an error if dir cannot be probed. It creates a file in dir, writes, syncs and
+// reads it once, and removes it. The error names dir and what to do. CheckDir hangs if the disk
+// hangs.
 func CheckDir(dir string) error {
 	p := &diskProbe{dir: dir}
 	defer p.close()
@@ -48,13 +49,13 @@ func (p *diskProbe) run(context.Context) (r result) {
 		p.file = file
 	}
 	p.probe(&r)
-	// Held between the runs, the block would be there to be written again on a disk that is full.
+	// If the file kept its block between runs, a write to a full disk would succeed.
 	if err := p.file.Truncate(0); err != nil && r.err == nil {
 		r.err, r.kind = err, errorType(err, otherError)
 	}
 	if r.err != nil {
-		// A new file next time: after a failed sync the kernel may take the pages of the old one
-		// for clean.
+		// The next run uses a new file: after a failed sync the kernel may consider the pages of
+		// this one clean.
 		p.close()
 	}
 	return r
@@ -62,7 +63,7 @@ func (p *diskProbe) run(context.Context) (r result) {
 
 func (p *diskProbe) probe(r *result) {
 	block := make([]byte, blockSize)
-	for i := 0; i < blockSize; i += 8 { // random, so that compression and deduplication do not help
+	for i := 0; i < blockSize; i += 8 { // random, against compression and deduplication
 		binary.NativeEndian.PutUint64(block[i:], rand.Uint64())
 	}
 
@@ -84,8 +85,8 @@ func (p *diskProbe) probe(r *result) {
 	switch err := readUncached(p.file, block); {
 	case err == nil:
 		r.phase("read", start)
-	case errors.Is(err, errMemory):
-		r.points = nil // no disk took part
+	case errors.Is(err, errMemoryFS):
+		r.points = nil // no disk was involved
 		r.fail("read", start, errorType(err, otherError), err)
 	case !errors.Is(err, errors.ErrUnsupported):
 		r.fail("read", start, errorType(err, otherError), err)
@@ -102,25 +103,24 @@ func (p *diskProbe) close() {
 	p.file = nil
 }
 
-// openProbeFile makes a file in dir that is held by a lock, and removes those of processes that
-// were killed.
+// openProbeFile creates a locked file in dir, and removes the files of processes that were killed.
 func openProbeFile(dir string) (*os.File, error) {
 	removeLeftovers(dir)
 	f, err := os.CreateTemp(dir, filePrefix) // with mode 0600
 	if err != nil {
 		return nil, fmt.Errorf(
-			"probe directory %s: %w: give one that exists and that the sidecar may write to",
+			"probe directory %s: %w: use one that exists and that the sidecar may write to",
 			dir,
 			errors.Unwrap(err),
 		)
 	}
-	hold(f)
+	lockFile(f)
 	return f, nil
 }
 
-// removeLeftovers removes probe files that nobody holds.
+// removeLeftovers removes probe files that are not locked.
 func removeLeftovers(dir string) {
-	entries, _ := os.ReadDir(dir) // if it fails, so will making a file, and say why
+	entries, _ := os.ReadDir(dir) // if this fails, creating a file fails too, with the reason
 	for _, e := range entries {
 		if !strings.HasPrefix(e.Name(), filePrefix) {
 			continue
@@ -130,7 +130,7 @@ func removeLeftovers(dir string) {
 		if err != nil {
 			continue
 		}
-		if hold(f) {
+		if lockFile(f) {
 			_ = os.Remove(name)
 		}
 		_ = f.Close()

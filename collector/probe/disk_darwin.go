@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hold locks f until it is closed, if nobody else holds it.
-func hold(f *os.File) bool {
+// lockFile locks f until it is closed, and reports whether it could.
+func lockFile(f *os.File) bool {
 	return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil
 }

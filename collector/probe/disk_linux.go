@@ -11,21 +11,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// syncData makes the data of f durable, and of its metadata what is needed to read them.
+// syncData makes the data of f durable, with the metadata that reading them needs.
 func syncData(f *os.File) error {
 	return unix.Fdatasync(int(f.Fd()))
 }
 
 // readUncached drops the block at the start of f from the page cache and reads it. A block that is
-// in memory even then shows that f lies on no disk: tmpfs keeps nothing anywhere else.
+// in memory even then shows that f is not on a disk but, for example, on tmpfs.
 func readUncached(f *os.File, block []byte) error {
 	fd := int(f.Fd())
 	if err := unix.Fadvise(fd, 0, blockSize, unix.FADV_DONTNEED); err != nil {
 		return err
 	}
 	if inMemory(fd) {
-		return fmt.Errorf("probe directory %s is %w: give a directory on a disk, or turn the disk probe off",
-			filepath.Dir(f.Name()), errMemory)
+		return fmt.Errorf("probe directory %s is %w: use a directory on a disk, or turn the disk probe off",
+			filepath.Dir(f.Name()), errMemoryFS)
 	}
 	_, err := io.ReadFull(io.NewSectionReader(f, 0, blockSize), block)
 	if errors.Is(err, io.ErrUnexpectedEOF) {
@@ -34,8 +34,8 @@ func readUncached(f *os.File, block []byte) error {
 	return err
 }
 
-// inMemory reports whether the first page of fd is in the page cache; false where it cannot be
-// told. It asks by mincore, which unlike a read with RWF_NOWAIT does not start to fetch the page.
+// inMemory reports whether the first page of fd is in the page cache; false if that is unknown. It
+// uses mincore, which unlike a read with RWF_NOWAIT does not start to fetch the page.
 func inMemory(fd int) bool {
 	page, err := unix.Mmap(fd, 0, blockSize, unix.PROT_READ, unix.MAP_SHARED)
 	if err != nil {
@@ -52,7 +52,7 @@ func inMemory(fd int) bool {
 	return errno == 0 && resident[0]&1 == 1
 }
 
-// hold locks f until it is closed, if nobody else holds it.
-func hold(f *os.File) bool {
+// lockFile locks f until it is closed, and reports whether it could.
+func lockFile(f *os.File) bool {
 	return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil
 }

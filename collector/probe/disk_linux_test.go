@@ -10,13 +10,13 @@ import (
 
 const canDropCache = true
 
-func TestMemoryIsNoDisk(t *testing.T) {
+func TestMemoryFileSystemIsRejected(t *testing.T) {
 	var st unix.Statfs_t
 	if err := unix.Statfs("/dev/shm", &st); err != nil || st.Type != unix.TMPFS_MAGIC {
-		t.Skip("/dev/shm is no tmpfs here")
+		t.Skip("/dev/shm is not a tmpfs here")
 	}
 	err := CheckDir("/dev/shm")
-	if !errors.Is(err, errMemory) || !strings.Contains(err.Error(), "/dev/shm") ||
+	if !errors.Is(err, errMemoryFS) || !strings.Contains(err.Error(), "/dev/shm") ||
 		errorType(err, otherError) != "memory_filesystem" {
 		t.Errorf("got %v", err)
 	}
@@ -25,6 +25,6 @@ func TestMemoryIsNoDisk(t *testing.T) {
 	}
 	p := &diskProbe{dir: "/dev/shm"}
 	defer p.close()
-	// and no latency of writing that a disk might have
+	// and the write has no point
 	wantPhases(t, p.run(t.Context()), "read:memory_filesystem")
 }

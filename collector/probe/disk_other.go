@@ -7,8 +7,8 @@ import (
 	"os"
 )
 
-// syncData makes f durable, on macOS with F_FULLFSYNC, which reaches the platter.
+// syncData makes f durable, on macOS with F_FULLFSYNC, which flushes the drive.
 func syncData(f *os.File) error { return f.Sync() }
 
-// readUncached cannot drop a block from the cache here, and what the cache answers is not the disk.
+// readUncached returns an error: a block cannot be dropped from the cache on this system.
 func readUncached(*os.File, []byte) error { return errors.ErrUnsupported }

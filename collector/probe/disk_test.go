@@ -17,7 +17,7 @@ import (
 func diskDir(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := CheckDir(dir); errors.Is(err, errMemory) {
+	if err := CheckDir(dir); errors.Is(err, errMemoryFS) {
 		t.Skip(err)
 	} else if err != nil {
 		t.Fatal(err)
@@ -34,7 +34,7 @@ func probeFiles(t *testing.T, dir string) []string {
 	return names
 }
 
-func TestDiskProbe(t *testing.T) {
+func TestDiskProbeWritesSyncsAndReads(t *testing.T) {
 	p := &diskProbe{dir: diskDir(t)}
 	for range 3 {
 		r := p.run(t.Context())
@@ -82,11 +82,11 @@ func TestDiskProbeRemovesLeftovers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	running := &diskProbe{dir: dir} // of another process, as far as the lock can tell
+	running := &diskProbe{dir: dir} // as if of another process
 	running.run(t.Context())
 	defer running.close()
 	if _, err := os.Stat(leftover); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the leftover is still there: %v", err)
+		t.Errorf("the leftover still exists: %v", err)
 	}
 	p := &diskProbe{dir: dir}
 	p.run(t.Context())
@@ -99,7 +99,7 @@ func TestDiskProbeRemovesLeftovers(t *testing.T) {
 	}
 }
 
-func TestDiskProbeWithoutDirectory(t *testing.T) {
+func TestDiskProbeFailsUntilItsDirectoryExists(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "none")
 	p := &diskProbe{dir: dir}
 	r := p.run(t.Context())
@@ -109,11 +109,11 @@ func TestDiskProbeWithoutDirectory(t *testing.T) {
 	if err := CheckDir(dir); err == nil || !strings.Contains(err.Error(), dir) || strings.Contains(err.Error(), "\n") {
 		t.Errorf("want one line that names %s, got %v", dir, err)
 	}
-	// And it starts to work when the directory appears.
+	// It recovers when the directory appears.
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if r := p.run(t.Context()); r.err != nil && !errors.Is(r.err, errMemory) {
+	if r := p.run(t.Context()); r.err != nil && !errors.Is(r.err, errMemoryFS) {
 		t.Error(r.err)
 	}
 	p.close()

@@ -2,5 +2,5 @@ package probe
 
 import "os"
 
-// hold has nothing to do: Windows lets nobody remove a file that is open.
-func hold(*os.File) bool { return true }
+// lockFile does nothing: Windows does not remove a file that is open.
+func lockFile(*os.File) bool { return true }

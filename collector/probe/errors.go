@@ -8,8 +8,7 @@ import (
 	"syscall"
 )
 
-// errorTypes names the causes that are told apart, the same on every system; few, since they are
-// attributes of metrics.
+// errorTypes are the values of error.type, the same on every system.
 var errorTypes = []struct {
 	err  error
 	kind string
@@ -30,10 +29,10 @@ var errorTypes = []struct {
 	{syscall.EACCES, "EACCES"},
 	{syscall.EPERM, "EPERM"},
 	{syscall.ENOENT, "ENOENT"},
-	{errMemory, "memory_filesystem"},
+	{errMemoryFS, "memory_filesystem"},
 }
 
-// errorType returns the error.type of err, or other if it is none of the known causes.
+// errorType returns the error.type of err, or other if err is not a known cause.
 func errorType(err error, other string) string {
 	var dns *net.DNSError
 	if errors.As(err, &dns) && dns.IsNotFound {
@@ -51,5 +50,5 @@ func errorType(err error, other string) string {
 	return other
 }
 
-// otherError is what OpenTelemetry's conventions call an error that is none of the known ones.
+// otherError is the error.type for unknown errors in the semantic conventions.
 const otherError = "_OTHER"

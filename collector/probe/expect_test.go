@@ -11,8 +11,9 @@ import (
 	"testing"
 )
 
-// expecting returns a server that answers 202 "all is well" to who sends a key for a virtual host.
-func expecting(t *testing.T, tls bool) *httptest.Server {
+// serverThatRequiresHeaders returns a server that responds 202 "all is well" to requests with a
+// key, a user agent and a virtual host.
+func serverThatRequiresHeaders(t *testing.T, tls bool) *httptest.Server {
 	t.Helper()
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Host != "example.com" || r.Header.Get("X-Key") != "k" || r.UserAgent() != "mine" {
@@ -32,8 +33,8 @@ func expecting(t *testing.T, tls bool) *httptest.Server {
 	return s
 }
 
-func TestHTTPProbeExpects(t *testing.T) {
-	s := expecting(t, false)
+func TestHTTPProbeChecksTheExpectation(t *testing.T) {
+	s := serverThatRequiresHeaders(t, false)
 	sent := http.Header{"Host": {"example.com"}, "X-Key": {"k"}, "User-Agent": {"mine"}}
 	for name, c := range map[string]struct {
 		expect Expectation
@@ -52,7 +53,7 @@ func TestHTTPProbeExpects(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for range 2 { // a run leaves no trace in what is sent
+			for range 2 { // a run must not change the request
 				wantPhases(t, p.run(t.Context()), "connect", c.want)
 			}
 		})
@@ -62,8 +63,8 @@ func TestHTTPProbeExpects(t *testing.T) {
 	}
 }
 
-func TestProbesOverTLSTrust(t *testing.T) {
-	s := expecting(t, true)
+func TestHTTPProbeVerifiesCertificates(t *testing.T) {
+	s := serverThatRequiresHeaders(t, true)
 	own := x509.NewCertPool()
 	own.AddCert(s.Certificate())
 	// the certificate is for that name
@@ -71,13 +72,13 @@ func TestProbesOverTLSTrust(t *testing.T) {
 	other := http.Header{"Host": {"other.example"}}
 	for name, c := range map[string]struct {
 		header http.Header
-		trust  Certification
+		trust  TLSConfig
 		want   []string
 	}{
-		"system's":     {sent, Certification{}, []string{"connect", "tls:tls"}},
-		"own":          {sent, Certification{Roots: own}, []string{"connect", "tls", "response"}},
-		"another name": {other, Certification{Roots: own}, []string{"connect", "tls:tls"}},
-		"any":          {other, Certification{SkipVerify: true}, []string{"connect", "tls", "response:403"}},
+		"the system's CAs": {sent, TLSConfig{}, []string{"connect", "tls:tls"}},
+		"own CA":           {sent, TLSConfig{Roots: own}, []string{"connect", "tls", "response"}},
+		"another name":     {other, TLSConfig{Roots: own}, []string{"connect", "tls:tls"}},
+		"any certificate":  {other, TLSConfig{SkipVerify: true}, []string{"connect", "tls", "response:403"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, p, err := Config{

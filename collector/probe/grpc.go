@@ -17,11 +17,10 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// grpcCost is charged for what a gRPC connection does on goroutines of its own, out of reach of the
-// thread's clock.
+// grpcCost is charged for the goroutines of a gRPC connection, whose CPU time is not measured.
 const grpcCost = time.Millisecond
 
-// grpcProbe asks a health service (grpc.health.v1) on a connection of its own.
+// grpcProbe calls a health service (grpc.health.v1) on a new connection.
 type grpcProbe struct {
 	dialer    dialer
 	authority string
@@ -30,7 +29,7 @@ type grpcProbe struct {
 	timeout   time.Duration
 }
 
-func newGRPC(u *url.URL, timeout time.Duration, trust Certification) *grpcProbe {
+func newGRPC(u *url.URL, timeout time.Duration, trust TLSConfig) *grpcProbe {
 	p := &grpcProbe{
 		dialer: newDialer(
 			u.Hostname(),
@@ -64,14 +63,14 @@ func (p *grpcProbe) run(ctx context.Context) (r result) {
 	case err != nil:
 		r.fail("response", start, codeOf(ctx, err), err)
 	case state != healthpb.HealthCheckResponse_SERVING:
-		r.fail("response", start, state.String(), fmt.Errorf("health is %v", state))
+		r.fail("response", start, state.String(), fmt.Errorf("health status %v", state))
 	default:
 		r.phase("response", start)
 	}
 	return r
 }
 
-// check asks on the connection, and closes it.
+// check calls the health service on the connection and closes it.
 func (p *grpcProbe) check(ctx context.Context, conn net.Conn) (healthpb.HealthCheckResponse_ServingStatus, error) {
 	first := make(chan net.Conn, 1)
 	first <- conn
@@ -94,8 +93,8 @@ func (p *grpcProbe) check(ctx context.Context, conn net.Conn) (healthpb.HealthCh
 	return answer.GetStatus(), err
 }
 
-// codeOf is the error.type of a call with ctx that failed: timeout, or the name of the gRPC code.
-// With ctx the connection ends too, and gRPC returns whichever it notices first.
+// codeOf returns the error.type of a failed call with ctx: timeout, or the name of the gRPC code.
+// When ctx is done the connection fails too, and gRPC may return that error.
 func codeOf(ctx context.Context, err error) string {
 	if ctx.Err() != nil || status.Code(err) == codes.DeadlineExceeded {
 		return "timeout"

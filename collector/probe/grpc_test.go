@@ -50,7 +50,7 @@ func grpcTo(t *testing.T, cfg Config, url string, timeout time.Duration) prober 
 	return p
 }
 
-func TestGRPCProbe(t *testing.T) {
+func TestGRPCProbeChecksTheHealthService(t *testing.T) {
 	address := grpcServer(t)
 	none := serveGRPC(t, grpc.NewServer())
 	for url, want := range map[string][]string{
@@ -64,7 +64,7 @@ func TestGRPCProbe(t *testing.T) {
 	} {
 		wantPhases(t, grpcTo(t, Config{}, url, enough).run(t.Context()), want...)
 	}
-	// until the probe hangs up
+	// until the probe closes the connection
 	silent := listen(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })
 	wantPhases(
 		t,
@@ -83,14 +83,14 @@ func TestGRPCProbeOverTLS(t *testing.T) {
 	wantPhases(t, grpcTo(t, Config{}, "grpcs://"+address, enough).run(t.Context()), "connect", "tls:tls")
 	wantPhases(
 		t,
-		grpcTo(t, Config{TLS: Certification{Roots: own}}, "grpcs://"+address, enough).run(t.Context()),
+		grpcTo(t, Config{TLS: TLSConfig{Roots: own}}, "grpcs://"+address, enough).run(t.Context()),
 		"connect",
 		"tls",
 		"response",
 	)
 	wantPhases(
 		t,
-		grpcTo(t, Config{TLS: Certification{SkipVerify: true}}, "grpcs://"+address+"/down", enough).run(t.Context()),
+		grpcTo(t, Config{TLS: TLSConfig{SkipVerify: true}}, "grpcs://"+address+"/down", enough).run(t.Context()),
 		"connect",
 		"tls",
 		"response:NOT_SERVING",

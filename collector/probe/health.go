@@ -6,22 +6,22 @@ import (
 	"time"
 )
 
-// hungAfter is how long a run takes before the log says that it hangs; shorter ones are only slow,
-// and seen in the metrics.
+// hungAfter is how long a run takes before it is logged as hung. Shorter ones are slow, which the
+// metrics show.
 const hungAfter = 10 * time.Second
 
-// health logs when a probe begins to fail or hang, and when it works again, once each. It is safe
-// for concurrent use: a probe hangs by the schedule's account and fails by its run's.
+// health logs when a probe starts to fail or hang and when it has recovered, once each. It is safe
+// for concurrent use: the schedule calls missed, and the run calls finished.
 type health struct {
 	log *slog.Logger
 
 	mu   sync.Mutex // guards everything below
-	bad  bool       // the last that was logged
-	hung bool       // the run that goes on
+	bad  bool       // the last logged state
+	hung bool       // the current run
 }
 
-// missed is told of each turn that a probe misses because its last run still goes on, and for how
-// long that has been running.
+// missed is called for each turn that a probe misses because a run has not returned for the given
+// time.
 func (h *health) missed(running time.Duration) {
 	if running < hungAfter {
 		return
@@ -29,13 +29,13 @@ func (h *health) missed(running time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.bad {
-		h.log.Warn("probe does not return; its runs are skipped until it does", "after", running)
+		h.log.Warn("probe hangs; its runs are skipped until it returns", "after", running)
 	}
 	h.bad, h.hung = true, true
 }
 
-// finished is told how each run ended. A run that hung is no recovery, even if it came to a good
-// end.
+// finished is called with the result of each run. A run that hung is not a recovery, even if it
+// succeeded.
 func (h *health) finished(r result) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -43,10 +43,10 @@ func (h *health) finished(r result) {
 	h.hung = false
 	switch {
 	case r.err != nil && !h.bad:
-		h.log.Warn("probe fails", "error.type", r.kind, "error", r.err)
+		h.log.Warn("probe failing", "error.type", r.kind, "error", r.err)
 		h.bad = true
 	case r.err == nil && h.bad && !hung:
-		h.log.Info("probe works again")
+		h.log.Info("probe recovered")
 		h.bad = false
 	}
 }

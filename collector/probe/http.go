@@ -20,12 +20,12 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// maxResponse is how much of a response is read, header and body.
+// maxResponse bounds the bytes of a response that are read, header and body.
 const maxResponse = 64 << 10
 
-// httpProbe gets a URL over HTTP/1.1 on a connection of its own, without following redirects and
-// without a proxy. It does without http.Transport, which works on several goroutines: here each
-// phase is one call and the thread's clock sees all of it.
+// httpProbe gets a URL over HTTP/1.1 on a new connection, without following redirects and without a
+// proxy. It does not use http.Transport, which needs several goroutines: here each phase is one
+// call, whose CPU time is measured.
 type httpProbe struct {
 	dialer  dialer
 	request *http.Request
@@ -34,7 +34,7 @@ type httpProbe struct {
 	timeout time.Duration
 }
 
-func newHTTP(u *url.URL, timeout time.Duration, expect Expectation, trust Certification) *httpProbe {
+func newHTTP(u *url.URL, timeout time.Duration, expect Expectation, trust TLSConfig) *httpProbe {
 	header := http.Header{"User-Agent": {"poolgauge"}}
 	maps.Copy(header, expect.Header)
 	host := cmp.Or(header.Get("Host"), u.Host)
@@ -72,14 +72,14 @@ func (p *httpProbe) run(ctx context.Context) (r result) {
 	switch {
 	case err != nil:
 		r.fail("response", start, errorType(err, "protocol"), err)
-	case !p.expect.takes(status):
+	case !p.expect.accepts(status):
 		r.fail("response", start, strconv.Itoa(status), fmt.Errorf("status %d %s", status, http.StatusText(status)))
 	case p.expect.Body != nil && !p.expect.Body.Match(body):
 		r.fail(
 			"response",
 			start,
 			"body",
-			fmt.Errorf("no match of %q in %d bytes of the body", p.expect.Body, len(body)),
+			fmt.Errorf("body does not match %q (%d bytes read)", p.expect.Body, len(body)),
 		)
 	default:
 		r.phase("response", start)
@@ -87,15 +87,15 @@ func (p *httpProbe) run(ctx context.Context) (r result) {
 	return r
 }
 
-// handshake is the phase tls of r; with a nil config there is none. It returns nil if it fails.
+// handshake performs the phase tls of r, unless config is nil. It returns nil if it fails.
 func handshake(raw net.Conn, config *tls.Config, r *result) net.Conn {
 	if config == nil {
 		return raw
 	}
 	start := time.Now()
 	secure := tls.Client(raw, config)
-	// The deadline of the connection bounds it: with a context it would start a goroutine, whose
-	// CPU time nobody pays.
+	// The deadline of the connection bounds it. With a context it would start a goroutine, whose
+	// CPU time would not be measured.
 	if err := secure.Handshake(); err != nil { //nolint:noctx // see above
 		r.fail("tls", start, errorType(err, "tls"), err)
 		var refused *tls.CertificateVerificationError
@@ -109,14 +109,15 @@ func handshake(raw net.Conn, config *tls.Config, r *result) net.Conn {
 	return secure
 }
 
-func (e Expectation) takes(status int) bool {
+func (e Expectation) accepts(status int) bool {
 	if len(e.Status) == 0 {
 		return status < http.StatusBadRequest
 	}
 	return slices.Contains(e.Status, status)
 }
 
-// certificates adds how long those that a server sent are valid, by the one that expires first.
+// certificates adds the remaining validity of the chain of a server, by the certificate that
+// expires first.
 func (r *result) certificates(chain []*x509.Certificate) {
 	if len(chain) == 0 {
 		return
@@ -130,7 +131,7 @@ func (r *result) certificates(chain []*x509.Certificate) {
 	r.add(catalog.ProbeCertificateRemaining, time.Until(first).Seconds())
 }
 
-// exchange sends the request and reads the response, or as much of it as maxResponse allows.
+// exchange sends the request and reads up to maxResponse bytes of the response.
 func (p *httpProbe) exchange(conn net.Conn) (status int, body []byte, err error) {
 	if err := p.request.Write(conn); err != nil {
 		return 0, nil, err
@@ -143,7 +144,7 @@ func (p *httpProbe) exchange(conn net.Conn) (status int, body []byte, err error)
 			return 0, nil, err
 		}
 		if resp.StatusCode < http.StatusOK && resp.StatusCode != http.StatusSwitchingProtocols {
-			continue // informational: the response is yet to come
+			continue // informational: the final response follows
 		}
 		if p.expect.Body == nil {
 			_, err = io.Copy(io.Discard, resp.Body)
@@ -152,7 +153,7 @@ func (p *httpProbe) exchange(conn net.Conn) (status int, body []byte, err error)
 		}
 		_ = resp.Body.Close()
 		if limited.N <= 0 {
-			err = nil // cut off by us
+			err = nil // the limit was reached
 		}
 		return resp.StatusCode, body, err
 	}

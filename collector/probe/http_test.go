@@ -43,7 +43,7 @@ func testServer(t *testing.T, tls bool) *httptest.Server {
 	handler.HandleFunc("/endless", func(w http.ResponseWriter, _ *http.Request) {
 		for block := make([]byte, 16<<10); ; {
 			if _, err := w.Write(block); err != nil {
-				return // the probe hung up
+				return // the probe closed the connection
 			}
 		}
 	})
@@ -59,7 +59,7 @@ func testServer(t *testing.T, tls bool) *httptest.Server {
 	return s
 }
 
-func TestHTTPProbe(t *testing.T) {
+func TestHTTPProbeReportsTheResponse(t *testing.T) {
 	s := testServer(t, false)
 	for path, want := range map[string]string{
 		"/ok?q=1":   "response",
@@ -67,7 +67,7 @@ func TestHTTPProbe(t *testing.T) {
 		"/none":     "response:404",
 		"/hints":    "response:503", // after an informational 103
 		"/redirect": "response",     // not followed
-		"/endless":  "response",     // cut off
+		"/endless":  "response",     // read up to the limit
 	} {
 		wantPhases(t, httpTo(t, s.URL+path).run(t.Context()), "connect", want)
 	}
@@ -84,7 +84,7 @@ func TestHTTPProbeOverTLS(t *testing.T) {
 	trusting.tls.RootCAs.AddCert(s.Certificate())
 	wantPhases(t, trusting.run(t.Context()), "connect", "tls", "response")
 
-	wantPhases(t, httpTo(t, s.URL).run(t.Context()), "connect", "tls:tls") // signed by nobody known
+	wantPhases(t, httpTo(t, s.URL).run(t.Context()), "connect", "tls:tls") // of an unknown CA
 	wantPhases(
 		t,
 		httpTo(t, strings.Replace(testServer(t, false).URL, "http:", "https:", 1)).run(t.Context()),
@@ -93,8 +93,8 @@ func TestHTTPProbeOverTLS(t *testing.T) {
 	)
 }
 
-// The time that is left to a certificate is told whether or not it is trusted.
-func TestCertificateRemaining(t *testing.T) {
+// The remaining validity of a certificate is reported whether or not it is trusted.
+func TestRemainingValidityIsThatOfTheFirstToExpire(t *testing.T) {
 	s := testServer(t, true)
 	trusting := httpTo(t, s.URL+"/ok?q=1")
 	trusting.tls.RootCAs = x509.NewCertPool()
@@ -108,7 +108,7 @@ func TestCertificateRemaining(t *testing.T) {
 			}
 			found++
 			if want := time.Until(s.Certificate().NotAfter).Seconds(); math.Abs(point.value-want) > 60 {
-				t.Errorf("%s: %v s are left, want %v", name, point.value, want)
+				t.Errorf("%s: %v s remain, want %v", name, point.value, want)
 			}
 		}
 		if found != 1 {
@@ -119,11 +119,11 @@ func TestCertificateRemaining(t *testing.T) {
 	var r result
 	r.certificates([]*x509.Certificate{{NotAfter: time.Now().Add(time.Hour)}, expiring})
 	if got := r.points[0].value; math.Abs(got+3600) > 60 {
-		t.Errorf("%v s are left of a chain with an expired certificate, want -3600", got)
+		t.Errorf("%v s remain for a chain with an expired certificate, want -3600", got)
 	}
 }
 
-func TestHTTPProbeOfWhatIsNoHTTP(t *testing.T) {
+func TestHTTPProbeOfMalformedResponses(t *testing.T) {
 	for name, c := range map[string]struct{ response, want string }{
 		"garbage":        {"SSH-2.0-x\r\n", "response:protocol"},
 		"nothing":        {"", "response:protocol"},
@@ -141,13 +141,13 @@ func TestHTTPProbeOfWhatIsNoHTTP(t *testing.T) {
 	}
 }
 
-// A probe that waits for a server does not keep the sidecar from stopping.
-func TestHTTPProbeIsCancelled(t *testing.T) {
+// A probe that waits for a server ends when it is canceled.
+func TestHTTPProbeIsCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	address := listen(t, func(conn net.Conn) {
 		_, _ = http.ReadRequest(bufio.NewReader(conn))
 		cancel()
-		_, _ = conn.Read(make([]byte, 1)) // until the probe hangs up
+		_, _ = conn.Read(make([]byte, 1)) // until the probe closes the connection
 	})
 	before := time.Now()
 	httpTo(t, "http://"+address).run(ctx)

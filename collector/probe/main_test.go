@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// recorder collects what the instruments of a test recorded.
+// recorder collects what the instruments in a test recorded.
 type recorder struct {
 	recorders instruments.Recorders
 	reader    *sdk.ManualReader
@@ -107,7 +107,7 @@ func (r recorder) value(t *testing.T, m *catalog.Metric, attrs ...string) float6
 	return 0
 }
 
-// newLog returns a logger and what it wrote, to be read when nothing logs any more.
+// newLog returns a logger and its output, which may be read when nothing logs any more.
 func newLog() (*slog.Logger, *strings.Builder) {
 	var out strings.Builder
 	return slog.New(slog.NewTextHandler(&out, nil)), &out

@@ -7,17 +7,18 @@ import (
 	"time"
 )
 
-// lookupCost is charged for a look-up, which Go's resolver does on goroutines of its own, out of
-// reach of the thread's clock. It was measured at 0.2 ms with the name server's part.
+// lookupCost is charged for a lookup, since the CPU time of the goroutines of Go's resolver is not
+// measured.
 const lookupCost = 500 * time.Microsecond
 
-// resolver is the part of net.Resolver that the probes use.
+// resolver is the method of net.Resolver that the probes use.
 type resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
-// systemResolver is the system's, except that its questions end with the look-up: those of Go's own
-// resolver otherwise go on, each with a goroutine, for as long as /etc/resolv.conf says.
+// systemResolver is the system's resolver, but its queries end with the context of the lookup:
+// those of Go's resolver would otherwise continue, each with a goroutine, until the timeout in
+// /etc/resolv.conf.
 var systemResolver = &net.Resolver{Dial: dialNameServer}
 
 func dialNameServer(ctx context.Context, network, address string) (net.Conn, error) {
@@ -29,7 +30,7 @@ func dialNameServer(ctx context.Context, network, address string) (net.Conn, err
 	return conn, err
 }
 
-// lookup resolves name as the phase lookup of r. It returns no addresses if that fails.
+// lookup resolves name in the phase lookup of r. It returns no addresses if that fails.
 func lookup(ctx context.Context, r *result, from resolver, name string) []netip.Addr {
 	start := time.Now()
 	r.cost += lookupCost
@@ -42,8 +43,8 @@ func lookup(ctx context.Context, r *result, from resolver, name string) []netip.
 	return addrs
 }
 
-// dialer connects to a host and port in the phases lookup and connect; an address as the host needs
-// no look-up.
+// dialer connects to a host and port in the phases lookup and connect. A host that is an address
+// needs no lookup.
 type dialer struct {
 	resolver   resolver
 	host, port string
@@ -53,8 +54,8 @@ func newDialer(host, port string) dialer {
 	return dialer{systemResolver, host, port}
 }
 
-// dial returns nil if it fails. Reads and writes of the connection fail as timeouts once ctx is
-// done; ctx must have a deadline.
+// dial returns nil if it fails. Reads and writes on the connection time out once ctx is done, which
+// must have a deadline.
 func (d dialer) dial(ctx context.Context, r *result) net.Conn {
 	addrs := []netip.Addr{}
 	if addr, err := netip.ParseAddr(d.host); err == nil {
@@ -74,9 +75,9 @@ func (d dialer) dial(ctx context.Context, r *result) net.Conn {
 	return conn
 }
 
-// connect tries addrs one after the other, as the resolver ordered them, and gives each its part of
-// the time that is left. It returns the first error if all fail. net.Dialer would try two at once,
-// on goroutines whose cost nobody would see.
+// connect tries addrs one after the other, in the resolver's order, and gives each its share of the
+// remaining time. If all fail it returns the first error. net.Dialer would try two at once, on
+// goroutines whose CPU time would not be measured.
 func (d dialer) connect(ctx context.Context, addrs []netip.Addr) (net.Conn, error) {
 	first := error(&net.DNSError{Err: "no addresses", Name: d.host, IsNotFound: true})
 	for i, addr := range addrs {
@@ -93,7 +94,7 @@ func (d dialer) connect(ctx context.Context, addrs []netip.Addr) (net.Conn, erro
 	return nil, first
 }
 
-// tcpProbe connects and hangs up.
+// tcpProbe connects and closes the connection.
 type tcpProbe struct {
 	dialer  dialer
 	timeout time.Duration
@@ -110,7 +111,7 @@ func (p *tcpProbe) run(ctx context.Context) (r result) {
 
 func (p *tcpProbe) close() {}
 
-// dnsProbe looks a name up.
+// dnsProbe looks up a name.
 type dnsProbe struct {
 	resolver resolver
 	name     string

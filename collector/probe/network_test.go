@@ -12,8 +12,8 @@ import (
 
 const enough = 10 * time.Second
 
-// listen returns the address of a listener that hands its connections to serve, and closes them
-// after it.
+// listen returns the address of a listener that passes its connections to serve and then closes
+// them.
 func listen(t *testing.T, serve func(net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -36,7 +36,7 @@ func listen(t *testing.T, serve func(net.Conn)) string {
 	return l.Addr().String()
 }
 
-// unusedAddress returns one that nobody listens on.
+// unusedAddress returns an address on which nothing listens.
 func unusedAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -47,7 +47,8 @@ func unusedAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// names is a resolver for tests; a name it does not have never gets an answer.
+// names is a resolver for tests. A lookup of a name that it does not have blocks until its context
+// is done.
 type names map[string][]netip.Addr
 
 func (n names) LookupNetIP(ctx context.Context, _, host string) ([]netip.Addr, error) {
@@ -74,7 +75,7 @@ func wantPhases(t *testing.T, r result, want ...string) {
 	}
 }
 
-func TestTCPProbe(t *testing.T) {
+func TestTCPProbeLooksUpAndConnects(t *testing.T) {
 	address := listen(t, func(net.Conn) {})
 	wantPhases(t, tcp(t, address, enough).run(t.Context()), "connect")
 	wantPhases(t, tcp(t, unusedAddress(t), enough).run(t.Context()), "connect:connection_refused")
@@ -84,7 +85,7 @@ func TestTCPProbe(t *testing.T) {
 	p := tcp(t, "db.test:"+port, enough)
 	p.dialer.resolver = names{"db.test": {loopback}}
 	wantPhases(t, p.run(t.Context()), "lookup", "connect")
-	p.dialer.resolver = names{"db.test": {other, loopback}} // nobody listens on the first
+	p.dialer.resolver = names{"db.test": {other, loopback}} // nothing listens on the first
 	wantPhases(t, p.run(t.Context()), "lookup", "connect")
 	p.dialer.resolver = names{"db.test": {other, other}}
 	wantPhases(t, p.run(t.Context()), "lookup", "connect:connection_refused")
@@ -94,8 +95,9 @@ func TestTCPProbe(t *testing.T) {
 	wantPhases(t, p.run(t.Context()), "lookup:timeout")
 }
 
-// nameServer answers A queries for known.test, leaves those for silent.test alone, fails those for
-// broken.test and knows no other name. It returns a resolver that asks it.
+// nameServer starts a name server that answers A queries for known.test, does not respond to those
+// for silent.test, fails those for broken.test and knows no other name. It returns a resolver that
+// uses it.
 func nameServer(t *testing.T) *net.Resolver {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -152,7 +154,7 @@ func answer(query []byte) []byte {
 	return reply
 }
 
-func TestDNSProbe(t *testing.T) {
+func TestDNSProbeReportsTheAnswer(t *testing.T) {
 	server := nameServer(t)
 	for name, want := range map[string]string{
 		"known.test.":   "lookup",
@@ -167,7 +169,7 @@ func TestDNSProbe(t *testing.T) {
 		r := p.run(t.Context())
 		wantPhases(t, r, want)
 		if r.cost == 0 {
-			t.Errorf("%s: the resolver's goroutines cost nothing", name)
+			t.Errorf("%s: no cost for the resolver's goroutines", name)
 		}
 	}
 	silent := &dnsProbe{resolver: server, name: "silent.test.", timeout: 20 * time.Millisecond}

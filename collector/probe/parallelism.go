@@ -11,19 +11,19 @@ import (
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
-// burst is the CPU time that the first thread of the parallelism probe uses before all stop:
-// several time slices of the kernel's scheduler, so that what the threads got is what threads get.
+// burst is the CPU time that the first thread of the parallelism probe uses before all stop. It is
+// several time slices of the kernel's scheduler, so that the threads' shares are representative.
 const burst = 30 * time.Millisecond
 
-// parallelismProbe computes on as many threads as there are CPUs to use and divides the CPU time
-// that they got by the wall time during which all of them wanted it.
+// parallelismProbe computes on as many threads as the sidecar may use CPUs, and divides their total
+// CPU time by the wall time.
 type parallelismProbe struct {
 	cpus func() int
 }
 
 func (p *parallelismProbe) run(ctx context.Context) (r result) {
 	k := max(1, p.cpus())
-	// One processor more than the bursts take, so that sampling goes on beside them.
+	// One more than the bursts need, so that sampling continues meanwhile.
 	if before := runtime.GOMAXPROCS(0); before <= k {
 		runtime.GOMAXPROCS(k + 1)
 		defer runtime.GOMAXPROCS(before)
@@ -52,9 +52,9 @@ func bursts(ctx context.Context, k int) (wall, cpu time.Duration) {
 	used := make([]time.Duration, k)
 	for i := range used {
 		done.Go(func() {
-			// Not unlocked, so that the thread ends with its goroutine and gives its memory back.
+			// Not unlocked, so that the thread exits with its goroutine and its memory is freed.
 			runtime.LockOSThread()
-			var work kernel
+			var work workload
 			ready.Done()
 			<-start
 			before := thread.CPU()

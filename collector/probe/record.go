@@ -10,40 +10,41 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// result is what one run found.
+// result is the result of one run.
 type result struct {
 	points []point
 	err    error         // why the run failed, nil if it did not
 	kind   string        // the error.type of err
-	cost   time.Duration // CPU time of threads other than the one that ran the probe
+	cost   time.Duration // CPU time of threads other than that of the run
 }
 
-// point is one value of a row of the catalogue.
+// point is a value of a row of the catalog.
 type point struct {
 	metric *catalog.Metric
 	series
 	value float64
 }
 
-// series tells the points of one metric of one probe apart; empty fields are attributes left out.
+// series are the attributes that distinguish the points of a metric of one probe. Empty ones are
+// omitted.
 type series struct{ phase, errorType string }
 
 func (r *result) add(m *catalog.Metric, value float64) {
 	r.points = append(r.points, point{metric: m, value: value})
 }
 
-// phase adds the time since start as that of a phase which ended well.
+// phase adds the time since start as the duration of a successful phase.
 func (r *result) phase(name string, start time.Time) {
 	r.points = append(r.points, point{catalog.ProbeDuration, series{phase: name}, time.Since(start).Seconds()})
 }
 
-// fail adds the time since start as that of a phase which ended the run with err.
+// fail adds the time since start as the duration of a phase that failed with err and ended the run.
 func (r *result) fail(name string, start time.Time, kind string, err error) {
 	r.points = append(r.points, point{catalog.ProbeDuration, series{name, kind}, time.Since(start).Seconds()})
 	r.err, r.kind = err, kind
 }
 
-// attributes builds the attribute sets of one probe, each once.
+// attributes builds each attribute set of one probe once.
 type attributes struct {
 	base  []attribute.KeyValue
 	built map[series]metric.MeasurementOption
@@ -73,7 +74,7 @@ func (a attributes) of(s series) metric.MeasurementOption {
 	return a.built[s]
 }
 
-// skipped returns the sets of the skip counter, by reason.
+// skipped returns the attribute sets of the skip counter by reason.
 func (a attributes) skipped() map[string]metric.MeasurementOption {
 	sets := map[string]metric.MeasurementOption{}
 	for _, reason := range []string{skipRunning, skipBudget, skipQuota} {

@@ -9,21 +9,21 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// checkAgainstCatalog fails for a metric that is not in the table, or a point with an attribute
-// that the table does not give it.
+// checkAgainstCatalog fails for a metric that is not in the catalog, and for a point with an
+// attribute that the catalog does not list.
 func checkAgainstCatalog(t *testing.T, reader *sdk.ManualReader) {
 	t.Helper()
 	rec := recorder{reader: reader}
 	for _, d := range collect(t, reader) {
 		row := rowOf(d.Name)
 		if row == nil {
-			t.Errorf("%s is not in the table", d.Name)
+			t.Errorf("%s is not in the catalog", d.Name)
 			continue
 		}
 		for _, s := range rec.samples(t, row) {
 			for _, kv := range s.attributes.ToSlice() {
 				if !allowed(row, kv) {
-					t.Errorf("%s: the table does not allow %s=%s", d.Name, kv.Key, kv.Value.String())
+					t.Errorf("%s: the catalog does not list %s=%s", d.Name, kv.Key, kv.Value.String())
 				}
 			}
 		}
@@ -65,7 +65,7 @@ func TestAttributeSetsAreBuiltOnce(t *testing.T) {
 	}
 }
 
-func TestInstrumentsCoverTheTable(t *testing.T) {
+func TestEveryProbeMetricHasAnInstrument(t *testing.T) {
 	rec := newRecorder(t)
 	attrs := newAttributes("cpu", "").of(series{})
 	for _, m := range catalog.Probe.Metrics {

@@ -17,8 +17,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
-// closeWait is how long Close waits for runs that do not return: a pod may give its sidecar two
-// seconds in all.
+// closeWait is how long Close waits for runs to return: a sidecar may have only two seconds to shut
+// down.
 const closeWait = 250 * time.Millisecond
 
 // Runner runs the probes of one [Config] until it is closed.
@@ -30,13 +30,13 @@ type Runner struct {
 	cpus      lock // held by the exclusive run
 
 	cancel context.CancelFunc
-	closed chan struct{} // closed when every goroutine is gone and every probe closed
+	closed chan struct{} // closed when all goroutines have ended and all probes are closed
 }
 
-// Start begins to run the probes of cfg and records what they find with instruments of meter, made
-// from the group Probe of internal/catalog. It returns at once: the first runs happen within the
-// first second, each on its own goroutine. An error names the setting, its value and what was
-// expected; nothing is started then.
+// Start runs the probes of cfg and records their results with instruments of meter, created from
+// the group Probe of internal/catalog. It returns at once: the first runs are within the first
+// second, each on its own goroutine. An error names the setting, its value and what was expected;
+// then nothing was started.
 func Start(meter metric.Meter, log *slog.Logger, cfg Config) (*Runner, error) {
 	tasks, err := newTasks(log, cfg)
 	if err != nil {
@@ -66,10 +66,10 @@ func (r *Runner) start() {
 	go r.schedule(ctx)
 }
 
-// Close stops the schedule, cancels the runs that are going on, whose results are dropped, and
-// waits for them, but not longer than a quarter of a second. A run that does not return, on a hung
-// disk for example, is left behind with its goroutine and named in the error; it cleans up after
-// itself should it ever return. Close may be called more than once.
+// Close stops the schedule, cancels the current runs, whose results are dropped, and waits for them
+// for up to a quarter of a second. A run that does not return, for example on a hung disk, is
+// abandoned and named in the error; its probe is closed when it returns. Close may be called more
+// than once.
 func (r *Runner) Close() error {
 	r.cancel()
 	timeout := time.NewTimer(closeWait)
@@ -84,17 +84,17 @@ func (r *Runner) Close() error {
 		select {
 		case <-t.closed:
 		default:
-			errs = append(errs, fmt.Errorf("probe %s did not end within %v and is left behind", t.name, closeWait))
+			errs = append(errs, fmt.Errorf("probe %s did not return within %v and is abandoned", t.name, closeWait))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// schedule gives each task its turns until ctx ends, then closes them.
+// schedule gives each task its turns until ctx is done, and then closes them.
 func (r *Runner) schedule(ctx context.Context) {
 	defer close(r.closed)
 	for _, t := range r.tasks {
-		r.wasThrottled(t) // from here on
+		r.wasThrottled(t) // counts from here on
 	}
 	for len(r.tasks) > 0 {
 		next := slices.MinFunc(r.tasks, func(a, b *task) int { return a.next.Compare(b.next) })
@@ -109,7 +109,7 @@ func (r *Runner) schedule(ctx context.Context) {
 	var closing sync.WaitGroup
 	for _, t := range r.tasks {
 		closing.Go(func() {
-			t.busy.lock() // and never unlocked: there are no more runs
+			t.busy.lock() // never unlocked: there are no more runs
 			t.close()
 			close(t.closed)
 		})
@@ -117,7 +117,7 @@ func (r *Runner) schedule(ctx context.Context) {
 	closing.Wait()
 }
 
-// turn starts a run of t, or counts why not.
+// turn starts a run of t, or counts it as skipped.
 func (r *Runner) turn(ctx context.Context, t *task) {
 	intended, now := t.next, time.Now()
 	t.advance(now)
@@ -129,7 +129,7 @@ func (r *Runner) turn(ctx context.Context, t *task) {
 	go r.run(ctx, t, intended)
 }
 
-// refuse returns why t cannot run now, or takes it for the run and returns "".
+// refuse returns why t cannot run now. If it returns "", t.busy is locked for the run.
 func (r *Runner) refuse(t *task, now time.Time) string {
 	if !t.busy.tryLock() {
 		t.health.missed(now.Sub(t.started))
@@ -137,7 +137,7 @@ func (r *Runner) refuse(t *task, now time.Time) string {
 	}
 	throttled := r.wasThrottled(t)
 	switch {
-	case t.account.inDebt(now):
+	case t.budget.overspent(now):
 		t.busy.unlock()
 		return skipBudget
 	case throttled:
@@ -147,8 +147,8 @@ func (r *Runner) refuse(t *task, now time.Time) string {
 	return ""
 }
 
-// wasThrottled reports whether the sidecar's control group has been throttled since it was last
-// asked for t.
+// wasThrottled reports whether the sidecar's control group has been throttled since the last call
+// for t.
 func (r *Runner) wasThrottled(t *task) bool {
 	periods, ok := r.throttled()
 	if !ok {
@@ -159,11 +159,11 @@ func (r *Runner) wasThrottled(t *task) bool {
 	return periods > before
 }
 
-// run runs t once. Caller must have locked t.busy.
+// run runs t once. The caller must hold t.busy.
 func (r *Runner) run(ctx context.Context, t *task, intended time.Time) {
 	defer t.busy.unlock()
 	if t.exclusive {
-		// Waiting for our own other probe is not the node's fault.
+		// The wait for the sidecar's other probe is not counted.
 		asked := time.Now()
 		r.cpus.lock()
 		defer r.cpus.unlock()
@@ -188,7 +188,7 @@ func (r *Runner) run(ctx context.Context, t *task, intended time.Time) {
 	}
 	cost := r.threadCPU() - before + res.cost
 	r.recorders[catalog.ProbeCost](ctx, cost.Seconds(), t.attributes.of(series{}))
-	t.account.charge(cost)
-	r.wasThrottled(t) // what the run itself caused is not held against the next one
+	t.budget.charge(cost)
+	r.wasThrottled(t) // throttling by this run does not skip the next one
 	t.health.finished(res)
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
-// fake is a probe whose runs are functions.
+// fake is a probe whose runs call a function.
 type fake struct {
 	do     func(ctx context.Context) result
 	closed atomic.Bool
@@ -49,8 +49,7 @@ func (f *fake) task(name string, interval time.Duration, share float64, log *slo
 	return newTask(name, "", interval, share, log, f)
 }
 
-// startFakes starts a runner of tasks whose threads use no CPU time, so that only result.cost
-// counts.
+// startFakes starts a runner whose threads use no CPU time, so that only result.cost is charged.
 func startFakes(t *testing.T, throttled func() (uint64, bool), tasks ...*task) (*Runner, recorder) {
 	rec := newRecorder(t)
 	r := &Runner{
@@ -70,7 +69,7 @@ func mustClose(t *testing.T, r *Runner) {
 	}
 }
 
-func TestTurnsKeepToTheirInterval(t *testing.T) {
+func TestTurnsAreAnIntervalApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, _ := newLog()
 		slow, quick := &fake{}, &fake{}
@@ -109,23 +108,23 @@ func TestTurnsKeepToTheirInterval(t *testing.T) {
 	})
 }
 
-func TestLatenessIsNotMadeUpFor(t *testing.T) {
-	opened := time.Now()
+func TestMissedTurnsAreNotMadeUpFor(t *testing.T) {
+	since := time.Now()
 	for _, c := range []struct{ late, want time.Duration }{
 		{0, 10 * time.Second},
 		{9 * time.Second, 10 * time.Second},
-		{35 * time.Second, 40 * time.Second}, // e.g. stopped by SIGSTOP
+		{35 * time.Second, 40 * time.Second}, // for example after SIGSTOP
 	} {
 		ta := (&fake{}).task("x", 10*time.Second, 1, slog.Default())
-		ta.begin(opened)
-		ta.advance(opened.Add(c.late))
-		if next := ta.next.Sub(opened); next < c.want || next >= c.want+time.Second {
+		ta.begin(since)
+		ta.advance(since.Add(c.late))
+		if next := ta.next.Sub(since); next < c.want || next >= c.want+time.Second {
 			t.Errorf("%v late: next turn at %v, want %v and up to 1 s more", c.late, next, c.want)
 		}
 	}
 }
 
-func TestTotalCountsFromTheIntendedStart(t *testing.T) {
+func TestTotalStartsAtTheIntendedTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec := newRecorder(t)
 		log, _ := newLog()
@@ -143,7 +142,7 @@ func TestTotalCountsFromTheIntendedStart(t *testing.T) {
 	})
 }
 
-func TestDebtStretchesTheInterval(t *testing.T) {
+func TestProbeThatHasOverspentIsSkipped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, _ := newLog()
 		// 0.1 s of CPU time a run at a share of 0.002 is one run in 50 s; turns come every 5 s.
@@ -164,37 +163,35 @@ func TestDebtStretchesTheInterval(t *testing.T) {
 	})
 }
 
-// A probe never costs more than its share and one run, whatever its runs cost and however they
-// come.
-func TestBudgetHoldsForAnyHistory(t *testing.T) {
+// A probe never costs more than its share and one run, whatever its runs cost.
+func TestBudgetIsNeverExceededByMoreThanOneRun(t *testing.T) {
 	for seed := range uint64(200) {
 		random := rand.New(rand.NewPCG(seed, 0))
-		opened := time.Now()
-		a := account{share: DefaultBudget * random.Float64(), opened: opened}
-		now, spent, dearest := opened, time.Duration(0), time.Duration(0)
+		since := time.Now()
+		a := budget{share: defaultBudget * random.Float64(), since: since}
+		now, spent, costliest := since, time.Duration(0), time.Duration(0)
 		refused := 0
 		for range 2000 {
 			now = now.Add(time.Duration(random.Int64N(int64(20 * time.Second))))
-			if a.inDebt(now) {
+			if a.overspent(now) {
 				refused++
 				continue
 			}
 			cost := time.Duration(random.ExpFloat64() * float64(50*time.Millisecond))
 			a.charge(cost)
-			spent, dearest = spent+cost, max(dearest, cost)
-			if limit := a.share*now.Sub(opened).Seconds() + dearest.Seconds(); spent.Seconds() > limit {
+			spent, costliest = spent+cost, max(costliest, cost)
+			if limit := a.share*now.Sub(since).Seconds() + costliest.Seconds(); spent.Seconds() > limit {
 				t.Fatalf("seed %d: spent %v, limit %v s", seed, spent, limit)
 			}
 		}
-		// And the share is there to be used: a probe that was refused has spent what it earned, but
-		// for one run.
-		if earned := a.share * now.Sub(opened).Seconds(); refused > 100 && spent.Seconds() < 0.5*earned {
+		// The share can be used: a probe that was skipped has spent most of it.
+		if earned := a.share * now.Sub(since).Seconds(); refused > 100 && spent.Seconds() < 0.5*earned {
 			t.Fatalf("seed %d: spent %v of %v s and was refused %d times", seed, spent, earned, refused)
 		}
 	}
 }
 
-func TestHungProbeHoldsUpNothingElse(t *testing.T) {
+func TestHungProbeDelaysOnlyItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, lines := newLog()
 		release := make(chan struct{})
@@ -219,14 +216,14 @@ func TestHungProbeHoldsUpNothingElse(t *testing.T) {
 		if hung.count() != 7 {
 			t.Errorf("%d runs after it returned, want 7", hung.count())
 		}
-		if got := lines.String(); strings.Count(got, "\n") != 2 || !strings.Contains(got, "does not return") ||
-			!strings.Contains(got, "works again") {
-			t.Errorf("want one line when it hangs and one when it works again, got\n%s", got)
+		if got := lines.String(); strings.Count(got, "\n") != 2 || !strings.Contains(got, "probe hangs") ||
+			!strings.Contains(got, "recovered") {
+			t.Errorf("want one line when it hangs and one when it has recovered, got\n%s", got)
 		}
 	})
 }
 
-func TestSlowIsNotHungAndHungIsNotRecovered(t *testing.T) {
+func TestSlowRunsAreNotHungAndHungRunsAreNoRecovery(t *testing.T) {
 	for took, want := range map[time.Duration]int{7 * time.Second: 0, 17 * time.Second: 1} {
 		synctest.Test(t, func(t *testing.T) {
 			log, lines := newLog()
@@ -257,7 +254,7 @@ func TestStateChangesAreLoggedOnce(t *testing.T) {
 		mustClose(t, r)
 		got := lines.String()
 		if strings.Count(got, "\n") != 2 || !strings.Contains(got, "error.type=refused error=no") ||
-			!strings.Contains(got, "works again") {
+			!strings.Contains(got, "recovered") {
 			t.Errorf("want one line at the first failure and one at the recovery, got\n%s", got)
 		}
 		if got := rec.value(t, catalog.ProbeRuns, "error.type=refused"); got != 6 {
@@ -266,12 +263,12 @@ func TestStateChangesAreLoggedOnce(t *testing.T) {
 	})
 }
 
-func TestThrottledSidecarSkips(t *testing.T) {
+func TestProbeIsSkippedOnceAfterThrottling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, _ := newLog()
 		var periods atomic.Uint64
-		periods.Store(1000) // from before the start: no reason to skip
-		// its own doing: neither
+		periods.Store(1000) // before the start, which is no reason to skip
+		// by the run itself, which is none either
 		f := &fake{do: func(context.Context) result { periods.Add(1); return result{} }}
 		r, rec := startFakes(
 			t,
@@ -334,14 +331,14 @@ func TestCloseCancelsAndWaits(t *testing.T) {
 		if took := time.Since(before); took != 100*time.Millisecond || !f.closed.Load() {
 			t.Errorf("Close took %v, probe closed %v; want 100ms, true", took, f.closed.Load())
 		}
-		mustClose(t, r) // twice is once
+		mustClose(t, r) // a second call does nothing
 		if got := rec.samples(t, catalog.ProbeRuns); len(got) != 0 || lines.Len() != 0 {
-			t.Errorf("a run that was cut short left %v and %q", got, lines)
+			t.Errorf("a canceled run recorded %v and logged %q", got, lines)
 		}
 	})
 }
 
-func TestCloseLeavesHungProbeBehind(t *testing.T) {
+func TestCloseAbandonsAHungProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, _ := newLog()
 		release := make(chan struct{})
@@ -367,7 +364,7 @@ func TestCloseLeavesHungProbeBehind(t *testing.T) {
 	})
 }
 
-// The probes are real, only their clock is not: what they measure means nothing here.
+// The probes are real, but the clock is fake, so that the values mean nothing.
 func TestStartRunsEveryDefaultProbeAtOnce(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {

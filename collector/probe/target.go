@@ -22,9 +22,9 @@ func ParseTCP(s string) (host, port string, err error) {
 	return host, port, nil
 }
 
-// ParseDNS checks the target of a DNS probe, a name. It returns the name as it will be looked up:
-// as it stands, so that the resolver's search list applies unless the name ends in a dot. The error
-// names s and what was expected.
+// ParseDNS checks the target of a DNS probe, a name. It returns the name unchanged, so that the
+// resolver's search list applies unless the name ends in a dot. The error names s and what was
+// expected.
 func ParseDNS(s string) (name string, err error) {
 	if !validName(s) {
 		return "", fmt.Errorf(
@@ -36,7 +36,7 @@ func ParseDNS(s string) (name string, err error) {
 }
 
 // ParseHTTP parses the target of an HTTP probe: an http or https URL with a host and without a user
-// and password. The error names s, with everything before an @ left out, and what was expected.
+// and password. The error names s, without what precedes an @, and what was expected.
 func ParseHTTP(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	// The error of url.Parse quotes parts of s, and these may be parts of a password.
@@ -52,9 +52,9 @@ func ParseHTTP(s string) (*url.URL, error) {
 }
 
 // ParseGRPC parses the target of a gRPC probe: grpc, or grpcs for TLS, with a host and a port, and
-// as the path the name of the service whose health is asked for, such as
-// grpc://app.example:9090/orders.v1.Orders; without one it is that of the server. The error names
-// s, with everything before an @ left out, and what was expected.
+// as the path the service to check, such as grpc://app.example:9090/orders.v1.Orders; without a
+// path the health of the server is checked. The error names s, without what precedes an @, and what
+// was expected.
 func ParseGRPC(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil || (u.Scheme != "grpc" && u.Scheme != "grpcs") || u.User != nil || !validHost(u.Hostname()) ||
@@ -62,7 +62,7 @@ func ParseGRPC(s string) (*url.URL, error) {
 		u.RawQuery != "" ||
 		u.Fragment != "" {
 		return nil, fmt.Errorf(
-			"gRPC target %q: want grpc:// or grpcs:// with host and port, and the service if not the server's health is meant, such as grpc://app.example:9090/orders.v1.Orders",
+			"gRPC target %q: want grpc:// or grpcs:// with host and port, and optionally a service, such as grpc://app.example:9090/orders.v1.Orders",
 			redact(s),
 		)
 	}
@@ -70,7 +70,7 @@ func ParseGRPC(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// validURLPort reports whether u has a proper port or none. "http://host:" has an empty one, which
+// validURLPort reports whether u has a valid port or none. "http://host:" has an empty one, which
 // means the default.
 func validURLPort(u *url.URL) bool {
 	return u.Port() == "" || validPort(u.Port())
@@ -104,21 +104,20 @@ func validName(s string) bool {
 		}
 	}
 	last := s[strings.LastIndexByte(s, '.')+1:]
-	return strings.Trim(last, "0123456789") != "" // else it is a mistyped address
+	return strings.Trim(last, "0123456789") != "" // otherwise it is a mistyped address
 }
 
 const nameChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 
-// display returns u as it goes into attributes and logs. The query is left out, since tokens are
-// passed in it.
-func display(u *url.URL) string {
+// withoutSecrets returns u for attributes and logs, without the query, which may contain tokens.
+func withoutSecrets(u *url.URL) string {
 	d := *u
 	d.RawQuery, d.ForceQuery, d.User = "", false, nil
 	return d.String()
 }
 
-// redact returns s without what may be a secret: anything between the scheme and the last @, and
-// the query after that.
+// redact returns s without possible secrets: what is between the scheme and the last @, and the
+// query.
 func redact(s string) string {
 	hidden := ""
 	if at := strings.LastIndexByte(s, '@'); at >= 0 {

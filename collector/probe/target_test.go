@@ -78,7 +78,7 @@ func TestParseHTTP(t *testing.T) {
 		u, err := ParseHTTP(in)
 		got := ""
 		if err == nil {
-			got = display(u)
+			got = withoutSecrets(u)
 		}
 		checkParsed(t, in, got, want, err)
 	}
@@ -88,20 +88,20 @@ func TestParseHTTP(t *testing.T) {
 	}
 }
 
-// checkParsed wants an error if want is empty, and never a secret in it.
+// checkParsed checks the result, and an error if want is empty, which must not contain a secret.
 func checkParsed(t *testing.T, in, got, want string, err error) {
 	t.Helper()
 	switch {
 	case (err != nil) != (want == "") || got != want:
 		t.Errorf("%q: got %q, %v, want %q", in, got, err, want)
 	case err != nil && (strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "cret@")):
-		t.Errorf("%q: the error tells the secret: %v", in, err)
+		t.Errorf("%q: the error contains the secret: %v", in, err)
 	case err != nil && (!strings.Contains(err.Error(), "target ") || !strings.Contains(err.Error(), ": want ")):
 		t.Errorf("%q: the error does not say what was expected: %v", in, err)
 	}
 }
 
-func TestStartRefuses(t *testing.T) {
+func TestStartRejectsInvalidConfigs(t *testing.T) {
 	off := func(c Config) Config {
 		c.CPUInterval, c.ParallelismInterval = Off, Off
 		return c
@@ -118,8 +118,8 @@ func TestStartRefuses(t *testing.T) {
 		{off(Config{TCP: []Target{{Address: "db:1", Interval: time.Second, Timeout: 2 * time.Second}}}), "probe db:1: timeout 2s: want more than 0 and at most the interval, 1s"},
 		{off(Config{TCP: []Target{{Address: "db:1", Timeout: -time.Second}}}), "probe db:1: timeout -1s: want"},
 		{off(Config{HTTP: []Target{{Address: "http://u:secret@a", Interval: 1}}}), "probe http://xxxxx@a: interval 1ns: want"},
-		{off(Config{DNS: []Target{{Address: "db"}, {Address: "db"}}}), "probe dns db: given twice"},
-		{off(Config{HTTP: []Target{{Address: "http://a/?x=1"}, {Address: "http://a/?x=2"}}}), "probe http http://a/: given twice"},
+		{off(Config{DNS: []Target{{Address: "db"}, {Address: "db"}}}), "probe dns db: duplicate target"},
+		{off(Config{HTTP: []Target{{Address: "http://a/?x=1"}, {Address: "http://a/?x=2"}}}), "probe http http://a/: duplicate target"},
 	} {
 		log, _ := newLog()
 		r, err := Start(noop.Meter{}, log, c.cfg)
@@ -132,7 +132,7 @@ func TestStartRefuses(t *testing.T) {
 	}
 }
 
-func TestNothingToProbe(t *testing.T) {
+func TestRunnerWithoutProbesCloses(t *testing.T) {
 	log, _ := newLog()
 	r, err := Start(noop.Meter{}, log, Config{CPUInterval: Off, ParallelismInterval: Off})
 	if err != nil {
@@ -165,7 +165,7 @@ func FuzzParseDNS(f *testing.F) {
 	})
 }
 
-// No password and no query ever comes out of a URL, whether it is accepted or not.
+// Neither the attribute of a URL nor the error ever contains its password or query.
 func FuzzParseHTTP(f *testing.F) {
 	for _, s := range []string{"a.example", "a:80/x", "a/?q", "a@b", "%zz", "a:b/#?@", "//"} {
 		f.Add("http://", s)
@@ -179,19 +179,19 @@ func FuzzParseHTTP(f *testing.F) {
 			u, err := ParseHTTP(s)
 			if err != nil {
 				if strings.Contains(err.Error(), secret) && asURL(s) {
-					t.Errorf("%q: the error tells the secret: %v", s, err)
+					t.Errorf("%q: the error contains the secret: %v", s, err)
 				}
 				continue
 			}
-			if d := display(u); strings.Contains(d, secret) && !strings.Contains(u.Path, secret) {
-				t.Errorf("%q: the attribute tells the secret: %v", s, d)
+			if d := withoutSecrets(u); strings.Contains(d, secret) && !strings.Contains(u.Path, secret) {
+				t.Errorf("%q: the attribute contains the secret: %v", s, d)
 			}
 		}
 	})
 }
 
-// asURL reports whether the secret of a fuzzed string is where a URL has one, and not part of a
-// path or fragment.
+// asURL reports whether the secret of a fuzzed string is in the user or query of a URL, and not in
+// its path or fragment.
 func asURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.User != nil || u.RawQuery != "")

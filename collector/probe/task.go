@@ -9,41 +9,41 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// prober is one probe. Its methods are never called concurrently, and all of run happens on one
-// locked thread.
+// prober is one probe. Its methods are never called concurrently, and run is called on a locked
+// thread.
 type prober interface {
 	run(ctx context.Context) result
-	close() // releases what runs left open; it may be called without any run
+	close() // releases resources of runs; it may be called without any run
 }
 
 // The reasons to skip a run.
 const (
-	skipRunning = "running" // the last one still goes on
-	skipBudget  = "budget"  // the probe's account is in debt
-	skipQuota   = "quota"   // the sidecar itself has been throttled
+	skipRunning = "running" // the last run has not returned
+	skipBudget  = "budget"  // the probe has overspent its budget
+	skipQuota   = "quota"   // the sidecar has been throttled
 )
 
-// task is a probe and its place in the schedule. While busy is held the task belongs to the run,
-// otherwise to the schedule, except for what is marked.
+// task is a probe and its place in the schedule. While busy is locked the task belongs to the run,
+// otherwise to the schedule, with the exceptions noted.
 type task struct {
 	prober
-	name      string // with the target, for people
+	name      string // with the target, for messages
 	interval  time.Duration
-	exclusive bool // never beside another exclusive one
+	exclusive bool // never runs at the same time as another exclusive one
 
 	busy   lock
-	closed chan struct{} // closed when the probe is
-	health *health       // safe for both
+	closed chan struct{} // closed when the probe is closed
+	health *health       // safe for concurrent use
 
-	// The schedule's alone.
+	// Of the schedule only.
 	turn    int       // turns since the start
 	next    time.Time // when the next turn is due
-	started time.Time // when the last run was
+	started time.Time // when the last run started
 	skip    map[string]metric.MeasurementOption
 
 	attributes attributes
-	account    account
-	throttled  uint64 // Config.Throttled when last looked at
+	budget     budget
+	throttled  uint64 // Config.Throttled at the last call
 }
 
 func newTask(name, target string, interval time.Duration, share float64, log *slog.Logger, p prober) *task {
@@ -63,31 +63,30 @@ func newTask(name, target string, interval time.Duration, share float64, log *sl
 		health:     &health{log: log},
 		skip:       attrs.skipped(),
 		attributes: attrs,
-		account:    account{share: share},
+		budget:     budget{share: share},
 	}
 }
 
-// begin makes the first turn due at once, but for the jitter.
+// begin makes the first turn due at once, plus jitter.
 func (t *task) begin(now time.Time) {
-	t.account.opened = now
+	t.budget.since = now
 	t.next = now.Add(t.jitter())
 }
 
-// advance sets next to the first turn after now. Turns lie at opened + n × interval plus a jitter
-// of their own, so a late one does not shift those after it, and missed ones are not made up for.
+// advance sets next to the first turn after now. Turns are due at the start + n × interval +
+// jitter, so that a late turn does not delay the next one. Missed turns are not made up for.
 func (t *task) advance(now time.Time) {
-	t.turn = max(t.turn, int(now.Sub(t.account.opened)/t.interval)) + 1
-	t.next = t.account.opened.Add(time.Duration(t.turn)*t.interval + t.jitter())
+	t.turn = max(t.turn, int(now.Sub(t.budget.since)/t.interval)) + 1
+	t.next = t.budget.since.Add(time.Duration(t.turn)*t.interval + t.jitter())
 }
 
-// jitter is a tenth of the interval, at most a second: enough not to run in step with the sidecars
-// of other pods, or with a period of the kernel.
+// jitter is up to a tenth of the interval, and at most a second, so that the probes do not run in
+// step with those of other sidecars or with a period of the kernel.
 func (t *task) jitter() time.Duration {
 	return rand.N(min(t.interval/10, time.Second))
 }
 
-// lock is a mutex that may be unlocked by another goroutine than the one that locked it. Waiting
-// for it is waiting for a channel, which testing/synctest understands.
+// lock is a mutex. Unlike on sync.Mutex, a wait for it is durably blocking for testing/synctest.
 type lock chan struct{}
 
 func newLock() lock    { return make(lock, 1) }

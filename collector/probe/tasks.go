@@ -8,14 +8,14 @@ import (
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
-// newTasks builds the probes of cfg, without touching what they probe.
+// newTasks creates the probes of cfg, without accessing their targets.
 func newTasks(log *slog.Logger, cfg Config) ([]*task, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
 	tasks := newCPUTasks(log, cfg)
-	share := otherShare * cfg.Budget / float64(max(1, others(cfg)))
+	share := otherShare * cfg.Budget / float64(max(1, sharers(cfg)))
 	if diskWanted(cfg) {
 		tasks = append(tasks, newTask("disk", cfg.DiskDir, cfg.DiskInterval, share, log, &diskProbe{dir: cfg.DiskDir}))
 	}
@@ -28,7 +28,7 @@ func newTasks(log *slog.Logger, cfg Config) ([]*task, error) {
 
 func newCPUTasks(log *slog.Logger, cfg Config) []*task {
 	if !thread.HasClock {
-		log.Info("there are no CPU probes here, since the system does not tell the CPU time of a thread")
+		log.Info("no CPU probes: this system does not have the CPU time of a thread")
 		return nil
 	}
 	var tasks []*task
@@ -47,8 +47,8 @@ func newCPUTasks(log *slog.Logger, cfg Config) []*task {
 
 func diskWanted(cfg Config) bool { return cfg.DiskDir != "" && cfg.DiskInterval != Off }
 
-// others counts the probes that share the last part of the budget.
-func others(cfg Config) int {
+// sharers counts the probes that share the last fifth of the budget.
+func sharers(cfg Config) int {
 	n := len(cfg.TCP) + len(cfg.DNS) + len(cfg.HTTP) + len(cfg.GRPC)
 	if diskWanted(cfg) {
 		n++
@@ -56,8 +56,8 @@ func others(cfg Config) int {
 	return n
 }
 
-// newNetworkTasks builds the network probes. Two of one kind that would have the same target
-// attribute are an error, since their points would be mixed up.
+// newNetworkTasks creates the network probes. Two of one kind with the same target attribute are an
+// error, since their points would have the same attributes.
 func newNetworkTasks(log *slog.Logger, cfg Config, share float64) ([]*task, error) {
 	var tasks []*task
 	seen := map[string]bool{}
@@ -82,7 +82,7 @@ func newNetworkTasks(log *slog.Logger, cfg Config, share float64) ([]*task, erro
 			}
 			n := newTask(kind.name, target, t.Interval, share, log, p)
 			if seen[n.name] {
-				return nil, fmt.Errorf("probe %s: given twice (a URL counts without its query)", n.name)
+				return nil, fmt.Errorf("probe %s: duplicate target (URLs are compared without query)", n.name)
 			}
 			seen[n.name] = true
 			tasks = append(tasks, n)
@@ -106,7 +106,7 @@ func (c Config) newHTTPProbe(t Target) (string, prober, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	return display(u), newHTTP(u, t.Timeout, c.Expect, c.TLS), nil
+	return withoutSecrets(u), newHTTP(u, t.Timeout, c.Expect, c.TLS), nil
 }
 
 func (c Config) newGRPCProbe(t Target) (string, prober, error) {

@@ -69,9 +69,6 @@ func (c *cpuTimes) read(data []byte, up time.Duration, fail func(error)) error {
 	if c.cpus == nil {
 		c.cpus = map[string]*cpuClock{}
 	}
-	if len(lines) > 1 {
-		delete(c.cpus, "cpu")
-	}
 	c.columns = cpuColumns
 	for _, line := range lines {
 		values, n, err := parseCPU(line.values)

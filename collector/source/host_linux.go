@@ -67,7 +67,7 @@ func NewHost() *Host {
 		faultsMajor:   collector.NewAttributes(start, semconv.SystemPagingFaultTypeMajor),
 		faultsMinor:   collector.NewAttributes(start, semconv.SystemPagingFaultTypeMinor),
 	}
-	h.vmstat.Pieces = true
+	h.vmstat.Chunked = true
 	return h
 }
 

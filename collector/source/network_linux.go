@@ -19,7 +19,7 @@ type interfaceReader struct {
 
 func newInterfaceReader() *interfaceReader {
 	r := &interfaceReader{file: kernfile.NewFile(proc.NewFS(os.Getenv("HOST_PROC")).Path("net", "dev"))}
-	r.file.Pieces = true
+	r.file.Chunked = true
 	return r
 }
 

@@ -36,7 +36,7 @@ func (o *ooms) read(fs *proc.FS, needed bool) {
 	}
 	if o.vmstat.Path == "" {
 		o.vmstat = kernfile.NewFile(fs.Path("vmstat"))
-		o.vmstat.Pieces = true
+		o.vmstat.Chunked = true
 	}
 	var now kernfile.Optional[int64]
 	if data, err := o.reader.ReadFile(&o.vmstat); err == nil {

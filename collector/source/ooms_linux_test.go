@@ -31,6 +31,23 @@ func (l *life) withoutInotify() {
 	}
 }
 
+// watched returns the watched file of the app's container. It skips the test if the system has no
+// inotify.
+func (l *life) watched() *watchedFile {
+	l.tb.Helper()
+	file := l.pod.containers.others[idB].group.watchedFile
+	if file != nil {
+		return file
+	}
+	w, err := newWatcher()
+	if err != nil {
+		l.tb.Skip(err)
+	}
+	w.close()
+	l.tb.Fatal("the events of the container are not watched")
+	return nil
+}
+
 func (l *life) vmstat(kills string) {
 	l.tb.Helper()
 	fixture.Write(l.tb, l.dir, "proc/vmstat", "pgfault 1\noom_kill "+kills+"\n")
@@ -118,16 +135,13 @@ func TestOneKillIsCountedOnce(t *testing.T) {
 func TestKillIsReadWhenMemoryEventsChange(t *testing.T) {
 	l := oomLife(t)
 	l.collect()
-	watchedFile := l.pod.containers.others[idB].group.watchedFile
-	if watchedFile == nil {
-		t.Skip("no inotify here")
-	}
+	watched := l.watched()
 	l.events(before + 1)
 	watcher := l.pod.containers.ooms.watcher
 	deadline := time.Now().Add(30 * time.Second)
 	for range time.Tick(time.Millisecond) {
 		watcher.mu.Lock()
-		seen := watchedFile.kills.Value
+		seen := watched.kills.Value
 		watcher.mu.Unlock()
 		if seen == before+1 {
 			break
@@ -149,9 +163,7 @@ func TestKillIsReadWhenMemoryEventsChange(t *testing.T) {
 func TestOwnCountPrecedesTheHosts(t *testing.T) {
 	l := oomLife(t)
 	l.collect()
-	if l.pod.containers.others[idB].group.watchedFile == nil {
-		t.Skip("no inotify here")
-	}
+	l.watched()
 	l.vmstat("8")
 	l.stop(100, 101)
 	if got := kills(l.collect()); got != -1 {
@@ -163,13 +175,10 @@ func TestOwnCountPrecedesTheHosts(t *testing.T) {
 func TestChangeReportedTooLateFallsBackToTheHostsCount(t *testing.T) {
 	l := oomLife(t)
 	l.collect()
-	group := l.pod.containers.others[idB].group
-	if group.watchedFile == nil {
-		t.Skip("no inotify here")
-	}
+	watched := l.watched()
 	l.vmstat("8")
 	l.stop(100, 101)
-	l.pod.containers.ooms.watcher.changed(group.watchedFile.number)
+	l.pod.containers.ooms.watcher.changed(watched.number)
 	if got := kills(l.collect()); got != before+1 {
 		t.Errorf("%v kills, want one more", got)
 	}

@@ -35,7 +35,7 @@ type containers struct {
 
 // container is a container of the pod, or the sidecar's own group outside a container.
 type container struct {
-	generation uint64 // of the own container: number of changes
+	generation uint64 // of the sidecar's container: number of changes
 	id         string // "" if unknown
 	membership cgroup.Membership
 	inside     bool // it is a container, though its id may be unknown
@@ -50,7 +50,7 @@ type container struct {
 // in linux/proc_ns.h).
 const initialNamespace = "cgroup:[4026531835]"
 
-// scanOwn finds the own group, again if the process was moved.
+// scanOwn finds the sidecar's group, again if the process was moved.
 func (c *containers) scanOwn() {
 	c.ownCgroup.Path = c.pod.fs.Path(strconv.Itoa(c.pod.self), "cgroup")
 	data, err := c.pod.fs.Cgroup(&c.ownCgroup, true)
@@ -78,7 +78,7 @@ func (c *containers) scanOwn() {
 	c.list = nil
 }
 
-// ownAttributes are the attributes of the own container in addition to its path.
+// ownAttributes are the attributes of the sidecar's container in addition to its path.
 func (c *containers) ownAttributes() (known []attribute.KeyValue) {
 	if c.own.id != "" {
 		known = append(known, semconv.ContainerID(c.own.id))
@@ -148,7 +148,7 @@ func (c *containers) startOf(inside []*candidate) *collector.StartTime {
 	return collector.StartedAt(stat.Started(c.pod.boot()))
 }
 
-// setOwnStart sets the start time of the own group, once the processes in it are known. Outside a
+// setOwnStart sets the start time of the sidecar's group, once the processes in it are known. Outside a
 // container it is the boot.
 func (c *containers) setOwnStart() {
 	if c.own.group == nil || !c.own.group.start.At.IsZero() {
@@ -161,7 +161,7 @@ func (c *containers) setOwnStart() {
 	c.own.group.start.At = c.startOf(inside).At
 }
 
-// clearID clears the own id, which turned out to be another container's: it came from files that
+// clearID clears the sidecar's id, which turned out to be another container's: it came from files that
 // the two share.
 func (c *containers) clearID() {
 	c.own.id = ""
@@ -262,7 +262,7 @@ func (c *containers) rebuild() {
 	}
 }
 
-// all returns the own container and the others, by id.
+// all returns the sidecar's container and the others, by id.
 func (c *containers) all() []*container {
 	list := []*container{&c.own}
 	for _, id := range slices.Sorted(maps.Keys(c.others)) {

@@ -285,7 +285,7 @@ func TestCgroupRootWithoutControlGroupsIsAnError(t *testing.T) {
 	}
 }
 
-// The own process is moved to another group, as systemd does.
+// The sidecar's process is moved to another group, as systemd does.
 func TestOwnGroupIsFollowedWhenItMoves(t *testing.T) {
 	l := newLife(t, PodConfig{})
 	fixture.Write(t, l.dir, "own/sub/memory.current", "77\n")

@@ -29,7 +29,7 @@ type Pod struct {
 	real       bool         // fs is the /proc of this process
 	tree       *cgroup.Tree // nil where no control group is visible
 	broken     error        // why the tree is missing or incomplete, reported at every collection
-	id         string       // of the own container at NewPod
+	id         string       // of the sidecar's container at NewPod
 	generation uint64       // number of scans
 	booted     time.Time    // when the machine was booted, as of scan bootedAt
 	bootedAt   uint64
@@ -85,7 +85,7 @@ func (p *Pod) Sources() []collector.Named {
 	return sources
 }
 
-// ContainerID returns the id of the own container, "" outside a container or if it is hidden: in a
+// ContainerID returns the id of the sidecar's container, "" outside a container or if it is hidden: in a
 // Kubernetes pod with a private cgroup namespace it is known only with CgroupRoot.
 func (p *Pod) ContainerID() string { return p.id }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -214,7 +215,7 @@ func TestPodFixtures(t *testing.T) {
 	}
 }
 
-// Skipped figures are not reported; the own process always is.
+// Skipped figures are not reported; the sidecar's process always is.
 func TestPodSkipsHostAndContainers(t *testing.T) {
 	for _, name := range []string{"pod-v2-cgroup-root", "host-plain"} {
 		dir := fixture.Lay(t, "testdata/"+name+".txt")
@@ -233,7 +234,38 @@ func TestPodSkipsHostAndContainers(t *testing.T) {
 			}
 		}
 		if name == "pod-v2-cgroup-root" && pod.ContainerID() == "" {
-			t.Error("the own container id is unknown, which the resource needs")
+			t.Error("the sidecar's container id is unknown, which the resource needs")
 		}
+	}
+}
+
+// The kernel has the context switches since the start only of the calling process.
+func TestOnlyTheSidecarsContextSwitchesAreTheKernels(t *testing.T) {
+	cmd := exec.Command("cat")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Skip(err)
+	}
+	defer func() {
+		_ = in.Close()
+		_ = cmd.Wait()
+	}()
+	pod, err := NewPod(PodConfig{Processes: []string{"cat"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pod.Close()
+	found := map[int]bool{}
+	for _, p := range pod.processes.selected {
+		found[p.pid] = true
+		if own := p.pid == os.Getpid(); p.threads.RunDelayOnly != own {
+			t.Errorf("process %d: own %v, but RunDelayOnly is %v", p.pid, own, p.threads.RunDelayOnly)
+		}
+	}
+	if !found[os.Getpid()] || !found[cmd.Process.Pid] {
+		t.Errorf("found %v, want %d and %d", found, os.Getpid(), cmd.Process.Pid)
 	}
 }

@@ -38,7 +38,7 @@ type processes struct {
 	selected []*process
 	// the processes in other containers of the pod, by container id
 	byContainer map[string][]*candidate
-	own         []*candidate    // the processes in the own container
+	own         []*candidate    // the processes in the sidecar's container
 	matched     map[string]bool // the configured names that a process has ever had
 }
 
@@ -56,11 +56,11 @@ type candidate struct {
 	cgroupFile kernfile.File
 
 	file       string // /proc/<pid>/cgroup, of which follow:
-	locatedAt  uint64 // and from the own container of this generation
+	locatedAt  uint64 // and from the sidecar's container of this generation
 	malformed  error
 	container  string            // id, "" if none or unknown
 	membership cgroup.Membership // of that container
-	inOwn      bool              // in the own container
+	inOwn      bool              // in the sidecar's container
 	inOther    bool              // in another container of the pod
 }
 
@@ -90,7 +90,7 @@ func newProcess(born *collector.StartTime, own bool, pid int, name, containerID 
 func (p *processes) scan() {
 	p.errs = p.errs[:0]
 	p.pids = p.pids[:0]
-	// otherwise only the own process is reported
+	// otherwise only the sidecar's process is reported
 	if p.pod.containers.own.inside || len(p.pod.config.Processes) > 0 {
 		var err error
 		if p.pids, err = p.pod.fs.Pids(p.pids); err != nil {
@@ -256,7 +256,7 @@ func (p *processes) locate(c *candidate) error {
 	return c.malformed
 }
 
-// cgroupOf returns the cgroup file of a process, which the scan of the own container may have just
+// cgroupOf returns the cgroup file of a process, which the scan of the sidecar's container may have just
 // read.
 func (p *processes) cgroupOf(c *candidate) (string, error) {
 	if own := &p.pod.containers; c.pid == p.pod.self && own.ownFile != "" {

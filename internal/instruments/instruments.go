@@ -1,5 +1,5 @@
-// Package instruments makes OpenTelemetry instruments from rows of the table of metrics, so that
-// name, unit, description and kind stand only there.
+// Package instruments creates OpenTelemetry instruments from rows of internal/catalog, so that only
+// these have names, units, descriptions and kinds.
 package instruments
 
 import (
@@ -12,17 +12,18 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// boundaries serve whoever asks for explicit buckets, by unit; exponential histograms need none.
-// OpenTelemetry's default is made for milliseconds.
+// boundaries are the bucket boundaries of explicit-bucket histograms, by unit. OpenTelemetry's
+// default is for milliseconds.
 var boundaries = map[string][]float64{
 	"s": {0, 1e-6, 1e-5, 1e-4, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 	"1": {1.01, 1.02, 1.05, 1.1, 1.2, 1.5, 2, 3, 5, 10, 20, 50},
 }
 
-// Boundaries returns the explicit buckets of a unit, nil if it has none. Do not change them.
+// Boundaries returns the bucket boundaries for a unit, nil if it has none. The caller must not
+// modify them.
 func Boundaries(unit string) []float64 { return boundaries[unit] }
 
-// Histogram makes the histogram of a row.
+// Histogram creates the histogram of a row.
 func Histogram(meter metric.Meter, m *catalog.Metric) (metric.Float64Histogram, error) {
 	h, err := meter.Float64Histogram(
 		m.Name,
@@ -33,14 +34,14 @@ func Histogram(meter metric.Meter, m *catalog.Metric) (metric.Float64Histogram, 
 	return h, wrap(m, err)
 }
 
-// Observables are observable instruments, one a row.
+// Observables are observable instruments, one for each row.
 type Observables struct {
 	All    []metric.Observable // for RegisterCallback
 	ints   map[*catalog.Metric]metric.Int64Observable
 	floats map[*catalog.Metric]metric.Float64Observable
 }
 
-// NewObservables makes the instruments of rows, none of which may be a histogram.
+// NewObservables creates the instruments of rows, none of which may be a histogram.
 func NewObservables(meter metric.Meter, rows ...*catalog.Metric) (*Observables, error) {
 	o := &Observables{
 		ints:   map[*catalog.Metric]metric.Int64Observable{},
@@ -83,24 +84,24 @@ func (o *Observables) add(meter metric.Meter, m *catalog.Metric) (made metric.Ob
 	return o.floats[m], err
 }
 
-var errNotObservable = errors.New("a histogram cannot be observed")
+var errNotObservable = errors.New("a histogram is not observable")
 
-// Int hands v, a value of row m, to an observer; Float likewise. The row must be one of the set and
-// of that type.
+// Int passes v, a value of row m, to an observer. The row must be one of o and have integer values.
 func (o *Observables) Int(to metric.Observer, m *catalog.Metric, v int64, opts ...metric.ObserveOption) {
 	to.ObserveInt64(o.ints[m], v, opts...)
 }
 
-// Float is described at [Observables.Int].
+// Float passes v, a value of row m, to an observer. The row must be one of o and have
+// floating-point values.
 func (o *Observables) Float(to metric.Observer, m *catalog.Metric, v float64, opts ...metric.ObserveOption) {
 	to.ObserveFloat64(o.floats[m], v, opts...)
 }
 
-// Recorders record values as they occur, one recorder a row; a value of an integer row is cut to
-// one.
+// Recorders record values as they occur, one recorder for each row. A value of an integer row is
+// truncated.
 type Recorders map[*catalog.Metric]func(ctx context.Context, value float64, attrs metric.MeasurementOption)
 
-// NewRecorders makes the recorders of rows: counters, gauges and histograms.
+// NewRecorders creates the recorders of rows, which must be counters, gauges or histograms.
 func NewRecorders(meter metric.Meter, rows ...*catalog.Metric) (Recorders, error) {
 	r := Recorders{}
 	var errs []error

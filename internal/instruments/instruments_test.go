@@ -11,7 +11,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Every row of the table gets the instrument that it names, observed or recorded.
+// Every row of the catalog becomes the instrument that it describes, observed or recorded.
 func TestRowsBecomeTheirInstruments(t *testing.T) {
 	reader := sdkmetric.NewManualReader()
 	meter := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)).Meter("test")
@@ -63,7 +63,7 @@ func TestRowsBecomeTheirInstruments(t *testing.T) {
 	}
 }
 
-// rowsByUse splits the table: probes record, all else but histograms is observed.
+// rowsByUse divides the catalog: rows of probes and histograms are recorded, others observed.
 func rowsByUse() (observed, recorded []*catalog.Metric) {
 	catalog.Each(func(g *catalog.Group, m *catalog.Metric) {
 		if g == catalog.Probe || m.Kind == catalog.Histogram {
@@ -94,12 +94,12 @@ func kindOf(data metricdata.Aggregation) catalog.Kind {
 	}
 }
 
-func TestHistogramsAreNotObserved(t *testing.T) {
+func TestKindsThatHaveNoInstrumentAreErrors(t *testing.T) {
 	meter := sdkmetric.NewMeterProvider().Meter("test")
 	if _, err := NewObservables(meter, catalog.ProbeDuration); err == nil {
 		t.Error("a histogram was made observable")
 	}
 	if _, err := NewRecorders(meter, catalog.PoolUsage); err == nil {
-		t.Error("a recorder for an up-down counter, which needs differences")
+		t.Error("a recorder for an up-down counter, to which differences must be added")
 	}
 }

@@ -8,52 +8,51 @@ import (
 	"syscall"
 )
 
-// File is a file that is read again and again. Of a file system of the kernel, which makes the
-// content anew at every reading from the start, the descriptor stays open: opening costs more than
-// most readings. It is closed when the file cannot be read any more, because its process or group
-// is gone, and when the File is garbage. The zero File has no path and must not be read. Not safe
-// for concurrent use.
+// File is a file that is read repeatedly. A file of a kernel file system, which generates the
+// content at every read from the start, stays open, since opening costs more than most reads. It is
+// closed when it cannot be read any more because its process or group is gone, and when the File is
+// garbage collected. The zero File has no path and must not be read. A File is not safe for
+// concurrent use.
 type File struct {
 	Path string
-	// Pieces says that one reading may end before the file does: the kernel makes it record by
-	// record, as vmstat and mountinfo. Most files come whole, and then the reading that would find
-	// the end is spared.
-	Pieces bool
-	// Rare says that the file may well not exist, and will hardly come to be: then it is looked for
-	// every so often only.
+	// Chunked says that one read may return less than the whole file: the kernel generates it
+	// record by record, such as vmstat and mountinfo. For other files the read that finds the end
+	// is saved.
+	Chunked bool
+	// Rare says that the file is probably missing and will hardly be created. After it was not
+	// found, the next rareSkip reads return that error without opening it.
 	Rare bool
 
-	kept  *descriptor
-	never bool // of a file system whose files may be replaced while they are open
-	gone  bool // what was open could not be read any more
-	skip  int  // readings until a rare file is looked for again
-	again int  // how often the file was opened after one that could not be read any more
+	kept        *descriptor
+	replaceable bool // on a file system whose files may be replaced while they are open
+	lost        bool // the open file could not be read any more
+	skip        int  // reads until a rare file is opened again
+	reopened    int  // number of times it was opened after a lost one
 }
 
-// NewFile returns the file at a path. Nothing is opened yet.
+// NewFile returns the file at path. It does not open it.
 func NewFile(path string) File { return File{Path: path} }
 
-// Reopened tells how often another file has taken the place of one that was gone: a group that was
-// made again.
-func (f *File) Reopened() int { return f.again }
+// Reopened returns how often the file was removed and created again, as with a group.
+func (f *File) Reopened() int { return f.reopened }
 
-// maxKept bounds the descriptors that stay open: a process may have 1,024 on most systems. Beyond,
-// files are opened each time.
+// maxKept bounds the descriptors that stay open: most systems allow a process 1,024. Further files
+// are opened for each read.
 const maxKept = 384
 
-// rareSkip is how many readings of a rare file that does not exist say so without a look.
+// rareSkip is how many reads skip a rare file that was not found.
 const rareSkip = 15
 
 var keptNow atomic.Int64
 
 type descriptor struct{ fd handle }
 
-// keep takes fd into the custody of the File if that may be, and reports whether it did.
+// keep stores fd in the File if it may stay open, and reports whether it did.
 func (f *File) keep(fd handle) bool {
-	if f.never || keptNow.Load() >= maxKept {
+	if f.replaceable || keptNow.Load() >= maxKept {
 		return false
 	}
-	if f.never = !ofKernel(fd); f.never {
+	if f.replaceable = !onKernelFS(fd); f.replaceable {
 		return false
 	}
 	keptNow.Add(1)
@@ -64,10 +63,10 @@ func (f *File) keep(fd handle) bool {
 
 func release(fd handle) {
 	keptNow.Add(-1)
-	_ = syscall.Close(fd) // opened for reading: nothing can be lost
+	_ = syscall.Close(fd) // read only: nothing can be lost
 }
 
-// drop forgets the descriptor; the collector of garbage closes it.
+// drop forgets the descriptor. It is closed when it is garbage collected.
 func (f *File) drop() { f.kept = nil }
 
 // ReadFile returns the content of a file, valid until the next call. An error names the file.
@@ -77,13 +76,13 @@ func (r *Reader) ReadFile(f *File) ([]byte, error) {
 		return nil, &fs.PathError{Op: "open", Path: f.Path, Err: fs.ErrNotExist}
 	}
 	if f.kept != nil {
-		data, err := r.content(f.Path, f.kept.fd, pread, !f.Pieces)
+		data, err := r.content(f.Path, f.kept.fd, pread, !f.Chunked)
 		runtime.KeepAlive(f.kept)
 		if err == nil {
 			return data, nil
 		}
-		f.drop() // another group may have the path by now, or later
-		f.gone = true
+		f.drop() // another group may have the path now or later
+		f.lost = true
 	}
 	fd, err := open(f.Path)
 	if err != nil {
@@ -92,15 +91,15 @@ func (r *Reader) ReadFile(f *File) ([]byte, error) {
 		}
 		return nil, err
 	}
-	if f.gone {
-		f.gone = false
-		f.again++
+	if f.lost {
+		f.lost = false
+		f.reopened++
 	}
 	kept := f.keep(fd)
 	if !kept {
-		defer func() { _ = syscall.Close(fd) }() // opened for reading: nothing can be lost
+		defer func() { _ = syscall.Close(fd) }() // read only: nothing can be lost
 	}
-	data, err := r.content(f.Path, fd, pread, kept && !f.Pieces)
+	data, err := r.content(f.Path, fd, pread, kept && !f.Chunked)
 	if err != nil {
 		f.drop()
 	}

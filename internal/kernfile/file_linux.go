@@ -9,9 +9,9 @@ const (
 	cgroup2Magic = 0x63677270
 )
 
-// ofKernel tells whether the content of an open file is made anew at each reading. That of lxcfs,
-// which is in user space, is not asked for it: it may be restarted.
-func ofKernel(fd handle) bool {
+// onKernelFS reports whether the content of an open file is generated at each read. It returns
+// false for lxcfs, which runs in user space and may be restarted.
+func onKernelFS(fd handle) bool {
 	var fs syscall.Statfs_t
 	if err := syscall.Fstatfs(fd, &fs); err != nil {
 		return false

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// A file of another file system may be replaced while it is open: it is opened each time.
+// A file on another file system may be replaced, so it is opened for each read.
 func TestReplacedFileIsReadAnew(t *testing.T) {
 	dir := t.TempDir()
 	f := NewFile(filepath.Join(dir, "file"))
@@ -28,11 +28,11 @@ func TestReplacedFileIsReadAnew(t *testing.T) {
 		}
 	}
 	if f.kept != nil {
-		t.Error("stays open")
+		t.Error("it stays open")
 	}
 }
 
-// A file of the kernel stays open, and says what is true now.
+// A file of the kernel stays open, and each read returns the current content.
 func TestKernelFileStaysOpen(t *testing.T) {
 	var r Reader
 	for _, c := range []struct {
@@ -40,7 +40,7 @@ func TestKernelFileStaysOpen(t *testing.T) {
 		pieces bool
 	}{{"/proc/self/limits", false}, {"/proc/cpuinfo", true}, {"/proc/self/mountinfo", true}} {
 		f := NewFile(c.path)
-		f.Pieces = c.pieces
+		f.Chunked = c.pieces
 		want, err := os.ReadFile(c.path)
 		if err != nil {
 			t.Skip(err)
@@ -69,8 +69,8 @@ func TestKernelFileStaysOpen(t *testing.T) {
 	}
 }
 
-// The file of a process that has ended is absent, not what it was.
-func TestFileOfAProcessThatEnded(t *testing.T) {
+// The file of a process that has ended is absent.
+func TestFileOfAnEndedProcessIsAbsent(t *testing.T) {
 	cmd := exec.Command("cat")
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -87,11 +87,12 @@ func TestFileOfAProcessThatEnded(t *testing.T) {
 	_ = in.Close()
 	_ = cmd.Wait()
 	if got, err := r.ReadFile(&f); !Absent(err) || f.kept != nil {
-		t.Errorf("got %q, %v; want that it is absent, and no descriptor", got, err)
+		t.Errorf("got %q, %v; want an error that it is absent, and no descriptor", got, err)
 	}
 }
 
-// Descriptors are bounded, what is beyond is read all the same, and those of garbage are closed.
+// The number of open descriptors is bounded, further files are read all the same, and descriptors
+// of garbage are closed.
 func TestDescriptorsAreBounded(t *testing.T) {
 	func() {
 		files := make([]File, maxKept+20)
@@ -111,14 +112,14 @@ func TestDescriptorsAreBounded(t *testing.T) {
 	for keptNow.Load() > 0 {
 		runtime.GC()
 		if time.Now().After(deadline) {
-			t.Fatalf("%d descriptors are left", keptNow.Load())
+			t.Fatalf("%d descriptors are still open", keptNow.Load())
 		}
 		runtime.Gosched()
 	}
 }
 
-// A rare file is looked for now and then.
-func TestRareFile(t *testing.T) {
+// A rare file that was not found is opened again after rareSkip reads.
+func TestRareFileIsOpenedNowAndThen(t *testing.T) {
 	f := NewFile(filepath.Join(t.TempDir(), "file"))
 	f.Rare = true
 	var r Reader
@@ -130,7 +131,7 @@ func TestRareFile(t *testing.T) {
 	}
 	for i := range rareSkip {
 		if _, err := r.ReadFile(&f); !Absent(err) {
-			t.Fatalf("reading %d looked for it: %v", i, err)
+			t.Fatalf("read %d opened it: %v", i, err)
 		}
 	}
 	if got, err := r.ReadFile(&f); err != nil || string(got) != "x" {

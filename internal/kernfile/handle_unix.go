@@ -2,5 +2,5 @@
 
 package kernfile
 
-// handle is what the system calls know an open file by.
+// handle is an open file in system calls.
 type handle = int

@@ -1,9 +1,8 @@
 // Package kernfile reads the small text files through which Linux shows its state: /proc and
 // control groups.
 //
-// They are read whole, into a buffer that is used again. A [File] that is read again and again
-// stays open, where it may. The package needs nothing but the standard library, and compiles
-// everywhere so that its parsers can be tested everywhere.
+// They are read whole, into a buffer that is reused. A [File] that is read repeatedly stays open if
+// possible. The package compiles on every platform, so that its parsers can be tested there.
 package kernfile
 
 import (
@@ -16,8 +15,8 @@ import (
 	"syscall"
 )
 
-// Optional is a value that may not be there: a file or a line that this kernel lacks, or a limit
-// that is not set. The zero Optional is absent.
+// Optional is a value that may be undefined: of a file or a line that the kernel lacks, or a limit
+// that is not set. The zero Optional is undefined.
 type Optional[T any] struct {
 	Value   T
 	Defined bool
@@ -29,31 +28,31 @@ func Some[T any](v T) Optional[T] { return Optional[T]{Value: v, Defined: true} 
 // Get returns the value and whether it is defined.
 func (o Optional[T]) Get() (T, bool) { return o.Value, o.Defined }
 
-// maxSize bounds what a file may make us allocate. The largest of real use, mountinfo on a busy
-// node, is well below 1 MiB.
+// maxSize bounds the size of a file. The largest in practice, mountinfo on a busy node, is well
+// below 1 MiB.
 const maxSize = 8 << 20
 
 // Reader reads files into one buffer, which grows to the size of the largest. The zero Reader is
-// ready; it is not safe for concurrent use.
+// ready to use. A Reader is not safe for concurrent use.
 type Reader struct {
 	buf []byte
 }
 
 // Read returns the content of a file, valid until the next call. An error names the file.
 //
-// It uses the bare system calls: os.Open would register the descriptor with the runtime's poller,
-// which costs more than the reading.
+// It uses system calls directly: os.Open would register the descriptor with the runtime's poller,
+// which costs more than the read.
 func (r *Reader) Read(path string) ([]byte, error) {
 	fd, err := open(path)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = syscall.Close(fd) }() // opened for reading: nothing can be lost
+	defer func() { _ = syscall.Close(fd) }() // read only: nothing can be lost
 	return r.content(path, fd, func(fd handle, to []byte, _ int) (int, error) { return syscall.Read(fd, to) }, false)
 }
 
-// content reads from the start to the end, by a function that reads from a place in the file. Where
-// the file comes whole, a reading that leaves room was the last.
+// content reads a file from the start to the end. If whole, one read returns the rest of the file
+// unless it fills the buffer.
 func (r *Reader) content(
 	path string, fd handle, read func(fd handle, to []byte, at int) (int, error), whole bool,
 ) ([]byte, error) {
@@ -85,7 +84,7 @@ func (r *Reader) content(
 	}
 }
 
-// Number reads a file that holds one whole number, or "max" for no limit, which is undefined here.
+// Number reads a file that contains one integer, or "max" for no limit, which is undefined.
 func (r *Reader) Number(f *File) (Optional[int64], error) {
 	b, err := r.ReadFile(f)
 	if err != nil {
@@ -102,16 +101,15 @@ func (r *Reader) Number(f *File) (Optional[int64], error) {
 	return Some(v), nil
 }
 
-// Absent tells an error that says that there is nothing to read, now or on this kernel, from one
-// that must be reported: the file does not exist, its control group or process is gone, or the
-// feature behind it is off.
+// Absent reports whether err means that there is nothing to read: the file does not exist, its
+// control group or process is gone, or the kernel feature is off. Other errors should be reported.
 func Absent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENODEV) || errors.Is(err, syscall.ESRCH) ||
 		errors.Is(err, syscall.EOPNOTSUPP)
 }
 
-// ParseInt parses a whole number that is not negative. Numbers above the range of int64, which the
-// kernel's unsigned counters and its "no limit" may be, come out as [math.MaxInt64].
+// ParseInt parses a non-negative integer. Numbers above the range of int64, such as some unsigned
+// counters and "no limit" values of the kernel, are returned as [math.MaxInt64].
 func ParseInt(b []byte) (int64, error) {
 	v, err := strconv.ParseUint(string(b), 10, 64)
 	if err != nil {
@@ -120,23 +118,23 @@ func ParseInt(b []byte) (int64, error) {
 	return int64(min(v, math.MaxInt64)), nil
 }
 
-// Key is a line "name number" of a table such as memory.stat, and where its number goes. Of a
-// number of kB, as in meminfo, the bytes go there.
+// Key selects a line "name number" of a table such as memory.stat, and sets To to the number. A
+// number in kB, as in meminfo, is converted to bytes.
 type Key struct {
 	Name string
 	To   *Optional[int64]
 }
 
-// Table sets the keys that a table has and leaves the others as they are. A malformed number costs
-// its own key and is reported to fail by name; lines of other keys are not looked at.
+// Table sets the keys that a table has and leaves the others as they are. A malformed number leaves
+// its key as it is and is reported to fail by name. Lines of other keys are ignored.
 func Table(data []byte, fail func(error), keys ...Key) {
 	for line := range bytes.Lines(data) {
-		name, number := word(line)
+		name, number := cutWord(line)
 		for _, k := range keys {
 			if string(name) != k.Name {
 				continue
 			}
-			if v, err := amount(bytes.TrimSpace(number)); err == nil {
+			if v, err := parseAmount(bytes.TrimSpace(number)); err == nil {
 				*k.To = Some(v)
 			} else {
 				fail(fmt.Errorf("%s: %w", k.Name, err))
@@ -146,21 +144,21 @@ func Table(data []byte, fail func(error), keys ...Key) {
 	}
 }
 
-// amount parses a number, or one of kB, of which there are bytes.
-func amount(b []byte) (int64, error) {
+// parseAmount parses a number, in bytes or with the unit kB.
+func parseAmount(b []byte) (int64, error) {
 	kib, scaled := bytes.CutSuffix(b, []byte(" kB"))
 	v, err := ParseInt(kib)
 	switch {
 	case err != nil || !scaled:
 		return v, err
 	case v > math.MaxInt64>>10:
-		return 0, fmt.Errorf("%q is too much", clip(b))
+		return 0, fmt.Errorf("%q is too large", clip(b))
 	}
 	return v << 10, nil
 }
 
-// word cuts off the first word of a line.
-func word(line []byte) (first, rest []byte) {
+// cutWord returns the first word of a line and the rest.
+func cutWord(line []byte) (first, rest []byte) {
 	line = bytes.TrimSpace(line)
 	end := bytes.IndexAny(line, " \t")
 	if end < 0 {
@@ -169,5 +167,5 @@ func word(line []byte) (first, rest []byte) {
 	return line[:end], line[end+1:]
 }
 
-// clip shortens what an error quotes of a file.
+// clip shortens a quotation for an error.
 func clip(b []byte) []byte { return b[:min(len(b), 40)] }

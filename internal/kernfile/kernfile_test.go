@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-func TestReadGrowsAndReuses(t *testing.T) {
+func TestReadGrowsAndReusesItsBuffer(t *testing.T) {
 	dir := t.TempDir()
 	var r Reader
 	for _, size := range []int{0, 1, 4095, 4096, 4097, 100_000, 10} {
@@ -28,11 +28,11 @@ func TestReadGrowsAndReuses(t *testing.T) {
 	}
 	path := filepath.Join(dir, "file")
 	if n := testing.AllocsPerRun(100, func() { _, _ = r.Read(path) }); n > 1 {
-		t.Errorf("%v allocations a reading, want that of the path only", n)
+		t.Errorf("%v allocations a reading, want only that of the path", n)
 	}
 }
 
-func TestReadRefusesHugeFiles(t *testing.T) {
+func TestReadRejectsHugeFiles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "huge")
 	if err := os.WriteFile(path, make([]byte, maxSize+1), 0o644); err != nil {
 		t.Fatal(err)
@@ -73,13 +73,13 @@ func TestParseInt(t *testing.T) {
 }
 
 func TestParsePressure(t *testing.T) {
-	p, err := ParsePressure(
+	p, err := parsePressure(
 		[]byte("some avg10=0.1 avg60=0.0 avg300=0.0 total=1500000\nfull avg10=0.0 avg60=0.0 avg300=0.0 total=0\n"),
 	)
 	if want := (Pressure{Some: Some(1500 * time.Millisecond), Full: Some(time.Duration(0))}); err != nil || p != want {
 		t.Errorf("got %+v, %v; want %+v", p, err, want)
 	}
-	p, err = ParsePressure([]byte("some avg10=0.1 total=7\n"))
+	p, err = parsePressure([]byte("some avg10=0.1 total=7\n"))
 	if want := (Pressure{Some: Some(7 * time.Microsecond)}); err != nil || p != want {
 		t.Errorf("an old kernel: got %+v, %v; want %+v", p, err, want)
 	}
@@ -89,7 +89,7 @@ func FuzzParsePressure(f *testing.F) {
 	f.Add([]byte("some avg10=0.1 avg60=0.0 avg300=0.0 total=1500000\nfull total=18446744073709551615\n"))
 	f.Add([]byte("some\nfull total=\n\x00"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		p, err := ParsePressure(data)
+		p, err := parsePressure(data)
 		if p.Some.Value < 0 || p.Full.Value < 0 {
 			t.Errorf("negative: %+v", p)
 		}

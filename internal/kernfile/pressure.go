@@ -8,21 +8,21 @@ import (
 )
 
 // Pressure is the pressure stall information of one resource: the total time in which some task, or
-// all tasks that were not idle, waited for it. Kernels leave out lines: "full" of cpu came with
-// Linux 5.13.
+// all tasks that were not idle, waited for it. A line that the kernel lacks is undefined: "full" of
+// cpu came with Linux 5.13.
 type Pressure struct {
 	Some, Full Optional[time.Duration]
 }
 
-// ParsePressure parses a PSI file, as of /proc/pressure and of control groups. Only the totals are
-// taken: they are exact, and any average follows from them. A malformed line costs itself.
+// parsePressure parses a PSI file, as in /proc/pressure and in control groups. It returns the
+// totals, from which any average follows. A malformed line leaves its value undefined.
 //
 // Format: https://docs.kernel.org/accounting/psi.html.
-func ParsePressure(data []byte) (Pressure, error) {
+func parsePressure(data []byte) (Pressure, error) {
 	var p Pressure
 	var errs []error
 	for line := range bytes.Lines(data) {
-		kind, rest := word(line)
+		kind, rest := cutWord(line)
 		var to *Optional[time.Duration]
 		switch string(kind) {
 		case "some":
@@ -59,20 +59,20 @@ func pressureTotal(fields []byte) (time.Duration, error) {
 	return Micro(us), nil
 }
 
-// Micro is a number of microseconds as a duration. What would overflow, after 292 years, is garbage
-// and comes out as the largest.
+// Micro converts microseconds to a duration. A value that would overflow, after 292 years, is
+// clamped.
 func Micro(us int64) time.Duration {
 	const most = int64(1<<63-1) / int64(time.Microsecond)
 	return time.Duration(min(us, most)) * time.Microsecond
 }
 
-// Pressure reads a PSI file; see [ParsePressure].
+// Pressure reads a PSI file.
 func (r *Reader) Pressure(f *File) (Pressure, error) {
 	data, err := r.ReadFile(f)
 	if err != nil {
 		return Pressure{}, err
 	}
-	p, err := ParsePressure(data)
+	p, err := parsePressure(data)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", f.Path, err)
 	}

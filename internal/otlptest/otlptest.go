@@ -1,6 +1,5 @@
-// Package otlptest is the far end of an OTLP/gRPC metrics export, for tests and measurements: a
-// receiver on loopback that answers each request as a function says, and the points of a request in
-// a flat form.
+// Package otlptest receives OTLP/gRPC metrics exports, for tests and benchmarks: a receiver that
+// answers each request with a function, and the points of a request in a flat form.
 package otlptest
 
 import (
@@ -14,10 +13,10 @@ import (
 	_ "google.golang.org/grpc/encoding/gzip" // an exporter may compress
 )
 
-// Request is OTLP's, under a name that fits on a line.
+// Request is an OTLP metrics export request.
 type Request = colmetricpb.ExportMetricsServiceRequest
 
-// Response is OTLP's answer to a [Request].
+// Response is the response to a [Request].
 type Response = colmetricpb.ExportMetricsServiceResponse
 
 // Handler answers one export. Calls may be concurrent; ctx carries the request's metadata and ends
@@ -31,7 +30,7 @@ type Receiver struct {
 	served chan struct{}
 }
 
-// Start listens on addr, as "127.0.0.1:0" or "unix:/path", and answers every export with h.
+// Start listens on addr, such as "127.0.0.1:0" or "unix:/path", and answers every export with h.
 func Start(addr string, h Handler, opts ...grpc.ServerOption) (*Receiver, error) {
 	network := "tcp"
 	if path, isUnix := strings.CutPrefix(addr, "unix:"); isUnix {
@@ -45,12 +44,12 @@ func Start(addr string, h Handler, opts ...grpc.ServerOption) (*Receiver, error)
 	colmetricpb.RegisterMetricsServiceServer(r.server, service{answer: h})
 	go func() {
 		defer close(r.served)
-		_ = r.server.Serve(l) // ends with Close, and has nothing else to say
+		_ = r.server.Serve(l) // returns after Close
 	}()
 	return r, nil
 }
 
-// Close stops the receiver, cancels the calls that are open and joins its goroutines.
+// Close stops the receiver, cancels open calls and waits for its goroutines.
 func (r *Receiver) Close() {
 	r.server.Stop()
 	<-r.served

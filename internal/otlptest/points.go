@@ -8,17 +8,17 @@ import (
 	metricpb "go.opentelemetry.io/proto/otlp/metrics/v1"
 )
 
-// Point is one data point with everything that belongs to it.
+// Point is a data point with its metric and resource.
 type Point struct {
 	Metric      string
 	Unit        string
-	Temporality metricpb.AggregationTemporality // of sums and distributions
+	Temporality metricpb.AggregationTemporality // of sums and histograms
 	Resource    map[string]string
 	Attributes  map[string]string
 	Start, Time time.Time
-	Value       float64 // of a sum or gauge; of a distribution, its sum
-	Count       uint64  // of a distribution
-	Max         float64 // of a distribution; 0 if it does not say
+	Value       float64 // of a sum or gauge; of a histogram, its sum
+	Count       uint64  // of a histogram
+	Max         float64 // of a histogram; 0 if unknown
 }
 
 // Points yields every point of r. The maps are shared by the points of one resource or series: do
@@ -36,7 +36,7 @@ func Points(r *Request) iter.Seq[Point] {
 	}
 }
 
-// Count is how many points r holds.
+// Count returns the number of points in r.
 func Count(r *Request) int {
 	n := 0
 	for m := range metrics(r) {
@@ -62,7 +62,7 @@ func metrics(r *Request) iter.Seq2[*metricpb.Metric, map[string]string] {
 	}
 }
 
-// points yields the points of m without what they share.
+// points yields the points of m, without name, unit and resource.
 func points(m *metricpb.Metric) iter.Seq[Point] {
 	return func(yield func(Point) bool) {
 		for _, d := range append(m.GetGauge().GetDataPoints(), m.GetSum().GetDataPoints()...) {
@@ -113,7 +113,8 @@ func number(d *metricpb.NumberDataPoint) float64 {
 	return d.GetAsDouble()
 }
 
-// stringMap is kvs with every value as text; a value that is no scalar keeps its protobuf form.
+// stringMap returns kvs with values as text. A value that is not a string has its protobuf text
+// form.
 func stringMap(kvs []*commonpb.KeyValue) map[string]string {
 	m := make(map[string]string, len(kvs))
 	for _, kv := range kvs {

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// Delay is how long the thread that opened it has waited for a CPU. The nil Delay knows nothing.
+// Delay is how long the thread that opened it has waited for a CPU. The total of a nil Delay is
+// unknown.
 type Delay struct{ fd int }
 
-// OpenDelay opens the schedstat file of the calling thread. It takes about 3 µs; reading takes 1
-// µs.
+// OpenDelay opens the schedstat file of the calling thread.
 func OpenDelay() (*Delay, error) {
 	fd, err := openSchedstat()
 	if err != nil {
@@ -27,12 +27,12 @@ func openSchedstat() (fd int, err error) {
 // Close closes the file. Total must not be called afterwards.
 func (d *Delay) Close() {
 	if d != nil {
-		_ = syscall.Close(d.fd) // it was read only
+		_ = syscall.Close(d.fd) // read only
 	}
 }
 
-// Total returns how long the thread has been ready to run without a CPU, since it exists; not ok if
-// the kernel does not keep that.
+// Total returns how long the thread has been ready to run without a CPU since its start. It returns
+// false if the kernel does not account for that.
 func (d *Delay) Total() (delay time.Duration, ok bool) {
 	if d == nil {
 		return 0, false
@@ -50,8 +50,8 @@ func readSchedstat(fd int) (time.Duration, bool) {
 }
 
 // parseSchedstat returns the run delay of a schedstat file: "<on CPU, ns> <run delay, ns> <time
-// slices>". Kernels that do not keep these figures show zeros, which is not a delay of 0: a thread
-// that runs is in its first time slice at least. Its time on the CPU may still be 0 then.
+// slices>". Kernels without this accounting show zeros. A running thread has had at least one time
+// slice, though its time on the CPU may still be 0.
 func parseSchedstat(b []byte) (time.Duration, bool) {
 	f := bytes.Fields(b)
 	if len(f) != 3 {

@@ -6,22 +6,20 @@ import (
 	"time"
 )
 
-// Meter measures one piece of work of one goroutine, which it locks to its thread meanwhile. The
-// zero Meter is ready; it may be used again, and has one user at a time. Start and Stop take about
-// 7 µs together.
+// Meter measures the [Split] of a piece of work of one goroutine, and locks the goroutine to its
+// thread meanwhile. The zero Meter is ready to use. A Meter may be reused, but not concurrently.
 type Meter struct {
 	fd    int
-	open  bool // fd is, and delay is known
+	open  bool // fd is open, and delay is known
 	delay time.Duration
 	cpu   time.Duration
 	start time.Time
 }
 
-// HasMeter says whether this system may have a [Split].
+// HasMeter reports whether a [Meter] works on this system.
 const HasMeter = true
 
-// Start begins to measure. The calling goroutine must call Stop, whatever happens meanwhile: defer
-// it.
+// Start starts measuring. The calling goroutine must call Stop afterwards, best by defer.
 func (m *Meter) Start() {
 	runtime.LockOSThread()
 	m.open = false
@@ -32,14 +30,14 @@ func (m *Meter) Start() {
 			_ = syscall.Close(fd)
 		}
 	}
-	// The wall clock is read last here and first in Stop: what the other readings take must not
-	// look like blocking.
+	// The wall clock is read last here and first in Stop, so that the time of the other reads is
+	// not counted as blocked.
 	m.cpu = CPU()
 	m.start = time.Now()
 }
 
-// Stop ends it and unlocks the goroutine. It is not ok if the kernel does not keep the wait for a
-// CPU.
+// Stop stops measuring and unlocks the goroutine. It returns false if the kernel does not account
+// for the wait for a CPU.
 func (m *Meter) Stop() (s Split, ok bool) {
 	defer runtime.UnlockOSThread()
 	wall := time.Since(m.start)
@@ -49,5 +47,5 @@ func (m *Meter) Stop() (s Split, ok bool) {
 	cpu := CPU() - m.cpu
 	delay, ok := readSchedstat(m.fd)
 	_ = syscall.Close(m.fd)
-	return SplitOf(wall, cpu, delay-m.delay), ok
+	return splitOf(wall, cpu, delay-m.delay), ok
 }

@@ -2,14 +2,15 @@
 
 package thread
 
-// Meter cannot measure here: where the wait for a CPU is unknown, it would look like blocking.
+// Meter does not measure on this system: the wait for a CPU is unknown and would be counted as
+// blocked.
 type Meter struct{}
 
-// HasMeter says whether this system may have a [Split].
+// HasMeter reports whether a [Meter] works on this system.
 const HasMeter = false
 
 // Start does nothing.
 func (*Meter) Start() {}
 
-// Stop is never ok.
+// Stop returns false.
 func (*Meter) Stop() (s Split, ok bool) { return Split{}, false }

@@ -8,9 +8,9 @@ import (
 // tasks are the threads of the process.
 const tasks = "/proc/self/task"
 
-// ProcessDelay returns how long the threads of the process have been ready to run without a CPU,
-// all that exist now together; not ok if the kernel does not keep that. It takes about 10 µs a
-// thread.
+// ProcessDelay returns the total time for which the current threads of the process have been ready
+// to run without a CPU. It returns false if the kernel does not account for that. The cost is
+// proportional to the number of threads.
 func ProcessDelay() (total time.Duration, ok bool) {
 	dir, err := os.Open(tasks)
 	if err != nil {
@@ -24,7 +24,7 @@ func ProcessDelay() (total time.Duration, ok bool) {
 	for _, id := range threads {
 		data, err := os.ReadFile(tasks + "/" + id + "/schedstat")
 		if os.IsNotExist(err) {
-			continue // it has ended
+			continue // the thread has ended
 		}
 		delay, kept := parseSchedstat(data)
 		total += delay

@@ -4,5 +4,5 @@ package thread
 
 import "time"
 
-// ProcessDelay returns false: the system does not tell how long threads wait for a CPU.
+// ProcessDelay returns false: the wait for a CPU is unknown on this system.
 func ProcessDelay() (total time.Duration, ok bool) { return 0, false }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// ProcessCPU returns the CPU time of the process, user and system, of all its threads.
+// ProcessCPU returns the CPU time of the process, user and system.
 func ProcessCPU() time.Duration {
 	self, err := syscall.GetCurrentProcess()
 	if err != nil {
@@ -18,7 +18,7 @@ func ProcessCPU() time.Duration {
 	return span(kernel) + span(user)
 }
 
-// span converts a count of 100 ns steps.
+// span converts a number of 100 ns units.
 func span(f syscall.Filetime) time.Duration {
 	return time.Duration(int64(f.HighDateTime)<<32|int64(f.LowDateTime)) * 100
 }

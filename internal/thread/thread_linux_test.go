@@ -11,9 +11,9 @@ func TestParseSchedstat(t *testing.T) {
 	for in, want := range map[string]time.Duration{
 		"1715558 323494 1\n":     323494,
 		"1 0 1\n":                0,
-		"0 73 1\n":               73, // a thread that has only just begun
+		"0 73 1\n":               73, // a thread that has just started
 		"5 0 0\n":                -1,
-		"0 0 0\n":                -1, // a kernel that does not keep them
+		"0 0 0\n":                -1, // a kernel without this accounting
 		"1715558 323494\n":       -1,
 		"1715558 -1 1\n":         -1,
 		"a b c\n":                -1,
@@ -37,7 +37,7 @@ func FuzzParseSchedstat(f *testing.F) {
 	})
 }
 
-func TestThreadClocks(t *testing.T) {
+func TestSleepingTakesNoCPUTimeAndIsAVoluntarySwitch(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	cpu := CPU()
@@ -63,7 +63,7 @@ func TestThreadClocks(t *testing.T) {
 	}
 }
 
-func TestMeter(t *testing.T) {
+func TestMeterSplitsTheWallTime(t *testing.T) {
 	var m Meter
 	before := descriptors(t)
 	for range 3 {
@@ -71,7 +71,7 @@ func TestMeter(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 		s, ok := m.Stop()
 		if !ok {
-			t.Skip("the kernel does not keep the wait for a CPU")
+			t.Skip("the kernel does not account for the wait for a CPU")
 		}
 		if s.Wall < 20*time.Millisecond || s.OnCPU <= 0 || s.OnCPU+s.RunQueue+s.Blocked != s.Wall {
 			t.Errorf("sleeping for 20ms: %+v", s)

@@ -7,7 +7,7 @@ import (
 
 func ns(n int) time.Duration { return time.Duration(n) }
 
-func TestSplitOfCutsWhatExceedsTheWall(t *testing.T) {
+func TestSplitNeverExceedsTheWallTime(t *testing.T) {
 	for in, want := range map[[3]int]Split{
 		{100, 60, 30}:   {Wall: 100, OnCPU: 60, RunQueue: 30, Blocked: 10},
 		{100, 101, 5}:   {Wall: 100, OnCPU: 100},
@@ -19,7 +19,7 @@ func TestSplitOfCutsWhatExceedsTheWall(t *testing.T) {
 		{100, 100, 0}:   {Wall: 100, OnCPU: 100},
 		{100, 0, 10000}: {Wall: 100, RunQueue: 100},
 	} {
-		if got := SplitOf(ns(in[0]), ns(in[1]), ns(in[2])); got != want {
+		if got := splitOf(ns(in[0]), ns(in[1]), ns(in[2])); got != want {
 			t.Errorf("%v: %+v, want %+v", in, got, want)
 		}
 	}

@@ -2,9 +2,9 @@ package thread
 
 import "time"
 
-// HasClock says whether [CPU] is the time of the thread.
+// HasClock reports whether [CPU] is the time of the thread.
 const HasClock = false
 
-// CPU returns the CPU time of the whole process: of a thread's Windows shows too little, in steps
-// of 16 ms. So whoever pays by it is charged with what went on beside it too.
+// CPU returns the CPU time of the whole process: that of a thread is too coarse on Windows, with
+// steps of 16 ms. So it includes what other threads used.
 func CPU() time.Duration { return ProcessCPU() }

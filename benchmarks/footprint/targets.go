@@ -5,19 +5,19 @@ import (
 	"io"
 )
 
-// bar is what the sidecar must not exceed.
-type bar struct {
+// target is a value that the sidecar must not exceed.
+type target struct {
 	what       string
 	got, limit float64
 }
 
-func (b bar) met() bool { return b.got <= b.limit }
+func (b target) met() bool { return b.got <= b.limit }
 
-// judge compares the sidecar with the bars of the project's second issue.
-func judge(results []*result) []bar {
+// checkTargets compares the sidecar with its targets.
+func checkTargets(results []*result) []target {
 	probes, plain := results[0], results[1]
 	probeShare := (probes.cpu - plain.cpu) / 60 * 100
-	return []bar{
+	return []target{
 		{"RSS at most 18 MiB, at any time", rssMax.of(probes), 18},
 		{"RSS at most 0.55 × the Collector's", rssMedian.of(probes) / best(results, collector, rssMedian), 0.55},
 		{"CPU without probes at most 0.8 × the Collector's", plain.cpu / best(results, collector, cpuRate), 0.8},
@@ -32,14 +32,14 @@ func judge(results []*result) []bar {
 	}
 }
 
-// printBars prints the verdicts and reports whether every bar was met.
-func printBars(out io.Writer, bars []bar) bool {
-	fmt.Fprint(out, "\n| bar | measured | |\n|---|---|---|\n")
+// printTargets prints the results and reports whether every target was met.
+func printTargets(out io.Writer, targets []target) bool {
+	fmt.Fprint(out, "\n| target | measured | |\n|---|---|---|\n")
 	all := true
-	for _, b := range bars {
+	for _, b := range targets {
 		verdict := "met"
 		if !b.met() {
-			verdict, all = "**missed**", false
+			verdict, all = "**not met**", false
 		}
 		fmt.Fprintf(out, "| %s | %.3g | %s |\n", b.what, b.got, verdict)
 	}
