@@ -21,6 +21,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 	"github.com/poolgauge/poolgauge/internal/catalog"
 	"github.com/poolgauge/poolgauge/internal/pooltest"
+	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -148,6 +149,7 @@ func TestBesideIsBounded(t *testing.T) {
 }
 
 func TestReportHasFiguresOfTheProcess(t *testing.T) {
+	before := thread.ProcessCPU()
 	r := start(t, "alloc")
 	var sink []byte
 	for range 100 {
@@ -157,6 +159,9 @@ func TestReportHasFiguresOfTheProcess(t *testing.T) {
 	p := r.End()
 	if len(sink) == 0 || p.ProcessAllocs < 100 || p.ProcessBytes < 1_000_000 || p.GCs < 1 || p.ProcessCPU < 0 {
 		t.Errorf("%+v", p)
+	}
+	if used := thread.ProcessCPU() - before; p.ProcessCPU > used || p.ProcessBytes > 1<<30 || p.ProcessAllocs > 1<<30 || p.GCs > 1000 {
+		t.Errorf("%+v includes what was before the run", p)
 	}
 	if runtime.GOOS == "linux" &&
 		(p.Memory == nil || p.Memory.Start <= 0 || p.Memory.Peak < max(p.Memory.Start, p.Memory.End)) {

@@ -205,7 +205,7 @@ func (f *figures) describe(p *Profile, o own) {
 // a full pool they include its queueing.
 func (f *figures) busyWorkers(o own) (int64, bool) {
 	cpu := o.cpu.middle()
-	if cpu <= 0 || f.processors < 1 {
+	if cpu <= 0 {
 		return 0, false
 	}
 	n := float64(f.processors) * (1 + float64(o.blocked.middle())/float64(cpu))

@@ -37,7 +37,7 @@ func TestFiguresDecideTheClass(t *testing.T) {
 		workers int64 // 0 is none
 	}{
 		"computing, alone":             {figures{calls: 10, wall: 50 * ms, cpu: some(50 * ms), queue: some(0), trace: traced(50*ms, 0)}, CPUBound, 2},
-		"computing, 4 neighbors":      {figures{calls: 10, wall: 130 * ms, cpu: some(50 * ms), queue: some(79 * ms), trace: traced(130*ms, 0)}, CPUBound, 2},
+		"computing, 4 neighbors":       {figures{calls: 10, wall: 130 * ms, cpu: some(50 * ms), queue: some(79 * ms), trace: traced(130*ms, 0)}, CPUBound, 2},
 		"computing, behind goroutines": {figures{calls: 10, wall: 150 * ms, cpu: some(50 * ms), queue: some(1 * ms), trace: traced(51*ms, 99*ms)}, CPUBound, 2},
 		"computing, behind both": {
 			figures{calls: 10, wall: 300 * ms, cpu: some(50 * ms), queue: some(150 * ms), trace: traced(150*ms, 150*ms)}, Undetermined, 0,

@@ -12,14 +12,15 @@ import (
 // Class says what bounds a task, and so how many should run at once.
 type Class uint8
 
-// The classes of tasks. docs/profile.md has what decides each.
+// The classes of tasks. A task's own time is its time on a CPU and its time blocked.
+// docs/profile.md has the rules.
 const (
-	Undetermined  Class = iota // what was measured allows more than one answer
-	CPUBound                   // on a CPU for 90 % of its own time or more, which is that on a CPU and blocked
-	IOBound                    // blocked for 90 % or more: by network, disk, timer, channel …
-	Mixed                      // between the two
+	Undetermined  Class = iota // the figures allow more than one answer
+	CPUBound                   // at least 90 % of its own time on a CPU
+	IOBound                    // at least 90 % blocked: by network, disk, timer, channel …
+	Mixed                      // in between
 	Quick                      // takes less than 10 µs
-	LockContended              // waits for mutexes for more than 30 % of its own time
+	LockContended              // more than 30 % of its own time waiting for mutexes
 )
 
 // String returns the name of the class.
@@ -33,54 +34,51 @@ type Profile struct {
 	Reasons []string // what decided it, with the figures
 	Advice  string   // what to do, in a sentence or two
 
-	// Workers is how many to run at once so that the CPUs are busy, one where more would not help;
-	// absent where that is not known. It says nothing of what the task waits for: that may bear
-	// fewer.
+	// Workers is how many to run at once to keep the CPUs busy, 1 if more would not help; absent if
+	// unknown. What the task waits for may take fewer.
 	Workers instrument.Optional[int64]
 
 	Calls int
 	Wall  time.Duration
 
-	// Of the goroutine that made the calls. Wall is the sum of the three. Absent if the system does
-	// not report them.
-	OnCPU instrument.Optional[time.Duration]
-	// ready, behind other threads, goroutines of this process or a CPU quota
-	RunQueue instrument.Optional[time.Duration]
+	// Of the goroutine that made the calls: Wall is the sum of OnCPU, RunQueue and Blocked. Each is
+	// absent if the system does not report it.
+	OnCPU    instrument.Optional[time.Duration]
+	RunQueue instrument.Optional[time.Duration] // ready, but without a CPU or throttled by a quota
 	Blocked  instrument.Optional[time.Duration]
 
-	// BlockedError is how far Blocked, and RunQueue with it, may be off to either side.
+	// BlockedError is the possible error of Blocked, and of RunQueue with it, to either side.
 	BlockedError time.Duration
 
-	// the time in which Go's scheduler let it wait; most of it is in RunQueue too
-	GoQueue instrument.Optional[time.Duration]
-	Waits   []Wait        // what it waited for, the longest first; empty if there is no execution trace
-	Started int           // goroutines that the calls started, as far as the trace tells
-	Ran     time.Duration // how long those ran
+	// By the execution trace, if there is one.
+	GoQueue instrument.Optional[time.Duration] // wait for Go's scheduler, mostly part of RunQueue
+	Waits   []Wait                             // the longest first
+	Started int                                // goroutines that the calls started
+	Ran     time.Duration                      // run time of these goroutines
 
-	// Of its thread, absent where the system does not tell.
-	// page faults; a major one had to wait for a disk
-	MinorFaults, MajorFaults instrument.Optional[int64]
-	// context switches: to wait, and for another thread
+	// Of the thread: page faults, where a major one waited for a disk, and context switches, to wait
+	// or forced. Absent if the system does not report them.
+	MinorFaults, MajorFaults          instrument.Optional[int64]
 	VoluntarySwitches, ForcedSwitches instrument.Optional[int64]
 
-	// Of the CPU quota that stopped the process for longest, be it that of its control group or of
-	// one around it; absent without any.
-	Quota            instrument.Optional[float64]       // in CPUs
-	QuotaPeriods     instrument.Optional[int64]         // in which the group wanted to run
-	ThrottledPeriods instrument.Optional[int64]         // and was stopped
+	// Of the CPU quota that throttled the process for longest, of its control group or a parent;
+	// absent without a quota.
+	Quota            instrument.Optional[float64] // in CPUs
+	QuotaPeriods     instrument.Optional[int64]
+	ThrottledPeriods instrument.Optional[int64]
 	ThrottledTime    instrument.Optional[time.Duration] // summed over the CPUs
 
-	// Of the whole process meanwhile, whoever it was.
+	// Of the whole process during the calls.
 	ProcessCPU    time.Duration
 	ProcessAllocs uint64        // objects on the heap
-	ProcessBytes  uint64        // and their size
-	ProcessMutex  time.Duration // waits of goroutines for mutexes, which the runtime estimates
+	ProcessBytes  uint64        // size of these objects
+	ProcessMutex  time.Duration // waits of goroutines for mutexes, as the runtime estimates them
 }
 
-// Wait is a reason for which the task's goroutine did not run.
+// Wait is one reason for which the task's goroutine waited.
 type Wait struct {
-	// as the runtime has it: sleep, network, chan receive, select …; or mutex, wait group,
-	// condition
+	// Reason is the runtime's: sleep, network, chan receive, select …; or mutex, wait group or
+	// condition.
 	Reason string
 	Time   time.Duration
 	Count  int

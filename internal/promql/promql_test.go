@@ -1,6 +1,7 @@
 package promql
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/poolgauge/poolgauge/internal/catalog"
@@ -22,6 +23,12 @@ func TestName(t *testing.T) {
 		if got := Name(m); got != want {
 			t.Errorf("Name(%s) = %s, want %s", m.Name, got, want)
 		}
+	}
+}
+
+func TestLabelsHaveUnderscores(t *testing.T) {
+	if got := Labels(catalog.PoolNameKey, catalog.PoolStateKey); !slices.Equal(got, []string{"poolgauge_pool_name", "poolgauge_pool_state"}) {
+		t.Errorf("got %q", got)
 	}
 }
 

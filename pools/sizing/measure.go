@@ -54,11 +54,9 @@ func measureTask(task func(context.Context) error, rng *rand.Rand) measurer {
 		if err := ctx.Err(); err != nil {
 			return measurement{}, err
 		}
-		result := measurement{rate: m.done / window.Seconds(), err: m.firstErr}
-		if m.tasks > 0 {
-			result.failed = float64(m.failed) / float64(m.tasks)
-		}
-		return result, m.fatal
+		return measurement{
+			rate: m.done / window.Seconds(), failed: float64(m.failed) / float64(max(1, m.tasks)), err: m.firstErr,
+		}, m.fatal
 	}
 }
 

@@ -203,7 +203,7 @@ func (s *sweeper) explore(ctx context.Context, n int) error {
 			return nil
 		}
 	}
-	if _, measured := s.data[s.largest]; !measured && s.largest >= 1 {
+	if _, measured := s.data[s.largest]; !measured {
 		return s.one(ctx, s.largest)
 	}
 	return nil

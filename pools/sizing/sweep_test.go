@@ -71,34 +71,12 @@ func findsKnee(t *testing.T, m model, neighbor float64, seed uint64) (found, cla
 	if r.Elapsed > time.Minute {
 		t.Errorf("seed %d: took %v, expected to stop within a minute", seed, r.Elapsed)
 	}
-	if math.Abs(float64(r.Knee-knee)) <= 0.2*float64(knee) {
-		t.Logf(
-			"ok: seed %d: %d (%d–%d, confidence %.2f, clear %v), is %d, %d rounds in %.1fs",
-			seed,
-			r.Knee,
-			r.Low,
-			r.High,
-			r.Confidence,
-			r.Clear,
-			knee,
-			r.Rounds,
-			r.Elapsed.Seconds(),
-		)
+	found = math.Abs(float64(r.Knee-knee)) <= 0.2*float64(knee)
+	t.Logf("seed %d, found %v: %d (%d–%d, confidence %.2f, clear %v), the knee is %d, %d rounds in %.1fs, of %+v",
+		seed, found, r.Knee, r.Low, r.High, r.Confidence, r.Clear, knee, r.Rounds, r.Elapsed.Seconds(), m)
+	if found {
 		return true, r.Clear
 	}
-	t.Logf(
-		"seed %d: %d (%d–%d, confidence %.2f, clear %v), the knee is %d, %d rounds in %.1fs, of %+v",
-		seed,
-		r.Knee,
-		r.Low,
-		r.High,
-		r.Confidence,
-		r.Clear,
-		knee,
-		r.Rounds,
-		r.Elapsed.Seconds(),
-		m,
-	)
 	for _, p := range r.Curve {
 		t.Logf("   %4d: %.1f ± %.1f %% (%d rounds)", p.Workers, p.Rate, 100*p.Error, p.Rounds)
 	}

@@ -86,14 +86,14 @@ func TestOpenTelemetrysVariablesMeanWhatTheyMeanElsewhere(t *testing.T) {
 	if got := s.EndpointURL(otlp.Metrics); got != "https://metrics:4317/" || !s.SendsOTLP() {
 		t.Errorf("endpoint %q", got)
 	}
-	if want := map[string]string{"Authorization": "Bearer x", "tenant": "a"}; !reflect.DeepEqual(s.OTLP.Headers, want) {
-		t.Errorf("headers %v", s.OTLP.Headers)
+	if want := map[string]string{"Authorization": "Bearer x", "tenant": "a"}; !reflect.DeepEqual(s.otlp.headers, want) {
+		t.Errorf("headers %v", s.otlp.headers)
 	}
 	if want := map[string]string{"k8s.pod.name": "p,1", "a/b": "c"}; !reflect.DeepEqual(s.ResourceAttributes, want) {
 		t.Errorf("attributes %v", s.ResourceAttributes)
 	}
-	if s.OTLP.Compression != "gzip" || s.OTLP.Timeout != 2500*time.Millisecond || s.Interval != 500*time.Millisecond ||
-		s.ExportTimeout != 700*time.Millisecond || s.Temporality != "delta" || s.Histogram != "explicit_bucket_histogram" ||
+	if s.otlp.compression != "gzip" || s.otlp.timeout != 2500*time.Millisecond || s.Interval != 500*time.Millisecond ||
+		s.exportTimeout != 700*time.Millisecond || s.Temporality != "delta" || s.Histogram != "explicit_bucket_histogram" ||
 		s.ServiceName != "svc" || !s.SDKDisabled {
 		t.Errorf("settings %+v", s)
 	}
@@ -325,11 +325,11 @@ func FuzzValues(f *testing.F) {
 		if err == nil && (s.Interval < 100*time.Millisecond || s.Interval > 24*time.Hour) {
 			t.Errorf("interval %v of %q", s.Interval, duration)
 		}
-		if s, err := parse([]string{"--otlp-endpoint=" + url}, nil); err == nil && s.OTLP.Endpoint.User != nil {
+		if s, err := parse([]string{"--otlp-endpoint=" + url}, nil); err == nil && s.otlp.endpoint.User != nil {
 			t.Errorf("password in %q", url)
 		}
 		if s, err := parse([]string{"--otlp-headers=" + pairs}, nil); err == nil {
-			for name := range s.OTLP.Headers {
+			for name := range s.otlp.headers {
 				if !isHeader(name, "") {
 					t.Errorf("header %q of %q", name, pairs)
 				}

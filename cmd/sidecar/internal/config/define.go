@@ -74,12 +74,12 @@ func (f *Flags) defineExport(s *Settings) {
 	f.add("exporter", choices(&s.Exporters, []string{"auto", "none"}, "otlp", "console"),
 		"where metrics go: to the endpoint, to a summary on the terminal, or to both (otlp,console); "+
 			"auto is otlp if an endpoint is set, else console", "OTEL_METRICS_EXPORTER")
-	f.add("traces-exporter", choice(&s.TracesExporter, "otlp", "none"),
+	f.add("traces-exporter", choice(&s.tracesExporter, "otlp", "none"),
 		"otlp relays the app's traces where an endpoint is set, none refuses them", "OTEL_TRACES_EXPORTER")
-	f.add("logs-exporter", choice(&s.LogsExporter, "otlp", "none"),
+	f.add("logs-exporter", choice(&s.logsExporter, "otlp", "none"),
 		"otlp relays the app's logs where an endpoint is set, none refuses them", "OTEL_LOGS_EXPORTER")
 	f.defineUpstreams(s)
-	f.add("otlp-round-robin", boolean(&s.OTLPRoundRobin, false),
+	f.add("otlp-round-robin", boolean(&s.roundRobin, false),
 		"spread gRPC requests over all addresses of the endpoint's name, instead of using one at random")
 	f.add("upstream-hold", interval(&s.UpstreamHold, 5*time.Minute, 0),
 		"how long to retry a refusal that a roll-out may cause (401, 403, 404, 500, redirects …) before it counts as permanent")
@@ -88,7 +88,7 @@ func (f *Flags) defineExport(s *Settings) {
 			"live needs an upstream that accepts samples out of order")
 	f.add("drain-factor", number(&s.DrainFactor, 3),
 		"rate at which the backlog of an outage is sent, as a multiple of the live rate; 0 is no limit")
-	f.add("export-timeout", interval(&s.ExportTimeout, 30*time.Second, time.Millisecond),
+	f.add("export-timeout", interval(&s.exportTimeout, 30*time.Second, time.Millisecond),
 		"deadline of one export of metrics, besides that of the request", "OTEL_METRIC_EXPORT_TIMEOUT")
 	f.add("temporality", choice(&s.Temporality, "cumulative", "delta", "lowmemory"),
 		"temporality of sums and histograms", "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE")
@@ -107,18 +107,18 @@ const exponentialHistogram = "base2_exponential_bucket_histogram"
 // defineUpstreams declares the settings for all signals, and the overrides of each. The variables
 // are the specification's (https://opentelemetry.io/docs/specs/otel/protocol/exporter/).
 func (f *Flags) defineUpstreams(s *Settings) {
-	f.defineUpstream(&s.OTLP, "otlp-", "OTEL_EXPORTER_OTLP_", "")
-	s.OTLPSignals = map[otlp.Signal]*SignalUpstream{}
+	f.defineUpstream(&s.otlp, "otlp-", "OTEL_EXPORTER_OTLP_", "")
+	s.signals = map[otlp.Signal]*upstreamSettings{}
 	for _, signal := range otlp.Signals() {
-		own, name := &SignalUpstream{}, signal.String()
-		s.OTLPSignals[signal] = own
+		own, name := &upstreamSettings{}, signal.String()
+		s.signals[signal] = own
 		f.defineUpstream(own, "otlp-"+name+"-", "OTEL_EXPORTER_OTLP_"+strings.ToUpper(name)+"_", name)
-		*own = SignalUpstream{given: own.given} // an override has no default
+		*own = upstreamSettings{given: own.given} // an override has no default
 	}
 }
 
 // defineUpstream declares the settings of one upstream; signal is empty for all signals.
-func (f *Flags) defineUpstream(u *SignalUpstream, prefix, variables, signal string) {
+func (f *Flags) defineUpstream(u *upstreamSettings, prefix, variables, signal string) {
 	u.given = map[string]bool{}
 	add := func(name string, v *value, help string) {
 		set := v.set
@@ -138,19 +138,19 @@ func (f *Flags) defineUpstream(u *SignalUpstream, prefix, variables, signal stri
 		}
 		f.add(prefix+name, v, help, variable).Hidden = signal != ""
 	}
-	add("endpoint", endpoint(&u.Endpoint),
+	add("endpoint", endpoint(&u.endpoint),
 		"where to send, such as http://collector:4317; https uses TLS; with http/protobuf, /v1/metrics and so on are appended")
-	add("protocol", choice(&u.Protocol, export.GRPC, export.HTTPProtobuf), "transport")
-	add("headers", pairs(&u.Headers, isHeader),
+	add("protocol", choice(&u.protocol, export.GRPC, export.HTTPProtobuf), "transport")
+	add("headers", pairs(&u.headers, isHeader),
 		"headers of every request; prefer the variable, since other users can read a command line")
-	add("headers-file", text(&u.HeadersFile, "FILE", headersFile),
+	add("headers-file", text(&u.headersFile, "FILE", headersFile),
 		"file of more headers, in lines of key=value, read again when it changes: for a token that is renewed")
-	add("insecure", boolean(&u.Insecure, false), "no TLS to an endpoint given without http or https")
-	add("certificate", text(&u.Certificate, "FILE", certificates), "CAs to trust instead of the system's (PEM)")
-	add("client-certificate", text(&u.ClientCert, "FILE", certificates), "client certificate, for mTLS (PEM)")
-	add("client-key", text(&u.ClientKey, "FILE", readable), "key of the client certificate (PEM)")
-	add("compression", choice(&u.Compression, compress.None, compress.Gzip, compress.Zstd), "compression of requests")
-	add("timeout", interval(&u.Timeout, 10*time.Second, time.Millisecond), "deadline of one request")
+	add("insecure", boolean(&u.insecure, false), "no TLS to an endpoint given without http or https")
+	add("certificate", text(&u.certificate, "FILE", certificates), "CAs to trust instead of the system's (PEM)")
+	add("client-certificate", text(&u.clientCert, "FILE", certificates), "client certificate, for mTLS (PEM)")
+	add("client-key", text(&u.clientKey, "FILE", readable), "key of the client certificate (PEM)")
+	add("compression", choice(&u.compression, compress.None, compress.Gzip, compress.Zstd), "compression of requests")
+	add("timeout", interval(&u.timeout, 10*time.Second, time.Millisecond), "deadline of one request")
 }
 
 // defineRelay declares what is received from the app, and how it is queued.
@@ -174,7 +174,7 @@ func (f *Flags) defineRelay(s *Settings) {
 	f.add("relay-certificate", text(&s.RelayCertificate, "FILE", certificates),
 		"certificate for TLS on both addresses (PEM), read for each connection")
 	f.add("relay-key", text(&s.RelayKey, "FILE", readable), "key of the certificate (PEM)")
-	f.add("relay-client-ca", text(&s.RelayClientCA, "FILE", certificates),
+	f.add("relay-client-ca", text(&s.relayClientCA, "FILE", certificates),
 		"CAs of client certificates, which are then required (PEM)")
 	f.add("relay-connections", positive(&s.RelayConnections, 256),
 		"connections that each listener accepts; beyond that, the one idle for longest is closed")

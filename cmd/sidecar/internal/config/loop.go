@@ -12,10 +12,10 @@ import (
 )
 
 // checkLoop refuses an upstream that is this sidecar: every item would come back for ever.
-func (s *Settings) checkLoop(u SignalUpstream, flag string) error {
-	if u.Endpoint.Scheme == "unix" && u.Endpoint.Path == s.RelaySocket {
+func (s *Settings) checkLoop(u upstreamSettings, flag string) error {
+	if u.endpoint.Scheme == "unix" && u.endpoint.Path == s.RelaySocket {
 		return fmt.Errorf("%s: expected another sidecar or a Collector, got %s, which is this sidecar's --relay-socket",
-			flag, u.Endpoint.String())
+			flag, u.endpoint.String())
 	}
 	for _, listener := range []struct{ flag, address string }{
 		{"--relay-grpc-address", s.RelayGRPCAddress},
@@ -24,9 +24,9 @@ func (s *Settings) checkLoop(u SignalUpstream, flag string) error {
 		{"--page-address", s.PageAddress},
 	} {
 		host, own, _ := net.SplitHostPort(listener.address)
-		if own == u.Endpoint.Port() && own != "" && own != "0" && reaches(u.Endpoint.Hostname(), host) {
+		if own == u.endpoint.Port() && own != "" && own != "0" && reaches(u.endpoint.Hostname(), host) {
 			return fmt.Errorf("%s: expected an address other than %s, where this sidecar listens; %s moves the listener",
-				flag, u.Endpoint.Host, listener.flag)
+				flag, u.endpoint.Host, listener.flag)
 		}
 	}
 	return nil

@@ -41,12 +41,12 @@ type Settings struct {
 	ProbeTimeout                                                             time.Duration
 
 	// The upstream.
-	Exporters                    []string                        // of metrics: auto, none, or some of otlp and console
-	TracesExporter, LogsExporter string                          // otlp or none
-	OTLP                         SignalUpstream                  // for all signals
-	OTLPSignals                  map[otlp.Signal]*SignalUpstream // overrides of one signal
-	OTLPRoundRobin               bool
-	ExportTimeout                time.Duration // of metrics
+	Exporters                    []string                          // of metrics: auto, none, or some of otlp and console
+	tracesExporter, logsExporter string                            // otlp or none
+	otlp                         upstreamSettings                  // for all signals
+	signals                      map[otlp.Signal]*upstreamSettings // overrides of one signal
+	roundRobin                   bool
+	exportTimeout                time.Duration // of metrics
 	UpstreamHold                 time.Duration // how long to retry a refusal that a roll-out may cause
 	MetricsOrder                 string        // oldest or live
 	DrainFactor                  float64       // rate of the backlog over the live rate; 0: no limit
@@ -64,7 +64,7 @@ type Settings struct {
 	RelayConnections                   int64         // of each listener
 	RelayRequestSize                   int64         // bytes of one request, before and after decompression
 	RelayCertificate, RelayKey         string        // files for the TCP listeners; empty: no TLS
-	RelayClientCA                      string        // file of CAs of client certificates; empty: none required
+	relayClientCA                      string        // file of CAs of client certificates; empty: none required
 	QueueDir                           string        // empty: in memory
 	QueueSize                          int64         // bytes
 	QueueSync                          time.Duration // 0: before the client is answered
@@ -81,17 +81,17 @@ type Settings struct {
 	LogFormat, LogLevel string
 }
 
-// SignalUpstream says where requests go and how, for all signals or for one. A setting that is not
+// upstreamSettings say where requests go and how, for all signals or for one. A setting that is not
 // given has its default for all signals, and is zero for one.
-type SignalUpstream struct {
-	Endpoint                           url.URL // without a scheme, Insecure decides
-	Protocol                           string  // export.GRPC or export.HTTPProtobuf
-	Headers                            map[string]string
-	HeadersFile                        string // read again for each request
-	Insecure                           bool
-	Certificate, ClientCert, ClientKey string // files, which exist
-	Compression                        string // one of package compress
-	Timeout                            time.Duration
+type upstreamSettings struct {
+	endpoint                           url.URL // without a scheme, insecure decides
+	protocol                           string  // export.GRPC or export.HTTPProtobuf
+	headers                            map[string]string
+	headersFile                        string // read again for each request
+	insecure                           bool
+	certificate, clientCert, clientKey string // files, which exist
+	compression                        string // one of package compress
+	timeout                            time.Duration
 
 	given map[string]bool // by the name of the setting, without otlp- and the signal
 }

@@ -24,26 +24,26 @@ func settingsOf(s *Settings) map[string]any {
 		"probe-http-interval": s.ProbeHTTPInterval, "probe-http-status": s.ProbeHTTPStatus, "probe-http-body": s.ProbeHTTPBody,
 		"probe-http-headers": s.ProbeHTTPHeaders, "probe-grpc": s.ProbeGRPC, "probe-grpc-interval": s.ProbeGRPCInterval,
 		"probe-certificate": s.ProbeCertificate, "probe-skip-verify": s.ProbeSkipVerify, "probe-timeout": s.ProbeTimeout,
-		"exporter": s.Exporters, "traces-exporter": s.TracesExporter, "logs-exporter": s.LogsExporter,
-		"otlp-round-robin": s.OTLPRoundRobin, "upstream-hold": s.UpstreamHold, "metrics-order": s.MetricsOrder,
-		"drain-factor": s.DrainFactor, "export-timeout": s.ExportTimeout, "temporality": s.Temporality,
+		"exporter": s.Exporters, "traces-exporter": s.tracesExporter, "logs-exporter": s.logsExporter,
+		"otlp-round-robin": s.roundRobin, "upstream-hold": s.UpstreamHold, "metrics-order": s.MetricsOrder,
+		"drain-factor": s.DrainFactor, "export-timeout": s.exportTimeout, "temporality": s.Temporality,
 		"histogram": s.Histogram, "service-name": s.ServiceName, "resource-attributes": s.ResourceAttributes,
 		"sdk-disabled": s.SDKDisabled, "relay-grpc-address": s.RelayGRPCAddress, "relay-http-address": s.RelayHTTPAddress,
 		"relay-socket": s.RelaySocket, "relay-rate": s.RelayRate, "queue-dir": s.QueueDir, "queue-size": s.QueueSize,
 		"queue-sync": s.QueueSync, "relay-request-size": s.RelayRequestSize, "relay-certificate": s.RelayCertificate,
-		"relay-key": s.RelayKey, "relay-client-ca": s.RelayClientCA, "relay-connections": s.RelayConnections,
+		"relay-key": s.RelayKey, "relay-client-ca": s.relayClientCA, "relay-connections": s.RelayConnections,
 		"page-address": s.PageAddress, "page-host": s.PageHosts, "live-size": s.LiveSize, "health-address": s.HealthAddress,
 		"keep-running": s.KeepRunning, "log-format": s.LogFormat, "log-level": s.LogLevel,
 	}
 	for _, signal := range append(otlp.Signals(), 0) {
-		u, prefix := &s.OTLP, "otlp-"
+		u, prefix := &s.otlp, "otlp-"
 		if signal != 0 {
-			u, prefix = s.OTLPSignals[signal], "otlp-"+signal.String()+"-"
+			u, prefix = s.signals[signal], "otlp-"+signal.String()+"-"
 		}
 		for name, v := range map[string]any{
-			"endpoint": u.Endpoint.String(), "protocol": u.Protocol, "headers": u.Headers, "headers-file": u.HeadersFile,
-			"insecure": u.Insecure, "certificate": u.Certificate, "client-certificate": u.ClientCert,
-			"client-key": u.ClientKey, "compression": u.Compression, "timeout": u.Timeout,
+			"endpoint": u.endpoint.String(), "protocol": u.protocol, "headers": u.headers, "headers-file": u.headersFile,
+			"insecure": u.insecure, "certificate": u.certificate, "client-certificate": u.clientCert,
+			"client-key": u.clientKey, "compression": u.compression, "timeout": u.timeout,
 		} {
 			all[prefix+name] = v
 		}

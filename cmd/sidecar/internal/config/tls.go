@@ -15,19 +15,19 @@ import (
 // match is an error.
 func (s *Settings) TLS(signal otlp.Signal) (*tls.Config, error) {
 	u := s.upstream(signal)
-	if u.Certificate == "" && u.ClientCert == "" {
+	if u.certificate == "" && u.clientCert == "" {
 		return nil, nil
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	var err error
-	if u.Certificate != "" {
-		if config.RootCAs, err = pool(s.flagOf(signal, "certificate"), u.Certificate); err != nil {
+	if u.certificate != "" {
+		if config.RootCAs, err = pool(s.flagOf(signal, "certificate"), u.certificate); err != nil {
 			return nil, err
 		}
 	}
-	if u.ClientCert != "" {
+	if u.clientCert != "" {
 		flag := s.flagOf(signal, "client-key")
-		if config.Certificates, err = pair(flag, "client certificate", u.ClientCert, u.ClientKey); err != nil {
+		if config.Certificates, err = pair(flag, "client certificate", u.clientCert, u.clientKey); err != nil {
 			return nil, err
 		}
 	}
@@ -44,9 +44,9 @@ func (s *Settings) RelayTLS() (*tls.Config, error) {
 	if config.Certificates, err = pair("--relay-key", "certificate", s.RelayCertificate, s.RelayKey); err != nil {
 		return nil, err
 	}
-	if s.RelayClientCA != "" {
+	if s.relayClientCA != "" {
 		config.ClientAuth = tls.RequireAndVerifyClientCert
-		if config.ClientCAs, err = pool("--relay-client-ca", s.RelayClientCA); err != nil {
+		if config.ClientCAs, err = pool("--relay-client-ca", s.relayClientCA); err != nil {
 			return nil, err
 		}
 	}

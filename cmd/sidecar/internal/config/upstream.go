@@ -10,18 +10,18 @@ import (
 )
 
 // upstream returns the settings of a signal: its own, and for the rest those of all signals.
-func (s *Settings) upstream(signal otlp.Signal) SignalUpstream {
-	u, own := s.OTLP, s.OTLPSignals[signal]
+func (s *Settings) upstream(signal otlp.Signal) upstreamSettings {
+	u, own := s.otlp, s.signals[signal]
 	for name, override := range map[string]func(){
-		"endpoint":           func() { u.Endpoint = own.Endpoint },
-		"protocol":           func() { u.Protocol = own.Protocol },
-		"headers":            func() { u.Headers, u.HeadersFile = own.Headers, "" },
-		"insecure":           func() { u.Insecure = own.Insecure },
-		"certificate":        func() { u.Certificate = own.Certificate },
-		"client-certificate": func() { u.ClientCert = own.ClientCert },
-		"client-key":         func() { u.ClientKey = own.ClientKey },
-		"compression":        func() { u.Compression = own.Compression },
-		"timeout":            func() { u.Timeout = own.Timeout },
+		"endpoint":           func() { u.endpoint = own.endpoint },
+		"protocol":           func() { u.protocol = own.protocol },
+		"headers":            func() { u.headers, u.headersFile = own.headers, "" },
+		"insecure":           func() { u.insecure = own.insecure },
+		"certificate":        func() { u.certificate = own.certificate },
+		"client-certificate": func() { u.clientCert = own.clientCert },
+		"client-key":         func() { u.clientKey = own.clientKey },
+		"compression":        func() { u.compression = own.compression },
+		"timeout":            func() { u.timeout = own.timeout },
 	} {
 		if own.given[name] {
 			override()
@@ -29,16 +29,16 @@ func (s *Settings) upstream(signal otlp.Signal) SignalUpstream {
 	}
 	if own.given["headers-file"] {
 		if !own.given["headers"] {
-			u.Headers = nil
+			u.headers = nil
 		}
-		u.HeadersFile = own.HeadersFile
+		u.headersFile = own.headersFile
 	}
 	return u
 }
 
 // flagOf returns the flag that decides a setting of the signal.
 func (s *Settings) flagOf(signal otlp.Signal, name string) string {
-	if s.OTLPSignals[signal].given[name] {
+	if s.signals[signal].given[name] {
 		return "--otlp-" + signal.String() + "-" + name
 	}
 	return "--otlp-" + name
@@ -51,9 +51,9 @@ func (s *Settings) Sends(signal otlp.Signal) bool {
 	}
 	switch signal {
 	case otlp.Traces:
-		return s.TracesExporter != "none"
+		return s.tracesExporter != "none"
 	case otlp.Logs:
-		return s.LogsExporter != "none"
+		return s.logsExporter != "none"
 	default:
 		return s.exports("otlp", true)
 	}
@@ -81,17 +81,17 @@ func (s *Settings) Upstream(signal otlp.Signal, userAgent string) (c export.Conf
 	}
 	u := s.upstream(signal)
 	c = export.Config{
-		Protocol:    u.Protocol,
+		Protocol:    u.protocol,
 		URL:         s.EndpointURL(signal),
-		Compression: u.Compression,
-		Timeout:     u.Timeout,
+		Compression: u.compression,
+		Timeout:     u.timeout,
 		UserAgent:   userAgent,
-		RoundRobin:  s.OTLPRoundRobin,
-		Headers:     headersOf(u.Headers, u.HeadersFile),
+		RoundRobin:  s.roundRobin,
+		Headers:     headersOf(u.headers, u.headersFile),
 		TLS:         func() (*tls.Config, error) { return s.TLS(signal) },
 	}
 	if signal == otlp.Metrics {
-		c.Timeout = min(c.Timeout, s.ExportTimeout)
+		c.Timeout = min(c.Timeout, s.exportTimeout)
 	}
 	return c, true
 }
@@ -101,17 +101,17 @@ func (s *Settings) Upstream(signal otlp.Signal, userAgent string) (c export.Conf
 // https://opentelemetry.io/docs/specs/otel/protocol/exporter/#endpoint-urls-for-otlphttp.
 func (s *Settings) EndpointURL(signal otlp.Signal) string {
 	u := s.upstream(signal)
-	to := u.Endpoint
+	to := u.endpoint
 	if to == (url.URL{}) {
 		return ""
 	}
 	if to.Scheme == "" {
 		to.Scheme = "https"
-		if u.Insecure {
+		if u.insecure {
 			to.Scheme = "http"
 		}
 	}
-	if u.Protocol == export.HTTPProtobuf && !s.OTLPSignals[signal].given["endpoint"] {
+	if u.protocol == export.HTTPProtobuf && !s.signals[signal].given["endpoint"] {
 		return to.JoinPath("v1", signal.String()).String()
 	}
 	return to.String()

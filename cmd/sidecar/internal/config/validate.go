@@ -14,7 +14,7 @@ import (
 // fit together.
 func (s *Settings) validate() error {
 	if slices.Contains(s.Exporters, "otlp") && s.EndpointURL(otlp.Metrics) == "" {
-		s.OTLP.Endpoint = standardEndpoint(s.upstream(otlp.Metrics).Protocol)
+		s.otlp.endpoint = standardEndpoint(s.upstream(otlp.Metrics).protocol)
 	}
 	if s.QueueSize == 0 {
 		s.QueueSize = 16 << 20
@@ -59,7 +59,7 @@ func (s *Settings) checkListeners() error {
 	switch {
 	case (s.RelayCertificate == "") != (s.RelayKey == ""):
 		return errors.New("--relay-certificate and --relay-key: expected both or neither")
-	case s.RelayClientCA != "" && s.RelayCertificate == "":
+	case s.relayClientCA != "" && s.RelayCertificate == "":
 		return errors.New("--relay-client-ca: expected --relay-certificate and --relay-key with it")
 	}
 	_, err := s.RelayTLS()
@@ -78,7 +78,7 @@ func standardEndpoint(protocol string) url.URL {
 // protocol, and one that is this sidecar.
 func (s *Settings) checkUpstream(signal otlp.Signal) error {
 	u := s.upstream(signal)
-	if (u.ClientCert == "") != (u.ClientKey == "") {
+	if (u.clientCert == "") != (u.clientKey == "") {
 		return fmt.Errorf("%s and %s: expected both or neither",
 			s.flagOf(signal, "client-certificate"), s.flagOf(signal, "client-key"))
 	}
@@ -89,11 +89,11 @@ func (s *Settings) checkUpstream(signal otlp.Signal) error {
 		return nil
 	}
 	flag := s.flagOf(signal, "endpoint")
-	if u.Endpoint.Scheme == "unix" && u.Protocol == export.HTTPProtobuf {
-		return fmt.Errorf("%s: expected http or https with the protocol %s, got %s", flag, u.Protocol, u.Endpoint.String())
+	if u.endpoint.Scheme == "unix" && u.protocol == export.HTTPProtobuf {
+		return fmt.Errorf("%s: expected http or https with the protocol %s, got %s", flag, u.protocol, u.endpoint.String())
 	}
 	for port, protocol := range map[string]string{"4317": export.GRPC, "4318": export.HTTPProtobuf} {
-		if u.Endpoint.Port() == port && u.Protocol != protocol {
+		if u.endpoint.Port() == port && u.protocol != protocol {
 			return fmt.Errorf("%s: port %s is that of %s: expected %s %s, or another port",
 				flag, port, protocol, s.flagOf(signal, "protocol"), protocol)
 		}
