@@ -69,7 +69,7 @@ func tasks(dir string) []task {
 	}
 }
 
-// right reports whether the task is of the class, as far as anybody can say.
+// right reports whether the task is of the class, as far as that can be determined.
 func (t task) right(c profile.Class) (bool, error) {
 	if !t.byDisk {
 		return c == t.want, nil

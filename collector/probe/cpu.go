@@ -10,7 +10,7 @@ import (
 )
 
 // cpuWork is the CPU time of one run. Less than 4 ms fits into one time slice of the kernel's
-// scheduler, and is blind to whoever else wants the core.
+// scheduler, and does not notice other threads that want the core.
 const cpuWork = 5 * time.Millisecond
 
 // cpuProbe computes for cpuWork on one thread and compares wall with CPU time.

@@ -52,7 +52,7 @@ type own struct {
 // or a goroutine, stands in the same queues as the task does then, so that a wait may be as much
 // too long as the wait for the scheduler that follows it.
 //
-// While a quota stops the process, whoever would make the task ready is stopped too, so that a wait
+// While a quota stops the process, what would make the task ready is stopped too, so that a wait
 // may be too long by all of that time.
 func (f *figures) split() own {
 	o := f.splitUnlimited()

@@ -71,7 +71,7 @@ type Profile struct {
 	ThrottledPeriods instrument.Optional[int64]         // and was stopped
 	ThrottledTime    instrument.Optional[time.Duration] // summed over the CPUs
 
-	// Of the whole process meanwhile, whoever it was.
+	// Of the whole process in that time, not of the task alone.
 	ProcessCPU    time.Duration
 	ProcessAllocs uint64        // objects on the heap
 	ProcessBytes  uint64        // and their size

@@ -12,7 +12,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// boundaries serve whoever asks for explicit buckets, by unit; exponential histograms need none.
+// boundaries are the default explicit buckets, by unit; exponential histograms need none.
 // OpenTelemetry's default is made for milliseconds.
 var boundaries = map[string][]float64{
 	"s": {0, 1e-6, 1e-5, 1e-4, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},

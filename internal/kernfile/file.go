@@ -8,11 +8,10 @@ import (
 	"syscall"
 )
 
-// File is a file that is read again and again. Of a file system of the kernel, which makes the
-// content anew at every reading from the start, the descriptor stays open: opening costs more than
-// most readings. It is closed when the file cannot be read any more, because its process or group
-// is gone, and when the File is garbage. The zero File has no path and must not be read. Not safe
-// for concurrent use.
+// File is a file that is read again and again. If the kernel regenerates its content at every
+// reading from the start, the descriptor stays open: opening costs more than most readings. It is
+// closed when the file cannot be read any more, because its process or group is gone, and when the
+// File is garbage. The zero File has no path and must not be read. Not safe for concurrent use.
 type File struct {
 	Path string
 	// Pieces says that one reading may end before the file does: the kernel makes it record by

@@ -9,8 +9,8 @@ const (
 	cgroup2Magic = 0x63677270
 )
 
-// ofKernel tells whether the content of an open file is made anew at each reading. That of lxcfs,
-// which is in user space, is not asked for it: it may be restarted.
+// ofKernel reports whether the kernel regenerates the content of an open file at each reading. That
+// of lxcfs, which is in user space, is not asked for it: it may be restarted.
 func ofKernel(fd handle) bool {
 	var fs syscall.Statfs_t
 	if err := syscall.Fstatfs(fd, &fs); err != nil {

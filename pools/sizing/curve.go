@@ -194,8 +194,8 @@ func rising(points []estimate) []float64 {
 	return rates
 }
 
-// resample returns the knees, in increasing order, that the curve has when its values are drawn
-// anew from those measured.
+// resample returns the knees, in increasing order, that the curve has when its values are redrawn
+// from those measured.
 //
 // Source: B. Efron, "Bootstrap Methods: Another Look at the Jackknife", 1979.
 func resample(points []estimate, times int, rng *rand.Rand) []int {

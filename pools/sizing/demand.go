@@ -103,7 +103,7 @@ func (d Demand) Slots() (int, error) {
 
 // Recommend returns the size for a pool whose tasks demand d and arrive by l: what keeps waits
 // within [AcceptableWait], but never more than the bottleneck can use. A load beyond the
-// bottleneck's limit gets the latter: waits then are for want of CPUs, or of the lock, and no size
+// bottleneck's limit gets the latter: waits are then for CPUs, or for the lock, and no size
 // shortens them.
 func Recommend(d Demand, l Load) (int, error) {
 	bound, err := d.Slots()
