@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/poolgauge/poolgauge/pools/sizing"
@@ -20,14 +21,16 @@ type Advice struct {
 // share, can use (package sizing). It says so only in small steps, and only what several windows
 // agree on. The zero Advisor has seen nothing. It is not safe for concurrent use.
 type Advisor struct {
-	pending float64         // at the end of the last window
-	needs   [remembered]int // slots that the last windows needed
-	seen    int             // windows of which needs tells, remembered at most
-	short   [3]bool         // whether the last windows needed more than there were
+	// slots that windows needed at most, aPeak windows each, the newest first
+	peaks  [remembered/aPeak + 1]int32
+	newest uint8 // windows of the first of them
+	seen   uint8 // windows so far, remembered at most
+	short  uint8 // bits of the last windows: whether they needed more than there were; the newest is 1
 }
 
 const (
-	remembered = 30   // windows for whose peak a pool keeps its slots
+	remembered = 30   // windows for whose peak a pool keeps its slots, at least
+	aPeak      = 15   // windows that have one peak
 	largest    = 2.0  // step up at once, as a factor
 	smallest   = 0.75 // step down at once
 	band       = 0.7  // share of the limit that has to be enough before fewer slots are advised
@@ -37,17 +40,13 @@ const (
 // did not decide: it failed, leaked, was held up by a large request or by the machine, or nothing
 // is known of it.
 func (a *Advisor) See(w Window, m Machine, v Verdict) Advice {
-	grown := math.Max(0, w.Pending-a.pending)
-	a.pending = w.Pending
-	switch v {
-	case OK, TooSmall, Oversized, CPUSaturated, LockContention:
-	default:
+	if !v.isOfSize() {
 		return Advice{Reason: "the pool is " + v.String()}
 	}
 	if h := Host(m, math.NaN()); h.Verdict == Throttled || h.Verdict == MemoryPressure || h.Verdict == Steal {
 		return Advice{Reason: h.Evidence}
 	}
-	need, why, err := w.need(m, grown)
+	need, why, err := w.need(m)
 	if err != nil {
 		return Advice{Reason: err.Error()}
 	}
@@ -55,22 +54,34 @@ func (a *Advisor) See(w Window, m Machine, v Verdict) Advice {
 	return a.step(int(w.Limit), need, why)
 }
 
+// isOfSize reports whether a pool with the verdict is served as its size allows.
+func (v Verdict) isOfSize() bool {
+	switch v {
+	case OK, TooSmall, Oversized, CPUSaturated, LockContention:
+		return true
+	}
+	return false
+}
+
 // remember takes note of what a window needed, and whether that is more than there was.
 func (a *Advisor) remember(need int, short bool) {
-	copy(a.needs[1:], a.needs[:])
-	copy(a.short[1:], a.short[:])
-	a.needs[0], a.short[0] = need, short
-	a.seen = min(a.seen+1, remembered)
+	if a.newest == aPeak {
+		copy(a.peaks[1:], a.peaks[:])
+		a.peaks[0], a.newest = 0, 0
+	}
+	a.peaks[0] = max(a.peaks[0], int32(min(need, math.MaxInt32)))
+	a.short <<= 1
+	if short {
+		a.short |= 1
+	}
+	a.newest, a.seen = a.newest+1, min(a.seen+1, remembered)
 }
 
 // step returns the next limit on the way from limit to what is needed.
 func (a *Advisor) step(limit, need int, why string) Advice {
-	peak := 0
-	for _, n := range a.needs[:a.seen] {
-		peak = max(peak, n)
-	}
+	peak := int(slices.Max(a.peaks[:]))
 	switch {
-	case a.short[0] && (a.short[1] || a.short[2] || float64(need) >= largest*float64(limit)):
+	case a.short&1 != 0 && (a.short&6 != 0 || float64(need) >= largest*float64(limit)):
 		return Advice{min(need, int(math.Ceil(largest*float64(limit)))), why}
 	case a.seen == remembered && float64(peak) < band*float64(limit):
 		return Advice{
@@ -81,20 +92,23 @@ func (a *Advisor) step(limit, need int, why string) Advice {
 	return Advice{limit, why}
 }
 
-// need returns how many slots would have done for the requests of a window, by which more waited at
-// its end.
-func (w Window) need(m Machine, grown float64) (slots int, why string, err error) {
+// need returns how many slots would have done for the requests of a window.
+func (w Window) need(m Machine) (slots int, why string, err error) {
 	use := w.meanUse()
+	refused := w.Refused
+	if math.IsNaN(refused) { // by a pool that never refuses
+		refused = 0
+	}
 	switch {
 	case math.IsNaN(w.Limit) || math.IsNaN(use):
 		return 0, "", errors.New("the limit is not known, or how long uses take")
-	case !(w.Refused < 1):
+	case refused == 1:
 		return 0, "", errors.New("all requests were refused")
 	case !(w.Ended >= enough):
 		return 0, "", fmt.Errorf("%.0f uses ended, too few to tell", w.Ended)
 	}
 	load := sizing.Load{
-		Rate: w.Served/(1-w.Refused) + grown/w.Seconds, Service: inSeconds(use), CV: 1,
+		Rate: w.Served/(1-refused) + w.Grown/w.Seconds, Service: inSeconds(use), CV: 1,
 	}
 	slots, err = load.Slots(sizing.AcceptableWait)
 	if err != nil {

@@ -34,8 +34,9 @@ func TestAdviceForAPoolThatIsTooSmall(t *testing.T) {
 
 func TestRequestsThatStillWaitCount(t *testing.T) {
 	w := congested()
-	w.Limit, w.Pending = 5, 1000 // another 100 a second
+	w.Limit, w.Grown = 5, 1000 // another 100 a second
 	wantAdvice(t, see(1, w, machine(), TooSmall), 10, "for 200 requests a second")
+	w.Grown = 0
 	wantAdvice(t, see(2, w, machine(), TooSmall), 8, "for 100 requests a second")
 }
 

@@ -117,7 +117,7 @@ func TestNoRuleHoldsForWhatIsNotKnown(t *testing.T) {
 	unknown := math.NaN()
 	w := Window{
 		unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown,
-		unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown,
+		unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown,
 	}
 	for _, limit := range []float64{unknown, 10} {
 		for _, utilization := range []float64{unknown, 1} {
@@ -194,6 +194,7 @@ func TestBetweenTakesDifferences(t *testing.T) {
 		Utilization: 0.75,
 		HeldBack:    0.1,
 		Pending:     7,
+		Grown:       7,
 		Served:      3,
 		Refused:     0.25,
 		Wait:        0.2,

@@ -12,8 +12,11 @@ import (
 type Judge struct {
 	last   Figures
 	usual  Usual
-	quiet  uint8 // windows that usual was learned from, learned at most
 	memory memory[Verdict]
+
+	advisor     Advisor
+	recommended int32
+	quiet       uint8 // windows that usual was learned from, learned at most
 }
 
 const (
@@ -26,8 +29,8 @@ const (
 func (j *Judge) See(f Figures, m Machine) (holds, window Finding[Verdict]) {
 	if j.last.At.IsZero() {
 		j.last, j.usual = f, unknownUsual()
-		j.memory.holds = found(Undetermined, "the pool was seen only once")
-		return j.memory.holds, j.memory.holds
+		first := j.memory.hold(found(Undetermined, "the pool was seen only once"))
+		return first, first
 	}
 	w := Between(j.last, f)
 	j.last = f
@@ -41,14 +44,24 @@ func (j *Judge) See(f Figures, m Machine) (holds, window Finding[Verdict]) {
 	}
 	window = Pool(w, m, j.known())
 	j.learn(w, window.Verdict)
-	return j.memory.weigh(window), window
+	holds = j.memory.weigh(window)
+	decisive := window.Verdict
+	if holds.Verdict.Convicts() && !holds.Verdict.isOfSize() {
+		decisive = holds.Verdict
+	}
+	j.recommended = int32(min(j.advisor.See(w, m, decisive).Limit, math.MaxInt32))
+	return holds, window
 }
+
+// Recommends returns the limit that an [Advisor] who saw the same advises, 0 for none. There is none
+// while the verdict that holds, or that of the last window, is of something else than the size.
+func (j *Judge) Recommends() int { return int(j.recommended) }
 
 // Seen returns the time of the figures that were seen last, the zero Time before the first.
 func (j *Judge) Seen() time.Time { return j.last.At }
 
 // Holds returns the verdict that holds.
-func (j *Judge) Holds() Finding[Verdict] { return j.memory.holds }
+func (j *Judge) Holds() Finding[Verdict] { return j.memory.holds() }
 
 // known returns what is usual, once enough has been seen.
 func (j *Judge) known() Usual {
@@ -104,8 +117,8 @@ type HostJudge struct {
 func (j *HostJudge) See(f HostFigures) (holds, window Finding[HostVerdict]) {
 	if j.last.At.IsZero() {
 		j.last, j.machine, j.write = f, UnknownMachine(), math.NaN()
-		j.memory.holds = host(HostUndetermined, "the machine was seen only once")
-		return j.memory.holds, j.memory.holds
+		first := j.memory.hold(host(HostUndetermined, "the machine was seen only once"))
+		return first, first
 	}
 	j.machine = HostBetween(j.last, f)
 	j.last = f
@@ -125,7 +138,7 @@ func (j *HostJudge) See(f HostFigures) (holds, window Finding[HostVerdict]) {
 func (j *HostJudge) Seen() time.Time { return j.last.At }
 
 // Holds returns the verdict that holds.
-func (j *HostJudge) Holds() Finding[HostVerdict] { return j.memory.holds }
+func (j *HostJudge) Holds() Finding[HostVerdict] { return j.memory.holds() }
 
 // Machine returns the last window.
 func (j *HostJudge) Machine() Machine {
@@ -145,35 +158,44 @@ func (j *HostJudge) States() iter.Seq2[HostVerdict, bool] { return j.memory.stat
 
 // memory decides which verdict holds.
 type memory[V verdict] struct {
-	recent  [3]V
-	held    uint16 // a bit for each verdict that has held before
-	against uint8  // windows in a row that say something else than holds
-	holds   Finding[V]
+	evidence string // for the verdict that holds
+	held     uint16 // a bit for each verdict that has held before
+	against  uint8  // windows in a row that say something else than holds
+	verdict  V      // that holds
+	recent   [3]V
+}
+
+func (h *memory[V]) holds() Finding[V] { return Finding[V]{h.verdict, h.evidence} }
+
+// hold lets a verdict hold from now on.
+func (h *memory[V]) hold(f Finding[V]) Finding[V] {
+	h.against, h.verdict, h.evidence = 0, f.Verdict, f.Evidence
+	return f
 }
 
 // weigh decides which verdict holds after a window.
 func (h *memory[V]) weigh(window Finding[V]) Finding[V] {
-	h.held |= 1 << h.holds.Verdict
+	h.held |= 1 << h.verdict
 	h.recent[2], h.recent[1], h.recent[0] = h.recent[1], h.recent[0], window.Verdict
 	var undetermined V
 	switch v := window.Verdict; {
-	case v == h.holds.Verdict:
-		h.against, h.holds = 0, window
-	case v == undetermined && h.holds.Verdict.Convicts():
+	case v == h.verdict:
+		return h.hold(window)
+	case v == undetermined && h.verdict.Convicts():
 	case v == h.recent[1] || v == h.recent[2]:
-		if h.against++; !h.holds.Verdict.Convicts() || v.Convicts() || h.against >= 3 {
-			h.against, h.holds = 0, window
+		if h.against++; !h.verdict.Convicts() || v.Convicts() || h.against >= 3 {
+			return h.hold(window)
 		}
 	default:
 		h.against++
 	}
-	return h.holds
+	return h.holds()
 }
 
 func (h *memory[V]) states() iter.Seq2[V, bool] {
 	return func(yield func(V, bool) bool) {
 		for v := range V(16) {
-			now := v == h.holds.Verdict
+			now := v == h.verdict
 			if (now || h.held&(1<<v) != 0) && !yield(v, now) {
 				return
 			}

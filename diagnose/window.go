@@ -9,6 +9,7 @@ type Window struct {
 	Utilization float64 // mean share of the slots that were used
 	HeldBack    float64 // mean share of the slots that were free while requests waited
 	Pending     float64 // requests that waited at its end
+	Grown       float64 // by how many they grew; 0 if that is not known
 	Served      float64 // requests that got a slot, a second
 	Refused     float64 // share of the requests that got none
 	Wait        float64 // mean wait in seconds of those that got one
@@ -31,6 +32,9 @@ func Between(from, to Figures) Window {
 	w.Longest, w.UseAge = to.Longest, to.UseAge
 	if !(w.Seconds > 0) || to.UseTime < from.UseTime || to.Served < from.Served {
 		return Window{Seconds: math.NaN(), Limit: math.NaN()}
+	}
+	if grown := to.Pending - from.Pending; !math.IsNaN(grown) {
+		w.Grown = grown
 	}
 	if from.Limit != to.Limit {
 		w.Limit = math.NaN()

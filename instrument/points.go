@@ -53,6 +53,7 @@ func (s *Stats) points(add func(m *catalog.Metric, l labels, p Point)) {
 		}
 	}
 	count(catalog.PoolLimit, labels{}, s.Limit)
+	count(catalog.PoolLimitChanges, labels{}, s.LimitChanges)
 	for i, n := range s.Usage {
 		count(catalog.PoolUsage, label(catalog.PoolUsage, State(i)), n)
 	}

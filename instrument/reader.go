@@ -31,12 +31,13 @@ func OpenReader() *Reader {
 // points are yielded. It may be called concurrently.
 func (r *Reader) Points() iter.Seq[Point] { return r.PointsWithVerdicts(nil) }
 
-// Judge calls add with each verdict that there is on a pool, or a part of one, which its attributes
-// tell from all others: with whether it holds. It must keep neither the Stats nor what they point
-// to.
-type Judge func(pool attribute.Set, s *Stats, add func(verdict fmt.Stringer, holds bool))
+// Judge judges a pool, or a part of one, which its attributes tell from all others. It calls add
+// with each verdict that there is, and whether it holds, and returns the limit that it recommends,
+// absent for none. It must keep neither the Stats nor what they point to.
+type Judge func(pool attribute.Set, s *Stats, add func(verdict fmt.Stringer, holds bool)) (limit Optional[int64])
 
-// PointsWithVerdicts is [Reader.Points], with the verdict of a judge on each pool that is live.
+// PointsWithVerdicts is [Reader.Points], with the verdict and the advice of a judge on each pool that
+// is live.
 func (r *Reader) PointsWithVerdicts(judge Judge) iter.Seq[Point] {
 	return func(yield func(Point) bool) {
 		var points []Point

@@ -292,13 +292,16 @@ func (r *Registration) pointsOf(s *Stats, part attribute.Set, judge Judge, point
 	}
 	s.points(add)
 	if judge != nil {
-		judge(r.set(labels{}, part), s, func(v fmt.Stringer, holds bool) {
+		limit := judge(r.set(labels{}, part), s, func(v fmt.Stringer, holds bool) {
 			p := Point{}
 			if holds {
 				p.Int = 1
 			}
 			add(catalog.PoolVerdict, label(catalog.PoolVerdict, v), p)
 		})
+		if n, ok := limit.Get(); ok {
+			add(catalog.PoolLimitRecommended, labels{}, Point{Int: n})
+		}
 	}
 	return points
 }

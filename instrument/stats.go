@@ -25,6 +25,7 @@ import (
 // belong to the caller that asked for the Stats: a pool returns a clone.
 type Stats struct {
 	Limit        Optional[int64]    // slots that there may be; absent when unlimited
+	LimitChanges Optional[int64]    // how often Limit was changed; absent where it cannot be
 	Usage        [3]Optional[int64] // slots, by [State]
 	Pending      Optional[int64]    // callers or tasks that wait now
 	PendingLimit Optional[int64]    // how many may wait; absent when unbounded

@@ -114,6 +114,8 @@ type Resources[T any] struct {
 	closing  int // slots being destroyed
 	hung     int // resources whose check was abandoned; they are in no slot
 
+	limitChanges int64
+
 	retryAt time.Duration // not before then is a resource constructed for MinIdle
 	sweepAt time.Duration // when the next idle resource may have to be closed
 	resLedger
@@ -177,6 +179,9 @@ func (p *Resources[T]) Resize(limit int) error {
 	defer p.mu.Unlock()
 	if p.closed {
 		return p.errClosed
+	}
+	if limit != p.limit {
+		p.limitChanges++
 	}
 	p.limit = limit
 	for p.surplus() > 0 && p.idle.last != nil {

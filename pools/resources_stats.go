@@ -100,7 +100,10 @@ func (p *Resources[T]) stats() (instrument.Stats, measure.Holders) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := measure.Clock()
-	s := instrument.Stats{Limit: instrument.Some(int64(p.limit)), Pending: instrument.Some(int64(p.line.length))}
+	s := instrument.Stats{
+		Limit: instrument.Some(int64(p.limit)), LimitChanges: instrument.Some(p.limitChanges),
+		Pending: instrument.Some(int64(p.line.length)),
+	}
 	if p.cfg.MaxPending > 0 {
 		s.PendingLimit = instrument.Some(int64(p.cfg.MaxPending))
 	}

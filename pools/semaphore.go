@@ -52,7 +52,7 @@ type Semaphore struct {
 	rejected atomic.Int64 // calls of TryAcquire without the lock, since the last Stats
 
 	mu       sync.Mutex // guards what follows; taken by lock
-	lent     bool       // the word has free and credits
+	credits  int64      // lent, of each kind: then the word has free and credits
 	free     int64      // permits not used, below 0 while the semaphore shrinks
 	queue    line[int64, bool]
 	tooBig   line[int64, bool] // requests for more than size
@@ -68,6 +68,8 @@ type Semaphore struct {
 	config  SemaphoreConfig
 	name    string
 	reg     *instrument.Registration
+
+	limitChanges int64 // guarded by mu
 }
 
 const (
@@ -244,7 +246,7 @@ func (s *Semaphore) used() int64 { return s.size.Load() - s.free }
 // lock takes mu and, with all credits, the word.
 func (s *Semaphore) lock() {
 	s.mu.Lock()
-	if s.lent {
+	if s.credits > 0 {
 		s.takeBack()
 	}
 }
@@ -252,8 +254,8 @@ func (s *Semaphore) lock() {
 // takeBack takes the credits back, and counts the calls that spent some. Caller must hold mu.
 func (s *Semaphore) takeBack() {
 	w := s.word.And(^semCredits)
-	s.lent, s.free = false, w>>semShift
-	acquired, released := semMost-w&semMost, semMost-w>>8&semMost
+	acquired, released := s.credits-w&semMost, s.credits-w>>8&semMost
+	s.credits, s.free = 0, w>>semShift
 	s.requests.Add(instrument.Acquired, acquired)
 	s.released += released
 	s.meter.Events(acquired + released)
@@ -262,13 +264,14 @@ func (s *Semaphore) takeBack() {
 // unlock lends credits, if no request waits, the semaphore need not shrink, and the meter need not
 // hear of each call, and unlocks mu.
 func (s *Semaphore) unlock() {
-	lends := s.meter.Blind() && s.queue.first == nil && s.free >= 0 && !s.closed.Load()
+	credits := min(s.meter.Blind()/2, semMost)
+	lends := credits > 0 && s.queue.first == nil && s.free >= 0 && !s.closed.Load()
 	if full := !lends && s.free <= 0 && !s.closed.Load(); full != s.full.Load() {
 		s.full.Store(full)
 	}
 	if lends {
-		s.lent = true
-		s.word.Store(s.free<<semShift | semCredits)
+		s.credits = credits
+		s.word.Store(s.free<<semShift | credits<<8 | credits)
 	}
 	s.mu.Unlock()
 }

@@ -30,7 +30,7 @@ func (s *Semaphore) Stats() instrument.Stats {
 	defer s.unlock()
 	s.requests.Add(instrument.Rejected, s.rejected.Swap(0))
 	var st instrument.Stats
-	st.Limit = instrument.Some(s.size.Load())
+	st.Limit, st.LimitChanges = instrument.Some(s.size.Load()), instrument.Some(s.limitChanges)
 	st.Usage[instrument.Used] = instrument.Some(s.used())
 	st.Pending = instrument.Some(int64(s.pending()))
 	if s.config.MaxPending > 0 {

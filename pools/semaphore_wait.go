@@ -125,6 +125,7 @@ func (s *Semaphore) setSize(n int64) {
 	s.countHeldBack(now)
 	s.free += grown
 	s.size.Store(n)
+	s.limitChanges++
 	s.sortWaiters()
 	s.serve(now)
 }

@@ -98,6 +98,8 @@ type Workers struct {
 	watch   alarm              // looks after blocked callers
 	seen    int64              // tasks that had begun or ended when watch was set
 
+	limitChanges int64
+
 	tracing     atomic.Bool // all workers are busy, and the clock is read; written with the lock
 	name        string
 	config      WorkersConfig
@@ -201,7 +203,7 @@ func (p *Workers) stats() (s instrument.Stats, held measure.Holders) {
 	now := measure.Clock()
 	p.requests.Report(&s, &p.meter, measure.AllOutcomes...)
 	p.uses.Report(&s, &p.meter, now, measure.AllEndings...)
-	s.Limit = instrument.Some(int64(p.limit))
+	s.Limit, s.LimitChanges = instrument.Some(int64(p.limit)), instrument.Some(p.limitChanges)
 	s.Usage[instrument.Idle] = instrument.Some(int64(p.alive - p.used))
 	s.Pending = instrument.Some(int64(p.queue.n + p.blocked.length))
 	if p.config.MaxPending > 0 {
@@ -248,6 +250,9 @@ func (p *Workers) Resize(n int) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if n != p.limit {
+		p.limitChanges++
+	}
 	p.limit = n
 	p.setTracing(false)
 	p.dismiss(p.alive - n)

@@ -1,7 +1,7 @@
-// Command classify shows how often the task profiler is right. It profiles nine synthetic tasks in
-// rounds, alone, beside processes that spin, and with more spinning goroutines in its own process
-// than Go has processors, and prints a table of the answers. It fails if less than 90 % of them are
-// right beside the processes, or if work on the CPU is ever called I/O-bound.
+// Command classify measures how often the task profiler is right. It profiles nine synthetic tasks:
+// on an idle machine, next to processes that spin, and with more spinning goroutines in its own
+// process than Go has processors. It prints a table of the answers. It fails if fewer than 90 % are
+// right in the first two settings, or if work on the CPU is ever called I/O-bound.
 //
 //	go run ./classify -rounds 10     # from benchmarks/
 package main
@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return nil
 }
 
-// ask profiles every task in every round, in the setting.
+// ask profiles every task in the setting, rounds times.
 func (s setting) ask(ctx context.Context, rounds int, tasks []task) (answers, error) {
 	stop, err := s.start(ctx)
 	if err != nil {
@@ -93,7 +93,7 @@ func (s setting) ask(ctx context.Context, rounds int, tasks []task) (answers, er
 	return all, nil
 }
 
-// answer is what the profiler said of one task.
+// answer has the profiles of one task.
 type answer struct {
 	task     task
 	profiles []judged
@@ -168,10 +168,10 @@ func (all answers) printWrong(out io.Writer) {
 	}
 }
 
-// missed returns a line for each bar that the answers miss.
+// missed returns a line for each target that the answers miss.
 func (all answers) missed(s setting) (missed []string) {
-	if right, of := all.right(); float64(right) < s.bar*float64(of) {
-		missed = append(missed, fmt.Sprintf("%s: %d of %d right, the bar is %.0f %%", s.name, right, of, 100*s.bar))
+	if right, of := all.right(); float64(right) < s.target*float64(of) {
+		missed = append(missed, fmt.Sprintf("%s: %d of %d right, the target is %.0f %%", s.name, right, of, 100*s.target))
 	}
 	for _, a := range all {
 		wrong := a.count(func(c profile.Class) bool { return c == profile.IOBound })

@@ -9,16 +9,16 @@ import (
 	"sync/atomic"
 )
 
-// neighbours is how many processes spin beside us.
-const neighbours = 4
+// neighbors is the number of processes that spin.
+const neighbors = 4
 
 const helperSpin = "spin" // use one CPU until killed
 
-// setting is what goes on beside the task.
+// setting is what else runs during the profiles.
 type setting struct {
-	name  string
-	bar   float64 // least share of right answers
-	start func(context.Context) (stop func(), err error)
+	name   string
+	target float64 // least share of right answers
+	start  func(context.Context) (stop func(), err error)
 }
 
 func settings() []setting {
@@ -29,8 +29,8 @@ func settings() []setting {
 	}
 }
 
-// startProcesses starts this program as processes that spin. They end when their standard input
-// does, so also when we are killed.
+// startProcesses starts this program as processes that spin. They end when their standard input does,
+// and so also when this process is killed.
 func startProcesses(ctx context.Context) (stop func(), err error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -48,7 +48,7 @@ func startProcesses(ctx context.Context) (stop func(), err error) {
 			_ = cmd.Wait() // it was killed
 		}
 	}
-	for range neighbours {
+	for range neighbors {
 		cmd := exec.CommandContext(ctx, self, helperSpin)
 		input, err := cmd.StdinPipe()
 		if err == nil {

@@ -19,17 +19,17 @@ import (
 	"github.com/poolgauge/poolgauge/instrument/profile"
 )
 
-// task is a synthetic task that is of a class by construction.
+// task is a synthetic task whose class is known.
 type task struct {
 	name  string
 	want  profile.Class
 	calls int // of one profile
 	open  func() (fn func(context.Context) error, closed func(), err error)
 
-	byDisk bool // what it is depends on the disk, and want is what it is on most: see right
+	byDisk bool // its class depends on the disk, and want is that on most disks: see right
 }
 
-// profile opens the task, calls it once so that what is lazy is done, and profiles it.
+// profile opens the task, calls it once to do what is done lazily, and profiles it.
 func (t task) profile(ctx context.Context) (*profile.Profile, error) {
 	fn, closed, err := t.open()
 	if err != nil {
@@ -69,21 +69,20 @@ func tasks(dir string) []task {
 	}
 }
 
-// right reports whether the task is of the class, as far as that can be determined.
+// right reports whether the task is of the class.
 func (t task) right(c profile.Class) (bool, error) {
 	if !t.byDisk {
 		return c == t.want, nil
 	}
-	// What fsync is depends on the disk, and on what else writes to it now: a fast one makes it
+	// The class of fsync depends on the disk and on what else writes to it: on a fast one it is
 	// mixed.
 	share, err := cpuShare(t.open)
-	near := 0.07 < share && share < 0.15 // and the disk is never the same twice
+	near := 0.07 < share && share < 0.15 // the disk differs from time to time
 	return c == profile.IOBound && (share <= 0.1 || near) || c == profile.Mixed && (share > 0.1 || near), err
 }
 
-// cpuShare returns the share of the time of a task that the kernel accounts to its thread's CPU
-// use: its median wall time is measured call by call, so that calls that stood in a queue do not
-// count.
+// cpuShare returns the share of a task's time that its thread is on a CPU, by the kernel's account.
+// The time is the median of the calls, so that calls that waited for a CPU do not count.
 func cpuShare(open func() (func(context.Context) error, func(), error)) (float64, error) {
 	fn, closed, err := open()
 	if err != nil {
@@ -113,8 +112,8 @@ func simple(f func()) func() (func(context.Context) error, func(), error) {
 	}
 }
 
-// unit is rounds of work, about 100 µs on a machine that does nothing else. Work is an amount and
-// not a time, so that who waits for a CPU has as much of it left.
+// unit is the rounds of work that take about 100 µs on an idle machine. Work is an amount and not a
+// time, so that a task that waits for a CPU has as much of it left.
 var unit = calibrate()
 
 func spin(rounds int) {
@@ -147,7 +146,7 @@ func work(d time.Duration) {
 func openHTTP() (func(context.Context) error, func(), error) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		time.Sleep(5 * time.Millisecond)
-		_, _ = io.WriteString(w, "hello") // a client that is gone misses nothing
+		_, _ = io.WriteString(w, "hello") // the client may be gone
 	}))
 	get := func(ctx context.Context) error {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL, http.NoBody)
@@ -171,14 +170,14 @@ func openFsync(dir string) (func(context.Context) error, func(), error) {
 		return nil, nil, err
 	}
 	page := make([]byte, 4096)
-	// at the end, so that the journal has something to commit
+	// It appends, so that the journal has something to commit.
 	write := func(context.Context) error {
 		if _, err := f.Write(page); err != nil {
 			return err
 		}
 		return f.Sync()
 	}
-	return write, func() { _ = f.Close() }, nil // what is in it does not matter
+	return write, func() { _ = f.Close() }, nil // its content does not matter
 }
 
 func openMutex() (func(context.Context) error, func(), error) {

@@ -166,7 +166,7 @@ func (f *fleet) send(s *sidecar) {
 		if s.holds == 0 {
 			s.pace.Look(s.received, s.backlog, s.oldest, f.now)
 			s.holds = min(s.pace.Share(), s.backlog)
-			s.holdsTo = f.now.Add(s.pace.Backlog(int(s.holds), f.now))
+			s.holdsTo = f.now.Add(s.pace.Backlog(s.holds, f.now))
 		}
 		if s.holdsTo.After(f.now) {
 			return

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"reflect"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
 // The encoding that is written out is that of encoding/json, whatever fields there are.
@@ -58,4 +61,41 @@ func fill(t *testing.T, v reflect.Value, name string) {
 			t.Fatalf("%s is a %s", name, v.Type())
 		}
 	}
+}
+
+// A picture that is read again has nothing of the picture before, whatever the order of its pools.
+func TestReadReplacesThePicture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, start := New(Config{}), time.Now()
+		var p Picture
+		for round, waiting := range []string{"a", "b", ""} {
+			time.Sleep(time.Second)
+			r := requestAt(start, time.Now())
+			for _, name := range []string{"a", "b", "c"}[round:] {
+				r.number(catalog.PoolLimit, 2, ofPool(name)...)
+				r.number(catalog.PoolUsage, float64(name[0]-'a'), ofPool(name, string(catalog.PoolStateKey), "used")...)
+				if name == waiting {
+					r.number(catalog.PoolPendingAge, 5, ofPool(name)...).number(catalog.PoolPending, 1, ofPool(name)...)
+				}
+			}
+			l.Offer(r.wire(t))
+			if round == 2 {
+				l.prune(time.Now().Add(forgotten))
+			}
+			l.Read(&p)
+			got, want := p, *l.Picture()
+			got.unsorted, want.unsorted = nil, nil
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("round %d: read again:\n%+v\nwant\n%+v", round, got, want)
+			}
+			for _, one := range got.Pools {
+				if last := one.Spark.Fill[SparkColumns-1]; last != one.Fill() {
+					t.Errorf("round %d: the spark of %s ends at %v, want %v", round, one.Name, last, one.Fill())
+				}
+			}
+			if waiting != "" && got.Pools[0].Name != waiting {
+				t.Errorf("round %d: the first pool is %s", round, got.Pools[0].Name)
+			}
+		}
+	})
 }

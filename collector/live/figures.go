@@ -2,7 +2,6 @@ package live
 
 import (
 	"context"
-	"fmt"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -12,7 +11,7 @@ import (
 )
 
 // Observe makes every collection of the meter's provider report how much the picture holds, and the
-// verdicts on pools and the machine.
+// verdicts on pools and the machine, and the limits that suit the pools.
 func (l *Live) Observe(meter metric.Meter) error {
 	observed, err := instruments.NewObservables(
 		meter,
@@ -21,6 +20,7 @@ func (l *Live) Observe(meter metric.Meter) error {
 		catalog.LiveSeries,
 		catalog.LiveRefused,
 		catalog.PoolVerdict,
+		catalog.PoolLimitRecommended,
 		catalog.HostVerdict,
 	)
 	if err != nil {
@@ -32,17 +32,8 @@ func (l *Live) Observe(meter metric.Meter) error {
 		observed.Int(o, catalog.LiveLimit, m.Limit)
 		observed.Int(o, catalog.LiveSeries, m.Series)
 		observed.Int(o, catalog.LiveRefused, m.Refused)
-		l.verdicts(func(row *catalog.Metric, verdict fmt.Stringer, holds bool, of ...attribute.KeyValue) {
-			var n int64
-			if holds {
-				n = 1
-			}
-			observed.Int(
-				o,
-				row,
-				n,
-				metric.WithAttributes(append(of[:len(of):len(of)], catalog.VerdictKey.String(verdict.String()))...),
-			)
+		l.verdicts(func(row *catalog.Metric, n int64, of ...attribute.KeyValue) {
+			observed.Int(o, row, n, metric.WithAttributes(of...))
 		})
 		return nil
 	}, observed.All...)

@@ -2,44 +2,46 @@ package live
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
 // SparkColumns is the number of columns of a [Spark].
 const SparkColumns = 60
 
-// spark returns the last quarter of an hour of what a row of the page shows, until slot.
-func (p *pool) spark(slot int64) Spark {
+// spark returns the last quarter of an hour of what a row of the page shows, until slot, in the
+// memory of into.
+func (p *pool) spark(into Spark, slot int64) Spark {
 	return Spark{
-		Fill: p.track.spark(slot, func(at int64) float64 {
+		Fill: p.track.spark(into.Fill, slot, func(at int64) float64 {
 			bound := p.track.at(limit, at)
 			if bound > 0 {
 				return p.track.at(used, at) / bound
 			}
 			return p.track.at(used, at)
 		}),
-		Wait: p.track.spark(slot, func(at int64) float64 {
+		Wait: p.track.spark(into.Wait, slot, func(at int64) float64 {
 			return higher(higher(math.Inf(-1), p.track.at(oldest, at)), p.track.at(waitP99, at))
 		}),
 	}
 }
 
-// columns returns the last quarter of an hour of a row, until slot.
-func (t *track) columns(row int, slot int64) Column {
-	return t.spark(slot, func(at int64) float64 { return t.at(row, at) })
+// columns returns the last quarter of an hour of a row, until slot, in the memory of into.
+func (t *track) columns(into Column, row int, slot int64) Column {
+	return t.spark(into, slot, func(at int64) float64 { return t.at(row, at) })
 }
 
-// spark returns the most of what a slot has, for each column.
-func (t *track) spark(slot int64, of func(at int64) float64) Column {
+// spark returns the maximum of each column, in the memory of into: of is the figure of a slot.
+func (t *track) spark(into Column, slot int64, of func(at int64) float64) Column {
 	const width = slots / SparkColumns
-	columns := make(Column, SparkColumns)
-	for i := range columns {
+	columns := slices.Grow(into[:0], SparkColumns)
+	for i := range SparkColumns {
 		most := math.Inf(-1)
 		end := (slot/width + 1 - int64(SparkColumns-1-i)) * width
 		for at := max(0, end-width); at < min(end, t.last+1); at++ {
 			most = higher(most, of(at))
 		}
-		columns[i] = Known(most)
+		columns = append(columns, Known(most))
 	}
 	return columns
 }

@@ -112,35 +112,45 @@ func (l *Live) Own() *metricdata.ResourceMetrics {
 	return l.own
 }
 
-// Picture returns the picture of now, which is the caller's.
+// Picture returns the picture of now.
 func (l *Live) Picture() *Picture {
+	p := &Picture{}
+	l.Read(p)
+	return p
+}
+
+// Read replaces p with the picture of now, in the memory that p has: what p had is no longer valid.
+func (l *Live) Read(p *Picture) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := time.Now()
-	p := &Picture{
-		At: now, Service: l.cfg.Service,
+	now, slot := time.Now(), l.now()
+	pools, unsorted, course := p.Pools[:0], p.unsorted[:0], p.Course
+	*p = Picture{
+		At: now, Service: l.cfg.Service, Step: l.slot.Seconds() * slots / SparkColumns,
 		Memory: Memory{Used: l.used, Limit: l.cfg.Limit, Series: l.count, Refused: l.refused.Load()},
 	}
 	l.machine.picture(p)
 	p.Pipeline.Upstream = l.cfg.Upstream
-	slot := l.now()
-	p.Step = l.slot.Seconds() * slots / SparkColumns
 	p.Course = Course{
-		CPU: l.course.columns(courseCPU, slot), Memory: l.course.columns(courseMemory, slot),
-		Throttled: l.course.columns(courseThrottled, slot), Pressure: l.course.columns(coursePressure, slot),
+		CPU: l.course.columns(course.CPU, courseCPU, slot), Memory: l.course.columns(course.Memory, courseMemory, slot),
+		Throttled: l.course.columns(course.Throttled, courseThrottled, slot),
+		Pressure:  l.course.columns(course.Pressure, coursePressure, slot),
 	}
-	order := make([]*Pool, 0, len(l.pools)) // a Pool is too large to be moved about
 	for _, one := range l.pools {
-		q := one.picture(now)
-		q.Spark = one.spark(slot)
-		order = append(order, &q)
+		unsorted = append(unsorted, one.picture(now))
+	}
+	order := make([]*Pool, len(unsorted)) // a Pool is too large to be moved about
+	for i := range unsorted {
+		order[i] = &unsorted[i]
 	}
 	slices.SortFunc(order, worse)
-	p.Pools = make([]Pool, len(order))
+	pools = slices.Grow(pools, len(order))[:len(order)]
 	for i, q := range order {
-		p.Pools[i] = *q
+		spark := pools[i].Spark
+		pools[i] = *q
+		pools[i].Spark = l.pools[q.ID].spark(spark, slot)
 	}
-	return p
+	p.Pools, p.unsorted = pools, unsorted
 }
 
 // Memory returns how much the picture holds.

@@ -18,6 +18,8 @@ type Picture struct {
 	Probes     []Probe     `json:"probes"`
 	Pipeline   Pipeline    `json:"pipeline"`
 	Memory     Memory      `json:"memory"`
+
+	unsorted []Pool // memory for the next Read
 }
 
 // Level says how a pool is doing, by what can be seen of it: it is no verdict on why.

@@ -45,10 +45,10 @@ type pool struct {
 	id         string
 	name, kind string
 	series     []*series
-	generation uint32    // of the request that it was last in
 	seen       time.Time // when that came
 	interval   time.Duration
 	now        [figures]float32 // NaN: absent
+	generation uint32           // of the request that it was last in
 	track      track
 	waits      heat
 	held       *holding // nil: by nobody that is known

@@ -111,13 +111,20 @@ func (p *pool) said() (verdict diagnose.Verdict, ok bool) {
 	return 0, false
 }
 
-// verdicts calls add with each verdict on the machine and on each pool that is not silent and whose
-// app does not judge it itself.
-func (l *Live) verdicts(add func(row *catalog.Metric, verdict fmt.Stringer, holds bool, of ...attribute.KeyValue)) {
+// verdicts calls add with each verdict on the machine, and with each verdict on, and the limit that
+// suits, each pool that is not silent and whose app does not judge it itself.
+func (l *Live) verdicts(add func(row *catalog.Metric, n int64, of ...attribute.KeyValue)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	verdict := func(row *catalog.Metric, v fmt.Stringer, holds bool, of ...attribute.KeyValue) {
+		n := int64(0)
+		if holds {
+			n = 1
+		}
+		add(row, n, append(of[:len(of):len(of)], catalog.VerdictKey.String(v.String()))...)
+	}
 	for v, holds := range l.machine.judge.States() {
-		add(catalog.HostVerdict, v, holds)
+		verdict(catalog.HostVerdict, v, holds)
 	}
 	now := time.Now()
 	for _, p := range l.pools {
@@ -132,7 +139,10 @@ func (l *Live) verdicts(add func(row *catalog.Metric, verdict fmt.Stringer, hold
 			of = append(of, semconv.ServiceInstanceID(p.app.instance))
 		}
 		for v, holds := range p.judge.States() {
-			add(catalog.PoolVerdict, v, holds, of...)
+			verdict(catalog.PoolVerdict, v, holds, of...)
+		}
+		if n := p.judge.Recommends(); n > 0 {
+			add(catalog.PoolLimitRecommended, int64(n), of...)
 		}
 	}
 }

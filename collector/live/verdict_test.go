@@ -54,12 +54,18 @@ func TestVerdict(t *testing.T) {
 	for n := range 6 {
 		send(n)
 	}
+	if n := recommended(t, l); n != 10 {
+		t.Errorf("a limit of %d is recommended, want 10", n)
+	}
 	if p := onlyPool(t, l); p.Verdict != "" || p.Evidence != nil {
 		t.Fatalf("a pool that is well has the verdict %q because of %q", p.Verdict, p.Evidence)
 	}
 	for n := 6; n < 12; n++ {
 		leaked++
 		send(n)
+	}
+	if n := recommended(t, l); n != 0 {
+		t.Errorf("a limit of %d is recommended while slots leak, want none", n)
 	}
 	p := onlyPool(t, l)
 	if p.Verdict != "leaking" || len(p.Evidence) != 1 ||
@@ -85,23 +91,67 @@ func TestJudgeLooksAtTheContainerOfTheApp(t *testing.T) {
 			if id != "" {
 				of = append(of, semconv.ContainerID(id))
 			}
-			add(catalog.ContainerCPUTime, periods, of...)
+			add(catalog.ContainerCPUTime, share*periods/3, of...)
 			add(catalog.CgroupCPUPeriods, 10*periods, of...)
 			add(catalog.CgroupCPUThrottledPeriods, share*periods, of...)
 		}
 		return &metricdata.ResourceMetrics{ScopeMetrics: []metricdata.ScopeMetrics{{Metrics: all}}}
 	}
-	for app, want := range map[string]float64{"app": 0.3, "": math.NaN(), "gone": math.NaN()} {
+	nan := math.NaN()
+	for app, want := range map[string][2]float64{"app": {0.3, 1}, "": {nan, nan}, "gone": {nan, nan}} {
 		m := newMachine()
 		start := time.Now()
 		m.advance(collection(start, 10), app)
 		before := m.figures(start)
 		m.advance(collection(start.Add(10*time.Second), 20), app)
 		after := m.figures(start.Add(10 * time.Second))
-		if got := diagnose.HostBetween(before, after).Throttled; got != want && !(math.IsNaN(got) && math.IsNaN(want)) {
-			t.Errorf("app %q: throttled %v, want %v", app, got, want)
+		of := diagnose.HostBetween(before, after)
+		if got := [2]float64{of.Throttled, of.BusyCPUs}; !same(got[0], want[0]) || !same(got[1], want[1]) {
+			t.Errorf("app %q: throttled, and CPUs, are %v, want %v", app, got, want)
 		}
 	}
+}
+
+func same(a, b float64) bool { return a == b || math.IsNaN(a) && math.IsNaN(b) }
+
+// What a probe's computing took shows that others want the CPUs, which the app does not use.
+func TestStretchOfAProbeShowsANoisyNeighbor(t *testing.T) {
+	m := newMachine()
+	start := time.Now()
+	for n := range 5 {
+		at := start.Add(time.Duration(10*n) * time.Second)
+		gauge := func(row *catalog.Metric, v int64, attrs ...attribute.KeyValue) metricdata.Metrics {
+			return metricdata.Metrics{Name: row.Name, Data: metricdata.Gauge[int64]{DataPoints: []metricdata.DataPoint[int64]{
+				{Attributes: attribute.NewSet(attrs...), Time: at, Value: v},
+			}}}
+		}
+		stretch := metricdata.Metrics{Name: catalog.ProbeCPUStretch.Name, Data: metricdata.ExponentialHistogram[float64]{
+			Temporality: metricdata.CumulativeTemporality,
+			DataPoints: []metricdata.ExponentialHistogramDataPoint[float64]{{
+				Time: at, Count: uint64(2 * n), Sum: 4.2 * float64(n),
+			}},
+		}}
+		app := []attribute.KeyValue{semconv.ContainerID("app"), catalog.CgroupPathKey.String("/")}
+		m.advance(&metricdata.ResourceMetrics{ScopeMetrics: []metricdata.ScopeMetrics{{Metrics: []metricdata.Metrics{
+			gauge(catalog.SourceDuration, 0), gauge(catalog.SystemCPULogicalCount, 2), gauge(catalog.ContainerCPUTime, int64(n), app...),
+			stretch,
+		}}}}, "app")
+	}
+	f := m.judge.Holds()
+	if f.Verdict != diagnose.NoisyNeighbor || !strings.Contains(f.Evidence, "2.10 times its CPU time") {
+		t.Errorf("%v: %s, want a noisy neighbor", f.Verdict, f.Evidence)
+	}
+}
+
+// recommended returns the limit that suits the only pool, 0 if there is none.
+func recommended(t *testing.T, l *Live) (limit int64) {
+	t.Helper()
+	l.verdicts(func(row *catalog.Metric, n int64, _ ...attribute.KeyValue) {
+		if row == catalog.PoolLimitRecommended {
+			limit += n
+		}
+	})
+	return limit
 }
 
 // observed returns the attributes of every verdict that is 1, by metric, and how many are 0.

@@ -1,7 +1,6 @@
 package page
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -11,45 +10,53 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// shared is the picture as JSON, made once a change for all that ask.
+// shared is the picture as a server-sent event, encoded once for all that ask.
 type shared struct {
 	live *live.Live
 
-	mu   sync.Mutex // guards what follows
-	text []byte
-	made time.Time
-	was  <-chan struct{} // closed when text is old
+	mu      sync.Mutex   // guards what follows
+	picture live.Picture // its memory is used again
+	event   []byte
+	made    time.Time
+	stale   <-chan struct{} // closed when there is a newer picture
 }
 
-// oldest is how old a picture may be: what has no change, such as a silence, shows within this
-// time.
-const oldest = time.Second
+// maxAge is how old an event may be: what causes no change, such as silence, shows within this time.
+const maxAge = time.Second
 
-// read returns the picture's JSON, which nobody changes, and a channel that is closed when there is
-// a newer one.
-func (s *shared) read() (text []byte, changed <-chan struct{}) {
+// An event is the picture's JSON between these.
+const (
+	eventHead = "event: picture\ndata: "
+	eventTail = "\n\n"
+)
+
+// read returns the newest event, which must not be changed, and a channel that is closed when there
+// is a newer one.
+func (s *shared) read() (event []byte, changed <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.text != nil && time.Since(s.made) < oldest {
+	if s.event != nil && time.Since(s.made) < maxAge {
 		select {
-		case <-s.was:
+		case <-s.stale:
 		default:
-			return s.text, s.was
+			return s.event, s.stale
 		}
 	}
-	s.was = s.live.Changed() // before it is read, so that no change is missed
-	text, err := s.live.Picture().AppendJSON(make([]byte, 0, len(s.text)+len(s.text)/8))
+	s.stale = s.live.Changed() // before the picture is read, so that no change is missed
+	s.live.Read(&s.picture)
+	event = append(make([]byte, 0, len(s.event)+len(s.event)/8), eventHead...)
+	event, err := s.picture.AppendJSON(event)
 	if err != nil {
-		text = []byte("{}") // cannot be: figures are numbers
+		event = append(event, "{}"...) // impossible: every figure is a number
 	}
-	s.text, s.made = text, time.Now()
-	return s.text, s.was
+	s.event, s.made = append(event, eventTail...), time.Now()
+	return s.event, s.stale
 }
 
 func (s *Server) picture(w http.ResponseWriter, _ *http.Request) {
-	text, _ := s.shared.read()
+	event, _ := s.shared.read()
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(text) // or the client is gone
+	_, _ = w.Write(event[len(eventHead) : len(event)-len(eventTail)]) // fails if the client is gone
 }
 
 func (s *Server) history(w http.ResponseWriter, r *http.Request) {
@@ -82,8 +89,7 @@ func (s *Server) changes(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	to := http.NewResponseController(w)
 	for {
-		text, changed := s.shared.read()
-		event := bytes.Join([][]byte{[]byte("event: picture\ndata: "), text, []byte("\n\n")}, nil)
+		event, changed := s.shared.read()
 		if to.SetWriteDeadline(time.Now().Add(writeTime)) != nil {
 			return
 		}

@@ -89,45 +89,50 @@ func (s *Server) prepare(
 	r *body,
 ) (b otlp.Batch, done func(), refusal *Refusal) {
 	share := r.share(s.gate.message)
-	if err := s.working.Acquire(ctx, share); err != nil {
+	err := s.working.Acquire(ctx, share)
+	if err != nil {
 		r.release()
 		return b, nil, &Refusal{Reason: Canceled, Message: err.Error()}
 	}
 	defer s.working.Release(share)
-	b, refusal = s.batch(signal, r)
-	r.release()
+	defer r.release()
+	b.Signal = signal
+	data, refusal := s.inspect(&b, r)
 	if refusal != nil || b.Points == 0 {
 		return b, nil, refusal
 	}
-	done, refusal = s.gate.accepting(ctx, signal, len(b.Data))
-	return b, done, refusal
+	// It waits as it came: the copy with more attributes is made when it can be accepted.
+	if done, refusal = s.gate.accepting(ctx, signal, len(data)); refusal != nil {
+		return b, nil, refusal
+	}
+	if b.Data, err = s.cfg.Enrich(signal, data); err != nil {
+		done()
+		return b, nil, refusalOf(context.Background(), err)
+	}
+	return b, done, nil
 }
 
-// batch makes a batch of a request.
-func (s *Server) batch(signal otlp.Signal, r *body) (b otlp.Batch, refusal *Refusal) {
-	b.Signal = signal
-	data, refusal := s.content(signal, r)
+// inspect returns the content of a request, whose points it notes in b.
+func (s *Server) inspect(b *otlp.Batch, r *body) (data []byte, refusal *Refusal) {
+	data, refusal = s.content(b.Signal, r)
 	if refusal != nil {
-		return b, refusal
+		return nil, refusal
 	}
 	var err error
-	if b.Points, err = otlp.Inspect(signal, data); err != nil {
-		return b, &Refusal{Reason: Malformed, Message: err.Error()}
+	if b.Points, err = otlp.Inspect(b.Signal, data); err != nil {
+		return nil, &Refusal{Reason: Malformed, Message: err.Error()}
 	}
 	if b.Points == 0 {
-		return b, nil
+		return data, nil
 	}
 	if wait := s.rate.take(time.Now(), b.Points); wait > 0 {
-		return b, &Refusal{
+		return nil, &Refusal{
 			Reason:     Rate,
 			RetryAfter: wait,
 			Message:    fmt.Sprintf("more than %d points a second", s.cfg.Rate),
 		}
 	}
-	if b.Data, err = s.cfg.Enrich(signal, data); err != nil {
-		return b, refusalOf(context.Background(), err)
-	}
-	return b, nil
+	return data, nil
 }
 
 // content returns what r has, unpacked and in wire form. What it was before is released.

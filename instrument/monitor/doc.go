@@ -1,24 +1,23 @@
-// Package monitor measures a batch of tasks from its start to its end: how many there were and how
-// long they took, how many failed, and what the process used meanwhile.
+// Package monitor measures a batch of tasks: how many there were, how long they took, how many
+// failed, and what the process used meanwhile.
 //
 //	run, err := monitor.Start("nightly import")
 //	…
 //	for _, file := range files {
-//		run.Do(func() error { return load(file) }) // from as many goroutines as there are
+//		run.Do(func() error { return load(file) }) // from any number of goroutines
 //	}
 //	fmt.Print(run.End())
 //
 // # What belongs to a run
 //
-// Tasks, their latency, throughput and errors are those of the run alone, however many runs there
-// are at once, one inside the other or side by side. CPU, memory, allocations and garbage
-// collections are those of the whole process while the run lasted, since nothing tells whose they
-// are; the report says so, and names the runs that went on beside it.
+// Tasks, their latency, throughput and errors are those of one run, also of concurrent and nested
+// runs. CPU, memory, allocations and garbage collections are those of the whole process during the
+// run, because they cannot be attributed; the report says so, and names the concurrent runs.
 //
-// # Metrics, cost, shutdown
+// # Metrics and shutdown
 //
-// The same figures are reported as poolgauge.run.*, see docs/metrics.md, through a MeterProvider:
-// tasks as they end, the rest at the end. Runs of one name share their series, so a name stands for
-// a kind of run. A task costs about 0.2 µs, and 0.2 µs more where there is a MeterProvider. A run
-// has one goroutine, which reads the memory of the process ten times a second; End joins it.
+// The same figures are reported as poolgauge.run.* through a MeterProvider: tasks as they end, the
+// rest at the end of the run. docs/metrics.md lists them. Runs with the same name share their
+// series, so use one name for a kind of run. A run has one goroutine, which reads the memory of the
+// process ten times a second; [Run.End] joins it.
 package monitor

@@ -11,30 +11,30 @@ const memoryInterval = 100 * time.Millisecond
 type Memory struct {
 	Start, End int64
 
-	// Peak is the most during the run. The kernel keeps the peak of the process's whole life: if
-	// the run exceeded what was there before, that is exact. Otherwise the peak is the most of ten
-	// readings a second, and shorter ones may have been missed.
+	// Peak is the highest during the run. It is exact if the run exceeded the peak of the process so
+	// far, which the kernel keeps. Otherwise it is the highest of ten readings a second, and a
+	// shorter peak may be missed.
 	Peak  int64
 	Exact bool
 }
 
-// reading is what the kernel says of the process.
+// reading is the memory of the process, as the kernel reports it.
 type reading struct {
 	resident int64
-	peak     int64 // of its life
+	peak     int64 // since the process started
 }
 
-// watch reads the memory of the process again and again.
+// watch reads the memory of the process at an interval.
 type watch struct {
 	read  func() (reading, bool)
 	stop  chan struct{}
 	done  sync.WaitGroup
 	known bool
 	first reading
-	most  int64 // the goroutine's, until it is done
+	most  int64 // of the goroutine, until it is done
 }
 
-// watchMemory starts to watch. Where nothing is known, there is no goroutine either.
+// watchMemory starts a watch. If the memory is unknown, there is no goroutine.
 func watchMemory() *watch {
 	return newWatch(readMemory)
 }
@@ -49,11 +49,10 @@ func newWatch(read func() (reading, bool)) *watch {
 }
 
 func (w *watch) run() {
-	ticks := time.NewTicker(memoryInterval)
-	defer ticks.Stop()
+	ticks := time.Tick(memoryInterval)
 	for {
 		select {
-		case <-ticks.C:
+		case <-ticks:
 			if now, ok := w.read(); ok {
 				w.most = max(w.most, now.resident)
 			}
@@ -63,7 +62,7 @@ func (w *watch) run() {
 	}
 }
 
-// end stops watching. It returns nil where nothing is known.
+// end stops the watch. It returns nil if the memory is unknown.
 func (w *watch) end() *Memory {
 	close(w.stop)
 	w.done.Wait()

@@ -6,7 +6,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// readMemory takes about 30 µs.
+// readMemory reads the memory of the process.
 func readMemory() (reading, bool) {
 	var r kernfile.Reader
 	status, err := r.Read("/proc/self/status")

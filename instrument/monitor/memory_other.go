@@ -2,5 +2,5 @@
 
 package monitor
 
-// readMemory knows nothing here.
+// readMemory returns false: the memory is only known on Linux.
 func readMemory() (reading, bool) { return reading{}, false }

@@ -64,7 +64,7 @@ func TestRunCountsAndTimesItsTasks(t *testing.T) {
 			t.Errorf("latency of %d from %v to %v", p.Latency.Count(), p.Latency.Min(), p.Latency.Max())
 		}
 		if r.End() != p {
-			t.Error("a second End tells something else")
+			t.Error("a second End returns another report")
 		}
 		r.Record(time.Second, nil)
 		if p.Tasks() != 10 || r.End().Tasks() != 10 {
@@ -73,7 +73,7 @@ func TestRunCountsAndTimesItsTasks(t *testing.T) {
 	})
 }
 
-func TestPanicAndGoexitGoThroughAndCount(t *testing.T) {
+func TestPanicAndGoexitAreCountedAndNotStopped(t *testing.T) {
 	r := start(t, "import")
 	for _, end := range []func(){func() { panic("as meant") }, runtime.Goexit} {
 		var wg sync.WaitGroup
@@ -126,7 +126,7 @@ func TestConcurrentAndNestedRunsDoNotMix(t *testing.T) {
 	}
 }
 
-// What a run keeps of those beside it does not grow with their number.
+// A run keeps a bounded number of names of concurrent runs.
 func TestBesideIsBounded(t *testing.T) {
 	long := start(t, "long")
 	for i := range 2000 {
@@ -147,7 +147,7 @@ func TestBesideIsBounded(t *testing.T) {
 	}
 }
 
-func TestProcessFigures(t *testing.T) {
+func TestReportHasFiguresOfTheProcess(t *testing.T) {
 	r := start(t, "alloc")
 	var sink []byte
 	for range 100 {
@@ -164,7 +164,7 @@ func TestProcessFigures(t *testing.T) {
 	}
 }
 
-func TestPeakIsExactWhereTheRunMadeIt(t *testing.T) {
+func TestPeakIsExactIfTheRunExceededTheFormerOne(t *testing.T) {
 	for name, c := range map[string]struct {
 		first, between, last reading
 		want                 Memory
@@ -193,8 +193,8 @@ func TestPeakIsExactWhereTheRunMadeIt(t *testing.T) {
 	}
 }
 
-// Every row of the table is reported, and nothing else.
-func TestRunIsReportedInFull(t *testing.T) {
+// Every listed metric is reported, and no other.
+func TestEveryMetricOfARunIsReported(t *testing.T) {
 	reader := sdkmetric.NewManualReader()
 	r := start(t, "import", WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))))
 	r.Record(time.Second, nil)
@@ -228,7 +228,7 @@ func TestRunIsReportedInFull(t *testing.T) {
 	}
 }
 
-func TestTable(t *testing.T) {
+func TestTableHasKnownFiguresOnly(t *testing.T) {
 	h := new(instrument.Histogram)
 	h.RecordN(10*time.Millisecond, 99)
 	h.Record(time.Second)
@@ -257,7 +257,7 @@ func TestTable(t *testing.T) {
 	}
 }
 
-func TestANameIsNeeded(t *testing.T) {
+func TestStartNeedsAName(t *testing.T) {
 	if r, err := Start(""); err == nil || r != nil {
 		t.Error("a run without a name was started")
 	}

@@ -10,25 +10,25 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Report is what was measured of a run.
+// Report is the result of a run.
 type Report struct {
 	Name    string
 	Elapsed time.Duration
 
 	// Of the tasks of this run alone.
-	Endings [4]int64              // how many ended in which way, by [instrument.Ending]
-	Latency *instrument.Histogram // how long each took; its quantiles are within 4.5 %
+	Endings [4]int64              // number of tasks by [instrument.Ending]
+	Latency *instrument.Histogram // with quantiles within 4.5 %
 
-	// Of the whole process while the run lasted.
+	// Of the whole process during the run.
 	ProcessCPU    time.Duration
 	ProcessAllocs uint64 // objects on the heap
-	ProcessBytes  uint64 // and their size
-	GCs           uint32 // garbage collections that ended
+	ProcessBytes  uint64 // size of these objects
+	GCs           uint32 // garbage collections completed
 	GCPause       time.Duration
-	Memory        *Memory // nil where it is not known: anywhere but on Linux
+	Memory        *Memory // nil if unknown: only Linux reports it
 
-	// Beside is the names of other runs that went on at some time of this one, to which the figures
-	// of the process belong as well: the first 100.
+	// Beside has the names of concurrent runs, which share the figures of the process. It has at
+	// most 100.
 	Beside []string
 }
 
@@ -40,7 +40,7 @@ func (p *Report) Tasks() (n int64) {
 	return n
 }
 
-// Throughput returns the tasks that ended a second, 0 if no time has passed.
+// Throughput returns tasks per second, 0 if no time has passed.
 func (p *Report) Throughput() float64 {
 	if p.Elapsed <= 0 {
 		return 0
@@ -48,8 +48,8 @@ func (p *Report) Throughput() float64 {
 	return float64(p.Tasks()) / p.Elapsed.Seconds()
 }
 
-// ErrorRate returns the share of tasks, from 0 to 1, that did not end well: by an error, a panic or
-// [runtime.Goexit]. It is not known without tasks.
+// ErrorRate returns the share of tasks, 0 to 1, that ended with an error, a panic or
+// [runtime.Goexit]. It is unknown without tasks.
 func (p *Report) ErrorRate() (share float64, known bool) {
 	n := p.Tasks()
 	if n == 0 {
@@ -65,7 +65,7 @@ func (p *Report) String() string {
 	return b.String()
 }
 
-// WriteTo writes the report as a table of text. What is not known is left out.
+// WriteTo writes the report as a text table. Unknown figures are left out.
 func (p *Report) WriteTo(to io.Writer) (int64, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "run %q: %d tasks in %v\n\n", p.Name, p.Tasks(), short(p.Elapsed))

@@ -22,12 +22,12 @@ import (
 // Option changes a Run.
 type Option func(*Run)
 
-// WithMeterProvider reports the run through p, and not the global MeterProvider.
+// WithMeterProvider reports the run through p instead of the global MeterProvider.
 func WithMeterProvider(p metric.MeterProvider) Option {
 	return func(r *Run) { r.provider = p }
 }
 
-// Run is a batch of tasks that is being measured. All methods may be called concurrently.
+// Run is a batch of tasks that is being measured. It is safe for concurrent use.
 type Run struct {
 	name      string
 	provider  metric.MeterProvider
@@ -40,7 +40,7 @@ type Run struct {
 	heap   runtime.MemStats
 	memory *watch
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards everything below
 	ended    bool
 	latency  instrument.Histogram
 	endings  [4]int64
@@ -48,16 +48,16 @@ type Run struct {
 	report   *Report
 }
 
-// maxBeside bounds the names of other runs that a run keeps.
+// maxBeside is the number of names of concurrent runs that a run keeps.
 const maxBeside = 100
 
-// live holds the runs that go on, each with the names of those that went on at some time of it.
+// live has the runs in progress, each with the names of its concurrent runs so far.
 var live struct {
 	mu     sync.Mutex
 	beside map[*Run]names
 }
 
-// names is a set of up to maxBeside names of runs.
+// names is a set of at most maxBeside names.
 type names map[string]struct{}
 
 func (n names) add(name string) {
@@ -66,8 +66,8 @@ func (n names) add(name string) {
 	}
 }
 
-// Start begins a run. The name must not be empty, and should be one of few. The caller must call
-// [Run.End].
+// Start begins a run. The name must not be empty, and should be one of a few, since it is an
+// attribute of metrics. The caller must call [Run.End].
 func Start(name string, opts ...Option) (*Run, error) {
 	if name == "" {
 		return nil, errors.New("monitor: the name of the run is empty")
@@ -100,7 +100,7 @@ func Start(name string, opts ...Option) (*Run, error) {
 	return r, nil
 }
 
-// enter makes the run known to those that go on.
+// enter adds the run to those in progress.
 func (r *Run) enter() {
 	live.mu.Lock()
 	defer live.mu.Unlock()
@@ -115,8 +115,7 @@ func (r *Run) enter() {
 	live.beside[r] = beside
 }
 
-// leave ends that, and returns the names of the runs that were there at any time, each once,
-// sorted.
+// leave removes the run from those in progress, and returns the sorted names of its concurrent runs.
 func (r *Run) leave() []string {
 	live.mu.Lock()
 	defer live.mu.Unlock()
@@ -125,8 +124,8 @@ func (r *Run) leave() []string {
 	return slices.Sorted(maps.Keys(beside))
 }
 
-// Do calls task, measures it as one of the run, and returns its error. A panic and [runtime.Goexit]
-// go through, and count as such. A task that ends after the run has ended is not part of it.
+// Do calls task, measures it and returns its error. A panic and [runtime.Goexit] are counted as such
+// and not stopped. A task that ends after the run is not part of it.
 func (r *Run) Do(task func() error) error {
 	start := time.Now()
 	ending := instrument.Exited
@@ -149,7 +148,7 @@ func (r *Run) Do(task func() error) error {
 	return err
 }
 
-// Record counts a task that the caller has measured, with its error.
+// Record adds a task that the caller has measured.
 func (r *Run) Record(took time.Duration, err error) {
 	r.record(took, endingOf(err))
 }
@@ -173,7 +172,7 @@ func (r *Run) record(took time.Duration, ending instrument.Ending) {
 	r.recorders[catalog.RunTaskDuration](context.Background(), took.Seconds(), r.outcomes[ending])
 }
 
-// End ends the run and returns what was measured. Further calls return the same.
+// End ends the run and returns its report. Further calls return the same report.
 func (r *Run) End() *Report {
 	r.finished.Do(func() {
 		r.report = r.measure()
@@ -197,7 +196,7 @@ func (r *Run) measure() *Report {
 	return p
 }
 
-// emit reports what is known at the end of the run only.
+// emit reports the metrics that are known only at the end.
 func (r *Run) emit() {
 	p := r.report
 	record := func(m *catalog.Metric, v float64) { r.recorders[m](context.Background(), v, r.attribute) }

@@ -45,7 +45,7 @@ type Producer struct {
 type Option func(*Producer)
 
 // WithoutVerdicts leaves out poolgauge.pool.verdict, which has a series for each verdict that a
-// pool ever had.
+// pool ever had, and poolgauge.pool.limit.recommended.
 func WithoutVerdicts() Option {
 	return func(p *Producer) { p.verdicts = nil }
 }

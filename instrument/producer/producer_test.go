@@ -62,6 +62,9 @@ func TestProducesTheWholeTable(t *testing.T) {
 	after := time.Now()
 	got := produce(t, p)
 	for _, row := range catalog.Pool.Metrics {
+		if row == catalog.PoolLimitRecommended { // not after one look
+			continue
+		}
 		m, ok := got[row.Name]
 		if !ok {
 			t.Errorf("%s is not produced", row.Name)

@@ -2,7 +2,6 @@ package producer
 
 import (
 	"fmt"
-	"iter"
 	"sync"
 	"time"
 
@@ -45,12 +44,17 @@ func (v *verdicts) begin(now time.Time) instrument.Judge {
 		v.round++
 		v.forget()
 	}
-	return func(pool attribute.Set, s *instrument.Stats, add func(verdict fmt.Stringer, holds bool)) {
+	return func(pool attribute.Set, s *instrument.Stats, add func(verdict fmt.Stringer, holds bool)) (limit instrument.Optional[int64]) {
 		v.mu.Lock()
 		defer v.mu.Unlock()
-		for verdict, holds := range v.on(pool, s, now) {
+		judge := v.on(pool, s, now)
+		for verdict, holds := range judge.States() {
 			add(verdict, holds)
 		}
+		if n := judge.Recommends(); n > 0 {
+			limit = instrument.Some(int64(n))
+		}
+		return limit
 	}
 }
 
@@ -64,8 +68,8 @@ func (v *verdicts) forget() {
 	}
 }
 
-// on judges a pool if it is due, and returns the verdicts on it. Caller must hold mu.
-func (v *verdicts) on(pool attribute.Set, s *instrument.Stats, now time.Time) iter.Seq2[diagnose.Verdict, bool] {
+// on judges a pool if it is due, and returns its judge. Caller must hold mu.
+func (v *verdicts) on(pool attribute.Set, s *instrument.Stats, now time.Time) *diagnose.Judge {
 	p := v.pools[pool.Equivalent()]
 	if p == nil {
 		p = &judged{}
@@ -76,5 +80,5 @@ func (v *verdicts) on(pool attribute.Set, s *instrument.Stats, now time.Time) it
 		p.judge.See(diagnose.FiguresOf(s, now), v.machine)
 		p.round = v.round
 	}
-	return p.judge.States()
+	return &p.judge
 }

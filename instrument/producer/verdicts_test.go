@@ -101,6 +101,55 @@ func TestVerdictOfAPool(t *testing.T) {
 	})
 }
 
+// recommended returns the limit that suits the only pool, 0 if there is none.
+func recommended(t *testing.T, p *producer.Producer) int64 {
+	t.Helper()
+	m, ok := produce(t, p)[catalog.PoolLimitRecommended.Name]
+	if !ok {
+		return 0
+	}
+	points := m.Data.(metricdata.Gauge[int64]).DataPoints
+	if len(points) != 1 || points[0].Attributes.Len() != 2 {
+		t.Fatalf("%+v, want one point with the attributes of the pool", points)
+	}
+	return points[0].Value
+}
+
+// A limit is recommended while the verdict is one of size, and not while slots leak.
+func TestRecommendedLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := producer.New()
+		defer p.Close()
+		l := &leaky{begin: time.Now(), limit: 10}
+		observe(t, "leaky", l.stats)
+		expect := func(when string, want int64) {
+			t.Helper()
+			if got := recommended(t, p); got != want {
+				t.Errorf("%s a limit of %d is recommended, want %d", when, got, want)
+			}
+		}
+		expect("at first", 0)
+		for range 5 {
+			time.Sleep(10 * time.Second)
+			produce(t, p)
+		}
+		expect("while the pool is well", 10)
+		for range 40 {
+			l.limit = 80
+			time.Sleep(10 * time.Second)
+			produce(t, p)
+		}
+		expect("when most slots were idle for long", 60)
+		l.limit = 10
+		l.leaked = append(l.leaked, time.Now(), time.Now(), time.Now())
+		for range 6 {
+			time.Sleep(10 * time.Second)
+			produce(t, p)
+		}
+		expect("while slots leak", 0)
+	})
+}
+
 func TestWithoutVerdicts(t *testing.T) {
 	p := producer.New(producer.WithoutVerdicts())
 	defer p.Close()

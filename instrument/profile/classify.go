@@ -10,15 +10,15 @@ import (
 )
 
 const (
-	cpuBound      = 0.9                   // least share of a task's own time that it is on a CPU
-	ioBound       = 0.1                   // most share of it
-	tolerance     = 0.15                  // width of a share that is known well enough to go by its middle
-	lockContended = 0.3                   // least share that it waits for mutexes
-	elsewhere     = 0.25                  // least share that the goroutines that it started run, to be about them
-	quick         = 10 * time.Microsecond // below, handing a task over costs more than 1 % of it
+	cpuBound      = 0.9                   // share of a task's own time on a CPU, at least
+	ioBound       = 0.1                   // the same, at most
+	tolerance     = 0.15                  // bounds of a share that are this close are averaged
+	lockContended = 0.3                   // share of its own time waiting for mutexes, at least
+	elsewhere     = 0.25                  // the same of goroutines that it started, running
+	quick         = 10 * time.Microsecond // below, submitting a task costs more than 1 % of it
 )
 
-// figures are what decides the class. Times are totals over the calls.
+// figures decide the class. Times are totals over the calls.
 type figures struct {
 	calls      int
 	processors int // that Go's scheduler has
@@ -26,34 +26,33 @@ type figures struct {
 	cpu        instrument.Optional[time.Duration] // of the thread
 	queue      instrument.Optional[time.Duration] // of the thread: ready and without a CPU
 	trace      *account                           // of the goroutine; nil if there is none
-	traceErr   error                              // why
+	traceErr   error                              // why not
 	quota      *throttle.Stops                    // of the process; nil if it has none
 
-	// What is left without a trace, of the whole process.
+	// Of the whole process, for when there is no trace.
 	mutex   time.Duration                      // wait of goroutines for mutexes
-	latency instrument.Optional[time.Duration] // mean wait of a ready goroutine for Go's scheduler
+	latency instrument.Optional[time.Duration] // mean wait for Go's scheduler
 	sleeps  instrument.Optional[int64]         // how often the thread went to sleep
 }
 
-// span is a duration of which the bounds are known.
+// span is a duration between two bounds.
 type span struct{ low, high time.Duration }
 
 func (s span) middle() time.Duration { return s.low + (s.high-s.low)/2 }
 
-// own is the task's own time: what is left of the wall time without the queues that it stood in.
+// own is the task's own time: the wall time without the wait for a CPU or for Go's scheduler.
 type own struct {
 	cpu, blocked span
 }
 
-// split bounds the task's own time. The clocks of the thread know nothing of the wait for Go's
-// scheduler, in which the thread sleeps, and the trace knows nothing of the wait for a CPU, in
-// which the goroutine runs. While the thread of a goroutine wakes up, both waits may go on at once,
-// and it is not known for how long: hence the bounds. Whatever makes the task ready again, a timer
-// or a goroutine, stands in the same queues as the task does then, so that a wait may be as much
-// too long as the wait for the scheduler that follows it.
+// split bounds the task's own time. The clocks of the thread do not see the wait for Go's scheduler,
+// when the thread sleeps, and the trace does not see the wait for a CPU, when the goroutine runs.
+// The two may overlap while the thread wakes up, for an unknown time: hence the bounds. What makes
+// the task ready again, a timer or a goroutine, waits in the same queues first, so that a wait may
+// be too long by as much as the wait for the scheduler that follows it.
 //
-// While a quota stops the process, what would make the task ready is stopped too, so that a wait
-// may be too long by all of that time.
+// A quota that throttles the process also throttles what would make the task ready, so that a wait
+// may be too long by all of the throttled time.
 func (f *figures) split() own {
 	o := f.splitUnlimited()
 	if f.quota != nil {
@@ -78,7 +77,7 @@ func (f *figures) splitUnlimited() own {
 	high := max(rest-queue, 0)
 	latency, known := f.latency.Get()
 	if !known {
-		latency = high // not seen, since the runtime looks at one in eight
+		latency = high // missed, since the runtime samples one in eight
 	}
 	scheduler := latency * time.Duration(f.sleeps.Or(1))
 	return own{span{cpu, cpu}, span{max(high-scheduler, 0), high}}
@@ -86,7 +85,7 @@ func (f *figures) splitUnlimited() own {
 
 func (f *figures) splitTraced() own {
 	waiting := f.trace.waiting()
-	active := f.trace.active // on a CPU, in a queue for one, or blocked in a system call
+	active := f.trace.active // on a CPU, waiting for one, or blocked in a system call
 	cpu, known := f.cpu.Get()
 	if !known {
 		return own{span{0, active}, span{max(waiting-f.trace.runnable, 0), waiting + active}}
@@ -104,7 +103,7 @@ func (f *figures) splitTraced() own {
 	return own{span{cpu, cpu}, blocked}
 }
 
-// cpuShare returns between what bounds the share of the task's own time on a CPU lies.
+// cpuShare returns the bounds of the share of the task's own time that it is on a CPU.
 func (o own) cpuShare() (low, high float64) {
 	share := func(cpu, blocked time.Duration) float64 {
 		if cpu+blocked == 0 {
@@ -115,12 +114,12 @@ func (o own) cpuShare() (low, high float64) {
 	return share(o.cpu.low, o.blocked.high), share(o.cpu.high, o.blocked.low)
 }
 
-// most returns the longest that the task's own time may be, which is no more than the wall time.
+// most returns the upper bound of the task's own time, which is at most the wall time.
 func (o own) most(wall time.Duration) time.Duration {
 	return min(o.cpu.high+o.blocked.high, wall)
 }
 
-// classify says what the figures mean.
+// classify returns the profile that the figures make.
 func (f *figures) classify() *Profile {
 	o := f.split()
 	p := &Profile{Calls: f.calls, Wall: f.wall}
@@ -130,7 +129,7 @@ func (f *figures) classify() *Profile {
 	return p
 }
 
-// class decides. What makes the figures of the thread meaningless comes first, then what they mean.
+// class returns the class and its reasons. It first rules out that the figures are meaningless.
 func (f *figures) class(o own) (Class, []string) {
 	low, high := o.cpuShare()
 	most := o.most(f.wall)
@@ -164,7 +163,7 @@ func grade(share float64) Class {
 	return Mixed
 }
 
-// locks returns how long the task waited for mutexes, if that is known.
+// locks returns how long the task waited for mutexes, which only the trace knows.
 func (f *figures) locks() (time.Duration, bool) {
 	if f.trace == nil {
 		return 0, false
@@ -177,7 +176,7 @@ func (f *figures) isElsewhere(most time.Duration) bool {
 	return f.trace != nil && f.trace.ran > 0 && float64(f.trace.ran) > elsewhere*float64(most)
 }
 
-// describe fills in what became of the time.
+// describe fills in where the time went.
 func (f *figures) describe(p *Profile, o own) {
 	if a := f.trace; a != nil {
 		p.GoQueue = instrument.Some(a.runnable)
@@ -201,9 +200,9 @@ func (f *figures) describe(p *Profile, o own) {
 	p.RunQueue = instrument.Some(f.wall - o.cpu.low - blocked)
 }
 
-// busyWorkers returns how many tasks keep all processors busy that are blocked for so long for each
-// time on a CPU: N = processors × (1 + wait / compute), Goetz, Java Concurrency in Practice, 8.2.
-// That holds for a task alone, as it is here: what a full pool shows has its own queues in it.
+// busyWorkers returns how many tasks keep all processors busy: N = processors × (1 + wait / compute),
+// Goetz, Java Concurrency in Practice, 8.2. It holds for times of a task alone, as they are here: in
+// a full pool they include its queueing.
 func (f *figures) busyWorkers(o own) (int64, bool) {
 	cpu := o.cpu.middle()
 	if cpu <= 0 || f.processors < 1 {
@@ -213,5 +212,5 @@ func (f *figures) busyWorkers(o own) (int64, bool) {
 	if n > math.MaxInt32 {
 		return 0, false
 	}
-	return int64(math.Ceil(n - 0.05)), true // 2.04 processors' worth is 2
+	return int64(math.Ceil(n - 0.05)), true // 2.04 is 2
 }

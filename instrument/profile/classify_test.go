@@ -22,22 +22,22 @@ func traced(active, runnable time.Duration, waits ...Wait) *account {
 	return a
 }
 
-// stopped is a quota that stopped the process.
-func stopped(d time.Duration) *throttle.Stops {
+// throttledFor is a quota that throttled the process.
+func throttledFor(d time.Duration) *throttle.Stops {
 	return &throttle.Stops{Quota: 0.2, Periods: 3, Throttled: 2, Time: d}
 }
 
 var errOther = errors.New("another trace")
 
 // The figures are those of real runs on 2 CPUs, rounded.
-func TestClasses(t *testing.T) {
+func TestFiguresDecideTheClass(t *testing.T) {
 	for name, c := range map[string]struct {
 		f       figures
 		want    Class
 		workers int64 // 0 is none
 	}{
 		"computing, alone":             {figures{calls: 10, wall: 50 * ms, cpu: some(50 * ms), queue: some(0), trace: traced(50*ms, 0)}, CPUBound, 2},
-		"computing, 4 neighbours":      {figures{calls: 10, wall: 130 * ms, cpu: some(50 * ms), queue: some(79 * ms), trace: traced(130*ms, 0)}, CPUBound, 2},
+		"computing, 4 neighbors":      {figures{calls: 10, wall: 130 * ms, cpu: some(50 * ms), queue: some(79 * ms), trace: traced(130*ms, 0)}, CPUBound, 2},
 		"computing, behind goroutines": {figures{calls: 10, wall: 150 * ms, cpu: some(50 * ms), queue: some(1 * ms), trace: traced(51*ms, 99*ms)}, CPUBound, 2},
 		"computing, behind both": {
 			figures{calls: 10, wall: 300 * ms, cpu: some(50 * ms), queue: some(150 * ms), trace: traced(150*ms, 150*ms)}, Undetermined, 0,
@@ -45,7 +45,7 @@ func TestClasses(t *testing.T) {
 		"sleeping, alone": {
 			figures{calls: 10, wall: 51 * ms, cpu: some(ms / 2), queue: some(ms / 10), trace: traced(ms, 0, Wait{"sleep", 50 * ms, 10})}, IOBound, 204,
 		},
-		"sleeping, 4 neighbours": {
+		"sleeping, 4 neighbors": {
 			figures{calls: 10, wall: 90 * ms, cpu: some(ms), queue: some(40 * ms), trace: traced(2*ms, 38*ms, Wait{"sleep", 50 * ms, 10})}, IOBound, 0,
 		},
 		"half and half": {
@@ -78,18 +78,18 @@ func TestClasses(t *testing.T) {
 			figures{calls: 10, wall: 51 * ms, cpu: some(ms), queue: some(0), latency: some(0), mutex: 40 * ms, traceErr: errOther}, Undetermined, 0,
 		},
 		"quota, computing": {
-			figures{calls: 10, wall: 250 * ms, cpu: some(50 * ms), queue: some(200 * ms), trace: traced(250*ms, 0), quota: stopped(200 * ms)}, CPUBound, 2,
+			figures{calls: 10, wall: 250 * ms, cpu: some(50 * ms), queue: some(200 * ms), trace: traced(250*ms, 0), quota: throttledFor(200 * ms)}, CPUBound, 2,
 		},
 		"quota, sleeping": {
-			figures{calls: 10, wall: 101 * ms, cpu: some(ms), queue: some(0), trace: traced(ms, 0, Wait{"sleep", 100 * ms, 10}), quota: stopped(60 * ms)}, IOBound, 0,
+			figures{calls: 10, wall: 101 * ms, cpu: some(ms), queue: some(0), trace: traced(ms, 0, Wait{"sleep", 100 * ms, 10}), quota: throttledFor(60 * ms)}, IOBound, 0,
 		},
 		"quota, woken late": {
-			figures{calls: 10, wall: 100 * ms, cpu: some(10 * ms), queue: some(0), trace: traced(10*ms, 0, Wait{"sleep", 90 * ms, 10}), quota: stopped(85 * ms)}, Undetermined, 0,
+			figures{calls: 10, wall: 100 * ms, cpu: some(10 * ms), queue: some(0), trace: traced(10*ms, 0, Wait{"sleep", 90 * ms, 10}), quota: throttledFor(85 * ms)}, Undetermined, 0,
 		},
 		"quota, woken late, no trace": {
-			figures{calls: 10, wall: 100 * ms, cpu: some(10 * ms), queue: some(0), latency: some(0), traceErr: errOther, quota: stopped(85 * ms)}, Undetermined, 0,
+			figures{calls: 10, wall: 100 * ms, cpu: some(10 * ms), queue: some(0), latency: some(0), traceErr: errOther, quota: throttledFor(85 * ms)}, Undetermined, 0,
 		},
-		"quota that stopped nobody": {
+		"quota without throttling": {
 			figures{calls: 10, wall: 100 * ms, cpu: some(9 * ms), queue: some(0), trace: traced(9*ms, 0, Wait{"sleep", 91 * ms, 10}), quota: &throttle.Stops{Quota: 0.2, Periods: 3}}, IOBound, 0,
 		},
 		"macOS, computing":   {figures{calls: 10, wall: 50 * ms, cpu: some(50 * ms), trace: traced(50*ms, 0)}, CPUBound, 2},
@@ -107,13 +107,13 @@ func TestClasses(t *testing.T) {
 				t.Errorf("%d workers, want %d", p.Workers.Or(0), c.workers)
 			}
 			if p.Class == Undetermined && p.Workers.Or(0) != 0 {
-				t.Error("undetermined, and a number of workers all the same")
+				t.Error("undetermined, but with a number of workers")
 			}
 			if q := c.f.quota; q != nil {
 				named := strings.Contains(strings.Join(p.Reasons, "; "), "quota of 0.2 CPUs")
 				if named != (q.Throttled > 0) || p.Quota.Or(0) != 0.2 || p.ThrottledTime.Or(-1) != q.Time ||
 					!strings.Contains(p.String(), "CPU quota") {
-					t.Errorf("the quota is not told:\n%v", p)
+					t.Errorf("the quota is not in the profile:\n%v", p)
 				}
 			}
 			if len(p.Reasons) == 0 || p.Advice == "" {
@@ -126,7 +126,7 @@ func TestClasses(t *testing.T) {
 	}
 }
 
-func TestTableSaysWhatIsKnownOnly(t *testing.T) {
+func TestTableHasKnownFiguresOnly(t *testing.T) {
 	full := (&figures{
 		calls: 10, processors: 2, wall: 90 * ms, cpu: some(10 * ms), queue: some(40 * ms),
 		trace: traced(20*ms, 30*ms, Wait{"sleep", 40 * ms, 10}),

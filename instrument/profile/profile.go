@@ -9,7 +9,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Class is what a task is, for who has to choose how many run at once.
+// Class says what bounds a task, and so how many should run at once.
 type Class uint8
 
 // The classes of tasks. docs/profile.md has what decides each.
@@ -27,8 +27,7 @@ func (c Class) String() string {
 	return [...]string{"undetermined", "CPU-bound", "I/O-bound", "mixed", "quick", "lock-contended"}[c]
 }
 
-// Profile is what one task did, in one call or in several together. Times are totals over the
-// calls.
+// Profile says what a task did, in one call or several. Times are totals over the calls.
 type Profile struct {
 	Class   Class
 	Reasons []string // what decided it, with the figures
@@ -42,8 +41,8 @@ type Profile struct {
 	Calls int
 	Wall  time.Duration
 
-	// Of the goroutine that made the calls. Wall is the sum of the three. Absent where the system
-	// does not tell.
+	// Of the goroutine that made the calls. Wall is the sum of the three. Absent if the system does
+	// not report them.
 	OnCPU instrument.Optional[time.Duration]
 	// ready, behind other threads, goroutines of this process or a CPU quota
 	RunQueue instrument.Optional[time.Duration]
@@ -87,24 +86,24 @@ type Wait struct {
 	Count  int
 }
 
-// Run calls fn once and says what it is. See [Times].
+// Run calls fn once and returns its profile. See [Times].
 func Run(ctx context.Context, fn func(context.Context) error) (*Profile, error) {
 	return Times(ctx, 1, fn)
 }
 
-// Times calls fn up to n times, one call after the other in the calling goroutine, and says what it
-// is. It stops at the first error of fn, or when ctx ends, and returns that error together with the
-// Profile of the calls until then, the failed one included; without any call, the Profile is nil. A
-// panic and [runtime.Goexit] of fn go through.
+// Times calls fn up to n times in the calling goroutine and returns the profile of the calls. It
+// stops at the first error of fn, or when ctx ends, and returns that error with the Profile of the
+// calls so far, the failed one included; without any call, the Profile is nil. A panic and
+// [runtime.Goexit] of fn are not stopped.
 //
-// The goroutine is locked to its thread meanwhile, and the process makes an execution trace, which
-// is kept in memory: some MB a second where much goes on. If another one is being made, by a
-// concurrent call for instance, there is none of this one, and less can be told. Calls should take
-// a tenth of a second to some seconds in all. It is safe for concurrent use.
+// The goroutine is locked to its thread meanwhile, and the process records an execution trace in
+// memory: some MB a second in a busy process. If another trace is being recorded, by a concurrent
+// call for instance, this one has none, and more is undetermined. The calls should take a tenth of a
+// second to some seconds in all. It is safe for concurrent use.
 func Times(ctx context.Context, n int, fn func(context.Context) error) (*Profile, error) {
 	if fn == nil || n < 1 {
 		return nil, fmt.Errorf(
-			"profile: %d calls of a function (nil: %v): want at least one call of one that is not nil",
+			"profile: %d calls of a function (nil: %v), expected at least one call of a function that is not nil",
 			n,
 			fn == nil,
 		)
@@ -117,7 +116,7 @@ func Times(ctx context.Context, n int, fn func(context.Context) error) (*Profile
 	return m.profile(), err
 }
 
-// loop makes the calls, and returns how many.
+// loop makes the calls and returns their number.
 func loop(ctx context.Context, n int, fn func(context.Context) error) (calls int, err error) {
 	for calls < n {
 		calls++

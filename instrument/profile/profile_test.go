@@ -20,7 +20,7 @@ func sleep(context.Context) error {
 	return nil
 }
 
-// compute uses 5 ms of the CPU, by the clock of the thread, so that it is sure how much that is.
+// compute uses 5 ms of CPU time, by the clock of the thread.
 func compute(context.Context) error {
 	for start := thread.CPU(); thread.CPU()-start < 5*time.Millisecond; {
 		continue
@@ -28,7 +28,7 @@ func compute(context.Context) error {
 	return nil
 }
 
-func TestSleepIsBlocked(t *testing.T) {
+func TestSleepIsIOBound(t *testing.T) {
 	p, err := Times(t.Context(), 3, sleep)
 	if err != nil {
 		t.Fatal(err)
@@ -44,16 +44,15 @@ func TestSleepIsBlocked(t *testing.T) {
 	}
 }
 
-// However busy the machine is, and with more goroutines than processors: work on the CPU is never
-// called I/O.
-func TestComputingIsNeverBlocked(t *testing.T) {
+// Even with more busy goroutines than processors, computing is never called I/O-bound.
+func TestComputingIsNeverIOBound(t *testing.T) {
 	if !thread.HasClock {
 		t.Skip("the CPU time of threads is not known here")
 	}
 	var stop atomic.Bool
-	var beside sync.WaitGroup
+	var busy sync.WaitGroup
 	for range 2 * runtime.GOMAXPROCS(0) {
-		beside.Go(func() {
+		busy.Go(func() {
 			for !stop.Load() {
 				continue
 			}
@@ -61,7 +60,7 @@ func TestComputingIsNeverBlocked(t *testing.T) {
 	}
 	p, err := Times(t.Context(), 10, compute)
 	stop.Store(true)
-	beside.Wait()
+	busy.Wait()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +72,7 @@ func TestComputingIsNeverBlocked(t *testing.T) {
 	}
 }
 
-func TestMutexIsToldFromChannel(t *testing.T) {
+func TestMutexAndChannelAreDistinguished(t *testing.T) {
 	var mu sync.Mutex
 	mu.Lock()
 	p, err := Run(t.Context(), func(context.Context) error {
@@ -100,7 +99,7 @@ func TestMutexIsToldFromChannel(t *testing.T) {
 	}
 }
 
-func TestWorkOfOtherGoroutinesIsSaid(t *testing.T) {
+func TestWorkOfOtherGoroutinesIsUndetermined(t *testing.T) {
 	p, err := Times(t.Context(), 3, func(ctx context.Context) error {
 		var wg sync.WaitGroup
 		wg.Go(func() {
@@ -121,7 +120,7 @@ func TestWorkOfOtherGoroutinesIsSaid(t *testing.T) {
 	}
 }
 
-func TestWithoutATrace(t *testing.T) {
+func TestWithoutATraceLessIsKnown(t *testing.T) {
 	var other bytes.Buffer
 	if err := trace.Start(&other); err != nil {
 		t.Fatal(err)
@@ -136,7 +135,7 @@ func TestWithoutATrace(t *testing.T) {
 	}
 }
 
-func TestErrorsAndTheEndOfTheContextEndIt(t *testing.T) {
+func TestAnErrorOrTheContextEndsTheCalls(t *testing.T) {
 	wrong := errors.New("wrong")
 	calls := 0
 	p, err := Times(t.Context(), 10, func(context.Context) error {
@@ -157,14 +156,14 @@ func TestErrorsAndTheEndOfTheContextEndIt(t *testing.T) {
 		t.Errorf("%v, %+v, want no call", err, p)
 	}
 	if p, err = Times(t.Context(), 0, sleep); err == nil || p != nil {
-		t.Error("no call is one too few")
+		t.Error("0 calls are accepted")
 	}
 	if p, err = Run(t.Context(), nil); err == nil || p != nil {
-		t.Error("nil is no function")
+		t.Error("a nil function is accepted")
 	}
 }
 
-func TestPanicAndGoexitGoThroughAndUnlock(t *testing.T) {
+func TestPanicAndGoexitAreNotStoppedAndUnlock(t *testing.T) {
 	for name, end := range map[string]func(){"panic": func() { panic(name) }, "Goexit": runtime.Goexit} {
 		var value any
 		var returned, inside, after bool
@@ -188,7 +187,7 @@ func TestPanicAndGoexitGoThroughAndUnlock(t *testing.T) {
 			)
 		}
 		if trace.IsEnabled() {
-			t.Fatalf("%s: the trace goes on", name)
+			t.Fatalf("%s: the trace is still on", name)
 		}
 	}
 }

@@ -13,8 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
-// groupVariable makes the test below, in a process of its own, the one that is stopped: it names
-// the group to enter.
+// groupVariable names the control group that the test below enters, in a process of its own.
 const groupVariable = "POOLGAUGE_TEST_GROUP"
 
 // A task that computes under a quota is CPU-bound or undetermined, never I/O-bound, and the quota
@@ -33,7 +32,7 @@ func TestQuotaIsNamed(t *testing.T) {
 	}
 	text := string(out)
 	if !strings.Contains(text, "CPU-bound:") && !strings.Contains(text, "undetermined:") ||
-		!strings.Contains(text, "the CPU quota of 0.2 CPUs stopped the process in") {
+		!strings.Contains(text, "the CPU quota of 0.2 CPUs throttled the process in") {
 		t.Errorf("the profile is\n%s", text)
 	}
 }
@@ -77,7 +76,7 @@ func computeIn(t *testing.T, group string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// else others left it less than the quota
+		// else others took so much that the quota did not matter
 		if p.ThrottledPeriods.Or(0) > 0 && p.ThrottledTime.Or(0) > 0 {
 			fmt.Println(p)
 			return

@@ -17,8 +17,7 @@ func (p *Profile) String() string {
 	return b.String()
 }
 
-// WriteTo writes the profile as a table of text. Times are those of one call; what is not known is
-// left out.
+// WriteTo writes the profile as a text table. Times are per call; unknown figures are left out.
 func (p *Profile) WriteTo(to io.Writer) (int64, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%v: %s\n%s\n\n", p.Class, strings.Join(p.Reasons, "; "), p.Advice)
@@ -76,7 +75,7 @@ func (p *Profile) rest(w io.Writer) {
 	if cpus, known := p.Quota.Get(); known {
 		fmt.Fprintf(
 			w,
-			"CPU quota\t%.3g\tCPUs, that stopped the process in %d of %d periods\n",
+			"CPU quota\t%.3g\tCPUs, which throttled the process in %d of %d periods\n",
 			cpus,
 			p.ThrottledPeriods.Or(0),
 			p.QuotaPeriods.Or(0),

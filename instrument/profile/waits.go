@@ -20,8 +20,8 @@ const (
 
 var errTraceTooLarge = fmt.Errorf("the execution trace exceeds %d MiB: make fewer calls", maxTrace>>20)
 
-// account is where the goroutine of the calls was, by the execution trace of Go's runtime. Its
-// parts add up to the time of the calls.
+// account says where the time of the calls went, by the execution trace of Go's runtime. Its parts
+// add up to the time of the calls.
 type account struct {
 	active   time.Duration   // running, or in a system call
 	runnable time.Duration   // ready, and waiting for Go's scheduler
@@ -31,7 +31,7 @@ type account struct {
 	ran     time.Duration // for how long those ran, as far as the runtime sees
 }
 
-// waiting returns how long the goroutine waited for events in all.
+// waiting returns how long the goroutine waited for events, in total.
 func (a *account) waiting() (sum time.Duration) {
 	for _, w := range a.waits {
 		sum += w.Time
@@ -39,7 +39,7 @@ func (a *account) waiting() (sum time.Duration) {
 	return sum
 }
 
-// tracer records an execution trace. It keeps what fits.
+// tracer records an execution trace of limited size.
 type tracer struct {
 	data bytes.Buffer
 	cut  bool
@@ -47,7 +47,7 @@ type tracer struct {
 	err  error // why there is none
 }
 
-// startTracer starts a trace. There can be only one in a process.
+// startTracer starts a trace, unless there is one already: a process has only one at a time.
 func startTracer() *tracer {
 	t := new(tracer)
 	t.err = trace.Start(t)
@@ -55,7 +55,7 @@ func startTracer() *tracer {
 	return t
 }
 
-// Write implements io.Writer for the runtime, which heeds no error.
+// Write implements io.Writer for the runtime, which ignores errors.
 func (t *tracer) Write(p []byte) (int, error) {
 	if t.data.Len()+len(p) > maxTrace {
 		t.cut = true
@@ -66,7 +66,7 @@ func (t *tracer) Write(p []byte) (int, error) {
 	return t.data.Write(p)
 }
 
-// stop ends the trace and waits for the last of it. Further calls do nothing.
+// stop ends the trace and waits until it is complete. Further calls do nothing.
 func (t *tracer) stop() {
 	if t.on {
 		t.on = false
@@ -74,7 +74,7 @@ func (t *tracer) stop() {
 	}
 }
 
-// account reads what was recorded, after stop.
+// account reads the trace, after stop.
 func (t *tracer) account() (*account, error) {
 	switch {
 	case t.err != nil:
@@ -85,7 +85,7 @@ func (t *tracer) account() (*account, error) {
 	return readTrace(&t.data)
 }
 
-// readTrace returns the account of the goroutine that was in our region, while it was.
+// readTrace returns the account of the goroutine of our region.
 func readTrace(data io.Reader) (*account, error) {
 	r, err := exptrace.NewReader(data)
 	if err != nil {
@@ -107,7 +107,7 @@ func readTrace(data io.Reader) (*account, error) {
 	}
 }
 
-// accountant reads the events of a trace.
+// accountant adds up the events of a trace.
 type accountant struct {
 	account
 	inside bool
@@ -119,7 +119,7 @@ type accountant struct {
 	ran map[exptrace.GoID]exptrace.Time
 }
 
-// add takes note of one event. It returns true at the end of the region.
+// add adds one event. It returns true at the end of the region.
 func (a *accountant) add(ev exptrace.Event) (done bool) {
 	switch ev.Kind() {
 	case exptrace.EventRegionBegin:
@@ -163,13 +163,13 @@ func (a *accountant) transition(ev exptrace.Event, st exptrace.StateTransition) 
 	}
 }
 
-// isOurs reports whether a goroutine is that of the calls, or was started by it.
+// isOurs reports whether a goroutine makes the calls, or was started by them.
 func (a *accountant) isOurs(id exptrace.GoID) bool {
 	_, child := a.ran[id]
 	return child || id == a.self
 }
 
-// leave ends the state that the goroutine is in.
+// leave adds the time in the goroutine's last state.
 func (a *accountant) leave(now exptrace.Time) {
 	took := now.Sub(a.since)
 	a.since = now
@@ -193,8 +193,8 @@ func (a *accountant) close(now exptrace.Time) {
 	}
 }
 
-// reasonOf names what a goroutine waits for: the reason that the runtime gives, which is the same
-// for all of package sync, so that there the stack tells the rest.
+// reasonOf returns what a goroutine waits for: the reason of the runtime or, for package sync, which
+// has one reason for all, what is on the stack.
 func reasonOf(st exptrace.StateTransition) string {
 	if !strings.HasPrefix(st.Reason, "sync") {
 		return st.Reason

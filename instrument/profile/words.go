@@ -7,7 +7,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// per returns what one call takes of a total, in as many digits as mean something.
+// per returns the time of one call, with three digits.
 func (f *figures) per(total time.Duration) time.Duration {
 	return short(total / time.Duration(max(f.calls, 1)))
 }
@@ -46,7 +46,7 @@ func (f *figures) lockReason(lock, most time.Duration) string {
 
 func (f *figures) quickReason(most time.Duration) string {
 	return fmt.Sprintf(
-		"at most %v a call without the queues that it stood in, and less than %v is quick",
+		"at most %v a call without the wait for a CPU, and less than %v is quick",
 		f.per(most),
 		quick,
 	)
@@ -54,7 +54,7 @@ func (f *figures) quickReason(most time.Duration) string {
 
 func (f *figures) elsewhereReason(most time.Duration) string {
 	return fmt.Sprintf(
-		"%d goroutines that it started ran for %v a call, its own time is %v: the clocks of its thread do not see most of the work",
+		"%d goroutines that it started ran for %v a call, its own time is %v: the clocks of its thread miss most of the work",
 		f.trace.started,
 		f.per(f.trace.ran),
 		f.per(most),
@@ -63,28 +63,28 @@ func (f *figures) elsewhereReason(most time.Duration) string {
 
 func (f *figures) mutexReason() string {
 	return fmt.Sprintf(
-		"goroutines of this process waited %v for mutexes meanwhile, and without an execution trace (%v) nobody knows whether this one did",
+		"goroutines of this process waited %v for mutexes meanwhile, and without an execution trace (%v) it is unknown whether this one did",
 		short(f.mutex),
 		f.traceErr,
 	)
 }
 
-// unsureReasons say why the bounds are wide.
+// unsureReasons say why the bounds are far apart.
 func (f *figures) unsureReasons(o own) []string {
 	low, high := o.cpuShare()
 	reasons := []string{
-		fmt.Sprintf("its own time on a CPU is anything from %.0f to %.0f %%: blocked for %v to %v a call",
+		fmt.Sprintf("it is on a CPU for %.0f to %.0f %% of its own time: blocked for %v to %v a call",
 			100*low, 100*high, f.per(o.blocked.low), f.per(o.blocked.high)),
 	}
 	if _, known := f.cpu.Get(); !known {
-		reasons = append(reasons, "this system does not tell the CPU time of a thread")
+		reasons = append(reasons, "this system does not report the CPU time of a thread")
 	} else if _, known := f.queue.Get(); !known {
-		reasons = append(reasons, "this system does not tell how long a thread waits for a CPU")
+		reasons = append(reasons, "this system does not report how long a thread waits for a CPU")
 	}
 	if f.trace == nil {
 		reasons = append(
 			reasons,
-			fmt.Sprintf("there is no execution trace to tell what the goroutine waited for: %v", f.traceErr),
+			fmt.Sprintf("there is no execution trace of what the goroutine waited for: %v", f.traceErr),
 		)
 	} else if f.trace.runnable > 0 {
 		reasons = append(reasons, fmt.Sprintf("it waited %v a call for Go's scheduler", f.per(f.trace.runnable)))
@@ -92,7 +92,7 @@ func (f *figures) unsureReasons(o own) []string {
 	return reasons
 }
 
-// queuedReason tells of an oversubscribed machine, nothing of any other.
+// queuedReason says that the machine is oversubscribed, if it is.
 func (f *figures) queuedReason(o own) []string {
 	queued := f.wall - o.most(f.wall)
 	if percent(queued, f.wall) < 25 {
@@ -100,20 +100,20 @@ func (f *figures) queuedReason(o own) []string {
 	}
 	return []string{
 		fmt.Sprintf(
-			"%.0f %% of the wall time it stood in queues for a CPU, which are left out: others want the CPUs, or a quota stops it",
+			"%.0f %% of the wall time it waited for a CPU, which is left out: others use the CPUs, or a quota throttles it",
 			percent(queued, f.wall),
 		),
 	}
 }
 
-// quotaReason tells of a quota that stopped the process, nothing of any other.
+// quotaReason says that a quota throttled the process, if it did.
 func (f *figures) quotaReason() []string {
 	if f.quota == nil || f.quota.Throttled == 0 {
 		return nil
 	}
 	return []string{
 		fmt.Sprintf(
-			"the CPU quota of %.3g CPUs stopped the process in %d of %d periods, for %v in all on its CPUs together: waits may look longer by that",
+			"the CPU quota of %.3g CPUs throttled the process in %d of %d periods, for %v over all CPUs: waits may look longer by that",
 			f.quota.Quota,
 			f.quota.Throttled,
 			f.quota.Periods,
@@ -122,24 +122,24 @@ func (f *figures) quotaReason() []string {
 	}
 }
 
-// advise says what to do.
+// advise fills in the advice.
 func (f *figures) advise(p *Profile, o own) {
 	workers, known := f.busyWorkers(o)
 	switch p.Class {
 	case CPUBound:
 		p.Workers = instrument.Some(int64(f.processors))
 		p.Advice = fmt.Sprintf(
-			"Run %d at once, one for each CPU that Go may use: more would only take turns.",
+			"Run %d at once, one for each CPU that Go uses: more would only take turns.",
 			f.processors,
 		)
 	case IOBound, Mixed:
 		if !known {
-			p.Advice = "Run as many at once as what it waits for can take: the CPUs are hardly used."
+			p.Advice = "Run as many at once as what it waits for can take: the CPUs are nearly idle."
 			return
 		}
 		p.Workers = instrument.Some(workers)
 		p.Advice = fmt.Sprintf(
-			"Up to %d at once keep the %d CPUs busy, as far as what it waits for can take that many: %d × (1 + %v blocked / %v on a CPU).",
+			"Up to %d at once keep the %d CPUs busy, if what it waits for can take that many: %d × (1 + %v blocked / %v on a CPU).",
 			workers,
 			f.processors,
 			f.processors,
@@ -150,14 +150,14 @@ func (f *figures) advise(p *Profile, o own) {
 		batch := max(2, int64(10*quick/max(1, o.most(f.wall)/time.Duration(max(f.calls, 1)))))
 		p.Workers = instrument.Some(int64(1))
 		p.Advice = fmt.Sprintf(
-			"Call it where you are, or hand over batches of about %d: to hand over one costs as much as it takes.",
+			"Call it directly, or submit batches of about %d: to submit one costs as much as it takes.",
 			min(batch, 10000),
 		)
 	case LockContended:
 		p.Workers = instrument.Some(int64(1))
 		p.Advice = "More at once would wait for the lock: hold it for less, split what it guards, or give each worker its own; then measure again."
 	default:
-		p.Advice = "Measure again with nothing beside it, for longer; a pool that is sized by this would be sized by chance."
+		p.Advice = "Measure again, for longer, while the machine is idle: a size from these figures would be a guess."
 		if f.isElsewhere(o.most(f.wall)) {
 			p.Advice = "Measure what runs in one of its goroutines by itself."
 		}

@@ -246,13 +246,13 @@ func TestSemaphoreWorksOnAfterClose(t *testing.T) {
 			}
 		}
 		overload()
-		if !wrap.MeterOf(s).Blind() {
+		if wrap.MeterOf(s).Blind() == 0 {
 			t.Error("no timer in overload")
 		}
 		s.Close()
 		s.Close()
 		overload()
-		if wrap.MeterOf(s).Blind() {
+		if wrap.MeterOf(s).Blind() > 0 {
 			t.Error("a timer after Close")
 		}
 		if n := s.Stats().Requests[instrument.Acquired].Or(0); n != 10000 {

@@ -32,6 +32,8 @@ var Pool = &Group{
 	},
 	Metrics: []*Metric{
 		PoolLimit,
+		PoolLimitRecommended,
+		PoolLimitChanges,
 		PoolUsage,
 		PoolPending,
 		PoolPendingLimit,
@@ -62,6 +64,22 @@ var (
 	PoolLimit = &Metric{
 		Name: "poolgauge.pool.limit", Kind: UpDownCounter, Number: Int, Unit: "{slot}",
 		Help: "How many slots there may be.", Absent: "unlimited",
+	}
+	PoolLimitRecommended = &Metric{
+		Name: "poolgauge.pool.limit.recommended", Kind: Gauge, Number: Int, Unit: "{slot}",
+		Help: "The limit that would suit the load of late, in steps: at most twice as many slots, or a quarter fewer. " +
+			"It is the limit itself where that suits.",
+		Attributes: []Attribute{
+			{Key: semconv.ServiceNameKey, Help: "from the sidecar: of the app, with the next"},
+			{Key: semconv.ServiceInstanceIDKey},
+		},
+		Absent: "the cause is undetermined, or is not the limit; no limit; pools that report through a MeterProvider; " +
+			"from the sidecar: apps that say it themselves",
+	}
+	PoolLimitChanges = &Metric{
+		Name: "poolgauge.pool.limit.changes", Kind: Counter, Number: Int, Unit: "{change}",
+		Help:   "Changes of the limit since the pool was made, by the program or by `pools/autosize`.",
+		Absent: "pools whose limit does not change; wrapped pools, which do not say it",
 	}
 	PoolUsage = &Metric{
 		Name:       "poolgauge.pool.usage",

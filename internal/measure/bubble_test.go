@@ -16,7 +16,7 @@ func TestAMeterMayLeaveABubble(t *testing.T) {
 	overload := func() {
 		mu.Lock()
 		defer mu.Unlock()
-		for !m.Blind() {
+		for !m.over {
 			m.Event(1)
 		}
 	}

@@ -11,9 +11,8 @@
 //	p.uses.End(&p.meter, use, now, p.completed) // and ends
 //
 // Up to 200,000 events a second each reads the clock, and everything is exact. Above that the pool
-// is overloaded with events: a timer looks at the slots used 1,000 times a second, one use in 32 is
-// timed, and so is every use of more than about 2 ms. No reading of the clock happens where nothing
-// is timed.
+// is overloaded: the slots used are sampled 1,000 times a second, one use in 32 is timed, and so is
+// every use of more than about 2 ms.
 package measure
 
 import "time"

@@ -15,6 +15,9 @@ type Span struct {
 	read   uint32        // the last reading of the clock before it, if the pool was overloaded
 }
 
+// block is how many spans of an overloaded pool there are for each that is timed.
+const block = 32
+
 // Begin begins a wait or a use, at the time that [Meter.Event] returned. Of an overloaded pool one
 // span of each block is timed, at random: a stratified sample.
 func (m *Meter) Begin(now time.Duration) Span {

@@ -16,9 +16,10 @@ func TestSpanEndsAtTheTimeGiven(t *testing.T) {
 		var m Meter
 		mu.Lock()
 		m.Init(instrument.TimingOf(), &mu, func() int64 { return 1 })
-		for !m.Blind() {
+		for !m.over {
 			m.Event(1)
 		}
+		m.timer.Stop()               // it would wait for mu
 		waits := make([]Span, block) // one of them is timed
 		for i := range waits {
 			waits[i] = m.Begin(m.Event(1))

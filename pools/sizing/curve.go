@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// samples are the logarithms of the rates measured, by size and by round. A size need not have been
-// measured in every round.
+// samples are the logarithms of the measured rates, by size and round. A size need not be measured
+// in every round.
 type samples map[int]map[int]float64
 
 func (s samples) add(workers, round int, rate float64) {
@@ -26,17 +26,17 @@ func (s samples) sizes() []int {
 	return sizes
 }
 
-// estimate is a point of the curve: the logarithm of its rate and the values that it comes from,
-// all without what slowed or sped up whole rounds.
+// estimate is a point of the curve: the logarithm of its rate, its standard error and its values, all
+// without the effects of rounds.
 type estimate struct {
 	workers int
 	log, se float64
 	values  []float64
 }
 
-// estimates separates what a size does from what a round does: log rate = size + round. Interleaved
-// rounds meet the same drift of the machine with each size, so that it does not bend the curve.
-// Both are found by turns, from the upper values, so that rounds in which a neighbour woke up do
+// estimates separates the effect of a size from the effect of a round: log rate = size + round. The
+// drift of the machine affects all sizes of a round alike, and so does not bend the curve. Both
+// effects are found in turn, from the upper values, so that measurements that a neighbor slowed do
 // not count.
 //
 // Source: J. W. Tukey, "Exploratory Data Analysis", 1977 (median polish).
@@ -75,8 +75,8 @@ func (s samples) without(workers int, effect map[int]float64) []float64 {
 	return values
 }
 
-// typical is the mean of the values between the median and the ninth decile. Whatever happens
-// beside a task slows it: the lower half may tell of a neighbour, the upper tells of the task. It
+// typical returns the mean of the values between the upper third and the ninth decile. A neighbor only
+// slows a task: the lower values may be due to a neighbor, the upper ones are due to the task. It
 // sorts values.
 func typical(values []float64) float64 {
 	k := len(values)
@@ -92,8 +92,8 @@ func typical(values []float64) float64 {
 	return sum / float64(to-from)
 }
 
-// standardError is that of typical, from the quartiles. A single value says nothing of its
-// error: 10 % is assumed.
+// standardError returns the standard error of typical, from the quartiles. Fewer than three values do
+// not show their error: it is assumed to be 10 %.
 func standardError(sorted []float64) float64 {
 	k := len(sorted)
 	if k < 3 {
@@ -103,8 +103,8 @@ func standardError(sorted []float64) float64 {
 	return 1.1 * quartiles / 1.35 / math.Sqrt(float64(k))
 }
 
-// top is the logarithm of the highest rate: the mean over the sizes that cannot be told from the
-// best one. The best alone would be the luckiest, and too high.
+// top returns the logarithm of the highest rate: the mean of the sizes that do not differ
+// significantly from the best. The best alone is the luckiest, and too high.
 func top(points []estimate) float64 {
 	best := points[0]
 	for _, p := range points {
@@ -122,8 +122,9 @@ func top(points []estimate) float64 {
 	return sum / weights
 }
 
-// settled returns the points that were measured at least a third as often as any: where a neighbour
-// comes and goes, the others are luck, and the best of many such would be the top.
+// settled returns the points that were measured at least a third as often as any other. With a
+// neighbor that comes and goes, the others are luck, and the best of many lucky ones would be the
+// top.
 func settled(points []estimate) []estimate {
 	most := 0
 	for _, p := range points {
@@ -138,10 +139,9 @@ func settled(points []estimate) []estimate {
 	return kept
 }
 
-// bracket returns the largest settled size below the knee, 0 if none, and the knee itself: the
-// smallest size with 95 % of the highest rate, where the rate between measured sizes is a straight
-// line. Up to the best size the curve is taken to rise: where noise makes it fall, neighbours are
-// pooled.
+// bracket returns the largest settled size below the knee, 0 if there is none, and the knee: the
+// smallest size with 95 % of the highest rate, by linear interpolation between measured sizes. The
+// curve is taken to rise up to the best size: where noise makes it fall, adjacent sizes are pooled.
 func bracket(points []estimate) (below, knee int) {
 	points = settled(points)
 	goal := math.Exp(top(points)) * goodEnough
@@ -160,7 +160,7 @@ func bracket(points []estimate) (below, knee int) {
 	return last, last
 }
 
-// rising returns the rates, pooled where they fall before the best of them.
+// rising returns the rates, pooled where they fall before the best one.
 //
 // Source: pool adjacent violators, Ayer et al., 1955.
 func rising(points []estimate) []float64 {
@@ -194,8 +194,8 @@ func rising(points []estimate) []float64 {
 	return rates
 }
 
-// resample returns the knees, in increasing order, that the curve has when its values are redrawn
-// from those measured.
+// resample returns the knees, in increasing order, of curves whose values are drawn at random from
+// the measured ones.
 //
 // Source: B. Efron, "Bootstrap Methods: Another Look at the Jackknife", 1979.
 func resample(points []estimate, times int, rng *rand.Rand) []int {

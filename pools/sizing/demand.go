@@ -7,26 +7,26 @@ import (
 	"time"
 )
 
-// ErrUnbounded says that nothing in a demand bounds the useful number of slots: the tasks use no
-// CPU and no lock.
-var ErrUnbounded = errors.New("sizing: the tasks use no CPU and no lock, so nothing here bounds the size")
+// ErrUnbounded is returned if a demand bounds no number of slots, because the tasks use no CPU and no
+// lock.
+var ErrUnbounded = errors.New("sizing: the tasks use no CPU and no lock, which could bound the size")
 
-// Demand is what one task takes of each thing that tasks share, on average and free of queueing: as
-// if it ran alone.
+// Demand is the mean time for which a task uses each shared resource. It is free of queueing: as if
+// the task ran alone.
 type Demand struct {
-	// CPU is its time on a CPU.
+	// CPU is the time on a CPU.
 	CPU time.Duration
 
-	// Blocked is its time off the CPU that no queue in this process causes: sleeping, disk,
-	// network. Not the wait for a CPU, nor for the lock below.
+	// Blocked is the time off the CPU without any queue of this process: sleep, disk, network. It
+	// includes neither the wait for a CPU nor that for Lock.
 	Blocked time.Duration
 
-	// Lock is how long it holds the most contended lock, within CPU or Blocked. 0 where there is
-	// none.
+	// Lock is the time for which the most contended lock is held, as part of CPU or Blocked; 0 if
+	// there is none.
 	Lock time.Duration
 
-	// CPUs is how many CPUs the tasks can really get at once: the number of CPUs or the quota, less
-	// what neighbours take. It need not be whole.
+	// CPUs is the effective parallelism: the number of CPUs or the quota, less what neighbors use.
+	// It need not be whole.
 	CPUs float64
 }
 
@@ -44,7 +44,7 @@ func (d Demand) check() error {
 	}
 	if d.Lock > d.CPU+d.Blocked {
 		return fmt.Errorf(
-			"sizing: a task of %v holds the lock for %v, expected no more than the task takes",
+			"sizing: a task of %v holds the lock for %v, expected at most the task's time",
 			d.CPU+d.Blocked,
 			d.Lock,
 		)
@@ -52,12 +52,12 @@ func (d Demand) check() error {
 	return nil
 }
 
-// bottleneck is the time between two tasks that leave the busiest of the shared things.
+// bottleneck returns the time between two tasks at the busiest shared resource.
 func (d Demand) bottleneck() float64 {
 	return max(d.CPU.Seconds()/d.CPUs, d.Lock.Seconds())
 }
 
-// MaxRate returns the tasks per second that no number of slots exceeds: one over the demand on the
+// MaxRate returns the tasks per second that no number of slots can exceed: one over the demand at the
 // bottleneck.
 //
 // Source: P. J. Denning and J. P. Buzen, "The Operational Analysis of Queueing Network Models",
@@ -72,18 +72,18 @@ func (d Demand) MaxRate() (float64, error) {
 	return 1 / d.bottleneck(), nil
 }
 
-// headroom is how far beyond the point where the two asymptotes meet the throughput of a pool comes
-// near its limit: tasks vary, so that the bottleneck idles at times although on average enough of
-// them are under way.
+// headroom is the factor from the point where the two asymptotes of throughput meet to the size that
+// comes near the limit. Tasks vary, so that the bottleneck is idle at times although the mean number
+// of tasks would keep it busy.
 const headroom = 1.25
 
-// goodEnough is the part of the highest throughput at which a size is called the knee.
+// goodEnough is the share of the highest throughput that makes a size the knee.
 const goodEnough = 0.95
 
-// Slots returns the size beyond which more slots bring almost nothing: 1.25 × (CPU + Blocked) /
-// max(CPU/CPUs, Lock), where the two asymptotes of throughput meet and a quarter more for
-// variation. With less than one CPU, CPU is stretched to CPU/CPUs. It is 1 where one slot reaches
-// 95 % of the limit by itself.
+// Slots returns the size beyond which more slots gain almost nothing: 1.25 × (CPU + Blocked) /
+// max(CPU/CPUs, Lock). That is where the two asymptotes of throughput meet, and a quarter more for
+// variation. With less than one CPU, CPU is stretched to CPU/CPUs. The size is 1 if one slot reaches
+// 95 % of the limit.
 //
 // Source: the asymptotic bounds of Denning and Buzen, 1978, with the CPUs as one fast server.
 func (d Demand) Slots() (int, error) {
@@ -95,16 +95,15 @@ func (d Demand) Slots() (int, error) {
 	}
 	alone := d.CPU.Seconds()/min(1, d.CPUs) + d.Blocked.Seconds()
 	meet := alone / d.bottleneck()
-	if 1/meet >= goodEnough { // the throughput of one slot, exactly: it never waits
+	if 1/meet >= goodEnough { // one slot never waits, so this is its exact share
 		return 1, nil
 	}
 	return int(min(math.Ceil(headroom*meet-1e-9), maxSlots)), nil
 }
 
-// Recommend returns the size for a pool whose tasks demand d and arrive by l: what keeps waits
-// within [AcceptableWait], but never more than the bottleneck can use. A load beyond the
-// bottleneck's limit gets the latter: waits are then for CPUs, or for the lock, and no size
-// shortens them.
+// Recommend returns the size of a pool for tasks with demand d that arrive as load l: enough to keep
+// waits within [AcceptableWait], but no more than the bottleneck can use. If the load exceeds the
+// limit of the bottleneck, no size shortens the waits, and the latter is returned.
 func Recommend(d Demand, l Load) (int, error) {
 	bound, err := d.Slots()
 	if errors.Is(err, ErrUnbounded) {
@@ -120,39 +119,39 @@ func Recommend(d Demand, l Load) (int, error) {
 	return min(need, bound), err
 }
 
-// Observation is what instruments see of a pool at work, at whatever size it has now. All times are
-// means over tasks.
+// Observation is what metrics show of a pool at work, at its present size. All times are means over
+// tasks.
 type Observation struct {
 	// Used is the mean number of slots in use, and Rate the tasks completed per second.
 	Used, Rate float64
 
-	// Wall is how long a task ran, CPU its time on a CPU, RunDelay its wait for one.
+	// Wall is the run time of a task, CPU its time on a CPU, and RunDelay its wait for one.
 	Wall, CPU, RunDelay time.Duration
 
-	// LockWait is its wait for locks, and a part of Wall: for Go's mutexes the growth of the
-	// runtime metric /sync/mutex/wait/total:seconds over the tasks completed meanwhile.
+	// LockWait is the wait for locks, a part of Wall. For Go's mutexes it is the growth of the
+	// runtime metric /sync/mutex/wait/total:seconds, divided by the tasks completed meanwhile.
 	LockWait time.Duration
 
-	// CPUs is as in [Demand]. What a pool obtained is a lower bound of it, and its value only when
-	// the pool was saturated.
+	// CPUs is as in [Demand]. The CPUs that a pool used are a lower bound, which is reached only by
+	// a saturated pool.
 	CPUs float64
 }
 
-// residual is the part of a hold that a request for a busy lock still has to wait for, on average:
-// 0.5 where holds are constant, 1 where they are exponential. Holds of a lock vary less than that,
-// and their variation is not measured.
+// residual is the mean share of a hold that is left when another request finds the lock busy: 0.5
+// for constant holds, 1 for exponential ones. Holds of a lock vary less than that; their variation
+// is not measured.
 const residual = 0.6
 
-// Demand returns what a task demands, with the queueing taken out that today's size causes. Waits
-// for a CPU and for the lock are no part of it. The lock's demand follows from the waits for it,
-// which grow with the others that are under way: of the rate λ = Rate × (Used-1)/Used at which they
-// ask, a part λ × Lock finds the lock held, and λ × LockWait are queued before, so
+// Demand returns the demand of a task without the queueing that the present size causes: without
+// waits for a CPU and for the lock. The demand on the lock follows from the waits for it, which grow
+// with the number of other tasks. These ask for the lock at the rate λ = Rate × (Used-1)/Used; a
+// share λ × Lock of requests finds it held, behind λ × LockWait others on average, so
 //
 //	LockWait = λ × Lock × residual × Lock + λ × LockWait × Lock
 //
-// solved for Lock. A pool that is so small or so regular that its tasks never meet at the lock
-// shows no lock. Queueing elsewhere, such as in a saturated database, is not seen and inflates
-// Blocked; where that is to be feared, use the lower quartile over tasks for Wall.
+// solved for Lock. A pool that is so small or so regular that its tasks never compete for the lock
+// shows no demand on it. Queueing elsewhere, such as in a saturated database, is not seen and
+// inflates Blocked; if that is likely, use the lower quartile over tasks for Wall.
 //
 // Source: mean value analysis with Schweitzer's approximation, 1979, and the residual hold of
 // Pollaczek and Khinchine.

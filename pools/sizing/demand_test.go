@@ -9,7 +9,7 @@ import (
 
 const ms = time.Millisecond
 
-func TestSlotsOfDemand(t *testing.T) {
+func TestSlotsSaturateTheBottleneck(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		demand Demand
@@ -30,14 +30,14 @@ func TestSlotsOfDemand(t *testing.T) {
 	}
 }
 
-func TestMaxRate(t *testing.T) {
+func TestMaxRateIsThatOfTheBottleneck(t *testing.T) {
 	got, err := Demand{CPU: 10 * ms, Lock: 4 * ms, CPUs: 4}.MaxRate()
 	if err != nil || math.Abs(got-250) > 1e-9 {
 		t.Errorf("MaxRate = %v, %v, expected 250", got, err)
 	}
 }
 
-func TestRecommendTakesTheSmaller(t *testing.T) {
+func TestRecommendIsTheSmallerOfNeedAndBound(t *testing.T) {
 	demand := Demand{CPU: 1 * ms, Blocked: 9 * ms, CPUs: 2} // 25 slots, 2000 a second
 	for _, c := range []struct {
 		name string
@@ -55,7 +55,7 @@ func TestRecommendTakesTheSmaller(t *testing.T) {
 	}
 }
 
-func TestDemandRefusesNonsense(t *testing.T) {
+func TestDemandRefusesInvalidTimes(t *testing.T) {
 	for name, d := range map[string]Demand{
 		"negative CPU":               {CPU: -1, CPUs: 1},
 		"negative block":             {Blocked: -1, CPUs: 1},
@@ -79,7 +79,7 @@ func TestDemandRefusesNonsense(t *testing.T) {
 	}
 }
 
-func TestObservationFindsTheLock(t *testing.T) {
+func TestObservationFindsTheDemandOnTheLock(t *testing.T) {
 	// Saturated: each of 16 workers waits for fifteen holds of 2 ms.
 	got, err := Observation{Used: 16, Rate: 500, Wall: 32 * ms, CPU: 2 * ms, LockWait: 30 * ms, CPUs: 8}.Demand()
 	if err != nil {
@@ -93,7 +93,7 @@ func TestObservationFindsTheLock(t *testing.T) {
 	}
 }
 
-func TestObservationRefusesNonsense(t *testing.T) {
+func TestObservationRefusesInvalidFigures(t *testing.T) {
 	good := Observation{Used: 2, Rate: 10, Wall: 10 * ms, CPU: ms, CPUs: 2}
 	if _, err := good.Demand(); err != nil {
 		t.Fatal(err)

@@ -26,7 +26,7 @@ func ExampleDemand_Slots() {
 	// Output: 50 <nil>
 }
 
-// A pool of 64 shows long tasks, most of which is waiting for CPUs: it is far too large.
+// A pool of 64 has long tasks, because most of their time is a wait for CPUs: it is far too large.
 func ExampleObservation_Demand() {
 	task, err := Observation{
 		Used: 64, Rate: 2000, Wall: 32 * time.Millisecond,

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// machine is what a model's tasks meet beside themselves: a clock rate that drifts, and a neighbour
-// that takes a part of the CPUs at times.
+// machine is a simulated machine whose clock rate drifts, with a neighbor that uses some of the CPUs
+// at times.
 type machine struct {
-	cpus      float64
-	neighbour float64 // the part of the CPUs that it takes while awake
-	rng       *rand.Rand
+	cpus     float64
+	neighbor float64 // the part of the CPUs that it takes while awake
+	rng      *rand.Rand
 
 	changes []change // increasing; extended as time goes on
 	awake   bool
@@ -54,14 +54,14 @@ func (m *machine) extend() {
 	}
 	next := change{at: last.at + length, cpus: m.cpus}
 	if m.awake {
-		next.cpus *= 1 - m.neighbour
+		next.cpus *= 1 - m.neighbor
 	}
 	// ±10 % within a minute, and ±1 % at once.
 	next.clock = 1 + 0.1*math.Sin(2*math.Pi*next.at/60) + 0.01*m.rng.NormFloat64()
 	m.changes = append(m.changes, next)
 }
 
-// bench measures a model on a machine in the time of the simulation.
+// bench measures a model on a machine, in simulated time.
 type bench struct {
 	model
 	*machine
@@ -69,16 +69,16 @@ type bench struct {
 	now float64
 }
 
-func newBench(m model, neighbour float64, seed uint64) *bench {
+func newBench(m model, neighbor float64, seed uint64) *bench {
 	return &bench{
 		model: m, rng: rand.New(rand.NewPCG(seed, 1)),
-		machine: &machine{cpus: m.cpus, neighbour: neighbour, rng: rand.New(rand.NewPCG(seed, 2))},
+		machine: &machine{cpus: m.cpus, neighbor: neighbor, rng: rand.New(rand.NewPCG(seed, 2))},
 	}
 }
 
 func (b *bench) clock() time.Time { return time.Unix(0, 0).Add(seconds(b.now)) }
 
-// measure is the same as what measureTask does with goroutines.
+// measure does in simulated time what measureTask does with goroutines.
 func (b *bench) measure(
 	ctx context.Context, workers int, warm, window time.Duration,
 ) (measurement, error) {

@@ -13,32 +13,33 @@ import (
 // measurement is what a number of workers did within a window.
 type measurement struct {
 	rate   float64 // tasks per second
-	failed float64 // the part of the tasks that returned an error, 0 to 1
+	failed float64 // share of the tasks that returned an error, 0 to 1
 	err    error   // the first of these errors
 }
 
-// measurer runs workers for warm and then counts what they do within window.
+// measurer runs workers, first to warm up, then to count what they do in a window.
 type measurer func(ctx context.Context, workers int, warm, window time.Duration) (measurement, error)
 
-// errGoexit says that a task ended its worker.
+// errGoexit is returned if a task ends the goroutine of its worker.
 var errGoexit = errors.New("sizing: the task ended its goroutine (runtime.Goexit)")
 
-// A batch is as many tasks as take this long, so that the clock costs little where tasks are short.
+// A worker reads the clock once for a batch of tasks that takes this long, so that the clock costs
+// little even if tasks are short.
 const (
 	shortBatch = 50 * time.Microsecond
 	longBatch  = time.Millisecond
 )
 
-// stagger is the part of the time to warm up over which the workers begin, each at random. If they
-// all began at once, tasks that take equally long would stay in step, and queue behind each other
-// more than those of a pool do.
+// stagger returns the time over which the workers start at random, during the warm-up. If they
+// started together, tasks of equal length would stay in step, and queue behind each other more than
+// in a real pool.
 func stagger(warm time.Duration) time.Duration { return warm / 2 }
 
-// measureTask is the measurer that really runs the task.
+// measureTask is the measurer that runs a task with goroutines.
 //
 // A task that is partly within the window counts with that part, so that long tasks are not rounded
-// away. No worker stops before each has ended the task that was under way when the window closed:
-// the last tasks would be faster than the others if they ran alone.
+// away. All workers go on until each has finished the task that it was running when the window
+// closed: the last tasks would be faster if they ran alone.
 func measureTask(task func(context.Context) error, rng *rand.Rand) measurer {
 	return func(ctx context.Context, workers int, warm, window time.Duration) (measurement, error) {
 		from := time.Now().Add(warm)
@@ -64,17 +65,17 @@ func measureTask(task func(context.Context) error, rng *rand.Rand) measurer {
 type meter struct {
 	task     func(context.Context) error
 	from, to time.Time
-	inside   atomic.Int64 // workers that have not yet ended their last task of the window
+	inside   atomic.Int64 // workers that have not finished their last task of the window
 	stop     atomic.Bool
 
 	mu            sync.Mutex // guards everything below
-	done          float64    // tasks, with parts
+	done          float64    // tasks, and parts of tasks
 	tasks, failed int
 	firstErr      error
 	fatal         error
 }
 
-// tally is a worker's own count.
+// tally is the count of one worker.
 type tally struct {
 	done          float64
 	tasks, failed int
@@ -135,7 +136,7 @@ func (m *meter) loop(ctx context.Context, own *tally) {
 	}
 }
 
-// overlap is the part, 0 to 1, of the time from begin to end that lies within the window.
+// overlap returns the share, 0 to 1, of the time from begin to end that is within the window.
 func overlap(begin, end, from, to time.Time) float64 {
 	if !end.After(begin) {
 		return 0

@@ -25,8 +25,7 @@ func use(s chan struct{}, d time.Duration) {
 
 func testRNG() *rand.Rand { return rand.New(rand.NewPCG(16, 16)) }
 
-// Real goroutines, with time that only moves when all of them wait: a station with four servers
-// takes 400 tasks of 10 ms a second, however many workers wait for it.
+// Four servers do 400 tasks of 10 ms a second, whatever the number of workers and the window.
 func TestMeasureCountsPartsOfTasks(t *testing.T) {
 	for _, c := range []struct {
 		workers int
@@ -51,8 +50,8 @@ func TestMeasureCountsPartsOfTasks(t *testing.T) {
 	}
 }
 
-// When the window closes during a long task, the other worker goes on beside it until it ends.
-func TestNoWorkerStopsBeforeAllHaveEnded(t *testing.T) {
+// When the window closes during a long task, the other worker goes on until that task has ended.
+func TestWorkersGoOnUntilAllHaveEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var inside atomic.Int64
 		var long atomic.Bool
@@ -77,7 +76,7 @@ func TestNoWorkerStopsBeforeAllHaveEnded(t *testing.T) {
 	})
 }
 
-func TestOverlap(t *testing.T) {
+func TestOverlapIsTheShareWithinTheWindow(t *testing.T) {
 	at := func(d int) time.Time { return time.Unix(0, 0).Add(time.Duration(d) * ms) }
 	for _, c := range []struct {
 		begin, end int
@@ -89,7 +88,7 @@ func TestOverlap(t *testing.T) {
 	}
 }
 
-func TestSweepWithGoroutines(t *testing.T) {
+func TestSweepFindsTheKneeOfGoroutines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cpus := station(6)
 		work := func(context.Context) error { use(cpus, 5*ms); time.Sleep(5 * ms); return nil }
@@ -110,7 +109,7 @@ func TestSweepWithGoroutines(t *testing.T) {
 	})
 }
 
-func TestSweepEndedByItsContextSaysWhatItKnows(t *testing.T) {
+func TestSweepReturnsWhatItKnowsWhenItsContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
@@ -136,7 +135,7 @@ func TestSweepStopsWithinItsBudget(t *testing.T) {
 	})
 }
 
-func TestSweepUpToTheLargestSize(t *testing.T) {
+func TestSweepOfIndependentTasksRisesToMax(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, err := Sweep(
 			t.Context(),
@@ -174,7 +173,7 @@ func TestSizesWithFailingTasksAreNoPartOfTheCurve(t *testing.T) {
 	})
 }
 
-func TestTasksThatAlwaysFail(t *testing.T) {
+func TestATaskThatAlwaysFailsIsAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, err := Sweep(t.Context(), func(context.Context) error { time.Sleep(ms); return errRefused }, SweepOptions{})
 		if !errors.Is(err, errRefused) || !strings.Contains(err.Error(), "with one worker") {
@@ -183,7 +182,7 @@ func TestTasksThatAlwaysFail(t *testing.T) {
 	})
 }
 
-func TestTasksThatPanicOrExit(t *testing.T) {
+func TestPanicAndGoexitAreErrors(t *testing.T) {
 	for name, c := range map[string]struct {
 		task func(context.Context) error
 		want string
@@ -197,7 +196,7 @@ func TestTasksThatPanicOrExit(t *testing.T) {
 	}
 }
 
-func TestSweepRefusesNonsense(t *testing.T) {
+func TestSweepRefusesInvalidOptions(t *testing.T) {
 	work := func(context.Context) error { return nil }
 	for name, sweep := range map[string]func() (SweepResult, error){
 		"no task":  func() (SweepResult, error) { return Sweep(t.Context(), nil, SweepOptions{}) },
@@ -211,7 +210,7 @@ func TestSweepRefusesNonsense(t *testing.T) {
 	}
 }
 
-// On the machine as it is: with E2E_FULL, since it depends on it.
+// The knee of computing on this machine is its number of CPUs.
 func TestSweepOnThisMachine(t *testing.T) {
 	if os.Getenv("E2E_FULL") == "" {
 		t.Skip("depends on the machine: set E2E_FULL=1")

@@ -7,15 +7,16 @@ import (
 	"time"
 )
 
-// ErrOverload says that more work arrives than the slots can do: no finite wait exists.
+// ErrOverload is returned if more work arrives than the slots can do: the wait would grow without
+// limit.
 var ErrOverload = errors.New("sizing: more work arrives than the slots can do")
 
 // maxSlots bounds every answer and every loop of this package.
 const maxSlots = 1_000_000
 
-// Little returns the mean number of requests inside a system: their rate (per second) times the
-// mean time that each spends there. It holds for any stable system, whatever the order of service
-// and the distributions.
+// Little returns the mean number of requests in a system: their rate per second times the mean time
+// that each spends in it. It holds for every stable system, whatever the order of service and the
+// distributions.
 //
 // Source: J. D. C. Little, "A Proof for the Queuing Formula: L = λW", Operations Research 9(3),
 // 1961.
@@ -31,8 +32,8 @@ func Little(rate float64, inside time.Duration) (float64, error) {
 
 // ErlangC returns the probability, 0 to 1, that a request finds all slots used and has to wait.
 // load is the offered load in erlangs: arrivals per second times seconds of service. It assumes
-// Poisson arrivals, exponential service, one queue in order of arrival and no request that gives
-// up. A load that the slots cannot do is [ErrOverload].
+// Poisson arrivals, exponential service times, one queue in order of arrival, and that no request is
+// abandoned. A load that the slots cannot do is [ErrOverload].
 //
 // Source: A. K. Erlang, 1917; computed by the stable recursion of Erlang B, so that large pools do
 // not overflow.
@@ -53,7 +54,7 @@ func ErlangC(slots int, load float64) (float64, error) {
 	return erlangC(blocked, slots, load), nil
 }
 
-// nextErlangB is the blocking probability with n slots, from that with n-1.
+// nextErlangB returns the blocking probability with n slots, from that with n-1.
 func nextErlangB(blocked float64, n int, load float64) float64 {
 	return load * blocked / (float64(n) + load*blocked)
 }
@@ -64,12 +65,11 @@ func erlangC(erlangB float64, slots int, load float64) float64 {
 
 // Load is work that arrives whether or not there is a slot for it.
 type Load struct {
-	// Rate is arrivals per second. Erlang's formulas assume that they are independent of one
-	// another; for bursts use the peak rate, or the 95th percentile of rates over windows of about
-	// the service time.
+	// Rate is arrivals per second. Erlang's formulas assume independent arrivals; for bursts use the
+	// peak rate, or the 95th percentile of the rates over windows of about the service time.
 	Rate float64
 
-	// Service is the mean time that a request uses a slot, without waiting.
+	// Service is the mean time for which a request uses a slot, without its wait.
 	Service time.Duration
 
 	// CV is the coefficient of variation of the service time, standard deviation over mean: 0
@@ -92,9 +92,8 @@ func (l Load) check() error {
 
 func (l Load) erlangs() float64 { return l.Rate * l.Service.Seconds() }
 
-// Wait returns the mean wait for one of slots slots, over all requests, those that need not wait
-// included. It is that of M/M/c times (1+CV²)/2, exact for one slot and for CV 1, an approximation
-// otherwise.
+// Wait returns the mean wait for a slot over all requests, also those that do not wait. It is the
+// wait of M/M/c times (1+CV²)/2: exact for one slot and for CV 1, otherwise an approximation.
 //
 // Source: A. O. Allen, "Probability, Statistics, and Queueing Theory", 1990 (Allen–Cunneen with
 // Poisson arrivals).
@@ -109,12 +108,12 @@ func (l Load) Wait(slots int) (time.Duration, error) {
 	return time.Duration(l.relativeWait(waiting, slots) * float64(l.Service)), nil
 }
 
-// relativeWait is the mean wait as a multiple of the service time.
+// relativeWait returns the mean wait as a multiple of the service time.
 func (l Load) relativeWait(waiting float64, slots int) float64 {
 	return waiting / (float64(slots) - l.erlangs()) * (1 + l.CV*l.CV) / 2
 }
 
-// AcceptableWait is the mean wait, as a part of the service time, that [Recommend] allows.
+// AcceptableWait is the mean wait that [Recommend] allows, as a share of the service time.
 const AcceptableWait = 0.1
 
 // Slots returns the smallest number of slots, at least 1, with which the mean wait is at most wait

@@ -10,7 +10,7 @@ import (
 )
 
 // Values of published tables of Erlang C.
-func TestErlangCAgainstTables(t *testing.T) {
+func TestErlangCMatchesPublishedTables(t *testing.T) {
 	for _, c := range []struct {
 		slots      int
 		load, want float64
@@ -81,7 +81,7 @@ func simulatedWait(slots int, load, cv float64, arrivals int, seed uint64) float
 
 // The size from Erlang C is within ±2, or ±10 % if that is more, of the smallest that a simulation
 // finds good enough.
-func TestSlotsAgainstSimulation(t *testing.T) {
+func TestSlotsMatchASimulation(t *testing.T) {
 	arrivals := 400_000
 	if raceEnabled {
 		arrivals = 40_000
@@ -106,18 +106,18 @@ func TestSlotsAgainstSimulation(t *testing.T) {
 	}
 }
 
-func TestLittle(t *testing.T) {
+func TestLittlesLaw(t *testing.T) {
 	if got, err := Little(200, 50*time.Millisecond); err != nil || math.Abs(got-10) > 1e-9 {
 		t.Errorf("Little = %v, %v, expected 10", got, err)
 	}
 }
 
-func TestQueueRefusesNonsense(t *testing.T) {
+func TestQueueRefusesInvalidFigures(t *testing.T) {
 	nan, inf := math.NaN(), math.Inf(1)
 	refused := func(what string, err error) {
 		t.Helper()
 		if err == nil || errors.Is(err, ErrOverload) {
-			t.Errorf("%s: %v, expected to be refused", what, err)
+			t.Errorf("%s: %v, expected an error", what, err)
 		}
 	}
 	for _, rate := range []float64{-1, nan, inf} {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// randomModel draws a model of a class. Times are log-uniform, as they are in the wild.
+// randomModel draws a model of a class. Times are log-uniform.
 func randomModel(class string, rng *rand.Rand) model {
 	between := func(lo, hi float64) float64 { return lo * math.Pow(hi/lo, rng.Float64()) }
 	cpu := between(0.1e-3, 20e-3)
@@ -45,12 +45,12 @@ func (m model) observe(t testing.TB, n int, seed uint64) Demand {
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-var todaySizes = []int{2, 16, 64}
+var presentSizes = []int{2, 16, 64}
 
-// The one exception to independence of today's size: two workers whose tasks are regular fall into
-// step and hardly ever meet at their lock, so that its waits show less of it than there is. The
-// advice is then too large, and right as soon as it is followed.
-func TestRecommendationOverRandomModels(t *testing.T) {
+// The recommendation is near the knee and does not depend on the present size. The one exception: two
+// workers with regular tasks fall into step and hardly ever compete for their lock, so that its
+// waits show too little of it. The recommendation is then too large, and right once it is followed.
+func TestRecommendationIsIndependentOfThePresentSize(t *testing.T) {
 	perClass := 100
 	if raceEnabled {
 		perClass = 34
@@ -63,7 +63,7 @@ func TestRecommendationOverRandomModels(t *testing.T) {
 			m, seed := randomModel(class, rng), uint64(1000*c+i)
 			knee := float64(m.knee(3000, seed))
 			var sizes []float64
-			for _, n := range todaySizes {
+			for _, n := range presentSizes {
 				d := m.observe(t, n, seed)
 				size, err := d.Slots()
 				if err != nil {
@@ -71,7 +71,7 @@ func TestRecommendationOverRandomModels(t *testing.T) {
 				}
 				sizes = append(sizes, float64(size))
 				if class == "cpu" && float64(size) > 2*m.cpus+1 {
-					t.Errorf("CPU-bound, %.2f CPUs, %d workers today: recommends %d", m.cpus, n, size)
+					t.Errorf("CPU-bound, %.2f CPUs, %d workers at present: recommends %d", m.cpus, n, size)
 				}
 			}
 			all++
@@ -107,17 +107,17 @@ func TestRecommendationOverRandomModels(t *testing.T) {
 		all,
 		steady,
 		all,
-		todaySizes,
+		presentSizes,
 	)
 	if float64(good) < 0.85*float64(all) {
 		t.Errorf("%d of %d recommendations within 0.8–1.6 of the knee, expected 85 %%", good, all)
 	}
 	if float64(steady) < 0.95*float64(all) {
-		t.Errorf("%d of %d recommendations independent of today's size, expected 95 %%", steady, all)
+		t.Errorf("%d of %d recommendations independent of the present size, expected 95 %%", steady, all)
 	}
 }
 
-// near says whether sizes are within 25 % of their median, or one worker.
+// near reports whether sizes are within 25 % of their median, or one worker.
 func near(sizes ...float64) bool {
 	sorted := append([]float64(nil), sizes...)
 	sort.Float64s(sorted)

@@ -15,20 +15,20 @@ type SweepOptions struct {
 	// Max is the largest number of workers tried. 0 means 1024.
 	Max int
 
-	// Budget is how long the sweep may take when its answer does not become clear sooner. 0 means
-	// 50 seconds. It may be exceeded by the tasks under way.
+	// Budget bounds a sweep whose answer does not become clear sooner. 0 means 50 seconds. Tasks
+	// that are running may exceed it.
 	Budget time.Duration
 
 	// Seed determines the order in which the sizes of a round are measured.
 	Seed uint64
 
-	// Progress, where it is set, is called before each measurement, from the goroutine of Sweep.
+	// Progress, if set, is called before each measurement, by the goroutine of Sweep.
 	Progress func(SweepProgress)
 }
 
-// SweepProgress says where a sweep is.
+// SweepProgress is the progress of a sweep.
 type SweepProgress struct {
-	Workers int           // the size that is measured now
+	Workers int           // size that is measured next
 	Round   int           // from 1
 	Elapsed time.Duration // since the start
 	Left    time.Duration // at most; most sweeps end sooner
@@ -43,36 +43,36 @@ type SweepPoint struct {
 	Rounds  int     // how often it was measured
 }
 
-// Latency is the mean time that a task takes with so many workers.
+// Latency returns the mean time of a task with that number of workers.
 func (p SweepPoint) Latency() time.Duration {
 	return time.Duration(float64(p.Workers) / p.Rate * float64(time.Second))
 }
 
-// SweepResult is what a sweep knows.
+// SweepResult is the result of a sweep.
 type SweepResult struct {
 	// Curve is what was measured, by increasing number of workers.
 	Curve []SweepPoint
 
-	// Knee is the smallest number of workers with 95 % of the highest throughput: more of them only
-	// wait for each other. 0 when nothing has been measured.
+	// Knee is the smallest number of workers with 95 % of the highest throughput: more workers only
+	// wait for each other. It is 0 if nothing was measured.
 	Knee int
 
-	// Low and High hold 90 % of the knees that such measurements give.
+	// Low and High enclose 90 % of the knees that such measurements give.
 	Low, High int
 
-	// Confidence is the probability, 0 to 1, that the knee is within 20 % of Knee, as far as the
-	// spread of the measurements tells.
+	// Confidence is the probability, 0 to 1, that the knee is within 20 % of Knee, by the spread of
+	// the measurements.
 	Confidence float64
 
-	// Clear says that the sweep ended because its answer was clear, not because of its budget, its
-	// largest size or its context.
+	// Clear reports whether the sweep ended because its answer was clear, and not because of its
+	// budget, its largest size or its context.
 	Clear bool
 
-	// Rising says that the largest size that was measured is the best: the knee may lie beyond.
+	// Rising reports whether the largest measured size is the best: the knee may be beyond it.
 	Rising bool
 
-	// FailedAt is the smallest size with which more than 1 % of the tasks returned an error, and
-	// FailedWith such an error. No size from there on is part of the curve. 0 where none failed.
+	// FailedAt is the smallest size at which more than 1 % of the tasks returned an error, 0 if there
+	// is none, and FailedWith such an error. The curve ends before that size.
 	FailedAt   int
 	FailedWith error
 
@@ -92,23 +92,22 @@ const (
 	windowTasks = 40   // in a window, unless each is long
 	fineEnough  = 1.25 // ratio of the sizes about the knee
 
-	// enoughBeyond is how many sizes of twice the knee and more are measured in each round. They
-	// say how high the curve goes, and take long.
+	// enoughBeyond is how many sizes from twice the knee on are measured in each round. They show
+	// how high the curve goes, and take long.
 	enoughBeyond = 1
 	maxFailed    = 0.01
 )
 
-// Sweep finds the best number of workers for task by running it with 1, 2, 4, … workers, until more
-// of them bring nothing, and then with sizes about the knee: in rounds, each in another order, so
-// that neighbours and a drifting clock rate do not bend the curve. It stops when the answer is
-// clear.
+// Sweep finds the best number of workers for a task. It runs the task with 1, 2, 4, … workers until
+// more gain nothing, and then with sizes near the knee: in rounds, each in another order, so that
+// neighbors and a drifting clock rate do not bend the curve. It stops when the answer is clear.
 //
-// The task is called by many goroutines at once, thousands of times; it must do what the real work
-// does, with resources like those of the real work. It should end early when its context is done.
+// Many goroutines call the task, thousands of times in all. It must do what the real work does, with
+// the same resources, and should return early when its context is done.
 //
 // When ctx ends first, Sweep returns what is known so far and the error of ctx. It waits for the
-// tasks under way: no goroutine outlives the call. A task that panics ends the sweep with an error
-// that says so. A task that returns errors bounds the sizes tried: see [SweepResult].
+// running tasks: no goroutine outlives the call. A panic of the task ends the sweep with an error.
+// Errors of the task limit the sizes: see [SweepResult].
 func Sweep(
 	ctx context.Context, task func(context.Context) error, opts SweepOptions,
 ) (SweepResult, error) {
@@ -155,7 +154,7 @@ type sweeper struct {
 	began   time.Time
 	rng     *rand.Rand
 
-	largest    int // size that may be tried: less than opts.Max once tasks fail
+	largest    int // size to try: less than opts.Max once tasks fail
 	failedAt   int
 	failedWith error
 
@@ -188,7 +187,7 @@ func (s *sweeper) run(ctx context.Context) error {
 	return nil
 }
 
-// explore measures sizes from n on, each twice the last, until two doublings bring less than 5 %.
+// explore measures n and its doublings, until two of them gain less than 5 %.
 func (s *sweeper) explore(ctx context.Context, n int) error {
 	for ; n <= s.largest; n *= 2 {
 		if err := s.one(ctx, n); err != nil {
@@ -210,7 +209,7 @@ func (s *sweeper) explore(ctx context.Context, n int) error {
 	return nil
 }
 
-// rate is what is known of a size, 0 if nothing.
+// rate returns the last rate of a size, 0 if there is none.
 func (s *sweeper) rate(n int) float64 {
 	if s.latency[n] == 0 {
 		return 0
@@ -220,7 +219,7 @@ func (s *sweeper) rate(n int) float64 {
 
 func (s *sweeper) last() int { return slices.Max(s.data.sizes()) }
 
-// rising says whether the largest size is clearly better than all others.
+// rising reports whether the largest size is clearly better than all others.
 func (s *sweeper) rising() bool {
 	points := s.data.estimates()
 	if len(points) < 2 {
@@ -236,8 +235,8 @@ func (s *sweeper) rising() bool {
 	return last.log-best.log > max(0.03, 2*math.Hypot(last.se, best.se))
 }
 
-// relevant returns the sizes that decide where the knee is: those about it, and those that say how
-// high the curve goes. A size halfway is added while the gap at the knee is wide. Other sizes are
+// relevant returns the sizes that decide where the knee is: those near it, and those that show how
+// high the curve goes. It adds a size in between while the gap at the knee is wide. Other sizes are
 // measured in the first rounds only.
 func (s *sweeper) relevant() []int {
 	points := s.data.estimates()
@@ -263,8 +262,8 @@ func (s *sweeper) relevant() []int {
 	return sizes
 }
 
-// between returns the middle of a gap that is too wide, 0 if it is not. Whatever noise does, it is
-// one of few sizes: halves of the doublings, and halves of these.
+// between returns the middle of a gap that is too wide, 0 if it is not. Despite noise it is one of few
+// sizes: halves of the doublings, and halves of these.
 func between(below, above int) int {
 	if above-below < 2 || float64(above) <= fineEnough*float64(below) || below == 0 {
 		return 0
@@ -320,7 +319,7 @@ func (s *sweeper) one(ctx context.Context, n int) error {
 	return nil
 }
 
-// fail takes a size and all above it out of the sweep.
+// fail removes a size and all larger ones from the sweep.
 func (s *sweeper) fail(n int, err error) error {
 	s.failedAt, s.failedWith = n, err
 	s.largest = n - 1
@@ -336,8 +335,8 @@ func (s *sweeper) fail(n int, err error) error {
 	return nil
 }
 
-// times returns how long to warm up with n workers and how long to measure, by the latency that the
-// next smaller size had.
+// times returns how long to warm up with n workers and how long to measure, by the latency of the
+// next smaller size.
 func (s *sweeper) times(n int) (warm, window time.Duration) {
 	latency := 0.0
 	for size := n; size > 0 && latency == 0; size-- {

@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// sweepModel draws a model of a class with a knee that can be told: the sizes that Sweep tries
-// begin to be equal there, and ±20 % is at least no worker more or less.
+// sweepModel draws a model of a class with a knee that can be found.
 func sweepModel(class string, rng *rand.Rand) model {
 	between := func(lo, hi float64) float64 { return lo * math.Pow(hi/lo, rng.Float64()) }
 	cpu := between(1e-3, 10e-3)
@@ -33,13 +32,13 @@ func TestSweepFindsTheKnee(t *testing.T) {
 	} else if raceEnabled {
 		seeds = 5
 	}
-	for _, neighbour := range []float64{0, 0.4} {
+	for _, neighbor := range []float64{0, 0.4} {
 		for c, class := range []string{"cpu", "mixed", "lock"} {
-			t.Run(fmt.Sprintf("%s, neighbour %v", class, neighbour), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s, neighbor %v", class, neighbor), func(t *testing.T) {
 				found, claims, wrong := 0, 0, 0
 				for seed := range seeds {
 					rng := rand.New(rand.NewPCG(uint64(seed), uint64(c)))
-					ok, sure := findsKnee(t, sweepModel(class, rng), neighbour, uint64(seed))
+					ok, sure := findsKnee(t, sweepModel(class, rng), neighbor, uint64(seed))
 					if ok {
 						found++
 					}
@@ -60,11 +59,11 @@ func TestSweepFindsTheKnee(t *testing.T) {
 	}
 }
 
-// findsKnee also says whether the sweep called its answer clear.
-func findsKnee(t *testing.T, m model, neighbour float64, seed uint64) (found, claimed bool) {
+// findsKnee reports whether a sweep finds the knee, and whether it calls its answer clear.
+func findsKnee(t *testing.T, m model, neighbor float64, seed uint64) (found, claimed bool) {
 	t.Helper()
 	knee := m.knee(15_000, seed)
-	b := newBench(m, neighbour, seed)
+	b := newBench(m, neighbor, seed)
 	r, err := sweep(t.Context(), b.measure, b.clock, SweepOptions{Seed: seed})
 	if err != nil {
 		t.Fatal(err)

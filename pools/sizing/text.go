@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// String says the result in a sentence or two.
+// String returns the result in one or two sentences.
 func (r SweepResult) String() string {
 	if r.Knee == 0 {
 		return "Nothing has been measured."
@@ -49,7 +49,7 @@ func (r SweepResult) String() string {
 	return b.String()
 }
 
-// best is the point with the highest rate. There is at least one.
+// best returns the point with the highest rate. There is at least one point.
 func (r SweepResult) best() SweepPoint {
 	best := r.Curve[0]
 	for _, p := range r.Curve {
@@ -60,7 +60,7 @@ func (r SweepResult) best() SweepPoint {
 	return best
 }
 
-// at is the rate with a number of workers, on a straight line between the sizes measured.
+// at returns the rate with a number of workers, by linear interpolation.
 func (r SweepResult) at(workers int) float64 {
 	var prev SweepPoint
 	for _, p := range r.Curve {
@@ -95,7 +95,7 @@ func (r SweepResult) WriteCurve(w io.Writer) error {
 	return out.Flush()
 }
 
-// bar is barWidth wide, filled by a part, 0 to 1, in eighths of a cell.
+// bar returns a bar that is filled to a share, 0 to 1, in eighths of a cell.
 func bar(part float64) string {
 	eighths := int(math.Round(8 * float64(barWidth) * min(1, max(0, part))))
 	full := strings.Repeat("█", eighths/8)
@@ -105,7 +105,7 @@ func bar(part float64) string {
 	return full + strings.Repeat(" ", barWidth-len([]rune(full)))
 }
 
-// number has three digits that mean something, or all those before the point.
+// number writes three significant digits, or all digits before the point.
 func number(v float64) string {
 	if v >= 100 || v == 0 {
 		return fmt.Sprintf("%.0f", v)

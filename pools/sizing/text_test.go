@@ -14,7 +14,7 @@ func known() SweepResult {
 	}
 }
 
-func TestSentence(t *testing.T) {
+func TestSentenceSaysHowTheSweepEnded(t *testing.T) {
 	rising := known()
 	rising.Rising, rising.Clear, rising.Knee = true, false, 8
 	failing := rising
@@ -39,7 +39,7 @@ func TestSentence(t *testing.T) {
 	}
 }
 
-func TestTableFitsATerminal(t *testing.T) {
+func TestCurveIsAtMost80ColumnsWide(t *testing.T) {
 	r := known()
 	r.Curve = append(r.Curve, SweepPoint{1024, 123456789, 0.123, 9})
 	var b strings.Builder

@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// Point is the throughput measured with a number of workers.
+// Point is the measured throughput of a number of workers.
 type Point struct {
 	Workers int
 	Rate    float64 // tasks per second
@@ -17,18 +17,18 @@ type Point struct {
 // Source: N. J. Gunther, "Guerrilla Capacity Planning", 2007.
 type USL struct {
 	Rate       float64 // tasks per second of one worker
-	Contention float64 // the part that is serial, 0 to 1 (σ)
-	Coherency  float64 // the cost of agreement between each pair of workers, 0 or more (κ)
-	R2         float64 // how much of the variation of the points it explains, at most 1
+	Contention float64 // serial share, 0 to 1 (σ)
+	Coherency  float64 // cost of coordination between each pair of workers, 0 or more (κ)
+	R2         float64 // share of the points' variation that it explains, at most 1
 }
 
-// Throughput returns the tasks per second that the law expects of n workers.
+// Throughput returns the tasks per second of n workers, by the law.
 func (u USL) Throughput(n float64) float64 {
 	return u.Rate * n / (1 + u.Contention*(n-1) + u.Coherency*n*(n-1))
 }
 
-// Peak returns the number of workers with the highest throughput. It is +Inf without a cost of
-// coherency: throughput then only levels off.
+// Peak returns the number of workers with the highest throughput. Without a cost of coherency it is
+// +Inf: throughput only levels off.
 func (u USL) Peak() float64 {
 	if u.Coherency == 0 {
 		return math.Inf(1)
@@ -36,12 +36,12 @@ func (u USL) Peak() float64 {
 	return max(1, math.Sqrt(max(0, 1-u.Contention)/u.Coherency))
 }
 
-// FitUSL fits the law to the curve of a designed sweep: at least three different sizes, measured
-// with the same work. Points from the natural variation of a load do not work: their rate is what
-// arrived, not what the size could do.
+// FitUSL fits the law to the curve of a sweep: at least three different sizes, measured with the same
+// work. Points of a pool in production are no use: their rate is what arrived, not what the size can
+// do.
 //
-// It minimises the relative errors of N/X, which is linear in the coefficients, and keeps all of
-// them 0 or more.
+// It minimizes the relative errors of N/X, which is linear in the coefficients. None of them is
+// negative.
 func FitUSL(points []Point) (USL, error) {
 	sizes := map[int]bool{}
 	for _, p := range points {
@@ -74,7 +74,7 @@ func FitUSL(points []Point) (USL, error) {
 	return best, nil
 }
 
-// squares is the sum of the squared relative errors of N/X.
+// squares returns the sum of the squared relative errors of N/X.
 func (u USL) squares(points []Point) float64 {
 	sum := 0.0
 	for _, p := range points {
@@ -100,8 +100,8 @@ func (u USL) explained(points []Point) float64 {
 	return 1 - left/all
 }
 
-// fitTerms solves the least squares for the terms in use, the others being 0. It reports false
-// where a coefficient comes out negative or the points do not determine it.
+// fitTerms solves the least squares for the terms in use; the others are 0. It returns false if a
+// coefficient is negative, or the points do not determine it.
 func fitTerms(points []Point, use [3]bool) (USL, bool) {
 	var m [3][4]float64 // normal equations
 	for i := range use {
@@ -119,7 +119,7 @@ func fitTerms(points []Point, use [3]bool) (USL, bool) {
 	return USL{Rate: 1 / x[0], Contention: x[1] / x[0], Coherency: x[2] / x[0]}, true
 }
 
-// terms are the factors of the coefficients in N/X of a point, relative to its N/X.
+// terms returns the factors of the coefficients in N/X of a point, relative to its N/X.
 func terms(p Point, use [3]bool) (row [3]float64) {
 	n := float64(p.Workers)
 	for i, factor := range [3]float64{1, n - 1, n * (n - 1)} {

@@ -33,7 +33,7 @@ func TestFitUSLFindsItsOwnCurve(t *testing.T) {
 	}
 }
 
-func TestFitUSLWithNoise(t *testing.T) {
+func TestFitUSLFindsThePeakDespiteNoise(t *testing.T) {
 	want := USL{Rate: 100, Contention: 0.05, Coherency: 0.001} // peak 30.8
 	for seed := range uint64(20) {
 		got, err := FitUSL(uslPoints(want, 0.03, seed))
@@ -49,7 +49,7 @@ func TestFitUSLWithNoise(t *testing.T) {
 	}
 }
 
-func TestUSLPeak(t *testing.T) {
+func TestPeakOfACurveThatLevelsOffOrFalls(t *testing.T) {
 	if got := (USL{Rate: 1, Contention: 0.1}).Peak(); !math.IsInf(got, 1) {
 		t.Errorf("without a cost of coherency the peak is at %v, expected +Inf", got)
 	}
@@ -58,7 +58,7 @@ func TestUSLPeak(t *testing.T) {
 	}
 }
 
-func TestFitUSLRefusesNonsense(t *testing.T) {
+func TestFitUSLRefusesInvalidPoints(t *testing.T) {
 	for name, points := range map[string][]Point{
 		"too few sizes": {{1, 10}, {2, 19}, {2, 20}},
 		"size 0":        {{0, 10}, {2, 19}, {4, 20}},
@@ -72,9 +72,8 @@ func TestFitUSLRefusesNonsense(t *testing.T) {
 	}
 }
 
-// With noise, the best coefficients of a curve that only levels off are negative in every other
-// case.
-func TestFitUSLNeverGoesBelowZero(t *testing.T) {
+// With noise, the least squares of a curve that only levels off often have a negative coefficient.
+func TestFitUSLHasNoNegativeCoefficient(t *testing.T) {
 	want := USL{Rate: 100, Contention: 0.05}
 	for seed := range uint64(20) {
 		got, err := FitUSL(uslPoints(want, 0.03, seed))

@@ -123,8 +123,11 @@ func (f *Flags) defineUpstream(u *SignalUpstream, prefix, variables, signal stri
 	add := func(name string, v *value, help string) {
 		set := v.set
 		v.set = func(given string) error {
+			if err := set(given); err != nil {
+				return err
+			}
 			u.given[name] = true
-			return set(given)
+			return nil
 		}
 		if signal != "" {
 			help, v.initial = "for "+signal+", instead of --otlp-"+name, ""

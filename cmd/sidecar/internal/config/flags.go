@@ -183,9 +183,10 @@ func wrap(origin string, err error) error {
 	return fmt.Errorf("%s: %w", origin, err)
 }
 
-// fileKeys returns the keys that a file may have.
+// fileKeys returns the keys that a file may have. Whether to keep running is decided before the file
+// is read.
 func (f *Flags) fileKeys() []string {
-	return slices.DeleteFunc(names(f.all), func(name string) bool { return name == configFlag })
+	return slices.DeleteFunc(names(f.all), func(name string) bool { return name == configFlag || name == keepRunningFlag })
 }
 
 func names(set *pflag.FlagSet) (all []string) {

@@ -179,6 +179,19 @@ func TestUpstreamsThatCannotWorkAreRefused(t *testing.T) {
 	}
 }
 
+// A file may be all that there is of headers.
+func TestHeadersFileAlone(t *testing.T) {
+	headers, err := headersOf(nil, write(t, "token", "\n# a comment\n a = b=c \n"))()
+	if err != nil || fmt.Sprint(headers) != "map[a:b=c]" {
+		t.Errorf("%v, %v", headers, err)
+	}
+	for content, want := range map[string]string{"a=b\nc\n": "line 2 is not one", "# a=b\n": "found none", "é=b": "line 1 is not one"} {
+		if _, err := parse([]string{"--otlp-headers-file", write(t, "token", content)}, nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", content, err, want)
+		}
+	}
+}
+
 // A renewed token is read again. While its file is half written, the last one stays in use.
 func TestHeadersFileIsReadAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

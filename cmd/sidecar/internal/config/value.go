@@ -15,9 +15,9 @@ import (
 
 // value is a setting as pflag sees it.
 type value struct {
-	kind       string // what the help calls it
-	set        func(string) error
-	initial    string // the default, as text
+	kind       string             // what the help calls it
+	set        func(string) error // changes nothing if it returns an error
+	initial    string             // the default, as text
 	repeatable bool
 	boolean    bool
 }
@@ -85,10 +85,12 @@ func statuses(p *[]int) *value {
 
 // pattern is a regular expression.
 func pattern(p **regexp.Regexp) *value {
-	return &value{kind: "REGEXP", set: func(given string) (err error) {
-		if *p, err = regexp.Compile(given); err != nil || given == "" {
+	return &value{kind: "REGEXP", set: func(given string) error {
+		compiled, err := regexp.Compile(given)
+		if err != nil || given == "" {
 			return fmt.Errorf("expected a regular expression in RE2 syntax, got %q", given)
 		}
+		*p = compiled
 		return nil
 	}}
 }
@@ -97,10 +99,11 @@ func pattern(p **regexp.Regexp) *value {
 func choice(p *string, words ...string) *value {
 	*p = words[0]
 	return &value{kind: strings.Join(words, "|"), initial: words[0], set: func(given string) error {
-		*p = strings.ToLower(given)
-		if !slices.Contains(words, *p) {
+		word := strings.ToLower(given)
+		if !slices.Contains(words, word) {
 			return fmt.Errorf("expected %s, got %q", strings.Join(words, " or "), given)
 		}
+		*p = word
 		return nil
 	}}
 }
@@ -111,15 +114,16 @@ func choices(p *[]string, exclusive []string, others ...string) *value {
 	*p = exclusive[:1]
 	all := append(slices.Clone(exclusive), others...)
 	return &value{kind: strings.Join(all, "|"), initial: exclusive[0], set: func(given string) error {
-		*p = nil
+		var words []string
 		for word := range strings.SplitSeq(strings.ToLower(given), ",") {
-			*p = append(*p, strings.TrimSpace(word))
+			words = append(words, strings.TrimSpace(word))
 		}
-		single := len(*p) == 1 && slices.Contains(exclusive, (*p)[0])
-		unknown := slices.ContainsFunc(*p, func(word string) bool { return !slices.Contains(others, word) })
+		single := len(words) == 1 && slices.Contains(exclusive, words[0])
+		unknown := slices.ContainsFunc(words, func(word string) bool { return !slices.Contains(others, word) })
 		if unknown && !single {
 			return fmt.Errorf("expected %s or %s, got %q", strings.Join(all, " or "), strings.Join(others, ","), given)
 		}
+		*p = words
 		return nil
 	}}
 }
@@ -128,10 +132,11 @@ func choices(p *[]string, exclusive []string, others ...string) *value {
 func boolean(p *bool, initial bool) *value {
 	*p = initial
 	return &value{kind: "bool", boolean: true, initial: strconv.FormatBool(initial), set: func(given string) error {
-		*p = strings.EqualFold(given, "true")
-		if !*p && !strings.EqualFold(given, "false") {
+		on := strings.EqualFold(given, "true")
+		if !on && !strings.EqualFold(given, "false") {
 			return fmt.Errorf("expected true or false, got %q", given)
 		}
+		*p = on
 		return nil
 	}}
 }
@@ -139,16 +144,17 @@ func boolean(p *bool, initial bool) *value {
 // interval is a Go duration or, as in OpenTelemetry's variables, a number of milliseconds.
 func interval(p *time.Duration, initial, least time.Duration) *value {
 	*p = initial
-	return &value{kind: "DURATION", initial: shortDuration(initial), set: func(given string) (err error) {
+	return &value{kind: "DURATION", initial: shortDuration(initial), set: func(given string) error {
 		const longest = 24 * time.Hour
-		*p, err = time.ParseDuration(given)
+		d, err := time.ParseDuration(given)
 		if ms, numberErr := strconv.ParseInt(given, 10, 64); numberErr == nil && ms <= longest.Milliseconds() {
-			*p, err = time.Duration(ms)*time.Millisecond, nil
+			d, err = time.Duration(ms)*time.Millisecond, nil
 		}
-		if err != nil || *p < least || *p > longest {
+		if err != nil || d < least || d > longest {
 			return fmt.Errorf("expected a duration such as 10s, or a number of milliseconds, from %v to 24h, got %q",
 				least, given)
 		}
+		*p = d
 		return nil
 	}}
 }
@@ -180,11 +186,12 @@ func probeInterval(p *time.Duration) *value { return interval(p, 15*time.Second,
 
 func percent(p *float64, initial float64) *value {
 	*p = initial
-	return &value{kind: "PERCENT", initial: fmt.Sprint(initial), set: func(given string) (err error) {
-		*p, err = strconv.ParseFloat(strings.TrimSuffix(given, "%"), 64)
-		if err != nil || !(*p > 0 && *p <= 100) {
+	return &value{kind: "PERCENT", initial: fmt.Sprint(initial), set: func(given string) error {
+		v, err := strconv.ParseFloat(strings.TrimSuffix(given, "%"), 64)
+		if err != nil || !(v > 0 && v <= 100) {
 			return fmt.Errorf("expected a percentage above 0 and up to 100, got %q", given)
 		}
+		*p = v
 		return nil
 	}}
 }
@@ -197,11 +204,12 @@ func positive(p *int64, initial int64) *value { return whole(p, initial, 1) }
 
 func whole(p *int64, initial, least int64) *value {
 	*p = initial
-	return &value{kind: "NUMBER", initial: strconv.FormatInt(initial, 10), set: func(given string) (err error) {
-		*p, err = strconv.ParseInt(given, 10, 64)
-		if err != nil || *p < least {
+	return &value{kind: "NUMBER", initial: strconv.FormatInt(initial, 10), set: func(given string) error {
+		n, err := strconv.ParseInt(given, 10, 32)
+		if err != nil || n < least {
 			return fmt.Errorf("expected a whole number from %d, got %q", least, given)
 		}
+		*p = n
 		return nil
 	}}
 }
@@ -209,11 +217,12 @@ func whole(p *int64, initial, least int64) *value {
 // number is a number from 0.
 func number(p *float64, initial float64) *value {
 	*p = initial
-	return &value{kind: "NUMBER", initial: fmt.Sprint(initial), set: func(given string) (err error) {
-		*p, err = strconv.ParseFloat(given, 64)
-		if err != nil || !(*p >= 0 && *p <= 1e6) {
+	return &value{kind: "NUMBER", initial: fmt.Sprint(initial), set: func(given string) error {
+		v, err := strconv.ParseFloat(given, 64)
+		if err != nil || !(v >= 0 && v <= 1e6) {
 			return fmt.Errorf("expected a number from 0, got %q", given)
 		}
+		*p = v
 		return nil
 	}}
 }

@@ -79,7 +79,6 @@ func validPort(port string) bool {
 func address(p *string, initial string) *value {
 	*p = initial
 	return &value{kind: "HOST:PORT", initial: initial, set: func(given string) error {
-		*p = given
 		if given == "off" {
 			*p = ""
 			return nil
@@ -88,6 +87,7 @@ func address(p *string, initial string) *value {
 		if _, portErr := strconv.ParseUint(port, 10, 16); err != nil || portErr != nil {
 			return fmt.Errorf("expected host:port or off, got %q", given)
 		}
+		*p = given
 		return nil
 	}}
 }
@@ -96,7 +96,7 @@ func address(p *string, initial string) *value {
 // error shows a value, which may be a secret.
 func pairs(p *map[string]string, valid func(key, value string) bool) *value {
 	return &value{kind: "K=V,…", set: func(given string) error {
-		*p = map[string]string{}
+		all := map[string]string{}
 		for i, pair := range strings.Split(given, ",") {
 			if strings.TrimSpace(pair) == "" {
 				continue // a trailing comma
@@ -107,8 +107,9 @@ func pairs(p *map[string]string, valid func(key, value string) bool) *value {
 			if !found || err != nil || !utf8.ValidString(decoded) || !valid(key, decoded) {
 				return fmt.Errorf("expected key=value,key=value with percent-encoded values; pair %d is not one", i+1)
 			}
-			(*p)[key] = decoded
+			all[key] = decoded
 		}
+		*p = all
 		return nil
 	}}
 }

@@ -65,7 +65,8 @@ func exportTo(ctx context.Context, client export.Client) collector.Sink {
 		if err == nil {
 			sending, cancel := context.WithTimeout(context.WithoutCancel(ctx), Interval)
 			defer cancel()
-			_, err = client.Send(sending, batch)
+			r := export.Request{Signal: batch.Signal, Points: batch.Points, Data: [][]byte{batch.Data}}
+			_, err = client.Send(sending, r)
 		}
 		if err != nil && ctx.Err() == nil {
 			otel.Handle(err)

@@ -1,0 +1,268 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
+)
+
+// settingsOf returns the settings by flag, as text. A test below fails if one is missing.
+func settingsOf(s *Settings) map[string]any {
+	all := map[string]any{
+		"interval": s.Interval, "host": s.Host, "pod": s.Pod, "cgroup-root": s.CgroupRoot, "process": s.Process,
+		"probe-budget": s.ProbeBudget, "probe-cpu-interval": s.ProbeCPUInterval,
+		"probe-parallelism-interval": s.ProbeParallelismInterval, "probe-disk-interval": s.ProbeDiskInterval,
+		"probe-dir": s.ProbeDir, "probe-tcp": s.ProbeTCP, "probe-tcp-interval": s.ProbeTCPInterval,
+		"probe-dns": s.ProbeDNS, "probe-dns-interval": s.ProbeDNSInterval, "probe-http": s.ProbeHTTP,
+		"probe-http-interval": s.ProbeHTTPInterval, "probe-http-status": s.ProbeHTTPStatus, "probe-http-body": s.ProbeHTTPBody,
+		"probe-http-headers": s.ProbeHTTPHeaders, "probe-grpc": s.ProbeGRPC, "probe-grpc-interval": s.ProbeGRPCInterval,
+		"probe-certificate": s.ProbeCertificate, "probe-skip-verify": s.ProbeSkipVerify, "probe-timeout": s.ProbeTimeout,
+		"exporter": s.Exporters, "traces-exporter": s.TracesExporter, "logs-exporter": s.LogsExporter,
+		"otlp-round-robin": s.OTLPRoundRobin, "upstream-hold": s.UpstreamHold, "metrics-order": s.MetricsOrder,
+		"drain-factor": s.DrainFactor, "export-timeout": s.ExportTimeout, "temporality": s.Temporality,
+		"histogram": s.Histogram, "service-name": s.ServiceName, "resource-attributes": s.ResourceAttributes,
+		"sdk-disabled": s.SDKDisabled, "relay-grpc-address": s.RelayGRPCAddress, "relay-http-address": s.RelayHTTPAddress,
+		"relay-socket": s.RelaySocket, "relay-rate": s.RelayRate, "queue-dir": s.QueueDir, "queue-size": s.QueueSize,
+		"queue-sync": s.QueueSync, "relay-request-size": s.RelayRequestSize, "relay-certificate": s.RelayCertificate,
+		"relay-key": s.RelayKey, "relay-client-ca": s.RelayClientCA, "relay-connections": s.RelayConnections,
+		"page-address": s.PageAddress, "page-host": s.PageHosts, "live-size": s.LiveSize, "health-address": s.HealthAddress,
+		"keep-running": s.KeepRunning, "log-format": s.LogFormat, "log-level": s.LogLevel,
+	}
+	for _, signal := range append(otlp.Signals(), 0) {
+		u, prefix := &s.OTLP, "otlp-"
+		if signal != 0 {
+			u, prefix = s.OTLPSignals[signal], "otlp-"+signal.String()+"-"
+		}
+		for name, v := range map[string]any{
+			"endpoint": u.Endpoint.String(), "protocol": u.Protocol, "headers": u.Headers, "headers-file": u.HeadersFile,
+			"insecure": u.Insecure, "certificate": u.Certificate, "client-certificate": u.ClientCert,
+			"client-key": u.ClientKey, "compression": u.Compression, "timeout": u.Timeout,
+		} {
+			all[prefix+name] = v
+		}
+	}
+	return all
+}
+
+// The default of each setting, if it is not empty, and another value with what it becomes if that is
+// not the same text. Those without a row have empty defaults and are tested elsewhere.
+func TestEverySettingHasItsDefaultAndTakesAValue(t *testing.T) {
+	dir := t.TempDir()
+	rows := map[string]struct{ initial, given, want string }{
+		"interval": {"10s", "100", "100ms"}, "host": {"true", "FALSE", "false"}, "pod": {"true", "false", ""},
+		"process": {"[]", "java", "[java]"}, "probe-budget": {"0.5", "100%", "100"}, "probe-cpu-interval": {"5s", "0", "0s"},
+		"probe-parallelism-interval": {"1m0s", "0s", ""}, "probe-disk-interval": {"30s", "1h0m0s", ""}, "probe-dir": {"", dir, ""},
+		"probe-tcp": {"[]", "h:1", "[h:1]"}, "probe-tcp-interval": {"15s", "1s", ""}, "probe-dns": {"[]", "h", "[h]"},
+		"probe-dns-interval": {"15s", "1s", ""}, "probe-http": {"[]", "http://h/", "[http://h/]"}, "probe-http-interval": {"15s", "1s", ""},
+		"probe-http-status": {"[]", "200", "[200]"}, "probe-http-body": {"<nil>", "a+", ""}, "probe-http-headers": {"map[]", "a=b", "map[a:b]"},
+		"probe-grpc": {"[]", "grpc://h:1", "[grpc://h:1]"}, "probe-grpc-interval": {"15s", "1s", ""},
+		"probe-skip-verify": {"false", "true", ""}, "probe-timeout": {"5s", "10ms", ""}, "exporter": {"[auto]", "Console", "[console]"},
+		"traces-exporter": {"otlp", "none", ""}, "logs-exporter": {"otlp", "none", ""}, "otlp-protocol": {"grpc", "http/protobuf", ""},
+		"otlp-headers": {"map[]", "a=%20", "map[a: ]"}, "otlp-insecure": {"false", "true", ""}, "otlp-compression": {"none", "zstd", ""},
+		"otlp-timeout": {"10s", "1ms", ""}, "otlp-endpoint": {"", "http://h:1", ""}, "otlp-round-robin": {"false", "true", ""},
+		"upstream-hold": {"5m0s", "0s", ""}, "metrics-order": {"oldest", "live", ""}, "drain-factor": {"3", "0.5", ""},
+		"export-timeout": {"30s", "1ms", ""}, "temporality": {"cumulative", "lowmemory", ""},
+		"histogram": {exponentialHistogram, "explicit_bucket_histogram", ""}, "service-name": {"", "svc", ""},
+		"resource-attributes": {"map[]", "a=b,", "map[a:b]"}, "sdk-disabled": {"false", "true", ""},
+		"relay-grpc-address": {"127.0.0.1:4317", "off", " "}, "relay-http-address": {"127.0.0.1:4318", ":0", ""},
+		"relay-socket": {"", "/run/s", ""}, "relay-rate": {"0", "7", ""}, "queue-dir": {"", dir + "/new", ""},
+		"queue-size": {"8388608", "1MiB", "1048576"}, "queue-sync": {"1s", "0s", ""}, "relay-request-size": {"4194304", "64Ki", "65536"},
+		"relay-connections": {"256", "1", ""}, "page-address": {"127.0.0.1:4320", "off", " "}, "page-host": {"[]", "h", "[h]"},
+		"live-size": {"4194304", "1GiB", "1073741824"}, "health-address": {"127.0.0.1:4319", "[::1]:1", ""},
+		"keep-running": {"false", "true", ""}, "log-format": {"text", "json", ""}, "log-level": {"info", "error", ""},
+	}
+	initial := settingsOf(mustParse(t, nil, nil))
+	Declare(pflag.NewFlagSet("", pflag.ContinueOnError)).all.VisitAll(func(flag *pflag.Flag) {
+		row, tested := rows[flag.Name]
+		value, known := initial[flag.Name]
+		if !known && flag.Name != configFlag {
+			t.Errorf("--%s is in no field of Settings", flag.Name)
+		}
+		if got := fmt.Sprint(value); known && got != row.initial && (tested || !strings.Contains(" map[] 0s false ", " "+got+" ")) {
+			t.Errorf("--%s is %s by default, want %s", flag.Name, got, row.initial)
+		}
+		if !tested {
+			return
+		}
+		want := strings.TrimSpace(row.want)
+		if row.want == "" {
+			want = row.given
+		}
+		s := mustParse(t, []string{"--" + flag.Name + "=" + row.given}, nil)
+		if got := fmt.Sprint(settingsOf(s)[flag.Name]); got != want {
+			t.Errorf("--%s=%s becomes %s, want %s", flag.Name, row.given, got, want)
+		}
+		if Group(flag) == "" || flag.Usage == "" {
+			t.Errorf("--%s has the group %q and the help %q", flag.Name, Group(flag), flag.Usage)
+		}
+	})
+}
+
+func TestBoundsOfSettings(t *testing.T) {
+	file := write(t, "file", "x")
+	for name, c := range map[string]struct{ accepted, refused []string }{
+		"interval":            {[]string{"100ms", "24h", "86400000"}, []string{"99ms", "24h0m1s", "86400001", "-1", ""}},
+		"probe-tcp-interval":  {[]string{"1s"}, []string{"999ms", "0"}},
+		"probe-cpu-interval":  {[]string{"0", "0s", "100ms"}, []string{"99ms", "-0.1s"}},
+		"probe-budget":        {[]string{"0.001", "100", "1%"}, []string{"0", "100.1", "-1", "x"}},
+		"probe-http-status":   {[]string{"200", "599"}, []string{"199", "600", "ok"}},
+		"probe-http-body":     {[]string{"^ok$"}, []string{"", "("}},
+		"drain-factor":        {[]string{"0", "1000000"}, []string{"-0.1", "1000001", "Inf", "x"}},
+		"relay-rate":          {[]string{"0"}, []string{"-1", "1.5", "x"}},
+		"relay-connections":   {[]string{"1"}, []string{"0", "x"}},
+		"relay-request-size":  {[]string{"64KiB", "64MiB"}, []string{"65535", "65MiB"}},
+		"probe-dir":           {nil, []string{file}},
+		"queue-dir":           {[]string{filepath.Join(t.TempDir(), "new", "deep")}, []string{file, ""}},
+		"cgroup-root":         {nil, []string{file, "/no/such"}},
+		"relay-key":           {nil, []string{"/no/such"}},
+		"relay-socket":        {nil, []string{""}},
+		"health-address":      {[]string{"h:0", ":65535"}, []string{"h:65536", "h", "h:x", ""}},
+		"otlp-endpoint":       {[]string{"https://h", "https://h:1", "http://h:65535"}, []string{"https://h:", "https://:1", "http://h:0", "unix://h/p", "unix://", "h:0", ":1", "a b:1"}},
+		"otlp-headers":        {[]string{"a-b_c.1=~", "a=b,,"}, []string{"a", "=b", "é=b", "a=%7f", "a=%zz", "a=%ff"}},
+		"resource-attributes": {[]string{"a=é", "a="}, []string{"=b", "a"}},
+		"page-host":           {[]string{"h"}, []string{""}},
+		"exporter":            {[]string{"otlp, console"}, []string{"otlp,none", "x"}},
+		"log-level":           {[]string{"WARN"}, []string{"fatal", ""}},
+		"host":                {[]string{"True"}, []string{"1", ""}},
+	} {
+		for want, values := range map[bool][]string{true: c.accepted, false: c.refused} {
+			for _, given := range values {
+				set := pflag.NewFlagSet("", pflag.ContinueOnError)
+				flags := Declare(set)
+				before := fmt.Sprint(settingsOf(flags.settings)[name])
+				if err := set.Set(name, given); (err == nil) != want {
+					t.Errorf("--%s=%s: %v, accepted should be %v", name, given, err, want)
+				}
+				if after := fmt.Sprint(settingsOf(flags.settings)[name]); !want && after != before {
+					t.Errorf("--%s=%s is refused, and changes it from %s to %s", name, given, before, after)
+				}
+			}
+		}
+	}
+}
+
+// A listener on every interface is reached by each address of the machine, one on loopback only by
+// loopback.
+func TestWhichAddressesReachAListener(t *testing.T) {
+	for _, c := range []struct {
+		host, own string
+		want      bool
+	}{
+		{"127.0.0.1", "127.0.0.1", true}, {"127.0.0.1", "localhost", true}, {"localhost", "0.0.0.0", true},
+		{"0.0.0.0", "127.0.0.1", true}, {"192.0.2.1", "0.0.0.0", false}, {"::1", "", true},
+	} {
+		if got := reaches(c.host, c.own); got != c.want {
+			t.Errorf("a connection to %s reaches a listener on %q: %v, want %v", c.host, c.own, got, c.want)
+		}
+	}
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addresses {
+		ip := a.(*net.IPNet).IP
+		if got := reaches(ip.String(), "0.0.0.0"); !got {
+			t.Errorf("%s does not reach a listener on every interface", ip)
+		}
+		if got := reaches(ip.String(), "127.0.0.1"); got != ip.IsLoopback() {
+			t.Errorf("%s reaches a listener on loopback: %v", ip, got)
+		}
+	}
+}
+
+func TestCertificatesOfTheListeners(t *testing.T) {
+	one, two := selfSigned(t), selfSigned(t)
+	if config, err := mustParse(t, nil, nil).RelayTLS(); config != nil || err != nil {
+		t.Errorf("%v, %v without certificates", config, err)
+	}
+	args := []string{"--relay-certificate", one.cert, "--relay-key", one.key}
+	if config, err := mustParse(t, args, nil).RelayTLS(); err != nil || len(config.Certificates) != 1 || config.ClientCAs != nil {
+		t.Errorf("%+v, %v", config, err)
+	}
+	s := mustParse(t, append(args, "--relay-client-ca", two.cert), nil)
+	if config, err := s.RelayTLS(); err != nil || config.ClientCAs == nil || config.ClientAuth == 0 {
+		t.Errorf("%+v, %v, want client certificates to be required", config, err)
+	}
+	if err := os.Remove(two.cert); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.RelayTLS(); err == nil || !strings.HasPrefix(err.Error(), "--relay-client-ca: ") {
+		t.Errorf("%v after the CA file was removed", err)
+	}
+	for want, args := range map[string][]string{
+		"--relay-certificate and --relay-key: expected both or neither":           {"--relay-certificate", one.cert},
+		"--relay-client-ca: expected --relay-certificate and --relay-key with it": {"--relay-client-ca", one.cert},
+		"--relay-key: expected the key of the certificate: ":                      {"--relay-certificate", one.cert, "--relay-key", selfSigned(t).key},
+	} {
+		if _, err := parse(args, nil); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", args, err, want)
+		}
+	}
+}
+
+// With keep-running, a setting that is wrong is a problem and has its default; without, it is an
+// error. A file cannot ask for it, and a wrong flag is an error all the same.
+func TestKeepRunningToleratesWrongSettings(t *testing.T) {
+	file := write(t, "c.yaml", "zzz: 1\n")
+	environ := []string{
+		"POOLGAUGE_KEEP_RUNNING=true", "POOLGAUGE_CONFIG=" + file, "POOLGAUGE_QUEUE_SIZE=lots", "POOLGAUGE_PROBE_DIRR=/tmp",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317", "OTEL_METRICS_EXPORTER=otlp,console",
+		"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=delta",
+	}
+	s := mustParse(t, nil, environ)
+	var all []string
+	for _, problem := range s.Problems {
+		all = append(all, problem.Error())
+	}
+	text := strings.Join(all, "\n")
+	for _, want := range []string{"POOLGAUGE_PROBE_DIRR, did", `unknown key "zzz"`, "POOLGAUGE_QUEUE_SIZE: ", "--otlp-endpoint: ", "--temporality: "} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+	if s.QueueSize != 8<<20 || s.Temporality != "cumulative" || s.SendsOTLP() {
+		t.Errorf("%+v", s)
+	}
+	for i := range environ[1:] {
+		if _, err := parse(nil, environ[i+1:i+2]); (err == nil) != (i == 5) {
+			t.Errorf("%s: %v", environ[i+1], err)
+		}
+	}
+	for _, args := range [][]string{{"--keep-running", "--queue-size=lots"}, {"--config", write(t, "k.yaml", "keep-running: true\n")}} {
+		if _, err := parse(args, nil); err == nil {
+			t.Errorf("%q is accepted", args)
+		}
+	}
+	s = mustParse(t, []string{"--keep-running"}, []string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://h:1", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=h", "OTEL_EXPORTER_OTLP_LOGS_TIMEOUT=x",
+	})
+	if c, ok := s.Upstream(otlp.Logs, ""); !ok || c.URL != "http://h:1" || c.Timeout.String() != "10s" || len(s.Problems) != 2 {
+		t.Errorf("wrong settings of one signal: %+v, %v, %v", c, ok, s.Problems)
+	}
+	if s := mustParse(t, []string{"--keep-running"}, nil); len(s.Problems) != 1 || s.ShowsSummary() {
+		t.Errorf("without an endpoint: %v, and a summary: %v", s.Problems, s.ShowsSummary())
+	}
+}
+
+// A command reads only the settings that it declares, from wherever they come.
+func TestACommandReadsItsSettingsOnly(t *testing.T) {
+	set := pflag.NewFlagSet("top", pflag.ContinueOnError)
+	flags := Declare(set, "config", "page-address")
+	if err := set.Parse([]string{"--config", write(t, "c.yaml", "page-address: h:1\ninterval: 1s\n")}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := flags.Resolve([]string{"POOLGAUGE_QUEUE_SIZE=lots"})
+	if err != nil || s.PageAddress != "h:1" || s.Interval.String() != "10s" {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if _, err := flags.Resolve([]string{"POOLGAUGE_QUEUE_SIZ=1"}); err == nil {
+		t.Error("a misspelled variable is accepted")
+	}
+}
