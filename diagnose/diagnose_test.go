@@ -111,8 +111,8 @@ func TestPoolNamesTheCause(t *testing.T) {
 	}
 }
 
-// A pool of which only what an arbitrary library reports is known is never convicted for want of a
-// figure.
+// A pool of which only what an arbitrary library reports is known is never convicted because a
+// figure is missing.
 func TestNoRuleHoldsForWhatIsNotKnown(t *testing.T) {
 	unknown := math.NaN()
 	w := Window{
@@ -218,7 +218,7 @@ func TestBetweenTakesDifferences(t *testing.T) {
 	}
 	to.Served = 3
 	if w := Between(from, to); !math.IsNaN(w.Seconds) || Pool(w, machine(), Usual{}).Verdict != Undetermined {
-		t.Errorf("the pool began anew, and is judged: %+v", w)
+		t.Errorf("the pool was restarted, and is judged: %+v", w)
 	}
 }
 
@@ -379,14 +379,14 @@ func TestHostBetweenTakesDifferences(t *testing.T) {
 	}
 	to.BusyTime = 5
 	if m := HostBetween(from, to); !math.IsNaN(m.BusyCPUs) || !math.IsNaN(m.RunDelay) || m.LockWait != 5 {
-		t.Errorf("the process began anew: %+v", m)
+		t.Errorf("the process was restarted: %+v", m)
 	}
 	if m := HostBetween(to, to); !math.IsNaN(m.CPUs) {
 		t.Errorf("a window of no length: %+v", m)
 	}
 }
 
-// Slots that were lost are remembered until they come back, or the pool begins anew.
+// Slots that were lost are remembered until they are returned, or the pool is restarted.
 func TestJudgeRemembersALeak(t *testing.T) {
 	var j Judge
 	f := Figures{At: time.Unix(1000, 0)}

@@ -7,7 +7,7 @@
 // function of its arguments: nothing here reads a clock or a file.
 //
 // Figures that are not known are NaN, and no rule holds for NaN. So a pool that reports less gets
-// fewer verdicts, and never a wrong one for want of a figure.
+// fewer verdicts, and never a wrong one because a figure is missing.
 //
 // The rules and their thresholds were found with benchmarks/poolbench, which scores them on faults
 // whose cause is known.

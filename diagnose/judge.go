@@ -34,7 +34,7 @@ func (j *Judge) See(f Figures, m Machine) (holds, window Finding[Verdict]) {
 	}
 	w := Between(j.last, f)
 	j.last = f
-	if math.IsNaN(w.Seconds) { // it began anew
+	if math.IsNaN(w.Seconds) { // it was restarted
 		j.usual.Lost = math.NaN()
 	}
 	if w.holds(j.usual.Held) {

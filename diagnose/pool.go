@@ -27,7 +27,7 @@ func unknownUsual() Usual {
 const (
 	full    = 0.85 // utilization from which requests have to expect waits
 	enough  = 5    // uses that have to end for their mean to mean something
-	noticed = 0.01 // seconds of waiting that anybody would notice
+	noticed = 0.01 // seconds of waiting that callers notice
 	longAgo = 10   // uses of the mean length, after which one that began should have ended
 	uneven  = 3    // times as long as at random requests wait if the squared cv of uses is 5
 )

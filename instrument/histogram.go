@@ -185,7 +185,7 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 }
 
 // since returns what h has counted more than earlier, an older state of it. A bucket that holds
-// less than it did counts as unchanged, so that a histogram that was started anew does no harm.
+// less than it did counts as unchanged, so that a histogram that was reset does no harm.
 func (h *Histogram) since(earlier *Histogram) *Histogram {
 	d := h.Clone()
 	if earlier == nil {

@@ -22,7 +22,7 @@ import (
 //   - each Wait that is there counts as many durations as the Requests of its outcome.
 //
 // Arrays are indexed by the constants of their attribute: s.Usage[instrument.Used]. Histograms
-// belong to whoever asked for the Stats: a pool hands over a clone.
+// belong to the caller that asked for the Stats: a pool returns a clone.
 type Stats struct {
 	Limit        Optional[int64]    // slots that there may be; absent when unlimited
 	LimitChanges Optional[int64]    // how often Limit was changed; absent where it cannot be
@@ -136,7 +136,7 @@ const (
 	Blocked
 )
 
-// Event is a turn in the life of a resource.
+// Event is a lifecycle event of a resource.
 type Event uint8
 
 // The events of a resource.

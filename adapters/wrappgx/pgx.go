@@ -26,9 +26,9 @@ const Kind = "pgx"
 //   - connections closed since they were too old (max_lifetime) or idle for too long
 //     (max_idle_time).
 //
-// Who waits now, how long each request waits or uses a connection, and the waits of those who gave
-// up pgx does not say. It counts an attempt to connect as a new connection, also where it fails, so
-// connections made are left out.
+// pgx does not report which requests wait now, how long each waits or uses a connection, or the
+// waits of requests that gave up. It counts an attempt to connect as a new connection, also where
+// it fails, so connections made are left out.
 //
 // A collection takes a lock of p for about 1 µs with 100 connections. It does not close p; close
 // the Registration before or after it.

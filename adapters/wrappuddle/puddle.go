@@ -23,8 +23,8 @@ const Kind = "puddle"
 //     as waiting what is spent on making a resource, too: after a quiet start, compare with the
 //     resources constructing.
 //
-// Who waits now, how long each request waits or uses a resource, the waits of those who gave up,
-// and how many resources were made and destroyed puddle does not say. The pools of
+// puddle does not report which requests wait now, how long each waits or uses a resource, the waits
+// of requests that gave up, or how many resources were made and destroyed. The pools of
 // pools.NewResources do.
 //
 // A collection takes a lock of p for about 1 µs with 100 resources. It does not close p; close the

@@ -129,8 +129,8 @@ func pipelineLimit(o *redis.Options) int {
 	return o.PipelinePoolSize
 }
 
-// totals are the counters of go-redis, which have 32 bits and start anew after 2^32, and fall when
-// a node leaves a cluster.
+// totals continues the counters of go-redis, which have 32 bits and wrap at 2^32, and fall when a
+// node leaves a cluster.
 type totals struct {
 	hits, misses, timeouts, waits, stale total
 	waited                               struct{ last, sum int64 } // nanoseconds

@@ -41,7 +41,7 @@ func run(args []string, out io.Writer) error {
 	var o options
 	flags.IntVar(&o.sidecars, "sidecars", 10_000, "sidecars")
 	flags.IntVar(&o.gateways, "gateways", 10, "gateways")
-	flags.DurationVar(&o.outage, "outage", time.Hour, "how long all gateways are away")
+	flags.DurationVar(&o.outage, "outage", time.Hour, "how long all gateways are unreachable")
 	flags.Float64Var(&o.factor, "drain-factor", 3, "as the sidecars' --drain-factor; 0 is no bound")
 	if err := flags.Parse(args); err != nil {
 		return err

@@ -34,7 +34,7 @@ func (p *pool) newest() (at int64) {
 }
 
 // reported returns what a judge wants to know. An app that sends deltas gets no verdicts: what is
-// lost on the way would be taken for a pool that began anew.
+// lost on the way would look like a pool that was restarted.
 func (p *pool) reported(w *otlp.Buckets) diagnose.Figures {
 	var sums [roles]float64
 	for i := range sums {

@@ -6,7 +6,7 @@ package otlp
 // Signal is what an export request carries.
 type Signal uint8
 
-// The signals that are relayed. The numbers stand in queue files: they never change.
+// The signals that are relayed. The numbers are stored in queue files: they never change.
 const (
 	Metrics Signal = 1
 	Traces  Signal = 2

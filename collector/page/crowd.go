@@ -23,7 +23,7 @@ type crowd struct {
 func (c *crowd) change(conn net.Conn, to http.ConnState) {
 	if out := c.follow(conn, to); out != nil {
 		c.refused.Add(1)
-		_ = out.Close() // whoever serves it sees that
+		_ = out.Close() // its handler sees that
 	}
 }
 

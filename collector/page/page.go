@@ -63,7 +63,7 @@ func Listen(ctx context.Context, cfg Config) (*Server, error) {
 		Handler:           s.handler(),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       5 * time.Second,
-		WriteTimeout:      writeTime, // those that are sent changes get it anew for each
+		WriteTimeout:      writeTime, // a stream of changes extends it for each
 		IdleTimeout:       30 * time.Second,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          log.New(io.Discard, "", 0),

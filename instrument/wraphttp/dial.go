@@ -219,7 +219,7 @@ func (tr *trip) arrived(http2 bool) {
 	case d != nil && d.stage != assumed && (d.stage == connected || !http2):
 		tr.finish(d, nil)
 	case tr.room:
-		tr.part.made.Record(tr.dialedUnseen())
+		tr.part.made.Record(tr.dialedUntraced())
 	}
 }
 
@@ -235,14 +235,14 @@ func (tr *trip) unmade(err error) {
 	}
 	tr.part.failed++
 	if tr.room {
-		tr.part.unmade.Record(tr.dialedUnseen())
+		tr.part.unmade.Record(tr.dialedUntraced())
 	}
 }
 
-// dialedUnseen returns how long a dial took of which nothing was heard, and that began when the
+// dialedUntraced returns how long a dial took of which nothing was heard, and that began when the
 // trip asked since there was room: the trip did not wait for a slot. Caller must hold the lock of
 // the part.
-func (tr *trip) dialedUnseen() time.Duration {
+func (tr *trip) dialedUntraced() time.Duration {
 	asked := tr.claim.Asked()
 	tr.claim.Construct(&tr.part.Recorder, asked)
 	return measure.Clock() - asked

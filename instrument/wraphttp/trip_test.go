@@ -54,8 +54,8 @@ func TestLateTripsAcquire(t *testing.T) {
 	}
 }
 
-// The slot of a request whose context has ended is there for the next one, whether or not anybody
-// looks in between.
+// The slot of a request whose context has ended is available to the next one, whether or not Stats
+// is called in between.
 func TestAnEndedContextMakesRoom(t *testing.T) {
 	p := limited()
 	defer p.close()

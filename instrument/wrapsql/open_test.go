@@ -337,7 +337,7 @@ func TestOpenDBRefuses(t *testing.T) {
 		t.Errorf("a second pool of the name: %v", err)
 	}
 	if n := s.closings.Load(); n != 0 {
-		t.Error("the connector of somebody else was closed")
+		t.Error("a connector that OpenDB does not own was closed")
 	}
 }
 

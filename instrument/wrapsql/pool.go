@@ -145,8 +145,8 @@ func (p *pool) stats() instrument.Stats {
 }
 
 // reconcile ends the uses of connections that database/sql has idle though nothing was called on
-// them: whoever they were made for had given up or found another. Only where nothing happened
-// meanwhile they can be told from those that a caller has.
+// them: the callers that they were made for had given up or found another. They can be
+// distinguished from those that a caller has only if nothing happened in between.
 func (p *pool) reconcile(ask func() sql.DBStats) {
 	p.Lock()
 	before, fresh := p.events, len(p.fresh)

@@ -81,7 +81,7 @@ var (
 		Kind:   Counter,
 		Number: Int,
 		Unit:   "{kill}",
-		Help:   "Processes that the kernel killed for want of memory, of the host or of a control group, wherever on the host.",
+		Help:   "Processes that the kernel killed because the host or a control group ran out of memory, anywhere on the host.",
 		Absent: "kernels before 4.13, sandboxes, or not Linux",
 	}
 )

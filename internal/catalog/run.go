@@ -12,7 +12,7 @@ const (
 var Run = &Group{
 	Name: "run",
 	Help: "Batches of tasks that `instrument/monitor` measures. Tasks are reported as they end, the others when the run does. CPU, memory and " +
-		"allocations are those of the whole process while the run lasted, whoever used them.",
+		"allocations are those of the whole process during the run.",
 	Attributes: []Attribute{
 		{Key: RunNameKey, Help: "the name that the program gave; runs of one name share their series"},
 	},

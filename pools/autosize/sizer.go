@@ -56,7 +56,7 @@ func (s *sizer) next(f diagnose.Figures, m diagnose.Machine) (limit int, reason 
 	}
 	advice := s.advisor.See(w, m, verdict)
 	if s.trial.to != limit {
-		s.trial = trial{} // somebody else resized the pool
+		s.trial = trial{} // another caller resized the pool
 	} else if s.trial.to != 0 {
 		if reason := s.judgeTrial(w); reason != "" {
 			return s.trial.from, reason

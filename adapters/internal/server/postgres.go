@@ -70,8 +70,8 @@ func postgresProgram(name string) string {
 	return paths[len(paths)-1]
 }
 
-// unprivileged returns how to run as somebody else than root, and gives the directory to him. Who
-// is not root runs as himself.
+// unprivileged returns the attributes to run a server as a user other than root, and gives that
+// user the directory. It returns nil if the test does not run as root.
 func unprivileged(t testing.TB, dir string) *syscall.SysProcAttr {
 	t.Helper()
 	if os.Geteuid() != 0 {

@@ -249,7 +249,7 @@ func cpuProbes() []panel {
 			help: "How long the probe's thread was ready and waited for a CPU, in a run of 5 ms.",
 		}.lines(quantiles(catalog.ProbeCPURunDelay, "")...),
 		chart{
-			title:  "CPUs to be had at once",
+			title:  "Effective parallelism",
 			unit:   "short",
 			width:  8,
 			height: 8,

@@ -78,7 +78,7 @@ func poolFigures() []panel {
 			limits: steps(0.8, 0.95),
 			top:    cog.ToPtr(1.0),
 			sparse: []*catalog.Metric{catalog.PoolLimit},
-			help:   "Highest utilisation of a pool: slot-seconds used over slot-seconds available. Near 100 % somebody waits.",
+			help:   "Highest utilisation of a pool: slot-seconds used over slot-seconds available. Near 100 % requests wait.",
 		}).figure(query{"max(" + utilisation(inPools, byPool) + ")", ""}),
 		small(
 			chart{
@@ -195,7 +195,7 @@ func poolSaturation() []panel {
 			width:  8,
 			height: 8,
 			none:   "nobody asked",
-			help:   "99 of 100 requests got their slot, or gave up, within this time. Of pools that tell only how many waited and for how long in all, such as sql, the mean.",
+			help:   "99 of 100 requests got their slot, or gave up, within this time. For pools that count only the waits and their total time, such as sql, the mean.",
 		}.lines(
 			query{inPools.Quantile(0.99, byPool, catalog.PoolWaitDuration), poolLegend},
 			query{

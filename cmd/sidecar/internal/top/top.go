@@ -45,7 +45,7 @@ type answer struct {
 	err     error
 }
 
-// Run shows what c knows on a screen, and asks anew at each interval, until ctx ends or the user
+// Run shows the picture of c on a screen, and polls it at each interval, until ctx ends or the user
 // quits. It returns an error when the terminal is gone.
 func Run(ctx context.Context, screen tcell.Screen, c *Client, every time.Duration) error {
 	if err := screen.Init(); err != nil {
