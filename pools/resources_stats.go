@@ -135,15 +135,17 @@ func (p *Resources[T]) holders(s *instrument.Stats, now time.Duration) measure.H
 func (l *resLedger) report(s *instrument.Stats) {
 	s.Resources = make([]instrument.Resources, 0, int(resMakings)+len(l.ended))
 	s.Create = make([]instrument.Creation, 0, resMakings)
-	for how := range resMakings {
-		event := instrument.CreateFailed
-		if how == resMade {
+	for how, made := range l.makes {
+		event, count := instrument.CreateFailed, int64(0)
+		if resMaking(how) == resMade {
 			event = instrument.Created
 		}
-		made := l.makes[how].Clone()
+		if made != nil {
+			count = int64(made.Count())
+			s.Create = append(s.Create, instrument.Creation{ErrorType: resMaking(how).String(), Duration: made.Clone()})
+		}
 		s.Resources = append(s.Resources,
-			instrument.Resources{Event: event, Reason: how.String(), Count: int64(made.Count())})
-		s.Create = append(s.Create, instrument.Creation{ErrorType: how.String(), Duration: made})
+			instrument.Resources{Event: event, Reason: resMaking(how).String(), Count: count})
 	}
 	for reason, n := range l.ended {
 		s.Resources = append(s.Resources,
