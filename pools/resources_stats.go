@@ -71,7 +71,7 @@ func (m resMaking) ending() instrument.Ending {
 	return instrument.Failed
 }
 
-// resMakes times constructions, by how they end.
+// resMakes times constructions by result.
 type resMakes [resMakings]*instrument.Histogram
 
 func (m *resMakes) record(how resMaking, took time.Duration) {
@@ -81,15 +81,14 @@ func (m *resMakes) record(how resMaking, took time.Duration) {
 	m[how].Record(took)
 }
 
-// resLedger holds what becomes of resources. The lock of the pool guards it.
+// resLedger counts the lifecycle events of resources. The lock of the pool guards it.
 type resLedger struct {
-	makes resMakes // their counts are the numbers of resources made and not made
+	makes resMakes // their counts are the numbers of resources constructed and not constructed
 	ended [resReasons]int64
 }
 
-// Stats returns what the pool is doing and what it has done, all at one moment. A resource that is
-// being destroyed is in none of the states, and one being checked counts as being constructed. It
-// takes some 3 µs, a few ns more for each resource in use, and some 10 µs to name holders.
+// Stats returns a consistent snapshot of the pool. A resource that is being destroyed is in none of
+// the states, and one that is being checked counts as being constructed.
 func (p *Resources[T]) Stats() instrument.Stats {
 	s, holders := p.stats()
 	s.Holders = holders.Name() // without the lock
@@ -100,11 +99,11 @@ func (p *Resources[T]) stats() (instrument.Stats, measure.Holders) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := measure.Clock()
-	s := instrument.Stats{Limit: instrument.Some(int64(p.limit)), Pending: instrument.Some(int64(p.line.length))}
+	s := instrument.Stats{Limit: instrument.Some(int64(p.limit)), Pending: instrument.Some(int64(p.waiting.length))}
 	if p.cfg.MaxPending > 0 {
 		s.PendingLimit = instrument.Some(int64(p.cfg.MaxPending))
 	}
-	if w := p.line.first; w != nil {
+	if w := p.waiting.first; w != nil {
 		s.PendingAge = w.wait.Age(now)
 	}
 	s.Usage[instrument.Idle] = instrument.Some(int64(p.idle.length))
@@ -131,7 +130,7 @@ func (p *Resources[T]) holders(s *instrument.Stats, now time.Duration) measure.H
 	return oldest.Report(s, now, (*resSlot[T]).hold)
 }
 
-// report writes what has become of resources into s.
+// report writes the lifecycle events of resources into s.
 func (l *resLedger) report(s *instrument.Stats) {
 	s.Resources = make([]instrument.Resources, 0, int(resMakings)+len(l.ended))
 	s.Create = make([]instrument.Creation, 0, resMakings)
@@ -186,5 +185,5 @@ func (p *Resources[T]) Idle() int {
 func (p *Resources[T]) Pending() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.line.length
+	return p.waiting.length
 }
