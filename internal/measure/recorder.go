@@ -6,11 +6,10 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Recorder measures a pool that has no lock of its own, such as one that is wrapped: it brings one,
-// and its owner may guard more with it. Methods need the lock held, where they do not say
-// otherwise.
+// Recorder measures a pool that has no lock of its own, such as one that is wrapped. It has a lock,
+// which may guard other state too. The caller must hold it unless a method says otherwise.
 //
-// It is for pools that see each use begin and end, one slot each. One that does not uses the parts.
+// It is for pools that see each use begin and end, one slot each. Other pools use the parts.
 type Recorder struct {
 	mu sync.Mutex // guards what follows
 

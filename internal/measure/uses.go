@@ -40,7 +40,7 @@ func (u *Uses) End(m *Meter, use Use, how instrument.Ending, now time.Duration) 
 	u.Split.Ended(use.Sample, u.took.End(m, use.Span, now, u.done()))
 }
 
-// Skip counts a use that ended at once: there was nothing to use.
+// Skip counts a use that ended at once, since there was no resource to use.
 func (u *Uses) Skip(m *Meter, how instrument.Ending) {
 	u.began++
 	u.ended[how]++
