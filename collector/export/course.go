@@ -116,10 +116,10 @@ func (c *course) took(bytes int64, within time.Duration, result Result) {
 // complain logs the first complaint of a row.
 func (c *course) complain(result Result) {
 	if result.Rejected == 0 {
-		c.log.Warn("upstream takes the items with a warning", "message", result.Message)
+		c.log.Warn("upstream accepted items with a warning", "message", result.Message)
 		return
 	}
-	c.log.Warn("upstream rejects some of the items", "items", result.Rejected, "message", result.Message)
+	c.log.Warn("upstream rejected some items", "items", result.Rejected, "message", result.Message)
 }
 
 // failed notes a failure of a request of some bytes that began at a time; whole says that it cannot
@@ -203,10 +203,10 @@ func (c *course) turn(to State, failure *Failure) {
 		if !c.held.IsZero() {
 			log = log.With("lost_after", c.policy.Hold)
 		}
-		log.Warn("upstream does not accept; items wait in the queue", "error", failure, "reason", failure.Reason)
+		log.Warn("upstream does not accept items; they are queued", "error", failure, "reason", failure.Reason)
 	case Rejecting:
 		c.log.Warn(
-			"upstream permanently rejects items; they are lost",
+			"items permanently rejected by the upstream; they are lost",
 			"error",
 			failure,
 			"reason",
@@ -226,7 +226,7 @@ func (c *course) cause(failure *Failure) {
 	if changed && time.Since(c.said) >= leastInterval {
 		c.said = time.Now()
 		c.log.Warn(
-			"upstream still does not accept, for another reason",
+			"upstream still does not accept items, for another reason",
 			"state",
 			c.state.String(),
 			"error",

@@ -86,7 +86,7 @@ func Open(c Config) (*Queue, error) {
 		q.lanes = append(q.lanes, l)
 	}
 	if c.Dir == "" {
-		c.Log.Info("the queue is in memory: what waits for the upstream is lost when this process ends")
+		c.Log.Info("queue is in memory only: queued items are lost when this process ends")
 		return q, nil
 	}
 	if c.files == nil {
@@ -176,6 +176,10 @@ func (q *Queue) safe(ctx context.Context, e *entry) error {
 			q.mu.Unlock()
 			return nil
 		}
+		if e.state == done { // its record cannot be read again, to be written elsewhere
+			q.mu.Unlock()
+			return ErrUnsynced
+		}
 		accepted := e.group.accepted
 		q.mu.Unlock()
 		select {
@@ -245,7 +249,9 @@ func (q *Queue) setLocked(e *entry, s state) {
 // damagedLocked drops e, which the disk does not give back.
 func (q *Queue) damagedLocked(e *entry) {
 	if e.state != done {
-		e.lane.points.Damaged += e.points
+		if e.accepted {
+			e.lane.points.Damaged += e.points
+		}
 		q.doneLocked(e)
 		q.grantLocked()
 	}
@@ -286,7 +292,7 @@ func (q *Queue) lost(cause error) error {
 	case batches == 0:
 		return nil
 	case cause == nil:
-		return fmt.Errorf("queue was in memory only: %d points are lost", points)
+		return fmt.Errorf("queue was in memory only: %d items are lost", points)
 	}
-	return fmt.Errorf("%d points were in memory only and are lost: %w", points, cause)
+	return fmt.Errorf("%d items were in memory only and are lost: %w", points, cause)
 }

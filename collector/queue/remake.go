@@ -18,7 +18,7 @@ func (d *disk) remake() error {
 		if err := d.relock(); err != nil {
 			return err
 		}
-		d.forsake()
+		d.collectLost()
 	}
 	return d.evacuate()
 }
@@ -48,8 +48,8 @@ func (d *disk) relock() error {
 	return nil
 }
 
-// forsake notes what is in deleted segments, to be written again.
-func (d *disk) forsake() {
+// collectLost notes what is in deleted segments, to be written again.
+func (d *disk) collectLost() {
 	d.q.mu.Lock()
 	defer d.q.mu.Unlock()
 	d.deleted = false

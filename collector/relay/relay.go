@@ -183,7 +183,7 @@ func (r *Relay) listen(ctx context.Context, cfg *Config) (err error) {
 	if err != nil {
 		return err
 	}
-	cfg.Log.Debug("taking OTLP", "grpc", r.server.GRPCAddr(), "http", r.server.HTTPAddr(), "socket", cfg.Socket)
+	cfg.Log.Debug("receiving OTLP", "grpc", r.server.GRPCAddr(), "http", r.server.HTTPAddr(), "socket", cfg.Socket)
 	return nil
 }
 
@@ -273,7 +273,7 @@ func describe(a *export.Account, now time.Time) string {
 	case q.Durable:
 		where = "on disk"
 	case q.OnDisk:
-		where = "in memory, since its storage fails"
+		where = "in memory: queue storage is failing"
 	}
 	var lost []string
 	var dropped, rejected int64
@@ -292,7 +292,7 @@ func describe(a *export.Account, now time.Time) string {
 	if q.Oldest().IsZero() {
 		return fmt.Sprintf("queue %s: empty, limit %d bytes%s", where, q.Limit, strings.Join(lost, ""))
 	}
-	return fmt.Sprintf("queue %s: %d points, %d of %d bytes, oldest %v%s", where, q.Queued(), q.Usage, q.Limit,
+	return fmt.Sprintf("queue %s: %d items, %d of %d bytes, oldest %v%s", where, q.Queued(), q.Usage, q.Limit,
 		now.Sub(q.Oldest()).Round(time.Millisecond), strings.Join(lost, ""))
 }
 
@@ -306,8 +306,8 @@ func (r *Relay) Shutdown(ctx context.Context) error {
 	closed := r.queue.Close(closing)
 	if a.Queued() > 0 {
 		r.log.Warn(
-			"stopped before the upstream took every point",
-			"points",
+			"stopped before every item was sent",
+			"items",
 			a.Queued(),
 			"kept",
 			a.Durable && closed == nil,
