@@ -52,7 +52,7 @@ func start(ctx context.Context, c contender, dir string) (p *process, err error)
 	return p, err
 }
 
-// listens waits until somebody takes connections.
+// listens waits until connections are accepted.
 func (p *process) listens(ctx context.Context) error {
 	var err error
 	for range 1000 {

@@ -222,8 +222,7 @@ func (d *disk) closeLocked(g *group) {
 	}
 }
 
-// releaseLocked ends the waiting for g to be written. What asked for a sync goes on to wait for
-// that.
+// releaseLocked ends the wait for g to be written. With Sync 0, the wait for its sync goes on.
 func (d *disk) releaseLocked(g *group) {
 	if g.released {
 		return
@@ -239,7 +238,7 @@ func (d *disk) releaseLocked(g *group) {
 	}
 }
 
-// failLocked makes do without the disk until [disk.restoreLocked].
+// failLocked notes that the disk fails, until [disk.restoreLocked].
 func (d *disk) failLocked(err error) {
 	if d.failure == nil {
 		if d.sync == 0 {
@@ -268,8 +267,8 @@ func (d *disk) restoreLocked() {
 	}
 }
 
-// watch makes do without the disk if the operation that begins is not over in time; stop says that
-// it is, and whether it was in time.
+// watch notes that the disk fails if the operation that begins is not over in time. The caller calls
+// stop when it is; quick reports whether it was in time.
 func (d *disk) watch() (stop func() (quick bool)) {
 	begun := time.Now()
 	timer := time.AfterFunc(d.patience, func() {

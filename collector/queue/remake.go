@@ -7,8 +7,8 @@ import (
 // evacuation is how many bytes are read at once to be written elsewhere.
 const evacuation = 1 << 20
 
-// remake goes on after another hand deleted segments or the whole directory: it makes the directory
-// again, and has what was in deleted segments written anew. They can be read as long as they are
+// remake recovers after segments or the whole directory were deleted by another process: it creates
+// the directory again, and has the batches of deleted segments written again. They can be read as long as they are
 // open. It is the writer's, and does nothing when nothing was deleted.
 func (d *disk) remake() error {
 	d.q.mu.Lock()
@@ -23,8 +23,8 @@ func (d *disk) remake() error {
 	return d.evacuate()
 }
 
-// relock makes and locks the directory anew, since its lock is gone with it, and takes numbers that
-// are free in it.
+// relock creates and locks the directory again, since its lock was deleted with it, and continues
+// with numbers that are free in it.
 func (d *disk) relock() error {
 	if d.lock != nil {
 		_ = d.lock.Close()
@@ -48,7 +48,7 @@ func (d *disk) relock() error {
 	return nil
 }
 
-// collectLost notes what is in deleted segments, to be written again.
+// collectLost notes the batches of deleted segments, to be written again.
 func (d *disk) collectLost() {
 	d.q.mu.Lock()
 	defer d.q.mu.Unlock()

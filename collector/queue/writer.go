@@ -257,7 +257,7 @@ func (d *disk) trim() error {
 	return nil
 }
 
-// abandonTorn leaves s, to which n bytes could not be appended.
+// abandonTorn seals s, to which n bytes could not be appended.
 func (d *disk) abandonTorn(s *segment, n int) {
 	if s.file.Truncate(s.size) != nil {
 		d.torn = append(d.torn, s)
@@ -268,8 +268,8 @@ func (d *disk) abandonTorn(s *segment, n int) {
 	d.sealLocked(s)
 }
 
-// writtenEntryLocked says that j is the next record of s, and lets its data go unless it belongs to the
-// little that is kept.
+// writtenEntryLocked notes that j is the next record of s, and frees its data unless it is among
+// the little that is kept in memory.
 func (d *disk) writtenEntryLocked(j job, s *segment) {
 	e := j.entry
 	e.seg, e.offset = s, s.size
@@ -288,7 +288,7 @@ func (d *disk) writtenEntryLocked(j job, s *segment) {
 	e.releaseLocked()
 }
 
-// markDirtyLocked has s synced the next time.
+// markDirtyLocked marks s to be synced the next time.
 func (d *disk) markDirtyLocked(s *segment) {
 	if !s.dirty {
 		s.dirty = true

@@ -67,7 +67,7 @@ func (s *Server) accept(l *connections) {
 			s.serving.Go(func() { s.sort(c) })
 		case errors.Is(err, net.ErrClosed):
 			return
-		default: // out of file descriptors, such as
+		default: // such as: out of file descriptors
 			s.hints.say(l.name, "cannot accept connections", "error", err)
 			select {
 			case <-time.After(100 * time.Millisecond):
