@@ -17,8 +17,11 @@ help: ## this list
 tidy: ## go.mod and go.sum say what the code imports
 	$(call each,go mod tidy -diff)
 
-# Functions at multiples of 16 bytes, where Go takes 32 on amd64: 1 % less to read from disk and to hold in memory.
-shipped = CGO_ENABLED=0 go build -buildvcs=false -tags grpcnotrace,nethttpomithttp2 -trimpath -ldflags '-s -w -funcalign 16 -X main.version=$(VERSION)'
+# Functions at multiples of 16 bytes, where Go takes 32 on amd64, make the binary 1 % smaller, and so does it to inline nothing in
+# packages that run at the start, or as often as a person or a scrape asks.
+cold = go.yaml.in/yaml github.com/spf13 github.com/gdamore github.com/clipperhouse github.com/prometheus github.com/pandatix \
+	crypto/x509 encoding/asn1 regexp text
+shipped = CGO_ENABLED=0 go build -buildvcs=false -tags grpcnotrace,nethttpomithttp2 -trimpath $(cold:%=-gcflags=%/...=-l) -ldflags '-s -w -funcalign 16 -X main.version=$(VERSION)'
 
 build: ## bin/sidecar, stripped, as it is shipped
 	$(shipped) -o bin/sidecar ./cmd/sidecar
