@@ -54,7 +54,7 @@ func (c *Claim) Resume(r *Recorder) {
 func (c *Claim) Get(r *Recorder) Use {
 	now := r.Meter.Event(r.Uses.InUse())
 	c.end(r, instrument.Acquired, now)
-	return r.Uses.Begin(&r.Meter, now)
+	return r.begin(now)
 }
 
 // GetAfter is Get for a pool that knows how long the request waited.
@@ -65,7 +65,7 @@ func (c *Claim) GetAfter(r *Recorder, waited time.Duration) Use {
 	}
 	r.Requests.End(&r.Meter, instrument.Acquired, c.wait, c.asked+waited)
 	*c = Claim{}
-	return r.Uses.Begin(&r.Meter, now)
+	return r.begin(now)
 }
 
 // GiveUp ends the request without one.

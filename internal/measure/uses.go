@@ -20,6 +20,8 @@ type Uses struct {
 type Use struct {
 	Span
 	Sample *Sample // of a task that is to be measured; nil for most
+
+	place int32 // among the uses of a Recorder
 }
 
 // Begin begins a use, at the time that [Meter.Event] returned.
