@@ -89,7 +89,9 @@ func followNeighbor(pod *collector.Pod, shared attribute.Set, app *relay.Relay, 
 	return func(*metricdata.ResourceMetrics) {
 		id := pod.Neighbor()
 		if _, inPod := shared.Value(semconv.K8SPodNameKey); inPod && id == "" && !logged {
-			log.Info("no single other container is visible: without shareProcessNamespace container.* is the sidecar's own")
+			log.Info(
+				"no single other container is visible: without shareProcessNamespace container.* is the sidecar's own",
+			)
 		}
 		logged = true
 		if id == known {
