@@ -108,6 +108,9 @@ func TestFiguresOfTheThreadAreRead(t *testing.T) {
 		(counts.Voluntary < 3 || m.sleeps.Or(0) < 3 || m.profile().VoluntarySwitches.Or(0) != m.sleeps.Or(-1)) {
 		t.Errorf("slept %v times, want at least 3", m.sleeps)
 	}
+	if _, known := m.profile().MinorFaults.Get(); known != m.hasCounts {
+		t.Errorf("page faults known: %v, reported: %v", known, m.hasCounts)
+	}
 	if m.processors < 1 || m.trace == nil || m.profile().ProcessMutex != m.mutex {
 		t.Errorf("%+v", m)
 	}
