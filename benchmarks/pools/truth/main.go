@@ -88,6 +88,16 @@ var loads = []struct {
 		10 * time.Second, 0.03,
 	},
 	{
+		"uses of 1 µs with pauses and 1 in 1,000 of 5 ms, 10s",
+		load{each: time.Microsecond, pause: time.Microsecond, longEvery: 1000, long: 5 * time.Millisecond},
+		10 * time.Second, 0.03,
+	},
+	{
+		"uses of 1 µs and computing for 5 ms after 1,000, 10s",
+		load{each: time.Microsecond, longEvery: 1000, long: time.Microsecond, compute: 5 * time.Millisecond},
+		10 * time.Second, 0.03,
+	},
+	{
 		"uses of 1 µs in bursts of 5 ms, 10s",
 		load{each: time.Microsecond, work: 5 * time.Millisecond, rest: 20 * time.Millisecond},
 		10 * time.Second, 0.03,

@@ -17,6 +17,7 @@ type load struct {
 	// longEvery makes one use in so many last for long; 0 is none.
 	longEvery int
 	long      time.Duration
+	compute   time.Duration // after each of those, with the slot free
 	// work and rest make bursts of the uses; 0 is none.
 	work, rest time.Duration
 }
@@ -35,6 +36,9 @@ func (l load) run(s subject, until time.Time) {
 		}
 		use(func() { harness.Spin(d) })
 		harness.Spin(l.pause)
+		if l.longEvery > 0 && i%l.longEvery == 0 {
+			harness.Spin(l.compute)
+		}
 		if l.work > 0 && time.Since(begun) > l.work {
 			time.Sleep(l.rest)
 			begun = time.Now()
