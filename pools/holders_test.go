@@ -280,7 +280,7 @@ func TestGroupsNameTheirFunctions(t *testing.T) {
 	})
 }
 
-// The log says once who holds a pool for which others wait, and nothing of one that is only full.
+// The holders of a pool that others wait for are logged once, and those of a full one are not.
 func TestHoldersAreLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -296,7 +296,7 @@ func TestHoldersAreLoggedOnce(t *testing.T) {
 		l, _ := p.Acquire(traced(t.Context(), 3))
 		time.Sleep(2 * time.Minute)
 		if collect() != 0 {
-			t.Errorf("nobody waits: %s", &log)
+			t.Errorf("no request waits: %s", &log)
 		}
 		waiter := func() {
 			ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
@@ -312,7 +312,7 @@ func TestHoldersAreLoggedOnce(t *testing.T) {
 			!strings.Contains(log.String(), l2trace(3)) {
 			t.Errorf("want one line with the call and the trace: %s", &log)
 		}
-		time.Sleep(15 * time.Minute) // nobody waits
+		time.Sleep(15 * time.Minute) // no request waits
 		collect()
 		go waiter()
 		time.Sleep(time.Minute)

@@ -18,7 +18,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-func TestFutureHasTheResult(t *testing.T) {
+func TestFutureReturnsTheResult(t *testing.T) {
 	p := newWorkers(t, 2, pools.WorkersConfig{})
 	for _, want := range []error{nil, errTask} {
 		f := pools.Do(t.Context(), p, func(context.Context) (int, error) { return 42, want })
@@ -30,7 +30,7 @@ func TestFutureHasTheResult(t *testing.T) {
 	}
 }
 
-func TestFutureOfWhatDidNotReturn(t *testing.T) {
+func TestFutureOfAFunctionThatDoesNotReturn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var reports []*pools.PanicError
 		p := newWorkers(t, 1, pools.WorkersConfig{OnPanic: func(e *pools.PanicError) { reports = append(reports, e) }})
@@ -336,7 +336,7 @@ func TestMapOnVeryManyWorkers(t *testing.T) {
 }
 
 // A slow item kept ForEach from starting others, as if their order mattered.
-func TestForEachGoesOnBesideASlowItem(t *testing.T) {
+func TestForEachContinuesDuringASlowItem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 2, pools.WorkersConfig{})
 		start := time.Now()
@@ -393,7 +393,7 @@ func TestMapIsFairToOtherTasks(t *testing.T) {
 		time.Sleep(100 * time.Second)
 		f := pools.Do(t.Context(), p, func(context.Context) (int, error) { return 1, nil })
 		if _, err := f.Wait(t.Context()); err != nil || time.Since(start) > 120*time.Second {
-			t.Errorf("a task beside ForEach waited until %v: %v", time.Since(start), err)
+			t.Errorf("a task submitted during ForEach waited until %v: %v", time.Since(start), err)
 		}
 		p.Close()
 		synctest.Wait()

@@ -98,7 +98,7 @@ func TestMemoryBudgetFollowsWhatIsAvailable(t *testing.T) {
 	})
 }
 
-func TestMemoryBudgetLetsOneTaskRunHoweverLittleThereIs(t *testing.T) {
+func TestMemoryBudgetAdmitsOneTaskHoweverLittleIsAvailable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := mustBudget(t, 100, &memory{bytes: -1000}, 1)
 		if !b.TryAcquire(100) || b.TryAcquire(1) {
@@ -129,12 +129,12 @@ func TestMemoryBudgetNoticesMemoryWhileAllWait(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		if n := m.count() - before; n > 1 {
-			t.Errorf("read %d times while nobody asks", n)
+			t.Errorf("read %d times without a request", n)
 		}
 	})
 }
 
-func TestMemoryBudgetKeepsItsLimitWhenNothingIsKnown(t *testing.T) {
+func TestMemoryBudgetKeepsItsLimitWhenAvailableIsUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{bytes: 1000}
 		b := mustBudget(t, 100, m, 1)
@@ -147,7 +147,7 @@ func TestMemoryBudgetKeepsItsLimitWhenNothingIsKnown(t *testing.T) {
 	})
 }
 
-func TestMemoryBudgetOfMaxWhereNothingIsKnown(t *testing.T) {
+func TestMemoryBudgetIsMaxIfAvailableIsUnknown(t *testing.T) {
 	unknown := &memory{unknown: true}
 	b, err := NewMemoryBudget(t.Name(), 100, MemoryConfig{Available: unknown.available, Max: 700})
 	if err != nil {
@@ -227,7 +227,7 @@ func TestMemoryBudgetClose(t *testing.T) {
 	})
 }
 
-// Whatever is read, nobody is forgotten, the limit is within its bounds, and all that is taken
+// Whatever is read, no request is forgotten, the limit is within its bounds, and all that is taken
 // comes back.
 func TestMemoryBudgetUnderFaults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -268,7 +268,7 @@ func TestMemoryBudgetUnderFaults(t *testing.T) {
 	})
 }
 
-func TestMemoryBudgetRefusesWhatCanNeverBe(t *testing.T) {
+func TestMemoryBudgetRejectsRequestsAboveMax(t *testing.T) {
 	m := &memory{bytes: 1 << 40}
 	b, err := NewMemoryBudget(t.Name(), 100, MemoryConfig{Available: m.available, Max: 1000})
 	if err != nil {

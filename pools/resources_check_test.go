@@ -144,13 +144,13 @@ func TestFaultContextOfTryAcquireDestroysAHealthyResource(t *testing.T) {
 		synctest.Wait()
 		l, err := p.TryAcquire(t.Context())
 		if err != nil || l.Value() != 1 {
-			t.Fatalf("the resource is gone: %v", err)
+			t.Fatalf("the resource was destroyed: %v", err)
 		}
 		l.Release()
 	})
 }
 
-func TestCheckOfACallerThatLeavesGoesOn(t *testing.T) {
+func TestCheckContinuesWhenItsCallerGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f resFactory
 		p := resChecked(t, &f, pools.ResourcesConfig[int64]{
@@ -171,7 +171,7 @@ func TestCheckOfACallerThatLeavesGoesOn(t *testing.T) {
 	})
 }
 
-func TestCheckAfterBelow0ChecksEveryUse(t *testing.T) {
+func TestNegativeCheckAfterChecksEveryUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f resFactory
 		checks := 0
@@ -230,7 +230,7 @@ func TestResetDuringACheck(t *testing.T) {
 				resWantUsage(t, p.Stats(), 0, 1, 0)
 				l = resAcquire(t, p)
 				if l.Value() != 2 {
-					t.Errorf("got %d: the one made after the Reset is gone", l.Value())
+					t.Errorf("got %d: the one created after the Reset was destroyed", l.Value())
 				}
 				l.Release()
 				if n := resCount(p.Stats(), instrument.Ended, "reset"); n != 1 {

@@ -180,7 +180,7 @@ func TestResourcesIdleSinceTheTimerWasSet(t *testing.T) {
 	})
 }
 
-func TestResourcesGivenBackUnusedKeepTheirIdleTime(t *testing.T) {
+func TestResourcesReleasedUnusedKeepTheirIdleTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f resFactory
 		p := f.open(t, 1, pools.ResourcesConfig[int64]{MaxIdleTime: time.Minute})
@@ -293,7 +293,7 @@ func BenchmarkAcquireWhile20000Expire(b *testing.B) {
 	}
 }
 
-func TestResourcesMadeSinceTheTimerWasSetExpireInTime(t *testing.T) {
+func TestResourcesCreatedSinceTheTimerWasSetExpireInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f resFactory
 		p := f.open(t, 1, pools.ResourcesConfig[int64]{MaxLifetime: time.Minute})
@@ -308,7 +308,7 @@ func TestResourcesMadeSinceTheTimerWasSetExpireInTime(t *testing.T) {
 }
 
 // A resource that a Reset is still destroyed for must not be closed once more when it expires.
-func TestResourcesExpelledAreNotClosedTwice(t *testing.T) {
+func TestInvalidatedResourcesAreNotDestroyedTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		destroyed := 0
 		p, err := pools.NewResources(t.Name(), 2, new(resFactory).construct, pools.ResourcesConfig[int64]{

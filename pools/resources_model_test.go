@@ -74,7 +74,7 @@ func (m *resModel) take(r *resRequest) bool {
 	return true
 }
 
-// serveWaiters serves those who wait, in their order.
+// serveWaiters serves waiting requests in order.
 func (m *resModel) serveWaiters() {
 	for len(m.waiting) > 0 && m.take(m.waiting[0]) {
 		m.waiting = m.waiting[1:]
@@ -363,7 +363,7 @@ func (g *resPlay) compare(in *pooltest.Invariants, moves []byte) {
 	}
 }
 
-// resPlayAll makes the moves, then sends everybody home and closes the pool.
+// resPlayAll makes the moves, then ends all waits and closes the pool.
 func resPlayAll(t *testing.T, moves []byte) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newResPlay(t)

@@ -104,7 +104,7 @@ func resWantPanic(t *testing.T, f func(), words ...string) {
 	f()
 }
 
-func TestResourcesAreMadeWhenWantedAndLentLastInFirstOut(t *testing.T) {
+func TestResourcesAreCreatedOnDemandAndLentLastInFirstOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f resFactory
 		p := f.open(t, 3, pools.ResourcesConfig[int64]{})
@@ -123,7 +123,7 @@ func TestResourcesAreMadeWhenWantedAndLentLastInFirstOut(t *testing.T) {
 	})
 }
 
-func TestResourcesAreLentInTheOrderOfAsking(t *testing.T) {
+func TestResourcesAreLentInTheOrderOfRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f resFactory
 		p := f.open(t, 1, pools.ResourcesConfig[int64]{})
@@ -137,7 +137,7 @@ func TestResourcesAreLentInTheOrderOfAsking(t *testing.T) {
 				time.Sleep(time.Second)
 				l.Release()
 			}()
-			synctest.Wait() // until it is in the line
+			synctest.Wait() // until it is queued
 		}
 		held.Release()
 		time.Sleep(time.Minute)

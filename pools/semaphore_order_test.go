@@ -122,7 +122,7 @@ func TestSemaphoreBoundsItsWaiters(t *testing.T) {
 }
 
 // A semaphore that shrank below what is used lends nothing without its lock either.
-func TestSemaphoreThatShrinksGivesNothing(t *testing.T) {
+func TestShrinkingSemaphoreServesNoRequest(t *testing.T) {
 	for name, opts := range map[string][]instrument.Option{"on": nil, "off": {instrument.WithoutTelemetry()}} {
 		t.Run(name, func(t *testing.T) {
 			s := mustSemaphore(t, 8, opts...)

@@ -109,8 +109,8 @@ func TestSemaphoreUseTimeIsExactOnRequest(t *testing.T) {
 	})
 }
 
-// A long pause after a rush is timed, whether something is held in it or not.
-func TestSemaphoreUseTimeOfAPauseAfterARush(t *testing.T) {
+// A long pause after an overload is timed, whether permits are held in it or not.
+func TestSemaphoreUseTimeOfAPauseAfterAnOverload(t *testing.T) {
 	for _, held := range []int64{0, 3} {
 		synctest.Test(t, func(t *testing.T) {
 			s := mustSemaphore(t, 10)
@@ -127,7 +127,7 @@ func TestSemaphoreUseTimeOfAPauseAfterARush(t *testing.T) {
 				t.Errorf("%v slot-seconds, want %v", got, want)
 			}
 			if overloaded(s) {
-				t.Error("the overload goes on")
+				t.Error("the overload has not ended")
 			}
 		})
 	}
@@ -194,9 +194,9 @@ func TestSemaphoreCountsPermitsThatAreHeldBackInOverload(t *testing.T) {
 		s.Release(0)
 	}
 	least := 90 * time.Since(begin).Seconds()
-	got, looks := s.Stats().HeldBack.Or(math.NaN()), overloaded(s)
+	got, over := s.Stats().HeldBack.Or(math.NaN()), overloaded(s)
 	if most := 90 * time.Since(begin).Seconds(); got < 0.95*least || got > most*1.01 {
-		t.Errorf("%v permit-seconds are held back, want %v to %v (overloaded: %t)", got, least, most, looks)
+		t.Errorf("%v permit-seconds are held back, want %v to %v (overloaded: %t)", got, least, most, over)
 	}
 	giveUp()
 	<-done

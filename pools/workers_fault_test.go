@@ -17,7 +17,7 @@ import (
 )
 
 // Of 8 tasks for 8 idle workers one was accepted, with a queue of 1.
-func TestIdleWorkersAreRoom(t *testing.T) {
+func TestIdleWorkersCountAsRoom(t *testing.T) {
 	for name, c := range map[string]struct{ queue, accepted int }{"queue of 1": {1, 9}, "no queue": {-1, 8}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -63,7 +63,7 @@ func TestMaxPendingBoundsBlockedCallers(t *testing.T) {
 			synctest.Wait()
 		}
 		if err := p.Submit(t.Context(), nothing); !errors.Is(err, pools.ErrFull) {
-			t.Errorf("Submit beside 2 that are blocked: %v", err)
+			t.Errorf("Submit while 2 callers are blocked: %v", err)
 		}
 		s := p.Stats()
 		if n := s.Requests[instrument.Rejected].Or(0); n != 1 || s.Pending.Or(0) > s.PendingLimit.Or(0) {
@@ -279,12 +279,12 @@ func TestWaitsInATaskWithAnotherContext(t *testing.T) {
 				if !errors.Is(err, pools.ErrDeadlock) {
 					t.Errorf("%s: %v", name, err)
 				}
-				beside := make(chan error, 1)
+				outside := make(chan error, 1)
 				mustSubmit(t, p, func(context.Context) error {
-					go func() { beside <- wait(p) }()
+					go func() { outside <- wait(p) }()
 					return nil
 				})
-				if err := <-beside; err != nil {
+				if err := <-outside; err != nil {
 					t.Errorf("%s of a goroutine that a task started: %v", name, err)
 				}
 			})
@@ -341,7 +341,7 @@ func hasLabel(name string) bool {
 	return strings.Contains(dump.String(), `"poolgauge.pool.name":"`+name+`"`)
 }
 
-func TestTasksCannotWipeTheLabelOfTheirWorker(t *testing.T) {
+func TestTasksCannotRemoveTheLabelOfTheirWorker(t *testing.T) {
 	p := newWorkers(t, 1, pools.WorkersConfig{})
 	runOne(t, p, func() { pprof.SetGoroutineLabels(context.Background()) })
 	runOne(t, p, func() {
@@ -382,7 +382,7 @@ func TestOnErrorHasTheErrorsOfTasks(t *testing.T) {
 	})
 }
 
-func TestIdleTimeoutOfNever(t *testing.T) {
+func TestNegativeIdleTimeoutKeepsWorkers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 4, pools.WorkersConfig{IdleTimeout: -1})
 		for range 4 {

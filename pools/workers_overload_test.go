@@ -13,7 +13,7 @@ import (
 
 // One use of 20 ms among 20,000 short ones was absent from use.duration in 197 of 200 pools, and
 // when it was hit it counted 128 times: 2.69 slot-seconds in 22 ms on one slot.
-func TestLongUsesInARushAreNotMissed(t *testing.T) {
+func TestLongUsesInAnOverloadAreNotMissed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 2, pools.WorkersConfig{})
 		rush := func() {
@@ -46,8 +46,8 @@ func TestLongUsesInARushAreNotMissed(t *testing.T) {
 	})
 }
 
-// 16 busy goroutines beside 500 blocked callers made a deadline of 20 ms last 585 ms.
-func TestDeadlineOfSubmitBesideBusyGoroutines(t *testing.T) {
+// Next to 16 busy goroutines, with 500 blocked callers, a deadline of 20 ms once took 585 ms.
+func TestDeadlineOfSubmitNextToBusyGoroutines(t *testing.T) {
 	p := newWorkers(t, 1, pools.WorkersConfig{Queue: 4})
 	release := make(chan struct{})
 	defer close(release)

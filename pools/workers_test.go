@@ -59,7 +59,7 @@ func TestWorkersSettings(t *testing.T) {
 	})
 }
 
-func TestNewWorkersRefusesWhatMakesNoSense(t *testing.T) {
+func TestNewWorkersRejectsInvalidSizes(t *testing.T) {
 	for name, try := range map[string]struct {
 		n   int
 		cfg pools.WorkersConfig

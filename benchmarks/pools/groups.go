@@ -35,8 +35,8 @@ func groupCases() []harness.Case {
 	return cases
 }
 
-// pipelineCases are two tasks that talk to each other. A measurement that holds a task to its
-// thread makes each item a switch of threads.
+// pipelineCases are two tasks that communicate. A measurement that locks a task to its thread makes
+// each item a switch of threads.
 func pipelineCases() []harness.Case {
 	groups := func() (func() peers.Goer, func()) {
 		g := peers.OurGroups()

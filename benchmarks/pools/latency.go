@@ -40,19 +40,19 @@ var latencies = []struct {
 	}},
 }
 
-// latencyCases are about what a caller sees, and not about CPU: how soon it has what was released,
-// and how soon it knows that its time is over. Both are as bad as the peer's at worst, since other
+// latencyCases measure what a caller sees, not CPU: how soon it gets what was released, and how
+// soon it learns that its deadline has passed. They are compared with a peer, since other
 // goroutines can hold all CPUs.
 func latencyCases() []harness.Case {
 	var cases []harness.Case
 	for _, l := range latencies {
 		for _, busy := range []int{0, 16, 32} {
 			handOver := harness.Case{
-				Name:   fmt.Sprintf("%s, hand-over beside %d busy goroutines", l.what, busy),
+				Name:   fmt.Sprintf("%s, hand-over next to %d busy goroutines", l.what, busy),
 				Trials: 10,
 			}
 			deadline := harness.Case{
-				Name:   fmt.Sprintf("%s, deadline of 20 ms beside %d busy goroutines", l.what, busy),
+				Name:   fmt.Sprintf("%s, deadline of 20 ms next to %d busy goroutines", l.what, busy),
 				Trials: 4,
 			}
 			for _, p := range l.all {
@@ -67,7 +67,7 @@ func latencyCases() []harness.Case {
 	return append(cases, orderCases()...)
 }
 
-// within bars the median and the maximum of a round.
+// within returns bars for the median and the maximum of a round.
 func within(peer string, plus time.Duration) []harness.Bar {
 	return []harness.Bar{
 		{Peer: peer, Of: harness.Wall, Ratio: 1, Plus: plus},

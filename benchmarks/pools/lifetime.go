@@ -79,7 +79,7 @@ func ourSemaphoreUsed(opts ...instrument.Option) func() {
 	return s.Close
 }
 
-// kept holds what nothing else does, so that it is on the heap and stays there.
+// kept references what nothing else does, so that it stays on the heap.
 var kept []any
 
 func keep(p peers.Permits) peers.Permits {
@@ -90,8 +90,7 @@ func keep(p peers.Permits) peers.Permits {
 	return p
 }
 
-// lifetimeCases are about pools that do not live as long as the program, and about the many idle
-// ones of one that does.
+// lifetimeCases measure pools that do not live as long as the program, and many idle pools.
 func lifetimeCases() []harness.Case {
 	var cases []harness.Case
 	for _, l := range lives {
@@ -154,7 +153,7 @@ func idleHeap(l life) harness.Subject {
 
 func heap() uint64 {
 	runtime.GC()
-	runtime.GC() // what had a finalizer or was in a sync.Pool
+	runtime.GC() // for finalizers and sync.Pools
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc

@@ -50,11 +50,11 @@ func get(c *http.Client, url string, n int) {
 // endless is a listener that always has another connection.
 type endless struct{ net.Listener }
 
-type nobody struct{ net.Conn }
+type fakeConn struct{ net.Conn }
 
-func (endless) Accept() (net.Conn, error) { return &nobody{}, nil }
+func (endless) Accept() (net.Conn, error) { return &fakeConn{}, nil }
 func (endless) Close() error              { return nil }
-func (*nobody) Close() error              { return nil }
+func (*fakeConn) Close() error            { return nil }
 
 func listeners(limit int) []harness.Subject {
 	accept := func(l net.Listener) func(int) {
@@ -90,12 +90,12 @@ func httpCases() []harness.Case {
 		},
 		// Against an accept that is no system call.
 		{
-			Name:     "http, accepting nobody",
+			Name:     "http, accepting fake connections",
 			Subjects: listeners(0),
 			Bars:     []harness.Bar{{Peer: "bare", Ratio: 1, Plus: 120 * time.Nanosecond}},
 		},
 		{
-			Name:     "http, accepting nobody, 8 at a time",
+			Name:     "http, accepting fake connections, 8 at a time",
 			Subjects: listeners(8),
 			Bars:     []harness.Bar{{Peer: "bare", Ratio: 1, Plus: 150 * time.Nanosecond}},
 		},

@@ -136,8 +136,8 @@ func groupCase() harness.Case {
 	}, func() (func(), func()) { return plain(new(errgroup.Group)), nil }, fast)
 }
 
-// pipelineCase has two functions that talk to each other: what holds one to its thread makes each
-// item a switch of threads.
+// pipelineCase has two functions that communicate: what locks one to its thread makes each item a
+// switch of threads.
 func pipelineCase() harness.Case {
 	wrapped := peers.Pipeline("wrapped", func() (func() peers.Goer, func()) {
 		s := must(wrap.NewGroups("benchmark"))

@@ -1,8 +1,8 @@
-// Package measure is how pools and wrappers measure themselves: a [Meter] integrates the slots used
-// over time and decides what is timed, [Durations] collects how long waits and uses took, and a
-// [Split] divides the time of some tasks by what their threads did.
+// Package measure measures pools and wrappers. A [Meter] integrates the slots used over time and
+// decides what is timed, [Durations] collects how long waits and uses took, and a [Split] divides
+// the time of some tasks by what their threads did.
 //
-// A pool calls it under the lock that it takes anyway:
+// A pool calls it with its lock held:
 //
 //	now := p.meter.Event(p.used)                // before used changes: one reading of the clock
 //	use := p.meter.Begin(now)                   // a use, or a wait, begins
@@ -21,8 +21,8 @@ import "time"
 // begins, so that it is always positive.
 var base = time.Now().Add(-50 * 365 * 24 * time.Hour) // which keeps the monotonic reading
 
-// Clock returns a monotonic time, which is positive. Only differences mean anything. It takes half
-// the time of [time.Now], about 30 ns, and follows the clock of testing/synctest.
+// Clock returns a monotonic time, which is positive. Only differences are meaningful. It is cheaper
+// than [time.Now], and follows the clock of testing/synctest.
 func Clock() time.Duration {
 	return time.Since(base)
 }

@@ -96,8 +96,8 @@ func (p *pool) overloaded() bool {
 	return p.meter.over
 }
 
-// rush makes uses that take no time until the pool is overloaded.
-func (p *pool) rush(t *testing.T) {
+// enterOverload makes uses that take no time until the pool is overloaded.
+func (p *pool) enterOverload(t *testing.T) {
 	t.Helper()
 	for range 1000 {
 		p.use(1, 0)
@@ -131,7 +131,7 @@ func TestSlotSecondsAreExactBelow100000UsesASecond(t *testing.T) {
 }
 
 // The estimate is right on average for any pattern of use: whatever is held longer, comes back
-// later, comes in bursts, or repeats with the period of the looks.
+// later, comes in bursts, or repeats with the period of the samples.
 func TestSlotSecondsOfAnOverloadedPoolAreUnbiased(t *testing.T) {
 	random := func(us int64) time.Duration { return rand.N(2 * time.Duration(us) * time.Microsecond) }
 	for name, pattern := range map[string]func(p *pool) (slotSeconds float64){
@@ -158,7 +158,7 @@ func TestSlotSecondsOfAnOverloadedPoolAreUnbiased(t *testing.T) {
 			time.Sleep(random(50))
 			return sum + 5*d.Seconds()
 		},
-		"with the period of the looks": func(p *pool) float64 {
+		"with the period of the samples": func(p *pool) float64 {
 			p.use(1, stratum/2)
 			for range 400 {
 				p.use(0, 0)
@@ -170,7 +170,7 @@ func TestSlotSecondsOfAnOverloadedPoolAreUnbiased(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := newPool(t, instrument.Timing{})
-				p.rush(t)
+				p.enterOverload(t)
 				want := 0.0
 				const span = 2 * time.Second
 				for start := time.Now(); time.Since(start) < span; {
@@ -222,7 +222,7 @@ func TestSlotSecondsOfBurstsAndOnBusyCPUsAreUnbiased(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					p := newPool(t, instrument.Timing{})
 					p.busy = busy
-					p.rush(t)
+					p.enterOverload(t)
 					want := 0.0
 					const span = time.Second
 					for start := time.Now(); time.Since(start) < span; {
@@ -241,11 +241,11 @@ func TestAPauseAfterAnOverloadIsExact(t *testing.T) {
 	for _, held := range []int64{0, 3} {
 		synctest.Test(t, func(t *testing.T) {
 			p := newPool(t, instrument.Timing{})
-			p.rush(t)
+			p.enterOverload(t)
 			u := p.begin(held)
 			time.Sleep(time.Hour)
 			if p.overloaded() {
-				t.Error("the overload goes on")
+				t.Error("the overload has not ended")
 			}
 			p.end(held, u)
 			if got, want := p.total(), float64(held)*3600; math.Abs(got-want) > 0.01 {
@@ -291,18 +291,18 @@ func TestALongUseAmongShortOnesIsFound(t *testing.T) {
 	}
 }
 
-// A short use that two looks interrupt is not a long one.
-func TestALookDoesNotMakeAUseLong(t *testing.T) {
+// A short use during which two samples are taken is not a long one.
+func TestASampleDoesNotMakeAUseLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPool(t, instrument.Timing{})
-		p.rush(t)
+		p.enterOverload(t)
 		for range 3000 {
 			u := p.begin(1)
 			for range 2 {
 				p.sample(1)
 			}
 			p.end(1, u)
-			p.rush(t)
+			p.enterOverload(t)
 		}
 		if longest := p.histogram().Max(); longest > 0 {
 			t.Errorf("a use of no time was recorded as %v", longest)
@@ -332,16 +332,16 @@ func TestSlotSecondsNeverExceedSlotsTimesTime(t *testing.T) {
 }
 
 // A program that is short of CPUs gets its timers late. A use of 20 ms is found all the same, by
-// what other uses read of the clock or by one late look.
-func TestALongUseIsFoundWhereLooksAreLate(t *testing.T) {
+// what other uses read of the clock or by one late sample.
+func TestALongUseIsFoundWhereSamplesAreLate(t *testing.T) {
 	for name, meanwhile := range map[string]func(p *pool){
-		"others go on": func(p *pool) {
+		"other uses": func(p *pool) {
 			for range 4000 {
 				p.use(1, 0)
 				time.Sleep(5 * time.Microsecond)
 			}
 		},
-		"one look": func(p *pool) {
+		"one sample": func(p *pool) {
 			time.Sleep(10 * time.Millisecond)
 			p.sample(1)
 			time.Sleep(10 * time.Millisecond)
@@ -351,7 +351,7 @@ func TestALongUseIsFoundWhereLooksAreLate(t *testing.T) {
 			for range 50 {
 				synctest.Test(t, func(t *testing.T) {
 					p := newPool(t, instrument.Timing{})
-					p.rush(t)
+					p.enterOverload(t)
 					p.meter.timer.Stop()
 					u := p.begin(1)
 					meanwhile(p)
@@ -375,17 +375,17 @@ func TestAMeterThatIsOffMeasuresNothing(t *testing.T) {
 	}
 }
 
-func TestAClosedMeterDoesNotLook(t *testing.T) {
+func TestAClosedMeterDoesNotSample(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPool(t, instrument.Timing{})
-		p.rush(t)
+		p.enterOverload(t)
 		p.mu.Lock()
 		p.meter.Close()
 		last := p.meter.at
 		p.mu.Unlock()
 		time.Sleep(2 * stratum)
 		if p.meter.at != last || p.meter.timer.Stop() {
-			t.Error("it looks after Close")
+			t.Error("it samples after Close")
 		}
 		for range 1000 {
 			p.use(1, 0)
@@ -401,13 +401,13 @@ func TestARequestThatGivesUpIsTimed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPool(t, instrument.Timing{})
 		var r Requests
-		p.rush(t)
+		p.enterOverload(t)
 		for range 50 {
 			p.mu.Lock()
 			wait := p.meter.Begin(0)
 			p.mu.Unlock()
 			time.Sleep(10 * time.Millisecond)
-			p.rush(t)
+			p.enterOverload(t)
 			p.mu.Lock()
 			r.End(&p.meter, instrument.TimedOut, wait, 0)
 			p.mu.Unlock()

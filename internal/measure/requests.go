@@ -45,7 +45,7 @@ func (r *Requests) Report(s *instrument.Stats, m *Meter, outcomes ...instrument.
 	}
 }
 
-// AllOutcomes are those that a pool of ours can tell apart: all.
+// AllOutcomes are all outcomes, which our pools can tell apart.
 var AllOutcomes = []instrument.Outcome{
 	instrument.Acquired, instrument.Rejected, instrument.Canceled, instrument.TimedOut, instrument.WasClosed,
 }

@@ -18,8 +18,8 @@ type Span struct {
 // block is how many spans of an overloaded pool there are for each that is timed.
 const block = 32
 
-// Begin begins a wait or a use, at the time that [Meter.Event] returned. Of an overloaded pool one
-// span of each block is timed, at random: a stratified sample.
+// Begin begins a wait or a use, at the time that [Meter.Event] returned. If the pool is overloaded,
+// one span of each block is timed, at random: a stratified sample.
 func (m *Meter) Begin(now time.Duration) Span {
 	if m.skip > 0 {
 		m.skip--
@@ -41,8 +41,8 @@ func (m *Meter) begin(now time.Duration) Span {
 	}
 }
 
-// IsTimed reports whether the clock was read for the span: for each up to 200,000 events a second,
-// for few above.
+// IsTimed reports whether the clock was read for the span: for every span unless the pool is
+// overloaded.
 func (s Span) IsTimed() bool { return s.weight > 0 }
 
 // Age returns how long the span has lasted, absent for one that is not measured.
@@ -53,7 +53,7 @@ func (s Span) Age(now time.Duration) instrument.Optional[time.Duration] {
 	return instrument.Some(max(0, now-s.at))
 }
 
-// long is how long a span of an overloaded pool has lasted for certain that stands for itself.
+// long is how long a span of an overloaded pool must have lasted to count as long.
 const long = 2 * time.Millisecond
 
 // longSince returns when a span began, if it is known to be long. Readings of the clock since it

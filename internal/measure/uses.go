@@ -75,5 +75,5 @@ func (u *Uses) Report(s *instrument.Stats, m *Meter, now time.Duration, endings 
 	s.CPUTime = u.Split.Read(useTime)
 }
 
-// AllEndings are those that a pool of ours can tell apart: all.
+// AllEndings are all endings, which our pools can tell apart.
 var AllEndings = []instrument.Ending{instrument.OK, instrument.Failed, instrument.Panicked, instrument.Exited}

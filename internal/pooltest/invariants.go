@@ -11,7 +11,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Invariants checks the Stats of one pool, one after the other.
+// Invariants checks successive Stats of one pool.
 type Invariants struct {
 	Weighted bool // a use may take more than one slot, so that slots and uses do not add up
 	Shrinks  bool // the limit may fall below what is in use

@@ -60,7 +60,7 @@ func TestInvariantsOfASoundPool(t *testing.T) {
 	}
 }
 
-func TestInvariantsSeeEachFault(t *testing.T) {
+func TestInvariantsDetectEachFault(t *testing.T) {
 	one := instrument.Some(int64(1))
 	for name, fault := range map[string]func(*instrument.Stats){
 		"more used than there are": func(s *instrument.Stats) { s.Limit = instrument.Some(int64(0)) },

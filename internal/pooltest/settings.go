@@ -19,10 +19,10 @@ type Pool struct {
 	Close func()
 }
 
-// Settings runs a pool where it may have to run: with the Producer on the reader, with a
-// MeterProvider alone, and without telemetry. In the first two it checks that every use is in the
-// metrics, as the kind of pool given, and that the pool is not, once a collection has told how it
-// ended. Open makes a pool of the name and the options that it is given.
+// Settings tests a pool in each setting: with the Producer on the reader, with a MeterProvider
+// alone, and without telemetry. In the first two it checks that every use is in the metrics, as the
+// kind of pool given, and that the pool is not, once a collection has told how it ended. Open makes
+// a pool of the name and the options that it is given.
 func Settings(t *testing.T, kind string, open func(name string, opts ...instrument.Option) (Pool, error)) {
 	t.Run("producer", func(t *testing.T) {
 		p := producer.New()

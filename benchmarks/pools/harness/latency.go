@@ -19,10 +19,10 @@ type Gate struct {
 }
 
 // HandOver times how long it takes from Release until Acquire returns in the goroutine that waits,
-// beside busy goroutines.
+// next to busy goroutines.
 func HandOver(name, order string, busy int, open func() Gate) Subject {
 	return Subject{Name: name, Order: order, Measure: func(n int) Sample {
-		defer beside(busy)()
+		defer busyGoroutines(busy)()
 		g := open()
 		defer g.Stop()
 		asked, waits, took := make(chan struct{}), make(chan struct{}), make(chan time.Duration)
@@ -49,10 +49,10 @@ func HandOver(name, order string, busy int, open func() Gate) Subject {
 	}}
 }
 
-// Deadline times how late Acquire returns whose context ends after 20 ms, beside busy goroutines.
+// Deadline times how late Acquire returns whose context ends after 20 ms, next to busy goroutines.
 func Deadline(name, order string, busy int, open func() Gate) Subject {
 	return Subject{Name: name, Order: order, Measure: func(n int) Sample {
-		defer beside(busy)()
+		defer busyGoroutines(busy)()
 		g := open()
 		defer g.Stop()
 		delays := make([]time.Duration, n)
@@ -67,7 +67,7 @@ func (g Gate) late(after time.Duration) time.Duration {
 	ctx, cancel := context.WithTimeout(context.Background(), after)
 	defer cancel()
 	if g.Acquire(ctx) == nil {
-		panic("a full pool let a request in")
+		panic("a full pool served a request")
 	}
 	deadline, _ := ctx.Deadline()
 	return time.Since(deadline)
@@ -78,8 +78,8 @@ func timed(delays []time.Duration) Sample {
 	return Sample{Wall: float64(delays[len(delays)/2]), Max: float64(delays[len(delays)-1])}
 }
 
-// beside starts goroutines that use the CPU and never yield, and returns what stops them.
-func beside(busy int) (stop func()) {
+// busyGoroutines starts goroutines that use the CPU and never yield, and returns what stops them.
+func busyGoroutines(busy int) (stop func()) {
 	var over atomic.Bool
 	var wg sync.WaitGroup
 	for range busy {
@@ -95,10 +95,10 @@ func beside(busy int) (stop func()) {
 	}
 }
 
-// Overtaken counts how many of n requests were served after one that came at least 5 ms later. use
-// makes a request, and calls hold when it is served; one is served at a time. As many goroutines
-// ask as make each request wait for 20 ms and more. Requests closer together have no order that
-// could be told from outside: each is stamped before the call, and a lock lies between.
+// Overtaken counts how many of n requests were served after one that arrived at least 5 ms later.
+// Use makes a request, and calls hold when it is served; one is served at a time. So many
+// goroutines make requests that each waits for 20 ms and more. The order of requests that are
+// closer together cannot be observed: each is stamped before the call, and before the lock.
 func Overtaken(name, order string, open func() (use func(hold func()), stop func())) Subject {
 	const (
 		goroutines = 1024
@@ -107,7 +107,7 @@ func Overtaken(name, order string, open func() (use func(hold func()), stop func
 	return Subject{Name: name, Order: order, Measure: func(n int) Sample {
 		use, stop := open()
 		base := time.Now()
-		// when those came that were served, in the order of service
+		// arrival times, in the order of service
 		served := make([]time.Duration, 0, n)
 		Parallel(goroutines, n, func(n int) {
 			for range n {
@@ -115,7 +115,7 @@ func Overtaken(name, order string, open func() (use func(hold func()), stop func
 				use(func() {
 					served = append(served, came)
 					Spin(20 * time.Microsecond)
-					runtime.Gosched() // others ask meanwhile
+					runtime.Gosched() // so that others make requests meanwhile
 				})
 			}
 		})
@@ -191,6 +191,6 @@ func (g Gate) awaitWaiter(asking *atomic.Bool) {
 
 func must(err error) {
 	if err != nil {
-		panic(err) // a benchmark has nothing better to do
+		panic(err) // a benchmark cannot go on
 	}
 }

@@ -10,7 +10,7 @@ import (
 //
 //   - what the use itself takes, by the clock, less what a use of nothing takes, and
 //   - what other threads take of the CPU meanwhile, timers and background work, less what they take
-//     beside uses of nothing.
+//     while uses of nothing are made.
 //
 // The first is the Wall of the sample, both are its CPU. Neither is a difference of two sums that
 // contain the spinning, whose noise is larger than a use.

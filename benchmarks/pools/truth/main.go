@@ -29,7 +29,7 @@ func main() {
 func run(args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("truth", flag.ContinueOnError)
 	only := flags.String("run", "", "run the cases whose name matches this regexp")
-	rounds := flags.Int("rounds", 1000, "pools to look for a long use in")
+	rounds := flags.Int("rounds", 1000, "number of pools searched for a long use")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -85,6 +85,16 @@ var loads = []struct {
 	{
 		"uses of 1 µs and 1 in 1,000 of 5 ms, 10s",
 		load{each: time.Microsecond, longEvery: 1000, long: 5 * time.Millisecond},
+		10 * time.Second, 0.03,
+	},
+	{
+		"uses of 1 µs with pauses and 1 in 1,000 of 5 ms, 10s",
+		load{each: time.Microsecond, pause: time.Microsecond, longEvery: 1000, long: 5 * time.Millisecond},
+		10 * time.Second, 0.03,
+	},
+	{
+		"uses of 1 µs and computing for 5 ms after 1,000, 10s",
+		load{each: time.Microsecond, longEvery: 1000, long: time.Microsecond, compute: 5 * time.Millisecond},
 		10 * time.Second, 0.03,
 	},
 	{

@@ -17,6 +17,7 @@ type load struct {
 	// longEvery makes one use in so many last for long; 0 is none.
 	longEvery int
 	long      time.Duration
+	compute   time.Duration // after each of those, with the slot free
 	// work and rest make bursts of the uses; 0 is none.
 	work, rest time.Duration
 }
@@ -35,6 +36,9 @@ func (l load) run(s subject, until time.Time) {
 		}
 		use(func() { harness.Spin(d) })
 		harness.Spin(l.pause)
+		if l.longEvery > 0 && i%l.longEvery == 0 {
+			harness.Spin(l.compute)
+		}
 		if l.work > 0 && time.Since(begun) > l.work {
 			time.Sleep(l.rest)
 			begun = time.Now()
@@ -52,7 +56,7 @@ func useTime(open func(int) subject, l load, round time.Duration, within float64
 		all.Go(func() { l.run(s, start.Add(round)) })
 	}
 	possible := true
-	look := func() float64 {
+	read := func() float64 {
 		stats := s.stats()
 		reported, _ := stats.UseTime.Get()
 		possible = possible && reported <= slots*time.Since(start).Seconds()
@@ -60,11 +64,11 @@ func useTime(open func(int) subject, l load, round time.Duration, within float64
 	}
 	for time.Since(start) < round {
 		time.Sleep(10 * time.Millisecond)
-		look()
+		read()
 	}
 	all.Wait()
 	s.finish()
-	reported := look()
+	reported := read()
 	least, most := time.Duration(s.truth.least.Load()).Seconds(), time.Duration(s.truth.most.Load()).Seconds()
 	most = max(most, least)
 	r := result{
@@ -90,8 +94,8 @@ func off(v, least, most float64) float64 {
 	return 0
 }
 
-// longUse looks for one use of 20 ms among 20,000 short ones on one slot, in many pools. The long
-// one sleeps, so that the pools take little of the CPU.
+// longUse searches for one use of 20 ms among 20,000 short ones on one slot, in many pools. The
+// long one sleeps, so that the pools take little of the CPU.
 func longUse(open func(int) subject, rounds int) result {
 	const short, long = 20_000, 20 * time.Millisecond
 	inHistogram, counted, possible := 0, 0, 0
