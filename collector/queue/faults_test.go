@@ -58,7 +58,7 @@ func (f *failing) takes(want time.Duration, numbers ...int) {
 func (f *failing) lines(fails, back int) {
 	f.t.Helper()
 	text := f.log.String()
-	if strings.Count(text, "storage is failing") != fails || strings.Count(text, "storage works again") != back {
+	if strings.Count(text, "storage is failing") != fails || strings.Count(text, "storage recovered") != back {
 		f.t.Fatalf("want %d failures and %d returns:\n%s", fails, back, text)
 	}
 }
