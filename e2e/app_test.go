@@ -29,7 +29,7 @@ const (
 )
 
 // app is a program that sends numbered requests and remembers which of them were acknowledged. A
-// number is sent once: whether one that was not acknowledged arrived, nobody knows.
+// number is sent once: whether one that was not acknowledged arrived is unknown.
 type app struct {
 	padding int // bytes that each request is larger
 

@@ -50,7 +50,7 @@ func checkHTTP(t *testing.T, err error, code int, reason string, retry bool) {
 	}
 }
 
-// Who sends what the sidecar does not take is told so in OTLP's terms and with the reason. It is
+// A client whose request is refused is answered in OTLP's terms, with the reason. It is
 // counted as refused, and whatever else is sent arrives.
 func TestRelayRefusals(t *testing.T) {
 	up, a := newSink(t), &app{}
@@ -98,7 +98,7 @@ func TestRelayRefusals(t *testing.T) {
 	up.checkAccounts()
 }
 
-// A request that is larger than the queue is refused for good.
+// A request that is larger than the queue is permanently rejected.
 func TestRelayLargerThanTheQueue(t *testing.T) {
 	s := newRelay(t, freeAddress(t), "--queue-size=1MiB").start()
 	checkStatus(

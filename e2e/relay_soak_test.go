@@ -20,8 +20,8 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
-// toxic is an upstream that does everything an upstream may do, in turn, and remembers what it did
-// not want for good.
+// toxic is an upstream that does everything an upstream may do, in turn, and remembers what it
+// permanently rejected.
 type toxic struct {
 	sink     *sink
 	mu       sync.Mutex // guards what follows
@@ -109,7 +109,7 @@ func (x *toxic) partial(d delivery) ([]byte, error) {
 	})
 }
 
-// refuse refuses a request for good. What was joined is sent again batch by batch, so that only a
+// refuse permanently rejects a request. What was joined is sent again batch by batch, so that only a
 // single batch is lost by it.
 func (x *toxic) refuse(d delivery) error {
 	x.mu.Lock()
@@ -123,7 +123,7 @@ func (x *toxic) refuse(d delivery) error {
 	return status.Error(codes.InvalidArgument, "never")
 }
 
-// gone is whether a request is one that was or will be refused for good.
+// gone is whether a request is one that was or will be permanently rejected.
 func (x *toxic) gone(seq int64) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -136,8 +136,8 @@ func (x *toxic) rejections() (points int) {
 	return x.rejected
 }
 
-// Whatever an upstream does, nothing that was acknowledged is lost but what the upstream refused
-// for good, which is counted; every collection of the sidecar accounts for every point; and its
+// Whatever an upstream does, nothing that was acknowledged is lost but what the upstream
+// permanently rejected, which is counted; every collection of the sidecar accounts for every point; and its
 // memory does not grow.
 func TestRelaySoak(t *testing.T) {
 	up, a := newSink(t), &app{}

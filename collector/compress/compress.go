@@ -1,8 +1,9 @@
-// Package compress packs and unpacks messages of OTLP, with gzip and zstd, for both transports.
+// Package compress compresses and decompresses OTLP messages with gzip and zstd, for both
+// transports.
 //
-// gRPC would unpack a message as soon as it has come, however large that is and however many come
-// at a time. Importing this package makes it hand messages on as they came: [Packed] tells how they
-// are packed, and it is for the codec to call [Unpack] when there is memory for the result.
+// gRPC would decompress a message as soon as it arrives, however large it is and however many arrive
+// at once. Importing this package makes gRPC pass messages on as they arrived: [Packed] returns
+// their compression, and the codec calls [Unpack] when there is memory for the result.
 package compress
 
 import (
@@ -17,8 +18,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// The compressions, as OTEL_EXPORTER_OTLP_COMPRESSION, Content-Encoding and grpc-encoding have
-// them.
+// The compressions, by their names in OTEL_EXPORTER_OTLP_COMPRESSION, Content-Encoding and
+// grpc-encoding.
 const (
 	None = "none"
 	Gzip = "gzip"

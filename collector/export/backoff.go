@@ -10,7 +10,7 @@ import (
 // asked for more: the grace time of a pod is short.
 const closingBackoff = 100 * time.Millisecond
 
-// Backoff draws the waits between the attempts of one request. It is used by one goroutine.
+// Backoff draws the waits between attempts of one request. It is not safe for concurrent use.
 type Backoff struct {
 	least, longest, ceiling time.Duration
 }
@@ -21,8 +21,8 @@ func NewBackoff(p Policy) *Backoff {
 	return &Backoff{least: p.LeastBackoff, longest: p.LongestBackoff, ceiling: p.LeastBackoff}
 }
 
-// Next returns the next wait: at least what the upstream asked for, with jitter on top, since it
-// may have asked many.
+// Next returns the next wait: at least what the upstream asked for, plus jitter, since it may have
+// asked many clients.
 func (b *Backoff) Next(asked time.Duration) time.Duration {
 	b.ceiling = min(2*b.ceiling, max(b.longest, b.least))
 	wait := b.least + upTo(b.ceiling-b.least)

@@ -32,7 +32,7 @@ func parcelOf(f *queue.Flight, i, j int) *parcel {
 	return &parcel{i: i, j: j, data: data, size: f.Size(i, j), points: points}
 }
 
-// divide returns p in two: between batches, or within one. It reports false, for ever, if p cannot
+// divide returns p in two: between batches, or within one. It always reports false if p cannot
 // be divided.
 func (p *parcel) divide(f *queue.Flight, s otlp.Signal) (first, second *parcel, ok bool) {
 	if p.whole {
@@ -72,8 +72,8 @@ func (p *parcel) middle(f *queue.Flight) int {
 	return p.j - 1
 }
 
-// deliver sends a flight until the upstream has taken it or it is rejected. What is not settled at
-// the end returns to the queue.
+// deliver sends a flight until the upstream accepts it or it is permanently rejected. Batches that
+// are not settled at the end return to the queue.
 func (s *sender) deliver(f *queue.Flight) {
 	defer f.Return()
 	todo := []*parcel{parcelOf(f, 0, f.Len())} // the last is next
@@ -151,7 +151,7 @@ func (s *sender) send(p *parcel) (Result, *Failure) {
 	return Result{}, failure
 }
 
-// settle notes what became of p's points, with the last part of a batch.
+// settle notes what became of p's items, once the last part of a batch is sent.
 func (s *sender) settle(f *queue.Flight, p *parcel, sent, rejected int64, reason string) {
 	if p.of == nil {
 		s.figures.settle(s.lane, f, p.i, p.j, sent, map[string]int64{reason: rejected})

@@ -200,7 +200,7 @@ func blockedBy(t *testing.T, f *fake, policy rules, data ...string) *rig {
 	return r
 }
 
-// Of a joined request that is refused for good only the bad batches are lost, and in order.
+// Of a joined request that is permanently rejected only the bad batches are lost, and in order.
 func TestOnlyTheBadBatchIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		faults := 0

@@ -121,8 +121,8 @@ func joined(pieces [][]byte) []byte {
 	return bytes.Join(pieces, nil)
 }
 
-// renew gives up the connections after one of them broke, and what was loaded for them. What is
-// under way on others goes on.
+// renew abandons the connections after one of them broke, and the certificates loaded for them.
+// Requests under way on others continue.
 func (c *httpClient) renew(failed *http.Transport) {
 	if c.transport.CompareAndSwap(failed, newTransport(&c.cfg)) {
 		failed.CloseIdleConnections()

@@ -30,8 +30,8 @@ type Pace struct {
 // NewPace returns a pace of so many times the live rate; 0 is no bound.
 func NewPace(factor float64) *Pace { return &Pace{factor: factor} }
 
-// Look notes how many bytes the lane received in all, how many of them wait, and since when the
-// oldest does.
+// Look notes how many bytes the lane received in total, how many of them are waiting, and since when
+// the oldest is.
 func (p *Pace) Look(received, waiting int64, oldest, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -50,8 +50,8 @@ func (p *Pace) Look(received, waiting int64, oldest, now time.Time) {
 // speed returns the pace, in bytes a second. Caller must hold mu.
 func (p *Pace) speed() float64 { return max(p.factor*max(p.live, p.growth), leastPace) }
 
-// Share returns how many bytes a request of the backlog may have: it is to be a steady stream and
-// no row of gushes.
+// Share returns how many bytes a request of the backlog may have: the backlog is
+// sent as a steady stream and not in bursts.
 func (p *Pace) Share() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()

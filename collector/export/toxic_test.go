@@ -73,7 +73,7 @@ func (l *ledger) check(n int, a Account) {
 			l.t.Errorf("batch %d, bad %v, was taken %d times", i, l.bad(i), got)
 		}
 	}
-	equal(l.t, "refused for good", a.Rejected[Rejection{queue.Metrics, "INVALID_ARGUMENT"}], refused)
+	equal(l.t, "permanently rejected", a.Rejected[Rejection{queue.Metrics, "INVALID_ARGUMENT"}], refused)
 	equal(l.t, "rejected in part", a.Rejected[Rejection{queue.Metrics, "partial"}], l.lost)
 	equal(l.t, "sent and rejected", a.Sent[queue.Metrics]+refused+l.lost, put)
 }

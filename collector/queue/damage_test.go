@@ -177,7 +177,7 @@ func TestDamageFoundLater(t *testing.T) {
 	}
 	equal(t, "rest", drain(t, q), append(numbers(0, 9), numbers(10, 40)...))
 	p := total(q.Account())
-	if p.Damaged != batch(9, 8).Points || p.Queued != 0 || !strings.Contains(log.String(), "cannot be read") {
+	if p.Damaged != batch(9, 8).Points || p.Queued != 0 || !strings.Contains(log.String(), "unreadable batch") {
 		t.Errorf("%+v\n%s", p, log)
 	}
 	closed(t, q)

@@ -58,7 +58,7 @@ func (f *failing) takes(want time.Duration, numbers ...int) {
 func (f *failing) lines(fails, back int) {
 	f.t.Helper()
 	text := f.log.String()
-	if strings.Count(text, "storage is failing") != fails || strings.Count(text, "storage works again") != back {
+	if strings.Count(text, "storage is failing") != fails || strings.Count(text, "storage recovered") != back {
 		f.t.Fatalf("want %d failures and %d returns:\n%s", fails, back, text)
 	}
 }
@@ -174,7 +174,7 @@ func TestDiskHangs(t *testing.T) {
 	}
 }
 
-// A mark that hangs holds the flight up for a second, not for good.
+// A mark that hangs delays the flight for a second only.
 func TestHangingMark(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFailing(t, time.Second)
@@ -270,7 +270,7 @@ func TestUnreadable(t *testing.T) {
 	})
 }
 
-// Who waits for a disk that hangs can leave; the flight comes back when the disk does.
+// Take of a disk that hangs can be canceled; the flight returns when the disk recovers.
 func TestTakeOfHangingDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFailing(t, time.Second)
@@ -291,8 +291,7 @@ func TestTakeOfHangingDisk(t *testing.T) {
 	})
 }
 
-// Whoever has enough once there is nothing gets what is there, although the disk takes its time,
-// and then hears that there is nothing.
+// TakeUntil returns what there is, although the disk is slow, and then ErrNothing.
 func TestTakeUntilThereIsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFailing(t, time.Second)

@@ -10,7 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// limits are what clients may use.
+// limits bound what clients may use.
 type limits struct {
 	message  int   // bytes of one request, before and after decompression
 	arriving int64 // bytes of all requests that are being received or accepted
@@ -26,16 +26,16 @@ var defaultLimits = limits{
 	message: 4 << 20, arriving: 3 << 20, waiting: 3 << 19, connections: 256, streams: 64, read: 10 * time.Second,
 }
 
-// passTime is for how long one connection may go on when all others must wait.
+// passTime is how long one connection may be read while all others wait.
 const passTime = time.Second
 
 // gate bounds the bytes of requests in memory. They count as they arrive, by connection: what is
 // read while a request is incomplete, and then the request itself until it is accepted or refused.
 //
-// Above the limit connections are not read any more, but for one, which has the pass: so one
-// request after the other gets complete, and none is refused because many came together. The pass
-// goes on when a request of its connection is complete, or after [passTime]; then what is
-// incomplete on that connection has stalled, and is cut off.
+// Above the limit only one connection is read, the one that has the pass: so requests complete one
+// after the other, and none is refused because many arrived together. The pass is handed on when a
+// request of its connection is complete, or after [passTime]: then the incomplete requests of that
+// connection have stalled and are canceled.
 type gate struct {
 	limits
 
@@ -63,7 +63,7 @@ func (g *gate) add(n int64) {
 	}
 }
 
-// turn makes those that wait look again. Caller must hold mu.
+// turn wakes all waiters. Caller must hold mu.
 func (g *gate) turn() {
 	close(g.changed)
 	g.changed = make(chan struct{})
@@ -79,9 +79,9 @@ func (g *gate) leave(c *conn) {
 	}
 }
 
-// wait returns when c may be read, or false when its time is over. What has no incomplete request
-// is always read: how else would one begin, and the pass would be idle with it while its client
-// waits for an answer.
+// wait returns true when c may be read, or false when its time is over. A connection without an
+// incomplete request may always be read: a request could not begin otherwise, and the pass would be
+// idle while the client waits for an answer.
 func (g *gate) wait(c *conn) bool {
 	if g.held.Load() <= g.arriving || !c.receiving() {
 		return true
@@ -111,7 +111,7 @@ func (g *gate) wait(c *conn) bool {
 	}
 }
 
-// may reports whether c may be read now, and what is to be cut off.
+// may reports whether c may be read now, and which connection has stalled.
 func (g *gate) may(c *conn) (may bool, changed <-chan struct{}, stalled *conn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -173,8 +173,8 @@ func (g *gate) tryAccepting(signal otlp.Signal, size int) (done func(), refusal 
 }
 
 // rate limits points a second. A request passes when the ones before are paid for, and is paid for
-// afterwards: so one that is larger than a second's worth passes too (a bucket of tokens would
-// refuse it for ever), and in the long run the rate is exact.
+// afterwards: so one that is larger than a second's worth passes too (a token bucket would
+// always refuse it), and in the long run the rate is exact.
 type rate struct {
 	mu     sync.Mutex
 	point  time.Duration // that one point takes; 0: no limit
@@ -184,7 +184,7 @@ type rate struct {
 // burst is the time for which unused credit is kept.
 const burst = time.Second
 
-// take lets points pass and returns 0, or returns how long to wait.
+// take admits points and returns 0, or returns how long to wait.
 func (r *rate) take(now time.Time, points int64) (wait time.Duration) {
 	if r.point == 0 {
 		return 0

@@ -12,8 +12,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// body is a request as it came, complete. What it becomes is larger, and takes its place step by
-// step: no more than two forms of it are in memory.
+// body is a complete request as it was received. At most two forms of it are in memory while it is
+// decompressed, converted and enriched.
 type body struct {
 	data     []byte          // in HTTP
 	parts    mem.BufferSlice // in gRPC
@@ -25,7 +25,7 @@ type body struct {
 
 func (r *body) len() int { return len(r.data) + r.parts.Len() }
 
-// release says that nothing of r is needed any more.
+// release frees the memory of r.
 func (r *body) release() {
 	r.parts.Free()
 	if r.joined != nil {
@@ -68,7 +68,7 @@ func (r *body) join() {
 	r.parts = nil
 }
 
-// take hands a whole request on.
+// take passes a complete request to Accept.
 func (s *Server) take(ctx context.Context, signal otlp.Signal, r *body) (points int64, refusal *Refusal) {
 	b, done, refusal := s.prepare(ctx, signal, r)
 	if refusal != nil || b.Points == 0 {
@@ -81,8 +81,9 @@ func (s *Server) take(ctx context.Context, signal otlp.Signal, r *body) (points 
 	return b.Points, nil
 }
 
-// prepare makes a batch of a request, when there is memory for that: many that are large, or become
-// so, do it one after the other. The caller calls done when the batch is accepted.
+// prepare makes a batch of a request, when there is memory for it: many requests that are large, or
+// become large, are prepared one after the other. The caller must call done when the batch is
+// accepted.
 func (s *Server) prepare(
 	ctx context.Context,
 	signal otlp.Signal,
@@ -101,7 +102,7 @@ func (s *Server) prepare(
 	if refusal != nil || b.Points == 0 {
 		return b, nil, refusal
 	}
-	// It waits as it came: the copy with more attributes is made when it can be accepted.
+	// It waits as it was received: the copy with more attributes is made when it can be accepted.
 	if done, refusal = s.gate.accepting(ctx, signal, len(data)); refusal != nil {
 		return b, nil, refusal
 	}
@@ -135,7 +136,7 @@ func (s *Server) inspect(b *otlp.Batch, r *body) (data []byte, refusal *Refusal)
 	return data, nil
 }
 
-// content returns what r has, unpacked and in wire form. What it was before is released.
+// content returns the content of r, decompressed and in wire form. Its earlier form is released.
 func (s *Server) content(signal otlp.Signal, r *body) ([]byte, *Refusal) {
 	r.join()
 	if r.encoding != compress.None {

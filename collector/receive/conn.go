@@ -17,8 +17,8 @@ import (
 // errStalled is why a request was cut off.
 var errStalled = errors.New("the request did not arrive in time")
 
-// connections bounds how many connections a listener has. When there are too many, the one goes
-// that has been without a complete request for the longest, unless one is being accepted on it.
+// connections bounds the connections of a listener. When there are too many, the one is closed that
+// has gone without a complete request for the longest, unless one is being accepted on it.
 type connections struct {
 	net.Listener
 
@@ -32,7 +32,7 @@ type connections struct {
 
 	mu   sync.Mutex // guards what follows
 	open map[*conn]struct{}
-	said time.Time // when the log had a line about it
+	said time.Time // when it was last logged
 }
 
 // accept returns the next connection, once there is room for it.
@@ -78,8 +78,8 @@ func (l *connections) leave(c *conn) {
 	delete(l.open, c)
 }
 
-// cut closes every connection, those too on which nothing has been said yet and which a gRPC server
-// would wait for.
+// cut closes every connection, including those on which no byte has arrived, for which a gRPC server
+// would wait.
 func (l *connections) cut() {
 	l.mu.Lock()
 	all := slices.Collect(maps.Keys(l.open))
@@ -112,7 +112,7 @@ type conn struct {
 	pending    int64 // bytes that count at the gate
 }
 
-// merit is for how long a complete request sets a connection above one that never had any.
+// merit is how much longer a connection with a complete request is kept than one that never had any.
 const merit = 10 * time.Second
 
 // worth orders connections: the one with the least is closed first.
@@ -166,7 +166,7 @@ func (a *arrival) leave(size int64) (own int64, ok bool) {
 	return own, true
 }
 
-// end notes that the request was given up. It may be called again.
+// end notes that the request was abandoned. Further calls do nothing.
 func (a *arrival) end() {
 	if a == nil {
 		return
@@ -193,7 +193,7 @@ func (a *arrival) complete(size int) (answered func()) {
 	}
 }
 
-// release notes that what arrived is not in memory any more. It may be called again.
+// release notes that the request is no longer in memory. Further calls do nothing.
 func (a *arrival) release() {
 	if a != nil {
 		a.on.of.gate.add(-a.kept)
@@ -263,8 +263,8 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// RemoteAddr implements net.Conn. It leads back to the connection, since gRPC tells its handlers no
-// more than that.
+// RemoteAddr implements net.Conn. The address refers to the connection, since gRPC handlers get
+// nothing else of it.
 func (c *conn) RemoteAddr() net.Addr { return remote{c.Conn.RemoteAddr(), c} }
 
 type remote struct {

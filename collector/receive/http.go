@@ -62,8 +62,8 @@ func (s *Server) handler() http.Handler {
 	return mux
 }
 
-// discarded is how much of a body that was refused is read, so that the client, which may not read
-// before it has sent all, gets the answer and not a reset.
+// discarded is how much of a refused body is read, so that a client that reads only after it has
+// sent everything gets the answer and not a reset.
 const discarded = 64 << 20
 
 // or the client is gone, or out of time
@@ -122,8 +122,7 @@ func negotiate(h http.Header) (f format, encoding string, refusal *Refusal) {
 	}
 }
 
-// read reads the body as it comes. Its memory grows with it: what a client announces may never
-// come.
+// read reads the body. Its memory grows with it: what a client announces may never arrive.
 func (s *Server) read(r *http.Request) ([]byte, *Refusal) {
 	most := s.gate.message
 	if r.ContentLength >= 0 {

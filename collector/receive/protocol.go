@@ -18,7 +18,7 @@ import (
 // speaks by default. A connection goes to the server of its protocol by its first bytes: HTTP/2
 // begins with "PRI", which is no method of HTTP/1. With TLS the handshake says it.
 
-// firstBytes is how long a client may take to say which protocol it speaks.
+// firstBytes is how long a client may take to send its first bytes.
 const firstBytes = 10 * time.Second
 
 // spoken is a listener for one server: the connections of all real listeners that speak its
@@ -127,8 +127,8 @@ func (s *Server) protocolOf(c *conn) (*spoken, net.Conn) {
 	return nil, nil
 }
 
-// readFirst reads what tells protocols apart, which the server reads again, and reports whether it
-// came.
+// readFirst reads the bytes that identify the protocol, which the server reads again, and reports
+// whether they arrived.
 func (c *conn) readFirst() bool {
 	for len(c.first) < len("PRI") {
 		var next [1]byte
@@ -186,10 +186,10 @@ func (s *Server) knownPaths(next http.Handler) http.Handler {
 	})
 }
 
-// cut bounds what a client may write into the log.
+// cut bounds the length of a client's text in the log.
 func cut(text string) string { return text[:min(len(text), 80)] }
 
-// hints are lines of the log on clients that are set up wrongly: one a minute for each listener.
+// hints logs clients that are misconfigured, at most once a minute for each listener.
 type hints struct {
 	log *slog.Logger
 

@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// listenUnix listens on a socket, in place of one that a dead process left. Every process that may
-// enter its directory may connect, as any may on loopback. The socket is removed when the listener
+// listenUnix listens on a socket, and replaces one that a dead process left. Every process that may
+// enter its directory may connect, as on loopback. The socket is removed when the listener
 // closes.
 func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 	var config net.ListenConfig

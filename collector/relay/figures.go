@@ -16,8 +16,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
-// observe makes every collection report what became of points. All of one collection is of one
-// moment.
+// observe registers the relay's metrics. Each collection is a consistent snapshot.
 func (r *Relay) observe(meter metric.Meter) error {
 	observed, err := instruments.NewObservables(
 		meter,
@@ -43,7 +42,7 @@ func (r *Relay) observe(meter metric.Meter) error {
 		f.refused(r.refused.read())
 		f.Int(f, catalog.RelayQueueLimit, a.Queue.Limit)
 		if a.Queue.OnDisk {
-			f.Int(f, catalog.RelayQueueDurable, truth(a.Queue.Durable))
+			f.Int(f, catalog.RelayQueueDurable, boolToInt(a.Queue.Durable))
 		}
 		if r.server != nil {
 			open, closed := r.server.Connections()
@@ -64,8 +63,7 @@ type figures struct {
 	*instruments.Observables
 }
 
-// lanes reports on each lane that there was something for, and on metrics and own points, for which
-// there always is.
+// lanes reports each lane that had items, and always those of metrics and own points.
 func (f figures) lanes(a *export.Account, now time.Time) {
 	for _, id := range queue.Lanes() {
 		p := a.Queue.Lanes[id]
@@ -92,12 +90,12 @@ func (f figures) lanes(a *export.Account, now time.Time) {
 	}
 }
 
-// upstream reports how the upstream does, for one lane.
+// upstream reports the state of the upstream for one lane.
 func (f figures) upstream(id queue.Lane, a export.LaneAccount) {
 	if !a.Asked {
 		return
 	}
-	f.Int(f, catalog.UpstreamAvailable, truth(a.Available), lane(id))
+	f.Int(f, catalog.UpstreamAvailable, boolToInt(a.Available), lane(id))
 	for state, n := range a.Transitions {
 		f.Int(
 			f,
@@ -127,21 +125,21 @@ func lane(id queue.Lane) metric.MeasurementOption {
 	return metric.WithAttributes(catalog.LaneKey.String(id.String()))
 }
 
-func truth(b bool) int64 {
+func boolToInt(b bool) int64 {
 	if b {
 		return 1
 	}
 	return 0
 }
 
-// refusal is a kind of points that were not accepted.
+// refusal identifies items that were not accepted.
 type refusal struct {
 	signal otlp.Signal
 	reason string
 }
 
-// refusals counts them, and logs each kind of them once in a while: what is malformed has no
-// points, and would otherwise be refused without a word.
+// refusals counts them, and logs each kind at most once a minute: malformed requests have no items,
+// and would otherwise be refused silently.
 type refusals struct {
 	log *slog.Logger
 
@@ -156,7 +154,7 @@ type refusedKind struct {
 	said     time.Time
 }
 
-// quiet is the least time between two lines about one kind of refusal.
+// quiet is the minimum time between two log lines about one kind of refusal.
 const quiet = time.Minute
 
 func (r *refusals) add(s otlp.Signal, points int64, why *receive.Refusal) {
