@@ -33,9 +33,8 @@ var rows = func() map[string]*catalog.Metric {
 
 func wanted(name []byte) bool { return rows[string(name)] != nil }
 
-// Offer takes an accepted ExportMetricsServiceRequest, whose data it does not keep. What is
-// malformed is left out. It takes about a microsecond for each point of the catalogue's metrics,
-// and nanoseconds for each other metric.
+// Offer records the metrics of the catalogue that an accepted ExportMetricsServiceRequest has. It
+// skips what is malformed, and does not keep data.
 func (l *Live) Offer(data []byte) {
 	some := false
 	_ = otlp.EachMetric(data, func(name []byte) bool { some = some || wanted(name); return false }, nil)
@@ -67,7 +66,7 @@ func (l *Live) Offer(data []byte) {
 		p.track.put(slot, p.now[:tracked])
 		l.judged(p)
 	}
-	l.turn()
+	l.notify()
 }
 
 // app returns the sender with a resource, nil if there is no room for one more.
@@ -116,12 +115,12 @@ const appSize = int64(unsafe.Sizeof(app{})) + 512
 // longestText is how much of a name is kept.
 const longestText = 200
 
-// text is a copy of a name: valid, and not longer than fits.
+// text returns a name as valid UTF-8, cut at longestText bytes.
 func text(b []byte) string {
 	return strings.ToValidUTF8(string(b[:min(len(b), longestText)]), "\uFFFD")
 }
 
-// metric takes the points of a metric.
+// metric records the points of a metric.
 func (l *Live) metric(of *app, m *otlp.Metric, now time.Time) {
 	row := rows[string(m.Name)]
 	_ = m.EachPoint(&l.work.point, func(p *otlp.Point) {
@@ -140,7 +139,7 @@ func (l *Live) metric(of *app, m *otlp.Metric, now time.Time) {
 	})
 }
 
-// point takes a point of a series.
+// point records a point of a series.
 func (l *Live) point(s *series, m *otlp.Metric, p *otlp.Point, now time.Time) {
 	l.work.wire = l.work.wire[:0]
 	if m.Kind == otlp.HistogramPoints || m.Kind == otlp.ExponentialPoints {

@@ -80,7 +80,7 @@ func TestReadReplacesThePicture(t *testing.T) {
 			}
 			l.Offer(r.wire(t))
 			if round == 2 {
-				l.prune(time.Now().Add(forgotten))
+				l.prune(time.Now().Add(forgetAfter))
 			}
 			l.Read(&p)
 			got, want := p, *l.Picture()

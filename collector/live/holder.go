@@ -10,8 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// Holder is a use that goes on, of a pool that is full or whose oldest use lasts far longer than
-// usual.
+// Holder is a use that has not ended, of a pool that is full or whose oldest use is unusually long.
 type Holder struct {
 	Age float64 `json:"age"` // seconds
 	// which led to it, the innermost first; of a task its function; each as main.query
@@ -32,7 +31,7 @@ func (h Holder) String() string {
 	return line
 }
 
-// holding is who holds slots of a pool. Most pools have none.
+// holding is what is known of the uses that hold slots of a pool.
 type holding struct {
 	by   []Holder
 	size int64 // bytes

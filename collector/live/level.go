@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// What makes a pool one to look at. The alerts of deploy/prometheus look at longer times and have
-// limits of their own.
+// From these limits on a pool gets a warning or is in trouble. The alerts of deploy/prometheus cover
+// longer times and have limits of their own.
 const (
-	longWait  = 1.0 // seconds that one has waited
-	slowWait  = 0.1 // seconds that one in a hundred waits
+	longWait  = 1.0 // seconds that the oldest request has waited
+	slowWait  = 0.1 // seconds, of the 99th percentile
 	fullShare = 0.9 // of the limit
 )
 
-// level says how a pool is doing, and why so.
+// level returns the level of a pool, and the reason for it.
 func level(p *Pool) (Level, string) {
 	used, pending, oldest := p.Used.Or(0), p.Pending.Or(0), p.OldestWait.Or(0)
 	limit, limited := p.Limit.Get()
@@ -40,7 +40,7 @@ func level(p *Pool) (Level, string) {
 	case p.Wait.P99.Or(0) >= slowWait:
 		return Warning, "one in a hundred waits for " + Duration(p.Wait.P99.Or(0))
 	case p.MeanWait.Or(0) >= slowWait:
-		return Warning, "those that wait do so for " + Duration(p.MeanWait.Or(0)) + " on average"
+		return Warning, "requests that wait do so for " + Duration(p.MeanWait.Or(0)) + " on average"
 	}
 	return Good, ""
 }
@@ -69,7 +69,7 @@ func Duration(seconds float64) string {
 
 var severity = map[Level]int{Trouble: 0, Warning: 1, Good: 2, Silent: 3}
 
-// worse orders pools: those that need a look first. It is an order for slices.SortFunc.
+// worse orders pools, the worst first. It is an order for slices.SortFunc.
 func worse(a, b *Pool) int {
 	fillA, fillB := a.Fill().Or(0), b.Fill().Or(0)
 	return cmp.Or(

@@ -1,5 +1,5 @@
-// Package live keeps a picture of what the sidecar sees: the newest point of each series, and a
-// quarter of an hour of what is shown, in bounded memory.
+// Package live keeps what the sidecar has seen: the newest point of each series, and 15 minutes of
+// history of the figures that are shown, in bounded memory.
 //
 // The points of apps come from [Live.Offer], which reads the metrics of the catalogue from an
 // accepted request and skips the rest, and the sidecar's own from [Live.Collect]. [Live.Picture] is
@@ -15,11 +15,11 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
-// Config says how much is kept. The zero Config is good.
+// Config configures a [Live]. The zero Config has the defaults.
 type Config struct {
 	Limit    int64  // bytes of the picture, about; 0: 4 MiB
-	Service  string // what the sidecar is called, in [Picture.Service]
-	Upstream string // where it sends, in [Pipeline.Upstream]
+	Service  string // the name of the sidecar, in [Picture.Service]
+	Upstream string // the endpoint, in [Pipeline.Upstream]
 
 	// Neighbor returns the id of the one container beside the sidecar's, "" if that is not known.
 	// Collect calls it. It may be nil.
@@ -68,8 +68,8 @@ func (l *Live) Changed() <-chan struct{} {
 	return l.changed
 }
 
-// turn tells those that wait for a change. Caller must hold mu.
-func (l *Live) turn() {
+// notify wakes those that wait for a change. Caller must hold mu.
+func (l *Live) notify() {
 	close(l.changed)
 	l.changed = make(chan struct{})
 }
@@ -89,8 +89,8 @@ func (l *Live) now() int64 {
 	return int64(passed / l.slot)
 }
 
-// Collect takes a collection of the sidecar's own, which nobody changes any more. It is a sink of
-// the sampler.
+// Collect records a collection of the sidecar's own metrics, which must not change afterwards. It is
+// a sink of the sampler.
 func (l *Live) Collect(rm *metricdata.ResourceMetrics) {
 	app := ""
 	if l.cfg.Neighbor != nil {
@@ -102,10 +102,11 @@ func (l *Live) Collect(rm *metricdata.ResourceMetrics) {
 	l.machine.advance(rm, app)
 	l.course.put(l.now(), l.machine.course())
 	l.prune(time.Now())
-	l.turn()
+	l.notify()
 }
 
-// Own returns the last collection of the sidecar's own, nil before the first. Do not change it.
+// Own returns the last collection of the sidecar's own metrics, nil before the first. It must not be
+// changed.
 func (l *Live) Own() *metricdata.ResourceMetrics {
 	l.mu.Lock()
 	defer l.mu.Unlock()

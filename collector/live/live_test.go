@@ -108,7 +108,7 @@ func TestPoolGoesOn(t *testing.T) {
 		if p := onlyPool(t, l); p.Level != Silent {
 			t.Errorf("level %s, want silent", p.Level)
 		}
-		time.Sleep(forgotten)
+		time.Sleep(forgetAfter)
 		l.Collect(nothing())
 		if m := l.Memory(); len(l.Picture().Pools) != 0 || m.Series != 0 || m.Used != 0 {
 			t.Errorf("of a pool that is long silent is left: %+v", m)

@@ -22,7 +22,7 @@ type Picture struct {
 	unsorted []Pool // memory for the next Read
 }
 
-// Level says how a pool is doing, by what can be seen of it: it is no verdict on why.
+// Level says how well a pool serves its callers. It is not a verdict on the cause.
 type Level string
 
 // The levels, the worst first. A pool is silent when it has sent nothing for three of its
@@ -53,7 +53,7 @@ type Pool struct {
 	Constructing Figure `json:"constructing,omitzero"`
 	Pending      Figure `json:"pending,omitzero"`
 	PendingLimit Figure `json:"pendingLimit,omitzero"` // absent: unbounded
-	OldestWait   Figure `json:"oldestWait,omitzero"`   // absent: nobody waits
+	OldestWait   Figure `json:"oldestWait,omitzero"`   // absent: no request waits
 	// how long it has lasted; absent: nothing is used, or the pool does not know
 	OldestUse Figure `json:"oldestUse,omitzero"`
 
@@ -151,7 +151,7 @@ type Probe struct {
 	Phases      []Phase `json:"phases,omitempty"`
 	Stretch     Figure  `json:"stretch,omitzero"`
 	RunDelay    Figure  `json:"runDelay,omitzero"`
-	Parallelism Figure  `json:"parallelism,omitzero"` // CPUs that it got at once
+	Parallelism Figure  `json:"parallelism,omitzero"` // effective parallelism, in CPUs
 	Requested   Figure  `json:"requested,omitzero"`
 }
 
@@ -161,10 +161,10 @@ type Phase struct {
 	Seconds Figure `json:"seconds"`
 }
 
-// Pipeline is what becomes of what the sidecar accepts.
+// Pipeline is what happens to the items that the sidecar accepts.
 type Pipeline struct {
-	Upstream   string `json:"upstream,omitempty"` // where it sends; absent: nowhere
-	Lanes      []Lane `json:"lanes"`              // of the signals that there was something of
+	Upstream   string `json:"upstream,omitempty"` // the endpoint; absent: none
+	Lanes      []Lane `json:"lanes"`              // of the signals that had items
 	QueueUsed  Figure `json:"queueUsed,omitzero"`
 	QueueLimit Figure `json:"queueLimit,omitzero"`
 	// 1 while the queue is on disk, 0 while its storage fails; absent: in memory

@@ -51,7 +51,7 @@ type pool struct {
 	generation uint32           // of the request that it was last in
 	track      track
 	waits      heat
-	held       *holding // nil: by nobody that is known
+	held       *holding // nil: unknown
 	judge      diagnose.Judge
 }
 
@@ -168,7 +168,7 @@ func (w *workspace) past(wire []byte, kind otlp.MetricKind) bool {
 // figure returns one of the pool's.
 func (p *pool) figure(i int) Figure { return Known(float64(p.now[i])) }
 
-// silentAfter is how long a pool is not silent that sends nothing.
+// silentAfter is how long a pool sends nothing before it is silent.
 func (p *pool) silentAfter() time.Duration { return max(3*p.interval, 10*time.Second) + time.Second }
 
 // picture is what is shown of the pool.
@@ -219,7 +219,7 @@ func (p *pool) picture(now time.Time) Pool {
 	q.Level, q.Reason = level(&q)
 	p.explain(&q)
 	if now.Sub(p.seen) > p.silentAfter() {
-		q.Level, q.Reason = Silent, "nothing has come since "+p.seen.Format(time.TimeOnly)
+		q.Level, q.Reason = Silent, "no data since "+p.seen.Format(time.TimeOnly)
 	}
 	return q
 }

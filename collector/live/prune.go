@@ -6,39 +6,38 @@ import (
 )
 
 const (
-	// forgotten is how long what is silent is remembered: nothing of it is in the history any more
-	// then.
-	forgotten = 15 * time.Minute
-	// replaced is how long it is remembered when there is no room, or another app has a pool of its
-	// name.
-	replaced = time.Minute
+	// forgetAfter is how long a silent pool is kept: by then its history is empty.
+	forgetAfter = 15 * time.Minute
+	// replaceAfter is how long it is kept when there is no room, or another app has a pool of the
+	// same name.
+	replaceAfter = time.Minute
 )
 
 // prune forgets pools and apps that have been silent for long. Caller must hold mu.
 func (l *Live) prune(now time.Time) {
 	fresh := map[[3]string]bool{}
 	for _, p := range l.pools {
-		if now.Sub(p.seen) < replaced {
+		if now.Sub(p.seen) < replaceAfter {
 			fresh[p.names()] = true
 		}
 	}
 	for _, p := range l.pools {
 		if silent := now.Sub(
 			p.seen,
-		); silent > forgotten ||
-			silent > max(replaced, p.silentAfter()) && fresh[p.names()] {
+		); silent > forgetAfter ||
+			silent > max(replaceAfter, p.silentAfter()) && fresh[p.names()] {
 			l.forget(p)
 		}
 	}
 	for key, a := range l.apps {
-		if now.Sub(a.seen) > forgotten {
+		if now.Sub(a.seen) > forgetAfter {
 			l.forgetApp(key, a)
 			continue
 		}
 		maps.DeleteFunc(a.series, func(_ uint64, s *series) bool {
-			old := s.pool == nil && now.UnixNano()-s.at > int64(forgotten)
+			old := s.pool == nil && now.UnixNano()-s.at > int64(forgetAfter)
 			if old {
-				l.account(s)
+				l.uncount(s)
 			}
 			return old
 		})
@@ -52,7 +51,7 @@ func (p *pool) names() [3]string { return [3]string{p.app.service, p.name, p.kin
 func (l *Live) makeRoom(now time.Time) bool {
 	var oldest *pool
 	for _, p := range l.pools {
-		if now.Sub(p.seen) > replaced && (oldest == nil || p.seen.Before(oldest.seen)) {
+		if now.Sub(p.seen) > replaceAfter && (oldest == nil || p.seen.Before(oldest.seen)) {
 			oldest = p
 		}
 	}
@@ -75,11 +74,11 @@ func (l *Live) forget(p *pool) {
 
 func (l *Live) drop(a *app, key uint64, s *series) {
 	delete(a.series, key)
-	l.account(s)
+	l.uncount(s)
 }
 
-// account takes a series that is dropped off the account.
-func (l *Live) account(s *series) {
+// uncount subtracts a dropped series from what is used.
+func (l *Live) uncount(s *series) {
 	l.used -= s.size()
 	l.count--
 }

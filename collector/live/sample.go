@@ -13,7 +13,7 @@ import (
 // Sample is the newest point of one series, of an app or of the sidecar itself.
 type Sample struct {
 	Metric     *catalog.Metric
-	Resource   []Label // of whom it is
+	Resource   []Label // of the sender
 	Attributes []Label
 	Start      time.Time // since when it counts; the zero time is unknown
 	Value      float64
@@ -23,7 +23,7 @@ type Sample struct {
 // Label is an attribute whose value is a string, or is written as one.
 type Label struct{ Name, Value string }
 
-// fresh is how long a point is the newest that is known, and not of the past.
+// fresh is how old the newest point of a series may be.
 const fresh = 5 * time.Minute
 
 // EachSample calls f with the newest point of each series of the catalogue's metrics that is

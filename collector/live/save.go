@@ -124,7 +124,7 @@ func (l *Live) Load(dir string) error {
 	defer l.mu.Unlock()
 	l.begin, l.slot = s.Begin, s.Slot
 	for i := range s.Pools {
-		if q := &s.Pools[i]; now.Sub(q.Seen) < forgotten && !l.restore(q) {
+		if q := &s.Pools[i]; now.Sub(q.Seen) < forgetAfter && !l.restore(q) {
 			return fmt.Errorf("%s: pool %q is damaged", fileName, q.Name)
 		}
 	}
@@ -176,26 +176,26 @@ func (l *Live) restore(q *storedPool) bool {
 	return true
 }
 
-// Keeper saves the history into a directory from time to time, from a goroutine of its own, so that
-// a disk that hangs holds nothing else up.
+// Keeper saves the history to a directory at an interval. It has a goroutine of its own, so that a
+// disk that hangs delays nothing else.
 type Keeper struct {
-	live  *Live
-	dir   string
-	stop  chan struct{}
-	ended chan struct{}
-	told  func(error)
+	live   *Live
+	dir    string
+	stop   chan struct{}
+	ended  chan struct{}
+	report func(error)
 }
 
 // pace is how often the history is saved: what a kill may lose of it.
 const pace = 5 * time.Minute
 
-// Keep loads what there is in dir, saves it from time to time, and tells what goes wrong. Call
-// [Keeper.Close].
-func (l *Live) Keep(dir string, tell func(error)) *Keeper {
+// Keep loads the history that is in dir, saves it every five minutes, and calls report with each
+// error. Call [Keeper.Close] at the end.
+func (l *Live) Keep(dir string, report func(error)) *Keeper {
 	if err := l.Load(dir); err != nil {
-		tell(err)
+		report(err)
 	}
-	k := &Keeper{live: l, dir: dir, stop: make(chan struct{}), ended: make(chan struct{}), told: tell}
+	k := &Keeper{live: l, dir: dir, stop: make(chan struct{}), ended: make(chan struct{}), report: report}
 	go k.run()
 	return k
 }
@@ -211,12 +211,12 @@ func (k *Keeper) run() {
 			last = true
 		}
 		if err := k.live.Save(k.dir); err != nil {
-			k.told(err)
+			k.report(err)
 		}
 	}
 }
 
-// Close saves once more, for a moment at most.
+// Close saves once more, and waits for that for at most 200 ms.
 func (k *Keeper) Close() {
 	close(k.stop)
 	select {
@@ -225,7 +225,7 @@ func (k *Keeper) Close() {
 	}
 }
 
-// identity tells an app apart from others across restarts of the sidecar.
+// identity returns a key of an app that survives restarts of the sidecar.
 func identity(service, instance, pid string) uint64 {
 	return xxhash.Sum64String(service + "\x00" + instance + "\x00" + pid)
 }

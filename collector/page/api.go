@@ -83,7 +83,7 @@ func (s *Server) changes(w http.ResponseWriter, r *http.Request) {
 		defer func() { <-s.viewers }()
 	default:
 		w.Header().Set("Retry-After", "10")
-		http.Error(w, fmt.Sprintf("%d viewers are sent changes: no more", mostViewers), http.StatusServiceUnavailable)
+		http.Error(w, fmt.Sprintf("at most %d viewers are sent changes; try again later", mostViewers), http.StatusServiceUnavailable)
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
@@ -103,7 +103,7 @@ func (s *Server) changes(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// wait returns when the time is over or something has changed, false when done.
+// wait waits for the time to be over or for a change. It returns false when done.
 func wait(done <-chan struct{}, over <-chan time.Time, changed <-chan struct{}) bool {
 	select {
 	case <-done:

@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 )
 
-// crowd bounds the connections of a server. When there is one too many, that which has been without
-// a request for longest is closed: so connections that say nothing, however many, keep nobody out.
+// crowd bounds the connections of a server. Of one too many, the connection that has been without a
+// request for longest is closed, so that silent connections, however many, lock out no client.
 type crowd struct {
 	most    int
 	refused atomic.Int64 // connections that were closed for it
@@ -23,7 +23,7 @@ type crowd struct {
 func (c *crowd) change(conn net.Conn, to http.ConnState) {
 	if out := c.follow(conn, to); out != nil {
 		c.refused.Add(1)
-		_ = out.Close() // its handler sees that
+		_ = out.Close() // its handler gets an error
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// guard refuses what a browser may have been talked into by another site, and says to browsers what
-// the answers may do.
+// guard refuses requests that another site may have made a browser send, and sets the headers that
+// restrict what a browser may do with the answers.
 func guard(hosts []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -26,7 +26,7 @@ func guard(hosts []string, next http.Handler) http.Handler {
 		switch {
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
 			h.Set("Allow", "GET, HEAD")
-			http.Error(w, "only GET: nothing can be changed here", http.StatusMethodNotAllowed)
+			http.Error(w, "read-only: use GET or HEAD", http.StatusMethodNotAllowed)
 		case !allowed(hosts, r.Host):
 			http.Error(
 				w,

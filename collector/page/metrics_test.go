@@ -10,6 +10,10 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/otlptranslator"
+	"go.opentelemetry.io/otel/semconv/v1.43.0/goconv"
+	"go.opentelemetry.io/otel/semconv/v1.43.0/processconv"
+	"go.opentelemetry.io/otel/semconv/v1.43.0/systemconv"
 	collectorpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
@@ -174,5 +178,33 @@ func TestMetricsInOpenMetrics(t *testing.T) {
 	if !strings.HasPrefix(header.Get("Content-Type"), "application/openmetrics-text; version=1.0.0") ||
 		!strings.HasSuffix(body, "# EOF\n") {
 		t.Errorf("%s\n%.300s", header.Get("Content-Type"), body)
+	}
+}
+
+// Three gauges end in _count, which promlint dislikes. The semantic conventions name them so, and the
+// translator that Prometheus applies to OTLP keeps that: another name here would be another series.
+func TestGaugesThatEndInCountAreNamedByTheConventions(t *testing.T) {
+	for want, convention := range map[string]interface {
+		Name() string
+		Unit() string
+	}{
+		"go_goroutine_count":       goconv.GoroutineCount{},
+		"process_thread_count":     processconv.ThreadCount{},
+		"system_cpu_logical_count": systemconv.CPULogicalCount{},
+	} {
+		var row *catalog.Metric
+		catalog.Each(func(_ *catalog.Group, m *catalog.Metric) {
+			if m.Name == convention.Name() && m.Unit == convention.Unit() {
+				row = m
+			}
+		})
+		if row == nil || !row.Standard {
+			t.Errorf("%s: the catalogue has %+v", convention.Name(), row)
+			continue
+		}
+		got, err := metricNamer.Build(otlptranslator.Metric{Name: row.Name, Unit: row.Unit, Type: typeOf(row)})
+		if err != nil || got != want {
+			t.Errorf("%s: got %q, %v, want %q", row.Name, got, err, want)
+		}
 	}
 }

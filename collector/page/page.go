@@ -63,7 +63,7 @@ func Listen(ctx context.Context, cfg Config) (*Server, error) {
 		Handler:           s.handler(),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       5 * time.Second,
-		WriteTimeout:      writeTime, // a stream of changes extends it for each
+		WriteTimeout:      writeTime, // streams extend it before each event
 		IdleTimeout:       30 * time.Second,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          log.New(io.Discard, "", 0),
@@ -77,8 +77,8 @@ func Listen(ctx context.Context, cfg Config) (*Server, error) {
 // Addr returns the address that it listens on.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
-// Observe makes every collection of the meter's provider report the connections that were closed
-// since there were too many.
+// Observe reports the connections that were closed because there were too many, at every collection
+// of the meter's provider.
 func (s *Server) Observe(meter metric.Meter) error {
 	observed, err := instruments.NewObservables(meter, catalog.PageRefused)
 	if err != nil {

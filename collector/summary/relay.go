@@ -8,8 +8,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// relay has what waits for the upstream, and what becomes of points. It is empty without an
-// upstream.
+// relay has the items that wait for the upstream, and what happened to the others. It is empty
+// without an upstream.
 func relay(p *live.Pipeline) line {
 	l := line{label: "relay"}
 	if p.Upstream == "" {
@@ -33,7 +33,7 @@ func relay(p *live.Pipeline) line {
 			away = append(away, lane.Name)
 		}
 	}
-	l.add(counted, "queued %s (%s of %s)", points(queued), size(p.QueueUsed.Or(0)), size(p.QueueLimit.Or(0)))
+	l.add(counted, "queued %s (%s of %s)", items(queued), size(p.QueueUsed.Or(0)), size(p.QueueLimit.Or(0)))
 	l.add(age > 0, "oldest %s", time.Duration(age*float64(time.Second)).Round(100*time.Millisecond))
 	l.add(p.Durable.Or(1) == 0, "queue storage is failing")
 	l.add(len(away) > 0, "the upstream does not accept %s", strings.Join(away, ", "))
@@ -46,9 +46,9 @@ func relay(p *live.Pipeline) line {
 	return l
 }
 
-func points(n float64) string {
+func items(n float64) string {
 	if n == 1 {
-		return "1 point"
+		return "1 item"
 	}
-	return fmt.Sprintf("%.0f points", n)
+	return fmt.Sprintf("%.0f items", n)
 }

@@ -40,7 +40,7 @@ func (s *Summary) Show(p *live.Picture) {
 	}
 }
 
-// Close waits until all is written, but only a moment if nobody reads. Call it once, after the last
+// Close waits until everything is written, but not longer than 100 ms. Call it once, after the last
 // Show.
 func (s *Summary) Close() {
 	close(s.next)
@@ -153,7 +153,7 @@ func probe(p *live.Probe) line {
 	l.put("stretch %s", p.Stretch, func(v float64) string { return fmt.Sprintf("%.2f", v) })
 	l.put("run delay %s", p.RunDelay, live.Duration)
 	got, ok := p.Parallelism.Get()
-	l.add(ok, "CPUs at once %.2f of %.0f", got, p.Requested.Or(0))
+	l.add(ok, "parallelism %.2f of %.0f", got, p.Requested.Or(0))
 	for _, phase := range p.Phases {
 		l.put(phase.Name+" %s", phase.Seconds, live.Duration)
 	}

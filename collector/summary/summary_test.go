@@ -105,7 +105,7 @@ func TestSummary(t *testing.T) {
 	s := newScreen()
 	first := `12:00:10  host        load 2.50   memory 2.0 GiB of 8.0 GiB
           container   0123456789ab   memory 48.0 MiB of 64.0 MiB   OOM kills 1
-          probe cpu   stretch 1.50   run delay 2 ms   CPUs at once 1.90 of 2
+          probe cpu   stretch 1.50   run delay 2 ms   parallelism 1.90 of 2
           probe disk  /data   sync 5.7 ms   read 300 µs
 
 `
@@ -115,7 +115,7 @@ func TestSummary(t *testing.T) {
 	second := `12:00:20  host        cpu 40.0% of 4   iowait 10.0%   load 2.50   memory 2.0 GiB of 8.0 GiB
           pressure    cpu 25.0%
           container   0123456789ab   cpu 0.30 of 0.50   throttled 25.0%   memory 48.0 MiB of 64.0 MiB   OOM kills 1
-          probe cpu   stretch 1.50   run delay 2 ms   CPUs at once 1.90 of 2
+          probe cpu   stretch 1.50   run delay 2 ms   parallelism 1.90 of 2
           probe disk  /data   sync 5.7 ms   read 300 µs
 
 `
@@ -247,16 +247,16 @@ func TestSummaryOfTheRelay(t *testing.T) {
 	}{
 		{
 			of(of(relay(0, 1), metrics, "accepted", 100), metrics, "sent", 99).gauge(catalog.RelayQueueAge, 0.25, metrics),
-			"12:00:00  relay       queued 1 point (2.0 KiB of 16.0 MiB)   oldest 300ms\n\n",
+			"12:00:00  relay       queued 1 item (2.0 KiB of 16.0 MiB)   oldest 300ms\n\n",
 		},
 		{
 			of(of(of(relay(10*time.Second, 0), metrics, "accepted", 150), traces, "accepted", 5), metrics, "sent", 150).gauge(catalog.UpstreamAvailable, 1, metrics),
-			"12:00:10  relay       queued 0 points (2.0 KiB of 16.0 MiB)   accepted 5.5/s   sent 5.1/s\n\n",
+			"12:00:10  relay       queued 0 items (2.0 KiB of 16.0 MiB)   accepted 5.5/s   sent 5.1/s\n\n",
 		},
 		{
 			of(of(of(of(relay(20*time.Second, 200), metrics, "accepted", 650), metrics, "sent", 150), metrics, "dropped", 300), metrics, "refused", 7).
 				gauge(catalog.RelayQueueAge, 83, metrics).gauge(catalog.RelayQueueDurable, 0).gauge(catalog.UpstreamAvailable, 0, metrics),
-			"12:00:20  relay       queued 200 points (2.0 KiB of 16.0 MiB)   oldest 1m23s   queue storage is failing   the upstream does not accept metrics" +
+			"12:00:20  relay       queued 200 items (2.0 KiB of 16.0 MiB)   oldest 1m23s   queue storage is failing   the upstream does not accept metrics" +
 				"   accepted 50/s   sent 0/s   dropped 30/s   refused 0.7/s\n\n",
 		},
 	} {
@@ -320,13 +320,13 @@ func TestSummaryOfPools(t *testing.T) {
 			},
 		},
 		{Name: "db", Level: live.Good, Used: live.Known(3), Wait: live.Quantiles{P99: live.Known(0)}},
-		{Name: "gone", Level: live.Silent, Reason: "nothing has come since 11:59:00"},
+		{Name: "gone", Level: live.Silent, Reason: "no data since 11:59:00"},
 	}}
 	want := `12:00:00  pool       used waiting   oldest  wait p99  use p50  rate/s unserved/s
 !!thumbnails-o…   128/128    1234   1.25 s    123 ms  21.3 ms   12345        3.2
     held for 3m2s by thumbnails.(*Store).resize (resize.go:12) < main.handle (m…
   db                    3       –        –       0 s        –       –          –
-? gone            nothing has come since 11:59:00
+? gone            no data since 11:59:00
 
 `
 	if got := (&Summary{}).block(p); got != want {

@@ -41,7 +41,7 @@ export async function start() {
 
 const text = (key, stringValue) => ({ key, value: { stringValue } });
 
-// send exports pools: each { name, used, limit, pending, oldest, acquired }.
+// send exports pools: each { name, used, limit, pending, oldest, acquired, holders }, and each holder { age, stack, trace }.
 export async function send(otlp, pools, service = "shop") {
   const now = BigInt(Date.now()) * 1_000_000n;
   const [timeUnixNano, startTimeUnixNano] = [String(now), String(now - 10_000_000_000n)];
@@ -55,6 +55,10 @@ export async function send(otlp, pools, service = "shop") {
     sum("poolgauge.pool.pending", { ...at, attributes, asInt: String(p.pending ?? 0) });
     sum("poolgauge.pool.requests", { ...at, attributes: [...attributes, text("poolgauge.pool.outcome", "acquired")], asInt: String(p.acquired ?? 1000) }, true);
     if (p.oldest) metrics.push({ name: "poolgauge.pool.pending.age", gauge: { dataPoints: [{ ...at, attributes, asDouble: p.oldest }] } });
+    if (p.holders) metrics.push({ name: "poolgauge.pool.use.age", gauge: { dataPoints: [{
+      ...at, attributes, asDouble: p.holders[0].age,
+      exemplars: p.holders.map((h) => ({ timeUnixNano, asDouble: h.age, traceId: h.trace, filteredAttributes: [text("code.stacktrace", h.stack)] })),
+    }] } });
     metrics.push({ name: "poolgauge.pool.wait.duration", exponentialHistogram: { aggregationTemporality: 2, dataPoints: [{
       ...at, attributes: [...attributes, text("poolgauge.pool.outcome", "acquired")], count: "60", sum: 1, scale: 3, zeroCount: "0",
       positive: { offset: -80, bucketCounts: Array(60).fill("1") },

@@ -10,6 +10,8 @@ export class Detail {
   constructor(id) {
     this.id = id;
     this.facts = el("p", "facts");
+    this.holders = el("ol", "holders");
+    this.holders.setAttribute("aria-label", "Who holds its slots");
     this.charts = el("div", "charts");
     this.charts.tabIndex = 0;
     this.charts.setAttribute("role", "group");
@@ -29,7 +31,7 @@ export class Detail {
     const legend = el("p", "legend", ...split.map(([, label, color], i) => el("span", "", el("i", color), `${label} `, this.shares[i])));
     this.split = el("figure", "chart split", el("h3", "", "Where the time in use goes, sampled"), this.bar, legend);
     this.charts.append(...this.lines.map((c) => c.root), this.heat.root, this.split);
-    this.root = el("section", "detail", this.facts, this.charts);
+    this.root = el("section", "detail", this.facts, this.holders, this.charts);
     this.root.id = `detail-${id}`;
     this.resized = new ResizeObserver(() => this.draw());
     this.resized.observe(this.charts);
@@ -51,7 +53,6 @@ export class Detail {
     for (const line of p.evidence ?? []) fact("because", line);
     if (p.recommended !== undefined) fact("recommended limit", count(p.recommended));
     if (p.oldestUse !== undefined) fact("oldest use", seconds(p.oldestUse));
-    for (const h of p.holders ?? []) fact(`held for ${seconds(h.age)} by`, [(h.calls ?? ["an unknown line"]).join(" < "), h.trace && `trace ${h.trace}`].filter(Boolean).join(", "));
     fact("idle", count(p.idle));
     if (p.constructing > 0) fact("constructing", count(p.constructing));
     if (p.pendingLimit !== undefined) fact("may wait", count(p.pendingLimit));
@@ -60,8 +61,16 @@ export class Detail {
     fact("failed uses", rate(p.failed));
     if (p.meanWait !== undefined) fact("mean wait", seconds(p.meanWait));
     if (p.instance) fact("instance", p.instance);
+    this.drawHolders(p.holders ?? []);
     this.drawSplit(p);
     this.load();
+  }
+
+  // drawHolders lists the oldest uses, with the calls that led to each, the innermost first.
+  drawHolders(all) {
+    this.holders.hidden = all.length === 0;
+    this.holders.replaceChildren(...all.map((h) => el("li", "", "held for ", el("b", "", seconds(h.age)),
+      ` by ${(h.calls ?? ["an unknown caller"]).join(" < ")}`, h.trace ? el("span", "trace", `trace ${h.trace}`) : "")));
   }
 
   drawSplit(p) {

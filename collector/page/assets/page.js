@@ -33,7 +33,7 @@ function shown() {
   return sort.value === "worst" ? pools : pools.sort(orders[sort.value]); // worst first is how they come
 }
 
-// arrange puts the rows into their order, but not under the hand of a person who is about to use one.
+// arrange puts the rows into their order, but not while the pointer or the focus is on one.
 function arrange(pools) {
   const busy = list.matches(":hover") || list.contains(document.activeElement);
   const wanted = pools.map((p) => rows.get(p.id).root);
@@ -85,7 +85,7 @@ function show() {
   announce(pools.length);
 }
 
-// announce says in a sentence what to look at.
+// announce writes the headline: the worst pool and why.
 function announce(shownPools) {
   const of = (level) => picture.pools.filter((p) => p.level === level);
   const [trouble, warning] = [of("trouble"), of("warning")];
@@ -99,7 +99,7 @@ function announce(shownPools) {
   if (hidden) rest.push(`${hidden} filtered out`);
   if (picture.pools.length === 0) title.textContent = "Waiting for the first points";
   else if (!worst) title.textContent = "Every pool serves its callers";
-  else title.textContent = `${worst.name}: ${worst.verdict ?? worst.reason}`;
+  else title.textContent = `${worst.name}: ${[worst.verdict, worst.reason].filter(Boolean).join("; ")}`;
   const small = el("small", "", picture.pools.length ? rest.join(" · ") : "");
   const words = title.textContent + small.textContent;
   attribute(headline, "data-level", worst?.level ?? "ok");
@@ -121,16 +121,16 @@ function listen() {
     picture = JSON.parse(event.data);
     came = performance.now();
     requestAnimationFrame(show);
-    tell();
+    showState();
   });
   stream.addEventListener("error", () => {
-    tell();
+    showState();
     if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 2000); // it was refused
   });
 }
 
-// tell says whether what is shown is live. The sidecar sends something every five seconds.
-function tell() {
+// showState shows whether the data is live. The sidecar sends an event at least every five seconds.
+function showState() {
   const silence = (performance.now() - came) / 1000;
   const now = came === 0 ? "connecting" : silence < 8 ? "live" : "gone";
   const words = { connecting: "connecting …", live: "live", gone: `no answer from the sidecar for ${seconds(Math.floor(silence))}: this is old` };
@@ -167,6 +167,6 @@ document.addEventListener("keydown", (event) => {
     row?.button.focus();
   }
 });
-setInterval(tell, 1000);
+setInterval(showState, 1000);
 paint(chosen());
 listen();

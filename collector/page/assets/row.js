@@ -89,9 +89,9 @@ export class Row {
     attribute(this.lost.value, "data-zero", p.notServed === 0 ? "" : undefined);
     this.drawSpark(p);
     const size = p.recommended === undefined ? "" : `recommended limit ${count(p.recommended)}`;
-    const why = [p.verdict, size].filter(Boolean).join(" · ");
-    text(this.verdict, why || p.reason || "");
-    this.verdict.hidden = !why && !p.reason;
+    const why = [p.verdict, p.reason, size].filter(Boolean).join(" · ");
+    text(this.verdict, why);
+    this.verdict.hidden = !why;
     this.detail?.show(p);
   }
 

@@ -79,7 +79,7 @@ function probes(all) {
       return [
         known(p.stretch) && ["CPU stretch", `${p.stretch.toFixed(2)} ×`, level(p.stretch, 1.5, 3)],
         known(p.runDelay) && ["run delay", seconds(p.runDelay), level(p.runDelay, 0.005, 0.02)],
-        known(p.parallelism) && ["CPUs at once", `${p.parallelism.toFixed(2)} of ${count(p.requested)}`, level(p.requested / p.parallelism, 1.5, 3)],
+        known(p.parallelism) && ["parallelism", `${p.parallelism.toFixed(2)} of ${count(p.requested)}`, level(p.requested / p.parallelism, 1.5, 3)],
       ];
     }
     const name = p.name === "disk" ? "disk sync" : `${p.name} ${p.target}`;

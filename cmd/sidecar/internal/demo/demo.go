@@ -51,7 +51,7 @@ func Run(ctx context.Context, url string, out io.Writer) (err error) {
 		collector.NewSampler(reader, Interval, exportTo(ctx, client)).Run(ctx)
 	}()
 	shop.serve(ctx)
-	tell(ctx, shop, out)
+	play(ctx, shop, out)
 	shop.close()
 	<-exporting
 	return nil
@@ -74,10 +74,10 @@ func exportTo(ctx context.Context, client export.Client) collector.Sink {
 	}
 }
 
-// act is a part of the story: what changes, and what to look at.
+// act is a part of the story: what changes, and what to watch.
 type act struct {
-	title, look string
-	begin, end  func(*shop)
+	title, watch string
+	begin, end   func(*shop)
 }
 
 const lasts = 30 * time.Second
@@ -85,37 +85,37 @@ const lasts = 30 * time.Second
 var story = []act{
 	{
 		title: "thumbnails is too small",
-		look:  "every slot is used, its queue is full and callers are turned away, while its use time stays the same",
+		watch: "every slot is used, its queue is full and callers are turned away, while its use time stays the same",
 		begin: func(s *shop) { s.resize(3) }, end: func(s *shop) { s.resize(12) },
 	},
 	{
 		title: "all is well",
-		look:  "thumbnails has 12 workers now: its waits are gone",
+		watch: "thumbnails has 12 workers now: its waits are gone",
 	},
 	{
 		title: "payments has a slow downstream",
-		look:  "its use time has grown tenfold, so that as many permits serve a tenth; more permits would only press the downstream harder",
+		watch: "its use time has grown tenfold, so that as many permits serve a tenth; more permits would only press the downstream harder",
 		begin: func(s *shop) { s.payment.Store(int64(500 * time.Millisecond)) },
 		end:   func(s *shop) { s.payment.Store(int64(payment)) },
 	},
 	{
 		title: "the tasks of receipts wait for a lock",
-		look:  "all workers are busy and little gets done: open it, and see its time in use blocked rather than on a CPU",
+		watch: "all workers are busy and little gets done: open it, and see its time in use blocked rather than on a CPU",
 		begin: func(s *shop) { s.locked.Store(int64(40 * time.Millisecond)) },
 		end:   func(s *shop) { s.locked.Store(int64(locked)) },
 	},
 	{
 		title: "connections leaks",
-		look:  "its slots fill one after the other and never come back, at the same rate of requests",
+		watch: "its slots fill one after the other and never come back, at the same rate of requests",
 		begin: func(s *shop) { s.leaks.Store(true) }, end: (*shop).giveBack,
 	},
 }
 
-// tell goes through the story, again and again.
-func tell(ctx context.Context, s *shop, out io.Writer) {
+// play goes through the story, again and again.
+func play(ctx context.Context, s *shop, out io.Writer) {
 	for n := 0; ; n++ {
 		a := story[n%len(story)]
-		fmt.Fprintf(out, "  act %d of %d: %s\n             %s\n", n%len(story)+1, len(story), a.title, a.look)
+		fmt.Fprintf(out, "  act %d of %d: %s\n             %s\n", n%len(story)+1, len(story), a.title, a.watch)
 		if a.begin != nil {
 			a.begin(s)
 		}

@@ -38,9 +38,9 @@ func (s *state) render(width, height int, now time.Time) []line {
 }
 
 func (s *state) title(width int, now time.Time) line {
-	news := s.news(now)
-	if news.style == trouble || s.picture == nil {
-		return clip(line{{strong, "poolgauge  "}, news}, width)
+	status := s.status(now)
+	if status.style == trouble || s.picture == nil {
+		return clip(line{{strong, "poolgauge  "}, status}, width)
 	}
 	counts := map[live.Level]int{}
 	for i := range s.picture.Pools {
@@ -52,12 +52,12 @@ func (s *state) title(width int, now time.Time) line {
 		counts[live.Trouble],
 		counts[live.Warning],
 	)
-	news.text = cell(width-len("poolgauge  ")-len(text), false, news.text)
-	return clip(line{{strong, "poolgauge  "}, news, {plain, text}}, width)
+	status.text = cell(width-len("poolgauge  ")-len(text), false, status.text)
+	return clip(line{{strong, "poolgauge  "}, status, {plain, text}}, width)
 }
 
-// news says what the picture is of, or why there is none or no newer one.
-func (s *state) news(now time.Time) span {
+// status is the name and time of the picture, or why there is none or no newer one.
+func (s *state) status(now time.Time) span {
 	age := now.Sub(s.got).Round(time.Second)
 	switch {
 	case s.picture == nil && s.err != nil:
@@ -140,7 +140,7 @@ func (s *state) probes() line {
 		default:
 			l.add(plain, " %s", safe(name))
 			l.put(" stretch ", p.Stretch, live.Number)
-			l.put(" CPUs at once ", p.Parallelism, live.Number)
+			l.put(" parallelism ", p.Parallelism, live.Number)
 			l.add(plain, " ")
 		}
 	}
@@ -161,7 +161,7 @@ func (s *state) pipeline() line {
 	l := line{}
 	l.add(dim, "sends ")
 	if p.Upstream == "" {
-		l.add(plain, "nowhere")
+		l.add(plain, "to no upstream")
 	} else {
 		l.add(plain, "to %s", safe(p.Upstream))
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// state is all that the screen shows. Only the goroutine of Run uses it.
+// state is everything that the screen shows. Only the goroutine of Run uses it.
 type state struct {
 	from    string        // the address
 	every   time.Duration // between questions
@@ -153,7 +153,7 @@ func (s *state) find(from int) {
 	}
 }
 
-// pressed does what a key means; it returns false when that is to end. Keys are those of htop.
+// pressed handles a key, as htop does. It returns false for one that quits.
 func (s *state) pressed(key string, page int) bool {
 	if s.typing != nil {
 		s.typed(key)

@@ -37,7 +37,7 @@ func Print(ctx context.Context, w io.Writer, c *Client) error {
 	return nil
 }
 
-// answer is what the sidecar said.
+// answer is the answer of the sidecar.
 type answer struct {
 	picture *live.Picture
 	history *live.History
@@ -85,13 +85,13 @@ func loop(ctx context.Context, screen tcell.Screen, s *state, questions chan str
 			if goOn, err := s.event(screen, e); !goOn {
 				return err
 			}
-			s.wish(questions)
+			s.request(questions)
 		}
 	}
 }
 
-// wish asks for the history of the pool whose details are shown. Only the newest wish counts.
-func (s *state) wish(questions chan string) {
+// request asks for the history of the pool whose details are shown. Only the newest request counts.
+func (s *state) request(questions chan string) {
 	want := ""
 	if s.show == details {
 		want = s.selected
@@ -153,8 +153,7 @@ func (s *state) take(a answer) {
 
 var errGone = errors.New("the terminal is gone")
 
-// event does what a key means, and whatever else happens to a terminal; goOn is false when that is
-// to end.
+// event handles a key or another event of the terminal; goOn is false for one that quits.
 func (s *state) event(screen tcell.Screen, e tcell.Event) (goOn bool, err error) {
 	switch e := e.(type) {
 	case *tcell.EventResize:
