@@ -44,7 +44,9 @@ func (v *verdicts) begin(now time.Time) instrument.Judge {
 		v.round++
 		v.forget()
 	}
-	return func(pool attribute.Set, s *instrument.Stats, add func(verdict fmt.Stringer, holds bool)) (limit instrument.Optional[int64]) {
+	return func(
+		pool attribute.Set, s *instrument.Stats, add func(verdict fmt.Stringer, holds bool),
+	) (limit instrument.Optional[int64]) {
 		v.mu.Lock()
 		defer v.mu.Unlock()
 		judge := v.on(pool, s, now)
