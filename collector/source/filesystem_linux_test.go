@@ -165,3 +165,36 @@ func TestFileSystemSizesAreTheKernels(t *testing.T) {
 		}
 	}
 }
+
+func TestVolumesAreBounded(t *testing.T) {
+	s := mounted(t, func(_ string, to *syscall.Statfs_t) error {
+		to.Frsize, to.Blocks = 1, 7
+		return nil
+	})
+	mountinfo := ""
+	for i := range maxVolumes + 5 {
+		mountinfo += fmt.Sprintf("%d 1 0:30 /%d /data%d rw - nfs4 server:/ rw\n", 30+i, i, i)
+	}
+	fixture.Write(t, s.dir, "proc/200/mountinfo", mountinfo)
+	if got := limits(s.collect()); len(got) != maxVolumes {
+		t.Errorf("%d volumes are reported, want %d", len(got), maxVolumes)
+	}
+	if log := s.log.String(); !strings.Contains(log, "more than 64 mounts: the rest are not reported") {
+		t.Errorf("the log does not say that some are not reported: %s", log)
+	}
+}
+
+// Between two queries, the volumes of a container that has ended are not reported.
+func TestVolumesOfAContainerThatIsGone(t *testing.T) {
+	l := newLife(t, PodConfig{})
+	l.pod.fileSystemInterval = time.Hour
+	l.pod.statfs = func(_ string, to *syscall.Statfs_t) error {
+		to.Frsize, to.Blocks = 1, 7
+		return nil
+	}
+	if n, _ := matching(l.collect(), catalog.SystemFilesystemLimit.Name, idB); n == 0 {
+		t.Fatal("no volume of the container is reported")
+	}
+	l.stop(100, 101)
+	l.expect(l.collect(), 0, catalog.SystemFilesystemLimit.Name, idB)
+}
