@@ -164,7 +164,7 @@ func ownMembership(t *testing.T) Membership {
 }
 
 func TestEffectiveCPUsOfThisMachine(t *testing.T) {
-	got, err := EffectiveCPUs(Config{})
+	got, err := effectiveCPUs(Config{})
 	if err != nil || got <= 0 {
 		t.Errorf("got %v, %v", got, err)
 	}
