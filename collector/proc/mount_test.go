@@ -4,7 +4,13 @@ import "testing"
 
 func TestParseMount(t *testing.T) {
 	full := Mount{
-		Device: "254:1", Root: "/a b", Point: `/mnt\x`, Options: "rw,nosuid", FS: "ext4", Source: "/dev/vda1", Super: "rw,discard",
+		Device:  "254:1",
+		Root:    "/a b",
+		Point:   `/mnt\x`,
+		Options: "rw,nosuid",
+		FS:      "ext4",
+		Source:  "/dev/vda1",
+		Super:   "rw,discard",
 	}
 	short := full
 	short.Source, short.Super = "", ""

@@ -95,7 +95,15 @@ func TestFileSystemThatDoesNotAnswerDelaysOneCollection(t *testing.T) {
 				t.Errorf("%d %s: sizes %v, want %v and %v", i, c.name, got, c.alive, c.dead)
 			}
 			if n, fails := queriedAt.Load(), s.failures; n != c.queriedAt || fails != c.fails {
-				t.Errorf("%d %s: asked %d times with %d errors, want %d with %d", i, c.name, n, fails, c.queriedAt, c.fails)
+				t.Errorf(
+					"%d %s: asked %d times with %d errors, want %d with %d",
+					i,
+					c.name,
+					n,
+					fails,
+					c.queriedAt,
+					c.fails,
+				)
 			}
 		}
 		if n := strings.Count(s.log.String(), "does not respond"); n != 1 {
@@ -142,7 +150,7 @@ func TestFileSystemErrorsAreReportedAndPermissionsNoted(t *testing.T) {
 	if n := s.failures; n != 2 {
 		t.Errorf("%d errors, want those of two that failed:\n%s", n, s.log.String())
 	}
-	if log := s.log.String(); !strings.Contains(log, `msg="file system at \"/closed\": permission denied"`) {
+	if log := s.log.String(); !strings.Contains(log, `note="file system at \"/closed\": permission denied"`) {
 		t.Errorf("got %s", log)
 	}
 }
