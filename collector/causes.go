@@ -31,7 +31,7 @@ func newCauses(log *slog.Logger, source string) causes {
 func (c *causes) report(now time.Time, errs []error, notes []string) {
 	for _, text := range notes {
 		if c.isNew(now, text) {
-			c.log.Info(text, "source", c.source)
+			c.log.Info("source note", "source", c.source, "note", text)
 		}
 	}
 	for _, err := range errs {

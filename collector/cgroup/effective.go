@@ -9,13 +9,13 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// EffectiveCPUs returns how many CPUs the calling process can keep busy: those that its affinity
+// effectiveCPUs returns how many CPUs the calling process can keep busy: those that its affinity
 // mask and cpuset leave it, or the smallest CPU quota of its control group and the visible
 // ancestors, whichever is less, at this moment. A quota of an ancestor that is not visible is
 // unknown and does not count.
 //
 // An error says which quota could not be read; the result holds without it.
-func EffectiveCPUs(cfg Config) (float64, error) {
+func effectiveCPUs(cfg Config) (float64, error) {
 	// The mask includes cpusets and may change while the process runs, as when its container is
 	// resized.
 	cpus := float64(allowedCPUs())

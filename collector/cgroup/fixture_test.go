@@ -69,6 +69,10 @@ func describe(cfg Config) string {
 	if err != nil {
 		fail(err)
 	}
+	limit, err := MemoryLimit(cfg)
+	if err == nil && limit.Defined {
+		fmt.Fprintf(&b, "memory limit %d\n", limit.Value)
+	}
 	for _, g := range groups {
 		fmt.Fprintf(&b, "group %s\n", g.Path)
 		var r kernfile.Reader

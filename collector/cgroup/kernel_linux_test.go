@@ -104,7 +104,8 @@ func TestThrottlingIsRead(t *testing.T) {
 	var got CPU
 	for range time.Tick(5 * time.Millisecond) {
 		got = lineage[0].CPU(&r, fail)
-		if got.ThrottledPeriods.Value >= 10 && got.ThrottledTime.Value > 0 && got.User.Value+got.System.Value >= 20*time.Millisecond {
+		if got.ThrottledPeriods.Value >= 10 && got.ThrottledTime.Value > 0 &&
+			got.User.Value+got.System.Value >= 20*time.Millisecond {
 			break
 		}
 		if time.Now().After(deadline) {
@@ -164,7 +165,7 @@ func ownMembership(t *testing.T) Membership {
 }
 
 func TestEffectiveCPUsOfThisMachine(t *testing.T) {
-	got, err := EffectiveCPUs(Config{})
+	got, err := effectiveCPUs(Config{})
 	if err != nil || got <= 0 {
 		t.Errorf("got %v, %v", got, err)
 	}

@@ -47,12 +47,14 @@ func TestIDFromMounts(t *testing.T) {
 	}
 	docker := line("/var/lib/docker/containers/"+idA+"/hostname", "/etc/hostname")
 	for name, c := range map[string]struct{ mounts, want string }{
-		"docker":            {docker, idA},
-		"containerd":        {line("/x/io.containerd.grpc.v1.cri/sandboxes/"+idA+"/hostname", "/etc/hostname"), ""},
-		"kubernetes":        {docker + line("/var/lib/kubelet/pods/1/etc-hosts", "/etc/hosts"), ""},
-		"podman":            {line("/run/containers/storage/overlay-containers/"+idB+"/userdata/.containerenv", "/run/.containerenv"), idB},
-		"podman in a pod":   {line("/run/overlay-containers/"+idB+"/userdata/.containerenv", "/run/.containerenv") + docker, idB},
-		"a volume, a layer": {line("/var/lib/docker/containers/"+idA+"/x", "/data"), ""},
+		"docker":                 {docker, idA},
+		"containerd":             {line("/x/io.containerd.grpc.v1.cri/sandboxes/"+idA+"/hostname", "/etc/hostname"), ""},
+		"kubernetes, by its log": {docker + line("/var/lib/kubelet/pods/1/containers/app/1", "/dev/termination-log"), ""},
+		"a volume of a pod":      {docker + line("/var/lib/kubelet/pods/1/volumes/x", "/data"), idA},
+		"kubernetes":             {docker + line("/var/lib/kubelet/pods/1/etc-hosts", "/etc/hosts"), ""},
+		"podman":                 {line("/run/containers/storage/overlay-containers/"+idB+"/userdata/.containerenv", "/run/.containerenv"), idB},
+		"podman in a pod":        {line("/run/overlay-containers/"+idB+"/userdata/.containerenv", "/run/.containerenv") + docker, idB},
+		"a volume, a layer":      {line("/var/lib/docker/containers/"+idA+"/x", "/data"), ""},
 	} {
 		if got := idFromMounts([]byte(c.mounts)); got != c.want {
 			t.Errorf("%s: got %q, want %q", name, got, c.want)

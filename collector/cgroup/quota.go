@@ -48,6 +48,6 @@ func (q *Quota) Throttled() (periods uint64, ok bool) {
 // EffectiveCPUs returns how many threads the process can keep busy at once: the number of its CPUs,
 // or its quota rounded up, whichever is less.
 func (q *Quota) EffectiveCPUs() int {
-	cpus, _ := EffectiveCPUs(q.config) // what could not be read does not limit
+	cpus, _ := effectiveCPUs(q.config) // what could not be read does not limit
 	return int(math.Ceil(cpus))
 }

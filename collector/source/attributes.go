@@ -13,6 +13,10 @@ func processIdentity(pid int, name string) []attribute.KeyValue {
 }
 
 // attributes returns the Attributes of base and more.
-func attributes(start *collector.StartTime, base []attribute.KeyValue, more ...attribute.KeyValue) *collector.Attributes {
+func attributes(
+	start *collector.StartTime,
+	base []attribute.KeyValue,
+	more ...attribute.KeyValue,
+) *collector.Attributes {
 	return collector.NewAttributes(start, append(base[:len(base):len(base)], more...)...)
 }

@@ -158,7 +158,9 @@ func (f *fileSystemSource) queries(s *collector.Sample) map[string]*query {
 			}
 		}
 		if viaPID == 0 {
-			s.Note(fmt.Sprintf("container %.12s: file systems not accessible; run the sidecar with the same user id", id))
+			s.Note(
+				fmt.Sprintf("container %.12s: file systems not accessible; run the sidecar with the same user id", id),
+			)
 			continue
 		}
 		f.add(s, to, previous, id, viaPID, f.pod.fs.Path(strconv.Itoa(viaPID), "root"))
@@ -168,7 +170,12 @@ func (f *fileSystemSource) queries(s *collector.Sample) map[string]*query {
 
 // add adds the mounts of a process to the queries; prefix is put before the paths.
 func (f *fileSystemSource) add(
-	s *collector.Sample, to map[string]*query, previous map[volume]*volumeAttributes, container string, pid int, prefix string,
+	s *collector.Sample,
+	to map[string]*query,
+	previous map[volume]*volumeAttributes,
+	container string,
+	pid int,
+	prefix string,
 ) {
 	mountinfo, err := f.reader.Read(f.pod.fs.Path(strconv.Itoa(pid), "mountinfo"))
 	if err != nil {

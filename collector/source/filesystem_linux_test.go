@@ -95,7 +95,15 @@ func TestFileSystemThatDoesNotAnswerDelaysOneCollection(t *testing.T) {
 				t.Errorf("%d %s: sizes %v, want %v and %v", i, c.name, got, c.alive, c.dead)
 			}
 			if n, fails := queriedAt.Load(), s.failures; n != c.queriedAt || fails != c.fails {
-				t.Errorf("%d %s: asked %d times with %d errors, want %d with %d", i, c.name, n, fails, c.queriedAt, c.fails)
+				t.Errorf(
+					"%d %s: asked %d times with %d errors, want %d with %d",
+					i,
+					c.name,
+					n,
+					fails,
+					c.queriedAt,
+					c.fails,
+				)
 			}
 		}
 		if n := strings.Count(s.log.String(), "does not respond"); n != 1 {
@@ -142,7 +150,7 @@ func TestFileSystemErrorsAreReportedAndPermissionsNoted(t *testing.T) {
 	if n := s.failures; n != 2 {
 		t.Errorf("%d errors, want those of two that failed:\n%s", n, s.log.String())
 	}
-	if log := s.log.String(); !strings.Contains(log, `msg="file system at \"/closed\": permission denied"`) {
+	if log := s.log.String(); !strings.Contains(log, `note="file system at \"/closed\": permission denied"`) {
 		t.Errorf("got %s", log)
 	}
 }
@@ -164,4 +172,37 @@ func TestFileSystemSizesAreTheKernels(t *testing.T) {
 			t.Errorf("%s: %d blocks, want %d", point, got, want.Blocks)
 		}
 	}
+}
+
+func TestVolumesAreBounded(t *testing.T) {
+	s := mounted(t, func(_ string, to *syscall.Statfs_t) error {
+		to.Frsize, to.Blocks = 1, 7
+		return nil
+	})
+	mountinfo := ""
+	for i := range maxVolumes + 5 {
+		mountinfo += fmt.Sprintf("%d 1 0:30 /%d /data%d rw - nfs4 server:/ rw\n", 30+i, i, i)
+	}
+	fixture.Write(t, s.dir, "proc/200/mountinfo", mountinfo)
+	if got := limits(s.collect()); len(got) != maxVolumes {
+		t.Errorf("%d volumes are reported, want %d", len(got), maxVolumes)
+	}
+	if log := s.log.String(); !strings.Contains(log, "more than 64 mounts: the rest are not reported") {
+		t.Errorf("the log does not say that some are not reported: %s", log)
+	}
+}
+
+// Between two queries, the volumes of a container that has ended are not reported.
+func TestVolumesOfAContainerThatIsGone(t *testing.T) {
+	l := newLife(t, PodConfig{})
+	l.pod.fileSystemInterval = time.Hour
+	l.pod.statfs = func(_ string, to *syscall.Statfs_t) error {
+		to.Frsize, to.Blocks = 1, 7
+		return nil
+	}
+	if n, _ := matching(l.collect(), catalog.SystemFilesystemLimit.Name, idB); n == 0 {
+		t.Fatal("no volume of the container is reported")
+	}
+	l.stop(100, 101)
+	l.expect(l.collect(), 0, catalog.SystemFilesystemLimit.Name, idB)
 }

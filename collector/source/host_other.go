@@ -57,7 +57,10 @@ func cpuModes(start *collector.StartTime, goos string) []cpuMode {
 		{collector.NewAttributes(start, semconv.CPUModeSystem), func(t *cpu.TimesStat) float64 { return t.System }},
 		{collector.NewAttributes(start, semconv.CPUModeIdle), func(t *cpu.TimesStat) float64 { return t.Idle }},
 	}
-	nice := cpuMode{collector.NewAttributes(start, semconv.CPUModeNice), func(t *cpu.TimesStat) float64 { return t.Nice }}
+	nice := cpuMode{
+		collector.NewAttributes(start, semconv.CPUModeNice),
+		func(t *cpu.TimesStat) float64 { return t.Nice },
+	}
 	interrupt := cpuMode{
 		collector.NewAttributes(start, semconv.CPUModeInterrupt),
 		func(t *cpu.TimesStat) float64 { return t.Irq + t.Softirq },

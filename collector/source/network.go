@@ -28,7 +28,11 @@ type interfaceAttributes struct{ in, out *collector.Attributes }
 
 // NewNetwork returns the source of the network interfaces.
 func NewNetwork() *Network {
-	return &Network{reader: newInterfaceReader(), start: &collector.StartTime{}, interfaces: map[string]*interfaceAttributes{}}
+	return &Network{
+		reader:     newInterfaceReader(),
+		start:      &collector.StartTime{},
+		interfaces: map[string]*interfaceAttributes{},
+	}
 }
 
 // traffic is the counters of an interface in one direction.

@@ -133,7 +133,13 @@ func newWatcher() (*watcher, error) {
 		return nil, os.NewSyscallError("inotify_init1", err)
 	}
 	w := &watcher{
-		inotify: os.NewFile(uintptr(fd), "inotify"), fd: fd, done: make(chan struct{}), watches: map[int32]*watchedFile{},
+		inotify: os.NewFile(
+			uintptr(fd),
+			"inotify",
+		),
+		fd:      fd,
+		done:    make(chan struct{}),
+		watches: map[int32]*watchedFile{},
 	}
 	go w.run()
 	return w, nil

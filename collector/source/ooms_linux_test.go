@@ -205,3 +205,21 @@ func TestWatcherEndsWhenClosed(t *testing.T) {
 		w.close()
 	})
 }
+
+// Kills on the host while no container was there are not those of a later one.
+func TestKillsBeforeTheContainerAreNotItsOwn(t *testing.T) {
+	l := oomLife(t)
+	l.withoutInotify()
+	l.collect()
+	l.stop(100, 101)
+	l.collect()
+	l.vmstat("9")
+	l.start(300, "other", "0::/../cri-containerd-"+idC+".scope", 1)
+	fixture.Write(t, l.dir, "proc/300/mountinfo",
+		"1 1 0:1 /../cri-containerd-"+idC+".scope /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
+	fixture.Write(t, l.dir, "proc/300/root/sys/fs/cgroup/memory.max", "4096\n")
+	fixture.Write(t, l.dir, "proc/300/root/sys/fs/cgroup/memory.events", "oom_kill 0\n")
+	l.expect(l.collect(), 1, "memory.events", "=oom_kill,", idC)
+	l.stop(300)
+	l.expect(l.collect(), 0, "memory.events", "=oom_kill,", idC)
+}

@@ -70,7 +70,11 @@ func (c *containers) scanOwn() {
 	c.own.inside = c.own.id != "" || errNS == nil && namespace != initialNamespace
 	groups, err := c.pod.tree.Lineage(c.own.membership)
 	if len(groups) > 0 {
-		c.own.group, c.own.ancestors = newGroup(groups[0], true, &collector.StartTime{}, c.ownAttributes()...), groups[1:]
+		c.own.group, c.own.ancestors = newGroup(
+			groups[0],
+			true,
+			&collector.StartTime{},
+			c.ownAttributes()...), groups[1:]
 	}
 	if err != nil {
 		c.own.err = err
@@ -218,7 +222,11 @@ func (c *containers) find(id string, inside []*candidate) *container {
 		// The process may have ended, and one that a runtime has just created is not accessible
 		// until it executes the program. The pause container is another user's and does not matter.
 		if found.err == nil && !kernfile.Absent(err) && one.inspections > 2 && !onlyPause(inside) {
-			found.err = fmt.Errorf("container %.12s: control groups not readable; run the sidecar with the same user id: %w", id, err)
+			found.err = fmt.Errorf(
+				"container %.12s: control groups not readable; run the sidecar with the same user id: %w",
+				id,
+				err,
+			)
 		}
 	}
 	return found

@@ -121,7 +121,10 @@ func (p *processes) scan() {
 	if excess {
 		p.errs = append(
 			p.errs,
-			fmt.Errorf("more than %d processes: those with higher pids are not reported; select with --process", maxProcesses),
+			fmt.Errorf(
+				"more than %d processes: those with higher pids are not reported; select with --process",
+				maxProcesses,
+			),
 		)
 	}
 }

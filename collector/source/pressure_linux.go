@@ -67,7 +67,11 @@ func newPressureAttributes(start *collector.StartTime, base []attribute.KeyValue
 	return newScopedPressureAttributes("cgroup", start, base)
 }
 
-func newScopedPressureAttributes(scope string, start *collector.StartTime, base []attribute.KeyValue) pressureAttributes {
+func newScopedPressureAttributes(
+	scope string,
+	start *collector.StartTime,
+	base []attribute.KeyValue,
+) pressureAttributes {
 	var a pressureAttributes
 	for _, r := range pressureResources {
 		scope, resource := catalog.PressureScopeKey.String(scope), catalog.PressureResourceKey.String(r.String())

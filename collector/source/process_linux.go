@@ -48,11 +48,10 @@ func ownSwitches() (voluntary, involuntary kernfile.Optional[int64]) {
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
 		return voluntary, involuntary
 	}
-	return kernfile.Some(
-			int64(used.Nvcsw),
-		), kernfile.Some(
-			int64(used.Nivcsw),
-		) //nolint:unconvert // 32 bits on some architectures
+	// Conversions, since the fields have 32 bits on some architectures.
+	voluntary = kernfile.Some(int64(used.Nvcsw))    //nolint:unconvert // see above
+	involuntary = kernfile.Some(int64(used.Nivcsw)) //nolint:unconvert // see above
+	return voluntary, involuntary
 }
 
 // observe adds the values that the scan read.

@@ -57,6 +57,9 @@ func NewObservables(meter metric.Meter, rows ...*catalog.Metric) (*Observables, 
 }
 
 func (o *Observables) add(meter metric.Meter, m *catalog.Metric) (made metric.Observable, err error) {
+	if m.Kind == catalog.Histogram {
+		return nil, errNotObservable
+	}
 	unit, help := metric.WithUnit(m.Unit), metric.WithDescription(m.Help)
 	if m.Number == catalog.Int {
 		switch m.Kind {
@@ -66,8 +69,6 @@ func (o *Observables) add(meter metric.Meter, m *catalog.Metric) (made metric.Ob
 			o.ints[m], err = meter.Int64ObservableUpDownCounter(m.Name, unit, help)
 		case catalog.Gauge:
 			o.ints[m], err = meter.Int64ObservableGauge(m.Name, unit, help)
-		default:
-			err = errNotObservable
 		}
 		return o.ints[m], err
 	}
@@ -78,8 +79,6 @@ func (o *Observables) add(meter metric.Meter, m *catalog.Metric) (made metric.Ob
 		o.floats[m], err = meter.Float64ObservableUpDownCounter(m.Name, unit, help)
 	case catalog.Gauge:
 		o.floats[m], err = meter.Float64ObservableGauge(m.Name, unit, help)
-	default:
-		err = errNotObservable
 	}
 	return o.floats[m], err
 }

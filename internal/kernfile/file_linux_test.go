@@ -138,3 +138,18 @@ func TestRareFileIsOpenedNowAndThen(t *testing.T) {
 		t.Errorf("got %q, %v", got, err)
 	}
 }
+
+// A file that replaces one that could not be read any more is another one.
+func TestReopenedFileIsCounted(t *testing.T) {
+	f := NewFile(filepath.Join(t.TempDir(), "file"))
+	if err := os.WriteFile(f.Path, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var r Reader
+	for want := range 3 {
+		if got, err := r.ReadFile(&f); err != nil || string(got) != "x" || f.Reopened() != want {
+			t.Errorf("got %q, %v, reopened %d times; want %d", got, err, f.Reopened(), want)
+		}
+		f.kept = &descriptor{fd: -1} // reading it fails, as of a group that is gone
+	}
+}

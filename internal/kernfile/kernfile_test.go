@@ -114,3 +114,36 @@ func FuzzTable(f *testing.F) {
 		}
 	})
 }
+
+func TestReadErrorsNameTheFile(t *testing.T) {
+	dir := t.TempDir()
+	var r Reader
+	if got, err := r.Read(dir); err == nil || Absent(err) || !strings.Contains(err.Error(), dir) {
+		t.Errorf("a directory: got %q, %v; want an error that names it", got, err)
+	}
+	path := filepath.Join(dir, "junk")
+	if err := os.WriteFile(path, []byte("junk\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := NewFile(path)
+	if v, err := r.Number(&f); err == nil || v.Defined || !strings.Contains(err.Error(), path) {
+		t.Errorf("number: got %v, %v; want an error that names the file", v, err)
+	}
+	if p, err := r.Pressure(&f); err == nil || p != (Pressure{}) || !strings.Contains(err.Error(), path) {
+		t.Errorf("pressure: got %v, %v; want an error that names the file", p, err)
+	}
+}
+
+func TestNumber(t *testing.T) {
+	var r Reader
+	for content, want := range map[string]Optional[int64]{"42\n": Some[int64](42), "max\n": {}} {
+		path := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f := NewFile(path)
+		if got, err := r.Number(&f); err != nil || got != want {
+			t.Errorf("%q: got %v, %v; want %v", content, got, err, want)
+		}
+	}
+}

@@ -89,6 +89,18 @@ func TestMeterSplitsTheWallTime(t *testing.T) {
 	}
 }
 
+func TestProcessDelayIsKnownIfThatOfAThreadIs(t *testing.T) {
+	own, err := OpenDelay()
+	if err != nil {
+		t.Skip(err)
+	}
+	defer own.Close()
+	_, want := own.Total()
+	if total, ok := ProcessDelay(); ok != want || total < 0 {
+		t.Errorf("got %v, %v; want a delay, %v", total, ok, want)
+	}
+}
+
 func descriptors(t *testing.T) int {
 	t.Helper()
 	names, err := os.ReadDir("/proc/self/fd")

@@ -1,0 +1,35 @@
+package proc
+
+import (
+	"testing"
+	"time"
+
+	"github.com/poolgauge/poolgauge/internal/fixture"
+)
+
+// The line btime is used unless it is missing or impossible. Then the uptime of the system is.
+func TestBoot(t *testing.T) {
+	now := time.Now()
+	system := time.Time{}
+	if up, ok := uptime(); ok {
+		system = now.Add(-up).Truncate(time.Second)
+	}
+	for name, c := range map[string]struct {
+		stat string
+		want time.Time
+	}{
+		"btime":               {"cpu 1 2 3 4\nbtime 1700000000\n", time.Unix(1_700_000_000, 0)},
+		"no btime":            {"cpu 1 2 3 4\n", system},
+		"btime 0":             {"btime 0\n", system},
+		"btime in the future": {"btime 99999999999\n", system},
+		"malformed btime":     {"btime x\n", system},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			fixture.Write(t, dir, "stat", c.stat)
+			if got := NewFS(dir).Boot(now); got.Sub(c.want).Abs() > 2*time.Second {
+				t.Errorf("got %v, want %v", got, c.want)
+			}
+		})
+	}
+}
