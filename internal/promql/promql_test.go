@@ -27,7 +27,13 @@ func TestName(t *testing.T) {
 }
 
 func TestLabelsHaveUnderscores(t *testing.T) {
-	if got := Labels(catalog.PoolNameKey, catalog.PoolStateKey); !slices.Equal(got, []string{"poolgauge_pool_name", "poolgauge_pool_state"}) {
+	if got := Labels(
+		catalog.PoolNameKey,
+		catalog.PoolStateKey,
+	); !slices.Equal(
+		got,
+		[]string{"poolgauge_pool_name", "poolgauge_pool_state"},
+	) {
 		t.Errorf("got %q", got)
 	}
 }
