@@ -73,10 +73,10 @@ func checkLoggedOnce(t *testing.T, s *sidecar, texts ...string) {
 }
 
 const (
-	saidDown    = `upstream does not accept; items wait in the queue" lane=own`
+	saidDown    = `upstream does not accept items; they are queued" lane=own`
 	saidUp      = `upstream is accepting again" lane=own`
-	saidRefused = "upstream permanently rejects items"
-	saidPartial = "upstream rejects some of the items"
+	saidRefused = "items permanently rejected by the upstream"
+	saidPartial = "upstream rejected some items"
 )
 
 // Nothing listens at first; what was sampled meanwhile arrives when something does.

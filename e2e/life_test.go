@@ -75,7 +75,7 @@ func checkEnds(t *testing.T, s *sidecar) {
 	if code, took := s.terminate(); code != 0 || took > grace {
 		t.Errorf("ended with %d after %v, want 0 within %v", code, took, grace)
 	}
-	checkLoggedOnce(t, s, "stopped before the upstream took every point")
+	checkLoggedOnce(t, s, "stopped before every item was sent")
 }
 
 // A second signal does not wait for the upstream.

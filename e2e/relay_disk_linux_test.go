@@ -26,7 +26,7 @@ func TestRelayDiskFull(t *testing.T) {
 	up.listen(r.upstream)
 	up.awaitAll(a.acknowledged())
 	up.checkOnceInOrder()
-	s.awaitLog("queue storage works again")
+	s.awaitLog("queue storage recovered")
 	full := up.awaitAccount("of a full disk", func(a account) bool { return a.durable == 0 })
 	back := up.awaitAccount(
 		"of a disk that is back",
@@ -36,5 +36,5 @@ func TestRelayDiskFull(t *testing.T) {
 		t.Errorf("%d points dropped, want none", back.dropped)
 	}
 	up.checkAccounts()
-	checkLoggedOnce(t, s.sidecar, "queue storage is failing", "queue storage works again")
+	checkLoggedOnce(t, s.sidecar, "queue storage is failing", "queue storage recovered")
 }

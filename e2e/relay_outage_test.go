@@ -62,7 +62,7 @@ func newShipped(t *testing.T, upstream string, args ...string) *relay {
 	return r
 }
 
-var listening = regexp.MustCompile(`msg="taking OTLP" grpc=(\S+) http=(\S+)`)
+var listening = regexp.MustCompile(`msg="receiving OTLP" grpc=(\S+) http=(\S+)`)
 
 // start starts a sidecar and returns when it takes points. Its own collections come once an hour
 // unless the arguments say otherwise.
@@ -82,7 +82,7 @@ func (r *relay) start() *relayed {
 			"--relay-http-address=127.0.0.1:0",
 			"--relay-socket=" + r.socket,
 		}, r.args...)...)
-	s.awaitLog("taking OTLP")
+	s.awaitLog("receiving OTLP")
 	found := listening.FindStringSubmatch(s.log())
 	if found == nil {
 		r.t.Fatal("the log does not say where points are taken")

@@ -26,7 +26,7 @@ func TestRelayDeletedDirectoryLosesNothing(t *testing.T) {
 		if err := os.RemoveAll(dir); err != nil {
 			t.Fatal(err)
 		}
-		s.awaitLog("queue storage works again")
+		s.awaitLog("queue storage recovered")
 		<-time.After(100 * time.Millisecond) // under load again
 		s.kill()
 	}

@@ -175,16 +175,19 @@ func (s *sink) take(d delivery, accounts []account) {
 // attempts.
 const outlasting = patience + time.Minute
 
-// await waits until enough, which is called with s.mu held, is true.
+// await waits until enough, which is called with s.mu held, is true, as long as numbers arrive.
 func (s *sink) await(what string, enough func() bool) {
 	s.t.Helper()
-	deadline := time.After(outlasting)
+	deadline, before := time.After(outlasting), 0
 	for {
 		s.mu.Lock()
 		done, changed, n := enough(), s.changed, len(s.order)
 		s.mu.Unlock()
 		if done {
 			return
+		}
+		if n > before {
+			deadline, before = time.After(outlasting), n
 		}
 		select {
 		case <-changed:

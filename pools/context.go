@@ -6,14 +6,14 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// poolContext ends with a pool, and has the values of a caller's context where the pool's has none.
+// poolContext ends with a pool. It has the values of the pool's context and of a caller's.
 type poolContext struct {
 	context.Context // of the pool
 	values          context.Context
 }
 
-// tracedContext is a caller's context with the trace that it had in the call: later it may be that
-// of another.
+// tracedContext is a caller's context with the trace that it had during the call. The context may
+// be reused later.
 type tracedContext struct {
 	context.Context
 	id trace.TraceID

@@ -9,11 +9,11 @@ import (
 // while the call waited.
 var ErrClosed = errors.New("the pool is closed")
 
-// ErrFull is wrapped by the error of a call that does not wait and found no free slot.
+// ErrFull is wrapped by the error of a call that finds no free slot and does not wait.
 var ErrFull = errors.New("the pool is full")
 
-// poolError is an error of one pool. Its text is made when it is asked for, since pools are made
-// with errors that they may never return.
+// poolError is an error of one pool. It is formatted on demand, since pools are created with errors
+// that they may never return.
 type poolError struct {
 	kind, name string
 	cause      error

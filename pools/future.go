@@ -6,17 +6,18 @@ import (
 	"github.com/poolgauge/poolgauge/internal/callsite"
 )
 
-// Future is the result of a function that runs on a worker. All methods may be called concurrently.
+// Future is the pending result of a function that runs on a worker. All methods may be called
+// concurrently.
 type Future[T any] struct {
 	pool  *Workers
 	fn    func(context.Context) (T, error)
 	code  callsite.Func // of fn
-	done  chan struct{} // closed when value and err are there
+	done  chan struct{} // closed when value and err are set
 	value T
 	err   error
 }
 
-// Do submits fn to w and returns its result to come. It blocks while there is no room, as
+// Do submits fn to w and returns its future result. It blocks while there is no room, as
 // [Workers.Submit] does; if that fails, the error is the result. The context of fn is that of a
 // task; see [Task].
 func Do[T any](ctx context.Context, w *Workers, fn func(context.Context) (T, error)) *Future[T] {
@@ -30,7 +31,7 @@ func Do[T any](ctx context.Context, w *Workers, fn func(context.Context) (T, err
 	return f
 }
 
-// run is the job. A panic goes on to the worker, which counts and reports it.
+// run is the job. A panic is passed on to the worker, which counts and reports it.
 func (f *Future[T]) run(ctx context.Context) error {
 	returned := false
 	defer func() {
@@ -64,8 +65,8 @@ func (f *Future[T]) finish(err error) {
 
 // Wait returns the result of the function once it has ended: a [*PanicError] if it did not return,
 // and an error that wraps [ErrClosed] if Close dropped it. If ctx ends first it returns the error
-// of ctx, and the function goes on. Within a task of the same pool it returns [ErrDeadlock] where
-// it would have to wait; see [Workers].
+// of ctx, and the function keeps running. Within a task of the same pool it returns [ErrDeadlock]
+// where it would have to wait; see [Workers].
 func (f *Future[T]) Wait(ctx context.Context) (T, error) {
 	if f.isDone() {
 		return f.value, f.err

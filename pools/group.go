@@ -15,8 +15,8 @@ import (
 // semantics of [golang.org/x/sync/errgroup.Group]: only the import path changes. A Group should not
 // be reused for different tasks.
 //
-// The zero Group is valid, has no limit, does not cancel on error and is not reported. One that
-// [Groups] made is. A panic in a function ends the program, as in any goroutine: a Group that
+// The zero Group is valid, has no limit, does not cancel on error and is not reported. A group of
+// [Groups] is reported. A panic in a function ends the program, as in any goroutine: a Group that
 // caught it would hide it until Wait.
 type Group struct {
 	cancel func(error)
@@ -114,7 +114,7 @@ func (g *Group) start(f func() error, blocked *measure.Pended) {
 	go c.call()
 }
 
-// groupCall is one call of a function. They are used again, which spares an allocation.
+// groupCall is one call of a function. They are reused, which saves an allocation.
 type groupCall struct {
 	group *Group
 	f     func() error

@@ -9,8 +9,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// Groups makes groups that are reported together, under one name: a group lives as long as a
-// request, a name as long as the program.
+// Groups creates groups that are reported together under one name: a group lives as long as a
+// request, the name as long as the program.
 //
 //	fanOut, err := pools.NewGroups("fan-out")  // once
 //	…
@@ -47,16 +47,16 @@ func (s *Groups) WithContext(ctx context.Context) (*Group, context.Context) {
 	return g, ctx
 }
 
-// Stats returns what all groups together have done and are doing, all of one moment. Each group has
-// its own limit, and there may be any number of groups, so Limit is absent. The wait is the time
-// that Go was blocked, and a use begins when it ends. A function that did not return counts as
-// exit: had it panicked, the program would have ended.
+// Stats returns a consistent snapshot of all groups together. Each group has its own limit, and
+// there may be any number of groups, so Limit is absent. The wait is the time that Go was blocked,
+// and a use begins when it ends. A function that did not return counts as exit: had it panicked,
+// the program would have ended.
 func (s *Groups) Stats() instrument.Stats { return s.ran.Stats() }
 
-// Running returns how many functions run now.
+// Running returns the number of functions that are running.
 func (s *Groups) Running() int { return s.ran.Running() }
 
-// Close ends the report. Groups that are still at work go on.
+// Close ends the report. Groups that are running are not affected.
 func (s *Groups) Close() {
 	s.ran.Close()
 	s.reg.Close()

@@ -8,16 +8,14 @@ import (
 )
 
 // Map calls fn on w for each item and yields the results in the order of the items, each with its
-// error. For the first error leave the loop at it, and for all errors go on: what has not started
-// then does not, and the context of what runs is canceled. The loop over the results ends when
-// those that run have.
+// error. Break the loop to stop at the first error: calls that have not started never do, and the
+// context of those that run is canceled. The loop ends when they have returned.
 //
 //	for thumbnail, err := range pools.Map(ctx, w, slices.Values(photos), shrink) { … }
 //
-// Memory is bounded: at most four times as many items as w has workers, or 16 if that is more, are
-// on their way or wait to be yielded, and an item is pulled when there is room for it. Each is a
-// task of the pool like any other, and waits its turn. Items are pulled in the goroutine of the
-// loop, and no goroutine is started; so results wait while an item is awaited.
+// Memory is bounded: at most four items for each worker, and at least 16, are pulled and not yet
+// yielded. Each call is a task of the pool like any other, and waits its turn. Items are pulled in
+// the goroutine of the loop, so no results are yielded while it waits for an item.
 //
 // The context of fn is derived from ctx. Close of the pool cancels it too, and the TaskTimeout of
 // the pool holds for each item. When ctx ends, or the pool is closed, no more items are pulled, and
@@ -39,10 +37,10 @@ func Map[T, R any](
 	}
 }
 
-// ForEach calls fn on w for each item, in no order, and returns when all calls have ended. The
-// first error cancels the context of the others and keeps those that have not started from it;
-// ForEach returns it. For all errors, range over [Map]. Contexts and deadlocks are as there; at
-// most as many items as there wait for a worker.
+// ForEach calls fn on w for each item, in no particular order, and returns when all calls have
+// returned. The first error cancels the context of the others and keeps those that have not started
+// from starting; ForEach returns it. To get all errors, range over [Map]. Contexts, deadlocks and
+// the bound on memory are those of Map.
 func ForEach[T any](ctx context.Context, w *Workers, items iter.Seq[T], fn func(context.Context, T) error) error {
 	if w.isInside(ctx) || w.isWorker() {
 		return w.errDeadlock

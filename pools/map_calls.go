@@ -28,7 +28,7 @@ type calls[T, R any] struct {
 	begun   int          // of them
 	freed   int          // of them, that have left the ring
 	running int
-	left    bool  // no more are to begin
+	stopped bool  // no more are to begin
 	err     error // the first of an unordered call
 	wish    wish
 	wake    chan struct{} // holds one, if wish has come true
@@ -42,7 +42,7 @@ type call[T, R any] struct {
 	done  bool
 }
 
-// wish is what the loop waits for. So it is woken once, when that is there, and not for each item.
+// wish is what the loop waits for. It is woken once, when that has happened, and not for each item.
 type wish uint8
 
 const (
@@ -73,13 +73,13 @@ func (c *calls[T, R]) has(w wish) bool {
 	case resultWanted:
 		return c.at(c.freed).done
 	case roomWanted:
-		return c.left || c.pulled-c.freed <= c.window/2
+		return c.stopped || c.pulled-c.freed <= c.window/2
 	default:
-		return c.running == 0 && (c.left || c.begun == c.pulled)
+		return c.running == 0 && (c.stopped || c.begun == c.pulled)
 	}
 }
 
-// await sleeps until a wish has come true, or done is closed. Caller must hold mu.
+// await blocks until a wish has come true or done is closed. Caller must hold mu.
 func (c *calls[T, R]) await(w wish, done <-chan struct{}) {
 	if c.has(w) {
 		return
@@ -161,9 +161,9 @@ func (c *calls[T, R]) grow() {
 	}
 }
 
-// run is the job: one call. A panic goes on to the worker, which counts and reports it.
+// run is the job: one call. A panic is passed on to the worker, which counts and reports it.
 func (c *calls[T, R]) run(ctx context.Context) error {
-	i, item, ok := c.begin()
+	i, item, ok := c.takeItem()
 	if !ok {
 		return c.cause()
 	}
@@ -172,7 +172,7 @@ func (c *calls[T, R]) run(ctx context.Context) error {
 		if !returned {
 			value := recover()
 			err := newPanicError(c.pool.name, value)
-			c.end(i, call[T, R]{err: err})
+			c.callDone(i, call[T, R]{err: err})
 			if value != nil {
 				panic(err)
 			}
@@ -180,7 +180,7 @@ func (c *calls[T, R]) run(ctx context.Context) error {
 	}()
 	value, err := c.fn(ctx, item)
 	returned = true
-	c.end(i, call[T, R]{value: value, err: err})
+	c.callDone(i, call[T, R]{value: value, err: err})
 	return err
 }
 
@@ -189,14 +189,14 @@ func (c *calls[T, R]) function() callsite.Func { return c.code }
 // drop is called instead of run if Close dropped the job: Close ends the context, too.
 func (c *calls[T, R]) drop() {}
 
-// begin takes the next item, and returns its number.
-func (c *calls[T, R]) begin() (i int, item T, ok bool) {
+// takeItem takes the next item, and returns its number.
+func (c *calls[T, R]) takeItem() (i int, item T, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.outside.Err() != nil {
-		c.left = true
+		c.stopped = true
 	}
-	if c.left || c.begun == c.pulled {
+	if c.stopped || c.begun == c.pulled {
 		c.wakeLoop()
 		return 0, item, false
 	}
@@ -213,8 +213,8 @@ func (c *calls[T, R]) begin() (i int, item T, ok bool) {
 	return i, item, true
 }
 
-// end ends a call that has begun.
-func (c *calls[T, R]) end(i int, result call[T, R]) {
+// callDone ends a call that has begun.
+func (c *calls[T, R]) callDone(i int, result call[T, R]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.running--
@@ -222,7 +222,7 @@ func (c *calls[T, R]) end(i int, result call[T, R]) {
 	c.wakeLoop()
 }
 
-// keep takes note of a result. Caller must hold mu.
+// keep stores a result. Caller must hold mu.
 func (c *calls[T, R]) keep(i int, result call[T, R]) {
 	if !c.unordered {
 		result.done = true
@@ -230,7 +230,7 @@ func (c *calls[T, R]) keep(i int, result call[T, R]) {
 		return
 	}
 	if result.err != nil && c.err == nil {
-		c.err, c.left = result.err, true
+		c.err, c.stopped = result.err, true
 		c.cancel(result.err)
 	}
 }
@@ -257,7 +257,7 @@ func (c *calls[T, R]) next() (R, error) {
 	c.await(resultWanted, c.outside.Done())
 	at := c.at(c.freed)
 	if !at.done {
-		c.left = true
+		c.stopped = true
 		if c.begun <= c.freed {
 			at.err = c.cause()
 		} else {
@@ -279,9 +279,9 @@ func (c *calls[T, R]) hasRoom() bool {
 		c.await(roomWanted, c.outside.Done())
 	}
 	if c.outside.Err() != nil {
-		c.left = true
+		c.stopped = true
 	}
-	return !c.left
+	return !c.stopped
 }
 
 // drain waits until all calls of an unordered one have ended, and returns the first error. It does
@@ -291,10 +291,10 @@ func (c *calls[T, R]) drain() error {
 	defer c.mu.Unlock()
 	c.await(endWanted, c.outside.Done())
 	if c.begun < c.pulled {
-		c.left = true
+		c.stopped = true
 	}
 	c.await(endWanted, nil)
-	if c.left && c.err == nil {
+	if c.stopped && c.err == nil {
 		c.err = c.cause()
 	}
 	return c.err
@@ -304,8 +304,8 @@ func (c *calls[T, R]) drain() error {
 func (c *calls[T, R]) abandon() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.left = true
-	c.leave(nil)
+	c.stopped = true
+	c.close(nil)
 	c.await(endWanted, nil)
 	c.ring = nil // jobs that are still queued hold c
 }

@@ -13,27 +13,27 @@ import (
 	"github.com/poolgauge/poolgauge/internal/headroom"
 )
 
-// MemoryConfig says how a [MemoryBudget] follows the memory that there is. The zero MemoryConfig is
-// fine in a container.
+// MemoryConfig configures how a [MemoryBudget] follows the available memory. The zero value is a
+// good default in a container.
 type MemoryConfig struct {
-	// Share is the part of the available memory that tasks may take, above 0 and up to 1; 0 is 0.8.
-	// The rest is for what nobody asks for.
+	// Share is the part of the available memory that tasks may take, up to 1. Zero means 0.8. The
+	// rest is for allocations that are not acquired.
 	Share float64
-	// Max is what tasks may take together at most, in bytes, however much is available; 0 is no
-	// such bound.
+	// Max is the most that tasks may hold together, in bytes. Zero means no such bound.
 	Max int64
-	// Available returns how many bytes the process can still take, and whether that is known. nil
-	// is what its control groups and GOMEMLIMIT leave. It is called by one goroutine at a time, at
-	// most once in Every.
+	// Available returns how many bytes the process can still allocate, and whether that is known.
+	// Nil means what its control groups and GOMEMLIMIT leave. It is called by one goroutine at a
+	// time, at most once in Every.
 	Available func() (bytes int64, ok bool)
-	// Every is for how long what Available returned is good; 0 is 100 ms.
+	// Every is how long a result of Available is used. Zero means 100 ms.
 	Every time.Duration
-	// MaxPending is how many requests may wait; another one fails with [ErrFull]. 0 is no bound.
+	// MaxPending is how many requests may wait. Beyond it Acquire fails with [ErrFull]. Zero means
+	// no bound.
 	MaxPending int
 }
 
 // MemoryBudget is a [Semaphore] of bytes. A task acquires what it is going to allocate and releases
-// as much when it is done, so that no batch of large tasks can take more than there is. The limit
+// it when it is done, so that concurrent tasks do not exceed the available memory. The limit
 // follows the memory that is available:
 //
 //	Share × the less of the most that was available since nothing was held, and what is available now plus what is held
@@ -41,9 +41,9 @@ type MemoryConfig struct {
 // The first counts what is promised and perhaps not allocated yet, and rises when the container's
 // limit is raised. The second notices when the rest of the process, or of the pod, grows. The limit
 // never falls below one task, nor rises above Max. It falls at once; tasks that hold more than the
-// new limit keep it, and no request gets any until enough has come back. A timer looks up what is
-// available, once in Every while bytes are held or requests wait; there is no goroutine. Where it
-// becomes unknown the limit stays as it is.
+// new limit keep it, and no request gets any until enough has been released. A timer looks up what
+// is available, once in Every while bytes are held or requests wait. If that becomes unknown the
+// limit stays as it is.
 //
 // Set GOMEMLIMIT, to 90 % of the container's limit or so: then the runtime collects garbage before
 // the limit is reached, and garbage counts as available. Without it garbage that is not collected
@@ -122,7 +122,7 @@ func (b *MemoryBudget) check() error {
 	return nil
 }
 
-// Acquire takes bytes out of the budget, and waits until they are there or ctx is done, as
+// Acquire takes bytes out of the budget, and waits until they are free or ctx is done, as
 // [Semaphore.Acquire] does. A request for more than one task waits until the limit is that high;
 // one for more than Max fails with [ErrTooLarge].
 func (b *MemoryBudget) Acquire(ctx context.Context, bytes int64) error {
@@ -135,7 +135,7 @@ func (b *MemoryBudget) Acquire(ctx context.Context, bytes int64) error {
 	return b.permits.Acquire(ctx, bytes)
 }
 
-// TryAcquire takes bytes out of the budget if they are there and no request waits, as
+// TryAcquire takes bytes out of the budget if they are free and no request waits, as
 // [Semaphore.TryAcquire] does.
 func (b *MemoryBudget) TryAcquire(bytes int64) bool {
 	if !b.following.Load() {
@@ -144,7 +144,7 @@ func (b *MemoryBudget) TryAcquire(bytes int64) bool {
 	return b.permits.TryAcquire(bytes)
 }
 
-// Release gives bytes back to the budget, as [Semaphore.Release] does.
+// Release returns bytes to the budget, as [Semaphore.Release] does.
 func (b *MemoryBudget) Release(bytes int64) { b.permits.Release(bytes) }
 
 // Size returns the limit, in bytes, as it is now.
@@ -156,11 +156,11 @@ func (b *MemoryBudget) Available() int64 { return b.permits.Available() }
 // Waiting returns the number of requests that wait.
 func (b *MemoryBudget) Waiting() int { return b.permits.Waiting() }
 
-// Stats returns the state of the budget and what happened so far, at one moment. A slot is a byte.
+// Stats returns a consistent snapshot of the budget. A slot is a byte.
 func (b *MemoryBudget) Stats() instrument.Stats { return b.permits.Stats() }
 
-// Close makes all requests that wait, and all that come later, fail with [ErrClosed], and ends the
-// report of the budget. Bytes that are held can still be given back. Further calls do nothing.
+// Close makes all waiting and all later requests fail with [ErrClosed], and ends the report of the
+// budget. Bytes that are held can still be released. Further calls do nothing.
 func (b *MemoryBudget) Close() {
 	b.mu.Lock()
 	b.closed = true
@@ -207,8 +207,8 @@ func (b *MemoryBudget) setTimer() {
 	}
 }
 
-// tick is what the timer does. It goes on while bytes are held or a request waits for what only
-// tick can see.
+// tick is what the timer does. It is set again while bytes are held or a request waits for what
+// only tick can see.
 func (b *MemoryBudget) tick() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

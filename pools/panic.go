@@ -11,7 +11,7 @@ import (
 // hold a worker while it waits for one, and when all workers do that, none is left to end the wait.
 var ErrDeadlock = errors.New("a task must not wait for its own pool")
 
-// PanicError is how a task ended that did not return: it panicked, or it called [runtime.Goexit].
+// PanicError is the error of a task that did not return: it panicked or called [runtime.Goexit].
 type PanicError struct {
 	Pool  string // the name of the pool
 	Value any    // what it panicked with; nil if it called runtime.Goexit
@@ -32,14 +32,14 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// log is what becomes of a panic that nobody else takes care of: it is neither swallowed nor fatal.
+// log is the default for OnPanic: a panic is neither swallowed nor fatal.
 func (e *PanicError) log() {
 	slog.Error("pools: a task did not return", "error", e, "stack", string(e.Stack))
 }
 
 // newPanicError describes the panic that was recovered as value, nil for runtime.Goexit. It is
-// called by the deferred function, where the stack is still that of the task. A value that has been
-// through here before is kept as it was.
+// called by the deferred function, where the stack is still that of the task. A [*PanicError] is
+// returned as it is.
 func newPanicError(pool string, value any) *PanicError {
 	if e, ok := value.(*PanicError); ok {
 		return e

@@ -12,9 +12,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// ResourcesConfig holds what a pool of resources may be given besides what it must have. The zero
-// value is a pool whose resources are made when they are needed, live until the pool is closed, and
-// need nothing to be destroyed.
+// ResourcesConfig configures a pool of resources. With the zero value, resources are created when
+// they are needed, live until the pool is closed, and need no destructor.
 type ResourcesConfig[T any] struct {
 	// Destroy ends a resource that the pool closes. It runs in a goroutine of its own, and the
 	// resource counts against the limit until it returns. A panic is reported to
@@ -27,22 +26,22 @@ type ResourcesConfig[T any] struct {
 	// after the end of its context is abandoned: its resource is replaced at once, and destroyed
 	// when the check returns.
 	Check func(ctx context.Context, value T) error
-	// CheckAfter is 1 s if it is 0. If it is negative every use is checked.
+	// CheckAfter is 1 s if it is zero. If it is negative, every use is checked.
 	CheckAfter time.Duration
-	// CheckTimeout is 5 s if it is 0. If it is negative a check may take for ever.
+	// CheckTimeout is 5 s if it is zero. If it is negative, there is no time limit.
 	CheckTimeout time.Duration
-	// MaxPending is how many callers may wait at once; beyond it Acquire returns [ErrFull]. 0 is no
-	// bound.
+	// MaxPending is how many callers may wait. Beyond it Acquire fails with [ErrFull]. Zero means
+	// no bound.
 	MaxPending int
 	// MinIdle is how many resources are kept ready, as far as the limit allows. They are
 	// constructed in the background; after a failure the next attempt is made a second later.
 	MinIdle int
 	// MaxIdleTime is how long a resource may be idle before it is closed, unless only MinIdle are
-	// left. 0 is for ever.
+	// left. Zero means no limit.
 	MaxIdleTime time.Duration
-	// MaxLifetime is how long a resource may live; one in use is closed when it comes back. Each
-	// gets 90 to 100 % of it, at random, so that resources made together do not end together. 0 is
-	// for ever.
+	// MaxLifetime is how long a resource may live; one in use is closed when it is released. Each
+	// gets a random 90 to 100 % of it, so that resources created together do not expire together.
+	// Zero means no limit.
 	MaxLifetime time.Duration
 }
 
@@ -57,41 +56,42 @@ func (c *ResourcesConfig[T]) check(limit int, noConstruct bool) error {
 	case c.MaxPending < 0:
 		return fmt.Errorf("MaxPending %d: want 0, which is no bound, or more", c.MaxPending)
 	case c.MaxIdleTime < 0 || c.MaxLifetime < 0:
-		return fmt.Errorf("MaxIdleTime %v, MaxLifetime %v: want 0, which is for ever, or more",
+		return fmt.Errorf("MaxIdleTime %v, MaxLifetime %v: want 0, which is no limit, or more",
 			c.MaxIdleTime, c.MaxLifetime)
 	}
 	return nil
 }
 
-// Resources is a pool of at most so many resources of one kind, such as connections, which are made
-// when they are needed, lent to one caller at a time, and kept for the next. Its semantics are
-// those of github.com/jackc/puddle/v2. All methods may be called concurrently.
+// Resources is a bounded pool of resources of one kind, such as connections. They are created when
+// they are needed, lent to one caller at a time, and kept for the next. Its semantics are those of
+// github.com/jackc/puddle/v2. All methods may be called concurrently.
 //
-// Resources are lent strictly in the order in which callers asked; the one given back last is lent
-// first. At most the limit exist at any moment, including those being constructed or destroyed.
+// Callers are served strictly in the order of their calls, and get the resource that was released
+// last. At most limit resources exist at any moment, including those being constructed or
+// destroyed.
 //
 // As telemetry, a wait is the time until a caller gets its slot, and a use begins with the lease.
 // Constructing and checking are neither: a caller that finds room waits 0, and the time of its
 // constructor is in Create. An Acquire whose constructor fails counts as acquired and as a use that
 // ended with an error.
 //
-// Acquire and Release do not allocate. The pool takes some 5 KiB, and 300 bytes for each resource.
+// Acquire and Release do not allocate.
 type Resources[T any] struct {
-	name      string
-	construct func(context.Context) (T, error)
-	cfg       ResourcesConfig[T]
-	reg       *instrument.Registration
-	life      context.Context // of constructors and checks; it ends when the pool is closed
-	end       context.CancelFunc
-	errClosed error
-	errFull   error
-	drained   chan struct{} // closed when the pool is closed and has no resource left
-	untold    bool          // nothing is measured, and holders are not known
-	nudge     chan struct{} // tells the maintenance that something has changed; nil without one
-	tended    chan struct{} // closed when the maintenance has ended; nil without one
+	name       string
+	construct  func(context.Context) (T, error)
+	cfg        ResourcesConfig[T]
+	reg        *instrument.Registration
+	life       context.Context // of constructors and checks; it ends when the pool is closed
+	cancelLife context.CancelFunc
+	errClosed  error
+	errFull    error
+	drained    chan struct{} // closed when the pool is closed and has no resource left
+	unmeasured bool          // nothing is measured, and holders are unknown
+	wake       chan struct{} // wakes the maintenance; nil without one
+	maintained chan struct{} // closed when the maintenance has ended; nil without one
 
 	// mu guards everything below, the fields of slots but for value, and those of waiters. No
-	// function of the user runs under it, and no loop over all resources but those that count them
+	// function of the user runs with it held, and no loop over all resources except to count them
 	// for a caller.
 	//
 	// Invariants: while a caller waits nothing is idle and there is no room for another slot; slots
@@ -99,7 +99,7 @@ type Resources[T any] struct {
 	// shrank.
 	mu       sync.Mutex
 	idle     resIdleList[T]
-	line     line[callsite.Site, Lease[T]] // they ask at a line of the program
+	waiting  waitQueue[callsite.Site, Lease[T]] // they ask at a line of the program
 	waiters  waiters[callsite.Site, Lease[T]]
 	meter    measure.Meter
 	requests measure.Requests
@@ -121,17 +121,17 @@ type Resources[T any] struct {
 	resLedger
 }
 
-// NewResources returns a pool of at most limit resources, which it makes with construct.
+// NewResources returns a pool of at most limit resources, which construct creates.
 //
 // The context of construct has the values of the context that was given to [Resources.Acquire], but
-// ends only when the pool is closed: a caller that gives up leaves the resource that it began to
-// the pool, so that a pool gets its resources even if making one takes longer than any caller is
-// willing to wait. So construct should have a time limit of its own. If it panics or calls
-// [runtime.Goexit], Acquire returns an error that says so.
+// ends only when the pool is closed: if the caller gives up, the pool keeps the resource, so that
+// it fills up even if constructing one takes longer than any caller waits. So construct should have
+// a time limit of its own. If it panics or calls [runtime.Goexit], Acquire returns an error that
+// says so.
 //
-// It is an error if the name is empty or in use, limit is less than 1, construct is nil, or cfg
-// makes no sense. Close the pool when it is no longer needed. It has one goroutine of its own if
-// cfg asks for MinIdle, MaxIdleTime or MaxLifetime, and one for each resource while that is being
+// It is an error if the name is empty or in use, limit is less than 1, construct is nil, or cfg is
+// invalid. Close the pool when it is no longer needed. It has one goroutine of its own if cfg asks
+// for MinIdle, MaxIdleTime or MaxLifetime, and one for each resource while that is being
 // constructed or destroyed.
 func NewResources[T any](name string, limit int, construct func(context.Context) (T, error),
 	cfg ResourcesConfig[T], opts ...instrument.Option,
@@ -153,24 +153,24 @@ func NewResources[T any](name string, limit int, construct func(context.Context)
 	}
 	p.errClosed, p.errFull = p.error(ErrClosed), p.error(ErrFull)
 	timing := instrument.TimingOf(opts...)
-	p.untold = timing.Off
+	p.unmeasured = timing.Off
 	p.meter.Init(timing, &p.mu, p.uses.InUse)
-	p.life, p.end = context.WithCancel(context.Background())
+	p.life, p.cancelLife = context.WithCancel(context.Background())
 	reg, err := instrument.Observe(name, "resource", p.Stats, opts...)
 	if err != nil {
 		return nil, p.error(err)
 	}
 	p.reg = reg
 	if cfg.MinIdle > 0 || cfg.MaxIdleTime > 0 || cfg.MaxLifetime > 0 {
-		p.nudge, p.tended = make(chan struct{}, 1), make(chan struct{})
+		p.wake, p.maintained = make(chan struct{}, 1), make(chan struct{})
 		go p.maintain()
 	}
 	return p, nil
 }
 
 // Resize changes how many resources there may be. When the pool shrinks, idle resources beyond the
-// limit are destroyed at once, those idle for longest first, and the others when they are given
-// back. It is an error if limit is less than 1, or if the pool is closed.
+// limit are destroyed at once, those idle for longest first, and the others when they are released.
+// It is an error if limit is less than 1, or if the pool is closed.
 func (p *Resources[T]) Resize(limit int) error {
 	if limit < 1 || limit > math.MaxInt32 {
 		return p.error(fmt.Errorf("resize to %d: want 1 to %d", limit, math.MaxInt32))
@@ -191,24 +191,24 @@ func (p *Resources[T]) Resize(limit int) error {
 		}
 		p.destroyBatch(&batch)
 	}
-	p.settle()
+	p.serveWaiters()
 	return nil
 }
 
 // Reset destroys all resources that are idle or being checked at once, and those in use when they
-// are given back; the pool stays open. It is for events that make all resources useless, such as
-// the failure of a network.
+// are released; the pool stays open. It is for events that invalidate all resources, such as a
+// network failure.
 func (p *Resources[T]) Reset() {
 	p.mu.Lock()
-	idle := p.expel(resReset)
+	idle := p.invalidateAll(resReset)
 	p.mu.Unlock()
 	p.destroyAll(idle)
 }
 
 // Close refuses further and waiting calls with [ErrClosed] and destroys all resources, those in use
-// when they are given back. It returns when all are destroyed and no goroutine of the pool is left:
-// it waits for every lease, and for constructors and checks, whose context it ends. Then the
-// metrics of the pool end too. Further calls wait as well.
+// when they are released. It returns when all are destroyed and no goroutine of the pool is left:
+// it waits for every lease, and for constructors and checks, whose context it cancels. Then it ends
+// the report of the pool. Further calls wait as well.
 func (p *Resources[T]) Close() {
 	p.stop()
 	<-p.drained
@@ -216,8 +216,8 @@ func (p *Resources[T]) Close() {
 }
 
 // Shutdown is [Resources.Close] with a bound: if ctx ends before all is done, it returns an error
-// that wraps that of ctx and says what is left. The pool is closed then, but its metrics go on;
-// call Close or Shutdown again to wait for the rest.
+// that wraps that of ctx and says what is left. The pool is closed then, but still reported; call
+// Close or Shutdown again to wait for the rest.
 func (p *Resources[T]) Shutdown(ctx context.Context) error {
 	p.stop()
 	select {
@@ -241,18 +241,18 @@ func (p *Resources[T]) stop() {
 		return
 	}
 	p.closed = true
-	p.end()
-	p.dismiss()
-	idle := p.expel(resPoolClosed)
-	p.settle()
+	p.cancelLife()
+	p.rejectWaiters()
+	idle := p.invalidateAll(resPoolClosed)
+	p.serveWaiters()
 	p.mu.Unlock()
 	p.destroyAll(idle)
 }
 
 // finish ends what a drained pool still has.
 func (p *Resources[T]) finish() {
-	if p.tended != nil {
-		<-p.tended
+	if p.maintained != nil {
+		<-p.maintained
 	}
 	p.mu.Lock()
 	p.meter.Close()

@@ -13,12 +13,12 @@ import (
 )
 
 // Lease is the right to use a resource, from when it was acquired until it is released, destroyed
-// or hijacked. It belongs to one goroutine at a time. Its holder must end it: the pool has no other
-// way to get the resource back.
+// or hijacked. It belongs to one goroutine at a time. Its holder must end it: the pool cannot take
+// the resource back.
 //
 // A Lease may be copied; all copies end together. Any use of one that has ended panics with the
-// name of the pool, even if the resource was lent to another caller since, and leaves the pool as
-// it was.
+// name of the pool, even if the resource has been lent to another caller since, and does not change
+// the pool.
 type Lease[T any] struct {
 	slot *resSlot[T]
 	turn uint64
@@ -32,7 +32,7 @@ type Lease[T any] struct {
 //go:noinline
 func (p *Resources[T]) Acquire(ctx context.Context) (Lease[T], error) {
 	var site callsite.Site
-	if !p.untold {
+	if !p.unmeasured {
 		callsite.Note(&site)
 	}
 	if err := ctx.Err(); err != nil {
@@ -72,14 +72,14 @@ func (p *Resources[T]) acquireSlowly(ctx context.Context, site *callsite.Site) (
 		p.mu.Unlock()
 		return p.await(ctx, s)
 	}
-	if p.cfg.MaxPending > 0 && p.line.length >= p.cfg.MaxPending {
+	if p.cfg.MaxPending > 0 && p.waiting.length >= p.cfg.MaxPending {
 		defer p.mu.Unlock()
 		return Lease[T]{}, p.refuse(instrument.Rejected, p.errFull)
 	}
 	w := p.waiters.get()
 	w.ask = *site
 	w.wait = p.meter.Begin(p.meter.Event(p.uses.InUse()))
-	p.line.push(w)
+	p.waiting.push(w)
 	p.mu.Unlock()
 	return p.wait(ctx, w)
 }
@@ -92,7 +92,7 @@ func (p *Resources[T]) wait(ctx context.Context, w *waiter[callsite.Site, Lease[
 		select {
 		case l = <-w.answer:
 		case <-done:
-			if p.leave(w, ctx.Err()) {
+			if p.giveUp(w, ctx.Err()) {
 				p.waiters.put(w)
 				return l, ctx.Err()
 			}
@@ -109,42 +109,42 @@ func (p *Resources[T]) wait(ctx context.Context, w *waiter[callsite.Site, Lease[
 	return l, nil
 }
 
-// leave takes w out of the line, unless it has been answered.
-func (p *Resources[T]) leave(w *waiter[callsite.Site, Lease[T]], err error) bool {
+// giveUp takes w out of the line, unless it has been answered.
+func (p *Resources[T]) giveUp(w *waiter[callsite.Site, Lease[T]], err error) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if w.line == nil {
+	if w.queue == nil {
 		return false
 	}
-	p.line.remove(w)
+	p.waiting.remove(w)
 	p.requests.End(&p.meter, instrument.GaveUp(err), w.wait, p.meter.Event(p.uses.InUse()))
 	return true
 }
 
-// dismiss sends all waiters away, since the pool is closed. Caller must hold p.mu.
-func (p *Resources[T]) dismiss() {
-	for w := p.line.first; w != nil; w = p.line.first {
-		p.line.remove(w)
+// rejectWaiters ends all waits, since the pool is closed. Caller must hold p.mu.
+func (p *Resources[T]) rejectWaiters() {
+	for w := p.waiting.first; w != nil; w = p.waiting.first {
+		p.waiting.remove(w)
 		p.requests.End(&p.meter, instrument.WasClosed, w.wait, p.meter.Event(p.uses.InUse()))
 		w.answer <- Lease[T]{}
 	}
 }
 
-// refuse counts a request that gets nothing but err and did not wait. Caller must hold p.mu.
+// refuse counts a request that fails with err and did not wait. Caller must hold p.mu.
 func (p *Resources[T]) refuse(outcome instrument.Outcome, err error) error {
 	p.requests.Add(outcome, 1)
 	return err
 }
 
-// TryAcquire returns a resource that is idle; without one it returns [ErrFull]. If there is room,
-// one is then constructed in the background, with a context that ends when ctx does. A resource
-// that is due for its check counts as not there: it is checked in the background, whatever becomes
-// of ctx, and TryAcquire returns it without another check for a second at least.
+// TryAcquire returns an idle resource, or [ErrFull] if there is none. If there is room, one is then
+// constructed in the background, with a context that ends when ctx does. A resource that is due for
+// its check is not idle: it is checked in the background, even if ctx ends, and for at least a
+// second TryAcquire returns it without another check.
 //
 //go:noinline
 func (p *Resources[T]) TryAcquire(ctx context.Context) (Lease[T], error) {
 	var site callsite.Site
-	if !p.untold {
+	if !p.unmeasured {
 		callsite.Note(&site)
 	}
 	l, traced, err := p.tryAcquire(ctx, &site)
@@ -182,7 +182,7 @@ func (p *Resources[T]) tryAcquire(ctx context.Context, site *callsite.Site) (l L
 //go:noinline
 func (p *Resources[T]) AcquireAllIdle() []Lease[T] {
 	var site callsite.Site
-	if !p.untold {
+	if !p.unmeasured {
 		callsite.Note(&site)
 	}
 	p.mu.Lock()
@@ -194,14 +194,14 @@ func (p *Resources[T]) AcquireAllIdle() []Lease[T] {
 		p.requests.Add(instrument.Acquired, 1)
 		leases = append(leases, p.lend(s, &site, now))
 	}
-	p.tend()
+	p.wakeMaintainer()
 	return leases
 }
 
 // lendAtOnce lends s, which was idle, to a caller that has not waited. Caller must hold p.mu.
 func (p *Resources[T]) lendAtOnce(s *resSlot[T], site *callsite.Site) Lease[T] {
 	if p.idle.length < p.cfg.MinIdle {
-		p.tend()
+		p.wakeMaintainer()
 	}
 	p.requests.Add(instrument.Acquired, 1)
 	return p.lend(s, site, p.meter.Event(p.uses.InUse()))
@@ -215,16 +215,14 @@ func (p *Resources[T]) lend(s *resSlot[T], site *callsite.Site, now time.Duratio
 	return Lease[T]{s, s.turn}
 }
 
-// isTraced reports whether a request that got s at once is to note its trace: the next one will
-// have to wait. It takes some 20 ns, so it is done as often as the clock is read. Caller must hold
-// p.mu.
+// isTraced reports whether a request that got s at once should note its trace, since the next one
+// will have to wait. That is done as often as the clock is read. Caller must hold p.mu.
 func (p *Resources[T]) isTraced(s *resSlot[T]) bool {
 	return p.idle.first == nil && !p.hasRoom() && s.use.IsTimed()
 }
 
-// noteTrace notes the trace of the request that got the lease. It must be called before the holder
-// has it, since only then ctx is that of the request for certain, and without p.mu, since ctx may
-// be the program's.
+// noteTrace notes the trace of the request that got the lease. It must be called before Acquire
+// returns, since the caller may reuse ctx, and without p.mu, since ctx runs code of the program.
 func (l Lease[T]) noteTrace(ctx context.Context) {
 	if id := trace.SpanContextFromContext(ctx).TraceID(); id.IsValid() {
 		l.slot.trace = id
@@ -232,30 +230,30 @@ func (l Lease[T]) noteTrace(ctx context.Context) {
 	}
 }
 
-// Release gives the resource back to the pool.
+// Release returns the resource to the pool.
 func (l Lease[T]) Release() {
 	p, now := l.begin("Release")
 	p.offer(l.slot, now, false)
 	p.mu.Unlock()
 }
 
-// ReleaseUnused gives the resource back as if it had not been lent: it counts as idle since the use
-// before.
+// ReleaseUnused returns the resource as if it had not been lent: it counts as idle since the
+// previous use.
 func (l Lease[T]) ReleaseUnused() {
 	p, now := l.begin("ReleaseUnused")
 	p.offer(l.slot, now, true)
 	p.mu.Unlock()
 }
 
-// Destroy takes the resource out of the pool, for one that is broken. It does not wait for the
-// function that destroys it.
+// Destroy removes the resource from the pool, because it is broken. It does not wait for the
+// destructor.
 func (l Lease[T]) Destroy() {
 	p, _ := l.begin("Destroy")
 	p.destroyLater(l.slot, resDestroyed)
 	p.mu.Unlock()
 }
 
-// Hijack takes the resource out of the pool and leaves it to the caller, which has to destroy it.
+// Hijack removes the resource from the pool and leaves it to the caller, which must destroy it.
 func (l Lease[T]) Hijack() {
 	p, _ := l.begin("Hijack")
 	l.slot.turn, l.slot.state = l.turn, resHijacked // so that Value remains
@@ -283,9 +281,9 @@ func (l Lease[T]) begin(method string) (*Resources[T], time.Duration) {
 	return p, now
 }
 
-// offer gives s to the first caller that waits, makes it idle, or destroys it if it has become
-// useless. Now is the time of its release or arrival, 0 if the clock was not read. Caller must hold
-// p.mu.
+// offer gives s to the first caller that waits, makes it idle, or destroys it if it is not to be
+// kept. Now is the time of its release or construction, 0 if the clock was not read. Caller must
+// hold p.mu.
 func (p *Resources[T]) offer(s *resSlot[T], now time.Duration, unused bool) {
 	if reason, useless := p.useless(s, now); useless {
 		p.destroyLater(s, reason)
@@ -294,8 +292,8 @@ func (p *Resources[T]) offer(s *resSlot[T], now time.Duration, unused bool) {
 	if !unused {
 		s.lastUsed = p.meter.Approx(now)
 	}
-	if w := p.line.first; w != nil {
-		p.line.remove(w)
+	if w := p.waiting.first; w != nil {
+		p.waiting.remove(w)
 		p.requests.End(&p.meter, instrument.Acquired, w.wait, now)
 		w.answer <- p.lend(s, &w.ask, now)
 		return
@@ -304,7 +302,7 @@ func (p *Resources[T]) offer(s *resSlot[T], now time.Duration, unused bool) {
 	p.idle.push(s)
 	if end := s.lastUsed + p.cfg.MaxIdleTime; unused && p.cfg.MaxIdleTime > 0 && end < p.sweepAt {
 		p.sweepAt = end
-		p.tend()
+		p.wakeMaintainer()
 	}
 }
 
@@ -320,9 +318,8 @@ func (l Lease[T]) CreationTime() time.Time {
 	return l.slot.created
 }
 
-// IdleDuration returns the time since the use before this one ended by Release, or since the
-// resource was constructed. While the pool has more than 200,000 events a second, and so does not
-// read the clock for each, the result may be up to 2 ms too long.
+// IdleDuration returns the time since the previous use ended by Release, or since the resource was
+// constructed. While the pool is overloaded, the result may be up to 2 ms too long.
 func (l Lease[T]) IdleDuration() time.Duration {
 	l.mustHold("IdleDuration")
 	return measure.Clock() - l.slot.lastUsed

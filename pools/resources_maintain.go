@@ -40,35 +40,35 @@ func (p *Resources[T]) destroyBatch(b *resBatch[T]) {
 	p.mu.Lock()
 }
 
-// maintain closes resources in time and keeps MinIdle ready until the pool is closed.
+// maintain closes resources that are due and keeps MinIdle ready until the pool is closed.
 func (p *Resources[T]) maintain() {
-	defer close(p.tended)
+	defer close(p.maintained)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-p.life.Done():
 			return
-		case <-p.nudge:
+		case <-p.wake:
 		case <-timer.C:
 		}
-		timer.Reset(p.upkeep())
+		timer.Reset(p.maintainOnce())
 	}
 }
 
-// tend wakes the maintenance, if there is one.
-func (p *Resources[T]) tend() {
-	if p.nudge == nil {
+// wakeMaintainer wakes the maintenance, if there is one.
+func (p *Resources[T]) wakeMaintainer() {
+	if p.wake == nil {
 		return
 	}
 	select {
-	case p.nudge <- struct{}{}:
+	case p.wake <- struct{}{}:
 	default: // it is awake
 	}
 }
 
-// upkeep does what is due, and returns the time until the next thing is.
-func (p *Resources[T]) upkeep() time.Duration {
+// maintainOnce does what is due, and returns the time until the next thing is.
+func (p *Resources[T]) maintainOnce() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := measure.Clock()
@@ -81,10 +81,9 @@ func (p *Resources[T]) upkeep() time.Duration {
 	return max(0, min(p.sweepAt, p.refill(now))-now)
 }
 
-// sweep closes the idle resources whose time is up, and sets the time of the next sweep. What it
-// cannot see yet, a resource that is made or given back later, is due after MaxIdleTime or nine
-// tenths of MaxLifetime at the earliest. Caller must hold p.mu, which it releases after every few
-// slots.
+// sweep closes the idle resources that are due, and sets the time of the next sweep. What it cannot
+// see yet, a resource that is made or given back later, is due after MaxIdleTime or nine tenths of
+// MaxLifetime at the earliest. Caller must hold p.mu, which it releases after every few slots.
 func (p *Resources[T]) sweep(now time.Duration) {
 	next := now + resRest
 	if p.cfg.MaxIdleTime > 0 {
@@ -115,7 +114,7 @@ func (p *Resources[T]) sweep(now time.Duration) {
 // overdue reports whether the slot s is idle and must be closed, and why. Caller must hold p.mu.
 func (p *Resources[T]) overdue(s *resSlot[T], now time.Duration) (resReason, bool) {
 	switch {
-	case s.state != resIdle || s.epoch != p.epoch: // in use, or expelled
+	case s.state != resIdle || s.epoch != p.epoch: // in use, or invalidated
 		return 0, false
 	case s.expires != 0 && now >= s.expires:
 		return resLifetime, true
@@ -137,7 +136,7 @@ func (p *Resources[T]) dueAt(s *resSlot[T], now time.Duration) time.Duration {
 	return due
 }
 
-// refill starts the construction of what is missing to MinIdle, and returns when to look again.
+// refill starts the construction of what is missing to MinIdle, and returns when to call it again.
 // Caller must hold p.mu.
 func (p *Resources[T]) refill(now time.Duration) time.Duration {
 	missing := p.cfg.MinIdle - p.idle.length - (p.readying - p.wanted)

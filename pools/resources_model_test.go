@@ -74,8 +74,8 @@ func (m *resModel) take(r *resRequest) bool {
 	return true
 }
 
-// settle serves those who wait, in their order.
-func (m *resModel) settle() {
+// serveWaiters serves those who wait, in their order.
+func (m *resModel) serveWaiters() {
 	for len(m.waiting) > 0 && m.take(m.waiting[0]) {
 		m.waiting = m.waiting[1:]
 	}
@@ -248,7 +248,7 @@ func (g *resPlay) move(b byte) {
 	case 15:
 		g.lendAll()
 	}
-	g.m.settle()
+	g.m.serveWaiters()
 	g.m.expire()
 }
 

@@ -51,8 +51,7 @@ func (p *Resources[T]) CreateResource(ctx context.Context) error {
 	return <-p.readyLater(ctx, s)
 }
 
-// await returns the lease of s, which is to be constructed or checked for the caller, unless ctx
-// ends first.
+// await waits until s has been constructed or checked for the caller, unless ctx ends first.
 func (p *Resources[T]) await(ctx context.Context, s *resSlot[T]) (Lease[T], error) {
 	done := p.readyLater(&poolContext{p.life, ctx}, s)
 	var err error
@@ -95,21 +94,21 @@ func (p *Resources[T]) answered(s *resSlot[T], outcome instrument.Outcome) {
 }
 
 // readyLater makes s ready for use in the background, with a context that ends with the pool at the
-// latest. It returns where it will say how that ended.
+// latest. It returns a channel that receives the result.
 func (p *Resources[T]) readyLater(ctx context.Context, s *resSlot[T]) <-chan error {
 	done := make(chan error, 1)
 	go p.ready(ctx, s, done)
 	return done
 }
 
-// ready makes s ready for use, and tells done, which must not block, how that ended.
+// ready makes s ready for use, and sends the result to done, which must not block.
 func (p *Resources[T]) ready(ctx context.Context, s *resSlot[T], done chan<- error) {
-	err := errResExit // unless told otherwise below
+	err := errResExit // unless it is changed below
 	defer func() {
 		if v := recover(); v != nil {
 			err = &resPanic{v, debug.Stack()}
 		}
-		done <- p.arrive(s, err)
+		done <- p.onConstructed(s, err)
 	}()
 	err = p.fill(ctx, s)
 }
@@ -178,7 +177,7 @@ func (p *Resources[T]) check(ctx context.Context, value T) (passed bool, returne
 		defer cancel()
 	}
 	done := make(chan struct{})
-	result := errResExit // unless told otherwise below
+	result := errResExit // unless it is changed below
 	go func() {
 		defer close(done)
 		defer func() { _ = recover() }()
@@ -205,20 +204,21 @@ func (p *Resources[T]) destroyHung(value T, returned <-chan struct{}) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.hung--
-		p.settle()
+		p.serveWaiters()
 	}()
 	<-returned
 	p.destroyValue(value)
 }
 
-// arrive ends the construction or check of s. It returns the error for the caller that wanted it.
-func (p *Resources[T]) arrive(s *resSlot[T], err error) error {
+// onConstructed ends the construction or check of s. It returns the error for the caller that
+// wanted it.
+func (p *Resources[T]) onConstructed(s *resSlot[T], err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.readying--
 	now := measure.Clock()
 	if err != nil {
-		return p.lost(s, now, err)
+		return p.onConstructFailed(s, now, err)
 	}
 	s.checked, s.unused = now, true
 	if s.started != 0 {
@@ -239,9 +239,9 @@ func (p *Resources[T]) arrive(s *resSlot[T], err error) error {
 	return nil
 }
 
-// lost ends s, for which there is no resource. It returns the error for the caller that wanted it.
-// Caller must hold p.mu.
-func (p *Resources[T]) lost(s *resSlot[T], now time.Duration, err error) error {
+// onConstructFailed ends s, for which there is no resource. It returns the error for the caller
+// that wanted it. Caller must hold p.mu.
+func (p *Resources[T]) onConstructFailed(s *resSlot[T], now time.Duration, err error) error {
 	how := resMakingOf(err)
 	if s.started != 0 {
 		p.makes.record(how, now-s.started)
@@ -262,7 +262,7 @@ func (p *Resources[T]) lost(s *resSlot[T], now time.Duration, err error) error {
 	return p.error(fmt.Errorf("construct: %w", err))
 }
 
-// expiry returns when a resource made now shall end.
+// expiry returns when a resource that is constructed now expires.
 func (p *Resources[T]) expiry(now time.Duration) time.Duration {
 	if p.cfg.MaxLifetime == 0 {
 		return 0
@@ -297,7 +297,8 @@ func (p *Resources[T]) destroy(s *resSlot[T]) {
 	p.destroyValue(s.value)
 }
 
-// destroyValue runs the destructor. A panic of it has no caller to go to.
+// destroyValue runs the destructor. A panic has no caller to be returned to, so it is reported to
+// otel.Handle.
 func (p *Resources[T]) destroyValue(value T) {
 	if p.cfg.Destroy == nil {
 		return

@@ -58,7 +58,7 @@ func (s *resSlot[T]) hold() measure.Hold {
 	return h
 }
 
-// resIdleList holds idle slots: first is the one given back last.
+// resIdleList holds idle slots: first is the one released last.
 type resIdleList[T any] struct {
 	first, last *resSlot[T]
 	length      int
@@ -113,7 +113,7 @@ func (p *Resources[T]) reserve() *resSlot[T] {
 	return nil
 }
 
-// remove takes s out of the pool and gives its place to the first caller that waits. Caller must
+// remove removes s from the pool and gives its place to the first caller that waits. Caller must
 // hold p.mu.
 func (p *Resources[T]) remove(s *resSlot[T]) {
 	last := len(p.slots) - 1
@@ -121,14 +121,14 @@ func (p *Resources[T]) remove(s *resSlot[T]) {
 	p.slots[s.index].index = s.index
 	p.slots[last] = nil
 	p.slots = p.slots[:last]
-	p.settle()
+	p.serveWaiters()
 }
 
-// settle does what is possible after slots or the limit have changed. Caller must hold p.mu.
-func (p *Resources[T]) settle() {
-	for p.line.first != nil && p.hasRoom() {
-		w := p.line.first
-		p.line.remove(w)
+// serveWaiters does what is possible after slots or the limit have changed. Caller must hold p.mu.
+func (p *Resources[T]) serveWaiters() {
+	for p.waiting.first != nil && p.hasRoom() {
+		w := p.waiting.first
+		p.waiting.remove(w)
 		s := p.add()
 		s.wanted, s.site, s.wait, s.reserved = true, w.ask, w.wait, measure.Clock()
 		p.wanted++
@@ -138,20 +138,21 @@ func (p *Resources[T]) settle() {
 		p.empty = true
 		close(p.drained)
 	}
-	p.tend()
+	p.wakeMaintainer()
 }
 
 func (p *Resources[T]) hasRoom() bool {
 	return len(p.slots) < p.limit
 }
 
-// surplus returns how many resources must go after the pool shrank. Caller must hold p.mu.
+// surplus returns how many resources must be destroyed after the pool shrank. Caller must hold
+// p.mu.
 func (p *Resources[T]) surplus() int {
 	return len(p.slots) - p.closing - p.limit
 }
 
-// useless reports whether a resource that comes back, at the time now, must go, and why. Caller
-// must hold p.mu.
+// useless reports whether a resource that is released at the time now must be destroyed, and why.
+// Caller must hold p.mu.
 func (p *Resources[T]) useless(s *resSlot[T], now time.Duration) (resReason, bool) {
 	switch {
 	case p.closed:
@@ -178,7 +179,7 @@ func (p *Resources[T]) wasChecked(s *resSlot[T]) bool {
 	return s.unused && p.meter.Approx(0)-s.checked < time.Second
 }
 
-// discard makes the idle slot s one to be destroyed, and returns it. Caller must hold p.mu.
+// discard marks the idle slot s to be destroyed, and returns it. Caller must hold p.mu.
 func (p *Resources[T]) discard(s *resSlot[T], reason resReason) *resSlot[T] {
 	p.idle.remove(s)
 	s.state = resClosing
@@ -187,9 +188,9 @@ func (p *Resources[T]) discard(s *resSlot[T], reason resReason) *resSlot[T] {
 	return s
 }
 
-// expel makes all resources useless, and returns those that were idle, linked by next, for
-// destroyAll. It does not visit them: they are known by their epoch. Caller must hold p.mu.
-func (p *Resources[T]) expel(reason resReason) (idle *resSlot[T]) {
+// invalidateAll invalidates all resources by their epoch, without visiting them. It returns those
+// that were idle, linked by next, for destroyAll. Caller must hold p.mu.
+func (p *Resources[T]) invalidateAll(reason resReason) (idle *resSlot[T]) {
 	idle = p.idle.first
 	p.epoch++
 	p.closing += p.idle.length

@@ -13,38 +13,37 @@ import (
 // MaxPermits is the largest size of a [Semaphore]: in bytes, the address space of a 64-bit machine.
 const MaxPermits = 1<<47 - 1
 
-// SemaphoreConfig sizes a [Semaphore] beside its permits. The zero value is a good start.
+// SemaphoreConfig configures a [Semaphore]. The zero value is a good default.
 type SemaphoreConfig struct {
-	// MaxPending is how many requests may wait; another one fails with [ErrFull]. 0 is no bound.
+	// MaxPending is how many requests may wait. Beyond it Acquire fails with [ErrFull]. Zero means
+	// no bound.
 	MaxPending int
 }
 
-// Semaphore bounds the use of something to a number of permits, of which a request may take
-// several. It has the methods and the semantics of [golang.org/x/sync/semaphore.Weighted]: requests
-// are served in the order in which they came, so a large one at the front holds back all behind it
-// until it is served; a context that is done wins over permits that are free. In addition it can be
-// resized, closed, and observed. It is safe for concurrent use.
+// Semaphore bounds concurrent access to a number of permits, of which a request may take several.
+// It is a drop-in replacement for [golang.org/x/sync/semaphore.Weighted]: requests are served in
+// the order in which they arrive, so a large one at the front holds back all behind it; and a
+// context that is done takes precedence over free permits. In addition it can be resized, closed
+// and observed. It is safe for concurrent use.
 //
 // # Telemetry
 //
-// Its slots are the permits, so Usage, Limit and UseTime add up weights; Requests, Completed,
-// Pending and the waits count calls. Completed counts the calls of Release. So acquired less
-// completed is what is used where every request is for one permit.
+// Slots are permits, so Usage, Limit and UseTime are in permits. Requests, Completed, Pending and
+// the waits count calls, Completed those of Release. If every request is for one permit, acquired
+// minus completed is what is used.
 //
-// A wait ends when Release hands the permits over; they are used from then on, even if the waiter
-// does not run yet. A request whose context ends between the two gives its permits back, fails, and
-// counts as acquired and completed. Release does not say which permits come back, so how long each
-// was held is unknown, and Use is absent. UseTime is the number of permits used, integrated over
-// time; package measure says how exact it is.
+// A wait ends when Release hands over the permits; they are used from then on, even if the waiter
+// is not running yet. If its context ends in between, the request returns the permits, fails, and
+// counts as acquired and completed. Release does not tell which permits are returned, so Use is
+// absent. UseTime is the number of permits used, integrated over time.
 //
-// As with all that holds channels and timers, a Semaphore used in a bubble of testing/synctest has
-// to be made in it.
+// A Semaphore that is used in a bubble of testing/synctest must be created in it.
 type Semaphore struct {
 	// word is what a call changes without the lock, by one compare-and-swap: the permits that are
 	// free, above two bytes of credits. An Acquire spends one credit of the first, a Release one of
 	// the second, so that the credits spent count the calls. Credits are lent when mu is unlocked,
-	// if no request waits and the meter need not hear of each call. A call without a credit takes
-	// mu, and with it all credits: then only the owner of mu changes the permits.
+	// if no request waits and the meter does not need each event. A call without a credit takes mu,
+	// and with it all credits: then only the owner of mu changes the permits.
 	word     atomic.Int64
 	size     atomic.Int64 // written with mu held
 	closed   atomic.Bool  // written with mu held
@@ -54,8 +53,8 @@ type Semaphore struct {
 	mu       sync.Mutex // guards what follows; taken by lock
 	credits  int64      // lent, of each kind: then the word has free and credits
 	free     int64      // permits not used, below 0 while the semaphore shrinks
-	queue    line[int64, bool]
-	tooBig   line[int64, bool] // requests for more than size
+	queue    waitQueue[int64, bool]
+	tooBig   waitQueue[int64, bool] // requests for more than size
 	arrived  uint64
 	released int64 // calls of Release
 	heldBack heldBack
@@ -113,13 +112,12 @@ func (s *Semaphore) error(err error) error {
 	return &poolError{"semaphore", s.name, err}
 }
 
-// Acquire takes n permits, and waits until they are free or ctx is done. It returns nil, the error
+// Acquire takes n permits. It waits until they are free or ctx is done. It returns nil, the error
 // of ctx, or an error that wraps [ErrClosed] or [ErrFull]; only if it is nil are permits taken. If
 // ctx is done already, Acquire fails even if permits are free. It panics if n is negative.
 //
 // A request for more than the size waits until ctx is done, as in x/sync, without holding back
-// others; unless a Resize makes it possible: then it takes the place in the queue that it would
-// have had.
+// others. If a Resize makes it possible, it takes the place in the queue that it would have had.
 func (s *Semaphore) Acquire(ctx context.Context, n int64) error {
 	done := ctx.Done()
 	for {
@@ -153,8 +151,8 @@ func (s *Semaphore) TryAcquire(n int64) bool {
 	}
 }
 
-// Release gives back n permits. It panics if n is negative, or more than all that are held. It may
-// be called by another goroutine than Acquire, and when the semaphore is closed.
+// Release returns n permits. It panics if n is negative or greater than the number held. It may be
+// called from a goroutine other than that of Acquire, and after Close.
 func (s *Semaphore) Release(n int64) {
 	for {
 		w := s.word.Load()
@@ -171,8 +169,8 @@ func (s *Semaphore) Release(n int64) {
 func (s *Semaphore) acquireSlow(ctx context.Context, n int64) error {
 	s.mustNotBeNegative(n)
 	s.lock()
-	// Under the lock, as in x/sync: a context that was done before permits came back wins over
-	// them.
+	// Under the lock, as in x/sync: a context that was done before permits were released takes
+	// precedence over them.
 	if isDone(ctx.Done()) {
 		s.requests.Add(instrument.GaveUp(ctx.Err()), 1)
 		s.unlock()
@@ -235,7 +233,7 @@ func (s *Semaphore) take(n int64) {
 	s.free -= n
 }
 
-// fits reports whether a request that comes now can be served. Caller must hold mu.
+// fits reports whether a new request can be served. Caller must hold mu.
 func (s *Semaphore) fits(n int64) bool {
 	return n <= s.free && s.queue.first == nil && !s.closed.Load()
 }
@@ -261,8 +259,8 @@ func (s *Semaphore) takeBack() {
 	s.meter.Events(acquired + released)
 }
 
-// unlock lends credits, if no request waits, the semaphore need not shrink, and the meter need not
-// hear of each call, and unlocks mu.
+// unlock lends credits, if no request waits, the semaphore is not shrinking and the meter does not
+// need each event, and unlocks mu.
 func (s *Semaphore) unlock() {
 	credits := min(s.meter.Blind()/2, semMost)
 	lends := credits > 0 && s.queue.first == nil && s.free >= 0 && !s.closed.Load()
@@ -291,8 +289,7 @@ func (s *Semaphore) mustNotBeNegative(n int64) {
 	}
 }
 
-// misused has the words of x/sync, so that a test that looks for them still finds them, and the
-// name.
+// misused returns the message of x/sync, which tests may match, with the name of the semaphore.
 func (s *Semaphore) misused(how string) string {
 	return fmt.Sprintf("semaphore: %s (%q)", how, s.name)
 }

@@ -24,7 +24,7 @@ func (s *Semaphore) Waiting() int {
 	return s.pending()
 }
 
-// Stats returns the state of the semaphore and what happened so far, at one moment.
+// Stats returns a consistent snapshot of the semaphore.
 func (s *Semaphore) Stats() instrument.Stats {
 	s.lock()
 	defer s.unlock()
@@ -59,9 +59,9 @@ type heldBack struct {
 }
 
 // countHeldBack is called before a request begins to wait, and while some wait before permits or
-// waiters change, at the time that the meter's Event returned. While the meter does not read the
-// clock at each event, the time passes at its looks, which are at random instants: so what is
-// counted is right on average. Caller must hold mu.
+// waiters change, at the time that the meter's Event returned. While the pool is overloaded, the
+// time is that of the last reading of the clock, so what is counted is right on average. Caller
+// must hold mu.
 func (s *Semaphore) countHeldBack(now time.Duration) {
 	if s.meter.Off() {
 		return

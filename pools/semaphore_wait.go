@@ -34,12 +34,12 @@ func (s *Semaphore) enqueue(n int64) *semWaiter {
 	now := s.meter.Event(s.used())
 	s.countHeldBack(now)
 	w.wait = s.meter.Begin(now)
-	s.lineOf(w).push(w)
+	s.queueOf(w).push(w)
 	return w
 }
 
-// lineOf returns the line where w waits. Caller must hold mu.
-func (s *Semaphore) lineOf(w *semWaiter) *line[int64, bool] {
+// queueOf returns the line where w waits. Caller must hold mu.
+func (s *Semaphore) queueOf(w *semWaiter) *waitQueue[int64, bool] {
 	if w.ask > s.size.Load() {
 		return &s.tooBig
 	}
@@ -57,11 +57,11 @@ func (s *Semaphore) wait(ctx context.Context, w *semWaiter) error {
 		select {
 		case served = <-w.answer:
 		case <-done:
-			served = s.leave(w, ctx.Err())
+			served = s.giveUp(w, ctx.Err())
 		}
 	}
 	switch {
-	case isDone(done): // as in x/sync: a caller whose context is done does not get permits
+	case isDone(done): // as in x/sync: a caller whose context is done gets no permits
 		if served {
 			s.Release(w.ask)
 		}
@@ -72,23 +72,23 @@ func (s *Semaphore) wait(ctx context.Context, w *semWaiter) error {
 	return nil
 }
 
-// leave ends the wait of w with an error, unless it has been answered: then it returns the answer.
-func (s *Semaphore) leave(w *semWaiter, err error) (served bool) {
+// giveUp ends the wait of w with an error, unless it has been answered: then it returns the answer.
+func (s *Semaphore) giveUp(w *semWaiter, err error) (served bool) {
 	s.lock()
 	defer s.unlock()
-	if w.line == nil {
+	if w.queue == nil {
 		return <-w.answer
 	}
 	now := s.meter.Event(s.used())
 	s.countHeldBack(now)
-	w.line.remove(w)
+	w.queue.remove(w)
 	s.requests.End(&s.meter, instrument.GaveUp(err), w.wait, now)
 	s.serve(now)
 	return false
 }
 
-// serve hands permits to waiters in their order, until the first that asks for more than are free.
-// To go on and look for a smaller one would starve the larger. Caller must hold mu.
+// serve hands permits to waiters in order, up to the first that asks for more than are free.
+// Serving a smaller one behind it would starve the larger. Caller must hold mu.
 func (s *Semaphore) serve(now time.Duration) {
 	for w := s.queue.first; w != nil && w.ask <= s.free; w = s.queue.first {
 		s.free -= w.ask
@@ -98,14 +98,14 @@ func (s *Semaphore) serve(now time.Duration) {
 
 // answer ends the wait of w and wakes it. Caller must hold mu.
 func (s *Semaphore) answer(w *semWaiter, o instrument.Outcome, now time.Duration) {
-	w.line.remove(w)
+	w.queue.remove(w)
 	s.requests.End(&s.meter, o, w.wait, now)
 	w.answer <- o == instrument.Acquired
 }
 
 // Resize changes the number of permits to n, 0 to [MaxPermits]. A growing semaphore serves its
-// waiters in order. A shrinking one takes nothing away: until enough permits have come back more
-// are used than there may be, and no request gets any.
+// waiters in order. A shrinking one revokes no permits: Usage exceeds Limit, and no request is
+// served, until enough have been released.
 func (s *Semaphore) Resize(n int64) error {
 	if err := s.checkSize(n); err != nil {
 		return err
@@ -148,7 +148,7 @@ func (s *Semaphore) inUse() bool {
 // must hold mu.
 func (s *Semaphore) sortWaiters() {
 	queue, tooBig := s.queue, s.tooBig
-	s.queue, s.tooBig = line[int64, bool]{}, line[int64, bool]{}
+	s.queue, s.tooBig = waitQueue[int64, bool]{}, waitQueue[int64, bool]{}
 	for a, b := queue.first, tooBig.first; a != nil || b != nil; {
 		w := earlier(a, b)
 		if w == a {
@@ -156,7 +156,7 @@ func (s *Semaphore) sortWaiters() {
 		} else {
 			b = b.next
 		}
-		s.lineOf(w).push(w)
+		s.queueOf(w).push(w)
 	}
 }
 
@@ -168,8 +168,8 @@ func earlier(a, b *semWaiter) *semWaiter {
 	return a
 }
 
-// Close makes all requests that wait, and all that come later, fail with [ErrClosed], and ends the
-// report of the semaphore. Permits that are held can still be given back. Further calls do nothing.
+// Close makes all waiting and all later requests fail with [ErrClosed], and ends the report of the
+// semaphore. Permits that are held can still be released. Further calls do nothing.
 func (s *Semaphore) Close() {
 	s.lock()
 	s.closed.Store(true)

@@ -17,34 +17,33 @@ import (
 // that wraps [ErrClosed] as the cause, and after [WorkersConfig.TaskTimeout].
 type Task = func(ctx context.Context) error
 
-// WorkersConfig sizes a worker pool. The zero value is a good start.
+// WorkersConfig configures a worker pool. The zero value is a good default.
 type WorkersConfig struct {
-	// Queue is how many tasks may wait while all workers are busy. 0 is 1024, and negative is none:
-	// a task is accepted only if a worker can begin it at once. The memory is taken as it is
-	// needed, 40 bytes a task.
+	// Queue is how many tasks may wait while all workers are busy. Zero means 1024. Negative means
+	// none: a task is accepted only if a worker can begin it at once.
 	Queue int
 
 	// MaxPending is how many callers may be blocked in Submit, beyond which it returns an error
-	// that wraps [ErrFull]. 0 is no bound.
+	// that wraps [ErrFull]. Zero means no bound.
 	MaxPending int
 
-	// IdleTimeout is how long a worker may have nothing to do before it is released; it may take up
-	// to twice as long. 0 is 10 s, and negative is never.
+	// IdleTimeout is how long a worker may be idle before it is released; it may take up to twice
+	// as long. Zero means 10 s, and negative means never.
 	IdleTimeout time.Duration
 
 	// TaskTimeout is how long a task may run. It does not include the time in the queue. The
-	// context of the task ends then, and the task must heed it. 0 or less is no limit; otherwise
-	// each task costs two more allocations and about 0.5 µs.
+	// context of the task ends then, which the task must respect. Zero or less means no limit. A
+	// limit costs two allocations a task.
 	TaskTimeout time.Duration
 
 	// OnError is called by the worker with each error that a task of Submit or TrySubmit returns,
-	// and the context of that task. Do, Map, ForEach and TaskGroup hand their errors to their
-	// callers. Nil ignores them, but they are counted.
+	// and the context of that task. Do, Map, ForEach and TaskGroup return their errors to their
+	// callers. If it is nil, errors are only counted.
 	OnError func(ctx context.Context, err error)
 
-	// OnPanic is called by the worker after a task has panicked or called [runtime.Goexit]. Nil
-	// logs it with [log/slog] at level ERROR, with the stack. Whatever it does, the pool keeps its
-	// workers; a panic of OnPanic itself ends the program.
+	// OnPanic is called by the worker after a task has panicked or called [runtime.Goexit]. If it
+	// is nil, the panic is logged with [log/slog] at level ERROR, with the stack. The pool keeps
+	// its workers in any case. A panic of OnPanic itself ends the program.
 	OnPanic func(*PanicError)
 }
 
@@ -52,19 +51,19 @@ type WorkersConfig struct {
 // in the order in which they were accepted; while the queue is full, Submit blocks, and its callers
 // are served in their order.
 //
-// Workers are started when there is a task for one and no idle one, and the idle one that worked
-// last gets the next task, so that those not needed can go. Their goroutines carry the pprof label
-// poolgauge.pool.name, by which CPU profiles and goroutine dumps split.
+// A worker is started when there is a task and none is idle. The worker that became idle last gets
+// the next task, so that workers that are not needed time out. Their goroutines carry the pprof
+// label poolgauge.pool.name, by which CPU profiles and goroutine dumps can be split.
 //
-// A task that panics or calls [runtime.Goexit] is counted and reported, and costs no worker.
+// A task that panics or calls [runtime.Goexit] is counted and reported, and the worker survives.
 //
-// A task that waits for its own pool holds a worker meanwhile, which deadlocks the pool when all of
-// them do. So where Submit, Map, ForEach, Future.Wait, TaskGroup.Wait and Shutdown would have to
+// A task that waits for its own pool holds a worker meanwhile, so the pool deadlocks when all
+// workers do. Where Submit, Map, ForEach, Future.Wait, TaskGroup.Wait and Shutdown would have to
 // wait, they return [ErrDeadlock] if their context is that of a task of the pool or derived from
 // it. With any other context they recognize the goroutine of a worker: Map, ForEach, TaskGroup.Wait
 // and Shutdown at once, Future.Wait if all workers are busy, and Submit when no task has started or
-// ended for a second. A circle of several pools goes undetected, and so does a task that waits for
-// a goroutine that waits for the pool.
+// ended for a second. A cycle of several pools is not detected, nor is a task that waits for a
+// goroutine that waits for the pool.
 //
 // All methods may be called concurrently.
 type Workers struct {
@@ -82,11 +81,11 @@ type Workers struct {
 	alive    int // workers, whether busy, idle or about to start
 	limit    int
 	size     int  // of the queue
-	waking   bool // a worker was woken or started, and has not looked yet
+	waking   bool // a worker was woken or started, and has not taken the lock yet
 	stage    workersStage
-	ended    bool        // stopped, and the last worker is gone
+	ended    bool        // stopped, and the last worker has ended
 	idle     *idleWorker // a stack: the one that worked last is on top, and works next
-	blocked  line[blockedTask, error]
+	blocked  waitQueue[blockedTask, error]
 	meter    measure.Meter
 	requests measure.Requests
 	uses     measure.Uses
@@ -95,7 +94,7 @@ type Workers struct {
 	lowest  int                // the fewest idle workers since trim was set
 	workers map[uint64]*worker // by their goroutines
 	trim    alarm              // releases idle workers
-	watch   alarm              // looks after blocked callers
+	watch   alarm              // detects callers that are blocked for too long
 	seen    int64              // tasks that had begun or ended when watch was set
 
 	limitChanges int64
@@ -110,7 +109,7 @@ type Workers struct {
 	errDeadlock error
 	reg         *instrument.Registration
 	waiters     waiters[blockedTask, error]
-	// closed when the pool was stopped, the last worker is gone and the report has ended
+	// closed when the pool was stopped, the last worker has ended and the report too
 	drained    chan struct{}
 	goroutines sync.WaitGroup // workers, and alarms while they are set
 }
@@ -160,14 +159,14 @@ func (p *Workers) error(err error) error {
 	return &poolError{"worker", p.name, err}
 }
 
-// Size returns how many workers there may be.
+// Size returns the maximum number of workers.
 func (p *Workers) Size() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.limit
 }
 
-// Running returns how many tasks run.
+// Running returns the number of tasks that are running.
 func (p *Workers) Running() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -188,9 +187,9 @@ func (p *Workers) Queued() int {
 	return p.queue.n
 }
 
-// Stats returns what the pool has done and what it is doing, all of one moment. Pending are the
-// tasks in the queue and the callers blocked in Submit. A task counts as a request when it starts,
-// or when it will not, and its wait goes from the call of Submit to its start.
+// Stats returns a consistent snapshot of the pool. Pending are the tasks in the queue and the
+// callers blocked in Submit. A task counts as a request when it starts, or when it will not, and
+// its wait goes from the call of Submit to its start.
 func (p *Workers) Stats() instrument.Stats {
 	s, holders := p.stats()
 	s.Holders = holders.Name() // without the lock
@@ -241,8 +240,8 @@ func (p *Workers) pendingLimit() int64 {
 	return min(math.MaxInt64-int64(p.limit), bound) + int64(p.limit)
 }
 
-// Resize changes the number of workers. More are started when there are tasks for them. Fewer
-// remain at once if they are idle, and as they end their tasks otherwise; until then Usage may
+// Resize changes the number of workers. More are started when there are tasks for them. When the
+// pool shrinks, idle workers end at once and busy ones when their task ends; until then Usage may
 // exceed Limit.
 func (p *Workers) Resize(n int) error {
 	if n < 1 {

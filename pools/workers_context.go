@@ -14,8 +14,8 @@ import (
 type workersKey struct{}
 
 // taskContext returns the context of a task that is submitted with ctx, nil for that of the pool.
-// It notes the trace of ctx if the task will have to wait, since later ctx need not be that of the
-// request. That takes some 20 ns, so it is done as often as the clock is read.
+// It notes the trace of ctx if the task will have to wait, since the caller may reuse ctx. That is
+// done as often as the clock is read.
 func (p *Workers) taskContext(ctx context.Context) *poolContext {
 	if ctx == context.Background() || ctx == context.TODO() {
 		return nil
@@ -37,7 +37,7 @@ func (p *Workers) isInside(ctx context.Context) bool {
 }
 
 // isWorker reports whether the calling goroutine is a worker of the pool: whether its caller is a
-// task, whatever context that has at hand. It takes about 1 µs.
+// task, whatever context that has. It takes about 1 µs.
 func (p *Workers) isWorker() bool {
 	p.mu.Lock()
 	none := p.used == 0

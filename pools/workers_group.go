@@ -24,8 +24,8 @@ func (p *Workers) newScope(ctx context.Context) scope {
 	return scope{p, ctx, &poolContext{p.inside(ctx), traced(ctx)}, cancel, unbind}
 }
 
-// leave ends the scope, with a cause unless it has ended before.
-func (s *scope) leave(cause error) {
+// close ends the scope, with a cause unless it has ended before.
+func (s *scope) close(cause error) {
 	s.unbind()
 	s.cancel(cause)
 }
@@ -33,14 +33,13 @@ func (s *scope) leave(cause error) {
 // cause returns why the scope has ended, nil if it has not.
 func (s *scope) cause() error { return context.Cause(s.outside) }
 
-// TaskGroup is a set of tasks that run on a pool that they share with others and that are waited
-// for together, as by an [golang.org/x/sync/errgroup.Group] whose limit is that of the pool.
-// [Workers.Group] makes one. All methods may be called concurrently, but the first Go comes before
-// Wait.
+// TaskGroup is a set of tasks that run on a shared pool and are waited for together, like an
+// [golang.org/x/sync/errgroup.Group] whose limit is that of the pool. [Workers.Group] returns one.
+// All methods may be called concurrently, but the first Go comes before Wait.
 type TaskGroup struct {
 	scope
 	wg      sync.WaitGroup
-	pending atomic.Int64 // what wg waits for
+	pending atomic.Int64 // tasks that have not ended
 	once    sync.Once
 	err     error
 }
@@ -66,7 +65,7 @@ func (g *TaskGroup) Go(task Task) {
 		if cause := g.cause(); cause != nil {
 			err = cause
 		}
-		g.end(err)
+		g.taskDone(err)
 	}
 }
 
@@ -75,16 +74,16 @@ func (g *TaskGroup) Go(task Task) {
 // canceled.
 func (g *TaskGroup) Wait() error {
 	if g.pending.Load() > 0 && g.pool.isWorker() {
-		g.leave(g.pool.errDeadlock)
+		g.close(g.pool.errDeadlock)
 		return g.pool.errDeadlock
 	}
 	g.wg.Wait()
-	g.leave(g.err)
+	g.close(g.err)
 	return g.err
 }
 
-// end ends one task.
-func (g *TaskGroup) end(err error) {
+// taskDone ends one task.
+func (g *TaskGroup) taskDone(err error) {
 	if err != nil {
 		g.once.Do(func() {
 			g.err = err
@@ -101,14 +100,14 @@ type groupJob struct {
 	task  Task
 }
 
-// run is the job. A panic goes on to the worker, which counts and reports it.
+// run is the job. A panic is passed on to the worker, which counts and reports it.
 func (j *groupJob) run(ctx context.Context) error {
 	returned := false
 	defer func() {
 		if !returned {
 			value := recover()
 			err := newPanicError(j.group.pool.name, value)
-			j.group.end(err)
+			j.group.taskDone(err)
 			if value != nil {
 				panic(err)
 			}
@@ -116,11 +115,11 @@ func (j *groupJob) run(ctx context.Context) error {
 	}()
 	err := j.task(ctx)
 	returned = true
-	j.group.end(err)
+	j.group.taskDone(err)
 	return err
 }
 
 func (j *groupJob) function() callsite.Func { return callsite.FuncOf(j.task) }
 
 // drop is called instead of run if Close dropped the job.
-func (j *groupJob) drop() { j.group.end(j.group.pool.errClosed) }
+func (j *groupJob) drop() { j.group.taskDone(j.group.pool.errClosed) }

@@ -12,18 +12,18 @@ import (
 // worker is one slot of the pool. The lock guards job, from, use and busy: its goroutine, which
 // alone writes them, reads them without.
 type worker struct {
-	id     uint64            // of its goroutine
-	job    job               // what it runs
-	ctx    context.Context   // of job
-	from   *poolContext      // which ctx was made of; nil if it is that of the pool
-	use    measure.Use       // by job
-	busy   bool              // it has a job that has not been ended
-	ending instrument.Ending // of that job, once it is known
-	turn   uint8             // number of job, modulo 256
-	rush   bool              // jobs come so fast that the clock is not read for each
-	woken  bool              // Workers.waking is set for it
-	parked bool              // at is on the stack of idle workers, or was just taken off it
-	at     *idleWorker       // nil until it has nothing to do for the first time
+	id         uint64            // of its goroutine
+	job        job               // what it runs
+	ctx        context.Context   // of job
+	from       *poolContext      // which ctx was made of; nil if it is that of the pool
+	use        measure.Use       // by job
+	busy       bool              // it has a job that has not been ended
+	ending     instrument.Ending // of that job, once it is known
+	turn       uint8             // number of job, modulo 256
+	overloaded bool              // the pool is, so the clock is not read for each job
+	woken      bool              // Workers.waking is set for it
+	parked     bool              // at is on the stack of idle workers, or was just taken off it
+	at         *idleWorker       // nil until it has nothing to do for the first time
 }
 
 // idleWorker is where a worker waits that has nothing to do. The lock of the pool guards it but for
@@ -33,12 +33,12 @@ type idleWorker struct {
 	wake chan bool   // holds one: whether there is work, or the worker is to retire
 }
 
-// relabel is after how many tasks a worker sets its pprof label again in a rush, since a task may
-// have changed it. It takes 7 ns. Outside a rush it is done before each task.
+// relabel is after how many tasks a worker sets its pprof label again of an overloaded pool, since
+// a task may have changed it. Otherwise that is done before each task.
 const relabel = 16
 
-// work is the goroutine of a worker, as far as it has come. A task that calls runtime.Goexit ends
-// the goroutine, but not the worker.
+// work is the goroutine of a worker. A task that calls runtime.Goexit ends the goroutine, and
+// another one continues the worker.
 func (p *Workers) work(w *worker) {
 	retired := false
 	defer func() {
@@ -85,7 +85,7 @@ func (p *Workers) serve(w *worker) (retired bool) {
 			}
 			return true
 		}
-		if w.turn++; w.turn%relabel == 0 || !w.rush {
+		if w.turn++; w.turn%relabel == 0 || !w.overloaded {
 			pprof.SetGoroutineLabels(p.ctx)
 		}
 		err := p.run(w)
@@ -130,7 +130,7 @@ func (p *Workers) runWatched(w *worker) error {
 	return w.job.run(w.ctx)
 }
 
-// failed takes note of a task that returned an error.
+// failed records a task that returned an error.
 func (p *Workers) failed(w *worker, err error) {
 	w.ending = instrument.Failed
 	if _, plain := w.job.(plainJob); plain && p.config.OnError != nil {
@@ -138,7 +138,7 @@ func (p *Workers) failed(w *worker, err error) {
 	}
 }
 
-// unwound takes note of a task that did not return. Value is nil after runtime.Goexit.
+// unwound records a task that did not return. Value is nil after runtime.Goexit.
 func (p *Workers) unwound(w *worker, value any) {
 	w.ending = instrument.Panicked
 	if value == nil {
@@ -185,7 +185,7 @@ func (p *Workers) nextSlow(w *worker, now time.Duration) (begun bool) {
 	p.wake()
 	p.mu.Unlock()
 	if last {
-		p.end()
+		p.finish()
 	}
 	return begun
 }
@@ -200,12 +200,12 @@ func (p *Workers) begin(w *worker, now time.Duration) {
 	e.job, e.ctx = nil, nil
 	p.requests.End(&p.meter, instrument.Acquired, e.wait, now)
 	w.use = p.uses.Begin(&p.meter, now)
-	w.busy, w.rush = true, now == 0
+	w.busy, w.overloaded = true, now == 0
 	p.used++
 	p.setTracing(p.used >= p.limit && w.use.IsTimed())
 }
 
-// setTracing says whether the next tasks are to note their traces. Caller must hold mu.
+// setTracing sets whether the next tasks note their traces. Caller must hold mu.
 func (p *Workers) setTracing(yes bool) {
 	if yes != p.tracing.Load() {
 		p.tracing.Store(yes)
@@ -239,8 +239,8 @@ func (p *Workers) unpark() *idleWorker {
 	return w
 }
 
-// wake sees to it that a worker is on its way if there are tasks: it wakes the one that worked
-// last, or starts one. Caller must hold mu.
+// wake wakes the worker that became idle last, or starts one, if there are tasks and no worker has
+// been woken that has not taken the lock yet. Caller must hold mu.
 func (p *Workers) wake() {
 	switch {
 	case p.waking || p.queue.n == 0:
@@ -255,8 +255,8 @@ func (p *Workers) wake() {
 	}
 }
 
-// shrink takes n workers off the count. It reports whether the pool was stopped and they were the
-// last, so that the caller must call end when it has unlocked mu, which it must hold.
+// shrink counts n workers as ended. If it reports that they were the last of a stopped pool, the
+// caller must call finish after it has unlocked mu. Caller must hold mu.
 func (p *Workers) shrink(n int) (last bool) {
 	p.alive -= n
 	if p.alive > 0 || p.stage == workersOpen || p.ended {

@@ -12,7 +12,7 @@ import (
 // left still runs unless Close is called. Within a task it returns [ErrDeadlock] and leaves the
 // pool as it was.
 //
-// When it returns nil, all goroutines of the pool have ended and its metrics with them.
+// When it returns nil, all goroutines of the pool and its report have ended.
 func (p *Workers) Shutdown(ctx context.Context) error {
 	if p.isInside(ctx) || p.isWorker() {
 		return p.errDeadlock
@@ -31,9 +31,8 @@ func (p *Workers) Shutdown(ctx context.Context) error {
 // and drops those that are queued, which count as closed. Callers that are blocked get [ErrClosed].
 // Further calls wait as well.
 //
-// When it returns, all goroutines of the pool have ended and its metrics with them. Within a task
-// it does not wait, since it would wait for itself: the pool is closed then, and ends after the
-// last task.
+// When it returns, all goroutines of the pool and its report have ended. Within a task it does not
+// wait, since it would wait for itself: the pool is closed, and ends after the last task.
 func (p *Workers) Close() {
 	inside := p.isWorker()
 	p.stop(workersClosed)
@@ -70,12 +69,12 @@ func (p *Workers) stop(stage workersStage) {
 		dropped.pop().job.drop()
 	}
 	if last {
-		p.end()
+		p.finish()
 	}
 }
 
-// end is called once, without the lock, when the pool was stopped and the last worker is gone.
-func (p *Workers) end() {
+// finish is called once, without the lock, when the pool was stopped and the last worker has ended.
+func (p *Workers) finish() {
 	p.cancel(p.errClosed)
 	p.reg.Close()
 	close(p.drained)

@@ -10,7 +10,7 @@ import (
 
 var errNilTask = errors.New("pools: the task is nil")
 
-// stall is how long no task has started or ended before a blocked caller looks whether it is a
+// stall is how long no task has started or ended before a blocked caller checks whether it is a
 // worker.
 const stall = time.Second
 
@@ -18,18 +18,18 @@ const stall = time.Second
 type blockedTask struct {
 	job   job
 	ctx   *poolContext
-	asked bool // to look whether it is a worker
+	asked bool // to check whether it is a worker
 }
 
-// errLook is the answer to a blocked caller that is to look whether it is a worker. It stays in the
-// line.
-var errLook = errors.New("look")
+// errCheckSelf is the answer to a blocked caller that is to check whether it is a worker. It stays
+// in the queue.
+var errCheckSelf = errors.New("check whether the caller is a worker")
 
-// Submit hands task to the pool. It blocks while there is no room, until there is, ctx ends or the
-// pool is closed. When it returns nil, the task will run, unless Close drops it, with a context
-// that has the values of ctx; see [Task]. Otherwise it will not run, and the error is that of ctx,
-// or wraps [ErrClosed], [ErrFull] because of [WorkersConfig.MaxPending], or [ErrDeadlock]. It
-// panics if task is nil.
+// Submit hands task to the pool. It blocks until there is room, ctx ends or the pool is closed.
+// When it returns nil, the task will run, unless Close drops it, with a context that has the values
+// of ctx; see [Task]. Otherwise it will not run, and the error is that of ctx, or wraps
+// [ErrClosed], [ErrFull] because of [WorkersConfig.MaxPending], or [ErrDeadlock]. It panics if task
+// is nil.
 func (p *Workers) Submit(ctx context.Context, task Task) error {
 	if task == nil {
 		panic(errNilTask)
@@ -123,7 +123,7 @@ func (p *Workers) refuse(how instrument.Outcome, err error) error {
 	return err
 }
 
-// block appends a caller to the line. Caller must hold mu.
+// block appends a caller to the blocked ones. Caller must hold mu.
 func (p *Workers) block(j job, values *poolContext) *waiter[blockedTask, error] {
 	w := p.waiters.get()
 	w.ask = blockedTask{job: j, ctx: values}
@@ -142,7 +142,7 @@ func (p *Workers) admit() {
 	}
 }
 
-// answer takes a blocked caller out of the line and answers it. Caller must hold mu.
+// answer removes a blocked caller from the queue and answers it. Caller must hold mu.
 func (p *Workers) answer(w *waiter[blockedTask, error], err error) {
 	p.blocked.remove(w)
 	unask(w)
@@ -153,7 +153,7 @@ func (p *Workers) answer(w *waiter[blockedTask, error], err error) {
 func unask(w *waiter[blockedTask, error]) {
 	if w.ask.asked {
 		select {
-		case <-w.answer: //nolint:errcheck // it is errLook
+		case <-w.answer: //nolint:errcheck // it is errCheckSelf
 		default:
 		}
 	}
@@ -169,7 +169,7 @@ func (p *Workers) await(ctx context.Context, w *waiter[blockedTask, error]) erro
 		case <-ctx.Done():
 			return p.giveUp(w, instrument.GaveUp(ctx.Err()), ctx.Err())
 		}
-		if err != errLook { //nolint:errorlint // the very value
+		if err != errCheckSelf { //nolint:errorlint // the very value
 			return err
 		}
 		if p.isWorker() {
@@ -182,7 +182,7 @@ func (p *Workers) await(ctx context.Context, w *waiter[blockedTask, error]) erro
 func (p *Workers) giveUp(w *waiter[blockedTask, error], how instrument.Outcome, err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if w.line == nil {
+	if w.queue == nil {
 		return <-w.answer // it came first, and counts
 	}
 	p.blocked.remove(w)
@@ -191,11 +191,11 @@ func (p *Workers) giveUp(w *waiter[blockedTask, error], how instrument.Outcome, 
 	return err
 }
 
-// watchLater sets the alarm that looks after blocked callers. Caller must hold mu.
+// watchLater sets the alarm that detects blocked workers. Caller must hold mu.
 func (p *Workers) watchLater() {
 	if !p.watch.isSet {
 		p.seen = p.turns()
-		p.set(&p.watch, stall, p.lookAfter)
+		p.set(&p.watch, stall, p.checkBlocked)
 	}
 }
 
@@ -204,14 +204,14 @@ func (p *Workers) turns() int64 {
 	return 2*p.requests.Ended(instrument.Acquired) - int64(p.used)
 }
 
-// lookAfter asks blocked callers to look whether they are workers, if no task has started or ended
-// since the alarm was set. Caller must hold mu.
-func (p *Workers) lookAfter() {
+// checkBlocked asks blocked callers to check whether they are workers, if no task has started or
+// ended since the alarm was set. Caller must hold mu.
+func (p *Workers) checkBlocked() {
 	if p.turns() == p.seen {
 		for w := p.blocked.first; w != nil; w = w.next {
 			if !w.ask.asked {
 				w.ask.asked = true
-				w.answer <- errLook
+				w.answer <- errCheckSelf
 			}
 		}
 	}

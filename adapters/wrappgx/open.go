@@ -22,9 +22,9 @@ import (
 //   - connections made, and how long that took, with BeforeConnect and AfterConnect; those that
 //     could not be made, by the type of error; and those that are being made, be it for a request
 //     that has given up,
-//   - uses, from Acquire to Release, how long each was, and whether the connection could be used
-//     again (ok) or was closed (error). One that was hijacked is used no longer when a collection
-//     finds out,
+//   - uses, from Acquire to Release, how long each was, how long the oldest has lasted, and whether
+//     the connection could be used again (ok) or was closed (error). One that was hijacked is used
+//     no longer when a collection finds out,
 //   - connections closed, by reason: max_lifetime, max_idle_time, broken, and other, such as when
 //     the pool is closed.
 //

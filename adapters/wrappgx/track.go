@@ -189,7 +189,7 @@ func (t *track) stats() instrument.Stats {
 	t.endHijacked(hijacked)
 	now := measure.Clock()
 	t.Requests.Report(&s, &t.Meter, instrument.Acquired, instrument.Canceled, instrument.TimedOut, instrument.WasClosed)
-	t.Uses.Report(&s, &t.Meter, now, instrument.OK, instrument.Failed)
+	t.ReportUses(&s, now, instrument.OK, instrument.Failed)
 	t.Pending.Report(&s, now)
 	s.Waits, s.WaitTime = instrument.Optional[int64]{}, instrument.Optional[float64]{}
 	s.Usage[instrument.Constructing] = instrument.Some(t.constructing)

@@ -41,7 +41,8 @@ type Pooled interface {
 //     an error), canceled and timeout,
 //   - the wait of each, and for how long the oldest pending has waited. Of those that acquire,
 //     making a connection is no part of it,
-//   - uses, how long each was, and whether the connection went back (ok) or was closed (error),
+//   - uses, how long each was, how long the oldest has lasted, and whether the connection went back
+//     (ok) or was closed (error),
 //   - connections made, and how long that took with the handshake,
 //   - connections closed, by reason: stale (too old, idle for too long, or found broken before it
 //     was used), max_idle, broken, failover, pool_closed, other.

@@ -126,7 +126,7 @@ func (t *track) stats(p *redis.PoolStats) instrument.Stats {
 	}
 	now := measure.Clock()
 	t.Requests.Report(&s, &t.Meter, instrument.Acquired, instrument.Canceled, instrument.TimedOut)
-	t.Uses.Report(&s, &t.Meter, now, instrument.OK, instrument.Failed)
+	t.ReportUses(&s, now, instrument.OK, instrument.Failed)
 	t.Pending.Report(&s, now)
 	s.Waits, s.WaitTime = instrument.Optional[int64]{}, instrument.Optional[float64]{}
 	// without those closed

@@ -33,7 +33,7 @@ const (
 	backlog = 256 // batches that may be in the queue
 )
 
-// scenario is one cell of the table: who, batches of which size, with or without a sync before put
+// scenario is one cell of the table: the store, the size of batches, and whether put syncs before it
 // returns.
 type scenario struct {
 	store string

@@ -22,8 +22,7 @@ func (b bar) met() bool {
 // leastRate is points/s that the relay must forward, or twice the Collector's if that is more.
 const leastRate = 100_000
 
-// judge compares the sidecar's default with the bars of the project's fifth issue, and the synced
-// one with a synced Collector.
+// judge compares the sidecar's default with the bars, and the synced one with a synced Collector.
 func judge(results []*result) (bars []bar) {
 	ours := find(results, sidecar, "default")
 	for _, f := range forms {

@@ -2,8 +2,8 @@
 // Collector with its file storage, both built here. Four clients send metrics as fast as they are
 // acknowledged, a receiver behind counts what arrives; then the same at a fixed rate, for memory;
 // then at a moderate one, for latency beside that receiver alone. Rounds are interleaved and
-// medians count. It prints tables in Markdown and the bars of the project's fifth issue; the exit
-// status is 1 if one was missed.
+// medians count. It prints tables in Markdown and the bars; the exit status is 1 if one
+// was missed.
 //
 // The clients, the receiver and the contender share the machine, so the CPU time of the contender,
 // beside the wall time, is what holds.

@@ -65,7 +65,14 @@ func (f *benchFlags) check(set *pflag.FlagSet) error {
 			}
 		}
 	}
-	if named := len(f.works) + len(f.urls) + len(f.tcps); f.dir != "" && named > 0 && !slices.Contains(f.works, "file") {
+	if named := len(
+		f.works,
+	) + len(
+		f.urls,
+	) + len(
+		f.tcps,
+	); f.dir != "" && named > 0 &&
+		!slices.Contains(f.works, "file") {
 		return errors.New("--dir has no effect without --work=file")
 	}
 	return nil

@@ -49,7 +49,11 @@ func runDemo(c *cobra.Command, settings *config.Settings) (err error) {
 			cancel()
 			return
 		}
-		fmt.Fprintf(out, "A shop with four pools, and its sidecar. Open\n\n  %s\n\nto watch them. Ctrl-C stops both.\n\n", url)
+		fmt.Fprintf(
+			out,
+			"A shop with four pools, and its sidecar. Open\n\n  %s\n\nto watch them. Ctrl-C stops both.\n\n",
+			url,
+		)
 		go func() {
 			ended <- demo.Run(ctx, "unix:"+settings.RelaySocket, out)
 			cancel()

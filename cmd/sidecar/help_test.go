@@ -96,7 +96,8 @@ func TestFlagsWithoutEffectAreRefused(t *testing.T) {
 		"top --config=/no/such --page-address=h:1":   "--config: expected a file that can be read",
 	} {
 		code, stdout, stderr := execute(strings.Fields(args)...)
-		if code != exitUsage || stdout != "" || !strings.HasPrefix(stderr, "sidecar: "+want) || strings.Count(stderr, "\n") != 1 {
+		if code != exitUsage || stdout != "" || !strings.HasPrefix(stderr, "sidecar: "+want) ||
+			strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%s: exit code %d, %s%s, want %s", args, code, stdout, stderr, want)
 		}
 	}

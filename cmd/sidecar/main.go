@@ -120,7 +120,12 @@ func unknownCommand(c *cobra.Command, args []string) error {
 		return nil
 	}
 	if args[0] == "true" || args[0] == "false" {
-		return usageError{fmt.Errorf("unexpected argument %q: a flag that is true or false takes it after =, such as --host=false", args[0])}
+		return usageError{
+			fmt.Errorf(
+				"unexpected argument %q: a flag that is true or false takes it after =, such as --host=false",
+				args[0],
+			),
+		}
 	}
 	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
 		return usageError{fmt.Errorf("unknown command %q, did you mean %q?", args[0], near[0])}

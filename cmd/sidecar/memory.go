@@ -28,7 +28,7 @@ func limitMemory(settings *config.Settings, log *slog.Logger) {
 		runtime.GOMAXPROCS(1)
 	}
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(25)
+		debug.SetGCPercent(50)
 	}
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return

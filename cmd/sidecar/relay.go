@@ -90,7 +90,9 @@ func followNeighbor(pod *source.Pod, shared attribute.Set, app *relay.Relay, log
 	return func(*metricdata.ResourceMetrics) {
 		id := pod.Neighbor()
 		if _, inPod := shared.Value(semconv.K8SPodNameKey); inPod && id == "" && !logged {
-			log.Info("no single other container is visible: without shareProcessNamespace container.* is the sidecar's own")
+			log.Info(
+				"no single other container is visible: without shareProcessNamespace container.* is the sidecar's own",
+			)
 		}
 		logged = true
 		if id == known {

@@ -45,7 +45,9 @@ func topCommand(read readSettings) *cobra.Command {
 
 func runTop(c *cobra.Command, address string, every time.Duration) error {
 	if address == "" {
-		return usageError{errors.New("--page-address is off: expected the address of a running sidecar's page as an argument")}
+		return usageError{
+			errors.New("--page-address is off: expected the address of a running sidecar's page as an argument"),
+		}
 	}
 	if every < minEvery {
 		return usageError{fmt.Errorf("--every=%v: expected at least %v", every, minEvery)}

@@ -16,7 +16,7 @@ import (
 type Client interface {
 	// Send sends one request. An error is a [*Failure]; ctx bounds how long it takes.
 	Send(ctx context.Context, r Request) (Result, error)
-	// Close releases the connections. Nothing is sent any more.
+	// Close closes the connections. Send must not be called afterwards.
 	Close() error
 }
 
@@ -27,13 +27,13 @@ type Request struct {
 	Data   [][]byte // a serialized Export…ServiceRequest, in pieces
 }
 
-// Result is what an upstream says of a request that it took.
+// Result is the upstream's answer to a request that it accepted.
 type Result struct {
-	Rejected int64  // points of it that the upstream did not want; they are not to be sent again
+	Rejected int64  // items that the upstream rejected; they must not be sent again
 	Message  string // why, or a warning if none was rejected; usually empty
 }
 
-// Kind is what a failure means for the request.
+// Kind is the way a failed request is retried.
 type Kind int
 
 // The kinds of failures.
@@ -48,7 +48,7 @@ const (
 	Held
 )
 
-// Failure is why an upstream did not take a request.
+// Failure is an error of [Client.Send].
 type Failure struct {
 	// a gRPC status such as UNAVAILABLE, an HTTP code such as 503, or timeout, connection, request:
 	// what went wrong on this side
@@ -89,8 +89,7 @@ const (
 	HTTPProtobuf = "http/protobuf"
 )
 
-// Config says where the requests of a lane go and how. Each lane has a client, and so connections,
-// of its own.
+// Config configures a client. Each lane has its own client, and so its own connections.
 type Config struct {
 	Protocol string // [GRPC] or [HTTPProtobuf]
 	URL      string // http, https (TLS) or, for gRPC, unix; for HTTP with the signal's path
@@ -148,8 +147,8 @@ func (c *Config) headers() (map[string]string, error) {
 // nowhere is the client of a lane without an endpoint.
 type nowhere struct{}
 
-// Nowhere returns a client that rejects everything, for what is left in the queue of a signal that
-// has no endpoint any more.
+// Nowhere returns a client that rejects everything, for items left in the queue of a signal that no
+// longer has an endpoint.
 func Nowhere() Client { return nowhere{} }
 
 // Send implements [Client].
@@ -164,16 +163,16 @@ func (nowhere) Send(_ context.Context, r Request) (Result, error) {
 // Close implements [Client].
 func (nowhere) Close() error { return nil }
 
-// longestAfter bounds what an upstream may ask for: one mistake of its must not stop the export for
-// a day.
+// longestAfter bounds the wait that an upstream may ask for: its mistake must not stop the export
+// for a day.
 const longestAfter = 5 * time.Minute
 
 func bounded(after time.Duration) time.Duration { return min(max(after, 0), longestAfter) }
 
-// longestText is how much of an upstream's words is kept, in bytes.
+// longestText is how much of an upstream's message is kept, in bytes.
 const longestText = 500
 
-// short makes text of any length and kind fit for a line of log.
+// short makes text of any length and encoding fit for a log line.
 func short(text string) string {
 	if len(text) > longestText {
 		text = text[:longestText] + "…"

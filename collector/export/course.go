@@ -8,7 +8,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/queue"
 )
 
-// State is how a lane does.
+// State is the state of a lane.
 type State int
 
 // The states of a lane; see the package's documentation.
@@ -20,7 +20,7 @@ const (
 
 func (s State) String() string { return [...]string{"ok", "retrying", "rejecting"}[s] }
 
-// AwayAfter is how long a lane must have taken nothing before its upstream counts as away.
+// AwayAfter is how long a lane must not have been accepted before its upstream counts as away.
 const AwayAfter = 5 * time.Second
 
 const (
@@ -96,7 +96,7 @@ func (c *course) returned() time.Time {
 	return c.back
 }
 
-// took notes that the upstream took a request of some bytes, within a time.
+// took notes that the upstream accepted a request of some bytes, within a time.
 func (c *course) took(bytes int64, within time.Duration, result Result) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -116,10 +116,10 @@ func (c *course) took(bytes int64, within time.Duration, result Result) {
 // complain logs the first complaint of a row.
 func (c *course) complain(result Result) {
 	if result.Rejected == 0 {
-		c.log.Warn("upstream takes the items with a warning", "message", result.Message)
+		c.log.Warn("upstream accepted items with a warning", "message", result.Message)
 		return
 	}
-	c.log.Warn("upstream rejects some of the items", "items", result.Rejected, "message", result.Message)
+	c.log.Warn("upstream rejected some items", "items", result.Rejected, "message", result.Message)
 }
 
 // failed notes a failure of a request of some bytes that began at a time; whole says that it cannot
@@ -203,10 +203,10 @@ func (c *course) turn(to State, failure *Failure) {
 		if !c.held.IsZero() {
 			log = log.With("lost_after", c.policy.Hold)
 		}
-		log.Warn("upstream does not accept; items wait in the queue", "error", failure, "reason", failure.Reason)
+		log.Warn("upstream does not accept items; they are queued", "error", failure, "reason", failure.Reason)
 	case Rejecting:
 		c.log.Warn(
-			"upstream permanently rejects items; they are lost",
+			"items permanently rejected by the upstream; they are lost",
 			"error",
 			failure,
 			"reason",
@@ -226,7 +226,7 @@ func (c *course) cause(failure *Failure) {
 	if changed && time.Since(c.said) >= leastInterval {
 		c.said = time.Now()
 		c.log.Warn(
-			"upstream still does not accept, for another reason",
+			"upstream still does not accept items, for another reason",
 			"state",
 			c.state.String(),
 			"error",
@@ -238,10 +238,10 @@ func (c *course) cause(failure *Failure) {
 	c.failure = failure
 }
 
-// lost returns the points that the lane lost so far. Caller must hold mu.
+// lost returns the items that the lane lost so far. Caller must hold mu.
 func (c *course) lost() int64 { return c.rejected + c.queue.Account().Lanes[c.lane].Full }
 
-// watch says that the upstream is away when it has been for long enough. Caller must hold mu.
+// watch marks the upstream as away once it has not accepted for long enough. Caller must hold mu.
 func (c *course) watch() {
 	switch left := AwayAfter - time.Since(c.taken); {
 	case c.away || !c.blocked:
@@ -259,7 +259,7 @@ func (c *course) watch() {
 	}
 }
 
-// end stops what watches.
+// end stops the watcher.
 func (c *course) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -304,7 +304,7 @@ func (c *course) grow(bytes int64, within time.Duration) {
 	c.size = min(size, RequestSize)
 }
 
-// read returns what is known of the lane.
+// read returns a snapshot.
 func (c *course) read() LaneAccount {
 	c.mu.Lock()
 	defer c.mu.Unlock()

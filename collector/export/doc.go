@@ -8,13 +8,13 @@
 //	ok ───────────────────────────────────────▶ retrying ───────────────────────────▶ rejecting
 //	 ▲                                              │                                     │
 //	 └──────────────────────────────────────────────┴─────────────────────────────────────┘
-//	                 the upstream takes a request (and, after invalid ones, has for a minute)
+//	                 the upstream accepts a request (after invalid ones: for a minute)
 //
-// Each transition is one line of log, with the upstream's words, and one count of a metric; another
-// cause in the same state is a line too, at most one in ten seconds. What becomes of a request
+// Each transition is one log line, with the upstream's message, and one count of a metric; another
+// cause in the same state is logged too, at most once in ten seconds. What happens to a request
 // depends on the [Kind] of its failure:
 //
-//   - [Passing] failures are retried for ever, with backoff.
+//   - [Passing] failures are retried indefinitely, with backoff.
 //   - [Slow] ones and those that are too [Large] are retried in requests of half the size, with
 //     backoff. What is too large and cannot be divided is held.
 //   - [Invalid] ones are divided, at once, until what is bad is alone and rejected.
@@ -23,9 +23,9 @@
 //     rejected whole, one for each wait of the backoff, until the upstream takes one. Those of kind
 //     [Split] are then divided as invalid ones are.
 //
-// While a lane has taken nothing for [AwayAfter], the queue is told that its upstream is away, so
-// that a full queue drops the oldest and makes clients wait no longer. Invalid requests are no
-// reason: the upstream is there, and takes others.
+// When a lane has not been accepted for [AwayAfter], its upstream counts as away, so that a full
+// queue drops the oldest batches instead of making clients wait. Invalid requests do not count: the
+// upstream is reachable and accepts others.
 //
 // # The size of requests
 //

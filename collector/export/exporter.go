@@ -20,7 +20,7 @@ import (
 // MiB by default).
 const RequestSize = 1 << 20
 
-// Policy is how patient an exporter is.
+// Policy configures retries and the pace of a backlog.
 type Policy struct {
 	// Backoff between attempts: each wait is drawn from LeastBackoff to a ceiling that doubles up
 	// to LongestBackoff, so that many sidecars do not come back at once. 0 stands for 1 s and 30 s.
@@ -58,8 +58,8 @@ type Lane struct {
 	Gather time.Duration
 }
 
-// Exporter sends what is queued, from goroutines of its own, again for as long as it takes. Methods
-// are safe for concurrent use.
+// Exporter sends queued batches from its own goroutines, and retries until they are accepted or
+// permanently rejected. It is safe for concurrent use.
 type Exporter struct {
 	queue   *queue.Queue
 	lanes   []Lane
@@ -130,7 +130,7 @@ func New(q *queue.Queue, lanes []Lane, policy Policy, meter metric.Meter, log *s
 	return e, nil
 }
 
-// Account returns what became of what was taken from the queue, and how the upstream does.
+// Account returns what became of the batches taken from the queue, and the state of the upstream.
 func (e *Exporter) Account() Account {
 	a := e.figures.read(e.queue)
 	for id, c := range e.courses {
@@ -176,9 +176,9 @@ func (e *Exporter) Alive() error {
 	return nil
 }
 
-// Drain sends what is queued until the queue is empty or ctx is done, then ends the goroutines and
-// closes the clients. What was not sent is in the queue. Call it once, when nothing is put into the
-// queue any more, and before the queue is closed.
+// Drain sends queued batches until the queue is empty or ctx is done, then ends the goroutines and
+// closes the clients. Batches that were not sent stay in the queue. Call it once, after the last Put
+// and before the queue is closed.
 func (e *Exporter) Drain(ctx context.Context) error {
 	e.close()
 	ended := make(chan struct{})

@@ -314,7 +314,7 @@ func TestPartialSuccess(t *testing.T) {
 		equal(t, "rejected", a.Rejected[Rejection{queue.Metrics, "partial"}], 18)
 		equal(t, "requests", len(f.tries), 7)
 		equal(t, "queued", r.queue.Account().Queued(), 0)
-		for _, line := range []string{"rejects some of the items\" lane=metrics items=4 message=\"too old\"", "with a warning\" lane=metrics message=deprecated", "items=10 message=\"all of it\""} {
+		for _, line := range []string{"rejected some items\" lane=metrics items=4 message=\"too old\"", "with a warning\" lane=metrics message=deprecated", "items=10 message=\"all of it\""} {
 			equal(t, line, strings.Count(r.log.String(), line), 1)
 		}
 		equal(t, "lines of log", r.lines(), 3)

@@ -18,14 +18,14 @@ import (
 // reasonPartial is that of points rejected of a request that was taken.
 const reasonPartial = "partial"
 
-// Rejection is a kind of points that the upstream did not want.
+// Rejection identifies items that the upstream rejected.
 type Rejection struct {
 	Lane   queue.Lane
 	Reason string // partial, or that of a [Failure]
 }
 
-// Account is what became of what was taken from the queue, how the upstream does, and what is
-// queued, all at one moment: together, Sent and Rejected are what was settled.
+// Account is a consistent snapshot of what became of the batches taken from the queue, the state of
+// the upstream, and the queue. Sent and Rejected together are the items that were settled.
 type Account struct {
 	Sent     map[queue.Lane]int64 // points
 	Rejected map[Rejection]int64  // points
@@ -33,7 +33,7 @@ type Account struct {
 	Queue    queue.Account
 }
 
-// LaneAccount is how the upstream does, for one lane.
+// LaneAccount is the state of the upstream for one lane.
 type LaneAccount struct {
 	State       State
 	Since       time.Time // of the state
@@ -43,7 +43,7 @@ type LaneAccount struct {
 	Transitions [3]int64  // into each state
 }
 
-// figures are what the exporter says of itself. It is safe for concurrent use.
+// figures are the exporter's own metrics. It is safe for concurrent use.
 type figures struct {
 	durations metric.Float64Histogram
 

@@ -4,11 +4,10 @@ import (
 	"time"
 )
 
-// Account is what a queue holds and what became of the rest, at one moment.
+// Account is a consistent snapshot of what a queue holds and what became of the rest.
 type Account struct {
 	Lanes map[Lane]LaneAccount // of every lane
-	// bytes of batches, [Overhead] included, without those of which [Flight] says that they have
-	// given their room away
+	// bytes of batches, [Overhead] included, without batches in flight that already made room
 	Usage  int64
 	Limit  int64 // bytes
 	OnDisk bool  // a directory is configured
@@ -16,7 +15,7 @@ type Account struct {
 	Durable bool
 }
 
-// LaneAccount is what a lane holds and what became of the rest.
+// LaneAccount is the part of an [Account] about one lane.
 type LaneAccount struct {
 	Points
 
@@ -35,13 +34,13 @@ type Points struct {
 	// of those recovered, how many were in flight when the earlier process ended, and may have been
 	// sent
 	Resent int64
-	Full   int64 // dropped for want of room
+	Full   int64 // dropped because the queue was full
 	// dropped since their record was damaged; what is so damaged that its points are unknown is
 	// only logged
 	Damaged int64
 }
 
-// Account returns the figures of now. It costs a few microseconds.
+// Account returns a snapshot.
 func (q *Queue) Account() Account {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -60,7 +59,7 @@ func (q *Queue) Account() Account {
 	return a
 }
 
-// Queued returns the points that wait or are in flight, of all lanes.
+// Queued returns the points that are waiting or in flight, in all lanes.
 func (a Account) Queued() (points int64) {
 	for _, l := range a.Lanes {
 		points += l.Queued
@@ -78,14 +77,14 @@ func (a Account) Oldest() (oldest time.Time) {
 	return oldest
 }
 
-// Holds reports whether the lane has anything that waits or is in flight.
+// Holds reports whether the lane has batches waiting or in flight.
 func (q *Queue) Holds(id Lane) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.lanes[id-1].oldestLocked(false) != nil
 }
 
-// Waits reports whether the lane has anything that is not in flight.
+// Waits reports whether the lane has batches that are not in flight.
 func (q *Queue) Waits(id Lane) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -22,16 +22,16 @@ const (
 // only if [Config.Sync] asks for it. All input and output is theirs, but for what [Open] and [Take]
 // read: whatever hangs, the queue does not.
 type disk struct {
-	q           *Queue
-	dir         string
-	files       files
-	log         *slog.Logger
-	sync        time.Duration
-	patience    time.Duration
-	segmentSize int64
-	keep        int64         // bytes of data that stay in memory though they are on disk
-	wake, dirt  chan struct{} // have one element when there is something to write, to sync
-	stop, ended chan struct{} // closed when the goroutines are to end, and when they have
+	q                *Queue
+	dir              string
+	files            files
+	log              *slog.Logger
+	sync             time.Duration
+	patience         time.Duration
+	segmentSize      int64
+	keep             int64         // bytes of data that stay in memory though they are on disk
+	wake, syncWanted chan struct{} // have one element when there is something to write, to sync
+	stop, ended      chan struct{} // closed when the goroutines are to end, and when they have
 
 	// of the writer only
 	lock     io.Closer // nil until the directory could be opened
@@ -84,7 +84,7 @@ func newDisk(q *Queue, c Config) *disk {
 		segmentSize: min(max(c.Limit/16, leastSegment), max(mostSegment, c.Limit/mostSegments)),
 		keep:        min(c.Limit/8, mostKept),
 		wake:        make(chan struct{}, 1),
-		dirt:        make(chan struct{}, 1),
+		syncWanted:  make(chan struct{}, 1),
 		stop:        make(chan struct{}),
 		ended:       make(chan struct{}),
 		seq:         1,
@@ -150,7 +150,7 @@ func signal(c chan struct{}) {
 // that it has then.
 func (d *disk) changedLocked(e *entry) {
 	if e.state == done {
-		d.arriveLocked(e)
+		d.settleMoveLocked(e)
 	}
 	if e.state == done && e.kept {
 		e.kept = false
@@ -162,26 +162,26 @@ func (d *disk) changedLocked(e *entry) {
 	g := d.groupLocked()
 	g.marks = append(g.marks, mark{e.seg, e.offset, e.state})
 	if e.state == done {
-		d.leaveLocked(e.seg)
+		d.releaseRecordLocked(e.seg)
 	}
 }
 
-// arriveLocked says that e need not be moved any more.
-func (d *disk) arriveLocked(e *entry) {
+// settleMoveLocked says that e need not be moved any more.
+func (d *disk) settleMoveLocked(e *entry) {
 	if e.moving {
 		e.moving = false
 		d.moving--
 	}
 }
 
-// leaveLocked takes one record out of s, and s away with the last.
-func (d *disk) leaveLocked(s *segment) {
+// releaseRecordLocked takes one record out of s, and s away with the last.
+func (d *disk) releaseRecordLocked(s *segment) {
 	s.live--
-	d.tidyLocked(s)
+	d.dropIfUnusedLocked(s)
 }
 
-// tidyLocked has s deleted if it holds nothing and never will.
-func (d *disk) tidyLocked(s *segment) {
+// dropIfUnusedLocked has s deleted if it holds nothing and never will.
+func (d *disk) dropIfUnusedLocked(s *segment) {
 	if s.live == 0 && s.sealed && !s.gone {
 		s.gone = true
 		d.garbage = append(d.garbage, s)
@@ -192,7 +192,7 @@ func (d *disk) tidyLocked(s *segment) {
 
 func (d *disk) sealLocked(s *segment) {
 	s.sealed = true
-	d.tidyLocked(s)
+	d.dropIfUnusedLocked(s)
 }
 
 func (d *disk) unpinLocked(s *segment) {
@@ -222,8 +222,7 @@ func (d *disk) closeLocked(g *group) {
 	}
 }
 
-// releaseLocked ends the waiting for g to be written. What asked for a sync goes on to wait for
-// that.
+// releaseLocked ends the wait for g to be written. With Sync 0, the wait for its sync goes on.
 func (d *disk) releaseLocked(g *group) {
 	if g.released {
 		return
@@ -239,7 +238,7 @@ func (d *disk) releaseLocked(g *group) {
 	}
 }
 
-// failLocked makes do without the disk until [disk.restoreLocked].
+// failLocked notes that the disk fails, until [disk.restoreLocked].
 func (d *disk) failLocked(err error) {
 	if d.failure == nil {
 		if d.sync == 0 {
@@ -263,13 +262,13 @@ func (d *disk) failLocked(err error) {
 
 func (d *disk) restoreLocked() {
 	if d.failure != nil {
-		d.log.Info("queue storage works again")
+		d.log.Info("queue storage recovered")
 		d.failure = nil
 	}
 }
 
-// watch makes do without the disk if the operation that begins is not over in time; stop says that
-// it is, and whether it was in time.
+// watch notes that the disk fails if the operation that begins is not over in time. The caller calls
+// stop when it is; quick reports whether it was in time.
 func (d *disk) watch() (stop func() (quick bool)) {
 	begun := time.Now()
 	timer := time.AfterFunc(d.patience, func() {

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -67,6 +68,29 @@ func TestSlowSync(t *testing.T) {
 		f.durable(false) // what was put is not as safe as was promised
 		release()
 		f.back(numbers(0, 10)...)
+		closed(t, f.Queue)
+	})
+}
+
+// A batch that can be neither synced nor read again is refused at once, and is in no account.
+func TestPutFailsWhenItsRecordIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFailing(t, 0)
+		f.disk.fail(syscall.EIO, "sync", "read")
+		begun := time.Now()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+		defer cancel()
+		// more than is kept in memory besides
+		if err := f.Put(ctx, Metrics, batch(0, 200_000)); !errors.Is(err, ErrUnsynced) {
+			t.Errorf("error %v, want ErrUnsynced", err)
+		}
+		if took := time.Since(begun); took > patience {
+			t.Errorf("took %v", took)
+		}
+		if p := f.Account().Lanes[Metrics]; p.Points != (Points{}) || p.Usage != 0 {
+			t.Errorf("%+v", p)
+		}
+		f.disk.fail(nil, "sync", "read")
 		closed(t, f.Queue)
 	})
 }

@@ -88,10 +88,12 @@ func (f *diskFile) Sync() error {
 	if f.Deleted() {
 		return errDeleted
 	}
-	if f.named {
-		return nil
+	if !f.named {
+		if err := syncDirectory(f.dir); err != nil {
+			return err
+		}
 	}
-	if err := syncDirectory(f.dir); err != nil {
+	if err := verifySync(f.File); err != nil {
 		return err
 	}
 	f.named = true

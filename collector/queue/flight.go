@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Flight is what is on its way to the upstream: batches of one lane, oldest first. It is used by
-// one goroutine.
+// Flight is a sequence of batches of one lane, oldest first, on their way to the upstream. It is not
+// safe for concurrent use.
 type Flight struct {
 	q       *Queue
 	lane    *lane
@@ -54,7 +54,7 @@ func (q *Queue) Take(ctx context.Context, id Lane, maxBytes int64) (*Flight, err
 	return q.TakeUntil(ctx, nil, id, maxBytes)
 }
 
-// ErrNothing is why [Queue.TakeUntil] took nothing.
+// ErrNothing is returned by [Queue.TakeUntil] if there was nothing to take.
 var ErrNothing = errors.New("nothing of the lane can be taken")
 
 // TakeUntil is [Queue.Take] that waits for batches only until enough is closed, then fails with
@@ -181,7 +181,7 @@ type place struct {
 }
 
 // pin returns the entries whose data is not in memory. Their segments stay open until [Flight.read]
-// is through with them.
+// has read them.
 func (f *Flight) pin() (missing []place) {
 	f.q.mu.Lock()
 	defer f.q.mu.Unlock()
@@ -222,8 +222,8 @@ func (f *Flight) fill() {
 	f.endLocked()
 }
 
-// Settle says that batch i has come to its end, sent or rejected for good: the queue forgets it.
-// Doing so again, or after Return, does nothing.
+// Settle removes batch i from the queue, because it was sent or permanently rejected. Further calls,
+// and calls after Return, do nothing.
 func (f *Flight) Settle(i int) {
 	f.q.mu.Lock()
 	defer f.q.mu.Unlock()
@@ -243,8 +243,8 @@ func (f *Flight) endLocked() {
 	}
 }
 
-// Return puts what is not settled back to where it was, and ends the flight. It does nothing if the
-// flight has ended.
+// Return puts batches that are not settled back where they were, and ends the flight. It does
+// nothing if the flight has ended.
 func (f *Flight) Return() {
 	q := f.q
 	q.mu.Lock()

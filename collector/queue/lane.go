@@ -6,11 +6,11 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// Lane is a row of batches that waits for nothing but itself.
+// Lane identifies an independent queue of batches.
 type Lane uint8
 
-// The lanes. The numbers stand in queue files: they never change. Those of clients are their
-// signals'.
+// The lanes. The numbers are stored in queue files and must not change. Lanes of clients have the
+// number of their signal.
 const (
 	Metrics = Lane(otlp.Metrics)
 	Traces  = Lane(otlp.Traces)
@@ -24,7 +24,7 @@ func Lanes() []Lane { return []Lane{Metrics, Traces, Logs, Own} }
 // LaneOf returns the lane of what clients send of a signal.
 func LaneOf(s otlp.Signal) Lane { return Lane(s) }
 
-// Signal returns what the lane carries.
+// Signal returns the signal that the lane carries.
 func (l Lane) Signal() otlp.Signal {
 	if l == Own {
 		return otlp.Metrics
@@ -39,10 +39,10 @@ func (l Lane) String() string {
 	return l.Signal().String()
 }
 
-// share is the part of the limit that each lane has to itself, as a divisor.
+// share is the divisor of the limit that gives the bytes reserved for each lane.
 const share = 16
 
-// lane is what the queue knows of a [Lane]. The queue's mu guards it, but for id and ready.
+// lane is the state of a [Lane]. The queue's mu guards it, but for id and ready.
 type lane struct {
 	id      Lane
 	fresh   bool          // what is fresh goes before the backlog
@@ -60,13 +60,13 @@ type lane struct {
 	bytes  int64 // that were accepted
 }
 
-// waiter is a Put that waits for room. When granted is closed its size is in the lane's usage.
+// waiter is a Put that waits for room. Once granted is closed, its size counts in the lane's usage.
 type waiter struct {
 	size    int64
 	granted chan struct{}
 }
 
-// notify makes Take look again.
+// notify wakes Take.
 func (l *lane) notify() { signal(l.ready) }
 
 // nextLocked returns the list that Take takes from, nil if there is nothing to take yet.

@@ -29,20 +29,20 @@ var (
 	errDeleted = errors.New("the directory was deleted")
 )
 
-// TooLargeError is a batch that is larger than its lane may be.
+// TooLargeError reports a batch that is larger than its lane may ever be.
 type TooLargeError struct{ Size, Limit int64 }
 
 func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("a batch of %d bytes does not fit into a queue with room for %d", e.Size, e.Limit)
 }
 
-// Config says where a queue is and how large.
+// Config configures a queue.
 type Config struct {
-	Dir   string // made if it does not exist; empty: the queue is in memory
+	Dir   string // created if it does not exist; empty: the queue is in memory
 	Limit int64  // bytes of batches, [Overhead] included, of all lanes together; > 0
-	Lanes []Lane // that are used, and so have a share of the limit to themselves; empty: all
-	Fresh []Lane // in which batches that come while the upstream is well go before the backlog
-	// 0: Put returns when the batch survives power loss; else what is put survives it after at most
+	Lanes []Lane // that are used, and have a share of the limit reserved; empty: all
+	Fresh []Lane // lanes in which batches put since the upstream recovered leave before the backlog
+	// 0: Put returns once the batch survives power loss; otherwise batches survive it after at most
 	// this time, if the disk keeps up
 	Sync time.Duration
 	Log  *slog.Logger
@@ -51,7 +51,7 @@ type Config struct {
 	patience time.Duration // of tests
 }
 
-// Queue is a bounded queue of batches in lanes. All methods may be called at the same time.
+// Queue is a bounded queue of batches in lanes. It is safe for concurrent use.
 type Queue struct {
 	limit   int64
 	disk    *disk         // nil: in memory
@@ -66,13 +66,12 @@ type Queue struct {
 	first  int64   // of the oldest batch ever
 }
 
-// Open opens the queue in c.Dir with what an earlier process left in it, older than anything put
+// Open opens the queue in c.Dir. Batches that an earlier process left there are older than any put
 // from now on.
 //
-// It fails if another process has the directory, and if it holds a segment from a newer release or
-// something else under a segment's name. A disk that is full, read-only or failing is no error: the
-// queue then starts in memory, and what was left joins it when the disk is back. Call Close when it
-// is no longer needed.
+// It fails if another process uses the directory, or if it contains a segment of a newer release or
+// a foreign file. A disk that is full, read-only or failing is not an error: the queue starts in
+// memory, and batches on disk join it when the disk recovers. The caller must call Close.
 func Open(c Config) (*Queue, error) {
 	if c.Limit <= 0 {
 		return nil, fmt.Errorf("queue limit is %d, but must be more than 0", c.Limit)
@@ -86,7 +85,7 @@ func Open(c Config) (*Queue, error) {
 		q.lanes = append(q.lanes, l)
 	}
 	if c.Dir == "" {
-		c.Log.Info("the queue is in memory: what waits for the upstream is lost when this process ends")
+		c.Log.Info("queue is in memory only: queued items are lost when this process ends")
 		return q, nil
 	}
 	if c.files == nil {
@@ -99,7 +98,7 @@ func Open(c Config) (*Queue, error) {
 	return q, nil
 }
 
-// laneOf returns the lane, nil if there is no such lane.
+// laneOf returns a lane, or nil if there is no such lane.
 func (q *Queue) laneOf(id Lane) *lane {
 	if id < 1 || int(id) > len(q.lanes) {
 		return nil
@@ -109,12 +108,11 @@ func (q *Queue) laneOf(id Lane) *lane {
 
 // Put adds a batch to a lane and returns when it is as safe as [Config] asks. It waits for room, in
 // order, and for the disk, until ctx is done; Put of [Own] waits for neither. The queue owns b.Data
-// from now on.
+// afterwards.
 //
 // It fails with ctx's error if ctx was done before, with a [*TooLargeError], [ErrClosed], [ErrFull]
 // if ctx was done while there was no room, and with [ErrUnsynced] if ctx was done before the batch
-// was safe. The queue is then as before. It costs two switches of goroutine and one write to a
-// file, which concurrent calls share; with Sync 0 a sync besides, which they share too.
+// was safe. The queue is then as before. Concurrent calls share writes and syncs.
 func (q *Queue) Put(ctx context.Context, id Lane, b otlp.Batch) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -168,13 +166,17 @@ func (q *Queue) add(e *entry) error {
 	return nil
 }
 
-// safe waits until e is accepted, or takes it back when ctx is done.
+// safe waits until e is accepted, or withdraws it when ctx is done.
 func (q *Queue) safe(ctx context.Context, e *entry) error {
 	for {
 		q.mu.Lock()
 		if e.accepted {
 			q.mu.Unlock()
 			return nil
+		}
+		if e.state == done { // its record cannot be read again, to be written elsewhere
+			q.mu.Unlock()
+			return ErrUnsynced
 		}
 		accepted := e.group.accepted
 		q.mu.Unlock()
@@ -194,7 +196,7 @@ func (q *Queue) safe(ctx context.Context, e *entry) error {
 	}
 }
 
-// withdraw takes e back, and returns why, unless it was accepted meanwhile.
+// withdraw removes e, and returns why, unless it was accepted meanwhile.
 func (q *Queue) withdraw(e *entry, why error) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -209,7 +211,7 @@ func (q *Queue) withdraw(e *entry, why error) error {
 	return why
 }
 
-// acceptLocked lets Put return and Take have e.
+// acceptLocked marks e as accepted: Put may return and Take may return it.
 func (q *Queue) acceptLocked(e *entry) {
 	if e.accepted || e.state == done {
 		return
@@ -222,8 +224,8 @@ func (q *Queue) acceptLocked(e *entry) {
 	e.lane.notify()
 }
 
-// doneLocked ends e's time in the queue. It may still be in a list. The caller gives its room to
-// those that wait for some.
+// doneLocked removes e from the queue's account. It may still be in a list. The caller must grant
+// its room to waiters.
 func (q *Queue) doneLocked(e *entry) {
 	if !e.evicted {
 		e.lane.usage -= e.size()
@@ -242,18 +244,20 @@ func (q *Queue) setLocked(e *entry, s state) {
 	}
 }
 
-// damagedLocked drops e, which the disk does not give back.
+// damagedLocked drops e, which cannot be read back.
 func (q *Queue) damagedLocked(e *entry) {
 	if e.state != done {
-		e.lane.points.Damaged += e.points
+		if e.accepted {
+			e.lane.points.Damaged += e.points
+		}
 		q.doneLocked(e)
 		q.grantLocked()
 	}
 }
 
-// Close ends the queue: what waits in Put or Take gets [ErrClosed], and what is in the queue stays
-// on disk for the next Open. Batches of a flight that are not settled count as in flight then. It
-// waits for the disk until ctx is done, and fails if batches were in memory only that are lost now.
+// Close closes the queue: callers waiting in Put or Take get [ErrClosed], and batches in the queue
+// stay on disk for the next Open. Batches of a flight that are not settled count as in flight then. It
+// waits for the disk until ctx is done, and fails if batches that were in memory only are lost.
 func (q *Queue) Close(ctx context.Context) error {
 	q.mu.Lock()
 	if q.closed {
@@ -286,7 +290,7 @@ func (q *Queue) lost(cause error) error {
 	case batches == 0:
 		return nil
 	case cause == nil:
-		return fmt.Errorf("queue was in memory only: %d points are lost", points)
+		return fmt.Errorf("queue was in memory only: %d items are lost", points)
 	}
-	return fmt.Errorf("%d points were in memory only and are lost: %w", points, cause)
+	return fmt.Errorf("%d items were in memory only and are lost: %w", points, cause)
 }

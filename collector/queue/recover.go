@@ -116,10 +116,10 @@ func (d *disk) index(all *found, s *segment, b []byte) {
 	}
 	if batches+unknown > 0 {
 		d.log.Warn(
-			"the queue is damaged: batches are dropped",
+			"queue file is damaged: batches dropped",
 			slog.String("file", s.name),
 			slog.Int64("batches", batches),
-			slog.Int64("points", points),
+			slog.Int64("items", points),
 			slog.Int64("unknown_bytes", unknown),
 		)
 	}
@@ -250,7 +250,7 @@ func (d *disk) adoptLocked(all *found) {
 	}
 	for _, s := range all.segments {
 		d.segments[s] = struct{}{}
-		d.tidyLocked(s)
+		d.dropIfUnusedLocked(s)
 	}
 	if len(all.damaged) > 0 {
 		g := d.groupLocked()

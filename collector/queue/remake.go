@@ -7,8 +7,8 @@ import (
 // evacuation is how many bytes are read at once to be written elsewhere.
 const evacuation = 1 << 20
 
-// remake goes on after another hand deleted segments or the whole directory: it makes the directory
-// again, and has what was in deleted segments written anew. They can be read as long as they are
+// remake recovers after segments or the whole directory were deleted by another process: it creates
+// the directory again, and has the batches of deleted segments written again. They can be read as long as they are
 // open. It is the writer's, and does nothing when nothing was deleted.
 func (d *disk) remake() error {
 	d.q.mu.Lock()
@@ -18,13 +18,13 @@ func (d *disk) remake() error {
 		if err := d.relock(); err != nil {
 			return err
 		}
-		d.forsake()
+		d.collectLost()
 	}
 	return d.evacuate()
 }
 
-// relock makes and locks the directory anew, since its lock is gone with it, and takes numbers that
-// are free in it.
+// relock creates and locks the directory again, since its lock was deleted with it, and continues
+// with numbers that are free in it.
 func (d *disk) relock() error {
 	if d.lock != nil {
 		_ = d.lock.Close()
@@ -48,8 +48,8 @@ func (d *disk) relock() error {
 	return nil
 }
 
-// forsake notes what is in deleted segments, to be written again.
-func (d *disk) forsake() {
+// collectLost notes the batches of deleted segments, to be written again.
+func (d *disk) collectLost() {
 	d.q.mu.Lock()
 	defer d.q.mu.Unlock()
 	d.deleted = false

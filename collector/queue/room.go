@@ -29,8 +29,8 @@ func (q *Queue) fitsLocked(l *lane, usage int64) bool {
 }
 
 // victimLocked returns the batch to drop to make room for size bytes in l; nil if there is none,
-// since the upstream takes points. A lane whose upstream is well makes others drop only what it
-// could not do without, however long it waited.
+// because the upstream is accepting. A lane whose upstream is accepting makes others drop batches
+// only for a batch that would not fit however long it waited.
 func (q *Queue) victimLocked(l *lane, size int64) (victim *entry) {
 	for _, other := range q.lanes {
 		var may bool
@@ -112,7 +112,7 @@ func (q *Queue) waitForRoom(ctx context.Context, l *lane, size int64) error {
 	}
 }
 
-// leave ends the waiting of w with why, unless it was granted meanwhile.
+// leave removes w from the waiters and returns why, unless it was granted meanwhile.
 func (q *Queue) leave(l *lane, w *waiter, why error) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -125,7 +125,7 @@ func (q *Queue) leave(l *lane, w *waiter, why error) error {
 	return why
 }
 
-// grantLocked gives room to those that wait for it, in the order of each lane.
+// grantLocked grants room to waiters, in order within each lane.
 func (q *Queue) grantLocked() {
 	for _, l := range q.lanes {
 		for len(l.queue) > 0 && q.roomLocked(l, l.queue[0].size) {
@@ -136,8 +136,8 @@ func (q *Queue) grantLocked() {
 	}
 }
 
-// SetAway says whether the upstream has stopped taking the lane for now, so that its oldest batches
-// may be dropped when the queue is full. It has not when the queue is opened.
+// SetAway sets whether the upstream of a lane is away, so that its oldest batches may be dropped when
+// the queue is full. It is not when the queue is opened.
 func (q *Queue) SetAway(id Lane, away bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -27,10 +27,10 @@ type segment struct {
 
 	// guarded by the queue's mu
 	live   int  // records that are not done
-	pins   int  // who reads or syncs, so that the file stays open
+	pins   int  // readers and syncs that need the file open
 	sealed bool // nothing is appended any more
 	dirty  bool // written to since the last sync
-	gone   bool // it holds nothing that is needed, and is or will be deleted
+	gone   bool // nothing in it is needed: it is or will be deleted
 	moved  bool // something in it is to be written elsewhere, and may not be yet
 }
 

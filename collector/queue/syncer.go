@@ -14,7 +14,7 @@ func (d *disk) syncer(written <-chan struct{}) {
 	defer look.Stop()
 	for {
 		select {
-		case <-d.dirt:
+		case <-d.syncWanted:
 			d.pause()
 			d.flush()
 		case <-look.C:
@@ -22,7 +22,7 @@ func (d *disk) syncer(written <-chan struct{}) {
 		case <-written:
 			d.flush()
 			if err := d.sweep(anySegment); err != nil {
-				d.log.Warn("a file of the queue cannot be deleted", "error", err)
+				d.log.Warn("cannot delete a queue file", "error", err)
 			}
 			d.closeFiles()
 			return
@@ -110,7 +110,7 @@ func (d *disk) syncedLocked(groups []*group, failed map[*segment]error) {
 		d.acceptLocked(g)
 		for _, e := range g.entries {
 			if e.synced = e.seg != nil && failed[e.seg] == nil; e.synced {
-				d.arriveLocked(e)
+				d.settleMoveLocked(e)
 			}
 		}
 	}
@@ -175,7 +175,7 @@ func (d *disk) moveLocked(p place, data []byte, err error) {
 			e.data = data
 		}
 		e.seg.moved, e.synced = true, false
-		d.leaveLocked(e.seg)
+		d.releaseRecordLocked(e.seg)
 		e.seg = nil
 		d.addLocked(e)
 	}
@@ -199,12 +199,12 @@ func (d *disk) closeFiles() {
 // failure, the record stays where it is: the next start may be able to read it.
 func (d *disk) unreadableLocked(e *entry, err error) {
 	d.log.Warn(
-		"a batch of the queue cannot be read and is dropped",
+		"unreadable batch dropped from the queue",
 		"file",
 		e.seg.name,
 		"offset",
 		e.offset,
-		"points",
+		"items",
 		e.points,
 		"error",
 		err,

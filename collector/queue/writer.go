@@ -79,13 +79,13 @@ func (d *disk) writtenAllLocked(groups []*group) {
 		d.releaseLocked(g)
 		if len(g.entries) > 0 {
 			d.unsynced = append(d.unsynced, g)
-			signal(d.dirt)
+			signal(d.syncWanted)
 		}
 	}
 	// which clears what it leaves, so that it is not kept in memory
 	d.groups = slices.Delete(d.groups, 0, len(groups))
 	if d.failure != nil {
-		signal(d.dirt)
+		signal(d.syncWanted)
 	}
 }
 
@@ -225,7 +225,7 @@ func (d *disk) append(s *segment, jobs []job) (n int, err error) {
 		_, err = s.file.WriteAt(rest, s.size+int64(len(b)))
 	}
 	if err != nil {
-		d.spoiled(s, len(b)+len(rest))
+		d.abandonTorn(s, len(b)+len(rest))
 		return 0, err
 	}
 	d.q.mu.Lock()
@@ -233,9 +233,9 @@ func (d *disk) append(s *segment, jobs []job) (n int, err error) {
 	if s.gone { // it was empty when it could not be synced: the next one takes them
 		return 0, nil
 	}
-	d.soilLocked(s)
+	d.markDirtyLocked(s)
 	for _, j := range jobs[:n] {
-		d.arrivedLocked(j, s)
+		d.writtenEntryLocked(j, s)
 	}
 	return n, nil
 }
@@ -257,8 +257,8 @@ func (d *disk) trim() error {
 	return nil
 }
 
-// spoiled leaves s, to which n bytes could not be appended.
-func (d *disk) spoiled(s *segment, n int) {
+// abandonTorn seals s, to which n bytes could not be appended.
+func (d *disk) abandonTorn(s *segment, n int) {
 	if s.file.Truncate(s.size) != nil {
 		d.torn = append(d.torn, s)
 	}
@@ -268,9 +268,9 @@ func (d *disk) spoiled(s *segment, n int) {
 	d.sealLocked(s)
 }
 
-// arrivedLocked says that j is the next record of s, and lets its data go unless it belongs to the
-// little that is kept.
-func (d *disk) arrivedLocked(j job, s *segment) {
+// writtenEntryLocked notes that j is the next record of s, and frees its data unless it is among
+// the little that is kept in memory.
+func (d *disk) writtenEntryLocked(j job, s *segment) {
 	e := j.entry
 	e.seg, e.offset = s, s.size
 	s.size += e.size()
@@ -288,8 +288,8 @@ func (d *disk) arrivedLocked(j job, s *segment) {
 	e.releaseLocked()
 }
 
-// soilLocked has s synced the next time.
-func (d *disk) soilLocked(s *segment) {
+// markDirtyLocked marks s to be synced the next time.
+func (d *disk) markDirtyLocked(s *segment) {
 	if !s.dirty {
 		s.dirty = true
 		d.dirty = append(d.dirty, s)
@@ -304,7 +304,7 @@ func (d *disk) mark(groups []*group) error {
 		for _, m := range g.marks {
 			if !m.seg.gone {
 				marks = append(marks, m)
-				d.soilLocked(m.seg)
+				d.markDirtyLocked(m.seg)
 			}
 		}
 	}
@@ -353,11 +353,11 @@ func (d *disk) try() error {
 		return err
 	}
 	if _, err := s.file.WriteAt(make([]byte, max(d.tryBytes, 64<<10)), s.size); err != nil {
-		d.spoiled(s, d.tryBytes)
+		d.abandonTorn(s, d.tryBytes)
 		return err
 	}
 	d.q.mu.Lock()
-	d.soilLocked(s)
+	d.markDirtyLocked(s)
 	d.q.mu.Unlock()
 	return s.file.Truncate(s.size)
 }

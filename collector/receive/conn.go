@@ -67,7 +67,7 @@ func (l *connections) join(c *conn) (victim *conn) {
 	delete(l.open, victim)
 	if time.Since(l.said) > time.Minute {
 		l.said = time.Now()
-		l.log.Warn("too many connections: the longest idle are closed", "receiver", l.name, "limit", l.most)
+		l.log.Warn("too many connections: closing the longest idle", "receiver", l.name, "limit", l.most)
 	}
 	return victim
 }

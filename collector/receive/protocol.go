@@ -67,8 +67,8 @@ func (s *Server) accept(l *connections) {
 			s.serving.Go(func() { s.sort(c) })
 		case errors.Is(err, net.ErrClosed):
 			return
-		default: // out of file descriptors, such as
-			s.hints.say(l.name, "connections cannot be accepted", "error", err)
+		default: // such as: out of file descriptors
+			s.hints.say(l.name, "cannot accept connections", "error", err)
 			select {
 			case <-time.After(100 * time.Millisecond):
 			case <-s.ending.Done():
@@ -106,14 +106,14 @@ func (s *Server) protocolOf(c *conn) (*spoken, net.Conn) {
 	case handshake:
 		s.hints.say(
 			c.of.name,
-			"a client speaks TLS, which is not spoken here",
+			"a client uses TLS, and this listener does not",
 			"set",
 			"its endpoint to http://"+address+", or OTEL_EXPORTER_OTLP_INSECURE=true",
 		)
 	case c.of.secured:
 		s.hints.say(
 			c.of.name,
-			"a client speaks no TLS, which this listener takes only",
+			"a client does not use TLS, which this listener requires",
 			"set",
 			"its endpoint to https://"+address,
 		)
@@ -167,7 +167,7 @@ func (s *Server) afterHandshake(c *conn) (*spoken, net.Conn) {
 	return s.forHTTP, secured
 }
 
-// knownPaths has next answer, and says it if a client asks for a path that OTLP does not have.
+// knownPaths has next answer, and says it if a client requests a path that OTLP does not define.
 func (s *Server) knownPaths(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, ok := r.Context().Value(connKey{}).(*conn)
@@ -175,7 +175,7 @@ func (s *Server) knownPaths(next http.Handler) http.Handler {
 			!slices.ContainsFunc(otlp.Signals(), func(signal otlp.Signal) bool { return signal.Path() == r.URL.Path }) {
 			s.hints.say(
 				c.of.name,
-				"a client asks for a path that OTLP does not have",
+				"a client requests a path that OTLP does not define",
 				"path",
 				cut(r.URL.Path),
 				"set",

@@ -49,7 +49,7 @@ func TestWrongProtocol(t *testing.T) {
 		speak func(net.Conn)
 		want  string
 	}{
-		"TLS":   {secure, "speaks TLS"},
+		"TLS":   {secure, "uses TLS"},
 		"other": {func(c net.Conn) { _, _ = io.WriteString(c, "\x00hello") }, "neither OTLP/gRPC nor OTLP/HTTP"},
 		"path": {func(c net.Conn) {
 			_, _ = io.WriteString(c, "POST /v1/metrics/v1/metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")

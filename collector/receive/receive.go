@@ -1,6 +1,6 @@
-// Package receive takes OTLP from the programs of the pod, over gRPC (TCP, unix socket) and HTTP
-// (protobuf, JSON), with limits on what they may use. Every listener answers both. It does not
-// decode what it takes, and answers OK only for what [Config.Accept] accepted.
+// Package receive receives OTLP from the programs of the pod, over gRPC (TCP, unix socket) and HTTP
+// (protobuf, JSON), within limits. Every listener serves both. Requests are not decoded, and are
+// answered OK only if [Config.Accept] accepted them.
 //
 // A request may have 4 MiB, before and after decompression, and ten seconds to arrive; all requests
 // that are being received may have 16 MiB, and those of a signal that wait for the queue 4 MiB. A
@@ -26,7 +26,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// Config says where to listen and who gets what comes. An empty address or path is none.
+// Config configures a server. An empty address or path means no listener.
 type Config struct {
 	GRPCAddress string // host:port; port 0 is any
 	HTTPAddress string
@@ -40,7 +40,7 @@ type Config struct {
 	// means "come back later" unless it is a [Refusal] or wraps [otlp.ErrMalformed]. Accept is
 	// called concurrently, never for a request without points.
 	Accept func(ctx context.Context, b otlp.Batch) error
-	// Refused, if not nil, is told of each request that was answered with an error; points is 0 if
+	// Refused, if not nil, is called for each request that was answered with an error; points is 0 if
 	// they could not be counted, as those of a message that is too large. It is called concurrently
 	// and must not block.
 	Refused func(signal otlp.Signal, points int64, why *Refusal)
@@ -51,8 +51,8 @@ type Config struct {
 	// TLS, if not nil, makes the listeners on TCP take TLS only. It is called for each connection,
 	// so that certificates can be renewed on disk.
 	TLS func() (*tls.Config, error)
-	// Bear, if not nil, is told why an endpoint cannot be listened on, by a [*ListenError], and
-	// returns an error or nil to go on without it.
+	// Bear, if not nil, is called with a [*ListenError] for an endpoint that cannot be opened, and
+	// returns an error, or nil to continue without it.
 	Bear func(error) error
 	Log  *slog.Logger
 }

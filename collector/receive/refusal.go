@@ -23,7 +23,7 @@ type Reason string
 // The reasons. After the first three the client must not send the same again.
 const (
 	Malformed   Reason = "malformed"   // not OTLP: INVALID_ARGUMENT, 400
-	TooLarge    Reason = "too_large"   // RESOURCE_EXHAUSTED without a RetryInfo, which is for good, 413
+	TooLarge    Reason = "too_large"   // RESOURCE_EXHAUSTED without RetryInfo, which is final; 413
 	Unsupported Reason = "unsupported" // content type or compression, in HTTP: 415
 	Rate        Reason = "rate"        // more points than allowed: RESOURCE_EXHAUSTED, 429
 	Full        Reason = "full"        // there is no room in the queue: RESOURCE_EXHAUSTED, 429
@@ -47,8 +47,7 @@ var answers = map[Reason]struct {
 	Canceled:    {codes.Canceled, http.StatusRequestTimeout},
 }
 
-// Refusal is why a request was not accepted. An Accept function returns one to choose the answer
-// itself.
+// Refusal is why a request was not accepted. An Accept function may return one to choose the answer.
 type Refusal struct {
 	Reason     Reason
 	RetryAfter time.Duration // when the client may send it again; 0 if it may not
@@ -62,7 +61,7 @@ const retryDelay = time.Second
 func (r *Refusal) Error() string { return string(r.Reason) + ": " + r.Message }
 
 // status is the answer in gRPC and the body of that in HTTP. Without a RetryInfo,
-// RESOURCE_EXHAUSTED would be for good.
+// RESOURCE_EXHAUSTED would be final.
 func (r *Refusal) status() *status.Status {
 	s := status.New(answers[r.Reason].code, r.Error())
 	if r.RetryAfter == 0 {

@@ -175,7 +175,7 @@ func (r *refusals) add(s otlp.Signal, points int64, why *receive.Refusal) {
 	of.requests++
 	if since := time.Since(of.said); since >= quiet {
 		r.log.Warn(
-			"requests of the app are refused",
+			"requests refused",
 			"signal",
 			s.String(),
 			"reason",

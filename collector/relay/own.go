@@ -9,14 +9,14 @@ import (
 	"github.com/poolgauge/poolgauge/collector/queue"
 )
 
-// Push takes a collection of the sidecar's own. It never blocks: own points wait neither for room
-// nor for the disk. It is a sink of the sampler.
+// Push queues a collection of the sidecar's own metrics. It never blocks: they wait neither for room
+// nor for the disk.
 func (r *Relay) Push(rm *metricdata.ResourceMetrics) {
 	b, err := otlp.Encode(rm)
 	if err == nil && b.Points > 0 {
 		err = r.queue.Put(context.Background(), queue.Own, b)
 	}
 	if err != nil {
-		r.log.Warn("a collection of the sidecar's own is lost", "error", err)
+		r.log.Warn("a collection of the sidecar's own metrics is lost", "error", err)
 	}
 }

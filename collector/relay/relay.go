@@ -1,6 +1,6 @@
-// Package relay is the one way of points to the upstream: those of the app and of the sidecar
-// itself are received, enriched, queued and exported, in a lane for each signal and one for own
-// points. What was accepted is lost only where a figure says so.
+// Package relay carries telemetry to the upstream: items of the app and of the sidecar itself are
+// received, enriched, queued and exported, in a lane for each signal and one for the sidecar's own
+// metrics. No item that was accepted is lost uncounted.
 package relay
 
 import (
@@ -22,7 +22,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/receive"
 )
 
-// Config says where points come from and go to.
+// Config configures a relay.
 type Config struct {
 	GRPC, HTTP  string                      // addresses where the app's points are taken; empty: none
 	Socket      string                      // path of a unix socket where they are taken too; empty: none
@@ -40,11 +40,12 @@ type Config struct {
 	Dial   func(otlp.Signal) (export.Lane, error)
 	Policy export.Policy // how patient it is
 
-	// Tap is shown each request of metrics that was accepted; nil: nobody is. It must not keep or
+	// Tap, if not nil, is called with each request of metrics that was accepted. It must not keep or
 	// change it, and must not block. With it metrics are accepted even if they have no endpoint.
 	Tap func(request []byte)
 
-	// is told what cannot be opened, and returns nil to go on without it; nil: an error ends Start
+	// Bear, if not nil, is called with the error of what cannot be opened, and returns nil to
+	// continue without it
 	Bear       func(error) error
 	LogDropped func() int64 // lines of log; nil: unknown
 	Meter      metric.Meter // for figures about the relay
@@ -69,7 +70,7 @@ const (
 	patience = 8 * time.Second
 )
 
-// Relay takes points until it is shut down. Methods are safe for concurrent use.
+// Relay receives and exports until it is shut down. It is safe for concurrent use.
 type Relay struct {
 	queue    *queue.Queue
 	exporter *export.Exporter
@@ -82,8 +83,7 @@ type Relay struct {
 	log      *slog.Logger
 }
 
-// Start opens the queue, and begins to send what it holds and to take points. [Relay.Shutdown] ends
-// it.
+// Start opens the queue, and begins to send what it holds and to receive. [Relay.Shutdown] ends it.
 func Start(ctx context.Context, cfg Config) (_ *Relay, err error) {
 	r := &Relay{signals: map[otlp.Signal]bool{}, dropped: cfg.LogDropped, tap: cfg.Tap, log: cfg.Log}
 	r.refused.log = cfg.Log
@@ -183,7 +183,7 @@ func (r *Relay) listen(ctx context.Context, cfg *Config) (err error) {
 	if err != nil {
 		return err
 	}
-	cfg.Log.Debug("taking OTLP", "grpc", r.server.GRPCAddr(), "http", r.server.HTTPAddr(), "socket", cfg.Socket)
+	cfg.Log.Debug("receiving OTLP", "grpc", r.server.GRPCAddr(), "http", r.server.HTTPAddr(), "socket", cfg.Socket)
 	return nil
 }
 
@@ -245,7 +245,7 @@ func (r *Relay) put(ctx context.Context, b otlp.Batch) error {
 	return err
 }
 
-// Alive returns an error if a part of the relay hangs.
+// Alive returns an error if part of the relay hangs.
 func (r *Relay) Alive() error {
 	answered := make(chan error, 1)
 	go func() {
@@ -273,7 +273,7 @@ func describe(a *export.Account, now time.Time) string {
 	case q.Durable:
 		where = "on disk"
 	case q.OnDisk:
-		where = "in memory, since its storage fails"
+		where = "in memory: queue storage is failing"
 	}
 	var lost []string
 	var dropped, rejected int64
@@ -292,12 +292,12 @@ func describe(a *export.Account, now time.Time) string {
 	if q.Oldest().IsZero() {
 		return fmt.Sprintf("queue %s: empty, limit %d bytes%s", where, q.Limit, strings.Join(lost, ""))
 	}
-	return fmt.Sprintf("queue %s: %d points, %d of %d bytes, oldest %v%s", where, q.Queued(), q.Usage, q.Limit,
+	return fmt.Sprintf("queue %s: %d items, %d of %d bytes, oldest %v%s", where, q.Queued(), q.Usage, q.Limit,
 		now.Sub(q.Oldest()).Round(time.Millisecond), strings.Join(lost, ""))
 }
 
-// Shutdown takes no more points, sends what is queued until ctx is done, and leaves the rest to the
-// next start, if the queue has a directory. Call it after the last use of [Relay.Push].
+// Shutdown stops receiving, sends queued items until ctx is done, and leaves the rest for the next
+// start if the queue has a directory. Call it after the last call of [Relay.Push].
 func (r *Relay) Shutdown(ctx context.Context) error {
 	err := errors.Join(r.stopReceiving(ctx), r.exporter.Drain(ctx))
 	a := r.queue.Account()
@@ -306,8 +306,8 @@ func (r *Relay) Shutdown(ctx context.Context) error {
 	closed := r.queue.Close(closing)
 	if a.Queued() > 0 {
 		r.log.Warn(
-			"stopped before the upstream took every point",
-			"points",
+			"stopped before every item was sent",
+			"items",
 			a.Queued(),
 			"kept",
 			a.Durable && closed == nil,

@@ -134,11 +134,11 @@ func TestOutage(t *testing.T) {
 	b.awaitFailure(t)
 	state, err := b.Ready()
 	if err == nil || !strings.Contains(err.Error(), "not now") ||
-		!strings.HasPrefix(state, "queue on disk: 3 points, ") {
+		!strings.HasPrefix(state, "queue on disk: 3 items, ") {
 		t.Errorf("ready: %q, %v", state, err)
 	}
 	b.shutdown(t, 200*time.Millisecond)
-	if !strings.Contains(b.log.String(), "points=3 kept=true") {
+	if !strings.Contains(b.log.String(), "items=3 kept=true") {
 		t.Errorf("the log does not say what is kept:\n%s", b.log)
 	}
 
@@ -183,7 +183,7 @@ func TestShutdownInMemory(t *testing.T) {
 	if took := time.Since(begun); took > 10*time.Second {
 		t.Errorf("took %v", took)
 	}
-	if !strings.Contains(b.log.String(), "points=1 kept=false") {
+	if !strings.Contains(b.log.String(), "items=1 kept=false") {
 		t.Errorf("the log does not say what is lost:\n%s", b.log)
 	}
 }
@@ -202,7 +202,7 @@ func TestHangingUpstream(t *testing.T) {
 	}
 	<-asked
 	b.shutdown(t, 200*time.Millisecond)
-	if !strings.Contains(b.log.String(), "points=10 kept=false") {
+	if !strings.Contains(b.log.String(), "items=10 kept=false") {
 		t.Errorf("the log does not say what is lost:\n%s", b.log)
 	}
 }

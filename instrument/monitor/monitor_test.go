@@ -160,7 +160,8 @@ func TestReportHasFiguresOfTheProcess(t *testing.T) {
 	if len(sink) == 0 || p.ProcessAllocs < 100 || p.ProcessBytes < 1_000_000 || p.GCs < 1 || p.ProcessCPU < 0 {
 		t.Errorf("%+v", p)
 	}
-	if used := thread.ProcessCPU() - before; p.ProcessCPU > used || p.ProcessBytes > 1<<30 || p.ProcessAllocs > 1<<30 || p.GCs > 1000 {
+	if used := thread.ProcessCPU() - before; p.ProcessCPU > used || p.ProcessBytes > 1<<30 || p.ProcessAllocs > 1<<30 ||
+		p.GCs > 1000 {
 		t.Errorf("%+v includes what was before the run", p)
 	}
 	if runtime.GOOS == "linux" &&

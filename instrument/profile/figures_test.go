@@ -38,14 +38,16 @@ func TestBoundsHoldForRandomFigures(t *testing.T) {
 			f.quota = &throttle.Stops{Quota: 1, Periods: 2, Throttled: 1, Time: upTo(f.wall)}
 		}
 		o := f.split()
-		if o.cpu.low < 0 || o.cpu.low > o.cpu.high || o.blocked.low < 0 || o.blocked.low > o.blocked.high || o.blocked.high > f.wall {
+		if o.cpu.low < 0 || o.cpu.low > o.cpu.high || o.blocked.low < 0 || o.blocked.low > o.blocked.high ||
+			o.blocked.high > f.wall {
 			t.Fatalf("%+v has the bounds %+v", f, o)
 		}
 		if low, high := o.cpuShare(); low < 0 || low > high || high > 1 {
 			t.Fatalf("%+v: on a CPU for %v to %v", f, low, high)
 		}
 		p := f.classify()
-		if blocked, known := p.Blocked.Get(); known && (blocked < 0 || p.RunQueue.Or(-1) < 0 || p.OnCPU.Or(0)+p.RunQueue.Or(0)+blocked != f.wall) {
+		if blocked, known := p.Blocked.Get(); known &&
+			(blocked < 0 || p.RunQueue.Or(-1) < 0 || p.OnCPU.Or(0)+p.RunQueue.Or(0)+blocked != f.wall) {
 			t.Fatalf("%+v: the parts of %+v", f, p)
 		}
 	}
@@ -102,8 +104,12 @@ func TestFiguresOfTheThreadAreRead(t *testing.T) {
 	if _, known := m.queue.Get(); known != reported {
 		t.Errorf("run queue %v, which the system reports: %v", m.queue, reported)
 	}
-	if counts, reported := thread.ReadCounts(); reported && (counts.Voluntary < 3 || m.sleeps.Or(0) < 3 || m.profile().VoluntarySwitches.Or(0) != m.sleeps.Or(-1)) {
+	if counts, reported := thread.ReadCounts(); reported &&
+		(counts.Voluntary < 3 || m.sleeps.Or(0) < 3 || m.profile().VoluntarySwitches.Or(0) != m.sleeps.Or(-1)) {
 		t.Errorf("slept %v times, want at least 3", m.sleeps)
+	}
+	if _, known := m.profile().MinorFaults.Get(); known != m.hasCounts {
+		t.Errorf("page faults known: %v, reported: %v", known, m.hasCounts)
 	}
 	if m.processors < 1 || m.trace == nil || m.profile().ProcessMutex != m.mutex {
 		t.Errorf("%+v", m)
@@ -112,11 +118,23 @@ func TestFiguresOfTheThreadAreRead(t *testing.T) {
 
 func TestTheTableHasEveryKnownFigure(t *testing.T) {
 	p := &Profile{
-		Calls: 2, Wall: 40 * ms, Started: 3, Ran: 8 * ms, ProcessAllocs: 5, ProcessBytes: 300, ProcessCPU: 6 * ms,
+		Calls:             2,
+		Wall:              40 * ms,
+		Started:           3,
+		Ran:               8 * ms,
+		ProcessAllocs:     5,
+		ProcessBytes:      300,
+		ProcessCPU:        6 * ms,
 		Waits:             []Wait{{"select", 20 * ms, 4}, {"sleep", ms / 10, 9}},
-		VoluntarySwitches: instrument.Some(int64(7)), ForcedSwitches: instrument.Some(int64(8)),
-		MajorFaults: instrument.Some(int64(1)), MinorFaults: instrument.Some(int64(2)),
-		Quota: instrument.Some(0.5), ThrottledPeriods: instrument.Some(int64(3)), QuotaPeriods: instrument.Some(int64(9)),
+		VoluntarySwitches: instrument.Some(int64(7)),
+		ForcedSwitches:    instrument.Some(int64(8)),
+		MajorFaults:       instrument.Some(int64(1)),
+		MinorFaults:       instrument.Some(int64(2)),
+		Quota: instrument.Some(
+			0.5,
+		),
+		ThrottledPeriods: instrument.Some(int64(3)),
+		QuotaPeriods:     instrument.Some(int64(9)),
 	}
 	text := strings.Join(strings.Fields(p.String()), " ")
 	for _, want := range []string{

@@ -115,7 +115,7 @@ func TestWorkOfOtherGoroutinesIsUndetermined(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.Class != Undetermined || p.Started != 3 || p.Ran <= 0 || !strings.Contains(p.Reasons[0], "3 goroutines") {
+	if p.Class != Undetermined || p.Started != 3 || p.Ran < 10*time.Millisecond || p.Ran > 2*p.Wall || !strings.Contains(p.Reasons[0], "3 goroutines") {
 		t.Errorf("the work is done elsewhere:\n%v", p)
 	}
 }
@@ -208,7 +208,7 @@ func TestAllocationsAreCounted(t *testing.T) {
 	if err != nil || len(sink) == 0 {
 		t.Fatal(err)
 	}
-	if p.ProcessAllocs < 100 || p.ProcessBytes < 100_000 {
+	if p.ProcessAllocs < 100 || p.ProcessBytes < 100_000 || p.ProcessAllocs > 1<<30 || p.ProcessBytes > 1<<30 {
 		t.Errorf("%d objects of %d bytes, want 100 of 1000 bytes each at least", p.ProcessAllocs, p.ProcessBytes)
 	}
 }

@@ -55,5 +55,5 @@
 //
 // One goroutine. A program that imports this package includes the SDK, gRPC and protobuf; one that
 // imports only pools or instrument does not. To use a MeterProvider of your own, give it the
-// Producer: see instrument/producer. docs/benchmarks.md has the cost of an export.
+// Producer: see instrument/producer, which also has the cost of a collection.
 package telemetry

@@ -33,7 +33,8 @@ type TaskPool struct {
 // and, of tasks that are given to Submit of what it returns and not to p,
 //
 //   - how many run (used), and the workers that run none of them (idle),
-//   - how long each waited, from the call of Submit until it ran, and how long it ran,
+//   - how long each waited, from the call of Submit until it ran, how long it ran, and how long the
+//     oldest has run,
 //   - how that time is divided into on a CPU, ready and blocked, of a sample of short ones, on
 //     Linux,
 //   - how they ended: ok, or panic if a task did not return, since runtime.Goexit looks the same as
@@ -126,7 +127,7 @@ func (s *TaskPool) Stats() (st instrument.Stats) {
 	m := &s.ran.Meter
 	s.ran.Requests.Report(&st, m, instrument.Acquired, instrument.Rejected, instrument.WasClosed)
 	st.Wait[instrument.Rejected], st.Wait[instrument.WasClosed] = nil, nil
-	s.ran.Uses.Report(&st, m, measure.Clock(), instrument.OK, instrument.Panicked)
+	s.ran.ReportUses(&st, measure.Clock(), instrument.OK, instrument.Panicked)
 	st.Usage[instrument.Idle] = instrument.Some(max(0, int64(running)-st.Usage[instrument.Used].Or(0)))
 	return st
 }

@@ -167,7 +167,7 @@ func (l *LimitedListener) Stats() (s instrument.Stats) {
 		s.Limit = instrument.Some(l.limit)
 	}
 	s.Requests[instrument.Acquired] = instrument.Some(l.rec.Requests.Ended(instrument.Acquired))
-	l.rec.Uses.Report(&s, &l.rec.Meter, measure.Clock(), instrument.OK)
+	l.rec.ReportUses(&s, measure.Clock(), instrument.OK)
 	return s
 }
 

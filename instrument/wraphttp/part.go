@@ -110,7 +110,7 @@ func (p *part) stats() (s instrument.Stats) {
 	}
 	now := measure.Clock()
 	p.Requests.Report(&s, &p.Meter, instrument.Acquired, instrument.Canceled, instrument.TimedOut)
-	p.Uses.Report(&s, &p.Meter, now, instrument.OK, instrument.Failed)
+	p.ReportUses(&s, now, instrument.OK, instrument.Failed)
 	p.Pending.Report(&s, now)
 	s.Usage[instrument.Constructing] = instrument.Some(p.constructing)
 	s.Resources = []instrument.Resources{

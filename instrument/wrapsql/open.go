@@ -15,10 +15,10 @@ import (
 //
 //   - connections made, and the time to make one, by the type of error if it failed,
 //   - connections that are being made, apart from those in use,
-//   - uses of a connection, how long each was, and whether the connection broke. A query with rows
-//     uses it until they are closed, a transaction until its end. It begins when the connection is
-//     made, or taken again. Each attempt is one, where database/sql tries again after
-//     [driver.ErrBadConn],
+//   - uses of a connection, how long each was, how long the oldest has lasted, and whether the
+//     connection broke. A query with rows uses it until they are closed, a transaction until its
+//     end. It begins when the connection is made, or taken again. Each attempt is one, where
+//     database/sql tries again after [driver.ErrBadConn],
 //   - connections closed for being broken, and for reasons that database/sql does not count, as
 //     other.
 //

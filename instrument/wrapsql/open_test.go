@@ -57,7 +57,7 @@ func TestOpenDBTimesConnectionsAndUses(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{
 			"poolgauge.pool.usage constructing": 0, "poolgauge.pool.usage used": 1, "poolgauge.pool.usage idle": 0,
-			"poolgauge.pool.use.time": 1,
+			"poolgauge.pool.use.time": 1, "poolgauge.pool.use.age": 1,
 		})
 		<-done
 		time.Sleep(time.Minute)

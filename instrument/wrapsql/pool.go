@@ -182,7 +182,7 @@ func (p *pool) own() (s instrument.Stats, ended int64) {
 	p.Lock()
 	defer p.Unlock()
 	s.Requests[instrument.Acquired] = instrument.Some(p.Requests.Ended(instrument.Acquired))
-	p.Uses.Report(&s, &p.Meter, measure.Clock(), instrument.OK, instrument.Failed)
+	p.ReportUses(&s, measure.Clock(), instrument.OK, instrument.Failed)
 	s.Usage[instrument.Constructing] = instrument.Some(p.constructing)
 	s.Usage[instrument.Idle] = instrument.Some(p.idle())
 	for f := range failures {

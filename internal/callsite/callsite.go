@@ -1,4 +1,4 @@
-// Package callsite tells which line of the program asked for something.
+// Package callsite records which line of the program called a function.
 package callsite
 
 import (

@@ -31,7 +31,8 @@ func TestPool(t *testing.T) {
 		if (err == nil) != (c.err == "") || err != nil && !strings.HasPrefix(err.Error(), c.err) {
 			t.Errorf("%s: %v, want %q", name, err, c.err)
 		}
-		if trusts := pool != nil && len(pool.Subjects()) == 1; trusts != (c.err == "") { //nolint:staticcheck // not the system's pool
+		if trusts := pool != nil &&
+			len(pool.Subjects()) == 1; trusts != (c.err == "") { //nolint:staticcheck // not the system's pool
 			t.Errorf("%s: got the pool %v", name, pool)
 		}
 	}

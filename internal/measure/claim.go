@@ -6,9 +6,9 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Claim is one request for a slot of a pool that constructs slots while their requests look on: it
-// waits for a slot, or one is constructed for it, which is not waiting, until it has one or gives
-// up. The zero Claim is none. The lock of the recorder guards it.
+// Claim is one request for a slot of a pool that constructs slots for requests. While a slot is
+// constructed for it, it does not wait. It ends when it gets a slot or gives up. The zero Claim is
+// no request. The lock of the recorder guards it.
 type Claim struct {
 	asked  time.Duration // when
 	wait   Span
@@ -42,7 +42,7 @@ func (c *Claim) Construct(r *Recorder, since time.Duration) {
 	}
 }
 
-// Resume goes on with the wait: what was constructed is of no use.
+// Resume continues the wait: what was constructed cannot be used.
 func (c *Claim) Resume(r *Recorder) {
 	if c.IsConstructing() {
 		c.spent += Clock() - c.since
@@ -54,10 +54,10 @@ func (c *Claim) Resume(r *Recorder) {
 func (c *Claim) Get(r *Recorder) Use {
 	now := r.Meter.Event(r.Uses.InUse())
 	c.end(r, instrument.Acquired, now)
-	return r.Uses.Begin(&r.Meter, now)
+	return r.begin(now)
 }
 
-// GetAfter is Get for a pool that says itself how long the request waited.
+// GetAfter is Get for a pool that knows how long the request waited.
 func (c *Claim) GetAfter(r *Recorder, waited time.Duration) Use {
 	now := r.Meter.Event(r.Uses.InUse())
 	if c.pended != nil {
@@ -65,7 +65,7 @@ func (c *Claim) GetAfter(r *Recorder, waited time.Duration) Use {
 	}
 	r.Requests.End(&r.Meter, instrument.Acquired, c.wait, c.asked+waited)
 	*c = Claim{}
-	return r.Uses.Begin(&r.Meter, now)
+	return r.begin(now)
 }
 
 // GiveUp ends the request without one.

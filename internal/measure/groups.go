@@ -13,11 +13,11 @@ import (
 // methods take its lock; the nil Groups measures nothing.
 type Groups struct {
 	rec         Recorder
-	first, last *Run // those that go on, in the order in which they began
+	first, last *Run // those that are running, in the order in which they began
 }
 
-// Run is one run of a function of a group. It is the caller's until it has ended; the zero Run is
-// ready.
+// Run is one run of a function of a group. The caller keeps it until it has ended. The zero Run is
+// ready for use.
 type Run struct {
 	Func  callsite.Func // of the program
 	Trace trace.TraceID // that it is part of; zero if unknown
@@ -26,7 +26,7 @@ type Run struct {
 	prev, next *Run
 }
 
-// Init makes what measures groups that were given these options.
+// Init sets up Groups.
 func (g *Groups) Init(t instrument.Timing) {
 	g.rec.InitTasks(t)
 }
@@ -42,7 +42,7 @@ func (g *Groups) Start(r *Run) {
 	g.rec.Unlock()
 }
 
-// push appends r to those that go on. Caller must hold the lock.
+// push appends r to those that are running. Caller must hold the lock.
 func (g *Groups) push(r *Run) {
 	r.prev, r.next = g.last, nil
 	if g.last == nil {
@@ -53,7 +53,7 @@ func (g *Groups) push(r *Run) {
 	g.last = r
 }
 
-// remove takes r out of them. Caller must hold the lock.
+// remove removes r from them. Caller must hold the lock.
 func (g *Groups) remove(r *Run) {
 	if r.prev == nil {
 		g.first = r.next
@@ -78,7 +78,7 @@ func (g *Groups) Reject() {
 	g.rec.Requests.Add(instrument.Rejected, 1)
 }
 
-// Block notes that a caller waits for a slot.
+// Block begins the wait of a caller for a slot.
 func (g *Groups) Block() *Pended {
 	if g == nil {
 		return nil
@@ -125,16 +125,16 @@ func (g *Groups) end(r *Run, how instrument.Ending) {
 	g.rec.Unlock()
 }
 
-// Running returns how many functions run now.
+// Running returns the number of functions that are running.
 func (g *Groups) Running() int {
 	g.rec.Lock()
 	defer g.rec.Unlock()
 	return int(g.rec.Uses.InUse())
 }
 
-// Stats returns what all groups together have done and are doing, all of one moment. Each group has
-// its own limit, and there may be any number of groups, so Limit is absent. A function that did not
-// return counts as exit: had it panicked, the program would have ended.
+// Stats returns a consistent snapshot of all groups together. Each group has its own limit, and
+// there may be any number of groups, so Limit is absent. A function that did not return counts as
+// exit: had it panicked, the program would have ended.
 func (g *Groups) Stats() instrument.Stats {
 	s, holders := g.stats()
 	s.Holders = holders.Name() // without the lock

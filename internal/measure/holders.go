@@ -13,8 +13,8 @@ import (
 // mostHolders is how many holders a pool names.
 const mostHolders = 5
 
-// Oldest finds the uses of a pool that began first, of all that go on. H is what the pool knows
-// them by. The zero Oldest has found none.
+// Oldest finds the uses of a pool that began first, of those in progress. H identifies a use to the
+// pool. The zero Oldest has found none.
 type Oldest[H any] struct {
 	n  int
 	at [mostHolders]time.Duration
@@ -34,8 +34,8 @@ func (o *Oldest[H]) Add(s Span, of H) {
 	o.at[i], o.of[i] = s.at, of
 }
 
-// Report writes how long the oldest use has lasted into s. Where s, which must hold all else, wants
-// holders, it returns them, as hold tells who they are. Now is the time of the call.
+// Report writes how long the oldest use has lasted into s. If s, which must be complete otherwise,
+// wants holders, it returns them as hold describes them. Now is the time of the call.
 func (o *Oldest[H]) Report(s *instrument.Stats, now time.Duration, hold func(H) Hold) Holders {
 	if o.n == 0 {
 		return nil
@@ -59,10 +59,10 @@ type Hold struct {
 	age   time.Duration
 }
 
-// Holders are those of the oldest uses. They belong to no pool any more, so no lock guards them.
+// Holders are those of the oldest uses. They are copies, so no lock guards them.
 type Holders []Hold
 
-// Name returns them by the lines of the program, which takes about 0.5 µs for each call.
+// Name resolves them to lines of code, which takes about 0.5 µs for each call.
 func (h Holders) Name() []instrument.Holder {
 	if len(h) == 0 {
 		return nil

@@ -7,11 +7,11 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Pending is the requests of a pool that wait, where the pool keeps no line of them itself. The
-// zero Pending is empty. The lock of the pool guards it.
+// Pending is the requests of a pool that wait, if the pool does not queue them itself. The zero
+// Pending is empty. The lock of the pool guards it.
 type Pending struct{ waits list.List }
 
-// Pended is a request that waits. The nil Pended is one that does not.
+// Pended is a request that waits, nil if it does not.
 type Pended = list.Element
 
 // Add adds a request whose wait has begun.

@@ -2,15 +2,15 @@ package measure
 
 import (
 	"sync"
+	"time"
 
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Recorder measures a pool that has no lock of its own, such as one that is wrapped: it brings one,
-// and its owner may guard more with it. Methods need the lock held, where they do not say
-// otherwise.
+// Recorder measures a pool that has no lock of its own, such as one that is wrapped. It has a lock,
+// which may guard other state too. The caller must hold it unless a method says otherwise.
 //
-// It is for pools that see each use begin and end, one slot each. One that does not uses the parts.
+// It is for pools that see each use begin and end, one slot each. Other pools use the parts.
 type Recorder struct {
 	mu sync.Mutex // guards what follows
 
@@ -18,6 +18,9 @@ type Recorder struct {
 	Requests Requests
 	Uses     Uses
 	Pending  Pending
+
+	going  []Span  // of the uses that go on, by their places; zero for a place that is free
+	places []int32 // that are free
 }
 
 // Init makes the recorder of a pool.
@@ -41,7 +44,21 @@ func (r *Recorder) Unlock() { r.mu.Unlock() }
 func (r *Recorder) Start() Use {
 	now := r.Meter.Event(r.Uses.InUse())
 	r.Requests.Add(instrument.Acquired, 1)
-	return r.Uses.Begin(&r.Meter, now)
+	return r.begin(now)
+}
+
+// begin begins a use.
+func (r *Recorder) begin(now time.Duration) Use {
+	use := r.Uses.Begin(&r.Meter, now)
+	if last := len(r.places) - 1; last >= 0 {
+		use.place = r.places[last]
+		r.places = r.places[:last]
+		r.going[use.place] = use.Span
+	} else {
+		use.place = int32(len(r.going))
+		r.going = append(r.going, use.Span)
+	}
+	return use
 }
 
 // Wait begins a wait.
@@ -53,7 +70,7 @@ func (r *Recorder) Wait() Span {
 func (r *Recorder) StartAfter(wait Span) Use {
 	now := r.Meter.Event(r.Uses.InUse())
 	r.Requests.End(&r.Meter, instrument.Acquired, wait, now)
-	return r.Uses.Begin(&r.Meter, now)
+	return r.begin(now)
 }
 
 // GiveUp ends a wait without a use.
@@ -63,7 +80,21 @@ func (r *Recorder) GiveUp(wait Span, how instrument.Outcome) {
 
 // End ends a use.
 func (r *Recorder) End(use Use, how instrument.Ending) {
+	r.going[use.place] = Span{}
+	r.places = append(r.places, use.place)
 	r.Uses.End(&r.Meter, use, how, r.Meter.Event(r.Uses.InUse()))
+}
+
+// ReportUses is [Uses.Report], with how long the oldest use has lasted.
+func (r *Recorder) ReportUses(s *instrument.Stats, now time.Duration, endings ...instrument.Ending) {
+	r.Uses.Report(s, &r.Meter, now, endings...)
+	var first Span
+	for _, use := range r.going {
+		if use.at != 0 && (first.at == 0 || use.at < first.at) {
+			first = use
+		}
+	}
+	s.UseAge = first.Age(now)
 }
 
 // Close ends overload, for good, and takes the lock for it. The recorder may still be used.

@@ -19,10 +19,10 @@ const (
 // known.
 //
 // A task that is sampled is locked to its thread while it runs, which takes 10 µs and makes each of
-// its waits dearer. So only tasks that are known to be short are sampled: none before 100 have
-// ended and 200 times their mean has passed, and none in a pool where one of the last 100 took 10
-// ms. When a sample took longer than the mean of the others, the next one comes after 200 times the
-// difference, so that samples delay tasks by less than 0.5 %. Time in which a task is ready and
+// its waits more expensive. So only tasks that are known to be short are sampled: none before 100
+// have ended and 200 times their mean has passed, and none in a pool where one of the last 100 took
+// 10 ms. When a sample took longer than the mean of the others, the next one comes after 200 times
+// the difference, so that samples delay tasks by less than 0.5 %. Time in which a task is ready and
 // Go's scheduler has no processor for it counts as blocked, since its thread sleeps then. What
 // goroutines do that the task starts is not counted.
 //

@@ -20,6 +20,8 @@ type Uses struct {
 type Use struct {
 	Span
 	Sample *Sample // of a task that is to be measured; nil for most
+
+	place int32 // among the uses of a Recorder
 }
 
 // Begin begins a use, at the time that [Meter.Event] returned.
@@ -40,7 +42,7 @@ func (u *Uses) End(m *Meter, use Use, how instrument.Ending, now time.Duration) 
 	u.Split.Ended(use.Sample, u.took.End(m, use.Span, now, u.done()))
 }
 
-// Skip counts a use that ended at once: there was nothing to use.
+// Skip counts a use that ended at once, since there was no resource to use.
 func (u *Uses) Skip(m *Meter, how instrument.Ending) {
 	u.began++
 	u.ended[how]++

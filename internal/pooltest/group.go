@@ -24,8 +24,8 @@ type Group interface {
 
 type newGroup = func(ctx context.Context) (Group, context.Context)
 
-// BehavesAsErrgroup tests that groups do what those of errgroup do, who must pass the same tests.
-// Zero makes one that stands for the zero errgroup.Group, withContext one that stands for
+// BehavesAsErrgroup tests that groups behave like those of errgroup, which must pass the same
+// tests. Zero makes one that stands for the zero errgroup.Group, withContext one that stands for
 // errgroup.WithContext.
 func BehavesAsErrgroup(
 	t *testing.T,

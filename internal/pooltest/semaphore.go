@@ -19,8 +19,8 @@ type Permits interface {
 	Release(n int64)
 }
 
-// BehavesAsXSync tests that the semaphores that open makes do what those of x/sync do, who must
-// pass the same tests. Open ends them with the test.
+// BehavesAsXSync tests that the semaphores that open returns behave like those of x/sync, which
+// must pass the same tests. Open closes them with the test.
 func BehavesAsXSync(t *testing.T, open func(t testing.TB, size int64) Permits) {
 	for _, b := range semaphoreBehaviours {
 		t.Run(b.name, func(t *testing.T) {
@@ -101,7 +101,7 @@ var semaphoreBehaviours = []struct {
 		}
 	}},
 	{"canceled before permits come, while it has not queued up yet", 1, func(t *testing.T, p Permits) {
-		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // the other one runs when this one lets go
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // the other one runs when this one yields
 		ctx, cancel := context.WithCancel(background)
 		_ = p.Acquire(background, 1)
 		go func() {

@@ -39,7 +39,9 @@ func TestTypicalAndItsError(t *testing.T) {
 		values         []float64
 		typical, error float64
 	}{
-		{nil, 0, 0.1}, {[]float64{3}, 3, 0.1}, {[]float64{1, 5}, 5, 0.1},
+		{nil, 0, 0.1},
+		{[]float64{3}, 3, 0.1},
+		{[]float64{1, 5}, 5, 0.1},
 		{[]float64{1, 2, 9}, 9, 1.1 * 8 / 1.35 / math.Sqrt(3)},
 		{[]float64{20, 1, 1, 1, 1, 1, 1, 4, 6, 8}, 6, 1.1 * 5 / 1.35 / math.Sqrt(10)}, // of 4, 6 and 8: not of 20
 	} {

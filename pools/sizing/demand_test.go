@@ -94,7 +94,15 @@ func TestObservationFindsTheDemandOnTheLock(t *testing.T) {
 }
 
 func TestOneWorkerShowsNoDemandOnTheLock(t *testing.T) {
-	got, err := Observation{Used: 1, Rate: 50, Wall: 20 * ms, CPU: 5 * ms, RunDelay: 3 * ms, LockWait: 2 * ms, CPUs: 8}.Demand()
+	got, err := Observation{
+		Used:     1,
+		Rate:     50,
+		Wall:     20 * ms,
+		CPU:      5 * ms,
+		RunDelay: 3 * ms,
+		LockWait: 2 * ms,
+		CPUs:     8,
+	}.Demand()
 	if want := (Demand{CPU: 5 * ms, Blocked: 10 * ms, CPUs: 8}); err != nil || got != want {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}

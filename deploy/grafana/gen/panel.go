@@ -11,6 +11,7 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/heatmap"
 	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
 	"github.com/grafana/grafana-foundation-sdk/go/stat"
+	"github.com/grafana/grafana-foundation-sdk/go/statetimeline"
 	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
 
 	"github.com/poolgauge/poolgauge/internal/catalog"
@@ -145,6 +146,27 @@ func (c chart) figure(q query) panel {
 		GraphMode(common.BigValueGraphModeArea).
 		ColorMode(common.BigValueColorModeValue).TextMode(common.BigValueTextModeValue).
 		ReduceOptions(common.NewReduceDataOptionsBuilder().Calcs([]string{"lastNotNull"}))
+	return c.finish(
+		of,
+		dashboard.FieldColorModeIdThresholds,
+		target(0, q, prometheus.PromQueryFormatTimeSeries).Range(),
+	)
+}
+
+// states is a panel with a bar for each series while it is above 0: green for those whose names
+// match, orange for the others.
+func (c chart) states(q query, green string) panel {
+	colored := func(color string) dashboard.ThresholdsConfig {
+		return dashboard.ThresholdsConfig{Mode: dashboard.ThresholdsModeAbsolute, Steps: []dashboard.Threshold{
+			{Color: "transparent"}, {Color: color, Value: cog.ToPtr(1.0)},
+		}}
+	}
+	c.limits = colored("orange").Steps
+	of := statetimeline.NewPanelBuilder().
+		ShowValue(common.VisibilityModeNever).
+		RowHeight(0.8).
+		MergeValues(true).
+		OverrideByRegexp(green, []dashboard.DynamicConfigValue{{Id: "thresholds", Value: colored("green")}})
 	return c.finish(
 		of,
 		dashboard.FieldColorModeIdThresholds,

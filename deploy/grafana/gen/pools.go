@@ -57,6 +57,7 @@ func pools() dashboard.Dashboard {
 			{"At a glance", append(poolFigures(), poolTable())},
 			{"Utilisation", poolUtilisation()},
 			{"Saturation", poolSaturation()},
+			{"Why it is full, and what size would suit", poolVerdicts()},
 			{"Errors", poolErrors()},
 			{"Use", poolUse()},
 		},
@@ -225,6 +226,41 @@ func poolSaturation() []panel {
 			none:   "nobody asked",
 			help:   "How many requests waited how long. Two bands mean two kinds of request; one that rises is a queue that grows.",
 		}.heat(inPools.Buckets(catalog.PoolWaitDuration)),
+	}
+}
+
+func poolVerdicts() []panel {
+	verdict := promql.Labels(catalog.VerdictKey)
+	judged := promql.Not(catalog.VerdictKey, "undetermined")
+	return []panel{
+		chart{
+			title: "Verdicts", unit: "short", width: 24, height: 8, sparse: []*catalog.Metric{catalog.PoolVerdict},
+			help: "Why each pool is full, while it is: docs/verdicts.md says what decides each verdict, and what to do. " +
+				"A row is there for each verdict that held before.",
+		}.states(
+			query{
+				promql.Sum(slices.Concat(byPool, verdict), inPools.Value(catalog.PoolVerdict, judged)),
+				poolLegend + " {{" + verdict[0] + "}}",
+			},
+			".* (ok|oversized)$",
+		),
+		chart{
+			title: "Limit, and what would suit", unit: "short", width: 8, height: 8,
+			sparse: []*catalog.Metric{catalog.PoolLimitRecommended},
+			help: "The recommended limit; the limit as it is is dashed. Nothing is recommended while the cause is not the size, " +
+				"or is not clear. It moves in steps: look again after a change.",
+			bounds: []query{{promql.Sum(byPool, inPools.Value(catalog.PoolLimit)), poolLegend + " limit"}},
+		}.lines(query{promql.Sum(byPool, inPools.Value(catalog.PoolLimitRecommended)), poolLegend + " recommended"}),
+		chart{
+			title: "Limit changes", unit: "short", width: 8, height: 8, sparse: []*catalog.Metric{catalog.PoolLimitChanges},
+			help: "How often the limit was changed, by the program or by autosize. Changes that go on and on are a fight: " +
+				"two controllers, or bounds that are too wide.",
+		}.lines(query{promql.Sum(byPool, inPools.Increase(catalog.PoolLimitChanges)), poolLegend}),
+		chart{
+			title: "Oldest use", unit: "s", width: 8, height: 8, sparse: []*catalog.Metric{catalog.PoolUseAge},
+			help: "How long the oldest use has lasted. A line that climbs at 45° is a use that does not end: " +
+				"its exemplars, and the log of the app, name the holders.",
+		}.lines(query{promql.Aggregate("max", byPool, inPools.Value(catalog.PoolUseAge)), poolLegend}),
 	}
 }
 

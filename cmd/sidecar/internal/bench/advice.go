@@ -37,7 +37,11 @@ func (w *WorkReport) conclude(quota float64) {
 			"Measure again on a quieter machine.", 100*differed)
 	}
 	if g := w.row(Goroutines); g != nil && best.Memory > 0 && g.Memory > 4*best.Memory && g.Memory > 1<<20 {
-		w.Advice += fmt.Sprintf(" A goroutine for each task took %s of memory, this %s.", size(g.Memory), size(best.Memory))
+		w.Advice += fmt.Sprintf(
+			" A goroutine for each task took %s of memory, this %s.",
+			size(g.Memory),
+			size(best.Memory),
+		)
 	}
 }
 

@@ -81,8 +81,11 @@ func (f *Flags) defineExport(s *Settings) {
 	f.defineUpstreams(s)
 	f.add("otlp-round-robin", boolean(&s.roundRobin, false),
 		"spread gRPC requests over all addresses of the endpoint's name, instead of using one at random")
-	f.add("upstream-hold", interval(&s.UpstreamHold, 5*time.Minute, 0),
-		"how long to retry a refusal that a roll-out may cause (401, 403, 404, 500, redirects …) before it counts as permanent")
+	f.add(
+		"upstream-hold",
+		interval(&s.UpstreamHold, 5*time.Minute, 0),
+		"how long to retry a refusal that a roll-out may cause (401, 403, 404, 500, redirects …) before it counts as permanent",
+	)
 	f.add("metrics-order", choice(&s.MetricsOrder, "oldest", "live"),
 		"after an outage, send the oldest metrics first, or live ones first and the backlog behind them; "+
 			"live needs an upstream that accepts samples out of order")
@@ -138,8 +141,11 @@ func (f *Flags) defineUpstream(u *upstreamSettings, prefix, variables, signal st
 		}
 		f.add(prefix+name, v, help, variable).Hidden = signal != ""
 	}
-	add("endpoint", endpoint(&u.endpoint),
-		"where to send, such as http://collector:4317; https uses TLS; with http/protobuf, /v1/metrics and so on are appended")
+	add(
+		"endpoint",
+		endpoint(&u.endpoint),
+		"where to send, such as http://collector:4317; https uses TLS; with http/protobuf, /v1/metrics and so on are appended",
+	)
 	add("protocol", choice(&u.protocol, export.GRPC, export.HTTPProtobuf), "transport")
 	add("headers", pairs(&u.headers, isHeader),
 		"headers of every request; prefer the variable, since other users can read a command line")
@@ -165,8 +171,11 @@ func (f *Flags) defineRelay(s *Settings) {
 		"items a second to accept from the app; beyond that, clients are told to retry; 0 is no limit")
 	f.add("queue-dir", text(&s.QueueDir, "DIR", creatableDirectory),
 		"directory of the queue, created if missing; without one the queue is in memory, and lost in a kill")
-	f.add("queue-size", queueSize(&s.QueueSize),
-		"size of the queue; when it is full, the oldest is dropped while the upstream is unreachable, else clients wait")
+	f.add(
+		"queue-size",
+		queueSize(&s.QueueSize),
+		"size of the queue; when it is full, the oldest is dropped while the upstream is unreachable, else clients wait",
+	)
 	f.add("queue-sync", interval(&s.QueueSync, time.Second, 0),
 		"how much a power failure may lose; 0 syncs to disk before the client is answered")
 	f.add("relay-request-size", size(&s.RelayRequestSize, 4<<20, 64<<10, 64<<20),

@@ -186,7 +186,10 @@ func wrap(origin string, err error) error {
 // fileKeys returns the keys that a file may have. Whether to keep running is decided before the file
 // is read.
 func (f *Flags) fileKeys() []string {
-	return slices.DeleteFunc(names(f.all), func(name string) bool { return name == configFlag || name == keepRunningFlag })
+	return slices.DeleteFunc(
+		names(f.all),
+		func(name string) bool { return name == configFlag || name == keepRunningFlag },
+	)
 }
 
 func names(set *pflag.FlagSet) (all []string) {

@@ -25,8 +25,12 @@ func (s *Settings) checkLoop(u upstreamSettings, flag string) error {
 	} {
 		host, own, _ := net.SplitHostPort(listener.address)
 		if own == u.endpoint.Port() && own != "" && own != "0" && reaches(u.endpoint.Hostname(), host) {
-			return fmt.Errorf("%s: expected an address other than %s, where this sidecar listens; %s moves the listener",
-				flag, u.endpoint.Host, listener.flag)
+			return fmt.Errorf(
+				"%s: expected an address other than %s, where this sidecar listens; %s moves the listener",
+				flag,
+				u.endpoint.Host,
+				listener.flag,
+			)
 		}
 	}
 	return nil

@@ -16,24 +16,62 @@ import (
 // settingsOf returns the settings by flag, as text. A test below fails if one is missing.
 func settingsOf(s *Settings) map[string]any {
 	all := map[string]any{
-		"interval": s.Interval, "host": s.Host, "pod": s.Pod, "cgroup-root": s.CgroupRoot, "process": s.Process,
-		"probe-budget": s.ProbeBudget, "probe-cpu-interval": s.ProbeCPUInterval,
-		"probe-parallelism-interval": s.ProbeParallelismInterval, "probe-disk-interval": s.ProbeDiskInterval,
-		"probe-dir": s.ProbeDir, "probe-tcp": s.ProbeTCP, "probe-tcp-interval": s.ProbeTCPInterval,
-		"probe-dns": s.ProbeDNS, "probe-dns-interval": s.ProbeDNSInterval, "probe-http": s.ProbeHTTP,
-		"probe-http-interval": s.ProbeHTTPInterval, "probe-http-status": s.ProbeHTTPStatus, "probe-http-body": s.ProbeHTTPBody,
-		"probe-http-headers": s.ProbeHTTPHeaders, "probe-grpc": s.ProbeGRPC, "probe-grpc-interval": s.ProbeGRPCInterval,
-		"probe-certificate": s.ProbeCertificate, "probe-skip-verify": s.ProbeSkipVerify, "probe-timeout": s.ProbeTimeout,
-		"exporter": s.Exporters, "traces-exporter": s.tracesExporter, "logs-exporter": s.logsExporter,
-		"otlp-round-robin": s.roundRobin, "upstream-hold": s.UpstreamHold, "metrics-order": s.MetricsOrder,
-		"drain-factor": s.DrainFactor, "export-timeout": s.exportTimeout, "temporality": s.Temporality,
-		"histogram": s.Histogram, "service-name": s.ServiceName, "resource-attributes": s.ResourceAttributes,
-		"sdk-disabled": s.SDKDisabled, "relay-grpc-address": s.RelayGRPCAddress, "relay-http-address": s.RelayHTTPAddress,
-		"relay-socket": s.RelaySocket, "relay-rate": s.RelayRate, "queue-dir": s.QueueDir, "queue-size": s.QueueSize,
-		"queue-sync": s.QueueSync, "relay-request-size": s.RelayRequestSize, "relay-certificate": s.RelayCertificate,
-		"relay-key": s.RelayKey, "relay-client-ca": s.relayClientCA, "relay-connections": s.RelayConnections,
-		"page-address": s.PageAddress, "page-host": s.PageHosts, "live-size": s.LiveSize, "health-address": s.HealthAddress,
-		"keep-running": s.KeepRunning, "log-format": s.LogFormat, "log-level": s.LogLevel,
+		"interval":                   s.Interval,
+		"host":                       s.Host,
+		"pod":                        s.Pod,
+		"cgroup-root":                s.CgroupRoot,
+		"process":                    s.Process,
+		"probe-budget":               s.ProbeBudget,
+		"probe-cpu-interval":         s.ProbeCPUInterval,
+		"probe-parallelism-interval": s.ProbeParallelismInterval,
+		"probe-disk-interval":        s.ProbeDiskInterval,
+		"probe-dir":                  s.ProbeDir,
+		"probe-tcp":                  s.ProbeTCP,
+		"probe-tcp-interval":         s.ProbeTCPInterval,
+		"probe-dns":                  s.ProbeDNS,
+		"probe-dns-interval":         s.ProbeDNSInterval,
+		"probe-http":                 s.ProbeHTTP,
+		"probe-http-interval":        s.ProbeHTTPInterval,
+		"probe-http-status":          s.ProbeHTTPStatus,
+		"probe-http-body":            s.ProbeHTTPBody,
+		"probe-http-headers":         s.ProbeHTTPHeaders,
+		"probe-grpc":                 s.ProbeGRPC,
+		"probe-grpc-interval":        s.ProbeGRPCInterval,
+		"probe-certificate":          s.ProbeCertificate,
+		"probe-skip-verify":          s.ProbeSkipVerify,
+		"probe-timeout":              s.ProbeTimeout,
+		"exporter":                   s.Exporters,
+		"traces-exporter":            s.tracesExporter,
+		"logs-exporter":              s.logsExporter,
+		"otlp-round-robin":           s.roundRobin,
+		"upstream-hold":              s.UpstreamHold,
+		"metrics-order":              s.MetricsOrder,
+		"drain-factor":               s.DrainFactor,
+		"export-timeout":             s.exportTimeout,
+		"temporality":                s.Temporality,
+		"histogram":                  s.Histogram,
+		"service-name":               s.ServiceName,
+		"resource-attributes":        s.ResourceAttributes,
+		"sdk-disabled":               s.SDKDisabled,
+		"relay-grpc-address":         s.RelayGRPCAddress,
+		"relay-http-address":         s.RelayHTTPAddress,
+		"relay-socket":               s.RelaySocket,
+		"relay-rate":                 s.RelayRate,
+		"queue-dir":                  s.QueueDir,
+		"queue-size":                 s.QueueSize,
+		"queue-sync":                 s.QueueSync,
+		"relay-request-size":         s.RelayRequestSize,
+		"relay-certificate":          s.RelayCertificate,
+		"relay-key":                  s.RelayKey,
+		"relay-client-ca":            s.relayClientCA,
+		"relay-connections":          s.RelayConnections,
+		"page-address":               s.PageAddress,
+		"page-host":                  s.PageHosts,
+		"live-size":                  s.LiveSize,
+		"health-address":             s.HealthAddress,
+		"keep-running":               s.KeepRunning,
+		"log-format":                 s.LogFormat,
+		"log-level":                  s.LogLevel,
 	}
 	for _, signal := range append(otlp.Signals(), 0) {
 		u, prefix := &s.otlp, "otlp-"
@@ -56,27 +94,103 @@ func settingsOf(s *Settings) map[string]any {
 func TestEverySettingHasItsDefaultAndTakesAValue(t *testing.T) {
 	dir := t.TempDir()
 	rows := map[string]struct{ initial, given, want string }{
-		"interval": {"10s", "100", "100ms"}, "host": {"true", "FALSE", "false"}, "pod": {"true", "false", ""},
-		"process": {"[]", "java", "[java]"}, "probe-budget": {"0.5", "100%", "100"}, "probe-cpu-interval": {"5s", "0", "0s"},
-		"probe-parallelism-interval": {"1m0s", "0s", ""}, "probe-disk-interval": {"30s", "1h0m0s", ""}, "probe-dir": {"", dir, ""},
-		"probe-tcp": {"[]", "h:1", "[h:1]"}, "probe-tcp-interval": {"15s", "1s", ""}, "probe-dns": {"[]", "h", "[h]"},
-		"probe-dns-interval": {"15s", "1s", ""}, "probe-http": {"[]", "http://h/", "[http://h/]"}, "probe-http-interval": {"15s", "1s", ""},
-		"probe-http-status": {"[]", "200", "[200]"}, "probe-http-body": {"<nil>", "a+", ""}, "probe-http-headers": {"map[]", "a=b", "map[a:b]"},
-		"probe-grpc": {"[]", "grpc://h:1", "[grpc://h:1]"}, "probe-grpc-interval": {"15s", "1s", ""},
-		"probe-skip-verify": {"false", "true", ""}, "probe-timeout": {"5s", "10ms", ""}, "exporter": {"[auto]", "Console", "[console]"},
-		"traces-exporter": {"otlp", "none", ""}, "logs-exporter": {"otlp", "none", ""}, "otlp-protocol": {"grpc", "http/protobuf", ""},
-		"otlp-headers": {"map[]", "a=%20", "map[a: ]"}, "otlp-insecure": {"false", "true", ""}, "otlp-compression": {"none", "zstd", ""},
-		"otlp-timeout": {"10s", "1ms", ""}, "otlp-endpoint": {"", "http://h:1", ""}, "otlp-round-robin": {"false", "true", ""},
-		"upstream-hold": {"5m0s", "0s", ""}, "metrics-order": {"oldest", "live", ""}, "drain-factor": {"3", "0.5", ""},
-		"export-timeout": {"30s", "1ms", ""}, "temporality": {"cumulative", "lowmemory", ""},
-		"histogram": {exponentialHistogram, "explicit_bucket_histogram", ""}, "service-name": {"", "svc", ""},
-		"resource-attributes": {"map[]", "a=b,", "map[a:b]"}, "sdk-disabled": {"false", "true", ""},
-		"relay-grpc-address": {"127.0.0.1:4317", "off", " "}, "relay-http-address": {"127.0.0.1:4318", ":0", ""},
-		"relay-socket": {"", "/run/s", ""}, "relay-rate": {"0", "7", ""}, "queue-dir": {"", dir + "/new", ""},
-		"queue-size": {"8388608", "1MiB", "1048576"}, "queue-sync": {"1s", "0s", ""}, "relay-request-size": {"4194304", "64Ki", "65536"},
-		"relay-connections": {"256", "1", ""}, "page-address": {"127.0.0.1:4320", "off", " "}, "page-host": {"[]", "h", "[h]"},
-		"live-size": {"4194304", "1GiB", "1073741824"}, "health-address": {"127.0.0.1:4319", "[::1]:1", ""},
-		"keep-running": {"false", "true", ""}, "log-format": {"text", "json", ""}, "log-level": {"info", "error", ""},
+		"interval": {"10s", "100", "100ms"},
+		"host":     {"true", "FALSE", "false"},
+		"pod":      {"true", "false", ""},
+		"process": {
+			"[]",
+			"java",
+			"[java]",
+		},
+		"probe-budget":       {"0.5", "100%", "100"},
+		"probe-cpu-interval": {"5s", "0", "0s"},
+		"probe-parallelism-interval": {
+			"1m0s",
+			"0s",
+			"",
+		},
+		"probe-disk-interval": {"30s", "1h0m0s", ""},
+		"probe-dir":           {"", dir, ""},
+		"probe-tcp":           {"[]", "h:1", "[h:1]"},
+		"probe-tcp-interval":  {"15s", "1s", ""},
+		"probe-dns":           {"[]", "h", "[h]"},
+		"probe-dns-interval": {
+			"15s",
+			"1s",
+			"",
+		},
+		"probe-http":          {"[]", "http://h/", "[http://h/]"},
+		"probe-http-interval": {"15s", "1s", ""},
+		"probe-http-status": {
+			"[]",
+			"200",
+			"[200]",
+		},
+		"probe-http-body":     {"<nil>", "a+", ""},
+		"probe-http-headers":  {"map[]", "a=b", "map[a:b]"},
+		"probe-grpc":          {"[]", "grpc://h:1", "[grpc://h:1]"},
+		"probe-grpc-interval": {"15s", "1s", ""},
+		"probe-skip-verify": {
+			"false",
+			"true",
+			"",
+		},
+		"probe-timeout": {"5s", "10ms", ""},
+		"exporter":      {"[auto]", "Console", "[console]"},
+		"traces-exporter": {
+			"otlp",
+			"none",
+			"",
+		},
+		"logs-exporter": {"otlp", "none", ""},
+		"otlp-protocol": {"grpc", "http/protobuf", ""},
+		"otlp-headers": {
+			"map[]",
+			"a=%20",
+			"map[a: ]",
+		},
+		"otlp-insecure":    {"false", "true", ""},
+		"otlp-compression": {"none", "zstd", ""},
+		"otlp-timeout": {
+			"10s",
+			"1ms",
+			"",
+		},
+		"otlp-endpoint":       {"", "http://h:1", ""},
+		"otlp-round-robin":    {"false", "true", ""},
+		"upstream-hold":       {"5m0s", "0s", ""},
+		"metrics-order":       {"oldest", "live", ""},
+		"drain-factor":        {"3", "0.5", ""},
+		"export-timeout":      {"30s", "1ms", ""},
+		"temporality":         {"cumulative", "lowmemory", ""},
+		"histogram":           {exponentialHistogram, "explicit_bucket_histogram", ""},
+		"service-name":        {"", "svc", ""},
+		"resource-attributes": {"map[]", "a=b,", "map[a:b]"},
+		"sdk-disabled":        {"false", "true", ""},
+		"relay-grpc-address":  {"127.0.0.1:4317", "off", " "},
+		"relay-http-address":  {"127.0.0.1:4318", ":0", ""},
+		"relay-socket":        {"", "/run/s", ""},
+		"relay-rate":          {"0", "7", ""},
+		"queue-dir":           {"", dir + "/new", ""},
+		"queue-size": {
+			"8388608",
+			"1MiB",
+			"1048576",
+		},
+		"queue-sync":         {"1s", "0s", ""},
+		"relay-request-size": {"4194304", "64Ki", "65536"},
+		"relay-connections": {
+			"256",
+			"1",
+			"",
+		},
+		"page-address":   {"127.0.0.1:4320", "off", " "},
+		"page-host":      {"[]", "h", "[h]"},
+		"live-size":      {"4194304", "1GiB", "1073741824"},
+		"health-address": {"127.0.0.1:4319", "[::1]:1", ""},
+		"keep-running":   {"false", "true", ""},
+		"log-format":     {"text", "json", ""},
+		"log-level":      {"info", "error", ""},
 	}
 	initial := settingsOf(mustParse(t, nil, nil))
 	Declare(pflag.NewFlagSet("", pflag.ContinueOnError)).all.VisitAll(func(flag *pflag.Flag) {
@@ -85,7 +199,10 @@ func TestEverySettingHasItsDefaultAndTakesAValue(t *testing.T) {
 		if !known && flag.Name != configFlag {
 			t.Errorf("--%s is in no field of Settings", flag.Name)
 		}
-		if got := fmt.Sprint(value); known && got != row.initial && (tested || !strings.Contains(" map[] 0s false ", " "+got+" ")) {
+		if got := fmt.Sprint(
+			value,
+		); known && got != row.initial &&
+			(tested || !strings.Contains(" map[] 0s false ", " "+got+" ")) {
 			t.Errorf("--%s is %s by default, want %s", flag.Name, got, row.initial)
 		}
 		if !tested {
@@ -155,8 +272,12 @@ func TestWhichAddressesReachAListener(t *testing.T) {
 		host, own string
 		want      bool
 	}{
-		{"127.0.0.1", "127.0.0.1", true}, {"127.0.0.1", "localhost", true}, {"localhost", "0.0.0.0", true},
-		{"0.0.0.0", "127.0.0.1", true}, {"192.0.2.1", "0.0.0.0", false}, {"::1", "", true},
+		{"127.0.0.1", "127.0.0.1", true},
+		{"127.0.0.1", "localhost", true},
+		{"localhost", "0.0.0.0", true},
+		{"0.0.0.0", "127.0.0.1", true},
+		{"192.0.2.1", "0.0.0.0", false},
+		{"::1", "", true},
 	} {
 		if got := reaches(c.host, c.own); got != c.want {
 			t.Errorf("a connection to %s reaches a listener on %q: %v, want %v", c.host, c.own, got, c.want)
@@ -183,7 +304,12 @@ func TestCertificatesOfTheListeners(t *testing.T) {
 		t.Errorf("%v, %v without certificates", config, err)
 	}
 	args := []string{"--relay-certificate", one.cert, "--relay-key", one.key}
-	if config, err := mustParse(t, args, nil).RelayTLS(); err != nil || len(config.Certificates) != 1 || config.ClientCAs != nil {
+	if config, err := mustParse(
+		t,
+		args,
+		nil,
+	).RelayTLS(); err != nil || len(config.Certificates) != 1 ||
+		config.ClientCAs != nil {
 		t.Errorf("%+v, %v", config, err)
 	}
 	s := mustParse(t, append(args, "--relay-client-ca", two.cert), nil)
@@ -212,8 +338,12 @@ func TestCertificatesOfTheListeners(t *testing.T) {
 func TestKeepRunningToleratesWrongSettings(t *testing.T) {
 	file := write(t, "c.yaml", "zzz: 1\n")
 	environ := []string{
-		"POOLGAUGE_KEEP_RUNNING=true", "POOLGAUGE_CONFIG=" + file, "POOLGAUGE_QUEUE_SIZE=lots", "POOLGAUGE_PROBE_DIRR=/tmp",
-		"OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317", "OTEL_METRICS_EXPORTER=otlp,console",
+		"POOLGAUGE_KEEP_RUNNING=true",
+		"POOLGAUGE_CONFIG=" + file,
+		"POOLGAUGE_QUEUE_SIZE=lots",
+		"POOLGAUGE_PROBE_DIRR=/tmp",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317",
+		"OTEL_METRICS_EXPORTER=otlp,console",
 		"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=delta",
 	}
 	s := mustParse(t, nil, environ)
@@ -241,9 +371,15 @@ func TestKeepRunningToleratesWrongSettings(t *testing.T) {
 		}
 	}
 	s = mustParse(t, []string{"--keep-running"}, []string{
-		"OTEL_EXPORTER_OTLP_ENDPOINT=http://h:1", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=h", "OTEL_EXPORTER_OTLP_LOGS_TIMEOUT=x",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://h:1",
+		"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=h",
+		"OTEL_EXPORTER_OTLP_LOGS_TIMEOUT=x",
 	})
-	if c, ok := s.Upstream(otlp.Logs, ""); !ok || c.URL != "http://h:1" || c.Timeout.String() != "10s" || len(s.Problems) != 2 {
+	if c, ok := s.Upstream(
+		otlp.Logs,
+		"",
+	); !ok || c.URL != "http://h:1" || c.Timeout.String() != "10s" ||
+		len(s.Problems) != 2 {
 		t.Errorf("wrong settings of one signal: %+v, %v, %v", c, ok, s.Problems)
 	}
 	if s := mustParse(t, []string{"--keep-running"}, nil); len(s.Problems) != 1 || s.ShowsSummary() {

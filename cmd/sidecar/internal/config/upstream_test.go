@@ -186,7 +186,11 @@ func TestHeadersFileAlone(t *testing.T) {
 		t.Errorf("%v, %v", headers, err)
 	}
 	for content, want := range map[string]string{"a=b\nc\n": "line 2 is not one", "# a=b\n": "found none", "é=b": "line 1 is not one"} {
-		if _, err := parse([]string{"--otlp-headers-file", write(t, "token", content)}, nil); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := parse(
+			[]string{"--otlp-headers-file", write(t, "token", content)},
+			nil,
+		); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", content, err, want)
 		}
 	}

@@ -35,7 +35,9 @@ func (s *Settings) validate() error {
 		given := s.Temporality
 		s.Temporality = "cumulative"
 		return s.tolerate(fmt.Errorf(
-			"--temporality: expected cumulative with --exporter console, since the summary needs totals, got %s", given))
+			"--temporality: expected cumulative with --exporter console, since the summary needs totals, got %s",
+			given,
+		))
 	}
 	if s.KeepRunning && s.EndpointURL(otlp.Metrics) == "" && slices.Equal(s.Exporters, []string{"auto"}) {
 		return s.tolerate(errors.New("--otlp-endpoint: expected an endpoint, got none: nothing is sent"))
@@ -90,7 +92,12 @@ func (s *Settings) checkUpstream(signal otlp.Signal) error {
 	}
 	flag := s.flagOf(signal, "endpoint")
 	if u.endpoint.Scheme == "unix" && u.protocol == export.HTTPProtobuf {
-		return fmt.Errorf("%s: expected http or https with the protocol %s, got %s", flag, u.protocol, u.endpoint.String())
+		return fmt.Errorf(
+			"%s: expected http or https with the protocol %s, got %s",
+			flag,
+			u.protocol,
+			u.endpoint.String(),
+		)
 	}
 	for port, protocol := range map[string]string{"4317": export.GRPC, "4318": export.HTTPProtobuf} {
 		if u.endpoint.Port() == port && u.protocol != protocol {

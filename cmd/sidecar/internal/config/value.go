@@ -243,7 +243,12 @@ func size(p *int64, initial, least, most int64) *value {
 		units := map[string]int64{"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
 		unit, known := units[strings.TrimSuffix(given[len(digits):], "B")]
 		if err != nil || !known || n > most/unit || n*unit < least {
-			return fmt.Errorf("expected a size such as 16MiB, from %s to %s, got %q", sizeText(least), sizeText(most), given)
+			return fmt.Errorf(
+				"expected a size such as 16MiB, from %s to %s, got %q",
+				sizeText(least),
+				sizeText(most),
+				given,
+			)
 		}
 		*p = n * unit
 		return nil

@@ -25,11 +25,31 @@ func (s *state) details(width, height int) []line {
 		}
 	}
 	lines = append(lines, clip(split(p), width))
+	lines = append(lines, holders(p, width, max(2, (height-len(lines)-curveLines)/2))...)
 	if s.history == nil || s.historyOf != p.ID {
 		return append(lines, line{{dim, "asking for its history …"}})
 	}
 	lines = append(lines, s.curves(width)...)
 	return append(lines, heat(s.history.Waits, width, height-len(lines))...)
+}
+
+// curveLines is how many lines the curves take.
+const curveLines = 7
+
+// holders are the uses that have held a slot longest, with the calls that led to them and their
+// trace, in as many lines as there are.
+func holders(p *live.Pool, width, height int) []line {
+	var lines []line
+	for _, h := range p.Holders {
+		for i, part := range fold("held for "+safe(h.String()), width-4) {
+			indent := "  "
+			if i > 0 {
+				indent = "    "
+			}
+			lines = append(lines, clip(line{{plain, indent + part}}, width))
+		}
+	}
+	return lines[:min(len(lines), height)]
 }
 
 // split is how the time in use is spent.

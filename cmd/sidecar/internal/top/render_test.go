@@ -51,7 +51,11 @@ func picture() *live.Picture {
 				Verdict:     "downstream slow",
 				Evidence:    []string{"use time is 4 times its baseline", "the CPUs are idle"},
 				Recommended: k(16),
-				Spark:       live.Spark{Fill: figures(0.1, 0.5, 1)},
+				Holders: []live.Holder{
+					{Age: 3.2, Calls: []string{"main.query (query.go:12)", "main.serve (main.go:40)"}, Trace: "4bf92f3577b34da6a3ce929d0e0e4736"},
+					{Age: 1},
+				},
+				Spark: live.Spark{Fill: figures(0.1, 0.5, 1)},
 			},
 			{
 				ID:      "b",
@@ -195,6 +199,7 @@ func TestDetailsHaveCurvesAndWaits(t *testing.T) {
 	s.show = details
 	expect(t, text(s, 80, 24, noon), "asking for its history")
 	s.historyOf, s.history = "a", history()
+	s.picture.Pools[0].Holders = nil // so that there is room for all in 24 lines
 	expect(
 		t,
 		text(s, 80, 24, noon),
@@ -271,4 +276,17 @@ func TestKeys(t *testing.T) {
 			t.Errorf("%s does not quit", key)
 		}
 	}
+}
+
+func TestDetailsHaveTheHoldersWithTheirCallsAndTraces(t *testing.T) {
+	s := shown(picture())
+	s.show = details
+	s.picture.Pools[0].Holders = append(s.picture.Pools[0].Holders, live.Holder{Age: 0.5, Calls: []string{"main.\x1b[2Jevil"}})
+	expect(t, text(s, 80, 40, noon),
+		"  held for 3.2 s by main.query (query.go:12) < main.serve (main.go:40), trace\n",
+		"    4bf92f3577b34da6a3ce929d0e0e4736\n",
+		"  held for 1 s\n",
+		"  held for 500 ms by main.\uFFFD[2Jevil\n")
+	s.historyOf, s.history = "a", history()
+	expect(t, text(s, 80, 24, noon), "held for 3.2 s by main.query", "    4bf92f3577b34da6a3ce929d0e0e4736\n", "lost/s")
 }

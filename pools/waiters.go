@@ -6,26 +6,26 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// waiter is a caller that waits for a pool: it asked for something and gets an answer.
+// waiter is a caller that waits for an answer of a pool.
 type waiter[Ask, Answer any] struct {
 	ask    Ask
 	answer chan Answer // holds one, so that the pool never waits for the waiter
 	wait   measure.Span
 	number uint64 // in the order of arrival
 
-	line       *line[Ask, Answer] // the one that it is in, nil once it was answered or left
+	queue      *waitQueue[Ask, Answer] // the one that it is in; nil once it was answered or gave up
 	prev, next *waiter[Ask, Answer]
 }
 
-// line holds waiters in the order in which they came. The lock of the pool guards it.
-type line[Ask, Answer any] struct {
+// waitQueue holds waiters in the order in which they arrived. The lock of the pool guards it.
+type waitQueue[Ask, Answer any] struct {
 	first, last *waiter[Ask, Answer]
 	length      int
 }
 
 // push appends w.
-func (l *line[Ask, Answer]) push(w *waiter[Ask, Answer]) {
-	w.line, w.prev, w.next = l, l.last, nil
+func (l *waitQueue[Ask, Answer]) push(w *waiter[Ask, Answer]) {
+	w.queue, w.prev, w.next = l, l.last, nil
 	if l.last == nil {
 		l.first = w
 	} else {
@@ -35,8 +35,8 @@ func (l *line[Ask, Answer]) push(w *waiter[Ask, Answer]) {
 	l.length++
 }
 
-// remove takes w, which must be in l, out of it.
-func (l *line[Ask, Answer]) remove(w *waiter[Ask, Answer]) {
+// remove removes w, which must be in l.
+func (l *waitQueue[Ask, Answer]) remove(w *waiter[Ask, Answer]) {
 	if w.prev == nil {
 		l.first = w.next
 	} else {
@@ -47,12 +47,12 @@ func (l *line[Ask, Answer]) remove(w *waiter[Ask, Answer]) {
 	} else {
 		w.next.prev = w.prev
 	}
-	w.line, w.prev, w.next = nil, nil, nil
+	w.queue, w.prev, w.next = nil, nil, nil
 	l.length--
 }
 
 // waiters keeps waiters for reuse, so that waiting does not allocate. A waiter may be put back once
-// it has received its answer, or has left the line without one. It is part of a pool, and not
+// it has received its answer or has been removed from the queue. It is part of a pool, and not
 // shared by all, since a channel belongs to one bubble of testing/synctest.
 type waiters[Ask, Answer any] struct{ pool sync.Pool }
 

@@ -1,0 +1,55 @@
+package bench
+
+import (
+	"math"
+	"testing"
+)
+
+func TestMedianAndSpread(t *testing.T) {
+	for _, c := range []struct {
+		values         []float64
+		median, spread float64
+	}{
+		{nil, 0, 0},
+		{[]float64{7}, 7, 0},
+		{[]float64{3, 1}, 2, 0.5},
+		{[]float64{4, 1, 2}, 2, 0.75},
+		{[]float64{5, 1, 2, 4}, 3, 0.5},
+		{[]float64{50, 10, 20, 30, 40}, 30, 1.0 / 3},
+		{[]float64{-1, 0, 1}, 0, 0},
+	} {
+		if got := median(c.values); got != c.median {
+			t.Errorf("median of %v: %v, want %v", c.values, got, c.median)
+		}
+		if got := spread(c.values); math.Abs(got-c.spread) > 1e-9 {
+			t.Errorf("spread of %v: %v, want %v", c.values, got, c.spread)
+		}
+	}
+}
+
+// No two tasks have the same file, and the one that was used last is used next.
+func TestFilesOfTasks(t *testing.T) {
+	s := &files{dir: t.TempDir()}
+	t.Cleanup(s.remove)
+	var names []string
+	for range 2 {
+		f, err := s.take()
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, f.Name())
+		defer s.put(f)
+	}
+	if names[0] == names[1] {
+		t.Error("two tasks have the same file")
+	}
+	one, err := s.take()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.put(one)
+	if again, err := s.take(); err != nil || again != one || len(s.free) != 0 {
+		t.Errorf("%v, %v, %d free, want the file used last", again, err, len(s.free))
+	}
+	s.put(one)
+}
