@@ -33,7 +33,7 @@ func TestFaultConstructionCountedAsWaiting(t *testing.T) {
 	})
 }
 
-// Puddle does not count the waits of those who give up.
+// Puddle does not count the waits of callers that give up.
 func TestFaultFailedWaitsNotCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f resFactory

@@ -74,7 +74,7 @@ func (m *resModel) take(r *resRequest) bool {
 	return true
 }
 
-// serveWaiters serves those who wait, in their order.
+// serveWaiters serves the waiters in order.
 func (m *resModel) serveWaiters() {
 	for len(m.waiting) > 0 && m.take(m.waiting[0]) {
 		m.waiting = m.waiting[1:]

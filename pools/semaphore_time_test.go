@@ -109,7 +109,7 @@ func TestSemaphoreUseTimeIsExactOnRequest(t *testing.T) {
 	})
 }
 
-// A long pause after a rush is timed, whether something is held in it or not.
+// A long pause after an overload is timed, whether something is held in it or not.
 func TestSemaphoreUseTimeOfAPauseAfterARush(t *testing.T) {
 	for _, held := range []int64{0, 3} {
 		synctest.Test(t, func(t *testing.T) {

@@ -96,8 +96,8 @@ func (p *pool) overloaded() bool {
 	return p.meter.over
 }
 
-// rush makes uses that take no time until the pool is overloaded.
-func (p *pool) rush(t *testing.T) {
+// overload makes uses that take no time until the pool is overloaded.
+func (p *pool) overload(t *testing.T) {
 	t.Helper()
 	for range 1000 {
 		p.use(1, 0)
@@ -170,7 +170,7 @@ func TestSlotSecondsOfAnOverloadedPoolAreUnbiased(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := newPool(t, instrument.Timing{})
-				p.rush(t)
+				p.overload(t)
 				want := 0.0
 				const span = 2 * time.Second
 				for start := time.Now(); time.Since(start) < span; {
@@ -222,7 +222,7 @@ func TestSlotSecondsOfBurstsAndOnBusyCPUsAreUnbiased(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					p := newPool(t, instrument.Timing{})
 					p.busy = busy
-					p.rush(t)
+					p.overload(t)
 					want := 0.0
 					const span = time.Second
 					for start := time.Now(); time.Since(start) < span; {
@@ -241,7 +241,7 @@ func TestAPauseAfterAnOverloadIsExact(t *testing.T) {
 	for _, held := range []int64{0, 3} {
 		synctest.Test(t, func(t *testing.T) {
 			p := newPool(t, instrument.Timing{})
-			p.rush(t)
+			p.overload(t)
 			u := p.begin(held)
 			time.Sleep(time.Hour)
 			if p.overloaded() {
@@ -295,14 +295,14 @@ func TestALongUseAmongShortOnesIsFound(t *testing.T) {
 func TestALookDoesNotMakeAUseLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPool(t, instrument.Timing{})
-		p.rush(t)
+		p.overload(t)
 		for range 3000 {
 			u := p.begin(1)
 			for range 2 {
 				p.sample(1)
 			}
 			p.end(1, u)
-			p.rush(t)
+			p.overload(t)
 		}
 		if longest := p.histogram().Max(); longest > 0 {
 			t.Errorf("a use of no time was recorded as %v", longest)
@@ -351,7 +351,7 @@ func TestALongUseIsFoundWhereLooksAreLate(t *testing.T) {
 			for range 50 {
 				synctest.Test(t, func(t *testing.T) {
 					p := newPool(t, instrument.Timing{})
-					p.rush(t)
+					p.overload(t)
 					p.meter.timer.Stop()
 					u := p.begin(1)
 					meanwhile(p)
@@ -378,7 +378,7 @@ func TestAMeterThatIsOffMeasuresNothing(t *testing.T) {
 func TestAClosedMeterDoesNotLook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPool(t, instrument.Timing{})
-		p.rush(t)
+		p.overload(t)
 		p.mu.Lock()
 		p.meter.Close()
 		last := p.meter.at
@@ -401,13 +401,13 @@ func TestARequestThatGivesUpIsTimed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPool(t, instrument.Timing{})
 		var r Requests
-		p.rush(t)
+		p.overload(t)
 		for range 50 {
 			p.mu.Lock()
 			wait := p.meter.Begin(0)
 			p.mu.Unlock()
 			time.Sleep(10 * time.Millisecond)
-			p.rush(t)
+			p.overload(t)
 			p.mu.Lock()
 			r.End(&p.meter, instrument.TimedOut, wait, 0)
 			p.mu.Unlock()
