@@ -104,7 +104,7 @@ func foreign() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), time.Hour)
 }
 
-// A task that submitted with the context of its request hung without a word.
+// A task that submitted with the context of its request hung silently.
 func TestSubmitInATaskWithAnotherContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 2, pools.WorkersConfig{Queue: 1})

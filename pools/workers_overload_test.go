@@ -16,21 +16,21 @@ import (
 func TestLongUsesInAnOverloadAreNotMissed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 2, pools.WorkersConfig{})
-		rush := func() {
+		overload := func() {
 			for range 200 {
 				mustSubmit(t, p, nothing)
 			}
 			synctest.Wait()
 		}
 		for range 10 {
-			rush()
+			overload()
 		}
 		start := time.Now()
 		const rounds = 50
 		for range rounds {
 			mustSubmit(t, p, sleep(20*time.Millisecond))
 			for range 20 {
-				rush()
+				overload()
 				time.Sleep(time.Millisecond)
 			}
 			synctest.Wait()

@@ -18,7 +18,7 @@ import (
 const root = "../.."
 
 var (
-	fenced   = regexp.MustCompile("(?ms)^ *```.*?^ *```$")
+	fenced   = regexp.MustCompile("(?s)(?:^|\n) *```.*?\n *```(?:\n|$)")
 	inline   = regexp.MustCompile("`[^`\n]+`")
 	link     = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading  = regexp.MustCompile(`(?m)^#{1,6} +(.+)$`)
@@ -54,7 +54,7 @@ func read(t *testing.T, name string) string {
 // anchors returns the anchors that GitHub gives the headings of a document.
 func anchors(document string) map[string]bool {
 	all := map[string]bool{}
-	for _, h := range heading.FindAllStringSubmatch(fenced.ReplaceAllString(document, ""), -1) {
+	for _, h := range heading.FindAllStringSubmatch(fenced.ReplaceAllString(document, "\n"), -1) {
 		text := linkText.ReplaceAllString(h[1], "$1")
 		anchor := strings.ReplaceAll(noAnchor.ReplaceAllString(strings.ToLower(text), ""), " ", "-")
 		unique := anchor
@@ -69,15 +69,15 @@ func anchors(document string) map[string]bool {
 // broken returns the links of a document that lead nowhere within the working tree.
 func broken(t *testing.T, name, document string) (bad []string) {
 	t.Helper()
-	text := inline.ReplaceAllString(fenced.ReplaceAllString(document, ""), "")
+	text := inline.ReplaceAllString(fenced.ReplaceAllString(document, "\n"), "")
 	for _, found := range link.FindAllStringSubmatch(text, -1) {
 		target, anchor, _ := strings.Cut(found[1], "#")
 		if strings.Contains(target, "://") || strings.HasPrefix(target, "mailto:") {
 			continue
 		}
-		file, content := name, document
+		content := document
 		if target != "" {
-			file = path.Join(path.Dir(name), target)
+			file := path.Join(path.Dir(name), target)
 			info, err := os.Stat(filepath.Join(root, file))
 			if err != nil {
 				bad = append(bad, found[1])

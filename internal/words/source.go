@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"go/scanner"
 	"go/token"
@@ -16,8 +17,8 @@ var extensions = []string{".go", ".md", ".yaml", ".yml", ".sh", ".cel", ".servic
 
 // findInTree returns what the files of the working tree at root have of the lists: those that git
 // tracks, and new ones that it does not ignore, but for test data.
-func findInTree(root string) ([]string, error) {
-	list := exec.Command("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--full-name", ":/")
+func findInTree(ctx context.Context, root string) ([]string, error) {
+	list := exec.CommandContext(ctx, "git", "ls-files", "-z", "-c", "-o", "--exclude-standard", "--full-name", ":/")
 	list.Dir = root
 	out, err := list.Output()
 	if err != nil {

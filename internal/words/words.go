@@ -8,6 +8,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"regexp"
@@ -20,7 +21,7 @@ import (
 var phrases = []struct{ pattern, instead string }{
 	{"he|him|his|himself", "it, the caller, the goroutine"},
 	{"whoever|whomever|somebody|someone|anybody", "the caller, a client, another process"},
-	{"(those|he|one|everybody|everyone) who (ask|wait|hold|call|come|give|gave|use|take|want)s?", "callers, waiters, holders"},
+	{"(those|one|everybody|everyone) who (ask|wait|hold|call|come|give|gave|use|take|want)s?", "callers, waiters"},
 	{"let(s|ting)? go of", "unlocks, releases"},
 	{"in vain", "fails, is abandoned"},
 	{"to be had( at once)?", "available; effective parallelism"},
@@ -86,7 +87,7 @@ func compiled() []*regexp.Regexp {
 }
 
 func main() {
-	found, err := findInTree(".")
+	found, err := findInTree(context.Background(), ".")
 	for _, f := range found {
 		fmt.Println(f)
 	}

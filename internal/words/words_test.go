@@ -6,7 +6,7 @@ import (
 )
 
 func TestTheTreeHasNoBannedWords(t *testing.T) {
-	found, err := findInTree("../..")
+	found, err := findInTree(t.Context(), "../..")
 	if err != nil {
 		t.Fatal(err)
 	}
