@@ -227,8 +227,15 @@ func TestFiguresOfKeepsWhatIsAbsent(t *testing.T) {
 	wait.Record(2 * time.Second)
 	use.Record(3 * time.Second)
 	s := instrument.Stats{
-		Limit: instrument.Some(int64(4)), Pending: instrument.Some(int64(2)), PendingAge: instrument.Some(time.Second),
-		UseTime: instrument.Some(7.0), HeldBack: instrument.Some(0.5), Use: &use, UseAge: instrument.Some(4 * time.Second),
+		Limit:      instrument.Some(int64(4)),
+		Pending:    instrument.Some(int64(2)),
+		PendingAge: instrument.Some(time.Second),
+		UseTime: instrument.Some(
+			7.0,
+		),
+		HeldBack: instrument.Some(0.5),
+		Use:      &use,
+		UseAge:   instrument.Some(4 * time.Second),
 	}
 	s.Usage[instrument.Used], s.Usage[instrument.Idle] = instrument.Some(int64(3)), instrument.Some(int64(1))
 	s.Requests[instrument.Acquired], s.Requests[instrument.TimedOut] = instrument.Some(

@@ -139,7 +139,8 @@ func TestOOMKillOfAContainer(t *testing.T) {
 			kills := func(batches [][]otlptest.Point) (n float64, seen bool) {
 				for _, batch := range batches {
 					for _, point := range batch {
-						if point.Metric == catalog.CgroupMemoryEvents.Name && point.Attributes[string(catalog.CgroupEventKey)] == "oom_kill" &&
+						if point.Metric == catalog.CgroupMemoryEvents.Name &&
+							point.Attributes[string(catalog.CgroupEventKey)] == "oom_kill" &&
 							strings.HasPrefix(app, point.Attributes["container.id"]) &&
 							point.Attributes["container.id"] != "" {
 							n, seen = point.Value, true

@@ -103,7 +103,11 @@ func (d *loopDisk) fill() (empty func()) {
 func (d *loopDisk) slow(pid, writes int) {
 	const root = "/sys/fs/cgroup/blkio"
 	group := filepath.Join(root, fmt.Sprint("poolgauge-", pid))
-	if err := os.Mkdir(group, 0o700); errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.EROFS) {
+	if err := os.Mkdir(
+		group,
+		0o700,
+	); errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) ||
+		errors.Is(err, syscall.EROFS) {
 		d.t.Skip("a slow disk needs the controller blkio of cgroup v1")
 	} else if err != nil {
 		d.t.Fatal(err)

@@ -78,7 +78,8 @@ func TestGroupsReportWhatTheyDo(t *testing.T) {
 		other.Go(func() error { runtime.Goexit(); return nil })
 		_ = other.Wait()
 		st = s.Stats()
-		if st.Completed[instrument.OK].Or(0) != 1 || st.Completed[instrument.Failed].Or(0) != 1 || st.Completed[instrument.Exited].Or(0) != 1 ||
+		if st.Completed[instrument.OK].Or(0) != 1 || st.Completed[instrument.Failed].Or(0) != 1 ||
+			st.Completed[instrument.Exited].Or(0) != 1 ||
 			st.Requests[instrument.Rejected].Or(0) != 1 ||
 			st.Pending.Or(1) != 0 {
 			t.Errorf("Stats %+v", st)

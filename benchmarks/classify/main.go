@@ -171,7 +171,10 @@ func (all answers) printWrong(out io.Writer) {
 // missed returns a line for each target that the answers miss.
 func (all answers) missed(s setting) (missed []string) {
 	if right, of := all.right(); float64(right) < s.target*float64(of) {
-		missed = append(missed, fmt.Sprintf("%s: %d of %d right, the target is %.0f %%", s.name, right, of, 100*s.target))
+		missed = append(
+			missed,
+			fmt.Sprintf("%s: %d of %d right, the target is %.0f %%", s.name, right, of, 100*s.target),
+		)
 	}
 	for _, a := range all {
 		wrong := a.count(func(c profile.Class) bool { return c == profile.IOBound })

@@ -23,9 +23,18 @@ func sample() []*result {
 		}
 	}
 	return []*result{
-		of(sidecar, 13, 11, 0.35, 300*time.Millisecond), of(sidecar, 13, 11, 0.08, 300*time.Millisecond), of(sidecar, 13, 11, 0.08, 300*time.Millisecond),
+		of(
+			sidecar,
+			13,
+			11,
+			0.35,
+			300*time.Millisecond,
+		),
+		of(sidecar, 13, 11, 0.08, 300*time.Millisecond),
+		of(sidecar, 13, 11, 0.08, 300*time.Millisecond),
 		of(bare, 11, 10, 0.05, time.Second),
-		of(collector, 26, 25, 0.1, time.Second), of(collector, 26, 20, 0.2, time.Second),
+		of(collector, 26, 25, 0.1, time.Second),
+		of(collector, 26, 20, 0.2, time.Second),
 	}
 }
 

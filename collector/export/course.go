@@ -68,7 +68,14 @@ type course struct {
 	rejected    int64    // points, for the log
 }
 
-func newCourse(lane queue.Lane, q *queue.Queue, policy Policy, timeout time.Duration, r *recovery, log *slog.Logger) *course {
+func newCourse(
+	lane queue.Lane,
+	q *queue.Queue,
+	policy Policy,
+	timeout time.Duration,
+	r *recovery,
+	log *slog.Logger,
+) *course {
 	return &course{
 		lane:     lane,
 		queue:    q,

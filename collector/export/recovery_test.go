@@ -40,11 +40,20 @@ func startOutage(t *testing.T, upstreams map[queue.Lane]string, asked map[queue.
 			if o.up[upstream].Load() {
 				return Result{}, nil
 			}
-			return Result{}, &Failure{Reason: "UNAVAILABLE", Kind: Passing, After: asked[id], Err: errors.New("not now")}
+			return Result{}, &Failure{
+				Reason: "UNAVAILABLE",
+				Kind:   Passing,
+				After:  asked[id],
+				Err:    errors.New("not now"),
+			}
 		}}
 		o.fakes[id] = f
 		lanes = append(lanes, Lane{ID: id, Client: f, Upstream: upstream, Timeout: time.Second, InFlight: 1})
-		if err := o.queue.Put(context.Background(), id, otlp.Batch{Signal: id.Signal(), Points: 1, Data: []byte("x")}); err != nil {
+		if err := o.queue.Put(
+			context.Background(),
+			id,
+			otlp.Batch{Signal: id.Signal(), Points: 1, Data: []byte("x")},
+		); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -121,19 +121,30 @@ func TestStretchOfAProbeShowsANoisyNeighbor(t *testing.T) {
 	for n := range 5 {
 		at := start.Add(time.Duration(10*n) * time.Second)
 		gauge := func(row *catalog.Metric, v int64, attrs ...attribute.KeyValue) metricdata.Metrics {
-			return metricdata.Metrics{Name: row.Name, Data: metricdata.Gauge[int64]{DataPoints: []metricdata.DataPoint[int64]{
-				{Attributes: attribute.NewSet(attrs...), Time: at, Value: v},
-			}}}
+			return metricdata.Metrics{
+				Name: row.Name,
+				Data: metricdata.Gauge[int64]{DataPoints: []metricdata.DataPoint[int64]{
+					{Attributes: attribute.NewSet(attrs...), Time: at, Value: v},
+				}},
+			}
 		}
-		stretch := metricdata.Metrics{Name: catalog.ProbeCPUStretch.Name, Data: metricdata.ExponentialHistogram[float64]{
-			Temporality: metricdata.CumulativeTemporality,
-			DataPoints: []metricdata.ExponentialHistogramDataPoint[float64]{{
-				Time: at, Count: uint64(2 * n), Sum: 4.2 * float64(n),
-			}},
-		}}
+		stretch := metricdata.Metrics{
+			Name: catalog.ProbeCPUStretch.Name,
+			Data: metricdata.ExponentialHistogram[float64]{
+				Temporality: metricdata.CumulativeTemporality,
+				DataPoints: []metricdata.ExponentialHistogramDataPoint[float64]{{
+					Time: at, Count: uint64(2 * n), Sum: 4.2 * float64(n),
+				}},
+			},
+		}
 		app := []attribute.KeyValue{semconv.ContainerID("app"), catalog.CgroupPathKey.String("/")}
 		m.advance(&metricdata.ResourceMetrics{ScopeMetrics: []metricdata.ScopeMetrics{{Metrics: []metricdata.Metrics{
-			gauge(catalog.SourceDuration, 0), gauge(catalog.SystemCPULogicalCount, 2), gauge(catalog.ContainerCPUTime, int64(n), app...),
+			gauge(
+				catalog.SourceDuration,
+				0,
+			),
+			gauge(catalog.SystemCPULogicalCount, 2),
+			gauge(catalog.ContainerCPUTime, int64(n), app...),
 			stretch,
 		}}}}, "app")
 	}

@@ -83,7 +83,11 @@ func (s *Server) changes(w http.ResponseWriter, r *http.Request) {
 		defer func() { <-s.viewers }()
 	default:
 		w.Header().Set("Retry-After", "10")
-		http.Error(w, fmt.Sprintf("at most %d viewers are sent changes; try again later", mostViewers), http.StatusServiceUnavailable)
+		http.Error(
+			w,
+			fmt.Sprintf("at most %d viewers are sent changes; try again later", mostViewers),
+			http.StatusServiceUnavailable,
+		)
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")

@@ -140,7 +140,10 @@ var faults = map[string]fault{
 		world:  wrong(catalog.RelayQueueAge, 900, catalog.LaneKey.String("logs")),
 		alerts: []string{"SidecarBehind"},
 	},
-	"queue storage is failing": {world: wrong(catalog.RelayQueueDurable, 0), alerts: []string{"SidecarQueueNotDurable"}},
+	"queue storage is failing": {
+		world:  wrong(catalog.RelayQueueDurable, 0),
+		alerts: []string{"SidecarQueueNotDurable"},
+	},
 	"the sidecar dies": {
 		pods:   []pod{{app: calm.run, world: dying(), until: 40 * time.Minute}},
 		alerts: []string{"SidecarAbsent"},

@@ -115,7 +115,8 @@ func TestWorkOfOtherGoroutinesIsUndetermined(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.Class != Undetermined || p.Started != 3 || p.Ran < 10*time.Millisecond || p.Ran > 2*p.Wall || !strings.Contains(p.Reasons[0], "3 goroutines") {
+	if p.Class != Undetermined || p.Started != 3 || p.Ran < 10*time.Millisecond || p.Ran > 2*p.Wall ||
+		!strings.Contains(p.Reasons[0], "3 goroutines") {
 		t.Errorf("the work is done elsewhere:\n%v", p)
 	}
 }

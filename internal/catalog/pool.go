@@ -66,7 +66,10 @@ var (
 		Help: "How many slots there may be.", Absent: "unlimited",
 	}
 	PoolLimitRecommended = &Metric{
-		Name: "poolgauge.pool.limit.recommended", Kind: Gauge, Number: Int, Unit: "{slot}",
+		Name:   "poolgauge.pool.limit.recommended",
+		Kind:   Gauge,
+		Number: Int,
+		Unit:   "{slot}",
 		Help: "The limit that would suit the load of late, in steps: at most twice as many slots, or a quarter fewer. " +
 			"It is the limit itself where that suits.",
 		Attributes: []Attribute{

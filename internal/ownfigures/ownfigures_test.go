@@ -65,7 +65,10 @@ func TestQuotaOfThisGroupOrOneAroundIt(t *testing.T) {
 		t.Errorf("at first %+v, want 0.2 CPUs and no periods", first)
 	}
 	read("nr_periods 10\nnr_throttled 5\nthrottled_usec 900\n", "nr_periods 7\nnr_throttled 1\nthrottled_usec 10\n")
-	last := read("nr_periods 20\nnr_throttled 5\nthrottled_usec 900\n", "nr_periods 11\nnr_throttled 3\nthrottled_usec 90\n")
+	last := read(
+		"nr_periods 20\nnr_throttled 5\nthrottled_usec 900\n",
+		"nr_periods 11\nnr_throttled 3\nthrottled_usec 90\n",
+	)
 	if last.Periods != 10+4 || last.Throttled != 5+2 {
 		t.Errorf("%v of %v periods throttled, want 7 of 14", last.Throttled, last.Periods)
 	}

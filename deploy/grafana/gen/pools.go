@@ -234,7 +234,11 @@ func poolVerdicts() []panel {
 	judged := promql.Not(catalog.VerdictKey, "undetermined")
 	return []panel{
 		chart{
-			title: "Verdicts", unit: "short", width: 24, height: 8, sparse: []*catalog.Metric{catalog.PoolVerdict},
+			title:  "Verdicts",
+			unit:   "short",
+			width:  24,
+			height: 8,
+			sparse: []*catalog.Metric{catalog.PoolVerdict},
 			help: "Why each pool is full, while it is: docs/verdicts.md says what decides each verdict, and what to do. " +
 				"A row is there for each verdict that held before.",
 		}.states(
@@ -245,14 +249,21 @@ func poolVerdicts() []panel {
 			".* (ok|oversized)$",
 		),
 		chart{
-			title: "Limit, and what would suit", unit: "short", width: 8, height: 8,
+			title:  "Limit, and what would suit",
+			unit:   "short",
+			width:  8,
+			height: 8,
 			sparse: []*catalog.Metric{catalog.PoolLimitRecommended},
 			help: "The recommended limit; the limit as it is is dashed. Nothing is recommended while the cause is not the size, " +
 				"or is not clear. It moves in steps: look again after a change.",
 			bounds: []query{{promql.Sum(byPool, inPools.Value(catalog.PoolLimit)), poolLegend + " limit"}},
 		}.lines(query{promql.Sum(byPool, inPools.Value(catalog.PoolLimitRecommended)), poolLegend + " recommended"}),
 		chart{
-			title: "Limit changes", unit: "short", width: 8, height: 8, sparse: []*catalog.Metric{catalog.PoolLimitChanges},
+			title:  "Limit changes",
+			unit:   "short",
+			width:  8,
+			height: 8,
+			sparse: []*catalog.Metric{catalog.PoolLimitChanges},
 			help: "How often the limit was changed, by the program or by autosize. Changes that go on and on are a fight: " +
 				"two controllers, or bounds that are too wide.",
 		}.lines(query{promql.Sum(byPool, inPools.Increase(catalog.PoolLimitChanges)), poolLegend}),

@@ -10,7 +10,8 @@ import (
 
 func TestRelayDefaults(t *testing.T) {
 	s := mustParse(t, nil, nil)
-	if s.RelayGRPCAddress != "127.0.0.1:4317" || s.RelayHTTPAddress != "127.0.0.1:4318" || s.RelaySocket != "" || s.RelayRate != 0 ||
+	if s.RelayGRPCAddress != "127.0.0.1:4317" || s.RelayHTTPAddress != "127.0.0.1:4318" || s.RelaySocket != "" ||
+		s.RelayRate != 0 ||
 		s.QueueDir != "" ||
 		s.QueueSize != 8<<20 ||
 		s.QueueSync != time.Second {

@@ -52,7 +52,11 @@ func picture() *live.Picture {
 				Evidence:    []string{"use time is 4 times its baseline", "the CPUs are idle"},
 				Recommended: k(16),
 				Holders: []live.Holder{
-					{Age: 3.2, Calls: []string{"main.query (query.go:12)", "main.serve (main.go:40)"}, Trace: "4bf92f3577b34da6a3ce929d0e0e4736"},
+					{
+						Age:   3.2,
+						Calls: []string{"main.query (query.go:12)", "main.serve (main.go:40)"},
+						Trace: "4bf92f3577b34da6a3ce929d0e0e4736",
+					},
 					{Age: 1},
 				},
 				Spark: live.Spark{Fill: figures(0.1, 0.5, 1)},
@@ -281,7 +285,10 @@ func TestKeys(t *testing.T) {
 func TestDetailsHaveTheHoldersWithTheirCallsAndTraces(t *testing.T) {
 	s := shown(picture())
 	s.show = details
-	s.picture.Pools[0].Holders = append(s.picture.Pools[0].Holders, live.Holder{Age: 0.5, Calls: []string{"main.\x1b[2Jevil"}})
+	s.picture.Pools[0].Holders = append(
+		s.picture.Pools[0].Holders,
+		live.Holder{Age: 0.5, Calls: []string{"main.\x1b[2Jevil"}},
+	)
 	expect(t, text(s, 80, 40, noon),
 		"  held for 3.2 s by main.query (query.go:12) < main.serve (main.go:40), trace\n",
 		"    4bf92f3577b34da6a3ce929d0e0e4736\n",
