@@ -196,8 +196,8 @@ func TestGzip(t *testing.T) {
 	}
 }
 
-// A flag goes before the variable of the same setting, also where OpenTelemetry's own code would
-// read the variable.
+// A flag takes precedence over the variable of the same setting, also where OpenTelemetry's own
+// code would read the variable.
 func TestFlagsGoBeforeVariables(t *testing.T) {
 	u, s := newUpstream(), &spy{}
 	r := u.listen(t, "127.0.0.1:0", nil, grpc.StatsHandler(s))

@@ -110,7 +110,7 @@ func (p *pod) mustRun(t *testing.T, container string, args ...string) (id string
 
 func (p *pod) remove(container string) { _, _ = p.podman("rm", "-f", "-t", "0", p.name+"-"+container) }
 
-// The kill of a container's main process for want of memory is counted, whatever the sidecar may
+// The kill of a container's main process for lack of memory is counted, whatever the sidecar may
 // see of control groups.
 func TestOOMKillOfAContainer(t *testing.T) {
 	p := newPod(t, map[string]string{"hog": ". ./testdata/hog", "sidecar": ".. ./cmd/sidecar"})

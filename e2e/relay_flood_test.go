@@ -43,7 +43,7 @@ func floodRequest(points int) *colmetricpb.ExportMetricsServiceRequest {
 	}
 }
 
-// Clients that send more than the upstream takes are slowed down: while the upstream is well every
+// Clients that send more than the upstream takes are slowed down: while the upstream accepts, every
 // point that was acknowledged arrives.
 func TestRelayFlood(t *testing.T) {
 	for _, c := range []struct{ clients, points int }{{8, 5000}, {50, 10_000}} {

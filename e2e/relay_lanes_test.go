@@ -112,7 +112,7 @@ func (a *ages) see(signal string, age time.Duration) {
 	a.came[signal]++
 }
 
-// swap returns what was seen, and begins anew.
+// swap returns what was seen, and starts over.
 func (a *ages) swap() (oldest map[string]time.Duration, came map[string]int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

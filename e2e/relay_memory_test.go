@@ -135,8 +135,8 @@ func floodHTTP(s *relayed, clients int, kind, encoding string, body []byte, d ti
 	all.Wait()
 }
 
-// Whatever clients send, and whether the upstream is well, slow or away, the sidecar stays small:
-// so it survives its container's limit.
+// Whatever clients send, and whether the upstream accepts, is slow or unreachable, the sidecar
+// stays small: so it survives its container's limit.
 func TestRelayMemory(t *testing.T) {
 	for name, load := range floods() {
 		most := float64(mostResident)

@@ -109,8 +109,8 @@ func (x *toxic) partial(d delivery) ([]byte, error) {
 	})
 }
 
-// refuse permanently rejects a request. What was joined is sent again batch by batch, so that only a
-// single batch is lost by it.
+// refuse permanently rejects a request. What was joined is sent again batch by batch, so that only
+// a single batch is lost by it.
 func (x *toxic) refuse(d delivery) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -137,8 +137,8 @@ func (x *toxic) rejections() (points int) {
 }
 
 // Whatever an upstream does, nothing that was acknowledged is lost but what the upstream
-// permanently rejected, which is counted; every collection of the sidecar accounts for every point; and its
-// memory does not grow.
+// permanently rejected, which is counted; every collection of the sidecar accounts for every point;
+// and its memory does not grow.
 func TestRelaySoak(t *testing.T) {
 	up, a := newSink(t), &app{}
 	x := &toxic{sink: up, did: map[string]int{}, unwanted: map[int64]bool{}}

@@ -59,8 +59,8 @@ func TestRollOutLosesNothing(t *testing.T) {
 	}
 }
 
-// What is refused for longer than the hold time is lost, whole requests at a time and without a
-// rush, counted, and said once.
+// What is refused for longer than the hold time is lost, whole requests at a time and not all at
+// once, counted, and logged once.
 func TestHeldTooLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{}

@@ -92,7 +92,7 @@ func TestOutageLosesNothing(t *testing.T) {
 	})
 }
 
-// Waits are spread over all of 1 s to a ceiling that doubles up to 30 s, begin anew with each
+// Waits are spread over all of 1 s to a ceiling that doubles up to 30 s, start over with each
 // request, and respect what the upstream asks for.
 func TestBackoff(t *testing.T) {
 	p := Policy{LeastBackoff: time.Second, LongestBackoff: 30 * time.Second}

@@ -42,7 +42,7 @@ type grpcConn struct {
 }
 
 // ConnectionLife draws how long a gRPC connection is used. The next goes to an address that is
-// again taken at random: so a fleet spreads anew over gateways that were restarted one after the
+// again taken at random: so a fleet spreads again over gateways that were restarted one after the
 // other, or were added.
 func ConnectionLife() time.Duration { return 4*time.Minute + upTo(2*time.Minute) }
 

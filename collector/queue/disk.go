@@ -267,8 +267,8 @@ func (d *disk) restoreLocked() {
 	}
 }
 
-// watch notes that the disk fails if the operation that begins is not over in time. The caller calls
-// stop when it is; quick reports whether it was in time.
+// watch notes that the disk fails if the operation that begins is not over in time. The caller
+// calls stop when it is; quick reports whether it was in time.
 func (d *disk) watch() (stop func() (quick bool)) {
 	begun := time.Now()
 	timer := time.AfterFunc(d.patience, func() {

@@ -16,23 +16,23 @@
 // first. Within a lane [Queue.Take] returns the oldest batches, or with [Config.Fresh] those put
 // since the upstream recovered, and then the backlog.
 //
-// While the upstream accepts a lane, Put of a full queue waits for room, in order, until its context
-// is done. Batches are dropped, and counted, only after the exporter called [Queue.SetAway]: the
-// oldest of all lanes that are away first. Put of [Own] never waits: if there is no room, the oldest
-// own batch is dropped. A batch in flight makes room at once, but is counted as dropped only if it
-// is returned: it may still be sent.
+// While the upstream accepts a lane, Put of a full queue waits for room, in order, until its
+// context is done. Batches are dropped, and counted, only after the exporter called
+// [Queue.SetAway]: the oldest of all unreachable lanes first. Put of [Own] never waits: if there is
+// no room, the oldest own batch is dropped. A batch in flight makes room at once, but is counted as
+// dropped only if it is returned: it may still be sent.
 //
 // # Disk
 //
 // The queue in memory is authoritative and the disk follows it: a batch stays in memory until it is
 // written. With Sync > 0, batches are accepted in memory while the disk is full, read-only, failing
 // or slower than a second; [Account] and one log line report it, and the batches are written as
-// soon as the disk recovers. With Sync 0 a batch is accepted only once it is synced: Put waits until
-// its context is done. Memory is bounded by Limit while the disk fails, and by an eighth of it
-// (2 MiB at most) otherwise, because batches on disk are read back when their turn comes.
+// soon as the disk recovers. With Sync 0 a batch is accepted only once it is synced: Put waits
+// until its context is done. Memory is bounded by Limit while the disk fails, and by an eighth of
+// it (2 MiB at most) otherwise, because batches on disk are read back when their turn comes.
 //
-// On disk the queue is a sequence of segments, each deleted when nothing in it is needed any more. A
-// segment is a header and records; a record is protected by checksums and has one state byte that
+// On disk the queue is a sequence of segments, each deleted when nothing in it is needed any more.
+// A segment is a header and records; a record is protected by checksums and has one state byte that
 // is overwritten in place: queued, in flight, done. The state never goes back, so a restart knows
 // which batches may have been sent. Records that are torn or corrupt are skipped and counted, and
 // reading continues at the next record. A directory that is deleted while in use is created again,

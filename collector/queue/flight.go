@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Flight is a sequence of batches of one lane, oldest first, on their way to the upstream. It is not
-// safe for concurrent use.
+// Flight is a sequence of batches of one lane, oldest first, on their way to the upstream. It is
+// not safe for concurrent use.
 type Flight struct {
 	q       *Queue
 	lane    *lane
@@ -141,8 +141,8 @@ func (l *lane) pickLocked(maxBytes int64) (entries []*entry) {
 	return entries
 }
 
-// load fills the flight, reading what is not in memory. If ctx is done first the flight returns when the
-// disk allows.
+// load fills the flight, reading what is not in memory. If ctx is done first the flight returns
+// when the disk allows.
 func (f *Flight) load(ctx context.Context) error {
 	missing := f.pin()
 	if len(missing) == 0 {
@@ -208,7 +208,8 @@ func (f *Flight) read(missing []place) {
 	}
 }
 
-// fill takes over the data of the entries that have some, and forgets those that were found damaged.
+// fill takes over the data of the entries that have some, and forgets those that were found
+// damaged.
 func (f *Flight) fill() {
 	f.q.mu.Lock()
 	defer f.q.mu.Unlock()
@@ -222,8 +223,8 @@ func (f *Flight) fill() {
 	f.endLocked()
 }
 
-// Settle removes batch i from the queue, because it was sent or permanently rejected. Further calls,
-// and calls after Return, do nothing.
+// Settle removes batch i from the queue, because it was sent or permanently rejected. Further
+// calls, and calls after Return, do nothing.
 func (f *Flight) Settle(i int) {
 	f.q.mu.Lock()
 	defer f.q.mu.Unlock()

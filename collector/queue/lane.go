@@ -45,7 +45,7 @@ const share = 16
 // lane is the state of a [Lane]. The queue's mu guards it, but for id and ready.
 type lane struct {
 	id      Lane
-	fresh   bool          // what is fresh goes before the backlog
+	fresh   bool          // what is fresh is taken before the backlog
 	ready   chan struct{} // has one element when Take may find something
 	reserve int64         // bytes that are the lane's own
 

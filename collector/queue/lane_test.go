@@ -135,8 +135,8 @@ func TestLanesShareTheLimit(t *testing.T) {
 	})
 }
 
-// When the upstream is away the oldest goes first, of all lanes that are away and have more than
-// their share, and of no other.
+// When the upstream is unreachable, the oldest batch is dropped first, of all unreachable lanes
+// that have more than their share, and of no other.
 func TestOldestOfThoseAwayGoesFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := lanes(t)
@@ -156,8 +156,8 @@ func TestOldestOfThoseAwayGoesFirst(t *testing.T) {
 			a.Lanes[Logs].Full != 0 {
 			t.Errorf("%+v", a)
 		}
-		// A lane that is well waits for itself; only what it could not hold at all makes others
-		// drop.
+		// A lane whose upstream accepts waits for itself; only what it could not hold at all makes
+		// others drop.
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := putTo(ctx, q, Logs, 30, 500); !errors.Is(err, ErrFull) {

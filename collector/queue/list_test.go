@@ -22,7 +22,7 @@ func parkedIn(q *Queue) (without, with int) {
 }
 
 // Of many small batches on disk only a few are in memory, and they come out as they went in: also
-// after a restart, when some are dropped for want of room, and when the directory is deleted.
+// after a restart, when some are dropped for lack of room, and when the directory is deleted.
 func TestManySmallBatches(t *testing.T) {
 	const n = 5000
 	for name, happens := range map[string]func(t *testing.T, f *failing) (first int){

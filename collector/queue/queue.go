@@ -256,8 +256,8 @@ func (q *Queue) damagedLocked(e *entry) {
 }
 
 // Close closes the queue: callers waiting in Put or Take get [ErrClosed], and batches in the queue
-// stay on disk for the next Open. Batches of a flight that are not settled count as in flight then. It
-// waits for the disk until ctx is done, and fails if batches that were in memory only are lost.
+// stay on disk for the next Open. Batches of a flight that are not settled count as in flight then.
+// It waits for the disk until ctx is done, and fails if batches that were in memory only are lost.
 func (q *Queue) Close(ctx context.Context) error {
 	q.mu.Lock()
 	if q.closed {

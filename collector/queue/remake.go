@@ -8,8 +8,8 @@ import (
 const evacuation = 1 << 20
 
 // remake recovers after segments or the whole directory were deleted by another process: it creates
-// the directory again, and has the batches of deleted segments written again. They can be read as long as they are
-// open. It is the writer's, and does nothing when nothing was deleted.
+// the directory again, and has the batches of deleted segments written again. They can be read as
+// long as they are open. It is the writer's, and does nothing when nothing was deleted.
 func (d *disk) remake() error {
 	d.q.mu.Lock()
 	deleted := d.deleted

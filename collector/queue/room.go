@@ -5,7 +5,8 @@ import (
 	"slices"
 )
 
-// roomLocked makes room for size bytes in l, if it can: by dropping, where the upstream is away.
+// roomLocked makes room for size bytes in l, if it can: by dropping, where the upstream is
+// unreachable.
 func (q *Queue) roomLocked(l *lane, size int64) bool {
 	for !q.fitsLocked(l, l.usage+size) {
 		victim := q.victimLocked(l, size)
@@ -136,8 +137,8 @@ func (q *Queue) grantLocked() {
 	}
 }
 
-// SetAway sets whether the upstream of a lane is away, so that its oldest batches may be dropped when
-// the queue is full. It is not when the queue is opened.
+// SetAway sets whether the upstream of a lane is unreachable, so that its oldest batches may be
+// dropped when the queue is full. It is not when the queue is opened.
 func (q *Queue) SetAway(id Lane, away bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -162,7 +162,7 @@ func (d *disk) rescue(groups []*group, failed map[*segment]error) {
 	}
 }
 
-// moveLocked has the batch at p written anew, with its data or the reason why that could not be
+// moveLocked has the batch at p written again, with its data or the reason why that could not be
 // read.
 func (d *disk) moveLocked(p place, data []byte, err error) {
 	e := p.entry

@@ -142,8 +142,8 @@ func (c *conn) readFirst() bool {
 	return true
 }
 
-// afterHandshake is protocolOf for a listener of TLS: the protocol is agreed on in the handshake,
-// without a word HTTP/1.
+// afterHandshake is protocolOf for a listener of TLS: the protocol is negotiated in the handshake;
+// HTTP/1 if it is not.
 func (s *Server) afterHandshake(c *conn) (*spoken, net.Conn) {
 	secured := tls.Server(
 		c,
