@@ -1,7 +1,6 @@
 package diagnose
 
 import (
-	"maps"
 	"math"
 	"strings"
 	"testing"
@@ -272,99 +271,6 @@ func TestFiguresOfKeepsWhatIsAbsent(t *testing.T) {
 	}
 }
 
-// report makes the figures of the next ten seconds like those of w.
-func report(f *Figures, w Window) {
-	f.At = f.At.Add(10 * time.Second)
-	f.Limit, f.Pending, f.UseAge, f.HeldBack, f.Longest = w.Limit, w.Pending, w.UseAge, math.NaN(), math.NaN()
-	f.Served += w.Served * w.Seconds
-	f.WaitTime += w.Wait * w.Served * w.Seconds
-	f.Ended += w.Ended
-	used := w.Utilization * w.Limit * w.Seconds
-	f.UseTime += used
-	f.EndedTime += w.Use * w.Ended
-	f.OnCPU += w.OnCPU * used
-	f.RunQueue += w.RunQueue * used
-	f.Blocked += w.Blocked * used
-}
-
-func TestJudgeHoldsWhatComesBack(t *testing.T) {
-	var j Judge
-	f := Figures{At: time.Unix(1000, 0)}
-	slow := congested()
-	slow.Use, slow.Ended = 0.5, 198
-	hang := congested()
-	hang.Ended, hang.Use = 0, 0
-	for i, c := range []struct {
-		window Window
-		holds  Verdict
-	}{
-		{well(), Undetermined},
-		{well(), Undetermined},
-		{well(), OK},
-		{well(), OK},
-		{congested(), OK},
-		{well(), OK},
-		{congested(), TooSmall}, // two of three
-		{well(), TooSmall},
-		{well(), TooSmall},
-		{well(), OK}, // three in a row
-		{slow, OK},
-		{slow, DownstreamSlow},
-		{hang, DownstreamSlow},
-		{hang, DownstreamSlow}, // undetermined does not count
-		{well(), DownstreamSlow},
-		{congested(), DownstreamSlow},
-		{congested(), TooSmall},
-	} {
-		report(&f, c.window)
-		if holds, one := j.See(f, machine()); holds.Verdict != c.holds {
-			t.Errorf("after window %d, which is %v, %v holds, want %v", i, one.Verdict, holds.Verdict, c.holds)
-		}
-	}
-}
-
-// A disk is slow by what is usual for it; what held before is known.
-func TestHostJudgeLearnsWhatIsUsual(t *testing.T) {
-	var j HostJudge
-	if m := j.Machine(); !math.IsNaN(m.CPUs) {
-		t.Errorf("a machine that was never seen has %v CPUs", m.CPUs)
-	}
-	f := UnknownHost(time.Unix(1000, 0))
-	f.CPUs, f.BusyTime, f.QueueTime, f.Writes, f.WriteTime = 4, 0, 0, 0, 0
-	see := func(write float64) HostVerdict {
-		f.At = f.At.Add(10 * time.Second)
-		f.BusyTime, f.QueueTime = f.BusyTime+10, f.QueueTime+0.1
-		f.Writes, f.WriteTime = f.Writes+2, f.WriteTime+2*write
-		holds, _ := j.See(f)
-		return holds.Verdict
-	}
-	for i, c := range []struct {
-		write float64
-		holds HostVerdict
-	}{
-		{0.02, HostUndetermined},
-		{0.2, HostUndetermined}, // nothing is usual yet
-		{0.02, HostOK},
-		{0.02, HostOK},
-		{0.9, HostOK},
-		{0.9, DiskSlow},
-		{0.02, DiskSlow},
-		{0.02, DiskSlow},
-		{0.02, HostOK},
-	} {
-		if v := see(c.write); v != c.holds {
-			t.Errorf("after window %d %v holds, want %v", i, v, c.holds)
-		}
-	}
-	states := map[HostVerdict]bool{}
-	for v, holds := range j.States() {
-		states[v] = holds
-	}
-	if want := map[HostVerdict]bool{HostUndetermined: false, HostOK: true, DiskSlow: false}; !maps.Equal(states, want) {
-		t.Errorf("states %v, want %v", states, want)
-	}
-}
-
 // Counters that fell, and a window of no length, say nothing.
 func TestHostBetweenTakesDifferences(t *testing.T) {
 	from := HostFigures{time.Unix(1000, 0), 2, 9, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 10, 11}
@@ -390,48 +296,5 @@ func TestHostBetweenTakesDifferences(t *testing.T) {
 	}
 	if m := HostBetween(to, to); !math.IsNaN(m.CPUs) {
 		t.Errorf("a window of no length: %+v", m)
-	}
-}
-
-// Slots that were lost are remembered until they are returned, or the pool is restarted.
-func TestJudgeRemembersALeak(t *testing.T) {
-	var j Judge
-	f := Figures{At: time.Unix(1000, 0)}
-	leak := well()
-	leak.Utilization += 0.3
-	all := congested() // no slot is left
-	all.Utilization, all.Ended, all.Use = 1, 0, 0
-	back := well()
-	back.Use *= 2
-	for i, c := range []struct {
-		window Window
-		want   Verdict
-	}{
-		{well(), Undetermined},
-		{well(), OK},
-		{well(), OK},
-		{well(), OK},
-		{leak, OK}, // one use may take that long
-		{leak, Leaking},
-		{all, Leaking},
-		{all, Leaking},
-		{back, OK},
-		{all, Undetermined}, // all at once is no leak
-	} {
-		report(&f, c.window)
-		if _, one := j.See(f, machine()); one.Verdict != c.want {
-			t.Errorf("window %d is %v (%s), want %v", i, one.Verdict, one.Evidence, c.want)
-		}
-	}
-}
-
-// A pool takes about a microsecond, once in ten seconds.
-func BenchmarkJudge(b *testing.B) {
-	var j Judge
-	f := Figures{At: time.Unix(1000, 0)}
-	m := machine()
-	for b.Loop() {
-		report(&f, well())
-		j.See(f, m)
 	}
 }

@@ -187,7 +187,8 @@ func (w Window) congested(m Machine, usual Usual) Finding[Verdict] {
 			w.fill(),
 			w.Held,
 		)
-	case s.cpus > share*m.CPUs || s.account && w.OnCPU+w.RunQueue > 0.75 && m.BusyCPUs > 0.85*m.CPUs && s.cpus > 0.5*m.CPUs:
+	case s.cpus > share*m.CPUs ||
+		s.account && w.OnCPU+w.RunQueue > 0.75 && m.BusyCPUs > 0.85*m.CPUs && s.cpus > 0.5*m.CPUs:
 		return found(CPUSaturated, "%s; %s used %.1f of %.1f CPUs", w.fill(), s.whose(), s.cpus, m.CPUs)
 	case s.queued > 0.2 && s.cpus < 0.75*m.CPUs, m.Runnable > 3 && s.cpus < 0.5*m.CPUs:
 		return found(Starved, "%s; %s waited for a CPU %.0f %% of their time and used %.1f of %.1f CPUs",

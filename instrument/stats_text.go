@@ -28,8 +28,10 @@ func (s Stats) String() string {
 	}
 	var told []string
 	for _, list := range [][]string{
-		s.slots(), s.waiting(), outcomes(s.Requests[:], func(i int) string { return Outcome(i).String() }), s.waited(),
-		outcomes(s.Completed[:], func(i int) string { return Ending(i).String() }), durations("uses", s.Use), s.resources(), s.held(),
+		s.slots(), s.waiting(),
+		outcomes(s.Requests[:], func(i int) string { return Outcome(i).String() }), s.waited(),
+		outcomes(s.Completed[:], func(i int) string { return Ending(i).String() }), durations("uses", s.Use),
+		s.resources(), s.held(),
 	} {
 		if len(list) > 0 {
 			told = append(told, strings.Join(list, ", "))

@@ -36,7 +36,7 @@ type MemoryConfig struct {
 // it when it is done, so that concurrent tasks do not exceed the available memory. The limit
 // follows the memory that is available:
 //
-//	Share × the less of the most that was available since nothing was held, and what is available now plus what is held
+//	Share × min(the most available since nothing was held, what is available now + what is held)
 //
 // The first counts what is promised and perhaps not allocated yet, and rises when the container's
 // limit is raised. The second notices when the rest of the process, or of the pod, grows. The limit

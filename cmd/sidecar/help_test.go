@@ -91,7 +91,7 @@ func TestFlagsWithoutEffectAreRefused(t *testing.T) {
 		"bench --url=http://h:1 --dir=/tmp":          "--dir has no effect without --work=file",
 		"demo --page-address=off":                    "--page-address is off",
 		"completion bash --intervall=1s":             "unknown flag --intervall; sidecar completion bash --help lists them",
-		"bench --wrok=cpu":                           "unknown flag --wrok; sidecar bench --help lists them",
+		"bench --jobs=cpu":                           "unknown flag --jobs; sidecar bench --help lists them",
 		"bench --windo=1s":                           "unknown flag --windo, did you mean --window?",
 		"top --config=/no/such --page-address=h:1":   "--config: expected a file that can be read",
 	} {

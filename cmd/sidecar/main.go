@@ -92,7 +92,9 @@ func newRoot(environ []string) *cobra.Command {
 
 // readSettings makes a command read the named settings, or all if none is named: they are flags of
 // the command, and run is called with their values if they are valid.
-type readSettings func(c *cobra.Command, run func(*cobra.Command, *config.Settings) error, names ...string) *cobra.Command
+type readSettings func(
+	c *cobra.Command, run func(*cobra.Command, *config.Settings) error, names ...string,
+) *cobra.Command
 
 func settingsReader(environ []string) readSettings {
 	return func(c *cobra.Command, run func(*cobra.Command, *config.Settings) error, names ...string) *cobra.Command {

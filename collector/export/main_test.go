@@ -165,12 +165,9 @@ func mustSend(t testing.TB, c Client, b otlp.Batch) Result {
 }
 
 // mustFail sends and returns why that failed.
-func mustFail(
-	t testing.TB,
-	ctx context.Context,
-	c Client,
-	b otlp.Batch,
-) *Failure { //nolint:revive // t goes first in tests
+//
+//nolint:revive // t goes first in tests
+func mustFail(t testing.TB, ctx context.Context, c Client, b otlp.Batch) *Failure {
 	t.Helper()
 	_, err := c.Send(ctx, requestOf(b))
 	if err == nil {

@@ -44,7 +44,8 @@ func (s *shared) read() (event []byte, changed <-chan struct{}) {
 	}
 	s.stale = s.live.Changed() // before the picture is read, so that no change is missed
 	s.live.Read(&s.picture)
-	event = append(make([]byte, 0, len(s.event)+len(s.event)/8), eventHead...)
+	event = make([]byte, 0, len(s.event)+len(s.event)/8)
+	event = append(event, eventHead...)
 	event, err := s.picture.AppendJSON(event)
 	if err != nil {
 		event = append(event, "{}"...) // impossible: every figure is a number

@@ -4,10 +4,11 @@
 //
 // What survives, of the batches whose [Queue.Put] returned nil:
 //
-//	                  kill -9, crash of the program   power loss, crash of the system
-//	Dir, Sync 0       all                             all
-//	Dir, Sync 1s      all                             all but those of the last second, or of the last sync that was slower
-//	no Dir            none                            none
+//	              kill -9, crash of the program   power loss, crash of the system
+//	Dir, Sync 0   all                             all
+//	Dir, Sync 1s  all                             all but those of the last second,
+//	                                              or of the last sync that was slower
+//	no Dir        none                            none
 //
 // # Lanes
 //

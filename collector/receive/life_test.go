@@ -39,11 +39,8 @@ func TestBombs(t *testing.T) {
 		t.Errorf("HTTP: %d", r.StatusCode)
 	}
 	b.checkRefused(t, refused{otlp.Metrics, 0, TooLarge})
-	conn := dial(
-		t,
-		b.GRPCAddr().String(),
-		grpc.WithCompressor(ready{}),
-	) //nolint:staticcheck // nothing else sends what is compressed already
+	compressed := grpc.WithCompressor(ready{}) //nolint:staticcheck // nothing else sends what is compressed already
+	conn := dial(t, b.GRPCAddr().String(), compressed)
 	if s, _ := export(
 		t.Context(),
 		conn,

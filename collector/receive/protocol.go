@@ -208,8 +208,7 @@ func (h *hints) say(receiver, what string, more ...any) {
 	}
 	h.mu.Unlock()
 	if due {
-		h.log.Warn(
-			what,
-			append([]any{"receiver", receiver}, more...)...) //nolint:sloglint // those of the callers are constants
+		more = append([]any{"receiver", receiver}, more...)
+		h.log.Warn(what, more...) //nolint:sloglint // those of the callers are constants
 	}
 }

@@ -23,7 +23,8 @@ func relay(p *live.Pipeline) line {
 		n, ok := lane.Queued.Get()
 		queued, counted, age = queued+n, counted || ok, max(age, lane.Oldest.Or(0))
 		for name, f := range map[string]live.Figure{
-			"accepted": lane.Accepted, "sent": lane.Sent, "rejected": lane.Rejected, "dropped": lane.Dropped, "refused": lane.Refused,
+			"accepted": lane.Accepted, "sent": lane.Sent,
+			"rejected": lane.Rejected, "dropped": lane.Dropped, "refused": lane.Refused,
 		} {
 			if v, ok := f.Get(); ok {
 				rates[name] += v

@@ -15,14 +15,18 @@
 // All settings are OpenTelemetry's variables, and mean what its specification says. An empty one
 // counts as unset. [Start] refuses an invalid value, where the SDK would log it and use its default.
 //
-//	OTEL_EXPORTER_OTLP_ENDPOINT        http://, https:// (TLS), unix:/// or host:port; by default http://localhost:4317
-//	OTEL_EXPORTER_OTLP_PROTOCOL        grpc (default), or http/protobuf, whose default endpoint is http://localhost:4318
+//	OTEL_EXPORTER_OTLP_ENDPOINT  http://, https:// (TLS), unix:/// or host:port; by default
+//	                             http://localhost:4317
+//	OTEL_EXPORTER_OTLP_PROTOCOL  grpc (default), or http/protobuf, whose default endpoint is
+//	                             http://localhost:4318
 //	OTEL_EXPORTER_OTLP_{HEADERS,INSECURE,CERTIFICATE,CLIENT_CERTIFICATE,CLIENT_KEY,COMPRESSION,TIMEOUT}
-//	OTEL_METRIC_EXPORT_INTERVAL        in milliseconds; by default 10000, as in the sidecar, and not the specification's 60000
-//	OTEL_METRIC_EXPORT_TIMEOUT         in milliseconds; by default 30000
-//	OTEL_METRICS_EXPORTER              otlp (default); console, a table on standard output; none; prometheus, which starts
-//	                                   nothing and tells otel.Handle how to serve Prometheus
-//	OTEL_SDK_DISABLED                  true starts nothing
+//	OTEL_METRIC_EXPORT_INTERVAL  in milliseconds; by default 10000, as in the sidecar, and not the
+//	                             specification's 60000
+//	OTEL_METRIC_EXPORT_TIMEOUT   in milliseconds; by default 30000
+//	OTEL_METRICS_EXPORTER        otlp (default); console, a table on standard output; none;
+//	                             prometheus, which starts nothing and tells otel.Handle how to serve
+//	                             Prometheus
+//	OTEL_SDK_DISABLED            true starts nothing
 //	OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES
 //	OTEL_METRICS_EXEMPLAR_FILTER
 //	OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE

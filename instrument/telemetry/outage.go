@@ -52,7 +52,9 @@ func (e *outageExporter) Export(ctx context.Context, rm *metricdata.ResourceMetr
 // isUnreachable reports whether an export failed because nothing listens at the endpoint. Most errors
 // of the exporters are text.
 func isUnreachable(err error) bool {
-	for _, sign := range []string{"connection refused", "no such host", "no such file or directory", "no route to host"} {
+	for _, sign := range []string{
+		"connection refused", "no such host", "no such file or directory", "no route to host",
+	} {
 		if strings.Contains(err.Error(), sign) {
 			return true
 		}

@@ -1,7 +1,6 @@
 package measure
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"sync"
@@ -126,131 +125,6 @@ func TestSlotSecondsAreExactBelow100000UsesASecond(t *testing.T) {
 					t.Errorf("%d uses, want 20,000", n)
 				}
 			})
-		})
-	}
-}
-
-// The estimate is right on average for any pattern of use: whatever is held longer, comes back
-// later, comes in bursts, or repeats with the period of the samples.
-func TestSlotSecondsOfAnOverloadedPoolAreUnbiased(t *testing.T) {
-	random := func(us int64) time.Duration { return rand.N(2 * time.Duration(us) * time.Microsecond) }
-	for name, pattern := range map[string]func(p *pool) (slotSeconds float64){
-		"mostly idle": func(p *pool) float64 {
-			d := random(1)
-			p.use(1, d)
-			time.Sleep(random(3))
-			return d.Seconds()
-		},
-		"mostly busy": func(p *pool) float64 {
-			d := random(3)
-			p.use(1, d)
-			time.Sleep(random(1))
-			return d.Seconds()
-		},
-		"bursts": func(p *pool) (sum float64) {
-			for range 30 {
-				d := random(1)
-				p.use(1, d)
-				sum += d.Seconds()
-			}
-			d := random(50)
-			p.use(5, d)
-			time.Sleep(random(50))
-			return sum + 5*d.Seconds()
-		},
-		"with the period of the samples": func(p *pool) float64 {
-			p.use(1, stratum/2)
-			for range 400 {
-				p.use(0, 0)
-			}
-			time.Sleep(stratum / 2)
-			return (stratum / 2).Seconds()
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				p := newPool(t, instrument.Timing{})
-				p.enterOverload(t)
-				want := 0.0
-				const span = 2 * time.Second
-				for start := time.Now(); time.Since(start) < span; {
-					want += pattern(p)
-				}
-				if !p.overloaded() {
-					t.Fatal("the overload has ended")
-				}
-				if got := p.total(); math.Abs(got/want-1) > 0.2 { // six standard errors at least
-					t.Errorf("%.3f of the slot-seconds", got/want)
-				}
-			})
-		})
-	}
-}
-
-// The estimate is also right on average where the timer does not run, as on busy CPUs, and where
-// the pool has bursts of events with pauses between, each of which ends the overload.
-func TestSlotSecondsOfBurstsAndOnBusyCPUsAreUnbiased(t *testing.T) {
-	shortUses := func(p *pool, used, unused time.Duration) (sum float64) {
-		for range 1000 {
-			d := rand.N(2 * used)
-			p.use(1, d)
-			sum += d.Seconds()
-			time.Sleep(rand.N(2 * unused))
-		}
-		return sum
-	}
-	const us, ms = time.Microsecond, time.Millisecond
-	for name, pattern := range map[string]func(p *pool) (slotSeconds float64){
-		"mostly idle": func(p *pool) float64 { return shortUses(p, us, 3*us) },
-		"mostly busy": func(p *pool) float64 { return shortUses(p, 3*us, us) },
-		"bursts of short uses": func(p *pool) float64 {
-			defer time.Sleep(rand.N(10 * ms))
-			return shortUses(p, us, us)
-		},
-		"short uses and a long one": func(p *pool) float64 {
-			d := rand.N(10 * ms)
-			p.use(1, d)
-			return d.Seconds() + shortUses(p, us, us)
-		},
-	} {
-		for _, busy := range []bool{false, true} {
-			within := 0.2 // four standard errors at least
-			if busy && name == "bursts of short uses" {
-				within = 0.6 // what is used in pauses is known from few
-			}
-			t.Run(fmt.Sprintf("%s, busy CPUs %t", name, busy), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					p := newPool(t, instrument.Timing{})
-					p.busy = busy
-					p.enterOverload(t)
-					want := 0.0
-					const span = time.Second
-					for start := time.Now(); time.Since(start) < span; {
-						want += pattern(p)
-					}
-					if got := p.total(); math.Abs(got/want-1) > within {
-						t.Errorf("%.3f of the slot-seconds", got/want)
-					}
-				})
-			})
-		}
-	}
-}
-
-func TestAPauseAfterAnOverloadIsExact(t *testing.T) {
-	for _, held := range []int64{0, 3} {
-		synctest.Test(t, func(t *testing.T) {
-			p := newPool(t, instrument.Timing{})
-			p.enterOverload(t)
-			u := p.begin(held)
-			time.Sleep(time.Hour)
-			if p.overloaded() {
-				t.Error("the overload has not ended")
-			}
-			p.end(held, u)
-			if got, want := p.total(), float64(held)*3600; math.Abs(got-want) > 0.01 {
-				t.Errorf("%v slot-seconds, want %v", got, want)
-			}
 		})
 	}
 }

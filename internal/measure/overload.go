@@ -164,9 +164,9 @@ func (m *Meter) drawDue() {
 // if there were few events.
 func (m *Meter) sample(now time.Duration, used float64) {
 	for now >= m.due {
-		strata := m.at/stratum + 1 + (now-m.due)/stratum
-		m.area += float64(strata*stratum-m.at) * used
-		m.at, m.level = strata*stratum, used
+		end := m.at - m.at%stratum + stratum + (now - m.due).Truncate(stratum)
+		m.area += float64(end-m.at) * used
+		m.at, m.level = end, used
 		m.drawDue()
 	}
 	passed := now - m.sampled

@@ -31,15 +31,20 @@ func TestMedianAndSpread(t *testing.T) {
 func TestFilesOfTasks(t *testing.T) {
 	s := &files{dir: t.TempDir()}
 	t.Cleanup(s.remove)
+	var taken [2]*os.File
 	var names []string
-	for range 2 {
+	for i := range taken {
 		f, err := s.take()
 		if err != nil {
 			t.Fatal(err)
 		}
-		names = append(names, f.Name())
-		defer s.put(f)
+		taken[i], names = f, append(names, f.Name())
 	}
+	defer func() {
+		for _, f := range taken {
+			s.put(f)
+		}
+	}()
 	if names[0] == names[1] {
 		t.Error("two tasks have the same file")
 	}

@@ -27,7 +27,8 @@ type Settings struct {
 	Process    []string // executable names
 
 	// Probes. An interval of 0 turns a probe off.
-	ProbeBudget                                                              float64 // percent of one CPU, for all probes together
+	// Percent of one CPU, for all probes together.
+	ProbeBudget                                                              float64
 	ProbeCPUInterval, ProbeParallelismInterval                               time.Duration
 	ProbeDiskInterval                                                        time.Duration
 	ProbeDir                                                                 string // empty: the temporary directory
@@ -41,7 +42,8 @@ type Settings struct {
 	ProbeTimeout                                                             time.Duration
 
 	// The upstream.
-	Exporters                    []string                          // of metrics: auto, none, or some of otlp and console
+	// Of metrics: auto, none, or some of otlp and console.
+	Exporters                    []string
 	tracesExporter, logsExporter string                            // otlp or none
 	otlp                         upstreamSettings                  // for all signals
 	signals                      map[otlp.Signal]*upstreamSettings // overrides of one signal

@@ -1,0 +1,108 @@
+package pools_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/poolgauge/poolgauge/pools"
+)
+
+func TestForEachReturnsTheFirstErrorAndCancelsTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newWorkers(t, 4, pools.WorkersConfig{})
+		var pulled int
+		var running atomic.Int64
+		start := time.Now()
+		err := pools.ForEach(t.Context(), p, count(1000, &pulled), func(ctx context.Context, i int) error {
+			running.Add(1)
+			defer running.Add(-1)
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(time.Duration(10-i) * time.Second):
+				return fmt.Errorf("item %d: %w", i, errTask)
+			}
+		})
+		if !errors.Is(err, errTask) || !strings.Contains(err.Error(), "item 3") || time.Since(start) != 7*time.Second {
+			t.Errorf("after %v: %v, want that of item 3 after 7 s", time.Since(start), err)
+		}
+		if running.Load() != 0 || pulled > 25 {
+			t.Errorf("%d calls still run, %d items were pulled", running.Load(), pulled)
+		}
+	})
+}
+
+func TestForEachOfAll(t *testing.T) {
+	p := newWorkers(t, 4, pools.WorkersConfig{Queue: 2})
+	var sum atomic.Int64
+	var pulled int
+	err := pools.ForEach(t.Context(), p, count(10_000, &pulled), func(_ context.Context, i int) error {
+		sum.Add(int64(i))
+		return nil
+	})
+	if err != nil || sum.Load() != 9999*10_000/2 {
+		t.Errorf("sum %d, %v", sum.Load(), err)
+	}
+}
+
+func TestForEachWhoseItemsPanic(t *testing.T) {
+	p := newWorkers(t, 2, pools.WorkersConfig{OnPanic: func(*pools.PanicError) {}})
+	for name, fn := range map[string]func(context.Context, int) error{
+		"panic": func(context.Context, int) error { panic(1) },
+		"exit":  func(context.Context, int) error { runtime.Goexit(); return nil },
+	} {
+		var e *pools.PanicError
+		if err := pools.ForEach(t.Context(), p, slices.Values([]int{1, 2, 3}), fn); !errors.As(err, &e) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A slow item kept ForEach from starting others, as if their order mattered.
+func TestForEachContinuesDuringASlowItem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newWorkers(t, 2, pools.WorkersConfig{})
+		start := time.Now()
+		var pulled int
+		err := pools.ForEach(t.Context(), p, count(101, &pulled), func(_ context.Context, i int) error {
+			if i == 0 {
+				time.Sleep(100 * time.Second)
+			} else {
+				time.Sleep(time.Second)
+			}
+			return nil
+		})
+		if took := time.Since(start); err != nil || took != 100*time.Second {
+			t.Errorf("it took %v, and the slow item 100 s: %v", took, err)
+		}
+	})
+}
+
+func TestForEachWhoseContextEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newWorkers(t, 1, pools.WorkersConfig{})
+		mustSubmit(t, p, sleep(time.Hour))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		for _, n := range []int{1, 1000} {
+			var pulled int
+			err := pools.ForEach(ctx, p, count(n, &pulled), func(context.Context, int) error {
+				t.Error("called, though the context had ended")
+				return nil
+			})
+			if took := time.Since(start); took != time.Second || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("ForEach of %d took %v: %v", n, took, err)
+			}
+		}
+		time.Sleep(2 * time.Hour)
+	})
+}
