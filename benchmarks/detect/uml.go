@@ -146,7 +146,11 @@ func runAsInit(ctx context.Context) error {
 // prepareKernel mounts the usual file systems and enables the loopback interface.
 func prepareKernel() error {
 	for _, m := range []struct{ device, dir, kind string }{
-		{"proc", "/proc", "proc"}, {"sysfs", "/sys", "sysfs"}, {"cgroup2", cgroupMount, "cgroup2"}, {"tmpfs", "/tmp", "tmpfs"}, {"/dev/ubda", umlDisk, "ext4"},
+		{"proc", "/proc", "proc"},
+		{"sysfs", "/sys", "sysfs"},
+		{"cgroup2", cgroupMount, "cgroup2"},
+		{"tmpfs", "/tmp", "tmpfs"},
+		{"/dev/ubda", umlDisk, "ext4"},
 	} {
 		if err := unix.Mount(m.device, m.dir, m.kind, 0, ""); err != nil {
 			return fmt.Errorf("mount %s: %w", m.dir, err)

@@ -42,7 +42,8 @@ func valuesOf(r *message) values {
 		}
 		v.sums[series{row, ""}] += p.Value
 		for _, key := range []string{
-			string(catalog.PoolOutcomeKey), string(catalog.PoolStateKey), string(catalog.PoolEventKey), string(catalog.GoroutineStateKey), "cpu.mode",
+			string(catalog.PoolOutcomeKey), string(catalog.PoolStateKey), string(catalog.PoolEventKey),
+			string(catalog.GoroutineStateKey), "cpu.mode",
 		} {
 			if of, ok := p.Attributes[key]; ok {
 				v.sums[series{row, of}] += p.Value

@@ -66,8 +66,14 @@ func (s *score) window(l *label, a answer, right bool) {
 
 // add adds another score.
 func (s *score) add(o *score) {
-	s.runs, s.windows, s.right, s.abstained, s.hosts = s.runs+o.runs, s.windows+o.windows, s.right+o.right, s.abstained+o.abstained, s.hosts+o.hosts
-	s.convicted, s.found, s.delay = s.convicted+o.convicted, s.found+o.found, s.delay+o.delay
+	s.runs += o.runs
+	s.windows += o.windows
+	s.right += o.right
+	s.abstained += o.abstained
+	s.hosts += o.hosts
+	s.convicted += o.convicted
+	s.found += o.found
+	s.delay += o.delay
 	for v, n := range o.wrong {
 		if s.wrong == nil {
 			s.wrong = map[string]int{}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"log/slog"
@@ -65,7 +66,8 @@ func (o *ours) take() (data []byte, err error) {
 	if o.flight, err = o.Take(context.Background(), queue.Metrics, 1); err != nil {
 		return nil, err
 	}
-	return o.flight.Data, nil
+	pieces, _ := o.flight.Range(0, o.flight.Len())
+	return bytes.Join(pieces, nil), nil
 }
 
 func (o *ours) done() error {

@@ -50,7 +50,8 @@ func (s *shared) read() (event []byte, changed <-chan struct{}) {
 	if err != nil {
 		event = append(event, "{}"...) // impossible: every figure is a number
 	}
-	s.event, s.made = append(event, eventTail...), time.Now()
+	event = append(event, eventTail...)
+	s.event, s.made = event, time.Now()
 	return s.event, s.stale
 }
 

@@ -85,11 +85,8 @@ func pace(ctx context.Context, rate float64, n int, t *tally, f func()) (sent in
 }
 
 func (t *tally) send(client *http.Client, target string) {
-	response, err := client.Post(
-		target+"/orders",
-		"application/json",
-		strings.NewReader(`{"item": "tea", "cents": 350}`),
-	) //nolint:noctx // the client has a timeout
+	order := strings.NewReader(`{"item": "tea", "cents": 350}`)
+	response, err := client.Post(target+"/orders", "application/json", order) //nolint:noctx // the client has a timeout
 	if err != nil {
 		t.failed.Add(1)
 		return

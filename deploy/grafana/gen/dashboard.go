@@ -64,7 +64,8 @@ func newDashboard(
 		Refresh("30s").
 		Time("now-1h", "now").
 		Timezone("browser").
-		WithVariable(dashboard.NewDatasourceVariableBuilder("datasource").Label("Data source").Type("prometheus").Current(chosen("default", "default")))
+		WithVariable(dashboard.NewDatasourceVariableBuilder("datasource").
+			Label("Data source").Type("prometheus").Current(chosen("default", "default")))
 	for _, v := range append(variables(of), more...) {
 		b.WithVariable(v)
 	}
@@ -137,7 +138,9 @@ const (
 // sees its host, so that only Kubernetes' variables go along.
 func links(from string) []*dashboard.DashboardLinkBuilder {
 	var list []*dashboard.DashboardLinkBuilder
-	for _, to := range []struct{ uid, title string }{{poolsUID, "Pools"}, {hostUID, "Host and container"}, {fleetUID, "Fleet"}} {
+	for _, to := range []struct{ uid, title string }{
+		{poolsUID, "Pools"}, {hostUID, "Host and container"}, {fleetUID, "Fleet"},
+	} {
 		if to.uid != from {
 			list = append(
 				list,

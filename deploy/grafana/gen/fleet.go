@@ -179,7 +179,10 @@ func relayPanels() []panel {
 			width:  8,
 			height: 8,
 			help:   "Points a second by what became of them. In an outage sent falls behind accepted, and the queue grows.",
-		}.lines(query{promql.Sum(outcome, inScope.Rate(catalog.RelayPoints, promql.Not(catalog.PointOutcomeKey, loss...))), legend}),
+		}.lines(query{
+			promql.Sum(outcome, inScope.Rate(catalog.RelayPoints, promql.Not(catalog.PointOutcomeKey, loss...))),
+			legend,
+		}),
 		chart{
 			title:  "Points lost",
 			unit:   "cps",

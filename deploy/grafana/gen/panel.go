@@ -109,8 +109,10 @@ func refID(i int) string { return string(rune('A' + i)) }
 func (c chart) timeseries(opacity float64, stacked bool, queries []query) panel {
 	of := timeseries.NewPanelBuilder().
 		LineWidth(1).FillOpacity(opacity).ShowPoints(common.VisibilityModeNever).AxisSoftMin(0).
-		Tooltip(common.NewVizTooltipOptionsBuilder().Mode(common.TooltipDisplayModeMulti).Sort(common.SortOrderDescending)).
-		Legend(common.NewVizLegendOptionsBuilder().DisplayMode(common.LegendDisplayModeList).Placement(common.LegendPlacementBottom).ShowLegend(true))
+		Tooltip(common.NewVizTooltipOptionsBuilder().
+			Mode(common.TooltipDisplayModeMulti).Sort(common.SortOrderDescending)).
+		Legend(common.NewVizLegendOptionsBuilder().
+			DisplayMode(common.LegendDisplayModeList).Placement(common.LegendPlacementBottom).ShowLegend(true))
 	if stacked {
 		of.Stacking(common.NewStackingConfigBuilder().Mode(common.StackingModeNormal).Group("A"))
 	}
@@ -182,7 +184,8 @@ func (c chart) heat(expr string) panel {
 		Color(heatmap.NewHeatmapColorOptionsBuilder().Mode(heatmap.HeatmapColorModeScheme).Scheme("Oranges").
 			Scale(heatmap.HeatmapColorScaleExponential).Exponent(0.5).Steps(64)).
 		YAxis(heatmap.NewYAxisConfigBuilder().AxisPlacement(common.AxisPlacementLeft).Unit(c.unit)).
-		Tooltip(heatmap.NewHeatmapTooltipBuilder().Mode(common.TooltipDisplayModeSingle).YHistogram(true).ShowColorScale(true))
+		Tooltip(heatmap.NewHeatmapTooltipBuilder().
+			Mode(common.TooltipDisplayModeSingle).YHistogram(true).ShowColorScale(true))
 	return c.finish(
 		of,
 		dashboard.FieldColorModeIdPaletteClassic,

@@ -298,7 +298,10 @@ func poolErrors() []panel {
 			height: 8,
 			sparse: []*catalog.Metric{catalog.PoolResources},
 			help:   "Connections and other resources by event and reason. Many made and ended at once mean that the pool keeps too few idle.",
-		}.lines(query{promql.Sum(events, inPools.Rate(catalog.PoolResources)), "{{" + events[0] + "}} {{" + events[1] + "}}"}),
+		}.lines(query{
+			promql.Sum(events, inPools.Rate(catalog.PoolResources)),
+			"{{" + events[0] + "}} {{" + events[1] + "}}",
+		}),
 	}
 }
 

@@ -33,7 +33,9 @@ type label struct {
 // table is a table with a row for each set of labels, sorted by the first of the columns.
 func (c chart) table(labels []label, columns []column) panel {
 	of := table.NewPanelBuilder().CellHeight(common.TableCellHeightSm).ShowHeader(true).
-		SortBy([]cog.Builder[common.TableSortByFieldState]{common.NewTableSortByFieldStateBuilder().DisplayName(columns[0].title).Desc(true)})
+		SortBy([]cog.Builder[common.TableSortByFieldState]{
+			common.NewTableSortByFieldStateBuilder().DisplayName(columns[0].title).Desc(true),
+		})
 	names, order := object{}, object{}
 	for i, l := range labels {
 		names[l.name], order[l.name] = l.title, i

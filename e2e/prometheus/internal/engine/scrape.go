@@ -29,7 +29,8 @@ func (e *Engine) Scrape(yaml, job, target string) (stop func() error, err error)
 		return nil, fmt.Errorf("scraper: %w", err)
 	}
 	targets, ended := make(chan map[string][]*targetgroup.Group, 1), make(chan error, 1)
-	targets <- map[string][]*targetgroup.Group{job: {{Source: job, Targets: []model.LabelSet{{model.AddressLabel: model.LabelValue(target)}}}}}
+	address := model.LabelSet{model.AddressLabel: model.LabelValue(target)}
+	targets <- map[string][]*targetgroup.Group{job: {{Source: job, Targets: []model.LabelSet{address}}}}
 	go func() { ended <- manager.Run(targets) }()
 	return func() error {
 		manager.Stop()
