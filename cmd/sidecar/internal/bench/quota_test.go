@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -91,9 +92,12 @@ func TestQuotaOfTheCgroupRoot(t *testing.T) {
 	h.write(t, "cpu.max", "50000 100000\n")
 	h.write(t, "cpu/cpu.cfs_quota_us", "50000\n")
 	h.write(t, "cpu/cpu.cfs_period_us", "100000\n")
+	var mu sync.Mutex
 	spin := func(context.Context) (task, func(), error) {
 		return func(context.Context) error {
 			hash(2000)
+			mu.Lock()
+			defer mu.Unlock()
 			for _, stat := range []string{"cpu.stat", "cpu/cpu.stat"} {
 				h.files["stat"] = stat
 				h.read(t)
