@@ -46,14 +46,23 @@ func awaitData(t *testing.T, e *engine.Engine) {
 		`histogram_count(sum(rate(poolgauge_probe_duration_seconds{poolgauge_probe_phase="sync"}[30s]))) > 0`,
 		`sum(rate(poolgauge_probe_runs_total{poolgauge_probe_name="tcp"}[30s])) > 0`,
 	} {
-		tick := time.NewTicker(100 * time.Millisecond)
-		for !hasData(t, e, query, time.Now()) {
-			if <-tick.C; time.Now().After(deadline) {
-				t.Fatalf("no data for %s", query)
-			}
+		if !getsData(t, e, query, deadline) {
+			t.Fatalf("no data for %s", query)
 		}
-		tick.Stop()
 	}
+}
+
+// getsData reports whether a query has data now, or at a later time before the deadline.
+func getsData(t *testing.T, e *engine.Engine, query string, deadline time.Time) bool {
+	t.Helper()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for !hasData(t, e, query, time.Now()) {
+		if <-tick.C; time.Now().After(deadline) {
+			return false
+		}
+	}
+	return true
 }
 
 // The table has every name that is sent, and every name of the table that this machine has is sent.
