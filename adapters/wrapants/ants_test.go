@@ -69,6 +69,7 @@ func TestPoolReportsARealOne(t *testing.T) {
 		pool + "requests closed":        0,
 		pool + "wait.duration acquired": 2,
 		pool + "use.time":               -1,
+		pool + "use.age":                -1,
 		pool + "completed ok":           0,
 		pool + "completed panic":        0,
 	}
