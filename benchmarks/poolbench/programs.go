@@ -45,13 +45,9 @@ func (j *judge) see(r *message) (holds, window answer) {
 	v := valuesOf(r)
 	hostHolds, host := j.host.See(v.host())
 	poolHolds, pool := j.pool.See(v.pool(), j.host.Machine())
-	return answer{
-			poolHolds.Verdict.String(),
-			hostHolds.Verdict.String(),
-		}, answer{
-			pool.Verdict.String(),
-			host.Verdict.String(),
-		}
+	holds = answer{poolHolds.Verdict.String(), hostHolds.Verdict.String()}
+	window = answer{pool.Verdict.String(), host.Verdict.String()}
+	return holds, window
 }
 
 func judged(requests []*message, hysteresis bool) (answers []answer) {
