@@ -109,19 +109,22 @@ func TestSplitIsOff(t *testing.T) {
 // the thread.
 func TestSplitFunctionsAreUnlocked(t *testing.T) {
 	runners(t, func(t *testing.T, run func(int, func(), ...instrument.Option) instrument.Stats) {
-		var locked atomic.Int64
-		s := run(500, func() {
-			if isLocked() {
-				locked.Add(1)
+		synctest.Test(t, func(t *testing.T) {
+			var locked atomic.Int64
+			s := run(500, func() {
+				if isLocked() {
+					locked.Add(1)
+				}
+				time.Sleep(time.Millisecond)
+				runtime.Goexit()
+			}, instrument.WithCPUSamples(10))
+			if n := locked.Load(); n == 0 || n > 250 {
+				t.Errorf("%d of 500 were locked to their thread, want a few", n)
 			}
-			runtime.Goexit()
-		}, instrument.WithCPUSamples(1))
-		if n := locked.Load(); n == 0 || n > 250 {
-			t.Errorf("%d of 500 were locked to their thread, want a few", n)
-		}
-		if _, known := s.CPUTime[instrument.OnCPU].Get(); !known {
-			t.Error("nothing was split")
-		}
+			if _, known := s.CPUTime[instrument.OnCPU].Get(); !known {
+				t.Error("nothing was split")
+			}
+		})
 	})
 }
 
