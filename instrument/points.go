@@ -22,6 +22,8 @@ type Point struct {
 	Histogram *Histogram
 
 	Holders []Holder // of the age of the oldest use
+	// of the durations of waits
+	Exemplars []Exemplar
 }
 
 // labels are the attributes of a point besides those of its pool. An empty value is no attribute.
@@ -47,9 +49,9 @@ func (s *Stats) points(add func(m *catalog.Metric, l labels, p Point)) {
 			add(m, l, Point{Float: v})
 		}
 	}
-	durations := func(m *catalog.Metric, l labels, h *Histogram) {
+	durations := func(m *catalog.Metric, l labels, h *Histogram, of ...Exemplar) {
 		if h != nil && h.count > 0 {
-			add(m, l, Point{Histogram: h})
+			add(m, l, Point{Histogram: h, Exemplars: of})
 		}
 	}
 	count(catalog.PoolLimit, labels{}, s.Limit)
@@ -64,7 +66,7 @@ func (s *Stats) points(add func(m *catalog.Metric, l labels, p Point)) {
 	}
 	for i, n := range s.Requests {
 		count(catalog.PoolRequests, label(catalog.PoolRequests, Outcome(i)), n)
-		durations(catalog.PoolWaitDuration, label(catalog.PoolWaitDuration, Outcome(i)), s.Wait[i])
+		durations(catalog.PoolWaitDuration, label(catalog.PoolWaitDuration, Outcome(i)), s.Wait[i], s.exemplars(Outcome(i))...)
 	}
 	count(catalog.PoolWaits, labels{}, s.Waits)
 	seconds(catalog.PoolWaitTime, labels{}, s.WaitTime)

@@ -51,6 +51,10 @@ type Stats struct {
 	// [Stats.WantsHolders].
 	Holders []Holder
 
+	// Exemplars are the longest wait of each outcome in about the last minute, of the requests that
+	// were part of a sampled trace.
+	Exemplars []Exemplar
+
 	// Parts are there instead of all above where one name stands for several pools with slots of
 	// their own, such as the connections to each of several hosts: the sum of their limits would
 	// hide the one that is full.

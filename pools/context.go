@@ -12,30 +12,30 @@ type poolContext struct {
 	values          context.Context
 }
 
-// tracedContext is a caller's context with the trace that it had during the call. The context may
+// tracedContext is a caller's context with the span that it had during the call. The context may
 // be reused later.
 type tracedContext struct {
 	context.Context
-	id trace.TraceID
+	span trace.SpanContext
 }
 
-// traced returns ctx with its trace, if it has one.
+// traced returns ctx with its span, if it has one.
 func traced(ctx context.Context) context.Context {
-	if id := trace.SpanContextFromContext(ctx).TraceID(); id.IsValid() {
-		return &tracedContext{ctx, id}
+	if span := trace.SpanContextFromContext(ctx); span.HasTraceID() {
+		return &tracedContext{ctx, span}
 	}
 	return ctx
 }
 
-// trace returns the trace of the caller's context, zero if it is not known. The nil poolContext has
+// span returns the span of the caller's context, zero if it is not known. The nil poolContext has
 // none.
-func (c *poolContext) trace() trace.TraceID {
+func (c *poolContext) span() (span trace.SpanContext) {
 	if c != nil {
 		if t, ok := c.values.(*tracedContext); ok {
-			return t.id
+			return t.span
 		}
 	}
-	return trace.TraceID{}
+	return span
 }
 
 // Value asks the pool first, so that context.WithCancel finds what it derives from, and pprof.Do

@@ -24,8 +24,8 @@ type Group struct {
 	slots  chan struct{} // nil without a limit
 	once   sync.Once
 	err    error
-	set    *measure.Groups // nil if it is not reported
-	trace  trace.TraceID   // that it is part of; zero if that is not known, or it is not reported
+	set    *measure.Groups    // nil if it is not reported
+	span   *trace.SpanContext // that it is part of; nil if that is not known, or it is not reported
 }
 
 // WithContext returns a new Group and a Context derived from ctx, which is canceled the first time
@@ -104,7 +104,7 @@ func (g *Group) start(f func() error, blocked *measure.Pended) {
 	}
 	c.group, c.f = g, f
 	if g.set != nil {
-		c.run.Func, c.run.Trace = callsite.FuncOf(f), g.trace
+		c.run.Func, c.run.Span = callsite.FuncOf(f), g.span
 		if blocked == nil {
 			g.set.Start(&c.run)
 		} else {

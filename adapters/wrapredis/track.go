@@ -10,6 +10,7 @@ import (
 	"weak"
 
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/poolgauge/poolgauge/instrument"
 	"github.com/poolgauge/poolgauge/internal/measure"
@@ -76,7 +77,7 @@ func (t *track) acquired(c *call, cn redis.ConnInfo, waited time.Duration) {
 		t.uses[cn] = c.claim.GetAfter(&t.Recorder, waited)
 		return
 	}
-	claim := t.Ask() // of go-redis itself, or of a command that began before it was looked at
+	claim := t.Ask(trace.SpanContext{}) // of go-redis itself, or of a command that began before it was looked at
 	t.uses[cn] = claim.GetAfter(&t.Recorder, waited)
 }
 
@@ -151,7 +152,7 @@ type call struct {
 type callKey struct{}
 
 // ask begins a request of a pool, whose name is learned from the first.
-func (c *call) ask(pool string) {
+func (c *call) ask(ctx context.Context, pool string) {
 	c.done()
 	t := c.main
 	if strings.HasSuffix(pool, "_pipeline") {
@@ -161,10 +162,11 @@ func (c *call) ask(pool string) {
 		learn(pool, t)
 	}
 	c.track = t
+	span := trace.SpanContextFromContext(ctx)
 	t.Lock()
 	defer t.Unlock()
 	t.heard = true
-	c.claim = t.Ask()
+	c.claim = t.Ask(span)
 }
 
 // fail ends a request that got no connection. If its context has not ended, the recorder is told

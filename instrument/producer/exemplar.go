@@ -10,6 +10,20 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
+// waits are the exemplars of the durations of waits.
+func waits(of []instrument.Exemplar) []metricdata.Exemplar[float64] {
+	if len(of) == 0 {
+		return nil
+	}
+	all := make([]metricdata.Exemplar[float64], len(of))
+	for i, w := range of {
+		all[i] = metricdata.Exemplar[float64]{
+			Time: w.Ended, Value: w.Wait.Seconds(), TraceID: w.Trace[:], SpanID: w.Span[:],
+		}
+	}
+	return all
+}
+
 // exemplars are holders as OTLP carries them beside a point: no series of their own, however many
 // lines hold slots.
 func exemplars[N int64 | float64](holders []instrument.Holder, now time.Time) []metricdata.Exemplar[N] {

@@ -3,6 +3,8 @@ package measure
 import (
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
@@ -11,6 +13,7 @@ import (
 // no request. The lock of the recorder guards it.
 type Claim struct {
 	asked  time.Duration // when
+	span   trace.SpanContext
 	wait   Span
 	pended *Pended       // while it waits
 	since  time.Duration // while a slot is constructed for it: when that began
@@ -18,9 +21,9 @@ type Claim struct {
 	active bool
 }
 
-// Ask begins a request.
-func (r *Recorder) Ask() Claim {
-	c := Claim{asked: Clock(), wait: r.Wait(), active: true}
+// Ask begins a request, which is part of a span.
+func (r *Recorder) Ask(span trace.SpanContext) Claim {
+	c := Claim{asked: Clock(), span: span, wait: r.Wait(), active: true}
 	c.pended = r.Pending.Add(c.wait)
 	return c
 }
@@ -63,7 +66,7 @@ func (c *Claim) GetAfter(r *Recorder, waited time.Duration) Use {
 	if c.pended != nil {
 		r.Pending.Remove(c.pended)
 	}
-	r.Requests.End(&r.Meter, instrument.Acquired, c.wait, c.asked+waited)
+	r.Requests.TracedBy(c.span, r.Requests.End(&r.Meter, instrument.Acquired, c.wait, c.asked+waited))
 	*c = Claim{}
 	return r.begin(now)
 }
@@ -87,6 +90,6 @@ func (c *Claim) end(r *Recorder, how instrument.Outcome, now time.Duration) {
 	if c.pended != nil {
 		r.Pending.Remove(c.pended)
 	}
-	r.Requests.End(&r.Meter, how, c.wait, ended)
+	r.Requests.TracedBy(c.span, r.Requests.End(&r.Meter, how, c.wait, ended))
 	*c = Claim{}
 }
