@@ -138,7 +138,7 @@ func TestGRPCAnswers(t *testing.T) {
 		"partial":        {partial(t, 2, "too old"), Result{2, "too old"}},
 		"only a message": {partial(t, 0, "deprecated"), Result{0, "deprecated"}},
 		"negative":       {partial(t, -2, ""), Result{}},
-		"not OTLP":       {[]byte("\xff\xff"), Result{0, "the answer is not OTLP"}},
+		"not OTLP":       {[]byte("\xff\xff"), Result{0, "the response is not OTLP"}},
 	} {
 		s := serveGRPC(t, listen(t, ""), func(context.Context, int) ([]byte, error) { return c.body, nil })
 		equal(t, name, mustSend(t, dialServer(t, s), metrics("x")), c.want)
@@ -186,9 +186,9 @@ func TestGRPCConnectionIsKept(t *testing.T) {
 func TestDialErrors(t *testing.T) {
 	for _, c := range []struct{ want, protocol, url string }{
 		{`protocol: expected grpc or http/protobuf, got "http/json"`, "http/json", "http://h:1"},
-		{`expected a URL of http, https or unix, got "ftp://h:1"`, GRPC, "ftp://h:1"},
-		{`expected a URL of http or https for http/protobuf, got "unix:///s"`, HTTPProtobuf, "unix:///s"},
-		{`expected a URL of http or https for http/protobuf, got "http:///v1"`, HTTPProtobuf, "http:///v1"},
+		{`expected an http, https or unix URL, got "ftp://h:1"`, GRPC, "ftp://h:1"},
+		{`expected an http or https URL for http/protobuf, got "unix:///s"`, HTTPProtobuf, "unix:///s"},
+		{`expected an http or https URL for http/protobuf, got "http:///v1"`, HTTPProtobuf, "http:///v1"},
 		{"missing protocol scheme", GRPC, ":x"},
 	} {
 		if _, err := Dial(

@@ -146,9 +146,9 @@ func TestHTTPAnswers(t *testing.T) {
 		"no content":     {204, "", nil, Result{}},
 		"partial":        {200, "application/x-protobuf", partial(t, 2, "too old"), Result{2, "too old"}},
 		"only a message": {200, "application/x-protobuf", partial(t, 0, "deprecated"), Result{0, "deprecated"}},
-		"not OTLP":       {200, "application/x-protobuf", []byte("\xff"), Result{0, "the answer is not OTLP"}},
+		"not OTLP":       {200, "application/x-protobuf", []byte("\xff"), Result{0, "the response is not OTLP"}},
 		"not protobuf":   {202, "text/plain", []byte("\x0a\x02\x08\x07"), Result{}},
-		"endless":        {200, "application/x-protobuf", make([]byte, 1<<20), Result{0, "the answer is not OTLP"}},
+		"endless":        {200, "application/x-protobuf", make([]byte, 1<<20), Result{0, "the response is not OTLP"}},
 	} {
 		s := serveHTTP(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", c.kind)

@@ -85,7 +85,7 @@ func TestSignalWithoutEndpointIsRefused(t *testing.T) {
 	status, text := post("/v1/traces", &coltracepb.ExportTraceServiceRequest{
 		ResourceSpans: []*tracepb.ResourceSpans{{ScopeSpans: []*tracepb.ScopeSpans{{Spans: []*tracepb.Span{{}, {}}}}}},
 	})
-	if status != http.StatusUnsupportedMediaType || !strings.Contains(text, "no endpoint to send traces to") {
+	if status != http.StatusUnsupportedMediaType || !strings.Contains(text, "no endpoint for traces") {
 		t.Errorf("traces: %d %q", status, text)
 	}
 	status, text = post("/v1/metrics", &colmetricpb.ExportMetricsServiceRequest{
