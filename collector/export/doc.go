@@ -1,16 +1,14 @@
-// Package export sends queued items to the upstream over OTLP/gRPC or OTLP/HTTP, in one lane for each
-// signal and one for the sidecar's own metrics. Each lane has its own client, connections, request size
-// and state.
+// Package export sends queued items to the upstream over OTLP/gRPC or OTLP/HTTP, in one lane for
+// each signal and one for the sidecar's own metrics. Each lane has its own client, connections,
+// request size and state.
 //
 // # The state of a lane
 //
-//	a failure that may pass, or is held            held too long, or invalid
-//
-// ok ───────────────────────────────────────▶ retrying ───────────────────────────▶ rejecting
-// ▲                                              │                                     │
-// └──────────────────────────────────────────────┴─────────────────────────────────────┘
-//
-//	the upstream accepts a request (after invalid ones: for a minute)
+//	         a failure that may pass, or is held            held too long, or invalid
+//	ok ───────────────────────────────────────▶ retrying ───────────────────────────▶ rejecting
+//	 ▲                                              │                                     │
+//	 └──────────────────────────────────────────────┴─────────────────────────────────────┘
+//	                 the upstream accepts a request (after invalid ones: for a minute)
 //
 // Each transition is logged in one line with the upstream's message, and counted by a metric. A new
 // cause in the same state is logged too, at most once in ten seconds. The [Kind] of a failure
@@ -26,8 +24,8 @@
 //     Requests of kind [Split] are then divided like invalid ones.
 //
 // When nothing of a lane has been accepted for [AwayAfter], its upstream counts as away, and a full
-// queue drops the oldest batches instead of making clients wait. Invalid requests do not count, since
-// the upstream is reachable and accepts others.
+// queue drops the oldest batches instead of making clients wait. Invalid requests do not count,
+// since the upstream is reachable and accepts others.
 //
 // # The size of requests
 //

@@ -193,9 +193,9 @@ func TestRefusedFiles(t *testing.T) {
 		want          string
 	}{
 		"newer":         {segment, string(newHeader(2)) + "what is unknown", "has format 2, and this release reads 1"},
-		"other content": {segment, "another program's file under this name", "is not a file of this queue"},
-		"other name":    {"exporter_otlp__metrics", "bbolt", "is not a file of the queue"},
-		"almost":        {"3" + segmentSuffix, "", "is not a file of the queue"},
+		"other content": {segment, "another program's file under this name", "is not a queue file"},
+		"other name":    {"exporter_otlp__metrics", "bbolt", "is not a queue file"},
+		"almost":        {"3" + segmentSuffix, "", "is not a queue file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, _, _ := filled(t, 3)
