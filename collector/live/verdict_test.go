@@ -235,7 +235,7 @@ func TestVerdictsAreReported(t *testing.T) {
 		t,
 		l,
 	); p.Verdict != "lock contention" || len(p.Evidence) != 1 ||
-		!strings.Contains(p.Evidence[0], "the app says so") {
+		!strings.Contains(p.Evidence[0], "reported by the app") {
 		t.Errorf("verdict %q because of %q, want that of the app", p.Verdict, p.Evidence)
 	}
 	offer("undetermined", "ok")
