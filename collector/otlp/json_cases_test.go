@@ -16,8 +16,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// What the Collector's decoder does with bodies that clients send is done here too, but for one:
-// behind the first of two requests it reads nothing, and says ok.
+// FromJSON treats bodies that clients send as the Collector's decoder does, with one exception:
+// after the first of two requests, the Collector stops reading and reports success.
 func TestCollectorsCases(t *testing.T) {
 	table, err := os.ReadFile("testdata/json-cases.tsv")
 	if err != nil {
@@ -65,7 +65,7 @@ func body(value string) string {
 	return `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":` + value + `}]}]}]}`
 }
 
-// decoded compares what becomes of JSON with the message in protobuf's own JSON.
+// decoded compares the result of FromJSON with the message in protobuf's own JSON.
 func decoded(t *testing.T, s otlp.Signal, from, want string) {
 	t.Helper()
 	data, err := otlp.FromJSON(s, []byte(from))
@@ -229,7 +229,7 @@ func TestMalformedJSON(t *testing.T) {
 	}
 }
 
-// Doubles are the nearest to what is written, as strconv has them.
+// Doubles are rounded correctly, as by strconv.
 func TestJSONDoubles(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 5_000 {
