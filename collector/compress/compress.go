@@ -111,10 +111,10 @@ func writer(encoding string, w io.Writer) (io.WriteCloser, error) {
 	return packing{s, pool}, nil
 }
 
-// Unpack returns the content of packed, which may have at most most bytes. It uses little more
-// memory than the result if packed declares its size, as it usually does. It is safe for concurrent
-// use.
-func Unpack(encoding string, packed []byte, most int) ([]byte, error) {
+// Unpack returns the decompressed content of packed. It fails with [ErrTooLarge] if the content
+// exceeds limit bytes. It uses little more memory than the result if packed declares its size, as it
+// usually does. It is safe for concurrent use.
+func Unpack(encoding string, packed []byte, limit int) ([]byte, error) {
 	switch encoding {
 	case Gzip:
 		inflater, _ := inflaters.Get().(*gzip.Reader)
@@ -122,7 +122,7 @@ func Unpack(encoding string, packed []byte, most int) ([]byte, error) {
 		if err := inflater.Reset(bytes.NewReader(packed)); err != nil {
 			return nil, fmt.Errorf("gzip: %w", err)
 		}
-		return readAll(inflater, Size(encoding, packed), most)
+		return readAll(inflater, Size(encoding, packed), limit)
 	case Zstd:
 		unpacker, _ := unpackers.Get().(*zstd.Decoder)
 		defer unpackers.Put(unpacker)
@@ -130,7 +130,7 @@ func Unpack(encoding string, packed []byte, most int) ([]byte, error) {
 			return nil, fmt.Errorf("zstd: %w", err)
 		}
 		defer func() { _ = unpacker.Reset(nil) }() // release the reference to packed
-		return readAll(unpacker, Size(encoding, packed), most)
+		return readAll(unpacker, Size(encoding, packed), limit)
 	default:
 		return nil, fmt.Errorf("compression: expected gzip or zstd, got %q", encoding)
 	}
@@ -151,26 +151,26 @@ func Size(encoding string, packed []byte) int {
 	case Zstd:
 		var h zstd.Header
 		if err := h.Decode(packed); err == nil && h.HasFCS && h.FrameContentSize < uint64(likely) {
-			return int(h.FrameContentSize) // less than likely
+			return int(h.FrameContentSize) //nolint:gosec // less than likely
 		}
 	}
 	return min(likely, 64<<10)
 }
 
-func readAll(r io.Reader, expected, most int) ([]byte, error) {
-	b := make([]byte, 0, min(expected, most)+1) // one extra byte, to reach the end without growing
+func readAll(r io.Reader, expected, limit int) ([]byte, error) {
+	b := make([]byte, 0, min(expected, limit)+1) // one extra byte, to reach the end without growing
 	for {
 		n, err := r.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
 		switch {
-		case len(b) > most:
-			return nil, fmt.Errorf("%w: more than %d bytes, decompressed", ErrTooLarge, most)
+		case len(b) > limit:
+			return nil, fmt.Errorf("%w: more than %d bytes, decompressed", ErrTooLarge, limit)
 		case errors.Is(err, io.EOF):
 			return b, nil
 		case err != nil:
 			return nil, err
 		case len(b) == cap(b):
-			b = append(make([]byte, 0, min(2*cap(b), most+1)), b...)
+			b = append(make([]byte, 0, min(2*cap(b), limit+1)), b...)
 		}
 	}
 }

@@ -189,7 +189,7 @@ func contentType(r *http.Response) string {
 // retryAfter parses a Retry-After header in seconds or as a date. It returns 0 if there is none.
 func retryAfter(header string, now time.Time) time.Duration {
 	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second // 31 bits
+		return time.Duration(seconds) * time.Second //nolint:gosec // 31 bits
 	}
 	if at, err := http.ParseTime(header); err == nil {
 		return at.Sub(now)

@@ -173,7 +173,7 @@ func mustFail(t testing.TB, ctx context.Context, c Client, b otlp.Batch) *Failur
 	if err == nil {
 		t.Fatal("the upstream took it")
 	}
-	f, ok := err.(*Failure) // it must be a Failure itself
+	f, ok := err.(*Failure) //nolint:errorlint // it must be a Failure itself
 	if !ok {
 		t.Fatalf("%T is not a *Failure", err)
 	}

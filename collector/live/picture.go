@@ -128,7 +128,7 @@ type Pressure struct {
 	IO     Figure `json:"io,omitzero"`
 }
 
-// Container is a control group. It is that of a container if it has an ID.
+// Container is a control group. If it has an ID, it belongs to a container.
 type Container struct {
 	Path     string `json:"path"`
 	ID       string `json:"id,omitempty"`

@@ -98,7 +98,7 @@ func (l *Live) stored() stored {
 // called before any other method. If the file is damaged or has another version, Load returns an
 // error and the picture is empty.
 func (l *Live) Load(dir string) error {
-	data, err := os.ReadFile(filepath.Join(dir, fileName)) // the user chooses the directory
+	data, err := os.ReadFile(filepath.Join(dir, fileName)) //nolint:gosec // the user chooses the directory
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}

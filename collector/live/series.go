@@ -14,7 +14,7 @@ import (
 // the app's interval if that is longer.
 const window = 9 * time.Second
 
-// young is the maximum age of a counter seen for the first time for which it is counted from its
+// young is the maximum age at which a counter that is seen for the first time is counted from its
 // start.
 const young = time.Minute
 

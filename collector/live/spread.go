@@ -11,7 +11,7 @@ import (
 // cell is a part of a distribution: n values greater than lower and up to upper.
 type cell struct{ lower, upper, n float64 }
 
-// spread is a distribution of the values of one or more series, as cells.
+// spread is the distribution of the values of one or more series.
 type spread struct{ cells []cell }
 
 // add adds the values that b has gained since before, which must be of the same series or empty.

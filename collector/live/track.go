@@ -69,7 +69,7 @@ func (t *track) at(row int, slot int64) float64 {
 	return t.rows[row][slot%slots].float()
 }
 
-// coarsen merges each five slots into one.
+// coarsen merges every five slots into one.
 func (t *track) coarsen() {
 	wide := newTrack(len(t.rows))
 	figures := make([]float32, len(t.rows))

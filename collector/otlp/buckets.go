@@ -135,15 +135,15 @@ func (p *Point) AppendBuckets(to []byte, kind MetricKind) []byte {
 	return to
 }
 
-// AtMost returns exponential buckets whose scale is at most most, merging buckets if necessary. If
-// the scale is low enough already, it returns b itself.
-func (b *Buckets) AtMost(most int32) Buckets {
-	shift := b.Scale - most
+// AtMost returns exponential buckets with at most the given scale, merging buckets if necessary. If
+// the scale of b is low enough already, it returns b itself.
+func (b *Buckets) AtMost(scale int32) Buckets {
+	shift := b.Scale - scale
 	if shift <= 0 {
 		return *b
 	}
 	wide := *b
-	wide.Scale, wide.Offset, wide.Counts = most, b.Offset>>shift, nil
+	wide.Scale, wide.Offset, wide.Counts = scale, b.Offset>>shift, nil
 	for i, n := range b.Counts {
 		at := int((b.Offset+int32(i))>>shift - wide.Offset)
 		for len(wide.Counts) <= at {

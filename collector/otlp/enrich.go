@@ -81,8 +81,8 @@ func appendMessage(b []byte, num protowire.Number, content []byte) []byte {
 // result never shares memory with data and is the only allocation.
 //
 // Errors wrap [ErrMalformed], which cannot happen if [Inspect] accepted data, or [ErrTooLarge] if
-// the result would be larger than most bytes.
-func Enrich(data []byte, add Attributes, most int) ([]byte, error) {
+// the result would exceed limit bytes.
+func Enrich(data []byte, add Attributes, limit int) ([]byte, error) {
 	size := 0
 	f := fields{rest: data}
 	for f.next() {
@@ -99,12 +99,12 @@ func Enrich(data []byte, add Attributes, most int) ([]byte, error) {
 	if f.err != nil {
 		return nil, f.err
 	}
-	if size > most {
+	if size > limit {
 		return nil, fmt.Errorf(
 			"%w: with the attributes of the pod the request has %d bytes, the limit is %d",
 			ErrTooLarge,
 			size,
-			most,
+			limit,
 		)
 	}
 	out := make([]byte, 0, size)

@@ -29,16 +29,16 @@ func FromJSON(signal Signal, body []byte) ([]byte, error) {
 	return FromJSONWithin(signal, body, math.MaxInt)
 }
 
-// FromJSONWithin is like [FromJSON] but limits the result to most bytes. It stops as soon as a
-// string or a point exceeds the limit, with an error that wraps [ErrTooLarge].
-func FromJSONWithin(signal Signal, body []byte, most int) ([]byte, error) {
+// FromJSONWithin is like [FromJSON] but bounds the size of the result in bytes. It stops as soon as
+// a string or a point exceeds limit, with an error that wraps [ErrTooLarge].
+func FromJSONWithin(signal Signal, body []byte, limit int) ([]byte, error) {
 	root := schema().root(signal)
 	if root == nil {
 		return nil, fmt.Errorf("%w JSON: unknown signal %d", ErrMalformed, signal)
 	}
 	t := transcoders.Get().(*transcoder)
 	defer t.recycle()
-	t.in, t.most = body, most
+	t.in, t.most = body, limit
 	if first := min(len(body)/2+64, keptBuffer); cap(t.out) < first {
 		t.out = make([]byte, 0, first)
 	}

@@ -10,9 +10,9 @@ import (
 )
 
 // schemaText has a line for each message, with its fields, and for each enum, with its values. A
-// field is name=number:type, with [] before the type of a list and | behind that of a member of a
-// oneof, or ? behind that of an optional field. A test compares it with OTLP's descriptors, whose
-// Go packages would add a percent to the binary.
+// field is name=number:type, with [] before the type of a list, | after the type of a oneof member,
+// and ? after the type of an optional field. A test compares it with OTLP's descriptors, whose Go
+// packages would increase the size of the binary by one percent.
 //
 //go:generate go test -run TestSchemaIsThatOfOTLP -update .
 //go:embed json_schema.txt

@@ -36,8 +36,8 @@ type Point struct {
 	Wire        []byte   // the whole point in wire form
 }
 
-// EachMetric calls f for each metric of a serialized ExportMetricsServiceRequest for whose name
-// want returns true. resource is the serialized Resource that the metric belongs to. Points are not
+// EachMetric calls f for each metric of a serialized ExportMetricsServiceRequest whose name
+// satisfies want. resource is the serialized Resource that the metric belongs to. Points are not
 // parsed, so skipping a metric takes nanoseconds however many points it has. Errors wrap
 // [ErrMalformed].
 func EachMetric(data []byte, want func(name []byte) bool, f func(resource []byte, m *Metric)) error {

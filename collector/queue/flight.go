@@ -89,8 +89,8 @@ func (q *Queue) TakeUntil(ctx context.Context, enough <-chan struct{}, id Lane, 
 	}
 }
 
-// never is a channel for goroutines that need not wait: receiving from it does not block.
-var never = func() chan struct{} {
+// noWait is a closed channel: receiving from it does not block.
+var noWait = func() chan struct{} {
 	c := make(chan struct{})
 	close(c)
 	return c
@@ -111,7 +111,7 @@ func (q *Queue) take(l *lane, maxBytes int64) (f *Flight, marked <-chan struct{}
 	if l.nextLocked() != nil {
 		l.notify() // for other callers of Take
 	}
-	marked = never
+	marked = noWait
 	for _, e := range f.entries {
 		if e.state == queued {
 			q.setLocked(e, inFlight)

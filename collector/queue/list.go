@@ -92,7 +92,7 @@ func (b *block) entry(r []int64) *entry {
 		order:    r[3],
 		points:   r[2],
 		time:     b.time,
-		length:   uint32(r[1]), // same value as when it was parked
+		length:   uint32(r[1]), //nolint:gosec // same value as when it was parked
 		state:    queued,
 		accepted: true,
 		old:      b.old,

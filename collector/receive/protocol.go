@@ -211,6 +211,6 @@ func (h *hints) say(receiver, what string, more ...any) {
 	h.mu.Unlock()
 	if due {
 		more = append([]any{"receiver", receiver}, more...)
-		h.log.Warn(what, more...) // callers pass constants
+		h.log.Warn(what, more...) //nolint:sloglint // callers pass constants
 	}
 }

@@ -45,7 +45,7 @@ func TestBothProtocolsOnEachPort(t *testing.T) {
 func TestWrongProtocol(t *testing.T) {
 	secure := func(c net.Conn) {
 		_ = tls.Client(c, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}).Handshake()
-	} // a test's certificate
+	} //nolint:gosec // test configuration
 	for name, c := range map[string]struct {
 		speak func(net.Conn)
 		want  string
