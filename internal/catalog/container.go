@@ -23,9 +23,9 @@ var cgroupAttributes = []Attribute{
 	{Key: CgroupPathKey, Help: "path of the control group below the visible root"},
 }
 
-// Container is the group of the control groups: the sidecar's own container, with a shared PID
-// namespace the pod's other containers, and every ancestor that is visible, since each of them may
-// throttle.
+// Container is the group of metrics of control groups: the sidecar's own container, the pod's other
+// containers if the PID namespace is shared, and every visible ancestor, since each of them may be
+// throttled.
 var Container = &Group{
 	Name: "container",
 	Help: "Control groups (v1, v2 and hybrid): the sidecar's own container, the pod's other containers where the PID namespace is shared, " +

@@ -2,7 +2,8 @@ package catalog
 
 import semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
-// DBClient is the group of connection pools of databases under the names of the conventions.
+// DBClient is the group of metrics of database connection pools, under the names of the
+// conventions.
 var DBClient = &Group{
 	Name: "db.client",
 	Help: "Pools of database connections, under the conventions' names as well if they were made with `instrument.WithConventions`.",
@@ -61,7 +62,7 @@ var (
 	}
 )
 
-// HTTPClient is the group of HTTP clients under the names of the conventions.
+// HTTPClient is the group of metrics of HTTP clients, under the names of the conventions.
 var HTTPClient = &Group{
 	Name: "http.client",
 	Help: "Wrapped HTTP transports, by host, under the conventions' names if they were made with `instrument.WithConventions`. " +

@@ -2,7 +2,7 @@ package catalog
 
 import semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
-// FileSystem is the group of the file systems that can fill.
+// FileSystem is the group of metrics of file systems that can become full.
 var FileSystem = &Group{
 	Name: "filesystem",
 	Help: "The file systems that are mounted to be written: in the sidecar's own container or on the host, and in the pod's other containers where the " +

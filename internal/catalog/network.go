@@ -2,7 +2,7 @@ package catalog
 
 import semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
-// Network is the group of the network interfaces that the sidecar sees.
+// Network is the group of metrics of the network interfaces that the sidecar sees.
 var Network = &Group{
 	Name: "network",
 	Help: "The interfaces of the network namespace that the sidecar is in: its pod's, which the pod's containers share, or the host's with " +

@@ -16,7 +16,8 @@ const (
 	VerdictKey     = attribute.Key("poolgauge.verdict")
 )
 
-// Pool is the group of the one model for every pool: n slots, some used, some waited for.
+// Pool is the group of metrics of pools, which all have the same model: n slots, some used and some
+// waited for.
 var Pool = &Group{
 	Name: "pool",
 	Help: "Every pool, of `pools` or wrapped by `instrument`: n slots, some used, some waited for.",

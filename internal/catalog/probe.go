@@ -13,8 +13,8 @@ const (
 	ProbeSkipReasonKey = attribute.Key("poolgauge.probe.skip.reason")
 )
 
-// ProbePhases are the values of [ProbePhaseKey], in the order in which they happen; total is from
-// the intended start to the end.
+// ProbePhases has the values of [ProbePhaseKey], in the order in which the phases happen. total
+// lasts from the intended start to the end.
 var ProbePhases = []string{"lookup", "connect", "tls", "response", "write", "sync", "read", "total"}
 
 var probeErrorType = Attribute{
@@ -22,8 +22,8 @@ var probeErrorType = Attribute{
 	Help: "what failed (`timeout`, `connection_refused`, `nxdomain`, `tls`, an HTTP status, `ENOSPC` …, see docs/probes.md); absent when the run or the phase succeeded",
 }
 
-// Probe is the group of the periodic synthetic probes. What each may claim stands in
-// docs/probes.md.
+// Probe is the group of metrics of the periodic synthetic probes. docs/probes.md says what each
+// probe measures.
 var Probe = &Group{
 	Name: "probe",
 	Help: "Periodic synthetic probes. They measure the node and the sidecar's own quota, not the app's throttling: for that see `poolgauge.cgroup.cpu.*`.",

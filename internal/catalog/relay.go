@@ -13,7 +13,8 @@ const (
 	PointReasonKey   = attribute.Key("poolgauge.point.reason")
 )
 
-// Relay is the group of what becomes of the points that the sidecar accepts, its own among them.
+// Relay is the group of metrics that account for the points that the sidecar accepts, including its
+// own.
 var Relay = &Group{
 	Name: "relay",
 	Help: "What becomes of the points that the sidecar accepts, from the app and from itself. A point is a data point, a span or a log record.",

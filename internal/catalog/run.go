@@ -8,7 +8,7 @@ const (
 	RunOutcomeKey = attribute.Key("poolgauge.run.outcome")
 )
 
-// Run is the group of what the run monitor says of batches of tasks.
+// Run is the group of metrics of batches of tasks, reported by package instrument/monitor.
 var Run = &Group{
 	Name: "run",
 	Help: "Batches of tasks that `instrument/monitor` measures. Tasks are reported as they end, the others when the run does. CPU, memory and " +

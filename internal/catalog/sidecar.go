@@ -5,13 +5,13 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-// The attribute keys of the sidecar's figures about itself.
+// The attribute keys of the sidecar's own metrics.
 const (
 	SourceKey = attribute.Key("poolgauge.source")
 )
 
-// Sidecar is the group of what the sidecar says of itself. Its own CPU and memory are in [Process],
-// its runtime in [Runtime].
+// Sidecar is the group of metrics of the sidecar itself. Its CPU and memory are in [Process], its
+// runtime in [Runtime].
 var Sidecar = &Group{
 	Name: "sidecar",
 	Help: "The sidecar about itself. Its CPU and memory are among the `process.*` points, its heap and goroutines among `go.*`.",
@@ -53,7 +53,7 @@ var (
 	}
 )
 
-// The rows of [Sidecar] about the picture that the page, /api and the summary show.
+// The rows of [Sidecar] about the data that the page, /api and the summary show.
 var (
 	LiveUsage = &Metric{
 		Name: "poolgauge.live.usage", Kind: UpDownCounter, Number: Int, Unit: "By",
@@ -81,7 +81,7 @@ var (
 	}
 )
 
-// HostVerdict is the row of the machine's shortages.
+// HostVerdict is the row for shortages of the machine.
 var HostVerdict = &Metric{
 	Name:   "poolgauge.host.verdict",
 	Kind:   UpDownCounter,
@@ -94,7 +94,7 @@ var HostVerdict = &Metric{
 	}, Help: "see docs/verdicts.md"}},
 }
 
-// SidecarProblems is the row of what is wrong and borne.
+// SidecarProblems is the row for problems that the sidecar tolerates.
 var SidecarProblems = &Metric{
 	Name:   "poolgauge.sidecar.problems",
 	Kind:   UpDownCounter,
@@ -106,7 +106,7 @@ var SidecarProblems = &Metric{
 // GoroutineStateKey is the attribute key of [Goroutines].
 const GoroutineStateKey = attribute.Key("poolgauge.go.goroutine.state")
 
-// Goroutines is the row of goroutines by state, which has no convention yet.
+// Goroutines is the row for goroutines by state, which has no convention yet.
 var Goroutines = &Metric{
 	Name:       "poolgauge.go.goroutines",
 	Kind:       UpDownCounter,
@@ -116,7 +116,7 @@ var Goroutines = &Metric{
 	Attributes: []Attribute{{Key: GoroutineStateKey, Values: []string{"running", "runnable", "waiting", "not_in_go"}}},
 }
 
-// LockWaitTime is the row of waits for locks, which has no convention yet.
+// LockWaitTime is the row for waits for locks, which has no convention yet.
 var LockWaitTime = &Metric{
 	Name: "poolgauge.go.lock.wait.time",
 	Kind: Counter,
@@ -124,9 +124,9 @@ var LockWaitTime = &Metric{
 	Help: "Time that goroutines waited for a sync.Mutex, a sync.RWMutex or a lock of the runtime, all of them together, about.",
 }
 
-// Runtime is the group of the Go runtime, of the sidecar and of a program with
-// instrument/telemetry. What is named by a convention
-// go.opentelemetry.io/contrib/instrumentation/runtime emits.
+// Runtime is the group of metrics of the Go runtime, for the sidecar and for programs that use
+// instrument/telemetry. The rows named by a convention are emitted by
+// go.opentelemetry.io/contrib/instrumentation/runtime.
 var Runtime = &Group{
 	Name: "runtime",
 	Help: "The Go runtime of the sidecar, and of a program that calls `telemetry.Start`: `go.*` by OpenTelemetry's runtime instrumentation.",

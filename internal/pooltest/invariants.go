@@ -1,5 +1,5 @@
-// Package pooltest holds the tests that every pool must pass: the invariants of its Stats under
-// load, and its telemetry in the three settings that it may run in. Only tests import it.
+// Package pooltest has the tests that every pool must pass: the invariants of its Stats under load,
+// and its telemetry in the three settings in which it may run. Only tests import it.
 package pooltest
 
 import (
@@ -13,15 +13,15 @@ import (
 
 // Invariants checks successive Stats of one pool.
 type Invariants struct {
-	Weighted bool // a use may take more than one slot, so that slots and uses do not add up
-	Shrinks  bool // the limit may fall below what is in use
+	Weighted bool // a use may take several slots, so slots and uses do not add up
+	Shrinks  bool // the limit may fall below the number of slots in use
 
 	last instrument.Stats
 }
 
-// HoldUnder reads stats again and again while load runs, and once more after it, and fails the test
-// at the first that breaks an invariant. It returns the last Stats, for the test to compare with
-// the calls that load made.
+// HoldUnder reads stats repeatedly while load runs, and once more afterwards. It fails the test at
+// the first Stats that break an invariant. It returns the last Stats, for the test to compare with
+// the calls made by load.
 func (in *Invariants) HoldUnder(t testing.TB, stats func() instrument.Stats, load func()) instrument.Stats {
 	t.Helper()
 	done := make(chan struct{})
@@ -45,7 +45,7 @@ func (in *Invariants) HoldUnder(t testing.TB, stats func() instrument.Stats, loa
 	return in.last
 }
 
-// Check returns what is wrong with s by itself and after the Stats that were checked before.
+// Check returns an error if s is inconsistent, in itself or with the Stats checked before.
 func (in *Invariants) Check(s instrument.Stats) error {
 	errs := []error{in.grown(s)}
 	used, hasUsed := s.Usage[instrument.Used].Get()
@@ -75,7 +75,7 @@ func (in *Invariants) Check(s instrument.Stats) error {
 	return errors.Join(errs...)
 }
 
-// completions returns how many uses have ended, and whether the pool counts them.
+// completions returns the number of uses that have ended, and whether the pool counts them.
 func completions(s instrument.Stats) (n int64, counted bool) {
 	for _, o := range s.Completed {
 		count, ok := o.Get()
@@ -84,7 +84,7 @@ func completions(s instrument.Stats) (n int64, counted bool) {
 	return n, counted
 }
 
-// grown checks that nothing cumulative went back.
+// grown checks that no cumulative value decreased.
 func (in *Invariants) grown(s instrument.Stats) error {
 	var errs []error
 	check := func(what any, before, now instrument.Optional[int64]) {
