@@ -87,7 +87,7 @@ func (a *Advisor) step(limit, need int, why string) Advice {
 	case a.seen == remembered && float64(peak) < band*float64(limit):
 		return Advice{
 			max(peak, int(smallest*float64(limit)), 1),
-			fmt.Sprintf("at most %d were needed lately: %s", peak, why),
+			fmt.Sprintf("at most %d slots were needed recently: %s", peak, why),
 		}
 	}
 	return Advice{limit, why}
@@ -102,11 +102,11 @@ func (w Window) need(m Machine) (slots int, why string, err error) {
 	}
 	switch {
 	case math.IsNaN(w.Limit) || math.IsNaN(use):
-		return 0, "", errors.New("the limit is not known, or how long uses take")
+		return 0, "", errors.New("the limit or the duration of uses is unknown")
 	case refused == 1:
 		return 0, "", errors.New("all requests were refused")
 	case !(w.Ended >= enough):
-		return 0, "", fmt.Errorf("%.0f uses ended, too few to tell", w.Ended)
+		return 0, "", fmt.Errorf("only %.0f uses ended, too few to decide", w.Ended)
 	}
 	load := sizing.Load{
 		Rate: w.Served/(1-refused) + w.Grown/w.Seconds, Service: inSeconds(use), CV: 1,
@@ -115,9 +115,9 @@ func (w Window) need(m Machine) (slots int, why string, err error) {
 	if err != nil {
 		return 0, "", err
 	}
-	why = fmt.Sprintf("%d would do for %.3g requests a second of %v", slots, load.Rate, seconds(use))
+	why = fmt.Sprintf("%d slots are enough for %.3g requests a second of %v each", slots, load.Rate, seconds(use))
 	if bound, ok := w.bound(m, use); ok && bound < slots {
-		return bound, fmt.Sprintf("%d use all that the tasks share", bound), nil
+		return bound, fmt.Sprintf("%d slots saturate what the tasks share", bound), nil
 	}
 	return slots, why, nil
 }

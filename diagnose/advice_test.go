@@ -26,7 +26,7 @@ func wantAdvice(t *testing.T, got Advice, limit int, reason string) {
 func TestAdviceForAPoolThatIsTooSmall(t *testing.T) {
 	w := congested() // 100 a second of 50 ms are 5 erlangs; with them 40 % are refused
 	w.Limit, w.Served, w.Ended, w.Refused, w.Pending = 7, 100, 1000, 0.4, 0
-	wantAdvice(t, see(1, w, machine(), TooSmall), 7, "12 would do for 167 requests a second of 50ms")
+	wantAdvice(t, see(1, w, machine(), TooSmall), 7, "12 slots are enough for 167 requests a second of 50ms each")
 	wantAdvice(t, see(2, w, machine(), TooSmall), 12, "12 would do")
 	w.Limit = 4
 	wantAdvice(t, see(1, w, machine(), TooSmall), 8, "12 would do")
@@ -46,17 +46,17 @@ func TestAdviceKnowsWhatTheTasksShare(t *testing.T) {
 	w.Use, w.OnCPU, w.RunQueue, w.Blocked = 0.125, 0.4, 0.4, 0.2 // 50 ms on a CPU, 25 ms blocked
 	m := machine()
 	m.CPUs, m.BusyCPUs = 8, 8
-	wantAdvice(t, see(3, w, m, CPUSaturated), 20, "15 use all that the tasks share")
+	wantAdvice(t, see(3, w, m, CPUSaturated), 20, "15 slots saturate what the tasks share")
 	w.Limit, w.Use = 10, 0.0625 // 25 ms on a CPU: the pool uses 4 CPUs, and others use as many
 	w.OnCPU, w.RunQueue, w.Blocked = 0.4, 0, 0.6
-	wantAdvice(t, see(3, w, m, TooSmall), 13, "13 use all that the tasks share")
+	wantAdvice(t, see(3, w, m, TooSmall), 13, "13 slots saturate what the tasks share")
 }
 
 func TestAdviceForAPoolThatIsTooLarge(t *testing.T) {
 	w := well()
 	w.Limit, w.Utilization = 100, 0.05
 	wantAdvice(t, see(remembered-1, w, machine(), Oversized), 100, "8 would do")
-	wantAdvice(t, see(remembered, w, machine(), Oversized), 75, "at most 8 were needed lately")
+	wantAdvice(t, see(remembered, w, machine(), Oversized), 75, "at most 8 slots were needed recently")
 	var a Advisor
 	busy := w
 	w.Limit, busy.Limit, busy.Served, busy.Ended = 45, 45, 1500, 15000
@@ -81,7 +81,7 @@ func TestNoAdvice(t *testing.T) {
 		wantAdvice(t, see(3, w, m, TooSmall), 0, "")
 	}
 	w.Ended = 4
-	wantAdvice(t, see(3, w, machine(), TooSmall), 0, "4 uses ended, too few to tell")
+	wantAdvice(t, see(3, w, machine(), TooSmall), 0, "only 4 uses ended, too few to decide")
 	w = congested()
 	w.Refused = 1
 	wantAdvice(t, see(3, w, machine(), TooSmall), 0, "all requests were refused")

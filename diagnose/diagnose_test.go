@@ -51,7 +51,7 @@ func TestPoolNamesTheCause(t *testing.T) {
 		{"uses that last for minutes", func(w *Window, _ *Machine, u *Usual) { w.Held, u.HeldFor, w.Longest = 6, 60, 100 }, Undetermined, "6.0 are held"},
 		{"uses that never end from the beginning", func(w *Window, _ *Machine, u *Usual) { w.Held, u.HeldFor, u.Held = 6, 0, 6 }, TooSmall, "99 % of 10"},
 		{"nothing usual is known", func(w *Window, _ *Machine, u *Usual) { w.Held, *u = 6, unknownUsual() }, Undetermined, "6.0 are held"},
-		{"a leak that took all", func(w *Window, _ *Machine, u *Usual) { w.Held, w.Ended, u.Lost = 10, 0, 9 }, Leaking, "hardly any other is left"},
+		{"a leak that took all", func(w *Window, _ *Machine, u *Usual) { w.Held, w.Ended, u.Lost = 10, 0, 9 }, Leaking, "hardly any others ended"},
 		{"uses that do not end, the oldest known", func(w *Window, _ *Machine, u *Usual) {
 			w.Held, u.HeldFor, w.Longest, w.UseAge = 6, 20, 2, 95
 		}, Leaking, "by uses that do not end, the oldest for 1m35s; the 1980 others"},
@@ -69,7 +69,7 @@ func TestPoolNamesTheCause(t *testing.T) {
 		{"longer calls", func(w *Window, _ *Machine, _ *Usual) { w.Use = 0.25 }, DownstreamSlow, "blocked for 157ms each, and usually take 50ms"},
 		{"longer uses of an unknown kind", func(w *Window, _ *Machine, _ *Usual) {
 			w.Use, w.OnCPU, w.RunQueue, w.Blocked = 0.25, math.NaN(), math.NaN(), math.NaN()
-		}, Undetermined, "it is not known on what"},
+		}, Undetermined, "it is unknown how its uses"},
 		{"longer uses that the process cannot have spent on a CPU", func(w *Window, m *Machine, _ *Usual) {
 			w.Use, w.OnCPU, w.RunQueue, w.Blocked, m.BusyCPUs, m.Runnable = 0.25, math.NaN(), math.NaN(), math.NaN(), 0.2, 0
 		}, DownstreamSlow, "usually take 50ms"},

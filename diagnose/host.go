@@ -108,7 +108,7 @@ func Host(m Machine, usualWrite float64) Finding[HostVerdict] {
 	case m.Stretch > 1.25+2*m.contention() && m.BusyCPUs < 0.85*m.CPUs:
 		return host(
 			NoisyNeighbor,
-			"computing took a probe %.2f times its CPU time, and the process used %.1f of %.1f CPUs",
+			"a compute probe took %.2f times its CPU time, and the process used %.1f of %.1f CPUs",
 			m.Stretch,
 			m.BusyCPUs,
 			m.CPUs,

@@ -37,15 +37,15 @@ const (
 func Pool(w Window, m Machine, usual Usual) Finding[Verdict] {
 	switch {
 	case math.IsNaN(w.Limit) || math.IsNaN(w.Utilization):
-		return found(Undetermined, "the limit is not known, or has changed, or the pool is new")
+		return found(Undetermined, "the limit is unknown or has changed, or the pool is new")
 	case w.Ended >= enough && w.Failed > 0.5:
 		return found(Failing, "%.0f %% of %.0f uses failed", 100*w.Failed, w.Ended)
 	case w.NotMade >= enough && w.NotMade > w.Ended:
-		return found(Failing, "%.0f resources could not be made, and %.0f uses ended", w.NotMade, w.Ended)
+		return found(Failing, "%.0f resources could not be created, and %.0f uses ended", w.NotMade, w.Ended)
 	case w.isHeadOfLine():
 		return found(
 			HeadOfLine,
-			"%.0f %% of %.0f slots were free while requests waited, %v each: the first wanted more of them",
+			"%.0f %% of %.0f slots were free while requests waited, %v each: the first request wanted more",
 			100*w.HeldBack,
 			w.Limit,
 			seconds(w.Wait),
@@ -120,7 +120,7 @@ func (w Window) oldest() string {
 // ends describes the uses that do end.
 func (w Window) ends() string {
 	if w.Ended < enough {
-		return "hardly any other is left"
+		return "hardly any others ended"
 	}
 	return fmt.Sprintf("the %.0f others took %v each", w.Ended, seconds(w.Use))
 }
@@ -199,10 +199,10 @@ func (w Window) congested(m Machine, usual Usual) Finding[Verdict] {
 		return found(DownstreamSlow, "%s; uses were blocked for %v each, and usually take %v",
 			w.fill(), seconds(s.blocked*w.Use), seconds(usual.Use))
 	case w.Use > 2*usual.Use:
-		return found(Undetermined, "%s; uses take %v instead of %v, and it is not known on what",
+		return found(Undetermined, "%s; uses take %v instead of %v, for an unknown reason",
 			w.fill(), seconds(w.Use), seconds(usual.Use))
 	case s.queued > 0.1, !s.account && !(w.Use < 1.5*usual.Use):
-		return found(Undetermined, "%s, and it is not known on what its uses spend their time", w.fill())
+		return found(Undetermined, "%s, and it is unknown how its uses spend their time", w.fill())
 	}
 	return found(TooSmall, "%s; uses take no longer than usual%s", w.fill(), s.words(w))
 }

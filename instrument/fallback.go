@@ -90,7 +90,7 @@ func (p *providers) of(r *Registration) (*fallback, error) {
 			return false
 		}
 		if err := f.registration.Unregister(); err != nil {
-			otel.Handle(fmt.Errorf("end the report of pools: %w", err))
+			otel.Handle(fmt.Errorf("unregister the callback for pools: %w", err))
 		}
 		return true
 	})
@@ -207,8 +207,8 @@ func (f *fallback) record(ctx context.Context, r *Registration, p Point, attribu
 		f.thinned = true
 		otel.Handle(
 			fmt.Errorf(
-				"pool %q: %s: a sample of the durations, 1 of %d, is recorded, since the metric API takes them one by one: "+
-					"give instrument/producer to the reader",
+				"pool %q: %s: only 1 in %d durations is recorded, because the metric API takes them one by one: "+
+					"pass the Producer of instrument/producer to the reader",
 				r.name,
 				p.Metric.Name,
 				every,

@@ -52,7 +52,7 @@ func (r *Registration) logHolders(s *Stats) {
 	logger.LogAttrs(
 		context.Background(),
 		slog.LevelWarn,
-		"pool is full, and slots are held far beyond the usual time",
+		"pool is full, and slots are held for unusually long",
 		slog.String(
 			"pool",
 			r.name,

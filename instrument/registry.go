@@ -100,7 +100,7 @@ func Observe(name, kind string, stats func() Stats, opts ...Option) (*Registrati
 	r.base = append(slices.Clip(s.attributes), catalog.PoolNameKey.String(name), catalog.PoolKindKey.String(kind))
 	err := errors.Join(check("name", name), check("kind", kind))
 	if stats == nil {
-		err = errors.Join(err, errors.New("stats is nil: want the function that returns them"))
+		err = errors.Join(err, errors.New("stats is nil, expected a function"))
 	}
 	if err == nil {
 		err = r.enlist(s.replace)
@@ -118,7 +118,7 @@ func Observe(name, kind string, stats func() Stats, opts ...Option) (*Registrati
 
 func check(what, s string) error {
 	if s == "" || len(s) > maxName || !utf8.ValidString(s) {
-		return fmt.Errorf("%s %q: want 1 to %d bytes of UTF-8", what, s, maxName)
+		return fmt.Errorf("%s is %q, expected 1 to %d bytes of UTF-8", what, s, maxName)
 	}
 	return nil
 }
@@ -247,7 +247,7 @@ func (r *Registration) Stats() Stats {
 func (r *Registration) callStats() (s Stats, ok bool) {
 	defer func() {
 		if v := recover(); v != nil {
-			otel.Handle(fmt.Errorf("pool %q is left out of this collection: its stats panicked: %v", r.name, v))
+			otel.Handle(fmt.Errorf("pool %q is omitted from this collection: stats panicked: %v", r.name, v))
 			s, ok = Stats{}, false
 		}
 	}()

@@ -69,7 +69,7 @@ type MemoryBudget struct {
 var ErrNoMemoryLimit = errors.New("neither a control group nor GOMEMLIMIT bounds the memory: set Max")
 
 // ErrTooLarge is wrapped by the error of a request that is larger than the pool can ever be.
-var ErrTooLarge = errors.New("the request is larger than the pool can be")
+var ErrTooLarge = errors.New("the request exceeds the maximum size of the pool")
 
 // NewMemoryBudget returns a budget that is reported under name. Its limit never falls below task,
 // the number of bytes of the largest task. If the available memory is unknown, the limit is Max,
@@ -112,13 +112,13 @@ func (c MemoryConfig) withDefaults() MemoryConfig {
 func (b *MemoryBudget) check() error {
 	switch {
 	case b.task <= 0:
-		return fmt.Errorf("a task of %d bytes: want more than 0", b.task)
+		return fmt.Errorf("task is %d bytes, expected more than 0", b.task)
 	case b.cfg.Max < b.task:
-		return fmt.Errorf("a Max of %d bytes: want at least one task, %d", b.cfg.Max, b.task)
+		return fmt.Errorf("Max is %d bytes, expected at least one task, %d", b.cfg.Max, b.task)
 	case b.cfg.Share < 0 || b.cfg.Share > 1:
-		return fmt.Errorf("a Share of %v: want above 0, up to 1", b.cfg.Share)
+		return fmt.Errorf("Share is %v, expected more than 0 and at most 1", b.cfg.Share)
 	case b.cfg.Every < 0:
-		return fmt.Errorf("an Every of %v: want above 0", b.cfg.Every)
+		return fmt.Errorf("Every is %v, expected more than 0", b.cfg.Every)
 	}
 	return nil
 }
@@ -179,7 +179,7 @@ func (b *MemoryBudget) refuse(bytes int64) error {
 	return &poolError{
 		"memory budget",
 		b.permits.name,
-		fmt.Errorf("%d bytes, want at most %d: %w", bytes, b.cfg.Max, ErrTooLarge),
+		fmt.Errorf("%d bytes, expected at most %d: %w", bytes, b.cfg.Max, ErrTooLarge),
 	}
 }
 

@@ -34,7 +34,7 @@ func (e *PanicError) Unwrap() error {
 
 // log is the default OnPanic: a panic is logged, neither swallowed nor fatal.
 func (e *PanicError) log() {
-	slog.Error("pools: a task did not return", "error", e, "stack", string(e.Stack))
+	slog.Error("pools: a task panicked or called runtime.Goexit", "error", e, "stack", string(e.Stack))
 }
 
 // newPanicError describes a recovered panic; value is nil for runtime.Goexit. It must be called by

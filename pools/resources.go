@@ -49,15 +49,15 @@ type ResourcesConfig[T any] struct {
 func (c *ResourcesConfig[T]) check(limit int, noConstruct bool) error {
 	switch {
 	case noConstruct:
-		return fmt.Errorf("no constructor: want a function that makes a resource")
+		return fmt.Errorf("construct is nil, expected a function")
 	case limit < 1 || limit > math.MaxInt32:
-		return fmt.Errorf("limit %d: want 1 to %d", limit, math.MaxInt32)
+		return fmt.Errorf("limit is %d, expected 1 to %d", limit, math.MaxInt32)
 	case c.MinIdle < 0 || c.MinIdle > limit:
-		return fmt.Errorf("MinIdle %d: want 0 to the limit, %d", c.MinIdle, limit)
+		return fmt.Errorf("MinIdle is %d, expected 0 to the limit, %d", c.MinIdle, limit)
 	case c.MaxPending < 0:
-		return fmt.Errorf("MaxPending %d: want 0, which is no bound, or more", c.MaxPending)
+		return fmt.Errorf("MaxPending is %d, expected 0 (no bound) or more", c.MaxPending)
 	case c.MaxIdleTime < 0 || c.MaxLifetime < 0:
-		return fmt.Errorf("MaxIdleTime %v, MaxLifetime %v: want 0, which is no limit, or more",
+		return fmt.Errorf("MaxIdleTime is %v and MaxLifetime %v, expected 0 (no limit) or more",
 			c.MaxIdleTime, c.MaxLifetime)
 	}
 	return nil
@@ -174,7 +174,7 @@ func NewResources[T any](name string, limit int, construct func(context.Context)
 // returns an error if limit is less than 1 or the pool is closed.
 func (p *Resources[T]) Resize(limit int) error {
 	if limit < 1 || limit > math.MaxInt32 {
-		return p.error(fmt.Errorf("resize to %d: want 1 to %d", limit, math.MaxInt32))
+		return p.error(fmt.Errorf("resize to %d, expected 1 to %d", limit, math.MaxInt32))
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

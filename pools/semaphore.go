@@ -88,7 +88,7 @@ func NewSemaphore(name string, n int64, cfg SemaphoreConfig, opts ...instrument.
 		return nil, err
 	}
 	if cfg.MaxPending < 0 {
-		return nil, s.error(fmt.Errorf("MaxPending %d: want 0 or more", cfg.MaxPending))
+		return nil, s.error(fmt.Errorf("MaxPending is %d, expected 0 or more", cfg.MaxPending))
 	}
 	s.size.Store(n)
 	s.meter.Init(instrument.TimingOf(opts...), (*semLocker)(s), s.used)
@@ -104,7 +104,7 @@ func NewSemaphore(name string, n int64, cfg SemaphoreConfig, opts ...instrument.
 
 func (s *Semaphore) checkSize(n int64) error {
 	if n < 0 || n > MaxPermits {
-		return s.error(fmt.Errorf("%d permits: want 0 to %d", n, int64(MaxPermits)))
+		return s.error(fmt.Errorf("%d permits, expected 0 to %d", n, int64(MaxPermits)))
 	}
 	return nil
 }

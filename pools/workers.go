@@ -128,7 +128,7 @@ const (
 func NewWorkers(name string, n int, cfg WorkersConfig, opts ...instrument.Option) (*Workers, error) {
 	p := &Workers{name: name, config: cfg, limit: n, size: max(0, cfg.Queue), drained: make(chan struct{})}
 	if n < 1 || cfg.MaxPending < 0 {
-		return nil, p.error(fmt.Errorf("%d workers, MaxPending %d: want at least 1 worker and no negative bound",
+		return nil, p.error(fmt.Errorf("%d workers and MaxPending %d, expected at least 1 worker and no negative bound",
 			n, cfg.MaxPending))
 	}
 	if cfg.Queue == 0 {
@@ -154,7 +154,7 @@ func NewWorkers(name string, n int, cfg WorkersConfig, opts ...instrument.Option
 	return p, nil
 }
 
-var errNoRoom = fmt.Errorf("the workers are busy and the queue has no room: %w", ErrFull)
+var errNoRoom = fmt.Errorf("all workers are busy and the queue is full: %w", ErrFull)
 
 func (p *Workers) error(err error) error {
 	return &poolError{"worker", p.name, err}
@@ -247,7 +247,7 @@ func (p *Workers) pendingLimit() int64 {
 // Usage may exceed Limit.
 func (p *Workers) Resize(n int) error {
 	if n < 1 {
-		return p.error(fmt.Errorf("resize to %d workers: want at least 1", n))
+		return p.error(fmt.Errorf("resize to %d workers, expected at least 1", n))
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

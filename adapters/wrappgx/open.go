@@ -37,7 +37,7 @@ func NewWithConfig(
 	opts ...instrument.Option,
 ) (*pgxpool.Pool, *instrument.Registration, error) {
 	if config == nil {
-		return nil, nil, fmt.Errorf("pgx pool %q: the config is nil: want one of pgxpool.ParseConfig", name)
+		return nil, nil, fmt.Errorf("pgx pool %q: the config is nil, expected one from pgxpool.ParseConfig", name)
 	}
 	t := newTrack(opts)
 	if !instrument.TimingOf(opts...).Off {

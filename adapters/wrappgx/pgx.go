@@ -34,7 +34,7 @@ const Kind = "pgx"
 // not close p; close it before or after p.
 func Pool(name string, p *pgxpool.Pool, opts ...instrument.Option) (*instrument.Registration, error) {
 	if p == nil {
-		return nil, fmt.Errorf("pgx pool %q: the *pgxpool.Pool is nil: want one that is open", name)
+		return nil, fmt.Errorf("pgx pool %q: the *pgxpool.Pool is nil, expected an open pool", name)
 	}
 	return instrument.Observe(name, Kind, func() instrument.Stats { return statsOf(p.Stat()) }, opts...)
 }

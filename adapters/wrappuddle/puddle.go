@@ -31,7 +31,7 @@ const Kind = "puddle"
 // not close p; close it before or after p.
 func Pool[T any](name string, p *puddle.Pool[T], opts ...instrument.Option) (*instrument.Registration, error) {
 	if p == nil {
-		return nil, fmt.Errorf("puddle pool %q: the *puddle.Pool is nil: want one that is open", name)
+		return nil, fmt.Errorf("puddle pool %q: the *puddle.Pool is nil, expected an open pool", name)
 	}
 	return instrument.Observe(name, Kind, func() instrument.Stats { return statsOf(p.Stat()) }, opts...)
 }

@@ -157,7 +157,7 @@ func TestTheTableHasEveryKnownFigure(t *testing.T) {
 func TestATraceWithoutTheCallsIsAnError(t *testing.T) {
 	tr := startTracer()
 	tr.stop()
-	if _, err := tr.account(); err == nil || !strings.Contains(err.Error(), "the calls are not in it") {
+	if _, err := tr.account(); err == nil || !strings.Contains(err.Error(), "it does not contain the calls") {
 		t.Errorf("%v", err)
 	}
 	tr = &tracer{cut: true}

@@ -103,13 +103,13 @@ func Run(ctx context.Context, fn func(context.Context) error) (*Profile, error) 
 func Times(ctx context.Context, n int, fn func(context.Context) error) (*Profile, error) {
 	if fn == nil || n < 1 {
 		return nil, fmt.Errorf(
-			"profile: %d calls of a function (nil: %v), expected at least one call of a function that is not nil",
+			"profile: got %d calls of a function (nil: %v), expected at least one call of a non-nil function",
 			n,
 			fn == nil,
 		)
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("profile: nothing was called: %w", err)
+		return nil, fmt.Errorf("profile: no call was made: %w", err)
 	}
 	var m measurement
 	err := m.take(ctx, n, fn)

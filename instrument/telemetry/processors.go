@@ -39,7 +39,7 @@ func processors(n, cpus int, quota float64, limited, pinned bool) string {
 	case !limited || n == fits:
 		return ""
 	case pinned:
-		return "the variable GOMAXPROCS pins it, so it does not follow the quota"
+		return "the environment variable GOMAXPROCS sets it, so it does not follow the quota"
 	case n > fits:
 		return "the program set it, or a parent control group has the lower quota, which Go does not see (golang/go#81180): " +
 			"threads are throttled while they run"

@@ -162,7 +162,7 @@ func (e *environment) pairs(name string) {
 			key, value, found := strings.Cut(pair, "=")
 			_, err := url.PathUnescape(value)
 			if !found || err != nil || strings.TrimSpace(key) == "" {
-				return fmt.Errorf("expected key=value,key=value with percent-encoded values; pair %d is not one", i+1)
+				return fmt.Errorf("expected key=value,key=value with percent-encoded values; pair %d is malformed", i+1)
 			}
 		}
 		return nil
@@ -179,7 +179,7 @@ func (e *environment) clientCertificate(prefix string) {
 		if _, err := tls.LoadX509KeyPair(certificate, key); err != nil {
 			e.fail(
 				prefix+"CLIENT_CERTIFICATE",
-				fmt.Errorf("expected a PEM file with %sCLIENT_KEY its key: %w", prefix, err),
+				fmt.Errorf("expected a PEM certificate whose key is in the file of %sCLIENT_KEY: %w", prefix, err),
 			)
 		}
 	}

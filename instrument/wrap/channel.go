@@ -38,7 +38,7 @@ type Channel struct {
 //     long each slot is held is unknown.
 func NewChannel(name string, ch chan struct{}, opts ...instrument.Option) (*Channel, error) {
 	if cap(ch) == 0 {
-		return nil, fmt.Errorf("channel %q: a capacity of 0: want a buffered channel, with a place for each slot", name)
+		return nil, fmt.Errorf("channel %q: capacity is 0, expected a buffered channel with room for each slot", name)
 	}
 	s := &Channel{ch: ch}
 	if err := s.permits.observe(name, s.used, s.Stats, opts); err != nil {

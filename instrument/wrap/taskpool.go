@@ -45,7 +45,7 @@ type TaskPool struct {
 // Figures of tasks are reported once the first task has been submitted. Close does not close p.
 func NewTaskPool(name, kind string, p Submitter, opts ...instrument.Option) (*TaskPool, error) {
 	if p == nil {
-		return nil, fmt.Errorf("task pool %q: nil: want a pool", name)
+		return nil, fmt.Errorf("task pool %q: the pool is nil, expected a pool to submit tasks to", name)
 	}
 	s := &TaskPool{pool: p}
 	s.ran.InitTasks(instrument.TimingOf(opts...))

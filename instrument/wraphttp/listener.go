@@ -47,16 +47,16 @@ var tlsListener = reflect.TypeOf(tls.NewListener(nil, nil))
 // report; open connections keep working.
 func Listener(name string, l net.Listener, limit int, opts ...instrument.Option) (*LimitedListener, error) {
 	if l == nil {
-		return nil, fmt.Errorf("listener %q: nil: want a listener", name)
+		return nil, fmt.Errorf("listener %q: the listener is nil, expected a net.Listener", name)
 	}
 	if reflect.TypeOf(l) == tlsListener {
 		return nil, fmt.Errorf(
-			"listener %q: a listener of TLS, whose connections net/http must see bare: wrap the one below, and give that to tls.NewListener",
+			"listener %q: got a TLS listener, expected one without TLS: wrap the underlying listener, and pass the result to tls.NewListener",
 			name,
 		)
 	}
 	if limit < 0 {
-		return nil, fmt.Errorf("listener %q: limit %d: want 1 or more connections, or 0 for no limit", name, limit)
+		return nil, fmt.Errorf("listener %q: limit is %d, expected 1 or more, or 0 for no limit", name, limit)
 	}
 	w := &LimitedListener{Listener: l, limit: int64(limit)}
 	w.rec.Init(instrument.TimingOf(opts...))

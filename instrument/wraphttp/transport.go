@@ -56,7 +56,7 @@ func Transport(name string, base http.RoundTripper, opts ...instrument.Option) (
 	}
 	if t, ok := base.(*http.Transport); ok && t == nil {
 		return nil, fmt.Errorf(
-			"transport %q: a nil *http.Transport: want one that is not, or nil for the default",
+			"transport %q: got a nil *http.Transport, expected a transport, or a nil RoundTripper for the default",
 			name,
 		)
 	}

@@ -27,7 +27,7 @@ import (
 // close it before or after db.
 func DB(name string, db *sql.DB, opts ...instrument.Option) (*instrument.Registration, error) {
 	if db == nil {
-		return nil, fmt.Errorf("sql pool %q: the *sql.DB is nil: want one that is open", name)
+		return nil, fmt.Errorf("sql pool %q: the *sql.DB is nil, expected an open DB", name)
 	}
 	return instrument.Observe(
 		name,

@@ -57,7 +57,7 @@ func Connector(
 	opts ...instrument.Option,
 ) (w driver.Connector, use func(*sql.DB), err error) {
 	if c == nil {
-		return nil, nil, fmt.Errorf("sql pool %q: the connector is nil", name)
+		return nil, nil, fmt.Errorf("sql pool %q: the connector is nil, expected a driver.Connector", name)
 	}
 	if instrument.TimingOf(opts...).Off {
 		return c, func(*sql.DB) {}, nil
@@ -87,7 +87,7 @@ func Open(name, driverName, dataSourceName string, opts ...instrument.Option) (*
 	}
 	d := probe.Driver()
 	if err := probe.Close(); err != nil {
-		return nil, fmt.Errorf("sql pool %q: close what led to the driver: %w", name, err)
+		return nil, fmt.Errorf("sql pool %q: close the DB that was opened to look up the driver: %w", name, err)
 	}
 	var c driver.Connector = dsn{dataSourceName, d}
 	if dc, ok := d.(driver.DriverContext); ok {

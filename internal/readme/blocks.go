@@ -66,5 +66,5 @@ func opened(info string, line int) (*block, error) {
 	case "run", "serve":
 		return &block{line: line, serve: words[1] == "serve"}, nil
 	}
-	return nil, fmt.Errorf("line %d: %q: want run or serve after sh", line, words[1])
+	return nil, fmt.Errorf("line %d: expected run or serve after sh, got %q", line, words[1])
 }

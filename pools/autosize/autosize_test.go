@@ -125,7 +125,7 @@ func TestAPoolThatIsTooLargeShrinks(t *testing.T) {
 		r.wantSize(40, 40)
 		r.load(10*time.Millisecond, 30*time.Second, sleep(20*time.Millisecond))
 		r.wantSize(4, 9)
-		r.wantLog("from=40 to=30", "were needed lately")
+		r.wantLog("from=40 to=30", "were needed recently")
 	})
 }
 
@@ -228,9 +228,9 @@ func TestWorkers(t *testing.T) {
 
 func TestConfigIsChecked(t *testing.T) {
 	for want, cfg := range map[string]autosize.Config{
-		`autosize "p": Min 0: want at least 1`:            {Name: "p", Max: 4},
-		`autosize "p": Max 3: want at least Min, 4`:       {Name: "p", Min: 4, Max: 3},
-		`autosize "p": Interval 1ms: want at least 100ms`: {Name: "p", Min: 1, Max: 3, Interval: time.Millisecond},
+		`autosize "p": Min is 0, expected at least 1`:            {Name: "p", Max: 4},
+		`autosize "p": Max is 3, expected at least Min, 4`:       {Name: "p", Min: 4, Max: 3},
+		`autosize "p": Interval is 1ms, expected at least 100ms`: {Name: "p", Min: 1, Max: 3, Interval: time.Millisecond},
 	} {
 		if _, err := autosize.Start[int64]((*pools.Semaphore)(nil), cfg); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)

@@ -9,7 +9,7 @@ import (
 
 // ErrUnbounded is returned if a demand does not bound the number of slots, because the tasks use
 // neither CPU nor a lock.
-var ErrUnbounded = errors.New("sizing: the tasks use no CPU and no lock, which could bound the size")
+var ErrUnbounded = errors.New("sizing: the size is unbounded, because the tasks use neither CPU nor a lock")
 
 // Demand is the mean time for which a task uses each shared resource. It excludes queueing, as if
 // the task ran alone.

@@ -9,7 +9,7 @@ import (
 
 // ErrOverload is returned if work arrives faster than the slots can serve it: the wait would grow
 // without limit.
-var ErrOverload = errors.New("sizing: more work arrives than the slots can do")
+var ErrOverload = errors.New("sizing: work arrives faster than the slots can serve it")
 
 // maxSlots bounds the slots of every argument and result, and every loop of this package.
 const maxSlots = 1_000_000

@@ -114,7 +114,7 @@ func Sweep(
 	ctx context.Context, task func(context.Context) error, opts SweepOptions,
 ) (SweepResult, error) {
 	if task == nil {
-		return SweepResult{}, errors.New("sizing: Sweep without a task")
+		return SweepResult{}, errors.New("sizing: the task is nil, expected a function")
 	}
 	rng := rand.New(rand.NewPCG(opts.Seed, 0xbe91))
 	return sweep(ctx, measureTask(task, rng), time.Now, opts)
@@ -124,10 +124,10 @@ func sweep(
 	ctx context.Context, measure measurer, now func() time.Time, opts SweepOptions,
 ) (SweepResult, error) {
 	if opts.Max < 0 || opts.Max > maxSlots {
-		return SweepResult{}, fmt.Errorf("sizing: up to %d workers, expected 1 to %d", opts.Max, maxSlots)
+		return SweepResult{}, fmt.Errorf("sizing: Max is %d workers, expected 1 to %d", opts.Max, maxSlots)
 	}
 	if opts.Budget < 0 {
-		return SweepResult{}, fmt.Errorf("sizing: a budget of %v, expected more than 0", opts.Budget)
+		return SweepResult{}, fmt.Errorf("sizing: Budget is %v, expected more than 0", opts.Budget)
 	}
 	s := &sweeper{
 		measure: measure, now: now, opts: opts, began: now(), data: samples{},

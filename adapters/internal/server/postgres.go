@@ -83,7 +83,7 @@ func unprivileged(t testing.TB, dir string) *syscall.SysProcAttr {
 		u, err = user.Lookup("nobody")
 	}
 	if err != nil {
-		t.Skipf("PostgreSQL does not run as root, and there is nobody else: %v", err)
+		t.Skipf("PostgreSQL does not run as root, and there is no other user to run it: %v", err)
 	}
 	uid, _ := strconv.ParseUint(u.Uid, 10, 32)
 	gid, _ := strconv.ParseUint(u.Gid, 10, 32)

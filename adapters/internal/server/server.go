@@ -47,7 +47,7 @@ func start(t testing.TB, ready string, signal syscall.Signal, command func(port 
 			return s
 		}
 	}
-	t.Fatalf("the server did not start in %d attempts; the last said:\n%s", attempts, said)
+	t.Fatalf("the server did not start in %d attempts; output of the last one:\n%s", attempts, said)
 	return nil
 }
 
