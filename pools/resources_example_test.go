@@ -70,7 +70,7 @@ func ExampleResourcesConfig() {
 	config := pools.ResourcesConfig[*conn]{
 		Destroy:     (*conn).close,
 		Check:       ping,
-		CheckAfter:  5 * time.Second, // those used since need no check
+		CheckAfter:  5 * time.Second, // recently used connections are not checked
 		MinIdle:     2,
 		MaxIdleTime: 10 * time.Minute,
 		MaxLifetime: time.Hour,

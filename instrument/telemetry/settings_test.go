@@ -63,7 +63,7 @@ func TestSettingsFromVariables(t *testing.T) {
 	}
 }
 
-// Every error is one line that begins with the variable and shows no secret.
+// Every error is one line that begins with the variable and does not reveal a secret.
 func TestBadSettingsAreOneLineThatHelps(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing.pem")
 	for _, c := range []struct{ name, given, want string }{
@@ -110,7 +110,7 @@ func TestBadSettingsAreOneLineThatHelps(t *testing.T) {
 	}
 	if _, err := read(map[string]string{
 		"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": missing, "OTEL_EXPORTER_OTLP_CLIENT_KEY": missing,
-	}); err == nil || !strings.Contains(err.Error(), "expected a PEM file") {
+	}); err == nil || !strings.Contains(err.Error(), "expected a PEM certificate") {
 		t.Errorf("a client certificate that is not there: %v", err)
 	}
 }

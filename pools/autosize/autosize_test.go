@@ -15,7 +15,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools/autosize"
 )
 
-// rig is a semaphore that is resized, and a steady load on it.
+// rig is a semaphore that is resized, under a steady load.
 type rig struct {
 	t    *testing.T
 	pool *pools.Semaphore
@@ -44,7 +44,7 @@ func newRig(t *testing.T, size int64, cfg autosize.Config) *rig {
 	return r
 }
 
-// load sends a request at each tick for a time. A request takes what use takes.
+// load starts a request at each tick for the given length of time. use is the work of a request.
 func (r *rig) load(tick, length time.Duration, use func()) {
 	begin := time.Now()
 	for time.Since(begin) < length {
@@ -238,7 +238,8 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 }
 
-// One look at one pool; a hundred pools are to cost less than a thousandth of a CPU.
+// BenchmarkLook measures one reading of one pool. A hundred pools should cost less than a
+// thousandth of a CPU.
 func BenchmarkLook(b *testing.B) {
 	s, err := pools.NewSemaphore("look", 4, pools.SemaphoreConfig{})
 	if err != nil {
