@@ -53,7 +53,7 @@ type Machine struct {
 	Runnable       float64 // goroutines that are ready to run but have no CPU, per CPU of the process
 }
 
-// UnknownMachine returns a Machine of which nothing is known.
+// UnknownMachine returns a Machine about which nothing is known.
 func UnknownMachine() Machine {
 	unknown := math.NaN()
 	return Machine{unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown}

@@ -216,7 +216,7 @@ func (s spent) isLonger(w Window, usual Usual) bool {
 	return w.Use > 2*usual.Use && (1-s.blocked)*w.Use < usual.Use
 }
 
-// whose says whose CPU time is known.
+// whose returns whose CPU time is known, as the subject of a sentence.
 func (s spent) whose() string {
 	if s.account {
 		return "its tasks"

@@ -26,7 +26,7 @@ type Window struct {
 }
 
 // Between returns the window between two moments. If a counter fell, the pool is a new one, and
-// nothing is known of it yet.
+// nothing is known about it yet.
 func Between(from, to Figures) Window {
 	w := Window{Seconds: to.At.Sub(from.At).Seconds(), Limit: to.Limit, Pending: to.Pending}
 	w.Longest, w.UseAge = to.Longest, to.UseAge

@@ -62,8 +62,8 @@ func (r *Reader) take() []*Registration {
 	return r.ended.after(live.pools)
 }
 
-// Close gives the pools back to their MeterProviders. From then on Points yields nothing, so that
-// no pool is reported twice. Further calls do nothing.
+// Close closes the Reader. From then on, pools are reported through their MeterProviders again, and
+// Points yields nothing, so that no pool is reported twice. Further calls do nothing.
 func (r *Reader) Close() {
 	live.mu.Lock()
 	live.readers = slices.DeleteFunc(live.readers, func(other *Reader) bool { return other == r })

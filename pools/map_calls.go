@@ -43,8 +43,8 @@ type call[T, R any] struct {
 	done  bool
 }
 
-// wish is what the loop waits for. The loop is woken once, when that has happened, and not for each
-// item.
+// wish is the condition for which the loop waits. The loop is woken once, when the condition is met,
+// and not for each item.
 type wish uint8
 
 const (

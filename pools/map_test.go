@@ -249,7 +249,7 @@ func TestMapGivesTheCallersContext(t *testing.T) {
 		ctx := context.WithValue(t.Context(), key{}, "value")
 		for _, err := range pools.Map(ctx, p, slices.Values([]int{1, 2}), func(ctx context.Context, _ int) (int, error) {
 			if ctx.Value(key{}) != "value" {
-				t.Error("the context of a call has not the values of the caller's")
+				t.Error("the context of a call does not have the values of the caller's")
 			}
 			<-ctx.Done()
 			return 0, ctx.Err()

@@ -99,8 +99,8 @@ func (p *Resources[T]) add() *resSlot[T] {
 	return s
 }
 
-// reserve returns a slot whose resource is to be constructed or checked, if there is room or one
-// idle. Caller must hold p.mu.
+// reserve returns an idle slot, whose resource is then to be checked, or if there is room, a new
+// slot, whose resource is to be constructed. Otherwise it returns nil. Caller must hold p.mu.
 func (p *Resources[T]) reserve() *resSlot[T] {
 	if s := p.idle.first; s != nil {
 		p.idle.remove(s)

@@ -53,14 +53,14 @@ func TestNewSemaphoreRefuses(t *testing.T) {
 func TestSemaphoreOfTheLargestSize(t *testing.T) {
 	s := mustSemaphore(t, MaxPermits)
 	if !s.TryAcquire(MaxPermits) || s.TryAcquire(1) || s.TryAcquire(1<<62) {
-		t.Error("the largest size does not hold")
+		t.Error("the largest size is not available")
 	}
 	if err := s.Resize(0); err != nil {
 		t.Fatal(err)
 	}
 	s.Release(MaxPermits)
 	if s.TryAcquire(1) {
-		t.Error("a permit of none")
+		t.Error("got a permit from an empty semaphore")
 	}
 }
 

@@ -151,7 +151,7 @@ type call struct {
 
 type callKey struct{}
 
-// ask begins a request to a pool. The first request tells which name the pool has.
+// ask begins a request to the named pool. The name is learned from the first request.
 func (c *call) ask(pool string) {
 	c.done()
 	t := c.main

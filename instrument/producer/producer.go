@@ -64,8 +64,9 @@ func New(opts ...Option) *Producer {
 	return p
 }
 
-// Close gives the pools back to their MeterProviders. The Producer produces nothing from then on,
-// so shut down the reader first: that flushes it. Further calls do nothing.
+// Close closes the Producer. From then on, pools are reported through their MeterProviders again,
+// and the Producer produces nothing. Shut down the reader first, which flushes it. Further calls do
+// nothing.
 func (p *Producer) Close() {
 	p.pools.Close()
 }

@@ -1,4 +1,4 @@
-// Package ownfigures reads the figures that a process knows of itself without a sidecar, for
+// Package ownfigures reads the figures that a process knows about itself without a sidecar, for
 // verdicts on its pools.
 package ownfigures
 

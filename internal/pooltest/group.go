@@ -132,7 +132,7 @@ var groupBehaviours = map[string]func(t *testing.T, zero func() Group, withConte
 		g := zero()
 		g.SetLimit(0)
 		if g.TryGo(fail(0, nil)) {
-			t.Error("one started")
+			t.Error("a function started despite a limit of 0")
 		}
 	},
 	"SetLimit of an active group panics": func(t *testing.T, zero func() Group, _ newGroup) {

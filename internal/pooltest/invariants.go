@@ -50,26 +50,26 @@ func (in *Invariants) Check(s instrument.Stats) error {
 	errs := []error{in.grown(s)}
 	used, hasUsed := s.Usage[instrument.Used].Get()
 	if limit, ok := s.Limit.Get(); used < 0 || (ok && used > limit && !in.Shrinks) {
-		errs = append(errs, fmt.Errorf("%d slots used of %d", used, limit))
+		errs = append(errs, fmt.Errorf("%d slots used, limit %d", used, limit))
 	}
 	if pending, limit := s.Pending.Or(0), s.PendingLimit.Or(s.Pending.Or(0)); pending > limit {
-		errs = append(errs, fmt.Errorf("%d pending of %d", pending, limit))
+		errs = append(errs, fmt.Errorf("%d pending, limit %d", pending, limit))
 	}
 	if _, ok := s.PendingAge.Get(); ok && s.Pending.Or(0) == 0 {
-		errs = append(errs, errors.New("an age of what is pending where nothing is"))
+		errs = append(errs, errors.New("pending age is set, but nothing is pending"))
 	}
 	acquired, countsRequests := s.Requests[instrument.Acquired].Get()
 	completed, countsEnds := completions(s)
 	if hasUsed && countsRequests && countsEnds && !in.Weighted && acquired-completed != used {
-		errs = append(errs, fmt.Errorf("%d acquired less %d completed is not %d used", acquired, completed, used))
+		errs = append(errs, fmt.Errorf("%d acquired minus %d completed is not %d used", acquired, completed, used))
 	}
 	for i, h := range s.Wait {
 		if n, ok := s.Requests[i].Get(); h != nil && (!ok || h.Count() != uint64(n)) {
-			errs = append(errs, fmt.Errorf("%d waits of %d requests %v", h.Count(), n, instrument.Outcome(i)))
+			errs = append(errs, fmt.Errorf("%d waits, but %d requests with outcome %v", h.Count(), n, instrument.Outcome(i)))
 		}
 	}
 	if s.Use != nil && s.Use.Count() > uint64(completed) {
-		errs = append(errs, fmt.Errorf("%d durations of %d completed uses", s.Use.Count(), completed))
+		errs = append(errs, fmt.Errorf("%d durations, but %d completed uses", s.Use.Count(), completed))
 	}
 	in.last = s
 	return errors.Join(errs...)
@@ -89,12 +89,12 @@ func (in *Invariants) grown(s instrument.Stats) error {
 	var errs []error
 	check := func(what any, before, now instrument.Optional[int64]) {
 		if now.Or(0) < before.Or(0) {
-			errs = append(errs, fmt.Errorf("%v went back from %d to %d", what, before.Or(0), now.Or(0)))
+			errs = append(errs, fmt.Errorf("%v decreased from %d to %d", what, before.Or(0), now.Or(0)))
 		}
 	}
 	seconds := func(what string, before, now instrument.Optional[float64]) {
 		if now.Or(0) < before.Or(0) {
-			errs = append(errs, fmt.Errorf("%s went back from %v s to %v s", what, before.Or(0), now.Or(0)))
+			errs = append(errs, fmt.Errorf("%s decreased from %v s to %v s", what, before.Or(0), now.Or(0)))
 		}
 	}
 	for i := range s.Requests {

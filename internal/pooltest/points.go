@@ -23,7 +23,7 @@ func Points(t testing.TB) map[string]float64 {
 			}
 		}
 		if _, twice := got[key]; twice {
-			t.Errorf("%s is there twice", key)
+			t.Errorf("%s is reported twice", key)
 		}
 		switch {
 		case p.Histogram != nil:
@@ -44,7 +44,7 @@ func HasPoints(t testing.TB, got, want map[string]float64) {
 	for key, w := range want {
 		v, ok := got[key]
 		if !ok || (w >= 0 && v != w) || (w < 0 && v <= 0) {
-			t.Errorf("%s is %v (there: %v), want %v", key, v, ok, w)
+			t.Errorf("%s is %v (present: %v), want %v", key, v, ok, w)
 		}
 	}
 }
@@ -55,7 +55,7 @@ func WantPoints(t testing.TB, got, want map[string]float64) {
 	HasPoints(t, got, want)
 	for key, v := range got {
 		if _, ok := want[key]; !ok {
-			t.Errorf("%s is %v, want nothing of it", key, v)
+			t.Errorf("%s is %v, want no such point", key, v)
 		}
 	}
 }

@@ -70,7 +70,7 @@ var semaphoreBehaviours = []struct {
 	}},
 	{"nothing of nothing", 0, func(t *testing.T, p Permits) {
 		if !p.TryAcquire(0) || p.Acquire(background, 0) != nil {
-			t.Error("0 of 0 permits refused")
+			t.Error("acquiring 0 of 0 permits failed")
 		}
 		p.Release(0)
 	}},

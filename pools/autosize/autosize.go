@@ -39,7 +39,7 @@ type Config struct {
 	Interval time.Duration
 
 	// Machine returns what is known of the machine since its last call. If it is nil, the Resizer
-	// uses what the process knows of itself: its CPU quota and time, its threads and goroutines,
+	// uses what the process knows about itself: its CPU quota and time, its threads and goroutines,
 	// and its locks.
 	Machine func() diagnose.Machine
 
