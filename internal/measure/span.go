@@ -56,9 +56,8 @@ func (s Span) Age(now time.Duration) instrument.Optional[time.Duration] {
 // long is the minimum duration of a long span in an overloaded pool.
 const long = 2 * time.Millisecond
 
-// longSince returns the start of a span, and whether the span is known to be long. A span that was
-// not timed is known to be long by the readings of the clock since it began: it began before the
-// first of them.
+// longSince returns the start of a span, and whether the span is known to be long. If the span was
+// not timed, the readings of the clock since its start decide: it began before the first of them.
 func (m *Meter) longSince(s Span, now time.Duration) (began time.Duration, ok bool) {
 	if s.weight > 0 {
 		return s.at, now-s.at >= long

@@ -124,8 +124,8 @@ func number(b []byte) int64 {
 	return n
 }
 
-// Since returns the stops, since the reading before, of the group that was throttled longest. ok is
-// false if no group had a quota at both readings.
+// Since returns the Stops between the reading before and r, for the group that was throttled
+// longest. ok is false if no group had a quota at both readings.
 func (r Reading) Since(before Reading) (most Stops, ok bool) {
 	for dir, now := range r {
 		then, known := before[dir]
