@@ -10,8 +10,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// exemplars are holders as OTLP carries them beside a point: no series of their own, however many
-// lines hold slots.
+// exemplars converts holders to exemplars of a point. Exemplars add no series, however many lines
+// of code hold slots.
 func exemplars[N int64 | float64](holders []instrument.Holder, now time.Time) []metricdata.Exemplar[N] {
 	if len(holders) == 0 {
 		return nil
