@@ -62,7 +62,7 @@ func TestStatsAreReadable(t *testing.T) {
 	}
 }
 
-// Each part is reported as a pool is, with what tells it from the others.
+// Each part is reported like a pool, with attributes that identify it.
 func TestPartsAreReported(t *testing.T) {
 	host := attribute.Key("server.address")
 	r, err := instrument.Observe("api", "http", func() (s instrument.Stats) {
@@ -79,7 +79,7 @@ func TestPartsAreReported(t *testing.T) {
 	reader := instrument.OpenReader()
 	defer reader.Close()
 	got := map[string]int64{}
-	for range 2 { // the sets are kept
+	for range 2 { // the sets are cached
 		for p := range reader.Points() {
 			at, _ := p.Attributes.Value(host)
 			got[p.Metric.Name+" "+at.AsString()] += p.Int

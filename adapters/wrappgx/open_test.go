@@ -97,14 +97,14 @@ func TestNewWithConfigTellsALeakAndAnOutage(t *testing.T) {
 		t.Errorf("its exemplar: %+v", e)
 	}
 	giveUp()
-	<-waiting //nolint:errcheck // it was given up
+	<-waiting //nolint:errcheck // it gave up
 	if s = reg.Stats(); s.Requests[instrument.Canceled].Or(-1) != 1 || s.Pending.Or(-1) != 0 {
 		t.Errorf("it gave up: %v", s)
 	}
 
 	postgres.Stop()
 	for _, c := range leaked {
-		_, _ = c.Exec(t.Context(), "SELECT 1") // finds that the connection is broken
+		_, _ = c.Exec(t.Context(), "SELECT 1") // notices that the connection is broken
 		c.Release()
 	}
 	const n = 4
@@ -144,8 +144,7 @@ func TestNewWithConfigTellsALeakAndAnOutage(t *testing.T) {
 	}
 }
 
-// The program's own hooks and tracers are called, and what they take is part of making a
-// connection.
+// The program's own hooks and tracers are called, and their time is part of making a connection.
 func TestNewWithConfigKeepsHooks(t *testing.T) {
 	_, url := server.Postgres(t)
 	fail := errors.New("as meant")
@@ -186,7 +185,7 @@ func (q queries) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQu
 }
 func (queries) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-// A caller that gives up leaves its dial to the pool.
+// If a caller gives up, the pool continues its dial.
 func TestNewWithConfigCountsADialThatWasLeftBehind(t *testing.T) {
 	_, url := server.Postgres(t)
 	hold := make(chan struct{})

@@ -19,7 +19,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/pooltest"
 )
 
-// listen sets the recorder for a test, and for the clients that it makes from then on.
+// listen sets the recorder for a test, and for the clients that it creates afterwards.
 func listen(t *testing.T, also ...redis.OTelRecorder) {
 	redis.SetOTelRecorder(wrapredis.Recorder(also...))
 	t.Cleanup(func() { redis.SetOTelRecorder(nil) })
@@ -77,7 +77,7 @@ func TestClientTellsALeakAndAnOutage(t *testing.T) {
 	}
 
 	r.Stop()
-	_ = first.Ping(ctx).Err() // finds that the connection is broken
+	_ = first.Ping(ctx).Err() // notices that the connection is broken
 	_ = second.Ping(ctx).Err()
 	_ = first.Close()
 	_ = second.Close()
@@ -98,7 +98,7 @@ func TestClientTellsALeakAndAnOutage(t *testing.T) {
 	}
 
 	r.Start()
-	for c.Ping(ctx).Err() != nil { // go-redis tries by itself, and says no until then
+	for c.Ping(ctx).Err() != nil { // go-redis reconnects on its own, and returns errors until then
 		runtime.Gosched()
 	}
 	s = reg.Stats()

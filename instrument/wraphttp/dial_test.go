@@ -17,8 +17,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument/wraphttp"
 )
 
-// slowDial takes 2 s to make a connection to a server that answers one request, and says so to the
-// trace, as a net.Dialer does.
+// slowDial takes 2 s to make a connection to a server that answers one request. It calls the trace,
+// as a net.Dialer does.
 func slowDial(ctx context.Context, network, addr string) (net.Conn, error) {
 	trace := httptrace.ContextClientTrace(ctx)
 	trace.ConnectStart(network, addr)
@@ -77,7 +77,7 @@ func TestTransportKnowsTheTraceOfTheLongestWait(t *testing.T) {
 	})
 }
 
-// To make a connection is not to wait for one; to wait for a slot is.
+// Making a connection does not count as waiting; waiting for a slot does.
 func TestTransportTellsDialingFromWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rt, err := wraphttp.Transport("api", &http.Transport{DialContext: slowDial, MaxConnsPerHost: 1})
@@ -103,7 +103,7 @@ func TestTransportTellsDialingFromWaiting(t *testing.T) {
 		<-done
 		<-done
 		s := only(t, rt)
-		// The first waits for nothing, the second 5 s until the first is done.
+		// The first request does not wait; the second waits 5 s until the first is done.
 		if waits := s.Wait[instrument.Acquired]; waits.Count() != 2 || waits.Sum() != 5 {
 			t.Errorf("%d waits, %v s", waits.Count(), waits.Sum())
 		}

@@ -6,11 +6,11 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Requests counts the requests for slots by how they end, and times those that wait. The lock of
-// the pool guards it.
+// Requests counts requests for slots by outcome, and times those that wait. It is guarded by the
+// lock of the pool.
 type Requests struct {
 	ended  [5]int64 // by instrument.Outcome
-	waited [5]int64 // of them
+	waited [5]int64 // of these, requests that waited
 	took   [5]Durations
 
 	exemplars exemplars
@@ -19,11 +19,11 @@ type Requests struct {
 // Add counts n requests that did not wait.
 func (r *Requests) Add(o instrument.Outcome, n int64) { r.ended[o] += n }
 
-// Ended returns how many requests have ended in one way.
+// Ended returns the number of requests with outcome o.
 func (r *Requests) Ended(o instrument.Outcome) int64 { return r.ended[o] }
 
-// End counts a request that waited, at the time that [Meter.Event] returned. Those that did not
-// succeed are timed in any case.
+// End counts a request that waited. now is the time that [Meter.Event] returned. Requests that were
+// not granted are always timed.
 func (r *Requests) End(m *Meter, o instrument.Outcome, wait Span, now time.Duration) Waited {
 	r.ended[o]++
 	r.waited[o]++
@@ -36,7 +36,7 @@ func (r *Requests) End(m *Meter, o instrument.Outcome, wait Span, now time.Durat
 	return Waited{o, r.took[o].End(m, wait, now, r.waited[o])}
 }
 
-// Report writes requests and waits into s, for the outcomes that the pool can tell apart.
+// Report sets the requests and waits in s, for the outcomes that the pool distinguishes.
 func (r *Requests) Report(s *instrument.Stats, m *Meter, outcomes ...instrument.Outcome) {
 	for _, o := range outcomes {
 		s.Requests[o] = instrument.Some(r.ended[o])
@@ -47,7 +47,7 @@ func (r *Requests) Report(s *instrument.Stats, m *Meter, outcomes ...instrument.
 	r.exemplars.report(s, time.Now())
 }
 
-// AllOutcomes are all outcomes, which our pools can tell apart.
+// AllOutcomes has all outcomes. The pools of package pools distinguish all of them.
 var AllOutcomes = []instrument.Outcome{
 	instrument.Acquired, instrument.Rejected, instrument.Canceled, instrument.TimedOut, instrument.WasClosed,
 }
