@@ -67,7 +67,11 @@ func (s *Stats) points(add func(m *catalog.Metric, l labels, p Point)) {
 	}
 	for i, n := range s.Requests {
 		count(catalog.PoolRequests, label(catalog.PoolRequests, Outcome(i)), n)
-		durations(catalog.PoolWaitDuration, label(catalog.PoolWaitDuration, Outcome(i)), s.Wait[i], s.exemplars(Outcome(i))...)
+		durations(
+			catalog.PoolWaitDuration,
+			label(catalog.PoolWaitDuration, Outcome(i)),
+			s.Wait[i],
+			s.exemplars(Outcome(i))...)
 	}
 	count(catalog.PoolWaits, labels{}, s.Waits)
 	seconds(catalog.PoolWaitTime, labels{}, s.WaitTime)

@@ -147,3 +147,37 @@ func TestGroupCallThatWaitedHasItsTrace(t *testing.T) {
 		}
 	})
 }
+
+// A caller that gives up while a resource is constructed for it has waited until that began.
+func TestWaitBeforeAConstructionHasItsTrace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := false
+		construct := func(context.Context) (int, error) {
+			if slow {
+				time.Sleep(10 * time.Second)
+			}
+			return 1, nil
+		}
+		p, err := pools.NewResources(t.Name(), 1, construct, pools.ResourcesConfig[int]{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		l, err := p.Acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		slow = true
+		time.AfterFunc(time.Second, l.Destroy)
+		ctx, cancel := context.WithTimeout(traced(t.Context(), 5), 5*time.Second)
+		defer cancel()
+		if _, err := p.Acquire(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		got := p.Stats().Exemplars
+		want := instrument.Exemplar{Outcome: instrument.TimedOut, Wait: time.Second, Trace: trace.TraceID{5}}
+		if len(got) != 1 || got[0].Outcome != want.Outcome || got[0].Wait != want.Wait || got[0].Trace != want.Trace {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+	})
+}
