@@ -117,7 +117,7 @@ var (
 		Name:       "poolgauge.pool.wait.duration",
 		Kind:       Histogram,
 		Unit:       "s",
-		Help:       "Time from asking to getting or giving up, by outcome. Where more than 100,000 a second are short those are sampled with weight, unless exact was asked for.",
+		Help:       "Time from asking to getting or giving up, by outcome. Above 100,000 waits a second, short ones are sampled and weighted, unless exact was asked for.",
 		Attributes: []Attribute{requestOutcomes},
 	}
 	PoolWaits = &Metric{
