@@ -119,6 +119,8 @@ func (s *Semaphore) error(err error) error {
 // A request for more than the size waits until ctx is done, as in x/sync, without holding back
 // others. If a Resize makes it possible, it takes the place in the queue that it would have had.
 func (s *Semaphore) Acquire(ctx context.Context, n int64) error {
+	// Only a call with a credit, which unlock lends in overload or with telemetry off, avoids the
+	// lock; others take acquireSlow. See decision 0011.
 	done := ctx.Done()
 	for {
 		w := s.word.Load()
