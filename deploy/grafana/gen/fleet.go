@@ -11,15 +11,15 @@ import (
 	"github.com/poolgauge/poolgauge/internal/promql"
 )
 
-// Over a fleet a pool is one of one instance: the sum over a service would hide the one that is
-// stuck.
+// In a fleet, the pools of each instance are counted separately: the sum over a service would hide
+// a stuck one.
 var (
 	byPlace        = []string{clusterLabel, namespaceLabel, podLabel, jobLabel, instanceLabel}
 	byPlaceAndPool = append(append([]string(nil), byPlace...), poolLabel, kindLabel)
 	byPlaceOfGroup = append(append([]string(nil), byPlace...), pathLabel)
 )
 
-// worst are the rows of a table of the worst.
+// worst is the number of rows in a table of the worst pools or containers.
 const worst = 15
 
 func top(expr string) string { return fmt.Sprintf("topk(%d, %s)", worst, expr) }

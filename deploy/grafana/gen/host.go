@@ -12,7 +12,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/promql"
 )
 
-// inScope are the queries of the other dashboards.
+// inScope writes the queries of all dashboards except that of the pools.
 var inScope = promql.Queries{Scope: scope, Range: interval}
 
 var (
@@ -22,7 +22,7 @@ var (
 	byInstance = []string{instanceLabel}
 )
 
-// groupLegend is for queries that [named] has given a group.
+// groupLegend is the legend of queries to which [named] has added a group.
 const groupLegend = "{{group}} ({{instance}})"
 
 // named adds a label group to series of control groups: the name of the sidecar's own container,
@@ -32,13 +32,14 @@ func named(expr string) string {
 	return `label_replace(` + byPath + `, "group", "$1", "` + nameLabel + `", "(.+)")`
 }
 
-// onlyOwn says what the panels of containers show in a pod whose containers do not see each other.
+// onlyOwn is a help text: what the panels of containers show in a pod whose containers do not see
+// each other.
 const onlyOwn = " Without shareProcessNamespace in the pod it is the sidecar's own container (poolgauge), not the app's."
 
 const hostLabel = "host"
 
-// perHost takes what each sidecar of a node sees of it once, by labels. The host is its
-// k8s.node.name, or else the instance.
+// perHost returns expr by labels, once for each host, although every sidecar of a node reports it.
+// A host is identified by its k8s.node.name or else by the instance.
 func perHost(by []string, expr string) string {
 	each := promql.Sum(slices.Concat([]string{clusterLabel, nodeLabel, instanceLabel}, by), expr)
 	for _, label := range []string{instanceLabel, nodeLabel} {
@@ -47,7 +48,7 @@ func perHost(by []string, expr string) string {
 	return promql.Aggregate("max", append([]string{clusterLabel, hostLabel}, by...), each)
 }
 
-// share is a over b.
+// share returns the ratio of a to b.
 func share(a, b string) string { return a + " / " + b }
 
 func throttled(q promql.Queries, by []string) string {
@@ -57,7 +58,8 @@ func throttled(q promql.Queries, by []string) string {
 	)
 }
 
-// cpus are the CPUs that containers and their ancestors use; the former have the conventions' name.
+// cpus returns the CPUs that containers and their ancestors use. The metric of containers is that
+// of the semantic conventions.
 func cpus(q promql.Queries, by []string) string {
 	return promql.Sum(by, q.Rate(catalog.ContainerCPUTime)) + " or " + promql.Sum(by, q.Rate(catalog.CgroupCPUTime))
 }
@@ -225,7 +227,7 @@ func pressurePanels() []panel {
 	return panels
 }
 
-// quantiles are the median and the 99th percentile of a histogram by instance.
+// quantiles returns the median and the 99th percentile of a histogram by instance.
 func quantiles(m *catalog.Metric, name string, matchers ...promql.Matcher) []query {
 	return []query{
 		{inScope.Quantile(0.5, byInstance, m, matchers...), name + "p50 ({{instance}})"},

@@ -11,14 +11,14 @@ import (
 	"github.com/poolgauge/poolgauge/internal/promql"
 )
 
-// interval is Grafana's range for rates: at least four samples.
+// interval is Grafana's range for rates, which covers at least four samples.
 const interval = "$__rate_interval"
 
-// inPools are the queries of the pools dashboard.
+// inPools writes the queries of the pools dashboard.
 var inPools = promql.Queries{Scope: scope + `,` + poolLabel + `=~"$pool"`, Range: interval}
 
-// A pool is known by its service and its name, and a part of one by its host, as that of a client
-// with a limit for each; the instances of a service are added up.
+// A pool is identified by its service and its name. If it has a limit for each host, as an HTTP
+// client does, the host identifies a part of it. The instances of a service are added up.
 var (
 	byName     = []string{jobLabel, poolLabel}
 	byPool     = append(slices.Clip(byName), hostLabels...)
@@ -34,10 +34,10 @@ var (
 	failed   = promql.Not(catalog.PoolOutcomeKey, "ok")
 )
 
-// utilisation is the slot-seconds used over those there were; of pools that have no account of
-// them, the slots in use over the limit. Only instances that are there count, above and below. One
-// that was not there at the beginning of the range would have too low a rate, so that its slots in
-// use count too.
+// utilisation returns the ratio of slot-seconds used to slot-seconds available. For pools that do
+// not count slot-seconds, it is the ratio of slots in use to the limit. Only instances that exist
+// now count. If an instance did not exist at the beginning of the range, its rate would be too low,
+// so its slots in use count instead.
 func utilisation(q promql.Queries, by []string) string {
 	limit := q.Value(catalog.PoolLimit)
 	before := q.Before(catalog.PoolLimit)
@@ -179,7 +179,7 @@ func poolSaturation() []panel {
 			title: "Oldest wait", unit: "s", width: 8, height: 8, sparse: []*catalog.Metric{catalog.PoolPendingAge},
 			help: "How long the oldest of them has waited. A line that climbs at 45° is a queue that does not move.",
 		}.lines(query{
-			// It is absent as soon as nobody waits.
+			// It is absent when no caller waits.
 			promql.Aggregate(
 				"max",
 				byPool,
