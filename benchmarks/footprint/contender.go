@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// The contenders are of three families: the sidecar, and the two that it is compared with.
+// The families of contenders: the sidecar, and the two that it is compared with.
 const (
 	sidecar   = "sidecar"
 	bare      = "bare SDK"
@@ -26,7 +26,8 @@ type contender struct {
 	args    func(addr string) []string // for an OTLP receiver at addr
 }
 
-// small is the environment that the sidecar sets for itself. The others are measured with it too.
+// small is an environment for a small footprint, similar to the settings that the sidecar makes for
+// itself. The other contenders are also measured with it.
 var small = []string{"GOMAXPROCS=1", "GOGC=25"}
 
 // build compiles every contender into dir, stripped and without cgo. They export at the given
@@ -59,7 +60,7 @@ func build(ctx context.Context, dir string, interval time.Duration) ([]contender
 			return nil, fmt.Errorf("build %s (run from the directory benchmarks): %w\n%s", b.name, err, text)
 		}
 	}
-	// Several sidecars run at the same time.
+	// Several sidecars run at the same time, so none may use a fixed port.
 	anyPort := slices.Clip(
 		[]string{
 			"--health-address=127.0.0.1:0",
