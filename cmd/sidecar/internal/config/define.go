@@ -189,7 +189,7 @@ func (f *Flags) defineRelay(s *Settings) {
 		"connections that each listener accepts; beyond that, the one idle for longest is closed")
 }
 
-// definePage declares the settings of the page, and the size of the history that it shows.
+// definePage declares the settings of the page, and the memory limit of the data that it shows.
 func (f *Flags) definePage(s *Settings) {
 	f.group = "Page"
 	f.add(pageAddressFlag, address(&s.PageAddress, "127.0.0.1:4320"),
