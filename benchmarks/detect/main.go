@@ -42,8 +42,8 @@ func main() {
 	}
 }
 
-// run is the program and also its helper processes: one that enters control groups, one that uses
-// CPU, and the init of a kernel.
+// run runs the program or one of its helper processes: one that enters control groups, one that
+// uses CPU, or the init of a kernel.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	switch {
 	case os.Getpid() == 1 && os.Getenv(umlPhase) != "":

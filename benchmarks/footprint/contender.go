@@ -12,7 +12,7 @@ import (
 	"github.com/poolgauge/poolgauge/benchmarks/internal/shipped"
 )
 
-// The contenders are of three families: the sidecar, and the two that it is compared with.
+// The families of contenders: the sidecar, and the two that it is compared with.
 const (
 	sidecar   = "sidecar"
 	bare      = "bare SDK"
@@ -63,7 +63,7 @@ func build(ctx context.Context, dir string, interval time.Duration) ([]contender
 			return nil, fmt.Errorf("build %s (run from the directory benchmarks): %w\n%s", b.name, err, text)
 		}
 	}
-	// Several sidecars run at the same time.
+	// Several sidecars run at the same time, so none may use a fixed port.
 	anyPort := slices.Clip(
 		[]string{
 			"--health-address=127.0.0.1:0",

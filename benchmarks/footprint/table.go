@@ -33,8 +33,8 @@ var (
 // costs are the figures that are compared. Lower values are better.
 var costs = []figure{binarySize, rssMedian, rssMax, anonMedian, anonMax, cpuRate, startCPU, firstPoint}
 
-// best is the lowest value of a figure among the configurations of a family, to which ratios are
-// computed.
+// best returns the lowest value of a figure among the configurations of a family. Ratios are
+// relative to it.
 func best(results []*result, family string, f figure) float64 {
 	var values []float64
 	for _, r := range results {

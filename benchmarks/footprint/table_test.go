@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// sample is a run in which every target is just met.
+// sample returns a run in which every target is just met.
 func sample() []*result {
 	of := func(family string, binary, rss, cpu float64, first time.Duration) *result {
 		return &result{

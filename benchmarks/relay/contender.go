@@ -17,13 +17,13 @@ const (
 	bare      = "receiver alone"
 )
 
-// contender is a program in one setting; without a binary it is the receiver that the others send
-// to.
+// contender is a program with one configuration. Without a binary, it is the receiver that the
+// others send to.
 type contender struct {
 	family  string
 	setting string
 	synced  bool // an acknowledged request survives power loss
-	idle    bool // its memory and its latency are measured too
+	idle    bool // measure its memory and its latency too
 	binary  string
 	env     []string
 	args    func(listen, http, upstream, dir string) []string
@@ -64,7 +64,7 @@ func build(ctx context.Context, dir string) ([]contender, error) {
 	}, nil
 }
 
-// sidecarArgs leaves all at its default, sources and probes too.
+// sidecarArgs configures the sidecar with its defaults, including sources and probes.
 func sidecarArgs(sync string) func(listen, http, upstream, dir string) []string {
 	return func(listen, http, upstream, dir string) []string {
 		return []string{
@@ -78,9 +78,9 @@ func sidecarArgs(sync string) func(listen, http, upstream, dir string) []string 
 	}
 }
 
-// collectorArgs configures the Collector for the same at its best: its own metrics off, no
-// compression, retries without end, clients that wait while the queue is full (else it refuses what
-// they send). fsync off is its default.
+// collectorArgs configures the Collector for the same task at its best: without its own metrics or
+// compression, with endless retries, and with clients that wait while the queue is full, since it
+// would otherwise reject their requests. fsync is off by default.
 func collectorArgs(fsync bool, batch string) func(listen, http, upstream, dir string) []string {
 	return func(listen, http, upstream, dir string) []string {
 		return []string{"--config", fmt.Sprintf(`yaml:
