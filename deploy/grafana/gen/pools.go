@@ -211,7 +211,11 @@ func poolSaturation() []panel {
 			},
 		),
 		chart{
-			title: "Wait, all pools chosen", unit: "s", width: 12, height: 8, none: "no requests",
+			title:     "Wait, all pools chosen",
+			unit:      "s",
+			width:     12,
+			height:    8,
+			none:      "no requests",
 			help:      "Quantiles of the time from a request until it is served or abandoned, over the chosen pools. Points are the longest waits of requests in sampled traces.",
 			exemplars: true,
 		}.lines(
