@@ -106,6 +106,7 @@ export class Detail {
     const h = this.history;
     if (!h || this.closed) return;
     this.axis.set(h.used.length, h.step);
+    for (const c of this.axis.charts) c.measure();
     for (const c of this.lines) c.draw(h, this.newest);
     this.heat.draw(h.waits);
   }
