@@ -48,13 +48,14 @@ test("what stands in names stays text", async () => {
 test("who holds a pool is in its details", async () => {
   const { page, faults, close } = await open(browser, sidecar.url);
   const trace = "4bf92f3577b34da6a3ce929d0e0e4736";
-  await send(sidecar.otlp, [{ name: "held", limit: 2, used: 2, pending: 3, oldest: 2, holders: [
+  await send(sidecar.otlp, [{ name: "held", limit: 2, used: 2, pending: 3, oldest: 2, longest: { wait: 4.2, trace }, holders: [
     { age: 12.5, trace, stack: "main.query(...)\n\t/src/query.go:12\nmain.serve(...)\n\t/src/main.go:40\n" }, { age: 3, stack: "<img src=x onerror=window.broken=1>(...)\n\t/src/x.go:1\n" },
   ] }]);
   await page.getByRole("button", { name: "held" }).click();
   const holders = page.getByRole("list", { name: "Who holds its slots" }).locator("li");
   await holders.nth(1).waitFor();
   assert.equal(await holders.first().textContent(), `held for 12.5 s by main.query (query.go:12) < main.serve (main.go:40)trace ${trace}`);
+  await page.locator(".facts").getByText(`longest wait 4.2 s, trace ${trace}`).waitFor();
   assert.equal(await holders.nth(1).textContent(), "held for 3 s by <img src=x onerror=window.broken=1> (x.go:1)");
   assert.equal(await page.evaluate(() => window.broken), undefined);
   assert.deepEqual(faults, []);

@@ -60,6 +60,7 @@ export class Detail {
     fact("use p99", seconds(p.use?.p99));
     fact("failed uses", rate(p.failed));
     if (p.meanWait !== undefined) fact("mean wait", seconds(p.meanWait));
+    if (p.longestWait) fact("longest wait", `${seconds(p.longestWait.wait)}, trace ${p.longestWait.trace}`);
     if (p.instance) fact("instance", p.instance);
     this.drawHolders(p.holders ?? []);
     this.drawSplit(p);
