@@ -2,7 +2,7 @@
 
 import { attribute, el, text } from "./dom.js";
 import { bytes, percent, seconds } from "./format.js";
-import { Row } from "./row.js";
+import { Row, begun } from "./row.js";
 import { Strips } from "./strips.js";
 
 const by = (id) => document.getElementById(id);
@@ -46,7 +46,8 @@ function arrange(pools) {
     row.remove();
     rows.delete(id);
   }
-  const first = firstColumn();
+  const first = begun(picture.pools.map((p) => p.spark.fill));
+  text(by("span"), `fill and wait, ${seconds(Math.round((picture.course.cpu.length - first) * picture.step))}`);
   pools.forEach((p, i) => {
     if (!rows.has(p.id)) rows.set(p.id, new Row(p.id, choose));
     const row = rows.get(p.id);
@@ -54,15 +55,6 @@ function arrange(pools) {
     row.open(p.id === open);
     if (list.children[i] !== row.root) list.insertBefore(row.root, list.children[i] ?? null);
   });
-}
-
-// firstColumn returns where sparks begin: what there is of a quarter of an hour, a third at least.
-function firstColumn() {
-  const columns = picture.course.cpu.length;
-  const begun = Math.min(...picture.pools.map((p) => p.spark.fill.findIndex((v) => v !== null)).filter((i) => i >= 0));
-  const first = Math.max(0, Math.min(columns - columns / 3, Number.isFinite(begun) ? begun : 0));
-  text(by("span"), `fill and wait, ${seconds(Math.round((columns - first) * picture.step))}`);
-  return first;
 }
 
 // show shows the picture. With still, rows do not move under the pointer or the focus.

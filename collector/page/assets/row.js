@@ -146,6 +146,13 @@ export class Row {
   }
 }
 
+// begun returns the first column of sparks: where the first of them begins, so that a third at least
+// is shown.
+export function begun(sparks) {
+  const firsts = sparks.map((values) => values.findIndex((v) => v !== null)).filter((i) => i >= 0);
+  return Math.min(...firsts, Math.floor((sparks[0]?.length ?? 0) * 2 / 3));
+}
+
 // bridged fills gaps of up to three columns, which are between the exports of an app, with what was before them.
 export function bridged(values, most = 3) {
   const all = values.slice();
