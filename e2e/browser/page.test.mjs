@@ -163,7 +163,7 @@ test("500 pools every second", { timeout: 20 * 60_000 }, async () => {
   });
   const watch = async (from, to) => {
     for (let round = from; round <= to; round++) {
-      const next = new Promise((r) => setTimeout(r, 1000)); // the pace of the app
+      const next = new Promise((r) => setTimeout(r, 1000)); // the app's interval
       await send(sidecar.otlp, many(500, round));
       await next;
     }
