@@ -14,7 +14,8 @@ import (
 
 // waits adds waits with the given outcome and exemplars.
 func (r *request) waits(outcome string, all ...*metricspb.Exemplar) *request {
-	r.distribution(catalog.PoolWaitDuration, 3, 0, []uint64{4}, ofPool("db", string(catalog.PoolOutcomeKey), outcome)...)
+	labels := ofPool("db", string(catalog.PoolOutcomeKey), outcome)
+	r.distribution(catalog.PoolWaitDuration, 3, 0, []uint64{4}, labels...)
 	r.metrics[len(r.metrics)-1].GetExponentialHistogram().DataPoints[0].Exemplars = all
 	return r
 }
