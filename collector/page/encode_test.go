@@ -17,7 +17,10 @@ import (
 func TestEncodeAsPrometheus(t *testing.T) {
 	all := families(withPool(t))
 	value := "a\\b\"c\nd é"
-	label := []*dto.LabelPair{{Name: proto.String("of"), Value: &value}, {Name: proto.String("to"), Value: proto.String("")}}
+	label := []*dto.LabelPair{
+		{Name: proto.String("of"), Value: &value},
+		{Name: proto.String("to"), Value: proto.String("")},
+	}
 	numbers := []float64{0, 1, -1, 0.1, 123456, 1e6, 1e21, 1e-7, math.NaN(), math.Inf(1), math.Inf(-1), 5e-324}
 	for name, kind := range map[string]dto.MetricType{"x_total": dto.MetricType_COUNTER, "y_ratio": dto.MetricType_GAUGE} {
 		f := &dto.MetricFamily{Name: &name, Help: &value, Type: &kind}
@@ -40,6 +43,7 @@ func TestEncodeAsPrometheus(t *testing.T) {
 	})
 	for _, accept := range []string{
 		"", "text/plain", "text/plain;version=0.0.4", "application/json", "text/html;q=0.9,text/plain;q=0.1", "text/*",
+		"text/plain;q=0.5,application/openmetrics-text;version=1.0.0;q=0.5",
 		"application/openmetrics-text", "application/openmetrics-text;version=1.0.0",
 		"application/openmetrics-text;version=0.0.1;q=0.4,application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1",
 		"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
