@@ -76,6 +76,9 @@ type Pool struct {
 	// the oldest uses, if the pool is full or one of them is unusually long
 	Holders []Holder `json:"holders,omitempty"`
 
+	// the longest recent wait that was part of a trace, with any outcome
+	LongestWait Waited `json:"longestWait,omitzero"`
+
 	Spark Spark `json:"spark"`
 }
 
