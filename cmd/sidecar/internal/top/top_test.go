@@ -128,6 +128,36 @@ func TestRunEndsWithItsContextAndWithItsTerminal(t *testing.T) {
 	}
 }
 
+// transport is an [http.RoundTripper].
+type transport func(*http.Request) (*http.Response, error)
+
+func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestRunEndsAfterItsRequests(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	returned, ended := make(chan struct{}), make(chan struct{})
+	client, err := NewClient("h:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	client.http.Transport = transport(func(r *http.Request) (*http.Response, error) {
+		defer close(ended)
+		cancel()
+		<-r.Context().Done()
+		select {
+		case <-returned:
+			t.Error("returned before the request")
+		case <-time.After(100 * time.Millisecond):
+		}
+		return nil, r.Context().Err()
+	})
+	if err := Run(ctx, newTerminal(t).Screen, client, time.Hour); err != nil {
+		t.Error(err)
+	}
+	close(returned)
+	<-ended
+}
+
 func TestPrint(t *testing.T) {
 	var b strings.Builder
 	if err := Print(t.Context(), &b, sidecar(t, picture)); err != nil {
