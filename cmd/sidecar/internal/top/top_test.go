@@ -133,9 +133,21 @@ type transport func(*http.Request) (*http.Response, error)
 
 func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
+// leaving is a screen with a function that is called at its end.
+type leaving struct {
+	tcell.Screen
+
+	fini func()
+}
+
+func (s leaving) Fini() {
+	s.fini()
+	s.Screen.Fini()
+}
+
 func TestRunEndsAfterItsRequests(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	returned, ended := make(chan struct{}), make(chan struct{})
+	left, ended := make(chan struct{}), make(chan struct{})
 	client, err := NewClient("h:1")
 	if err != nil {
 		t.Fatal(err)
@@ -145,16 +157,16 @@ func TestRunEndsAfterItsRequests(t *testing.T) {
 		cancel()
 		<-r.Context().Done()
 		select {
-		case <-returned:
-			t.Error("returned before the request")
+		case <-left:
+			t.Error("the terminal is left before the request has ended")
 		case <-time.After(100 * time.Millisecond):
 		}
 		return nil, r.Context().Err()
 	})
-	if err := Run(ctx, newTerminal(t).Screen, client, time.Hour); err != nil {
+	screen := leaving{newTerminal(t).Screen, func() { close(left) }}
+	if err := Run(ctx, screen, client, time.Hour); err != nil {
 		t.Error(err)
 	}
-	close(returned)
 	<-ended
 }
 
