@@ -216,22 +216,6 @@ func TestCloseOfHangingDisk(t *testing.T) {
 	})
 }
 
-// What was put while the disk hung is written by Close, if the disk works again.
-func TestCloseWritesWhatIsPending(t *testing.T) {
-	for range 20 { // the writer learns first of the batches, or of the end
-		synctest.Test(t, func(t *testing.T) {
-			f := newFailing(t, time.Second)
-			release := f.disk.hold("append")
-			f.takes(patience, 0)
-			f.takes(0, 1, 2)
-			release()
-			closed(t, f.Queue)
-			got, _ := f.killed()
-			equal(t, "on disk", got, []int{0, 1, 2})
-		})
-	}
-}
-
 // A disk that cannot be used at the start is used later, and its batches come first.
 func TestStartOnFailingDisk(t *testing.T) {
 	for _, err := range []error{syscall.EROFS, syscall.ENOSPC, syscall.EIO} {
