@@ -387,3 +387,17 @@ func TestSummaryTellsContainersApart(t *testing.T) {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
 }
+
+func TestNamesAreCutAndHaveNoControlCharacters(t *testing.T) {
+	for text, want := range map[string]string{
+		"orders":             "orders",
+		"or\x1b[2Jd":         "or\uFFFD[2Jd",
+		"\u202eorders":       "\uFFFDorders",
+		"thumbnails-large":   "thumbnail…",
+		"été-à-Saint-Tropez": "été-à-Sai…",
+	} {
+		if got := cut(text, 10); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+}
