@@ -331,15 +331,14 @@ func (number) Network() string { return "number" }
 // String implements net.Addr.
 func (n number) String() string { return strconv.Itoa(int(n)) }
 
-// reset ends all connections without a goodbye.
-func (c *connections) reset() {
+// reset ends the connection with an address without a goodbye.
+func (c *connections) reset(address string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, conn := range c.open {
-		_ = conn.(*net.TCPConn).SetLinger(0) // or it is closed already
-		_ = conn.Close()
-	}
-	c.open = nil
+	n, _ := strconv.Atoi(address) // as numbered
+	conn := c.open[n-1]
+	_ = conn.(*net.TCPConn).SetLinger(0) // or it is closed already
+	_ = conn.Close()
 }
 
 // bytesCodec passes messages as they are on the wire.
