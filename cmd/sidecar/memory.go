@@ -13,11 +13,11 @@ import (
 const (
 	// workingMemory is what the sidecar needs besides its queue, in bytes: for itself, and for
 	// requests that are being received and sent.
-	workingMemory = 20 << 20
+	workingMemory = 16 << 20
 	// usualRequest is the size of requests that workingMemory is enough for.
 	usualRequest = 4 << 20
 	// codeMemory is the size of the program's code, which Go's limit does not count.
-	codeMemory = 12 << 20
+	codeMemory = 16 << 20
 )
 
 // limitMemory trades a little latency for a small footprint, unless the variables of Go's runtime
