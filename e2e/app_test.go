@@ -28,17 +28,17 @@ const (
 	epoch            = int64(1_700_000_000_000_000_000) // time of the first point
 )
 
-// app is a program that sends numbered requests and remembers which of them were acknowledged. A
-// number is sent once: whether one that was not acknowledged arrived is unknown.
+// app is a program that sends numbered requests and records which of them were acknowledged. Each
+// number is sent once. A request that was not acknowledged may or may not have arrived.
 type app struct {
-	padding int // bytes that each request is larger
+	padding int // bytes added to each request
 
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards the fields below
 	next  int64
 	acked []int64
 }
 
-// transport brings a request to a sidecar.
+// transport sends a request to a sidecar.
 type transport func(ctx context.Context, r *colmetricpb.ExportMetricsServiceRequest) error
 
 // send sends the next request, and returns its error.
@@ -67,14 +67,14 @@ func (a *app) sendAll(t *testing.T, n int, to ...transport) {
 	}
 }
 
-// load sends from each transport, a request every pause, until ctx is done, and waits for what is
-// under way.
+// load sends a request over each transport every pause, until ctx is done. wait returns when all
+// requests have ended.
 func (a *app) load(ctx context.Context, pause time.Duration, to ...transport) (wait func()) {
 	var senders sync.WaitGroup
 	for _, by := range to {
 		senders.Go(func() {
 			for tick := time.NewTicker(pause); ctx.Err() == nil; {
-				_ = a.send(context.WithoutCancel(ctx), by) // one that fails is not acknowledged
+				_ = a.send(context.WithoutCancel(ctx), by) // a failed request is not acknowledged
 				select {
 				case <-tick.C:
 				case <-ctx.Done():
@@ -91,8 +91,8 @@ func (a *app) acknowledged() []int64 {
 	return slices.Clone(a.acked)
 }
 
-// sequenceRequest is request number seq. All with the same padding have the same size; every point
-// says its number, and has a time of its own.
+// sequenceRequest returns request number seq. Requests with the same padding have the same size.
+// Every point contains the number and has a time of its own.
 func sequenceRequest(seq int64, padding int) *colmetricpb.ExportMetricsServiceRequest {
 	points := make([]*metricpb.NumberDataPoint, pointsPerRequest)
 	for i := range points {
@@ -122,8 +122,8 @@ func stringAttribute(key, value string) *commonpb.KeyValue {
 	}
 }
 
-// overGRPC sends to host:port or unix:path. It waits for a sidecar that is not there yet, and
-// connects when it is first used.
+// overGRPC returns a transport to host:port or unix:path. It connects when it is first used, and
+// waits for a sidecar that has not started yet.
 func overGRPC(t *testing.T, target string) transport {
 	connect := sync.OnceValue(
 		func() colmetricpb.MetricsServiceClient { return colmetricpb.NewMetricsServiceClient(dial(t, target)) },
@@ -152,7 +152,7 @@ func dial(t *testing.T, target string) *grpc.ClientConn {
 	return conn
 }
 
-// httpStatus is an answer other than 200.
+// httpStatus is the error of a response other than 200.
 type httpStatus struct {
 	code   int
 	header http.Header
@@ -187,7 +187,7 @@ func post(ctx context.Context, url, contentType, encoding string, body []byte) e
 	return nil
 }
 
-// overHTTP sends protobuf, compressed.
+// overHTTP returns a transport that sends compressed protobuf.
 func overHTTP(address string) transport {
 	return func(ctx context.Context, r *colmetricpb.ExportMetricsServiceRequest) error {
 		body, err := proto.Marshal(r)
@@ -211,7 +211,7 @@ func overJSON(address string) transport {
 func gzipped(body []byte) []byte {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
-	_, _ = w.Write(body) // to memory
+	_, _ = w.Write(body) // to memory, so it cannot fail
 	_ = w.Close()
 	return b.Bytes()
 }

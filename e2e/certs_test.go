@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// authority is a certificate authority that lives as long as a test.
+// authority is a certificate authority for one test.
 type authority struct {
 	t    *testing.T
 	dir  string
@@ -35,8 +35,8 @@ func newAuthority(t *testing.T, name string) *authority {
 	return a
 }
 
-// issue returns the files of a certificate for 127.0.0.1 and its key, good for either end of a
-// connection.
+// issue returns the files of a certificate for 127.0.0.1 and its key. Clients and servers can use
+// it.
 func (a *authority) issue(name string) (certFile, keyFile string) {
 	a.t.Helper()
 	cert, key := a.sign(&x509.Certificate{
@@ -50,7 +50,7 @@ func (a *authority) issue(name string) (certFile, keyFile string) {
 	return a.write(name+".pem", "CERTIFICATE", cert.Raw), a.write(name+".key", "EC PRIVATE KEY", der)
 }
 
-// sign makes a key and its certificate; without a parent it signs itself.
+// sign creates a key and its certificate, which is self-signed without a parent.
 func (a *authority) sign(
 	template, parent *x509.Certificate,
 	parentKey *ecdsa.PrivateKey,

@@ -27,15 +27,15 @@ import (
 )
 
 // collector is a real OpenTelemetry Collector in this process, with an OTLP/gRPC receiver and an
-// exporter into upstream.
+// exporter to upstream.
 type collector struct {
 	upstream
 	addr   string
 	tenant string // the last request's header of that name; guarded by mu
 }
 
-// startCollector runs a Collector whose receiver has the tls section given, in YAML's flow form, or
-// none.
+// startCollector runs a Collector whose receiver has the given tls section, in YAML flow style. It
+// may be empty.
 func startCollector(t *testing.T, tls string) *collector {
 	t.Helper()
 	return startCollectorAt(t, freeAddress(t), tls)
@@ -46,7 +46,8 @@ func startCollectorAt(t *testing.T, addr, tls string) *collector {
 	return startCollectorWith(t, addr, tls, "")
 }
 
-// startCollectorWith runs a Collector whose pipeline has a processor, cumulativetodelta, or none.
+// startCollectorWith runs a Collector whose pipeline has the given processor, such as
+// cumulativetodelta, or none.
 func startCollectorWith(t *testing.T, addr, tls, processor string) *collector {
 	t.Helper()
 	c := &collector{upstream: upstream{changed: make(chan struct{})}, addr: addr}
@@ -65,8 +66,8 @@ exporters: {test: {}}
 	return c
 }
 
-// runCollector runs a Collector with what uris make of a configuration until the test ends, or stop
-// is called. It listens on return.
+// runCollector runs a Collector with the configuration of uris until the test ends or stop is
+// called. It listens when runCollector returns.
 func runCollector(
 	t *testing.T,
 	factories func() (otelcol.Factories, error),
@@ -100,7 +101,7 @@ func runCollector(
 			t.Fatalf("the Collector: %v", err)
 		case <-time.After(time.Millisecond):
 		case <-deadline:
-			t.Fatal("the Collector does not start")
+			t.Fatal("the Collector did not start")
 		}
 	}
 	return stop
@@ -135,7 +136,7 @@ func (c *collector) newExporter(context.Context, exporter.Settings, component.Co
 	}{Metrics: consume}, err
 }
 
-// consume takes what went through the Collector, back in the form of OTLP.
+// consume receives the Collector's output, converted back to OTLP.
 func (c *collector) consume(ctx context.Context, metrics pmetric.Metrics) error {
 	wire, err := pmetricotlp.NewExportRequestFromMetrics(metrics).MarshalProto()
 	if err != nil {
@@ -154,7 +155,7 @@ func (c *collector) consume(ctx context.Context, metrics pmetric.Metrics) error 
 	return nil
 }
 
-// freeAddress is an address on loopback that nothing listened on a moment ago.
+// freeAddress returns an address on loopback that nothing was listening on a moment ago.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -15,8 +15,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
-// What arrives at a real Collector is what the table of metrics says, with the resource that was
-// asked for.
+// The metrics that arrive at a real Collector match the table of metrics, and have the resource
+// that was set.
 func TestPlaintext(t *testing.T) {
 	c := startCollector(t, "")
 	start(t, []string{
@@ -45,7 +45,7 @@ func TestPlaintext(t *testing.T) {
 func checkPoint(t *testing.T, p otlptest.Point, row *catalog.Metric) {
 	t.Helper()
 	if row == nil {
-		t.Errorf("%s is in no row of the table", p.Metric)
+		t.Errorf("%s is not in the table", p.Metric)
 		return
 	}
 	if p.Unit != row.Unit {
@@ -109,8 +109,8 @@ func TestMutualTLS(t *testing.T) {
 	}
 }
 
-// An upstream whose authority is not trusted gets nothing; the log says why, once, and sampling
-// goes on.
+// An upstream whose CA is not trusted receives nothing. The log says why, once, and sampling
+// continues.
 func TestWrongAuthority(t *testing.T) {
 	cert, key := newAuthority(t, "theirs").issue("collector")
 	c := startCollector(t, `, tls: {cert_file: "`+cert+`", key_file: "`+key+`"}`)
@@ -123,14 +123,14 @@ func TestWrongAuthority(t *testing.T) {
 		t.Errorf("exit code %d after SIGTERM, want 0", code)
 	}
 	if n := s.count("unknown authority"); n != 1 {
-		t.Errorf("said %d times, want once", n)
+		t.Errorf("logged %d times, want once", n)
 	}
 	if len(c.batches) != 0 {
 		t.Error("points arrived at an upstream that is not trusted")
 	}
 }
 
-// With a preference for deltas every counter's points cover the time since the point before, and
+// With a preference for deltas, every counter's points cover the time since the previous point, and
 // up-down counters stay cumulative.
 func TestDelta(t *testing.T) {
 	u := newUpstream()
@@ -165,7 +165,7 @@ func TestDelta(t *testing.T) {
 	}
 }
 
-// spy sees how requests were compressed.
+// spy records how requests were compressed.
 type spy struct {
 	stats.Handler
 	compression atomic.Value
@@ -196,8 +196,8 @@ func TestGzip(t *testing.T) {
 	}
 }
 
-// A flag takes precedence over the variable of the same setting, also where OpenTelemetry's own
-// code would read the variable.
+// A flag takes precedence over the variable of the same setting, even if OpenTelemetry's own code
+// would read the variable.
 func TestFlagsGoBeforeVariables(t *testing.T) {
 	u, s := newUpstream(), &spy{}
 	r := u.listen(t, "127.0.0.1:0", nil, grpc.StatsHandler(s))
@@ -210,7 +210,7 @@ func TestFlagsGoBeforeVariables(t *testing.T) {
 		t.Errorf("compression %q, want none", got)
 	}
 	if resource["service.name"] != "flag" || resource["from.flag"] != "1" {
-		t.Errorf("the resource is not what the flags say: %v", resource)
+		t.Errorf("the resource does not match the flags: %v", resource)
 	}
 	if _, found := resource["from.variable"]; found {
 		t.Error("the resource has an attribute of the variable that a flag replaces")

@@ -23,7 +23,7 @@ func startFaulty(t *testing.T, addr string, env ...string) *sidecar {
 	return start(t, append(env, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+addr, "OTEL_METRIC_EXPORT_INTERVAL=200"))
 }
 
-// failing answers the first n requests with err.
+// failing returns a handler that answers the first n requests with err.
 func failing(n int64, err error) otlptest.Handler {
 	var calls atomic.Int64
 	return func(context.Context, *otlptest.Request) (*otlptest.Response, error) {
@@ -34,8 +34,8 @@ func failing(n int64, err error) otlptest.Handler {
 	}
 }
 
-// checkNothingLost checks by the sidecar's own account that the batches are all that were sampled,
-// in order and each once: every one says how many points had been accepted before it.
+// checkNothingLost checks that the batches are complete, in order and without duplicates. Every
+// batch contains the number of points that the sidecar had accepted before it.
 func checkNothingLost(t *testing.T, batches [][]otlptest.Point) {
 	t.Helper()
 	before := 0
@@ -47,9 +47,9 @@ func checkNothingLost(t *testing.T, batches [][]otlptest.Point) {
 	}
 }
 
-// checkKeptSampling checks that sampling did not wait for the upstream: of the samples due in an
-// outage at least half were taken, where waiting would leave one. The machine may be slow; the
-// outage is what must not show.
+// checkKeptSampling checks that sampling did not wait for the upstream: at least half of the
+// samples due in an outage must exist. Waiting would leave one. The rest is a margin for a slow
+// machine.
 func checkKeptSampling(t *testing.T, batches [][]otlptest.Point, from, to time.Time) {
 	t.Helper()
 	taken, due := 0, int(to.Sub(from)/interval)
@@ -67,7 +67,7 @@ func checkLoggedOnce(t *testing.T, s *sidecar, texts ...string) {
 	t.Helper()
 	for _, text := range texts {
 		if n := s.count(text); n != 1 {
-			t.Errorf("the log says %q %d times, want once", text, n)
+			t.Errorf("%q was logged %d times, want once", text, n)
 		}
 	}
 }
@@ -79,7 +79,7 @@ const (
 	saidPartial = "upstream rejected some items"
 )
 
-// Nothing listens at first; what was sampled meanwhile arrives when something does.
+// Nothing is listening at first. The samples of that time arrive when an upstream starts.
 func TestDownAtStart(t *testing.T) {
 	addr, u, from := freeAddress(t), newUpstream(), time.Now()
 	s := startFaulty(t, addr)
@@ -95,7 +95,7 @@ func TestDownAtStart(t *testing.T) {
 	checkLoggedOnce(t, s, saidDown, saidUp)
 }
 
-// These failures pass, and nothing is lost over them.
+// These faults are temporary, and nothing is lost in them.
 func TestPassingFaults(t *testing.T) {
 	exhausted, err := status.New(codes.ResourceExhausted, "try later").
 		WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(2 * time.Second)})
@@ -107,7 +107,7 @@ func TestPassingFaults(t *testing.T) {
 		return nil, ctx.Err()
 	}
 	slow := func(ctx context.Context, _ *otlptest.Request) (*otlptest.Response, error) {
-		select { // a slow upstream is what is tested here
+		select { // the test needs a slow upstream
 		case <-time.After(2 * time.Second):
 		case <-ctx.Done():
 		}
@@ -155,9 +155,9 @@ func TestPassingFaults(t *testing.T) {
 	}
 }
 
-// A batch that the upstream will never take is dropped, counted and no obstacle to those after it.
-// What may be a roll-out's answer is held for as long as the setting says, and so lost at once
-// where that is 0, and not at all by default.
+// A batch that the upstream will never accept is dropped and counted, and does not delay later
+// batches. An answer that a roll-out may cause is retried for --upstream-hold: with 0 the batch is
+// lost at once, by default it is not lost.
 func TestPermanentFaults(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault error
@@ -190,7 +190,7 @@ func TestPermanentFaults(t *testing.T) {
 			u.mu.Lock()
 			n := len(u.batches)
 			u.mu.Unlock()
-			batches := u.awaitBatches(t, n+8) // some that were collected since
+			batches := u.awaitBatches(t, n+8) // including some collected since
 			last := batches[len(batches)-1]
 			if rejected := outcome(last, "rejected"); rejected != int(lost.Load()) {
 				t.Errorf("%d points counted as rejected, %d were", rejected, lost.Load())
@@ -201,8 +201,7 @@ func TestPermanentFaults(t *testing.T) {
 	}
 }
 
-// Points that the upstream rejects of a batch that it takes are counted as rejected and not sent
-// again.
+// If the upstream accepts a batch in part, the rejected points are counted and not sent again.
 func TestPartialSuccess(t *testing.T) {
 	u := newUpstream()
 	r := u.listen(t, "127.0.0.1:0", func(context.Context, *otlptest.Request) (*otlptest.Response, error) {
@@ -223,7 +222,7 @@ func TestPartialSuccess(t *testing.T) {
 	checkLoggedOnce(t, s, saidPartial)
 }
 
-// checkAccount checks that every point accepted has become something.
+// checkAccount checks that every accepted point is accounted for.
 func checkAccount(t *testing.T, batch []otlptest.Point) {
 	t.Helper()
 	queued := find(batch, "poolgauge.relay.queue.points", "poolgauge.relay.lane", "own")

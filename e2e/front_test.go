@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// front passes connections on, as a Service does, and counts them.
+// front forwards connections, as a Service does, and counts them.
 type front struct {
 	net.Listener
 	accepted atomic.Int64
@@ -39,7 +39,8 @@ func newFront(t *testing.T, to string) *front {
 	return f
 }
 
-// pass copies both ways between a connection and an address until one of them is closed.
+// pass copies data in both directions between a connection and an address until one of them is
+// closed.
 func pass(from net.Conn, address string) {
 	defer func() { _ = from.Close() }()
 	to, err := net.Dial("tcp", address)

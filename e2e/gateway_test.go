@@ -33,14 +33,14 @@ import (
 )
 
 // gateway is a real OpenTelemetry Collector in this process, with the configuration of
-// deploy/gateway but for its addresses.
+// deploy/gateway except its addresses.
 type gateway struct {
 	grpc, health, metrics string // host:port
 	stop                  func()
 }
 
-// startGateway starts a gateway at grpc that sends to upstream. more is configuration that is
-// merged over that of deploy/gateway, in YAML.
+// startGateway starts a gateway at grpc that sends to upstream. more is a YAML configuration that
+// overrides that of deploy/gateway.
 func startGateway(t *testing.T, grpc, upstream, more string) *gateway {
 	t.Helper()
 	g := &gateway{grpc: grpc, health: freeAddress(t), metrics: freeAddress(t)}
@@ -81,8 +81,8 @@ func gatewayFactories() (f otelcol.Factories, err error) {
 	return f, err
 }
 
-// listenAsStore serves the sink as Prometheus, Mimir and VictoriaMetrics take OTLP: by HTTP, below
-// a path. It returns the URL for UPSTREAM.
+// listenAsStore serves the sink as Prometheus, Mimir and VictoriaMetrics receive OTLP: over HTTP,
+// below a path. It returns the URL for UPSTREAM.
 func (s *sink) listenAsStore() string {
 	methods := map[string]string{
 		"/otlp/v1/metrics": metricsMethod,
@@ -116,8 +116,8 @@ func (s *sink) listenAsStore() string {
 }
 
 // Metrics, traces and logs go from a sidecar through the gateway to the store, and an outage of the
-// store loses nothing. What deploy/gateway/gateway.yaml asks of the gateway is there: its health,
-// and the size of its queue for the autoscaler.
+// store loses nothing. The gateway serves what deploy/gateway/gateway.yaml needs: its health, and
+// the size of its queue for the autoscaler.
 func TestGateway(t *testing.T) {
 	store, a := newSink(t), &app{}
 	g := startGateway(t, freeAddress(t), store.listenAsStore(), "")
@@ -153,19 +153,19 @@ func TestGateway(t *testing.T) {
 	<-refused
 	get(t, "http://"+g.health+"/")
 	if text := get(t, "http://"+g.metrics+"/metrics"); !strings.Contains(text, "\notelcol_exporter_queue_size{") {
-		t.Errorf("no otelcol_exporter_queue_size, which the autoscaler of gateway.yaml wants:\n%s", text)
+		t.Errorf("no otelcol_exporter_queue_size, which the autoscaler of gateway.yaml needs:\n%s", text)
 	}
 	store.fault.Store(nil)
 	store.awaitAll(a.acknowledged())
 	store.checkOnce()
 }
 
-// A gateway whose memory is out refuses, as its memory_limiter is set up to: the sidecar keeps what
-// it has, and sends it to the replica that has room.
+// A gateway that is out of memory rejects requests, as its memory_limiter is configured to. The
+// sidecar keeps its data and sends it to a replica that has room.
 func TestGatewayOutOfMemory(t *testing.T) {
 	store, a := newSink(t), &app{}
 	g := startGateway(t, freeAddress(t), store.listenAsStore(),
-		// less than this process has
+		// less than this process uses
 		"processors: {memory_limiter: {limit_percentage: 0, spike_limit_percentage: 0, limit_mib: 1}}")
 	s := newRelay(t, g.grpc).start()
 	ctx, stop := context.WithCancel(t.Context())
@@ -180,7 +180,7 @@ func TestGatewayOutOfMemory(t *testing.T) {
 }
 
 // The gateway's max_connection_age moves a sidecar to another connection, and so to replicas that
-// were added later, without losing or doubling a point.
+// were added later, without losing or duplicating a point.
 func TestGatewayMovesConnections(t *testing.T) {
 	store, a := newSink(t), &app{}
 	g := startGateway(
@@ -198,7 +198,7 @@ func TestGatewayMovesConnections(t *testing.T) {
 	store.checkOnce()
 }
 
-// The image that deploy/gateway names is of the version that the tests run.
+// The image in deploy/gateway has the version that the tests run.
 func TestGatewayVersion(t *testing.T) {
 	manifest, err := os.ReadFile("../deploy/gateway/gateway.yaml")
 	if err != nil {
@@ -215,7 +215,7 @@ func TestGatewayVersion(t *testing.T) {
 	}
 }
 
-// get returns the body of an answer, which must be 200.
+// get returns the body of a response, whose status must be 200.
 func get(t *testing.T, url string) string {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)

@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// Bad input ends the sidecar with 2, or 1 where it shows only at run time, and with one line that
-// names the setting, the value or what was expected and, for a misspelt name, the nearest known
-// one.
+// Bad input ends the sidecar with exit code 2, or 1 if it is detected only at run time. It prints
+// one line with the setting, the value or what was expected and, for a misspelled name, the nearest
+// known one.
 func TestBadInput(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) string {
@@ -81,7 +81,7 @@ func TestBadInput(t *testing.T) {
 			}
 			for _, want := range c.says {
 				if !strings.Contains(stderr, want) {
-					t.Errorf("the line does not say %q:\n%s", want, stderr)
+					t.Errorf("the line does not contain %q:\n%s", want, stderr)
 				}
 			}
 			if strings.Contains(stderr, "cret") {
@@ -91,7 +91,7 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-// check judges a configuration as a start would, without one.
+// The check command validates a configuration as the sidecar does at startup, without starting it.
 func TestCheck(t *testing.T) {
 	if code, stderr := runSidecar(
 		t,
@@ -99,7 +99,7 @@ func TestCheck(t *testing.T) {
 		"check",
 	); code != 0 ||
 		stderr != "" {
-		t.Errorf("a good configuration: exit code %d and:\n%s", code, stderr)
+		t.Errorf("valid configuration: exit code %d and:\n%s", code, stderr)
 	}
 	if code, stderr := runSidecar(
 		t,
@@ -107,12 +107,11 @@ func TestCheck(t *testing.T) {
 		"check",
 	); code != 2 ||
 		strings.Count(stderr, "\n") != 1 {
-		t.Errorf("a bad configuration: exit code %d and:\n%s", code, stderr)
+		t.Errorf("invalid configuration: exit code %d and:\n%s", code, stderr)
 	}
 }
 
-// runSidecar runs a sidecar that ends by itself and returns its exit code and what it wrote to
-// stderr.
+// runSidecar runs a sidecar that exits on its own, and returns its exit code and standard error.
 func runSidecar(t *testing.T, env string, args ...string) (code int, stderr string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -124,6 +123,6 @@ func runSidecar(t *testing.T, env string, args ...string) (code int, stderr stri
 	}
 	var text bytes.Buffer
 	cmd.Stderr = &text
-	_ = cmd.Run() // the exit code says all
+	_ = cmd.Run() // the exit code is checked below
 	return cmd.ProcessState.ExitCode(), text.String()
 }

@@ -14,11 +14,12 @@ import (
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
-// grace is what a pod may leave a sidecar between SIGTERM and SIGKILL, less a margin. It is no
-// measure of speed: the sidecar must keep it by its own deadlines, whatever the upstream does.
+// grace is the time between SIGTERM and SIGKILL that a pod may leave a sidecar, less a margin. It
+// does not depend on the machine's speed: the sidecar's own deadlines keep it, whatever the
+// upstream does.
 const grace = 1500 * time.Millisecond
 
-// SIGTERM and SIGINT flush: a sample taken at the end arrives too.
+// SIGTERM and SIGINT flush: the last sample, taken at shutdown, arrives too.
 func TestSignalFlushes(t *testing.T) {
 	for name, sig := range map[string]syscall.Signal{"SIGTERM": syscall.SIGTERM, "SIGINT": syscall.SIGINT} {
 		t.Run(name, func(t *testing.T) {
@@ -40,8 +41,8 @@ func TestSignalFlushes(t *testing.T) {
 	}
 }
 
-// An upstream that does not answer, refuses or is not there does not keep the sidecar from ending
-// in time, with 0.
+// An upstream that does not answer, rejects requests or is unreachable does not keep the sidecar
+// from exiting in time, with code 0.
 func TestSignalInAnOutage(t *testing.T) {
 	for name, answer := range map[string]otlptest.Handler{
 		"hangs": func(ctx context.Context, _ *otlptest.Request) (*otlptest.Response, error) {
@@ -88,8 +89,8 @@ func TestSecondSignal(t *testing.T) {
 	})
 	s := startFaulty(t, r.Addr)
 	<-asked
-	// The first signal is handled, any later one kills: without that the sidecar would end with 0
-	// after its grace time.
+	// The first signal is handled and later ones kill. Otherwise the sidecar would exit with 0
+	// after its grace period.
 	for again := time.NewTicker(10 * time.Millisecond); ; {
 		s.signal(syscall.SIGTERM)
 		select {
@@ -105,7 +106,7 @@ func TestSecondSignal(t *testing.T) {
 	}
 }
 
-// With no endpoint the sidecar is useful at once: it shows what it sees, and says how to send it.
+// Without an endpoint, the sidecar shows a summary and says how to send its telemetry.
 func TestSummaryWithoutEndpoint(t *testing.T) {
 	cmd := exec.Command(binary, append(quiet, "--interval=100ms")...)
 	cmd.Env = []string{"TMPDIR=" + t.TempDir()}

@@ -9,11 +9,11 @@ import (
 	"testing"
 )
 
-// binary is the sidecar, built as it is released but for the race detector, if the tests have it.
+// binary is the sidecar, built as for a release but with the race detector if the tests have it.
 var binary string
 
-// shipped returns the sidecar as it is released, for tests of what it takes. It is built when it is
-// first asked for.
+// shipped returns the sidecar as it is released, for tests of its resource usage. It is built on
+// first use.
 var shipped = sync.OnceValues(func() (path string, err error) {
 	if !raceEnabled {
 		return binary, nil

@@ -19,15 +19,15 @@ import (
 // shareProcessNamespace do.
 type pod struct {
 	name, rootfs string
-	env          []string // of podman
+	env          []string // passed to podman
 }
 
-// newPod makes a pod of programs, each given as a module and a package of it, without a C library.
-// Where podman runs no containers it skips the test.
+// newPod creates a pod of statically linked programs, each given as a module and a package of it.
+// It skips the test if podman cannot run containers.
 func newPod(t *testing.T, programs map[string]string) *pod {
 	t.Helper()
 	if _, err := exec.LookPath("podman"); err != nil {
-		t.Skip("there is no podman")
+		t.Skip("needs podman")
 	}
 	p := &pod{name: fmt.Sprintf("poolgauge-oom-%d", os.Getpid()), rootfs: t.TempDir()}
 	for program, source := range programs {
@@ -62,7 +62,7 @@ func newPod(t *testing.T, programs map[string]string) *pod {
 	p.env = []string{"CONTAINERS_CONF=" + settings}
 	if _, err := p.run("first", "/hog"); err != nil {
 		_, _ = p.podman("rm", "-f", "-t", "0", p.name+"-first")
-		t.Skipf("podman runs no containers here: %v", err)
+		t.Skipf("podman cannot run containers here: %v", err)
 	}
 	return p.cleanUp(t)
 }
@@ -87,8 +87,8 @@ func (p *pod) podman(args ...string) (string, error) {
 	return strings.TrimSpace(string(text)), err
 }
 
-// run starts a container and returns its id. The last argument that is a path in it begins the
-// command.
+// run starts a container and returns its id. The command begins with the last argument that is a
+// path in the container.
 func (p *pod) run(container string, args ...string) (id string, err error) {
 	at := 0
 	for !strings.HasPrefix(args[at], "/") {
@@ -110,8 +110,8 @@ func (p *pod) mustRun(t *testing.T, container string, args ...string) (id string
 
 func (p *pod) remove(container string) { _, _ = p.podman("rm", "-f", "-t", "0", p.name+"-"+container) }
 
-// The kill of a container's main process for lack of memory is counted, whatever the sidecar may
-// see of control groups.
+// An OOM kill of a container's main process is counted, whatever the sidecar can see of control
+// groups.
 func TestOOMKillOfAContainer(t *testing.T) {
 	p := newPod(t, map[string]string{"hog": ". ./testdata/hog", "sidecar": ".. ./cmd/sidecar"})
 	for _, c := range []struct {
@@ -149,7 +149,7 @@ func TestOOMKillOfAContainer(t *testing.T) {
 				}
 				return n, seen
 			}
-			u.await(t, "the app's count of kills", func(batches [][]otlptest.Point) bool {
+			u.await(t, "the app's number of OOM kills", func(batches [][]otlptest.Point) bool {
 				_, seen := kills(batches)
 				return seen
 			})

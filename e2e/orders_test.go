@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// What README says: the example beside a sidecar that has no upstream. Its pools are on the page,
-// and in the summary on the terminal.
+// As in the README, the example runs next to a sidecar without an upstream. Its pools are on the
+// page and in the summary on the terminal.
 func TestExampleBesideASidecar(t *testing.T) {
 	orders := filepath.Join(t.TempDir(), "orders")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", orders, ".")
@@ -61,7 +61,7 @@ func TestExampleBesideASidecar(t *testing.T) {
 	summary.await(t, want...)
 }
 
-// run starts a program, which an interrupt ends with the test.
+// run starts a program. It is interrupted when the test ends.
 func run(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // before cleanups
@@ -71,7 +71,7 @@ func run(t *testing.T, cmd *exec.Cmd) {
 	t.Cleanup(func() { _ = cmd.Wait() })
 }
 
-// awaitPools waits until a picture has so many pools, and returns their names in order.
+// awaitPools waits until the picture has n pools, and returns their sorted names.
 func awaitPools(t *testing.T, url string, n int) (names []string) {
 	t.Helper()
 	for deadline := time.After(patience); ; {
@@ -99,9 +99,9 @@ func awaitPools(t *testing.T, url string, n int) (names []string) {
 	}
 }
 
-// terminal is what a sidecar prints for people.
+// terminal holds the output of a sidecar on a terminal.
 type terminal struct {
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	text    bytes.Buffer
 	changed chan struct{} // closed and replaced when a line is added
 }

@@ -59,11 +59,11 @@ func checkResource(t *testing.T, got *resourcepb.Resource) {
 		t.Errorf("entity references %v, want %v", got.GetEntityRefs(), want)
 	}
 	if !bytes.Equal(got.ProtoReflect().GetUnknown(), future) {
-		t.Error("the resource lost a field that is not known here")
+		t.Error("the resource lost an unknown field")
 	}
 }
 
-// awaitMethod waits for a request of a method that has text in it, and returns its bytes.
+// awaitMethod waits for a request of a method that contains text, and returns its bytes.
 func (s *sink) awaitMethod(method, text string) (data []byte) {
 	s.t.Helper()
 	s.await(method, func() bool {
@@ -86,8 +86,8 @@ func mustMarshal(t *testing.T, m proto.Message) []byte {
 	return b
 }
 
-// Attributes of the pod are added where they are missing. Points stay as they are, byte for byte:
-// exponential histograms, exemplars and fields that are not known yet.
+// Missing attributes of the pod are added. Points arrive unchanged, byte for byte: exponential
+// histograms, exemplars and unknown fields.
 func TestRelayEnriches(t *testing.T) {
 	up := newSink(t)
 	r := newRelay(t, up.listen("127.0.0.1:0"))
@@ -141,7 +141,7 @@ func TestRelayEnriches(t *testing.T) {
 		if rm.GetSchemaUrl() == "https://example.org/2" {
 			checkResource(t, rm.GetResource())
 			if !bytes.Equal(rm.ProtoReflect().GetUnknown(), future) {
-				t.Error("a field that is not known here is lost")
+				t.Error("an unknown field is lost")
 			}
 			return
 		}
@@ -149,8 +149,8 @@ func TestRelayEnriches(t *testing.T) {
 	t.Error("the app's resource did not arrive")
 }
 
-// Spans and log records take the same way, over gRPC and HTTP, and wait for the upstream like
-// metrics.
+// Spans and log records are relayed like metrics, over gRPC and HTTP, and are queued for the
+// upstream.
 func TestRelayTracesAndLogs(t *testing.T) {
 	up := newSink(t)
 	r := newRelay(t, freeAddress(t))
@@ -200,13 +200,13 @@ func TestRelayTracesAndLogs(t *testing.T) {
 		got.ProtoReflect().GetUnknown(),
 		future,
 	) {
-		t.Error("a span lost a field that is not known here")
+		t.Error("a span lost an unknown field")
 	}
 	record := &collogspb.ExportLogsServiceRequest{}
 	if err := proto.Unmarshal(up.awaitMethod(logsMethod, "sold out"), record); err != nil {
 		t.Fatal(err)
 	}
-	for _, rl := range record.GetResourceLogs() { // those of one signal are joined
+	for _, rl := range record.GetResourceLogs() { // requests of one signal are joined
 		if rl.GetResource() != nil && rl.GetScopeLogs()[0].GetLogRecords()[0].GetSeverityText() == "sold out" {
 			checkResource(t, rl.GetResource())
 		}

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// A disk that is full costs nothing that is acknowledged while the sidecar lives, is said once and
-// shown, and is used again when it has room.
+// A full disk loses no acknowledged data while the sidecar runs. It is logged once, shown in the
+// metrics, and used again when it has room.
 func TestRelayDiskFull(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
@@ -29,7 +29,7 @@ func TestRelayDiskFull(t *testing.T) {
 	s.awaitLog("queue storage recovered")
 	full := up.awaitAccount("of a full disk", func(a account) bool { return a.durable == 0 })
 	back := up.awaitAccount(
-		"of a disk that is back",
+		"of a recovered disk",
 		func(a account) bool { return a.durable == 1 && a.at.After(full.at) },
 	)
 	if back.dropped != 0 {

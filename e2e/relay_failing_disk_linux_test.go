@@ -31,7 +31,7 @@ func newLoopDisk(t *testing.T) *loopDisk {
 		t.Fatal(err)
 	}
 	if command("mkfs.ext4", "-q", d.image) != nil || command("mount", "-o", "loop", d.image, d.dir) != nil {
-		t.Skip("a file system that can be made to fail needs root and a loop device")
+		t.Skip("needs root and a loop device")
 	}
 	t.Cleanup(func() {
 		_ = command("fsfreeze", "-u", d.dir) // if it is frozen
@@ -52,10 +52,10 @@ func (d *loopDisk) must(args ...string) {
 func (d *loopDisk) freeze() { d.must("fsfreeze", "-f", d.dir) }
 func (d *loopDisk) thaw()   { d.must("fsfreeze", "-u", d.dir) }
 
-// turnReadOnly does what ext4 does when it finds an error.
+// turnReadOnly makes the file system read-only, as ext4 does when it finds an error.
 func (d *loopDisk) turnReadOnly() { d.must("mount", "-o", "remount,abort", d.dir) }
 
-// remove does what a device that is pulled out does: nothing more is read from or written to it.
+// remove simulates a removed device: it can no longer be read or written.
 func (d *loopDisk) remove() {
 	f, err := os.Open(d.dir)
 	if err != nil {
@@ -70,19 +70,19 @@ func (d *loopDisk) remove() {
 	}
 }
 
-// plugIn mounts again what failed, with what is on it. No process has a file open there.
+// plugIn mounts the failed file system again, with its data. No process may have a file open on it.
 func (d *loopDisk) plugIn() {
 	d.must("umount", d.dir)
-	_ = command("e2fsck", "-p", d.image) // whose status says what it repaired
+	_ = command("e2fsck", "-p", d.image) // its exit code only says what it repaired
 	d.must("mount", "-o", "loop", d.image, d.dir)
 }
 
-// fill leaves no room until the returned function is called.
+// fill fills the disk until the returned function is called.
 func (d *loopDisk) fill() (empty func()) {
 	filler := filepath.Join(d.dir, "filler")
-	// as much as there is, which is less
+	// allocates the free space, which is less, and fails
 	if err := command("fallocate", "-l", "1G", filler); err == nil {
-		d.t.Error("the disk is larger than the test thinks")
+		d.t.Error("the disk is larger than 1 GB")
 	}
 	f, err := os.OpenFile(filler, os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
@@ -99,7 +99,7 @@ func (d *loopDisk) fill() (empty func()) {
 	}
 }
 
-// slow lets a process write so many times a second, until it ends.
+// slow limits a process to a number of writes per second until it ends.
 func (d *loopDisk) slow(pid, writes int) {
 	const root = "/sys/fs/cgroup/blkio"
 	group := filepath.Join(root, fmt.Sprint("poolgauge-", pid))
@@ -127,8 +127,8 @@ func (d *loopDisk) slow(pid, writes int) {
 	}
 }
 
-// With --queue-sync 0 what was acknowledged survives kills in the middle of whatever a disk does:
-// nothing is acknowledged that is not synced.
+// With --queue-sync 0, acknowledged requests survive kills during any disk fault: nothing is
+// acknowledged before it is synced.
 func TestRelayFailingDiskLosesNothing(t *testing.T) {
 	underLoad := func() { <-time.After(300 * time.Millisecond) }
 	for name, disturb := range map[string]func(d *loopDisk, s *relayed, kill func()){
@@ -137,23 +137,23 @@ func TestRelayFailingDiskLosesNothing(t *testing.T) {
 			// longer than the second after which a disk counts as failing
 			<-time.After(2500 * time.Millisecond)
 			kill()
-			d.thaw() // or the kill cannot end what waits for the disk
+			d.thaw() // or the kill cannot end a process that waits for the disk
 		},
 		"jitter": func(d *loopDisk, _ *relayed, kill func()) {
 			for range 5 {
 				d.freeze()
-				<-time.After(rand.N(200 * time.Millisecond)) //nolint:gosec // no secret
+				<-time.After(rand.N(200 * time.Millisecond)) //nolint:gosec // not a secret
 				d.thaw()
-				<-time.After(rand.N(50 * time.Millisecond)) //nolint:gosec // no secret
+				<-time.After(rand.N(50 * time.Millisecond)) //nolint:gosec // not a secret
 			}
 			d.freeze()
-			<-time.After(rand.N(1500 * time.Millisecond)) //nolint:gosec // no secret
+			<-time.After(rand.N(1500 * time.Millisecond)) //nolint:gosec // not a secret
 			kill()
 			d.thaw()
 		},
 		"slow": func(d *loopDisk, s *relayed, kill func()) {
-			d.slow(s.cmd.Process.Pid, 1+rand.N(20)) //nolint:gosec // no secret
-			<-time.After(rand.N(3 * time.Second))   //nolint:gosec // no secret
+			d.slow(s.cmd.Process.Pid, 1+rand.N(20)) //nolint:gosec // not a secret
+			<-time.After(rand.N(3 * time.Second))   //nolint:gosec // not a secret
 			kill()
 		},
 		"full": func(d *loopDisk, _ *relayed, kill func()) {
@@ -186,7 +186,7 @@ func TestRelayFailingDiskLosesNothing(t *testing.T) {
 			toSocket := overGRPC(t, "unix:"+r.socket)
 			ctx, stop := context.WithCancel(t.Context())
 			defer stop()
-			// which waits for the next sidecar
+			// The load waits for the next sidecar.
 			wait := a.load(ctx, time.Millisecond, slices.Repeat([]transport{toSocket}, 4)...)
 			for range pick(3, 20) {
 				s := r.start()

@@ -23,7 +23,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// floodRequest has so many points of one metric.
+// floodRequest returns a request with the given number of points of one metric.
 func floodRequest(points int) *colmetricpb.ExportMetricsServiceRequest {
 	all := make([]*metricpb.NumberDataPoint, points)
 	for i := range all {
@@ -43,8 +43,8 @@ func floodRequest(points int) *colmetricpb.ExportMetricsServiceRequest {
 	}
 }
 
-// Clients that send more than the upstream takes are slowed down: while the upstream accepts, every
-// point that was acknowledged arrives.
+// Clients that send more than the upstream accepts are slowed down. While the upstream is
+// reachable, every acknowledged point arrives.
 func TestRelayFlood(t *testing.T) {
 	for _, c := range []struct{ clients, points int }{{8, 5000}, {50, 10_000}} {
 		for _, where := range []string{"memory", "disk"} {
@@ -66,7 +66,7 @@ func TestRelayFlood(t *testing.T) {
 				peak := peakRSS(t, s.cmd.Process.Pid)
 				deadline := time.Now().Add(patience)
 				for arrived.Load() < acked && time.Now().Before(deadline) {
-					time.Sleep(10 * time.Millisecond) // polls: the sink counts
+					time.Sleep(10 * time.Millisecond) // polls until the sink has counted
 				}
 				t.Logf("%d points acknowledged, %d arrived; peak RSS %.1f MiB", acked, arrived.Load(), peak)
 				if acked == 0 || arrived.Load() < acked {
@@ -118,7 +118,7 @@ func TestRelayManySmallRequests(t *testing.T) {
 // floodPoints counts the points of the app in a request.
 func floodPoints(data []byte) (n int) {
 	r := &colmetricpb.ExportMetricsServiceRequest{}
-	_ = proto.Unmarshal(data, r) // what is none has no points
+	_ = proto.Unmarshal(data, r) // an invalid request has no points
 	for _, group := range r.GetResourceMetrics() {
 		for _, scope := range group.GetScopeMetrics() {
 			for _, m := range scope.GetMetrics() {
@@ -160,7 +160,7 @@ func flood(
 				if _, err := client.Export(ctx, r, options...); err == nil {
 					acked.Add(points)
 				} else {
-					time.Sleep(50 * time.Millisecond) // as the client of an app does
+					time.Sleep(50 * time.Millisecond) // as an app's client does
 				}
 				cancel()
 			}
@@ -170,7 +170,7 @@ func flood(
 	return acked.Load()
 }
 
-// peakRSS returns the greatest resident memory of a process so far, in MiB.
+// peakRSS returns the peak resident memory of a process so far, in MiB.
 func peakRSS(t *testing.T, pid int) float64 {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -184,8 +184,8 @@ func peakRSS(t *testing.T, pid int) float64 {
 	return kib / 1024
 }
 
-// Connections that do nothing, exports whose message never comes and bodies that come a byte at a
-// time keep no other client waiting.
+// Idle connections, exports whose message never arrives and bodies that arrive a byte at a time do
+// not delay other clients.
 func TestRelayStalledClients(t *testing.T) {
 	for name, stall := range map[string]func(*testing.T, *relayed){
 		"1,000 idle gRPC connections": func(t *testing.T, s *relayed) { idleConnections(t, s.target, 1000) },
@@ -259,8 +259,7 @@ func slowPosts(t *testing.T, address string, n int) {
 	}
 }
 
-// A standard error that is not read stops nothing: points arrive, and SIGTERM ends the sidecar in
-// time.
+// An unread standard error blocks nothing: points arrive, and SIGTERM ends the sidecar in time.
 func TestRelayBlockedStandardError(t *testing.T) {
 	up, a := newSink(t), &app{}
 	read, write, err := os.Pipe()
@@ -274,12 +273,12 @@ func TestRelayBlockedStandardError(t *testing.T) {
 		append(append([]string(nil), quiet...), "--log-level=debug", "--interval=100ms", "--relay-socket="+socket)...)
 	cmd.Env = []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + up.listen("127.0.0.1:0"), "GORACE=atexit_sleep_ms=0"}
 	cmd.Stderr = write
-	fd := int(write.Fd()) // which makes it block
+	fd := int(write.Fd()) // Fd sets it to blocking mode
 	filled := make([]byte, 1<<20)
 	if err := syscall.SetNonblock(fd, true); err != nil {
 		t.Fatal(err)
 	}
-	for { // until not one more byte fits
+	for { // until no further byte fits
 		if n, err := syscall.Write(fd, filled); err != nil || n <= 0 {
 			break
 		}
@@ -297,7 +296,7 @@ func TestRelayBlockedStandardError(t *testing.T) {
 	toSocket := overGRPC(t, "unix:"+socket)
 	a.sendAll(t, 1, toSocket)
 	conn := dial(t, "unix:"+socket)
-	for range 300 { // refused, and so logged
+	for range 300 { // rejected, and therefore logged
 		checkStatus(
 			t,
 			invoke(t.Context(), conn, metricsMethod, []byte("no protobuf")),
@@ -321,6 +320,6 @@ func TestRelayBlockedStandardError(t *testing.T) {
 			t.Errorf("ended after %v, want %v", took, grace)
 		}
 	case <-time.After(patience):
-		t.Fatal("the sidecar does not end")
+		t.Fatal("the sidecar did not exit")
 	}
 }

@@ -19,10 +19,10 @@ import (
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
-// signals are the kinds of what an app sends, and of what the sidecar has itself.
+// signals are the signals that an app sends, and the sidecar's own metrics.
 var signals = []string{"metrics", "traces", "logs", "own"}
 
-// stamped is a request of a signal, whose only record bears the time of now.
+// stamped returns a request of a signal whose only record has the current time.
 func stamped(t *testing.T, signal string) (method string, body []byte) {
 	t.Helper()
 	now := uint64(time.Now().UnixNano())
@@ -93,14 +93,14 @@ func stamps(t *testing.T, d delivery) (signal string, oldest time.Time) {
 		}
 	}
 	if err != nil {
-		t.Errorf("a request that is none: %v", err)
+		t.Errorf("invalid request: %v", err)
 	}
 	return signal, oldest
 }
 
-// ages are the greatest ages at the upstream, by signal.
+// ages holds the highest ages of records on arrival at the upstream, by signal.
 type ages struct {
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	oldest map[string]time.Duration
 	came   map[string]int
 }
@@ -112,7 +112,7 @@ func (a *ages) see(signal string, age time.Duration) {
 	a.came[signal]++
 }
 
-// swap returns what was seen, and starts over.
+// swap returns the ages seen so far, and resets them.
 func (a *ages) swap() (oldest map[string]time.Duration, came map[string]int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -121,14 +121,14 @@ func (a *ages) swap() (oldest map[string]time.Duration, came map[string]int) {
 	return oldest, came
 }
 
-// laneFaults are what an upstream may do to one signal.
+// laneFaults are faults of an upstream that affect one signal.
 var laneFaults = map[string]func(context.Context) error{
 	"503":   func(context.Context) error { return status.Error(codes.Unavailable, "503") },
 	"401":   func(context.Context) error { return status.Error(codes.Unauthenticated, "401") },
 	"404":   func(context.Context) error { return status.Error(codes.Unimplemented, "404") },
 	"hangs": func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
 	"100 ms": func(ctx context.Context) error {
-		select { // the delay is what is tested
+		select { // the test needs the delay
 		case <-time.After(100 * time.Millisecond):
 		case <-ctx.Done():
 		}
@@ -136,8 +136,8 @@ var laneFaults = map[string]func(context.Context) error{
 	},
 }
 
-// Whatever the upstream does to one signal, the others arrive as if nothing was, and the sidecar's
-// own figures too.
+// Whatever the upstream does to one signal, the others and the sidecar's own metrics arrive
+// undelayed.
 func TestRelayLanesAreApart(t *testing.T) {
 	const interval = 500 * time.Millisecond
 	for _, bad := range signals {
@@ -234,7 +234,7 @@ func TestRelaySlowReaderOfOneSignal(t *testing.T) {
 	}
 }
 
-// slowReader accepts connections, of which it reads 1 kB/s.
+// slowReader accepts connections and reads 1 kB/s from each.
 func slowReader(t *testing.T) (address string) {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -251,7 +251,7 @@ func slowReader(t *testing.T) (address string) {
 			t.Cleanup(func() { _ = conn.Close() })
 			go func() {
 				for b := make([]byte, 100); err == nil; _, err = conn.Read(b) {
-					time.Sleep(100 * time.Millisecond) // the pace is what is tested
+					time.Sleep(100 * time.Millisecond) // the test needs the slow pace
 				}
 			}()
 		}
@@ -259,7 +259,7 @@ func slowReader(t *testing.T) (address string) {
 	return l.Addr().String()
 }
 
-// faultOf is [fault], under a name that a local one does not hide.
+// faultOf is [fault] under another name, since a local variable shadows it.
 type faultOf = fault
 
 func describeAges(oldest map[string]time.Duration) (text string) {

@@ -14,19 +14,19 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// invoke calls a method with bytes as they are.
+// invoke calls a method with an encoded message.
 func invoke(ctx context.Context, conn *grpc.ClientConn, method string, body []byte) error {
 	var answer []byte
 	return conn.Invoke(ctx, method, body, &answer, grpc.ForceCodecV2(bytesCodec{}), grpc.WaitForReady(true))
 }
 
-// large is a valid request of at least n bytes, and of one point.
+// large returns a valid request of one point and at least n bytes.
 func large(n int) []byte {
-	body, _ := proto.Marshal(sequenceRequest(0, n)) // what is made here can be marshaled
+	body, _ := proto.Marshal(sequenceRequest(0, n)) // a valid message always marshals
 	return body
 }
 
-// checkStatus checks what a gRPC client is told, and whether it may come back.
+// checkStatus checks the status that a gRPC client receives, and whether it may retry.
 func checkStatus(t *testing.T, err error, code codes.Code, reason string, retry bool) {
 	t.Helper()
 	s := status.Convert(err)
@@ -40,7 +40,7 @@ func checkStatus(t *testing.T, err error, code codes.Code, reason string, retry 
 	}
 }
 
-// checkHTTP checks the same in HTTP.
+// checkHTTP checks the same for HTTP.
 func checkHTTP(t *testing.T, err error, code int, reason string, retry bool) {
 	t.Helper()
 	var s *httpStatus
@@ -50,8 +50,8 @@ func checkHTTP(t *testing.T, err error, code int, reason string, retry bool) {
 	}
 }
 
-// A client whose request is refused is answered in OTLP's terms, with the reason. It is
-// counted as refused, and whatever else is sent arrives.
+// A rejected request gets the status that OTLP defines, with the reason, and is counted as refused.
+// All other requests arrive.
 func TestRelayRefusals(t *testing.T) {
 	up, a := newSink(t), &app{}
 	s := newRelay(t, up.listen("127.0.0.1:0"), "--interval=200ms").start()
@@ -117,13 +117,13 @@ func TestRelayLargerThanTheQueue(t *testing.T) {
 	)
 }
 
-// Over the rate, clients are told when to come back; what was refused so is counted by the point.
-// The sidecar's own points are not limited.
+// Above the rate, clients are told when to retry, and every refused point is counted. The sidecar's
+// own points are not limited.
 func TestRelayRate(t *testing.T) {
 	up, a := newSink(t), &app{}
 	s := newRelay(t, up.listen("127.0.0.1:0"), "--relay-rate=1", "--interval=200ms").start()
-	// A request has ten points, and a second's credit is kept: one passes, and is paid for in ten
-	// seconds.
+	// A request has ten points, and the credit is that of one second. One request passes, and it
+	// takes ten seconds to earn the credit for the next.
 	a.sendAll(t, 1, s.socket)
 	checkStatus(t, a.send(t.Context(), s.grpc), codes.ResourceExhausted, "rate", true)
 	checkStatus(t, a.send(t.Context(), s.socket), codes.ResourceExhausted, "rate", true)

@@ -18,15 +18,15 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// What the sidecar may have resident, in MiB.
+// Limits of the sidecar's resident memory, in MiB.
 const (
-	mostResident = 44 // the bar is 40, which the collector of garbage passes by a little at times
-	// with requests of 4 MB from all sides: less than the 64 MiB of the shipped container
+	mostResident = 44 // the target is 40, which the garbage collector sometimes exceeds slightly
+	// with many concurrent requests of 4 MB: less than the 64 MiB of the shipped container
 	mostHuge = 56
-	mostIdle = 22 // with the picture of the page
+	mostIdle = 22 // including the data of the page
 )
 
-// checkPeak checks the greatest resident memory of a sidecar so far.
+// checkPeak checks the peak resident memory of a sidecar so far.
 func checkPeak(t *testing.T, s *relayed, most float64) {
 	t.Helper()
 	peak := peakRSS(t, s.cmd.Process.Pid)
@@ -36,14 +36,14 @@ func checkPeak(t *testing.T, s *relayed, most float64) {
 	}
 }
 
-// load sends to a sidecar for a time, as hard as it can. Refusals are no fault.
+// load sends to a sidecar for a time, as fast as it can. It ignores rejections.
 type load func(t *testing.T, s *relayed, d time.Duration)
 
-// floods are what clients did that made a sidecar large.
+// floods returns the loads under which a sidecar used much memory in the past.
 func floods() map[string]load {
 	groups := manyGroups(400_000)
 	histograms := histogramJSON(4 << 20)
-	many, _ := proto.Marshal(floodRequest(35_000)) // what is made here can be marshaled
+	many, _ := proto.Marshal(floodRequest(35_000)) // a valid message always marshals
 	packed := gzipped(many)
 	return map[string]load{
 		"8 clients, 5,000 points": func(t *testing.T, s *relayed, d time.Duration) {
@@ -76,16 +76,16 @@ func floods() map[string]load {
 	}
 }
 
-// manyGroups is a request of n resources without attributes. The first has a point.
+// manyGroups returns a request of n resources without attributes. The first has a point.
 func manyGroups(n int) []byte {
-	body, _ := proto.Marshal(floodRequest(1)) // what is made here can be marshaled
+	body, _ := proto.Marshal(floodRequest(1)) // a valid message always marshals
 	empty, _ := proto.Marshal(
 		&colmetricpb.ExportMetricsServiceRequest{ResourceMetrics: []*metricpb.ResourceMetrics{{}}},
 	)
 	return append(body, bytes.Repeat(empty, n-1)...)
 }
 
-// histogramJSON is a request of about n bytes whose points are mostly counts of buckets.
+// histogramJSON returns a request of about n bytes, most of which are bucket counts.
 func histogramJSON(n int) []byte {
 	var b strings.Builder
 	b.WriteString(
@@ -135,8 +135,8 @@ func floodHTTP(s *relayed, clients int, kind, encoding string, body []byte, d ti
 	all.Wait()
 }
 
-// Whatever clients send, and whether the upstream accepts, is slow or unreachable, the sidecar
-// stays small: so it survives its container's limit.
+// Whatever clients send, and whether the upstream is available, slow or unreachable, the sidecar's
+// memory stays below its container's limit.
 func TestRelayMemory(t *testing.T) {
 	for name, load := range floods() {
 		most := float64(mostResident)
@@ -171,7 +171,7 @@ func TestRelayMemory(t *testing.T) {
 	}
 }
 
-// Nothing happens, and little is resident.
+// An idle sidecar uses little memory.
 func TestRelayMemoryIdle(t *testing.T) {
 	up := newSink(t)
 	s := newShipped(t, up.listen("127.0.0.1:0"), "--queue-dir="+t.TempDir(), "--interval=100ms").start()

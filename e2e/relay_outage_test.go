@@ -13,10 +13,10 @@ import (
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
-// full is whether the tests of the relay run as long as its promises say: E2E_FULL=1.
+// full reports whether the tests of the relay run for their full duration: E2E_FULL=1.
 var full = os.Getenv("E2E_FULL") != ""
 
-// pick returns the short or the full of two settings.
+// pick returns short or, if full is set, long.
 func pick[T any](short, long T) T {
 	if full {
 		return long
@@ -24,14 +24,14 @@ func pick[T any](short, long T) T {
 	return short
 }
 
-// relayed is a sidecar that takes points, and the ways to it.
+// relayed is a sidecar that accepts points, and the transports to it.
 type relayed struct {
 	*sidecar
 	socket, http, json, grpc transport
 	httpAddress, target      string
 }
 
-// relay is how sidecars of one test are started, one after the other.
+// relay has the settings of the sidecars that a test starts one after another.
 type relay struct {
 	t        *testing.T
 	binary   string
@@ -50,8 +50,8 @@ func newRelay(t *testing.T, upstream string, args ...string) *relay {
 	return &relay{t: t, binary: binary, upstream: upstream, socket: filepath.Join(dir, "s"), args: args}
 }
 
-// newShipped is [newRelay] of sidecars without the race detector, whose memory is that of a
-// release.
+// newShipped is like [newRelay], but its sidecars have no race detector, so that their memory is
+// that of a release.
 func newShipped(t *testing.T, upstream string, args ...string) *relay {
 	t.Helper()
 	r := newRelay(t, upstream, args...)
@@ -64,8 +64,8 @@ func newShipped(t *testing.T, upstream string, args ...string) *relay {
 
 var listening = regexp.MustCompile(`msg="receiving OTLP" grpc=(\S+) http=(\S+)`)
 
-// start starts a sidecar and returns when it takes points. Its own collections come once an hour
-// unless the arguments say otherwise.
+// start starts a sidecar and returns when it accepts points. It collects its own metrics once an
+// hour, unless the arguments set another interval.
 func (r *relay) start() *relayed {
 	r.t.Helper()
 	s := startBinary(
@@ -85,7 +85,7 @@ func (r *relay) start() *relayed {
 	s.awaitLog("receiving OTLP")
 	found := listening.FindStringSubmatch(s.log())
 	if found == nil {
-		r.t.Fatal("the log does not say where points are taken")
+		r.t.Fatal("the log does not contain the addresses of the receivers")
 	}
 	return &relayed{
 		sidecar:     s,
@@ -103,7 +103,7 @@ func (r *relay) start() *relayed {
 
 func (s *relayed) all() []transport { return []transport{s.socket, s.grpc, s.http, s.json} }
 
-// kill ends a sidecar as the system does when memory is short.
+// kill sends SIGKILL to a sidecar, as the kernel does when memory is short.
 func (s *relayed) kill() {
 	s.t.Helper()
 	s.signal(syscall.SIGKILL)
@@ -125,8 +125,8 @@ func (a *app) during(t *testing.T, d time.Duration, to ...transport) {
 	}
 }
 
-// What was acknowledged in an outage arrives after it, once and in order, also if the sidecar was
-// killed in its middle.
+// Requests that were acknowledged in an outage arrive after it, once and in order, even if the
+// sidecar was killed during it.
 func TestRelayOutage(t *testing.T) {
 	outage := pick(3*time.Second, time.Minute)
 	for name, c := range map[string]struct {
@@ -164,12 +164,12 @@ func TestRelayOutage(t *testing.T) {
 	}
 }
 
-// The same with a real Collector, which is not there at first.
+// The same with a real Collector, which starts later.
 func TestRelayCollector(t *testing.T) {
 	addr, a := freeAddress(t), &app{}
 	s := newRelay(t, addr).start()
 	s.awaitLog(saidDown)
-	// a Collector that starts sets gRPC's logger, which races with connections that are there
+	// Starting a Collector sets gRPC's logger, which races with existing connections.
 	a.sendAll(t, 40, s.http, s.json)
 	c := startCollectorAt(t, addr, "")
 	c.awaitOnce(t, 40)
@@ -200,7 +200,7 @@ func (c *collector) awaitOnce(t *testing.T, n int) {
 	}
 }
 
-// What the upstream did not take before SIGTERM leaves at the next start.
+// Requests that the upstream did not accept before SIGTERM are sent after the next start.
 func TestRelayGracefulStop(t *testing.T) {
 	up, a := newSink(t), &app{}
 	r := newRelay(t, freeAddress(t), "--queue-dir="+t.TempDir())
@@ -220,14 +220,14 @@ func TestRelayGracefulStop(t *testing.T) {
 		t.Errorf("ended with %d, want 0", code)
 	}
 	up.checkAccounts()
-	first := up.awaitAccount("of the second life", func(a account) bool { return a.recovered > 0 })
+	first := up.awaitAccount("of the second run", func(a account) bool { return a.recovered > 0 })
 	if least := 40 * pointsPerRequest; first.recovered < least || first.dropped != 0 {
 		t.Errorf("recovered %d points and dropped %d, want at least %d and none", first.recovered, first.dropped, least)
 	}
 }
 
-// Kills at random under load lose nothing that was acknowledged. What arrives twice was on its way
-// at a kill, and is counted.
+// Random kills under load lose no acknowledged request. Requests that arrive twice were in flight
+// at a kill, and are counted.
 func TestRelayKills(t *testing.T) {
 	kills := pick(5, 100)
 	up, a := newSink(t), &app{}
@@ -235,7 +235,7 @@ func TestRelayKills(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	slow := fault(func(context.Context, delivery) ([]byte, error) {
-		<-time.After(2 * time.Millisecond) // so that many a kill finds a request on its way
+		<-time.After(2 * time.Millisecond) // so that a request is in flight at many kills
 		return nil, nil
 	})
 	up.fault.Store(&slow)
@@ -245,12 +245,12 @@ func TestRelayKills(t *testing.T) {
 	lives := 1
 	up.awaitLives(lives)
 	for i := range kills {
-		// under load, at any moment of a second's tenth
+		// under load, at any moment within 100 ms
 		<-time.After(time.Duration(i*37%100) * time.Millisecond)
 		s.kill()
 		s = r.start()
 		lives++
-		up.awaitLives(lives) // only what arrives can be checked
+		up.awaitLives(lives) // only requests that arrive can be checked
 	}
 	stop()
 	wait()
@@ -269,7 +269,7 @@ func TestRelayKills(t *testing.T) {
 // awaitLives waits until n sidecars have given an account.
 func (s *sink) awaitLives(n int) {
 	s.t.Helper()
-	s.await("the first account of a life", func() bool { return len(s.lives()) >= n })
+	s.await("the first account of each sidecar", func() bool { return len(s.lives()) >= n })
 }
 
 // lives returns the last account of each sidecar. Caller must hold mu.
@@ -318,7 +318,7 @@ func (s *sink) duplicates() (twice, resent int) {
 	return twice, resent
 }
 
-// A sink that took a number twice says so.
+// The sink reports numbers that arrived twice.
 func TestSinkSeesDuplicates(t *testing.T) {
 	s := newSink(t)
 	s.take(delivery{conn: "a", method: metricsMethod, seqs: []int64{1, 2}}, nil)

@@ -16,11 +16,12 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
-// recordOverhead is what a batch counts against --queue-size besides its bytes.
+// recordOverhead is the number of bytes that a batch counts against --queue-size in addition to its
+// size.
 const recordOverhead = 42
 
 // A queue with room for N batches keeps the N newest through an outage, however long the upstream
-// says to wait. What it drops are the oldest, and each point of them is counted.
+// tells the sidecar to wait. It drops the oldest and counts each of their points.
 func TestRelayKeepsTheNewest(t *testing.T) {
 	later, err := status.New(codes.Unavailable, "later").
 		WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(pick(2*time.Second, 25*time.Second))})
@@ -30,7 +31,7 @@ func TestRelayKeepsTheNewest(t *testing.T) {
 	refusing := fault(func(context.Context, delivery) ([]byte, error) { return nil, later.Err() })
 	for name, c := range map[string]struct {
 		args  []string
-		fault *fault // nil: nothing listens
+		fault *fault // nil: nothing is listening
 	}{
 		"in memory, absent":   {nil, nil},
 		"on disk, absent":     {[]string{"--queue-dir=" + t.TempDir()}, nil},
@@ -53,8 +54,8 @@ func TestRelayKeepsTheNewest(t *testing.T) {
 				up.listen(addr)
 			}
 			up.awaitAll([]int64{total - 1})
-			// its own points leave as well: at the end there may be less time than until the next
-			// try
+			// The sidecar's own points are sent as well: shutdown may be shorter than the wait for
+			// the next attempt.
 			s.awaitLog(saidUp)
 			s.terminate()
 			last := up.awaitAccount("of the end", func(a account) bool { return a.sent > 0 })
@@ -63,11 +64,11 @@ func TestRelayKeepsTheNewest(t *testing.T) {
 
 			up.mu.Lock()
 			defer up.mu.Unlock()
-			// each of the other lanes has a sixteenth to itself
+			// A sixteenth is reserved for each of the other lanes.
 			kept := (limit - 3*limit/16) / (up.batchSize() + recordOverhead)
 			t.Logf("room for %d of %d batches: %d arrived, %d points dropped", kept, total, len(up.order), last.dropped)
-			// The first was on its way when the queue became full: it made room, and is sent all
-			// the same.
+			// The first batch was in flight when the queue became full. It made room and is still
+			// sent.
 			if len(up.order) != kept+1 || up.order[0] != 0 || up.order[1] != int64(total-kept) {
 				t.Errorf(
 					"%d requests arrived, %v …; want the first and the %d newest of %d",
@@ -85,8 +86,8 @@ func TestRelayKeepsTheNewest(t *testing.T) {
 	}
 }
 
-// batchSize returns the bytes of one request of the app as they arrived; all have the same. Caller
-// must hold mu.
+// batchSize returns the size in bytes of the app's requests on arrival, which is the same for all.
+// Caller must hold mu.
 func (s *sink) batchSize() int {
 	s.t.Helper()
 	i := slices.IndexFunc(s.taken, func(d delivery) bool { return len(d.seqs) > 0 && len(d.seqs) == d.batches })
@@ -96,7 +97,7 @@ func (s *sink) batchSize() int {
 	return s.taken[i].size / s.taken[i].batches
 }
 
-// One sidecar has a directory; a second one says so, ends, and leaves the first in peace.
+// A directory belongs to one sidecar. A second one logs that, exits and does not disturb the first.
 func TestRelayOneSidecarPerDirectory(t *testing.T) {
 	up, a, dir := newSink(t), &app{}, t.TempDir()
 	addr := up.listen("127.0.0.1:0")
@@ -109,8 +110,8 @@ func TestRelayOneSidecarPerDirectory(t *testing.T) {
 	up.awaitAll(a.acknowledged())
 }
 
-// What is not of the queue, or of a newer release, is refused with the file's name, and left as it
-// is.
+// A file that is not of the queue, or of a newer release, is an error with the file's name. It is
+// left unchanged.
 func TestRelayRefusesForeignFiles(t *testing.T) {
 	newer := append([]byte("pgqueue\n"), 2, 0, 0, 0)
 	sum := crc32.Checksum(newer, crc32.MakeTable(crc32.Castagnoli))
@@ -121,7 +122,7 @@ func TestRelayRefusesForeignFiles(t *testing.T) {
 	}{
 		"another program's": {"notes.txt", "notes.txt, which is not a queue file", []byte("mine")},
 		"same name":         {"0000000000000001.segment", "is not a queue file", bytes.Repeat([]byte("mine "), 100)},
-		"newer":             {"0000000000000001.segment", "has format 2, and this release reads 1", newer},
+		"newer":             {"0000000000000001.segment", "has format 2, but this release reads 1", newer},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

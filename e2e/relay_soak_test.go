@@ -20,11 +20,11 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
-// toxic is an upstream that does everything an upstream may do, in turn, and remembers what it
-// permanently rejected.
+// toxic is an upstream that goes through all faults of an upstream, and records the requests that
+// it permanently rejected.
 type toxic struct {
 	sink     *sink
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	calls    int
 	did      map[string]int
 	unwanted map[int64]bool // numbers
@@ -74,8 +74,8 @@ func (x *toxic) answer(ctx context.Context, d delivery) ([]byte, error) {
 	case "invalid":
 		return nil, x.refuse(d)
 	case "reset":
-		x.sink.conns.reset(d.conn) // on another, a request may have been taken, and its answer would be lost
-		return nil, status.Error(codes.Unavailable, "gone") // which is not heard
+		x.sink.conns.reset(d.conn) // not others, which may have an answer on the way
+		return nil, status.Error(codes.Unavailable, "gone") // the client is gone
 	case "half-open":
 		<-ctx.Done()
 		return nil, ctx.Err()
@@ -84,10 +84,10 @@ func (x *toxic) answer(ctx context.Context, d delivery) ([]byte, error) {
 	}
 }
 
-// bad is a request that no upstream ever takes. It may cost no other.
+// bad reports whether the upstream permanently rejects a request. It must not affect others.
 func bad(seq int64) bool { return seq%10_000 == 7 }
 
-// after waits, for an upstream that is slow.
+// after simulates a slow upstream. It waits for d or until ctx ends.
 func after(ctx context.Context, d time.Duration) error {
 	select {
 	case <-time.After(d):
@@ -97,11 +97,11 @@ func after(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// partial takes a request but for one point.
+// partial accepts a request except one point.
 func (x *toxic) partial(d delivery) ([]byte, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if len(d.seqs) > 0 { // own points are in a lane of their own
+	if len(d.seqs) > 0 { // the sidecar's own points have a lane of their own
 		x.rejected++
 	}
 	return proto.Marshal(&colmetricpb.ExportMetricsServiceResponse{
@@ -109,8 +109,8 @@ func (x *toxic) partial(d delivery) ([]byte, error) {
 	})
 }
 
-// refuse permanently rejects a request. What was joined is sent again batch by batch, so that only
-// a single batch is lost by it.
+// refuse permanently rejects a request. The sidecar sends a joined request again batch by batch, so
+// that only a single batch is lost.
 func (x *toxic) refuse(d delivery) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -123,7 +123,7 @@ func (x *toxic) refuse(d delivery) error {
 	return status.Error(codes.InvalidArgument, "never")
 }
 
-// gone is whether a request is one that was or will be permanently rejected.
+// gone reports whether a request was or will be permanently rejected.
 func (x *toxic) gone(seq int64) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -136,15 +136,15 @@ func (x *toxic) rejections() (points int) {
 	return x.rejected
 }
 
-// Whatever an upstream does, nothing that was acknowledged is lost but what the upstream
-// permanently rejected, which is counted; every collection of the sidecar accounts for every point;
-// and its memory does not grow.
+// Whatever an upstream does, no acknowledged request is lost unless the upstream permanently
+// rejected it. Every collection of the sidecar accounts for every point, and its memory does not
+// grow.
 func TestRelaySoak(t *testing.T) {
 	up, a := newSink(t), &app{}
 	x := &toxic{sink: up, did: map[string]int{}, unwanted: map[int64]bool{}}
 	toxicAnswer := fault(x.answer)
 	up.fault.Store(&toxicAnswer)
-	// The queue holds what piles up while the sidecar waits between attempts.
+	// The queue holds the requests that arrive while the sidecar waits between attempts.
 	r := newRelay(t, up.listen("127.0.0.1:0"), "--queue-dir="+t.TempDir(), "--interval="+pick("200ms", "1s"),
 		"--otlp-timeout="+pick("1s", "3s"), "--queue-size=64MiB")
 	s := r.start()
@@ -177,12 +177,12 @@ func TestRelaySoak(t *testing.T) {
 	s.terminate()
 	up.checkOnce()
 	up.checkAccounts()
-	up.mu.Lock() // for what follows
+	up.mu.Lock() // for the checks below
 	defer up.mu.Unlock()
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if !x.unwanted[7] {
-		t.Error("the upstream was not asked to take what it never takes")
+		t.Error("the upstream received no request that it permanently rejects")
 	}
 	if last.dropped != 0 || last.refused != 0 {
 		t.Errorf("%d points dropped and %d refused, want none", last.dropped, last.refused)

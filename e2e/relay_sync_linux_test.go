@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A directory that is deleted under load is made again: what is acknowledged from then on survives
-// kills, and what was in it too.
+// A directory that is deleted under load is created again. Requests acknowledged before and after
+// survive kills.
 func TestRelayDeletedDirectoryLosesNothing(t *testing.T) {
 	up, a := newSink(t), &app{}
 	dir := filepath.Join(t.TempDir(), "q")
@@ -18,7 +18,7 @@ func TestRelayDeletedDirectoryLosesNothing(t *testing.T) {
 	toSocket := overGRPC(t, "unix:"+r.socket)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	// which waits for the next sidecar
+	// The load waits for the next sidecar.
 	wait := a.load(ctx, time.Millisecond, slices.Repeat([]transport{toSocket}, 4)...)
 	for range pick(3, 20) {
 		s := r.start()

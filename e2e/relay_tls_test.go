@@ -13,14 +13,14 @@ import (
 	"google.golang.org/grpc/credentials"
 )
 
-// secured are the ways to a sidecar that takes TLS.
+// secured holds the connections to a sidecar that requires TLS.
 type secured struct {
 	conn   *grpc.ClientConn
 	client *http.Client
 	url    string
 }
 
-// reach returns ways to s of a client with the given TLS. They have connections of their own.
+// reach returns new connections to s of a client with the given TLS configuration.
 func reach(t *testing.T, s *relayed, config *tls.Config) *secured {
 	t.Helper()
 	conn, err := grpc.NewClient(s.target, grpc.WithTransportCredentials(credentials.NewTLS(config.Clone())))
@@ -39,7 +39,7 @@ func reach(t *testing.T, s *relayed, config *tls.Config) *secured {
 func (s *secured) send(t *testing.T, body []byte) (overGRPC, overHTTP error) {
 	t.Helper()
 	var reply []byte
-	// which does not wait for a connection for ever
+	// Invoke does not wait forever for a connection.
 	overGRPC = s.conn.Invoke(t.Context(), metricsMethod, body, &reply, grpc.ForceCodecV2(bytesCodec{}))
 	answer, err := s.client.Post(s.url, "application/x-protobuf", bytes.NewReader(body))
 	if err != nil {
@@ -47,7 +47,7 @@ func (s *secured) send(t *testing.T, body []byte) (overGRPC, overHTTP error) {
 	}
 	_ = answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
-		t.Errorf("HTTP answers %s", answer.Status)
+		t.Errorf("HTTP: %s", answer.Status)
 	}
 	return overGRPC, nil
 }
@@ -63,9 +63,9 @@ func trusting(t *testing.T, file string) *tls.Config {
 	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 }
 
-// With a certificate the listeners on TCP take TLS, with an authority of clients only theirs. Files
-// that are replaced hold for the next connection, and SIGHUP, by which other programs are told so,
-// ends nothing.
+// With a certificate, the TCP listeners require TLS and, with a client CA, client certificates.
+// Replaced files apply to the next connection. SIGHUP, which tells other programs to read their
+// files again, does not end the sidecar.
 func TestRelayListenersWithTLS(t *testing.T) {
 	up := newSink(t)
 	ca, next := newAuthority(t, "ca"), newAuthority(t, "next")
@@ -85,7 +85,7 @@ func TestRelayListenersWithTLS(t *testing.T) {
 		t.Errorf("without a certificate: %v, %v, want errors", overGRPC, overHTTP)
 	}
 	if err := post(t.Context(), "http://"+s.httpAddress+"/v1/metrics", "application/x-protobuf", "", body); err == nil {
-		t.Error("without TLS a request is taken")
+		t.Error("a request without TLS is accepted")
 	}
 	known := trusting(t, ca.file)
 	pair, err := tls.LoadX509KeyPair(clientCert, clientKey)
@@ -115,7 +115,7 @@ func TestRelayListenersWithTLS(t *testing.T) {
 		t.Errorf("with the new certificate of the sidecar: %v, %v", overGRPC, overHTTP)
 	}
 	if overGRPC, overHTTP := app.send(t, body); overGRPC != nil || overHTTP != nil {
-		t.Errorf("on connections of before: %v, %v", overGRPC, overHTTP)
+		t.Errorf("on existing connections: %v, %v", overGRPC, overHTTP)
 	}
 	up.awaitAll([]int64{0})
 	if code, took := s.terminate(); code != 0 || took > grace {
@@ -123,7 +123,7 @@ func TestRelayListenersWithTLS(t *testing.T) {
 	}
 }
 
-// A chain of two sidecars with zstd between them, over gRPC and HTTP, hands on what it takes.
+// A chain of two sidecars with zstd between them, over gRPC and HTTP, forwards all requests.
 func TestRelayZstd(t *testing.T) {
 	for protocol, address := range map[string]func(*relayed) string{
 		"grpc":          func(s *relayed) string { return s.target },

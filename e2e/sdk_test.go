@@ -11,7 +11,7 @@ import (
 )
 
 // The points of real SDKs arrive with the one variable that deploy/k8s sets in an app's containers,
-// whatever protocol is theirs.
+// whatever their protocol.
 func TestSDKsWithTheInjectedEnvironment(t *testing.T) {
 	goApp := filepath.Join(t.TempDir(), "sdk")
 	if text, err := exec.CommandContext(t.Context(), "go", "build", "-o", goApp, "./sdk").CombinedOutput(); err != nil {
@@ -20,7 +20,7 @@ func TestSDKsWithTheInjectedEnvironment(t *testing.T) {
 	script := sync.OnceValue(func() string { return javaScript(t) })
 	js := func(t *testing.T) []string {
 		if script() == "" {
-			t.Skip("no SDK for JavaScript: there is no node, or npm cannot install it")
+			t.Skip("needs node, and npm to install the JavaScript SDK")
 		}
 		return []string{"node", script()}
 	}
@@ -80,7 +80,7 @@ func TestSDKsWithTheInjectedEnvironment(t *testing.T) {
 	}
 }
 
-// javaScript returns the app's file, with what it needs beside it, or nothing if that cannot be
+// javaScript returns the app's file, next to its installed dependencies, or "" if they cannot be
 // installed.
 func javaScript(t *testing.T) string {
 	t.Helper()

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// patience is how long a test waits for what must come; only a failing test waits so long.
+// patience is how long a test waits for an event. Only a failing test waits that long.
 const patience = 30 * time.Second
 
 // sidecar is a running sidecar.
@@ -22,13 +22,13 @@ type sidecar struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended and everything that it printed is in lines
 
-	mu      sync.Mutex    // guards what follows
+	mu      sync.Mutex    // guards the fields below
 	lines   []string      // of the log
 	changed chan struct{} // closed and replaced when a line is added
 }
 
-// quiet are the arguments of a sidecar of which many run at the same time: no probes, no fixed
-// port.
+// quiet holds the arguments of a sidecar that runs next to many others: it has no probes and no
+// fixed port.
 var quiet = []string{
 	"--probe-cpu-interval=0",
 	"--probe-parallelism-interval=0",
@@ -39,8 +39,8 @@ var quiet = []string{
 	"--relay-http-address=off",
 }
 
-// start runs the sidecar with env as its whole environment and quiet and args as its arguments. It
-// is killed when the test ends.
+// start runs the sidecar with env as its entire environment, and with quiet and args as its
+// arguments. It is killed when the test ends.
 func start(t *testing.T, env []string, args ...string) *sidecar {
 	t.Helper()
 	return startBinary(t, binary, env, args...)
@@ -81,7 +81,7 @@ func (s *sidecar) read(log io.Reader) {
 		s.changed = make(chan struct{})
 		s.mu.Unlock()
 	}
-	_ = s.cmd.Wait() // what it says is in ProcessState
+	_ = s.cmd.Wait() // ProcessState has the result
 }
 
 func (s *sidecar) log() string {
@@ -90,7 +90,7 @@ func (s *sidecar) log() string {
 	return strings.Join(s.lines, "\n")
 }
 
-// count is how many lines of the log have text in them.
+// count returns the number of log lines that contain text.
 func (s *sidecar) count(text string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,7 +103,7 @@ func (s *sidecar) count(text string) int {
 	return n
 }
 
-// awaitLog waits until a line of the log has text in it.
+// awaitLog waits until a log line contains text.
 func (s *sidecar) awaitLog(text string) {
 	s.t.Helper()
 	deadline := time.After(patience)
@@ -131,19 +131,19 @@ func (s *sidecar) signal(sig os.Signal) {
 	}
 }
 
-// wait returns the exit code.
+// wait waits for the sidecar to exit, and returns the exit code.
 func (s *sidecar) wait() int {
 	s.t.Helper()
 	select {
 	case <-s.done:
 		return s.cmd.ProcessState.ExitCode()
 	case <-time.After(patience):
-		s.t.Fatal("the sidecar does not end")
+		s.t.Fatal("the sidecar did not exit")
 		return 0
 	}
 }
 
-// terminate sends SIGTERM and returns the exit code and how long the end took.
+// terminate sends SIGTERM, and returns the exit code and the time until exit.
 func (s *sidecar) terminate() (code int, took time.Duration) {
 	s.t.Helper()
 	begin := time.Now()

@@ -27,31 +27,31 @@ const (
 	logsMethod    = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
 )
 
-// sink is an upstream that sees the bytes of each request, remembers which numbers arrived how
-// often and in what order, and may do to a request whatever an upstream may.
+// sink is an upstream that reads the bytes of each request, and records how often and in what order
+// the numbers arrived. A fault decides its answers.
 type sink struct {
 	t      *testing.T
-	fault  atomic.Pointer[fault] // nil: everything is taken
+	fault  atomic.Pointer[fault] // nil: everything is accepted
 	server *grpc.Server
 	conns  *connections
-	blind  bool // only the fault looks into requests
+	blind  bool // only the fault reads requests
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	taken    []delivery
 	arrived  map[int64]int // how often, by number
 	order    []int64       // of first arrivals
-	accounts []account     // that the sidecar gave, in the order of arrival
-	changed  chan struct{} // closed and replaced when a request is taken
+	accounts []account     // from the sidecar, in the order of arrival
+	changed  chan struct{} // closed and replaced when a request is accepted
 }
 
-// fault answers a request: it is taken if err is nil.
+// fault answers a request. The request is accepted if err is nil.
 type fault func(ctx context.Context, d delivery) (answer []byte, err error)
 
 // delivery is one request.
 type delivery struct {
 	conn, method string
-	data         []byte  // forgotten when a request of metrics is taken
-	batches      int     // resources: the sidecar joins batches to one request
+	data         []byte  // nil after a request of metrics is accepted
+	batches      int     // number of resources: the sidecar joins batches in one request
 	size         int     // bytes
 	points       int     // of metrics
 	seqs         []int64 // the numbers in it
@@ -61,7 +61,7 @@ func newSink(t *testing.T) *sink {
 	return &sink{t: t, conns: &connections{}, arrived: map[int64]int{}, changed: make(chan struct{})}
 }
 
-// listen begins to serve at addr, which may be one with port 0, and returns where.
+// listen starts to serve at addr, whose port may be 0, and returns the address.
 func (s *sink) listen(addr string) string {
 	s.t.Helper()
 	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
@@ -74,7 +74,7 @@ func (s *sink) listen(addr string) string {
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		_ = server.Serve(s.conns) // ends with the test
+		_ = server.Serve(s.conns) // until the test ends
 	}()
 	s.t.Cleanup(func() {
 		server.Stop()
@@ -102,14 +102,14 @@ func (s *sink) handle(_ any, stream grpc.ServerStream) error {
 	return stream.SendMsg(answer)
 }
 
-// read reads what d has of metrics: numbers, and the sidecar's accounts.
+// read decodes the metrics of d: the numbers and the sidecar's accounts.
 func (s *sink) read(d delivery) (delivery, []account) {
 	if d.method != metricsMethod || s.blind {
 		return d, nil
 	}
 	r := &colmetricpb.ExportMetricsServiceRequest{}
 	if err := proto.Unmarshal(d.data, r); err != nil {
-		s.t.Errorf("a request that is none: %v", err)
+		s.t.Errorf("invalid request: %v", err)
 		return d, nil
 	}
 	d.points, d.batches = otlptest.Count(r), len(r.GetResourceMetrics())
@@ -127,8 +127,8 @@ func (s *sink) read(d delivery) (delivery, []account) {
 	return d, accounts
 }
 
-// sequence returns the number of a batch of an app, whose points must all be there, by number and
-// by time.
+// sequence returns the number of a batch of an app. All its points must be present, with the right
+// number and time.
 func (s *sink) sequence(batch *metricpb.ResourceMetrics) (seq int64, ok bool) {
 	first := batch.GetScopeMetrics()[0].GetMetrics()[0]
 	if first.GetName() != sequenceMetric {
@@ -171,11 +171,12 @@ func (s *sink) take(d delivery, accounts []account) {
 	s.changed = make(chan struct{})
 }
 
-// outlasting is how long a test waits for a sidecar that may have begun its longest wait between
+// outlasting is how long a test waits for a sidecar that may be in its longest wait between
 // attempts.
 const outlasting = patience + time.Minute
 
-// await waits until enough, which is called with s.mu held, is true, as long as numbers arrive.
+// await waits until enough returns true. It fails the test if no more numbers arrive. enough is
+// called with s.mu held.
 func (s *sink) await(what string, enough func() bool) {
 	s.t.Helper()
 	deadline, before := time.After(outlasting), 0
@@ -192,7 +193,7 @@ func (s *sink) await(what string, enough func() bool) {
 		select {
 		case <-changed:
 		case <-deadline:
-			s.t.Fatalf("%s did not come; %d numbers arrived", what, n)
+			s.t.Fatalf("%s did not arrive; %d numbers did", what, n)
 		}
 	}
 }
@@ -219,7 +220,7 @@ func (s *sink) awaitAccount(what string, enough func(account) bool) account {
 	return found
 }
 
-// checkOnceInOrder checks that what arrived did so once, in the order in which it was sent.
+// checkOnceInOrder checks that requests arrived once, in the order in which they were sent.
 func (s *sink) checkOnceInOrder() {
 	s.t.Helper()
 	s.checkOnce()
@@ -242,7 +243,7 @@ func (s *sink) checkOnce() {
 	}
 }
 
-// checkAccounts checks that every point has become something, at each collection.
+// checkAccounts checks that each collection accounts for every point.
 func (s *sink) checkAccounts() {
 	s.t.Helper()
 	s.mu.Lock()
@@ -257,12 +258,12 @@ func (s *sink) checkAccounts() {
 	}
 }
 
-// account is what the sidecar says of metrics in one collection.
+// account holds the sidecar's counts of metric points in one collection.
 type account struct {
-	life    time.Time // when this sidecar began
+	life    time.Time // start time of this sidecar
 	at      time.Time
-	reasons map[string]int // of what was refused, rejected or dropped
-	durable float64        // -1 if it does not say
+	reasons map[string]int // of points refused, rejected or dropped
+	durable float64        // -1 if absent
 
 	accepted, recovered, resent, sent, rejected, dropped, refused, queued int
 }
@@ -293,10 +294,10 @@ func accountOf(points []otlptest.Point) (account, bool) {
 	return a, true
 }
 
-// connections is a listener that can cut what it accepted.
+// connections is a listener that can reset the connections that it accepted.
 type connections struct {
 	net.Listener
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	open     []net.Conn
 	accepted int
 }
@@ -314,7 +315,7 @@ func (c *connections) Accept() (net.Conn, error) {
 	return numbered{conn, number(c.accepted)}, nil
 }
 
-// numbered is a connection whose address is its number: the system gives ports out again.
+// numbered is a connection whose address is its number, since the system reuses ports.
 type numbered struct {
 	net.Conn
 	number
@@ -331,17 +332,17 @@ func (number) Network() string { return "number" }
 // String implements net.Addr.
 func (n number) String() string { return strconv.Itoa(int(n)) }
 
-// reset ends the connection with an address without a goodbye.
+// reset closes the connection with the given address with a TCP reset.
 func (c *connections) reset(address string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n, _ := strconv.Atoi(address) // as numbered
+	n, _ := strconv.Atoi(address) // see number
 	conn := c.open[n-1]
-	_ = conn.(*net.TCPConn).SetLinger(0) // or it is closed already
+	_ = conn.(*net.TCPConn).SetLinger(0) // fails if it is already closed
 	_ = conn.Close()
 }
 
-// bytesCodec passes messages as they are on the wire.
+// bytesCodec passes encoded messages unchanged.
 type bytesCodec struct{}
 
 // Marshal implements encoding.CodecV2.

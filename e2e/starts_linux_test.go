@@ -14,13 +14,13 @@ import (
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
-// oddHost lays out what a host shows: its counters stand still, but for iowait, which falls by a
-// tick at every second turn.
+// oddHost writes the files of a fake host. Its counters do not change except iowait, which falls by
+// a tick at every second turn.
 func oddHost(t *testing.T) (dir string, turn func()) {
 	t.Helper()
 	dir = t.TempDir()
 	write := func(name, body string) {
-		// Replaced at once: the sidecar may be reading.
+		// Replace the file atomically: the sidecar may be reading it.
 		if err := os.WriteFile(filepath.Join(dir, "new"), []byte(body), 0o600); err != nil {
 			t.Error(err)
 		}
@@ -62,8 +62,7 @@ func runThrice(t *testing.T, u *upstream, address string, turn func(), env ...st
 	}
 }
 
-// checkGains fails for every delta that claims more than can have been gained between its start and
-// its time.
+// checkGains checks that no delta is larger than is possible between its start and its time.
 func checkGains(t *testing.T, batches [][]otlptest.Point) {
 	t.Helper()
 	seen := map[string]bool{}
@@ -77,7 +76,7 @@ func checkGains(t *testing.T, batches [][]otlptest.Point) {
 			most := 1e5 * (elapsed + 1)
 			switch {
 			case p.Metric == "system.cpu.time":
-				most = .0101 // a tick: all but iowait stands still
+				most = .0101 // a tick: only iowait changes
 			case strings.HasPrefix(p.Metric, "system."), p.Metric == "poolgauge.host.oom_kills":
 				most = 0
 			case strings.HasPrefix(p.Metric, "go.memory."):
@@ -103,7 +102,7 @@ func checkGains(t *testing.T, batches [][]otlptest.Point) {
 	}
 }
 
-// A Collector behind the sidecar makes deltas of its counters: neither the first point nor a
+// A Collector behind the sidecar converts its counters to deltas. Neither the first point nor a
 // restart nor a fall of iowait is a spike.
 func TestNoSpikeBehindCumulativeToDelta(t *testing.T) {
 	host, turn := oddHost(t)
@@ -114,7 +113,7 @@ func TestNoSpikeBehindCumulativeToDelta(t *testing.T) {
 	checkGains(t, c.batches)
 }
 
-// The same of the sidecar's own deltas.
+// The same for the sidecar's own deltas.
 func TestNoSpikeUnderDelta(t *testing.T) {
 	host, turn := oddHost(t)
 	u := newUpstream()

@@ -13,9 +13,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
-// upstream is where a sidecar sends to: it keeps what it took.
+// upstream is an upstream that keeps the batches that it accepted.
 type upstream struct {
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	batches [][]otlptest.Point
 	arrived []time.Time   // of the batches
 	changed chan struct{} // closed and replaced when a batch is added
@@ -28,7 +28,7 @@ func newUpstream() *upstream {
 func (u *upstream) take(r *otlptest.Request) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	// the relay joins what waits, and halves a batch that timed out
+	// The relay joins waiting batches, and halves a batch that timed out.
 	for _, collection := range r.GetResourceMetrics() {
 		points := slices.Collect(
 			otlptest.Points(&otlptest.Request{ResourceMetrics: []*metricspb.ResourceMetrics{collection}}),
@@ -44,13 +44,13 @@ func (u *upstream) take(r *otlptest.Request) {
 	u.changed = make(chan struct{})
 }
 
-// isRest reports whether points are the second half of a collection: of the same time, and without
-// the sidecar's own account.
+// isRest reports whether points are the second half of a collection: they have the same time, and
+// lack the sidecar's own account.
 func isRest(first, points []otlptest.Point) bool {
 	return points[0].Time.Sub(first[0].Time).Abs() < interval/2 && len(find(points, "poolgauge.relay.points")) == 0
 }
 
-// await waits until what arrived satisfies enough, and returns it.
+// await waits until the batches satisfy enough, and returns them.
 func (u *upstream) await(t *testing.T, what string, enough func(batches [][]otlptest.Point) bool) [][]otlptest.Point {
 	t.Helper()
 	deadline := time.After(patience)
@@ -69,14 +69,14 @@ func (u *upstream) await(t *testing.T, what string, enough func(batches [][]otlp
 	}
 }
 
-// awaitBatches waits for n batches and returns all that are there.
+// awaitBatches waits for n batches and returns all batches so far.
 func (u *upstream) awaitBatches(t *testing.T, n int) [][]otlptest.Point {
 	t.Helper()
 	return u.await(t, "the next batch", func(batches [][]otlptest.Point) bool { return len(batches) >= n })
 }
 
-// awaitSampledAfter waits for a batch that was sampled after a time, and returns all that are
-// there.
+// awaitSampledAfter waits for a batch that was sampled after a time, and returns all batches so
+// far.
 func (u *upstream) awaitSampledAfter(t *testing.T, at time.Time) [][]otlptest.Point {
 	t.Helper()
 	return u.await(t, "a batch sampled after the outage", func(batches [][]otlptest.Point) bool {
@@ -84,7 +84,8 @@ func (u *upstream) awaitSampledAfter(t *testing.T, at time.Time) [][]otlptest.Po
 	})
 }
 
-// listen serves u at addr; answer, if not nil, may fail a request, which u then does not take.
+// listen serves u at addr. If answer is not nil and returns an error, u does not accept the
+// request.
 func (u *upstream) listen(
 	t *testing.T,
 	addr string,
@@ -125,11 +126,11 @@ func find(batch []otlptest.Point, metric string, attributes ...string) []otlptes
 	return found
 }
 
-// outcome returns the sum of poolgauge.relay.points for an outcome of the sidecar's own, 0 if there
-// is none.
+// outcome returns the sum of poolgauge.relay.points for an outcome of the sidecar's own points, or
+// 0 if there is none.
 func outcome(batch []otlptest.Point, name string) int { return outcomeOf(batch, "own", name) }
 
-// outcomeOf returns the same of a lane.
+// outcomeOf returns the same for a lane.
 func outcomeOf(batch []otlptest.Point, lane, name string) int {
 	sum := 0
 	for _, p := range find(batch, "poolgauge.relay.points", "poolgauge.point.outcome", name, "poolgauge.relay.lane", lane) {

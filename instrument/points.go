@@ -21,7 +21,8 @@ type Point struct {
 	Float     float64
 	Histogram *Histogram
 
-	Holders []Holder // for the age of the oldest use
+	Holders   []Holder   // for the age of the oldest use
+	Exemplars []Exemplar // for the durations of waits
 }
 
 // labels are the attributes of a point in addition to those of its pool. An attribute with an empty
@@ -49,9 +50,9 @@ func (s *Stats) points(add func(m *catalog.Metric, l labels, p Point)) {
 			add(m, l, Point{Float: v})
 		}
 	}
-	durations := func(m *catalog.Metric, l labels, h *Histogram) {
+	durations := func(m *catalog.Metric, l labels, h *Histogram, of ...Exemplar) {
 		if h != nil && h.count > 0 {
-			add(m, l, Point{Histogram: h})
+			add(m, l, Point{Histogram: h, Exemplars: of})
 		}
 	}
 	count(catalog.PoolLimit, labels{}, s.Limit)
@@ -66,7 +67,11 @@ func (s *Stats) points(add func(m *catalog.Metric, l labels, p Point)) {
 	}
 	for i, n := range s.Requests {
 		count(catalog.PoolRequests, label(catalog.PoolRequests, Outcome(i)), n)
-		durations(catalog.PoolWaitDuration, label(catalog.PoolWaitDuration, Outcome(i)), s.Wait[i])
+		durations(
+			catalog.PoolWaitDuration,
+			label(catalog.PoolWaitDuration, Outcome(i)),
+			s.Wait[i],
+			s.exemplars(Outcome(i))...)
 	}
 	count(catalog.PoolWaits, labels{}, s.Waits)
 	seconds(catalog.PoolWaitTime, labels{}, s.WaitTime)

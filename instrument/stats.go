@@ -51,6 +51,10 @@ type Stats struct {
 	// if [Stats.WantsHolders] returns true.
 	Holders []Holder
 
+	// Exemplars are the longest waits, one for each outcome, that ended in about the last minute and
+	// were part of a sampled trace.
+	Exemplars []Exemplar
+
 	// Parts replaces all fields above if one name stands for several pools with slots of their own,
 	// such as the connections to several hosts. The sum of their limits would hide that one of them
 	// is full.

@@ -1,7 +1,9 @@
 package instrument
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -101,6 +103,10 @@ func (s *Stats) waited() (list []string) {
 	}
 	if seconds, ok := s.WaitTime.Get(); ok {
 		list = append(list, rounded(time.Duration(seconds*float64(time.Second)))+" waited")
+	}
+	if len(s.Exemplars) > 0 {
+		longest := slices.MaxFunc(s.Exemplars, func(a, b Exemplar) int { return cmp.Compare(a.Wait, b.Wait) })
+		list = append(list, fmt.Sprintf("%s in trace %v", rounded(longest.Wait), longest.Trace))
 	}
 	return list
 }

@@ -13,30 +13,30 @@ type poolContext struct {
 	values          context.Context
 }
 
-// tracedContext is a caller's context together with the trace that it had during the call, since
-// the caller may reuse the context later.
+// tracedContext is a caller's context together with the span that it had during the call, since the
+// caller may reuse the context later.
 type tracedContext struct {
 	context.Context
-	id trace.TraceID
+	span trace.SpanContext
 }
 
-// traced returns ctx together with its trace, or ctx itself if it has none.
+// traced returns ctx together with its span, or ctx itself if it has none.
 func traced(ctx context.Context) context.Context {
-	if id := trace.SpanContextFromContext(ctx).TraceID(); id.IsValid() {
-		return &tracedContext{ctx, id}
+	if span := trace.SpanContextFromContext(ctx); span.HasTraceID() {
+		return &tracedContext{ctx, span}
 	}
 	return ctx
 }
 
-// trace returns the trace of the caller's context, or the zero TraceID if it is unknown or c is
+// span returns the span of the caller's context, or the zero SpanContext if it is unknown or c is
 // nil.
-func (c *poolContext) trace() trace.TraceID {
+func (c *poolContext) span() (span trace.SpanContext) {
 	if c != nil {
 		if t, ok := c.values.(*tracedContext); ok {
-			return t.id
+			return t.span
 		}
 	}
-	return trace.TraceID{}
+	return span
 }
 
 // Value looks in the pool's context first, so that context.WithCancel finds its parent and pprof.Do

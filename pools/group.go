@@ -24,8 +24,8 @@ type Group struct {
 	slots  chan struct{} // nil without a limit
 	once   sync.Once
 	err    error
-	set    *measure.Groups // nil if it is not reported
-	trace  trace.TraceID   // the trace that it is part of; zero if unknown or not reported
+	set    *measure.Groups    // nil if it is not reported
+	span   *trace.SpanContext // the span that it is part of; nil if unknown or not reported
 }
 
 // WithContext returns a new Group and a Context derived from ctx. The Context is canceled the first
@@ -107,7 +107,7 @@ func (g *Group) start(f func() error, blocked *measure.Pended) {
 	}
 	c.group, c.f = g, f
 	if g.set != nil {
-		c.run.Func, c.run.Trace = callsite.FuncOf(f), g.trace
+		c.run.Func, c.run.Span = callsite.FuncOf(f), g.span
 		if blocked == nil {
 			g.set.Start(&c.run)
 		} else {

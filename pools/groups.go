@@ -41,9 +41,9 @@ func (s *Groups) Group() *Group {
 
 // WithContext is like the function [WithContext], but the Group is reported.
 func (s *Groups) WithContext(ctx context.Context) (*Group, context.Context) {
-	id := trace.SpanContextFromContext(ctx).TraceID()
+	span := trace.SpanContextFromContext(ctx)
 	g, ctx := WithContext(ctx)
-	g.set, g.trace = &s.ran, id
+	g.set, g.span = &s.ran, &span
 	return g, ctx
 }
 

@@ -92,12 +92,14 @@ func (p *Resources[T]) wait(ctx context.Context, w *waiter[callsite.Site, Lease[
 		case l = <-w.answer:
 		case <-done:
 			if p.giveUp(w, ctx.Err()) {
+				p.requests.Traced(ctx, w.waited)
 				p.waiters.put(w)
 				return l, ctx.Err()
 			}
 			l = <-w.answer // the answer arrived at the same moment
 		}
 	}
+	waited := w.waited
 	p.waiters.put(w)
 	switch {
 	case l.slot == nil:
@@ -105,6 +107,7 @@ func (p *Resources[T]) wait(ctx context.Context, w *waiter[callsite.Site, Lease[
 	case l.slot.state == resReadying: // only this caller may change the state now
 		return p.await(ctx, l.slot)
 	}
+	p.requests.Traced(ctx, waited)
 	return l, nil
 }
 
@@ -116,7 +119,7 @@ func (p *Resources[T]) giveUp(w *waiter[callsite.Site, Lease[T]], err error) boo
 		return false
 	}
 	p.waiting.remove(w)
-	p.requests.End(&p.meter, instrument.GaveUp(err), w.wait, p.meter.Event(p.uses.InUse()))
+	w.waited = p.requests.End(&p.meter, instrument.GaveUp(err), w.wait, p.meter.Event(p.uses.InUse()))
 	return true
 }
 
@@ -124,7 +127,7 @@ func (p *Resources[T]) giveUp(w *waiter[callsite.Site, Lease[T]], err error) boo
 func (p *Resources[T]) rejectWaiters() {
 	for w := p.waiting.first; w != nil; w = p.waiting.first {
 		p.waiting.remove(w)
-		p.requests.End(&p.meter, instrument.WasClosed, w.wait, p.meter.Event(p.uses.InUse()))
+		w.waited = p.requests.End(&p.meter, instrument.WasClosed, w.wait, p.meter.Event(p.uses.InUse()))
 		w.answer <- Lease[T]{}
 	}
 }
@@ -293,7 +296,7 @@ func (p *Resources[T]) offer(s *resSlot[T], now time.Duration, unused bool) {
 	}
 	if w := p.waiting.first; w != nil {
 		p.waiting.remove(w)
-		p.requests.End(&p.meter, instrument.Acquired, w.wait, now)
+		w.waited = p.requests.End(&p.meter, instrument.Acquired, w.wait, now)
 		w.answer <- p.lend(s, &w.ask, now)
 		return
 	}

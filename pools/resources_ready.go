@@ -58,7 +58,8 @@ func (p *Resources[T]) await(ctx context.Context, s *resSlot[T]) (Lease[T], erro
 	select {
 	case err = <-done:
 	case <-ctx.Done():
-		if p.abandon(s, ctx.Err()) {
+		if waited, abandoned := p.abandon(s, ctx.Err()); abandoned {
+			p.requests.Traced(ctx, waited)
 			return Lease[T]{}, ctx.Err()
 		}
 		err = <-done // the answer arrived at the same moment
@@ -66,29 +67,30 @@ func (p *Resources[T]) await(ctx context.Context, s *resSlot[T]) (Lease[T], erro
 	if err != nil {
 		return Lease[T]{}, err
 	}
+	p.requests.Traced(ctx, s.waited) // which only the holder of the lease reads
 	return Lease[T]{s, s.turn}, nil
 }
 
 // abandon leaves s to the pool, unless it is ready for its caller.
-func (p *Resources[T]) abandon(s *resSlot[T], err error) bool {
+func (p *Resources[T]) abandon(s *resSlot[T], err error) (waited measure.Waited, abandoned bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !s.wanted {
-		return false
+		return measure.Waited{}, false
 	}
 	p.answered(s, instrument.GaveUp(err))
-	return true
+	return s.waited, true
 }
 
 // answered counts the outcome of the request for which s was being constructed or checked. Caller
 // must hold p.mu.
 func (p *Resources[T]) answered(s *resSlot[T], outcome instrument.Outcome) {
-	s.wanted = false
+	s.wanted, s.waited = false, measure.Waited{}
 	p.wanted--
 	if s.reserved == 0 {
 		p.requests.Add(outcome, 1)
 	} else {
-		p.requests.End(&p.meter, outcome, s.wait, s.reserved)
+		s.waited = p.requests.End(&p.meter, outcome, s.wait, s.reserved)
 		s.reserved = 0
 	}
 }

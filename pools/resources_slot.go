@@ -45,6 +45,7 @@ type resSlot[T any] struct {
 
 	wait     measure.Span  // of that caller
 	reserved time.Duration // when the wait ended; 0 if there was none
+	waited   measure.Waited
 	started  time.Duration // when the constructor was called; 0 if it was not
 	checked  time.Duration // when it was constructed, or last passed its check
 	created  time.Time

@@ -60,6 +60,7 @@ func (s *Semaphore) wait(ctx context.Context, w *semWaiter) error {
 			served = s.giveUp(w, ctx.Err())
 		}
 	}
+	s.requests.Traced(ctx, w.waited)
 	switch {
 	case isDone(done): // as in x/sync: a caller whose context is done gets no permits
 		if served {
@@ -82,7 +83,7 @@ func (s *Semaphore) giveUp(w *semWaiter, err error) (served bool) {
 	now := s.meter.Event(s.used())
 	s.countHeldBack(now)
 	w.queue.remove(w)
-	s.requests.End(&s.meter, instrument.GaveUp(err), w.wait, now)
+	w.waited = s.requests.End(&s.meter, instrument.GaveUp(err), w.wait, now)
 	s.serve(now)
 	return false
 }
@@ -99,7 +100,7 @@ func (s *Semaphore) serve(now time.Duration) {
 // answer ends the wait of w and wakes it. Caller must hold mu.
 func (s *Semaphore) answer(w *semWaiter, o instrument.Outcome, now time.Duration) {
 	w.queue.remove(w)
-	s.requests.End(&s.meter, o, w.wait, now)
+	w.waited = s.requests.End(&s.meter, o, w.wait, now)
 	w.answer <- o == instrument.Acquired
 }
 

@@ -11,7 +11,8 @@ type waiter[Ask, Answer any] struct {
 	ask    Ask
 	answer chan Answer // has room for one answer, so that the pool never blocks
 	wait   measure.Span
-	number uint64 // in the order of arrival
+	waited measure.Waited // once it was answered or gave up
+	number uint64         // in the order of arrival
 
 	queue      *waitQueue[Ask, Answer] // that it is in; nil once it was answered or gave up
 	prev, next *waiter[Ask, Answer]

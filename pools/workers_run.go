@@ -197,7 +197,10 @@ func (p *Workers) begin(w *worker, now time.Duration) {
 		w.ctx = e.ctx
 	}
 	e.job, e.ctx = nil, nil
-	p.requests.End(&p.meter, instrument.Acquired, e.wait, now)
+	waited := p.requests.End(&p.meter, instrument.Acquired, e.wait, now)
+	if w.from != nil {
+		p.requests.TracedBy(w.from.span(), waited)
+	}
 	w.use = p.uses.Begin(&p.meter, now)
 	w.busy, w.overloaded = true, now == 0
 	p.used++
@@ -213,7 +216,7 @@ func (p *Workers) setTracing(yes bool) {
 
 // hold describes the task that w runs. Caller must hold the lock of the pool.
 func (w *worker) hold() measure.Hold {
-	return measure.Hold{Site: w.job.function().Site(), Trace: w.from.trace()}
+	return measure.Hold{Site: w.job.function().Site(), Trace: w.from.span().TraceID()}
 }
 
 // park pushes w onto the stack of idle workers. Caller must hold mu.

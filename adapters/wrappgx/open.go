@@ -121,7 +121,7 @@ func (l leaseTracer) TraceAcquireStart(
 	_ *pgxpool.Pool,
 	_ pgxpool.TraceAcquireStartData,
 ) context.Context {
-	return context.WithValue(ctx, askedKey{}, l.t.ask())
+	return context.WithValue(ctx, askedKey{}, l.t.ask(ctx))
 }
 
 // TraceAcquireEnd implements pgxpool.AcquireTracer.

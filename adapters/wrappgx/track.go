@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/puddle/v2"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/poolgauge/poolgauge/instrument"
 	"github.com/poolgauge/poolgauge/internal/measure"
@@ -71,10 +72,11 @@ type dial struct {
 	prepares bool // AfterConnect follows
 }
 
-func (t *track) ask() *asked {
+func (t *track) ask(ctx context.Context) *asked {
+	span := trace.SpanContextFromContext(ctx)
 	t.Lock()
 	defer t.Unlock()
-	return &asked{t.Ask()}
+	return &asked{t.Ask(span)}
 }
 
 // begin records that a connection is being made. ctx has the values of the call of Acquire that it

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/poolgauge/poolgauge/adapters/internal/server"
 	"github.com/poolgauge/poolgauge/adapters/wrapredis"
@@ -34,6 +35,12 @@ func count(s instrument.Stats, e instrument.Event, reason string) (n int64) {
 }
 
 // A leak, an outage and the recovery of a real server.
+// sampled returns a context in a sampled trace, and its ID.
+func sampled(ctx context.Context) (context.Context, trace.TraceID) {
+	c := trace.SpanContextConfig{TraceID: trace.TraceID{1, 2}, SpanID: trace.SpanID{3}, TraceFlags: trace.FlagsSampled}
+	return trace.ContextWithSpanContext(ctx, trace.NewSpanContext(c)), c.TraceID
+}
+
 func TestClientTellsALeakAndAnOutage(t *testing.T) {
 	listen(t)
 	r := server.Redis(t)
@@ -49,7 +56,8 @@ func TestClientTellsALeakAndAnOutage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := c.Ping(ctx).Err(); !errors.Is(err, redis.ErrPoolTimeout) {
+	inTrace, id := sampled(ctx)
+	if err := c.Ping(inTrace).Err(); !errors.Is(err, redis.ErrPoolTimeout) {
 		t.Fatalf("a third connection of two: %v", err)
 	}
 	ended, cancel := context.WithCancel(ctx)
@@ -59,6 +67,9 @@ func TestClientTellsALeakAndAnOutage(t *testing.T) {
 	if s.Usage[instrument.Used].Or(-1) != 2 || s.Requests[instrument.TimedOut].Or(-1) != 1 ||
 		s.Wait[instrument.TimedOut].Sum() < 0.02 {
 		t.Errorf("both are leaked: %v", s)
+	}
+	if e := s.Exemplars; len(e) != 1 || e[0].Outcome != instrument.TimedOut || e[0].Trace != id || e[0].Wait < 20*time.Millisecond {
+		t.Errorf("the exemplar of the one that gave up: %+v", e)
 	}
 	if s.Requests[instrument.Canceled].Or(-1) != 1 || s.Requests[instrument.Acquired].Or(-1) != 2 ||
 		count(s, instrument.Created, "") != 2 {

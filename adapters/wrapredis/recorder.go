@@ -59,7 +59,7 @@ func (r recorder) RecordPendingRequests(ctx context.Context, delta int, cn redis
 	if c, ok := ctx.Value(callKey{}).(*call); ok {
 		switch {
 		case delta > 0:
-			c.ask(pool)
+			c.ask(ctx, pool)
 		case cn == nil:
 			c.fail(ctx)
 		}

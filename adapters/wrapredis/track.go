@@ -10,6 +10,7 @@ import (
 	"weak"
 
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/poolgauge/poolgauge/instrument"
 	"github.com/poolgauge/poolgauge/internal/measure"
@@ -76,7 +77,8 @@ func (t *track) acquired(c *call, cn redis.ConnInfo, waited time.Duration) {
 		t.uses[cn] = c.claim.GetAfter(&t.Recorder, waited)
 		return
 	}
-	claim := t.Ask() // made by go-redis itself, or by a command that began before the hook was added
+	// made by go-redis itself, or by a command that began before the hook was added
+	claim := t.Ask(trace.SpanContext{})
 	t.uses[cn] = claim.GetAfter(&t.Recorder, waited)
 }
 
@@ -152,7 +154,7 @@ type call struct {
 type callKey struct{}
 
 // ask begins a request to the named pool. The name is learned from the first request.
-func (c *call) ask(pool string) {
+func (c *call) ask(ctx context.Context, pool string) {
 	c.done()
 	t := c.main
 	if strings.HasSuffix(pool, "_pipeline") {
@@ -162,10 +164,11 @@ func (c *call) ask(pool string) {
 		learn(pool, t)
 	}
 	c.track = t
+	span := trace.SpanContextFromContext(ctx)
 	t.Lock()
 	defer t.Unlock()
 	t.heard = true
-	c.claim = t.Ask()
+	c.claim = t.Ask(span)
 }
 
 // fail ends a request that got no connection because its context ended. Otherwise the recorder is

@@ -14,8 +14,8 @@ import (
 	"github.com/poolgauge/poolgauge/pools/autosize"
 )
 
-// limiter lets some requests run at once. Enter returns what to call at the end of the use, nil if
-// there is no slot until ctx is done.
+// limiter limits the number of concurrent requests. enter returns a function to call at the end of
+// the use, or nil if no slot is free before ctx is done.
 type limiter struct {
 	enter func(ctx context.Context) (leave func())
 	close func()
@@ -23,15 +23,15 @@ type limiter struct {
 }
 
 const (
-	least, most, first = 1, 128, 4 // limits of those that adapt
+	least, most, first = 1, 128, 4 // limits of the adaptive contenders
 )
 
-// line bounds the requests that wait for a fixed or a resized semaphore, so that an overload is
-// refused and does not make every request late; failsafe-go's queue is bounded by factors of the
+// line bounds the requests that wait for a fixed or a resized semaphore. An overload is then
+// rejected and does not delay every request. failsafe-go's queue is bounded by factors of the
 // limit.
 var line = pools.SemaphoreConfig{MaxPending: 32}
 
-// fixed has so many slots.
+// fixed returns a constructor of limiters with n slots.
 func fixed(n int64) func(*model) limiter {
 	return func(*model) limiter {
 		s, err := pools.NewSemaphore("fixed", n, line, instrument.WithoutTelemetry())
@@ -52,7 +52,7 @@ func entry(s *pools.Semaphore) func(ctx context.Context) func() {
 	}
 }
 
-// resized is a semaphore that package autosize keeps.
+// resized returns a constructor of limiters whose semaphore package autosize resizes.
 func resized(logger *slog.Logger) func(m *model) limiter {
 	return func(m *model) limiter {
 		s, err := pools.NewSemaphore("resized", first, line)
@@ -96,8 +96,8 @@ func (c *counter) Resize(n int64) error {
 	return c.Semaphore.Resize(n)
 }
 
-// adaptive is failsafe-go's limiter; with a queue, which its documentation advises for bursts,
-// requests wait for slots.
+// adaptive returns a constructor of failsafe-go's limiters. With a queue, which its documentation
+// recommends for bursts, requests wait for slots.
 func adaptive(queue bool) func(*model) limiter {
 	return func(*model) limiter {
 		b := adaptivelimiter.NewBuilder[any]().WithLimits(least, most, first)

@@ -26,7 +26,7 @@ type model struct {
 
 const (
 	mostCPUs = 2
-	quantum  = time.Millisecond       // after which a task gives its CPU to the next
+	quantum  = time.Millisecond       // after which a task yields its CPU to the next
 	period   = 100 * time.Millisecond // of a quota
 )
 
@@ -38,7 +38,7 @@ func newModel(w workload) *model {
 	return m
 }
 
-// limitCPUs lets the tasks use as many CPUs as the workload says, until ctx is done.
+// limitCPUs limits the tasks to the CPUs of the workload, until ctx is done.
 func (m *model) limitCPUs(ctx context.Context) {
 	taken := int64(0)
 	for ctx.Err() == nil && m.load.cpus != nil {
@@ -62,7 +62,7 @@ func (m *model) limitCPUs(ctx context.Context) {
 
 func (m *model) at() time.Duration { return time.Since(m.start) }
 
-// machine says what the program would know of its machine since the last call.
+// machine returns what the program would know about its machine since the last call.
 func (m *model) machine() diagnose.Machine {
 	d := diagnose.UnknownMachine()
 	if m.load.cpus == nil {
@@ -93,10 +93,10 @@ type request struct {
 
 func (r *request) random() float64 { return r.rng.Float64() }
 
-// sleep takes exactly so long.
+// sleep takes exactly d.
 func (r *request) sleep(d time.Duration) { time.Sleep(d) }
 
-// wait takes so long on average.
+// wait takes mean on average, exponentially distributed.
 func (r *request) wait(mean time.Duration) { time.Sleep(r.about(mean)) }
 
 // about returns an exponentially distributed time.

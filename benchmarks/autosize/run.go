@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// score is what became of a run.
+// score is the result of a run.
 type score struct {
 	requests, good   int64 // good were served within the objective
 	moves, throttled int64 // changes of the limit, and those while a quota stopped the program
@@ -16,8 +16,8 @@ type score struct {
 
 func (s score) share() float64 { return float64(s.good) / float64(s.requests) }
 
-// run lets a workload meet a limiter. It has to run in a bubble. The same seed makes the same
-// requests.
+// run runs a workload with a limiter. It must run in a synctest bubble. Runs with the same seed
+// have the same requests.
 func run(w workload, contender func(*model) limiter, seed uint64) score {
 	m := newModel(w)
 	ctx, cancel := context.WithCancel(context.Background())

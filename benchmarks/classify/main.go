@@ -38,7 +38,7 @@ func main() {
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("classify", flag.ContinueOnError)
 	rounds := flags.Int("rounds", 10, "times that each task is profiled in each setting")
-	show := flags.Bool("show", false, "print each profile that is not right")
+	show := flags.Bool("show", false, "print each wrong profile")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return nil
 }
 
-// ask profiles every task in the setting, rounds times.
+// ask profiles every task rounds times in the setting.
 func (s setting) ask(ctx context.Context, rounds int, tasks []task) (answers, error) {
 	stop, err := s.start(ctx)
 	if err != nil {
@@ -93,7 +93,7 @@ func (s setting) ask(ctx context.Context, rounds int, tasks []task) (answers, er
 	return all, nil
 }
 
-// answer has the profiles of one task.
+// answer holds the profiles of one task.
 type answer struct {
 	task     task
 	profiles []judged

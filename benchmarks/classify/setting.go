@@ -14,10 +14,10 @@ const neighbors = 4
 
 const helperSpin = "spin" // use one CPU until killed
 
-// setting is what else runs during the profiles.
+// setting is the other load on the machine during the profiles.
 type setting struct {
 	name   string
-	target float64 // least share of right answers
+	target float64 // minimum share of right answers
 	start  func(context.Context) (stop func(), err error)
 }
 
@@ -29,8 +29,8 @@ func settings() []setting {
 	}
 }
 
-// startProcesses starts this program as processes that spin. They end when their standard input does,
-// and so also when this process is killed.
+// startProcesses starts copies of this program that spin. They exit when their standard input is
+// closed, and so also when this process is killed.
 func startProcesses(ctx context.Context) (stop func(), err error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -90,5 +90,5 @@ func startGoroutines(context.Context) (stop func(), err error) {
 	}, nil
 }
 
-// sink keeps the compiler from dropping the work.
+// sink keeps the compiler from removing the work.
 var sink atomic.Uint64

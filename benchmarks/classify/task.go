@@ -26,10 +26,10 @@ type task struct {
 	calls int // of one profile
 	open  func() (fn func(context.Context) error, closed func(), err error)
 
-	byDisk bool // its class depends on the disk, and want is that on most disks: see right
+	byDisk bool // its class depends on the disk; want is the class on most disks, see right
 }
 
-// profile opens the task, calls it once to do what is done lazily, and profiles it.
+// profile opens the task, calls it once for lazy initialization, and profiles it.
 func (t task) profile(ctx context.Context) (*profile.Profile, error) {
 	fn, closed, err := t.open()
 	if err != nil {
@@ -42,7 +42,7 @@ func (t task) profile(ctx context.Context) (*profile.Profile, error) {
 	return profile.Times(ctx, t.calls, fn)
 }
 
-// tasks returns the nine tasks. Files are made below dir.
+// tasks returns the nine tasks. Files are created below dir.
 func tasks(dir string) []task {
 	const ms = time.Millisecond
 	fsync := func() (func(context.Context) error, func(), error) { return openFsync(dir) }
@@ -77,12 +77,12 @@ func (t task) right(c profile.Class) (bool, error) {
 	// The class of fsync depends on the disk and on what else writes to it: on a fast one it is
 	// mixed.
 	share, err := cpuShare(t.open)
-	near := 0.07 < share && share < 0.15 // the disk differs from time to time
+	near := 0.07 < share && share < 0.15 // the disk's speed varies
 	return c == profile.IOBound && (share <= 0.1 || near) || c == profile.Mixed && (share > 0.1 || near), err
 }
 
-// cpuShare returns the share of a task's time that its thread is on a CPU, by the kernel's account.
-// The time is the median of the calls, so that calls that waited for a CPU do not count.
+// cpuShare returns the share of a task's time that its thread is on a CPU, as measured by the
+// kernel. The time is the median of the calls, so that calls that waited for a CPU do not count.
 func cpuShare(open func() (func(context.Context) error, func(), error)) (float64, error) {
 	fn, closed, err := open()
 	if err != nil {
@@ -112,8 +112,8 @@ func simple(f func()) func() (func(context.Context) error, func(), error) {
 	}
 }
 
-// unit is the rounds of work that take about 100 µs on an idle machine. Work is an amount and not a
-// time, so that a task that waits for a CPU has as much of it left.
+// unit is the number of rounds of work that take about 100 µs on an idle machine. Work is an amount
+// and not a time, so that waiting for a CPU does not reduce it.
 var unit = calibrate()
 
 func spin(rounds int) {
@@ -146,7 +146,7 @@ func work(d time.Duration) {
 func openHTTP() (func(context.Context) error, func(), error) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		time.Sleep(5 * time.Millisecond)
-		_, _ = io.WriteString(w, "hello") // the client may be gone
+		_, _ = io.WriteString(w, "hello") // the client may have disconnected
 	}))
 	get := func(ctx context.Context) error {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL, http.NoBody)

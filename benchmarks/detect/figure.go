@@ -8,7 +8,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
-// figure is a value computed from the points of a window; ok is false if they do not have it.
+// figure is a value computed from the points of a window. ok is false if it is undefined.
 type figure struct {
 	what   string
 	format string
@@ -35,7 +35,7 @@ func series(points []otlptest.Point, metric string, attrs ...string) []otlptest.
 	return found
 }
 
-// rate is the growth per second of the counters of a metric, summed over its series.
+// rate returns the growth per second of the counters of a metric, summed over its series.
 func rate(metric string, attrs ...string) func([]otlptest.Point) (float64, bool) {
 	return func(points []otlptest.Point) (sum float64, ok bool) {
 		for _, s := range bySeries(series(points, metric, attrs...)) {
@@ -47,8 +47,8 @@ func rate(metric string, attrs ...string) func([]otlptest.Point) (float64, bool)
 	}
 }
 
-// mean is the mean of the values that a histogram recorded in the window. It is undefined if there
-// are none.
+// mean returns the mean of the values that a histogram recorded in the window. It is undefined if
+// there are none.
 func mean(metric string, attrs ...string) func([]otlptest.Point) (float64, bool) {
 	return func(points []otlptest.Point) (float64, bool) {
 		var sum float64
@@ -61,7 +61,7 @@ func mean(metric string, attrs ...string) func([]otlptest.Point) (float64, bool)
 	}
 }
 
-// level is the mean of a gauge's points.
+// level returns the mean of a gauge's points.
 func level(metric string, attrs ...string) func([]otlptest.Point) (float64, bool) {
 	return func(points []otlptest.Point) (float64, bool) {
 		var sum float64
@@ -73,7 +73,7 @@ func level(metric string, attrs ...string) func([]otlptest.Point) (float64, bool
 	}
 }
 
-// ratio is a / b. It is undefined if b is 0.
+// ratio returns a / b. It is undefined if b is 0.
 func ratio(a, b func([]otlptest.Point) (float64, bool)) func([]otlptest.Point) (float64, bool) {
 	return func(points []otlptest.Point) (float64, bool) {
 		x, okX := a(points)

@@ -24,7 +24,7 @@ type pod struct {
 	groups      []string // paths below each mount point, parent first
 }
 
-// The ids of the pod's containers: 64 hexadecimal digits make a container.
+// The IDs of the pod's containers. The sidecar recognizes a container by its 64 hexadecimal digits.
 var (
 	sidecarID = strings.Repeat("5", 64)
 	targetID  = strings.Repeat("7", 64)
@@ -55,8 +55,8 @@ func newPod() (*pod, error) {
 	return p, nil
 }
 
-// mounted returns the mount point of v2, or those of the controllers of v1 and of v2 next to them,
-// for its pressure files.
+// mounted returns the mount point of v2, or those of the v1 controllers and of v2, which has the
+// pressure files.
 func mounted(v2 bool) (dirs []string) {
 	if v2 {
 		return []string{cgroupMount}
@@ -85,7 +85,7 @@ func (p *pod) delegate() error {
 	return nil
 }
 
-// remove removes the groups, whose processes must have ended.
+// remove removes the groups. Their processes must have exited.
 func (p *pod) remove() {
 	for i := len(p.groups) - 1; i >= 0; i-- {
 		for _, hierarchy := range p.hierarchies {
@@ -94,7 +94,7 @@ func (p *pod) remove() {
 	}
 }
 
-// procs returns the files through which a process enters a container, in the form that enter
+// procs returns the files through which a process enters a container, in the format that enter
 // expects.
 func (p *pod) procs(id string) string {
 	var files []string

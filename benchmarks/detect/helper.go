@@ -36,11 +36,11 @@ func (b *bench) command(ctx context.Context, procs string, cpu int, args ...stri
 	return cmd
 }
 
-// enter moves this process into control groups and to a CPU and then executes a command, which so
-// runs there from the start.
+// enter moves this process into control groups and to a CPU, and then executes a command, which
+// thus runs there from the start.
 func enter(procs string, args []string) error {
 	if len(args) < 2 {
-		return fmt.Errorf("enter: want files, CPU and a command")
+		return fmt.Errorf("enter: expected files, a CPU and a command")
 	}
 	for file := range strings.SplitSeq(procs, ":") {
 		if file == "" {
@@ -64,7 +64,7 @@ func enter(procs string, args []string) error {
 	return unix.Exec(args[1], args[1:], os.Environ())
 }
 
-// burn uses CPU until the process is killed.
+// burn uses one CPU until the process is killed.
 func burn() {
 	for n := uint64(0); ; n++ {
 		sink.Store(n)
@@ -74,7 +74,7 @@ func burn() {
 // sink prevents the compiler from removing the work.
 var sink atomic.Uint64
 
-// hogs starts n processes that use as much CPU as they get. stop kills them.
+// hogs starts n processes that each use as much of a CPU as they get. stop kills them.
 func (b *bench) hogs(ctx context.Context, n int, procs string, cpu int) (stop func(), err error) {
 	var started []*exec.Cmd
 	stop = func() {

@@ -22,13 +22,14 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/poolgauge/poolgauge/benchmarks/internal/shipped"
 )
 
 func main() {
@@ -41,8 +42,8 @@ func main() {
 	}
 }
 
-// run is the program and also its helper processes: one that enters control groups, one that uses
-// CPU, and the init of a kernel.
+// run runs the program or one of its helper processes: one that enters control groups, one that
+// uses CPU, or the init of a kernel.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	switch {
 	case os.Getpid() == 1 && os.Getenv(umlPhase) != "":
@@ -85,24 +86,8 @@ func newBench(ctx context.Context, dir string, phase time.Duration) (*bench, err
 		return nil, err
 	}
 	b := &bench{self: self, sidecar: filepath.Join(dir, "sidecar"), dir: dir, phase: phase}
-	cmd := exec.CommandContext(
-		ctx,
-		"go",
-		"build",
-		"-C",
-		"..",
-		"-tags",
-		"grpcnotrace",
-		"-trimpath",
-		"-ldflags",
-		"-s -w",
-		"-o",
-		b.sidecar,
-		"./cmd/sidecar",
-	)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build the sidecar (run from the directory benchmarks): %w\n%s", err, text)
+	if err := shipped.Build(ctx, b.sidecar); err != nil {
+		return nil, err
 	}
 	return b, nil
 }

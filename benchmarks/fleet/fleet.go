@@ -11,35 +11,35 @@ import (
 const (
 	step     = time.Second
 	interval = 10 * time.Second // of batches
-	// bytes: what a sidecar sends of itself and a small app, at the default interval
+	// bytes that a sidecar sends for itself and a small app, at the default interval
 	meanBatch = 24 << 10
 	queueSize = 16 << 20         // the sidecars' --queue-size
 	window    = 10               // steps over which a gateway's peak is measured
-	restarts  = 30 * time.Second // how long a gateway of a rolling restart is away
-	nextOne   = time.Minute      // from one to the next
+	restarts  = 30 * time.Second // downtime of a gateway in a rolling restart
+	nextOne   = time.Minute      // between two restarts
 )
 
-// sidecar is what the relay's lane of metrics is to the fleet.
+// sidecar models the relay's lane of metrics.
 type sidecar struct {
 	batch   int64 // bytes
 	phase   int   // steps into the interval
 	gateway int   // -1: not connected
 	until   time.Time
-	retry   time.Time // not connected: the next attempt
+	retry   time.Time // time of the next attempt, if not connected
 	backoff *export.Backoff
 
 	pace     *export.Pace
 	received int64
 	fresh    int64
-	since    time.Time // the oldest fresh
+	since    time.Time // of the oldest fresh data
 	backlog  int64
 	oldest   time.Time // of the backlog
-	holds    int64     // of the backlog, to be sent at holdsTo
+	holds    int64     // size of the part of the backlog to be sent at holdsTo
 	holdsTo  time.Time
 	away     bool
 }
 
-// fleet is all sidecars and gateways.
+// fleet holds all sidecars and gateways.
 type fleet struct {
 	options
 	now      time.Time
@@ -48,19 +48,19 @@ type fleet struct {
 	up       []bool
 	conns    []int
 	lost     int64
-	live     float64 // bytes a second, of all
+	live     float64 // bytes a second, of all sidecars
 	arrived  []int64 // at each gateway in this step
 	worst    time.Duration
 }
 
-// stretch is what was seen in a stretch of time.
+// stretch is the result of a period of time.
 type stretch struct {
 	peak, peakOverLive, spread float64
 	fresh, drained             time.Duration
 	lost                       int64
 }
 
-// newFleet is at the end of the outage, before the gateways are back.
+// newFleet returns a fleet at the end of the outage, before the gateways are back.
 func newFleet(o options) *fleet {
 	f := &fleet{
 		options: o,
@@ -70,7 +70,7 @@ func newFleet(o options) *fleet {
 		conns:   make([]int, o.gateways),
 		arrived: make([]int64, o.gateways),
 	}
-	const steady = 6 // attempts after which waits do not become longer
+	const steady = 6 // attempts after which waits grow no further
 	for range o.sidecars {
 		s := &sidecar{
 			batch: meanBatch/2 + f.random.Int64N(
@@ -87,7 +87,7 @@ func newFleet(o options) *fleet {
 		s.received = s.backlog
 		f.live += float64(s.batch) / interval.Seconds()
 		for range steady {
-			// somewhere within a wait
+			// at a random time within a wait
 			s.retry = f.now.Add(time.Duration(f.random.Float64() * float64(s.backoff.Next(0))))
 		}
 		f.drop(s)
@@ -96,7 +96,7 @@ func newFleet(o options) *fleet {
 	return f
 }
 
-// drop drops the oldest of what is more than a queue holds.
+// drop drops the oldest data that does not fit in a queue.
 func (f *fleet) drop(s *sidecar) {
 	if over := s.backlog + s.fresh - queueSize; over > 0 {
 		f.lost += over
@@ -104,7 +104,7 @@ func (f *fleet) drop(s *sidecar) {
 	}
 }
 
-// tick lets a step pass.
+// tick simulates one step.
 func (f *fleet) tick() {
 	f.now = f.now.Add(step)
 	clear(f.arrived)
@@ -128,7 +128,7 @@ func (f *fleet) tick() {
 	}
 }
 
-// put is a batch of the app.
+// put queues a batch of the app.
 func (s *sidecar) put(now time.Time) {
 	s.received += s.batch
 	if s.away {
@@ -141,7 +141,8 @@ func (s *sidecar) put(now time.Time) {
 	s.fresh += s.batch
 }
 
-// connect takes a gateway that is up at random, as gRPC does with shuffled addresses, or waits.
+// connect chooses a random gateway that is up, as gRPC does with shuffled addresses. If there is
+// none, it schedules another attempt.
 func (f *fleet) connect(s *sidecar) {
 	s.gateway = -1
 	for _, g := range f.random.Perm(f.gateways) {
@@ -155,7 +156,7 @@ func (f *fleet) connect(s *sidecar) {
 	s.retry = f.now.Add(s.backoff.Next(0))
 }
 
-// send sends what is fresh, and of the backlog what its pace allows.
+// send sends fresh data, and as much of the backlog as its pace allows.
 func (f *fleet) send(s *sidecar) {
 	if s.fresh > 0 {
 		f.arrived[s.gateway] += s.fresh
@@ -178,7 +179,7 @@ func (f *fleet) send(s *sidecar) {
 	}
 }
 
-// watch lets time pass until enough, and says what the gateways saw.
+// watch simulates steps until enough returns true, and returns the load of the gateways.
 func (f *fleet) watch(enough func(passed time.Duration) bool) (seen stretch) {
 	begin, lost := f.now, f.lost
 	sums := make([]int64, f.gateways)
@@ -204,14 +205,14 @@ func (f *fleet) watch(enough func(passed time.Duration) bool) (seen stretch) {
 	return seen
 }
 
-// recover brings all gateways back at once, and lasts until 99 % of the backlog is gone. Fresh data
-// counts from the gateways' return.
+// recover brings all gateways back at once, and simulates until 99 % of the backlog has been sent.
+// Fresh data is timed from the gateways' return.
 func (f *fleet) recover() stretch {
 	for g := range f.up {
 		f.up[g] = true
 	}
 	var whole int64
-	lost := f.lost // in the outage
+	lost := f.lost // during the outage
 	for _, s := range f.sidecars {
 		whole += s.backlog
 	}
@@ -223,7 +224,7 @@ func (f *fleet) recover() stretch {
 		for _, s := range f.sidecars {
 			left += s.backlog
 			if s.away {
-				fresh = passed + interval // then its next batch comes
+				fresh = passed + interval // until its next batch
 			}
 		}
 		return left <= whole/100
@@ -233,7 +234,7 @@ func (f *fleet) recover() stretch {
 	return seen
 }
 
-// roll restarts one gateway after the other.
+// roll restarts one gateway after another.
 func (f *fleet) roll() stretch {
 	return f.watch(func(passed time.Duration) bool {
 		for g := range f.up {
@@ -248,8 +249,8 @@ func (f *fleet) roll() stretch {
 	})
 }
 
-// end breaks the connections of a gateway: the request that was on its way fails, and its sidecar
-// waits before the next.
+// end breaks the connections of a gateway. Requests in flight fail, and their sidecars wait before
+// the next attempt.
 func (f *fleet) end(g int) {
 	f.conns[g] = 0
 	for _, s := range f.sidecars {
@@ -259,12 +260,12 @@ func (f *fleet) end(g int) {
 	}
 }
 
-// settle lets ten minutes pass.
+// settle simulates ten minutes, and returns the spread of connections.
 func (f *fleet) settle() float64 {
 	return f.watch(func(passed time.Duration) bool { return passed >= 10*time.Minute }).spread
 }
 
-// spread returns the connections of the gateway that has most over those of the one that has least.
+// spread returns the ratio of the most to the fewest connections of a gateway.
 func (f *fleet) spread() float64 {
 	return float64(slices.Max(f.conns)) / float64(max(1, slices.Min(f.conns)))
 }

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// overLive returns how many times the live rate the busiest gateway gets after the outage.
+// overLive returns the rate of the busiest gateway after the outage, as a multiple of the live
+// rate.
 func overLive(t *testing.T, out string) (peak float64) {
 	t.Helper()
 	_, row, found := strings.Cut(out, "| the same over the live rate | ")
@@ -16,7 +17,7 @@ func overLive(t *testing.T, out string) (peak float64) {
 	return peak
 }
 
-// A small fleet keeps the bars. One that sends its backlog as fast as it can does so at many times
+// A small fleet meets the bars. If it sends its backlog as fast as it can, the peak is many times
 // the live rate.
 func TestFleet(t *testing.T) {
 	var out strings.Builder
@@ -27,7 +28,7 @@ func TestFleet(t *testing.T) {
 		t.Errorf("the peak is %.1f times the live rate, want at most 10", peak)
 	}
 	out.Reset()
-	// which may keep the bars by chance
+	// It may meet the bars by chance.
 	_ = run([]string{"-sidecars=200", "-gateways=2", "-outage=20m", "-drain-factor=0"}, &out)
 	if peak := overLive(t, out.String()); peak < 20 {
 		t.Errorf("without a bound the peak is only %.1f times the live rate", peak)

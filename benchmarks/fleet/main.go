@@ -1,13 +1,13 @@
 // Fleet simulates sidecars that send to a tier of gateways: after an outage of all gateways, and
-// then through a restart of one gateway after the other. How long a sidecar waits between attempts,
-// how fast it sends its backlog and for how long it uses a connection is said by the relay's own
-// code (collector/export). It prints what the gateways see, in Markdown, and the bars; the exit
-// status is 1 if one was missed.
+// then during a restart of one gateway after another. The relay's own code (collector/export)
+// decides how long a sidecar waits between attempts, how fast it sends its backlog and how long it
+// uses a connection. It prints what the gateways see, in Markdown, and the bars; the exit status is
+// 1 if one was missed.
 //
-// What is simulated: each sidecar sends a batch every ten seconds, fresh ones at once and the
-// backlog behind them (--metrics-order live); a connection goes to one of the gateways that are up,
-// at random (gRPC's pick_first with shuffled addresses), and breaks when its gateway ends. Gateways
-// take what comes: the question is how much that is. Time goes in steps of a second.
+// In the simulation, each sidecar sends a batch every ten seconds: fresh ones at once, and the
+// backlog behind them (--metrics-order live). A connection goes to a random gateway that is up
+// (gRPC's pick_first with shuffled addresses), and breaks when its gateway ends. Gateways accept
+// everything: the simulation shows how much that is. Time advances in steps of a second.
 //
 //	cd benchmarks && go run ./fleet
 package main
@@ -81,7 +81,7 @@ func run(args []string, out io.Writer) error {
 	return errMissed
 }
 
-// judge prints what is missed and reports whether nothing is.
+// judge prints the bars and reports whether all were met.
 func judge(out io.Writer, after, rolling stretch, f *fleet) bool {
 	all := true
 	for _, bar := range []struct {

@@ -19,10 +19,10 @@ type result struct {
 	contender
 	binaryMB    float64
 	rss, anon   []float64       // MiB, once a second
-	cpu         float64         // seconds of CPU a minute
+	cpu         float64         // seconds of CPU per minute
 	first       []time.Duration // from exec to the first point at the receiver
 	pointsPerS  float64
-	cpuOfStarts time.Duration // until the first point of the long run
+	cpuOfStarts time.Duration // CPU time until the first point of the long run
 }
 
 // measure measures the time to the first point of each contender alone, o.starts times, and then
@@ -91,8 +91,8 @@ func measureRun(ctx context.Context, results []*result, duration time.Duration) 
 	return nil
 }
 
-// startAll starts every contender and waits for its first point. Processes that it returns with an
-// error are running too.
+// startAll starts every contender and waits for its first point. With an error, it returns the
+// processes that are already running.
 func startAll(ctx context.Context, results []*result) (processes []*process, err error) {
 	for _, r := range results {
 		p, err := start(ctx, r.contender)
@@ -136,7 +136,7 @@ type process struct {
 	started   time.Time
 	first     chan time.Time // the time of the first point
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	points int
 }
 

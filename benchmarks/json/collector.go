@@ -29,7 +29,7 @@ func newRequest(s otlp.Signal) request {
 	panic(fmt.Sprint("no such signal: ", s))
 }
 
-// byCollector turns JSON into protobuf as a Collector does that relays.
+// byCollector converts JSON to protobuf as a relaying Collector does.
 func byCollector(s otlp.Signal, body []byte) ([]byte, error) {
 	r := newRequest(s)
 	if err := r.UnmarshalJSON(body); err != nil {

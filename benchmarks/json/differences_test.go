@@ -8,30 +8,30 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// The decoder differs from pdata as follows, each time for a reason. expected turns a body into one
-// that pdata reads as the decoder reads the original, so that of the rest nothing may differ.
+// The decoder differs from pdata in the ways listed below. expected converts a body to one that
+// pdata reads as the decoder reads the original, so that no other difference is possible.
 //
-//  1. What is not JSON (RFC 8259) is refused, as is anything behind the first value. pdata takes
-//     `{"a":1 {"b":2}` and ignores a second request, so that its points are lost.
-//  2. Bytes and surrogates of a string that are not Unicode become U+FFFD. pdata hands the bytes
-//     on, and readers of protobuf refuse the whole request; of two surrogates that are no pair it
-//     takes the second for wrong too, even where it begins a pair.
-//  3. Control characters in strings are taken. pdata takes them behind an escape only.
-//  4. Escapes are taken in IDs and base64 (PHP writes "/" as "\/"), and base64 of both alphabets,
-//     with and without padding, as protobuf's JSON demands.
-//  5. A member whose key is empty is skipped. For pdata it ends the object, and the rest is lost.
-//  6. Integers beyond their type are refused. pdata wraps some of those that are not in a string.
-//  7. null for a member of a oneof that is set replaces nothing. pdata loses what was there: the
-//     points of a metric, where a client writes null for the kinds that it has not.
-//  8. A second kind of data in one metric is refused. pdata loses the points of the first.
-//  9. More than 1,000 levels are refused. pdata reads on until the stack ends; its decoder of
-//     protobuf takes 100 messages in each other.
-//  10. Unknown fields are skipped whatever numbers they hold. pdata refuses 1e999 there.
-//  11. deprecatedScopeSpans and the like are unknown: only pdata has them.
-//  12. SEVERITY_NUMBER_TRACE is a name of an enum. pdata knows it with a blank at its end only.
+//  1. Input that is not JSON (RFC 8259) is rejected, as is anything after the first value. pdata
+//     accepts `{"a":1 {"b":2}` and ignores a second request, so that its points are lost.
+//  2. Bytes and surrogates in a string that are not Unicode become U+FFFD. pdata passes the bytes
+//     on, and protobuf readers reject the whole request. If two surrogates are not a pair, it also
+//     replaces the second, even if that begins a pair.
+//  3. Control characters in strings are accepted. pdata accepts them only after an escape.
+//  4. Escapes are accepted in IDs and base64 (PHP writes "/" as "\/"), as is base64 in both
+//     alphabets, with and without padding, as the JSON mapping of protobuf requires.
+//  5. A member with an empty key is skipped. In pdata it ends the object, and the rest is lost.
+//  6. Integers out of the range of their type are rejected. pdata wraps some that are not strings.
+//  7. A null for a member of a oneof that is already set is ignored. pdata loses the earlier value:
+//     the points of a metric, if a client writes null for the kinds that the metric does not have.
+//  8. A second kind of data in one metric is rejected. pdata loses the points of the first.
+//  9. More than 1,000 levels are rejected. pdata reads until the stack overflows; its protobuf
+//     decoder accepts 100 nested messages.
+//  10. Unknown fields are skipped, whatever numbers they contain. pdata rejects 1e999 in them.
+//  11. deprecatedScopeSpans and similar fields are unknown: only pdata has them.
+//  12. SEVERITY_NUMBER_TRACE is an enum name. pdata knows it only with a space at the end.
 type expected struct {
-	refused bool // by the decoder, whatever pdata says (1, 6, 9)
-	twice   bool // it may be refused (8)
+	refused bool // rejected by the decoder, whatever pdata does (1, 6, 9)
+	twice   bool // may be rejected (8)
 	body    []byte
 }
 

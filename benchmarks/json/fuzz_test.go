@@ -25,7 +25,7 @@ func newMessage(s otlp.Signal) proto.Message {
 	}
 }
 
-// FuzzBodies compares what the decoder and pdata make of any body.
+// FuzzBodies compares the results of the decoder and pdata for any body.
 func FuzzBodies(f *testing.F) {
 	for _, shape := range shapes {
 		body, err := shape.body(2)
@@ -43,7 +43,7 @@ func FuzzBodies(f *testing.F) {
 	f.Fuzz(func(t *testing.T, signal uint8, body []byte) { check(t, otlp.Signal(signal%3+1), body) })
 }
 
-// FuzzRequests compares what the decoder and pdata make of bodies that are nearly right.
+// FuzzRequests compares the results of the decoder and pdata for nearly valid bodies.
 func FuzzRequests(f *testing.F) {
 	for i := range 64 {
 		f.Add(uint8(i%3), bytes.Repeat([]byte{byte(i), byte(7 * i), byte(i * i), byte(3*i + 1)}, 100))
@@ -55,18 +55,18 @@ func FuzzRequests(f *testing.F) {
 	})
 }
 
-// check decodes body with both and compares, but for the differences that are listed.
+// check decodes body with both and compares the results, except for the listed differences.
 func check(t *testing.T, signal otlp.Signal, body []byte) {
 	t.Helper()
 	m := newMessage(signal)
 	e := expect(body, m.ProtoReflect().Descriptor())
 	ours, err := otlp.FromJSON(signal, body)
 	if err != nil && !errors.Is(err, otlp.ErrMalformed) {
-		t.Fatalf("%v is no ErrMalformed", err)
+		t.Fatalf("%v is not ErrMalformed", err)
 	}
 	if e.refused {
 		if err == nil {
-			t.Fatalf("%q is taken", body)
+			t.Fatalf("%q is accepted", body)
 		}
 		return
 	}
@@ -90,7 +90,7 @@ func checkSame(t *testing.T, signal otlp.Signal, body, ours, theirs []byte) {
 	r := newRequest(signal)
 	if err := r.UnmarshalProto(ours); err != nil {
 		if r.UnmarshalProto(theirs) != nil {
-			return // 100 messages in each other are the most
+			return // pdata accepts at most 100 nested messages
 		}
 		t.Fatalf("%q: pdata: %v", body, err)
 	}
@@ -107,7 +107,7 @@ func checkSame(t *testing.T, signal otlp.Signal, body, ours, theirs []byte) {
 	}
 }
 
-// Requests from a fixed seed, so that a change that makes a difference is found without fuzzing.
+// Requests from a fixed seed, so that a regression is found without fuzzing.
 func TestRequests(t *testing.T) {
 	taken := 0
 	const requests = 6000
@@ -126,6 +126,6 @@ func TestRequests(t *testing.T) {
 		}
 	}
 	if taken < requests/5 || taken > requests*4/5 {
-		t.Errorf("%d of %d requests are taken: this tests little", taken, requests)
+		t.Errorf("only %d of %d requests are accepted: the test covers too little", taken, requests)
 	}
 }

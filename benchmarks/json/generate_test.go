@@ -6,14 +6,14 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// generator makes bodies that are nearly right from bytes that decide.
+// generator generates nearly valid bodies. Its bytes decide what they contain.
 type generator struct {
 	choices []byte
 	out     []byte
 	depth   int
 }
 
-// request makes a body for a message.
+// request generates a body for a message.
 func (g *generator) request(d protoreflect.MessageDescriptor) []byte {
 	g.message(d)
 	if g.rarely() {
@@ -22,7 +22,7 @@ func (g *generator) request(d protoreflect.MessageDescriptor) []byte {
 	return g.out
 }
 
-// pick returns a number below n; 0 when all is decided.
+// pick returns a number below n, or 0 if no bytes are left.
 func (g *generator) pick(n int) int {
 	if len(g.choices) == 0 {
 		return 0
@@ -34,7 +34,7 @@ func (g *generator) pick(n int) int {
 
 func (g *generator) oneOf(texts ...string) { g.out = append(g.out, texts[g.pick(len(texts))]...) }
 
-// rarely is true for one byte of many.
+// rarely returns true with a probability of one percent.
 func (g *generator) rarely() bool { return g.pick(100) == 99 }
 
 func (g *generator) message(d protoreflect.MessageDescriptor) {

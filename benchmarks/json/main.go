@@ -1,11 +1,11 @@
-// Command json compares what the sidecar's decoder of OTLP/JSON takes of CPU with the Collector's:
-// pdata's UnmarshalJSON and MarshalProto, which is what a Collector that relays does. Both turn the
-// same bodies into protobuf, one after the other in random order; medians of the rounds count.
+// Command json compares the CPU time of the sidecar's OTLP/JSON decoder with that of the Collector,
+// whose relay calls pdata's UnmarshalJSON and MarshalProto. Both convert the same bodies to
+// protobuf, one after the other in random order. It reports the medians of the rounds.
 //
 //	go run .            # from benchmarks/json/
 //	go run . -rounds 9
 //
-// The tests of this module compare what the two decode.
+// The tests of this module compare the output of the two.
 package main
 
 import (
@@ -22,10 +22,10 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// bar is the most CPU that ours may take, where the Collector's takes 1.
+// bar is the highest ratio of our CPU time to that of the Collector.
 const bar = 1.0
 
-// cost is what a contender took for one request.
+// cost is the cost of one request.
 type cost struct {
 	cpu       time.Duration
 	allocated float64 // bytes
@@ -69,7 +69,7 @@ func run(rounds int, each time.Duration) error {
 		return err
 	}
 	if missed > 0 {
-		return fmt.Errorf("%d of the ratios are over %.1f", missed, bar)
+		return fmt.Errorf("%d of the ratios are above %.1f", missed, bar)
 	}
 	return nil
 }
@@ -97,8 +97,8 @@ func median(costs []cost) cost {
 	return costs[len(costs)/2]
 }
 
-// measure calls f for the given time. The CPU time is that of the whole process: what the garbage
-// collector does for f counts.
+// measure calls f for the given time. The CPU time is that of the whole process, including the
+// garbage collector.
 func measure(f func() error, each time.Duration) (cost, error) {
 	runtime.GC()
 	var before, after runtime.MemStats
@@ -118,7 +118,7 @@ func measure(f func() error, each time.Duration) (cost, error) {
 func cpuTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		panic(err) // of a constant argument
+		panic(err) // the argument is constant
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -43,7 +43,7 @@ func attributes(m pcommon.Map, i int) {
 	m.PutInt("http.response.status_code", 200)
 }
 
-// metrics makes metrics of five points each.
+// metrics returns n metrics of five points each, as JSON.
 func metrics(n int, add func(m pmetric.Metric, i int)) ([]byte, error) {
 	data := pmetric.NewMetrics()
 	group := data.ResourceMetrics().AppendEmpty()

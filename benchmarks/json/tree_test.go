@@ -6,8 +6,7 @@ import (
 	"fmt"
 )
 
-// node is a value of JSON as encoding/json reads it, with its keys in order and as often as they
-// are there.
+// node is a JSON value as encoding/json reads it, with the order and duplicates of its keys.
 type node struct {
 	kind    byte   // n for null, t for true, f for false, 0 for a number, " for a string, { or [
 	text    string // of a number or a string
@@ -19,8 +18,8 @@ type member struct {
 	value *node
 }
 
-// parse returns nil for what is not one value of RFC 8259's JSON. Of that it is lenient with what a
-// string may hold: control characters, and bytes and surrogates that are not Unicode.
+// parse returns nil if body is not a single JSON value (RFC 8259). Unlike the RFC, it accepts
+// control characters in strings, and bytes and surrogates that are not Unicode.
 func parse(body []byte) *node {
 	body = escapeControls(body)
 	if !json.Valid(body) {
@@ -30,7 +29,7 @@ func parse(body []byte) *node {
 	d.UseNumber()
 	n, err := read(d)
 	if err != nil {
-		panic(err) // of valid JSON
+		panic(err) // the JSON is valid
 	}
 	return n
 }
@@ -99,7 +98,7 @@ func (n *node) depth() int {
 	return deepest + 1
 }
 
-// append writes the value as plainly as it can be.
+// append appends the value in its simplest form.
 func (n *node) append(out []byte) []byte {
 	switch n.kind {
 	case 'n':

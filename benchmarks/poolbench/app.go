@@ -9,60 +9,60 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// app is a simulated program with one pool, in a container on a machine. The fields of the first
-// block may change while it runs.
+// app simulates a program with one pool, in a container on a machine. The fields of the first block
+// may change while it runs.
 type app struct {
 	kind      kind
 	limit     int     // slots
-	cpus      float64 // of the machine, or of the quota
-	hogs      float64 // threads of others that are always ready to run
-	quota     float64 // share of the time for which the quota stops the program
+	cpus      float64 // CPUs of the machine or of the quota
+	hogs      float64 // always ready threads of other processes
+	quota     float64 // share of time in which the quota throttles the program
 	rate      float64 // requests a second
-	cpu       float64 // seconds of CPU a task takes
-	locked    float64 // share of that under a lock
-	blocked   float64 // seconds that a task waits for what it calls
-	spread    float64 // coefficient of variation of both
-	patience  float64 // seconds after which a request gives up; 0 is never
+	cpu       float64 // CPU seconds of a task
+	locked    float64 // share of cpu that is spent under a lock
+	blocked   float64 // seconds that a task waits for a downstream
+	spread    float64 // coefficient of variation of cpu and blocked
+	patience  float64 // seconds after which a request gives up; 0: never
 	leak      float64 // probability that a task never ends
-	fail      float64 // probability that a task fails at once
+	fail      float64 // probability that a task fails immediately
 	large     float64 // probability that a request wants several slots
-	least     int     // how many
-	most      int
+	least     int     // minimum number of its slots
+	most      int     // maximum number of its slots
 	long      float64 // probability that a task waits a hundred times as long
-	burst     float64 // how many times as many requests come in one second of ten; 0 is no more
-	diskWrite float64 // seconds that a probe's write to disk takes
+	burst     float64 // factor of the rate in one second of ten; 0: no burst
+	diskWrite float64 // seconds of a disk probe's write
 
 	rng     *rand.Rand
 	now     float64
-	arrival float64 // of the next request
+	arrival float64 // time of the next request
 	line    []*request
 	running []*request
-	lock    *request // that holds the lock
+	lock    *request // holds the lock
 	free    int
 	leaked  int // slots
 
-	stats    instrument.Stats // what does not follow from the fields
+	stats    instrument.Stats // values that do not follow from the fields
 	wait     instrument.Histogram
 	use      instrument.Histogram
 	timedOut instrument.Histogram
 	split    split
 	host     counters
-	ready    float64 // goroutines without a processor, now
+	ready    float64 // goroutines that wait for a processor
 }
 
-// kind is what a pool knows of its uses.
+// kind is the kind of a pool, which decides what it knows about its uses.
 type kind uint8
 
 const (
-	worker    kind = iota // on what tasks spend their time, while they are short
-	resource              // how long uses take
-	semaphore             // not that
+	worker    kind = iota // how short tasks spend their time
+	resource              // the duration of uses
+	semaphore             // neither
 )
 
-// String returns the kind as metrics have it.
+// String returns the kind as in the metrics.
 func (k kind) String() string { return [...]string{"worker", "resource", "semaphore"}[k] }
 
-// counters are what the machine counts.
+// counters are the counters of the machine.
 type counters struct {
 	busy, queued, lockWait, periods, throttled, writes, writeTime float64
 }
@@ -71,7 +71,7 @@ type counters struct {
 type request struct {
 	asked, began  float64
 	slots         int
-	cpu, blocked  float64 // what is left of it
+	cpu, blocked  float64 // remaining seconds
 	locked        float64
 	fails, leaks  bool
 	waitsForALock bool
@@ -79,7 +79,7 @@ type request struct {
 
 const step = 0.001 // seconds
 
-// run runs the program for a window.
+// run simulates the program for a window of seconds.
 func (a *app) run(window float64) {
 	for end := a.now + window; a.now < end-step/2; a.now += step {
 		a.step()
@@ -88,8 +88,8 @@ func (a *app) run(window float64) {
 	a.host.writeTime += a.diskWrite * math.Exp(0.3*a.rng.NormFloat64())
 }
 
-// step lets a millisecond pass. A machine runs as many threads of the program as it has processors;
-// other goroutines that are ready wait in the program.
+// step simulates a millisecond. The machine runs as many threads of the program as it has
+// processors. Other ready goroutines wait within the program.
 func (a *app) step() {
 	a.arrive()
 	a.giveUp()
@@ -112,7 +112,7 @@ func (a *app) step() {
 		a.host.throttled += step * 10
 	}
 	a.ready = ready - threads
-	inThread := 1.0 // probability that a goroutine that is ready has a thread
+	inThread := 1.0 // probability that a ready goroutine has a thread
 	if ready > threads {
 		inThread = threads / ready
 	}
@@ -120,10 +120,11 @@ func (a *app) step() {
 		a.advance(r, share*inThread, (1-share)*inThread)
 	}
 	a.running = slices.DeleteFunc(a.running, a.ended)
-	a.begin(a.now + step) // a slot that is given back goes to the next request at once
+	a.begin(a.now + step) // a released slot goes to the next request at once
 }
 
-// isReady reports whether a task wants a CPU. One that wants the lock takes it if it is free.
+// isReady reports whether a task is ready to use a CPU. If the task needs the lock and it is free,
+// isReady acquires it.
 func (a *app) isReady(r *request) bool {
 	if r.leaks || r.cpu <= 0 {
 		return false
@@ -135,8 +136,8 @@ func (a *app) isReady(r *request) bool {
 	return !r.waitsForALock
 }
 
-// advance lets a task go on for a step, of which its thread has a part of a CPU, and waits for one
-// for another part.
+// advance advances a task by a step. onCPU and queued are the shares of the step in which its
+// thread has a CPU and waits for one.
 func (a *app) advance(r *request, onCPU, queued float64) {
 	switch {
 	case r.waitsForALock:
@@ -218,7 +219,7 @@ func (a *app) begin(now float64) {
 	}
 }
 
-// report returns what the pool says of itself.
+// report returns the figures that the pool reports.
 func (a *app) report() instrument.Stats {
 	s := a.stats
 	s.Limit = instrument.Some(int64(a.limit))
@@ -236,7 +237,7 @@ func (a *app) report() instrument.Stats {
 	}
 	s.HeldBack = instrument.Optional[float64]{}
 	s.Use = a.use.Clone()
-	if len(a.running) > 0 { // in the order in which they began
+	if len(a.running) > 0 { // in the order of their start
 		s.UseAge = instrument.Some(duration(a.now - a.running[0].began))
 	}
 	return s
@@ -255,11 +256,11 @@ func duration(seconds float64) time.Duration {
 	return max(0, time.Duration(seconds*float64(time.Second)))
 }
 
-// count adds one.
+// count increments n.
 func count(n *instrument.Optional[int64]) { *n = instrument.Some(n.Or(0) + 1) }
 
-// split is the account of what tasks spend their time on, which pools make from a sample, and not
-// while one of the last hundred tasks took ten milliseconds.
+// split is the breakdown of the tasks' time. Pools compute it from a sample, but not if one of the
+// last hundred tasks took ten milliseconds.
 type split struct {
 	parts           [3]float64 // since the last report
 	seconds         [3]float64
@@ -284,7 +285,7 @@ func (s *split) ended(took time.Duration) {
 
 func (s *split) read(rng *rand.Rand, useTime float64) (all [3]instrument.Optional[float64]) {
 	for i := range s.parts {
-		s.parts[i] *= math.Exp(0.1 * rng.NormFloat64()) // it is a sample
+		s.parts[i] *= math.Exp(0.1 * rng.NormFloat64()) // noise of the sample
 	}
 	if whole := s.parts[0] + s.parts[1] + s.parts[2]; whole > 0 {
 		for i, part := range s.parts {

@@ -7,25 +7,25 @@ import (
 	"github.com/poolgauge/poolgauge/diagnose"
 )
 
-// between draws a number between two, with the logarithm evenly distributed.
+// between draws a number from lo to hi, whose logarithm is uniformly distributed.
 type between func(lo, hi float64) float64
 
-// fault is something that goes wrong in a program, or that goes well.
+// fault is a fault of a program, or a healthy variation.
 type fault struct {
 	name   string
 	inject func(a *app, b between)
-	there  func(a *app) bool // whether it is there by now; nil is at once
-	// right are the verdicts that are right once the fault is there. The first is the one aimed at;
-	// the others are as true of it. Undetermined is among them where no figure of the pool or the
-	// machine could tell.
+	there  func(a *app) bool // reports whether it has developed; nil: it starts at once
+	// right lists the verdicts that are right once the fault has developed. The first is the best
+	// one; the others are equally true. Undetermined is among them if no figure of the pool or the
+	// machine shows the fault.
 	right []diagnose.Verdict
-	host  diagnose.HostVerdict // HostOK but for faults of the machine
+	host  diagnose.HostVerdict // HostOK except for faults of the machine
 }
 
-// healthy reports whether nothing is wrong, so that a conviction is false.
+// healthy reports whether nothing is wrong, so that any conviction is false.
 func (f *fault) healthy() bool { return f.right[0] == diagnose.OK && f.host == diagnose.HostOK }
 
-// anyPool are the verdicts on a pool that are right where the fault is the machine's.
+// anyPool lists the verdicts on a pool that are right if the machine is at fault.
 var anyPool = []diagnose.Verdict{
 	diagnose.OK, diagnose.Undetermined, diagnose.Oversized, diagnose.Starved, diagnose.CPUSaturated,
 }
@@ -89,12 +89,12 @@ func bursts(a *app, b between) { a.burst = b(1.5, 4) }
 
 func longTasks(a *app, _ between) {
 	a.long = 1.0 / 300
-	a.rate *= 0.75 // they use a third more
+	a.rate *= 0.75 // requests use a third more slots
 }
 
 func sizes(a *app, b between) {
 	a.kind, a.large, a.least, a.most = semaphore, b(0.05, 0.3), 2, max(2, a.limit/8)
-	a.rate /= 1 + a.large*float64(a.most)/2 // the mean is about that
+	a.rate /= 1 + a.large*float64(a.most)/2 // divides by about the mean number of slots
 }
 
 func oversized(a *app, _ between) {
@@ -112,7 +112,7 @@ func cpuSaturated(a *app, b between) {
 	a.rate = b(1.1, 1.6) * a.cpus / a.cpu
 }
 
-// starved: the share of a CPU that is left makes a use long enough for the slots not to suffice.
+// starved leaves the program so small a share of the CPUs that uses become too long for the slots.
 func starved(a *app, b between) {
 	long := b(1.3, 2) * float64(a.limit) / a.rate
 	share := a.cpu / math.Max(long-a.blocked, 2*a.cpu)
@@ -122,7 +122,7 @@ func starved(a *app, b between) {
 func lockContention(a *app, b between) {
 	a.cpus = math.Max(a.cpus, 8)
 	a.locked = 0.9
-	// the lock is full before the pool is
+	// the lock saturates before the pool
 	a.cpu = math.Max(math.Max(a.cpu, 10*step), a.blocked/(0.54*float64(a.limit)-1))
 	a.rate = b(1.1, 1.5) / (a.locked * a.cpu)
 }
@@ -131,14 +131,14 @@ func downstreamSlow(a *app, b between) {
 	a.blocked = b(1.3, 2.5) * math.Max(float64(a.limit)/a.rate, 3*(a.cpu+a.blocked))
 }
 
-// leaking: all but a part of the slots is gone after a minute.
+// leaking leaks 40 to 70 % of the slots in a minute.
 func leaking(a *app, b between) { a.leak = b(0.4, 0.7) * float64(a.limit) / (60 * a.rate) }
 
-// hasLeaked reports whether a tenth of the slots is lost, and one at least.
+// hasLeaked reports whether at least a tenth of the slots, and at least one, has leaked.
 func hasLeaked(a *app) bool { return a.leaked >= max(1, (a.limit+9)/10) }
 
 func headOfLine(a *app, b between) {
-	if grow := 8 / float64(a.limit); grow > 1 { // a few slots are soon all used
+	if grow := 8 / float64(a.limit); grow > 1 { // few slots fill up soon
 		a.free += 8 - a.limit
 		a.limit, a.rate, a.cpus = 8, a.rate*grow, a.cpus*grow
 	}
@@ -151,12 +151,12 @@ func throttled(a *app, b between) { a.quota = b(0.3, 0.7) }
 
 func lightlyThrottled(a *app, b between) { a.quota = b(0.15, 0.3) }
 
-// neighbor: others want as many CPUs as there are, or twice as many.
+// neighbor adds processes that need one to two times the machine's CPUs.
 func neighbor(a *app, b between) { a.hogs = math.Ceil(a.cpus) * b(1, 2) }
 
 func diskSlow(a *app, b between) { a.diskWrite *= b(5, 20) }
 
-// healthy makes a program that is well: half of its slots and of its CPUs are used.
+// healthy returns a healthy program, which uses half of its slots and of its CPUs.
 func healthy(rng *rand.Rand) (*app, between) {
 	b := func(lo, hi float64) float64 { return lo * math.Pow(hi/lo, rng.Float64()) }
 	a := &app{rng: rng, kind: kind(rng.IntN(2)), limit: int(b(4, 48)), cpu: b(0.0015, 0.02), spread: rng.Float64()}

@@ -17,16 +17,16 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// shop is a real program with one pool. Requests come at random, and are given up after a second.
+// shop is a real program with one pool. Requests arrive at random and give up after a second.
 type shop struct {
-	request func(ctx context.Context, n int64) // and the use of what it got
+	request func(ctx context.Context, n int64) // makes the n-th request and its use
 	stats   func() instrument.Stats
 	close   func()
 
 	ctx      context.Context // of the program
 	requests sync.WaitGroup
 
-	mu    sync.Mutex // guards what follows, which faults change
+	mu    sync.Mutex // guards the fields below, which faults change
 	rate  float64    // requests a second
 	slots func() int64
 	task  func() error
@@ -34,7 +34,7 @@ type shop struct {
 
 const (
 	liveWindow  = 500 * time.Millisecond
-	liveWell    = 8 // windows in which all is well
+	liveWell    = 8 // healthy windows
 	liveSettles = 3
 	liveScored  = 8
 	liveSlots   = 16
@@ -49,7 +49,8 @@ type liveFault struct {
 	right  []diagnose.Verdict
 }
 
-// liveFaults: what wants CPUs is starved on a machine that others use as well.
+// liveFaults are the faults of real programs. A program that needs the CPUs may also be starved,
+// since the machine is shared.
 var liveFaults = []liveFault{
 	{"healthy: busy", worker, func(*shop) {}, []diagnose.Verdict{diagnose.OK}},
 	{"healthy: idle", resource, func(s *shop) { s.rate /= 20 }, []diagnose.Verdict{diagnose.OK, diagnose.Oversized}},
@@ -94,7 +95,8 @@ func sleep(d time.Duration) func() error {
 	return func() error { time.Sleep(d); return nil }
 }
 
-// lockedTasks spend most of their time waiting for one lock, which is held without a CPU.
+// lockedTasks makes tasks spend most of their time waiting for one lock, which is held without
+// using a CPU.
 func lockedTasks(s *shop) {
 	var mu sync.Mutex
 	s.task = func() error {
@@ -106,7 +108,7 @@ func lockedTasks(s *shop) {
 	s.rate = 500
 }
 
-// burn takes CPU time.
+// burn uses CPU time.
 func burn(d time.Duration) {
 	var x uint64 = 88172645463325252
 	for range int(d.Seconds() * iterations()) {
@@ -114,10 +116,10 @@ func burn(d time.Duration) {
 		x ^= x >> 7
 		x ^= x << 17
 	}
-	runtime.KeepAlive(x) // so that the loop is not left out
+	runtime.KeepAlive(x) // keeps the compiler from removing the loop
 }
 
-// iterations of burn take a second of CPU time.
+// iterations returns the number of iterations of burn in a second of CPU time.
 var iterations = sync.OnceValue(func() float64 {
 	const n = 20_000_000
 	begin := ownfigures.Read(time.Now()).BusyTime
@@ -131,7 +133,7 @@ var iterations = sync.OnceValue(func() float64 {
 	return n / (ownfigures.Read(time.Now()).BusyTime - begin)
 })
 
-// open opens a program that is well: 30 % of its slots are used.
+// open starts a healthy program, which uses 30 % of its slots.
 func open(ctx context.Context, k kind) (*shop, error) {
 	s := &shop{
 		ctx:   ctx,
@@ -198,7 +200,7 @@ func (s *shop) semaphore() error {
 	return nil
 }
 
-// now does what tasks do now.
+// now runs the current task function.
 func (s *shop) now() error {
 	s.mu.Lock()
 	task := s.task
@@ -206,7 +208,8 @@ func (s *shop) now() error {
 	return task()
 }
 
-// use does it with what was acquired, which is kept until the program ends if it leaks.
+// use runs the current task with an acquired slot. If the task leaks, it keeps the slot until the
+// program ends.
 func (s *shop) use() {
 	if errors.Is(s.now(), errLeaks) {
 		<-s.ctx.Done()
@@ -224,7 +227,7 @@ func (s *shop) serve() {
 
 var (
 	errFailed = errors.New("failed")
-	errLeaks  = errors.New("never given back")
+	errLeaks  = errors.New("never released")
 )
 
 func failOf(fails bool) error {
@@ -241,7 +244,7 @@ func leakOf(leaks bool) error {
 	return nil
 }
 
-// serveAll lets requests come until the program ends.
+// serveAll makes requests until the program ends.
 func (s *shop) serveAll() {
 	for next := time.Now(); s.ctx.Err() == nil; {
 		s.mu.Lock()
@@ -262,7 +265,8 @@ func (s *shop) end() {
 	s.close()
 }
 
-// runLive runs a program, and returns what held and what was said of each window that is scored.
+// runLive runs a program. For each scored window, it returns the verdict after hysteresis and the
+// verdict on the window alone.
 func (f *liveFault) runLive() (held, windows []string, err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s, err := open(ctx, f.kind)
@@ -298,7 +302,7 @@ func (f *liveFault) runLive() (held, windows []string, err error) {
 	return held, windows, nil
 }
 
-// liveMatrix runs all real programs, and prints how many windows were judged right.
+// liveMatrix runs all real programs, and prints how many windows got a right verdict.
 func liveMatrix(out io.Writer) error {
 	iterations()
 	var all, allHeld, of int

@@ -1,8 +1,8 @@
-// Command poolbench scores verdicts on pools whose fault is known. Each program is simulated with
-// random parameters from a seed: a minute in which it is well, and then one and a half with a
-// fault. What it reports is OTLP, as an app and the sidecar next to it send it every ten seconds.
+// Command poolbench scores verdicts on pools whose fault is known. It simulates programs with
+// random parameters from a seed: a healthy minute, and then a minute and a half with a fault. A
+// program reports OTLP, as an app and the sidecar next to it send it every ten seconds.
 //
-//	go run ./poolbench                           # from benchmarks/: ours beside simple rules
+//	go run ./poolbench                           # from benchmarks/: ours next to simple rules
 //	go run ./poolbench -seed 7 -programs 50
 //	go run ./poolbench -program 'python3 my.py'  # and beside a program of yours
 //	go run ./poolbench -write DIR                # write the files and their labels
@@ -38,12 +38,12 @@ func command(args []string, stdin io.Reader, stdout io.Writer) error {
 	flags := flag.NewFlagSet("poolbench", flag.ContinueOnError)
 	seed := flags.Uint64("seed", 1, "of the programs")
 	programs := flags.Int("programs", 20, "for each fault")
-	with := flags.String("program", "", "a command to score beside ours")
+	with := flags.String("program", "", "a command to score next to ours")
 	write := flags.String("write", "", "a directory to write the files and labels.json to, without scoring")
-	from := flags.String("from", "", "a directory that was written, instead of simulating")
+	from := flags.String("from", "", "a directory written with -write, to read instead of simulating")
 	judge := flags.Bool("judge", false, "read OTLP as lines of JSON, and write verdicts")
 	realPools := flags.Bool("live", false, "run real pools, judged in half-seconds, instead of simulating")
-	only := flags.String("fault", "", "only programs with this one")
+	only := flags.String("fault", "", "only programs with this fault")
 	show := flags.Bool("show", false, "print each window that was judged wrong")
 	if err := flags.Parse(args); err != nil {
 		return err

@@ -19,16 +19,16 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// message is what an app and the sidecar next to it report at one moment, as OTLP has it.
+// message is the OTLP request of an app and the sidecar next to it at one moment.
 type message = collectorpb.ExportMetricsServiceRequest
 
-// report builds a message. Points have the names and attributes of docs/metrics.md.
+// report builds a message. Its points have the names and attributes in docs/metrics.md.
 type report struct {
 	start, at uint64
 	metrics   []*metricspb.Metric
 }
 
-// export returns what a reports now. Its time begins with the year 2026.
+// export returns the current report of a. Simulated time starts with the year 2026.
 func (a *app) export() *message {
 	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	r := &report{start: uint64(begin.UnixNano()), at: uint64(begin.Add(duration(a.now)).UnixNano())}
@@ -134,7 +134,7 @@ func (r *report) number(row *catalog.Metric, v float64, pairs ...any) {
 
 const cumulative = metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE
 
-// durations adds a distribution that is not empty.
+// durations adds a histogram unless it is empty.
 func (r *report) durations(row *catalog.Metric, h *instrument.Histogram, pairs ...any) {
 	if h.Count() == 0 {
 		return
@@ -199,7 +199,7 @@ func writeLines(w io.Writer, requests []*message) error {
 	return nil
 }
 
-// eachLine reads what writeLines wrote.
+// eachLine calls f for each request that writeLines wrote.
 func eachLine(r io.Reader, f func(*message) error) error {
 	in := bufio.NewReader(r)
 	for {

@@ -11,8 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/diagnose"
 )
 
-// The bars hold for one program of each fault; many are scored by hand, see docs/verdicts.md. So
-// they do when what is scored was written to files and read again.
+// The bars hold for one program of each fault, also if it is written to files and read again. For
+// more programs, run the command; see docs/verdicts.md.
 func TestVerdictsAreRight(t *testing.T) {
 	dir := t.TempDir()
 	written := simulate(1, 1, "")
@@ -45,7 +45,7 @@ func TestVerdictsAreRight(t *testing.T) {
 	}
 }
 
-// Ours as a command says what it says within the tool.
+// Run as a command, our verdict program gives the same answers as within the tool.
 func TestAsACommand(t *testing.T) {
 	runs := simulate(3, 1, "too small")
 	want, err := ours.judge(runs[0].requests)
@@ -72,7 +72,7 @@ func TestAsACommand(t *testing.T) {
 	}
 	for _, bad := range []string{"cat > /dev/null", "cat > /dev/null; echo x", "cat > /dev/null; exit 3"} {
 		if _, err := external(bad).judge(runs[0].requests); err == nil {
-			t.Errorf("%q is scored", bad)
+			t.Errorf("%q is accepted", bad)
 		}
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/poolgauge/poolgauge/diagnose"
 )
 
-// answer is what a verdict program says after each line that it reads: verdicts by the names that
-// metrics have, empty where it has none.
+// answer is the output of a verdict program for a line of input: the verdicts, named as in the
+// metrics. A verdict is empty if there is none.
 type answer struct {
 	Pool string `json:"pool"`
 	Host string `json:"host"`
@@ -62,8 +62,8 @@ func judged(requests []*message, hysteresis bool) (answers []answer) {
 	return answers
 }
 
-// simpleRules are what alerts on utilization, waits, failures and throttling would say: the
-// baseline.
+// simpleRules is the baseline: it judges as simple alerts on utilization, waits, failures and
+// throttling would.
 func simpleRules(requests []*message) (answers []answer, err error) {
 	var before values
 	for i, r := range requests {
@@ -112,7 +112,7 @@ func external(command string) program {
 		}
 		if len(answers) != len(requests) {
 			return nil, fmt.Errorf(
-				"%s: %d lines for %d that it was given, want one for each",
+				"%s: got %d lines for %d lines of input, expected one for each",
 				command,
 				len(answers),
 				len(requests),
@@ -122,7 +122,7 @@ func external(command string) program {
 	}}
 }
 
-// judgeLines is our verdict program as a command.
+// judgeLines runs our verdict program as a command.
 func judgeLines(in io.Reader, out io.Writer) error {
 	var j judge
 	w := bufio.NewWriter(out)

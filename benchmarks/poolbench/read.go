@@ -10,14 +10,14 @@ import (
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
-// values are the points of a request, added up over the attributes that do not matter.
+// values holds the points of a request, summed over irrelevant attributes.
 type values struct {
 	at   time.Time
 	sums map[series]float64
 }
 
-// series is a metric, with the value of the attribute that matters: an outcome, a state, a mode;
-// empty stands for all.
+// series is a metric and the value of its relevant attribute, such as an outcome, a state or a
+// mode. An empty value stands for all.
 type series struct {
 	row *catalog.Metric
 	of  string
@@ -57,7 +57,7 @@ func valuesOf(r *message) values {
 	return v
 }
 
-// get returns a value, NaN if there is no point.
+// get returns a value, or NaN if there is no point.
 func (v values) get(row *catalog.Metric, of string) float64 {
 	if sum, ok := v.sums[series{row, of}]; ok {
 		return sum
@@ -65,7 +65,7 @@ func (v values) get(row *catalog.Metric, of string) float64 {
 	return math.NaN()
 }
 
-// some returns a value, 0 if there is no point.
+// some returns a value, or 0 if there is no point.
 func (v values) some(row *catalog.Metric, of string) float64 { return v.sums[series{row, of}] }
 
 func (v values) pool() diagnose.Figures {
@@ -104,7 +104,7 @@ func (v values) pool() diagnose.Figures {
 }
 
 func (v values) host() diagnose.HostFigures {
-	unknown := math.NaN() // no probe of the CPU
+	unknown := math.NaN() // there is no CPU probe
 	return diagnose.HostFigures{
 		At: v.at, CPUs: v.get(catalog.CgroupCPULimit, ""), Runnable: v.get(catalog.Goroutines, "runnable"),
 		BusyTime: v.get(catalog.ProcessCPUTime, ""), QueueTime: v.get(catalog.ProcessRunQueueTime, ""),

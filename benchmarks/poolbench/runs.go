@@ -18,23 +18,23 @@ import (
 const (
 	window  = 10.0 // seconds
 	before  = 7    // reports without the fault
-	settles = 3    // windows in which the fault has just begun, and is not scored
-	scored  = 9    // windows that are
-	most    = 60   // windows until the fault is there
+	settles = 3    // windows after the start of the fault, which are not scored
+	scored  = 9    // windows that are scored
+	most    = 60   // maximum number of windows until the fault has developed
 )
 
-// label is what is true of a run.
+// label holds the right answers for a run.
 type label struct {
 	File    string   `json:"file"`
 	Fault   string   `json:"fault"`
 	Healthy bool     `json:"healthy"`
-	There   int      `json:"there"`  // the first line, from 0, that the fault is in
-	Scored  int      `json:"scored"` // the first that is scored
-	Pool    []string `json:"pool"`   // verdicts that are right, the first aimed at
+	There   int      `json:"there"`  // index of the first line with the fault
+	Scored  int      `json:"scored"` // index of the first scored line
+	Pool    []string `json:"pool"`   // right verdicts, the best one first
 	Host    string   `json:"host"`
 }
 
-// run is one program: what it reported, and what is true of it.
+// run is one program: its reports and its label.
 type run struct {
 	label
 	requests []*message
@@ -47,7 +47,8 @@ func names() (all []string) {
 	return all
 }
 
-// simulate makes so many programs with each fault, or with only one.
+// simulate returns runs of the given number of programs with each fault, or with only one of the
+// faults.
 func simulate(seed uint64, programs int, only string) (runs []*run) {
 	jobs := make(chan func())
 	var wg sync.WaitGroup
@@ -173,7 +174,7 @@ func (r *run) read(path string) error {
 	})
 }
 
-// showMistakes prints the windows that ours is wrong about, with what it knew.
+// showMistakes prints the windows that we judge wrong, with the figures that were available.
 func showMistakes(out io.Writer, runs []*run) {
 	for _, r := range runs {
 		var j judge

@@ -12,15 +12,15 @@ import (
 	"github.com/poolgauge/poolgauge/diagnose"
 )
 
-// score counts what the answers of a program to one fault were worth.
+// score counts right and wrong answers of a program for one fault.
 type score struct {
 	runs, windows, right, abstained, hosts int
-	convicted                              int // runs of healthy programs with a verdict that something is wrong
+	convicted                              int // healthy runs with a verdict that something is wrong
 	wrong                                  map[string]int
-	found, delay                           int // runs whose fault was found, and after how many windows in all
+	found, delay                           int // runs whose fault was found, and the windows until then in total
 }
 
-// convictions are the verdicts that say that something is wrong.
+// convictions holds the verdicts that mean that something is wrong.
 var convictions = func() map[string]bool {
 	all := map[string]bool{}
 	for v := range diagnose.Verdicts() {
@@ -92,10 +92,10 @@ func countIf(ok bool) int {
 
 func percent(n, of int) string { return fmt.Sprintf("%.1f %%", 100*float64(n)/float64(max(1, of))) }
 
-// seconds returns how long after it was there the fault was found, on average.
+// seconds returns the mean time from the start of a fault until it was found.
 func (s *score) seconds() float64 { return window * float64(s.delay) / float64(max(1, s.found)) }
 
-// mistakes says what the fault was taken for.
+// mistakes returns the wrong verdicts and how often each was given.
 func (s *score) mistakes() string {
 	var all []string
 	for _, v := range slices.Sorted(maps.Keys(s.wrong)) {
@@ -104,7 +104,7 @@ func (s *score) mistakes() string {
 	return strings.Join(all, ", ")
 }
 
-// scores are those of a program by fault; the empty one stands for all.
+// scores holds the scores of a program by fault. The empty fault stands for all.
 type scores map[string]*score
 
 // scoresOf scores a program on runs.
@@ -164,7 +164,7 @@ func table(out io.Writer, runs []*run, programs []program) (map[string]scores, e
 	return all, nil
 }
 
-// summary prints what is asked of verdicts besides being right.
+// summary prints the other requirements on verdicts.
 func summary(out io.Writer, runs []*run, programs []program, all map[string]scores) {
 	healthy := 0
 	for _, r := range runs {
@@ -185,8 +185,8 @@ func summary(out io.Writer, runs []*run, programs []program, all map[string]scor
 	}
 }
 
-// pair returns how many windows of programs that leak, or that are too small, are right, and how
-// many are taken for the other.
+// pair returns how many windows of leaking and of too small programs are right, and how many are
+// mistaken for the other fault.
 func (of scores) pair() (right share, confused int) {
 	leaking, tooSmall := diagnose.Leaking.String(), diagnose.TooSmall.String()
 	for fault, other := range map[string]string{"leaking": tooSmall, "too small": leaking} {
@@ -205,7 +205,7 @@ func (s share) String() string { return percent(s.n, s.of) }
 // below reports whether the share is less than a number of percent.
 func (s share) below(percent float64) bool { return 100*float64(s.n) < percent*float64(s.of) }
 
-// bars returns an error if ours miss what they have to reach.
+// bars returns an error if our verdicts miss a bar.
 func bars(all map[string]scores) error {
 	one, held := all[eachWindow.name], all[ours.name]
 	var missed []error

@@ -24,7 +24,7 @@ func upTo(n int) func(func(int) bool) {
 	}
 }
 
-// groupCases are tasks that belong together.
+// groupCases returns the cases of groups of tasks.
 func groupCases() []harness.Case {
 	cases := append(pipelineCases(), tenTasks(), budgetCase())
 	for _, n := range []int{2, 16, 64} {
@@ -35,8 +35,8 @@ func groupCases() []harness.Case {
 	return cases
 }
 
-// pipelineCases are two tasks that communicate. A measurement that locks a task to its thread makes
-// each item a switch of threads.
+// pipelineCases returns cases with two tasks that communicate. If a measurement locks a task to its
+// thread, each item costs a thread switch.
 func pipelineCases() []harness.Case {
 	groups := func() (func() peers.Goer, func()) {
 		g := peers.OurGroups()
@@ -61,7 +61,7 @@ func pipelineCases() []harness.Case {
 	return []harness.Case{pair("Groups", groups), pair("Workers", workers)}
 }
 
-// tenTasks is a group as a request makes it: ten functions that do nothing.
+// tenTasks returns a case with a group as in a request: ten functions that do nothing.
 func tenTasks() harness.Case {
 	use := func(newGroup func() peers.Goer) func(int) {
 		f := func() error { return nil }
@@ -129,16 +129,16 @@ func budgetCase() harness.Case {
 	}
 }
 
-// results takes what Map yields: more than fit into a round.
+// results receives the values that Map yields. It is larger than any round.
 var results [1 << 20]int
 
-// bytes is what a budget and a semaphore have in common.
+// bytes is the common interface of a budget and a semaphore.
 type bytes interface {
 	Acquire(ctx context.Context, n int64) error
 	Release(n int64)
 }
 
-// onWorkers is a subject that does n operations on workers of ours.
+// onWorkers returns a subject that does n operations on our workers.
 func onWorkers(workers int, run func(p *pools.Workers, n int)) harness.Subject {
 	return harness.Subject{Name: "ours", Order: "order of items", New: func() (func(int), func()) {
 		p := peers.OurWorkers(workers, 0)
@@ -146,7 +146,7 @@ func onWorkers(workers int, run func(p *pools.Workers, n int)) harness.Subject {
 	}}
 }
 
-// limited is a subject that does n operations in an errgroup with a limit.
+// limited returns a subject that does n operations in an errgroup with a limit.
 func limited(workers int, task func(i int)) harness.Subject {
 	return harness.Subject{Name: peers.Errgroup, Order: unordered, New: func() (func(int), func()) {
 		return func(n int) {
@@ -163,7 +163,7 @@ func limited(workers int, task func(i int)) harness.Subject {
 	}}
 }
 
-// bothOnes bars CPU and wall time at those of errgroup.
+// bothOnes are bars at the CPU and wall time of errgroup.
 var bothOnes = []harness.Bar{ofPeer(peers.Errgroup, 1), {Peer: peers.Errgroup, Of: harness.Wall, Ratio: 1}}
 
 func eachCase(workers int, d time.Duration) harness.Case {

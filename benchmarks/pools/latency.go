@@ -16,7 +16,7 @@ type gated struct {
 	open        func() harness.Gate
 }
 
-// latencies are the pools whose callers wait, ours first, each against a peer.
+// latencies are the pools whose callers wait, each with a peer. Ours is the first.
 var latencies = []struct {
 	what string
 	peer string
@@ -40,9 +40,9 @@ var latencies = []struct {
 	}},
 }
 
-// latencyCases measure what a caller sees, not CPU: how soon it gets what was released, and how
-// soon it learns that its deadline has passed. They are compared with a peer, since other
-// goroutines can hold all CPUs.
+// latencyCases returns cases that measure latency instead of CPU time: how soon a caller gets a
+// released slot, and how soon it learns that its deadline has passed. The bars are relative to a
+// peer, since other goroutines can hold all CPUs.
 func latencyCases() []harness.Case {
 	var cases []harness.Case
 	for _, l := range latencies {
@@ -67,7 +67,8 @@ func latencyCases() []harness.Case {
 	return append(cases, orderCases()...)
 }
 
-// within returns bars for the median and the maximum of a round.
+// within returns bars for the median and the maximum of a round: at most those of the peer plus a
+// margin.
 func within(peer string, plus time.Duration) []harness.Bar {
 	return []harness.Bar{
 		{Peer: peer, Of: harness.Wall, Ratio: 1, Plus: plus},
@@ -75,7 +76,7 @@ func within(peer string, plus time.Duration) []harness.Bar {
 	}
 }
 
-// orderCases count requests that were overtaken by a later one.
+// orderCases returns cases that count requests overtaken by later ones.
 func orderCases() []harness.Case {
 	ctx := context.Background()
 	permits := func(name, order string, open func() (peers.Permits, func())) harness.Subject {

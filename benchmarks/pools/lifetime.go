@@ -11,7 +11,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// life makes a pool, uses it once and returns what closes it.
+// life creates a pool, uses it once and returns a function that closes it.
 type life struct {
 	name string
 	make func() (stop func())
@@ -35,12 +35,12 @@ func usedLender(p peers.Lender) func() {
 	return p.Close
 }
 
-// lives are the kinds of pools, ours first.
+// lives lists the kinds of pools. Ours is the first of each.
 var lives = []struct {
 	kind  string
 	peer  string
-	ratio float64 // of the time of the peer to make, use and close one
-	heap  float64 // bytes that an idle one keeps
+	ratio float64 // bar: time to create, use and close one, relative to the peer
+	heap  float64 // bar: heap bytes of an idle one
 	all   []life
 }{
 	{"Semaphore", xsync, 100, 4 << 10, []life{
@@ -79,7 +79,7 @@ func ourSemaphoreUsed(opts ...instrument.Option) func() {
 	return s.Close
 }
 
-// kept references what nothing else does, so that it stays on the heap.
+// kept references values that would otherwise be collected.
 var kept []any
 
 func keep(p peers.Permits) peers.Permits {
@@ -90,7 +90,7 @@ func keep(p peers.Permits) peers.Permits {
 	return p
 }
 
-// lifetimeCases measure pools that do not live as long as the program, and many idle pools.
+// lifetimeCases returns cases that measure short-lived pools and many idle pools.
 func lifetimeCases() []harness.Case {
 	var cases []harness.Case
 	for _, l := range lives {
@@ -114,7 +114,8 @@ func lifetimeCases() []harness.Case {
 	return append(cases, collectCase())
 }
 
-// created makes, uses and closes pools, with a Producer open as in a program that reports.
+// created returns a subject that creates, uses and closes pools. If reported is set, a Producer is
+// open, as in a program that reports metrics.
 func created(l life, reported bool) harness.Subject {
 	return harness.Subject{Name: l.name, New: func() (func(int), func()) {
 		stop := func() {}
@@ -153,13 +154,13 @@ func idleHeap(l life) harness.Subject {
 
 func heap() uint64 {
 	runtime.GC()
-	runtime.GC() // for finalizers and sync.Pools
+	runtime.GC() // runs finalizers and clears sync.Pools
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
 }
 
-// collectCase reads 1,000 pools of all kinds, each of which was used.
+// collectCase returns a case that collects 1,000 used pools of all kinds.
 func collectCase() harness.Case {
 	const n = 1000
 	return harness.Case{

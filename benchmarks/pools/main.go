@@ -1,10 +1,10 @@
-// Command pools compares the pools of package pools with their peers and with what the machine
-// could do at best. It prints a table, and fails if a bar is missed or if a ratio is worse than the
+// Command pools compares the pools of package pools with their peers and with the best that the
+// machine can do. It prints a table, and fails if a bar is missed or if a ratio is worse than the
 // committed one by more than the noise of both.
 //
 //	go run ./pools                              # from benchmarks/, all cases
-//	go run ./pools -run semaphore -rounds 15    # some of them, with less noise
-//	go run ./pools -json pools/baseline.json    # commit what is measured now
+//	go run ./pools -run semaphore -rounds 15    # some cases, with less noise
+//	go run ./pools -json pools/baseline.json    # write a new baseline
 package main
 
 import (
@@ -33,8 +33,8 @@ func cases() []harness.Case {
 	)
 }
 
-// telemetryOfWaits shows what telemetry costs where callers have to wait: on one CPU, since on two
-// the noise is larger than the bar.
+// telemetryOfWaits returns a case that measures the cost of telemetry if callers have to wait. It
+// runs on one CPU, since on two the noise exceeds the bar.
 func telemetryOfWaits(name string, on, off harness.Subject) harness.Case {
 	return harness.Case{
 		Name: name, Subjects: []harness.Subject{on, off}, Procs: []int{1},

@@ -10,7 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// lender is a subject that does what use does with a pool that starts full.
+// lender returns a subject that runs use with a pool that starts full.
 func lender(name, order string, use func(p peers.Lender, n int), open func() peers.Lender) harness.Subject {
 	return harness.Subject{Name: name, Order: order, New: func() (func(int), func()) {
 		p := open()
@@ -19,7 +19,7 @@ func lender(name, order string, use func(p peers.Lender, n int), open func() pee
 	}}
 }
 
-// resources returns every pool of a size as a subject that does what use does.
+// resources returns a subject that runs use for every kind of pool, with the given size.
 func resources(size int, use func(p peers.Lender, n int)) []harness.Subject {
 	return []harness.Subject{
 		ourResources("poolgauge", size, use),
@@ -31,7 +31,7 @@ func resources(size int, use func(p peers.Lender, n int)) []harness.Subject {
 	}
 }
 
-// few leaves out go-commons-pool and exact timing.
+// few is like resources, without go-commons-pool and exact timing.
 func few(size int, use func(p peers.Lender, n int)) []harness.Subject {
 	all := resources(size, use)
 	return []harness.Subject{all[0], all[1], all[2], all[4]}
@@ -41,7 +41,7 @@ func ourResources(name string, size int, use func(p peers.Lender, n int), opts .
 	return lender(name, peers.OurOrder, use, func() peers.Lender { return peers.OurLender(size, opts...) })
 }
 
-// lend returns a loop of uses.
+// lend returns a function that makes n uses.
 func lend(ctx context.Context, between func()) func(peers.Lender, int) {
 	return func(p peers.Lender, n int) {
 		for range n {
@@ -50,7 +50,7 @@ func lend(ctx context.Context, between func()) func(peers.Lender, int) {
 	}
 }
 
-// crowd makes goroutines share the uses.
+// crowd distributes the uses among goroutines.
 func crowd(goroutines int, use func(peers.Lender, int)) func(peers.Lender, int) {
 	return func(p peers.Lender, n int) {
 		harness.Parallel(goroutines, n, func(n int) { use(p, n) })

@@ -12,7 +12,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// The names of the subjects that bars are about.
+// The names of the subjects that bars refer to.
 const (
 	xsync        = "x/sync"
 	semaphoreOff = "poolgauge, telemetry off"
@@ -20,7 +20,7 @@ const (
 	unordered    = "none"
 )
 
-// permits is a subject that does what use does with a semaphore.
+// permits returns a subject that runs use with a semaphore.
 func permits(
 	name, order string,
 	use func(p peers.Permits, n int),
@@ -44,8 +44,8 @@ func ourSemaphore(
 	})
 }
 
-// semaphores returns every semaphore of a size as a subject that does what use does. A channel has
-// no weights.
+// semaphores returns a subject that runs use for every kind of semaphore, with the given size. A
+// channel has no weights.
 func semaphores(size int64, use func(p peers.Permits, n int)) []harness.Subject {
 	return append(weighted(size, use),
 		permits("channel", strictFIFO, use, func() (peers.Permits, func()) { return peers.ChannelPermits(size), nil }))
@@ -59,7 +59,8 @@ func weighted(size int64, use func(p peers.Permits, n int)) []harness.Subject {
 	}
 }
 
-// hold returns a loop of uses that call between, unless it is nil, while they hold permits.
+// hold returns a function that makes n uses. Each calls between, unless it is nil, while it holds
+// permits.
 func hold(weight int64, between func()) func(peers.Permits, int) {
 	ctx := context.Background() // it cannot fail
 	if between == nil {
@@ -79,14 +80,14 @@ func hold(weight int64, between func()) func(peers.Permits, int) {
 	}
 }
 
-// among makes goroutines share the uses.
+// among distributes the uses among goroutines.
 func among(goroutines int, use func(p peers.Permits, n int)) func(peers.Permits, int) {
 	return func(p peers.Permits, n int) {
 		harness.Parallel(goroutines, n, func(n int) { use(p, n) })
 	}
 }
 
-// mixed makes goroutines share the uses, each with a weight of its own.
+// mixed distributes the uses among goroutines, each with a weight of its own.
 func mixed(goroutines int, between func(), weights ...int64) func(peers.Permits, int) {
 	return func(p peers.Permits, n int) {
 		var goroutine atomic.Int64
@@ -115,10 +116,10 @@ func tryFail(p peers.Permits, n int) {
 
 func sleepMillisecond() { time.Sleep(time.Millisecond) }
 
-// ofPeer is a bar of CPU time against a peer.
+// ofPeer returns a bar of CPU time relative to a peer.
 func ofPeer(peer string, ratio float64) harness.Bar { return harness.Bar{Peer: peer, Ratio: ratio} }
 
-// tenNanoseconds is the bar of telemetry in a closed loop.
+// tenNanoseconds returns the bar of telemetry in a closed loop.
 func tenNanoseconds(off string) harness.Bar {
 	return harness.Bar{Peer: off, Ratio: 1, Plus: 10 * time.Nanosecond}
 }
@@ -127,7 +128,7 @@ func semaphoreCases() []harness.Case {
 	one, both := []int{1}, []int{1, 2, 0}
 	telemetry := tenNanoseconds(semaphoreOff)
 	bars := func(ratio float64) []harness.Bar { return []harness.Bar{ofPeer(xsync, ratio), telemetry} }
-	yield := hold(1, runtime.Gosched) // others find the permits taken
+	yield := hold(1, runtime.Gosched) // others find no free permits
 	const huge = 1 << 40
 	return slices.Concat([]harness.Case{
 		{Name: "semaphore alone", Subjects: semaphores(16, hold(1, nil)), Bars: bars(0.7), NoAlloc: true},
@@ -175,7 +176,7 @@ func semaphoreCases() []harness.Case {
 			Procs:    both,
 		},
 		{
-			// 64 goroutines on 2 finish 2,000 uses a second, and 0.5 % of a CPU of that is 2.5 µs a
+			// 64 goroutines on 2 finish 2,000 uses a second, of which 0.5 % of a CPU is 2.5 µs a
 			// use.
 			Name:     "semaphore, 64 goroutines on 2, holds of 1 ms",
 			Subjects: semaphores(2, among(64, hold(1, sleepMillisecond))),

@@ -11,7 +11,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// workers returns a subject that gives tasks to a pool of n workers.
+// workers returns a subject that submits tasks to a pool of n workers.
 func workers(name string, open peers.NewWorkers, n, submitters int, task peers.Task) harness.Subject {
 	return harness.Subject{Name: name, Order: orderOf(name), New: func() (func(int), func()) {
 		p := open(n)
@@ -28,12 +28,12 @@ func workers(name string, open peers.NewWorkers, n, submitters int, task peers.T
 			})
 			last.Wait()
 		}
-		run(4 * peers.Queue) // queues that grow have grown
+		run(4 * peers.Queue) // lets growing queues reach their size
 		return run, p.Stop
 	}}
 }
 
-// sleepers has 64 workers and tasks that sleep 200 µs and are all awaited.
+// sleepers returns a subject with 64 workers, whose tasks sleep 200 µs. It waits for all tasks.
 func sleepers(name string, open peers.NewWorkers) harness.Subject {
 	return harness.Subject{Name: name, Order: orderOf(name), New: func() (func(int), func()) {
 		p := open(64)
@@ -52,7 +52,7 @@ func sleepers(name string, open peers.NewWorkers) harness.Subject {
 	}}
 }
 
-// oneByOne submits a task, waits for it, and submits the next.
+// oneByOne returns a subject that submits a task, waits for it and submits the next.
 func oneByOne(name string, open peers.NewWorkers) harness.Subject {
 	return harness.Subject{Name: name, Order: orderOf(name), New: func() (func(int), func()) {
 		p := open(16)
@@ -74,7 +74,7 @@ func orderOf(name string) string {
 	return peers.OurOrder
 }
 
-// spin returns a task that takes as long of a CPU.
+// spin returns a task that uses d of CPU time.
 func spin(d time.Duration) peers.Task {
 	return peers.NewTask(func() { harness.Spin(d) })
 }
@@ -122,7 +122,8 @@ func workersCases() []harness.Case {
 	return slices.Concat(cases, workersWaitCases(), workersTelemetryCases())
 }
 
-// workersWaitCases have tasks that their submitter waits for, and tasks that wait themselves.
+// workersWaitCases returns cases with tasks that their submitter waits for, and with tasks that
+// wait themselves.
 func workersWaitCases() []harness.Case {
 	off := peers.Ours(instrument.WithoutTelemetry())
 	return []harness.Case{
@@ -151,7 +152,7 @@ func workersWaitCases() []harness.Case {
 	}
 }
 
-// workersTelemetryCases compare our pool with itself.
+// workersTelemetryCases returns cases that compare our pool with and without telemetry.
 func workersTelemetryCases() []harness.Case {
 	compare := func(name string, submitters int, task peers.Task, bars ...harness.Bar) harness.Case {
 		const n = 16

@@ -1,7 +1,7 @@
-// Command queue compares the sidecar's durable queue with what others use for theirs: bbolt as the
-// Collector's file_storage does, and tidwall/wal. Four goroutines put batches while one takes and
-// removes them, oldest first. Each contender runs in a process of its own, in random order, and
-// medians count.
+// Command queue compares the sidecar's durable queue with alternatives: bbolt, as the Collector's
+// file_storage uses it, and tidwall/wal. Four goroutines put batches while another one takes and
+// removes them, oldest first. Each contender runs in a process of its own, in random order. It
+// reports medians.
 //
 //	go run .            # from benchmarks/queue/
 //	go run . -rounds 5 -dir /some/disk
@@ -33,8 +33,8 @@ const (
 	backlog = 256 // batches that may be in the queue
 )
 
-// scenario is one cell of the table: the store, the size of batches, and whether put syncs before it
-// returns.
+// scenario is one cell of the table: the store, the size of batches, and whether put syncs before
+// it returns.
 type scenario struct {
 	store string
 	size  int
@@ -49,7 +49,7 @@ type result struct {
 	CPU     float64 // µs per batch
 	Peak    float64 // MiB of resident memory
 	Written float64 // bytes to the disk per byte of batch
-	Left    float64 // MiB on disk when all is taken
+	Left    float64 // MiB on disk after all batches were taken
 }
 
 func (r *result) fields() []*float64 {
@@ -145,7 +145,7 @@ func measure(text, parent string) error {
 	var s scenario
 	parts := strings.Split(text, ",")
 	if len(parts) != 3 || stores[parts[0]] == nil {
-		return fmt.Errorf("no scenario is called %q", text)
+		return fmt.Errorf("unknown scenario %q", text)
 	}
 	s.store, s.sync = parts[0], parts[2] == "true"
 	var err error
@@ -191,7 +191,7 @@ func load(s scenario, dir string, batches int) (r result, err error) {
 	return r, nil
 }
 
-// pump puts batches by several goroutines and takes them by one, while at most backlog of them
+// pump puts batches from several goroutines and takes them in another. At most backlog of them
 // wait.
 func pump(st store, size, batches int) error {
 	var g errgroup.Group
@@ -220,7 +220,7 @@ func takeAll(st store, size, batches int, room <-chan struct{}) error {
 			return err
 		}
 		if len(data) != size {
-			return fmt.Errorf("%d bytes came back of %d", len(data), size)
+			return fmt.Errorf("got a batch of %d bytes, expected %d", len(data), size)
 		}
 		if err := st.done(); err != nil {
 			return err
@@ -240,7 +240,7 @@ func bytesWritten() float64 { return field("/proc/self/io", "write_bytes:") }
 
 func status(name string) float64 { return field("/proc/self/status", name) }
 
-// field returns the number after name in a file of /proc, 0 if it is not there.
+// field returns the number after name in a file of /proc, or 0 if there is none.
 func field(path, name string) float64 {
 	b, _ := os.ReadFile(path)
 	_, rest, _ := strings.Cut(string(b), "\n"+name)

@@ -17,15 +17,16 @@ import (
 	"github.com/poolgauge/poolgauge/collector/queue"
 )
 
-// store is what is compared: put may be called at the same time, take and done alternate.
+// store is the interface of the contenders. put may be called concurrently. Calls of take and done
+// alternate.
 type store interface {
 	put(data []byte) error
-	take() ([]byte, error) // the oldest; waits for one
-	done() error           // what was taken is not needed any more
+	take() ([]byte, error) // returns the oldest batch, and waits for one
+	done() error           // removes the batch that was taken
 	close() error
 }
 
-// stores has every contender, each with and without a sync before put returns.
+// stores holds the constructors of the contenders. If sync is set, put syncs before it returns.
 var stores = map[string]func(dir string, sync bool) (store, error){
 	"ours":  openOurs,
 	"bbolt": openBolt,
@@ -77,9 +78,9 @@ func (o *ours) done() error {
 
 func (o *ours) close() error { return o.Close(context.Background()) }
 
-// boltStore does with bbolt what the Collector's file_storage does, with its options: a transaction
-// for each put, each read and each removal. The Collector's queue writes its indexes besides, which
-// is left out in bbolt's favour.
+// boltStore uses bbolt as the Collector's file_storage does, with the same options: a transaction
+// for each put, each read and each removal. It does not write the indexes of the Collector's queue,
+// which favours bbolt.
 type boltStore struct {
 	*bolt.DB
 
@@ -128,7 +129,8 @@ func (b *boltStore) done() error {
 
 func (b *boltStore) close() error { return b.Close() }
 
-// walStore keeps a log and cuts its front off now and then, since each cut rewrites a segment.
+// walStore keeps a log and truncates its front only occasionally, since each truncation rewrites a
+// segment.
 type walStore struct {
 	*wal.Log
 

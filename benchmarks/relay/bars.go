@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-// bar is what the relay must reach, or must not exceed.
+// bar is a value that the relay must reach or must not exceed.
 type bar struct {
 	what       string
 	got, limit float64
@@ -19,7 +19,8 @@ func (b bar) met() bool {
 	return b.got <= b.limit
 }
 
-// leastRate is points/s that the relay must forward, or twice the Collector's if that is more.
+// leastRate is the minimum rate that the relay must forward, in points/s. It must also reach twice
+// the Collector's rate.
 const leastRate = 100_000
 
 // judge compares the sidecar's default with the bars, and the synced one with a synced Collector.
@@ -62,8 +63,8 @@ func judge(results []*result) (bars []bar) {
 	)
 }
 
-// ratio is the CPU that the sidecar takes for a point, over what the Collector takes, both in their
-// default setting.
+// ratio returns the ratio of the sidecar's CPU time per point to that of the Collector, both with
+// their default settings.
 func ratio(results []*result, f form) float64 {
 	return median(
 		find(results, sidecar, "default").throughput[f].cpu,
@@ -81,7 +82,7 @@ func find(results []*result, family, setting string) *result {
 	return nil
 }
 
-// best is what the Collector forwards in its best setting of the same durability.
+// best returns the rate that the Collector forwards with its best settings of the same durability.
 func best(results []*result, f form, synced bool) (rate float64) {
 	for _, r := range results {
 		if r.family == collector && r.synced == synced {

@@ -9,7 +9,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// goodRun is a run in which every bar is just met.
+// goodRun returns a run in which every bar is just met.
 func goodRun() []*result {
 	of := func(family, setting string, synced bool, rate float64) *result {
 		r := &result{

@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"github.com/poolgauge/poolgauge/benchmarks/internal/shipped"
 )
 
 // The families of contenders.
@@ -15,13 +17,13 @@ const (
 	bare      = "receiver alone"
 )
 
-// contender is a program in one setting; without a binary it is the receiver that the others send
-// to.
+// contender is a program with one configuration. Without a binary, it is the receiver that the
+// others send to.
 type contender struct {
 	family  string
 	setting string
 	synced  bool // an acknowledged request survives power loss
-	idle    bool // its memory and its latency are measured too
+	idle    bool // measure its memory and its latency too
 	binary  string
 	env     []string
 	args    func(listen, http, upstream, dir string) []string
@@ -34,32 +36,18 @@ func (c contender) String() string {
 	return c.family + ", " + c.setting
 }
 
-// build compiles both programs into dir, stripped and without cgo.
+// build compiles both programs into dir: the sidecar as it is shipped, the Collector stripped and
+// without cgo.
 func build(ctx context.Context, dir string) ([]contender, error) {
 	binary := func(name string) string { return filepath.Join(dir, name) }
-	for _, b := range []struct{ name, module, pkg, tags string }{
-		{"sidecar", "..", "./cmd/sidecar", "grpcnotrace,nethttpomithttp2"},
-		{"otelcol", "relay/otelcol", ".", "grpcnotrace"},
-	} {
-		cmd := exec.CommandContext(
-			ctx,
-			"go",
-			"build",
-			"-C",
-			b.module,
-			"-tags",
-			b.tags,
-			"-trimpath",
-			"-ldflags",
-			"-s -w",
-			"-o",
-			binary(b.name),
-			b.pkg,
-		)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if text, err := cmd.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("build %s (run from the directory benchmarks): %w\n%s", b.name, err, text)
-		}
+	if err := shipped.Build(ctx, binary("sidecar")); err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-C", "relay/otelcol", "-tags", "grpcnotrace",
+		"-trimpath", "-ldflags", "-s -w", "-o", binary("otelcol"), ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build the Collector (run from the directory benchmarks): %w\n%s", err, text)
 	}
 	two := []string{"GOMAXPROCS=2"}
 	ours, theirs := binary("sidecar"), binary("otelcol")
@@ -76,7 +64,7 @@ func build(ctx context.Context, dir string) ([]contender, error) {
 	}, nil
 }
 
-// sidecarArgs leaves all at its default, sources and probes too.
+// sidecarArgs configures the sidecar with its defaults, including sources and probes.
 func sidecarArgs(sync string) func(listen, http, upstream, dir string) []string {
 	return func(listen, http, upstream, dir string) []string {
 		return []string{
@@ -90,9 +78,9 @@ func sidecarArgs(sync string) func(listen, http, upstream, dir string) []string 
 	}
 }
 
-// collectorArgs configures the Collector for the same at its best: its own metrics off, no
-// compression, retries without end, clients that wait while the queue is full (else it refuses what
-// they send). fsync off is its default.
+// collectorArgs configures the Collector for the same task at its best: without its own metrics or
+// compression, with endless retries, and with clients that wait while the queue is full, since it
+// would otherwise reject their requests. fsync is off by default.
 func collectorArgs(fsync bool, batch string) func(listen, http, upstream, dir string) []string {
 	return func(listen, http, upstream, dir string) []string {
 		return []string{"--config", fmt.Sprintf(`yaml:

@@ -26,7 +26,7 @@ import (
 
 const clients = 4
 
-// load is what the clients of a contender send, each over a connection of its own, until stop.
+// load is the load of a contender's clients until stop. Each client has a connection of its own.
 type load struct {
 	accepted, refused atomic.Int64 // points
 	cancel            context.CancelFunc
@@ -37,8 +37,8 @@ type load struct {
 	latencies []time.Duration // of acknowledged requests, if paced
 }
 
-// send starts clients towards addr: requests of a form, rate points a second of all clients
-// together, 0 as fast as they are acknowledged.
+// send starts clients that send requests of a form to addr. rate is in points a second, of all
+// clients together; 0 means as fast as they are acknowledged.
 func send(ctx context.Context, addr string, f form, rate int) (*load, error) {
 	l := &load{}
 	ctx, l.cancel = context.WithCancel(ctx)
@@ -59,7 +59,7 @@ func send(ctx context.Context, addr string, f form, rate int) (*load, error) {
 	return l, nil
 }
 
-// stop waits for what is under way.
+// stop stops the clients and waits for requests in flight.
 func (l *load) stop() error {
 	l.cancel()
 	l.running.Wait()
@@ -70,7 +70,7 @@ func (l *load) stop() error {
 	return errors.Join(errs...)
 }
 
-// quantiles are those of the latencies, without the first tenth, which connects.
+// quantiles returns quantiles of the latencies without the first tenth, in which clients connect.
 func (l *load) quantiles() (p50, p99 time.Duration) {
 	sorted := slices.Sorted(slices.Values(l.latencies[len(l.latencies)/10:]))
 	return sorted[len(sorted)/2], sorted[len(sorted)*99/100]
@@ -82,8 +82,8 @@ type client struct {
 
 	export func(context.Context) error
 	points int64
-	first  time.Duration // after which it begins
-	pace   time.Duration // between requests; 0: none
+	first  time.Duration // delay before the first request
+	pace   time.Duration // interval between requests; 0: none
 }
 
 func (c *client) run(ctx context.Context) {
@@ -98,7 +98,7 @@ func (c *client) run(ctx context.Context) {
 }
 
 func (c *client) once() {
-	// what is sent is to be acknowledged, also at the end
+	// the last requests must be acknowledged too
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	begun := time.Now()
@@ -106,7 +106,7 @@ func (c *client) once() {
 	took := time.Since(begun)
 	if err != nil {
 		c.refused.Add(c.points)
-		time.Sleep(10 * time.Millisecond) // a client that is refused comes back
+		time.Sleep(10 * time.Millisecond) // rejected clients retry
 		return
 	}
 	c.accepted.Add(c.points)
@@ -117,8 +117,7 @@ func (c *client) once() {
 	}
 }
 
-// dial returns what sends the request in a form, over a connection of its own, and what closes
-// that.
+// dial opens a connection. export sends the request over it in a form, and end closes it.
 func dial(addr string, f form, request []byte) (export func(context.Context) error, end func() error, err error) {
 	if f.json {
 		return dialJSON(addr, request)
@@ -169,8 +168,8 @@ func dialJSON(addr string, request []byte) (export func(context.Context) error, 
 	}, func() error { client.CloseIdleConnections(); return nil }, nil
 }
 
-// newRequest is an export of size points: a resource of five attributes, metrics of five points
-// with three attributes each.
+// newRequest returns an export request of size points. It has a resource of five attributes, and
+// metrics of five points with three attributes each.
 func newRequest(size int) []byte {
 	perMetric := min(5, size)
 	now := uint64(time.Now().UnixNano())
@@ -222,7 +221,7 @@ func newRequest(size int) []byte {
 		ScopeMetrics: []*metricpb.ScopeMetrics{scope},
 	}}})
 	if err != nil {
-		panic(err) // cannot be: all strings are valid
+		panic(err) // impossible: all strings are valid UTF-8
 	}
 	return data
 }

@@ -1,12 +1,12 @@
-// Relay measures what it costs to pass OTLP on through a queue on disk: the sidecar, and a
-// Collector with its file storage, both built here. Four clients send metrics as fast as they are
-// acknowledged, a receiver behind counts what arrives; then the same at a fixed rate, for memory;
-// then at a moderate one, for latency beside that receiver alone. Rounds are interleaved and
-// medians count. It prints tables in Markdown and the bars; the exit status is 1 if one
-// was missed.
+// Relay measures the cost of relaying OTLP through a queue on disk. It compares the sidecar with a
+// Collector with file storage, and builds both. Four clients send metrics as fast as they are
+// acknowledged, and a receiver behind the contender counts the points that arrive. Then clients
+// send at a fixed rate, to measure memory, and at a moderate rate, to measure latency relative to
+// that of the receiver alone. Rounds are interleaved, and medians are reported. It prints tables in
+// Markdown and the bars; the exit status is 1 if one was missed.
 //
-// The clients, the receiver and the contender share the machine, so the CPU time of the contender,
-// beside the wall time, is what holds.
+// The clients, the receiver and the contender share the machine, so the CPU time of the contender
+// is more reliable than the wall time.
 //
 //	cd benchmarks && go run ./relay -rounds 5
 package main

@@ -9,10 +9,10 @@ import (
 	"github.com/poolgauge/poolgauge/benchmarks/internal/machine"
 )
 
-// form is what requests are like.
+// form is the size and the encoding of requests.
 type form struct {
 	size int  // points
-	json bool // over HTTP, where gRPC otherwise
+	json bool // JSON over HTTP instead of gRPC
 }
 
 func (f form) String() string {
@@ -22,8 +22,8 @@ func (f form) String() string {
 	return fmt.Sprintf("gRPC requests of %d", f.size)
 }
 
-// forms are those that throughput is measured with. The first is used for memory and latency, too.
-// JSON is sent to what has its memory measured.
+// forms are the forms that throughput is measured with. The first is used for memory and latency
+// too. JSON is sent only to contenders whose memory is measured.
 var forms = []form{{100, false}, {10, false}, {1, true}, {100, true}, {10_000, true}}
 
 const (
@@ -32,7 +32,7 @@ const (
 	warmUp       = 500 * time.Millisecond
 )
 
-// result has a value a round of each figure.
+// result holds a value per round of each figure.
 type result struct {
 	contender
 	throughput map[form]*throughput
@@ -42,7 +42,7 @@ type result struct {
 
 type throughput struct {
 	accepted, forwarded []float64 // points/s
-	cpu                 []float64 // of the contender, µs a point
+	cpu                 []float64 // of the contender, µs per point
 	lost                []float64 // share of the accepted points that never arrived
 	refused             []float64 // share of all points
 	peak                []float64 // MiB
@@ -51,7 +51,7 @@ type throughput struct {
 type memory struct {
 	idle, steady, peak, after []float64 // MiB
 	rate                      []float64 // points/s that arrived
-	cpu                       []float64 // seconds of CPU a second
+	cpu                       []float64 // CPU seconds per second
 }
 
 type latency struct {
@@ -113,7 +113,7 @@ func (r *result) forms(ctx context.Context, dir string, d time.Duration) error {
 	return nil
 }
 
-// with has the contender run during f.
+// with runs the contender during f.
 func (r *result) with(ctx context.Context, dir string, f func(*process) error) error {
 	p, err := start(ctx, r.contender, dir)
 	if err != nil {
@@ -123,7 +123,7 @@ func (r *result) with(ctx context.Context, dir string, f func(*process) error) e
 	return f(p)
 }
 
-// reading is what has been counted at a moment.
+// reading holds the counters at one moment.
 type reading struct {
 	at                  time.Time
 	accepted, forwarded int64
@@ -174,14 +174,14 @@ func (t *throughput) measure(ctx context.Context, p *process, f form, d time.Dur
 	return err
 }
 
-// arrived waits until everything accepted has arrived, or nothing has for a second, and returns how
-// many points did.
+// arrived waits until every accepted point has arrived, or nothing arrives for a second. It returns
+// how many points arrived.
 func arrived(p *process, l *load) int64 {
 	const quiet = 20
 	n := p.sink.points.Load()
 	for still := 0; still < quiet && n < l.accepted.Load(); still++ {
 		time.Sleep(time.Second / quiet)
-		// the sidecar's own points come all the time
+		// the sidecar's own points arrive all the time
 		if now := p.sink.points.Load(); now-n > int64(forms[0].size) {
 			n, still = now, 0
 		}
@@ -239,8 +239,8 @@ func sample(pid int, d time.Duration, values *[]float64) error {
 	return nil
 }
 
-// measure sends to the contender and to a receiver alone at the same time, so that whatever else
-// the machine does disturbs both.
+// measure sends to the contender and to a receiver alone at the same time, so that other load on
+// the machine disturbs both.
 func (y *latency) measure(ctx context.Context, p *process, d time.Duration) error {
 	alone, err := startSink(ctx)
 	if err != nil {

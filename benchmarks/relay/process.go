@@ -13,17 +13,17 @@ import (
 	"github.com/poolgauge/poolgauge/benchmarks/internal/machine"
 )
 
-// process is a contender that runs, with an upstream and a queue of its own.
+// process is a running contender with an upstream and a queue of its own.
 type process struct {
-	addr   string // to send to
-	http   string // the same for JSON
+	addr   string // address for gRPC
+	http   string // address for JSON
 	sink   *sink
 	cmd    *exec.Cmd // nil for the receiver alone
 	dir    string
 	output bytes.Buffer
 }
 
-// start returns when the contender takes requests.
+// start starts a contender and returns when it accepts requests.
 func start(ctx context.Context, c contender, dir string) (p *process, err error) {
 	p = &process{}
 	if p.sink, err = startSink(ctx); err != nil {
@@ -86,14 +86,14 @@ func (p *process) stop() {
 	p.sink.close()
 }
 
-// cpuTime is 0 for the receiver alone.
+// cpuTime returns the CPU time of the contender, which is 0 for the receiver alone.
 func (p *process) cpuTime() (time.Duration, error) {
 	if p.cmd == nil {
 		return 0, nil
 	}
 	used, err := machine.CPUTime(p.cmd.Process.Pid)
 	if err != nil {
-		err = fmt.Errorf("it ended: %w; it printed:\n%s", err, p.output.String())
+		err = fmt.Errorf("the contender exited: %w; it printed:\n%s", err, p.output.String())
 	}
 	return used, err
 }

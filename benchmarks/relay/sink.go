@@ -15,7 +15,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// sink is the upstream: it counts points and does no more, so that it takes little of the machine.
+// sink is the upstream. It only counts points, so that it uses little CPU time.
 type sink struct {
 	addr   string
 	points atomic.Int64
@@ -52,7 +52,7 @@ func (s *sink) export(_ any, stream grpc.ServerStream) error {
 	return stream.SendMsg([]byte{})
 }
 
-// raw is a codec of messages that stay bytes: []byte to send, *[]byte to receive.
+// raw is a codec of encoded messages: []byte to send, *[]byte to receive.
 type raw struct{}
 
 func (raw) Marshal(v any) (mem.BufferSlice, error) {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// contains reports whether a contender is to be measured; the receiver alone always is, as what
-// latencies are compared with.
+// contains reports whether to measure a contender. The receiver alone is always measured, since
+// latencies are compared with its own.
 func contains(c contender, only string) bool {
 	return c.family == bare || strings.Contains(c.String(), only)
 }
@@ -86,7 +86,7 @@ func optional(values []float64) string {
 	return fmt.Sprintf("%.1f", median(values))
 }
 
-// median is the middle of values, the upper one of two. It does not change values.
+// median returns the median of values, the upper one of two. It does not modify values.
 func median[T float64 | time.Duration](values []T) T {
 	return slices.Sorted(slices.Values(values))[len(values)/2]
 }

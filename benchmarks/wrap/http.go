@@ -11,7 +11,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument/wraphttp"
 )
 
-// transports are clients of one server on loopback.
+// transports returns subjects that are clients of one server on loopback.
 func transports(server *httptest.Server) []harness.Subject {
 	subject := func(name string, wrap func(http.RoundTripper) (http.RoundTripper, func())) harness.Subject {
 		return harness.Subject{Name: name, New: func() (func(int), func()) {
@@ -38,7 +38,7 @@ func transports(server *httptest.Server) []harness.Subject {
 
 func get(c *http.Client, url string, n int) {
 	for range n {
-		resp, err := c.Get(url) //nolint:noctx // a context of its own would be measured too
+		resp, err := c.Get(url) //nolint:noctx // a separate context would be measured too
 		if err != nil {
 			panic(err) // the server is in this process
 		}
@@ -47,7 +47,7 @@ func get(c *http.Client, url string, n int) {
 	}
 }
 
-// endless is a listener that always has another connection.
+// endless is a listener whose Accept always returns a new connection.
 type endless struct{ net.Listener }
 
 type fakeConn struct{ net.Conn }
@@ -82,13 +82,13 @@ func httpCases() []harness.Case {
 		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }),
 	)
 	return []harness.Case{
-		// A trace takes a context and a copy of the request, so that 60 ns are out of reach.
+		// A trace needs a context and a copy of the request, so 60 ns is out of reach.
 		{
 			Name:     "http, a request on loopback",
 			Subjects: transports(server),
 			Bars:     []harness.Bar{{Peer: "bare", Ratio: 1.2}},
 		},
-		// Against an accept that is no system call.
+		// The bare Accept makes no system call.
 		{
 			Name:     "http, accepting fake connections",
 			Subjects: listeners(0),

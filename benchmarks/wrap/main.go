@@ -2,7 +2,7 @@
 // missed twice.
 //
 //	go run ./wrap                          # from benchmarks/, all cases
-//	go run ./wrap -run sql -rounds 15      # some of them, with less noise
+//	go run ./wrap -run sql -rounds 15      # some cases, with less noise
 package main
 
 import (

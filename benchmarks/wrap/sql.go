@@ -10,8 +10,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument/wrapsql"
 )
 
-// nothing is a database that does nothing, with the interfaces of a driver of today: what is left
-// is database/sql.
+// nothing is a driver that does nothing. It implements the interfaces of a current driver, so that
+// only database/sql is measured.
 type nothing struct{}
 
 func (nothing) Connect(context.Context) (driver.Conn, error) { return nothing{}, nil }

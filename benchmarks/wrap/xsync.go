@@ -16,8 +16,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument/wrap"
 )
 
-// against returns a case with one subject wrapped and one bare. Each setup returns what does one
-// operation, and how to end it.
+// against returns a case with a wrapped and a bare subject. Each setup function returns a function
+// that does one operation, and one that ends the subject.
 func against(name string, wrapped, bare func() (operation, stop func()), bars ...harness.Bar) harness.Case {
 	subject := func(name string, open func() (operation, stop func())) harness.Subject {
 		return harness.Subject{Name: name, New: func() (func(int), func()) {
@@ -41,7 +41,7 @@ var fast = harness.Bar{Peer: "bare", Ratio: 1, Plus: 60 * time.Nanosecond}
 
 func must[T any](v T, err error) T {
 	if err != nil {
-		panic(err) // names are free and settings are right
+		panic(err) // the names are free and the settings are valid
 	}
 	return v
 }
@@ -78,7 +78,7 @@ func semaphoreCases() []harness.Case {
 			harness.Parallel(64, n, func(n int) {
 				for range n {
 					_ = p.Acquire(ctx, 1)
-					runtime.Gosched() // so that others find the permits taken
+					runtime.Gosched() // others find no free permits
 					p.Release(1)
 				}
 			})
@@ -121,7 +121,8 @@ type group interface {
 	Wait() error
 }
 
-// groupCase runs functions one after the other, so that what is compared is no queue of goroutines.
+// groupCase returns a case that runs functions one after the other, so that scheduling of
+// goroutines is not measured.
 func groupCase() harness.Case {
 	plain := func(g group) func() {
 		f := func() error { return nil }
@@ -136,8 +137,8 @@ func groupCase() harness.Case {
 	}, func() (func(), func()) { return plain(new(errgroup.Group)), nil }, fast)
 }
 
-// pipelineCase has two functions that communicate: what locks one to its thread makes each item a
-// switch of threads.
+// pipelineCase returns a case with two functions that communicate. A wrapper that locks one to its
+// thread would make each item cost a thread switch.
 func pipelineCase() harness.Case {
 	wrapped := peers.Pipeline("wrapped", func() (func() peers.Goer, func()) {
 		s := must(wrap.NewGroups("benchmark"))
@@ -150,7 +151,7 @@ func pipelineCase() harness.Case {
 	}
 }
 
-// inline is a task pool without goroutines, so that a task costs what the wrapper does.
+// inline is a task pool without goroutines, so that the cost of a task is that of the wrapper.
 type inline struct{}
 
 func (inline) Submit(task func()) error {
@@ -162,8 +163,8 @@ func (inline) Running() int { return 0 }
 func (inline) Waiting() int { return 0 }
 func (inline) Cap() int     { return 1 }
 
-// taskCases have a bar where nothing is scheduled: to hand a task to a worker takes 400 ns, and
-// varies by more than a wrapper costs.
+// taskCases returns cases of task pools. Only the one without goroutines has a bar: handing a task
+// to a worker takes 400 ns, and varies by more than the cost of a wrapper.
 func taskCases() []harness.Case {
 	var done sync.WaitGroup
 	wait := func(submit func(func()) error) func() {

@@ -28,7 +28,7 @@ type benchFlags struct {
 	seed        uint64
 }
 
-// benchCommand compares ways to run tasks.
+// benchCommand returns the bench command, which compares ways to run tasks.
 func benchCommand(read readSettings) *cobra.Command {
 	f := &benchFlags{}
 	c := &cobra.Command{
@@ -52,7 +52,7 @@ func benchCommand(read readSettings) *cobra.Command {
 	return read(c, f.run, "cgroup-root")
 }
 
-// check refuses flags that make no sense, and those that have no effect.
+// check rejects invalid values and flags that have no effect.
 func (f *benchFlags) check(set *pflag.FlagSet) error {
 	if f.rounds < 1 || f.max < 2 || f.window <= 0 || f.budget <= 0 {
 		return fmt.Errorf("--rounds=%d --max=%d --window=%v --budget=%v: expected at least 1, 2, and more than 0",
@@ -159,7 +159,8 @@ func (f *benchFlags) print(
 	return nil
 }
 
-// progress rewrites one line of a terminal. It writes nothing elsewhere.
+// progress shows the state of a run on one line of a terminal. If out is not a terminal, it writes
+// nothing.
 type progress struct {
 	out      io.Writer
 	terminal bool

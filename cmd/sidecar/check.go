@@ -12,7 +12,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// checkCommand validates the settings, or asks a running sidecar for warnings.
+// checkCommand returns the check command, which validates the settings or asks a running sidecar
+// for warnings.
 func checkCommand(read readSettings) *cobra.Command {
 	c := &cobra.Command{
 		Use: "check", Args: noArguments,
@@ -36,7 +37,7 @@ func checkCommand(read readSettings) *cobra.Command {
 	return c
 }
 
-// check says what a valid configuration does.
+// check prints what a valid configuration does.
 func check(c *cobra.Command, settings *config.Settings) error {
 	if len(settings.Problems) > 0 { // tolerated by a sidecar that keeps running
 		return usageError{settings.Problems[0]}
@@ -84,7 +85,7 @@ func destinations(s *config.Settings) string {
 	return strings.Join(all, ", ")
 }
 
-// describeRelay says where the app's telemetry is received, and where it is queued.
+// describeRelay returns a line that says where the app's telemetry is received and queued.
 func describeRelay(s *config.Settings) string {
 	var places []string
 	for _, place := range []string{s.RelayGRPCAddress, s.RelayHTTPAddress, s.RelaySocket} {

@@ -14,7 +14,8 @@ import (
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/demo"
 )
 
-// demoCommand runs a sidecar and an app that sends to it, as any app does.
+// demoCommand returns the demo command, which runs a sidecar and a demo app that sends its
+// telemetry to it.
 func demoCommand(read readSettings) *cobra.Command {
 	return read(&cobra.Command{
 		Use:   "demo",
@@ -25,7 +26,7 @@ func demoCommand(read readSettings) *cobra.Command {
 
 func runDemo(c *cobra.Command, settings *config.Settings) (err error) {
 	if settings.PageAddress == "" {
-		return usageError{errors.New("--page-address is off: the demo is on the page")}
+		return usageError{errors.New("--page-address is off: the demo needs the page")}
 	}
 	dir, err := os.MkdirTemp("", "poolgauge-demo-")
 	if err != nil {

@@ -70,7 +70,7 @@ func flagsOf(c *cobra.Command) (own, settings []*pflag.Flag) {
 	return own, settings
 }
 
-// writeSettings writes settings, which are in order of their groups.
+// writeSettings writes settings, which must be sorted by group.
 func writeSettings(w io.Writer, settings []*pflag.Flag) {
 	for len(settings) > 0 {
 		group := config.Group(settings[0])
@@ -111,8 +111,8 @@ func writeFlag(w io.Writer, flag *pflag.Flag) {
 	writeEntry(w, helpColumn, "--"+flag.Name+kind, text)
 }
 
-// writeEntry writes a name, and a text that begins at a column: on the next line if the name is too
-// long.
+// writeEntry writes a name and its description. The description begins at the given column, on the
+// next line if the name is too long.
 func writeEntry(w io.Writer, column int, name, text string) {
 	lines := strings.Split(fold.Text(text, helpWidth-column, ""), "\n")
 	if utf8.RuneCountInString(name) > column-4 {

@@ -31,7 +31,8 @@ func TestHelpFitsATerminal(t *testing.T) {
 	})
 }
 
-// The flags of a command are in its help, and no others. Those of one signal are described once.
+// The help of a command lists its flags and no others. It describes the flags of single signals
+// once.
 func TestHelpListsTheFlagsOfItsCommand(t *testing.T) {
 	everyCommand(newRoot(nil), nil, func(c *cobra.Command, words []string) {
 		_, stdout, _ := execute(append(words, "--help")...)
@@ -75,7 +76,7 @@ func TestHelpShowsKindDefaultAndVariable(t *testing.T) {
 	}
 }
 
-// A flag that would have no effect is refused.
+// A flag that would have no effect is rejected.
 func TestFlagsWithoutEffectAreRefused(t *testing.T) {
 	for args, want := range map[string]string{
 		"bench --otlp-endpoint=http://h:1":           "sidecar bench does not use --otlp-endpoint; sidecar bench --help lists its flags",

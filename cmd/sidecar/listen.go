@@ -15,8 +15,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/source"
 )
 
-// servePage serves the page, unless it is off, and returns its URL. The sidecar goes on without a
-// page, which is only for people.
+// servePage serves the page, unless it is off, and returns its URL. A page that cannot be served is
+// logged and is no error, since the sidecar works without it.
 func servePage(
 	ctx context.Context, settings *config.Settings, picture *live.Live, meter metric.Meter, log *slog.Logger,
 ) (_ io.Closer, url string) {
@@ -31,10 +31,10 @@ func servePage(
 		return io.NopCloser(nil), ""
 	}
 	if err := server.Observe(meter); err != nil {
-		log.Warn("page", "error", err)
+		log.Warn("metrics of the page are missing", "error", err)
 	}
 	url = "http://" + server.Addr().String()
-	log.Debug("page", "url", url)
+	log.Debug("serving the page", "url", url)
 	return server, url
 }
 
@@ -49,7 +49,7 @@ func listenHealth(
 	if err != nil {
 		return io.NopCloser(nil), found.tolerate(err)
 	}
-	found.log.Debug("health", "address", server.Addr().String())
+	found.log.Debug("serving health checks", "address", server.Addr().String())
 	return server, nil
 }
 

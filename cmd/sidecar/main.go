@@ -25,22 +25,22 @@ const (
 	exitUsage  = 2
 )
 
-// stopTimeout bounds how long the process takes to end after a signal. What is in the queue's
-// directory is safe by then, as it is in a kill, which is what Kubernetes does next.
+// stopTimeout bounds how long the process takes to end after a signal. The queue's directory is
+// complete by then. It would also survive a kill, which is what Kubernetes does next.
 const stopTimeout = 1400 * time.Millisecond
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	// A reader of the summary that goes away, or a terminal, is no reason to stop. Certificates and
-	// headers are read again without SIGHUP.
+	// Keep running if the reader of the summary or the terminal goes away. SIGHUP is not needed:
+	// certificates and headers are read again when they change.
 	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP)
 	context.AfterFunc(ctx, func() { time.AfterFunc(stopTimeout, func() { os.Exit(exitFailed) }) })
 	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 
-// run is the program. It uses no arguments, environment or output but those given, and returns the
-// exit code.
+// run runs the program with the given arguments, environment and output only, and returns the exit
+// code.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
 	root := newRoot(environ)
 	root.SetArgs(args)
@@ -90,8 +90,8 @@ func newRoot(environ []string) *cobra.Command {
 	return root
 }
 
-// readSettings makes a command read the named settings, or all if none is named: they are flags of
-// the command, and run is called with their values if they are valid.
+// readSettings adds the named settings, or all if none is named, as flags to a command. The command
+// calls run with their values if they are valid.
 type readSettings func(
 	c *cobra.Command, run func(*cobra.Command, *config.Settings) error, names ...string,
 ) *cobra.Command
@@ -104,7 +104,7 @@ func settingsReader(environ []string) readSettings {
 			if err != nil {
 				return usageError{err}
 			}
-			// OpenTelemetry's SDK would read the variables again, and ignore the flags.
+			// OpenTelemetry's SDK would read the variables again and ignore the flags.
 			for _, name := range flags.Variables() {
 				if err := os.Unsetenv(name); err != nil {
 					return err
@@ -116,7 +116,7 @@ func settingsReader(environ []string) readSettings {
 	}
 }
 
-// unknownCommand refuses a first argument that is not a command, and suggests the nearest one.
+// unknownCommand rejects a first argument that is not a command, and suggests the nearest command.
 func unknownCommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -124,7 +124,7 @@ func unknownCommand(c *cobra.Command, args []string) error {
 	if args[0] == "true" || args[0] == "false" {
 		return usageError{
 			fmt.Errorf(
-				"unexpected argument %q: a flag that is true or false takes it after =, such as --host=false",
+				"unexpected argument %q: expected the value of a boolean flag after =, such as --host=false",
 				args[0],
 			),
 		}

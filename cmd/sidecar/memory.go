@@ -11,18 +11,18 @@ import (
 )
 
 const (
-	// workingMemory is what the sidecar needs besides its queue, in bytes: for itself, and for
-	// requests that are being received and sent.
+	// workingMemory is the memory that the sidecar needs in addition to its queue, in bytes: for
+	// itself, and for requests being received and sent.
 	workingMemory = 16 << 20
-	// usualRequest is the size of requests that workingMemory is enough for.
+	// usualRequest is the largest size of requests, in bytes, for which workingMemory is enough.
 	usualRequest = 4 << 20
 	// codeMemory is the size of the program's code, which Go's limit does not count.
 	codeMemory = 16 << 20
 )
 
-// limitMemory trades a little latency for a small footprint, unless the variables of Go's runtime
-// say otherwise: the garbage collector works harder as memory approaches what the settings allow,
-// or the container's limit if that is less.
+// limitMemory trades a little latency for a small footprint: the garbage collector works harder as
+// memory approaches what the settings allow, or the container's limit if that is lower. The
+// environment variables of Go's runtime override it.
 func limitMemory(settings *config.Settings, log *slog.Logger) {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(1)

@@ -19,16 +19,16 @@ import (
 	"github.com/poolgauge/poolgauge/internal/logtest"
 )
 
-// ofSidecar reports whether a group is what the sidecar says, and not what programs say.
+// ofSidecar reports whether the sidecar, not an instrumented program, emits the metrics of a group.
 func ofSidecar(g *catalog.Group) bool {
 	return !slices.Contains([]*catalog.Group{catalog.Pool, catalog.Run, catalog.DBClient, catalog.HTTPClient}, g)
 }
 
 // TestEmittedIsListedAndListedIsEmitted runs the whole program on this machine against a real
-// receiver: whatever arrives has its row in the table, and every row arrives, unless the table says
-// when it is absent.
+// receiver: every metric that arrives has a row in the table, and every row arrives, unless the
+// table says when it is absent.
 func TestEmittedIsListedAndListedIsEmitted(t *testing.T) {
-	// go.memory.limit is absent without one
+	// go.memory.limit is absent without a limit
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(1 << 40))
 	upstream := startSink(t)
 	address := freeAddress(t)
@@ -96,8 +96,8 @@ func complete(seen map[string]*metricspb.Metric) bool {
 	return seen[catalog.ExportDuration.Name] != nil && seen[catalog.ProbeParallelism.Name] != nil
 }
 
-// mayBeAbsent reports whether the table says when there is no point; what needs a container is in
-// the fixtures of the collector.
+// mayBeAbsent reports whether a metric may be absent on this machine: because the table says when
+// it is, or because it needs a container and is in the collector's fixtures.
 func mayBeAbsent(t *testing.T, g *catalog.Group, m *catalog.Metric) bool {
 	if runtime.GOOS != "linux" || m.Absent != "" {
 		return true

@@ -45,7 +45,7 @@ func begin(t *testing.T, args ...string) session {
 	return s
 }
 
-// await reads pictures from the page until one is as wanted.
+// await reads pictures from the page until wanted returns true for one.
 func (s session) await(t *testing.T, wanted func(*live.Picture) bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
@@ -58,7 +58,7 @@ func (s session) await(t *testing.T, wanted func(*live.Picture) bool) {
 		}
 		answer, err := client.Do(request)
 		if ctx.Err() != nil {
-			t.Fatalf("no such picture came; log: %s", s.log.String())
+			t.Fatalf("no such picture arrived; log: %s", s.log.String())
 		}
 		if err != nil {
 			continue // it does not listen yet
@@ -155,7 +155,7 @@ func TestCheckWarningsSaysWhyItGotNoAnswer(t *testing.T) {
 	}
 }
 
-// A port in use is logged with the process that has it, and the sidecar goes on without it.
+// A port in use is logged with the process that listens on it, and the sidecar runs without it.
 func TestAPortInUseIsLoggedWithItsHolder(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/certfile"
 )
 
-// startProbes starts the probes of the settings, within the sidecar's own CPU quota.
+// startProbes starts the probes of the settings. They stay within the sidecar's own CPU quota.
 func startProbes(settings *config.Settings, meter metric.Meter, log *slog.Logger) (*probe.Runner, error) {
 	trust, err := trustOf(settings)
 	if err != nil {
@@ -47,7 +47,7 @@ func startProbes(settings *config.Settings, meter metric.Meter, log *slog.Logger
 	})
 }
 
-// trustOf returns which certificates the probes accept over TLS.
+// trustOf returns the TLS settings of the probes: the certificates that they accept.
 func trustOf(settings *config.Settings) (probe.TLSConfig, error) {
 	trust := probe.TLSConfig{SkipVerify: settings.ProbeSkipVerify}
 	if settings.ProbeCertificate == "" {
@@ -88,6 +88,6 @@ func stopProbes(probes *probe.Runner, log *slog.Logger) {
 		return
 	}
 	if err := probes.Close(); err != nil {
-		log.Warn("probes", "error", err)
+		log.Warn("stopping probes failed", "error", err)
 	}
 }

@@ -15,15 +15,15 @@ import (
 	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
-// problems logs and counts what the sidecar goes on without. It is safe for concurrent use.
+// problems logs and counts the errors that the sidecar tolerates. It is safe for concurrent use.
 type problems struct {
 	keepRunning bool
 	log         *slog.Logger
 	count       atomic.Int64
 }
 
-// tolerate returns an error that ends the program, and nil for one that was logged and counted. An
-// address in use never ends the program.
+// tolerate returns err if it must end the program. Otherwise it logs and counts err and returns
+// nil. An address in use never ends the program.
 func (p *problems) tolerate(err error) error {
 	var taken *receive.ListenError
 	switch {
@@ -45,11 +45,11 @@ func (p *problems) tolerate(err error) error {
 		return err
 	}
 	p.count.Add(1)
-	p.log.Error("going on without", "problem", err)
+	p.log.Error("running with a problem", "error", err)
 	return nil
 }
 
-// observe reports their number.
+// observe registers the metric of the number of problems.
 func (p *problems) observe(meter metric.Meter) error {
 	observed, err := instruments.NewObservables(meter, catalog.SidecarProblems)
 	if err != nil {

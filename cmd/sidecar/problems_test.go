@@ -12,8 +12,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/logtest"
 )
 
-// With keep-running, the sidecar logs and counts everything that is wrong at the start, and goes on
-// sampling and sending.
+// With keep-running, the sidecar logs and counts every error at startup, and still samples and
+// sends.
 func TestKeepRunningGoesOnWithWhatIsRight(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -30,7 +30,7 @@ func TestKeepRunningGoesOnWithWhatIsRight(t *testing.T) {
 			"POOLGAUGE_KEEP_RUNNING=true", "OTEL_EXPORTER_OTLP_ENDPOINT=http://" + upstream.address,
 			// wrong
 			"POOLGAUGE_CGROUP_ROOT=" + t.TempDir(), "POOLGAUGE_QUEUE_SIZE=lots", "POOLGAUGE_PROBE_DIRR=/tmp",
-			"POOLGAUGE_QUEUE_DIR=/proc/1/no", // cannot be made
+			"POOLGAUGE_QUEUE_DIR=/proc/1/no", // cannot be created
 			"POOLGAUGE_HEALTH_ADDRESS=" + taken.Addr().String(), "POOLGAUGE_RELAY_GRPC_ADDRESS=" + taken.Addr().String(), "POOLGAUGE_RELAY_HTTP_ADDRESS=off",
 		}, io.Discard, &log)
 	}()
@@ -54,7 +54,7 @@ func TestKeepRunningGoesOnWithWhatIsRight(t *testing.T) {
 	if got, want := valueOf(
 		upstream.seen["poolgauge.sidecar.problems"],
 	), int64(
-		strings.Count(text, "going on without")+strings.Count(text, "not listening"),
+		strings.Count(text, "running with a problem")+strings.Count(text, "not listening"),
 	); got != want {
 		t.Errorf("%d problems counted, %d logged", got, want)
 	}
@@ -91,7 +91,7 @@ func TestKeepRunningWithoutAnEndpointSendsNothing(t *testing.T) {
 	}
 }
 
-// Check refuses what keep-running tolerates.
+// The check command rejects what keep-running tolerates.
 func TestCheckIsStrictDespiteKeepRunning(t *testing.T) {
 	var log logtest.Buffer
 	code := run(

@@ -20,8 +20,8 @@ func newReader(s *config.Settings, sources sdkmetric.Producer) *sdkmetric.Manual
 	)
 }
 
-// newSources returns the sources that the settings ask for. Their counters have the temporality of
-// observable ones, which lowmemory leaves cumulative.
+// newSources returns the sources that the settings enable. Their counters have the temporality of
+// observable counters, which lowmemory leaves cumulative.
 func newSources(s *config.Settings, pod *source.Pod, log *slog.Logger) *collector.Producer {
 	var sources []collector.Named
 	if s.Host {
@@ -32,7 +32,8 @@ func newSources(s *config.Settings, pod *source.Pod, log *slog.Logger) *collecto
 	return collector.NewProducer(log, counters, append(sources, pod.Sources()...)...)
 }
 
-// temporality is that of the settings, and cumulative for the summary, which needs totals.
+// temporality returns the temporality of the settings. The summary needs totals and gets cumulative
+// ones.
 func temporality(s *config.Settings) sdkmetric.TemporalitySelector {
 	switch {
 	case s.ShowsSummary():

@@ -39,7 +39,7 @@ func startRelay(
 	}
 	dir := s.QueueDir
 	if !s.SendsOTLP() {
-		dir = "" // items of an earlier run stay there until there is an upstream
+		dir = "" // items of an earlier run stay on disk until there is an upstream
 	}
 	return relay.Start(ctx, relay.Config{
 		GRPC:        s.RelayGRPCAddress,
@@ -109,8 +109,8 @@ func followNeighbor(pod *source.Pod, shared attribute.Set, app *relay.Relay, log
 	}
 }
 
-// sharedAttributes returns the attributes of the sidecar that the app has too: those of the pod, the
-// host and the cloud.
+// sharedAttributes returns the attributes that the sidecar shares with the app: those of the pod,
+// the host and the cloud.
 func sharedAttributes(own *resource.Resource) attribute.Set {
 	set, _ := attribute.NewSetWithFiltered(own.Attributes(), func(kv attribute.KeyValue) bool {
 		key := string(kv.Key)

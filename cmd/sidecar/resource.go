@@ -13,7 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
 )
 
-// programName is the executable name that is reported, however the file is called in an image.
+// programName is the executable name that is reported, whatever the file is called in an image.
 const programName = "sidecar"
 
 // newResource describes the sidecar: its host, operating system and process, and the attributes of
@@ -37,7 +37,7 @@ func newResource(ctx context.Context, s *config.Settings, containerID string) (*
 	if r == nil {
 		return nil, fmt.Errorf("resource: %w", err)
 	}
-	// A detector that fails leaves out what it does not find.
+	// If a detector fails, the attributes that it could not find are missing.
 	if inPod(s.ResourceAttributes) && s.ResourceAttributes[string(semconv.HostNameKey)] == "" &&
 		hostOf(s.ResourceAttributes) == nil {
 		r = without(r, semconv.HostNameKey)
@@ -62,7 +62,7 @@ func configured(s *config.Settings, containerID string) []attribute.KeyValue {
 		kvs = append(kvs, semconv.ContainerID(containerID))
 	}
 	for key, value := range s.ResourceAttributes {
-		// A variable of the downward API may be empty. The container's name is an attribute of the
+		// A variable of the downward API may be empty. The container's name applies to the
 		// sidecar's own container only: other metrics are of the pod's other containers.
 		if value != "" && key != string(semconv.K8SContainerNameKey) {
 			kvs = append(kvs, attribute.String(key, value))

@@ -37,10 +37,10 @@ func runSidecar(c *cobra.Command, settings *config.Settings) error {
 	})
 	defer lines.close()
 	ctx, log := c.Context(), newLogger(settings, lines)
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("telemetry", "error", err) }))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("OpenTelemetry error", "error", err) }))
 	found := &problems{keepRunning: settings.KeepRunning, log: log}
 	for _, problem := range settings.Problems {
-		_ = found.tolerate(problem) // there are none unless it keeps running
+		_ = found.tolerate(problem) // there are no problems unless KeepRunning is set
 	}
 	if settings.SDKDisabled {
 		return idle(ctx, settings, found)
@@ -104,7 +104,7 @@ func serve(
 			sinks = append(sinks, app.Push)
 		}
 		ready = app.Ready
-		log.Info("sending", "to", destinations(settings), "interval", settings.Interval)
+		log.Info("sending telemetry", "to", destinations(settings), "interval", settings.Interval)
 	}
 	page, url := servePage(ctx, settings, picture, meter, log)
 	defer page.Close()
@@ -157,12 +157,12 @@ func newProvider(reader sdkmetric.Reader, resource *resource.Resource) (*sdkmetr
 }
 
 // keepHistory keeps the page's history in the queue's directory, so that it survives a restart,
-// until the function that it returns is called.
+// until stop is called.
 func keepHistory(settings *config.Settings, picture *live.Live, log *slog.Logger) (stop func()) {
 	if settings.QueueDir == "" {
 		return func() {}
 	}
-	return picture.Keep(settings.QueueDir, func(err error) { log.Warn("the page's history", "error", err) }).Close
+	return picture.Keep(settings.QueueDir, func(err error) { log.Warn("history not kept", "error", err) }).Close
 }
 
 // openPod opens the control groups of the pod.

@@ -9,7 +9,7 @@ import (
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
 )
 
-// greet says above the summary where else to look.
+// greet prints where else to look, above the summary.
 func greet(out io.Writer, settings *config.Settings, page string) {
 	fmt.Fprintf(out, "Here is what the sidecar sees, every %v", settings.Interval)
 	if page != "" {
@@ -21,7 +21,7 @@ func greet(out io.Writer, settings *config.Settings, page string) {
 	fmt.Fprint(out, "\n\n")
 }
 
-// wantsColors reports whether to write colors to out, by https://no-color.org.
+// wantsColors reports whether to write colors to out, following https://no-color.org.
 func wantsColors(out io.Writer) bool {
 	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && isTerminal(out)
 }

@@ -14,11 +14,11 @@ import (
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/top"
 )
 
-// minEvery keeps a viewer from loading the sidecar.
+// minEvery is the minimum of --every, so that viewers do not overload the sidecar.
 const minEvery = 100 * time.Millisecond
 
-// topCommand shows the pools of a running sidecar, whose page is at the address of the argument or
-// else at --page-address.
+// topCommand returns the top command, which shows the pools of a running sidecar. The address of
+// its page is the argument or else --page-address.
 func topCommand(read readSettings) *cobra.Command {
 	var every time.Duration
 	c := &cobra.Command{
@@ -63,7 +63,7 @@ func runTop(c *cobra.Command, address string, every time.Duration) error {
 	}
 	screen, err := tcell.NewScreen()
 	if err != nil {
-		return fmt.Errorf("the terminal: %w", err)
+		return fmt.Errorf("terminal: %w", err)
 	}
 	return top.Run(c.Context(), screen, client, every)
 }

@@ -66,7 +66,7 @@ func TestTopRefusesBadUsage(t *testing.T) {
 	}
 }
 
-// tmux is a real terminal: its keys go through the kernel, and what is on its screen is read back.
+// tmux is a real terminal: its keys go through the kernel, and the test reads its screen back.
 func TestTopInTmux(t *testing.T) {
 	if _, err := exec.LookPath("tmux"); err != nil {
 		t.Skip("needs tmux")
@@ -96,7 +96,7 @@ func TestTopInTmux(t *testing.T) {
 		"24",
 		program+" top --every=100ms "+startPicture(t)+"; echo ended $?; read x",
 	)
-	t.Cleanup(func() { // which has ended by itself, unless the test failed
+	t.Cleanup(func() { // the session has already ended unless the test failed
 		_ = exec.Command("tmux", "-S", filepath.Join(filepath.Dir(program), "socket"), "kill-server").Run()
 	})
 	until := func(want string) {

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is set by the linker, in a release.
+// version is set by the linker in a release.
 var version = ""
 
 func printVersion(c *cobra.Command, _ []string) error {

@@ -89,7 +89,7 @@ func fetch(ctx context.Context, from string) (*live.Picture, error) {
 	return picture, nil
 }
 
-// printable makes text from elsewhere safe for a terminal.
+// printable makes untrusted text safe for a terminal.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

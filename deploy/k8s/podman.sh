@@ -31,8 +31,8 @@ say "an upstream"
 printf 'FROM scratch\nCOPY sink flood /\nUSER 65532:65532\nENTRYPOINT ["/sink"]\n' >"$work/sink/Dockerfile"
 podman build -q -t "localhost/$run" "$work/sink"
 
-# Uses what the pods use of podman. Without a configuration by the user, some machines need the older
-# runtime and its limits.
+# Starts the sink with the podman features that the pods need. Unless the user has configured
+# podman, some machines need the older runtime and its limits.
 start() {
 	podman network create "$run" >/dev/null &&
 		podman run -d --name "$run" --network "$run" --network-alias otel-collector.monitoring \

@@ -1,4 +1,4 @@
-// Debian's chromium with no network but the sidecar's, and what went wrong in it.
+// Debian's chromium, which can reach only the sidecar, and the errors in it.
 
 import { chromium } from "playwright-core";
 
@@ -9,7 +9,7 @@ export async function launch() {
   });
 }
 
-// open opens the page. faults has each console error, uncaught exception and request to anywhere else.
+// open opens the page. faults lists each console error, uncaught exception and request to another server.
 export async function open(browser, url, { width = 1280, height = 800, scheme = "dark", ...more } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, ...more });
   const faults = [];

@@ -129,7 +129,7 @@ test("500 pools every second", { timeout: 20 * 60_000 }, async () => {
   await page.waitForFunction(() => document.querySelectorAll(".pool").length >= 500);
   const early = await measure();
   for (let round = 1; round <= rounds; round++) {
-    const next = new Promise((r) => setTimeout(r, 1000)); // the pace of the app
+    const next = new Promise((r) => setTimeout(r, 1000)); // the app's interval
     await send(sidecar.otlp, many(500, round));
     await next;
   }

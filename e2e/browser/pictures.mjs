@@ -1,5 +1,5 @@
 // Pictures of the page: node pictures.mjs URL DIRECTORY [POOL]
-// With the name of a pool its charts are open.
+// With the name of a pool, its charts are open.
 
 import { launch, open } from "./browser.mjs";
 

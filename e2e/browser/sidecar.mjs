@@ -13,7 +13,7 @@ async function freePort() {
   return port;
 }
 
-// start starts the sidecar of the variable SIDECAR, and returns where its page is, where it takes OTLP, and what ends it.
+// start starts the sidecar that the variable SIDECAR names. It returns the addresses of its page and its OTLP receiver, and a function that stops it.
 export async function start() {
   const [page, otlp] = [await freePort(), await freePort()];
   const process_ = spawn(process.env.SIDECAR ?? "../../bin/sidecar", [
@@ -27,7 +27,7 @@ export async function start() {
       await fetch(`${url}api/v1/picture`);
       break;
     } catch {
-      await new Promise((r) => setTimeout(r, 20)); // it does not listen yet
+      await new Promise((r) => setTimeout(r, 20)); // it is not listening yet
     }
   }
   return {
@@ -71,7 +71,7 @@ export async function send(otlp, pools, service = "shop") {
   if (!answer.ok) throw new Error(`${answer.status}: ${await answer.text()}`);
 }
 
-// many is a number of pools, of which a few are full.
+// many returns a number of pools, a few of which are full.
 export function many(n, round = 0) {
   return Array.from({ length: n }, (_, i) => ({
     name: `pool-${String(i).padStart(3, "0")}`, limit: 4 + i % 40, used: (i * 7 + round) % (4 + i % 40), pending: i % 50 === 0 ? 3 + round % 5 : 0,

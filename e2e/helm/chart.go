@@ -13,12 +13,12 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
 
-// part is a template of the Helm chart: the output of a kustomization, with values in place of what
-// a user sets.
+// part is a template of the Helm chart: the output of a kustomization, with values in place of the
+// settings of a user.
 type part struct {
 	file, dir, enabled string
 	image              image
-	values             [][2]string // text of the manifests and of the template; each must be found
+	values             [][2]string // text in the manifest and its replacement in the template; each text must occur
 }
 
 // The manifests name images with their versions. A value replaces both.
@@ -78,8 +78,8 @@ var parts = []part{
 	},
 }
 
-// hashes matches names of config maps with the hash that kustomize appends. It depends on the
-// contents, which are values here.
+// hashes matches names of config maps with the hash that kustomize appends. The hash depends on the
+// contents, which are values in the chart.
 var hashes = regexp.MustCompile(`name: (poolgauge|otel-collector-upstream)-[0-9a-z]{10}\b`)
 
 // Chart returns the generated templates of the chart, by file name.
@@ -91,14 +91,14 @@ func Chart() (map[string][]byte, error) {
 			return nil, err
 		}
 		if !p.image.named.MatchString(text) {
-			return nil, fmt.Errorf("%s: expected %s in it", p.dir, p.image.named)
+			return nil, fmt.Errorf("%s: expected it to contain %s", p.dir, p.image.named)
 		}
 		text = p.image.named.ReplaceAllString(text, p.image.value)
 		for _, v := range p.values {
 			replaced := regexp.MustCompile(`(^|[^A-Za-z])`+regexp.QuoteMeta(v[0])).
 				ReplaceAllString(text, "${1}"+strings.ReplaceAll(v[1], "$", "$$"))
 			if replaced == text {
-				return nil, fmt.Errorf("%s: expected %q in it", p.dir, v[0])
+				return nil, fmt.Errorf("%s: expected it to contain %q", p.dir, v[0])
 			}
 			text = replaced
 		}

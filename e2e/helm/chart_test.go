@@ -141,7 +141,7 @@ func TestChartRendersTheKustomizations(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got, want := inOrder(t, objects), inOrder(t, kustomized(t, path)); got != want || got == "" {
-				t.Errorf("the chart makes\n%s\nkustomize\n%s", got, want)
+				t.Errorf("the chart renders\n%s\nkustomize\n%s", got, want)
 			}
 		})
 	}
@@ -161,7 +161,7 @@ func TestChartOfNamespaces(t *testing.T) {
 func TestChartRefusesBadValues(t *testing.T) {
 	for _, values := range []string{"endpiont: http://x", "endpoint: collector:4317", "image: {tag: latest}", "gateway: {replicas: none}", "injection: {enabled: 1}"} {
 		if _, err := helmTemplate(t, "x", values); err == nil {
-			t.Errorf("%s is let pass", values)
+			t.Errorf("%s is accepted", values)
 		}
 	}
 }

@@ -18,14 +18,14 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// unsaid is the workload whose pod is refused with the sidecar: its namespace has a LimitRange, and
-// no annotation sets the sidecar's requests.
+// unsaid is the workload whose pod is rejected with the sidecar: its namespace has a LimitRange,
+// and no annotation sets the sidecar's requests.
 const unsaid = "limit-range-unsaid.yaml"
 
 var update = flag.Bool("update", false, "rewrite the golden differences")
 
-// The component and the policy change exactly what the golden file of each workload says, and the
-// API server admits the pod with the sidecar if it admits it without.
+// For each workload, the component and the policy change exactly what its golden file says. The API
+// server admits the pod with the sidecar if it admits it without.
 func TestWorkloadsChangeAsTheirGoldenFilesSay(t *testing.T) {
 	files, err := filepath.Glob("testdata/corpus/*.yaml")
 	if err != nil || len(files) < 25 {
@@ -150,7 +150,7 @@ func podsOf(t *testing.T, objects []runtime.Object) (pods []*corev1.Pod) {
 	}
 	for _, pod := range pods {
 		pod.Name = "app-0"
-		// its controller adds their volumes
+		// the controller of a StatefulSet adds the volumes of its claims
 		if _, claims := objects[len(objects)-1].(*appsv1.StatefulSet); claims {
 			pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{Name: "data", VolumeSource: corev1.VolumeSource{
 				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data-app-0"},
@@ -212,8 +212,8 @@ func sidecarIn(t *testing.T, pod *corev1.Pod) map[string]any {
 	return fields
 }
 
-// difference lists what was added, removed and changed, one field a line. The standard sidecar is
-// one line.
+// difference lists the fields that were added, removed and changed, one on each line. The standard
+// sidecar takes one line.
 func difference(t *testing.T, standard map[string]any, before, after []runtime.Object) string {
 	t.Helper()
 	was, is := map[string]string{}, map[string]string{}

@@ -55,7 +55,7 @@ func TestExampleNetworkAllowsOnlyWhatTheAppsNeed(t *testing.T) {
 	}
 	stranger := &corev1.PodTemplateSpec{}
 	if n.letsIn(nil, stranger, tcp(80)) || n.letsOut(stranger, nil, tcp(80)) {
-		t.Error("what is not listed is not denied")
+		t.Error("traffic that is not listed is not denied")
 	}
 }
 
@@ -122,7 +122,7 @@ func TestExampleContainers(t *testing.T) {
 		c := &pod.Spec.Containers[0]
 		if !isTrue(c.SecurityContext.ReadOnlyRootFilesystem) || c.Resources.Limits.Memory().IsZero() ||
 			c.Resources.Requests.Cpu().IsZero() {
-			t.Errorf("%s: its root file system is writable, or it asks for nothing: %v", name, c)
+			t.Errorf("%s: its root file system is writable, or it requests no resources: %v", name, c)
 		}
 		if automount := pod.Spec.AutomountServiceAccountToken; automount == nil || *automount {
 			t.Errorf("%s has a service-account token", name)

@@ -1,6 +1,5 @@
-// Package k8s tests deploy/k8s: that every overlay builds, that Kubernetes' types have all of its
-// fields, that Pod Security admits it at the level restricted, and that the sidecar satisfies our
-// rules.
+// Package k8s tests deploy/k8s. Every overlay must build, have only fields of Kubernetes' types and
+// be admitted by Pod Security at the level restricted, and the sidecar must satisfy our rules.
 package k8s
 
 import (
@@ -76,7 +75,7 @@ func strict() (*json.Serializer, error) {
 	), nil
 }
 
-// template returns the pod template of an object, nil if it has none.
+// template returns the pod template of an object, or nil if it has none.
 func template(object runtime.Object) *corev1.PodTemplateSpec {
 	switch o := object.(type) {
 	case *appsv1.Deployment:

@@ -8,8 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// network has the NetworkPolicies of one namespace. It supports pod selectors, and ports by name or
-// number, but no other namespaces or addresses.
+// network holds the NetworkPolicies of one namespace. It supports pod selectors, and ports by name
+// or number, but no other namespaces or addresses.
 type network []*networkingv1.NetworkPolicy
 
 func networkOf(objects []runtime.Object) (n network) {

@@ -17,8 +17,8 @@ func mustBuild(t *testing.T, dir string) []runtime.Object {
 	return objects
 }
 
-// Every overlay builds, has only fields of Kubernetes, is admitted at restricted and satisfies our
-// rules.
+// Every overlay builds, has only fields of Kubernetes, is admitted at the level restricted and
+// satisfies our rules.
 func TestOverlays(t *testing.T) {
 	for dir, pods := range map[string]int{
 		"../../deploy/k8s/daemonset": 1,
@@ -81,7 +81,7 @@ func TestComponentsChangeTheSidecarAsTheyShould(t *testing.T) {
 			&pod.Spec,
 		); c != nil || len(pod.Spec.Containers[0].EnvFrom) != 0 || len(pod.Annotations) != 0 ||
 			pod.Spec.ShareProcessNamespace != nil {
-			t.Errorf("%s: what has opted out was changed: %v", kind, pod)
+			t.Errorf("%s: an object that has opted out was changed: %v", kind, pod)
 		}
 	}
 }
@@ -104,7 +104,7 @@ func TestOverlaysThatBreakARuleFail(t *testing.T) {
 		"privileged":         "pod security: ",
 		"readiness":          "neither a readiness nor a startup probe",
 		"token":              "no service-account token",
-		"cpu-limit":          "none of CPU",
+		"cpu-limit":          "limits memory but not CPU",
 		"unlimited":          "with a size limit",
 		"writable":           "read-only",
 		"job-blocks":         "restarts always",
@@ -112,7 +112,7 @@ func TestOverlaysThatBreakARuleFail(t *testing.T) {
 		"small-queue-volume": "larger than the queue",
 		"small-probe-volume": "larger than its file",
 		"no-queue-size":      "larger than the queue",
-		"small-memory":       "what was measured",
+		"small-memory":       "fits the measured usage",
 		"latest":             "has a version",
 		"untagged":           "has a version",
 	} {

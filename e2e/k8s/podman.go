@@ -13,8 +13,8 @@ import (
 )
 
 // PodmanPods returns the pods of a kustomization as `podman kube play` can run them. Each has the
-// name of its owner, by which others resolve it in podman's network as they resolve its Service in
-// Kubernetes, and
+// name of its owner, which other pods resolve in podman's network as they resolve the Service in
+// Kubernetes. In addition,
 //   - native sidecars are plain containers, the first ones, since podman does not know their
 //     restart policy;
 //   - variables have their values, as the kubelet would give them;
@@ -84,8 +84,8 @@ func forPodman(pod *corev1.Pod, objects []runtime.Object) error {
 var reference = regexp.MustCompile(`\$\([A-Za-z_][A-Za-z0-9_]*\)`)
 
 // errOptional is returned for a variable that is omitted. No kustomization that runs in podman
-// makes a secret.
-var errOptional = errors.New("there is no value, and need be none")
+// creates a secret.
+var errOptional = errors.New("an optional variable has no value")
 
 // resolve returns the variables with their values, except optional ones without a value.
 func resolve(
@@ -149,7 +149,7 @@ func fromConfigMap(key *corev1.ConfigMapKeySelector, objects []runtime.Object) (
 	if isTrue(key.Optional) {
 		return "", errOptional
 	}
-	return "", fmt.Errorf("no config map %s with the key %s", key.Name, key.Key)
+	return "", fmt.Errorf("expected the config map %s with the key %s", key.Name, key.Key)
 }
 
 func valueFrom(from *corev1.EnvVarSource, pod *corev1.Pod, objects []runtime.Object) (string, error) {
@@ -163,7 +163,7 @@ func valueFrom(from *corev1.EnvVarSource, pod *corev1.Pod, objects []runtime.Obj
 		if value, known := fields[from.FieldRef.FieldPath]; known {
 			return value, nil
 		}
-		return "", fmt.Errorf("the field %s is not known here", from.FieldRef.FieldPath)
+		return "", fmt.Errorf("unsupported field %s", from.FieldRef.FieldPath)
 	}
 	if key := from.ConfigMapKeyRef; key != nil {
 		return fromConfigMap(key, objects)

@@ -16,7 +16,7 @@ import (
 const name = "poolgauge"
 
 const (
-	// bytes of memory, with an app that sends as fast as the relay takes it: docs/benchmarks.md has
+	// bytes of memory, with an app that sends as fast as the relay accepts; docs/benchmarks.md has
 	// the idle figures
 	measuredUnderLoad = 30 << 20
 	probeBlock        = 4096 // bytes of the disk probe's file: collector/probe/disk.go
@@ -36,7 +36,7 @@ func admit(meta *metav1.ObjectMeta, spec *corev1.PodSpec) error {
 	return nil
 }
 
-// sidecarOf returns the sidecar of a pod and whether it is a native one, in the init containers.
+// sidecarOf returns the sidecar of a pod. native reports whether it is an init container.
 func sidecarOf(spec *corev1.PodSpec) (c *corev1.Container, native bool) {
 	for i := range spec.InitContainers {
 		if spec.InitContainers[i].Name == name {
@@ -61,7 +61,7 @@ var rules = []rule{
 	{"a native sidecar restarts always", func(_ *corev1.PodSpec, c *corev1.Container, native bool) bool {
 		return !native || c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
 	}},
-	{"it runs as a user that is not root, and says which", func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
+	{"it runs as an explicit user other than root", func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
 		s := c.SecurityContext
 		return s != nil && isTrue(s.RunAsNonRoot) && s.RunAsUser != nil && *s.RunAsUser > 0
 	}},
@@ -84,7 +84,7 @@ var rules = []rule{
 	},
 	{"it has no service-account token", hasNoToken},
 	{
-		"it asks for CPU and memory, has a limit of memory and none of CPU",
+		"it requests CPU and memory, and limits memory but not CPU",
 		func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
 			r := c.Resources
 			return !r.Requests.Cpu().IsZero() && !r.Requests.Memory().IsZero() && !r.Limits.Memory().IsZero() &&
@@ -98,13 +98,13 @@ var rules = []rule{
 		},
 	},
 	{
-		"its limit of memory holds what was measured and, for a disk that fails, the queue",
+		"its memory limit fits the measured usage and, for a failing disk, the queue",
 		func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
 			return c.Resources.Limits.Memory().Value() >= measuredUnderLoad+queueSize(c)
 		},
 	},
 	{
-		"its queue and its probe have a volume each, with a size limit",
+		"its queue and its probe have a volume each with a size limit",
 		func(spec *corev1.PodSpec, c *corev1.Container, _ bool) bool {
 			return volumeOf(spec, c, "POOLGAUGE_QUEUE_DIR") > 0 && volumeOf(spec, c, "POOLGAUGE_PROBE_DIR") > 0
 		},
@@ -116,7 +116,7 @@ var rules = []rule{
 		},
 	},
 	{
-		"the probe's volume is larger than its file, also with those of processes that were killed",
+		"the probe's volume is larger than its file, including files left by killed processes",
 		func(spec *corev1.PodSpec, c *corev1.Container, _ bool) bool {
 			return volumeOf(spec, c, "POOLGAUGE_PROBE_DIR") >= 16*probeBlock
 		},
@@ -125,7 +125,7 @@ var rules = []rule{
 		_, tag, tagged := strings.Cut(c.Image[strings.LastIndex(c.Image, "/")+1:], ":")
 		return tagged && tag != "latest"
 	}},
-	{"it says which pod it is by the downward API", func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
+	{"it reports its pod, from the downward API", func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
 		return env(c, "K8S_POD") != nil && env(c, "K8S_NAMESPACE") != nil && env(c, "K8S_NODE") != nil &&
 			env(c, "OTEL_RESOURCE_ATTRIBUTES") != nil
 	}},
@@ -143,7 +143,7 @@ func check(spec *corev1.PodSpec) error {
 	var broken []error
 	for _, r := range rules {
 		if !r.holds(spec, c, native) {
-			broken = append(broken, errors.New("does not hold: "+r.says))
+			broken = append(broken, errors.New("rule violated: "+r.says))
 		}
 	}
 	return errors.Join(broken...)
@@ -151,7 +151,7 @@ func check(spec *corev1.PodSpec) error {
 
 func isTrue(b *bool) bool { return b != nil && *b }
 
-// hasNoToken reports whether the pod mounts no token, or something else in its place.
+// hasNoToken reports whether the pod mounts no token, or another volume in its place.
 func hasNoToken(spec *corev1.PodSpec, c *corev1.Container, _ bool) bool {
 	if spec.AutomountServiceAccountToken != nil && !*spec.AutomountServiceAccountToken {
 		return true
@@ -161,7 +161,7 @@ func hasNoToken(spec *corev1.PodSpec, c *corev1.Container, _ bool) bool {
 	})
 }
 
-// volumeOf returns the size limit of the emptyDir at the directory that a variable names, 0 if
+// volumeOf returns the size limit of the emptyDir at the directory that a variable names, or 0 if
 // there is none.
 func volumeOf(spec *corev1.PodSpec, c *corev1.Container, variable string) int64 {
 	v := env(c, variable)
@@ -184,7 +184,7 @@ func limit(spec *corev1.PodSpec, volume string) int64 {
 	return 0
 }
 
-// queueSize returns the size limit of the queue in bytes, 0 if the manifest does not set it.
+// queueSize returns the size limit of the queue in bytes, or 0 if the manifest does not set it.
 func queueSize(c *corev1.Container) int64 {
 	v := env(c, "POOLGAUGE_QUEUE_SIZE")
 	if v == nil {

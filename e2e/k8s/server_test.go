@@ -35,15 +35,15 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// server is the part of Kubernetes' API server that admits pods: its own code of defaults,
-// admission and validation.
+// server is the part of Kubernetes' API server that admits pods. It runs the API server's own code
+// for defaults, admission and validation.
 type server struct {
 	plugins   []admission.Interface
 	namespace *corev1.Namespace
 	demanded  []corev1.ResourceName // by quotas
 }
 
-// newServer returns a server with the objects given. It uses the policies, their bindings, one
+// newServer returns a server with the given objects. It uses the policies, their bindings, one
 // namespace, quotas and limit ranges.
 func newServer(t *testing.T, objects ...runtime.Object) *server {
 	t.Helper()
@@ -80,7 +80,7 @@ func newServer(t *testing.T, objects ...runtime.Object) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.plugins = []admission.Interface{limits} // and then policies, in the API server's order
+	s.plugins = []admission.Interface{limits} // followed by policies, in the API server's order
 	if policy != nil && s.namespace.Labels["poolgauge.github.io/inject"] == "enabled" {
 		policies, err := newMutator(policy, s.namespace)
 		if err != nil {
@@ -115,8 +115,8 @@ func newServer(t *testing.T, objects ...runtime.Object) *server {
 	return s
 }
 
-// withoutSchemas is a client without OpenAPI, which the fake one does not have and JSON patches do
-// not need.
+// withoutSchemas is a client without OpenAPI schemas. The fake client has none, and JSON patches
+// need none.
 type withoutSchemas struct{ kubernetes.Interface }
 
 // IsWatchListSemanticsUnSupported tells informers that the fake client lists first, as the fake
@@ -180,7 +180,7 @@ func (s *server) create(ctx context.Context, pod *corev1.Pod) (*corev1.Pod, erro
 		refused = append(refused, admit(&result.ObjectMeta, &result.Spec))
 	}
 	if err := errors.Join(refused...); err != nil {
-		return result, fmt.Errorf("refused: %w", err)
+		return result, fmt.Errorf("rejected: %w", err)
 	}
 	return result, nil
 }

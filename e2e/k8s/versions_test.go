@@ -9,8 +9,8 @@ import (
 )
 
 // Every overlay builds to the same bytes with the kustomize of each kubectl from 1.29 to 1.36, and
-// with that of the system. Each is built from a module of its own, testdata/kustomize/VERSION, as a
-// program.
+// with that of the system. Each version is a program that is built from a module of its own,
+// testdata/kustomize/VERSION.
 func TestEveryKustomizeBuildsTheSame(t *testing.T) {
 	overlays := []string{
 		"../../deploy/k8s/example", "../../deploy/k8s/injection", "../../deploy/k8s/daemonset", "../../deploy/gateway",

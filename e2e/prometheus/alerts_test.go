@@ -15,8 +15,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// fault is a fault next to three calm pools and a healthy sidecar, and the alerts that it must
-// raise, and no others.
+// fault is a fault next to three calm pools and a healthy sidecar, with exactly the alerts that it
+// must raise.
 type fault struct {
 	app     app
 	world   func(*catalog.Metric, attribute.Set) (float64, bool)
@@ -167,7 +167,7 @@ func dying() *world {
 	return w
 }
 
-// rolling are four pods that take over from each other, two at a time for a minute.
+// rolling returns four pods that replace each other, with an overlap of a minute.
 func rolling(a app) []pod {
 	var pods []pod
 	for i, name := range []string{"a", "b", "c", "d"} {
@@ -255,8 +255,8 @@ func TestNoAlertOfAProcessThatIsGone(t *testing.T) {
 	}
 }
 
-// withoutRace leaves to `make alerts` what the race detector makes five times as slow: hours of
-// Prometheus.
+// withoutRace skips a test of hours of Prometheus under the race detector, which makes it five
+// times as slow. `make alerts` runs it instead.
 func withoutRace(t *testing.T) {
 	t.Helper()
 	if raceEnabled {
@@ -279,8 +279,8 @@ func fired(t *testing.T, exports []export, after time.Duration) []string {
 	return list
 }
 
-// evaluate replays exports into a new Prometheus, evaluates the rules as it would, and shows each
-// group that was after a time.
+// evaluate replays exports into a new Prometheus and evaluates the rules as it would. It calls show
+// with each group after each evaluation later than after.
 func evaluate(t *testing.T, exports []export, after time.Duration, show func(*rules.Group)) {
 	t.Helper()
 	e := startEngine(t)
@@ -304,11 +304,11 @@ func evaluate(t *testing.T, exports []export, after time.Duration, show func(*ru
 	}
 }
 
-// evaluation is how often the rules are evaluated: as is Prometheus' default, and half as often as
-// in prometheus.yml.
+// evaluation is the interval at which the rules are evaluated: Prometheus' default, which is twice
+// that of prometheus.yml.
 const evaluation = time.Minute
 
-// count raises most to how often each alert fires now.
+// count raises the values of most to the number of times that each alert fires now.
 func count(g *rules.Group, most map[string]int) {
 	firing := map[string]int{}
 	for _, r := range g.AlertingRules() {

@@ -16,7 +16,7 @@ import (
 
 const deploy = "../../deploy"
 
-// dashboard is what the tests read of a dashboard.
+// dashboard has the fields of a dashboard that the tests read.
 type dashboard struct {
 	UID, Title    string
 	SchemaVersion int
@@ -71,7 +71,7 @@ func dashboards(t *testing.T) map[string]dashboard {
 	return all
 }
 
-// interpolate puts what Grafana would put in for the variables, with All chosen everywhere.
+// interpolate replaces the variables as Grafana does, with All chosen for each.
 func interpolate(d dashboard, expr, rateInterval string) string {
 	expr = strings.ReplaceAll(expr, "$__rate_interval", rateInterval)
 	for _, v := range d.Templating.List {
@@ -178,7 +178,8 @@ func checkPanel(t *testing.T, d dashboard, p panel) {
 	}
 }
 
-// checkSelector: every series is selected by job and instance, and a counter is inside a rate.
+// checkSelector checks that every series is selected by job and instance, and that a counter is
+// inside a rate.
 func checkSelector(t *testing.T, p panel, v *parser.VectorSelector, path []parser.Node) {
 	t.Helper()
 	for _, name := range []string{"job", "instance"} {

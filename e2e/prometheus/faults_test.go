@@ -19,13 +19,13 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// What follows are apps in which something goes wrong at the onset, and had gone well before.
+// The apps below are healthy until the onset of a fault.
 
 func late(ctx context.Context, began time.Time) bool {
 	return ctx.Err() == nil && time.Since(began) >= onset
 }
 
-// saturated is a semaphore that is 97 % busy, whose callers wait as long as it takes.
+// saturated runs a semaphore that is 97 % busy, and whose callers have no deadline.
 func saturated(ctx context.Context, meters instrument.Option) {
 	s := semaphore("faulty", 8, meters)
 	defer s.Close()
@@ -36,7 +36,7 @@ func saturated(ctx context.Context, meters instrument.Option) {
 	)
 }
 
-// bursts are of 40 requests at once, on a pool with 8 slots that is idle between them.
+// bursts sends bursts of 40 requests to a pool of 8 slots that is idle between them.
 func bursts(ctx context.Context, meters instrument.Option) {
 	s := semaphore("faulty", 8, meters)
 	defer s.Close()
@@ -45,10 +45,10 @@ func bursts(ctx context.Context, meters instrument.Option) {
 			go hold(ctx, s, 100*time.Millisecond)
 		}
 	}
-	time.Sleep(time.Second) // until the last have ended
+	time.Sleep(time.Second) // until the last requests have ended
 }
 
-// hangs is a semaphore whose holders hang, and whose callers have no deadline.
+// hangs runs a semaphore whose holders hang, and whose callers have no deadline.
 func hangs(ctx context.Context, meters instrument.Option) {
 	s := semaphore("faulty", 8, meters)
 	defer s.Close()
@@ -63,8 +63,8 @@ func hangs(ctx context.Context, meters instrument.Option) {
 	})
 }
 
-// deadlock is a database whose transactions each need a second connection: they have all
-// connections, and wait for ever.
+// deadlock runs a database whose transactions each need a second connection. They hold all
+// connections, and wait forever.
 func deadlock(ctx context.Context, meters instrument.Option) {
 	db := sql.OpenDB(new(database))
 	db.SetMaxOpenConns(5)
@@ -91,7 +91,7 @@ func deadlock(ctx context.Context, meters instrument.Option) {
 	})
 }
 
-// down is a database that breaks its connections, and takes no new ones.
+// down runs a database that breaks its connections and accepts no new ones.
 func down(ctx context.Context, meters instrument.Option) {
 	server := new(database)
 	db, err := wrapsql.OpenDB("faulty", server, meters)
@@ -104,7 +104,7 @@ func down(ctx context.Context, meters instrument.Option) {
 	})
 }
 
-// database is a driver of a database with nothing in it.
+// database is a driver of an empty database.
 type database struct{ down bool }
 
 func (d *database) Connect(context.Context) (driver.Conn, error) {
@@ -129,8 +129,8 @@ func (c connection) ExecContext(context.Context, string, []driver.NamedValue) (d
 	return driver.ResultNoRows, nil
 }
 
-// resources is a pool of eight resources, each used for 100 ms twice a second and then made again.
-// A use has a deadline of 5 s.
+// resources returns an app with a pool of eight resources, each used for 100 ms twice a second and
+// then created again. A use has a deadline of 5 s.
 func resources(construct func(late bool) error) app {
 	return func(ctx context.Context, meters instrument.Option) {
 		began := time.Now()
@@ -166,7 +166,7 @@ var (
 	})
 )
 
-// workers are eight workers with a queue of 16 that get ten tasks a second.
+// workers returns an app with eight workers and a queue of 16 that gets ten tasks a second.
 func workers(task func(late bool) error) app {
 	return func(ctx context.Context, meters instrument.Option) {
 		began := time.Now()
@@ -207,7 +207,7 @@ var (
 	})
 )
 
-// timingOut is a semaphore with twice the work that it can handle, whose callers wait for half a
+// timingOut runs a semaphore with twice the work that it can handle, whose callers wait for half a
 // second.
 func timingOut(ctx context.Context, meters instrument.Option) {
 	s := semaphore("faulty", 8, meters)
@@ -224,8 +224,8 @@ func timingOut(ctx context.Context, meters instrument.Option) {
 	})
 }
 
-// headOfLine is a semaphore of which one permit is held while a request wants all of them: all
-// later requests wait behind it.
+// headOfLine runs a semaphore with one permit held and a request for all permits, behind which all
+// later requests wait.
 func headOfLine(ctx context.Context, meters instrument.Option) {
 	s := semaphore("faulty", 8, meters)
 	defer s.Close()
@@ -245,8 +245,8 @@ func headOfLine(ctx context.Context, meters instrument.Option) {
 	})
 }
 
-// tooLarge is a request for more permits than there are, which waits forever, while others are
-// served.
+// tooLarge runs a semaphore with a request for more permits than there are. It waits forever, while
+// others are served.
 func tooLarge(ctx context.Context, meters instrument.Option) {
 	s := semaphore("faulty", 8, meters)
 	defer s.Close()
@@ -258,7 +258,8 @@ func tooLarge(ctx context.Context, meters instrument.Option) {
 	})
 }
 
-// fullListener has 8 clients that stay connected forever, and more that try to connect.
+// fullListener runs a listener with 8 clients that stay connected forever, and more that try to
+// connect.
 func fullListener(ctx context.Context, meters instrument.Option) {
 	l, err := wraphttp.Listener("faulty", clients{ctx}, 8, meters)
 	must(err)
@@ -333,7 +334,7 @@ func fullHost(ctx context.Context, meters instrument.Option) {
 	<-ctx.Done()
 }
 
-// leaking is a pool of 60 resources that loses a lease every three minutes.
+// leaking runs a pool of 60 resources that leaks a lease every three minutes.
 func leaking(ctx context.Context, meters instrument.Option) {
 	p, err := pools.NewResources(
 		"faulty",

@@ -12,13 +12,13 @@ import (
 	"github.com/poolgauge/poolgauge/internal/promql"
 )
 
-// patience is how long the test waits for data; only a failing test waits so long.
+// patience is how long the test waits for data. Only a failing test waits that long.
 const patience = 90 * time.Second
 
 // The example service reports to the real sidecar, which relays, and both arrive in one Prometheus.
-// Every query whose series this machine has finds data; those that it lacks, such as a quota's or
-// the pressure of control groups, are covered by the healthy pod above, as is the age of an empty
-// queue.
+// Every query whose series exist on this machine finds data. The others, such as those of a quota
+// or of the pressure of control groups, are covered by the test of a healthy pod, as is the age of
+// an empty queue.
 func TestTheRealSidecarAndTheExampleService(t *testing.T) {
 	e := startEngine(t)
 	s := startStack(t, e)
@@ -65,7 +65,8 @@ func getsData(t *testing.T, e *engine.Engine, query string, deadline time.Time) 
 	return true
 }
 
-// The table has every name that is sent, and every name of the table that this machine has is sent.
+// Every name that is sent is in the table, and every name of the table that this machine can report
+// is sent.
 func TestNamesOnTheWire(t *testing.T) {
 	exports := timeline(t, pod{app: calm.run, world: healthy(), until: time.Minute})
 	e := startEngine(t)
@@ -80,7 +81,7 @@ func TestNamesOnTheWire(t *testing.T) {
 	}
 	for _, s := range v {
 		if name := s.Metric.Get("__name__"); !known[strings.TrimSuffix(name, "_bucket")] {
-			t.Errorf("%s is none of the table's names", name)
+			t.Errorf("%s is not in the table", name)
 		}
 	}
 	if len(v) < len(known)*3/4 {

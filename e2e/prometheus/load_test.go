@@ -14,12 +14,12 @@ import (
 // task, a permit and a lease.
 type load struct {
 	slots int           // of each pool
-	every time.Duration // a request, on average
-	use   time.Duration // how long it holds a slot, on average
+	every time.Duration // time between requests, on average
+	use   time.Duration // time that a request holds a slot, on average
 }
 
-// calm pools are nearly idle, busy ones 70 % busy: the more slots a pool has, the fewer of its
-// requests wait then.
+// Calm pools are nearly idle, and busy ones are 70 % busy. The more slots a busy pool has, the
+// fewer of its requests wait.
 var (
 	calm = load{slots: 8, every: 250 * time.Millisecond, use: 50 * time.Millisecond}
 	busy = load{slots: 64, every: 45 * time.Millisecond, use: 2 * time.Second}
@@ -77,7 +77,7 @@ func requests(ctx context.Context, every time.Duration, request func(x float64))
 	}
 }
 
-// wait reports false if the context ended.
+// wait waits for d, and returns false if the context ended.
 func wait(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

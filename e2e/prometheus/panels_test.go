@@ -37,11 +37,12 @@ func TestEverythingFindsDataInAHealthyPod(t *testing.T) {
 	}
 }
 
-// judged are what only the Producer knows of pools, which explicit buckets do without.
+// judged are the metrics of pools that only the Producer reports. They are absent with explicit
+// buckets.
 var judged = []string{names.Name(catalog.PoolVerdict), names.Name(catalog.PoolLimitRecommended)}
 
-// unused are the rows that a healthy app's pools need not emit: nobody waits, on a fake clock no
-// thread has a time, and only wrapped pools do not say how long each request waits.
+// unused are the rows that a healthy app's pools need not emit. No caller waits, threads use no CPU
+// time on a fake clock, and only wrapped pools report waits without their durations.
 var unused = []*catalog.Metric{catalog.PoolPendingAge, catalog.PoolUseCPUTime, catalog.PoolWaits, catalog.PoolWaitTime}
 
 // faulty are the metrics of rules that only faults produce, or another exporter.

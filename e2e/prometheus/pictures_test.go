@@ -19,7 +19,7 @@ import (
 )
 
 var (
-	pictures = flag.String("pictures", "", "directory for pictures of the dashboards; none are made without it")
+	pictures = flag.String("pictures", "", "directory for pictures of the dashboards; without it, none are taken")
 	minutes  = flag.Int("minutes", 8, "how long the pools run for the pictures")
 )
 
@@ -58,7 +58,7 @@ func TestPictures(t *testing.T) {
 	}
 }
 
-// results has what the page draws.
+// results holds the data that the page draws.
 type results struct {
 	Minutes int       `json:"minutes"`
 	Times   []float64 `json:"times"`

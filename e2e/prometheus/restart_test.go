@@ -9,7 +9,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// constant holds 18 of 25 permits.
+// constant runs a semaphore with 18 of 25 permits held.
 func constant(ctx context.Context, meters instrument.Option) {
 	s := semaphore("uploads", 25, meters)
 	defer s.Close()
@@ -18,8 +18,8 @@ func constant(ctx context.Context, meters instrument.Option) {
 	s.Release(18)
 }
 
-// A restarted app counts once, although Prometheus would still show the ended series; and a node
-// counts once, although three sidecars see it.
+// A restarted app counts once, although Prometheus would still show the ended series. A node counts
+// once, although three sidecars report it.
 func TestRestartedAppsAndSharedNodesCountOnce(t *testing.T) {
 	const lasting = 12 * time.Minute
 	pods := []pod{

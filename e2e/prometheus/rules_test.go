@@ -97,7 +97,7 @@ func checkMatchers(t *testing.T, rule string, v *parser.VectorSelector, table ma
 	t.Helper()
 	name := strings.TrimSuffix(strings.TrimSuffix(v.Name, "_bucket"), "_sum")
 	if table[name] == nil {
-		t.Errorf("rule %s: %s is none of the table's metrics", rule, v.Name)
+		t.Errorf("rule %s: %s is not in the table", rule, v.Name)
 		return
 	}
 	for _, m := range v.LabelMatchers {

@@ -15,15 +15,16 @@ import (
 	"github.com/poolgauge/poolgauge/e2e/prometheus/internal/engine"
 )
 
-// scrapeConfig is what docs/route.md says for a Prometheus without an operator.
+// scrapeConfig is the configuration in docs/route.md for a Prometheus without an operator.
 const scrapeConfig = `
 global: {scrape_interval: 1s, scrape_timeout: 1s}
 scrape_configs:
   - {job_name: poolgauge, honor_labels: true, scrape_native_histograms: %t}
 `
 
-// A scrape of the sidecar's page has what OTLP has: the same series under the same labels, the same
-// counts and quantiles, and data for every panel and rule. A scrape in text has explicit buckets.
+// A scrape of the sidecar's page is equivalent to OTLP: it has the same series with the same
+// labels, the same counts and quantiles, and data for every panel and rule. A scrape in text has
+// explicit buckets.
 func TestScrape(t *testing.T) {
 	overOTLP := startEngine(t)
 	s := startStack(t, overOTLP)
@@ -92,14 +93,14 @@ func samePanels(t *testing.T, overOTLP *engine.Engine, scraped map[bool]*engine.
 			if strings.HasPrefix(of, "rule ") && !native {
 				continue
 			}
-			// Some are of a moment, such as a queue that is not empty.
+			// Some data is temporary, such as that of a queue that is not empty.
 			if !hasData(t, e, query, at) && !getsData(t, e, query, time.Now().Add(patience)) {
 				t.Errorf("%s has no data where it is scraped (native %t): %s", of, native, query)
 			}
 		}
 	}
 	if t.Logf("%d of %d queries have data", with, len(queries)); with < len(queries)/2 {
-		t.Error("these are too few")
+		t.Error("too few queries have data")
 	}
 }
 
@@ -128,7 +129,7 @@ func sameSeries(t *testing.T, overOTLP, scraped *engine.Engine, at time.Time) {
 	}
 	for series := range got {
 		if !want[series] {
-			t.Errorf("only scraped: %s", series)
+			t.Errorf("scraped only: %s", series)
 		}
 	}
 	t.Logf("%d series over OTLP, %d scraped", len(want), len(got))
@@ -159,7 +160,7 @@ func checkMetrics(t *testing.T, url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// OpenTelemetry's names, which dashboards select by
+	// OpenTelemetry's names, which dashboards use
 	standard := []string{"go_goroutine_count", "process_thread_count", "system_cpu_logical_count"}
 	for _, p := range problems {
 		if slices.Contains(standard, p.Metric) && strings.Contains(p.Text, "_count") {

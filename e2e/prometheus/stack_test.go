@@ -18,8 +18,8 @@ import (
 	"github.com/poolgauge/poolgauge/e2e/prometheus/internal/engine"
 )
 
-// stack is the example service with a sidecar, as in a pod: the service sends OTLP to the sidecar,
-// which sends it on to Prometheus together with its own points.
+// stack is the example service with a sidecar, as in a pod. The service sends OTLP to the sidecar,
+// which forwards it to Prometheus together with its own points.
 type stack struct {
 	orders, paid string // URLs of the service and of its payments
 	page         string // host:port of the sidecar's
@@ -125,7 +125,7 @@ func run(t *testing.T, cmd *exec.Cmd) (end func()) {
 	}
 }
 
-// load sends orders until the time is over or the test ends.
+// load sends orders for a time, or until the test ends.
 func (s *stack) load(t *testing.T, rate int, lasting time.Duration) {
 	_ = exec.CommandContext(t.Context(), s.binary, "load", "-target="+s.orders, fmt.Sprintf("-rate=%d", rate), "-duration="+lasting.String()).
 		Run()

@@ -13,7 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/e2e/prometheus/internal/engine"
 )
 
-// awaitPoints waits for n points of the idle time since a time.
+// awaitPoints waits until the idle time has the wanted number of points since a time.
 func awaitPoints(t *testing.T, e *engine.Engine, since time.Time, want float64) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
@@ -71,7 +71,7 @@ func TestRateHasNoSpikes(t *testing.T) {
 	binary := build(t, "../..", "./cmd/sidecar", "sidecar", "-tags", "grpcnotrace,nethttpomithttp2")
 	begin := time.Now()
 	for round := range 3 {
-		// a run cannot know what the previous one reported: nothing falls between them
+		// The counter does not fall between runs: a run cannot know what the previous one reported.
 		turn(548282)
 		since := time.Now()
 		cmd := exec.Command(
@@ -90,7 +90,7 @@ func TestRateHasNoSpikes(t *testing.T) {
 			"OTEL_EXPORTER_OTLP_ENDPOINT=" + server.URL + "/api/v1/otlp", "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
 		}
 		end := run(t, cmd)
-		for n := range 4 { // until Prometheus has some points of this run
+		for n := range 4 { // until Prometheus has several points of this run
 			awaitPoints(t, e, since, float64(2*n+2))
 			turn(548282 - n%2)
 		}

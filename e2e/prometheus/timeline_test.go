@@ -55,7 +55,7 @@ type pod struct {
 	from, until time.Duration // since the start of the timeline
 }
 
-// timeline runs pods for hours of synctest's clock, and returns what they export, in order.
+// timeline runs pods for hours of synctest's clock, and returns their exports in order.
 func timeline(t *testing.T, pods ...pod) []export {
 	t.Helper()
 	var all []export
@@ -66,12 +66,12 @@ func timeline(t *testing.T, pods ...pod) []export {
 	return all
 }
 
-// run runs real pools, and a sidecar that reads from a world, and returns what they export.
+// run runs real pools and a sidecar that reads from a world, and returns their exports.
 func (p pod) run(t *testing.T) (exports []export) {
 	t.Helper()
 	time.Sleep(p.from)
 	post := roundTrip(func(r *http.Request) {
-		body, _ := io.ReadAll(r.Body) // of memory
+		body, _ := io.ReadAll(r.Body) // in memory, so it cannot fail
 		exports = append(exports, export{time.Now(), body})
 	})
 	w := p.world
@@ -187,7 +187,7 @@ func ingest(t *testing.T, e *engine.Engine, body []byte) {
 	answer := httptest.NewRecorder()
 	e.OTLP.ServeHTTP(answer, r)
 	if answer.Code/100 != 2 {
-		t.Fatalf("Prometheus answers %d %s", answer.Code, answer.Body)
+		t.Fatalf("Prometheus answered %d %s", answer.Code, answer.Body)
 	}
 }
 

@@ -13,16 +13,16 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// world is what a sidecar would see: every row of the table except those of pools, with every value
-// of every attribute. Most values are derived from the kind, and healthy; those that matter to an
-// alert are given.
+// world simulates what a sidecar reads: every row of the table except those of pools, with every
+// value of every attribute. Most values are derived from the kind of metric and are healthy. The
+// values that matter to an alert are explicit.
 type world struct {
 	perSecond map[*catalog.Metric]float64 // growth of a counter
 	value     map[*catalog.Metric]float64 // of a gauge, or what a histogram records
-	// more growth a second, or another value, from the onset on
+	// overrides the growth per second, or the value, from the onset on
 	fault    func(*catalog.Metric, attribute.Set) (float64, bool)
-	explicit bool          // explicit buckets for exponential ones
-	diesAt   time.Duration // when the sidecar stops reporting; 0 is never
+	explicit bool          // use explicit instead of exponential buckets
+	diesAt   time.Duration // when the sidecar stops reporting; 0: never
 
 	began      time.Time
 	histograms []func()
@@ -54,8 +54,8 @@ func healthy() *world {
 // them healthy.
 const onset = 10 * time.Minute
 
-// now returns the value of a series: of a counter since the start, of a gauge, or what a histogram
-// records.
+// now returns the value of a counter since the start, the value of a gauge, or the value that a
+// histogram records.
 func (w *world) now(m *catalog.Metric, a attribute.Set) float64 {
 	elapsed := time.Since(w.began)
 	v := w.level(m)
@@ -93,7 +93,7 @@ func (w *world) rate(m *catalog.Metric, a attribute.Set) float64 {
 	return 0.01
 }
 
-// level returns the value of a healthy gauge, or what a histogram records.
+// level returns the value of a healthy gauge, or the value that a healthy histogram records.
 func (w *world) level(m *catalog.Metric) float64 {
 	if v, ok := w.value[m]; ok {
 		return v
@@ -162,7 +162,7 @@ func (w *world) register(meter metric.Meter, m *catalog.Metric, sets []attribute
 }
 
 // combinations returns all combinations of the attributes' values. An open set has one value, and
-// an error is absent.
+// there is no error.
 func combinations(attributes []catalog.Attribute) []attribute.Set {
 	lists := [][]attribute.KeyValue{nil}
 	for _, a := range attributes {

@@ -1,5 +1,5 @@
-// Command sdk is an app as OpenTelemetry's documentation has it: autoexport, and nothing that is
-// set in code. It counts once and ends.
+// Command sdk is an app as in OpenTelemetry's documentation: it uses autoexport, and sets nothing
+// in code. It increments a counter once and exits.
 package main
 
 import (

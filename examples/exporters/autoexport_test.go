@@ -17,7 +17,7 @@ import (
 // Contrib's autoexport chooses the exporter by OTEL_METRICS_EXPORTER, and gives its reader the
 // Producer unless OTEL_METRICS_PRODUCERS names others; with RegisterMetricProducer("poolgauge", …)
 // that variable can name this one. By default it sends http/protobuf to localhost:4318, where the
-// sidecar listens too. With the exporter prometheus, what Example_nativeHistograms says applies.
+// sidecar listens too. For the exporter prometheus, see Example_nativeHistograms.
 func Example_autoexport() {
 	pools := producer.New()
 	defer pools.Close()
@@ -41,7 +41,7 @@ func Example_autoexport() {
 	}
 }
 
-// The example exports what it should.
+// The example exports the pool's metrics.
 func TestAutoexportExportsPools(t *testing.T) {
 	got := map[string]otlptest.Point{}
 	receiver, err := otlptest.Start(

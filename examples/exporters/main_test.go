@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// pool is an example of a pool: 4 slots, and 10 requests that waited 2 ms each.
+// pool returns the figures of an example pool: 4 slots, and 10 requests that waited 2 ms each.
 func pool() instrument.Stats {
 	waits := new(instrument.Histogram)
 	waits.RecordN(2*time.Millisecond, 10)
@@ -33,12 +33,12 @@ func scrape(h http.Handler, accept string) (contentType, body string) {
 	request.Header.Set("Accept", accept)
 	answer := httptest.NewRecorder()
 	h.ServeHTTP(answer, request)
-	text, _ := io.ReadAll(answer.Body) // of memory
+	text, _ := io.ReadAll(answer.Body) // in memory, so it cannot fail
 	return answer.Header().Get("Content-Type"), string(text)
 }
 
-// show prints the series of a scrape that begin with a prefix, without labels other than the bound of
-// a bucket.
+// show prints the series of a scrape that begin with a prefix, without labels other than the bound
+// of a bucket.
 func show(body, prefix string) {
 	for lines := bufio.NewScanner(strings.NewReader(body)); lines.Scan(); {
 		series, value, _ := strings.Cut(lines.Text(), "} ")

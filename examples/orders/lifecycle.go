@@ -5,7 +5,8 @@ import (
 	"errors"
 )
 
-// lifecycle stops what was started, in the reverse order. err has the errors of what failed to start.
+// lifecycle stops the parts of a program in the reverse order of their start. err joins the errors
+// of the parts that failed to start.
 type lifecycle struct {
 	err   error
 	stops []func(context.Context) error
@@ -25,7 +26,7 @@ func (l *lifecycle) addCloser(c interface{ Close() }, err error) {
 	l.add(func(context.Context) error { c.Close(); return nil }, err)
 }
 
-// stop stops all parts; each may use what is left of ctx.
+// stop stops all parts, the last one first. They share the deadline of ctx.
 func (l *lifecycle) stop(ctx context.Context) error {
 	var errs []error
 	for i := len(l.stops) - 1; i >= 0; i-- {

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// running is a running service and what its telemetry has exported.
+// running is a running service and the telemetry that it has exported.
 type running struct {
 	url    string
 	file   string // the SQLite database
@@ -33,7 +33,7 @@ type running struct {
 	code   chan int
 	stderr bytes.Buffer
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	points map[string]float64
 	names  map[string]string // service.name
 }
@@ -167,8 +167,8 @@ func (r *running) states(t *testing.T) map[string]int {
 	return states
 }
 
-// Every accepted order is processed before the service exits, and the metrics of every pool match the
-// requests made.
+// Every accepted order is processed before the service exits, and the metrics of every pool match
+// the requests made.
 func TestMetricsMatchTheRequests(t *testing.T) {
 	r := runOrders(t, "-workers", "3", "-queue", "100", "-payment-permits", "2", "-db-conns", "2")
 	const n = 25
@@ -213,7 +213,7 @@ func TestMetricsMatchTheRequests(t *testing.T) {
 		"poolgauge.pool.pending payments-http http":                       0,
 	})
 	if made := r.points["poolgauge.pool.resources payments-http http created"]; made < 1 || made > 2 {
-		t.Errorf("%v connections to the payment service were made, want 1 or 2", made)
+		t.Errorf("%v connections to the payment service were created, want 1 or 2", made)
 	}
 	accepted, isUsed := r.points["poolgauge.pool.requests orders-http http acquired"], r.points["poolgauge.pool.usage orders-http http used"]
 	if done := r.points["poolgauge.pool.completed orders-http http ok"]; accepted < 1 || accepted > n+3 ||
@@ -373,7 +373,7 @@ func TestInstrumentationTakesTenLinesAtMost(t *testing.T) {
 			if comment == "poolgauge" {
 				marked++
 			} else if touches.MatchString(code) {
-				t.Errorf("%s:%d is instrumentation and not marked: %s", file, i+1, line)
+				t.Errorf("%s:%d: unmarked instrumentation: %s", file, i+1, line)
 			}
 		}
 	}

@@ -31,7 +31,8 @@ func newPaymentClient(url string, permits *pools.Semaphore, transport http.Round
 	}
 }
 
-// newTransport returns a transport of at most conns connections, all of which it keeps.
+// newTransport returns a transport with at most conns connections to a host, all of which it keeps
+// when they are idle.
 func newTransport(conns int) *http.Transport {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost = conns, conns
@@ -67,9 +68,10 @@ func (p *paymentClient) charge(ctx context.Context, o order) (string, error) {
 	return string(text), err
 }
 
-// faults says how slow and how unreliable the payment service is. It can be changed at run time.
+// faults holds the latency and the error rate of the payment service. They can be changed at run
+// time.
 type faults struct {
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	latency time.Duration
 	errors  float64
 }
@@ -106,7 +108,7 @@ func (f *faults) handler() http.Handler {
 		case <-time.After(latency):
 		}
 		if rand.Float64() < share { //nolint:gosec // not a secret
-			http.Error(w, "out of order", http.StatusBadGateway)
+			http.Error(w, "simulated failure", http.StatusBadGateway)
 			return
 		}
 		fmt.Fprintf(w, "charge-%s", r.Header.Get("Idempotency-Key"))

@@ -17,8 +17,8 @@ import (
 	"testing"
 )
 
-// The service works the same with the PostgreSQL that DATABASE_URL names, and a second run continues
-// with the orders that the first one left.
+// The service works the same with the PostgreSQL database that DATABASE_URL names, and a second run
+// processes the orders that the first one left.
 func TestServiceWorksTheSameWithPostgreSQL(t *testing.T) {
 	t.Setenv("DATABASE_URL", startPostgres(t))
 	const n = 20
@@ -48,11 +48,12 @@ func TestServiceWorksTheSameWithPostgreSQL(t *testing.T) {
 	}
 }
 
-// nobody is the user to run PostgreSQL as if the test runs as root, as which it refuses to run.
+// nobody is the user that runs PostgreSQL if the test runs as root, since PostgreSQL refuses to run
+// as root.
 const nobody = 65534
 
-// startPostgres starts a PostgreSQL server that only this test can reach, through a socket in its own
-// directory, and returns the URL of its database.
+// startPostgres starts a PostgreSQL server that only this test can reach, through a socket in its
+// own directory, and returns the URL of its database.
 func startPostgres(t *testing.T) string {
 	t.Helper()
 	initdb, server := postgresProgram("initdb"), postgresProgram("postgres")

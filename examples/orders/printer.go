@@ -7,7 +7,7 @@ import (
 	"fmt"
 )
 
-// printer makes compressed receipts. It holds some 800 KB, so the service makes few printers and
+// printer makes compressed receipts. It holds about 800 KB, so the service creates few printers and
 // reuses them.
 type printer struct {
 	buffer bytes.Buffer

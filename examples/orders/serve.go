@@ -17,7 +17,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// config has the values of the flags of serve.
+// config holds the values of the flags of serve.
 type config struct {
 	listen, sqlite, payments       string
 	workers, queue, conns, permits int
@@ -66,9 +66,9 @@ func (c *config) parse(args []string, stderr io.Writer) error {
 	return nil
 }
 
-// serve runs the service until ctx ends, and then stops its parts in the reverse of the order in
-// which they started: first it stops accepting requests, then it finishes the accepted orders, then
-// it closes what these need, and last the telemetry, which so reports the shutdown too.
+// serve runs the service until ctx ends, and then stops its parts in reverse order: it stops
+// accepting requests, finishes the accepted orders and closes what they need. It stops the
+// telemetry last, so that the shutdown is reported too.
 func serve(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	var cfg config
 	if err := cfg.parse(args, stderr); err != nil {
@@ -148,7 +148,7 @@ func start(ctx context.Context, l *lifecycle, cfg *config) *service {
 		l.err = errors.Join(l.err, err)
 		return nil
 	}
-	l.addCloser(s.workers, nil) // cancels what the drain left
+	l.addCloser(s.workers, nil) // cancels the tasks that did not finish in time
 	l.add(s.workers.Shutdown, nil)
 	return s
 }
@@ -163,7 +163,7 @@ func listen(ctx context.Context, l *lifecycle, address string) net.Listener {
 	return listener
 }
 
-// serveHTTP serves h until l ends. It returns what ends it before.
+// serveHTTP serves h until l stops. The channel receives the error if serving fails earlier.
 func serveHTTP(l *lifecycle, listener net.Listener, h http.Handler) (failed <-chan error) {
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
 	ended := make(chan error, 1)

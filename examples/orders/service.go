@@ -67,7 +67,7 @@ func (s *service) post(w http.ResponseWriter, r *http.Request) {
 	waiting, cancel := context.WithTimeout(r.Context(), s.admission)
 	defer cancel()
 	if err := s.workers.Submit(waiting, s.task(o)); err != nil {
-		// if this fails, the next start processes the order, which is no worse
+		// If this fails, the next start processes the order, which is also fine.
 		_ = s.store.finish(context.WithoutCancel(r.Context()), o.ID, rejected, nil)
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, "queue full: "+err.Error(), http.StatusServiceUnavailable)

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"net/url"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // for DATABASE_URL
-	_ "modernc.org/sqlite"             // for the file
+	_ "github.com/jackc/pgx/v5/stdlib" // driver for DATABASE_URL
+	_ "modernc.org/sqlite"             // driver for the file
 )
 
 // store keeps the orders. Its SQL works with both SQLite and PostgreSQL.

@@ -8,16 +8,22 @@
 // This is the most complete way to report pools: with exponential histograms, and at no cost
 // between collections. A collection takes 7 to 15 µs per pool. Settings for the SDK's instruments
 // do not apply to a Producer. Its points are cumulative, whatever temporality the reader prefers.
-// Views, cardinality limits and the default aggregation have no effect on them. The only exemplars
-// are the holders of a pool, on the age of its oldest use. The resource is that of the reader. For
-// explicit buckets or delta temporality, omit the Producer: pools then report through the
-// MeterProvider; see package instrument.
+// Views, cardinality limits and the default aggregation have no effect on them. The resource is
+// that of the reader. For explicit buckets or delta temporality, omit the Producer: pools then
+// report through the MeterProvider; see package instrument.
+//
+// A Producer adds two kinds of exemplars: the holders of a pool to the age of its oldest use, and to
+// the durations of waits the longest of each outcome in about the last minute that was part of a
+// sampled trace. The exemplar filter of a MeterProvider does not reach a Producer. Set
+// OTEL_METRICS_EXEMPLAR_FILTER=always_off to omit the exemplars of waits.
 //
 // The package is separate from instrument because it needs the SDK.
 package producer
 
 import (
 	"context"
+	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,6 +42,7 @@ type Producer struct {
 	pools *instrument.Reader
 
 	verdicts *verdicts // nil if disabled
+	waits    bool      // waits have exemplars
 
 	mu    sync.Mutex
 	sizes map[*catalog.Metric]int // number of points at the last collection
@@ -57,6 +64,7 @@ func New(opts ...Option) *Producer {
 		pools:    instrument.OpenReader(),
 		sizes:    map[*catalog.Metric]int{},
 		verdicts: &verdicts{pools: map[attribute.Distinct]*judged{}},
+		waits:    !strings.EqualFold(os.Getenv("OTEL_METRICS_EXEMPLAR_FILTER"), "always_off"),
 	}
 	for _, opt := range opts {
 		opt(p)
@@ -82,6 +90,9 @@ func (p *Producer) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
 		judge = p.verdicts.begin(now)
 	}
 	for point := range p.pools.PointsWithVerdicts(judge) {
+		if !p.waits {
+			point.Exemplars = nil
+		}
 		r, known := rows[point.Metric]
 		if !known {
 			r = newRow(point.Metric, p.lastSize(point.Metric))

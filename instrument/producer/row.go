@@ -84,6 +84,7 @@ func (h *histograms) add(p instrument.Point, now time.Time) {
 		Scale:          instrument.Scale,
 		ZeroCount:      p.Histogram.Zeros(),
 		PositiveBucket: buckets(p.Histogram),
+		Exemplars:      waits(p.Exemplars),
 	})
 }
 

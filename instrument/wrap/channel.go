@@ -75,8 +75,9 @@ func (s *Channel) Acquire(ctx context.Context) error {
 		err = ctx.Err()
 	}
 	p.Lock()
-	defer p.Unlock()
-	p.waited(waiting, s.used(), err)
+	waited := p.waited(waiting, s.used(), err)
+	p.Unlock()
+	p.Requests.Traced(ctx, waited)
 	return err
 }
 

@@ -23,8 +23,8 @@ type Groups struct {
 // Group is an [errgroup.Group] that is reported.
 type Group struct {
 	*errgroup.Group
-	set   *Groups
-	trace trace.TraceID // the trace that it is part of; zero if unknown
+	set  *Groups
+	span *trace.SpanContext // the span that it is part of; nil if unknown
 }
 
 // NewGroups returns Groups that are reported under name, as a pool of the kind group:
@@ -55,9 +55,9 @@ func NewGroups(name string, opts ...instrument.Option) (*Groups, error) {
 
 // WithContext is like [errgroup.WithContext], for a group that is reported.
 func (s *Groups) WithContext(ctx context.Context) (*Group, context.Context) {
-	id := trace.SpanContextFromContext(ctx).TraceID()
+	span := trace.SpanContextFromContext(ctx)
 	g, ctx := errgroup.WithContext(ctx)
-	return &Group{Group: g, set: s, trace: id}, ctx
+	return &Group{Group: g, set: s, span: &span}, ctx
 }
 
 // Group makes g a group that is reported. g may be new(errgroup.Group) or in use.
@@ -97,7 +97,7 @@ type call struct {
 
 func (g *Group) call(f func() error) *call {
 	c, _ := g.set.calls.Get().(*call)
-	c.f, c.run.Func, c.run.Trace = f, callsite.FuncOf(f), g.trace
+	c.f, c.run.Func, c.run.Span = f, callsite.FuncOf(f), g.span
 	return c
 }
 

@@ -55,12 +55,12 @@ func (p *permits) wait() *measure.Pended {
 
 // waited ends a wait, with permits or with err. before is the number of permits used before. Caller
 // must hold the lock.
-func (p *permits) waited(w *measure.Pended, before int64, err error) {
+func (p *permits) waited(w *measure.Pended, before int64, err error) measure.Waited {
 	outcome := instrument.Acquired
 	if err != nil {
 		outcome = instrument.GaveUp(err)
 	}
-	p.Requests.End(&p.Meter, outcome, p.Pending.Remove(w), p.Meter.Event(before))
+	return p.Requests.End(&p.Meter, outcome, p.Pending.Remove(w), p.Meter.Event(before))
 }
 
 // stats returns a consistent snapshot. Caller must hold the lock.

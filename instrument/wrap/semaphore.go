@@ -68,11 +68,12 @@ func (s *Semaphore) Acquire(ctx context.Context, n int64) error {
 	p.Unlock()
 	err := s.inner.Acquire(ctx, n)
 	p.Lock()
-	defer p.Unlock()
-	p.waited(waiting, s.held, err)
+	waited := p.waited(waiting, s.held, err)
 	if err == nil {
 		s.held += n
 	}
+	p.Unlock()
+	p.Requests.Traced(ctx, waited)
 	return err
 }
 

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/poolgauge/poolgauge/instrument"
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
@@ -27,7 +29,8 @@ const (
 type trip struct {
 	pool *pool
 	req  *http.Request
-	part *part // nil until the first request for a connection
+	part *part             // nil until the first request for a connection
+	span trace.SpanContext // of req; set with part
 
 	// The lock of the part guards everything below: a dial may continue when the trip is over.
 	phase   phase
@@ -84,7 +87,7 @@ func (tr *trip) ask(address string) {
 	tr.leave(instrument.Failed)
 	switch {
 	case tr.phase == away:
-		tr.claim, tr.done = p.Ask(), false
+		tr.claim, tr.done = p.Ask(tr.span), false
 		tr.phase, tr.room = asking, p.hasRoom()
 		if tr.room && p.isSilent() {
 			tr.begin(assumed)
@@ -102,6 +105,7 @@ func (tr *trip) to(address string) *part {
 		var key partKey
 		key, tr.proxied = tr.keyOf(address)
 		tr.part = tr.pool.partOf(key)
+		tr.span = trace.SpanContextFromContext(tr.req.Context())
 	}
 	return tr.part
 }
@@ -114,7 +118,7 @@ func (tr *trip) got(info httptrace.GotConnInfo) {
 	defer p.Unlock()
 	switch tr.phase {
 	case away:
-		tr.claim, tr.phase, tr.room, tr.done = p.Ask(), asking, false, false
+		tr.claim, tr.phase, tr.room, tr.done = p.Ask(tr.span), asking, false, false
 	case late, using:
 		return
 	}

@@ -3,6 +3,8 @@ package measure
 import (
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
@@ -12,6 +14,7 @@ import (
 // recorder.
 type Claim struct {
 	asked  time.Duration // start of the request
+	span   trace.SpanContext
 	wait   Span
 	pended *Pended       // set while it waits
 	since  time.Duration // start of the construction, while a slot is being constructed for it
@@ -19,9 +22,9 @@ type Claim struct {
 	active bool
 }
 
-// Ask begins a request.
-func (r *Recorder) Ask() Claim {
-	c := Claim{asked: Clock(), wait: r.Wait(), active: true}
+// Ask begins a request, which is part of a span.
+func (r *Recorder) Ask(span trace.SpanContext) Claim {
+	c := Claim{asked: Clock(), span: span, wait: r.Wait(), active: true}
 	c.pended = r.Pending.Add(c.wait)
 	return c
 }
@@ -66,7 +69,7 @@ func (c *Claim) GetAfter(r *Recorder, waited time.Duration) Use {
 	if c.pended != nil {
 		r.Pending.Remove(c.pended)
 	}
-	r.Requests.End(&r.Meter, instrument.Acquired, c.wait, c.asked+waited)
+	r.Requests.TracedBy(c.span, r.Requests.End(&r.Meter, instrument.Acquired, c.wait, c.asked+waited))
 	*c = Claim{}
 	return r.begin(now)
 }
@@ -90,6 +93,6 @@ func (c *Claim) end(r *Recorder, how instrument.Outcome, now time.Duration) {
 	if c.pended != nil {
 		r.Pending.Remove(c.pended)
 	}
-	r.Requests.End(&r.Meter, how, c.wait, ended)
+	r.Requests.TracedBy(c.span, r.Requests.End(&r.Meter, how, c.wait, ended))
 	*c = Claim{}
 }

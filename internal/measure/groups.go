@@ -19,8 +19,8 @@ type Groups struct {
 // Run is one run of a function of a group. The caller must keep it until it has ended. The zero Run
 // is ready for use.
 type Run struct {
-	Func  callsite.Func // the function of the program
-	Trace trace.TraceID // the trace that it is part of; zero if unknown
+	Func callsite.Func      // the function of the program
+	Span *trace.SpanContext // the span that it is part of; nil if unknown
 
 	use        Use
 	prev, next *Run
@@ -95,7 +95,11 @@ func (g *Groups) Unblock(p *Pended, r *Run) {
 	}
 	g.rec.Lock()
 	defer g.rec.Unlock()
-	r.use = g.rec.StartAfter(g.rec.Pending.Remove(p))
+	var waited Waited
+	r.use, waited = g.rec.StartAfter(g.rec.Pending.Remove(p))
+	if r.Span != nil {
+		g.rec.Requests.TracedBy(*r.Span, waited)
+	}
 	g.push(r)
 }
 
@@ -159,7 +163,15 @@ func (g *Groups) holders(s *instrument.Stats, now time.Duration) Holders {
 	for r := g.first; r != nil && oldest.n < mostHolders; r = r.next {
 		oldest.Add(r.use.Span, r)
 	}
-	return oldest.Report(s, now, func(r *Run) Hold { return Hold{Site: r.Func.Site(), Trace: r.Trace} })
+	return oldest.Report(s, now, (*Run).hold)
+}
+
+func (r *Run) hold() Hold {
+	h := Hold{Site: r.Func.Site()}
+	if r.Span != nil {
+		h.Trace = r.Span.TraceID()
+	}
+	return h
 }
 
 // Close ends overload for good. Groups may still be used.

@@ -69,15 +69,15 @@ func (r *Recorder) Wait() Span {
 }
 
 // StartAfter ends a wait and begins a use.
-func (r *Recorder) StartAfter(wait Span) Use {
+func (r *Recorder) StartAfter(wait Span) (Use, Waited) {
 	now := r.Meter.Event(r.Uses.InUse())
-	r.Requests.End(&r.Meter, instrument.Acquired, wait, now)
-	return r.begin(now)
+	waited := r.Requests.End(&r.Meter, instrument.Acquired, wait, now)
+	return r.begin(now), waited
 }
 
 // GiveUp ends a wait without a use.
-func (r *Recorder) GiveUp(wait Span, how instrument.Outcome) {
-	r.Requests.End(&r.Meter, how, wait, r.Meter.Event(r.Uses.InUse()))
+func (r *Recorder) GiveUp(wait Span, how instrument.Outcome) Waited {
+	return r.Requests.End(&r.Meter, how, wait, r.Meter.Event(r.Uses.InUse()))
 }
 
 // End ends a use.

@@ -12,6 +12,8 @@ type Requests struct {
 	ended  [5]int64 // by instrument.Outcome
 	waited [5]int64 // of these, requests that waited
 	took   [5]Durations
+
+	exemplars exemplars
 }
 
 // Add counts n requests that did not wait.
@@ -22,17 +24,16 @@ func (r *Requests) Ended(o instrument.Outcome) int64 { return r.ended[o] }
 
 // End counts a request that waited. now is the time that [Meter.Event] returned. Requests that were
 // not granted are always timed.
-func (r *Requests) End(m *Meter, o instrument.Outcome, wait Span, now time.Duration) {
+func (r *Requests) End(m *Meter, o instrument.Outcome, wait Span, now time.Duration) Waited {
 	r.ended[o]++
 	r.waited[o]++
-	if o == instrument.Acquired && m.isShort(wait) {
-		return
+	if o != instrument.Acquired {
+		return Waited{o, r.took[o].EndTimed(m, wait, now)}
 	}
-	if o == instrument.Acquired {
-		r.took[o].End(m, wait, now, r.waited[o])
-	} else {
-		r.took[o].EndTimed(m, wait, now)
+	if m.isShort(wait) {
+		return Waited{}
 	}
+	return Waited{o, r.took[o].End(m, wait, now, r.waited[o])}
 }
 
 // Report sets the requests and waits in s, for the outcomes that the pool distinguishes.
@@ -43,6 +44,7 @@ func (r *Requests) Report(s *instrument.Stats, m *Meter, outcomes ...instrument.
 			s.Wait[o] = r.took[o].ReadWithZeros(r.waited[o], r.ended[o])
 		}
 	}
+	r.exemplars.report(s, time.Now())
 }
 
 // AllOutcomes has all outcomes. The pools of package pools distinguish all of them.

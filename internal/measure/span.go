@@ -123,16 +123,18 @@ func (d *Durations) end(m *Meter, s Span, now time.Duration, n int64) (took time
 
 // EndTimed is like [Durations.End], but always times the span. It is for spans that ended without
 // success, since these are few, and other spans do not represent them.
-func (d *Durations) EndTimed(m *Meter, s Span, now time.Duration) {
+func (d *Durations) EndTimed(m *Meter, s Span, now time.Duration) (took time.Duration) {
 	if s.at == 0 {
-		return
+		return 0
 	}
 	now = m.exactly(now)
 	began, isLong := m.longSince(s, now)
 	if !isLong {
 		began = s.at
 	}
-	d.record(max(0, now-began), 1)
+	took = max(0, now-began)
+	d.record(took, 1)
+	return took
 }
 
 // Zero adds a span that took no time.

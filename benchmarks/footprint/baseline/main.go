@@ -1,6 +1,5 @@
-// Baseline is the least that a Go program must carry to send host CPU and memory over OTLP/gRPC:
-// OpenTelemetry's SDK and exporter and gopsutil, with nothing around them. It is configured by
-// OTEL_* alone.
+// Baseline is a minimal Go program that sends host CPU and memory over OTLP/gRPC: OpenTelemetry's
+// SDK and exporter, and gopsutil. Only the OTEL_* variables configure it.
 package main
 
 import (

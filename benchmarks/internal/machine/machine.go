@@ -1,4 +1,4 @@
-// Package machine tells where a measurement runs, and what another process on it uses.
+// Package machine describes the machine of a measurement, and measures other processes on it.
 package machine
 
 import (
@@ -12,12 +12,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Describe names the CPUs, the kernel and the Go release.
+// Describe returns the number and model of CPUs, the kernel and the Go release.
 func Describe() string {
 	return fmt.Sprintf("%d CPUs (%s), %s, %s", runtime.NumCPU(), cpuModel(), kernel(), runtime.Version())
 }
 
-// Load is the load average of the last minute, as the kernel prints it.
+// Load returns the load average of the last minute, as the kernel prints it.
 func Load() string {
 	text, _ := os.ReadFile("/proc/loadavg")
 	one, _, _ := strings.Cut(string(text), " ")
@@ -36,8 +36,8 @@ func kernel() string {
 	return "Linux " + strings.TrimSpace(string(text))
 }
 
-// CPUTime is the CPU time that a process has used, by its CPU clock: to the nanosecond, where /proc
-// has 10 ms.
+// CPUTime returns the CPU time that a process has used. It reads the process's CPU clock, whose
+// resolution is a nanosecond; that of /proc is 10 ms.
 func CPUTime(pid int) (time.Duration, error) {
 	// CPUCLOCK_SCHED of the kernel's posix-timers.h, as clock_getcpuclockid(3) composes it
 	const schedClock = 2
@@ -46,14 +46,14 @@ func CPUTime(pid int) (time.Duration, error) {
 	return time.Duration(ts.Nano()), err
 }
 
-// Memory is the resident and the anonymous memory of a process in MiB. It is read from
-// smaps_rollup, which walks the pages; the counters in status may be some hundred KiB behind.
+// Memory returns the resident and the anonymous memory of a process in MiB. It reads smaps_rollup,
+// which walks the pages: the counters in status may lag by some hundred KiB.
 func Memory(pid int) (rss, anon float64, err error) {
 	values, err := kibibytes(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	return values["Rss"] / 1024, values["Anonymous"] / 1024, err
 }
 
-// PeakMemory is the most resident memory that a process has had, in MiB.
+// PeakMemory returns the peak resident memory of a process, in MiB.
 func PeakMemory(pid int) (float64, error) {
 	values, err := kibibytes(fmt.Sprintf("/proc/%d/status", pid))
 	return values["VmHWM"] / 1024, err

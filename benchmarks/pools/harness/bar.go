@@ -8,7 +8,7 @@ import (
 // Figure is one of the figures of a Sample.
 type Figure int
 
-// The figures that a Bar may be about.
+// The figures that a Bar can limit.
 const (
 	CPU Figure = iota
 	Wall
@@ -25,8 +25,8 @@ func (f Figure) of(s Sample) float64 {
 	return [...]float64{s.CPU, s.Wall, s.Max, s.Bytes, s.Count}[f]
 }
 
-// Bar says that a figure of ours is at most Ratio times that of Peer, and Plus on top. Without a
-// Peer it is at most Most.
+// Bar limits a figure of ours to Ratio times that of Peer, plus Plus. Without a Peer, it limits the
+// figure to Most.
 type Bar struct {
 	Peer  string
 	Of    Figure
@@ -51,7 +51,7 @@ func (b Bar) String() string {
 	return b.Of.String() + " " + s
 }
 
-// met says whether ours reached the bar.
+// met reports whether ours met the bar.
 func (r Result) met(b Bar) bool {
 	if b.Peer == "" {
 		return r.over(0, b.Of).Median <= b.Most
@@ -59,7 +59,7 @@ func (r Result) met(b Bar) bool {
 	return r.against(r.Case.index(b.Peer), b.Of, float64(b.Plus)).Median <= b.Ratio
 }
 
-// Missed returns a line for each bar that ours did not reach.
+// Missed returns a line for each bar that ours did not meet.
 func (r Result) Missed() []string {
 	var missed []string
 	for _, b := range r.Case.Bars {

@@ -8,14 +8,14 @@ import (
 	"os"
 )
 
-// Baseline holds ratios that were committed, to compare new ones with.
+// Baseline holds the committed ratios, with which new ones are compared.
 type Baseline struct {
 	Machine string                       `json:"machine"`
 	Command string                       `json:"command"`
 	Ratios  map[string]map[string]Spread `json:"ratios"` // by case, then by peer
 }
 
-// Load reads a baseline. Without a file it is empty.
+// Load reads a baseline. If the file does not exist, the baseline is empty.
 func Load(path string) (Baseline, error) {
 	b := Baseline{Ratios: map[string]map[string]Spread{}}
 	data, err := os.ReadFile(path)
@@ -40,7 +40,7 @@ func (b Baseline) Save(path string) error {
 	return os.WriteFile(path, append(data, '\n'), 0o644)
 }
 
-// Add replaces the ratios of the cases that were measured and leaves the others.
+// Add replaces the ratios of the measured cases and keeps the others.
 func (b Baseline) Add(results []Result) {
 	for _, r := range results {
 		peers := map[string]Spread{}
@@ -53,14 +53,14 @@ func (b Baseline) Add(results []Result) {
 	}
 }
 
-// Worse returns a line for each ratio of r that is above the one in the baseline by more than the
-// noise of both.
+// Worse returns a line for each ratio of r that exceeds that of the baseline by more than the noise
+// of both.
 func (b Baseline) Worse(r Result) []string {
 	var worse []string
 	for i, subject := range r.Case.Subjects[1:] {
 		now, ok := r.ratio(i + 1)
 		if was, known := b.Ratios[r.Case.Name][subject.Name]; ok && known && now.Low > was.High {
-			worse = append(worse, fmt.Sprintf("%s: %.2f (%.2f–%.2f) of %s, it was %.2f (%.2f–%.2f)",
+			worse = append(worse, fmt.Sprintf("%s: %.2f (%.2f–%.2f) of %s, the baseline is %.2f (%.2f–%.2f)",
 				r.Case.Name, now.Median, now.Low, now.High, subject.Name, was.Median, was.Low, was.High))
 		}
 	}

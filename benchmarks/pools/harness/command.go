@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// Parse parses the arguments of a command, whose own flags are declared in flags, with those that
-// every command of the harness has.
+// Parse parses the arguments of a command. It adds the flags that every command of the harness has
+// to flags, which declares the command's own.
 func Parse(flags *flag.FlagSet, args []string) (Settings, error) {
 	rounds := flags.Int("rounds", 9, "rounds to take the median of")
-	each := flags.Duration("time", 50*time.Millisecond, "what a subject takes in one round, about")
-	once := flags.Bool("once", false, "do not measure once more what misses a bar")
+	each := flags.Duration("time", 50*time.Millisecond, "approximate time of a subject in one round")
+	once := flags.Bool("once", false, "do not repeat the measurement of a case that misses a bar")
 	only := flags.String("run", "", "run the cases whose name matches this regexp")
 	if err := flags.Parse(args); err != nil {
 		return Settings{}, err
@@ -20,8 +20,9 @@ func Parse(flags *flag.FlagSet, args []string) (Settings, error) {
 	return Settings{Rounds: *rounds, Time: *each, Only: names, Once: *once}, err
 }
 
-// Twice returns the faults of results. What has some is measured once more, since neighbours on the
-// machine can spoil a few rounds, and counts if it fails again, unless Settings.Once.
+// Twice returns the faults of results. It measures a result with faults once more, since neighbours
+// on the machine can spoil a few rounds, and returns only the faults of the second measurement.
+// With Settings.Once, it does not measure again.
 func Twice(results []Result, s Settings, faults func(Result) []string) (all []string) {
 	for _, r := range results {
 		if len(faults(r)) == 0 {

@@ -1,5 +1,5 @@
-// Package harness compares implementations of one operation within one process: what an operation
-// takes of the CPU, of time and of memory, how late it is, and the ratio of ours to each peer.
+// Package harness compares implementations of one operation within one process: the CPU time, wall
+// time and memory of an operation, its delay, and the ratio of ours to each peer.
 //
 // Only ratios within one run are worth quoting, since the machine may be shared. So every round
 // measures all subjects of a case one after the other, in a fresh random order, and a ratio is the
@@ -17,34 +17,34 @@ import (
 	"time"
 )
 
-// Case is one operation, done by several subjects.
+// Case is an operation that several subjects perform.
 type Case struct {
 	Name     string
 	Subjects []Subject // the first is ours, the others are its peers
-	Bars     []Bar     // what ours must reach
+	Bars     []Bar     // bars that ours must meet
 	NoAlloc  bool      // ours must allocate less than one byte per operation
-	Procs    []int     // values of GOMAXPROCS to run it with, 0 for all CPUs; empty is {0}
-	Trials   int       // operations in a round; 0 is as many as take about Settings.Time
+	Procs    []int     // values of GOMAXPROCS to run with, 0 for all CPUs; empty means {0}
+	Trials   int       // operations in a round; 0 means as many as take about Settings.Time
 }
 
 // Subject is one implementation.
 type Subject struct {
 	Name  string
-	Order string // in which requests that wait are served: "strict FIFO", "scramble", "none"
-	// New sets one up for a round: run does n operations and returns when they are done; stop,
-	// which may be nil, takes it down.
+	Order string // order in which waiting requests are served: "strict FIFO", "scramble", "none"
+	// New sets up the subject for a round. run does n operations and returns when they are done.
+	// stop, which may be nil, tears the subject down.
 	New func() (run func(n int), stop func())
-	// Measure takes the place of New where a sample is more than the cost of n operations.
+	// Measure is used instead of New if a sample is more than the cost of n operations.
 	Measure func(n int) Sample
 }
 
-// Settings say how to measure.
+// Settings configure a measurement.
 type Settings struct {
 	Rounds int
-	Time   time.Duration  // what one subject takes in one round, about
-	Only   *regexp.Regexp // the names of the cases to run; nil is all
-	Done   func(Result)   // called after each case; may be nil
-	Once   bool           // believe the first measurement of what misses a bar
+	Time   time.Duration  // approximate time of a subject in one round
+	Only   *regexp.Regexp // matches the names of the cases to run; nil means all
+	Done   func(Result)   // called after each case, if not nil
+	Once   bool           // do not repeat the measurement of a case that misses a bar
 }
 
 // Run measures the cases. It sets GOMAXPROCS, so nothing else should run in the process.
@@ -56,7 +56,7 @@ func Run(cases []Case, s Settings) ([]Result, error) {
 		}
 		for _, b := range c.Bars {
 			if b.Peer != "" && c.index(b.Peer) < 0 {
-				return nil, fmt.Errorf("case %q: its bar names %q, which is not a subject of it", c.Name, b.Peer)
+				return nil, fmt.Errorf("case %q: the bar names %q, which is not one of its subjects", c.Name, b.Peer)
 			}
 		}
 		r := measure(c, s)
@@ -73,8 +73,8 @@ func (r Result) Again(s Settings) Result {
 	return measure(r.Case, s)
 }
 
-// expand returns one case for each value of GOMAXPROCS, which is in its name unless the case leaves
-// it open.
+// expand returns a case for each value of GOMAXPROCS. The value is in the name unless Procs is
+// empty.
 func expand(cases []Case) []Case {
 	var all []Case
 	for _, c := range cases {
@@ -90,7 +90,7 @@ func expand(cases []Case) []Case {
 	return all
 }
 
-// processors returns those values of GOMAXPROCS that the machine has, each once.
+// processors returns the values of GOMAXPROCS that the machine supports, without duplicates.
 func processors(wanted []int) []int {
 	if len(wanted) == 0 {
 		wanted = []int{0}
@@ -132,8 +132,8 @@ func (c Case) index(subject string) int {
 	return slices.IndexFunc(c.Subjects, func(s Subject) bool { return s.Name == subject })
 }
 
-// enough returns how many operations take about as long as wanted. It believes a long time only
-// when it sees it twice: a neighbour on the machine can stop us for as long.
+// enough returns how many operations take about the wanted time. It accepts a long time only if it
+// measures it twice: a neighbour on the machine can stop this process for that long.
 func enough(s Subject, want time.Duration) int {
 	for n := 1; ; n *= 4 {
 		took := sample(s, n).Wall
@@ -147,14 +147,14 @@ func enough(s Subject, want time.Duration) int {
 	}
 }
 
-// Sample is one measurement of one subject, per operation. What was not measured is 0.
+// Sample is one measurement of one subject, per operation. Figures that were not measured are 0.
 type Sample struct {
 	CPU    float64 // nanoseconds, of all threads, user and system
 	Wall   float64 // nanoseconds; the median if single operations were timed
-	Max    float64 // nanoseconds that the slowest operation took, if single ones were timed
-	Bytes  float64 // allocated, or kept where the case says so
+	Max    float64 // nanoseconds of the slowest operation, if single operations were timed
+	Bytes  float64 // allocated or, in some cases, kept
 	Allocs float64
-	Count  float64 // of what the case counts
+	Count  float64 // number of events that the case counts
 }
 
 func sample(s Subject, n int) Sample {
@@ -165,7 +165,7 @@ func sample(s Subject, n int) Sample {
 	if stop != nil {
 		defer stop()
 	}
-	run(min(n, 100)) // whatever is lazy is not what we compare
+	run(min(n, 100)) // keeps lazy initialization out of the comparison
 	runtime.GC()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -180,7 +180,7 @@ func sample(s Subject, n int) Sample {
 	}
 }
 
-// Parallel shares n operations among goroutines and waits for them.
+// Parallel distributes n operations among goroutines and waits for them.
 func Parallel(goroutines, n int, run func(n int)) {
 	var wg sync.WaitGroup
 	for i := range goroutines {

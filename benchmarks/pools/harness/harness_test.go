@@ -16,8 +16,8 @@ import (
 )
 
 func TestSpreadIsTheMedianWithItsConfidenceInterval(t *testing.T) {
-	// The ranks are those of the tables of the sign test: none to leave out below 9 values, one at
-	// 9, two at 12.
+	// The ranks are those in the tables of the sign test: below 9 values none is left out, at 9
+	// one, at 12 two.
 	for _, c := range []struct {
 		n         int
 		low, high float64
@@ -33,8 +33,8 @@ func TestSpreadIsTheMedianWithItsConfidenceInterval(t *testing.T) {
 	}
 }
 
-// measured returns a result in which ours took the nanoseconds given and the peer 100, in each of 9
-// rounds.
+// measured returns a result in which, in each of 9 rounds, ours took the given nanoseconds and the
+// peer 100.
 func measured(ours ...float64) Result {
 	r := Result{
 		Case:    Case{Name: "case", Subjects: []Subject{{Name: "ours"}, {Name: "peer"}}},
@@ -161,7 +161,7 @@ func TestRunMeasuresEverySubjectInEveryRound(t *testing.T) {
 	}
 	c.Bars[0].Peer = "nobody"
 	if _, err := Run([]Case{c}, Settings{Rounds: 1}); err == nil {
-		t.Error("a bar against nobody is accepted")
+		t.Error("a bar against an unknown peer is accepted")
 	}
 }
 
@@ -207,7 +207,7 @@ func TestBarsOfOtherFigures(t *testing.T) {
 
 func TestSpinTakesWhatItWasAskedFor(t *testing.T) {
 	Calibrate()
-	// what neighbours do in between changes it, but not that much
+	// neighbours on the machine change it, but not by that much
 	if v := spun(); v < 0.2 || v > 5 {
 		t.Errorf("a nanosecond takes %v", v)
 	}
@@ -248,7 +248,7 @@ func (p *turns) use(hold func()) {
 }
 
 func TestOvertakenTellsAQueueFromAStack(t *testing.T) {
-	// a thread that is stopped cannot be overtaken by another one
+	// a stopped thread cannot be overtaken by another one
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	Calibrate()
 	count := func(lifo bool) float64 {
@@ -263,7 +263,8 @@ func TestOvertakenTellsAQueueFromAStack(t *testing.T) {
 	}
 }
 
-// A goroutine that is stopped just before its request is not overtaken by the next one.
+// A goroutine that is preempted just before its request is not counted as overtaken by the next
+// one.
 func TestLaterFirstAwaitsTheWaiter(t *testing.T) {
 	const trials = 5
 	permit := semaphore.NewWeighted(1)
@@ -272,7 +273,7 @@ func TestLaterFirstAwaitsTheWaiter(t *testing.T) {
 	open := func() Gate {
 		return Gate{
 			Acquire: func(ctx context.Context) error {
-				if calls.Add(1)%3 == 1 { // the one that is to wait
+				if calls.Add(1)%3 == 1 { // the request that must wait
 					time.Sleep(time.Millisecond)
 				}
 				return permit.Acquire(ctx, 1)
@@ -297,7 +298,7 @@ func TestLatenessIsThatOfTheGate(t *testing.T) {
 				case slots <- struct{}{}:
 					return nil
 				case <-ctx.Done():
-					time.Sleep(30 * time.Millisecond) // so late is this one
+					time.Sleep(30 * time.Millisecond) // the delay of this request
 					return ctx.Err()
 				}
 			},
@@ -320,7 +321,7 @@ func TestAtRateLeavesOutTheSpinning(t *testing.T) {
 	Calibrate()
 	use := func() { Spin(5 * time.Microsecond) }
 	s := AtRate("", "", 100*time.Microsecond, func() (func(), func()) { return use, nil }).Measure(100)
-	if s.Wall < 1e3 || s.Wall > 50e3 { // wide, since neighbours may stop us
+	if s.Wall < 1e3 || s.Wall > 50e3 { // wide limits, since neighbours may interrupt the test
 		t.Errorf("a use of 5 µs takes %v ns", s.Wall)
 	}
 }

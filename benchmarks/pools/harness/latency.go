@@ -12,14 +12,14 @@ import (
 // Gate is a pool that is full except while a request is measured.
 type Gate struct {
 	Acquire func(context.Context) error
-	Release func() // one that was acquired
-	// Waits reports whether a request is waiting. It is nil where the pool does not say.
+	Release func() // releases an acquired slot
+	// Waits reports whether a request is waiting. It is nil if the pool does not report that.
 	Waits func() bool
 	Stop  func()
 }
 
-// HandOver times how long it takes from Release until Acquire returns in the goroutine that waits,
-// next to busy goroutines.
+// HandOver measures the time from Release until Acquire returns in the waiting goroutine, next to
+// busy goroutines.
 func HandOver(name, order string, busy int, open func() Gate) Subject {
 	return Subject{Name: name, Order: order, Measure: func(n int) Sample {
 		defer busyGoroutines(busy)()
@@ -45,11 +45,12 @@ func HandOver(name, order string, busy int, open func() Gate) Subject {
 			delays[i] = <-took
 		}
 		close(asked)
-		return timed(delays[1:]) // in the first the pool may still be starting
+		return timed(delays[1:]) // the pool may still be starting in the first trial
 	}}
 }
 
-// Deadline times how late Acquire returns whose context ends after 20 ms, next to busy goroutines.
+// Deadline measures how late an Acquire returns whose context ends after 20 ms, next to busy
+// goroutines.
 func Deadline(name, order string, busy int, open func() Gate) Subject {
 	return Subject{Name: name, Order: order, Measure: func(n int) Sample {
 		defer busyGoroutines(busy)()
@@ -78,7 +79,7 @@ func timed(delays []time.Duration) Sample {
 	return Sample{Wall: float64(delays[len(delays)/2]), Max: float64(delays[len(delays)-1])}
 }
 
-// busyGoroutines starts goroutines that use the CPU and never yield, and returns what stops them.
+// busyGoroutines starts goroutines that use the CPU and never yield. stop stops them.
 func busyGoroutines(busy int) (stop func()) {
 	var over atomic.Bool
 	var wg sync.WaitGroup
@@ -96,9 +97,10 @@ func busyGoroutines(busy int) (stop func()) {
 }
 
 // Overtaken counts how many of n requests were served after one that arrived at least 5 ms later.
-// Use makes a request, and calls hold when it is served; one is served at a time. So many
-// goroutines make requests that each waits for 20 ms and more. The order of requests that are
-// closer together cannot be observed: each is stamped before the call, and before the lock.
+// The function use makes a request, and calls hold when it is served. One request is served at a
+// time. There are enough goroutines that each request waits for at least 20 ms. The order of
+// requests that arrive closer together cannot be observed: each is stamped before the call, and so
+// before the pool's lock.
 func Overtaken(name, order string, open func() (use func(hold func()), stop func())) Subject {
 	const (
 		goroutines = 1024
@@ -115,7 +117,7 @@ func Overtaken(name, order string, open func() (use func(hold func()), stop func
 				use(func() {
 					served = append(served, came)
 					Spin(20 * time.Microsecond)
-					runtime.Gosched() // so that others make requests meanwhile
+					runtime.Gosched() // lets others make requests meanwhile
 				})
 			}
 		})
@@ -135,8 +137,8 @@ func Overtaken(name, order string, open func() (use func(hold func()), stop func
 	}}
 }
 
-// LaterFirst counts how many of n waiting requests are served after one that is made only when the
-// slot has been released.
+// LaterFirst counts how many of n waiting requests are served after a request that is made only
+// after the slot was released.
 func LaterFirst(name, order string, open func() Gate) Subject {
 	return Subject{Name: name, Order: order, Measure: func(n int) Sample {
 		g := open()
@@ -173,9 +175,9 @@ func LaterFirst(name, order string, open func() Gate) Subject {
 	}}
 }
 
-// awaitWaiter returns when the request waits that is about to be made when asking is true. The gate
-// says so where it can. Otherwise the time must do, which it does not in one try of 40,000: the
-// goroutine may lose its CPU just before the call.
+// awaitWaiter returns when the request of a goroutine waits. The goroutine sets asking just before
+// it makes the request. If the gate cannot report waiting requests, awaitWaiter waits for a fixed
+// time, which fails in one of 40,000 trials: the goroutine may lose its CPU just before the call.
 func (g Gate) awaitWaiter(asking *atomic.Bool) {
 	for !asking.Load() {
 		runtime.Gosched()
@@ -191,6 +193,6 @@ func (g Gate) awaitWaiter(asking *atomic.Bool) {
 
 func must(err error) {
 	if err != nil {
-		panic(err) // a benchmark cannot go on
+		panic(err) // a benchmark cannot continue
 	}
 }

@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// AtRate measures what a use takes of the CPU where one begins about every so often: in between the
-// CPU spins. The sample holds
+// AtRate measures the CPU time of uses that begin at a fixed interval. In between, the CPU spins.
+// The sample holds
 //
-//   - what the use itself takes, by the clock, less what a use of nothing takes, and
-//   - what other threads take of the CPU meanwhile, timers and background work, less what they take
-//     while uses of nothing are made.
+//   - the wall time of the use itself, less that of an empty use, and
+//   - the CPU time of other threads meanwhile, such as timers and background work, less their CPU
+//     time during empty uses.
 //
-// The first is the Wall of the sample, both are its CPU. Neither is a difference of two sums that
-// contain the spinning, whose noise is larger than a use.
+// The first is the Wall of the sample, and the sum of both is its CPU. Neither is a difference of
+// two sums that contain the spinning, whose noise is larger than a use.
 func AtRate(name, order string, every time.Duration, open func() (use, stop func())) Subject {
 	return Subject{Name: name, Order: order, Measure: func(n int) Sample {
 		use, stop := open()
@@ -23,7 +23,7 @@ func AtRate(name, order string, every time.Duration, open func() (use, stop func
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		nothing := func() {}
-		paced(n/5+1, every, use) // whatever adapts to the rate has done so
+		paced(n/5+1, every, use) // warm-up: pools adapt to the rate
 		runtime.GC()
 		used, idle := paced(n, every, use), paced(n, every, nothing)
 		return Sample{
@@ -34,11 +34,11 @@ func AtRate(name, order string, every time.Duration, open func() (use, stop func
 	}}
 }
 
-// pace is what uses took on average, in nanoseconds.
+// pace holds the mean times of uses, in nanoseconds.
 type pace struct{ self, others, max float64 }
 
 func paced(n int, every time.Duration, use func()) pace {
-	const interrupted = 20 * time.Microsecond // a longer use was not alone on its CPU
+	const interrupted = 20 * time.Microsecond // a longer use was interrupted
 	var sum, slowest time.Duration
 	base := time.Now()
 	all, own := cpuTime(), threadTime()

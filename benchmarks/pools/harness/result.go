@@ -9,24 +9,24 @@ import (
 	"time"
 )
 
-// Result is what was measured of one case.
+// Result holds the measurements of one case.
 type Result struct {
 	Case    Case
 	Samples [][]Sample // by subject, then by round
-	Spun    []float64  // what a nanosecond of Spin took of the CPU at the end of each round
+	Spun    []float64  // CPU time of a nanosecond of Spin at the end of each round
 }
 
-// Spread is a median over rounds with its noise: the 95 % confidence interval of the median.
+// Spread is a median over rounds and its noise: the 95 % confidence interval of the median.
 type Spread struct {
 	Median float64 `json:"median"`
 	Low    float64 `json:"low"`
 	High   float64 `json:"high"`
 }
 
-// spread needs no assumption about how values are distributed: the interval goes from the k-th
-// smallest to the k-th largest value, where less than k of n are below the true median with a
-// probability of at most 2.5 % (the sign test, Conover, Practical Nonparametric Statistics, 3.1).
-// Below 6 values it is all of them, and means less than 95 %.
+// spread assumes no distribution of the values. The interval goes from the k-th smallest to the
+// k-th largest value, where the probability that fewer than k of n values are below the true median
+// is at most 2.5 % (the sign test, Conover, Practical Nonparametric Statistics, 3.1). With fewer
+// than 6 values, the interval contains all of them, and its confidence is below 95 %.
 func spread(values []float64) Spread {
 	v := slices.Sorted(slices.Values(values))
 	n := len(v)
@@ -55,7 +55,7 @@ func (r Result) over(subject int, f Figure) Spread {
 	return spread(r.figures(subject, f.of))
 }
 
-// against returns the ratio of a figure of ours, less the given, to that of a subject.
+// against returns the ratio of a figure of ours, reduced by less, to that of a subject.
 func (r Result) against(subject int, f Figure, less float64) Spread {
 	ratios := make([]float64, len(r.Samples[subject]))
 	for i, s := range r.Samples[subject] {
@@ -64,7 +64,7 @@ func (r Result) against(subject int, f Figure, less float64) Spread {
 	return spread(ratios)
 }
 
-// main is the figure that the ratios in the table compare.
+// main returns the figure that the ratios in the table compare.
 func (r Result) main() Figure {
 	if r.counts() {
 		return Count
@@ -77,12 +77,12 @@ func (r Result) main() Figure {
 	return Count
 }
 
-// counts says whether the case counts something.
+// counts reports whether the case counts events.
 func (r Result) counts() bool {
 	return slices.ContainsFunc(r.Case.Bars, func(b Bar) bool { return b.Of == Count })
 }
 
-// ratio returns how ours compares with a subject, and whether that can be said.
+// ratio returns the ratio of ours to a subject. It returns false if there is none.
 func (r Result) ratio(subject int) (Spread, bool) {
 	s := r.against(subject, r.main(), 0)
 	sum := s.Median + s.Low + s.High
@@ -98,7 +98,7 @@ func Table(w io.Writer, results []Result) {
 	Footer(w, results)
 }
 
-// Header begins a table whose rows are written when they are there.
+// Header writes the header of a table, whose rows are written as they become available.
 func Header(w io.Writer) {
 	fmt.Fprintln(
 		w,
@@ -114,7 +114,7 @@ func (r Result) Rows(w io.Writer) {
 	}
 }
 
-// Footer ends a table.
+// Footer writes the end of a table.
 func Footer(w io.Writer, results []Result) {
 	var spun []float64
 	for _, r := range results {
@@ -171,8 +171,8 @@ func (r Result) row(i int) string {
 		cpu, cell(Wall, "%.1f"), slowest, cell(Bytes, "%.0f"), allocated, count, ratio, bars, met)
 }
 
-// bars returns the bars that are about a subject, those without a peer being about ours, and
-// whether each is met.
+// bars returns the bars against a subject, and whether each is met. Bars without a peer are listed
+// with ours.
 func (r Result) bars(i int) (bars, met string) {
 	peer := ""
 	if i > 0 {

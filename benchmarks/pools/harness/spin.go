@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// loops is how many iterations of work take a nanosecond of CPU. Only Calibrate writes it, while
-// nothing spins.
+// loops is the number of iterations of work in a nanosecond of CPU time. Only Calibrate writes it,
+// while nothing spins.
 var loops float64
 
-// Spin uses the CPU for d, as long as the speed of the machine is what it was at the last
-// Calibrate. It never yields.
+// Spin uses the CPU for d, if the speed of the machine has not changed since the last Calibrate. It
+// never yields.
 func Spin(d time.Duration) { work(int(float64(d) * loops)) }
 
-// work is never inlined: each copy of the loop could be aligned, and so be fast, in its own way.
+// work is never inlined: copies of the loop could differ in alignment, and so in speed.
 //
 //go:noinline
 func work(n int) {
@@ -23,14 +23,15 @@ func work(n int) {
 	}
 }
 
-// Calibrate measures how fast the CPU is now. The harness does so at the start of every round.
+// Calibrate measures the current speed of the CPU. The harness calls it at the start of every
+// round.
 func Calibrate() { loops = 1 / perLoop() }
 
-// spun returns how long a nanosecond of Spin takes now, in nanoseconds of CPU.
+// spun returns the current CPU time of a nanosecond of Spin, in nanoseconds.
 func spun() float64 { return perLoop() * loops }
 
-// perLoop returns what an iteration takes of the CPU, in nanoseconds: the least of several tries,
-// since interrupts count as ours.
+// perLoop returns the CPU time of an iteration, in nanoseconds. It is the minimum of several tries,
+// since interrupts count as CPU time of this process.
 func perLoop() float64 {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

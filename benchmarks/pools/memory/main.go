@@ -1,6 +1,6 @@
-// Command memory compares what worker pools take of memory for a million tasks that sleep 10 ms on
-// 10 000 workers. Each runs in a process of its own, in random order, and the peak of its resident
-// memory counts, less what the process had at its start.
+// Command memory compares the memory of worker pools that run a million tasks, which sleep 10 ms,
+// on 10,000 workers. Each pool runs in a process of its own, in random order. It reports the peak
+// resident memory less that at the start of the process.
 //
 //	go run ./pools/memory            # from benchmarks/
 //	go run ./pools/memory -rounds 9
@@ -45,7 +45,7 @@ func main() {
 	}
 }
 
-// pools has every pool, by name.
+// pools returns every pool by name.
 func pools() map[string]peers.NewWorkers {
 	all := map[string]peers.NewWorkers{ours: peers.Ours()}
 	for name, open := range peers.WorkerPools {
@@ -54,11 +54,11 @@ func pools() map[string]peers.NewWorkers {
 	return all
 }
 
-// measure runs the tasks and prints the memory that they took, in KiB.
+// measure runs the tasks and prints the memory that they used, in KiB.
 func measure(name string) error {
 	open, known := pools()[name]
 	if !known {
-		return fmt.Errorf("no pool is called %q", name)
+		return fmt.Errorf("unknown pool %q", name)
 	}
 	before, err := status("VmRSS:")
 	if err != nil {
@@ -84,7 +84,7 @@ func measure(name string) error {
 	return nil
 }
 
-// status returns a line of /proc/self/status that is in KiB.
+// status returns the value of a line of /proc/self/status, in KiB.
 func status(key string) (int, error) {
 	data, err := os.ReadFile("/proc/self/status")
 	if err != nil {
@@ -98,7 +98,7 @@ func status(key string) (int, error) {
 	return 0, fmt.Errorf("/proc/self/status has no %s", key)
 }
 
-// compare prints the table, and fails if a peer takes less than ours.
+// compare prints the table, and fails if a peer uses less memory than ours.
 func compare(rounds int) error {
 	names := []string{ours}
 	for name := range peers.WorkerPools {
@@ -129,7 +129,7 @@ func compare(rounds int) error {
 			float64(slices.Min(kib[name]))/1024, float64(slices.Max(kib[name]))/1024, ratio)
 	}
 	if leanest > 1 {
-		return errors.New("a peer takes less than ours")
+		return errors.New("a peer uses less memory than ours")
 	}
 	return nil
 }

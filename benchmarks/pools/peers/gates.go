@@ -6,15 +6,15 @@ import (
 	"github.com/poolgauge/poolgauge/benchmarks/pools/harness"
 )
 
-// The gates of the latency cases: pools of one slot, which is taken.
+// The gates of the latency cases are pools of one slot, which is in use.
 
-// PermitGate is the gate of a semaphore of one permit.
+// PermitGate returns the gate of a semaphore of one permit.
 func PermitGate(s Permits, closeIt func()) harness.Gate {
 	must(s.Acquire(context.Background(), 1))
 	return harness.Gate{
 		Acquire: func(ctx context.Context) error { return s.Acquire(ctx, 1) },
 		Release: func() { s.Release(1) },
-		Waits:   func() bool { return !s.TryAcquire(0) }, // which fails only behind a request that waits
+		Waits:   func() bool { return !s.TryAcquire(0) }, // fails only if a request is waiting
 		Stop: func() {
 			s.Release(1)
 			if closeIt != nil {
@@ -24,7 +24,7 @@ func PermitGate(s Permits, closeIt func()) harness.Gate {
 	}
 }
 
-// LenderGate is the gate of a pool of one resource.
+// LenderGate returns the gate of a pool of one resource.
 func LenderGate(p Lender) harness.Gate {
 	p.Fill()
 	giveBack, err := p.Borrow(context.Background())
@@ -46,7 +46,8 @@ func LenderGate(p Lender) harness.Gate {
 	}
 }
 
-// waitsFor returns what reports whether a request waits for p, or nil: puddle does not count them.
+// waitsFor returns a function that reports whether a request waits for p. It returns nil for
+// puddle, which does not count waiting requests.
 func waitsFor(p Lender) func() bool {
 	if counted, ok := p.(interface{ Pending() int }); ok {
 		return func() bool { return counted.Pending() > 0 }
@@ -54,8 +55,8 @@ func waitsFor(p Lender) func() bool {
 	return nil
 }
 
-// SubmitGate is the gate of a pool of one worker and a queue of one task, both taken: Acquire
-// submits one more, and Release ends the task that runs.
+// SubmitGate returns the gate of a pool of one worker and a queue of one task, both in use. Acquire
+// submits another task, and Release ends the running one.
 func SubmitGate(submit func(context.Context, Task) error, stop func()) harness.Gate {
 	end := make(chan struct{})
 	task := NewTask(func() { <-end })
@@ -72,13 +73,13 @@ func SubmitGate(submit func(context.Context, Task) error, stop func()) harness.G
 	}
 }
 
-// OurSubmit makes our pool of one worker and a queue of one task.
+// OurSubmit creates our pool with one worker and a queue of one task.
 func OurSubmit() (submit func(context.Context, Task) error, stop func()) {
 	p := OurWorkers(1, 1)
 	return func(ctx context.Context, t Task) error { return p.Submit(ctx, t.Context) }, p.Close
 }
 
-// ChannelSubmit makes such a pool of a channel.
+// ChannelSubmit creates the same kind of pool from a channel.
 func ChannelSubmit() (submit func(context.Context, Task) error, stop func()) {
 	tasks := make(chan func(), 1)
 	ended := make(chan struct{})

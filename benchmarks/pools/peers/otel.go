@@ -11,8 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// otelWorkers is our pool without its telemetry, which is added as it usually is: by synchronous
-// instruments of OpenTelemetry, with attribute sets built once.
+// otelWorkers is our pool without its own telemetry. Synchronous OpenTelemetry instruments are
+// added as usual, with attribute sets built once.
 type otelWorkers struct {
 	pool      Workers
 	provider  *sdkmetric.MeterProvider
@@ -29,7 +29,7 @@ type otelWorkers struct {
 	failed    metric.MeasurementOption
 }
 
-// OurOTel makes our pool with synchronous instruments.
+// OurOTel creates our pool with synchronous instruments.
 func OurOTel(n int) Workers {
 	w := &otelWorkers{pool: Ours(instrument.WithoutTelemetry())(n)}
 	w.provider = sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader()))

@@ -11,47 +11,47 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// This file has every call by which the benchmarks make a pool of ours.
+// All calls with which the benchmarks create our pools are in this file.
 
-// OurOrder is the order in which our pools serve requests that wait, as the rows of overtaken
-// requests show it.
+// OurOrder is the order in which our pools serve waiting requests, as the rows of overtaken
+// requests show.
 const OurOrder = "strict FIFO"
 
-// names makes the names of pools that live at the same time.
+// names numbers pools, so that those in use at the same time have different names.
 var names atomic.Int64
 
 func name() string { return fmt.Sprintf("benchmark-%d", names.Add(1)) }
 
-// Semaphore makes our semaphore.
+// Semaphore creates our semaphore.
 func Semaphore(size int64, opts ...instrument.Option) *pools.Semaphore {
 	s, err := pools.NewSemaphore(name(), size, pools.SemaphoreConfig{}, opts...)
 	must(err)
 	return s
 }
 
-// Resources makes our pool of resources, without any.
+// Resources creates our pool of resources, which is empty.
 func Resources(limit int, opts ...instrument.Option) *pools.Resources[*Resource] {
 	p, err := pools.NewResources(name(), limit, NewResource, pools.ResourcesConfig[*Resource]{}, opts...)
 	must(err)
 	return p
 }
 
-// OurWorkers makes our worker pool; a queue of 0 is the default.
+// OurWorkers creates our worker pool. A queue of 0 means the default.
 func OurWorkers(n, queue int, opts ...instrument.Option) *pools.Workers {
 	p, err := pools.NewWorkers(name(), n, pools.WorkersConfig{Queue: queue}, opts...)
 	must(err)
 	return p
 }
 
-// OurGroups makes what makes our groups.
+// OurGroups creates our factory of groups.
 func OurGroups(opts ...instrument.Option) *pools.Groups {
 	g, err := pools.NewGroups(name(), opts...)
 	must(err)
 	return g
 }
 
-// MemoryBudget makes our budget of bytes, for tasks of at most task bytes, where available does not
-// change.
+// MemoryBudget creates our budget of bytes for tasks of at most task bytes. The available memory is
+// constant.
 func MemoryBudget(task, available int64, opts ...instrument.Option) *pools.MemoryBudget {
 	b, err := pools.NewMemoryBudget(name(), task, pools.MemoryConfig{
 		Available: func() (int64, bool) { return available, true },
@@ -60,8 +60,8 @@ func MemoryBudget(task, available int64, opts ...instrument.Option) *pools.Memor
 	return b
 }
 
-// Producer opens a Producer, as programs that report have one, and returns what reads all pools and
-// what closes it.
+// Producer opens a Producer, as in programs that report metrics. collect reads all pools, and stop
+// closes it.
 func Producer() (collect, stop func()) {
 	p := producer.New()
 	return func() {

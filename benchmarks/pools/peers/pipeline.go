@@ -8,17 +8,18 @@ import (
 	"github.com/poolgauge/poolgauge/benchmarks/pools/harness"
 )
 
-// Goer is what the groups have in common.
+// Goer is the common interface of the groups.
 type Goer interface {
 	Go(f func() error)
 	Wait() error
 }
 
-// items is how many go through a pipeline, so that many pipelines are made.
+// items is the number of items that go through a pipeline. It is small enough that a round creates
+// many pipelines.
 const items = 1000
 
-// Pipeline is a subject whose operation is one item that goes from one task to another over an
-// unbuffered channel. Each pipeline is a group of its own, as those of a request are.
+// Pipeline returns a subject whose operation sends one item from one task to another over an
+// unbuffered channel. Each pipeline is a group of its own, as for a request.
 func Pipeline(name string, open func() (newGroup func() Goer, stop func())) harness.Subject {
 	return harness.Subject{Name: name, Order: "none", New: func() (func(int), func()) {
 		newGroup, stop := open()
@@ -50,7 +51,7 @@ func pipe(g Goer, n int) {
 	})
 }
 
-// ErrgroupPipeline is the bare pipeline.
+// ErrgroupPipeline returns the subject of the plain errgroup.
 func ErrgroupPipeline() harness.Subject {
 	return Pipeline(Errgroup, func() (func() Goer, func()) { return func() Goer { return new(errgroup.Group) }, nil })
 }
@@ -61,7 +62,7 @@ type workersGroup struct {
 	running sync.WaitGroup
 }
 
-// OnWorkers returns what makes groups of tasks on a pool of workers.
+// OnWorkers returns a function that creates groups of tasks on a pool of workers.
 func OnWorkers(w Workers) func() Goer {
 	return func() Goer { return &workersGroup{submit: w.Submit} }
 }

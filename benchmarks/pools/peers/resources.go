@@ -10,24 +10,25 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// Resource is what the pools hold: what an idle connection costs does not matter here.
+// Resource is the resource in the pools. It is cheap, since the cost of a connection does not
+// matter here.
 type Resource struct{ used int }
 
-// NewResource makes one.
+// NewResource creates a resource.
 func NewResource(context.Context) (*Resource, error) { return new(Resource), nil }
 
 // Lender is a pool of resources.
 type Lender interface {
-	// Use borrows a resource, calls between, which may be nil, and gives it back.
+	// Use borrows a resource, calls between, which may be nil, and returns the resource.
 	Use(ctx context.Context, between func())
-	// Borrow borrows a resource and returns what gives it back.
+	// Borrow borrows a resource. giveBack returns it.
 	Borrow(ctx context.Context) (giveBack func(), err error)
-	// Fill makes all resources.
+	// Fill creates all resources.
 	Fill()
 	Close()
 }
 
-// OurLender makes our pool of resources.
+// OurLender creates our pool of resources.
 func OurLender(size int, opts ...instrument.Option) Lender {
 	return ours{Resources(size, opts...), size}
 }
@@ -69,7 +70,7 @@ type puddles struct {
 	size int
 }
 
-// Puddle makes the pool of jackc/puddle.
+// Puddle creates the pool of jackc/puddle.
 func Puddle(size int) Lender {
 	p, err := puddle.NewPool(&puddle.Config[*Resource]{
 		Constructor: NewResource,
@@ -107,10 +108,10 @@ func (p puddles) Borrow(ctx context.Context) (func(), error) {
 	return r.Release, nil
 }
 
-// channelPool is what Go itself offers.
+// channelPool is the pool that plain Go offers.
 type channelPool chan *Resource
 
-// ChannelPool makes a pool of a channel.
+// ChannelPool creates a pool from a channel.
 func ChannelPool(size int) Lender { return make(channelPool, size) }
 
 // Fill implements [Lender].
@@ -153,7 +154,7 @@ type commonsPool struct {
 	size int
 }
 
-// CommonsPool makes the pool of jolestar/go-commons-pool.
+// CommonsPool creates the pool of jolestar/go-commons-pool.
 func CommonsPool(size int) Lender {
 	construct := func(context.Context) (any, error) { return new(Resource), nil }
 	config := commons.NewDefaultPoolConfig()

@@ -6,17 +6,17 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// Permits is what the semaphores have in common.
+// Permits is the common interface of the semaphores.
 type Permits interface {
 	Acquire(ctx context.Context, n int64) error
 	TryAcquire(n int64) bool
 	Release(n int64)
 }
 
-// XSync makes the semaphore of golang.org/x/sync.
+// XSync creates the semaphore of golang.org/x/sync.
 func XSync(size int64) Permits { return semaphore.NewWeighted(size) }
 
-// ChannelPermits makes a semaphore of a buffered channel, without weights: what Go itself offers.
+// ChannelPermits creates a semaphore from a buffered channel, without weights, as plain Go offers.
 func ChannelPermits(size int64) Permits { return make(channelPermits, size) }
 
 type channelPermits chan struct{}

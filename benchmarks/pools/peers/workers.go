@@ -1,4 +1,4 @@
-// Package peers has the pools that ours are compared with behind one interface each.
+// Package peers has the peers of our pools. The pools of each kind have a common interface.
 package peers
 
 import (
@@ -15,10 +15,10 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Queue is how many tasks may wait, where a pool has a bound.
+// Queue is the number of tasks that may wait, if a pool has a bound.
 const Queue = 1024
 
-// Task is one task in the shapes that pools take, so that none pays for an adapter.
+// Task is one task in the forms that the pools accept, so that none pays for an adapter.
 type Task struct {
 	Plain   func()
 	Err     func() error
@@ -47,7 +47,7 @@ type Workers struct {
 	Stop   func()     // waits for all tasks
 }
 
-// NewWorkers makes a worker pool of n workers.
+// NewWorkers creates a pool of n workers.
 type NewWorkers func(n int) Workers
 
 // The names of the pools.
@@ -62,7 +62,7 @@ const (
 	Ants       = "ants"
 )
 
-// Orders has the order in which the pools start tasks, and let in callers of Submit that wait.
+// Orders holds the order in which the pools start tasks and serve waiting callers of Submit.
 var Orders = map[string]string{
 	Pond:       "tasks FIFO, callers none",
 	PondPlain:  "FIFO",
@@ -74,7 +74,7 @@ var Orders = map[string]string{
 	Ants:       "none",
 }
 
-// WorkerPools has every peer of pools.Workers, by name.
+// WorkerPools holds every peer of pools.Workers by name.
 var WorkerPools = map[string]NewWorkers{
 	Pond: PondWithQueue(Queue),
 	PondPlain: func(n int) Workers { // the queue has no bound
@@ -82,7 +82,7 @@ var WorkerPools = map[string]NewWorkers{
 		return Workers{func(t Task) { must(p.Go(t.Plain)) }, p.StopAndWait}
 	},
 	Channel: ChannelWithQueue(Queue),
-	Gopool: func(n int) Workers { // has no way to wait for the tasks, and an unbounded queue
+	Gopool: func(n int) Workers { // cannot wait for the tasks, and has an unbounded queue
 		p := gopool.NewPool("peer", int32(n), gopool.NewConfig())
 		return Workers{func(t Task) { p.Go(t.Plain) }, func() {}}
 	},
@@ -106,7 +106,7 @@ var WorkerPools = map[string]NewWorkers{
 	},
 }
 
-// PondWithQueue returns a maker of pond's pool with a bounded queue.
+// PondWithQueue returns a constructor of pond's pool with a bounded queue.
 func PondWithQueue(queue int) NewWorkers {
 	return func(n int) Workers {
 		p := pond.NewPool(n, pond.WithQueueSize(queue))
@@ -114,7 +114,8 @@ func PondWithQueue(queue int) NewWorkers {
 	}
 }
 
-// ChannelWithQueue is what Go itself offers: n goroutines that receive tasks.
+// ChannelWithQueue returns a constructor of the pool that plain Go offers: n goroutines that
+// receive tasks from a channel.
 func ChannelWithQueue(queue int) NewWorkers {
 	return func(n int) Workers {
 		tasks := make(chan func(), queue)
@@ -136,10 +137,10 @@ func ChannelWithQueue(queue int) NewWorkers {
 	}
 }
 
-// Ours returns a maker of our pool with options.
+// Ours returns a constructor of our pool with options.
 func Ours(opts ...instrument.Option) NewWorkers { return OursWithQueue(Queue, opts...) }
 
-// OursWithQueue returns a maker of our pool with a queue, 0 being the default.
+// OursWithQueue returns a constructor of our pool with a queue. A queue of 0 means the default.
 func OursWithQueue(queue int, opts ...instrument.Option) NewWorkers {
 	return func(n int) Workers {
 		p := OurWorkers(n, queue, opts...)
@@ -153,6 +154,6 @@ func OursWithQueue(queue int, opts ...instrument.Option) NewWorkers {
 
 func must(err error) {
 	if err != nil {
-		panic(err) // a benchmark has nothing better to do
+		panic(err) // a benchmark cannot continue
 	}
 }

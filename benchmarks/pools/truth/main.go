@@ -1,9 +1,9 @@
-// Command truth compares what pools report of the time that their slots were used with what the
-// benchmark itself measured, and counts how often a long use among many short ones is missing from
-// the histogram. It fails where a bar is missed.
+// Command truth compares the time in use that pools report with the time that the benchmark
+// measures, and counts how often the histogram misses a long use among many short ones. It fails if
+// a bar is missed.
 //
 //	go run ./pools/truth            # from benchmarks/
-//	go run ./pools/truth -run 10s   # some of it
+//	go run ./pools/truth -run 10s   # some cases
 package main
 
 import (
@@ -60,7 +60,7 @@ func run(args []string, stdout io.Writer) error {
 	return nil
 }
 
-// check is one thing that a pool reports.
+// check is a test of one figure that a pool reports.
 type check struct {
 	name    string
 	measure func() result
@@ -71,8 +71,8 @@ type result struct {
 	met                     bool
 }
 
-// loads are below and above 100,000 uses a second, and such that the next use says little about the
-// one before.
+// loads are below and above 100,000 uses a second. In some, consecutive uses differ, which is hard
+// on sampling.
 var loads = []struct {
 	name   string
 	load   load

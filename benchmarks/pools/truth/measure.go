@@ -11,18 +11,18 @@ import (
 
 const slots = 2
 
-// load is uses, one after the other in each of as many goroutines as there are slots.
+// load is a closed loop of uses in one goroutine for each slot.
 type load struct {
 	each, pause time.Duration
-	// longEvery makes one use in so many last for long; 0 is none.
+	// Every longEvery-th use is a long one; 0 means none.
 	longEvery int
 	long      time.Duration
-	compute   time.Duration // after each of those, with the slot free
-	// work and rest make bursts of the uses; 0 is none.
+	compute   time.Duration // after each long use, with the slot free
+	// work and rest are the lengths of bursts and of the pauses between them; 0 means no bursts.
 	work, rest time.Duration
 }
 
-// run runs the load until a moment.
+// run runs the load until the given time.
 func (l load) run(s subject, until time.Time) {
 	use := s.use
 	if l.each >= 10*time.Microsecond {
@@ -46,7 +46,8 @@ func (l load) run(s subject, until time.Time) {
 	}
 }
 
-// useTime compares use.time with the truth, and at many moments with what slots × time allow.
+// useTime compares use.time with the truth, and checks at many moments that it does not exceed
+// slots × time.
 func useTime(open func(int) subject, l load, round time.Duration, within float64) result {
 	start := time.Now()
 	s := open(slots)
@@ -83,7 +84,7 @@ func useTime(open func(int) subject, l load, round time.Duration, within float64
 	return r
 }
 
-// off is how far v is outside of the bounds, as a part of the nearer one.
+// off returns how far v is outside the bounds, relative to the nearer bound.
 func off(v, least, most float64) float64 {
 	switch {
 	case v < least:
@@ -95,7 +96,7 @@ func off(v, least, most float64) float64 {
 }
 
 // longUse searches for one use of 20 ms among 20,000 short ones on one slot, in many pools. The
-// long one sleeps, so that the pools take little of the CPU.
+// long use sleeps, so that the pools use little CPU time.
 func longUse(open func(int) subject, rounds int) result {
 	const short, long = 20_000, 20 * time.Millisecond
 	inHistogram, counted, possible := 0, 0, 0

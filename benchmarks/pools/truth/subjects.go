@@ -10,42 +10,42 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// subject is a pool whose slots are used, and which reports for how long. All callers of use have
-// returned before finish is called.
+// subject is a pool that reports how long its slots were used. All calls of use must have returned
+// before finish is called.
 type subject struct {
 	use    func(held func())
-	await  func(held func()) // is use, and returns when that has ended
-	finish func()            // returns when all uses have ended
+	await  func(held func()) // is like use, but waits until the use has ended
+	finish func()            // waits until all uses have ended
 	stats  func() instrument.Stats
 	stop   func()
 	truth  *truth
 }
 
-// truth is how long slots were used, between a lower and an upper bound that the clock gave on both
-// sides of each change.
+// truth holds a lower and an upper bound of the time that slots were used. The clock is read before
+// and after each change.
 type truth struct{ least, most atomic.Int64 }
 
-// inside is held, and its length is the lower bound.
+// inside runs held and adds its duration to the lower bound.
 func (t *truth) inside(held func()) {
 	start := time.Now()
 	held()
 	t.least.Add(int64(time.Since(start)))
 }
 
-// around calls use, and its length is the upper bound.
+// around runs use and adds its duration to the upper bound.
 func (t *truth) around(use func()) {
 	start := time.Now()
 	use()
 	t.most.Add(int64(time.Since(start)))
 }
 
-// perTask is what a worker may take before and after a task and count as use.
+// perTask is the time before and after a task that a worker may count as use.
 const perTask = 150 * time.Nanosecond
 
 var subjects = []struct {
 	kind      string
 	open      func(slots int) subject
-	histogram bool // of uses: a semaphore does not know which permits come back
+	histogram bool // has a histogram of uses; a semaphore cannot match releases to acquisitions
 }{
 	{"Semaphore", openSemaphore, false},
 	{"Resources", openResources, true},
@@ -102,8 +102,8 @@ func openWorkers(slots int) subject {
 			t.around(func() { t.inside(held) })
 		})
 	}
-	// A slot may count as used from when a task has it, even if the worker is not running yet: the
-	// upper bound includes that.
+	// A slot may count as used as soon as it is assigned to a task, even if the worker is not
+	// running yet. The upper bound includes that time.
 	await := func(held func()) {
 		t.around(func() {
 			ended := make(chan struct{})

@@ -1,6 +1,6 @@
-// Otelcol is the peer that the relay is compared with: an OpenTelemetry Collector with nothing in
-// it but the OTLP receiver, the OTLP/gRPC exporter and the file storage for its queue. See
-// ../contender.go for the configurations that it is run with.
+// Otelcol is the peer that the relay is compared with: a minimal OpenTelemetry Collector with the
+// OTLP receiver, the OTLP/gRPC exporter and the file storage for its queue. See ../contender.go for
+// its configurations.
 package main
 
 import (

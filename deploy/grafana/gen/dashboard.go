@@ -13,9 +13,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/promql"
 )
 
-// The labels by which a dashboard selects. Those of Kubernetes are resource attributes, which exist
-// where they are promoted (docs/route.md), and instance only where a program says its
-// service.instance.id. All is ".*", which selects series without the label too.
+// The labels that a dashboard selects by. Those of Kubernetes are resource attributes, which are
+// labels only if they are promoted (docs/route.md). The label instance exists only if a program
+// sets service.instance.id. The option All is ".*", which also selects series without the label.
 var (
 	clusterLabel   = promql.Label(semconv.K8SClusterNameKey)
 	namespaceLabel = promql.Label(semconv.K8SNamespaceNameKey)
@@ -29,12 +29,12 @@ const (
 	jobLabel      = "job"
 	instanceLabel = "instance"
 
-	// podSuffix is what a workload's controller appends to its name for a pod's: a hash, a random
-	// part or a number. Their random letters have no vowels.
+	// podSuffix matches what a workload's controller appends to its name to name a pod: a hash, a
+	// random part or a number. Random letters contain no vowels.
 	podSuffix = "(-[^aeiou-]{5,10}|-[0-9]+){0,2}"
 )
 
-// scope is what every query selects by, besides the pool.
+// scope has the matchers that every query has, except that of the pool.
 var scope = strings.Join([]string{
 	clusterLabel + `=~"$cluster"`, namespaceLabel + `=~"$namespace"`,
 	podLabel + `=~"$workload` + podSuffix + `"`, podLabel + `=~"$pod"`,
@@ -47,8 +47,8 @@ type row struct {
 	panels []panel
 }
 
-// newDashboard returns a dashboard with links to the others. Its variables have the labels of the
-// metric.
+// newDashboard returns a dashboard with links to the others. The options of its variables are the
+// labels of the metric.
 func newDashboard(
 	uid, title, help, of string,
 	rows []row,
@@ -85,8 +85,8 @@ func newDashboard(
 	return must(b.Build())
 }
 
-// variables are those of every dashboard. Their options are the labels of the metric, each narrowed
-// by the variables before it.
+// variables returns the variables that every dashboard has. Their options are the labels of the
+// metric, each narrowed by the variables before it.
 func variables(of string) []*dashboard.QueryVariableBuilder {
 	inCluster := clusterLabel + `=~"$cluster"`
 	inNamespace := inCluster + `,` + namespaceLabel + `=~"$namespace"`
@@ -107,8 +107,8 @@ func variables(of string) []*dashboard.QueryVariableBuilder {
 	}
 }
 
-// choice is a variable with the values that the label has on the series, of which several may be
-// chosen, and all are by default.
+// choice returns a variable whose options are the values of a label of the series. Several can be
+// chosen; the default is all.
 func choice(name, label, series, of string) *dashboard.QueryVariableBuilder {
 	q := "label_values(" + series + ", " + of + ")"
 	return dashboard.NewQueryVariableBuilder(name).Label(label).Datasource(source).Definition(q).
@@ -134,8 +134,8 @@ const (
 	fleetUID = "poolgauge-fleet"
 )
 
-// links are those from one dashboard to the others. The service of a pool is not the sidecar that
-// sees its host, so that only Kubernetes' variables go along.
+// links returns the links from one dashboard to the others. They carry only the variables of
+// Kubernetes, since a pool's service is not the service of the sidecar that samples its host.
 func links(from string) []*dashboard.DashboardLinkBuilder {
 	var list []*dashboard.DashboardLinkBuilder
 	for _, to := range []struct{ uid, title string }{
@@ -155,10 +155,11 @@ func links(from string) []*dashboard.DashboardLinkBuilder {
 	return list
 }
 
-// carried are the variables that go along with a link.
+// carried holds the variables that a link carries.
 const carried = "${datasource:queryparam}&${cluster:queryparam}&${namespace:queryparam}&${workload:queryparam}&${pod:queryparam}"
 
-// to is a link of a table's cell to a dashboard, with the values of the row for the variables.
+// to returns a link from a table cell to a dashboard. It sets the dashboard's variables to values
+// of the row.
 func to(title, uid string, fromRow map[string]string) []object {
 	url := "/d/" + uid + "?${datasource:queryparam}&${__url_time_range}"
 	for _, v := range slices.Sorted(maps.Keys(fromRow)) {

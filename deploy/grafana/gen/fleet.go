@@ -11,15 +11,15 @@ import (
 	"github.com/poolgauge/poolgauge/internal/promql"
 )
 
-// Over a fleet a pool is one of one instance: the sum over a service would hide the one that is
-// stuck.
+// In a fleet, the pools of each instance are counted separately: the sum over a service would hide
+// a stuck one.
 var (
 	byPlace        = []string{clusterLabel, namespaceLabel, podLabel, jobLabel, instanceLabel}
 	byPlaceAndPool = append(append([]string(nil), byPlace...), poolLabel, kindLabel)
 	byPlaceOfGroup = append(append([]string(nil), byPlace...), pathLabel)
 )
 
-// worst are the rows of a table of the worst.
+// worst is the number of rows in a table of the worst pools or containers.
 const worst = 15
 
 func top(expr string) string { return fmt.Sprintf("topk(%d, %s)", worst, expr) }
@@ -49,7 +49,7 @@ func fleetFigures() []panel {
 			chart{
 				title: "Pools",
 				unit:  "short",
-				help:  "Pools that report, each of each instance.",
+				help:  "Pools that report, counted separately for each instance.",
 				none:  "no app reports yet",
 			},
 		).
@@ -60,7 +60,7 @@ func fleetFigures() []panel {
 				unit:   "short",
 				limits: steps(1, 5),
 				none:   "no app reports yet",
-				help:   "Pools of which more than 80 % is in use.",
+				help:   "Pools with more than 80 % in use.",
 			},
 		).
 			figure(query{"sum(" + "(" + utilisation(inScope, byPlaceAndPool) + ") > bool 0.8)", ""}),
@@ -70,7 +70,7 @@ func fleetFigures() []panel {
 				unit:   "short",
 				limits: steps(1, 5),
 				sparse: []*catalog.Metric{catalog.CgroupCPUPeriods},
-				help:   "Control groups that were stopped in more than one of ten periods.",
+				help:   "Control groups that were throttled in more than one of ten periods.",
 			},
 		).
 			figure(query{"sum(" + throttled(inScope, byPlaceOfGroup) + " > bool 0.1)", ""}),
@@ -80,7 +80,7 @@ func fleetFigures() []panel {
 				unit:   "short",
 				limits: steps(0.5, 1),
 				none:   "no control group is visible",
-				help:   "Processes that the kernel killed for memory in the interval.",
+				help:   "Processes that the kernel killed for lack of memory in the interval.",
 			},
 		).
 			figure(query{"sum(" + inScope.Increase(catalog.CgroupMemoryEvents, promql.Is(catalog.CgroupEventKey, "oom_kill")) + ")", ""}),
@@ -92,7 +92,7 @@ func fleetFigures() []panel {
 				unit:   "short",
 				limits: steps(0.5, 1),
 				sparse: []*catalog.Metric{catalog.UpstreamAvailable},
-				help:   "Lanes of sidecars (a signal of the app, or own points) that the upstream does not accept. Points wait, and are sent again.",
+				help:   "Lanes of sidecars (a signal of the app, or own points) that the upstream does not accept. Their points are queued and retried.",
 			},
 		).
 			figure(query{"sum(" + inScope.Value(catalog.UpstreamAvailable) + " == bool 0)", ""}),
@@ -103,7 +103,7 @@ func worstPools() panel {
 	here := map[string]string{"job": "Service", "instance": "Instance", "pool": "Pool"}
 	return chart{
 		title: "Busiest pools", width: 24, height: 9, none: "no app reports yet",
-		help: "The busiest pools of all instances. Click one to look at it alone.",
+		help: "The busiest pools of all instances. Click one to see it alone.",
 	}.table([]label{
 		{"Pool", poolLabel, to("Look at this pool alone", poolsUID, here)},
 		{"Service", jobLabel, nil},
@@ -178,7 +178,7 @@ func relayPanels() []panel {
 			unit:   "cps",
 			width:  8,
 			height: 8,
-			help:   "Points a second by what became of them. In an outage sent falls behind accepted, and the queue grows.",
+			help:   "Points a second by outcome. In an outage sent falls behind accepted, and the queue grows.",
 		}.lines(query{
 			promql.Sum(outcome, inScope.Rate(catalog.RelayPoints, promql.Not(catalog.PointOutcomeKey, loss...))),
 			legend,
@@ -205,7 +205,7 @@ func relayPanels() []panel {
 			height: 8,
 			top:    cog.ToPtr(1.0),
 			limits: steps(0.5, 0.9),
-			help:   "Size of what waits for the upstream, over the size at which the oldest goes.",
+			help:   "Size of the data that waits for the upstream, relative to the limit at which the oldest is dropped.",
 		}.lines(query{
 			top(
 				share(

@@ -12,7 +12,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/promql"
 )
 
-// inScope are the queries of the other dashboards.
+// inScope writes the queries of all dashboards except that of the pools.
 var inScope = promql.Queries{Scope: scope, Range: interval}
 
 var (
@@ -22,7 +22,7 @@ var (
 	byInstance = []string{instanceLabel}
 )
 
-// groupLegend is for queries that [named] has given a group.
+// groupLegend is the legend of queries to which [named] has added a group.
 const groupLegend = "{{group}} ({{instance}})"
 
 // named adds a label group to series of control groups: the name of the sidecar's own container,
@@ -32,13 +32,14 @@ func named(expr string) string {
 	return `label_replace(` + byPath + `, "group", "$1", "` + nameLabel + `", "(.+)")`
 }
 
-// onlyOwn says what the panels of containers show in a pod whose containers do not see each other.
+// onlyOwn is a help text: what the panels of containers show in a pod whose containers do not see
+// each other.
 const onlyOwn = " Without shareProcessNamespace in the pod it is the sidecar's own container (poolgauge), not the app's."
 
 const hostLabel = "host"
 
-// perHost takes what each sidecar of a node sees of it once, by labels. The host is its
-// k8s.node.name, or else the instance.
+// perHost returns expr by labels, once for each host, although every sidecar of a node reports it.
+// A host is identified by its k8s.node.name or else by the instance.
 func perHost(by []string, expr string) string {
 	each := promql.Sum(slices.Concat([]string{clusterLabel, nodeLabel, instanceLabel}, by), expr)
 	for _, label := range []string{instanceLabel, nodeLabel} {
@@ -47,7 +48,7 @@ func perHost(by []string, expr string) string {
 	return promql.Aggregate("max", append([]string{clusterLabel, hostLabel}, by...), each)
 }
 
-// share is a over b.
+// share returns the ratio of a to b.
 func share(a, b string) string { return a + " / " + b }
 
 func throttled(q promql.Queries, by []string) string {
@@ -57,7 +58,8 @@ func throttled(q promql.Queries, by []string) string {
 	)
 }
 
-// cpus are the CPUs that containers and their ancestors use; the former have the conventions' name.
+// cpus returns the CPUs that containers and their ancestors use. The metric of containers is that
+// of the semantic conventions.
 func cpus(q promql.Queries, by []string) string {
 	return promql.Sum(by, q.Rate(catalog.ContainerCPUTime)) + " or " + promql.Sum(by, q.Rate(catalog.CgroupCPUTime))
 }
@@ -101,7 +103,7 @@ func containerPanels() []panel {
 			width:  8,
 			height: 8,
 			none:   "no control group is visible",
-			help:   "CPUs that a container, or an ancestor with all below it, uses. Dashed: its quota, if it has one." + onlyOwn,
+			help:   "CPUs that a container uses, or an ancestor together with all groups below it. Dashed: its quota, if it has one." + onlyOwn,
 			bounds: []query{
 				{named(promql.Sum(byGroup, inScope.Value(catalog.CgroupCPULimit))), "quota of " + groupLegend},
 			},
@@ -116,7 +118,7 @@ func containerPanels() []panel {
 			top:    cog.ToPtr(1.0),
 			limits: steps(0.1, 0.5),
 			sparse: []*catalog.Metric{catalog.CgroupCPUPeriods},
-			help:   "Share of the quota periods in which the group was stopped, the honest measure of throttling. An ancestor throttles all below it." + onlyOwn,
+			help:   "Share of the quota periods in which the group was throttled, which is the best measure of throttling. An ancestor throttles all below it." + onlyOwn,
 		}.lines(query{named(throttled(inScope, byGroup)), groupLegend}),
 		chart{
 			title:  "Stopped by the quota",
@@ -124,7 +126,7 @@ func containerPanels() []panel {
 			width:  8,
 			height: 8,
 			sparse: []*catalog.Metric{catalog.CgroupCPUThrottledTime},
-			help:   "Seconds a second for which the group was stopped, added up over CPUs: may exceed 1.",
+			help:   "Seconds per second for which the group was throttled, summed over CPUs: may exceed 1.",
 		}.lines(query{named(promql.Sum(byGroup, inScope.Rate(catalog.CgroupCPUThrottledTime))), groupLegend}),
 		chart{
 			title:  "Memory",
@@ -132,7 +134,7 @@ func containerPanels() []panel {
 			width:  8,
 			height: 8,
 			none:   "no control group is visible",
-			help:   "Working set: what the kubelet evicts by. The limit is where the kernel kills." + onlyOwn,
+			help:   "Working set, by which the kubelet evicts. At the limit, the kernel kills." + onlyOwn,
 			bounds: []query{
 				{named(promql.Sum(byGroup, inScope.Value(catalog.CgroupMemoryLimit))), "limit of " + groupLegend},
 			},
@@ -155,7 +157,7 @@ func containerPanels() []panel {
 			width:  8,
 			height: 8,
 			none:   "no control group is visible",
-			help:   "Times in the interval that the group met its limits: max, it had to reclaim; oom_kill, a process was killed.",
+			help:   "Number of times in the interval that the group reached its limit: max, it had to reclaim memory; oom_kill, a process was killed.",
 		}.lines(query{
 			promql.Sum(promql.Labels(catalog.CgroupEventKey), inScope.Increase(catalog.CgroupMemoryEvents)),
 			"{{" + promql.Label(catalog.CgroupEventKey) + "}}",
@@ -184,7 +186,7 @@ func volumePanels() []panel {
 			top:    cog.ToPtr(1.0),
 			limits: steps(0.9, 0.97),
 			sparse: []*catalog.Metric{catalog.SystemFilesystemUsage},
-			help:   "Share of the space of a file system that is used, of what all may use, as df has it. Volumes on one disk fill together.",
+			help:   "Used share of the space of a file system that is available to all users, as in df. Volumes on one disk fill together.",
 		}.lines(used(catalog.SystemFilesystemUsage)),
 		chart{
 			title:  "Inodes used",
@@ -194,7 +196,7 @@ func volumePanels() []panel {
 			top:    cog.ToPtr(1.0),
 			limits: steps(0.9, 0.97),
 			sparse: []*catalog.Metric{catalog.FilesystemInodes},
-			help:   "Share of the inodes that are used. Without a free one no file can be made, however much space there is.",
+			help:   "Share of the inodes that are used. Without a free inode no file can be created, however much space there is.",
 		}.lines(used(catalog.FilesystemInodes)),
 	}
 }
@@ -225,7 +227,7 @@ func pressurePanels() []panel {
 	return panels
 }
 
-// quantiles are the median and the 99th percentile of a histogram by instance.
+// quantiles returns the median and the 99th percentile of a histogram by instance.
 func quantiles(m *catalog.Metric, name string, matchers ...promql.Matcher) []query {
 	return []query{
 		{inScope.Quantile(0.5, byInstance, m, matchers...), name + "p50 ({{instance}})"},
@@ -242,7 +244,7 @@ func cpuProbes() []panel {
 			height: 8,
 			limits: steps(1.5, 3),
 			none:   "the CPU probe is off",
-			help:   "Wall time over CPU time of a thread that computes for 5 ms: 1 on an idle core, 2 when half the time went to others.",
+			help:   "Wall time over CPU time of a thread that computes for 5 ms: 1 on an idle core, 2 if half of the time went to other threads.",
 		}.lines(quantiles(catalog.ProbeCPUStretch, "")...),
 		chart{
 			title: "Run delay", unit: "s", width: 8, height: 8, sparse: []*catalog.Metric{catalog.ProbeCPURunDelay},
@@ -254,7 +256,7 @@ func cpuProbes() []panel {
 			width:  8,
 			height: 8,
 			none:   "the parallelism probe is off",
-			help:   "CPUs that a burst of threads really got, against those it asked for: what a pool of CPU-bound tasks can make use of.",
+			help:   "CPUs that a burst of threads got, against those that it could use: the parallelism available to a pool of CPU-bound tasks.",
 			bounds: []query{
 				{
 					promql.Aggregate("max", byInstance, inScope.Value(catalog.ProbeParallelismRequested)),
@@ -285,11 +287,11 @@ func otherProbes() []panel {
 			height: 8,
 			limits: steps(0.05, 0.1),
 			none:   "the disk probe is off",
-			help:   "How long the disk takes to make 4 KiB durable (fdatasync). Where a commit or a log waits for the disk, it waits for this.",
+			help:   "How long the disk takes to make 4 KiB durable (fdatasync). A commit or a log that is flushed to the disk waits this long.",
 		}.lines(quantiles(catalog.ProbeDuration, "", phase("sync")...)...),
 		chart{
 			title: "Probes, p99", unit: "s", width: 8, height: 8, none: "every probe of a target is off",
-			help: "How long a run of a probe takes in all, from its intended start, by target.",
+			help: "Total duration of a run of a probe, from its intended start, by target.",
 		}.lines(query{inScope.Quantile(0.99, target, catalog.ProbeDuration, total), legend}),
 		chart{
 			title:  "Probes that failed",
@@ -342,7 +344,7 @@ func hostPanels() []panel {
 			width:  8,
 			height: 8,
 			none:   off,
-			help:   "CPUs by what they do, of the whole nodes, each counted once whatever the number of its sidecars. steal: the hypervisor gave them to another machine.",
+			help:   "CPUs of whole nodes by mode. Each node counts once, however many sidecars it has. steal: the hypervisor gave the time to another machine.",
 		}.areas(query{
 			promql.Sum(
 				mode,
@@ -363,7 +365,7 @@ func hostPanels() []panel {
 			width:  8,
 			height: 8,
 			none:   off,
-			help:   "Memory of the node by state; used, free, cached and buffers add up to all of it.",
+			help:   "Memory of the node by state; used, free, cached and buffers add up to the total.",
 		}.
 			areas(
 				query{

@@ -1,9 +1,9 @@
-// Command gen writes the Grafana dashboards from the metric table. Run it by `make generate`; a
+// Command gen writes the Grafana dashboards from the metric table. Run it with `make generate`; a
 // test fails when a dashboard is stale.
 //
-// It is a module of its own, so that Grafana's library stays out of ours. Every query is written by
-// internal/promql from rows of the table, so that a renamed metric changes the dashboards, and one
-// that is gone stops the build.
+// It is a module of its own, so that poolgauge does not depend on Grafana's library. Package
+// internal/promql writes every query from rows of the table: renaming a metric changes the
+// dashboards, and removing one breaks the build.
 package main
 
 //go:generate go run .
@@ -42,7 +42,7 @@ func dashboards() map[string]dashboard.Dashboard {
 func render(d dashboard.Dashboard) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false) // queries are easier to read in a diff with < and >
+	e.SetEscapeHTML(false) // keeps < and > in queries readable in a diff
 	e.SetIndent("", "  ")
 	err := e.Encode(d)
 	return b.Bytes(), err

@@ -17,13 +17,13 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// query is an expression and what its series are called.
+// query is an expression and the legend of its series.
 type query struct {
 	expr   string
 	legend string
 }
 
-// chart is what all panels have in common.
+// chart has the fields that all panels have in common.
 type chart struct {
 	title  string
 	help   string // what it means and what to do about it, shown on hover
@@ -33,11 +33,13 @@ type chart struct {
 	none   string                // shown instead of "No data"; rows that may be absent say why themselves
 	limits []dashboard.Threshold // colors from a value on; the first is below all others
 	top    *float64
-	bounds []query           // what lines are held against, such as a limit: drawn dashed
-	sparse []*catalog.Metric // rows whose absence is nothing unusual
+	bounds []query           // references such as a limit, drawn dashed
+	sparse []*catalog.Metric // metrics whose absence is normal
+
+	exemplars bool // of lines are shown as points, if the data source has them
 }
 
-// panel is a panel that is complete; it is its own builder.
+// panel is a finished panel, which is its own builder.
 type panel struct{ dashboard.Panel }
 
 // Build implements [cog.Builder].
@@ -45,12 +47,12 @@ func (p panel) Build() (dashboard.Panel, error) { return p.Panel, nil }
 
 var source = common.DataSourceRef{Type: cog.ToPtr("prometheus"), Uid: cog.ToPtr("${datasource}")}
 
-// steps are green, then orange from warn and red from bad on.
+// steps returns thresholds: green at first, orange from warn and red from bad.
 func steps(warn, bad float64) []dashboard.Threshold {
 	return []dashboard.Threshold{{Color: "green"}, {Color: "orange", Value: &warn}, {Color: "red", Value: &bad}}
 }
 
-// finish gives a panel what all have in common.
+// finish sets the fields that all panels have in common.
 func (c chart) finish(
 	of cog.Builder[dashboard.Panel],
 	color dashboard.FieldColorModeId,
@@ -79,7 +81,8 @@ func (c chart) finish(
 	return panel{p}
 }
 
-// noValue says why there may be nothing to see, in the words of the table.
+// noValue returns the text of a panel without data: none or, if that is empty, the reasons in the
+// metric table.
 func (c chart) noValue() string {
 	if c.none != "" {
 		return c.none
@@ -94,7 +97,7 @@ func (c chart) noValue() string {
 	return strings.Join(reasons, "; ")
 }
 
-// target is the query of a panel at its index.
+// target returns the query of a panel at an index.
 func target(i int, q query, format prometheus.PromQueryFormat) *prometheus.DataqueryBuilder {
 	return prometheus.NewDataqueryBuilder().
 		RefId(refID(i)).
@@ -121,7 +124,11 @@ func (c chart) timeseries(opacity float64, stacked bool, queries []query) panel 
 	}
 	var targets []cog.Builder[variant]
 	for i, q := range slices.Concat(queries, c.bounds) {
-		targets = append(targets, target(i, q, prometheus.PromQueryFormatTimeSeries).Range())
+		t := target(i, q, prometheus.PromQueryFormatTimeSeries).Range()
+		if c.exemplars {
+			t.Exemplar(true)
+		}
+		targets = append(targets, t)
 		if i >= len(queries) {
 			of.OverrideByQuery(refID(i), []dashboard.DynamicConfigValue{
 				{
@@ -135,13 +142,13 @@ func (c chart) timeseries(opacity float64, stacked bool, queries []query) panel 
 	return c.finish(of, dashboard.FieldColorModeIdPaletteClassic, targets...)
 }
 
-// lines is a panel of lines over time.
+// lines returns a panel of lines over time.
 func (c chart) lines(queries ...query) panel { return c.timeseries(8, false, queries) }
 
-// areas is a panel of lines that are stacked.
+// areas returns a panel of stacked lines over time.
 func (c chart) areas(queries ...query) panel { return c.timeseries(35, true, queries) }
 
-// figure is a panel of one number, colored by the limits, with its course behind it.
+// figure returns a panel of one number, colored by the limits, with its history behind it.
 func (c chart) figure(q query) panel {
 	of := stat.NewPanelBuilder().
 		Orientation(common.VizOrientationAuto).
@@ -155,8 +162,8 @@ func (c chart) figure(q query) panel {
 	)
 }
 
-// states is a panel with a bar for each series while it is above 0: green for those whose names
-// match, orange for the others.
+// states returns a panel with a bar for each series while it is above 0: green for those whose
+// names match, orange for the others.
 func (c chart) states(q query, green string) panel {
 	colored := func(color string) dashboard.ThresholdsConfig {
 		return dashboard.ThresholdsConfig{Mode: dashboard.ThresholdsModeAbsolute, Steps: []dashboard.Threshold{
@@ -176,7 +183,7 @@ func (c chart) states(q query, green string) panel {
 	)
 }
 
-// heat is a heatmap of a histogram's buckets over time.
+// heat returns a heatmap of a histogram's buckets over time.
 func (c chart) heat(expr string) panel {
 	of := heatmap.NewPanelBuilder().
 		CellGap(1).

@@ -11,14 +11,14 @@ import (
 	"github.com/poolgauge/poolgauge/internal/promql"
 )
 
-// interval is Grafana's range for rates: at least four samples.
+// interval is Grafana's range for rates, which covers at least four samples.
 const interval = "$__rate_interval"
 
-// inPools are the queries of the pools dashboard.
+// inPools writes the queries of the pools dashboard.
 var inPools = promql.Queries{Scope: scope + `,` + poolLabel + `=~"$pool"`, Range: interval}
 
-// A pool is known by its service and its name, and a part of one by its host, as that of a client
-// with a limit for each; the instances of a service are added up.
+// A pool is identified by its service and its name. If it has a limit for each host, as an HTTP
+// client does, the host identifies a part of it. The instances of a service are added up.
 var (
 	byName     = []string{jobLabel, poolLabel}
 	byPool     = append(slices.Clip(byName), hostLabels...)
@@ -34,10 +34,10 @@ var (
 	failed   = promql.Not(catalog.PoolOutcomeKey, "ok")
 )
 
-// utilisation is the slot-seconds used over those there were; of pools that have no account of
-// them, the slots in use over the limit. Only instances that are there count, above and below. One
-// that was not there at the beginning of the range would have too low a rate, so that its slots in
-// use count too.
+// utilisation returns the ratio of slot-seconds used to slot-seconds available. For pools that do
+// not count slot-seconds, it is the ratio of slots in use to the limit. Only instances that exist
+// now count. If an instance did not exist at the beginning of the range, its rate would be too low,
+// so its slots in use count instead.
 func utilisation(q promql.Queries, by []string) string {
 	limit := q.Value(catalog.PoolLimit)
 	before := q.Before(catalog.PoolLimit)
@@ -84,7 +84,7 @@ func poolFigures() []panel {
 		small(
 			chart{
 				title:  "Waiting now",
-				help:   "Callers and tasks that wait for a slot at this moment, in all pools.",
+				help:   "Callers and tasks that wait for a slot now, in all pools.",
 				unit:   "short",
 				limits: steps(1, 10),
 			},
@@ -94,8 +94,8 @@ func poolFigures() []panel {
 			title:  "Wait, p99",
 			unit:   "s",
 			limits: steps(0.1, 1),
-			none:   "nobody asked",
-			help:   "99 of 100 requests got their slot, or gave up, within this time. Requests served at once count as 0.",
+			none:   "no requests",
+			help:   "99 of 100 requests got their slot, or gave up, within this time. Requests served immediately count as 0.",
 		}).figure(query{inPools.Quantile(0.99, nil, catalog.PoolWaitDuration), ""}),
 		small(chart{
 			title:  "Not served",
@@ -104,7 +104,7 @@ func poolFigures() []panel {
 			help:   "Requests a second that got no slot: rejected by a full pool, timed out, canceled, or too late for a closed pool.",
 		}).figure(query{"sum(" + inPools.Rate(catalog.PoolRequests, unserved) + ")", ""}),
 		small(chart{
-			title: "Failed uses", unit: "percentunit", limits: steps(0.01, 0.05), none: "no pool tells",
+			title: "Failed uses", unit: "percentunit", limits: steps(0.01, 0.05), none: "no pool reports outcomes",
 			help: "Share of the uses that ended in an error, a panic or runtime.Goexit.",
 		}).figure(query{"sum(" + inPools.Rate(catalog.PoolCompleted, failed) + ") / sum(" + inPools.Rate(catalog.PoolCompleted) + ")", ""}),
 	}
@@ -148,14 +148,14 @@ func poolUtilisation() []panel {
 			height: 8,
 			limits: steps(0.8, 0.95),
 			sparse: []*catalog.Metric{catalog.PoolLimit},
-			help:   "Slot-seconds used over slot-seconds available. A pool without a limit has none. Above 80 % waits grow fast with every further request.",
+			help:   "Slot-seconds used over slot-seconds available. A pool without a limit has none. Above 80 %, waits grow fast with each additional request.",
 		}.lines(query{utilisation(inPools, byPool), poolLegend}),
 		chart{
 			title:  "Slots",
 			unit:   "short",
 			width:  12,
 			height: 8,
-			help:   "Slots of the chosen pools by state, and the limit. For pools of different sizes choose one: the sum says little.",
+			help:   "Slots of the chosen pools by state, and the limit. If pools differ in size, choose one: the sum means little.",
 			bounds: []query{{"sum(" + inPools.Value(catalog.PoolLimit) + ")", "limit"}},
 		}.lines(
 			query{
@@ -173,13 +173,13 @@ func poolSaturation() []panel {
 			unit:   "short",
 			width:  8,
 			height: 8,
-			help:   "Callers and tasks that wait for a slot. A sample sees one moment: short waits show in the wait times only.",
+			help:   "Callers and tasks that wait for a slot. A sample shows one moment: short waits appear only in the wait times.",
 		}.lines(query{promql.Sum(byPool, inPools.Value(catalog.PoolPending)), poolLegend}),
 		chart{
 			title: "Oldest wait", unit: "s", width: 8, height: 8, sparse: []*catalog.Metric{catalog.PoolPendingAge},
 			help: "How long the oldest of them has waited. A line that climbs at 45° is a queue that does not move.",
 		}.lines(query{
-			// It is absent as soon as nobody waits.
+			// It is absent when no caller waits.
 			promql.Aggregate(
 				"max",
 				byPool,
@@ -195,8 +195,8 @@ func poolSaturation() []panel {
 			unit:   "s",
 			width:  8,
 			height: 8,
-			none:   "nobody asked",
-			help:   "99 of 100 requests got their slot, or gave up, within this time. For pools that count only the waits and their total time, such as sql, the mean.",
+			none:   "no requests",
+			help:   "99 of 100 requests got their slot, or gave up, within this time. For pools that count only the waits and their total time, such as sql, it is the mean.",
 		}.lines(
 			query{inPools.Quantile(0.99, byPool, catalog.PoolWaitDuration), poolLegend},
 			query{
@@ -211,8 +211,9 @@ func poolSaturation() []panel {
 			},
 		),
 		chart{
-			title: "Wait, all pools chosen", unit: "s", width: 12, height: 8, none: "nobody asked",
-			help: "Quantiles of the time from asking to getting or giving up, over the chosen pools.",
+			title: "Wait, all pools chosen", unit: "s", width: 12, height: 8, none: "no requests",
+			help:      "Quantiles of the time from a request until it is served or abandoned, over the chosen pools. Points are the longest waits of requests in sampled traces.",
+			exemplars: true,
 		}.lines(
 			query{inPools.Quantile(0.5, nil, catalog.PoolWaitDuration), "p50"},
 			query{inPools.Quantile(0.95, nil, catalog.PoolWaitDuration), "p95"},
@@ -223,7 +224,7 @@ func poolSaturation() []panel {
 			unit:   "s",
 			width:  12,
 			height: 8,
-			none:   "nobody asked",
+			none:   "no requests",
 			help:   "How many requests waited how long. Two bands mean two kinds of request; one that rises is a queue that grows.",
 		}.heat(inPools.Buckets(catalog.PoolWaitDuration)),
 	}
@@ -288,7 +289,7 @@ func poolErrors() []panel {
 			help:   "Requests that got no slot: rejected by a full pool, timed out or canceled while they waited, or too late for a closed pool.",
 		}.lines(query{promql.Sum(outcome, inPools.Rate(catalog.PoolRequests, unserved)), legend}),
 		chart{
-			title: "Failed uses", unit: "ops", width: 8, height: 8, none: "no pool tells how its uses end",
+			title: "Failed uses", unit: "ops", width: 8, height: 8, none: "no pool reports the outcome of its uses",
 			help: "Uses that ended in an error, a panic or runtime.Goexit.",
 		}.lines(query{promql.Sum(outcome, inPools.Rate(catalog.PoolCompleted, failed)), legend}),
 		chart{
@@ -297,7 +298,7 @@ func poolErrors() []panel {
 			width:  8,
 			height: 8,
 			sparse: []*catalog.Metric{catalog.PoolResources},
-			help:   "Connections and other resources by event and reason. Many made and ended at once mean that the pool keeps too few idle.",
+			help:   "Connections and other resources by event and reason. If many are created and destroyed at the same time, the pool keeps too few idle.",
 		}.lines(query{
 			promql.Sum(events, inPools.Rate(catalog.PoolResources)),
 			"{{" + events[0] + "}} {{" + events[1] + "}}",
@@ -315,8 +316,8 @@ func poolUse() []panel {
 			unit:   "s",
 			width:  8,
 			height: 8,
-			none:   "no pool tells how long its uses take",
-			help:   "How long a task runs, or a lease or permit is held. When this grows, a pool is full without more requests.",
+			none:   "no pool reports the duration of its uses",
+			help:   "How long a task runs, or a lease or permit is held. If this grows, a pool fills up without more requests.",
 		}.lines(
 			query{inPools.Quantile(0.5, nil, catalog.PoolUseDuration), "p50"},
 			query{inPools.Quantile(0.95, nil, catalog.PoolUseDuration), "p95"},
@@ -329,7 +330,7 @@ func poolUse() []panel {
 			height: 8,
 			sparse: []*catalog.Metric{catalog.PoolUseCPUTime},
 			help: "Slots by what their threads do, sampled: on a CPU, ready and waiting for one, or blocked on something else. " +
-				"Much run_queue: no more workers, but more CPU. Much blocked: more workers, if the other end can take it.",
+				"Much run_queue: more CPU is needed, not more workers. Much blocked: more workers help, if the downstream can handle them.",
 		}.areas(query{promql.Sum(state, inPools.Rate(catalog.PoolUseCPUTime)), "{{" + state[0] + "}}"}),
 	}
 }

@@ -14,7 +14,7 @@ type (
 	object  = map[string]any
 )
 
-// column is a query of a table, and how its values are shown.
+// column is a query of a table and the format of its values.
 type column struct {
 	title  string
 	expr   string
@@ -30,7 +30,7 @@ type label struct {
 	links []object
 }
 
-// table is a table with a row for each set of labels, sorted by the first of the columns.
+// table returns a table with a row for each set of labels, sorted by the first of the columns.
 func (c chart) table(labels []label, columns []column) panel {
 	of := table.NewPanelBuilder().CellHeight(common.TableCellHeightSm).ShowHeader(true).
 		SortBy([]cog.Builder[common.TableSortByFieldState]{

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// components are the patches of a pod's template, written for a Deployment. From each, those for a
-// CronJob and a Pod are generated next to it.
+// components are the patches of a pod template, written for a Deployment. The patches for a CronJob
+// and a Pod are generated next to each.
 var components = []string{
 	"sidecar/sidecar.yaml",
 	"tls/tls.yaml",
@@ -22,14 +22,14 @@ const (
 	template   = "spec:\n  template:\n    spec:\n"
 )
 
-// others returns the patches for a CronJob and a Pod from that for a Deployment. They differ in
-// where the pod's specification is.
+// others derives the patches for a CronJob and a Pod from that for a Deployment. They differ in the
+// path of the pod's specification.
 func others(patch []byte) (cronJob, pod []byte, err error) {
 	head, body, found := strings.Cut(string(patch), template)
 	head, ok := strings.CutPrefix(head, deployment)
 	if !found || !ok {
 		return nil, nil, fmt.Errorf(
-			"expected a patch of a Deployment that begins with %q and has %q",
+			"expected a patch of a Deployment that begins with %q and contains %q",
 			deployment,
 			template,
 		)

@@ -69,7 +69,7 @@ type patch struct {
 	} `yaml:"spec"`
 }
 
-// The policy before the components' additions, and after them the part that depends on the pod.
+// The parts of the policy before and after the additions of the components.
 var (
 	//go:embed head.yaml
 	head string
@@ -117,8 +117,8 @@ func writePatch(b *strings.Builder, path, kind string, value *yaml.Node) {
 	b.WriteString("},\n")
 }
 
-// write writes a YAML value as CEL; kind is the path of its type. CEL has no maps of mixed types,
-// but has objects.
+// write writes a YAML value as CEL; kind is the path of its type. CEL has objects, but no maps of
+// mixed types.
 func write(b *strings.Builder, kind string, n *yaml.Node, indent string) {
 	switch n.Kind {
 	case yaml.MappingNode:

@@ -19,8 +19,8 @@ var workloads = []struct{ group, kind, template string }{
 type replacement struct{ value, field, options string }
 
 const (
-	// An entry of envFrom has no name, so it is found by its prefix, which no app may use. With
-	// POINT it is the whole name.
+	// An entry of envFrom has no name, so it is found by its prefix, which no app may use. The
+	// prefix and the key POINT make up the whole name.
 	envFrom = "spec.containers.*.envFrom.[prefix=OTEL_EXPORTER_OTLP_END].configMapRef."
 	evict   = "metadata.annotations.[cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes]"
 )

@@ -1,4 +1,4 @@
-// Command chart writes the templates of the Helm chart from the kustomizations. Run it by `make
+// Command chart writes the templates of the Helm chart from the kustomizations. Run it with `make
 // generate`; a test fails when one is stale.
 package main
 

@@ -1,5 +1,5 @@
 // Command flood sends OTLP metrics over many connections at once, in compressed requests of many
-// points, and prints how many were accepted and how many refused. It stands in for apps that
+// points, and prints how many were accepted and how many were rejected. It stands in for apps that
 // overload a sidecar.
 package main
 
@@ -60,7 +60,7 @@ func flood(url string, connections, points int, lasts time.Duration) error {
 	}
 	all.Wait()
 	_, err = fmt.Printf(
-		"%d × %d points: %d requests taken, %d refused, %d failed\n",
+		"%d × %d points: %d requests accepted, %d rejected, %d failed\n",
 		connections,
 		points,
 		taken.Load(),
@@ -70,7 +70,7 @@ func flood(url string, connections, points int, lasts time.Duration) error {
 	return err
 }
 
-// post returns the status of the response, 0 if there is none.
+// post returns the status code of the response, or 0 if there is none.
 func post(ctx context.Context, client *http.Client, url string, body []byte) int {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {

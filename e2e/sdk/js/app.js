@@ -1,4 +1,4 @@
-// An app as OpenTelemetry's documentation has it, with the SDK's defaults: nothing is set in code.
+// An app as in OpenTelemetry's documentation, with the SDK's defaults: it sets nothing in code.
 const { metrics } = require("@opentelemetry/api");
 const { NodeSDK } = require("@opentelemetry/sdk-node");
 

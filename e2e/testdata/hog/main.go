@@ -1,4 +1,4 @@
-// Command hog waits for SIGUSR1 and then takes memory until it is killed.
+// Command hog waits for SIGUSR1, and then allocates memory until it is killed.
 package main
 
 import (

@@ -6,17 +6,18 @@ const (
 	// nearBest is the share of the best pool's throughput that a smaller pool needs to be
 	// recommended.
 	nearBest = 0.9
-	// throttled is the share of periods above which a quota is called the limit.
+	// throttled is the share of throttled periods above which the quota is reported as the limit.
 	throttled = 0.1
-	// busy is the share of the CPUs above which they are called the limit.
+	// busy is the share of the CPUs in use above which they are reported as the limit.
 	busy = 0.85
-	// computing is the share of a sequential task's time on a CPU above which it is CPU-bound.
+	// computing is the share of a sequential task's time on a CPU above which the task counts as
+	// CPU-bound.
 	computing = 0.7
-	// unsteady is the spread between rounds above which advice is called uncertain.
+	// unsteady is the spread between rounds above which advice is marked as uncertain.
 	unsteady = 0.2
 )
 
-// conclude finds the best model and says why.
+// conclude chooses the best model and writes the advice that explains the choice.
 func (w *WorkReport) conclude(quota float64) {
 	sequential := w.row(Sequential)
 	for i := range w.Rows {
@@ -54,13 +55,13 @@ func differed(fastest, sequential *Row) float64 {
 	return spread(fastest.relative(sequential.rates()))
 }
 
-// bounded reports whether a row may be recommended. A goroutine for each task never is, since
-// nothing bounds its memory.
+// bounded reports whether a row may be recommended. That of the model with a goroutine for each
+// task never may, since nothing bounds its memory.
 func (r *Row) bounded() bool { return r.Model == Sequential || r.Model == Workers }
 
 // relative returns the row's throughput in each round, as a multiple of a reference for that round.
-// All rows of a round are measured one soon after the other, so that a disk or a clock rate that
-// drifts over the run changes row and reference by the same factor.
+// The rows of a round are measured in quick succession, so that a drifting disk or clock rate
+// changes a row and its reference by the same factor.
 func (r *Row) relative(reference []float64) []float64 {
 	ratios := make([]float64, min(len(r.runs), len(reference)))
 	for i := range ratios {
@@ -69,7 +70,7 @@ func (r *Row) relative(reference []float64) []float64 {
 	return ratios
 }
 
-// fastest returns the pool that beats the others in most rounds, nil if nothing was measured.
+// fastest returns the pool that beats the others in most rounds, or nil if nothing was measured.
 func (w *WorkReport) fastest() *Row {
 	var best *Row
 	for i := range w.Rows {
@@ -81,8 +82,8 @@ func (w *WorkReport) fastest() *Row {
 	return best
 }
 
-// plateau returns the highest throughput in each round: the mean of all pools that come near the
-// fastest one, which by itself may only have been lucky.
+// plateau returns the highest throughput in each round: the mean of all pools close to the fastest
+// one, which alone may have been lucky.
 func (w *WorkReport) plateau(fastest *Row) []float64 {
 	sums, pools := fastest.rates(), 1.0
 	for i := range w.Rows {
@@ -101,8 +102,8 @@ func (w *WorkReport) plateau(fastest *Row) []float64 {
 	return sums
 }
 
-// smallest returns the smallest pool with nine tenths of the highest throughput in most rounds:
-// sequential, where no pool gains a tenth.
+// smallest returns the smallest pool that reaches nine tenths of the highest throughput in most
+// rounds, or the sequential row if no pool gains a tenth.
 func (w *WorkReport) smallest(highest []float64, fastest *Row) *Row {
 	best := fastest
 	for i := range w.Rows {
@@ -114,7 +115,7 @@ func (w *WorkReport) smallest(highest []float64, fastest *Row) *Row {
 	return best
 }
 
-// row returns the first row of a model, nil if there is none.
+// row returns the first row of a model, or nil if there is none.
 func (w *WorkReport) row(model string) *Row {
 	for i := range w.Rows {
 		if w.Rows[i].Model == model {
@@ -141,11 +142,11 @@ func (r *Row) sentence(w *WorkReport) string {
 	return s + ", and more bring less than a tenth."
 }
 
-// reason says what limits the throughput, or nothing if that is unknown.
+// reason returns what limits the throughput, or "" if that is unknown.
 func (w *WorkReport) reason(best *Row, quota float64) string {
 	alone := w.row(Sequential)
 	used := best.CPUs
-	// One task uses one CPU at most: the pools show whether there were more.
+	// A sequential run uses at most one CPU. Only the pools show whether more were available.
 	if best.Model == Sequential {
 		for _, r := range w.Rows {
 			used = max(used, r.CPUs)

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// measured is a row with the rates of its rounds.
+// measured returns a row with the given rates of its rounds.
 func measured(model string, size int, rates ...float64) Row {
 	r := Row{Model: model, Size: size}
 	for _, rate := range rates {
@@ -59,7 +59,7 @@ func TestAdviceSaysWhatLimits(t *testing.T) {
 	}
 }
 
-// recommends returns the size that the rows make it recommend.
+// recommends returns the size that is recommended for the rows.
 func recommends(rows ...Row) int {
 	w := WorkReport{Rows: rows}
 	w.conclude(0)
@@ -99,8 +99,8 @@ func TestADriftingDiskChangesNothing(t *testing.T) {
 	}
 }
 
-// Where rounds differ in speed and measurements in luck, the recommendation is the same from run to
-// run.
+// The recommendation is the same from run to run, although rounds differ in speed and measurements
+// are noisy.
 func TestTheRecommendationIsRepeatable(t *testing.T) {
 	curve := []float64{1, 1.9, 3.5, 6.4, 9, 9.4, 9.3} // the knee is at 16 workers
 	counts := map[int]int{}

@@ -11,11 +11,11 @@ import (
 // Options are the settings of a run.
 type Options struct {
 	Works  []Work
-	Rounds int           // measurements of each row, at most
-	Window time.Duration // of one measurement, approximately
-	Budget time.Duration // of the run, approximately; each row is measured once, however long that takes
+	Rounds int           // maximum number of measurements of each row
+	Window time.Duration // approximate length of one measurement
+	Budget time.Duration // approximate limit of the run; every row is measured at least once
 	Max    int           // workers of the largest pool
-	Seed   uint64        // of the order within a round
+	Seed   uint64        // determines the order within a round
 
 	// CgroupRoot is where control groups are mounted, if not at /sys/fs/cgroup.
 	CgroupRoot string
@@ -23,20 +23,20 @@ type Options struct {
 	// Progress, if set, is called before each measurement with the estimated time left of the run.
 	Progress func(what string, left time.Duration)
 
-	readQuota func() throttle.Reading // nil: of this process
+	readQuota func() throttle.Reading // nil reads the quota of this process
 }
 
-// Report is the result of a run, and what --json prints.
+// Report is the result of a run. The flag --json prints it.
 type Report struct {
-	CPUs        int          `json:"cpus"`                 // that Go uses at once (GOMAXPROCS)
+	CPUs        int          `json:"cpus"`                 // GOMAXPROCS
 	Quota       float64      `json:"quota_cpus,omitempty"` // absent without a quota
-	Noise       float64      `json:"machine_noise"`        // relative spread of one computation between rounds
+	Noise       float64      `json:"machine_noise"`        // relative spread of a fixed computation between rounds
 	Interrupted bool         `json:"interrupted,omitempty"`
-	Seconds     float64      `json:"seconds"` // that the run took
+	Seconds     float64      `json:"seconds"` // duration of the run
 	Works       []WorkReport `json:"works"`
 }
 
-// WorkReport is what was measured with one kind of work.
+// WorkReport is the result for one kind of work.
 type WorkReport struct {
 	Name string `json:"name"`
 	What string `json:"what"`
@@ -51,13 +51,13 @@ type WorkReport struct {
 	Error  string `json:"error,omitempty"`
 }
 
-// Row is what one model did: medians over the rounds.
+// Row is the result of one model: medians over the rounds.
 type Row struct {
 	Model   string  `json:"model"`
 	Size    int     `json:"size,omitempty"`
 	Rate    float64 `json:"tasks_per_second"`
-	Spread  float64 `json:"spread"`   // half the distance of the quartiles, relative to Rate
-	SpeedUp float64 `json:"speed_up"` // over sequential runs of the same round
+	Spread  float64 `json:"spread"`   // half the interquartile range, relative to Rate
+	SpeedUp float64 `json:"speed_up"` // relative to sequential runs of the same round
 	P50     float64 `json:"p50_seconds"`
 	P99     float64 `json:"p99_seconds"`
 	CPU     float64 `json:"cpu_seconds_per_task,omitempty"` // absent if unknown
@@ -77,7 +77,7 @@ func (r *Row) rates() []float64 {
 	return rates
 }
 
-// rate is the median so far.
+// rate returns the median of the rounds so far.
 func (r *Row) rate() float64 { return median(r.rates()) }
 
 func (r *Row) summarize() {

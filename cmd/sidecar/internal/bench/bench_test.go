@@ -20,7 +20,7 @@ import (
 	"unicode/utf8"
 )
 
-// pretend is work with four servers, each busy for 5 ms with a task.
+// pretend returns work on four simulated servers, each of which spends 5 ms on a task.
 func pretend(name string) Work {
 	return Work{name, "nothing, for 5ms", false, func(context.Context) (task, func(), error) {
 		servers := make(chan struct{}, 4)
@@ -83,7 +83,7 @@ func TestInterruptedRunSaysWhatItKnows(t *testing.T) {
 	})
 }
 
-// Each row is measured once, and none again once the budget is spent.
+// Each row is measured once, and none is measured again after the budget is spent.
 func TestRunEndsWithItsBudget(t *testing.T) {
 	for budget, want := range map[time.Duration]func(rounds int) bool{
 		time.Second:      func(rounds int) bool { return rounds == 1 },
@@ -107,8 +107,8 @@ func TestRunEndsWithItsBudget(t *testing.T) {
 	}
 }
 
-// A slow period of less than half of the run hardly changes any row: its measurements are spread over
-// the whole run.
+// A slow period of less than half of the run hardly changes any row: the measurements of each row
+// are spread over the whole run.
 func TestRowsAreSpreadOverTheRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
@@ -125,7 +125,7 @@ func TestRowsAreSpreadOverTheRun(t *testing.T) {
 		o.Rounds = 11
 		r := Run(t.Context(), o)
 		if r.Seconds < 17 {
-			t.Fatalf("took %.1f s, expected more than twice the slow spell", r.Seconds)
+			t.Fatalf("took %.1f s, expected more than twice the slow period", r.Seconds)
 		}
 		for _, row := range r.Works[0].Rows {
 			if row.P50 > 0.0051 {
@@ -208,7 +208,7 @@ func TestFileWorkRemovesItsFiles(t *testing.T) {
 	}
 }
 
-// wide has figures as long as they get.
+// wide returns a report with the widest possible figures.
 func wide() Report {
 	w := WorkReport{Name: "http", What: "GET from a loopback server that answers after 2ms"}
 	for _, m := range []Model{{Sequential, 1}, {Goroutines, 0}, {Workers, 1024}, {Semaphore, 1024}, {Batches, 1024}} {

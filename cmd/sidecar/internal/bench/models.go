@@ -12,7 +12,7 @@ import (
 // Model is a way to run many tasks. Only this file uses package pools.
 type Model struct {
 	Kind string // sequential, goroutines, workers, semaphore or batches
-	Size int    // most tasks at a time; 0: unbounded
+	Size int    // maximum number of concurrent tasks; 0: unbounded
 }
 
 // The kinds of models.
@@ -34,7 +34,7 @@ func (m Model) String() string {
 // task is one unit of the work.
 type task func(ctx context.Context) error
 
-// run starts n tasks in order, waits for all of them, and returns the first error.
+// run starts n tasks in order, waits for all of them and returns the first error.
 func (m Model) run(ctx context.Context, n int, t task) error {
 	switch m.Kind {
 	case Goroutines:
@@ -67,8 +67,8 @@ func (f *firstError) keep(err error) {
 	}
 }
 
-// inBatches runs one batch of goroutines after the other. It needs memory for one batch only, but
-// each batch waits for the slowest task of the one before.
+// inBatches runs one batch of goroutines after another. It needs memory for one batch only, but
+// each batch waits for the slowest task of the previous one.
 func inBatches(ctx context.Context, size, n int, t task) error {
 	var first firstError
 	for left := n; left > 0 && ctx.Err() == nil; left -= size {
@@ -88,7 +88,7 @@ func onWorkers(ctx context.Context, size, n int, t task) error {
 	}
 	defer pool.Close()
 	var first firstError
-	// not with the pool's context, whose values no other model has
+	// Ignore the pool's context: the other models have no such values in theirs.
 	run := func(context.Context) error {
 		err := t(ctx)
 		first.keep(err)

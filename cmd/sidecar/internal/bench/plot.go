@@ -8,9 +8,9 @@ import (
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/plot"
 )
 
-// Plot writes the gain of the pools over sequential runs, by size, to files in dir: an SVG for light
-// and dark pages, and a PNG for each. It returns the names of the files, none if nothing was
-// measured.
+// Plot writes the gain of the pools over sequential runs, by size, to files in dir: an SVG for
+// light and dark pages, and a PNG for each. It returns the names of the files. If nothing was
+// measured, it writes none.
 func (r Report) Plot(dir string) ([]string, error) {
 	c := plot.Chart{Title: "Throughput by number of workers, relative to sequential"}
 	for _, w := range r.Works {

@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// groupVariable names the control group that the test below enters, in a process of its own.
+// groupVariable names the control group that the test below enters in a child process.
 const groupVariable = "POOLGAUGE_TEST_GROUP"
 
-// The same with a real control group.
+// The quota of a real control group is named as the limit.
 func TestARealQuotaIsNamedAsTheLimit(t *testing.T) {
 	if group := os.Getenv(groupVariable); group != "" {
 		benchIn(t, group)
@@ -42,7 +42,7 @@ func benchIn(t *testing.T, group string) {
 	o := options(BuiltIn("")[0])
 	o.Rounds, o.Max, o.Window = 1, 4, 300*time.Millisecond
 	r := Run(t.Context(), o)
-	for r.Works[0].Throttled <= throttled { // others took so much that the quota did not matter
+	for r.Works[0].Throttled <= throttled { // other processes took so much that the quota did not matter
 		r = Run(t.Context(), o)
 	}
 	if err := r.Write(os.Stdout); err != nil {
@@ -50,16 +50,16 @@ func benchIn(t *testing.T, group string) {
 	}
 }
 
-// quotaGroup makes a control group of version 1 with a quota of half a CPU.
+// quotaGroup creates a cgroup v1 control group with a quota of half a CPU.
 func quotaGroup(t *testing.T) string {
 	t.Helper()
 	const mount = "/sys/fs/cgroup/cpu"
 	if _, err := os.Stat(filepath.Join(mount, "cpu.cfs_quota_us")); err != nil {
-		t.Skipf("no control groups of version 1: %v", err)
+		t.Skipf("needs cgroup v1: %v", err)
 	}
 	group, err := os.MkdirTemp(mount, "poolgauge-bench-")
 	if err != nil {
-		t.Skipf("may not make control groups: %v", err)
+		t.Skipf("cannot create a control group: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := os.Remove(group); err != nil {
@@ -68,7 +68,7 @@ func quotaGroup(t *testing.T) string {
 	})
 	for file, content := range map[string]string{"cpu.cfs_period_us": "50000", "cpu.cfs_quota_us": "25000"} {
 		if err := os.WriteFile(filepath.Join(group, file), []byte(content), 0o600); err != nil {
-			t.Skipf("may not set a quota: %v", err)
+			t.Skipf("cannot set a CPU quota: %v", err)
 		}
 	}
 	return group

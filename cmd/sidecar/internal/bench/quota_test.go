@@ -13,7 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/throttle"
 )
 
-// half is a tree of files like those of a control group with half a CPU. Its periods pass with time.
+// half is a fake control group with a quota of half a CPU. Its periods advance with time.
 type half struct {
 	dir   string
 	began time.Time
@@ -21,7 +21,7 @@ type half struct {
 	files map[string]string
 }
 
-// The layouts of both versions: the names of the files, and the unit of the time stopped.
+// The layouts of both cgroup versions: the names of the files, and the unit of the throttled time.
 var (
 	version2 = map[string]string{"self": "0::/pod\n", "pod/cpu.max": "50000 100000\n", "stat": "pod/cpu.stat"}
 	version1 = map[string]string{
@@ -85,7 +85,7 @@ func TestAQuotaThatThrottlesIsNamedAsTheLimit(t *testing.T) {
 	}
 }
 
-// With CgroupRoot the quota is that of the control groups there.
+// With CgroupRoot, the quota is read from the control groups there.
 func TestQuotaOfTheCgroupRoot(t *testing.T) {
 	h := &half{dir: t.TempDir(), began: time.Now(), stops: true, files: map[string]string{"stat": "cpu.stat"}}
 	// the group itself, in both versions, since the path of this process is not there

@@ -12,10 +12,10 @@ import (
 	"github.com/poolgauge/poolgauge/internal/throttle"
 )
 
-// Run measures all works. When ctx ends it returns what is known so far.
+// Run measures all works. When ctx ends, it returns the results so far.
 //
-// A round measures every row of every work once, in random order: whatever changes on the machine
-// affects all rows alike, and the measurements of each row are spread over the whole run.
+// A round measures every row of every work once, in random order. Changes on the machine therefore
+// affect all rows alike, and the measurements of each row are spread over the whole run.
 func Run(ctx context.Context, o Options) Report {
 	b := &runner{Options: o, rng: rand.New(rand.NewPCG(o.Seed, 16)), began: time.Now()}
 	if b.readQuota == nil {
@@ -49,15 +49,15 @@ type runner struct {
 	reference []float64 // seconds, by round
 }
 
-// section is a work that is being measured.
+// section is the measurement of one work.
 type section struct {
 	work Work
 	task task
 	done func()
 	rows []*Row
-	err  error // ends its measurement
+	err  error // if not nil, the measurement has failed
 
-	periods, throttled int64 // of the quota
+	periods, throttled int64 // of the CPU quota
 }
 
 func (b *runner) prepare(ctx context.Context, w Work) *section {
@@ -72,7 +72,7 @@ func (b *runner) prepare(ctx context.Context, w Work) *section {
 	return s
 }
 
-// models are the rows of the table.
+// models returns the models to compare, in the order of the table's rows.
 func (b *runner) models(w Work) []Model {
 	all := []Model{{Sequential, 1}}
 	if !w.bounded {
@@ -122,7 +122,7 @@ func (b *runner) rounds(ctx context.Context) {
 	}
 }
 
-// round measures each row once. It returns false if no other round follows.
+// round measures each row once, and reports whether another round follows.
 func (b *runner) round(ctx context.Context, round int, jobs []job) bool {
 	reference := time.Duration(0)
 	for i, j := range jobs {
@@ -143,8 +143,8 @@ func (b *runner) round(ctx context.Context, round int, jobs []job) bool {
 	return true
 }
 
-// progress reports what is measured next, and the time left as estimated from the rounds so far, at
-// most what is left of the budget.
+// progress reports the next measurement and the time left. The time is estimated from the rounds so
+// far and limited to the rest of the budget.
 func (b *runner) progress(round int, part float64, j job) {
 	if b.Progress == nil {
 		return
@@ -162,25 +162,25 @@ func (b *runner) progress(round int, part float64, j job) {
 	b.Progress(fmt.Sprintf("round %d of %d: %s, %s", round+1, b.Rounds, j.work.Name, j.row.model), left)
 }
 
-// referenceTime is how long a constant computation takes. It runs before each measurement; how much
-// the sum of a round differs between rounds is the noise of the machine.
+// referenceTime returns how long a fixed computation takes. It is called before each measurement.
+// The spread of its sums over the rounds is the noise of the machine.
 func referenceTime() time.Duration {
 	begin := time.Now()
 	hash(10_000)
 	return time.Since(begin)
 }
 
-// minTasks is the least number of tasks for each slot: enough that the end of a run, when some slots
-// are idle, counts little.
+// minTasks is the minimum number of tasks for each slot. It keeps the end of a run, when some slots
+// are idle, from distorting the result.
 const minTasks = 8
 
-// one measures a row once, and how often a quota throttled the process meanwhile.
+// one measures a row once, and counts how often a CPU quota throttled the process meanwhile.
 func (b *runner) one(ctx context.Context, j job) error {
 	n, err := b.tasks(ctx, j)
 	if err != nil {
 		return err
 	}
-	runtime.GC() // the garbage of the row before is not this one's
+	runtime.GC() // keeps the garbage of the previous row out of this one
 	before := b.readQuota()
 	got, err := measure(ctx, j.row.model, n, j.task)
 	if err != nil {
@@ -195,7 +195,7 @@ func (b *runner) one(ctx context.Context, j job) error {
 	return nil
 }
 
-// tasks returns how many tasks take about one window, by the row's measurements so far.
+// tasks returns how many tasks take about one window, estimated from the row's measurements so far.
 func (b *runner) tasks(ctx context.Context, j job) (int, error) {
 	r := j.row
 	least := max(minTasks*r.Size, minTasks)

@@ -28,7 +28,7 @@ func TestMedianAndSpread(t *testing.T) {
 	}
 }
 
-// No two tasks have the same file, and the one that was used last is used next.
+// Concurrent tasks have different files. The most recently used file is reused first.
 func TestFilesOfTasks(t *testing.T) {
 	s := &files{dir: t.TempDir()}
 	t.Cleanup(s.remove)

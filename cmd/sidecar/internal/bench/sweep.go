@@ -11,7 +11,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools/sizing"
 )
 
-// SweepReport is the result of a sweep of one kind of work, and what --sweep --json prints.
+// SweepReport is the result of a sweep of one kind of work. The flags --sweep --json print it.
 type SweepReport struct {
 	Name       string       `json:"name"`
 	What       string       `json:"what"`
@@ -34,8 +34,8 @@ type SweepPoint struct {
 	Error   float64 `json:"standard_error"` // relative
 }
 
-// Sweep finds the best number of workers for each work, by [sizing.Sweep]. Each work gets an equal
-// share of the budget that is left. When ctx ends it returns what is known so far.
+// Sweep finds the best number of workers for each work with [sizing.Sweep]. Each work gets an equal
+// share of the remaining budget. When ctx ends, Sweep returns the results so far.
 func Sweep(ctx context.Context, o Options) []SweepReport {
 	var all []SweepReport
 	deadline := time.Now().Add(o.Budget)

@@ -40,7 +40,7 @@ func counted(n int, what string) string {
 	return fmt.Sprintf("%d %s", n, what)
 }
 
-// rounds returns how often each row was measured, at least.
+// rounds returns the number of rounds that measured every row.
 func (r Report) rounds() int {
 	least := math.MaxInt
 	for _, w := range r.Works {
@@ -85,7 +85,7 @@ func times(f float64) string {
 	return fmt.Sprintf("%.3g×", f)
 }
 
-// short writes a time with at most three digits.
+// short formats a time with at most three digits.
 func short(seconds float64) string {
 	d := time.Duration(seconds * float64(time.Second))
 	switch {

@@ -4,5 +4,5 @@ package bench
 
 import "time"
 
-// cpuTime is the CPU time of the process so far. Elsewhere than on Unix it is not known.
+// cpuTime returns false: the CPU time of the process is known on Unix only.
 func cpuTime() (time.Duration, bool) { return 0, false }

@@ -13,15 +13,15 @@ import (
 	"time"
 )
 
-// Work is what the tasks of a benchmark do.
+// Work is the kind of work that the tasks of a benchmark do.
 type Work struct {
 	Name string // cpu, file, http, mixed, or the target that the user named
-	What string // what a task does, for people
+	What string // description of a task
 
-	// bounded work gets at most Options.Max tasks at a time, since its target may be in use.
+	// bounded limits the work to Options.Max concurrent tasks, since its target may be in use.
 	bounded bool
 
-	// prepare returns the task, and a function to call when no task runs any more.
+	// prepare returns the task, and a cleanup function to call after all tasks have ended.
 	prepare func(ctx context.Context) (task, func(), error)
 }
 
@@ -44,7 +44,7 @@ func BuiltIn(dir string) []Work {
 	}
 }
 
-// URL returns the work of a GET request.
+// URL returns work whose tasks send a GET request to an address.
 func URL(address string) Work {
 	return Work{address, "GET", true, func(context.Context) (task, func(), error) {
 		get, done := getter(address)
@@ -52,7 +52,7 @@ func URL(address string) Work {
 	}}
 }
 
-// TCP returns the work of connecting to an address and closing the connection.
+// TCP returns work whose tasks connect to an address and close the connection.
 func TCP(address string) Work {
 	return Work{address, "connect and close", true, func(context.Context) (task, func(), error) {
 		dialer := net.Dialer{Timeout: 10 * time.Second}
@@ -66,8 +66,8 @@ func TCP(address string) Work {
 	}}
 }
 
-// prepareCPU finds how many hashes take cpuTask, by the fastest of some tries: other processes only
-// slow a try down.
+// prepareCPU finds how many hashes take cpuTask. It uses the fastest of several tries, since other
+// processes can only slow a try down.
 func prepareCPU(context.Context) (task, func(), error) {
 	const probe = 200
 	fastest := time.Hour
@@ -80,8 +80,8 @@ func prepareCPU(context.Context) (task, func(), error) {
 	return func(context.Context) error { hash(times); return nil }, func() {}, nil
 }
 
-// hash computes for a time that is proportional to times. Each hash needs the result of the last, so
-// that the compiler cannot drop one.
+// hash computes the given number of hashes. Each hashes the result of the previous one, so that the
+// compiler cannot remove any.
 func hash(times int) {
 	var block [sha256.Size]byte
 	for range times {
@@ -90,13 +90,14 @@ func hash(times int) {
 	runtime.KeepAlive(block)
 }
 
-// prepareFile gives each task a file of its own while it runs: the one that was used last, so that
-// there are as many files as tasks at a time. To flush another file each time would be slower.
+// prepareFile gives each task exclusive use of a file while it runs. The most recently used file is
+// reused first, so that there are no more files than concurrent tasks. Flushing a different file
+// each time would be slower.
 func prepareFile(dir string) func(context.Context) (task, func(), error) {
 	return func(context.Context) (task, func(), error) {
 		scratch, err := os.MkdirTemp(dir, "sidecar-bench-")
 		if err != nil {
-			return nil, nil, fmt.Errorf("a directory for the file benchmark: %w (--dir chooses where)", err)
+			return nil, nil, fmt.Errorf("file benchmark: creating a directory: %w; --dir sets its parent", err)
 		}
 		files := &files{dir: scratch}
 		return func(context.Context) error {
@@ -110,7 +111,7 @@ func prepareFile(dir string) func(context.Context) (task, func(), error) {
 	}
 }
 
-// files are the files of a benchmark that no task is using.
+// files holds the files of a benchmark that are not in use.
 type files struct {
 	dir  string
 	mu   sync.Mutex
@@ -135,7 +136,7 @@ func (s *files) put(f *os.File) {
 	s.free = append(s.free, f)
 }
 
-// remove closes and deletes all of them.
+// remove closes and deletes all files.
 func (s *files) remove() {
 	for _, f := range s.free {
 		_ = f.Close() // the directory is deleted anyway
@@ -158,13 +159,13 @@ func writeAndRead(f *os.File) error {
 func prepareHTTP(ctx context.Context) (task, func(), error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, nil, fmt.Errorf("a server for the http benchmark: %w", err)
+		return nil, nil, fmt.Errorf("http benchmark: starting a server: %w", err)
 	}
 	server := &http.Server{
 		ReadHeaderTimeout: 10 * time.Second,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			time.Sleep(httpDelay)
-			_, _ = io.WriteString(w, "ok\n") // the client may be gone, if canceled
+			_, _ = io.WriteString(w, "ok\n") // the client is gone if it was canceled
 		}),
 	}
 	go func() { _ = server.Serve(listener) }() // until Close

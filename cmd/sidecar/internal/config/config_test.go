@@ -168,7 +168,7 @@ func TestBadInputIsOneLineThatHelps(t *testing.T) {
 		"not UTF-8":                    {environ: []string{"OTEL_SERVICE_NAME=\xff"}, want: `OTEL_SERVICE_NAME: expected UTF-8`},
 		"attribute not UTF-8":          {environ: []string{"OTEL_RESOURCE_ATTRIBUTES=a=%ff"}, want: `OTEL_RESOURCE_ATTRIBUTES: expected key=value`},
 		"probe too often":              {args: []string{"--probe-cpu-interval", "50ms"}, want: `--probe-cpu-interval: expected a duration`},
-		"probe twice":                  {environ: []string{"POOLGAUGE_PROBE_TCP=a:1,a:1"}, want: `POOLGAUGE_PROBE_TCP: expected each once, got "a:1" twice`},
+		"probe twice":                  {environ: []string{"POOLGAUGE_PROBE_TCP=a:1,a:1"}, want: `POOLGAUGE_PROBE_TCP: expected distinct values, got "a:1" twice`},
 		"no control groups":            {args: []string{"--cgroup-root", "/etc"}, want: `--cgroup-root: expected a directory where control groups are mounted`},
 		"shorthand":                    {args: []string{"-otlp-headers=x"}, want: `unknown flag -o; flags begin with two dashes`},
 		"file: two documents":          {file: "interval: 1s\n---\ninterval: 2s\n", want: `c.yaml: expected one document`},
@@ -294,8 +294,7 @@ func selfSigned(t *testing.T) pemFiles {
 	}
 }
 
-// The file's parser neither panics nor accepts a key that is not known, and every error is one
-// line.
+// The file parser neither panics nor accepts an unknown key, and each of its errors is one line.
 func FuzzFile(f *testing.F) {
 	for _, seed := range []string{"interval: 1s\n", "a: [1, 2]\n", "- x\n", "a: &x 1\nb: *x\n", "? a\n: b\n", "", "a: !!binary aGk=\n", "{a: {b: c}}"} {
 		f.Add([]byte(seed))
@@ -316,7 +315,7 @@ func FuzzFile(f *testing.F) {
 	})
 }
 
-// No text makes a setting panic, and what is accepted is within its bounds.
+// No input makes a setting panic, and accepted values are within their bounds.
 func FuzzValues(f *testing.F) {
 	f.Add("10s", "http://h:4317", "a=b,c=%41", "127.0.0.1:1")
 	f.Add("1e309h", "http://[::1", "=", ":")

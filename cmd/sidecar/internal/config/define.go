@@ -159,7 +159,7 @@ func (f *Flags) defineUpstream(u *upstreamSettings, prefix, variables, signal st
 	add("timeout", interval(&u.timeout, 10*time.Second, time.Millisecond), "deadline of one request")
 }
 
-// defineRelay declares what is received from the app, and how it is queued.
+// defineRelay declares the settings for receiving and queueing the app's telemetry.
 func (f *Flags) defineRelay(s *Settings) {
 	f.group = "Relay"
 	f.add("relay-grpc-address", address(&s.RelayGRPCAddress, "127.0.0.1:4317"),
@@ -189,7 +189,7 @@ func (f *Flags) defineRelay(s *Settings) {
 		"connections that each listener accepts; beyond that, the one idle for longest is closed")
 }
 
-// definePage declares the page and the memory of what it shows.
+// definePage declares the settings of the page, and the memory limit of the data that it shows.
 func (f *Flags) definePage(s *Settings) {
 	f.group = "Page"
 	f.add(pageAddressFlag, address(&s.PageAddress, "127.0.0.1:4320"),
@@ -200,7 +200,7 @@ func (f *Flags) definePage(s *Settings) {
 		"memory for what the page and the summary show of the app; what does not fit is counted")
 }
 
-// defineOperation declares how the process reports its own state.
+// defineOperation declares the settings for health checks, startup errors and logs.
 func (f *Flags) defineOperation(s *Settings) {
 	f.group = "Operation"
 	f.add("health-address", address(&s.HealthAddress, "127.0.0.1:4319"), "where to serve /healthz and /readyz, or off")

@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Explain turns an error of the command line's parser into one helpful line. command is how the
-// user calls the command, such as "sidecar bench", and set has its flags.
+// Explain turns an error of the command line's parser into one helpful line. command is the full
+// name of the command, such as "sidecar bench", and set holds its flags.
 func (f *Flags) Explain(err error, command string, set *pflag.FlagSet) error {
 	var unknown *pflag.NotExistError
 	var invalid *pflag.InvalidValueError

@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Flags are the settings that a command reads, as flags of its command line. Settings that the
-// command line leaves open are filled from the environment and a file.
+// Flags are the settings that a command reads, as flags of its command line. Settings that are not
+// on the command line come from the environment or a file.
 type Flags struct {
 	set      *pflag.FlagSet // of the command
 	all      *pflag.FlagSet // every setting of the sidecar
@@ -72,17 +72,18 @@ func StandardVariable(flag *pflag.Flag) string {
 	return ""
 }
 
-// Variables returns the environment variables of all settings, also of those that the command does
-// not read.
+// Variables returns the environment variables of all settings, including those that the command
+// does not read.
 func (f *Flags) Variables() []string {
 	var names []string
 	f.all.VisitAll(func(flag *pflag.Flag) { names = append(names, flag.Annotations[annotationVariables]...) })
 	return names
 }
 
-// Resolve returns the settings after the command line was parsed. What the command line left open
-// comes from environ (in the form of os.Environ), then from the file, then from the defaults. With
-// keep-running, a setting that is wrong is in Problems and has its default.
+// Resolve returns the settings. The command line must have been parsed. A setting that is not on it
+// comes from environ (in the form of os.Environ), the file or the defaults, in that order of
+// precedence. With keep-running, the error of an invalid setting is added to Problems and the
+// setting keeps its default.
 func (f *Flags) Resolve(environ []string) (*Settings, error) {
 	variables := variablesOf(environ)
 	if err := f.fill(f.set.Lookup(keepRunningFlag), variables, &file{}); err != nil {
@@ -104,8 +105,8 @@ func (f *Flags) Resolve(environ []string) (*Settings, error) {
 	return f.settings, f.settings.validate()
 }
 
-// readFile checks the names of the variables and returns the file of settings, which is empty
-// without one.
+// readFile checks the names of the variables and reads the settings file. Without --config, the
+// file is empty.
 func (f *Flags) readFile(variables map[string]string) (stored *file, err error) {
 	stored = &file{}
 	if err := f.settings.tolerate(f.checkVariables(variables)); err != nil {
@@ -124,7 +125,7 @@ func (f *Flags) readFile(variables map[string]string) (stored *file, err error) 
 	return read, nil
 }
 
-// tolerate adds err to the problems if the sidecar keeps running with them, and returns it if not.
+// tolerate adds err to Problems if KeepRunning is set, and returns it otherwise.
 func (s *Settings) tolerate(err error) error {
 	if err != nil && s.KeepRunning {
 		s.Problems = append(s.Problems, err)
@@ -133,8 +134,8 @@ func (s *Settings) tolerate(err error) error {
 	return err
 }
 
-// fill sets a flag that the command line did not set. A nil flag is one that the command does not
-// have.
+// fill sets a flag that is not on the command line. A nil flag is ignored: the command does not
+// have it.
 func (f *Flags) fill(flag *pflag.Flag, variables map[string]string, stored *file) error {
 	if flag == nil || flag.Changed {
 		return nil
@@ -183,8 +184,8 @@ func wrap(origin string, err error) error {
 	return fmt.Errorf("%s: %w", origin, err)
 }
 
-// fileKeys returns the keys that a file may have. Whether to keep running is decided before the file
-// is read.
+// fileKeys returns the keys that a file may have. The key keep-running is not one of them: it
+// applies before the file is read.
 func (f *Flags) fileKeys() []string {
 	return slices.DeleteFunc(
 		names(f.all),
@@ -197,8 +198,8 @@ func names(set *pflag.FlagSet) (all []string) {
 	return all
 }
 
-// checkVariables refuses a variable whose name is close to one of ours. Others are ignored:
-// Kubernetes sets such variables for a service called poolgauge.
+// checkVariables rejects an unknown variable whose name is close to that of a setting. Other
+// unknown variables are ignored: Kubernetes sets some for a service called poolgauge.
 func (f *Flags) checkVariables(variables map[string]string) error {
 	var known []string
 	for _, name := range f.Variables() {

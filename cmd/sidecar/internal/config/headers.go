@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// headersOf returns a function that returns the headers of a request: those given, and those of the
-// file, which is read again when it changes.
+// headersOf returns a function that returns the headers of a request. They are the given ones and
+// those of the file, which is read again when it changes.
 func headersOf(given map[string]string, file string) func() (map[string]string, error) {
 	if file == "" {
 		return func() (map[string]string, error) { return given, nil }
@@ -33,8 +33,8 @@ type headerFile struct {
 	all  map[string]string
 }
 
-// headers returns all headers. While the file cannot be read, or is half written, the last good
-// ones stay in use.
+// headers returns all headers. While the file is unreadable or half written, its last valid headers
+// stay in use.
 func (h *headerFile) headers() (map[string]string, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -56,7 +56,7 @@ func (h *headerFile) headers() (map[string]string, error) {
 	return h.all, nil
 }
 
-// readHeaders reads a file of lines key=value. No error shows a value.
+// readHeaders reads a file of key=value lines. No error contains a value, which may be a secret.
 func readHeaders(path string) (map[string]string, error) {
 	content, err := os.ReadFile(path) //nolint:gosec // the user names the file
 	if err != nil {
@@ -73,7 +73,7 @@ func readHeaders(path string) (map[string]string, error) {
 		name, value, found := strings.Cut(text, "=")
 		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 		if !found || !isHeader(name, value) {
-			return nil, fmt.Errorf("expected lines of key=value; line %d is not one", n)
+			return nil, fmt.Errorf("line %d: expected key=value", n)
 		}
 		headers[name] = value
 	}

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// checkLoop refuses an upstream that is this sidecar: every item would come back for ever.
+// checkLoop rejects an upstream that is this sidecar: every item would come back forever.
 func (s *Settings) checkLoop(u upstreamSettings, flag string) error {
 	if u.endpoint.Scheme == "unix" && u.endpoint.Path == s.RelaySocket {
 		return fmt.Errorf("%s: expected another sidecar or a Collector, got %s, which is this sidecar's --relay-socket",
@@ -36,12 +36,12 @@ func (s *Settings) checkLoop(u upstreamSettings, flag string) error {
 	return nil
 }
 
-// lookupTimeout bounds the lookup of an endpoint's name. It is only looked up if the port is one of
-// ours.
+// lookupTimeout bounds the lookup of an endpoint's name. The name is looked up only if the port is
+// one of this sidecar's.
 const lookupTimeout = 500 * time.Millisecond
 
-// reaches reports whether a connection to host may reach a listener of this machine whose address is
-// own. A listener that is not on loopback alone is taken to listen on every interface.
+// reaches reports whether a connection to host may reach a listener of this machine whose address
+// is own. A listener on any address other than loopback is assumed to listen on every interface.
 func reaches(host, own string) bool {
 	addresses := []string{host}
 	loopbackOnly := isLocalhost(own) || isIP(own, netip.Addr.IsLoopback)

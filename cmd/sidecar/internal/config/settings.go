@@ -20,10 +20,10 @@ import (
 
 // Settings are all settings of the sidecar. [Flags.Resolve] returns valid ones.
 type Settings struct {
-	// What is sampled.
+	// Sampling.
 	Interval   time.Duration // at least 100 ms
 	Host, Pod  bool
-	CgroupRoot string   // where control groups are mounted; empty: found by itself
+	CgroupRoot string   // where control groups are mounted; empty: detected
 	Process    []string // executable names
 
 	// Probes. An interval of 0 turns a probe off.
@@ -78,15 +78,15 @@ type Settings struct {
 
 	// Operation.
 	HealthAddress       string  // empty: off
-	KeepRunning         bool    // go on with the default of a setting that is wrong
-	Problems            []error // the settings that are wrong, with KeepRunning
+	KeepRunning         bool    // replace invalid settings by their defaults instead of exiting
+	Problems            []error // errors of invalid settings, with KeepRunning
 	LogFormat, LogLevel string
 }
 
-// upstreamSettings say where requests go and how, for all signals or for one. A setting that is not
-// given has its default for all signals, and is zero for one.
+// upstreamSettings are the settings of the requests to an upstream, for all signals or for one. An
+// unset setting has its default in the settings for all signals, and is zero in those for one.
 type upstreamSettings struct {
-	endpoint                           url.URL // without a scheme, insecure decides
+	endpoint                           url.URL // if it has no scheme, insecure decides
 	protocol                           string  // export.GRPC or export.HTTPProtobuf
 	headers                            map[string]string
 	headersFile                        string // read again for each request

@@ -12,7 +12,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// settingsOf returns the settings by flag, as text. A test below fails if one is missing.
+// settingsOf returns the values of all settings, by flag. A test below fails if one is missing.
 func settingsOf(s *Settings) map[string]any {
 	all := map[string]any{
 		"interval":                   s.Interval,
@@ -88,8 +88,9 @@ func settingsOf(s *Settings) map[string]any {
 	return all
 }
 
-// The default of each setting, if it is not empty, and another value with what it becomes if that is
-// not the same text. Those without a row have empty defaults and are tested elsewhere.
+// Each row has the default of a setting, unless it is empty, and another value with the text that
+// it becomes, unless that is the same. Settings without a row have empty defaults and are tested
+// elsewhere.
 func TestEverySettingHasItsDefaultAndTakesAValue(t *testing.T) {
 	dir := t.TempDir()
 	rows := map[string]struct{ initial, given, want string }{
@@ -264,8 +265,8 @@ func TestBoundsOfSettings(t *testing.T) {
 	}
 }
 
-// With keep-running, a setting that is wrong is a problem and has its default; without, it is an
-// error. A file cannot ask for it, and a wrong flag is an error all the same.
+// With keep-running, an invalid setting is a problem and keeps its default; without, it is an
+// error. A file cannot turn keep-running on, and an invalid flag is an error in any case.
 func TestKeepRunningToleratesWrongSettings(t *testing.T) {
 	file := write(t, "c.yaml", "zzz: 1\n")
 	environ := []string{
@@ -318,7 +319,7 @@ func TestKeepRunningToleratesWrongSettings(t *testing.T) {
 	}
 }
 
-// A command reads only the settings that it declares, from wherever they come.
+// A command reads only the settings that it declares, from every source.
 func TestACommandReadsItsSettingsOnly(t *testing.T) {
 	set := pflag.NewFlagSet("top", pflag.ContinueOnError)
 	flags := Declare(set, "config", "page-address")

@@ -10,9 +10,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/certfile"
 )
 
-// TLS reads the certificates of a signal. It returns nil if none are given: the system's CAs are
-// trusted then. Replace a certificate and its key at once, as Kubernetes does: a pair that does not
-// match is an error.
+// TLS reads the certificates of a signal. It returns nil if none are given, so that the system's
+// CAs are trusted. A certificate and a key that do not match are an error: replace both at once, as
+// Kubernetes does.
 func (s *Settings) TLS(signal otlp.Signal) (*tls.Config, error) {
 	u := s.upstream(signal)
 	if u.certificate == "" && u.clientCert == "" {

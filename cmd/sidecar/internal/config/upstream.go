@@ -9,7 +9,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// upstream returns the settings of a signal: its own, and for the rest those of all signals.
+// upstream returns the settings of a signal: its own, with those for all signals as defaults.
 func (s *Settings) upstream(signal otlp.Signal) upstreamSettings {
 	u, own := s.otlp, s.signals[signal]
 	for name, override := range map[string]func(){
@@ -62,13 +62,14 @@ func (s *Settings) Sends(signal otlp.Signal) bool {
 // SendsOTLP reports whether any signal is sent to an upstream.
 func (s *Settings) SendsOTLP() bool { return slices.ContainsFunc(otlp.Signals(), s.Sends) }
 
-// ShowsSummary reports whether a summary is written to the terminal. With KeepRunning standard
-// output is a log, which gets one only if asked for.
+// ShowsSummary reports whether a summary is written to the terminal. With KeepRunning, standard
+// output is a log, and the summary is written only on request.
 func (s *Settings) ShowsSummary() bool {
 	return s.exports("console", s.EndpointURL(otlp.Metrics) == "" && !s.KeepRunning)
 }
 
-// exports reports whether metrics go to an exporter: one that was asked for, or by auto.
+// exports reports whether metrics go to the named exporter: because it is set, or because auto is
+// set and selects it.
 func (s *Settings) exports(name string, auto bool) bool {
 	return slices.Contains(s.Exporters, name) || auto && slices.Contains(s.Exporters, "auto")
 }
@@ -96,8 +97,9 @@ func (s *Settings) Upstream(signal otlp.Signal, userAgent string) (c export.Conf
 	return c, true
 }
 
-// EndpointURL returns the URL of a signal, or "" if it has none. An endpoint given as host:port gets
-// http or https by otlp-insecure. Over HTTP, an endpoint for all signals gets the signal's path, by
+// EndpointURL returns the URL of a signal, or "" if it has none. The scheme of an endpoint given as
+// host:port depends on otlp-insecure. Over HTTP, the signal's path is appended to an endpoint for
+// all signals, as in
 // https://opentelemetry.io/docs/specs/otel/protocol/exporter/#endpoint-urls-for-otlphttp.
 func (s *Settings) EndpointURL(signal otlp.Signal) string {
 	u := s.upstream(signal)

@@ -63,7 +63,7 @@ func TestAnEndpointOfOneSignalIsForThatSignalOnly(t *testing.T) {
 	}
 }
 
-// Each variable of the specification, for one signal and for all.
+// Each variable of the specification works for one signal and for all.
 // https://opentelemetry.io/docs/specs/otel/protocol/exporter/
 func TestVariablesOfOneSignalOverrideThoseOfAll(t *testing.T) {
 	pair := selfSigned(t)
@@ -158,15 +158,15 @@ func TestAnExporterOfNoneTurnsOffItsSignal(t *testing.T) {
 	}
 }
 
-// An upstream that cannot work is refused at the start.
+// An upstream that cannot work is rejected at startup.
 func TestUpstreamsThatCannotWorkAreRefused(t *testing.T) {
 	name, err := os.Hostname()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for args, want := range map[string]string{
-		"--otlp-endpoint http://h:4318": "--otlp-endpoint: port 4318 is that of http/protobuf: expected --otlp-protocol http/protobuf",
-		"--otlp-logs-endpoint http://h:4317/v1/logs --otlp-logs-protocol http/protobuf": "--otlp-logs-endpoint: port 4317 is that of grpc: expected --otlp-logs-protocol grpc",
+		"--otlp-endpoint http://h:4318": "--otlp-endpoint: port 4318 is the default of http/protobuf: expected --otlp-protocol http/protobuf",
+		"--otlp-logs-endpoint http://h:4317/v1/logs --otlp-logs-protocol http/protobuf": "--otlp-logs-endpoint: port 4317 is the default of grpc: expected --otlp-logs-protocol grpc",
 		"--otlp-endpoint http://" + name + ":4317 --relay-grpc-address 0.0.0.0:4317":    "--otlp-endpoint: expected an address other than",
 		"--otlp-endpoint http://x.localhost:4317":                                       "--otlp-endpoint: expected an address other than",
 		"--otlp-endpoint http://h:1 --exporter otlp,console --temporality delta":        "--temporality: expected cumulative with --exporter console",
@@ -179,13 +179,13 @@ func TestUpstreamsThatCannotWorkAreRefused(t *testing.T) {
 	}
 }
 
-// A file may be all that there is of headers.
+// Headers may come from a file alone.
 func TestHeadersFileAlone(t *testing.T) {
 	headers, err := headersOf(nil, write(t, "token", "\n# a comment\n a = b=c \n"))()
 	if err != nil || fmt.Sprint(headers) != "map[a:b=c]" {
 		t.Errorf("%v, %v", headers, err)
 	}
-	for content, want := range map[string]string{"a=b\nc\n": "line 2 is not one", "# a=b\n": "found none", "é=b": "line 1 is not one"} {
+	for content, want := range map[string]string{"a=b\nc\n": "line 2: expected key=value", "# a=b\n": "found none", "é=b": "line 1: expected key=value"} {
 		if _, err := parse(
 			[]string{"--otlp-headers-file", write(t, "token", content)},
 			nil,

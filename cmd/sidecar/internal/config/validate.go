@@ -10,8 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// validate fills in the defaults that depend on other settings, and refuses settings that do not
-// fit together.
+// validate fills in the defaults that depend on other settings, and rejects conflicting settings.
 func (s *Settings) validate() error {
 	if slices.Contains(s.Exporters, "otlp") && s.EndpointURL(otlp.Metrics) == "" {
 		s.otlp.endpoint = standardEndpoint(s.upstream(otlp.Metrics).protocol)
@@ -45,8 +44,8 @@ func (s *Settings) validate() error {
 	return nil
 }
 
-// breakLoop does not send a signal that would come back to this sidecar. checkUpstream refuses such
-// an endpoint, but KeepRunning tolerates it.
+// breakLoop turns off the sending of a signal whose endpoint is this sidecar. checkUpstream rejects
+// such an endpoint, but KeepRunning tolerates it.
 func (s *Settings) breakLoop(signal otlp.Signal) {
 	if s.KeepRunning && s.Sends(signal) && s.checkLoop(s.upstream(signal), "") != nil {
 		if s.loops == nil {
@@ -56,7 +55,7 @@ func (s *Settings) breakLoop(signal otlp.Signal) {
 	}
 }
 
-// checkListeners refuses certificates that do not fit together.
+// checkListeners rejects incomplete or invalid TLS settings of the listeners.
 func (s *Settings) checkListeners() error {
 	switch {
 	case (s.RelayCertificate == "") != (s.RelayKey == ""):
@@ -68,7 +67,8 @@ func (s *Settings) checkListeners() error {
 	return err
 }
 
-// standardEndpoint is the specification's default.
+// standardEndpoint returns the endpoint that the specification defines as the default of a
+// protocol.
 func standardEndpoint(protocol string) url.URL {
 	if protocol == export.HTTPProtobuf {
 		return url.URL{Scheme: "http", Host: "localhost:4318"}
@@ -76,8 +76,8 @@ func standardEndpoint(protocol string) url.URL {
 	return url.URL{Scheme: "http", Host: "localhost:4317"}
 }
 
-// checkUpstream refuses certificates that do not fit together, an endpoint that does not speak the
-// protocol, and one that is this sidecar.
+// checkUpstream rejects incomplete or invalid TLS settings, an endpoint that does not match the
+// protocol, and an endpoint that is this sidecar.
 func (s *Settings) checkUpstream(signal otlp.Signal) error {
 	u := s.upstream(signal)
 	if (u.clientCert == "") != (u.clientKey == "") {
@@ -101,7 +101,7 @@ func (s *Settings) checkUpstream(signal otlp.Signal) error {
 	}
 	for port, protocol := range map[string]string{"4317": export.GRPC, "4318": export.HTTPProtobuf} {
 		if u.endpoint.Port() == port && u.protocol != protocol {
-			return fmt.Errorf("%s: port %s is that of %s: expected %s %s, or another port",
+			return fmt.Errorf("%s: port %s is the default of %s: expected %s %s, or another port",
 				flag, port, protocol, s.flagOf(signal, "protocol"), protocol)
 		}
 	}

@@ -37,7 +37,7 @@ func (v *value) String() string { return v.initial }
 // Type implements pflag.Value.
 func (v *value) Type() string { return v.kind }
 
-// text is a string that passes check, if there is one.
+// text returns a string value. check validates it; nil accepts any string.
 func text(p *string, kind string, check func(string) error) *value {
 	return &value{kind: kind, set: func(given string) error {
 		if check != nil {
@@ -50,11 +50,11 @@ func text(p *string, kind string, check func(string) error) *value {
 	}}
 }
 
-// list is a repeatable string, each of which passes check.
+// list returns a repeatable string value. check validates each string.
 func list(p *[]string, kind string, check func(string) error) *value {
 	return &value{kind: kind, repeatable: true, set: func(given string) error {
 		if slices.Contains(*p, given) {
-			return fmt.Errorf("expected each once, got %q twice", given)
+			return fmt.Errorf("expected distinct values, got %q twice", given)
 		}
 		if err := check(given); err != nil {
 			return err
@@ -66,12 +66,12 @@ func list(p *[]string, kind string, check func(string) error) *value {
 
 func nonEmpty(given string) error {
 	if given == "" {
-		return errors.New("expected a value, got an empty one")
+		return errors.New("expected a value, got an empty string")
 	}
 	return nil
 }
 
-// statuses is a repeatable HTTP status code.
+// statuses returns a repeatable value of HTTP status codes.
 func statuses(p *[]int) *value {
 	return &value{kind: "STATUS", repeatable: true, set: func(given string) error {
 		status, err := strconv.Atoi(given)
@@ -83,7 +83,7 @@ func statuses(p *[]int) *value {
 	}}
 }
 
-// pattern is a regular expression.
+// pattern returns a value that is a regular expression.
 func pattern(p **regexp.Regexp) *value {
 	return &value{kind: "REGEXP", set: func(given string) error {
 		compiled, err := regexp.Compile(given)
@@ -95,7 +95,8 @@ func pattern(p **regexp.Regexp) *value {
 	}}
 }
 
-// choice is one of a few words, in any case. The first is the default.
+// choice returns a value that is one of the words, in upper or lower case. The first is the
+// default.
 func choice(p *string, words ...string) *value {
 	*p = words[0]
 	return &value{kind: strings.Join(words, "|"), initial: words[0], set: func(given string) error {
@@ -108,8 +109,8 @@ func choice(p *string, words ...string) *value {
 	}}
 }
 
-// choices is either one of the exclusive words, of which the first is the default, or a
-// comma-separated list of the others.
+// choices returns a value that is either one of the exclusive words or a comma-separated list of
+// the others. The first exclusive word is the default.
 func choices(p *[]string, exclusive []string, others ...string) *value {
 	*p = exclusive[:1]
 	all := append(slices.Clone(exclusive), others...)
@@ -128,7 +129,8 @@ func choices(p *[]string, exclusive []string, others ...string) *value {
 	}}
 }
 
-// boolean is true or false, in any case. The specification has no other spelling.
+// boolean returns a value that is true or false, in upper or lower case. The specification has no
+// other spelling.
 func boolean(p *bool, initial bool) *value {
 	*p = initial
 	return &value{kind: "bool", boolean: true, initial: strconv.FormatBool(initial), set: func(given string) error {
@@ -141,7 +143,8 @@ func boolean(p *bool, initial bool) *value {
 	}}
 }
 
-// interval is a Go duration or, as in OpenTelemetry's variables, a number of milliseconds.
+// interval returns a value that is a Go duration or, as in OpenTelemetry's variables, a number of
+// milliseconds.
 func interval(p *time.Duration, initial, least time.Duration) *value {
 	*p = initial
 	return &value{kind: "DURATION", initial: shortDuration(initial), set: func(given string) error {
@@ -159,7 +162,7 @@ func interval(p *time.Duration, initial, least time.Duration) *value {
 	}}
 }
 
-// shortDuration writes 5m0s as 5m.
+// shortDuration formats a duration without zero units: 5m0s as 5m.
 func shortDuration(d time.Duration) string {
 	if text, whole := strings.CutSuffix(d.String(), "m0s"); whole {
 		return text + "m"
@@ -167,7 +170,7 @@ func shortDuration(d time.Duration) string {
 	return d.String()
 }
 
-// intervalOrOff is the interval of a probe; 0 turns the probe off.
+// intervalOrOff returns the interval of a probe; 0 turns the probe off.
 func intervalOrOff(p *time.Duration, initial time.Duration) *value {
 	v := interval(p, initial, probe.MinInterval)
 	set := v.set
@@ -181,7 +184,7 @@ func intervalOrOff(p *time.Duration, initial time.Duration) *value {
 	return v
 }
 
-// probeInterval is the interval of a probe that runs where it has targets.
+// probeInterval returns the interval of a probe that runs only if it has targets.
 func probeInterval(p *time.Duration) *value { return interval(p, 15*time.Second, time.Second) }
 
 func percent(p *float64, initial float64) *value {
@@ -196,10 +199,10 @@ func percent(p *float64, initial float64) *value {
 	}}
 }
 
-// count is a whole number from 0, which is the default.
+// count returns a value that is a whole number, at least 0, which is the default.
 func count(p *int64) *value { return whole(p, 0, 0) }
 
-// positive is a whole number from 1.
+// positive returns a value that is a whole number, at least 1.
 func positive(p *int64, initial int64) *value { return whole(p, initial, 1) }
 
 func whole(p *int64, initial, least int64) *value {
@@ -214,7 +217,7 @@ func whole(p *int64, initial, least int64) *value {
 	}}
 }
 
-// number is a number from 0.
+// number returns a value that is a number, at least 0.
 func number(p *float64, initial float64) *value {
 	*p = initial
 	return &value{kind: "NUMBER", initial: fmt.Sprint(initial), set: func(given string) error {
@@ -227,14 +230,14 @@ func number(p *float64, initial float64) *value {
 	}}
 }
 
-// queueSize is the size of the queue. Its default depends on where the queue is.
+// queueSize returns the size of the queue. Its default depends on whether the queue is on disk.
 func queueSize(p *int64) *value {
 	v := size(p, 0, 1<<20, 64<<30)
 	v.initial = "16MiB, in memory 8MiB"
 	return v
 }
 
-// size is a number of bytes, with a unit as GOMEMLIMIT or Kubernetes has it.
+// size returns a value that is a number of bytes, with a unit as in GOMEMLIMIT or in Kubernetes.
 func size(p *int64, initial, least, most int64) *value {
 	*p = initial
 	return &value{kind: "SIZE", initial: sizeText(initial), set: func(given string) error {

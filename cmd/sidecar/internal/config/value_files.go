@@ -21,7 +21,7 @@ func directory(path string) error {
 	return nil
 }
 
-// creatableDirectory is a directory, or a path at which one can be created.
+// creatableDirectory checks that path is a directory, or that one can be created there.
 func creatableDirectory(path string) error {
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && path != "" {
 		return nil
@@ -29,7 +29,7 @@ func creatableDirectory(path string) error {
 	return directory(path)
 }
 
-// cgroupRoot is a directory with control groups in or below it.
+// cgroupRoot checks that path is a directory with control groups in or below it.
 func cgroupRoot(path string) error {
 	if err := directory(path); err != nil {
 		return err

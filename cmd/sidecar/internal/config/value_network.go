@@ -32,7 +32,7 @@ func grpcTarget(given string) error {
 	return err
 }
 
-// endpoint is an http, https or unix URL, or host:port.
+// endpoint returns a value that is an http, https or unix URL, or host:port.
 func endpoint(p *url.URL) *value {
 	return &value{kind: "URL", set: func(given string) error {
 		u, ok := parseEndpoint(given)
@@ -60,7 +60,7 @@ func parseEndpoint(given string) (u url.URL, ok bool) {
 	switch parsed.Scheme {
 	case "http":
 		return *parsed, parsed.Hostname() != "" && validPort(parsed.Port())
-	case "https": // without a port, the scheme's own, as of a gateway
+	case "https": // the port may be missing, as for a gateway
 		noPort := parsed.Port() == "" && !strings.HasSuffix(parsed.Host, ":")
 		return *parsed, parsed.Hostname() != "" && (noPort || validPort(parsed.Port()))
 	case "unix":
@@ -75,7 +75,7 @@ func validPort(port string) bool {
 	return err == nil && n > 0
 }
 
-// address is a host:port to listen on; off makes it empty.
+// address returns a value that is a host:port to listen on; off makes it empty.
 func address(p *string, initial string) *value {
 	*p = initial
 	return &value{kind: "HOST:PORT", initial: initial, set: func(given string) error {
@@ -92,8 +92,8 @@ func address(p *string, initial string) *value {
 	}}
 }
 
-// pairs are keys with values, in the form key=value,key=value with the values percent-encoded. No
-// error shows a value, which may be a secret.
+// pairs returns a value that is a list of key=value pairs, separated by commas and with
+// percent-encoded values. No error contains a value, which may be a secret.
 func pairs(p *map[string]string, valid func(key, value string) bool) *value {
 	return &value{kind: "K=V,…", set: func(given string) error {
 		all := map[string]string{}
@@ -105,7 +105,7 @@ func pairs(p *map[string]string, valid func(key, value string) bool) *value {
 			key = strings.TrimSpace(key)
 			decoded, err := url.PathUnescape(strings.TrimSpace(encoded))
 			if !found || err != nil || !utf8.ValidString(decoded) || !valid(key, decoded) {
-				return fmt.Errorf("expected key=value,key=value with percent-encoded values; pair %d is not one", i+1)
+				return fmt.Errorf("expected key=value,key=value with percent-encoded values; pair %d is malformed", i+1)
 			}
 			all[key] = decoded
 		}

@@ -21,12 +21,12 @@ import (
 	"github.com/poolgauge/poolgauge/instrument/producer"
 )
 
-// Interval is how often the shop exports: short, so that a change shows at once.
+// Interval is the shop's export interval. It is short, so that changes show at once.
 const Interval = time.Second
 
-// Run runs the shop until ctx is done, writes to out what to look at, and sends its metrics over
-// OTLP/gRPC to a URL, such as unix:/tmp/otlp.sock. It exports with the sidecar's own exporter:
-// OpenTelemetry's would add 2 % to the binary.
+// Run runs the shop until ctx is done. It writes to out what to watch, and sends the shop's metrics
+// over OTLP/gRPC to a URL, such as unix:/tmp/otlp.sock. It uses the sidecar's own exporter:
+// OpenTelemetry's would make the binary 2 % larger.
 func Run(ctx context.Context, url string, out io.Writer) (err error) {
 	client, err := export.Dial(export.Config{Protocol: export.GRPC, URL: url, Timeout: Interval})
 	if err != nil {
@@ -57,8 +57,8 @@ func Run(ctx context.Context, url string, out io.Writer) (err error) {
 	return nil
 }
 
-// exportTo returns a sink that sends each collection. A failure is reported, unless ctx is done, as
-// the sidecar then shuts down too; the next collection is a second away.
+// exportTo returns a sink that sends each collection. It reports a failure unless ctx is done,
+// since the sidecar then shuts down too. It does not retry: the next collection is a second away.
 func exportTo(ctx context.Context, client export.Client) collector.Sink {
 	return func(rm *metricdata.ResourceMetrics) {
 		batch, err := otlp.Encode(rm)
@@ -74,7 +74,7 @@ func exportTo(ctx context.Context, client export.Client) collector.Sink {
 	}
 }
 
-// act is a part of the story: what changes, and what to watch.
+// act is one act of the story: what changes, and what to watch.
 type act struct {
 	title, watch string
 	begin, end   func(*shop)
@@ -94,7 +94,7 @@ var story = []act{
 	},
 	{
 		title: "payments has a slow downstream",
-		watch: "its use time has grown tenfold, so that as many permits serve a tenth; more permits would only press the downstream harder",
+		watch: "its use time has grown tenfold, so that the same permits serve a tenth of the requests; more permits would only overload the downstream",
 		begin: func(s *shop) { s.payment.Store(int64(500 * time.Millisecond)) },
 		end:   func(s *shop) { s.payment.Store(int64(payment)) },
 	},
@@ -111,7 +111,7 @@ var story = []act{
 	},
 }
 
-// play goes through the story, again and again.
+// play repeats the story until ctx is done.
 func play(ctx context.Context, s *shop, out io.Writer) {
 	for n := 0; ; n++ {
 		a := story[n%len(story)]

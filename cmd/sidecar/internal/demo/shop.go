@@ -10,17 +10,17 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// What requests take when all is well.
+// The durations of requests when all is well, and the limits of callers.
 const (
 	thumbnail  = 20 * time.Millisecond
 	payment    = 50 * time.Millisecond
 	locked     = 2 * time.Millisecond
 	connection = 15 * time.Millisecond
-	patience   = 1500 * time.Millisecond // of callers
-	mostOpen   = 200                     // requests to each pool at once; more are not made
+	patience   = 1500 * time.Millisecond // after which callers give up
+	mostOpen   = 200                     // open requests to each pool, beyond which none are made
 )
 
-// shop is the app. The durations change with the story.
+// shop is the demo app. The durations of its requests change with the story.
 type shop struct {
 	thumbnails, receipts *pools.Workers
 	payments             *pools.Semaphore
@@ -28,7 +28,7 @@ type shop struct {
 
 	payment, locked atomic.Int64
 	leaks           atomic.Bool
-	lock            sync.Mutex // that receipts' tasks take
+	lock            sync.Mutex // taken by the tasks of receipts
 	requests        sync.WaitGroup
 
 	mu     sync.Mutex // guards leaked
@@ -60,10 +60,10 @@ func (s *shop) close() {
 	s.connections.Close()
 }
 
-// there is a worker at least
+// resize sets the number of workers, which must be at least 1.
 func (s *shop) resize(workers int) { _ = s.thumbnails.Resize(workers) }
 
-// serve makes requests, at rates that no slowness changes, until ctx is done.
+// serve makes requests until ctx is done. The rates do not depend on how long requests take.
 func (s *shop) serve(ctx context.Context) {
 	s.load(ctx, 250, s.makeThumbnail)
 	s.load(ctx, 60, s.pay)
@@ -96,7 +96,7 @@ func (s *shop) load(ctx context.Context, perSecond int, request func(context.Con
 	})
 }
 
-// Each request of the shop gives up when its caller does; what it fails with shows in the metrics.
+// Each request ends with its context. Its error is ignored, since the metrics show it.
 
 func (s *shop) makeThumbnail(ctx context.Context) {
 	waiting, cancel := context.WithTimeout(ctx, patience/5)
@@ -141,7 +141,7 @@ func (s *shop) query(ctx context.Context) {
 	lease.Release()
 }
 
-// giveBack ends the leak.
+// giveBack ends the leak and releases all leaked leases.
 func (s *shop) giveBack() {
 	s.leaks.Store(false)
 	s.mu.Lock()

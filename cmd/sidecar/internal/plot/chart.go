@@ -1,4 +1,4 @@
-// Package plot draws line charts of what grows with a number of workers, as SVG and PNG.
+// Package plot draws line charts of results by number of workers, as SVG and PNG.
 package plot
 
 import (
@@ -12,22 +12,22 @@ import (
 type Chart struct {
 	Title, Note string
 	XTitle      string
-	Unit        string // of values, behind their numbers
+	Unit        string // of Y values, written after them
 	Lines       []Line
 }
 
-// Line is a curve of a chart. Only points with X and Y more than 0 are drawn.
+// Line is a curve of a chart. Only points with positive X and Y are drawn.
 type Line struct {
 	Name   string
 	Points []Point // in the order of X
-	// X of a point to emphasize, which may lie between two of Points; 0 if there is none
+	// Mark is the X of a point to emphasize, which may lie between two of Points. 0 means none.
 	Mark float64
 }
 
 // Point is a measured value.
 type Point struct{ X, Y float64 }
 
-// role says what a color is for. From series on, it is that of a line.
+// role is the purpose of a color. Roles from series on are the colors of lines.
 type role int
 
 const (
@@ -37,23 +37,24 @@ const (
 	series
 )
 
-// palette has a color for each role, on light and on dark. Each line has a contrast of 3:1 or more.
+// palette has a color for each role, for light and for dark pages. The colors of lines have a
+// contrast of at least 3:1.
 var palette = [2][]string{
 	{"#ffffff", "#1f2328", "#d1d9e0", "#0969da", "#bc4c00", "#1a7f37", "#8250df", "#bf3989", "#9a6700", "#57606a"},
 	{"#0d1117", "#f0f6fc", "#30363d", "#58a6ff", "#f0883e", "#3fb950", "#bc8cff", "#f778ba", "#d29922", "#8b949e"},
 }
 
-// lineRole is the color of a line: they repeat.
+// lineRole returns the color of the i-th line. Colors repeat.
 func lineRole(i int) role { return series + role(i%(len(palette[0])-int(series))) }
 
-// canvas is what a chart is drawn on. Its unit is a pixel, its origin at the top left.
+// canvas is a drawing surface. Its unit is the pixel, and its origin is at the top left.
 type canvas interface {
 	stroke(r role, width float64, points ...Point)
 	dot(r role, at Point, radius float64)
 	text(at Point, anchor anchor, bold bool, s string) // at is on the baseline
 }
 
-// anchor is the part of a text that is at its point.
+// anchor is the part of a text that is placed at its point.
 type anchor int
 
 const (
@@ -69,9 +70,9 @@ const (
 	left, top    = 84, 76
 	bottom       = 60
 	lineHeight   = 20
-	columnWidth  = 8 // of a character, at most
+	columnWidth  = 8 // maximum width of a character
 	longestName  = 36
-	mostDoubling = 12 // of an axis, until ticks are left out
+	mostDoubling = 12 // doublings of an axis beyond which ticks are left out
 )
 
 // axis is a logarithmic scale.
@@ -90,7 +91,7 @@ func (a axis) at(v float64) float64 {
 	return a.from + (math.Log2(v)-a.low)/(a.high-a.low)*(a.to-a.from)
 }
 
-// ticks are powers of two.
+// ticks returns the values of the ticks, which are powers of two.
 func (a axis) ticks() []float64 {
 	var all []float64
 	step := math.Ceil((a.high - a.low) / mostDoubling)
@@ -100,7 +101,7 @@ func (a axis) ticks() []float64 {
 	return all
 }
 
-// Empty says that there is nothing to draw.
+// Empty reports whether there is nothing to draw.
 func (c Chart) Empty() bool {
 	xs, _ := c.values()
 	return len(xs) == 0
@@ -115,14 +116,14 @@ func (c Chart) values() (xs, ys []float64) {
 	return xs, ys
 }
 
-// drawn returns the points that have a place on the chart.
+// drawn returns the points that the axes can show.
 func (l Line) drawn() []Point {
 	return slices.DeleteFunc(slices.Clone(l.Points), func(p Point) bool {
 		return !(p.X > 0 && p.Y > 0) || math.IsInf(p.X, 1) || math.IsInf(p.Y, 1)
 	})
 }
 
-// height leaves each line room for its name.
+// height returns the height of the chart, with room for the name of each line.
 func (c Chart) height() int { return max(leastHeight, top+bottom+lineHeight*len(c.Lines)) }
 
 // draw draws the chart, which must not be empty.
@@ -171,7 +172,7 @@ func (l Line) draw(on canvas, r role, x, y axis) {
 	}
 }
 
-// along is the point of a curve at x.
+// along returns the point of a curve at x.
 func along(points []Point, x float64) Point {
 	i, _ := slices.BinarySearchFunc(points, x, func(p Point, x float64) int { return cmp.Compare(p.X, x) })
 	if i == 0 {
@@ -184,7 +185,7 @@ func along(points []Point, x float64) Point {
 	return Point{x, a.Y + (x-a.X)/(b.X-a.X)*(b.Y-a.Y)}
 }
 
-// names writes each line's name where it ends, and none over another.
+// names writes the name of each line at its end. Names do not overlap.
 func (c Chart) names(on canvas, x, y axis) {
 	type label struct {
 		name    string
@@ -199,7 +200,7 @@ func (c Chart) names(on canvas, x, y axis) {
 		}
 	}
 	slices.SortStableFunc(all, func(a, b label) int { return cmp.Compare(a.at, b.at) })
-	for i := range all { // down, and then up from the bottom
+	for i := range all { // push overlapping names down, then up from the bottom
 		if i > 0 {
 			all[i].at = max(all[i].at, all[i-1].at+lineHeight)
 		}
@@ -215,7 +216,7 @@ func (c Chart) names(on canvas, x, y axis) {
 	}
 }
 
-// short is a name that has room: of a long one, the end says most.
+// short cuts a long name to its end, which is the most specific part.
 func short(name string) string {
 	runes := []rune(name)
 	if len(runes) <= longestName {
@@ -224,7 +225,7 @@ func short(name string) string {
 	return "…" + string(runes[len(runes)-longestName+1:])
 }
 
-// number has at most eight characters.
+// number formats a value in at most eight characters.
 func number(v float64) string {
 	switch {
 	case v >= 1e6:

@@ -21,7 +21,7 @@ func chart() Chart {
 	}}
 }
 
-// elements returns how often each element occurs in an SVG, and its texts.
+// elements returns how often each element occurs in an SVG, and the texts in it.
 func elements(t *testing.T, svg []byte) (count map[string]int, texts []string) {
 	t.Helper()
 	count = map[string]int{}
@@ -49,7 +49,7 @@ func elements(t *testing.T, svg []byte) (count map[string]int, texts []string) {
 
 func TestSVGHasEachLineItsPointsAndItsName(t *testing.T) {
 	count, texts := elements(t, chart().SVG())
-	if got, want := count["circle"], 4+5+2*3+2; got != want { // points, marks, and beside names
+	if got, want := count["circle"], 4+5+2*3+2; got != want { // points, marks, and one next to each name
 		t.Errorf("%d circles, expected %d", got, want)
 	}
 	all := strings.Join(texts, "|")
@@ -79,7 +79,7 @@ func TestSVGEscapesNamesAndLoadsNothing(t *testing.T) {
 	}
 }
 
-// inked says whether a part of an image has pixels of another color than its corner.
+// inked reports whether a part of an image has pixels of another color than the image's corner.
 func inked(img image.Image, part image.Rectangle) bool {
 	for y := part.Min.Y; y < part.Max.Y; y++ {
 		for x := part.Min.X; x < part.Max.X; x++ {
@@ -132,7 +132,7 @@ func TestPNGIsLightOrDarkAndNothingTouchesItsEdge(t *testing.T) {
 	}
 }
 
-// The curve that doubles at each step is straight: the pixel halfway has its color.
+// A curve that doubles at each step is straight: the pixel halfway has its color.
 func TestPNGDrawsCurvesWhereTheyAre(t *testing.T) {
 	c := Chart{Lines: []Line{{"", []Point{{1, 1}, {2, 2}, {64, 64}}, 0}}}
 	img := decoded(t, c, false)
@@ -171,7 +171,7 @@ func (r *recorder) text(at Point, _ anchor, _ bool, text string) {
 	}
 }
 
-// Values that have no place on a logarithmic axis are left out, and a chart of one point is one.
+// Values that a logarithmic axis cannot show are left out. A chart of a single point is not empty.
 func TestOddCharts(t *testing.T) {
 	odd := []Point{{0, 1}, {1, 0}, {-1, 2}, {math.NaN(), 1}, {1, math.NaN()}, {math.Inf(1), 1}, {1, math.Inf(1)}}
 	for name, c := range map[string]Chart{

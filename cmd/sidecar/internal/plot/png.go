@@ -29,8 +29,8 @@ func (c Chart) PNG(dark bool) ([]byte, error) {
 	return encode(p.RGBA)
 }
 
-// encode returns an opaque image as PNG: the part of image/png that a chart needs, since that
-// package brings its decoder along.
+// encode returns an opaque image as PNG. It does only what a chart needs: image/png would also link
+// its decoder.
 func encode(m *image.RGBA) ([]byte, error) {
 	var packed bytes.Buffer
 	z := zlib.NewWriter(&packed)
@@ -66,8 +66,8 @@ type raster struct {
 	colors []string
 }
 
-// cover mixes a color into the pixels of a part of the image, each by what share returns for its
-// center.
+// cover blends a color into the pixels of a part of the image. share returns the opacity at the
+// center of a pixel, from 0 to 1.
 func (p *raster) cover(r role, part image.Rectangle, share func(x, y float64) float64) {
 	to := parsed(p.colors[r])
 	part = part.Intersect(p.Bounds())
@@ -84,7 +84,7 @@ func (p *raster) cover(r role, part image.Rectangle, share func(x, y float64) fl
 	}
 }
 
-// parsed is the color of a text such as #1f2328.
+// parsed returns the color of a text such as #1f2328.
 func parsed(text string) color.RGBA {
 	digit := func(i int) uint8 {
 		if c := text[i]; c >= 'a' {
@@ -95,7 +95,7 @@ func parsed(text string) color.RGBA {
 	return color.RGBA{digit(1)<<4 | digit(2), digit(3)<<4 | digit(4), digit(5)<<4 | digit(6), 0xff}
 }
 
-// stroke draws segments with round ends. What is half a pixel beyond an edge has nothing of it.
+// stroke draws segments with round ends. Edges fade out over one pixel.
 func (p *raster) stroke(r role, width float64, points ...Point) {
 	for i := range points[:len(points)-1] {
 		a, b := points[i], points[i+1]
@@ -108,7 +108,7 @@ func (p *raster) stroke(r role, width float64, points ...Point) {
 		)
 		length := math.Hypot(b.X-a.X, b.Y-a.Y)
 		p.cover(r, part, func(x, y float64) float64 {
-			along := 0.0 // where on the segment is nearest, from 0 to 1
+			along := 0.0 // position of the nearest point of the segment, from 0 to 1
 			if length > 0 {
 				along = min(1, max(0, ((x-a.X)*(b.X-a.X)+(y-a.Y)*(b.Y-a.Y))/length/length))
 			}
@@ -119,8 +119,8 @@ func (p *raster) stroke(r role, width float64, points ...Point) {
 
 func (p *raster) dot(r role, at Point, radius float64) { p.stroke(r, 2*radius, at, at) }
 
-// text draws bitmaps of characters, which all are as wide. A bold one is drawn twice: a second font
-// would cost more.
+// text draws bitmaps of characters, which all have the same width. Bold characters are drawn twice,
+// which saves a second font.
 func (p *raster) text(at Point, anchor anchor, bold bool, text string) {
 	font := inconsolata.Regular8x16
 	runes := []rune(text)
@@ -142,8 +142,7 @@ func (p *raster) text(at Point, anchor anchor, bold bool, text string) {
 	}
 }
 
-// glyph is the place of a character in its font, or of the sign for one that the font does not
-// have.
+// glyph returns the index of a character in a font, or that of a replacement if the font lacks it.
 func glyph(font *basicfont.Face, c rune) int {
 	for _, want := range []rune{c, '\uFFFD', '?'} {
 		for _, r := range font.Ranges {

@@ -16,13 +16,13 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// Limits on what is waited for and read.
+// Limits of the time and size of an answer.
 const (
 	answerTime = 5 * time.Second
 	answerSize = 32 << 20 // bytes
 )
 
-// Client asks a sidecar. It may be used by many goroutines.
+// Client reads the data of a running sidecar from its page. It is safe for concurrent use.
 type Client struct {
 	base *url.URL
 	http *http.Client
@@ -43,24 +43,24 @@ func NewClient(address string) (*Client, error) {
 	return &Client{base, &http.Client{Timeout: answerTime, Transport: &http.Transport{}}}, nil
 }
 
-// Close ends idle connections.
+// Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 func (c *Client) String() string { return c.base.Host }
 
-// Picture asks for the newest of everything.
+// Picture returns the current state of everything that the sidecar knows.
 func (c *Client) Picture(ctx context.Context) (*live.Picture, error) {
 	var p live.Picture
 	if err := c.get(ctx, c.base.JoinPath("api/v1/picture"), &p); err != nil {
 		return nil, err
 	}
 	if p.At.IsZero() {
-		return nil, fmt.Errorf("%s is no sidecar's page, or one of another version", c)
+		return nil, fmt.Errorf("%s is not a sidecar's page, or it has another version", c)
 	}
 	return &p, nil
 }
 
-// History asks for the last quarter of an hour of a pool.
+// History returns the last 15 minutes of the pool with the given ID.
 func (c *Client) History(ctx context.Context, id string) (*live.History, error) {
 	var h live.History
 	err := c.get(ctx, c.base.JoinPath("api/v1/pools", url.PathEscape(id), "history"), &h)
@@ -78,27 +78,27 @@ func (c *Client) get(ctx context.Context, from *url.URL, into any) error {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s", c, resp.Status)
+		return fmt.Errorf("%s answered %s", c, resp.Status)
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, answerSize)).Decode(into); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return fmt.Errorf("%s is no sidecar's page, or one of another version", c)
+		return fmt.Errorf("%s is not a sidecar's page, or it has another version", c)
 	}
 	return nil
 }
 
-// explained is an error in a line that has room on a screen.
+// explained shortens an error to one line that fits on the screen.
 func (c *Client) explained(err error) error {
 	var timeout net.Error
 	switch {
 	case errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("nothing listens at %s", c)
+		return fmt.Errorf("nothing is listening at %s", c)
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return fmt.Errorf("%s does not answer within %v", c, answerTime)
+		return fmt.Errorf("%s did not answer within %v", c, answerTime)
 	}
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {

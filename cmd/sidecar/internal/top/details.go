@@ -9,7 +9,7 @@ import (
 
 const labelWidth = 13
 
-// details are the last 15 minutes of the selected pool.
+// details renders the last 15 minutes of the selected pool.
 func (s *state) details(width, height int) []line {
 	all := s.pools()
 	if len(all) == 0 {
@@ -27,17 +27,17 @@ func (s *state) details(width, height int) []line {
 	lines = append(lines, clip(split(p), width))
 	lines = append(lines, holders(p, width, max(2, (height-len(lines)-curveLines)/2))...)
 	if s.history == nil || s.historyOf != p.ID {
-		return append(lines, line{{dim, "asking for its history …"}})
+		return append(lines, line{{dim, "loading its history …"}})
 	}
 	lines = append(lines, s.curves(width)...)
 	return append(lines, heat(s.history.Waits, width, height-len(lines))...)
 }
 
-// curveLines is how many lines the curves take.
+// curveLines is the number of lines of the curves.
 const curveLines = 7
 
-// holders are the uses that have held a slot longest, with the calls that led to them and their
-// trace, in as many lines as there are.
+// holders renders the uses that have held a slot longest, with their call stacks and traces. It
+// returns at most height lines.
 func holders(p *live.Pool, width, height int) []line {
 	var lines []line
 	for _, h := range p.Holders {
@@ -52,7 +52,7 @@ func holders(p *live.Pool, width, height int) []line {
 	return lines[:min(len(lines), height)]
 }
 
-// split is how the time in use is spent.
+// split renders how the time in use is spent.
 func split(p *live.Pool) line {
 	l := line{}
 	l.put("on CPU ", p.OnCPU, percent)
@@ -70,7 +70,7 @@ func (s *state) curves(width int) []line {
 	for _, c := range []struct {
 		label  string
 		values []live.Figure
-		bound  []live.Figure // the scale goes up to these, too
+		bound  []live.Figure // also within the scale; nil: none
 		write  func(float64) string
 		s      style
 	}{
@@ -92,7 +92,7 @@ func (s *state) curves(width int) []line {
 	return lines
 }
 
-// heat shows how many requests waited how long: time to the right, longer waits to the top.
+// heat renders a heatmap of waits: time to the right, longer waits at the top.
 func heat(m live.Heatmap, width, height int) []line {
 	rows := height - 1
 	if rows < 2 || len(m.Counts) == 0 || len(m.Bounds) == 0 {
@@ -100,7 +100,7 @@ func heat(m live.Heatmap, width, height int) []line {
 	}
 	columns := min(width-labelWidth, len(m.Counts))
 	height = min(rows, len(m.Bounds)+1)
-	sums := make([][]float64, height) // by row, the shortest first
+	sums := make([][]float64, height) // by row, the shortest wait first
 	for r := range sums {
 		sums[r] = make([]float64, columns)
 	}
@@ -117,7 +117,7 @@ func heat(m live.Heatmap, width, height int) []line {
 	}
 	lines := []line{{{dim, "how long requests waited"}}}
 	for r := height - 1; r >= 0; r-- {
-		last := ((r+1)*(len(m.Bounds)+1)+height-1)/height - 1 // row of the picture
+		last := ((r+1)*(len(m.Bounds)+1)+height-1)/height - 1 // row of the heatmap
 		label := "more"
 		if last < len(m.Bounds) {
 			label = "to " + duration(m.Bounds[last])
@@ -127,7 +127,8 @@ func heat(m live.Heatmap, width, height int) []line {
 	return lines
 }
 
-// shades are darker where there is more, by its logarithm; blank where there is nothing.
+// shades renders counts as blocks that are darker for higher counts, on a logarithmic scale. A
+// count of 0 is blank.
 func shades(counts []float64, top float64) string {
 	marks := []rune("░▒▓█")
 	text := make([]rune, len(counts))

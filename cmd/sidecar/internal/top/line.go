@@ -11,7 +11,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// style says what a text is for; how that looks is up to the terminal.
+// style is the purpose of a text. Its appearance depends on the terminal.
 type style int
 
 const (
@@ -23,7 +23,7 @@ const (
 	trouble
 	bar // a line across the screen: the head of the table, the keys
 
-	selected style = 1 << 8 // and this, if it is in the row that keys are about
+	selected style = 1 << 8 // added to the style of a text in the selected row
 )
 
 // span is a text in one style.
@@ -32,14 +32,14 @@ type span struct {
 	text  string
 }
 
-// line is a line of the screen, from its left.
+// line is a line of the screen, from left to right.
 type line []span
 
 func (l *line) add(s style, format string, args ...any) {
 	*l = append(*l, span{s, fmt.Sprintf(format, args...)})
 }
 
-// String returns the text alone.
+// String returns the text without its styles.
 func (l line) String() string {
 	var b strings.Builder
 	for _, s := range l {
@@ -48,8 +48,8 @@ func (l line) String() string {
 	return b.String()
 }
 
-// safe makes text that is not ours safe for a terminal: control characters, and those that change
-// the direction of what follows, are replaced.
+// safe makes untrusted text safe for a terminal. It replaces control characters and characters that
+// change the direction of text.
 func safe(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -59,8 +59,8 @@ func safe(text string) string {
 	}, text)
 }
 
-// cell is a text of exactly so many columns, with at least one space before it if it is to the
-// right.
+// cell pads or truncates a text to the given number of columns. Right-aligned text has at least one
+// space before it.
 func cell(columns int, right bool, text string) string {
 	if columns <= 0 {
 		return ""
@@ -77,8 +77,8 @@ func cell(columns int, right bool, text string) string {
 	return text + space
 }
 
-// gauge is a bar of so many columns, filled to a share from 0 to 1 in steps of an eighth of a
-// column.
+// gauge draws a bar of the given number of columns. It is filled to a share from 0 to 1, in steps
+// of an eighth of a column.
 func gauge(columns int, share float64) string {
 	const full = 8
 	eighths := int(math.Round(min(1, max(0, share)) * float64(columns*full)))
@@ -89,8 +89,8 @@ func gauge(columns int, share float64) string {
 	return cell(columns, false, text)
 }
 
-// spark draws values from 0 to most in so many columns, the newest to the right. What is absent is
-// blank, what is 0 is the lowest.
+// spark draws a sparkline of the given number of columns, the newest value at the right. The scale
+// is from 0 to most. Unknown values are blank; 0 has the lowest mark.
 func spark(columns int, values []live.Figure, most float64) string {
 	marks := []rune("▁▂▃▄▅▆▇█")
 	var b strings.Builder
@@ -108,8 +108,8 @@ func spark(columns int, values []live.Figure, most float64) string {
 	return b.String()
 }
 
-// fit makes as many values as there are columns: each is the most of those that it stands for.
-// Fewer are at the right.
+// fit returns one value for each column: the highest of those that the column stands for. If there
+// are fewer values than columns, the columns at the left are unknown.
 func fit(columns int, values []live.Figure) []live.Figure {
 	out := make([]live.Figure, max(0, columns))
 	if len(values) < columns {
@@ -122,7 +122,7 @@ func fit(columns int, values []live.Figure) []live.Figure {
 	return out
 }
 
-// most is the highest of those that are known.
+// most returns the highest known value.
 func most(values []live.Figure) live.Figure {
 	var found live.Figure
 	for _, f := range values {
@@ -133,7 +133,7 @@ func most(values []live.Figure) live.Figure {
 	return found
 }
 
-// newest is the last that is known.
+// newest returns the last known value.
 func newest(values []live.Figure) live.Figure {
 	for i := len(values) - 1; i >= 0; i-- {
 		if !values[i].IsZero() {
@@ -143,7 +143,7 @@ func newest(values []live.Figure) live.Figure {
 	return live.Figure{}
 }
 
-// duration has seven columns at most.
+// duration formats a number of seconds in at most seven columns.
 func duration(v float64) string {
 	if v == 0 {
 		return "0"
@@ -153,7 +153,7 @@ func duration(v float64) string {
 
 func percent(v float64) string { return fmt.Sprintf("%.0f%%", 100*v) }
 
-// bytes writes a size in six columns at most.
+// bytes formats a size in at most six columns.
 func bytes(v float64) string {
 	const units = "BKMGTPE"
 	i := 0
@@ -166,7 +166,7 @@ func bytes(v float64) string {
 	return fmt.Sprintf("%.2g%c", v, units[i])
 }
 
-// fold breaks a text at spaces into lines of so many columns.
+// fold breaks a text at spaces into lines of at most the given number of columns.
 func fold(text string, columns int) []string {
 	var lines []string
 	current := ""

@@ -9,10 +9,10 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// stale is how old a picture may be before the screen says so, besides the time between questions.
+// stale is the age, in addition to the polling interval, above which a picture is shown as stale.
 const stale = 3 * time.Second
 
-// render returns the lines of a screen of that size.
+// render returns the lines of a screen of the given size.
 func (s *state) render(width, height int, now time.Time) []line {
 	var lines, above []line
 	if s.picture != nil && height >= 12 {
@@ -56,16 +56,16 @@ func (s *state) title(width int, now time.Time) line {
 	return clip(line{{strong, "poolgauge  "}, status, {plain, text}}, width)
 }
 
-// status is the name and time of the picture, or why there is none or no newer one.
+// status returns the name and time of the picture, or why there is no picture or no newer one.
 func (s *state) status(now time.Time) span {
 	age := now.Sub(s.got).Round(time.Second)
 	switch {
 	case s.picture == nil && s.err != nil:
 		return span{trouble, fmt.Sprintf("%s; tried for %v", safe(s.err.Error()), now.Sub(s.asked).Round(time.Second))}
 	case s.picture == nil:
-		return span{dim, "asking " + s.from + " …"}
+		return span{dim, "connecting to " + s.from + " …"}
 	case s.paused:
-		return span{warning, "PAUSED at " + s.picture.At.Local().Format(time.TimeOnly) + ": Z goes on"}
+		return span{warning, "PAUSED at " + s.picture.At.Local().Format(time.TimeOnly) + ": Z resumes"}
 	case s.err != nil:
 		return span{trouble, fmt.Sprintf("STALE by %v: %s", age, safe(s.err.Error()))}
 	case age > stale+s.every:
@@ -74,7 +74,7 @@ func (s *state) status(now time.Time) span {
 	return span{plain, safe(s.picture.Service) + "  " + s.picture.At.Local().Format(time.TimeOnly)}
 }
 
-// machine is the host, the container that is throttled most, the probes, and the pipeline.
+// machine renders the host, the most throttled container, the probes and the pipeline.
 func (s *state) machine(width int) []line {
 	h := s.picture.Host
 	const meter = 8
@@ -111,7 +111,8 @@ func (s *state) machine(width int) []line {
 	return append(all, nil)
 }
 
-// worst is the container that is throttled most, or uses most.
+// worst returns the container that is throttled most. If several are equal, it returns the one that
+// uses the most CPU.
 func (s *state) worst() *live.Container {
 	var worst *live.Container
 	for i := range s.picture.Containers {
@@ -147,7 +148,7 @@ func (s *state) probes() line {
 	return l
 }
 
-// longest is the time of the longest phase: of the whole run, where that is one.
+// longest returns the time of the longest phase. If the whole run is a phase, that is the longest.
 func longest(phases []live.Phase) live.Figure {
 	all := make([]live.Figure, len(phases))
 	for i, p := range phases {
@@ -175,20 +176,20 @@ func (s *state) pipeline() line {
 			l.add(trouble, " lost %s", live.Number(v))
 		}
 		if v, ok := lane.Available.Get(); ok && v == 0 {
-			l.add(trouble, " upstream away")
+			l.add(trouble, " upstream unreachable")
 		}
 	}
 	return l
 }
 
-// put adds a figure that is known.
+// put adds a figure if it is known.
 func (l *line) put(label string, f live.Figure, write func(float64) string) {
 	if v, ok := f.Get(); ok {
 		l.add(plain, "%s%s", label, write(v))
 	}
 }
 
-// meter adds a bar as those of htop, for a share that is known.
+// meter adds a bar like those of htop, if the share is known.
 func (l *line) meter(label string, columns int, share live.Figure, text string) {
 	v, ok := share.Get()
 	if !ok {
@@ -205,7 +206,7 @@ func (l *line) meter(label string, columns int, share live.Figure, text string) 
 	l.add(plain, "]%s", text)
 }
 
-// clip leaves what has room.
+// clip truncates a line to width columns.
 func clip(l line, width int) line {
 	var out line
 	for _, s := range l {
@@ -249,9 +250,9 @@ func helpLines() []line {
 		"  Esc ←                     back to all pools",
 		"  F3 /                      search; n finds the next",
 		"  F4 \\                      show only pools that contain a text",
-		"  F6 > <                    sort by the next or last column; first the worst",
-		"  I                         turn the order round",
-		"  Z                         pause, and go on",
+		"  F6 > <                    sort by the next or previous column, worst first",
+		"  I                         reverse the order",
+		"  Z                         pause and resume",
 		"  F10 q Ctrl-C              quit",
 		"",
 		"  USED      slots of the limit      WAITING   requests that wait now",

@@ -14,7 +14,7 @@ import (
 
 var noon = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 
-// figures are known values.
+// figures returns known values.
 func figures(values ...float64) []live.Figure {
 	all := make([]live.Figure, len(values))
 	for i, v := range values {
@@ -102,7 +102,7 @@ func shown(p *live.Picture) *state {
 	return &state{picture: p, got: noon, sort: -1, every: 2 * time.Second}
 }
 
-// text is a screen as text.
+// text renders a screen as text.
 func text(s *state, width, height int, at time.Time) string {
 	var b strings.Builder
 	for _, l := range s.render(width, height, at) {
@@ -128,12 +128,11 @@ func TestTableShowsWhichPoolIsInTroubleAndWhy(t *testing.T) {
 		"   cache                         2       –       –       –       –  1.23M      –\n",
 		"payments (sql)  of orders  recommended limit 16", "downstream slow: use time is 4 times its baseline",
 		"CPU[███████▋]95%", "3G/8G", "throttled 34%", "/pod/app", "tcp db:5432 failed: connection refused", "disk 5ms",
-		"to otel:4317  queue 2K", "lost 3 upstream away", "F10Quit")
+		"to otel:4317  queue 2K", "lost 3 upstream unreachable", "F10Quit")
 	expect(t, text(shown(picture()), 160, 24, noon), "WHY", "downstream slow", "15 MINUTES")
 }
 
-// Whatever the size and whatever the names, no line is wider than the screen, and there are as many
-// as it has.
+// Whatever the size and the names, there are as many lines as the screen has, and none is wider.
 func TestScreensOfAllSizes(t *testing.T) {
 	hostile := picture()
 	for i := range 300 {
@@ -201,9 +200,9 @@ func history() *live.History {
 func TestDetailsHaveCurvesAndWaits(t *testing.T) {
 	s := shown(picture())
 	s.show = details
-	expect(t, text(s, 80, 24, noon), "asking for its history")
+	expect(t, text(s, 80, 24, noon), "loading its history")
 	s.historyOf, s.history = "a", history()
-	s.picture.Pools[0].Holders = nil // so that there is room for all in 24 lines
+	s.picture.Pools[0].Holders = nil // so that everything fits in 24 lines
 	expect(
 		t,
 		text(s, 80, 24, noon),
@@ -218,8 +217,8 @@ func TestDetailsHaveCurvesAndWaits(t *testing.T) {
 
 func TestStaleIsSaid(t *testing.T) {
 	s := shown(picture())
-	s.err = errors.New("nothing listens at 127.0.0.1:4320")
-	expect(t, text(s, 80, 24, noon.Add(7*time.Second)), "STALE by 7s: nothing listens at 127.0.0.1:4320")
+	s.err = errors.New("nothing is listening at 127.0.0.1:4320")
+	expect(t, text(s, 80, 24, noon.Add(7*time.Second)), "STALE by 7s: nothing is listening at 127.0.0.1:4320")
 	s.err = nil
 	expect(t, text(s, 80, 24, noon.Add(9*time.Second)), "STALE by 9s")
 	if screen := text(s, 80, 24, noon.Add(4*time.Second)); strings.Contains(screen, "STALE") {
@@ -227,8 +226,8 @@ func TestStaleIsSaid(t *testing.T) {
 	}
 	s.pressed("Z", 1)
 	expect(t, text(s, 80, 24, noon.Add(9*time.Second)), "PAUSED at")
-	never := &state{from: "x:1", asked: noon, err: errors.New("nothing listens at x:1")}
-	expect(t, text(never, 80, 24, noon.Add(3*time.Second)), "nothing listens at x:1; tried for 3s")
+	never := &state{from: "x:1", asked: noon, err: errors.New("nothing is listening at x:1")}
+	expect(t, text(never, 80, 24, noon.Add(3*time.Second)), "nothing is listening at x:1; tried for 3s")
 }
 
 func TestKeys(t *testing.T) {

@@ -10,30 +10,30 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// state is everything that the screen shows. Only the goroutine of Run uses it.
+// state holds everything that the screen shows. It is used only by the goroutine of Run.
 type state struct {
 	from    string        // the address
-	every   time.Duration // between questions
+	every   time.Duration // polling interval
 	picture *live.Picture
-	got     time.Time // when picture came
-	err     error     // of the last question, nil if it was answered
-	asked   time.Time // the first time
+	got     time.Time // when picture arrived
+	err     error     // of the last request, nil if it was answered
+	asked   time.Time // when polling began
 
 	show     view
-	sort     int  // of columns, or -1: the order of the sidecar, the worst first
-	reverse  bool // the order
+	sort     int  // index in columns, or -1 for the sidecar's order, the worst first
+	reverse  bool // reverses the order
 	paused   bool
 	filter   string
 	search   string
-	typing   *string // filter or search, while keys go into it
+	typing   *string // the filter or search being typed, or nil
 	selected string  // a pool's ID
-	offset   int     // rows of the table above the screen
+	offset   int     // number of rows scrolled above the screen
 
 	history   *live.History // of the pool historyOf
 	historyOf string
 }
 
-// view is what the screen is about.
+// view is what the screen shows.
 type view int
 
 const (
@@ -42,12 +42,12 @@ const (
 	help
 )
 
-// column is one of the table.
+// column is a column of the table.
 type column struct {
 	title string
-	width int // columns of the terminal with the space before it
+	width int // in terminal columns, with the space before it
 	text  func(*live.Pool) string
-	value func(*live.Pool) live.Figure // to sort by, the highest first
+	value func(*live.Pool) live.Figure // sort key, the highest first
 }
 
 var columns = []column{
@@ -98,7 +98,7 @@ func used(p *live.Pool) string {
 	return text
 }
 
-// pools are those that the filter leaves, in the order that the user wants.
+// pools returns the pools that match the filter, in the chosen order.
 func (s *state) pools() []*live.Pool {
 	if s.picture == nil {
 		return nil
@@ -128,12 +128,12 @@ func matches(p *live.Pool, text string) bool {
 	return false
 }
 
-// row is where the selected pool is in a list, 0 if it is not there.
+// row returns the index of the selected pool in a list, or 0 if it is not there.
 func (s *state) row(all []*live.Pool) int {
 	return max(0, slices.IndexFunc(all, func(p *live.Pool) bool { return p.ID == s.selected }))
 }
 
-// move selects another row, by so many below the one that is selected.
+// move selects the pool that is by rows below the selected one, or above it if by is negative.
 func (s *state) move(by int) {
 	all := s.pools()
 	if len(all) > 0 {
@@ -141,7 +141,8 @@ func (s *state) move(by int) {
 	}
 }
 
-// find selects the next pool that is searched for, from the selected one plus so many.
+// find selects the next pool that matches the search, and begins the given number of rows below the
+// selected one.
 func (s *state) find(from int) {
 	all := s.pools()
 	at := s.row(all) + from
@@ -153,7 +154,7 @@ func (s *state) find(from int) {
 	}
 }
 
-// pressed handles a key, as htop does. It returns false for one that quits.
+// pressed handles a key as htop does. It returns false if the key quits.
 func (s *state) pressed(key string, page int) bool {
 	if s.typing != nil {
 		s.typed(key)
@@ -210,7 +211,7 @@ func (s *state) moved(key string, page int) {
 	}
 }
 
-// typed puts a key into the text that is being typed.
+// typed adds a key to the text that is being typed.
 func (s *state) typed(key string) {
 	switch key {
 	case "Enter", "Up", "Down":

@@ -6,7 +6,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// The table: marks, a name, a bar, the columns, and where there is room a curve and the reason.
+// The table has marks, a name, a bar and the columns and, if there is room, a curve and the reason.
 const (
 	markWidth  = 3
 	barWidth   = 7
@@ -21,7 +21,7 @@ var (
 	styles = map[live.Level]style{live.Trouble: trouble, live.Warning: warning, live.Good: plain, live.Silent: dim}
 )
 
-// layout says how wide what is that depends on the screen and on the names.
+// layout holds the widths that depend on the screen and on the names.
 type layout struct{ name, spark, reason int }
 
 func (s *state) layout(width int) layout {
@@ -51,7 +51,7 @@ func (s *state) table(width, height int) []line {
 	all := s.pools()
 	lines := []line{clip(s.head(l), width)}
 	if len(all) == 0 {
-		text := "No pool has sent a point yet: point the app's OTLP exporter at the sidecar (port 4317 or 4318)."
+		text := "No pool has sent metrics yet: point the app's OTLP exporter at the sidecar (port 4317 or 4318)."
 		if s.filter != "" {
 			text = "No pool contains " + safe(s.filter) + ": Esc shows all."
 		}
@@ -104,7 +104,7 @@ func (s *state) head(l layout) line {
 	return head
 }
 
-// rowOf is a pool of the table.
+// rowOf renders the row of a pool.
 func rowOf(p *live.Pool, l layout) line {
 	st := styles[p.Level]
 	out := line{{st, marks[p.Level] + cell(l.name, false, safe(p.Name))}}
@@ -125,7 +125,7 @@ func rowOf(p *live.Pool, l layout) line {
 	return out
 }
 
-// why is the verdict, or the reason of the level where there is none.
+// why returns the verdict or, if there is none, the reason for the level.
 func why(p *live.Pool) string {
 	if p.Verdict != "" {
 		return safe(p.Verdict)
@@ -133,7 +133,7 @@ func why(p *live.Pool) string {
 	return safe(p.Reason)
 }
 
-// about says more of the selected pool, in as many lines as footer.
+// about renders more about the selected pool, in footer lines.
 func (s *state) about(p *live.Pool, width int) []line {
 	name := line{}
 	name.add(strong, "%s", safe(p.Name))

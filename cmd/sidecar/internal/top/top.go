@@ -1,4 +1,4 @@
-// Package top shows what a running sidecar knows in a terminal, as htop shows processes.
+// Package top shows the pools of a running sidecar in a terminal, as htop shows processes.
 package top
 
 import (
@@ -15,7 +15,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// Print asks once, and writes the screen to w as text: for where there is no terminal.
+// Print fetches the picture once and writes the screen to w as text, for output that is not a
+// terminal.
 func Print(ctx context.Context, w io.Writer, c *Client) error {
 	p, err := c.Picture(ctx)
 	if err != nil {
@@ -37,11 +38,11 @@ func Print(ctx context.Context, w io.Writer, c *Client) error {
 	return nil
 }
 
-// answer is the answer of the sidecar.
+// answer is an answer of the sidecar.
 type answer struct {
 	picture *live.Picture
 	history *live.History
-	id      string // of the pool that history is of
+	id      string // of the pool of history
 	err     error
 }
 
@@ -49,7 +50,7 @@ type answer struct {
 // quits. It returns an error when the terminal is gone.
 func Run(ctx context.Context, screen tcell.Screen, c *Client, every time.Duration) error {
 	if err := screen.Init(); err != nil {
-		return fmt.Errorf("the terminal: %w", err)
+		return fmt.Errorf("terminal: %w", err)
 	}
 	defer screen.Fini()
 	for from, to := range fallbacks {
@@ -68,7 +69,7 @@ func Run(ctx context.Context, screen tcell.Screen, c *Client, every time.Duratio
 }
 
 func loop(ctx context.Context, screen tcell.Screen, s *state, questions chan string, answers <-chan answer) error {
-	clock := time.NewTicker(time.Second) // what is stale shows it
+	clock := time.NewTicker(time.Second) // redraws, so that a stale picture is marked
 	defer clock.Stop()
 	for {
 		draw(screen, s)
@@ -106,8 +107,8 @@ func (s *state) request(questions chan string) {
 	questions <- want
 }
 
-// ask asks for the picture at each interval, and for the history of the pool whose ID came last, if
-// it is not empty.
+// ask requests the picture at each interval. If the last ID received from questions is not empty,
+// ask also requests the history of that pool.
 func ask(ctx context.Context, c *Client, every time.Duration, questions <-chan string, answers chan<- answer) {
 	defer c.Close()
 	id := ""
@@ -138,7 +139,7 @@ func ask(ctx context.Context, c *Client, every time.Duration, questions <-chan s
 	}
 }
 
-// take puts an answer on the screen, unless that is paused.
+// take shows an answer, unless the screen is paused.
 func (s *state) take(a answer) {
 	if s.paused {
 		return
@@ -153,7 +154,7 @@ func (s *state) take(a answer) {
 
 var errGone = errors.New("the terminal is gone")
 
-// event handles a key or another event of the terminal; goOn is false for one that quits.
+// event handles a key or another event of the terminal. goOn is false if the event quits.
 func (s *state) event(screen tcell.Screen, e tcell.Event) (goOn bool, err error) {
 	switch e := e.(type) {
 	case *tcell.EventResize:

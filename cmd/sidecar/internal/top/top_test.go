@@ -19,7 +19,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// sidecar answers as one does.
+// sidecar starts a server that answers like a sidecar, and returns its client.
 func sidecar(t *testing.T, p func() *live.Picture) *Client {
 	t.Helper()
 	mux := http.NewServeMux()
@@ -40,7 +40,7 @@ func sidecar(t *testing.T, p func() *live.Picture) *Client {
 	return c
 }
 
-// terminal is a screen of 80 × 24, and what is on it.
+// terminal is a mock terminal of 80 × 24, and its screen.
 type terminal struct {
 	vt.MockTerm
 	tcell.Screen
@@ -67,15 +67,15 @@ func (m *terminal) text() string {
 	return b.String()
 }
 
-// until waits for a text on the terminal.
+// until waits for a text to appear on the terminal.
 func (m *terminal) until(t *testing.T, want string) {
 	t.Helper()
 	deadline := time.Now().Add(time.Minute)
 	for !strings.Contains(m.text(), want) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%q did not come; the screen is\n%s", want, m.text())
+			t.Fatalf("%q did not appear; the screen is\n%s", want, m.text())
 		}
-		time.Sleep(time.Millisecond) // looks again
+		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -83,7 +83,7 @@ func TestRunInATerminal(t *testing.T) {
 	var gone atomic.Bool
 	c := sidecar(t, func() *live.Picture {
 		if gone.Load() {
-			return nil // the answer of something else
+			return nil // an answer from something else
 		}
 		return picture()
 	})
@@ -155,9 +155,9 @@ func TestClientExplains(t *testing.T) {
 	missing := httptest.NewServer(http.NotFoundHandler())
 	defer missing.Close()
 	for address, want := range map[string]string{
-		closed:      "nothing listens at " + closed,
-		other.URL:   "is no sidecar's page",
-		missing.URL: "answers 404 Not Found",
+		closed:      "nothing is listening at " + closed,
+		other.URL:   "is not a sidecar's page",
+		missing.URL: "answered 404 Not Found",
 	} {
 		c, err := NewClient(address)
 		if err != nil {

@@ -1,4 +1,4 @@
-// Package engine is a real Prometheus in this process, as far as a query needs one: the OTLP
+// Package engine runs the parts of a real Prometheus that a query needs in this process: the OTLP
 // receiver and its translation, scraping, the time series database, PromQL and the evaluation of
 // rules.
 package engine
@@ -24,17 +24,18 @@ import (
 	"github.com/prometheus/prometheus/tsdb"
 )
 
-// Engine is a running Prometheus. It may be used by several goroutines. The caller closes it.
+// Engine is a running Prometheus. It is safe for concurrent use. The caller must close it.
 type Engine struct {
-	OTLP   http.Handler // receives what an OTLP/HTTP exporter posts
+	OTLP   http.Handler // the OTLP/HTTP receiver
 	db     *tsdb.DB
 	engine *promql.Engine
 }
 
-// Parser is Prometheus' parser without experimental functions.
+// Parser returns Prometheus' parser without experimental functions.
 func Parser() parser.Parser { return parser.NewParser(parser.Options{}) }
 
-// Start opens a database in dir, and receives OTLP as Prometheus' configuration file says.
+// Start opens a database in dir. It receives OTLP as configured in the Prometheus configuration
+// file.
 func Start(dir, file string) (*Engine, error) {
 	quiet := slog.New(slog.DiscardHandler)
 	cfg, err := config.LoadFile(file, false, quiet)
@@ -66,7 +67,7 @@ func Start(dir, file string) (*Engine, error) {
 	}, nil
 }
 
-// lookback is Prometheus' default.
+// lookback is the lookback delta, Prometheus' default.
 const lookback = 5 * time.Minute
 
 // Close closes the engine and its database.
@@ -108,7 +109,7 @@ func (e *Engine) Range(
 	if err != nil {
 		return nil, err
 	}
-	for i, s := range matrix { // a closed query takes its samples back
+	for i, s := range matrix { // closing the query invalidates its samples
 		matrix[i].Floats = append([]promql.FPoint(nil), s.Floats...)
 		for j, h := range s.Histograms {
 			matrix[i].Histograms[j].H = h.H.Copy()
@@ -118,7 +119,7 @@ func (e *Engine) Range(
 	return matrix, nil
 }
 
-// Rules loads the rules of a file, whose results are stored in the database.
+// Rules loads the rules of a file. Their results are stored in the database.
 func (e *Engine) Rules(ctx context.Context, file string, interval time.Duration) ([]*rules.Group, error) {
 	m := rules.NewManager(&rules.ManagerOptions{
 		NameValidationScheme: model.LegacyValidation,
