@@ -74,7 +74,7 @@ func (x *toxic) answer(ctx context.Context, d delivery) ([]byte, error) {
 	case "invalid":
 		return nil, x.refuse(d)
 	case "reset":
-		x.sink.conns.reset(d.conn) // not others, which may have an answer on the way
+		x.sink.conns.reset(d.conn)                          // not others, which may have an answer on the way
 		return nil, status.Error(codes.Unavailable, "gone") // the client is gone
 	case "half-open":
 		<-ctx.Done()
