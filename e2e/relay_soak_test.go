@@ -74,7 +74,7 @@ func (x *toxic) answer(ctx context.Context, d delivery) ([]byte, error) {
 	case "invalid":
 		return nil, x.refuse(d)
 	case "reset":
-		x.sink.conns.reset()
+		x.sink.conns.reset(d.conn)                          // not others, which may have an answer on the way
 		return nil, status.Error(codes.Unavailable, "gone") // the client is gone
 	case "half-open":
 		<-ctx.Done()
@@ -146,7 +146,7 @@ func TestRelaySoak(t *testing.T) {
 	up.fault.Store(&toxicAnswer)
 	// The queue holds the requests that arrive while the sidecar waits between attempts.
 	r := newRelay(t, up.listen("127.0.0.1:0"), "--queue-dir="+t.TempDir(), "--interval="+pick("200ms", "1s"),
-		"--otlp-timeout=1s", "--queue-size=64MiB")
+		"--otlp-timeout="+pick("1s", "3s"), "--queue-size=64MiB")
 	s := r.start()
 	ctx, stop := context.WithTimeout(t.Context(), pick(5*time.Second, 10*time.Minute))
 	defer stop()

@@ -332,15 +332,14 @@ func (number) Network() string { return "number" }
 // String implements net.Addr.
 func (n number) String() string { return strconv.Itoa(int(n)) }
 
-// reset closes all connections with a TCP reset.
-func (c *connections) reset() {
+// reset closes the connection with the given address with a TCP reset.
+func (c *connections) reset(address string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, conn := range c.open {
-		_ = conn.(*net.TCPConn).SetLinger(0) // fails if it is already closed
-		_ = conn.Close()
-	}
-	c.open = nil
+	n, _ := strconv.Atoi(address) // see number
+	conn := c.open[n-1]
+	_ = conn.(*net.TCPConn).SetLinger(0) // fails if it is already closed
+	_ = conn.Close()
 }
 
 // bytesCodec passes encoded messages unchanged.

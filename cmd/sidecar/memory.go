@@ -13,11 +13,11 @@ import (
 const (
 	// workingMemory is the memory that the sidecar needs in addition to its queue, in bytes: for
 	// itself, and for requests being received and sent.
-	workingMemory = 20 << 20
+	workingMemory = 16 << 20
 	// usualRequest is the largest size of requests, in bytes, for which workingMemory is enough.
 	usualRequest = 4 << 20
 	// codeMemory is the size of the program's code, which Go's limit does not count.
-	codeMemory = 12 << 20
+	codeMemory = 16 << 20
 )
 
 // limitMemory trades a little latency for a small footprint: the garbage collector works harder as

@@ -65,9 +65,12 @@ type course struct {
 	size        int64     // current size of requests
 	ceiling     int64     // limit for size until ceilingEnds
 	ceilingEnds time.Time
-	transitions [3]int64 // by the state entered
-	complaining bool     // the response to the last accepted request had a message or rejected points
-	rejected    int64    // points, for the log
+	accepted    int64     // largest request accepted since one of that size or less failed
+	chance      int       // failures at sizes that had been accepted, see shrink
+	chanceAt    time.Time // when the last of them occurred
+	transitions [3]int64  // by the state entered
+	complaining bool      // the response to the last accepted request had a message or rejected points
+	rejected    int64     // points, for the log
 }
 
 func newCourse(
@@ -110,6 +113,7 @@ func (c *course) took(bytes int64, within time.Duration, result Result) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.asked, c.held, c.taken, c.row, c.blocked = true, time.Time{}, time.Now(), 0, false
+	c.accepted = max(c.accepted, bytes)
 	c.grow(bytes, within)
 	c.setAway(false)
 	if c.state == Retrying || c.state == Rejecting && time.Since(c.invalid) > calm {
@@ -293,9 +297,25 @@ func (c *course) setAway(away bool) {
 
 // shrink halves the size of requests after one of the given size proved too large. Caller must hold
 // mu.
+//
+// Requests larger than this one may have been accepted before. Once, that may be because the limit
+// has become lower; but if it happens again, no limit explains it, and a ceiling would only keep
+// requests small.
 func (c *course) shrink(bytes int64) {
+	now := time.Now()
 	c.size = max(min(c.size, bytes)/2, leastSize)
-	c.ceiling, c.ceilingEnds = max(bytes*3/4, leastSize), time.Now().Add(ceilingLasts)
+	if now.Sub(c.chanceAt) >= ceilingLasts {
+		c.chance = 0
+	}
+	if bytes <= c.accepted {
+		c.accepted, c.chanceAt = 0, now
+		c.chance++
+	}
+	if c.chance > 1 {
+		c.ceilingEnds = time.Time{}
+		return
+	}
+	c.ceiling, c.ceilingEnds = max(bytes*3/4, leastSize), now.Add(ceilingLasts)
 }
 
 // grow increases the size of requests after one that made use of it and was fast enough. Caller

@@ -32,5 +32,6 @@
 // Batches are joined up to the request size of the lane, which is initially [RequestSize]; larger
 // batches are divided. The size is halved by failures as described above, and grows again while
 // requests take less than half of the timeout, up to three quarters of any size that failed in the
-// last ten minutes.
+// last ten minutes. Sizes at which requests fail by chance, since larger ones were accepted before,
+// do not count.
 package export

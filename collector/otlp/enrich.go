@@ -1,6 +1,7 @@
 package otlp
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/bits"
@@ -83,41 +84,74 @@ func appendMessage(b []byte, num protowire.Number, content []byte) []byte {
 // Errors wrap [ErrMalformed], which cannot happen if [Inspect] accepted data, or [ErrTooLarge] if
 // the result would exceed limit bytes.
 func Enrich(data []byte, add Attributes, limit int) ([]byte, error) {
-	size := 0
+	size, _, err := add.measure(data, limit)
+	if err != nil {
+		return nil, err
+	}
+	return add.appendRequest(make([]byte, 0, size), data), nil
+}
+
+// EnrichInPlace is like [Enrich], but the result takes the place of data if the spare capacity of
+// data has room for the attributes. The caller must not use data afterwards.
+func EnrichInPlace(data []byte, add Attributes, limit int) ([]byte, error) {
+	size, ahead, err := add.measure(data, limit)
+	if err != nil {
+		return nil, err
+	}
+	if cap(data)-len(data) < ahead {
+		return add.appendRequest(make([]byte, 0, size), data), nil
+	}
+	moved := data[:ahead+len(data)]
+	copy(moved[ahead:], data)
+	return add.appendRequest(data[:0], moved[ahead:]), nil
+}
+
+// mostHeader is the maximum size of the tag and the length of a message, in bytes.
+const mostHeader = 1 + binary.MaxVarintLen64
+
+// measure returns the size of the enriched request, and by how many bytes at most its beginning
+// exceeds what it is made from, at any point of [Attributes.appendRequest].
+func (a Attributes) measure(data []byte, limit int) (size, ahead int, err error) {
 	f := fields{rest: data}
 	for f.next() {
 		if !f.is(requestGroups) {
 			size += len(f.whole)
 			continue
 		}
-		p, err := add.plan(f.value)
+		p, err := a.plan(f.value)
 		if err != nil {
-			return nil, err
+			return 0, 0, err
 		}
+		before := len(data) - len(f.rest) - len(f.whole)
+		ahead = max(ahead, size-before+p.extra+2*mostHeader)
 		size += sizeOfMessage(requestGroups, p.size)
 	}
 	if f.err != nil {
-		return nil, f.err
+		return 0, 0, f.err
 	}
 	if size > limit {
-		return nil, fmt.Errorf(
+		return 0, 0, fmt.Errorf(
 			"%w: with the attributes of the pod the request has %d bytes, the limit is %d",
 			ErrTooLarge,
 			size,
 			limit,
 		)
 	}
-	out := make([]byte, 0, size)
-	f = fields{rest: data}
+	return size, ahead, nil
+}
+
+// appendRequest appends the enriched request to out. It reads data from front to back.
+func (a Attributes) appendRequest(out, data []byte) []byte {
+	f := fields{rest: data}
 	for f.next() {
 		if !f.is(requestGroups) {
 			out = append(out, f.whole...)
 			continue
 		}
-		p, _ := add.plan(f.value) // as above; computing it twice is cheaper than keeping it
-		out = add.appendGroup(out, f.value, p)
+		p, _ := a.plan(f.value) // as measured; computing it twice is cheaper than keeping it
+		out = a.appendGroup(out, f.value, p)
 	}
-	return out, nil
+	return out
 }
 
 // plan describes how to change a group: the resource between start and end is rewritten with the

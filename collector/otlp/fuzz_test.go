@@ -61,6 +61,7 @@ func FuzzEnrich(f *testing.F) {
 				t.Fatalf("%d points, %v, want %d", n, err, points)
 			}
 		}
+		checkInPlace(t, data, out, add)
 		again, err := otlp.Enrich(out, add, math.MaxInt)
 		if err != nil || len(again) > len(out) {
 			t.Fatalf("the second time: %d bytes, then %d, %v", len(out), len(again), err)

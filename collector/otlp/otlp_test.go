@@ -16,7 +16,9 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
+	"encoding/binary"
 	"github.com/poolgauge/poolgauge/collector/otlp"
+	"slices"
 )
 
 // For random requests of each signal, Inspect counts the same points as decoding, and Enrich has
@@ -44,8 +46,60 @@ func TestRandomRequests(t *testing.T) {
 				t.Fatalf("seed %d, %v: %d bytes allocated for %d", seed, signal, cap(out), len(out))
 			}
 			checkEnriched(t, signal, data, out, set)
+			checkInPlace(t, data, out, add)
 		}
 	}
+}
+
+// checkInPlace checks that EnrichInPlace has the result want too, whatever capacity data has.
+func checkInPlace(t *testing.T, data, want []byte, add otlp.Attributes) {
+	t.Helper()
+	grown := max(0, len(want)-len(data))
+	for _, spare := range []int{0, grown, grown + 1, grown + 21, grown + 22, grown + 23, grown + 64, 2*grown + 4096} {
+		own := append(make([]byte, 0, len(data)+spare), data...)
+		got, err := otlp.EnrichInPlace(own, add, math.MaxInt)
+		if err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("with %d bytes of spare capacity: %v\n%x\nwant\n%x", spare, err, got, want)
+		}
+		if spare > grown+4096 && len(want) > 0 && &got[0] != &own[:1][0] {
+			t.Fatal("the result does not take the place of the request")
+		}
+	}
+}
+
+// A group may become shorter, if its lengths had more bytes than they need, so the beginning of the
+// result may be further ahead of the request than its end.
+func TestEnrichInPlaceShorterGroups(t *testing.T) {
+	_, add := added(t)
+	all := marshal(t, &metricspb.MetricsData{ResourceMetrics: []*metricspb.ResourceMetrics{{SchemaUrl: "x"}}})
+	complete, err := otlp.Enrich(all, add, math.MaxInt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, n := protowire.ConsumeField(complete)
+	group, _ := protowire.ConsumeBytes(complete[1:n])
+	data := bytes.Clone(all)
+	for range 200 {
+		padded := append(binary.AppendUvarint([]byte{0x0a}, uint64(len(group))), group...)
+		last := lengthOf(padded)
+		padded[last] |= 0x80
+		padded = slices.Insert(padded, last+1, 0x80, 0x80, 0)
+		data = append(data, padded...)
+	}
+	want, err := otlp.Enrich(data, add, math.MaxInt)
+	if err != nil || len(want) >= len(data) {
+		t.Fatalf("%v: %d bytes from %d", err, len(want), len(data))
+	}
+	checkInPlace(t, data, want, add)
+}
+
+// lengthOf returns the index of the last byte of the length of the first field.
+func lengthOf(field []byte) int {
+	i := 1
+	for field[i]&0x80 != 0 {
+		i++
+	}
+	return i
 }
 
 func checkEnriched(t *testing.T, signal otlp.Signal, data, out []byte, set attribute.Set) {

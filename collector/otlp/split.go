@@ -22,76 +22,109 @@ var splitPaths = map[Signal][][]protowire.Number{
 // Split returns false if the request has fewer than two points or is malformed, or if the parts
 // would be hardly smaller.
 func Split(signal Signal, request []byte) (first, second []byte, ok bool) {
-	first, second, ok = split(request, splitPaths[signal])
-	if !ok || max(len(first), len(second)) > len(request)-len(request)/8 {
+	layers, cut, ok := dissect(request, splitPaths[signal])
+	if !ok || max(layers[0].sizes[0], layers[0].sizes[1]) > len(request)-len(request)/8 {
 		return nil, nil, false // both parts would contain the large resource
 	}
+	first = appendPart(make([]byte, 0, layers[0].sizes[0]), layers, 0, cut)
+	second = appendPart(make([]byte, 0, layers[0].sizes[1]), layers, 1, cut)
 	return first, second, true
 }
 
-// split divides a message among the elements that path leads to.
-func split(message []byte, path [][]protowire.Number) (first, second []byte, ok bool) {
-	if len(path) == 0 {
-		return nil, nil, false
-	}
-	var only []byte // the value of the last element
-	around, size, count := 0, 0, 0
-	f := fields{rest: message}
+// layer is a message on the way from a request down to the elements that are divided.
+type layer struct {
+	message []byte
+	numbers []protowire.Number // of its elements
+	sizes   [2]int             // of the message in the two parts
+	around  int                // bytes that are not in elements
+	count   int                // elements
+	only    []byte             // the value of the last element
+	num     protowire.Number   // the number of the last element
+}
+
+// read sets what follows from the message. It returns false if the message is malformed or has no
+// elements.
+func (l *layer) read() (ok bool) {
+	f := fields{rest: l.message}
 	for f.next() {
-		if isElement(&f, path[0]) {
-			only, size, count = f.value, size+len(f.whole), count+1
+		if isElement(&f, l.numbers) {
+			l.only, l.num, l.count = f.value, f.num, l.count+1
 		} else {
-			around += len(f.whole)
+			l.around += len(f.whole)
 		}
 	}
-	if f.err != nil || count == 0 {
-		return nil, nil, false
-	}
-	if count == 1 {
-		if first, second, ok = split(only, path[1:]); !ok {
-			return nil, nil, false
-		}
-		return replace(message, path[0], first), replace(message, path[0], second), true
-	}
-	first, second = halves(message, path[0], around+size/2+1, count, size/2)
-	return first, second, true
+	return f.err == nil && l.count > 0
 }
 
-// halves divides a message between its elements, of which there must be at least two. The elements
-// of the first part have at most half bytes, unless the first element alone is larger. capacity is
-// the expected size of each part.
-func halves(message []byte, numbers []protowire.Number, capacity, count, half int) (first, second []byte) {
-	first, second = make([]byte, 0, capacity), make([]byte, 0, capacity)
-	left, n, full := 0, 0, false
-	for f := (fields{rest: message}); f.next(); {
-		if !isElement(&f, numbers) {
-			first, second = append(first, f.whole...), append(second, f.whole...)
+// dissect returns the layers down to the first with several elements. The first part gets those
+// before cut.
+func dissect(request []byte, path [][]protowire.Number) (layers []layer, cut int, ok bool) {
+	for _, numbers := range path {
+		l := layer{message: request, numbers: numbers}
+		if !l.read() {
+			return nil, 0, false
+		}
+		if l.count > 1 {
+			cut = l.divide()
+		}
+		layers = append(layers, l)
+		if l.count > 1 {
+			break
+		}
+		request = l.only
+	}
+	if cut == 0 {
+		return nil, 0, false
+	}
+	for i := len(layers) - 2; i >= 0; i-- {
+		l, inner := &layers[i], &layers[i+1]
+		for part := range l.sizes {
+			l.sizes[part] = l.around + sizeOfMessage(l.num, inner.sizes[part])
+		}
+	}
+	return layers, cut, true
+}
+
+// divide returns how many of the elements, of which there must be at least two, are in the first
+// part: at most half of the bytes, unless the first element alone is larger. It sets the sizes.
+func (l *layer) divide() (cut int) {
+	size := len(l.message) - l.around
+	left := 0
+	for f := (fields{rest: l.message}); f.next(); {
+		if !isElement(&f, l.numbers) {
 			continue
 		}
-		full = full || n > 0 && (n == count-1 || left+len(f.whole) > half)
-		if n++; full {
-			second = append(second, f.whole...)
-			continue
+		if cut > 0 && (cut == l.count-1 || left+len(f.whole) > size/2) {
+			break
 		}
-		first = append(first, f.whole...)
+		cut++
 		left += len(f.whole)
 	}
-	return first, second
+	l.sizes = [2]int{l.around + left, l.around + size - left}
+	return cut
+}
+
+// appendPart appends the message of the first layer as it is in one of the two parts.
+func appendPart(out []byte, layers []layer, part, cut int) []byte {
+	l, n := &layers[0], 0
+	for f := (fields{rest: l.message}); f.next(); {
+		switch {
+		case !isElement(&f, l.numbers):
+			out = append(out, f.whole...)
+		case l.count == 1:
+			out = protowire.AppendTag(out, f.num, protowire.BytesType)
+			out = protowire.AppendVarint(out, uint64(layers[1].sizes[part]))
+			out = appendPart(out, layers[1:], part, cut)
+		default:
+			if (n < cut) == (part == 0) {
+				out = append(out, f.whole...)
+			}
+			n++
+		}
+	}
+	return out
 }
 
 func isElement(f *fields, numbers []protowire.Number) bool {
 	return f.value != nil && slices.Contains(numbers, f.num)
-}
-
-// replace returns a message with its only element replaced by value.
-func replace(message []byte, numbers []protowire.Number, value []byte) []byte {
-	out := make([]byte, 0, len(value)+64)
-	for f := (fields{rest: message}); f.next(); {
-		if isElement(&f, numbers) {
-			out = appendMessage(out, f.num, value)
-		} else {
-			out = append(out, f.whole...)
-		}
-	}
-	return out
 }

@@ -40,6 +40,10 @@ func TestSplitToPoints(t *testing.T) {
 	var divide func([]byte)
 	divide = func(part []byte) {
 		if first, second, ok := Split(Metrics, part); ok {
+			// capacities may be rounded up
+			if cap(first)-len(first) > len(first)/4+16 || cap(second)-len(second) > len(second)/4+16 {
+				t.Errorf("%d and %d bytes take %d and %d", len(first), len(second), cap(first), cap(second))
+			}
 			divide(first)
 			divide(second)
 			return
@@ -98,5 +102,13 @@ func TestSplitMakesSmaller(t *testing.T) {
 	}
 	if a, b, ok := Split(Metrics, data); ok {
 		t.Errorf("%d bytes became %d and %d", len(data), len(a), len(b))
+	}
+	allocated := testing.Benchmark(func(b *testing.B) {
+		for b.Loop() {
+			Split(Metrics, data)
+		}
+	}).AllocedBytesPerOp()
+	if allocated > int64(len(data)/2) {
+		t.Errorf("%d bytes allocated for a request of %d that is not divided", allocated, len(data))
 	}
 }

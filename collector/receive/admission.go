@@ -41,6 +41,7 @@ type gate struct {
 	limits
 
 	held    atomic.Int64 // bytes
+	whole   atomic.Int64 // those of complete requests whose turn to be accepted has not come
 	waiting [4]atomic.Int64
 	accepts atomic.Int64 // the sum of waiting
 
@@ -123,7 +124,8 @@ func (g *gate) may(c *conn) (may bool, changed <-chan struct{}, stalled *conn) {
 	if g.pass != nil && time.Since(g.since) > passTime {
 		stalled, g.pass = g.pass, nil
 	}
-	if g.pass == nil && stalled != c && g.held.Load()-g.accepts.Load() < g.arriving+int64(g.message)/4 {
+	room := g.held.Load()-g.accepts.Load() < g.arriving+int64(g.message)/4 && g.whole.Load() < int64(g.message)/2
+	if g.pass == nil && stalled != c && room {
 		g.pass, g.since = c, time.Now()
 	}
 	return g.pass == c, g.changed, stalled

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc/mem"
@@ -52,6 +53,18 @@ func (r *body) share(all int) int64 {
 // larger requests, the pool's buffers are much larger than the content.
 const mostPooled = 32 << 10
 
+// spare is the spare capacity of large requests, in bytes: so that attributes can be added without a
+// copy of the request.
+const spare = 4 << 10
+
+// spareFor returns the spare capacity of a request of up to size bytes.
+func spareFor(size int) int {
+	if size <= mostPooled {
+		return 0
+	}
+	return spare
+}
+
 // join concatenates the pieces of a gRPC message.
 func (r *body) join() {
 	if r.parts == nil {
@@ -61,7 +74,8 @@ func (r *body) join() {
 		r.joined = r.parts.MaterializeToBuffer(mem.DefaultBufferPool())
 		r.data = r.joined.ReadOnlyData()
 	} else {
-		r.data = r.parts.Materialize()
+		r.data = make([]byte, r.parts.Len(), r.parts.Len()+spare)
+		r.parts.CopyTo(r.data)
 	}
 	r.encoding, r.data = compress.Packed(r.data)
 	r.parts.Free()
@@ -105,6 +119,9 @@ func (s *Server) prepare(
 	// It waits in its original form: the enriched copy is made only when it can be accepted.
 	if done, refusal = s.gate.accepting(ctx, signal, len(data)); refusal != nil {
 		return b, nil, refusal
+	}
+	if r.joined != nil || 8*(cap(data)-len(data)) > len(data) {
+		data = slices.Clip(data) // the pool owns it, or it would take much more memory than a copy
 	}
 	if b.Data, err = s.cfg.Enrich(signal, data); err != nil {
 		done()

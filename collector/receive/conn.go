@@ -185,6 +185,7 @@ func (a *arrival) complete(size int) (answered func()) {
 		return func() {}
 	}
 	a.kept, _ = a.leave(int64(size))
+	a.on.of.gate.whole.Add(a.kept)
 	a.on.of.gate.leave(a.on)
 	a.on.useful.Store(time.Now().UnixNano())
 	a.on.accepting.Add(1)
@@ -197,6 +198,7 @@ func (a *arrival) complete(size int) (answered func()) {
 // release records that the request is no longer in memory. Further calls do nothing.
 func (a *arrival) release() {
 	if a != nil {
+		a.on.of.gate.whole.Add(-a.kept)
 		a.on.of.gate.add(-a.kept)
 		a.kept = 0
 	}

@@ -129,7 +129,8 @@ func (s *Server) read(r *http.Request) ([]byte, *Refusal) {
 	if r.ContentLength >= 0 {
 		most = min(most, int(r.ContentLength))
 	}
-	b := make([]byte, 0, min(most+1, leastBody)) // one extra byte, to reach the end without growing
+	full := most + 1 + spareFor(most) // one extra byte, to reach the end without growing
+	b := make([]byte, 0, min(full, leastBody))
 	for {
 		n, err := r.Body.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
@@ -141,7 +142,7 @@ func (s *Server) read(r *http.Request) ([]byte, *Refusal) {
 		case err != nil:
 			return nil, unread(err)
 		case len(b) == cap(b):
-			b = append(make([]byte, 0, min(2*cap(b), most+1)), b...)
+			b = append(make([]byte, 0, min(2*cap(b), full)), b...)
 		}
 	}
 }

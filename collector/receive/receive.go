@@ -33,8 +33,9 @@ type Config struct {
 	HTTPAddress string
 	Socket      string // path of a unix socket
 
-	// Enrich returns a copy of a client's request, usually with more attributes. It must copy,
-	// since data is only borrowed. Errors are treated like those of Accept.
+	// Enrich returns a client's request, usually with more attributes. If data has spare capacity,
+	// Enrich owns it, and the result may take its place; otherwise data is only borrowed, and Enrich
+	// must copy. Errors are treated like those of Accept.
 	Enrich func(signal otlp.Signal, data []byte) ([]byte, error)
 	// Accept takes a client's request. The client gets a success response if and only if Accept
 	// returns nil. Accept may keep the batch. The context ends when the client gives up. An error

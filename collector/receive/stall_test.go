@@ -191,3 +191,29 @@ func TestChunkedBodyAboveTheLimitIsRefused(t *testing.T) {
 type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) { return len(b), nil }
+
+// While a large request waits for its turn to be accepted, no other large one is read: the two that
+// are in memory are enough.
+func TestLargeRequestsAreReadOneAfterTheOther(t *testing.T) {
+	g := newGate(defaultLimits)
+	of := &connections{gate: g}
+	c := &conn{of: of}
+	first := c.begin(func(error) {})
+	c.pending = 4_000_000
+	g.add(c.pending)
+	defer first.complete(4_000_000)()
+	next := &conn{of: of}
+	defer next.begin(func(error) {}).end()
+	if may, _, _ := g.may(next); may {
+		t.Error("another request is read while a large one waits")
+	}
+	done, refusal := g.accepting(t.Context(), otlp.Metrics, 4_000_000)
+	if refusal != nil {
+		t.Fatal(refusal)
+	}
+	defer done()
+	first.release()
+	if may, _, _ := g.may(next); !may {
+		t.Error("another request is not read although the large one is being accepted")
+	}
+}

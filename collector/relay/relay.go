@@ -189,7 +189,7 @@ func (r *Relay) listen(ctx context.Context, cfg *Config) (err error) {
 	return nil
 }
 
-// enrich returns a copy of a request of the app with missing attributes added.
+// enrich returns a request of the app with missing attributes added.
 func (r *Relay) enrich(signal otlp.Signal, data []byte) ([]byte, error) {
 	if !r.signals[signal] && !r.shows(signal) {
 		return nil, &receive.Refusal{
@@ -197,7 +197,7 @@ func (r *Relay) enrich(signal otlp.Signal, data []byte) ([]byte, error) {
 			Message: "the sidecar has no endpoint for " + signal.String(),
 		}
 	}
-	enriched, err := otlp.Enrich(data, *r.add.Load(), len(data)+mostGrowth)
+	enriched, err := otlp.EnrichInPlace(data, *r.add.Load(), len(data)+mostGrowth)
 	if errors.Is(err, otlp.ErrTooLarge) {
 		return nil, &receive.Refusal{Reason: receive.TooLarge, Message: err.Error()}
 	}

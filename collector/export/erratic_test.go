@@ -1,0 +1,73 @@
+package export
+
+import (
+	"context"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/poolgauge/poolgauge/collector/otlp"
+	"github.com/poolgauge/poolgauge/collector/queue"
+)
+
+// Failures that have nothing to do with the size of a request do not keep requests small: a lane
+// keeps up with what arrives although its upstream hangs or is exhausted now and then.
+func TestFailuresAtAnySizeDoNotKeepRequestsSmall(t *testing.T) {
+	for seed := range uint64(3) {
+		synctest.Test(t, func(t *testing.T) {
+			random := rand.New(rand.NewPCG(seed, 3))
+			f := &fake{answer: func(ctx context.Context, _ otlp.Batch) (Result, error) {
+				switch random.IntN(15) {
+				case 0:
+					return Result{}, failure(Large, "RESOURCE_EXHAUSTED")
+				case 1:
+					<-ctx.Done()
+					return Result{}, failure(Slow, "timeout")
+				}
+				time.Sleep(5 * time.Millisecond)
+				return Result{}, nil
+			}}
+			r := startLogs(t, f, rules{Policy: holding.Policy, timeout: time.Second})
+			for range 5 * 60 * 50 { // 55 kB a second, for five minutes
+				r.putBatch(records(t, 10, 100))
+				time.Sleep(20 * time.Millisecond)
+			}
+			if late := time.Since(r.queue.Account().Lanes[queue.Logs].Oldest); late > time.Minute {
+				t.Errorf("seed %d: the oldest batch has waited for %v", seed, late)
+			}
+			r.drain(time.Hour)
+		})
+	}
+}
+
+// A limit that becomes lower while requests are large is found, and then rarely exceeded.
+func TestLowerLimitIsFound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limit, refused := RequestSize, 0
+		f := &fake{answer: func(_ context.Context, b otlp.Batch) (Result, error) {
+			if len(b.Data) > limit {
+				refused++
+				return Result{}, failure(Large, "413")
+			}
+			time.Sleep(5 * time.Millisecond)
+			return Result{}, nil
+		}}
+		r := startLogs(t, f, holding)
+		for i := range 9 * 60 {
+			for range 4 {
+				r.putBatch(records(t, 1000, 100)) // 400 kB a second
+			}
+			if i == 60 {
+				limit = 100_000
+			}
+			time.Sleep(time.Second)
+		}
+		synctest.Wait()
+		if refused > 8 {
+			t.Errorf("%d requests were larger than the limit in 8 minutes", refused)
+		}
+		r.drain(time.Minute)
+		equal(t, "queued", r.queue.Account().Queued(), 0)
+	})
+}
