@@ -212,7 +212,7 @@ type History struct {
 	Waits      Heatmap   `json:"waits"`
 }
 
-// Heatmap shows how many requests waited how long. Counts are accurate to 8 %.
+// Heatmap shows how many requests waited for how long. Counts are accurate to 8 %.
 type Heatmap struct {
 	From time.Time `json:"from"`
 	Step float64   `json:"step"` // in seconds
