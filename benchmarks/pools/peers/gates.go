@@ -56,7 +56,7 @@ func waitsFor(p Lender) func() bool {
 
 // SubmitGate is the gate of a pool of one worker and a queue of one task, both taken: Acquire
 // submits one more, and Release ends the task that runs.
-func SubmitGate(submit func(context.Context, Task) error, stop func()) harness.Gate {
+func SubmitGate(submit func(context.Context, Task) error, waits func() bool, stop func()) harness.Gate {
 	end := make(chan struct{})
 	task := NewTask(func() { <-end })
 	for range 2 {
@@ -65,6 +65,7 @@ func SubmitGate(submit func(context.Context, Task) error, stop func()) harness.G
 	return harness.Gate{
 		Acquire: func(ctx context.Context) error { return submit(ctx, task) },
 		Release: func() { end <- struct{}{} },
+		Waits:   waits,
 		Stop: func() {
 			close(end)
 			stop()
@@ -73,13 +74,15 @@ func SubmitGate(submit func(context.Context, Task) error, stop func()) harness.G
 }
 
 // OurSubmit makes our pool of one worker and a queue of one task.
-func OurSubmit() (submit func(context.Context, Task) error, stop func()) {
+func OurSubmit() (submit func(context.Context, Task) error, waits func() bool, stop func()) {
 	p := OurWorkers(1, 1)
-	return func(ctx context.Context, t Task) error { return p.Submit(ctx, t.Context) }, p.Close
+	submit = func(ctx context.Context, t Task) error { return p.Submit(ctx, t.Context) }
+	waits = func() bool { return p.Stats().Pending.Or(0) > 1 } // the queue holds one
+	return submit, waits, p.Close
 }
 
-// ChannelSubmit makes such a pool of a channel.
-func ChannelSubmit() (submit func(context.Context, Task) error, stop func()) {
+// ChannelSubmit makes such a pool of a channel, which does not count the requests that wait.
+func ChannelSubmit() (submit func(context.Context, Task) error, waits func() bool, stop func()) {
 	tasks := make(chan func(), 1)
 	ended := make(chan struct{})
 	go func() {
@@ -95,7 +98,7 @@ func ChannelSubmit() (submit func(context.Context, Task) error, stop func()) {
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-		}, func() {
+		}, nil, func() {
 			close(tasks)
 			<-ended
 		}
