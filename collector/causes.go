@@ -7,7 +7,7 @@ import (
 )
 
 // causes logs the errors of a source, each cause once. Errors that differ only in numbers, ids or
-// quotations, such as the impossible value or the process that has it, have the same cause.
+// quoted text, such as the impossible value or the process that has it, have the same cause.
 type causes struct {
 	log       *slog.Logger
 	source    string
@@ -19,7 +19,7 @@ type causes struct {
 const (
 	// maxCauses bounds the memory and the number of log lines.
 	maxCauses = 100
-	// forgetAfter is how long a cause must not have occurred to be logged again.
+	// forgetAfter is how long a cause must be absent before it is logged again.
 	forgetAfter = time.Hour
 )
 
@@ -48,7 +48,7 @@ func (c *causes) report(now time.Time, errs []error, notes []string) {
 	c.failing = len(errs) > 0
 }
 
-// isNew remembers a cause and reports whether to log it.
+// isNew remembers a cause and reports whether it should be logged.
 func (c *causes) isNew(now time.Time, cause string) bool {
 	last, known := c.seen[cause]
 	if !known && len(c.seen) >= maxCauses {
@@ -65,12 +65,12 @@ func (c *causes) isNew(now time.Time, cause string) bool {
 	return !known || now.Sub(last) >= forgetAfter
 }
 
-// cause returns the text of an error without numbers, ids and quotations.
+// cause returns the text of an error without numbers, ids and quoted text.
 func cause(text string) string {
 	var b strings.Builder
 	for i, part := range strings.Split(text, `"`) {
 		if i%2 == 1 {
-			continue // a quotation
+			continue // quoted text
 		}
 		for word := range strings.FieldsFuncSeq(part, func(r rune) bool { return r == ' ' || r == '/' }) {
 			if strings.ContainsAny(word, "0123456789") {

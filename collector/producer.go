@@ -12,18 +12,18 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// scopeName is the instrumentation scope of all points of the sources.
+// scopeName is the instrumentation scope of all points produced by sources.
 const scopeName = "github.com/poolgauge/poolgauge/collector"
 
-// Producer is a metric.Producer that reads sources, one after the other in the given order, at
+// Producer is a metric.Producer that reads its sources, one after the other in the given order, at
 // every collection of the reader that it is registered with. For each source it also reports how
 // long the reading took, whether it succeeded and how many values failed.
 //
-// The start time of a counter is that of what it counts: the boot, or the start of the container or
-// process. So a restart of the sidecar does not reset a counter. A counter falls only when it was
-// reset, and then has a new start time.
+// The start time of a counter is that of the thing counted: the boot, or the start of the container
+// or process. Restarting the sidecar therefore does not reset counters. A counter falls only when
+// it is reset, and then it has a new start time.
 type Producer struct {
-	// of counters; other sums are always cumulative, as specified
+	// temporality applies to counters; other sums are always cumulative, as specified
 	temporality metricdata.Temporality
 	sources     []*source
 
@@ -61,7 +61,7 @@ func NewProducer(log *slog.Logger, temporality metricdata.Temporality, sources .
 	return p
 }
 
-// Produce implements metric.Producer. It never returns an error, with which the reader would drop
+// Produce implements metric.Producer. It never returns an error, since the reader would then drop
 // all metrics of the collection.
 func (p *Producer) Produce(ctx context.Context) ([]metricdata.ScopeMetrics, error) {
 	p.mu.Lock()

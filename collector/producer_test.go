@@ -13,7 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// invalid is a source of values that are impossible, one that panics, and a 0 that is valid.
+// invalid is a source that has impossible values, a panic, and a valid 0.
 type invalid struct{}
 
 func (invalid) Collect(_ context.Context, s *Sample) {
@@ -26,7 +26,8 @@ func (invalid) Collect(_ context.Context, s *Sample) {
 	s.Int(catalog.SystemCPULogicalCount, 0, a)
 }
 
-// What a source says of itself is checked too: an impossible value fails, and only that value.
+// The metrics about the source itself are checked too. An impossible value fails, and no other
+// does.
 func TestImpossibleValuesFail(t *testing.T) {
 	var log strings.Builder
 	p := NewProducer(slog.New(slog.NewTextHandler(&log, nil)), metricdata.CumulativeTemporality,
@@ -62,7 +63,7 @@ func TestImpossibleValuesFail(t *testing.T) {
 	}
 }
 
-// A name that is not UTF-8 must not cost the export that it is part of.
+// A name that is not UTF-8 must not cause the whole export to fail.
 func TestAttributesAreUTF8(t *testing.T) {
 	got := NewAttributes(&StartTime{}, attribute.String("name", "a\xffb"), attribute.Int("n", 1)).set
 	if name, _ := got.Value("name"); name.AsString() != "a\uFFFDb" {

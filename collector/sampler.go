@@ -58,7 +58,7 @@ func (s *Sampler) Alive() error {
 }
 
 func (s *Sampler) sample() {
-	// Sinks may keep a collection, so that its memory is not used again.
+	// Sinks may keep a collection, so its memory is not reused.
 	rm := &metricdata.ResourceMetrics{}
 	if err := s.reader.Collect(context.Background(), rm); err != nil {
 		otel.Handle(err) // some producers failed; the points of the others are in rm

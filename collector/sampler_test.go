@@ -11,8 +11,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
-// The sampler collects at once, at every interval and once more at the end, and each collection has
-// its own time.
+// The sampler collects immediately, at every interval and once more at the end. The points of each
+// collection have its own time.
 func TestSamplerCollectsOnSchedule(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reader := sdkmetric.NewManualReader()

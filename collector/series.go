@@ -12,16 +12,16 @@ import (
 )
 
 // StartTime is the start time of counters: the boot of the machine, the creation of a control group
-// or the start of a process. The zero StartTime is set to the time of the first collection that has
-// a point with it, as for counters that a source sums itself.
+// or the start of a process. A zero StartTime is set to the time of the first collection that has a
+// point with it, which suits counters that a source sums itself.
 type StartTime struct{ At time.Time }
 
-// StartedAt returns the start time at, which must not be after the true one: otherwise what was
-// counted before seems to be counted in no time.
+// StartedAt returns the start time at, which must not be later than the true one: otherwise earlier
+// counts would seem to have accumulated in no time.
 func StartedAt(at time.Time) *StartTime { return &StartTime{at} }
 
-// Attributes is the attribute set of points, built once and used at every collection, together with
-// the state of the counters that have it. Attributes belong to one source.
+// Attributes is the attribute set of points, together with the state of the counters that have it.
+// It is built once and used at every collection. Attributes belong to one source.
 type Attributes struct {
 	set    attribute.Set
 	start  *StartTime
@@ -32,8 +32,8 @@ type Attributes struct {
 // NewAttributes returns the Attributes of counters with a start time. A source calls it when it
 // first sees a series, not at every collection.
 //
-// Invalid UTF-8, which file names may contain, is replaced: because of one such byte the whole
-// export would be rejected.
+// Invalid UTF-8, which file names may contain, is replaced: a single invalid byte would cause the
+// whole export to be rejected.
 func NewAttributes(start *StartTime, kv ...attribute.KeyValue) *Attributes {
 	valid := slices.Clone(kv)
 	for i, a := range valid {
@@ -53,8 +53,8 @@ type counter[N int64 | float64] struct {
 	at      time.Time // of last
 }
 
-// counters are the counters with one set of attributes. They are few, so that a list is faster than
-// a map.
+// counters are the counters with one set of attributes. There are few, so a list is faster than a
+// map.
 type counters[N int64 | float64] struct{ list []*counter[N] }
 
 // of returns the counter of a row, nil if the row is not a counter.
@@ -72,9 +72,9 @@ func (c *counters[N]) of(m *catalog.Metric) *counter[N] {
 	return one
 }
 
-// add appends the point of a value. With delta temporality the first reading of a counter is the
-// baseline of later ones and has no point, unless the counter was started since the previous
-// collection: then its whole value is the delta.
+// add appends a point with the given value. With delta temporality the first reading of a counter
+// is only the baseline for later ones and has no point, unless the counter was started since the
+// previous collection: then its whole value is the delta.
 func add[N int64 | float64](
 	p *Producer, to []metricdata.DataPoint[N], m *catalog.Metric, a *Attributes, c *counter[N], v N,
 ) []metricdata.DataPoint[N] {

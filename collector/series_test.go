@@ -15,7 +15,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// script is a source whose readings are given; a negative one is a reading that fails.
+// script is a source with given readings. A negative reading fails.
 type script struct {
 	start  *StartTime
 	values []int64
@@ -32,8 +32,7 @@ func (s *script) Collect(_ context.Context, to *Sample) {
 	s.values = s.values[1:]
 }
 
-// observed is a point of the script: its value, and its start and time in seconds from the start of
-// the test.
+// observed is a point of the script, with its start and time in seconds from the start of the test.
 type observed struct {
 	value       int64
 	start, time float64
@@ -132,7 +131,7 @@ func TestCountersStartWithWhatTheyCount(t *testing.T) {
 	}
 }
 
-// What a source sums itself counts since it was first seen, with both temporalities.
+// A counter that a source sums itself counts from when it was first seen, with both temporalities.
 func TestCountersOfUnknownStartBeginAtTheFirstPoint(t *testing.T) {
 	for _, temporality := range []metricdata.Temporality{metricdata.CumulativeTemporality, metricdata.DeltaTemporality} {
 		synctest.Test(t, func(t *testing.T) {
@@ -169,7 +168,7 @@ func (f *failing) Collect(_ context.Context, s *Sample) {
 	s.Note("this kernel lacks something")
 }
 
-// A cause is logged once, whatever numbers its errors contain and however often it comes and goes.
+// A cause is logged once, whatever numbers its errors contain and however often it recurs.
 func TestEachCauseIsLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var text strings.Builder

@@ -1,9 +1,9 @@
-// Package collector turns what sources read into OpenTelemetry metrics.
+// Package collector turns the readings of sources into OpenTelemetry metrics.
 //
 // A [Source] reads one part of the machine, a [Producer] reads its sources at every collection of
-// an OpenTelemetry reader and makes points of their values, and a [Sampler] collects on a schedule.
-// The sources themselves are in collector/source; probes run on their own schedule, in
-// collector/probe.
+// an OpenTelemetry reader and turns their values into points, and a [Sampler] collects on a
+// schedule. The sources themselves are in collector/source. Probes run on their own schedule and
+// are in collector/probe.
 package collector
 
 import (
@@ -19,18 +19,18 @@ type Source interface {
 	// Collect reads the source once and passes each value to s. A value that does not exist is
 	// omitted; a value that cannot be read or parsed is reported with s.Fail, and the others are
 	// still passed. Collect is never called concurrently, so a source may keep buffers and previous
-	// values without a lock. It must not block: it reads files of the kernel and nothing else.
+	// values without a lock. It must not block: it may only read files provided by the kernel.
 	Collect(ctx context.Context, s *Sample)
 }
 
-// Named is a source and its name, which the metrics about the source itself carry.
+// Named is a source with the name that identifies it in metrics about the source itself.
 type Named struct {
 	Name   string // value of poolgauge.source
 	Source Source
 }
 
 // Sample receives the values of one reading of one source. It is valid only during the call to
-// Collect that it was passed to.
+// Collect that it is passed to.
 type Sample struct {
 	to    *Producer
 	errs  []error
@@ -59,8 +59,8 @@ func (s *Sample) Int(m *catalog.Metric, v int64, a *Attributes) {
 	row.ints = add(s.to, row.ints, m, a, a.ints.of(m), v)
 }
 
-// Try calls read and reports its error with Fail, and also a panic, since read may use a library
-// that panics on unexpected input.
+// Try calls read and reports its error with Fail. It also recovers and reports a panic, since read
+// may use a library that panics on unexpected input.
 func (s *Sample) Try(read func() error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -79,5 +79,5 @@ func (s *Sample) Fail(err error) {
 }
 
 // Note logs text once. It is for conditions that are not errors of the source but that a user
-// should know.
+// should know about.
 func (s *Sample) Note(text string) { s.notes = append(s.notes, text) }

@@ -10,35 +10,36 @@ import (
 	"github.com/poolgauge/poolgauge/pools/sizing"
 )
 
-// Advice is the limit that would suit a pool.
+// Advice is a recommended limit for a pool.
 type Advice struct {
-	Limit  int    // slots; 0 while it is not clear what would suit
-	Reason string // one line, for a person
+	Limit  int    // slots; 0 while no limit can be recommended
+	Reason string // one line, for people
 }
 
-// Advisor says again and again which limit suits one pool: as many slots as keep waits within a
-// tenth of a use at the rate of the requests, but no more than the CPUs, or the lock that the tasks
-// share, can use (package sizing). It says so only in small steps, and only what several windows
-// agree on. The zero Advisor has seen nothing. It is not safe for concurrent use.
+// Advisor recommends a limit for one pool, window by window: enough slots to keep waits within a
+// tenth of a use at the rate of requests, but no more than the CPUs, or the lock that the tasks
+// share, can use; see package sizing. It recommends a change only in small steps, and only if
+// several windows agree on it. The zero Advisor is ready to use. An Advisor is not safe for
+// concurrent use.
 type Advisor struct {
-	// slots that windows needed at most, aPeak windows each, the newest first
+	// the most slots that any window needed, for each aPeak windows, newest first
 	peaks  [remembered/aPeak + 1]int32
-	newest uint8 // windows of the first of them
-	seen   uint8 // windows so far, remembered at most
-	short  uint8 // bits of the last windows: whether they needed more than there were; the newest is 1
+	newest uint8 // number of windows in the first of them
+	seen   uint8 // number of windows so far, at most remembered
+	short  uint8 // one bit per window, newest lowest: 1 if it needed more slots than there were
 }
 
 const (
-	remembered = 30   // windows for whose peak a pool keeps its slots, at least
-	aPeak      = 15   // windows that have one peak
-	largest    = 2.0  // step up at once, as a factor
-	smallest   = 0.75 // step down at once
-	band       = 0.7  // share of the limit that has to be enough before fewer slots are advised
+	remembered = 30   // minimum number of windows for which slots are kept after a peak
+	aPeak      = 15   // number of windows that share one peak
+	largest    = 2.0  // largest step up, as a factor
+	smallest   = 0.75 // largest step down, as a factor
+	band       = 0.7  // fewer slots are advised if this fraction of the limit is enough
 )
 
-// See takes a window, and the verdict on it. A pool gets no advice in a window that its requests
-// did not decide: it failed, leaked, was held up by a large request or by the machine, or nothing
-// is known of it.
+// See adds a window and its verdict, and returns the advice. There is no advice if something other
+// than the requests decided the window: uses failed or leaked, the pool was held up by a large
+// request or by the machine, or nothing is known of the pool.
 func (a *Advisor) See(w Window, m Machine, v Verdict) Advice {
 	if !v.isOfSize() {
 		return Advice{Reason: "the pool is " + v.String()}
@@ -54,7 +55,7 @@ func (a *Advisor) See(w Window, m Machine, v Verdict) Advice {
 	return a.step(int(w.Limit), need, why)
 }
 
-// isOfSize reports whether a pool with the verdict is served as its size allows.
+// isOfSize reports whether the verdict says that the pool is served as its size allows.
 func (v Verdict) isOfSize() bool {
 	switch v {
 	case OK, TooSmall, Oversized, CPUSaturated, LockContention:
@@ -63,7 +64,7 @@ func (v Verdict) isOfSize() bool {
 	return false
 }
 
-// remember takes note of what a window needed, and whether that is more than there was.
+// remember notes how many slots a window needed, and whether they were too few.
 func (a *Advisor) remember(need int, short bool) {
 	if a.newest == aPeak {
 		copy(a.peaks[1:], a.peaks[:])
@@ -77,7 +78,7 @@ func (a *Advisor) remember(need int, short bool) {
 	a.newest, a.seen = a.newest+1, min(a.seen+1, remembered)
 }
 
-// step returns the next limit on the way from limit to what is needed.
+// step returns the next limit on the way from limit to need.
 func (a *Advisor) step(limit, need int, why string) Advice {
 	peak := int(slices.Max(a.peaks[:]))
 	switch {
@@ -86,26 +87,26 @@ func (a *Advisor) step(limit, need int, why string) Advice {
 	case a.seen == remembered && float64(peak) < band*float64(limit):
 		return Advice{
 			max(peak, int(smallest*float64(limit)), 1),
-			fmt.Sprintf("at most %d were needed lately: %s", peak, why),
+			fmt.Sprintf("at most %d slots were needed recently: %s", peak, why),
 		}
 	}
 	return Advice{limit, why}
 }
 
-// need returns how many slots would have done for the requests of a window.
+// need returns how many slots would have been enough for the requests of a window.
 func (w Window) need(m Machine) (slots int, why string, err error) {
 	use := w.meanUse()
 	refused := w.Refused
-	if math.IsNaN(refused) { // by a pool that never refuses
+	if math.IsNaN(refused) { // the pool never refuses requests
 		refused = 0
 	}
 	switch {
 	case math.IsNaN(w.Limit) || math.IsNaN(use):
-		return 0, "", errors.New("the limit is not known, or how long uses take")
+		return 0, "", errors.New("the limit or the duration of uses is unknown")
 	case refused == 1:
 		return 0, "", errors.New("all requests were refused")
 	case !(w.Ended >= enough):
-		return 0, "", fmt.Errorf("%.0f uses ended, too few to tell", w.Ended)
+		return 0, "", fmt.Errorf("only %.0f uses ended, too few to decide", w.Ended)
 	}
 	load := sizing.Load{
 		Rate: w.Served/(1-refused) + w.Grown/w.Seconds, Service: inSeconds(use), CV: 1,
@@ -114,15 +115,15 @@ func (w Window) need(m Machine) (slots int, why string, err error) {
 	if err != nil {
 		return 0, "", err
 	}
-	why = fmt.Sprintf("%d would do for %.3g requests a second of %v", slots, load.Rate, seconds(use))
+	why = fmt.Sprintf("%d slots are enough for %.3g requests a second of %v each", slots, load.Rate, seconds(use))
 	if bound, ok := w.bound(m, use); ok && bound < slots {
-		return bound, fmt.Sprintf("%d use all that the tasks share", bound), nil
+		return bound, fmt.Sprintf("%d slots saturate what the tasks share", bound), nil
 	}
 	return slots, why, nil
 }
 
-// bound returns how many slots the CPUs, or the lock, that the tasks share can use, if that is
-// known.
+// bound returns how many slots can be used by the CPUs, or by the lock that the tasks share, if
+// that is known.
 func (w Window) bound(m Machine, use float64) (slots int, ok bool) {
 	if math.IsNaN(w.OnCPU) || math.IsNaN(m.CPUs) {
 		return 0, false
@@ -146,8 +147,8 @@ func (w Window) bound(m Machine, use float64) (slots int, ok bool) {
 	return slots, err == nil
 }
 
-// meanUse returns the mean duration of a use. Of a pool that does not time its uses it is the
-// slot-seconds for each that ended, by Little's law: too much while uses do not end.
+// meanUse returns the mean duration of a use. If the pool does not time its uses, it is the
+// slot-seconds per ended use, by Little's law; that is too long while uses do not end.
 func (w Window) meanUse() float64 {
 	if math.IsNaN(w.Use) {
 		return w.Utilization * w.Limit * w.Seconds / w.Ended

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// see lets an Advisor see a window so many times, and returns its last advice.
+// see shows a window to an Advisor the given number of times, and returns its last advice.
 func see(times int, w Window, m Machine, v Verdict) Advice {
 	var a Advisor
 	var last Advice
@@ -24,17 +24,17 @@ func wantAdvice(t *testing.T, got Advice, limit int, reason string) {
 }
 
 func TestAdviceForAPoolThatIsTooSmall(t *testing.T) {
-	w := congested() // 100 a second of 50 ms are 5 erlangs; with them 40 % are refused
+	w := congested() // 100 a second of 50 ms are 5 erlangs, to which 40 % refused requests are added
 	w.Limit, w.Served, w.Ended, w.Refused, w.Pending = 7, 100, 1000, 0.4, 0
-	wantAdvice(t, see(1, w, machine(), TooSmall), 7, "12 would do for 167 requests a second of 50ms")
-	wantAdvice(t, see(2, w, machine(), TooSmall), 12, "12 would do")
+	wantAdvice(t, see(1, w, machine(), TooSmall), 7, "12 slots are enough for 167 requests a second of 50ms each")
+	wantAdvice(t, see(2, w, machine(), TooSmall), 12, "12 slots are enough")
 	w.Limit = 4
-	wantAdvice(t, see(1, w, machine(), TooSmall), 8, "12 would do")
+	wantAdvice(t, see(1, w, machine(), TooSmall), 8, "12 slots are enough")
 }
 
 func TestRequestsThatStillWaitCount(t *testing.T) {
 	w := congested()
-	w.Limit, w.Grown = 5, 1000 // another 100 a second
+	w.Limit, w.Grown = 5, 1000 // 100 more a second
 	wantAdvice(t, see(1, w, machine(), TooSmall), 10, "for 200 requests a second")
 	w.Grown = 0
 	wantAdvice(t, see(2, w, machine(), TooSmall), 8, "for 100 requests a second")
@@ -46,26 +46,26 @@ func TestAdviceKnowsWhatTheTasksShare(t *testing.T) {
 	w.Use, w.OnCPU, w.RunQueue, w.Blocked = 0.125, 0.4, 0.4, 0.2 // 50 ms on a CPU, 25 ms blocked
 	m := machine()
 	m.CPUs, m.BusyCPUs = 8, 8
-	wantAdvice(t, see(3, w, m, CPUSaturated), 20, "15 use all that the tasks share")
-	w.Limit, w.Use = 10, 0.0625 // 25 ms on a CPU: the pool uses 4 CPUs, and others use as many
+	wantAdvice(t, see(3, w, m, CPUSaturated), 20, "15 slots saturate what the tasks share")
+	w.Limit, w.Use = 10, 0.0625 // 25 ms on a CPU: the pool uses 4 CPUs, and others use 4
 	w.OnCPU, w.RunQueue, w.Blocked = 0.4, 0, 0.6
-	wantAdvice(t, see(3, w, m, TooSmall), 13, "13 use all that the tasks share")
+	wantAdvice(t, see(3, w, m, TooSmall), 13, "13 slots saturate what the tasks share")
 }
 
 func TestAdviceForAPoolThatIsTooLarge(t *testing.T) {
 	w := well()
 	w.Limit, w.Utilization = 100, 0.05
-	wantAdvice(t, see(remembered-1, w, machine(), Oversized), 100, "8 would do")
-	wantAdvice(t, see(remembered, w, machine(), Oversized), 75, "at most 8 were needed lately")
+	wantAdvice(t, see(remembered-1, w, machine(), Oversized), 100, "8 slots are enough")
+	wantAdvice(t, see(remembered, w, machine(), Oversized), 75, "at most 8 slots were needed recently")
 	var a Advisor
 	busy := w
 	w.Limit, busy.Limit, busy.Served, busy.Ended = 45, 45, 1500, 15000
 	a.See(busy, machine(), OK)
 	for range remembered - 1 {
-		wantAdvice(t, a.See(w, machine(), OK), 45, "8 would do") // the peak was 34
+		wantAdvice(t, a.See(w, machine(), OK), 45, "8 slots are enough") // the peak was 34
 	}
 	w.Limit, w.Utilization = 11, 0.4 // within the dead band
-	wantAdvice(t, see(2*remembered, w, machine(), OK), 11, "8 would do")
+	wantAdvice(t, see(2*remembered, w, machine(), OK), 11, "8 slots are enough")
 }
 
 func TestNoAdvice(t *testing.T) {
@@ -81,7 +81,7 @@ func TestNoAdvice(t *testing.T) {
 		wantAdvice(t, see(3, w, m, TooSmall), 0, "")
 	}
 	w.Ended = 4
-	wantAdvice(t, see(3, w, machine(), TooSmall), 0, "4 uses ended, too few to tell")
+	wantAdvice(t, see(3, w, machine(), TooSmall), 0, "only 4 uses ended, too few to decide")
 	w = congested()
 	w.Refused = 1
 	wantAdvice(t, see(3, w, machine(), TooSmall), 0, "all requests were refused")

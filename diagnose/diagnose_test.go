@@ -9,7 +9,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// well is ten seconds of a pool of ten slots that is half used: 100 uses a second of 50 ms.
+// well returns a window of ten seconds of a pool of ten slots that is half used: 100 uses a second
+// of 50 ms.
 func well() Window {
 	return Window{
 		Seconds: 10, Limit: 10, Utilization: 0.5, Served: 100, Ended: 1000, Wait: 0.001, Use: 0.05,
@@ -17,7 +18,8 @@ func well() Window {
 	}
 }
 
-// congested is that pool when it is full and requests wait for twice as long as uses take.
+// congested returns a window of that pool when it is full, and requests wait for twice the duration
+// of a use.
 func congested() Window {
 	w := well()
 	w.Utilization, w.Ended, w.Pending, w.Wait = 0.99, 1980, 20, 0.1
@@ -51,7 +53,7 @@ func TestPoolNamesTheCause(t *testing.T) {
 		{"uses that last for minutes", func(w *Window, _ *Machine, u *Usual) { w.Held, u.HeldFor, w.Longest = 6, 60, 100 }, Undetermined, "6.0 are held"},
 		{"uses that never end from the beginning", func(w *Window, _ *Machine, u *Usual) { w.Held, u.HeldFor, u.Held = 6, 0, 6 }, TooSmall, "99 % of 10"},
 		{"nothing usual is known", func(w *Window, _ *Machine, u *Usual) { w.Held, *u = 6, unknownUsual() }, Undetermined, "6.0 are held"},
-		{"a leak that took all", func(w *Window, _ *Machine, u *Usual) { w.Held, w.Ended, u.Lost = 10, 0, 9 }, Leaking, "hardly any other is left"},
+		{"a leak that took all", func(w *Window, _ *Machine, u *Usual) { w.Held, w.Ended, u.Lost = 10, 0, 9 }, Leaking, "hardly any others ended"},
 		{"uses that do not end, the oldest known", func(w *Window, _ *Machine, u *Usual) {
 			w.Held, u.HeldFor, w.Longest, w.UseAge = 6, 20, 2, 95
 		}, Leaking, "by uses that do not end, the oldest for 1m35s; the 1980 others"},
@@ -69,7 +71,7 @@ func TestPoolNamesTheCause(t *testing.T) {
 		{"longer calls", func(w *Window, _ *Machine, _ *Usual) { w.Use = 0.25 }, DownstreamSlow, "blocked for 157ms each, and usually take 50ms"},
 		{"longer uses of an unknown kind", func(w *Window, _ *Machine, _ *Usual) {
 			w.Use, w.OnCPU, w.RunQueue, w.Blocked = 0.25, math.NaN(), math.NaN(), math.NaN()
-		}, Undetermined, "it is not known on what"},
+		}, Undetermined, "it is unknown how its uses"},
 		{"longer uses that the process cannot have spent on a CPU", func(w *Window, m *Machine, _ *Usual) {
 			w.Use, w.OnCPU, w.RunQueue, w.Blocked, m.BusyCPUs, m.Runnable = 0.25, math.NaN(), math.NaN(), math.NaN(), 0.2, 0
 		}, DownstreamSlow, "usually take 50ms"},
@@ -110,8 +112,8 @@ func TestPoolNamesTheCause(t *testing.T) {
 	}
 }
 
-// A pool of which only what an arbitrary library reports is known is never convicted because a
-// figure is missing.
+// A pool that reports only what an arbitrary library reports is never convicted because a figure is
+// missing.
 func TestNoRuleHoldsForWhatIsNotKnown(t *testing.T) {
 	unknown := math.NaN()
 	w := Window{
@@ -141,11 +143,11 @@ func TestHostNamesTheShortage(t *testing.T) {
 		{func(m *Machine) { m.MemoryPressure = 0.2 }, MemoryPressure},
 		{func(m *Machine) { m.Steal = 0.3 }, Steal},
 		{func(m *Machine) { m.RunDelay = 1 }, NoisyNeighbor},
-		{func(m *Machine) { m.RunDelay, m.BusyCPUs = 1, 7.9 }, HostOK}, // they are its own
+		{func(m *Machine) { m.RunDelay, m.BusyCPUs = 1, 7.9 }, HostOK}, // the pool's own threads compete
 		{func(m *Machine) { m.Stretch = 1.8 }, NoisyNeighbor},
 		{func(m *Machine) { m.Stretch, m.RunDelay = 1.8, math.NaN() }, NoisyNeighbor},
 		{func(m *Machine) { m.Stretch = 1.2 }, HostOK},
-		{func(m *Machine) { m.Stretch, m.BusyCPUs = 1.8, 6.5 }, HostOK}, // its own threads may do that
+		{func(m *Machine) { m.Stretch, m.BusyCPUs = 1.8, 6.5 }, HostOK}, // the process's own threads may cause that
 		{func(m *Machine) { m.Stretch, m.BusyCPUs = 1.8, math.NaN() }, HostOK},
 		{func(m *Machine) {
 			*m = UnknownMachine()
@@ -271,7 +273,7 @@ func TestFiguresOfKeepsWhatIsAbsent(t *testing.T) {
 	}
 }
 
-// Counters that fell, and a window of no length, say nothing.
+// Counters that fell, and windows of length zero, yield no figures.
 func TestHostBetweenTakesDifferences(t *testing.T) {
 	from := HostFigures{time.Unix(1000, 0), 2, 9, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 10, 11}
 	to := HostFigures{time.Unix(1010, 0), 4, 8, 15, 30, 80, 50, 55, 61, 80, 81, 94, 102, 12, 14}

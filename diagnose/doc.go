@@ -1,14 +1,14 @@
-// Package diagnose says why a pool is full: it turns figures of a pool and of its machine into a
-// verdict with the evidence in words, or says that the cause is undetermined.
+// Package diagnose says why a pool is full: it turns the figures of a pool and of its machine into
+// a verdict, with the evidence in words, or says that the cause is undetermined.
 //
-// There are two axes, since a pool can be too small on a machine that is also short of CPU: [Pool]
-// judges one pool over one window of time, and [Host] the machine. A [Judge] keeps what a pool
-// looks like when it is well, and lets a verdict hold only when it comes back. Everything is a pure
-// function of its arguments: nothing here reads a clock or a file.
+// There are two kinds of verdicts, since a pool can be too small on a machine that is also short of
+// CPU: [Pool] judges one pool over one window of time, and [Host] judges the machine. A [Judge]
+// remembers what is usual for a pool, and confirms a verdict only if it recurs. Every result
+// depends only on the arguments: nothing in this package reads a clock or a file.
 //
-// Figures that are not known are NaN, and no rule holds for NaN. So a pool that reports less gets
-// fewer verdicts, and never a wrong one because a figure is missing.
+// Unknown figures are NaN, and no rule holds for NaN. So a pool that reports less gets fewer
+// verdicts, and never a wrong one because a figure is missing.
 //
-// The rules and their thresholds were found with benchmarks/poolbench, which scores them on faults
-// whose cause is known.
+// The rules and their thresholds were derived with benchmarks/poolbench, which scores them on
+// faults whose cause is known.
 package diagnose

@@ -7,29 +7,29 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Figures are what a pool reports at one moment. All but At to UseAge are of all the time since the
-// pool was made. Times are seconds. What is not known is NaN.
+// Figures are the figures of a pool at one moment. The fields after UseAge are cumulative since the
+// pool was created. Times are in seconds. Unknown values are NaN.
 type Figures struct {
 	At        time.Time
 	Limit     float64 // slots
-	Pending   float64 // requests that wait
-	UseAge    float64 // how long the oldest use has lasted
+	Pending   float64 // waiting requests
+	UseAge    float64 // age of the oldest use in progress
 	Served    float64 // requests that got a slot
 	Refused   float64 // requests that were rejected or timed out
-	WaitTime  float64 // that requests which got a slot waited
+	WaitTime  float64 // total wait of requests that got a slot
 	Ended     float64 // uses that ended
-	Failed    float64 // of them, with an error or a panic
-	NotMade   float64 // resources that could not be made
+	Failed    float64 // of these, with an error or a panic
+	NotMade   float64 // resources that could not be created
 	UseTime   float64 // slot-seconds
 	EndedTime float64 // of that, by uses that ended
-	Longest   float64 // use that ended
+	Longest   float64 // longest use that ended
 	HeldBack  float64 // slot-seconds that were free while requests waited
 	OnCPU     float64 // parts of UseTime
 	RunQueue  float64
 	Blocked   float64
 }
 
-// FiguresOf returns what s, which was made at a moment, says.
+// FiguresOf returns the figures in s, which was taken at time at.
 func FiguresOf(s *instrument.Stats, at time.Time) Figures {
 	f := Figures{
 		At:       at,
@@ -63,7 +63,7 @@ func FiguresOf(s *instrument.Stats, at time.Time) Figures {
 	return f
 }
 
-// known adds up the counts that are present. It returns NaN if none is.
+// known returns the sum of the counts that are present, or NaN if none is.
 func known(counts ...instrument.Optional[int64]) float64 {
 	sum := math.NaN()
 	for _, c := range counts {
@@ -76,7 +76,8 @@ func known(counts ...instrument.Optional[int64]) float64 {
 	return sum
 }
 
-// total returns the sum of n durations. A pool that times them has a histogram once there is one.
+// total returns the sum of n durations. A pool that times them has a histogram as soon as there is
+// one duration.
 func total(h *instrument.Histogram, n float64) float64 {
 	switch {
 	case h != nil:

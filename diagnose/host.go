@@ -8,28 +8,28 @@ import (
 	"github.com/poolgauge/poolgauge/pools/sizing"
 )
 
-// HostFigures are what is known at one moment of a machine, a container and the process in it. All
-// but At, CPUs and Runnable count since some moment in the past. Times are seconds. What is not
-// known is NaN: start with [UnknownHost].
+// HostFigures are the figures of a machine, a container and the process in it at one moment. All
+// fields except At, CPUs and Runnable are cumulative since some moment in the past. Times are in
+// seconds. Unknown values are NaN; start with [UnknownHost].
 type HostFigures struct {
 	At          time.Time
-	CPUs        float64 // that the process may use: its quota, or those of the machine
-	Runnable    float64 // goroutines of the process that are ready to run without a CPU
+	CPUs        float64 // CPUs that the process may use: its quota, or those of the machine
+	Runnable    float64 // goroutines of the process that are ready to run but have no CPU
 	BusyTime    float64 // CPU time of the process
-	QueueTime   float64 // that threads of the process were ready to run without a CPU
-	LockTime    float64 // that goroutines of the process waited for locks
-	Periods     float64 // of the container's CPU quota
-	Throttled   float64 // of them, in which it stopped the container
+	QueueTime   float64 // time that threads of the process were ready to run but had no CPU
+	LockTime    float64 // time that goroutines of the process waited for locks
+	Periods     float64 // periods of the container's CPU quota
+	Throttled   float64 // of these, periods in which the container was throttled
 	StealTime   float64 // CPU time of the machine that the hypervisor took
 	AllTime     float64 // CPU time of the machine, idle or not
-	MemoryStall float64 // in which some task waited for memory
-	Writes      float64 // of a probe to disk
-	WriteTime   float64 // that they took
-	Computes    float64 // of a probe that computes on one thread
-	Stretch     float64 // the sum of their wall time over CPU time
+	MemoryStall float64 // time in which some task waited for memory
+	Writes      float64 // writes of a disk probe
+	WriteTime   float64 // duration of these writes
+	Computes    float64 // runs of a probe that computes on one thread
+	Stretch     float64 // sum of the ratios of their wall time to CPU time
 }
 
-// UnknownHost returns figures of a moment at which nothing is known.
+// UnknownHost returns the figures of a moment at which nothing is known.
 func UnknownHost(at time.Time) HostFigures {
 	unknown := math.NaN()
 	return HostFigures{
@@ -38,30 +38,28 @@ func UnknownHost(at time.Time) HostFigures {
 	}
 }
 
-// Machine is what a window of time saw of a machine, a container and the process in it. Shares are
-// of the window's time unless said otherwise. What is not known is NaN: [UnknownMachine] knows
-// nothing.
+// Machine describes a machine, a container and the process in it over a window of time. Shares are
+// of the window's time unless said otherwise. Unknown values are NaN; start with [UnknownMachine].
 type Machine struct {
-	CPUs           float64 // that the process may use: its quota, or those of the machine
-	BusyCPUs       float64 // that the process used
-	Throttled      float64 // of the quota's periods
-	MemoryPressure float64 // in which some task waited for memory
-	Steal          float64 // of the CPU time of the machine
-	RunDelay       float64 // seconds that threads waited for a CPU, for each that they ran
-	Write          float64 // mean duration of a probe's write to disk, in seconds
-	Stretch        float64 // mean wall time over CPU time of a probe that computes on one thread
-	LockWait       float64 // goroutines that waited for locks, on average
-	Runnable       float64 // goroutines that are ready to run without a CPU, for each CPU of the process
+	CPUs           float64 // CPUs that the process may use: its quota, or those of the machine
+	BusyCPUs       float64 // CPUs that the process used
+	Throttled      float64 // share of the quota's periods
+	MemoryPressure float64 // share in which some task waited for memory
+	Steal          float64 // share of the machine's CPU time
+	RunDelay       float64 // seconds that threads waited for a CPU, per second that they ran
+	Write          float64 // mean duration of a disk probe's write, in seconds
+	Stretch        float64 // mean ratio of wall time to CPU time of a probe that computes on one thread
+	LockWait       float64 // mean number of goroutines that waited for locks
+	Runnable       float64 // goroutines that are ready to run but have no CPU, per CPU of the process
 }
 
-// UnknownMachine is one of which nothing is known.
+// UnknownMachine returns a Machine about which nothing is known.
 func UnknownMachine() Machine {
 	unknown := math.NaN()
 	return Machine{unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown}
 }
 
-// HostBetween returns the window from one moment to a later one. What counters that fell count is
-// not known.
+// HostBetween returns the window between two moments. The values of counters that fell are unknown.
 func HostBetween(from, to HostFigures) Machine {
 	seconds := to.At.Sub(from.At).Seconds()
 	if !(seconds > 0) {
@@ -88,8 +86,9 @@ func HostBetween(from, to HostFigures) Machine {
 	}
 }
 
-// Host judges a machine over one window. UsualWrite is what [Machine.Write] usually is. The first
-// cause that holds explains the ones after it: a quota also makes threads wait for a CPU.
+// Host judges a machine over one window. usualWrite is the usual value of [Machine.Write]. The
+// rules are applied in order, since a cause explains the symptoms of later ones: a quota, for
+// example, also makes threads wait for a CPU.
 func Host(m Machine, usualWrite float64) Finding[HostVerdict] {
 	switch {
 	case m.Throttled > 0.1:
@@ -109,7 +108,7 @@ func Host(m Machine, usualWrite float64) Finding[HostVerdict] {
 	case m.Stretch > 1.25+2*m.contention() && m.BusyCPUs < 0.85*m.CPUs:
 		return host(
 			NoisyNeighbor,
-			"computing took a probe %.2f times its CPU time, and the process used %.1f of %.1f CPUs",
+			"a compute probe took %.2f times its CPU time, and the process used %.1f of %.1f CPUs",
 			m.Stretch,
 			m.BusyCPUs,
 			m.CPUs,
@@ -122,16 +121,16 @@ func Host(m Machine, usualWrite float64) Finding[HostVerdict] {
 	return host(HostUndetermined, "nothing is known of the machine")
 }
 
-// ownDelay returns the RunDelay that the process alone causes: no more threads of a Go program run
-// than there are CPUs, rounded up.
+// ownDelay returns the RunDelay that the process alone causes. A Go program runs at most as many
+// threads as it has CPUs, rounded up.
 func (m Machine) ownDelay() float64 {
 	return math.Min(m.contention(), math.Ceil(m.CPUs)/m.CPUs-1)
 }
 
-// contention returns how long a thread waits for a CPU, for each second that it runs, if the other
-// threads that want one are those of the process, and begin at random.
+// contention returns how long a thread waits for a CPU, per second that it runs, if only threads of
+// the process compete for the CPUs, and start at random times.
 func (m Machine) contention() float64 {
-	cpus := int(math.Max(1, m.CPUs)) // 1 if they are not known
+	cpus := int(math.Max(1, m.CPUs)) // 1 if unknown
 	waiting, err := sizing.ErlangC(cpus, m.BusyCPUs)
 	if err != nil || m.BusyCPUs >= float64(cpus) {
 		return math.Inf(1)

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Judge judges one pool again and again. A verdict holds once two of three windows agree on it, and
-// until three windows in a row do not; a window in which the cause is undetermined does not count
-// against it. The zero Judge has seen nothing. It is not safe for concurrent use.
+// Judge judges one pool, window by window. A verdict holds once two of three windows agree on it,
+// and until three windows in a row disagree; a window whose cause is undetermined does not count as
+// disagreement. The zero Judge is ready to use. A Judge is not safe for concurrent use.
 type Judge struct {
 	last   Figures
 	usual  Usual
@@ -16,16 +16,16 @@ type Judge struct {
 
 	advisor     Advisor
 	recommended int32
-	quiet       uint8 // windows that usual was learned from, learned at most
+	quiet       uint8 // number of windows that usual was learned from, at most learned
 }
 
 const (
-	learned = 3   // windows after which Usual is known
+	learned = 3   // number of windows after which Usual is known
 	recall  = 0.2 // weight of a new window in Usual
 )
 
-// See takes what a pool reports now, and what is known of the machine since the last call. It
-// returns the verdict that holds, and what this window alone says.
+// See takes the current figures of the pool, and what is known of the machine since the last call.
+// It returns the verdict that holds, and the verdict on this window alone.
 func (j *Judge) See(f Figures, m Machine) (holds, window Finding[Verdict]) {
 	if j.last.At.IsZero() {
 		j.last, j.usual = f, unknownUsual()
@@ -34,7 +34,7 @@ func (j *Judge) See(f Figures, m Machine) (holds, window Finding[Verdict]) {
 	}
 	w := Between(j.last, f)
 	j.last = f
-	if math.IsNaN(w.Seconds) { // it was restarted
+	if math.IsNaN(w.Seconds) { // the pool was restarted
 		j.usual.Lost = math.NaN()
 	}
 	if w.holds(j.usual.Held) {
@@ -53,17 +53,18 @@ func (j *Judge) See(f Figures, m Machine) (holds, window Finding[Verdict]) {
 	return holds, window
 }
 
-// Recommends returns the limit that an [Advisor] who saw the same advises, 0 for none. There is none
-// while the verdict that holds, or that of the last window, is of something else than the size.
+// Recommends returns the limit that an [Advisor] would advise after the same windows, or 0 for
+// none. There is none while the verdict that holds, or that of the last window, concerns something
+// other than the size.
 func (j *Judge) Recommends() int { return int(j.recommended) }
 
-// Seen returns the time of the figures that were seen last, the zero Time before the first.
+// Seen returns the time of the last figures seen, or the zero Time if there are none.
 func (j *Judge) Seen() time.Time { return j.last.At }
 
 // Holds returns the verdict that holds.
 func (j *Judge) Holds() Finding[Verdict] { return j.memory.holds() }
 
-// known returns what is usual, once enough has been seen.
+// known returns what is usual, once enough windows have been seen.
 func (j *Judge) known() Usual {
 	if j.quiet < learned {
 		return unknownUsual()
@@ -71,8 +72,8 @@ func (j *Judge) known() Usual {
 	return j.usual
 }
 
-// learn lets a window in which the pool was well say what is usual, and one with a leak what was
-// lost.
+// learn updates what is usual from a window in which the pool was well, and what was lost from a
+// window with a leak.
 func (j *Judge) learn(w Window, v Verdict) {
 	switch v {
 	case Leaking:
@@ -91,7 +92,8 @@ func (j *Judge) learn(w Window, v Verdict) {
 	}
 }
 
-// blend returns the exponentially weighted mean with one more value, if that is known.
+// blend returns the exponentially weighted mean after one more value. It ignores a value that is
+// unknown.
 func blend(mean, v float64) float64 {
 	switch {
 	case math.IsNaN(v):
@@ -102,18 +104,18 @@ func blend(mean, v float64) float64 {
 	return mean + recall*(v-mean)
 }
 
-// HostJudge judges one machine again and again, as [Judge] does a pool. The zero HostJudge has seen
-// nothing. It is not safe for concurrent use.
+// HostJudge judges one machine, window by window, as a [Judge] judges a pool. The zero HostJudge is
+// ready to use. A HostJudge is not safe for concurrent use.
 type HostJudge struct {
 	last    HostFigures
 	machine Machine
-	write   float64 // usual duration of a probe's write
-	writes  uint8   // windows that it was learned from, learned at most
+	write   float64 // usual duration of a disk probe's write
+	writes  uint8   // number of windows that it was learned from, at most learned
 	memory  memory[HostVerdict]
 }
 
-// See takes what is known of the machine now. It returns the verdict that holds, and what the
-// window since the last call alone says.
+// See takes the current figures of the machine. It returns the verdict that holds, and the verdict
+// on the window since the last call alone.
 func (j *HostJudge) See(f HostFigures) (holds, window Finding[HostVerdict]) {
 	if j.last.At.IsZero() {
 		j.last, j.machine, j.write = f, UnknownMachine(), math.NaN()
@@ -134,7 +136,7 @@ func (j *HostJudge) See(f HostFigures) (holds, window Finding[HostVerdict]) {
 	return j.memory.weigh(window), window
 }
 
-// Seen returns the time of the figures that were seen last, the zero Time before the first.
+// Seen returns the time of the last figures seen, or the zero Time if there are none.
 func (j *HostJudge) Seen() time.Time { return j.last.At }
 
 // Holds returns the verdict that holds.
@@ -148,26 +150,26 @@ func (j *HostJudge) Machine() Machine {
 	return j.machine
 }
 
-// States yields each verdict that has held so far, with whether it holds now, as metrics report
+// States yields each verdict that has held so far, and whether it holds now, as metrics report
 // states.
 func (j *Judge) States() iter.Seq2[Verdict, bool] { return j.memory.states() }
 
-// States yields each verdict that has held so far, with whether it holds now, as metrics report
+// States yields each verdict that has held so far, and whether it holds now, as metrics report
 // states.
 func (j *HostJudge) States() iter.Seq2[HostVerdict, bool] { return j.memory.states() }
 
 // memory decides which verdict holds.
 type memory[V verdict] struct {
-	evidence string // for the verdict that holds
-	held     uint16 // a bit for each verdict that has held before
-	against  uint8  // windows in a row that say something else than holds
-	verdict  V      // that holds
+	evidence string // of the verdict that holds
+	held     uint16 // one bit for each verdict that has ever held
+	against  uint8  // number of consecutive windows that disagree with verdict
+	verdict  V      // the verdict that holds
 	recent   [3]V
 }
 
 func (h *memory[V]) holds() Finding[V] { return Finding[V]{h.verdict, h.evidence} }
 
-// hold lets a verdict hold from now on.
+// hold makes the verdict of f hold from now on.
 func (h *memory[V]) hold(f Finding[V]) Finding[V] {
 	h.against, h.verdict, h.evidence = 0, f.Verdict, f.Evidence
 	return f

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// report makes the figures of the next ten seconds like those of w.
+// report advances the figures by ten seconds like those of w.
 func report(f *Figures, w Window) {
 	f.At = f.At.Add(10 * time.Second)
 	f.Limit, f.Pending, f.UseAge, f.HeldBack, f.Longest = w.Limit, w.Pending, w.UseAge, math.NaN(), math.NaN()
@@ -58,7 +58,7 @@ func TestJudgeHoldsWhatComesBack(t *testing.T) {
 	}
 }
 
-// A disk is slow by what is usual for it; what held before is known.
+// A disk is slow compared with what is usual for it; States includes earlier verdicts.
 func TestHostJudgeLearnsWhatIsUsual(t *testing.T) {
 	var j HostJudge
 	if m := j.Machine(); !math.IsNaN(m.CPUs) {
@@ -78,7 +78,7 @@ func TestHostJudgeLearnsWhatIsUsual(t *testing.T) {
 		holds HostVerdict
 	}{
 		{0.02, HostUndetermined},
-		{0.2, HostUndetermined}, // nothing is usual yet
+		{0.2, HostUndetermined}, // nothing is known to be usual yet
 		{0.02, HostOK},
 		{0.02, HostOK},
 		{0.9, HostOK},
@@ -100,7 +100,7 @@ func TestHostJudgeLearnsWhatIsUsual(t *testing.T) {
 	}
 }
 
-// Slots that were lost are remembered until they are returned, or the pool is restarted.
+// Lost slots are remembered until they are returned or the pool is restarted.
 func TestJudgeRemembersALeak(t *testing.T) {
 	var j Judge
 	f := Figures{At: time.Unix(1000, 0)}
@@ -123,7 +123,7 @@ func TestJudgeRemembersALeak(t *testing.T) {
 		{all, Leaking},
 		{all, Leaking},
 		{back, OK},
-		{all, Undetermined}, // all at once is no leak
+		{all, Undetermined}, // if all slots are held at once, it is not a leak
 	} {
 		report(&f, c.window)
 		if _, one := j.See(f, machine()); one.Verdict != c.want {
@@ -132,7 +132,7 @@ func TestJudgeRemembersALeak(t *testing.T) {
 	}
 }
 
-// A pool takes about a microsecond, once in ten seconds.
+// BenchmarkJudge measures one window of one pool: about a microsecond, once in ten seconds.
 func BenchmarkJudge(b *testing.B) {
 	var j Judge
 	f := Figures{At: time.Unix(1000, 0)}

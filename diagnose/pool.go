@@ -8,15 +8,15 @@ import (
 	"github.com/poolgauge/poolgauge/pools/sizing"
 )
 
-// Usual is what the uses of a pool look like while it is well, and what it has lost since. What is
-// not known is NaN.
+// Usual describes the uses of a pool while it is well, and the slots that it has lost since.
+// Unknown values are NaN.
 type Usual struct {
 	Use     float64 // mean duration in seconds
-	Blocked float64 // of that, neither on a CPU nor ready to run
-	// slots that are held by uses that do not end, at least: of those that run all the time
+	Blocked float64 // of that, time neither on a CPU nor ready to run
+	// minimum number of slots held by uses that never end because they run all the time
 	Held    float64
-	HeldFor float64 // seconds for which, up to the end of this window, more than those are held
-	Lost    float64 // slots that a leak held in the window before
+	HeldFor float64 // seconds, up to the end of this window, for which more slots than those have been held
+	Lost    float64 // slots that a leak held in the previous window
 }
 
 func unknownUsual() Usual {
@@ -25,27 +25,27 @@ func unknownUsual() Usual {
 }
 
 const (
-	full    = 0.85 // utilization from which requests have to expect waits
-	enough  = 5    // uses that have to end for their mean to mean something
+	full    = 0.85 // utilization above which requests must expect to wait
+	enough  = 5    // minimum number of ended uses for their mean to be meaningful
 	noticed = 0.01 // seconds of waiting that callers notice
-	longAgo = 10   // uses of the mean length, after which one that began should have ended
-	uneven  = 3    // times as long as at random requests wait if the squared cv of uses is 5
+	longAgo = 10   // multiple of the mean use after which a use should have ended
+	uneven  = 3    // ratio of the wait to that with random arrivals, if the squared cv of uses is 5
 )
 
-// Pool judges a pool over one window. The order of the rules is that of what explains what: uses
-// that fail or never end change everything after them, and so does a shortage of CPU.
+// Pool judges a pool over one window. The rules are applied in order of cause: uses that fail or
+// never end affect everything after them, and so does a shortage of CPU.
 func Pool(w Window, m Machine, usual Usual) Finding[Verdict] {
 	switch {
 	case math.IsNaN(w.Limit) || math.IsNaN(w.Utilization):
-		return found(Undetermined, "the limit is not known, or has changed, or the pool is new")
+		return found(Undetermined, "the limit is unknown or has changed, or the pool is new")
 	case w.Ended >= enough && w.Failed > 0.5:
 		return found(Failing, "%.0f %% of %.0f uses failed", 100*w.Failed, w.Ended)
 	case w.NotMade >= enough && w.NotMade > w.Ended:
-		return found(Failing, "%.0f resources could not be made, and %.0f uses ended", w.NotMade, w.Ended)
+		return found(Failing, "%.0f resources could not be created, and %.0f uses ended", w.NotMade, w.Ended)
 	case w.isHeadOfLine():
 		return found(
 			HeadOfLine,
-			"%.0f %% of %.0f slots were free while requests waited, %v each: the first wanted more of them",
+			"%.0f %% of %.0f slots were free while requests waited, %v each: the first request wanted more",
 			100*w.HeldBack,
 			w.Limit,
 			seconds(w.Wait),
@@ -59,19 +59,19 @@ func Pool(w Window, m Machine, usual Usual) Finding[Verdict] {
 	return w.congested(m, usual)
 }
 
-// IsCongested reports whether requests wait, or are refused, because the slots are used: not for
-// moments, while others are free for most of the time.
+// IsCongested reports whether requests wait, or are refused, because the slots are used. Short
+// congestion in a pool that mostly has free slots does not count.
 func (w Window) IsCongested() bool {
 	return w.Utilization > full && (w.waits(0.1) && !w.isBursty() || w.Pending >= 1 && w.Ended < enough)
 }
 
-// isBursty reports whether requests waited for much longer than ones that arrive at random do at
-// the same utilization. They arrived faster than the slots could serve them for a part of the
-// window, and all that arrived was served in the rest of it: with more slots they would wait less,
-// and no more would be served.
+// isBursty reports whether requests waited much longer than randomly arriving requests would at the
+// same utilization. They arrived faster than the slots could serve them for part of the window, and
+// all of them were served in the rest of it. More slots would shorten their waits, but would not
+// serve more requests.
 func (w Window) isBursty() bool {
 	busy := w.Utilization
-	if w.HeldBack > 0 { // slots that were not free for the request that waited
+	if w.HeldBack > 0 { // slots that were not available to the request that waited
 		busy += w.HeldBack
 	}
 	waiting, err := sizing.ErlangC(int(w.Limit), busy*w.Limit)
@@ -82,16 +82,16 @@ func (w Window) isBursty() bool {
 	return w.Wait > uneven*steady*w.meanUse()
 }
 
-// isHeadOfLine reports whether many slots are free while requests wait. Of a pool that is full a
-// few are at any time, if requests want several.
+// isHeadOfLine reports whether many slots are free while requests wait. In a full pool a few slots
+// are free at any time if requests take several.
 func (w Window) isHeadOfLine() bool {
 	many := w.HeldBack > 0.1 || w.HeldBack > 0.04 && w.Utilization < 0.8
 	return many && (w.waits(0.1) || w.Ended < enough)
 }
 
-// isLeaking reports whether more slots than usual are held by uses that do not end, for longer than
-// any use that ended took, while others take as long as ever. Without that, a pool whose uses all
-// hang may as well wait for what it calls; unless some had leaked before: those do not come back.
+// isLeaking reports whether uses that do not end hold more slots than usual, for longer than any
+// ended use took, while other uses take as long as ever. If no use ends, a pool may just as well be
+// waiting for something that its uses call, unless slots had leaked before: those do not come back.
 func (w Window) isLeaking(usual Usual) bool {
 	longest := w.Longest
 	if math.IsNaN(longest) {
@@ -103,13 +103,13 @@ func (w Window) isLeaking(usual Usual) bool {
 	return w.Held > 0.9*usual.Lost || w.Ended >= enough && w.Use < 2*usual.Use && usual.HeldFor-w.Seconds > longest
 }
 
-// holds reports whether uses that do not end hold a tenth of the slots, and one at least, besides
-// the usual.
+// holds reports whether uses that do not end hold at least a tenth of the slots, and at least one
+// slot, beyond the usual number.
 func (w Window) holds(usual float64) bool {
 	return w.Held-usual >= math.Max(0.8, 0.1*w.Limit)
 }
 
-// oldest says how long the oldest use has lasted, if that is known.
+// oldest describes the age of the oldest use, if that is known.
 func (w Window) oldest() string {
 	if math.IsNaN(w.UseAge) {
 		return ""
@@ -117,24 +117,24 @@ func (w Window) oldest() string {
 	return fmt.Sprintf(", the oldest for %v", seconds(w.UseAge))
 }
 
-// ends says how uses go that do end.
+// ends describes the uses that do end.
 func (w Window) ends() string {
 	if w.Ended < enough {
-		return "hardly any other is left"
+		return "hardly any others ended"
 	}
 	return fmt.Sprintf("the %.0f others took %v each", w.Ended, seconds(w.Use))
 }
 
-// waits reports whether requests wait for longer than a part of a use, or are refused.
+// waits reports whether requests are refused, or wait for longer than the fraction part of a use.
 func (w Window) waits(part float64) bool {
 	long := w.Wait > part*w.Use || math.IsNaN(w.Use) && w.Wait > noticed
 	return long || w.Refused > 0.01
 }
 
-// idle judges a pool that has free slots most of the time.
+// idle judges a pool that has free slots for most of the time.
 func (w Window) idle() Finding[Verdict] {
 	switch {
-	case w.waits(0.5): // random arrivals let some wait
+	case w.waits(0.5): // random arrivals make some requests wait
 		return found(Undetermined, "%s: in bursts, or for several slots at once", w.fill())
 	case w.Limit >= 8 && w.Utilization < 0.1 && w.Ended >= enough:
 		return found(Oversized, "%.1f of %.0f slots were used", w.Utilization*w.Limit, w.Limit)
@@ -148,12 +148,12 @@ func (w Window) idle() Finding[Verdict] {
 	)
 }
 
-// spent is on what the uses of a window spent their time.
+// spent describes how the uses of a window spent their time.
 type spent struct {
-	account bool    // the pool says it; else what the process as a whole did bounds it
-	cpus    float64 // at most, without an account
-	queued  float64 // share of the time without a CPU; at most, without an account
-	blocked float64 // share of the time; at least, without an account
+	account bool    // reported by the pool; otherwise bounded by what the whole process did
+	cpus    float64 // an upper bound if there is no account
+	queued  float64 // share of the time without a CPU; an upper bound if there is no account
+	blocked float64 // share of the time; a lower bound if there is no account
 }
 
 func (w Window) spent(m Machine) spent {
@@ -170,7 +170,7 @@ func (w Window) spent(m Machine) spent {
 	return s
 }
 
-// congested says why the slots of a pool that is full are used for as long as they are.
+// congested says why the uses of a full pool take as long as they do.
 func (w Window) congested(m Machine, usual Usual) Finding[Verdict] {
 	s := w.spent(m)
 	share := 0.75
@@ -199,16 +199,16 @@ func (w Window) congested(m Machine, usual Usual) Finding[Verdict] {
 		return found(DownstreamSlow, "%s; uses were blocked for %v each, and usually take %v",
 			w.fill(), seconds(s.blocked*w.Use), seconds(usual.Use))
 	case w.Use > 2*usual.Use:
-		return found(Undetermined, "%s; uses take %v instead of %v, and it is not known on what",
+		return found(Undetermined, "%s; uses take %v instead of %v, for an unknown reason",
 			w.fill(), seconds(w.Use), seconds(usual.Use))
 	case s.queued > 0.1, !s.account && !(w.Use < 1.5*usual.Use):
-		return found(Undetermined, "%s, and it is not known on what its uses spend their time", w.fill())
+		return found(Undetermined, "%s, and it is unknown how its uses spend their time", w.fill())
 	}
 	return found(TooSmall, "%s; uses take no longer than usual%s", w.fill(), s.words(w))
 }
 
-// isLonger reports whether uses are blocked for longer than they usually are. Without an account
-// they are if what else they may have done cannot explain how long they take.
+// isLonger reports whether uses are blocked for longer than usual. Without an account, it reports
+// whether nothing else that they may have done explains their duration.
 func (s spent) isLonger(w Window, usual Usual) bool {
 	if s.account {
 		return s.blocked*w.Use > 2*usual.Blocked && s.blocked > 0.5
@@ -216,7 +216,7 @@ func (s spent) isLonger(w Window, usual Usual) bool {
 	return w.Use > 2*usual.Use && (1-s.blocked)*w.Use < usual.Use
 }
 
-// whose says of whom the CPU time is known.
+// whose returns whose CPU time is known, as the subject of a sentence.
 func (s spent) whose() string {
 	if s.account {
 		return "its tasks"
@@ -224,7 +224,7 @@ func (s spent) whose() string {
 	return "the process's threads"
 }
 
-// words says what is known of the CPU time of uses.
+// words describes the CPU time of uses.
 func (s spent) words(w Window) string {
 	if s.account {
 		return fmt.Sprintf(", and %.0f %% of their time is on a CPU", 100*w.OnCPU)
@@ -232,7 +232,7 @@ func (s spent) words(w Window) string {
 	return ""
 }
 
-// fill says how full the pool is.
+// fill describes how full the pool is.
 func (w Window) fill() string {
 	s := fmt.Sprintf("%.0f %% of %.0f slots were used, and a request waited %v for a use of %v",
 		100*w.Utilization, w.Limit, seconds(w.Wait), seconds(w.Use))
@@ -246,7 +246,7 @@ func found(v Verdict, format string, args ...any) Finding[Verdict] {
 	return Finding[Verdict]{v, fmt.Sprintf(format, args...)}
 }
 
-// seconds prints a time with three digits at most.
+// seconds formats a time with up to three digits.
 func seconds(s float64) string {
 	if math.IsNaN(s) {
 		return "an unknown time"

@@ -6,28 +6,28 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Verdict is why a pool is full, or that it is well.
+// Verdict says why a pool is full, or that it is well.
 type Verdict uint8
 
 // The verdicts on a pool.
 const (
-	Undetermined   Verdict = iota // too little is known, or it fits no cause
+	Undetermined   Verdict = iota // too little is known, or no cause fits
 	OK                            // requests get their slots
 	TooSmall                      // more slots would serve more requests
 	Oversized                     // most slots are never used
-	CPUSaturated                  // the tasks use all CPUs that there are: more slots do not help
-	Starved                       // tasks are ready to run and wait for a CPU that others use
+	CPUSaturated                  // the tasks use all available CPUs: more slots do not help
+	Starved                       // tasks are ready to run but wait for a CPU that others use
 	LockContention                // tasks wait for a lock that they share
 	DownstreamSlow                // tasks wait longer than before for what they call
 	Leaking                       // slots are held by uses that do not end
-	HeadOfLine                    // slots are free, and the first request in line is too large for them
-	Failing                       // uses fail, or resources cannot be made
+	HeadOfLine                    // slots are free, but too few for the first waiting request
+	Failing                       // uses fail, or resources cannot be created
 )
 
-// names are the values that metrics have, in the order of the constants.
+// names returns the values of the metric's attribute, in the order of the constants.
 func names(m *catalog.Metric) []string { return m.Attributes[0].Values }
 
-// String returns the verdict as metrics have it.
+// String returns the verdict as it appears in metrics.
 func (v Verdict) String() string { return names(catalog.PoolVerdict)[v] }
 
 // Verdicts yields all verdicts on a pool.
@@ -36,21 +36,21 @@ func Verdicts() iter.Seq[Verdict] { return all[Verdict](len(names(catalog.PoolVe
 // Convicts reports whether the verdict says that something is wrong now.
 func (v Verdict) Convicts() bool { return v != Undetermined && v != OK && v != Oversized }
 
-// HostVerdict is what is wrong with a machine or a container, for all its pools.
+// HostVerdict says what is wrong with a machine or a container. It concerns all of its pools.
 type HostVerdict uint8
 
 // The verdicts on a machine.
 const (
 	HostUndetermined HostVerdict = iota
 	HostOK
-	Throttled      // a CPU quota stops the container
+	Throttled      // a CPU quota throttles the container
 	MemoryPressure // tasks wait for memory
 	Steal          // the hypervisor gives the CPUs to others
 	NoisyNeighbor  // other processes use the CPUs
 	DiskSlow       // writes take much longer than before
 )
 
-// String returns the verdict as metrics have it.
+// String returns the verdict as it appears in metrics.
 func (v HostVerdict) String() string { return names(catalog.HostVerdict)[v] }
 
 // HostVerdicts yields all verdicts on a machine.
@@ -69,14 +69,14 @@ func all[V verdict](n int) iter.Seq[V] {
 // Convicts reports whether the verdict says that something is wrong now.
 func (v HostVerdict) Convicts() bool { return v > HostOK }
 
-// verdict is one of either axis, whose zero value is undetermined.
+// verdict is a verdict on a pool or on a machine. Its zero value is undetermined.
 type verdict interface {
 	Verdict | HostVerdict
 	Convicts() bool
 }
 
-// Finding is a verdict with what decided it.
+// Finding is a verdict and the evidence for it.
 type Finding[V verdict] struct {
 	Verdict  V
-	Evidence string // one line, for a person
+	Evidence string // one line, for people
 }

@@ -2,31 +2,31 @@ package diagnose
 
 import "math"
 
-// Window is what a pool did between two moments. What is not known is NaN.
+// Window describes a pool between two moments. Unknown values are NaN.
 type Window struct {
-	Seconds     float64 // its length
+	Seconds     float64 // length of the window
 	Limit       float64 // slots; NaN if the limit changed
 	Utilization float64 // mean share of the slots that were used
 	HeldBack    float64 // mean share of the slots that were free while requests waited
-	Pending     float64 // requests that waited at its end
-	Grown       float64 // by how many they grew; 0 if that is not known
-	Served      float64 // requests that got a slot, a second
-	Refused     float64 // share of the requests that got none
-	Wait        float64 // mean wait in seconds of those that got one
+	Pending     float64 // requests waiting at the end
+	Grown       float64 // increase of Pending; 0 if unknown
+	Served      float64 // requests per second that got a slot
+	Refused     float64 // share of the requests that got no slot
+	Wait        float64 // mean wait of the requests that got a slot, in seconds
 	Ended       float64 // uses that ended
-	Failed      float64 // share of them
-	NotMade     float64 // resources that could not be made
-	Use         float64 // mean duration in seconds of uses that ended
-	Longest     float64 // use that ever ended, in seconds
-	Held        float64 // slots whose uses did not end: used, less what ended uses explain
-	UseAge      float64 // seconds that the oldest use had lasted at its end
+	Failed      float64 // share of the ended uses that failed
+	NotMade     float64 // resources that could not be created
+	Use         float64 // mean duration of ended uses, in seconds
+	Longest     float64 // longest use that ever ended, in seconds
+	Held        float64 // slots whose uses did not end: those used, less what ended uses explain
+	UseAge      float64 // age of the oldest use at the end, in seconds
 	OnCPU       float64 // shares of the use time
 	RunQueue    float64
 	Blocked     float64
 }
 
-// Between returns the window from one moment to a later one. A pool whose counters fell is a new
-// one, of which nothing is known yet.
+// Between returns the window between two moments. If a counter fell, the pool is a new one, and
+// nothing is known about it yet.
 func Between(from, to Figures) Window {
 	w := Window{Seconds: to.At.Sub(from.At).Seconds(), Limit: to.Limit, Pending: to.Pending}
 	w.Longest, w.UseAge = to.Longest, to.UseAge
@@ -57,7 +57,7 @@ func Between(from, to Figures) Window {
 	return w
 }
 
-// share returns part of whole, 0 of nothing.
+// share returns part/whole, or 0 if whole is 0.
 func share(part, whole float64) float64 {
 	if whole == 0 {
 		return 0

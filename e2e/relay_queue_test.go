@@ -119,8 +119,8 @@ func TestRelayRefusesForeignFiles(t *testing.T) {
 		file, want string
 		content    []byte
 	}{
-		"another program's": {"notes.txt", "notes.txt, which is not a file of the queue", []byte("mine")},
-		"same name":         {"0000000000000001.segment", "is not a file of this queue", bytes.Repeat([]byte("mine "), 100)},
+		"another program's": {"notes.txt", "notes.txt, which is not a queue file", []byte("mine")},
+		"same name":         {"0000000000000001.segment", "is not a queue file", bytes.Repeat([]byte("mine "), 100)},
 		"newer":             {"0000000000000001.segment", "has format 2, and this release reads 1", newer},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -7,25 +7,24 @@ import (
 )
 
 // Scale is the scale of every [Histogram], as OpenTelemetry defines it for exponential histograms:
-// the bucket of index i holds the durations in (2^(i/8), 2^((i+1)/8)] seconds. The middle of a
+// the bucket with index i holds the durations in (2^(i/8), 2^((i+1)/8)] seconds. The middle of a
 // bucket is within 4.5 % of every duration in it.
 const Scale = 3
 
 const (
 	perOctave = 1 << Scale
-	octaves   = 64                  // from that of 1 ns to that of the longest time.Duration
+	octaves   = 64                  // from the octave of 1 ns to that of the longest time.Duration
 	slots     = octaves * perOctave // buckets that a duration may fall into
-	lowest    = -30 * perOctave     // index of slot 0, since 1 ns is a little more than 2^-30 s
-	guessBits = 4                   // bits after the leading one that choose a guess
+	lowest    = -30 * perOctave     // bucket index of slot 0, since 1 ns is a little more than 2^-30 s
+	guessBits = 4                   // bits after the leading one that select a guess
 )
 
-// table finds the bucket of a duration by one look-up and one comparison, where the definition
-// takes a logarithm.
+// table finds the bucket of a duration with one lookup and one comparison, instead of a logarithm.
 var table = newBucketTable()
 
 type bucketTable struct {
 	upper [slots]time.Duration    // longest duration of each slot
-	guess [63 << guessBits]uint16 // slot of the shortest duration that begins with these bits
+	guess [63 << guessBits]uint16 // slot of the shortest duration that has these leading bits
 }
 
 func newBucketTable() *bucketTable {
@@ -46,16 +45,16 @@ func newBucketTable() *bucketTable {
 	return t
 }
 
-// guessKey returns the length of d > 0 in bits and the bits that follow the leading one. The
-// durations of one key are less than a bucket apart, 17/16 being less than 2^(1/8), so that at most
-// one bound lies between them.
+// guessKey returns a key made of the length of d > 0 in bits and the bits that follow the leading
+// one. The durations with the same key are less than a bucket apart, since 17/16 is less than
+// 2^(1/8), so at most one bucket boundary lies between them.
 func guessKey(d time.Duration) int {
 	length := bits.Len64(uint64(d))
 	following := uint64(d) << (65 - length) >> (64 - guessBits)
 	return (length-1)<<guessBits | int(following)
 }
 
-// shortest returns the shortest duration of a key.
+// shortest returns the shortest duration with the given key.
 func shortest(key int) time.Duration {
 	leading := uint64(1<<guessBits | key&(1<<guessBits-1))
 	return time.Duration(leading << (63 - guessBits) >> (63 - key>>guessBits))

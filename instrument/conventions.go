@@ -6,37 +6,37 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// WithConventions reports the pool under the names of OpenTelemetry's semantic conventions as well,
-// where they have some for what was wrapped: db.client.connection.* and http.client.*, as
-// docs/metrics.md lists them. A pool of a kind without any ignores it.
+// WithConventions also reports the pool under the names of OpenTelemetry's semantic conventions, if
+// they define metrics for the wrapped pool: db.client.connection.* and http.client.*, as listed in
+// docs/metrics.md. It has no effect on other kinds of pools.
 func WithConventions() Option {
 	return func(s *settings) { s.conventions = true }
 }
 
-// Convention says how a wrapper reports its pools under the names of a convention, beside those of
-// the model. It is for packages of this repository.
+// Convention describes how a wrapper reports its pools under the names of a semantic convention, in
+// addition to those of the model. It is for packages of this repository.
 type Convention struct {
 	Rows *catalog.Group
 
-	// Points calls add for every value that there is, in the same collection as the Stats given and
-	// never concurrently with itself. The attributes are those of the convention; what
-	// [WithAttributes] gave is added to them.
+	// Points calls add for every value that is present, in the same collection as the given Stats
+	// and never concurrently with itself. The attributes are those of the convention; the
+	// attributes given to [WithAttributes] are added to them.
 	Points func(s *Stats, add func(m *catalog.Metric, attributes attribute.Set, p Point))
 }
 
-// Follow makes a pool follow c if it was made [WithConventions].
+// Follow makes a pool report c if the pool is created [WithConventions].
 func Follow(c Convention) Option {
 	return func(s *settings) { s.convention = c }
 }
 
-// FollowsConventions reports whether a pool that is given opts follows the conventions, for a
-// wrapper that must count more for them.
+// FollowsConventions reports whether opts contain [WithConventions], for wrappers that have to
+// count more in that case.
 func FollowsConventions(opts ...Option) bool {
 	s := settingsOf(opts)
 	return s.conventions && !s.timing.Off
 }
 
-// conventional appends the points of the convention of r. Caller must hold r.mu.
+// conventional appends the points of r's convention. Caller must hold r.mu.
 func (r *Registration) conventional(s *Stats, points []Point) []Point {
 	if r.convention.Points == nil {
 		return points
@@ -51,8 +51,8 @@ func (r *Registration) conventional(s *Stats, points []Point) []Point {
 	return points
 }
 
-// with returns the attributes that the program gave with those of a, which win. Caller must hold
-// r.mu.
+// with returns a together with the attributes that the program gave; those in a take precedence.
+// Caller must hold r.mu.
 func (r *Registration) with(a attribute.Set) attribute.Set {
 	if len(r.given) == 0 {
 		return a

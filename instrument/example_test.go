@@ -7,7 +7,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Desks is a pool as small as can be: so many may sit, the others are turned away.
+// Desks is the simplest possible pool: requests beyond the limit are rejected.
 type Desks struct {
 	reg *instrument.Registration
 
@@ -51,7 +51,7 @@ func (d *Desks) Stats() (s instrument.Stats) {
 	s.Requests[instrument.Rejected] = instrument.Some(d.rejected)
 	s.Completed[instrument.OK] = instrument.Some(d.left)
 	s.Wait[instrument.Acquired] = new(instrument.Histogram)
-	s.Wait[instrument.Acquired].RecordN(0, uint64(d.acquired)) // nobody ever waits
+	s.Wait[instrument.Acquired].RecordN(0, uint64(d.acquired)) // requests never wait
 	return s
 }
 

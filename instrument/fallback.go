@@ -15,37 +15,38 @@ import (
 	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
-// maxReplay bounds the durations that one series records through the metric API at one collection.
-// A record takes about 0.2 µs.
+// maxReplay is the maximum number of durations that one series records through the metric API at
+// one collection. A record takes about 0.2 µs.
 const maxReplay = 1 << 13
 
-// apis are the MeterProviders through which pools are reported while no Reader is open.
+// apis holds the MeterProviders through which pools are reported while no Reader is open.
 var apis providers
 
-// providers has one fallback for each MeterProvider that has pools, and keeps the last one that
-// had, since pools may come and go.
+// providers has one fallback for each MeterProvider that has pools. It also keeps the last fallback
+// that had pools, since pools may come and go.
 type providers struct {
 	mu  sync.Mutex // never taken by a callback; live.mu may be taken with it held
 	all []*fallback
 }
 
-// fallback reports the pools of one MeterProvider through the metric API. Nothing of it runs
-// between collections: the API has no way to hand over a histogram, so at each collection durations
-// that are new since the last one are recorded one by one, as the middles of their buckets, each
-// within 9 % of what was measured. Of more than maxReplay of a series it records a sample.
+// fallback reports the pools of one MeterProvider through the metric API. It does nothing between
+// collections. The API cannot take a whole histogram, so each collection records the durations that
+// are new since the last one, one by one. Each is recorded as the middle of its bucket, which is
+// within 9 % of the measured duration. If a series has more than maxReplay of them, a sample is
+// recorded.
 type fallback struct {
 	provider     metric.MeterProvider
 	pools        int // guarded by providers.mu
 	observables  *instruments.Observables
 	histograms   map[*catalog.Metric]metric.Float64Histogram
-	conventions  []*catalog.Group // that it has instruments for
+	conventions  []*catalog.Group // groups that it has instruments for
 	registration metric.Registration
 	ended        ended // guarded by live.mu
 
-	// held during a collection, since a provider may have several readers; guards what follows
+	// held during a collection, since a provider may have several readers; guards everything below
 	mu       sync.Mutex
 	recorded map[*Registration]map[series]*Histogram
-	thinned  bool // and said so
+	thinned  bool // a sample was recorded, and that was reported
 }
 
 type series struct {
@@ -53,8 +54,8 @@ type series struct {
 	attributes attribute.Distinct
 }
 
-// join reports a pool through its MeterProvider, or through the global one. That may be set later:
-// OpenTelemetry's stand-in passes the callback on.
+// join reports a pool through its MeterProvider or the global one. The global one may be set later,
+// since OpenTelemetry's placeholder forwards the callback.
 func (p *providers) join(r *Registration) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -72,7 +73,7 @@ func (p *providers) join(r *Registration) error {
 	return nil
 }
 
-// of returns the fallback for r, which it makes if there is none. Caller must hold p.mu.
+// of returns the fallback for r. It creates one if there is none. Caller must hold p.mu.
 func (p *providers) of(r *Registration) (*fallback, error) {
 	provider := r.provider
 	if provider == nil {
@@ -89,7 +90,7 @@ func (p *providers) of(r *Registration) (*fallback, error) {
 			return false
 		}
 		if err := f.registration.Unregister(); err != nil {
-			otel.Handle(fmt.Errorf("end the report of pools: %w", err))
+			otel.Handle(fmt.Errorf("unregister the callback for pools: %w", err))
 		}
 		return true
 	})
@@ -100,12 +101,13 @@ func (p *providers) of(r *Registration) (*fallback, error) {
 	return f, err
 }
 
-// same reports whether two providers are one, as far as they can be compared.
+// same reports whether a and b are the same provider. Providers that cannot be compared count as
+// different.
 func same(a, b metric.MeterProvider) bool {
 	return reflect.TypeOf(a).Comparable() && reflect.TypeOf(b).Comparable() && a == b
 }
 
-// leave ends what join began, for good: the pool has been closed.
+// leave undoes join for good, when the pool is closed.
 func (p *providers) leave(r *Registration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -143,7 +145,7 @@ func newFallback(p metric.MeterProvider, convention *catalog.Group) (*fallback, 
 	return f, err
 }
 
-// take returns the pools that are reported through f: none while a Reader is open.
+// take returns the pools that are reported through f. There are none while a Reader is open.
 func (f *fallback) take() (pools []*Registration) {
 	live.mu.Lock()
 	defer live.mu.Unlock()
@@ -158,8 +160,8 @@ func (f *fallback) take() (pools []*Registration) {
 	return f.ended.after(pools)
 }
 
-// collect is the callback. It never fails, since an error would cost the provider all other metrics
-// of this collection.
+// collect is the callback. It never returns an error, because an error would make the provider drop
+// all other metrics of the collection.
 func (f *fallback) collect(ctx context.Context, o metric.Observer) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -191,7 +193,7 @@ func (f *fallback) report(ctx context.Context, o metric.Observer, r *Registratio
 	}
 }
 
-// record hands over what p has more than at the last collection. Caller must hold f.mu.
+// record records the increase of p since the last collection. Caller must hold f.mu.
 func (f *fallback) record(ctx context.Context, r *Registration, p Point, attributes metric.RecordOption) {
 	instrument := f.histograms[p.Metric]
 	if !instrument.Enabled(ctx) {
@@ -205,8 +207,8 @@ func (f *fallback) record(ctx context.Context, r *Registration, p Point, attribu
 		f.thinned = true
 		otel.Handle(
 			fmt.Errorf(
-				"pool %q: %s: a sample of the durations, 1 of %d, is recorded, since the metric API takes them one by one: "+
-					"give instrument/producer to the reader",
+				"pool %q: %s: only 1 in %d durations is recorded, because the metric API takes them one by one: "+
+					"pass the Producer of instrument/producer to the reader",
 				r.name,
 				p.Metric.Name,
 				every,

@@ -70,8 +70,8 @@ func histogram(t *testing.T, reader sdkmetric.Reader) metricdata.HistogramDataPo
 	return data.ScopeMetrics[0].Metrics[0].Data.(metricdata.Histogram[float64]).DataPoints[0]
 }
 
-// Each reader of the provider gets each duration once, however often and in whatever order they
-// collect.
+// Each reader of the provider gets each duration once, however often and in whatever order the
+// readers collect.
 func TestDurationsReachEveryReaderOnce(t *testing.T) {
 	first, second := sdkmetric.NewManualReader(), sdkmetric.NewManualReader()
 	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(first), sdkmetric.WithReader(second))
@@ -126,11 +126,11 @@ func TestSilentWhileAReaderIsOpen(t *testing.T) {
 	}
 }
 
-// wasSet tells that the global provider was set, which OpenTelemetry's stand-in follows once in a
-// process.
+// wasSet reports that the global provider was set, which OpenTelemetry's placeholder follows only
+// once in a process.
 var wasSet bool
 
-// The global provider may be set after the pools were made.
+// The global provider may be set after the pools were created.
 func TestGlobalProviderThatComesLater(t *testing.T) {
 	if wasSet {
 		t.Skip("with -count above 1: the global provider can come later only once in a process")
@@ -151,7 +151,8 @@ func TestGlobalProviderThatComesLater(t *testing.T) {
 	}
 }
 
-// Of more durations than the API can take at once a sample is recorded, and that is said once.
+// If there are more durations than the API can take at once, a sample is recorded, which is
+// reported once.
 func TestTooManyDurations(t *testing.T) {
 	var reported []error
 	defer otel.SetErrorHandler(otel.GetErrorHandler())

@@ -7,15 +7,15 @@ import (
 )
 
 // Histogram counts durations in the buckets of a base-2 exponential histogram of [Scale] 3. The
-// zero Histogram is empty and ready for use. It covers every [time.Duration]; a negative one counts
-// as 0, which has a bucket of its own.
+// zero Histogram is empty and ready for use. It covers every [time.Duration]; a negative duration
+// counts as 0, which has a bucket of its own.
 //
-// It has no lock: its owner guards it, usually with the lock that the pool takes anyway. A pool
-// that many goroutines use at once keeps one per shard and merges them in its Stats.
+// A Histogram has no lock. Its owner must guard it, usually with a lock that the pool takes anyway.
+// A pool that many goroutines use at once keeps one Histogram per shard and merges them in its
+// Stats.
 //
-// Recording takes about 5 ns. A Histogram takes 0.6 KiB and 64 bytes more for each octave (a
-// doubling of the duration) that was ever recorded: 1 KiB for durations from 1 µs to 100 ms, 4.6
-// KiB at most.
+// Recording takes about 5 ns. A Histogram takes 0.6 KiB, plus 64 bytes for each octave (a doubling
+// of the duration) recorded so far: 1 KiB for durations from 1 µs to 100 ms, 4.6 KiB at most.
 type Histogram struct {
 	zero     uint64
 	count    uint64
@@ -24,12 +24,12 @@ type Histogram struct {
 	octaves  [octaves]*[perOctave]uint64
 }
 
-// Record counts d once.
+// Record counts one duration d.
 func (h *Histogram) Record(d time.Duration) {
 	h.RecordN(d, 1)
 }
 
-// RecordN counts d n times: a sample that stands for n uses. It does nothing if n is 0.
+// RecordN counts d n times, such as for a sample that stands for n uses. It does nothing if n is 0.
 func (h *Histogram) RecordN(d time.Duration, n uint64) {
 	if n == 0 {
 		return
@@ -54,8 +54,8 @@ func (h *Histogram) RecordN(d time.Duration, n uint64) {
 	octave[slot%perOctave] += n
 }
 
-// Merge adds what o has counted to h. No precision is lost: the result is the same as if h had
-// recorded everything itself. A nil o adds nothing.
+// Merge adds the counts of o to h. No precision is lost: the result is the same as if h had
+// recorded all durations itself. A nil o adds nothing.
 func (h *Histogram) Merge(o *Histogram) {
 	if o == nil || o.count == 0 {
 		return
@@ -103,7 +103,7 @@ func (h *Histogram) Clone() *Histogram {
 	return c
 }
 
-// Count returns how many durations were recorded.
+// Count returns the number of durations recorded.
 func (h *Histogram) Count() uint64 {
 	if h == nil {
 		return 0
@@ -111,7 +111,7 @@ func (h *Histogram) Count() uint64 {
 	return h.count
 }
 
-// Zeros returns how many of them were 0.
+// Zeros returns the number of durations of 0 recorded.
 func (h *Histogram) Zeros() uint64 {
 	if h == nil {
 		return 0
@@ -119,8 +119,8 @@ func (h *Histogram) Zeros() uint64 {
 	return h.zero
 }
 
-// Sum returns the sum of all durations in seconds; a [time.Duration] could overflow, since slots
-// add up.
+// Sum returns the sum of all durations, in seconds. A [time.Duration] could overflow, since the sum
+// extends over many slots.
 func (h *Histogram) Sum() float64 {
 	if h == nil {
 		return 0
@@ -128,7 +128,7 @@ func (h *Histogram) Sum() float64 {
 	return h.sum / float64(time.Second)
 }
 
-// Min returns the shortest duration recorded, 0 if there is none.
+// Min returns the shortest duration recorded, or 0 if there is none.
 func (h *Histogram) Min() time.Duration {
 	if h == nil {
 		return 0
@@ -136,7 +136,7 @@ func (h *Histogram) Min() time.Duration {
 	return h.min
 }
 
-// Max returns the longest duration recorded, 0 if there is none.
+// Max returns the longest duration recorded, or 0 if there is none.
 func (h *Histogram) Max() time.Duration {
 	if h == nil {
 		return 0
@@ -144,8 +144,8 @@ func (h *Histogram) Max() time.Duration {
 	return h.max
 }
 
-// Buckets yields the index and the count of each bucket that is not empty, in ascending order and
-// without that of 0. The indices are OpenTelemetry's, at [Scale].
+// Buckets yields the index and the count of each non-empty bucket except the bucket of 0, in
+// ascending order. The indices are those that OpenTelemetry defines for [Scale].
 func (h *Histogram) Buckets() iter.Seq2[int, uint64] {
 	return func(yield func(int, uint64) bool) {
 		if h == nil {
@@ -164,8 +164,8 @@ func (h *Histogram) Buckets() iter.Seq2[int, uint64] {
 	}
 }
 
-// Quantile returns the duration that a share q, from 0 to 1, of the recorded ones do not exceed,
-// within 4.5 %; 0 if there are none.
+// Quantile returns the q-quantile of the recorded durations, for q from 0 to 1, within 4.5 %. It is
+// 0 if there are none.
 func (h *Histogram) Quantile(q float64) time.Duration {
 	if h == nil {
 		return 0
@@ -184,8 +184,8 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 	return h.max
 }
 
-// since returns what h has counted more than earlier, an older state of it. A bucket that holds
-// less than it did counts as unchanged, so that a histogram that was reset does no harm.
+// since returns the increase of h since earlier, a previous state of h. A bucket whose count fell
+// counts as unchanged, so that a reset histogram does no harm.
 func (h *Histogram) since(earlier *Histogram) *Histogram {
 	d := h.Clone()
 	if earlier == nil {
@@ -208,9 +208,9 @@ func (h *Histogram) since(earlier *Histogram) *Histogram {
 	return d
 }
 
-// values yields durations in seconds and how often each occurs, so that every recorded duration is
-// there as the middle of its bucket, moved a little so that they add up to the sum. With every
-// above 1, only one of so many is there.
+// values yields durations in seconds and how often each occurs. Each recorded duration is
+// represented by the middle of its bucket, scaled slightly so that the sum is preserved. If every
+// is above 1, only one of every durations is represented.
 func (h *Histogram) values(every uint64) iter.Seq2[float64, uint64] {
 	return func(yield func(float64, uint64) bool) {
 		var middles float64

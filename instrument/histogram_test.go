@@ -14,8 +14,9 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
-// The bound of slot s is the longest d with d ns <= 2^((s+lowest+1)/8) s, that is d^8 <=
-// 2^(s+lowest+1) × 10^72. Above 2^49 ns, 6 days, it may be off by the rounding of a float64.
+// The upper bound of slot s is the longest d with d ns <= 2^((s+lowest+1)/8) s, that is d^8 <=
+// 2^(s+lowest+1) × 10^72. Above 2^49 ns, which is 6 days, it may be off by the rounding of a
+// float64.
 func TestBoundsAreExact(t *testing.T) {
 	scale := new(big.Int).Exp(big.NewInt(10), big.NewInt(72), nil)
 	within := func(d int64, slot int) bool {
@@ -51,7 +52,7 @@ func TestSlotOfEveryBound(t *testing.T) {
 	}
 	for _, d := range table.upper {
 		for i := range time.Duration(7) {
-			check(d - 3 + i) // wraps below 0 after the longest, which check leaves out
+			check(d - 3 + i) // overflows below 0 after the longest duration, which check ignores
 		}
 	}
 	for d := range time.Duration(1 << 16) {
@@ -81,8 +82,8 @@ func TestHistogramZeroValue(t *testing.T) {
 	}
 }
 
-// reference is the SDK's own exponential histogram of the same scale, fed with each duration as
-// often as its weight says.
+// reference returns the SDK's own exponential histogram at the same scale, with each duration
+// recorded as often as its weight says.
 func reference(t *testing.T, samples []sample) metricdata.ExponentialHistogramDataPoint[float64] {
 	reader := sdkmetric.NewManualReader(
 		sdkmetric.WithAggregationSelector(func(sdkmetric.InstrumentKind) sdkmetric.Aggregation {
@@ -111,7 +112,7 @@ type sample struct {
 	weight uint64
 }
 
-// samplesFrom reads a weight and a duration of up to eight bytes from each part of nine bytes.
+// samplesFrom reads a weight and a duration of up to eight bytes from each nine bytes of data.
 func samplesFrom(data []byte) (samples []sample) {
 	for part := range slices.Chunk(data, 9) {
 		var d [8]byte
@@ -219,7 +220,8 @@ func (h *Histogram) octavesCopy() (all [slots]uint64) {
 	return all
 }
 
-// Through the metric API durations arrive one by one: none may be lost, and they must add up.
+// Through the metric API durations are recorded one by one: none may be lost, and their sum must be
+// right.
 func TestValuesKeepCountAndSum(t *testing.T) {
 	var h Histogram
 	r := rand.New(rand.NewPCG(5, 6))
@@ -236,9 +238,9 @@ func TestValuesKeepCountAndSum(t *testing.T) {
 		if count != h.Count()/every {
 			t.Errorf("1 of %d: %d values, want %d", every, count, h.Count()/every)
 		}
-		tolerance := 1e-9 // of rounding
+		tolerance := 1e-9 // for rounding
 		if every > 1 {
-			tolerance = 0.15 // of leaving durations out
+			tolerance = 0.15 // for omitted durations
 		}
 		if got := sum * float64(every); math.Abs(got/h.Sum()-1) > tolerance {
 			t.Errorf("1 of %d: the sum comes to %v, want %v", every, got, h.Sum())

@@ -9,23 +9,23 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Holder is a use of a slot that goes on.
+// Holder describes a use that is in progress.
 type Holder struct {
-	Age time.Duration // how long it has lasted
-	// which led to the request for the slot, the innermost first; of a task its function; nil if
+	Age time.Duration // how long the use has lasted
+	// calls that led to the request for the slot, innermost first; for a task, its function; nil if
 	// unknown
 	Calls []Call
-	Trace trace.TraceID // that the request was part of; zero if unknown
+	Trace trace.TraceID // trace that the request is part of; zero if unknown
 }
 
 // Call is a line of the program.
 type Call struct {
-	Function string // with the path of its package
-	File     string // empty if the compiler made the function
-	Line     int    // of a task, where its function begins; 0 if File is empty
+	Function string // including the path of its package
+	File     string // empty if the compiler generated the function
+	Line     int    // for a task, where its function begins; 0 if File is empty
 }
 
-// String returns the call as a person reads it: main.query (query.go:12).
+// String returns the call in a form for people: main.query (query.go:12).
 func (c Call) String() string {
 	name := c.Function[strings.LastIndexByte(c.Function, '/')+1:]
 	if c.File == "" {
@@ -34,7 +34,7 @@ func (c Call) String() string {
 	return fmt.Sprintf("%s (%s:%d)", name, filepath.Base(c.File), c.Line)
 }
 
-// String returns the holder as a person reads it:
+// String returns the holder in a form for people:
 //
 //	3m2s by main.query (query.go:12) < main.handle (handle.go:40), trace 4bf92f3577b34da6a3ce929d0e0e4736
 func (h Holder) String() string {
@@ -50,8 +50,8 @@ func (h Holder) String() string {
 	return b.String()
 }
 
-// Stack returns the calls as the semantic conventions want them in code.stacktrace: as Go prints a
-// stack.
+// Stack returns the calls in the format that the semantic conventions define for code.stacktrace,
+// which is that of a Go stack trace.
 func (h Holder) Stack() string {
 	var b strings.Builder
 	for _, c := range h.Calls {
@@ -61,15 +61,15 @@ func (h Holder) Stack() string {
 }
 
 const (
-	// A use is unusual if it lasts ten times as long as all but 1 % of those before, but at least a
-	// second; where none has ended, from a minute on.
+	// A use is unusual if it lasts ten times as long as 99 % of previous uses, and at least a
+	// second. If no use has ended, the threshold is a minute.
 	unusualFactor = 10
 	unusualLeast  = time.Second
 	unusualFirst  = time.Minute
 )
 
-// UnusualUse returns from how long on a use of the pool is far beyond what is usual for it: 10
-// times the p99 of the uses that have ended, and at least a second; a minute if none has.
+// UnusualUse returns the duration above which a use of the pool is unusually long: 10 times the p99
+// of the uses that have ended, and at least a second. If no use has ended, it is a minute.
 func (s *Stats) UnusualUse() time.Duration {
 	if s.Use == nil || s.Use.count == 0 {
 		return unusualFirst
@@ -81,15 +81,15 @@ func (s *Stats) UnusualUse() time.Duration {
 	return max(unusualLeast, unusualFactor*usual)
 }
 
-// IsFull reports whether all slots are used, or a request waits.
+// IsFull reports whether all slots are used or a request is waiting.
 func (s *Stats) IsFull() bool {
 	limit, limited := s.Limit.Get()
 	used, ok := s.Usage[Used].Get()
 	return limited && ok && used >= limit || s.Pending.Or(0) > 0
 }
 
-// WantsHolders reports whether a pool that knows its [Holder]s is to name them: it is full, or its
-// oldest use is unusual. The rest of s must be there.
+// WantsHolders reports whether Stats should include the [Holder]s, if the pool knows them: the pool
+// is full, or its oldest use is unusual. All other fields of s must be set.
 func (s *Stats) WantsHolders() bool {
 	age, ok := s.UseAge.Get()
 	return ok && (s.IsFull() || age >= unusualLeast && age >= s.UnusualUse())

@@ -6,25 +6,26 @@ import (
 	"time"
 )
 
-// WithHolderLog names a logger for the one line that a pool writes when requests wait for it while
-// uses go on far beyond what is usual: which lines of the program hold the slots, since when, and
-// of which traces. It is looked for at each collection, and written once: again only if nothing of
-// it was seen for ten minutes. The default is [slog.Default]; nil turns it off.
+// WithHolderLog sets the logger for a warning about slots that are held for unusually long. A pool
+// logs it when requests wait and some uses are unusually long; see [Stats.UnusualUse]. The line
+// names the holders of the slots: the lines of the program, how long they have held them, and their
+// traces. Each collection checks for this. The warning is logged once, and again only if the
+// condition was absent for ten minutes. The default is [slog.Default]; nil disables the warning.
 func WithHolderLog(l *slog.Logger) Option {
 	return func(s *settings) { s.holderLog, s.noHolderLog = l, l == nil }
 }
 
-// holderQuiet is how long nothing was to be said of holders before it is said again. Collections
-// may be minutes apart.
+// holderQuiet is how long the condition must have been absent before it is logged again.
+// Collections may be minutes apart.
 const holderQuiet = 10 * time.Minute
 
-// holderWatch is what was seen of the holders of a pool.
+// holderWatch remembers when the holders of a pool were last worth a warning.
 type holderWatch struct {
-	seen     time.Time // when there was something to say, last
-	rejected int64     // requests so far
+	seen     time.Time // when the condition was last met
+	rejected int64     // requests rejected so far
 }
 
-// sees reports whether there is something to say now of holders that was not said yet.
+// sees reports whether a warning about the holders is due.
 func (w *holderWatch) sees(s *Stats, now time.Time) bool {
 	rejected := s.Requests[Rejected].Or(0)
 	refused := rejected > w.rejected
@@ -37,7 +38,8 @@ func (w *holderWatch) sees(s *Stats, now time.Time) bool {
 	return quiet
 }
 
-// logHolders writes the line. It must be called without a lock: handlers are the program's.
+// logHolders logs the warning. It must be called without a lock held, since the handler belongs to
+// the program.
 func (r *Registration) logHolders(s *Stats) {
 	logger := r.holderLog
 	if logger == nil {
@@ -50,7 +52,7 @@ func (r *Registration) logHolders(s *Stats) {
 	logger.LogAttrs(
 		context.Background(),
 		slog.LevelWarn,
-		"pool is full, and slots are held far beyond the usual time",
+		"pool is full, and slots are held for unusually long",
 		slog.String(
 			"pool",
 			r.name,

@@ -24,8 +24,7 @@ func TestTheNilOptionChangesNothing(t *testing.T) {
 	}
 }
 
-// A reader that was closed, and is read all the same, must not report what the MeterProvider
-// reports too.
+// A closed reader must not yield points that the MeterProvider also reports.
 func TestAClosedReaderYieldsNothing(t *testing.T) {
 	reader := OpenReader()
 	closed := observe(t, "closed", limitOf(1))

@@ -18,8 +18,8 @@ func dependencies(t *testing.T, packages ...string) []string {
 	return strings.Fields(string(out))
 }
 
-// A program that imports pools or instrument gains the API of OpenTelemetry and what that imports
-// itself: no SDK, no gRPC.
+// A program that imports pools or instrument also imports the API of OpenTelemetry and its
+// dependencies, but no SDK and no gRPC.
 func TestImportsOnlyTheAPI(t *testing.T) {
 	allowed := map[string]bool{root + "instrument": true, root + "diagnose": true}
 	for _, name := range []string{"callsite", "catalog", "instruments", "headroom", "kernfile", "lineage", "measure", "ownfigures", "thread", "throttle"} {
@@ -40,8 +40,8 @@ func TestImportsOnlyTheAPI(t *testing.T) {
 	}
 }
 
-// The Producer brings the SDK and nothing that sends; that is what telemetry is for, which knows no
-// pools of ours, but for the arithmetic that verdicts need.
+// The Producer imports the SDK but no exporter. Only telemetry does, which does not import our
+// pools, except for the arithmetic that verdicts need.
 func TestOnlyTelemetryBringsAnExporter(t *testing.T) {
 	for _, path := range dependencies(t, root+"instrument/producer") {
 		for _, exporter := range []string{"google.golang.org/", "go.opentelemetry.io/proto/", "go.opentelemetry.io/otel/exporters/", root + "pools"} {
@@ -59,8 +59,9 @@ func TestOnlyTelemetryBringsAnExporter(t *testing.T) {
 	}
 }
 
-// Nor does it gain what only the wrappers of the standard library need. OpenTelemetry's API has
-// net/http by itself, for propagation.HeaderCarrier, so it is our packages that must not import it.
+// It does not import what only the wrappers of the standard library need either. OpenTelemetry's
+// API imports net/http itself, for propagation.HeaderCarrier, so the test covers only our own
+// packages.
 func TestImportsNeitherHTTPNorSQL(t *testing.T) {
 	const imports = `{{$path := .ImportPath}}{{range .Imports}}{{$path}} {{.}}{{"\n"}}{{end}}`
 	out, err := exec.Command("go", "list", "-deps", "-f", imports, root+"instrument", root+"pools/...").Output()

@@ -9,22 +9,24 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Point is one value of one pool, for one row of the table of metrics.
+// Point is one value of one pool, for one metric of the table.
 type Point struct {
 	Metric     *catalog.Metric
 	Attributes attribute.Set
-	Start      time.Time // since when a sum or a histogram counts
+	Start      time.Time // start time of a sum or a histogram
 
-	// The value: Histogram for a row of that kind, else Int or Float as the row says. A Histogram
-	// is never empty.
+	// The value: Histogram if the metric is a histogram, otherwise Int or Float, depending on the
+	// metric. A Histogram is never empty.
 	Int       int64
 	Float     float64
 	Histogram *Histogram
 
-	Holders []Holder // of the age of the oldest use
+	Holders   []Holder   // for the age of the oldest use
+	Exemplars []Exemplar // for the durations of waits
 }
 
-// labels are the attributes of a point besides those of its pool. An empty value is no attribute.
+// labels are the attributes of a point in addition to those of its pool. An attribute with an empty
+// value is left out.
 type labels [2]struct {
 	key   attribute.Key
 	value string
@@ -35,7 +37,8 @@ func label(m *catalog.Metric, value fmt.Stringer) (l labels) {
 	return l
 }
 
-// points calls add for every value that s has. It is the one place where the model meets the table.
+// points calls add for every value that is present in s. It is the only place where the model is
+// mapped to the table of metrics.
 func (s *Stats) points(add func(m *catalog.Metric, l labels, p Point)) {
 	count := func(m *catalog.Metric, l labels, o Optional[int64]) {
 		if n, ok := o.Get(); ok {
@@ -47,9 +50,9 @@ func (s *Stats) points(add func(m *catalog.Metric, l labels, p Point)) {
 			add(m, l, Point{Float: v})
 		}
 	}
-	durations := func(m *catalog.Metric, l labels, h *Histogram) {
+	durations := func(m *catalog.Metric, l labels, h *Histogram, of ...Exemplar) {
 		if h != nil && h.count > 0 {
-			add(m, l, Point{Histogram: h})
+			add(m, l, Point{Histogram: h, Exemplars: of})
 		}
 	}
 	count(catalog.PoolLimit, labels{}, s.Limit)
@@ -64,7 +67,11 @@ func (s *Stats) points(add func(m *catalog.Metric, l labels, p Point)) {
 	}
 	for i, n := range s.Requests {
 		count(catalog.PoolRequests, label(catalog.PoolRequests, Outcome(i)), n)
-		durations(catalog.PoolWaitDuration, label(catalog.PoolWaitDuration, Outcome(i)), s.Wait[i])
+		durations(
+			catalog.PoolWaitDuration,
+			label(catalog.PoolWaitDuration, Outcome(i)),
+			s.Wait[i],
+			s.exemplars(Outcome(i))...)
 	}
 	count(catalog.PoolWaits, labels{}, s.Waits)
 	seconds(catalog.PoolWaitTime, labels{}, s.WaitTime)

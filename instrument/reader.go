@@ -9,11 +9,11 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 )
 
-// Reader reads all pools of the process. While one is open no pool is reported through its
-// MeterProvider, so that what opens a Reader must report what it reads. The Producer of
-// instrument/producer is the usual one.
+// Reader reads all pools of the process. While a Reader is open, no pool is reported through its
+// MeterProvider, so the code that opens a Reader must report the points that it reads. The Producer
+// of instrument/producer is the usual one.
 type Reader struct {
-	ended ended // while it was open
+	ended ended // pools that were closed while the Reader was open
 }
 
 // OpenReader opens a Reader. It starts no goroutine.
@@ -25,19 +25,19 @@ func OpenReader() *Reader {
 	return r
 }
 
-// Points yields every value of every pool that is live when it is called, the pools in the order of
-// their names, and then the last figures of the pools that were closed during the last two minutes,
-// unless a live one has the name by now. Each pool is read once, and no lock is held while its
-// points are yielded. It may be called concurrently.
+// Points yields every value of every pool that is live when it is called, in the order of the
+// pools' names. It then yields the last figures of pools that were closed during the last two
+// minutes, unless a live pool has the same name. Each pool is read once, and no lock is held while
+// its points are yielded. Points may be called concurrently.
 func (r *Reader) Points() iter.Seq[Point] { return r.PointsWithVerdicts(nil) }
 
-// Judge judges a pool, or a part of one, which its attributes tell from all others. It calls add
-// with each verdict that there is, and whether it holds, and returns the limit that it recommends,
-// absent for none. It must keep neither the Stats nor what they point to.
+// Judge judges a pool or a part of one, which is identified by its attributes. It calls add with
+// each verdict and whether it holds, and returns the limit that it recommends, absent for none. It
+// must not retain the Stats or anything that they point to.
 type Judge func(pool attribute.Set, s *Stats, add func(verdict fmt.Stringer, holds bool)) (limit Optional[int64])
 
-// PointsWithVerdicts is [Reader.Points], with the verdict and the advice of a judge on each pool that
-// is live.
+// PointsWithVerdicts is like [Reader.Points], and also yields judge's verdicts and recommended
+// limit for each live pool.
 func (r *Reader) PointsWithVerdicts(judge Judge) iter.Seq[Point] {
 	return func(yield func(Point) bool) {
 		var points []Point
@@ -52,7 +52,7 @@ func (r *Reader) PointsWithVerdicts(judge Judge) iter.Seq[Point] {
 	}
 }
 
-// take returns the live pools and those that were closed.
+// take returns the live pools and the recently closed ones.
 func (r *Reader) take() []*Registration {
 	live.mu.Lock()
 	defer live.mu.Unlock()
@@ -62,8 +62,8 @@ func (r *Reader) take() []*Registration {
 	return r.ended.after(live.pools)
 }
 
-// Close gives the pools back to their MeterProviders; from then on Points yields nothing, so that
-// no pool is reported twice. Further calls do nothing.
+// Close closes the Reader. From then on, pools are reported through their MeterProviders again, and
+// Points yields nothing, so that no pool is reported twice. Further calls do nothing.
 func (r *Reader) Close() {
 	live.mu.Lock()
 	live.readers = slices.DeleteFunc(live.readers, func(other *Reader) bool { return other == r })

@@ -20,68 +20,71 @@ import (
 // ScopeName is the name of the instrumentation scope of all pools.
 const ScopeName = "github.com/poolgauge/poolgauge/instrument"
 
-// ErrNameInUse is wrapped by the error for a second live pool of one name.
+// ErrNameInUse is wrapped by the error for a second live pool with the same name.
 var ErrNameInUse = errors.New("a live pool has this name: close it first, choose another, or use WithReplace")
 
 const (
-	// maxName bounds the names of pools and kinds, in bytes.
+	// maxName is the maximum length of the names of pools and kinds, in bytes.
 	maxName = 128
 	// endedFor is how long the last figures of a closed pool are reported, so that every reader
 	// collects them.
 	endedFor = 2 * time.Minute
-	// maxEnded bounds the closed pools that are reported.
+	// maxEnded is the maximum number of closed pools that are reported.
 	maxEnded = 1000
 )
 
-// live holds the pools of the process, and what reads them.
+// live holds the pools of the process and their readers.
 var live struct {
 	mu      sync.Mutex
-	pools   []*Registration // by name
+	pools   []*Registration // sorted by name
 	readers []*Reader
 }
 
-// Registration is a pool that is being reported. Close it with the pool.
+// Registration is the report of a pool. Close it with the pool.
 type Registration struct {
 	name     string
 	stats    func() Stats
 	base     []attribute.KeyValue
-	given    []attribute.KeyValue // by the program
+	given    []attribute.KeyValue // attributes that the program gave
 	start    time.Time
-	provider metric.MeterProvider // nil is the global one
-	// nil if no MeterProvider reports it; read with live.mu or providers.mu, written with both
+	provider metric.MeterProvider // nil means the global one
+	// nil if no MeterProvider reports the pool; read with live.mu or providers.mu held, written
+	// with both
 	api  *fallback
-	left bool // no MeterProvider shall report it any more; guarded by providers.mu
+	left bool // no MeterProvider may report the pool any more; guarded by providers.mu
 
-	convention  Convention   // none if it has no Points
-	holderLog   *slog.Logger // nil is slog.Default
+	convention  Convention   // none if Points is nil
+	holderLog   *slog.Logger // nil means slog.Default
 	noHolderLog bool
 
-	mu      sync.Mutex // held while stats runs; guards what follows
+	mu      sync.Mutex // held while stats runs; guards everything below
 	closed  bool
 	last    Stats     // of a closed pool
 	endAt   time.Time // when it was closed
 	holders holderWatch
 	sets    []labelSet
-	wider   map[attribute.Distinct]attribute.Set // of the convention, with what was given
+	wider   map[attribute.Distinct]attribute.Set // attribute sets of the convention, with given added
 }
 
-// labelSet is the attributes of a pool, or a part of it, with labels.
+// labelSet is the attribute set of a pool, or a part of one, with labels.
 type labelSet struct {
 	labels labels
 	part   attribute.Distinct
 	set    attribute.Set
 }
 
-// Observe reports a pool under a name, which must be unique among the live pools of the process,
-// and a kind: worker, resource, semaphore, group, or what was wrapped. Each has 1 to 128 bytes.
-// From then on every collection calls stats once, in the goroutine that collects and never
-// concurrently with itself, so a pool calls Observe when it is ready for that. What stats returns
-// must belong to one moment; see [Stats]. If it panics, the error goes to [otel.Handle] and the
-// pool is left out of that collection.
+// Observe reports a pool under name, which must be unique among the live pools of the process. kind
+// is worker, resource, semaphore, group, or the name of the wrapped package or type. Both must have
+// 1 to 128 bytes.
 //
-// The pool is reported through the open [Reader] if there is one, as there is with the Producer of
-// instrument/producer, and through its MeterProvider otherwise; never through both. Observe starts
-// no goroutine. It takes about 1 µs, and 50 µs for the first pool of a MeterProvider.
+// From then on every collection calls stats once, in the goroutine that collects and never
+// concurrently with itself. So a pool must be ready for that when it calls Observe. The result of
+// stats must describe a single moment; see [Stats]. If stats panics, the error is passed to
+// [otel.Handle] and the pool is omitted from that collection.
+//
+// The pool is reported through the open [Reader] if there is one, such as the Producer of
+// instrument/producer, and otherwise through its MeterProvider, but never through both. Observe
+// starts no goroutine. It takes about 1 µs, and 50 µs for the first pool of a MeterProvider.
 func Observe(name, kind string, stats func() Stats, opts ...Option) (*Registration, error) {
 	s := settingsOf(opts)
 	if s.timing.Off {
@@ -97,7 +100,7 @@ func Observe(name, kind string, stats func() Stats, opts ...Option) (*Registrati
 	r.base = append(slices.Clip(s.attributes), catalog.PoolNameKey.String(name), catalog.PoolKindKey.String(kind))
 	err := errors.Join(check("name", name), check("kind", kind))
 	if stats == nil {
-		err = errors.Join(err, errors.New("stats is nil: want the function that returns them"))
+		err = errors.Join(err, errors.New("stats is nil, expected a function"))
 	}
 	if err == nil {
 		err = r.enlist(s.replace)
@@ -115,12 +118,13 @@ func Observe(name, kind string, stats func() Stats, opts ...Option) (*Registrati
 
 func check(what, s string) error {
 	if s == "" || len(s) > maxName || !utf8.ValidString(s) {
-		return fmt.Errorf("%s %q: want 1 to %d bytes of UTF-8", what, s, maxName)
+		return fmt.Errorf("%s is %q, expected 1 to %d bytes of UTF-8", what, s, maxName)
 	}
 	return nil
 }
 
-// enlist adds r to the live pools. With replace it ends the report of a pool that has the name.
+// enlist adds r to the live pools. If replace is true, it ends the report of a pool that has the
+// same name.
 func (r *Registration) enlist(replace bool) error {
 	live.mu.Lock()
 	defer live.mu.Unlock()
@@ -136,7 +140,7 @@ func (r *Registration) enlist(replace bool) error {
 	return nil
 }
 
-// delist frees the name. It reports false if another pool has taken it.
+// delist frees the name. It returns false if another pool has taken it over.
 func (r *Registration) delist() bool {
 	live.mu.Lock()
 	defer live.mu.Unlock()
@@ -152,17 +156,17 @@ func byName(r *Registration, name string) int {
 	return strings.Compare(r.name, name)
 }
 
-// Close ends the report of the pool and frees its name. Stats is called a last time, and for two
-// minutes what it returned is still reported, so that every reader gets it. When Close returns,
-// stats is not running and will not be called again; so Close must not be called from stats, nor
-// with a lock that stats takes. Further calls do nothing.
+// Close ends the report of the pool and frees its name. It calls stats one last time; the result is
+// reported for another two minutes, so that every reader collects it. When Close returns, stats is
+// not running and will not be called again. So Close must not be called from stats, nor with a lock
+// held that stats takes. Further calls do nothing.
 func (r *Registration) Close() {
 	if r.end() {
-		apis.leave(r) // without r.mu: a MeterProvider may be collecting
+		apis.leave(r) // without r.mu held: a MeterProvider may be collecting
 	}
 }
 
-// end is Close but for the MeterProvider. It reports false if the pool was closed before.
+// end is Close without leaving the MeterProvider. It returns false if the pool was already closed.
 func (r *Registration) end() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -179,7 +183,7 @@ func (r *Registration) end() bool {
 	return true
 }
 
-// keep leaves r to all that report it.
+// keep hands r to everything that reports it, for its last figures.
 func (r *Registration) keep() {
 	live.mu.Lock()
 	defer live.mu.Unlock()
@@ -191,7 +195,8 @@ func (r *Registration) keep() {
 	}
 }
 
-// ended are pools that were closed during the last endedFor, the oldest first. live.mu guards it.
+// ended has the pools that were closed during the last endedFor, oldest first. It is guarded by
+// live.mu.
 type ended []*Registration
 
 func (e *ended) add(r *Registration) {
@@ -199,7 +204,7 @@ func (e *ended) add(r *Registration) {
 	*e = append(*e, r)
 }
 
-// drop forgets pools that were closed long ago, and makes room for one more.
+// drop removes the pools that were closed longer ago, and makes room for one more.
 func (e *ended) drop(now time.Time) {
 	n := 0
 	for n < len(*e) && (now.Sub((*e)[n].endAt) > endedFor || len(*e)-n >= maxEnded) {
@@ -209,8 +214,8 @@ func (e *ended) drop(now time.Time) {
 	*e = (*e)[n:]
 }
 
-// after returns pools and those that have ended, unless a live one has the name: one collection
-// cannot report two pools of one name.
+// after returns pools followed by the ended ones, except those whose name a live pool has: a
+// collection must not report two pools with the same name.
 func (e *ended) after(pools []*Registration) []*Registration {
 	e.drop(time.Now())
 	names := map[string]bool{}
@@ -225,9 +230,9 @@ func (e *ended) after(pools []*Registration) []*Registration {
 	return all
 }
 
-// Stats returns what the pool says of itself now, or said last if it is closed: for a log line, a
-// test or a page of the program's own. It is empty for a pool without telemetry. It must not be
-// called from the pool's own stats.
+// Stats returns the current Stats of the pool, or the last ones if it is closed, for use in a log
+// line, a test or a page of the program. They are empty for a pool without telemetry. Stats must
+// not be called from the pool's own stats function.
 func (r *Registration) Stats() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -238,19 +243,19 @@ func (r *Registration) Stats() Stats {
 	return s
 }
 
-// callStats calls stats, unless it panics. Caller must hold r.mu.
+// callStats calls stats and recovers from a panic. Caller must hold r.mu.
 func (r *Registration) callStats() (s Stats, ok bool) {
 	defer func() {
 		if v := recover(); v != nil {
-			otel.Handle(fmt.Errorf("pool %q is left out of this collection: its stats panicked: %v", r.name, v))
+			otel.Handle(fmt.Errorf("pool %q is omitted from this collection: stats panicked: %v", r.name, v))
 			s, ok = Stats{}, false
 		}
 	}()
 	return r.stats(), true
 }
 
-// read calls stats once and appends what there is to report to a slice, with verdicts if there is a
-// judge.
+// read calls stats once and appends the resulting points to the slice. It includes verdicts if
+// judge is not nil. It logs the holders if that is due.
 func (r *Registration) read(to []Point, judge Judge) []Point {
 	s, points, tell := r.readLocked(to, judge)
 	if tell {
@@ -259,13 +264,13 @@ func (r *Registration) read(to []Point, judge Judge) []Point {
 	return points
 }
 
-// readLocked is read but for what is to be logged.
+// readLocked is read without the logging. tell reports whether the holders must be logged.
 func (r *Registration) readLocked(to []Point, judge Judge) (s Stats, points []Point, tell bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s, ok := r.last, true
 	if r.closed {
-		judge = nil // it says no more than it did
+		judge = nil // a closed pool gets no new verdict
 	} else {
 		s, ok = r.callStats()
 	}
@@ -284,7 +289,7 @@ func (r *Registration) readLocked(to []Point, judge Judge) (s Stats, points []Po
 	return s, points, tell
 }
 
-// pointsOf appends what there is to report of the pool or a part of it. Caller must hold r.mu.
+// pointsOf appends the points of the pool or of a part of it. Caller must hold r.mu.
 func (r *Registration) pointsOf(s *Stats, part attribute.Set, judge Judge, points []Point) []Point {
 	add := func(m *catalog.Metric, l labels, p Point) {
 		p.Metric, p.Start, p.Attributes = m, r.start, r.set(l, part)
@@ -306,8 +311,8 @@ func (r *Registration) pointsOf(s *Stats, part attribute.Set, judge Judge, point
 	return points
 }
 
-// set returns the attributes of the pool and of a part of it with l, which it builds once. Caller
-// must hold r.mu.
+// set returns the attributes of the pool, or of a part of it, with l. Each set is built once.
+// Caller must hold r.mu.
 func (r *Registration) set(l labels, part attribute.Set) attribute.Set {
 	for i := range r.sets {
 		if r.sets[i].labels == l && r.sets[i].part == part.Equivalent() {

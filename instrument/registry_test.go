@@ -101,7 +101,7 @@ func TestAttributes(t *testing.T) {
 		with(catalog.PoolEventKey.String("closed"), catalog.PoolReasonKey.String("idle")),
 		with(catalog.PoolEventKey.String("create_failed")),
 	}
-	for range 2 { // the second time from memory
+	for range 2 { // the second time from the cache
 		got := points(t)
 		for i := range want {
 			if len(got) != len(want) || !got[i].Attributes.Equals(&want[i]) {
@@ -120,7 +120,7 @@ func TestWithoutTelemetryNothingIsRegistered(t *testing.T) {
 	a.Close()
 }
 
-// errorsOf collects what is reported to otel.Handle during a test.
+// errorsOf returns the errors that are reported to otel.Handle during a test.
 func errorsOf(t *testing.T) *[]error {
 	var mu sync.Mutex
 	reported := new([]error)
@@ -185,7 +185,8 @@ func TestCloseWaitsForStats(t *testing.T) {
 	}
 }
 
-// Every reading reports how a closed pool ended, for two minutes, unless its name was taken again.
+// Every reading reports the last figures of a closed pool for two minutes, unless its name was
+// taken again.
 func TestHowAPoolEndedIsRead(t *testing.T) {
 	left, right := OpenReader(), OpenReader()
 	defer left.Close()

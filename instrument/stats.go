@@ -10,60 +10,64 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Stats is what a pool says of itself at one moment: the whole model, in which every pool is n
-// slots, some used, some waited for. What is left out is absent, and is not reported; a 0 is
-// reported as 0. Counts and histograms are cumulative since the pool was made.
+// Stats describes a pool at one moment. It is the whole model, in which every pool consists of n
+// slots, some used and some waited for. A field that is left out is absent and is not reported; a 0
+// is reported as 0. Counts and histograms are cumulative since the pool was created.
 //
-// All of it belongs to one moment, so that for a pool whose uses take one slot each
+// All fields describe the same moment. So for a pool whose uses take one slot each
 //
 //   - Usage[Used] is at most Limit, unless the pool shrinks and waits for slots to come back,
 //   - Requests add up to the calls that have ended,
-//   - Requests[Acquired] less the sum of Completed is Usage[Used],
-//   - each Wait that is there counts as many durations as the Requests of its outcome.
+//   - Requests[Acquired] minus the sum of Completed is Usage[Used],
+//   - each Wait that is present counts as many durations as the Requests of its outcome.
 //
-// Arrays are indexed by the constants of their attribute: s.Usage[instrument.Used]. Histograms
-// belong to the caller that asked for the Stats: a pool returns a clone.
+// Arrays are indexed by the constants of their attribute, as in s.Usage[instrument.Used].
+// Histograms belong to the caller that asked for the Stats, so a pool returns clones.
 type Stats struct {
-	Limit        Optional[int64]    // slots that there may be; absent when unlimited
-	LimitChanges Optional[int64]    // how often Limit was changed; absent where it cannot be
+	Limit        Optional[int64]    // maximum number of slots; absent if unlimited
+	LimitChanges Optional[int64]    // how often Limit was changed; absent if it cannot change
 	Usage        [3]Optional[int64] // slots, by [State]
-	Pending      Optional[int64]    // callers or tasks that wait now
-	PendingLimit Optional[int64]    // how many may wait; absent when unbounded
-	// how long the oldest of them has waited; absent when nobody waits
+	Pending      Optional[int64]    // callers or tasks that are waiting
+	PendingLimit Optional[int64]    // how many may wait; absent if unbounded
+	// how long the oldest of them has waited; absent if none is waiting
 	PendingAge Optional[time.Duration]
 	Requests   [5]Optional[int64] // calls that have ended, by [Outcome]
-	Wait       [5]*Histogram      // from asking to getting or giving up, by [Outcome]; 0 if there was no wait
-	Waits      Optional[int64]    // requests that had to wait, for a pool that cannot fill Wait
-	WaitTime   Optional[float64]  // seconds that those waited
-	Use        *Histogram         // run time of a task, time that a lease or a permit was held
-	// how long the oldest use has lasted that goes on; absent when there is none
+	Wait       [5]*Histogram      // by [Outcome], from the request until it was granted or gave up; 0 without a wait
+	Waits      Optional[int64]    // requests that had to wait, for a pool that cannot provide Wait
+	WaitTime   Optional[float64]  // total seconds that those waited
+	Use        *Histogram         // run time of a task, or time that a lease or a permit was held
+	// how long the oldest use in progress has lasted; absent if there is none
 	UseAge  Optional[time.Duration]
 	UseTime Optional[float64] // slot-seconds used
-	// slot-seconds free while requests waited: the first wanted more slots
+	// slot-seconds that were free while requests waited, because the first one wanted more slots
 	HeldBack  Optional[float64]
 	Completed [4]Optional[int64] // uses that ended, by [Ending]
-	// seconds of use, by [CPUState], estimated; absent until a task was sampled
+	// seconds of use by [CPUState], estimated; absent until a task has been sampled
 	CPUTime   [3]Optional[float64]
-	Resources []Resources // made and ended; absent for pools without resources
-	Create    []Creation  // how long making one took; absent for pools without resources
+	Resources []Resources // created and ended; absent for pools without resources
+	Create    []Creation  // how long creating one took; absent for pools without resources
 
-	// Holders are the few uses that go on and began first, the oldest first, of a pool that
-	// [Stats.WantsHolders].
+	// Holders are the oldest uses in progress, a few of them, oldest first. They are present only
+	// if [Stats.WantsHolders] returns true.
 	Holders []Holder
 
-	// Parts are there instead of all above where one name stands for several pools with slots of
-	// their own, such as the connections to each of several hosts: the sum of their limits would
-	// hide the one that is full.
+	// Exemplars are the longest waits, one for each outcome, that ended in about the last minute and
+	// were part of a sampled trace.
+	Exemplars []Exemplar
+
+	// Parts replaces all fields above if one name stands for several pools with slots of their own,
+	// such as the connections to several hosts. The sum of their limits would hide that one of them
+	// is full.
 	Parts []Part
 }
 
-// Part is one of several pools of one name. Its Stats have no Parts.
+// Part is one of several pools with the same name. Its Stats have no Parts.
 type Part struct {
-	Attributes []attribute.KeyValue // which tell it from the others; they must not change
+	Attributes []attribute.KeyValue // that identify the part; they must not change
 	Stats      Stats
 }
 
-// Optional is a value that a pool may not have. The zero Optional is absent.
+// Optional is a value that may be absent. The zero Optional is absent.
 type Optional[T int64 | float64 | time.Duration] struct {
 	value   T
 	present bool
@@ -85,14 +89,14 @@ func (o Optional[T]) Or(other T) T {
 	return other
 }
 
-// State is what a slot is doing.
+// State is the state of a slot.
 type State uint8
 
 // The states of a slot.
 const (
 	Used         State = iota
 	Idle               // a resource or worker that is ready for use
-	Constructing       // a resource that is being made
+	Constructing       // a resource that is being created
 )
 
 // Outcome is how a request for a slot ended.
@@ -101,13 +105,13 @@ type Outcome uint8
 // The outcomes of a request.
 const (
 	Acquired  Outcome = iota
-	Rejected          // at once, since the pool was full
+	Rejected          // at once, because the pool was full
 	Canceled          // the caller's context was canceled while it waited
 	TimedOut          // the deadline of the caller's context passed while it waited
-	WasClosed         // the pool was closed, before or while the caller waited
+	WasClosed         // the pool was closed before or while the caller waited
 )
 
-// GaveUp returns the outcome of a wait that ended with the error of a context.
+// GaveUp returns the outcome of a wait that ended with err, the error of a context.
 func GaveUp(err error) Outcome {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return TimedOut
@@ -126,7 +130,7 @@ const (
 	Exited          // the task called runtime.Goexit
 )
 
-// CPUState is what the thread of a task did.
+// CPUState is the state of the thread of a task.
 type CPUState uint8
 
 // The states of a thread.
@@ -146,34 +150,34 @@ const (
 	CreateFailed
 )
 
-// Resources counts one event, for one reason.
+// Resources counts one kind of event, for one reason.
 type Resources struct {
 	Event Event
-	// a word of a small fixed set, such as idle, lifetime, health; empty if there is none to give
+	// one of a small fixed set, such as idle, lifetime, health; empty if there is no reason
 	Reason string
 	Count  int64
 }
 
-// Creation is the time that constructing took, where it ended in one way.
+// Creation has the durations of creating resources, for one result.
 type Creation struct {
-	// of a small set, such as timeout, canceled, error; empty where a resource was made
+	// one of a small set, such as timeout, canceled, error; empty if a resource was created
 	ErrorType string
 	Duration  *Histogram
 }
 
-// String returns the value of the attribute, as the table of metrics has it.
+// String returns the value of the attribute, as listed in docs/metrics.md.
 func (s State) String() string { return valueOf(catalog.PoolUsage, int(s)) }
 
-// String returns the value of the attribute, as the table of metrics has it.
+// String returns the value of the attribute, as listed in docs/metrics.md.
 func (o Outcome) String() string { return valueOf(catalog.PoolRequests, int(o)) }
 
-// String returns the value of the attribute, as the table of metrics has it.
+// String returns the value of the attribute, as listed in docs/metrics.md.
 func (e Ending) String() string { return valueOf(catalog.PoolCompleted, int(e)) }
 
-// String returns the value of the attribute, as the table of metrics has it.
+// String returns the value of the attribute, as listed in docs/metrics.md.
 func (s CPUState) String() string { return valueOf(catalog.PoolUseCPUTime, int(s)) }
 
-// String returns the value of the attribute, as the table of metrics has it.
+// String returns the value of the attribute, as listed in docs/metrics.md.
 func (e Event) String() string { return valueOf(catalog.PoolResources, int(e)) }
 
 func valueOf(m *catalog.Metric, i int) string {

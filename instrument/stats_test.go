@@ -8,7 +8,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// The arrays of Stats are indexed by what the table lists, in its order.
+// The arrays of Stats are indexed by the values listed in the table, in that order.
 func TestArraysFollowTheTable(t *testing.T) {
 	var s Stats
 	for m, n := range map[*catalog.Metric]int{

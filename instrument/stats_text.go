@@ -1,19 +1,20 @@
 package instrument
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
 
-// String returns what the pool says of itself in one line that a person can read, or a line for
-// each of its parts, such as
+// String describes the pool in one line for people, or in one line for each of its parts, such as
 //
 //	3 of 8 used, 2 idle; 1 pending for 1.2s; 120 acquired, 3 timeout; waits 4ms at the median, 1.3s at most; 117 ok
 //
-// Holders are at its end, the oldest first.
+// Holders are listed at the end, oldest first.
 //
-// What is absent is left out. The wording may change: programs read the fields.
+// Absent values are omitted. The wording may change, so programs should read the fields.
 func (s Stats) String() string {
 	if len(s.Parts) > 0 {
 		lines := make([]string, len(s.Parts))
@@ -61,7 +62,7 @@ func (s *Stats) slots() (list []string) {
 	return list
 }
 
-// brief returns the slots and who waits for them.
+// brief describes the slots and the waiting requests.
 func (s *Stats) brief() string {
 	return strings.Join(append(s.slots(), s.waiting()...), ", ")
 }
@@ -103,6 +104,10 @@ func (s *Stats) waited() (list []string) {
 	if seconds, ok := s.WaitTime.Get(); ok {
 		list = append(list, rounded(time.Duration(seconds*float64(time.Second)))+" waited")
 	}
+	if len(s.Exemplars) > 0 {
+		longest := slices.MaxFunc(s.Exemplars, func(a, b Exemplar) int { return cmp.Compare(a.Wait, b.Wait) })
+		list = append(list, fmt.Sprintf("%s in trace %v", rounded(longest.Wait), longest.Trace))
+	}
 	return list
 }
 
@@ -120,7 +125,7 @@ func (s *Stats) resources() (list []string) {
 	return list
 }
 
-// outcomes names the counts above 0, and the first if it is known.
+// outcomes lists the counts above 0, and also the first count if it is known.
 func outcomes(counts []Optional[int64], name func(i int) string) (list []string) {
 	for i, o := range counts {
 		if n, ok := o.Get(); ok && (n > 0 || i == 0) {
@@ -137,7 +142,7 @@ func durations(what string, h *Histogram) []string {
 	return []string{fmt.Sprintf("%s %s at the median, %s at most", what, rounded(h.Quantile(0.5)), rounded(h.Max()))}
 }
 
-// rounded returns a duration in three digits or so.
+// rounded formats a duration with about three digits.
 func rounded(d time.Duration) string {
 	unit := time.Duration(1)
 	for unit < time.Hour && d >= 1000*unit {

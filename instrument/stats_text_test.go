@@ -35,6 +35,11 @@ func TestStatsAreReadable(t *testing.T) {
 		{Event: instrument.CreateFailed, Reason: "timeout", Count: 2},
 		{Event: instrument.Created},
 	}
+	traced := instrument.Stats{Exemplars: []instrument.Exemplar{
+		{Wait: time.Second, Trace: trace.TraceID{1}},
+		{Outcome: instrument.TimedOut, Wait: 2 * time.Second, Trace: trace.TraceID{2}},
+		{Outcome: instrument.Canceled, Wait: time.Millisecond, Trace: trace.TraceID{3}},
+	}}
 	part := instrument.Stats{
 		Limit:    instrument.Some(int64(2)),
 		Waits:    instrument.Some(int64(4)),
@@ -46,6 +51,7 @@ func TestStatsAreReadable(t *testing.T) {
 	}{
 		{instrument.Stats{}, "nothing known"},
 		{some, "3 of 8 used, 2 idle; 1 pending for 1.23s; 120 acquired; waits 0s at the median, 1.23s at most; 2 create failed (timeout)"},
+		{traced, "2s in trace 02000000000000000000000000000000"},
 		{instrument.Stats{Parts: []instrument.Part{
 			{Attributes: []attribute.KeyValue{attribute.String("host", "a"), attribute.Int("port", 80)}, Stats: part}, {Stats: some},
 		}}, "a 80: limit 2; 4 waits, 500ms waited\n: " + some.String()},
@@ -56,7 +62,7 @@ func TestStatsAreReadable(t *testing.T) {
 	}
 }
 
-// Each part is reported as a pool is, with what tells it from the others.
+// Each part is reported like a pool, with attributes that identify it.
 func TestPartsAreReported(t *testing.T) {
 	host := attribute.Key("server.address")
 	r, err := instrument.Observe("api", "http", func() (s instrument.Stats) {
@@ -73,7 +79,7 @@ func TestPartsAreReported(t *testing.T) {
 	reader := instrument.OpenReader()
 	defer reader.Close()
 	got := map[string]int64{}
-	for range 2 { // the sets are kept
+	for range 2 { // the sets are cached
 		for p := range reader.Points() {
 			at, _ := p.Attributes.Value(host)
 			got[p.Metric.Name+" "+at.AsString()] += p.Int

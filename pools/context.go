@@ -6,40 +6,41 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// poolContext ends with a pool. It has the values of the pool's context and of a caller's.
+// poolContext is a context that ends when the pool is closed. It combines the values of the pool's
+// context with those of a caller's.
 type poolContext struct {
 	context.Context // of the pool
 	values          context.Context
 }
 
-// tracedContext is a caller's context with the trace that it had during the call. The context may
-// be reused later.
+// tracedContext is a caller's context together with the span that it had during the call, since the
+// caller may reuse the context later.
 type tracedContext struct {
 	context.Context
-	id trace.TraceID
+	span trace.SpanContext
 }
 
-// traced returns ctx with its trace, if it has one.
+// traced returns ctx together with its span, or ctx itself if it has none.
 func traced(ctx context.Context) context.Context {
-	if id := trace.SpanContextFromContext(ctx).TraceID(); id.IsValid() {
-		return &tracedContext{ctx, id}
+	if span := trace.SpanContextFromContext(ctx); span.HasTraceID() {
+		return &tracedContext{ctx, span}
 	}
 	return ctx
 }
 
-// trace returns the trace of the caller's context, zero if it is not known. The nil poolContext has
-// none.
-func (c *poolContext) trace() trace.TraceID {
+// span returns the span of the caller's context, or the zero SpanContext if it is unknown or c is
+// nil.
+func (c *poolContext) span() (span trace.SpanContext) {
 	if c != nil {
 		if t, ok := c.values.(*tracedContext); ok {
-			return t.id
+			return t.span
 		}
 	}
-	return trace.TraceID{}
+	return span
 }
 
-// Value asks the pool first, so that context.WithCancel finds what it derives from, and pprof.Do
-// adds to the labels of a worker.
+// Value looks in the pool's context first, so that context.WithCancel finds its parent and pprof.Do
+// extends the labels of the worker.
 func (c *poolContext) Value(key any) any {
 	if v := c.Context.Value(key); v != nil {
 		return v

@@ -21,7 +21,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// skipUnmeasured skips the test on a kernel that does not account the wait for a CPU.
+// skipUnmeasured skips the test if the kernel does not account for the wait for a CPU.
 func skipUnmeasured(t *testing.T) {
 	t.Helper()
 	var m thread.Meter
@@ -31,7 +31,7 @@ func skipUnmeasured(t *testing.T) {
 	}
 }
 
-// runOne runs a task and waits for its end.
+// runOne runs a task and waits for it to end.
 func runOne(t *testing.T, p *pools.Workers, task func()) {
 	t.Helper()
 	var done sync.WaitGroup
@@ -51,7 +51,7 @@ func cpuSeconds(s instrument.Stats) (total float64) {
 	return total
 }
 
-// The seconds of CPU came to 1.1 to 2.9 times use.time when the mix of tasks changed.
+// The seconds of CPU added up to 1.1 to 2.9 times use.time when the mix of tasks changed.
 func TestCPUSecondsAddUpToUseTime(t *testing.T) {
 	skipUnmeasured(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -77,8 +77,8 @@ func isLocked() bool {
 	return bytes.Contains(buf[:runtime.Stack(buf, false)], []byte("locked to thread"))
 }
 
-// Two tasks that talk over a channel took 15.7 µs an item, since the first tasks were locked to
-// threads.
+// Two tasks that communicate over a channel took 15.7 µs per item, because the first tasks were
+// locked to threads.
 func TestTheFirstTasksAreNotLockedToThreads(t *testing.T) {
 	for range 20 {
 		p, err := pools.NewWorkers(t.Name(), 1, pools.WorkersConfig{}, instrument.WithExactTiming())

@@ -9,11 +9,11 @@ import (
 // while the call waited.
 var ErrClosed = errors.New("the pool is closed")
 
-// ErrFull is wrapped by the error of a call that finds no free slot and does not wait.
+// ErrFull is wrapped by the error of a call that finds no free slot and cannot wait.
 var ErrFull = errors.New("the pool is full")
 
-// poolError is an error of one pool. It is formatted on demand, since pools are created with errors
-// that they may never return.
+// poolError adds the name of a pool to an error. It is formatted on demand, because pools create
+// errors in advance that they may never return.
 type poolError struct {
 	kind, name string
 	cause      error

@@ -26,7 +26,7 @@ func ExampleWorkers() {
 	if err != nil {
 		log.Print(err)
 	}
-	if err := w.Shutdown(ctx); err != nil { // waits for what was submitted
+	if err := w.Shutdown(ctx); err != nil { // waits for all submitted tasks
 		log.Print(err)
 	}
 	fmt.Println(errors.Is(w.TrySubmit(func(context.Context) error { return nil }), pools.ErrClosed))
@@ -61,7 +61,7 @@ func ExampleMap() {
 		}
 		return n * n, nil
 	}
-	var errs []error // all errors; for the first one leave the loop
+	var errs []error // all errors; to get only the first, leave the loop
 	for result, err := range pools.Map(context.Background(), w, slices.Values([]int{3, -1, 5, -2}), square) {
 		if err != nil {
 			errs = append(errs, err)

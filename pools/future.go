@@ -31,7 +31,7 @@ func Do[T any](ctx context.Context, w *Workers, fn func(context.Context) (T, err
 	return f
 }
 
-// run is the job. A panic is passed on to the worker, which counts and reports it.
+// run implements job. It passes a panic on to the worker, which counts and reports it.
 func (f *Future[T]) run(ctx context.Context) error {
 	returned := false
 	defer func() {
@@ -53,20 +53,21 @@ func (f *Future[T]) run(ctx context.Context) error {
 
 func (f *Future[T]) function() callsite.Func { return f.code }
 
-// drop is called instead of run if Close dropped the job.
+// drop implements job: Close dropped the function before it ran.
 func (f *Future[T]) drop() { f.finish(f.pool.errClosed) }
 
-// finish ends f.
+// finish completes f with err and wakes all callers of Wait.
 func (f *Future[T]) finish(err error) {
 	f.fn = nil // for the garbage collector
 	f.err = err
 	close(f.done)
 }
 
-// Wait returns the result of the function once it has ended: a [*PanicError] if it did not return,
-// and an error that wraps [ErrClosed] if Close dropped it. If ctx ends first it returns the error
-// of ctx, and the function keeps running. Within a task of the same pool it returns [ErrDeadlock]
-// where it would have to wait; see [Workers].
+// Wait returns the result of the function once it has ended. The error is a [*PanicError] if the
+// function panicked or called [runtime.Goexit], and wraps [ErrClosed] if Close dropped the
+// function. If ctx ends first, Wait returns the error of ctx, and the function keeps running.
+// Within a task of the same pool, Wait returns [ErrDeadlock] where it would have to wait; see
+// [Workers].
 func (f *Future[T]) Wait(ctx context.Context) (T, error) {
 	if f.isDone() {
 		return f.value, f.err

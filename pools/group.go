@@ -24,12 +24,13 @@ type Group struct {
 	slots  chan struct{} // nil without a limit
 	once   sync.Once
 	err    error
-	set    *measure.Groups // nil if it is not reported
-	trace  trace.TraceID   // that it is part of; zero if that is not known, or it is not reported
+	set    *measure.Groups    // nil if it is not reported
+	span   *trace.SpanContext // the span that it is part of; nil if unknown or not reported
 }
 
-// WithContext returns a new Group and a Context derived from ctx, which is canceled the first time
-// that a function passed to Go returns a non-nil error or that Wait returns, whichever comes first.
+// WithContext returns a new Group and a Context derived from ctx. The Context is canceled the first
+// time a function passed to Go returns a non-nil error or the first time Wait returns, whichever
+// occurs first.
 func WithContext(ctx context.Context) (*Group, context.Context) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	return &Group{cancel: cancel}, ctx
@@ -45,8 +46,8 @@ func (g *Group) Wait() error {
 	return g.err
 }
 
-// Go calls f in a new goroutine. It blocks until that does not exceed the limit. The first call
-// must happen before a Wait.
+// Go calls f in a new goroutine. It blocks until the new goroutine can be added without exceeding
+// the limit. The first call to Go must happen before Wait is called.
 //
 // The first call that returns a non-nil error cancels the Context of the Group, if there is one,
 // and Wait returns that error.
@@ -60,7 +61,8 @@ func (g *Group) Go(f func() error) {
 	g.start(f, blocked)
 }
 
-// TryGo calls f in a new goroutine if that does not exceed the limit. It reports whether it did.
+// TryGo calls f in a new goroutine if that does not exceed the limit. It reports whether the
+// goroutine was started.
 func (g *Group) TryGo(f func() error) bool {
 	if g.slots != nil && !g.take() {
 		g.set.Reject()
@@ -70,8 +72,9 @@ func (g *Group) TryGo(f func() error) bool {
 	return true
 }
 
-// SetLimit limits the Group to n active goroutines; a negative n is no limit, and 0 lets none
-// start. It must not be called while goroutines are active, and panics if it sees one.
+// SetLimit limits the number of active goroutines of the Group to n. A negative n removes the
+// limit; with 0, Go blocks and TryGo starts nothing. SetLimit must not be called while goroutines
+// are active, and panics if it finds one.
 func (g *Group) SetLimit(n int) {
 	if n < 0 {
 		g.slots = nil
@@ -93,8 +96,8 @@ func (g *Group) take() bool {
 	}
 }
 
-// start calls f, which has its slot, in a new goroutine. Blocked is the wait for that, nil if there
-// was none.
+// start calls f in a new goroutine, for which the caller has taken a slot. blocked is the wait of
+// the caller, or nil if it did not wait.
 func (g *Group) start(f func() error, blocked *measure.Pended) {
 	g.wg.Add(1)
 	c, ok := groupCalls.Get().(*groupCall)
@@ -104,7 +107,7 @@ func (g *Group) start(f func() error, blocked *measure.Pended) {
 	}
 	c.group, c.f = g, f
 	if g.set != nil {
-		c.run.Func, c.run.Trace = callsite.FuncOf(f), g.trace
+		c.run.Func, c.run.Span = callsite.FuncOf(f), g.span
 		if blocked == nil {
 			g.set.Start(&c.run)
 		} else {
@@ -114,7 +117,7 @@ func (g *Group) start(f func() error, blocked *measure.Pended) {
 	go c.call()
 }
 
-// groupCall is one call of a function. They are reused, which saves an allocation.
+// groupCall is one call of a function. Calls are reused, to save allocations.
 type groupCall struct {
 	group *Group
 	f     func() error

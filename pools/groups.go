@@ -9,8 +9,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// Groups creates groups that are reported together under one name: a group lives as long as a
-// request, the name as long as the program.
+// Groups creates groups that are reported together under one name. A group lives as long as a
+// request; the name lives as long as the program.
 //
 //	fanOut, err := pools.NewGroups("fan-out")  // once
 //	…
@@ -22,8 +22,8 @@ type Groups struct {
 	ran measure.Groups
 }
 
-// NewGroups returns Groups of a name, which must be unique among the live pools of the process; see
-// [instrument.Observe].
+// NewGroups returns Groups reported under name, which must be unique among the live pools of the
+// process; see [instrument.Observe].
 func NewGroups(name string, opts ...instrument.Option) (*Groups, error) {
 	s := new(Groups)
 	s.ran.Init(instrument.TimingOf(opts...))
@@ -34,29 +34,29 @@ func NewGroups(name string, opts ...instrument.Option) (*Groups, error) {
 	return s, nil
 }
 
-// Group returns a new Group, like the zero one but reported.
+// Group returns a new Group that is reported. Otherwise it is like the zero Group.
 func (s *Groups) Group() *Group {
 	return &Group{set: &s.ran}
 }
 
-// WithContext is the function [WithContext] for a Group that is reported.
+// WithContext is like the function [WithContext], but the Group is reported.
 func (s *Groups) WithContext(ctx context.Context) (*Group, context.Context) {
-	id := trace.SpanContextFromContext(ctx).TraceID()
+	span := trace.SpanContextFromContext(ctx)
 	g, ctx := WithContext(ctx)
-	g.set, g.trace = &s.ran, id
+	g.set, g.span = &s.ran, &span
 	return g, ctx
 }
 
-// Stats returns a consistent snapshot of all groups together. Each group has its own limit, and
-// there may be any number of groups, so Limit is absent. The wait is the time that Go was blocked,
-// and a use begins when it ends. A function that did not return counts as exit: had it panicked,
-// the program would have ended.
+// Stats returns a consistent snapshot of all groups together. Limit is absent, since each group has
+// its own limit and any number of groups may exist. A wait is the time for which Go was blocked;
+// the use begins when the wait ends. A function that does not return counts as exit, because a
+// panic would have ended the program.
 func (s *Groups) Stats() instrument.Stats { return s.ran.Stats() }
 
 // Running returns the number of functions that are running.
 func (s *Groups) Running() int { return s.ran.Running() }
 
-// Close ends the report. Groups that are running are not affected.
+// Close ends the report. Running groups are not affected.
 func (s *Groups) Close() {
 	s.ran.Close()
 	s.reg.Close()

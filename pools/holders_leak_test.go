@@ -17,7 +17,7 @@ type (
 	numbers = *pools.Resources[int]
 	number  = pools.Lease[int]
 
-	// lender is what a program puts between itself and a pool.
+	// lender is what a program may have in front of a pool.
 	lender interface {
 		Acquire(ctx context.Context) (number, error)
 	}
@@ -45,7 +45,7 @@ func of[T any](ctx context.Context, l lender, _ T) number {
 	return n
 }
 
-// leakers are lines of a program that ask for a slot, each in a way of its own.
+// leakers are lines of a program that acquire a slot, each in a different way.
 var leakers = []struct {
 	mark string
 	get  func(ctx context.Context, p numbers) number
@@ -86,19 +86,19 @@ var leakers = []struct {
 	}},
 }
 
-// leak runs a program in which one line leaks a share of what it gets, until all is leaked, and
-// returns whether the oldest holder is that line, and whether all are that there are.
+// leak runs a program in which one line leaks some of the slots that it gets, until all are leaked.
+// It returns whether the oldest holder is that line, and whether all holders are.
 func leak(t *testing.T, seed uint64) (oldest, all bool) {
 	r := rand.New(rand.NewPCG(seed, 18))
 	p := newNumbers(t, 2+r.IntN(12))
 	culprit := leakers[r.IntN(len(leakers))]
 	share := 0.02 + 0.5*r.Float64()
-	// 0 is so fast that the clock is not read for each use
+	// without a pause the pool is so busy that the clock is not read for each use
 	pause := time.Duration(r.IntN(20)) * time.Millisecond
 	var leaked []number
 	ctx, cancel := context.WithCancel(t.Context())
 	var others sync.WaitGroup
-	for range 3 { // callers of their own, some of which wait
+	for range 3 { // other callers, some of which wait
 		delay := time.Duration(1+r.IntN(50)) * time.Millisecond
 		slow := leakers[r.IntN(len(leakers))]
 		others.Go(func() {
@@ -137,7 +137,7 @@ func leak(t *testing.T, seed uint64) (oldest, all bool) {
 	return oldest, all
 }
 
-// Of 100 programs that leak, the line is named in all.
+// The line is named in all of 100 programs with a leak.
 func TestLeaksAreNamed(t *testing.T) {
 	if !callsite.Always {
 		t.Skip("calls are sampled on this architecture")

@@ -20,7 +20,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// marked returns where a file of this package has a mark, as a call tells it.
+// marked returns the location of a mark in a file of this package, in the format of a Call.
 func marked(t *testing.T, file, mark string) string {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -105,7 +105,7 @@ func TestResourcesNameTheirHolders(t *testing.T) {
 	})
 }
 
-// A lease of an earlier holder leaves no trace behind.
+// A lease does not inherit the trace of an earlier holder.
 func TestATraceIsThatOfTheLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newNumbers(t, 2)
@@ -123,9 +123,9 @@ func TestATraceIsThatOfTheLease(t *testing.T) {
 		}
 		first.Release()
 		second.Release()
-		first, _ = p.TryAcquire(traced(t.Context(), 3)) // which leaves one
+		first, _ = p.TryAcquire(traced(t.Context(), 3)) // leaves a trace
 		time.Sleep(time.Minute)
-		second, _ = p.TryAcquire(traced(t.Context(), 4)) // and this none
+		second, _ = p.TryAcquire(traced(t.Context(), 4)) // does not
 		if got := ids(); !slices.Equal(got, []byte{0, 4}) {
 			t.Errorf("traces %v, want only that of the last", got)
 		}
@@ -178,8 +178,8 @@ func await[T any](end chan struct{}) func(context.Context, T) error {
 	return func(context.Context, T) error { <-end; return nil } // mark: generic
 }
 
-// Each way to give a task to Workers names the function of the program, and traces those that had
-// to wait.
+// For each way to submit a task, Workers name the function of the program, and the traces of tasks
+// that had to wait.
 func TestWorkersNameTheirTasks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 5, pools.WorkersConfig{}, instrument.WithHolderLog(nil))
@@ -280,7 +280,8 @@ func TestGroupsNameTheirFunctions(t *testing.T) {
 	})
 }
 
-// The holders of a pool that others wait for are logged once, and those of a full one are not.
+// The holders of a pool are logged once if requests wait for it; those of a pool that is only full
+// are not.
 func TestHoldersAreLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer

@@ -7,7 +7,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// A pool counts how often its limit changed: not calls that leave it, nor those that fail.
+// A pool counts how often its limit changed, without calls that keep the limit or fail.
 func TestLimitChangesAreCounted(t *testing.T) {
 	s, err := NewSemaphore(t.Name()+" semaphore", 3, SemaphoreConfig{})
 	if err != nil {

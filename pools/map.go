@@ -8,19 +8,19 @@ import (
 )
 
 // Map calls fn on w for each item and yields the results in the order of the items, each with its
-// error. Break the loop to stop at the first error: calls that have not started never do, and the
-// context of those that run is canceled. The loop ends when they have returned.
+// error. Break the loop to stop at the first error: calls that have not started are dropped, and
+// the context of running calls is canceled. The loop ends when the running calls have returned.
 //
 //	for thumbnail, err := range pools.Map(ctx, w, slices.Values(photos), shrink) { … }
 //
-// Memory is bounded: at most four items for each worker, and at least 16, are pulled and not yet
-// yielded. Each call is a task of the pool like any other, and waits its turn. Items are pulled in
-// the goroutine of the loop, so no results are yielded while it waits for an item.
+// Memory is bounded: Map pulls at most four items per worker, and at least 16, ahead of the results
+// that it has yielded. Each call is a task of the pool like any other and waits its turn. Items are
+// pulled in the goroutine of the loop, so no results are yielded while it waits for an item.
 //
-// The context of fn is derived from ctx. Close of the pool cancels it too, and the TaskTimeout of
-// the pool holds for each item. When ctx ends, or the pool is closed, no more items are pulled, and
-// the error is yielded for those that did not run. Within a task of the same pool the only thing
-// yielded is [ErrDeadlock].
+// The context of fn is derived from ctx. It is also canceled when the pool is closed, and the
+// TaskTimeout of the pool applies to each item. When ctx ends or the pool is closed, no more items
+// are pulled, and the error is yielded for each item that did not run. Within a task of the same
+// pool, Map yields only [ErrDeadlock].
 func Map[T, R any](
 	ctx context.Context,
 	w *Workers,
@@ -38,9 +38,9 @@ func Map[T, R any](
 }
 
 // ForEach calls fn on w for each item, in no particular order, and returns when all calls have
-// returned. The first error cancels the context of the others and keeps those that have not started
-// from starting; ForEach returns it. To get all errors, range over [Map]. Contexts, deadlocks and
-// the bound on memory are those of Map.
+// returned. The first error cancels the context of the other calls and prevents further ones from
+// starting; ForEach returns that error. To get all errors, range over [Map]. Contexts, deadlocks
+// and the bound on memory are as in Map.
 func ForEach[T any](ctx context.Context, w *Workers, items iter.Seq[T], fn func(context.Context, T) error) error {
 	if w.isInside(ctx) || w.isWorker() {
 		return w.errDeadlock

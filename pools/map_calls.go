@@ -10,31 +10,32 @@ import (
 
 const (
 	minWindow  = 16
-	maxWorkers = 1 << 20 // that a window is made for
+	maxWorkers = 1 << 20 // maximum number of workers to size a window for
 )
 
-// calls are those of one Map or ForEach. They are one job, which is submitted once for each item;
-// each time that it runs it takes the next item. Loop is the goroutine of Map or ForEach.
+// calls are the calls of one Map or ForEach. They share one job, which is submitted once for each
+// item; each run of the job takes the next item. The loop is the goroutine that called Map or
+// ForEach.
 type calls[T, R any] struct {
 	scope
 	fn        func(context.Context, T) (R, error)
-	code      callsite.Func // of the program
+	code      callsite.Func // of the function that the program passed
 	unordered bool          // results are not kept
-	window    int           // how many items there may be in the ring
+	window    int           // maximum number of items in the ring
 
-	mu      sync.Mutex   // guards what follows
+	mu      sync.Mutex   // guards everything below
 	ring    []call[T, R] // its length is a power of two; it grows up to the window
-	pulled  int          // items that were put into the ring
-	begun   int          // of them
-	freed   int          // of them, that have left the ring
+	pulled  int          // items put into the ring so far
+	begun   int          // items whose call has begun
+	freed   int          // items that have left the ring
 	running int
-	stopped bool  // no more are to begin
-	err     error // the first of an unordered call
+	stopped bool  // no more calls may begin
+	err     error // the first error of an unordered call
 	wish    wish
-	wake    chan struct{} // holds one, if wish has come true
+	wake    chan struct{} // receives a value when the wish has come true
 }
 
-// call is an item or the result of it.
+// call is an item before its call, and the result after it.
 type call[T, R any] struct {
 	item  T
 	value R
@@ -42,17 +43,18 @@ type call[T, R any] struct {
 	done  bool
 }
 
-// wish is what the loop waits for. It is woken once, when that has happened, and not for each item.
+// wish is the condition for which the loop waits. The loop is woken once, when the condition is met,
+// and not for each item.
 type wish uint8
 
 const (
 	nothingWanted wish = iota
-	resultWanted       // the first in the ring
-	roomWanted         // for half a window, so that the loop does not have to be woken for each item
-	endWanted          // of all that has begun or may begin
+	resultWanted       // the first result in the ring
+	roomWanted         // for half a window, so that the loop need not be woken for each item
+	endWanted          // the end of all calls that have begun or may begin
 )
 
-// newCalls returns the calls of fn, in which code is the program's function.
+// newCalls returns the calls of fn. code identifies the function that the program passed.
 func newCalls[T, R any](
 	ctx context.Context, w *Workers, fn func(context.Context, T) (R, error), code callsite.Func,
 ) *calls[T, R] {
@@ -64,7 +66,7 @@ func newCalls[T, R any](
 	}
 }
 
-// at returns the place of an item in the ring, by its number. Caller must hold mu.
+// at returns the place in the ring of item number i. Caller must hold mu.
 func (c *calls[T, R]) at(i int) *call[T, R] { return &c.ring[i&(len(c.ring)-1)] }
 
 // has reports whether a wish has come true. Caller must hold mu.
@@ -98,7 +100,7 @@ func (c *calls[T, R]) await(w wish, done <-chan struct{}) {
 	}
 }
 
-// wakeLoop wakes the loop if what it waits for is there. Caller must hold mu.
+// wakeLoop wakes the loop if its wish has come true. Caller must hold mu.
 func (c *calls[T, R]) wakeLoop() {
 	if c.wish != nothingWanted && c.has(c.wish) {
 		c.wish = nothingWanted
@@ -120,7 +122,7 @@ func (c *calls[T, R]) loop(items iter.Seq[T], yield func(R, error) bool) {
 	c.yieldWhile(c.isBusy, yield)
 }
 
-// yieldWhile yields results. It reports false if the loop was left.
+// yieldWhile yields results while more returns true. It returns false if the program left the loop.
 func (c *calls[T, R]) yieldWhile(more func() bool, yield func(R, error) bool) bool {
 	for more() {
 		if !yield(c.next()) {
@@ -130,7 +132,8 @@ func (c *calls[T, R]) yieldWhile(more func() bool, yield func(R, error) bool) bo
 	return true
 }
 
-// put submits an item. It reports false if no more are wanted. There must be room.
+// put submits an item, for which the ring must have room. It returns false if no more items are
+// wanted.
 func (c *calls[T, R]) put(item T) bool {
 	c.mu.Lock()
 	if c.pulled-c.freed == len(c.ring) {
@@ -148,7 +151,7 @@ func (c *calls[T, R]) put(item T) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.keep(c.pulled-1, call[T, R]{err: err}) // no run takes it: there is one for each of the others
+	c.keep(c.pulled-1, call[T, R]{err: err}) // no run takes it: each of the other items has its own run
 	return false
 }
 
@@ -161,7 +164,8 @@ func (c *calls[T, R]) grow() {
 	}
 }
 
-// run is the job: one call. A panic is passed on to the worker, which counts and reports it.
+// run implements job: it makes one call. It passes a panic on to the worker, which counts and
+// reports it.
 func (c *calls[T, R]) run(ctx context.Context) error {
 	i, item, ok := c.takeItem()
 	if !ok {
@@ -186,10 +190,10 @@ func (c *calls[T, R]) run(ctx context.Context) error {
 
 func (c *calls[T, R]) function() callsite.Func { return c.code }
 
-// drop is called instead of run if Close dropped the job: Close ends the context, too.
+// drop implements job. It does nothing, since Close ends the context, too.
 func (c *calls[T, R]) drop() {}
 
-// takeItem takes the next item, and returns its number.
+// takeItem takes the next item and returns it with its number. ok is false if there is none to run.
 func (c *calls[T, R]) takeItem() (i int, item T, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -235,22 +239,22 @@ func (c *calls[T, R]) keep(i int, result call[T, R]) {
 	}
 }
 
-// isDue reports whether a result must or can be yielded before an item is pulled.
+// isDue reports whether a result should be yielded before the next item is pulled.
 func (c *calls[T, R]) isDue() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.pulled-c.freed >= c.window || c.pulled > c.freed && c.at(c.freed).done
 }
 
-// isBusy reports whether there are results to come.
+// isBusy reports whether more results are to be yielded.
 func (c *calls[T, R]) isBusy() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.pulled > c.freed
 }
 
-// next takes the first result out of the ring, and waits for it first. It does not wait for a call
-// that has not begun when the context has ended.
+// next waits for the first result in the ring and removes it. Once the context has ended, it does
+// not wait for a call that has not begun.
 func (c *calls[T, R]) next() (R, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -271,7 +275,7 @@ func (c *calls[T, R]) next() (R, error) {
 	return result.value, result.err
 }
 
-// hasRoom waits for room for an item. It reports false if no more are wanted.
+// hasRoom waits until the ring has room for an item. It returns false if no more items are wanted.
 func (c *calls[T, R]) hasRoom() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -284,8 +288,8 @@ func (c *calls[T, R]) hasRoom() bool {
 	return !c.stopped
 }
 
-// drain waits until all calls of an unordered one have ended, and returns the first error. It does
-// not wait for those that have not begun when the context has ended.
+// drain waits until all calls of a ForEach have ended, and returns the first error. Once the
+// context has ended, it does not wait for calls that have not begun.
 func (c *calls[T, R]) drain() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -300,7 +304,8 @@ func (c *calls[T, R]) drain() error {
 	return c.err
 }
 
-// abandon waits for the calls that run, whose context it ends, and keeps others from starting.
+// abandon prevents further calls from starting, ends the context of those that run, and waits for
+// them.
 func (c *calls[T, R]) abandon() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -89,7 +89,7 @@ func TestDoAfterClose(t *testing.T) {
 	}
 }
 
-// count yields 0 to n-1 and says how far it got.
+// count yields 0 to n-1 and sets pulled to the number of values pulled.
 func count(n int, pulled *int) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		for i := range n {
@@ -249,7 +249,7 @@ func TestMapGivesTheCallersContext(t *testing.T) {
 		ctx := context.WithValue(t.Context(), key{}, "value")
 		for _, err := range pools.Map(ctx, p, slices.Values([]int{1, 2}), func(ctx context.Context, _ int) (int, error) {
 			if ctx.Value(key{}) != "value" {
-				t.Error("the context of a call has not the values of the caller's")
+				t.Error("the context of a call does not have the values of the caller's")
 			}
 			<-ctx.Done()
 			return 0, ctx.Err()
@@ -282,7 +282,7 @@ func TestMapOnVeryManyWorkers(t *testing.T) {
 	}
 }
 
-// Items of a Map are tasks like others: others start between them.
+// Items of a Map are tasks like others: other tasks start between them.
 func TestMapIsFairToOtherTasks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 1, pools.WorkersConfig{})

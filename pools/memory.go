@@ -16,63 +16,64 @@ import (
 // MemoryConfig configures how a [MemoryBudget] follows the available memory. The zero value is a
 // good default in a container.
 type MemoryConfig struct {
-	// Share is the part of the available memory that tasks may take, up to 1. Zero means 0.8. The
-	// rest is for allocations that are not acquired.
+	// Share is the fraction of the available memory that tasks may take, above 0 and up to 1. Zero
+	// means 0.8. The rest is for allocations outside the budget.
 	Share float64
-	// Max is the most that tasks may hold together, in bytes. Zero means no such bound.
+	// Max is the largest number of bytes that all tasks together may hold. Zero means no such
+	// bound.
 	Max int64
 	// Available returns how many bytes the process can still allocate, and whether that is known.
-	// Nil means what its control groups and GOMEMLIMIT leave. It is called by one goroutine at a
-	// time, at most once in Every.
+	// If it is nil, the limits of the control groups and GOMEMLIMIT are used. It is called by one
+	// goroutine at a time, at most once per Every.
 	Available func() (bytes int64, ok bool)
-	// Every is how long a result of Available is used. Zero means 100 ms.
+	// Every is how long a result of Available is used before it is read again. Zero means 100 ms.
 	Every time.Duration
-	// MaxPending is how many requests may wait. Beyond it Acquire fails with [ErrFull]. Zero means
-	// no bound.
+	// MaxPending is the maximum number of waiting requests. Beyond it Acquire fails with [ErrFull].
+	// Zero means no bound.
 	MaxPending int
 }
 
-// MemoryBudget is a [Semaphore] of bytes. A task acquires what it is going to allocate and releases
-// it when it is done, so that concurrent tasks do not exceed the available memory. The limit
-// follows the memory that is available:
+// MemoryBudget is a [Semaphore] of bytes. A task acquires the bytes that it is going to allocate
+// and releases them when it is done, so that concurrent tasks do not exceed the available memory.
+// The limit follows the available memory:
 //
 //	Share × min(the most available since nothing was held, what is available now + what is held)
 //
-// The first counts what is promised and perhaps not allocated yet, and rises when the container's
-// limit is raised. The second notices when the rest of the process, or of the pod, grows. The limit
-// never falls below one task, nor rises above Max. It falls at once; tasks that hold more than the
-// new limit keep it, and no request gets any until enough has been released. A timer looks up what
-// is available, once in Every while bytes are held or requests wait. If that becomes unknown the
-// limit stays as it is.
+// The first term accounts for memory that was acquired but perhaps not allocated yet, and rises
+// when the container's limit is raised. The second term falls when the rest of the process, or of
+// the pod, grows. The limit is never less than one task nor greater than Max. It falls at once;
+// tasks keep what they hold, and no request is served until enough bytes have been released. A
+// timer reads the available memory once per Every while bytes are held or requests wait. If the
+// available memory becomes unknown, the limit stays as it is.
 //
-// Set GOMEMLIMIT, to 90 % of the container's limit or so: then the runtime collects garbage before
-// the limit is reached, and garbage counts as available. Without it garbage that is not collected
-// yet makes the budget smaller.
+// Set GOMEMLIMIT to about 90 % of the container's limit. The runtime then collects garbage before
+// the limit is reached, and the budget counts garbage as available. Without it, uncollected garbage
+// makes the budget smaller.
 //
-// Its telemetry is that of the Semaphore; a slot is a byte.
+// A MemoryBudget reports the same telemetry as a Semaphore; a slot is a byte.
 type MemoryBudget struct {
 	permits   *Semaphore
 	task      int64
 	cfg       MemoryConfig
 	following atomic.Bool // the timer is set; written with mu held
 
-	// guards what follows, and makes readings and the limits that follow from them one step
+	// guards everything below; held from a reading until the limit is set
 	mu     sync.Mutex
 	atRest int64 // the most available since nothing was held
 	timer  *time.Timer
 	closed bool
 }
 
-// ErrNoMemoryLimit is wrapped by the error of [NewMemoryBudget] where there is nothing that it
-// could follow.
+// ErrNoMemoryLimit is wrapped by the error of [NewMemoryBudget] if the available memory is unknown
+// and Max is 0.
 var ErrNoMemoryLimit = errors.New("neither a control group nor GOMEMLIMIT bounds the memory: set Max")
 
-// ErrTooLarge is wrapped by the error of a request for more than the pool can ever have.
-var ErrTooLarge = errors.New("the request is larger than the pool can be")
+// ErrTooLarge is wrapped by the error of a request that is larger than the pool can ever be.
+var ErrTooLarge = errors.New("the request exceeds the maximum size of the pool")
 
-// NewMemoryBudget returns a budget, reported under name, that never falls below task, the bytes
-// that the largest task takes. Where it is not known what is available, Max is the limit, and has
-// to be given. Close the budget after use.
+// NewMemoryBudget returns a budget that is reported under name. Its limit never falls below task,
+// the number of bytes of the largest task. If the available memory is unknown, the limit is Max,
+// which is then required. Close the budget after use.
 func NewMemoryBudget(name string, task int64, cfg MemoryConfig, opts ...instrument.Option) (*MemoryBudget, error) {
 	b := &MemoryBudget{task: task, cfg: cfg.withDefaults(), atRest: math.MaxInt64}
 	if err := b.check(); err != nil {
@@ -111,20 +112,20 @@ func (c MemoryConfig) withDefaults() MemoryConfig {
 func (b *MemoryBudget) check() error {
 	switch {
 	case b.task <= 0:
-		return fmt.Errorf("a task of %d bytes: want more than 0", b.task)
+		return fmt.Errorf("task is %d bytes, expected more than 0", b.task)
 	case b.cfg.Max < b.task:
-		return fmt.Errorf("a Max of %d bytes: want at least one task, %d", b.cfg.Max, b.task)
+		return fmt.Errorf("Max is %d bytes, expected at least one task, %d", b.cfg.Max, b.task)
 	case b.cfg.Share < 0 || b.cfg.Share > 1:
-		return fmt.Errorf("a Share of %v: want above 0, up to 1", b.cfg.Share)
+		return fmt.Errorf("Share is %v, expected more than 0 and at most 1", b.cfg.Share)
 	case b.cfg.Every < 0:
-		return fmt.Errorf("an Every of %v: want above 0", b.cfg.Every)
+		return fmt.Errorf("Every is %v, expected more than 0", b.cfg.Every)
 	}
 	return nil
 }
 
-// Acquire takes bytes out of the budget, and waits until they are free or ctx is done, as
-// [Semaphore.Acquire] does. A request for more than one task waits until the limit is that high;
-// one for more than Max fails with [ErrTooLarge].
+// Acquire takes bytes from the budget. It waits until they are free or ctx is done, as
+// [Semaphore.Acquire] does. A request for more than one task waits until the limit is large enough;
+// a request for more than Max fails with [ErrTooLarge].
 func (b *MemoryBudget) Acquire(ctx context.Context, bytes int64) error {
 	if bytes > b.cfg.Max {
 		return b.refuse(bytes)
@@ -135,7 +136,7 @@ func (b *MemoryBudget) Acquire(ctx context.Context, bytes int64) error {
 	return b.permits.Acquire(ctx, bytes)
 }
 
-// TryAcquire takes bytes out of the budget if they are free and no request waits, as
+// TryAcquire takes bytes from the budget if they are free and no request is waiting, as
 // [Semaphore.TryAcquire] does.
 func (b *MemoryBudget) TryAcquire(bytes int64) bool {
 	if !b.following.Load() {
@@ -147,19 +148,20 @@ func (b *MemoryBudget) TryAcquire(bytes int64) bool {
 // Release returns bytes to the budget, as [Semaphore.Release] does.
 func (b *MemoryBudget) Release(bytes int64) { b.permits.Release(bytes) }
 
-// Size returns the limit, in bytes, as it is now.
+// Size returns the current limit in bytes.
 func (b *MemoryBudget) Size() int64 { return b.permits.Size() }
 
-// Available returns how many bytes are free, below 0 while the limit is lower than what is held.
+// Available returns the number of free bytes. It is negative while more bytes are held than the
+// limit allows.
 func (b *MemoryBudget) Available() int64 { return b.permits.Available() }
 
-// Waiting returns the number of requests that wait.
+// Waiting returns the number of waiting requests.
 func (b *MemoryBudget) Waiting() int { return b.permits.Waiting() }
 
 // Stats returns a consistent snapshot of the budget. A slot is a byte.
 func (b *MemoryBudget) Stats() instrument.Stats { return b.permits.Stats() }
 
-// Close makes all waiting and all later requests fail with [ErrClosed], and ends the report of the
+// Close makes all waiting and later requests fail with [ErrClosed], and ends the report of the
 // budget. Bytes that are held can still be released. Further calls do nothing.
 func (b *MemoryBudget) Close() {
 	b.mu.Lock()
@@ -177,13 +179,12 @@ func (b *MemoryBudget) refuse(bytes int64) error {
 	return &poolError{
 		"memory budget",
 		b.permits.name,
-		fmt.Errorf("%d bytes, want at most %d: %w", bytes, b.cfg.Max, ErrTooLarge),
+		fmt.Errorf("%d bytes, expected at most %d: %w", bytes, b.cfg.Max, ErrTooLarge),
 	}
 }
 
-// keepFollowing follows the memory from now on, unless it does. A request that waits calls it after
-// it has begun to wait, so that either it sees that the timer has stopped, or tick sees that it
-// waits.
+// keepFollowing starts the timer unless it is running. A request calls it after it has begun to
+// wait: then either the request sees that the timer has stopped, or tick sees the request.
 func (b *MemoryBudget) keepFollowing() {
 	if b.following.Load() {
 		return
@@ -207,8 +208,8 @@ func (b *MemoryBudget) setTimer() {
 	}
 }
 
-// tick is what the timer does. It is set again while bytes are held or a request waits for what
-// only tick can see.
+// tick is called by the timer. It sets the timer again while bytes are held, or a request waits
+// that only tick can serve.
 func (b *MemoryBudget) tick() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -222,15 +223,15 @@ func (b *MemoryBudget) tick() {
 	}
 }
 
-// follow reads what is available and sets the limit. Caller must hold mu, or be the only one that
-// knows b.
+// follow reads the available memory and sets the limit. Caller must hold mu, or be the only user of
+// b.
 func (b *MemoryBudget) follow() {
 	available, ok := b.cfg.Available()
 	if !ok {
 		return
 	}
 	held := b.permits.held()
-	if held == 0 || b.atRest < available { // without what is held there would be no less
+	if held == 0 || b.atRest < available { // if nothing were held, at least as much would be available
 		b.atRest = available
 	}
 	if available < math.MaxInt64-held {

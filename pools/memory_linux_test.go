@@ -18,12 +18,12 @@ import (
 
 const (
 	batchVariable = "POOLGAUGE_TEST_BATCH"
-	batchLimit    = 128 << 20 // of the control group
+	batchLimit    = 128 << 20 // limit of the control group
 	batchTask     = 16 << 20
 )
 
-// A batch that would take four times what its container may is killed without a budget, and runs to
-// its end with one.
+// A batch that would use four times the memory of its container is killed without a budget, and
+// completes with one.
 func TestMemoryBudgetKeepsABatchAlive(t *testing.T) {
 	if how := os.Getenv(batchVariable); how != "" {
 		runBatch(how)
@@ -41,7 +41,7 @@ func TestMemoryBudgetKeepsABatchAlive(t *testing.T) {
 	}
 }
 
-// memoryGroup makes a control group of version 1 that bounds memory, or skips the test.
+// memoryGroup creates a version 1 control group that limits memory, or skips the test.
 func memoryGroup(t *testing.T) string {
 	group := fmt.Sprintf("/sys/fs/cgroup/memory/poolgauge-test-%d", os.Getpid())
 	if err := os.Mkdir(group, 0o755); err != nil {
@@ -62,7 +62,7 @@ func memoryGroup(t *testing.T) string {
 	return group
 }
 
-// batch runs this test again as the batch, in the group.
+// batch runs this test in a new process in the group, as the batch.
 func batch(t *testing.T, group, how string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -95,7 +95,7 @@ func killed(err error) bool {
 	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
 }
 
-// runBatch is the batch: 30 tasks at once, each of which takes its memory for a while. It prints
+// runBatch is the batch: 30 concurrent tasks, each of which holds its memory for a while. It prints
 // how many ran at a time.
 func runBatch(how string) {
 	budget, err := NewMemoryBudget("batch", batchTask, MemoryConfig{})
@@ -126,8 +126,8 @@ func runBatch(how string) {
 	os.Exit(0)
 }
 
-// mustMap returns memory that is really there, and outside of the heap, which takes more under the
-// race detector.
+// mustMap returns memory that is really allocated, outside the heap, which takes more memory under
+// the race detector.
 func mustMap(bytes int) []byte {
 	block, err := syscall.Mmap(-1, 0, bytes, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// memory is what a test says is available.
+// memory is the available memory, as set by a test.
 type memory struct {
 	mu      sync.Mutex
 	bytes   int64
@@ -114,7 +114,7 @@ func TestMemoryBudgetNoticesMemoryWhileAllWait(t *testing.T) {
 		start := time.Now()
 		go func() {
 			time.Sleep(time.Minute + tick/2)
-			// room for 2000 beside the 1000 that are held, which may not be allocated yet
+			// room for 2000 in addition to the 1000 that are held, which may not be allocated yet
 			m.set(3000)
 			time.Sleep(time.Minute)
 			b.Release(1000)
@@ -227,8 +227,8 @@ func TestMemoryBudgetClose(t *testing.T) {
 	})
 }
 
-// Whatever is read, no request is forgotten, the limit is within its bounds, and all that is taken
-// comes back.
+// Whatever is read, no request is forgotten, the limit stays within its bounds, and everything that
+// is taken is returned.
 func TestMemoryBudgetUnderFaults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const task, highest = 100, 2000
@@ -290,7 +290,7 @@ func TestMemoryBudgetRejectsRequestsAboveMax(t *testing.T) {
 	}
 }
 
-// What is available and what is held may be more together than an int64 holds.
+// The available and the held memory together may exceed the range of an int64.
 func TestMemoryBudgetOfHugeMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{bytes: math.MaxInt64 - 1}

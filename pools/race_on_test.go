@@ -2,4 +2,4 @@
 
 package pools_test
 
-const raceEnabled = true // sync.Pool drops things at random then
+const raceEnabled = true // sync.Pool then drops items at random

@@ -12,68 +12,69 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// ResourcesConfig configures a pool of resources. With the zero value, resources are created when
-// they are needed, live until the pool is closed, and need no destructor.
+// ResourcesConfig configures a pool of resources. With the zero value, resources are created on
+// demand, live until the pool is closed, and need no destructor.
 type ResourcesConfig[T any] struct {
-	// Destroy ends a resource that the pool closes. It runs in a goroutine of its own, and the
+	// Destroy closes a resource that leaves the pool. It runs in its own goroutine, and the
 	// resource counts against the limit until it returns. A panic is reported to
 	// [go.opentelemetry.io/otel.Handle].
 	Destroy func(value T)
-	// Check says whether a resource that was idle for CheckAfter or longer may still be used. It
-	// runs before Acquire returns. Its context has the values of that of the call, and ends after
-	// CheckTimeout and when the pool is closed. If the check fails or panics, the resource is
-	// destroyed and another one constructed in its place. A check that has not returned a second
-	// after the end of its context is abandoned: its resource is replaced at once, and destroyed
-	// when the check returns.
+	// Check returns an error if a resource that was idle for CheckAfter or longer must not be used.
+	// It runs before Acquire returns. Its context has the values of the caller's context, and ends
+	// after CheckTimeout or when the pool is closed. If the check fails or panics, the resource is
+	// destroyed and another one is constructed in its place. A check that has not returned one
+	// second after the end of its context is abandoned: its resource is replaced at once, and
+	// destroyed when the check returns.
 	Check func(ctx context.Context, value T) error
-	// CheckAfter is 1 s if it is zero. If it is negative, every use is checked.
+	// CheckAfter is the idle time after which a resource is checked. Zero means 1 s; negative means
+	// before every use.
 	CheckAfter time.Duration
-	// CheckTimeout is 5 s if it is zero. If it is negative, there is no time limit.
+	// CheckTimeout bounds a check. Zero means 5 s; negative means no limit.
 	CheckTimeout time.Duration
-	// MaxPending is how many callers may wait. Beyond it Acquire fails with [ErrFull]. Zero means
-	// no bound.
+	// MaxPending is the maximum number of waiting callers. Beyond it Acquire fails with [ErrFull].
+	// Zero means no bound.
 	MaxPending int
-	// MinIdle is how many resources are kept ready, as far as the limit allows. They are
-	// constructed in the background; after a failure the next attempt is made a second later.
+	// MinIdle is the number of idle resources to keep ready, as far as the limit allows. They are
+	// constructed in the background; after a failure, the pool tries again one second later.
 	MinIdle int
-	// MaxIdleTime is how long a resource may be idle before it is closed, unless only MinIdle are
-	// left. Zero means no limit.
+	// MaxIdleTime is how long a resource may be idle before it is closed. The last MinIdle
+	// resources are kept. Zero means no limit.
 	MaxIdleTime time.Duration
-	// MaxLifetime is how long a resource may live; one in use is closed when it is released. Each
-	// gets a random 90 to 100 % of it, so that resources created together do not expire together.
-	// Zero means no limit.
+	// MaxLifetime is how long a resource may live; a resource in use is closed when it is released.
+	// Each resource gets a random 90 to 100 % of MaxLifetime, so that resources created together do
+	// not expire together. Zero means no limit.
 	MaxLifetime time.Duration
 }
 
 func (c *ResourcesConfig[T]) check(limit int, noConstruct bool) error {
 	switch {
 	case noConstruct:
-		return fmt.Errorf("no constructor: want a function that makes a resource")
+		return fmt.Errorf("construct is nil, expected a function")
 	case limit < 1 || limit > math.MaxInt32:
-		return fmt.Errorf("limit %d: want 1 to %d", limit, math.MaxInt32)
+		return fmt.Errorf("limit is %d, expected 1 to %d", limit, math.MaxInt32)
 	case c.MinIdle < 0 || c.MinIdle > limit:
-		return fmt.Errorf("MinIdle %d: want 0 to the limit, %d", c.MinIdle, limit)
+		return fmt.Errorf("MinIdle is %d, expected 0 to the limit, %d", c.MinIdle, limit)
 	case c.MaxPending < 0:
-		return fmt.Errorf("MaxPending %d: want 0, which is no bound, or more", c.MaxPending)
+		return fmt.Errorf("MaxPending is %d, expected 0 (no bound) or more", c.MaxPending)
 	case c.MaxIdleTime < 0 || c.MaxLifetime < 0:
-		return fmt.Errorf("MaxIdleTime %v, MaxLifetime %v: want 0, which is no limit, or more",
+		return fmt.Errorf("MaxIdleTime is %v and MaxLifetime %v, expected 0 (no limit) or more",
 			c.MaxIdleTime, c.MaxLifetime)
 	}
 	return nil
 }
 
-// Resources is a bounded pool of resources of one kind, such as connections. They are created when
-// they are needed, lent to one caller at a time, and kept for the next. Its semantics are those of
+// Resources is a bounded pool of resources of one kind, such as connections. Resources are created
+// on demand, lent to one caller at a time, and kept for reuse. The semantics are those of
 // github.com/jackc/puddle/v2. All methods may be called concurrently.
 //
 // Callers are served strictly in the order of their calls, and get the resource that was released
-// last. At most limit resources exist at any moment, including those being constructed or
+// most recently. At most limit resources exist at any moment, including those being constructed or
 // destroyed.
 //
-// As telemetry, a wait is the time until a caller gets its slot, and a use begins with the lease.
-// Constructing and checking are neither: a caller that finds room waits 0, and the time of its
-// constructor is in Create. An Acquire whose constructor fails counts as acquired and as a use that
-// ended with an error.
+// In its telemetry, a wait is the time until a caller gets a slot, and a use begins when the
+// resource is lent. Neither includes the time to construct or check a resource: a caller that finds
+// room waits 0, and the time of the constructor is reported in Create. An Acquire whose constructor
+// fails counts as acquired, and as a use that ended with an error.
 //
 // Acquire and Release do not allocate.
 type Resources[T any] struct {
@@ -81,58 +82,58 @@ type Resources[T any] struct {
 	construct  func(context.Context) (T, error)
 	cfg        ResourcesConfig[T]
 	reg        *instrument.Registration
-	life       context.Context // of constructors and checks; it ends when the pool is closed
+	life       context.Context // of constructors and checks; ends when the pool is closed
 	cancelLife context.CancelFunc
 	errClosed  error
 	errFull    error
-	drained    chan struct{} // closed when the pool is closed and has no resource left
+	drained    chan struct{} // closed when the pool is closed and has no resources left
 	unmeasured bool          // nothing is measured, and holders are unknown
-	wake       chan struct{} // wakes the maintenance; nil without one
-	maintained chan struct{} // closed when the maintenance has ended; nil without one
+	wake       chan struct{} // wakes the maintenance goroutine; nil if there is none
+	maintained chan struct{} // closed when the maintenance goroutine has ended; nil if there is none
 
-	// mu guards everything below, the fields of slots but for value, and those of waiters. No
-	// function of the user runs with it held, and no loop over all resources except to count them
-	// for a caller.
+	// mu guards everything below, all fields of slots except value, and the fields of waiters. It
+	// is not held while a function of the user runs, nor during a loop over all resources, except
+	// to count them for a caller.
 	//
-	// Invariants: while a caller waits nothing is idle and there is no room for another slot; slots
-	// holds at most limit slots besides those that are in use or being destroyed since the pool
-	// shrank.
+	// Invariants: while a caller waits, no resource is idle and there is no room for another slot;
+	// slots has at most limit entries, not counting those that have been in use or being destroyed
+	// since the pool shrank.
 	mu       sync.Mutex
 	idle     resIdleList[T]
-	waiting  waitQueue[callsite.Site, Lease[T]] // they ask at a line of the program
+	waiting  waitQueue[callsite.Site, Lease[T]] // callers, with the line of the program that called
 	waiters  waiters[callsite.Site, Lease[T]]
 	meter    measure.Meter
 	requests measure.Requests
 	uses     measure.Uses
 	closed   bool
 	empty    bool // drained is closed
-	epoch    int  // grows when all resources become useless
+	epoch    int  // incremented when all resources are invalidated
 	limit    int
 	slots    []*resSlot[T]
 	readying int // slots being constructed or checked
-	wanted   int // of them, those for which a caller waits
+	wanted   int // of these, those that a caller waits for
 	closing  int // slots being destroyed
-	hung     int // resources whose check was abandoned; they are in no slot
+	hung     int // resources whose check was abandoned; they have no slot
 
 	limitChanges int64
 
-	retryAt time.Duration // not before then is a resource constructed for MinIdle
-	sweepAt time.Duration // when the next idle resource may have to be closed
+	retryAt time.Duration // earliest time to construct a resource for MinIdle
+	sweepAt time.Duration // when the next idle resource may be due to be closed
 	resLedger
 }
 
-// NewResources returns a pool of at most limit resources, which construct creates.
+// NewResources returns a pool of at most limit resources, created by construct.
 //
-// The context of construct has the values of the context that was given to [Resources.Acquire], but
-// ends only when the pool is closed: if the caller gives up, the pool keeps the resource, so that
-// it fills up even if constructing one takes longer than any caller waits. So construct should have
-// a time limit of its own. If it panics or calls [runtime.Goexit], Acquire returns an error that
-// says so.
+// The context of construct has the values of the context passed to [Resources.Acquire], but ends
+// only when the pool is closed. If the caller gives up, the pool keeps the resource; so the pool
+// fills up even if construct takes longer than callers wait. Therefore construct should have its
+// own time limit. If construct panics or calls [runtime.Goexit], Acquire returns an error that says
+// so.
 //
-// It is an error if the name is empty or in use, limit is less than 1, construct is nil, or cfg is
-// invalid. Close the pool when it is no longer needed. It has one goroutine of its own if cfg asks
-// for MinIdle, MaxIdleTime or MaxLifetime, and one for each resource while that is being
-// constructed or destroyed.
+// NewResources returns an error if the name is empty or in use, limit is less than 1, construct is
+// nil, or cfg is invalid. Close the pool when it is no longer needed. The pool has one goroutine of
+// its own if cfg sets MinIdle, MaxIdleTime or MaxLifetime, and one for each resource while that is
+// being constructed or destroyed.
 func NewResources[T any](name string, limit int, construct func(context.Context) (T, error),
 	cfg ResourcesConfig[T], opts ...instrument.Option,
 ) (*Resources[T], error) {
@@ -168,12 +169,12 @@ func NewResources[T any](name string, limit int, construct func(context.Context)
 	return p, nil
 }
 
-// Resize changes how many resources there may be. When the pool shrinks, idle resources beyond the
-// limit are destroyed at once, those idle for longest first, and the others when they are released.
-// It is an error if limit is less than 1, or if the pool is closed.
+// Resize changes the maximum number of resources. When the pool shrinks, surplus resources are
+// destroyed: idle ones at once, longest idle first, and others when they are released. Resize
+// returns an error if limit is less than 1 or the pool is closed.
 func (p *Resources[T]) Resize(limit int) error {
 	if limit < 1 || limit > math.MaxInt32 {
-		return p.error(fmt.Errorf("resize to %d: want 1 to %d", limit, math.MaxInt32))
+		return p.error(fmt.Errorf("resize to %d, expected 1 to %d", limit, math.MaxInt32))
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -195,8 +196,8 @@ func (p *Resources[T]) Resize(limit int) error {
 	return nil
 }
 
-// Reset destroys all resources that are idle or being checked at once, and those in use when they
-// are released; the pool stays open. It is for events that invalidate all resources, such as a
+// Reset destroys all resources: those idle or being checked at once, and those in use when they are
+// released. The pool stays open. Use it after an event that invalidates all resources, such as a
 // network failure.
 func (p *Resources[T]) Reset() {
 	p.mu.Lock()
@@ -205,19 +206,19 @@ func (p *Resources[T]) Reset() {
 	p.destroyAll(idle)
 }
 
-// Close refuses further and waiting calls with [ErrClosed] and destroys all resources, those in use
-// when they are released. It returns when all are destroyed and no goroutine of the pool is left:
-// it waits for every lease, and for constructors and checks, whose context it cancels. Then it ends
-// the report of the pool. Further calls wait as well.
+// Close closes the pool: waiting and later calls fail with [ErrClosed], and all resources are
+// destroyed, those in use when they are released. Close returns when all resources are destroyed,
+// all goroutines of the pool have ended, and the report of the pool has ended. It waits for every
+// lease, and for constructors and checks, whose contexts it cancels. Further calls wait as well.
 func (p *Resources[T]) Close() {
 	p.stop()
 	<-p.drained
 	p.finish()
 }
 
-// Shutdown is [Resources.Close] with a bound: if ctx ends before all is done, it returns an error
-// that wraps that of ctx and says what is left. The pool is closed then, but still reported; call
-// Close or Shutdown again to wait for the rest.
+// Shutdown is like [Resources.Close], but waits no longer than ctx: if ctx ends first, Shutdown
+// returns an error that wraps the error of ctx and says what is left. The pool is then closed, but
+// still reported; call Close or Shutdown again to wait for the rest.
 func (p *Resources[T]) Shutdown(ctx context.Context) error {
 	p.stop()
 	select {
@@ -233,7 +234,7 @@ func (p *Resources[T]) Shutdown(ctx context.Context) error {
 		p.uses.InUse(), p.readying, p.closing+p.hung, ctx.Err()))
 }
 
-// stop closes the pool for callers.
+// stop closes the pool to callers.
 func (p *Resources[T]) stop() {
 	p.mu.Lock()
 	if p.closed {
@@ -249,7 +250,7 @@ func (p *Resources[T]) stop() {
 	p.destroyAll(idle)
 }
 
-// finish ends what a drained pool still has.
+// finish ends the maintenance and the report of a drained pool.
 func (p *Resources[T]) finish() {
 	if p.maintained != nil {
 		<-p.maintained

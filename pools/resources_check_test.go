@@ -11,7 +11,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// resChecked opens a pool of one resource, which is idle and due for its check.
+// resChecked returns a pool with one resource, which is idle and due for its check.
 func resChecked(t *testing.T, f *resFactory, cfg pools.ResourcesConfig[int64]) *pools.Resources[int64] {
 	t.Helper()
 	p := f.open(t, 1, cfg)
@@ -81,7 +81,7 @@ func TestCheckWithoutATimeLimitEndsWithThePool(t *testing.T) {
 	})
 }
 
-// A connection into a black hole made every later Acquire time out.
+// A connection that no longer answers made every later Acquire time out.
 func TestFaultCheckThatHangsCostsOneResource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f resFactory
@@ -127,7 +127,7 @@ func TestFaultCheckThatHangsCostsOneResource(t *testing.T) {
 	})
 }
 
-// The check of a TryAcquire had the context of the caller, which often ends with the call.
+// The check for a TryAcquire had the context of the caller, which often ends with the call.
 func TestFaultContextOfTryAcquireDestroysAHealthyResource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f resFactory
@@ -201,7 +201,7 @@ func TestNegativeCheckAfterChecksEveryUse(t *testing.T) {
 		if checks != 5 {
 			t.Errorf("%d checks, want 5", checks)
 		}
-		_, _ = p.TryAcquire(t.Context()) // it is checked
+		_, _ = p.TryAcquire(t.Context()) // starts a check
 		time.Sleep(time.Second)
 		if _, err := p.TryAcquire(t.Context()); !errors.Is(err, pools.ErrFull) {
 			t.Errorf("TryAcquire a second after the check: %v", err)

@@ -70,7 +70,7 @@ func ExampleResourcesConfig() {
 	config := pools.ResourcesConfig[*conn]{
 		Destroy:     (*conn).close,
 		Check:       ping,
-		CheckAfter:  5 * time.Second, // those used since need no check
+		CheckAfter:  5 * time.Second, // recently used connections are not checked
 		MinIdle:     2,
 		MaxIdleTime: 10 * time.Minute,
 		MaxLifetime: time.Hour,
@@ -78,5 +78,5 @@ func ExampleResourcesConfig() {
 	dial := func(context.Context) (*conn, error) { return &conn{}, nil }
 	_, err := pools.NewResources("db", 1, dial, config)
 	fmt.Println(err)
-	// Output: pools: resources "db": MinIdle 2: want 0 to the limit, 1
+	// Output: pools: resources "db": MinIdle is 2, expected 0 to the limit, 1
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// Puddle's "empty acquire wait" of a lone caller with a 50 ms constructor is 53 ms.
+// The "empty acquire wait" of puddle, for a single caller with a 50 ms constructor, is 53 ms.
 func TestFaultConstructionCountedAsWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := resFactory{takes: 50 * time.Millisecond}
@@ -54,7 +54,7 @@ func TestFaultFailedWaitsNotCounted(t *testing.T) {
 	})
 }
 
-// Counters that are summed in the wrong order show more in use than there are, in up to all
+// Counters that are summed in the wrong order show more resources in use than exist, in up to all
 // readings.
 func TestFaultInUseAboveCapacity(t *testing.T) {
 	defer goleak.VerifyNone(t)

@@ -12,22 +12,21 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// Lease is the right to use a resource, from when it was acquired until it is released, destroyed
-// or hijacked. It belongs to one goroutine at a time. Its holder must end it: the pool cannot take
-// the resource back.
+// Lease is the right to use a resource, from Acquire until the resource is released, destroyed or
+// hijacked. It belongs to one goroutine at a time. The holder must end the lease: the pool cannot
+// take the resource back.
 //
-// A Lease may be copied; all copies end together. Any use of one that has ended panics with the
-// name of the pool, even if the resource has been lent to another caller since, and does not change
-// the pool.
+// A Lease may be copied; all copies end together. Using a lease that has ended panics with the name
+// of the pool, even if the resource has been lent to another caller since; the pool is not changed.
 type Lease[T any] struct {
 	slot *resSlot[T]
 	turn uint64
 }
 
-// Acquire returns a resource that is idle, or constructs one if there is room, or waits for one. If
-// ctx ends first it returns the error of ctx at once; a resource that was being constructed for the
-// call goes to the pool when it is ready. Other errors are that of the constructor, wrapped,
-// [ErrFull] if MaxPending callers wait, and [ErrClosed].
+// Acquire returns an idle resource, constructs one if there is room, or waits for one. If ctx ends
+// first, Acquire returns the error of ctx at once; a resource that was being constructed for the
+// call goes to the pool when it is ready. Otherwise the error wraps that of the constructor,
+// [ErrFull] if MaxPending callers are waiting, or [ErrClosed].
 //
 //go:noinline
 func (p *Resources[T]) Acquire(ctx context.Context) (Lease[T], error) {
@@ -59,8 +58,8 @@ func (p *Resources[T]) Acquire(ctx context.Context) (Lease[T], error) {
 	return l, nil
 }
 
-// acquireSlowly acquires where nothing that is idle can be lent at once. Caller must hold p.mu,
-// which it releases.
+// acquireSlowly is the rest of Acquire for when no idle resource can be lent at once. Caller must
+// hold p.mu, which it releases.
 func (p *Resources[T]) acquireSlowly(ctx context.Context, site *callsite.Site) (Lease[T], error) {
 	if p.closed {
 		defer p.mu.Unlock()
@@ -84,7 +83,7 @@ func (p *Resources[T]) acquireSlowly(ctx context.Context, site *callsite.Site) (
 	return p.wait(ctx, w)
 }
 
-// wait returns what w gets.
+// wait waits for the answer to w, and for its resource to be ready.
 func (p *Resources[T]) wait(ctx context.Context, w *waiter[callsite.Site, Lease[T]]) (l Lease[T], err error) {
 	if done := ctx.Done(); done == nil {
 		l = <-w.answer
@@ -93,12 +92,14 @@ func (p *Resources[T]) wait(ctx context.Context, w *waiter[callsite.Site, Lease[
 		case l = <-w.answer:
 		case <-done:
 			if p.giveUp(w, ctx.Err()) {
+				p.requests.Traced(ctx, w.waited)
 				p.waiters.put(w)
 				return l, ctx.Err()
 			}
-			l = <-w.answer // it came at the same moment
+			l = <-w.answer // the answer arrived at the same moment
 		}
 	}
+	waited := w.waited
 	p.waiters.put(w)
 	switch {
 	case l.slot == nil:
@@ -106,10 +107,11 @@ func (p *Resources[T]) wait(ctx context.Context, w *waiter[callsite.Site, Lease[
 	case l.slot.state == resReadying: // only this caller may change the state now
 		return p.await(ctx, l.slot)
 	}
+	p.requests.Traced(ctx, waited)
 	return l, nil
 }
 
-// giveUp takes w out of the line, unless it has been answered.
+// giveUp removes w from the queue, unless it has been answered.
 func (p *Resources[T]) giveUp(w *waiter[callsite.Site, Lease[T]], err error) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -117,29 +119,29 @@ func (p *Resources[T]) giveUp(w *waiter[callsite.Site, Lease[T]], err error) boo
 		return false
 	}
 	p.waiting.remove(w)
-	p.requests.End(&p.meter, instrument.GaveUp(err), w.wait, p.meter.Event(p.uses.InUse()))
+	w.waited = p.requests.End(&p.meter, instrument.GaveUp(err), w.wait, p.meter.Event(p.uses.InUse()))
 	return true
 }
 
-// rejectWaiters ends all waits, since the pool is closed. Caller must hold p.mu.
+// rejectWaiters answers all waiters with errClosed. Caller must hold p.mu.
 func (p *Resources[T]) rejectWaiters() {
 	for w := p.waiting.first; w != nil; w = p.waiting.first {
 		p.waiting.remove(w)
-		p.requests.End(&p.meter, instrument.WasClosed, w.wait, p.meter.Event(p.uses.InUse()))
+		w.waited = p.requests.End(&p.meter, instrument.WasClosed, w.wait, p.meter.Event(p.uses.InUse()))
 		w.answer <- Lease[T]{}
 	}
 }
 
-// refuse counts a request that fails with err and did not wait. Caller must hold p.mu.
+// refuse counts a request that fails without waiting, and returns its error. Caller must hold p.mu.
 func (p *Resources[T]) refuse(outcome instrument.Outcome, err error) error {
 	p.requests.Add(outcome, 1)
 	return err
 }
 
-// TryAcquire returns an idle resource, or [ErrFull] if there is none. If there is room, one is then
-// constructed in the background, with a context that ends when ctx does. A resource that is due for
-// its check is not idle: it is checked in the background, even if ctx ends, and for at least a
-// second TryAcquire returns it without another check.
+// TryAcquire returns an idle resource, or [ErrFull] if there is none. In that case, if there is
+// room, it starts to construct one in the background, with a context that ends when ctx does. A
+// resource that is due for a check does not count as idle: it is checked in the background, even if
+// ctx ends, and for at least a second afterwards TryAcquire returns it without another check.
 //
 //go:noinline
 func (p *Resources[T]) TryAcquire(ctx context.Context) (Lease[T], error) {
@@ -154,7 +156,7 @@ func (p *Resources[T]) TryAcquire(ctx context.Context) (Lease[T], error) {
 	return l, err
 }
 
-// tryAcquire is TryAcquire but for the trace.
+// tryAcquire is TryAcquire without noting the trace.
 func (p *Resources[T]) tryAcquire(ctx context.Context, site *callsite.Site) (l Lease[T], traced bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -176,8 +178,8 @@ func (p *Resources[T]) tryAcquire(ctx context.Context, site *callsite.Site) (l L
 	return Lease[T]{}, false, p.refuse(instrument.Rejected, p.errFull)
 }
 
-// AcquireAllIdle returns all resources that are idle, each as if it were acquired, for keep-alives
-// and checks. It does not wait and constructs nothing.
+// AcquireAllIdle acquires and returns all idle resources, for keep-alives and checks. It does not
+// wait and constructs nothing.
 //
 //go:noinline
 func (p *Resources[T]) AcquireAllIdle() []Lease[T] {
@@ -198,7 +200,7 @@ func (p *Resources[T]) AcquireAllIdle() []Lease[T] {
 	return leases
 }
 
-// lendAtOnce lends s, which was idle, to a caller that has not waited. Caller must hold p.mu.
+// lendAtOnce lends the idle slot s to a caller that has not waited. Caller must hold p.mu.
 func (p *Resources[T]) lendAtOnce(s *resSlot[T], site *callsite.Site) Lease[T] {
 	if p.idle.length < p.cfg.MinIdle {
 		p.wakeMaintainer()
@@ -207,22 +209,23 @@ func (p *Resources[T]) lendAtOnce(s *resSlot[T], site *callsite.Site) Lease[T] {
 	return p.lend(s, site, p.meter.Event(p.uses.InUse()))
 }
 
-// lend starts a use of s for a caller, at the time that [measure.Meter.Event] returned. Caller must
-// hold p.mu.
+// lend starts a use of s by a caller. now is the time that [measure.Meter.Event] returned. Caller
+// must hold p.mu.
 func (p *Resources[T]) lend(s *resSlot[T], site *callsite.Site, now time.Duration) Lease[T] {
 	s.state, s.unused, s.site = resUsed, false, *site
 	s.use = p.uses.Begin(&p.meter, now)
 	return Lease[T]{s, s.turn}
 }
 
-// isTraced reports whether a request that got s at once should note its trace, since the next one
-// will have to wait. That is done as often as the clock is read. Caller must hold p.mu.
+// isTraced reports whether a request that got s at once should note its trace, because the next
+// request will have to wait. Traces are noted as often as the clock is read. Caller must hold p.mu.
 func (p *Resources[T]) isTraced(s *resSlot[T]) bool {
 	return p.idle.first == nil && !p.hasRoom() && s.use.IsTimed()
 }
 
 // noteTrace notes the trace of the request that got the lease. It must be called before Acquire
-// returns, since the caller may reuse ctx, and without p.mu, since ctx runs code of the program.
+// returns, since the caller may reuse ctx, and without p.mu held, since ctx runs code of the
+// program.
 func (l Lease[T]) noteTrace(ctx context.Context) {
 	if id := trace.SpanContextFromContext(ctx).TraceID(); id.IsValid() {
 		l.slot.trace = id
@@ -237,16 +240,15 @@ func (l Lease[T]) Release() {
 	p.mu.Unlock()
 }
 
-// ReleaseUnused returns the resource as if it had not been lent: it counts as idle since the
-// previous use.
+// ReleaseUnused returns the resource to the pool without updating its idle time: the resource
+// counts as idle since its previous use.
 func (l Lease[T]) ReleaseUnused() {
 	p, now := l.begin("ReleaseUnused")
 	p.offer(l.slot, now, true)
 	p.mu.Unlock()
 }
 
-// Destroy removes the resource from the pool, because it is broken. It does not wait for the
-// destructor.
+// Destroy removes a broken resource from the pool. It does not wait for the destructor.
 func (l Lease[T]) Destroy() {
 	p, _ := l.begin("Destroy")
 	p.destroyLater(l.slot, resDestroyed)
@@ -256,14 +258,14 @@ func (l Lease[T]) Destroy() {
 // Hijack removes the resource from the pool and leaves it to the caller, which must destroy it.
 func (l Lease[T]) Hijack() {
 	p, _ := l.begin("Hijack")
-	l.slot.turn, l.slot.state = l.turn, resHijacked // so that Value remains
+	l.slot.turn, l.slot.state = l.turn, resHijacked // so that Value still works
 	p.ended[resByHijack]++
 	p.remove(l.slot)
 	p.mu.Unlock()
 }
 
-// begin locks the pool and ends the use, or panics if that was done before. It returns the time if
-// the clock was read for it.
+// begin locks the pool and ends the use. It panics if the lease has already ended. It returns the
+// time if the clock was read, and 0 otherwise.
 func (l Lease[T]) begin(method string) (*Resources[T], time.Duration) {
 	s := l.slot
 	if s == nil {
@@ -281,9 +283,9 @@ func (l Lease[T]) begin(method string) (*Resources[T], time.Duration) {
 	return p, now
 }
 
-// offer gives s to the first caller that waits, makes it idle, or destroys it if it is not to be
-// kept. Now is the time of its release or construction, 0 if the clock was not read. Caller must
-// hold p.mu.
+// offer gives s to the first waiting caller, makes it idle, or destroys it if it must not be kept.
+// now is the time of its release or construction, or 0 if the clock was not read. Caller must hold
+// p.mu.
 func (p *Resources[T]) offer(s *resSlot[T], now time.Duration, unused bool) {
 	if reason, useless := p.useless(s, now); useless {
 		p.destroyLater(s, reason)
@@ -294,7 +296,7 @@ func (p *Resources[T]) offer(s *resSlot[T], now time.Duration, unused bool) {
 	}
 	if w := p.waiting.first; w != nil {
 		p.waiting.remove(w)
-		p.requests.End(&p.meter, instrument.Acquired, w.wait, now)
+		w.waited = p.requests.End(&p.meter, instrument.Acquired, w.wait, now)
 		w.answer <- p.lend(s, &w.ask, now)
 		return
 	}
@@ -306,7 +308,7 @@ func (p *Resources[T]) offer(s *resSlot[T], now time.Duration, unused bool) {
 	}
 }
 
-// Value returns the resource. After Hijack it still does.
+// Value returns the resource. It may also be called after Hijack.
 func (l Lease[T]) Value() T {
 	l.mustHold("Value")
 	return l.slot.value
@@ -318,8 +320,9 @@ func (l Lease[T]) CreationTime() time.Time {
 	return l.slot.created
 }
 
-// IdleDuration returns the time since the previous use ended by Release, or since the resource was
-// constructed. While the pool is overloaded, the result may be up to 2 ms too long.
+// IdleDuration returns the time since the previous use ended with Release or, if there was none,
+// since the resource was constructed. While the pool is overloaded, the result may be up to 2 ms
+// too long.
 func (l Lease[T]) IdleDuration() time.Duration {
 	l.mustHold("IdleDuration")
 	return measure.Clock() - l.slot.lastUsed

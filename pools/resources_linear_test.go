@@ -16,13 +16,13 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// resCall is a call of the pool in a history of concurrent ones.
+// resCall is a call of the pool in a history of concurrent calls.
 type resCall struct {
 	method string
 	id     int64 // the resource, or the limit
 }
 
-// resStock is the pool as a sequence of calls sees it. Idle resources are lent last in, first out.
+// resStock is the pool as seen by a sequence of calls. Idle resources are lent last in, first out.
 type resStock struct {
 	limit int64
 	idle  []int64
@@ -43,7 +43,7 @@ func (s resStock) without(id int64) resStock {
 	return s
 }
 
-// step returns the stock after a call that returned got, 0 for nothing, and whether that could be.
+// step returns whether a call may return got, which is 0 for nothing, and the stock after the call.
 func (s resStock) step(c resCall, got int64) (bool, resStock) {
 	switch c.method {
 	case "Acquire":
@@ -117,7 +117,7 @@ func (h *resHistory) call(client int, c resCall, f func() int64) int64 {
 	return got
 }
 
-// use acquires once, if try succeeds, and ends the lease in one of the ways given.
+// use acquires once, with TryAcquire if try is true, and ends the lease in one of the given ways.
 func (h *resHistory) use(t *testing.T, p *pools.Resources[int64], client int, try bool, ends ...string) {
 	var lease pools.Lease[int64]
 	method, acquire := "Acquire", p.Acquire

@@ -8,13 +8,13 @@ import (
 )
 
 const (
-	resRetry = time.Second // from a failed construction to the next for MinIdle
-	resRest  = time.Hour   // of the maintenance if nothing happens
-	// between two sweeps, for each resource, so that sweeps take 1 % of a CPU at most
+	resRetry = time.Second // delay after a failed construction for MinIdle
+	resRest  = time.Hour   // interval of the maintenance if nothing happens
+	// minimum time between two sweeps, per resource, so that sweeps take at most 1 % of a CPU
 	resSweep = time.Microsecond
 )
 
-// resBatch bounds what is done under one lock.
+// resBatch bounds the work done while the lock is held.
 type resBatch[T any] struct {
 	slots [64]*resSlot[T]
 	n     int
@@ -27,20 +27,20 @@ func (b *resBatch[T]) add(s *resSlot[T]) {
 	b.n++
 }
 
-// destroyBatch ends the resources of slots that were discarded. Caller must hold p.mu, which it
-// releases meanwhile.
+// destroyBatch destroys the resources of discarded slots. Caller must hold p.mu, which it releases
+// meanwhile.
 func (p *Resources[T]) destroyBatch(b *resBatch[T]) {
 	p.mu.Unlock()
 	for _, s := range b.slots[:b.n] {
 		go p.destroy(s)
 	}
 	if b.n > 0 {
-		runtime.Gosched() // not faster than they are destroyed
+		runtime.Gosched() // do not discard faster than resources are destroyed
 	}
 	p.mu.Lock()
 }
 
-// maintain closes resources that are due and keeps MinIdle ready until the pool is closed.
+// maintain closes expired resources and keeps MinIdle resources ready, until the pool is closed.
 func (p *Resources[T]) maintain() {
 	defer close(p.maintained)
 	timer := time.NewTimer(0)
@@ -56,18 +56,18 @@ func (p *Resources[T]) maintain() {
 	}
 }
 
-// wakeMaintainer wakes the maintenance, if there is one.
+// wakeMaintainer wakes the maintenance goroutine, if there is one.
 func (p *Resources[T]) wakeMaintainer() {
 	if p.wake == nil {
 		return
 	}
 	select {
 	case p.wake <- struct{}{}:
-	default: // it is awake
+	default: // it is already awake
 	}
 }
 
-// maintainOnce does what is due, and returns the time until the next thing is.
+// maintainOnce does the maintenance that is due, and returns the time until more is due.
 func (p *Resources[T]) maintainOnce() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -81,8 +81,8 @@ func (p *Resources[T]) maintainOnce() time.Duration {
 	return max(0, min(p.sweepAt, p.refill(now))-now)
 }
 
-// sweep closes the idle resources that are due, and sets the time of the next sweep. What it cannot
-// see yet, a resource that is made or given back later, is due after MaxIdleTime or nine tenths of
+// sweep closes the idle resources that are due, and sets the time of the next sweep. A resource
+// that is constructed or released after the sweep is due after MaxIdleTime or nine tenths of
 // MaxLifetime at the earliest. Caller must hold p.mu, which it releases after every few slots.
 func (p *Resources[T]) sweep(now time.Duration) {
 	next := now + resRest
@@ -92,9 +92,9 @@ func (p *Resources[T]) sweep(now time.Duration) {
 	if p.cfg.MaxLifetime > 0 {
 		next = min(next, now+time.Duration((1-resJitter)*float64(p.cfg.MaxLifetime)))
 	}
-	p.sweepAt = next // ReleaseUnused may make it sooner
-	// From the last slot to the first, since the last one takes the place of one that is removed
-	// meanwhile.
+	p.sweepAt = next // ReleaseUnused may make it earlier
+	// From the last slot to the first, because the last slot takes the place of a slot that is
+	// removed meanwhile.
 	for i := len(p.slots) - 1; i >= 0; i = min(i, len(p.slots)-1) {
 		var due resBatch[T]
 		for end := i - len(due.slots); i >= 0 && i > end; i-- {
@@ -111,7 +111,7 @@ func (p *Resources[T]) sweep(now time.Duration) {
 	p.sweepAt = max(min(p.sweepAt, next), soonest)
 }
 
-// overdue reports whether the slot s is idle and must be closed, and why. Caller must hold p.mu.
+// overdue reports whether slot s is idle and must be closed, and why. Caller must hold p.mu.
 func (p *Resources[T]) overdue(s *resSlot[T], now time.Duration) (resReason, bool) {
 	switch {
 	case s.state != resIdle || s.epoch != p.epoch: // in use, or invalidated
@@ -124,7 +124,8 @@ func (p *Resources[T]) overdue(s *resSlot[T], now time.Duration) (resReason, boo
 	return 0, false
 }
 
-// dueAt returns when the slot s may have to be closed, or a time far ahead. Caller must hold p.mu.
+// dueAt returns when slot s may have to be closed, or a time in the distant future. Caller must
+// hold p.mu.
 func (p *Resources[T]) dueAt(s *resSlot[T], now time.Duration) time.Duration {
 	due := now + resRest
 	if s.expires > now {
@@ -136,8 +137,8 @@ func (p *Resources[T]) dueAt(s *resSlot[T], now time.Duration) time.Duration {
 	return due
 }
 
-// refill starts the construction of what is missing to MinIdle, and returns when to call it again.
-// Caller must hold p.mu.
+// refill starts to construct the resources that are missing from MinIdle, and returns when to call
+// it again. Caller must hold p.mu.
 func (p *Resources[T]) refill(now time.Duration) time.Duration {
 	missing := p.cfg.MinIdle - p.idle.length - (p.readying - p.wanted)
 	for n := 0; missing > 0 && p.hasRoom(); n++ {

@@ -26,7 +26,7 @@ func TestResourcesMinIdleIsKeptAndRetried(t *testing.T) {
 		first := resAcquire(t, p)
 		synctest.Wait()
 		resWantUsage(t, p.Stats(), 1, 2, 0)
-		second := resAcquire(t, p) // the limit leaves one
+		second := resAcquire(t, p) // the limit allows one more
 		synctest.Wait()
 		resWantUsage(t, p.Stats(), 2, 1, 0)
 		first.Destroy()
@@ -49,8 +49,8 @@ func TestResourcesMaxIdleTimeIsExact(t *testing.T) {
 			time.Sleep(time.Second)
 			l.Release()
 		}
-		// They came back at 1, 2 and 3 s, after MinIdle had added a fourth at 0 s: one goes each
-		// second, and the last stays.
+		// They were released at 1, 2 and 3 s, after MinIdle had added a fourth at 0 s: one is
+		// closed each second, and the last stays.
 		time.Sleep(time.Minute - 3*time.Second - 1)
 		for _, left := range []int64{4, 3, 2, 1, 1} {
 			synctest.Wait()
@@ -130,7 +130,7 @@ func TestResourcesCheckIsMadeAfterIdleTimeAndReplacesWhatFails(t *testing.T) {
 			l.Release()
 		}
 		use(0, 0, 1)
-		use(time.Minute-2, 0, 1) // the clock has odd nanoseconds only
+		use(time.Minute-2, 0, 1) // the clock only has odd nanoseconds
 		use(time.Minute, 1, 1)
 		use(0, 1, 1)
 		broken = 1
@@ -162,7 +162,7 @@ func TestResourcesCheckIsMadeAfterIdleTimeAndReplacesWhatFails(t *testing.T) {
 	})
 }
 
-// What became idle since the maintenance last looked is closed in time.
+// A resource that became idle after the maintenance last ran is closed in time.
 func TestResourcesIdleSinceTheTimerWasSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f resFactory
@@ -198,7 +198,7 @@ func TestResourcesReleasedUnusedKeepTheirIdleTime(t *testing.T) {
 		resWantUsage(t, p.Stats(), 0, 0, 0)
 		l = resAcquire(t, p)
 		time.Sleep(time.Hour)
-		l.ReleaseUnused() // it is late already
+		l.ReleaseUnused() // already overdue
 		time.Sleep(time.Millisecond)
 		synctest.Wait()
 		resWantUsage(t, p.Stats(), 0, 0, 0)
@@ -226,7 +226,8 @@ func TestResourcesThatExpireInUseAreNotLentAgain(t *testing.T) {
 	})
 }
 
-// More than the maintenance closes at once expire together, while others are made, lent and moved.
+// More resources than the maintenance closes at once expire together, while others are made, lent
+// and moved.
 func TestResourcesThatExpireTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n, least = 1000, 10
@@ -267,7 +268,7 @@ func TestResourcesMinIdleIsMetInBatches(t *testing.T) {
 	})
 }
 
-// It reports the longest time that a caller is blocked while 20,000 resources are closed.
+// It reports the longest time for which a caller is blocked while 20,000 resources are closed.
 func BenchmarkAcquireWhile20000Expire(b *testing.B) {
 	for b.Loop() {
 		var f resFactory
@@ -307,7 +308,7 @@ func TestResourcesCreatedSinceTheTimerWasSetExpireInTime(t *testing.T) {
 	})
 }
 
-// A resource that a Reset is still destroyed for must not be closed once more when it expires.
+// A resource that is being destroyed because of a Reset must not be closed again when it expires.
 func TestInvalidatedResourcesAreNotDestroyedTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		destroyed := 0

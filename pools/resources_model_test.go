@@ -24,7 +24,7 @@ func (m *resModel) end(name, reason string) {
 	}
 }
 
-// resPlay is a game of the pool against the model: each byte is a move in both.
+// resPlay plays the pool against the model: each byte is a move in both.
 type resPlay struct {
 	t        *testing.T
 	m        resModel
@@ -69,7 +69,7 @@ func newResPlay(t *testing.T) *resPlay {
 	return g
 }
 
-// request makes a request of both; try is TryAcquire.
+// request makes a request in both; try selects TryAcquire.
 func (g *resPlay) request(bad, try bool) {
 	r := &resRequest{name: fmt.Sprint("r", len(g.requests)), bad: bad}
 	mirror := *r
@@ -125,7 +125,7 @@ func (r *resRequest) finish(l pools.Lease[string], err error) {
 	}
 }
 
-// move does what b says.
+// move makes the move that b encodes.
 func (g *resPlay) move(b byte) {
 	switch arg := int(b / 16); b % 16 {
 	case 0, 1, 2:
@@ -167,7 +167,7 @@ func (g *resPlay) move(b byte) {
 	g.m.expire()
 }
 
-// cancel ends the context of one that waits.
+// cancel ends the context of a waiting request.
 func (g *resPlay) cancel(arg int) {
 	if len(g.m.waiting) == 0 {
 		return
@@ -180,7 +180,7 @@ func (g *resPlay) cancel(arg int) {
 	g.real[slices.Index(g.requests, r)].cancel()
 }
 
-// finish ends one use, and tries once more to end it.
+// finish ends one use, and then tries to end it again.
 func (g *resPlay) finish(arg int, how byte) {
 	held := slices.Sorted(maps.Keys(g.m.used))
 	if len(held) == 0 {
@@ -210,7 +210,7 @@ func (g *resPlay) finish(arg int, how byte) {
 	resWantPanic(g.t, lease.Release, "has ended")
 }
 
-// lendAll acquires all that is idle and gives it back.
+// lendAll acquires all idle resources and releases them.
 func (g *resPlay) lendAll() {
 	g.m.outcomes[instrument.Acquired] += int64(len(g.m.idle))
 	slices.Reverse(g.m.idle)
@@ -219,7 +219,7 @@ func (g *resPlay) lendAll() {
 	}
 }
 
-// compare fails the test if the pool is not what the model says.
+// compare fails the test if the pool differs from the model.
 func (g *resPlay) compare(in *pooltest.Invariants, moves []byte) {
 	g.t.Helper()
 	s := g.p.Stats()

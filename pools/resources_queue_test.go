@@ -13,7 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// A caller that came later, or tried, was served before one that had begun to wait.
+// A later caller, or a TryAcquire, was served before a caller that had begun to wait.
 func TestFaultResourcesAreOvertaken(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	for _, procs := range []int{1, 2} {
@@ -105,7 +105,7 @@ func TestResourcesSizes(t *testing.T) {
 	})
 }
 
-// The wait for a slot whose resource is still to be constructed ends with the slot.
+// The wait for a slot whose resource is still to be constructed ends when the slot is granted.
 func TestResourcesWaitForASlotEndsBeforeItsConstruction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f resFactory
@@ -127,7 +127,7 @@ func TestResourcesWaitForASlotEndsBeforeItsConstruction(t *testing.T) {
 			t.Errorf("%d pending, %d acquired, used for %v s, while it is constructed; want 0, 1, 1 s",
 				s.Pending.Or(-1), s.Requests[instrument.Acquired].Or(0), s.UseTime.Or(0))
 		}
-		time.Sleep(20 * time.Second) // the caller has left
+		time.Sleep(20 * time.Second) // the caller has given up
 		got := make(chan pools.Lease[int64], 1)
 		go func() { got <- resAcquire(t, p) }()
 		l = <-got
@@ -143,7 +143,7 @@ func TestResourcesWaitForASlotEndsBeforeItsConstruction(t *testing.T) {
 	})
 }
 
-// One use of 20 ms among 20,000 short ones was absent, or counted 128 times.
+// One use of 20 ms among 20,000 short ones was missing, or counted 128 times.
 func TestFaultLongUseAmongShortOnes(t *testing.T) {
 	for range 20 {
 		synctest.Test(t, func(t *testing.T) {
@@ -156,7 +156,7 @@ func TestFaultLongUseAmongShortOnes(t *testing.T) {
 				case i == 10_000:
 					time.Sleep(20 * time.Millisecond)
 				case i%100 == 0:
-					time.Sleep(time.Microsecond) // between 15,000 events that take no time at all
+					time.Sleep(time.Microsecond) // between 15,000 events that take no time
 				}
 				l.Release()
 			}

@@ -15,11 +15,11 @@ import (
 )
 
 const (
-	resJitter = 0.1         // of MaxLifetime
-	resGrace  = time.Second // from the end of the context of a check until it is abandoned
+	resJitter = 0.1         // fraction of MaxLifetime
+	resGrace  = time.Second // time after the end of a check's context before the check is abandoned
 )
 
-// resPanic is the error of a function of the user that panicked.
+// resPanic is the error of a user function that panicked.
 type resPanic struct {
 	value any
 	stack []byte
@@ -29,11 +29,11 @@ func (e *resPanic) Error() string {
 	return fmt.Sprintf("panic: %v\n%s", e.value, e.stack)
 }
 
-// errResExit is the error of a constructor that ended its goroutine.
+// errResExit is the error of a constructor or check that ended its goroutine.
 var errResExit = errors.New("runtime.Goexit was called")
 
-// CreateResource constructs a resource and puts it into the pool. The context of the constructor
-// ends when ctx does. Errors are [ErrFull], that of the constructor, wrapped, and [ErrClosed].
+// CreateResource constructs a resource and adds it to the pool. The context of the constructor ends
+// when ctx does. The error wraps [ErrFull], that of the constructor, or [ErrClosed].
 func (p *Resources[T]) CreateResource(ctx context.Context) error {
 	p.mu.Lock()
 	if p.closed {
@@ -58,52 +58,54 @@ func (p *Resources[T]) await(ctx context.Context, s *resSlot[T]) (Lease[T], erro
 	select {
 	case err = <-done:
 	case <-ctx.Done():
-		if p.abandon(s, ctx.Err()) {
+		if waited, abandoned := p.abandon(s, ctx.Err()); abandoned {
+			p.requests.Traced(ctx, waited)
 			return Lease[T]{}, ctx.Err()
 		}
-		err = <-done // it came at the same moment
+		err = <-done // the answer arrived at the same moment
 	}
 	if err != nil {
 		return Lease[T]{}, err
 	}
+	p.requests.Traced(ctx, s.waited) // which only the holder of the lease reads
 	return Lease[T]{s, s.turn}, nil
 }
 
-// abandon leaves s to the pool, unless it is ready for the caller that wanted it.
-func (p *Resources[T]) abandon(s *resSlot[T], err error) bool {
+// abandon leaves s to the pool, unless it is ready for its caller.
+func (p *Resources[T]) abandon(s *resSlot[T], err error) (waited measure.Waited, abandoned bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !s.wanted {
-		return false
+		return measure.Waited{}, false
 	}
 	p.answered(s, instrument.GaveUp(err))
-	return true
+	return s.waited, true
 }
 
-// answered counts the request of the caller for which s was being constructed or checked. Caller
+// answered counts the outcome of the request for which s was being constructed or checked. Caller
 // must hold p.mu.
 func (p *Resources[T]) answered(s *resSlot[T], outcome instrument.Outcome) {
-	s.wanted = false
+	s.wanted, s.waited = false, measure.Waited{}
 	p.wanted--
 	if s.reserved == 0 {
 		p.requests.Add(outcome, 1)
 	} else {
-		p.requests.End(&p.meter, outcome, s.wait, s.reserved)
+		s.waited = p.requests.End(&p.meter, outcome, s.wait, s.reserved)
 		s.reserved = 0
 	}
 }
 
-// readyLater makes s ready for use in the background, with a context that ends with the pool at the
-// latest. It returns a channel that receives the result.
+// readyLater constructs or checks the resource of s in the background. The context ends with the
+// pool at the latest. The result is sent to the returned channel.
 func (p *Resources[T]) readyLater(ctx context.Context, s *resSlot[T]) <-chan error {
 	done := make(chan error, 1)
 	go p.ready(ctx, s, done)
 	return done
 }
 
-// ready makes s ready for use, and sends the result to done, which must not block.
+// ready constructs or checks the resource of s, and sends the result to done, which must not block.
 func (p *Resources[T]) ready(ctx context.Context, s *resSlot[T], done chan<- error) {
-	err := errResExit // unless it is changed below
+	err := errResExit // unless changed below
 	defer func() {
 		if v := recover(); v != nil {
 			err = &resPanic{v, debug.Stack()}
@@ -113,7 +115,7 @@ func (p *Resources[T]) ready(ctx context.Context, s *resSlot[T], done chan<- err
 	err = p.fill(ctx, s)
 }
 
-// fill puts a new resource into s, unless the one that is there passes its check.
+// fill constructs a resource for s, unless s already has one that passes its check.
 func (p *Resources[T]) fill(ctx context.Context, s *resSlot[T]) error {
 	if s.made && p.keeps(ctx, s) {
 		return nil
@@ -136,7 +138,8 @@ func (p *Resources[T]) untilClosed(ctx context.Context) (context.Context, contex
 	return ctx, func() { stop(); cancel() }
 }
 
-// keeps checks the resource in s. It reports whether that may be kept, and otherwise ends it.
+// keeps checks the resource in s. It reports whether the resource may be kept; otherwise the
+// resource is destroyed.
 func (p *Resources[T]) keeps(ctx context.Context, s *resSlot[T]) bool {
 	passed, returned := p.check(ctx, s.value)
 	p.mu.Lock()
@@ -144,7 +147,7 @@ func (p *Resources[T]) keeps(ctx context.Context, s *resSlot[T]) bool {
 	switch stale := s.epoch != p.epoch; {
 	case p.closed && passed:
 		p.mu.Unlock()
-		return true // for the caller that wants it, if there is one
+		return true // for its caller, if there is one
 	case p.closed:
 		reason = resPoolClosed
 	case stale:
@@ -166,18 +169,18 @@ func (p *Resources[T]) keeps(ctx context.Context, s *resSlot[T]) bool {
 	return false
 }
 
-// check runs the check, and reports whether the resource has passed it. One that panics or ends its
-// goroutine has not. If the check ignores the end of its context, returned is closed when it
-// returns.
+// check runs the check, and reports whether the resource has passed it. A check that panics or ends
+// its goroutine fails. If the check ignores the end of its context, returned is closed when the
+// check returns.
 func (p *Resources[T]) check(ctx context.Context, value T) (passed bool, returned <-chan struct{}) {
-	ctx = &poolContext{p.life, ctx} // the check is the pool's, which the caller may leave
+	ctx = &poolContext{p.life, ctx} // the check belongs to the pool; the caller may give up
 	if p.cfg.CheckTimeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, p.cfg.CheckTimeout)
 		defer cancel()
 	}
 	done := make(chan struct{})
-	result := errResExit // unless it is changed below
+	result := errResExit // unless changed below
 	go func() {
 		defer close(done)
 		defer func() { _ = recover() }()
@@ -198,7 +201,7 @@ func (p *Resources[T]) check(ctx context.Context, value T) (passed bool, returne
 	}
 }
 
-// destroyHung destroys a resource whose check was abandoned when that returns.
+// destroyHung destroys a resource whose check was abandoned, once the check has returned.
 func (p *Resources[T]) destroyHung(value T, returned <-chan struct{}) {
 	defer func() { // even if the function calls Goexit
 		p.mu.Lock()
@@ -210,8 +213,7 @@ func (p *Resources[T]) destroyHung(value T, returned <-chan struct{}) {
 	p.destroyValue(value)
 }
 
-// onConstructed ends the construction or check of s. It returns the error for the caller that
-// wanted it.
+// onConstructed ends the construction or check of s. It returns the error for the caller of s.
 func (p *Resources[T]) onConstructed(s *resSlot[T], err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -239,8 +241,8 @@ func (p *Resources[T]) onConstructed(s *resSlot[T], err error) error {
 	return nil
 }
 
-// onConstructFailed ends s, for which there is no resource. It returns the error for the caller
-// that wanted it. Caller must hold p.mu.
+// onConstructFailed removes s, for which no resource could be constructed. It returns the error for
+// the caller of s. Caller must hold p.mu.
 func (p *Resources[T]) onConstructFailed(s *resSlot[T], now time.Duration, err error) error {
 	how := resMakingOf(err)
 	if s.started != 0 {
@@ -270,7 +272,8 @@ func (p *Resources[T]) expiry(now time.Duration) time.Duration {
 	return now + p.cfg.MaxLifetime - time.Duration(rand.Float64()*resJitter*float64(p.cfg.MaxLifetime))
 }
 
-// destroyLater ends the resource of s, which is not idle, in the background. Caller must hold p.mu.
+// destroyLater destroys the resource of s, which is not idle, in the background. Caller must hold
+// p.mu.
 func (p *Resources[T]) destroyLater(s *resSlot[T], reason resReason) {
 	s.state = resClosing
 	p.closing++
@@ -278,10 +281,10 @@ func (p *Resources[T]) destroyLater(s *resSlot[T], reason resReason) {
 	go p.destroy(s)
 }
 
-// destroyAll ends the resources of slots that are linked by next.
+// destroyAll destroys the resources of slots that are linked by next.
 func (p *Resources[T]) destroyAll(s *resSlot[T]) {
 	for s != nil {
-		next := s.next // before another goroutine has s
+		next := s.next // read it before another goroutine reuses s
 		go p.destroy(s)
 		s = next
 	}
@@ -297,8 +300,8 @@ func (p *Resources[T]) destroy(s *resSlot[T]) {
 	p.destroyValue(s.value)
 }
 
-// destroyValue runs the destructor. A panic has no caller to be returned to, so it is reported to
-// otel.Handle.
+// destroyValue runs the destructor. A panic is reported to otel.Handle, since there is no caller to
+// return it to.
 func (p *Resources[T]) destroyValue(value T) {
 	if p.cfg.Destroy == nil {
 		return

@@ -9,14 +9,13 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// resModel is a pool of resources as plain as it can be written: one call after the other,
-// constructors and destructors that take no time. A resource is named after the request that it was
-// made for.
+// resModel is the simplest possible pool of resources. Calls are sequential, and constructors and
+// destructors take no time. A resource is named after the request for which it was made.
 type resModel struct {
 	limit     int
-	idle      []string // the last is the next to be lent
+	idle      []string // the last one is lent next
 	since     map[string]time.Duration
-	used      map[string]bool // and whether it must go when it comes back
+	used      map[string]bool // the value says whether it must be destroyed when it is released
 	waiting   []*resRequest
 	destroyed []string
 	outcomes  [5]int64
@@ -26,7 +25,7 @@ type resModel struct {
 	now       time.Duration
 }
 
-// resRequest is an Acquire, in the model or of the pool.
+// resRequest is an Acquire in the model or in the pool.
 type resRequest struct {
 	name   string
 	bad    bool // its constructor fails
@@ -37,7 +36,7 @@ type resRequest struct {
 
 func (m *resModel) alive() int { return len(m.idle) + len(m.used) }
 
-// take gives r a resource if there is one or room for one.
+// take gives r a resource if one is idle or there is room for one.
 func (m *resModel) take(r *resRequest) bool {
 	switch {
 	case len(m.idle) > 0:
@@ -83,7 +82,7 @@ func (m *resModel) release(name string, unused bool) {
 	}
 }
 
-// expire ends what was idle for too long.
+// expire ends resources that were idle for too long.
 func (m *resModel) expire() {
 	m.idle = slices.DeleteFunc(m.idle, func(name string) bool {
 		old := m.now-m.since[name] >= m.maxIdle

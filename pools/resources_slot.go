@@ -14,7 +14,7 @@ import (
 type resState uint8
 
 const (
-	// its resource is being constructed or checked, by a goroutine that owns value
+	// its resource is being constructed or checked by a goroutine, which owns value
 	resReadying resState = iota
 	resIdle
 	resUsed // the lease owns value
@@ -22,34 +22,36 @@ const (
 	resClosing // the goroutine that destroys it owns value
 )
 
-// resSlot is a place for a resource. It is in Resources.slots until it is destroyed or hijacked.
+// resSlot is a place for a resource. It is in Resources.slots until its resource is destroyed or
+// hijacked.
 type resSlot[T any] struct {
 	pool       *Resources[T]
 	prev, next *resSlot[T]
-	turn       uint64 // which lease of it is the valid one, from 1
+	turn       uint64 // number of its valid lease, from 1
 	use        measure.Use
 	lastUsed   time.Duration
-	expires    time.Duration // when its lifetime ends; 0 is never
+	expires    time.Duration // when its lifetime ends; 0 means never
 	epoch      int
 	index      int // in Resources.slots
 	state      resState
-	made       bool // value is a resource
-	unused     bool // since it was constructed or checked
-	wanted     bool // a caller waits for it while it is being constructed or checked
+	made       bool // value holds a resource
+	unused     bool // not used since it was constructed or checked
+	wanted     bool // a caller waits for it to be constructed or checked
 	value      T
 
-	site   callsite.Site // where the caller asked that has it, or that wants it
-	trace  trace.TraceID // of the request of lease traced, whose holder writes it before that
+	site   callsite.Site // where its holder, or the caller that waits for it, called
+	trace  trace.TraceID // of the request of lease traced; written by the holder before traced
 	traced atomic.Uint64 // the last lease that has a trace
 
 	wait     measure.Span  // of that caller
 	reserved time.Duration // when the wait ended; 0 if there was none
+	waited   measure.Waited
 	started  time.Duration // when the constructor was called; 0 if it was not
 	checked  time.Duration // when it was constructed, or last passed its check
 	created  time.Time
 }
 
-// hold returns what is known of the holder of the lease. Caller must hold p.mu.
+// hold describes the holder of the lease. Caller must hold p.mu.
 func (s *resSlot[T]) hold() measure.Hold {
 	h := measure.Hold{Site: s.site}
 	if s.traced.Load() == s.turn {
@@ -58,7 +60,7 @@ func (s *resSlot[T]) hold() measure.Hold {
 	return h
 }
 
-// resIdleList holds idle slots: first is the one released last.
+// resIdleList is a list of idle slots; first is the one released most recently.
 type resIdleList[T any] struct {
 	first, last *resSlot[T]
 	length      int
@@ -90,7 +92,7 @@ func (l *resIdleList[T]) remove(s *resSlot[T]) {
 	l.length--
 }
 
-// add makes a slot whose resource is to be constructed. There must be room. Caller must hold p.mu.
+// add adds a slot whose resource is to be constructed. There must be room. Caller must hold p.mu.
 func (p *Resources[T]) add() *resSlot[T] {
 	s := &resSlot[T]{pool: p, turn: 1, epoch: p.epoch, index: len(p.slots)}
 	p.slots = append(p.slots, s)
@@ -98,8 +100,8 @@ func (p *Resources[T]) add() *resSlot[T] {
 	return s
 }
 
-// reserve returns a slot whose resource is to be constructed or checked, if there is room or one
-// idle. Caller must hold p.mu.
+// reserve returns an idle slot, whose resource is then to be checked, or if there is room, a new
+// slot, whose resource is to be constructed. Otherwise it returns nil. Caller must hold p.mu.
 func (p *Resources[T]) reserve() *resSlot[T] {
 	if s := p.idle.first; s != nil {
 		p.idle.remove(s)
@@ -113,8 +115,8 @@ func (p *Resources[T]) reserve() *resSlot[T] {
 	return nil
 }
 
-// remove removes s from the pool and gives its place to the first caller that waits. Caller must
-// hold p.mu.
+// remove removes s from the pool and gives its place to the first waiting caller. Caller must hold
+// p.mu.
 func (p *Resources[T]) remove(s *resSlot[T]) {
 	last := len(p.slots) - 1
 	p.slots[s.index] = p.slots[last]
@@ -124,7 +126,8 @@ func (p *Resources[T]) remove(s *resSlot[T]) {
 	p.serveWaiters()
 }
 
-// serveWaiters does what is possible after slots or the limit have changed. Caller must hold p.mu.
+// serveWaiters serves as many waiters as possible after slots or the limit have changed. Caller
+// must hold p.mu.
 func (p *Resources[T]) serveWaiters() {
 	for p.waiting.first != nil && p.hasRoom() {
 		w := p.waiting.first
@@ -151,7 +154,7 @@ func (p *Resources[T]) surplus() int {
 	return len(p.slots) - p.closing - p.limit
 }
 
-// useless reports whether a resource that is released at the time now must be destroyed, and why.
+// useless reports whether a resource that is released at time now must be destroyed, and why.
 // Caller must hold p.mu.
 func (p *Resources[T]) useless(s *resSlot[T], now time.Duration) (resReason, bool) {
 	switch {
@@ -167,19 +170,21 @@ func (p *Resources[T]) useless(s *resSlot[T], now time.Duration) (resReason, boo
 	return 0, false
 }
 
-// wantsCheck reports whether the idle slot s may only be lent after a check. Caller must hold p.mu.
+// wantsCheck reports whether the idle slot s must be checked before it is lent. Caller must hold
+// p.mu.
 func (p *Resources[T]) wantsCheck(s *resSlot[T]) bool {
 	return p.cfg.Check != nil &&
 		(p.cfg.CheckAfter < 0 || p.meter.Approx(0)-max(s.lastUsed, s.checked) >= p.cfg.CheckAfter)
 }
 
-// wasChecked reports whether the idle slot s was not used since its check, which was a second ago
-// at most: TryAcquire lends it even if CheckAfter is shorter, or it would never get one.
+// wasChecked reports whether the idle slot s has not been used since a check at most one second
+// ago. TryAcquire lends such a slot even if CheckAfter is shorter; otherwise it might never find
+// one.
 func (p *Resources[T]) wasChecked(s *resSlot[T]) bool {
 	return s.unused && p.meter.Approx(0)-s.checked < time.Second
 }
 
-// discard marks the idle slot s to be destroyed, and returns it. Caller must hold p.mu.
+// discard marks the idle slot s for destruction, and returns it. Caller must hold p.mu.
 func (p *Resources[T]) discard(s *resSlot[T], reason resReason) *resSlot[T] {
 	p.idle.remove(s)
 	s.state = resClosing

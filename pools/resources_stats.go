@@ -9,7 +9,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// resReason is why a resource was ended.
+// resReason is the reason for which a resource was destroyed.
 type resReason uint8
 
 const (
@@ -28,7 +28,7 @@ func (r resReason) String() string {
 	return [...]string{"idle", "lifetime", "health", "reset", "shrink", "destroyed", "hijacked", "pool_closed"}[r]
 }
 
-// resMaking is how the construction of a resource ended.
+// resMaking is the result of constructing a resource.
 type resMaking uint8
 
 const (
@@ -60,7 +60,7 @@ func resMakingOf(err error) resMaking {
 	return resFailed
 }
 
-// ending returns how the use ends for which a resource could not be made.
+// ending returns how the use ended for which the resource could not be constructed.
 func (m resMaking) ending() instrument.Ending {
 	switch m {
 	case resPanicked:
@@ -71,7 +71,7 @@ func (m resMaking) ending() instrument.Ending {
 	return instrument.Failed
 }
 
-// resMakes times constructions by result.
+// resMakes has the durations of constructions, by result.
 type resMakes [resMakings]*instrument.Histogram
 
 func (m *resMakes) record(how resMaking, took time.Duration) {
@@ -81,17 +81,17 @@ func (m *resMakes) record(how resMaking, took time.Duration) {
 	m[how].Record(took)
 }
 
-// resLedger counts the lifecycle events of resources. The lock of the pool guards it.
+// resLedger counts the lifecycle events of resources. It is guarded by the lock of the pool.
 type resLedger struct {
-	makes resMakes // their counts are the numbers of resources constructed and not constructed
+	makes resMakes // their counts are the numbers of successful and failed constructions
 	ended [resReasons]int64
 }
 
 // Stats returns a consistent snapshot of the pool. A resource that is being destroyed is in none of
-// the states, and one that is being checked counts as being constructed.
+// the states; a resource that is being checked counts as being constructed.
 func (p *Resources[T]) Stats() instrument.Stats {
 	s, holders := p.stats()
-	s.Holders = holders.Name() // without the lock
+	s.Holders = holders.Name() // without the lock held
 	return s
 }
 
@@ -118,8 +118,8 @@ func (p *Resources[T]) stats() (instrument.Stats, measure.Holders) {
 	return s, held
 }
 
-// holders writes how long the oldest use has lasted into s, and returns the holders if s wants
-// them. Caller must hold p.mu.
+// holders sets the age of the oldest use in s, and returns the holders if s wants them. Caller must
+// hold p.mu.
 func (p *Resources[T]) holders(s *instrument.Stats, now time.Duration) measure.Holders {
 	if p.uses.InUse() == 0 {
 		return nil
@@ -133,7 +133,7 @@ func (p *Resources[T]) holders(s *instrument.Stats, now time.Duration) measure.H
 	return oldest.Report(s, now, (*resSlot[T]).hold)
 }
 
-// report writes the lifecycle events of resources into s.
+// report adds the lifecycle events of resources to s.
 func (l *resLedger) report(s *instrument.Stats) {
 	s.Resources = make([]instrument.Resources, 0, int(resMakings)+len(l.ended))
 	s.Create = make([]instrument.Creation, 0, resMakings)
@@ -155,36 +155,35 @@ func (l *resLedger) report(s *instrument.Stats) {
 	}
 }
 
-// Limit returns how many resources there may be.
+// Limit returns the maximum number of resources.
 func (p *Resources[T]) Limit() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.limit
 }
 
-// Size returns how many resources there are: used, idle, and being constructed, checked or
-// destroyed.
+// Size returns the number of resources: those used, idle, being constructed, checked or destroyed.
 func (p *Resources[T]) Size() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.slots)
 }
 
-// Used returns how many resources are lent.
+// Used returns the number of resources that are lent.
 func (p *Resources[T]) Used() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return int(p.uses.InUse())
 }
 
-// Idle returns how many resources are ready to be lent.
+// Idle returns the number of idle resources.
 func (p *Resources[T]) Idle() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.idle.length
 }
 
-// Pending returns how many callers wait.
+// Pending returns the number of waiting callers.
 func (p *Resources[T]) Pending() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

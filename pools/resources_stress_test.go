@@ -54,7 +54,7 @@ func Test10000GoroutinesThatCancelLoseNothing(t *testing.T) {
 		got+s.Requests[instrument.Canceled].Or(0) != 10_000 {
 		t.Errorf("requests %v, want %d acquired and %d canceled", s.Requests, acquired.Load(), gaveUp.Load())
 	}
-	for range 4 { // all four slots are still there
+	for range 4 { // all four slots still exist
 		resAcquire(t, p).Destroy()
 	}
 	p.Close()
@@ -120,9 +120,9 @@ func resAnything(p *pools.Resources[int64], f *resFactory, i int) {
 	case n == 0:
 		p.Reset()
 	case n == 1:
-		_ = p.Resize(1 + rand.IntN(5)) // it is never closed here
+		_ = p.Resize(1 + rand.IntN(5)) // never fails, since the pool is not closed here
 	case n == 2:
-		_ = p.CreateResource(ctx) // it may well be full
+		_ = p.CreateResource(ctx) // may fail because the pool is full
 	case n == 3:
 		for _, l := range p.AcquireAllIdle() {
 			resEnd(l)

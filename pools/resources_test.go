@@ -18,10 +18,10 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// resFactory makes resources that are numbered from 1, and keeps account of them.
+// resFactory makes resources, numbered from 1, and counts them.
 type resFactory struct {
 	made, destroyed, alive, peak atomic.Int64
-	takes                        time.Duration // to make one
+	takes                        time.Duration // time to make one
 	fail                         atomic.Bool
 }
 
@@ -43,7 +43,7 @@ func (f *resFactory) destroy(int64) {
 	f.alive.Add(-1)
 }
 
-// open makes a pool of f's resources. The test closes it.
+// open returns a pool of f's resources, which is closed at the end of the test.
 func (f *resFactory) open(
 	t testing.TB,
 	limit int,
@@ -68,7 +68,7 @@ func resAcquire(t testing.TB, p *pools.Resources[int64]) pools.Lease[int64] {
 	return l
 }
 
-// resCount returns how often resources came to an event for a reason.
+// resCount returns the count of an event for a reason.
 func resCount(s instrument.Stats, event instrument.Event, reason string) int64 {
 	for _, r := range s.Resources {
 		if r.Event == event && r.Reason == reason {
@@ -222,7 +222,7 @@ func TestResourcesShortUsesAreSampledWithWeight(t *testing.T) {
 		var f resFactory
 		p := f.open(t, 2, pools.ResourcesConfig[int64]{})
 		defer p.Close()
-		held := resAcquire(t, p) // a sample must not stand for one that has not ended
+		held := resAcquire(t, p) // a sample must not represent a use that has not ended
 		const uses = 1000
 		for range uses {
 			resAcquire(t, p).Release()
@@ -249,7 +249,7 @@ func TestResourcesMisuseOfALeasePanicsWithTheNameAndCorruptsNothing(t *testing.T
 		for how, end := range ended {
 			l := resAcquire(t, p)
 			end(l)
-			other := resAcquire(t, p) // perhaps the same resource
+			other := resAcquire(t, p) // possibly the same resource
 			for method, again := range ended {
 				resWantPanic(t, func() { again(l) }, t.Name(), method, "has ended")
 			}
@@ -280,7 +280,7 @@ func TestResourcesIdleDurationIsExactWhereUsesAreLongAndNearItWhereTheyAreShort(
 			t.Errorf("idle for %v since it was made, want 1 s", got)
 		}
 		l.Release()
-		for range 100 { // for the clock to be read seldom
+		for range 100 { // so that the clock is rarely read
 			time.Sleep(10 * time.Millisecond)
 			resAcquire(t, p).Release()
 		}

@@ -15,44 +15,45 @@ const MaxPermits = 1<<47 - 1
 
 // SemaphoreConfig configures a [Semaphore]. The zero value is a good default.
 type SemaphoreConfig struct {
-	// MaxPending is how many requests may wait. Beyond it Acquire fails with [ErrFull]. Zero means
-	// no bound.
+	// MaxPending is the maximum number of waiting requests. Beyond it Acquire fails with [ErrFull].
+	// Zero means no bound.
 	MaxPending int
 }
 
-// Semaphore bounds concurrent access to a number of permits, of which a request may take several.
+// Semaphore bounds concurrent access with a number of permits. A request may take several of them.
 // It is a drop-in replacement for [golang.org/x/sync/semaphore.Weighted]: requests are served in
-// the order in which they arrive, so a large one at the front holds back all behind it; and a
-// context that is done takes precedence over free permits. In addition it can be resized, closed
-// and observed. It is safe for concurrent use.
+// the order in which they arrive, so a large request at the front holds back all requests behind
+// it, and a context that is done takes precedence over free permits. In addition, a Semaphore can
+// be resized, closed and observed. It is safe for concurrent use.
 //
 // # Telemetry
 //
 // Slots are permits, so Usage, Limit and UseTime are in permits. Requests, Completed, Pending and
-// the waits count calls, Completed those of Release. If every request is for one permit, acquired
-// minus completed is what is used.
+// the waits count calls; Completed counts those of Release. If every request is for one permit,
+// acquired minus completed is the number of permits used.
 //
-// A wait ends when Release hands over the permits; they are used from then on, even if the waiter
-// is not running yet. If its context ends in between, the request returns the permits, fails, and
-// counts as acquired and completed. Release does not tell which permits are returned, so Use is
-// absent. UseTime is the number of permits used, integrated over time.
+// A wait ends when Release hands over the permits; from then on they count as used, even if the
+// waiter is not running yet. If the context of the waiter ends in between, the request returns the
+// permits, fails, and counts as acquired and completed. Use is absent, because Release does not
+// tell which permits are returned. UseTime is the number of permits used, integrated over time.
 //
-// A Semaphore that is used in a bubble of testing/synctest must be created in it.
+// A Semaphore that is used in a bubble of testing/synctest must be created in the same bubble.
 type Semaphore struct {
-	// word is what a call changes without the lock, by one compare-and-swap: the permits that are
-	// free, above two bytes of credits. An Acquire spends one credit of the first, a Release one of
-	// the second, so that the credits spent count the calls. Credits are lent when mu is unlocked,
-	// if no request waits and the meter does not need each event. A call without a credit takes mu,
-	// and with it all credits: then only the owner of mu changes the permits.
+	// word is the state that calls change without the lock, by one compare-and-swap: the free
+	// permits, shifted left by two bytes of credits. An Acquire spends one credit from the first
+	// byte, a Release one from the second, so that the spent credits count the calls. Credits are
+	// lent when mu is unlocked, if no request waits and the meter does not need each event. A call
+	// without a credit takes mu, and with it all credits; after that only the owner of mu changes
+	// the permits.
 	word     atomic.Int64
 	size     atomic.Int64 // written with mu held
 	closed   atomic.Bool  // written with mu held
-	full     atomic.Bool  // no permit is free, and no credit lent; written with mu held
+	full     atomic.Bool  // no permit is free and no credit is lent; written with mu held
 	rejected atomic.Int64 // calls of TryAcquire without the lock, since the last Stats
 
-	mu       sync.Mutex // guards what follows; taken by lock
-	credits  int64      // lent, of each kind: then the word has free and credits
-	free     int64      // permits not used, below 0 while the semaphore shrinks
+	mu       sync.Mutex // guards everything below; taken by lock
+	credits  int64      // lent, of each kind; while they are, the word has free and credits
+	free     int64      // permits not used; negative while the semaphore shrinks
 	queue    waitQueue[int64, bool]
 	tooBig   waitQueue[int64, bool] // requests for more than size
 	arrived  uint64
@@ -61,9 +62,9 @@ type Semaphore struct {
 	requests measure.Requests
 	meter    measure.Meter
 
-	// a waiter asks for permits; the answer is false if the semaphore was closed
+	// a waiter requests permits; the answer is false if the semaphore was closed
 	waiters waiters[int64, bool]
-	queued  func() // if not nil, called without mu for a request that has begun to wait
+	queued  func() // if not nil, called without mu held for a request that has begun to wait
 	config  SemaphoreConfig
 	name    string
 	reg     *instrument.Registration
@@ -72,14 +73,14 @@ type Semaphore struct {
 }
 
 const (
-	semShift    = 16 // of the free permits in the word
+	semShift    = 16 // shift of the free permits in the word
 	semMost     = 1<<8 - 1
-	semAcquires = semMost      // credits of Acquire
-	semReleases = semMost << 8 // credits of Release
+	semAcquires = semMost      // all credits for Acquire
+	semReleases = semMost << 8 // all credits for Release
 	semCredits  = semAcquires | semReleases
 )
 
-// NewSemaphore returns a semaphore of n permits, 0 to [MaxPermits], which is reported under name.
+// NewSemaphore returns a semaphore of n permits, 0 to [MaxPermits], that is reported under name.
 // Close it after use.
 func NewSemaphore(name string, n int64, cfg SemaphoreConfig, opts ...instrument.Option) (*Semaphore, error) {
 	s := &Semaphore{name: name, free: n, config: cfg}
@@ -87,7 +88,7 @@ func NewSemaphore(name string, n int64, cfg SemaphoreConfig, opts ...instrument.
 		return nil, err
 	}
 	if cfg.MaxPending < 0 {
-		return nil, s.error(fmt.Errorf("MaxPending %d: want 0 or more", cfg.MaxPending))
+		return nil, s.error(fmt.Errorf("MaxPending is %d, expected 0 or more", cfg.MaxPending))
 	}
 	s.size.Store(n)
 	s.meter.Init(instrument.TimingOf(opts...), (*semLocker)(s), s.used)
@@ -103,7 +104,7 @@ func NewSemaphore(name string, n int64, cfg SemaphoreConfig, opts ...instrument.
 
 func (s *Semaphore) checkSize(n int64) error {
 	if n < 0 || n > MaxPermits {
-		return s.error(fmt.Errorf("%d permits: want 0 to %d", n, int64(MaxPermits)))
+		return s.error(fmt.Errorf("%d permits, expected 0 to %d", n, int64(MaxPermits)))
 	}
 	return nil
 }
@@ -113,11 +114,12 @@ func (s *Semaphore) error(err error) error {
 }
 
 // Acquire takes n permits. It waits until they are free or ctx is done. It returns nil, the error
-// of ctx, or an error that wraps [ErrClosed] or [ErrFull]; only if it is nil are permits taken. If
-// ctx is done already, Acquire fails even if permits are free. It panics if n is negative.
+// of ctx, or an error that wraps [ErrClosed] or [ErrFull]; permits are taken only if the error is
+// nil. If ctx is already done, Acquire fails even if permits are free. It panics if n is negative.
 //
-// A request for more than the size waits until ctx is done, as in x/sync, without holding back
-// others. If a Resize makes it possible, it takes the place in the queue that it would have had.
+// A request for more permits than the size waits until ctx is done, as in x/sync, without holding
+// back others. If Resize makes the request possible, it takes the place in the queue that it would
+// have had.
 func (s *Semaphore) Acquire(ctx context.Context, n int64) error {
 	done := ctx.Done()
 	for {
@@ -131,8 +133,9 @@ func (s *Semaphore) Acquire(ctx context.Context, n int64) error {
 	}
 }
 
-// TryAcquire takes n permits if they are free and no request waits, and reports whether it did. It
-// never waits; a closed semaphore has no permits. It panics if n is negative.
+// TryAcquire takes n permits if they are free and no request is waiting, and reports whether it
+// took them. It never waits, and returns false once the semaphore is closed. It panics if n is
+// negative.
 func (s *Semaphore) TryAcquire(n int64) bool {
 	for {
 		w := s.word.Load()
@@ -152,7 +155,7 @@ func (s *Semaphore) TryAcquire(n int64) bool {
 }
 
 // Release returns n permits. It panics if n is negative or greater than the number held. It may be
-// called from a goroutine other than that of Acquire, and after Close.
+// called by a goroutine other than the one that called Acquire, and after Close.
 func (s *Semaphore) Release(n int64) {
 	for {
 		w := s.word.Load()
@@ -169,8 +172,8 @@ func (s *Semaphore) Release(n int64) {
 func (s *Semaphore) acquireSlow(ctx context.Context, n int64) error {
 	s.mustNotBeNegative(n)
 	s.lock()
-	// Under the lock, as in x/sync: a context that was done before permits were released takes
-	// precedence over them.
+	// Checked with the lock held, as in x/sync: a context that was done before permits were
+	// released takes precedence over them.
 	if isDone(ctx.Done()) {
 		s.requests.Add(instrument.GaveUp(ctx.Err()), 1)
 		s.unlock()
@@ -238,10 +241,10 @@ func (s *Semaphore) fits(n int64) bool {
 	return n <= s.free && s.queue.first == nil && !s.closed.Load()
 }
 
-// used returns the permits that are used. Caller must hold mu.
+// used returns the number of permits used. Caller must hold mu.
 func (s *Semaphore) used() int64 { return s.size.Load() - s.free }
 
-// lock takes mu and, with all credits, the word.
+// lock takes mu and, with all credits, ownership of the word.
 func (s *Semaphore) lock() {
 	s.mu.Lock()
 	if s.credits > 0 {
@@ -249,7 +252,7 @@ func (s *Semaphore) lock() {
 	}
 }
 
-// takeBack takes the credits back, and counts the calls that spent some. Caller must hold mu.
+// takeBack takes the credits back, and counts the calls that spent credits. Caller must hold mu.
 func (s *Semaphore) takeBack() {
 	w := s.word.And(^semCredits)
 	acquired, released := s.credits-w&semMost, s.credits-w>>8&semMost
@@ -259,8 +262,8 @@ func (s *Semaphore) takeBack() {
 	s.meter.Events(acquired + released)
 }
 
-// unlock lends credits, if no request waits, the semaphore is not shrinking and the meter does not
-// need each event, and unlocks mu.
+// unlock unlocks mu. It first lends credits if no request waits, the semaphore is not shrinking and
+// the meter does not need each event.
 func (s *Semaphore) unlock() {
 	credits := min(s.meter.Blind()/2, semMost)
 	lends := credits > 0 && s.queue.first == nil && s.free >= 0 && !s.closed.Load()
@@ -274,7 +277,7 @@ func (s *Semaphore) unlock() {
 	s.mu.Unlock()
 }
 
-// semLocker is a Semaphore as the lock of its meter.
+// semLocker implements the lock of the meter with a Semaphore.
 type semLocker Semaphore
 
 // Lock implements sync.Locker.
@@ -289,12 +292,13 @@ func (s *Semaphore) mustNotBeNegative(n int64) {
 	}
 }
 
-// misused returns the message of x/sync, which tests may match, with the name of the semaphore.
+// misused returns the panic message of x/sync, which tests may match, with the name of the
+// semaphore.
 func (s *Semaphore) misused(how string) string {
 	return fmt.Sprintf("semaphore: %s (%q)", how, s.name)
 }
 
-// isDone reports whether done is closed. A nil one never is.
+// isDone reports whether done is closed. It returns false if done is nil.
 func isDone(done <-chan struct{}) bool {
 	if done == nil {
 		return false

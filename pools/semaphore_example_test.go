@@ -22,7 +22,7 @@ func ExampleSemaphore() {
 	for range 10 {
 		wg.Go(func() {
 			if err := uploads.Acquire(ctx, 1); err != nil {
-				return // ctx was done first
+				return // ctx ended first
 			}
 			defer uploads.Release(1)
 			// upload something
@@ -45,7 +45,7 @@ func ExampleSemaphore_Resize() {
 	if err := downstream.Resize(50); err != nil {
 		fmt.Println(err)
 	}
-	// 80 are used, and may be until they are released
+	// 80 permits are used, until they are released
 	fmt.Println("more:", downstream.TryAcquire(1))
 	downstream.Release(40)
 	fmt.Println("more:", downstream.TryAcquire(1))
@@ -56,7 +56,7 @@ func ExampleSemaphore_Resize() {
 
 func ExampleMemoryBudget() {
 	const largest = 64 << 20
-	// In a container Available and Max can be left out: then the budget follows the limit of the
+	// In a container Available and Max can be omitted: the budget then follows the limit of the
 	// container and GOMEMLIMIT.
 	images, err := pools.NewMemoryBudget("images", largest, pools.MemoryConfig{Max: 512 << 20})
 	if err != nil {
@@ -71,7 +71,7 @@ func ExampleMemoryBudget() {
 		return
 	}
 	defer images.Release(size)
-	// decode an image that takes this much
+	// decode an image of that size
 	fmt.Println(images.Stats().Usage[instrument.Used].Or(0)>>20, "MiB")
 	// Output: 48 MiB
 }

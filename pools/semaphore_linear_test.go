@@ -36,9 +36,9 @@ type semOutput struct {
 
 type semState struct{ used, size int64 }
 
-// semSpec is what a semaphore is for an observer that knows nothing of queues. With waiters about,
-// a TryAcquire may fail though permits are free: they are meant for others. An Acquire that fails
-// may have had its permits until its context ended.
+// semSpec is the specification of a semaphore for an observer that does not know about queues. If
+// there are waiters, a TryAcquire may fail although permits are free, because they are reserved for
+// others. An Acquire that fails may have had its permits until its context ended.
 func semSpec(size int64, waiters bool) porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return semState{size: size} },
@@ -66,8 +66,8 @@ func semSpec(size int64, waiters bool) porcupine.Model {
 	}
 }
 
-// record lets goroutines make calls of some kinds at random and returns what they did and saw, on a
-// common clock.
+// record lets goroutines make random calls of the given kinds. It returns the calls and their
+// results on a common clock.
 func record(s *Semaphore, kinds []semCallKind) []porcupine.Operation {
 	var clock atomic.Int64
 	var mu sync.Mutex
@@ -113,7 +113,7 @@ func do(s *Semaphore, in semInput) (out semOutput) {
 	case linRelease:
 		s.Release(in.n)
 	case linResize:
-		_ = s.Resize(in.n) // the size is right
+		_ = s.Resize(in.n) // the size is valid
 	case linStats:
 		st := s.Stats()
 		out.used, out.limit = st.Usage[instrument.Used].Or(-1), st.Limit.Or(-1)
@@ -125,7 +125,7 @@ func TestSemaphoreIsLinearizable(t *testing.T) {
 	for name, kinds := range map[string][]semCallKind{
 		"waiters and stats": {linAcquire, linTry, linRelease, linStats},
 		"no waiters":        {linTry, linRelease, linResize, linStats},
-		// what is on its way when the size shrinks is used later
+		// a permit that is in transit when the size shrinks is used later
 		"waiters and resize": {linAcquire, linTry, linRelease, linResize},
 	} {
 		t.Run(name, func(t *testing.T) {

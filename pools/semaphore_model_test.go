@@ -14,7 +14,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// permits is what our semaphore and that of x/sync have in common.
+// permits has the methods that our semaphore and that of x/sync have in common.
 type permits interface {
 	Acquire(ctx context.Context, n int64) error
 	TryAcquire(n int64) bool
@@ -33,8 +33,8 @@ func mustSemaphore(t testing.TB, n int64, opts ...instrument.Option) *Semaphore 
 	return s
 }
 
-// semModel says in the plainest way what a semaphore does. Its calls never wait: a request is there
-// until it has an outcome.
+// semModel is the simplest model of a semaphore. Its calls never block: a request exists until it
+// has an outcome.
 type semModel struct {
 	size, used int64
 	requests   []*semRequest
@@ -48,7 +48,7 @@ type semRequest struct {
 	cancel context.CancelFunc
 	ended  bool
 	err    error
-	real   chan error // what the semaphore under test said
+	real   chan error // result of the semaphore under test
 }
 
 func (m *semModel) acquire(r *semRequest) {
@@ -109,7 +109,7 @@ func (m *semModel) close() {
 	}
 }
 
-// check compares what ended and how, and the Stats of a Semaphore.
+// check compares the outcomes, and the Stats of a Semaphore.
 func (m *semModel) check(p permits) error {
 	want := m.tried
 	var errs []error
@@ -173,16 +173,15 @@ func outcomeOf(err error) instrument.Outcome {
 	}
 }
 
-// play does the operations that the bytes stand for, one after the other, with p and with the
-// model, and compares the two whenever all goroutines have come to rest. It runs in a bubble of
-// synctest.
+// play performs the operations that the bytes encode, one after the other, on p and on the model.
+// It compares the two whenever all goroutines are blocked. It runs in a bubble of synctest.
 func play(t *testing.T, p permits, size int64, operations []byte) {
 	m := semModel{size: size}
 	s, ours := p.(*Semaphore)
 	lowest := int64(0)
 	if !ours {
-		// x/sync leaves a request for 0 waiting when the one before it in a queue gives up; we do
-		// not
+		// in x/sync a request for 0 keeps waiting when the request before it gives up; in our
+		// semaphore it does not
 		lowest = 1
 	}
 	for len(operations) >= 2 {

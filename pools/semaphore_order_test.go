@@ -13,7 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// waiting starts a request and returns when it waits.
+// waiting starts a request and returns once it waits.
 func waiting(s *Semaphore, n int64, served func()) {
 	before := s.Waiting()
 	go func() {
@@ -50,7 +50,7 @@ func TestSemaphoreServesWaitersInTheOrderOfArrival(t *testing.T) {
 	}
 }
 
-// Neither TryAcquire nor Acquire overtakes a request that waits, whatever is free.
+// Neither TryAcquire nor Acquire overtakes a waiting request, however many permits are free.
 func TestSemaphoreIsNotOvertaken(t *testing.T) {
 	for range 1000 {
 		s := mustSemaphore(t, 2)
@@ -99,7 +99,7 @@ func TestSemaphoreBoundsItsWaiters(t *testing.T) {
 		}
 		defer s.Close()
 		_ = s.Acquire(t.Context(), 1)
-		for _, n := range []int64{1, 5} { // one of them for more than there is
+		for _, n := range []int64{1, 5} { // one of them requests more than the size
 			go func() { _ = s.Acquire(t.Context(), n) }()
 		}
 		synctest.Wait()
@@ -121,7 +121,8 @@ func TestSemaphoreBoundsItsWaiters(t *testing.T) {
 	}
 }
 
-// A semaphore that shrank below what is used lends nothing without its lock either.
+// A semaphore that shrank below the number of used permits must not grant any on its fast path
+// either.
 func TestShrinkingSemaphoreServesNoRequest(t *testing.T) {
 	for name, opts := range map[string][]instrument.Option{"on": nil, "off": {instrument.WithoutTelemetry()}} {
 		t.Run(name, func(t *testing.T) {
@@ -147,7 +148,7 @@ func TestShrinkingSemaphoreServesNoRequest(t *testing.T) {
 	}
 }
 
-// Release without the lock checks what it is given too.
+// The fast path of Release also checks its argument.
 func TestSemaphoreReleaseOfTooMuchPanics(t *testing.T) {
 	for name, opts := range map[string][]instrument.Option{"on": nil, "off": {instrument.WithoutTelemetry()}} {
 		t.Run(name, func(t *testing.T) {

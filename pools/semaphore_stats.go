@@ -10,14 +10,14 @@ import (
 // Size returns the number of permits.
 func (s *Semaphore) Size() int64 { return s.size.Load() }
 
-// Available returns the number of permits that are free, below 0 while the semaphore shrinks.
+// Available returns the number of free permits. It is negative while the semaphore shrinks.
 func (s *Semaphore) Available() int64 {
 	s.lock()
 	defer s.unlock()
 	return s.free
 }
 
-// Waiting returns the number of requests that wait.
+// Waiting returns the number of waiting requests.
 func (s *Semaphore) Waiting() int {
 	s.lock()
 	defer s.unlock()
@@ -51,17 +51,17 @@ func (s *Semaphore) Stats() instrument.Stats {
 	return st
 }
 
-// heldBack is the permits that were free while the first request of the queue wanted more, over
-// time.
+// heldBack is the number of free permits, integrated over the time for which the first waiting
+// request wanted more.
 type heldBack struct {
 	time  float64       // permit-nanoseconds
-	until time.Duration // counted
+	until time.Duration // time up to which permits are counted
 }
 
-// countHeldBack is called before a request begins to wait, and while some wait before permits or
-// waiters change, at the time that the meter's Event returned. While the pool is overloaded, the
-// time is that of the last reading of the clock, so what is counted is right on average. Caller
-// must hold mu.
+// countHeldBack is called before a request begins to wait and, while requests wait, before the
+// permits or the waiters change. now is the time that the meter's Event returned. While the pool is
+// overloaded, now is the last reading of the clock, so the count is right on average. Caller must
+// hold mu.
 func (s *Semaphore) countHeldBack(now time.Duration) {
 	if s.meter.Off() {
 		return

@@ -18,7 +18,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/pooltest"
 )
 
-// What x/sync's own tests ask for, and what its documentation says, holds.
+// The semaphore passes x/sync's own tests and has the properties that its documentation guarantees.
 func TestSemaphoreBehavesAsXSync(t *testing.T) {
 	pooltest.BehavesAsXSync(t, func(t testing.TB, size int64) pooltest.Permits { return mustSemaphore(t, size) })
 }
@@ -29,7 +29,7 @@ func TestSemaphoreMisuseIsNamedAndChangesNothing(t *testing.T) {
 		t.Errorf("panic %q does not name the semaphore", got)
 	}
 	if !s.TryAcquire(1) || s.TryAcquire(1) {
-		t.Error("misuse changed the semaphore") // that of x/sync has one permit more now
+		t.Error("misuse changed the semaphore") // the semaphore of x/sync now has one permit more
 	}
 }
 
@@ -53,19 +53,19 @@ func TestNewSemaphoreRefuses(t *testing.T) {
 func TestSemaphoreOfTheLargestSize(t *testing.T) {
 	s := mustSemaphore(t, MaxPermits)
 	if !s.TryAcquire(MaxPermits) || s.TryAcquire(1) || s.TryAcquire(1<<62) {
-		t.Error("the largest size does not hold")
+		t.Error("the largest size is not available")
 	}
 	if err := s.Resize(0); err != nil {
 		t.Fatal(err)
 	}
 	s.Release(MaxPermits)
 	if s.TryAcquire(1) {
-		t.Error("a permit of none")
+		t.Error("got a permit from an empty semaphore")
 	}
 }
 
-// marusama/semaphore never granted this one in 3 s; golang/go#29721 asks for a semaphore that is
-// fair and can be resized.
+// marusama/semaphore never granted this request in 3 s; golang/go#29721 asks for a semaphore that
+// is fair and can be resized.
 func TestSemaphoreServesALargeRequestAmongChurners(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	s := mustSemaphore(t, 8)
@@ -102,7 +102,7 @@ func TestSemaphoreResize(t *testing.T) {
 			}()
 			synctest.Wait()
 		}
-		// 2 is served, 5 and 4 are too much for now, 1 waits.
+		// 2 is served, 5 and 4 are too large for now, 1 waits.
 		expect := func(what string, used int64, want ...int64) {
 			t.Helper()
 			synctest.Wait()
@@ -174,7 +174,7 @@ func TestSemaphoreClosedWithoutTelemetry(t *testing.T) {
 	}
 }
 
-// 10,000 goroutines that give up at random lose no permit, and each of them is counted once.
+// 10,000 goroutines that give up at random lose no permit, and each is counted once.
 func TestSemaphoreCancelStorm(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	s := mustSemaphore(t, 8)
@@ -203,8 +203,8 @@ func TestSemaphoreCancelStorm(t *testing.T) {
 	}
 	in := pooltest.Invariants{Weighted: true}
 	st := in.HoldUnder(t, s.Stats, wg.Wait)
-	// One whose context ended between the hand-over and its return counts as acquired, and gave
-	// back.
+	// A request whose context ended between the hand-over and its return counts as acquired, and
+	// has returned its permits.
 	acquired, timedOut := st.Requests[instrument.Acquired].Or(-1), st.Requests[instrument.TimedOut].Or(-1)
 	if acquired < got.Load() || acquired+timedOut != got.Load()+lost.Load() {
 		t.Errorf("%d acquired and %d timed out, want %d and %d", acquired, timedOut, got.Load(), lost.Load())
@@ -228,7 +228,7 @@ func TestSemaphoreAllocatesNothing(t *testing.T) {
 	allocs := testing.AllocsPerRun(runs, func() {
 		_ = s.Acquire(context.Background(), 1)
 		try <- struct{}{}
-		for range 16 { // there is one processor meanwhile, so the other one comes to wait
+		for range 16 { // with a single processor the other goroutine gets to wait
 			runtime.Gosched()
 		}
 		s.Release(1)

@@ -11,21 +11,21 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// hold takes n permits and gives them back after d.
+// hold takes n permits and returns them after d.
 func hold(s *Semaphore, n int64, d time.Duration) {
 	_ = s.Acquire(context.Background(), n)
 	time.Sleep(d)
 	s.Release(n)
 }
 
-// overloaded reports whether s samples what is used. It may use s to find out.
+// overloaded reports whether s is overloaded. It may use s to find out.
 func overloaded(s *Semaphore) bool {
 	isBlind := func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return !s.meter.Off() && s.meter.Blind() > 0
 	}
-	for range 8 { // the next event may be one of those that read the clock
+	for range 8 { // the next event may be one that reads the clock
 		if isBlind() {
 			return true
 		}
@@ -73,7 +73,7 @@ func TestSemaphorePendingAgeIsThatOfTheOldest(t *testing.T) {
 		_ = s.Acquire(t.Context(), 1)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		for _, n := range []int64{2, 1} { // 2 is too much, so that there are two queues
+		for _, n := range []int64{2, 1} { // 2 is too large, so there are two queues
 			go func() { _ = s.Acquire(ctx, n) }()
 			time.Sleep(time.Second)
 		}
@@ -119,7 +119,7 @@ func TestSemaphoreUseTimeIsExactOnRequest(t *testing.T) {
 	})
 }
 
-// A long pause after an overload is timed, whether permits are held in it or not.
+// A long pause after an overload is timed, whether or not permits are held during it.
 func TestSemaphoreUseTimeOfAPauseAfterAnOverload(t *testing.T) {
 	for _, held := range []int64{0, 3} {
 		synctest.Test(t, func(t *testing.T) {
@@ -143,7 +143,7 @@ func TestSemaphoreUseTimeOfAPauseAfterAnOverload(t *testing.T) {
 	}
 }
 
-// A request for more permits than are free holds back all that come after it; only then is a permit
+// A request for more permits than are free holds back all later requests; only then are permits
 // held back.
 func TestSemaphoreCountsPermitsThatAreHeldBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -167,12 +167,12 @@ func TestSemaphoreCountsPermitsThatAreHeldBack(t *testing.T) {
 		go hold(s, 5, time.Second)
 		time.Sleep(2 * time.Second)
 		expect("with 3 of 10 free for 2 s", 6)
-		go hold(s, 1, time.Second) // behind it
+		go hold(s, 1, time.Second) // waits behind it
 		time.Sleep(time.Second)
 		s.Release(1)
 		time.Sleep(time.Second)
 		expect("a permit came back a second ago", 6+3+4)
-		s.Release(1) // which serves the first
+		s.Release(1) // serves the first
 		synctest.Wait()
 		time.Sleep(time.Second / 2)
 		expect("while one waits and none is free", 6+3+4)
@@ -185,7 +185,7 @@ func TestSemaphoreCountsPermitsThatAreHeldBack(t *testing.T) {
 	})
 }
 
-// Without the clock at each event, what is held back is right on average.
+// If not every event reads the clock, the count of held-back permits is right on average.
 func TestSemaphoreCountsPermitsThatAreHeldBackInOverload(t *testing.T) {
 	s := mustSemaphore(t, 100)
 	_ = s.Acquire(t.Context(), 10)

@@ -7,10 +7,10 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// semWaiter is a request that waits.
+// semWaiter is a waiting request.
 type semWaiter = waiter[int64, bool]
 
-// refusal returns the error of a request that must not wait, and counts it. Caller must hold mu.
+// refusal counts a request that must not wait, and returns its error. Caller must hold mu.
 func (s *Semaphore) refusal() error {
 	switch {
 	case s.closed.Load():
@@ -23,7 +23,7 @@ func (s *Semaphore) refusal() error {
 	return nil
 }
 
-// pending returns how many requests wait. Caller must hold mu.
+// pending returns the number of waiting requests. Caller must hold mu.
 func (s *Semaphore) pending() int { return s.queue.length + s.tooBig.length }
 
 // enqueue makes a request wait. Caller must hold mu.
@@ -38,7 +38,7 @@ func (s *Semaphore) enqueue(n int64) *semWaiter {
 	return w
 }
 
-// queueOf returns the line where w waits. Caller must hold mu.
+// queueOf returns the queue in which w belongs. Caller must hold mu.
 func (s *Semaphore) queueOf(w *semWaiter) *waitQueue[int64, bool] {
 	if w.ask > s.size.Load() {
 		return &s.tooBig
@@ -46,7 +46,7 @@ func (s *Semaphore) queueOf(w *semWaiter) *waitQueue[int64, bool] {
 	return &s.queue
 }
 
-// wait returns when w has its permits or has failed.
+// wait waits until w has its permits or has failed.
 func (s *Semaphore) wait(ctx context.Context, w *semWaiter) error {
 	defer s.waiters.put(w)
 	done := ctx.Done()
@@ -60,6 +60,7 @@ func (s *Semaphore) wait(ctx context.Context, w *semWaiter) error {
 			served = s.giveUp(w, ctx.Err())
 		}
 	}
+	s.requests.Traced(ctx, w.waited)
 	switch {
 	case isDone(done): // as in x/sync: a caller whose context is done gets no permits
 		if served {
@@ -72,7 +73,7 @@ func (s *Semaphore) wait(ctx context.Context, w *semWaiter) error {
 	return nil
 }
 
-// giveUp ends the wait of w with an error, unless it has been answered: then it returns the answer.
+// giveUp ends the wait of w with err. If w has already been answered, it returns the answer.
 func (s *Semaphore) giveUp(w *semWaiter, err error) (served bool) {
 	s.lock()
 	defer s.unlock()
@@ -82,13 +83,13 @@ func (s *Semaphore) giveUp(w *semWaiter, err error) (served bool) {
 	now := s.meter.Event(s.used())
 	s.countHeldBack(now)
 	w.queue.remove(w)
-	s.requests.End(&s.meter, instrument.GaveUp(err), w.wait, now)
+	w.waited = s.requests.End(&s.meter, instrument.GaveUp(err), w.wait, now)
 	s.serve(now)
 	return false
 }
 
-// serve hands permits to waiters in order, up to the first that asks for more than are free.
-// Serving a smaller one behind it would starve the larger. Caller must hold mu.
+// serve hands permits to waiters in order, up to the first waiter that requests more than are free.
+// Serving a smaller request behind it would starve the larger one. Caller must hold mu.
 func (s *Semaphore) serve(now time.Duration) {
 	for w := s.queue.first; w != nil && w.ask <= s.free; w = s.queue.first {
 		s.free -= w.ask
@@ -99,13 +100,13 @@ func (s *Semaphore) serve(now time.Duration) {
 // answer ends the wait of w and wakes it. Caller must hold mu.
 func (s *Semaphore) answer(w *semWaiter, o instrument.Outcome, now time.Duration) {
 	w.queue.remove(w)
-	s.requests.End(&s.meter, o, w.wait, now)
+	w.waited = s.requests.End(&s.meter, o, w.wait, now)
 	w.answer <- o == instrument.Acquired
 }
 
 // Resize changes the number of permits to n, 0 to [MaxPermits]. A growing semaphore serves its
-// waiters in order. A shrinking one revokes no permits: Usage exceeds Limit, and no request is
-// served, until enough have been released.
+// waiters in order. A shrinking semaphore revokes no permits: Usage exceeds Limit, and no request
+// is served, until enough permits have been released.
 func (s *Semaphore) Resize(n int64) error {
 	if err := s.checkSize(n); err != nil {
 		return err
@@ -130,21 +131,21 @@ func (s *Semaphore) setSize(n int64) {
 	s.serve(now)
 }
 
-// held returns the permits that are used.
+// held returns the number of permits used.
 func (s *Semaphore) held() int64 {
 	s.lock()
 	defer s.unlock()
 	return s.used()
 }
 
-// inUse reports whether permits are used or requests wait.
+// inUse reports whether permits are used or requests are waiting.
 func (s *Semaphore) inUse() bool {
 	s.lock()
 	defer s.unlock()
 	return s.used() > 0 || s.pending() > 0
 }
 
-// sortWaiters puts each waiter into the line where it belongs after the size has changed. Caller
+// sortWaiters moves each waiter to the queue in which it belongs after the size has changed. Caller
 // must hold mu.
 func (s *Semaphore) sortWaiters() {
 	queue, tooBig := s.queue, s.tooBig
@@ -160,7 +161,7 @@ func (s *Semaphore) sortWaiters() {
 	}
 }
 
-// earlier returns the waiter that came first; either may be nil.
+// earlier returns the waiter that arrived first. Either may be nil.
 func earlier(a, b *semWaiter) *semWaiter {
 	if a == nil || b != nil && b.number < a.number {
 		return b
@@ -168,7 +169,7 @@ func earlier(a, b *semWaiter) *semWaiter {
 	return a
 }
 
-// Close makes all waiting and all later requests fail with [ErrClosed], and ends the report of the
+// Close makes all waiting and later requests fail with [ErrClosed], and ends the report of the
 // semaphore. Permits that are held can still be released. Further calls do nothing.
 func (s *Semaphore) Close() {
 	s.lock()

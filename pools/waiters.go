@@ -6,18 +6,19 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// waiter is a caller that waits for an answer of a pool.
+// waiter is a caller that waits for an answer from a pool.
 type waiter[Ask, Answer any] struct {
 	ask    Ask
-	answer chan Answer // holds one, so that the pool never waits for the waiter
+	answer chan Answer // has room for one answer, so that the pool never blocks
 	wait   measure.Span
-	number uint64 // in the order of arrival
+	waited measure.Waited // once it was answered or gave up
+	number uint64         // in the order of arrival
 
-	queue      *waitQueue[Ask, Answer] // the one that it is in; nil once it was answered or gave up
+	queue      *waitQueue[Ask, Answer] // that it is in; nil once it was answered or gave up
 	prev, next *waiter[Ask, Answer]
 }
 
-// waitQueue holds waiters in the order in which they arrived. The lock of the pool guards it.
+// waitQueue holds waiters in the order of their arrival. It is guarded by the lock of the pool.
 type waitQueue[Ask, Answer any] struct {
 	first, last *waiter[Ask, Answer]
 	length      int
@@ -52,8 +53,8 @@ func (l *waitQueue[Ask, Answer]) remove(w *waiter[Ask, Answer]) {
 }
 
 // waiters keeps waiters for reuse, so that waiting does not allocate. A waiter may be put back once
-// it has received its answer or has been removed from the queue. It is part of a pool, and not
-// shared by all, since a channel belongs to one bubble of testing/synctest.
+// it has received its answer or has been removed from the queue. Each pool has its own waiters,
+// since a channel belongs to one bubble of testing/synctest.
 type waiters[Ask, Answer any] struct{ pool sync.Pool }
 
 func (p *waiters[Ask, Answer]) get() *waiter[Ask, Answer] {

@@ -12,67 +12,67 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// Task is what a worker runs. Its context has the values of the context that it was submitted with,
-// such as a trace, and does not end when that does. It ends when the pool is closed, with an error
-// that wraps [ErrClosed] as the cause, and after [WorkersConfig.TaskTimeout].
+// Task is a function that a worker runs. Its context has the values of the context that it was
+// submitted with, such as a trace, but does not end with that context. It ends when the pool is
+// closed, with an error that wraps [ErrClosed] as the cause, and after [WorkersConfig.TaskTimeout].
 type Task = func(ctx context.Context) error
 
 // WorkersConfig configures a worker pool. The zero value is a good default.
 type WorkersConfig struct {
-	// Queue is how many tasks may wait while all workers are busy. Zero means 1024. Negative means
-	// none: a task is accepted only if a worker can begin it at once.
+	// Queue is the maximum number of tasks that wait while all workers are busy. Zero means 1024.
+	// Negative means none: a task is accepted only if a worker can begin it at once.
 	Queue int
 
-	// MaxPending is how many callers may be blocked in Submit, beyond which it returns an error
-	// that wraps [ErrFull]. Zero means no bound.
+	// MaxPending is the maximum number of callers blocked in Submit. Beyond it Submit returns an
+	// error that wraps [ErrFull]. Zero means no bound.
 	MaxPending int
 
-	// IdleTimeout is how long a worker may be idle before it is released; it may take up to twice
-	// as long. Zero means 10 s, and negative means never.
+	// IdleTimeout is how long a worker may be idle before it is released, which may take up to
+	// twice as long. Zero means 10 s; negative means never.
 	IdleTimeout time.Duration
 
-	// TaskTimeout is how long a task may run. It does not include the time in the queue. The
-	// context of the task ends then, which the task must respect. Zero or less means no limit. A
-	// limit costs two allocations a task.
+	// TaskTimeout is how long a task may run, not including its time in the queue. When it expires,
+	// the context of the task ends; the task must respect that. Zero or negative means no limit. A
+	// limit costs two allocations per task.
 	TaskTimeout time.Duration
 
 	// OnError is called by the worker with each error that a task of Submit or TrySubmit returns,
-	// and the context of that task. Do, Map, ForEach and TaskGroup return their errors to their
-	// callers. If it is nil, errors are only counted.
+	// and with the context of the task. Do, Map, ForEach and TaskGroup return errors to their
+	// callers instead. If OnError is nil, errors are only counted.
 	OnError func(ctx context.Context, err error)
 
 	// OnPanic is called by the worker after a task has panicked or called [runtime.Goexit]. If it
-	// is nil, the panic is logged with [log/slog] at level ERROR, with the stack. The pool keeps
-	// its workers in any case. A panic of OnPanic itself ends the program.
+	// is nil, the panic is logged with [log/slog] at level ERROR, with the stack. In either case,
+	// the pool keeps its workers. A panic in OnPanic itself ends the program.
 	OnPanic func(*PanicError)
 }
 
 // Workers runs tasks with at most n goroutines at a time. Tasks wait in a bounded queue and start
-// in the order in which they were accepted; while the queue is full, Submit blocks, and its callers
-// are served in their order.
+// in the order in which they were accepted. While the queue is full, Submit blocks, and blocked
+// callers are served in order.
 //
-// A worker is started when there is a task and none is idle. The worker that became idle last gets
-// the next task, so that workers that are not needed time out. Their goroutines carry the pprof
+// A worker is started when there is a task and no worker is idle. The worker that became idle last
+// gets the next task, so that unneeded workers time out. The goroutines of workers carry the pprof
 // label poolgauge.pool.name, by which CPU profiles and goroutine dumps can be split.
 //
 // A task that panics or calls [runtime.Goexit] is counted and reported, and the worker survives.
 //
 // A task that waits for its own pool holds a worker meanwhile, so the pool deadlocks when all
-// workers do. Where Submit, Map, ForEach, Future.Wait, TaskGroup.Wait and Shutdown would have to
-// wait, they return [ErrDeadlock] if their context is that of a task of the pool or derived from
-// it. With any other context they recognize the goroutine of a worker: Map, ForEach, TaskGroup.Wait
-// and Shutdown at once, Future.Wait if all workers are busy, and Submit when no task has started or
-// ended for a second. A cycle of several pools is not detected, nor is a task that waits for a
-// goroutine that waits for the pool.
+// workers do the same. Where Submit, Map, ForEach, Future.Wait, TaskGroup.Wait and Shutdown would
+// have to wait, they return [ErrDeadlock] if their context is that of a task of the pool or derived
+// from it. With any other context they recognize the goroutine of a worker: Map, ForEach,
+// TaskGroup.Wait and Shutdown at once, Future.Wait if all workers are busy, and Submit when no task
+// has started or ended for a second. Neither a cycle of several pools is detected, nor a task that
+// waits for a goroutine that waits for the pool.
 //
 // All methods may be called concurrently.
 type Workers struct {
-	// One lock guards all that changes. Callers take it once for a task, and workers once, to end a
-	// task and begin the next.
+	// mu guards all state that changes. Callers take it once per task, and workers take it once to
+	// end a task and begin the next.
 	//
 	// Invariant: while there are tasks and a worker that could be woken or started, waking is set,
-	// and the worker that was woken passes it on. One at a time is enough: the first does not wait
-	// for the second, and a burst of short tasks wakes few.
+	// and the woken worker wakes the next one. Waking one worker at a time is enough: the first
+	// does not wait for the second, and a burst of short tasks wakes few workers.
 	//
 	// Invariant: callers are blocked only while there is no room for a task.
 	mu       shortLock
@@ -84,22 +84,22 @@ type Workers struct {
 	waking   bool // a worker was woken or started, and has not taken the lock yet
 	stage    workersStage
 	ended    bool        // stopped, and the last worker has ended
-	idle     *idleWorker // a stack: the one that worked last is on top, and works next
+	idle     *idleWorker // a stack: the worker that became idle last is on top, and works next
 	blocked  waitQueue[blockedTask, error]
 	meter    measure.Meter
 	requests measure.Requests
 	uses     measure.Uses
 
-	idlers  int                // the workers in idle
-	lowest  int                // the fewest idle workers since trim was set
-	workers map[uint64]*worker // by their goroutines
+	idlers  int                // number of workers in idle
+	lowest  int                // smallest number of idle workers since trim was set
+	workers map[uint64]*worker // by the IDs of their goroutines
 	trim    alarm              // releases idle workers
 	watch   alarm              // detects callers that are blocked for too long
-	seen    int64              // tasks that had begun or ended when watch was set
+	seen    int64              // number of starts and ends of tasks when watch was set
 
 	limitChanges int64
 
-	tracing     atomic.Bool // all workers are busy, and the clock is read; written with the lock
+	tracing     atomic.Bool // all workers are busy and the clock is read; written with the lock held
 	name        string
 	config      WorkersConfig
 	ctx         context.Context // of the tasks
@@ -109,25 +109,26 @@ type Workers struct {
 	errDeadlock error
 	reg         *instrument.Registration
 	waiters     waiters[blockedTask, error]
-	// closed when the pool was stopped, the last worker has ended and the report too
+	// closed when the pool was stopped, the last worker has ended and the report has ended
 	drained    chan struct{}
-	goroutines sync.WaitGroup // workers, and alarms while they are set
+	goroutines sync.WaitGroup // of workers, and of alarms while they are set
 }
 
 type workersStage uint8
 
 const (
 	workersOpen     workersStage = iota
-	workersDraining              // accepted tasks run, no others are accepted
-	workersClosed                // tasks that have not started do not run
+	workersDraining              // accepted tasks still run; no more are accepted
+	workersClosed                // tasks that have not started are dropped
 )
 
-// NewWorkers returns a pool of at most n workers. The name must be unique among the live pools of
-// the process, see [instrument.Observe]. No goroutine is started before the first task.
+// NewWorkers returns a pool of at most n workers that is reported under name. The name must be
+// unique among the live pools of the process; see [instrument.Observe]. No goroutine is started
+// before the first task.
 func NewWorkers(name string, n int, cfg WorkersConfig, opts ...instrument.Option) (*Workers, error) {
 	p := &Workers{name: name, config: cfg, limit: n, size: max(0, cfg.Queue), drained: make(chan struct{})}
 	if n < 1 || cfg.MaxPending < 0 {
-		return nil, p.error(fmt.Errorf("%d workers, MaxPending %d: want at least 1 worker and no negative bound",
+		return nil, p.error(fmt.Errorf("%d workers and MaxPending %d, expected at least 1 worker and no negative bound",
 			n, cfg.MaxPending))
 	}
 	if cfg.Queue == 0 {
@@ -153,7 +154,7 @@ func NewWorkers(name string, n int, cfg WorkersConfig, opts ...instrument.Option
 	return p, nil
 }
 
-var errNoRoom = fmt.Errorf("the workers are busy and the queue has no room: %w", ErrFull)
+var errNoRoom = fmt.Errorf("all workers are busy and the queue is full: %w", ErrFull)
 
 func (p *Workers) error(err error) error {
 	return &poolError{"worker", p.name, err}
@@ -166,7 +167,7 @@ func (p *Workers) Size() int {
 	return p.limit
 }
 
-// Running returns the number of tasks that are running.
+// Running returns the number of running tasks.
 func (p *Workers) Running() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -180,19 +181,19 @@ func (p *Workers) isBusy() bool {
 	return p.used >= p.limit
 }
 
-// Queued returns how many tasks were accepted and have not begun.
+// Queued returns the number of accepted tasks that have not begun.
 func (p *Workers) Queued() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.queue.n
 }
 
-// Stats returns a consistent snapshot of the pool. Pending are the tasks in the queue and the
-// callers blocked in Submit. A task counts as a request when it starts, or when it will not, and
-// its wait goes from the call of Submit to its start.
+// Stats returns a consistent snapshot of the pool. Pending counts the tasks in the queue and the
+// callers blocked in Submit. A task counts as a request once it starts, or once it is clear that it
+// will not run. Its wait lasts from the call of Submit to its start.
 func (p *Workers) Stats() instrument.Stats {
 	s, holders := p.stats()
-	s.Holders = holders.Name() // without the lock
+	s.Holders = holders.Name() // without the lock held
 	return s
 }
 
@@ -217,8 +218,8 @@ func (p *Workers) stats() (s instrument.Stats, held measure.Holders) {
 	return s, held
 }
 
-// holders writes how long the oldest task has run into s, and returns the holders if s wants them.
-// Caller must hold mu.
+// holders sets the age of the oldest task in s, and returns the holders if s wants them. Caller
+// must hold mu.
 func (p *Workers) holders(s *instrument.Stats, now time.Duration) measure.Holders {
 	if p.used == 0 {
 		return nil
@@ -232,20 +233,21 @@ func (p *Workers) holders(s *instrument.Stats, now time.Duration) measure.Holder
 	return oldest.Report(s, now, (*worker).hold)
 }
 
-// pendingLimit returns how many tasks may be pending where callers are bounded: as many as there
-// are workers may be on their way to one. Caller must hold mu.
+// pendingLimit returns the maximum number of pending tasks if the number of blocked callers is
+// bounded. It includes as many tasks as there are workers, since those may be on their way to one.
+// Caller must hold mu.
 func (p *Workers) pendingLimit() int64 {
 	bound := math.MaxInt64 - int64(p.config.MaxPending)
 	bound = min(bound, int64(p.size)) + int64(p.config.MaxPending)
 	return min(math.MaxInt64-int64(p.limit), bound) + int64(p.limit)
 }
 
-// Resize changes the number of workers. More are started when there are tasks for them. When the
-// pool shrinks, idle workers end at once and busy ones when their task ends; until then Usage may
-// exceed Limit.
+// Resize changes the number of workers. More workers are started when there are tasks for them.
+// When the pool shrinks, idle workers end at once and busy workers when their task ends; until then
+// Usage may exceed Limit.
 func (p *Workers) Resize(n int) error {
 	if n < 1 {
-		return p.error(fmt.Errorf("resize to %d workers: want at least 1", n))
+		return p.error(fmt.Errorf("resize to %d workers, expected at least 1", n))
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

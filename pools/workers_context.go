@@ -10,12 +10,12 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// workersKey is the key under which the context of a task holds its pool.
+// workersKey is the context key for the pool of a task.
 type workersKey struct{}
 
-// taskContext returns the context of a task that is submitted with ctx, nil for that of the pool.
-// It notes the trace of ctx if the task will have to wait, since the caller may reuse ctx. That is
-// done as often as the clock is read.
+// taskContext returns the context of a task that is submitted with ctx, or nil for the context of
+// the pool. If the task will have to wait, it notes the trace of ctx, since the caller may reuse
+// ctx. Traces are noted as often as the clock is read.
 func (p *Workers) taskContext(ctx context.Context) *poolContext {
 	if ctx == context.Background() || ctx == context.TODO() {
 		return nil
@@ -26,18 +26,18 @@ func (p *Workers) taskContext(ctx context.Context) *poolContext {
 	return &poolContext{p.ctx, ctx}
 }
 
-// inside returns ctx as that of a task of the pool.
+// inside marks ctx as the context of a task of the pool.
 func (p *Workers) inside(ctx context.Context) context.Context {
 	return pprof.WithLabels(context.WithValue(ctx, workersKey{}, p), pprof.Labels(string(catalog.PoolNameKey), p.name))
 }
 
-// isInside reports whether ctx is that of a task of the pool, or derived from one.
+// isInside reports whether ctx is the context of a task of the pool, or derived from one.
 func (p *Workers) isInside(ctx context.Context) bool {
 	return ctx.Value(workersKey{}) == p
 }
 
-// isWorker reports whether the calling goroutine is a worker of the pool: whether its caller is a
-// task, whatever context that has. It takes about 1 µs.
+// isWorker reports whether the calling goroutine is a worker of the pool, whatever context the task
+// has. It takes about 1 µs.
 func (p *Workers) isWorker() bool {
 	p.mu.Lock()
 	none := p.used == 0
@@ -57,12 +57,12 @@ func (p *Workers) isWorkerID(id uint64) bool {
 	return is
 }
 
-// goroutineID returns the number of the calling goroutine, which no other ever has.
+// goroutineID returns the ID of the calling goroutine, which is never reused.
 func goroutineID() uint64 {
 	buf := make([]byte, 64)
 	text := bytes.TrimPrefix(buf[:runtime.Stack(buf, false)], []byte("goroutine "))
 	text, _, _ = bytes.Cut(text, []byte(" "))
-	// 0, which is none, should the format ever change
+	// 0, which no goroutine has, should the format ever change
 	id, _ := strconv.ParseUint(string(text), 10, 64)
 	return id
 }

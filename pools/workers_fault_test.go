@@ -16,7 +16,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// Of 8 tasks for 8 idle workers one was accepted, with a queue of 1.
+// Only one of 8 tasks for 8 idle workers was accepted, with a queue of 1.
 func TestIdleWorkersCountAsRoom(t *testing.T) {
 	for name, c := range map[string]struct{ queue, accepted int }{"queue of 1": {1, 9}, "no queue": {-1, 8}} {
 		t.Run(name, func(t *testing.T) {
@@ -37,7 +37,7 @@ func TestIdleWorkersCountAsRoom(t *testing.T) {
 	}
 }
 
-// 500 callers with a queue of 4 were 4 pending.
+// 500 callers with a queue of 4 were counted as 4 pending.
 func TestPendingCountsBlockedCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 1, pools.WorkersConfig{Queue: 4})
@@ -99,12 +99,12 @@ func TestSubmitIsServedInOrder(t *testing.T) {
 	})
 }
 
-// foreign is the context of a request, say: it is not derived from that of a task.
+// foreign returns a context that is not derived from that of a task, such as that of a request.
 func foreign() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), time.Hour)
 }
 
-// A task that submitted with the context of its request hung silently.
+// A task that called Submit with the context of its request hung silently.
 func TestSubmitInATaskWithAnotherContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 2, pools.WorkersConfig{Queue: 1})
@@ -144,7 +144,7 @@ func TestSubmitInATaskWithAnotherContext(t *testing.T) {
 	})
 }
 
-// A goroutine that a task started is no task, and may wait.
+// A goroutine that a task started is not a task, and may wait.
 func TestSubmitBesideATask(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 1, pools.WorkersConfig{Queue: -1})

@@ -8,8 +8,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/callsite"
 )
 
-// scope is the context of jobs that belong together. It is derived from that of their caller, and
-// Close of the pool ends it too.
+// scope is the context of jobs that belong together. It is derived from the context of their
+// caller, and also ends when the pool is closed.
 type scope struct {
 	pool    *Workers
 	outside context.Context // for the caller
@@ -24,18 +24,18 @@ func (p *Workers) newScope(ctx context.Context) scope {
 	return scope{p, ctx, &poolContext{p.inside(ctx), traced(ctx)}, cancel, unbind}
 }
 
-// close ends the scope, with a cause unless it has ended before.
+// close ends the scope with cause, unless it has already ended.
 func (s *scope) close(cause error) {
 	s.unbind()
 	s.cancel(cause)
 }
 
-// cause returns why the scope has ended, nil if it has not.
+// cause returns why the scope has ended, or nil if it has not.
 func (s *scope) cause() error { return context.Cause(s.outside) }
 
-// TaskGroup is a set of tasks that run on a shared pool and are waited for together, like an
+// TaskGroup is a set of tasks that run on a shared pool and are waited for together. It is like an
 // [golang.org/x/sync/errgroup.Group] whose limit is that of the pool. [Workers.Group] returns one.
-// All methods may be called concurrently, but the first Go comes before Wait.
+// All methods may be called concurrently, but the first call of Go must happen before Wait.
 type TaskGroup struct {
 	scope
 	wg      sync.WaitGroup
@@ -44,17 +44,18 @@ type TaskGroup struct {
 	err     error
 }
 
-// Group returns a new TaskGroup and a context derived from ctx. That is canceled the first time
-// that a task of the group fails, that Wait returns or that the pool is closed. The context of the
-// tasks is derived from it, and ends after [WorkersConfig.TaskTimeout] too.
+// Group returns a new TaskGroup and a context derived from ctx. The context is canceled the first
+// time a task of the group fails, when Wait returns, or when the pool is closed. The context of the
+// tasks is derived from it, and also ends after [WorkersConfig.TaskTimeout].
 func (p *Workers) Group(ctx context.Context) (*TaskGroup, context.Context) {
 	g := &TaskGroup{scope: p.newScope(ctx)}
 	return g, g.outside
 }
 
-// Go submits a task. It blocks while the pool has no room, as [Workers.Submit] does; if that fails,
-// or the context of the group has ended, the task does not run, and the error is that of the group
-// if it is the first. A task that does not return has a [*PanicError]. It panics if task is nil.
+// Go submits a task. It blocks while the pool has no room, as [Workers.Submit] does. If that fails
+// or the context of the group has ended, the task does not run, and the error becomes that of the
+// group if it is the first. The error of a task that panicked or called [runtime.Goexit] is a
+// [*PanicError]. Go panics if task is nil.
 func (g *TaskGroup) Go(task Task) {
 	if task == nil {
 		panic(errNilTask)
@@ -70,8 +71,7 @@ func (g *TaskGroup) Go(task Task) {
 }
 
 // Wait blocks until all tasks of the group have ended, and returns the first error. Within a task
-// of the same pool it returns [ErrDeadlock] where it would have to wait, and the tasks are
-// canceled.
+// of the same pool, Wait returns [ErrDeadlock] where it would have to wait, and cancels the tasks.
 func (g *TaskGroup) Wait() error {
 	if g.pending.Load() > 0 && g.pool.isWorker() {
 		g.close(g.pool.errDeadlock)
@@ -100,7 +100,7 @@ type groupJob struct {
 	task  Task
 }
 
-// run is the job. A panic is passed on to the worker, which counts and reports it.
+// run implements job. It passes a panic on to the worker, which counts and reports it.
 func (j *groupJob) run(ctx context.Context) error {
 	returned := false
 	defer func() {
@@ -121,5 +121,5 @@ func (j *groupJob) run(ctx context.Context) error {
 
 func (j *groupJob) function() callsite.Func { return callsite.FuncOf(j.task) }
 
-// drop is called instead of run if Close dropped the job.
+// drop implements job: Close dropped the task before it ran.
 func (j *groupJob) drop() { j.group.taskDone(j.group.pool.errClosed) }

@@ -23,7 +23,7 @@ func TestTaskGroupReturnsTheFirstErrorAndCancelsTheOthers(t *testing.T) {
 		})
 		g.Go(func(ctx context.Context) error {
 			if ctx.Value(ctxKey{}) != "trace" {
-				t.Error("the context of a task has not the values of the group's")
+				t.Error("the context of a task does not have the values of the group's")
 			}
 			<-ctx.Done()
 			return ctx.Err()

@@ -17,8 +17,8 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// workersModel is the reference: the pool as a few slices, without concurrency. Its tasks end when
-// they are told to.
+// workersModel is the reference: the pool as a few slices, without concurrency. Tasks end on
+// command.
 type workersModel struct {
 	limit, queueLimit int
 	maxPending        int
@@ -27,12 +27,12 @@ type workersModel struct {
 	queue             []int
 	blocked           []int
 	started           []int
-	dropped           int // from the queue
+	dropped           int // removed from the queue
 	requests          [5]int64
 	completed         [4]int64
 }
 
-// settle starts what can start.
+// settle starts all tasks that can start.
 func (m *workersModel) settle() {
 	for m.admit(); len(m.queue) > 0 && len(m.running) < m.limit; m.admit() {
 		m.running = append(m.running, m.queue[0])
@@ -49,7 +49,7 @@ func (m *workersModel) admit() {
 	}
 }
 
-// hasRoom reports whether a task is accepted: the queue is for those that no worker can take at
+// hasRoom reports whether a task is accepted: the queue is for tasks that no worker can take at
 // once.
 func (m *workersModel) hasRoom() bool {
 	return len(m.queue) < m.queueLimit+max(0, m.limit-len(m.running))
@@ -186,7 +186,7 @@ func (w *workersTrial) stop(drop bool) {
 	}
 }
 
-// step does what two bytes say.
+// step performs the operation that two bytes encode.
 func (w *workersTrial) step(op, arg byte) {
 	switch a := int(arg); op % 16 {
 	case 0, 1, 2, 3, 4:
@@ -200,7 +200,7 @@ func (w *workersTrial) step(op, arg byte) {
 	case 13:
 		w.resize(1 + a%6)
 	case 14:
-		time.Sleep(3 * time.Second) // so that idle workers go
+		time.Sleep(3 * time.Second) // so that idle workers are released
 	case 15:
 		if a < 16 {
 			w.stop(a < 8)
@@ -249,13 +249,13 @@ func (w *workersTrial) check() {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	slices.Sort(w.started) // those of one step may have got there in any order
+	slices.Sort(w.started) // those of one step may have started in any order
 	if !slices.Equal(w.started, slices.Sorted(slices.Values(w.model.started))) {
 		w.t.Fatalf("the tasks that started are %v, want %v", w.started, w.model.started)
 	}
 }
 
-// finish ends everything and checks that each task whose submission succeeded ran, and no other.
+// finish ends all tasks and checks that exactly the tasks whose submission succeeded ran.
 func (w *workersTrial) finish(dropped bool) {
 	w.t.Helper()
 	w.stop(dropped)
@@ -287,7 +287,7 @@ func (w *workersTrial) finish(dropped bool) {
 	}
 }
 
-// queueOf returns the size of a queue: -1, which is none, or 1 to 5.
+// queueOf returns the size of a queue: -1 for none, or 1 to 5.
 func queueOf(b byte) int {
 	if b%6 == 5 {
 		return -1

@@ -11,8 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// One use of 20 ms among 20,000 short ones was absent from use.duration in 197 of 200 pools, and
-// when it was hit it counted 128 times: 2.69 slot-seconds in 22 ms on one slot.
+// One use of 20 ms among 20,000 short ones was missing from use.duration in 197 of 200 pools; when
+// it was sampled, it counted 128 times: 2.69 slot-seconds in 22 ms on one slot.
 func TestLongUsesInAnOverloadAreNotMissed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 2, pools.WorkersConfig{})
@@ -46,7 +46,8 @@ func TestLongUsesInAnOverloadAreNotMissed(t *testing.T) {
 	})
 }
 
-// Next to 16 busy goroutines, with 500 blocked callers, a deadline of 20 ms once took 585 ms.
+// With 16 busy goroutines and 500 blocked callers, a deadline of 20 ms was once noticed after 585
+// ms.
 func TestDeadlineOfSubmitNextToBusyGoroutines(t *testing.T) {
 	p := newWorkers(t, 1, pools.WorkersConfig{Queue: 4})
 	release := make(chan struct{})
@@ -75,7 +76,7 @@ func TestDeadlineOfSubmitNextToBusyGoroutines(t *testing.T) {
 	}()
 	err := p.Submit(limited, nothing)
 	late := time.Since(<-channel)
-	if err == nil || late > time.Second { // 5 ms on a machine that does nothing else
+	if err == nil || late > time.Second { // 5 ms on an idle machine
 		t.Errorf("Submit returned %v, %v after a receiver of the same deadline", err, late)
 	}
 }

@@ -7,18 +7,19 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// job is what a worker runs: a [Task], or what Do, Map, ForEach or a TaskGroup made of a function.
+// job is a unit of work for a worker: a [Task], or a function of Do, Map, ForEach or a TaskGroup.
 type job interface {
-	// run runs it on a worker.
+	// run runs the job on a worker.
 	run(ctx context.Context) error
-	// drop is called instead if the pool was closed before a worker began it. It is called without
-	// the lock.
+	// drop is called instead of run if the pool was closed before a worker began the job. It is
+	// called without the lock held.
 	drop()
-	// function returns the program's function that it runs. It is called while that runs.
+	// function identifies the function that the job runs, for the holders. It is called while the
+	// job runs.
 	function() callsite.Func
 }
 
-// plainJob is a task that was given to Submit.
+// plainJob is a task passed to Submit.
 type plainJob Task
 
 func (t plainJob) run(ctx context.Context) error { return t(ctx) }
@@ -28,18 +29,18 @@ func (t plainJob) function() callsite.Func       { return callsite.FuncOf(t) }
 // entry is a job that waits for a worker.
 type entry struct {
 	job  job
-	ctx  *poolContext // nil is the context of the pool
+	ctx  *poolContext // nil means the context of the pool
 	wait measure.Span // since Submit was called
 }
 
-// entryQueue is a first-in first-out queue. The zero value is empty.
+// entryQueue is a first-in, first-out queue. The zero value is empty.
 type entryQueue struct {
-	ring []entry // its length is a power of two; it grows
+	ring []entry // grows; its length is a power of two
 	head int     // index of the first entry
 	n    int     // entries
 }
 
-// push appends an entry, which is to be filled in.
+// push appends an entry and returns it for the caller to fill in.
 func (q *entryQueue) push() *entry {
 	if q.n == len(q.ring) {
 		q.grow()
@@ -57,7 +58,7 @@ func (q *entryQueue) grow() {
 }
 
 // pop removes the first entry and returns it. The queue must not be empty. The entry is valid until
-// the next push, and its job and context are to be cleared, for the garbage collector.
+// the next push. The caller must clear its job and context, for the garbage collector.
 func (q *entryQueue) pop() *entry {
 	e := &q.ring[q.head]
 	q.head = (q.head + 1) & (len(q.ring) - 1)

@@ -9,32 +9,32 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// worker is one slot of the pool. The lock guards job, from, use and busy: its goroutine, which
-// alone writes them, reads them without.
+// worker is one slot of the pool. The lock guards job, from, use and busy. Only the worker's
+// goroutine writes them, so it may read them without the lock.
 type worker struct {
 	id         uint64            // of its goroutine
 	job        job               // what it runs
 	ctx        context.Context   // of job
-	from       *poolContext      // which ctx was made of; nil if it is that of the pool
+	from       *poolContext      // the context that ctx was made from; nil for that of the pool
 	use        measure.Use       // by job
-	busy       bool              // it has a job that has not been ended
+	busy       bool              // has a job that has not ended
 	ending     instrument.Ending // of that job, once it is known
 	turn       uint8             // number of job, modulo 256
-	overloaded bool              // the pool is, so the clock is not read for each job
-	woken      bool              // Workers.waking is set for it
-	parked     bool              // at is on the stack of idle workers, or was just taken off it
-	at         *idleWorker       // nil until it has nothing to do for the first time
+	overloaded bool              // the pool is overloaded, so the clock is not read for each job
+	woken      bool              // Workers.waking is set for this worker
+	parked     bool              // at is on the stack of idle workers, or was just popped
+	at         *idleWorker       // nil until the worker is idle for the first time
 }
 
-// idleWorker is where a worker waits that has nothing to do. The lock of the pool guards it but for
-// wake.
+// idleWorker is the place where an idle worker waits. It is guarded by the lock of the pool, except
+// for wake.
 type idleWorker struct {
 	next *idleWorker // below it on the stack
-	wake chan bool   // holds one: whether there is work, or the worker is to retire
+	wake chan bool   // has room for one value: true for work, false to retire
 }
 
-// relabel is after how many tasks a worker sets its pprof label again of an overloaded pool, since
-// a task may have changed it. Otherwise that is done before each task.
+// relabel is the number of tasks after which a worker of an overloaded pool sets its pprof label
+// again, since a task may have changed it. In other pools the label is set before each task.
 const relabel = 16
 
 // work is the goroutine of a worker. A task that calls runtime.Goexit ends the goroutine, and
@@ -57,7 +57,7 @@ func (p *Workers) work(w *worker) {
 	}
 }
 
-// identify notes the goroutine of w, which may have had another before.
+// identify notes the ID of the goroutine of w, which may have had another goroutine before.
 func (p *Workers) identify(w *worker) {
 	id := goroutineID()
 	p.mu.Lock()
@@ -70,8 +70,8 @@ func (p *Workers) identify(w *worker) {
 	p.workers[id] = w
 }
 
-// serve runs tasks until the worker is to retire. It returns false after a panic, and not at all
-// after runtime.Goexit. There is one deferred call for all tasks together.
+// serve runs tasks until the worker must retire. It returns false after a panic, and does not
+// return after runtime.Goexit. One deferred call serves all tasks.
 func (p *Workers) serve(w *worker) (retired bool) {
 	defer func() {
 		if !retired {
@@ -96,7 +96,7 @@ func (p *Workers) serve(w *worker) (retired bool) {
 	}
 }
 
-// run runs the job of w.
+// run runs the current job of w.
 func (p *Workers) run(w *worker) error {
 	if p.config.TaskTimeout > 0 || w.use.Sample != nil {
 		return p.runWatched(w)
@@ -107,8 +107,8 @@ func (p *Workers) run(w *worker) error {
 	return w.job.run(w.ctx)
 }
 
-// rest waits until w is woken. It returns false if w is to retire. It is called by serve itself and
-// not from deeper down, since a goroutine that parks there may need a larger stack.
+// rest waits until w is woken. It returns false if w must retire. serve itself calls it, because a
+// goroutine that parks deeper in the call stack may need a larger stack.
 func (w *worker) rest() bool {
 	if !w.parked {
 		return false
@@ -118,7 +118,7 @@ func (w *worker) rest() bool {
 	return w.woken
 }
 
-// runWatched runs a task that has a deadline, or whose thread is measured.
+// runWatched runs a task that has a deadline or whose thread is measured.
 func (p *Workers) runWatched(w *worker) error {
 	if p.config.TaskTimeout > 0 {
 		var cancel context.CancelFunc
@@ -138,7 +138,7 @@ func (p *Workers) failed(w *worker, err error) {
 	}
 }
 
-// unwound records a task that did not return. Value is nil after runtime.Goexit.
+// unwound records a task that panicked or called runtime.Goexit. value is nil after runtime.Goexit.
 func (p *Workers) unwound(w *worker, value any) {
 	w.ending = instrument.Panicked
 	if value == nil {
@@ -148,7 +148,7 @@ func (p *Workers) unwound(w *worker, value any) {
 }
 
 // next ends the task of w, if it has one, and begins the next. It returns false if w is idle now or
-// is to retire.
+// must retire.
 func (p *Workers) next(w *worker) bool {
 	p.mu.Lock()
 	now := p.meter.Event(int64(p.used))
@@ -165,8 +165,7 @@ func (p *Workers) next(w *worker) bool {
 	return true
 }
 
-// nextSlow is the rest of next for when there is more to do. It unlocks mu, which the caller must
-// hold.
+// nextSlow is the slow path of next. Caller must hold mu, which it releases.
 func (p *Workers) nextSlow(w *worker, now time.Duration) (begun bool) {
 	if w.woken {
 		w.woken, p.waking = false, false
@@ -190,7 +189,7 @@ func (p *Workers) nextSlow(w *worker, now time.Duration) (begun bool) {
 	return begun
 }
 
-// begin gives w the first task of the queue, which must not be empty. Caller must hold mu.
+// begin gives w the first task in the queue, which must not be empty. Caller must hold mu.
 func (p *Workers) begin(w *worker, now time.Duration) {
 	e := p.queue.pop()
 	w.job, w.ctx, w.from = e.job, p.ctx, e.ctx
@@ -198,7 +197,10 @@ func (p *Workers) begin(w *worker, now time.Duration) {
 		w.ctx = e.ctx
 	}
 	e.job, e.ctx = nil, nil
-	p.requests.End(&p.meter, instrument.Acquired, e.wait, now)
+	waited := p.requests.End(&p.meter, instrument.Acquired, e.wait, now)
+	if w.from != nil {
+		p.requests.TracedBy(w.from.span(), waited)
+	}
 	w.use = p.uses.Begin(&p.meter, now)
 	w.busy, w.overloaded = true, now == 0
 	p.used++
@@ -212,12 +214,12 @@ func (p *Workers) setTracing(yes bool) {
 	}
 }
 
-// hold returns what is known of the task that w runs. Caller must hold the lock of the pool.
+// hold describes the task that w runs. Caller must hold the lock of the pool.
 func (w *worker) hold() measure.Hold {
-	return measure.Hold{Site: w.job.function().Site(), Trace: w.from.trace()}
+	return measure.Hold{Site: w.job.function().Site(), Trace: w.from.span().TraceID()}
 }
 
-// park puts w on the stack of idle ones. Caller must hold mu.
+// park pushes w onto the stack of idle workers. Caller must hold mu.
 func (p *Workers) park(w *worker) {
 	if w.at == nil {
 		w.at = &idleWorker{wake: make(chan bool, 1)}
@@ -230,7 +232,7 @@ func (p *Workers) park(w *worker) {
 	p.trimLater()
 }
 
-// unpark takes the worker off the stack that worked last. There must be one. Caller must hold mu.
+// unpark pops the worker that became idle last. The stack must not be empty. Caller must hold mu.
 func (p *Workers) unpark() *idleWorker {
 	w := p.idle
 	p.idle, w.next = w.next, nil
@@ -239,8 +241,8 @@ func (p *Workers) unpark() *idleWorker {
 	return w
 }
 
-// wake wakes the worker that became idle last, or starts one, if there are tasks and no worker has
-// been woken that has not taken the lock yet. Caller must hold mu.
+// wake wakes the worker that became idle last, or starts one, if there are tasks and no woken
+// worker has yet to take the lock. Caller must hold mu.
 func (p *Workers) wake() {
 	switch {
 	case p.waking || p.queue.n == 0:
@@ -255,8 +257,8 @@ func (p *Workers) wake() {
 	}
 }
 
-// shrink counts n workers as ended. If it reports that they were the last of a stopped pool, the
-// caller must call finish after it has unlocked mu. Caller must hold mu.
+// shrink counts n workers as ended. If it returns true, they were the last workers of a stopped
+// pool, and the caller must call finish after it has unlocked mu. Caller must hold mu.
 func (p *Workers) shrink(n int) (last bool) {
 	p.alive -= n
 	if p.alive > 0 || p.stage == workersOpen || p.ended {
@@ -267,8 +269,7 @@ func (p *Workers) shrink(n int) (last bool) {
 	return true
 }
 
-// dismiss releases n idle workers, fewer if there are not as many. It returns what shrink does.
-// Caller must hold mu.
+// dismiss releases up to n idle workers. It returns the result of shrink. Caller must hold mu.
 func (p *Workers) dismiss(n int) (last bool) {
 	n = max(0, min(n, p.idlers))
 	for range n {

@@ -7,12 +7,12 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Shutdown stops the pool when all accepted tasks are done; from now on none is accepted, and
-// callers that are blocked get [ErrClosed]. If ctx ends first it returns the error of ctx; what is
-// left still runs unless Close is called. Within a task it returns [ErrDeadlock] and leaves the
-// pool as it was.
+// Shutdown stops the pool once all accepted tasks are done. No more tasks are accepted, and blocked
+// callers get [ErrClosed]. If ctx ends first, Shutdown returns the error of ctx; the remaining
+// tasks still run unless Close is called. Within a task, Shutdown returns [ErrDeadlock] and leaves
+// the pool unchanged.
 //
-// When it returns nil, all goroutines of the pool and its report have ended.
+// When Shutdown returns nil, all goroutines of the pool and its report have ended.
 func (p *Workers) Shutdown(ctx context.Context) error {
 	if p.isInside(ctx) || p.isWorker() {
 		return p.errDeadlock
@@ -27,12 +27,12 @@ func (p *Workers) Shutdown(ctx context.Context) error {
 	}
 }
 
-// Close stops the pool at once: it cancels the context of the tasks that run and waits for them,
-// and drops those that are queued, which count as closed. Callers that are blocked get [ErrClosed].
-// Further calls wait as well.
+// Close stops the pool at once. It cancels the context of running tasks and waits for them. It
+// drops queued tasks, which count as closed. Blocked callers get [ErrClosed]. Further calls wait as
+// well.
 //
-// When it returns, all goroutines of the pool and its report have ended. Within a task it does not
-// wait, since it would wait for itself: the pool is closed, and ends after the last task.
+// When Close returns, all goroutines of the pool and its report have ended. Within a task, Close
+// does not wait, since it would wait for itself: the pool is closed, and ends after the last task.
 func (p *Workers) Close() {
 	inside := p.isWorker()
 	p.stop(workersClosed)
@@ -44,7 +44,7 @@ func (p *Workers) Close() {
 	p.goroutines.Wait()
 }
 
-// stop enters a stage, unless the pool is beyond it.
+// stop moves the pool to a later stage. It does nothing if the pool has already reached it.
 func (p *Workers) stop(stage workersStage) {
 	p.mu.Lock()
 	p.stage = max(p.stage, stage)
@@ -73,20 +73,22 @@ func (p *Workers) stop(stage workersStage) {
 	}
 }
 
-// finish is called once, without the lock, when the pool was stopped and the last worker has ended.
+// finish is called once, without the lock held, when the pool was stopped and the last worker has
+// ended.
 func (p *Workers) finish() {
 	p.cancel(p.errClosed)
 	p.reg.Close()
 	close(p.drained)
 }
 
-// alarm is a timer of the pool. Its lock guards it.
+// alarm is a timer of the pool. It is guarded by the lock of the pool.
 type alarm struct {
 	timer *time.Timer // nil until it is set for the first time
 	isSet bool
 }
 
-// set makes an alarm call f with the lock after a while, unless it is set. Caller must hold mu.
+// set starts an alarm, unless it is already set. After that time it calls f with the lock held.
+// Caller must hold mu.
 func (p *Workers) set(a *alarm, after time.Duration, f func()) {
 	if a.isSet {
 		return
@@ -124,8 +126,9 @@ func (p *Workers) trimLater() {
 	}
 }
 
-// releaseIdle releases the workers that were idle since the alarm was set: as many as were idle at
-// any time, since the one that worked last works next. Caller must hold mu.
+// releaseIdle releases the workers that were idle ever since the alarm was set. Their number is the
+// smallest number of idle workers since then, because the worker that became idle last works next.
+// Caller must hold mu.
 func (p *Workers) releaseIdle() {
 	p.dismiss(p.lowest)
 	if p.idlers > 0 {

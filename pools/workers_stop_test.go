@@ -14,8 +14,8 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// Evidence 2: runtime.Goexit in two tasks kills a 2-worker workerpool and gopool; a panic crashes
-// the process in workerpool and tunny.
+// In a workerpool or gopool with 2 workers, runtime.Goexit in two tasks ends all workers; in
+// workerpool and tunny, a panic crashes the process.
 func TestFaultPanicAndGoexitCostNoWorker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var reports []*pools.PanicError
@@ -74,7 +74,7 @@ func TestGoexitOfOnPanicCostsNoWorker(t *testing.T) {
 	})
 }
 
-// Evidence 2: conc panics on submit after Wait.
+// conc panics on submit after Wait.
 func TestFaultSubmitAfterStop(t *testing.T) {
 	for name, stop := range map[string]func(*pools.Workers){
 		"Close":    (*pools.Workers).Close,
@@ -83,7 +83,7 @@ func TestFaultSubmitAfterStop(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := newWorkers(t, 1, pools.WorkersConfig{})
 			stop(p)
-			stop(p) // does no harm
+			stop(p) // has no effect
 			if err := p.Submit(
 				t.Context(),
 				nothing,
@@ -172,7 +172,7 @@ func TestWorkersCloseCancelsAndDrops(t *testing.T) {
 	})
 }
 
-// Evidence 2: a nested submit deadlocks ants (panjf2000/ants#197).
+// A nested submit deadlocks ants (panjf2000/ants#197).
 func TestFaultNestedSubmitDeadlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 1, pools.WorkersConfig{Queue: 1})

@@ -17,7 +17,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// outcomes counts what calls of Submit and tasks came to, for comparison with the Stats.
+// outcomes counts the results of calls of Submit and of tasks, for comparison with the Stats.
 type outcomes struct {
 	calls, accepted, rejected, canceled, closed, ran atomic.Int64
 }
@@ -62,7 +62,7 @@ func (o *outcomes) check(t testing.TB, s instrument.Stats) {
 	}
 }
 
-// Evidence 2: counters summed in the wrong order show more in use than there are in up to all
+// Counters that are summed in the wrong order show more workers in use than exist, in up to all
 // readings under load.
 func TestFaultWorkersInUseAboveLimit(t *testing.T) {
 	p := newWorkers(t, 3, pools.WorkersConfig{Queue: 8})
@@ -89,7 +89,7 @@ func TestFaultWorkersInUseAboveLimit(t *testing.T) {
 	o.check(t, s)
 }
 
-// Evidence 2: submit racing stop (sourcegraph/conc#103, alitto/pond#33).
+// Submit racing with stop (sourcegraph/conc#103, alitto/pond#33).
 func TestFaultSubmitRacingShutdown(t *testing.T) {
 	for range 200 {
 		p, err := pools.NewWorkers(t.Name(), 2, pools.WorkersConfig{Queue: 2})
@@ -150,7 +150,7 @@ func TestWorkersStress(t *testing.T) {
 	o.check(t, s)
 }
 
-// stressWorkers submits tasks that end in each of the ways, some with contexts that end soon.
+// stressWorkers submits tasks that end in all possible ways, some with contexts that end soon.
 func stressWorkers(t *testing.T, p *pools.Workers, o *outcomes, r *rand.Rand) {
 	for range 500 {
 		how := r.IntN(8)
@@ -214,7 +214,7 @@ func TestWorkersAllocateNothing(t *testing.T) {
 				}
 			}
 		}
-		// of 1000; the sync.Pool may be emptied
+		// per 1000 tasks; the sync.Pool may be emptied
 		if n := testing.AllocsPerRun(10, submit); n > 50 && !raceEnabled {
 			t.Errorf("%s: %v allocations for 1000 tasks", name, n)
 		}
@@ -222,8 +222,8 @@ func TestWorkersAllocateNothing(t *testing.T) {
 	}
 }
 
-// A burst of long tasks is no reason to sample: what is in progress and what waits shows at every
-// reading.
+// A burst of long tasks must not be sampled: every reading shows what is in progress and what
+// waits.
 func TestBurstOfLongTasksIsTimed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 4, pools.WorkersConfig{Queue: 2000})

@@ -10,32 +10,33 @@ import (
 
 var errNilTask = errors.New("pools: the task is nil")
 
-// stall is how long no task has started or ended before a blocked caller checks whether it is a
-// worker.
+// stall is the time without a start or end of a task after which a blocked caller checks whether it
+// is a worker.
 const stall = time.Second
 
-// blockedTask is what a caller that is blocked wants.
+// blockedTask is the task of a blocked caller.
 type blockedTask struct {
 	job   job
 	ctx   *poolContext
-	asked bool // to check whether it is a worker
+	asked bool // the caller was asked to check whether it is a worker
 }
 
-// errCheckSelf is the answer to a blocked caller that is to check whether it is a worker. It stays
-// in the queue.
+// errCheckSelf asks a blocked caller to check whether it is a worker. The caller stays in the
+// queue.
 var errCheckSelf = errors.New("check whether the caller is a worker")
 
 // Submit hands task to the pool. It blocks until there is room, ctx ends or the pool is closed.
-// When it returns nil, the task will run, unless Close drops it, with a context that has the values
-// of ctx; see [Task]. Otherwise it will not run, and the error is that of ctx, or wraps
-// [ErrClosed], [ErrFull] because of [WorkersConfig.MaxPending], or [ErrDeadlock]. It panics if task
-// is nil.
+//
+// If Submit returns nil, the task will run, unless Close drops it. Its context has the values of
+// ctx; see [Task]. Otherwise the task will not run. The error is that of ctx, or wraps [ErrClosed],
+// [ErrFull] if [WorkersConfig.MaxPending] callers are blocked, or [ErrDeadlock]. Submit panics if
+// task is nil.
 func (p *Workers) Submit(ctx context.Context, task Task) error {
 	if task == nil {
 		panic(errNilTask)
 	}
 	values := p.taskContext(ctx)
-	if values != nil { // otherwise it cannot end; and this is submit, without a call of it for 5 ns
+	if values != nil { // otherwise ctx cannot end; inlined from submit, which saves 5 ns
 		return p.submit(ctx, plainJob(task), values)
 	}
 	p.mu.Lock()
@@ -48,7 +49,8 @@ func (p *Workers) Submit(ctx context.Context, task Task) error {
 }
 
 // TrySubmit hands task to the pool if that is possible without blocking. Otherwise it returns an
-// error that wraps [ErrFull], or [ErrClosed] after the pool was stopped. It panics if task is nil.
+// error that wraps [ErrFull], or [ErrClosed] after the pool was stopped. TrySubmit panics if task
+// is nil.
 func (p *Workers) TrySubmit(task Task) error {
 	if task == nil {
 		panic(errNilTask)
@@ -65,7 +67,7 @@ func (p *Workers) TrySubmit(task Task) error {
 	return nil
 }
 
-// submit is Submit for a job whose context is known.
+// submit is Submit for a job whose context has been made.
 func (p *Workers) submit(ctx context.Context, j job, values *poolContext) error {
 	if err := ctx.Err(); err != nil {
 		p.mu.Lock()
@@ -81,8 +83,8 @@ func (p *Workers) submit(ctx context.Context, j job, values *poolContext) error 
 	return p.submitSlow(ctx, j, values)
 }
 
-// submitSlow is the rest of submit for when there is no room or the pool was stopped. It unlocks
-// mu, which the caller must hold.
+// submitSlow is the slow path of submit: there is no room, or the pool was stopped. Caller must
+// hold mu, which it releases.
 func (p *Workers) submitSlow(ctx context.Context, j job, values *poolContext) error {
 	var err error
 	switch {
@@ -101,8 +103,8 @@ func (p *Workers) submitSlow(ctx context.Context, j job, values *poolContext) er
 	return err
 }
 
-// hasRoom reports whether a task may be accepted: the queue is for those beyond what workers that
-// are free, or that may be started, can take. Caller must hold mu.
+// hasRoom reports whether a task may be accepted. The queue holds only tasks beyond those that free
+// workers, or workers that may still be started, can take. Caller must hold mu.
 func (p *Workers) hasRoom() bool {
 	return p.queue.n-p.size < max(0, p.limit-p.used)
 }
@@ -117,13 +119,13 @@ func (p *Workers) accept(j job, values *poolContext) {
 	}
 }
 
-// refuse counts a request that fails at once. Caller must hold mu.
+// refuse counts a request that fails at once, and returns its error. Caller must hold mu.
 func (p *Workers) refuse(how instrument.Outcome, err error) error {
 	p.requests.Add(how, 1)
 	return err
 }
 
-// block appends a caller to the blocked ones. Caller must hold mu.
+// block adds a caller to the blocked callers. Caller must hold mu.
 func (p *Workers) block(j job, values *poolContext) *waiter[blockedTask, error] {
 	w := p.waiters.get()
 	w.ask = blockedTask{job: j, ctx: values}
@@ -133,7 +135,7 @@ func (p *Workers) block(j job, values *poolContext) *waiter[blockedTask, error] 
 	return w
 }
 
-// admit moves blocked callers into the queue as far as there is room. Caller must hold mu.
+// admit moves blocked callers into the queue while there is room. Caller must hold mu.
 func (p *Workers) admit() {
 	for w := p.blocked.first; w != nil && p.hasRoom(); w = p.blocked.first {
 		e := p.queue.push()
@@ -149,7 +151,8 @@ func (p *Workers) answer(w *waiter[blockedTask, error], err error) {
 	w.answer <- err
 }
 
-// unask takes back a question that was not noticed yet. Caller must hold the lock of the pool.
+// unask withdraws a question that the caller has not noticed yet. Caller must hold the lock of the
+// pool.
 func unask(w *waiter[blockedTask, error]) {
 	if w.ask.asked {
 		select {
@@ -159,7 +162,7 @@ func unask(w *waiter[blockedTask, error]) {
 	}
 }
 
-// await returns the answer to w, unless ctx ends first. Then w is no longer blocked.
+// await returns the answer to w. If ctx ends first, it removes w from the blocked callers.
 func (p *Workers) await(ctx context.Context, w *waiter[blockedTask, error]) error {
 	defer p.waiters.put(w)
 	for {
@@ -169,7 +172,7 @@ func (p *Workers) await(ctx context.Context, w *waiter[blockedTask, error]) erro
 		case <-ctx.Done():
 			return p.giveUp(w, instrument.GaveUp(ctx.Err()), ctx.Err())
 		}
-		if err != errCheckSelf { //nolint:errorlint // the very value
+		if err != errCheckSelf { //nolint:errorlint // compared by identity
 			return err
 		}
 		if p.isWorker() {
@@ -178,12 +181,12 @@ func (p *Workers) await(ctx context.Context, w *waiter[blockedTask, error]) erro
 	}
 }
 
-// giveUp ends the wait of w with err, unless it was answered.
+// giveUp ends the wait of w with err, unless w has been answered.
 func (p *Workers) giveUp(w *waiter[blockedTask, error], how instrument.Outcome, err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if w.queue == nil {
-		return <-w.answer // it came first, and counts
+		return <-w.answer // the answer came first, and counts
 	}
 	p.blocked.remove(w)
 	unask(w)
@@ -199,7 +202,7 @@ func (p *Workers) watchLater() {
 	}
 }
 
-// turns returns how many tasks have started and ended. Caller must hold mu.
+// turns returns how many times a task has started or ended. Caller must hold mu.
 func (p *Workers) turns() int64 {
 	return 2*p.requests.Ended(instrument.Acquired) - int64(p.used)
 }

@@ -98,7 +98,7 @@ func TestSubmitOfNilPanics(t *testing.T) {
 	}
 }
 
-// seconds checks what a histogram holds.
+// seconds checks the count and the sum of a histogram.
 func seconds(t *testing.T, what string, h *instrument.Histogram, count uint64, sum float64) {
 	t.Helper()
 	if h == nil || h.Count() != count || math.Abs(h.Sum()-sum) > 1e-9 {
@@ -216,7 +216,7 @@ func TestIdleWorkersAreReleased(t *testing.T) {
 		if n := idle(); n != 8 {
 			t.Errorf("%d idle workers after 8 tasks", n)
 		}
-		for range 25 { // the one that is needed stays
+		for range 25 { // the worker that is needed stays
 			mustSubmit(t, p, sleep(time.Second/2))
 			time.Sleep(time.Second)
 		}
@@ -283,7 +283,8 @@ func TestWorkersCarryTheNameOfThePool(t *testing.T) {
 	}
 }
 
-// Tasks too short to be timed one by one may be followed by some that hang. Readings find out.
+// Some tasks may hang after tasks that were too short to be timed one by one. The readings show
+// that.
 func TestHangAfterShortTasksShows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for range 20 {

@@ -1,2 +1,3 @@
-// Package composed tests wrappers of instrument together with libraries that wrap the same things.
+// Package composed tests the wrappers of instrument together with other libraries that wrap the
+// same things.
 package composed

@@ -23,8 +23,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A connector that is wrapped for its pool below otelsql, or above it, gives both their own: spans
-// there, uses and waits here.
+// A connector that is wrapped for its pool, below or above otelsql, serves both: otelsql records
+// spans, and the wrapper records uses and waits.
 func TestConnectorBesideOtelsql(t *testing.T) {
 	_, url := server.Postgres(t)
 	config, err := pgx.ParseConfig(url)
@@ -77,7 +77,8 @@ func TestConnectorBesideOtelsql(t *testing.T) {
 	}
 }
 
-// reported adds up what the test's pool says of a metric; ok is false if it says nothing.
+// reported returns the sum of a metric over the test's pool. ok is false if the metric is not
+// reported.
 func reported(t *testing.T, row *catalog.Metric) (n int64, ok bool) {
 	t.Helper()
 	reader := instrument.OpenReader()

@@ -32,7 +32,7 @@ func mustOpen(t *testing.T, size int, opts ...ants.Option) (*ants.Pool, *wrap.Ta
 	return p, s
 }
 
-// until reads the points until one of them has the value that is to come.
+// until reads the points until one of them has the given value.
 func until(t *testing.T, key string, v float64) map[string]float64 {
 	t.Helper()
 	for {
@@ -136,7 +136,7 @@ func ExamplePool() {
 	defer thumbnails.Close()
 
 	done := make(chan struct{})
-	if err := thumbnails.Submit(func() { close(done) }); err != nil { // for workers.Submit
+	if err := thumbnails.Submit(func() { close(done) }); err != nil { // instead of workers.Submit
 		fmt.Println(err)
 		return
 	}

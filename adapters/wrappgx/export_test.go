@@ -1,4 +1,4 @@
 package wrappgx
 
-// StatsOf is what a collection calls.
+// StatsOf is the conversion that a collection uses.
 var StatsOf = statsOf

@@ -11,25 +11,25 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// NewWithConfig is [pgxpool.NewWithConfig] for a pool that is reported under a name, until the
-// Registration is closed. It tells more than [Pool], by the tracers of pgx, beside which those of
-// config are called as before:
+// NewWithConfig is like [pgxpool.NewWithConfig], but reports the pool under name until the
+// Registration is closed. It reports more than [Pool] does, because it installs tracers of pgx;
+// tracers set in config are still called. It reports
 //
-//   - requests by how they end: acquired, also where no connection could be made (and completed as
-//     an error), canceled, timeout and closed,
-//   - the wait of each for a connection, without the time in which one is made for it; how many
-//     wait now, and since when,
-//   - connections made, and how long that took, with BeforeConnect and AfterConnect; those that
-//     could not be made, by the type of error; and those that are being made, be it for a request
-//     that has given up,
-//   - uses, from Acquire to Release, how long each was, how long the oldest has lasted, and whether
-//     the connection could be used again (ok) or was closed (error). One that was hijacked is used
-//     no longer when a collection finds out,
-//   - connections closed, by reason: max_lifetime, max_idle_time, broken, and other, such as when
-//     the pool is closed.
+//   - requests by how they end: acquired, even if no connection could be made (then completed as an
+//     error), canceled, timeout and closed,
+//   - the wait of each request for a connection, without the time to make one for it; how many
+//     requests are waiting, and since when,
+//   - connections made, and how long that took, including BeforeConnect and AfterConnect;
+//     connections that could not be made, by the type of error; and connections being made, even if
+//     the request has given up,
+//   - uses, from Acquire to Release: how long each was, how long the oldest has lasted, and whether
+//     the connection could be reused (ok) or was closed (error). The use of a hijacked connection
+//     ends when a collection notices it,
+//   - connections closed, by reason: max_lifetime, max_idle_time, broken, and other, for example
+//     when the pool is closed.
 //
 // Connections that AcquireAllIdle returns count when they are released. A use costs two locks and
-// two readings of the clock, and a query two calls of a tracer that does nothing.
+// two readings of the clock, and a query costs two calls of a tracer that does nothing.
 func NewWithConfig(
 	ctx context.Context,
 	name string,
@@ -37,7 +37,7 @@ func NewWithConfig(
 	opts ...instrument.Option,
 ) (*pgxpool.Pool, *instrument.Registration, error) {
 	if config == nil {
-		return nil, nil, fmt.Errorf("pgx pool %q: the config is nil: want one of pgxpool.ParseConfig", name)
+		return nil, nil, fmt.Errorf("pgx pool %q: the config is nil, expected one from pgxpool.ParseConfig", name)
 	}
 	t := newTrack(opts)
 	if !instrument.TimingOf(opts...).Off {
@@ -56,7 +56,7 @@ func NewWithConfig(
 	return p, reg, nil
 }
 
-// follow returns a config whose pool t sees.
+// follow returns a copy of config whose pool reports to t.
 func (t *track) follow(config *pgxpool.Config) *pgxpool.Config {
 	config = config.Copy()
 	theirs := config.ConnConfig.Tracer
@@ -96,7 +96,7 @@ func beside(theirs, ours pgx.QueryTracer) pgx.QueryTracer {
 	return multitracer.New(theirs, ours)
 }
 
-// noQueries is what every tracer must be.
+// noQueries implements pgx.QueryTracer, which every tracer in a config must. It does nothing.
 type noQueries struct{}
 
 // TraceQueryStart implements pgx.QueryTracer.
@@ -107,7 +107,7 @@ func (noQueries) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQu
 // TraceQueryEnd implements pgx.QueryTracer.
 func (noQueries) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-// leaseTracer sees connections acquired and released.
+// leaseTracer records when connections are acquired and released.
 type leaseTracer struct {
 	noQueries
 	t *track
@@ -121,7 +121,7 @@ func (l leaseTracer) TraceAcquireStart(
 	_ *pgxpool.Pool,
 	_ pgxpool.TraceAcquireStartData,
 ) context.Context {
-	return context.WithValue(ctx, askedKey{}, l.t.ask())
+	return context.WithValue(ctx, askedKey{}, l.t.ask(ctx))
 }
 
 // TraceAcquireEnd implements pgxpool.AcquireTracer.
@@ -135,7 +135,7 @@ func (l leaseTracer) TraceRelease(_ *pgxpool.Pool, data pgxpool.TraceReleaseData
 	l.t.release(data.Conn)
 }
 
-// connectTracer sees one connection made.
+// connectTracer records how one connection is made.
 type connectTracer struct {
 	noQueries
 	t    *track

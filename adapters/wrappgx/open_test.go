@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/puddle/v2"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/poolgauge/poolgauge/adapters/internal/server"
 	"github.com/poolgauge/poolgauge/adapters/wrappgx"
@@ -55,6 +56,12 @@ func mustAcquire(t *testing.T, p *pgxpool.Pool) *pgxpool.Conn {
 	return c
 }
 
+// sampled returns a context in a sampled trace, and its ID.
+func sampled(ctx context.Context) (context.Context, trace.TraceID) {
+	c := trace.SpanContextConfig{TraceID: trace.TraceID{1, 2}, SpanID: trace.SpanID{3}, TraceFlags: trace.FlagsSampled}
+	return trace.ContextWithSpanContext(ctx, trace.NewSpanContext(c)), c.TraceID
+}
+
 // A leak, an outage and the recovery of a real server.
 func TestNewWithConfigTellsALeakAndAnOutage(t *testing.T) {
 	postgres, url := server.Postgres(t)
@@ -63,7 +70,8 @@ func TestNewWithConfigTellsALeakAndAnOutage(t *testing.T) {
 	for range 3 {
 		leaked = append(leaked, mustAcquire(t, p))
 	}
-	impatient, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	inTrace, id := sampled(t.Context())
+	impatient, cancel := context.WithTimeout(inTrace, 10*time.Millisecond)
 	defer cancel()
 	if _, err := p.Acquire(impatient); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("a fourth of 3: %v", err)
@@ -85,15 +93,18 @@ func TestNewWithConfigTellsALeakAndAnOutage(t *testing.T) {
 	if w := s.Wait[instrument.TimedOut]; w.Count() != 1 || w.Sum() < 0.01 || s.Wait[instrument.Acquired].Count() != 3 {
 		t.Errorf("the wait of the one that gave up: %v", s)
 	}
+	if e := s.Exemplars; len(e) != 1 || e[0].Outcome != instrument.TimedOut || e[0].Trace != id || e[0].Wait < 10*time.Millisecond {
+		t.Errorf("its exemplar: %+v", e)
+	}
 	giveUp()
-	<-waiting //nolint:errcheck // it was given up
+	<-waiting //nolint:errcheck // it gave up
 	if s = reg.Stats(); s.Requests[instrument.Canceled].Or(-1) != 1 || s.Pending.Or(-1) != 0 {
 		t.Errorf("it gave up: %v", s)
 	}
 
 	postgres.Stop()
 	for _, c := range leaked {
-		_, _ = c.Exec(t.Context(), "SELECT 1") // finds that the connection is broken
+		_, _ = c.Exec(t.Context(), "SELECT 1") // notices that the connection is broken
 		c.Release()
 	}
 	const n = 4
@@ -133,8 +144,7 @@ func TestNewWithConfigTellsALeakAndAnOutage(t *testing.T) {
 	}
 }
 
-// The program's own hooks and tracers are called, and what they take is part of making a
-// connection.
+// The program's own hooks and tracers are called, and their time is part of making a connection.
 func TestNewWithConfigKeepsHooks(t *testing.T) {
 	_, url := server.Postgres(t)
 	fail := errors.New("as meant")
@@ -175,7 +185,7 @@ func (q queries) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQu
 }
 func (queries) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-// A caller that gives up leaves its dial to the pool.
+// If a caller gives up, the pool continues its dial.
 func TestNewWithConfigCountsADialThatWasLeftBehind(t *testing.T) {
 	_, url := server.Postgres(t)
 	hold := make(chan struct{})

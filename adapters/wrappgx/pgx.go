@@ -9,37 +9,37 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Kind is the kind of pool that it reports.
+// Kind is the kind of the reported pools.
 const Kind = "pgx"
 
-// Pool reports p under a name, until the Registration is closed. Each collection takes one
-// snapshot, [pgxpool.Pool.Stat]:
+// Pool reports p under name until the Registration is closed. Each collection takes one snapshot
+// with [pgxpool.Pool.Stat]. It reports
 //
 //   - the limit, and connections used, idle and being made (constructing),
-//   - requests that got a connection (acquired), and those whose context was canceled or past its
-//     deadline, which pgx counts together (canceled). Those that failed since no connection could
-//     be made it does not count. One that finds a connection that is broken or too old takes
-//     another, and counts for each,
-//   - how many of those acquired had to wait, and for how long together, as counters. Pgx counts as
-//     waiting what is spent on making a connection, too: after a quiet start, compare with the
-//     connections constructing,
-//   - connections closed since they were too old (max_lifetime) or idle for too long
+//   - requests that got a connection (acquired), and requests whose context was canceled or past
+//     its deadline, which pgx counts together (canceled). pgx does not count requests that failed
+//     because no connection could be made. A request that finds a broken or expired connection
+//     takes another one, and counts once for each,
+//   - how many of those acquired had to wait, and their total wait, as counters. pgx includes the
+//     time to make a connection in the wait: after a quiet start, compare with the connections
+//     constructing,
+//   - connections closed because they were too old (max_lifetime) or idle for too long
 //     (max_idle_time).
 //
-// pgx does not report which requests wait now, how long each waits or uses a connection, or the
-// waits of requests that gave up. It counts an attempt to connect as a new connection, also where
+// pgx does not report which requests are waiting, how long each waits or uses a connection, or the
+// waits of requests that gave up. It counts every attempt to connect as a new connection, even if
 // it fails, so connections made are left out.
 //
-// A collection takes a lock of p for about 1 µs with 100 connections. It does not close p; close
-// the Registration before or after it.
+// A collection holds a lock of p for about 1 µs with 100 connections. Closing the Registration does
+// not close p; close it before or after p.
 func Pool(name string, p *pgxpool.Pool, opts ...instrument.Option) (*instrument.Registration, error) {
 	if p == nil {
-		return nil, fmt.Errorf("pgx pool %q: the *pgxpool.Pool is nil: want one that is open", name)
+		return nil, fmt.Errorf("pgx pool %q: the *pgxpool.Pool is nil, expected an open pool", name)
 	}
 	return instrument.Observe(name, Kind, func() instrument.Stats { return statsOf(p.Stat()) }, opts...)
 }
 
-// statsOf says in the words of the model what pgx says.
+// statsOf converts the statistics of pgx to the model.
 func statsOf(p *pgxpool.Stat) (s instrument.Stats) {
 	s.Limit = instrument.Some(int64(p.MaxConns()))
 	s.Usage[instrument.Used] = instrument.Some(int64(p.AcquiredConns()))

@@ -8,17 +8,18 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/puddle/v2"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/poolgauge/poolgauge/instrument"
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// track is a pool as its tracers see it. The lock of the recorder must not be held while the pool
-// is asked for anything.
+// track follows a pool through its tracers. The lock of the recorder must not be held while methods
+// of the pool are called.
 type track struct {
-	stat func() *pgxpool.Stat // set before anything is collected
+	stat func() *pgxpool.Stat // set before the first collection
 
-	measure.Recorder // its lock guards what follows
+	measure.Recorder // its lock guards everything below
 
 	events       int64 // of uses
 	uses         map[*pgx.Conn]measure.Use
@@ -26,8 +27,8 @@ type track struct {
 	constructing int64
 	makes        [failures]instrument.Histogram
 	closed       int64 // connections
-	broken       int64 // those of them that were when they were released
-	other        int64 // those of them without another reason, as last reported
+	broken       int64 // of these, connections that were broken when they were released
+	other        int64 // of these, connections without another reason, as last reported
 }
 
 func newTrack(opts []instrument.Option) *track {
@@ -36,7 +37,7 @@ func newTrack(opts []instrument.Option) *track {
 	return t
 }
 
-// failure is how the making of a connection ended.
+// failure is the result of making a connection.
 type failure uint8
 
 const (
@@ -62,7 +63,7 @@ func failureOf(err error) failure {
 	return failed
 }
 
-// asked is one call of Acquire. The lock of the track guards it.
+// asked is one call of Acquire. It is guarded by the lock of the track.
 type asked struct{ claim measure.Claim }
 
 // dial is one connection that is being made.
@@ -71,14 +72,15 @@ type dial struct {
 	prepares bool // AfterConnect follows
 }
 
-func (t *track) ask() *asked {
+func (t *track) ask(ctx context.Context) *asked {
+	span := trace.SpanContextFromContext(ctx)
 	t.Lock()
 	defer t.Unlock()
-	return &asked{t.Ask()}
+	return &asked{t.Ask(span)}
 }
 
-// begin begins the making of a connection, maybe for a call of Acquire, whose values ctx has. That
-// may have given up.
+// begin records that a connection is being made. ctx has the values of the call of Acquire that it
+// is made for, if there is one; that call may have given up.
 func (t *track) begin(ctx context.Context, prepares bool) *dial {
 	d := &dial{began: measure.Clock(), prepares: prepares}
 	t.Lock()
@@ -90,7 +92,7 @@ func (t *track) begin(ctx context.Context, prepares bool) *dial {
 	return d
 }
 
-// made ends it.
+// made records that the connection of d has been made, or has failed with err.
 func (t *track) made(d *dial, err error) {
 	if d == nil {
 		return
@@ -136,7 +138,7 @@ func (t *track) got(ctx context.Context, a *asked, c *pgx.Conn, err error) {
 }
 
 func (t *track) release(c *pgx.Conn) {
-	// As pgxpool decides whether to close it.
+	// pgxpool applies the same conditions to decide whether to close it.
 	how := instrument.OK
 	if c.IsClosed() || c.PgConn().IsBusy() || c.PgConn().TxStatus() != 'I' {
 		how = instrument.Failed
@@ -148,7 +150,7 @@ func (t *track) release(c *pgx.Conn) {
 		t.broken++
 	}
 	use, known := t.uses[c]
-	if !known { // of AcquireAllIdle
+	if !known { // from AcquireAllIdle
 		use = t.Start()
 	}
 	delete(t.uses, c)
@@ -161,9 +163,9 @@ func (t *track) closing() {
 	t.closed++
 }
 
-// snapshot asks the pool, and returns as well how many of the uses it does not know of: connections
-// that were hijacked. Only where no use began or ended meanwhile this can be said; so there may be
-// none where there are some.
+// snapshot returns the statistics of the pool, and the number of uses that the pool does not know
+// of because their connections were hijacked. That number is reliable only if no use began or ended
+// meanwhile; otherwise it is 0, even if there are some.
 func (t *track) snapshot() (s *pgxpool.Stat, hijacked int64) {
 	for range 3 {
 		t.Lock()
@@ -180,7 +182,7 @@ func (t *track) snapshot() (s *pgxpool.Stat, hijacked int64) {
 	return s, 0
 }
 
-// stats is what a collection calls.
+// stats returns the Stats for a collection.
 func (t *track) stats() instrument.Stats {
 	stat, hijacked := t.snapshot()
 	s := statsOf(stat)
@@ -216,7 +218,7 @@ func (t *track) stats() instrument.Stats {
 	return s
 }
 
-// endHijacked ends n uses, the oldest: which they are the pool does not say. Caller must hold the
+// endHijacked ends the n oldest uses. Which uses were hijacked is unknown. Caller must hold the
 // lock.
 func (t *track) endHijacked(n int64) {
 	for ; n > 0 && len(t.uses) > 0; n-- {

@@ -10,32 +10,32 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Kind is the kind of pool that it reports.
+// Kind is the kind of the reported pools.
 const Kind = "pond"
 
-// Pool reports p, which may be any pool of pond, under a name, until the Registration is closed.
-// Each collection reads
+// Pool reports p, which may be any pool of pond, under name until the Registration is closed. Each
+// collection reads
 //
-//   - the limit, unless there is none, and the workers (used): pond keeps none that is idle,
+//   - the limit, unless there is none, and the workers (used): pond keeps no idle workers,
 //   - tasks in the queue (pending), and its size, unless it is unbounded,
-//   - tasks that ended: ok, or error, which is a panic too,
-//   - tasks dropped since the queue was full or the pool stopped, which pond counts together
-//     (rejected), and tasks that were accepted and not run since the context of the pool was
-//     canceled (canceled).
+//   - tasks that ended: ok or error, which includes panics,
+//   - tasks dropped because the queue was full or the pool was stopped, which pond counts together
+//     (rejected), and accepted tasks that did not run because the context of the pool was canceled
+//     (canceled).
 //
-// How many tasks have started pond does not say. Who is blocked in Submit, how long a task waits
-// and how long it runs is not known either; a pool of pools.NewWorkers tells.
+// pond does not report how many tasks have started, which callers are blocked in Submit, how long a
+// task waits, or how long it runs. A pool of pools.NewWorkers does.
 //
-// A collection takes a lock of p for some ns. It does not stop p; close the Registration before or
-// after it.
+// A collection holds a lock of p for some ns. Closing the Registration does not stop p; close it
+// before or after p.
 func Pool(name string, p pond.BasePool, opts ...instrument.Option) (*instrument.Registration, error) {
 	if p == nil {
-		return nil, fmt.Errorf("pond pool %q: the pool is nil: want one that is open", name)
+		return nil, fmt.Errorf("pond pool %q: the pool is nil, expected an open pool", name)
 	}
 	return instrument.Observe(name, Kind, func() instrument.Stats { return statsOf(p) }, opts...)
 }
 
-// statsOf says in the words of the model what pond says.
+// statsOf converts the statistics of pond to the model.
 func statsOf(p pond.BasePool) (s instrument.Stats) {
 	if limit := p.MaxConcurrency(); limit != math.MaxInt {
 		s.Limit = instrument.Some(int64(limit))

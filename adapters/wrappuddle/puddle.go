@@ -9,34 +9,34 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Kind is the kind of pool that it reports.
+// Kind is the kind of the reported pools.
 const Kind = "puddle"
 
-// Pool reports p under a name, until the Registration is closed. Each collection takes one
-// snapshot, [puddle.Pool.Stat]:
+// Pool reports p under name until the Registration is closed. Each collection takes one snapshot
+// with [puddle.Pool.Stat]. It reports
 //
 //   - the limit, and resources used, idle and being made (constructing),
-//   - requests that got a resource (acquired), and those whose context was canceled or past its
-//     deadline, which puddle counts together (canceled). Those that failed since no resource could
-//     be made, and those of TryAcquire that got none, it does not count,
-//   - how many of those acquired had to wait, and for how long together, as counters. Puddle counts
-//     as waiting what is spent on making a resource, too: after a quiet start, compare with the
-//     resources constructing.
+//   - requests that got a resource (acquired), and requests whose context was canceled or past its
+//     deadline, which puddle counts together (canceled). puddle does not count requests that failed
+//     because no resource could be made, nor calls of TryAcquire that got none,
+//   - how many of those acquired had to wait, and their total wait, as counters. puddle includes
+//     the time to make a resource in the wait: after a quiet start, compare with the resources
+//     constructing.
 //
-// puddle does not report which requests wait now, how long each waits or uses a resource, the waits
-// of requests that gave up, or how many resources were made and destroyed. The pools of
+// puddle does not report which requests are waiting, how long each waits or uses a resource, the
+// waits of requests that gave up, or how many resources were made and destroyed. The pools of
 // pools.NewResources do.
 //
-// A collection takes a lock of p for about 1 µs with 100 resources. It does not close p; close the
-// Registration before or after it.
+// A collection holds a lock of p for about 1 µs with 100 resources. Closing the Registration does
+// not close p; close it before or after p.
 func Pool[T any](name string, p *puddle.Pool[T], opts ...instrument.Option) (*instrument.Registration, error) {
 	if p == nil {
-		return nil, fmt.Errorf("puddle pool %q: the *puddle.Pool is nil: want one that is open", name)
+		return nil, fmt.Errorf("puddle pool %q: the *puddle.Pool is nil, expected an open pool", name)
 	}
 	return instrument.Observe(name, Kind, func() instrument.Stats { return statsOf(p.Stat()) }, opts...)
 }
 
-// statsOf says in the words of the model what puddle says.
+// statsOf converts the statistics of puddle to the model.
 func statsOf(p *puddle.Stat) (s instrument.Stats) {
 	s.Limit = instrument.Some(int64(p.MaxResources()))
 	s.Usage[instrument.Used] = instrument.Some(int64(p.AcquiredResources()))

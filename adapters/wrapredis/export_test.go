@@ -6,7 +6,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Reading returns what a collection calls, for snapshots that a test makes up.
+// Reading returns the function that a collection calls, for snapshots created by a test.
 func Reading() func(*redis.PoolStats) instrument.Stats {
 	return new(totals).stats
 }

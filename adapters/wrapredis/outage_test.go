@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/poolgauge/poolgauge/adapters/internal/server"
 	"github.com/poolgauge/poolgauge/adapters/wrapredis"
@@ -18,7 +19,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/pooltest"
 )
 
-// listen sets the recorder for a test, and for the clients that it makes from then on.
+// listen sets the recorder for a test, and for the clients that it creates afterwards.
 func listen(t *testing.T, also ...redis.OTelRecorder) {
 	redis.SetOTelRecorder(wrapredis.Recorder(also...))
 	t.Cleanup(func() { redis.SetOTelRecorder(nil) })
@@ -34,6 +35,12 @@ func count(s instrument.Stats, e instrument.Event, reason string) (n int64) {
 }
 
 // A leak, an outage and the recovery of a real server.
+// sampled returns a context in a sampled trace, and its ID.
+func sampled(ctx context.Context) (context.Context, trace.TraceID) {
+	c := trace.SpanContextConfig{TraceID: trace.TraceID{1, 2}, SpanID: trace.SpanID{3}, TraceFlags: trace.FlagsSampled}
+	return trace.ContextWithSpanContext(ctx, trace.NewSpanContext(c)), c.TraceID
+}
+
 func TestClientTellsALeakAndAnOutage(t *testing.T) {
 	listen(t)
 	r := server.Redis(t)
@@ -49,7 +56,8 @@ func TestClientTellsALeakAndAnOutage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := c.Ping(ctx).Err(); !errors.Is(err, redis.ErrPoolTimeout) {
+	inTrace, id := sampled(ctx)
+	if err := c.Ping(inTrace).Err(); !errors.Is(err, redis.ErrPoolTimeout) {
 		t.Fatalf("a third connection of two: %v", err)
 	}
 	ended, cancel := context.WithCancel(ctx)
@@ -60,13 +68,16 @@ func TestClientTellsALeakAndAnOutage(t *testing.T) {
 		s.Wait[instrument.TimedOut].Sum() < 0.02 {
 		t.Errorf("both are leaked: %v", s)
 	}
+	if e := s.Exemplars; len(e) != 1 || e[0].Outcome != instrument.TimedOut || e[0].Trace != id || e[0].Wait < 20*time.Millisecond {
+		t.Errorf("the exemplar of the one that gave up: %+v", e)
+	}
 	if s.Requests[instrument.Canceled].Or(-1) != 1 || s.Requests[instrument.Acquired].Or(-1) != 2 ||
 		count(s, instrument.Created, "") != 2 {
 		t.Errorf("both are leaked: %v", s)
 	}
 
 	r.Stop()
-	_ = first.Ping(ctx).Err() // finds that the connection is broken
+	_ = first.Ping(ctx).Err() // notices that the connection is broken
 	_ = second.Ping(ctx).Err()
 	_ = first.Close()
 	_ = second.Close()
@@ -87,7 +98,7 @@ func TestClientTellsALeakAndAnOutage(t *testing.T) {
 	}
 
 	r.Start()
-	for c.Ping(ctx).Err() != nil { // go-redis tries by itself, and says no until then
+	for c.Ping(ctx).Err() != nil { // go-redis reconnects on its own, and returns errors until then
 		runtime.Gosched()
 	}
 	s = reg.Stats()

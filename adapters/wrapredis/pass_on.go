@@ -7,10 +7,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// passOn tells other recorders all that it hears.
+// passOn forwards all calls to other recorders.
 type passOn []redis.OTelRecorder
 
-// RecordOperationDuration passes it on.
+// RecordOperationDuration forwards the call.
 func (p passOn) RecordOperationDuration(
 	ctx context.Context,
 	d time.Duration,
@@ -25,7 +25,7 @@ func (p passOn) RecordOperationDuration(
 	}
 }
 
-// RecordPipelineOperationDuration passes it on.
+// RecordPipelineOperationDuration forwards the call.
 func (p passOn) RecordPipelineOperationDuration(
 	ctx context.Context, d time.Duration, name string, n, attempts int, err error, cn redis.ConnInfo, db int,
 ) {
@@ -34,28 +34,28 @@ func (p passOn) RecordPipelineOperationDuration(
 	}
 }
 
-// RecordConnectionCreateTime passes it on.
+// RecordConnectionCreateTime forwards the call.
 func (p passOn) RecordConnectionCreateTime(ctx context.Context, d time.Duration, cn redis.ConnInfo) {
 	for _, r := range p {
 		r.RecordConnectionCreateTime(ctx, d, cn)
 	}
 }
 
-// RecordConnectionRelaxedTimeout passes it on.
+// RecordConnectionRelaxedTimeout forwards the call.
 func (p passOn) RecordConnectionRelaxedTimeout(ctx context.Context, delta int, cn redis.ConnInfo, pool, kind string) {
 	for _, r := range p {
 		r.RecordConnectionRelaxedTimeout(ctx, delta, cn, pool, kind)
 	}
 }
 
-// RecordConnectionHandoff passes it on.
+// RecordConnectionHandoff forwards the call.
 func (p passOn) RecordConnectionHandoff(ctx context.Context, cn redis.ConnInfo, pool string) {
 	for _, r := range p {
 		r.RecordConnectionHandoff(ctx, cn, pool)
 	}
 }
 
-// RecordError passes it on.
+// RecordError forwards the call.
 func (p passOn) RecordError(
 	ctx context.Context,
 	kind string,
@@ -69,35 +69,35 @@ func (p passOn) RecordError(
 	}
 }
 
-// RecordMaintenanceNotification passes it on.
+// RecordMaintenanceNotification forwards the call.
 func (p passOn) RecordMaintenanceNotification(ctx context.Context, cn redis.ConnInfo, kind string) {
 	for _, r := range p {
 		r.RecordMaintenanceNotification(ctx, cn, kind)
 	}
 }
 
-// RecordConnectionWaitTime passes it on.
+// RecordConnectionWaitTime forwards the call.
 func (p passOn) RecordConnectionWaitTime(ctx context.Context, d time.Duration, cn redis.ConnInfo) {
 	for _, r := range p {
 		r.RecordConnectionWaitTime(ctx, d, cn)
 	}
 }
 
-// RecordConnectionClosed passes it on.
+// RecordConnectionClosed forwards the call.
 func (p passOn) RecordConnectionClosed(ctx context.Context, cn redis.ConnInfo, reason string, err error) {
 	for _, r := range p {
 		r.RecordConnectionClosed(ctx, cn, reason, err)
 	}
 }
 
-// RecordPubSubMessage passes it on.
+// RecordPubSubMessage forwards the call.
 func (p passOn) RecordPubSubMessage(ctx context.Context, cn redis.ConnInfo, direction, channel string, sharded bool) {
 	for _, r := range p {
 		r.RecordPubSubMessage(ctx, cn, direction, channel, sharded)
 	}
 }
 
-// RecordStreamLag passes it on.
+// RecordStreamLag forwards the call.
 func (p passOn) RecordStreamLag(
 	ctx context.Context,
 	lag time.Duration,
@@ -109,7 +109,7 @@ func (p passOn) RecordStreamLag(
 	}
 }
 
-// RecordConnectionCount passes it on.
+// RecordConnectionCount forwards the call.
 func (p passOn) RecordConnectionCount(ctx context.Context, delta int, cn redis.ConnInfo, state string, isPubSub bool) {
 	for _, r := range p {
 		if c, ok := r.(redis.OTelConnectionCounter); ok {
@@ -118,7 +118,7 @@ func (p passOn) RecordConnectionCount(ctx context.Context, delta int, cn redis.C
 	}
 }
 
-// RecordPendingRequests passes it on.
+// RecordPendingRequests forwards the call.
 func (p passOn) RecordPendingRequests(ctx context.Context, delta int, cn redis.ConnInfo, pool string) {
 	for _, r := range p {
 		if c, ok := r.(redis.OTelConnectionCounter); ok {
@@ -127,7 +127,7 @@ func (p passOn) RecordPendingRequests(ctx context.Context, delta int, cn redis.C
 	}
 }
 
-// registrars calls f for the recorders that keep a list of pools.
+// registrars calls f for each of the recorders that registers pools.
 func (p passOn) registrars(f func(redis.OTelPoolRegistrar)) {
 	for _, r := range p {
 		if to, ok := r.(redis.OTelPoolRegistrar); ok {
@@ -136,22 +136,22 @@ func (p passOn) registrars(f func(redis.OTelPoolRegistrar)) {
 	}
 }
 
-// RegisterPool passes it on.
+// RegisterPool forwards the call.
 func (p passOn) RegisterPool(name string, pool redis.Pooler) {
 	p.registrars(func(r redis.OTelPoolRegistrar) { r.RegisterPool(name, pool) })
 }
 
-// UnregisterPool passes it on.
+// UnregisterPool forwards the call.
 func (p passOn) UnregisterPool(pool redis.Pooler) {
 	p.registrars(func(r redis.OTelPoolRegistrar) { r.UnregisterPool(pool) })
 }
 
-// RegisterPubSubPool passes it on.
+// RegisterPubSubPool forwards the call.
 func (p passOn) RegisterPubSubPool(name string, pool redis.PubSubPooler) {
 	p.registrars(func(r redis.OTelPoolRegistrar) { r.RegisterPubSubPool(name, pool) })
 }
 
-// UnregisterPubSubPool passes it on.
+// UnregisterPubSubPool forwards the call.
 func (p passOn) UnregisterPubSubPool(pool redis.PubSubPooler) {
 	p.registrars(func(r redis.OTelPoolRegistrar) { r.UnregisterPubSubPool(pool) })
 }

@@ -12,26 +12,26 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// installed reports whether a program has asked for a recorder: without one hooks need not look.
+// installed reports whether the program has called Recorder. Without a recorder, hooks do nothing.
 var installed atomic.Bool
 
-// tracks are the pools that are followed, by the names that go-redis gives them: of
-// weak.Pointer[track], since a client that the program has dropped must be collected.
+// tracks holds the followed pools, by the names that go-redis gives them. The values are of type
+// weak.Pointer[track], so that a client that the program has dropped can be collected.
 var tracks sync.Map
 
-// Recorder returns what go-redis tells how requests wait, how connections are used and why they are
-// closed:
+// Recorder returns a recorder for go-redis. With it, [Client] and [Pipelines] also report how
+// requests wait, how connections are used and why they are closed:
 //
 //	redis.SetOTelRecorder(wrapredis.Recorder()) // once, before the clients are made
 //
-// go-redis has one recorder in a process; those given here are called as well. Without it [Client]
-// and [Pipelines] report what redis.PoolStats says.
+// A process has only one recorder of go-redis, so Recorder takes other recorders to call as well.
+// Without a recorder, [Client] and [Pipelines] report only what redis.PoolStats has.
 func Recorder(also ...redis.OTelRecorder) redis.OTelRecorder {
 	installed.Store(true)
 	return recorder{passOn: also}
 }
 
-// trackOf returns the track of a pool, nil if it is not followed.
+// trackOf returns the track of the named pool, or nil if the pool is not followed.
 func trackOf(name string) *track {
 	if t, ok := tracks.Load(name); ok {
 		p, _ := t.(weak.Pointer[track])
@@ -40,7 +40,7 @@ func trackOf(name string) *track {
 	return nil
 }
 
-// learn notes the name of the pool of a track, and forgets those of tracks that are gone.
+// learn maps the name of a pool to its track, and removes tracks that have been collected.
 func learn(name string, t *track) {
 	tracks.Range(func(other, p any) bool {
 		if w, _ := p.(weak.Pointer[track]); w.Value() == nil {
@@ -51,7 +51,7 @@ func learn(name string, t *track) {
 	tracks.Store(name, weak.Make(t))
 }
 
-// recorder hears of all pools, and passes on what it hears.
+// recorder records the events of all pools, and forwards them to other recorders.
 type recorder struct{ passOn }
 
 // RecordPendingRequests implements redis.OTelConnectionCounter.
@@ -59,7 +59,7 @@ func (r recorder) RecordPendingRequests(ctx context.Context, delta int, cn redis
 	if c, ok := ctx.Value(callKey{}).(*call); ok {
 		switch {
 		case delta > 0:
-			c.ask(pool)
+			c.ask(ctx, pool)
 		case cn == nil:
 			c.fail(ctx)
 		}
@@ -76,8 +76,8 @@ func (r recorder) RecordConnectionWaitTime(ctx context.Context, waited time.Dura
 	r.passOn.RecordConnectionWaitTime(ctx, waited, cn)
 }
 
-// RecordConnectionCount implements redis.OTelConnectionCounter: a connection that is idle is used
-// no longer.
+// RecordConnectionCount implements redis.OTelConnectionCounter. A connection that becomes idle is
+// no longer in use.
 func (r recorder) RecordConnectionCount(
 	ctx context.Context,
 	delta int,

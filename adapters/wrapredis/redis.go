@@ -10,62 +10,59 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Kind is the kind of pool that it reports.
+// Kind is the kind of the reported pools.
 const Kind = "redis"
 
-// Pooled is a client of go-redis with pools: [redis.Client], [redis.ClusterClient], [redis.Ring] or
-// [redis.UniversalClient].
+// Pooled is a go-redis client with connection pools: [redis.Client], [redis.ClusterClient],
+// [redis.Ring] or [redis.UniversalClient].
 type Pooled interface {
 	PoolStats() *redis.PoolStats
 }
 
-// Client reports the connection pool of c under a name, until the Registration is closed; of a
-// cluster or a ring, the pools of all its nodes together. Each collection takes one snapshot of
-// redis.PoolStats:
+// Client reports the connection pool of c under name until the Registration is closed. For a
+// cluster or a ring, it reports the pools of all nodes together. Each collection takes one snapshot
+// of redis.PoolStats. It reports
 //
-//   - the limit, [redis.Options.PoolSize] or MaxActiveConns if that is less, and the requests that
-//     are getting a connection, be it that they wait for one or make one (pending): of a
-//     redis.Client only, since the others do not say,
+//   - for a redis.Client only: the limit, which is the smaller of [redis.Options.PoolSize] and
+//     MaxActiveConns, and the requests that are waiting for a connection or making one (pending),
 //   - connections used and idle,
-//   - requests that found a connection or went to make one (acquired), though that may have failed
-//     then, and those that waited for longer than PoolTimeout (timeout). Those whose context was
-//     done go-redis does not count,
-//   - how many of those acquired waited for others, and for how long together, as counters,
+//   - requests that found a connection or started to make one (acquired), even if that failed
+//     later, and requests that waited for longer than PoolTimeout (timeout). go-redis does not
+//     count requests whose context was done,
+//   - how many of those acquired had to wait for others, and their total wait, as counters,
 //   - connections closed, for whatever reason (other).
 //
-// Of a redis.Client it also reports, by a hook, dials in progress (constructing) and those that
-// failed, each attempt of several, those for subscriptions among them. And where [Recorder] is set
-// before the client is made, instead of what the snapshot says of it:
+// For a redis.Client it also reports, with a hook, dials in progress (constructing) and failed
+// dials. Each attempt counts, including those for subscriptions. If [Recorder] is set before the
+// client is made, the following replaces the corresponding figures of the snapshot:
 //
-//   - requests by how they end: acquired, also where no connection could be made (and completed as
-//     an error), canceled and timeout,
-//   - the wait of each, and for how long the oldest pending has waited. Of those that acquire,
-//     making a connection is no part of it,
-//   - uses, how long each was, how long the oldest has lasted, and whether the connection went back
-//     (ok) or was closed (error),
-//   - connections made, and how long that took with the handshake,
-//   - connections closed, by reason: stale (too old, idle for too long, or found broken before it
-//     was used), max_idle, broken, failover, pool_closed, other.
+//   - requests by how they end: acquired, even if no connection could be made (then completed as an
+//     error), canceled and timeout,
+//   - the wait of each request, and how long the oldest pending request has waited. The wait of an
+//     acquired request does not include the time to make a connection,
+//   - uses: how long each was, how long the oldest has lasted, and whether the connection was
+//     returned (ok) or closed (error),
+//   - connections made, and how long that took, including the handshake,
+//   - connections closed, by reason: stale (too old, idle for too long, or found broken before
+//     use), max_idle, broken, failover, pool_closed, other.
 //
-// Pipelines have a pool of their own, see [Pipelines], and so have subscriptions, see
-// [Subscriptions].
+// Pipelines and subscriptions have pools of their own; see [Pipelines] and [Subscriptions].
 //
-// A collection takes a lock of the pool twice, for some ns. With the recorder a command takes about
-// 1 µs more. It does not close c; close the Registration before or after it.
+// A collection takes a lock of the pool twice, for some ns. With the recorder, a command takes
+// about 1 µs longer. Closing the Registration does not close c; close it before or after c.
 func Client(name string, c Pooled, opts ...instrument.Option) (*instrument.Registration, error) {
 	return observe(name, c, opts, commands, commandLimit, func(h *hook) *track { return h.main })
 }
 
-// Pipelines reports the connection pool of the pipelines of c, as Client does that of its other
-// commands. Its limit is [redis.Options.PipelinePoolSize]; pipelines that find it full take a
-// connection of the other one. A client without such a pool reports nothing.
+// Pipelines reports the connection pool for the pipelines of c, as Client does for its other
+// commands. The limit is [redis.Options.PipelinePoolSize]; a pipeline that finds the pool full
+// takes a connection from the other pool. Nothing is reported for a client without such a pool.
 func Pipelines(name string, c Pooled, opts ...instrument.Option) (*instrument.Registration, error) {
 	return observe(name, c, opts, pipelines, pipelineLimit, func(h *hook) *track { return h.pipelines })
 }
 
-// Subscriptions reports the connections of the subscriptions of c, each of which has one of its
-// own: how many there are (used), and how many were made and closed. There is no limit, and nothing
-// waits.
+// Subscriptions reports the connections for the subscriptions of c, each of which has its own: how
+// many exist (used), and how many were made and closed. There is no limit, and nothing waits.
 func Subscriptions(name string, c Pooled, opts ...instrument.Option) (*instrument.Registration, error) {
 	if c == nil {
 		return nil, errNil(name)
@@ -83,7 +80,7 @@ func Subscriptions(name string, c Pooled, opts ...instrument.Option) (*instrumen
 }
 
 func errNil(name string) error {
-	return fmt.Errorf("redis pool %q: the client is nil: want one that is open", name)
+	return fmt.Errorf("redis pool %q: the client is nil, expected an open client", name)
 }
 
 func observe(name string, c Pooled, opts []instrument.Option,
@@ -130,20 +127,21 @@ func pipelineLimit(o *redis.Options) int {
 	return o.PipelinePoolSize
 }
 
-// totals continues the counters of go-redis, which have 32 bits and wrap at 2^32, and fall when a
-// node leaves a cluster.
+// totals extends the 32-bit counters of go-redis, which wrap at 2^32, and fall when a node leaves a
+// cluster.
 type totals struct {
 	hits, misses, timeouts, waits, stale total
 	waited                               struct{ last, sum int64 } // nanoseconds
 }
 
-// total is the sum of what a counter has grown.
+// total is the sum of all increases of a counter.
 type total struct {
 	last uint32
 	sum  int64
 }
 
-// at returns the sum when the counter is at n. A step of more than half its range is one backwards.
+// at returns the sum when the counter is at n. A step of more than half the range is a step
+// backwards.
 func (t *total) at(n uint32) instrument.Optional[int64] {
 	if step := n - t.last; step < 1<<31 {
 		t.sum += int64(step)
@@ -152,10 +150,10 @@ func (t *total) at(n uint32) instrument.Optional[int64] {
 	return instrument.Some(t.sum)
 }
 
-// stats says in the words of the model what go-redis says.
+// stats converts the statistics of go-redis to the model.
 func (t *totals) stats(p *redis.PoolStats) (s instrument.Stats) {
-	// The two are read one after the other, so that a connection made between them could be idle
-	// and not be there.
+	// The two are not read at the same moment, so a connection made in between may count as idle
+	// but not in the total.
 	s.Usage[instrument.Used] = instrument.Some(max(0, int64(p.TotalConns)-int64(p.IdleConns)))
 	s.Usage[instrument.Idle] = instrument.Some(int64(p.IdleConns))
 	hits, misses := t.hits.at(p.Hits), t.misses.at(p.Misses)

@@ -10,18 +10,19 @@ import (
 	"weak"
 
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/poolgauge/poolgauge/instrument"
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// track is one pool of one client as the recorder hears of it.
+// track follows one pool of one client through the recorder.
 type track struct {
-	totals totals // as redis.PoolStats has them; used by the goroutine that collects
+	totals totals // counters of redis.PoolStats; used only by the goroutine that collects
 
-	measure.Recorder // its lock guards what follows
+	measure.Recorder // its lock guards everything below
 
-	heard        bool // anything
+	heard        bool // any event was recorded
 	uses         map[redis.ConnInfo]measure.Use
 	constructing int64
 	made, unmade instrument.Histogram
@@ -38,7 +39,7 @@ func newTrack(opts []instrument.Option) *track {
 type reason uint8
 
 const (
-	stale reason = iota // too old, idle for too long, or found broken before it was used
+	stale reason = iota // too old, idle for too long, or found broken before use
 	tooManyIdle
 	broken
 	failover
@@ -51,8 +52,8 @@ func (r reason) String() string {
 	return [...]string{"stale", "max_idle", "broken", "failover", "pool_closed", "other"}[r]
 }
 
-// reasonOf reads what go-redis says: words of its own, or the text of the error that a command
-// ended with.
+// reasonOf parses the reason that go-redis gives: one of its own words, or the text of the error
+// that a command ended with.
 func reasonOf(said string) reason {
 	switch said {
 	case "stale":
@@ -76,18 +77,19 @@ func (t *track) acquired(c *call, cn redis.ConnInfo, waited time.Duration) {
 		t.uses[cn] = c.claim.GetAfter(&t.Recorder, waited)
 		return
 	}
-	claim := t.Ask() // of go-redis itself, or of a command that began before it was looked at
+	// made by go-redis itself, or by a command that began before the hook was added
+	claim := t.Ask(trace.SpanContext{})
 	t.uses[cn] = claim.GetAfter(&t.Recorder, waited)
 }
 
-// released ends the use of a connection, if it is used.
+// released ends the use of a connection. It does nothing if there is none.
 func (t *track) released(cn redis.ConnInfo, how instrument.Ending) {
 	t.Lock()
 	defer t.Unlock()
 	t.end(cn, how)
 }
 
-// end is released with the lock held.
+// end is like released, but the caller must hold the lock.
 func (t *track) end(cn redis.ConnInfo, how instrument.Ending) {
 	if use, used := t.uses[cn]; used {
 		delete(t.uses, cn)
@@ -108,8 +110,8 @@ func (t *track) wasMade(took time.Duration) {
 	t.made.Record(took)
 }
 
-// stats adds to what redis.PoolStats says what was heard. The lock must not be held while go-redis
-// is asked for anything.
+// stats returns the figures of redis.PoolStats together with the recorded ones. The lock must not
+// be held while go-redis is called.
 func (t *track) stats(p *redis.PoolStats) instrument.Stats {
 	s := t.totals.stats(p)
 	t.Lock()
@@ -129,7 +131,7 @@ func (t *track) stats(p *redis.PoolStats) instrument.Stats {
 	t.ReportUses(&s, now, instrument.OK, instrument.Failed)
 	t.Pending.Report(&s, now)
 	s.Waits, s.WaitTime = instrument.Optional[int64]{}, instrument.Optional[float64]{}
-	// without those closed
+	// The first entry is the snapshot's count of closed connections; t.closed replaces it.
 	s.Resources = append(s.Resources[1:], instrument.Resources{Event: instrument.Created, Count: int64(t.made.Count())})
 	for why, n := range t.closed {
 		s.Resources = append(
@@ -141,17 +143,18 @@ func (t *track) stats(p *redis.PoolStats) instrument.Stats {
 	return s
 }
 
-// call is one command or pipeline of a client, in its context. It is used by one goroutine.
+// call is one command or pipeline of a client. It is carried in the context and used by one
+// goroutine.
 type call struct {
 	main, pipelines *track
-	track           *track // of the pool that it asks
+	track           *track // of the pool that is asked for a connection
 	claim           measure.Claim
 }
 
 type callKey struct{}
 
-// ask begins a request of a pool, whose name is learned from the first.
-func (c *call) ask(pool string) {
+// ask begins a request to the named pool. The name is learned from the first request.
+func (c *call) ask(ctx context.Context, pool string) {
 	c.done()
 	t := c.main
 	if strings.HasSuffix(pool, "_pipeline") {
@@ -161,14 +164,15 @@ func (c *call) ask(pool string) {
 		learn(pool, t)
 	}
 	c.track = t
+	span := trace.SpanContextFromContext(ctx)
 	t.Lock()
 	defer t.Unlock()
 	t.heard = true
-	c.claim = t.Ask()
+	c.claim = t.Ask(span)
 }
 
-// fail ends a request that got no connection. If its context has not ended, the recorder is told
-// next whether it waited for too long.
+// fail ends a request that got no connection because its context ended. Otherwise the recorder is
+// told next whether the request timed out.
 func (c *call) fail(ctx context.Context) {
 	if err := ctx.Err(); err != nil {
 		c.giveUp(instrument.GaveUp(err))
@@ -179,7 +183,7 @@ func (c *call) giveUp(how instrument.Outcome) {
 	c.end(func(r *measure.Recorder) { c.claim.GiveUp(r, how) })
 }
 
-// done ends a request for which no connection could be made.
+// done ends a request that was granted, but for which no connection could be made.
 func (c *call) done() {
 	c.end(func(r *measure.Recorder) { r.End(c.claim.Get(r), instrument.Failed) })
 }
@@ -196,13 +200,13 @@ func (c *call) end(how func(*measure.Recorder)) {
 	}
 }
 
-// hook sees the commands of a client, and its dials.
+// hook records the commands of a client, and its dials.
 type hook struct{ main, pipelines *track }
 
-// hooks are those of the clients, by weak.Pointer[redis.Client].
+// hooks holds the hooks of clients, by weak.Pointer[redis.Client].
 var hooks sync.Map // of weak.Pointer[hook]
 
-// follow returns the hook of a client, which has one.
+// follow returns the hook of c, and adds one if there is none.
 func follow(c *redis.Client, opts []instrument.Option) *hook {
 	h := &hook{newTrack(opts), newTrack(opts)}
 	key := weak.Make(c)

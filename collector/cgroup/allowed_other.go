@@ -4,5 +4,5 @@ package cgroup
 
 import "runtime"
 
-// allowedCPUs is what the Go runtime found when the process started.
+// allowedCPUs returns the number of CPUs that the Go runtime found when the process started.
 func allowedCPUs() int { return runtime.NumCPU() }

@@ -9,15 +9,15 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// effectiveCPUs returns how many CPUs the calling process can keep busy: those that its affinity
-// mask and cpuset leave it, or the smallest CPU quota of its control group and the visible
-// ancestors, whichever is less, at this moment. A quota of an ancestor that is not visible is
-// unknown and does not count.
+// effectiveCPUs returns how many CPUs the calling process can currently keep busy. This is the
+// number that its affinity mask and cpuset allow, or the smallest CPU quota of its control group
+// and the visible ancestors, whichever is less. Quotas of ancestors that are not visible are
+// unknown and do not count.
 //
-// An error says which quota could not be read; the result holds without it.
+// An error says which quota could not be read; the result is valid without it.
 func effectiveCPUs(cfg Config) (float64, error) {
-	// The mask includes cpusets and may change while the process runs, as when its container is
-	// resized.
+	// The mask reflects cpusets and may change while the process runs, for example when its
+	// container is resized.
 	cpus := float64(allowedCPUs())
 	t, err := Open(cfg)
 	if t == nil {
@@ -32,7 +32,8 @@ func effectiveCPUs(cfg Config) (float64, error) {
 	return cpus, errors.Join(err, errM, errG, errL)
 }
 
-// cpuQuota returns the smallest CPU quota of some groups, in CPUs; undefined when none has a quota.
+// cpuQuota returns the smallest CPU quota of the given groups, in CPUs. It is undefined if none has
+// a quota.
 func cpuQuota(groups []*Group) (kernfile.Optional[float64], error) {
 	var r kernfile.Reader
 	var errs []error
@@ -47,7 +48,7 @@ func cpuQuota(groups []*Group) (kernfile.Optional[float64], error) {
 }
 
 // MemoryLimit returns the smallest memory limit, in bytes, of the calling process's control group
-// and the visible ancestors; undefined when none has one.
+// and its visible ancestors. It is undefined if none has a limit.
 func MemoryLimit(cfg Config) (kernfile.Optional[int64], error) {
 	t, err := Open(cfg)
 	if t == nil {

@@ -40,7 +40,7 @@ func text(r *kernfile.Reader, fail func(error), f *kernfile.File) (string, bool)
 	return string(bytes.TrimSpace(data)), err == nil
 }
 
-// report passes err to fail, unless it says that there is nothing to read.
+// report passes err to fail, unless err means that there is nothing to read.
 func report(fail func(error), err error) {
 	if err != nil && !kernfile.Absent(err) {
 		fail(err)

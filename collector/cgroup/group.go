@@ -10,13 +10,13 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Group is a control group, in every hierarchy where it is visible. Its methods read files. A value
-// whose file or line does not exist is undefined; one that cannot be read or parsed is undefined
-// and reported to fail. The files stay open. A Group is not safe for concurrent use.
+// Group is a control group in all hierarchies in which it is visible. Its methods read files, which
+// stay open. A value whose file or line does not exist is undefined; a value that cannot be read or
+// parsed is undefined and reported to fail. A Group is not safe for concurrent use.
 type Group struct {
-	Path string // below the root of the mount, "/" for that root itself
+	Path string // below the root of the mount, which itself is "/"
 	dirs [controllers]string
-	host bool // the root of the unified hierarchy, whose figures are the host's
+	host bool // the root of the unified hierarchy, whose figures are those of the host
 	file struct {
 		cpuStat, cpuMax, cpuQuota, cpuPeriod, cpuacctStat       kernfile.File
 		memUsage, memStat, memLimit, memEvents, memFailed, swap kernfile.File
@@ -34,7 +34,7 @@ func (g *Group) init() {
 		f.memUsage, f.memStat, f.memLimit = at("memory.current"), at("memory.stat"), at("memory.max")
 		f.memEvents, f.swap = at("memory.events"), at("memory.swap.current")
 		f.pids, f.pidsMax, f.io = at("pids.current"), at("pids.max"), at("io.stat")
-		_, err := os.Lstat(v2 + "/cgroup.type") // every group but the root has one
+		_, err := os.Lstat(v2 + "/cgroup.type") // every group except the root has this file
 		g.host = g.Path == "/" && kernfile.Absent(err)
 		for r, name := range resourceNames {
 			f.pressure[r] = at(name + ".pressure")
@@ -46,7 +46,7 @@ func (g *Group) init() {
 	}
 }
 
-// rare returns the files of controllers that many groups lack. The root has none of them.
+// rare returns the files of controllers that many groups lack. The root has none of these files.
 func (g *Group) rare() []*kernfile.File {
 	f := &g.file
 	return []*kernfile.File{&f.swap, &f.pids, &f.pidsMax, &f.io}
@@ -91,7 +91,8 @@ func (g *Group) initLegacy() {
 	}
 }
 
-// Incarnation counts how often the group was found removed and created again under the same path.
+// Incarnation returns how often the group was found to have been removed and created again under
+// the same path.
 func (g *Group) Incarnation() int {
 	return max(g.file.cpuStat.Reopened(), g.file.memUsage.Reopened(), g.file.cpuacctStat.Reopened())
 }
@@ -101,7 +102,7 @@ type CPU struct {
 	User, System kernfile.Optional[time.Duration]
 	Limit        kernfile.Optional[float64] // quota over period, in CPUs; undefined without a quota
 	// These three are undefined while the group has no quota and has never been throttled.
-	// Throttled time is summed over CPUs.
+	// Throttled time is summed over all CPUs.
 	Periods, ThrottledPeriods kernfile.Optional[int64]
 	ThrottledTime             kernfile.Optional[time.Duration]
 }
@@ -136,7 +137,7 @@ func (g *Group) CPU(r *kernfile.Reader, fail func(error)) CPU {
 	return c
 }
 
-// userHZ is the unit of cpuacct.stat, 100 Hz on every architecture that Go supports.
+// userHZ is the unit of cpuacct.stat, which is 100 Hz on every architecture that Go supports.
 const userHZ = time.Second / 100
 
 // cpuLimit reads the quota: "max 100000" or "200000 100000" in v2's cpu.max, a number or -1 in v1's
@@ -155,7 +156,7 @@ func (g *Group) cpuLimit(r *kernfile.Reader, fail func(error)) kernfile.Optional
 	return cpus(g.file.cpuQuota.Path, quota, period, ok && okPeriod, fail)
 }
 
-// cpus returns quota / period. If ok is false, one of the two could not be read.
+// cpus returns quota / period. ok is false if one of the two could not be read.
 func cpus(path, quota, period string, ok bool, fail func(error)) kernfile.Optional[float64] {
 	if !ok || quota == "max" || quota == "-1" {
 		return kernfile.Optional[float64]{}
@@ -163,16 +164,16 @@ func cpus(path, quota, period string, ok bool, fail func(error)) kernfile.Option
 	q, errQ := kernfile.ParseInt([]byte(quota))
 	p, errP := kernfile.ParseInt([]byte(period))
 	if errQ != nil || errP != nil || q == 0 || p == 0 {
-		fail(fmt.Errorf("%s: quota %q of period %q is not a limit", path, quota, period))
+		fail(fmt.Errorf("%s: invalid quota %q or period %q", path, quota, period))
 		return kernfile.Optional[float64]{}
 	}
 	return kernfile.Some(float64(q) / float64(p))
 }
 
-// Resource is a resource that tasks wait for.
+// Resource is a resource that tasks may have to wait for.
 type Resource int
 
-// The resources of pressure stall information.
+// The resources with pressure stall information.
 const (
 	PressureCPU Resource = iota
 	PressureMemory
@@ -181,11 +182,12 @@ const (
 
 var resourceNames = [...]string{"cpu", "memory", "io"}
 
-// String returns the name in the kernel's files.
+// String returns the name used in the kernel's files.
 func (r Resource) String() string { return resourceNames[r] }
 
-// Pressure reads the pressure stall information of a resource. Only the unified hierarchy has it.
-// The root's is undefined: it is the host's, which /proc/pressure has.
+// Pressure reads the pressure stall information of a resource, which only the unified hierarchy
+// has. It is undefined for the root, whose pressure is that of the host and found in
+// /proc/pressure.
 func (g *Group) Pressure(r *kernfile.Reader, of Resource, fail func(error)) kernfile.Pressure {
 	if g.host || g.file.pressure[of].Path == "" {
 		return kernfile.Pressure{}

@@ -8,11 +8,12 @@ import (
 	"github.com/poolgauge/poolgauge/collector/proc"
 )
 
-// ContainerID returns the container that a control group's name belongs to, "" if it is not a
-// container's. Runtimes name the group after the container's id of 64 hexadecimal digits, alone
-// (cgroupfs driver) or as <runtime>-<id>.scope (systemd driver): docker-, cri-containerd-, crio-,
-// libpod-, nerdctl-. The group of a container's monitor, crio-conmon- or libpod-conmon-, is not the
-// container. ECS on Fargate has <task>-<number> instead of the digits.
+// ContainerID returns the id of the container that a control group with this name belongs to, or ""
+// if it does not belong to one. Runtimes name the group after the container's id of 64 hexadecimal
+// digits, either alone (cgroupfs driver) or as <runtime>-<id>.scope (systemd driver) with one of
+// the prefixes docker-, cri-containerd-, crio-, libpod- and nerdctl-. The group of a container's
+// monitor, crio-conmon- or libpod-conmon-, is not the container. ECS on Fargate uses
+// <task>-<number> instead of the digits.
 func ContainerID(name string) string {
 	name = strings.TrimSuffix(name, ".scope")
 	if isFargate(name) {
@@ -39,13 +40,13 @@ func isFargate(name string) bool {
 
 func isHex(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }
 
-// idFromMounts returns the id of the container that has these mounts, "" if it is unknown. The
-// runtime keeps the files that it mounts over /etc/hostname and the like in a directory named after
-// the container. This serves private cgroup namespaces, which hide the name of their root.
+// idFromMounts returns the id of the container with these mounts, or "" if it is unknown. Runtimes
+// mount files over /etc/hostname and the like from a directory named after the container. This
+// helps with private cgroup namespaces, which hide the name of their root.
 //
 // In a Kubernetes pod these files belong to the sandbox and are shared by all containers, so no id
-// is returned. In a container that joined another's network with Docker's --network container:…
-// they belong to the other container, which cannot be detected here.
+// is returned. In a container that joined another container's network with Docker's --network
+// container:…, they belong to that other container, which cannot be detected here.
 func idFromMounts(mountinfo []byte) string {
 	shared, own := "", ""
 	for line := range bytes.Lines(mountinfo) {
@@ -66,8 +67,8 @@ func idFromMounts(mountinfo []byte) string {
 	return cmp.Or(own, shared)
 }
 
-// idInDirectory returns the id in <…>/{containers,overlay-containers}/<id>/<…>; a directory of
-// another name, such as containerd's sandboxes, is not a container's.
+// idInDirectory returns the id in <…>/{containers,overlay-containers}/<id>/<…>. Directories with
+// other names, such as containerd's sandboxes, do not belong to a container.
 func idInDirectory(file string) string {
 	elems := strings.Split(file, "/")
 	for i, e := range elems[1:] {

@@ -8,7 +8,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Processes is the number of processes and threads of a group, and its limit.
+// Processes has the number of processes and threads in a group, and its limit.
 type Processes struct {
 	Count, Limit kernfile.Optional[int64]
 }
@@ -18,14 +18,14 @@ func (g *Group) Processes(r *kernfile.Reader, fail func(error)) Processes {
 	return Processes{Count: number(r, fail, &g.file.pids), Limit: number(r, fail, &g.file.pidsMax)}
 }
 
-// DiskIO is how many bytes a group read from a block device and wrote to it.
+// DiskIO is how many bytes a group has read from and written to a block device.
 type DiskIO struct {
 	Device      string // "major:minor"
 	Read, Write int64
 }
 
-// IO appends the figures of each block device to a list. Of stacked devices, such as dm on a disk,
-// each counts.
+// IO appends the figures of each block device to to. Stacked devices, such as dm on a disk, are
+// counted separately.
 func (g *Group) IO(r *kernfile.Reader, to []DiskIO, fail func(error)) []DiskIO {
 	f := &g.file.io
 	if f.Path == "" || g.host {
@@ -44,7 +44,7 @@ func (g *Group) IO(r *kernfile.Reader, to []DiskIO, fail func(error)) []DiskIO {
 }
 
 // parseIO parses io.stat of v2, "8:0 rbytes=1 wbytes=2 …", and blkio.throttle.io_service_bytes of
-// v1, "8:0 Read 1". In v2, a device without reads and writes has no figures: "8:0" alone. See
+// v1, "8:0 Read 1". In v2, the line of a device without reads and writes has no figures: "8:0". See
 // https://docs.kernel.org/admin-guide/cgroup-v2.html.
 func parseIO(data []byte, to []DiskIO) ([]DiskIO, error) {
 	var first error

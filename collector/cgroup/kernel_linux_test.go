@@ -49,7 +49,7 @@ func spin(t *testing.T, groups ...string) (pid int) {
 		t.Skip(err)
 	}
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // fails only if it is gone
+		_ = cmd.Process.Kill() // fails only if it has already exited
 		_ = cmd.Wait()         // "signal: killed"
 	})
 	for _, g := range groups {
@@ -117,8 +117,8 @@ func TestThrottlingIsRead(t *testing.T) {
 	}
 }
 
-// In a cgroup namespace, the process's group is found in a mount of the host, whose root is above that of
-// the namespace.
+// In a cgroup namespace, the process's group is found in a mount of the host, whose root is above
+// that of the namespace.
 func TestNamespaceRootIsFoundByInode(t *testing.T) {
 	if file := os.Getenv("POOLGAUGE_TEST_LINEAGE"); file != "" {
 		tree, m := realTree(t), ownMembership(t)

@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// Membership is the group of a process in each hierarchy, as /proc/<pid>/cgroup has it: paths are
-// relative to the root of the reader's cgroup namespace and may begin with "/..".
+// Membership has the group of a process in each hierarchy, as listed in /proc/<pid>/cgroup. Paths
+// are relative to the root of the reader's cgroup namespace and may begin with "/..".
 type Membership struct {
-	paths [controllers]string // "" where there is no such hierarchy
+	paths [controllers]string // "" if there is no such hierarchy
 }
 
-// ParseMembership parses /proc/<pid>/cgroup; see cgroups(7). Malformed lines are skipped, and the
-// first one is the error.
+// ParseMembership parses /proc/<pid>/cgroup; see cgroups(7). Malformed lines are skipped; the error
+// is about the first of them.
 func ParseMembership(data []byte) (Membership, error) {
 	var m Membership
 	var first error
@@ -24,7 +24,7 @@ func ParseMembership(data []byte) (Membership, error) {
 		id, rest, ok := bytes.Cut(line, []byte(":"))
 		names, dir, ok2 := bytes.Cut(rest, []byte(":"))
 		if !ok || !ok2 || len(dir) == 0 || dir[0] != '/' {
-			first = cmp.Or(first, fmt.Errorf("%q is not hierarchy:controllers:/path", line))
+			first = cmp.Or(first, fmt.Errorf("expected hierarchy:controllers:/path, got %q", line))
 			continue
 		}
 		list := strings.Split(string(names), ",")
@@ -39,8 +39,8 @@ func ParseMembership(data []byte) (Membership, error) {
 }
 
 // Container returns the id of the innermost container that the process is in, and the membership of
-// that container's groups, which may be above the process's own. If the process is in no visible
-// container, the id is "" and the membership is m.
+// that container's groups, which may be above those of the process. If the process is in no visible
+// container, it returns "" and m.
 func (m Membership) Container() (id string, of Membership) {
 	for c, p := range m.paths {
 		if found, above := containerOf(p); found != "" {
@@ -53,7 +53,7 @@ func (m Membership) Container() (id string, of Membership) {
 	return id, of
 }
 
-// containerOf returns the innermost container in a path, and the path of its group.
+// containerOf returns the id of the innermost container in a path, and the path of its group.
 func containerOf(p string) (id, group string) {
 	for end := len(p); end > 0; {
 		start := strings.LastIndexByte(p[:end], '/')
@@ -65,14 +65,14 @@ func containerOf(p string) (id, group string) {
 	return "", ""
 }
 
-// Sibling reports whether two groups have the same parent. The containers of a pod are siblings; so
-// are all containers that Docker starts outside of pods.
+// Sibling reports whether two groups have the same parent. The containers of a pod are siblings,
+// and so are all containers that Docker starts outside of pods.
 func (m Membership) Sibling(other Membership) bool {
 	a, b := m.identity(), other.identity()
 	return a != "" && b != "" && parent(a) == parent(b)
 }
 
-// Within reports whether the group is other or below it.
+// Within reports whether the group is other or a descendant of it.
 func (m Membership) Within(other Membership) bool {
 	a, b := m.identity(), other.identity()
 	rest, ok := strings.CutPrefix(a, strings.TrimSuffix(b, "/"))
@@ -82,8 +82,8 @@ func (m Membership) Within(other Membership) bool {
 	return (rest == "" || rest[0] == '/') && !strings.HasPrefix(rest, "/..")
 }
 
-// identity is the path that identifies the group: that of the memory controller, which container
-// runtimes always use, else of any.
+// identity returns the path that identifies the group: that of the memory controller, which
+// container runtimes always use, or else of any controller.
 func (m Membership) identity() string {
 	for _, p := range m.paths {
 		if p != "" {
@@ -93,8 +93,8 @@ func (m Membership) identity() string {
 	return ""
 }
 
-// parent is the path of the parent; the parent of the namespace's root "/" is "/..". path.Dir would
-// drop the "..".
+// parent returns the path of the parent. The parent of the namespace's root "/" is "/..", which
+// path.Dir would not return.
 func parent(p string) string {
 	if p == "/" || strings.HasSuffix(p, "/..") {
 		return strings.TrimSuffix(p, "/") + "/.."

@@ -6,19 +6,19 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Memory is a group's memory use and limit, in bytes.
+// Memory has the memory use and limit of a group, in bytes.
 type Memory struct {
-	Usage       kernfile.Optional[int64] // charged to the group, page cache included
+	Usage       kernfile.Optional[int64] // charged to the group, including page cache
 	WorkingSet  kernfile.Optional[int64] // usage minus inactive file cache, at least 0
 	RSS         kernfile.Optional[int64] // anonymous memory
-	Limit       kernfile.Optional[int64] // undefined without one
-	Faults      kernfile.Optional[int64] // page faults, major ones included
+	Limit       kernfile.Optional[int64] // undefined if there is none
+	Faults      kernfile.Optional[int64] // page faults, including major ones
 	MajorFaults kernfile.Optional[int64]
-	Swap        kernfile.Optional[int64] // of the group, in swap
+	Swap        kernfile.Optional[int64] // swap used by the group
 	Events      Events
 }
 
-// Available returns the limit minus the working set: cache that the kernel can reclaim at once
+// Available returns the limit minus the working set. Cache that the kernel can reclaim immediately
 // counts as available.
 func (m *Memory) Available() kernfile.Optional[int64] {
 	if !m.Limit.Defined || !m.WorkingSet.Defined {
@@ -27,13 +27,14 @@ func (m *Memory) Available() kernfile.Optional[int64] {
 	return kernfile.Some(max(0, m.Limit.Value-m.WorkingSet.Value))
 }
 
-// Events counts how often a group reached its memory limits. cgroup v1 has Max and OOMKill only.
+// Events has counts of how often a group reached its memory limits. cgroup v1 has only Max and
+// OOMKill.
 type Events struct {
 	Low, High, Max, OOM, OOMKill, OOMGroupKill kernfile.Optional[int64]
 }
 
-// noLimit is where v1's "no limit" begins: the largest multiple of the page size, which is at most
-// 64 KiB, in an int64.
+// noLimit is the lower bound of values that mean "no limit" in v1: the largest multiple of the page
+// size, which is at most 64 KiB, that fits in an int64.
 const noLimit = math.MaxInt64 - 1<<16
 
 // Memory reads the memory figures.
@@ -87,8 +88,8 @@ func (g *Group) Memory(r *kernfile.Reader, fail func(error)) Memory {
 	return m
 }
 
-// EventsPath returns the path of the file that counts the events, if inotify reports its changes;
-// "" under v1, where it does not.
+// EventsPath returns the path of the file that counts the events if inotify reports its changes. It
+// returns "" under v1, where inotify does not.
 func (g *Group) EventsPath() string {
 	if g.dirs[memory] != "" || g.host {
 		return ""

@@ -9,7 +9,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/proc"
 )
 
-// A controller selects a hierarchy. The unified hierarchy (v2) stands for all controllers that are
+// A controller selects a hierarchy. The unified hierarchy (v2) represents all controllers that are
 // in no v1 hierarchy.
 type controller int
 
@@ -20,7 +20,7 @@ const (
 	pids
 	blkio
 	unified
-	controllers // their number
+	controllers // number of controllers
 )
 
 var controllerNames = [controllers]string{"memory", "cpu", "cpuacct", "pids", "blkio", ""}
@@ -28,8 +28,9 @@ var controllerNames = [controllers]string{"memory", "cpu", "cpuacct", "pids", "b
 // mounts are the mounts of control groups, by controller, in the order of mountinfo.
 type mounts [controllers][]proc.Mount
 
-// parseMounts returns the mounts of control groups in mountinfo. Malformed lines are skipped, and
-// the first one is the error. Of several mounts on one point the last one hides the others.
+// parseMounts returns the mounts of control groups in mountinfo. Malformed lines are skipped; the
+// error is about the first of them. If several mounts share a mount point, only the last one
+// counts, because it hides the others.
 func parseMounts(mountinfo []byte) (mounts, error) {
 	var ms mounts
 	var first error

@@ -7,17 +7,17 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Quota is the CPU quota of the calling process. Its methods are safe for concurrent use. Each
-// reads a few files, so that they follow a limit that changes.
+// Quota is the CPU quota of the calling process. It is safe for concurrent use. Its methods read a
+// few files each, so they reflect changes of the limit.
 type Quota struct {
 	config Config
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards everything below
 	reader kernfile.Reader
-	groups []*Group // own and ancestors, each of any of which may throttle
+	groups []*Group // the process's groups and their ancestors, any of which may throttle
 }
 
-// NewQuota returns the quota of the process's control groups, which are mounted at or below
+// NewQuota returns the quota of the process's control groups. They must be mounted at or below
 // cgroupRoot, or in the usual place if that is empty. Without control groups there is no quota.
 func NewQuota(cgroupRoot string) *Quota {
 	q := &Quota{config: Config{Below: cgroupRoot}}
@@ -31,7 +31,7 @@ func NewQuota(cgroupRoot string) *Quota {
 	return q
 }
 
-// Throttled returns in how many periods the process has been throttled, by its own group or an
+// Throttled returns the number of periods in which the process was throttled by its own group or an
 // ancestor. It returns false if no group has a quota.
 func (q *Quota) Throttled() (periods uint64, ok bool) {
 	q.mu.Lock()
@@ -45,9 +45,9 @@ func (q *Quota) Throttled() (periods uint64, ok bool) {
 	return periods, ok
 }
 
-// EffectiveCPUs returns how many threads the process can keep busy at once: the number of its CPUs,
-// or its quota rounded up, whichever is less.
+// EffectiveCPUs returns how many threads the process can keep busy at the same time: the number of
+// its CPUs or its quota rounded up, whichever is less.
 func (q *Quota) EffectiveCPUs() int {
-	cpus, _ := effectiveCPUs(q.config) // what could not be read does not limit
+	cpus, _ := effectiveCPUs(q.config) // a quota that cannot be read is ignored
 	return int(math.Ceil(cpus))
 }

@@ -14,27 +14,27 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Config selects the process through whose mounts the control groups are read. The zero Config is
-// the calling process.
+// Config selects the process through whose mounts the control groups are read. The zero Config
+// selects the calling process.
 type Config struct {
 	ProcRoot string // the proc file system; "/proc" if empty
 	Process  string // a pid; "self" if empty
-	Prefix   string // put before every mount point: /proc/<pid>/root for another process's mounts
-	// take only mounts at or below this directory, where the host's hierarchy is mounted
+	Prefix   string // prepended to every mount point: /proc/<pid>/root for another process's mounts
+	// use only mounts at or below this directory, where the host's hierarchy is mounted
 	Below string
 }
 
-// Tree is the part of the control group hierarchies that is mounted where a process can see it. It
-// does not change and may be used concurrently.
+// Tree is the part of the control group hierarchies that is mounted and visible to a process. It is
+// immutable and safe for concurrent use.
 type Tree struct {
 	views [controllers]view
 	id    string
 }
 
-// Open finds the mounted hierarchies. It reads mountinfo and, where a mount shows groups above the
+// Open finds the mounted hierarchies. It reads mountinfo and, if a mount shows groups above the
 // root of the cgroup namespace, walks that mount once to find this root.
 //
-// An error with a nil Tree means that no hierarchy is mounted; an error with a Tree means that
+// An error with a nil Tree means that no hierarchy is mounted. An error with a Tree means that
 // parts of mountinfo were malformed.
 func Open(cfg Config) (*Tree, error) {
 	file := path.Join(cmp.Or(cfg.ProcRoot, "/proc"), cmp.Or(cfg.Process, "self"), "mountinfo")
@@ -59,13 +59,13 @@ func Open(cfg Config) (*Tree, error) {
 	case found:
 		return t, err
 	case cfg.Below != "":
-		return nil, fmt.Errorf("%s: no control group file system is mounted at or below it", cfg.Below)
+		return nil, fmt.Errorf("%s: no control group file system is mounted at or below this directory", cfg.Below)
 	}
 	return nil, errors.Join(fmt.Errorf("%s: no control group file system is mounted", file), err)
 }
 
-// choose picks the mount to read: the first at or below a directory, by default the usual one, else
-// the first of all.
+// choose picks the mount to read: the first one at or below the given directory, by default the
+// usual one, or else the first of all.
 func choose(ms []proc.Mount, below string) (proc.Mount, bool) {
 	dir := cmp.Or(below, "/sys/fs/cgroup")
 	for _, m := range ms {
@@ -83,9 +83,9 @@ func within(p, dir string) bool {
 	return p == dir || strings.HasPrefix(p, strings.TrimSuffix(dir, "/")+"/")
 }
 
-// ContainerID returns the id of the container of a process with this tree; "" if it is in none. The
-// id is in the name of the process's group, or else in that of the namespace's root where a mount
-// shows it, or else in the paths of the files that the runtime mounted.
+// ContainerID returns the id of the container of a process with this tree, or "" if it is not in
+// one. It looks for the id in the name of the process's group, then in that of the namespace's root
+// if a mount shows it, then in the paths of files mounted by the runtime.
 func (t *Tree) ContainerID(m Membership) string {
 	if id, _ := m.Container(); id != "" {
 		return id
@@ -101,9 +101,9 @@ func (t *Tree) ContainerID(m Membership) string {
 }
 
 // Lineage returns the group of a membership, or of the container that it is below, and its
-// ancestors up to the visible root, deepest first. If the v1 hierarchies have the process in groups
-// of different paths, all these groups and their ancestors are returned, each with the controllers
-// that it has. An error means that no group is visible or readable.
+// ancestors up to the visible root, deepest first. If the process is in groups with different paths
+// in the v1 hierarchies, it returns all of these groups and their ancestors, each with the
+// controllers that it has. An error means that no group is visible or readable.
 func (t *Tree) Lineage(m Membership) ([]*Group, error) {
 	groups := map[string]*Group{}
 	var errs []error
@@ -141,7 +141,7 @@ func (t *Tree) ascend(groups map[string]*Group, c controller, rel string) {
 }
 
 // locate returns the path of the group of a membership, or of the container that it is below, in
-// one hierarchy; "" if it is not visible, with an error if it is not readable.
+// one hierarchy. It returns "" if the group is not visible, and an error if it is not readable.
 func (t *Tree) locate(c controller, m Membership) (string, error) {
 	rel, ok := t.views[c].resolve(m.paths[c])
 	if !ok {
@@ -156,7 +156,7 @@ func (t *Tree) locate(c controller, m Membership) (string, error) {
 	return rel, nil
 }
 
-// lineage sorts groups: own first, then the others from the deepest to the root.
+// lineage returns the groups sorted: own first, then the others from the deepest to the root.
 func lineage(groups map[string]*Group, own string) []*Group {
 	list := make([]*Group, 0, len(groups))
 	for _, g := range groups {

@@ -9,21 +9,22 @@ import (
 	"github.com/poolgauge/poolgauge/collector/proc"
 )
 
-// view translates paths of one hierarchy, as /proc/<pid>/cgroup writes them, to directories of one
+// view translates paths of one hierarchy, as written in /proc/<pid>/cgroup, to directories of one
 // mount.
 type view struct {
-	dir string // the mount point, with the prefix
-	// the group that is the root of the mount, as the namespace sees it, without a slash at the end
+	dir string // the mount point, including the prefix
+	// the group at the root of the mount, as seen in the namespace, without a trailing slash
 	root string
-	// where in the mount the root of the namespace is; only if it is below the mount's root and was
-	// found
+	// the position of the namespace's root in the mount; set only if it is below the mount's root
+	// and was found
 	nsRoot string
 }
 
 // newView returns the view of m. The root of a mount, like the path of a process, is relative to
 // the reader's cgroup namespace: "/../.." is two levels above the namespace's root, and the names
-// of these levels are unknown. The namespace's root is then searched in the mount, by the inode
-// that another mount of the hierarchy has for it, or by the id of the calling process's container.
+// of these levels are unknown. In that case newView searches the mount for the namespace's root, by
+// the inode that another mount of the hierarchy has for it, or by the id of the calling process's
+// container.
 func newView(m proc.Mount, same []proc.Mount, prefix, containerID string) view {
 	v := view{dir: prefix + m.Point, root: strings.TrimSuffix(m.Root, "/")}
 	if !strings.HasPrefix(m.Root, "/..") {
@@ -40,11 +41,11 @@ func newView(m proc.Mount, same []proc.Mount, prefix, containerID string) view {
 	return v
 }
 
-// find returns the path, relative to dir and with a leading slash, of the first directory below dir
-// for which match is true; "" if there is none.
+// find returns the path of the first directory below dir for which match returns true, relative to
+// dir and with a leading slash. It returns "" if there is none.
 func find(dir string, match func(name string, info os.FileInfo) bool) string {
 	found := ""
-	// Groups that vanish or are not readable are skipped, so there is no error to return.
+	// Groups that have vanished or are not readable are skipped, so there is no error to return.
 	_ = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return fs.SkipDir
@@ -61,8 +62,8 @@ func find(dir string, match func(name string, info os.FileInfo) bool) string {
 	return found
 }
 
-// resolve returns the path, below the mount point and beginning with a slash, of a group seen as p.
-// It returns false for a group that the mount does not show.
+// resolve returns the path of the group seen as p, relative to the mount point and with a leading
+// slash. It returns false if the mount does not show the group.
 func (v view) resolve(p string) (string, bool) {
 	switch {
 	case v.dir == "" || p == "":

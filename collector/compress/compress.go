@@ -1,9 +1,10 @@
 // Package compress compresses and decompresses OTLP messages with gzip and zstd, for both
 // transports.
 //
-// gRPC would decompress a message as soon as it arrives, however large it is and however many arrive
-// at once. Importing this package makes gRPC pass messages on as they arrived: [Packed] returns
-// their compression, and the codec calls [Unpack] when there is memory for the result.
+// By default gRPC decompresses a message as soon as it arrives, however large it is and however
+// many arrive at the same time. Importing this package makes gRPC pass messages on as they arrived:
+// [Packed] returns how a message is compressed, and the codec calls [Unpack] when there is memory
+// for the result.
 package compress
 
 import (
@@ -18,7 +19,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// The compressions, by their names in OTEL_EXPORTER_OTLP_COMPRESSION, Content-Encoding and
+// The compression algorithms, as named in OTEL_EXPORTER_OTLP_COMPRESSION, Content-Encoding and
 // grpc-encoding.
 const (
 	None = "none"
@@ -26,10 +27,10 @@ const (
 	Zstd = "zstd"
 )
 
-// ErrTooLarge is wrapped by errors of [Unpack] about data that is larger than it may be.
+// ErrTooLarge is wrapped by errors of [Unpack] about data that exceeds the limit.
 var ErrTooLarge = errors.New("too large")
 
-// window is how far back zstd looks, in bytes: it has as much in memory.
+// window is the size of zstd's window in bytes, which it keeps in memory.
 const window = 128 << 10
 
 var (
@@ -48,13 +49,13 @@ func newPacker() *zstd.Encoder {
 		zstd.WithLowerEncoderMem(true),
 	)
 	if err != nil {
-		panic(err) // an option is wrong
+		panic(err) // only if an option is invalid
 	}
 	return e
 }
 
 func newUnpacker() *zstd.Decoder {
-	// Frames that are larger than a message are refused before memory is taken for them.
+	// Frames larger than a message are rejected before memory is allocated for them.
 	d, err := zstd.NewReader(
 		nil,
 		zstd.WithDecoderConcurrency(1),
@@ -62,36 +63,36 @@ func newUnpacker() *zstd.Decoder {
 		zstd.WithDecoderMaxWindow(8<<20),
 	)
 	if err != nil {
-		panic(err) // an option is wrong
+		panic(err) // only if an option is invalid
 	}
 	return d
 }
 
-// Pack returns data packed. It is safe for concurrent use.
+// Pack returns data compressed. It is safe for concurrent use.
 func Pack(encoding string, data []byte) ([]byte, error) {
 	var packed bytes.Buffer
 	w, err := writer(encoding, &packed)
 	if err != nil {
 		return nil, err
 	}
-	_, _ = w.Write(data) // to memory: it does not fail
+	_, _ = w.Write(data) // writing to memory does not fail
 	_ = w.Close()
 	return packed.Bytes(), nil
 }
 
-// packing writes to a stream.
+// packing is a stream that compresses what is written to it.
 type packing struct {
 	stream
 	pool *sync.Pool
 }
 
-// stream is what the packers have in common.
+// stream is the interface that the gzip and zstd writers have in common.
 type stream interface {
 	io.WriteCloser
 	Reset(io.Writer)
 }
 
-// Close ends the packed data. What was written to is not closed.
+// Close ends the compressed data. It does not close the underlying writer.
 func (p packing) Close() error {
 	err := p.stream.Close()
 	p.Reset(nil)
@@ -110,9 +111,10 @@ func writer(encoding string, w io.Writer) (io.WriteCloser, error) {
 	return packing{s, pool}, nil
 }
 
-// Unpack returns what packed holds, of at most so many bytes. It is safe for concurrent use; its
-// memory is that of the result, and little more if packed tells its size, as most do.
-func Unpack(encoding string, packed []byte, most int) ([]byte, error) {
+// Unpack returns the decompressed content of packed. It fails with [ErrTooLarge] if the content
+// exceeds limit bytes. It uses little more memory than the result if packed declares its size, as it
+// usually does. It is safe for concurrent use.
+func Unpack(encoding string, packed []byte, limit int) ([]byte, error) {
 	switch encoding {
 	case Gzip:
 		inflater, _ := inflaters.Get().(*gzip.Reader)
@@ -120,56 +122,55 @@ func Unpack(encoding string, packed []byte, most int) ([]byte, error) {
 		if err := inflater.Reset(bytes.NewReader(packed)); err != nil {
 			return nil, fmt.Errorf("gzip: %w", err)
 		}
-		return readAll(inflater, Size(encoding, packed), most)
+		return readAll(inflater, Size(encoding, packed), limit)
 	case Zstd:
 		unpacker, _ := unpackers.Get().(*zstd.Decoder)
 		defer unpackers.Put(unpacker)
 		if err := unpacker.Reset(bytes.NewReader(packed)); err != nil {
 			return nil, fmt.Errorf("zstd: %w", err)
 		}
-		defer func() { _ = unpacker.Reset(nil) }() // or it would keep packed
-		return readAll(unpacker, Size(encoding, packed), most)
+		defer func() { _ = unpacker.Reset(nil) }() // release the reference to packed
+		return readAll(unpacker, Size(encoding, packed), limit)
 	default:
 		return nil, fmt.Errorf("compression: expected gzip or zstd, got %q", encoding)
 	}
 }
 
-// mostRatio is how many times as large as its packed form something may be expected to be, before
-// it is unpacked.
+// mostRatio is the highest compression ratio that is assumed before data is decompressed.
 const mostRatio = 64
 
-// Size returns how large the content of packed may be, as far as can be told before it is unpacked.
-// It may be wrong: packed may say anything.
+// Size estimates the size of the content of packed before it is decompressed. It may be wrong,
+// since packed may declare any size.
 func Size(encoding string, packed []byte) int {
 	likely := mostRatio * len(packed)
 	switch encoding {
-	case Gzip: // its last four bytes are the size of what is in the last member
+	case Gzip: // the last four bytes are the size of the last member's content
 		if n := len(packed); n > 4 {
 			return min(likely, int(binary.LittleEndian.Uint32(packed[n-4:])))
 		}
 	case Zstd:
 		var h zstd.Header
 		if err := h.Decode(packed); err == nil && h.HasFCS && h.FrameContentSize < uint64(likely) {
-			return int(h.FrameContentSize) //nolint:gosec // it is less than likely
+			return int(h.FrameContentSize) //nolint:gosec // less than likely
 		}
 	}
 	return min(likely, 64<<10)
 }
 
-func readAll(r io.Reader, expected, most int) ([]byte, error) {
-	b := make([]byte, 0, min(expected, most)+1) // one byte more to meet the end without growing
+func readAll(r io.Reader, expected, limit int) ([]byte, error) {
+	b := make([]byte, 0, min(expected, limit)+1) // one extra byte, to reach the end without growing
 	for {
 		n, err := r.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
 		switch {
-		case len(b) > most:
-			return nil, fmt.Errorf("%w: more than %d bytes, decompressed", ErrTooLarge, most)
+		case len(b) > limit:
+			return nil, fmt.Errorf("%w: more than %d bytes, decompressed", ErrTooLarge, limit)
 		case errors.Is(err, io.EOF):
 			return b, nil
 		case err != nil:
 			return nil, err
 		case len(b) == cap(b):
-			b = append(make([]byte, 0, min(2*cap(b), most+1)), b...)
+			b = append(make([]byte, 0, min(2*cap(b), limit+1)), b...)
 		}
 	}
 }

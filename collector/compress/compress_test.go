@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// sample is data of n bytes that can be packed, as most can.
+// sample returns n bytes of data that compress about as well as most data.
 func sample(n int) []byte {
 	random := rand.New(rand.NewPCG(1, uint64(n)))
 	b := make([]byte, n)
@@ -28,7 +28,8 @@ func mustPack(t testing.TB, encoding string, data []byte) []byte {
 	return packed
 }
 
-// What is packed is unpacked, several members or frames too, by many at a time.
+// Data survives compression and decompression, including several members or frames, and
+// concurrently.
 func TestRoundTrip(t *testing.T) {
 	for _, encoding := range []string{Gzip, Zstd} {
 		var all sync.WaitGroup
@@ -68,7 +69,7 @@ func TestUnknownEncoding(t *testing.T) {
 	}
 }
 
-// What is small and becomes large takes no more memory than it may.
+// Data that is small and becomes large takes no more memory than allowed.
 func TestBombs(t *testing.T) {
 	const most = 1 << 20
 	for _, encoding := range []string{Gzip, Zstd} {
@@ -102,7 +103,7 @@ func TestMarks(t *testing.T) {
 	}
 }
 
-// No data makes it panic, or have more than it may.
+// No data makes Unpack panic or exceed the limit.
 func FuzzUnpack(f *testing.F) {
 	for _, encoding := range []string{Gzip, Zstd} {
 		f.Add(encoding, mustPack(f, encoding, sample(300)), 300)

@@ -5,7 +5,7 @@ import (
 	"io"
 
 	"google.golang.org/grpc/encoding"
-	_ "google.golang.org/grpc/encoding/gzip" // is registered before ours, which takes its place
+	_ "google.golang.org/grpc/encoding/gzip" // must be registered first, so that ours replaces it
 )
 
 func init() {
@@ -14,14 +14,15 @@ func init() {
 	}
 }
 
-// compressor is one of gRPC's, by its name. It packs what is sent, and marks what is received.
+// compressor is a gRPC compressor with the given name. It compresses messages that are sent, and
+// marks those received without decompressing them.
 type compressor string
 
-// marks begin a message that is packed. No message of protobuf begins with one: 0x1f is a field of
-// type 7, which does not exist.
+// marks are prefixes of compressed messages. No protobuf message begins with one: 0x1f would be a
+// field with wire type 7, which does not exist.
 var marks = map[string][]byte{Gzip: {0x1f, 'g'}, Zstd: {0x1f, 'z'}}
 
-// Packed returns how a message is packed that gRPC received, and the message without the mark.
+// Packed returns how a message received by gRPC is compressed, and the message without its mark.
 func Packed(message []byte) (encoding string, packed []byte) {
 	for name, mark := range marks {
 		if after, ok := bytes.CutPrefix(message, mark); ok {

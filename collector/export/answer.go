@@ -6,18 +6,17 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// resultOf reads the Export…ServiceResponse of any signal. An upstream whose answer cannot be read
-// took the request all the same, by its status.
+// resultOf parses the Export…ServiceResponse of any signal. If it cannot be parsed, the request
+// counts as accepted nonetheless, because of its status.
 func resultOf(body []byte) Result {
 	rejected, message, err := otlp.Rejected(body)
 	if err != nil {
-		return Result{Message: "the answer is not OTLP"}
+		return Result{Message: "the response is not OTLP"}
 	}
 	return Result{Rejected: rejected, Message: short(message)}
 }
 
-// messageOf returns the message of a serialized google.rpc.Status, its field 2; empty if it has
-// none.
+// messageOf returns the message of a serialized google.rpc.Status (field 2), or "" if it has none.
 func messageOf(status []byte) (message string) {
 	for len(status) > 0 {
 		num, kind, n := protowire.ConsumeField(status)

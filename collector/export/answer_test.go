@@ -9,8 +9,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// No answer panics, what is kept of it is bounded, and what protobuf's own decoder understands is
-// understood the same.
+// No response causes a panic, the retained part is bounded, and whatever protobuf's own decoder
+// understands is understood the same way.
 func FuzzAnswer(f *testing.F) {
 	f.Add(partial(f, 3, "too old"))
 	f.Add(append(partial(f, 3, "too old"), partial(f, 0, "é")...))

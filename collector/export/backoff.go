@@ -6,23 +6,24 @@ import (
 	"time"
 )
 
-// closingBackoff is how long to wait at most once the exporter is closing, unless the upstream
-// asked for more: the grace time of a pod is short.
+// closingBackoff is the maximum wait once the exporter is closing, unless the upstream asked for
+// more. It is short because the grace period of a pod is short.
 const closingBackoff = 100 * time.Millisecond
 
-// Backoff draws the waits between attempts of one request. It is not safe for concurrent use.
+// Backoff computes the waits between attempts to send one request. It is not safe for concurrent
+// use.
 type Backoff struct {
 	least, longest, ceiling time.Duration
 }
 
-// NewBackoff returns the waits of a policy.
+// NewBackoff returns a Backoff for the given policy.
 func NewBackoff(p Policy) *Backoff {
 	p = p.withDefaults()
 	return &Backoff{least: p.LeastBackoff, longest: p.LongestBackoff, ceiling: p.LeastBackoff}
 }
 
-// Next returns the next wait: at least what the upstream asked for, plus jitter, since it may have
-// asked many clients.
+// Next returns the next wait. It is at least asked, the wait that the upstream asked for, plus
+// jitter, since the upstream may have asked many clients.
 func (b *Backoff) Next(asked time.Duration) time.Duration {
 	b.ceiling = min(2*b.ceiling, max(b.longest, b.least))
 	wait := b.least + upTo(b.ceiling-b.least)
@@ -32,11 +33,11 @@ func (b *Backoff) Next(asked time.Duration) time.Duration {
 	return wait
 }
 
-// upTo returns a random time from 0 to d.
+// upTo returns a random duration from 0 to d.
 func upTo(d time.Duration) time.Duration { return rand.N(d + 1) } //nolint:gosec // no secret
 
 // wait waits for d, or until another lane finds that the upstream is accepting again. Once the
-// exporter is closing it waits for a moment only, but never less than what the upstream asked for.
+// exporter is closing, the wait is short, but never shorter than what the upstream asked for.
 func (s *sender) wait(d, asked time.Duration) {
 	if s.closing.Err() != nil {
 		asleep(s.abort, min(d, max(asked, closingBackoff)), s.recovered)
@@ -48,7 +49,7 @@ func (s *sender) wait(d, asked time.Duration) {
 	}
 }
 
-// asleep waits for d or until wake is closed, or returns false as soon as ctx is done.
+// asleep waits for d or until wake is closed. It returns false as soon as ctx is done.
 func asleep(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

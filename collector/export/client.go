@@ -12,9 +12,9 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// Client sends requests of one lane to the upstream. It is safe for concurrent use.
+// Client sends the requests of one lane to the upstream. It is safe for concurrent use.
 type Client interface {
-	// Send sends one request. An error is a [*Failure]; ctx bounds how long it takes.
+	// Send sends one request, bounded by ctx. An error is a [*Failure].
 	Send(ctx context.Context, r Request) (Result, error)
 	// Close closes the connections. Send must not be called afterwards.
 	Close() error
@@ -24,50 +24,50 @@ type Client interface {
 type Request struct {
 	Signal otlp.Signal
 	Points int64    // data points, spans or log records in Data
-	Data   [][]byte // a serialized Export…ServiceRequest, in pieces
+	Data   [][]byte // a serialized Export…ServiceRequest, in pieces to be concatenated
 }
 
-// Result is the upstream's answer to a request that it accepted.
+// Result is the upstream's response to a request that it accepted.
 type Result struct {
-	Rejected int64  // items that the upstream rejected; they must not be sent again
-	Message  string // why, or a warning if none was rejected; usually empty
+	Rejected int64  // items that the upstream rejected and that must not be sent again
+	Message  string // why items were rejected, or a warning if none were; usually empty
 }
 
-// Kind is the way a failed request is retried.
+// Kind says how to handle a failed request.
 type Kind int
 
 // The kinds of failures.
 const (
-	Passing Kind = iota // it may be sent again, as it is
-	Slow                // there was no answer in time: it may be sent again, better in parts
-	Large               // it is too large: it may be sent again in parts
-	Invalid             // it is not understood: it is lost, but what it was joined with may be taken
-	Split               // it was refused, and what it was joined with may be taken: it is held before it is lost
-	// it was refused for what is not in it, such as a password or a path: it is held before it is
-	// lost, and sent whole
+	Passing Kind = iota // may be retried unchanged
+	Slow                // timed out: may be retried, preferably in parts
+	Large               // too large: may be retried in parts
+	Invalid             // not understood: will be lost, but requests joined with it may be accepted
+	Split               // refused, but requests joined with it may be accepted: held before it is lost
+	// refused for reasons outside the request, such as credentials or a path: held before it is
+	// lost, and always sent whole
 	Held
 )
 
 // Failure is an error of [Client.Send].
 type Failure struct {
-	// a gRPC status such as UNAVAILABLE, an HTTP code such as 503, or timeout, connection, request:
-	// what went wrong on this side
+	// a gRPC status such as UNAVAILABLE, an HTTP status such as 503, or one of timeout, connection
+	// and request for failures on this side
 	Reason string
 	Kind   Kind
-	// it is not to be sent again before this, which the upstream asked for; at most 5 minutes, 0 if
-	// it did not
+	// the minimum wait before a retry requested by the upstream; at most 5 minutes, 0 if it
+	// requested none
 	After time.Duration
-	Err   error // in words
+	Err   error // the cause
 }
 
 // Error implements error.
 func (f *Failure) Error() string { return short(f.Err.Error()) }
 
-// Unwrap returns the cause.
+// Unwrap returns the cause of the failure.
 func (f *Failure) Unwrap() error { return f.Err }
 
-// failureOf returns what err, which is not nil, is as a failure. An unknown one is held: it would
-// be retried for ever.
+// failureOf converts err, which must not be nil, to a Failure. An unknown error is of kind Held,
+// since it would otherwise be retried forever.
 func failureOf(err error) *Failure {
 	var f *Failure
 	if errors.As(err, &f) {
@@ -76,39 +76,39 @@ func failureOf(err error) *Failure {
 	return &Failure{Reason: reasonRequest, Kind: Held, Err: err}
 }
 
-// The reasons of failures that have no status.
+// The reasons of failures without a status.
 const (
-	reasonRequest    = "request"    // it could not be made
-	reasonConnection = "connection" // there is none, or it broke
+	reasonRequest    = "request"    // the request could not be created
+	reasonConnection = "connection" // it could not be established, or was lost
 	reasonTimeout    = "timeout"
 )
 
-// The protocols, as OTEL_EXPORTER_OTLP_PROTOCOL has them.
+// The protocols, as named in OTEL_EXPORTER_OTLP_PROTOCOL.
 const (
 	GRPC         = "grpc"
 	HTTPProtobuf = "http/protobuf"
 )
 
-// Config configures a client. Each lane has its own client, and so its own connections.
+// Config configures a client. Each lane has its own client, and therefore its own connections.
 type Config struct {
 	Protocol string // [GRPC] or [HTTPProtobuf]
-	URL      string // http, https (TLS) or, for gRPC, unix; for HTTP with the signal's path
-	// Headers returns what is sent with a request; it is called for each, so that a token can be
-	// renewed on disk. Nil: none. An error is a failure that may pass.
+	URL      string // http, https or, for gRPC, unix; for HTTP including the signal's path
+	// Headers returns the headers to send. It is called for each request, so that a token can be
+	// renewed on disk. Nil means no headers. An error counts as a failure that may be retried.
 	Headers     func() (map[string]string, error)
-	Compression string        // one of package compress; empty: none
-	Timeout     time.Duration // of one request; > 0
+	Compression string        // a name defined by package compress; empty: none
+	Timeout     time.Duration // limit for one request; must be positive
 	UserAgent   string        // such as poolgauge-sidecar/1.0
-	// RoundRobin spreads requests over all addresses of a name, where gRPC otherwise takes one of
+	// RoundRobin spreads requests over all addresses of a host name. Otherwise gRPC picks one of
 	// them at random.
 	RoundRobin bool
 	// TLS is called for each new connection to an https endpoint, so that certificates can be
-	// renewed on disk; it may be called at the same time as anything else. Nil, and a nil
-	// configuration, stand for the system's authorities and no client certificate.
+	// renewed on disk. It may be called concurrently. If TLS is nil or returns nil, the system's
+	// CAs are trusted and no client certificate is used.
 	TLS func() (*tls.Config, error)
 }
 
-// Upstream names what requests go to: the URL without its path.
+// Upstream identifies the upstream: the URL without its path.
 func (c *Config) Upstream() string {
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Host == "" {
@@ -117,7 +117,8 @@ func (c *Config) Upstream() string {
 	return u.Scheme + "://" + u.Host
 }
 
-// Dial returns a client, which connects when it first sends. An error is about cfg.
+// Dial returns a client, which connects when it sends the first request. It returns an error if cfg
+// is invalid.
 func Dial(cfg Config) (Client, error) {
 	if cfg.TLS == nil {
 		cfg.TLS = func() (*tls.Config, error) { return nil, nil }
@@ -135,7 +136,7 @@ func Dial(cfg Config) (Client, error) {
 	}
 }
 
-// headers returns what is sent with a request, or why that cannot be known.
+// headers returns the headers to send with a request, or a failure if they cannot be determined.
 func (c *Config) headers() (map[string]string, error) {
 	h, err := c.Headers()
 	if err != nil {
@@ -144,11 +145,11 @@ func (c *Config) headers() (map[string]string, error) {
 	return h, nil
 }
 
-// nowhere is the client of a lane without an endpoint.
+// nowhere is the client of a lane that has no endpoint.
 type nowhere struct{}
 
-// Nowhere returns a client that rejects everything, for items left in the queue of a signal that no
-// longer has an endpoint.
+// Nowhere returns a client that rejects everything. It is for items left in the queue of a signal
+// that no longer has an endpoint.
 func Nowhere() Client { return nowhere{} }
 
 // Send implements [Client].
@@ -156,23 +157,23 @@ func (nowhere) Send(_ context.Context, r Request) (Result, error) {
 	return Result{}, &Failure{
 		Reason: "no_endpoint",
 		Kind:   Invalid,
-		Err:    fmt.Errorf("there is no endpoint for %s", r.Signal),
+		Err:    fmt.Errorf("no endpoint for %s", r.Signal),
 	}
 }
 
 // Close implements [Client].
 func (nowhere) Close() error { return nil }
 
-// longestAfter bounds the wait that an upstream may ask for: its mistake must not stop the export
-// for a day.
+// longestAfter bounds the wait that an upstream may ask for: a mistake there must not stop
+// exporting for a day.
 const longestAfter = 5 * time.Minute
 
 func bounded(after time.Duration) time.Duration { return min(max(after, 0), longestAfter) }
 
-// longestText is how much of an upstream's message is kept, in bytes.
+// longestText is how many bytes of an upstream's message are kept.
 const longestText = 500
 
-// short makes text of any length and encoding fit for a log line.
+// short makes text of any length and encoding suitable for a log line.
 func short(text string) string {
 	if len(text) > longestText {
 		text = text[:longestText] + "…"

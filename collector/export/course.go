@@ -11,7 +11,7 @@ import (
 // State is the state of a lane.
 type State int
 
-// The states of a lane; see the package's documentation.
+// The states of a lane. See the package documentation.
 const (
 	OK State = iota
 	Retrying
@@ -20,51 +20,53 @@ const (
 
 func (s State) String() string { return [...]string{"ok", "retrying", "rejecting"}[s] }
 
-// AwayAfter is how long a lane must not have been accepted before its upstream counts as away.
+// AwayAfter is how long the upstream must have accepted nothing from a lane before it counts as
+// away.
 const AwayAfter = 5 * time.Second
 
 const (
-	leastSize = 4 << 10 // of a request
-	// of one that is made smaller because the upstream was slow: less is not a matter of size
+	leastSize = 4 << 10 // minimum size of a request, in bytes
+	// minimum size after timeouts: below it, size is not the problem
 	leastSlow     = 16 << 10
-	ceilingLasts  = 10 * time.Minute // for which a size that failed is not tried again
-	leastInterval = 10 * time.Second // of lines about another cause in the same state
-	calm          = time.Minute      // without an invalid request, after which a lane is ok again
-	manyInvalid   = 8                // invalid requests in a row, after which there is a wait before the next
+	ceilingLasts  = 10 * time.Minute // how long a size that failed is not tried again
+	leastInterval = 10 * time.Second // between log lines about new causes in the same state
+	calm          = time.Minute      // time without invalid requests after which a lane is ok again
+	manyInvalid   = 8                // invalid requests in a row after which the next one has to wait
 )
 
-// course is the state of a lane, as the answers to its requests make it.
+// course tracks the state of a lane, which follows from the responses to its requests.
 type course struct {
 	lane    queue.Lane
 	queue   *queue.Queue
 	policy  Policy
 	timeout time.Duration
 	log     *slog.Logger
-	// of the upstream, which the lane shares with others
+	// shared by all lanes of the upstream
 	recovery *recovery
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards everything below
 	state   State
-	failure *Failure // the last, while not ok
-	asked   bool     // an answer came
-	away    bool     // as the queue was told
-	// when the upstream was last back, or the lane began: what was put before is the backlog
+	failure *Failure // the last one; nil if ok
+	asked   bool     // the outcome of a request is known
+	away    bool     // as last told to the queue
+	// when the upstream last came back, or when the lane was created; batches put before are the
+	// backlog
 	back    time.Time
-	blocked bool // a smaller request is no remedy
+	blocked bool // a smaller request would not help
 	watcher *time.Timer
-	since   time.Time // of the state
-	// when the lane last was well: the upstream took a request, or the first that failed began
+	since   time.Time // when the state was entered
+	// when the upstream last accepted a request, or when the first failed request began
 	taken       time.Time
-	held        time.Time // when the first failure that is held came; zero if none since a success
+	held        time.Time // when the first held failure since a success occurred; zero if none
 	invalid     time.Time // when the last invalid request was rejected
-	row         int       // of invalid requests without a success
+	row         int       // invalid requests since the last success
 	said        time.Time // when the last line was logged
-	lostBefore  int64     // points, when the lane was last ok
-	size        int64     // of requests
-	ceiling     int64     // of size, until ceilingEnds
+	lostBefore  int64     // points lost until the lane was last ok
+	size        int64     // current size of requests
+	ceiling     int64     // limit for size until ceilingEnds
 	ceilingEnds time.Time
-	transitions [3]int64 // into each state
-	complaining bool     // the upstream had something to say of the last request that it took
+	transitions [3]int64 // by the state entered
+	complaining bool     // the response to the last accepted request had a message or rejected points
 	rejected    int64    // points, for the log
 }
 
@@ -89,21 +91,21 @@ func newCourse(
 	}
 }
 
-// requestSize returns how large a request may be now.
+// requestSize returns how large a request may currently be.
 func (c *course) requestSize() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.size
 }
 
-// returned returns when the upstream was last back.
+// returned returns when the upstream last came back.
 func (c *course) returned() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.back
 }
 
-// took notes that the upstream accepted a request of some bytes, within a time.
+// took records that the upstream accepted a request of the given size within the given time.
 func (c *course) took(bytes int64, within time.Duration, result Result) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -120,7 +122,7 @@ func (c *course) took(bytes int64, within time.Duration, result Result) {
 	c.complaining = complains
 }
 
-// complain logs the first complaint of a row.
+// complain logs the first of several complaints in a row.
 func (c *course) complain(result Result) {
 	if result.Rejected == 0 {
 		c.log.Warn("upstream accepted items with a warning", "message", result.Message)
@@ -129,9 +131,9 @@ func (c *course) complain(result Result) {
 	c.log.Warn("upstream rejected some items", "items", result.Rejected, "message", result.Message)
 }
 
-// failed notes a failure of a request of some bytes that began at a time; whole says that it cannot
-// be divided. It reports whether the request is to be given up: rejected, or divided first if it
-// can be.
+// failed records that a request failed. bytes is its size, begun is when it was sent, and whole
+// says that it cannot be divided. failed reports whether to give the request up, which means to
+// divide it if possible and to reject it otherwise.
 func (c *course) failed(failure *Failure, bytes int64, begun time.Time, whole bool) (giveUp bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -164,7 +166,7 @@ func (c *course) failed(failure *Failure, bytes int64, begun time.Time, whole bo
 	return false
 }
 
-// reject notes that points are rejected because of a failure.
+// reject records that points are rejected because of a failure.
 func (c *course) reject(failure *Failure, points int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -176,14 +178,14 @@ func (c *course) reject(failure *Failure, points int64) {
 	c.turn(Rejecting, failure)
 }
 
-// crowded reports whether so many requests were invalid that the next must wait.
+// crowded reports whether so many requests were invalid that the next one must wait.
 func (c *course) crowded() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.row >= manyInvalid
 }
 
-// turn makes the state the given one. Caller must hold mu.
+// turn changes the state. Caller must hold mu.
 func (c *course) turn(to State, failure *Failure) {
 	if c.state == to {
 		c.cause(failure)
@@ -224,7 +226,7 @@ func (c *course) turn(to State, failure *Failure) {
 	}
 }
 
-// cause logs another cause in the same state. Caller must hold mu.
+// cause logs a new cause in the same state. Caller must hold mu.
 func (c *course) cause(failure *Failure) {
 	if failure == nil {
 		return
@@ -245,10 +247,11 @@ func (c *course) cause(failure *Failure) {
 	c.failure = failure
 }
 
-// lost returns the items that the lane lost so far. Caller must hold mu.
+// lost returns how many items the lane has lost so far. Caller must hold mu.
 func (c *course) lost() int64 { return c.rejected + c.queue.Account().Lanes[c.lane].Full }
 
-// watch marks the upstream as away once it has not accepted for long enough. Caller must hold mu.
+// watch marks the upstream as away once it has accepted nothing for long enough. Caller must hold
+// mu.
 func (c *course) watch() {
 	switch left := AwayAfter - time.Since(c.taken); {
 	case c.away || !c.blocked:
@@ -277,7 +280,7 @@ func (c *course) end() {
 	}
 }
 
-// setAway tells the queue. Caller must hold mu.
+// setAway tells the queue whether the upstream is away. Caller must hold mu.
 func (c *course) setAway(away bool) {
 	if c.away != away {
 		c.away = away
@@ -288,15 +291,15 @@ func (c *course) setAway(away bool) {
 	}
 }
 
-// shrink halves the size, which a request of some bytes showed to be too large. Caller must hold
+// shrink halves the size of requests after one of the given size proved too large. Caller must hold
 // mu.
 func (c *course) shrink(bytes int64) {
 	c.size = max(min(c.size, bytes)/2, leastSize)
 	c.ceiling, c.ceilingEnds = max(bytes*3/4, leastSize), time.Now().Add(ceilingLasts)
 }
 
-// grow makes the size larger after a request that used it, and was quick enough. Caller must hold
-// mu.
+// grow increases the size of requests after one that made use of it and was fast enough. Caller
+// must hold mu.
 func (c *course) grow(bytes int64, within time.Duration) {
 	if c.size >= RequestSize || bytes < c.size/2 || within > c.timeout/2 {
 		return

@@ -22,8 +22,8 @@ func failure(kind Kind, reason string) error {
 // holding is a policy that holds for five minutes.
 var holding = rules{Policy: Policy{Hold: 5 * time.Minute}, timeout: 10 * time.Second}
 
-// A roll-out whose refusals look final loses nothing, and no request is divided for it: there are
-// few of them, and a line at the begin and at the end.
+// A rollout whose refusals look final loses nothing and divides no request. There are few requests,
+// and one log line at the beginning and one at the end.
 func TestRollOutLosesNothing(t *testing.T) {
 	for _, reason := range []string{"401", "404", "308", "UNIMPLEMENTED"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -56,8 +56,8 @@ func TestRollOutLosesNothing(t *testing.T) {
 	}
 }
 
-// What is refused for longer than the hold time is lost, whole requests at a time and not all at
-// once, counted, and logged once.
+// Items refused for longer than the hold time are lost, in whole requests and not all at the same
+// time. They are counted, and logged once.
 func TestHeldTooLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{}
@@ -81,7 +81,7 @@ func TestHeldTooLong(t *testing.T) {
 		equal(t, "available", r.metrics().Available, false)
 		equal(t, "rejected", r.Account().Rejected[Rejection{queue.Metrics, "401"}], 3000)
 		before := len(f.tries)
-		for range 60 { // an hour more of it
+		for range 60 { // for one more hour
 			r.put("x")
 			time.Sleep(time.Minute)
 			synctest.Wait()
@@ -106,8 +106,8 @@ func TestHeldTooLong(t *testing.T) {
 	})
 }
 
-// A server that fails on some batches, as Prometheus does on samples that are too old, loses those
-// after the hold time, and no others.
+// A server that fails for some batches, as Prometheus does for samples that are too old, loses
+// those after the hold time, and no others.
 func TestServerErrorOfOneBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{answer: func(_ context.Context, b otlp.Batch) (Result, error) {
@@ -125,7 +125,7 @@ func TestServerErrorOfOneBatch(t *testing.T) {
 	})
 }
 
-// Another cause of an outage is told too, though not each.
+// Further causes of an outage are logged too, although not every one.
 func TestCauseOfAnOutageChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
@@ -148,7 +148,7 @@ func TestCauseOfAnOutageChanges(t *testing.T) {
 	})
 }
 
-// One lane that is refused, hangs or is slow leaves the others alone.
+// A lane that is refused, hangs or is slow does not affect the others.
 func TestLanesDoNotWaitForEachOther(t *testing.T) {
 	for name, answer := range map[string]func(ctx context.Context) error{
 		"503":  func(context.Context) error { return failure(Passing, "503") },
@@ -184,7 +184,7 @@ func TestLanesDoNotWaitForEachOther(t *testing.T) {
 					}
 					synctest.Wait()
 					if a := r.queue.Account(); a.Lanes[queue.Metrics].Queued+a.Lanes[queue.Own].Queued != 0 {
-						t.Fatalf("metrics wait for traces: %+v", a)
+						t.Fatalf("metrics are waiting for traces: %+v", a)
 					}
 					time.Sleep(time.Second)
 					synctest.Wait()
@@ -204,11 +204,11 @@ func TestLanesDoNotWaitForEachOther(t *testing.T) {
 	}
 }
 
-// A backlog is sent at a multiple of the rate at which it grew, or at which the lane receives now,
-// in requests that are no gushes.
+// A backlog is sent at a multiple of the rate at which it grew, or at which the lane currently
+// receives, without bursts.
 func TestPace(t *testing.T) {
 	p, now := NewPace(3), time.Unix(1000, 0)
-	const grew = 40 << 10 // bytes a second, for an hour
+	const grew = 40 << 10 // bytes per second, for an hour
 	p.Look(0, 3600*grew, now.Add(-time.Hour), now)
 	equal(t, "share", p.Share(), int64(3*grew*2))
 	equal(t, "the first", p.Backlog(3*grew, now), 0)
@@ -230,8 +230,8 @@ func TestPace(t *testing.T) {
 	equal(t, "no bound", p.Backlog(RequestSize, now), 0)
 }
 
-// After an outage the backlog leaves no faster than so many times the live rate, in any order of
-// the queue, and what comes later is not held once it is gone.
+// After an outage the backlog leaves no faster than the configured multiple of the live rate, in
+// either order of the queue. Later batches are not delayed once it is gone.
 func TestBacklogIsPaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size, interval, outage = 50_000, 10 * time.Second, time.Hour
@@ -257,7 +257,7 @@ func TestBacklogIsPaced(t *testing.T) {
 			r.put(strings.Repeat("x", size))
 			time.Sleep(interval)
 		}
-		const live = size / 10 // bytes a second
+		const live = size / 10 // bytes per second
 		if got := taken(); got > 60*4*live+RequestSize || got < 60*live {
 			t.Errorf("%d bytes were taken in the first minute, want about %d", got, 60*3*live)
 		}

@@ -8,32 +8,32 @@ import (
 	"github.com/poolgauge/poolgauge/collector/queue"
 )
 
-// parcel is a request, or what becomes several: a stretch of a flight's batches, or a part of one
-// batch.
+// parcel is the content of a request, or of several once it is divided: consecutive batches of a
+// flight, or a part of one batch.
 type parcel struct {
-	i, j   int // batches
+	i, j   int // indices of the batches in the flight
 	data   [][]byte
 	size   int64 // bytes
 	points int64
-	of     *parts // nil for whole batches
+	of     *parts // nil for complete batches
 	whole  bool   // it cannot be divided
 }
 
-// parts are those of one batch, which is settled with the last of them.
+// parts tracks the parts of one batch, which is settled with the last of them.
 type parts struct {
 	left     int
 	sent     int64
 	rejected map[string]int64 // points by reason
 }
 
-// parcelOf returns the batches of f from i up to j.
+// parcelOf returns the batches of f from i up to but not including j.
 func parcelOf(f *queue.Flight, i, j int) *parcel {
 	data, points := f.Range(i, j)
 	return &parcel{i: i, j: j, data: data, size: f.Size(i, j), points: points}
 }
 
-// divide returns p in two: between batches, or within one. It always reports false if p cannot
-// be divided.
+// divide splits p in two: between batches if there are several, otherwise within the batch. Once it
+// has returned false for p, it always does.
 func (p *parcel) divide(f *queue.Flight, s otlp.Signal) (first, second *parcel, ok bool) {
 	if p.whole {
 		return nil, nil, false
@@ -52,17 +52,17 @@ func (p *parcel) divide(f *queue.Flight, s otlp.Signal) (first, second *parcel, 
 	}
 	p.of.left++
 	first, second = p.part(a), p.part(b)
-	first.points, _ = otlp.Inspect(s, a) // what can be divided can be inspected
+	first.points, _ = otlp.Inspect(s, a) // a request that can be divided can be inspected
 	second.points = p.points - first.points
 	return first, second, true
 }
 
-// part returns a part of p, which has one batch.
+// part returns a part of p, which must be a single batch.
 func (p *parcel) part(data []byte) *parcel {
 	return &parcel{i: p.i, j: p.j, data: [][]byte{data}, size: int64(len(data)), of: p.of}
 }
 
-// middle returns the batch that begins the second half of p.
+// middle returns the index of the batch that begins the second half of p.
 func (p *parcel) middle(f *queue.Flight) int {
 	for k := p.i + 1; k < p.j-1; k++ {
 		if 2*f.Size(p.i, k) >= p.size {
@@ -72,11 +72,11 @@ func (p *parcel) middle(f *queue.Flight) int {
 	return p.j - 1
 }
 
-// deliver sends a flight until the upstream accepts it or it is permanently rejected. Batches that
-// are not settled at the end return to the queue.
+// deliver sends a flight until the upstream accepts it or permanently rejects it. Batches that are
+// not settled at the end return to the queue.
 func (s *sender) deliver(f *queue.Flight) {
 	defer f.Return()
-	todo := []*parcel{parcelOf(f, 0, f.Len())} // the last is next
+	todo := []*parcel{parcelOf(f, 0, f.Len())} // in reverse order
 	backoff := NewBackoff(s.policy)
 	for len(todo) > 0 && s.abort.Err() == nil {
 		p := todo[len(todo)-1]
@@ -94,7 +94,7 @@ func (s *sender) deliver(f *queue.Flight) {
 			s.settle(f, p, p.points-result.Rejected, result.Rejected, reasonPartial)
 			todo = todo[:len(todo)-1]
 			backoff = NewBackoff(s.policy)
-		case s.abort.Err() != nil: // which says nothing of the upstream
+		case s.abort.Err() != nil: // says nothing about the upstream
 		case s.course.failed(failure, p.size, begun, s.stuck(p, failure)):
 			todo = s.giveUp(f, todo, failure, backoff)
 		default:
@@ -103,7 +103,7 @@ func (s *sender) deliver(f *queue.Flight) {
 	}
 }
 
-// stuck reports whether a smaller request would be the remedy, and there is none.
+// stuck reports whether p cannot be divided, although a smaller request might help.
 func (s *sender) stuck(p *parcel, failure *Failure) bool {
 	if failure.Kind != Slow && failure.Kind != Large || p.j-p.i > 1 || p.whole {
 		return p.whole
@@ -113,7 +113,7 @@ func (s *sender) stuck(p *parcel, failure *Failure) bool {
 	return p.whole
 }
 
-// giveUp divides the last of todo, whose failure is final, or rejects it.
+// giveUp divides or rejects the last element of todo, whose failure is final.
 func (s *sender) giveUp(f *queue.Flight, todo []*parcel, failure *Failure, backoff *Backoff) []*parcel {
 	p := todo[len(todo)-1]
 	todo = todo[:len(todo)-1]
@@ -151,7 +151,8 @@ func (s *sender) send(p *parcel) (Result, *Failure) {
 	return Result{}, failure
 }
 
-// settle notes what became of p's items, once the last part of a batch is sent.
+// settle records the outcome of p's items. A divided batch is settled once its last part has been
+// sent.
 func (s *sender) settle(f *queue.Flight, p *parcel, sent, rejected int64, reason string) {
 	if p.of == nil {
 		s.figures.settle(s.lane, f, p.i, p.j, sent, map[string]int64{reason: rejected})

@@ -1,6 +1,6 @@
-// Package export sends what is queued to the upstream, over OTLP/gRPC or OTLP/HTTP, a lane for each
-// signal and one for own points. Lanes share nothing: each has its client, its connections, its
-// request size and its state.
+// Package export sends queued items to the upstream over OTLP/gRPC or OTLP/HTTP, in one lane for
+// each signal and one for the sidecar's own metrics. Each lane has its own client, connections,
+// request size and state.
 //
 // # The state of a lane
 //
@@ -10,26 +10,27 @@
 //	 └──────────────────────────────────────────────┴─────────────────────────────────────┘
 //	                 the upstream accepts a request (after invalid ones: for a minute)
 //
-// Each transition is one log line, with the upstream's message, and one count of a metric; another
-// cause in the same state is logged too, at most once in ten seconds. What happens to a request
-// depends on the [Kind] of its failure:
+// Each transition is logged in one line with the upstream's message, and counted by a metric. A new
+// cause in the same state is logged too, at most once in ten seconds. The [Kind] of a failure
+// determines what happens to the request:
 //
 //   - [Passing] failures are retried indefinitely, with backoff.
-//   - [Slow] ones and those that are too [Large] are retried in requests of half the size, with
-//     backoff. What is too large and cannot be divided is held.
-//   - [Invalid] ones are divided, at once, until what is bad is alone and rejected.
-//   - [Held] ones are retried whole for [Policy.Hold], counted from the first after a success: a
-//     roll-out, a token that expired or a path that is not there yet loses nothing. Then they are
-//     rejected whole, one for each wait of the backoff, until the upstream takes one. Those of kind
-//     [Split] are then divided as invalid ones are.
+//   - [Slow] and [Large] requests are retried at half the size, with backoff. A large request that
+//     cannot be divided is held.
+//   - [Invalid] requests are divided immediately until the invalid part is alone and rejected.
+//   - [Held] requests are retried whole for [Policy.Hold], counted from the first failure after a
+//     success, so a rollout, an expired token or a path that does not exist yet loses nothing.
+//     After that they are rejected whole, one per backoff, until the upstream accepts one.
+//     Requests of kind [Split] are then divided like invalid ones.
 //
-// When a lane has not been accepted for [AwayAfter], its upstream counts as away, so that a full
-// queue drops the oldest batches instead of making clients wait. Invalid requests do not count: the
-// upstream is reachable and accepts others.
+// When nothing of a lane has been accepted for [AwayAfter], its upstream counts as away, and a full
+// queue drops the oldest batches instead of making clients wait. Invalid requests do not count,
+// since the upstream is reachable and accepts others.
 //
 // # The size of requests
 //
-// Batches are joined up to the size of the lane, which begins at [RequestSize], and what is larger
-// is divided. The size is halved by failures as above, and grows again while requests take less
-// than half of the time-out, not beyond three quarters of what failed in the last ten minutes.
+// Batches are joined up to the request size of the lane, which is initially [RequestSize]; larger
+// batches are divided. The size is halved by failures as described above, and grows again while
+// requests take less than half of the timeout, up to three quarters of any size that failed in the
+// last ten minutes.
 package export

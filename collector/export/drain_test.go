@@ -13,10 +13,10 @@ import (
 
 func TestDrain(t *testing.T) {
 	for name, c := range map[string]struct {
-		before time.Duration                   // what the upstream asked for before the call of Drain
-		fault  func(since time.Duration) error // from the call on
+		before time.Duration                   // requested by the upstream before the call to Drain
+		fault  func(since time.Duration) error // after the call
 		took   time.Duration
-		left   int64 // points
+		left   int64 // in points
 	}{
 		"at once":               {0, func(time.Duration) error { return nil }, 0, 0},
 		"soon after failures":   {0, func(d time.Duration) error { return failing(d < 450*time.Millisecond, 0) }, 500 * time.Millisecond, 0},
@@ -56,7 +56,7 @@ func failing(yes bool, after time.Duration) error {
 	return &Failure{Reason: "UNAVAILABLE", Kind: Passing, After: after, Err: errors.New("not now")}
 }
 
-// What Drain cuts off returns to the queue, and says nothing of the upstream.
+// Requests that Drain cuts off return to the queue, and do not count against the upstream.
 func TestDrainCutsOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{answer: func(ctx context.Context, b otlp.Batch) (Result, error) {
@@ -90,8 +90,8 @@ func TestDrainCutsOff(t *testing.T) {
 	})
 }
 
-// Without anything in the queue there is nothing to wait for, and a queue that closes ends the
-// exporter as well.
+// With an empty queue there is nothing to wait for, and closing the queue ends the exporter as
+// well.
 func TestEndsWithNothingToSend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, first := range []bool{false, true} {

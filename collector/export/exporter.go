@@ -15,21 +15,22 @@ import (
 	"github.com/poolgauge/poolgauge/collector/queue"
 )
 
-// RequestSize is how many bytes a request has at most, as long as it can be divided: after an
-// outage the upstream gets few large requests, and none that is too large for it (receivers take 4
-// MiB by default).
+// RequestSize is the maximum size of a request in bytes, unless it cannot be divided. After an
+// outage the upstream therefore gets few large requests, and none that exceed its limit (4 MiB by
+// default in most receivers).
 const RequestSize = 1 << 20
 
-// Policy configures retries and the pace of a backlog.
+// Policy configures retries and the pace at which a backlog is sent.
 type Policy struct {
-	// Backoff between attempts: each wait is drawn from LeastBackoff to a ceiling that doubles up
-	// to LongestBackoff, so that many sidecars do not come back at once. 0 stands for 1 s and 30 s.
+	// The backoff between attempts. Each wait is random, from LeastBackoff to a limit that doubles
+	// up to LongestBackoff, so that many sidecars do not return at the same time. 0 means 1 s and
+	// 30 s.
 	LeastBackoff, LongestBackoff time.Duration
-	// Hold is for how long a refusal must last before it counts as final, if it may be that of a
-	// roll-out.
+	// Hold is how long the upstream must keep refusing before the refusal is final, if it may be
+	// temporary, as during a rollout.
 	Hold time.Duration
-	// Drain bounds how fast the backlog is sent after an outage: so many times as many bytes a
-	// second as come. 0: no bound.
+	// Drain limits the rate at which the backlog is sent after an outage, as a multiple of the
+	// incoming rate in bytes. 0 means no limit.
 	Drain float64
 }
 
@@ -46,15 +47,15 @@ func (p Policy) withDefaults() Policy {
 // Lane is one lane of an exporter.
 type Lane struct {
 	ID     queue.Lane
-	Client Client // the exporter closes it
-	// Upstream names what the client sends to. When one lane of an upstream is accepted again, the
-	// others that wait retry at once.
+	Client Client // closed by the exporter
+	// Upstream identifies the upstream of the client. When one lane of an upstream is accepted
+	// again, the others retry immediately.
 	Upstream string
-	Timeout  time.Duration // of one request; > 0
-	InFlight int           // requests at once; at least 1. With 1 they arrive in order
-	// Gather is the least time from one request to the next, while there is less than [RequestSize]
-	// to send: under load it makes few requests out of many, which is cheaper for both sides, and
-	// what comes alone does not wait. 0: none.
+	Timeout  time.Duration // limit for one request; must be positive
+	InFlight int           // concurrent requests, at least 1; with 1 they arrive in order
+	// Gather is the minimum time between the starts of two requests while there is less than
+	// [RequestSize] to send. Under load it reduces the number of requests, which is cheaper for
+	// both sides; a batch that comes alone does not wait. 0 means no minimum.
 	Gather time.Duration
 }
 
@@ -67,14 +68,14 @@ type Exporter struct {
 	senders []*sender
 	figures *figures
 
-	closing context.Context // done: send what is there, then end
+	closing context.Context // done: send what is queued, then stop
 	close   context.CancelFunc
-	abort   context.Context // done: end what is under way
+	abort   context.Context // done: cancel requests in flight and stop
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 }
 
-// sender is a goroutine that sends one request of a lane at a time.
+// sender is a goroutine that sends the requests of a lane, one at a time.
 type sender struct {
 	*Exporter
 
@@ -86,13 +87,13 @@ type sender struct {
 	course  *course
 	policy  Policy
 	pace    *Pace
-	// closed when a lane of the upstream is accepted again that was not when the last request began
+	// closed when another lane of the upstream is accepted again
 	recovered <-chan struct{}
-	busy      atomic.Int64 // Unix ns at which a request began; 0 while there is none
+	busy      atomic.Int64 // when the current request began, in Unix ns; 0 if there is none
 }
 
-// New starts an exporter, whose histogram of [catalog.ExportDuration] goes to meter. It is the only
-// one that takes from q. [Exporter.Drain] ends it.
+// New starts an exporter, which must be the only consumer of q. Its histogram
+// [catalog.ExportDuration] is recorded with meter. Call [Exporter.Drain] to stop it.
 func New(q *queue.Queue, lanes []Lane, policy Policy, meter metric.Meter, log *slog.Logger) (*Exporter, error) {
 	policy = policy.withDefaults()
 	e := &Exporter{queue: q, lanes: lanes, courses: map[queue.Lane]*course{}}
@@ -130,7 +131,7 @@ func New(q *queue.Queue, lanes []Lane, policy Policy, meter metric.Meter, log *s
 	return e, nil
 }
 
-// Account returns what became of the batches taken from the queue, and the state of the upstream.
+// Account returns what happened to the batches taken from the queue, and the state of the upstream.
 func (e *Exporter) Account() Account {
 	a := e.figures.read(e.queue)
 	for id, c := range e.courses {
@@ -139,7 +140,8 @@ func (e *Exporter) Account() Account {
 	return a
 }
 
-// Ready returns an error if the upstream does not accept a lane; nil before the first answer.
+// Ready returns an error if the upstream does not accept a lane. It returns nil until the first
+// response.
 func (e *Exporter) Ready() error {
 	var errs []error
 	a := e.Account()
@@ -161,7 +163,7 @@ func (e *Exporter) Ready() error {
 	return errors.Join(errs...)
 }
 
-// Alive returns an error if a request has not ended long after its time-out, which means that its
+// Alive returns an error if a request has not ended long after its timeout, which means that its
 // sender hangs.
 func (e *Exporter) Alive() error {
 	for _, s := range e.senders {
@@ -176,9 +178,9 @@ func (e *Exporter) Alive() error {
 	return nil
 }
 
-// Drain sends queued batches until the queue is empty or ctx is done, then ends the goroutines and
-// closes the clients. Batches that were not sent stay in the queue. Call it once, after the last Put
-// and before the queue is closed.
+// Drain sends queued batches until the queue is empty or ctx is done, then stops the goroutines and
+// closes the clients. Batches that were not sent stay in the queue. It must be called once, after
+// the last Put and before the queue is closed.
 func (e *Exporter) Drain(ctx context.Context) error {
 	e.close()
 	ended := make(chan struct{})
@@ -201,7 +203,7 @@ func (e *Exporter) Drain(ctx context.Context) error {
 }
 
 func (s *sender) run() {
-	for s.abort.Err() == nil { // which Take would not look at while there is something to take
+	for s.abort.Err() == nil { // Take does not check the context while there is something to take
 		f, err := s.take()
 		if err != nil {
 			return
@@ -218,11 +220,11 @@ func (s *sender) run() {
 // hold waits for d, or until the exporter is closing.
 func (s *sender) hold(d time.Duration) { asleep(s.closing, d, nil) }
 
-// roomy is the least limit of a queue that can take batches for the time of gathering; a smaller
-// one could overflow meanwhile.
+// roomy is the minimum limit of a queue for gathering. A smaller queue could overflow in the
+// meantime.
 const roomy = 4 * RequestSize
 
-// gather waits until it is time for the next request after one that began at last.
+// gather waits until it is time for the next request. last is when the previous one began.
 func (s *sender) gather(last time.Time) {
 	if s.gathers == 0 {
 		return
@@ -232,8 +234,8 @@ func (s *sender) gather(last time.Time) {
 	}
 }
 
-// requestSize returns how large the next request may be: less than the lane's size while there is a
-// backlog.
+// requestSize returns how large the next request may be. While there is a backlog, that is less
+// than the lane's size.
 func (s *sender) requestSize() int64 {
 	size := s.course.requestSize()
 	if s.policy.Drain == 0 || s.closing.Err() != nil {
@@ -247,11 +249,11 @@ func (s *sender) requestSize() int64 {
 	return min(size, s.pace.Share())
 }
 
-// take waits for a flight. Once the exporter is closing it does so only as long as there is
-// something in the lane that is not on its way.
+// take waits for a flight. Once the exporter is closing, it waits only while the lane has batches
+// that are not in flight.
 func (s *sender) take() (*queue.Flight, error) {
 	f, err := s.queue.TakeUntil(s.abort, s.closing.Done(), s.lane, s.requestSize())
-	if errors.Is(err, queue.ErrNothing) && s.queue.Waits(s.lane) { // since a moment ago
+	if errors.Is(err, queue.ErrNothing) && s.queue.Waits(s.lane) { // put a moment ago
 		return s.queue.Take(s.abort, s.lane, s.course.requestSize())
 	}
 	return f, err

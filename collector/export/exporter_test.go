@@ -14,7 +14,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/queue"
 )
 
-// The backlog goes oldest first, one request at a time, joined into requests of bounded size.
+// The backlog is sent oldest first, one request at a time, joined into requests of bounded size.
 func TestBacklogIsJoinedInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		up := make(chan struct{})
@@ -24,7 +24,7 @@ func TestBacklogIsJoinedInOrder(t *testing.T) {
 		}}
 		r := start(t, f, patient)
 		r.put("first")
-		synctest.Wait() // it is on its way alone
+		synctest.Wait() // it is in flight alone
 		r.put("a", "b")
 		big := strings.Repeat("x", RequestSize/2-1)
 		r.put(big, big, strings.Repeat("y", 3*RequestSize), "z")
@@ -49,7 +49,7 @@ func TestBacklogIsJoinedInOrder(t *testing.T) {
 	})
 }
 
-// An outage of any length loses nothing, and is one line in the log for its begin and one for its
+// An outage of any length loses nothing, and is logged in one line at its beginning and one at its
 // end.
 func TestOutageLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -92,8 +92,8 @@ func TestOutageLosesNothing(t *testing.T) {
 	})
 }
 
-// Waits are spread over all of 1 s to a ceiling that doubles up to 30 s, start over with each
-// request, and respect what the upstream asks for.
+// Waits are spread from 1 s to a limit that doubles up to 30 s, start over with each request, and
+// respect the wait that the upstream asks for.
 func TestBackoff(t *testing.T) {
 	p := Policy{LeastBackoff: time.Second, LongestBackoff: 30 * time.Second}
 	ceilings := []int{2, 4, 8, 16, 30, 30, 30}
@@ -150,7 +150,7 @@ func TestRetriesWaitAsLongAsAsked(t *testing.T) {
 	})
 }
 
-// A request that hangs is given up after the timeout and sent again.
+// A request that hangs is abandoned after the timeout and sent again.
 func TestHangingRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{}
@@ -174,13 +174,13 @@ func TestHangingRequest(t *testing.T) {
 }
 
 // blocked returns a rig whose first request has batches that waited while the upstream was busy
-// with another.
+// with another request.
 func blocked(t *testing.T, f *fake, data ...string) *rig {
 	t.Helper()
 	return blockedBy(t, f, patient, data...)
 }
 
-// blockedBy is blocked with another policy.
+// blockedBy is like blocked but has another policy.
 func blockedBy(t *testing.T, f *fake, policy rules, data ...string) *rig {
 	t.Helper()
 	answer, free := f.answer, make(chan struct{})
@@ -200,7 +200,8 @@ func blockedBy(t *testing.T, f *fake, policy rules, data ...string) *rig {
 	return r
 }
 
-// Of a joined request that is permanently rejected only the bad batches are lost, and in order.
+// When a joined request is permanently rejected, only the bad batches are lost, and the order is
+// kept.
 func TestOnlyTheBadBatchIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		faults := 0
@@ -208,7 +209,7 @@ func TestOnlyTheBadBatchIsLost(t *testing.T) {
 			switch {
 			case strings.Contains(string(b.Data), "BAD"):
 				return Result{}, permanent("INVALID_ARGUMENT")
-			case string(b.Data) == "c" && faults < 3: // an outage in the middle of it
+			case string(b.Data) == "c" && faults < 3: // an outage in the middle
 				faults++
 				return Result{}, passing("UNAVAILABLE")
 			}
@@ -227,7 +228,7 @@ func TestOnlyTheBadBatchIsLost(t *testing.T) {
 	})
 }
 
-// One bad batch of many costs a few requests, not one for each of the others.
+// One bad batch among many costs a few requests, not one for each of the others.
 func TestRefusedRequestGoesInHalves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{answer: func(_ context.Context, b otlp.Batch) (Result, error) {
@@ -248,9 +249,9 @@ func TestRefusedRequestGoesInHalves(t *testing.T) {
 	})
 }
 
-// An invalid batch that was sent alone is lost at once, counted by its reason, and no obstacle to
-// those after it. The lane is rejecting until there was none for a minute, which is one line of log
-// each way.
+// An invalid batch that was sent alone is lost immediately, counted by its reason, and does not
+// delay the following ones. The lane is rejecting until there were no invalid batches for a minute,
+// which is logged in one line each way.
 func TestInvalidIsRejectedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		errs := map[string]error{"a": permanent("INVALID_ARGUMENT"), "b": permanent("400"), "c": permanent("400")}
@@ -282,8 +283,8 @@ func TestInvalidIsRejectedAtOnce(t *testing.T) {
 	})
 }
 
-// What an upstream rejects of a request that it took is counted, never more than there was, and not
-// sent again.
+// Items that an upstream rejects from an accepted request are counted, never more than there were,
+// and not sent again.
 func TestPartialSuccess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		results := map[string]Result{

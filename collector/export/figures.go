@@ -15,17 +15,17 @@ import (
 	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
-// reasonPartial is that of points rejected of a request that was taken.
+// reasonPartial is the reason for points rejected from a request that was accepted.
 const reasonPartial = "partial"
 
 // Rejection identifies items that the upstream rejected.
 type Rejection struct {
 	Lane   queue.Lane
-	Reason string // partial, or that of a [Failure]
+	Reason string // partial, or the reason of a [Failure]
 }
 
-// Account is a consistent snapshot of what became of the batches taken from the queue, the state of
-// the upstream, and the queue. Sent and Rejected together are the items that were settled.
+// Account is a consistent snapshot of the queue, the state of the upstream, and what happened to
+// the batches taken from the queue. Sent and Rejected together are the items that were settled.
 type Account struct {
 	Sent     map[queue.Lane]int64 // points
 	Rejected map[Rejection]int64  // points
@@ -36,18 +36,18 @@ type Account struct {
 // LaneAccount is the state of the upstream for one lane.
 type LaneAccount struct {
 	State       State
-	Since       time.Time // of the state
-	Available   bool      // it takes requests, though it may reject some for what is in them
-	Asked       bool      // it was sent a request, and its outcome is known
-	Failure     *Failure  // why it does not accept; nil while it does
-	Transitions [3]int64  // into each state
+	Since       time.Time // when the state was entered
+	Available   bool      // requests are accepted, although some may be rejected for their content
+	Asked       bool      // the outcome of at least one request is known
+	Failure     *Failure  // why the upstream does not accept; nil if it does
+	Transitions [3]int64  // by the state entered
 }
 
-// figures are the exporter's own metrics. It is safe for concurrent use.
+// figures holds the exporter's own metrics. It is safe for concurrent use.
 type figures struct {
 	durations metric.Float64Histogram
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards everything below
 	sent     map[queue.Lane]int64
 	rejected map[Rejection]int64
 }
@@ -70,7 +70,8 @@ func (f *figures) read(q *queue.Queue) Account {
 	}
 }
 
-// answered notes that a request came to an end; reason is that of its failure, if it failed.
+// answered records the end of a request. reason is the reason of its failure, or "" if it
+// succeeded.
 func (f *figures) answered(lane queue.Lane, took time.Duration, reason string) {
 	attributes := []attribute.KeyValue{catalog.LaneKey.String(lane.String())}
 	if reason != "" {
@@ -79,8 +80,8 @@ func (f *figures) answered(lane queue.Lane, took time.Duration, reason string) {
 	f.durations.Record(context.Background(), took.Seconds(), metric.WithAttributes(attributes...))
 }
 
-// settle ends the time of the batches from i up to j in the queue, and counts what became of their
-// points, both at one moment.
+// settle removes the batches from i up to but not including j from the queue and counts what became
+// of their points, in one step.
 func (f *figures) settle(lane queue.Lane, flight *queue.Flight, i, j int, sent int64, rejected map[string]int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -10,8 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// Requests that come close to each other are gathered; one that comes alone, a full one and the
-// last one do not wait.
+// Requests in quick succession are gathered. A single one, a full one and the last one do not wait.
 func TestGather(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const gather = 10 * time.Millisecond

@@ -28,22 +28,23 @@ type grpcClient struct {
 	options []grpc.DialOption
 	call    []grpc.CallOption
 
-	mu   sync.Mutex // guards what follows, and what it points to
+	mu   sync.Mutex // guards everything below, including what it points to
 	conn *grpcConn
 }
 
-// grpcConn is a connection in use, or given up and closed when the last request on it has ended.
+// grpcConn is a connection that is in use, or that was given up and is closed when its last request
+// has ended.
 type grpcConn struct {
 	*grpc.ClientConn
 
-	until   time.Time // when it is replaced
+	until   time.Time // when to replace it
 	users   int
 	givenUp bool
 }
 
-// ConnectionLife draws how long a gRPC connection is used. The next goes to an address that is
-// again taken at random: so a fleet spreads again over gateways that were restarted one after the
-// other, or were added.
+// ConnectionLife returns how long to use a gRPC connection, which is random. The next one goes to
+// an address that is again picked at random, so that a fleet spreads over gateways that were added
+// or restarted one after the other.
 func ConnectionLife() time.Duration { return 4*time.Minute + upTo(2*time.Minute) }
 
 func (c *grpcClient) newConn() (*grpcConn, error) {
@@ -70,7 +71,7 @@ func dialGRPC(cfg Config) (Client, error) {
 	}
 	c.options = []grpc.DialOption{
 		grpc.WithTransportCredentials(creds), grpc.WithUserAgent(cfg.UserAgent),
-		// what is retried is for the exporter to say, and the DNS is not asked for it
+		// the exporter decides about retries, and DNS must not be queried for a service config
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDefaultServiceConfig(balancing(cfg.RoundRobin)),
 	}
@@ -80,8 +81,8 @@ func dialGRPC(cfg Config) (Client, error) {
 	return c, nil
 }
 
-// balancing is the service configuration: of a fleet, each takes another of the addresses that a
-// name has.
+// balancing returns the service config. By default each sidecar of a fleet picks a random address
+// of the host name.
 func balancing(roundRobin bool) string {
 	if roundRobin {
 		return `{"loadBalancingConfig":[{"round_robin":{}}]}`
@@ -128,12 +129,12 @@ func (c *grpcClient) use() *grpcConn {
 	return c.conn
 }
 
-// replace makes another connection and gives up the one there is, which is closed when it has no
-// user. Caller must hold mu.
+// replace opens a new connection and gives up the current one, which is closed when it is no longer
+// in use. Caller must hold mu.
 func (c *grpcClient) replace() {
 	conn, err := c.newConn()
 	if err != nil {
-		return // it was possible before
+		return // unreachable: it worked before
 	}
 	if c.conn.givenUp = true; c.conn.users == 0 {
 		_ = c.conn.Close()
@@ -149,22 +150,22 @@ func (c *grpcClient) leave(conn *grpcConn) {
 	}
 }
 
-// renew is called after a failure. It gives the connection up unless the upstream answered on it:
-// one that did not answer in time may be half open (servers forbid pings that would show it), and
-// one that could not be made is not tried again for two minutes by gRPC, where it is for the
-// exporter to say when.
+// renew is called after a failure. It gives the connection up unless the upstream responded on it.
+// A connection without a timely response may be half open (servers forbid the pings that would show
+// it). A connection that could not be established would be retried by gRPC only after up to two
+// minutes, but the exporter decides when to retry.
 func (c *grpcClient) renew(ctx context.Context, failed *grpcConn) {
 	if ctx.Err() == nil && failed.GetState() == connectivity.Ready {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.conn == failed { // else another request did so
+	if c.conn == failed { // otherwise another request has replaced it already
 		c.replace()
 	}
 }
 
-// grpcTarget returns an endpoint in gRPC's own form, and whether it has TLS.
+// grpcTarget returns an endpoint in gRPC's own form, and whether it uses TLS.
 func grpcTarget(rawURL string) (target string, secure bool, err error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
@@ -178,7 +179,7 @@ func grpcTarget(rawURL string) (target string, secure bool, err error) {
 	case "https":
 		return "dns:///" + withPort(u, "443"), true, nil
 	default:
-		return "", false, fmt.Errorf("endpoint: expected a URL of http, https or unix, got %q", rawURL)
+		return "", false, fmt.Errorf("endpoint: expected an http, https or unix URL, got %q", rawURL)
 	}
 }
 
@@ -189,8 +190,8 @@ func withPort(u *url.URL, standard string) string {
 	return net.JoinHostPort(u.Hostname(), standard)
 }
 
-// grpcFailure applies the rules of the specification
-// (https://opentelemetry.io/docs/specs/otlp/#failures), but for what is held.
+// grpcFailure follows the specification (https://opentelemetry.io/docs/specs/otlp/#failures),
+// except for the requests that are held.
 func grpcFailure(ctx context.Context, err error) *Failure {
 	answered := status.Convert(err)
 	var info *errdetails.RetryInfo
@@ -209,7 +210,7 @@ func grpcFailure(ctx context.Context, err error) *Failure {
 		}
 	case codes.DeadlineExceeded:
 		f.Kind = Passing
-		if ctx.Err() != nil { // ours, not the upstream's
+		if ctx.Err() != nil { // our deadline, not the upstream's
 			f.Kind = Slow
 		}
 	case codes.Canceled, codes.Aborted, codes.OutOfRange, codes.Unavailable, codes.DataLoss:
@@ -226,7 +227,8 @@ func grpcFailure(ctx context.Context, err error) *Failure {
 	return f
 }
 
-// known returns a status of gRPC's specification: there are few, whatever number an upstream sends.
+// known returns c if the gRPC specification defines it, and Unknown otherwise. This bounds the
+// number of reasons, whatever an upstream sends.
 func known(c codes.Code) codes.Code {
 	if c > codes.Unauthenticated {
 		return codes.Unknown
@@ -234,10 +236,10 @@ func known(c codes.Code) codes.Code {
 	return c
 }
 
-// longestMessage is what gRPC takes as an answer by default.
+// longestMessage is gRPC's default limit for a response.
 const longestMessage = 4 << 20
 
-// raw is a codec that passes bytes as they are, under the name of the one whose bytes they are.
+// raw is a codec that passes bytes on unchanged, under the name of the codec that produced them.
 type raw struct{}
 
 // Marshal implements encoding.CodecV2.

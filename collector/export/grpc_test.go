@@ -64,8 +64,8 @@ func TestGRPCUnixSocket(t *testing.T) {
 	equal(t, "requests", len(s.requests()), 1)
 }
 
-// Every status is retried as the specification says; of the others some are held, and some are for
-// what is in the request.
+// Every status is retried as specified, except that some of the permanent ones are held, and some
+// are attributed to the content of the request.
 func TestGRPCStatuses(t *testing.T) {
 	passing := map[codes.Code]bool{
 		codes.Canceled:         true,
@@ -116,7 +116,7 @@ func TestGRPCStatuses(t *testing.T) {
 	}
 }
 
-// However many numbers an upstream makes up, they are one reason.
+// However many unknown status codes an upstream sends, they have a single reason.
 func TestGRPCStatusWithoutName(t *testing.T) {
 	s := serveGRPC(
 		t,
@@ -138,15 +138,15 @@ func TestGRPCAnswers(t *testing.T) {
 		"partial":        {partial(t, 2, "too old"), Result{2, "too old"}},
 		"only a message": {partial(t, 0, "deprecated"), Result{0, "deprecated"}},
 		"negative":       {partial(t, -2, ""), Result{}},
-		"not OTLP":       {[]byte("\xff\xff"), Result{0, "the answer is not OTLP"}},
+		"not OTLP":       {[]byte("\xff\xff"), Result{0, "the response is not OTLP"}},
 	} {
 		s := serveGRPC(t, listen(t, ""), func(context.Context, int) ([]byte, error) { return c.body, nil })
 		equal(t, name, mustSend(t, dialServer(t, s), metrics("x")), c.want)
 	}
 }
 
-// As soon as the upstream is back the next request reaches it: gRPC's own wait between connections,
-// which grows to minutes, does not count.
+// As soon as the upstream is back, the next request reaches it: gRPC's own backoff between
+// connections, which grows to minutes, does not apply.
 func TestGRPCUpstreamComesBack(t *testing.T) {
 	l := listen(t, "")
 	addr := l.Addr().String()
@@ -168,7 +168,7 @@ func TestGRPCUpstreamComesBack(t *testing.T) {
 	}
 }
 
-// Answers that are failures keep the connection.
+// A failure that is a response keeps the connection.
 func TestGRPCConnectionIsKept(t *testing.T) {
 	s := serveGRPC(
 		t,
@@ -186,9 +186,9 @@ func TestGRPCConnectionIsKept(t *testing.T) {
 func TestDialErrors(t *testing.T) {
 	for _, c := range []struct{ want, protocol, url string }{
 		{`protocol: expected grpc or http/protobuf, got "http/json"`, "http/json", "http://h:1"},
-		{`expected a URL of http, https or unix, got "ftp://h:1"`, GRPC, "ftp://h:1"},
-		{`expected a URL of http or https for http/protobuf, got "unix:///s"`, HTTPProtobuf, "unix:///s"},
-		{`expected a URL of http or https for http/protobuf, got "http:///v1"`, HTTPProtobuf, "http:///v1"},
+		{`expected an http, https or unix URL, got "ftp://h:1"`, GRPC, "ftp://h:1"},
+		{`expected an http or https URL for http/protobuf, got "unix:///s"`, HTTPProtobuf, "unix:///s"},
+		{`expected an http or https URL for http/protobuf, got "http:///v1"`, HTTPProtobuf, "http:///v1"},
 		{"missing protocol scheme", GRPC, ":x"},
 	} {
 		if _, err := Dial(
@@ -212,7 +212,7 @@ func TestGRPCTarget(t *testing.T) {
 	}
 }
 
-// What is left of a signal that has no endpoint any more is rejected, by name.
+// Items left from a signal that no longer has an endpoint are rejected, by name.
 func TestNowhere(t *testing.T) {
 	f := mustFail(t, context.Background(), Nowhere(), otlp.Batch{Signal: otlp.Traces})
 	if f.Kind != Invalid || f.Reason != "no_endpoint" || !strings.Contains(f.Error(), "traces") {
@@ -220,7 +220,7 @@ func TestNowhere(t *testing.T) {
 	}
 }
 
-// Headers are asked for with each request; while there are none nothing is lost.
+// Headers are obtained for each request. While they are unavailable, nothing is lost.
 func TestHeadersMayChange(t *testing.T) {
 	s := serveGRPC(t, listen(t, ""), yes)
 	tokens := []string{"one", "", "two"}
@@ -249,8 +249,8 @@ func TestHeadersMayChange(t *testing.T) {
 	}
 }
 
-// A connection that has lived its time is replaced for the next request, and closed when its last
-// request has ended.
+// A connection past its lifetime is replaced for the next request, and closed when its last request
+// has ended.
 func TestGRPCConnectionsAreReplaced(t *testing.T) {
 	for range 100 {
 		if life := ConnectionLife(); life < 4*time.Minute || life > 6*time.Minute {
@@ -260,7 +260,7 @@ func TestGRPCConnectionsAreReplaced(t *testing.T) {
 	s := serveGRPC(t, listen(t, ""), yes)
 	client, _ := dialServer(t, s).(*grpcClient)
 	mustSend(t, client, metrics("x"))
-	first := client.use() // a request that takes long
+	first := client.use() // a request that takes a long time
 	client.mu.Lock()
 	first.until = time.Time{}
 	client.mu.Unlock()
@@ -268,7 +268,7 @@ func TestGRPCConnectionsAreReplaced(t *testing.T) {
 	second := client.use()
 	client.leave(second)
 	if second == first {
-		t.Fatal("the connection is not replaced")
+		t.Fatal("the connection was not replaced")
 	}
 	equal(t, "the first while it is used", first.GetState() == connectivity.Shutdown, false)
 	client.leave(first)

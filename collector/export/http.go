@@ -19,7 +19,7 @@ import (
 
 const (
 	protobuf      = "application/x-protobuf"
-	longestAnswer = 64 << 10 // that is read, in bytes
+	longestAnswer = 64 << 10 // maximum size of a response that is read, in bytes
 	idle          = 90 * time.Second
 )
 
@@ -31,19 +31,20 @@ type httpClient struct {
 
 func dialHTTP(cfg Config) (Client, error) {
 	if u, err := url.Parse(cfg.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, fmt.Errorf("endpoint: expected a URL of http or https for %s, got %q", HTTPProtobuf, cfg.URL)
+		return nil, fmt.Errorf("endpoint: expected an http or https URL for %s, got %q", HTTPProtobuf, cfg.URL)
 	}
 	c := &httpClient{cfg: cfg}
 	c.transport.Store(newTransport(&c.cfg))
 	return c, nil
 }
 
-// noRedirect hands a redirect back. Followed, it could make a GET of the request, which looks like
-// success, or show its headers to another host.
+// noRedirect returns redirects instead of following them. Following one could turn the request into
+// a GET, which looks like success, or reveal its headers to another host.
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// newTransport returns a pool of few connections. Certificates are loaded at each handshake; behind
-// a proxy, where the standard library shakes hands itself, once a transport.
+// newTransport returns a transport with few connections. Certificates are loaded at each handshake,
+// or only once per transport if there is a proxy, since the standard library then performs the
+// handshake.
 func newTransport(cfg *Config) *http.Transport {
 	t := &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
@@ -79,10 +80,10 @@ func (c *httpClient) Send(ctx context.Context, r Request) (Result, error) {
 		return Result{}, &Failure{
 			Reason: "html",
 			Kind:   Held,
-			Err:    fmt.Errorf("%s with a page of HTML: this is no OTLP endpoint", response.Status),
+			Err:    fmt.Errorf("%s with an HTML page: not an OTLP endpoint", response.Status),
 		}
 	case err != nil || contentType(response) != protobuf:
-		return Result{}, nil // it took the request; whatever else it says is not for us
+		return Result{}, nil // accepted; the rest of the response does not matter
 	}
 	return resultOf(body), nil
 }
@@ -113,7 +114,7 @@ func (c *httpClient) request(ctx context.Context, r Request) (*http.Request, err
 	return request, nil
 }
 
-// joined returns what the pieces make together.
+// joined concatenates the pieces.
 func joined(pieces [][]byte) []byte {
 	if len(pieces) == 1 {
 		return pieces[0]
@@ -121,8 +122,8 @@ func joined(pieces [][]byte) []byte {
 	return bytes.Join(pieces, nil)
 }
 
-// renew abandons the connections after one of them broke, and the certificates loaded for them.
-// Requests under way on others continue.
+// renew replaces the connections after one of them failed, and with them the certificates they
+// loaded. Requests in flight on others continue.
 func (c *httpClient) renew(failed *http.Transport) {
 	if c.transport.CompareAndSwap(failed, newTransport(&c.cfg)) {
 		failed.CloseIdleConnections()
@@ -135,7 +136,7 @@ func (c *httpClient) Close() error {
 	return nil
 }
 
-// brokenHTTP is a request that got no answer.
+// brokenHTTP returns the failure of a request that got no response.
 func brokenHTTP(ctx context.Context, err error) *Failure {
 	f := &Failure{Reason: reasonConnection, Kind: Passing, Err: err}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
@@ -144,8 +145,9 @@ func brokenHTTP(ctx context.Context, err error) *Failure {
 	return f
 }
 
-// httpFailure applies the rules of the specification
-// (https://opentelemetry.io/docs/specs/otlp/#otlphttp-response), but for what is held.
+// httpFailure follows the specification
+// (https://opentelemetry.io/docs/specs/otlp/#otlphttp-response), except for the requests that are
+// held.
 func httpFailure(r *http.Response, body []byte, now time.Time) *Failure {
 	f := &Failure{Reason: strconv.Itoa(r.StatusCode), Kind: Held, Err: errors.New(r.Status + explanation(r, body))}
 	switch r.StatusCode {
@@ -162,8 +164,8 @@ func httpFailure(r *http.Response, body []byte, now time.Time) *Failure {
 	return f
 }
 
-// explanation returns what the answer says besides its status: a Status, as the specification has
-// it, or plain text.
+// explanation returns what the response says besides its status: the message of a Status, as
+// specified, or plain text.
 func explanation(r *http.Response, body []byte) string {
 	var text string
 	switch contentType(r) {
@@ -179,15 +181,15 @@ func explanation(r *http.Response, body []byte) string {
 }
 
 func contentType(r *http.Response) string {
-	// what cannot be parsed is no type
+	// a media type that cannot be parsed counts as none
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	return kind
 }
 
-// retryAfter reads a header of seconds or of a date; 0 if there is none.
+// retryAfter parses a Retry-After header in seconds or as a date. It returns 0 if there is none.
 func retryAfter(header string, now time.Time) time.Duration {
 	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second //nolint:gosec // of 31 bits
+		return time.Duration(seconds) * time.Second //nolint:gosec // 31 bits
 	}
 	if at, err := http.ParseTime(header); err == nil {
 		return at.Sub(now)

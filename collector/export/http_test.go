@@ -49,8 +49,8 @@ func TestHTTPSendsBytesAsTheyAre(t *testing.T) {
 	}
 }
 
-// Every code is retried as the specification says; of the others some are held, and some are for
-// what is in the request. A redirect is not followed.
+// Every code is retried as specified, except that some of the permanent ones are held, and some are
+// attributed to the content of the request. Redirects are not followed.
 func TestHTTPCodes(t *testing.T) {
 	kinds := map[int]Kind{
 		429: Passing,
@@ -81,7 +81,7 @@ func TestHTTPCodes(t *testing.T) {
 	}
 }
 
-// failureOfCode sends to a server that answers with a code, and returns how that fails.
+// failureOfCode sends to a server that responds with a code, and returns the failure.
 func failureOfCode(t *testing.T, code int, header http.Header, body []byte) *Failure {
 	t.Helper()
 	requests := 0
@@ -114,7 +114,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// What the upstream says goes into the log, as far as it fits on a line.
+// The upstream's message is logged as far as it fits on a line.
 func TestHTTPExplanation(t *testing.T) {
 	status, err := proto.Marshal(&statuspb.Status{Code: 3, Message: "point 7 is\nmalformed"})
 	if err != nil {
@@ -146,9 +146,9 @@ func TestHTTPAnswers(t *testing.T) {
 		"no content":     {204, "", nil, Result{}},
 		"partial":        {200, "application/x-protobuf", partial(t, 2, "too old"), Result{2, "too old"}},
 		"only a message": {200, "application/x-protobuf", partial(t, 0, "deprecated"), Result{0, "deprecated"}},
-		"not OTLP":       {200, "application/x-protobuf", []byte("\xff"), Result{0, "the answer is not OTLP"}},
+		"not OTLP":       {200, "application/x-protobuf", []byte("\xff"), Result{0, "the response is not OTLP"}},
 		"not protobuf":   {202, "text/plain", []byte("\x0a\x02\x08\x07"), Result{}},
-		"endless":        {200, "application/x-protobuf", make([]byte, 1<<20), Result{0, "the answer is not OTLP"}},
+		"endless":        {200, "application/x-protobuf", make([]byte, 1<<20), Result{0, "the response is not OTLP"}},
 	} {
 		s := serveHTTP(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", c.kind)
@@ -161,7 +161,7 @@ func TestHTTPAnswers(t *testing.T) {
 	}
 }
 
-// A page is no answer to OTLP: a proxy that asks for a password must not lose anything.
+// An HTML page is not a response to OTLP: a proxy that asks for a password must not lose anything.
 func TestHTTPPageIsNoSuccess(t *testing.T) {
 	s := serveHTTP(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")

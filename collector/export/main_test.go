@@ -21,12 +21,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // received is a request as it arrived.
 type received struct {
-	to     string // the gRPC method or HTTP path
+	to     string // gRPC method or HTTP path
 	header map[string][]string
 	body   []byte
 }
 
-// grpcServer is an upstream that answers request n, from 0, as a function says.
+// grpcServer is an upstream that answers request n, starting at 0, by calling a function.
 type grpcServer struct {
 	addr   string
 	server *grpc.Server
@@ -40,7 +40,7 @@ type grpcAnswer func(ctx context.Context, n int) ([]byte, error)
 
 func yes(context.Context, int) ([]byte, error) { return nil, nil }
 
-// serveGRPC serves at addr, or anywhere on loopback if it is empty.
+// serveGRPC serves at addr, or on any loopback address if it is empty.
 func serveGRPC(t testing.TB, l net.Listener, answer grpcAnswer, opts ...grpc.ServerOption) *grpcServer {
 	t.Helper()
 	s := &grpcServer{addr: l.Addr().String()}
@@ -80,7 +80,7 @@ func (s *grpcServer) requests() []received {
 	return s.got
 }
 
-// serveHTTP serves h anywhere on loopback.
+// serveHTTP serves h on any loopback address.
 func serveHTTP(t testing.TB, h http.HandlerFunc) *httptest.Server {
 	t.Helper()
 	s := httptest.NewServer(h)
@@ -100,10 +100,10 @@ func listen(t testing.TB, addr string) net.Listener {
 	return l
 }
 
-// retries reports whether the request of a failure is sent again as it is, or in parts.
+// retries reports whether a failed request is sent again, as it is or in parts.
 func retries(f *Failure) bool { return f.Kind == Passing || f.Kind == Slow }
 
-// fixed are headers that do not change.
+// fixed returns headers that do not change.
 func fixed(headers map[string]string) func() (map[string]string, error) {
 	return func() (map[string]string, error) { return headers, nil }
 }
@@ -132,7 +132,7 @@ func equal[T comparable](t testing.TB, what string, got, want T) {
 	}
 }
 
-// partial is an answer that rejects points.
+// partial is a response that rejects points.
 func partial(t testing.TB, rejected int64, message string) []byte {
 	t.Helper()
 	body, err := proto.Marshal(&colmetricpb.ExportMetricsServiceResponse{
@@ -144,12 +144,12 @@ func partial(t testing.TB, rejected int64, message string) []byte {
 	return body
 }
 
-// metrics is a batch whose request is not OTLP: nothing on the way looks into it.
+// metrics is a batch whose request is not OTLP, since nothing inspects it on the way.
 func metrics(data string) otlp.Batch {
 	return otlp.Batch{Signal: otlp.Metrics, Points: 3, Data: []byte(data)}
 }
 
-// requestOf returns a batch as a request of two pieces.
+// requestOf returns a batch as a request in two pieces.
 func requestOf(b otlp.Batch) Request {
 	half := len(b.Data) / 2
 	return Request{Signal: b.Signal, Points: b.Points, Data: [][]byte{b.Data[:half], b.Data[half:]}}
@@ -173,9 +173,9 @@ func mustFail(t testing.TB, ctx context.Context, c Client, b otlp.Batch) *Failur
 	if err == nil {
 		t.Fatal("the upstream took it")
 	}
-	f, ok := err.(*Failure) //nolint:errorlint // it must be one itself
+	f, ok := err.(*Failure) //nolint:errorlint // it must be a Failure itself
 	if !ok {
-		t.Fatalf("%T is no failure", err)
+		t.Fatalf("%T is not a *Failure", err)
 	}
 	return f
 }

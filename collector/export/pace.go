@@ -6,32 +6,32 @@ import (
 )
 
 const (
-	leastPace  = 8 << 10          // bytes a second, at which a backlog is sent at least
-	leastShare = 16 << 10         // bytes, that a request of the backlog may have at least
-	paceTime   = 2 * time.Second  // worth of the pace, that it may have at most
+	leastPace  = 8 << 10          // minimum rate for a backlog, in bytes per second
+	leastShare = 16 << 10         // minimum size of a request of the backlog, in bytes
+	paceTime   = 2 * time.Second  // maximum size of a request of the backlog, as time at the current pace
 	paceWindow = 30 * time.Second // over which the live rate is measured
 )
 
-// Pace bounds how fast the backlog of a lane is sent after an outage, so that a fleet that comes
-// back does not flood its gateways, and what is fresh has its share of them. The pace is a multiple
-// of the rate at which the lane receives: that of the last half a minute, or that at which the
-// backlog grew, whichever is higher. It is safe for concurrent use.
+// Pace limits how fast the backlog of a lane is sent after an outage, so that a recovering fleet
+// does not flood its gateways and leaves room for fresh data. The pace is a multiple of the rate at
+// which the lane receives: either the rate of the last 30 seconds or the rate at which the backlog
+// grew, whichever is higher. It is safe for concurrent use.
 type Pace struct {
-	factor float64 // of the live rate; 0: no bound
+	factor float64 // multiple of the live rate; 0: no limit
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards everything below
 	at      time.Time  // when the lane was last measured
-	bytes   int64      // received until then
-	live    float64    // bytes a second, of the last window
-	growth  float64    // bytes a second, of the backlog
-	paidFor time.Time  // when the backlog that was sent is paid for
+	bytes   int64      // received up to then
+	live    float64    // bytes per second in the last window
+	growth  float64    // bytes per second, of the backlog
+	paidFor time.Time  // when the backlog sent so far is paid for
 }
 
-// NewPace returns a pace of so many times the live rate; 0 is no bound.
+// NewPace returns a pace of factor times the live rate; 0 means no limit.
 func NewPace(factor float64) *Pace { return &Pace{factor: factor} }
 
-// Look notes how many bytes the lane received in total, how many of them are waiting, and since when
-// the oldest is.
+// Look records how many bytes the lane has received in total, how many of them are waiting, and
+// when the oldest was put.
 func (p *Pace) Look(received, waiting int64, oldest, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -47,11 +47,11 @@ func (p *Pace) Look(received, waiting int64, oldest, now time.Time) {
 	}
 }
 
-// speed returns the pace, in bytes a second. Caller must hold mu.
+// speed returns the pace in bytes per second. Caller must hold mu.
 func (p *Pace) speed() float64 { return max(p.factor*max(p.live, p.growth), leastPace) }
 
-// Share returns how many bytes a request of the backlog may have: the backlog is
-// sent as a steady stream and not in bursts.
+// Share returns how many bytes a request of the backlog may have, so that the backlog is sent as a
+// steady stream and not in bursts.
 func (p *Pace) Share() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -61,7 +61,7 @@ func (p *Pace) Share() int64 {
 	return int64(min(max(p.speed()*paceTime.Seconds(), leastShare), RequestSize))
 }
 
-// Backlog returns how long to wait before size bytes of the backlog are sent.
+// Backlog returns how long to wait before sending size bytes of the backlog.
 func (p *Pace) Backlog(size int64, now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()

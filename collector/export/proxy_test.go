@@ -10,14 +10,13 @@ import (
 	"time"
 )
 
-// proxy passes on what is sent to it until it is told to break its connections in one way or
-// another.
+// proxy forwards data until it is told to break its connections in one way or another.
 type proxy struct {
 	addr string
 
 	mu    sync.Mutex
 	pairs [][2]net.Conn
-	deaf  bool // new data goes nowhere, on connections that were made before
+	deaf  bool // new data is discarded on connections made before
 }
 
 func newProxy(t *testing.T, to string) *proxy {
@@ -53,7 +52,7 @@ func newProxy(t *testing.T, to string) *proxy {
 	return p
 }
 
-// pass copies until an end of the pair is closed; what a deaf proxy reads is lost.
+// pass copies until one end is closed. Data read by a deaf proxy is lost.
 func (p *proxy) pass(n int, from io.ReadCloser, to io.WriteCloser) {
 	defer to.Close()
 	buffer := make([]byte, 32<<10)
@@ -71,7 +70,7 @@ func (p *proxy) pass(n int, from io.ReadCloser, to io.WriteCloser) {
 	}
 }
 
-// halfOpen makes the connection look alive and be dead. The next one works.
+// halfOpen leaves the connection open but dead. The next connection works.
 func (p *proxy) halfOpen() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -90,14 +89,14 @@ func (p *proxy) reset() {
 	}
 }
 
-// connections is how many were made.
+// connections returns how many connections were made.
 func (p *proxy) connections() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.pairs)
 }
 
-// testBrokenConnections breaks the connection of a client that sends by way of p.
+// testBrokenConnections breaks the connection of a client that sends through p.
 func testBrokenConnections(t *testing.T, p *proxy, c Client, timeout string) {
 	t.Helper()
 	mustSend(t, c, metrics("1"))
@@ -115,7 +114,7 @@ func testBrokenConnections(t *testing.T, p *proxy, c Client, timeout string) {
 	equal(t, "connections", p.connections(), 2)
 
 	p.reset()
-	for i := 0; ; i++ { // the client may or may not know yet
+	for i := 0; ; i++ { // the client may or may not have noticed yet
 		_, err := c.Send(context.Background(), requestOf(metrics("4")))
 		if err == nil {
 			break

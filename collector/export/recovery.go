@@ -2,8 +2,8 @@ package export
 
 import "sync"
 
-// recovery wakes the lanes of one upstream that wait to retry as soon as one of them is accepted
-// again, so that none waits out a backoff, or a time that the upstream asked for, that has become
+// recovery wakes the lanes of one upstream that are waiting to retry as soon as one of them is
+// accepted again. Their remaining wait, whether a backoff or requested by the upstream, has become
 // pointless. It is safe for concurrent use.
 type recovery struct {
 	mu   sync.Mutex
@@ -12,14 +12,14 @@ type recovery struct {
 
 func newRecovery() *recovery { return &recovery{next: make(chan struct{})} }
 
-// awaited returns a channel that the next call of announce closes.
+// awaited returns a channel that is closed by the next call to announce.
 func (r *recovery) awaited() <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.next
 }
 
-// announce wakes every lane that waits.
+// announce wakes every waiting lane.
 func (r *recovery) announce() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

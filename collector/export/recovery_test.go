@@ -25,8 +25,8 @@ type outage struct {
 	up    map[string]*atomic.Bool
 }
 
-// startOutage runs a lane for each entry of upstreams, and puts a batch into it, which fails with
-// asked as the time after which it may be sent again.
+// startOutage runs a lane for each entry of upstreams and puts a batch into it, which fails with
+// asked as the requested wait before a retry.
 func startOutage(t *testing.T, upstreams map[queue.Lane]string, asked map[queue.Lane]time.Duration) *outage {
 	t.Helper()
 	o := &outage{t: t, fakes: map[queue.Lane]*fake{}, up: map[string]*atomic.Bool{"a": {}, "b": {}}}
@@ -64,7 +64,7 @@ func startOutage(t *testing.T, upstreams map[queue.Lane]string, asked map[queue.
 	return o
 }
 
-// lastTry is when a lane last sent a request.
+// lastTry returns when a lane last sent a request.
 func (o *outage) lastTry(id queue.Lane) time.Time { return o.fakes[id].at[len(o.fakes[id].at)-1] }
 
 func (o *outage) drain(grace time.Duration) {
@@ -93,7 +93,7 @@ func TestRecoveryOfOneLaneWakesTheOthersOfItsUpstream(t *testing.T) {
 	})
 }
 
-// What is queued at the end leaves within the second of a shutdown, not at the next start.
+// Items queued at the end leave within the second of a shutdown, and not at the next start.
 func TestRecoveryWhileClosingWakesTheOthersOfItsUpstream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := startOutage(t,

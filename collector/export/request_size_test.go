@@ -16,7 +16,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/queue"
 )
 
-// records is a request of n log records of size bytes each.
+// records returns a request of n log records of size bytes each.
 func records(t *testing.T, n, size int) otlp.Batch {
 	t.Helper()
 	scope := &logspb.ScopeLogs{}
@@ -35,7 +35,7 @@ func records(t *testing.T, n, size int) otlp.Batch {
 	return otlp.Batch{Signal: otlp.Logs, Points: int64(n), Data: data}
 }
 
-// startLogs is a rig of the lane of logs.
+// startLogs returns a rig with the lane of logs.
 func startLogs(t *testing.T, client Client, policy rules) *rig {
 	t.Helper()
 	r := start(t, client, policy)
@@ -48,10 +48,10 @@ func startLogs(t *testing.T, client Client, policy rules) *rig {
 	return r
 }
 
-// A link on which a whole request takes longer than the time-out goes on with smaller ones, and
+// On a link where a full request takes longer than the timeout, smaller ones get through, and
 // hardly a byte is sent more than twice.
 func TestSlowLink(t *testing.T) {
-	const rate = 60_000 // bytes a second
+	const rate = 60_000 // bytes per second
 	synctest.Test(t, func(t *testing.T) {
 		var sent, taken int
 		f := &fake{answer: func(ctx context.Context, b otlp.Batch) (Result, error) {
@@ -69,7 +69,7 @@ func TestSlowLink(t *testing.T) {
 		}}
 		r := startLogs(t, f, holding)
 		for range 20 {
-			r.putBatch(records(t, 100, 1000)) // 2 MB in all
+			r.putBatch(records(t, 100, 1000)) // 2 MB in total
 		}
 		time.Sleep(90 * time.Second)
 		synctest.Wait()
@@ -82,8 +82,8 @@ func TestSlowLink(t *testing.T) {
 	})
 }
 
-// A single batch that is too large for the upstream is divided between its records, whatever the
-// answer's name for it.
+// A single batch that is too large for the upstream is divided between its records, whichever
+// status reports that.
 func TestSingleLargeBatchIsDivided(t *testing.T) {
 	for _, reason := range []string{"413", "RESOURCE_EXHAUSTED"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -114,7 +114,7 @@ func TestSingleLargeBatchIsDivided(t *testing.T) {
 	}
 }
 
-// A record that alone is too large is held, lost and counted; those around it arrive.
+// A single record that is too large is held, then lost and counted. Those around it arrive.
 func TestSingleRecordTooLarge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{answer: func(_ context.Context, b otlp.Batch) (Result, error) {
@@ -134,7 +134,7 @@ func TestSingleRecordTooLarge(t *testing.T) {
 	})
 }
 
-// Where everything is invalid there is no storm of requests.
+// If everything is invalid, there is no storm of requests.
 func TestEverythingIsInvalid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{

@@ -21,15 +21,15 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// fake is a client with faults: answer decides what becomes of each request. It is read when the
-// exporter waits or has ended.
+// fake is a client with faults: answer decides the outcome of each request. It is read while the
+// exporter waits or after it has ended.
 type fake struct {
 	answer func(ctx context.Context, b otlp.Batch) (Result, error)
 
 	mu     sync.Mutex
 	tries  []otlp.Batch // every request
-	at     []time.Time  // when it came
-	taken  []string     // the data of those that were taken
+	at     []time.Time  // when it was sent
+	taken  []string     // data of accepted requests
 	closed int
 }
 
@@ -62,7 +62,7 @@ func permanent(reason string) error {
 	return &Failure{Reason: reason, Kind: Invalid, Err: errors.New("never")}
 }
 
-// rig is an exporter with a queue in memory and all that it says of itself.
+// rig is an exporter with a queue in memory and everything that it reports.
 type rig struct {
 	*Exporter
 
@@ -100,7 +100,7 @@ func startLimited(t *testing.T, client Client, policy rules, limit int64) *rig {
 // patient is the policy of most tests.
 var patient = rules{timeout: 10 * time.Second}
 
-// rules are a policy, and what a lane has besides.
+// rules are a policy and further settings of a lane.
 type rules struct {
 	Policy
 
@@ -122,7 +122,7 @@ func (r *rig) putBatch(b otlp.Batch) {
 	}
 }
 
-// drain gives the exporter so much time to end.
+// drain drains the exporter within the given time.
 func (r *rig) drain(grace time.Duration) {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
@@ -132,7 +132,7 @@ func (r *rig) drain(grace time.Duration) {
 	}
 }
 
-// metrics returns how the lane of metrics does.
+// metrics returns the state of the lane of metrics.
 func (r *rig) metrics() LaneAccount { return r.Account().Lanes[queue.Metrics] }
 
 func (r *rig) lines() int { return strings.Count(r.log.String(), "\n") }
@@ -167,7 +167,7 @@ func equalSlices(t *testing.T, what string, got, want []string) {
 	}
 }
 
-// brief are texts as they are, but for long ones.
+// brief shortens long texts.
 func brief(texts []string) (short []string) {
 	for _, text := range texts {
 		if len(text) > 20 {

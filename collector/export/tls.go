@@ -9,7 +9,7 @@ import (
 	"google.golang.org/grpc/credentials"
 )
 
-// reloading are the credentials of a gRPC client, which are loaded at each handshake.
+// reloading implements the credentials of a gRPC client, loading them at each handshake.
 type reloading struct {
 	load func() (*tls.Config, error)
 }
@@ -41,8 +41,8 @@ func (r reloading) Clone() credentials.TransportCredentials { return r }
 // OverrideServerName implements credentials.TransportCredentials.
 func (reloading) OverrideServerName(string) error { return errors.ErrUnsupported }
 
-// dialTLS returns a function that loads the configuration, connects and shakes hands, for an HTTP
-// client.
+// dialTLS returns a dial function for an HTTP client that loads the configuration, connects and
+// performs the handshake.
 func dialTLS(load func() (*tls.Config, error)) func(ctx context.Context, network, address string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		config, err := load()

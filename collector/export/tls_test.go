@@ -25,8 +25,8 @@ import (
 	"google.golang.org/grpc/credentials"
 )
 
-// identity is a certificate of an authority that nothing else uses, for both ends of a connection
-// on loopback.
+// identity is a certificate for both ends of a connection on loopback, from a CA that nothing else
+// uses.
 type identity struct {
 	ca, cert, key []byte // PEM
 }
@@ -72,7 +72,7 @@ func newIdentity(t *testing.T, name string) identity {
 	return identity{block("CERTIFICATE", ca.Raw), block("CERTIFICATE", cert.Raw), block("EC PRIVATE KEY", der)}
 }
 
-// server is the configuration of an upstream that takes clients of the same authority only.
+// server returns the configuration of an upstream that accepts only clients of the same CA.
 func (id identity) server(t *testing.T) *tls.Config {
 	t.Helper()
 	pair, err := tls.X509KeyPair(id.cert, id.key)
@@ -115,8 +115,8 @@ func (f files) load() (*tls.Config, error) {
 	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool, Certificates: []tls.Certificate{pair}}, nil
 }
 
-// testReload sends to an upstream that moves from one authority to another and breaks all
-// connections doing so. serve starts it and returns how to stop it.
+// testReload sends to an upstream that moves from one CA to another and breaks all connections when
+// it does. serve starts it and returns how to stop it.
 func testReload(
 	t *testing.T,
 	protocol string,
@@ -131,14 +131,14 @@ func testReload(
 	mustSend(t, c, metrics("1"))
 	stop()
 
-	// The upstream has moved and the files have not: nothing goes, and nothing is given up.
+	// The upstream has moved and the files have not: nothing is sent, and nothing is given up.
 	_, stop = serve(addr, two.server(t))
 	for range 3 {
 		if failure := mustFail(t, context.Background(), c, metrics("2")); !retries(failure) {
 			t.Fatalf("%+v", failure)
 		}
 	}
-	// So it is while the files cannot be read.
+	// The same holds while the files cannot be read.
 	if err := os.Remove(filepath.Join(f.dir, "key")); err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,8 @@ func testReload(
 	f.write(t, two)
 	mustSend(t, c, metrics("2")) // at the first attempt
 
-	// One that moves while all is well is followed too. A request may find the connection closed.
+	// An upstream that moves while everything works is followed too. A request may find its
+	// connection closed.
 	stop()
 	f.write(t, one)
 	_, stop = serve(addr, one.server(t))
@@ -184,7 +185,7 @@ func TestHTTPReloadsCertificates(t *testing.T) {
 	})
 }
 
-// An upstream that a foreign authority vouches for gets nothing, whatever the system trusts.
+// An upstream with a certificate from another CA gets nothing, even if the system trusts that CA.
 func TestForeignAuthority(t *testing.T) {
 	f := files{t.TempDir()}
 	f.write(t, newIdentity(t, "ours"))
@@ -206,7 +207,7 @@ func TestForeignAuthority(t *testing.T) {
 	equal(t, "requests", len(s.requests()), 0)
 }
 
-// Behind a proxy certificates are loaded again after a failure.
+// Behind a proxy, certificates are loaded again after a failure.
 func TestHTTPReloadsBehindProxy(t *testing.T) {
 	loads := 0
 	cfg := Config{TLS: func() (*tls.Config, error) {

@@ -18,17 +18,18 @@ import (
 	"github.com/poolgauge/poolgauge/collector/queue"
 )
 
-// numbered is batch i: its data is its number, and so are its points, from 1 to 9.
+// numbered returns batch i. Its data is its number, and the number determines its points, from 1 to
+// 9.
 func numbered(i int) otlp.Batch {
 	return otlp.Batch{Signal: otlp.Metrics, Points: int64(i%9 + 1), Data: binary.BigEndian.AppendUint32(nil, uint32(i))}
 }
 
-// ledger is what an upstream knows of batches by number.
+// ledger is what an upstream knows about batches, by number.
 type ledger struct {
 	t     *testing.T
 	bad   func(i int) bool
 	taken map[int]int
-	last  int // number of the last batch that was taken first
+	last  int // number of the last batch taken for the first time
 	lost  int64
 }
 
@@ -37,7 +38,7 @@ func newLedger(t *testing.T, bad func(i int) bool) *ledger {
 	return &ledger{t: t, bad: bad, taken: map[int]int{}, last: -1}
 }
 
-// numbers returns the batches in a request, and whether all are good.
+// numbers returns the batches in a request, and whether all of them are good.
 func (l *ledger) numbers(data []byte) (numbers []int, good bool) {
 	good = true
 	for ; len(data) >= 4; data = data[4:] {
@@ -59,8 +60,8 @@ func (l *ledger) take(numbers []int) {
 	}
 }
 
-// check compares with the exporter's account when n batches have been put and none is queued. A
-// request may reject points besides.
+// check compares the ledger with the exporter's account after n batches have been put and none is
+// queued. A request may also have points rejected.
 func (l *ledger) check(n int, a Account) {
 	l.t.Helper()
 	var put, refused int64
@@ -91,7 +92,7 @@ func TestEveryPointIsAccountedFor(t *testing.T) {
 					return Result{}, passing("UNAVAILABLE")
 				case 1:
 					<-ctx.Done()
-					l.takeIf(good, numbers) // and the answer was lost
+					l.takeIf(good, numbers) // and the response was lost
 					return Result{}, passing("DEADLINE_EXCEEDED")
 				case 2:
 					time.Sleep(time.Duration(random.IntN(9000)) * time.Millisecond)
@@ -139,7 +140,7 @@ func TestToxicConnection(t *testing.T) {
 	var s *grpcServer
 	var p *proxy
 	s = serveGRPC(t, listen(t, ""), func(ctx context.Context, n int) ([]byte, error) {
-		// one request at a time: nothing else needs a lock
+		// one request at a time, so nothing else needs a lock
 		numbers, good := l.numbers(s.requests()[n].body)
 		switch random.IntN(12) {
 		case 0:
@@ -178,7 +179,7 @@ func TestToxicConnection(t *testing.T) {
 	for i := range n {
 		r.putBatch(numbered(i))
 		if i%3 == 0 {
-			for r.queue.Account().Queued() > 20 { // small requests, many of them
+			for r.queue.Account().Queued() > 20 { // many small requests
 				time.Sleep(time.Millisecond)
 			}
 		}

@@ -1,4 +1,4 @@
-// Package health answers /healthz and /readyz over HTTP.
+// Package health serves the health checks /healthz and /readyz over HTTP.
 package health
 
 import (
@@ -12,23 +12,23 @@ import (
 	"time"
 )
 
-// Check returns an error if something is wrong, which it says in one line, and what else there is
-// to know in another, or nothing.
+// Check returns an error if something is wrong. The error and state are one line each; state holds
+// additional information and may be empty.
 type Check func() (state string, err error)
 
-// Server answers on one address until it is closed.
+// Server serves health checks on one address until it is closed.
 type Server struct {
 	http *http.Server
 	addr net.Addr
 }
 
-// Listen starts to answer on address: /healthz by live, which says whether the process should be
-// restarted, and /readyz by ready, which says whether points leave. Both answer 200 or 503. The
-// reason, which may have addresses in it, is told on loopback only.
+// Listen starts a server on address. /healthz calls live, which says whether the process should be
+// restarted, and /readyz calls ready, which says whether data reaches the upstream. Both answer 200
+// or 503. The reason may contain addresses, so only requests on loopback get it.
 func Listen(ctx context.Context, address string, live, ready Check) (*Server, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("--health-address: expected an address that is free: %w", err)
+		return nil, fmt.Errorf("--health-address: expected a free address: %w", err)
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", handler(live))
@@ -44,14 +44,14 @@ func Listen(ctx context.Context, address string, live, ready Check) (*Server, er
 		},
 		addr: listener.Addr(),
 	}
-	go func() { _ = s.http.Serve(listener) }() // ends with Close
+	go func() { _ = s.http.Serve(listener) }() // returns after Close
 	return s, nil
 }
 
-// Addr returns the address that it listens on.
+// Addr returns the address that the server listens on.
 func (s *Server) Addr() net.Addr { return s.addr }
 
-// Close stops listening and ends every connection.
+// Close stops listening and closes every connection.
 func (s *Server) Close() error {
 	err := s.http.Close()
 	if errors.Is(err, net.ErrClosed) {

@@ -44,7 +44,7 @@ func TestEndpoints(t *testing.T) {
 	}
 }
 
-// Another host hears whether all is well, and nothing of what the sidecar talks to.
+// Other hosts learn whether all is well, and nothing about what the sidecar communicates with.
 func TestDetailsStayOnLoopback(t *testing.T) {
 	ill := func() (string, error) { return "queue: 3 points", errors.New("http://user@upstream is down") }
 	for local, told := range map[string]bool{"127.0.0.1": true, "10.0.0.7": false} {

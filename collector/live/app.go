@@ -15,16 +15,16 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// app is one sender of points.
+// app is an application that sends points.
 type app struct {
 	key               uint64
 	service, instance string
-	resource          []byte // the newest, in wire form
+	resource          []byte // the newest one, in wire form
 	series            map[uint64]*series
 	seen              time.Time
 }
 
-// rows are the metrics that are kept, by name.
+// rows holds the recorded metrics, by name.
 var rows = func() map[string]*catalog.Metric {
 	all := map[string]*catalog.Metric{}
 	catalog.Each(func(_ *catalog.Group, m *catalog.Metric) { all[m.Name] = m })
@@ -33,8 +33,8 @@ var rows = func() map[string]*catalog.Metric {
 
 func wanted(name []byte) bool { return rows[string(name)] != nil }
 
-// Offer records the metrics of the catalogue that an accepted ExportMetricsServiceRequest has. It
-// skips what is malformed, and does not keep data.
+// Offer records the metrics of the catalogue in an accepted ExportMetricsServiceRequest. It skips
+// anything malformed and does not keep data.
 func (l *Live) Offer(data []byte) {
 	some := false
 	_ = otlp.EachMetric(data, func(name []byte) bool { some = some || wanted(name); return false }, nil)
@@ -48,7 +48,7 @@ func (l *Live) Offer(data []byte) {
 	l.touched = l.touched[:0]
 	var of *app
 	var resource []byte
-	// the receiver has checked it
+	// the receiver has already validated the request
 	_ = otlp.EachMetric(data, wanted, func(in []byte, m *otlp.Metric) {
 		if of == nil || !bytes.Equal(resource, in) {
 			of, resource = l.app(in), in
@@ -69,7 +69,7 @@ func (l *Live) Offer(data []byte) {
 	l.notify()
 }
 
-// app returns the sender with a resource, nil if there is no room for one more.
+// app returns the app with a resource, or nil if there is no room for another app.
 func (l *Live) app(resource []byte) *app {
 	var a app
 	var namespace, pid string
@@ -94,7 +94,7 @@ func (l *Live) app(resource []byte) *app {
 		len(resource),
 	); room < 0 &&
 		(known == nil || len(resource) > len(known.resource)) {
-		return known // without room for what is new of it
+		return known // there is no room for its changes
 	}
 	if known == nil {
 		known = &a
@@ -109,10 +109,10 @@ func (l *Live) app(resource []byte) *app {
 	return known
 }
 
-// appSize is what an app takes besides its series.
+// appSize is the approximate memory of an app, without its series.
 const appSize = int64(unsafe.Sizeof(app{})) + 512
 
-// longestText is how much of a name is kept.
+// longestText is the maximum length of a name in bytes.
 const longestText = 200
 
 // text returns a name as valid UTF-8, cut at longestText bytes.
@@ -133,7 +133,7 @@ func (l *Live) metric(of *app, m *otlp.Metric, now time.Time) {
 			return
 		}
 		if int64(p.Time) < s.at {
-			return // of a backlog
+			return // part of a backlog
 		}
 		l.point(s, m, p, now)
 	})
@@ -169,14 +169,14 @@ func (l *Live) point(s *series, m *otlp.Metric, p *otlp.Point, now time.Time) {
 	}
 }
 
-// mostWire bounds the size of a histogram's point: 160 buckets, as OpenTelemetry's SDKs have, take
-// less.
+// mostWire bounds the size of a histogram point. 160 buckets, the default of OpenTelemetry's SDKs,
+// take less.
 const mostWire = 2 << 10
 
-// copies is how many points a series may keep of a histogram, and some room to grow.
+// copies is how many points of a histogram a series may keep, plus some room for growth.
 const copies = 4
 
-// heat adds what a distribution of waits gained since its last point to the heatmap.
+// heat adds the values that a distribution of waits gained since its last point to the heatmap.
 func (l *Live) heat(s *series, p *otlp.Point) {
 	w := &l.work
 	before := s.buckets
@@ -184,7 +184,7 @@ func (l *Live) heat(s *series, p *otlp.Point) {
 		before = nil
 	}
 	if s.at == 0 && int64(p.Time)-int64(p.Start) > int64(young) {
-		return // all of it is older than this quarter of an hour may be
+		return // its values may all be older than the history
 	}
 	if !otlp.ReadBuckets(w.wire, s.kind, &w.now) || !w.past(before, s.kind) {
 		return
@@ -197,11 +197,12 @@ func (l *Live) heat(s *series, p *otlp.Point) {
 	}
 }
 
-// series returns the series of a point: a new one if there is room for it, else nil.
+// series returns the series of a point, creating it if necessary. It returns nil if there is no
+// room.
 func (l *Live) series(of *app, row *catalog.Metric, m *otlp.Metric, p *otlp.Point, now time.Time) *series {
 	var hash xxhash.Digest
 	hash.Reset()
-	_, _ = hash.WriteString(row.Name) // neither can fail
+	_, _ = hash.WriteString(row.Name) // writing to a hash does not fail
 	for _, kv := range p.Attributes {
 		_, _ = hash.Write(kv)
 	}
@@ -238,7 +239,7 @@ func (l *Live) series(of *app, row *catalog.Metric, m *otlp.Metric, p *otlp.Poin
 	return s
 }
 
-// inPool are the metrics of pools.
+// inPool holds the metrics of pools.
 var inPool = func() map[*catalog.Metric]bool {
 	all := map[*catalog.Metric]bool{}
 	for _, m := range catalog.Pool.Metrics {
@@ -247,8 +248,8 @@ var inPool = func() map[*catalog.Metric]bool {
 	return all
 }()
 
-// pool returns a pool of an app: a new one if there is room for it and its first series, of a size,
-// else nil.
+// pool returns a pool of an app, creating it if necessary. It returns nil if there is no room for
+// it and its first series, which takes size bytes.
 func (l *Live) pool(of *app, name, kind []byte, size int64, now time.Time) *pool {
 	id := fmt.Sprintf("%016x", xxhash.Sum64String(fmt.Sprintf("%x\x00%s\x00%s", of.key, name, kind)))
 	p := l.pools[id]
@@ -263,5 +264,6 @@ func (l *Live) pool(of *app, name, kind []byte, size int64, now time.Time) *pool
 	return p
 }
 
-// poolSize is what a pool takes besides its series, with its place in a map and its names.
+// poolSize is the approximate memory of a pool without its series, including its map entry and
+// names.
 const poolSize = int64(unsafe.Sizeof(pool{})) + tracked*slots*int64(unsafe.Sizeof(absent)) + 160

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// AppendJSON appends to b what [json.Marshal] returns of p. It takes a fraction of the time where
-// there are many pools, whose encoding is written out here: a page asks for it every second.
+// AppendJSON appends the result of [json.Marshal] for p to b. With many pools it is several times
+// faster, because their encoding is written out here; the page requests it every second.
 func (p *Picture) AppendJSON(b []byte) ([]byte, error) {
 	rest := *p
 	rest.Pools = []Pool{}
@@ -16,7 +16,7 @@ func (p *Picture) AppendJSON(b []byte) ([]byte, error) {
 	if err != nil {
 		return b, err
 	}
-	// in a text the quotes would be escaped
+	// inside a string the quotes would be escaped
 	before, after, _ := bytes.Cut(text, []byte(`"pools":[]`))
 	b = append(append(b, before...), `"pools":[`...)
 	for i := range p.Pools {
@@ -62,7 +62,7 @@ func (p *Pool) appendJSON(b []byte) []byte {
 	o.figure("recommended", p.Recommended)
 	if len(p.Holders) > 0 {
 		o.key("holders")
-		text, _ := json.Marshal(p.Holders) // texts and finite numbers always have JSON
+		text, _ := json.Marshal(p.Holders) // strings and finite numbers can always be encoded
 		o = append(o, text...)
 	}
 	o.key("spark")
@@ -70,7 +70,7 @@ func (p *Pool) appendJSON(b []byte) []byte {
 	return append(p.Spark.Wait.append(o), '}', '}')
 }
 
-// object is JSON in the making: an object that is open.
+// object is a JSON object being written, which is still open.
 type object []byte
 
 func (o *object) key(name string) {
@@ -85,14 +85,14 @@ func (o *object) text(name, s string) {
 	*o = appendText(*o, s)
 }
 
-// some leaves out a text that is empty.
+// some adds a string unless it is empty.
 func (o *object) some(name, s string) {
 	if s != "" {
 		o.text(name, s)
 	}
 }
 
-// texts leaves out a list that is empty.
+// texts adds a list of strings unless it is empty.
 func (o *object) texts(name string, list []string) {
 	if len(list) == 0 {
 		return
@@ -104,7 +104,7 @@ func (o *object) texts(name string, list []string) {
 	*o = append(*o, ']')
 }
 
-// figure leaves out one that is absent.
+// figure adds a figure unless it is absent.
 func (o *object) figure(name string, f Figure) {
 	if f.known {
 		o.key(name)
@@ -124,13 +124,13 @@ func (o *object) quantiles(name string, q Quantiles) {
 	*o = append(*o, '}')
 }
 
-// appendText appends a text as encoding/json does, which is called where one has more than plain
-// characters.
+// appendText appends a string as encoding/json does, and calls encoding/json if the string has
+// special characters.
 func appendText(b []byte, s string) []byte {
 	for i := range len(s) {
 		switch c := s[i]; {
 		case c < ' ', c > '~', c == '"', c == '\\', c == '<', c == '>', c == '&':
-			text, _ := json.Marshal(s) // a string always has JSON
+			text, _ := json.Marshal(s) // a string can always be encoded
 			return append(b, text...)
 		}
 	}

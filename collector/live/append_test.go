@@ -11,7 +11,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// The encoding that is written out is that of encoding/json, whatever fields there are.
+// The hand-written encoding is identical to that of encoding/json, whichever fields are set.
 func TestAppendJSON(t *testing.T) {
 	var full Pool
 	fill(t, reflect.ValueOf(&full).Elem(), "full")
@@ -33,7 +33,7 @@ func TestAppendJSON(t *testing.T) {
 	}
 }
 
-// fill gives every field a value of its own.
+// fill gives every field a unique value.
 func fill(t *testing.T, v reflect.Value, name string) {
 	t.Helper()
 	switch at := v.Addr().Interface().(type) {
@@ -63,7 +63,7 @@ func fill(t *testing.T, v reflect.Value, name string) {
 	}
 }
 
-// A picture that is read again has nothing of the picture before, whatever the order of its pools.
+// Reading a picture again leaves nothing of the previous one, whatever the order of its pools.
 func TestReadReplacesThePicture(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, start := New(Config{}), time.Now()

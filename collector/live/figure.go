@@ -6,14 +6,14 @@ import (
 	"strconv"
 )
 
-// Figure is a number that may be absent, which is never 0. The zero Figure is absent. In JSON it is
-// a number of seven digits, or left out.
+// Figure is a number that may be absent, which is different from 0. The zero Figure is absent. In
+// JSON it is a number with seven digits, or omitted.
 type Figure struct {
 	value float64
 	known bool
 }
 
-// Known returns a figure that is known: absent for what is no number, or infinite.
+// Known returns a figure with value v, or an absent one if v is NaN or infinite.
 func Known(v float64) Figure {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return Figure{}
@@ -21,7 +21,7 @@ func Known(v float64) Figure {
 	return Figure{value: v, known: true}
 }
 
-// known returns v if ok says that it is known.
+// known returns a figure with value v if ok is true, and an absent one otherwise.
 func known(v float64, ok bool) Figure {
 	if !ok {
 		return Figure{}
@@ -29,10 +29,10 @@ func known(v float64, ok bool) Figure {
 	return Known(v)
 }
 
-// Get returns the number, and whether there is one.
+// Get returns the number and whether it is present.
 func (f Figure) Get() (v float64, ok bool) { return f.value, f.known }
 
-// Text writes the number by a function, such as [Whole], and a dash where it is absent.
+// Text formats the number with write, such as [Whole]. It returns a dash if the figure is absent.
 func (f Figure) Text(write func(float64) string) string {
 	if !f.known {
 		return "–"
@@ -40,10 +40,10 @@ func (f Figure) Text(write func(float64) string) string {
 	return write(f.value)
 }
 
-// Whole writes a number without a fraction.
+// Whole formats a number without a fraction.
 func Whole(v float64) string { return strconv.FormatFloat(v, 'f', 0, 64) }
 
-// Number writes a rate in six columns at most.
+// Number formats a rate in at most six columns.
 func Number(v float64) string {
 	switch {
 	case v == 0:
@@ -64,7 +64,7 @@ func (f Figure) Or(v float64) float64 {
 	return v
 }
 
-// Over returns f ÷ by; it is absent where one of them is, or by is not above 0.
+// Over returns f ÷ by. It is absent if either is absent or if by is not positive.
 func (f Figure) Over(by Figure) Figure {
 	if !f.known || !by.known || by.value <= 0 {
 		return Figure{}
@@ -72,8 +72,7 @@ func (f Figure) Over(by Figure) Figure {
 	return Known(f.value / by.value)
 }
 
-// IsZero reports whether the figure is absent: such ones are left out of JSON by the option
-// omitzero.
+// IsZero reports whether the figure is absent, so that the omitzero option omits it from JSON.
 func (f Figure) IsZero() bool { return !f.known }
 
 // MarshalJSON implements json.Marshaler.
@@ -95,11 +94,12 @@ func (f *Figure) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-// Column is a row of figures over time. In JSON they have three digits, and null where one is
-// absent.
+// Column is a sequence of figures over time. In JSON they have three digits, and absent ones are
+// null.
 type Column []Figure
 
-// MarshalJSON implements json.Marshaler: all at once, since pictures have many.
+// MarshalJSON implements json.Marshaler. It encodes the whole column, since pictures have many
+// figures.
 func (c Column) MarshalJSON() ([]byte, error) {
 	return c.append(make([]byte, 0, 8*len(c)+2)), nil
 }

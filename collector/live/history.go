@@ -9,7 +9,7 @@ import (
 // SparkColumns is the number of columns of a [Spark].
 const SparkColumns = 60
 
-// spark returns the last quarter of an hour of what a row of the page shows, until slot, in the
+// spark returns the last 15 minutes, up to slot, of the figures in a row of the page. It reuses the
 // memory of into.
 func (p *pool) spark(into Spark, slot int64) Spark {
 	return Spark{
@@ -26,12 +26,13 @@ func (p *pool) spark(into Spark, slot int64) Spark {
 	}
 }
 
-// columns returns the last quarter of an hour of a row, until slot, in the memory of into.
+// columns returns the last 15 minutes of a row, up to slot. It reuses the memory of into.
 func (t *track) columns(into Column, row int, slot int64) Column {
 	return t.spark(into, slot, func(at int64) float64 { return t.at(row, at) })
 }
 
-// spark returns the maximum of each column, in the memory of into: of is the figure of a slot.
+// spark returns the maximum of each column. of returns the figure of a slot. spark reuses the
+// memory of into.
 func (t *track) spark(into Column, slot int64, of func(at int64) float64) Column {
 	const width = slots / SparkColumns
 	columns := slices.Grow(into[:0], SparkColumns)
@@ -46,7 +47,7 @@ func (t *track) spark(into Column, slot int64, of func(at int64) float64) Column
 	return columns
 }
 
-// higher returns the higher one; v may be absent.
+// higher returns the greater of most and v, where v may be NaN.
 func higher(most, v float64) float64 {
 	if v > most {
 		return v
@@ -54,7 +55,7 @@ func higher(most, v float64) float64 {
 	return most
 }
 
-// History returns the last quarter of an hour of a pool; ok is false if there is no such pool.
+// History returns the last 15 minutes of a pool. It returns false if there is no such pool.
 func (l *Live) History(id string) (h *History, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -10,13 +10,13 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// Holder is a use that has not ended, of a pool that is full or whose oldest use is unusually long.
+// Holder is a use in progress of a pool that is full or whose oldest use is unusually long.
 type Holder struct {
 	Age float64 `json:"age"` // seconds
-	// which led to it, the innermost first; of a task its function; each as main.query
-	// (query.go:12)
+	// the calls that led to the use, innermost first, each as in "main.query (query.go:12)"; for a
+	// task, its function
 	Calls []string `json:"calls,omitempty"`
-	Trace string   `json:"trace,omitempty"` // ID, in hexadecimal
+	Trace string   `json:"trace,omitempty"` // trace ID in hexadecimal
 }
 
 // String returns the holder in one line.
@@ -31,13 +31,13 @@ func (h Holder) String() string {
 	return line
 }
 
-// holding is what is known of the uses that hold slots of a pool.
+// holding describes the uses that hold slots of a pool.
 type holding struct {
 	by   []Holder
-	size int64 // bytes
+	size int64 // in bytes
 }
 
-// holders returns those that came with the oldest use.
+// holders returns the holders that were reported with the oldest use.
 func (p *pool) holders() []Holder {
 	if p.held == nil {
 		return nil
@@ -45,7 +45,7 @@ func (p *pool) holders() []Holder {
 	return p.held.by
 }
 
-// size is how much memory the pool takes besides its series, about.
+// size returns the approximate memory of the pool without its series.
 func (p *pool) size() int64 {
 	if p.held == nil {
 		return poolSize
@@ -58,15 +58,15 @@ const (
 	mostCalls   = 8
 )
 
-// hold takes the holders of a pool from the exemplars of a point of its oldest use. Without room
-// for them there are none.
+// hold takes the holders of a pool from the exemplars of a point of its oldest use. If there is no
+// room for them, there are none.
 func (l *Live) hold(p *pool, point *otlp.Point) {
 	l.used -= p.size() - poolSize
 	p.held = nil
 	size := holdingSize
 	var all []Holder
 	point.EachExemplar(&l.work.exemplar, func(e *otlp.Exemplar) {
-		// which JSON does not have
+		// JSON has no NaN or infinity
 		if len(all) == mostHolders || !(e.Number >= 0) || math.IsInf(e.Number, 1) {
 			return
 		}
@@ -93,15 +93,15 @@ func (l *Live) hold(p *pool, point *otlp.Point) {
 	l.used += size
 }
 
-// What holders, each of them and a call take besides their texts.
+// The approximate memory of a holding, a holder and a call, without their strings.
 const (
 	holdingSize = int64(32)
 	holderSize  = 48
 	callSize    = 16
 )
 
-// callsOf returns the calls of a stack as Go prints it: a line for a function, and one for its
-// place.
+// callsOf returns the calls in a stack trace as printed by Go, which has two lines for each: the
+// function and its position.
 func callsOf(stack string) (calls []string) {
 	lines := strings.Split(stack, "\n")
 	for i := 0; i+1 < len(lines) && len(calls) < mostCalls; i += 2 {

@@ -27,7 +27,7 @@ func holder(age float64, trace []byte, pairs ...string) *metricspb.Exemplar {
 	}
 }
 
-// The exemplars of the oldest use are the holders, for as long as it goes on, and are accounted
+// The exemplars of the oldest use are the holders while it lasts, and their memory is accounted
 // for.
 func TestHolders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -89,7 +89,7 @@ func TestHolders(t *testing.T) {
 			holder(5, nil),
 		); len(p.Holders) != 1 ||
 			p.Holders[0].Age != 5 {
-			t.Errorf("%v hold it, want one since 5 s: the others are no ages", p.Holders)
+			t.Errorf("%v hold it, want one for 5 s: the others are not valid ages", p.Holders)
 		}
 		if p = offer(0); len(p.Holders) != 0 || !p.OldestUse.IsZero() {
 			t.Errorf("an idle pool is held by %v", p.Holders)

@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// From these limits on a pool gets a warning or is in trouble. The alerts of deploy/prometheus cover
-// longer times and have limits of their own.
+// The thresholds for the level of a pool. The alerts in deploy/prometheus cover longer periods and
+// have their own thresholds.
 const (
-	longWait  = 1.0 // seconds that the oldest request has waited
-	slowWait  = 0.1 // seconds, of the 99th percentile
+	longWait  = 1.0 // seconds waited by the oldest request
+	slowWait  = 0.1 // seconds, 99th percentile
 	fullShare = 0.9 // of the limit
 )
 
-// level returns the level of a pool, and the reason for it.
+// level returns the level of a pool and the reason for it.
 func level(p *Pool) (Level, string) {
 	used, pending, oldest := p.Used.Or(0), p.Pending.Or(0), p.OldestWait.Or(0)
 	limit, limited := p.Limit.Get()
@@ -52,12 +52,12 @@ func digits(v float64) string {
 	return fmt.Sprintf("%.0f", v)
 }
 
-// Duration writes seconds in the unit that leaves three digits.
+// Duration formats seconds with three significant digits in a suitable unit.
 func Duration(seconds float64) string {
 	switch {
 	case seconds == 0:
 		return "0 s"
-	case seconds < 0.9995e-3: // which rounds to less than 1 ms
+	case seconds < 0.9995e-3: // anything higher would be rounded to 1 ms
 		return fmt.Sprintf("%.3g µs", seconds*1e6)
 	case seconds < 0.9995:
 		return fmt.Sprintf("%.3g ms", seconds*1e3)
@@ -69,7 +69,7 @@ func Duration(seconds float64) string {
 
 var severity = map[Level]int{Trouble: 0, Warning: 1, Good: 2, Silent: 3}
 
-// worse orders pools, the worst first. It is an order for slices.SortFunc.
+// worse orders pools for slices.SortFunc, the worst first.
 func worse(a, b *Pool) int {
 	fillA, fillB := a.Fill().Or(0), b.Fill().Or(0)
 	return cmp.Or(

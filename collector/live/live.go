@@ -1,9 +1,9 @@
-// Package live keeps what the sidecar has seen: the newest point of each series, and 15 minutes of
-// history of the figures that are shown, in bounded memory.
+// Package live keeps what the sidecar has observed: the newest point of each series, and 15 minutes
+// of history for the figures that are shown, in bounded memory.
 //
-// The points of apps come from [Live.Offer], which reads the metrics of the catalogue from an
-// accepted request and skips the rest, and the sidecar's own from [Live.Collect]. [Live.Picture] is
-// the one thing that the summary, the page, /api, /metrics and a terminal read.
+// [Live.Offer] records the metrics of the catalogue in requests accepted from apps, and
+// [Live.Collect] the sidecar's own. The summary, the page, /api, /metrics and the terminal all read
+// [Live.Picture].
 package live
 
 import (
@@ -15,21 +15,20 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
-// Config configures a [Live]. The zero Config has the defaults.
+// Config configures a [Live]. The zero Config uses the defaults.
 type Config struct {
-	Limit    int64  // bytes of the picture, about; 0: 4 MiB
-	Service  string // the name of the sidecar, in [Picture.Service]
-	Upstream string // the endpoint, in [Pipeline.Upstream]
+	Limit    int64  // approximate memory in bytes; 0: 4 MiB
+	Service  string // name of the sidecar, for [Picture.Service]
+	Upstream string // endpoint, for [Pipeline.Upstream]
 
-	// Neighbor returns the id of the one container beside the sidecar's, "" if that is not known.
-	// Collect calls it. It may be nil.
+	// Neighbor returns the id of the only other container next to the sidecar's, or "" if that is
+	// unknown. Collect calls it. It may be nil.
 	Neighbor func() string
 }
 
 const defaultLimit = 4 << 20
 
-// Live keeps the picture. Its methods may be called at the same time; none waits for anything but a
-// short computation.
+// Live keeps the picture. It is safe for concurrent use, and no method blocks.
 type Live struct {
 	cfg     Config
 	refused atomic.Int64
@@ -37,20 +36,20 @@ type Live struct {
 	mu         sync.Mutex // guards everything below
 	apps       map[uint64]*app
 	pools      map[string]*pool
-	used       int64  // bytes
-	count      int64  // series
-	generation uint32 // of requests, modulo 2^32
+	used       int64  // in bytes
+	count      int64  // number of series
+	generation uint32 // number of requests, modulo 2^32
 	begin      time.Time
-	slot       time.Duration // of all tracks
+	slot       time.Duration // duration of a slot in all tracks
 	work       workspace
-	touched    []*pool // by the request at hand
-	course     track   // of the machine
+	touched    []*pool // by the current request
+	course     track   // history of the machine
 	own        *metricdata.ResourceMetrics
 	machine    machine
 	changed    chan struct{}
 }
 
-// New returns an empty picture.
+// New returns a Live with an empty picture.
 func New(cfg Config) *Live {
 	if cfg.Limit == 0 {
 		cfg.Limit = defaultLimit
@@ -68,14 +67,14 @@ func (l *Live) Changed() <-chan struct{} {
 	return l.changed
 }
 
-// notify wakes those that wait for a change. Caller must hold mu.
+// notify wakes everything that waits for a change. Caller must hold mu.
 func (l *Live) notify() {
 	close(l.changed)
 	l.changed = make(chan struct{})
 }
 
-// now returns the slot of the present, and makes slots coarse when they are used up. Caller must
-// hold mu.
+// now returns the current slot, and switches to coarse slots when the fine ones are used up. Caller
+// must hold mu.
 func (l *Live) now() int64 {
 	passed := max(0, time.Since(l.begin))
 	if l.slot == time.Second && passed >= slots*time.Second {
@@ -89,8 +88,8 @@ func (l *Live) now() int64 {
 	return int64(passed / l.slot)
 }
 
-// Collect records a collection of the sidecar's own metrics, which must not change afterwards. It is
-// a sink of the sampler.
+// Collect records a collection of the sidecar's own metrics, which must not change afterwards. It
+// serves as a sink of the sampler.
 func (l *Live) Collect(rm *metricdata.ResourceMetrics) {
 	app := ""
 	if l.cfg.Neighbor != nil {
@@ -105,22 +104,23 @@ func (l *Live) Collect(rm *metricdata.ResourceMetrics) {
 	l.notify()
 }
 
-// Own returns the last collection of the sidecar's own metrics, nil before the first. It must not be
-// changed.
+// Own returns the last collection of the sidecar's own metrics, or nil before the first. The caller
+// must not change it.
 func (l *Live) Own() *metricdata.ResourceMetrics {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.own
 }
 
-// Picture returns the picture of now.
+// Picture returns the current picture.
 func (l *Live) Picture() *Picture {
 	p := &Picture{}
 	l.Read(p)
 	return p
 }
 
-// Read replaces p with the picture of now, in the memory that p has: what p had is no longer valid.
+// Read replaces p with the current picture. It reuses the memory of p, whose previous content
+// becomes invalid.
 func (l *Live) Read(p *Picture) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -140,7 +140,7 @@ func (l *Live) Read(p *Picture) {
 	for _, one := range l.pools {
 		unsorted = append(unsorted, one.picture(now))
 	}
-	order := make([]*Pool, len(unsorted)) // a Pool is too large to be moved about
+	order := make([]*Pool, len(unsorted)) // pointers, since a Pool is too large to be moved around
 	for i := range unsorted {
 		order[i] = &unsorted[i]
 	}
@@ -154,7 +154,7 @@ func (l *Live) Read(p *Picture) {
 	p.Pools, p.unsorted = pools, unsorted
 }
 
-// Memory returns how much the picture holds.
+// Memory returns the size of the picture.
 func (l *Live) Memory() Memory {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -15,14 +15,13 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// A pool is shown as soon as its first points are there; an app that is young has rates from its
-// start.
+// A pool is shown as soon as its first points arrive. A young app has rates from its start.
 func TestPool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Config{})
 		start := time.Now()
 		time.Sleep(10 * time.Second)
-		counts := make([]uint64, 80) // at scale 3: 2^-10 s, a millisecond, is bucket -80
+		counts := make([]uint64, 80) // at scale 3, bucket -80 is 2^-10 s, about a millisecond
 		counts[0], counts[79] = 98, 2
 		l.Offer(requestAt(start, time.Now()).
 			number(catalog.PoolLimit, 8, ofPool("orders")...).
@@ -74,12 +73,12 @@ func TestPool(t *testing.T) {
 	})
 }
 
-// What is not sent any more is absent, a rate is of the last interval, and a pool that sends
+// A figure that is no longer sent is absent, a rate covers the last interval, and a pool that sends
 // nothing is silent.
 func TestPoolGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Config{})
-		start := time.Now().Add(-time.Hour) // not young: nothing is known of before
+		start := time.Now().Add(-time.Hour) // not young: nothing is known of earlier values
 		send := func(acquired float64, ages ...float64) {
 			r := requestAt(
 				start,
@@ -100,7 +99,7 @@ func TestPoolGoesOn(t *testing.T) {
 		if p.Level != Good {
 			t.Errorf("level %s (%s)", p.Level, p.Reason)
 		}
-		start = time.Now() // the app was started again
+		start = time.Now() // the app was restarted
 		time.Sleep(10 * time.Second)
 		send(200)
 		expect(t, "rate after a restart", onlyPool(t, l).Rate, 20)
@@ -111,13 +110,13 @@ func TestPoolGoesOn(t *testing.T) {
 		time.Sleep(forgetAfter)
 		l.Collect(nothing())
 		if m := l.Memory(); len(l.Picture().Pools) != 0 || m.Series != 0 || m.Used != 0 {
-			t.Errorf("of a pool that is long silent is left: %+v", m)
+			t.Errorf("left of a pool that has long been silent: %+v", m)
 		}
 	})
 }
 
-// The picture of many pools stays within its limit, says what it left out, and makes room for new
-// pools once old ones are silent.
+// The picture of many pools stays within its limit, reports what it left out, and makes room for
+// new pools once old ones are silent.
 func TestLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Config{})
@@ -143,7 +142,7 @@ func TestLimit(t *testing.T) {
 	})
 }
 
-// Apps and pools that come and go for a day, each with series of its own, leave no memory behind.
+// Apps and pools that come and go for a day, each with its own series, leave no memory behind.
 func TestChangingSeries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Config{})
@@ -166,7 +165,7 @@ func TestChangingSeries(t *testing.T) {
 		time.Sleep(time.Hour)
 		l.Collect(&metricdata.ResourceMetrics{Resource: resource.Empty()})
 		if m := l.Memory(); m.Used != 0 || m.Series != 0 {
-			t.Errorf("of apps that are long gone is left: %+v", m)
+			t.Errorf("left of apps that are long gone: %+v", m)
 		}
 	})
 }
@@ -178,7 +177,7 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// busy is a pool with all that there may be.
+// busy is a pool with all possible metrics.
 func busy(at time.Time, name string) *request {
 	r := requestAt(at.Add(-10*time.Second), at)
 	counts := make([]uint64, 60)
@@ -201,7 +200,7 @@ func busy(at time.Time, name string) *request {
 		distribution(catalog.PoolUseDuration, 3, -100, counts, ofPool(name)...)
 }
 
-// Metrics that are not the catalogue's cost nothing, and are not kept.
+// Metrics that are not in the catalogue cost nothing and are not kept.
 func TestOthersAreSkipped(t *testing.T) {
 	l := New(Config{})
 	row := &catalog.Metric{Name: "shop.orders", Kind: catalog.Counter}
@@ -214,7 +213,7 @@ func TestOthersAreSkipped(t *testing.T) {
 	}
 }
 
-// Known pools cost no memory at each request.
+// Known pools need no new memory at each request.
 func TestOfferAllocatesLittle(t *testing.T) {
 	l := New(Config{})
 	data := busy(time.Now(), "orders").wire(t)
@@ -239,7 +238,7 @@ func TestJSON(t *testing.T) {
 		t.Errorf("got %+v of %s", p, text)
 	}
 	if strings.Contains(string(text), "oldestWait") {
-		t.Errorf("what is absent stands in %s", text)
+		t.Errorf("an absent figure is present in %s", text)
 	}
 }
 

@@ -14,19 +14,19 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// machine makes figures of the sidecar's own collections. A figure that needs two collections is
-// missing from the first.
+// machine computes figures from the sidecar's own collections. A figure that needs two collections
+// is absent after the first.
 type machine struct {
 	view   view
-	app    string                 // id of the container that the app is in, "" if that is not known
+	app    string                 // id of the app's container; "" if unknown
 	probes map[string]*probeState // by name and target
-	shown  Picture                // Host, Containers and Probes of it
+	shown  Picture                // only Host, Containers and Probes
 	judge  diagnose.HostJudge
 }
 
 func newMachine() machine { return machine{probes: map[string]*probeState{}} }
 
-// advance takes a collection, in which the app was in a container.
+// advance takes a collection. app is the id of the app's container.
 func (m *machine) advance(rm *metricdata.ResourceMetrics, app string) {
 	m.app = app
 	m.view.advance(rm)
@@ -36,8 +36,8 @@ func (m *machine) advance(rm *metricdata.ResourceMetrics, app string) {
 	}
 }
 
-// picture fills what it knows into p. What only a picture shows is made here, and not at every
-// collection.
+// picture adds its figures to p. Figures that only a picture shows are computed here, and not at
+// every collection.
 func (m *machine) picture(p *Picture) {
 	p.Host = m.shown.Host
 	if f := m.judge.Holds(); f.Verdict.Convicts() {
@@ -57,7 +57,7 @@ const (
 	courses
 )
 
-// course returns what is kept of a collection.
+// course returns the figures of a collection that are kept as history.
 func (m *machine) course() []float32 {
 	h := &m.shown.Host
 	row := []float32{
@@ -116,14 +116,14 @@ func (m *machine) pressure(with ...attribute.KeyValue) Pressure {
 					catalog.PressureResourceKey.String(resource),
 				},
 				with...)...)
-		return known(min(stalled, 1), ok) // the two clocks differ by a little
+		return known(min(stalled, 1), ok) // the two clocks differ slightly
 	}
 	return Pressure{CPU: of("cpu"), Memory: of("memory"), IO: of("io")}
 }
 
-// containers has each container, the own control group outside a container, and the containers that
-// have ended by a kill since the collection before. Paths alone do not tell them apart: with a
-// control group namespace of its own, each container is at the root.
+// containers returns each container, or the sidecar's own control group outside a container, as
+// well as containers that were killed since the previous collection. Containers are identified by
+// path and id: with private cgroup namespaces, each container's path is the root.
 func (m *machine) containers() (all []Container) {
 	seen := map[[2]attribute.Value]bool{}
 	add := func(row *catalog.Metric, ended bool) {
@@ -138,11 +138,12 @@ func (m *machine) containers() (all []Container) {
 		}
 	}
 	add(catalog.ContainerCPUTime, false)
-	add(catalog.CgroupMemoryEvents, true) // the last that is heard of them
+	add(catalog.CgroupMemoryEvents, true) // the last points of containers that have ended
 	return all
 }
 
-// container has the figures of one. Without an id, only points without one are of it.
+// container returns the figures of one container. If the id is missing, only points without an id
+// belong to it.
 func (m *machine) container(path, id attribute.Value) Container {
 	v := &m.view
 	of := []attribute.KeyValue{{Key: catalog.CgroupPathKey, Value: path}, {Key: semconv.ContainerIDKey, Value: id}}
@@ -167,7 +168,8 @@ func (m *machine) container(path, id attribute.Value) Container {
 	return c
 }
 
-// pipeline has what waits for the upstream, and what became of points since the collection before.
+// pipeline returns what is queued for the upstream, and what happened to points since the previous
+// collection.
 func (m *machine) pipeline() Pipeline {
 	v := &m.view
 	p := Pipeline{
@@ -198,7 +200,8 @@ func (m *machine) pipeline() Pipeline {
 	return p
 }
 
-// probeState is what a probe showed last, since most run less often than collections are made.
+// probeState keeps the last results of a probe, since most probes run less often than collections
+// are made.
 type probeState struct {
 	failed         string
 	phases         map[string]float64
@@ -260,11 +263,11 @@ func (m *machine) cpuProbe() (p Probe, ok bool) {
 	return p, !p.Stretch.IsZero() || !p.RunDelay.IsZero() || !p.Parallelism.IsZero()
 }
 
-// targetProbe has what the last runs of a probe took, or failed with.
+// targetProbe returns the results of the last runs of a probe.
 func (m *machine) targetProbe(state *probeState, name, target attribute.KeyValue) Probe {
 	if failure := m.failures(name, target); failure != "" {
 		state.failed = failure
-		clear(state.phases) // of a run that is no longer the last
+		clear(state.phases) // they are no longer from the last run
 	} else if m.view.grew(catalog.ProbeRuns, name, target) {
 		state.failed = ""
 	}
@@ -281,7 +284,8 @@ func (m *machine) targetProbe(state *probeState, name, target attribute.KeyValue
 	return p
 }
 
-// failures returns what runs of a probe failed with since the last collection, "" if none did.
+// failures returns the error types of failed runs since the previous collection, or "" if none
+// failed.
 func (m *machine) failures(name, target attribute.KeyValue) string {
 	var kinds []string
 	m.view.each(catalog.ProbeRuns, semconv.ErrorTypeKey, func(kind attribute.KeyValue) {

@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// request builds what an app exports at a time.
+// request builds one export of an app.
 type request struct {
 	start, at time.Time
 	service   string
@@ -69,7 +69,7 @@ func (r *request) number(row *catalog.Metric, v float64, pairs ...string) *reque
 	return r
 }
 
-// distribution adds exponential buckets of a scale: counts from the bucket offset on.
+// distribution adds exponential buckets with the given scale, whose counts start at bucket offset.
 func (r *request) distribution(row *catalog.Metric, scale, offset int32, counts []uint64, pairs ...string) *request {
 	p := &metricspb.ExponentialHistogramDataPoint{
 		StartTimeUnixNano: uint64(
@@ -115,7 +115,7 @@ func (r *request) wire(t testing.TB) []byte {
 	return data
 }
 
-// onlyPool returns the one pool of the picture.
+// onlyPool returns the only pool of the picture.
 func onlyPool(t *testing.T, l *Live) Pool {
 	t.Helper()
 	pools := l.Picture().Pools

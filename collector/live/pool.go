@@ -8,7 +8,7 @@ import (
 	"github.com/poolgauge/poolgauge/diagnose"
 )
 
-// The figures of a pool. The first have a history.
+// The figures of a pool. Only the first have a history.
 const (
 	used = iota
 	limit
@@ -39,23 +39,23 @@ const (
 	figures
 )
 
-// pool is one pool of an app: its series, and what was made of them.
+// pool is one pool of an app: its series, and the figures computed from them.
 type pool struct {
 	app        *app
 	id         string
 	name, kind string
 	series     []*series
-	seen       time.Time // when that came
+	seen       time.Time // when its newest points arrived
 	interval   time.Duration
 	now        [figures]float32 // NaN: absent
-	generation uint32           // of the request that it was last in
+	generation uint32           // the last request that had its points
 	track      track
 	waits      heat
 	held       *holding // nil: unknown
 	judge      diagnose.Judge
 }
 
-// gauges are the figures that are the value of a series as it is; the value of a limit is.
+// gauges are the figures that are simply the value of a series.
 var gauges = map[role]int{
 	limitRole:        limit,
 	usedRole:         used,
@@ -67,7 +67,7 @@ var gauges = map[role]int{
 	oldestUseRole:    oldestUse,
 }
 
-// rates are the figures that are the growth of one or several series.
+// rates are the figures that are the growth rate of one or more series.
 var rates = map[role]int{
 	acquiredRole:  rate,
 	notServedRole: notServed,
@@ -78,7 +78,7 @@ var rates = map[role]int{
 	blockedRole:   blocked,
 }
 
-// work makes the figures of a pool from its series that were in the last request.
+// work computes the figures of a pool from those of its series that were in the last request.
 func (p *pool) work(w *workspace) {
 	for i := range p.now {
 		p.now[i] = float32(math.NaN())
@@ -87,7 +87,7 @@ func (p *pool) work(w *workspace) {
 	waited, waits, inUse := math.NaN(), math.NaN(), math.NaN()
 	for _, s := range p.series {
 		if s.generation != p.generation {
-			continue // absent by now
+			continue // no longer present
 		}
 		if i, ok := gauges[s.role]; ok {
 			p.add(i, s.value)
@@ -114,11 +114,11 @@ func (p *pool) work(w *workspace) {
 	p.set([3]int{useP50, useP95, useP99}, &w.uses)
 	p.now[meanWait] = mean(waited, waits)
 	if p.now[meanUse] = mean(inUse, float64(p.now[rate])); p.now[useP50] != p.now[useP50] {
-		p.now[useP50] = p.now[meanUse] // of a pool that does not say how long each use lasts
+		p.now[useP50] = p.now[meanUse] // the pool does not report how long each use lasts
 	}
 }
 
-// mean returns a mean of which both parts may be absent; NaN if it is absent or infinite.
+// mean returns sum ÷ n, where either may be NaN. It returns NaN if there is no finite mean.
 func mean(sum, n float64) float32 {
 	if n > 0 {
 		return float32(sum / n)
@@ -140,7 +140,7 @@ func (p *pool) set(quantiles [3]int, s *spread) {
 	}
 }
 
-// workspace is what is needed for a moment only.
+// workspace holds temporary values that are reused.
 type workspace struct {
 	waits, uses, gained spread
 	now, before         otlp.Buckets
@@ -149,14 +149,14 @@ type workspace struct {
 	exemplar            otlp.Exemplar
 }
 
-// add adds the values that a histogram got in its window.
+// add adds the values that a histogram gained in its window.
 func (w *workspace) add(to *spread, s *series) {
 	if otlp.ReadBuckets(s.buckets, s.kind, &w.now) && w.past(s.older.buckets, s.kind) {
 		to.add(&w.now, &w.before)
 	}
 }
 
-// past reads buckets of the past into w.before; there may have been none yet.
+// past reads earlier buckets into w.before. Empty wire means that there were none.
 func (w *workspace) past(wire []byte, kind otlp.MetricKind) bool {
 	if len(wire) == 0 {
 		w.before = otlp.Buckets{Bounds: w.before.Bounds[:0], Counts: w.before.Counts[:0]}
@@ -165,13 +165,13 @@ func (w *workspace) past(wire []byte, kind otlp.MetricKind) bool {
 	return otlp.ReadBuckets(wire, kind, &w.before)
 }
 
-// figure returns one of the pool's.
+// figure returns one of the pool's figures.
 func (p *pool) figure(i int) Figure { return Known(float64(p.now[i])) }
 
-// silentAfter is how long a pool sends nothing before it is silent.
+// silentAfter returns how long a pool must send nothing to become silent.
 func (p *pool) silentAfter() time.Duration { return max(3*p.interval, 10*time.Second) + time.Second }
 
-// picture is what is shown of the pool.
+// picture returns the pool as it is shown.
 func (p *pool) picture(now time.Time) Pool {
 	q := Pool{
 		ID:           p.id,
@@ -214,7 +214,7 @@ func (p *pool) picture(now time.Time) Pool {
 		)
 	}
 	if !q.OldestUse.IsZero() {
-		q.Holders = p.holders() // which nobody changes
+		q.Holders = p.holders() // never modified
 	}
 	q.Level, q.Reason = level(&q)
 	p.explain(&q)

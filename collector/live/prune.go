@@ -8,12 +8,12 @@ import (
 const (
 	// forgetAfter is how long a silent pool is kept: by then its history is empty.
 	forgetAfter = 15 * time.Minute
-	// replaceAfter is how long it is kept when there is no room, or another app has a pool of the
-	// same name.
+	// replaceAfter is how long a silent pool is kept if there is no room, or if another app has a
+	// pool of the same name.
 	replaceAfter = time.Minute
 )
 
-// prune forgets pools and apps that have been silent for long. Caller must hold mu.
+// prune forgets pools and apps that have been silent for too long. Caller must hold mu.
 func (l *Live) prune(now time.Time) {
 	fresh := map[[3]string]bool{}
 	for _, p := range l.pools {
@@ -46,7 +46,7 @@ func (l *Live) prune(now time.Time) {
 
 func (p *pool) names() [3]string { return [3]string{p.app.service, p.name, p.kind} }
 
-// makeRoom forgets the pool that has been silent for longest, if it has been for a minute. Caller
+// makeRoom forgets the pool that has been silent for longest, if that is more than a minute. Caller
 // must hold mu.
 func (l *Live) makeRoom(now time.Time) bool {
 	var oldest *pool
@@ -77,7 +77,7 @@ func (l *Live) drop(a *app, key uint64, s *series) {
 	l.uncount(s)
 }
 
-// uncount subtracts a dropped series from what is used.
+// uncount subtracts the memory of a dropped series.
 func (l *Live) uncount(s *series) {
 	l.used -= s.size()
 	l.count--

@@ -10,24 +10,24 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Sample is the newest point of one series, of an app or of the sidecar itself.
+// Sample is the newest point of one series of an app or of the sidecar itself.
 type Sample struct {
 	Metric     *catalog.Metric
-	Resource   []Label // of the sender
+	Resource   []Label // of the app or the sidecar
 	Attributes []Label
-	Start      time.Time // since when it counts; the zero time is unknown
+	Start      time.Time // start of the series; the zero time if unknown
 	Value      float64
-	Buckets    *otlp.Buckets // of a histogram, valid during the call
+	Buckets    *otlp.Buckets // of a histogram; valid during the call only
 }
 
-// Label is an attribute whose value is a string, or is written as one.
+// Label is an attribute with its value as a string.
 type Label struct{ Name, Value string }
 
-// fresh is how old the newest point of a series may be.
+// fresh is the maximum age of the newest point of a series.
 const fresh = 5 * time.Minute
 
-// EachSample calls f with the newest point of each series of the catalogue's metrics that is
-// cumulative, the sidecar's own last.
+// EachSample calls f with the newest point of each cumulative series of the catalogue's metrics.
+// The sidecar's own come last.
 func (l *Live) EachSample(f func(*Sample)) {
 	l.mu.Lock()
 	now := time.Now()
@@ -36,7 +36,7 @@ func (l *Live) EachSample(f func(*Sample)) {
 			a.each(now, &l.work.now, f)
 		}
 	}
-	own := l.own // which nobody changes
+	own := l.own // never modified
 	l.mu.Unlock()
 	if own != nil {
 		eachOwn(own, f)

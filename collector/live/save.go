@@ -13,11 +13,11 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// fileName is where the history is in a directory.
-const fileName = ".live.json" // which the queue, whose directory it is, leaves alone
+// fileName is the name of the history's file in its directory.
+const fileName = ".live.json" // ignored by the queue, which uses the same directory
 
-// stored is the history of pools as it is in a file. A file of another version is of no use, and is
-// left.
+// stored is the history of pools as stored in a file. Files with another version cannot be used and
+// are left alone.
 type stored struct {
 	Version int           `json:"version"`
 	Begin   time.Time     `json:"begin"`
@@ -34,17 +34,17 @@ type storedPool struct {
 	Kind     string        `json:"kind"`
 	Seen     time.Time     `json:"seen"`
 	Interval time.Duration `json:"interval"`
-	Now      []byte        `json:"now"` // float32s
+	Now      []byte        `json:"now"` // float32 values
 	Last     int64         `json:"last"`
-	Track    []byte        `json:"track"` // halves, row by row
+	Track    []byte        `json:"track"` // half values, by row
 	HeatLast int64         `json:"heatLast"`
-	Heat     []byte        `json:"heat"` // column by column
+	Heat     []byte        `json:"heat"` // by column
 }
 
 const version = 1
 
-// Save writes the history to a file in dir, in place of the one that is there. What an app sends
-// next goes on from it after [Live.Load].
+// Save writes the history to a file in dir, replacing the previous one. After [Live.Load], new
+// points from the apps continue it.
 func (l *Live) Save(dir string) error {
 	data, err := json.Marshal(l.stored())
 	if err != nil {
@@ -94,11 +94,11 @@ func (l *Live) stored() stored {
 	return s
 }
 
-// Load reads what [Live.Save] left in dir, if that is not older than what is remembered. Call it
-// before anything else. What is damaged or of another version is an error, and the picture is empty
-// then.
+// Load reads the history that [Live.Save] wrote to dir, ignoring pools that are too old. It must be
+// called before any other method. If the file is damaged or has another version, Load returns an
+// error and the picture is empty.
 func (l *Live) Load(dir string) error {
-	data, err := os.ReadFile(filepath.Join(dir, fileName)) //nolint:gosec // the user names the directory
+	data, err := os.ReadFile(filepath.Join(dir, fileName)) //nolint:gosec // the user chooses the directory
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -132,8 +132,8 @@ func (l *Live) Load(dir string) error {
 	return nil
 }
 
-// restore makes a pool of what was stored, if there is room. It returns false if that is damaged.
-// Caller must hold mu.
+// restore creates a pool from its stored form if there is room. It returns false if the stored form
+// is damaged. Caller must hold mu.
 func (l *Live) restore(q *storedPool) bool {
 	most := int64(time.Since(l.begin)/l.slot) + 1
 	if len(q.Now) != 4*figures || len(q.Track) != 2*tracked*slots || len(q.Heat) != heatWidth*heatHeight ||
@@ -176,8 +176,8 @@ func (l *Live) restore(q *storedPool) bool {
 	return true
 }
 
-// Keeper saves the history to a directory at an interval. It has a goroutine of its own, so that a
-// disk that hangs delays nothing else.
+// Keeper saves the history to a directory periodically. It uses its own goroutine, so that a hung
+// disk delays nothing else.
 type Keeper struct {
 	live   *Live
 	dir    string
@@ -186,11 +186,12 @@ type Keeper struct {
 	report func(error)
 }
 
-// pace is how often the history is saved: what a kill may lose of it.
+// pace is how often the history is saved, and thus how much of it may be lost if the process is
+// killed.
 const pace = 5 * time.Minute
 
-// Keep loads the history that is in dir, saves it every five minutes, and calls report with each
-// error. Call [Keeper.Close] at the end.
+// Keep loads the history from dir and saves it every five minutes. It calls report with each error.
+// Call [Keeper.Close] to stop it.
 func (l *Live) Keep(dir string, report func(error)) *Keeper {
 	if err := l.Load(dir); err != nil {
 		report(err)
@@ -216,7 +217,7 @@ func (k *Keeper) run() {
 	}
 }
 
-// Close saves once more, and waits for that for at most 200 ms.
+// Close saves the history once more, waiting at most 200 ms.
 func (k *Keeper) Close() {
 	close(k.stop)
 	select {
@@ -225,7 +226,7 @@ func (k *Keeper) Close() {
 	}
 }
 
-// identity returns a key of an app that survives restarts of the sidecar.
+// identity returns a key for an app that survives restarts of the sidecar.
 func identity(service, instance, pid string) uint64 {
 	return xxhash.Sum64String(service + "\x00" + instance + "\x00" + pid)
 }

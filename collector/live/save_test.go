@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// The history survives a restart of the sidecar, and goes on with the app's next points.
+// The history survives a restart of the sidecar and continues with the app's next points.
 func TestSave(t *testing.T) {
 	dir := t.TempDir()
 	before := New(Config{})
@@ -40,7 +40,7 @@ func TestSave(t *testing.T) {
 	expect(t, "used", onlyPool(t, after).Used, 3)
 }
 
-// What is damaged is said, and costs nothing else.
+// A damaged file is reported and has no other effect.
 func TestLoadDamaged(t *testing.T) {
 	for _, text := range []string{"", "{", `{"version":9}`, `{"version":1,"slot":1000000000,"begin":"2020-01-01T00:00:00Z","pools":[{"seen":"2999-01-01T00:00:00Z"}]}`} {
 		dir := t.TempDir()
@@ -49,7 +49,7 @@ func TestLoadDamaged(t *testing.T) {
 		}
 		l := New(Config{})
 		if err := l.Load(dir); err == nil {
-			t.Errorf("%q is taken", text)
+			t.Errorf("%q was accepted", text)
 		}
 		l.Offer(busy(time.Now(), "orders").wire(t))
 		onlyPool(t, l)

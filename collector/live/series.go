@@ -10,40 +10,41 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// window is the least time that rates and quantiles are of; they are of less than two windows, or
-// of the app's interval if that is longer.
+// window is the minimum period that rates and quantiles cover. They cover less than two windows, or
+// the app's interval if that is longer.
 const window = 9 * time.Second
 
-// young is how old a counter may be when it is first seen, to count from its start.
+// young is the maximum age at which a counter that is seen for the first time is counted from its
+// start.
 const young = time.Minute
 
-// series is one stream of points of an app, of a row of the catalogue.
+// series is one series of an app for a metric of the catalogue.
 type series struct {
 	metric     *catalog.Metric
-	pool       *pool // nil: of no pool
+	pool       *pool // nil if it does not belong to a pool
 	kind       otlp.MetricKind
 	delta      bool
 	monotonic  bool
 	role       role
-	generation uint32 // of the request that it was last in
-	attributes []byte // KeyValues in wire form, each behind its size, but for those of the pool
+	generation uint32 // the last request that had a point of it
+	attributes []byte // KeyValues in wire form, each preceded by its size, except those of the pool
 
-	start, at int64 // nanoseconds since 1970
+	start, at int64 // nanoseconds since the Unix epoch
 	value     float64
 	buckets   []byte // of a histogram, in wire form
-	older     mark   // what rates count from: a window ago or more
+	older     mark   // the baseline for rates, at least one window ago
 	newer     mark
 }
 
-// mark is a point of the past. Of a histogram it has the buckets.
+// mark is an earlier point.
 type mark struct {
 	at      int64
 	value   float64
 	buckets []byte
 }
 
-// take takes a point that is not older than the last. wire is what it has of a histogram, to be
-// copied.
+// take records a point that is not older than the last one. wire has the buckets of a histogram,
+// which are copied.
 func (s *series) take(p *otlp.Point, wire []byte) {
 	s.buckets = append(s.buckets[:0], wire...)
 	start, at := int64(p.Start), int64(p.Time)
@@ -67,7 +68,7 @@ func (s *series) take(p *otlp.Point, wire []byte) {
 	}
 }
 
-// rate returns the growth of a sum per second; ok is false if nothing is known to count from.
+// rate returns the growth of a sum per second. It returns false if there is no baseline.
 func (s *series) rate() (perSecond float64, ok bool) {
 	elapsed := time.Duration(s.at - s.older.at).Seconds()
 	if elapsed <= 0 {
@@ -76,15 +77,16 @@ func (s *series) rate() (perSecond float64, ok bool) {
 	return max(0, s.value-s.older.value) / elapsed, true
 }
 
-// size is how much memory the series takes, about.
+// size returns the approximate memory of the series.
 func (s *series) size() int64 {
 	return int64(seriesSize + cap(s.attributes) + cap(s.buckets) + cap(s.older.buckets) + cap(s.newer.buckets))
 }
 
-// seriesSize is what every series takes, with its places in a map and in a pool.
+// seriesSize is the approximate fixed memory of a series, including its entries in a map and in a
+// pool.
 const seriesSize = int(unsafe.Sizeof(series{})) + 48
 
-// role is what a series of a pool means for its figures.
+// role says which figure of a pool a series contributes to.
 type role uint8
 
 const (
@@ -116,8 +118,8 @@ const (
 	roles
 )
 
-// plainRoles are those of metrics, and states those of the values of the attribute that tells
-// series of one metric apart.
+// plainRoles has the roles of metrics with a single role. states has the roles by the value of the
+// attribute that distinguishes the series of a metric.
 var (
 	plainRoles = map[*catalog.Metric]role{
 		catalog.PoolLimit:        limitRole,
@@ -147,7 +149,7 @@ var (
 	}
 )
 
-// roleOf returns the role of a series of a metric, by the values of its attributes.
+// roleOf returns the role of a series of metric m, according to its attributes.
 func (s *series) roleOf(m *catalog.Metric) (r role) {
 	of, several := states[m]
 	if !several {
@@ -164,7 +166,8 @@ func (s *series) roleOf(m *catalog.Metric) (r role) {
 	return r
 }
 
-// eachAttribute calls f with the key of each attribute and its value, if that is a string.
+// eachAttribute calls f with the key and the value of each attribute, as returned by
+// [otlp.Attribute].
 func (s *series) eachAttribute(f func(key, value []byte)) {
 	for rest := s.attributes; len(rest) > 0; {
 		kv, n := protowire.ConsumeBytes(rest)

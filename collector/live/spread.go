@@ -8,13 +8,13 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// cell is a part of a distribution: n values above lower and up to upper.
+// cell is a part of a distribution: n values greater than lower and up to upper.
 type cell struct{ lower, upper, n float64 }
 
-// spread is a distribution as cells, of one series or of several.
+// spread is the distribution of the values of one or more series.
 type spread struct{ cells []cell }
 
-// add adds what b counts more than before, which is of the same series, or empty.
+// add adds the values that b has gained since before, which must be of the same series or empty.
 func (s *spread) add(b, before *otlp.Buckets) {
 	if b.Bounds != nil {
 		s.addExplicit(b, before)
@@ -28,7 +28,7 @@ func (s *spread) add(b, before *otlp.Buckets) {
 	}
 	shift := min(40, max(0, before.Scale-b.Scale)) // buckets only ever get wider
 	base := math.Exp2(math.Exp2(-float64(b.Scale)))
-	old := 0 // of before, both in order
+	old := 0 // index in before, whose buckets are in the same order
 	for i, n := range b.Counts {
 		index := int64(b.Offset) + int64(i)
 		gained := float64(n)
@@ -58,7 +58,7 @@ func (s *spread) addExplicit(b, before *otlp.Buckets) {
 		if i > 0 {
 			c.lower = b.Bounds[i-1]
 		}
-		c.upper = c.lower // of the last, which has no bound
+		c.upper = c.lower // for the last bucket, which has no bound
 		if i < len(b.Bounds) {
 			c.upper = b.Bounds[i]
 		}
@@ -68,7 +68,7 @@ func (s *spread) addExplicit(b, before *otlp.Buckets) {
 	}
 }
 
-// quantiles returns those of all cells; absent if there is no value.
+// quantiles returns the quantiles of all cells, NaN if there are no values.
 func (s *spread) quantiles() (p50, p95, p99 float64) {
 	slices.SortFunc(s.cells, func(a, b cell) int { return cmp.Compare(a.upper, b.upper) })
 	total := 0.0
@@ -78,8 +78,8 @@ func (s *spread) quantiles() (p50, p95, p99 float64) {
 	return s.quantile(0.5 * total), s.quantile(0.95 * total), s.quantile(0.99 * total)
 }
 
-// quantile returns the value of a rank; NaN if there is none. Inside of a cell values are taken as
-// spread evenly, by order of magnitude where it has one.
+// quantile returns the value of a rank, or NaN if there is none. It assumes that the values in a
+// cell are evenly distributed, on a logarithmic scale if the lower bound is positive.
 func (s *spread) quantile(rank float64) float64 {
 	for _, c := range s.cells {
 		if rank > c.n {
@@ -92,12 +92,12 @@ func (s *spread) quantile(rank float64) float64 {
 		return c.lower * math.Pow(c.upper/c.lower, rank/c.n)
 	}
 	if n := len(s.cells); n > 0 {
-		return s.cells[n-1].upper // what rounding left
+		return s.cells[n-1].upper // rounding error
 	}
 	return math.NaN()
 }
 
-// middle is the value that stands for all of a cell's.
+// middle returns a representative value for a cell.
 func (c cell) middle() float64 {
 	if c.lower <= 0 {
 		return c.upper / 2
@@ -105,8 +105,8 @@ func (c cell) middle() float64 {
 	return math.Sqrt(c.lower * c.upper)
 }
 
-// Cumulative returns how many values of exponential buckets are at or below each bound, about:
-// values are taken as spread evenly in each bucket, by order of magnitude.
+// Cumulative estimates how many values of exponential buckets are at or below each bound. It
+// assumes that the values in a bucket are evenly distributed on a logarithmic scale.
 func Cumulative(b *otlp.Buckets, bounds []float64) []uint64 {
 	var s spread
 	s.add(b, &otlp.Buckets{})

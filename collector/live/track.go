@@ -2,18 +2,18 @@ package live
 
 import "math"
 
-// A quarter of an hour is kept in slots of a second at first, and of five seconds once those are
-// used up: so the start of a program is seen in detail, and memory is the same for every pool from
-// its first point on.
+// The last 15 minutes are kept in slots, which last one second at first and five seconds once those
+// are used up. So the start of a program is seen in detail, and every pool needs the same memory
+// from its first point on.
 const (
 	slots      = 180
-	coarse     = 5 // seconds of a slot in the long run
-	heatSlots  = 3 // slots of a column of the heatmap
+	coarse     = 5 // seconds per slot in the long run
+	heatSlots  = 3 // slots per column of the heatmap
 	heatWidth  = slots / heatSlots
 	heatHeight = 18
 )
 
-// half is the upper half of a float32: three digits, which a chart does not outdo. absent is NaN.
+// half is the upper half of a float32. It has three digits, enough for a chart. absent is NaN.
 type half uint16
 
 const absent half = 0x7fc0
@@ -28,11 +28,11 @@ func toHalf(v float32) half {
 
 func (h half) float() float64 { return float64(math.Float32frombits(uint32(h) << 16)) }
 
-// track is the history of some figures. A slot holds the most that was put into it. Slots are
-// counted from the beginning of the axis that all tracks share; the newest are kept.
+// track is the history of several figures. A slot holds the maximum of the values put into it.
+// Slots are counted from the start of a time axis that all tracks share; the newest are kept.
 type track struct {
 	rows [][slots]half
-	last int64 // slot that was put into last
+	last int64 // the last slot put into
 }
 
 func newTrack(figures int) track {
@@ -45,7 +45,7 @@ func newTrack(figures int) track {
 	return t
 }
 
-// put adds figures, NaN if absent, to a slot, which is not before the last.
+// put adds figures, NaN if absent, to a slot, which must not be before the last one.
 func (t *track) put(slot int64, figures []float32) {
 	for s := max(t.last+1, slot-slots+1); s <= slot; s++ {
 		for i := range t.rows {
@@ -61,7 +61,7 @@ func (t *track) put(slot int64, figures []float32) {
 	}
 }
 
-// at returns the figure of a row in a slot; NaN if it is absent.
+// at returns the figure of a row in a slot, or NaN if it is absent.
 func (t *track) at(row int, slot int64) float64 {
 	if slot > t.last || slot < 0 || slot <= t.last-slots {
 		return math.NaN()
@@ -69,7 +69,7 @@ func (t *track) at(row int, slot int64) float64 {
 	return t.rows[row][slot%slots].float()
 }
 
-// coarsen makes one slot of five.
+// coarsen merges every five slots into one.
 func (t *track) coarsen() {
 	wide := newTrack(len(t.rows))
 	figures := make([]float32, len(t.rows))
@@ -82,16 +82,16 @@ func (t *track) coarsen() {
 	*t = wide
 }
 
-// heat is the history of a distribution: counts by column and row. A count is kept as its
-// logarithm, within 4 % or, once columns were made coarse, 8 %.
+// heat is the history of a distribution as counts by column and row. A count is stored as its
+// logarithm, accurate to 4 %, or 8 % after columns were merged.
 type heat struct {
 	columns [heatWidth][heatHeight]uint8
-	now     [heatHeight]float32 // the last column, in full
+	now     [heatHeight]float32 // the last column at full precision
 	last    int64
 }
 
-// heatBound returns the upper bound of a row in seconds: half a decade each, from a microsecond on.
-// The last row has none.
+// heatBound returns the upper bound of a row in seconds. Each row spans half a decade, starting at
+// one microsecond. The last row has no bound.
 func heatBound(row int) float64 { return math.Pow(10, float64(row)/2-6) }
 
 func heatRow(seconds float64) int {
@@ -101,7 +101,7 @@ func heatRow(seconds float64) int {
 	return min(heatHeight-1, int(math.Ceil(2*(math.Log10(seconds)+6)-1e-9)))
 }
 
-const heatDigits = 10 // steps of a factor of two
+const heatDigits = 10 // steps per factor of two
 
 func toHeat(n float32) uint8 {
 	if n < 0.5 {

@@ -9,7 +9,7 @@ import (
 
 func nothing() *metricdata.ResourceMetrics { return &metricdata.ResourceMetrics{} }
 
-// A track keeps the last slots, the most of each, and so it does once they are made coarse.
+// A track keeps the newest slots and the maximum of each, also after they are made coarse.
 func TestTrack(t *testing.T) {
 	track := newTrack(1)
 	for s := range int64(300) {
@@ -39,8 +39,8 @@ func TestTrack(t *testing.T) {
 	}
 }
 
-// Columns of the heatmap count within 4 %, however small the steps, and add up when they are made
-// coarse.
+// Columns of the heatmap count within 4 %, however small the steps, and are added up when they are
+// made coarse.
 func TestHeat(t *testing.T) {
 	var h heat
 	for column := range int64(heatWidth + 10) {
@@ -54,7 +54,7 @@ func TestHeat(t *testing.T) {
 		}
 	}
 	if n := h.at(9, 3); n != 0 {
-		t.Errorf("a column that is over has %v", n)
+		t.Errorf("an expired column has %v", n)
 	}
 	h.coarsen()
 	if n := h.at(5, 3); n < 4600 || n > 5400 {

@@ -15,15 +15,15 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// judged lets the pool's judge see what its series say, and the machine's last window, once in a
-// window.
+// judged passes the reported figures of a pool and the machine's last window to the pool's judge,
+// once per window.
 func (l *Live) judged(p *pool) {
 	if time.Unix(0, p.newest()).Sub(p.judge.Seen()) >= window {
 		p.judge.See(p.reported(&l.work.now), l.machine.judge.Machine())
 	}
 }
 
-// newest returns when the newest of the pool's points was made, in nanoseconds since 1970.
+// newest returns the time of the pool's newest point in nanoseconds since the Unix epoch.
 func (p *pool) newest() (at int64) {
 	for _, s := range p.series {
 		if s.generation == p.generation && !s.delta {
@@ -33,8 +33,8 @@ func (p *pool) newest() (at int64) {
 	return at
 }
 
-// reported returns what a judge wants to know. An app that sends deltas gets no verdicts: what is
-// lost on the way would look like a pool that was restarted.
+// reported returns the figures for the judge. An app that sends deltas gets no verdicts, because a
+// lost delta would look like a restart of the pool.
 func (p *pool) reported(w *otlp.Buckets) diagnose.Figures {
 	var sums [roles]float64
 	for i := range sums {
@@ -70,13 +70,13 @@ func (p *pool) reported(w *otlp.Buckets) diagnose.Figures {
 	return f
 }
 
-// has reports whether a series has an attribute with a value.
+// has reports whether a series has an attribute with the given value.
 func (s *series) has(key attribute.Key, value string) (has bool) {
 	s.eachAttribute(func(k, v []byte) { has = has || string(k) == string(key) && string(v) == value })
 	return has
 }
 
-// orNone returns v, or 0 for what is left out while there is none.
+// orNone returns v, or 0 for NaN: some series are absent while their value is 0.
 func orNone(v float64) float64 {
 	if math.IsNaN(v) {
 		return 0
@@ -84,19 +84,19 @@ func orNone(v float64) float64 {
 	return v
 }
 
-// explain writes the verdict that holds into q. An app that judges the pool itself knows more of
-// it: its locks, its goroutines.
+// explain sets the verdict of q. An app's own verdict takes precedence, because the app knows more
+// about the pool, such as its locks and goroutines.
 func (p *pool) explain(q *Pool) {
 	f := p.judge.Holds()
 	if said, ok := p.said(); ok && said != diagnose.Undetermined && said != f.Verdict {
-		f = diagnose.Finding[diagnose.Verdict]{Verdict: said, Evidence: "the app says so, by figures of its own"}
+		f = diagnose.Finding[diagnose.Verdict]{Verdict: said, Evidence: "reported by the app, based on its own figures"}
 	}
 	if f.Verdict.Convicts() || f.Verdict == diagnose.Oversized {
 		q.Verdict, q.Evidence = words(f.Verdict.String()), []string{f.Evidence}
 	}
 }
 
-// said returns the verdict of the app itself; ok is false if it gives none.
+// said returns the app's own verdict, or false if it gives none.
 func (p *pool) said() (verdict diagnose.Verdict, ok bool) {
 	for _, s := range p.series {
 		if s.role != verdictRole || s.generation != p.generation || s.value != 1 {
@@ -111,8 +111,8 @@ func (p *pool) said() (verdict diagnose.Verdict, ok bool) {
 	return 0, false
 }
 
-// verdicts calls add with each verdict on the machine, and with each verdict on, and the limit that
-// suits, each pool that is not silent and whose app does not judge it itself.
+// verdicts calls add with each verdict on the machine, and with the verdicts and the recommended
+// limit of each pool, except pools that are silent or judged by their app.
 func (l *Live) verdicts(add func(row *catalog.Metric, n int64, of ...attribute.KeyValue)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -147,12 +147,12 @@ func (l *Live) verdicts(add func(row *catalog.Metric, n int64, of ...attribute.K
 	}
 }
 
-// words makes words of the value of an attribute.
+// words turns the value of an attribute into words.
 func words(value string) string { return strings.ReplaceAll(value, "_", " ") }
 
-// figures returns what a judge wants to know of the machine. What an app has for itself, its quota
-// and the CPUs that it uses, is known where the sidecar knows the app's container, and one process
-// besides its own.
+// figures returns the figures of the machine for a judge. Figures of the app, such as its quota and
+// the CPUs it uses, are available only if the sidecar can identify the app's container, or a single
+// process other than its own.
 func (m *machine) figures(at time.Time) diagnose.HostFigures {
 	f := diagnose.UnknownHost(at)
 	sum := func(to *float64, row *catalog.Metric, with ...attribute.KeyValue) {
@@ -186,8 +186,8 @@ func (m *machine) figures(at time.Time) diagnose.HostFigures {
 	return f
 }
 
-// appContainer returns the attribute that tells the container of the app from others: the only one
-// that is visible, or the only one beside the sidecar's.
+// appContainer returns the attribute that identifies the app's container. It must be the only
+// visible container, or the only one other than the sidecar's.
 func (m *machine) appContainer() (of attribute.KeyValue, ok bool) {
 	switch {
 	case m.app != "":
@@ -198,8 +198,8 @@ func (m *machine) appContainer() (of attribute.KeyValue, ok bool) {
 	return m.onlyOther(catalog.ContainerCPUTime, semconv.ContainerIDKey)
 }
 
-// onlyOther returns the value of a key that the points of a row have which are not of the sidecar
-// itself, if it is one.
+// onlyOther returns the value of key among the points of a row that do not belong to the sidecar
+// itself. It returns false unless there is exactly one.
 func (m *machine) onlyOther(row *catalog.Metric, key attribute.Key) (only attribute.KeyValue, ok bool) {
 	self := semconv.ProcessPID(os.Getpid())
 	own := map[attribute.Value]bool{self.Value: true}
@@ -222,7 +222,8 @@ func (m *machine) onlyOther(row *catalog.Metric, key attribute.Key) (only attrib
 	return only, only.Valid()
 }
 
-// highest returns the upper bound of the highest bucket that is not empty; infinite if it has none.
+// highest returns the upper bound of the highest bucket that is not empty, which is infinite for
+// the last bucket.
 func highest(b *otlp.Buckets) float64 {
 	last := len(b.Counts) - 1
 	for last >= 0 && b.Counts[last] == 0 {

@@ -17,15 +17,15 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// spent adds a distribution of n durations that are seconds in all.
+// spent adds a distribution of n durations with a total of the given seconds.
 func (r *request) spent(row *catalog.Metric, n, seconds float64, pairs ...string) *request {
 	r.distribution(row, 0, -4, []uint64{uint64(n)}, pairs...)
 	r.metrics[len(r.metrics)-1].GetExponentialHistogram().DataPoints[0].Sum = proto.Float64(seconds)
 	return r
 }
 
-// A pool of ten slots serves 100 requests a second with uses of 50 ms, and then loses its slots one
-// by one.
+// A pool of ten slots serves 100 requests per second with uses of 50 ms, and then loses its slots
+// one by one.
 func TestVerdict(t *testing.T) {
 	l := New(Config{})
 	start := time.Now().Add(-10 * time.Minute)
@@ -47,7 +47,7 @@ func TestVerdict(t *testing.T) {
 			spent(catalog.PoolUseDuration, uses, 0.05*uses, ofPool("db")...).
 			spent(catalog.PoolWaitDuration, uses, wait*float64(n), ofPool("db", string(catalog.PoolOutcomeKey), "acquired")...).
 
-			// not those that were served
+			// from requests that were not served
 			spent(catalog.PoolWaitDuration, 1, 1e6, ofPool("db", string(catalog.PoolOutcomeKey), "timeout")...)
 		l.Offer(r.wire(t))
 	}
@@ -58,7 +58,7 @@ func TestVerdict(t *testing.T) {
 		t.Errorf("a limit of %d is recommended, want 10", n)
 	}
 	if p := onlyPool(t, l); p.Verdict != "" || p.Evidence != nil {
-		t.Fatalf("a pool that is well has the verdict %q because of %q", p.Verdict, p.Evidence)
+		t.Fatalf("a healthy pool has the verdict %q because of %q", p.Verdict, p.Evidence)
 	}
 	for n := 6; n < 12; n++ {
 		leaked++
@@ -74,8 +74,8 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
-// Of several containers the app's is the one beside the sidecar's: its throttling convicts, and
-// that of others does not.
+// Of several containers, the app's is the only one besides the sidecar's: its throttling leads to a
+// verdict, and that of others does not.
 func TestJudgeLooksAtTheContainerOfTheApp(t *testing.T) {
 	collection := func(at time.Time, periods int64) *metricdata.ResourceMetrics {
 		var all []metricdata.Metrics
@@ -114,7 +114,7 @@ func TestJudgeLooksAtTheContainerOfTheApp(t *testing.T) {
 
 func same(a, b float64) bool { return a == b || math.IsNaN(a) && math.IsNaN(b) }
 
-// What a probe's computing took shows that others want the CPUs, which the app does not use.
+// The computing time of a probe shows that others compete for the CPUs, which the app does not use.
 func TestStretchOfAProbeShowsANoisyNeighbor(t *testing.T) {
 	m := newMachine()
 	start := time.Now()
@@ -154,7 +154,7 @@ func TestStretchOfAProbeShowsANoisyNeighbor(t *testing.T) {
 	}
 }
 
-// recommended returns the limit that suits the only pool, 0 if there is none.
+// recommended returns the recommended limit of the only pool, or 0 if there is none.
 func recommended(t *testing.T, l *Live) (limit int64) {
 	t.Helper()
 	l.verdicts(func(row *catalog.Metric, n int64, _ ...attribute.KeyValue) {
@@ -193,8 +193,7 @@ func observed(t *testing.T, l *Live) (holds map[string][]attribute.Set, others i
 	return holds, others
 }
 
-// The sidecar reports its verdicts, but for pools whose app judges them itself; it believes such an
-// app.
+// The sidecar reports its verdicts, except for pools judged by their app, whose verdict it adopts.
 func TestVerdictsAreReported(t *testing.T) {
 	l := New(Config{})
 	start := time.Now().Add(-time.Minute)
@@ -229,13 +228,13 @@ func TestVerdictsAreReported(t *testing.T) {
 
 	offer("lock_contention", "ok")
 	if holds, _ := observed(t, l); holds[catalog.PoolVerdict.Name] != nil {
-		t.Errorf("a verdict is reported beside that of the app: %v", holds)
+		t.Errorf("a verdict is reported in addition to that of the app: %v", holds)
 	}
 	if p := onlyPool(
 		t,
 		l,
 	); p.Verdict != "lock contention" || len(p.Evidence) != 1 ||
-		!strings.Contains(p.Evidence[0], "the app says so") {
+		!strings.Contains(p.Evidence[0], "reported by the app") {
 		t.Errorf("verdict %q because of %q, want that of the app", p.Verdict, p.Evidence)
 	}
 	offer("undetermined", "ok")
@@ -244,7 +243,7 @@ func TestVerdictsAreReported(t *testing.T) {
 	}
 }
 
-// own builds a collection of the sidecar's own.
+// own builds a collection of the sidecar's own metrics.
 type own struct {
 	at      time.Time
 	metrics map[string]*metricdata.Sum[float64]
@@ -269,8 +268,8 @@ func (o *own) collection() *metricdata.ResourceMetrics {
 	return &metricdata.ResourceMetrics{ScopeMetrics: []metricdata.ScopeMetrics{scope}}
 }
 
-// What an app has for itself is that of the one container besides the sidecar's own; of two it is
-// not known whose.
+// Figures of the app are those of the only container besides the sidecar's own. If there are two,
+// it is unknown which one belongs to the app.
 func TestHostVerdictIsOfTheAppsContainer(t *testing.T) {
 	begin := time.Unix(1000, 0)
 	collect := func(l *Live, n float64, throttled map[string]float64) {

@@ -10,15 +10,15 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// view answers questions about one collection and the one before it, by rows of the catalogue. Sums
-// are cumulative.
+// view answers queries about the current collection and the previous one, by metric of the
+// catalogue. Sums are cumulative.
 type view struct {
 	now, before collection
-	elapsed     time.Duration // between the two; 0 if there is no collection before
+	elapsed     time.Duration // between the two; 0 if there is no previous one
 }
 
-// collection is the metrics of one, by name. Most are never asked for: the points of one are made
-// when it first is.
+// collection holds the metrics of one collection by name. Points are converted on first use, since
+// most metrics are never queried.
 type collection struct {
 	data   map[string]metricdata.Aggregation
 	points map[string][]point
@@ -28,7 +28,7 @@ func newCollection(rm *metricdata.ResourceMetrics) collection {
 	c := collection{data: map[string]metricdata.Aggregation{}, points: map[string][]point{}}
 	for _, scope := range rm.ScopeMetrics {
 		for _, m := range scope.Metrics {
-			if c.data[m.Name] != nil { // of two scopes
+			if c.data[m.Name] != nil { // in two scopes
 				c.points[m.Name] = append(c.of(m.Name), pointsOf(m.Data)...)
 			}
 			c.data[m.Name] = m.Data
@@ -47,7 +47,7 @@ func (c collection) of(name string) []point {
 	return points
 }
 
-// point is a point of any aggregation: value holds a sum or gauge, or the sum of a distribution of
+// point is a point of any aggregation. value is a gauge, a sum, or the sum of a distribution of
 // count values.
 type point struct {
 	attrs attribute.Set
@@ -65,7 +65,7 @@ func (v *view) advance(rm *metricdata.ResourceMetrics) {
 	}
 }
 
-// addUp makes cumulative what is not, where an upstream prefers deltas.
+// addUp makes deltas cumulative. The collections have deltas if the upstream prefers them.
 func (v *view) addUp(rm *metricdata.ResourceMetrics) {
 	for _, scope := range rm.ScopeMetrics {
 		for _, m := range scope.Metrics {
@@ -84,7 +84,7 @@ func (v *view) addUp(rm *metricdata.ResourceMetrics) {
 				delete(before, now[i].attrs.Equivalent())
 			}
 			for _, p := range before {
-				now = append(now, p) // which has not grown
+				now = append(now, p) // unchanged
 			}
 			v.now.points[m.Name] = now
 		}
@@ -105,29 +105,29 @@ func isDelta(data metricdata.Aggregation) bool {
 	return false
 }
 
-// value returns the sum of the points that have all the attributes given, of which one without a
-// value must be absent; ok is false if there are none.
+// value returns the sum of the points that have all the given attributes. An attribute without a
+// value must be absent. It returns false if there are no such points.
 func (v *view) value(m *catalog.Metric, with ...attribute.KeyValue) (sum float64, ok bool) {
 	p, ok := total(v.now.of(m.Name), with)
 	return p.value, ok
 }
 
-// rate returns the growth per second of what value returns.
+// rate returns the growth of value per second.
 func (v *view) rate(m *catalog.Metric, with ...attribute.KeyValue) (perSecond float64, ok bool) {
 	growth, ok := v.growth(m, with...)
 	return growth.value / v.elapsed.Seconds(), ok
 }
 
-// gained returns the growth of what value returns since the collection before, in which it may have
-// been absent; ok is false without one, and when the sum went back.
+// gained returns how much value has grown since the previous collection, in which it may have been
+// absent. It returns false if there is no previous collection or if value fell.
 func (v *view) gained(m *catalog.Metric, with ...attribute.KeyValue) (n float64, ok bool) {
 	now, ok := total(v.now.of(m.Name), with)
 	before, _ := total(v.before.of(m.Name), with)
 	return now.value - before.value, ok && v.elapsed > 0 && now.value >= before.value
 }
 
-// mean returns the mean of the values that a distribution got since the collection before; ok is
-// false if it got none.
+// mean returns the mean of the values that a distribution gained since the previous collection. It
+// returns false if there were none.
 func (v *view) mean(m *catalog.Metric, with ...attribute.KeyValue) (mean float64, ok bool) {
 	growth, _ := v.growth(m, with...)
 	if growth.count == 0 {
@@ -140,8 +140,8 @@ func (v *view) mean(m *catalog.Metric, with ...attribute.KeyValue) (mean float64
 	return growth.value / float64(growth.count), true
 }
 
-// grew reports whether what value returns is more than in the collection before, in which it may
-// have been absent.
+// grew reports whether value has grown since the previous collection, in which it may have been
+// absent.
 func (v *view) grew(m *catalog.Metric, with ...attribute.KeyValue) bool {
 	now, _ := total(v.now.of(m.Name), with)
 	before, _ := total(v.before.of(m.Name), with)
@@ -153,8 +153,7 @@ func (v *view) growth(m *catalog.Metric, with ...attribute.KeyValue) (point, boo
 	if !ok || v.elapsed <= 0 {
 		return point{}, false
 	}
-	// A distribution that is new has grown from nothing; a sum that is new has a past that is not
-	// ours.
+	// A new distribution has grown from nothing; a new sum may have a past that we did not observe.
 	before, had := total(v.before.of(m.Name), with)
 	if !had && m.Kind != catalog.Histogram || now.value < before.value {
 		return point{}, false
@@ -162,7 +161,7 @@ func (v *view) growth(m *catalog.Metric, with ...attribute.KeyValue) (point, boo
 	return point{value: now.value - before.value, count: now.count - before.count}, true
 }
 
-// each calls f with every value of key that the points of m have.
+// each calls f with each value of key among the points of m.
 func (v *view) each(m *catalog.Metric, key attribute.Key, f func(attribute.KeyValue)) {
 	seen := map[attribute.Value]bool{}
 	for _, p := range v.now.of(m.Name) {
@@ -186,14 +185,14 @@ func total(points []point, with []attribute.KeyValue) (sum point, ok bool) {
 
 func has(set attribute.Set, with []attribute.KeyValue) bool {
 	for _, kv := range with {
-		if value, _ := set.Value(kv.Key); value != kv.Value { // the zero value, if it is absent
+		if value, _ := set.Value(kv.Key); value != kv.Value { // the zero value if absent
 			return false
 		}
 	}
 	return true
 }
 
-// at returns when it was made, the zero time if there is none.
+// at returns when the collection was made, or the zero time if there is none.
 func (c collection) at() (at time.Time) {
 	for _, p := range c.of(catalog.SourceDuration.Name) {
 		if p.at.After(at) {

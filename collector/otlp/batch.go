@@ -1,12 +1,12 @@
-// Package otlp handles export requests of OTLP in their wire form: it counts their points, adds
-// attributes to their resources and joins them, without decoding what it passes on, so that every
-// byte of a point survives, unknown fields too.
+// Package otlp handles OTLP export requests in their wire form. It counts their points, adds
+// attributes to their resources, joins and splits them, without decoding what it passes on. Every
+// byte of a point survives, including unknown fields.
 package otlp
 
-// Signal is what an export request carries.
+// Signal is the kind of telemetry that an export request carries.
 type Signal uint8
 
-// The signals that are relayed. The numbers are stored in queue files: they never change.
+// The signals that are relayed. The numbers are stored in queue files and must not change.
 const (
 	Metrics Signal = 1
 	Traces  Signal = 2
@@ -33,11 +33,11 @@ func (s Signal) String() string {
 type Batch struct {
 	Signal Signal
 	Points int64  // data points, spans or log records in Data
-	Data   []byte // a serialized Export…ServiceRequest; nobody changes it once it is in a batch
+	Data   []byte // a serialized Export…ServiceRequest; must not be modified
 }
 
-// Method returns the gRPC method that exports the signal, as "/package.Service/Export"; empty for
-// an unknown signal.
+// Method returns the gRPC method that exports the signal, as "/package.Service/Export". It is empty
+// for an unknown signal.
 func (s Signal) Method() string {
 	switch s {
 	case Metrics:
@@ -51,5 +51,5 @@ func (s Signal) Method() string {
 	}
 }
 
-// Path returns the path of OTLP/HTTP that takes the signal.
+// Path returns the OTLP/HTTP path for the signal.
 func (s Signal) Path() string { return "/v1/" + s.String() }

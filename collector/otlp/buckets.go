@@ -6,27 +6,27 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Buckets are the counts of a distribution, cumulative or not as its metric is.
+// Buckets are the bucket counts of a histogram. They are cumulative or deltas, like the metric.
 type Buckets struct {
 	Count, Zero uint64
 	Sum         float64
-	Scale       int32 // of exponential buckets: bucket i, counted from Offset, ends at 2^((i+1)/2^Scale)
-	Offset      int32 // of exponential buckets
-	// of explicit buckets: the upper bounds of all but the last, nil for exponential ones
+	Scale       int32 // exponential: bucket i, counted from Offset, ends at 2^((i+1)/2^Scale)
+	Offset      int32 // exponential: index of the first bucket
+	// explicit: the upper bounds of all buckets but the last; nil for exponential ones
 	Bounds []float64
 	Counts []uint64
 }
 
-// mostBuckets bounds what one point may make us allocate.
+// mostBuckets bounds the memory that a single point can make us allocate.
 const mostBuckets = 1024
 
-// Buckets reads the buckets of a histogram's point into b, whose slices it uses again. It returns
-// false for what is no histogram, has negative values or too many buckets.
+// Buckets reads the buckets of a histogram point into b, reusing its slices. It returns false if p
+// is not a histogram point, has negative values or has too many buckets.
 func (p *Point) Buckets(kind MetricKind, b *Buckets) bool {
 	return ReadBuckets(p.Wire, kind, b)
 }
 
-// ReadBuckets is [Point.Buckets] of a point in wire form.
+// ReadBuckets is like [Point.Buckets] for a point in wire form.
 func ReadBuckets(point []byte, kind MetricKind, b *Buckets) bool {
 	*b = Buckets{Bounds: b.Bounds[:0], Counts: b.Counts[:0]}
 	f := fields{rest: point}
@@ -90,7 +90,7 @@ func (b *Buckets) exponential(f *fields) bool {
 	return true
 }
 
-// allZero reports whether serialized Buckets count nothing.
+// allZero reports whether all counts of serialized Buckets are 0.
 func allZero(buckets []byte) bool {
 	var b Buckets
 	f := fields{rest: buckets}
@@ -119,8 +119,8 @@ func (b *Buckets) appendPacked(packed []byte) bool {
 	return true
 }
 
-// AppendBuckets appends what [ReadBuckets] reads of a histogram's point to to, in wire form:
-// without attributes and exemplars.
+// AppendBuckets appends to to, in wire form, the fields of a histogram point that [ReadBuckets]
+// reads. Attributes and exemplars are left out.
 func (p *Point) AppendBuckets(to []byte, kind MetricKind) []byte {
 	f := fields{rest: p.Wire}
 	for f.next() {
@@ -135,14 +135,15 @@ func (p *Point) AppendBuckets(to []byte, kind MetricKind) []byte {
 	return to
 }
 
-// AtMost returns exponential buckets of a scale of at most most, which are b itself if it has one.
-func (b *Buckets) AtMost(most int32) Buckets {
-	shift := b.Scale - most
+// AtMost returns exponential buckets with at most the given scale, merging buckets if necessary. If
+// the scale of b is low enough already, it returns b itself.
+func (b *Buckets) AtMost(scale int32) Buckets {
+	shift := b.Scale - scale
 	if shift <= 0 {
 		return *b
 	}
 	wide := *b
-	wide.Scale, wide.Offset, wide.Counts = most, b.Offset>>shift, nil
+	wide.Scale, wide.Offset, wide.Counts = scale, b.Offset>>shift, nil
 	for i, n := range b.Counts {
 		at := int((b.Offset+int32(i))>>shift - wide.Offset)
 		for len(wide.Counts) <= at {

@@ -12,9 +12,9 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Encode returns a collection as a request: the one that OpenTelemetry's exporter sends, without
-// the messages that it builds first. Bytes that are not UTF-8 are replaced. It returns an error for
-// a kind of metric or a type of attribute that the sidecar does not use.
+// Encode returns a collection as an export request, identical to the one that OpenTelemetry's
+// exporter sends but without building its intermediate messages. Bytes that are not UTF-8 are
+// replaced. It returns an error for metric kinds and attribute types that the sidecar does not use.
 func Encode(rm *metricdata.ResourceMetrics) (Batch, error) {
 	e := &encoder{to: make([]byte, 0, 16<<10)}
 	group := e.open(requestGroups)
@@ -29,22 +29,22 @@ func Encode(rm *metricdata.ResourceMetrics) (Batch, error) {
 	return Batch{Signal: Metrics, Points: e.points, Data: e.to}, e.err
 }
 
-// encoder writes messages in wire form. Fields of no value are left out, as proto3 wants it.
+// encoder writes messages in wire form. Fields with the zero value are omitted, as in proto3.
 type encoder struct {
 	to     []byte
 	points int64
-	err    error // the first
+	err    error // the first error
 }
 
-// open begins a message, and returns what close needs.
+// open begins a message, and returns the position to pass to close.
 func (e *encoder) open(num protowire.Number) (at int) {
 	e.to = protowire.AppendTag(e.to, num, protowire.BytesType)
 	e.to = append(e.to, 0)
 	return len(e.to)
 }
 
-// close ends the message and puts its size before it, for which most need the one byte that is
-// there.
+// close ends the message that begins at at and fills in its size. open reserves one byte for the
+// size, which is enough for most messages.
 func (e *encoder) close(at int) {
 	size := uint64(len(e.to) - at)
 	if more := protowire.SizeVarint(size) - 1; more > 0 {
@@ -82,7 +82,7 @@ func (e *encoder) fixed(num protowire.Number, v uint64) {
 	e.to = protowire.AppendFixed64(protowire.AppendTag(e.to, num, protowire.Fixed64Type), v)
 }
 
-// count is fixed, and left out if it is 0.
+// count writes a fixed64, omitted if it is 0.
 func (e *encoder) count(num protowire.Number, v uint64) {
 	if v != 0 {
 		e.fixed(num, v)
@@ -91,7 +91,7 @@ func (e *encoder) count(num protowire.Number, v uint64) {
 
 func (e *encoder) double(num protowire.Number, v float64) { e.fixed(num, math.Float64bits(v)) }
 
-// signed is a sint32, and left out if it is 0.
+// signed writes a sint32, omitted if it is 0.
 func (e *encoder) signed(num protowire.Number, v int32) {
 	if v != 0 {
 		e.varint(num, protowire.EncodeZigZag(int64(v)))
@@ -142,7 +142,7 @@ func (e *encoder) fail(err error) {
 	}
 }
 
-// The fields of a metric that say what it is.
+// The fields that identify and describe a metric.
 const (
 	metricGauge       protowire.Number = 5
 	metricSum         protowire.Number = 7
@@ -150,7 +150,7 @@ const (
 	metricExponential protowire.Number = 10
 )
 
-// temporality is the second field of all kinds but gauges.
+// temporality writes the second field of every kind of metric except gauges.
 func (e *encoder) temporality(t metricdata.Temporality) {
 	switch t {
 	case metricdata.DeltaTemporality:
@@ -158,7 +158,7 @@ func (e *encoder) temporality(t metricdata.Temporality) {
 	case metricdata.CumulativeTemporality:
 		e.varint(2, 2)
 	default:
-		e.fail(fmt.Errorf("temporality %v is none of OTLP's", t))
+		e.fail(fmt.Errorf("unknown temporality %v", t))
 	}
 }
 
@@ -185,7 +185,7 @@ func numbers[N int64 | float64](
 	e.close(at)
 }
 
-// times are the second and third field of all points; an exemplar has the second only.
+// times writes the second and third fields of a point. An exemplar has only the second.
 func (e *encoder) times(start, end time.Time) {
 	for i, t := range [...]time.Time{start, end} {
 		if ns := t.UnixNano(); ns > 0 {
@@ -194,7 +194,7 @@ func (e *encoder) times(start, end time.Time) {
 	}
 }
 
-// summed are fields that points of both kinds of histograms have.
+// summed writes the fields that points of both kinds of histograms share.
 func (e *encoder) summed(
 	count uint64,
 	sum float64,
@@ -277,7 +277,7 @@ func (e *encoder) buckets(num protowire.Number, b *metricdata.ExponentialBucket)
 	e.close(at)
 }
 
-// value is a number, in the field for its type.
+// value writes a number in the field for its type.
 func value[N int64 | float64](e *encoder, asInt, asDouble protowire.Number, v N) {
 	switch v := any(v).(type) {
 	case int64:

@@ -18,7 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// exported returns what OpenTelemetry's exporter makes of a collection.
+// exported returns the request that OpenTelemetry's exporter makes of a collection.
 func exported(t *testing.T, rm *metricdata.ResourceMetrics) (got *metricspb.ExportMetricsServiceRequest) {
 	t.Helper()
 	intercept := func(_ context.Context, _ string, request, _ any, _ *grpc.ClientConn, _ grpc.UnaryInvoker, _ ...grpc.CallOption) error {
@@ -44,7 +44,7 @@ func exported(t *testing.T, rm *metricdata.ResourceMetrics) (got *metricspb.Expo
 	return got
 }
 
-// sample makes collections of all kinds of metrics and values, with zeros and extremes.
+// sample makes collections with all kinds of metrics and values, including zeros and extremes.
 type sample struct{ *rand.Rand }
 
 func (s sample) set() attribute.Set {
@@ -194,7 +194,7 @@ func (s sample) collection() *metricdata.ResourceMetrics {
 	return rm
 }
 
-// What is encoded is what the exporter of OpenTelemetry sends, and the points are those in it.
+// Encode returns what OpenTelemetry's exporter sends, and the number of points in it.
 func TestEncodeIsWhatTheExporterSends(t *testing.T) {
 	for seed := range uint64(300) {
 		rm := sample{rand.New(rand.NewPCG(seed, 0))}.collection()
@@ -215,7 +215,8 @@ func TestEncodeIsWhatTheExporterSends(t *testing.T) {
 	}
 }
 
-// One name that is no UTF-8 does not cost the collection, and what cannot be encoded is an error.
+// A name that is not valid UTF-8 does not fail the collection, and values that cannot be encoded
+// are an error.
 func TestEncodeOddities(t *testing.T) {
 	number := func(kv attribute.KeyValue) *metricdata.ResourceMetrics {
 		return &metricdata.ResourceMetrics{

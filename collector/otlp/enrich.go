@@ -9,22 +9,22 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// mostAttributes is how many attributes [Attributes] can hold: a bit each.
+// mostAttributes is how many attributes [Attributes] can hold: one per bit of a uint64.
 const mostAttributes = 64
 
-// Attributes are resource attributes to add to the requests of others, ready in wire form. The zero
-// value adds none. It is read-only and safe for concurrent use.
+// Attributes are resource attributes to add to export requests, already in wire form. The zero
+// value adds none. Attributes are read-only and safe for concurrent use.
 type Attributes struct {
 	index map[string]int // by key
-	wire  [][]byte       // each a whole field of a Resource
-	all   uint64         // a bit for each
+	wire  [][]byte       // each a complete field of a Resource
+	all   uint64         // one bit per attribute
 }
 
-// NewAttributes returns the attributes of set. It returns an error for more than 64, and for a
-// value that is neither a scalar nor a list of strings.
+// NewAttributes returns the attributes of set. It returns an error if there are more than 64, or if
+// a value is neither a scalar nor a list of strings.
 func NewAttributes(set attribute.Set) (Attributes, error) {
 	if set.Len() > mostAttributes {
-		return Attributes{}, fmt.Errorf("resource attributes to add: %d, at most %d", set.Len(), mostAttributes)
+		return Attributes{}, fmt.Errorf("resource attributes to add: expected at most %d, got %d", mostAttributes, set.Len())
 	}
 	a := Attributes{index: make(map[string]int, set.Len())}
 	for _, kv := range set.ToSlice() {
@@ -42,7 +42,7 @@ func NewAttributes(set attribute.Set) (Attributes, error) {
 	return a, nil
 }
 
-// appendAnyValue appends v as the content of a common.v1.AnyValue.
+// appendAnyValue appends the fields of v as a common.v1.AnyValue.
 func appendAnyValue(b []byte, v attribute.Value) ([]byte, error) {
 	switch v.Type() {
 	case attribute.STRING:
@@ -75,13 +75,14 @@ func appendMessage(b []byte, num protowire.Number, content []byte) []byte {
 	return protowire.AppendBytes(protowire.AppendTag(b, num, protowire.BytesType), content)
 }
 
-// Enrich returns a copy of a serialized Export…ServiceRequest in which every resource has the
-// attributes of add too; a group without a resource gets one. Keys that a resource has keep their
-// values, whatever these are. All else stays as it is, byte for byte and in order, unknown fields
-// too. The result never shares memory with data; it is the only allocation. Errors wrap
-// [ErrMalformed], of which there is none for what [Inspect] accepts, or [ErrTooLarge] if the result
-// would have more bytes than most.
-func Enrich(data []byte, add Attributes, most int) ([]byte, error) {
+// Enrich returns a copy of a serialized Export…ServiceRequest with the attributes of add in every
+// resource; a group without a resource gets one. Keys that a resource already has keep their
+// values. Everything else is preserved byte for byte and in order, including unknown fields. The
+// result never shares memory with data and is the only allocation.
+//
+// Errors wrap [ErrMalformed], which cannot happen if [Inspect] accepted data, or [ErrTooLarge] if
+// the result would exceed limit bytes.
+func Enrich(data []byte, add Attributes, limit int) ([]byte, error) {
 	size := 0
 	f := fields{rest: data}
 	for f.next() {
@@ -98,12 +99,12 @@ func Enrich(data []byte, add Attributes, most int) ([]byte, error) {
 	if f.err != nil {
 		return nil, f.err
 	}
-	if size > most {
+	if size > limit {
 		return nil, fmt.Errorf(
-			"%w: with the attributes of the pod a request has %d bytes, at most %d",
+			"%w: with the attributes of the pod the request has %d bytes, the limit is %d",
 			ErrTooLarge,
 			size,
-			most,
+			limit,
 		)
 	}
 	out := make([]byte, 0, size)
@@ -113,24 +114,24 @@ func Enrich(data []byte, add Attributes, most int) ([]byte, error) {
 			out = append(out, f.whole...)
 			continue
 		}
-		p, _ := add.plan(f.value) // as above, which is cheaper than to remember it
+		p, _ := add.plan(f.value) // as above; computing it twice is cheaper than keeping it
 		out = add.appendGroup(out, f.value, p)
 	}
 	return out, nil
 }
 
-// plan is how a group changes: from start to end stands the resource that gets the missing
-// attributes.
+// plan describes how to change a group: the resource between start and end is rewritten with the
+// missing attributes.
 type plan struct {
-	start, end int    // both 0 if there is none
-	resource   []byte // what it holds
-	missing    uint64 // bits of Attributes
-	extra      int    // size of the missing attributes
-	size       int    // of the new group
+	start, end int    // both 0 if the group has no resource
+	resource   []byte // its content
+	missing    uint64 // a set of bits as in Attributes
+	extra      int    // bytes that the missing attributes take
+	size       int    // bytes of the new group
 }
 
-// plan looks for keys in every resource of the group: there should be one, but a reader would merge
-// several.
+// plan collects the keys of every resource in the group. There should be only one, but a reader
+// would merge several.
 func (a Attributes) plan(group []byte) (plan, error) {
 	p := plan{missing: a.all}
 	f := fields{rest: group}
@@ -159,7 +160,7 @@ func (a Attributes) plan(group []byte) (plan, error) {
 	return p, nil
 }
 
-// present returns the bits of the attributes whose keys the resource has.
+// present returns the bits of the attributes whose keys the resource already has.
 func (a Attributes) present(resource []byte) (bitsSet uint64, err error) {
 	f := fields{rest: resource}
 	for f.next() {
@@ -177,7 +178,7 @@ func (a Attributes) present(resource []byte) (bitsSet uint64, err error) {
 	return bitsSet, f.err
 }
 
-// keyOf returns the key of a KeyValue: the last, should it have several.
+// keyOf returns the key of a KeyValue; if there are several, the last one.
 func keyOf(kv []byte) (key []byte, err error) {
 	f := fields{rest: kv}
 	for f.next() {
@@ -188,7 +189,7 @@ func keyOf(kv []byte) (key []byte, err error) {
 	return key, f.err
 }
 
-// appendGroup appends the group, changed by p, as a field of a request.
+// appendGroup appends the group, changed as planned, as a field of a request.
 func (a Attributes) appendGroup(out, group []byte, p plan) []byte {
 	out = protowire.AppendTag(out, requestGroups, protowire.BytesType)
 	out = protowire.AppendVarint(out, uint64(p.size))

@@ -22,7 +22,7 @@ func seed(f *testing.F) {
 	f.Add(uint8(2), []byte("\x0b\x0b\x0c\x0c"))
 }
 
-// Inspect agrees with decoding: what decodes is accepted, and counted alike.
+// Inspect agrees with decoding: it accepts what can be decoded and counts the same.
 func FuzzInspect(f *testing.F) {
 	seed(f)
 	f.Fuzz(func(t *testing.T, s uint8, data []byte) {
@@ -41,8 +41,8 @@ func FuzzInspect(f *testing.F) {
 	})
 }
 
-// Enrich agrees with decoding and merging, takes all that Inspect takes, and finds nothing to add
-// the second time.
+// Enrich agrees with decoding and merging, accepts everything that Inspect accepts, and finds
+// nothing to add the second time.
 func FuzzEnrich(f *testing.F) {
 	seed(f)
 	set, add := added(f)
@@ -71,7 +71,7 @@ func FuzzEnrich(f *testing.F) {
 	})
 }
 
-// JSON becomes a request that decodes, or a typed error.
+// JSON becomes a request that can be decoded, or a typed error.
 func FuzzJSON(f *testing.F) {
 	for _, signal := range otlp.Signals() {
 		f.Add(uint8(signal), example(f, signal))

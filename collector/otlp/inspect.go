@@ -6,11 +6,11 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Inspect counts the data points, spans or log records of a serialized Export…ServiceRequest, as
-// decoding it would, and checks the nesting down to them and in the resources. It does not look
-// into points, so that what is wrong in there is for the upstream to find. A metric of a kind that
-// is newer than this code counts as one point. Errors wrap [ErrMalformed]. It takes a few
-// nanoseconds a point and allocates nothing.
+// Inspect counts the data points, spans or log records of a serialized Export…ServiceRequest, with
+// the same result as decoding it. It validates the nesting down to the points and within resources,
+// but not the points themselves, whose errors are left to the upstream to report. A metric of an
+// unknown, newer kind counts as one point. Errors wrap [ErrMalformed]. Inspect takes a few
+// nanoseconds per point and does not allocate.
 func Inspect(signal Signal, data []byte) (points int64, err error) {
 	records := one
 	switch signal {
@@ -18,7 +18,7 @@ func Inspect(signal Signal, data []byte) (points int64, err error) {
 		records = pointsOfMetric
 	case Traces, Logs:
 	default:
-		return 0, fmt.Errorf("%w: no such signal: %d", ErrMalformed, signal)
+		return 0, fmt.Errorf("%w: unknown signal %d", ErrMalformed, signal)
 	}
 	f := fields{rest: data}
 	for f.next() {
@@ -39,8 +39,8 @@ func Inspect(signal Signal, data []byte) (points int64, err error) {
 
 func one([]byte) (int64, error) { return 1, nil }
 
-// pointsOfGroup counts in one ResourceMetrics, ResourceSpans or ResourceLogs, in each of whose
-// records are as many points as records says.
+// pointsOfGroup counts the points of one ResourceMetrics, ResourceSpans or ResourceLogs. records
+// returns the number of points in one record.
 func pointsOfGroup(group []byte, records func([]byte) (int64, error)) (points int64, err error) {
 	f := fields{rest: group}
 	for f.next() {
@@ -59,7 +59,7 @@ func pointsOfGroup(group []byte, records func([]byte) (int64, error)) (points in
 	return points, f.err
 }
 
-// checkResource makes sure that [Enrich] finds the keys.
+// checkResource verifies that [Enrich] will be able to read the keys.
 func checkResource(resource []byte) error {
 	_, err := sum(resource, resourceAttrs, func(kv []byte) (int64, error) {
 		_, err := keyOf(kv)
@@ -68,8 +68,8 @@ func checkResource(resource []byte) error {
 	return err
 }
 
-// pointsOfMetric counts the points of a metric's data. Its kinds exclude each other: of several the
-// last counts, as for any reader.
+// pointsOfMetric counts the points of a metric. Its kinds of data are mutually exclusive: if there
+// are several, the last counts, as for any protobuf reader.
 func pointsOfMetric(metric []byte) (points int64, err error) {
 	var kind protowire.Number
 	unknown := false
@@ -99,7 +99,7 @@ func pointsOfMetric(metric []byte) (points int64, err error) {
 	return points, f.err
 }
 
-// sum adds up what count says of each message of the given number in parent.
+// sum adds up the results of count for each message with the given field number in parent.
 func sum(parent []byte, num protowire.Number, count func([]byte) (int64, error)) (total int64, err error) {
 	f := fields{rest: parent}
 	for f.next() {

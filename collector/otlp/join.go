@@ -7,13 +7,12 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Join returns serialized requests of one signal as one request, in their order: protobuf merges
-// what is concatenated. The result shares no memory with them.
+// Join concatenates serialized requests of one signal, in order, into a single request, which is
+// valid because protobuf merges concatenated messages. The result shares no memory with them.
 func Join(requests ...[]byte) []byte { return slices.Concat(requests...) }
 
-// Rejected returns how many points the receiver of a request did not take, by its serialized
-// Export…ServiceResponse, and why. A message without points is a warning. Errors wrap
-// [ErrMalformed].
+// Rejected returns how many points the receiver rejected, and why, according to its serialized
+// Export…ServiceResponse. A message with 0 points is a warning. Errors wrap [ErrMalformed].
 func Rejected(answer []byte) (points int64, message string, err error) {
 	f := fields{rest: answer}
 	for f.next() {
@@ -30,7 +29,7 @@ func Rejected(answer []byte) (points int64, message string, err error) {
 	return max(0, points), message, nil
 }
 
-// partialSuccess reads an Export…PartialSuccess, whose fields have the same numbers for the three
+// partialSuccess reads an Export…PartialSuccess, whose field numbers are the same for all three
 // signals.
 func partialSuccess(partial []byte, points *int64, message *string) error {
 	f := fields{rest: partial}

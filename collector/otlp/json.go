@@ -8,37 +8,37 @@ import (
 	"sync"
 )
 
-// ErrTooLarge is wrapped by errors about a request that is, or would become, larger than it may be.
+// ErrTooLarge is wrapped by errors about a request that exceeds, or would exceed, its size limit.
 var ErrTooLarge = errors.New("too large")
 
-// FromJSON returns the serialized Export…ServiceRequest of one in OTLP's JSON. Errors wrap
-// [ErrMalformed] and name the byte and the field.
+// FromJSON converts an OTLP/JSON request to a serialized Export…ServiceRequest. Errors wrap
+// [ErrMalformed] and give the byte offset and the field.
 //
-// It takes what the Collector's decoder (pdata) takes of RFC 8259's JSON: names in camelCase and
-// snake_case; 64-bit integers and doubles as numbers or strings, NaN and Infinity among them; enums
-// as names or numbers, known or not; null for an absent string, list or message; keys that are
-// there twice, of which the last counts, or all of them for lists. Unknown keys are skipped, and
-// what is not Unicode becomes U+FFFD, since protobuf's strings have to be UTF-8. It refuses what
-// would lose a value: null for a number, an unknown name of an enum, an integer beyond its type, a
-// second kind of data in one metric, anything behind the request.
+// It accepts the same RFC 8259 JSON as the Collector's decoder (pdata): names in camelCase or
+// snake_case; 64-bit integers and doubles as numbers or strings, including NaN and Infinity; enums
+// as names or numbers, known or unknown; null for an absent string, list or message; and duplicate
+// keys, of which the last wins, except that lists are concatenated. Unknown keys are skipped, and
+// invalid Unicode is replaced with U+FFFD, since protobuf strings must be UTF-8. It rejects input
+// that would lose a value: null for a number, an unknown enum name, an integer out of range, a
+// second kind of data in one metric, or anything after the request.
 //
-// Body is read once. Memory is that of the result, at most four bytes for each of body (a bucket
-// count may be two characters and is eight bytes), and of a buffer of about that size. Nesting is
-// limited to 1,000 levels. Equal bodies have equal results.
+// Body is read once. The memory needed is that of the result, which is at most four times as large
+// as body (a bucket count of two characters takes eight bytes), plus a buffer of about the same
+// size. Nesting is limited to 1,000 levels. The output is deterministic.
 func FromJSON(signal Signal, body []byte) ([]byte, error) {
 	return FromJSONWithin(signal, body, math.MaxInt)
 }
 
-// FromJSONWithin is [FromJSON] for results of at most the given number of bytes. It stops reading
-// where the result exceeds that by a string or a point, with an error that wraps [ErrTooLarge].
-func FromJSONWithin(signal Signal, body []byte, most int) ([]byte, error) {
+// FromJSONWithin is like [FromJSON] but bounds the size of the result in bytes. It stops as soon as
+// a string or a point exceeds limit, with an error that wraps [ErrTooLarge].
+func FromJSONWithin(signal Signal, body []byte, limit int) ([]byte, error) {
 	root := schema().root(signal)
 	if root == nil {
-		return nil, fmt.Errorf("%w JSON: no such signal: %d", ErrMalformed, signal)
+		return nil, fmt.Errorf("%w JSON: unknown signal %d", ErrMalformed, signal)
 	}
 	t := transcoders.Get().(*transcoder)
 	defer t.recycle()
-	t.in, t.most = body, most
+	t.in, t.most = body, limit
 	if first := min(len(body)/2+64, keptBuffer); cap(t.out) < first {
 		t.out = make([]byte, 0, first)
 	}
@@ -53,20 +53,20 @@ func FromJSONWithin(signal Signal, body []byte, most int) ([]byte, error) {
 	return slices.Clone(t.out), nil
 }
 
-// transcoder turns one body into wire form. Fields go to out in the order of body, each message
-// with its length in front, which is filled in when the message ends.
+// transcoder converts one body to wire form. Fields are written to out in the order of body. Each
+// message is preceded by its length, which is filled in when the message ends.
 type transcoder struct {
 	in    []byte
-	pos   int // of the next byte of in
+	pos   int // position of the next byte in in
 	out   []byte
-	most  int // bytes of out
+	most  int // maximum size of out in bytes
 	depth int
-	plain []byte // a string of in that has escapes or is not UTF-8, as it should be
+	plain []byte // the current string, if it must be unescaped or made valid UTF-8
 }
 
 var transcoders = sync.Pool{New: func() any { return new(transcoder) }}
 
-// keptBuffer is the largest buffer that is kept for the next request.
+// keptBuffer is the size of the largest buffer that is reused for the next request.
 const keptBuffer = 64 << 10
 
 func (t *transcoder) recycle() {
@@ -93,8 +93,8 @@ func (t *transcoder) request(root *message) error {
 	return t.grow()
 }
 
-// grow checks the size of out, and makes room for the rest of it where there is little: what is to
-// come will grow as what was read. So out moves once or twice, and not with each doubling.
+// grow checks the size of out and, when space is running out, reserves enough for the rest at the
+// ratio of output to input so far. So out is copied once or twice rather than at each doubling.
 func (t *transcoder) grow() error {
 	const little, much = 256, 1024
 	if len(t.out) > t.most {
@@ -104,7 +104,7 @@ func (t *transcoder) grow() error {
 		return nil
 	}
 	ratio := float64(len(t.out)) / float64(t.pos)
-	// a quarter, so that copies stay few
+	// at least a quarter, to keep copies few
 	rest := max(int(ratio*float64(len(t.in)-t.pos)*1.06), len(t.out)/4)
 	rest = min(rest, t.most-len(t.out)) + much
 	t.out = append(make([]byte, 0, len(t.out)+rest), t.out...)
@@ -112,14 +112,14 @@ func (t *transcoder) grow() error {
 }
 
 func (t *transcoder) tooLarge() error {
-	return fmt.Errorf("%w: a request in JSON has more than %d bytes as protobuf", ErrTooLarge, t.most)
+	return fmt.Errorf("%w: a JSON request has more than %d bytes as protobuf", ErrTooLarge, t.most)
 }
 
 func (t *transcoder) fail(format string, args ...any) error {
 	return fmt.Errorf("%w JSON: byte %d: %s", ErrMalformed, t.pos, fmt.Sprintf(format, args...))
 }
 
-// unexpected describes what is at pos, where something else has to be.
+// unexpected returns an error that says what was expected at pos and what is there instead.
 func (t *transcoder) unexpected(want string) error {
 	if t.pos >= len(t.in) {
 		return t.fail("expected %s, got the end", want)
@@ -127,5 +127,5 @@ func (t *transcoder) unexpected(want string) error {
 	return t.fail("expected %s, got %q", want, brief(t.in[t.pos:], 20))
 }
 
-// brief is the beginning of s, since an error that quotes all of it may take megabytes.
+// brief shortens s for an error, which could otherwise quote megabytes.
 func brief(s []byte, most int) []byte { return s[:min(len(s), most)] }

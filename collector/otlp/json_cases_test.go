@@ -16,8 +16,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// What the Collector's decoder does with bodies that clients send is done here too, but for one:
-// behind the first of two requests it reads nothing, and says ok.
+// FromJSON treats bodies that clients send as the Collector's decoder does, with one exception:
+// after the first of two requests, the Collector stops reading and reports success.
 func TestCollectorsCases(t *testing.T) {
 	table, err := os.ReadFile("testdata/json-cases.tsv")
 	if err != nil {
@@ -65,7 +65,7 @@ func body(value string) string {
 	return `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":` + value + `}]}]}]}`
 }
 
-// decoded compares what becomes of JSON with the message in protobuf's own JSON.
+// decoded compares the result of FromJSON with the message in protobuf's own JSON.
 func decoded(t *testing.T, s otlp.Signal, from, want string) {
 	t.Helper()
 	data, err := otlp.FromJSON(s, []byte(from))
@@ -198,21 +198,21 @@ func TestMalformedJSON(t *testing.T) {
 		"span ID not hex":     {otlp.Traces, span(`"spanId":"xee19b7ec3c1b174"`), "spanId: expected 16 hex digits"},
 		"odd digits":          {otlp.Traces, span(`"parentSpanId":"eee19b7ec3c1b17"`), "parentSpanId: expected 16 hex digits"},
 		"link":                {otlp.Traces, span(`"links":[{"traceId":"00"}]`), "traceId: expected 32 hex digits"},
-		"name of an enum":     {otlp.Traces, span(`"kind":"server"`), `kind: no such name: "server"`},
-		"number of an enum":   {otlp.Traces, span(`"kind":5000000000`), "kind: expected an integer of 32 bits"},
+		"name of an enum":     {otlp.Traces, span(`"kind":"server"`), `kind: unknown name "server"`},
+		"number of an enum":   {otlp.Traces, span(`"kind":5000000000`), "kind: expected a 32-bit integer"},
 		"null for a value":    {otlp.Metrics, point(`"asDouble":null`), `expected a number for asDouble, got "null`},
 		"null for an integer": {otlp.Metrics, point(`"asInt":null`), "expected an integer for asInt"},
 		"null for a sum":      {otlp.Metrics, metric(`"histogram":{"dataPoints":[{"sum":null}]}`), "expected a number for sum"},
-		"a fraction":          {otlp.Metrics, point(`"asInt":1.5`), "asInt: expected an integer of 64 bits"},
+		"a fraction":          {otlp.Metrics, point(`"asInt":1.5`), "asInt: expected a 64-bit integer"},
 		"a zero in front":     {otlp.Metrics, point(`"asInt":01`), `expected a number, got "01`},
 		"zeros in front":      {otlp.Metrics, point(`"asDouble":-00.5`), `expected a number, got "-00.5`},
-		"too large, a string": {otlp.Metrics, point(`"asInt":"9223372036854775808"`), "asInt: expected an integer of 64 bits"},
-		"too large":           {otlp.Metrics, point(`"timeUnixNano":30000000000000000000`), "timeUnixNano: expected an integer of 64 bits"},
-		"negative time":       {otlp.Metrics, point(`"timeUnixNano":-1`), "timeUnixNano: expected an integer of 64 bits"},
-		"too large for 32":    {otlp.Metrics, point(`"flags":5000000000`), "flags: expected an integer of 32 bits"},
+		"too large, a string": {otlp.Metrics, point(`"asInt":"9223372036854775808"`), "asInt: expected a 64-bit integer"},
+		"too large":           {otlp.Metrics, point(`"timeUnixNano":30000000000000000000`), "timeUnixNano: expected a 64-bit integer"},
+		"negative time":       {otlp.Metrics, point(`"timeUnixNano":-1`), "timeUnixNano: expected a 64-bit integer"},
+		"too large for 32":    {otlp.Metrics, point(`"flags":5000000000`), "flags: expected a 32-bit integer"},
 		"beyond doubles":      {otlp.Metrics, point(`"asDouble":1e999`), "asDouble: expected a number"},
-		"two kinds of data":   {otlp.Metrics, metric(`"gauge":{"dataPoints":[{"asInt":1}]},"sum":{}`), "sum: there is gauge already"},
-		"the same kind twice": {otlp.Metrics, metric(`"sum":{"isMonotonic":true},"sum":{"dataPoints":[]}`), "sum: there is sum already"},
+		"two kinds of data":   {otlp.Metrics, metric(`"gauge":{"dataPoints":[{"asInt":1}]},"sum":{}`), "already has gauge"},
+		"the same kind twice": {otlp.Metrics, metric(`"sum":{"isMonotonic":true},"sum":{"dataPoints":[]}`), "already has sum"},
 		"object for a list":   {otlp.Logs, `{"resourceLogs":{}}`, "expected an array for resourceLogs"},
 		"list for an object":  {otlp.Logs, `{"resourceLogs":[{"resource":[]}]}`, "expected an object"},
 		"string for a bool":   {otlp.Logs, body(`{"boolValue":"true"}`), "expected true or false for boolValue"},
@@ -229,7 +229,7 @@ func TestMalformedJSON(t *testing.T) {
 	}
 }
 
-// Doubles are the nearest to what is written, as strconv has them.
+// Doubles are rounded correctly, as by strconv.
 func TestJSONDoubles(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 5_000 {

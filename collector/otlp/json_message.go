@@ -10,27 +10,28 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// deepest is how many levels objects and lists may be nested: 240 lists of keys and values in each
-// other. Most upstreams take 100 messages in each other, which is 33 such lists.
+// deepest is how many levels objects and lists may be nested, enough for 240 nested lists of
+// key-value pairs. Most upstreams accept 100 nested messages, which is 33 such lists.
 const deepest = 1000
 
-// Below so many levels lengths have a fixed width: for a shorter one everything inside has to move,
-// which costs nothing in requests of real clients, and the square of a body that is all brackets.
+// From this depth on, lengths are encoded with a fixed width. Inserting a longer length moves
+// everything inside the message, which is cheap for real requests but takes quadratic time for a
+// body of nothing but brackets.
 const (
 	deepLevel  = 50
 	deepLength = 5
 )
 
-// frame is what is known of the message that is being read.
+// frame is the state of the message being read.
 type frame struct {
-	seen   uint64 // the bits of the fields that were there
-	chosen *field // the member of its oneof that is in out
-	start  int    // where that is in out
+	seen   uint64 // bits of the fields read so far
+	chosen *field // the member of the oneof that is in out
+	start  int    // its position in out
 	end    int
 }
 
-// object reads an object. The fields of seen may be in out already, since the key of the whole
-// message came twice, so that values of 0 have to be written.
+// object reads an object. The fields in seen may already have been written, because the key of the
+// message itself is a duplicate; their zero values must be written explicitly.
 func (t *transcoder) object(m *message, seen uint64) error {
 	if !t.take('{') {
 		return t.unexpected("an object")
@@ -60,7 +61,7 @@ func (t *transcoder) object(m *message, seen uint64) error {
 	return nil
 }
 
-// enter counts a level of nesting.
+// enter descends one level of nesting.
 func (t *transcoder) enter() error {
 	if t.depth++; t.depth > deepest {
 		return t.fail("nested deeper than %d levels", deepest)
@@ -85,7 +86,7 @@ func (t *transcoder) field(f *field, fr *frame) error {
 	return t.single(f, again || f.present)
 }
 
-// single writes one value, unless it is 0 and need not be there.
+// single writes one value. A zero value is omitted unless always is set.
 func (t *transcoder) single(f *field, always bool) error {
 	start := len(t.out)
 	t.out = protowire.AppendVarint(t.out, f.tag)
@@ -96,8 +97,8 @@ func (t *transcoder) single(f *field, always bool) error {
 	return err
 }
 
-// choice writes a member of a oneof. The last one counts, as for any reader, but null replaces
-// nothing.
+// choice writes a member of a oneof. The last one wins, as for any protobuf reader, but null does
+// not replace an earlier member.
 func (t *transcoder) choice(f *field, fr *frame) error {
 	nullable := f.kind == asObject || f.kind == asString
 	null := nullable && t.null()
@@ -106,7 +107,7 @@ func (t *transcoder) choice(f *field, fr *frame) error {
 			return nil
 		}
 		if f.alone && fr.end-fr.start > protowire.SizeVarint(fr.chosen.tag)+1 {
-			return t.fail("%s: there is %s already, and one metric has one kind of data", f.name, fr.chosen.name)
+			return t.fail("%s: a metric can have one kind of data only, and already has %s", f.name, fr.chosen.name)
 		}
 		t.out = slices.Delete(t.out, fr.start, fr.end)
 	}
@@ -138,8 +139,8 @@ func (t *transcoder) nested(f *field, again bool) error {
 	return nil
 }
 
-// list writes an array. Numbers are packed, but for those that follow others: some readers take the
-// last of several packed fields for the whole list.
+// list writes an array. Numbers are packed, except in a duplicate list: some readers take the last
+// of several packed fields for the whole list.
 func (t *transcoder) list(f *field, again bool) error {
 	if t.null() {
 		return nil
@@ -183,7 +184,7 @@ func (t *transcoder) element(f *field, packed bool) (err error) {
 		}
 	case f.kind != asObject:
 		err = t.single(f, true)
-	case t.null(): // an empty message, since its place in the list may mean something
+	case t.null(): // an empty message, since the position in the list may be significant
 		t.out = append(protowire.AppendVarint(t.out, f.tag), 0)
 	default:
 		err = t.nested(f, false)
@@ -191,7 +192,7 @@ func (t *transcoder) element(f *field, packed bool) (err error) {
 	return err
 }
 
-// open begins a field of unknown length and returns where what it holds begins.
+// open begins a field of unknown length and returns the position of its content.
 func (t *transcoder) open(tag uint64) int {
 	t.out = protowire.AppendVarint(t.out, tag)
 	width := 1
@@ -204,11 +205,11 @@ func (t *transcoder) open(tag uint64) int {
 	return len(t.out)
 }
 
-// close fills in the length of what begins at start.
+// close fills in the length of the content that begins at start.
 func (t *transcoder) close(start int) {
 	n := len(t.out) - start
 	switch {
-	case t.depth >= deepLevel: // a varint of deepLength bytes
+	case t.depth >= deepLevel: // a varint padded to deepLength bytes
 		for i := range deepLength - 1 {
 			t.out[start-deepLength+i] = byte(n>>(7*i)) | 0x80
 		}
@@ -223,8 +224,8 @@ func (t *transcoder) close(start int) {
 	}
 }
 
-// value writes a value that is no message, without its tag, and reports whether it is its type's
-// zero.
+// value writes a value that is not a message, without its tag, and reports whether it is the zero
+// value of its type.
 func (t *transcoder) value(f *field) (zero bool, err error) {
 	switch f.kind {
 	case asString:
@@ -254,7 +255,7 @@ func (t *transcoder) string() (zero bool, err error) {
 	return len(s) == 0, nil
 }
 
-// bytes reads an ID in hex, or base64 of any kind.
+// bytes reads an ID in hexadecimal, or base64 in any variant.
 func (t *transcoder) bytes(f *field) (zero bool, err error) {
 	s, err := t.text()
 	if err != nil {
@@ -269,7 +270,7 @@ func (t *transcoder) bytes(f *field) (zero bool, err error) {
 			return false, t.fail("%s: expected %d hex digits, got %q", f.name, 2*f.size, brief(s, 40))
 		}
 	}
-	if id == [16]byte{} { // which is how OTLP says that there is none
+	if id == [16]byte{} { // OTLP's encoding of an absent ID
 		t.out = append(t.out, 0)
 		return true, nil
 	}

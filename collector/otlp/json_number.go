@@ -7,20 +7,20 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// number is one of JSON: mantissa × 10^exponent.
+// number is a JSON number: mantissa × 10^exponent.
 type number struct {
 	text     []byte
 	mantissa uint64
 	exponent int
 	negative bool
-	whole    bool // neither fraction nor exponent
-	exact    bool // mantissa and exponent are the number; else only text is
+	whole    bool // without fraction and exponent
+	exact    bool // mantissa and exponent represent the number exactly; otherwise only text does
 }
 
-// safeDigits always fit in 64 bits.
+// safeDigits is the number of decimal digits that always fit in 64 bits.
 const safeDigits = 19
 
-// number reads a number in the grammar of RFC 8259.
+// number reads a number according to RFC 8259.
 func (t *transcoder) number() (n number, err error) {
 	start := t.pos
 	if n.negative = t.in[t.pos] == '-'; n.negative {
@@ -81,7 +81,7 @@ func (t *transcoder) exponent(n *number) error {
 	return nil
 }
 
-// double reads a number, or one in a string, with NaN and Infinity.
+// double reads a number, possibly quoted, including NaN and Infinity.
 func (t *transcoder) double(f *field) (float64, error) {
 	var s []byte
 	switch c := t.peek(); {
@@ -115,7 +115,7 @@ var exactPowers = [...]float64{
 	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 }
 
-// float returns the number if one operation on exact numbers gives it, which rounds correctly
+// float returns the number if a single operation on exact numbers yields it, which rounds correctly
 // (Clinger, How to Read Floating Point Numbers Accurately, 1990).
 func (n *number) float() (float64, bool) {
 	if !n.exact || n.mantissa > 1<<53 || n.exponent < -22 || n.exponent > 22 {
@@ -131,7 +131,7 @@ func (n *number) float() (float64, bool) {
 	return v * exactPowers[n.exponent], true
 }
 
-// integer reads an integer, or one in a string, or for an enum a name, and writes it.
+// integer reads and writes an integer, possibly quoted, or the name of an enum value.
 func (t *transcoder) integer(f *field) (zero bool, err error) {
 	var v uint64
 	switch c := t.peek(); {
@@ -191,7 +191,7 @@ func (t *transcoder) integerString(f *field) (uint64, error) {
 	if f.kind == asEnum {
 		v, ok := f.enum[string(s)]
 		if !ok {
-			return 0, t.fail("%s: no such name: %q", f.name, brief(s, 40))
+			return 0, t.fail("%s: unknown name %q", f.name, brief(s, 40))
 		}
 		return uint64(v), nil
 	}
@@ -201,7 +201,7 @@ func (t *transcoder) integerString(f *field) (uint64, error) {
 	return t.parseInteger(f, s) // a sign, 20 digits, or an error
 }
 
-// decimal returns the value of at most so many digits as always fit.
+// decimal parses at most safeDigits digits.
 func decimal(s []byte) (v uint64, ok bool) {
 	if len(s) == 0 || len(s) > safeDigits {
 		return 0, false
@@ -224,7 +224,7 @@ func (t *transcoder) parseInteger(f *field, s []byte) (v uint64, err error) {
 		v, err = strconv.ParseUint(string(s), 10, f.bits)
 	}
 	if err != nil {
-		return 0, t.fail("%s: expected an integer of %d bits, got %q", f.name, f.bits, brief(s, 40))
+		return 0, t.fail("%s: expected a %d-bit integer, got %q", f.name, f.bits, brief(s, 40))
 	}
 	return v, nil
 }

@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// peek returns the next byte behind white space, which stays to be read; 0 at the end.
+// peek returns the next byte after white space without consuming it, or 0 at the end.
 func (t *transcoder) peek() byte {
 	for ; t.pos < len(t.in); t.pos++ {
 		switch c := t.in[t.pos]; c {
@@ -18,7 +18,7 @@ func (t *transcoder) peek() byte {
 	return 0
 }
 
-// take reads c if it is next.
+// take consumes c if it is next.
 func (t *transcoder) take(c byte) bool {
 	if t.peek() != c || t.pos == len(t.in) {
 		return false
@@ -27,7 +27,7 @@ func (t *transcoder) take(c byte) bool {
 	return true
 }
 
-// literal reads word if it is next.
+// literal consumes word if it is next.
 func (t *transcoder) literal(word string) bool {
 	if t.peek() != word[0] || len(t.in)-t.pos < len(word) || string(t.in[t.pos:t.pos+len(word)]) != word {
 		return false
@@ -38,7 +38,8 @@ func (t *transcoder) literal(word string) bool {
 
 func (t *transcoder) null() bool { return t.literal("null") }
 
-// another reads what is between two elements, or the end of their list or object.
+// another consumes the separator between two elements, or the end of the list or object. It reports
+// whether another element follows.
 func (t *transcoder) another(end byte) (bool, error) {
 	switch t.peek() {
 	case ',':
@@ -51,7 +52,8 @@ func (t *transcoder) another(end byte) (bool, error) {
 	return false, t.unexpected("a comma or " + string(end))
 }
 
-// key reads the key of an object's member, and the colon. The key is valid until the next string.
+// key reads the key of an object member and the colon. The key is valid until the next string is
+// read.
 func (t *transcoder) key() ([]byte, error) {
 	s, err := t.text()
 	if err != nil {
@@ -63,7 +65,7 @@ func (t *transcoder) key() ([]byte, error) {
 	return s, nil
 }
 
-// skip reads a value and forgets it.
+// skip reads and discards a value.
 func (t *transcoder) skip() error {
 	switch c := t.peek(); {
 	case c == '"':
@@ -107,7 +109,8 @@ func (t *transcoder) skipNested(isObject bool) error {
 	return nil
 }
 
-// text reads a string, as valid UTF-8. It is part of in or of plain, and valid until the next one.
+// text reads a string as valid UTF-8. The result is part of in or of plain, and valid until the
+// next string is read.
 func (t *transcoder) text() ([]byte, error) {
 	if !t.take('"') {
 		return nil, t.unexpected("a string")
@@ -127,15 +130,15 @@ const (
 	highBits  = 0x8080808080808080
 )
 
-// toQuote moves to the next quote or backslash, or the end. It reports whether there was nothing
-// but ASCII on the way; false may be wrong.
+// toQuote advances to the next quote or backslash, or to the end. It reports whether it passed only
+// ASCII; a false result may be wrong.
 func (t *transcoder) toQuote() (ascii bool) {
 	var seen uint64
 	for ; t.pos+8 <= len(t.in); t.pos += 8 {
 		w := binary.LittleEndian.Uint64(t.in[t.pos:])
 		seen |= w
 		quote, slash := w^('"'*everyByte), w^('\\'*everyByte)
-		// The lowest bit of these is at the first byte that is 0.
+		// The lowest bit set is in the first byte that is 0.
 		found := ((quote-everyByte)&^quote | (slash-everyByte)&^slash) & highBits
 		if found != 0 {
 			t.pos += bits.TrailingZeros64(found) / 8
@@ -163,7 +166,7 @@ func (t *transcoder) textSlowly(start int) ([]byte, error) {
 		case c < utf8.RuneSelf:
 			t.plain = append(t.plain, c)
 			t.pos++
-		default: // U+FFFD for a byte that is of no character
+		default: // an invalid byte becomes U+FFFD
 			r, size := utf8.DecodeRune(t.in[t.pos:])
 			t.plain = utf8.AppendRune(t.plain, r)
 			t.pos += size
@@ -175,7 +178,7 @@ func (t *transcoder) textSlowly(start int) ([]byte, error) {
 	return nil, t.unexpected("a quote")
 }
 
-// escaped holds what stands for what behind a backslash, each behind the other.
+// escaped has pairs of bytes: the character after a backslash and the one that it stands for.
 const escaped = `""\\//` + "b\bf\fn\nr\rt\t"
 
 func (t *transcoder) escape() error {
@@ -199,11 +202,11 @@ func (t *transcoder) escape() error {
 		r = 0x10000 + (r-0xd800)<<10 + low - 0xdc00
 		t.pos += 6
 	}
-	t.plain = utf8.AppendRune(t.plain, r) // half a pair is U+FFFD
+	t.plain = utf8.AppendRune(t.plain, r) // an unpaired surrogate becomes U+FFFD
 	return nil
 }
 
-// escapedUnit returns the unit of UTF-16 that is written at pos as \uXXXX.
+// escapedUnit returns the UTF-16 code unit written at pos as \uXXXX.
 func (t *transcoder) escapedUnit(pos int) (unit rune, ok bool) {
 	if len(t.in)-pos < 6 || t.in[pos] != '\\' || t.in[pos+1] != 'u' {
 		return 0, false

@@ -10,17 +10,17 @@ import (
 )
 
 // schemaText has a line for each message, with its fields, and for each enum, with its values. A
-// field is name=number:type, with [] before the type of a list and | behind that of a member of a
-// oneof, or ? behind that of an optional field. A test compares it with OTLP's descriptors, whose
-// Go packages would add a percent to the binary.
+// field is name=number:type, with [] before the type of a list, | after the type of a oneof member,
+// and ? after the type of an optional field. A test compares it with OTLP's descriptors, whose Go
+// packages would increase the size of the binary by one percent.
 //
 //go:generate go test -run TestSchemaIsThatOfOTLP -update .
 //go:embed json_schema.txt
 var schemaText string
 
-// message says how an object of JSON becomes a message.
+// message describes how to convert a JSON object to a message.
 type message struct {
-	byLength [][]name // the names of its fields, by their length
+	byLength [][]name // field names by length
 }
 
 type name struct {
@@ -30,30 +30,30 @@ type name struct {
 
 // field is one field of a message.
 type field struct {
-	name      string // as in JSON
+	name      string // in JSON
 	kind      kind
-	tag       uint64 // with the wire type of a single value
-	packedTag uint64 // of a list of numbers; 0 for any other field
-	bit       uint64 // of the field in its message
+	tag       uint64 // including the wire type of a single value
+	packedTag uint64 // for a list of numbers; 0 for any other field
+	bit       uint64 // identifies the field in its message
 	list      bool
-	present   bool // even if it is 0: optional, or of a oneof
+	present   bool // written even if it is 0: optional, or a member of a oneof
 	oneof     bool
-	alone     bool // of a oneof of messages, of which the second would cost what the first holds
+	alone     bool // member of a oneof of messages, where a second member would lose the first one's content
 	signed    bool
-	bits      int // of an integer
-	size      int // of an ID
+	bits      int // width of an integer
+	size      int // size of an ID in bytes
 	wire      wire
 	message   *message
 	enum      map[string]int32
 }
 
-// kind is how a value is written in JSON.
+// kind is how a value is represented in JSON.
 type kind uint8
 
 const (
-	asString kind = iota + 1 // a string, or null for the empty one
-	asBase64                 // bytes
-	asHex                    // the ID of a trace or a span, or the empty string
+	asString kind = iota + 1 // a string; null if empty
+	asBase64                 // a string of base64
+	asHex                    // a trace or span ID, or the empty string
 	asBool
 	asInteger // a number or a string
 	asDouble  // a number or a string
@@ -61,7 +61,7 @@ const (
 	asObject
 )
 
-// wire is how a number is written in protobuf.
+// wire is how a number is encoded in protobuf.
 type wire uint8
 
 const (
@@ -71,7 +71,7 @@ const (
 	fixed64
 )
 
-// field finds a field by either of its names; nil if there is none.
+// field returns the field with the given name, in either spelling, or nil.
 func (m *message) field(key []byte) *field {
 	if len(key) >= len(m.byLength) {
 		return nil
@@ -91,11 +91,11 @@ func (m *message) addName(s string, f *field) {
 	m.byLength[len(s)] = append(m.byLength[len(s)], name{s, f})
 }
 
-// tables holds the messages that requests are made of, by their name.
+// tables holds the messages that requests consist of, by name.
 type tables map[string]*message
 
-// root returns the message that is a request of a signal, under a name of one that has the same
-// fields; nil for an unknown signal.
+// root returns the request message of a signal, or nil for an unknown signal. It is registered
+// under the name of a message with the same fields.
 func (t tables) root(s Signal) *message {
 	return t[map[Signal]string{Metrics: "MetricsData", Traces: "TracesData", Logs: "LogsData"}[s]]
 }
@@ -123,7 +123,7 @@ var schema = sync.OnceValue(func() tables {
 	return t
 })
 
-// fill makes the fields of a message, each of a word of its line.
+// fill sets the fields of a message from the words of its line.
 func (t tables) fill(m *message, words []string, enums map[string]map[string]int32) {
 	fields := make([]*field, len(words))
 	alone := true
@@ -134,7 +134,7 @@ func (t tables) fill(m *message, words []string, enums map[string]map[string]int
 		fields[i].name, fields[i].bit = camelCase(snake), 1<<i
 		alone = alone && (!fields[i].oneof || fields[i].kind == asObject)
 	}
-	for _, f := range fields { // camelCase first, since that is what OTLP demands
+	for _, f := range fields { // camelCase first, as required by OTLP
 		f.alone = f.oneof && alone
 		m.addName(f.name, f)
 	}
@@ -164,7 +164,7 @@ func (t tables) newField(typ string, number protowire.Number, enums map[string]m
 	return f
 }
 
-// setType sets what a type that is no message says of a field, and returns its wire type.
+// setType sets the properties of a field with a scalar type, and returns its wire type.
 func (f *field) setType(typ string) protowire.Type {
 	f.kind, f.bits = asInteger, 64
 	switch typ {
@@ -206,7 +206,7 @@ func (f *field) setType(typ string) protowire.Type {
 	return protowire.VarintType
 }
 
-// camelCase returns the name in JSON of a field of protobuf.
+// camelCase returns the JSON name of a protobuf field.
 func camelCase(snake string) string {
 	words := strings.Split(snake, "_")
 	for i, w := range words[1:] {
@@ -215,7 +215,7 @@ func camelCase(snake string) string {
 	return strings.Join(words, "")
 }
 
-// atoi reads a number of schemaText, where a test has seen each.
+// atoi parses a number in schemaText. A test parses them all.
 func atoi(s string) int {
 	n, _ := strconv.Atoi(s)
 	return n

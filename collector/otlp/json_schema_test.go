@@ -19,10 +19,10 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// filler sets every field of a message to a value that it has nowhere else.
+// filler sets every field of a message to a unique value.
 type filler struct {
 	next   int64
-	member int // of each oneof
+	member int // index into each oneof
 	fields map[protoreflect.FullName]bool
 }
 
@@ -78,7 +78,7 @@ func (f *filler) value(fd protoreflect.FieldDescriptor, empty func() protoreflec
 	panic(fmt.Sprintf("%s is of a kind that the decoder does not know: %s", fd.FullName(), fd.Kind()))
 }
 
-// bytes returns an ID where the field is one, none of which is another's beginning.
+// bytes returns an ID if the field is one. No ID is a prefix of another.
 func (f *filler) bytes(fd protoreflect.FieldDescriptor) []byte {
 	size := map[protoreflect.Name]int{"trace_id": 16, "span_id": 8, "parent_span_id": 8}[fd.Name()]
 	if size == 0 {
@@ -91,8 +91,8 @@ func (f *filler) bytes(fd protoreflect.FieldDescriptor) []byte {
 	return id
 }
 
-// Every field of the protocol that go.opentelemetry.io/proto knows arrives, under both of its names
-// and with enums in both forms.
+// Every field known to go.opentelemetry.io/proto arrives, under both of its names and with enums in
+// both forms.
 func TestJSONHasEveryField(t *testing.T) {
 	fields := map[protoreflect.FullName]bool{}
 	for _, signal := range otlp.Signals() {
@@ -142,7 +142,7 @@ func fieldsBelow(d protoreflect.MessageDescriptor, seen map[protoreflect.FullNam
 	return names
 }
 
-// hexIDs replaces the base64 of protobuf's JSON, where IDs are concerned.
+// hexIDs replaces the base64 of IDs in protobuf's JSON with hexadecimal.
 func hexIDs(m proto.Message, body []byte) []byte {
 	var visit func(m protoreflect.Message)
 	visit = func(m protoreflect.Message) {
@@ -206,7 +206,7 @@ func TestJSONDepth(t *testing.T) {
 	}
 }
 
-// buckets is a body whose result is four times as large.
+// buckets returns a body whose result is four times as large.
 func buckets(size int) []byte {
 	return []byte(metric(`"histogram":{"dataPoints":[{"bucketCounts":[` + strings.Repeat("1,", size/2) + `1]}]}`))
 }
@@ -250,8 +250,8 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// What a body makes the decoder allocate, garbage included, follows from the size of the result and
-// not from how many objects there are or how deep they are; with a limit it follows from that.
+// The memory that the decoder allocates for a body, garbage included, depends on the size of the
+// result and not on the number or depth of its objects. With a limit it depends on the limit.
 func TestJSONMemory(t *testing.T) {
 	const size, limit, slack = 1 << 19, 256 << 10, 192 << 10
 	for name, c := range map[string]struct {
@@ -275,7 +275,7 @@ func TestJSONMemory(t *testing.T) {
 		})
 		text := 0
 		if name == "not UTF-8" {
-			text = 5 * len(result) // what append took for the string
+			text = 5 * len(result) // allocated by append for the string
 		}
 		if most := uint64(3*len(result)/2 + text + slack); whole > most {
 			t.Errorf("%s: %d bytes for a result of %d, at most %d", name, whole, len(result), most)
@@ -295,7 +295,7 @@ func TestJSONMemory(t *testing.T) {
 	}
 }
 
-// Equal bodies have equal results, whatever the buffers held before.
+// Equal bodies have equal results, whatever the buffers contained before.
 func TestJSONIsDeterministic(t *testing.T) {
 	for _, signal := range otlp.Signals() {
 		first, err := otlp.FromJSON(signal, example(t, signal))

@@ -17,7 +17,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite json_schema.txt")
 
-// A field that comes with a newer go.opentelemetry.io/proto fails this test until `go generate` has
+// A field introduced by a newer go.opentelemetry.io/proto fails this test until `go generate` has
 // added it.
 func TestSchemaIsThatOfOTLP(t *testing.T) {
 	lines := map[string]string{}
@@ -84,7 +84,7 @@ func schemaType(fd protoreflect.FieldDescriptor, lines map[string]string) string
 	return fd.Kind().String()
 }
 
-// schemaName is a name within its package: no two packages of OTLP have the same.
+// schemaName returns the name within the package, which is unique across OTLP's packages.
 func schemaName(d protoreflect.Descriptor) string {
 	return strings.TrimPrefix(string(d.FullName()), string(d.ParentFile().Package())+".")
 }

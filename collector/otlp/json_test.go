@@ -13,7 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// The files are in the form of the specification's examples (opentelemetry-proto/examples).
+// The files have the form of the specification's examples (opentelemetry-proto/examples).
 func example(t testing.TB, s otlp.Signal) []byte {
 	t.Helper()
 	body, err := os.ReadFile("testdata/" + s.String() + ".json")

@@ -10,7 +10,7 @@ import (
 // MetricKind is the kind of a metric's points.
 type MetricKind uint8
 
-// The kinds of points that [EachMetric] reads. Summaries are none of them.
+// The kinds of points that [EachMetric] reads. Summaries are not supported.
 const (
 	GaugePoints MetricKind = iota + 1
 	SumPoints
@@ -18,28 +18,27 @@ const (
 	ExponentialPoints
 )
 
-// Metric is one metric of a request, in wire form. It is part of the request, and valid as long as
-// that is.
+// Metric is one metric of a request, in wire form. It refers to the memory of the request.
 type Metric struct {
 	Name      []byte
 	Kind      MetricKind
-	Delta     bool // its sums count since the point before
+	Delta     bool // its sums count since the previous point
 	Monotonic bool
 	data      []byte
 }
 
-// Point is one data point; its bytes are part of the request. The zero time is unknown.
+// Point is one data point. It refers to the memory of the request. A time of 0 is unknown.
 type Point struct {
-	Start, Time uint64   // nanoseconds since 1970
-	Number      float64  // of a gauge or a sum; the sum of a histogram
-	Missing     bool     // the program had no value at this time
+	Start, Time uint64   // nanoseconds since the Unix epoch
+	Number      float64  // value of a gauge or sum; sum of a histogram
+	Missing     bool     // the no-recorded-value flag is set
 	Attributes  [][]byte // each a KeyValue in wire form
-	Wire        []byte   // all of it, in wire form
+	Wire        []byte   // the whole point in wire form
 }
 
-// EachMetric calls f for the metrics of a serialized ExportMetricsServiceRequest whose name want
-// wants, with the serialized Resource that they belong to. It looks into no point, and takes
-// nanoseconds for a metric that is not wanted, however many points it has. Errors wrap
+// EachMetric calls f for each metric of a serialized ExportMetricsServiceRequest whose name
+// satisfies want. resource is the serialized Resource that the metric belongs to. Points are not
+// parsed, so skipping a metric takes nanoseconds however many points it has. Errors wrap
 // [ErrMalformed].
 func EachMetric(data []byte, want func(name []byte) bool, f func(resource []byte, m *Metric)) error {
 	groups := fields{rest: data}
@@ -57,7 +56,7 @@ func EachMetric(data []byte, want func(name []byte) bool, f func(resource []byte
 func eachOfGroup(group []byte, want func(name []byte) bool, f func(resource []byte, m *Metric)) error {
 	var resource []byte
 	in := fields{rest: group}
-	for in.next() { // it may stand behind the scopes
+	for in.next() { // the resource may come after the scopes
 		if in.is(groupResource) {
 			resource = in.value
 		}
@@ -85,8 +84,8 @@ func eachOfGroup(group []byte, want func(name []byte) bool, f func(resource []by
 	return in.err
 }
 
-// read finds the name and the data of a metric. It returns false for one without points that can be
-// read.
+// read finds the name and the data of a metric. It returns false if the metric has no points of a
+// supported kind.
 func (m *Metric) read(metric []byte) bool {
 	*m = Metric{}
 	f := fields{rest: metric}
@@ -107,7 +106,7 @@ func (m *Metric) read(metric []byte) bool {
 	return f.err == nil && m.data != nil
 }
 
-// readKind reads what stands beside the points.
+// readKind reads the fields that apply to all points of the metric.
 func (m *Metric) readKind() {
 	f := fields{rest: m.data}
 	for f.next() {
@@ -121,8 +120,8 @@ func (m *Metric) readKind() {
 	}
 }
 
-// EachPoint calls f for each of the points, in p, which is valid until the next one. Errors wrap
-// [ErrMalformed].
+// EachPoint calls f for each point. It stores the point in p, which is valid until the next one.
+// Errors wrap [ErrMalformed].
 func (m *Metric) EachPoint(p *Point, f func(p *Point)) error {
 	in := fields{rest: m.data}
 	for in.next() {
@@ -138,15 +137,15 @@ func (m *Metric) EachPoint(p *Point, f func(p *Point)) error {
 	return in.err
 }
 
-// Exemplar is a measurement beside a point; its bytes are part of the request.
+// Exemplar is an example measurement of a point. It refers to the memory of the request.
 type Exemplar struct {
 	Number     float64
-	Trace      []byte   // 16 bytes, or none
-	Attributes [][]byte // that the point does not have, each a KeyValue in wire form
+	Trace      []byte   // 16 bytes; empty if absent
+	Attributes [][]byte // attributes that the point does not have, each a KeyValue in wire form
 }
 
-// EachExemplar calls f for the exemplars of a point of a gauge or a sum, in e, which is valid until
-// the next one. What is malformed is left out.
+// EachExemplar calls f for each exemplar of a gauge or sum point. It stores the exemplar in e,
+// which is valid until the next one. Malformed exemplars are skipped.
 func (p *Point) EachExemplar(e *Exemplar, f func(e *Exemplar)) {
 	in := fields{rest: p.Wire}
 	for in.next() {
@@ -156,7 +155,7 @@ func (p *Point) EachExemplar(e *Exemplar, f func(e *Exemplar)) {
 	}
 }
 
-const numberExemplars = 5 // of a point of a gauge or a sum
+const numberExemplars = 5 // field number in a gauge or sum point
 
 func (e *Exemplar) read(wire []byte) bool {
 	*e = Exemplar{Attributes: e.Attributes[:0]}
@@ -176,10 +175,10 @@ func (e *Exemplar) read(wire []byte) bool {
 	return f.err == nil
 }
 
-// attributesOf has the number of the attributes in each kind of point.
+// attributesOf has the field number of the attributes for each kind of point.
 var attributesOf = [...]protowire.Number{GaugePoints: 7, SumPoints: 7, HistogramPoints: 9, ExponentialPoints: 1}
 
-// flagsOf has the number of the flags.
+// flagsOf has the field number of the flags for each kind of point.
 var flagsOf = [...]protowire.Number{GaugePoints: 8, SumPoints: 8, HistogramPoints: 10, ExponentialPoints: 10}
 
 func (p *Point) read(kind MetricKind) error {
@@ -206,8 +205,8 @@ func (p *Point) read(kind MetricKind) error {
 	return f.err
 }
 
-// Attribute returns the key of a serialized KeyValue and its value: a string as part of it, a
-// number or a boolean as Prometheus writes it, and nothing of any other.
+// Attribute returns the key and value of a serialized KeyValue. A string value refers to kv, a
+// number or boolean is formatted as Prometheus does, and any other value is empty.
 func Attribute(kv []byte) (key, value []byte) {
 	f := fields{rest: kv}
 	for f.next() {
@@ -222,7 +221,7 @@ func Attribute(kv []byte) (key, value []byte) {
 }
 
 // scalar returns the text of a serialized AnyValue that is a string, a boolean, an integer or a
-// float.
+// float; empty for any other.
 func scalar(anyValue []byte) (text []byte) {
 	f := fields{rest: anyValue}
 	for f.next() {
@@ -240,7 +239,7 @@ func scalar(anyValue []byte) (text []byte) {
 	return text
 }
 
-// EachAttribute calls f with what [Attribute] returns of each attribute of a serialized Resource.
+// EachAttribute calls f with the result of [Attribute] for each attribute of a serialized Resource.
 func EachAttribute(resource []byte, f func(key, value []byte)) {
 	in := fields{rest: resource}
 	for in.next() {
@@ -250,7 +249,7 @@ func EachAttribute(resource []byte, f func(key, value []byte)) {
 	}
 }
 
-// varint returns the value of a field that is one, else 0.
+// varint returns the value of a varint field, or 0 for any other type.
 func (f *fields) varint() uint64 {
 	_, kind, n := protowire.ConsumeTag(f.whole)
 	if n < 0 || kind != protowire.VarintType {
@@ -260,7 +259,7 @@ func (f *fields) varint() uint64 {
 	return v
 }
 
-// fixed64 returns the value of a field that is one, else 0.
+// fixed64 returns the value of a fixed64 field, or 0 for any other type.
 func (f *fields) fixed64() uint64 {
 	_, kind, n := protowire.ConsumeTag(f.whole)
 	if n < 0 || kind != protowire.Fixed64Type {

@@ -19,8 +19,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// For random requests of each signal, Inspect counts what decoding finds, and Enrich does what
-// decoding, merging and encoding would.
+// For random requests of each signal, Inspect counts the same points as decoding, and Enrich has
+// the same result as decoding, merging and encoding.
 func TestRandomRequests(t *testing.T) {
 	set, add := added(t)
 	for seed := range uint64(500) {
@@ -40,7 +40,7 @@ func TestRandomRequests(t *testing.T) {
 			if !bytes.Equal(before, data) {
 				t.Fatalf("seed %d, %v: Enrich changed its argument", seed, signal)
 			}
-			if cap(out) > len(out)+len(out)/4+64 { // which size classes may round up to
+			if cap(out) > len(out)+len(out)/4+64 { // the allocator may round up
 				t.Fatalf("seed %d, %v: %d bytes allocated for %d", seed, signal, cap(out), len(out))
 			}
 			checkEnriched(t, signal, data, out, set)
@@ -63,11 +63,11 @@ func checkEnriched(t *testing.T, signal otlp.Signal, data, out []byte, set attri
 	}
 }
 
-// What is not a resource survives byte for byte, even where another encoder would have written it
-// otherwise.
+// Everything that is not a resource survives byte for byte, even if another encoder would have
+// written it differently.
 func TestEnrichKeepsBytes(t *testing.T) {
 	_, add := added(t)
-	// scope_metrics with a length that is longer than need be
+	// scope_metrics with a length that is encoded in more bytes than necessary
 	scope := []byte{0x12, 0x8a, 0x80, 0x00}
 	scope = append(scope, "\x12\x08\x2a\x06\x0a\x00\x0a\x00\x12\x00"...)
 	group := append(append([]byte{}, unknown...), scope...)
@@ -85,7 +85,8 @@ func TestEnrichKeepsBytes(t *testing.T) {
 	}
 }
 
-// A reader merges several resources of one group, so what one has is not added to another.
+// A reader merges several resources of one group, so attributes that one of them has are not added
+// to another.
 func TestEnrichSeveralResources(t *testing.T) {
 	set, add := added(t)
 	one := marshal(t, &tracepb.ResourceSpans{Resource: &resourcepb.Resource{}})
@@ -125,7 +126,7 @@ func TestOneAllocation(t *testing.T) {
 
 func TestMalformed(t *testing.T) {
 	_, add := added(t)
-	deep := bytes.Repeat([]byte{0x0b}, 1<<20) // groups in groups, none of which ends
+	deep := bytes.Repeat([]byte{0x0b}, 1<<20) // nested groups that never end
 	for name, data := range map[string][]byte{
 		"truncated tag":          {0x80},
 		"field 0":                {0x02, 0x00},
@@ -279,7 +280,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// request has as many metrics, each of as many points, as an SDK sends them.
+// request returns a request with the given numbers of metrics and of points per metric, as an SDK
+// sends them.
 func request(metrics, points int) *metricspb.MetricsData {
 	scope := &metricspb.ScopeMetrics{}
 	for range metrics {
@@ -307,7 +309,7 @@ func request(metrics, points int) *metricspb.MetricsData {
 	}
 }
 
-// A request on its way through this package, by points in it.
+// BenchmarkInspectEnrich measures the path of a request through this package, by number of points.
 func BenchmarkInspectEnrich(b *testing.B) {
 	_, add := added(b)
 	for _, metrics := range []int{1, 10} {

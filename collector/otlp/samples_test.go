@@ -17,7 +17,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// unknown is a field of a newer protocol.
+// unknown is a field of a newer version of the protocol.
 var unknown = protowire.AppendString(protowire.AppendTag(nil, 1000, protowire.BytesType), "from the future")
 
 func text(key, value string) *commonpb.KeyValue {
@@ -180,7 +180,7 @@ func marshal(t testing.TB, m proto.Message) []byte {
 	return data
 }
 
-// added are twenty attributes, of which the random resources have some.
+// added returns twenty attributes, some of which the random resources already have.
 func added(t testing.TB) (attribute.Set, otlp.Attributes) {
 	t.Helper()
 	kvs := make([]attribute.KeyValue, 0, 20)
@@ -196,7 +196,7 @@ func added(t testing.TB) (attribute.Set, otlp.Attributes) {
 	return set, a
 }
 
-// countPoints is the reference of Inspect.
+// countPoints is the reference for Inspect.
 func countPoints(m proto.Message) (n int64) {
 	switch m := m.(type) {
 	case *metricspb.MetricsData:
@@ -240,7 +240,7 @@ func pointsOf(m *metricspb.Metric) int64 {
 	)
 }
 
-// enrich is the reference of Enrich: decode, add what is missing, in order.
+// enrich is the reference for Enrich: it decodes and adds the missing attributes in order.
 func enrich(m proto.Message, add attribute.Set) {
 	fill := func(r *resourcepb.Resource) *resourcepb.Resource {
 		if r == nil {

@@ -6,28 +6,30 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// splitPaths are, for each signal, the numbers of the repeated fields from a request down to a
-// point, level by level. A level of several numbers is a choice of which a message has one.
+// splitPaths has, for each signal, the numbers of the repeated fields from a request down to a
+// point, level by level. Where a level has several numbers, a message has one of these fields.
 var splitPaths = map[Signal][][]protowire.Number{
 	Metrics: {{requestGroups}, {groupScopes}, {scopeRecords}, {5, 7, 9, 10, 11}, {dataPoints}},
 	Traces:  {{requestGroups}, {groupScopes}, {scopeRecords}},
 	Logs:    {{requestGroups}, {groupScopes}, {scopeRecords}},
 }
 
-// Split divides a serialized Export…ServiceRequest into two of about the same size, which together
-// have its points and in their order: between groups, else scopes, else records, else the points of
-// a metric. What stands around the points, unknown fields too, is in both. It reports false for a
-// request that cannot be divided, because it has one point or none, or is malformed, and for one
-// whose parts would be hardly smaller.
+// Split divides a serialized Export…ServiceRequest into two of about the same size. Together they
+// have its points, in the same order. It divides between groups if there are several, otherwise
+// between scopes, then records, then the points of a metric. Everything around the points,
+// including unknown fields, is in both.
+//
+// Split returns false if the request has fewer than two points or is malformed, or if the parts
+// would be hardly smaller.
 func Split(signal Signal, request []byte) (first, second []byte, ok bool) {
 	first, second, ok = split(request, splitPaths[signal])
 	if !ok || max(len(first), len(second)) > len(request)-len(request)/8 {
-		return nil, nil, false // a large resource would be in each
+		return nil, nil, false // both parts would contain the large resource
 	}
 	return first, second, true
 }
 
-// split divides a message whose elements, and what is in them, path leads to.
+// split divides a message among the elements that path leads to.
 func split(message []byte, path [][]protowire.Number) (first, second []byte, ok bool) {
 	if len(path) == 0 {
 		return nil, nil, false
@@ -55,9 +57,9 @@ func split(message []byte, path [][]protowire.Number) (first, second []byte, ok 
 	return first, second, true
 }
 
-// halves divides a message between its elements, of which there are at least two; half is how many
-// bytes of them the first half may have, but for the first, and capacity how many each half is
-// likely to have.
+// halves divides a message between its elements, of which there must be at least two. The elements
+// of the first part have at most half bytes, unless the first element alone is larger. capacity is
+// the expected size of each part.
 func halves(message []byte, numbers []protowire.Number, capacity, count, half int) (first, second []byte) {
 	first, second = make([]byte, 0, capacity), make([]byte, 0, capacity)
 	left, n, full := 0, 0, false
@@ -81,7 +83,7 @@ func isElement(f *fields, numbers []protowire.Number) bool {
 	return f.value != nil && slices.Contains(numbers, f.num)
 }
 
-// replace returns a message with another value for its only element.
+// replace returns a message with its only element replaced by value.
 func replace(message []byte, numbers []protowire.Number, value []byte) []byte {
 	out := make([]byte, 0, len(value)+64)
 	for f := (fields{rest: message}); f.next(); {

@@ -11,7 +11,7 @@ import (
 	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
 )
 
-// Divided again and again, a request ends in one point each, with everything around it, and none is
+// A request divided repeatedly ends in parts of one point each, with everything around it. None is
 // lost or changed.
 func TestSplitToPoints(t *testing.T) {
 	metric := func(name string, times ...uint64) *metricspb.Metric {
@@ -84,7 +84,7 @@ func TestSplitRefusesOne(t *testing.T) {
 	}
 }
 
-// What two parts would have in common, such as a large resource, is not sent twice for nothing.
+// A request is not divided if most of it, such as a large resource, would be in both parts.
 func TestSplitMakesSmaller(t *testing.T) {
 	points := []*metricspb.NumberDataPoint{{TimeUnixNano: 1}, {TimeUnixNano: 2}}
 	request := &metricspb.MetricsData{ResourceMetrics: []*metricspb.ResourceMetrics{{

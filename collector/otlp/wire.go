@@ -7,14 +7,14 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// ErrMalformed is wrapped by every error about a request that is not what OTLP says: sending it
-// again would not help.
+// ErrMalformed is wrapped by every error about a request that violates OTLP. Sending it again would
+// not help.
 var ErrMalformed = errors.New("malformed OTLP")
 
-// The field numbers on the way to a point. They are the same for the three signals, but for what a
-// metric has inside.
+// The field numbers on the path to a point. They are the same for all three signals, except inside
+// a metric.
 const (
-	// of Export…ServiceRequest: ResourceMetrics, ResourceSpans, ResourceLogs, called a group here
+	// in Export…ServiceRequest: ResourceMetrics, ResourceSpans or ResourceLogs, here called a group
 	requestGroups  protowire.Number = 1
 	groupResource  protowire.Number = 1
 	groupScopes    protowire.Number = 2
@@ -25,17 +25,17 @@ const (
 	dataPoints     protowire.Number = 1 // of every kind of metric
 )
 
-// fields walks over the fields of one message in wire form. It allocates nothing, and what it
-// yields is part of the message.
+// fields iterates over the fields of one message in wire form. It does not allocate; the fields
+// refer to the memory of the message.
 type fields struct {
-	rest  []byte // not read yet
-	whole []byte // the field with its tag
-	value []byte // what a length-delimited field holds; nil for any other
+	rest  []byte // not yet read
+	whole []byte // the field including its tag
+	value []byte // content of a length-delimited field; nil for any other
 	num   protowire.Number
 	err   error // why next stopped before the end
 }
 
-// next reads one field. It returns false at the end and at an error.
+// next reads one field. It returns false at the end or on error.
 func (f *fields) next() bool {
 	if len(f.rest) == 0 || f.err != nil {
 		return false
@@ -63,10 +63,10 @@ func (f *fields) fail(n int) bool {
 	return false
 }
 
-// is reports whether the field is the message, string or bytes of the given number.
+// is reports whether the field is a message, string or bytes field with the given number.
 func (f *fields) is(num protowire.Number) bool { return f.num == num && f.value != nil }
 
-// sizeOfMessage is the size of a field that holds n bytes.
+// sizeOfMessage returns the size of a field with n bytes of content.
 func sizeOfMessage(num protowire.Number, n int) int {
 	return protowire.SizeTag(num) + protowire.SizeBytes(n)
 }

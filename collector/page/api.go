@@ -10,21 +10,22 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// shared is the picture as a server-sent event, encoded once for all that ask.
+// shared is the picture as a server-sent event, encoded once for all clients.
 type shared struct {
 	live *live.Live
 
-	mu      sync.Mutex   // guards what follows
-	picture live.Picture // its memory is used again
+	mu      sync.Mutex   // guards everything below
+	picture live.Picture // its memory is reused
 	event   []byte
 	made    time.Time
 	stale   <-chan struct{} // closed when there is a newer picture
 }
 
-// maxAge is how old an event may be: what causes no change, such as silence, shows within this time.
+// maxAge is how old an event may be. Effects of passing time, such as a pool that falls silent,
+// show within it.
 const maxAge = time.Second
 
-// An event is the picture's JSON between these.
+// An event is the JSON of the picture between these two strings.
 const (
 	eventHead = "event: picture\ndata: "
 	eventTail = "\n\n"
@@ -42,13 +43,13 @@ func (s *shared) read() (event []byte, changed <-chan struct{}) {
 			return s.event, s.stale
 		}
 	}
-	s.stale = s.live.Changed() // before the picture is read, so that no change is missed
+	s.stale = s.live.Changed() // before reading the picture, so that no change is missed
 	s.live.Read(&s.picture)
 	event = make([]byte, 0, len(s.event)+len(s.event)/8)
 	event = append(event, eventHead...)
 	event, err := s.picture.AppendJSON(event)
 	if err != nil {
-		event = append(event, "{}"...) // impossible: every figure is a number
+		event = append(event, "{}"...) // unreachable: every figure is a finite number
 	}
 	event = append(event, eventTail...)
 	s.event, s.made = event, time.Now()
@@ -58,27 +59,27 @@ func (s *shared) read() (event []byte, changed <-chan struct{}) {
 func (s *Server) picture(w http.ResponseWriter, _ *http.Request) {
 	event, _ := s.shared.read()
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(event[len(eventHead) : len(event)-len(eventTail)]) // fails if the client is gone
+	_, _ = w.Write(event[len(eventHead) : len(event)-len(eventTail)]) // fails if the client has disconnected
 }
 
 func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 	h, ok := s.cfg.Live.History(r.PathValue("id"))
 	if !ok {
-		http.Error(w, "there is no such pool: /api/v1/picture has the ids", http.StatusNotFound)
+		http.Error(w, "no such pool: /api/v1/picture lists the ids", http.StatusNotFound)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(h) // or the client is gone
+	_ = json.NewEncoder(w).Encode(h) // fails if the client has disconnected
 }
 
-// The pace of changes: at most one a second, and one every five seconds, so that a viewer sees that
+// Changes are sent at most once a second, and at least every five seconds to show the viewer that
 // the sidecar is alive.
 const (
 	least = time.Second
 	most  = 5 * time.Second
 )
 
-// changes sends the picture, and again at each change, as server-sent events.
+// changes sends the picture as a server-sent event, and again after each change.
 func (s *Server) changes(w http.ResponseWriter, r *http.Request) {
 	select {
 	case s.viewers <- struct{}{}:
@@ -87,7 +88,7 @@ func (s *Server) changes(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Retry-After", "10")
 		http.Error(
 			w,
-			fmt.Sprintf("at most %d viewers are sent changes; try again later", mostViewers),
+			fmt.Sprintf("too many viewers: at most %d can follow changes; try again later", mostViewers),
 			http.StatusServiceUnavailable,
 		)
 		return
@@ -100,7 +101,7 @@ func (s *Server) changes(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if _, err := w.Write(event); err != nil || to.Flush() != nil {
-			return // the viewer is gone, or does not read
+			return // the viewer has disconnected or is not reading
 		}
 		if !wait(r.Context().Done(), time.After(least), nil) ||
 			!wait(r.Context().Done(), time.After(most-least), changed) {
@@ -109,7 +110,7 @@ func (s *Server) changes(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// wait waits for the time to be over or for a change. It returns false when done.
+// wait waits until over fires or changed is closed. It returns false if done is closed first.
 func wait(done <-chan struct{}, over <-chan time.Time, changed <-chan struct{}) bool {
 	select {
 	case <-done:

@@ -15,8 +15,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// busy returns what an app with many busy pools exports at a time, having served so many requests
-// in each.
+// busy returns one export of an app with many busy pools, each of which has served the given number
+// of requests.
 func busy(t testing.TB, pools int, at time.Time, served uint64) []byte {
 	t.Helper()
 	const cumulative = metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE
@@ -100,8 +100,8 @@ func busy(t testing.TB, pools int, at time.Time, served uint64) []byte {
 	return data
 }
 
-// What a change of 100 pools costs: taking their points, and the picture for those that look. One a
-// second at most is made.
+// BenchmarkChange measures the cost of a change of 100 pools: recording their points, and the
+// picture for viewers, which is made at most once a second.
 func BenchmarkChange(b *testing.B) {
 	const pools = 100
 	l := live.New(live.Config{})

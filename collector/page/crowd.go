@@ -8,18 +8,18 @@ import (
 	"sync/atomic"
 )
 
-// crowd bounds the connections of a server. Of one too many, the connection that has been without a
-// request for longest is closed, so that silent connections, however many, lock out no client.
+// crowd limits the number of connections of a server. Above the limit, the connection that has been
+// idle for longest is closed, so that idle connections cannot lock out clients.
 type crowd struct {
 	most    int
-	refused atomic.Int64 // connections that were closed for it
+	refused atomic.Int64 // connections closed because of the limit
 
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards everything below
 	open  map[net.Conn]bool
-	quiet []net.Conn // those of open without a request, the longest first
+	quiet []net.Conn // open connections without a request, idle for longest first
 }
 
-// change is [http.Server.ConnState].
+// change is an [http.Server.ConnState] hook.
 func (c *crowd) change(conn net.Conn, to http.ConnState) {
 	if out := c.follow(conn, to); out != nil {
 		c.refused.Add(1)
@@ -27,14 +27,14 @@ func (c *crowd) change(conn net.Conn, to http.ConnState) {
 	}
 }
 
-// follow notes the state of a connection, and returns one that has to go.
+// follow records the state of a connection, and returns the connection to close, if any.
 func (c *crowd) follow(conn net.Conn, to http.ConnState) (out net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if to == http.StateNew {
 		c.open[conn] = true
 	} else if !c.open[conn] {
-		return nil // which is closed already
+		return nil // already closed
 	}
 	c.quiet = slices.DeleteFunc(c.quiet, func(one net.Conn) bool { return one == conn })
 	switch to {

@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// policy allows the page its own files and nothing else.
+// policy restricts the page to its own files.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// guard refuses requests that another site may have made a browser send, and sets the headers that
-// restrict what a browser may do with the answers.
+// guard rejects requests that another site may have made a browser send, and sets headers that
+// restrict what a browser may do with the responses.
 func guard(hosts []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -30,19 +30,19 @@ func guard(hosts []string, next http.Handler) http.Handler {
 		case !allowed(hosts, r.Host):
 			http.Error(
 				w,
-				"not served under this name: ask for an address or localhost, or add the name to --page-host",
+				"unknown host name: use an IP address or localhost, or add the name to --page-host",
 				http.StatusForbidden,
 			)
 		case !sameOrigin(r):
-			http.Error(w, "not served to other sites", http.StatusForbidden)
+			http.Error(w, "cross-site requests are not allowed", http.StatusForbidden)
 		default:
 			next.ServeHTTP(w, r)
 		}
 	})
 }
 
-// allowed reports whether a Host header names this server: a name that another could make point
-// here does not.
+// allowed reports whether a Host header is an IP address, localhost or a configured name. An
+// attacker could make any other name resolve to this server.
 func allowed(hosts []string, host string) bool {
 	name := host
 	if h, _, err := net.SplitHostPort(host); err == nil {
@@ -56,11 +56,11 @@ func allowed(hosts []string, host string) bool {
 		slices.ContainsFunc(hosts, func(own string) bool { return strings.EqualFold(own, name) })
 }
 
-// sameOrigin reports whether a request comes from the page itself, or from no page.
+// sameOrigin reports whether a request comes from the page itself or from no page at all.
 func sameOrigin(r *http.Request) bool {
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "", "none", "same-origin":
-	default: // a link that was followed shows nothing to where it stood
+	default: // following a link reveals nothing to the linking page
 		return r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.URL.Path == "/"
 	}
 	origin := r.Header.Get("Origin")

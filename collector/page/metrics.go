@@ -20,19 +20,19 @@ import (
 )
 
 // metrics answers a scrape with the newest points of the app and of the sidecar itself, under the
-// names that Prometheus gives them when they come over OTLP: in its text format, in OpenMetrics, or
-// in protobuf with native histograms, as the scrape asks for.
+// names that Prometheus gives them when it receives them over OTLP. It uses the text format,
+// OpenMetrics, or protobuf with native histograms, as negotiated with the scraper.
 func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
 	format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
 	w.Header().Set("Content-Type", string(format))
 	encoder := expfmt.NewEncoder(w, format)
 	for _, family := range families(s.cfg.Live) {
 		if encoder.Encode(family) != nil {
-			return // the client is gone
+			return // the client has disconnected
 		}
 	}
 	if closer, ok := encoder.(io.Closer); ok {
-		_ = closer.Close() // or the client is gone
+		_ = closer.Close() // fails if the client has disconnected
 	}
 }
 
@@ -41,7 +41,7 @@ var (
 	labelNamer  = otlptranslator.LabelNamer{}
 )
 
-// families returns what there is by metric, in the order of the names.
+// families returns the samples grouped by metric and sorted by name.
 func families(l *live.Live) []*dto.MetricFamily {
 	byRow := map[*catalog.Metric]*dto.MetricFamily{}
 	seen := map[string]bool{}
@@ -51,7 +51,7 @@ func families(l *live.Live) []*dto.MetricFamily {
 		)
 		labels, key := labelsOf(s)
 		if key = name + key; err != nil || seen[key] {
-			// two apps without a service.instance.id may have the same series: one of them is shown
+			// two apps without a service.instance.id may have the same series: only one is shown
 			return
 		}
 		seen[key] = true
@@ -94,15 +94,15 @@ func prometheusType(m *catalog.Metric) dto.MetricType {
 	}
 }
 
-// promoted are the attributes of resources that are labels of each series, as
-// deploy/prometheus/prometheus.yml has them for OTLP.
+// promoted are the resource attributes that become labels of every series, as configured for OTLP
+// in deploy/prometheus/prometheus.yml.
 var promoted = []string{
 	"k8s.cluster.name", "k8s.namespace.name", "k8s.pod.name", "k8s.container.name", "k8s.node.name",
 	"k8s.deployment.name", "k8s.statefulset.name", "k8s.daemonset.name", "k8s.job.name",
 }
 
-// labelValues returns a sample's labels, of which some may be empty: its attributes, and what of
-// its resource every series has.
+// labelValues returns a sample's labels, some of which may be empty: its own attributes and the
+// resource attributes that every series carries.
 func labelValues(s *live.Sample) map[string]string {
 	of := func(name string) string {
 		for _, l := range s.Resource {
@@ -130,7 +130,7 @@ func labelValues(s *live.Sample) map[string]string {
 	return labels
 }
 
-// labelsOf returns a sample's labels in their order, and a key of them.
+// labelsOf returns a sample's labels, sorted, and a key that identifies them.
 func labelsOf(s *live.Sample) (pairs []*dto.LabelPair, key string) {
 	for name, v := range labelValues(s) {
 		if v != "" {
@@ -163,8 +163,8 @@ func value(s *live.Sample, labels []*dto.LabelPair) *dto.Metric {
 	return m
 }
 
-// histogram returns a distribution with explicit buckets, and with native ones if it has them: text
-// shows the former, protobuf both, of which Prometheus takes the latter.
+// histogram returns a distribution with explicit buckets, and also with native ones if available.
+// The text format shows the former; protobuf carries both, and Prometheus uses the latter.
 func histogram(b *otlp.Buckets, bounds []float64) *dto.Histogram {
 	h := &dto.Histogram{SampleCount: proto.Uint64(b.Count), SampleSum: proto.Float64(b.Sum)}
 	if b.Bounds != nil {
@@ -183,7 +183,7 @@ func histogram(b *otlp.Buckets, bounds []float64) *dto.Histogram {
 	}
 	native := b.AtMost(mostSchema)
 	h.Schema, h.ZeroThreshold, h.ZeroCount = proto.Int32(native.Scale), proto.Float64(0), proto.Uint64(native.Zero)
-	// A span that is empty says that the histogram is native, even when it has counted nothing.
+	// An empty span marks the histogram as native even if it has no observations.
 	h.PositiveSpan = []*dto.BucketSpan{
 		{Offset: proto.Int32(native.Offset + 1), Length: proto.Uint32(uint32(len(native.Counts)))},
 	}
@@ -195,5 +195,5 @@ func histogram(b *otlp.Buckets, bounds []float64) *dto.Histogram {
 	return h
 }
 
-// mostSchema is the finest that Prometheus has.
+// mostSchema is the finest schema that Prometheus supports.
 const mostSchema = 8

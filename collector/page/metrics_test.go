@@ -31,8 +31,8 @@ func text(key, value string) *commonpb.KeyValue {
 	}
 }
 
-// offer has an app export a pool of ten slots with a thousand waits of a millisecond to a second,
-// evenly by order of magnitude.
+// offer exports a pool of ten slots with a thousand waits between a millisecond and a second,
+// evenly distributed on a logarithmic scale.
 func offer(t testing.TB, l *live.Live, pool string) {
 	t.Helper()
 	now := uint64(time.Now().UnixNano())
@@ -109,7 +109,7 @@ func withPool(t testing.TB) *live.Live {
 	return l
 }
 
-// scrape returns what /metrics says, by name.
+// scrape returns the families at /metrics by name.
 func scrape(t *testing.T, accept string) map[string]*dto.MetricFamily {
 	t.Helper()
 	_, url := start(t, withPool(t))
@@ -146,7 +146,7 @@ func TestMetricsInText(t *testing.T) {
 	if h.GetSampleCount() != 8000 || !model.LabelValue(`<script>"\`).IsValid() {
 		t.Errorf("got %v", h)
 	}
-	for _, b := range h.GetBucket() { // from 2^-10 to 1 s, evenly by order of magnitude
+	for _, b := range h.GetBucket() { // from 2^-10 to 1 s, evenly distributed on a logarithmic scale
 		share := min(1, max(0, (math.Log2(b.GetUpperBound())+10)/10))
 		if want := 8000 * share; math.Abs(float64(b.GetCumulativeCount())-want) > 1 {
 			t.Errorf("at or below %v s: got %d, want %.0f", b.GetUpperBound(), b.GetCumulativeCount(), want)
@@ -154,7 +154,7 @@ func TestMetricsInText(t *testing.T) {
 	}
 }
 
-// Native buckets are those of OTLP.
+// Native buckets are the same as those in OTLP.
 func TestMetricsInProtobuf(t *testing.T) {
 	all := scrape(t, "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited")
 	h := all["poolgauge_pool_wait_duration_seconds"].GetMetric()[0].GetHistogram()
@@ -181,8 +181,9 @@ func TestMetricsInOpenMetrics(t *testing.T) {
 	}
 }
 
-// Three gauges end in _count, which promlint dislikes. The semantic conventions name them so, and the
-// translator that Prometheus applies to OTLP keeps that: another name here would be another series.
+// The names of three gauges end in _count, which promlint dislikes. The semantic conventions define
+// these names, and Prometheus's translator for OTLP keeps them, so another name here would be a
+// different series.
 func TestGaugesThatEndInCountAreNamedByTheConventions(t *testing.T) {
 	for want, convention := range map[string]interface {
 		Name() string

@@ -1,11 +1,11 @@
-// Package page serves what [live.Live] knows over HTTP: a page for people, JSON under /api for
+// Package page serves the picture of [live.Live] over HTTP: a page for people, JSON under /api for
 // programs, and /metrics for Prometheus.
 //
-// It is read-only and has no authentication, so that it listens on loopback by default. A request
-// must ask for an address, localhost or a name of [Config.Hosts], and come from a page of the same
-// origin or from none: else a web site could read it through its visitor's browser (DNS rebinding).
-// Names of pools are untrusted: the page puts them into text and nowhere else, and its
-// Content-Security-Policy allows no script but its own files.
+// It is read-only and has no authentication, so it listens on loopback by default. To protect
+// against DNS rebinding, where a web site reads it through a visitor's browser, the Host of a
+// request must be an IP address, localhost or one of [Config.Hosts], and the request must come from
+// the same origin or from no page at all. Pool names are untrusted: the page inserts them only as
+// text, and its Content-Security-Policy allows no scripts but its own.
 package page
 
 import (
@@ -25,20 +25,20 @@ import (
 	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
-// Config says where to serve and for whom.
+// Config configures a [Server].
 type Config struct {
 	Address string
-	Hosts   []string // names to be asked for, besides localhost and addresses
+	Hosts   []string // allowed host names, besides localhost and IP addresses
 	Live    *live.Live
 }
 
 const (
 	mostConnections = 64
-	mostViewers     = 32 // that are sent every change
+	mostViewers     = 32 // that follow changes
 	writeTime       = 10 * time.Second
 )
 
-// Server serves until it is closed.
+// Server serves the page until it is closed.
 type Server struct {
 	cfg      Config
 	http     *http.Server
@@ -49,11 +49,11 @@ type Server struct {
 	shared   shared
 }
 
-// Listen begins to serve. Its error is that of the address.
+// Listen starts a server. It returns an error if it cannot listen on the address.
 func Listen(ctx context.Context, cfg Config) (*Server, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Address)
 	if err != nil {
-		return nil, fmt.Errorf("--page-address: expected an address that is free: %w", err)
+		return nil, fmt.Errorf("--page-address: expected a free address: %w", err)
 	}
 	serving, cancel := context.WithCancel(context.Background())
 	s := &Server{cfg: cfg, listener: l, viewers: make(chan struct{}, mostViewers), closing: cancel}
@@ -63,22 +63,22 @@ func Listen(ctx context.Context, cfg Config) (*Server, error) {
 		Handler:           s.handler(),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       5 * time.Second,
-		WriteTimeout:      writeTime, // streams extend it before each event
+		WriteTimeout:      writeTime, // streams extend the deadline before each event
 		IdleTimeout:       30 * time.Second,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          log.New(io.Discard, "", 0),
 		BaseContext:       func(net.Listener) context.Context { return serving },
 		ConnState:         s.crowd.change,
 	}
-	go func() { _ = s.http.Serve(l) }() // ends with Close
+	go func() { _ = s.http.Serve(l) }() // returns after Close
 	return s, nil
 }
 
-// Addr returns the address that it listens on.
+// Addr returns the address that the server listens on.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
-// Observe reports the connections that were closed because there were too many, at every collection
-// of the meter's provider.
+// Observe reports, at every collection by the meter's provider, how many connections were closed
+// because there were too many.
 func (s *Server) Observe(meter metric.Meter) error {
 	observed, err := instruments.NewObservables(meter, catalog.PageRefused)
 	if err != nil {
@@ -91,7 +91,7 @@ func (s *Server) Observe(meter metric.Meter) error {
 	return err
 }
 
-// Close stops listening and ends every connection.
+// Close stops listening and closes every connection.
 func (s *Server) Close() error {
 	s.closing()
 	if err := s.http.Close(); err != nil && !errors.Is(err, net.ErrClosed) {

@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// start serves a picture on any port.
+// start serves a picture on a free port.
 func start(t *testing.T, l *live.Live) (s *Server, url string) {
 	t.Helper()
 	s, err := Listen(context.Background(), Config{Address: "127.0.0.1:0", Hosts: []string{"sidecar.example"}, Live: l})
@@ -36,7 +36,7 @@ func start(t *testing.T, l *live.Live) (s *Server, url string) {
 
 var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
-// get asks for a URL with headers, in pairs; Host is one of them.
+// get requests a URL. headers are pairs; Host may be one of them.
 func get(t *testing.T, method, url string, headers ...string) (status int, header http.Header, body string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(context.Background(), method, url, nil)
@@ -93,8 +93,8 @@ func TestHistory(t *testing.T) {
 	}
 }
 
-// What a browser may have been talked into by another site is refused, and so is what would change
-// something.
+// Requests that another site may have made a browser send are refused, and so are those that would
+// modify something.
 func TestGuard(t *testing.T) {
 	s, url := start(t, withPool(t))
 	_, port, _ := net.SplitHostPort(s.Addr().String())
@@ -146,7 +146,7 @@ func TestGuard(t *testing.T) {
 	}
 }
 
-// A viewer is sent the picture at once, and each change.
+// A viewer is sent the picture immediately, and again after each change.
 func TestChanges(t *testing.T) {
 	l := live.New(live.Config{})
 	_, url := start(t, l)
@@ -175,8 +175,8 @@ func TestChanges(t *testing.T) {
 	}
 }
 
-// Viewers that never read, and connections that say nothing, keep nobody from being answered, and
-// end with the server.
+// Viewers that never read, and connections that never send, do not keep requests from being
+// answered, and they end with the server.
 func TestViewersThatDoNotRead(t *testing.T) {
 	l := withPool(t)
 	s, url := start(t, l)
@@ -206,13 +206,13 @@ func TestViewersThatDoNotRead(t *testing.T) {
 		offer(t, l, "orders")
 	}
 	if status, _, _ := get(t, http.MethodGet, url+"/api/v1/picture"); status != 200 {
-		t.Errorf("a program is answered with %d", status)
+		t.Errorf("a program got status %d", status)
 	}
-	t.Logf("1000 requests of the app beside %d viewers that do not read: %v", mostViewers, time.Since(begin))
+	t.Logf("1000 requests of the app with %d viewers that do not read: %v", mostViewers, time.Since(begin))
 }
 
-// A thousand connections that say nothing are bounded and counted, and keep neither a viewer nor a
-// program from being answered.
+// A thousand connections that never send are bounded and counted, and keep neither viewers nor
+// programs from being answered.
 func TestConnectionsThatSayNothing(t *testing.T) {
 	const silent = 1000
 	l := withPool(t)
@@ -243,9 +243,9 @@ func TestConnectionsThatSayNothing(t *testing.T) {
 		connect()
 	}
 	if status, _, _ := get(t, http.MethodGet, url+"/api/v1/picture"); status != 200 {
-		t.Errorf("a program is answered with %d", status)
+		t.Errorf("a program got status %d", status)
 	}
-	// the viewer and the program are open too
+	// the viewer and the program have connections too
 	if got := s.crowd.refused.Load(); got != silent+2-mostConnections {
 		t.Errorf("%d connections were closed, want %d", got, silent+2-mostConnections)
 	}
@@ -257,7 +257,7 @@ func FuzzGuard(f *testing.F) {
 	f.Add("POST", "/", "[::1", "null", "cross-site")
 	f.Add("HEAD", "/assets/%2e%2e/page.go", "127.0.0.1.", "", "")
 	l := live.New(live.Config{})
-	// no viewers: they would be endless
+	// without viewers, whose responses would be endless
 	s := &Server{cfg: Config{Live: l}, viewers: make(chan struct{})}
 	s.shared.live = l
 	handler := s.handler()
@@ -269,10 +269,10 @@ func FuzzGuard(f *testing.F) {
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)
 		if w.Code == 200 && (method != "GET" && method != "HEAD" || !allowed(nil, host)) {
-			t.Errorf("%s %s of %q is answered", method, path, host)
+			t.Errorf("%s %s with Host %q was answered", method, path, host)
 		}
 		if w.Header().Get("Content-Security-Policy") == "" {
-			t.Error("an answer without a policy")
+			t.Error("a response without a policy")
 		}
 	})
 }

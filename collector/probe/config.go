@@ -24,12 +24,12 @@ const (
 // MinInterval is the shortest interval of a probe.
 const MinInterval = 100 * time.Millisecond
 
-// Off as an interval turns the probe off.
+// Off as an interval disables the probe.
 const Off time.Duration = -1
 
-// Config configures the probes. The zero value runs the two CPU probes at their defaults. An
-// interval of 0 means the default, and [Off] turns the probe off; any other below [MinInterval] is
-// an error.
+// Config configures the probes. The zero value runs the two CPU probes with their defaults. An
+// interval of 0 means the default, and [Off] disables the probe; any other value below
+// [MinInterval] is an error.
 type Config struct {
 	CPUInterval         time.Duration
 	ParallelismInterval time.Duration
@@ -39,29 +39,29 @@ type Config struct {
 	// means [runtime.NumCPU].
 	EffectiveCPUs func() int
 
-	// DiskDir is the directory of the disk probe. If it is empty there is no disk probe. The first
-	// run is the first to access it, so that a hung disk delays nothing else; [CheckDir] checks it
-	// at once.
+	// DiskDir is the directory of the disk probe. If it is empty, there is no disk probe. The
+	// directory is not accessed before the first run, so a hung disk delays nothing else; use
+	// [CheckDir] to check it in advance.
 	DiskDir      string
 	DiskInterval time.Duration
 
-	TCP  []Target // host:port, see [ParseTCP]
-	DNS  []Target // names, see [ParseDNS]
+	TCP  []Target // addresses as host:port, see [ParseTCP]
+	DNS  []Target // host names, see [ParseDNS]
 	HTTP []Target // URLs, see [ParseHTTP]
 	GRPC []Target // URLs of health services, see [ParseGRPC]
 
-	Expect Expectation // of all HTTP targets
-	TLS    TLSConfig   // of all HTTP and gRPC targets
+	Expect Expectation // applies to all HTTP targets
+	TLS    TLSConfig   // applies to all HTTP and gRPC targets
 
 	// Budget is the share of one core, in (0, 1], that all probes together may use in the long run;
-	// 0 means 0.005. The two CPU probes may use two fifths of it each, and the others share the
-	// last fifth equally.
+	// 0 means 0.005. Each of the two CPU probes may use two fifths of it; the others share the last
+	// fifth equally.
 	Budget float64
 
 	// Throttled returns how often the sidecar's own control group has been throttled (nr_throttled
-	// of cpu.stat), or false if that is unknown. If it has grown since the last run of a probe, the
-	// next run is skipped, since the sidecar has no CPU time to spare. Throttled is called
-	// concurrently and must not block. Nil means unknown.
+	// in cpu.stat), or false if that is unknown. If the number has grown since the last run of a
+	// probe, its next run is skipped, because the sidecar has no CPU time to spare. Throttled is
+	// called concurrently and must not block. Nil means unknown.
 	Throttled func() (periods uint64, ok bool)
 }
 
@@ -69,19 +69,20 @@ type Config struct {
 type Target struct {
 	Address  string
 	Interval time.Duration // 0 means 15 s
-	// of the whole run, at most the interval; 0 means 5 s, or the interval if that is shorter
+	// limit for the whole run, at most the interval; 0 means 5 s, or the interval if that is
+	// shorter
 	Timeout time.Duration
 }
 
-// Expectation is the header of HTTP requests and the response that is expected. The zero value adds
-// no header and accepts every status below 400.
+// Expectation describes the headers of HTTP requests and the expected response. The zero value adds
+// no headers and accepts every status below 400.
 type Expectation struct {
-	Header http.Header    // Host replaces the host of the URL, for TLS too
-	Status []int          // the accepted ones; empty means all below 400
+	Header http.Header    // Host replaces the host of the URL, also for TLS
+	Status []int          // accepted status codes; empty means all below 400
 	Body   *regexp.Regexp // must match in the first 64 KiB; nil means any body
 }
 
-// TLSConfig selects the server certificates to accept. The zero value trusts the system's CAs.
+// TLSConfig selects which server certificates to accept. The zero value trusts the system's CAs.
 type TLSConfig struct {
 	Roots      *x509.CertPool // nil means the system's CAs
 	SkipVerify bool           // accept any certificate
@@ -94,19 +95,19 @@ func (c TLSConfig) config(server, protocol string) *tls.Config {
 	}
 }
 
-// The shares of the budget by kind of probe.
+// The shares of the budget for each kind of probe.
 const (
 	cpuShare         = 0.4
 	parallelismShare = 0.4
 	otherShare       = 0.2
 )
 
-// withDefaults returns c with every default filled in, or an error that names the field and its
-// value.
+// withDefaults returns c with all defaults filled in, or an error that names the invalid field and
+// its value.
 func (c Config) withDefaults() (Config, error) {
 	c.Budget = cmp.Or(c.Budget, defaultBudget)
 	if !(c.Budget > 0 && c.Budget <= 1) {
-		return c, fmt.Errorf("probe budget %v: want a share of one core above 0 and at most 1", c.Budget)
+		return c, fmt.Errorf("probe budget %v: expected a share of one core above 0 and at most 1", c.Budget)
 	}
 	if c.EffectiveCPUs == nil {
 		c.EffectiveCPUs = runtime.NumCPU
@@ -134,8 +135,8 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// withDefaults returns t with every default filled in, or an error that names the target and the
-// value.
+// withDefaults returns t with all defaults filled in, or an error that names the target and the
+// invalid value.
 func (t Target) withDefaults() (Target, error) {
 	t.Interval = cmp.Or(t.Interval, defaultInterval)
 	if err := checkInterval(redact(t.Address), t.Interval); err != nil {
@@ -144,7 +145,7 @@ func (t Target) withDefaults() (Target, error) {
 	t.Timeout = cmp.Or(t.Timeout, min(defaultTimeout, t.Interval))
 	if t.Timeout < 0 || t.Timeout > t.Interval {
 		return t, fmt.Errorf(
-			"probe %s: timeout %v: want more than 0 and at most the interval, %v",
+			"probe %s: timeout %v: expected more than 0 and at most the interval, %v",
 			redact(t.Address),
 			t.Timeout,
 			t.Interval,
@@ -155,7 +156,7 @@ func (t Target) withDefaults() (Target, error) {
 
 func checkInterval(probe string, d time.Duration) error {
 	if d < MinInterval {
-		return fmt.Errorf("probe %s: interval %v: want at least %v", probe, d, MinInterval)
+		return fmt.Errorf("probe %s: interval %v: expected at least %v", probe, d, MinInterval)
 	}
 	return nil
 }

@@ -9,15 +9,15 @@ import (
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
-// cpuWork is the CPU time of one run. Less than 4 ms fits into one time slice of the kernel's
+// cpuWork is the CPU time of one run. Less than 4 ms would fit into one time slice of the kernel's
 // scheduler and would not notice other threads on the core.
 const cpuWork = 5 * time.Millisecond
 
-// cpuProbe computes for cpuWork on one thread and compares wall with CPU time.
+// cpuProbe computes for cpuWork on one thread and compares the wall time with the CPU time.
 type cpuProbe struct {
-	read     func() reading // of the thread that runs the probe
+	read     func() reading // reads the clocks of the thread that runs the probe
 	workload workload
-	least    time.Duration // least CPU time of a unit in any run
+	least    time.Duration // least CPU time of a unit in all runs
 }
 
 var errDisturbed = errors.New("the sidecar's other goroutines interrupted every unit of the run")
@@ -46,10 +46,10 @@ func (p *cpuProbe) run(context.Context) (r result) {
 	return r
 }
 
-// compute does units of work until they have used cpuWork, and returns their total times and
-// number. Units in which the thread slept are not counted: the workload never sleeps, so Go's
-// scheduler, which interrupts a goroutine after 10 ms, ran another goroutine of the sidecar.
-// compute gives up after twice the CPU time.
+// compute does units of work until they have used cpuWork, and returns their number and total
+// times. Units during which the thread slept are not counted: the workload never sleeps, so Go's
+// scheduler, which preempts a goroutine after 10 ms, must have run another goroutine of the
+// sidecar. compute gives up after twice the CPU time.
 func (p *cpuProbe) compute() (wall, cpu time.Duration, units int) {
 	last := p.read()
 	for used := time.Duration(0); cpu < cpuWork && used < 2*cpuWork; {

@@ -12,14 +12,14 @@ import (
 	"time"
 )
 
-// blockSize is the size of the block that the disk probe writes and reads: a page, the smallest
-// unit of a file system.
+// blockSize is the size of the block that the disk probe writes and reads: one page, usually the
+// smallest unit of a file system.
 const blockSize = 4096
 
-// filePrefix begins the names of the files of disk probes of all processes.
+// filePrefix begins the names of the disk probe files of all processes.
 const filePrefix = ".poolgauge-probe-"
 
-// errMemoryFS means that a directory is not on a disk.
+// errMemoryFS means that a directory is in memory and not on a disk.
 var errMemoryFS = errors.New("in memory, not on a disk")
 
 // diskProbe writes a block to a file of its own, makes it durable, drops it from the page cache and
@@ -30,8 +30,8 @@ type diskProbe struct {
 }
 
 // CheckDir returns an error if dir cannot be probed. It creates a file in dir, writes, syncs and
-// reads it once, and removes it. The error names dir and what to do. CheckDir hangs if the disk
-// hangs.
+// reads it once, and removes it. The error names dir and suggests a remedy. CheckDir hangs if the
+// disk hangs.
 func CheckDir(dir string) error {
 	p := &diskProbe{dir: dir}
 	defer p.close()
@@ -63,7 +63,7 @@ func (p *diskProbe) run(context.Context) (r result) {
 
 func (p *diskProbe) probe(r *result) {
 	block := make([]byte, blockSize)
-	for i := 0; i < blockSize; i += 8 { // random, against compression and deduplication
+	for i := 0; i < blockSize; i += 8 { // random, to defeat compression and deduplication
 		binary.NativeEndian.PutUint64(block[i:], rand.Uint64())
 	}
 
@@ -103,7 +103,8 @@ func (p *diskProbe) close() {
 	p.file = nil
 }
 
-// openProbeFile creates a locked file in dir, and removes the files of processes that were killed.
+// openProbeFile creates a locked file in dir, and removes files left behind by processes that were
+// killed.
 func openProbeFile(dir string) (*os.File, error) {
 	removeLeftovers(dir)
 	f, err := os.CreateTemp(dir, filePrefix) // with mode 0600
@@ -118,9 +119,9 @@ func openProbeFile(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// removeLeftovers removes probe files that are not locked.
+// removeLeftovers removes the probe files that are not locked.
 func removeLeftovers(dir string) {
-	entries, _ := os.ReadDir(dir) // if this fails, creating a file fails too, with the reason
+	entries, _ := os.ReadDir(dir) // if this fails, creating a file will fail too, with the same reason
 	for _, e := range entries {
 		if !strings.HasPrefix(e.Name(), filePrefix) {
 			continue

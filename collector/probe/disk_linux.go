@@ -11,13 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// syncData makes the data of f durable, with the metadata that reading them needs.
+// syncData makes the data of f durable, with the metadata needed to read it.
 func syncData(f *os.File) error {
 	return unix.Fdatasync(int(f.Fd()))
 }
 
-// readUncached drops the block at the start of f from the page cache and reads it. A block that is
-// in memory even then shows that f is not on a disk but, for example, on tmpfs.
+// readUncached drops the block at the start of f from the page cache and reads it. If the block is
+// still in memory after that, f is not on a disk but, for example, on tmpfs.
 func readUncached(f *os.File, block []byte) error {
 	fd := int(f.Fd())
 	if err := unix.Fadvise(fd, 0, blockSize, unix.FADV_DONTNEED); err != nil {
@@ -34,8 +34,8 @@ func readUncached(f *os.File, block []byte) error {
 	return err
 }
 
-// inMemory reports whether the first page of fd is in the page cache; false if that is unknown. It
-// uses mincore, which unlike a read with RWF_NOWAIT does not start to fetch the page.
+// inMemory reports whether the first page of fd is in the page cache, or false if that is unknown.
+// It uses mincore, which unlike a read with RWF_NOWAIT does not start to fetch the page.
 func inMemory(fd int) bool {
 	page, err := unix.Mmap(fd, 0, blockSize, unix.PROT_READ, unix.MAP_SHARED)
 	if err != nil {
@@ -52,7 +52,7 @@ func inMemory(fd int) bool {
 	return errno == 0 && resident[0]&1 == 1
 }
 
-// lockFile locks f until it is closed, and reports whether it could.
+// lockFile locks f until it is closed, and reports whether it succeeded.
 func lockFile(f *os.File) bool {
 	return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil
 }

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// errorTypes are the values of error.type, the same on every system.
+// errorTypes are the values of error.type. They are the same on every system.
 var errorTypes = []struct {
 	err  error
 	kind string
@@ -16,7 +16,7 @@ var errorTypes = []struct {
 	{context.DeadlineExceeded, "timeout"},
 	{os.ErrDeadlineExceeded, "timeout"},
 	{syscall.ECONNREFUSED, "connection_refused"},
-	{syscall.Errno(10061), "connection_refused"}, // as Winsock numbers it
+	{syscall.Errno(10061), "connection_refused"}, // the number in Winsock
 	{syscall.ECONNRESET, "connection_reset"},
 	{syscall.EPIPE, "connection_reset"},
 	{syscall.Errno(10054), "connection_reset"},
@@ -32,7 +32,7 @@ var errorTypes = []struct {
 	{errMemoryFS, "memory_filesystem"},
 }
 
-// errorType returns the error.type of err, or other if err is not a known cause.
+// errorType returns the error.type of err, or other if the cause of err is not known.
 func errorType(err error, other string) string {
 	var dns *net.DNSError
 	if errors.As(err, &dns) && dns.IsNotFound {

@@ -27,5 +27,5 @@ func ExampleStart() {
 func ExampleParseTCP() {
 	_, _, err := probe.ParseTCP("db.example")
 	fmt.Println(err)
-	// Output: TCP target "db.example": want host:port, such as db.example:5432 or [2001:db8::1]:443
+	// Output: TCP target "db.example": expected host:port, such as db.example:5432 or [2001:db8::1]:443
 }

@@ -75,14 +75,14 @@ func (p *grpcProbe) check(ctx context.Context, conn net.Conn) (healthpb.HealthCh
 	first := make(chan net.Conn, 1)
 	first <- conn
 	client, err := grpc.NewClient("passthrough:///"+p.authority,
-		grpc.WithTransportCredentials(insecure.NewCredentials()), // the connection has TLS already
+		grpc.WithTransportCredentials(insecure.NewCredentials()), // the connection already uses TLS
 		grpc.WithNoProxy(), grpc.WithDisableServiceConfig(),
 		grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) {
 			select {
 			case c := <-first:
 				return c, nil
 			default:
-				return nil, errors.New("the connection broke")
+				return nil, errors.New("connection lost")
 			}
 		}))
 	if err != nil {
@@ -94,7 +94,7 @@ func (p *grpcProbe) check(ctx context.Context, conn net.Conn) (healthpb.HealthCh
 }
 
 // codeOf returns the error.type of a failed call with ctx: timeout, or the name of the gRPC code.
-// When ctx is done the connection fails too, and gRPC may return that error.
+// When ctx is done the connection fails too, and gRPC may return that error instead.
 func codeOf(ctx context.Context, err error) string {
 	if ctx.Err() != nil || status.Code(err) == codes.DeadlineExceeded {
 		return "timeout"

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// hungAfter is how long a run takes before it is logged as hung. Shorter ones are slow, which the
-// metrics show.
+// hungAfter is how long a run may take before it is logged as hung. Shorter runs are merely slow,
+// which the metrics show.
 const hungAfter = 10 * time.Second
 
 // health logs when a probe starts to fail or hang and when it has recovered, once each. It is safe
@@ -16,11 +16,11 @@ type health struct {
 	log *slog.Logger
 
 	mu   sync.Mutex // guards everything below
-	bad  bool       // the last logged state
-	hung bool       // the current run
+	bad  bool       // the last state logged
+	hung bool       // the current run has hung
 }
 
-// missed is called for each turn that a probe misses because a run has not returned for the given
+// missed is called each time a probe misses its turn because a run has not returned for the given
 // time.
 func (h *health) missed(running time.Duration) {
 	if running < hungAfter {
@@ -34,8 +34,8 @@ func (h *health) missed(running time.Duration) {
 	h.bad, h.hung = true, true
 }
 
-// finished is called with the result of each run. A run that hung is not a recovery, even if it
-// succeeded.
+// finished is called with the result of each run. The end of a run that hung is not a recovery,
+// even if it succeeded.
 func (h *health) finished(r result) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

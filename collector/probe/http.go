@@ -20,12 +20,12 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// maxResponse bounds the bytes of a response that are read, header and body.
+// maxResponse bounds how many bytes of a response are read, including the header.
 const maxResponse = 64 << 10
 
-// httpProbe gets a URL over HTTP/1.1 on a new connection, without following redirects and without a
-// proxy. It does not use http.Transport, which needs several goroutines: here each phase is one
-// call, whose CPU time is measured.
+// httpProbe gets a URL over HTTP/1.1 on a new connection. It follows no redirects and uses no
+// proxy. It does not use http.Transport, which needs several goroutines: here each phase is a
+// single call, whose CPU time is measured.
 type httpProbe struct {
 	dialer  dialer
 	request *http.Request
@@ -87,15 +87,16 @@ func (p *httpProbe) run(ctx context.Context) (r result) {
 	return r
 }
 
-// handshake performs the phase tls of r, unless config is nil. It returns nil if it fails.
+// handshake performs the TLS phase of r, unless config is nil. It returns nil if the handshake
+// fails.
 func handshake(raw net.Conn, config *tls.Config, r *result) net.Conn {
 	if config == nil {
 		return raw
 	}
 	start := time.Now()
 	secure := tls.Client(raw, config)
-	// The deadline of the connection bounds it. With a context it would start a goroutine, whose
-	// CPU time would not be measured.
+	// The deadline of the connection limits the handshake. HandshakeContext would start a
+	// goroutine, whose CPU time would not be measured.
 	if err := secure.Handshake(); err != nil { //nolint:noctx // see above
 		r.fail("tls", start, errorType(err, "tls"), err)
 		var refused *tls.CertificateVerificationError
@@ -116,8 +117,8 @@ func (e Expectation) accepts(status int) bool {
 	return slices.Contains(e.Status, status)
 }
 
-// certificates adds the remaining validity of the chain of a server, by the certificate that
-// expires first.
+// certificates adds the remaining validity of a server's certificate chain, which is that of the
+// certificate that expires first.
 func (r *result) certificates(chain []*x509.Certificate) {
 	if len(chain) == 0 {
 		return
@@ -144,7 +145,7 @@ func (p *httpProbe) exchange(conn net.Conn) (status int, body []byte, err error)
 			return 0, nil, err
 		}
 		if resp.StatusCode < http.StatusOK && resp.StatusCode != http.StatusSwitchingProtocols {
-			continue // informational: the final response follows
+			continue // informational; the final response follows
 		}
 		if p.expect.Body == nil {
 			_, err = io.Copy(io.Discard, resp.Body)

@@ -107,7 +107,7 @@ func (r recorder) value(t *testing.T, m *catalog.Metric, attrs ...string) float6
 	return 0
 }
 
-// newLog returns a logger and its output, which may be read when nothing logs any more.
+// newLog returns a logger and its output, which may be read once nothing logs any longer.
 func newLog() (*slog.Logger, *strings.Builder) {
 	var out strings.Builder
 	return slog.New(slog.NewTextHandler(&out, nil)), &out

@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// lookupCost is charged for a lookup, since the CPU time of the goroutines of Go's resolver is not
+// lookupCost is charged for a lookup, since the CPU time of the resolver's goroutines is not
 // measured.
 const lookupCost = 500 * time.Microsecond
 
-// resolver is the method of net.Resolver that the probes use.
+// resolver is the part of net.Resolver that the probes use.
 type resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
-// systemResolver is the system's resolver, but its queries end with the context of the lookup:
-// those of Go's resolver would otherwise continue, each with a goroutine, until the timeout in
-// /etc/resolv.conf.
+// systemResolver is the system's resolver, except that its queries end with the context of the
+// lookup. Otherwise, queries of Go's resolver would continue, each with a goroutine, until the
+// timeout in /etc/resolv.conf.
 var systemResolver = &net.Resolver{Dial: dialNameServer}
 
 func dialNameServer(ctx context.Context, network, address string) (net.Conn, error) {
@@ -30,7 +30,7 @@ func dialNameServer(ctx context.Context, network, address string) (net.Conn, err
 	return conn, err
 }
 
-// lookup resolves name in the phase lookup of r. It returns no addresses if that fails.
+// lookup resolves name in the lookup phase of r. It returns no addresses if that fails.
 func lookup(ctx context.Context, r *result, from resolver, name string) []netip.Addr {
 	start := time.Now()
 	r.cost += lookupCost
@@ -43,7 +43,7 @@ func lookup(ctx context.Context, r *result, from resolver, name string) []netip.
 	return addrs
 }
 
-// dialer connects to a host and port in the phases lookup and connect. A host that is an address
+// dialer connects to a host and port in the lookup and connect phases. A host that is an IP address
 // needs no lookup.
 type dialer struct {
 	resolver   resolver
@@ -54,8 +54,8 @@ func newDialer(host, port string) dialer {
 	return dialer{systemResolver, host, port}
 }
 
-// dial returns nil if it fails. Reads and writes on the connection time out once ctx is done, which
-// must have a deadline.
+// dial returns nil if it fails. ctx must have a deadline; reads and writes on the connection time
+// out once ctx is done.
 func (d dialer) dial(ctx context.Context, r *result) net.Conn {
 	addrs := []netip.Addr{}
 	if addr, err := netip.ParseAddr(d.host); err == nil {
@@ -70,14 +70,14 @@ func (d dialer) dial(ctx context.Context, r *result) net.Conn {
 		return nil
 	}
 	r.phase("connect", start)
-	// fails only on a closed connection
+	// SetDeadline fails only on a closed connection
 	context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	return conn
 }
 
 // connect tries addrs one after the other, in the resolver's order, and gives each its share of the
-// remaining time. If all fail it returns the first error. net.Dialer would try two at once, on
-// goroutines whose CPU time would not be measured.
+// remaining time. If all of them fail, it returns the first error. net.Dialer could try two at
+// once, on goroutines whose CPU time would not be measured.
 func (d dialer) connect(ctx context.Context, addrs []netip.Addr) (net.Conn, error) {
 	first := error(&net.DNSError{Err: "no addresses", Name: d.host, IsNotFound: true})
 	for i, addr := range addrs {
@@ -94,7 +94,7 @@ func (d dialer) connect(ctx context.Context, addrs []netip.Addr) (net.Conn, erro
 	return nil, first
 }
 
-// tcpProbe connects and closes the connection.
+// tcpProbe opens and closes a connection.
 type tcpProbe struct {
 	dialer  dialer
 	timeout time.Duration

@@ -11,8 +11,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
-// burst is the CPU time that the first thread of the parallelism probe uses before all stop. It is
-// several time slices of the kernel's scheduler, so that the threads' shares are representative.
+// burst is the CPU time that the first thread of the parallelism probe uses before all threads
+// stop. It is several time slices of the kernel's scheduler, so that the threads' shares are
+// representative.
 const burst = 30 * time.Millisecond
 
 // parallelismProbe computes on as many threads as the sidecar may use CPUs, and divides their total
@@ -23,7 +24,7 @@ type parallelismProbe struct {
 
 func (p *parallelismProbe) run(ctx context.Context) (r result) {
 	k := max(1, p.cpus())
-	// One more than the bursts need, so that sampling continues meanwhile.
+	// One more than the bursts need, so that sampling can continue meanwhile.
 	if before := runtime.GOMAXPROCS(0); before <= k {
 		runtime.GOMAXPROCS(k + 1)
 		defer runtime.GOMAXPROCS(before)
@@ -37,10 +38,10 @@ func (p *parallelismProbe) run(ctx context.Context) (r result) {
 	return r
 }
 
-// bursts computes on k threads from one moment on until the first of them has used a burst, or ctx
-// ends, and returns how long that was, 0 if ctx ended it, and the CPU time that all of them used. A
-// thread that waits for a CPU at the end stops at its next unit of work, so that each may add one
-// unit, a hundredth of a burst, too much.
+// bursts computes on k threads simultaneously until the first of them has used a burst or ctx is
+// done. It returns how long that took, 0 if ctx was done first, and the total CPU time of all
+// threads. A thread that is waiting for a CPU at the end stops only after its next unit of work, so
+// each thread may add one extra unit, a hundredth of a burst.
 func bursts(ctx context.Context, k int) (wall, cpu time.Duration) {
 	var stop atomic.Bool
 	defer context.AfterFunc(ctx, func() { stop.Store(true) })()

@@ -13,38 +13,38 @@ import (
 // result is the result of one run.
 type result struct {
 	points []point
-	err    error         // why the run failed, nil if it did not
+	err    error         // why the run failed; nil if it succeeded
 	kind   string        // the error.type of err
-	cost   time.Duration // CPU time of threads other than that of the run
+	cost   time.Duration // CPU time used by threads other than the one of the run
 }
 
-// point is a value of a row of the catalog.
+// point is a value for one metric of the catalog.
 type point struct {
 	metric *catalog.Metric
 	series
 	value float64
 }
 
-// series are the attributes that distinguish the points of a metric of one probe. Empty ones are
-// omitted.
+// series has the attributes that distinguish the points of a metric of one probe. Empty attributes
+// are omitted.
 type series struct{ phase, errorType string }
 
 func (r *result) add(m *catalog.Metric, value float64) {
 	r.points = append(r.points, point{metric: m, value: value})
 }
 
-// phase adds the time since start as the duration of a successful phase.
+// phase adds a successful phase that lasted from start until now.
 func (r *result) phase(name string, start time.Time) {
 	r.points = append(r.points, point{catalog.ProbeDuration, series{phase: name}, time.Since(start).Seconds()})
 }
 
-// fail adds the time since start as the duration of a phase that failed with err and ended the run.
+// fail adds a phase that lasted from start until now and ended the run with err.
 func (r *result) fail(name string, start time.Time, kind string, err error) {
 	r.points = append(r.points, point{catalog.ProbeDuration, series{name, kind}, time.Since(start).Seconds()})
 	r.err, r.kind = err, kind
 }
 
-// attributes builds each attribute set of one probe once.
+// attributes caches the attribute sets of one probe.
 type attributes struct {
 	base  []attribute.KeyValue
 	built map[series]metric.MeasurementOption
@@ -58,7 +58,7 @@ func newAttributes(name, target string) attributes {
 	return attributes{base: base, built: map[series]metric.MeasurementOption{}}
 }
 
-// of returns the set of s. It is not safe for concurrent use.
+// of returns the attribute set of s. It is not safe for concurrent use.
 func (a attributes) of(s series) metric.MeasurementOption {
 	if set, ok := a.built[s]; ok {
 		return set
@@ -74,7 +74,7 @@ func (a attributes) of(s series) metric.MeasurementOption {
 	return a.built[s]
 }
 
-// skipped returns the attribute sets of the skip counter by reason.
+// skipped returns the attribute set of the skip counter for each reason.
 func (a attributes) skipped() map[string]metric.MeasurementOption {
 	sets := map[string]metric.MeasurementOption{}
 	for _, reason := range []string{skipRunning, skipBudget, skipQuota} {

@@ -17,8 +17,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
-// closeWait is how long Close waits for runs to return: a sidecar may have only two seconds to shut
-// down.
+// closeWait is how long Close waits for runs to return. It is short because a sidecar may have only
+// two seconds to shut down.
 const closeWait = 250 * time.Millisecond
 
 // Runner runs the probes of one [Config] until it is closed.
@@ -27,16 +27,16 @@ type Runner struct {
 	recorders instruments.Recorders
 	throttled func() (uint64, bool)
 	threadCPU func() time.Duration
-	cpus      lock // held by the exclusive run
+	cpus      lock // held by an exclusive run
 
 	cancel context.CancelFunc
 	closed chan struct{} // closed when all goroutines have ended and all probes are closed
 }
 
 // Start runs the probes of cfg and records their results with instruments of meter, created from
-// the group Probe of internal/catalog. It returns at once: the first runs are within the first
-// second, each on its own goroutine. An error names the setting, its value and what was expected;
-// then nothing was started.
+// the Probe group of internal/catalog. It returns immediately: the first runs start within the
+// first second, each on its own goroutine. An error names the setting, its value and what was
+// expected; in that case nothing was started.
 func Start(meter metric.Meter, log *slog.Logger, cfg Config) (*Runner, error) {
 	tasks, err := newTasks(log, cfg)
 	if err != nil {
@@ -66,10 +66,10 @@ func (r *Runner) start() {
 	go r.schedule(ctx)
 }
 
-// Close stops the schedule, cancels the current runs, whose results are dropped, and waits for them
-// for up to a quarter of a second. A run that does not return, for example on a hung disk, is
-// abandoned and named in the error; its probe is closed when it returns. Close may be called more
-// than once.
+// Close stops the schedule, cancels the current runs, discards their results, and waits up to a
+// quarter of a second for them to return. A run that does not return, for example on a hung disk,
+// is abandoned and named in the error; its probe is closed when it returns. Close may be called
+// more than once.
 func (r *Runner) Close() error {
 	r.cancel()
 	timeout := time.NewTimer(closeWait)
@@ -84,17 +84,17 @@ func (r *Runner) Close() error {
 		select {
 		case <-t.closed:
 		default:
-			errs = append(errs, fmt.Errorf("probe %s did not return within %v and is abandoned", t.name, closeWait))
+			errs = append(errs, fmt.Errorf("probe %s did not return within %v and was abandoned", t.name, closeWait))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// schedule gives each task its turns until ctx is done, and then closes them.
+// schedule runs each task when it is due until ctx is done, and then closes the tasks.
 func (r *Runner) schedule(ctx context.Context) {
 	defer close(r.closed)
 	for _, t := range r.tasks {
-		r.wasThrottled(t) // counts from here on
+		r.wasThrottled(t) // sets the baseline for later calls
 	}
 	for len(r.tasks) > 0 {
 		next := slices.MinFunc(r.tasks, func(a, b *task) int { return a.next.Compare(b.next) })
@@ -109,7 +109,7 @@ func (r *Runner) schedule(ctx context.Context) {
 	var closing sync.WaitGroup
 	for _, t := range r.tasks {
 		closing.Go(func() {
-			t.busy.lock() // never unlocked: there are no more runs
+			t.busy.lock() // never unlocked: no runs follow
 			t.close()
 			close(t.closed)
 		})
@@ -129,7 +129,7 @@ func (r *Runner) turn(ctx context.Context, t *task) {
 	go r.run(ctx, t, intended)
 }
 
-// refuse returns why t cannot run now. If it returns "", t.busy is locked for the run.
+// refuse returns why t cannot run now. If it returns "", it has locked t.busy for the run.
 func (r *Runner) refuse(t *task, now time.Time) string {
 	if !t.busy.tryLock() {
 		t.health.missed(now.Sub(t.started))
@@ -163,7 +163,7 @@ func (r *Runner) wasThrottled(t *task) bool {
 func (r *Runner) run(ctx context.Context, t *task, intended time.Time) {
 	defer t.busy.unlock()
 	if t.exclusive {
-		// The wait for the sidecar's other probe is not counted.
+		// Time spent waiting for another exclusive probe is not counted.
 		asked := time.Now()
 		r.cpus.lock()
 		defer r.cpus.unlock()
@@ -189,6 +189,6 @@ func (r *Runner) run(ctx context.Context, t *task, intended time.Time) {
 	cost := r.threadCPU() - before + res.cost
 	r.recorders[catalog.ProbeCost](ctx, cost.Seconds(), t.attributes.of(series{}))
 	t.budget.charge(cost)
-	r.wasThrottled(t) // throttling by this run does not skip the next one
+	r.wasThrottled(t) // do not skip the next run because of throttling caused by this one
 	t.health.finished(res)
 }

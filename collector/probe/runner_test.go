@@ -364,7 +364,7 @@ func TestCloseAbandonsAHungProbe(t *testing.T) {
 	})
 }
 
-// The probes are real, but the clock is fake, so that the values mean nothing.
+// The probes are real but the clock is fake, so the values mean nothing.
 func TestStartRunsEveryDefaultProbeAtOnce(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {

@@ -9,26 +9,26 @@ import (
 	"strings"
 )
 
-// ParseTCP splits the target of a TCP probe, "host:port" with a name or an address as the host
-// (IPv6 in brackets) and a port of 1 to 65535. The error names s and what was expected.
+// ParseTCP splits the target of a TCP probe, "host:port". The host is a name or an IP address (IPv6
+// in brackets) and the port is from 1 to 65535. The error names s and what was expected.
 func ParseTCP(s string) (host, port string, err error) {
 	host, port, err = net.SplitHostPort(s)
 	if err != nil || !validHost(host) || !validPort(port) {
 		return "", "", fmt.Errorf(
-			"TCP target %q: want host:port, such as db.example:5432 or [2001:db8::1]:443",
+			"TCP target %q: expected host:port, such as db.example:5432 or [2001:db8::1]:443",
 			redact(s),
 		)
 	}
 	return host, port, nil
 }
 
-// ParseDNS checks the target of a DNS probe, a name. It returns the name unchanged, so that the
+// ParseDNS checks the target of a DNS probe, a host name. It returns the name unchanged, so the
 // resolver's search list applies unless the name ends in a dot. The error names s and what was
 // expected.
 func ParseDNS(s string) (name string, err error) {
 	if !validName(s) {
 		return "", fmt.Errorf(
-			"DNS target %q: want a host name, such as db.example (a non-ASCII one in its xn-- form)",
+			"DNS target %q: expected a host name, such as db.example (xn-- form if not ASCII)",
 			redact(s),
 		)
 	}
@@ -36,14 +36,14 @@ func ParseDNS(s string) (name string, err error) {
 }
 
 // ParseHTTP parses the target of an HTTP probe: an http or https URL with a host and without a user
-// and password. The error names s, without what precedes an @, and what was expected.
+// or password. The error names s, without anything before an @, and what was expected.
 func ParseHTTP(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
-	// The error of url.Parse quotes parts of s, and these may be parts of a password.
+	// The error of url.Parse quotes parts of s, which may contain parts of a password.
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.User != nil || !validHost(u.Hostname()) ||
 		!validURLPort(u) {
 		return nil, fmt.Errorf(
-			"HTTP target %q: want http:// or https:// with a host, and no user or password, such as http://app.example:8080/healthz",
+			"HTTP target %q: expected http:// or https:// with a host, and no user or password, such as http://app.example:8080/healthz",
 			redact(s),
 		)
 	}
@@ -51,10 +51,10 @@ func ParseHTTP(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// ParseGRPC parses the target of a gRPC probe: grpc, or grpcs for TLS, with a host and a port, and
-// as the path the service to check, such as grpc://app.example:9090/orders.v1.Orders; without a
-// path the health of the server is checked. The error names s, without what precedes an @, and what
-// was expected.
+// ParseGRPC parses the target of a gRPC probe: a grpc URL, or grpcs for TLS, with a host and a
+// port. Its path is the service to check, such as grpc://app.example:9090/orders.v1.Orders; without
+// a path, the health of the whole server is checked. The error names s, without anything before an
+// @, and what was expected.
 func ParseGRPC(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil || (u.Scheme != "grpc" && u.Scheme != "grpcs") || u.User != nil || !validHost(u.Hostname()) ||
@@ -62,7 +62,7 @@ func ParseGRPC(s string) (*url.URL, error) {
 		u.RawQuery != "" ||
 		u.Fragment != "" {
 		return nil, fmt.Errorf(
-			"gRPC target %q: want grpc:// or grpcs:// with host and port, and optionally a service, such as grpc://app.example:9090/orders.v1.Orders",
+			"gRPC target %q: expected grpc:// or grpcs:// with host and port, and optionally a service, such as grpc://app.example:9090/orders.v1.Orders",
 			redact(s),
 		)
 	}
@@ -70,8 +70,8 @@ func ParseGRPC(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// validURLPort reports whether u has a valid port or none. "http://host:" has an empty one, which
-// means the default.
+// validURLPort reports whether the port of u is valid or absent. "http://host:" has an empty port,
+// which means the default.
 func validURLPort(u *url.URL) bool {
 	return u.Port() == "" || validPort(u.Port())
 }
@@ -88,7 +88,8 @@ func validHost(s string) bool {
 	return validName(s)
 }
 
-// validName reports whether s is a host name by RFC 1123, underscores allowed, and not an address.
+// validName reports whether s is a host name according to RFC 1123, with underscores allowed, and
+// not an IP address.
 func validName(s string) bool {
 	if _, err := netip.ParseAddr(s); err == nil {
 		return false
@@ -104,20 +105,21 @@ func validName(s string) bool {
 		}
 	}
 	last := s[strings.LastIndexByte(s, '.')+1:]
-	return strings.Trim(last, "0123456789") != "" // otherwise it is a mistyped address
+	return strings.Trim(last, "0123456789") != "" // otherwise it is a mistyped IP address
 }
 
 const nameChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 
-// withoutSecrets returns u for attributes and logs, without the query, which may contain tokens.
+// withoutSecrets returns u for use in attributes and logs, without the query, which may contain
+// tokens.
 func withoutSecrets(u *url.URL) string {
 	d := *u
 	d.RawQuery, d.ForceQuery, d.User = "", false, nil
 	return d.String()
 }
 
-// redact returns s without possible secrets: what is between the scheme and the last @, and the
-// query.
+// redact returns s without possible secrets: the query and anything between the scheme and the last
+// @.
 func redact(s string) string {
 	hidden := ""
 	if at := strings.LastIndexByte(s, '@'); at >= 0 {

@@ -96,7 +96,7 @@ func checkParsed(t *testing.T, in, got, want string, err error) {
 		t.Errorf("%q: got %q, %v, want %q", in, got, err, want)
 	case err != nil && (strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "cret@")):
 		t.Errorf("%q: the error contains the secret: %v", in, err)
-	case err != nil && (!strings.Contains(err.Error(), "target ") || !strings.Contains(err.Error(), ": want ")):
+	case err != nil && (!strings.Contains(err.Error(), "target ") || !strings.Contains(err.Error(), ": expected ")):
 		t.Errorf("%q: the error does not say what was expected: %v", in, err)
 	}
 }
@@ -112,10 +112,10 @@ func TestStartRejectsInvalidConfigs(t *testing.T) {
 	}{
 		{Config{Budget: 2}, "probe budget 2: want"},
 		{Config{Budget: -0.1}, "probe budget -0.1: want"},
-		{Config{CPUInterval: time.Millisecond}, "probe cpu: interval 1ms: want at least 100ms"},
-		{Config{DiskInterval: -time.Second}, "probe disk: interval -1s: want at least 100ms"},
-		{off(Config{TCP: []Target{{Address: "db"}}}), `TCP target "db": want host:port`},
-		{off(Config{TCP: []Target{{Address: "db:1", Interval: time.Second, Timeout: 2 * time.Second}}}), "probe db:1: timeout 2s: want more than 0 and at most the interval, 1s"},
+		{Config{CPUInterval: time.Millisecond}, "probe cpu: interval 1ms: expected at least 100ms"},
+		{Config{DiskInterval: -time.Second}, "probe disk: interval -1s: expected at least 100ms"},
+		{off(Config{TCP: []Target{{Address: "db"}}}), `TCP target "db": expected host:port`},
+		{off(Config{TCP: []Target{{Address: "db:1", Interval: time.Second, Timeout: 2 * time.Second}}}), "probe db:1: timeout 2s: expected more than 0 and at most the interval, 1s"},
 		{off(Config{TCP: []Target{{Address: "db:1", Timeout: -time.Second}}}), "probe db:1: timeout -1s: want"},
 		{off(Config{HTTP: []Target{{Address: "http://u:secret@a", Interval: 1}}}), "probe http://xxxxx@a: interval 1ns: want"},
 		{off(Config{DNS: []Target{{Address: "db"}, {Address: "db"}}}), "probe dns db: duplicate target"},

@@ -13,29 +13,29 @@ import (
 // thread.
 type prober interface {
 	run(ctx context.Context) result
-	close() // releases resources of runs; it may be called without any run
+	close() // releases resources held between runs; may be called even if run never was
 }
 
-// The reasons to skip a run.
+// The reasons for skipping a run.
 const (
-	skipRunning = "running" // the last run has not returned
+	skipRunning = "running" // the previous run has not returned
 	skipBudget  = "budget"  // the probe has overspent its budget
 	skipQuota   = "quota"   // the sidecar has been throttled
 )
 
-// task is a probe and its place in the schedule. While busy is locked the task belongs to the run,
-// otherwise to the schedule, with the exceptions noted.
+// task is a probe and its place in the schedule. While busy is locked, the task belongs to the run,
+// otherwise to the schedule, except as noted.
 type task struct {
 	prober
-	name      string // with the target, for messages
+	name      string // including the target, for messages
 	interval  time.Duration
-	exclusive bool // never runs at the same time as another exclusive one
+	exclusive bool // must not run at the same time as another exclusive task
 
 	busy   lock
 	closed chan struct{} // closed when the probe is closed
 	health *health       // safe for concurrent use
 
-	// Of the schedule only.
+	// Used only by the schedule.
 	turn    int       // turns since the start
 	next    time.Time // when the next turn is due
 	started time.Time // when the last run started
@@ -43,7 +43,7 @@ type task struct {
 
 	attributes attributes
 	budget     budget
-	throttled  uint64 // Config.Throttled at the last call
+	throttled  uint64 // result of the last call of Config.Throttled
 }
 
 func newTask(name, target string, interval time.Duration, share float64, log *slog.Logger, p prober) *task {
@@ -67,26 +67,26 @@ func newTask(name, target string, interval time.Duration, share float64, log *sl
 	}
 }
 
-// begin makes the first turn due at once, plus jitter.
+// begin schedules the first turn for now, plus jitter.
 func (t *task) begin(now time.Time) {
 	t.budget.since = now
 	t.next = now.Add(t.jitter())
 }
 
-// advance sets next to the first turn after now. Turns are due at the start + n × interval +
-// jitter, so that a late turn does not delay the next one. Missed turns are not made up for.
+// advance sets next to the first turn after now. Turns are due at start + n × interval + jitter, so
+// a late turn does not delay later ones. Missed turns are not made up for.
 func (t *task) advance(now time.Time) {
 	t.turn = max(t.turn, int(now.Sub(t.budget.since)/t.interval)) + 1
 	t.next = t.budget.since.Add(time.Duration(t.turn)*t.interval + t.jitter())
 }
 
-// jitter is up to a tenth of the interval, and at most a second, so that the probes do not run in
-// step with those of other sidecars or with a period of the kernel.
+// jitter returns up to a tenth of the interval, and at most a second, so that the probes do not run
+// in step with those of other sidecars or with periodic work of the kernel.
 func (t *task) jitter() time.Duration {
 	return rand.N(min(t.interval/10, time.Second))
 }
 
-// lock is a mutex. Unlike on sync.Mutex, a wait for it is durably blocking for testing/synctest.
+// lock is a mutex. Unlike with sync.Mutex, waiting for it is durably blocking in testing/synctest.
 type lock chan struct{}
 
 func newLock() lock    { return make(lock, 1) }

@@ -8,7 +8,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
-// newTasks creates the probes of cfg, without accessing their targets.
+// newTasks creates the probes of cfg without accessing their targets.
 func newTasks(log *slog.Logger, cfg Config) ([]*task, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -28,7 +28,7 @@ func newTasks(log *slog.Logger, cfg Config) ([]*task, error) {
 
 func newCPUTasks(log *slog.Logger, cfg Config) []*task {
 	if !thread.HasClock {
-		log.Info("no CPU probes: this system does not have the CPU time of a thread")
+		log.Info("CPU probes are disabled: this system does not report the CPU time of a thread")
 		return nil
 	}
 	var tasks []*task
@@ -47,7 +47,7 @@ func newCPUTasks(log *slog.Logger, cfg Config) []*task {
 
 func diskWanted(cfg Config) bool { return cfg.DiskDir != "" && cfg.DiskInterval != Off }
 
-// sharers counts the probes that share the last fifth of the budget.
+// sharers returns the number of probes that share the last fifth of the budget.
 func sharers(cfg Config) int {
 	n := len(cfg.TCP) + len(cfg.DNS) + len(cfg.HTTP) + len(cfg.GRPC)
 	if diskWanted(cfg) {
@@ -56,8 +56,8 @@ func sharers(cfg Config) int {
 	return n
 }
 
-// newNetworkTasks creates the network probes. Two of one kind with the same target attribute are an
-// error, since their points would have the same attributes.
+// newNetworkTasks creates the network probes. Two probes of one kind with the same target attribute
+// are an error, since their points would have the same attributes.
 func newNetworkTasks(log *slog.Logger, cfg Config, share float64) ([]*task, error) {
 	var tasks []*task
 	seen := map[string]bool{}
@@ -82,7 +82,7 @@ func newNetworkTasks(log *slog.Logger, cfg Config, share float64) ([]*task, erro
 			}
 			n := newTask(kind.name, target, t.Interval, share, log, p)
 			if seen[n.name] {
-				return nil, fmt.Errorf("probe %s: duplicate target (URLs are compared without query)", n.name)
+				return nil, fmt.Errorf("probe %s: duplicate target (URLs are compared without the query)", n.name)
 			}
 			seen[n.name] = true
 			tasks = append(tasks, n)

@@ -7,11 +7,11 @@ import (
 )
 
 // workload is the work of the CPU probes: four independent xorshift generators (Marsaglia,
-// "Xorshift RNGs", 2003), which fill the integer units of a core, so that a slower clock and a busy
-// sibling thread both slow it down. It does not access memory.
+// "Xorshift RNGs", 2003). They fill the integer units of a core, so that both a slower clock and a
+// busy sibling thread slow the work down. It does not access memory.
 type workload [4]uint64
 
-// unitRounds makes a unit of work 0.2 to 0.5 ms on a server CPU: short enough to discard
+// unitRounds makes a unit of work take 0.2 to 0.5 ms on a server CPU: short enough to discard
 // interrupted units, long enough for the cost of reading clocks to be negligible. It is the same
 // everywhere, so that CPUs can be compared.
 const unitRounds = 1 << 17
@@ -40,12 +40,12 @@ func (k *workload) unit() {
 type reading struct {
 	wall   time.Time
 	cpu    time.Duration
-	parked int64 // number of times that the thread has gone to sleep
+	parked int64 // number of times that the thread went to sleep
 }
 
 func read() reading {
 	wall, cpu := time.Now(), thread.CPU()
-	// if the counts are unknown, the time of the sidecar's other goroutines counts as stretch
+	// if the counts are unknown, time used by the sidecar's other goroutines counts as stretch
 	counts, _ := thread.ReadCounts()
 	return reading{wall, cpu, counts.Voluntary}
 }

@@ -6,9 +6,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Boot returns when the machine was booted, by the clock as it is set now: from btime in
-// /proc/stat, or else from the uptime of the system; the zero time if neither is known. Its
-// resolution is a second, and it is never later than the true time.
+// Boot returns when the machine was booted according to the current clock. It uses btime in
+// /proc/stat, or else the uptime of the system; it returns the zero time if neither is known. The
+// resolution is one second, and the result is never later than the true time.
 func (f *FS) Boot(now time.Time) time.Time {
 	if data, err := f.reader.Read(f.Path("stat")); err == nil {
 		if boot, ok := ParseBoot(data); ok && boot.Before(now) {
@@ -31,6 +31,6 @@ func ParseBoot(stat []byte) (boot time.Time, ok bool) {
 	return time.Unix(seconds.Value, 0), true
 }
 
-// Started returns when a process was started, given the time of the boot. It may be up to a second
-// before the true time, and is never after it.
+// Started returns when a process was started, given the time of the boot. The result may be up to
+// one second before the true time, but never after it.
 func (s *Stat) Started(boot time.Time) time.Time { return boot.Add(ticksToTime(s.StartTime)) }

@@ -7,7 +7,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/fixture"
 )
 
-// The line btime is used unless it is missing or impossible. Then the uptime of the system is.
+// Boot uses the btime line unless it is missing or impossible, and the uptime of the system
+// otherwise.
 func TestBoot(t *testing.T) {
 	now := time.Now()
 	system := time.Time{}

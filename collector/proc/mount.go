@@ -11,13 +11,13 @@ import (
 // Mount is one line of /proc/<pid>/mountinfo.
 type Mount struct {
 	Device  string // major:minor of the file system
-	Root    string // directory of the file system that forms the root of the mount
+	Root    string // directory of the file system that is the root of the mount
 	Point   string // where it is mounted
 	Options string // of the mount, such as "rw,nosuid"
 	FS      string // type of the file system
-	// the block device, the server and its directory, or a word
+	// the block device, a server and its directory, or just a word
 	Source string
-	Super  string // options of the file system; for cgroup v1, the controllers
+	Super  string // options of the file system; in cgroup v1, the controllers
 }
 
 // ParseMount parses a line of mountinfo; see proc(5).
@@ -65,7 +65,7 @@ func (m *Mount) ReadOnly() bool {
 	return slices.Contains(strings.Split(m.Options+","+m.Super, ","), "ro")
 }
 
-// unescape undoes the \ooo with which mountinfo writes spaces, tabs, newlines and backslashes.
+// unescape decodes the \ooo escapes that mountinfo uses for spaces, tabs, newlines and backslashes.
 func unescape(field []byte) string {
 	s := string(field)
 	if !strings.Contains(s, `\`) {

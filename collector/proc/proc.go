@@ -1,8 +1,8 @@
-// Package proc reads the proc file system: of a process /proc/<pid>/stat, exe and mountinfo, of its
-// threads task/<tid>/{schedstat,status}, and the time of the boot.
+// Package proc reads the proc file system: stat, exe and mountinfo of a process,
+// task/<tid>/{schedstat,status} of its threads, and the time of the boot.
 //
-// The formats are those of proc(5) and of https://docs.kernel.org/filesystems/proc.html. The
-// package compiles everywhere; the files exist on Linux only.
+// The formats are described in proc(5) and at https://docs.kernel.org/filesystems/proc.html. The
+// package compiles everywhere, but the files exist only on Linux.
 package proc
 
 import (
@@ -20,7 +20,7 @@ type FS struct {
 	reader kernfile.Reader
 }
 
-// NewFS returns the proc file system mounted at root, "/proc" if empty.
+// NewFS returns the proc file system mounted at root, or at /proc if root is empty.
 func NewFS(root string) *FS {
 	if root == "" {
 		root = "/proc"
@@ -33,8 +33,7 @@ func (f *FS) Path(elem ...string) string {
 	return f.root + "/" + strings.Join(elem, "/")
 }
 
-// Pids appends the ids of all processes in the PID namespace to pids, in no particular
-// order.
+// Pids appends the ids of all processes in the PID namespace to pids, in no particular order.
 func (f *FS) Pids(pids []int) ([]int, error) {
 	return numbered(f.root, pids)
 }
@@ -52,8 +51,8 @@ func (f *FS) Stat(file *kernfile.File) (Stat, error) {
 	return s, nil
 }
 
-// Cgroup reads the cgroup file of a process. The file stays open only if it is read often. The
-// result is valid until the next read.
+// Cgroup reads the cgroup file of a process. The file stays open only if often is set, meaning that
+// it is read often. The result is valid until the next read.
 func (f *FS) Cgroup(file *kernfile.File, often bool) ([]byte, error) {
 	if !often {
 		return f.reader.Read(file.Path)
@@ -61,9 +60,9 @@ func (f *FS) Cgroup(file *kernfile.File, often bool) ([]byte, error) {
 	return f.reader.ReadFile(file)
 }
 
-// Executable returns the base name of the file that a process runs. For another user's process it
-// is not readable; comm is returned then, which the kernel cuts at 15 bytes and a process may
-// change.
+// Executable returns the base name of the file that a process executes. If it is not readable,
+// because the process belongs to another user, Executable returns comm, which the kernel truncates
+// to 15 bytes and the process may change.
 func (f *FS) Executable(pid int, comm string) string {
 	target, err := os.Readlink(f.Path(strconv.Itoa(pid), "exe"))
 	if err != nil {
@@ -79,7 +78,7 @@ func numbered(dir string, to []int) ([]int, error) {
 		return to, err
 	}
 	names, err := d.Readdirnames(-1)
-	_ = d.Close() // opened for reading: nothing can be lost
+	_ = d.Close() // was opened for reading
 	for _, name := range names {
 		if name[0] < '1' || name[0] > '9' {
 			continue // cheaper than the error of Atoi

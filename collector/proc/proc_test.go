@@ -127,8 +127,8 @@ func TestMalformedFileCostsOnlyItsOwnValue(t *testing.T) {
 	}
 }
 
-// A process with more threads than are read at once has them read in turns, and totals that include
-// all.
+// The threads of a process with more threads than are read at a time are read in turns, and all of
+// them are in the totals.
 func TestManyThreadsAreReadInTurns(t *testing.T) {
 	const many = 3*perReading + 7
 	dir := t.TempDir()

@@ -11,19 +11,19 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Stat is the part of the stat file of a process that the sidecar reports.
+// Stat contains the fields of a process's stat file that the sidecar reports.
 type Stat struct {
-	Comm         string        // name of the main thread, at most 15 bytes; may hold spaces and parentheses
-	MinorFaults  int64         // page faults that needed no disk
-	MajorFaults  int64         // page faults that waited for one
-	User, System time.Duration // CPU time of all threads, dead ones too
+	Comm         string        // name of the main thread, at most 15 bytes; may contain spaces and parentheses
+	MinorFaults  int64         // page faults that did not need the disk
+	MajorFaults  int64         // page faults that waited for the disk
+	User, System time.Duration // CPU time of all threads, including those that have exited
 	Threads      int64
-	StartTime    int64 // clock ticks after boot; with the pid, the identity of a process
+	StartTime    int64 // clock ticks after boot; identifies a process together with its pid
 	Virtual      int64 // bytes
 	Resident     int64 // bytes
 }
 
-// tick is the unit of times in stat: USER_HZ is 100 on every architecture that Go supports.
+// tick is the unit of times in stat. USER_HZ is 100 on every architecture that Go supports.
 const tick = time.Second / 100
 
 var pageSize = int64(os.Getpagesize())
@@ -38,7 +38,7 @@ func parseStat(data []byte) (Stat, error) {
 	s := Stat{Comm: string(data[start+1 : end])}
 	var ticks, stime, pages int64
 	wanted := [...]struct {
-		field int // as proc(5) numbers them
+		field int // numbered as in proc(5)
 		to    *int64
 	}{
 		{10, &s.MinorFaults},

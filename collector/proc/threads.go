@@ -11,24 +11,24 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// perReading is how many threads of one process are read at once. A process with more threads has
-// them read in turns: its totals are complete and lag behind by a few readings.
+// perReading is how many threads of one process are read at a time. The threads of larger processes
+// are read in turns: their totals are complete but lag behind by a few readings.
 const perReading = 256
 
-// ThreadTotals are sums over the threads of a process since it was first read. They never fall.
+// ThreadTotals holds sums over the threads of a process since it was first read. They never fall.
 type ThreadTotals struct {
-	// ready to run and waiting for a CPU, throttling included
+	// time that threads were ready to run but waiting for a CPU, throttling included
 	RunDelay    kernfile.Optional[time.Duration]
-	Voluntary   kernfile.Optional[int64] // context switches because the thread waited for something
-	Involuntary kernfile.Optional[int64] // context switches because another thread was due
+	Voluntary   kernfile.Optional[int64] // context switches because the thread had to wait
+	Involuntary kernfile.Optional[int64] // context switches because the thread was preempted
 }
 
-// Threads sums counters that the kernel keeps for each thread only: /proc/<pid>/schedstat and
-// /proc/<pid>/status are those of the main thread, and the counters of a thread are gone when it
+// Threads sums counters that the kernel keeps only by thread: /proc/<pid>/schedstat and
+// /proc/<pid>/status are those of the main thread, and the counters of a thread disappear when it
 // exits.
 //
-// Each reading adds what every thread gained since the reading before. The first reading is the
-// baseline. What a thread gains between the last reading and its exit is not counted, so totals are
+// Each reading adds what every thread gained since the previous reading. The first reading is the
+// baseline. What a thread gains between its last reading and its exit is not counted, so totals are
 // slightly low for processes with short-lived threads. Memory is bounded by the number of live
 // threads. A Threads is not safe for concurrent use.
 type Threads struct {
@@ -36,8 +36,8 @@ type Threads struct {
 
 	known  map[int]*thread
 	round  uint64
-	whole  bool // every thread has been read once, so that a thread seen for the first time is new
-	cursor int  // threads up to here have been read in this round
+	whole  bool // every thread has been read once, so a thread seen for the first time is new
+	cursor int  // threads up to this one have been read in this round
 	totals ThreadTotals
 	tids   []int
 }
@@ -46,7 +46,7 @@ type Threads struct {
 type thread struct {
 	last              threadCounters
 	schedstat, status kernfile.File
-	round             uint64 // the last one in which it existed
+	round             uint64 // the last round in which it existed
 }
 
 type threadCounters struct {
@@ -54,8 +54,8 @@ type threadCounters struct {
 }
 
 // Read reads the threads of a process and returns the totals. An error names the files that could
-// not be read or parsed; the totals of the others are valid. A thread that exits meanwhile is not
-// an error.
+// not be read or parsed; the totals from the other files are valid. It is not an error if a thread
+// exits meanwhile.
 func (t *Threads) Read(f *FS, pid int) (ThreadTotals, error) {
 	var err error
 	if t.tids, err = numbered(f.Path(strconv.Itoa(pid), "task"), t.tids[:0]); err != nil {
@@ -110,7 +110,7 @@ func (t *Threads) readThread(f *FS, pid, tid int, one *thread) error {
 	return err
 }
 
-// turn returns which threads to read now: all, or perReading of them.
+// turn selects the threads to read now: all of them, or the next perReading.
 func (t *Threads) turn() func(tid int) bool {
 	if len(t.tids) <= perReading {
 		t.cursor = 0
@@ -126,7 +126,7 @@ func (t *Threads) turn() func(tid int) bool {
 	return func(tid int) bool { return tid >= from && tid <= to }
 }
 
-// newborn are the counters of a thread that was started since the last reading.
+// newborn holds the counters of a thread that was started since the last reading.
 var newborn = threadCounters{
 	runDelay: kernfile.Some[int64](0), voluntary: kernfile.Some[int64](0), involuntary: kernfile.Some[int64](0),
 }
@@ -144,7 +144,7 @@ func (t *Threads) add(before, now threadCounters) {
 	}
 }
 
-// or returns c, with the values that it lacks taken from before.
+// or returns c, with undefined values replaced by those of before.
 func (c threadCounters) or(before threadCounters) threadCounters {
 	for _, one := range []struct{ to, from *kernfile.Optional[int64] }{
 		{&c.runDelay, &before.runDelay}, {&c.voluntary, &before.voluntary}, {&c.involuntary, &before.involuntary},
@@ -156,8 +156,8 @@ func (c threadCounters) or(before threadCounters) threadCounters {
 	return c
 }
 
-// gain is the growth of a counter that could be read both times. A counter that fell belongs to
-// another thread with the same id.
+// gain returns the growth of a counter that could be read both times. A counter that fell belongs
+// to another thread with the same id.
 func gain(before, now kernfile.Optional[int64]) (int64, bool) {
 	switch {
 	case !before.Defined || !now.Defined:
@@ -168,7 +168,7 @@ func gain(before, now kernfile.Optional[int64]) (int64, bool) {
 	return now.Value - before.Value, true
 }
 
-// read reads the counters of the thread. A counter whose file or line is absent is undefined.
+// read reads the counters of the thread. A counter whose file or line is missing is undefined.
 func (t *thread) read(f *FS, runDelayOnly bool) (threadCounters, error) {
 	var c threadCounters
 	data, errSched := f.reader.ReadFile(&t.schedstat)
@@ -190,8 +190,8 @@ func (t *thread) read(f *FS, runDelayOnly bool) (threadCounters, error) {
 }
 
 // parseSchedstat returns the run delay in nanoseconds, the second of the three numbers of a
-// schedstat file. It is undefined if all are 0, as on a kernel without this accounting, and for a
-// thread that never ran.
+// schedstat file. It is undefined if all three are 0, as on a kernel without this accounting and
+// for a thread that never ran.
 func parseSchedstat(data []byte) (kernfile.Optional[int64], error) {
 	var numbers [3]int64
 	fields := 0
@@ -214,7 +214,7 @@ func parseSchedstat(data []byte) (kernfile.Optional[int64], error) {
 	return kernfile.Some(numbers[1]), nil
 }
 
-// parseSwitches returns the voluntary and involuntary context switches of a status file; they are
+// parseSwitches returns the voluntary and involuntary context switches in a status file. They are
 // undefined if the file has no such lines.
 func parseSwitches(data []byte) (voluntary, involuntary kernfile.Optional[int64], err error) {
 	kernfile.Table(data, func(e error) { err = e },
@@ -224,8 +224,8 @@ func parseSwitches(data []byte) (voluntary, involuntary kernfile.Optional[int64]
 	return voluntary, involuntary, err
 }
 
-// ignoreAbsent returns nil if err says that the process or thread is gone or that the kernel lacks
-// the file, and err otherwise.
+// ignoreAbsent returns nil if err means that the process or thread is gone or that the kernel lacks
+// the file. Otherwise it returns err.
 func ignoreAbsent(err error) error {
 	if kernfile.Absent(err) {
 		return nil

@@ -4,5 +4,5 @@ package proc
 
 import "time"
 
-// uptime returns false: the files that this package reads exist on Linux only.
+// uptime returns false: the files that this package reads exist only on Linux.
 func uptime() (time.Duration, bool) { return 0, false }

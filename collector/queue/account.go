@@ -4,14 +4,17 @@ import (
 	"time"
 )
 
-// Account is a consistent snapshot of what a queue holds and what became of the rest.
+// Account is a consistent snapshot of what a queue holds and of what happened to the batches that
+// left it.
 type Account struct {
-	Lanes map[Lane]LaneAccount // of every lane
-	// bytes of batches, [Overhead] included, without batches in flight that already made room
+	Lanes map[Lane]LaneAccount // by lane, for all lanes
+	// bytes of all batches, [Overhead] included, except those in flight that were evicted to make
+	// room
 	Usage  int64
 	Limit  int64 // bytes
 	OnDisk bool  // a directory is configured
-	// the disk keeps up; false while batches are in memory only, and without a directory
+	// batches are on disk, or will be soon; false while they are in memory only, and without a
+	// directory
 	Durable bool
 }
 
@@ -19,24 +22,24 @@ type Account struct {
 type LaneAccount struct {
 	Points
 
-	Bytes  int64     // of data that Put accepted
+	Bytes  int64     // data bytes accepted by Put
 	Usage  int64     // bytes, as in [Account]
 	Oldest time.Time // when the oldest batch was put; zero if the lane is empty
-	Away   bool      // as [Queue.SetAway] said
+	Away   bool      // as set by [Queue.SetAway]
 }
 
-// Points counts points since [Open]. Accepted + Recovered = Queued + Full + Damaged + what was
+// Points counts points since [Open]. Accepted + Recovered = Queued + Full + Damaged + the points
 // settled.
 type Points struct {
-	Accepted  int64 // by Put
-	Queued    int64 // waiting or in flight, now
-	Recovered int64 // found in the directory, those damaged included
-	// of those recovered, how many were in flight when the earlier process ended, and may have been
-	// sent
+	Accepted  int64 // accepted by Put
+	Queued    int64 // currently waiting or in flight
+	Recovered int64 // found in the directory, including damaged ones
+	// recovered points that were in flight when the previous process ended, and may already have
+	// been sent
 	Resent int64
 	Full   int64 // dropped because the queue was full
-	// dropped since their record was damaged; what is so damaged that its points are unknown is
-	// only logged
+	// dropped because their record was damaged; damage that hides the number of points is only
+	// logged
 	Damaged int64
 }
 
@@ -59,7 +62,7 @@ func (q *Queue) Account() Account {
 	return a
 }
 
-// Queued returns the points that are waiting or in flight, in all lanes.
+// Queued returns how many points are waiting or in flight in all lanes.
 func (a Account) Queued() (points int64) {
 	for _, l := range a.Lanes {
 		points += l.Queued
@@ -67,7 +70,7 @@ func (a Account) Queued() (points int64) {
 	return points
 }
 
-// Oldest returns when the oldest batch of all lanes was put; zero if there is none.
+// Oldest returns when the oldest batch of all lanes was put, or the zero time if there is none.
 func (a Account) Oldest() (oldest time.Time) {
 	for _, l := range a.Lanes {
 		if !l.Oldest.IsZero() && (oldest.IsZero() || l.Oldest.Before(oldest)) {
@@ -91,7 +94,7 @@ func (q *Queue) Waits(id Lane) bool {
 	return q.lanes[id-1].nextLocked() != nil
 }
 
-// Usage returns the bytes of the lane, and how many all lanes may have together.
+// Usage returns the bytes used by the lane, and the limit for all lanes together.
 func (q *Queue) Usage(id Lane) (usage, limit int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// filled returns a directory as a kill leaves it, with batches 0 to n of which the first are
-// settled and some in flight.
+// filled returns a directory as left behind by a kill. It has batches 0 to n, the first of which
+// are settled and some in flight.
 func filled(t testing.TB, n int) (dir string, settled, flying int) {
 	t.Helper()
 	c, _ := config(t.TempDir(), 1<<20, noSync)
@@ -26,11 +26,11 @@ func filled(t testing.TB, n int) (dir string, settled, flying int) {
 	f := takeNow(t, q, 0)
 	f.Settle(0)
 	f = takeNow(t, q, 1000)
-	put(t, q, batch(n, 100)) // the marks are on disk with it
+	put(t, q, batch(n, 100)) // when it is on disk, so are the marks
 	return snapshot(t, c.Dir), 1, len(batchesOf(f))
 }
 
-// damage changes the one segment in a copy of dir.
+// damage changes the only segment in a copy of dir.
 func damage(t testing.TB, dir string, change func(b []byte) []byte) string {
 	t.Helper()
 	dir = snapshot(t, dir)
@@ -45,8 +45,8 @@ func damage(t testing.TB, dir string, change func(b []byte) []byte) string {
 	return dir
 }
 
-// One flipped bit costs one batch at most, and what it costs is counted, or logged where it cannot
-// be known the points.
+// A flipped bit costs at most one batch. The loss is counted, or only logged if the number of
+// points is unknown.
 func TestFlippedBit(t *testing.T) {
 	const n = 30
 	dir, settled, _ := filled(t, n)
@@ -82,7 +82,7 @@ func TestFlippedBit(t *testing.T) {
 	}
 }
 
-// A tail that is cut off costs the batches in it and no other.
+// A truncated tail costs the batches in it and no other.
 func TestTornTail(t *testing.T) {
 	const n = 30
 	dir, settled, _ := filled(t, n)
@@ -96,7 +96,7 @@ func TestTornTail(t *testing.T) {
 					whole++
 				}
 			}
-			if i%2 == 0 { // what a file system may make of it after power loss
+			if i%2 == 0 { // as file systems may leave it after power loss
 				cut = append(bytes.Clone(cut), make([]byte, len(b)-len(cut))...)
 			}
 			return cut
@@ -118,7 +118,7 @@ func points(numbers []int) (sum int64) {
 	return sum
 }
 
-// Damage is counted once, though its file stays as long as there is something in it.
+// Damage is counted once, although its file stays as long as there is something in it.
 func TestDamageIsCountedOnce(t *testing.T) {
 	dir, settled, flying := filled(t, 10)
 	last := 0
@@ -126,7 +126,7 @@ func TestDamageIsCountedOnce(t *testing.T) {
 		for f := range scan(b[segmentHeader:]) {
 			last = segmentHeader + f.offset
 		}
-		b[last+recordSize+20] ^= 1 // the data
+		b[last+recordSize+20] ^= 1 // in the data
 		return b
 	})
 	for i := range 2 {
@@ -152,7 +152,7 @@ func TestDamageIsCountedOnce(t *testing.T) {
 	}
 }
 
-// What changes on disk while the queue is open is found when it is read.
+// Changes on disk while the queue is open are found when the data is read.
 func TestDamageFoundLater(t *testing.T) {
 	c, log := config(t.TempDir(), 1<<20, noSync)
 	q := mustOpen(t, c)
@@ -193,9 +193,9 @@ func TestRefusedFiles(t *testing.T) {
 		want          string
 	}{
 		"newer":         {segment, string(newHeader(2)) + "what is unknown", "has format 2, and this release reads 1"},
-		"other content": {segment, "another program's file under this name", "is not a file of this queue"},
-		"other name":    {"exporter_otlp__metrics", "bbolt", "is not a file of the queue"},
-		"almost":        {"3" + segmentSuffix, "", "is not a file of the queue"},
+		"other content": {segment, "another program's file under this name", "is not a queue file"},
+		"other name":    {"exporter_otlp__metrics", "bbolt", "is not a queue file"},
+		"almost":        {"3" + segmentSuffix, "", "is not a queue file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, _, _ := filled(t, 3)
@@ -222,7 +222,7 @@ func TestRefusedFiles(t *testing.T) {
 	}
 }
 
-// Segments that a kill left without a whole header are no hindrance.
+// Segments without a complete header, left behind by a kill, do no harm.
 func TestUnfinishedSegments(t *testing.T) {
 	dir, _, _ := filled(t, 3)
 	for i, content := range []string{"", "pgq", string(newHeader(version)), strings.Repeat("\x00", 5000)} {

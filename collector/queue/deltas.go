@@ -2,15 +2,15 @@ package queue
 
 import "encoding/binary"
 
-// deltas is a row of tuples of numbers, each stored as its differences from the tuple before: what
-// is known of a small batch takes few bytes. It is read from the front.
+// deltas is a compact list of tuples of numbers. Each tuple is stored as the differences from the
+// previous one, so records of small batches take few bytes. It is read from the front.
 type deltas struct {
 	bytes []byte
 	last  [6]int64
 	n     int
 }
 
-// append adds a tuple, of as many numbers as the others.
+// append adds a tuple. All tuples must have the same length.
 func (d *deltas) append(tuple ...int64) {
 	for i, v := range tuple {
 		d.bytes = binary.AppendVarint(d.bytes, v-d.last[i])
@@ -19,10 +19,10 @@ func (d *deltas) append(tuple ...int64) {
 	d.n++
 }
 
-// clip frees the memory beyond the row, to which nothing is added any more.
+// clip frees unused capacity. Nothing must be appended afterwards.
 func (d *deltas) clip() { d.bytes = append(make([]byte, 0, len(d.bytes)), d.bytes...) }
 
-// each calls f for each tuple of so many numbers, which f must not keep.
+// each calls f for each tuple. width is the length of the tuples. f must not keep the slice.
 func (d *deltas) each(width int, f func(tuple []int64)) {
 	var tuple [len(d.last)]int64
 	for at := 0; at < len(d.bytes); f(tuple[:width]) {

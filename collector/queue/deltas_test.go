@@ -22,7 +22,7 @@ func TestDeltasReturnWhatWasAppended(t *testing.T) {
 	}
 }
 
-// A row of small batches takes few bytes for each, in the queue and while it is recovered.
+// Each small batch takes only a few bytes, both in the queue and during recovery.
 func TestSmallBatchesTakeFewBytes(t *testing.T) {
 	const n, most = mostInBlock, 12
 	var parked list

@@ -10,17 +10,17 @@ import (
 )
 
 const (
-	patience     = time.Second // after which an operation counts as failed, though it goes on
-	retry        = time.Second // between attempts to get the disk back
+	patience     = time.Second // time after which an operation counts as failed, although it continues
+	retry        = time.Second // time between attempts to recover the disk
 	mostKept     = 2 << 20
 	leastSegment = 256 << 10
-	mostSegment  = 4 << 20 // or a part of the limit, so that there are not too many
+	mostSegment  = 4 << 20 // or a fraction of the limit, to bound the number of segments
 	mostSegments = 1 << 10
 )
 
-// disk follows a queue with two goroutines: one writes, one syncs, so that a Put waits for a sync
-// only if [Config.Sync] asks for it. All input and output is theirs, but for what [Open] and [Take]
-// read: whatever hangs, the queue does not.
+// disk makes a queue durable with two goroutines, a writer and a syncer, so that a Put waits for a
+// sync only if [Config.Sync] requires it. They do all input and output, except for the reads of
+// [Open] and [Take], so the queue never hangs with the disk.
 type disk struct {
 	q                *Queue
 	dir              string
@@ -29,44 +29,45 @@ type disk struct {
 	sync             time.Duration
 	patience         time.Duration
 	segmentSize      int64
-	keep             int64         // bytes of data that stay in memory though they are on disk
-	wake, syncWanted chan struct{} // have one element when there is something to write, to sync
-	stop, ended      chan struct{} // closed when the goroutines are to end, and when they have
+	keep             int64         // bytes of data to keep in memory although they are on disk
+	wake, syncWanted chan struct{} // have one element if there is something to write, or to sync
+	stop, ended      chan struct{} // closed to stop the goroutines, and when they have stopped
 
-	// of the writer only
-	lock     io.Closer // nil until the directory could be opened
-	active   *segment  // what is appended to; nil if there is none
-	number   uint64    // of the next segment
-	seq      uint64    // of the next batch
+	// used by the writer only
+	lock     io.Closer // nil until the directory has been opened
+	active   *segment  // segment to append to; nil if there is none
+	number   uint64    // number of the next segment
+	seq      uint64    // sequence number of the next batch
 	buffer   []byte
-	torn     []*segment // with something behind their size
-	tryBytes int        // what a failing disk must take before it counts as back
+	torn     []*segment // segments with garbage after their end
+	tryBytes int        // how much a failing disk must accept before it counts as recovered
 
 	// guarded by q.mu
 	groups   []*group // to be written, oldest first
-	unsynced []*group // written, and not yet synced
+	unsynced []*group // written but not yet synced
 	dirty    []*segment
-	garbage  []*segment // gone, to be closed and deleted
+	garbage  []*segment // unused segments to be closed and deleted
 	segments map[*segment]struct{}
 	kept     int64
-	deleted  bool    // a segment or the directory was deleted by another hand: see remake.go
-	lost     []place // in such segments, to be written again
-	moving   int     // entries of these that are read, and not yet synced elsewhere
-	failure  error   // why batches are in memory only; nil while all is well
-	behind   bool    // the writer has not yet done its work in time since the disk failed
+	deleted  bool    // another process deleted a segment or the directory; see remake.go
+	lost     []place // in deleted segments, to be written again
+	moving   int     // entries read from deleted segments but not yet synced elsewhere
+	failure  error   // why batches are in memory only; nil if the disk works
+	behind   bool    // since the disk failed, the writer has not yet finished its work in time
 }
 
-// group is what is written together, and waited for together. The queue's mu guards it.
+// group is a set of entries and marks that are written, and waited for, together. The queue's mu
+// guards it.
 type group struct {
 	entries  []*entry
 	marks    []mark
-	taken    bool          // the writer has it: nothing is added any more
-	released bool          // nothing waits for it to be written any more
-	written  chan struct{} // closed when it is, or is not waited for
-	accepted chan struct{} // closed when its entries are accepted, or belong to another group
+	taken    bool          // taken by the writer: nothing may be added
+	released bool          // nothing waits any longer for it to be written
+	written  chan struct{} // closed when it is written or released
+	accepted chan struct{} // closed when its entries are accepted or have moved to another group
 }
 
-// mark is a change of a record's state on disk.
+// mark is a state change of a record to be written to disk.
 type mark struct {
 	seg    *segment
 	offset int64
@@ -92,7 +93,7 @@ func newDisk(q *Queue, c Config) *disk {
 	}
 }
 
-// start recovers what is in the directory and starts the goroutines.
+// start recovers the contents of the directory and starts the goroutines.
 func (d *disk) start() error {
 	if err := d.open(); err != nil {
 		if !diskTrouble(err) {
@@ -108,7 +109,7 @@ func (d *disk) start() error {
 	return nil
 }
 
-// addLocked has e written, and accepted when it is as safe as was asked for.
+// addLocked queues e to be written. It will be accepted once it is as safe as configured.
 func (d *disk) addLocked(e *entry) {
 	g := d.groupLocked()
 	g.entries = append(g.entries, e)
@@ -120,10 +121,10 @@ func (d *disk) addLocked(e *entry) {
 	}
 }
 
-// writtenLocked returns what is closed when all that was asked so far is written.
+// writtenLocked returns a channel that is closed when everything queued so far has been written.
 func (d *disk) writtenLocked() <-chan struct{} { return d.groupLocked().written }
 
-// groupLocked returns the group for what comes now, and wakes the writer.
+// groupLocked returns the group to add to, and wakes the writer.
 func (d *disk) groupLocked() *group {
 	signal(d.wake)
 	if n := len(d.groups); n > 0 {
@@ -146,8 +147,8 @@ func signal(c chan struct{}) {
 	}
 }
 
-// changedLocked brings e's new state to the disk. What is not yet there is written with the state
-// that it has then.
+// changedLocked writes e's new state to the disk. An entry that is not there yet will be written
+// with its state at that time.
 func (d *disk) changedLocked(e *entry) {
 	if e.state == done {
 		d.settleMoveLocked(e)
@@ -166,7 +167,7 @@ func (d *disk) changedLocked(e *entry) {
 	}
 }
 
-// settleMoveLocked says that e need not be moved any more.
+// settleMoveLocked records that e need not be moved any longer.
 func (d *disk) settleMoveLocked(e *entry) {
 	if e.moving {
 		e.moving = false
@@ -174,13 +175,13 @@ func (d *disk) settleMoveLocked(e *entry) {
 	}
 }
 
-// releaseRecordLocked takes one record out of s, and s away with the last.
+// releaseRecordLocked removes one record from s, and drops s if it was the last.
 func (d *disk) releaseRecordLocked(s *segment) {
 	s.live--
 	d.dropIfUnusedLocked(s)
 }
 
-// dropIfUnusedLocked has s deleted if it holds nothing and never will.
+// dropIfUnusedLocked schedules s for deletion if it has no live records and never will.
 func (d *disk) dropIfUnusedLocked(s *segment) {
 	if s.live == 0 && s.sealed && !s.gone {
 		s.gone = true
@@ -202,8 +203,8 @@ func (d *disk) unpinLocked(s *segment) {
 	}
 }
 
-// acceptLocked accepts the entries of g, which are as safe as was asked for, but for those that
-// were moved to another group.
+// acceptLocked accepts the entries of g, which are as safe as configured. Entries that were moved
+// to another group are not included.
 func (d *disk) acceptLocked(g *group) {
 	for _, e := range g.entries {
 		if e.group == g {
@@ -213,7 +214,7 @@ func (d *disk) acceptLocked(g *group) {
 	d.closeLocked(g)
 }
 
-// closeLocked has those that wait for g look again.
+// closeLocked wakes the goroutines that wait for g to be accepted.
 func (d *disk) closeLocked(g *group) {
 	select {
 	case <-g.accepted:
@@ -222,7 +223,7 @@ func (d *disk) closeLocked(g *group) {
 	}
 }
 
-// releaseLocked ends the wait for g to be written. With Sync 0, the wait for its sync goes on.
+// releaseLocked ends the wait for g to be written. With Sync 0, Put continues to wait for the sync.
 func (d *disk) releaseLocked(g *group) {
 	if g.released {
 		return
@@ -238,11 +239,11 @@ func (d *disk) releaseLocked(g *group) {
 	}
 }
 
-// failLocked notes that the disk fails, until [disk.restoreLocked].
+// failLocked records that the disk has failed, until [disk.restoreLocked] is called.
 func (d *disk) failLocked(err error) {
 	if d.failure == nil {
 		if d.sync == 0 {
-			d.log.Warn("queue storage is failing: clients wait, and are refused", slog.Any("error", err))
+			d.log.Warn("queue storage is failing: requests wait and are then refused", slog.Any("error", err))
 		} else {
 			d.log.Warn(
 				"buffering in memory: queue storage is failing; batches are lost if this process is killed",
@@ -267,8 +268,8 @@ func (d *disk) restoreLocked() {
 	}
 }
 
-// watch notes that the disk fails if the operation that begins is not over in time. The caller
-// calls stop when it is; quick reports whether it was in time.
+// watch records a failure of the disk if the operation that is about to begin takes too long. The
+// caller must call stop when the operation ends; quick reports whether that was in time.
 func (d *disk) watch() (stop func() (quick bool)) {
 	begun := time.Now()
 	timer := time.AfterFunc(d.patience, func() {
@@ -282,8 +283,8 @@ func (d *disk) watch() (stop func() (quick bool)) {
 	}
 }
 
-// close ends the goroutines when they have written what is left, and waits for them until ctx is
-// done.
+// close stops the goroutines once they have written everything left, and waits for them until ctx
+// is done.
 func (d *disk) close(ctx context.Context) error {
 	close(d.stop)
 	select {

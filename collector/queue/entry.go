@@ -6,30 +6,30 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// entry is a batch in the queue. The queue's mu guards all of it but what never changes.
+// entry is a batch in the queue. The queue's mu guards all fields except those that never change.
 type entry struct {
 	next *entry // in its list
 
-	lane   *lane // these never change
-	order  int64 // in which the lane was joined
+	lane   *lane // these fields never change
+	order  int64 // position in the lane
 	points int64
-	time   int64 // of Put, Unix ns
+	time   int64 // time of Put in Unix ns
 	length uint32
 
 	state    state
-	accepted bool // Put may return, Take may have it
-	flying   bool // it is in a flight
-	evicted  bool // it was in flight when the queue was full: dropped if it comes back
-	old      bool // it belongs to the backlog, with fresh
-	kept     bool // its data stays in memory though it is on disk too
-	picked   bool // for a moment, by the writer
-	synced   bool // its record is: it may be parked
-	moving   bool // its record was lost with its segment, and it has no other that is synced
+	accepted bool // Put may return and Take may return it
+	flying   bool // in a flight
+	evicted  bool // in flight when the queue was full: to be dropped if it comes back
+	old      bool // part of the backlog, in a lane that is Fresh
+	kept     bool // its data stays in memory although it is on disk too
+	picked   bool // temporarily set by the writer
+	synced   bool // its record is synced, so it may be parked
+	moving   bool // its record was lost with a segment and no other is synced yet
 
-	group  *group   // whose fate it shares; nil once it is accepted
-	data   []byte   // nil when only the disk has it
-	seq    uint64   // 0 until it is first written; of the writer only
-	seg    *segment // nil while it is not on disk
+	group  *group   // group to be accepted with; nil once accepted
+	data   []byte   // nil if only the disk has it
+	seq    uint64   // assigned by the writer; 0 until first written
+	seg    *segment // nil if it is not on disk
 	offset int64    // in seg
 }
 
@@ -48,10 +48,10 @@ func (e *entry) record() record {
 	return record{seq: e.seq, points: e.points, time: e.time, lane: e.lane.id, state: e.state, length: e.length}
 }
 
-// size is what the batch counts against the limit.
+// size returns how much the batch counts toward the limit.
 func (e *entry) size() int64 { return Overhead + int64(e.length) }
 
-// releaseLocked frees the memory of data that can be read again.
+// releaseLocked frees data that can be read back from disk.
 func (e *entry) releaseLocked() {
 	if e.seg != nil && !e.kept {
 		e.data = nil

@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// A segment that turns out to be unusable while something is appended to it takes nothing away with
-// it.
+// A segment that becomes unusable while data is appended to it loses nothing.
 func TestSyncFailsDuringAppend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFailing(t, time.Second)
@@ -34,7 +33,7 @@ func TestSyncFailsDuringAppend(t *testing.T) {
 	})
 }
 
-// A sync that began before the disk failed does not prove that it is back.
+// A sync that began before the disk failed does not prove that the disk has recovered.
 func TestDiskFailsDuringSync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFailing(t, time.Second)
@@ -56,7 +55,7 @@ func TestDiskFailsDuringSync(t *testing.T) {
 	})
 }
 
-// A sync in the background that is slow makes no Put wait.
+// A slow sync in the background does not make Put wait.
 func TestSlowSync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFailing(t, time.Second)
@@ -65,14 +64,14 @@ func TestSlowSync(t *testing.T) {
 			f.takes(0, n)
 			time.Sleep(time.Second / 2)
 		}
-		f.durable(false) // what was put is not as safe as was promised
+		f.durable(false) // batches are not as safe as promised
 		release()
 		f.back(numbers(0, 10)...)
 		closed(t, f.Queue)
 	})
 }
 
-// A batch that can be neither synced nor read again is refused at once, and is in no account.
+// A batch that can be neither synced nor read back is refused immediately and not counted anywhere.
 func TestPutFailsWhenItsRecordIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFailing(t, 0)
@@ -80,7 +79,7 @@ func TestPutFailsWhenItsRecordIsLost(t *testing.T) {
 		begun := time.Now()
 		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 		defer cancel()
-		// more than is kept in memory besides
+		// more than is additionally kept in memory
 		if err := f.Put(ctx, Metrics, batch(0, 200_000)); !errors.Is(err, ErrUnsynced) {
 			t.Errorf("error %v, want ErrUnsynced", err)
 		}

@@ -33,7 +33,7 @@ func newFailing(t *testing.T, sync time.Duration) *failing {
 	return f
 }
 
-// durable checks whether the queue says that it is on disk.
+// durable checks whether the queue reports that it is on disk.
 func (f *failing) durable(want bool) {
 	f.t.Helper()
 	synctest.Wait()
@@ -42,7 +42,7 @@ func (f *failing) durable(want bool) {
 	}
 }
 
-// takes puts batches and checks how long that took.
+// takes puts batches and checks how long that takes.
 func (f *failing) takes(want time.Duration, numbers ...int) {
 	f.t.Helper()
 	begun := time.Now()
@@ -54,7 +54,7 @@ func (f *failing) takes(want time.Duration, numbers ...int) {
 	}
 }
 
-// lines checks how often the log says that the disk fails, and that it is back.
+// lines checks how often the log reports that the disk fails and that it has recovered.
 func (f *failing) lines(fails, back int) {
 	f.t.Helper()
 	text := f.log.String()
@@ -63,10 +63,10 @@ func (f *failing) lines(fails, back int) {
 	}
 }
 
-// killed returns what a restart after a kill finds.
+// killed returns the contents found by a restart after a kill.
 func (f *failing) killed() (numbers []int, p Points) {
 	f.t.Helper()
-	synctest.Wait() // a copy that is made while a file is written may have half of a write
+	synctest.Wait() // a copy made during a write may contain half of it
 	c, log := config(snapshot(f.t, f.c.Dir), f.c.Limit, noSync)
 	q := mustOpen(f.t, c)
 	p = total(q.Account())
@@ -78,8 +78,8 @@ func (f *failing) killed() (numbers []int, p Points) {
 	return numbers, p
 }
 
-// back waits until the disk that does not fail any more is used again, and checks that it misses
-// nothing.
+// back waits until the disk, which no longer fails, is in use again, and checks that nothing is
+// missing.
 func (f *failing) back(want ...int) {
 	f.t.Helper()
 	time.Sleep(settle)
@@ -112,7 +112,7 @@ func TestDiskFails(t *testing.T) {
 					time.Sleep(2 * time.Second)
 					f.durable(false)
 					f.takes(0, 6, 7)
-					flight := takeNow(t, f.Queue, 0) // what goes on meanwhile must not be forgotten
+					flight := takeNow(t, f.Queue, 0) // changes in the meantime must not be forgotten
 					flight.Settle(0)
 					time.Sleep(time.Minute)
 					f.durable(false)
@@ -132,7 +132,7 @@ func TestDiskFails(t *testing.T) {
 	}
 }
 
-// A disk that takes the small but not the large does not come and go with each batch.
+// A disk that accepts small writes but not large ones does not fail and recover with each batch.
 func TestDiskAlmostFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFailing(t, time.Second)
@@ -174,7 +174,7 @@ func TestDiskHangs(t *testing.T) {
 	}
 }
 
-// A mark that hangs delays the flight for a second only.
+// A mark that hangs delays the flight by one second at most.
 func TestHangingMark(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFailing(t, time.Second)
@@ -197,7 +197,7 @@ func TestHangingMark(t *testing.T) {
 	})
 }
 
-// Close does not wait for a disk that hangs, and says what is lost.
+// Close does not wait for a disk that hangs, and reports what is lost.
 func TestCloseOfHangingDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFailing(t, time.Second)
@@ -216,7 +216,7 @@ func TestCloseOfHangingDisk(t *testing.T) {
 	})
 }
 
-// A disk that cannot be used at the start is used later, and what was on it comes first.
+// A disk that cannot be used at the start is used later, and its batches come first.
 func TestStartOnFailingDisk(t *testing.T) {
 	for _, err := range []error{syscall.EROFS, syscall.ENOSPC, syscall.EIO} {
 		synctest.Test(t, func(t *testing.T) {
@@ -248,7 +248,7 @@ func TestStartOnFailingDisk(t *testing.T) {
 	}
 }
 
-// What cannot be read now is dropped, but the next start gets it.
+// A batch that cannot be read is dropped, but the next start recovers it.
 func TestUnreadable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFailing(t, time.Second)
@@ -285,13 +285,13 @@ func TestTakeOfHangingDisk(t *testing.T) {
 		}
 		f.takes(0, 200)
 		release()
-		synctest.Wait() // the flight has come back
+		synctest.Wait() // the flight has been returned
 		equal(t, "rest", drain(t, f.Queue), numbers(0, 201))
 		closed(t, f.Queue)
 	})
 }
 
-// TakeUntil returns what there is, although the disk is slow, and then ErrNothing.
+// TakeUntil returns what is available, although the disk is slow, and then ErrNothing.
 func TestTakeUntilThereIsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFailing(t, time.Second)
@@ -314,8 +314,8 @@ func TestTakeUntilThereIsNothing(t *testing.T) {
 	})
 }
 
-// Whatever fails and for however long: what was put and not settled is on disk in the end, exactly
-// once, and in order.
+// Whatever fails, and for however long: everything that was put and not settled is on disk in the
+// end, exactly once and in order.
 func TestRandomFaults(t *testing.T) {
 	operations := []string{"open", "append", "mark", "truncate", "sync", "remove"}
 	errs := []error{syscall.ENOSPC, syscall.EIO, syscall.EROFS}
@@ -355,7 +355,7 @@ func TestRandomFaults(t *testing.T) {
 					want = append(want, i)
 				}
 			}
-			for full < total(f.Account()).Full { // the oldest went
+			for full < total(f.Account()).Full { // the oldest was dropped
 				full += points(want[:1])
 				want = want[1:]
 			}

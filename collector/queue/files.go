@@ -6,26 +6,26 @@ import (
 	"path/filepath"
 )
 
-// files is the directory of a queue; tests put faults into it.
+// files is the directory of a queue. Tests use it to inject faults.
 type files interface {
-	Lock() (io.Closer, error)       // makes the directory if need be; errInUse if another process has it
-	List() ([]os.DirEntry, error)   // by name
-	Open(name string) (file, error) // to read and write; made if it does not exist
-	Remove(name string) error       // of a file that is closed
+	Lock() (io.Closer, error)       // creates the directory if necessary; errInUse if another process uses it
+	List() ([]os.DirEntry, error)   // sorted by name
+	Open(name string) (file, error) // for reading and writing; created if it does not exist
+	Remove(name string) error       // the file must be closed
 }
 
-// file is one segment's. Reading and writing at the same time is safe.
+// file is the file of a segment. Concurrent reading and writing is safe.
 type file interface {
 	io.ReaderAt
 	io.WriterAt
 	io.Closer
 	Size() (int64, error)
 	Truncate(size int64) error
-	Sync() error   // data and name are on disk; errDeleted if the file has no name any more
-	Deleted() bool // it has no name any more
+	Sync() error   // makes data and name durable; errDeleted if the file was deleted
+	Deleted() bool // the file was deleted
 }
 
-// directory is files on the operating system's.
+// directory implements files in the operating system's file system.
 type directory string
 
 const lockName = "lock"
@@ -65,7 +65,7 @@ type diskFile struct {
 	*os.File
 
 	dir   string
-	named bool // its directory has been synced; only the syncer touches this
+	named bool // its directory has been synced; used by the syncer only
 }
 
 // Size implements file.
@@ -80,7 +80,7 @@ func (f *diskFile) Size() (int64, error) {
 // Deleted implements file.
 func (f *diskFile) Deleted() bool { return deleted(f.File) }
 
-// Sync syncs the data, and the first time the directory too, so that the name survives.
+// Sync syncs the data, and the first time also the directory, so that the name survives.
 func (f *diskFile) Sync() error {
 	if err := syncData(f.File); err != nil {
 		return err

@@ -96,15 +96,15 @@ func (memoryFile) Deleted() bool { return false }
 func (memoryFile) Sync() error   { return nil }
 func (memoryFile) Close() error  { return nil }
 
-// faultyFiles puts faults into real ones. Operations are lock, list, open, remove, read, append,
-// mark, truncate, sync.
+// faultyFiles injects faults into real files. Operations are lock, list, open, remove, read,
+// append, mark, truncate and sync.
 type faultyFiles struct {
 	files
 
 	mu     sync.Mutex
 	faults map[string]error
-	hang   map[string]chan struct{} // until it is closed
-	room   int                      // what an append may have at most, if not 0
+	hang   map[string]chan struct{} // until the channel is closed
+	room   int                      // maximum size of an append, if not 0
 }
 
 type faultyFile struct {
@@ -117,7 +117,7 @@ func faulty(dir string) *faultyFiles {
 	return &faultyFiles{files: directory(dir), faults: make(map[string]error), hang: make(map[string]chan struct{})}
 }
 
-// fail makes operations fail with err; nil heals them.
+// fail makes operations fail with err; nil makes them work again.
 func (f *faultyFiles) fail(err error, operations ...string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -197,7 +197,7 @@ func (f *faultyFile) ReadAt(b []byte, at int64) (int, error) {
 	return f.file.ReadAt(b, at)
 }
 
-// WriteAt writes half of what it is to append before it fails.
+// WriteAt writes half of the data before an append fails.
 func (f *faultyFile) WriteAt(b []byte, at int64) (int, error) {
 	if len(b) == 1 {
 		if err := f.f.do("mark"); err != nil {
@@ -233,10 +233,10 @@ func (f *faultyFile) Sync() error {
 	return nil // these tests do not outlive the system
 }
 
-// others returns what is in all but not in some.
+// others returns the numbers in all that are not in some.
 func others(all []int, some ...int) []int {
 	return slices.DeleteFunc(slices.Clone(all), func(n int) bool { return slices.Contains(some, n) })
 }
 
-// settle is what it takes a disk to be back, at most.
+// settle is the maximum time that a disk takes to recover.
 const settle = 2*retry + patience + 10*time.Second

@@ -26,13 +26,13 @@ func syncDirectory(path string) error {
 	return d.Sync()
 }
 
-// deleted reports whether f has no name any more.
+// deleted reports whether f has been deleted.
 func deleted(f *os.File) bool {
 	var info unix.Stat_t
 	return unix.Fstat(int(f.Fd()), &info) == nil && info.Nlink == 0
 }
 
-// diskTrouble says whether err may pass without a change of settings.
+// diskTrouble reports whether err may go away without a change of settings.
 func diskTrouble(err error) bool {
 	for _, e := range []error{unix.EROFS, unix.ENOSPC, unix.EDQUOT, unix.EIO, unix.ESTALE, unix.ETIMEDOUT} {
 		if errors.Is(err, e) {

@@ -25,10 +25,10 @@ func lock(f *os.File) error {
 // syncDirectory does nothing: NTFS journals names, and Windows cannot flush a directory.
 func syncDirectory(string) error { return nil }
 
-// deleted reports false: Windows does not delete a file that is open.
+// deleted returns false: Windows does not delete a file that is open.
 func deleted(*os.File) bool { return false }
 
-// diskTrouble says whether err may pass without a change of settings.
+// diskTrouble reports whether err may go away without a change of settings.
 func diskTrouble(err error) bool {
 	for _, e := range []error{windows.ERROR_WRITE_PROTECT, windows.ERROR_DISK_FULL, windows.ERROR_HANDLE_DISK_FULL, windows.ERROR_IO_DEVICE} {
 		if errors.Is(err, e) {

@@ -7,22 +7,23 @@ import (
 	"time"
 )
 
-// Flight is a sequence of batches of one lane, oldest first, on their way to the upstream. It is
-// not safe for concurrent use.
+// Flight is a sequence of batches of one lane, oldest first, that are being sent to the upstream.
+// It is not safe for concurrent use.
 type Flight struct {
 	q       *Queue
 	lane    *lane
 	entries []*entry
-	data    [][]byte // of entries
-	left    int      // batches that are not settled
+	data    [][]byte // data of each entry
+	left    int      // batches not yet settled
 	ended   bool
 }
 
-// Len returns how many batches there are, at least one.
+// Len returns the number of batches, which is at least one.
 func (f *Flight) Len() int { return len(f.entries) }
 
-// Range returns the batches from i up to j, oldest first, and their points. Since protobuf merges
-// what is concatenated, they are one request. The caller must not change them.
+// Range returns the batches from i up to but not including j, oldest first, and their points. Since
+// protobuf merges concatenated messages, together they are one request. The caller must not change
+// the data.
 func (f *Flight) Range(i, j int) (data [][]byte, points int64) {
 	for _, e := range f.entries[i:j] {
 		points += e.points
@@ -30,7 +31,7 @@ func (f *Flight) Range(i, j int) (data [][]byte, points int64) {
 	return f.data[i:j:j], points
 }
 
-// Size returns the bytes of the batches from i up to j.
+// Size returns the size in bytes of the batches from i up to but not including j.
 func (f *Flight) Size(i, j int) (bytes int64) {
 	for _, b := range f.data[i:j] {
 		bytes += int64(len(b))
@@ -38,27 +39,28 @@ func (f *Flight) Size(i, j int) (bytes int64) {
 	return bytes
 }
 
-// Old reports whether the flight is of the backlog: it was put before the upstream was last away.
+// Old reports whether the flight belongs to the backlog: its batches were put before the upstream
+// last recovered.
 func (f *Flight) Old() bool { return f.entries[0].old }
 
-// Oldest returns when the first of the batches was put.
+// Oldest returns when the first batch was put.
 func (f *Flight) Oldest() time.Time { return time.Unix(0, f.entries[0].time) }
 
-// Take waits for the first batches of a lane: as many as have maxBytes of data together, and at
-// least one. Several flights of a lane may be on their way; each ends when all of its batches are
-// settled or with [Flight.Return].
+// Take waits for the first batches of a lane. It returns as many as fit into maxBytes, but at least
+// one. A lane may have several flights; each ends when all of its batches are settled, or with
+// [Flight.Return].
 //
-// It fails with ctx's error, also while a disk that hangs is to give the data back, and with
-// [ErrClosed]. A batch that cannot be read again is dropped and counted as damaged.
+// Take fails with ctx's error when ctx is done, even if the disk hangs, and with [ErrClosed] when
+// the queue is closed. A batch that cannot be read back is dropped and counted as damaged.
 func (q *Queue) Take(ctx context.Context, id Lane, maxBytes int64) (*Flight, error) {
 	return q.TakeUntil(ctx, nil, id, maxBytes)
 }
 
-// ErrNothing is returned by [Queue.TakeUntil] if there was nothing to take.
-var ErrNothing = errors.New("nothing of the lane can be taken")
+// ErrNothing is returned by [Queue.TakeUntil] if there is nothing to take.
+var ErrNothing = errors.New("the lane has no batch to take")
 
-// TakeUntil is [Queue.Take] that waits for batches only until enough is closed, then fails with
-// [ErrNothing]. What can be taken is, also afterwards and from the disk.
+// TakeUntil is like [Queue.Take], but once enough is closed it returns only batches that are
+// already available, and otherwise [ErrNothing].
 func (q *Queue) TakeUntil(ctx context.Context, enough <-chan struct{}, id Lane, maxBytes int64) (*Flight, error) {
 	l := q.lanes[id-1]
 	for {
@@ -87,14 +89,14 @@ func (q *Queue) TakeUntil(ctx context.Context, enough <-chan struct{}, id Lane, 
 	}
 }
 
-// never blocks a goroutine that receives from it.
-var never = func() chan struct{} {
+// noWait is a closed channel: receiving from it does not block.
+var noWait = func() chan struct{} {
 	c := make(chan struct{})
 	close(c)
 	return c
 }()
 
-// take begins a flight, if it can, and returns what is closed when the disk knows of it.
+// take begins a flight if possible. marked is closed when the disk has recorded it.
 func (q *Queue) take(l *lane, maxBytes int64) (f *Flight, marked <-chan struct{}, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -107,9 +109,9 @@ func (q *Queue) take(l *lane, maxBytes int64) (f *Flight, marked <-chan struct{}
 	}
 	l.flights = append(l.flights, f)
 	if l.nextLocked() != nil {
-		l.notify() // for another that takes
+		l.notify() // for other callers of Take
 	}
-	marked = never
+	marked = noWait
 	for _, e := range f.entries {
 		if e.state == queued {
 			q.setLocked(e, inFlight)
@@ -121,7 +123,7 @@ func (q *Queue) take(l *lane, maxBytes int64) (f *Flight, marked <-chan struct{}
 	return f, marked, nil
 }
 
-// pickLocked takes the next flight out of its list.
+// pickLocked removes the batches of the next flight from their list.
 func (l *lane) pickLocked(maxBytes int64) (entries []*entry) {
 	from := l.nextLocked()
 	if from == nil {
@@ -141,8 +143,8 @@ func (l *lane) pickLocked(maxBytes int64) (entries []*entry) {
 	return entries
 }
 
-// load fills the flight, reading what is not in memory. If ctx is done first the flight returns
-// when the disk allows.
+// load reads the data that is not in memory. If ctx is done first, the flight is returned to the
+// queue as soon as the disk responds.
 func (f *Flight) load(ctx context.Context) error {
 	missing := f.pin()
 	if len(missing) == 0 {
@@ -172,7 +174,7 @@ func (f *Flight) load(ctx context.Context) error {
 	}
 }
 
-// place is where the data of an entry is.
+// place is the location of an entry's data on disk.
 type place struct {
 	*entry
 
@@ -208,8 +210,7 @@ func (f *Flight) read(missing []place) {
 	}
 }
 
-// fill takes over the data of the entries that have some, and forgets those that were found
-// damaged.
+// fill takes the data of the entries, and removes entries that turned out to be damaged.
 func (f *Flight) fill() {
 	f.q.mu.Lock()
 	defer f.q.mu.Unlock()
@@ -223,8 +224,8 @@ func (f *Flight) fill() {
 	f.endLocked()
 }
 
-// Settle removes batch i from the queue, because it was sent or permanently rejected. Further
-// calls, and calls after Return, do nothing.
+// Settle removes batch i from the queue, because it was sent or permanently rejected. It does
+// nothing if the batch was already settled or the flight has ended.
 func (f *Flight) Settle(i int) {
 	f.q.mu.Lock()
 	defer f.q.mu.Unlock()
@@ -244,7 +245,7 @@ func (f *Flight) endLocked() {
 	}
 }
 
-// Return puts batches that are not settled back where they were, and ends the flight. It does
+// Return puts the batches that are not settled back in their places and ends the flight. It does
 // nothing if the flight has ended.
 func (f *Flight) Return() {
 	q := f.q

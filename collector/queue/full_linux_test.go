@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// smallDisk mounts a file system of 256 KiB for the time of the test.
+// smallDisk mounts a file system of 256 KiB for the duration of the test.
 func smallDisk(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -22,7 +22,8 @@ func smallDisk(t *testing.T) (dir string) {
 	return dir
 }
 
-// What fills a disk is deleted when it has been sent, or the disk would stay full for ever.
+// Data that fills a disk is deleted once it has been sent; otherwise the disk would stay full
+// forever.
 func TestFullFilesystemDrains(t *testing.T) {
 	c, log := config(smallDisk(t), 1<<20, time.Millisecond)
 	q := mustOpen(t, c)
@@ -40,7 +41,7 @@ func TestFullFilesystemDrains(t *testing.T) {
 	closed(t, q)
 }
 
-// A file system that is really full.
+// A file system that is actually full.
 func TestFullFilesystem(t *testing.T) {
 	dir := smallDisk(t)
 	c, log := config(dir, 1<<20, time.Millisecond)
@@ -66,7 +67,7 @@ func TestFullFilesystem(t *testing.T) {
 func awaitDurable(q *Queue) {
 	until := time.Now().Add(30 * time.Second)
 	for !durableNow(q) && time.Now().Before(until) {
-		time.Sleep(10 * time.Millisecond) // polls: the file system does not tell
+		time.Sleep(10 * time.Millisecond) // polls: the file system gives no signal
 	}
 }
 

@@ -21,7 +21,7 @@ const (
 // Lanes returns every lane.
 func Lanes() []Lane { return []Lane{Metrics, Traces, Logs, Own} }
 
-// LaneOf returns the lane of what clients send of a signal.
+// LaneOf returns the lane for data of a signal received from clients.
 func LaneOf(s otlp.Signal) Lane { return Lane(s) }
 
 // Signal returns the signal that the lane carries.
@@ -42,25 +42,26 @@ func (l Lane) String() string {
 // share is the divisor of the limit that gives the bytes reserved for each lane.
 const share = 16
 
-// lane is the state of a [Lane]. The queue's mu guards it, but for id and ready.
+// lane is the state of a [Lane]. The queue's mu guards all of it except id and ready.
 type lane struct {
 	id      Lane
-	fresh   bool          // what is fresh is taken before the backlog
-	ready   chan struct{} // has one element when Take may find something
-	reserve int64         // bytes that are the lane's own
+	fresh   bool          // take fresh batches before the backlog
+	ready   chan struct{} // has one element if Take may find something
+	reserve int64         // bytes reserved for the lane
 
-	waiting list // neither in flight nor done, but for those found damaged meanwhile
-	behind  list // with fresh: the backlog, older than all of waiting
+	waiting list // queued batches; may include some that were found damaged
+	behind  list // the backlog if fresh is set, older than everything in waiting
 	flights []*Flight
-	queue   []*waiter // Puts that wait for room, in order
-	// bytes of batches that are not done, without the evicted, and of what waiters were granted
+	queue   []*waiter // Puts waiting for room, in order
+	// bytes of batches that are neither done nor evicted, plus bytes granted to waiters
 	usage  int64
-	away   bool // the upstream does not take the lane
+	away   bool // the upstream is unreachable
 	points Points
-	bytes  int64 // that were accepted
+	bytes  int64 // accepted so far
 }
 
-// waiter is a Put that waits for room. Once granted is closed, its size counts in the lane's usage.
+// waiter is a Put waiting for room. Once granted is closed, its size counts toward the lane's
+// usage.
 type waiter struct {
 	size    int64
 	granted chan struct{}
@@ -69,7 +70,7 @@ type waiter struct {
 // notify wakes Take.
 func (l *lane) notify() { signal(l.ready) }
 
-// nextLocked returns the list that Take takes from, nil if there is nothing to take yet.
+// nextLocked returns the list that Take should take from, or nil if there is nothing to take yet.
 func (l *lane) nextLocked() *list {
 	for _, from := range []*list{&l.waiting, &l.behind} {
 		from.trim()
@@ -80,8 +81,8 @@ func (l *lane) nextLocked() *list {
 	return nil
 }
 
-// oldestLocked returns the oldest batch that is not done, or of those the oldest that is not
-// evicted; nil if there is none.
+// oldestLocked returns the oldest batch that is not done, or nil if there is none. If spared is
+// set, evicted batches are ignored.
 func (l *lane) oldestLocked(spared bool) (oldest *entry) {
 	look := func(e *entry) bool {
 		if e.state == done || spared && e.evicted {
@@ -93,7 +94,7 @@ func (l *lane) oldestLocked(spared bool) (oldest *entry) {
 		return true
 	}
 	for _, f := range l.flights {
-		_ = slices.ContainsFunc(f.entries, look) // which ends at the first
+		_ = slices.ContainsFunc(f.entries, look) // stops at the first match
 	}
 	for _, from := range []*list{&l.behind, &l.waiting} {
 		from.trim()
@@ -104,8 +105,8 @@ func (l *lane) oldestLocked(spared bool) (oldest *entry) {
 	return oldest
 }
 
-// entriesLocked calls f for each batch that is not done; for those that are parked, which are on
-// disk, only if they are asked for.
+// entriesLocked calls f for each batch that is not done. Parked batches, which are on disk, are
+// included only if parked is set.
 func (l *lane) entriesLocked(parked bool, f func(*entry)) {
 	each := func(e *entry) {
 		if e.state != done {
@@ -121,7 +122,7 @@ func (l *lane) entriesLocked(parked bool, f func(*entry)) {
 	l.waiting.each(parked, each)
 }
 
-// parkLocked parks what need not be in memory.
+// parkLocked parks batches that need not be in memory, calling let for each.
 func (l *lane) parkLocked(let func(*entry)) {
 	l.behind.park(let)
 	l.waiting.park(let)

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// lanes is a queue in memory of all lanes; each has 1,000 bytes to itself, and one at most 13,000.
+// lanes returns a queue in memory with all lanes. Each lane has 1,000 bytes reserved and can hold
+// at most 13,000.
 func lanes(t *testing.T) *Queue {
 	t.Helper()
 	c, _ := config("", 16_000, 0)
@@ -20,12 +21,12 @@ func lanes(t *testing.T) *Queue {
 	return mustOpen(t, c)
 }
 
-// putTo puts a batch of size bytes, Overhead included, within the time of ctx.
+// putTo puts a batch of size bytes, Overhead included, bounded by ctx.
 func putTo(ctx context.Context, q *Queue, l Lane, n, size int) error {
 	return q.Put(ctx, l, batch(n, size-Overhead))
 }
 
-// fill puts batches of 1,000 bytes and checks that they are taken.
+// fill puts batches of 1,000 bytes and checks that they are accepted.
 func fill(t *testing.T, q *Queue, l Lane, numbers ...int) {
 	t.Helper()
 	for _, n := range numbers {
@@ -35,7 +36,7 @@ func fill(t *testing.T, q *Queue, l Lane, numbers ...int) {
 	}
 }
 
-// holds returns what is in a lane, and leaves it there.
+// holds returns the batches in a lane without removing them.
 func holds(t *testing.T, q *Queue, l Lane) (got []int) {
 	t.Helper()
 	if !q.Holds(l) {
@@ -52,7 +53,7 @@ func holds(t *testing.T, q *Queue, l Lane) (got []int) {
 	return got
 }
 
-// While the upstream takes a lane, Put waits for room, in order, and nothing is dropped.
+// While the upstream accepts a lane, Put waits for room, in order, and nothing is dropped.
 func TestPutWaitsForRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := lanes(t)
@@ -90,7 +91,7 @@ func TestPutWaitsForRoom(t *testing.T) {
 	})
 }
 
-// A waiter that gives up lets those behind it go on.
+// A waiter that gives up lets those behind it proceed.
 func TestWaiterLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := lanes(t)
@@ -109,7 +110,7 @@ func TestWaiterLeaves(t *testing.T) {
 	})
 }
 
-// A lane that is full keeps no other from its share, and is kept from none by one.
+// A full lane does not keep others from using their share, nor do they keep it from its own.
 func TestLanesShareTheLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := lanes(t)
@@ -135,12 +136,12 @@ func TestLanesShareTheLimit(t *testing.T) {
 	})
 }
 
-// When the upstream is unreachable, the oldest batch is dropped first, of all unreachable lanes
-// that have more than their share, and of no other.
+// When the upstream is unreachable, the oldest batch is dropped first, from any unreachable lane
+// that uses more than its share, and from no other lane.
 func TestOldestOfThoseAwayGoesFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := lanes(t)
-		fill(t, q, Logs, 0) // well
+		fill(t, q, Logs, 0) // accepted by its upstream
 		fill(t, q, Traces, 1, 2, 3, 4, 5, 6)
 		fill(t, q, Metrics, 7, 8, 9, 10, 11, 12, 13, 14)
 		q.SetAway(Traces, true)
@@ -156,8 +157,8 @@ func TestOldestOfThoseAwayGoesFirst(t *testing.T) {
 			a.Lanes[Logs].Full != 0 {
 			t.Errorf("%+v", a)
 		}
-		// A lane whose upstream accepts waits for itself; only what it could not hold at all makes
-		// others drop.
+		// A lane whose upstream accepts waits for its own room. It makes others drop batches only
+		// if its batch could never fit otherwise.
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := putTo(ctx, q, Logs, 30, 500); !errors.Is(err, ErrFull) {
@@ -167,7 +168,7 @@ func TestOldestOfThoseAwayGoesFirst(t *testing.T) {
 	})
 }
 
-// What waits for room gets it at once when the upstream goes away.
+// Waiters get room as soon as the upstream is away.
 func TestAwayEndsTheWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := lanes(t)
@@ -185,7 +186,7 @@ func TestAwayEndsTheWaiting(t *testing.T) {
 	})
 }
 
-// Own points never wait: the oldest of them goes.
+// Own points never wait: the oldest of them are dropped.
 func TestOwnNeverWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := lanes(t)
@@ -201,7 +202,7 @@ func TestOwnNeverWaits(t *testing.T) {
 	})
 }
 
-// With Fresh, what comes after an outage leaves before what came in it.
+// With Fresh, batches put after an outage leave before those put during it.
 func TestFreshGoesFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := config(t.TempDir(), 1<<20, time.Second)
@@ -235,8 +236,8 @@ func TestFreshGoesFirst(t *testing.T) {
 	})
 }
 
-// With Sync 0 nothing is acknowledged that is not synced, however long the disk stalls, and what
-// was refused is not sent.
+// With Sync 0, nothing is acknowledged before it is synced, however long the disk stalls, and
+// refused batches are not sent.
 func TestNothingUnsyncedIsAccepted(t *testing.T) {
 	for _, fault := range []string{"append stalls", "sync stalls", "sync fails", "full"} {
 		t.Run(fault, func(t *testing.T) {
@@ -288,7 +289,8 @@ func TestNothingUnsyncedIsAccepted(t *testing.T) {
 	}
 }
 
-// A directory that is deleted is made again with the next sync, and gets all that is not sent.
+// A directory that is deleted is created again at the next sync, and gets everything that is not
+// synced.
 func TestDirectoryDeleted(t *testing.T) {
 	for name, remove := range map[string]func(dir string) error{
 		"whole": os.RemoveAll,
@@ -312,7 +314,7 @@ func TestDirectoryDeleted(t *testing.T) {
 				if err := remove(c.Dir); err != nil {
 					t.Fatal(err)
 				}
-				put(t, q, batch(200, 1000)) // is not accepted before it is in the new one
+				put(t, q, batch(200, 1000)) // accepted only once it is in the new directory
 				got, _ := f.killed()
 				if !slices.Contains(got, 200) {
 					t.Errorf("accepted, and not in the directory: %v\n%s", got, log)
@@ -332,7 +334,7 @@ func TestDirectoryDeleted(t *testing.T) {
 	}
 }
 
-// realSync is a directory without the cost of syncing, but with its checks.
+// realSync is a directory with the checks of a sync but not its cost.
 type realSync struct{ directory }
 
 type realSyncFile struct{ *diskFile }

@@ -1,25 +1,25 @@
 package queue
 
-// list is a list of batches, oldest first. Those in the middle are parked: they are safe on disk,
-// and an entry of its own for each would take more memory than the queue's limit lets on to where
-// batches are small.
+// list is a list of batches, oldest first. Batches in the middle are parked: they are safe on disk,
+// and only a compact record of each stays in memory. Otherwise the entries of small batches could
+// take more memory than the queue's limit.
 type list struct {
-	first, last *entry // the oldest
+	first, last *entry // the oldest batches
 	parked      []block
-	young       []*entry // the youngest
+	young       []*entry // the youngest batches
 }
 
-// block is a stretch of batches that are parked, in one segment.
+// block holds consecutive parked batches of one segment.
 type block struct {
 	lane    *lane
 	seg     *segment
-	time    int64 // of the first, and so about that of all
+	time    int64 // of the first batch; close to that of the others
 	old     bool
-	records deltas // offset, length, points and order of each
+	records deltas // offset, length, points and order of each batch
 }
 
 const (
-	mostYoung   = 512 // entries, above which the older half of young is parked
+	mostYoung   = 512 // entries above which the older half of young is parked
 	mostInBlock = 256
 )
 
@@ -31,7 +31,7 @@ func (l *list) pushBack(e *entry) {
 	l.young = append(l.young, e)
 }
 
-// insert puts e, which was taken from the list, back where its order says: near the front.
+// insert puts e, which was taken from the list, back in order, which is near the front.
 func (l *list) insert(e *entry) {
 	at := &l.first
 	for *at != nil && (*at).order < e.order {
@@ -52,14 +52,14 @@ func (l *list) popFront() {
 	}
 }
 
-// trim drops what is done from the front.
+// trim removes entries that are done from the front.
 func (l *list) trim() {
 	for l.first != nil && l.first.state == done {
 		l.popFront()
 	}
 }
 
-// fill gives a front that is empty what comes next.
+// fill moves the next entries to the front, which must be empty.
 func (l *list) fill() {
 	switch {
 	case len(l.parked) > 0:
@@ -75,7 +75,7 @@ func (l *list) fill() {
 	}
 }
 
-// link makes e the last of the front.
+// link appends e to the front part.
 func (l *list) link(e *entry) {
 	if l.last == nil {
 		l.first = e
@@ -85,14 +85,14 @@ func (l *list) link(e *entry) {
 	l.last = e
 }
 
-// entry returns the entry that r is a record of.
+// entry returns the entry for the record r.
 func (b *block) entry(r []int64) *entry {
 	return &entry{
 		lane:     b.lane,
 		order:    r[3],
 		points:   r[2],
 		time:     b.time,
-		length:   uint32(r[1]), //nolint:gosec // as it was parked
+		length:   uint32(r[1]), //nolint:gosec // same value as when it was parked
 		state:    queued,
 		accepted: true,
 		old:      b.old,
@@ -102,8 +102,8 @@ func (b *block) entry(r []int64) *entry {
 	}
 }
 
-// park parks the older half of young, when there are many, as far as they may be: let is called for
-// each.
+// park parks the older half of young if there are many entries, stopping at the first that must not
+// be parked. It calls let for each entry that it parks.
 func (l *list) park(let func(*entry)) {
 	if len(l.young) <= mostYoung {
 		return
@@ -144,7 +144,8 @@ func (b *block) takes(e *entry) bool {
 	return b.seg == e.seg && b.old == e.old && b.records.n < mostInBlock
 }
 
-// each calls f for each entry; those that are parked become entries first, if they are asked for.
+// each calls f for each entry. Parked batches are turned into entries and included only if parked
+// is set.
 func (l *list) each(parked bool, f func(*entry)) {
 	if parked {
 		l.expand()
@@ -157,14 +158,15 @@ func (l *list) each(parked bool, f func(*entry)) {
 	}
 }
 
-// expand makes everything an entry of the front.
+// expand turns everything into entries of the front part.
 func (l *list) expand() {
 	for len(l.parked)+len(l.young) > 0 {
 		l.fill()
 	}
 }
 
-// append moves everything of the other, which is younger, to the end of l, as the backlog.
+// append moves all entries of other, which must be younger, to the end of l, and marks them as
+// backlog.
 func (l *list) append(other *list) {
 	l.expand()
 	other.expand()
@@ -174,8 +176,8 @@ func (l *list) append(other *list) {
 	l.concat(other)
 }
 
-// concat moves everything of the other, which is younger, to the end of l. Nothing of the other is
-// parked.
+// concat moves all entries of other, which must be younger, to the end of l. No entry of other may
+// be parked.
 func (l *list) concat(other *list) {
 	other.each(false, func(e *entry) { l.young = append(l.young, e) })
 	for _, e := range l.young {

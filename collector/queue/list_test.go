@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// parkedIn returns how many batches of metrics have no entry in memory, and how many have.
+// parkedIn returns how many batches of metrics have no entry in memory, and how many have one.
 func parkedIn(q *Queue) (without, with int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -21,8 +21,9 @@ func parkedIn(q *Queue) (without, with int) {
 	return without, with
 }
 
-// Of many small batches on disk only a few are in memory, and they come out as they went in: also
-// after a restart, when some are dropped for lack of room, and when the directory is deleted.
+// Only a few of many small batches on disk are in memory, and they leave in the order in which they
+// were put. This also holds after a restart, when some are dropped for lack of room, and when the
+// directory is deleted.
 func TestManySmallBatches(t *testing.T) {
 	const n = 5000
 	for name, happens := range map[string]func(t *testing.T, f *failing) (first int){
@@ -76,7 +77,7 @@ func TestManySmallBatches(t *testing.T) {
 				for i := range n {
 					put(t, f.Queue, batch(i, 60))
 					if i%1000 == 0 {
-						time.Sleep(2 * time.Second) // which syncs
+						time.Sleep(2 * time.Second) // includes a sync
 					}
 				}
 				time.Sleep(2 * time.Second)

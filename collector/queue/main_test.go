@@ -28,8 +28,8 @@ func TestMain(m *testing.M) {
 // noSync is longer than any test takes.
 const noSync = time.Hour
 
-// config is one whose log is returned too, and whose disk may be slow: only tests in bubbles, where
-// time is exact, are about that.
+// config returns a configuration and its log. The disk may be slow: slowness is tested only in
+// bubbles, where time is exact.
 func config(dir string, limit int64, sync time.Duration) (Config, *logtest.Buffer) {
 	l := &logtest.Buffer{}
 	return Config{
@@ -51,8 +51,8 @@ func mustOpen(t testing.TB, c Config) *Queue {
 	return q
 }
 
-// batch is the n-th of a test: it has n%7+1 points, and size bytes of which the first eight say
-// which it is.
+// batch returns batch n of a test. It has n%7+1 points and size bytes, the first eight of which
+// identify it.
 func batch(n, size int) otlp.Batch {
 	b := make([]byte, max(size, 8))
 	random := rand.NewChaCha8([32]byte{byte(n), byte(n >> 8)})
@@ -61,7 +61,7 @@ func batch(n, size int) otlp.Batch {
 	return otlp.Batch{Signal: otlp.Metrics, Points: int64(n%7 + 1), Data: b}
 }
 
-// batchesOf are the batches of f, one by one.
+// batchesOf returns the batches of f.
 func batchesOf(f *Flight) (batches []otlp.Batch) {
 	for i := range f.Len() {
 		data, points := f.Range(i, i+1)
@@ -79,7 +79,7 @@ func put(t testing.TB, q *Queue, b otlp.Batch) {
 	}
 }
 
-// drain takes and settles all that is in q and checks that it is what was put, and in order.
+// drain takes and settles all batches in q, and checks that they are unchanged and in order.
 func drain(t testing.TB, q *Queue) (numbers []int) {
 	t.Helper()
 	for {
@@ -94,7 +94,7 @@ func drain(t testing.TB, q *Queue) (numbers []int) {
 				len(b.Data),
 			); b.Signal != want.Signal || b.Points != want.Points ||
 				!bytes.Equal(b.Data, want.Data) {
-				t.Fatalf("batch %d came out changed", n)
+				t.Fatalf("batch %d was changed", n)
 			}
 			if len(numbers) > 0 && n <= numbers[len(numbers)-1] {
 				t.Fatalf("batch %d came after %d", n, numbers[len(numbers)-1])
@@ -105,7 +105,7 @@ func drain(t testing.TB, q *Queue) (numbers []int) {
 	}
 }
 
-// takeNow takes what there is, nil if there is nothing.
+// takeNow takes the batches that are available, or returns nil if there are none.
 func takeNow(t testing.TB, q *Queue, maxBytes int64) *Flight {
 	t.Helper()
 	if a := q.Account(); a.Oldest().IsZero() {
@@ -115,7 +115,7 @@ func takeNow(t testing.TB, q *Queue, maxBytes int64) *Flight {
 	defer cancel()
 	f, err := q.Take(ctx, Metrics, maxBytes)
 	if errors.Is(err, context.DeadlineExceeded) && q.Account().Oldest().IsZero() {
-		return nil // the rest was damaged; this happens in bubbles only, at no cost
+		return nil // the rest was damaged; this happens only in bubbles, where waiting costs nothing
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -142,7 +142,7 @@ func total(a Account) (sum Points) {
 	return sum
 }
 
-// snapshot returns a copy of dir as a kill of its owner would leave it.
+// snapshot returns a copy of dir as it would be left by a kill of its owner.
 func snapshot(t testing.TB, dir string) string {
 	t.Helper()
 	to := t.TempDir()
@@ -153,7 +153,7 @@ func snapshot(t testing.TB, dir string) string {
 	for _, f := range files {
 		b, err := os.ReadFile(filepath.Join(dir, f.Name()))
 		if errors.Is(err, os.ErrNotExist) {
-			continue // deleted meanwhile
+			continue // deleted in the meantime
 		}
 		if err != nil {
 			t.Fatal(err)

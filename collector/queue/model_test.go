@@ -144,12 +144,12 @@ func (m *model) land() {
 	m.forget()
 }
 
-// doReopen starts again in the same directory, or in a copy of it as a kill would leave it.
+// doReopen restarts the queue in the same directory, or in a copy of it as left by a kill.
 func (m *model) doReopen(kill bool) {
 	if m.c.Dir == "" {
 		return
 	}
-	m.doPut() // what came before is on disk with it
+	m.doPut() // once this is on disk, so is everything before it
 	before := m.q
 	if kill {
 		m.c.Dir = snapshot(m.t, m.c.Dir)
@@ -167,7 +167,7 @@ func (m *model) doReopen(kill bool) {
 		}
 	}
 	m.flight, m.flying = nil, nil
-	m.room() // what was in flight and had given its room away
+	m.room() // batches in flight had given up their room
 }
 
 func (m *model) check() {

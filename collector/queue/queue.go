@@ -13,42 +13,42 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// Overhead is what a batch counts against the limit besides its data: the size of its record's
-// header.
+// Overhead is how many bytes a batch counts toward the limit in addition to its data: the size of
+// its record's header.
 const Overhead = recordSize
 
-// The errors of this package, besides [TooLargeError].
+// Errors returned by this package, besides [TooLargeError].
 var (
 	ErrClosed   = errors.New("queue is closed")
 	ErrFull     = errors.New("queue is full")
-	ErrUnsynced = errors.New("queue storage does not sync")
+	ErrUnsynced = errors.New("queue storage did not sync in time")
 
-	errInUse   = errors.New("is in use by another sidecar: give each its own")
+	errInUse   = errors.New("is in use by another sidecar: use a separate directory for each")
 	errDamaged = errors.New("damaged on disk")
-	errSlow    = fmt.Errorf("an operation takes longer than %v", patience)
+	errSlow    = fmt.Errorf("an operation is taking longer than %v", patience)
 	errDeleted = errors.New("the directory was deleted")
 )
 
-// TooLargeError reports a batch that is larger than its lane may ever be.
+// TooLargeError reports a batch that is larger than the most that its lane can ever hold.
 type TooLargeError struct{ Size, Limit int64 }
 
 func (e *TooLargeError) Error() string {
-	return fmt.Sprintf("a batch of %d bytes does not fit into a queue with room for %d", e.Size, e.Limit)
+	return fmt.Sprintf("a batch of %d bytes exceeds the maximum of %d bytes for its lane", e.Size, e.Limit)
 }
 
 // Config configures a queue.
 type Config struct {
-	Dir   string // created if it does not exist; empty: the queue is in memory
-	Limit int64  // bytes of batches, [Overhead] included, of all lanes together; > 0
-	Lanes []Lane // that are used, and have a share of the limit reserved; empty: all
+	Dir   string // created if it does not exist; empty: in memory
+	Limit int64  // limit for the batches of all lanes in bytes, [Overhead] included; must be positive
+	Lanes []Lane // lanes in use, each of which has a reserved share of the limit; empty: all
 	Fresh []Lane // lanes in which batches put since the upstream recovered leave before the backlog
-	// 0: Put returns once the batch survives power loss; otherwise batches survive it after at most
-	// this time, if the disk keeps up
+	// 0: Put returns once the batch would survive power loss; otherwise, batches will survive it
+	// after at most this time if the disk keeps up
 	Sync time.Duration
 	Log  *slog.Logger
 
-	files    files         // of tests
-	patience time.Duration // of tests
+	files    files         // for tests
+	patience time.Duration // for tests
 }
 
 // Queue is a bounded queue of batches in lanes. It is safe for concurrent use.
@@ -57,24 +57,26 @@ type Queue struct {
 	disk    *disk         // nil: in memory
 	closing chan struct{} // closed by Close
 
-	// mu guards everything below, all lanes and entries, and what disk and segment say. It is never
-	// held during input or output, but for a line of log, whose handler must not block.
+	// mu guards everything below, all lanes and entries, and the fields of disk and segment that
+	// say so. It is never held during input or output except for writing a log line, whose handler
+	// must not block.
 	mu     sync.Mutex
 	closed bool
-	lanes  []*lane // by [Lane]; the first is 1
-	order  int64   // of the next batch
-	first  int64   // of the oldest batch ever
+	lanes  []*lane // by [Lane]; the first is Lane 1
+	order  int64   // order of the next batch
+	first  int64   // order of the oldest batch ever
 }
 
-// Open opens the queue in c.Dir. Batches that an earlier process left there are older than any put
+// Open opens the queue in c.Dir. Batches left there by an earlier process precede all batches put
 // from now on.
 //
-// It fails if another process uses the directory, or if it contains a segment of a newer release or
-// a foreign file. A disk that is full, read-only or failing is not an error: the queue starts in
-// memory, and batches on disk join it when the disk recovers. The caller must call Close.
+// It fails if another process uses the directory, or if the directory contains a foreign file or a
+// segment written by a newer release. A disk that is full, read-only or failing is not an error:
+// the queue starts in memory, and batches on disk join it when the disk recovers. The caller must
+// call Close.
 func Open(c Config) (*Queue, error) {
 	if c.Limit <= 0 {
-		return nil, fmt.Errorf("queue limit is %d, but must be more than 0", c.Limit)
+		return nil, fmt.Errorf("queue limit: expected more than 0, got %d", c.Limit)
 	}
 	q := &Queue{limit: c.Limit, closing: make(chan struct{})}
 	for _, id := range Lanes() {
@@ -98,7 +100,7 @@ func Open(c Config) (*Queue, error) {
 	return q, nil
 }
 
-// laneOf returns a lane, or nil if there is no such lane.
+// laneOf returns a lane, or nil if it does not exist.
 func (q *Queue) laneOf(id Lane) *lane {
 	if id < 1 || int(id) > len(q.lanes) {
 		return nil
@@ -106,20 +108,21 @@ func (q *Queue) laneOf(id Lane) *lane {
 	return q.lanes[id-1]
 }
 
-// Put adds a batch to a lane and returns when it is as safe as [Config] asks. It waits for room, in
-// order, and for the disk, until ctx is done; Put of [Own] waits for neither. The queue owns b.Data
-// afterwards.
+// Put adds a batch to a lane and returns when it is as safe as [Config] requires. It waits for
+// room, in order, and for the disk, until ctx is done; Put to [Own] waits for neither. The queue
+// owns b.Data afterwards.
 //
-// It fails with ctx's error if ctx was done before, with a [*TooLargeError], [ErrClosed], [ErrFull]
-// if ctx was done while there was no room, and with [ErrUnsynced] if ctx was done before the batch
-// was safe. The queue is then as before. Concurrent calls share writes and syncs.
+// Put fails with ctx's error if ctx was already done, with a [*TooLargeError], with [ErrClosed],
+// with [ErrFull] if ctx was done while there was no room, and with [ErrUnsynced] if ctx was done
+// before the batch was safe. If it fails, the queue is unchanged. Concurrent calls share writes and
+// syncs.
 func (q *Queue) Put(ctx context.Context, id Lane, b otlp.Batch) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	l := q.laneOf(id)
 	if l == nil {
-		return fmt.Errorf("lane %d is not known", id)
+		return fmt.Errorf("unknown lane %d", id)
 	}
 	size := Overhead + int64(len(b.Data))
 	if most := min(q.mostOf(l), math.MaxUint32); size > most {
@@ -135,7 +138,7 @@ func (q *Queue) Put(ctx context.Context, id Lane, b otlp.Batch) error {
 	return q.safe(ctx, e)
 }
 
-// mostOf returns how large a batch of l may be.
+// mostOf returns the maximum size of a batch in l.
 func (q *Queue) mostOf(l *lane) int64 {
 	most := q.limit
 	for _, other := range q.lanes {
@@ -146,7 +149,7 @@ func (q *Queue) mostOf(l *lane) int64 {
 	return most
 }
 
-// add puts e, for which there is room, into its lane.
+// add puts e, for which there must be room, into its lane.
 func (q *Queue) add(e *entry) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -166,7 +169,7 @@ func (q *Queue) add(e *entry) error {
 	return nil
 }
 
-// safe waits until e is accepted, or withdraws it when ctx is done.
+// safe waits until e is accepted, and withdraws it if ctx is done first.
 func (q *Queue) safe(ctx context.Context, e *entry) error {
 	for {
 		q.mu.Lock()
@@ -174,7 +177,7 @@ func (q *Queue) safe(ctx context.Context, e *entry) error {
 			q.mu.Unlock()
 			return nil
 		}
-		if e.state == done { // its record cannot be read again, to be written elsewhere
+		if e.state == done { // its record could not be read back to be written elsewhere
 			q.mu.Unlock()
 			return ErrUnsynced
 		}
@@ -196,7 +199,7 @@ func (q *Queue) safe(ctx context.Context, e *entry) error {
 	}
 }
 
-// withdraw removes e, and returns why, unless it was accepted meanwhile.
+// withdraw removes e and returns why, unless e was accepted in the meantime.
 func (q *Queue) withdraw(e *entry, why error) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -207,11 +210,11 @@ func (q *Queue) withdraw(e *entry, why error) error {
 	q.setLocked(e, done)
 	e.data = nil
 	q.grantLocked()
-	e.lane.notify() // it may have been in front of others
+	e.lane.notify() // others may have been waiting behind it
 	return why
 }
 
-// acceptLocked marks e as accepted: Put may return and Take may return it.
+// acceptLocked marks e as accepted: Put and Take may return it.
 func (q *Queue) acceptLocked(e *entry) {
 	if e.accepted || e.state == done {
 		return
@@ -224,8 +227,8 @@ func (q *Queue) acceptLocked(e *entry) {
 	e.lane.notify()
 }
 
-// doneLocked removes e from the queue's account. It may still be in a list. The caller must grant
-// its room to waiters.
+// doneLocked removes e from the queue's account, although it may still be in a list. The caller
+// must then grant its room to waiters.
 func (q *Queue) doneLocked(e *entry) {
 	if !e.evicted {
 		e.lane.usage -= e.size()
@@ -255,9 +258,10 @@ func (q *Queue) damagedLocked(e *entry) {
 	}
 }
 
-// Close closes the queue: callers waiting in Put or Take get [ErrClosed], and batches in the queue
-// stay on disk for the next Open. Batches of a flight that are not settled count as in flight then.
-// It waits for the disk until ctx is done, and fails if batches that were in memory only are lost.
+// Close closes the queue. Calls waiting in Put or Take return [ErrClosed], and queued batches stay
+// on disk for the next Open, where unsettled batches of a flight count as in flight. Close waits
+// for the disk until ctx is done, and returns an error if batches that were in memory only are
+// lost.
 func (q *Queue) Close(ctx context.Context) error {
 	q.mu.Lock()
 	if q.closed {
@@ -273,7 +277,7 @@ func (q *Queue) Close(ctx context.Context) error {
 	return q.disk.close(ctx)
 }
 
-// lost returns an error if anything is in memory only.
+// lost returns an error if any batch is in memory only.
 func (q *Queue) lost(cause error) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()

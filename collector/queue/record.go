@@ -7,8 +7,8 @@ import (
 	"iter"
 )
 
-// state is how far a batch has come. It only goes forward. The values differ in four bits each, so
-// that one flipped bit makes none into another.
+// state is the progress of a batch. It only goes forward. Any two values differ in at least four
+// bits, so a flipped bit cannot turn one into another.
 type state byte
 
 const (
@@ -17,12 +17,12 @@ const (
 	done     state = 0x0F
 )
 
-// A record is, in little endian:
+// Layout of a record, little endian:
 //
-//	0   sync word      8   sum of the data     16  sequence number   32  time, Unix ns   41  state
-//	4   sum of 8..40   12  length of the data  24  points            40  lane            42  data
+// 0   sync word      8   sum of the data     16  sequence number   32  time, Unix ns   41  state
+// 4   sum of 8..40   12  length of the data  24  points            40  lane            42  data
 //
-// Sums are CRC-32C. The state is in neither, since it changes in place.
+// Sums are CRC-32C. Neither covers the state, which is changed in place.
 const (
 	stateOffset = 41
 	recordSize  = 42 // without the data
@@ -33,9 +33,9 @@ var (
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
 )
 
-// record is what a record says of its data.
+// record is the header of a record.
 type record struct {
-	seq    uint64 // in the order of Put; copies of one batch have the same
+	seq    uint64 // in the order of Put; shared by all copies of a batch
 	points int64
 	time   int64 // Unix ns
 	sum    uint32
@@ -46,7 +46,8 @@ type record struct {
 
 func (r record) size() int64 { return recordSize + int64(r.length) }
 
-// appendHeader appends the record of data, but for the data, whose length and sum it sets, to b.
+// appendHeader appends the header of a record to b, with the length and sum of data. It does not
+// append data itself.
 func appendHeader(b []byte, r record, data []byte) []byte {
 	at := len(b)
 	b = append(b, syncWord...)
@@ -61,7 +62,8 @@ func appendHeader(b []byte, r record, data []byte) []byte {
 	return b
 }
 
-// readRecord reads the record that b begins with, but not its data; ok says whether it is one.
+// readRecord parses the record header at the start of b. It returns false if there is no valid
+// header.
 func readRecord(b []byte) (r record, ok bool) {
 	if len(b) < recordSize || !bytes.Equal(b[:4], syncWord) ||
 		binary.LittleEndian.Uint32(b[4:]) != crc32.Checksum(b[8:stateOffset], castagnoli) {
@@ -78,8 +80,8 @@ func readRecord(b []byte) (r record, ok bool) {
 	}, true
 }
 
-// dataOf returns the data of the record r that b begins with; ok is false if it is cut off or not
-// what was written.
+// dataOf returns the data of the record r at the start of b. It returns false if the data is
+// truncated or corrupt.
 func dataOf(b []byte, r record) (data []byte, ok bool) {
 	if int64(len(b)) < r.size() {
 		return nil, false
@@ -88,8 +90,8 @@ func dataOf(b []byte, r record) (data []byte, ok bool) {
 	return data, crc32.Checksum(data, castagnoli) == r.sum
 }
 
-// finding is a stretch of a segment: a record with its data, a record without (intact is false), or
-// bytes that are no record (known is false).
+// finding is a section of a segment: a record, whose data is corrupt if intact is false, or unknown
+// bytes if known is false.
 type finding struct {
 	record
 
@@ -97,8 +99,8 @@ type finding struct {
 	known, intact  bool
 }
 
-// scan divides b, the records of a segment, into findings without gaps. After damage it goes on at
-// the next record.
+// scan divides b, the records of a segment, into findings without gaps. After damage it resumes at
+// the next valid record.
 func scan(b []byte) iter.Seq[finding] {
 	return func(yield func(finding) bool) {
 		for at := 0; at < len(b); {
@@ -120,7 +122,7 @@ func scan(b []byte) iter.Seq[finding] {
 	}
 }
 
-// nextRecord returns where the first record of b begins, or its length if it has none.
+// nextRecord returns the offset of the first record in b, or len(b) if there is none.
 func nextRecord(b []byte) int {
 	for at := 0; ; at++ {
 		i := bytes.Index(b[at:], syncWord)

@@ -33,7 +33,8 @@ func FuzzSegment(f *testing.F) {
 		if at != len(b) {
 			t.Fatalf("%d of %d bytes were looked at", at, len(b))
 		}
-		// Whatever b is, a record after it is found, unless b ends in a record that claims it.
+		// Whatever b is, a record after it is found, unless b ends in a record that claims its
+		// bytes.
 		r := appendRecord(bytes.Clone(b), record{seq: 77, lane: Metrics, state: queued}, []byte("data"))
 		var last finding
 		for last = range scan(r) {
@@ -44,8 +45,7 @@ func FuzzSegment(f *testing.F) {
 	})
 }
 
-// A whole directory with one file of that content is opened, or refused with the file left as it
-// is.
+// A directory with one file of that content is opened, or refused without changing the file.
 func FuzzOpen(f *testing.F) {
 	var records []byte
 	for i := range 3 {
@@ -82,7 +82,7 @@ func FuzzOpen(f *testing.F) {
 	})
 }
 
-// appendRecord appends a whole record.
+// appendRecord appends a complete record.
 func appendRecord(b []byte, r record, data []byte) []byte {
 	return append(appendHeader(b, r, data), data...)
 }

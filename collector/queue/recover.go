@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// open locks the directory and puts what it holds before everything in the queue. Nothing has
-// changed if it fails.
+// open locks the directory and puts its contents in front of everything in the queue. If it fails,
+// the queue is unchanged.
 func (d *disk) open() error {
 	l, err := d.files.Lock()
 	if err != nil {
@@ -24,7 +24,7 @@ func (d *disk) open() error {
 	found, err := d.read()
 	if err != nil {
 		for _, s := range found.segments {
-			_ = s.file.Close() // read only
+			_ = s.file.Close() // only read from
 		}
 		return errors.Join(err, l.Close())
 	}
@@ -36,18 +36,18 @@ func (d *disk) open() error {
 	return nil
 }
 
-// found is what a directory holds.
+// found is the contents of a directory.
 type found struct {
 	segments  []*segment
-	stretches []stretch // records in ascending order
-	late      []located // copies, and what was written after younger ones
-	damaged   []mark    // that bury the damaged, so that they are counted once
-	number    uint64    // the highest of a segment
-	seq       uint64    // the highest of a record
+	stretches []stretch // records in ascending order of their sequence numbers
+	late      []located // copies, and records written after later ones
+	damaged   []mark    // marks damaged records as done, so that they are counted once
+	number    uint64    // the highest segment number
+	seq       uint64    // the highest sequence number
 	buffer    []byte
 }
 
-// read reads all segments. What it returns has open files even if it fails.
+// read reads all segments. Even if it fails, the result contains open files.
 func (d *disk) read() (*found, error) {
 	all := &found{}
 	files, err := d.files.List()
@@ -55,20 +55,20 @@ func (d *disk) read() (*found, error) {
 		return all, fmt.Errorf("cannot be listed: %w", err)
 	}
 	for _, f := range files {
-		// another's, such as lost+found and .nfs…
+		// not ours, such as lost+found and .nfs…
 		if f.Name() == lockName || f.IsDir() || strings.HasPrefix(f.Name(), ".") {
 			continue
 		}
 		n, ok := segmentNumber(f.Name())
 		if !ok {
 			return all, fmt.Errorf(
-				"holds %s, which is not a file of the queue: choose another directory, or move the file away",
+				"contains %s, which is not a queue file: choose another directory, or move the file away",
 				f.Name(),
 			)
 		}
 		all.number = max(all.number, n)
 		if err := d.readSegment(all, f.Name()); err != nil {
-			return all, fmt.Errorf("holds %s, which %w", f.Name(), err)
+			return all, fmt.Errorf("contains %s, which %w", f.Name(), err)
 		}
 	}
 	return all, nil
@@ -85,7 +85,7 @@ func (d *disk) readSegment(all *found, name string) error {
 		return fmt.Errorf("cannot be read: %w", err)
 	}
 	if s.size > math.MaxUint32 {
-		return errors.New("is not a file of this queue: choose another directory, or move the file away")
+		return errors.New("is not a queue file: choose another directory, or move the file away")
 	}
 	all.buffer = slices.Grow(all.buffer[:0], int(s.size))
 	b := all.buffer[:s.size]
@@ -99,7 +99,7 @@ func (d *disk) readSegment(all *found, name string) error {
 	return nil
 }
 
-// index finds the entries in b, which is the whole of s.
+// index finds the entries in b, the contents of s.
 func (d *disk) index(all *found, s *segment, b []byte) {
 	var batches, points, unknown int64
 	skip := min(segmentHeader, len(b))
@@ -125,7 +125,7 @@ func (d *disk) index(all *found, s *segment, b []byte) {
 	}
 }
 
-// add adds the record f at offset of s.
+// add adds the record f at the given offset of s.
 func (all *found) add(f finding, s *segment, offset int) {
 	if !f.intact {
 		all.damaged = append(all.damaged, mark{s, int64(offset), done})
@@ -156,8 +156,8 @@ func (all *found) add(f finding, s *segment, offset int) {
 	all.stretches[n-1].append(t)
 }
 
-// fold makes one of the copies of each batch: of those that are intact the first, in the state that
-// the latest says.
+// fold merges the copies of each batch. It keeps the first intact copy, with the most advanced
+// state of all copies.
 func (all *found) fold() {
 	slices.SortStableFunc(all.late, func(a, b located) int { return cmp.Compare(a.seq, b.seq) })
 	kept := all.late[:0]
@@ -175,13 +175,14 @@ func (all *found) fold() {
 			before.state = state
 			continue
 		}
-		before.state, c.state = done, state // which is why the first does not count any more
+		before.state, c.state = done, state // so the first copy no longer counts
 		kept = append(kept, c)
 	}
 	all.late = kept
 }
 
-// find returns the record of a sequence number among those in order, nil if there is none.
+// find returns the record with a sequence number among the records in order, or nil if there is
+// none.
 func (all *found) find(seq uint64) *trace {
 	i, ok := slices.BinarySearchFunc(
 		all.stretches,
@@ -197,7 +198,7 @@ func (all *found) find(seq uint64) *trace {
 	return all.stretches[i].find(seq)
 }
 
-// each calls f for each batch, oldest first, and forgets it.
+// each calls f for each batch, oldest first, and releases it.
 func (all *found) each(f func(*segment, trace)) {
 	late := all.late
 	for i := range all.stretches {
@@ -215,8 +216,8 @@ func (all *found) each(f func(*segment, trace)) {
 	}
 }
 
-// later returns which of two states comes later. One that is none may have been any, and the batch
-// may have been sent.
+// later returns the more advanced of two states. An invalid state counts as in flight, since the
+// batch may have been sent.
 func later(a, b state) state {
 	switch {
 	case a == done || b == done:
@@ -228,7 +229,7 @@ func later(a, b state) state {
 	}
 }
 
-// adoptLocked puts what was found before everything in the queue.
+// adoptLocked puts what was found in front of everything in the queue.
 func (d *disk) adoptLocked(all *found) {
 	all.fold()
 	for i := range all.stretches {
@@ -262,7 +263,7 @@ func (d *disk) adoptLocked(all *found) {
 	}
 }
 
-// adoptOneLocked puts a batch at the end of what was recovered for its list.
+// adoptOneLocked appends a batch to those recovered for its list.
 func (d *disk) adoptOneLocked(s *segment, t trace, order int64, recovered map[*list]*list) {
 	l := d.q.laneOf(t.lane)
 	l.points.Recovered += t.points

@@ -4,12 +4,12 @@ import (
 	"fmt"
 )
 
-// evacuation is how many bytes are read at once to be written elsewhere.
+// evacuation is how many bytes are read at a time to be written elsewhere.
 const evacuation = 1 << 20
 
-// remake recovers after segments or the whole directory were deleted by another process: it creates
-// the directory again, and has the batches of deleted segments written again. They can be read as
-// long as they are open. It is the writer's, and does nothing when nothing was deleted.
+// remake recovers after another process has deleted segments or the whole directory. It creates the
+// directory again and has the batches of deleted segments, which can be read as long as they are
+// open, written again. It does nothing if nothing was deleted. Only the writer calls it.
 func (d *disk) remake() error {
 	d.q.mu.Lock()
 	deleted := d.deleted
@@ -24,7 +24,7 @@ func (d *disk) remake() error {
 }
 
 // relock creates and locks the directory again, since its lock was deleted with it, and continues
-// with numbers that are free in it.
+// with segment numbers that are unused there.
 func (d *disk) relock() error {
 	if d.lock != nil {
 		_ = d.lock.Close()
@@ -48,7 +48,7 @@ func (d *disk) relock() error {
 	return nil
 }
 
-// collectLost notes the batches of deleted segments, to be written again.
+// collectLost collects the batches of deleted segments to be written again.
 func (d *disk) collectLost() {
 	d.q.mu.Lock()
 	defer d.q.mu.Unlock()
@@ -71,7 +71,7 @@ func (d *disk) collectLost() {
 	}
 }
 
-// evacuate has some of what is in deleted segments written again, and comes back for the rest.
+// evacuate has some batches of deleted segments written again, and wakes the writer for the rest.
 func (d *disk) evacuate() error {
 	size := 0
 	for {
@@ -90,7 +90,7 @@ func (d *disk) evacuate() error {
 		size += int(p.size())
 		d.q.mu.Lock()
 		if err == nil {
-			p.seq = r.seq // which what was parked has forgotten
+			p.seq = r.seq // parking does not keep it
 		}
 		if p.state != done && p.entry.seg == p.seg && !p.moving {
 			p.moving = true

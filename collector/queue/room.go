@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// roomLocked makes room for size bytes in l, if it can: by dropping, where the upstream is
-// unreachable.
+// roomLocked makes room for size bytes in l if possible. It drops batches of lanes whose upstream
+// is unreachable.
 func (q *Queue) roomLocked(l *lane, size int64) bool {
 	for !q.fitsLocked(l, l.usage+size) {
 		victim := q.victimLocked(l, size)
@@ -18,8 +18,8 @@ func (q *Queue) roomLocked(l *lane, size int64) bool {
 	return true
 }
 
-// fitsLocked reports whether the lane l may have usage bytes: together with what the other lanes
-// have, or may have by their reserve.
+// fitsLocked reports whether lane l may use usage bytes, given what the other lanes use or have
+// reserved.
 func (q *Queue) fitsLocked(l *lane, usage int64) bool {
 	for _, other := range q.lanes {
 		if other != l {
@@ -29,9 +29,9 @@ func (q *Queue) fitsLocked(l *lane, usage int64) bool {
 	return usage <= q.limit
 }
 
-// victimLocked returns the batch to drop to make room for size bytes in l; nil if there is none,
-// because the upstream is accepting. A lane whose upstream is accepting makes others drop batches
-// only for a batch that would not fit however long it waited.
+// victimLocked returns the batch to drop to make room for size bytes in l, or nil if there is none
+// because the upstream is accepting. A lane whose upstream is accepting makes other lanes drop
+// batches only if its batch would not fit however long it waited.
 func (q *Queue) victimLocked(l *lane, size int64) (victim *entry) {
 	for _, other := range q.lanes {
 		var may bool
@@ -62,8 +62,8 @@ func (q *Queue) dropLocked(e *entry) {
 	q.doneLocked(e)
 }
 
-// shrinkLocked drops the oldest until what is left is within the limit, which may be lower than
-// when it was put.
+// shrinkLocked drops the oldest batches until the rest is within the limit, which may be lower than
+// it was when they were put.
 func (q *Queue) shrinkLocked() {
 	for {
 		var total int64
@@ -84,7 +84,7 @@ func (q *Queue) shrinkLocked() {
 	}
 }
 
-// waitForRoom takes size bytes of l's usage, waiting for them in order until ctx is done.
+// waitForRoom reserves size bytes of l's usage, waiting in order until ctx is done.
 func (q *Queue) waitForRoom(ctx context.Context, l *lane, size int64) error {
 	q.mu.Lock()
 	if q.closed {
@@ -113,7 +113,7 @@ func (q *Queue) waitForRoom(ctx context.Context, l *lane, size int64) error {
 	}
 }
 
-// leave removes w from the waiters and returns why, unless it was granted meanwhile.
+// leave removes w from the waiters and returns why, or nil if w was granted room in the meantime.
 func (q *Queue) leave(l *lane, w *waiter, why error) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -122,7 +122,7 @@ func (q *Queue) leave(l *lane, w *waiter, why error) error {
 		return nil
 	}
 	l.queue = slices.Delete(l.queue, i, i+1)
-	q.grantLocked() // a smaller one may have waited for it
+	q.grantLocked() // a smaller request may have been waiting behind it
 	return why
 }
 
@@ -138,7 +138,7 @@ func (q *Queue) grantLocked() {
 }
 
 // SetAway sets whether the upstream of a lane is unreachable, so that its oldest batches may be
-// dropped when the queue is full. It is not when the queue is opened.
+// dropped when the queue is full. Initially it is reachable.
 func (q *Queue) SetAway(id Lane, away bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

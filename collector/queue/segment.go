@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// A segment is its header and records. The header is a magic word, the version of what follows, and
-// their CRC-32C.
+// A segment is a header followed by records. The header is a magic word, the format version, and
+// the CRC-32C of both.
 const (
 	version       = 1
 	segmentHeader = 16
@@ -23,20 +23,20 @@ var magic = []byte("pgqueue\n")
 type segment struct {
 	name string
 	file file
-	size int64 // where the next record goes; of the writer only
+	size int64 // where the next record goes; used by the writer only
 
 	// guarded by the queue's mu
 	live   int  // records that are not done
-	pins   int  // readers and syncs that need the file open
-	sealed bool // nothing is appended any more
+	pins   int  // readers and syncs that need the file to stay open
+	sealed bool // nothing may be appended
 	dirty  bool // written to since the last sync
-	gone   bool // nothing in it is needed: it is or will be deleted
-	moved  bool // something in it is to be written elsewhere, and may not be yet
+	gone   bool // nothing in it is needed: deleted, or about to be
+	moved  bool // some of its batches are to be written elsewhere, and may not be yet
 }
 
 func segmentName(number uint64) string { return fmt.Sprintf("%016x%s", number, segmentSuffix) }
 
-// segmentNumber is the reverse of [segmentName].
+// segmentNumber is the inverse of [segmentName].
 func segmentNumber(name string) (n uint64, ok bool) {
 	digits, found := strings.CutSuffix(name, segmentSuffix)
 	_, err := fmt.Sscanf(digits, "%x", &n)
@@ -48,15 +48,15 @@ func newHeader(version uint32) []byte {
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
-// checkHeader says what is wrong with b, a whole segment, as far as its header goes. A damaged
-// header is no fault if the rest is ours.
+// checkHeader returns an error if the header at the start of b, a whole segment, is unacceptable. A
+// damaged header is acceptable if the rest contains our records.
 func checkHeader(b []byte) error {
 	header := b[:min(len(b), segmentHeader)]
 	if len(header) == segmentHeader && bytes.HasPrefix(header, magic) &&
 		binary.LittleEndian.Uint32(header[12:]) == crc32.Checksum(header[:12], castagnoli) {
 		if v := binary.LittleEndian.Uint32(header[8:]); v != version {
 			return fmt.Errorf(
-				"has format %d, and this release reads %d: start the release that wrote it until the queue is empty, or choose another directory",
+				"has format %d, but this release reads %d: start the release that wrote it until the queue is empty, or choose another directory",
 				v,
 				version,
 			)
@@ -67,10 +67,11 @@ func checkHeader(b []byte) error {
 	if torn || nextRecord(b) < len(b) {
 		return nil
 	}
-	return errors.New("is not a file of this queue: choose another directory, or move the file away")
+	return errors.New("is not a queue file: choose another directory, or move the file away")
 }
 
-// read returns the record at offset of s and its data; errDamaged if it is not what was written.
+// read returns the record at the given offset of s, and its data. It returns errDamaged if they are
+// corrupt.
 func (s *segment) read(offset int64, length uint32) (r record, data []byte, err error) {
 	b := make([]byte, recordSize+int64(length))
 	if _, err := s.file.ReadAt(b, offset); err != nil {

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// trace is what is remembered of a record until all are read.
+// trace is the part of a record that is kept in memory until all records are read.
 type trace struct {
 	seq            uint64
 	time, points   int64
@@ -15,23 +15,23 @@ type trace struct {
 	intact         bool
 }
 
-// located is a trace and where it was found.
+// located is a trace and the segment it was found in.
 type located struct {
 	trace
 
 	seg *segment
 }
 
-// stretch is a row of records in one segment, in ascending order. There may be a million records in
-// all: so they are packed.
+// stretch is a sequence of records of one segment, in ascending order. They are packed, since there
+// may be a million of them.
 type stretch struct {
 	seg    *segment
 	first  uint64 // sequence number
 	packed deltas
-	open   []trace // instead of packed, once a record was looked for
+	open   []trace // replaces packed once a record has been looked up
 }
 
-// mostInStretch is how many records it has.
+// mostInStretch is the maximum number of records in a stretch.
 const mostInStretch = 1024
 
 func (s *stretch) append(t trace) {
@@ -65,7 +65,8 @@ func (s *stretch) each(f func(trace)) {
 	})
 }
 
-// find returns the record of a sequence number, which may be changed; nil if there is none.
+// find returns the record with a sequence number, or nil if there is none. The caller may change
+// it.
 func (s *stretch) find(seq uint64) *trace {
 	if s.open == nil {
 		var all []trace
@@ -79,5 +80,5 @@ func (s *stretch) find(seq uint64) *trace {
 	return &s.open[i]
 }
 
-// len returns how many records there are.
+// len returns the number of records.
 func (s *stretch) len() int { return s.packed.n + len(s.open) }

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// syncData leaves out what is not needed to read the data again, such as the time of the last
-// change.
+// syncData syncs f without metadata that is not needed to read the data back, such as the
+// modification time.
 func syncData(f *os.File) error {
 	for {
 		if err := unix.Fdatasync(int(f.Fd())); err != unix.EINTR {
@@ -16,15 +16,15 @@ func syncData(f *os.File) error {
 	}
 }
 
-// verifySync returns an error if the file system has failed, so that a sync that succeeded proves
-// nothing: ext4 reports success for one that has only blocks to write that it knows, between the
-// moment in which it abandons its journal, after an error or when the device is gone, and that in
-// which it turns read-only. A change of metadata fails from the first on. This one changes nothing:
+// verifySync returns an error if the file system has failed, in which case a successful sync proves
+// nothing. After an error, or when the device is gone, ext4 first abandons its journal and later
+// turns read-only. In between, it reports success for syncs that only write blocks already
+// allocated, but a change of metadata fails immediately. The change made here has no effect, since
 // each segment begins with a header.
 func verifySync(f *os.File) error {
 	err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, 1)
 	if err == unix.EIO || err == unix.EROFS {
 		return err
 	}
-	return nil // also where there is no such operation
+	return nil // including if the operation is not supported
 }

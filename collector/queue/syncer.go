@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// syncer syncs what the writer has written, at once or every d.sync, until the writer has ended;
-// then it closes all files.
+// syncer syncs what the writer has written, immediately or after d.sync, until the writer has
+// ended. Then it closes all files.
 func (d *disk) syncer(written <-chan struct{}) {
 	defer close(d.ended)
 	look := time.NewTicker(inspection)
@@ -30,11 +30,11 @@ func (d *disk) syncer(written <-chan struct{}) {
 	}
 }
 
-// inspection is how often the directory is looked at, besides each sync of what was written.
+// inspection is how often the directory is checked, in addition to each sync.
 const inspection = time.Second
 
-// inspect looks for segments that another hand deleted, also those that are not written to any
-// more.
+// inspect looks for segments deleted by another process, including those that are no longer written
+// to.
 func (d *disk) inspect() {
 	d.q.mu.Lock()
 	all := make([]*segment, 0, len(d.segments))
@@ -74,7 +74,7 @@ func (d *disk) flush() {
 		s.dirty = false
 		s.pins++
 	}
-	proof := len(segments) > 0 && !d.behind // of a disk that works, unless it fails meanwhile
+	proof := len(segments) > 0 && !d.behind // that the disk works, unless it fails in the meantime
 	d.q.mu.Unlock()
 	quick := d.watch()
 	failed := make(map[*segment]error)
@@ -86,7 +86,7 @@ func (d *disk) flush() {
 	inTime := quick()
 	d.rescue(groups, failed)
 	if d.failing() {
-		d.inspect() // before it counts as back
+		d.inspect() // before the disk counts as recovered
 	}
 	d.q.mu.Lock()
 	defer d.q.mu.Unlock()
@@ -104,7 +104,7 @@ func (d *disk) flush() {
 	}
 }
 
-// syncedLocked accepts groups, whose segments are synced but for those that failed.
+// syncedLocked accepts the groups, whose segments have been synced except for those in failed.
 func (d *disk) syncedLocked(groups []*group, failed map[*segment]error) {
 	for _, g := range groups {
 		d.acceptLocked(g)
@@ -116,7 +116,7 @@ func (d *disk) syncedLocked(groups []*group, failed map[*segment]error) {
 	}
 }
 
-// parkLocked parks what need not be in memory, and forgets its data.
+// parkLocked parks batches that need not be in memory, and frees their data.
 func (d *disk) parkLocked() {
 	for _, l := range d.q.lanes {
 		l.parkLocked(func(e *entry) {
@@ -129,9 +129,9 @@ func (d *disk) parkLocked() {
 	}
 }
 
-// rescue has the batches of groups whose segments could not be synced written again, elsewhere:
-// after such a failure it is unknown what is on disk, but what was written can be read while the
-// system has it in memory.
+// rescue has the batches of segments that could not be synced written again to another segment.
+// After such a failure it is unknown what is on disk, but written data can be read back while the
+// operating system has it in memory.
 func (d *disk) rescue(groups []*group, failed map[*segment]error) {
 	if len(failed) == 0 {
 		return
@@ -145,7 +145,7 @@ func (d *disk) rescue(groups []*group, failed map[*segment]error) {
 	}
 	d.failLocked(cause)
 	var affected []place
-	// some of a group may be written before the rest
+	// part of a group may be written before the rest
 	for _, g := range slices.Concat(groups, d.groups) {
 		for _, e := range g.entries {
 			if failed[e.seg] != nil && e.state != done {
@@ -162,12 +162,12 @@ func (d *disk) rescue(groups []*group, failed map[*segment]error) {
 	}
 }
 
-// moveLocked has the batch at p written again, with its data or the reason why that could not be
-// read.
+// moveLocked has the batch at p written again. data is its content, or err says why that could not
+// be read.
 func (d *disk) moveLocked(p place, data []byte, err error) {
 	e := p.entry
 	switch {
-	case e.state == done || e.seg != p.seg: // it was in two groups, and has moved
+	case e.state == done || e.seg != p.seg: // it was in two groups and has already moved
 	case err != nil && e.data == nil:
 		d.unreadableLocked(e, err)
 	default:
@@ -181,13 +181,13 @@ func (d *disk) moveLocked(p place, data []byte, err error) {
 	}
 }
 
-// closeFiles closes what is open when both goroutines are through.
+// closeFiles closes all open files once both goroutines are done.
 func (d *disk) closeFiles() {
 	d.q.mu.Lock()
 	defer d.q.mu.Unlock()
 	for s := range d.segments {
 		if s.pins == 0 {
-			_ = s.file.Close() // synced, or the failure is known
+			_ = s.file.Close() // already synced, or its failure is known
 		}
 	}
 	if d.lock != nil {
@@ -195,11 +195,11 @@ func (d *disk) closeFiles() {
 	}
 }
 
-// unreadableLocked drops e, whose record could not be read. If that is not damage but the disk's
-// failure, the record stays where it is: the next start may be able to read it.
+// unreadableLocked drops e, whose record could not be read. Unless the record is damaged, it stays
+// where it is, since the next process may be able to read it.
 func (d *disk) unreadableLocked(e *entry, err error) {
 	d.log.Warn(
-		"unreadable batch dropped from the queue",
+		"dropped an unreadable batch from the queue",
 		"file",
 		e.seg.name,
 		"offset",

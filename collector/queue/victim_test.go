@@ -18,17 +18,17 @@ import (
 
 var kills = flag.Int("kills", 20, "how often TestKill kills a process")
 
-// The environment of the process that is to be killed: its directory, its settings, and the number
-// of its first batch.
+// The environment of the process to be killed: its directory, its settings, and the number of its
+// first batch.
 const (
 	victimDir   = "QUEUE_VICTIM_DIR"
 	victimSync  = "QUEUE_VICTIM_SYNC"
 	victimFirst = "QUEUE_VICTIM_FIRST"
 )
 
-// victim puts batches and sends them, says so on its standard output, and ends only by a signal or
-// when nothing listens. Its lines are "r points" resent, "a number" of a batch that was accepted,
-// and "s number" of one that is sent: it is said, and then settled.
+// victim puts and sends batches and reports that on standard output. It ends only when it is killed
+// or when nothing reads its output. It prints "r points" for resent points, "a number" for a batch
+// that was accepted, and "s number" for a batch that was sent, just before settling it.
 func victim(dir string) {
 	interval, _ := time.ParseDuration(os.Getenv(victimSync))
 	first, _ := strconv.Atoi(os.Getenv(victimFirst))
@@ -40,7 +40,7 @@ func victim(dir string) {
 		os.Exit(1)
 	}
 	say := func(what string, n int64) {
-		// one write each, so that a kill loses none that was said
+		// one write per line, so that a kill loses none that was reported
 		if _, err := fmt.Fprintf(os.Stdout, "%s %d\n", what, n); err != nil {
 			os.Exit(1)
 		}
@@ -76,23 +76,23 @@ func victim(dir string) {
 	}
 }
 
-// ones is the n-th batch, with one point.
+// ones returns batch n with one point.
 func ones(n int) (b otlp.Batch) {
 	b = batch(n, 50+n%3000)
 	b.Points = 1
 	return b
 }
 
-// witness is what the test saw of all victims.
+// witness is what the test has observed of all victims.
 type witness struct {
 	accepted, sent map[int]bool
 	duplicates     int64 // sent again
-	resent         int64 // said to be, perhaps
+	resent         int64 // reported as possibly sent again
 	damaged        int64
 	next           int
 }
 
-// run starts a victim and kills it when it has said some lines.
+// run starts a victim and kills it after a number of lines.
 func (w *witness) run(t *testing.T, dir string, sync time.Duration, lines int) {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), os.Args[0])
@@ -125,22 +125,22 @@ func (w *witness) run(t *testing.T, dir string, sync time.Duration, lines int) {
 			w.sent[int(n)] = true
 		}
 		if lines == 0 {
-			if err := c.Process.Kill(); err != nil { // what it says until it is dead is read too
+			if err := c.Process.Kill(); err != nil { // output up to its death is read too
 				t.Fatal(err)
 			}
 		}
 	}
 	_ = c.Wait() // killed
 	if again > resent {
-		t.Errorf("%d were sent again, %d were said to be", again, resent)
+		t.Errorf("%d were sent again, %d were reported", again, resent)
 	}
-	w.next += 1_000_000 // what it put without saying so keeps its number
+	w.next += 1_000_000 // batches put but not reported keep their numbers
 	w.duplicates += again
 	w.resent += resent
 }
 
-// A process that is killed at any moment loses nothing that it accepted, and what it sends twice
-// was in flight and is counted.
+// A process that is killed at any moment loses nothing that it accepted. Batches that are sent
+// twice were in flight and are counted.
 func TestKill(t *testing.T) {
 	dir := t.TempDir()
 	w := &witness{accepted: make(map[int]bool), sent: make(map[int]bool)}

@@ -7,10 +7,11 @@ import (
 	"time"
 )
 
-// chunk is how much is written at once, one record at least.
+// chunk is how many bytes are written at a time, or one record if that is larger.
 const chunk = 256 << 10
 
-// writer writes what the queue asks for, all at once what came together, until stop.
+// writer performs the queue's writes until it is stopped, combining those that are pending at the
+// same time.
 func (d *disk) writer(ended chan<- struct{}) {
 	defer close(ended)
 	for {
@@ -33,8 +34,8 @@ func (d *disk) writer(ended chan<- struct{}) {
 	}
 }
 
-// resting reports whether the disk fails, so that the next attempt must wait. What is moved from
-// deleted segments must not, as long as the disk does its work.
+// resting reports whether the next attempt must wait because the disk is failing. Moving batches
+// out of deleted segments does not wait as long as writing succeeds.
 func (d *disk) resting(well bool) bool {
 	d.q.mu.Lock()
 	defer d.q.mu.Unlock()
@@ -48,8 +49,8 @@ func (d *disk) failing() bool {
 	return d.failure != nil
 }
 
-// pass writes all that there is to write, and leaves what it cannot for the next time. It reports
-// whether it could.
+// pass writes everything that is pending, and leaves what it cannot write for the next pass. It
+// reports whether it succeeded.
 func (d *disk) pass() (well bool) {
 	d.q.mu.Lock()
 	groups := d.groups
@@ -73,7 +74,7 @@ func (d *disk) pass() (well bool) {
 	return true
 }
 
-// writtenAllLocked passes groups on to the syncer; without batches in them there is no hurry.
+// writtenAllLocked passes groups on to the syncer. Groups without batches are not urgent.
 func (d *disk) writtenAllLocked(groups []*group) {
 	for _, g := range groups {
 		d.releaseLocked(g)
@@ -82,7 +83,7 @@ func (d *disk) writtenAllLocked(groups []*group) {
 			signal(d.syncWanted)
 		}
 	}
-	// which clears what it leaves, so that it is not kept in memory
+	// also clears the elements removed, so that they can be freed
 	d.groups = slices.Delete(d.groups, 0, len(groups))
 	if d.failure != nil {
 		signal(d.syncWanted)
@@ -102,7 +103,7 @@ func (d *disk) perform(groups []*group) error {
 		return err
 	}
 	if d.failing() {
-		// a disk that is full has no room until then
+		// frees space, without which a full disk would refuse every write
 		if err := d.sweep(func(s *segment) bool { return !s.moved }); err != nil {
 			return err
 		}
@@ -119,7 +120,7 @@ func (d *disk) perform(groups []*group) error {
 	return d.sweep(anySegment)
 }
 
-// job is an entry to be written, as it was when it was picked.
+// job is an entry to be written, as it was when picked.
 type job struct {
 	*entry
 
@@ -127,8 +128,8 @@ type job struct {
 	data   []byte
 }
 
-// unwritten picks the entries of groups that are to be written, once each: one that was rescued may
-// be in two groups.
+// unwritten picks the entries of groups that have to be written, each once: a rescued entry may be
+// in two groups.
 func (d *disk) unwritten(groups []*group) (jobs []job) {
 	d.q.mu.Lock()
 	defer d.q.mu.Unlock()
@@ -203,11 +204,11 @@ func (d *disk) segment() (*segment, error) {
 	return s, nil
 }
 
-// append writes as many of jobs as fit into one chunk and into s, one at least, and returns how
-// many; none if s is sealed meanwhile.
+// append writes as many jobs as fit into one chunk and into s, but at least one. It returns how
+// many it wrote, which is 0 if s was sealed in the meantime.
 func (d *disk) append(s *segment, jobs []job) (n int, err error) {
 	b := d.buffer[:0]
-	var rest []byte // of a record that is larger than a chunk: it is written without a copy
+	var rest []byte // data of a record larger than a chunk, written without copying
 	for _, j := range jobs {
 		if n > 0 && (len(b)+int(j.size()) > chunk || s.size+int64(len(b)) >= d.segmentSize) {
 			break
@@ -230,7 +231,7 @@ func (d *disk) append(s *segment, jobs []job) (n int, err error) {
 	}
 	d.q.mu.Lock()
 	defer d.q.mu.Unlock()
-	if s.gone { // it was empty when it could not be synced: the next one takes them
+	if s.gone { // s was empty and could not be synced: jobs go to the next segment
 		return 0, nil
 	}
 	d.markDirtyLocked(s)
@@ -240,7 +241,8 @@ func (d *disk) append(s *segment, jobs []job) (n int, err error) {
 	return n, nil
 }
 
-// trim removes what could not be removed when it was torn, since some of it may be whole.
+// trim truncates torn segments that could not be truncated earlier, since their garbage may contain
+// complete records.
 func (d *disk) trim() error {
 	for len(d.torn) > 0 {
 		s := d.torn[0]
@@ -268,8 +270,8 @@ func (d *disk) abandonTorn(s *segment, n int) {
 	d.sealLocked(s)
 }
 
-// writtenEntryLocked notes that j is the next record of s, and frees its data unless it is among
-// the little that is kept in memory.
+// writtenEntryLocked records that j is the next record of s. It frees the data unless it is to be
+// kept in memory.
 func (d *disk) writtenEntryLocked(j job, s *segment) {
 	e := j.entry
 	e.seg, e.offset = s, s.size
@@ -288,7 +290,7 @@ func (d *disk) writtenEntryLocked(j job, s *segment) {
 	e.releaseLocked()
 }
 
-// markDirtyLocked marks s to be synced the next time.
+// markDirtyLocked schedules s for the next sync.
 func (d *disk) markDirtyLocked(s *segment) {
 	if !s.dirty {
 		s.dirty = true
@@ -296,7 +298,7 @@ func (d *disk) markDirtyLocked(s *segment) {
 	}
 }
 
-// mark brings the marks of groups to the disk, without those in segments that go away as a whole.
+// mark writes the marks of groups to disk, except those in segments that will be deleted.
 func (d *disk) mark(groups []*group) error {
 	d.q.mu.Lock()
 	var marks []mark
@@ -319,7 +321,7 @@ func (d *disk) mark(groups []*group) error {
 
 func anySegment(*segment) bool { return true }
 
-// sweep deletes what is gone, unused, and may go.
+// sweep deletes the unused segments for which may returns true.
 func (d *disk) sweep(may func(*segment) bool) error {
 	d.q.mu.Lock()
 	var sweep []*segment
@@ -345,8 +347,8 @@ func (d *disk) sweep(may func(*segment) bool) error {
 	return nil
 }
 
-// try finds out whether a disk that failed takes as much as it last refused, so that it does not
-// count as back before the next batch fails.
+// try checks whether a disk that failed accepts as much as it last refused, so that it does not
+// count as recovered only to fail at the next batch.
 func (d *disk) try() error {
 	s, err := d.segment()
 	if err != nil {
@@ -362,7 +364,7 @@ func (d *disk) try() error {
 	return s.file.Truncate(s.size)
 }
 
-// sealActive has the segment that was appended to deleted if nothing in it is needed.
+// sealActive seals the active segment, which is deleted if nothing in it is needed.
 func (d *disk) sealActive() {
 	if d.active != nil {
 		d.q.mu.Lock()

@@ -10,16 +10,16 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// limits bound what clients may use.
+// limits bound the resources that clients may use.
 type limits struct {
-	message  int   // bytes of one request, before and after decompression
-	arriving int64 // bytes of all requests that are being received or accepted
-	// bytes of the requests of one signal that are being accepted; one may be larger, if the others
-	// leave room
+	message  int   // bytes per request, before and after decompression
+	arriving int64 // bytes of all requests being received or accepted
+	// bytes of the requests of one signal being accepted; a single request may be larger if the
+	// others leave room
 	waiting     int64
-	connections int           // of each listener
-	streams     uint32        // concurrent requests of one gRPC connection
-	read        time.Duration // for one request
+	connections int           // per listener
+	streams     uint32        // concurrent requests per gRPC connection
+	read        time.Duration // time to receive one request
 }
 
 var defaultLimits = limits{
@@ -29,13 +29,14 @@ var defaultLimits = limits{
 // passTime is how long one connection may be read while all others wait.
 const passTime = time.Second
 
-// gate bounds the bytes of requests in memory. They count as they arrive, by connection: what is
-// read while a request is incomplete, and then the request itself until it is accepted or refused.
+// gate limits the bytes of requests in memory. Bytes count as they arrive, by connection: first
+// those read while a request is incomplete, then the request itself until it is accepted or
+// refused.
 //
-// Above the limit only one connection is read, the one that has the pass: so requests complete one
-// after the other, and none is refused because many arrived together. The pass is handed on when a
-// request of its connection is complete, or after [passTime]: then the incomplete requests of that
-// connection have stalled and are canceled.
+// Above the limit only the connection that holds the pass is read, so requests complete one after
+// the other, and none is refused because many arrived at the same time. The pass is handed on when
+// a request of the connection is complete, or after [passTime]: then the connection's incomplete
+// requests have stalled and are canceled.
 type gate struct {
 	limits
 
@@ -43,7 +44,7 @@ type gate struct {
 	waiting [4]atomic.Int64
 	accepts atomic.Int64 // the sum of waiting
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards everything below
 	pass    *conn
 	since   time.Time
 	changed chan struct{} // closed and replaced when there may be room
@@ -51,7 +52,7 @@ type gate struct {
 
 func newGate(l limits) *gate { return &gate{limits: l, changed: make(chan struct{})} }
 
-// add counts n bytes, which may be less than 0.
+// add counts n bytes; n may be negative.
 func (g *gate) add(n int64) {
 	if n == 0 {
 		return
@@ -79,9 +80,9 @@ func (g *gate) leave(c *conn) {
 	}
 }
 
-// wait returns true when c may be read, or false when its time is over. A connection without an
-// incomplete request may always be read: a request could not begin otherwise, and the pass would be
-// idle while the client waits for an answer.
+// wait waits until c may be read. It returns false if that takes too long or c is closed. A
+// connection without an incomplete request may always be read: otherwise it could not begin a
+// request, and the pass would be unused while the client waits for a response.
 func (g *gate) wait(c *conn) bool {
 	if g.held.Load() <= g.arriving || !c.receiving() {
 		return true
@@ -96,7 +97,7 @@ func (g *gate) wait(c *conn) bool {
 		if may {
 			return true
 		}
-		look := time.NewTimer(passTime / 4) // the holder of the pass may stall
+		look := time.NewTimer(passTime / 4) // the holder of the pass may have stalled
 		select {
 		case <-changed:
 		case <-look.C:
@@ -111,7 +112,7 @@ func (g *gate) wait(c *conn) bool {
 	}
 }
 
-// may reports whether c may be read now, and which connection has stalled.
+// may reports whether c may be read now. It returns the connection that has stalled, if any.
 func (g *gate) may(c *conn) (may bool, changed <-chan struct{}, stalled *conn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -128,12 +129,12 @@ func (g *gate) may(c *conn) (may bool, changed <-chan struct{}, stalled *conn) {
 	return g.pass == c, g.changed, stalled
 }
 
-// turnTime is how long a request waits until fewer of its signal are being accepted. When the queue
-// has room that takes no longer.
+// turnTime is how long a request waits if too many requests of its signal are being accepted. If
+// the queue has room, they are accepted sooner.
 const turnTime = time.Second
 
-// accepting counts a request of size bytes that is complete, until done is called. Those of one
-// signal must not keep the others out: when there are too many it waits a moment.
+// accepting counts a complete request of size bytes until done is called. Requests of one signal
+// must not keep out the others: if there are too many, it waits briefly and then refuses.
 func (g *gate) accepting(ctx context.Context, signal otlp.Signal, size int) (done func(), refusal *Refusal) {
 	ctx, cancel := context.WithTimeout(ctx, turnTime)
 	defer cancel()
@@ -161,7 +162,7 @@ func (g *gate) tryAccepting(signal otlp.Signal, size int) (done func(), refusal 
 		return nil, &Refusal{
 			Reason:     Full,
 			RetryAfter: retryDelay,
-			Message:    fmt.Sprintf("requests of %s of %d bytes wait for the queue", signal, g.limits.waiting),
+			Message:    fmt.Sprintf("%d bytes of %s are already waiting for the queue", g.limits.waiting, signal),
 		}
 	}
 	g.add(n)
@@ -172,16 +173,16 @@ func (g *gate) tryAccepting(signal otlp.Signal, size int) (done func(), refusal 
 	}, nil
 }
 
-// rate limits points a second. A request passes when the ones before are paid for, and is paid for
-// afterwards: so one that is larger than a second's worth passes too (a token bucket would
-// always refuse it), and in the long run the rate is exact.
+// rate limits points per second. A request passes once earlier requests are paid for, and is then
+// charged itself. So a request larger than one second's worth passes too, which a token bucket
+// would always refuse, and in the long run the rate is exact.
 type rate struct {
 	mu     sync.Mutex
-	point  time.Duration // that one point takes; 0: no limit
-	paidAt time.Time     // when all that passed is paid for
+	point  time.Duration // time charged per point; 0: no limit
+	paidAt time.Time     // when everything that passed is paid for
 }
 
-// burst is the time for which unused credit is kept.
+// burst is how long unused credit is kept.
 const burst = time.Second
 
 // take admits points and returns 0, or returns how long to wait.

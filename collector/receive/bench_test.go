@@ -10,7 +10,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// Requests over gRPC on loopback, with the client's share, and without anything behind Accept.
+// BenchmarkGRPC measures requests over gRPC on loopback, including the client's share, with an
+// Accept that does nothing.
 func BenchmarkGRPC(b *testing.B) {
 	s := start(b, func(c *Config, _ *limits) { c.Accept = func(context.Context, otlp.Batch) error { return nil } })
 	conn := dial(b, s.GRPCAddr().String())

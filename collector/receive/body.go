@@ -12,13 +12,13 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// body is a complete request as it was received. At most two forms of it are in memory while it is
-// decompressed, converted and enriched.
+// body is a complete request as it was received. At most two forms of it are in memory at any time
+// while it is decompressed, converted and enriched.
 type body struct {
-	data     []byte          // in HTTP
-	parts    mem.BufferSlice // in gRPC
-	joined   mem.Buffer      // whose content data is, or nil
-	encoding string          // of data
+	data     []byte          // from HTTP
+	parts    mem.BufferSlice // from gRPC
+	joined   mem.Buffer      // owns data, or is nil
+	encoding string          // compression of data
 	json     bool
 	arrival  *arrival
 }
@@ -35,8 +35,8 @@ func (r *body) release() {
 	r.arrival.release()
 }
 
-// share is how much of the memory that all requests have to be worked on r needs: what it becomes,
-// and all of it if that cannot be known.
+// share is how much of the memory available for processing requests r needs. If the size of its
+// content is unknown, it needs all of it.
 func (r *body) share(all int) int64 {
 	encoding := r.encoding
 	if len(r.parts) > 0 {
@@ -48,11 +48,11 @@ func (r *body) share(all int) int64 {
 	return int64(min(r.len(), all))
 }
 
-// mostPooled is the largest request, in bytes, whose pieces are joined in memory that is used again.
-// Above it the pool's buffers are much larger than what they hold.
+// mostPooled is the largest request, in bytes, whose pieces are joined in a pooled buffer. For
+// larger requests, the pool's buffers are much larger than the content.
 const mostPooled = 32 << 10
 
-// join makes one piece of what gRPC received in several.
+// join concatenates the pieces of a gRPC message.
 func (r *body) join() {
 	if r.parts == nil {
 		return
@@ -81,9 +81,9 @@ func (s *Server) take(ctx context.Context, signal otlp.Signal, r *body) (points 
 	return b.Points, nil
 }
 
-// prepare makes a batch of a request, when there is memory for it: many requests that are large, or
-// become large, are prepared one after the other. The caller must call done when the batch is
-// accepted.
+// prepare turns a request into a batch once there is memory for it, so large requests, or requests
+// that become large, are prepared one after the other. The caller must call done when the batch has
+// been accepted or refused.
 func (s *Server) prepare(
 	ctx context.Context,
 	signal otlp.Signal,
@@ -102,7 +102,7 @@ func (s *Server) prepare(
 	if refusal != nil || b.Points == 0 {
 		return b, nil, refusal
 	}
-	// It waits as it was received: the copy with more attributes is made when it can be accepted.
+	// It waits in its original form: the enriched copy is made only when it can be accepted.
 	if done, refusal = s.gate.accepting(ctx, signal, len(data)); refusal != nil {
 		return b, nil, refusal
 	}
@@ -113,7 +113,7 @@ func (s *Server) prepare(
 	return b, done, nil
 }
 
-// inspect returns the content of a request, whose points it notes in b.
+// inspect returns the content of a request and sets b.Points.
 func (s *Server) inspect(b *otlp.Batch, r *body) (data []byte, refusal *Refusal) {
 	data, refusal = s.content(b.Signal, r)
 	if refusal != nil {
@@ -130,13 +130,13 @@ func (s *Server) inspect(b *otlp.Batch, r *body) (data []byte, refusal *Refusal)
 		return nil, &Refusal{
 			Reason:     Rate,
 			RetryAfter: wait,
-			Message:    fmt.Sprintf("more than %d points a second", s.cfg.Rate),
+			Message:    fmt.Sprintf("rate limit of %d points per second exceeded", s.cfg.Rate),
 		}
 	}
 	return data, nil
 }
 
-// content returns the content of r, decompressed and in wire form. Its earlier form is released.
+// content returns the content of r, decompressed and in wire form. It releases the original form.
 func (s *Server) content(signal otlp.Signal, r *body) ([]byte, *Refusal) {
 	r.join()
 	if r.encoding != compress.None {

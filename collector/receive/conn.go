@@ -14,11 +14,11 @@ import (
 	"time"
 )
 
-// errStalled is why a request was cut off.
+// errStalled is the cause for canceling a request that arrives too slowly.
 var errStalled = errors.New("the request did not arrive in time")
 
-// connections bounds the connections of a listener. When there are too many, the one is closed that
-// has gone without a complete request for the longest, unless one is being accepted on it.
+// connections limits the connections of a listener. Above the limit, it closes the connection that
+// has gone longest without a complete request, except those with a request that is being accepted.
 type connections struct {
 	net.Listener
 
@@ -26,16 +26,16 @@ type connections struct {
 	most  int
 	name  string
 	log   *slog.Logger
-	ended *atomic.Int64 // connections that were closed for others
+	ended *atomic.Int64 // connections closed to make room for others
 
-	secured bool // takes TLS only
+	secured bool // requires TLS
 
-	mu   sync.Mutex // guards what follows
+	mu   sync.Mutex // guards everything below
 	open map[*conn]struct{}
-	said time.Time // when it was last logged
+	said time.Time // when the limit was last logged
 }
 
-// accept returns the next connection, once there is room for it.
+// accept returns the next connection, closing another one if there are too many.
 func (l *connections) accept() (*conn, error) {
 	accepted, err := l.Accept()
 	if err != nil {
@@ -49,7 +49,7 @@ func (l *connections) accept() (*conn, error) {
 	return c, nil
 }
 
-// join adds c, and returns what is to be closed for it, which may be itself.
+// join adds c, and returns the connection to close for it, if any, which may be c itself.
 func (l *connections) join(c *conn) (victim *conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -67,7 +67,7 @@ func (l *connections) join(c *conn) (victim *conn) {
 	delete(l.open, victim)
 	if time.Since(l.said) > time.Minute {
 		l.said = time.Now()
-		l.log.Warn("too many connections: closing the longest idle", "receiver", l.name, "limit", l.most)
+		l.log.Warn("too many connections: closing the one idle for longest", "receiver", l.name, "limit", l.most)
 	}
 	return victim
 }
@@ -78,7 +78,7 @@ func (l *connections) leave(c *conn) {
 	delete(l.open, c)
 }
 
-// cut closes every connection, including those on which no byte has arrived, for which a gRPC server
+// cut closes every connection, including those without any data received, for which a gRPC server
 // would wait.
 func (l *connections) cut() {
 	l.mu.Lock()
@@ -95,27 +95,28 @@ func (l *connections) count() int64 {
 	return int64(len(l.open))
 }
 
-// conn is a connection of a client, whose bytes count while a request on it is incomplete.
+// conn is a client's connection. Its bytes count while one of its requests is incomplete.
 type conn struct {
 	net.Conn
 
 	of        *connections
-	first     []byte // read before the protocol was known, and not by the server yet
+	first     []byte // bytes read to detect the protocol, and not yet by the server
 	once      sync.Once
-	gone      chan struct{} // closed with it
+	gone      chan struct{} // closed when the connection is closed
 	born      int64         // Unix ns
-	useful    atomic.Int64  // Unix ns of its last complete request; 0 before the first
-	accepting atomic.Int64  // requests that are complete and not answered
+	useful    atomic.Int64  // time of the last complete request in Unix ns; 0 if there was none
+	accepting atomic.Int64  // complete requests without a response yet
 
-	mu         sync.Mutex // guards what follows
+	mu         sync.Mutex // guards everything below
 	incomplete map[*arrival]struct{}
-	pending    int64 // bytes that count at the gate
+	pending    int64 // bytes counted at the gate
 }
 
-// merit is how much longer a connection with a complete request is kept than one that never had any.
+// merit is how much longer a connection with a complete request is kept than one that never had
+// any.
 const merit = 10 * time.Second
 
-// worth orders connections: the one with the least is closed first.
+// worth orders connections: the one with the lowest worth is closed first.
 func (c *conn) worth() int64 {
 	if useful := c.useful.Load(); useful > 0 {
 		return useful + int64(merit)
@@ -123,15 +124,15 @@ func (c *conn) worth() int64 {
 	return c.born
 }
 
-// arrival is a request that is incomplete.
+// arrival is an incomplete request.
 type arrival struct {
 	on     *conn
 	cancel func(error)
 	timer  *time.Timer
-	kept   int64 // bytes that count since it is complete
+	kept   int64 // bytes still counted after it is complete
 }
 
-// begin notes that a request arrives, which is canceled if it is not complete in time.
+// begin records the arrival of a request. It calls cancel if the request is not complete in time.
 func (c *conn) begin(cancel func(error)) *arrival {
 	a := &arrival{on: c, cancel: cancel}
 	c.mu.Lock()
@@ -147,8 +148,8 @@ func (c *conn) begin(cancel func(error)) *arrival {
 	return a
 }
 
-// leave takes a from what is incomplete, and returns how many of the connection's bytes are its
-// own: at most size, or all if nothing else arrives.
+// leave removes a from the incomplete requests. It returns how many of the connection's bytes
+// belong to it: at most size, or all of them if nothing else is arriving.
 func (a *arrival) leave(size int64) (own int64, ok bool) {
 	c := a.on
 	a.timer.Stop()
@@ -166,7 +167,7 @@ func (a *arrival) leave(size int64) (own int64, ok bool) {
 	return own, true
 }
 
-// end notes that the request was abandoned. Further calls do nothing.
+// end abandons the request. Further calls do nothing.
 func (a *arrival) end() {
 	if a == nil {
 		return
@@ -177,8 +178,8 @@ func (a *arrival) end() {
 	}
 }
 
-// complete notes that the request is complete, of so many bytes, which count until
-// [arrival.release]. The caller calls answered when it is answered.
+// complete marks the request as complete, with size bytes that count until [arrival.release]. The
+// caller must call answered when the response has been sent.
 func (a *arrival) complete(size int) (answered func()) {
 	if a == nil {
 		return func() {}
@@ -193,7 +194,7 @@ func (a *arrival) complete(size int) (answered func()) {
 	}
 }
 
-// release notes that the request is no longer in memory. Further calls do nothing.
+// release records that the request is no longer in memory. Further calls do nothing.
 func (a *arrival) release() {
 	if a != nil {
 		a.on.of.gate.add(-a.kept)
@@ -208,7 +209,7 @@ func (c *conn) receiving() bool {
 	return len(c.incomplete) > 0
 }
 
-// cutOff cancels what is incomplete.
+// cutOff cancels all incomplete requests.
 func (c *conn) cutOff() {
 	c.mu.Lock()
 	var all []*arrival
@@ -222,7 +223,7 @@ func (c *conn) cutOff() {
 	}
 }
 
-// mostRead is how many bytes may come before they count.
+// mostRead limits how many bytes are read before they are counted.
 const mostRead = 64 << 10
 
 // Read implements net.Conn.
@@ -263,8 +264,8 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// RemoteAddr implements net.Conn. The address refers to the connection, since gRPC handlers get
-// nothing else of it.
+// RemoteAddr implements net.Conn. The address refers to the connection, because gRPC handlers have
+// no other access to it.
 func (c *conn) RemoteAddr() net.Addr { return remote{c.Conn.RemoteAddr(), c} }
 
 type remote struct {
@@ -273,7 +274,7 @@ type remote struct {
 	conn *conn
 }
 
-// connOf returns the connection below c, which may be one of TLS.
+// connOf returns the connection underlying c, which may be a TLS connection.
 func connOf(c net.Conn) *conn {
 	if t, ok := c.(*tls.Conn); ok {
 		c = t.NetConn()

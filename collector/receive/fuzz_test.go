@@ -9,7 +9,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// Any body is answered with OK, 400 or 413, and what is accepted has points.
+// Any body is answered with 200, 400 or 413, and an accepted one has points.
 func FuzzHTTPBody(f *testing.F) {
 	for _, signal := range otlp.Signals() {
 		f.Add(uint8(signal), false, false, sample(f, signal))

@@ -21,9 +21,9 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// newGRPC returns a server of the three Export methods. They are streams for gRPC, which on the
-// wire is the same as a single call: so a message is decoded by us, and one that cannot be read is
-// accounted for too.
+// newGRPC returns a server for the three Export methods. They are declared as streams, which are
+// identical to unary calls on the wire. This way we decode the messages ourselves and can account
+// for those that cannot be read.
 func (s *Server) newGRPC() *grpc.Server {
 	g := grpc.NewServer(
 		grpc.ForceServerCodecV2(rawCodec{}),
@@ -31,10 +31,10 @@ func (s *Server) newGRPC() *grpc.Server {
 		grpc.MaxRecvMsgSize(s.gate.message),
 		grpc.MaxConcurrentStreams(s.gate.streams),
 		grpc.MaxHeaderListSize(64<<10),
-		grpc.StaticStreamWindowSize(64<<10), // what a client may send before we read
+		grpc.StaticStreamWindowSize(64<<10), // how much a client may send before we read
 		grpc.StaticConnWindowSize(1<<20),
 		grpc.ReadBufferSize(8<<10),
-		grpc.WriteBufferSize(8<<10), // hundreds of connections are idle
+		grpc.WriteBufferSize(8<<10), // small, since there may be hundreds of idle connections
 		grpc.ConnectionTimeout(10*time.Second),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(
@@ -54,8 +54,7 @@ func (s *Server) newGRPC() *grpc.Server {
 
 type arrivalKey struct{}
 
-// arrives is called for each request before its message is read, and gives it a time to be
-// complete.
+// arrives is called for each request before its message is read, and starts its deadline.
 func arrives(ctx context.Context, _ *tap.Info) (context.Context, error) {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
@@ -93,9 +92,9 @@ func (s *Server) receive(signal otlp.Signal, stream grpc.ServerStream) (points i
 	return s.take(ctx, signal, &body{parts: m.data, encoding: compress.None, arrival: a})
 }
 
-// unreadable turns an error of RecvMsg into ours, for the account. The client has gRPC's own status
-// by then: RESOURCE_EXHAUSTED without a RetryInfo for a message that is too large, which is for
-// good by OTLP's rules.
+// unreadable converts an error of RecvMsg to a refusal for the account. The client has already
+// received gRPC's own status, which for a message that is too large is RESOURCE_EXHAUSTED without
+// RetryInfo. According to OTLP, that is permanent.
 func (s *Server) unreadable(ctx context.Context, err error) *Refusal {
 	if errors.Is(context.Cause(ctx), errStalled) {
 		return &Refusal{Reason: Slow, RetryAfter: retryDelay, Message: errStalled.Error()}
@@ -115,19 +114,19 @@ func (s *Server) unreadable(ctx context.Context, err error) *Refusal {
 }
 
 func (s *Server) tooLarge() *Refusal {
-	return &Refusal{Reason: TooLarge, Message: fmt.Sprintf("a request may have %d bytes, decompressed", s.gate.message)}
+	return &Refusal{Reason: TooLarge, Message: fmt.Sprintf("the limit is %d bytes, decompressed", s.gate.message)}
 }
 
-// message is a request as it came. Its buffers are gRPC's, and to be freed.
+// message is a request as it was received. Its buffers belong to gRPC and must be freed.
 type message struct{ data mem.BufferSlice }
 
 // emptyAnswer is an Export…ServiceResponse without a partial success.
 var emptyAnswer mem.BufferSlice
 
-// rawCodec leaves messages as they are on the wire.
+// rawCodec passes messages through in their wire form.
 type rawCodec struct{}
 
-// Marshal takes the bytes to send as mem.BufferSlice.
+// Marshal returns v, which must be a mem.BufferSlice.
 func (rawCodec) Marshal(v any) (mem.BufferSlice, error) {
 	data, ok := v.(mem.BufferSlice)
 	if !ok {
@@ -136,7 +135,7 @@ func (rawCodec) Marshal(v any) (mem.BufferSlice, error) {
 	return data, nil
 }
 
-// Unmarshal keeps the bytes as they are.
+// Unmarshal keeps the data unchanged.
 func (rawCodec) Unmarshal(data mem.BufferSlice, v any) error {
 	m, ok := v.(*message)
 	if !ok {
@@ -147,5 +146,5 @@ func (rawCodec) Unmarshal(data mem.BufferSlice, v any) error {
 	return nil
 }
 
-// Name is what content types say of OTLP's messages.
+// Name returns the content subtype of OTLP messages.
 func (rawCodec) Name() string { return "proto" }

@@ -18,11 +18,11 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// format is how requests and answers are written.
+// format is how requests and responses are encoded.
 type format struct {
 	contentType string
 	json        bool
-	answer      []byte // to an accepted request
+	answer      []byte // response to an accepted request
 }
 
 var (
@@ -30,7 +30,7 @@ var (
 	jsonFormat     = format{contentType: "application/json", json: true, answer: []byte("{}")}
 )
 
-// status returns s in the format.
+// status returns s encoded in the format.
 func (f format) status(s *statuspb.Status) []byte {
 	encode := proto.Marshal
 	if f.json {
@@ -38,12 +38,12 @@ func (f format) status(s *statuspb.Status) []byte {
 	}
 	body, err := encode(s)
 	if err != nil {
-		return nil // an answer without a text is one too
+		return nil // a response without a body is valid too
 	}
 	return body
 }
 
-// handler serves the three paths; another method than POST gets 405 and another path 404.
+// handler serves the three paths. Methods other than POST get status 405, and other paths 404.
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	for _, signal := range otlp.Signals() {
@@ -56,20 +56,20 @@ func (s *Server) handler() http.Handler {
 				return
 			}
 			w.Header().Set("Content-Type", f.contentType)
-			_, _ = w.Write(f.answer) // or the client is gone
+			_, _ = w.Write(f.answer) // fails if the client has disconnected
 		})
 	}
 	return mux
 }
 
-// discarded is how much of a refused body is read, so that a client that reads only after it has
-// sent everything gets the answer and not a reset.
+// discarded is how much of a refused body is read, so that a client that does not read before it
+// has sent everything gets the response and not a connection reset.
 const discarded = 64 << 20
 
-// or the client is gone, or out of time
+// discard ignores errors, which mean that the client has disconnected or is too slow.
 func discard(body io.Reader) { _, _ = io.CopyN(io.Discard, body, discarded) }
 
-// connKey is that of a request's connection in its context.
+// connKey is the context key of a request's connection.
 type connKey struct{}
 
 func (s *Server) serve(signal otlp.Signal, r *http.Request) (f format, points int64, refusal *Refusal) {
@@ -92,7 +92,7 @@ func (s *Server) serve(signal otlp.Signal, r *http.Request) (f format, points in
 	return f, points, refusal
 }
 
-// negotiate reads what the headers say of the body.
+// negotiate parses the headers that describe the body.
 func negotiate(h http.Header) (f format, encoding string, refusal *Refusal) {
 	media, _, err := mime.ParseMediaType(h.Get("Content-Type"))
 	switch {
@@ -122,13 +122,14 @@ func negotiate(h http.Header) (f format, encoding string, refusal *Refusal) {
 	}
 }
 
-// read reads the body. Its memory grows with it: what a client announces may never arrive.
+// read reads the body. Its buffer grows as data arrives, since a client may never send what it
+// announces.
 func (s *Server) read(r *http.Request) ([]byte, *Refusal) {
 	most := s.gate.message
 	if r.ContentLength >= 0 {
 		most = min(most, int(r.ContentLength))
 	}
-	b := make([]byte, 0, min(most+1, leastBody)) // one byte more to meet the end without growing
+	b := make([]byte, 0, min(most+1, leastBody)) // one extra byte, to reach the end without growing
 	for {
 		n, err := r.Body.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
@@ -145,7 +146,7 @@ func (s *Server) read(r *http.Request) ([]byte, *Refusal) {
 	}
 }
 
-// leastBody is how many bytes of a body have memory before they come.
+// leastBody is how much memory is allocated for a body before any of it arrives.
 const leastBody = 4 << 10
 
 func unread(err error) *Refusal {

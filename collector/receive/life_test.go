@@ -19,16 +19,17 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// bomb is a gibibyte of zeros in one mebibyte: a thousand times the same, which gzip allows.
+// bomb returns a gibibyte of zeros in one mebibyte: a thousand identical members, which gzip
+// allows.
 func bomb(t *testing.T) []byte { return bytes.Repeat(gzipped(t, make([]byte, 1<<20)), 1<<10) }
 
-// ready sends messages that are compressed already.
+// ready sends messages that are already compressed.
 type ready struct{}
 
 func (ready) Do(w io.Writer, p []byte) error { _, err := w.Write(p); return err }
 func (ready) Type() string                   { return "gzip" }
 
-// A gibibyte in disguise is refused at the limit, and never in memory as a whole.
+// A compressed gibibyte is refused at the limit and never completely in memory.
 func TestBombs(t *testing.T) {
 	body := bomb(t)
 	b := start(t, nil)
@@ -102,7 +103,7 @@ func TestAddressInUse(t *testing.T) {
 	}
 }
 
-// A graceful stop lets a running request finish; one that is out of time does not.
+// A graceful stop lets a running request finish. If it takes too long, the request is aborted.
 func TestShutdown(t *testing.T) {
 	for _, graceful := range []bool{true, false} {
 		entered, leave := make(chan struct{}), make(chan struct{})
@@ -149,7 +150,7 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
-// A body that does not come is given up.
+// A body that does not arrive is abandoned.
 func TestSlowBody(t *testing.T) {
 	b := start(t, func(_ *Config, l *limits) { l.read = 50_000_000 })
 	conn, err := net.Dial("tcp", b.HTTPAddr().String())

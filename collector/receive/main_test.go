@@ -25,7 +25,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// bench is a running server and what it was given.
+// bench is a running server and what it received.
 type bench struct {
 	*Server
 	mu      sync.Mutex
@@ -74,14 +74,14 @@ func start(t testing.TB, change func(*Config, *limits)) *bench {
 	return b
 }
 
-// accepted returns what Accept got.
+// accepted returns the batches passed to Accept.
 func (b *bench) accepted() []otlp.Batch {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.batches
 }
 
-// checkRefused waits for a call of Refused, which gRPC may answer first, and compares it.
+// checkRefused waits for a call to Refused, which may come after gRPC's response, and compares it.
 func (b *bench) checkRefused(t *testing.T, want refused) {
 	t.Helper()
 	select {
@@ -125,7 +125,7 @@ func export(
 	return status.Convert(nil), answer.data.Materialize()
 }
 
-// post sends a body over HTTP; headers are pairs.
+// post sends a body over HTTP. headers are pairs.
 func (b *bench) post(t testing.TB, path string, body []byte, headers ...string) (*http.Response, []byte) {
 	t.Helper()
 	return b.request(t, http.MethodPost, path, bytes.NewReader(body), headers...)
@@ -154,7 +154,7 @@ func (b *bench) request(t testing.TB, method, path string, body io.Reader, heade
 	return response, answer
 }
 
-// metrics is a request of n points of an exponential histogram, with an exemplar and an unknown
+// metrics returns a request with n points of an exponential histogram, an exemplar and an unknown
 // field.
 func metrics(t testing.TB, n int) []byte {
 	t.Helper()
@@ -183,7 +183,7 @@ func metrics(t testing.TB, n int) []byte {
 	return data
 }
 
-// record is a request of one span, or log record, since these have the same shape.
+// record is a request with one span or log record, which have the same shape.
 var record = []byte{0x0a, 0x04, 0x12, 0x02, 0x12, 0x00}
 
 func sample(t testing.TB, signal otlp.Signal) []byte {

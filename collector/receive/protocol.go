@@ -14,15 +14,16 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// Every listener answers OTLP/gRPC and OTLP/HTTP, so that an app's endpoint fits whatever its SDK
-// speaks by default. A connection goes to the server of its protocol by its first bytes: HTTP/2
-// begins with "PRI", which is no method of HTTP/1. With TLS the handshake says it.
+// Every listener serves both OTLP/gRPC and OTLP/HTTP, so that an app's endpoint works whatever
+// protocol its SDK uses by default. A connection is passed to the right server according to its
+// first bytes: HTTP/2 begins with "PRI", which is not an HTTP/1 method. With TLS, the handshake
+// negotiates the protocol.
 
 // firstBytes is how long a client may take to send its first bytes.
 const firstBytes = 10 * time.Second
 
-// spoken is a listener for one server: the connections of all real listeners that speak its
-// protocol.
+// spoken is a listener for one server. It returns the connections of all real listeners whose
+// clients speak its protocol.
 type spoken struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -41,7 +42,7 @@ func (l *spoken) Accept() (net.Conn, error) {
 	}
 }
 
-// Close implements net.Listener. The real listeners stay open.
+// Close implements net.Listener. It does not close the real listeners.
 func (l *spoken) Close() error {
 	l.once.Do(func() { close(l.closed) })
 	return nil
@@ -58,7 +59,7 @@ func (l *spoken) offer(c net.Conn) {
 	}
 }
 
-// accept hands the connections of a listener to the servers until the listener is closed.
+// accept passes the connections of a listener to the servers until the listener is closed.
 func (s *Server) accept(l *connections) {
 	for {
 		c, err := l.accept()
@@ -67,7 +68,7 @@ func (s *Server) accept(l *connections) {
 			s.serving.Go(func() { s.sort(c) })
 		case errors.Is(err, net.ErrClosed):
 			return
-		default: // such as: out of file descriptors
+		default: // such as too many open files
 			s.hints.say(l.name, "cannot accept connections", "error", err)
 			select {
 			case <-time.After(100 * time.Millisecond):
@@ -77,11 +78,11 @@ func (s *Server) accept(l *connections) {
 	}
 }
 
-// sort hands a connection to the server of its protocol, or closes it.
+// sort passes a connection to the server for its protocol, or closes it.
 func (s *Server) sort(c *conn) {
 	stop := context.AfterFunc(s.ending, func() { _ = c.Close() })
 	defer stop()
-	// a connection that is closed fails to read
+	// if the connection is closed, reading from it fails
 	_ = c.SetDeadline(time.Now().Add(min(firstBytes, s.gate.read)))
 	to, through := s.protocolOf(c)
 	if to == nil {
@@ -92,13 +93,13 @@ func (s *Server) sort(c *conn) {
 	to.offer(through)
 }
 
-// protocolOf returns the listener of the protocol that a client begins to speak, and the connection
-// for it; nil if there is none.
+// protocolOf returns the listener for the protocol that the client speaks, and the connection to
+// pass to it. The listener is nil if there is none.
 func (s *Server) protocolOf(c *conn) (*spoken, net.Conn) {
 	if !c.readFirst() {
 		return nil, nil
 	}
-	handshake := c.first[0] == 0x16 // of TLS
+	handshake := c.first[0] == 0x16 // the first byte of a TLS handshake
 	address := c.of.Addr().String()
 	switch {
 	case handshake && c.of.secured:
@@ -106,14 +107,14 @@ func (s *Server) protocolOf(c *conn) (*spoken, net.Conn) {
 	case handshake:
 		s.hints.say(
 			c.of.name,
-			"a client uses TLS, and this listener does not",
+			"a client uses TLS, but this listener does not",
 			"set",
 			"its endpoint to http://"+address+", or OTEL_EXPORTER_OTLP_INSECURE=true",
 		)
 	case c.of.secured:
 		s.hints.say(
 			c.of.name,
-			"a client does not use TLS, which this listener requires",
+			"a client does not use TLS, but this listener requires it",
 			"set",
 			"its endpoint to https://"+address,
 		)
@@ -127,8 +128,8 @@ func (s *Server) protocolOf(c *conn) (*spoken, net.Conn) {
 	return nil, nil
 }
 
-// readFirst reads the bytes that identify the protocol, which the server reads again, and reports
-// whether they arrived.
+// readFirst reads the bytes that identify the protocol, and reports whether they arrived. The
+// server will read them again.
 func (c *conn) readFirst() bool {
 	for len(c.first) < len("PRI") {
 		var next [1]byte
@@ -142,8 +143,8 @@ func (c *conn) readFirst() bool {
 	return true
 }
 
-// afterHandshake is protocolOf for a listener of TLS: the protocol is negotiated in the handshake;
-// HTTP/1 if it is not.
+// afterHandshake is like protocolOf for a TLS listener. The protocol is negotiated in the
+// handshake; it is HTTP/1 by default.
 func (s *Server) afterHandshake(c *conn) (*spoken, net.Conn) {
 	secured := tls.Server(
 		c,
@@ -167,7 +168,8 @@ func (s *Server) afterHandshake(c *conn) (*spoken, net.Conn) {
 	return s.forHTTP, secured
 }
 
-// knownPaths has next answer, and says it if a client requests a path that OTLP does not define.
+// knownPaths passes requests on to next, and logs a hint if a client requests a path that OTLP does
+// not define.
 func (s *Server) knownPaths(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, ok := r.Context().Value(connKey{}).(*conn)
@@ -186,14 +188,14 @@ func (s *Server) knownPaths(next http.Handler) http.Handler {
 	})
 }
 
-// cut bounds the length of a client's text in the log.
+// cut truncates text from a client for the log.
 func cut(text string) string { return text[:min(len(text), 80)] }
 
-// hints logs clients that are misconfigured, at most once a minute for each listener.
+// hints logs misconfigured clients, at most once a minute per listener.
 type hints struct {
 	log *slog.Logger
 
-	mu   sync.Mutex // guards what follows
+	mu   sync.Mutex // guards everything below
 	said map[string]time.Time
 }
 
@@ -209,6 +211,6 @@ func (h *hints) say(receiver, what string, more ...any) {
 	h.mu.Unlock()
 	if due {
 		more = append([]any{"receiver", receiver}, more...)
-		h.log.Warn(what, more...) //nolint:sloglint // those of the callers are constants
+		h.log.Warn(what, more...) //nolint:sloglint // callers pass constants
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/logtest"
 )
 
-// Either port answers either protocol.
+// Each port serves both protocols.
 func TestBothProtocolsOnEachPort(t *testing.T) {
 	b := start(t, nil)
 	for _, addr := range []net.Addr{b.GRPCAddr(), b.HTTPAddr()} {
@@ -40,11 +40,12 @@ func TestBothProtocolsOnEachPort(t *testing.T) {
 	}
 }
 
-// What can come of no OTLP client that is set up well is closed, and said once with what to set.
+// Connections that no correctly configured OTLP client would make are closed, and logged once with
+// the setting to change.
 func TestWrongProtocol(t *testing.T) {
 	secure := func(c net.Conn) {
 		_ = tls.Client(c, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}).Handshake()
-	} //nolint:gosec // of a test
+	} //nolint:gosec // test configuration
 	for name, c := range map[string]struct {
 		speak func(net.Conn)
 		want  string
@@ -75,7 +76,7 @@ func TestWrongProtocol(t *testing.T) {
 	}
 }
 
-// A connection that says nothing is closed in time, and at the end.
+// A connection that sends nothing is closed in time, and at shutdown.
 func TestSilentConnections(t *testing.T) {
 	b := start(t, func(_ *Config, l *limits) { l.read = 50 * time.Millisecond })
 	conn, err := net.Dial("tcp", b.GRPCAddr().String())

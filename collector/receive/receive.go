@@ -1,11 +1,12 @@
 // Package receive receives OTLP from the programs of the pod, over gRPC (TCP, unix socket) and HTTP
-// (protobuf, JSON), within limits. Every listener serves both. Requests are not decoded, and are
-// answered OK only if [Config.Accept] accepted them.
+// (protobuf, JSON). Every listener serves both. Requests are not decoded, and are answered OK only
+// if [Config.Accept] accepted them.
 //
-// A request may have 4 MiB, before and after decompression, and ten seconds to arrive; all requests
-// that are being received may have 16 MiB, and those of a signal that wait for the queue 4 MiB. A
-// gRPC connection has 64 concurrent requests. A listener has [Config.Connections]: when more come,
-// the longest idle goes.
+// By default a request may have 4 MiB, before and after decompression, and must arrive within ten
+// seconds. All requests being received share 3 MiB, beyond which connections are read one at a
+// time, and those of one signal that wait for the queue share 1.5 MiB. A gRPC connection may have
+// 64 concurrent requests. Each listener has at most [Config.Connections]; above that, the
+// connection idle for longest is closed.
 package receive
 
 import (
@@ -28,50 +29,50 @@ import (
 
 // Config configures a server. An empty address or path means no listener.
 type Config struct {
-	GRPCAddress string // host:port; port 0 is any
+	GRPCAddress string // host:port; port 0 picks a free port
 	HTTPAddress string
 	Socket      string // path of a unix socket
 
-	// Enrich returns what a request of a client becomes: a copy, since its data is lent. An error
-	// is an answer, as of Accept.
+	// Enrich returns a copy of a client's request, usually with more attributes. It must copy,
+	// since data is only borrowed. Errors are treated like those of Accept.
 	Enrich func(signal otlp.Signal, data []byte) ([]byte, error)
-	// Accept takes a request of a client, which is told that it was taken if and only if Accept
-	// returns nil. The batch is its to keep. The context ends when the client gives up. An error
-	// means "come back later" unless it is a [Refusal] or wraps [otlp.ErrMalformed]. Accept is
-	// called concurrently, never for a request without points.
+	// Accept takes a client's request. The client gets a success response if and only if Accept
+	// returns nil. Accept may keep the batch. The context ends when the client gives up. An error
+	// is retryable unless it is a [Refusal] or wraps [otlp.ErrMalformed]. Accept is called
+	// concurrently, but never for a request without points.
 	Accept func(ctx context.Context, b otlp.Batch) error
-	// Refused, if not nil, is called for each request that was answered with an error; points is 0 if
-	// they could not be counted, as those of a message that is too large. It is called concurrently
-	// and must not block.
+	// Refused, if not nil, is called for each request that was answered with an error. points is 0
+	// if they could not be counted, for example because the message was too large. Refused is
+	// called concurrently and must not block.
 	Refused func(signal otlp.Signal, points int64, why *Refusal)
 
-	Rate        int64 // points a second to accept from clients; 0: any number
-	Connections int   // of each listener; 0: 256
-	RequestSize int   // bytes of one request, before and after decompression; 0: 4 MiB
-	// TLS, if not nil, makes the listeners on TCP take TLS only. It is called for each connection,
-	// so that certificates can be renewed on disk.
+	Rate        int64 // points per second to accept from clients; 0: no limit
+	Connections int   // maximum per listener; 0: 256
+	RequestSize int   // maximum bytes per request, before and after decompression; 0: 4 MiB
+	// TLS, if not nil, makes the TCP listeners require TLS. It is called for each connection, so
+	// that certificates can be renewed on disk.
 	TLS func() (*tls.Config, error)
-	// Bear, if not nil, is called with a [*ListenError] for an endpoint that cannot be opened, and
-	// returns an error, or nil to continue without it.
+	// Bear, if not nil, is called with a [*ListenError] for each endpoint that cannot be opened. If
+	// it returns nil, the server continues without that endpoint.
 	Bear func(error) error
 	Log  *slog.Logger
 }
 
-// Server receives until it is shut down.
+// Server receives OTLP until it is shut down.
 type Server struct {
 	cfg     Config
 	gate    *gate
 	rate    rate
-	working *semaphore.Weighted // bytes, for what requests become
+	working *semaphore.Weighted // bytes available for processing requests
 
 	grpc             *grpc.Server
 	http             *http.Server
 	forGRPC, forHTTP *spoken
 	listeners        []*connections
 	hints            *hints
-	ending           context.Context // done when Shutdown begins
+	ending           context.Context // done once Shutdown has begun
 	end              context.CancelFunc
-	ended            atomic.Int64 // connections that were closed for others
+	ended            atomic.Int64 // connections closed to make room for others
 	grpcAddr         net.Addr
 	httpAddr         net.Addr
 	serving          sync.WaitGroup
@@ -124,11 +125,11 @@ func listen(ctx context.Context, cfg Config, l limits) (*Server, error) {
 	return s, nil
 }
 
-// endpoint is a place to listen.
+// endpoint is an address or path to listen on.
 type endpoint struct {
-	setting, name string    // as the user knows it, as the log does
-	network, at   string    // at is empty for no listener
-	addr          *net.Addr // set to where it listens, if not nil
+	setting, name string    // flag that sets the address; name in the log
+	network, at   string    // at is empty if there is no listener
+	addr          *net.Addr // if not nil, set to the actual address
 }
 
 func (s *Server) endpoints() []endpoint {
@@ -139,7 +140,7 @@ func (s *Server) endpoints() []endpoint {
 	}
 }
 
-// open opens every listener, or none.
+// open opens all listeners or none.
 func (s *Server) open(ctx context.Context) error {
 	var opened []net.Listener
 	for _, e := range s.endpoints() {
@@ -175,16 +176,16 @@ func (s *Server) open(ctx context.Context) error {
 	return nil
 }
 
-// ListenError is why an endpoint is not listened on.
+// ListenError reports that an endpoint could not be opened.
 type ListenError struct {
-	Setting  string // by which the user chose the address
-	Receiver string // what would be taken there
+	Setting  string // flag that sets the address
+	Receiver string // what the endpoint would receive
 	Address  string
 	Err      error
 }
 
 func (e *ListenError) Error() string {
-	return fmt.Sprintf("%s: expected one that is free: %v", e.Setting, e.Err)
+	return fmt.Sprintf("%s: expected a free address: %v", e.Setting, e.Err)
 }
 func (e *ListenError) Unwrap() error { return e.Err }
 
@@ -195,7 +196,7 @@ func listenAt(ctx context.Context, network, at string) (net.Listener, error) {
 	return new(net.ListenConfig).Listen(ctx, network, at)
 }
 
-// abandon closes what was opened, and returns why with what else went wrong.
+// abandon closes the opened listeners, and returns why joined with any errors from closing them.
 func (s *Server) abandon(opened []net.Listener, why error) error {
 	for _, l := range opened {
 		why = errors.Join(why, l.Close())
@@ -210,13 +211,13 @@ func (s *Server) run(name string, serve func(net.Listener) error, l net.Listener
 	}
 }
 
-// GRPCAddr returns the address of OTLP/gRPC over TCP; nil if there is none.
+// GRPCAddr returns the address of OTLP/gRPC over TCP, or nil if there is none.
 func (s *Server) GRPCAddr() net.Addr { return s.grpcAddr }
 
-// HTTPAddr returns the address of OTLP/HTTP; nil if there is none.
+// HTTPAddr returns the address of OTLP/HTTP, or nil if there is none.
 func (s *Server) HTTPAddr() net.Addr { return s.httpAddr }
 
-// Connections returns how many connections are open, and how many were closed to make room for
+// Connections returns how many connections are open, and how many have been closed to make room for
 // others.
 func (s *Server) Connections() (open, closed int64) {
 	for _, l := range s.listeners {
@@ -225,8 +226,8 @@ func (s *Server) Connections() (open, closed int64) {
 	return open, s.ended.Load()
 }
 
-// Shutdown closes the listeners and waits for the requests that are being served. When ctx is done
-// it cuts them off and returns its error. Call it once.
+// Shutdown closes the listeners and waits for the requests being served. When ctx is done, it
+// aborts them and returns an error. It must be called only once.
 func (s *Server) Shutdown(ctx context.Context) error {
 	cut := make(chan struct{})
 	keep := context.AfterFunc(ctx, func() {
@@ -248,7 +249,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.serving.Wait()
 	if !keep() {
 		<-cut
-		return fmt.Errorf("OTLP receiver: requests cut off: %w", context.Cause(ctx))
+		return fmt.Errorf("OTLP receiver: requests aborted: %w", context.Cause(ctx))
 	}
 	return nil
 }

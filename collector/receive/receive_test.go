@@ -25,7 +25,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// Each signal arrives byte for byte, by each way.
+// Each signal arrives byte for byte over every transport.
 func TestEveryWay(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "s")
 	b := start(t, func(c *Config, _ *limits) { c.Socket = socket })
@@ -33,7 +33,7 @@ func TestEveryWay(t *testing.T) {
 	for _, signal := range otlp.Signals() {
 		data := sample(t, signal)
 		if signal == otlp.Metrics {
-			data = metrics(t, 3000) // more than a frame
+			data = metrics(t, 3000) // more than one frame
 		}
 		for name, send := range map[string]func() bool{
 			"gRPC": func() bool {
@@ -111,7 +111,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// What the SDK's exporters send is taken.
+// Requests of the SDK's exporters are accepted.
 func TestExportersOfTheSDK(t *testing.T) {
 	b := start(t, nil)
 	overGRPC, err := otlpmetricgrpc.New(
@@ -144,7 +144,7 @@ func TestExportersOfTheSDK(t *testing.T) {
 	}
 }
 
-// The SDK's exporter waits as it is told to, and nothing is lost.
+// The SDK's exporter waits as requested, and nothing is lost.
 func TestExporterComesBack(t *testing.T) {
 	refuse := true
 	var got int64
@@ -184,7 +184,7 @@ func TestExporterComesBack(t *testing.T) {
 	b.checkRefused(t, refused{otlp.Metrics, 1, Queue})
 }
 
-// Every refusal, over gRPC and HTTP: its status, its reason, and whether the client may come back.
+// Every refusal, over gRPC and HTTP: its status, its reason, and whether the client may retry.
 func TestRefusals(t *testing.T) {
 	failing := func(err error) func(*Config, *limits) {
 		return func(c *Config, _ *limits) { c.Accept = func(context.Context, otlp.Batch) error { return err } }
@@ -247,7 +247,7 @@ func TestRate(t *testing.T) {
 		s,
 	); s.Code() != codes.ResourceExhausted || wait < 900*time.Second ||
 		wait > 1000*time.Second {
-		t.Errorf("%v, come back after %v", s, wait)
+		t.Errorf("%v, retry after %v", s, wait)
 	}
 	b.checkRefused(t, refused{otlp.Metrics, 1000, Rate})
 	r, _ := b.post(t, "/v1/metrics", data, "Content-Type", "application/x-protobuf")
@@ -277,8 +277,8 @@ func TestRateExactly(t *testing.T) {
 	}
 }
 
-// A signal whose requests wait for the queue is refused more of them, and keeps no other signal
-// out.
+// A signal whose requests wait for the queue has further ones refused, and does not affect other
+// signals.
 func TestSignalThatWaitsKeepsNoOtherOut(t *testing.T) {
 	entered, leave := make(chan struct{}), make(chan struct{})
 	data := metrics(t, 10)

@@ -16,23 +16,23 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// Reason says in a word why a request was refused. There are no others than those below, so that it
-// can be an attribute.
+// Reason identifies why a request was refused. The reasons below are the only ones, so a Reason can
+// be an attribute.
 type Reason string
 
-// The reasons. After the first three the client must not send the same again.
+// The reasons. After one of the first three, the client must not send the same request again.
 const (
 	Malformed   Reason = "malformed"   // not OTLP: INVALID_ARGUMENT, 400
-	TooLarge    Reason = "too_large"   // RESOURCE_EXHAUSTED without RetryInfo, which is final; 413
-	Unsupported Reason = "unsupported" // content type or compression, in HTTP: 415
+	TooLarge    Reason = "too_large"   // RESOURCE_EXHAUSTED without RetryInfo, which is permanent; 413
+	Unsupported Reason = "unsupported" // content type or compression, only in HTTP: 415
 	Rate        Reason = "rate"        // more points than allowed: RESOURCE_EXHAUSTED, 429
-	Full        Reason = "full"        // there is no room in the queue: RESOURCE_EXHAUSTED, 429
+	Full        Reason = "full"        // no room in the queue: RESOURCE_EXHAUSTED, 429
 	Queue       Reason = "queue"       // Accept failed: UNAVAILABLE, 503
 	Slow        Reason = "slow"        // the request did not arrive in time: DEADLINE_EXCEEDED, 408
 	Canceled    Reason = "canceled"    // the client gave up: CANCELLED, 408
 )
 
-// answers has for each reason what OTLP says to a client.
+// answers has the status codes that OTLP specifies for each reason.
 var answers = map[Reason]struct {
 	code codes.Code
 	http int
@@ -47,21 +47,22 @@ var answers = map[Reason]struct {
 	Canceled:    {codes.Canceled, http.StatusRequestTimeout},
 }
 
-// Refusal is why a request was not accepted. An Accept function may return one to choose the answer.
+// Refusal says why a request was not accepted. An Accept function may return one to choose the
+// response.
 type Refusal struct {
 	Reason     Reason
-	RetryAfter time.Duration // when the client may send it again; 0 if it may not
+	RetryAfter time.Duration // when the client may retry; 0 if it must not
 	Message    string
 }
 
-// retryDelay is when to come back if nothing better is known.
+// retryDelay tells clients when to retry if nothing better is known.
 const retryDelay = time.Second
 
 // Error implements error.
 func (r *Refusal) Error() string { return string(r.Reason) + ": " + r.Message }
 
-// status is the answer in gRPC and the body of that in HTTP. Without a RetryInfo,
-// RESOURCE_EXHAUSTED would be final.
+// status returns the gRPC status, which is also the body of an HTTP response. Without RetryInfo,
+// RESOURCE_EXHAUSTED would be permanent.
 func (r *Refusal) status() *status.Status {
 	s := status.New(answers[r.Reason].code, r.Error())
 	if r.RetryAfter == 0 {
@@ -69,12 +70,12 @@ func (r *Refusal) status() *status.Status {
 	}
 	detailed, err := s.WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(r.RetryAfter)})
 	if err != nil {
-		return s // cannot be: the code is not OK
+		return s // unreachable: the code is not OK
 	}
 	return detailed
 }
 
-// respond writes the answer in HTTP, as JSON or protobuf.
+// respond writes the HTTP response, in JSON or protobuf.
 func (r *Refusal) respond(w http.ResponseWriter, f format) {
 	if r.RetryAfter > 0 {
 		seconds := max(1, int64((r.RetryAfter+time.Second-1)/time.Second))
@@ -82,11 +83,11 @@ func (r *Refusal) respond(w http.ResponseWriter, f format) {
 	}
 	w.Header().Set("Content-Type", f.contentType)
 	w.WriteHeader(answers[r.Reason].http)
-	// or the client is gone
+	// fails if the client has disconnected
 	_, _ = w.Write(f.status(&statuspb.Status{Code: int32(answers[r.Reason].code), Message: r.Error()}))
 }
 
-// refusalOf turns an error of Accept into a refusal.
+// refusalOf converts an error of Accept to a refusal.
 func refusalOf(ctx context.Context, err error) *Refusal {
 	var r *Refusal
 	switch {

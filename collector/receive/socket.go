@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// listenUnix listens on a socket, and replaces one that a dead process left. Every process that may
-// enter its directory may connect, as on loopback. The socket is removed when the listener
+// listenUnix listens on a socket, replacing one left behind by a dead process. Every process that
+// has access to the directory may connect, as on loopback. The socket is removed when the listener
 // closes.
 func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 	var config net.ListenConfig
@@ -30,15 +30,15 @@ func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 	return l, nil
 }
 
-// removeStale removes a socket that nothing listens on, which is one that refuses connections.
+// removeStale removes a socket that no process listens on, which is one that refuses connections.
 func removeStale(ctx context.Context, path string) error {
 	if info, err := os.Lstat(path); err != nil || info.Mode().Type() != os.ModeSocket {
-		return fmt.Errorf("socket %s: expected a free path or an old socket, found something else", path)
+		return fmt.Errorf("socket %s: expected a free path or an old socket, got another file", path)
 	}
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
 	if err == nil {
 		_ = conn.Close()
-		return fmt.Errorf("socket %s: another process listens on it", path)
+		return fmt.Errorf("socket %s: address already in use by another process", path)
 	}
 	if !errors.Is(err, syscall.ECONNREFUSED) {
 		return fmt.Errorf("socket %s: %w", path, err)

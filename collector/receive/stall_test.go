@@ -15,7 +15,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// stalledStreams begins n exports on one connection whose messages never come, and returns them.
+// stalledStreams begins n exports on one connection whose messages never arrive, and returns them.
 func stalledStreams(t *testing.T, conn *grpc.ClientConn, n int) (all []grpc.ClientStream) {
 	t.Helper()
 	for range n {
@@ -33,7 +33,7 @@ func stalledStreams(t *testing.T, conn *grpc.ClientConn, n int) (all []grpc.Clie
 	return all
 }
 
-// Exports whose messages never come keep no other client out, and end when their time is over.
+// Exports whose messages never arrive do not affect other clients, and end at their deadline.
 func TestStalledStreams(t *testing.T) {
 	b := start(t, func(_ *Config, l *limits) { l.read = 300 * time.Millisecond })
 	stalled := stalledStreams(t, dial(t, b.GRPCAddr().String()), 50)
@@ -56,7 +56,7 @@ func TestStalledStreams(t *testing.T) {
 	}
 }
 
-// halfSent posts half a body of size bytes and leaves the rest out.
+// halfSent posts half of a body of size bytes and never sends the rest.
 func halfSent(t *testing.T, b *bench, size int) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", b.HTTPAddr().String())
@@ -73,7 +73,8 @@ func halfSent(t *testing.T, b *bench, size int) net.Conn {
 	return conn
 }
 
-// Bodies that stall above the limit are cut off one after the other, and others get through.
+// Bodies that stall above the limit are aborted one after the other, and other requests get
+// through.
 func TestStalledBodiesAboveTheLimit(t *testing.T) {
 	b := start(t, func(_ *Config, l *limits) { l.arriving, l.message = 100_000, 1<<20 })
 	for range 4 {
@@ -89,7 +90,8 @@ func TestStalledBodiesAboveTheLimit(t *testing.T) {
 	}
 }
 
-// Many large requests at once are all taken, though only a part of them is in memory at a time.
+// Many large requests at the same time are all accepted, although only some of them are in memory
+// at any time.
 func TestManyLargeRequestsAtOnce(t *testing.T) {
 	b := start(t, func(_ *Config, l *limits) { l.arriving, l.waiting = 1<<20, 1<<30 })
 	data := metrics(t, 10_000)
@@ -111,7 +113,8 @@ func TestManyLargeRequestsAtOnce(t *testing.T) {
 	}
 }
 
-// When too many connections come, the longest idle goes, and a new client is always let in.
+// When there are too many connections, the one idle for longest is closed, and a new client is
+// always accepted.
 func TestLongestIdleConnectionGoes(t *testing.T) {
 	b := start(t, func(c *Config, _ *limits) { c.Connections = 3 })
 	useful := dial(t, b.GRPCAddr().String())
@@ -130,7 +133,7 @@ func TestLongestIdleConnectionGoes(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = conn.Close() })
 		idle = append(idle, conn)
-		answer(useful) // which so is never the longest idle
+		answer(useful) // and is therefore never the one idle for longest
 	}
 	if _, err := io.Copy(io.Discard, idle[0]); err != nil && !strings.Contains(err.Error(), "reset") {
 		t.Error(err)
@@ -141,8 +144,8 @@ func TestLongestIdleConnectionGoes(t *testing.T) {
 	}
 }
 
-// A body that is refused before it is read is read to its end, so that the client sees the answer
-// and not a reset.
+// A body that is refused early is still read to its end, so that the client gets the response and
+// not a reset.
 func TestTooLargeBodyIsAnswered(t *testing.T) {
 	b := start(t, nil)
 	conn, err := net.Dial("tcp", b.HTTPAddr().String())
@@ -159,7 +162,7 @@ func TestTooLargeBodyIsAnswered(t *testing.T) {
 	); err != nil {
 		t.Fatal(err)
 	}
-	// as a client that sends all before it reads
+	// like a client that sends everything before it reads
 	if _, err := io.CopyN(conn, zeros{}, size); err != nil {
 		t.Fatalf("cut off: %v", err)
 	}

@@ -57,13 +57,14 @@ func (r *Relay) observe(meter metric.Meter) error {
 	return err
 }
 
-// figures are one collection.
+// figures is one collection.
 type figures struct {
 	metric.Observer
 	*instruments.Observables
 }
 
-// lanes reports each lane that had items, and always those of metrics and own points.
+// lanes reports every lane that has had items, and always those for metrics and for the sidecar's
+// own metrics.
 func (f figures) lanes(a *export.Account, now time.Time) {
 	for _, id := range queue.Lanes() {
 		p := a.Queue.Lanes[id]
@@ -138,17 +139,17 @@ type refusal struct {
 	reason string
 }
 
-// refusals counts them, and logs each kind at most once a minute: malformed requests have no items,
-// and would otherwise be refused silently.
+// refusals counts refused items, and logs each kind of refusal at most once a minute. The log is
+// needed because malformed requests have no items and would otherwise be refused silently.
 type refusals struct {
 	log *slog.Logger
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards everything below
 	points map[refusal]int64
 	kinds  map[refusal]*refusedKind
 }
 
-// refusedKind is what was refused since the last line about it.
+// refusedKind counts refusals since the last log line about them.
 type refusedKind struct {
 	requests int64
 	said     time.Time

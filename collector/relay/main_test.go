@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// bench is a relay with an upstream, and the meter that it reports to.
+// bench is a relay with an upstream and the meter that it reports to.
 type bench struct {
 	*Relay
 	reader *metric.ManualReader
@@ -61,7 +61,7 @@ func (b *bench) config(addr string) Config {
 	}
 }
 
-// shutdown ends the relay once, within a time.
+// shutdown shuts the relay down once, within the given time.
 func (b *bench) shutdown(t *testing.T, within time.Duration) {
 	t.Helper()
 	b.down.Do(func() {
@@ -73,8 +73,7 @@ func (b *bench) shutdown(t *testing.T, within time.Duration) {
 	})
 }
 
-// points returns the figures of [catalog.RelayPoints] and the queue's points, by outcome and
-// reason.
+// points returns the values of [catalog.RelayPoints] and the queue's points, by outcome and reason.
 func (b *bench) points(t *testing.T) map[string]int64 {
 	t.Helper()
 	var rm metricdata.ResourceMetrics
@@ -104,7 +103,7 @@ func (b *bench) points(t *testing.T) map[string]int64 {
 	return found
 }
 
-// collection is one of the sidecar's own, of one point.
+// collection is a collection of the sidecar's own metrics with one point.
 func collection(value int64) *metricdata.ResourceMetrics {
 	return &metricdata.ResourceMetrics{
 		Resource: resource.NewSchemaless(attribute.String("service.name", "sidecar")),
@@ -119,13 +118,13 @@ func collection(value int64) *metricdata.ResourceMetrics {
 	}
 }
 
-// upstream is a real OTLP/gRPC server that keeps the points that it takes.
+// upstream is a real OTLP/gRPC server that keeps the points it accepts.
 type upstream struct {
 	*otlptest.Receiver
 	taken chan otlptest.Point
 }
 
-// listen serves at addr; refuse, if not nil, is the answer to every request.
+// listen serves at addr. If refuse is not nil, it provides the error for every request.
 func listen(t *testing.T, addr string, refuse func(context.Context) error) *upstream {
 	t.Helper()
 	u := &upstream{taken: make(chan otlptest.Point, 1000)}

@@ -9,8 +9,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/queue"
 )
 
-// Push queues a collection of the sidecar's own metrics. It never blocks: they wait neither for room
-// nor for the disk.
+// Push queues a collection of the sidecar's own metrics. It never blocks: it waits neither for room
+// in the queue nor for the disk.
 func (r *Relay) Push(rm *metricdata.ResourceMetrics) {
 	b, err := otlp.Encode(rm)
 	if err == nil && b.Points > 0 {

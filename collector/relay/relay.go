@@ -1,6 +1,6 @@
-// Package relay carries telemetry to the upstream: items of the app and of the sidecar itself are
-// received, enriched, queued and exported, in a lane for each signal and one for the sidecar's own
-// metrics. No item that was accepted is lost uncounted.
+// Package relay carries telemetry to the upstream. Items of the app and of the sidecar itself are
+// received, enriched, queued and exported, in one lane per signal and one for the sidecar's own
+// metrics. Accepted items are never lost uncounted.
 package relay
 
 import (
@@ -24,49 +24,50 @@ import (
 
 // Config configures a relay.
 type Config struct {
-	GRPC, HTTP  string                      // addresses where the app's points are taken; empty: none
-	Socket      string                      // path of a unix socket where they are taken too; empty: none
-	Rate        int64                       // points a second that are taken from the app; 0: no limit
-	Connections int                         // of each listener; 0: the receiver's default
-	RequestSize int                         // bytes of one request; 0: the receiver's default
+	GRPC, HTTP  string                      // addresses to receive the app's telemetry on; empty: none
+	Socket      string                      // path of a unix socket to receive it on too; empty: none
+	Rate        int64                       // points per second to accept from the app; 0: no limit
+	Connections int                         // maximum per listener; 0: the receiver's default
+	RequestSize int                         // TLS configuration of the listeners; nil: no TLS
 	TLS         func() (*tls.Config, error) // of the listeners; nil: none
 
-	Add   attribute.Set // attributes that the app's resources get where they lack them
-	Queue queue.Config  // its Log and Lanes are the relay's to set
-	Live  bool          // metrics that are fresh leave before the backlog
+	Add   attribute.Set // attributes to add to the app's resources if missing
+	Queue queue.Config  // Log and Lanes are set by the relay
+	Live  bool          // export fresh metrics before the backlog
 
-	// Dial returns the client, upstream and time-out of a lane for a signal; no client if the signal
-	// has no endpoint. It is called once for each lane.
+	// Dial returns the client, upstream and timeout of the lane for a signal. The client is nil if
+	// the signal has no endpoint. Dial is called once for each lane.
 	Dial   func(otlp.Signal) (export.Lane, error)
-	Policy export.Policy // how patient it is
+	Policy export.Policy // retries and pace of the exporter
 
-	// Tap, if not nil, is called with each request of metrics that was accepted. It must not keep or
-	// change it, and must not block. With it metrics are accepted even if they have no endpoint.
+	// Tap, if not nil, is called with each request of metrics that was accepted. It must not keep
+	// or change the request, and must not block. With a Tap, metrics are accepted even if they have
+	// no endpoint.
 	Tap func(request []byte)
 
-	// Bear, if not nil, is called with the error of what cannot be opened, and returns nil to
-	// continue without it
+	// Bear, if not nil, is called with the error if a listener or the queue's directory cannot be
+	// opened. If it returns nil, the relay continues without.
 	Bear       func(error) error
-	LogDropped func() int64 // lines of log; nil: unknown
-	Meter      metric.Meter // for figures about the relay
+	LogDropped func() int64 // number of log lines dropped; nil: unknown
+	Meter      metric.Meter // for metrics about the relay
 	Log        *slog.Logger
 }
 
 const (
-	// gatherTime is how long points may wait for others to leave with: a busy app's small requests
-	// become fewer.
+	// gatherTime is how long points may wait for others to be sent with, so that a busy app's many
+	// small requests become fewer.
 	gatherTime = 10 * time.Millisecond
-	// inFlight is how many requests of a lane are on their way at once, where their order does not
-	// matter. Metrics that leave oldest first have one: Prometheus and its like refuse what is out
-	// of order.
+	// inFlight is how many requests of a lane may be in flight if their order does not matter.
+	// Metrics that are sent oldest first have only one in flight: Prometheus and similar backends
+	// reject samples that are out of order.
 	inFlight = 2
-	// mostGrowth is by how many bytes the attributes may make a request larger: one of a great many
-	// tiny groups would become many times as large.
+	// mostGrowth is how many bytes the added attributes may add to a request. Without a limit, a
+	// request with a great many tiny groups would become many times as large.
 	mostGrowth = 1 << 20
-	// ending is the part of a shutdown's time that requests have which are being received.
+	// ending is the divisor of the shutdown time that gives the time for requests being received.
 	ending = 4
-	// patience is how long a request waits for room, and for the disk, if its client did not say
-	// how long it does.
+	// patience is how long a request waits for room and for the disk if its client did not set a
+	// deadline.
 	patience = 8 * time.Second
 )
 
@@ -75,7 +76,7 @@ type Relay struct {
 	queue    *queue.Queue
 	exporter *export.Exporter
 	server   *receive.Server
-	signals  map[otlp.Signal]bool // that have an endpoint
+	signals  map[otlp.Signal]bool // signals that have an endpoint
 	add      atomic.Pointer[otlp.Attributes]
 	tap      func(request []byte)
 	refused  refusals
@@ -83,7 +84,8 @@ type Relay struct {
 	log      *slog.Logger
 }
 
-// Start opens the queue, and begins to send what it holds and to receive. [Relay.Shutdown] ends it.
+// Start opens the queue and starts receiving and sending, beginning with what is queued already.
+// Call [Relay.Shutdown] to stop it.
 func Start(ctx context.Context, cfg Config) (_ *Relay, err error) {
 	r := &Relay{signals: map[otlp.Signal]bool{}, dropped: cfg.LogDropped, tap: cfg.Tap, log: cfg.Log}
 	r.refused.log = cfg.Log
@@ -122,7 +124,7 @@ func Start(ctx context.Context, cfg Config) (_ *Relay, err error) {
 	return r, nil
 }
 
-// dial makes the lanes, and says to the queue which they are.
+// dial creates the lanes and configures the queue for them.
 func (r *Relay) dial(cfg *Config) (lanes []export.Lane, err error) {
 	for _, id := range queue.Lanes() {
 		lane, err := cfg.Dial(id.Signal())
@@ -154,8 +156,8 @@ func hangUp(lanes []export.Lane) (err error) {
 	return err
 }
 
-// Enrich changes the attributes that the app's resources get where they lack them. It returns an
-// error for more than 64.
+// Enrich changes the attributes that are added to the app's resources if missing. It returns an
+// error if there are more than 64.
 func (r *Relay) Enrich(add attribute.Set) error {
 	attributes, err := otlp.NewAttributes(add)
 	if err == nil {
@@ -164,7 +166,7 @@ func (r *Relay) Enrich(add attribute.Set) error {
 	return err
 }
 
-// listen begins to take points.
+// listen starts to receive points.
 func (r *Relay) listen(ctx context.Context, cfg *Config) (err error) {
 	r.server, err = receive.Listen(ctx, receive.Config{
 		GRPCAddress: cfg.GRPC,
@@ -187,12 +189,12 @@ func (r *Relay) listen(ctx context.Context, cfg *Config) (err error) {
 	return nil
 }
 
-// enrich returns a copy of a request of the app with the attributes that it lacks.
+// enrich returns a copy of a request of the app with missing attributes added.
 func (r *Relay) enrich(signal otlp.Signal, data []byte) ([]byte, error) {
 	if !r.signals[signal] && !r.shows(signal) {
 		return nil, &receive.Refusal{
 			Reason:  receive.Unsupported,
-			Message: "the sidecar has no endpoint to send " + signal.String() + " to",
+			Message: "the sidecar has no endpoint for " + signal.String(),
 		}
 	}
 	enriched, err := otlp.Enrich(data, *r.add.Load(), len(data)+mostGrowth)
@@ -202,11 +204,11 @@ func (r *Relay) enrich(signal otlp.Signal, data []byte) ([]byte, error) {
 	return enriched, err
 }
 
-// shows reports whether a signal goes to the tap.
+// shows reports whether a signal is passed to the tap.
 func (r *Relay) shows(signal otlp.Signal) bool { return r.tap != nil && signal == otlp.Metrics }
 
-// take takes a batch of the app: it goes to the upstream, if it has one, and once that is sure to
-// the tap.
+// take queues a batch of the app if its signal has an endpoint, and passes it to the tap once that
+// has succeeded.
 func (r *Relay) take(ctx context.Context, b otlp.Batch) error {
 	if r.signals[b.Signal] {
 		if err := r.put(ctx, b); err != nil {
@@ -219,8 +221,8 @@ func (r *Relay) take(ctx context.Context, b otlp.Batch) error {
 	return nil
 }
 
-// put takes a batch of the app. It waits for room and for the disk a little less long than the
-// client, so that the client hears why.
+// put queues a batch of the app. It stops waiting for room and for the disk slightly before the
+// client's deadline, so that the client learns the reason.
 func (r *Relay) put(ctx context.Context, b otlp.Batch) error {
 	wait := patience
 	if deadline, ok := ctx.Deadline(); ok {
@@ -249,18 +251,18 @@ func (r *Relay) put(ctx context.Context, b otlp.Batch) error {
 func (r *Relay) Alive() error {
 	answered := make(chan error, 1)
 	go func() {
-		_ = r.queue.Account() // which waits for the queue's lock
+		_ = r.queue.Account() // waits for the queue's lock
 		answered <- r.exporter.Alive()
 	}()
 	select {
 	case err := <-answered:
 		return err
 	case <-time.After(time.Second):
-		return errors.New("the queue does not answer")
+		return errors.New("the queue is not responding")
 	}
 }
 
-// Ready returns an error if the upstream does not accept a lane, and what is queued.
+// Ready returns an error if the upstream does not accept a lane. state describes what is queued.
 func (r *Relay) Ready() (state string, err error) {
 	a := r.exporter.Account()
 	return describe(&a, time.Now()), r.exporter.Ready()
@@ -297,7 +299,7 @@ func describe(a *export.Account, now time.Time) string {
 }
 
 // Shutdown stops receiving, sends queued items until ctx is done, and leaves the rest for the next
-// start if the queue has a directory. Call it after the last call of [Relay.Push].
+// start if the queue has a directory. It must be called after the last call to [Relay.Push].
 func (r *Relay) Shutdown(ctx context.Context) error {
 	err := errors.Join(r.stopReceiving(ctx), r.exporter.Drain(ctx))
 	a := r.queue.Account()
@@ -314,16 +316,16 @@ func (r *Relay) Shutdown(ctx context.Context) error {
 		)
 	}
 	if !a.OnDisk {
-		closed = nil // it says the same
+		closed = nil // the log line above says the same
 	}
 	return errors.Join(err, closed)
 }
 
-// closeTime is how long the disk may take at the end.
+// closeTime is how long closing the queue may take.
 const closeTime = 200 * time.Millisecond
 
-// stopReceiving lets requests that are being received end in a part of the time; what is queued
-// needs the rest.
+// stopReceiving gives requests that are being received a part of the remaining time to end. Queued
+// items need the rest.
 func (r *Relay) stopReceiving(ctx context.Context) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
@@ -333,7 +335,7 @@ func (r *Relay) stopReceiving(ctx context.Context) error {
 	return r.server.Shutdown(ctx)
 }
 
-// done returns a context that is done.
+// done returns a context that is already done.
 func done() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

@@ -24,7 +24,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// request is one of an app whose host has a name already.
+// request is a request of an app whose host already has a name.
 func request(value int64) *colmetricpb.ExportMetricsServiceRequest {
 	host := &commonpb.KeyValue{
 		Key:   "host.name",
@@ -41,7 +41,7 @@ func request(value int64) *colmetricpb.ExportMetricsServiceRequest {
 	}}}
 }
 
-// send sends to the relay as an app does.
+// send sends a request to the relay as an app does.
 func (b *bench) send(t *testing.T, r *colmetricpb.ExportMetricsServiceRequest) error {
 	t.Helper()
 	conn, err := grpc.NewClient(b.server.GRPCAddr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -55,7 +55,8 @@ func (b *bench) send(t *testing.T, r *colmetricpb.ExportMetricsServiceRequest) e
 	return err
 }
 
-// Points of the app get what they lack, those of the sidecar nothing; both arrive and are counted.
+// Points of the app get the attributes that they lack, and the sidecar's own points get none. Both
+// arrive and are counted.
 func TestRelay(t *testing.T) {
 	u := listen(t, "127.0.0.1:0", nil)
 	b := start(t, u.Addr, nil)
@@ -82,7 +83,7 @@ func TestRelay(t *testing.T) {
 	}
 }
 
-// What is added may change while points come.
+// The added attributes may change while points arrive.
 func TestEnrichAnew(t *testing.T) {
 	u := listen(t, "127.0.0.1:0", nil)
 	b := start(t, u.Addr, nil)
@@ -97,7 +98,7 @@ func TestEnrichAnew(t *testing.T) {
 	}
 }
 
-// A request that is none is refused, counted, and in no other's way.
+// An invalid request is refused and counted, and does not affect others.
 func TestRefused(t *testing.T) {
 	u := listen(t, "127.0.0.1:0", nil)
 	b := start(t, u.Addr, func(c *Config) { c.Queue.Limit = 200 })
@@ -115,8 +116,8 @@ func TestRefused(t *testing.T) {
 	u.next(t)
 }
 
-// In an outage Ready says so with what waits; Shutdown keeps it, and the next relay of the
-// directory sends it.
+// In an outage, Ready returns the error and what is queued. Shutdown keeps the queue, and the next
+// relay with the directory sends it.
 func TestOutage(t *testing.T) {
 	dir := t.TempDir()
 	asked := make(chan struct{}, 1000)
@@ -155,10 +156,10 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-// awaitFailure waits until the exporter has read the upstream's answer.
+// awaitFailure waits until the exporter has read the upstream's response.
 func (b *bench) awaitFailure(t *testing.T) {
 	t.Helper()
-	// polls: there is no signal
+	// polls, since there is no signal
 	for until := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
 		if _, err := b.Ready(); err != nil {
 			return
@@ -169,7 +170,7 @@ func (b *bench) awaitFailure(t *testing.T) {
 	}
 }
 
-// Without a directory the rest is lost at the end, which the log says.
+// Without a directory, queued items are lost at the end, and the log says so.
 func TestShutdownInMemory(t *testing.T) {
 	refusing := listen(
 		t,
@@ -188,7 +189,7 @@ func TestShutdownInMemory(t *testing.T) {
 	}
 }
 
-// An upstream that never answers does not keep Shutdown from ending, nor Push from returning.
+// An upstream that never responds keeps neither Shutdown nor Push from returning.
 func TestHangingUpstream(t *testing.T) {
 	asked := make(chan struct{}, 1000)
 	hanging := listen(t, "127.0.0.1:0", func(ctx context.Context) error {
@@ -207,7 +208,7 @@ func TestHangingUpstream(t *testing.T) {
 	}
 }
 
-// What cannot start leaves nothing behind: goleak watches.
+// If Start fails, it leaves nothing running, which goleak verifies.
 func TestStartFails(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

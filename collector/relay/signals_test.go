@@ -23,7 +23,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/queue"
 )
 
-// sink is an upstream that takes everything.
+// sink is an upstream that accepts everything.
 type sink struct {
 	mu    sync.Mutex
 	taken map[otlp.Signal]int64
@@ -38,7 +38,7 @@ func (s *sink) Send(_ context.Context, b export.Request) (export.Result, error) 
 
 func (*sink) Close() error { return nil }
 
-// A signal that has nowhere to go is refused when the app sends it, not after it was accepted.
+// A signal without an endpoint is refused when the app sends it, and not after it was accepted.
 func TestSignalWithoutEndpointIsRefused(t *testing.T) {
 	upstream := &sink{taken: map[otlp.Signal]int64{}}
 	r, err := Start(context.Background(), Config{
@@ -85,7 +85,7 @@ func TestSignalWithoutEndpointIsRefused(t *testing.T) {
 	status, text := post("/v1/traces", &coltracepb.ExportTraceServiceRequest{
 		ResourceSpans: []*tracepb.ResourceSpans{{ScopeSpans: []*tracepb.ScopeSpans{{Spans: []*tracepb.Span{{}, {}}}}}},
 	})
-	if status != http.StatusUnsupportedMediaType || !strings.Contains(text, "no endpoint to send traces to") {
+	if status != http.StatusUnsupportedMediaType || !strings.Contains(text, "no endpoint for traces") {
 		t.Errorf("traces: %d %q", status, text)
 	}
 	status, text = post("/v1/metrics", &colmetricpb.ExportMetricsServiceRequest{

@@ -7,12 +7,12 @@ import (
 	"github.com/poolgauge/poolgauge/collector"
 )
 
-// processIdentity are the attributes of every point of a process.
+// processIdentity returns the attributes shared by all points of a process.
 func processIdentity(pid int, name string) []attribute.KeyValue {
 	return []attribute.KeyValue{semconv.ProcessPID(pid), semconv.ProcessExecutableName(name)}
 }
 
-// attributes returns the Attributes of base and more.
+// attributes returns the Attributes of base combined with more.
 func attributes(
 	start *collector.StartTime,
 	base []attribute.KeyValue,

@@ -13,7 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// containerSource is the source of the control groups of the pod's containers and of their visible
+// containerSource reports the control groups of the pod's containers and of their visible
 // ancestors.
 type containerSource struct {
 	pod    *Pod
@@ -32,7 +32,7 @@ func (c *containerSource) Collect(_ context.Context, s *collector.Sample) {
 	for _, g := range c.pod.containers.killed {
 		observeMemoryEvents(s, g)
 	}
-	// All are read first: the memory available to a container depends on its ancestors too.
+	// All groups are read first: the memory available to a container depends on its ancestors too.
 	for _, g := range c.pod.containers.list {
 		g.memory = g.Memory(&c.reader, s.Fail)
 	}
@@ -72,7 +72,7 @@ func (c *containerSource) memory(s *collector.Sample, g *group) {
 	observeMemoryEvents(s, g)
 }
 
-// rest reports the processes and, of a container, the disk reads and writes.
+// rest reports the processes of a group and, for a container, its disk reads and writes.
 func (c *containerSource) rest(s *collector.Sample, g *group) {
 	processes := g.Processes(&c.reader, s.Fail)
 	number(s, catalog.CgroupProcessCount, processes.Count, g.figures.base)

@@ -12,7 +12,7 @@ import (
 )
 
 // The columns of a CPU in /proc/stat; see proc_stat(5). Older kernels have fewer. The columns after
-// these, guest time, are included in user and nice.
+// these, guest times, are already included in user and nice.
 const (
 	cpuUser = iota
 	cpuNice
@@ -25,37 +25,36 @@ const (
 	cpuColumns
 )
 
-// cpuTimes sums the times of all CPUs in /proc/stat. The kernel's own sum in the line "cpu" is used
-// only if there are no lines of single CPUs: it jumps when a CPU goes offline or online, since the
-// kernel then counts idle time differently.
+// cpuTimes sums the times of all CPUs in /proc/stat. The kernel's own sum, in the line "cpu", is
+// used only if there are no lines for individual CPUs: it jumps when a CPU goes offline or online,
+// because the kernel then counts idle time differently.
 //
 // A CPU that is offline keeps its time, and one that comes back online continues from there, even
-// if the kernel restarted its counters. A counter that falls a little, as iowait does on every
-// kernel, is held until it has caught up.
+// if the kernel restarted its counters. A counter that falls slightly, as iowait does on every
+// kernel, keeps its value until it has caught up.
 type cpuTimes struct {
 	cpus    map[string]*cpuClock
-	online  int // CPUs of the last reading
-	columns int // that the last reading had
+	online  int // CPUs in the last reading
+	columns int // columns in the last reading
 }
 
-// cpuClock is the times of one CPU.
+// cpuClock holds the times of one CPU.
 type cpuClock [cpuColumns]struct {
 	known     bool
-	last, sum int64 // ticks: the last reading, and the sum
+	last, sum int64 // ticks
 }
 
-// tick is the unit of /proc/stat: USER_HZ is 100 on every architecture that Go supports.
+// tick is the unit of /proc/stat. USER_HZ is 100 on every architecture that Go supports.
 const tick = time.Second / 100
 
-// maxTicks is more than a CPU can have counted. Values above it are counters that fell below 0, as
+// maxTicks is more than a CPU can have counted. A larger value is a counter that fell below 0, as
 // steal does after a migration.
 const maxTicks = int64(100 * 365 * 24 * time.Hour / tick)
 
 // errNoCPUTime is returned in sandboxes such as gVisor, which list CPUs without their times.
 var errNoCPUTime = errors.New("all CPU times are 0: this kernel or sandbox does not count CPU time")
 
-// read reads the CPU lines of /proc/stat. The machine has been up for the given time, 0 if that is
-// unknown.
+// read parses the CPU lines of /proc/stat. up is how long the machine has been up, or 0 if unknown.
 func (c *cpuTimes) read(data []byte, up time.Duration, fail func(error)) error {
 	c.online = 0
 	lines, err := cpuLines(data)
@@ -101,7 +100,7 @@ func (c *cpuTimes) read(data []byte, up time.Duration, fail func(error)) error {
 	return nil
 }
 
-// clock returns the clock of a CPU, a new one if the CPU is new.
+// clock returns the clock of a CPU, creating it if the CPU is new.
 func (c *cpuTimes) clock(name string) *cpuClock {
 	clock := c.cpus[name]
 	if clock == nil {
@@ -118,13 +117,13 @@ func (c *cpuClock) advance(column int, v int64) {
 		one.known, one.sum, one.last = true, v, v
 	case v >= one.last:
 		one.sum, one.last = one.sum+v-one.last, v
-	case v < one.last-v: // counting restarted at 0
+	case v < one.last-v: // the counter restarted at 0
 		one.sum, one.last = one.sum+v, v
 	}
 }
 
-// sum returns the sum of some columns of all CPUs. It is undefined if the kernel lacks a column or
-// if a CPU never had a valid value.
+// sum returns the sum of the given columns over all CPUs. It is undefined if the kernel lacks a
+// column or if a CPU never had a valid value.
 func (c *cpuTimes) sum(columns ...int) kernfile.Optional[time.Duration] {
 	total := int64(0)
 	for _, column := range columns {
@@ -146,7 +145,7 @@ type cpuLine struct {
 	values []byte
 }
 
-// cpuLines returns the lines of the single CPUs, or that of their sum if there are none.
+// cpuLines returns the lines of the individual CPUs, or the line with their sum if there are none.
 func cpuLines(data []byte) (lines []cpuLine, err error) {
 	for line := range bytes.Lines(data) {
 		name, values, _ := bytes.Cut(line, []byte(" "))
@@ -166,7 +165,7 @@ func cpuLines(data []byte) (lines []cpuLine, err error) {
 	return lines, nil
 }
 
-// parseCPU parses the ticks of a line and returns how many columns it has.
+// parseCPU parses the ticks in a line and returns how many columns it has.
 func parseCPU(line []byte) (values [cpuColumns]int64, n int, err error) {
 	for field := range bytes.FieldsSeq(line) {
 		if values[n], err = kernfile.ParseInt(field); err != nil {
@@ -177,7 +176,7 @@ func parseCPU(line []byte) (values [cpuColumns]int64, n int, err error) {
 		}
 	}
 	if n <= cpuIdle {
-		return values, n, fmt.Errorf("%d columns, want at least %d", n, cpuIdle+1)
+		return values, n, fmt.Errorf("expected at least %d columns, got %d", cpuIdle+1, n)
 	}
 	return values, n, nil
 }

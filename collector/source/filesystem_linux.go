@@ -20,39 +20,38 @@ import (
 )
 
 const (
-	// fileSystemInterval is how often file systems are queried: a little less than the default
-	// interval, so that with that every collection does.
+	// fileSystemInterval is how often file systems are queried. It is slightly less than the
+	// default interval, so that by default every collection queries them.
 	fileSystemInterval = 9 * time.Second
-	// answerTimeout bounds how long a collection waits for the answers to its queries.
+	// answerTimeout bounds how long a collection waits for answers to its queries.
 	answerTimeout = 100 * time.Millisecond
 	// maxPending bounds the number of pending queries, and so the threads blocked in them.
 	maxPending = 32
-	// maxVolumes bounds the series.
+	// maxVolumes bounds the number of series.
 	maxVolumes = 64
 )
 
-// fileSystemSource reports the usage of the file systems that the containers of the pod have
-// mounted writable.
+// fileSystemSource reports the usage of the writable file systems mounted in the pod's containers.
 //
-// A query may block forever, as when a file server is gone. So each query has its own goroutine,
-// and a file system is not queried again while a query is pending: its mounts have no points until
-// then, and each collection that would have queried it counts an error.
+// A query may block forever, for example when a file server is gone. Each query therefore has its
+// own goroutine, and a file system is not queried again while a query is pending: until then its
+// mounts have no points, and each collection that would have queried it counts an error.
 type fileSystemSource struct {
 	pod       *Pod
 	seen      uint64
 	reader    kernfile.Reader
 	queriedAt time.Time
 	pending   map[string]bool   // by device
-	answered  map[string]*query // by device, to the last queries
-	answers   chan *query       // buffered for all pending queries, so that their goroutines never block on it
+	answered  map[string]*query // the last query of each device
+	answers   chan *query       // has room for all pending queries, so their goroutines never block on it
 	volumes   map[volume]*volumeAttributes
 }
 
-// volume is a mount of a container.
+// volume is a file system mounted in a container.
 type volume struct{ container, device, point, fs string }
 
-// query asks for the usage of one file system at each of its mounts, which may have quotas of their
-// own.
+// query asks for the usage of one file system at each of its mounts, which may have separate
+// quotas.
 type query struct {
 	device string
 	mounts []queriedMount
@@ -75,7 +74,7 @@ func newFileSystemSource(p *Pod) *fileSystemSource {
 	}
 }
 
-// Collect implements [collector.Source]. Between two queries, points have the values of the last
+// Collect implements [collector.Source]. Between queries, points have the values of the last
 // answer.
 func (f *fileSystemSource) Collect(_ context.Context, s *collector.Sample) {
 	f.pod.scan(&f.seen)
@@ -84,7 +83,7 @@ func (f *fileSystemSource) Collect(_ context.Context, s *collector.Sample) {
 	if due {
 		f.answered = map[string]*query{}
 	}
-	for len(f.answers) > 0 { // answers that came after the last collection had stopped waiting
+	for len(f.answers) > 0 { // answers that arrived after the last collection stopped waiting
 		f.receive(s, <-f.answers)
 	}
 	if due {
@@ -96,8 +95,8 @@ func (f *fileSystemSource) Collect(_ context.Context, s *collector.Sample) {
 	}
 }
 
-// send queries all file systems that have not just answered, and waits up to answerTimeout for the
-// answers.
+// send queries all file systems that have not answered recently, and waits up to answerTimeout for
+// the answers.
 func (f *fileSystemSource) send(s *collector.Sample) {
 	sent := 0
 	for device, q := range f.queries(s) {
@@ -151,7 +150,8 @@ func (f *fileSystemSource) queries(s *collector.Sample) map[string]*query {
 		}
 		viaPID := 0
 		for _, one := range inside[:min(maxPIDsTried, len(inside))] {
-			// Another user's process is not accessible, nor is one that a runtime has just created.
+			// A process of another user is not accessible, nor is one that a runtime has just
+			// created.
 			if _, err := os.Readlink(f.pod.fs.Path(strconv.Itoa(one.pid), "root")); !errors.Is(err, fs.ErrPermission) {
 				viaPID = one.pid
 				break
@@ -168,7 +168,7 @@ func (f *fileSystemSource) queries(s *collector.Sample) map[string]*query {
 	return to
 }
 
-// add adds the mounts of a process to the queries; prefix is put before the paths.
+// add adds the mounts of a process to the queries. prefix is prepended to the paths.
 func (f *fileSystemSource) add(
 	s *collector.Sample,
 	to map[string]*query,
@@ -205,7 +205,7 @@ func (f *fileSystemSource) add(
 	}
 }
 
-// receive keeps an answer and reports its errors.
+// receive stores an answer and reports its errors.
 func (f *fileSystemSource) receive(s *collector.Sample, q *query) {
 	delete(f.pending, q.device)
 	f.answered[q.device] = q
@@ -240,10 +240,10 @@ func (p *Pod) exists(container string) bool {
 	return container == p.containers.own.id || len(p.processes.byContainer[container]) > 0
 }
 
-// validate returns an error if an answer is impossible.
+// validate returns an error if the values of an answer are impossible.
 func validate(f *syscall.Statfs_t) error {
 	switch {
-	case !hasSize(f): // it is not reported
+	case !hasSize(f): // will not be reported
 	case f.Bfree > f.Blocks:
 		return errors.New("more free blocks than blocks")
 	case hasInodes(f) && f.Ffree > f.Files:
@@ -252,8 +252,7 @@ func validate(f *syscall.Statfs_t) error {
 	return nil
 }
 
-// hasSize reports whether a file system has a size. One that is larger than any number stands for
-// none.
+// hasSize reports whether a file system has a size. An absurdly large size means that it has none.
 func hasSize(f *syscall.Statfs_t) bool {
 	high, size := bits.Mul64(f.Blocks, uint64(f.Frsize))
 	return high == 0 && size != 0 && size <= 1<<63-1
@@ -262,7 +261,7 @@ func hasSize(f *syscall.Statfs_t) bool {
 // hasInodes reports whether a file system counts inodes.
 func hasInodes(f *syscall.Statfs_t) bool { return f.Files != 0 && f.Files <= 1<<62 }
 
-// volumeAttributes are the attribute sets of the points of a mount.
+// volumeAttributes holds the attribute sets of the points of a mount.
 type volumeAttributes struct{ base, used, free, reserved *collector.Attributes }
 
 func newVolumeAttributes(v volume) *volumeAttributes {
@@ -285,12 +284,12 @@ func newVolumeAttributes(v volume) *volumeAttributes {
 	}
 }
 
-// observe adds the values of an answer that are possible.
+// observe adds the values of an answer, as far as they are plausible.
 func (a *volumeAttributes) observe(s *collector.Sample, f *syscall.Statfs_t) {
 	if !hasSize(f) || f.Bfree > f.Blocks {
 		return
 	}
-	// below 0, and so huge, if root uses what is reserved
+	// Bavail falls below 0, and so becomes huge, when root uses reserved blocks
 	unit, available := uint64(f.Frsize), min(f.Bavail, f.Bfree)
 	for _, of := range []struct {
 		state  *collector.Attributes

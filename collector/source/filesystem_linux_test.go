@@ -15,8 +15,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/fixture"
 )
 
-// mounted returns a host that has a file system mounted at each of the points, which statfs answers
-// for.
+// mounted returns a host with a file system mounted at each of the points, queried with statfs.
 func mounted(t *testing.T, statfs func(string, *syscall.Statfs_t) error, points ...string) *sampler {
 	t.Helper()
 	dir := t.TempDir()
@@ -52,8 +51,8 @@ func limits(points map[string]float64) map[string]float64 {
 	return sizes
 }
 
-// A file system that does not answer delays one collection, by answerTimeout, and is not queried
-// again before it answers. Others are reported all the time.
+// A file system that does not respond delays one collection, by answerTimeout, and is not queried
+// again before it responds. Others are reported all the time.
 func TestFileSystemThatDoesNotAnswerDelaysOneCollection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
@@ -112,7 +111,7 @@ func TestFileSystemThatDoesNotAnswerDelaysOneCollection(t *testing.T) {
 	})
 }
 
-// The number of pending queries is bounded, and their goroutines end without a reader of the
+// The number of pending queries is bounded, and their goroutines end even if nothing reads the
 // answers.
 func TestPendingQueriesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -135,11 +134,11 @@ func TestPendingQueriesAreBounded(t *testing.T) {
 			t.Errorf("%d queries, want %d", n, maxPending)
 		}
 		close(hang)
-		synctest.Wait() // the goroutines end: the bubble would not, if one did not
+		synctest.Wait() // the goroutines end, or else the bubble would not
 	})
 }
 
-// A file system that the user may not access is no error of the source; one that fails is.
+// A file system that the user may not access is not an error of the source; one that fails is.
 func TestFileSystemErrorsAreReportedAndPermissionsNoted(t *testing.T) {
 	s := mounted(t, func(path string, _ *syscall.Statfs_t) error {
 		return map[string]error{"/closed": syscall.EACCES, "/unmounted": syscall.ENOENT, "/dead": syscall.ESTALE, "/fuse": syscall.ENOTCONN}[path]
@@ -155,7 +154,7 @@ func TestFileSystemErrorsAreReportedAndPermissionsNoted(t *testing.T) {
 	}
 }
 
-// The sizes are those that the kernel returns.
+// The sizes are those returned by the kernel.
 func TestFileSystemSizesAreTheKernels(t *testing.T) {
 	pod, err := NewPod(PodConfig{})
 	if err != nil {
@@ -166,7 +165,7 @@ func TestFileSystemSizesAreTheKernels(t *testing.T) {
 	for point, size := range limits(s.collect()) {
 		var want syscall.Statfs_t
 		if err := syscall.Statfs(point, &want); err != nil {
-			continue // of a container beside this one, or unmounted
+			continue // mounted in another container, or unmounted
 		}
 		if got := uint64(size) / uint64(want.Frsize); got != want.Blocks {
 			t.Errorf("%s: %d blocks, want %d", point, got, want.Blocks)
@@ -192,7 +191,7 @@ func TestVolumesAreBounded(t *testing.T) {
 	}
 }
 
-// Between two queries, the volumes of a container that has ended are not reported.
+// Between two queries, volumes of a container that has ended are not reported.
 func TestVolumesOfAContainerThatIsGone(t *testing.T) {
 	l := newLife(t, PodConfig{})
 	l.pod.fileSystemInterval = time.Hour

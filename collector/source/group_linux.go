@@ -17,17 +17,17 @@ import (
 type group struct {
 	*cgroup.Group
 	container   bool
-	base        []attribute.KeyValue // of every point
+	base        []attribute.KeyValue // shared by all points
 	start       *collector.StartTime
 	figures     containerAttributes
 	pressure    pressureAttributes
 	disks       map[string]diskAttributes // by device number
-	above       []*group                  // the visible ancestors
-	memory      cgroup.Memory             // as last read
-	watchedFile *watchedFile              // nil if its events are not watched
+	above       []*group                  // visible ancestors
+	memory      cgroup.Memory             // last reading
+	watchedFile *watchedFile              // nil if events are not watched
 }
 
-// newGroup returns a group whose points have its path and more as attributes.
+// newGroup returns a group. Its points have its path and more as attributes.
 func newGroup(g *cgroup.Group, isContainer bool, start *collector.StartTime, more ...attribute.KeyValue) *group {
 	base := append([]attribute.KeyValue{catalog.CgroupPathKey.String(g.Path)}, more...)
 	return &group{
@@ -37,7 +37,7 @@ func newGroup(g *cgroup.Group, isContainer bool, start *collector.StartTime, mor
 	}
 }
 
-// available is the smallest amount that the limits of the group and of its ancestors leave.
+// available is the least memory that the limits of the group and its ancestors leave.
 func (g *group) available() kernfile.Optional[int64] {
 	left := g.memory.Available()
 	for _, one := range g.above {
@@ -48,7 +48,7 @@ func (g *group) available() kernfile.Optional[int64] {
 	return left
 }
 
-// diskAttributes are the attribute sets of a group's points of one device.
+// diskAttributes holds the attribute sets of a group's points for one device.
 type diskAttributes struct{ read, write *collector.Attributes }
 
 func (g *group) disk(device string, names *disks) diskAttributes {
@@ -67,7 +67,7 @@ func (g *group) disk(device string, names *disks) diskAttributes {
 // disks caches the names of block devices by number.
 type disks struct{ names map[string]string }
 
-// name returns the name of a device, or its number if sysfs does not show it.
+// name returns the name of a device, or its number if sysfs has no name for it.
 func (d *disks) name(number string) string {
 	if name, known := d.names[number]; known {
 		return name

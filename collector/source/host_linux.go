@@ -17,8 +17,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Host reads CPU and memory of the host from /proc, or from the directory in HOST_PROC, where the
-// host's is mounted. The zero value is not usable: call [NewHost].
+// Host reads CPU and memory figures of the host from /proc, or from the directory named by
+// HOST_PROC, where the host's /proc is mounted. Use [NewHost]; the zero value is not usable.
 type Host struct {
 	fs                             *proc.FS
 	reader                         kernfile.Reader
@@ -39,7 +39,7 @@ type cpuMode struct {
 	columns []int
 }
 
-// NewHost returns the source of the host.
+// NewHost returns a source for the host.
 func NewHost() *Host {
 	fs := proc.NewFS(os.Getenv("HOST_PROC"))
 	start := &collector.StartTime{}
@@ -120,7 +120,7 @@ func (h *Host) cpu(data []byte, s *collector.Sample) error {
 func (h *Host) load(data []byte, s *collector.Sample) error {
 	fields := bytes.Fields(data)
 	if len(fields) < 4 {
-		return fmt.Errorf("%s: %d words, want at least 4", h.loadavg.Path, len(fields))
+		return fmt.Errorf("%s: expected at least 4 fields, got %d", h.loadavg.Path, len(fields))
 	}
 	if string(fields[3]) == "0/0" {
 		s.Note("no load average: this sandbox does not compute it")
@@ -136,8 +136,8 @@ func (h *Host) load(data []byte, s *collector.Sample) error {
 	return nil
 }
 
-// maxBytes is more memory or swap than a machine can have. Values above it are differences that
-// fell below 0, as lxcfs reports.
+// maxBytes is more memory or swap than a machine can have. A larger value is a difference that fell
+// below 0, as reported by lxcfs.
 const maxBytes = 1 << 55
 
 // memory reports memory by state. The states add up to the total.
@@ -164,7 +164,7 @@ func (h *Host) memory(data []byte, s *collector.Sample) error {
 	number(s, catalog.SystemMemoryUsage, free, h.memoryFree)
 	number(s, catalog.SystemMemoryUsage, buffers, h.memoryBuffers)
 	if !cached.Defined {
-		return nil // WSL 1: cache and used memory cannot be told apart
+		return nil // WSL 1 does not distinguish cache from used memory
 	}
 	rest := total.Value - free.Value - buffers.Value - cached.Value
 	// lxcfs shows a container its own memory but the slabs of the whole host, which may be larger.
@@ -177,7 +177,7 @@ func (h *Host) memory(data []byte, s *collector.Sample) error {
 	return nil
 }
 
-// swap reports swap space, if there is any. If there is none, lxcfs may still report free swap.
+// swap reports swap space if there is any. lxcfs may report free swap even if there is none.
 func (h *Host) swap(data []byte, s *collector.Sample, total int64) error {
 	if total == 0 {
 		return nil

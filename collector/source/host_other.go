@@ -19,8 +19,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Host reads CPU and memory of the host with gopsutil. The zero value is not usable: call
-// [NewHost].
+// Host reads CPU and memory figures of the host with gopsutil. Use [NewHost]; the zero value is not
+// usable.
 type Host struct {
 	start *collector.StartTime
 	self  *collector.Attributes
@@ -29,13 +29,13 @@ type Host struct {
 	memoryUsed, memoryFree, pagingUsed, pagingFree *collector.Attributes
 }
 
-// cpuMode is one value of cpu.mode and where gopsutil keeps it.
+// cpuMode is a value of cpu.mode and the field of gopsutil that has it.
 type cpuMode struct {
 	attrs   *collector.Attributes
 	seconds func(*cpu.TimesStat) float64
 }
 
-// NewHost returns the host's source.
+// NewHost returns a source for the host.
 func NewHost() *Host {
 	start := &collector.StartTime{}
 	return &Host{
@@ -49,7 +49,7 @@ func NewHost() *Host {
 	}
 }
 
-// cpuModes lists the modes that the operating system accounts for; gopsutil returns 0 for the
+// cpuModes lists the modes that the operating system accounts for. gopsutil returns 0 for the
 // others, which must not be reported.
 func cpuModes(start *collector.StartTime, goos string) []cpuMode {
 	modes := []cpuMode{
@@ -71,7 +71,7 @@ func cpuModes(start *collector.StartTime, goos string) []cpuMode {
 	return append(modes, nice)
 }
 
-// booted returns when the host was booted; the zero time if it is unknown.
+// booted returns when the host was booted, or the zero time if that is unknown.
 func booted(ctx context.Context) time.Time {
 	boot, err := host.BootTimeWithContext(ctx)
 	if err != nil {
@@ -93,7 +93,7 @@ func (h *Host) Collect(ctx context.Context, s *collector.Sample) {
 func (h *Host) cpu(ctx context.Context, s *collector.Sample) error {
 	all, err := cpu.TimesWithContext(ctx, false)
 	if err == nil && len(all) != 1 {
-		err = errors.New("no cpu line")
+		err = errors.New("no CPU times")
 	}
 	if err != nil {
 		return fmt.Errorf("host CPU times: %w", err)
@@ -107,7 +107,7 @@ func (h *Host) cpu(ctx context.Context, s *collector.Sample) error {
 func (h *Host) count(ctx context.Context, s *collector.Sample) error {
 	cpus, err := cpu.CountsWithContext(ctx, true)
 	if err == nil && cpus == 0 {
-		err = errors.New("none found")
+		err = errors.New("no CPUs found")
 	}
 	if err != nil {
 		return fmt.Errorf("host CPU count: %w", err)
@@ -118,7 +118,7 @@ func (h *Host) count(ctx context.Context, s *collector.Sample) error {
 
 func (h *Host) load(ctx context.Context, s *collector.Sample) error {
 	if runtime.GOOS == "windows" {
-		return nil // gopsutil estimates it there
+		return nil // gopsutil only estimates it there
 	}
 	avg, err := load.AvgWithContext(ctx)
 	if err != nil {
@@ -134,7 +134,7 @@ func (h *Host) memory(ctx context.Context, s *collector.Sample) error {
 	m, err := mem.VirtualMemoryWithContext(ctx)
 	// gopsutil returns 0 for a missing value, and these kernels always keep some memory free.
 	if err == nil && (m.Total == 0 || m.Free == 0) {
-		err = errors.New("no total or no free memory")
+		err = errors.New("total or free memory is missing")
 	}
 	if err != nil {
 		return fmt.Errorf("host memory: %w", err)
@@ -157,5 +157,5 @@ func (h *Host) paging(ctx context.Context, s *collector.Sample) error {
 	return nil
 }
 
-// signed converts a size or count of the kernel, all of which fit 63 bits.
+// signed converts a size or count reported by the kernel. All of them fit in 63 bits.
 func signed(v uint64) int64 { return int64(v) } //nolint:gosec // see above

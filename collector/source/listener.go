@@ -12,8 +12,8 @@ import (
 	psnet "github.com/shirou/gopsutil/v3/net"
 )
 
-// Listener returns the process that listens at a TCP address, such as "sidecar, process 4711"; ""
-// if it is unknown.
+// Listener describes the process that listens on a TCP address, such as "sidecar, process 4711". It
+// returns "" if the process is unknown.
 func Listener(address string) string {
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {

@@ -9,12 +9,12 @@ import (
 	"github.com/poolgauge/poolgauge/collector/proc"
 )
 
-// ignoredTypes are types of file systems that do not hold files, or that a query would mount. Other
+// ignoredTypes are file system types that do not hold files or that a query would mount. Other
 // kernel file systems have no size.
 var ignoredTypes = []string{"autofs", "devtmpfs", "nsfs", "rpc_pipefs", "fuse.lxcfs", "fuse.gvfsd-fuse", "fuse.portal"}
 
-// ignoredPoints are directories whose mounts are not reported: those of the kernel and of container
-// runtimes, and the mounts of other containers, which are reported as theirs.
+// ignoredPoints are directories whose mounts are not reported: those used by the kernel and by
+// container runtimes, and the mounts of other containers, which are reported for those containers.
 var ignoredPoints = []string{
 	"/proc", "/sys", "/dev", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/run/.containerenv", "/run/secrets",
 	"/run/credentials", "/run/user", "/run/containerd", "/run/docker", "/run/netns",
@@ -27,7 +27,7 @@ func canFill(m *proc.Mount) bool {
 	case m.ReadOnly() || slices.Contains(ignoredTypes, m.FS):
 		return false
 	case m.FS == "overlay":
-		return m.Point == "/" // others are the roots of other containers
+		return m.Point == "/" // other overlays are the roots of other containers
 	case m.Point == "/dev/shm":
 		return true
 	}
@@ -37,9 +37,10 @@ func canFill(m *proc.Mount) bool {
 	})
 }
 
-// fillableMounts returns the mounts that can fill up, sorted by mount point. Of several on one
-// point it returns the last, which hides the others, and of several of one directory that with the
-// shortest path. Malformed lines are skipped, and the first one is the error.
+// fillableMounts returns the mounts that can fill up, sorted by mount point. If several share a
+// mount point, it returns the last one, which hides the others. If several show the same directory,
+// it returns the one with the shortest path. Malformed lines are skipped; the error is about the
+// first of them.
 func fillableMounts(mountinfo []byte) (mounts []proc.Mount, first error) {
 	seen := map[string]proc.Mount{}
 	for line := range bytes.Lines(mountinfo) {

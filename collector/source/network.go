@@ -12,21 +12,21 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Network is the source of the network interfaces in the sidecar's network namespace: those of its
-// pod, which the pod's containers share, or those of the host.
+// Network is a source for the network interfaces in the sidecar's network namespace: those of its
+// pod, shared by all containers of the pod, or those of the host.
 type Network struct {
 	reader     *interfaceReader
 	start      *collector.StartTime
 	interfaces map[string]*interfaceAttributes
 }
 
-// maxInterfaces bounds the number of series: a node has an interface for every pod.
+// maxInterfaces bounds the number of series: a node has one interface per pod.
 const maxInterfaces = 20
 
-// interfaceAttributes are the attributes of the points of one interface, by direction.
+// interfaceAttributes holds the attributes of one interface's points, by direction.
 type interfaceAttributes struct{ in, out *collector.Attributes }
 
-// NewNetwork returns the source of the network interfaces.
+// NewNetwork returns a source for the network interfaces.
 func NewNetwork() *Network {
 	return &Network{
 		reader:     newInterfaceReader(),
@@ -35,10 +35,10 @@ func NewNetwork() *Network {
 	}
 }
 
-// traffic is the counters of an interface in one direction.
+// traffic holds the counters of an interface in one direction.
 type traffic struct{ bytes, packets, errors, dropped int64 }
 
-// interfaceStats is the counters of one interface.
+// interfaceStats holds the counters of one interface.
 type interfaceStats struct {
 	name    []byte
 	in, out traffic
@@ -47,7 +47,7 @@ type interfaceStats struct {
 // Collect implements [collector.Source].
 func (n *Network) Collect(ctx context.Context, s *collector.Sample) {
 	if n.start.At.IsZero() {
-		n.start.At = booted(ctx) // the creation of an interface is not known
+		n.start.At = booted(ctx) // the time when an interface was created is unknown
 	}
 	s.Try(func() error { return n.collect(ctx, s) })
 }
@@ -60,7 +60,7 @@ func (n *Network) collect(ctx context.Context, s *collector.Sample) error {
 	for i := range all {
 		one := &all[i]
 		if one.in.packets == 0 && one.out.packets == 0 {
-			continue // the kernel creates interfaces that are not used
+			continue // the kernel also creates interfaces that are never used
 		}
 		a := n.attributes(one.name)
 		if a == nil {
@@ -78,8 +78,8 @@ func (n *Network) collect(ctx context.Context, s *collector.Sample) error {
 	return nil
 }
 
-// attributes returns the attributes of an interface, nil if it is not reported: loopback, the
-// host's ends of pods' links, and interfaces beyond maxInterfaces.
+// attributes returns the attributes of an interface, or nil if it is not reported. Loopback, the
+// host's ends of pod links, and interfaces beyond maxInterfaces are not reported.
 func (n *Network) attributes(interfaceName []byte) *interfaceAttributes {
 	if a := n.interfaces[string(interfaceName)]; a != nil {
 		return a

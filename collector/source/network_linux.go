@@ -23,7 +23,7 @@ func newInterfaceReader() *interfaceReader {
 	return r
 }
 
-// read returns the counters of all interfaces, valid until the next call.
+// read returns the counters of all interfaces. The result is valid until the next call.
 func (r *interfaceReader) read(context.Context) ([]interfaceStats, error) {
 	data, err := r.reader.ReadFile(&r.file)
 	if err != nil {
@@ -48,7 +48,7 @@ func (r *interfaceReader) read(context.Context) ([]interfaceStats, error) {
 	return r.all, nil
 }
 
-// parseInterface parses the columns of an interface, 8 of received and 8 of transmitted traffic;
+// parseInterface parses the columns of an interface, 8 for received and 8 for transmitted traffic;
 // see proc_pid_net(5).
 func parseInterface(columns []byte) (one interfaceStats, err error) {
 	to := [...]*int64{
@@ -65,7 +65,7 @@ func parseInterface(columns []byte) (one interfaceStats, err error) {
 		n++
 	}
 	if n < len(to) {
-		return one, fmt.Errorf("%d columns of an interface, want at least %d", n, len(to))
+		return one, fmt.Errorf("expected at least %d columns of an interface, got %d", len(to), n)
 	}
 	return one, nil
 }

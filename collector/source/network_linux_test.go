@@ -9,8 +9,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/fixture"
 )
 
-// Every column has a different value, so that the test notices two that are swapped. Interfaces
-// that are not reported have values too.
+// Every column has a different value, so that swapped columns are noticed. Interfaces that are not
+// reported have values too.
 func TestNetworkReportsInterfacesInUse(t *testing.T) {
 	dir := t.TempDir()
 	fixture.Write(t, dir, "net/dev", `Inter-|   Receive                                                |  Transmit

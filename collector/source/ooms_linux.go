@@ -10,24 +10,26 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// ooms detects containers that ended because the OOM killer killed their main process. The group of
-// such a container, and with it its counter, is removed some milliseconds later, so that no
-// collection sees it. There are two ways to detect it:
+// ooms detects containers that ended because the OOM killer killed their main process. The control
+// group of such a container, and its counter with it, is removed some milliseconds later, so
+// collections never see the increment. There are two ways to detect such a kill:
 //
-//   - Under v2, inotify reports each change of memory.events, which is read at once.
-//   - Otherwise, or if that came too late: the host's number of kills grew in the interval in which
-//     a container with a memory limit ended. On a crowded node it may have been another pod's kill.
+//   - Under v2, inotify reports each change of memory.events, which is then read immediately.
+//   - Otherwise, or if that notification came too late: the host's number of kills grew during the
+//     interval in which a container with a memory limit ended. On a crowded node, another pod may
+//     have been killed instead.
 type ooms struct {
 	reader  kernfile.Reader
 	vmstat  kernfile.File
-	host    int64 // kills on the host, as last read
-	kills   int64 // of the last interval, not yet attributed to a container
-	known   bool  // host was read
+	host    int64 // kills on the host at the last reading
+	kills   int64 // kills in the last interval that are not yet attributed to a container
+	known   bool  // host has been read
 	watcher *watcher
 	failed  bool // no watcher can be created
 }
 
-// read reads the host's number of kills, if there are containers that may end.
+// read reads the host's number of kills if needed, which means that there are containers that may
+// end.
 func (o *ooms) read(fs *proc.FS, needed bool) {
 	o.kills = 0
 	if !needed {
@@ -65,7 +67,7 @@ func (o *ooms) wasKilled(g *group) bool {
 	return true
 }
 
-// lastCount returns the last known count of a group, and whether it is final.
+// lastCount returns the last known number of kills of a group, and whether it is final.
 func (o *ooms) lastCount(g *group) (kills int64, sure bool) {
 	if g.watchedFile != nil {
 		kills, sure = o.watcher.remove(g.watchedFile)
@@ -85,7 +87,7 @@ func (g *group) limited() bool {
 	return limited
 }
 
-// watch watches the events of a container's group, if the kernel reports them.
+// watch watches the memory events of a container's group, if the kernel supports it.
 func (o *ooms) watch(g *group) {
 	path := g.EventsPath()
 	if path == "" || o.failed {
@@ -94,7 +96,7 @@ func (o *ooms) watch(g *group) {
 	if o.watcher == nil {
 		var err error
 		if o.watcher, err = newWatcher(); err != nil {
-			o.failed = true // the host's count remains
+			o.failed = true // fall back to the host's count
 			return
 		}
 	}
@@ -108,23 +110,23 @@ func (o *ooms) close() {
 	}
 }
 
-// watcher reads the memory.events of groups as soon as they change, in its own goroutine.
+// watcher reads the memory.events files of groups in its own goroutine as soon as they change.
 type watcher struct {
 	inotify *os.File
 	fd      int
 	done    chan struct{}
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards everything below
 	reader  kernfile.Reader
 	watches map[int32]*watchedFile
 }
 
-// watchedFile is the memory.events of one group.
+// watchedFile is the memory.events file of one group.
 type watchedFile struct {
 	number int32
 	file   kernfile.File
 	kills  kernfile.Optional[int64]
-	missed bool // a change was reported too late to read it
+	missed bool // a change was reported too late to read the file
 }
 
 func newWatcher() (*watcher, error) {
@@ -162,13 +164,13 @@ func (w *watcher) add(path string) *watchedFile {
 	return one
 }
 
-// remove stops watching a file. It returns the number of kills that was last read, and whether no
-// change was missed.
+// remove stops watching a file. It returns the last number of kills read, and whether every change
+// was seen.
 func (w *watcher) remove(one *watchedFile) (kills int64, all bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.watches, one.number)
-	// fails if the file was removed, and the watch with it
+	// fails if the file was removed, which also removes the watch
 	_, _ = syscall.InotifyRmWatch(w.fd, uint32(one.number))
 	return one.kills.Value, one.kills.Defined && !one.missed
 }
@@ -182,7 +184,7 @@ func (w *watchedFile) read(r *kernfile.Reader) {
 	kernfile.Table(data, func(error) {}, kernfile.Key{Name: "oom_kill", To: &w.kills})
 }
 
-// run reads each file that changes until the watcher is closed.
+// run reads each file that changes, until the watcher is closed.
 func (w *watcher) run() {
 	defer close(w.done)
 	buf := make([]byte, 4096)
@@ -195,7 +197,7 @@ func (w *watcher) run() {
 			number := int32(binary.NativeEndian.Uint32(rest)) //nolint:gosec // as the kernel writes it
 			mask, name := binary.NativeEndian.Uint32(rest[4:]), binary.NativeEndian.Uint32(rest[12:])
 			rest = rest[min(len(rest), syscall.SizeofInotifyEvent+int(name)):]
-			if mask&syscall.IN_MODIFY != 0 { // otherwise the file was removed, and the watch with it
+			if mask&syscall.IN_MODIFY != 0 { // otherwise the file and its watch were removed
 				w.changed(number)
 			}
 		}
@@ -211,6 +213,6 @@ func (w *watcher) changed(number int32) {
 }
 
 func (w *watcher) close() {
-	_ = w.inotify.Close() // ends the goroutine; nothing was written
+	_ = w.inotify.Close() // ends the goroutine
 	<-w.done
 }

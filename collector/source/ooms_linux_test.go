@@ -206,7 +206,7 @@ func TestWatcherEndsWhenClosed(t *testing.T) {
 	})
 }
 
-// Kills on the host while no container was there are not those of a later one.
+// Kills on the host before a container existed are not attributed to it.
 func TestKillsBeforeTheContainerAreNotItsOwn(t *testing.T) {
 	l := oomLife(t)
 	l.withoutInotify()

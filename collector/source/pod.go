@@ -1,22 +1,23 @@
 package source
 
-// PodConfig selects the containers and processes to report, and where their files are mounted. The
-// zero PodConfig is right inside a container and on a plain host.
+// PodConfig selects the containers and processes to report, and says where their files are mounted.
+// The zero PodConfig is suitable inside a container and on a plain host.
 type PodConfig struct {
-	// Processes are names of executables; the processes that run them are reported, in whatever
-	// container. If empty, all processes of the pod are. The sidecar's own process always is.
+	// Processes are names of executables. Processes running them are reported, in whatever
+	// container they are. If empty, all processes of the pod are reported. The sidecar's own
+	// process is always reported.
 	Processes []string
-	// Self is the name of the sidecar's process, by default that of its executable.
+	// Self is the name of the sidecar's process. By default it is that of its executable.
 	Self string
-	// Container is the name of the sidecar's container in its pod, empty if unknown. The kernel
-	// does not know it.
+	// Container is the name of the sidecar's container in its pod, which the kernel does not know.
+	// Empty means unknown.
 	Container string
 	// CgroupRoot is a directory at or below which the host's control groups are mounted, such as a
 	// hostPath volume. Empty means /sys/fs/cgroup.
 	CgroupRoot string
-	// ProcRoot is the proc file system, "/proc" if empty.
+	// ProcRoot is where the proc file system is mounted. Empty means /proc.
 	ProcRoot string
 	// SkipHost omits the pressure of the host. SkipContainers omits all containers, and all
-	// processes but the sidecar's own.
+	// processes except the sidecar's own.
 	SkipHost, SkipContainers bool
 }

@@ -16,41 +16,41 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// containers are the control groups that are reported.
+// containers holds the control groups that are reported.
 type containers struct {
 	pod  *Pod
-	errs []error // of the last scan
+	errs []error // from the last scan
 
 	own     container
-	ownFile string // /proc/self/cgroup when own was made
+	ownFile string // contents of /proc/self/cgroup when own was created
 
 	ownCgroup kernfile.File
 
-	others map[string]*container // of the pod, by id
-	list   []*group              // all that are reported, containers and then ancestors; nil if it must be rebuilt
+	others map[string]*container // the other containers of the pod, by id
+	list   []*group              // all reported groups: containers, then ancestors; nil if it must be rebuilt
 
 	ooms   ooms
-	killed []*group // of containers that the OOM killer ended before the last scan
+	killed []*group // groups of containers that the OOM killer ended before the last scan
 }
 
 // container is a container of the pod, or the sidecar's own group outside a container.
 type container struct {
-	generation uint64 // of the sidecar's container: number of changes
+	generation uint64 // how often the sidecar's container has changed
 	id         string // "" if unknown
 	membership cgroup.Membership
-	inside     bool // it is a container, though its id may be unknown
+	inside     bool // it is a container, although its id may be unknown
 	group      *group
 	ancestors  []*cgroup.Group
-	viaPID     int   // pid through whose root directory the group is read; 0 if it is visible directly
+	viaPID     int   // the group is read through the root directory of this process; 0 if it is visible directly
 	err        error // why the group is missing or incomplete
-	seen       int   // incarnation of the group, as last seen
+	seen       int   // incarnation of the group when last seen
 }
 
-// initialNamespace is what the kernel calls the cgroup namespace of the host (PROC_CGROUP_INIT_INO
+// initialNamespace is the kernel's name for the cgroup namespace of the host (PROC_CGROUP_INIT_INO
 // in linux/proc_ns.h).
 const initialNamespace = "cgroup:[4026531835]"
 
-// scanOwn finds the sidecar's group, again if the process was moved.
+// scanOwn finds the sidecar's group, again whenever the process has been moved.
 func (c *containers) scanOwn() {
 	c.ownCgroup.Path = c.pod.fs.Path(strconv.Itoa(c.pod.self), "cgroup")
 	data, err := c.pod.fs.Cgroup(&c.ownCgroup, true)
@@ -82,7 +82,7 @@ func (c *containers) scanOwn() {
 	c.list = nil
 }
 
-// ownAttributes are the attributes of the sidecar's container in addition to its path.
+// ownAttributes returns the attributes of the sidecar's container besides its path.
 func (c *containers) ownAttributes() (known []attribute.KeyValue) {
 	if c.own.id != "" {
 		known = append(known, semconv.ContainerID(c.own.id))
@@ -93,7 +93,7 @@ func (c *containers) ownAttributes() (known []attribute.KeyValue) {
 	return known
 }
 
-// scan updates the containers that the processes of the pod are in.
+// scan updates the containers that have processes of the pod in them.
 func (c *containers) scan() {
 	c.errs = c.errs[:0]
 	c.errs = append(c.errs, c.pod.broken, c.own.err)
@@ -106,7 +106,7 @@ func (c *containers) scan() {
 		switch other := c.others[id]; {
 		case other == nil:
 			c.add(c.find(id, inside))
-		case other.group.Incarnation() != other.seen: // the container was started again
+		case other.group.Incarnation() != other.seen: // the container was restarted
 			other.seen = other.group.Incarnation()
 			other.group = newGroup(other.group.Group, true, c.startOf(inside), semconv.ContainerID(id))
 			c.list = nil
@@ -121,8 +121,8 @@ func (c *containers) scan() {
 	}
 }
 
-// removeGone removes the containers that are gone, and those that must be found again through
-// another process.
+// removeGone removes the containers that no longer exist, and those that must be found again
+// through another process.
 func (c *containers) removeGone(byContainer map[string][]*candidate) {
 	c.killed = c.killed[:0]
 	c.ooms.read(c.pod.fs, len(c.others) > 0)
@@ -139,8 +139,8 @@ func (c *containers) removeGone(byContainer map[string][]*candidate) {
 	}
 }
 
-// startOf returns the start time of a container: that of the first process in it, or the boot if
-// none is known.
+// startOf returns the start time of a container: that of the first process in it, or the boot if no
+// start time is known.
 func (c *containers) startOf(inside []*candidate) *collector.StartTime {
 	first := int64(0)
 	for _, one := range inside {
@@ -152,8 +152,8 @@ func (c *containers) startOf(inside []*candidate) *collector.StartTime {
 	return collector.StartedAt(stat.Started(c.pod.boot()))
 }
 
-// setOwnStart sets the start time of the sidecar's group, once the processes in it are known. Outside a
-// container it is the boot.
+// setOwnStart sets the start time of the sidecar's group once the processes in it are known.
+// Outside a container it is the boot.
 func (c *containers) setOwnStart() {
 	if c.own.group == nil || !c.own.group.start.At.IsZero() {
 		return
@@ -165,8 +165,8 @@ func (c *containers) setOwnStart() {
 	c.own.group.start.At = c.startOf(inside).At
 }
 
-// clearID clears the sidecar's id, which turned out to be another container's: it came from files that
-// the two share.
+// clearID clears the sidecar's container id, which turned out to belong to another container: it
+// came from files that the two share.
 func (c *containers) clearID() {
 	c.own.id = ""
 	c.own.generation++
@@ -189,12 +189,13 @@ func (c *containers) add(found *container) {
 	c.list = nil
 }
 
-// maxPIDsTried bounds the processes through which a container is searched. The first may be another
-// user's when a later one is not.
+// maxPIDsTried bounds the number of processes through which a container is searched. The first may
+// belong to another user while a later one does not.
 const maxPIDsTried = 8
 
-// find finds the groups of a container in the visible hierarchy or, if only its own mounts show
-// them, through the root directory of a process in it. That needs the same user id, or privileges.
+// find finds the groups of a container in the visible hierarchy. If only the container's own mounts
+// show them, it looks through the root directory of a process in it, which requires the same user
+// id or privileges.
 func (c *containers) find(id string, inside []*candidate) *container {
 	found := &container{id: id}
 	if c.pod.tree != nil {
@@ -220,7 +221,8 @@ func (c *containers) find(id string, inside []*candidate) *container {
 			return found
 		}
 		// The process may have ended, and one that a runtime has just created is not accessible
-		// until it executes the program. The pause container is another user's and does not matter.
+		// until it executes the program. The pause container runs as another user and does not
+		// matter.
 		if found.err == nil && !kernfile.Absent(err) && one.inspections > 2 && !onlyPause(inside) {
 			found.err = fmt.Errorf(
 				"container %.12s: control groups not readable; run the sidecar with the same user id: %w",
@@ -232,7 +234,7 @@ func (c *containers) find(id string, inside []*candidate) *container {
 	return found
 }
 
-// findVia finds the group of a process in the process's own mounts.
+// findVia finds the group of a process through the process's own mounts.
 func (c *containers) findVia(of *candidate) (*cgroup.Group, error) {
 	pid := strconv.Itoa(of.pid)
 	tree, err := cgroup.Open(cgroup.Config{
@@ -270,7 +272,7 @@ func (c *containers) rebuild() {
 	}
 }
 
-// all returns the sidecar's container and the others, by id.
+// all returns the sidecar's container followed by the others, sorted by id.
 func (c *containers) all() []*container {
 	list := []*container{&c.own}
 	for _, id := range slices.Sorted(maps.Keys(c.others)) {

@@ -115,7 +115,7 @@ func TestContainersThatAreGoneAreForgotten(t *testing.T) {
 	l.expect(points, 2, "process.thread.count", idB)
 	l.stop(100, 101)
 	l.expect(l.collect(), 0, idB)
-	for round := range 50 { // a container that crashes again and again, each time with another id
+	for round := range 50 { // a container that crashes repeatedly, each time with another id
 		id, pid := fmt.Sprintf("%064x", round), 1000+round
 		l.start(pid, "app", "0::/../cri-containerd-"+id+".scope", round)
 		fixture.Write(t, l.dir, fmt.Sprintf("proc/%d/mountinfo", pid),
@@ -152,8 +152,8 @@ func TestContainerIsReadThroughAProcessThatStillRuns(t *testing.T) {
 	l.expect(points, 1, "process.thread.count", idB)
 }
 
-// The first process of a container is another user's, as of a server that starts as root; a later
-// one is not.
+// The first process of a container belongs to another user, as in a server that starts as root; a
+// later one does not.
 func TestContainerIsReadThroughAnAccessibleProcess(t *testing.T) {
 	l := newLife(t, PodConfig{})
 	l.start(50, "master", "0::/../cri-containerd-"+idB+".scope", 1)
@@ -192,8 +192,8 @@ func TestReusedPIDIsANewProcess(t *testing.T) {
 }
 
 func TestNamesSelectProcesses(t *testing.T) {
-	// By the executable, by the comm that the process has instead, and by the comm of one whose
-	// executable is hidden.
+	// By the executable, by the comm that the process has instead, and by the comm of a process
+	// whose executable is hidden.
 	l := newLife(t, PodConfig{Processes: []string{"application-server", "sh", "stranger"}})
 	points := l.collect()
 	l.expect(points, 4, "process.thread.count")
@@ -202,7 +202,7 @@ func TestNamesSelectProcesses(t *testing.T) {
 	}
 }
 
-// On a crowded node the processes of other pods are rechecked in turn, few of them in each scan.
+// On a crowded node, the processes of other pods are rechecked in turn, a few in each scan.
 func TestRecheckIsBoundedAndReachesEveryProcess(t *testing.T) {
 	const others = 10 * recheckCount
 	l := newLife(t, PodConfig{})

@@ -12,26 +12,26 @@ import (
 	"github.com/poolgauge/poolgauge/collector/proc"
 )
 
-// Pod finds the containers and processes of the sidecar's pod: its own container and, with a shared
-// PID namespace, the others.
+// Pod finds the containers and processes of the sidecar's pod: its own container and, if the PID
+// namespace is shared, the others.
 //
 // A container belongs to the pod if the sidecar is in a container too and their control groups have
-// the same parent. So with Docker's --pid=host all containers belong to it. The processes of the
-// pod are those in these containers.
+// the same parent. With Docker's --pid=host all containers therefore belong to it. The processes of
+// the pod are those in these containers.
 //
-// Its sources share one scan per collection, made by the first of them. They must be collected one
-// after the other, as a [collector.Producer] does. Memory is bounded by the number of containers
-// and processes that exist.
+// The sources of a pod share one scan per collection, which the first of them makes. They must be
+// collected one after the other, as a [collector.Producer] does. Memory is bounded by the number of
+// existing containers and processes.
 type Pod struct {
 	config     PodConfig
 	fs         *proc.FS
 	self       int
 	real       bool         // fs is the /proc of this process
-	tree       *cgroup.Tree // nil where no control group is visible
+	tree       *cgroup.Tree // nil if no control group is visible
 	broken     error        // why the tree is missing or incomplete, reported at every collection
-	id         string       // of the sidecar's container at NewPod
+	id         string       // id of the sidecar's container when NewPod was called
 	generation uint64       // number of scans
-	booted     time.Time    // when the machine was booted, as of scan bootedAt
+	booted     time.Time    // when the machine was booted, as read by scan bootedAt
 	bootedAt   uint64
 
 	processes  processes
@@ -85,15 +85,16 @@ func (p *Pod) Sources() []collector.Named {
 	return sources
 }
 
-// ContainerID returns the id of the sidecar's container, "" outside a container or if it is hidden: in a
-// Kubernetes pod with a private cgroup namespace it is known only with CgroupRoot.
+// ContainerID returns the id of the sidecar's container. It returns "" outside a container, or if
+// the id is hidden: in a Kubernetes pod with a private cgroup namespace it is known only with
+// CgroupRoot.
 func (p *Pod) ContainerID() string { return p.id }
 
 // pause is the name of the process that holds a pod's namespaces.
 const pause = "pause"
 
-// Neighbor returns the id of the pod's other container, as of the last collection; "" if none is
-// visible, or more than one. The pause container does not count.
+// Neighbor returns the id of the pod's only other container, as of the last collection. It returns
+// "" if none or several are visible. The pause container does not count.
 func (p *Pod) Neighbor() (id string) {
 	for one, inside := range p.processes.byContainer {
 		if onlyPause(inside) {
@@ -113,7 +114,7 @@ func onlyPause(inside []*candidate) bool {
 }
 
 // scan updates the pod, unless another source has done so since the caller's last collection. seen
-// is the generation that the caller last saw.
+// points to the generation that the caller saw last.
 func (p *Pod) scan(seen *uint64) {
 	if *seen == p.generation {
 		p.generation++
@@ -125,7 +126,7 @@ func (p *Pod) scan(seen *uint64) {
 }
 
 // boot returns when the machine was booted. It is read again at each scan, since the clock may be
-// set.
+// adjusted.
 func (p *Pod) boot() time.Time {
 	if p.booted.IsZero() || p.bootedAt != p.generation {
 		p.booted, p.bootedAt = p.fs.Boot(time.Now()), p.generation

@@ -30,7 +30,7 @@ type sampler struct {
 	tb       testing.TB
 	dir      string
 	producer *collector.Producer
-	created  time.Time // when the producer was
+	created  time.Time // when the producer was created
 	log      strings.Builder
 	failures int64                // of the first source so far
 	starts   map[string]time.Time // of the counters of the last collection
@@ -51,8 +51,8 @@ func newSampler(tb testing.TB, dir string, sources ...collector.Named) *sampler 
 	return s
 }
 
-// collect returns the points of one collection, "name{key=value,…}" to value, without the figures
-// of the sources themselves.
+// collect returns the points of one collection by "name{key=value,…}", without the metrics about
+// the sources themselves.
 func (s *sampler) collect() map[string]float64 {
 	s.tb.Helper()
 	scopes, err := s.producer.Produce(context.Background())
@@ -163,8 +163,9 @@ func open(t testing.TB, dir string) (*Pod, error) {
 	return pod, err
 }
 
-// statfsOf answers from the file statfs of a fixture. Its lines are a quoted path, the block size,
-// the numbers of blocks, of free and of available ones, of inodes and of free ones.
+// statfsOf answers queries from the statfs file of a fixture. Each line has a quoted path, the
+// block size, the numbers of blocks, free blocks and available blocks, and the numbers of inodes
+// and free inodes.
 func statfsOf(dir string) func(string, *syscall.Statfs_t) error {
 	return func(path string, to *syscall.Statfs_t) error {
 		data, _ := os.ReadFile(filepath.Join(dir, "statfs")) // most fixtures have none
@@ -185,7 +186,7 @@ func statfsOf(dir string) func(string, *syscall.Statfs_t) error {
 				return err
 			}
 			if of == path {
-				to.Bsize = 1 << 20 // the preferred size of a write, which is not the unit
+				to.Bsize = 1 << 20 // the preferred size of a write, not the unit
 				return nil
 			}
 		}
@@ -215,7 +216,7 @@ func TestPodFixtures(t *testing.T) {
 	}
 }
 
-// Skipped figures are not reported; the sidecar's process always is.
+// Skipped figures are not reported, but the sidecar's own process always is.
 func TestPodSkipsHostAndContainers(t *testing.T) {
 	for _, name := range []string{"pod-v2-cgroup-root", "host-plain"} {
 		dir := fixture.Lay(t, "testdata/"+name+".txt")
@@ -239,7 +240,7 @@ func TestPodSkipsHostAndContainers(t *testing.T) {
 	}
 }
 
-// The kernel has the context switches since the start only of the calling process.
+// Only for the calling process does the kernel have the context switches since the start.
 func TestOnlyTheSidecarsContextSwitchesAreTheKernels(t *testing.T) {
 	cmd := exec.Command("cat")
 	in, err := cmd.StdinPipe()

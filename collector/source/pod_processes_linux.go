@@ -15,51 +15,51 @@ import (
 
 const (
 	// recheckCount is how many known processes each scan inspects again, in turn. It covers every
-	// process of a pod. On a node with thousands of processes it takes some scans to notice a
-	// process that was moved or whose pid was reused. A new process is always inspected twice,
-	// since a runtime moves it when it starts.
+	// process of a typical pod. On a node with thousands of processes, it takes several scans to
+	// notice that a process was moved or that its pid was reused. A new process is always inspected
+	// twice, since a runtime moves it when it starts.
 	recheckCount = 32
 	// maxProcesses bounds the number of reported processes. Forking servers have hundreds.
 	maxProcesses = 100
-	// renameAfter is after how many inspections the executable of a process is read again, even if
-	// its comm has not changed: it may have executed another file of the same name.
+	// renameAfter is the number of inspections after which the executable of a process is read
+	// again, even if its comm has not changed: it may have executed another file of the same name.
 	renameAfter = 20
 	// maxComm is the length of the longest thread name that the kernel keeps.
 	maxComm = 15
 )
 
-// processes are all processes in the PID namespace, and those that are reported.
+// processes holds all processes in the PID namespace, including those that are not reported.
 type processes struct {
 	pod      *Pod
-	errs     []error // of the last scan
+	errs     []error // from the last scan
 	pids     []int
 	known    map[int]*candidate
-	cursor   int // pids up to here have been rechecked
+	cursor   int // pids up to this one have been rechecked
 	selected []*process
-	// the processes in other containers of the pod, by container id
+	// processes in other containers of the pod, by container id
 	byContainer map[string][]*candidate
-	own         []*candidate    // the processes in the sidecar's container
-	matched     map[string]bool // the configured names that a process has ever had
+	own         []*candidate    // processes in the sidecar's container
+	matched     map[string]bool // configured names that a process has had at any time
 }
 
-// candidate is the state of a process, reported or not.
+// candidate is the state of a process, whether reported or not.
 type candidate struct {
 	pid         int
-	inspections int      // number of inspections
-	started     int64    // clock ticks after the boot; 0 if that was not read
+	inspections int      // how often the process was inspected
+	started     int64    // clock ticks after the boot; 0 if not yet read
 	scan        uint64   // the last scan in which it existed
-	wanted      bool     // to be reported
-	process     *process // nil if not wanted, or if there are too many
+	wanted      bool     // should be reported
+	process     *process // nil if not wanted or if there are too many
 
 	comm, name string
 	statFile   kernfile.File
 	cgroupFile kernfile.File
 
-	file       string // /proc/<pid>/cgroup, of which follow:
-	locatedAt  uint64 // and from the sidecar's container of this generation
+	file       string // contents of /proc/<pid>/cgroup, from which the fields below follow
+	locatedAt  uint64 // generation of the sidecar's container on which they also depend
 	malformed  error
-	container  string            // id, "" if none or unknown
-	membership cgroup.Membership // of that container
+	container  string            // id; "" if none or unknown
+	membership cgroup.Membership // membership of that container
 	inOwn      bool              // in the sidecar's container
 	inOther    bool              // in another container of the pod
 }
@@ -73,8 +73,8 @@ type process struct {
 	attributes      processAttributes
 }
 
-// newProcess returns a process with a start time. For the sidecar's own process, own is true: the
-// kernel has its context switches since the start.
+// newProcess returns a process with a start time. own is true for the sidecar's own process, whose
+// context switches the kernel provides since its start.
 func newProcess(born *collector.StartTime, own bool, pid int, name, containerID string) *process {
 	switched := &collector.StartTime{}
 	if own {
@@ -86,7 +86,7 @@ func newProcess(born *collector.StartTime, own bool, pid int, name, containerID 
 	}
 }
 
-// scan lists the processes and visits each, its own first.
+// scan lists the processes and visits each of them, its own first.
 func (p *processes) scan() {
 	p.errs = p.errs[:0]
 	p.pids = p.pids[:0]
@@ -122,14 +122,14 @@ func (p *processes) scan() {
 		p.errs = append(
 			p.errs,
 			fmt.Errorf(
-				"more than %d processes: those with higher pids are not reported; select with --process",
+				"more than %d processes: those with higher pids are not reported; select processes with --process",
 				maxProcesses,
 			),
 		)
 	}
 }
 
-// visit adds a process that exists to the lists. It inspects it first if it is new, due or
+// visit adds an existing process to the lists. It inspects the process first if it is new, due or
 // reported.
 func (p *processes) visit(pid int, due bool) {
 	c := p.known[pid]
@@ -156,7 +156,8 @@ func (p *processes) visit(pid int, due bool) {
 	}
 }
 
-// due returns which processes this scan rechecks: the next recheckCount in ascending order of pids.
+// due selects the processes that this scan rechecks: the next recheckCount in ascending order of
+// pids.
 func (p *processes) due() func(pid int) bool {
 	first, _ := slices.BinarySearch(p.pids, p.cursor+1)
 	last := min(first+recheckCount, len(p.pids))
@@ -203,8 +204,8 @@ func (p *processes) inspect(c *candidate) bool {
 	return true
 }
 
-// named reports whether a process has one of the configured names, by its executable or by its
-// comm, which the kernel cuts at 15 bytes.
+// named reports whether a process has one of the configured names, according to its executable or
+// to its comm, which the kernel truncates to 15 bytes.
 func (p *processes) named(name, comm string) bool {
 	found := false
 	for _, one := range p.pod.config.Processes {
@@ -225,7 +226,7 @@ func (p *processes) missing() (names []string) {
 	return names
 }
 
-// check reports err, unless it says that the process is gone: then check returns false.
+// check reports err, unless it means that the process is gone, in which case it returns false.
 func (p *processes) check(err error) bool {
 	if err != nil && !kernfile.Absent(err) {
 		p.errs = append(p.errs, err)
@@ -259,8 +260,8 @@ func (p *processes) locate(c *candidate) error {
 	return c.malformed
 }
 
-// cgroupOf returns the cgroup file of a process, which the scan of the sidecar's container may have just
-// read.
+// cgroupOf returns the contents of the cgroup file of a process, which the scan of the sidecar's
+// container may just have read.
 func (p *processes) cgroupOf(c *candidate) (string, error) {
 	if own := &p.pod.containers; c.pid == p.pod.self && own.ownFile != "" {
 		return own.ownFile, nil
@@ -270,12 +271,12 @@ func (p *processes) cgroupOf(c *candidate) (string, error) {
 	return string(data), err
 }
 
-// mayBeWanted returns false for most processes of a node. No more files are read of those.
+// mayBeWanted returns false for most processes of a node, of which no more files are read.
 func (p *processes) mayBeWanted(c *candidate) bool {
 	return c.pid == p.pod.self || c.inOwn || c.inOther || len(p.pod.config.Processes) > 0
 }
 
-// containerOf returns the id of the container of a process, "" if the process is gone.
+// containerOf returns the id of the container of a process, or "" if the process is gone.
 func (p *processes) containerOf(pid int) string {
 	if c := p.known[pid]; c != nil {
 		return c.container

@@ -11,8 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// pressureSource is the source of the pressure stall information of the host and of the groups of
-// the container source.
+// pressureSource reports the pressure stall information of the host and of the groups of the
+// container source.
 type pressureSource struct {
 	pod    *Pod
 	seen   uint64
@@ -54,13 +54,14 @@ func (p *pressureSource) collectHost(s *collector.Sample, of cgroup.Resource) {
 		s.Fail(err)
 	}
 	if of == cgroup.PressureCPU {
-		// The kernel does not define this for the host. It has a line of zeros for compatibility.
+		// The kernel does not define this value for the host. It writes a line of zeros for
+		// compatibility.
 		pressure.Full.Defined = false
 	}
 	p.host.observe(s, of, pressure)
 }
 
-// pressureAttributes are the attribute sets of the points of one scope, by resource.
+// pressureAttributes holds the attribute sets of the points of one scope, by resource.
 type pressureAttributes [len(pressureResources)]struct{ some, full *collector.Attributes }
 
 func newPressureAttributes(start *collector.StartTime, base []attribute.KeyValue) pressureAttributes {

@@ -14,8 +14,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Pod is the calling process: this platform has no control groups, and other processes are not
-// reported.
+// Pod consists of the calling process only: this platform has no control groups, and other
+// processes are not reported.
 type Pod struct{ name string }
 
 // NewPod returns the pod of the calling process. It reads nothing and never fails.
@@ -35,9 +35,9 @@ func (p *Pod) ContainerID() string { return "" }
 // Neighbor returns "": there are no containers.
 func (p *Pod) Neighbor() string { return "" }
 
-// processSource is the source of the calling process.
+// processSource reports the calling process.
 type processSource struct {
-	name               string // "" for that of the executable
+	name               string // "" for the name of the executable
 	self               *process.Process
 	base, user, system *collector.Attributes
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// mostPools is how many pools are shown: the worst.
+// mostPools is how many pools are shown, starting with the worst.
 const mostPools = 20
 
 // pools writes a line for each pool, the worst first, in 80 columns.
@@ -38,7 +38,7 @@ func (s *Summary) pools(b *strings.Builder, stamp string, all []live.Pool) {
 	}
 }
 
-// marks tell the levels without colours.
+// marks show the levels without colours.
 var marks = map[live.Level]string{live.Trouble: "!!", live.Warning: "! ", live.Good: "  ", live.Silent: "? "}
 
 func (s *Summary) pool(b *strings.Builder, p *live.Pool) {
@@ -76,7 +76,7 @@ func (s *Summary) pool(b *strings.Builder, p *live.Pool) {
 	}
 }
 
-// use is the median, or the mean of a pool that does not say how long each use lasts.
+// use returns the median use, or the mean if the pool does not report how long each use lasts.
 func use(p *live.Pool) live.Figure {
 	if p.Use.P50.IsZero() {
 		return p.MeanUse
@@ -84,7 +84,7 @@ func use(p *live.Pool) live.Figure {
 	return p.Use.P50
 }
 
-// colours are those of ANSI for levels.
+// colours are the ANSI colours of the levels.
 var colours = map[live.Level]string{live.Trouble: "\x1b[1;31m", live.Warning: "\x1b[33m", live.Silent: "\x1b[2m"}
 
 func (s *Summary) colour(l live.Level) string {
@@ -101,7 +101,7 @@ func (s *Summary) plain() string {
 	return "\x1b[0m"
 }
 
-// cut makes text that is not ours safe for a terminal, and not longer than n columns.
+// cut makes untrusted text safe for a terminal and truncates it to n columns.
 func cut(text string, n int) string {
 	text = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {

@@ -8,7 +8,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// relay has the items that wait for the upstream, and what happened to the others. It is empty
+// relay shows the items waiting for the upstream, and what happened to the others. It is empty
 // without an upstream.
 func relay(p *live.Pipeline) line {
 	l := line{label: "relay"}
@@ -40,7 +40,7 @@ func relay(p *live.Pipeline) line {
 	l.add(len(away) > 0, "the upstream does not accept %s", strings.Join(away, ", "))
 	for _, name := range []string{"accepted", "sent", "rejected", "dropped", "refused"} {
 		n, ok := rates[name]
-		// the others should not be, and are shown when they are
+		// the other rates are normally 0, and shown only if they are not
 		expected := name == "accepted" || name == "sent"
 		l.add(ok && (expected || n > 0), "%s %s/s", name, live.Number(n))
 	}

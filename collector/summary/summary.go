@@ -1,5 +1,5 @@
-// Package summary shows on a terminal what the sidecar sees: a line for each pool, and a few for
-// the machine. A figure that is absent is left out.
+// Package summary shows on a terminal what the sidecar observes: a line for each pool, and a few
+// for the machine. Absent figures are omitted.
 package summary
 
 import (
@@ -11,8 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// Summary writes one block of lines a picture, from a goroutine of its own: a terminal that does
-// not read holds nothing up, and misses blocks.
+// Summary writes one block of lines per picture. It writes from its own goroutine: if the terminal
+// does not read, blocks are skipped and nothing else is delayed.
 type Summary struct {
 	out      io.Writer
 	coloured bool
@@ -20,19 +20,19 @@ type Summary struct {
 	ended    chan struct{}
 }
 
-// Start returns a Summary that writes to out, with colours if that is a terminal that has them.
+// Start returns a Summary that writes to out, in colour if coloured is set.
 func Start(out io.Writer, coloured bool) *Summary {
 	s := &Summary{out: out, coloured: coloured, next: make(chan *live.Picture, 1), ended: make(chan struct{})}
 	go func() {
 		defer close(s.ended)
 		for p := range s.next {
-			_, _ = io.WriteString(s.out, s.block(p)) // a terminal that is gone is no reason to stop
+			_, _ = io.WriteString(s.out, s.block(p)) // continue even if the terminal is gone
 		}
 	}()
 	return s
 }
 
-// Show writes the summary of a picture, unless the one before has not been read yet.
+// Show writes the summary of a picture, unless the previous one is still waiting to be written.
 func (s *Summary) Show(p *live.Picture) {
 	select {
 	case s.next <- p:
@@ -40,7 +40,7 @@ func (s *Summary) Show(p *live.Picture) {
 	}
 }
 
-// Close waits until everything is written, but not longer than 100 ms. Call it once, after the last
+// Close waits until everything is written, at most 100 ms. It must be called once, after the last
 // Show.
 func (s *Summary) Close() {
 	close(s.next)
@@ -50,7 +50,7 @@ func (s *Summary) Close() {
 	}
 }
 
-// block returns the lines of a picture.
+// block returns the lines for a picture.
 func (s *Summary) block(p *live.Picture) string {
 	var b strings.Builder
 	stamp := p.At.Format(time.TimeOnly)
@@ -66,7 +66,7 @@ func (s *Summary) block(p *live.Picture) string {
 	return b.String()
 }
 
-// line is a line of the summary: what it is about, and its figures.
+// line is one line of the summary: its label and its figures.
 type line struct {
 	label   string
 	figures []string
@@ -78,7 +78,7 @@ func (l *line) add(ok bool, format string, args ...any) {
 	}
 }
 
-// put adds a figure that is known.
+// put adds a figure unless it is absent.
 func (l *line) put(format string, f live.Figure, write func(float64) string) {
 	if v, ok := f.Get(); ok {
 		l.figures = append(l.figures, fmt.Sprintf(format, write(v)))

@@ -17,7 +17,7 @@ import (
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// machine builds a collection at a time after noon.
+// machine builds a collection made at a time after noon.
 type machine struct {
 	at      time.Time
 	metrics []metricdata.Metrics
@@ -60,7 +60,7 @@ func (m *machine) collection() *metricdata.ResourceMetrics {
 	return &metricdata.ResourceMetrics{ScopeMetrics: []metricdata.ScopeMetrics{{Metrics: m.metrics}}}
 }
 
-// everything is a machine with all that the summary knows, that has been up for s seconds of work.
+// everything is a machine with all figures that the summary knows, after s seconds of work.
 func everything(s float64) *machine {
 	path, id := catalog.CgroupPathKey.String("/pod/c"), semconv.ContainerID("0123456789abcdef")
 	disk, target := catalog.ProbeNameKey.String("disk"), catalog.ProbeTargetKey.String("/data")
@@ -89,7 +89,7 @@ func everything(s float64) *machine {
 		distribution(catalog.ProbeDuration, uint64(s), 0.0003*s, disk, target, catalog.ProbePhaseKey.String("read"))
 }
 
-// screen shows collections as a sidecar that sends to an upstream would.
+// screen shows collections as in a sidecar that sends to an upstream.
 type screen struct{ picture *live.Live }
 
 func newScreen() screen { return screen{live.New(live.Config{Upstream: "http://collector:4317"})} }
@@ -124,7 +124,7 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-// What is absent is left out, and is never shown as 0.
+// Absent figures are omitted and never shown as 0.
 func TestSummaryLeavesOutWhatIsAbsent(t *testing.T) {
 	s := newScreen()
 	path := catalog.CgroupPathKey.String("/")
@@ -138,7 +138,7 @@ func TestSummaryLeavesOutWhatIsAbsent(t *testing.T) {
 	}
 }
 
-// A probe that did not run since the last collection shows what it found last; a counter that went
+// A probe that did not run since the last collection shows its last results. A counter that went
 // back shows no rate.
 func TestSummaryKeepsProbesAndDistrustsResets(t *testing.T) {
 	s := newScreen()
@@ -161,7 +161,7 @@ func TestSummaryKeepsProbesAndDistrustsResets(t *testing.T) {
 	}
 }
 
-// A probe that fails says so, and shows nothing of the runs that did not.
+// A failing probe shows the failure, and nothing from earlier successful runs.
 func TestSummaryShowsFailures(t *testing.T) {
 	name, target, connect := catalog.ProbeNameKey.String(
 		"tcp",
@@ -196,8 +196,8 @@ func TestSummaryShowsFailures(t *testing.T) {
 	}
 }
 
-// A probe that fails from the first collection on, with the same error or another, or hangs, always
-// has something to say.
+// A probe that fails from the first collection on, with the same or another error, or that hangs,
+// always has something to show.
 func TestSummaryOfAFailingProbeIsNeverBlank(t *testing.T) {
 	name, target := catalog.ProbeNameKey.String("grpc"), catalog.ProbeTargetKey.String("app:1")
 	bad := func(m *machine, kind string, runs float64) *machine {
@@ -226,8 +226,8 @@ func TestSummaryOfAFailingProbeIsNeverBlank(t *testing.T) {
 	}
 }
 
-// With a relay there is a line of what waits and of what became of points since the collection
-// before.
+// With a relay there is a line for queued items and for what happened to points since the previous
+// collection.
 func TestSummaryOfTheRelay(t *testing.T) {
 	metrics, traces := catalog.LaneKey.String("metrics"), catalog.LaneKey.String("traces")
 	of := func(m *machine, signal attribute.KeyValue, outcome string, n float64) *machine {
@@ -266,7 +266,7 @@ func TestSummaryOfTheRelay(t *testing.T) {
 	}
 }
 
-// stuck is a terminal that nobody reads.
+// stuck is a terminal that is never read.
 type stuck chan struct{}
 
 func (s stuck) Write(p []byte) (int, error) {
@@ -293,8 +293,8 @@ func TestSummaryDoesNotWaitForTheTerminal(t *testing.T) {
 	})
 }
 
-// Pools have a line each, the worst first as they come, in 80 columns, whatever their names;
-// colours only where they are wanted.
+// Each pool has one line in 80 columns whatever its name, in the given order. Colours are used only
+// if enabled.
 func TestSummaryOfPools(t *testing.T) {
 	p := &live.Picture{At: noon, Pools: []live.Pool{
 		{
@@ -345,8 +345,8 @@ func TestSummaryOfPools(t *testing.T) {
 	}
 }
 
-// Containers with control group namespaces of their own are all at the root: their ids tell them
-// apart, and each kill is that of its container. One that has ended by a kill is shown once more.
+// Containers with private cgroup namespaces are all at the root. They are distinguished by their
+// ids, and each kill belongs to one container. A container that was killed is shown once more.
 func TestSummaryTellsContainersApart(t *testing.T) {
 	root, kill := catalog.CgroupPathKey.String("/"), catalog.CgroupEventKey.String("oom_kill")
 	app, pause, gone := semconv.ContainerID(

@@ -11,30 +11,30 @@ const memoryInterval = 100 * time.Millisecond
 type Memory struct {
 	Start, End int64
 
-	// Peak is the highest during the run. It is exact if the run exceeded the peak of the process so
-	// far, which the kernel keeps. Otherwise it is the highest of ten readings a second, and a
-	// shorter peak may be missed.
+	// Peak is the highest value during the run. It is exact if the run exceeded the previous peak
+	// of the process, which the kernel records. Otherwise it is the highest of ten readings a
+	// second, which may miss a shorter peak.
 	Peak  int64
 	Exact bool
 }
 
-// reading is the memory of the process, as the kernel reports it.
+// reading is the memory of the process as the kernel reports it.
 type reading struct {
 	resident int64
 	peak     int64 // since the process started
 }
 
-// watch reads the memory of the process at an interval.
+// watch reads the memory of the process at regular intervals.
 type watch struct {
 	read  func() (reading, bool)
 	stop  chan struct{}
 	done  sync.WaitGroup
 	known bool
 	first reading
-	most  int64 // of the goroutine, until it is done
+	most  int64 // highest resident memory; owned by the goroutine until it is done
 }
 
-// watchMemory starts a watch. If the memory is unknown, there is no goroutine.
+// watchMemory starts a watch. If the memory is unknown, no goroutine is started.
 func watchMemory() *watch {
 	return newWatch(readMemory)
 }

@@ -16,7 +16,7 @@ func readMemory() (reading, bool) {
 	return parseStatus(status)
 }
 
-// parseStatus finds the lines "VmRSS: 1234 kB" and VmHWM, the peak.
+// parseStatus parses the lines "VmRSS: 1234 kB" and VmHWM, which is the peak.
 func parseStatus(status []byte) (m reading, ok bool) {
 	found := 0
 	for line := range bytes.Lines(status) {

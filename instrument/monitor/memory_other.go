@@ -2,5 +2,5 @@
 
 package monitor
 
-// readMemory returns false: the memory is only known on Linux.
+// readMemory returns false: the memory is known only on Linux.
 func readMemory() (reading, bool) { return reading{}, false }

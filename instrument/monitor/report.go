@@ -15,7 +15,7 @@ type Report struct {
 	Name    string
 	Elapsed time.Duration
 
-	// Of the tasks of this run alone.
+	// Of the tasks of this run.
 	Endings [4]int64              // number of tasks by [instrument.Ending]
 	Latency *instrument.Histogram // with quantiles within 4.5 %
 
@@ -27,12 +27,12 @@ type Report struct {
 	GCPause       time.Duration
 	Memory        *Memory // nil if unknown: only Linux reports it
 
-	// Beside has the names of concurrent runs, which share the figures of the process. It has at
-	// most 100.
+	// Beside has the names of concurrent runs, at most 100. The figures of the process include
+	// those runs.
 	Beside []string
 }
 
-// Tasks returns how many tasks ended.
+// Tasks returns the number of tasks that ended.
 func (p *Report) Tasks() (n int64) {
 	for _, ended := range p.Endings {
 		n += ended
@@ -40,7 +40,7 @@ func (p *Report) Tasks() (n int64) {
 	return n
 }
 
-// Throughput returns tasks per second, 0 if no time has passed.
+// Throughput returns tasks per second, or 0 if no time has passed.
 func (p *Report) Throughput() float64 {
 	if p.Elapsed <= 0 {
 		return 0
@@ -48,8 +48,8 @@ func (p *Report) Throughput() float64 {
 	return float64(p.Tasks()) / p.Elapsed.Seconds()
 }
 
-// ErrorRate returns the share of tasks, 0 to 1, that ended with an error, a panic or
-// [runtime.Goexit]. It is unknown without tasks.
+// ErrorRate returns the fraction of tasks, 0 to 1, that ended with an error, a panic or
+// [runtime.Goexit]. known is false if there are no tasks.
 func (p *Report) ErrorRate() (share float64, known bool) {
 	n := p.Tasks()
 	if n == 0 {
@@ -65,7 +65,7 @@ func (p *Report) String() string {
 	return b.String()
 }
 
-// WriteTo writes the report as a text table. Unknown figures are left out.
+// WriteTo writes the report as a text table. It omits unknown figures.
 func (p *Report) WriteTo(to io.Writer) (int64, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "run %q: %d tasks in %v\n\n", p.Name, p.Tasks(), short(p.Elapsed))
@@ -140,7 +140,7 @@ func sign(n int64) string {
 	return ""
 }
 
-// size writes bytes in the unit that fits.
+// size formats a number of bytes in a suitable unit.
 func size(n int64) string {
 	v := float64(n)
 	for _, unit := range []string{"B", "KiB", "MiB"} {

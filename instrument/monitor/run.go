@@ -19,7 +19,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
-// Option changes a Run.
+// Option configures a Run.
 type Option func(*Run)
 
 // WithMeterProvider reports the run through p instead of the global MeterProvider.
@@ -27,7 +27,7 @@ func WithMeterProvider(p metric.MeterProvider) Option {
 	return func(r *Run) { r.provider = p }
 }
 
-// Run is a batch of tasks that is being measured. It is safe for concurrent use.
+// Run measures one batch of tasks. It is safe for concurrent use.
 type Run struct {
 	name      string
 	provider  metric.MeterProvider
@@ -48,10 +48,10 @@ type Run struct {
 	report   *Report
 }
 
-// maxBeside is the number of names of concurrent runs that a run keeps.
+// maxBeside is the maximum number of names of concurrent runs that a run keeps.
 const maxBeside = 100
 
-// live has the runs in progress, each with the names of its concurrent runs so far.
+// live holds the runs in progress, each with the names of its concurrent runs so far.
 var live struct {
 	mu     sync.Mutex
 	beside map[*Run]names
@@ -66,8 +66,8 @@ func (n names) add(name string) {
 	}
 }
 
-// Start begins a run. The name must not be empty, and should be one of a few, since it is an
-// attribute of metrics. The caller must call [Run.End].
+// Start begins a run. The name must not be empty. It is an attribute of metrics, so a program
+// should use only a few names. The caller must call [Run.End].
 func Start(name string, opts ...Option) (*Run, error) {
 	if name == "" {
 		return nil, errors.New("monitor: the name of the run is empty")
@@ -100,7 +100,7 @@ func Start(name string, opts ...Option) (*Run, error) {
 	return r, nil
 }
 
-// enter adds the run to those in progress.
+// enter adds r to the runs in progress.
 func (r *Run) enter() {
 	live.mu.Lock()
 	defer live.mu.Unlock()
@@ -115,7 +115,7 @@ func (r *Run) enter() {
 	live.beside[r] = beside
 }
 
-// leave removes the run from those in progress, and returns the sorted names of its concurrent runs.
+// leave removes r from the runs in progress, and returns the sorted names of its concurrent runs.
 func (r *Run) leave() []string {
 	live.mu.Lock()
 	defer live.mu.Unlock()
@@ -124,8 +124,8 @@ func (r *Run) leave() []string {
 	return slices.Sorted(maps.Keys(beside))
 }
 
-// Do calls task, measures it and returns its error. A panic and [runtime.Goexit] are counted as such
-// and not stopped. A task that ends after the run is not part of it.
+// Do calls task, measures it and returns its error. A panic and [runtime.Goexit] are counted and
+// then continue. A task that ends after the run is not part of it.
 func (r *Run) Do(task func() error) error {
 	start := time.Now()
 	ending := instrument.Exited

@@ -13,14 +13,14 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// A program that has its own MeterProvider gives the Producer to the reader. Every reader of the
+// A program with its own MeterProvider passes the Producer to the reader. Every reader of the
 // program should have it.
 func Example() {
 	pool := producer.New()
 	defer pool.Close() // after the provider's Shutdown, which flushes
 	// or NewPeriodicReader(exporter, sdkmetric.WithProducer(pool))
 	reader := sdkmetric.NewManualReader(sdkmetric.WithProducer(pool))
-	// and your resource, your views
+	// and your resource and views
 	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 	otel.SetMeterProvider(provider)
 	defer otel.SetMeterProvider(noop.NewMeterProvider())

@@ -10,8 +10,22 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// exemplars are holders as OTLP carries them beside a point: no series of their own, however many
-// lines hold slots.
+// waits converts waits to exemplars of their durations.
+func waits(of []instrument.Exemplar) []metricdata.Exemplar[float64] {
+	if len(of) == 0 {
+		return nil
+	}
+	all := make([]metricdata.Exemplar[float64], len(of))
+	for i, w := range of {
+		all[i] = metricdata.Exemplar[float64]{
+			Time: w.Ended, Value: w.Wait.Seconds(), TraceID: w.Trace[:], SpanID: w.Span[:],
+		}
+	}
+	return all
+}
+
+// exemplars converts holders to exemplars of a point. Exemplars add no series, however many lines
+// of code hold slots.
 func exemplars[N int64 | float64](holders []instrument.Holder, now time.Time) []metricdata.Exemplar[N] {
 	if len(holders) == 0 {
 		return nil

@@ -1,23 +1,29 @@
-// Package producer hands all pools of a process to a reader of the OpenTelemetry SDK.
+// Package producer passes all pools of a process to a reader of the OpenTelemetry SDK.
 //
 //	p := producer.New()
 //	defer p.Close()
 //	reader := sdkmetric.NewPeriodicReader(exporter, sdkmetric.WithProducer(p))
 //	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 //
-// This is the full way to report pools: with exponential histograms, and at no cost between
-// collections. A collection takes 7 to 15 µs a pool. What applies to the instruments of the SDK
-// does not apply to a Producer: its points are cumulative whatever temporality the reader prefers,
-// views, cardinality limits and the default aggregation do not see them, and there are no exemplars
-// but the holders of a pool, on the age of its oldest use. The resource is the reader's. For
-// explicit buckets or delta temporality leave the Producer out: pools then report through the
-// MeterProvider; see package instrument.
+// This is the most complete way to report pools: with exponential histograms, and at no cost
+// between collections. A collection takes 7 to 15 µs per pool. Settings for the SDK's instruments
+// do not apply to a Producer. Its points are cumulative, whatever temporality the reader prefers.
+// Views, cardinality limits and the default aggregation have no effect on them. The resource is
+// that of the reader. For explicit buckets or delta temporality, omit the Producer: pools then
+// report through the MeterProvider; see package instrument.
 //
-// The package is apart from instrument because it needs the SDK.
+// A Producer adds two kinds of exemplars: the holders of a pool to the age of its oldest use, and to
+// the durations of waits the longest of each outcome in about the last minute that was part of a
+// sampled trace. The exemplar filter of a MeterProvider does not reach a Producer. Set
+// OTEL_METRICS_EXEMPLAR_FILTER=always_off to omit the exemplars of waits.
+//
+// The package is separate from instrument because it needs the SDK.
 package producer
 
 import (
 	"context"
+	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,34 +35,36 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Producer is a metric.Producer of the pools of the process. It may be given to several readers,
+// Producer is a metric.Producer for the pools of the process. It may be given to several readers,
 // and should be given to every reader of the process: a reader without it gets no pools. It starts
 // no goroutine.
 type Producer struct {
 	pools *instrument.Reader
 
-	verdicts *verdicts // nil if there shall be none
+	verdicts *verdicts // nil if disabled
+	waits    bool      // waits have exemplars
 
 	mu    sync.Mutex
-	sizes map[*catalog.Metric]int // points of the last collection
+	sizes map[*catalog.Metric]int // number of points at the last collection
 }
 
-// Option changes what a [Producer] reports.
+// Option configures a [Producer].
 type Option func(*Producer)
 
-// WithoutVerdicts leaves out poolgauge.pool.verdict, which has a series for each verdict that a
-// pool ever had, and poolgauge.pool.limit.recommended.
+// WithoutVerdicts omits poolgauge.pool.verdict, which has one series for each verdict that a pool
+// has ever had, and poolgauge.pool.limit.recommended.
 func WithoutVerdicts() Option {
 	return func(p *Producer) { p.verdicts = nil }
 }
 
-// New returns a Producer. From now on, and until it is closed, pools are reported only through it.
-// It judges each pool at a collection once in nine seconds or more; see package diagnose.
+// New returns a Producer. Until it is closed, pools are reported only through it. At a collection,
+// it judges the pools if at least nine seconds have passed since it last did; see package diagnose.
 func New(opts ...Option) *Producer {
 	p := &Producer{
 		pools:    instrument.OpenReader(),
 		sizes:    map[*catalog.Metric]int{},
 		verdicts: &verdicts{pools: map[attribute.Distinct]*judged{}},
+		waits:    !strings.EqualFold(os.Getenv("OTEL_METRICS_EXEMPLAR_FILTER"), "always_off"),
 	}
 	for _, opt := range opts {
 		opt(p)
@@ -64,14 +72,16 @@ func New(opts ...Option) *Producer {
 	return p
 }
 
-// Close gives the pools back to their MeterProviders, and produces nothing from then on. Shut the
-// reader down first: it flushes. Further calls do nothing.
+// Close closes the Producer. From then on, pools are reported through their MeterProviders again,
+// and the Producer produces nothing. Shut down the reader first, which flushes it. Further calls do
+// nothing.
 func (p *Producer) Close() {
 	p.pools.Close()
 }
 
-// Produce implements metric.Producer. It never returns an error, which would cost the reader all
-// metrics of this collection: a pool that cannot be read is left out and reported to otel.Handle.
+// Produce implements metric.Producer. It never returns an error, because an error would make the
+// reader drop all metrics of the collection. A pool that cannot be read is omitted and reported to
+// otel.Handle.
 func (p *Producer) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
 	now := time.Now()
 	rows := make(map[*catalog.Metric]row, len(catalog.Pool.Metrics))
@@ -80,6 +90,9 @@ func (p *Producer) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
 		judge = p.verdicts.begin(now)
 	}
 	for point := range p.pools.PointsWithVerdicts(judge) {
+		if !p.waits {
+			point.Exemplars = nil
+		}
 		r, known := rows[point.Metric]
 		if !known {
 			r = newRow(point.Metric, p.lastSize(point.Metric))
@@ -103,8 +116,8 @@ func (p *Producer) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
 	return []metricdata.ScopeMetrics{{Scope: instrumentation.Scope{Name: instrument.ScopeName}, Metrics: metrics}}, nil
 }
 
-// lastSize and remember spare a collection the growing of its slices: it has about as many points
-// as the one before.
+// lastSize and remember size the slices of a collection by the previous one, which had about as
+// many points, so that they need not grow.
 func (p *Producer) lastSize(m *catalog.Metric) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

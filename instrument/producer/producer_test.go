@@ -53,7 +53,7 @@ func produce(t testing.TB, p *producer.Producer) map[string]metricdata.Metrics {
 	return all
 }
 
-// Every row of the table is produced as the table says, and nothing else is.
+// Every row of the table is produced as described there, and nothing else is.
 func TestProducesTheWholeTable(t *testing.T) {
 	p := producer.New()
 	defer p.Close()
@@ -62,7 +62,7 @@ func TestProducesTheWholeTable(t *testing.T) {
 	after := time.Now()
 	got := produce(t, p)
 	for _, row := range catalog.Pool.Metrics {
-		if row == catalog.PoolLimitRecommended { // not after one look
+		if row == catalog.PoolLimitRecommended { // needs more than one window
 			continue
 		}
 		m, ok := got[row.Name]
@@ -86,7 +86,7 @@ func TestProducesTheWholeTable(t *testing.T) {
 	}
 }
 
-// checkForm checks that data is cumulative and of the kind that the row names.
+// checkForm checks that data is cumulative and of the kind that the row specifies.
 func checkForm(t *testing.T, row *catalog.Metric, data metricdata.Aggregation) {
 	t.Helper()
 	sum := func(temporality metricdata.Temporality, monotonic bool) (catalog.Kind, metricdata.Temporality) {
@@ -127,7 +127,7 @@ func starts(data metricdata.Aggregation) (all []time.Time) {
 	return all
 }
 
-// The point is the one that the SDK itself makes of the same durations at the same scale.
+// The point equals that of the SDK's own histogram for the same durations at the same scale.
 func TestHistogramIsTheOneOfTheSDK(t *testing.T) {
 	reader := sdkmetric.NewManualReader(
 		sdkmetric.WithAggregationSelector(func(sdkmetric.InstrumentKind) sdkmetric.Aggregation {
@@ -165,8 +165,8 @@ func TestHistogramIsTheOneOfTheSDK(t *testing.T) {
 	metricdatatest.AssertAggregationsEqual(t, expected, got, metricdatatest.IgnoreTimestamp())
 }
 
-// A reader exports the pools beside the instruments of its provider, and a pool that panics costs
-// nothing else.
+// A reader exports the pools together with the instruments of its provider. A pool that panics is
+// the only one omitted.
 func TestReaderExportsWhatItCan(t *testing.T) {
 	var reported []error
 	defer otel.SetErrorHandler(otel.GetErrorHandler())
@@ -204,7 +204,7 @@ func TestReaderExportsWhatItCan(t *testing.T) {
 	}
 }
 
-// exports passes on the number of points of each metric.
+// exports is an exporter that sends the number of points of each metric.
 type exports chan map[string]int
 
 func (e exports) Export(_ context.Context, data *metricdata.ResourceMetrics) error {
@@ -237,8 +237,8 @@ func (exports) Aggregation(k sdkmetric.InstrumentKind) sdkmetric.Aggregation {
 func (exports) ForceFlush(context.Context) error { return nil }
 func (exports) Shutdown(context.Context) error   { return nil }
 
-// worker is what a pool of workers reports that has been busy for a while: three outcomes with
-// their waits, and uses from 10 µs to 1 s. Like a pool's, the function hands over clones.
+// worker returns a function with the Stats of a busy pool of workers: three outcomes with their
+// waits, and uses from 10 µs to 1 s. Like a pool's, the function returns clones.
 func worker() func() instrument.Stats {
 	full := pooltest.Full()
 	full.Resources, full.Create, full.CPUTime = nil, nil, [3]instrument.Optional[float64]{}
@@ -272,7 +272,7 @@ func BenchmarkCollect100Pools(b *testing.B) {
 	}
 }
 
-// Holders go out as exemplars, through the exporter of the SDK, and make no series.
+// Holders are exported as exemplars by the exporter of the SDK, and add no series.
 func TestHoldersAreExemplars(t *testing.T) {
 	p := producer.New()
 	defer p.Close()

@@ -10,14 +10,14 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// row gathers the points of one row of the table.
+// row collects the points of one metric of the table.
 type row interface {
 	add(p instrument.Point, now time.Time)
 	data() metricdata.Aggregation
 	size() int
 }
 
-// newRow returns the row of m with room for size points.
+// newRow returns a row for m with capacity for size points.
 func newRow(m *catalog.Metric, size int) row {
 	switch {
 	case m.Kind == catalog.Histogram:
@@ -67,7 +67,7 @@ func (n *numbers[N]) data() metricdata.Aggregation {
 	}
 }
 
-// histograms are the points of a distribution.
+// histograms are the points of a histogram metric.
 type histograms struct {
 	points []metricdata.ExponentialHistogramDataPoint[float64]
 }
@@ -84,6 +84,7 @@ func (h *histograms) add(p instrument.Point, now time.Time) {
 		Scale:          instrument.Scale,
 		ZeroCount:      p.Histogram.Zeros(),
 		PositiveBucket: buckets(p.Histogram),
+		Exemplars:      waits(p.Exemplars),
 	})
 }
 
@@ -93,7 +94,7 @@ func (h *histograms) data() metricdata.Aggregation {
 	return metricdata.ExponentialHistogram[float64]{DataPoints: h.points, Temporality: metricdata.CumulativeTemporality}
 }
 
-// buckets lays the buckets of h side by side, from the first that is not empty to the last.
+// buckets returns the buckets of h as a dense range, from the first non-empty bucket to the last.
 func buckets(h *instrument.Histogram) (b metricdata.ExponentialBucket) {
 	first, last := math.MaxInt, math.MinInt
 	for index := range h.Buckets() {

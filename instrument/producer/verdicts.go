@@ -12,29 +12,29 @@ import (
 	"github.com/poolgauge/poolgauge/internal/ownfigures"
 )
 
-// window is the least time over which pools are judged; it is the interval of collections if that
-// is longer.
+// window is the minimum time over which pools are judged. If the interval between collections is
+// longer, that is used.
 const window = 9 * time.Second
 
-// verdicts judge the pools of the process by what they say of themselves and what the process knows
-// of itself: its CPU time, how long its threads wait for a CPU, its goroutines that do, and its
+// verdicts judges the pools of the process, by the pools' Stats and by what the process knows about
+// itself: its CPU time, how long its threads wait for a CPU, how many of its goroutines do, and its
 // locks.
 type verdicts struct {
 	mu      sync.Mutex // guards everything below
 	last    diagnose.HostFigures
 	machine diagnose.Machine // of the last window
-	round   uint64           // of windows
+	round   uint64           // number of windows
 	pools   map[attribute.Distinct]*judged
 }
 
-// judged is a pool that is judged.
+// judged is a pool and its judge.
 type judged struct {
 	judge diagnose.Judge
-	round uint64 // in which it was judged last
-	seen  bool   // in this collection
+	round uint64 // the last round in which it was judged
+	seen  bool   // during this collection
 }
 
-// begin begins a collection, whose judge it returns.
+// begin begins a collection, and returns the judge for it.
 func (v *verdicts) begin(now time.Time) instrument.Judge {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -60,7 +60,7 @@ func (v *verdicts) begin(now time.Time) instrument.Judge {
 	}
 }
 
-// forget drops the pools that were not there during the last window. Caller must hold mu.
+// forget drops the pools that were not seen during the last window. Caller must hold mu.
 func (v *verdicts) forget() {
 	for key, p := range v.pools {
 		if !p.seen {
@@ -70,7 +70,7 @@ func (v *verdicts) forget() {
 	}
 }
 
-// on judges a pool if it is due, and returns its judge. Caller must hold mu.
+// on judges a pool if that is due, and returns its judge. Caller must hold mu.
 func (v *verdicts) on(pool attribute.Set, s *instrument.Stats, now time.Time) *diagnose.Judge {
 	p := v.pools[pool.Equivalent()]
 	if p == nil {

@@ -39,7 +39,7 @@ func (l *leaky) stats() (s instrument.Stats) {
 	return s
 }
 
-// holds returns the verdict of a pool, empty if there is none.
+// holds returns the verdict that holds for a pool, or "" if there is none.
 func holds(t *testing.T, p *producer.Producer, pool string) (verdict string) {
 	t.Helper()
 	m, ok := produce(t, p)[catalog.PoolVerdict.Name]
@@ -87,7 +87,7 @@ func TestVerdictOfAPool(t *testing.T) {
 		expect("ok")
 		l.leaked = append(l.leaked, time.Now(), time.Now(), time.Now())
 		for range 4 {
-			time.Sleep(time.Second) // which is no window
+			time.Sleep(time.Second) // too short for a window
 			holds(t, p, "leaky")
 		}
 		expect("ok")
@@ -101,7 +101,7 @@ func TestVerdictOfAPool(t *testing.T) {
 	})
 }
 
-// recommended returns the limit that suits the only pool, 0 if there is none.
+// recommended returns the recommended limit of the only pool, or 0 if there is none.
 func recommended(t *testing.T, p *producer.Producer) int64 {
 	t.Helper()
 	m, ok := produce(t, p)[catalog.PoolLimitRecommended.Name]
@@ -115,7 +115,7 @@ func recommended(t *testing.T, p *producer.Producer) int64 {
 	return points[0].Value
 }
 
-// A limit is recommended while the verdict is one of size, and not while slots leak.
+// A limit is recommended while the verdict concerns the size, but not while slots leak.
 func TestRecommendedLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := producer.New()
@@ -160,7 +160,8 @@ func TestWithoutVerdicts(t *testing.T) {
 	}
 }
 
-// Verdicts on 100 pools, once in ten seconds: 10 ms an operation would be 0.1 % of a CPU.
+// BenchmarkVerdicts judges 100 pools, which happens once in ten seconds: 10 ms per operation would
+// be 0.1 % of a CPU.
 func BenchmarkVerdicts(b *testing.B) {
 	for _, opts := range [][]producer.Option{nil, {producer.WithoutVerdicts()}} {
 		b.Run(fmt.Sprintf("%d options", len(opts)), func(b *testing.B) {

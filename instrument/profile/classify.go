@@ -10,32 +10,32 @@ import (
 )
 
 const (
-	cpuBound      = 0.9                   // share of a task's own time on a CPU, at least
-	ioBound       = 0.1                   // the same, at most
-	tolerance     = 0.15                  // bounds of a share that are this close are averaged
-	lockContended = 0.3                   // share of its own time waiting for mutexes, at least
-	elsewhere     = 0.25                  // the same of goroutines that it started, running
-	quick         = 10 * time.Microsecond // below, submitting a task costs more than 1 % of it
+	cpuBound      = 0.9                   // minimum share of the task's own time on a CPU
+	ioBound       = 0.1                   // maximum share of the task's own time on a CPU
+	tolerance     = 0.15                  // the bounds of a share are averaged if they are this close
+	lockContended = 0.3                   // minimum share of the task's own time waiting for mutexes
+	elsewhere     = 0.25                  // minimum ratio of the run time of goroutines that it started to its own time
+	quick         = 10 * time.Microsecond // below that, submitting a task costs more than 1 % of it
 )
 
-// figures decide the class. Times are totals over the calls.
+// figures determine the class. Times are totals over the calls.
 type figures struct {
 	calls      int
-	processors int // that Go's scheduler has
+	processors int // of Go's scheduler (GOMAXPROCS)
 	wall       time.Duration
 	cpu        instrument.Optional[time.Duration] // of the thread
-	queue      instrument.Optional[time.Duration] // of the thread: ready and without a CPU
+	queue      instrument.Optional[time.Duration] // of the thread: ready but without a CPU
 	trace      *account                           // of the goroutine; nil if there is none
-	traceErr   error                              // why not
-	quota      *throttle.Stops                    // of the process; nil if it has none
+	traceErr   error                              // why there is no trace
+	quota      *throttle.Stops                    // of the process; nil without a quota
 
-	// Of the whole process, for when there is no trace.
+	// Of the whole process, used if there is no trace.
 	mutex   time.Duration                      // wait of goroutines for mutexes
 	latency instrument.Optional[time.Duration] // mean wait for Go's scheduler
-	sleeps  instrument.Optional[int64]         // how often the thread went to sleep
+	sleeps  instrument.Optional[int64]         // how often the thread slept
 }
 
-// span is a duration between two bounds.
+// span is a duration of which only bounds are known.
 type span struct{ low, high time.Duration }
 
 func (s span) middle() time.Duration { return s.low + (s.high-s.low)/2 }
@@ -45,14 +45,14 @@ type own struct {
 	cpu, blocked span
 }
 
-// split bounds the task's own time. The clocks of the thread do not see the wait for Go's scheduler,
-// when the thread sleeps, and the trace does not see the wait for a CPU, when the goroutine runs.
-// The two may overlap while the thread wakes up, for an unknown time: hence the bounds. What makes
-// the task ready again, a timer or a goroutine, waits in the same queues first, so that a wait may
-// be too long by as much as the wait for the scheduler that follows it.
+// split computes bounds for the task's own time. The thread's clocks do not see the wait for Go's
+// scheduler, during which the thread sleeps, and the trace does not see the wait for a CPU, during
+// which the goroutine counts as running. The two may overlap for an unknown time while the thread
+// wakes up: hence the bounds. A timer or goroutine that makes the task ready again first waits in
+// the same queues, so a wait may be too long by as much as the scheduler wait that follows it.
 //
-// A quota that throttles the process also throttles what would make the task ready, so that a wait
-// may be too long by all of the throttled time.
+// A quota that throttles the process also throttles the timer or goroutine that would make the task
+// ready, so a wait may be too long by all of the throttled time.
 func (f *figures) split() own {
 	o := f.splitUnlimited()
 	if f.quota != nil {
@@ -77,7 +77,7 @@ func (f *figures) splitUnlimited() own {
 	high := max(rest-queue, 0)
 	latency, known := f.latency.Get()
 	if !known {
-		latency = high // missed, since the runtime samples one in eight
+		latency = high // unknown, since the runtime samples one in eight
 	}
 	scheduler := latency * time.Duration(f.sleeps.Or(1))
 	return own{span{cpu, cpu}, span{max(high-scheduler, 0), high}}
@@ -103,7 +103,7 @@ func (f *figures) splitTraced() own {
 	return own{span{cpu, cpu}, blocked}
 }
 
-// cpuShare returns the bounds of the share of the task's own time that it is on a CPU.
+// cpuShare returns bounds for the share of the task's own time that it spends on a CPU.
 func (o own) cpuShare() (low, high float64) {
 	share := func(cpu, blocked time.Duration) float64 {
 		if cpu+blocked == 0 {
@@ -114,12 +114,12 @@ func (o own) cpuShare() (low, high float64) {
 	return share(o.cpu.low, o.blocked.high), share(o.cpu.high, o.blocked.low)
 }
 
-// most returns the upper bound of the task's own time, which is at most the wall time.
+// most returns the upper bound of the task's own time. It does not exceed the wall time.
 func (o own) most(wall time.Duration) time.Duration {
 	return min(o.cpu.high+o.blocked.high, wall)
 }
 
-// classify returns the profile that the figures make.
+// classify returns the profile for the figures.
 func (f *figures) classify() *Profile {
 	o := f.split()
 	p := &Profile{Calls: f.calls, Wall: f.wall}
@@ -129,7 +129,8 @@ func (f *figures) classify() *Profile {
 	return p
 }
 
-// class returns the class and its reasons. It first rules out that the figures are meaningless.
+// class returns the class and the reasons for it. It first rules out that the figures are
+// meaningless.
 func (f *figures) class(o own) (Class, []string) {
 	low, high := o.cpuShare()
 	most := o.most(f.wall)
@@ -152,7 +153,7 @@ func (f *figures) class(o own) (Class, []string) {
 	}
 }
 
-// grade returns the class of a share of time on a CPU.
+// grade returns the class for a share of time on a CPU.
 func grade(share float64) Class {
 	switch {
 	case share >= cpuBound:
@@ -163,7 +164,7 @@ func grade(share float64) Class {
 	return Mixed
 }
 
-// locks returns how long the task waited for mutexes, which only the trace knows.
+// locks returns how long the task waited for mutexes, which is known only from the trace.
 func (f *figures) locks() (time.Duration, bool) {
 	if f.trace == nil {
 		return 0, false
@@ -171,12 +172,13 @@ func (f *figures) locks() (time.Duration, bool) {
 	return f.trace.waits[mutexWait].Time, true
 }
 
-// isElsewhere reports whether goroutines that the task started did much of the work.
+// isElsewhere reports whether goroutines that the task started did much of the work. most is the
+// upper bound of the task's own time.
 func (f *figures) isElsewhere(most time.Duration) bool {
 	return f.trace != nil && f.trace.ran > 0 && float64(f.trace.ran) > elsewhere*float64(most)
 }
 
-// describe fills in where the time went.
+// describe sets where the time went in p.
 func (f *figures) describe(p *Profile, o own) {
 	if a := f.trace; a != nil {
 		p.GoQueue = instrument.Some(a.runnable)
@@ -200,9 +202,9 @@ func (f *figures) describe(p *Profile, o own) {
 	p.RunQueue = instrument.Some(f.wall - o.cpu.low - blocked)
 }
 
-// busyWorkers returns how many tasks keep all processors busy: N = processors × (1 + wait / compute),
-// Goetz, Java Concurrency in Practice, 8.2. It holds for times of a task alone, as they are here: in
-// a full pool they include its queueing.
+// busyWorkers returns how many tasks keep all processors busy: N = processors × (1 + wait /
+// compute), from Goetz, Java Concurrency in Practice, 8.2. The formula holds for times of a task
+// that runs alone, as these are; the times in a full pool include its queueing.
 func (f *figures) busyWorkers(o own) (int64, bool) {
 	cpu := o.cpu.middle()
 	if cpu <= 0 {
@@ -212,5 +214,5 @@ func (f *figures) busyWorkers(o own) (int64, bool) {
 	if n > math.MaxInt32 {
 		return 0, false
 	}
-	return int64(math.Ceil(n - 0.05)), true // 2.04 is 2
+	return int64(math.Ceil(n - 0.05)), true // so that 2.04 becomes 2
 }

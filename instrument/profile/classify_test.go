@@ -22,7 +22,7 @@ func traced(active, runnable time.Duration, waits ...Wait) *account {
 	return a
 }
 
-// throttledFor is a quota that throttled the process.
+// throttledFor returns the stops of a quota that throttled the process for d.
 func throttledFor(d time.Duration) *throttle.Stops {
 	return &throttle.Stops{Quota: 0.2, Periods: 3, Throttled: 2, Time: d}
 }
@@ -34,7 +34,7 @@ func TestFiguresDecideTheClass(t *testing.T) {
 	for name, c := range map[string]struct {
 		f       figures
 		want    Class
-		workers int64 // 0 is none
+		workers int64 // 0 means none
 	}{
 		"computing, alone":             {figures{calls: 10, wall: 50 * ms, cpu: some(50 * ms), queue: some(0), trace: traced(50*ms, 0)}, CPUBound, 2},
 		"computing, 4 neighbors":       {figures{calls: 10, wall: 130 * ms, cpu: some(50 * ms), queue: some(79 * ms), trace: traced(130*ms, 0)}, CPUBound, 2},

@@ -10,7 +10,7 @@ import (
 
 func ExampleTimes() {
 	fetch := func(context.Context) error {
-		time.Sleep(10 * time.Millisecond) // a database, say
+		time.Sleep(10 * time.Millisecond) // such as a database query
 		return nil
 	}
 	p, err := profile.Times(context.Background(), 20, fetch)
@@ -18,6 +18,6 @@ func ExampleTimes() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(p.Class) // fmt.Print(p) prints the figures that decided it, and what to do
+	fmt.Println(p.Class) // fmt.Print(p) prints the figures behind it, and a recommendation
 	// Output: I/O-bound
 }

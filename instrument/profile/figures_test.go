@@ -13,8 +13,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/throttle"
 )
 
-// Whatever the figures, the bounds of the task's own time are in order and within the wall time, and
-// the parts of the profile add up to it.
+// For all figures, the bounds of the task's own time are in order and within the wall time, and the
+// parts of the profile add up to it.
 func TestBoundsHoldForRandomFigures(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	upTo := func(d time.Duration) time.Duration { return time.Duration(rng.Int64N(int64(d) + 1)) }
@@ -64,8 +64,8 @@ func TestShortHasThreeDigits(t *testing.T) {
 	}
 }
 
-// The mean latency is that of the new samples, by the upper bounds of their buckets; the last bucket
-// has none, and counts with its lower bound.
+// The mean latency is that of the new samples, computed from the upper bounds of their buckets. The
+// last bucket has none, so its lower bound is used.
 func TestSchedulerLatencyOfNewSamples(t *testing.T) {
 	reading := func(mutex float64, counts ...uint64) runtimeReading {
 		last := metrics.Float64Histogram{Counts: counts, Buckets: []float64{0, 0.001, 0.003, math.Inf(1)}}
@@ -87,7 +87,7 @@ func TestSchedulerLatencyOfNewSamples(t *testing.T) {
 	}
 }
 
-// What the system reports is in the figures.
+// Everything that the system reports is in the figures.
 func TestFiguresOfTheThreadAreRead(t *testing.T) {
 	var m measurement
 	if err := m.take(t.Context(), 3, sleep); err != nil {
@@ -157,7 +157,7 @@ func TestTheTableHasEveryKnownFigure(t *testing.T) {
 func TestATraceWithoutTheCallsIsAnError(t *testing.T) {
 	tr := startTracer()
 	tr.stop()
-	if _, err := tr.account(); err == nil || !strings.Contains(err.Error(), "the calls are not in it") {
+	if _, err := tr.account(); err == nil || !strings.Contains(err.Error(), "it does not contain the calls") {
 		t.Errorf("%v", err)
 	}
 	tr = &tracer{cut: true}

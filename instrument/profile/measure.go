@@ -31,7 +31,7 @@ func (m *measurement) take(ctx context.Context, n int, fn func(context.Context) 
 	t := startTracer()
 	defer t.stop()
 	var before, after runtime.MemStats
-	// It stops the world, but unlike runtime/metrics it counts every small object.
+	// ReadMemStats stops the world but, unlike runtime/metrics, counts every small object.
 	runtime.ReadMemStats(&before)
 	run, stops := readRuntime(), throttle.Read()
 	err := m.call(ctx, n, fn)
@@ -47,10 +47,10 @@ func (m *measurement) take(ctx context.Context, n int, fn func(context.Context) 
 	return err
 }
 
-// call makes the calls between readings of the thread's clocks. It reads the wall clock innermost, so
-// that the other readings do not look like blocking.
+// call makes the calls between two readings of the thread's clocks. The wall clock is read
+// innermost, so that the other readings do not look like blocking.
 func (m *measurement) call(ctx context.Context, n int, fn func(context.Context) error) (err error) {
-	delay, _ := thread.OpenDelay() // a nil Delay is unknown
+	delay, _ := thread.OpenDelay() // a nil Delay reports unknown
 	defer delay.Close()
 	defer trace.StartRegion(ctx, regionName).End()
 	counts, hasCounts := thread.ReadCounts()
@@ -81,7 +81,7 @@ func (m *measurement) call(ctx context.Context, n int, fn func(context.Context) 
 	return err
 }
 
-// profile returns the profile that the figures make.
+// profile returns the profile for the measured figures.
 func (m *measurement) profile() *Profile {
 	p := m.classify()
 	p.ProcessCPU, p.ProcessAllocs, p.ProcessBytes, p.ProcessMutex = m.processCPU, m.allocs, m.bytes, m.mutex
@@ -96,7 +96,7 @@ func (m *measurement) profile() *Profile {
 	return p
 }
 
-// runtimeReading has what Go's runtime counts for the whole process.
+// runtimeReading has the counters of Go's runtime for the whole process.
 type runtimeReading struct {
 	mutex   float64 // seconds
 	latency *metrics.Float64Histogram
@@ -115,8 +115,8 @@ func readRuntime() runtimeReading {
 	return r
 }
 
-// since returns how long goroutines have waited for mutexes since the reading before, and the mean
-// wait of a ready goroutine for Go's scheduler, absent if the runtime has not sampled one.
+// since returns how long goroutines waited for mutexes since before, and the mean wait of a ready
+// goroutine for Go's scheduler, which is absent if the runtime sampled none.
 func (r runtimeReading) since(before runtimeReading) (mutex time.Duration, latency instrument.Optional[time.Duration]) {
 	mutex = time.Duration((r.mutex - before.mutex) * float64(time.Second))
 	if r.latency == nil || before.latency == nil || len(r.latency.Counts) != len(before.latency.Counts) {

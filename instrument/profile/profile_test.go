@@ -20,7 +20,7 @@ func sleep(context.Context) error {
 	return nil
 }
 
-// compute uses 5 ms of CPU time, by the clock of the thread.
+// compute uses 5 ms of CPU time according to the clock of the thread.
 func compute(context.Context) error {
 	for start := thread.CPU(); thread.CPU()-start < 5*time.Millisecond; {
 		continue

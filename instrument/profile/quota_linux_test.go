@@ -13,11 +13,12 @@ import (
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
-// groupVariable names the control group that the test below enters, in a process of its own.
+// groupVariable is the environment variable with the control group that the test enters in its own
+// process.
 const groupVariable = "POOLGAUGE_TEST_GROUP"
 
-// A task that computes under a quota is CPU-bound or undetermined, never I/O-bound, and the quota
-// is named.
+// A task that computes under a quota is classified as CPU-bound or undetermined, never I/O-bound,
+// and the quota is mentioned.
 func TestQuotaIsNamed(t *testing.T) {
 	if group := os.Getenv(groupVariable); group != "" {
 		computeIn(t, group)
@@ -37,7 +38,7 @@ func TestQuotaIsNamed(t *testing.T) {
 	}
 }
 
-// quotaGroup makes a control group of version 1 with a quota of a fifth of a CPU.
+// quotaGroup creates a version 1 control group with a quota of a fifth of a CPU.
 func quotaGroup(t *testing.T) string {
 	t.Helper()
 	const mount = "/sys/fs/cgroup/cpu"
@@ -76,7 +77,7 @@ func computeIn(t *testing.T, group string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// else others took so much that the quota did not matter
+		// otherwise other processes used so much that the quota did not matter
 		if p.ThrottledPeriods.Or(0) > 0 && p.ThrottledTime.Or(0) > 0 {
 			fmt.Println(p)
 			return

@@ -17,7 +17,7 @@ func (p *Profile) String() string {
 	return b.String()
 }
 
-// WriteTo writes the profile as a text table. Times are per call; unknown figures are left out.
+// WriteTo writes the profile as a text table. Times are per call. It omits unknown figures.
 func (p *Profile) WriteTo(to io.Writer) (int64, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%v: %s\n%s\n\n", p.Class, strings.Join(p.Reasons, "; "), p.Advice)

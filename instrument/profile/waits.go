@@ -14,24 +14,24 @@ import (
 
 const (
 	regionName = "poolgauge/instrument/profile"
-	maxTrace   = 64 << 20 // bytes of trace that are kept
+	maxTrace   = 64 << 20 // maximum size of the trace, in bytes
 	mutexWait  = "mutex"
 )
 
 var errTraceTooLarge = fmt.Errorf("the execution trace exceeds %d MiB: make fewer calls", maxTrace>>20)
 
-// account says where the time of the calls went, by the execution trace of Go's runtime. Its parts
-// add up to the time of the calls.
+// account describes how the time of the calls was spent, according to the execution trace of Go's
+// runtime. Its parts add up to the time of the calls.
 type account struct {
 	active   time.Duration   // running, or in a system call
-	runnable time.Duration   // ready, and waiting for Go's scheduler
-	waits    map[string]Wait // by their reason
+	runnable time.Duration   // ready, but waiting for Go's scheduler
+	waits    map[string]Wait // by reason
 
-	started int           // goroutines that it started, and those did
-	ran     time.Duration // for how long those ran, as far as the runtime sees
+	started int           // goroutines that it started, and those that these started
+	ran     time.Duration // total run time of these, as far as the runtime sees it
 }
 
-// waiting returns how long the goroutine waited for events, in total.
+// waiting returns the total time that the goroutine waited for events.
 func (a *account) waiting() (sum time.Duration) {
 	for _, w := range a.waits {
 		sum += w.Time
@@ -44,10 +44,10 @@ type tracer struct {
 	data bytes.Buffer
 	cut  bool
 	on   bool
-	err  error // why there is none
+	err  error // why there is no trace
 }
 
-// startTracer starts a trace, unless there is one already: a process has only one at a time.
+// startTracer starts a trace, unless one is already running: a process can have only one at a time.
 func startTracer() *tracer {
 	t := new(tracer)
 	t.err = trace.Start(t)
@@ -55,7 +55,7 @@ func startTracer() *tracer {
 	return t
 }
 
-// Write implements io.Writer for the runtime, which ignores errors.
+// Write implements io.Writer for the runtime, which ignores the error.
 func (t *tracer) Write(p []byte) (int, error) {
 	if t.data.Len()+len(p) > maxTrace {
 		t.cut = true
@@ -74,7 +74,7 @@ func (t *tracer) stop() {
 	}
 }
 
-// account reads the trace, after stop.
+// account parses the trace. It must be called after stop.
 func (t *tracer) account() (*account, error) {
 	switch {
 	case t.err != nil:
@@ -85,7 +85,7 @@ func (t *tracer) account() (*account, error) {
 	return readTrace(&t.data)
 }
 
-// readTrace returns the account of the goroutine of our region.
+// readTrace returns the account of the goroutine that ran our region.
 func readTrace(data io.Reader) (*account, error) {
 	r, err := exptrace.NewReader(data)
 	if err != nil {
@@ -96,7 +96,7 @@ func readTrace(data io.Reader) (*account, error) {
 	for {
 		ev, err := r.ReadEvent()
 		if errors.Is(err, io.EOF) {
-			return nil, errors.New("execution trace: the calls are not in it")
+			return nil, errors.New("execution trace: it does not contain the calls")
 		}
 		if err != nil {
 			return nil, fmt.Errorf("execution trace: %w", err)
@@ -115,11 +115,11 @@ type accountant struct {
 	state  exptrace.GoState
 	reason string
 	since  exptrace.Time
-	// goroutines that it started, and since when they run; 0 if they do not
+	// start of the current run of each goroutine that it started; 0 if it is not running
 	ran map[exptrace.GoID]exptrace.Time
 }
 
-// add adds one event. It returns true at the end of the region.
+// add processes one event. It returns true at the end of the region.
 func (a *accountant) add(ev exptrace.Event) (done bool) {
 	switch ev.Kind() {
 	case exptrace.EventRegionBegin:
@@ -163,13 +163,13 @@ func (a *accountant) transition(ev exptrace.Event, st exptrace.StateTransition) 
 	}
 }
 
-// isOurs reports whether a goroutine makes the calls, or was started by them.
+// isOurs reports whether a goroutine makes the calls or was started by one that does.
 func (a *accountant) isOurs(id exptrace.GoID) bool {
 	_, child := a.ran[id]
 	return child || id == a.self
 }
 
-// leave adds the time in the goroutine's last state.
+// leave adds the time since the goroutine entered its last state.
 func (a *accountant) leave(now exptrace.Time) {
 	took := now.Sub(a.since)
 	a.since = now
@@ -193,8 +193,8 @@ func (a *accountant) close(now exptrace.Time) {
 	}
 }
 
-// reasonOf returns what a goroutine waits for: the reason of the runtime or, for package sync, which
-// has one reason for all, what is on the stack.
+// reasonOf returns what a goroutine waits for. It is the reason of the runtime, except for package
+// sync: the runtime has one reason for all of it, so the stack decides.
 func reasonOf(st exptrace.StateTransition) string {
 	if !strings.HasPrefix(st.Reason, "sync") {
 		return st.Reason

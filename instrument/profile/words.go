@@ -7,7 +7,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// per returns the time of one call, with three digits.
+// per returns the time per call, rounded to three digits.
 func (f *figures) per(total time.Duration) time.Duration {
 	return short(total / time.Duration(max(f.calls, 1)))
 }
@@ -69,7 +69,7 @@ func (f *figures) mutexReason() string {
 	)
 }
 
-// unsureReasons say why the bounds are far apart.
+// unsureReasons explains why the bounds are far apart.
 func (f *figures) unsureReasons(o own) []string {
 	low, high := o.cpuShare()
 	reasons := []string{
@@ -92,7 +92,7 @@ func (f *figures) unsureReasons(o own) []string {
 	return reasons
 }
 
-// queuedReason says that the machine is oversubscribed, if it is.
+// queuedReason reports an oversubscribed machine, if it is one.
 func (f *figures) queuedReason(o own) []string {
 	queued := f.wall - o.most(f.wall)
 	if percent(queued, f.wall) < 25 {
@@ -106,7 +106,7 @@ func (f *figures) queuedReason(o own) []string {
 	}
 }
 
-// quotaReason says that a quota throttled the process, if it did.
+// quotaReason reports that a quota throttled the process, if one did.
 func (f *figures) quotaReason() []string {
 	if f.quota == nil || f.quota.Throttled == 0 {
 		return nil
@@ -122,7 +122,7 @@ func (f *figures) quotaReason() []string {
 	}
 }
 
-// advise fills in the advice.
+// advise sets the advice in p.
 func (f *figures) advise(p *Profile, o own) {
 	workers, known := f.busyWorkers(o)
 	switch p.Class {

@@ -15,7 +15,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
-// console prints each export as a table for people, with a line for each point.
+// console writes each export as a text table, with one line for each point.
 type console struct{ to io.Writer }
 
 // Temporality implements sdkmetric.Exporter.
@@ -51,7 +51,7 @@ func (console) ForceFlush(context.Context) error { return nil }
 // Shutdown implements sdkmetric.Exporter.
 func (console) Shutdown(context.Context) error { return nil }
 
-// values yields the attributes and the value of each point, as text.
+// values yields the attributes and the value of each point as text.
 func values(data metricdata.Aggregation) func(yield func(attributes, value string) bool) {
 	return func(yield func(attributes, value string) bool) {
 		switch d := data.(type) {
@@ -92,7 +92,7 @@ func distribution(count uint64, sum float64, most metricdata.Extrema[float64]) s
 	return text
 }
 
-// figure writes a value with four digits, or as a whole number.
+// figure formats a value with four digits, or as an integer.
 func figure(v float64) string {
 	if v == math.Trunc(v) || math.Abs(v) >= 10_000 {
 		return strconv.FormatFloat(math.Round(v), 'f', -1, 64)
@@ -100,7 +100,7 @@ func figure(v float64) string {
 	return strconv.FormatFloat(v, 'g', 4, 64)
 }
 
-// withUnit adds the unit, unless it only names what is counted.
+// withUnit appends the unit, unless the unit only names what is counted.
 func withUnit(value, unit string) string {
 	if unit == "" || unit == "1" || strings.HasPrefix(unit, "{") {
 		return value
@@ -108,7 +108,7 @@ func withUnit(value, unit string) string {
 	return value + " " + unit
 }
 
-// listed returns the attributes, each with the last word of its key.
+// listed formats the attributes, with only the last part of each key.
 func listed(set attribute.Set) string {
 	var list []string
 	for _, a := range set.ToSlice() {

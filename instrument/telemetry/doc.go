@@ -6,14 +6,15 @@
 //	}
 //	defer shutdown(flushCtx) // last of all, when the pools are closed
 //
-// From then on, the metrics of every pool, of Go's runtime and of all that uses OpenTelemetry's
-// global MeterProvider are exported over OTLP: by default to a poolgauge sidecar or a Collector at
-// http://localhost:4317, without TLS.
+// From then on, the metrics of all pools, of Go's runtime and of everything that uses
+// OpenTelemetry's global MeterProvider are exported over OTLP. The default receiver is a poolgauge
+// sidecar or a Collector at http://localhost:4317, without TLS.
 //
 // # Settings
 //
-// All settings are OpenTelemetry's variables, and mean what its specification says. An empty one
-// counts as unset. [Start] refuses an invalid value, where the SDK would log it and use its default.
+// All settings are OpenTelemetry's environment variables, with the meaning that its specification
+// gives them. An empty variable counts as unset. [Start] returns an error for an invalid value,
+// whereas the SDK would log it and use the default.
 //
 //	OTEL_EXPORTER_OTLP_ENDPOINT  http://, https:// (TLS), unix:/// or host:port; by default
 //	                             http://localhost:4317
@@ -34,30 +35,30 @@
 //
 // OTEL_EXPORTER_OTLP_METRICS_X overrides OTEL_EXPORTER_OTLP_X.
 //
-// Pools are exported by the Producer of instrument/producer, with cumulative exponential histograms.
-// If the settings ask for explicit buckets, or for delta or lowmemory temporality, pools report
-// through the MeterProvider instead. That costs more for each use, and loses what a pool did between
-// the last export and its Close.
+// Pools are exported by the Producer of instrument/producer, with cumulative exponential
+// histograms. If the settings ask for explicit buckets, or for delta or lowmemory temporality,
+// pools report through the MeterProvider instead. That costs more for each use, and loses what a
+// pool did between the last export and its Close.
 //
 // # Resource
 //
 // The resource describes the program: the telemetry SDK, host.name, os.*, process.* (without the
 // command's arguments, which may hold secrets), container.id if the control group has it,
 // service.name (unknown_service:EXECUTABLE unless set), service.version if the build has it, and
-// service.instance.id, random at each start, so that no two processes share a series. What cannot
-// be read is absent. [WithAttributes] overrides what was detected, and the variables override both:
-// in Kubernetes, set OTEL_RESOURCE_ATTRIBUTES=service.instance.id=$(POD),k8s.pod.name=$(POD) to get
-// readable names.
+// service.instance.id, which is random at each start, so that no two processes share a series.
+// Attributes that cannot be determined are omitted. [WithAttributes] overrides the detected
+// attributes, and the variables override both: in Kubernetes, set
+// OTEL_RESOURCE_ATTRIBUTES=service.instance.id=$(POD),k8s.pod.name=$(POD) to get readable names.
 //
 // # GOMAXPROCS
 //
-// [Start] warns once, through [log/slog], if GOMAXPROCS does not match the CPU quota of the program's
-// control groups. If the variable or the program sets GOMAXPROCS, it does not follow the quota; and
-// Go does not see the quota of a parent group.
+// [Start] warns once, through [log/slog], if GOMAXPROCS does not match the CPU quota of the
+// program's control groups. That happens if the environment variable or the program sets
+// GOMAXPROCS, or if the quota belongs to a parent group, which Go does not see.
 //
 // # Cost
 //
-// One goroutine. A program that imports this package includes the SDK, gRPC and protobuf; one that
-// imports only pools or instrument does not. To use a MeterProvider of your own, give it the
-// Producer: see instrument/producer, which also has the cost of a collection.
+// The package uses one goroutine. A program that imports it includes the SDK, gRPC and protobuf; a
+// program that imports only pools or instrument does not. To use your own MeterProvider, give it
+// the Producer: see instrument/producer, which also documents the cost of a collection.
 package telemetry

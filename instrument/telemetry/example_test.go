@@ -9,10 +9,10 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// Telemetry stops last, so that it exports how the rest ended.
+// Telemetry stops last, so that it exports the final figures of everything else.
 func ExampleStart() {
 	ctx := context.Background()
-	// to the sidecar at localhost:4317, or wherever OTEL_EXPORTER_OTLP_ENDPOINT says
+	// exports to the sidecar at localhost:4317, or to OTEL_EXPORTER_OTLP_ENDPOINT if that is set
 	shutdown, err := telemetry.Start(ctx)
 	if err != nil {
 		fmt.Println(err)

@@ -9,9 +9,9 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 )
 
-// newExporter returns the exporter. It reads the variables itself, except for an endpoint that it
-// would not take as the specification says: without one it uses TLS, and it ignores host:port
-// without a scheme.
+// newExporter returns an exporter. The exporter reads the environment variables itself, except for
+// an endpoint that it would not interpret as specified: without an endpoint it uses TLS, and it
+// ignores host:port without a scheme.
 func (s settings) newExporter(ctx context.Context) (sdkmetric.Exporter, error) {
 	if s.console {
 		return console{os.Stdout}, nil

@@ -31,15 +31,15 @@ func warnOfProcessors() {
 	}
 }
 
-// processors says why n does not match a quota of CPUs; it returns "" if it does. Go uses the quota
-// rounded up, but at least two CPUs if there are two.
+// processors explains why n does not match the CPU quota, or returns "" if it does. Go rounds the
+// quota up to at least two, if there are two CPUs.
 func processors(n, cpus int, quota float64, limited, pinned bool) string {
 	fits := min(cpus, max(2, int(math.Ceil(quota))))
 	switch {
 	case !limited || n == fits:
 		return ""
 	case pinned:
-		return "the variable GOMAXPROCS pins it, so it does not follow the quota"
+		return "the environment variable GOMAXPROCS sets it, so it does not follow the quota"
 	case n > fits:
 		return "the program set it, or a parent control group has the lower quota, which Go does not see (golang/go#81180): " +
 			"threads are throttled while they run"

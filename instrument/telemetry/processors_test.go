@@ -10,7 +10,7 @@ func TestProcessorsThatDoNotMatchTheQuota(t *testing.T) {
 		n, cpus         int
 		quota           float64
 		limited, pinned bool
-		want            string // a part of it
+		want            string // part of the result
 	}{
 		"no quota":              {8, 8, 0, false, false, ""},
 		"no quota, pinned":      {4, 8, 0, false, true, ""},
@@ -18,8 +18,8 @@ func TestProcessorsThatDoNotMatchTheQuota(t *testing.T) {
 		"at least two":          {2, 8, 0.5, true, false, ""},
 		"one CPU":               {1, 1, 0.5, true, false, ""},
 		"more quota than CPUs":  {8, 8, 16, true, false, ""},
-		"pinned above":          {8, 8, 2, true, true, "pins"},
-		"pinned below":          {1, 8, 4, true, true, "pins"},
+		"pinned above":          {8, 8, 2, true, true, "variable GOMAXPROCS sets it"},
+		"pinned below":          {1, 8, 4, true, true, "variable GOMAXPROCS sets it"},
 		"pinned, as it happens": {2, 8, 2, true, true, ""},
 		"a tighter ancestor":    {8, 8, 2, true, false, "parent"},
 		"set by the program":    {1, 8, 4, true, false, "the program set it, so"},

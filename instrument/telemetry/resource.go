@@ -9,8 +9,8 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-// detect describes the program. Later attributes override earlier ones. A detector that fails leaves
-// out what it does not find.
+// detect returns a resource that describes the program. Later attributes override earlier ones. If
+// a detector fails, the attributes that it could not find are omitted.
 func detect(ctx context.Context, attributes []attribute.KeyValue) *resource.Resource {
 	r, _ := resource.New(
 		ctx,
@@ -34,7 +34,7 @@ func detect(ctx context.Context, attributes []attribute.KeyValue) *resource.Reso
 	return r
 }
 
-// version returns service.version if the program was built from a version of its module.
+// version returns service.version if the program was built from a versioned module.
 func version() []attribute.KeyValue {
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {

@@ -19,22 +19,22 @@ const (
 	protocolHTTP = "http/protobuf"
 )
 
-// settings are what the SDK does not read from the variables itself, or not as specified.
+// settings has the values of variables that the SDK does not read itself, or not as specified.
 type settings struct {
 	off          bool
-	advice       string // what to do instead, if it is off although metrics are wanted
+	advice       string // what to do instead, if metrics are wanted but off
 	console      bool
 	protocol     string
-	endpointURL  string // empty: the SDK reads it
+	endpointURL  string // if empty, the SDK reads it
 	interval     time.Duration
-	producerFits bool // no explicit buckets or deltas, which a Producer cannot provide
+	producerFits bool // no explicit buckets or deltas, which a Producer does not support
 }
 
 const prometheusAdvice = "OTEL_METRICS_EXPORTER=prometheus: nothing is started, since the handler for Prometheus is the program's: " +
 	"pass a MeterProvider with go.opentelemetry.io/otel/exporters/prometheus to otel.SetMeterProvider, and pools report through it; " +
 	"or unset the variable, and scrape the sidecar"
 
-// environment reads variables, and keeps the first error.
+// environment reads environment variables and keeps the first error.
 type environment struct {
 	get func(string) string
 	err error
@@ -45,7 +45,7 @@ func readSettings(get func(string) string) (settings, error) {
 	e := &environment{get: get}
 	exporter := e.choice("OTEL_METRICS_EXPORTER", "otlp", "none", "console", "prometheus")
 	if e.flag("OTEL_SDK_DISABLED") || exporter == "none" || e.err != nil {
-		return settings{off: true}, e.err // the others do not matter
+		return settings{off: true}, e.err // the other variables do not matter
 	}
 	if exporter == "prometheus" {
 		return settings{off: true, advice: prometheusAdvice}, nil
@@ -94,7 +94,7 @@ const (
 	otlpMetrics = "OTEL_EXPORTER_OTLP_METRICS_"
 )
 
-// otlp returns the variable that applies to metrics, and its value.
+// otlp returns the name and the value of the variable that applies to metrics.
 func (e *environment) otlp(suffix string) (name, given string) {
 	if given = e.value(otlpMetrics + suffix); given != "" {
 		return otlpMetrics + suffix, given
@@ -112,14 +112,14 @@ func (e *environment) fail(name string, err error) {
 	}
 }
 
-// check calls f with the value of a variable, if it is set.
+// check calls f with the value of a variable if it is set.
 func (e *environment) check(name string, f func(given string) error) {
 	if given := e.value(name); given != "" {
 		e.fail(name, f(given))
 	}
 }
 
-// choice returns one of a few words, of which the first is the default.
+// choice returns the value, which must be one of words. The first word is the default.
 func (e *environment) choice(name string, words ...string) string {
 	given := e.value(name)
 	if given == "" {
@@ -131,7 +131,7 @@ func (e *environment) choice(name string, words ...string) string {
 	return given
 }
 
-// flag reports whether the variable is true, in any case.
+// flag reports whether the variable is "true", ignoring case.
 func (e *environment) flag(name string) bool {
 	given := e.value(name)
 	on := strings.EqualFold(given, "true")
@@ -141,7 +141,7 @@ func (e *environment) flag(name string) bool {
 	return on
 }
 
-// milliseconds returns a positive duration, or 0 if the variable is unset.
+// milliseconds returns the value as a positive duration, or 0 if the variable is unset.
 func (e *environment) milliseconds(name string) (d time.Duration) {
 	const most = 24 * time.Hour
 	e.check(name, func(given string) error {
@@ -155,21 +155,21 @@ func (e *environment) milliseconds(name string) (d time.Duration) {
 	return d
 }
 
-// pairs checks a list of key=value. No error shows a value, which may be a secret.
+// pairs checks a list of key=value pairs. Errors do not show values, which may be secrets.
 func (e *environment) pairs(name string) {
 	e.check(name, func(given string) error {
 		for i, pair := range strings.Split(given, ",") {
 			key, value, found := strings.Cut(pair, "=")
 			_, err := url.PathUnescape(value)
 			if !found || err != nil || strings.TrimSpace(key) == "" {
-				return fmt.Errorf("expected key=value,key=value with percent-encoded values; pair %d is not one", i+1)
+				return fmt.Errorf("expected key=value,key=value with percent-encoded values; pair %d is malformed", i+1)
 			}
 		}
 		return nil
 	})
 }
 
-// clientCertificate checks that there are both a certificate and its key, or neither.
+// clientCertificate checks that a client certificate and its key are either both set or both unset.
 func (e *environment) clientCertificate(prefix string) {
 	certificate, key := e.value(prefix+"CLIENT_CERTIFICATE"), e.value(prefix+"CLIENT_KEY")
 	switch {
@@ -179,13 +179,13 @@ func (e *environment) clientCertificate(prefix string) {
 		if _, err := tls.LoadX509KeyPair(certificate, key); err != nil {
 			e.fail(
 				prefix+"CLIENT_CERTIFICATE",
-				fmt.Errorf("expected a PEM file with %sCLIENT_KEY its key: %w", prefix, err),
+				fmt.Errorf("expected a PEM certificate whose key is in the file of %sCLIENT_KEY: %w", prefix, err),
 			)
 		}
 	}
 }
 
-// where returns the endpoint, for people.
+// where returns the endpoint in a form for people.
 func (s settings) where(get func(string) string) string {
 	if s.endpointURL != "" {
 		return strings.TrimSuffix(strings.TrimPrefix(s.endpointURL, "http://"), "/v1/metrics")
@@ -194,7 +194,8 @@ func (s settings) where(get func(string) string) string {
 	return strings.TrimPrefix(given, "http://")
 }
 
-// endpoint returns the URL to give to the exporter, or "" if it reads the variable as specified.
+// endpoint returns the URL to pass to the exporter, or "" if the exporter interprets the variable
+// as specified.
 func (e *environment) endpoint(protocol string) string {
 	name, given := e.otlp("ENDPOINT")
 	switch {
@@ -214,7 +215,7 @@ func (e *environment) endpoint(protocol string) string {
 	if protocol == protocolHTTP {
 		expected = "expected http://host:4318 or https://host:4318"
 	}
-	if strings.ContainsAny(given, "@?") { // which may be secrets
+	if strings.ContainsAny(given, "@?") { // may contain secrets
 		e.fail(name, errors.New(expected+", without a user, a password or a query; see OTEL_EXPORTER_OTLP_HEADERS"))
 	} else {
 		e.fail(name, fmt.Errorf("%s, got %q", expected, given))
@@ -228,7 +229,7 @@ func isURL(given, protocol string) bool {
 		return false
 	}
 	switch u.Scheme {
-	case "http": // gRPC would guess a wrong port
+	case "http": // gRPC would use the wrong port
 		return u.Hostname() != "" && (u.Port() != "" || protocol == protocolHTTP)
 	case "https":
 		return u.Hostname() != ""

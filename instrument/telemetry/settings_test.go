@@ -63,7 +63,7 @@ func TestSettingsFromVariables(t *testing.T) {
 	}
 }
 
-// Every error is one line that begins with the variable and shows no secret.
+// Every error is one line that begins with the variable and does not reveal a secret.
 func TestBadSettingsAreOneLineThatHelps(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing.pem")
 	for _, c := range []struct{ name, given, want string }{
@@ -75,14 +75,14 @@ func TestBadSettingsAreOneLineThatHelps(t *testing.T) {
 		{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector", `expected http://host:4317, https://host:4317, unix:///path or host:4317, got "http://collector"`},
 		{"OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://c:1", `expected http://host:4317, https://host:4317, unix:///path or host:4317, got "ftp://c:1"`},
 		{"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://u:hush@c:1", "without a user, a password or a query"},
-		{"OTEL_EXPORTER_OTLP_HEADERS", "a=b,hush", "pair 2 is not one"},
-		{"OTEL_EXPORTER_OTLP_METRICS_HEADERS", "a=hush%zz", "pair 1 is not one"},
+		{"OTEL_EXPORTER_OTLP_HEADERS", "a=b,hush", "pair 2 is malformed"},
+		{"OTEL_EXPORTER_OTLP_METRICS_HEADERS", "a=hush%zz", "pair 1 is malformed"},
 		{"OTEL_EXPORTER_OTLP_INSECURE", "1", `expected true or false, got "1"`},
 		{"OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", `expected none or gzip, got "zstd"`},
 		{"OTEL_EXPORTER_OTLP_TIMEOUT", "10s", `expected a number of milliseconds from 1 to 86400000, got "10s"`},
 		{"OTEL_METRIC_EXPORT_INTERVAL", "0", `expected a number of milliseconds from 1 to 86400000, got "0"`},
 		{"OTEL_METRIC_EXPORT_TIMEOUT", "-5", `expected a number of milliseconds from 1 to 86400000, got "-5"`},
-		{"OTEL_RESOURCE_ATTRIBUTES", "team", "pair 1 is not one"},
+		{"OTEL_RESOURCE_ATTRIBUTES", "team", "pair 1 is malformed"},
 		{"OTEL_METRICS_EXEMPLAR_FILTER", "some", `expected trace_based or always_on or always_off, got "some"`},
 		{"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "monthly", `expected cumulative or delta or lowmemory, got "monthly"`},
 		{"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "x", `expected base2_exponential_bucket_histogram or explicit_bucket_histogram, got "x"`},
@@ -110,7 +110,7 @@ func TestBadSettingsAreOneLineThatHelps(t *testing.T) {
 	}
 	if _, err := read(map[string]string{
 		"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": missing, "OTEL_EXPORTER_OTLP_CLIENT_KEY": missing,
-	}); err == nil || !strings.Contains(err.Error(), "expected a PEM file") {
+	}); err == nil || !strings.Contains(err.Error(), "expected a PEM certificate") {
 		t.Errorf("a client certificate that is not there: %v", err)
 	}
 }

@@ -18,19 +18,20 @@ import (
 	"github.com/poolgauge/poolgauge/internal/goroutines"
 )
 
-// defaultInterval is that of the sidecar. A minute would hide what a pool does within it.
+// defaultInterval is the same as in the sidecar. The specification's minute would hide what a pool
+// does within it.
 const defaultInterval = 10 * time.Second
 
 // scopeName is the instrumentation scope of the metrics of this package.
 const scopeName = "github.com/poolgauge/poolgauge/instrument/telemetry"
 
-// ErrStarted is returned by Start while an earlier one has not been shut down: both would report
+// ErrStarted is returned by Start if it was called before and not yet shut down: both would report
 // every pool.
 var ErrStarted = errors.New("telemetry: already started; shut it down first")
 
 var started atomic.Bool
 
-// Option changes what [Start] starts.
+// Option configures [Start].
 type Option func(*options)
 
 type options struct {
@@ -43,18 +44,18 @@ func WithAttributes(kv ...attribute.KeyValue) Option {
 	return func(o *options) { o.attributes = append(o.attributes, kv...) }
 }
 
-// Start starts the export of all metrics of the process, as the package comment says, and sets the
-// global MeterProvider. ctx bounds only the start. Start does not wait for the receiver; while the
-// receiver is unreachable, points are lost. [go.opentelemetry.io/otel.Handle] is called once when
-// that begins and once when it ends, and for every other error of an export.
+// Start starts the export of all metrics of the process, as described in the package documentation,
+// and sets the global MeterProvider. ctx bounds only the start. Start does not wait for the
+// receiver; points are lost while the receiver is unreachable. [go.opentelemetry.io/otel.Handle] is
+// called once when that begins, once when it ends, and for every other export error.
 //
-// The error of an invalid variable is one line that names it, its value unless that may be a
-// secret, and what was expected.
+// An error for an invalid variable is one line that contains the name of the variable, what was
+// expected, and the value unless it may be a secret.
 //
-// Call shutdown last, after the pools are closed. It exports once more, stops the export and joins
-// its goroutine. If ctx ends first, it returns an error; without a deadline
-// OTEL_METRIC_EXPORT_TIMEOUT applies. Further calls do nothing and return nil. If Start fails, or has
-// nothing to start, shutdown is not nil and does nothing.
+// Call shutdown last, after the pools are closed. It exports once more, stops the export and waits
+// for its goroutine. If ctx ends first, shutdown returns an error; if ctx has no deadline,
+// OTEL_METRIC_EXPORT_TIMEOUT applies. Further calls do nothing and return nil. If Start fails or
+// has nothing to start, shutdown is not nil, and does nothing.
 func Start(ctx context.Context, opts ...Option) (shutdown func(context.Context) error, err error) {
 	nothing := func(context.Context) error { return nil }
 	env, err := readSettings(os.Getenv)
@@ -86,7 +87,7 @@ func Start(ctx context.Context, opts ...Option) (shutdown func(context.Context) 
 		sdkmetric.WithResource(detect(ctx, o.attributes)),
 	)
 	if err := errors.Join(
-		// a reading is cheap
+		// reading runtime metrics is cheap
 		runtimemetrics.Start(
 			runtimemetrics.WithMeterProvider(s.provider),
 			runtimemetrics.WithMinimumReadMemStatsInterval(0),

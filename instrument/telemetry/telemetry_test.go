@@ -29,7 +29,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	otel.SetMeterProvider(noop.NewMeterProvider()) // so that the first Start is like all others
+	otel.SetMeterProvider(noop.NewMeterProvider()) // so that the first Start behaves like all others
 	goleak.VerifyTestMain(m)
 }
 
@@ -80,7 +80,7 @@ func TestExportsPoolsAndRuntime(t *testing.T) {
 			t.Errorf("%s has the attributes %v", p.Metric, p.Attributes)
 		}
 	}
-	// Without a limit of memory, and so early, these are unknown.
+	// These are unknown without a memory limit, and so soon after the start.
 	unknown := []string{"go.memory.limit", catalog.PoolLimitRecommended.Name}
 	for _, m := range append(catalog.Pool.Metrics, catalog.Runtime.Metrics...) {
 		if !arrived[m.Name] && !slices.Contains(unknown, m.Name) {

@@ -7,36 +7,38 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Channel is a channel that is used as a semaphore, and reported.
+// Channel is a reported channel that is used as a semaphore.
 type Channel struct {
 	ch      chan struct{}
 	permits permits
-	// calls of Release that wait for a slot, or have just got one; guarded by the lock of permits
+	// calls of Release that wait for a slot, or have just received one; guarded by the lock of
+	// permits
 	releasing int64
 }
 
-// NewChannel reports a channel that is used as a semaphore: a send takes a slot, a receive gives
-// one back, and there are as many as its capacity, at least 1. The caller keeps the channel. Its
-// lines become methods:
+// NewChannel reports a channel that is used as a semaphore: a send takes a slot, a receive returns
+// one, and the number of slots is the capacity of ch, at least 1. The caller keeps the channel, but
+// replaces its operations with methods:
 //
 //	ch <- struct{}{}            slots.Acquire(context.Background())
 //	select { case ch <- …:      slots.TryAcquire()
 //	select { … <-ctx.Done():    slots.Acquire(ctx)
 //	<-ch                        slots.Release()
 //
-// It reports as the kind semaphore
+// It is reported as a pool of the kind semaphore:
 //
-//   - the limit and how many slots are used, from the channel itself: lines that have not become
-//     methods count as well,
-//   - the slot-seconds used, exactly if all lines are methods. Otherwise the slots used are seen
-//     when a method is called or the Stats are read, and taken to have been so since the last time,
-//   - of the methods only: how many requests wait, since when and how long each waited, how
-//     requests end, and the slots that they took and that came back (completed), be it by Release
-//     or by a line that receives; Release of a slot that a line has sent counts as nothing. How
-//     long each slot is held cannot be known.
+//   - the limit and the number of slots used, read from the channel itself, so that operations that
+//     do not use the methods count as well,
+//   - the slot-seconds used. They are exact if all operations use the methods. Otherwise the number
+//     of slots used is read when a method is called or the Stats are read, and is assumed to have
+//     been the same since the previous reading,
+//   - for the methods only: how many requests are waiting, since when, how long each waited, how
+//     requests ended, and how many of the slots that they took were returned (completed), by
+//     Release or by a receive. A Release of a slot that was taken by a send is not counted. How
+//     long each slot is held is unknown.
 func NewChannel(name string, ch chan struct{}, opts ...instrument.Option) (*Channel, error) {
 	if cap(ch) == 0 {
-		return nil, fmt.Errorf("channel %q: a capacity of 0: want a buffered channel, with a place for each slot", name)
+		return nil, fmt.Errorf("channel %q: capacity is 0, expected a buffered channel with room for each slot", name)
 	}
 	s := &Channel{ch: ch}
 	if err := s.permits.observe(name, s.used, s.Stats, opts); err != nil {
@@ -47,9 +49,9 @@ func NewChannel(name string, ch chan struct{}, opts ...instrument.Option) (*Chan
 
 func (s *Channel) used() int64 { return int64(len(s.ch)) }
 
-// Acquire takes a slot, and waits until one is free or ctx is done. It returns nil or the error of
-// ctx; only if it is nil a slot is taken. If ctx is done already, it fails even if a slot is free.
-// Requests are served in order, bare sends into the channel among them.
+// Acquire takes a slot. It waits until a slot is free or ctx is done. It returns nil or the error
+// of ctx, and takes a slot only if it returns nil. If ctx is already done, Acquire fails even if a
+// slot is free. Requests are served in order, together with direct sends to the channel.
 func (s *Channel) Acquire(ctx context.Context) error {
 	done := ctx.Done()
 	p := &s.permits
@@ -73,12 +75,13 @@ func (s *Channel) Acquire(ctx context.Context) error {
 		err = ctx.Err()
 	}
 	p.Lock()
-	defer p.Unlock()
-	p.waited(waiting, s.used(), err)
+	waited := p.waited(waiting, s.used(), err)
+	p.Unlock()
+	p.Requests.Traced(ctx, waited)
 	return err
 }
 
-// TryAcquire takes a slot if one is free, and reports whether it did.
+// TryAcquire takes a slot if one is free, and reports whether it took one.
 func (s *Channel) TryAcquire() bool {
 	p := &s.permits
 	p.Lock()
@@ -90,7 +93,7 @@ func (s *Channel) TryAcquire() bool {
 	return true
 }
 
-// try takes a slot if one is free. Caller must hold the lock of the permits.
+// try takes a slot if one is free. Caller must hold the lock of permits.
 func (s *Channel) try() bool {
 	before := s.used()
 	select {
@@ -102,7 +105,7 @@ func (s *Channel) try() bool {
 	}
 }
 
-// Release gives a slot back. If none is taken it waits until one is, like a receive from the
+// Release returns a slot. If no slot is taken it waits until one is, like a receive from the
 // channel.
 func (s *Channel) Release() {
 	p := &s.permits
@@ -125,20 +128,21 @@ func (s *Channel) Release() {
 	p.Unlock()
 }
 
-// held returns how many slots the methods took that have not come back. Caller must hold the lock
-// of the permits.
+// held returns the number of slots that the methods took and that were not returned. Caller must
+// hold the lock of permits.
 func (s *Channel) held() int64 {
 	return s.permits.Requests.Ended(instrument.Acquired) - s.permits.released
 }
 
-// settle counts slots of the methods that came back otherwise: there are more than are used. Caller
-// must hold the lock of the permits.
+// settle counts slots that the methods took and that were returned by a receive: more slots are
+// held than used. Caller must hold the lock of permits.
 func (s *Channel) settle() {
 	s.permits.released += max(0, s.held()-s.used()-s.releasing)
 }
 
-// Stats returns the state of the channel and what happened so far. A request that a release has
-// just served, and whose goroutine does not run yet, has a slot and is still pending.
+// Stats returns the current state of the channel and the counts so far. A request that has just
+// been served by a release, but whose goroutine is not running yet, has a slot and is still
+// pending.
 func (s *Channel) Stats() instrument.Stats {
 	s.permits.Lock()
 	defer s.permits.Unlock()
@@ -146,5 +150,5 @@ func (s *Channel) Stats() instrument.Stats {
 	return s.permits.stats(int64(cap(s.ch)))
 }
 
-// Close ends the report. It does not close the channel, and the methods go on to work.
+// Close ends the report. It does not close the channel; the methods keep working.
 func (s *Channel) Close() { s.permits.close() }

@@ -46,7 +46,7 @@ func TestChannelInTheSettingsOfTelemetry(t *testing.T) {
 	})
 }
 
-// Methods and bare channel operations see the same slots, and wait in one queue.
+// Methods and direct channel operations share the same slots, and wait in one queue.
 func TestChannelGoesWithBareOperations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, ch := mustChannel(t, 2)
@@ -95,8 +95,8 @@ func TestChannelGoesWithBareOperations(t *testing.T) {
 	})
 }
 
-// While a program is half migrated, some lines still use the channel itself. Nothing falls below 0
-// or back, and the slots used are those of the channel.
+// While a program is half migrated, some code still uses the channel directly. No figure falls
+// below 0 and no counter decreases, and the slots used are those of the channel.
 func TestChannelHalfMigrated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, ch := mustChannel(t, 2)
@@ -129,7 +129,7 @@ func TestChannelHalfMigrated(t *testing.T) {
 		ch <- struct{}{}
 		ch <- struct{}{}
 		time.Sleep(time.Second)
-		s.Release() // of a slot that no method took
+		s.Release() // of a slot that was taken by a send
 		check(1, 2)
 		time.Sleep(time.Second)
 		s.Release()
@@ -139,12 +139,12 @@ func TestChannelHalfMigrated(t *testing.T) {
 		_ = s.Acquire(t.Context())
 		time.Sleep(time.Second)
 		check(1, 4)
-		<-ch // of a slot that a method took
+		<-ch // of a slot that was taken by a method
 		check(0, 4)
 		if n := s.Stats().Completed[instrument.OK].Or(-1); n != 1 {
 			t.Errorf("%d of the methods' slots came back, want 1", n)
 		}
-		go s.Release() // waits for the slot of a line
+		go s.Release() // waits for a slot that is taken by a send
 		synctest.Wait()
 		ch <- struct{}{}
 		synctest.Wait()
@@ -199,7 +199,7 @@ func TestChannelWaitsAreExact(t *testing.T) {
 func TestChannelInvariantsUnderLoad(t *testing.T) {
 	s, ch := mustChannel(t, 4)
 	const goroutines, each = 16, 3000
-	// a slot that was just handed over is used, and its request still pending
+	// a slot that was just handed over counts as used while its request is still pending
 	in := pooltest.Invariants{Weighted: true}
 	st := in.HoldUnder(t, s.Stats, func() {
 		var wg sync.WaitGroup

@@ -17,8 +17,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
-// runners are the wrapped pools that run functions. Run waits until they have ended, and returns
-// the Stats.
+// runners returns the wrapped pools that run functions. Each run function waits until all have
+// ended, and returns the Stats.
 func runners(
 	t *testing.T,
 	test func(t *testing.T, run func(n int, f func(), opts ...instrument.Option) instrument.Stats),
@@ -36,7 +36,7 @@ func runners(
 			g := s.Group(new(errgroup.Group))
 			for range n {
 				g.Go(func() error { f(); return nil })
-				_ = g.Wait() // it cannot fail
+				_ = g.Wait() // cannot fail
 			}
 			return s.Stats()
 		})
@@ -46,7 +46,7 @@ func runners(
 			s, b := mustTasks(t, 1, opts...)
 			for range n {
 				_ = s.Submit(f)
-				b.slots <- struct{}{} // until it has ended
+				b.slots <- struct{}{} // until the task has ended
 				<-b.slots
 			}
 			return s.Stats()
@@ -69,7 +69,8 @@ func TestSplitAddsUpToTheUse(t *testing.T) {
 	})
 }
 
-// The first tasks may be long, or talk to each other, and long tasks may too: neither is sampled.
+// The first tasks may be long or communicate with each other, as may long tasks: neither are
+// sampled.
 func TestSplitLeavesFirstAndLongTasksAlone(t *testing.T) {
 	for _, c := range []struct {
 		what string
@@ -79,7 +80,7 @@ func TestSplitLeavesFirstAndLongTasksAlone(t *testing.T) {
 		t.Run(c.what, func(t *testing.T) {
 			runners(t, func(t *testing.T, run func(int, func(), ...instrument.Option) instrument.Stats) {
 				synctest.Test(t, func(t *testing.T) {
-					locked := 0 // one runs at a time
+					locked := 0 // tasks run one at a time
 					run(c.n, func() {
 						if isLocked() {
 							locked++
@@ -105,8 +106,8 @@ func TestSplitIsOff(t *testing.T) {
 	})
 }
 
-// However a function ends, its goroutine is not left locked to a thread: what ends with it would be
-// the thread.
+// However a function ends, its goroutine is not left locked to a thread, since the thread would end
+// with it.
 func TestSplitFunctionsAreUnlocked(t *testing.T) {
 	runners(t, func(t *testing.T, run func(int, func(), ...instrument.Option) instrument.Stats) {
 		synctest.Test(t, func(t *testing.T) {

@@ -1,5 +1,5 @@
-// Package wrap reports the pools that a program has already, in the model of instrument: a line
-// where the pool is made, and no other changes.
+// Package wrap reports the existing pools of a program in the model of package instrument. Only the
+// line that creates the pool changes.
 //
 //	sem, err := wrap.NewSemaphore("uploads", 8)                      // for semaphore.NewWeighted(8)
 //	slots, err := wrap.NewChannel("uploads", make(chan struct{}, 8)) // for a channel used as a semaphore
@@ -7,15 +7,16 @@
 //	tasks, err := wrap.NewTaskPool("thumbnails", "ants", p)          // for p, of ants or of the same shape
 //	buffers, err := wrap.NewSyncPool("buffers", &sync.Pool{New: …})  // for a sync.Pool
 //
-// Each keeps the methods and the semantics of what it wraps, which it calls for every decision. Any
-// other pool takes a function that says how it is:
+// Each wrapper has the methods and the semantics of the wrapped pool, and calls it for every
+// decision. Any other pool can be reported with a function that returns its Stats:
 //
 //	reg, err := instrument.Observe("sessions", "vitess", func() instrument.Stats { … })
 //
-// What is in database/sql, net/http and other modules has a room of its own: instrument/wrapsql,
-// instrument/wraphttp and the module adapters. What wrapping costs is in docs/benchmarks.md.
+// Packages instrument/wrapsql and instrument/wraphttp report the pools of database/sql and
+// net/http, and the module adapters those of other modules. docs/benchmarks.md lists what wrapping
+// costs.
 //
-// All methods may be called concurrently. A wrapper starts no goroutine; one that is used more than
-// 100,000 times a second has a timer meanwhile. Close ends its report, and may be called more than
-// once; the wrapper itself goes on to work.
+// All methods may be called concurrently. A wrapper starts no goroutine; while it is used more than
+// 100,000 times a second, it has a timer. Close ends its report and may be called more than once;
+// the wrapper itself keeps working.
 package wrap

@@ -43,7 +43,7 @@ func ExampleChannel() {
 	if uploads.TryAcquire() {
 		defer uploads.Release()
 	}
-	ch <- struct{}{} // a line that has not become a method
+	ch <- struct{}{} // code that has not been migrated
 	s := uploads.Stats()
 	fmt.Println(s.Usage[instrument.Used].Or(0), "of", s.Limit.Or(0))
 	// Output: 2 of 8
@@ -65,7 +65,7 @@ func ExampleGroups() {
 	if err := g.Wait(); err != nil {
 		fmt.Println(err)
 	}
-	old := fanOut.Group(new(errgroup.Group)) // or a group that is there already
+	old := fanOut.Group(new(errgroup.Group)) // or for an existing group
 	old.Go(func() error { return nil })
 	if err := old.Wait(); err != nil {
 		fmt.Println(err)
@@ -111,14 +111,14 @@ func ExampleSyncPool() {
 	// Output: 3 of which new: 3
 }
 
-// sessions stands for any pool that has figures of its own.
+// sessions stands for any pool that has its own statistics.
 type sessions struct{ busy, most, waits int }
 
 func (s sessions) Figures() (busy, most, waits int, waited time.Duration) {
 	return s.busy, s.most, s.waits, time.Duration(s.waits) * time.Millisecond
 }
 
-// Any other pool is reported by a function that says how it is; what it does not know is left out.
+// Any other pool is reported with a function that returns its Stats; unknown figures are omitted.
 func Example() {
 	pool := sessions{busy: 3, most: 5, waits: 7}
 	reg, err := instrument.Observe("sessions", "my sessions", func() (s instrument.Stats) {

@@ -12,32 +12,32 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// Groups makes groups of golang.org/x/sync/errgroup that are reported together, under one name: a
-// group lives as long as a request, a name as long as the program.
+// Groups creates groups of golang.org/x/sync/errgroup that are reported together under one name. A
+// group lives as long as a request; the name lives as long as the program.
 type Groups struct {
 	reg   *instrument.Registration
 	ran   measure.Groups
 	calls sync.Pool // of *call
 }
 
-// Group is an [errgroup.Group] whose functions are reported.
+// Group is an [errgroup.Group] that is reported.
 type Group struct {
 	*errgroup.Group
-	set   *Groups
-	trace trace.TraceID // that it is part of; zero if that is not known
+	set  *Groups
+	span *trace.SpanContext // the span that it is part of; nil if unknown
 }
 
-// NewGroups returns Groups of a name, which report as the kind group
+// NewGroups returns Groups that are reported under name, as a pool of the kind group:
 //
-//   - the functions that run (used), how long each ran, and whether it returned nil (ok), an error
-//     (error) or called runtime.Goexit (exit); a panic ends the program,
-//   - how that time is divided into on a CPU, ready and blocked, of a sample of short ones, on
-//     Linux,
+//   - the functions that are running (used), how long each ran, and whether it returned nil (ok),
+//     returned an error (error) or called runtime.Goexit (exit); a panic ends the program,
+//   - on Linux, how that time is divided into on CPU, ready and blocked, for a sample of short
+//     functions,
 //   - callers that a limit blocks in Go, since when and for how long, and calls of TryGo that were
 //     refused.
 //
-// Each group has its own limit, and there may be any number of groups, so there is no limit of all.
-// Programs that need not keep x/sync have the same in pools.NewGroups.
+// Each group has its own limit, and there may be any number of groups, so no limit is reported.
+// Programs that need not keep x/sync can use pools.NewGroups instead.
 func NewGroups(name string, opts ...instrument.Option) (*Groups, error) {
 	s := new(Groups)
 	s.ran.Init(instrument.TimingOf(opts...))
@@ -53,28 +53,28 @@ func NewGroups(name string, opts ...instrument.Option) (*Groups, error) {
 	return s, nil
 }
 
-// WithContext is [errgroup.WithContext] for a group that is reported.
+// WithContext is like [errgroup.WithContext], for a group that is reported.
 func (s *Groups) WithContext(ctx context.Context) (*Group, context.Context) {
-	id := trace.SpanContextFromContext(ctx).TraceID()
+	span := trace.SpanContextFromContext(ctx)
 	g, ctx := errgroup.WithContext(ctx)
-	return &Group{Group: g, set: s, trace: id}, ctx
+	return &Group{Group: g, set: s, span: &span}, ctx
 }
 
-// Group returns g as a group that is reported: new(errgroup.Group), or one that is in use.
+// Group makes g a group that is reported. g may be new(errgroup.Group) or in use.
 func (s *Groups) Group(g *errgroup.Group) *Group {
 	return &Group{Group: g, set: s}
 }
 
-// Go is [errgroup.Group.Go].
+// Go is like [errgroup.Group.Go].
 func (g *Group) Go(f func() error) {
 	c := g.call(f)
-	if !g.Group.TryGo(c.do) { // which takes a slot when Go would not have blocked
+	if !g.Group.TryGo(c.do) { // takes a slot if Go would not block
 		c.blocked = g.set.ran.Block()
 		g.Group.Go(c.do)
 	}
 }
 
-// TryGo is [errgroup.Group.TryGo].
+// TryGo is like [errgroup.Group.TryGo].
 func (g *Group) TryGo(f func() error) bool {
 	c := g.call(f)
 	if !g.Group.TryGo(c.do) {
@@ -85,19 +85,19 @@ func (g *Group) TryGo(f func() error) bool {
 	return true
 }
 
-// call is one call of a function. They are used again, which saves allocations: an errgroup calls
-// what it is given once.
+// call is one call of a function. An errgroup calls each function once, so calls are reused, to
+// save allocations.
 type call struct {
 	set     *Groups
 	f       func() error
-	blocked *measure.Pended // nil if the caller is not
+	blocked *measure.Pended // nil if the caller is not blocked
 	run     measure.Run
-	do      func() error // called, as a function
+	do      func() error // the method do, as a function value
 }
 
 func (g *Group) call(f func() error) *call {
 	c, _ := g.set.calls.Get().(*call)
-	c.f, c.run.Func, c.run.Trace = f, callsite.FuncOf(f), g.trace
+	c.f, c.run.Func, c.run.Span = f, callsite.FuncOf(f), g.span
 	return c
 }
 
@@ -117,14 +117,14 @@ func (c *call) called() error {
 	return ran.Call(&c.run, c.f)
 }
 
-// Running returns how many functions run now.
+// Running returns the number of running functions.
 func (s *Groups) Running() int { return s.ran.Running() }
 
-// Stats returns what all groups together have done and are doing, all of one moment. The use of a
-// function begins when it runs; until then a caller that was blocked is pending.
+// Stats returns a consistent snapshot of all groups together. The use of a function begins when the
+// function starts; until then a blocked caller is pending.
 func (s *Groups) Stats() instrument.Stats { return s.ran.Stats() }
 
-// Close ends the report. Groups that are at work go on.
+// Close ends the report. Running groups are not affected.
 func (s *Groups) Close() {
 	s.ran.Close()
 	s.reg.Close()

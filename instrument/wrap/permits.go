@@ -5,18 +5,18 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// permits measures a semaphore that decides by itself. Which permits are given back is not known,
-// so there is the time that all are held together, but not of each.
+// permits measures a semaphore of another package. It is unknown which permits are returned, so
+// only the total time for which permits are held is measured, not the time of each.
 type permits struct {
 	reg *instrument.Registration
 
-	measure.Recorder // without uses; its lock guards what follows
+	measure.Recorder // without uses; its lock guards everything below
 
-	used     func() int64 // permits
-	released int64        // calls
+	used     func() int64 // permits used
+	released int64        // calls that returned permits
 }
 
-// observe reports the pool. Nothing else may have happened before.
+// observe reports the pool. It must be called before any other method.
 func (p *permits) observe(
 	name string,
 	used func() int64,
@@ -34,15 +34,15 @@ func (p *permits) close() {
 	p.reg.Close()
 }
 
-// took counts permits that were taken at once, when so many were used before. Caller must hold the
-// lock.
+// took counts permits that were taken without a wait. before is the number of permits used before.
+// Caller must hold the lock.
 func (p *permits) took(before int64) {
 	p.Meter.Event(before)
 	p.Requests.Add(instrument.Acquired, 1)
 }
 
-// gave counts permits that are given back, when so many were used before. Caller must hold the
-// lock.
+// gave counts permits that are returned. before is the number of permits used before. Caller must
+// hold the lock.
 func (p *permits) gave(before int64) {
 	p.Meter.Event(before)
 	p.released++
@@ -53,17 +53,17 @@ func (p *permits) wait() *measure.Pended {
 	return p.Pending.Add(p.Meter.Begin(p.Meter.Event(p.used())))
 }
 
-// waited ends a wait, in an error or in permits, when so many were used before. Caller must hold
-// the lock.
-func (p *permits) waited(w *measure.Pended, before int64, err error) {
+// waited ends a wait, with permits or with err. before is the number of permits used before. Caller
+// must hold the lock.
+func (p *permits) waited(w *measure.Pended, before int64, err error) measure.Waited {
 	outcome := instrument.Acquired
 	if err != nil {
 		outcome = instrument.GaveUp(err)
 	}
-	p.Requests.End(&p.Meter, outcome, p.Pending.Remove(w), p.Meter.Event(before))
+	return p.Requests.End(&p.Meter, outcome, p.Pending.Remove(w), p.Meter.Event(before))
 }
 
-// stats reports all of one moment. Caller must hold the lock.
+// stats returns a consistent snapshot. Caller must hold the lock.
 func (p *permits) stats(limit int64) (s instrument.Stats) {
 	now, used := measure.Clock(), p.used()
 	s.Limit = instrument.Some(limit)
@@ -77,7 +77,7 @@ func (p *permits) stats(limit int64) (s instrument.Stats) {
 	return s
 }
 
-// isDone reports whether done is closed. A nil one never is.
+// isDone reports whether done is closed. It returns false if done is nil.
 func isDone(done <-chan struct{}) bool {
 	select {
 	case <-done:

@@ -14,23 +14,24 @@ type Semaphore struct {
 	size    int64
 	inner   *semaphore.Weighted
 	permits permits
-	held    int64 // permits; guarded by the lock of permits
+	held    int64 // permits held; guarded by the lock of permits
 }
 
-// NewSemaphore returns a semaphore of n permits: [semaphore.NewWeighted], reported under a name, as
-// the kind semaphore. It panics if n is negative, as that does. It reports
+// NewSemaphore returns a semaphore of n permits, like [semaphore.NewWeighted], that is reported
+// under name. It panics if n is negative, as NewWeighted does. It is reported as a pool of the kind
+// semaphore:
 //
-//   - the limit and how many permits are used,
-//   - how many requests wait, since when, and how long each waited,
-//   - how requests end,
-//   - the slot-seconds used. How long each permit is held cannot be known, since Release does not
-//     say which it is.
+//   - the limit and the number of permits used,
+//   - how many requests are waiting, since when, and how long each waited,
+//   - how requests ended,
+//   - the slot-seconds used. How long each permit is held is unknown, because Release does not say
+//     which permits it returns.
 //
-// A request for more permits than there are waits, as in x/sync, until its context is done; it is
-// pending meanwhile.
+// A request for more than n permits waits until its context is done, as in x/sync; meanwhile it is
+// pending.
 //
-// Programs that need not keep x/sync get a faster one, with a size that may change, in
-// pools.NewSemaphore.
+// Programs that need not keep x/sync can use pools.NewSemaphore instead, which is faster and can be
+// resized.
 func NewSemaphore(name string, n int64, opts ...instrument.Option) (*Semaphore, error) {
 	s := &Semaphore{size: n, inner: semaphore.NewWeighted(n)}
 	if err := s.permits.observe(name, s.used, s.Stats, opts); err != nil {
@@ -41,16 +42,16 @@ func NewSemaphore(name string, n int64, opts ...instrument.Option) (*Semaphore, 
 
 func (s *Semaphore) used() int64 { return s.held }
 
-// Acquire is [semaphore.Weighted.Acquire].
+// Acquire is like [semaphore.Weighted.Acquire].
 func (s *Semaphore) Acquire(ctx context.Context, n int64) error {
 	if n < 0 {
-		return s.inner.Acquire(ctx, n) // which panics
+		return s.inner.Acquire(ctx, n) // panics
 	}
 	done := ctx.Done()
 	p := &s.permits
 	p.Lock()
-	// Under the lock, as in x/sync: a context that was done before permits came back must win over
-	// them.
+	// Checked with the lock held, as in x/sync: a context that was done before permits were
+	// released takes precedence over them.
 	if isDone(done) {
 		err := ctx.Err()
 		p.Requests.Add(instrument.GaveUp(err), 1)
@@ -67,18 +68,19 @@ func (s *Semaphore) Acquire(ctx context.Context, n int64) error {
 	p.Unlock()
 	err := s.inner.Acquire(ctx, n)
 	p.Lock()
-	defer p.Unlock()
-	p.waited(waiting, s.held, err)
+	waited := p.waited(waiting, s.held, err)
 	if err == nil {
 		s.held += n
 	}
+	p.Unlock()
+	p.Requests.Traced(ctx, waited)
 	return err
 }
 
-// TryAcquire is [semaphore.Weighted.TryAcquire].
+// TryAcquire is like [semaphore.Weighted.TryAcquire].
 func (s *Semaphore) TryAcquire(n int64) bool {
 	if n < 0 {
-		return s.inner.TryAcquire(n) // which panics
+		return s.inner.TryAcquire(n) // panics
 	}
 	p := &s.permits
 	p.Lock()
@@ -92,26 +94,26 @@ func (s *Semaphore) TryAcquire(n int64) bool {
 	return true
 }
 
-// Release is [semaphore.Weighted.Release].
+// Release is like [semaphore.Weighted.Release].
 func (s *Semaphore) Release(n int64) {
 	if n < 0 {
-		s.inner.Release(n) // which panics
+		s.inner.Release(n) // panics
 	}
 	p := &s.permits
 	p.Lock()
-	defer p.Unlock() // it panics if more is released than held
+	defer p.Unlock() // Release panics if more is released than held
 	p.gave(s.held)
 	s.held -= n
 	s.inner.Release(n)
 }
 
-// Stats returns the state of the semaphore and what happened so far, at one moment. A request that
-// Release has just served, and whose goroutine does not run yet, is still pending.
+// Stats returns a consistent snapshot of the semaphore. A request that Release has just served, but
+// whose goroutine is not running yet, is still pending.
 func (s *Semaphore) Stats() instrument.Stats {
 	s.permits.Lock()
 	defer s.permits.Unlock()
 	return s.permits.stats(s.size)
 }
 
-// Close ends the report. The semaphore goes on to work.
+// Close ends the report. The semaphore keeps working.
 func (s *Semaphore) Close() { s.permits.close() }

@@ -38,11 +38,11 @@ func TestSemaphoreOfANegativeSizePanics(t *testing.T) {
 	if got := pooltest.PanicOf(func() { _, _ = wrap.NewSemaphore(t.Name(), -1) }); got != want {
 		t.Errorf("panic %q, want %q", got, want)
 	}
-	mustSemaphore(t, 0) // the name is free
+	mustSemaphore(t, 0) // the name is available again
 }
 
-// play does random operations, and says after each, when all goroutines have come to rest, who has
-// ended and how.
+// play performs random operations. It returns, for each operation, which requests have ended and
+// how, once all goroutines are blocked.
 func play(t *testing.T, p pooltest.Permits, r *rand.Rand) (trace []string) {
 	type request struct {
 		n      int64
@@ -93,7 +93,7 @@ func play(t *testing.T, p pooltest.Permits, r *rand.Rand) (trace []string) {
 	return trace
 }
 
-// Whatever is asked of both, the wrapped semaphore answers what the bare one does.
+// The wrapped semaphore behaves exactly like the bare one.
 func TestSemaphoreDoesWhatTheBareOneDoes(t *testing.T) {
 	for range 200 {
 		seed := rand.Uint64()
@@ -239,7 +239,7 @@ func TestSemaphoreCountsWeights(t *testing.T) {
 func TestSemaphoreWorksOnAfterClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := mustSemaphore(t, 1)
-		overload := func() { // it sets a timer
+		overload := func() { // sets a timer
 			for range 5000 {
 				_ = s.Acquire(t.Context(), 1)
 				s.Release(1)
@@ -258,6 +258,6 @@ func TestSemaphoreWorksOnAfterClose(t *testing.T) {
 		if n := s.Stats().Requests[instrument.Acquired].Or(0); n != 10000 {
 			t.Errorf("%d acquired, want 10000", n)
 		}
-		mustSemaphore(t, 1) // the name is free
+		mustSemaphore(t, 1) // the name is available again
 	})
 }

@@ -13,11 +13,12 @@ import (
 type SyncPool struct {
 	pool    *sync.Pool
 	reg     *instrument.Registration
-	created bool // the pool has New
+	created bool // the pool has a New function
 	stripes [stripes]stripe
 }
 
-// stripes is how many counters share the counting, so that CPUs rarely meet at one.
+// stripes is the number of counters over which calls are spread, so that CPUs rarely contend for
+// one.
 const stripes = 16
 
 type stripe struct {
@@ -25,21 +26,22 @@ type stripe struct {
 	_                       [32]byte // the rest of a cache line
 }
 
-// NewSyncPool reports p under a name, as the kind sync.Pool. It must not be in use yet: its New is
-// replaced by one that counts too. Use what it returns for p. It reports
+// NewSyncPool reports p under name. p must not be in use yet, because its New function is replaced
+// by one that counts. Use the returned SyncPool instead of p. It is reported as a pool of the kind
+// sync.Pool:
 //
-//   - requests: calls of Get that got something (acquired), and those that got nil since there is
-//     no New (rejected),
+//   - requests: calls of Get that returned a value (acquired), and calls that returned nil because
+//     there is no New (rejected),
 //   - completed: calls of Put,
-//   - resources created: calls of New. Their rate over that of requests is the share that was not
-//     recycled.
+//   - resources created: calls of New. The ratio of their rate to that of requests is the share of
+//     values that were not recycled.
 //
-// A sync.Pool has no limit, nothing waits for it, it does not say how much it holds, nor when the
-// garbage collector takes it away; and what was got need not be put back, so what is used is not
-// known.
+// A sync.Pool has no limit, and nothing waits for it. It does not report how many values it holds,
+// nor when the garbage collector drops them. The number of values in use is unknown too, because
+// values need not be put back.
 func NewSyncPool(name string, p *sync.Pool, opts ...instrument.Option) (*SyncPool, error) {
 	if p == nil {
-		return nil, fmt.Errorf("sync.Pool %q: nil: want a pool", name)
+		return nil, fmt.Errorf("sync.Pool %q: the pool is nil, expected a *sync.Pool", name)
 	}
 	r := &SyncPool{pool: p, created: p.New != nil}
 	var err error
@@ -55,7 +57,7 @@ func NewSyncPool(name string, p *sync.Pool, opts ...instrument.Option) (*SyncPoo
 	return r, nil
 }
 
-// Get is [sync.Pool.Get].
+// Get is like [sync.Pool.Get].
 func (r *SyncPool) Get() any {
 	x := r.pool.Get()
 	if x == nil {
@@ -66,14 +68,14 @@ func (r *SyncPool) Get() any {
 	return x
 }
 
-// Put is [sync.Pool.Put].
+// Put is like [sync.Pool.Put].
 func (r *SyncPool) Put(x any) {
 	r.stripe().puts.Add(1)
 	r.pool.Put(x)
 }
 
-// stripe returns the stripe of the caller: goroutines that run at the same time have stacks at
-// different addresses.
+// stripe returns the stripe of the caller. It is chosen by the address of the stack: goroutines
+// that run at the same time have stacks at different addresses.
 func (r *SyncPool) stripe() *stripe {
 	var here byte
 	address := uint64(uintptr(unsafe.Pointer(&here))) >> 11 // the smallest stack has 2 KiB
@@ -81,7 +83,7 @@ func (r *SyncPool) stripe() *stripe {
 	return &r.stripes[address*0x9e3779b97f4a7c15>>60]
 }
 
-// Stats returns what happened so far.
+// Stats returns the counts so far.
 func (r *SyncPool) Stats() (st instrument.Stats) {
 	var gets, puts, news, empty int64
 	for i := range r.stripes {
@@ -102,5 +104,5 @@ func (r *SyncPool) Stats() (st instrument.Stats) {
 	return st
 }
 
-// Close ends the report. The pool goes on to work.
+// Close ends the report. The pool keeps working.
 func (r *SyncPool) Close() { r.reg.Close() }

@@ -8,12 +8,12 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// Submitter is a pool that runs tasks, as ants.Pool and ants.MultiPool are.
+// Submitter is a pool that runs tasks, such as ants.Pool or ants.MultiPool.
 type Submitter interface {
 	Submit(task func()) error
-	Running() int // workers that there are, busy or not
-	Waiting() int // callers of Submit, or tasks, that wait for a worker
-	Cap() int     // workers that there may be; none or less is no limit
+	Running() int // workers, busy or not
+	Waiting() int // callers of Submit, or tasks, that are waiting for a worker
+	Cap() int     // maximum number of workers; 0 or less means no limit
 }
 
 // TaskPool is a pool whose tasks are reported.
@@ -21,31 +21,31 @@ type TaskPool struct {
 	pool  Submitter
 	reg   *instrument.Registration
 	ran   measure.Recorder
-	asked atomic.Bool // ever
+	asked atomic.Bool // a task was submitted
 }
 
-// NewTaskPool reports p under a name and a kind, which is best the name of its package. It reports
-// what p says of itself,
+// NewTaskPool reports p under name. kind should be the name of p's package. The following is read
+// from p:
 //
 //   - the limit,
-//   - how many wait now,
+//   - how many tasks or callers are waiting.
 //
-// and, of tasks that are given to Submit of what it returns and not to p,
+// The rest covers only tasks that are submitted to the returned TaskPool rather than to p:
 //
-//   - how many run (used), and the workers that run none of them (idle),
-//   - how long each waited, from the call of Submit until it ran, how long it ran, and how long the
-//     oldest has run,
-//   - how that time is divided into on a CPU, ready and blocked, of a sample of short ones, on
-//     Linux,
-//   - how they ended: ok, or panic if a task did not return, since runtime.Goexit looks the same as
-//     long as nothing recovers,
-//   - calls that Submit refused: closed if p has a method IsClosed() bool that says so, else
-//     rejected. How long they took is not known.
+//   - how many are running (used), and how many workers are not running any of them (idle),
+//   - how long each waited, from the call of Submit until it started, how long it ran, and how long
+//     the oldest has been running,
+//   - on Linux, how that time is divided into on CPU, ready and blocked, for a sample of short
+//     tasks,
+//   - how they ended: ok, or panic if a task did not return, which includes runtime.Goexit: without
+//     recovering the panic the two cannot be told apart,
+//   - calls that Submit refused: closed if p has a method IsClosed() bool that returns true,
+//     otherwise rejected. How long these calls took is unknown.
 //
-// Nothing of tasks is reported before the first. Close does not close p.
+// Figures of tasks are reported once the first task has been submitted. Close does not close p.
 func NewTaskPool(name, kind string, p Submitter, opts ...instrument.Option) (*TaskPool, error) {
 	if p == nil {
-		return nil, fmt.Errorf("task pool %q: nil: want a pool", name)
+		return nil, fmt.Errorf("task pool %q: the pool is nil, expected a pool to submit tasks to", name)
 	}
 	s := &TaskPool{pool: p}
 	s.ran.InitTasks(instrument.TimingOf(opts...))
@@ -56,10 +56,10 @@ func NewTaskPool(name, kind string, p Submitter, opts ...instrument.Option) (*Ta
 	return s, nil
 }
 
-// Submit gives the pool a task, and returns what the pool does.
+// Submit submits a task to the pool, and returns the error of the pool.
 func (s *TaskPool) Submit(task func()) error {
 	if task == nil {
-		return s.pool.Submit(nil) // whatever that means to the pool
+		return s.pool.Submit(nil) // the pool decides how to handle nil
 	}
 	asked := s.ask()
 	err := s.pool.Submit(func() { s.run(task, asked) })
@@ -69,7 +69,7 @@ func (s *TaskPool) Submit(task func()) error {
 	return err
 }
 
-// ask begins the wait of a task. The pool keeps the line.
+// ask begins the wait of a task. The tasks themselves wait in the pool.
 func (s *TaskPool) ask() measure.Span {
 	if !s.asked.Load() {
 		s.asked.Store(true)
@@ -91,7 +91,7 @@ func (s *TaskPool) refuse() {
 
 func (s *TaskPool) run(task func(), asked measure.Span) {
 	s.ran.Lock()
-	use := s.ran.StartAfter(asked)
+	use, _ := s.ran.StartAfter(asked)
 	s.ran.Unlock()
 	how := instrument.Panicked
 	defer func() {
@@ -105,14 +105,14 @@ func (s *TaskPool) run(task func(), asked measure.Span) {
 	how = instrument.OK
 }
 
-// Running returns how many tasks run now.
+// Running returns the number of running tasks.
 func (s *TaskPool) Running() int {
 	s.ran.Lock()
 	defer s.ran.Unlock()
 	return int(s.ran.Uses.InUse())
 }
 
-// Stats returns the state of the pool and what happened so far.
+// Stats returns the current state of the pool and the counts so far.
 func (s *TaskPool) Stats() (st instrument.Stats) {
 	running, waiting, limit := s.pool.Running(), s.pool.Waiting(), s.pool.Cap()
 	if limit > 0 {
@@ -132,7 +132,7 @@ func (s *TaskPool) Stats() (st instrument.Stats) {
 	return st
 }
 
-// Close ends the report. The pool and Submit go on to work.
+// Close ends the report. The pool and Submit keep working.
 func (s *TaskPool) Close() {
 	s.ran.Close()
 	s.reg.Close()

@@ -12,8 +12,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/pooltest"
 )
 
-// bench is a task pool as small as can be: a goroutine for each task, so many at a time. The
-// adapters test real ones.
+// bench is the simplest possible task pool: one goroutine per task, with a limited number at a
+// time. The adapters test real pools.
 type bench struct {
 	slots  chan struct{}
 	closed bool
@@ -33,7 +33,7 @@ func (b *bench) Submit(task func()) error {
 	b.wait(-1)
 	go func() {
 		defer func() {
-			_ = recover() // what a pool does with a panic
+			_ = recover() // as pools do
 			<-b.slots
 		}()
 		task()
@@ -127,7 +127,7 @@ func TestTaskPoolInTheSettingsOfTelemetry(t *testing.T) {
 		}
 		return pooltest.Pool{Close: s.Close, Use: func() {
 			_ = s.Submit(func() {})
-			b.slots <- struct{}{} // until it has ended
+			b.slots <- struct{}{} // until the task has ended
 			<-b.slots
 		}}, nil
 	})

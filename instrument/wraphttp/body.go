@@ -8,7 +8,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// respond lets the use of the connection end with the body.
+// respond makes the use of the connection end with the body of the response.
 func (tr *trip) respond(resp *http.Response) {
 	if p := tr.part; p != nil && resp.ProtoMajor > 1 {
 		p.Lock()
@@ -27,7 +27,7 @@ func (tr *trip) respond(resp *http.Response) {
 	resp.Body = &tr.body
 }
 
-// body ends the use of a connection.
+// body ends the use of a connection when it has been read to the end or is closed.
 type body struct {
 	io.ReadCloser
 	trip *trip
@@ -45,23 +45,23 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close implements io.Closer. The use ends first: once it is closed, the connection or its slot may
-// be another's.
+// Close implements io.Closer. The use ends first, because once the body is closed, the connection
+// or its slot may be given to another request.
 func (b *body) Close() error {
 	b.trip.end(instrument.OK)
 	return b.ReadCloser.Close()
 }
 
-// connection is the body of a response that switched to another protocol: the caller has the
-// connection itself, with all that net/http gives, until it is closed. The end of what the server
-// sends is not the end of the use.
+// connection is the body of a response that switched to another protocol. The caller then owns the
+// connection itself, with all methods that net/http provides, until it is closed. EOF from the
+// server does not end the use.
 type connection struct {
 	io.Reader
 	io.Writer
 	io.Closer
 }
 
-// half is one that can be closed for writing, as that of net/http can.
+// half is a connection that can be closed for writing, as those of net/http can.
 type half struct {
 	connection
 	closeWriter
@@ -69,7 +69,7 @@ type half struct {
 
 type closeWriter interface{ CloseWrite() error }
 
-// own returns the body for a caller to which the connection now belongs.
+// own returns the body for a caller that now owns the connection.
 func (tr *trip) own(w io.Writer) io.ReadCloser {
 	if p := tr.part; p != nil {
 		p.Lock()

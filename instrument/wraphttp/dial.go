@@ -6,39 +6,39 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// stage is how far a dial is.
+// stage is the progress of a dial.
 type stage uint8
 
 const (
-	assumed    stage = iota // there must be one, though nothing is heard of it
-	resolving               // the name
-	resolved                // between that and the first attempt to connect
-	connecting              // to one address or several
-	connected               // between that and a handshake
-	shaking                 // the TLS handshake
+	assumed    stage = iota // there must be a dial, although no event was reported
+	resolving               // looking up the name
+	resolved                // between the lookup and the first attempt to connect
+	connecting              // to one or several addresses
+	connected               // between the connection and a handshake
+	shaking                 // in the TLS handshake
 )
 
-// dial is one connection that is being made for a trip, which net/http does not end with the trip:
-// another request may get it.
+// dial is a connection that is being made for a trip. net/http does not abandon the dial when the
+// trip ends, because another request may get the connection.
 type dial struct {
 	stage   stage
 	began   time.Duration
-	left    int // addresses that were not tried yet
+	left    int // addresses that have not been tried yet
 	open    int // attempts in progress
 	counted bool
 }
 
-// isAtWork reports whether the end of the stage will be heard of in any case.
+// isAtWork reports whether the end of the stage will certainly be reported.
 func (d *dial) isAtWork() bool {
 	return d.stage == resolving || d.stage == shaking || (d.stage == connecting && d.open > 0)
 }
 
-// begin begins a dial in a stage. The trip no longer waits for a slot. Caller must hold the lock of
-// the part.
+// begin begins a dial at stage s. From then on the trip no longer waits for a slot. Caller must
+// hold the lock of the part.
 func (tr *trip) begin(s stage) *dial {
 	now := measure.Clock()
 	if tr.room && tr.phase == asking && (s == assumed || s == shaking) {
-		now = tr.claim.Asked() // the dial began, and was silent until now
+		now = tr.claim.Asked() // the dial began then, but was not reported until now
 	}
 	tr.dials = append(tr.dials, dial{stage: s, began: now, left: 1})
 	if tr.phase == asking {
@@ -47,7 +47,7 @@ func (tr *trip) begin(s stage) *dial {
 	return &tr.dials[len(tr.dials)-1]
 }
 
-// find returns the first dial that is in a stage, or nil.
+// find returns the first dial at stage s, or nil.
 func (tr *trip) find(s stage) *dial {
 	for i := range tr.dials {
 		if d := &tr.dials[i]; d.stage == s {
@@ -57,7 +57,7 @@ func (tr *trip) find(s stage) *dial {
 	return nil
 }
 
-// on calls f for the hooks of a dial, and counts what is being made after it.
+// on calls f for a hook of a dial, and then updates the number of connections being made.
 func (tr *trip) on(f func()) {
 	p := tr.part
 	if p == nil {
@@ -70,8 +70,8 @@ func (tr *trip) on(f func()) {
 	tr.settle()
 }
 
-// settle counts the dials that are constructing: those that the trip waits for, and of others,
-// which it left behind, those at work. Caller must hold the lock of the part.
+// settle updates the number of dials that count as constructing: all dials that the trip is waiting
+// for, and of those that it left behind, the ones at work. Caller must hold the lock of the part.
 func (tr *trip) settle() {
 	awaited := tr.phase == asking && tr.claim.IsConstructing()
 	for i := range tr.dials {
@@ -90,7 +90,7 @@ func (tr *trip) count(d *dial, counts bool) {
 	d.counted = counts
 }
 
-// remove forgets a dial. Caller must hold the lock of the part.
+// remove removes a dial. Caller must hold the lock of the part.
 func (tr *trip) remove(d *dial) {
 	tr.count(d, false)
 	for i := range tr.dials {
@@ -101,7 +101,7 @@ func (tr *trip) remove(d *dial) {
 	}
 }
 
-// drop forgets the dial that is in a stage, if there is one. Caller must hold the lock of the part.
+// drop removes the dial at stage s, if there is one. Caller must hold the lock of the part.
 func (tr *trip) drop(s stage) {
 	if d := tr.find(s); d != nil {
 		tr.remove(d)
@@ -154,12 +154,12 @@ func (tr *trip) connect() {
 	})
 }
 
-// connected counts the end of one attempt. Of several addresses that are tried, those that fail do
-// not count.
+// connected counts the end of one attempt to connect. If several addresses are tried, those that
+// fail do not count.
 func (tr *trip) connected(err error) {
 	tr.on(func() {
 		d := tr.find(connecting)
-		if d == nil || d.open == 0 { // of a dial that has ended otherwise
+		if d == nil || d.open == 0 { // belongs to a dial that has already ended
 			return
 		}
 		d.open--
@@ -189,7 +189,7 @@ func (tr *trip) shaken(err error) {
 		d := tr.find(shaking)
 		switch {
 		case d == nil:
-		case err == nil && tr.proxied: // there may be another, with the host behind the proxy
+		case err == nil && tr.proxied: // there may be another handshake, with the host behind the proxy
 			d.stage = connected
 		default:
 			tr.finish(d, err)
@@ -197,7 +197,7 @@ func (tr *trip) shaken(err error) {
 	})
 }
 
-// furthest returns the dial that is furthest, or nil.
+// furthest returns the dial that has progressed furthest, or nil.
 func (tr *trip) furthest() (d *dial) {
 	for i := range tr.dials {
 		if other := &tr.dials[i]; d == nil || other.stage > d.stage {
@@ -207,8 +207,8 @@ func (tr *trip) furthest() (d *dial) {
 	return d
 }
 
-// arrived notes that the trip has a connection that no request had before. On HTTP/2 another's dial
-// may have made it. Caller must hold the lock of the part.
+// arrived notes that the trip got a connection that no request had before. On HTTP/2 the dial of
+// another trip may have made it. Caller must hold the lock of the part.
 func (tr *trip) arrived(http2 bool) {
 	tr.part.fresh++
 	if tr.done {
@@ -223,8 +223,8 @@ func (tr *trip) arrived(http2 bool) {
 	}
 }
 
-// unmade notes that the connection that the trip waited for could not be made. Caller must hold the
-// lock of the part.
+// unmade notes that the connection that the trip was waiting for could not be made. Caller must
+// hold the lock of the part.
 func (tr *trip) unmade(err error) {
 	if tr.done {
 		return
@@ -239,9 +239,9 @@ func (tr *trip) unmade(err error) {
 	}
 }
 
-// dialedUntraced returns how long a dial took of which nothing was heard, and that began when the
-// trip asked since there was room: the trip did not wait for a slot. Caller must hold the lock of
-// the part.
+// dialedUntraced returns the duration of a dial that was not traced. It began when the trip asked
+// for a connection, because there was room: the trip did not wait for a slot. Caller must hold the
+// lock of the part.
 func (tr *trip) dialedUntraced() time.Duration {
 	asked := tr.claim.Asked()
 	tr.claim.Construct(&tr.part.Recorder, asked)

@@ -11,12 +11,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/poolgauge/poolgauge/instrument"
 	"github.com/poolgauge/poolgauge/instrument/wraphttp"
 )
 
-// slowDial takes 2 s to make a connection to a server that answers one request, and says so to the
-// trace, as a net.Dialer does.
+// slowDial takes 2 s to make a connection to a server that answers one request. It calls the trace,
+// as a net.Dialer does.
 func slowDial(ctx context.Context, network, addr string) (net.Conn, error) {
 	trace := httptrace.ContextClientTrace(ctx)
 	trace.ConnectStart(network, addr)
@@ -33,7 +35,49 @@ func slowDial(ctx context.Context, network, addr string) (net.Conn, error) {
 	return client, nil
 }
 
-// To make a connection is not to wait for one; to wait for a slot is.
+// A request that waited for a slot has the trace of its context.
+func TestTransportKnowsTheTraceOfTheLongestWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rt, err := wraphttp.Transport("api", &http.Transport{DialContext: slowDial, MaxConnsPerHost: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rt.Close()
+		done := make(chan struct{}, 3)
+		for id := range byte(3) {
+			span := trace.NewSpanContext(trace.SpanContextConfig{
+				TraceID: trace.TraceID{id + 1}, SpanID: trace.SpanID{1}, TraceFlags: trace.FlagsSampled,
+			})
+			ctx := trace.ContextWithSpanContext(t.Context(), span)
+			go func() {
+				defer func() { done <- struct{}{} }()
+				req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://shop/", http.NoBody)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				resp, err := rt.RoundTrip(req)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, _ = io.Copy(io.Discard, resp.Body)
+				_ = resp.Body.Close()
+			}()
+			synctest.Wait()
+		}
+		for range 3 {
+			<-done
+		}
+		s := only(t, rt)
+		longest := s.Wait[instrument.Acquired].Max()
+		if e := s.Exemplars; len(e) != 1 || e[0].Trace != (trace.TraceID{3}) || e[0].Wait != longest || longest == 0 {
+			t.Errorf("%+v, want trace 3 and %v", e, longest)
+		}
+	})
+}
+
+// Making a connection does not count as waiting; waiting for a slot does.
 func TestTransportTellsDialingFromWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rt, err := wraphttp.Transport("api", &http.Transport{DialContext: slowDial, MaxConnsPerHost: 1})
@@ -59,7 +103,7 @@ func TestTransportTellsDialingFromWaiting(t *testing.T) {
 		<-done
 		<-done
 		s := only(t, rt)
-		// The first waits for nothing, the second 5 s until the first is done.
+		// The first request does not wait; the second waits 5 s until the first is done.
 		if waits := s.Wait[instrument.Acquired]; waits.Count() != 2 || waits.Sum() != 5 {
 			t.Errorf("%d waits, %v s", waits.Count(), waits.Sum())
 		}

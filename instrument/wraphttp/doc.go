@@ -1,9 +1,9 @@
 // Package wraphttp reports the connections of net/http as pools of the kind http: those of a client
-// by [Transport], those of a server by [Listener].
+// with [Transport], those of a server with [Listener].
 //
-// The package is apart from instrument so that nothing of ours brings net/http to a program without
-// it; OpenTelemetry's API does.
+// The package is separate from instrument, so that instrument itself does not import net/http;
+// OpenTelemetry's API does.
 package wraphttp
 
-// Kind is the kind of pool that everything here is reported as.
+// Kind is the kind of all pools that the package reports.
 const Kind = "http"

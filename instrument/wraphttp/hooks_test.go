@@ -14,8 +14,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument/wraphttp"
 )
 
-// dialer tells a trace what a dial does, a second for each step, and looks what is being made after
-// each.
+// dialer calls the hooks of a trace as a dial does, one second per step, and checks what is being
+// made after each step.
 type dialer struct {
 	*httptrace.ClientTrace
 	constructing func() int64
@@ -49,15 +49,15 @@ func (d dialer) shake(err error, after int64) {
 	d.step(after, func() { d.TLSHandshakeDone(tls.ConnectionState{}, err) })
 }
 
-// A dial is one from its first step to its last, whatever the steps are. The request waits for none
-// of it.
+// A dial counts as one from its first step to its last, whatever the steps are. The request does
+// not wait during any of it.
 func TestTransportFollowsDials(t *testing.T) {
 	fresh := httptrace.GotConnInfo{}
 	for name, c := range map[string]struct {
 		url          string
 		told         func(d dialer)
 		err          error
-		made, unmade float64 // seconds of one dial, or of all
+		made, unmade float64 // seconds of one dial, or of all dials
 		created      int64
 		failed       int64
 		waited       float64
@@ -93,7 +93,7 @@ func TestTransportFollowsDials(t *testing.T) {
 			d.GetConn("shop:443")
 			d.step(1, func() { d.ConnectStart("tcp", "a") })
 			d.GotConn(httptrace.GotConnInfo{Reused: true})
-			d.step(0, func() { d.ConnectDone("tcp", "a", nil) }) // nothing may ever come after it
+			d.step(0, func() { d.ConnectDone("tcp", "a", nil) }) // the dial may never report anything else
 			d.shake(nil, 0)
 		}, nil, 3, 0, 1, 0, 0},
 		"another is there first, between two steps": {"http://shop/", func(d dialer) {

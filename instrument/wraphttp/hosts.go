@@ -16,12 +16,12 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// otherHosts is the address that stands for all hosts beyond the first.
+// otherHosts is the address that stands for all hosts beyond the limit.
 const otherHosts = "_OTHER"
 
 var defaultPorts = map[string]string{"http": "80", "https": "443"}
 
-// addressOf returns where a URL is, with a port.
+// addressOf returns the host of a URL and its port.
 func addressOf(u *url.URL) string {
 	if port := defaultPorts[u.Scheme]; port != "" && u.Port() == "" {
 		return net.JoinHostPort(u.Hostname(), port)
@@ -41,24 +41,24 @@ func addressAttributes(scheme, address string) []attribute.KeyValue {
 	return attributes
 }
 
-// hosts is what the conventions want to know of each host.
+// hosts has the figures for the conventions, by host.
 type hosts struct {
 	follows bool
 
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards everything below
 	known map[hostKey]*host
 }
 
 type hostKey struct{ scheme, host string }
 
-// host is what they want to know of one. The lock of hosts guards it.
+// host has the figures for one host. It is guarded by the lock of hosts.
 type host struct {
 	attributes []attribute.KeyValue
 	active     int64
 	answers    map[answer]*instrument.Histogram // durations of requests
 }
 
-// answer is how a request ended: with a status or without one.
+// answer is how a request ended: with a status or with an error.
 type answer struct {
 	method    string
 	status    int
@@ -77,7 +77,7 @@ func (h *hosts) begin(u *url.URL) *host {
 	return to
 }
 
-// end ends a request to a host.
+// end ends a request to host to.
 func (h *hosts) end(to *host, a answer, took time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -90,8 +90,7 @@ func (h *hosts) end(to *host, a answer, took time.Duration) {
 	durations.Record(took)
 }
 
-// of returns the host of a URL, or the one that stands for all beyond the first. Caller must hold
-// the lock.
+// of returns the host of a URL, or the host that stands for all others. Caller must hold the lock.
 func (h *hosts) of(u *url.URL) *host {
 	key := hostKey{host: otherHosts}
 	if u != nil {
@@ -127,7 +126,7 @@ func methodOf(method string) string {
 	return "_OTHER"
 }
 
-// convention reports the hosts.
+// convention returns the option that reports the hosts.
 func (h *hosts) convention() instrument.Option {
 	return instrument.Follow(instrument.Convention{
 		Rows: catalog.HTTPClient,

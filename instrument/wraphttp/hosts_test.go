@@ -17,7 +17,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// One host that is full does not hide among 20.
+// A full host is visible among 20 hosts.
 func TestTransportHasALimitForEachHost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hold := make(chan struct{})
@@ -56,7 +56,7 @@ func TestTransportHasALimitForEachHost(t *testing.T) {
 	})
 }
 
-// A base that knows no traces has no figures, rather than zeros.
+// A base that does not support traces has absent figures, rather than zeros.
 func TestTransportOverABaseWithoutTraces(t *testing.T) {
 	rt, c := mustWrap(t, roundTripper(func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
@@ -67,7 +67,7 @@ func TestTransportOverABaseWithoutTraces(t *testing.T) {
 	}
 }
 
-// Two are idle where one may be.
+// Two connections are idle where only one is allowed.
 func TestTransportSaysWhyConnectionsClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rt, c := mustWrap(
@@ -88,8 +88,8 @@ func TestTransportSaysWhyConnectionsClose(t *testing.T) {
 	})
 }
 
-// A reverse proxy on the transport passes on that one side has closed its half, and what comes back
-// after that.
+// A reverse proxy on the transport forwards the half-close of one side, and the data that comes
+// back afterwards.
 func TestTransportKeepsHalfClosing(t *testing.T) {
 	backend := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		conn, both, err := http.NewResponseController(w).Hijack()

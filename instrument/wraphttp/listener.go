@@ -11,51 +11,52 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// LimitedListener is a listener whose connections are reported, and limited if it has a limit.
+// LimitedListener is a listener whose connections are reported and, if it has a limit, limited.
 type LimitedListener struct {
 	net.Listener
 	reg   *instrument.Registration
-	limit int64 // 0 is none
+	limit int64 // 0 means none
 
-	rec       measure.Recorder // its lock guards what follows
-	accepting int64            // calls of Accept that have a slot and no connection yet, if there is a limit
-	freed     sync.Cond        // a slot was, or the listener was closed
+	rec       measure.Recorder // its lock guards everything below
+	accepting int64            // calls of Accept that have a slot but no connection yet, if there is a limit
+	freed     sync.Cond        // signals that a slot was freed or the listener was closed
 	closed    bool
 }
 
 var tlsListener = reflect.TypeOf(tls.NewListener(nil, nil))
 
-// Listener returns a listener of the connections of l, for [net/http.Server.Serve] or any other
-// server. With a limit above 0 at most so many connections are open, and Accept waits while they
-// are, like that of golang.org/x/net/netutil.LimitListener; 0 is no limit. It reports
+// Listener returns a listener that accepts the connections of l, for [net/http.Server.Serve] or any
+// other server. If limit is above 0, at most that many connections are open at a time, and Accept
+// waits while they are, as that of golang.org/x/net/netutil.LimitListener does; 0 means no limit.
+// It reports
 //
 //   - the limit,
-//   - connections accepted, open (used) and closed (completed), and how long each was open, be it
-//     active or idle: a listener does not know. Lending a connection to a handler for longer
-//     (http.Hijacker) is part of it.
+//   - connections accepted, open (used) and closed (completed), and how long each was open, whether
+//     active or idle: a listener cannot tell them apart. A hijacked connection (http.Hijacker)
+//     counts until it is closed.
 //
-// TLS goes around it, as ServeTLS and [tls.NewListener] have it: net/http looks for the type of a
-// TLS connection, so that a listener of those is refused.
+// Wrap l before TLS is added, by ServeTLS or [tls.NewListener]. Listener returns an error for a TLS
+// listener, because net/http checks connections for the type of a TLS connection.
 //
-// On Linux, of a *net.TCPListener, it also reports how many connections wait to be accepted
-// (pending) and how many may (its limit): as far as those clients know, they are connected. How
-// long each waits the kernel does not say.
+// On Linux, if l is a *net.TCPListener, it also reports how many connections are waiting to be
+// accepted (pending) and how many may wait (its limit). To their clients they are connected. The
+// kernel does not report how long each waits.
 //
-// A *net.TCPConn or *net.UnixConn keeps all its methods, so that sendfile and half-closing work as
-// without, and NetConn of a connection returns it, as that of [tls.Conn] does. Closing the listener
-// ends the report; open connections work on.
+// A *net.TCPConn or *net.UnixConn keeps all its methods, so that sendfile and half-close work as
+// before; the NetConn method returns it, like that of [tls.Conn]. Closing the listener ends the
+// report; open connections keep working.
 func Listener(name string, l net.Listener, limit int, opts ...instrument.Option) (*LimitedListener, error) {
 	if l == nil {
-		return nil, fmt.Errorf("listener %q: nil: want a listener", name)
+		return nil, fmt.Errorf("listener %q: the listener is nil, expected a net.Listener", name)
 	}
 	if reflect.TypeOf(l) == tlsListener {
 		return nil, fmt.Errorf(
-			"listener %q: a listener of TLS, whose connections net/http must see bare: wrap the one below, and give that to tls.NewListener",
+			"listener %q: got a TLS listener, expected one without TLS: wrap the underlying listener, and pass the result to tls.NewListener",
 			name,
 		)
 	}
 	if limit < 0 {
-		return nil, fmt.Errorf("listener %q: limit %d: want 1 or more connections, or 0 for no limit", name, limit)
+		return nil, fmt.Errorf("listener %q: limit is %d, expected 1 or more, or 0 for no limit", name, limit)
 	}
 	w := &LimitedListener{Listener: l, limit: int64(limit)}
 	w.rec.Init(instrument.TimingOf(opts...))
@@ -80,8 +81,7 @@ func (l *LimitedListener) Accept() (net.Conn, error) {
 	return l.lend(c), nil
 }
 
-// take takes a slot, and waits until one is free. It reports false if the listener is closed
-// before.
+// take takes a slot, and waits until one is free. It returns false if the listener is closed first.
 func (l *LimitedListener) take() bool {
 	l.rec.Lock()
 	defer l.rec.Unlock()
@@ -95,7 +95,7 @@ func (l *LimitedListener) take() bool {
 	return true
 }
 
-// giveBack gives back the slot of an Accept that failed.
+// giveBack returns the slot of an Accept that failed.
 func (l *LimitedListener) giveBack() {
 	if l.limit == 0 {
 		return
@@ -117,7 +117,7 @@ func (l *LimitedListener) Close() error {
 	return l.Listener.Close()
 }
 
-// lend counts a connection, until it is closed.
+// lend counts a connection as used until it is closed.
 func (l *LimitedListener) lend(c net.Conn) net.Conn {
 	slot := lease{l: l}
 	l.rec.Lock()
@@ -135,7 +135,7 @@ func (l *LimitedListener) lend(c net.Conn) net.Conn {
 	return &conn{c, slot}
 }
 
-// lease is the slot of one connection, until it is closed for the first time.
+// lease is the slot of one connection. The first Close ends it.
 type lease struct {
 	l     *LimitedListener
 	use   measure.Use
@@ -156,7 +156,7 @@ func (s *lease) end() {
 	}
 }
 
-// Stats returns the state of the connections and what happened so far.
+// Stats returns the current state of the connections and the counts so far.
 func (l *LimitedListener) Stats() (s instrument.Stats) {
 	if waiting, limit, known := acceptQueue(l.Listener); known {
 		s.Pending, s.PendingLimit = instrument.Some(waiting), instrument.Some(limit)
@@ -176,10 +176,10 @@ type tcpConn struct {
 	slot lease
 }
 
-// NetConn returns the connection of the listener below.
+// NetConn returns the connection of the wrapped listener.
 func (c *tcpConn) NetConn() net.Conn { return c.TCPConn }
 
-// Close closes the connection and gives its slot back.
+// Close closes the connection and returns its slot.
 func (c *tcpConn) Close() error {
 	defer c.slot.end()
 	return c.TCPConn.Close()
@@ -190,10 +190,10 @@ type unixConn struct {
 	slot lease
 }
 
-// NetConn returns the connection of the listener below.
+// NetConn returns the connection of the wrapped listener.
 func (c *unixConn) NetConn() net.Conn { return c.UnixConn }
 
-// Close closes the connection and gives its slot back.
+// Close closes the connection and returns its slot.
 func (c *unixConn) Close() error {
 	defer c.slot.end()
 	return c.UnixConn.Close()
@@ -204,10 +204,10 @@ type conn struct {
 	slot lease
 }
 
-// NetConn returns the connection of the listener below.
+// NetConn returns the connection of the wrapped listener.
 func (c *conn) NetConn() net.Conn { return c.Conn }
 
-// Close closes the connection and gives its slot back.
+// Close closes the connection and returns its slot.
 func (c *conn) Close() error {
 	defer c.slot.end()
 	return c.Conn.Close()

@@ -80,7 +80,7 @@ func TestListenerReportsAndLimits(t *testing.T) {
 	default:
 	}
 	_ = first.Close()
-	_ = first.Close() // counts once
+	_ = first.Close() // counts only once
 	second := <-accepted
 	pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{
 		pool + "usage used": 1, pool + "requests acquired": 2, pool + "completed ok": 1, pool + "use.duration": 1,
@@ -126,7 +126,7 @@ func TestListenerWithoutLimit(t *testing.T) {
 	}
 }
 
-// net/http serves a TLS connection as such, and HTTP/2 on it, only if it sees its type.
+// net/http recognizes a TLS connection, and serves HTTP/2 on it, only by its type.
 func TestListenerGoesBelowTLS(t *testing.T) {
 	l := listen(t, 0)
 	if _, err := wraphttp.Listener(
@@ -139,14 +139,14 @@ func TestListenerGoesBelowTLS(t *testing.T) {
 	}
 }
 
-// failing is a listener without file descriptors to spare.
+// failing is a listener that has run out of file descriptors.
 type failing struct{ net.Listener }
 
 var errNoFiles = errors.New("too many open files")
 
 func (failing) Accept() (net.Conn, error) { return nil, errNoFiles }
 
-// Calls of Accept that fail take no slot, and those that go on count towards the limit.
+// Failed calls of Accept take no slot, and calls in progress count toward the limit.
 func TestListenerKeepsNoSlotOfWhatFailed(t *testing.T) {
 	bare, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -169,7 +169,7 @@ func TestListenerKeepsNoSlotOfWhatFailed(t *testing.T) {
 	)
 }
 
-// However many goroutines accept, no more connections are open than the limit says.
+// However many goroutines call Accept, the number of open connections never exceeds the limit.
 func TestListenerHoldsTheLimitUnderLoad(t *testing.T) {
 	l := listen(t, 3)
 	const connections = 200

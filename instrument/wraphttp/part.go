@@ -8,32 +8,33 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// part counts the connections to one host, or to all where no limit keeps hosts apart. The slots
-// are connections: each is dialed for a request, be it that this still waits for it (constructing),
-// used by one, or idle, which a trace does not show. On HTTP/2 a slot is a stream, and there is no
-// limit.
+// part counts the connections to one host, or to all hosts if there is no limit per host. The slots
+// are connections. Each connection is being dialed for a request that waits for it or did wait for
+// it (constructing), used by a request, or idle, which a trace does not show. On HTTP/2 a slot is a
+// stream, and there is no limit.
 //
-// Invariant: where there is a limit, no more are used. net/http hands a connection on before the
-// request that had it is known to be over; then the next one is late: it acquires when that is.
+// Invariant: if there is a limit, no more slots than that are used. net/http hands a connection to
+// the next request before the end of the previous one is known. The next request is late then: it
+// acquires the slot when the previous one has ended.
 type part struct {
 	key    partKey
-	limit  int64 // 0 if there is none
-	prompt bool  // a request that finds no idle connection has one dialed at once
+	limit  int64 // 0 means none
+	prompt bool  // a connection is dialed at once for a request that finds no idle one
 
-	measure.Recorder // its lock guards what follows
+	measure.Recorder // its lock guards everything below
 
 	constructing int64
-	dialed       int64 // connections that were seen made
-	fresh        int64 // connections that no request had before
-	failed       int64 // dials
+	dialed       int64 // connections whose dial was traced
+	fresh        int64 // connections that no request had used before
+	failed       int64 // failed dials
 	made, unmade instrument.Histogram
 	closed       [reasons]int64
 	http2        bool
 	users        trips
-	late         []*trip // that have a connection, and not a slot yet
+	late         []*trip // have a connection but no slot yet
 }
 
-// reason is why a connection was closed when it was given back.
+// reason is the reason for which a connection was closed when it was returned.
 type reason uint8
 
 const (
@@ -45,7 +46,7 @@ const (
 
 func (r reason) String() string { return [...]string{"max_idle", "broken", "other"}[r] }
 
-// reasonOf reads what net/http says to a trace, which is text alone.
+// reasonOf recognizes the reason by the text of the error that net/http passes to a trace.
 func reasonOf(err error) reason {
 	switch text := err.Error(); {
 	case strings.Contains(text, "too many idle"):
@@ -56,13 +57,13 @@ func reasonOf(err error) reason {
 	return other
 }
 
-// hasRoom reports whether a request that finds no idle connection has one dialed at once. Caller
-// must hold the lock.
+// hasRoom reports whether a connection is dialed at once for a request that finds no idle one.
+// Caller must hold the lock.
 func (p *part) hasRoom() bool {
 	return p.prompt || (!p.http2 && p.Uses.InUse()+p.constructing < p.limit)
 }
 
-// isSilent reports whether connections come from a dialer that tells the trace nothing. Caller must
+// isSilent reports whether connections come from a dialer that does not call the trace. Caller must
 // hold the lock.
 func (p *part) isSilent() bool { return p.fresh > p.dialed }
 
@@ -71,8 +72,8 @@ func (p *part) isFull() bool {
 	return p.limit > 0 && !p.http2 && p.Uses.InUse() >= p.limit
 }
 
-// reap ends the uses of requests whose context has ended: net/http takes their connections away,
-// whether or not the body of the response is ever closed. Caller must hold the lock.
+// reap ends the uses of requests whose context has ended. net/http takes their connections away
+// even if the body of the response is never closed. Caller must hold the lock.
 func (p *part) reap() {
 	for tr := p.users.first; tr != nil; {
 		next := tr.next
@@ -83,7 +84,7 @@ func (p *part) reap() {
 	}
 }
 
-// promote lets those that are late acquire, as long as there are slots. Caller must hold the lock.
+// promote gives slots to late trips while there are free slots. Caller must hold the lock.
 func (p *part) promote() {
 	for len(p.late) > 0 && !p.isFull() {
 		tr := p.late[0]
@@ -92,7 +93,7 @@ func (p *part) promote() {
 	}
 }
 
-// spokeHTTP2 notes that uses are streams. Caller must hold the lock.
+// spokeHTTP2 notes that slots are streams. Caller must hold the lock.
 func (p *part) spokeHTTP2() {
 	if !p.http2 {
 		p.http2 = true
@@ -100,7 +101,7 @@ func (p *part) spokeHTTP2() {
 	}
 }
 
-// stats reports all of one moment.
+// stats returns a consistent snapshot.
 func (p *part) stats() (s instrument.Stats) {
 	p.Lock()
 	defer p.Unlock()
@@ -129,7 +130,7 @@ func (p *part) stats() (s instrument.Stats) {
 	return s
 }
 
-// trips is a list of those that use a connection. The zero trips is empty.
+// trips is a list of the trips that use a connection. The zero trips is empty.
 type trips struct{ first *trip }
 
 func (l *trips) add(tr *trip) {

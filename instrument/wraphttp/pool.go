@@ -12,25 +12,25 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// maxHosts bounds the hosts that are told apart.
+// maxHosts is the maximum number of hosts that are reported separately.
 const maxHosts = 100
 
-// pool is the connections of a transport. Where there is a limit, net/http has it for each host:
-// then each host is a part with slots of its own. Otherwise there is one part.
+// pool is the connections of a transport. If the transport has a limit, net/http applies it per
+// host, so each host is a part with its own slots. Otherwise there is one part.
 type pool struct {
-	perHost int  // connections, 0 if there is no limit or it is not known
-	native  bool // an http.Transport does the work, which traces every request
-	prior   bool // all that is not TLS is HTTP/2
+	perHost int  // maximum number of connections; 0 if unlimited or unknown
+	native  bool // an http.Transport does the work, and traces every request
+	prior   bool // all requests without TLS use HTTP/2
 	off     bool
 	timing  instrument.Timing
 	hosts   hosts
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards everything below
 	parts  map[partKey]*part
 	closed bool
 }
 
-// partKey is what net/http keeps connections by, as far as a trace tells.
+// partKey is the key by which net/http keeps connections, as far as a trace shows it.
 type partKey struct{ scheme, address string }
 
 var otherParts = partKey{address: otherHosts}
@@ -47,12 +47,12 @@ func newPool(base http.RoundTripper, opts []instrument.Option) *pool {
 		p.prior = t.Protocols != nil && t.Protocols.UnencryptedHTTP2() && !t.Protocols.HTTP1()
 	}
 	if p.perHost == 0 && p.native {
-		p.partOf(partKey{}) // whose figures are 0 and not absent before the first request
+		p.partOf(partKey{}) // so that its figures are 0, not absent, before the first request
 	}
 	return p
 }
 
-// partOf returns the part of a host, or the one that stands for all beyond the first.
+// partOf returns the part of a host, or the part that stands for all hosts beyond the limit.
 func (p *pool) partOf(key partKey) *part {
 	if p.perHost == 0 {
 		key = partKey{}
@@ -68,7 +68,7 @@ func (p *pool) partOf(key partKey) *part {
 		if s, known = p.parts[otherParts]; known {
 			return s
 		}
-		key, limit = otherParts, 0 // that of one of many hosts says nothing
+		key, limit = otherParts, 0 // the limit per host does not apply to many hosts together
 	}
 	s = &part{key: key, limit: limit, prompt: p.native && p.perHost == 0}
 	s.Init(p.timing)
@@ -79,7 +79,7 @@ func (p *pool) partOf(key partKey) *part {
 	return s
 }
 
-// all returns the parts, in the order of their hosts.
+// all returns the parts, sorted by host.
 func (p *pool) all() []*part {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -93,7 +93,7 @@ func (p *pool) all() []*part {
 	return list
 }
 
-// close ends what is measured in overload.
+// close stops the timers of overloaded parts.
 func (p *pool) close() {
 	parts := p.all()
 	p.mu.Lock()
@@ -104,7 +104,7 @@ func (p *pool) close() {
 	}
 }
 
-// stats is what a collection calls.
+// stats returns the Stats for a collection.
 func (p *pool) stats() (s instrument.Stats) {
 	for _, part := range p.all() {
 		if p.perHost == 0 {

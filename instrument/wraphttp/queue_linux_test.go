@@ -7,13 +7,13 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Clients that are connected, as far as they know, wait in the kernel.
+// Connections that are established but not yet accepted wait in the kernel.
 func TestListenerTellsTheAcceptQueue(t *testing.T) {
 	l := listen(t, 1)
 	for range 3 {
 		dial(t, l)
 	}
-	for l.Stats().Pending.Or(-1) != 3 { // the kernel may be a moment late with the last
+	for l.Stats().Pending.Or(-1) != 3 { // the kernel may add the last one a moment later
 		runtime.Gosched()
 	}
 	if limit := l.Stats().PendingLimit.Or(0); limit < 3 {

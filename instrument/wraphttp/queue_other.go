@@ -4,5 +4,5 @@ package wraphttp
 
 import "net"
 
-// acceptQueue knows nothing here.
+// acceptQueue returns false: the queue is known only on Linux.
 func acceptQueue(net.Listener) (waiting, limit int64, known bool) { return 0, 0, false }

@@ -31,7 +31,7 @@ func mustWrap(t *testing.T, base http.RoundTripper) (*wraphttp.RoundTripper, *ht
 	return rt, &http.Client{Transport: rt}
 }
 
-// atRest checks that nothing is in flight, and that requests of each kind of end add up.
+// atRest checks that nothing is in flight, and that requests and outcomes add up.
 func atRest(t *testing.T, s instrument.Stats) {
 	t.Helper()
 	for state, n := range s.Usage {
@@ -54,7 +54,7 @@ func count(s instrument.Stats, e instrument.Event, reason string) (n int64) {
 	return n
 }
 
-// net/http asks for a connection twice before it gets one of HTTP/2.
+// net/http asks for a connection twice before it gets an HTTP/2 connection.
 func TestTransportOnHTTP2LeavesNothing(t *testing.T) {
 	for name, base := range map[string]*http.Transport{"": {}, "limited": {MaxConnsPerHost: 2}} {
 		t.Run(name, func(t *testing.T) {
@@ -108,8 +108,8 @@ func try(c *http.Client, req *http.Request) {
 	}
 }
 
-// What net/http may tell on HTTP/2: of one connection that it asks several times, or never, and of
-// several one after the other.
+// What net/http may report on HTTP/2: it may ask for one connection several times, or never, and
+// for several connections one after the other.
 func TestTransportTakesWhatNetHTTPTells(t *testing.T) {
 	for name, c := range map[string]struct {
 		told             func(*httptrace.ClientTrace)
@@ -148,7 +148,7 @@ func TestTransportTakesWhatNetHTTPTells(t *testing.T) {
 	}
 }
 
-// answer is an empty response to a request, or none.
+// answer returns an empty response to a request, or err.
 func answer(r *http.Request, err error) (*http.Response, error) {
 	if err != nil {
 		return nil, err
@@ -176,8 +176,8 @@ func dialsEnd(t *testing.T, rt *wraphttp.RoundTripper) {
 	}
 }
 
-// pipe returns a dialer of connections to a server in the bubble of the test, each of which answers
-// requests as h does. It tells the trace nothing, as a dialer does that drops the context.
+// pipe returns a dialer of connections to a server in the bubble of the test, which answers
+// requests with h. The dialer does not call the trace, like one that drops the context.
 func pipe(t *testing.T, h http.HandlerFunc) func(context.Context, string, string) (net.Conn, error) {
 	l := &pipes{made: make(chan net.Conn), closed: make(chan struct{})}
 	s := &http.Server{Handler: h}
@@ -208,7 +208,7 @@ func (l *pipes) Accept() (net.Conn, error) {
 func (l *pipes) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
 func (l *pipes) Addr() net.Addr { return &net.UnixAddr{} }
 
-// A request that http.Client.Timeout ends while it waits has given up.
+// A request that http.Client.Timeout ends while it waits counts as timed out.
 func TestTransportCountsTheClientsTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hold := make(chan struct{})
@@ -241,11 +241,11 @@ func TestTransportCountsTheClientsTimeout(t *testing.T) {
 		close(hold)
 		wg.Wait()
 		atRest(t, only(t, rt))
-		// The field of old that ends a request does so too.
+		// The deprecated field that cancels a request has the same effect.
 		cancel := make(chan struct{})
 		close(cancel)
 		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://shop/", nil)
-		req.Cancel = cancel //nolint:staticcheck // programs still have it
+		req.Cancel = cancel //nolint:staticcheck // programs still use it
 		if resp, err := rt.RoundTrip(req); err == nil {
 			_ = resp.Body.Close()
 		}
@@ -253,7 +253,8 @@ func TestTransportCountsTheClientsTimeout(t *testing.T) {
 	})
 }
 
-// A dialer that tells the trace nothing: what net/http says of the connection tells that it is new.
+// With a dialer that does not call the trace, net/http's report of the connection shows that it is
+// new.
 func TestTransportWithASilentDialer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dial := pipe(t, hello)
@@ -305,7 +306,7 @@ func TestTransportWithASilentDialer(t *testing.T) {
 
 var errRefused = errors.New("refused")
 
-// A dial goes on when the request has given up, and its connection is the next one's.
+// A dial continues after its request has given up, and the next request gets its connection.
 func TestTransportCountsADialThatWasLeftBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dial := pipe(t, hello)
@@ -352,7 +353,7 @@ func TestTransportCountsADialThatWasLeftBehind(t *testing.T) {
 	})
 }
 
-// The slot of a request whose context ends is free, though the body of its response is never
+// The slot of a request whose context has ended is free, even if the body of its response is never
 // closed.
 func TestTransportFreesTheSlotOfAnEndedContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -374,7 +375,7 @@ func TestTransportFreesTheSlotOfAnEndedContext(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			t.Cleanup(cancel)
 			req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://shop/", nil)
-			if _, err := c.Do(req); err != nil { // the body is not closed, which is the fault
+			if _, err := c.Do(req); err != nil { // the body is not closed on purpose
 				t.Fatal(err)
 			}
 			if s := only(t, rt); s.Usage[instrument.Used].Or(-1) != 1 || s.Requests[instrument.Acquired].Or(-1) != i+1 {

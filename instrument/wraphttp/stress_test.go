@@ -18,7 +18,7 @@ import (
 )
 
 // All invariants hold at every moment, whatever requests, servers and connections do, and nothing
-// is in flight after it.
+// is in flight afterwards.
 func TestTransportHoldsTheInvariantsUnderStress(t *testing.T) {
 	for _, limit := range []int{0, 3} {
 		for _, protocol := range []string{"HTTP/1", "HTTP/1 over TLS", "HTTP/2", "HTTP/2 without TLS"} {
@@ -63,11 +63,11 @@ func stress(t *testing.T, protocol string, limit int) {
 	atRest(t, only(t, rt))
 }
 
-// moody answers in one of the ways that servers have.
+// moody answers in a random way.
 func moody(w http.ResponseWriter, r *http.Request) {
 	switch rand.IntN(8) {
 	case 0:
-		w.Header().Set("Content-Length", "1000") // of which the most never comes
+		w.Header().Set("Content-Length", "1000") // most of it is never sent
 		hello(w, r)
 	case 1:
 		panic(http.ErrAbortHandler)
@@ -89,7 +89,7 @@ func moody(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// whim makes one request in one of the ways that clients have.
+// whim makes one request in a random way.
 func whim(ctx context.Context, c *http.Client, s *httptest.Server, i int) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -99,7 +99,7 @@ func whim(ctx context.Context, c *http.Client, s *httptest.Server, i int) {
 	case 0:
 		go cancel()
 	case 1:
-		body = strings.NewReader("again") // which a retry reads again
+		body = strings.NewReader("again") // a retry reads it again
 	case 2:
 		body = io.MultiReader(strings.NewReader("once"), failingReader{})
 	}
@@ -119,11 +119,11 @@ func whim(ctx context.Context, c *http.Client, s *httptest.Server, i int) {
 	switch how {
 	case 3:
 		cancel()
-	case 4: // closes it unread
+	case 4: // closes the body unread
 	default:
 		_, _ = io.Copy(io.Discard, resp.Body)
 	}
-	if switched || how != 5 { // the rest is left to the context
+	if switched || how != 5 { // otherwise the context ends the request
 		_ = resp.Body.Close()
 	}
 }

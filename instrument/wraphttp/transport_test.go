@@ -51,7 +51,7 @@ func get(t *testing.T, c *http.Client, url string) {
 	}
 }
 
-// only returns the Stats of a transport that has been to one host at most.
+// only returns the Stats of a transport that has contacted at most one host.
 func only(t testing.TB, rt *wraphttp.RoundTripper) instrument.Stats {
 	t.Helper()
 	s := rt.Stats()
@@ -134,7 +134,7 @@ func TestTransportWaitsAndUses(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	<-waits // the trace of the caller is called too, after that of the pool
+	<-waits // the trace of the caller is also called, after that of the pool
 	pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{pool + "usage used": 1, pool + "pending": 1})
 	cancel()
 	wg.Wait()
@@ -150,7 +150,7 @@ func TestTransportWaitsAndUses(t *testing.T) {
 
 func TestTransportThatCannotConnect(t *testing.T) {
 	s := httptest.NewServer(nil)
-	s.Close() // its port refuses now
+	s.Close() // from now on its port refuses connections
 	c := client(t, new(http.Transport), instrument.WithConventions())
 	if _, err := c.Get(s.URL); err == nil {
 		t.Fatal("connected to a closed server")
@@ -167,7 +167,7 @@ func TestTransportThatCannotConnect(t *testing.T) {
 	})
 }
 
-// What a caller may see of a response is as it was.
+// The parts of a response that a caller may see are unchanged.
 func TestTransportKeepsTheResponse(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
@@ -257,7 +257,7 @@ func TestTransportRefusesANilTransport(t *testing.T) {
 		"api",
 		(*http.Transport)(nil),
 	); err == nil ||
-		!strings.Contains(err.Error(), `"api": a nil *http.Transport`) {
+		!strings.Contains(err.Error(), `"api": got a nil *http.Transport`) {
 		t.Errorf("error %v, want one that says so", err)
 	}
 }

@@ -8,43 +8,46 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/poolgauge/poolgauge/instrument"
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// phase is where a trip is.
+// phase is the state of a trip.
 type phase uint8
 
 const (
-	away   phase = iota // neither asks for a connection nor has one
+	away   phase = iota // neither waits for a connection nor has one
 	asking              // waits for a connection, or for the dial of one
-	late                // has a connection, and not a slot yet
+	late                // has a connection but no slot yet
 	using
 )
 
-// trip is one round trip. The transport may try several connections one after the other: each is a
-// request of its own.
+// trip is one round trip. The transport may try several connections one after the other; each of
+// them counts as a request.
 type trip struct {
 	pool *pool
 	req  *http.Request
-	part *part // nil before the first request for a connection
+	part *part             // nil until the first request for a connection
+	span trace.SpanContext // of req; set with part
 
-	// The lock of the part guards what follows: a dial may go on when the trip is over.
+	// The lock of the part guards everything below: a dial may continue when the trip is over.
 	phase   phase
-	claim   measure.Claim // while it asks, or is late
-	room    bool          // there was when it asked, so that what it waits for is a dial
+	claim   measure.Claim // while asking or late
+	room    bool          // there was room when it asked, so it is waiting for a dial
 	proxied bool
-	done    bool // a dial of its own has ended since it asked
-	owned   bool // the caller has the connection itself, whatever becomes of the context
+	done    bool // one of its own dials has ended since it asked
+	owned   bool // the caller owns the connection, even after the context ends
 	lease   measure.Use
 	dials   []dial
 
-	previous, next *trip // of the users of the part
+	previous, next *trip // in the list of users of the part
 
 	host    *host // nil if the conventions are not followed
 	started time.Duration
 
-	trace httptrace.ClientTrace // these spare allocations
+	trace httptrace.ClientTrace // these fields save allocations
 	body  body
 	room1 [1]dial
 }
@@ -64,8 +67,8 @@ func (tr *trip) hooks() *httptrace.ClientTrace {
 	return h
 }
 
-// keyOf returns what net/http keeps the connection by. Through a proxy those to all hosts of http
-// are alike.
+// keyOf returns the key by which net/http keeps the connection. Through a proxy, all http hosts
+// share one key.
 func (tr *trip) keyOf(address string) (key partKey, proxied bool) {
 	u := tr.req.URL
 	target := addressOf(u)
@@ -75,8 +78,8 @@ func (tr *trip) keyOf(address string) (key partKey, proxied bool) {
 	return partKey{u.Scheme, target}, address != target
 }
 
-// ask begins a wait, or goes on with it: on HTTP/2 net/http asks several times before it gets a
-// connection. If the trip has one, that proved to be broken.
+// ask begins a wait or continues it: on HTTP/2 net/http may ask several times before it gets a
+// connection. If the trip already has a connection, that connection proved to be broken.
 func (tr *trip) ask(address string) {
 	p := tr.to(address)
 	p.Lock()
@@ -84,37 +87,38 @@ func (tr *trip) ask(address string) {
 	tr.leave(instrument.Failed)
 	switch {
 	case tr.phase == away:
-		tr.claim, tr.done = p.Ask(), false
+		tr.claim, tr.done = p.Ask(tr.span), false
 		tr.phase, tr.room = asking, p.hasRoom()
 		if tr.room && p.isSilent() {
 			tr.begin(assumed)
 			tr.settle()
 		}
-	case tr.claim.IsConstructing() && len(tr.dials) == 0: // that connection was of no use
+	case tr.claim.IsConstructing() && len(tr.dials) == 0: // that connection could not be used
 		tr.room = false
 		tr.claim.Resume(&p.Recorder)
 	}
 }
 
-// to returns the part of an address, which is the same for all attempts.
+// to returns the part for an address. It is the same for all attempts of a trip.
 func (tr *trip) to(address string) *part {
 	if tr.part == nil {
 		var key partKey
 		key, tr.proxied = tr.keyOf(address)
 		tr.part = tr.pool.partOf(key)
+		tr.span = trace.SpanContextFromContext(tr.req.Context())
 	}
 	return tr.part
 }
 
-// got ends the wait. On HTTP/2 net/http does not always say that it asks: the first request on a
-// new connection may be another than the one that it was made for.
+// got ends the wait. On HTTP/2 net/http does not always report that it asks for a connection: the
+// first request on a new connection may not be the one that it was made for.
 func (tr *trip) got(info httptrace.GotConnInfo) {
 	p := tr.to(addressOf(tr.req.URL))
 	p.Lock()
 	defer p.Unlock()
 	switch tr.phase {
 	case away:
-		tr.claim, tr.phase, tr.room, tr.done = p.Ask(), asking, false, false
+		tr.claim, tr.phase, tr.room, tr.done = p.Ask(tr.span), asking, false, false
 	case late, using:
 		return
 	}
@@ -137,7 +141,7 @@ func (tr *trip) got(info httptrace.GotConnInfo) {
 	tr.settle()
 }
 
-// isHTTP2 reports whether requests share the connection.
+// isHTTP2 reports whether c uses HTTP/2, so that several requests share it.
 func (tr *trip) isHTTP2(c net.Conn) bool {
 	if t, ok := c.(*tls.Conn); ok {
 		return t.ConnectionState().NegotiatedProtocol == "h2"
@@ -178,7 +182,7 @@ func (tr *trip) end(how instrument.Ending) {
 	}
 }
 
-// giveBack ends the use when the connection is idle, or was closed instead.
+// giveBack ends the use when the connection becomes idle, or when it is closed instead.
 func (tr *trip) giveBack(err error) {
 	p := tr.part
 	p.Lock()
@@ -189,7 +193,7 @@ func (tr *trip) giveBack(err error) {
 	tr.leave(instrument.OK)
 }
 
-// gaveUp reports whether the caller ended the request, and how.
+// gaveUp reports whether the caller abandoned the request, and how.
 func (tr *trip) gaveUp() (instrument.Outcome, bool) {
 	ctx := tr.req.Context()
 	if err := ctx.Err(); err != nil {

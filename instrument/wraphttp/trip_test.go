@@ -15,14 +15,14 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// one returns a trip to a host that no other trip of the test goes to another of.
+// one returns a trip to the host that all trips of the test go to.
 func one(ctx context.Context, p *pool) *trip {
 	tr := &trip{pool: p, req: httptest.NewRequestWithContext(ctx, http.MethodGet, "http://shop/", http.NoBody)}
 	tr.hooks()
 	return tr
 }
 
-// took is a trip that has a connection.
+// took returns a trip that has a connection.
 func took(ctx context.Context, p *pool) *trip {
 	tr := one(ctx, p)
 	tr.ask("shop:80")
@@ -32,8 +32,8 @@ func took(ctx context.Context, p *pool) *trip {
 
 func limited() *pool { return newPool(&http.Transport{MaxConnsPerHost: 1}, nil) }
 
-// A request that has a connection while another is not known to be over acquires as soon as that
-// is, and not only when it ends itself.
+// A request that gets a connection before another one is known to be over acquires a slot as soon
+// as the other is over, not only when it ends itself.
 func TestLateTripsAcquire(t *testing.T) {
 	for name, release := range map[string]func(first, second *trip){
 		"the use ends":           func(first, _ *trip) { first.end(instrument.OK) },
@@ -54,8 +54,8 @@ func TestLateTripsAcquire(t *testing.T) {
 	}
 }
 
-// The slot of a request whose context has ended is available to the next one, whether or not Stats
-// is called in between.
+// The slot of a request whose context has ended is available to the next request, whether or not
+// Stats is called in between.
 func TestAnEndedContextMakesRoom(t *testing.T) {
 	p := limited()
 	defer p.close()
@@ -67,7 +67,7 @@ func TestAnEndedContextMakesRoom(t *testing.T) {
 	}
 }
 
-// On HTTP/2 there are no slots from the first connection on, before any response.
+// On HTTP/2 there are no slots from the first connection on, even before the first response.
 func TestTheConnectionTellsHTTP2(t *testing.T) {
 	var only http.Protocols
 	only.SetUnencryptedHTTP2(true)
@@ -79,7 +79,7 @@ func TestTheConnectionTellsHTTP2(t *testing.T) {
 	}
 }
 
-// A connection that was given back is no use any more, whether or not the body is read or closed.
+// A connection that was returned is no longer in use, whether or not the body is read or closed.
 func TestGivingBackEndsTheUse(t *testing.T) {
 	p := newPool(&http.Transport{}, nil)
 	defer p.close()
@@ -89,15 +89,15 @@ func TestGivingBackEndsTheUse(t *testing.T) {
 	}
 }
 
-// With a dialer that is silent a dial is assumed: one for each connection that is asked for, until
-// something is heard of it.
+// With a dialer that does not call the trace, one dial is assumed for each connection that is
+// requested, until something is reported.
 func TestAssumedDialsAreCountedOnce(t *testing.T) {
 	for name, then := range map[string]func(*trip){
 		"asked again": func(tr *trip) { tr.got(httptrace.GotConnInfo{}); tr.ask("shop:80") },
 		"heard of":    func(tr *trip) { tr.connect() },
 	} {
 		p := newPool(&http.Transport{}, nil)
-		p.partOf(partKey{}).fresh = 1 // a connection of which no dial was seen
+		p.partOf(partKey{}).fresh = 1 // a connection whose dial was not traced
 		tr := one(t.Context(), p)
 		tr.ask("shop:80")
 		then(tr)
@@ -108,7 +108,7 @@ func TestAssumedDialsAreCountedOnce(t *testing.T) {
 	}
 }
 
-// What is made for a request that gave up is not constructing while nobody works at it.
+// A dial of a request that gave up does not count as constructing while it makes no progress.
 func TestGivingUpLeavesWhatNobodyWorksAt(t *testing.T) {
 	p := newPool(&http.Transport{}, nil)
 	defer p.close()
@@ -127,7 +127,7 @@ func TestGivingUpLeavesWhatNobodyWorksAt(t *testing.T) {
 	}
 }
 
-// A second dial begins when it is first heard of, and not when the request asked for the first,
+// A second dial begins when its first event is reported, not when the request asked for the first,
 // which was of no use.
 func TestASecondDialBeginsWhenItIsHeardOf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -151,7 +151,8 @@ func TestASecondDialBeginsWhenItIsHeardOf(t *testing.T) {
 	})
 }
 
-// A dial that an earlier attempt left between two steps is not what the next attempt waits for.
+// A dial that an earlier attempt left between two steps is not the one that the next attempt waits
+// for.
 func TestWhatWasLeftBehindIsNotAwaited(t *testing.T) {
 	p := newPool(&http.Transport{}, nil)
 	defer p.close()
@@ -161,7 +162,7 @@ func TestWhatWasLeftBehindIsNotAwaited(t *testing.T) {
 	tr.resolved(1, nil)
 	tr.got(httptrace.GotConnInfo{Reused: true})
 	tr.ask("shop:80")
-	tr.resolved(0, nil) // of no dial that is known, as another host's
+	tr.resolved(0, nil) // of an unknown dial, such as one to another host
 	if n := tr.part.constructing; n != 0 {
 		t.Errorf("%d constructing, want 0", n)
 	}
@@ -174,7 +175,7 @@ func (r reader) Read([]byte) (int, error)  { return 0, r.err }
 func (reader) Write(p []byte) (int, error) { return len(p), nil }
 func (reader) Close() error                { return nil }
 
-// The end of the body ends the use, though nobody closes it.
+// The end of the body ends the use, even if it is not closed.
 func TestTheBodyEndsTheUse(t *testing.T) {
 	for how, err := range map[instrument.Ending]error{instrument.OK: io.EOF, instrument.Failed: errors.New("reset")} {
 		p := newPool(&http.Transport{}, nil)
@@ -191,8 +192,8 @@ func TestTheBodyEndsTheUse(t *testing.T) {
 	}
 }
 
-// A connection that switched to another protocol is the caller's until it is closed, whatever
-// becomes of the context.
+// A connection that switched to another protocol belongs to the caller until it is closed, even
+// after the context ends.
 func TestASwitchedConnectionOutlivesItsContext(t *testing.T) {
 	p := newPool(&http.Transport{}, nil)
 	defer p.close()

@@ -9,24 +9,26 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// conn sees when a connection of a driver is taken and given back. It has the optional interfaces
-// whose absence it can do as database/sql does. Two cannot be done without, so withInterfaces adds
-// them where the driver's connection has them: with a driver.ExecerContext or driver.QueryerContext
-// arguments are checked before a statement could check them.
+// conn records when a connection of a driver is taken and returned. It implements the optional
+// interfaces whose absence it can emulate as database/sql would. Two interfaces cannot be emulated,
+// because with a driver.ExecerContext or driver.QueryerContext arguments are checked before a
+// statement could check them. withInterfaces adds these two if the driver's connection has them.
 //
-// Like any driver's it is used by one goroutine at a time: database/sql sees to that.
+// Like any connection of a driver, a conn is used by one goroutine at a time; database/sql ensures
+// that.
 type conn struct {
 	driver.Conn
 	pool    *pool
-	touched bool        // since it was given back: spares the lock
-	use     measure.Use // this and the next are guarded by the lock of the pool
-	used    bool        // and use is in progress
-	broken  bool        // and to be closed
-	// since a transaction was rolled back that database/sql would not let the driver come back from
+	touched bool        // used since it was returned; avoids taking the lock
+	use     measure.Use // use and used are guarded by the lock of the pool
+	used    bool        // use is in progress
+	broken  bool        // must be closed
+	// a transaction was rolled back after which database/sql would not reuse the driver's
+	// connection
 	discard bool
 }
 
-// withInterfaces returns w with the interfaces that the driver's connection has.
+// withInterfaces returns w with those of the two interfaces that the driver's connection has.
 func withInterfaces(w *conn) driver.Conn {
 	c := w.Conn
 	switch exec, query := executes(c), queries(c); {
@@ -68,7 +70,7 @@ func (c *conn) end(how instrument.Ending) {
 	c.pool.end(c, how)
 }
 
-// ResetSession is called when a connection that was used before is taken.
+// ResetSession is called before a connection is used again.
 func (c *conn) ResetSession(ctx context.Context) error {
 	c.touch()
 	if r, ok := c.Conn.(driver.SessionResetter); ok {
@@ -79,7 +81,7 @@ func (c *conn) ResetSession(ctx context.Context) error {
 	return nil
 }
 
-// IsValid is called when a connection is given back.
+// IsValid is called when a connection is returned.
 func (c *conn) IsValid() bool {
 	valid := !c.discard
 	if v, ok := c.Conn.(driver.Validator); ok && valid {
@@ -94,7 +96,7 @@ func (c *conn) IsValid() bool {
 	return valid
 }
 
-// Close is called with a use in progress only if the connection is broken.
+// Close closes the connection. If a use is in progress, the connection is broken.
 func (c *conn) Close() error {
 	c.broken = c.broken || c.touched
 	c.end(instrument.Failed)
@@ -162,24 +164,25 @@ func (c *conn) beginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 	return t, err
 }
 
-// returns reports whether the driver's connection may be used again after a transaction whose
-// context ended: database/sql asks that of drivers that can reset and validate a session, and
-// closes the connections of others.
+// returns reports whether the driver's connection may be reused after a transaction whose context
+// ended. database/sql reuses it only if the driver can reset and validate a session, and closes it
+// otherwise.
 func (c *conn) returns() bool {
 	_, resets := c.Conn.(driver.SessionResetter)
 	_, validates := c.Conn.(driver.Validator)
 	return resets && validates
 }
 
-// tx closes the connection as database/sql would, were it not for the interfaces that conn has.
+// tx makes sure that the connection is closed if database/sql would have closed it, had conn not
+// added interfaces.
 type tx struct {
 	driver.Tx
 	conn *conn
 	ctx  context.Context
 }
 
-// Rollback implements driver.Tx. If the context has ended, database/sql rolls back by itself;
-// should the program be faster, then by no more than it happens to be.
+// Rollback implements driver.Tx. After the context has ended, the rollback usually comes from
+// database/sql itself. It comes from the program only if the two happen at nearly the same time.
 func (t tx) Rollback() error {
 	t.conn.discard = t.conn.discard || t.ctx.Err() != nil
 	return t.Tx.Rollback()

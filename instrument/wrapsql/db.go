@@ -8,26 +8,26 @@ import (
 	"github.com/poolgauge/poolgauge/internal/conventions"
 )
 
-// DB reports db under a name, until the Registration is closed. Each collection takes one snapshot
-// of [sql.DB.Stats]:
+// DB reports db under name until the Registration is closed. Each collection takes one snapshot
+// with [sql.DB.Stats]. It reports
 //
-//   - the limit, if [sql.DB.SetMaxOpenConns] set one,
-//   - connections in use and idle; database/sql counts one that is being made as in use,
-//   - how many calls had to wait for a connection, and the time they waited, as counters: how that
-//     time is spread over the calls is not known. A call counts when its wait begins, and its time
-//     when it ends, in a connection or in giving up,
-//   - connections closed for being more than [sql.DB.SetMaxIdleConns] (max_idle), by
-//     [sql.DB.SetConnMaxIdleTime] (max_idle_time) and by [sql.DB.SetConnMaxLifetime]
-//     (max_lifetime). Those that broke, or ended with the database, database/sql does not count.
+//   - the limit, if [sql.DB.SetMaxOpenConns] was called,
+//   - connections in use and idle; database/sql counts a connection that is being made as in use,
+//   - how many calls had to wait for a connection, and their total wait, as counters: the wait of
+//     each call is unknown. A call counts when its wait begins. Its time counts when the wait ends,
+//     with a connection or without,
+//   - connections closed because of [sql.DB.SetMaxIdleConns] (max_idle),
+//     [sql.DB.SetConnMaxIdleTime] (max_idle_time) and [sql.DB.SetConnMaxLifetime] (max_lifetime).
+//     database/sql does not count connections that broke or were closed with the DB.
 //
-// Who waits now, how many calls there were, and how long a connection is used or takes to make
-// cannot be known from outside.
+// How many calls are waiting, how many calls there were, how long a connection is used, and how
+// long it takes to make one cannot be determined from outside.
 //
-// A collection takes one lock of db for about 0.1 µs. Close the Registration before or after db; it
-// does not close db.
+// A collection holds a lock of db for about 0.1 µs. Closing the Registration does not close db;
+// close it before or after db.
 func DB(name string, db *sql.DB, opts ...instrument.Option) (*instrument.Registration, error) {
 	if db == nil {
-		return nil, fmt.Errorf("sql pool %q: the *sql.DB is nil: want one that is open", name)
+		return nil, fmt.Errorf("sql pool %q: the *sql.DB is nil, expected an open DB", name)
 	}
 	return instrument.Observe(
 		name,
@@ -40,7 +40,7 @@ func withConventions(name string, opts []instrument.Option) []instrument.Option 
 	return append(opts[:len(opts):len(opts)], conventions.DB(name))
 }
 
-// statsOf says in the words of the model what database/sql says.
+// statsOf converts the statistics of database/sql to the model.
 func statsOf(d sql.DBStats) (s instrument.Stats) {
 	if d.MaxOpenConnections > 0 {
 		s.Limit = instrument.Some(int64(d.MaxOpenConnections))

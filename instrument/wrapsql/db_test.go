@@ -31,7 +31,7 @@ func observe(t testing.TB, db *sql.DB, opts ...instrument.Option) *instrument.Re
 	return r
 }
 
-// A second caller waits for the only connection for 3 s, a third one gives up after 1 s.
+// A second caller waits 3 s for the only connection, and a third gives up after 1 s.
 func TestDBReportsWhatDatabaseSQLKnows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := open(t, new(server))

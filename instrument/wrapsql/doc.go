@@ -5,9 +5,9 @@
 //	db, err := wrapsql.Open("orders", "pgx", dsn)         // instead of sql.Open
 //	db, err := wrapsql.OpenDB("orders", connector)        // instead of sql.OpenDB
 //
-// [DB] reads [sql.DB.Stats] at each collection and changes nothing: a query costs what it did.
-// [Open] and [OpenDB] see each connection made, taken and given back as well, and so know how long
-// that takes.
+// [DB] reads [sql.DB.Stats] at each collection and changes nothing: it does not slow down queries.
+// [Open] and [OpenDB] also record when each connection is made, taken and returned, and therefore
+// know how long each of these takes.
 //
 //	| | DB | Open, OpenDB |
 //	|---|---|---|
@@ -18,9 +18,9 @@
 //	| uses: how many, how long, how many broke | no | yes |
 //	| who waits now, the time of each wait, calls that gave up | no | no: database/sql does not report it |
 //
-// The package is apart from instrument so that a program without a database does not get
+// The package is separate from instrument so that a program without a database does not import
 // database/sql.
 package wrapsql
 
-// Kind is the kind of pool that everything here is reported as.
+// Kind is the kind of all pools that the package reports.
 const Kind = "sql"

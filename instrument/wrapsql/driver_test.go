@@ -8,12 +8,12 @@ import (
 	"sync/atomic"
 )
 
-// server is a database in memory that knows one query, which returns one row of the arguments. Its
-// driver is as small as a driver may be: none of the optional interfaces.
+// server is an in-memory database that knows one query, which returns one row with the arguments.
+// Its driver is minimal and implements no optional interfaces.
 type server struct {
-	connect func(ctx context.Context) error // nil makes a connection at once
-	query   func() error                    // runs in each query
-	wrap    func(*conn) driver.Conn         // what the driver hands out; nil is the conn itself
+	connect func(ctx context.Context) error // if nil, connections are made at once
+	query   func() error                    // called by each query
+	wrap    func(*conn) driver.Conn         // returns the driver's connection; if nil, that is the conn itself
 
 	opened, closed, closings atomic.Int64
 }
@@ -34,10 +34,10 @@ func (s *server) Connect(ctx context.Context) (driver.Conn, error) {
 
 func (s *server) Driver() driver.Driver { return s }
 
-// Open is how sql.Open comes to a connection.
+// Open is called by sql.Open to make a connection.
 func (s *server) Open(string) (driver.Conn, error) { return s.Connect(context.Background()) }
 
-// Close is called by sql.DB.Close, for connectors that have it.
+// Close is called by sql.DB.Close, since server is an io.Closer.
 func (s *server) Close() error {
 	s.closings.Add(1)
 	return nil

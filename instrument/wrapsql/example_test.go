@@ -9,7 +9,7 @@ import (
 )
 
 func ExampleDB() {
-	db := sql.OpenDB(new(server)) // or sql.Open, with your driver
+	db := sql.OpenDB(new(server)) // or sql.Open with your driver
 	defer db.Close()
 	db.SetMaxOpenConns(10)
 

@@ -8,17 +8,17 @@ import (
 
 func executes(c driver.Conn) bool {
 	_, is := c.(driver.ExecerContext)
-	_, was := c.(driver.Execer) //nolint:staticcheck // old drivers have it
+	_, was := c.(driver.Execer) //nolint:staticcheck // older drivers implement it
 	return is || was
 }
 
 func queries(c driver.Conn) bool {
 	_, is := c.(driver.QueryerContext)
-	_, was := c.(driver.Queryer) //nolint:staticcheck // old drivers have it
+	_, was := c.(driver.Queryer) //nolint:staticcheck // older drivers implement it
 	return is || was
 }
 
-// execer is added to the connections of drivers that execute without a statement.
+// execer is added to connections of drivers that can execute a query without preparing a statement.
 type execer struct{ on *conn }
 
 // ExecContext implements driver.ExecerContext.
@@ -34,7 +34,7 @@ func (e execer) ExecContext(ctx context.Context, query string, args []driver.Nam
 	return e.on.Conn.(driver.Execer).Exec(query, plain) //nolint:staticcheck // as database/sql does
 }
 
-// queryer is added to the connections of drivers that query without a statement.
+// queryer is added to connections of drivers that can query without preparing a statement.
 type queryer struct{ on *conn }
 
 // QueryContext implements driver.QueryerContext.
@@ -50,7 +50,8 @@ func (q queryer) QueryContext(ctx context.Context, query string, args []driver.N
 	return q.on.Conn.(driver.Queryer).Query(query, plain) //nolint:staticcheck // as database/sql does
 }
 
-// unnamed returns arguments as drivers of old take them, or what database/sql would say of them.
+// unnamed converts arguments for older drivers. It returns the error of database/sql if one of them
+// is named.
 func unnamed(ctx context.Context, args []driver.NamedValue) ([]driver.Value, error) {
 	plain := make([]driver.Value, len(args))
 	for i, a := range args {

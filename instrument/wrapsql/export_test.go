@@ -8,10 +8,10 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// StatsOf is what a collection calls.
+// StatsOf is the conversion that a collection uses.
 var StatsOf = statsOf
 
-// OpenDBStats is OpenDB, with what a collection calls.
+// OpenDBStats is OpenDB, and also returns the function that a collection calls.
 func OpenDBStats(name string, c driver.Connector, opts ...instrument.Option) (*sql.DB, func() instrument.Stats, error) {
 	db, err := OpenDB(name, c, opts...)
 	if err != nil {

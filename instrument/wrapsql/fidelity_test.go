@@ -14,7 +14,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument/wrapsql"
 )
 
-// diary notes what a driver is asked.
+// diary records the calls of a driver.
 type diary struct {
 	mu    sync.Mutex
 	lines []string
@@ -90,7 +90,7 @@ func (e checker) CheckNamedValue(v *driver.NamedValue) error {
 type special struct{ _ chan int }
 
 // choosy is a statement that converts special arguments itself, so that they must not be checked
-// before it is there.
+// before it is prepared.
 type choosy struct {
 	*conn
 	diary *diary
@@ -104,7 +104,7 @@ func (c choosy) Prepare(q string) (driver.Stmt, error) {
 	}{stmt{c.conn}, checker{c.diary}}, nil
 }
 
-// connections are drivers' connections of many kinds.
+// connections returns drivers' connections of many kinds.
 var connections = map[string]func(*conn, *diary) driver.Conn{
 	"bare":   func(c *conn, _ *diary) driver.Conn { return c },
 	"choosy": func(c *conn, d *diary) driver.Conn { return choosy{c, d} },
@@ -190,8 +190,8 @@ var connections = map[string]func(*conn, *diary) driver.Conn{
 	},
 }
 
-// Whatever optional interfaces a driver has, it is asked the same, and the program is answered the
-// same, as without the wrapper.
+// Whatever optional interfaces a driver has, the driver gets the same calls, and the program the
+// same results, as without the wrapper.
 func TestOpenDBChangesNothing(t *testing.T) {
 	for name, wrap := range connections {
 		t.Run(name, func(t *testing.T) {
@@ -252,7 +252,7 @@ func script(ctx context.Context, db *sql.DB, d *diary) {
 	defer cancel()
 	_, err = db.BeginTx(short, nil)
 	said("begin", err)
-	time.Sleep(2 * time.Second) // database/sql rolls back, and closes the connection or not
+	time.Sleep(2 * time.Second) // database/sql rolls back, and may close the connection
 	synctest.Wait()
 	d.note("%d open", db.Stats().OpenConnections)
 	_, err = db.ExecContext(ctx, "E")

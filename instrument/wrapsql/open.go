@@ -10,25 +10,26 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// OpenDB is [sql.OpenDB] with telemetry: what [DB] reports, and by looking on where database/sql
-// meets the driver
+// OpenDB is like [sql.OpenDB], but reports the DB under name. It reports everything that [DB] does
+// and, because it wraps the driver's connections,
 //
 //   - connections made, and the time to make one, by the type of error if it failed,
-//   - connections that are being made, apart from those in use,
-//   - uses of a connection, how long each was, how long the oldest has lasted, and whether the
-//     connection broke. A query with rows uses it until they are closed, a transaction until its
-//     end. It begins when the connection is made, or taken again. Each attempt is one, where
-//     database/sql tries again after [driver.ErrBadConn],
-//   - connections closed for being broken, and for reasons that database/sql does not count, as
-//     other.
+//   - connections being made, separately from those in use,
+//   - uses of a connection: how long each was, how long the oldest has lasted, and whether the
+//     connection broke. A use begins when the connection is made or taken again. A query with rows
+//     uses it until the rows are closed, a transaction until its end. If database/sql retries after
+//     [driver.ErrBadConn], each attempt is a use,
+//   - connections closed because they were broken, or for reasons that database/sql does not count,
+//     as other.
 //
-// Statements, rows and results are the driver's own. A connection has exactly the optional
-// interfaces of the driver's that make a difference to database/sql, so that every call takes the
-// way that it took. One thing is different: the function given to [sql.Conn.Raw] must ask
-// [DriverConn] for the connection of the driver. Use [DB] if that cannot be.
+// Statements, rows and results are those of the driver. A connection has exactly those optional
+// interfaces of the driver's connection that make a difference to database/sql, so every call takes
+// the same path as before. One thing is different: the function passed to [sql.Conn.Raw] must call
+// [DriverConn] to get the connection of the driver. Use [DB] if that is not possible.
 //
-// The report ends when the DB is closed. A use costs two locks and two readings of the clock, which
-// are left out above 100,000 uses a second. It is an error if a live pool has the name.
+// The report ends when the DB is closed. A use costs two locks and two readings of the clock; the
+// clock is not read above 100,000 uses a second. OpenDB returns an error if a live pool has the
+// same name.
 func OpenDB(name string, c driver.Connector, opts ...instrument.Option) (*sql.DB, error) {
 	w, use, err := Connector(name, c, opts...)
 	if err != nil {
@@ -39,24 +40,24 @@ func OpenDB(name string, c driver.Connector, opts ...instrument.Option) (*sql.DB
 	return db, nil
 }
 
-// Connector is [OpenDB] for a program that makes the DB itself, such as with a library that wraps
-// connectors too:
+// Connector is like [OpenDB], for a program that creates the DB itself, for example with another
+// library that wraps connectors:
 //
 //	c, use, err := wrapsql.Connector("orders", connector)
 //	db := otelsql.OpenDB(c)
 //	use(db)
 //
-// The other library may be below or above. Without a call of use, what only [sql.DB.Stats] tells is
-// absent: limit, waits, and why connections were closed that are not broken; and a connection that
-// was made and never used counts as used until it is closed. The report ends when the DB is closed,
-// or c, which has a method Close.
+// The other library may wrap c or be wrapped by it. If use is not called, the figures that only
+// [sql.DB.Stats] has are absent: limit, waits, and the reasons for closing connections that are not
+// broken; and a connection that was made but never used counts as used until it is closed. The
+// report ends when the DB or c is closed; c has a method Close.
 func Connector(
 	name string,
 	c driver.Connector,
 	opts ...instrument.Option,
 ) (w driver.Connector, use func(*sql.DB), err error) {
 	if c == nil {
-		return nil, nil, fmt.Errorf("sql pool %q: the connector is nil", name)
+		return nil, nil, fmt.Errorf("sql pool %q: the connector is nil, expected a driver.Connector", name)
 	}
 	if instrument.TimingOf(opts...).Off {
 		return c, func(*sql.DB) {}, nil
@@ -69,23 +70,24 @@ func Connector(
 	return &connector{Connector: c, pool: p, reg: reg}, p.follow, nil
 }
 
-// follow notes the DB of the pool.
+// follow sets the DB of the pool.
 func (p *pool) follow(db *sql.DB) {
 	p.Lock()
 	defer p.Unlock()
 	p.db = db.Stats
 }
 
-// Open is [sql.Open] with the telemetry of [OpenDB]. The driver sees the data source name twice.
+// Open is like [sql.Open], with the telemetry of [OpenDB]. The data source name is passed to the
+// driver twice.
 func Open(name, driverName, dataSourceName string, opts ...instrument.Option) (*sql.DB, error) {
-	// the only way to the driver of a name; it connects to nothing
+	// sql.Open is the only way to look up a driver by name; it does not connect
 	probe, err := sql.Open(driverName, dataSourceName)
 	if err != nil {
 		return nil, err
 	}
 	d := probe.Driver()
 	if err := probe.Close(); err != nil {
-		return nil, fmt.Errorf("sql pool %q: close what led to the driver: %w", name, err)
+		return nil, fmt.Errorf("sql pool %q: close the DB that was opened to look up the driver: %w", name, err)
 	}
 	var c driver.Connector = dsn{dataSourceName, d}
 	if dc, ok := d.(driver.DriverContext); ok {
@@ -95,12 +97,13 @@ func Open(name, driverName, dataSourceName string, opts ...instrument.Option) (*
 	}
 	db, err := OpenDB(name, c, opts...)
 	if closer, ok := c.(io.Closer); ok && err != nil {
-		_ = closer.Close() // the other error matters more
+		_ = closer.Close() // err is more important
 	}
 	return db, err
 }
 
-// DriverConn returns the driver's own connection of what [sql.Conn.Raw] hands to its function.
+// DriverConn returns the driver's own connection, given the one that [sql.Conn.Raw] passes to its
+// function.
 func DriverConn(conn any) any {
 	if c, ok := conn.(interface{ driverConn() driver.Conn }); ok {
 		return c.driverConn()
@@ -108,7 +111,7 @@ func DriverConn(conn any) any {
 	return conn
 }
 
-// dsn is the connector of a driver that has none.
+// dsn is the connector for a driver that does not implement driver.DriverContext.
 type dsn struct {
 	name   string
 	driver driver.Driver

@@ -30,8 +30,8 @@ func openDB(t testing.TB, s *server, opts ...instrument.Option) *sql.DB {
 	return db
 }
 
-// A connection takes 2 s to make; then a query reads rows for 3 s, a transaction takes 4 s, and the
-// connection is idle between.
+// A connection takes 2 s to make. Then a query reads rows for 3 s, a transaction takes 4 s, and the
+// connection is idle in between.
 func TestOpenDBTimesConnectionsAndUses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{connect: func(context.Context) error { time.Sleep(2 * time.Second); return nil }}
@@ -106,7 +106,7 @@ func TestOpenDBSaysHowConnectionsEnd(t *testing.T) {
 		queryErr = driver.ErrBadConn
 		_, _ = db.Exec("x") // breaks the connections of all attempts
 		queryErr = errRefused
-		_, _ = db.Exec("x") // is the query's fault
+		_, _ = db.Exec("x") // the query fails
 		queryErr = nil
 		a, _ := db.Conn(t.Context())
 		b, _ := db.Conn(t.Context())
@@ -132,8 +132,8 @@ func TestOpenDBSaysHowConnectionsEnd(t *testing.T) {
 	})
 }
 
-// More connections are idle than there may be when the limit falls: database/sql closes them and
-// does not count them.
+// When the limit falls, more connections are idle than allowed. database/sql closes them but does
+// not count them.
 func TestOpenDBCountsOtherEnds(t *testing.T) {
 	db := openDB(t, new(server))
 	db.SetMaxIdleConns(8)
@@ -207,8 +207,8 @@ func TestOpenDBHoldsTheInvariantsUnderLoad(t *testing.T) {
 	}
 }
 
-// A connection that a caller has is used, though nothing was called on it yet: that is how
-// database/sql counts.
+// A connection that a caller has counts as used even before the first call on it, as in
+// database/sql.
 func TestOpenDBCountsWhatIsTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := openDB(t, new(server))
@@ -234,7 +234,7 @@ func TestOpenDBCountsWhatIsTaken(t *testing.T) {
 	})
 }
 
-// A connection whose caller has given up while it was made is idle.
+// A connection whose caller gave up while it was being made is idle.
 func TestOpenDBCountsWhatWasLeftBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := openDB(t, &server{connect: func(context.Context) error { time.Sleep(3 * time.Second); return nil }})
@@ -243,7 +243,7 @@ func TestOpenDBCountsWhatWasLeftBehind(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		done := make(chan struct{})
-		go func() { // waits, and has one made for it when the other has ended
+		go func() { // waits, and gets a new connection when the other has ended
 			defer close(done)
 			if _, err := db.Conn(ctx); !errors.Is(err, context.DeadlineExceeded) {
 				t.Error(err)
@@ -269,7 +269,7 @@ func TestOpenDBCountsWhatWasLeftBehind(t *testing.T) {
 	})
 }
 
-// Another library may make the DB.
+// Another library may create the DB.
 func TestConnectorComposes(t *testing.T) {
 	c, use, err := wrapsql.Connector("orders", new(server))
 	if err != nil {
@@ -300,7 +300,7 @@ func TestConnectorComposes(t *testing.T) {
 	}
 }
 
-// above is a connector of another library, which passes Close on as database/sql asks it to.
+// above is a connector of another library, which forwards Close as database/sql requires.
 type above struct{ driver.Connector }
 
 func (a above) Close() error { return a.Connector.(io.Closer).Close() }
@@ -356,7 +356,7 @@ func TestOpenDBWithoutTelemetryIsTheDriversOwn(t *testing.T) {
 	})
 }
 
-// register makes a driver known, once in a process.
+// register registers a driver, once per process.
 var register = sync.OnceFunc(func() { sql.Register("memory", new(server)) })
 
 func TestOpen(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// failure is how the making of a connection ended.
+// failure is the result of making a connection.
 type failure uint8
 
 const (
@@ -37,22 +37,23 @@ func failureOf(err error) failure {
 	return failed
 }
 
-// pool counts what is seen from between database/sql and the driver.
+// pool records what happens between database/sql and the driver.
 //
-// Drivers' connections are closed with the lock of the DB held, so that of the pool must not be
-// held while the DB is asked for anything.
+// database/sql closes connections of the driver with the lock of the DB held. Therefore the lock of
+// the pool must not be held while a method of the DB is called.
 type pool struct {
-	measure.Recorder // its lock guards what follows
+	measure.Recorder // its lock guards everything below
 
-	db     func() sql.DBStats // nil if it is not known
-	events int64              // of uses, and of connections
-	// that were made, and on which nothing was called: used, unless database/sql has them idle
+	db     func() sql.DBStats // nil if unknown
+	events int64              // of uses and connections
+	// connections that were made but never used; they count as used unless database/sql has them
+	// idle
 	fresh        map[*conn]bool
 	constructing int64
 	makes        [failures]instrument.Histogram
 	ended        int64 // connections closed
-	broken       int64 // those of them that were broken
-	other        int64 // those of them that database/sql does not count, as last reported
+	broken       int64 // of these, connections that were broken
+	other        int64 // of these, connections that database/sql does not count, as last reported
 }
 
 func newPool(opts []instrument.Option) *pool {
@@ -61,7 +62,7 @@ func newPool(opts []instrument.Option) *pool {
 	return p
 }
 
-// connecting begins the making of a connection.
+// connecting notes that a connection is being made.
 func (p *pool) connecting() (start time.Duration) {
 	p.Lock()
 	defer p.Unlock()
@@ -69,7 +70,8 @@ func (p *pool) connecting() (start time.Duration) {
 	return measure.Clock()
 }
 
-// connected ends it. The connection is used from now on: database/sql makes one for a caller.
+// connected notes that c was made, or that it failed with err. c is used from now on, since
+// database/sql makes connections for a caller.
 func (p *pool) connected(start time.Duration, c *conn, err error) {
 	p.Lock()
 	defer p.Unlock()
@@ -115,9 +117,9 @@ func (p *pool) closed(broken bool) {
 	}
 }
 
-// stats is what a collection calls. What the pool counts itself is of one moment, and what
-// database/sql counts of a moment later; so a connection in use is within the limit, and one closed
-// for a reason is never among the others.
+// stats returns the Stats for a collection. The figures of the pool itself belong to one moment,
+// those of database/sql to a slightly later one. So the connections in use never exceed the limit,
+// and a connection that was closed for a known reason is never counted as other.
 func (p *pool) stats() instrument.Stats {
 	p.Lock()
 	ask := p.db
@@ -144,9 +146,9 @@ func (p *pool) stats() instrument.Stats {
 	return own
 }
 
-// reconcile ends the uses of connections that database/sql has idle though nothing was called on
-// them: the callers that they were made for had given up or found another. They can be
-// distinguished from those that a caller has only if nothing happened in between.
+// reconcile ends the uses of connections that were never used and that database/sql has idle: the
+// callers that they were made for had given up or found another connection. They can be told from
+// connections that a caller has only if nothing happened meanwhile.
 func (p *pool) reconcile(ask func() sql.DBStats) {
 	p.Lock()
 	before, fresh := p.events, len(p.fresh)
@@ -171,13 +173,14 @@ func (p *pool) reconcile(ask func() sql.DBStats) {
 	}
 }
 
-// idle returns how many connections are, as far as the driver was told. Caller must hold the lock.
+// idle returns the number of idle connections, as far as the driver was told. Caller must hold the
+// lock.
 func (p *pool) idle() int64 {
 	return int64(p.makes[none].Count()) - p.ended - p.Uses.InUse()
 }
 
-// own returns what the pool counts itself, and how many connections were closed for other reasons
-// than being broken.
+// own returns the figures of the pool itself, and how many connections were closed for reasons
+// other than being broken.
 func (p *pool) own() (s instrument.Stats, ended int64) {
 	p.Lock()
 	defer p.Unlock()

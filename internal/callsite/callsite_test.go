@@ -34,7 +34,7 @@ func calls(s callsite.Site) (all []string) {
 	return all
 }
 
-// marked returns where this file has a mark.
+// marked returns the location of a mark in this file.
 func marked(t *testing.T, mark string) string {
 	t.Helper()
 	text, err := os.ReadFile("callsite_test.go")
@@ -52,7 +52,7 @@ func needsNote(t *testing.T) {
 	}
 }
 
-// Whether the compiler inlines is up to it; the lines are named in any case.
+// The compiler may or may not inline; the lines are recorded in either case.
 func TestNoteSeesThroughInlining(t *testing.T) {
 	needsNote(t)
 	got := calls(helper()) // mark: test
@@ -66,7 +66,7 @@ func TestNoteSeesThroughInlining(t *testing.T) {
 	}
 }
 
-// Where the stack ends, so does the Site.
+// A Site ends where the stack ends.
 func TestNoteAtTheBottomOfAStack(t *testing.T) {
 	needsNote(t)
 	var s callsite.Site
@@ -86,7 +86,7 @@ func TestNoteAtTheBottomOfAStack(t *testing.T) {
 	}
 }
 
-// A stack that is moved while it grows keeps its frames.
+// A stack that moves when it grows keeps its frames.
 func TestNoteOnAStackThatGrows(t *testing.T) {
 	needsNote(t)
 	done := make(chan bool)

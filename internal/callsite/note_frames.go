@@ -2,11 +2,11 @@
 
 package callsite
 
-// Always reports whether [Note] notes each call. Elsewhere it notes one of 64.
+// Always reports whether [Note] records every call. On other architectures it records one in 64.
 const Always = true
 
-// Note notes which calls led to the function that calls it, the call of that function first, in s,
-// which must be zero. It takes about 4 ns. The function must not be inlined.
+// Note records in s the calls that led to the function that calls Note, starting with the call of
+// that function. s must be zero. Note takes about 4 ns. The function must not be inlined.
 //
 //go:noescape
 func Note(s *Site)

@@ -7,14 +7,14 @@ import (
 	"runtime"
 )
 
-// Always reports whether [Note] notes each call. Here it notes one of 64.
+// Always reports whether [Note] records every call. On this architecture it records one in 64.
 const Always = false
 
 const noteEvery = 64
 
-// Note notes which calls led to the function that calls it, the call of that function first, in s,
-// which must be zero. That takes almost a microsecond, so it is done for one call of 64, and the
-// others are unknown.
+// Note records in s the calls that led to the function that calls Note, starting with the call of
+// that function. s must be zero. Because that takes almost a microsecond, Note records only one
+// call in 64; the others are left unknown.
 func Note(s *Site) {
 	if rand.Uint32N(noteEvery) == 0 {
 		runtime.Callers(3, s[:])

@@ -1,23 +1,23 @@
-// Package catalog is the one table of every metric that poolgauge emits: name, instrument, unit,
+// Package catalog is the table of all metrics that poolgauge emits: name, instrument, unit,
 // attributes and meaning.
 //
-// Code that emits a metric refers to its row here, docs/metrics.md is generated from it, and a test
-// compares it in both directions with what is really emitted. Nothing else in the repository spells
-// a metric's name.
+// Code that emits a metric refers to its row in this table, and docs/metrics.md is generated from
+// it. A test verifies that every listed metric is emitted and every emitted one is listed. Nothing
+// else in the repository spells out a metric's name.
 //
-// Units are UCUM, time is in seconds and size in bytes. Rows marked [Standard] take name, unit,
-// instrument and attributes from the OpenTelemetry semantic conventions, version 1.43; the others
-// exist only where there is no convention.
+// Units are UCUM; time is in seconds and size in bytes. Rows marked [Standard] take name, unit,
+// instrument and attributes from the OpenTelemetry semantic conventions, version 1.43; the other
+// rows exist only where there is no convention.
 //
-// The package holds data and imports only OpenTelemetry's attribute keys: it costs an importer
-// nothing.
+// The package contains only data, and imports only OpenTelemetry's attribute keys, so importing it
+// costs nothing.
 package catalog
 
 //go:generate go run ./gen
 
 import "go.opentelemetry.io/otel/attribute"
 
-// Kind is the OpenTelemetry instrument that a metric is recorded with.
+// Kind is the OpenTelemetry instrument of a metric.
 type Kind uint8
 
 // The instruments in use. A metric that is read at collection time uses the observable form of the
@@ -25,7 +25,7 @@ type Kind uint8
 const (
 	Counter       Kind = iota // a sum that only grows
 	UpDownCounter             // a sum that may be added up over series
-	Gauge                     // a value whose sum over series means nothing
+	Gauge                     // a value whose sum over series is meaningless
 	Histogram                 // a distribution
 )
 
@@ -36,7 +36,7 @@ func (k Kind) String() string {
 // Number is the type of a metric's points.
 type Number uint8
 
-// Float is the default, since most figures are seconds; Int is for bytes and counts.
+// Float is the default, since most metrics are in seconds; Int is for bytes and counts.
 const (
 	Float Number = iota
 	Int
@@ -48,21 +48,21 @@ type Metric struct {
 	Kind       Kind
 	Number     Number
 	Unit       string
-	Help       string      // one sentence or two, as it goes out with the metric
-	Attributes []Attribute // besides those of the group
-	Absent     string      // when there is no point, where that is not obvious
+	Help       string      // one or two sentences; exported as the description of the metric
+	Attributes []Attribute // in addition to those of the group
+	Absent     string      // when there is no point, if that is not obvious
 	Standard   bool        // named by the semantic conventions
 }
 
-// Attribute is a key that the points of a metric carry, and the values that it takes; no values
-// means an open set.
+// Attribute is a key that the points of a metric have, and its possible values. No values means an
+// open set.
 type Attribute struct {
 	Key    attribute.Key
 	Values []string
 	Help   string
 }
 
-// Group is the metrics of one origin: a source of the sidecar, its probes, or the pools.
+// Group is the metrics of one origin: a source of the sidecar, the probes, or the pools.
 type Group struct {
 	Name       string
 	Help       string
@@ -70,8 +70,8 @@ type Group struct {
 	Metrics    []*Metric
 }
 
-// Groups returns the whole table in the order of the documentation. The result is shared: do not
-// change it.
+// Groups returns the whole table in the order of the documentation. The result is shared and must
+// not be modified.
 func Groups() []*Group {
 	return []*Group{
 		Host,
@@ -91,7 +91,7 @@ func Groups() []*Group {
 	}
 }
 
-// Each calls f for every row of the table.
+// Each calls f for each row of the table.
 func Each(f func(*Group, *Metric)) {
 	for _, g := range Groups() {
 		for _, m := range g.Metrics {

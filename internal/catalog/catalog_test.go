@@ -9,7 +9,8 @@ import (
 var (
 	nameForm = regexp.MustCompile(`^[a-z][a-z0-9_]*(\.[a-z0-9][a-z0-9_]*)+$`)
 
-	// unitForm is the part of UCUM that is in use: base units, and annotations of what is counted.
+	// unitForm describes the part of UCUM that is in use: base units, and annotations that name
+	// what is counted.
 	unitForm = regexp.MustCompile(`^(s|By|1|%|\{[a-z_]+\})$`)
 )
 
@@ -34,8 +35,8 @@ func TestRows(t *testing.T) {
 	})
 }
 
-// checkName holds the rules of the semantic conventions. The SDK's unit and the exporters' suffixes
-// say what the name must not.
+// checkName checks the rules of the semantic conventions. A name must not repeat the unit or the
+// suffixes that exporters add.
 func checkName(t *testing.T, m *Metric) {
 	t.Helper()
 	if !nameForm.MatchString(m.Name) {

@@ -18,14 +18,14 @@ var cgroupAttributes = []Attribute{
 	},
 	{
 		Key:  semconv.K8SContainerNameKey,
-		Help: "the sidecar's own container, where it was told by OTEL_RESOURCE_ATTRIBUTES; absent for all others",
+		Help: "for the sidecar's own container, if set in OTEL_RESOURCE_ATTRIBUTES; absent for all others",
 	},
 	{Key: CgroupPathKey, Help: "path of the control group below the visible root"},
 }
 
-// Container is the group of the control groups: the sidecar's own container, with a shared PID
-// namespace the pod's other containers, and every ancestor that is visible, since each of them may
-// throttle.
+// Container is the group of metrics of control groups: the sidecar's own container, the pod's other
+// containers if the PID namespace is shared, and every visible ancestor, since each of them may be
+// throttled.
 var Container = &Group{
 	Name: "container",
 	Help: "Control groups (v1, v2 and hybrid): the sidecar's own container, the pod's other containers where the PID namespace is shared, " +
@@ -67,7 +67,7 @@ var (
 	}
 	ContainerMemoryWorkingSet = &Metric{
 		Name: "container.memory.working_set", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true,
-		Help: "Memory charged to the container less the page cache that could go at once: what the kubelet evicts by.",
+		Help: "Memory charged to the container, minus the page cache that can be dropped at once; the kubelet evicts by it.",
 	}
 	ContainerMemoryRSS = &Metric{
 		Name: "container.memory.rss", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true,
@@ -79,7 +79,7 @@ var (
 		Number:   Int,
 		Unit:     "By",
 		Standard: true,
-		Help:     "What the nearest memory limit leaves, the container's own or that of a visible ancestor: the limit less the working set there.",
+		Help:     "Memory left by the nearest limit, the container's own or that of a visible ancestor: that limit minus the working set of its group.",
 		Absent:   "no visible memory limit",
 	}
 	ContainerPagingFaults = &Metric{
@@ -89,7 +89,7 @@ var (
 	}
 	ContainerDiskIO = &Metric{
 		Name: "container.disk.io", Kind: Counter, Number: Int, Unit: "By", Standard: true,
-		Help: "Bytes that the container read from block devices and wrote to them; stacked devices both count.",
+		Help: "Bytes that the container read from and wrote to block devices; bytes through stacked devices count for each of them.",
 		Attributes: []Attribute{
 			{Key: semconv.DiskIODirectionKey, Values: []string{"read", "write"}},
 			{Key: semconv.SystemDeviceKey, Help: "name of the device, or major:minor where sysfs hides it"},
@@ -98,7 +98,7 @@ var (
 	}
 	CgroupCPUTime = &Metric{
 		Name: "poolgauge.cgroup.cpu.time", Kind: Counter, Unit: "s",
-		Help:       "CPU time that an ancestor and all below it used; for a container see container.cpu.time.",
+		Help:       "CPU time that an ancestor and all groups below it used; for a container see container.cpu.time.",
 		Attributes: []Attribute{{Key: semconv.CPUModeKey, Values: []string{"user", "system"}}},
 	}
 	CgroupCPULimit = &Metric{
@@ -108,7 +108,7 @@ var (
 	}
 	CgroupCPUPeriods = &Metric{
 		Name: "poolgauge.cgroup.cpu.periods", Kind: Counter, Number: Int, Unit: "{period}",
-		Help:   "Quota periods in which the group wanted to run.",
+		Help:   "Quota periods in which the group was runnable.",
 		Absent: "no quota has ever been set",
 	}
 	CgroupCPUThrottledPeriods = &Metric{
@@ -116,21 +116,21 @@ var (
 		Kind:   Counter,
 		Number: Int,
 		Unit:   "{period}",
-		Help:   "Quota periods in which the group was stopped. Its share of the periods is the honest measure of throttling.",
+		Help:   "Quota periods in which the group was throttled. Their share of all periods is the best measure of throttling.",
 		Absent: "no quota has ever been set",
 	}
 	CgroupCPUThrottledTime = &Metric{
 		Name: "poolgauge.cgroup.cpu.throttled.time", Kind: Counter, Unit: "s",
-		Help:   "Time that the group was stopped, added up over CPUs: may grow by more than one second a second.",
+		Help:   "Time for which the group was throttled, summed over CPUs; it may grow by more than one second per second.",
 		Absent: "no quota has ever been set",
 	}
 	CgroupMemoryUsage = &Metric{
 		Name: "poolgauge.cgroup.memory.usage", Kind: UpDownCounter, Number: Int, Unit: "By",
-		Help: "Memory charged to an ancestor and all below it; for a container see container.memory.usage.",
+		Help: "Memory charged to an ancestor and all groups below it; for a container see container.memory.usage.",
 	}
 	CgroupMemoryWorkingSet = &Metric{
 		Name: "poolgauge.cgroup.memory.working_set", Kind: UpDownCounter, Number: Int, Unit: "By",
-		Help: "Memory charged to an ancestor and all below it, less the page cache that could go at once.",
+		Help: "Memory charged to an ancestor and all groups below it, minus the page cache that can be dropped at once.",
 	}
 	CgroupMemoryLimit = &Metric{
 		Name: "poolgauge.cgroup.memory.limit", Kind: UpDownCounter, Number: Int, Unit: "By",
@@ -140,16 +140,16 @@ var (
 	CgroupMemorySwap = &Metric{
 		Name: "poolgauge.cgroup.memory.swap", Kind: UpDownCounter, Number: Int, Unit: "By",
 		Help:   "Memory of the group that is in swap.",
-		Absent: "the kernel does not account swap by group",
+		Absent: "the kernel does not account for swap by group",
 	}
 	CgroupProcessCount = &Metric{
 		Name: "poolgauge.cgroup.process.count", Kind: UpDownCounter, Number: Int, Unit: "{process}",
-		Help:   "Processes and threads in the group and below, which its limit counts alike.",
+		Help:   "Processes and threads in the group and all groups below it; the limit counts both.",
 		Absent: "no pids controller",
 	}
 	CgroupProcessLimit = &Metric{
 		Name: "poolgauge.cgroup.process.limit", Kind: UpDownCounter, Number: Int, Unit: "{process}",
-		Help:   "How many processes and threads there may be.",
+		Help:   "Maximum number of processes and threads.",
 		Absent: "no limit",
 	}
 	CgroupMemoryEvents = &Metric{
@@ -157,7 +157,7 @@ var (
 		Kind:   Counter,
 		Number: Int,
 		Unit:   "{event}",
-		Help:   "Times that the group met its memory limits. A container that ended by a kill has its last count once more, after its end; docs/sidecar.md says when such a kill cannot be seen.",
+		Help:   "How many times the group reached its memory limits. A container that ended by a kill has its last count once more, after its end; docs/sidecar.md says when such a kill cannot be seen.",
 		Attributes: []Attribute{{
 			Key: CgroupEventKey, Values: []string{"low", "high", "max", "oom", "oom_kill", "oom_group_kill"},
 		}},

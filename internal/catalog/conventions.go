@@ -2,10 +2,11 @@ package catalog
 
 import semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
-// DBClient is the group of connection pools of databases under the names of the conventions.
+// DBClient is the group of metrics of database connection pools, under the names of the
+// conventions.
 var DBClient = &Group{
 	Name: "db.client",
-	Help: "Pools of database connections, under the conventions' names as well if they were made with `instrument.WithConventions`.",
+	Help: "Pools of database connections, also under the names of the conventions if they were created with `instrument.WithConventions`.",
 	Attributes: []Attribute{
 		{Key: semconv.DBClientConnectionPoolNameKey, Help: "the name of the pool"},
 	},
@@ -24,7 +25,7 @@ var (
 	}
 	DBConnectionMax = &Metric{
 		Name: "db.client.connection.max", Kind: UpDownCounter, Number: Int, Unit: "{connection}", Standard: true,
-		Help: "How many connections there may be.", Absent: "unlimited",
+		Help: "Maximum number of connections.", Absent: "unlimited",
 	}
 	DBConnectionPending = &Metric{
 		Name:     "db.client.connection.pending_requests",
@@ -32,16 +33,16 @@ var (
 		Number:   Int,
 		Unit:     "{request}",
 		Standard: true,
-		Help:     "Callers that wait for a connection.",
-		Absent:   "pools that do not say; database/sql does not",
+		Help:     "Callers that are waiting for a connection.",
+		Absent:   "pools that do not report it, such as database/sql",
 	}
 	DBConnectionTimeouts = &Metric{
 		Name: "db.client.connection.timeouts", Kind: Counter, Number: Int, Unit: "{timeout}", Standard: true,
-		Help: "Callers that gave up at their deadline.", Absent: "pools that do not say; database/sql does not",
+		Help: "Callers that gave up at their deadline.", Absent: "pools that do not report it, such as database/sql",
 	}
 	DBConnectionCreateTime = &Metric{
 		Name: "db.client.connection.create_time", Kind: Histogram, Unit: "s", Standard: true,
-		Help: "Time to make a connection, of those that came to be.", Absent: "pools that do not say",
+		Help: "Time to make a connection, if it succeeded.", Absent: "pools that do not report it",
 	}
 	DBConnectionWaitTime = &Metric{
 		Name:     "db.client.connection.wait_time",
@@ -49,22 +50,22 @@ var (
 		Unit:     "s",
 		Standard: true,
 		Help:     "Time that a caller waited for the connection that it got.",
-		Absent:   "pools that do not say; database/sql does not",
+		Absent:   "pools that do not report it, such as database/sql",
 	}
 	DBConnectionUseTime = &Metric{
 		Name:     "db.client.connection.use_time",
 		Kind:     Histogram,
 		Unit:     "s",
 		Standard: true,
-		Help:     "Time from taking a connection to giving it back. Sampled with weight unless exact was asked for.",
-		Absent:   "pools that do not say",
+		Help:     "Time from taking a connection to returning it. Sampled and weighted above 100,000 uses a second, unless the pool has exact timing.",
+		Absent:   "pools that do not report it",
 	}
 )
 
-// HTTPClient is the group of HTTP clients under the names of the conventions.
+// HTTPClient is the group of metrics of HTTP clients, under the names of the conventions.
 var HTTPClient = &Group{
 	Name: "http.client",
-	Help: "Wrapped HTTP transports, by host, under the conventions' names if they were made with `instrument.WithConventions`. " +
+	Help: "Wrapped HTTP transports, by host, under the names of the conventions if they were created with `instrument.WithConventions`. " +
 		"Hosts beyond the first 100 of a transport share the address `_OTHER`, without a port.",
 	Attributes: []Attribute{
 		{Key: semconv.ServerAddressKey, Help: "the host of the URL, or `_OTHER`"},
@@ -78,7 +79,7 @@ var HTTPClient = &Group{
 var (
 	HTTPActiveRequests = &Metric{
 		Name: "http.client.active_requests", Kind: UpDownCounter, Number: Int, Unit: "{request}", Standard: true,
-		Help: "Requests without a response so far.",
+		Help: "Requests that have no response yet.",
 	}
 	HTTPRequestDuration = &Metric{
 		Name: "http.client.request.duration", Kind: Histogram, Unit: "s", Standard: true,
@@ -88,7 +89,7 @@ var (
 			{Key: semconv.HTTPResponseStatusCodeKey, Help: "absent without a response"},
 			{
 				Key:  semconv.ErrorTypeKey,
-				Help: "timeout, canceled, error, or the status from 400 on; absent if all went well",
+				Help: "timeout, canceled, error, or the status from 400 on; absent on success",
 			},
 		},
 	}

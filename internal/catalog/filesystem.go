@@ -2,12 +2,12 @@ package catalog
 
 import semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
-// FileSystem is the group of the file systems that can fill.
+// FileSystem is the group of metrics of file systems that can become full.
 var FileSystem = &Group{
 	Name: "filesystem",
-	Help: "The file systems that are mounted to be written: in the sidecar's own container or on the host, and in the pod's other containers where the " +
-		"PID namespace is shared and the user id is the same. What is read-only or of the kernel is left out, and of a directory that is mounted twice " +
-		"the shorter path counts. Every 10 s at most; a file system that does not answer has no points until it does. Linux only.",
+	Help: "The file systems that are mounted writable: in the sidecar's own container or on the host, and in the pod's other containers where the " +
+		"PID namespace is shared and the user id is the same. Read-only and kernel file systems are omitted; if a directory is mounted twice, " +
+		"the shorter path is used. Read at most every 10 s; a file system that does not answer has no points until it does. Linux only.",
 	Attributes: []Attribute{
 		{
 			Key:  semconv.ContainerIDKey,
@@ -23,13 +23,13 @@ var FileSystem = &Group{
 	Metrics: []*Metric{SystemFilesystemUsage, SystemFilesystemLimit, FilesystemInodes},
 }
 
-const noVolume = "nothing is mounted to be written"
+const noVolume = "nothing is mounted writable"
 
 // The rows of [FileSystem].
 var (
 	SystemFilesystemUsage = &Metric{
 		Name: "system.filesystem.usage", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true,
-		Help: "Space by state, which add up to the limit; what is reserved only root can use.",
+		Help: "Space by state; the states add up to the limit. Only root can use reserved space.",
 		Attributes: []Attribute{
 			{Key: semconv.SystemFilesystemStateKey, Values: []string{"used", "free", "reserved"}},
 		},
@@ -41,10 +41,10 @@ var (
 	}
 	FilesystemInodes = &Metric{
 		Name: "poolgauge.filesystem.inode.usage", Kind: UpDownCounter, Number: Int, Unit: "{inode}",
-		Help: "Inodes by state: without a free one no file can be made, however much space there is.",
+		Help: "Inodes by state. Without a free inode no file can be created, even if there is free space.",
 		Attributes: []Attribute{
 			{Key: semconv.SystemFilesystemStateKey, Values: []string{"used", "free"}},
 		},
-		Absent: "file systems that make inodes as they need them, such as btrfs",
+		Absent: "file systems that allocate inodes on demand, such as btrfs",
 	}
 )

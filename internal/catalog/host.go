@@ -2,7 +2,7 @@ package catalog
 
 import semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
-// Host is the group of the host's CPU and memory. In a pod this is the whole node.
+// Host is the group of metrics of the host's CPU and memory. In a pod, the host is the whole node.
 var Host = &Group{
 	Name: "host",
 	Help: "CPU and memory of the host; inside a pod, of the whole node. Left out with `--host=false`.",

@@ -2,11 +2,11 @@ package catalog
 
 import semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
-// Network is the group of the network interfaces that the sidecar sees.
+// Network is the group of metrics of the network interfaces that the sidecar sees.
 var Network = &Group{
 	Name: "network",
 	Help: "The interfaces of the network namespace that the sidecar is in: its pod's, which the pod's containers share, or the host's with " +
-		"the host's network. The loopback, the host's ends of the links of pods and interfaces without a packet are left out. Counted since the interface was made, which is after the boot.",
+		"the host's network. The loopback, the host's ends of pod links and interfaces without any packet are omitted. Counted since the interface was created, which is after the boot.",
 	Attributes: []Attribute{
 		{Key: semconv.NetworkInterfaceNameKey},
 		{Key: semconv.NetworkIODirectionKey, Values: []string{"receive", "transmit"}},
@@ -22,7 +22,7 @@ var (
 	}
 	SystemNetworkErrors = &Metric{
 		Name: "system.network.errors", Kind: Counter, Number: Int, Unit: "{error}", Standard: true,
-		Help: "Errors of receiving and of sending.", Absent: "no interface in use but the loopback, or macOS",
+		Help: "Errors when receiving and sending.", Absent: "no interface in use but the loopback, or macOS",
 	}
 	SystemNetworkDropped = &Metric{
 		Name:     "system.network.packet.dropped",
@@ -30,7 +30,7 @@ var (
 		Number:   Int,
 		Unit:     "{packet}",
 		Standard: true,
-		Help:     "Packets dropped although there was nothing wrong with them.",
+		Help:     "Packets dropped although they were not faulty.",
 		Absent:   "no interface in use but the loopback, or macOS",
 	}
 )

@@ -16,16 +16,17 @@ const (
 	VerdictKey     = attribute.Key("poolgauge.verdict")
 )
 
-// Pool is the group of the one model for every pool: n slots, some used, some waited for.
+// Pool is the group of metrics of pools, which all have the same model: n slots, some used and some
+// waited for.
 var Pool = &Group{
 	Name: "pool",
-	Help: "Every pool, of `pools` or wrapped by `instrument`: n slots, some used, some waited for.",
+	Help: "All pools, whether of `pools` or wrapped by `instrument`. A pool consists of n slots, some used and some waited for.",
 	Attributes: []Attribute{
 		{Key: PoolNameKey, Help: "the name that the program gave; unique"},
 		{Key: PoolKindKey, Help: "worker, resource, semaphore or group, or what was wrapped: sql, http …"},
 		{
 			Key:  semconv.ServerAddressKey,
-			Help: "of a wrapped `http.Transport` whose limit is for each host, with the next two; others do not have them",
+			Help: "only for a wrapped `http.Transport` with a limit per host, as are the next two",
 		},
 		{Key: semconv.ServerPortKey},
 		{Key: semconv.URLSchemeKey},
@@ -63,26 +64,26 @@ var requestOutcomes = Attribute{
 var (
 	PoolLimit = &Metric{
 		Name: "poolgauge.pool.limit", Kind: UpDownCounter, Number: Int, Unit: "{slot}",
-		Help: "How many slots there may be.", Absent: "unlimited",
+		Help: "Maximum number of slots.", Absent: "unlimited",
 	}
 	PoolLimitRecommended = &Metric{
 		Name:   "poolgauge.pool.limit.recommended",
 		Kind:   Gauge,
 		Number: Int,
 		Unit:   "{slot}",
-		Help: "The limit that would suit the load of late, in steps: at most twice as many slots, or a quarter fewer. " +
-			"It is the limit itself where that suits.",
+		Help: "The limit that would suit the recent load, in steps: at most twice as many slots, or a quarter fewer. " +
+			"It equals the limit if that suits.",
 		Attributes: []Attribute{
 			{Key: semconv.ServiceNameKey, Help: "from the sidecar: of the app, with the next"},
 			{Key: semconv.ServiceInstanceIDKey},
 		},
 		Absent: "the cause is undetermined, or is not the limit; no limit; pools that report through a MeterProvider; " +
-			"from the sidecar: apps that say it themselves",
+			"from the sidecar: apps that report it themselves",
 	}
 	PoolLimitChanges = &Metric{
 		Name: "poolgauge.pool.limit.changes", Kind: Counter, Number: Int, Unit: "{change}",
-		Help:   "Changes of the limit since the pool was made, by the program or by `pools/autosize`.",
-		Absent: "pools whose limit does not change; wrapped pools, which do not say it",
+		Help:   "Changes of the limit since the pool was created, by the program or by `pools/autosize`.",
+		Absent: "pools whose limit does not change; wrapped pools, which do not report it",
 	}
 	PoolUsage = &Metric{
 		Name:       "poolgauge.pool.usage",
@@ -95,15 +96,15 @@ var (
 	}
 	PoolPending = &Metric{
 		Name: "poolgauge.pool.pending", Kind: UpDownCounter, Number: Int, Unit: "{request}",
-		Help: "Callers or tasks that wait now.",
+		Help: "Callers or tasks that are waiting.",
 	}
 	PoolPendingLimit = &Metric{
 		Name: "poolgauge.pool.pending.limit", Kind: UpDownCounter, Number: Int, Unit: "{request}",
-		Help: "How many may wait.", Absent: "unbounded",
+		Help: "Maximum number of waiting callers or tasks.", Absent: "unbounded",
 	}
 	PoolPendingAge = &Metric{
 		Name: "poolgauge.pool.pending.age", Kind: Gauge, Unit: "s",
-		Help: "How long the oldest of them has waited.", Absent: "nobody waits",
+		Help: "How long the oldest of them has waited.", Absent: "none is waiting",
 	}
 	PoolRequests = &Metric{
 		Name:       "poolgauge.pool.requests",
@@ -117,7 +118,7 @@ var (
 		Name:       "poolgauge.pool.wait.duration",
 		Kind:       Histogram,
 		Unit:       "s",
-		Help:       "Time from asking to getting or giving up, by outcome. Where more than 100,000 a second are short those are sampled with weight, unless exact was asked for.",
+		Help:       "Time from the request until it was granted or gave up, by outcome. Above 100,000 a second, short ones are sampled and weighted, unless the pool has exact timing.",
 		Attributes: []Attribute{requestOutcomes},
 	}
 	PoolWaits = &Metric{
@@ -125,40 +126,40 @@ var (
 		Kind:   Counter,
 		Number: Int,
 		Unit:   "{request}",
-		Help:   "Requests that had to wait, of a pool that does not say how long each waited.",
-		Absent: "pools with `poolgauge.pool.wait.duration`, which says more",
+		Help:   "Requests that had to wait, for pools that do not report the wait of each request.",
+		Absent: "pools with `poolgauge.pool.wait.duration`, which is more detailed",
 	}
 	PoolWaitTime = &Metric{
 		Name:   "poolgauge.pool.wait.time",
 		Kind:   Counter,
 		Unit:   "s",
-		Help:   "Time that those requests waited, added up when a wait ends, in getting or in giving up.",
+		Help:   "Total time that those requests waited. A wait is added when it ends, whether the request was granted or gave up.",
 		Absent: "as for `poolgauge.pool.waits`",
 	}
 	PoolUseDuration = &Metric{
 		Name: "poolgauge.pool.use.duration",
 		Kind: Histogram,
 		Unit: "s",
-		Help: "Run time of a task, or time that a lease or permit was held. Sampled with weight unless exact was asked for.",
+		Help: "Run time of a task, or time that a lease or permit was held. Sampled and weighted above 100,000 uses a second, unless the pool has exact timing.",
 	}
 	PoolUseAge = &Metric{
 		Name: "poolgauge.pool.use.age",
 		Kind: Gauge,
 		Unit: "s",
-		Help: "How long the oldest use has lasted that goes on. Of a pool that is full, or has an unusual use, exemplars name the oldest holders: " +
+		Help: "How long the oldest use in progress has lasted. If the pool is full or has an unusual use, exemplars name the oldest holders: " +
 			"`code.function.name`, `code.stacktrace`, the trace, and the age as the value.",
-		Absent: "nothing is used; pools that do not know each use",
+		Absent: "no use in progress; pools that do not see each use",
 	}
 	PoolUseTime = &Metric{
 		Name: "poolgauge.pool.use.time", Kind: Counter, Unit: "s",
-		Help: "Slot-seconds used: its rate over the limit is the utilisation.",
+		Help: "Slot-seconds used. Its rate divided by the limit is the utilization.",
 	}
 	PoolHeldBackTime = &Metric{
 		Name:   "poolgauge.pool.held_back.time",
 		Kind:   Counter,
 		Unit:   "s",
-		Help:   "Slot-seconds that were free while requests waited, since the first of them wanted more slots than were free.",
-		Absent: "pools in which a request takes one slot; wrapped pools, which do not say it",
+		Help:   "Slot-seconds that were free while requests waited, because the first of them wanted more slots than were free.",
+		Absent: "pools in which a request takes one slot; wrapped pools, which do not report it",
 	}
 	PoolCompleted = &Metric{
 		Name:       "poolgauge.pool.completed",
@@ -170,14 +171,14 @@ var (
 	}
 	PoolUseCPUTime = &Metric{
 		Name: "poolgauge.pool.use.cpu.time", Kind: Counter, Unit: "s",
-		Help: "Use time by what the thread of the task did, estimated from a sample of the tasks. " +
-			"Time that a task was ready and Go's scheduler had no processor for it counts as blocked.",
+		Help: "Use time by the state of the task's thread, estimated from a sample of the tasks. " +
+			"Time for which a task was ready but Go's scheduler had no processor for it counts as blocked.",
 		Attributes: []Attribute{{Key: PoolStateKey, Values: []string{"on_cpu", "run_queue", "blocked"}}},
 		Absent:     "no task was sampled; pools that do not run tasks; not Linux",
 	}
 	PoolResources = &Metric{
 		Name: "poolgauge.pool.resources", Kind: Counter, Number: Int, Unit: "{resource}",
-		Help: "Resources made and ended.",
+		Help: "Resources created and closed.",
 		Attributes: []Attribute{
 			{Key: PoolEventKey, Values: []string{"created", "closed", "create_failed"}},
 			{Key: PoolReasonKey, Help: "why"},
@@ -197,7 +198,7 @@ var (
 		Kind:   UpDownCounter,
 		Number: Int,
 		Unit:   "{pool}",
-		Help:   "1 for the verdict that holds on why the pool is full, and 0 for each other that held before.",
+		Help:   "1 for the verdict that currently holds on why the pool is full, and 0 for each verdict that held before.",
 		Attributes: []Attribute{
 			{Key: VerdictKey, Values: []string{
 				"undetermined",
@@ -215,6 +216,6 @@ var (
 			{Key: semconv.ServiceNameKey, Help: "from the sidecar: of the app, with the next"},
 			{Key: semconv.ServiceInstanceIDKey},
 		},
-		Absent: "verdicts that never held; pools that report through a MeterProvider; from the sidecar: apps that say it themselves",
+		Absent: "verdicts that never held; pools that report through a MeterProvider; from the sidecar: apps that report it themselves",
 	}
 )

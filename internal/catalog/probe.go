@@ -13,8 +13,8 @@ const (
 	ProbeSkipReasonKey = attribute.Key("poolgauge.probe.skip.reason")
 )
 
-// ProbePhases are the values of [ProbePhaseKey], in the order in which they happen; total is from
-// the intended start to the end.
+// ProbePhases has the values of [ProbePhaseKey], in the order in which the phases happen. total
+// lasts from the intended start to the end.
 var ProbePhases = []string{"lookup", "connect", "tls", "response", "write", "sync", "read", "total"}
 
 var probeErrorType = Attribute{
@@ -22,8 +22,8 @@ var probeErrorType = Attribute{
 	Help: "what failed (`timeout`, `connection_refused`, `nxdomain`, `tls`, an HTTP status, `ENOSPC` …, see docs/probes.md); absent when the run or the phase succeeded",
 }
 
-// Probe is the group of the periodic synthetic probes. What each may claim stands in
-// docs/probes.md.
+// Probe is the group of metrics of the periodic synthetic probes. docs/probes.md says what each
+// probe measures.
 var Probe = &Group{
 	Name: "probe",
 	Help: "Periodic synthetic probes. They measure the node and the sidecar's own quota, not the app's throttling: for that see `poolgauge.cgroup.cpu.*`.",
@@ -57,42 +57,42 @@ var (
 			{Key: ProbePhaseKey, Values: ProbePhases},
 			probeErrorType,
 		},
-		Absent: "phases that the run did not come to; `lookup` where the target is an address; `read` where the page cache cannot be dropped",
+		Absent: "phases that the run did not reach; `lookup` where the target is an address; `read` where the page cache cannot be dropped",
 	}
 	ProbeCPUStretch = &Metric{
 		Name: "poolgauge.probe.cpu.stretch",
 		Kind: Histogram,
 		Unit: "1",
-		Help: "Wall time over CPU time of a thread that computes for 5 ms: 1 on an idle core, 2 when half the time went elsewhere.",
+		Help: "Wall time divided by CPU time of a thread that computes for 5 ms: 1 on an idle core, 2 if other threads used half of the time.",
 	}
 	ProbeCPURunDelay = &Metric{
 		Name: "poolgauge.probe.cpu.run_delay", Kind: Histogram, Unit: "s",
-		Help:   "Time that the probe's thread was ready to run and waited for a CPU, by the kernel's account.",
+		Help:   "Time that the probe's thread was ready to run but waited for a CPU, as accounted by the kernel.",
 		Absent: "kernels without schedstat, or not Linux",
 	}
 	ProbeCPUWork = &Metric{
 		Name: "poolgauge.probe.cpu.work",
 		Kind: Gauge,
 		Unit: "s",
-		Help: "CPU time of one unit of the probe's work, the same on every machine, in the last run. Against work.min it shows a lower frequency or a busy sibling thread.",
+		Help: "CPU time of one unit of the probe's work, the same on every machine, in the last run. Compared with work.min, it shows a lower frequency or a busy sibling thread.",
 	}
 	ProbeCPUWorkMin = &Metric{
 		Name: "poolgauge.probe.cpu.work.min", Kind: Gauge, Unit: "s",
-		Help: "Least cpu.work since the start: the frequency reference.",
+		Help: "Lowest cpu.work since the start: the frequency reference.",
 	}
 	ProbeParallelism = &Metric{
 		Name: "poolgauge.probe.cpu.parallelism", Kind: Gauge, Unit: "{cpu}",
-		Help: "CPUs that the probe's threads really got at once in the last run, a burst of at least 30 ms.",
+		Help: "Number of CPUs that the probe's threads actually got in parallel in the last run, a burst of at least 30 ms.",
 	}
 	ProbeParallelismRequested = &Metric{
 		Name: "poolgauge.probe.cpu.parallelism.requested", Kind: Gauge, Unit: "{cpu}",
-		Help: "Threads of the parallelism probe: the CPUs that the sidecar may use at most.", Number: Int,
+		Help: "Threads of the parallelism probe: the maximum number of CPUs that the sidecar may use.", Number: Int,
 	}
 	ProbeCertificateRemaining = &Metric{
 		Name:   "poolgauge.probe.tls.certificate.remaining",
 		Kind:   Gauge,
 		Unit:   "s",
-		Help:   "How long the certificates that the server sent are valid, by the one that expires first; negative after that.",
+		Help:   "Time until the first of the server's certificates expires; negative after that.",
 		Absent: "no TLS, or no certificate was seen yet",
 	}
 	ProbeRuns = &Metric{
@@ -101,12 +101,12 @@ var (
 	}
 	ProbeSkipped = &Metric{
 		Name: "poolgauge.probe.skipped", Kind: Counter, Number: Int, Unit: "{run}",
-		Help:       "Runs left out, by reason.",
+		Help:       "Skipped runs, by reason.",
 		Absent:     "nothing was skipped yet",
 		Attributes: []Attribute{{Key: ProbeSkipReasonKey, Values: []string{"quota", "budget", "running"}}},
 	}
 	ProbeCost = &Metric{
 		Name: "poolgauge.probe.cost", Kind: Counter, Unit: "s",
-		Help: "CPU time that the probe used itself. Its rate stays under the probe's share of the budget.",
+		Help: "CPU time that the probe itself used. Its rate stays below the probe's share of the budget.",
 	}
 )

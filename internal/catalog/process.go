@@ -2,8 +2,8 @@ package catalog
 
 import semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
-// Process is the group of the processes of the pod, or those named by --process, and of the sidecar
-// itself.
+// Process is the group of metrics of processes: those of the pod, or those selected by --process,
+// and the sidecar itself.
 var Process = &Group{
 	Name: "process",
 	Help: "The pod's processes (or those named with `--process`) and the sidecar's own.",

@@ -13,10 +13,11 @@ const (
 	PointReasonKey   = attribute.Key("poolgauge.point.reason")
 )
 
-// Relay is the group of what becomes of the points that the sidecar accepts, its own among them.
+// Relay is the group of metrics that account for the points that the sidecar accepts, including its
+// own.
 var Relay = &Group{
 	Name: "relay",
-	Help: "What becomes of the points that the sidecar accepts, from the app and from itself. A point is a data point, a span or a log record.",
+	Help: "Accounts for the points that the sidecar accepts, from the app and from itself. A point is a data point, a span or a log record.",
 	Metrics: []*Metric{
 		RelayPoints,
 		RelayQueuePoints,
@@ -43,9 +44,9 @@ var laneAttribute = Attribute{
 var (
 	RelayPoints = &Metric{
 		Name: "poolgauge.relay.points", Kind: Counter, Number: Int, Unit: "{point}",
-		Help: "Points by what became of them: accepted + recovered (found in the queue's directory at the start) = " +
-			"sent + rejected (by the upstream, for good) + dropped (by the queue) + still queued. Those refused were never accepted. " +
-			"Of those recovered, resent says how many may have been sent before.",
+		Help: "Points by outcome: accepted + recovered (found in the queue's directory at the start) = " +
+			"sent + rejected (permanently, by the upstream) + dropped (by the queue) + still queued. Refused points were never accepted. " +
+			"resent counts the recovered points that may have been sent before.",
 		Attributes: []Attribute{
 			laneAttribute,
 			{
@@ -64,11 +65,11 @@ var (
 	}
 	RelayQueueUsage = &Metric{
 		Name: "poolgauge.relay.queue.usage", Kind: UpDownCounter, Number: Int, Unit: "By",
-		Help: "Size of what is queued.", Attributes: []Attribute{laneAttribute},
+		Help: "Size of the queued points.", Attributes: []Attribute{laneAttribute},
 	}
 	RelayQueueLimit = &Metric{
 		Name: "poolgauge.relay.queue.limit", Kind: UpDownCounter, Number: Int, Unit: "By",
-		Help: "Size of what may be queued in all lanes together.",
+		Help: "Maximum size of all lanes' queues together.",
 	}
 	RelayQueueAge = &Metric{
 		Name:       "poolgauge.relay.queue.age",
@@ -84,11 +85,11 @@ var (
 	}
 	RelayConnections = &Metric{
 		Name: "poolgauge.relay.connections", Kind: UpDownCounter, Number: Int, Unit: "{connection}",
-		Help: "Connections of clients that are open.",
+		Help: "Open client connections.",
 	}
 	RelayConnectionsClosed = &Metric{
 		Name: "poolgauge.relay.connections.closed", Kind: Counter, Number: Int, Unit: "{connection}",
-		Help: "Connections of clients that were closed to make room for others, the longest idle first.",
+		Help: "Client connections that were closed to make room for others, longest idle first.",
 	}
 	RelayLogDropped = &Metric{
 		Name: "poolgauge.log.dropped", Kind: Counter, Number: Int, Unit: "{line}",
@@ -110,7 +111,7 @@ var (
 		Kind:       Gauge,
 		Number:     Int,
 		Unit:       "1",
-		Help:       "1 while the upstream takes requests of the lane, else 0.",
+		Help:       "1 while the upstream accepts requests of the lane, otherwise 0.",
 		Attributes: []Attribute{laneAttribute},
 		Absent:     "nothing exported yet",
 	}
@@ -119,7 +120,7 @@ var (
 		Kind:   Counter,
 		Number: Int,
 		Unit:   "{transition}",
-		Help:   "Changes of what the upstream does with a lane: ok, retrying (items wait), rejecting (items are lost).",
+		Help:   "Transitions of a lane's state at the upstream: ok, retrying (items wait), rejecting (items are lost).",
 		Attributes: []Attribute{
 			laneAttribute,
 			{Key: UpstreamStateKey, Values: []string{"ok", "retrying", "rejecting"}},

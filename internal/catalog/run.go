@@ -8,10 +8,10 @@ const (
 	RunOutcomeKey = attribute.Key("poolgauge.run.outcome")
 )
 
-// Run is the group of what the run monitor says of batches of tasks.
+// Run is the group of metrics of batches of tasks, reported by package instrument/monitor.
 var Run = &Group{
 	Name: "run",
-	Help: "Batches of tasks that `instrument/monitor` measures. Tasks are reported as they end, the others when the run does. CPU, memory and " +
+	Help: "Batches of tasks that `instrument/monitor` measures. Tasks are reported as they end, the other metrics when the run ends. CPU, memory and " +
 		"allocations are those of the whole process during the run.",
 	Attributes: []Attribute{
 		{Key: RunNameKey, Help: "the name that the program gave; runs of one name share their series"},
@@ -47,12 +47,12 @@ var (
 	}
 	RunMemoryPeak = &Metric{
 		Name: "poolgauge.run.memory.peak", Kind: Gauge, Number: Int, Unit: "By",
-		Help:   "Most resident memory of the process that was seen during the last run.",
+		Help:   "Highest resident memory of the process observed during the last run.",
 		Absent: "not Linux",
 	}
 	RunMemoryGrowth = &Metric{
 		Name: "poolgauge.run.memory.growth", Kind: Gauge, Number: Int, Unit: "By",
-		Help:   "Resident memory of the process at the end of the last run, less that at its start.",
+		Help:   "Resident memory of the process at the end of the last run, minus that at its start.",
 		Absent: "not Linux",
 	}
 	RunMemoryAllocated = &Metric{

@@ -15,14 +15,14 @@ import (
 	"go.opentelemetry.io/otel/semconv/v1.43.0/systemconv"
 )
 
-// convention is an instrument as OpenTelemetry's packages generated from the semantic conventions
-// describe it.
+// convention is an instrument as described by OpenTelemetry's packages, which are generated from
+// the semantic conventions.
 type convention interface {
 	Name() string
 	Unit() string
 }
 
-// conventions has the observable form where there is one, since it has a method for every attribute
+// conventions has the observable form if there is one, since that has a method for every attribute
 // of the metric.
 var conventions = []convention{
 	systemconv.CPUTime{},
@@ -77,15 +77,15 @@ var conventions = []convention{
 	httpconv.ClientRequestDuration{},
 }
 
-// required are attributes that the generated histograms take as parameters of Record, and have no
-// methods for.
+// required has the attributes that the generated histograms take as parameters of Record, and for
+// which they have no methods.
 var required = map[string][]attribute.Key{
 	"http.client.request.duration": {semconv.HTTPRequestMethodKey},
 }
 
-// deviations are the instruments that the conventions have wrong (docs/decisions/0002).
+// deviations are the instruments for which the conventions are wrong (docs/decisions/0002).
 var deviations = map[string]string{
-	// 1.43 says counter, whose rate would be nonsense: usage falls
+	// 1.43 says counter, but usage falls, so its rate would be meaningless
 	"container.memory.usage": "int64updowncounter",
 }
 
@@ -139,8 +139,8 @@ func compare(t *testing.T, m *Metric, c convention) {
 	}
 }
 
-// attributeKeys calls each of the methods AttrX of c, which make an attribute of a value, for the
-// key alone.
+// attributeKeys calls each of the methods AttrX of c, which create an attribute from a value, and
+// returns the keys.
 func attributeKeys(c convention) map[attribute.Key]bool {
 	keys := map[attribute.Key]bool{}
 	v := reflect.ValueOf(c)

@@ -5,16 +5,16 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-// The attribute keys of the sidecar's figures about itself.
+// The attribute keys of the sidecar's own metrics.
 const (
 	SourceKey = attribute.Key("poolgauge.source")
 )
 
-// Sidecar is the group of what the sidecar says of itself. Its own CPU and memory are in [Process],
-// its runtime in [Runtime].
+// Sidecar is the group of metrics of the sidecar itself. Its CPU and memory are in [Process], its
+// runtime in [Runtime].
 var Sidecar = &Group{
 	Name: "sidecar",
-	Help: "The sidecar about itself. Its CPU and memory are among the `process.*` points, its heap and goroutines among `go.*`.",
+	Help: "The sidecar's own metrics. Its CPU and memory are among the `process.*` points, its heap and goroutines among `go.*`.",
 	Metrics: []*Metric{
 		SourceDuration,
 		SourceSuccess,
@@ -41,7 +41,7 @@ var (
 	}
 	SourceSuccess = &Metric{
 		Name: "poolgauge.source.success", Kind: Gauge, Number: Int, Unit: "1",
-		Help: "1 if the last reading of the source had no error, else 0.", Attributes: sourceAttribute,
+		Help: "1 if the last reading of the source had no error, otherwise 0.", Attributes: sourceAttribute,
 	}
 	SourceErrors = &Metric{
 		Name:       "poolgauge.source.errors",
@@ -53,15 +53,15 @@ var (
 	}
 )
 
-// The rows of [Sidecar] about the picture that the page, /api and the summary show.
+// The rows of [Sidecar] about the data that the page, /api and the summary show.
 var (
 	LiveUsage = &Metric{
 		Name: "poolgauge.live.usage", Kind: UpDownCounter, Number: Int, Unit: "By",
-		Help: "Memory of the live picture: the newest points of the app and a quarter of an hour of its pools, about.",
+		Help: "Approximate memory of the live picture: the newest points of the app and a quarter of an hour of its pools.",
 	}
 	LiveLimit = &Metric{
 		Name: "poolgauge.live.limit", Kind: UpDownCounter, Number: Int, Unit: "By",
-		Help: "How much memory the live picture may take.",
+		Help: "Maximum memory of the live picture.",
 	}
 	LiveSeries = &Metric{
 		Name: "poolgauge.live.series", Kind: UpDownCounter, Number: Int, Unit: "{series}",
@@ -72,61 +72,61 @@ var (
 		Kind:   Counter,
 		Number: Int,
 		Unit:   "{connection}",
-		Help:   "Connections to the page that were closed since there were 64, the one without a request for longest first.",
+		Help:   "Connections to the page that were closed because there were 64, longest idle first.",
 		Absent: "no page",
 	}
 	LiveRefused = &Metric{
 		Name: "poolgauge.live.refused", Kind: Counter, Number: Int, Unit: "{point}",
-		Help: "Points that are not in the live picture, since it is full. They are relayed all the same.",
+		Help: "Points that are missing from the live picture because it is full. They are relayed nevertheless.",
 	}
 )
 
-// HostVerdict is the row of the machine's shortages.
+// HostVerdict is the row for shortages of the machine.
 var HostVerdict = &Metric{
 	Name:   "poolgauge.host.verdict",
 	Kind:   UpDownCounter,
 	Number: Int,
 	Unit:   "{host}",
-	Help:   "1 for the verdict that holds on what the machine or the container is short of, and 0 for each other that held before.",
+	Help:   "1 for the verdict that currently holds on what the machine or the container is short of, and 0 for each verdict that held before.",
 	Absent: "verdicts that never held",
 	Attributes: []Attribute{{Key: VerdictKey, Values: []string{
 		"undetermined", "ok", "throttled", "memory_pressure", "steal", "noisy_neighbor", "disk_slow",
 	}, Help: "see docs/verdicts.md"}},
 }
 
-// SidecarProblems is the row of what is wrong and borne.
+// SidecarProblems is the row for problems that the sidecar tolerates.
 var SidecarProblems = &Metric{
 	Name:   "poolgauge.sidecar.problems",
 	Kind:   UpDownCounter,
 	Number: Int,
 	Unit:   "{problem}",
-	Help:   "What the sidecar goes on without, with keep-running: settings that are wrong, ports in use, directories that cannot be written. The log says which.",
+	Help:   "Problems that the sidecar tolerates with keep-running: invalid settings, ports in use, directories that are not writable. The log has the details.",
 }
 
 // GoroutineStateKey is the attribute key of [Goroutines].
 const GoroutineStateKey = attribute.Key("poolgauge.go.goroutine.state")
 
-// Goroutines is the row of goroutines by state, which has no convention yet.
+// Goroutines is the row for goroutines by state, which has no convention yet.
 var Goroutines = &Metric{
 	Name:       "poolgauge.go.goroutines",
 	Kind:       UpDownCounter,
 	Number:     Int,
 	Unit:       "{goroutine}",
-	Help:       "Goroutines by state, approximately: they may not add up to go.goroutine.count. Many that are runnable want more CPUs.",
+	Help:       "Goroutines by state, approximately: they may not add up to go.goroutine.count. Many runnable goroutines need more CPUs.",
 	Attributes: []Attribute{{Key: GoroutineStateKey, Values: []string{"running", "runnable", "waiting", "not_in_go"}}},
 }
 
-// LockWaitTime is the row of waits for locks, which has no convention yet.
+// LockWaitTime is the row for waits for locks, which has no convention yet.
 var LockWaitTime = &Metric{
 	Name: "poolgauge.go.lock.wait.time",
 	Kind: Counter,
 	Unit: "s",
-	Help: "Time that goroutines waited for a sync.Mutex, a sync.RWMutex or a lock of the runtime, all of them together, about.",
+	Help: "Approximate total time that goroutines waited for a sync.Mutex, a sync.RWMutex or a lock of the runtime.",
 }
 
-// Runtime is the group of the Go runtime, of the sidecar and of a program with
-// instrument/telemetry. What is named by a convention
-// go.opentelemetry.io/contrib/instrumentation/runtime emits.
+// Runtime is the group of metrics of the Go runtime, for the sidecar and for programs that use
+// instrument/telemetry. The rows named by a convention are emitted by
+// go.opentelemetry.io/contrib/instrumentation/runtime.
 var Runtime = &Group{
 	Name: "runtime",
 	Help: "The Go runtime of the sidecar, and of a program that calls `telemetry.Start`: `go.*` by OpenTelemetry's runtime instrumentation.",

@@ -1,4 +1,4 @@
-// Package certfile reads files of certificates.
+// Package certfile reads certificate files.
 package certfile
 
 import (
@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// Pool returns the certificates of a PEM file, of which there is at least one.
+// Pool returns the certificates of a PEM file. It is an error if there are none.
 func Pool(path string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(path)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package conventions says what pools tell in the names of OpenTelemetry's semantic conventions.
+// Package conventions reports pools under the names of OpenTelemetry's semantic conventions.
 package conventions
 
 import (
@@ -9,8 +9,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// DB returns the option by which a pool of database connections of this name follows the
-// conventions.
+// DB returns the option that reports a pool of database connections under the names of the
+// conventions. name is the name of the pool.
 func DB(name string) instrument.Option {
 	pool := semconv.DBClientConnectionPoolName(name)
 	all := attribute.NewSet(pool)

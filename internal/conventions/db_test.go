@@ -14,8 +14,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/pooltest"
 )
 
-// Every row of the group is emitted, through the Producer and through a provider, and only when it
-// was asked for.
+// Every row of the group is emitted, through the Producer and through a provider, and only if
+// requested.
 func TestDBReportsItsGroup(t *testing.T) {
 	for name, withProducer := range map[string]bool{"producer": true, "provider": false} {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,6 @@
 // Package goroutines reports the goroutines of the process by state, as the Go runtime counts them
-// since 1.26, and how long they wait for locks. Many that are runnable and not running want more
-// CPUs, and many that wait want whatever they wait for.
+// since 1.26, and how long they wait for locks. Many runnable goroutines that are not running need
+// more CPUs; many waiting goroutines need whatever they wait for.
 package goroutines
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
-// states are the values of [catalog.GoroutineStateKey], and where the runtime keeps the count.
+// states has the values of [catalog.GoroutineStateKey] and the runtime metrics with their counts.
 var states = [...]struct{ state, name string }{
 	{"running", "/sched/goroutines/running:goroutines"},
 	{"runnable", "/sched/goroutines/runnable:goroutines"},
@@ -23,7 +23,8 @@ var states = [...]struct{ state, name string }{
 
 const lockWait = "/sync/mutex/wait/total:seconds"
 
-// Start makes every collection of the meter's readers count the goroutines, which takes a few µs.
+// Start registers a callback that counts the goroutines at each collection of the meter's readers,
+// which takes a few µs.
 func Start(meter metric.Meter) error {
 	o, err := instruments.NewObservables(meter, catalog.Goroutines, catalog.LockWaitTime)
 	if err != nil {
@@ -48,7 +49,7 @@ func Start(meter metric.Meter) error {
 					catalog.Goroutines,
 					int64(v.Uint64()),
 					option,
-				) //nolint:gosec // so many goroutines there cannot be
+				) //nolint:gosec // there cannot be that many goroutines
 			}
 		}
 		if wait.Value.Kind() == metrics.KindFloat64 {

@@ -11,8 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// waitForALock has 200 goroutines wait for one lock. So many, since the runtime times one in eight,
-// at random.
+// waitForALock makes 200 goroutines wait for one lock. It takes that many because the runtime
+// samples one wait in eight, at random.
 func waitForALock(each time.Duration) {
 	var mu sync.Mutex
 	var begun, ended sync.WaitGroup
@@ -26,12 +26,12 @@ func waitForALock(each time.Duration) {
 		})
 	}
 	begun.Wait()
-	time.Sleep(each) // how long they wait is what is measured
+	time.Sleep(each) // their waits are measured
 	mu.Unlock()
 	ended.Wait()
 }
 
-// Goroutines that wait for a channel are counted as waiting, and the one that collects as running.
+// Goroutines that wait for a channel count as waiting, and the one that collects as running.
 func TestStates(t *testing.T) {
 	const waiters = 500
 	release := make(chan struct{})
@@ -69,7 +69,7 @@ func TestStates(t *testing.T) {
 	if waited < 0.5 {
 		t.Errorf("goroutines waited %v s for locks, want 0.5 at least", waited)
 	}
-	// The last of them may not be at its channel yet.
+	// The last of them may not have reached its channel yet.
 	if len(got) != len(states) || got["waiting"] < waiters-1 || got["waiting"] > waiters+100 || got["running"] < 1 ||
 		got["running"] > 100 {
 		t.Errorf("got %v, want %d waiting and some running", got, waiters)

@@ -10,7 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/lineage"
 )
 
-// files are the names of what we read in a control group.
+// files has the names of the files to read in a control group.
 type files struct{ limit, usage, cache string }
 
 var (
@@ -18,8 +18,8 @@ var (
 	v2 = files{"memory.max", "memory.current", "inactive_file"}
 )
 
-// groups returns what the control group of the process and those around it leave, by the one that
-// leaves least.
+// groups returns the memory that the control group of the process and its ancestors leave: the
+// smallest value of any of them.
 func groups(membership, mount string) (bytes int64, ok bool) {
 	for _, g := range lineage.Of(membership, mount, "memory") {
 		names := v1
@@ -33,22 +33,22 @@ func groups(membership, mount string) (bytes int64, ok bool) {
 	return bytes, ok
 }
 
-// left returns what one group leaves.
+// left returns the memory that one group leaves.
 func (f files) left(dir string) (bytes int64, ok bool) {
 	limit, ok := number(filepath.Join(dir, f.limit))
-	if !ok || limit > math.MaxInt64/2 { // version 1 says "no limit" by a number near the largest
+	if !ok || limit > math.MaxInt64/2 { // version 1 represents "no limit" by a number near the largest
 		return 0, false
 	}
 	usage, ok := number(filepath.Join(dir, f.usage))
 	if !ok {
 		return 0, false
 	}
-	// without it nothing is known of the cache
+	// If it cannot be read, the cache is unknown.
 	stat, _ := os.ReadFile(filepath.Join(dir, "memory.stat"))
 	return limit - usage + min(usage, lookUp(string(stat), f.cache)), true
 }
 
-// number reads a file that holds one number. "max", no limit, is none.
+// number reads a file that contains one number. It returns false for "max", which means no limit.
 func number(file string) (n int64, ok bool) {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -57,17 +57,17 @@ func number(file string) (n int64, ok bool) {
 	return parse(strings.TrimSpace(string(data)))
 }
 
-// parse parses a number that is not negative; one too large for an int64 is the largest.
+// parse parses a non-negative number. A number too large for an int64 becomes the largest int64.
 func parse(s string) (n int64, ok bool) {
 	u, err := strconv.ParseUint(s, 10, 64)
 	return int64(min(u, math.MaxInt64)), err == nil
 }
 
-// lookUp returns the number of a key in lines of "key number", 0 if it is not there.
+// lookUp returns the number for key in lines of the form "key number", or 0 if there is none.
 func lookUp(table, key string) int64 {
 	for line := range strings.Lines(table) {
 		if name, value, found := strings.Cut(strings.TrimSpace(line), " "); found && name == key {
-			n, _ := parse(value) // 0 if it is no number
+			n, _ := parse(value) // 0 if it is not a number
 			return n
 		}
 	}

@@ -1,5 +1,5 @@
-// Package headroom says how much memory the process may still take: what its control group and
-// GOMEMLIMIT leave.
+// Package headroom reports how much more memory the process may use, given its control groups and
+// GOMEMLIMIT.
 package headroom
 
 import (
@@ -10,13 +10,15 @@ import (
 	"github.com/poolgauge/poolgauge/internal/lineage"
 )
 
-// Available returns the bytes that the process can still take before it exceeds the memory limit of
-// a control group that it is in, or GOMEMLIMIT, whichever is nearer; negative if it does already.
-// It is not ok where there is no limit, or none that can be read. Page cache that the kernel would
-// drop counts as available, as does heap that the runtime holds and does not use, and, if there is
-// a GOMEMLIMIT, since the runtime collects before it exceeds that, garbage.
+// Available returns how many more bytes the process can use before it exceeds GOMEMLIMIT or the
+// memory limit of one of its control groups, whichever comes first. The result is negative if a
+// limit is already exceeded. ok is false if there is no limit, or none can be read.
 //
-// It takes about 50 µs. It is safe for concurrent use.
+// Page cache that the kernel would drop counts as available, as does heap that the runtime holds
+// but does not use. If GOMEMLIMIT is set, garbage counts too, since the runtime collects it before
+// it exceeds that limit.
+//
+// Available takes about 50 µs. It is safe for concurrent use.
 func Available() (bytes int64, ok bool) {
 	return available(lineage.Membership, lineage.Mount, readHeap())
 }
@@ -32,7 +34,7 @@ func available(membership, mount string, h heap) (bytes int64, ok bool) {
 	return bytes, ok
 }
 
-// least returns the smaller of two, where the first may not be there.
+// least returns the smaller of bytes and other, or other if ok is false.
 func least(bytes int64, ok bool, other int64) (int64, bool) {
 	if ok {
 		other = min(other, bytes)
@@ -40,11 +42,11 @@ func least(bytes int64, ok bool, other int64) (int64, bool) {
 	return other, true
 }
 
-// heap is what the runtime holds.
+// heap is the memory of the runtime.
 type heap struct {
-	limit    int64 // GOMEMLIMIT, [math.MaxInt64] if there is none
-	taken    int64 // what that counts
-	reusable int64 // part of taken that new objects can have
+	limit    int64 // GOMEMLIMIT, or [math.MaxInt64] if there is none
+	taken    int64 // memory that counts toward the limit
+	reusable int64 // part of taken that is available for new objects
 }
 
 func readHeap() heap {

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// tree writes files below a directory of its own and returns that.
+// tree writes files below a temporary directory and returns that directory.
 func tree(t testing.TB, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -102,7 +102,7 @@ func TestHeapThatIsTakenAndGarbage(t *testing.T) {
 	runtime.GC()
 	empty, _ := Available()
 	block := make([]byte, size)
-	runtime.GC() // so that it is known to be in use
+	runtime.GC() // so that it counts as live
 	full, ok := Available()
 	if taken := empty - full; !ok || taken < size*9/10 || taken > size*11/10 {
 		t.Errorf("%d bytes less are available, %v, want %d", taken, ok, size)

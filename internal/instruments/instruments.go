@@ -1,5 +1,5 @@
-// Package instruments creates OpenTelemetry instruments from rows of internal/catalog, so that only
-// these have names, units, descriptions and kinds.
+// Package instruments creates OpenTelemetry instruments from rows of internal/catalog, which is the
+// only place that defines names, units, descriptions and kinds.
 package instruments
 
 import (
@@ -12,15 +12,15 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// boundaries are the bucket boundaries of explicit-bucket histograms, by unit. OpenTelemetry's
-// default is for milliseconds.
+// boundaries has the bucket boundaries of explicit-bucket histograms, by unit. OpenTelemetry's
+// default boundaries are for milliseconds.
 var boundaries = map[string][]float64{
 	"s": {0, 1e-6, 1e-5, 1e-4, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 	"1": {1.01, 1.02, 1.05, 1.1, 1.2, 1.5, 2, 3, 5, 10, 20, 50},
 }
 
-// Boundaries returns the bucket boundaries for a unit, nil if it has none. The caller must not
-// modify them.
+// Boundaries returns the bucket boundaries for a unit, or nil if there are none. The caller must
+// not modify them.
 func Boundaries(unit string) []float64 { return boundaries[unit] }
 
 // Histogram creates the histogram of a row.
@@ -96,8 +96,8 @@ func (o *Observables) Float(to metric.Observer, m *catalog.Metric, v float64, op
 	to.ObserveFloat64(o.floats[m], v, opts...)
 }
 
-// Recorders record values as they occur, one recorder for each row. A value of an integer row is
-// truncated.
+// Recorders record values as they occur. There is one recorder for each row. Values of integer rows
+// are truncated.
 type Recorders map[*catalog.Metric]func(ctx context.Context, value float64, attrs metric.MeasurementOption)
 
 // NewRecorders creates the recorders of rows, which must be counters, gauges or histograms.

@@ -9,45 +9,46 @@ import (
 )
 
 // File is a file that is read repeatedly. A file of a kernel file system, which generates the
-// content at every read from the start, stays open, since opening costs more than most reads. It is
-// closed when it cannot be read any more because its process or group is gone, and when the File is
-// garbage collected. The zero File has no path and must not be read. A File is not safe for
+// content whenever it is read from the start, stays open, since opening costs more than most reads.
+// It is closed when it can no longer be read because its process or group is gone, and when the
+// File is garbage collected. The zero File has no path and must not be read. A File is not safe for
 // concurrent use.
 type File struct {
 	Path string
-	// Chunked says that one read may return less than the whole file: the kernel generates it
-	// record by record, such as vmstat and mountinfo. For other files the read that finds the end
-	// is saved.
+	// Chunked means that one read may return less than the whole file, because the kernel generates
+	// it record by record, like vmstat and mountinfo. For other files, the additional read that
+	// detects the end is avoided.
 	Chunked bool
-	// Rare says that the file is probably missing and will hardly be created. After it was not
-	// found, the next rareSkip reads return that error without opening it.
+	// Rare means that the file is probably missing and unlikely to be created. If it was not found,
+	// the next rareSkip reads return that error without trying to open it.
 	Rare bool
 
 	kept        *descriptor
 	replaceable bool // on a file system whose files may be replaced while they are open
-	lost        bool // the open file could not be read any more
-	skip        int  // reads until a rare file is opened again
-	reopened    int  // number of times it was opened after a lost one
+	lost        bool // the open file could no longer be read
+	skip        int  // number of reads to skip before a rare file is opened again
+	reopened    int  // number of times that it was opened again after it was lost
 }
 
 // NewFile returns the file at path. It does not open it.
 func NewFile(path string) File { return File{Path: path} }
 
-// Reopened returns how often the file was removed and created again, as with a group.
+// Reopened returns how many times the file was removed and created again, for example together with
+// its control group.
 func (f *File) Reopened() int { return f.reopened }
 
-// maxKept bounds the descriptors that stay open: most systems allow a process 1,024. Further files
-// are opened for each read.
+// maxKept is the maximum number of descriptors that stay open; most systems allow a process 1,024.
+// Further files are opened for each read.
 const maxKept = 384
 
-// rareSkip is how many reads skip a rare file that was not found.
+// rareSkip is the number of reads for which a rare file that was not found is skipped.
 const rareSkip = 15
 
 var keptNow atomic.Int64
 
 type descriptor struct{ fd handle }
 
-// keep stores fd in the File if it may stay open, and reports whether it did.
+// keep stores fd in the File if it may stay open. It reports whether it did.
 func (f *File) keep(fd handle) bool {
 	if f.replaceable || keptNow.Load() >= maxKept {
 		return false
@@ -63,10 +64,10 @@ func (f *File) keep(fd handle) bool {
 
 func release(fd handle) {
 	keptNow.Add(-1)
-	_ = syscall.Close(fd) // read only: nothing can be lost
+	_ = syscall.Close(fd) // read only: no data can be lost
 }
 
-// drop forgets the descriptor. It is closed when it is garbage collected.
+// drop drops the descriptor, which is closed when it is garbage collected.
 func (f *File) drop() { f.kept = nil }
 
 // ReadFile returns the content of a file, valid until the next call. An error names the file.
@@ -81,7 +82,7 @@ func (r *Reader) ReadFile(f *File) ([]byte, error) {
 		if err == nil {
 			return data, nil
 		}
-		f.drop() // another group may have the path now or later
+		f.drop() // another group may have the same path now or later
 		f.lost = true
 	}
 	fd, err := open(f.Path)
@@ -97,7 +98,7 @@ func (r *Reader) ReadFile(f *File) ([]byte, error) {
 	}
 	kept := f.keep(fd)
 	if !kept {
-		defer func() { _ = syscall.Close(fd) }() // read only: nothing can be lost
+		defer func() { _ = syscall.Close(fd) }() // read only: no data can be lost
 	}
 	data, err := r.content(f.Path, fd, pread, kept && !f.Chunked)
 	if err != nil {

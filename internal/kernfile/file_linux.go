@@ -2,7 +2,7 @@ package kernfile
 
 import "syscall"
 
-// The magic numbers of the file systems through which the kernel shows its state (linux/magic.h).
+// The magic numbers of the file systems through which the kernel exposes its state (linux/magic.h).
 const (
 	procMagic    = 0x9fa0
 	cgroupMagic  = 0x27e0eb
@@ -16,7 +16,7 @@ func onKernelFS(fd handle) bool {
 	if err := syscall.Fstatfs(fd, &fs); err != nil {
 		return false
 	}
-	switch uint32(fs.Type) { //nolint:gosec // magic numbers have 32 bits, on every architecture
+	switch uint32(fs.Type) { //nolint:gosec // magic numbers have 32 bits on every architecture
 	case procMagic, cgroupMagic, cgroup2Magic:
 		return true
 	}

@@ -91,8 +91,8 @@ func TestFileOfAnEndedProcessIsAbsent(t *testing.T) {
 	}
 }
 
-// The number of open descriptors is bounded, further files are read all the same, and descriptors
-// of garbage are closed.
+// The number of open descriptors is bounded, other files are read nevertheless, and descriptors are
+// closed when they are garbage collected.
 func TestDescriptorsAreBounded(t *testing.T) {
 	func() {
 		files := make([]File, maxKept+20)
@@ -139,7 +139,7 @@ func TestRareFileIsOpenedNowAndThen(t *testing.T) {
 	}
 }
 
-// A file that replaces one that could not be read any more is another one.
+// A file that replaces one that can no longer be read counts as another file.
 func TestReopenedFileIsCounted(t *testing.T) {
 	f := NewFile(filepath.Join(t.TempDir(), "file"))
 	if err := os.WriteFile(f.Path, []byte("x"), 0o600); err != nil {
@@ -150,6 +150,6 @@ func TestReopenedFileIsCounted(t *testing.T) {
 		if got, err := r.ReadFile(&f); err != nil || string(got) != "x" || f.Reopened() != want {
 			t.Errorf("got %q, %v, reopened %d times; want %d", got, err, f.Reopened(), want)
 		}
-		f.kept = &descriptor{fd: -1} // reading it fails, as of a group that is gone
+		f.kept = &descriptor{fd: -1} // reading it fails, as for a group that is gone
 	}
 }

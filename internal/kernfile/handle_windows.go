@@ -2,5 +2,5 @@ package kernfile
 
 import "syscall"
 
-// handle is an open file in system calls.
+// handle is an open file, as system calls represent it.
 type handle = syscall.Handle

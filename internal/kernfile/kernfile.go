@@ -1,8 +1,8 @@
-// Package kernfile reads the small text files through which Linux shows its state: /proc and
+// Package kernfile reads the small text files through which Linux exposes its state: /proc and
 // control groups.
 //
-// They are read whole, into a buffer that is reused. A [File] that is read repeatedly stays open if
-// possible. The package compiles on every platform, so that its parsers can be tested there.
+// Files are read in full into a buffer that is reused. A [File] that is read repeatedly stays open
+// if possible. The package compiles on every platform, so that its parsers can be tested there.
 package kernfile
 
 import (
@@ -15,8 +15,9 @@ import (
 	"syscall"
 )
 
-// Optional is a value that may be undefined: of a file or a line that the kernel lacks, or a limit
-// that is not set. The zero Optional is undefined.
+// Optional is a value that may be undefined, such as a file or a line that the kernel does not
+// have, or a limit that is not set. The zero Optional is undefined. maxSize is the maximum size of
+// a file. The largest in practice, mountinfo on a busy node, is well below 1 MiB.
 type Optional[T any] struct {
 	Value   T
 	Defined bool
@@ -32,8 +33,8 @@ func (o Optional[T]) Get() (T, bool) { return o.Value, o.Defined }
 // below 1 MiB.
 const maxSize = 8 << 20
 
-// Reader reads files into one buffer, which grows to the size of the largest. The zero Reader is
-// ready to use. A Reader is not safe for concurrent use.
+// Reader reads files into one buffer, which grows to the size of the largest file. The zero Reader
+// is ready to use. A Reader is not safe for concurrent use.
 type Reader struct {
 	buf []byte
 }
@@ -47,11 +48,11 @@ func (r *Reader) Read(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = syscall.Close(fd) }() // read only: nothing can be lost
+	defer func() { _ = syscall.Close(fd) }() // read only: no data can be lost
 	return r.content(path, fd, func(fd handle, to []byte, _ int) (int, error) { return syscall.Read(fd, to) }, false)
 }
 
-// content reads a file from the start to the end. If whole, one read returns the rest of the file
+// content reads a file from start to end. If whole is true, one read returns the rest of the file
 // unless it fills the buffer.
 func (r *Reader) content(
 	path string, fd handle, read func(fd handle, to []byte, at int) (int, error), whole bool,
@@ -102,7 +103,8 @@ func (r *Reader) Number(f *File) (Optional[int64], error) {
 }
 
 // Absent reports whether err means that there is nothing to read: the file does not exist, its
-// control group or process is gone, or the kernel feature is off. Other errors should be reported.
+// control group or process is gone, or the kernel feature is disabled. Other errors should be
+// reported.
 func Absent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENODEV) || errors.Is(err, syscall.ESRCH) ||
 		errors.Is(err, syscall.EOPNOTSUPP)
@@ -118,15 +120,16 @@ func ParseInt(b []byte) (int64, error) {
 	return int64(min(v, math.MaxInt64)), nil
 }
 
-// Key selects a line "name number" of a table such as memory.stat, and sets To to the number. A
+// Key selects a line "name number" of a table such as memory.stat, and stores the number in To. A
 // number in kB, as in meminfo, is converted to bytes.
 type Key struct {
 	Name string
 	To   *Optional[int64]
 }
 
-// Table sets the keys that a table has and leaves the others as they are. A malformed number leaves
-// its key as it is and is reported to fail by name. Lines of other keys are ignored.
+// Table stores the numbers for those keys that are in the table, and leaves the others unchanged. A
+// malformed number leaves its key unchanged and is reported to fail by name. Lines with other keys
+// are ignored.
 func Table(data []byte, fail func(error), keys ...Key) {
 	for line := range bytes.Lines(data) {
 		name, number := cutWord(line)
@@ -144,7 +147,7 @@ func Table(data []byte, fail func(error), keys ...Key) {
 	}
 }
 
-// parseAmount parses a number, in bytes or with the unit kB.
+// parseAmount parses a number in bytes, or in kB if it has that unit.
 func parseAmount(b []byte) (int64, error) {
 	kib, scaled := bytes.CutSuffix(b, []byte(" kB"))
 	v, err := ParseInt(kib)

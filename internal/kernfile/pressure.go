@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// Pressure is the pressure stall information of one resource: the total time in which some task, or
-// all tasks that were not idle, waited for it. A line that the kernel lacks is undefined: "full" of
-// cpu came with Linux 5.13.
+// Pressure is the pressure stall information of one resource: the total time for which some task,
+// or all non-idle tasks, waited for it. A line that the kernel does not have is undefined: "full"
+// of cpu was added in Linux 5.13.
 type Pressure struct {
 	Some, Full Optional[time.Duration]
 }
 
 // parsePressure parses a PSI file, as in /proc/pressure and in control groups. It returns the
-// totals, from which any average follows. A malformed line leaves its value undefined.
+// totals; averages can be derived from them. A malformed line leaves its value undefined.
 //
 // Format: https://docs.kernel.org/accounting/psi.html.
 func parsePressure(data []byte) (Pressure, error) {
@@ -45,8 +45,8 @@ func parsePressure(data []byte) (Pressure, error) {
 	return p, errors.Join(errs...)
 }
 
-// pressureTotal returns the total of the rest of a line, "avg10=0.00 avg60=0.00 avg300=0.00
-// total=0", given in microseconds.
+// pressureTotal returns the total from the rest of a line, such as "avg10=0.00 avg60=0.00
+// avg300=0.00 total=0". The total is in microseconds.
 func pressureTotal(fields []byte) (time.Duration, error) {
 	_, total, ok := bytes.Cut(fields, []byte("total="))
 	if !ok {

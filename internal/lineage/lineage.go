@@ -1,5 +1,5 @@
-// Package lineage finds the control groups that the process is in, and those around them: any of
-// them may limit it.
+// Package lineage finds the control groups of the process and their ancestors, any of which may
+// limit it.
 package lineage
 
 import (
@@ -9,22 +9,21 @@ import (
 	"strings"
 )
 
-// Group is a control group that the process is in, or one around it. It need not exist: in a
-// container the path of the host may show, and then only the top of the mount is there, which is
-// the group itself.
+// Group is a control group of the process, or an ancestor. It need not exist: a container may see
+// the path on the host, although only the top of the mount exists, which is then the group itself.
 type Group struct {
 	Dir string
-	V2  bool // of version 2, where all controllers share a group
+	V2  bool // version 2, in which all controllers share a group
 }
 
-// Membership and Mount are where Linux has them.
+// Membership and Mount are the standard paths on Linux.
 const (
 	Membership = "/proc/self/cgroup"
 	Mount      = "/sys/fs/cgroup"
 )
 
-// Of returns the groups of the version 1 controller and of version 2, each with those around it,
-// the innermost first. What cannot be read or is malformed is left out. See cgroups(7).
+// Of returns the groups for the version 1 controller and for version 2, each followed by its
+// ancestors, innermost first. Groups that cannot be read or parsed are omitted. See cgroups(7).
 func Of(membership, mount, controller string) (groups []Group) {
 	data, err := os.ReadFile(membership)
 	if err != nil {

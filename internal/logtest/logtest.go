@@ -1,4 +1,4 @@
-// Package logtest has a log for tests.
+// Package logtest provides a log buffer for tests.
 package logtest
 
 import (
@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// Buffer keeps what is written to it, and can be read while the program writes. The zero Buffer is
+// Buffer keeps what is written to it, and may be read while the program writes. The zero Buffer is
 // empty.
 type Buffer struct {
 	mu   sync.Mutex
@@ -20,7 +20,7 @@ func (b *Buffer) Write(p []byte) (int, error) {
 	return b.text.Write(p)
 }
 
-// String returns what was written so far.
+// String returns everything written so far.
 func (b *Buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()

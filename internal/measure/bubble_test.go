@@ -8,7 +8,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// A pool that is made for a whole test program is used inside and outside of bubbles of synctest.
+// A pool that is created for a whole test program is used inside and outside of bubbles of
+// synctest.
 func TestAMeterMayLeaveABubble(t *testing.T) {
 	var mu sync.Mutex
 	var m Meter

@@ -3,38 +3,44 @@ package measure
 import (
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Claim is one request for a slot of a pool that constructs slots for requests. While a slot is
-// constructed for it, it does not wait. It ends when it gets a slot or gives up. The zero Claim is
-// no request. The lock of the recorder guards it.
+// Claim is one request for a slot in a pool that may construct a slot for a request. While a slot
+// is being constructed for it, the request does not count as waiting. The claim ends when the
+// request gets a slot or gives up. The zero Claim is no request. It is guarded by the lock of the
+// recorder.
 type Claim struct {
-	asked  time.Duration // when
+	asked  time.Duration // start of the request
+	span   trace.SpanContext
 	wait   Span
-	pended *Pended       // while it waits
-	since  time.Duration // while a slot is constructed for it: when that began
-	spent  time.Duration // on what was constructed before
+	pended *Pended       // set while it waits
+	since  time.Duration // start of the construction, while a slot is being constructed for it
+	spent  time.Duration // on earlier constructions
 	active bool
 }
 
-// Ask begins a request.
-func (r *Recorder) Ask() Claim {
-	c := Claim{asked: Clock(), wait: r.Wait(), active: true}
+// Ask begins a request, which is part of a span.
+func (r *Recorder) Ask(span trace.SpanContext) Claim {
+	c := Claim{asked: Clock(), span: span, wait: r.Wait(), active: true}
 	c.pended = r.Pending.Add(c.wait)
 	return c
 }
 
-// IsActive reports whether the request has not ended.
+// IsActive reports whether the claim has not ended. IsConstructing reports whether a slot is being
+// constructed for the request.
 func (c *Claim) IsActive() bool { return c.active }
 
 // IsConstructing reports whether a slot is constructed for it.
 func (c *Claim) IsConstructing() bool { return c.active && c.pended == nil }
 
-// Asked returns when the request began.
+// Asked returns the start of the request.
 func (c *Claim) Asked() time.Duration { return c.asked }
 
-// Construct ends or interrupts the wait: a slot is constructed for the request, since a time.
+// Construct ends or interrupts the wait: since that time, a slot has been under construction for
+// the request.
 func (c *Claim) Construct(r *Recorder, since time.Duration) {
 	if c.pended != nil {
 		r.Pending.Remove(c.pended)
@@ -42,7 +48,7 @@ func (c *Claim) Construct(r *Recorder, since time.Duration) {
 	}
 }
 
-// Resume continues the wait: what was constructed cannot be used.
+// Resume continues the wait, because the constructed slot cannot be used.
 func (c *Claim) Resume(r *Recorder) {
 	if c.IsConstructing() {
 		c.spent += Clock() - c.since
@@ -50,31 +56,31 @@ func (c *Claim) Resume(r *Recorder) {
 	}
 }
 
-// Get ends the request in a use.
+// Get ends the claim and begins a use.
 func (c *Claim) Get(r *Recorder) Use {
 	now := r.Meter.Event(r.Uses.InUse())
 	c.end(r, instrument.Acquired, now)
 	return r.begin(now)
 }
 
-// GetAfter is Get for a pool that knows how long the request waited.
+// GetAfter is like Get, for a pool that knows how long the request waited.
 func (c *Claim) GetAfter(r *Recorder, waited time.Duration) Use {
 	now := r.Meter.Event(r.Uses.InUse())
 	if c.pended != nil {
 		r.Pending.Remove(c.pended)
 	}
-	r.Requests.End(&r.Meter, instrument.Acquired, c.wait, c.asked+waited)
+	r.Requests.TracedBy(c.span, r.Requests.End(&r.Meter, instrument.Acquired, c.wait, c.asked+waited))
 	*c = Claim{}
 	return r.begin(now)
 }
 
-// GiveUp ends the request without one.
+// GiveUp ends the claim without a use.
 func (c *Claim) GiveUp(r *Recorder, how instrument.Outcome) {
 	c.end(r, how, r.Meter.Event(r.Uses.InUse()))
 }
 
-// end ends the wait, which is as long as the request without what was constructed for it. Now is
-// the time of an event, or 0.
+// end ends the claim. The wait is the duration of the request, without the time for which slots
+// were being constructed for it. now is the time of an event, or 0.
 func (c *Claim) end(r *Recorder, how instrument.Outcome, now time.Duration) {
 	ended := now
 	if c.pended == nil || c.spent > 0 {
@@ -87,6 +93,6 @@ func (c *Claim) end(r *Recorder, how instrument.Outcome, now time.Duration) {
 	if c.pended != nil {
 		r.Pending.Remove(c.pended)
 	}
-	r.Requests.End(&r.Meter, how, c.wait, ended)
+	r.Requests.TracedBy(c.span, r.Requests.End(&r.Meter, how, c.wait, ended))
 	*c = Claim{}
 }

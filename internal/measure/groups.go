@@ -10,17 +10,17 @@ import (
 )
 
 // Groups measures groups of goroutines, such as those of errgroup, that are reported together. Its
-// methods take its lock; the nil Groups measures nothing.
+// methods take its lock. A nil Groups measures nothing.
 type Groups struct {
 	rec         Recorder
-	first, last *Run // those that are running, in the order in which they began
+	first, last *Run // runs in progress, in the order in which they began
 }
 
-// Run is one run of a function of a group. The caller keeps it until it has ended. The zero Run is
-// ready for use.
+// Run is one run of a function of a group. The caller must keep it until it has ended. The zero Run
+// is ready for use.
 type Run struct {
-	Func  callsite.Func // of the program
-	Trace trace.TraceID // that it is part of; zero if unknown
+	Func callsite.Func      // the function of the program
+	Span *trace.SpanContext // the span that it is part of; nil if unknown
 
 	use        Use
 	prev, next *Run
@@ -31,7 +31,7 @@ func (g *Groups) Init(t instrument.Timing) {
 	g.rec.InitTasks(t)
 }
 
-// Start begins the run of a function that has its slot and did not wait for it.
+// Start begins the run of a function that has a slot and did not wait for it.
 func (g *Groups) Start(r *Run) {
 	if g == nil {
 		return
@@ -42,7 +42,7 @@ func (g *Groups) Start(r *Run) {
 	g.rec.Unlock()
 }
 
-// push appends r to those that are running. Caller must hold the lock.
+// push appends r to the runs in progress. Caller must hold the lock.
 func (g *Groups) push(r *Run) {
 	r.prev, r.next = g.last, nil
 	if g.last == nil {
@@ -53,7 +53,7 @@ func (g *Groups) push(r *Run) {
 	g.last = r
 }
 
-// remove removes r from them. Caller must hold the lock.
+// remove removes r from the runs in progress. Caller must hold the lock.
 func (g *Groups) remove(r *Run) {
 	if r.prev == nil {
 		g.first = r.next
@@ -88,18 +88,22 @@ func (g *Groups) Block() *Pended {
 	return g.rec.Pending.Add(g.rec.Wait())
 }
 
-// Unblock ends that in the run of a function.
+// Unblock ends the wait, and begins the run of a function.
 func (g *Groups) Unblock(p *Pended, r *Run) {
 	if g == nil {
 		return
 	}
 	g.rec.Lock()
 	defer g.rec.Unlock()
-	r.use = g.rec.StartAfter(g.rec.Pending.Remove(p))
+	var waited Waited
+	r.use, waited = g.rec.StartAfter(g.rec.Pending.Remove(p))
+	if r.Span != nil {
+		g.rec.Requests.TracedBy(*r.Span, waited)
+	}
 	g.push(r)
 }
 
-// Call calls f, whose run has begun, and ends it.
+// Call calls f, whose run has begun, and then ends the run.
 func (g *Groups) Call(r *Run, f func() error) (err error) {
 	how := instrument.Exited
 	defer func() {
@@ -125,19 +129,19 @@ func (g *Groups) end(r *Run, how instrument.Ending) {
 	g.rec.Unlock()
 }
 
-// Running returns the number of functions that are running.
+// Running returns the number of running functions.
 func (g *Groups) Running() int {
 	g.rec.Lock()
 	defer g.rec.Unlock()
 	return int(g.rec.Uses.InUse())
 }
 
-// Stats returns a consistent snapshot of all groups together. Each group has its own limit, and
-// there may be any number of groups, so Limit is absent. A function that did not return counts as
-// exit: had it panicked, the program would have ended.
+// Stats returns a consistent snapshot of all groups together. Limit is absent, since each group has
+// its own limit and any number of groups may exist. A function that does not return counts as exit,
+// because a panic would have ended the program.
 func (g *Groups) Stats() instrument.Stats {
 	s, holders := g.stats()
-	s.Holders = holders.Name() // without the lock
+	s.Holders = holders.Name() // without the lock held
 	return s
 }
 
@@ -152,15 +156,23 @@ func (g *Groups) stats() (s instrument.Stats, held Holders) {
 	return s, held
 }
 
-// holders writes how long the oldest run has lasted into s, and returns the holders if s wants
-// them. Caller must hold the lock.
+// holders sets the age of the oldest run in s, and returns the holders if s wants them. Caller must
+// hold the lock.
 func (g *Groups) holders(s *instrument.Stats, now time.Duration) Holders {
 	var oldest Oldest[*Run]
 	for r := g.first; r != nil && oldest.n < mostHolders; r = r.next {
 		oldest.Add(r.use.Span, r)
 	}
-	return oldest.Report(s, now, func(r *Run) Hold { return Hold{Site: r.Func.Site(), Trace: r.Trace} })
+	return oldest.Report(s, now, (*Run).hold)
 }
 
-// Close ends overload, for good. Groups may still be used.
+func (r *Run) hold() Hold {
+	h := Hold{Site: r.Func.Site()}
+	if r.Span != nil {
+		h.Trace = r.Span.TraceID()
+	}
+	return h
+}
+
+// Close ends overload for good. Groups may still be used.
 func (g *Groups) Close() { g.rec.Close() }

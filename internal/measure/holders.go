@@ -10,18 +10,18 @@ import (
 	"github.com/poolgauge/poolgauge/internal/callsite"
 )
 
-// mostHolders is how many holders a pool names.
+// mostHolders is the maximum number of holders that a pool names.
 const mostHolders = 5
 
-// Oldest finds the uses of a pool that began first, of those in progress. H identifies a use to the
-// pool. The zero Oldest has found none.
+// Oldest finds the oldest uses in progress of a pool. H identifies a use to the pool. The zero
+// Oldest is empty.
 type Oldest[H any] struct {
 	n  int
 	at [mostHolders]time.Duration
 	of [mostHolders]H
 }
 
-// Add adds a use. One that is not measured is left out.
+// Add adds a use. It ignores a use that is not measured.
 func (o *Oldest[H]) Add(s Span, of H) {
 	if s.at == 0 || o.n == mostHolders && s.at >= o.at[mostHolders-1] {
 		return
@@ -34,8 +34,8 @@ func (o *Oldest[H]) Add(s Span, of H) {
 	o.at[i], o.of[i] = s.at, of
 }
 
-// Report writes how long the oldest use has lasted into s. If s, which must be complete otherwise,
-// wants holders, it returns them as hold describes them. Now is the time of the call.
+// Report sets the age of the oldest use in s, which must be complete otherwise. If s wants holders,
+// Report returns them as described by hold. now is the time of the call.
 func (o *Oldest[H]) Report(s *instrument.Stats, now time.Duration, hold func(H) Hold) Holders {
 	if o.n == 0 {
 		return nil
@@ -52,17 +52,17 @@ func (o *Oldest[H]) Report(s *instrument.Stats, now time.Duration, hold func(H) 
 	return held
 }
 
-// Hold is what is known of the holder of a slot.
+// Hold describes the holder of a slot.
 type Hold struct {
 	Site  callsite.Site
-	Trace trace.TraceID // zero if it is not known
+	Trace trace.TraceID // zero if unknown
 	age   time.Duration
 }
 
-// Holders are those of the oldest uses. They are copies, so no lock guards them.
+// Holders describes the holders of the oldest uses. They are copies, so no lock guards them.
 type Holders []Hold
 
-// Name resolves them to lines of code, which takes about 0.5 µs for each call.
+// Name resolves the holders to lines of code, which takes about 0.5 µs per call.
 func (h Holders) Name() []instrument.Holder {
 	if len(h) == 0 {
 		return nil
@@ -77,7 +77,7 @@ func (h Holders) Name() []instrument.Holder {
 func calls(site callsite.Site) (all []instrument.Call) {
 	for f := range site.Frames() {
 		c := instrument.Call{Function: f.Function, File: f.File, Line: f.Line}
-		// a method that is used as a function
+		// a method value
 		if name, bound := strings.CutSuffix(c.Function, "-fm"); bound {
 			c.Function = name
 		}

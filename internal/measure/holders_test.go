@@ -9,8 +9,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Whatever the order in which uses are added, the oldest are found, in their order, and those that
-// are not measured are not.
+// Whatever the order in which uses are added, the oldest are found, in order. Uses that are not
+// measured are ignored.
 func TestOldest(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for n := range 40 {

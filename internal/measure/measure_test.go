@@ -17,16 +17,16 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// pool is the least that has a Meter: slots that are taken and given back.
+// pool is the simplest pool with a Meter: slots are taken and released.
 type pool struct {
 	mu    sync.Mutex
 	meter Meter
 	uses  Uses
-	slots int64 // that uses of weight take
-	busy  bool  // the CPUs are so busy that timers do not run
+	slots int64 // number of slots that uses of weight take
+	busy  bool  // the CPUs are so busy that timers do not fire
 }
 
-// stopTimer keeps the timer of the meter from running where it would not run.
+// stopTimer stops the timer of the meter if the CPUs are busy.
 func (p *pool) stopTimer() {
 	if p.busy && p.meter.timer != nil {
 		p.meter.timer.Stop()
@@ -129,7 +129,7 @@ func TestSlotSecondsAreExactBelow100000UsesASecond(t *testing.T) {
 	}
 }
 
-// One use of 20 ms among 20,000 short ones is in the histogram, as one.
+// One use of 20 ms among 20,000 short ones is counted in the histogram, once.
 func TestALongUseAmongShortOnesIsFound(t *testing.T) {
 	for range 100 {
 		synctest.Test(t, func(t *testing.T) {
@@ -205,8 +205,8 @@ func TestSlotSecondsNeverExceedSlotsTimesTime(t *testing.T) {
 	})
 }
 
-// A program that is short of CPUs gets its timers late. A use of 20 ms is found all the same, by
-// what other uses read of the clock or by one late sample.
+// If a program is short of CPUs, its timers fire late. A use of 20 ms is found nevertheless, by the
+// clock readings of other uses or by one late sample.
 func TestALongUseIsFoundWhereSamplesAreLate(t *testing.T) {
 	for name, meanwhile := range map[string]func(p *pool){
 		"other uses": func(p *pool) {

@@ -9,26 +9,26 @@ import (
 )
 
 const (
-	// price is what a reading of the clock is charged, over a hundred times its cost: readings take
-	// less than 1 % of a CPU, and 200,000 of them are made in a second at most.
+	// price is the charge for one reading of the clock, over a hundred times its cost. So readings
+	// take less than 1 % of a CPU, and their number is at most 200,000 a second.
 	price = 5 * time.Microsecond
-	// burst is what may be spent at once.
+	// burst is the maximum budget that may be spent at once.
 	burst = 200 * price
 )
 
-// Meter integrates the slots of one pool that are used over time, and decides what is timed.
+// Meter integrates the number of used slots of one pool over time, and decides what is timed.
 //
 // While the pool has fewer than 200,000 events a second, each event reads the clock and the
-// integral is exact. When there are more, the pool is overloaded, and the meter samples the slots
-// used; see overload.
+// integral is exact. Above that rate the pool is overloaded, and the meter samples the slots used;
+// see overload.
 //
-// The lock of the pool guards it.
+// A Meter is guarded by the lock of the pool.
 type Meter struct {
-	blind  bool // events do not read the clock: overloaded, or off
-	over   bool // overloaded
+	blind  bool // events do not read the clock, because the pool is overloaded or the meter is off
+	over   bool // the pool is overloaded
 	always bool // every event reads the clock
 	closed bool
-	at     time.Duration // the end of what area counts; in the future at times, by a stratum at most
+	at     time.Duration // time up to which area is integrated; may be in the future by up to a stratum
 	area   float64       // slot-nanoseconds
 	budget time.Duration // for readings of the clock
 	lock   sync.Locker
@@ -37,7 +37,8 @@ type Meter struct {
 	overload
 }
 
-// Init makes the meter of a pool. Used returns the slots used, and is called with the lock held.
+// Init initializes the meter of a pool. used returns the number of slots used; it is called with
+// the lock held.
 func (m *Meter) Init(t instrument.Timing, lock sync.Locker, used func() int64) {
 	m.lock, m.used = lock, used
 	m.always, m.blind = t.Exact, t.Off
@@ -47,8 +48,8 @@ func (m *Meter) Init(t instrument.Timing, lock sync.Locker, used func() int64) {
 	}
 }
 
-// Blind returns how many events need not be announced by [Meter.Event]: the pool may count up to so
-// many and call [Meter.Events] later.
+// Blind returns the number of events that need not be announced with [Meter.Event]: the pool may
+// count up to that many events itself and call [Meter.Events] later.
 func (m *Meter) Blind() int64 {
 	if !m.blind {
 		return 0
@@ -59,13 +60,13 @@ func (m *Meter) Blind() int64 {
 // Off reports whether nothing is measured.
 func (m *Meter) Off() bool { return m.blind && !m.over }
 
-// Event announces that the slots used are about to change from used, or that a wait begins or ends.
-// It returns the time, or 0 if the clock was not read.
+// Event announces that the number of slots used is about to change from used, or that a wait begins
+// or ends. It returns the time, or 0 if the clock was not read.
 func (m *Meter) Event(used int64) (now time.Duration) {
 	if m.events++; m.blind && m.events < m.next {
 		return 0
 	}
-	return m.event(used) // not here, so that Event is inlined
+	return m.event(used) // separate, so that Event is inlined
 }
 
 func (m *Meter) event(used int64) (now time.Duration) {
@@ -83,13 +84,14 @@ func (m *Meter) event(used int64) (now time.Duration) {
 	return now
 }
 
-// Events announces n events of a blind meter that were not announced by [Meter.Event].
+// Events announces n events of a blind meter that were not announced with [Meter.Event].
 func (m *Meter) Events(n int64) { m.events += n }
 
-// advance brings the integral up to now; the slots used have not changed since the last event.
+// advance brings the integral up to now. The number of slots used must not have changed since the
+// last event.
 func (m *Meter) advance(now time.Duration, used int64) {
 	passed := now - m.at
-	if passed < 0 { // the last sample counts until then; or a bubble of testing/synctest has an earlier clock
+	if passed < 0 { // the last sample counts until then, or a bubble of testing/synctest has an earlier clock
 		return
 	}
 	m.at = now
@@ -97,8 +99,8 @@ func (m *Meter) advance(now time.Duration, used int64) {
 	m.budget = min(m.budget+passed, burst)
 }
 
-// Total returns the slot-seconds used until now, the time of the call. In overload the time since
-// the last sample is left for later.
+// Total returns the slot-seconds used until now, the time of the call. During overload the time
+// since the last sample is not included yet.
 func (m *Meter) Total(now time.Duration, used int64) float64 {
 	if !m.blind {
 		m.advance(now, used)
@@ -107,7 +109,7 @@ func (m *Meter) Total(now time.Duration, used int64) float64 {
 	return (m.area - ahead) / float64(time.Second)
 }
 
-// Close ends overload, for good. A meter that is closed may still be used.
+// Close ends overload for good. A closed meter may still be used.
 func (m *Meter) Close() {
 	m.closed = true
 	if m.over {

@@ -6,55 +6,60 @@ import (
 )
 
 const (
-	// stratum is the time in which an overloaded pool is sampled once.
+	// stratum is the interval in which an overloaded pool is sampled once.
 	stratum = time.Millisecond
-	// Of the events of an overloaded pool some pairs read the clock: so many in a stratum, but no
-	// more than one of leastEvery events, and no fewer than one of mostEvery, begins a pair.
+	// In an overloaded pool, pairs of successive events read the clock. There are about this many
+	// pairs per stratum, but at most one of leastEvery events, and at least one of mostEvery
+	// events, begins a pair.
 	pairs      = 50
 	leastEvery = 4
 	mostEvery  = 512
-	// gap is a time without events that is longer than that from one pair to the next.
+	// gap is the minimum time between the two events of a pair that counts as a gap.
 	gap = 200 * time.Microsecond
-	// coarseFor is for how many events a reading of the clock is good enough to tell long spans.
+	// coarseFor is the number of events for which a reading of the clock is accurate enough to
+	// recognize long spans.
 	coarseFor = 8
-	// readings is how many of the last readings of the clock are known, and readSpread how far
-	// apart they are at least.
+	// readings is the number of recent clock readings that are kept. readSpread is the minimum time
+	// between two of them.
 	readings   = 16
 	readSpread = 250 * time.Microsecond
 )
 
-// overload is a [Meter] of a pool with too many events to read the clock at each. It samples the
-// slots used at one random instant of each stratum, which stands for the stratum. So the integral
-// is right on average whatever the pattern of use, and the samples are even (Cochran, Sampling
-// Techniques, 1977, chapter 5): with a share u of the slots used, the standard error over t seconds
-// is sqrt((1-u)/(1000·u·t)) at most.
+// overload is the part of a [Meter] for a pool with too many events to read the clock at each. It
+// samples the number of slots used at one random instant of each stratum; the sample stands for the
+// whole stratum. So the integral is right on average whatever the pattern of use, and the samples
+// are evenly spread (Cochran, Sampling Techniques, 1977, chapter 5): with a share u of the slots
+// used, the standard error over t seconds is at most sqrt((1-u)/(1000·u·t)).
 //
-// A timer takes the samples, and runs only while the pool is overloaded. Where every CPU is busy Go
-// runs it late, at a change of goroutines, which is no random instant. Then events take the
-// samples. An event that finds one due moves it by a few events, and each event reads the clock
-// until it is due: what is used before the event that comes next is what was used then. That says
-// nothing of a gap, a time without events, such as that in which all goroutines compute. If the
-// sample was due in a gap, it is the mean of what is used in gaps, which a random sample of the
-// intervals between two events tells.
+// A timer, which runs only while the pool is overloaded, takes the samples. If every CPU is busy,
+// Go runs the timer late, when goroutines are switched, which is not a random instant. In that case
+// events take the samples. An event that finds a sample due postpones it by a few events, and each
+// event reads the clock until then: the sample is the number of slots used before the event that
+// follows the instant.
+//
+// This does not work in a gap, a time without events, such as when all goroutines compute. If the
+// sample was due in a gap, it is the mean number of slots used in gaps, which is estimated from a
+// random sample of the intervals between two events.
 type overload struct {
 	level   float64       // the last sample
-	events  int64         // since then
-	sampled time.Duration // when that was
-	due     time.Duration // when the next one is
-	moved   bool          // due was moved, and each event reads the clock until then
-	next    int64         // the event that reads the clock; 0 is each
-	paired  bool          // the event before that one has read it
-	every   float64       // the mean number of events between the begins of two pairs
+	events  int64         // since the last sample
+	sampled time.Duration // time of the last sample
+	due     time.Duration // time of the next sample
+	moved   bool          // due was postponed, and each event reads the clock until then
+	next    int64         // number of the event that reads the clock next; 0 means each event
+	paired  bool          // the event before next has read the clock
+	every   float64       // mean number of events between the starts of two pairs
 	gaps    struct{ time, area float64 }
 	timer   *time.Timer
 
-	// spans until the next that is timed, and of its block after it; else 0
+	// number of spans until the next one that is timed, and after it in its block; 0 if not
+	// overloaded
 	skip, rest uint32
 
 	coarse time.Duration // the last reading of the clock
-	fresh  int64         // events until then
+	fresh  int64         // number of events at that reading
 	latest time.Duration // the last reading in readAt
-	read   uint32        // its number
+	read   uint32        // number of that reading
 	readAt [readings]time.Duration
 }
 
@@ -80,8 +85,8 @@ func (m *Meter) calm() {
 	m.budget = burst
 }
 
-// tick is what the timer does. Only it resets the timer, and nothing stops it: a timer that was
-// made in a bubble of testing/synctest must not be touched from outside.
+// tick is called by the timer. Only tick resets the timer, and nothing stops it, because a timer
+// that was created in a bubble of testing/synctest must not be used from outside.
 func (m *Meter) tick() {
 	m.lock.Lock()
 	defer m.lock.Unlock()
@@ -102,7 +107,7 @@ func (m *Meter) tick() {
 	}
 }
 
-// eventInOverload reads the clock, and takes the sample if it is due.
+// eventInOverload records a reading of the clock, and takes a sample if one is due.
 func (m *Meter) eventInOverload(now time.Duration, used int64) {
 	passed, n, paired := now-m.coarse, m.events-m.fresh, m.paired
 	m.noteTime(now)
@@ -126,20 +131,20 @@ func (m *Meter) eventInOverload(now time.Duration, used int64) {
 	}
 }
 
-// drawPair draws the event at which the next pair begins, from the one that is from now on. All are
-// equally likely, so that what comes before an interval does not decide whether it is timed.
+// drawPair draws the event at which the next pair begins, counting from event number from. All
+// events are equally likely, so the events before an interval do not affect whether it is timed.
 func (m *Meter) drawPair(from int64) {
 	n := from + int64(rand.ExpFloat64()*m.every)
-	m.paired = n == 0 // this event has read the clock
+	m.paired = n == 0 // the current event has read the clock
 	m.next = m.events + max(1, n)
 }
 
-// noteGap notes what was used between two events that read the clock.
+// noteGap records the slots used between two events that read the clock, if that was a gap.
 func (m *Meter) noteGap(passed time.Duration, used int64) {
 	if passed < gap {
 		return
 	}
-	if m.gaps.time > float64(time.Second) { // so that later ones count for more
+	if m.gaps.time > float64(time.Second) { // so that later gaps have more weight
 		m.gaps.time /= 2
 		m.gaps.area /= 2
 	}
@@ -147,7 +152,7 @@ func (m *Meter) noteGap(passed time.Duration, used int64) {
 	m.gaps.area += float64(passed) * float64(used)
 }
 
-// usedInGaps returns the mean of the slots used in gaps, and unknown if none was noted.
+// usedInGaps returns the mean number of slots used in gaps, or unknown if no gap was recorded.
 func (m *Meter) usedInGaps(unknown float64) float64 {
 	if m.gaps.time == 0 {
 		return unknown
@@ -155,13 +160,13 @@ func (m *Meter) usedInGaps(unknown float64) float64 {
 	return m.gaps.area / m.gaps.time
 }
 
-// drawDue draws when the next sample is due, in the stratum that begins at m.at.
+// drawDue draws the instant of the next sample in the stratum that begins at m.at.
 func (m *Meter) drawDue() {
 	m.due = m.at + rand.N(stratum-m.at%stratum)
 }
 
-// sample counts used for each stratum of which the sample was due until now. It ends the overload
-// if there were few events.
+// sample applies used to each stratum whose sample was due by now. It ends the overload if there
+// were few events.
 func (m *Meter) sample(now time.Duration, used float64) {
 	for now >= m.due {
 		end := m.at - m.at%stratum + stratum + (now - m.due).Truncate(stratum)
@@ -179,14 +184,15 @@ func (m *Meter) sample(now time.Duration, used float64) {
 	m.restart(now)
 }
 
-// restart begins to count events for the next sample.
+// restart starts to count events for the next sample.
 func (m *Meter) restart(now time.Duration) {
 	m.events, m.sampled, m.moved = 0, now, false
-	m.fresh = -coarseFor // uses that end after a late sample read the clock
+	m.fresh = -coarseFor // so that uses that end after a late sample read the clock
 	m.drawPair(1)
 }
 
-// noteTime notes a reading of the clock, unless it is close to the last one.
+// noteTime records a reading of the clock. It is not added to readAt if it is close to the previous
+// one.
 func (m *Meter) noteTime(now time.Duration) {
 	m.coarse, m.fresh = now, m.events
 	if now-m.latest >= readSpread {
@@ -195,7 +201,7 @@ func (m *Meter) noteTime(now time.Duration) {
 	}
 }
 
-// nearly returns now, or if that is 0 the time as it was a few events ago, or at the last sample.
+// nearly returns now or, if that is 0, a time that is less than coarseFor events old.
 func (m *Meter) nearly(now time.Duration) time.Duration {
 	if now != 0 {
 		return now
@@ -206,8 +212,8 @@ func (m *Meter) nearly(now time.Duration) time.Duration {
 	return m.coarse
 }
 
-// Approx returns the time, up to two milliseconds late if the pool is overloaded. Now is what
-// [Meter.Event] returned, or 0.
+// Approx returns the time. If the pool is overloaded, it may be up to two milliseconds old. now is
+// the result of [Meter.Event], or 0.
 func (m *Meter) Approx(now time.Duration) time.Duration {
 	switch {
 	case now != 0:

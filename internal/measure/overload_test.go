@@ -11,8 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// The estimate is right on average for any pattern of use: whatever is held longer, comes back
-// later, comes in bursts, or repeats with the period of the samples.
+// The estimate is right on average for any pattern of use: slots may be held longer, requested
+// later, requested in bursts, or requested with the period of the samples.
 func TestSlotSecondsOfAnOverloadedPoolAreUnbiased(t *testing.T) {
 	random := func(us int64) time.Duration { return rand.N(2 * time.Duration(us) * time.Microsecond) }
 	for name, pattern := range map[string]func(p *pool) (slotSeconds float64){
@@ -60,7 +60,7 @@ func TestSlotSecondsOfAnOverloadedPoolAreUnbiased(t *testing.T) {
 				if !p.overloaded() {
 					t.Fatal("the overload has ended")
 				}
-				if got := p.total(); math.Abs(got/want-1) > 0.2 { // six standard errors at least
+				if got := p.total(); math.Abs(got/want-1) > 0.2 { // at least six standard errors
 					t.Errorf("%.3f of the slot-seconds", got/want)
 				}
 			})
@@ -68,8 +68,8 @@ func TestSlotSecondsOfAnOverloadedPoolAreUnbiased(t *testing.T) {
 	}
 }
 
-// The estimate is also right on average where the timer does not run, as on busy CPUs, and where
-// the pool has bursts of events with pauses between, each of which ends the overload.
+// The estimate is also right on average if the timer does not fire, as on busy CPUs, and if the
+// pool has bursts of events with pauses in between, each of which ends the overload.
 func TestSlotSecondsOfBurstsAndOnBusyCPUsAreUnbiased(t *testing.T) {
 	shortUses := func(p *pool, used, unused time.Duration) (sum float64) {
 		for range 1000 {
@@ -95,9 +95,9 @@ func TestSlotSecondsOfBurstsAndOnBusyCPUsAreUnbiased(t *testing.T) {
 		},
 	} {
 		for _, busy := range []bool{false, true} {
-			within := 0.2 // four standard errors at least
+			within := 0.2 // at least four standard errors
 			if busy && name == "bursts of short uses" {
-				within = 0.6 // what is used in pauses is known from few
+				within = 0.6 // there are few samples of the pauses
 			}
 			t.Run(fmt.Sprintf("%s, busy CPUs %t", name, busy), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {

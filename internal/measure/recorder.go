@@ -7,23 +7,25 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Recorder measures a pool that has no lock of its own, such as one that is wrapped. It has a lock,
-// which may guard other state too. The caller must hold it unless a method says otherwise.
+// Recorder measures a pool that has no lock of its own, such as a wrapped one. Its lock may guard
+// other state too. Unless a method says otherwise, the caller must hold the lock.
 //
-// It is for pools that see each use begin and end, one slot each. Other pools use the parts.
+// It is for pools that see the begin and the end of each use, with one slot per use. Other pools
+// use the parts of a Recorder directly.
 type Recorder struct {
-	mu sync.Mutex // guards what follows
+	mu sync.Mutex // guards everything below
 
 	Meter    Meter
 	Requests Requests
 	Uses     Uses
 	Pending  Pending
 
-	going  []Span  // of the uses that go on, by their places; zero for a place that is free
-	places []int32 // that are free
+	going  []Span  // starts of uses in progress, by place; zero for free places
+	places []int32 // free places
 }
 
-// Init makes the recorder of a pool.
+// Init initializes the recorder of a pool. InitTasks initializes the recorder of a pool whose uses
+// are tasks.
 func (r *Recorder) Init(t instrument.Timing) {
 	r.Meter.Init(t, r, r.Uses.InUse)
 }
@@ -66,16 +68,16 @@ func (r *Recorder) Wait() Span {
 	return r.Meter.Begin(r.Meter.Event(r.Uses.InUse()))
 }
 
-// StartAfter ends a wait in a use, which begins.
-func (r *Recorder) StartAfter(wait Span) Use {
+// StartAfter ends a wait and begins a use.
+func (r *Recorder) StartAfter(wait Span) (Use, Waited) {
 	now := r.Meter.Event(r.Uses.InUse())
-	r.Requests.End(&r.Meter, instrument.Acquired, wait, now)
-	return r.begin(now)
+	waited := r.Requests.End(&r.Meter, instrument.Acquired, wait, now)
+	return r.begin(now), waited
 }
 
 // GiveUp ends a wait without a use.
-func (r *Recorder) GiveUp(wait Span, how instrument.Outcome) {
-	r.Requests.End(&r.Meter, how, wait, r.Meter.Event(r.Uses.InUse()))
+func (r *Recorder) GiveUp(wait Span, how instrument.Outcome) Waited {
+	return r.Requests.End(&r.Meter, how, wait, r.Meter.Event(r.Uses.InUse()))
 }
 
 // End ends a use.
@@ -85,7 +87,7 @@ func (r *Recorder) End(use Use, how instrument.Ending) {
 	r.Uses.End(&r.Meter, use, how, r.Meter.Event(r.Uses.InUse()))
 }
 
-// ReportUses is [Uses.Report], with how long the oldest use has lasted.
+// ReportUses is like [Uses.Report], and also sets the age of the oldest use.
 func (r *Recorder) ReportUses(s *instrument.Stats, now time.Duration, endings ...instrument.Ending) {
 	r.Uses.Report(s, &r.Meter, now, endings...)
 	var first Span
@@ -97,7 +99,7 @@ func (r *Recorder) ReportUses(s *instrument.Stats, now time.Duration, endings ..
 	s.UseAge = first.Age(now)
 }
 
-// Close ends overload, for good, and takes the lock for it. The recorder may still be used.
+// Close ends overload for good. It takes the lock. The recorder may still be used.
 func (r *Recorder) Close() {
 	r.Lock()
 	defer r.Unlock()

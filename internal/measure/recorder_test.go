@@ -18,7 +18,7 @@ func call(g *Groups, f func() error) error {
 	return g.Call(&r, f)
 }
 
-// One long use among many short ones is in the histogram and in the use time, every time.
+// One long use among many short ones is always counted in the histogram and in the use time.
 func TestGroupsNeverMissALongUse(t *testing.T) {
 	for range 50 {
 		synctest.Test(t, func(t *testing.T) {
@@ -52,7 +52,7 @@ func TestGroupsNeverMissALongUse(t *testing.T) {
 	}
 }
 
-// Whatever is counted without the lock is counted once.
+// Uses that are counted without the lock are counted once.
 func TestGroupsCountEachUseOnce(t *testing.T) {
 	for _, o := range []instrument.Option{nil, instrument.WithoutTelemetry(), instrument.WithExactTiming()} {
 		var g Groups

@@ -7,25 +7,25 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Span is a wait or a use that has begun. The zero Span is one that did not, or that is not
+// Span is a wait or a use that has begun. The zero Span is one that has not begun or is not
 // measured.
 type Span struct {
-	at     time.Duration // when it began: exactly, or if its weight is 0 no earlier than
-	weight uint32        // of how many short spans it is the one that is timed
-	read   uint32        // the last reading of the clock before it, if the pool was overloaded
+	at     time.Duration // start: exact, or a lower bound if weight is 0
+	weight uint32        // number of short spans that it represents; 0 if it is not timed
+	read   uint32        // number of the last clock reading before the start, if the pool was overloaded
 }
 
-// block is how many spans of an overloaded pool there are for each that is timed.
+// block is the number of spans in an overloaded pool of which one is timed.
 const block = 32
 
-// Begin begins a wait or a use, at the time that [Meter.Event] returned. If the pool is overloaded,
-// one span of each block is timed, at random: a stratified sample.
+// Begin begins a wait or a use. now is the time that [Meter.Event] returned. If the pool is
+// overloaded, one random span of each block is timed: a stratified sample.
 func (m *Meter) Begin(now time.Duration) Span {
 	if m.skip > 0 {
 		m.skip--
 		return Span{at: m.coarse, read: m.read}
 	}
-	return m.begin(now) // not here, so that Begin is inlined
+	return m.begin(now) // separate, so that Begin is inlined
 }
 
 func (m *Meter) begin(now time.Duration) Span {
@@ -41,11 +41,11 @@ func (m *Meter) begin(now time.Duration) Span {
 	}
 }
 
-// IsTimed reports whether the clock was read for the span: for every span unless the pool is
-// overloaded.
+// IsTimed reports whether the clock was read for the span. It is true for every span unless the
+// pool is overloaded.
 func (s Span) IsTimed() bool { return s.weight > 0 }
 
-// Age returns how long the span has lasted, absent for one that is not measured.
+// Age returns how long the span has lasted. It is absent if the span is not measured.
 func (s Span) Age(now time.Duration) instrument.Optional[time.Duration] {
 	if s.at == 0 {
 		return instrument.Optional[time.Duration]{}
@@ -53,43 +53,44 @@ func (s Span) Age(now time.Duration) instrument.Optional[time.Duration] {
 	return instrument.Some(max(0, now-s.at))
 }
 
-// long is how long a span of an overloaded pool must have lasted to count as long.
+// long is the minimum duration of a long span in an overloaded pool.
 const long = 2 * time.Millisecond
 
-// longSince returns when a span began, if it is known to be long. Readings of the clock since it
-// began say so: where it was not timed, it began before the first of them.
+// longSince returns the start of a span, and whether the span is known to be long. If the span was
+// not timed, the readings of the clock since its start decide: it began before the first of them.
 func (m *Meter) longSince(s Span, now time.Duration) (began time.Duration, ok bool) {
 	if s.weight > 0 {
 		return s.at, now-s.at >= long
 	}
 	since := m.read - s.read
 	switch {
-	case since == 0: // the overload has ended, less than a spread after the last reading
+	case since == 0: // the overload ended less than readSpread after the last reading
 		return s.at, !m.over && now-s.at-readSpread >= long
 	case since < readings:
 		first := m.readAt[(s.read+1)%readings]
 		return s.at, now-first >= long
-	default: // the oldest that is known came later than the first
+	default: // the oldest known reading is later than the first one after the start
 		return s.at, now-m.readAt[(m.read+1)%readings] >= long
 	}
 }
 
-// isShort reports whether there is nothing to do when the span ends: it is not timed, and not long.
+// isShort reports whether nothing needs to be done at the end of the span, because it is neither
+// timed nor long.
 func (m *Meter) isShort(s Span) bool {
 	return s.weight == 0 && s.read == m.read && m.over
 }
 
-// Durations collects how long spans took, as a histogram. Those that were timed stand for the
-// others of their block; long ones stand for themselves (post-stratification: Cochran, chapter 5A).
-// The zero Durations is empty. The lock of the pool guards it.
+// Durations records how long spans took, as a histogram. Timed spans represent the other spans of
+// their block; long spans represent only themselves (post-stratification: Cochran, chapter 5A). The
+// zero Durations is empty. It is guarded by the lock of the pool.
 type Durations struct {
-	h    *instrument.Histogram // nil before the first
-	last time.Duration         // the last that was timed
-	due  uint64                // spans for which those in h and the last one stand
+	h    *instrument.Histogram // nil until the first span has ended
+	last time.Duration         // duration of the last timed span
+	due  uint64                // number of spans that h and last represent
 }
 
-// End ends a span, at the time that [Meter.Event] returned. N is how many spans have ended, this
-// one included. It returns how long the span took, or 0 if that is not known.
+// End ends a span. now is the time that [Meter.Event] returned. n is the number of spans that have
+// ended, including this one. End returns the duration of the span, or 0 if it is unknown.
 func (d *Durations) End(m *Meter, s Span, now time.Duration, n int64) (took time.Duration) {
 	if m.isShort(s) {
 		return 0
@@ -120,18 +121,20 @@ func (d *Durations) end(m *Meter, s Span, now time.Duration, n int64) (took time
 	return took
 }
 
-// EndTimed is [Durations.End] for a span that is timed in any case: one that ended without success,
-// since such spans are few and the others say nothing of them.
-func (d *Durations) EndTimed(m *Meter, s Span, now time.Duration) {
+// EndTimed is like [Durations.End], but always times the span. It is for spans that ended without
+// success, since these are few, and other spans do not represent them.
+func (d *Durations) EndTimed(m *Meter, s Span, now time.Duration) (took time.Duration) {
 	if s.at == 0 {
-		return
+		return 0
 	}
 	now = m.exactly(now)
 	began, isLong := m.longSince(s, now)
 	if !isLong {
 		began = s.at
 	}
-	d.record(max(0, now-began), 1)
+	took = max(0, now-began)
+	d.record(took, 1)
+	return took
 }
 
 // Zero adds a span that took no time.
@@ -148,21 +151,21 @@ func (m *Meter) exactly(now time.Duration) time.Duration {
 	return now
 }
 
-// sample adds a duration that stands for weight of them. The block may not have ended yet, so it
-// counts as spans end.
+// sample adds a duration that represents weight spans. Since the block may not have ended yet, the
+// duration is counted as the spans end.
 func (d *Durations) sample(took time.Duration, weight uint32, n int64) {
 	d.fill(min(d.due, uint64(n)))
 	d.due = min(d.due, uint64(n)) + uint64(weight)
 	d.last = took
 }
 
-// record adds a duration that stands for itself, but was chosen to stand for weight of them.
+// record adds a duration that represents only itself, but was selected to represent weight spans.
 func (d *Durations) record(took time.Duration, weight uint32) {
 	d.histogram().Record(took)
 	d.due += uint64(weight)
 }
 
-// fill lets the last duration stand for all up to n.
+// fill makes the last duration represent all spans up to number n.
 func (d *Durations) fill(n uint64) {
 	if h := d.histogram(); n > h.Count() {
 		h.RecordN(d.last, n-h.Count())
@@ -176,13 +179,14 @@ func (d *Durations) histogram() *instrument.Histogram {
 	return d.h
 }
 
-// Read returns the histogram of n durations so far, which the caller owns: nil if there are none.
+// Read returns the histogram of the first n durations, or nil if there are none. The caller owns
+// the result.
 func (d *Durations) Read(n int64) *instrument.Histogram {
 	return d.ReadWithZeros(n, n)
 }
 
-// ReadWithZeros is [Durations.Read] for n spans that began, of all requests: the others took no
-// time.
+// ReadWithZeros is like [Durations.Read], for n spans out of all requests. The other requests took
+// no time.
 func (d *Durations) ReadWithZeros(n, all int64) *instrument.Histogram {
 	if all == 0 {
 		return nil

@@ -9,7 +9,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// A wait that ended before it could be counted ends when it did, in overload too.
+// The end of a wait that is counted late is the given time, also during overload.
 func TestSpanEndsAtTheTimeGiven(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex

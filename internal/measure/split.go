@@ -9,55 +9,55 @@ import (
 )
 
 const (
-	splitAfter  = 100                   // uses that end before one is split
-	splitLonger = 10 * time.Millisecond // a pool with a use as long as this is not split
-	splitRepay  = 200                   // how many times the delay that a sample caused passes before the next
+	splitAfter  = 100                   // number of uses that must end before one is sampled
+	splitLonger = 10 * time.Millisecond // a pool with a use of this duration or longer is not sampled
+	splitRepay  = 200                   // time between samples, as a multiple of the delay that the last sample caused
 )
 
-// Split divides the time of tasks into what their threads spent on a CPU, ready without one, and
-// blocked. It samples about 100 tasks a second and scales their parts to the use time, which is
-// known.
+// Split divides the time of tasks into what their threads spent on a CPU, ready but without a CPU,
+// and blocked. It samples about 100 tasks a second and scales their parts to the total use time,
+// which is known.
 //
-// A task that is sampled is locked to its thread while it runs, which takes 10 µs and makes each of
-// its waits more expensive. So only tasks that are known to be short are sampled: none before 100
-// have ended and 200 times their mean has passed, and none in a pool where one of the last 100 took
-// 10 ms. When a sample took longer than the mean of the others, the next one comes after 200 times
-// the difference, so that samples delay tasks by less than 0.5 %. Time in which a task is ready and
-// Go's scheduler has no processor for it counts as blocked, since its thread sleeps then. What
-// goroutines do that the task starts is not counted.
+// A sampled task is locked to its thread while it runs, which takes 10 µs and makes each of its
+// waits more expensive. So only tasks that are known to be short are sampled: sampling starts after
+// 100 tasks have ended and 200 times their mean has passed, and a pool is not sampled if one of its
+// last 100 tasks took 10 ms. If a sampled task took longer than the mean of the others, the next
+// sample is taken after 200 times the difference, so that samples delay tasks by less than 0.5 %.
+// Time for which a task is ready but Go's scheduler has no processor for it counts as blocked,
+// since its thread sleeps then. Work of goroutines that the task starts is not included.
 //
-// The zero Split samples nothing. The lock of the pool guards it.
+// The zero Split samples nothing. A Split is guarded by the lock of the pool.
 type Split struct {
-	pace    time.Duration // wanted between two samples; 0 is off
-	next    time.Duration // not before; 0 is at once
-	longest time.Duration // of the uses since ended was 0
-	before  time.Duration // of the splitAfter uses before those
-	ended   int64         // uses, up to splitAfter
-	mean    float64       // of the uses, in nanoseconds, exponentially weighted
+	pace    time.Duration // time between two samples; 0 means off
+	next    time.Duration // earliest time of the next sample; 0 means at once
+	longest time.Duration // longest of the last ended uses
+	before  time.Duration // longest of the splitAfter uses before those
+	ended   int64         // number of uses, up to splitAfter
+	mean    float64       // mean use in nanoseconds, exponentially weighted
 	warm    bool          // splitAfter uses have ended
 
 	parts   [3]time.Duration // of the samples since the last reading, by instrument.CPUState
-	until   float64          // the use time that is divided
+	until   float64          // use time that has been divided
 	seconds [3]float64
 	known   bool
 }
 
-// Init makes the Split of a pool. It samples nothing without telemetry, and where the system does
-// not report how long a thread waits for a CPU: anywhere but on Linux.
+// Init initializes the Split of a pool. It samples nothing if telemetry is off, or if the system
+// does not report how long a thread waits for a CPU, which only Linux does.
 func (s *Split) Init(t instrument.Timing) {
 	if !t.Off && t.CPUSamples > 0 && thread.HasMeter {
 		s.pace = time.Second / time.Duration(t.CPUSamples)
 	}
 }
 
-// Sample is a task whose time is divided. The nil Sample is one whose time is not.
+// Sample is a task whose time is divided. A nil Sample measures nothing.
 type Sample struct {
 	meter thread.Meter
 	split thread.Split
 	known bool
 }
 
-// Next is called for tasks that are about to begin. It returns nil for one that is not sampled.
+// Next is called for each task that is about to begin. It returns nil if the task is not sampled.
 func (s *Split) Next(use Span) *Sample {
 	early := s.next != 0 && use.at < s.next
 	if s.pace == 0 || use.weight == 0 || early || !s.warm || max(s.longest, s.before) >= splitLonger {
@@ -67,8 +67,8 @@ func (s *Split) Next(use Span) *Sample {
 	return new(Sample)
 }
 
-// Ended is called for each task that ends, with its sample and how long it took, 0 if that is not
-// known.
+// Ended is called for each task that ends, with its sample and its duration, or 0 if that is
+// unknown.
 func (s *Split) Ended(sample *Sample, took time.Duration) {
 	if s.pace == 0 || took == 0 {
 		return
@@ -92,7 +92,7 @@ func (s *Split) Ended(sample *Sample, took time.Duration) {
 
 func (s *Split) add(sample *Sample, took time.Duration) {
 	if !sample.known {
-		s.pace = 0 // the kernel does not account the wait for a CPU
+		s.pace = 0 // the kernel does not account for the wait for a CPU
 		return
 	}
 	if delay := took - time.Duration(s.mean); delay > 0 {
@@ -103,7 +103,8 @@ func (s *Split) add(sample *Sample, took time.Duration) {
 	s.parts[instrument.Blocked] += sample.split.Blocked
 }
 
-// Read divides the use time, in seconds, up to the last sample; absent before the first one.
+// Read divides the use time, in seconds, up to the last sample. The result is absent before the
+// first sample.
 func (s *Split) Read(useTime float64) (seconds [3]instrument.Optional[float64]) {
 	if whole := s.parts[0] + s.parts[1] + s.parts[2]; whole > 0 {
 		for i, part := range s.parts {
@@ -119,15 +120,15 @@ func (s *Split) Read(useTime float64) (seconds [3]instrument.Optional[float64]) 
 	return seconds
 }
 
-// Begin starts to measure the calling goroutine, and locks it to its thread. The caller must call
-// End whatever happens: defer it.
+// Begin locks the calling goroutine to its thread and starts to measure it. The caller must defer
+// End.
 func (s *Sample) Begin() {
 	if s != nil {
 		s.meter.Start()
 	}
 }
 
-// End ends what Begin began.
+// End stops the measurement and unlocks the goroutine.
 func (s *Sample) End() {
 	if s != nil {
 		s.split, s.known = s.meter.Stop()

@@ -9,7 +9,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
-// short is a use that is known to begin now.
+// short returns a use that is known to begin now.
 func short() Span { return Span{at: Clock(), weight: 1} }
 
 func warmSplit(took time.Duration) *Split {
@@ -66,7 +66,7 @@ func TestTasksOfAPoolWithLongOnesAreNotSampled(t *testing.T) {
 	}
 }
 
-// Samples delay tasks by less than 0.5 %: what one costs is repaid before the next.
+// Samples delay tasks by less than 0.5 %: the delay of one is compensated before the next.
 func TestADelayedSampleIsRepaid(t *testing.T) {
 	if !thread.HasMeter {
 		t.Skip("no system but Linux reports the wait for a CPU")
@@ -104,7 +104,7 @@ func TestTheSplitAddsUpToTheUseTime(t *testing.T) {
 	add(0, 1, 1)
 	add(0, 1, 1)
 	got := s.Read(12)
-	s.Read(20) // no sample: what it was is not known yet
+	s.Read(20) // no sample yet, so the division is unknown
 	for state, want := range map[instrument.CPUState]float64{instrument.OnCPU: 6, instrument.RunQueue: 2 + 2, instrument.Blocked: 2} {
 		if v := got[state].Or(-1); v != want {
 			t.Errorf("%v: %v s, want %v", state, v, want)

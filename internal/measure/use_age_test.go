@@ -8,8 +8,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// The age of the oldest use is that of the one that began first of those that go on, in whatever
-// order they end, and absent when none does.
+// The age of the oldest use is that of the use in progress that began first, whatever the order in
+// which uses end. It is absent if no use is in progress.
 func TestAgeOfTheOldestUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r Recorder
@@ -41,7 +41,7 @@ func TestAgeOfTheOldestUse(t *testing.T) {
 		want(2*time.Second, true)
 		end(first)
 		want(time.Second, true)
-		fourth := start() // in the place of the first
+		fourth := start() // reuses the place of the first
 		want(2*time.Second, true)
 		end(third)
 		end(second)

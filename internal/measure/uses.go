@@ -6,25 +6,25 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Uses counts and times the uses of a pool that sees each begin and end, and divides their time
-// where they are tasks. The lock of the pool guards it.
+// Uses counts and times the uses of a pool that sees the begin and the end of each. If the uses are
+// tasks, it also divides their time. It is guarded by the lock of the pool.
 type Uses struct {
-	Split Split // zero where uses are not tasks
+	Split Split // zero if uses are not tasks
 
 	began int64
 	ended [4]int64 // by instrument.Ending
 	took  Durations
 }
 
-// Use is a use that has begun. The zero Use is one that is not measured.
+// Use is a use that has begun. The zero Use is not measured.
 type Use struct {
 	Span
-	Sample *Sample // of a task that is to be measured; nil for most
+	Sample *Sample // of a task that is to be sampled; nil for most
 
-	place int32 // among the uses of a Recorder
+	place int32 // in Recorder.going
 }
 
-// Begin begins a use, at the time that [Meter.Event] returned.
+// Begin begins a use. now is the time that [Meter.Event] returned.
 func (u *Uses) Begin(m *Meter, now time.Duration) (use Use) {
 	u.began++
 	if use.Span = m.Begin(now); use.weight != 0 {
@@ -33,7 +33,7 @@ func (u *Uses) Begin(m *Meter, now time.Duration) (use Use) {
 	return use
 }
 
-// End ends a use, at the time that [Meter.Event] returned.
+// End ends a use. now is the time that [Meter.Event] returned.
 func (u *Uses) End(m *Meter, use Use, how instrument.Ending, now time.Duration) {
 	u.ended[how]++
 	if m.isShort(use.Span) {
@@ -42,7 +42,7 @@ func (u *Uses) End(m *Meter, use Use, how instrument.Ending, now time.Duration) 
 	u.Split.Ended(use.Sample, u.took.End(m, use.Span, now, u.done()))
 }
 
-// Skip counts a use that ended at once, since there was no resource to use.
+// Skip counts a use that ended at once, because there was no resource to use.
 func (u *Uses) Skip(m *Meter, how instrument.Ending) {
 	u.began++
 	u.ended[how]++
@@ -53,14 +53,14 @@ func (u *Uses) done() int64 {
 	return u.ended[0] + u.ended[1] + u.ended[2] + u.ended[3]
 }
 
-// InUse returns how many uses have begun and not ended.
+// InUse returns the number of uses that have begun but not ended.
 func (u *Uses) InUse() int64 { return u.began - u.done() }
 
-// Ended returns how many uses have ended in one way.
+// Ended returns the number of uses that ended in the given way.
 func (u *Uses) Ended(how instrument.Ending) int64 { return u.ended[how] }
 
-// Report writes uses, and the slots used over time, into s, for the endings that the pool can tell
-// apart. Now is the time of the call.
+// Report sets the uses, and the slots used over time, in s, for the endings that the pool
+// distinguishes. now is the time of the call.
 func (u *Uses) Report(s *instrument.Stats, m *Meter, now time.Duration, endings ...instrument.Ending) {
 	s.Usage[instrument.Used] = instrument.Some(u.InUse())
 	for _, e := range endings {
@@ -75,5 +75,5 @@ func (u *Uses) Report(s *instrument.Stats, m *Meter, now time.Duration, endings 
 	s.CPUTime = u.Split.Read(useTime)
 }
 
-// AllEndings are all endings, which our pools can tell apart.
+// AllEndings has all endings. The pools of package pools distinguish all of them.
 var AllEndings = []instrument.Ending{instrument.OK, instrument.Failed, instrument.Panicked, instrument.Exited}

@@ -1,5 +1,6 @@
-// Package otlptest receives OTLP/gRPC metrics exports, for tests and benchmarks: a receiver that
-// answers each request with a function, and the points of a request in a flat form.
+// Package otlptest provides a receiver of OTLP/gRPC metrics exports for tests and benchmarks. The
+// receiver calls a function for each request, and Points returns the points of a request in a flat
+// form.
 package otlptest
 
 import (
@@ -10,7 +11,7 @@ import (
 
 	colmetricpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	"google.golang.org/grpc"
-	_ "google.golang.org/grpc/encoding/gzip" // an exporter may compress
+	_ "google.golang.org/grpc/encoding/gzip" // exporters may compress
 )
 
 // Request is an OTLP metrics export request.

@@ -16,13 +16,13 @@ type Point struct {
 	Resource    map[string]string
 	Attributes  map[string]string
 	Start, Time time.Time
-	Value       float64 // of a sum or gauge; of a histogram, its sum
+	Value       float64 // of a sum or gauge; for a histogram, its sum
 	Count       uint64  // of a histogram
 	Max         float64 // of a histogram; 0 if unknown
 }
 
-// Points yields every point of r. The maps are shared by the points of one resource or series: do
-// not change them.
+// Points yields every point of r. The points of one resource or series share their maps, which must
+// not be modified.
 func Points(r *Request) iter.Seq[Point] {
 	return func(yield func(Point) bool) {
 		for m, resource := range metrics(r) {
@@ -46,7 +46,7 @@ func Count(r *Request) int {
 	return n
 }
 
-// metrics yields every metric of r with the attributes of its resource.
+// metrics yields every metric of r together with the attributes of its resource.
 func metrics(r *Request) iter.Seq2[*metricpb.Metric, map[string]string] {
 	return func(yield func(*metricpb.Metric, map[string]string) bool) {
 		for _, rm := range r.GetResourceMetrics() {
@@ -62,7 +62,7 @@ func metrics(r *Request) iter.Seq2[*metricpb.Metric, map[string]string] {
 	}
 }
 
-// points yields the points of m, without name, unit and resource.
+// points yields the points of m. Name, unit and resource are not set.
 func points(m *metricpb.Metric) iter.Seq[Point] {
 	return func(yield func(Point) bool) {
 		for _, d := range append(m.GetGauge().GetDataPoints(), m.GetSum().GetDataPoints()...) {
@@ -113,7 +113,7 @@ func number(d *metricpb.NumberDataPoint) float64 {
 	return d.GetAsDouble()
 }
 
-// stringMap returns kvs with values as text. A value that is not a string has its protobuf text
+// stringMap returns kvs with the values as text. Values that are not strings are in protobuf text
 // form.
 func stringMap(kvs []*commonpb.KeyValue) map[string]string {
 	m := make(map[string]string, len(kvs))

@@ -1,5 +1,5 @@
-// Package ownfigures reads what a process knows of itself without a sidecar, for verdicts on its
-// pools.
+// Package ownfigures reads the figures that a process knows about itself without a sidecar, for
+// verdicts on its pools.
 package ownfigures
 
 import (
@@ -14,9 +14,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/throttle"
 )
 
-// Read returns the figures of now: the CPUs that the process may use and how often a quota stopped
-// it, its CPU time, how long its threads wait for a CPU, its goroutines that do, and its locks. It
-// takes about 50 µs, and 10 µs a thread. It is safe for concurrent use.
+// Read returns the current figures: the CPUs that the process may use and how often a quota
+// throttled it, its CPU time, how long its threads wait for a CPU, how many of its goroutines do,
+// and its locks. It takes about 50 µs, plus 10 µs per thread. It is safe for concurrent use.
 func Read(now time.Time) diagnose.HostFigures {
 	f := diagnose.UnknownHost(now)
 	f.CPUs = float64(runtime.GOMAXPROCS(0))
@@ -38,15 +38,16 @@ func Read(now time.Time) diagnose.HostFigures {
 
 var own quota
 
-// quota adds up how often a CPU quota stopped the process. Of several groups with a quota, each
-// interval between two readings counts for the one that was stopped for longest.
+// quota accumulates how often a CPU quota throttled the process. If several groups have a quota,
+// each interval between two readings counts for the group that was throttled longest.
 type quota struct {
-	mu                 sync.Mutex // guards what follows
+	mu                 sync.Mutex // guards everything below
 	last               throttle.Reading
 	periods, throttled float64
 }
 
-// add adds a reading, and writes into f what is known by it. Without a quota nothing is.
+// add adds a reading, and sets in f the figures that follow from it. Without a quota it sets
+// nothing.
 func (q *quota) add(r throttle.Reading, f *diagnose.HostFigures) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -60,7 +61,7 @@ func (q *quota) add(r throttle.Reading, f *diagnose.HostFigures) {
 	}
 }
 
-// number returns a figure of the runtime, NaN if this one does not have it.
+// number returns the value of a runtime metric, or NaN if the runtime does not support it.
 func number(v metrics.Value) float64 {
 	switch v.Kind() {
 	case metrics.KindFloat64:

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Group is what a group has in common with that of errgroup.
+// Group has the methods that a group has in common with an errgroup.Group.
 type Group interface {
 	Go(f func() error)
 	TryGo(f func() error) bool
@@ -25,8 +25,8 @@ type Group interface {
 type newGroup = func(ctx context.Context) (Group, context.Context)
 
 // BehavesAsErrgroup tests that groups behave like those of errgroup, which must pass the same
-// tests. Zero makes one that stands for the zero errgroup.Group, withContext one that stands for
-// errgroup.WithContext.
+// tests. zero returns a group equivalent to the zero errgroup.Group, and withContext one equivalent
+// to that of errgroup.WithContext.
 func BehavesAsErrgroup(
 	t *testing.T,
 	zero func() Group,
@@ -49,7 +49,7 @@ func BehavesAsErrgroup(
 
 var errFirst, errSecond = errors.New("first"), errors.New("second")
 
-// fail returns a function that returns err after a while.
+// fail returns a function that sleeps and then returns err.
 func fail(after time.Duration, err error) func() error {
 	return func() error { time.Sleep(after); return err }
 }
@@ -132,7 +132,7 @@ var groupBehaviours = map[string]func(t *testing.T, zero func() Group, withConte
 		g := zero()
 		g.SetLimit(0)
 		if g.TryGo(fail(0, nil)) {
-			t.Error("one started")
+			t.Error("a function started despite a limit of 0")
 		}
 	},
 	"SetLimit of an active group panics": func(t *testing.T, zero func() Group, _ newGroup) {

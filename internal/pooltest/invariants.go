@@ -1,5 +1,5 @@
-// Package pooltest holds the tests that every pool must pass: the invariants of its Stats under
-// load, and its telemetry in the three settings that it may run in. Only tests import it.
+// Package pooltest has the tests that every pool must pass: the invariants of its Stats under load,
+// and its telemetry in the three settings in which it may run. Only tests import it.
 package pooltest
 
 import (
@@ -13,15 +13,15 @@ import (
 
 // Invariants checks successive Stats of one pool.
 type Invariants struct {
-	Weighted bool // a use may take more than one slot, so that slots and uses do not add up
-	Shrinks  bool // the limit may fall below what is in use
+	Weighted bool // a use may take several slots, so slots and uses do not add up
+	Shrinks  bool // the limit may fall below the number of slots in use
 
 	last instrument.Stats
 }
 
-// HoldUnder reads stats again and again while load runs, and once more after it, and fails the test
-// at the first that breaks an invariant. It returns the last Stats, for the test to compare with
-// the calls that load made.
+// HoldUnder reads stats repeatedly while load runs, and once more afterwards. It fails the test at
+// the first Stats that break an invariant. It returns the last Stats, for the test to compare with
+// the calls made by load.
 func (in *Invariants) HoldUnder(t testing.TB, stats func() instrument.Stats, load func()) instrument.Stats {
 	t.Helper()
 	done := make(chan struct{})
@@ -45,37 +45,37 @@ func (in *Invariants) HoldUnder(t testing.TB, stats func() instrument.Stats, loa
 	return in.last
 }
 
-// Check returns what is wrong with s by itself and after the Stats that were checked before.
+// Check returns an error if s is inconsistent, in itself or with the Stats checked before.
 func (in *Invariants) Check(s instrument.Stats) error {
 	errs := []error{in.grown(s)}
 	used, hasUsed := s.Usage[instrument.Used].Get()
 	if limit, ok := s.Limit.Get(); used < 0 || (ok && used > limit && !in.Shrinks) {
-		errs = append(errs, fmt.Errorf("%d slots used of %d", used, limit))
+		errs = append(errs, fmt.Errorf("%d slots used, limit %d", used, limit))
 	}
 	if pending, limit := s.Pending.Or(0), s.PendingLimit.Or(s.Pending.Or(0)); pending > limit {
-		errs = append(errs, fmt.Errorf("%d pending of %d", pending, limit))
+		errs = append(errs, fmt.Errorf("%d pending, limit %d", pending, limit))
 	}
 	if _, ok := s.PendingAge.Get(); ok && s.Pending.Or(0) == 0 {
-		errs = append(errs, errors.New("an age of what is pending where nothing is"))
+		errs = append(errs, errors.New("pending age is set, but nothing is pending"))
 	}
 	acquired, countsRequests := s.Requests[instrument.Acquired].Get()
 	completed, countsEnds := completions(s)
 	if hasUsed && countsRequests && countsEnds && !in.Weighted && acquired-completed != used {
-		errs = append(errs, fmt.Errorf("%d acquired less %d completed is not %d used", acquired, completed, used))
+		errs = append(errs, fmt.Errorf("%d acquired minus %d completed is not %d used", acquired, completed, used))
 	}
 	for i, h := range s.Wait {
 		if n, ok := s.Requests[i].Get(); h != nil && (!ok || h.Count() != uint64(n)) {
-			errs = append(errs, fmt.Errorf("%d waits of %d requests %v", h.Count(), n, instrument.Outcome(i)))
+			errs = append(errs, fmt.Errorf("%d waits, but %d requests with outcome %v", h.Count(), n, instrument.Outcome(i)))
 		}
 	}
 	if s.Use != nil && s.Use.Count() > uint64(completed) {
-		errs = append(errs, fmt.Errorf("%d durations of %d completed uses", s.Use.Count(), completed))
+		errs = append(errs, fmt.Errorf("%d durations, but %d completed uses", s.Use.Count(), completed))
 	}
 	in.last = s
 	return errors.Join(errs...)
 }
 
-// completions returns how many uses have ended, and whether the pool counts them.
+// completions returns the number of uses that have ended, and whether the pool counts them.
 func completions(s instrument.Stats) (n int64, counted bool) {
 	for _, o := range s.Completed {
 		count, ok := o.Get()
@@ -84,17 +84,17 @@ func completions(s instrument.Stats) (n int64, counted bool) {
 	return n, counted
 }
 
-// grown checks that nothing cumulative went back.
+// grown checks that no cumulative value decreased.
 func (in *Invariants) grown(s instrument.Stats) error {
 	var errs []error
 	check := func(what any, before, now instrument.Optional[int64]) {
 		if now.Or(0) < before.Or(0) {
-			errs = append(errs, fmt.Errorf("%v went back from %d to %d", what, before.Or(0), now.Or(0)))
+			errs = append(errs, fmt.Errorf("%v decreased from %d to %d", what, before.Or(0), now.Or(0)))
 		}
 	}
 	seconds := func(what string, before, now instrument.Optional[float64]) {
 		if now.Or(0) < before.Or(0) {
-			errs = append(errs, fmt.Errorf("%s went back from %v s to %v s", what, before.Or(0), now.Or(0)))
+			errs = append(errs, fmt.Errorf("%s decreased from %v s to %v s", what, before.Or(0), now.Or(0)))
 		}
 	}
 	for i := range s.Requests {

@@ -7,8 +7,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Points returns what a reader gets of all pools: values by the name of the metric and the values
-// of its own attributes, such as "poolgauge.pool.usage used"; of a histogram, its count.
+// Points returns the points that a reader gets of all pools: values by the name of the metric and
+// the values of its own attributes, such as "poolgauge.pool.usage used". The value of a histogram
+// is its count.
 func Points(t testing.TB) map[string]float64 {
 	t.Helper()
 	r := instrument.OpenReader()
@@ -22,7 +23,7 @@ func Points(t testing.TB) map[string]float64 {
 			}
 		}
 		if _, twice := got[key]; twice {
-			t.Errorf("%s is there twice", key)
+			t.Errorf("%s is reported twice", key)
 		}
 		switch {
 		case p.Histogram != nil:
@@ -36,25 +37,25 @@ func Points(t testing.TB) map[string]float64 {
 	return got
 }
 
-// HasPoints checks that got has the wanted points, among others. Where a value below 0 is wanted,
-// any above 0 will do.
+// HasPoints checks that got has the wanted points, among others. A wanted value below 0 stands for
+// any value above 0.
 func HasPoints(t testing.TB, got, want map[string]float64) {
 	t.Helper()
 	for key, w := range want {
 		v, ok := got[key]
 		if !ok || (w >= 0 && v != w) || (w < 0 && v <= 0) {
-			t.Errorf("%s is %v (there: %v), want %v", key, v, ok, w)
+			t.Errorf("%s is %v (present: %v), want %v", key, v, ok, w)
 		}
 	}
 }
 
-// WantPoints checks that got has exactly the wanted points, as [HasPoints] does.
+// WantPoints is like [HasPoints], but got must have no other points.
 func WantPoints(t testing.TB, got, want map[string]float64) {
 	t.Helper()
 	HasPoints(t, got, want)
 	for key, v := range got {
 		if _, ok := want[key]; !ok {
-			t.Errorf("%s is %v, want nothing of it", key, v)
+			t.Errorf("%s is %v, want no such point", key, v)
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// toy is the least pool that there can be.
+// toy is the simplest possible pool.
 type toy struct {
 	mu       sync.Mutex
 	acquired int64

@@ -12,15 +12,15 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// Permits is what a semaphore has in common with that of x/sync.
+// Permits has the methods that a semaphore has in common with that of x/sync.
 type Permits interface {
 	Acquire(ctx context.Context, n int64) error
 	TryAcquire(n int64) bool
 	Release(n int64)
 }
 
-// BehavesAsXSync tests that the semaphores that open returns behave like those of x/sync, which
-// must pass the same tests. Open closes them with the test.
+// BehavesAsXSync tests that the semaphores returned by open behave like those of x/sync, which must
+// pass the same tests. open must close them at the end of the test.
 func BehavesAsXSync(t *testing.T, open func(t testing.TB, size int64) Permits) {
 	for _, b := range semaphoreBehaviours {
 		t.Run(b.name, func(t *testing.T) {
@@ -36,7 +36,7 @@ func BehavesAsXSync(t *testing.T, open func(t testing.TB, size int64) Permits) {
 
 var background = context.Background()
 
-// semaphoreBehaviours are what x/sync's own tests ask for, and what its documentation says.
+// semaphoreBehaviours covers x/sync's own tests and the guarantees of its documentation.
 var semaphoreBehaviours = []struct {
 	name string
 	size int64
@@ -70,7 +70,7 @@ var semaphoreBehaviours = []struct {
 	}},
 	{"nothing of nothing", 0, func(t *testing.T, p Permits) {
 		if !p.TryAcquire(0) || p.Acquire(background, 0) != nil {
-			t.Error("0 of 0 permits refused")
+			t.Error("acquiring 0 of 0 permits failed")
 		}
 		p.Release(0)
 	}},
@@ -101,7 +101,7 @@ var semaphoreBehaviours = []struct {
 		}
 	}},
 	{"canceled before permits come, while it has not queued up yet", 1, func(t *testing.T, p Permits) {
-		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // the other one runs when this one yields
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // so that the other goroutine runs when this one yields
 		ctx, cancel := context.WithCancel(background)
 		_ = p.Acquire(background, 1)
 		go func() {
@@ -186,7 +186,7 @@ var semaphoreBehaviours = []struct {
 	}},
 }
 
-// PanicOf returns the message that f panics with, "none" if it does not.
+// PanicOf returns the message with which f panics, or "none" if it does not panic.
 func PanicOf(f func()) (message string) {
 	defer func() {
 		if v := recover(); v != nil {

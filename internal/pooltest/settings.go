@@ -15,14 +15,14 @@ import (
 
 // Pool is a pool under test.
 type Pool struct {
-	Use   func() // one use that succeeds, from the request to its end
+	Use   func() // one successful use, from the request to its end
 	Close func()
 }
 
-// Settings tests a pool in each setting: with the Producer on the reader, with a MeterProvider
-// alone, and without telemetry. In the first two it checks that every use is in the metrics, as the
-// kind of pool given, and that the pool is not, once a collection has told how it ended. Open makes
-// a pool of the name and the options that it is given.
+// Settings tests a pool in each setting: with the Producer on the reader, with only a
+// MeterProvider, and without telemetry. In the first two it checks that every use is reported with
+// the given kind of pool, and that a closed pool disappears after its last figures were collected.
+// open returns a pool with the given name and options.
 func Settings(t *testing.T, kind string, open func(name string, opts ...instrument.Option) (Pool, error)) {
 	t.Run("producer", func(t *testing.T) {
 		p := producer.New()
@@ -71,12 +71,12 @@ func reports(
 	checkUses(t, kind, Collect(t, reader), uses)
 	pool.Use()
 	pool.Close()
-	for range 2 { // for every reader
+	for range 2 { // so that every reader has collected
 		checkUses(t, kind, Collect(t, reader), uses+1)
 	}
 }
 
-// checkUses checks that a collection tells of so many uses, all of which succeeded.
+// checkUses checks that a collection reports the given number of uses, all of them successful.
 func checkUses(t *testing.T, kind string, got map[Series]float64, uses float64) {
 	t.Helper()
 	with := func(outcome string) attribute.Distinct {
@@ -99,14 +99,14 @@ func checkUses(t *testing.T, kind string, got map[Series]float64, uses float64) 
 	}
 }
 
-// Series names a series of a collection.
+// Series identifies a series of a collection.
 type Series struct {
 	Metric     string
 	Attributes attribute.Distinct
 }
 
-// Collect returns the value of every series that reader collects; for a histogram, its count. A
-// series that is there twice fails the test.
+// Collect returns the value of every series that reader collects; for a histogram, its count. It
+// fails the test if a series occurs twice.
 func Collect(t testing.TB, reader sdkmetric.Reader) map[Series]float64 {
 	t.Helper()
 	var data metricdata.ResourceMetrics

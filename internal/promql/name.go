@@ -1,9 +1,9 @@
-// Package promql writes queries for the metrics of the table, under the names that Prometheus gives
-// them when they come over OTLP.
+// Package promql builds queries for the metrics of the table, with the names that they have in
+// Prometheus when they arrive over OTLP.
 //
-// Dashboards are generated from rows of [catalog] with it, so that a metric, an attribute or a
-// value that was renamed or does not exist stops the generator. It is for generators and tests: a
-// query that does not fit the table panics.
+// Dashboards are generated with it from rows of [catalog], so that a metric, attribute or value
+// that was renamed or does not exist stops the generator. It is for generators and tests: it panics
+// if a query does not fit the table.
 package promql
 
 import (
@@ -14,13 +14,13 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// unitSuffixes has the suffixes that the translation appends for units of the table; other units
-// have none.
+// unitSuffixes has the suffixes that the translation appends for the units of the table. Other
+// units have none.
 var unitSuffixes = map[string]string{"s": "seconds", "By": "bytes", "%": "percent"}
 
-// Name returns the name of m in Prometheus, by the translation that its OTLP receiver, Mimir and
-// the Collector's exporters have by default (UnderscoreEscapingWithSuffixes): dots are underscores,
-// then come the unit, "total" for counters and "ratio" for gauges of unit 1. Histograms with
+// Name returns the name of m in Prometheus, translated as its OTLP receiver, Mimir and the
+// Collector's exporters do by default (UnderscoreEscapingWithSuffixes): dots become underscores,
+// followed by the unit, "total" for counters and "ratio" for gauges of unit 1. Histograms with
 // explicit buckets have further suffixes. A test in e2e/prometheus compares the result with the
 // translator's.
 func Name(m *catalog.Metric) string {
@@ -43,7 +43,7 @@ func Name(m *catalog.Metric) string {
 	return strings.Join(tokens, "_")
 }
 
-// Label returns the name of an attribute as a label in Prometheus.
+// Label returns the name of an attribute as a Prometheus label.
 func Label(key attribute.Key) string {
 	return strings.ReplaceAll(string(key), ".", "_")
 }

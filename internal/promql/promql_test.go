@@ -79,6 +79,6 @@ func TestQueriesThatDoNotFitTheTablePanic(t *testing.T) {
 			f()
 		})
 	}
-	// an attribute of the group, with an open set of values
+	// an attribute of the group with an open set of values
 	q.Value(catalog.PoolLimit, Is(catalog.PoolNameKey, "any"))
 }

@@ -33,7 +33,7 @@ func Not(key attribute.Key, values ...string) Matcher {
 	return Matcher{key, "!~", values}
 }
 
-// check panics if m has no such attribute or the attribute no such value.
+// check panics if m does not have the attribute or the attribute does not have the values.
 func (s Matcher) check(m *catalog.Metric) {
 	attributes := slices.Clone(m.Attributes)
 	for _, g := range append(catalog.Groups(), catalog.Relay) {
@@ -56,7 +56,7 @@ func (s Matcher) String() string {
 	return fmt.Sprintf("%s%s%q", Label(s.key), s.op, strings.Join(s.values, "|"))
 }
 
-// Queries writes queries that share a scope and a range.
+// Queries builds queries that share a scope and a range.
 type Queries struct {
 	Scope string // PromQL matchers of every selector; may be empty
 	Range string // of rates, for example 5m
@@ -78,17 +78,17 @@ func (q Queries) selector(m *catalog.Metric, suffix string, matchers []Matcher) 
 	return Name(m) + suffix + "{" + strings.Join(parts, ",") + "}"
 }
 
-// fresh is the age up to which a sample counts as present. OTLP has no end-of-series marker, and
-// Prometheus looks five minutes back by default: a program that restarted as another instance would
-// count twice.
+// fresh is the age up to which a sample counts as current. OTLP has no end-of-series marker, and
+// Prometheus looks back five minutes by default, so a program that restarted as another instance
+// would be counted twice.
 const fresh = "2m"
 
-// Value returns a query for the present value of an up-down counter or gauge.
+// Value returns a query for the current value of an up-down counter or gauge.
 func (q Queries) Value(m *catalog.Metric, matchers ...Matcher) string {
 	return "last_over_time(" + q.level(m, matchers) + "[" + fresh + "])"
 }
 
-// Before is [Queries.Value] at the start of the range.
+// Before is like [Queries.Value], but for the start of the range.
 func (q Queries) Before(m *catalog.Metric, matchers ...Matcher) string {
 	return "last_over_time(" + q.level(m, matchers) + "[" + fresh + "] offset " + q.Range + ")"
 }
@@ -100,17 +100,18 @@ func (q Queries) level(m *catalog.Metric, matchers []Matcher) string {
 	return q.selector(m, "", matchers)
 }
 
-// Over applies a function over time, such as avg_over_time, to an up-down counter or gauge.
+// Over returns a query that applies a function over time, such as avg_over_time, to an up-down
+// counter or gauge.
 func (q Queries) Over(function string, m *catalog.Metric, matchers ...Matcher) string {
 	return fmt.Sprintf("%s(%s[%s])", function, q.level(m, matchers), q.Range)
 }
 
-// Rate returns a query for the growth of a counter per second.
+// Rate returns a query for the increase of a counter per second.
 func (q Queries) Rate(m *catalog.Metric, matchers ...Matcher) string {
 	return q.growth("rate", m, matchers)
 }
 
-// Increase returns a query for the growth of a counter over the range.
+// Increase returns a query for the increase of a counter over the range.
 func (q Queries) Increase(m *catalog.Metric, matchers ...Matcher) string {
 	return q.growth("increase", m, matchers)
 }
@@ -127,10 +128,11 @@ func Without(labels []string, expr string) string {
 	return fmt.Sprintf("sum without (%s) (%s)", strings.Join(labels, ", "), expr)
 }
 
-// Sum sums expr, by labels.
+// Sum sums expr by labels.
 func Sum(by []string, expr string) string { return Aggregate("sum", by, expr) }
 
-// Aggregate applies an aggregation such as max, by labels; without labels, over everything.
+// Aggregate applies an aggregation, such as max, by labels. Without labels it aggregates
+// everything.
 func Aggregate(function string, by []string, expr string) string {
 	if len(by) == 0 {
 		return function + "(" + expr + ")"
@@ -138,9 +140,9 @@ func Aggregate(function string, by []string, expr string) string {
 	return fmt.Sprintf("%s by (%s) (%s)", function, strings.Join(by, ", "), expr)
 }
 
-// Buckets returns a query for a heatmap of a histogram: its growth over the range. The first half
-// is for a native histogram, which an exponential one becomes in Prometheus, the second for
-// explicit buckets.
+// Buckets returns a query for a heatmap of a histogram, with its increase over the range. The first
+// half is for native histograms, to which Prometheus converts exponential ones; the second half is
+// for explicit buckets.
 func (q Queries) Buckets(m *catalog.Metric, matchers ...Matcher) string {
 	return q.histogram("increase", nil, m, matchers, func(growth string) string { return growth })
 }

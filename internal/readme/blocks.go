@@ -9,21 +9,22 @@ import (
 	"strings"
 )
 
-// block is the content of one fenced code block that is to be executed.
+// block is a fenced code block to be executed.
 type block struct {
 	line   int  // of the opening fence, from 1
-	serve  bool // marked serve, else run
+	serve  bool // marked serve; otherwise run
 	script string
 }
 
-// blocks returns the blocks of a Markdown document whose opening fence reads "```sh run" or "```sh
-// serve". It is an error to leave such a block open or to mark it with anything else; a plain
-// "```sh" is prose.
+// blocks returns the blocks of a Markdown document whose opening fence is "```sh run" or "```sh
+// serve". It returns an error if such a block is not closed or has any other mark; a plain "```sh"
+// is not executed.
 func blocks(r io.Reader) ([]block, error) {
 	var (
 		found []block
 		open  *block
-		// backticks of the fence of the block that the line is in, executable or not; 0 outside
+		// number of backticks in the fence of the current block, executable or not; 0 outside a
+		// block
 		fence int
 		line  int
 	)
@@ -54,7 +55,7 @@ func blocks(r io.Reader) ([]block, error) {
 	return found, lines.Err()
 }
 
-// opened returns the block that a fence with this info string opens, nil if it is not to be
+// opened returns the block that a fence with this info string opens, or nil if it is not to be
 // executed.
 func opened(info string, line int) (*block, error) {
 	words := strings.Fields(info)
@@ -65,5 +66,5 @@ func opened(info string, line int) (*block, error) {
 	case "run", "serve":
 		return &block{line: line, serve: words[1] == "serve"}, nil
 	}
-	return nil, fmt.Errorf("line %d: %q: want run or serve after sh", line, words[1])
+	return nil, fmt.Errorf("line %d: expected run or serve after sh, got %q", line, words[1])
 }

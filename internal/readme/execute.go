@@ -15,22 +15,22 @@ import (
 	"time"
 )
 
-// Bounds against hanging, not expectations: a first build of everything takes minutes on a slow
-// machine.
+// These bound hanging commands; they are not expected durations. A first build of everything takes
+// minutes on a slow machine.
 const (
 	runLimit  = 20 * time.Minute
 	stopLimit = 30 * time.Second
 )
 
-// execute runs the block in dir and passes its output on. Every process of it that did not leave
-// its process group is gone when execute returns; a run block that leaves one behind with its
-// standard output open has failed.
+// execute runs the block in dir and forwards its output. When execute returns, all of its processes
+// have ended, except those that left the process group. A run block fails if it leaves a process
+// behind that keeps its standard output open.
 func (b *block) execute(ctx context.Context, dir string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, runLimit, fmt.Errorf("not done after %s", runLimit))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", b.script)
 	cmd.Dir = dir
-	// go run and its child are stopped together, as by a terminal
+	// so that go run and its child are stopped together, as by a terminal
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = stopLimit
@@ -39,7 +39,7 @@ func (b *block) execute(ctx context.Context, dir string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	defer cmd.Cancel() //nolint:errcheck // fails when nothing is left to kill
+	defer cmd.Cancel() //nolint:errcheck // fails if nothing is left to kill
 	exited := make(chan error, 1)
 	go func() { exited <- cmd.Wait() }()
 
@@ -58,14 +58,14 @@ func (b *block) execute(ctx context.Context, dir string) error {
 	}
 }
 
-// interrupt presses Ctrl-C and waits for the end, whatever the exit status: go run makes it 1 even
-// if the program exits with 0.
+// interrupt sends an interrupt, as Ctrl-C does, and waits for the end. It ignores the exit status,
+// because that of go run is 1 even if the program exits with 0.
 func interrupt(cmd *exec.Cmd, exited <-chan error) error {
 	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGINT); err != nil {
 		return err
 	}
 	select {
-	case <-exited: //nolint:errcheck // the status says nothing, see above
+	case <-exited: //nolint:errcheck // the status is meaningless; see above
 		return nil
 	case <-time.After(stopLimit):
 		return fmt.Errorf("still running %s after Ctrl-C", stopLimit)

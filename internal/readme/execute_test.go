@@ -35,8 +35,7 @@ func TestExecute(t *testing.T) {
 	}
 }
 
-// The blocks see what a clone would have and what is new, not what is ignored, and share one
-// directory.
+// The blocks see tracked and new files but no ignored ones, and share one directory.
 func TestRun(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, ".gitignore", "ignored\n")

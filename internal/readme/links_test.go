@@ -27,7 +27,7 @@ var (
 	mention  = regexp.MustCompile(`\b(?:docs|deploy|examples)/[\w./-]+\.md\b`)
 )
 
-// tracked returns the files of the working tree with one of the extensions, but for test data.
+// tracked returns the files of the working tree with one of the extensions, except test data.
 func tracked(t *testing.T, extensions ...string) []string {
 	t.Helper()
 	list := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard", "--full-name", ":/")
@@ -51,7 +51,7 @@ func read(t *testing.T, name string) string {
 	return string(text)
 }
 
-// anchors returns the anchors that GitHub gives the headings of a document.
+// anchors returns the anchors that GitHub generates for the headings of a document.
 func anchors(document string) map[string]bool {
 	all := map[string]bool{}
 	for _, h := range heading.FindAllStringSubmatch(fenced.ReplaceAllString(document, "\n"), -1) {
@@ -66,7 +66,7 @@ func anchors(document string) map[string]bool {
 	return all
 }
 
-// broken returns the links of a document that lead nowhere within the working tree.
+// broken returns the links of a document whose targets are missing from the working tree.
 func broken(t *testing.T, name, document string) (bad []string) {
 	t.Helper()
 	text := inline.ReplaceAllString(fenced.ReplaceAllString(document, "\n"), "")

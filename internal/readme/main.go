@@ -1,19 +1,19 @@
 //go:build unix
 
-// Command readme does what the documentation tells its reader to do, so that a command which does
-// not work fails the gate.
+// Command readme executes the commands in the documentation, so that a command that does not work
+// fails the gate.
 //
 //	go run ./internal/readme README.md docs/*.md
 //
 // In a copy of the working tree it runs each fenced block that is marked as executable:
 //
 //   - ```sh run: must exit with 0;
-//   - ```sh serve: runs until it is stopped. It must print a line to standard output, and end upon
+//   - ```sh serve: runs until it is stopped. It must print a line to standard output, and exit on
 //     Ctrl-C.
 //
-// The blocks of one document run in order, each in a shell of its own that starts at the root of
-// the copy and stops at the first command that fails. Blocks are not isolated from the machine:
-// what they write outside the copy stays.
+// The blocks of one document run in order. Each runs in a shell of its own, which starts at the
+// root of the copy and stops at the first command that fails. Blocks are not isolated from the
+// machine: files that they write outside the copy remain.
 package main
 
 import (
@@ -75,7 +75,7 @@ func runDocument(ctx context.Context, dir, document string) error {
 	return nil
 }
 
-// copyTree copies what a clone would have, and what is new and not ignored, into dir.
+// copyTree copies the tracked files, and untracked files that are not ignored, into dir.
 func copyTree(ctx context.Context, dir string) error {
 	out, err := exec.CommandContext(ctx, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
 	if err != nil {
@@ -84,7 +84,7 @@ func copyTree(ctx context.Context, dir string) error {
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
 		err := copyFile(filepath.Join(dir, name), name)
 		if errors.Is(err, os.ErrNotExist) {
-			continue // deleted, and not yet committed
+			continue // deleted, but not yet committed
 		}
 		if err != nil {
 			return err

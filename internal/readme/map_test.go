@@ -16,8 +16,8 @@ import (
 
 var code = regexp.MustCompile("`([^`]+)`")
 
-// The map that opens CONTRIBUTING.md answers each question by files that exist, and by functions
-// and types that one of these files declares.
+// The map at the top of CONTRIBUTING.md answers each question with files that exist, and with
+// functions and types that one of these files declares.
 func TestTheMapOfTheHouseIsRight(t *testing.T) {
 	_, after, found := strings.Cut(read(t, "CONTRIBUTING.md"), "\n## The map\n")
 	if !found {
@@ -64,7 +64,7 @@ func checkAnswer(t *testing.T, question, answer string) {
 	}
 }
 
-// declarations adds what a file declares: functions, methods as Type.Method, and types.
+// declarations adds the declarations of a file: functions, methods as Type.Method, and types.
 func declarations(t *testing.T, name string, to map[string]bool) {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, name), nil, parser.SkipObjectResolution)

@@ -17,7 +17,7 @@ import (
 	"testing"
 )
 
-// imports are the packages of snippets, by the name that these call them.
+// imports has the packages that snippets use, by their names in the snippets.
 var imports = map[string]string{
 	"context": "context", "fmt": "fmt", "os": "os", "sql": "database/sql", "net": "net", "http": "net/http",
 	"sdkmetric":  "go.opentelemetry.io/otel/sdk/metric",
@@ -34,7 +34,7 @@ var imports = map[string]string{
 	"sizing":     "github.com/poolgauge/poolgauge/pools/sizing",
 }
 
-// given are what snippets take for granted.
+// given has the parameters that snippets may use without declaring them.
 const given = `ctx context.Context, db *sql.DB, transport *http.Transport, l net.Listener, stats func() instrument.Stats, exporter sdkmetric.Exporter,
 	file string, shrink, store func(context.Context, string) error, order string, files []string, load func(string) error, p wrap.Submitter,
 	workers *pools.Workers`
@@ -44,8 +44,7 @@ var (
 	importLine = regexp.MustCompile(`(?m)^import .*\n`)
 )
 
-// The Go of README.md and docs compiles when it is pasted into a function that has what it takes
-// for granted.
+// The Go snippets of README.md and docs compile inside a function that has these parameters.
 func TestSnippetsCompile(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
@@ -98,9 +97,9 @@ func TestSnippetsCompile(t *testing.T) {
 	}
 }
 
-// program returns a file with a function around a snippet. Each statement has a scope of its own
-// within that of those before, since a list of alternatives declares a name more than once; and
-// what it declares is used.
+// program returns a file with a function around a snippet. Each statement has its own scope within
+// that of the previous one, because a list of alternatives declares the same name more than once.
+// All declared variables are used.
 func program(snippet string) ([]byte, error) {
 	const before = "package p\nfunc _() error {\n"
 	source := before + snippet + "\nreturn nil\n}\n"

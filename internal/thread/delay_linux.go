@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Delay is how long the thread that opened it has waited for a CPU. The total of a nil Delay is
-// unknown.
+// Delay measures how long the thread that opened it has waited for a CPU. The total of a nil Delay
+// is unknown.
 type Delay struct{ fd int }
 
 // OpenDelay opens the schedstat file of the calling thread.
@@ -31,8 +31,8 @@ func (d *Delay) Close() {
 	}
 }
 
-// Total returns how long the thread has been ready to run without a CPU since its start. It returns
-// false if the kernel does not account for that.
+// Total returns how long the thread has been ready to run without having a CPU, since it started.
+// It returns false if the kernel does not account for that.
 func (d *Delay) Total() (delay time.Duration, ok bool) {
 	if d == nil {
 		return 0, false

@@ -10,7 +10,7 @@ import (
 // ReadCounts returns false: the counts are unknown on this system.
 func ReadCounts() (c Counts, ok bool) { return Counts{}, false }
 
-// Delay is empty: the wait for a CPU is unknown on this system.
+// Delay measures nothing: the wait for a CPU is unknown on this system.
 type Delay struct{}
 
 // OpenDelay returns [errors.ErrUnsupported].

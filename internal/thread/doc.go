@@ -16,18 +16,18 @@ type Counts struct {
 	Involuntary int64 // context switches because another thread got the CPU
 }
 
-// Split divides the wall time of a piece of work. The parts add up to Wall.
+// Split is how the wall time of a piece of work was spent. The parts add up to Wall.
 type Split struct {
 	Wall  time.Duration
 	OnCPU time.Duration
-	// ready to run and waiting for a CPU: behind other threads, or throttled
+	// ready to run but waiting for a CPU, behind other threads or throttled
 	RunQueue time.Duration
-	// the rest; it includes the wait for Go's scheduler, during which the thread sleeps
+	// the rest, including the wait for Go's scheduler, during which the thread sleeps
 	Blocked time.Duration
 }
 
-// splitOf divides wall by the clocks of the thread. They are read around the wall clock and so may
-// exceed it a little; the excess is cut off.
+// splitOf divides wall according to the clocks of the thread. Since these are read outside the
+// readings of the wall clock, they may exceed it slightly; the excess is cut off.
 func splitOf(wall, cpu, delay time.Duration) Split {
 	s := Split{Wall: max(wall, 0)}
 	s.OnCPU = min(max(cpu, 0), s.Wall)

@@ -6,20 +6,20 @@ import (
 	"time"
 )
 
-// Meter measures the [Split] of a piece of work of one goroutine, and locks the goroutine to its
-// thread meanwhile. The zero Meter is ready to use. A Meter may be reused, but not concurrently.
+// Meter measures the [Split] of a piece of work in one goroutine, which is locked to its thread
+// meanwhile. The zero Meter is ready to use. A Meter may be reused, but not concurrently.
 type Meter struct {
 	fd    int
-	open  bool // fd is open, and delay is known
+	open  bool // fd is open, so the delay is known
 	delay time.Duration
 	cpu   time.Duration
 	start time.Time
 }
 
-// HasMeter reports whether a [Meter] works on this system.
+// HasMeter reports whether [Meter] works on this system.
 const HasMeter = true
 
-// Start starts measuring. The calling goroutine must call Stop afterwards, best by defer.
+// Start starts measuring. The calling goroutine must call Stop afterwards, preferably with defer.
 func (m *Meter) Start() {
 	runtime.LockOSThread()
 	m.open = false
@@ -30,8 +30,8 @@ func (m *Meter) Start() {
 			_ = syscall.Close(fd)
 		}
 	}
-	// The wall clock is read last here and first in Stop, so that the time of the other reads is
-	// not counted as blocked.
+	// The wall clock is read last here and first in Stop, so that the time of the other readings
+	// does not count as blocked.
 	m.cpu = CPU()
 	m.start = time.Now()
 }

@@ -2,11 +2,11 @@
 
 package thread
 
-// Meter does not measure on this system: the wait for a CPU is unknown and would be counted as
-// blocked.
+// Meter does not measure anything on this system, because the wait for a CPU is unknown and would
+// count as blocked.
 type Meter struct{}
 
-// HasMeter reports whether a [Meter] works on this system.
+// HasMeter reports whether [Meter] works on this system.
 const HasMeter = false
 
 // Start does nothing.

@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// tasks are the threads of the process.
+// tasks is the directory of the threads of the process.
 const tasks = "/proc/self/task"
 
 // ProcessDelay returns the total time for which the current threads of the process have been ready
-// to run without a CPU. It returns false if the kernel does not account for that. The cost is
-// proportional to the number of threads.
+// to run without having a CPU. It returns false if the kernel does not account for that. The cost
+// is proportional to the number of threads.
 func ProcessDelay() (total time.Duration, ok bool) {
 	dir, err := os.Open(tasks)
 	if err != nil {

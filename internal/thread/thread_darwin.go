@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// HasClock reports whether [CPU] is the time of the thread.
+// HasClock reports whether [CPU] returns the time of the thread.
 const HasClock = true
 
 // CPU returns the CPU time of the calling thread.

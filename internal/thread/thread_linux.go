@@ -6,7 +6,7 @@ import (
 	"unsafe"
 )
 
-// HasClock reports whether [CPU] is the time of the thread.
+// HasClock reports whether [CPU] returns the time of the thread.
 const HasClock = true
 
 const (
@@ -36,7 +36,7 @@ func ReadCounts() (c Counts, ok bool) {
 	if syscall.Getrusage(rusageThread, &u) != nil {
 		return c, false
 	}
-	// Conversions, since the fields have 32 bits on some platforms.
+	// The conversions are needed because the fields have 32 bits on some platforms.
 	return Counts{
 		MinorFaults: int64(u.Minflt), //nolint:unconvert // see above
 		MajorFaults: int64(u.Majflt), //nolint:unconvert // see above

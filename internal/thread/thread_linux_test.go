@@ -45,7 +45,7 @@ func TestSleepingTakesNoCPUTimeAndIsAVoluntarySwitch(t *testing.T) {
 	if !known {
 		t.Fatal("no counts")
 	}
-	// CPU time does not pass, and the thread goes to sleep at least once
+	// uses no CPU time, and puts the thread to sleep at least once
 	time.Sleep(20 * time.Millisecond)
 	if used := CPU() - cpu; used <= 0 || used >= 20*time.Millisecond {
 		t.Errorf("sleeping for 20ms used %v of CPU time", used)

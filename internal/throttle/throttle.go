@@ -1,5 +1,5 @@
-// Package throttle says how often a CPU quota stopped the process, by its control groups and those
-// around them.
+// Package throttle reports how often CPU quotas throttled the process, through its control groups
+// and their ancestors.
 package throttle
 
 import (
@@ -11,8 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/lineage"
 )
 
-// Reading is what the groups that have a quota counted so far. It is empty without a quota, and
-// where none can be read.
+// Reading has the counters of each group with a quota. It is empty if there is no quota or none can
+// be read.
 type Reading map[string]group
 
 type group struct {
@@ -21,20 +21,20 @@ type group struct {
 	time               time.Duration
 }
 
-// Stops is how a quota stopped a group between two readings.
+// Stops describes how a quota throttled a group between two readings.
 type Stops struct {
 	Quota     float64 // in CPUs
-	Periods   int64   // of the quota in which the group wanted to run
-	Throttled int64   // of them in which it was stopped
-	// that it was stopped, the sum over the CPUs: at least as long as the wall time
+	Periods   int64   // periods of the quota in which the group was runnable
+	Throttled int64   // of these, periods in which it was throttled
+	// throttled time, summed over the CPUs: at least as long as the wall time
 	Time time.Duration
 }
 
-// Read reads the groups. It takes some 50 µs.
+// Read reads the groups. It takes about 50 µs.
 func Read() Reading { return ReadAt(lineage.Membership, lineage.Mount) }
 
-// ReadAt reads the groups of what a file like /proc/self/cgroup says, below a mount point like
-// /sys/fs/cgroup.
+// ReadAt reads the groups that are listed in a file like /proc/self/cgroup, below a mount point
+// like /sys/fs/cgroup.
 func ReadAt(membership, mount string) Reading {
 	all := Reading{}
 	var files kernfile.Reader
@@ -46,7 +46,7 @@ func ReadAt(membership, mount string) Reading {
 	return all
 }
 
-// Quota returns the least of them, in CPUs; not ok without one.
+// Quota returns the smallest quota, in CPUs. ok is false if there is none.
 func (r Reading) Quota() (least float64, ok bool) {
 	for _, g := range r {
 		if !ok || g.quota < least {
@@ -76,7 +76,7 @@ func readGroup(files *kernfile.Reader, l lineage.Group) (g group, ok bool) {
 	return g, periods.Defined && throttled.Defined && (us.Defined || ns.Defined)
 }
 
-// quotaOf returns the CPUs that a group may use at a time; not ok if that is not limited.
+// quotaOf returns the number of CPUs that a group may use. ok is false if that is not limited.
 func quotaOf(files *kernfile.Reader, l lineage.Group) (cpus float64, ok bool) {
 	var quota, period int64
 	if l.V2 {
@@ -96,7 +96,8 @@ func quotaOf(files *kernfile.Reader, l lineage.Group) (cpus float64, ok bool) {
 	return float64(quota) / float64(period), true
 }
 
-// readMax reads "50000 100000", where the first may be "max"; 0 is what is not there.
+// readMax reads a line such as "50000 100000", where the first number may be "max". It returns 0
+// for a number that is missing.
 func readMax(files *kernfile.Reader, path string) (quota, period int64) {
 	data, err := files.Read(path)
 	if err != nil {
@@ -106,7 +107,7 @@ func readMax(files *kernfile.Reader, path string) (quota, period int64) {
 	return number(first), number(second)
 }
 
-// readNumber returns the number in a file, 0 if there is none above that: -1 is no limit.
+// readNumber returns the number in a file, or 0 if there is no positive number: -1 means no limit.
 func readNumber(files *kernfile.Reader, path string) int64 {
 	data, err := files.Read(path)
 	if err != nil {
@@ -123,8 +124,8 @@ func number(b []byte) int64 {
 	return n
 }
 
-// Since returns how the group was stopped that was stopped for longest after the reading before;
-// not ok if no group had a quota at both.
+// Since returns the Stops between the reading before and r, for the group that was throttled
+// longest. ok is false if no group had a quota at both readings.
 func (r Reading) Since(before Reading) (most Stops, ok bool) {
 	for dir, now := range r {
 		then, known := before[dir]

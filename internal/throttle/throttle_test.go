@@ -25,7 +25,7 @@ func tree(t *testing.T, files map[string]string) string {
 
 func TestSince(t *testing.T) {
 	for name, c := range map[string]struct {
-		files map[string]string // those with the same name and a + are read second
+		files map[string]string // files with the same name and a + are read second
 		want  *Stops
 	}{
 		"version 2": {map[string]string{

@@ -12,11 +12,11 @@ import (
 	"strings"
 )
 
-// extensions are those of files that people write.
+// extensions are those of the files that are checked.
 var extensions = []string{".go", ".md", ".yaml", ".yml", ".sh", ".cel", ".service"}
 
-// findInTree returns what the files of the working tree at root have of the lists: those that git
-// tracks, and new ones that it does not ignore, but for test data.
+// findInTree returns the findings in the files of the working tree at root: the tracked files and
+// untracked files that are not ignored, except test data.
 func findInTree(ctx context.Context, root string) ([]string, error) {
 	list := exec.CommandContext(ctx, "git", "ls-files", "-z", "-c", "-o", "--exclude-standard", "--full-name", ":/")
 	list.Dir = root
@@ -31,7 +31,7 @@ func findInTree(ctx context.Context, root string) ([]string, error) {
 		}
 		content, err := os.ReadFile(filepath.Join(root, name))
 		if errors.Is(err, os.ErrNotExist) {
-			continue // deleted, and not yet committed
+			continue // deleted, but not yet committed
 		}
 		if err != nil {
 			return nil, err
@@ -48,7 +48,7 @@ func isExcepted(name string) bool {
 }
 
 // goProse returns the comments and strings of Go source, each at its offset, with blanks in place
-// of code; and the words of identifiers that are on the list of names.
+// of code. It also returns the listed words that occur in identifiers.
 func goProse(source []byte) (text []byte, identifiers []finding) {
 	text = []byte(strings.Repeat(" ", len(source)))
 	file := token.NewFileSet().AddFile("", -1, len(source))

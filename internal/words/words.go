@@ -3,8 +3,8 @@
 //
 //	go run ./internal/words
 //
-// Each line of its output has a place, what is written there and what to write instead. It is a
-// hint, not a judge: rewrite the sentence rather than replace the word.
+// Each line of its output has the position, the wording found, and what to write instead. The
+// suggestion is only a hint: rewrite the sentence rather than replace the word.
 package main
 
 import (
@@ -16,8 +16,8 @@ import (
 	"strings"
 )
 
-// phrases are not written in comments, strings, documents and manifests. A blank in a pattern
-// stands for any white space, so that a phrase is found across a line break.
+// phrases must not occur in comments, strings, documents and manifests. A blank in a pattern
+// matches any white space, so that a phrase is also found across a line break.
 var phrases = []struct{ pattern, instead string }{
 	{"he|him|his|himself", "it, the caller, the goroutine"},
 	{"whoever|whomever|somebody|someone|anybody", "the caller, a client, another process"},
@@ -60,14 +60,14 @@ var phrases = []struct{ pattern, instead string }{
 	{"nudge(s|d)?", "wake"},
 }
 
-// names are words that an identifier does not have, alone or as a part such as the Rush of inRush.
+// names must not occur in identifiers, either alone or as a part, such as the Rush of inRush.
 var names = map[string]string{
 	"rush": "overload", "unseen": "unsampled", "tend": "maintain", "nudge": "wake", "upkeep": "maintain",
 	"expel": "invalidate", "soil": "markDirty", "doom": "evict", "disown": "clearID",
 	"whereabouts": "attributes", "lonely": "single",
 }
 
-// exceptions are files, or directories by a slash at their end, that may have any of these.
+// exceptions are files, or directories if they end with a slash, that may contain any of these.
 var exceptions = []string{
 	"CHANGELOG.md",    // says what was renamed
 	"internal/words/", // the lists
@@ -99,7 +99,7 @@ func main() {
 	}
 }
 
-// find returns what a file has of the lists, in the order of lines.
+// find returns the findings in a file, in the order of lines.
 func find(name string, content []byte) []string {
 	var found []finding
 	text := content

@@ -11,7 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Pool is what can be resized: a [pools.Workers], with N int, or a [pools.Semaphore], with N int64.
+// Pool is a pool that can be resized: a [pools.Workers], with N int, or a [pools.Semaphore], with N
+// int64.
 //
 // [pools.Workers]: https://pkg.go.dev/github.com/poolgauge/poolgauge/pools#Workers
 // [pools.Semaphore]: https://pkg.go.dev/github.com/poolgauge/poolgauge/pools#Semaphore
@@ -20,39 +21,41 @@ type Pool[N int | int64] interface {
 	Resize(n N) error
 }
 
-// Config says what a [Resizer] may do.
+// Config configures a [Resizer].
 type Config struct {
-	// Name tells the pool from others in the log.
+	// Name identifies the pool in the log.
 	Name string
 
-	// Min and Max bound the limit: 1 ≤ Min ≤ Max. A pool outside of them is not touched until there
-	// is advice.
+	// Min and Max bound the limit: 1 ≤ Min ≤ Max. A limit outside of these bounds is left alone
+	// until there is advice.
 	Min, Max int
 
-	// Apply makes the Resizer change the limit. Without it, it only logs what it would do.
+	// Apply makes the Resizer change the limit. If it is false, the Resizer only logs the changes
+	// that it would make.
 	Apply bool
 
-	// Interval is the time between two looks at the pool, at least 100 ms; 0 is one second. There
-	// should be several uses in each.
+	// Interval is the time between two readings of the pool, at least 100 ms. Zero means one
+	// second. Several uses should end in each interval.
 	Interval time.Duration
 
-	// Machine says what is known of the machine since its last call; nil is what the process knows
-	// of itself: its CPU quota and time, its threads and goroutines, and its locks.
+	// Machine returns what is known of the machine since its last call. If it is nil, the Resizer
+	// uses what the process knows about itself: its CPU quota and time, its threads and goroutines,
+	// and its locks.
 	Machine func() diagnose.Machine
 
-	// Logger gets a line for each change, or each that would be made, with the reason; nil is
-	// slog.Default().
+	// Logger receives one line for each change, or for each change that would be made, with the
+	// reason. If it is nil, slog.Default() is used.
 	Logger *slog.Logger
 }
 
 func (c *Config) check() error {
 	switch {
 	case c.Min < 1:
-		return fmt.Errorf("autosize %q: Min %d: want at least 1", c.Name, c.Min)
+		return fmt.Errorf("autosize %q: Min is %d, expected at least 1", c.Name, c.Min)
 	case c.Max < c.Min:
-		return fmt.Errorf("autosize %q: Max %d: want at least Min, %d", c.Name, c.Max, c.Min)
+		return fmt.Errorf("autosize %q: Max is %d, expected at least Min, %d", c.Name, c.Max, c.Min)
 	case c.Interval != 0 && c.Interval < 100*time.Millisecond:
-		return fmt.Errorf("autosize %q: Interval %v: want at least 100ms", c.Name, c.Interval)
+		return fmt.Errorf("autosize %q: Interval is %v, expected at least 100ms", c.Name, c.Interval)
 	}
 	if c.Interval == 0 {
 		c.Interval = time.Second
@@ -66,13 +69,14 @@ func (c *Config) check() error {
 	return nil
 }
 
-// Resizer resizes one pool until it is closed. Its methods are safe for concurrent use.
+// Resizer adjusts the limit of one pool until it is closed. Its methods are safe for concurrent
+// use.
 type Resizer struct {
 	stop context.CancelFunc
 	done sync.WaitGroup
 }
 
-// Start begins to resize a pool, on a goroutine of its own. Close the Resizer before the pool.
+// Start starts to resize a pool, in a goroutine of its own. Close the Resizer before the pool.
 func Start[N int | int64](pool Pool[N], cfg Config) (*Resizer, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -83,13 +87,13 @@ func Start[N int | int64](pool Pool[N], cfg Config) (*Resizer, error) {
 	return r, nil
 }
 
-// Close ends it. The pool keeps its limit. Further calls do nothing.
+// Close stops the Resizer. The pool keeps its limit. Further calls do nothing.
 func (r *Resizer) Close() {
 	r.stop()
 	r.done.Wait()
 }
 
-// watch looks at the pool once in an interval.
+// watch resizes the pool once per interval, until ctx ends.
 func watch[N int | int64](ctx context.Context, pool Pool[N], cfg Config) {
 	ticker := time.NewTicker(cfg.Interval)
 	defer ticker.Stop()
@@ -109,7 +113,7 @@ func watch[N int | int64](ctx context.Context, pool Pool[N], cfg Config) {
 			said = limit
 			change := []any{"pool", cfg.Name, "from", int(f.Limit), "to", limit, "reason", reason}
 			if !cfg.Apply {
-				s.trial = trial{} // it does not take place
+				s.trial = trial{} // the change is not made
 				cfg.Logger.Info("the pool would be resized", change...)
 			} else if err := pool.Resize(N(limit)); err != nil {
 				cfg.Logger.Warn("the pool could not be resized", append(change, "error", err)...)

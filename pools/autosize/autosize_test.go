@@ -15,7 +15,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools/autosize"
 )
 
-// rig is a semaphore that is resized, and a steady load on it.
+// rig is a semaphore that is resized, under a steady load.
 type rig struct {
 	t    *testing.T
 	pool *pools.Semaphore
@@ -44,7 +44,7 @@ func newRig(t *testing.T, size int64, cfg autosize.Config) *rig {
 	return r
 }
 
-// load sends a request at each tick for a time. A request takes what use takes.
+// load starts a request at each tick for the given length of time. use is the work of a request.
 func (r *rig) load(tick, length time.Duration, use func()) {
 	begin := time.Now()
 	for time.Since(begin) < length {
@@ -125,7 +125,7 @@ func TestAPoolThatIsTooLargeShrinks(t *testing.T) {
 		r.wantSize(40, 40)
 		r.load(10*time.Millisecond, 30*time.Second, sleep(20*time.Millisecond))
 		r.wantSize(4, 9)
-		r.wantLog("from=40 to=30", "were needed lately")
+		r.wantLog("from=40 to=30", "were needed recently")
 	})
 }
 
@@ -228,9 +228,9 @@ func TestWorkers(t *testing.T) {
 
 func TestConfigIsChecked(t *testing.T) {
 	for want, cfg := range map[string]autosize.Config{
-		`autosize "p": Min 0: want at least 1`:            {Name: "p", Max: 4},
-		`autosize "p": Max 3: want at least Min, 4`:       {Name: "p", Min: 4, Max: 3},
-		`autosize "p": Interval 1ms: want at least 100ms`: {Name: "p", Min: 1, Max: 3, Interval: time.Millisecond},
+		`autosize "p": Min is 0, expected at least 1`:            {Name: "p", Max: 4},
+		`autosize "p": Max is 3, expected at least Min, 4`:       {Name: "p", Min: 4, Max: 3},
+		`autosize "p": Interval is 1ms, expected at least 100ms`: {Name: "p", Min: 1, Max: 3, Interval: time.Millisecond},
 	} {
 		if _, err := autosize.Start[int64]((*pools.Semaphore)(nil), cfg); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
@@ -238,7 +238,8 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 }
 
-// One look at one pool; a hundred pools are to cost less than a thousandth of a CPU.
+// BenchmarkLook measures one reading of one pool. A hundred pools should cost less than a
+// thousandth of a CPU.
 func BenchmarkLook(b *testing.B) {
 	s, err := pools.NewSemaphore("look", 4, pools.SemaphoreConfig{})
 	if err != nil {

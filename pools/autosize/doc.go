@@ -1,14 +1,14 @@
-// Package autosize gives a pool the number of slots that its load wants, within bounds that the
-// user sets.
+// Package autosize adapts the number of slots of a pool to its load, within bounds that the user
+// sets.
 //
-// Once in an interval it looks at the pool's Stats, and asks [diagnose.Advisor] which limit would
-// suit. It raises the limit at most twofold at once, and looks whether more requests are served
-// then: if not, as when the tasks wait for each other at what they share, it goes back and stays
-// there for a while, longer each time. It lowers the limit in steps of a quarter, once half a
-// minute has shown that fewer slots are enough (thirty intervals).
+// Once per interval it reads the pool's Stats and asks [diagnose.Advisor] which limit would suit.
+// It raises the limit at most twofold at a time, and then checks whether more requests are served.
+// If not, as when tasks wait for each other at a shared resource, it returns to the previous limit
+// and stays there for a while, longer each time. It lowers the limit in steps of a quarter, once
+// half a minute (thirty intervals) has shown that fewer slots are enough.
 //
-// It changes nothing while a CPU quota stops the process, while uses fail, leak or are held up by
-// one large request, or while too few uses end to tell. Where only the verdict "undetermined"
-// stands in the way, since the pool is full and does not know on what its tasks spend their time,
-// raising the limit is what determines it.
+// It changes nothing while a CPU quota throttles the process, while uses fail, leak or are held up
+// by one large request, or while too few uses end to decide. If the pool is full but the verdict is
+// "undetermined", because the pool does not know on what its tasks spend their time, it raises the
+// limit to find out.
 package autosize

@@ -7,7 +7,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// Look returns a function that looks at a pool once, a second after the last time.
+// Look returns a function that reads a pool once, as if a second had passed since the last reading.
 func Look(pool *pools.Semaphore) func() {
 	s := sizer{min: 1, max: 10}
 	now := time.Now()

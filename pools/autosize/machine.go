@@ -8,12 +8,12 @@ import (
 	"github.com/poolgauge/poolgauge/internal/ownfigures"
 )
 
-// process is what all Resizers know of the machine: reading the files of a quota for each would
-// cost more than all else that they do.
+// process observes the machine for all Resizers. One reading of the quota's files for each Resizer
+// would cost more than everything else that the Resizers do.
 var process observer
 
-// observer knows the CPUs that the program may use and uses, and how often a quota stopped it
-// lately.
+// observer knows which CPUs the program may use, how much it uses, and how often a quota has
+// recently throttled it.
 type observer struct {
 	mu      sync.Mutex
 	last    diagnose.HostFigures
@@ -21,11 +21,11 @@ type observer struct {
 }
 
 const (
-	fresh = 900 * time.Millisecond // how long a reading is good for
-	stale = 10 * time.Second       // after which the last reading says nothing of lately
+	fresh = 900 * time.Millisecond // how long a reading is reused
+	stale = 10 * time.Second       // age beyond which the previous reading is too old to compare with
 )
 
-// look returns what is known of the machine in the last second or so.
+// look returns what is known of the machine during the last second or so.
 func (o *observer) look() diagnose.Machine {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -14,45 +14,45 @@ type sizer struct {
 	judge    diagnose.Judge
 	advisor  diagnose.Advisor
 	trial    trial
-	ceiling  int // limit beyond which more slots did not help, while barred
-	barred   int // windows for which it holds
-	patience int // for how many windows it held the last time
+	ceiling  int // while barred, the limit beyond which more slots did not help
+	barred   int // number of windows for which the ceiling still applies
+	patience int // number of windows for which it applied the last time
 }
 
-// trial is a higher limit that has to show that it helps. The zero trial is none.
+// trial is a higher limit that must show that it helps. The zero trial means none.
 type trial struct {
 	from, to int
-	before   float64 // uses that ended a second with the limit from
-	ended    float64 // uses that ended since
+	before   float64 // uses per second that ended at the limit from
+	ended    float64 // uses that have ended since
 	seconds  float64
 	windows  int
 }
 
 const (
-	// share of what the slots that a trial adds would serve in proportion, which it has to serve
+	// the fraction of their proportional throughput that the added slots must serve
 	worth      = 0.25
-	sample     = 100 // uses that decide a trial
-	longest    = 5   // windows after which fewer do
-	firstBar   = 10  // windows for which a limit that did not help is not tried again
+	sample     = 100 // number of uses that decide a trial
+	longest    = 5   // number of windows after which fewer uses decide it
+	firstBar   = 10  // number of windows for which a limit that did not help is not tried again
 	longestBar = 160
 )
 
-// next takes what the pool reports now, and what is known of the machine since the last call. It
-// returns the limit that the pool should have from now on, and why; it is the one that it has if
-// there is nothing to do.
+// next takes the current figures of the pool, and what is known of the machine since the last call.
+// It returns the new limit of the pool and the reason for it. If nothing is to be changed, the
+// limit is the current one.
 func (s *sizer) next(f diagnose.Figures, m diagnose.Machine) (limit int, reason string) {
 	limit = int(f.Limit)
 	last := s.last
 	s.last = f
 	_, finding := s.judge.See(f, m)
 	w := diagnose.Between(last, f)
-	if last.At.IsZero() || math.IsNaN(w.Limit) { // it has just changed
+	if last.At.IsZero() || math.IsNaN(w.Limit) { // the limit has just changed
 		return limit, ""
 	}
 	s.barred = max(0, s.barred-1)
 	verdict := finding.Verdict
 	if verdict == diagnose.Undetermined && w.IsCongested() {
-		verdict = diagnose.TooSmall // a trial tells
+		verdict = diagnose.TooSmall // a trial will show
 	}
 	advice := s.advisor.See(w, m, verdict)
 	if s.trial.to != limit {
@@ -75,7 +75,7 @@ func (s *sizer) next(f diagnose.Figures, m diagnose.Machine) (limit int, reason 
 	return target, advice.Reason
 }
 
-// judgeTrial adds a window to the trial. It returns why the trial failed, or "".
+// judgeTrial adds a window to the trial. It returns why the trial failed, or "" if it has not.
 func (s *sizer) judgeTrial(w diagnose.Window) (failed string) {
 	t := &s.trial
 	t.ended += w.Ended

@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// samples are the logarithms of the measured rates, by size and round. A size need not be measured
-// in every round.
+// samples holds the logarithms of the measured rates, by size and round. A size need not be
+// measured in every round.
 type samples map[int]map[int]float64
 
 func (s samples) add(workers, round int, rate float64) {
@@ -26,23 +26,23 @@ func (s samples) sizes() []int {
 	return sizes
 }
 
-// estimate is a point of the curve: the logarithm of its rate, its standard error and its values, all
-// without the effects of rounds.
+// estimate is a point of the curve: the logarithm of its rate, its standard error and its values.
+// The effects of rounds have been removed.
 type estimate struct {
 	workers int
 	log, se float64
 	values  []float64
 }
 
-// estimates separates the effect of a size from the effect of a round: log rate = size + round. The
-// drift of the machine affects all sizes of a round alike, and so does not bend the curve. Both
-// effects are found in turn, from the upper values, so that measurements that a neighbor slowed do
-// not count.
+// estimates separates the effect of a size from the effect of a round: log rate = size + round. A
+// drift of the machine affects all sizes of a round alike, so it does not bend the curve. The two
+// effects are found alternately, from the upper values, so that measurements slowed by a neighbor
+// do not count.
 //
 // Source: J. W. Tukey, "Exploratory Data Analysis", 1977 (median polish).
 func (s samples) estimates() []estimate {
 	sizes := s.sizes()
-	effect := map[int]float64{} // of rounds
+	effect := map[int]float64{} // by round
 	at := make([]float64, len(sizes))
 	for range 6 {
 		byRound := map[int][]float64{}
@@ -65,7 +65,7 @@ func (s samples) estimates() []estimate {
 	return points
 }
 
-// without returns a size's values less the effects of their rounds, in increasing order.
+// without returns the values of a size minus the effects of their rounds, in increasing order.
 func (s samples) without(workers int, effect map[int]float64) []float64 {
 	values := make([]float64, 0, len(s[workers]))
 	for r, v := range s[workers] {
@@ -75,9 +75,9 @@ func (s samples) without(workers int, effect map[int]float64) []float64 {
 	return values
 }
 
-// typical returns the mean of the values between the upper third and the ninth decile. A neighbor only
-// slows a task: the lower values may be due to a neighbor, the upper ones are due to the task. It
-// sorts values.
+// typical returns the mean of the values between the upper third and the ninth decile. Neighbors
+// can only slow a task down, so the lower values may reflect a neighbor, while the upper values
+// reflect the task. typical sorts values.
 func typical(values []float64) float64 {
 	k := len(values)
 	if k == 0 {
@@ -92,8 +92,8 @@ func typical(values []float64) float64 {
 	return sum / float64(to-from)
 }
 
-// standardError returns the standard error of typical, from the quartiles. Fewer than three values do
-// not show their error: it is assumed to be 10 %.
+// standardError returns the standard error of typical, estimated from the quartiles. For fewer than
+// three values, it is assumed to be 10 %.
 func standardError(sorted []float64) float64 {
 	k := len(sorted)
 	if k < 3 {
@@ -103,8 +103,8 @@ func standardError(sorted []float64) float64 {
 	return 1.1 * quartiles / 1.35 / math.Sqrt(float64(k))
 }
 
-// top returns the logarithm of the highest rate: the mean of the sizes that do not differ
-// significantly from the best. The best alone is the luckiest, and too high.
+// top returns the logarithm of the highest rate: the mean over the sizes that do not differ
+// significantly from the best. The best size alone is a lucky one, and too high.
 func top(points []estimate) float64 {
 	best := points[0]
 	for _, p := range points {
@@ -123,8 +123,8 @@ func top(points []estimate) float64 {
 }
 
 // settled returns the points that were measured at least a third as often as any other. With a
-// neighbor that comes and goes, the others are luck, and the best of many lucky ones would be the
-// top.
+// neighbor that comes and goes, the other points depend on luck, and the luckiest of many would
+// become the top.
 func settled(points []estimate) []estimate {
 	most := 0
 	for _, p := range points {
@@ -139,9 +139,10 @@ func settled(points []estimate) []estimate {
 	return kept
 }
 
-// bracket returns the largest settled size below the knee, 0 if there is none, and the knee: the
-// smallest size with 95 % of the highest rate, by linear interpolation between measured sizes. The
-// curve is taken to rise up to the best size: where noise makes it fall, adjacent sizes are pooled.
+// bracket returns the knee, and the largest settled size below it, or 0 if there is none. The knee
+// is the smallest size with 95 % of the highest rate, by linear interpolation between measured
+// sizes. The curve is assumed to rise up to the best size: where noise makes it fall, adjacent
+// sizes are pooled.
 func bracket(points []estimate) (below, knee int) {
 	points = settled(points)
 	goal := math.Exp(top(points)) * goodEnough
@@ -151,7 +152,7 @@ func bracket(points []estimate) (below, knee int) {
 		if rates[i] >= goal {
 			part := (goal - prev) / (rates[i] - prev)
 			n := float64(prevN) + part*float64(p.workers-prevN)
-			// A size that falls short by less than a tenth of a worker is good enough.
+			// A size that is too small by less than a tenth of a worker is good enough.
 			return prevN, max(prevN+1, int(math.Ceil(n-0.1)))
 		}
 		prevN, prev = p.workers, rates[i]
@@ -160,7 +161,7 @@ func bracket(points []estimate) (below, knee int) {
 	return last, last
 }
 
-// rising returns the rates, pooled where they fall before the best one.
+// rising returns the rates, pooled where they fall before the best size.
 //
 // Source: pool adjacent violators, Ayer et al., 1955.
 func rising(points []estimate) []float64 {
@@ -194,8 +195,8 @@ func rising(points []estimate) []float64 {
 	return rates
 }
 
-// resample returns the knees, in increasing order, of curves whose values are drawn at random from
-// the measured ones.
+// resample returns, in increasing order, the knees of curves whose values are drawn at random from
+// the measured values.
 //
 // Source: B. Efron, "Bootstrap Methods: Another Look at the Jackknife", 1979.
 func resample(points []estimate, times int, rng *rand.Rand) []int {

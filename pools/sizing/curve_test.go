@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// exact returns samples of a curve in rounds that are slower and faster by the given factors, without
-// any noise.
+// exact returns the samples of a curve in rounds that are slowed and sped up by the given factors,
+// without noise.
 func exact(rate func(workers int) float64, rounds []float64, sizes ...int) samples {
 	s := samples{}
 	for round, factor := range rounds {
@@ -20,7 +20,7 @@ func exact(rate func(workers int) float64, rounds []float64, sizes ...int) sampl
 
 func upTo8(n int) float64 { return 100 * float64(min(n, 8)) }
 
-// What slows a whole round does not bend the curve, even if a size missed it.
+// A slow round does not bend the curve, even if a size was not measured in it.
 func TestEstimatesAreFreeOfTheEffectsOfRounds(t *testing.T) {
 	s := exact(upTo8, []float64{1, 0.5, 2, 0.1, 1, 3}, 1, 2, 4, 8, 16)
 	delete(s[4], 3)
@@ -43,7 +43,7 @@ func TestTypicalAndItsError(t *testing.T) {
 		{[]float64{3}, 3, 0.1},
 		{[]float64{1, 5}, 5, 0.1},
 		{[]float64{1, 2, 9}, 9, 1.1 * 8 / 1.35 / math.Sqrt(3)},
-		{[]float64{20, 1, 1, 1, 1, 1, 1, 4, 6, 8}, 6, 1.1 * 5 / 1.35 / math.Sqrt(10)}, // of 4, 6 and 8: not of 20
+		{[]float64{20, 1, 1, 1, 1, 1, 1, 4, 6, 8}, 6, 1.1 * 5 / 1.35 / math.Sqrt(10)}, // of 4, 6 and 8, without 20
 	} {
 		if got := typical(c.values); math.Abs(got-c.typical) > 1e-9 {
 			t.Errorf("typical of %v: %v, want %v", c.values, got, c.typical)
@@ -76,7 +76,7 @@ func TestBracketInterpolatesTheKnee(t *testing.T) {
 	}
 }
 
-// A size that was measured in few rounds only does not count.
+// A size that was measured in only a few rounds does not count.
 func TestSettledSizesDecide(t *testing.T) {
 	s := exact(upTo8, []float64{1, 1, 1, 1, 1, 1}, 1, 2, 4, 8)
 	s.add(16, 0, 5000)
@@ -99,7 +99,7 @@ func TestSizesBetween(t *testing.T) {
 	}
 }
 
-// Later rounds measure the sizes near the knee, one that shows how high the curve goes, and one in
+// Later rounds measure the sizes near the knee, one that shows how high the curve rises, and one in
 // between.
 func TestSizesOfARound(t *testing.T) {
 	s := &sweeper{data: exact(upTo8, []float64{1, 1, 1}, 1, 2, 4, 8, 16, 32, 64)}

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// ErrUnbounded is returned if a demand bounds no number of slots, because the tasks use no CPU and no
-// lock.
-var ErrUnbounded = errors.New("sizing: the tasks use no CPU and no lock, which could bound the size")
+// ErrUnbounded is returned if a demand does not bound the number of slots, because the tasks use
+// neither CPU nor a lock.
+var ErrUnbounded = errors.New("sizing: the size is unbounded, because the tasks use neither CPU nor a lock")
 
-// Demand is the mean time for which a task uses each shared resource. It is free of queueing: as if
+// Demand is the mean time for which a task uses each shared resource. It excludes queueing, as if
 // the task ran alone.
 type Demand struct {
 	// CPU is the time on a CPU.
@@ -21,12 +21,12 @@ type Demand struct {
 	// includes neither the wait for a CPU nor that for Lock.
 	Blocked time.Duration
 
-	// Lock is the time for which the most contended lock is held, as part of CPU or Blocked; 0 if
-	// there is none.
+	// Lock is the time for which a task holds the most contended lock, as part of CPU or Blocked.
+	// It is 0 if there is no such lock.
 	Lock time.Duration
 
-	// CPUs is the effective parallelism: the number of CPUs or the quota, less what neighbors use.
-	// It need not be whole.
+	// CPUs is the effective parallelism: the number of CPUs or the quota, minus what neighbors use.
+	// It need not be an integer.
 	CPUs float64
 }
 
@@ -52,13 +52,13 @@ func (d Demand) check() error {
 	return nil
 }
 
-// bottleneck returns the time between two tasks at the busiest shared resource.
+// bottleneck returns the minimum time between two tasks at the busiest shared resource, in seconds.
 func (d Demand) bottleneck() float64 {
 	return max(d.CPU.Seconds()/d.CPUs, d.Lock.Seconds())
 }
 
-// MaxRate returns the tasks per second that no number of slots can exceed: one over the demand at the
-// bottleneck.
+// MaxRate returns the rate, in tasks per second, that no number of slots can exceed. It is the
+// inverse of the demand at the bottleneck.
 //
 // Source: P. J. Denning and J. P. Buzen, "The Operational Analysis of Queueing Network Models",
 // 1978.
@@ -72,18 +72,18 @@ func (d Demand) MaxRate() (float64, error) {
 	return 1 / d.bottleneck(), nil
 }
 
-// headroom is the factor from the point where the two asymptotes of throughput meet to the size that
-// comes near the limit. Tasks vary, so that the bottleneck is idle at times although the mean number
-// of tasks would keep it busy.
+// headroom is the ratio of the recommended size to the point where the two asymptotes of throughput
+// meet. Tasks vary, so the bottleneck is idle at times even if the mean number of tasks would keep
+// it busy.
 const headroom = 1.25
 
-// goodEnough is the share of the highest throughput that makes a size the knee.
+// goodEnough is the fraction of the highest throughput that defines the knee.
 const goodEnough = 0.95
 
 // Slots returns the size beyond which more slots gain almost nothing: 1.25 × (CPU + Blocked) /
-// max(CPU/CPUs, Lock). That is where the two asymptotes of throughput meet, and a quarter more for
-// variation. With less than one CPU, CPU is stretched to CPU/CPUs. The size is 1 if one slot reaches
-// 95 % of the limit.
+// max(CPU/CPUs, Lock). The two asymptotes of throughput meet at four fifths of that; the rest is
+// headroom for variation. With less than one CPU, CPU is stretched to CPU/CPUs. The size is 1 if
+// one slot reaches 95 % of the limit.
 //
 // Source: the asymptotic bounds of Denning and Buzen, 1978, with the CPUs as one fast server.
 func (d Demand) Slots() (int, error) {
@@ -95,15 +95,16 @@ func (d Demand) Slots() (int, error) {
 	}
 	alone := d.CPU.Seconds()/min(1, d.CPUs) + d.Blocked.Seconds()
 	meet := alone / d.bottleneck()
-	if 1/meet >= goodEnough { // one slot never waits, so this is its exact share
+	if 1/meet >= goodEnough { // one slot never waits, so this is its exact fraction
 		return 1, nil
 	}
 	return int(min(math.Ceil(headroom*meet-1e-9), maxSlots)), nil
 }
 
-// Recommend returns the size of a pool for tasks with demand d that arrive as load l: enough to keep
-// waits within [AcceptableWait], but no more than the bottleneck can use. If the load exceeds the
-// limit of the bottleneck, no size shortens the waits, and the latter is returned.
+// Recommend returns the size of a pool for tasks with demand d that arrive at load l. The size is
+// large enough to keep waits within [AcceptableWait], but no larger than the bottleneck can use. If
+// the load exceeds the capacity of the bottleneck, no size shortens the waits, and Recommend
+// returns the size that the bottleneck can use.
 func Recommend(d Demand, l Load) (int, error) {
 	bound, err := d.Slots()
 	if errors.Is(err, ErrUnbounded) {
@@ -119,38 +120,40 @@ func Recommend(d Demand, l Load) (int, error) {
 	return min(need, bound), err
 }
 
-// Observation is what metrics show of a pool at work, at its present size. All times are means over
+// Observation is what metrics show of a running pool at its current size. All times are means over
 // tasks.
 type Observation struct {
-	// Used is the mean number of slots in use, and Rate the tasks completed per second.
+	// Used is the mean number of slots in use. Rate is the number of tasks completed per second.
 	Used, Rate float64
 
-	// Wall is the run time of a task, CPU its time on a CPU, and RunDelay its wait for one.
+	// Wall is the run time of a task, CPU is its time on a CPU, and RunDelay is its wait for a CPU.
 	Wall, CPU, RunDelay time.Duration
 
-	// LockWait is the wait for locks, a part of Wall. For Go's mutexes it is the growth of the
-	// runtime metric /sync/mutex/wait/total:seconds, divided by the tasks completed meanwhile.
+	// LockWait is the time that a task waits for locks, as part of Wall. For Go's mutexes it is the
+	// increase of the runtime metric /sync/mutex/wait/total:seconds, divided by the number of tasks
+	// completed meanwhile.
 	LockWait time.Duration
 
-	// CPUs is as in [Demand]. The CPUs that a pool used are a lower bound, which is reached only by
-	// a saturated pool.
+	// CPUs is as in [Demand]. The number of CPUs that a pool has used is a lower bound, which only
+	// a saturated pool reaches.
 	CPUs float64
 }
 
-// residual is the mean share of a hold that is left when another request finds the lock busy: 0.5
-// for constant holds, 1 for exponential ones. Holds of a lock vary less than that; their variation
-// is not measured.
+// residual is the mean fraction of a hold that remains when another request finds the lock busy:
+// 0.5 for constant holds, 1 for exponential ones. Holds of a lock vary less than exponential ones;
+// their variation is not measured.
 const residual = 0.6
 
-// Demand returns the demand of a task without the queueing that the present size causes: without
-// waits for a CPU and for the lock. The demand on the lock follows from the waits for it, which grow
-// with the number of other tasks. These ask for the lock at the rate λ = Rate × (Used-1)/Used; a
-// share λ × Lock of requests finds it held, behind λ × LockWait others on average, so
+// Demand returns the demand of a task without the queueing that the current size causes, that is,
+// without waits for a CPU and for the lock. The demand on the lock follows from the waits for it,
+// which grow with the number of other tasks. The other tasks request the lock at the rate λ = Rate
+// × (Used-1)/Used. A fraction λ × Lock of requests finds the lock held, with λ × LockWait others
+// queued on average, so
 //
 //	LockWait = λ × Lock × residual × Lock + λ × LockWait × Lock
 //
-// solved for Lock. A pool that is so small or so regular that its tasks never compete for the lock
-// shows no demand on it. Queueing elsewhere, such as in a saturated database, is not seen and
+// which is solved for Lock. A pool so small or so regular that its tasks never compete for the lock
+// shows no demand on it. Queueing elsewhere, such as in a saturated database, cannot be seen and
 // inflates Blocked; if that is likely, use the lower quartile over tasks for Wall.
 //
 // Source: mean value analysis with Schweitzer's approximation, 1979, and the residual hold of

@@ -8,16 +8,16 @@
 //   - [FitUSL]: the scalability law of a measured curve, and its peak;
 //   - [Little]: the number of requests in a system, from their rate and time.
 //
-// [Sweep] measures instead: it runs the task with 1, 2, 4, … workers and finds the size beyond which
-// more workers no longer help.
+// [Sweep] measures instead: it runs the task with 1, 2, 4, … workers and finds the size beyond
+// which more workers no longer help.
 //
-// All functions are safe for concurrent use, take times as [time.Duration] and rates per second, and
-// return an error that names an invalid argument and what was expected. The package imports only the
+// All functions are safe for concurrent use. Times are of type [time.Duration], and rates are per
+// second. An error names the invalid argument and what was expected. The package imports only the
 // standard library, and no goroutine outlives a call.
 //
 // # Figures of a saturated pool
 //
 // Do not pass the times of a saturated pool to [Demand]: they contain the queueing that the pool's
-// size causes. The more workers it has, the longer the measured waits, and the more workers a
-// formula asks for. Pass them to [Observation.Demand], which removes the queueing.
+// size causes. The more workers the pool has, the longer the measured waits, and the more workers
+// the formula recommends. Pass them to [Observation.Demand], which removes the queueing.
 package sizing

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// machine is a simulated machine whose clock rate drifts, with a neighbor that uses some of the CPUs
+// machine simulates a machine whose clock rate drifts, with a neighbor that uses some of the CPUs
 // at times.
 type machine struct {
 	cpus     float64
-	neighbor float64 // the part of the CPUs that it takes while awake
+	neighbor float64 // fraction of the CPUs that it uses while awake
 	rng      *rand.Rand
 
 	changes []change // increasing; extended as time goes on
@@ -27,7 +27,7 @@ const (
 	awakeFor  = 0.5
 )
 
-// at returns the CPUs and the clock rate at a time, and when they change next.
+// at returns the CPUs and the clock rate at a time, and the time of the next change.
 func (m *machine) at(now float64) (cpus, clock, next float64) {
 	if len(m.changes) == 0 {
 		m.changes = []change{{0, m.cpus, 1}}
@@ -56,7 +56,7 @@ func (m *machine) extend() {
 	if m.awake {
 		next.cpus *= 1 - m.neighbor
 	}
-	// ±10 % within a minute, and ±1 % at once.
+	// ±10 % within a minute, and ±1 % between steps
 	next.clock = 1 + 0.1*math.Sin(2*math.Pi*next.at/60) + 0.01*m.rng.NormFloat64()
 	m.changes = append(m.changes, next)
 }

@@ -10,14 +10,15 @@ import (
 	"time"
 )
 
-// measurement is what a number of workers did within a window.
+// measurement is the work that a number of workers did within a window.
 type measurement struct {
 	rate   float64 // tasks per second
-	failed float64 // share of the tasks that returned an error, 0 to 1
+	failed float64 // fraction of the tasks that returned an error, 0 to 1
 	err    error   // the first of these errors
 }
 
-// measurer runs workers, first to warm up, then to count what they do in a window.
+// measurer runs workers, first to warm up and then to count the tasks that they complete within a
+// window.
 type measurer func(ctx context.Context, workers int, warm, window time.Duration) (measurement, error)
 
 // errGoexit is returned if a task ends the goroutine of its worker.
@@ -30,16 +31,16 @@ const (
 	longBatch  = time.Millisecond
 )
 
-// stagger returns the time over which the workers start at random, during the warm-up. If they
+// stagger returns the time over which workers start at random during the warm-up. If they all
 // started together, tasks of equal length would stay in step, and queue behind each other more than
 // in a real pool.
 func stagger(warm time.Duration) time.Duration { return warm / 2 }
 
-// measureTask is the measurer that runs a task with goroutines.
+// measureTask returns a measurer that runs task in goroutines.
 //
-// A task that is partly within the window counts with that part, so that long tasks are not rounded
-// away. All workers go on until each has finished the task that it was running when the window
-// closed: the last tasks would be faster if they ran alone.
+// A task that is partly within the window counts in part, so that long tasks are not rounded away.
+// All workers keep running until each has finished the task that it was running when the window
+// closed, because the last tasks would be faster if they ran alone.
 func measureTask(task func(context.Context) error, rng *rand.Rand) measurer {
 	return func(ctx context.Context, workers int, warm, window time.Duration) (measurement, error) {
 		from := time.Now().Add(warm)
@@ -67,7 +68,7 @@ type meter struct {
 	stop     atomic.Bool
 
 	mu            sync.Mutex // guards everything below
-	done          float64    // tasks, and parts of tasks
+	done          float64    // tasks and fractions of tasks
 	tasks, failed int
 	firstErr      error
 	fatal         error
@@ -134,7 +135,7 @@ func (m *meter) loop(ctx context.Context, own *tally) {
 	}
 }
 
-// overlap returns the share, 0 to 1, of the time from begin to end that is within the window.
+// overlap returns the fraction, 0 to 1, of the time from begin to end that is within the window.
 func overlap(begin, end, from, to time.Time) float64 {
 	if !end.After(begin) {
 		return 0

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// station is a resource with a number of servers, in fake time.
+// station returns a resource with a number of servers, in fake time.
 func station(servers int) chan struct{} { return make(chan struct{}, servers) }
 
 func use(s chan struct{}, d time.Duration) {
@@ -25,7 +25,7 @@ func use(s chan struct{}, d time.Duration) {
 
 func testRNG() *rand.Rand { return rand.New(rand.NewPCG(16, 16)) }
 
-// Four servers do 400 tasks of 10 ms a second, whatever the number of workers and the window.
+// Four servers complete 400 tasks of 10 ms a second, whatever the number of workers and the window.
 func TestMeasureCountsPartsOfTasks(t *testing.T) {
 	for _, c := range []struct {
 		workers int
@@ -50,7 +50,7 @@ func TestMeasureCountsPartsOfTasks(t *testing.T) {
 	}
 }
 
-// When the window closes during a long task, the other worker goes on until that task has ended.
+// When the window closes during a long task, the other worker continues until that task has ended.
 func TestWorkersGoOnUntilAllHaveEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var inside atomic.Int64

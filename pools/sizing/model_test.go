@@ -6,8 +6,9 @@ import (
 	"math/rand/v2"
 )
 
-// model is a closed system of workers that always have a task: each task runs on the CPUs (shared
-// equally), runs on while it holds a lock that has one queue in order of arrival, and blocks.
+// model is a closed system of workers that always have a task. Each task first runs on the CPUs,
+// which are shared equally, then runs while it holds a lock with a single FIFO queue, and then
+// blocks.
 type model struct {
 	cpus             float64
 	before, locked   float64 // seconds on CPU before the lock and with it
@@ -17,10 +18,11 @@ type model struct {
 
 func (m model) cpu() float64 { return m.before + m.locked }
 
-// limit is the throughput that no number of workers exceeds.
+// limit returns the throughput that no number of workers can exceed.
 func (m model) limit() float64 { return 1 / max(m.cpu()/m.cpus, m.locked) }
 
-// seen is what instruments would see: means over tasks, the wall time over those that were sampled.
+// seen has the figures that instruments would report: means over tasks; wall is the mean over
+// sampled tasks.
 type seen struct{ rate, wall, cpu, runDelay, lockWait float64 }
 
 type phase int
@@ -54,18 +56,18 @@ func (h *byDue) Pop() any {
 type simulation struct {
 	model
 	rng           *rand.Rand
-	now, served   float64 // time, and CPU service that each running worker has had since the start
+	now, served   float64 // time, and CPU service that each running worker has received since the start
 	onCPU, asleep byDue
-	queue         []*worker // for the lock, the first holds it
+	queue         []*worker // for the lock; the first worker holds it
 	tasks         int
 	sum           seen
 	samples       int
 
-	machine  *machine                 // nil: nothing changes
-	finished func(began, now float64) // nil, or called for each task
+	machine  *machine                 // if nil, nothing changes
+	finished func(began, now float64) // if not nil, called for each task
 }
 
-// lognormal has the given mean and coefficient of variation.
+// lognormal draws a value with the given mean and coefficient of variation.
 func lognormal(rng *rand.Rand, mean, cv float64) float64 {
 	if cv == 0 {
 		return mean
@@ -74,10 +76,11 @@ func lognormal(rng *rand.Rand, mean, cv float64) float64 {
 	return mean * math.Exp(math.Sqrt(s2)*rng.NormFloat64()-s2/2)
 }
 
-// run simulates n workers until tasks have been completed, after a tenth as many to warm up.
+// run simulates n workers until the given number of tasks have been completed, after a warm-up of a
+// tenth as many.
 func (m model) run(n, tasks int, seed uint64) seen {
 	s := &simulation{model: m, rng: rand.New(rand.NewPCG(seed, uint64(n)))}
-	for range n { // they begin anywhere in their blocked time
+	for range n { // they begin at random points of their blocked time
 		w := &worker{phase: blockedPhase, due: s.rng.Float64() * m.blocked}
 		heap.Push(&s.asleep, w)
 	}
@@ -182,7 +185,7 @@ func (s *simulation) wake(w *worker) {
 	s.compute(w, s.before)
 }
 
-// knee is the smallest size with 95 % of the limit.
+// knee returns the smallest size with 95 % of the limit.
 func (m model) knee(tasks int, seed uint64) int {
 	enough := func(n int) bool { return m.run(n, tasks, seed).rate >= 0.95*m.limit() }
 	hi := 1

@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// ErrOverload is returned if more work arrives than the slots can do: the wait would grow without
-// limit.
-var ErrOverload = errors.New("sizing: more work arrives than the slots can do")
+// ErrOverload is returned if work arrives faster than the slots can serve it: the wait would grow
+// without limit.
+var ErrOverload = errors.New("sizing: work arrives faster than the slots can serve it")
 
-// maxSlots bounds every answer and every loop of this package.
+// maxSlots bounds the slots of every argument and result, and every loop of this package.
 const maxSlots = 1_000_000
 
 // Little returns the mean number of requests in a system: their rate per second times the mean time
-// that each spends in it. It holds for every stable system, whatever the order of service and the
+// that each spends inside. It holds for every stable system, whatever the order of service and the
 // distributions.
 //
 // Source: J. D. C. Little, "A Proof for the Queuing Formula: L = λW", Operations Research 9(3),
@@ -31,9 +31,9 @@ func Little(rate float64, inside time.Duration) (float64, error) {
 }
 
 // ErlangC returns the probability, 0 to 1, that a request finds all slots used and has to wait.
-// load is the offered load in erlangs: arrivals per second times seconds of service. It assumes
-// Poisson arrivals, exponential service times, one queue in order of arrival, and that no request is
-// abandoned. A load that the slots cannot do is [ErrOverload].
+// load is the offered load in erlangs: arrivals per second times seconds of service. ErlangC
+// assumes Poisson arrivals, exponential service times and a single first-in, first-out queue that
+// no request abandons. If the load exceeds what the slots can serve, the error wraps [ErrOverload].
 //
 // Source: A. K. Erlang, 1917; computed by the stable recursion of Erlang B, so that large pools do
 // not overflow.
@@ -54,7 +54,7 @@ func ErlangC(slots int, load float64) (float64, error) {
 	return erlangC(blocked, slots, load), nil
 }
 
-// nextErlangB returns the blocking probability with n slots, from that with n-1.
+// nextErlangB returns the blocking probability with n slots, given the probability with n-1.
 func nextErlangB(blocked float64, n int, load float64) float64 {
 	return load * blocked / (float64(n) + load*blocked)
 }
@@ -63,17 +63,18 @@ func erlangC(erlangB float64, slots int, load float64) float64 {
 	return erlangB / (1 - load/float64(slots)*(1-erlangB))
 }
 
-// Load is work that arrives whether or not there is a slot for it.
+// Load describes work that arrives independently of the number of free slots.
 type Load struct {
-	// Rate is arrivals per second. Erlang's formulas assume independent arrivals; for bursts use the
-	// peak rate, or the 95th percentile of the rates over windows of about the service time.
+	// Rate is the number of arrivals per second. Erlang's formulas assume independent arrivals; for
+	// bursts use the peak rate, or the 95th percentile of the rates over windows of about the
+	// service time.
 	Rate float64
 
 	// Service is the mean time for which a request uses a slot, without its wait.
 	Service time.Duration
 
-	// CV is the coefficient of variation of the service time, standard deviation over mean: 0
-	// constant, 1 exponential.
+	// CV is the coefficient of variation of the service time, which is its standard deviation
+	// divided by its mean: 0 if constant, 1 if exponential.
 	CV float64
 }
 
@@ -92,8 +93,8 @@ func (l Load) check() error {
 
 func (l Load) erlangs() float64 { return l.Rate * l.Service.Seconds() }
 
-// Wait returns the mean wait for a slot over all requests, also those that do not wait. It is the
-// wait of M/M/c times (1+CV²)/2: exact for one slot and for CV 1, otherwise an approximation.
+// Wait returns the mean wait for a slot over all requests, including those that do not wait. It is
+// the wait of M/M/c times (1+CV²)/2: exact for one slot and for CV 1, an approximation otherwise.
 //
 // Source: A. O. Allen, "Probability, Statistics, and Queueing Theory", 1990 (Allen–Cunneen with
 // Poisson arrivals).
@@ -113,11 +114,11 @@ func (l Load) relativeWait(waiting float64, slots int) float64 {
 	return waiting / (float64(slots) - l.erlangs()) * (1 + l.CV*l.CV) / 2
 }
 
-// AcceptableWait is the mean wait that [Recommend] allows, as a share of the service time.
+// AcceptableWait is the mean wait that [Recommend] allows, as a fraction of the service time.
 const AcceptableWait = 0.1
 
-// Slots returns the smallest number of slots, at least 1, with which the mean wait is at most wait
-// times the service time.
+// Slots returns the smallest number of slots, at least 1, for which the mean wait does not exceed
+// wait times the service time.
 func (l Load) Slots(wait float64) (int, error) {
 	if err := l.check(); err != nil {
 		return 0, err

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Values of published tables of Erlang C.
+// The values are from published tables of Erlang C.
 func TestErlangCMatchesPublishedTables(t *testing.T) {
 	for _, c := range []struct {
 		slots      int
@@ -39,8 +39,8 @@ func (h minHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
 func (h *minHeap) Push(x any)        { *h = append(*h, x.(float64)) }
 func (h *minHeap) Pop() any          { panic("never shrinks") }
 
-// serviceTime has mean 1 and the given coefficient of variation: constant, Erlang-4, exponential or
-// hyperexponential.
+// serviceTime draws from a distribution with mean 1 and the given coefficient of variation:
+// constant, Erlang-4, exponential or hyperexponential.
 func serviceTime(rng *rand.Rand, cv float64) float64 {
 	switch {
 	case cv == 0:
@@ -61,7 +61,7 @@ func serviceTime(rng *rand.Rand, cv float64) float64 {
 	return rng.ExpFloat64() / (2 * (1 - p))
 }
 
-// simulatedWait is the mean wait of M/G/c with a service time of 1.
+// simulatedWait returns the mean wait of M/G/c with a mean service time of 1.
 func simulatedWait(slots int, load, cv float64, arrivals int, seed uint64) float64 {
 	rng := rand.New(rand.NewPCG(seed, uint64(slots)))
 	free := make(minHeap, slots) // when each slot is free
@@ -79,8 +79,8 @@ func simulatedWait(slots int, load, cv float64, arrivals int, seed uint64) float
 	return waited / float64(counted)
 }
 
-// The size from Erlang C is within ±2, or ±10 % if that is more, of the smallest that a simulation
-// finds good enough.
+// The size from Erlang C is within ±2, or ±10 % if that is more, of the smallest size that a
+// simulation finds sufficient.
 func TestSlotsMatchASimulation(t *testing.T) {
 	arrivals := 400_000
 	if raceEnabled {

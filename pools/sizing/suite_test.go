@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// randomModel draws a model of a class. Times are log-uniform.
+// randomModel draws a model of the given class. Times are log-uniform.
 func randomModel(class string, rng *rand.Rand) model {
 	between := func(lo, hi float64) float64 { return lo * math.Pow(hi/lo, rng.Float64()) }
 	cpu := between(0.1e-3, 20e-3)
@@ -21,8 +21,8 @@ func randomModel(class string, rng *rand.Rand) model {
 		m.blocked = cpu * between(0.1, 20)
 	case "lock":
 		m.cpus = between(2, 16)
-		// The lock is the bottleneck by a clear margin: it takes more of a task than one CPU in
-		// m.cpus.
+		// The lock is the bottleneck by a clear margin: it takes a larger fraction of a task than
+		// one CPU in m.cpus.
 		share := min(0.9, between(1.3, 5)/m.cpus)
 		m.locked, m.before = cpu*share, cpu*(1-share)
 		m.blocked = cpu * between(0.1, 5)
@@ -47,9 +47,10 @@ func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Se
 
 var presentSizes = []int{2, 16, 64}
 
-// The recommendation is near the knee and does not depend on the present size. The one exception: two
-// workers with regular tasks fall into step and hardly ever compete for their lock, so that its
-// waits show too little of it. The recommendation is then too large, and right once it is followed.
+// The recommendation is near the knee and does not depend on the current size. There is one
+// exception: two workers with regular tasks fall into step and rarely compete for their lock, so
+// that the waits understate its demand. The recommendation is then too large, and becomes right
+// once it is followed.
 func TestRecommendationIsIndependentOfThePresentSize(t *testing.T) {
 	perClass := 100
 	if raceEnabled {
@@ -117,7 +118,7 @@ func TestRecommendationIsIndependentOfThePresentSize(t *testing.T) {
 	}
 }
 
-// near reports whether sizes are within 25 % of their median, or one worker.
+// near reports whether all sizes are within 25 %, or one worker, of their median.
 func near(sizes ...float64) bool {
 	sorted := append([]float64(nil), sizes...)
 	sort.Float64s(sorted)

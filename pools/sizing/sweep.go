@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// SweepOptions are the settings of [Sweep]. The zero value is good.
+// SweepOptions are the settings of [Sweep]. The zero value is a good default.
 type SweepOptions struct {
-	// Max is the largest number of workers tried. 0 means 1024.
+	// Max is the largest number of workers to try. Zero means 1024.
 	Max int
 
-	// Budget bounds a sweep whose answer does not become clear sooner. 0 means 50 seconds. Tasks
-	// that are running may exceed it.
+	// Budget bounds the duration of a sweep whose answer does not become clear sooner. Zero means
+	// 50 seconds. Running tasks may exceed it.
 	Budget time.Duration
 
 	// Seed determines the order in which the sizes of a round are measured.
@@ -28,11 +28,11 @@ type SweepOptions struct {
 
 // SweepProgress is the progress of a sweep.
 type SweepProgress struct {
-	Workers int           // size that is measured next
+	Workers int           // size measured next
 	Round   int           // from 1
 	Elapsed time.Duration // since the start
-	Left    time.Duration // at most; most sweeps end sooner
-	Known   SweepResult   // so far
+	Left    time.Duration // upper bound; most sweeps end sooner
+	Known   SweepResult   // result so far
 }
 
 // SweepPoint is a point of the measured curve.
@@ -40,39 +40,40 @@ type SweepPoint struct {
 	Workers int
 	Rate    float64 // tasks per second
 	Error   float64 // standard error of Rate, relative to it
-	Rounds  int     // how often it was measured
+	Rounds  int     // number of measurements
 }
 
-// Latency returns the mean time of a task with that number of workers.
+// Latency returns the mean duration of a task with that number of workers.
 func (p SweepPoint) Latency() time.Duration {
 	return time.Duration(float64(p.Workers) / p.Rate * float64(time.Second))
 }
 
 // SweepResult is the result of a sweep.
 type SweepResult struct {
-	// Curve is what was measured, by increasing number of workers.
+	// Curve has the measured points, in order of increasing number of workers.
 	Curve []SweepPoint
 
-	// Knee is the smallest number of workers with 95 % of the highest throughput: more workers only
-	// wait for each other. It is 0 if nothing was measured.
+	// Knee is the smallest number of workers with 95 % of the highest throughput: any more workers
+	// only wait for each other. It is 0 if nothing was measured.
 	Knee int
 
-	// Low and High enclose 90 % of the knees that such measurements give.
+	// Low and High enclose 90 % of the knees that resampled measurements yield.
 	Low, High int
 
-	// Confidence is the probability, 0 to 1, that the knee is within 20 % of Knee, by the spread of
-	// the measurements.
+	// Confidence is the probability, 0 to 1, that the true knee is within 20 % of Knee, estimated
+	// from the spread of the measurements.
 	Confidence float64
 
-	// Clear reports whether the sweep ended because its answer was clear, and not because of its
-	// budget, its largest size or its context.
+	// Clear reports whether the sweep ended because its answer was clear, rather than because of
+	// its budget, its largest size or its context.
 	Clear bool
 
-	// Rising reports whether the largest measured size is the best: the knee may be beyond it.
+	// Rising reports whether the largest measured size is the best, so that the knee may be beyond
+	// it.
 	Rising bool
 
-	// FailedAt is the smallest size at which more than 1 % of the tasks returned an error, 0 if there
-	// is none, and FailedWith such an error. The curve ends before that size.
+	// FailedAt is the smallest size at which more than 1 % of the tasks returned an error, or 0 if
+	// there is none. FailedWith is one of these errors. The curve ends before that size.
 	FailedAt   int
 	FailedWith error
 
@@ -85,34 +86,35 @@ const (
 	defaultBudget = 50 * time.Second
 
 	minRounds   = 10   // before an answer is clear
-	clearEnough = 0.99 // of the resampled knees are within 20 %
+	clearEnough = 0.99 // fraction of the resampled knees within 20 %
 	resamples   = 300
 
 	shortWindow = 100 * time.Millisecond
-	windowTasks = 40   // in a window, unless each is long
-	fineEnough  = 1.25 // ratio of the sizes about the knee
+	windowTasks = 40   // tasks in a window, fewer if each is long
+	fineEnough  = 1.25 // ratio of adjacent sizes near the knee
 
-	// enoughBeyond is how many sizes from twice the knee on are measured in each round. They show
-	// how high the curve goes, and take long.
+	// enoughBeyond is the number of sizes, from twice the knee on, that are measured in each round.
+	// They show how high the curve rises, but take long.
 	enoughBeyond = 1
 	maxFailed    = 0.01
 )
 
 // Sweep finds the best number of workers for a task. It runs the task with 1, 2, 4, … workers until
-// more gain nothing, and then with sizes near the knee: in rounds, each in another order, so that
-// neighbors and a drifting clock rate do not bend the curve. It stops when the answer is clear.
+// more workers gain nothing, and then with sizes near the knee. It measures in rounds, each in a
+// different order, so that neighbors and a drifting clock rate do not bend the curve. It stops when
+// the answer is clear.
 //
-// Many goroutines call the task, thousands of times in all. It must do what the real work does, with
-// the same resources, and should return early when its context is done.
+// Many goroutines call the task, thousands of times in all. The task must do what the real work
+// does, with the same resources, and should return early when its context is done.
 //
-// When ctx ends first, Sweep returns what is known so far and the error of ctx. It waits for the
+// If ctx ends first, Sweep returns what is known so far and the error of ctx. It waits for the
 // running tasks: no goroutine outlives the call. A panic of the task ends the sweep with an error.
-// Errors of the task limit the sizes: see [SweepResult].
+// Errors of the task limit the sizes; see [SweepResult].
 func Sweep(
 	ctx context.Context, task func(context.Context) error, opts SweepOptions,
 ) (SweepResult, error) {
 	if task == nil {
-		return SweepResult{}, errors.New("sizing: Sweep without a task")
+		return SweepResult{}, errors.New("sizing: the task is nil, expected a function")
 	}
 	rng := rand.New(rand.NewPCG(opts.Seed, 0xbe91))
 	return sweep(ctx, measureTask(task, rng), time.Now, opts)
@@ -122,10 +124,10 @@ func sweep(
 	ctx context.Context, measure measurer, now func() time.Time, opts SweepOptions,
 ) (SweepResult, error) {
 	if opts.Max < 0 || opts.Max > maxSlots {
-		return SweepResult{}, fmt.Errorf("sizing: up to %d workers, expected 1 to %d", opts.Max, maxSlots)
+		return SweepResult{}, fmt.Errorf("sizing: Max is %d workers, expected 1 to %d", opts.Max, maxSlots)
 	}
 	if opts.Budget < 0 {
-		return SweepResult{}, fmt.Errorf("sizing: a budget of %v, expected more than 0", opts.Budget)
+		return SweepResult{}, fmt.Errorf("sizing: Budget is %v, expected more than 0", opts.Budget)
 	}
 	s := &sweeper{
 		measure: measure, now: now, opts: opts, began: now(), data: samples{},
@@ -154,12 +156,12 @@ type sweeper struct {
 	began   time.Time
 	rng     *rand.Rand
 
-	largest    int // size to try: less than opts.Max once tasks fail
+	largest    int // largest size to try; less than opts.Max once tasks fail
 	failedAt   int
 	failedWith error
 
 	data    samples
-	latency map[int]float64 // seconds, as measured last
+	latency map[int]float64 // seconds, as last measured
 	round   int
 	clear   bool
 }
@@ -187,7 +189,7 @@ func (s *sweeper) run(ctx context.Context) error {
 	return nil
 }
 
-// explore measures n and its doublings, until two of them gain less than 5 %.
+// explore measures n and its doublings, until two successive doublings together gain less than 5 %.
 func (s *sweeper) explore(ctx context.Context, n int) error {
 	for ; n <= s.largest; n *= 2 {
 		if err := s.one(ctx, n); err != nil {
@@ -209,7 +211,7 @@ func (s *sweeper) explore(ctx context.Context, n int) error {
 	return nil
 }
 
-// rate returns the last rate of a size, 0 if there is none.
+// rate returns the last measured rate of a size, or 0 if there is none.
 func (s *sweeper) rate(n int) float64 {
 	if s.latency[n] == 0 {
 		return 0
@@ -219,7 +221,7 @@ func (s *sweeper) rate(n int) float64 {
 
 func (s *sweeper) last() int { return slices.Max(s.data.sizes()) }
 
-// rising reports whether the largest size is clearly better than all others.
+// rising reports whether the largest size is clearly better than all other sizes.
 func (s *sweeper) rising() bool {
 	points := s.data.estimates()
 	if len(points) < 2 {
@@ -236,8 +238,8 @@ func (s *sweeper) rising() bool {
 }
 
 // relevant returns the sizes that decide where the knee is: those near it, and those that show how
-// high the curve goes. It adds a size in between while the gap at the knee is wide. Other sizes are
-// measured in the first rounds only.
+// high the curve rises. It adds a size in between while the gap at the knee is too wide. Other
+// sizes are measured in the first rounds only.
 func (s *sweeper) relevant() []int {
 	points := s.data.estimates()
 	goal := math.Exp(top(settled(points)))
@@ -262,8 +264,9 @@ func (s *sweeper) relevant() []int {
 	return sizes
 }
 
-// between returns the middle of a gap that is too wide, 0 if it is not. Despite noise it is one of few
-// sizes: halves of the doublings, and halves of these.
+// between returns the middle of a gap that is too wide, or 0 if the gap is narrow enough. The
+// middles are halves of the doublings and halves of those, so that despite noise only a few sizes
+// are measured.
 func between(below, above int) int {
 	if above-below < 2 || float64(above) <= fineEnough*float64(below) || below == 0 {
 		return 0
@@ -335,15 +338,15 @@ func (s *sweeper) fail(n int, err error) error {
 	return nil
 }
 
-// times returns how long to warm up with n workers and how long to measure, by the latency of the
-// next smaller size.
+// times returns how long to warm up with n workers and how long to measure, based on the latency of
+// the next smaller size.
 func (s *sweeper) times(n int) (warm, window time.Duration) {
 	latency := 0.0
 	for size := n; size > 0 && latency == 0; size-- {
 		if l, ok := s.latency[size]; ok {
 			latency = l
 			if size < n {
-				latency *= math.Sqrt(float64(n) / float64(size)) // between flat and saturated
+				latency *= math.Sqrt(float64(n) / float64(size)) // between constant and saturated
 			}
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// sweepModel draws a model of a class with a knee that can be found.
+// sweepModel draws a model of the given class whose knee can be found.
 func sweepModel(class string, rng *rand.Rand) model {
 	between := func(lo, hi float64) float64 { return lo * math.Pow(hi/lo, rng.Float64()) }
 	cpu := between(1e-3, 10e-3)
@@ -59,7 +59,7 @@ func TestSweepFindsTheKnee(t *testing.T) {
 	}
 }
 
-// findsKnee reports whether a sweep finds the knee, and whether it calls its answer clear.
+// findsKnee reports whether a sweep finds the knee, and whether it claims that its answer is clear.
 func findsKnee(t *testing.T, m model, neighbor float64, seed uint64) (found, claimed bool) {
 	t.Helper()
 	knee := m.knee(15_000, seed)

@@ -60,7 +60,7 @@ func (r SweepResult) best() SweepPoint {
 	return best
 }
 
-// at returns the rate with a number of workers, by linear interpolation.
+// at returns the rate for a number of workers, by linear interpolation.
 func (r SweepResult) at(workers int) float64 {
 	var prev SweepPoint
 	for _, p := range r.Curve {
@@ -76,7 +76,7 @@ func (r SweepResult) at(workers int) float64 {
 // barWidth keeps a line of the table within 80 columns.
 const barWidth = 36
 
-// WriteCurve writes the curve for a terminal of 80 columns, with the knee marked.
+// WriteCurve writes the curve as a chart for a terminal of 80 columns, with the knee marked.
 func (r SweepResult) WriteCurve(w io.Writer) error {
 	out := bufio.NewWriter(w)
 	if len(r.Curve) > 0 {
@@ -95,7 +95,7 @@ func (r SweepResult) WriteCurve(w io.Writer) error {
 	return out.Flush()
 }
 
-// bar returns a bar that is filled to a share, 0 to 1, in eighths of a cell.
+// bar returns a bar that is filled to part, 0 to 1, in eighths of a cell.
 func bar(part float64) string {
 	eighths := int(math.Round(8 * float64(barWidth) * min(1, max(0, part))))
 	full := strings.Repeat("█", eighths/8)
@@ -105,7 +105,8 @@ func bar(part float64) string {
 	return full + strings.Repeat(" ", barWidth-len([]rune(full)))
 }
 
-// number writes three significant digits, or all digits before the point.
+// number formats v with three significant digits, or with all digits before the decimal point if
+// there are more.
 func number(v float64) string {
 	if v >= 100 || v == 0 {
 		return fmt.Sprintf("%.0f", v)

@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// Point is the measured throughput of a number of workers.
+// Point is the measured throughput for a number of workers.
 type Point struct {
 	Workers int
 	Rate    float64 // tasks per second
@@ -16,19 +16,19 @@ type Point struct {
 //
 // Source: N. J. Gunther, "Guerrilla Capacity Planning", 2007.
 type USL struct {
-	Rate       float64 // tasks per second of one worker
-	Contention float64 // serial share, 0 to 1 (σ)
+	Rate       float64 // tasks per second with one worker
+	Contention float64 // serial fraction, 0 to 1 (σ)
 	Coherency  float64 // cost of coordination between each pair of workers, 0 or more (κ)
-	R2         float64 // share of the points' variation that it explains, at most 1
+	R2         float64 // fraction of the points' variation that the law explains, at most 1
 }
 
-// Throughput returns the tasks per second of n workers, by the law.
+// Throughput returns the tasks per second that the law predicts for n workers.
 func (u USL) Throughput(n float64) float64 {
 	return u.Rate * n / (1 + u.Contention*(n-1) + u.Coherency*n*(n-1))
 }
 
-// Peak returns the number of workers with the highest throughput. Without a cost of coherency it is
-// +Inf: throughput only levels off.
+// Peak returns the number of workers with the highest throughput. If Coherency is 0, it is +Inf:
+// throughput levels off without a peak.
 func (u USL) Peak() float64 {
 	if u.Coherency == 0 {
 		return math.Inf(1)
@@ -36,11 +36,11 @@ func (u USL) Peak() float64 {
 	return max(1, math.Sqrt(max(0, 1-u.Contention)/u.Coherency))
 }
 
-// FitUSL fits the law to the curve of a sweep: at least three different sizes, measured with the same
-// work. Points of a pool in production are no use: their rate is what arrived, not what the size can
-// do.
+// FitUSL fits the law to the curve of a sweep. It needs at least three different sizes, measured
+// with the same work. Points of a pool in production do not work: their rate is the rate of
+// arrivals, not what the size can do.
 //
-// It minimizes the relative errors of N/X, which is linear in the coefficients. None of them is
+// It minimizes the relative errors of N/X, which is linear in the coefficients. No coefficient is
 // negative.
 func FitUSL(points []Point) (USL, error) {
 	sizes := map[int]bool{}
@@ -100,8 +100,8 @@ func (u USL) explained(points []Point) float64 {
 	return 1 - left/all
 }
 
-// fitTerms solves the least squares for the terms in use; the others are 0. It returns false if a
-// coefficient is negative, or the points do not determine it.
+// fitTerms solves the least squares problem for the terms in use; the others are 0. It returns
+// false if a coefficient is negative or the points do not determine it.
 func fitTerms(points []Point, use [3]bool) (USL, bool) {
 	var m [3][4]float64 // normal equations
 	for i := range use {
@@ -139,7 +139,7 @@ func addEquation(m *[3][4]float64, row [3]float64) {
 	}
 }
 
-// solve is Gauss–Jordan elimination with pivoting.
+// solve solves the linear equations m by Gauss–Jordan elimination with pivoting.
 func solve(m [3][4]float64) (x [3]float64, ok bool) {
 	for c := range m {
 		pivot := c

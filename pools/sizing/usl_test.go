@@ -72,7 +72,8 @@ func TestFitUSLRefusesInvalidPoints(t *testing.T) {
 	}
 }
 
-// With noise, the least squares of a curve that only levels off often have a negative coefficient.
+// With noise, the least-squares fit of a curve that only levels off often has a negative
+// coefficient.
 func TestFitUSLHasNoNegativeCoefficient(t *testing.T) {
 	want := USL{Rate: 100, Contention: 0.05}
 	for seed := range uint64(20) {

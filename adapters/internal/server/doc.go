@@ -1,4 +1,4 @@
 //go:build !unix
 
-// Package server starts servers for tests, on Unix only.
+// Package server starts servers for tests. It works only on Unix.
 package server

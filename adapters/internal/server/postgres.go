@@ -14,15 +14,16 @@ import (
 	"testing"
 )
 
-// Postgres starts a PostgreSQL for the test and returns it, with a URL. Without one installed it
-// skips the test. PostgreSQL refuses to run as root: then it runs as the user postgres or nobody.
+// Postgres starts a PostgreSQL server for the test and returns it with its URL. It skips the test
+// if PostgreSQL is not installed. PostgreSQL refuses to run as root; in that case it runs as the
+// user postgres or nobody.
 func Postgres(t testing.TB) (s *Server, url string) {
 	t.Helper()
 	initdb, postgres := postgresProgram("initdb"), postgresProgram("postgres")
 	if initdb == "" || postgres == "" {
 		t.Skip("PostgreSQL is not installed: apt-get install postgresql")
 	}
-	// that of the test could not be entered by another user
+	// another user could not enter the test's own directory
 	dir, err := os.MkdirTemp("", "postgres")
 	if err != nil {
 		t.Fatal(err)
@@ -49,15 +50,15 @@ func Postgres(t testing.TB) (s *Server, url string) {
 	).CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, text)
 	}
-	// SIGINT is its fast shutdown
+	// SIGINT requests a fast shutdown
 	s = start(t, "ready to accept connections", syscall.SIGINT, func(port int) *exec.Cmd {
 		return command(postgres, "-D", data, "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-k", dir, "-F")
 	})
 	return s, "postgres://test@" + s.Address + "/postgres?sslmode=disable"
 }
 
-// postgresProgram returns where a program is, "" if nowhere. Debian keeps those of the server out
-// of the path, by version.
+// postgresProgram returns the path of a program, or "" if it is not found. Debian keeps the
+// server's programs outside PATH, in one directory per version.
 func postgresProgram(name string) string {
 	if path, err := exec.LookPath(name); err == nil {
 		return path
@@ -70,8 +71,8 @@ func postgresProgram(name string) string {
 	return paths[len(paths)-1]
 }
 
-// unprivileged returns the attributes to run a server as a user other than root, and gives that
-// user the directory. It returns nil if the test does not run as root.
+// unprivileged returns the attributes to run a server as a user other than root, and makes that
+// user the owner of dir. It returns nil if the test does not run as root.
 func unprivileged(t testing.TB, dir string) *syscall.SysProcAttr {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -82,7 +83,7 @@ func unprivileged(t testing.TB, dir string) *syscall.SysProcAttr {
 		u, err = user.Lookup("nobody")
 	}
 	if err != nil {
-		t.Skipf("PostgreSQL does not run as root, and there is nobody else: %v", err)
+		t.Skipf("PostgreSQL does not run as root, and there is no other user to run it: %v", err)
 	}
 	uid, _ := strconv.ParseUint(u.Uid, 10, 32)
 	gid, _ := strconv.ParseUint(u.Gid, 10, 32)

@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// Redis starts a Redis for the test and returns it. Without one installed it skips the test.
+// Redis starts a Redis server for the test and returns it. It skips the test if Redis is not
+// installed.
 func Redis(t testing.TB) *Server {
 	t.Helper()
 	program, err := exec.LookPath("redis-server")

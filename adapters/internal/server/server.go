@@ -1,7 +1,7 @@
 //go:build unix
 
-// Package server starts the real PostgreSQL and Redis for tests, each on a free port of the
-// loopback and in a directory of its own.
+// Package server starts real PostgreSQL and Redis servers for tests, each on a free loopback port
+// and in its own directory.
 package server
 
 import (
@@ -15,24 +15,25 @@ import (
 	"testing"
 )
 
-// attempts is how often a server is started: the port that was free may be taken when it gets
-// there.
+// attempts is how many times a server is started, since another process may take the free port
+// before the server does.
 const attempts = 5
 
-// Server is a server that runs, and may be stopped and started again.
+// Server is a running server. It can be stopped and started again.
 type Server struct {
 	Address string // host:port
 
 	t       testing.TB
 	port    int
-	ready   string // in the line that says that it is
+	ready   string // part of the line that says that the server is ready
 	signal  syscall.Signal
 	command func(port int) *exec.Cmd
 	end     func() // nil while it is stopped
 }
 
-// start starts a server that is ready when it writes a line with a word, and stops it with the test
-// by a signal. Command returns how to start it on a port.
+// start starts a server and waits until it is ready, that is, until it writes a line that contains
+// ready. The server is stopped by signal at the end of the test. command returns how to start the
+// server on a port.
 func start(t testing.TB, ready string, signal syscall.Signal, command func(port int) *exec.Cmd) *Server {
 	t.Helper()
 	s := &Server{t: t, ready: ready, signal: signal, command: command}
@@ -46,7 +47,7 @@ func start(t testing.TB, ready string, signal syscall.Signal, command func(port 
 			return s
 		}
 	}
-	t.Fatalf("the server did not start in %d attempts; the last said:\n%s", attempts, said)
+	t.Fatalf("the server did not start in %d attempts; output of the last one:\n%s", attempts, said)
 	return nil
 }
 
@@ -58,7 +59,7 @@ func (s *Server) Stop() {
 	}
 }
 
-// Start starts a server that was stopped, where it was.
+// Start starts a stopped server again, at the same address.
 func (s *Server) Start() {
 	s.t.Helper()
 	if said, ok := s.run(); !ok {
@@ -66,8 +67,7 @@ func (s *Server) Start() {
 	}
 }
 
-// run starts the server and waits until it is ready or has ended. It returns what it said until
-// then.
+// run starts the server and waits until it is ready or has ended. It returns the output so far.
 func (s *Server) run() (said string, ok bool) {
 	s.t.Helper()
 	reader, writer, err := os.Pipe()
@@ -97,7 +97,7 @@ func (s *Server) run() (said string, ok bool) {
 	}()
 	select {
 	case said = <-ended:
-		_ = cmd.Wait() // what it said is the better reason
+		_ = cmd.Wait() // the output is the better reason
 		return said, false
 	case said = <-isReady:
 	}

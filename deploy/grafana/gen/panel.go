@@ -35,6 +35,8 @@ type chart struct {
 	top    *float64
 	bounds []query           // what lines are held against, such as a limit: drawn dashed
 	sparse []*catalog.Metric // rows whose absence is nothing unusual
+
+	exemplars bool // of lines are shown as points, where the data source has them
 }
 
 // panel is a panel that is complete; it is its own builder.
@@ -121,7 +123,11 @@ func (c chart) timeseries(opacity float64, stacked bool, queries []query) panel 
 	}
 	var targets []cog.Builder[variant]
 	for i, q := range slices.Concat(queries, c.bounds) {
-		targets = append(targets, target(i, q, prometheus.PromQueryFormatTimeSeries).Range())
+		t := target(i, q, prometheus.PromQueryFormatTimeSeries).Range()
+		if c.exemplars {
+			t.Exemplar(true)
+		}
+		targets = append(targets, t)
 		if i >= len(queries) {
 			of.OverrideByQuery(refID(i), []dashboard.DynamicConfigValue{
 				{

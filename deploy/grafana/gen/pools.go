@@ -212,7 +212,8 @@ func poolSaturation() []panel {
 		),
 		chart{
 			title: "Wait, all pools chosen", unit: "s", width: 12, height: 8, none: "nobody asked",
-			help: "Quantiles of the time from asking to getting or giving up, over the chosen pools.",
+			help:      "Quantiles of the time from asking to getting or giving up, over the chosen pools. Points are the longest waits of requests in sampled traces.",
+			exemplars: true,
 		}.lines(
 			query{inPools.Quantile(0.5, nil, catalog.PoolWaitDuration), "p50"},
 			query{inPools.Quantile(0.95, nil, catalog.PoolWaitDuration), "p95"},

@@ -1,0 +1,183 @@
+package pools_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/pools"
+)
+
+// waitingPool is a pool of one slot whose requests can be made to wait.
+type waitingPool struct {
+	name string
+	// new returns the pool, and a function that waits for a slot and gives it back after hold
+	open func(t *testing.T) (use func(ctx context.Context, hold time.Duration) error, p observed)
+}
+
+type observed interface {
+	Stats() instrument.Stats
+	Close()
+}
+
+func waitingPools() []waitingPool {
+	type user = func(context.Context, time.Duration) error
+	return []waitingPool{
+		{"semaphore", func(t *testing.T) (user, observed) {
+			s, err := pools.NewSemaphore(t.Name(), 1, pools.SemaphoreConfig{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return func(ctx context.Context, hold time.Duration) error {
+				if err := s.Acquire(ctx, 1); err != nil {
+					return err
+				}
+				time.Sleep(hold)
+				s.Release(1)
+				return nil
+			}, s
+		}},
+		{"resources", func(t *testing.T) (user, observed) {
+			p := newNumbers(t, 1)
+			return func(ctx context.Context, hold time.Duration) error {
+				l, err := p.Acquire(ctx)
+				if err != nil {
+					return err
+				}
+				time.Sleep(hold)
+				l.Release()
+				return nil
+			}, p
+		}},
+		{"resources that end", func(t *testing.T) (user, observed) {
+			p := newNumbers(t, 1)
+			return func(ctx context.Context, hold time.Duration) error {
+				l, err := p.Acquire(ctx)
+				if err != nil {
+					return err
+				}
+				time.Sleep(hold)
+				l.Destroy()
+				return nil
+			}, p
+		}},
+	}
+}
+
+func TestLongestWaitHasItsTrace(t *testing.T) {
+	for _, c := range waitingPools() {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				use, p := c.open(t)
+				defer p.Close()
+				timedOut, cancel := context.WithTimeout(traced(t.Context(), 4), 500*time.Millisecond)
+				defer cancel()
+				// each waits for those before it
+				for _, ctx := range []context.Context{
+					t.Context(), traced(t.Context(), 1), traced(t.Context(), 2), t.Context(), timedOut,
+				} {
+					go func() {
+						if err := use(ctx, time.Second); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+							t.Error(err)
+						}
+					}()
+					synctest.Wait()
+				}
+				time.Sleep(10 * time.Second)
+				got := p.Stats().Exemplars
+				if len(got) != 2 {
+					t.Fatalf("%+v, want one that acquired and one that timed out", got)
+				}
+				for i, want := range []instrument.Exemplar{
+					{Outcome: instrument.Acquired, Wait: 2 * time.Second, Trace: trace.TraceID{2}},
+					{Outcome: instrument.TimedOut, Wait: 500 * time.Millisecond, Trace: trace.TraceID{4}},
+				} {
+					want.Span, want.Ended = trace.SpanID{1}, got[i].Ended
+					if ago := time.Since(want.Ended); got[i] != want || ago < 6*time.Second || ago > 10*time.Second {
+						t.Errorf("%+v, %v ago, want %+v", got[i], ago, want)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestTaskThatWaitedLongestHasItsTrace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newWorkers(t, 1, pools.WorkersConfig{Queue: 10})
+		defer p.Close()
+		for id := range byte(4) {
+			task := func(context.Context) error { time.Sleep(time.Second); return nil }
+			if err := p.Submit(traced(t.Context(), id), task); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		time.Sleep(10 * time.Second)
+		got := p.Stats().Exemplars
+		if len(got) != 1 || got[0].Wait != 3*time.Second || got[0].Trace != (trace.TraceID{3}) {
+			t.Errorf("%+v, want 3 s of trace 3", got)
+		}
+	})
+}
+
+func TestGroupCallThatWaitedHasItsTrace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		set, err := pools.NewGroups(t.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer set.Close()
+		g, _ := set.WithContext(traced(t.Context(), 7))
+		g.SetLimit(1)
+		for range 2 {
+			g.Go(func() error { time.Sleep(time.Second); return nil })
+		}
+		if err := g.Wait(); err != nil {
+			t.Error(err)
+		}
+		got := set.Stats().Exemplars
+		if len(got) != 1 || got[0].Wait != time.Second || got[0].Trace != (trace.TraceID{7}) {
+			t.Errorf("%+v, want 1 s of trace 7", got)
+		}
+	})
+}
+
+// A caller that gives up while a resource is constructed for it has waited until that began.
+func TestWaitBeforeAConstructionHasItsTrace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := false
+		construct := func(context.Context) (int, error) {
+			if slow {
+				time.Sleep(10 * time.Second)
+			}
+			return 1, nil
+		}
+		p, err := pools.NewResources(t.Name(), 1, construct, pools.ResourcesConfig[int]{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		l, err := p.Acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		slow = true
+		time.AfterFunc(time.Second, l.Destroy)
+		ctx, cancel := context.WithTimeout(traced(t.Context(), 5), 5*time.Second)
+		defer cancel()
+		if _, err := p.Acquire(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		got := p.Stats().Exemplars
+		want := instrument.Exemplar{Outcome: instrument.TimedOut, Wait: time.Second, Trace: trace.TraceID{5}}
+		if len(got) != 1 || got[0].Outcome != want.Outcome || got[0].Wait != want.Wait || got[0].Trace != want.Trace {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+	})
+}
