@@ -121,7 +121,7 @@ func TestRelayRefusesForeignFiles(t *testing.T) {
 	}{
 		"another program's": {"notes.txt", "notes.txt, which is not a queue file", []byte("mine")},
 		"same name":         {"0000000000000001.segment", "is not a queue file", bytes.Repeat([]byte("mine "), 100)},
-		"newer":             {"0000000000000001.segment", "has format 2, and this release reads 1", newer},
+		"newer":             {"0000000000000001.segment", "has format 2, but this release reads 1", newer},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

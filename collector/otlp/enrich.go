@@ -24,7 +24,7 @@ type Attributes struct {
 // a value is neither a scalar nor a list of strings.
 func NewAttributes(set attribute.Set) (Attributes, error) {
 	if set.Len() > mostAttributes {
-		return Attributes{}, fmt.Errorf("resource attributes to add: expected at most %d, got %d", mostAttributes, set.Len())
+		return Attributes{}, fmt.Errorf("attributes to add: expected at most %d, got %d", mostAttributes, set.Len())
 	}
 	a := Attributes{index: make(map[string]int, set.Len())}
 	for _, kv := range set.ToSlice() {

@@ -110,14 +110,14 @@ func TestStartRejectsInvalidConfigs(t *testing.T) {
 		cfg  Config
 		want string
 	}{
-		{Config{Budget: 2}, "probe budget 2: want"},
-		{Config{Budget: -0.1}, "probe budget -0.1: want"},
+		{Config{Budget: 2}, "probe budget 2: expected"},
+		{Config{Budget: -0.1}, "probe budget -0.1: expected"},
 		{Config{CPUInterval: time.Millisecond}, "probe cpu: interval 1ms: expected at least 100ms"},
 		{Config{DiskInterval: -time.Second}, "probe disk: interval -1s: expected at least 100ms"},
 		{off(Config{TCP: []Target{{Address: "db"}}}), `TCP target "db": expected host:port`},
 		{off(Config{TCP: []Target{{Address: "db:1", Interval: time.Second, Timeout: 2 * time.Second}}}), "probe db:1: timeout 2s: expected more than 0 and at most the interval, 1s"},
-		{off(Config{TCP: []Target{{Address: "db:1", Timeout: -time.Second}}}), "probe db:1: timeout -1s: want"},
-		{off(Config{HTTP: []Target{{Address: "http://u:secret@a", Interval: 1}}}), "probe http://xxxxx@a: interval 1ns: want"},
+		{off(Config{TCP: []Target{{Address: "db:1", Timeout: -time.Second}}}), "probe db:1: timeout -1s: expected"},
+		{off(Config{HTTP: []Target{{Address: "http://u:secret@a", Interval: 1}}}), "probe http://xxxxx@a: interval 1ns: expected"},
 		{off(Config{DNS: []Target{{Address: "db"}, {Address: "db"}}}), "probe dns db: duplicate target"},
 		{off(Config{HTTP: []Target{{Address: "http://a/?x=1"}, {Address: "http://a/?x=2"}}}), "probe http http://a/: duplicate target"},
 	} {

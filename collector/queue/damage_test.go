@@ -192,7 +192,7 @@ func TestRefusedFiles(t *testing.T) {
 		file, content string
 		want          string
 	}{
-		"newer":         {segment, string(newHeader(2)) + "what is unknown", "has format 2, and this release reads 1"},
+		"newer":         {segment, string(newHeader(2)) + "what is unknown", "has format 2, but this release reads 1"},
 		"other content": {segment, "another program's file under this name", "is not a queue file"},
 		"other name":    {"exporter_otlp__metrics", "bbolt", "is not a queue file"},
 		"almost":        {"3" + segmentSuffix, "", "is not a queue file"},

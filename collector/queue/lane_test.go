@@ -168,7 +168,7 @@ func TestOldestOfThoseAwayGoesFirst(t *testing.T) {
 	})
 }
 
-// Waiters get room as soon as the upstream is away.
+// Waiters get room as soon as the upstream is unreachable.
 func TestAwayEndsTheWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := lanes(t)

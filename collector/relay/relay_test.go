@@ -223,7 +223,7 @@ func TestStartFails(t *testing.T) {
 		"--relay-grpc-address": func(c *Config) { c.GRPC = taken.Addr().String() },
 		"--relay-http-address": func(c *Config) { c.HTTP = taken.Addr().String() },
 		"notes.txt":            func(c *Config) { c.Queue.Dir = foreign },
-		"limit is 0":           func(c *Config) { c.Queue.Limit = 0 },
+		"queue limit":          func(c *Config) { c.Queue.Limit = 0 },
 	} {
 		cfg := (&bench{reader: metric.NewManualReader(), log: &logtest.Buffer{}}).config("127.0.0.1:1")
 		change(&cfg)
