@@ -25,8 +25,9 @@ cold = go.yaml.in/yaml github.com/spf13 github.com/gdamore github.com/clipperhou
 shipped = CGO_ENABLED=0 go build -buildvcs=false -tags grpcnotrace,nethttpomithttp2 -trimpath \
 	$(cold:%=-gcflags=%/...=-l) -ldflags '-s -w -funcalign 16 -X main.version=$(VERSION)'
 
+OUT = bin/sidecar
 build: ## build bin/sidecar, stripped, as it is shipped
-	$(shipped) -o bin/sidecar ./cmd/sidecar
+	$(shipped) -o $(OUT) ./cmd/sidecar
 
 # The same source gives the same bytes. The certificates are those of the building machine.
 ARCHS ?= amd64 arm64

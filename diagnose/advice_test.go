@@ -87,5 +87,5 @@ func TestNoAdvice(t *testing.T) {
 	wantAdvice(t, see(3, w, machine(), TooSmall), 0, "all requests were refused")
 	w = congested()
 	w.Limit = math.NaN()
-	wantAdvice(t, see(3, w, machine(), TooSmall), 0, "the limit is not known")
+	wantAdvice(t, see(3, w, machine(), TooSmall), 0, "the limit or the duration of uses is unknown")
 }

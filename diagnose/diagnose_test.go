@@ -71,7 +71,7 @@ func TestPoolNamesTheCause(t *testing.T) {
 		{"longer calls", func(w *Window, _ *Machine, _ *Usual) { w.Use = 0.25 }, DownstreamSlow, "blocked for 157ms each, and usually take 50ms"},
 		{"longer uses of an unknown kind", func(w *Window, _ *Machine, _ *Usual) {
 			w.Use, w.OnCPU, w.RunQueue, w.Blocked = 0.25, math.NaN(), math.NaN(), math.NaN()
-		}, Undetermined, "it is unknown how its uses"},
+		}, Undetermined, "for an unknown reason"},
 		{"longer uses that the process cannot have spent on a CPU", func(w *Window, m *Machine, _ *Usual) {
 			w.Use, w.OnCPU, w.RunQueue, w.Blocked, m.BusyCPUs, m.Runnable = 0.25, math.NaN(), math.NaN(), math.NaN(), 0.2, 0
 		}, DownstreamSlow, "usually take 50ms"},
@@ -83,7 +83,7 @@ func TestPoolNamesTheCause(t *testing.T) {
 		}, Starved, "waited for a CPU"},
 		{"a pool that knows nothing of its uses", func(w *Window, _ *Machine, _ *Usual) {
 			w.Use, w.OnCPU, w.RunQueue, w.Blocked = math.NaN(), math.NaN(), math.NaN(), math.NaN()
-		}, Undetermined, "not known on what"},
+		}, Undetermined, "it is unknown how its uses spend their time"},
 		{"free slots", func(w *Window, _ *Machine, _ *Usual) { *w = well() }, OK, "50 % of 10 slots"},
 		{"hardly any use", func(w *Window, _ *Machine, _ *Usual) { *w = well(); w.Utilization = 0.02 }, Oversized, "0.2 of 10 slots"},
 		{"waits in bursts", func(w *Window, _ *Machine, _ *Usual) { *w = well(); w.Wait = 0.1 }, Undetermined, "in bursts"},

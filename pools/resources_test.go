@@ -303,13 +303,13 @@ func TestResourcesConfigIsChecked(t *testing.T) {
 	type config = pools.ResourcesConfig[int64]
 	construct := new(resFactory).construct
 	for name, open := range map[string]func() (*pools.Resources[int64], error){
-		`name ""`:        func() (*pools.Resources[int64], error) { return pools.NewResources("", 1, construct, config{}) },
-		"limit 0":        func() (*pools.Resources[int64], error) { return pools.NewResources("p", 0, construct, config{}) },
-		"no constructor": func() (*pools.Resources[int64], error) { return pools.NewResources[int64]("p", 1, nil, config{}) },
-		"MinIdle 2": func() (*pools.Resources[int64], error) {
+		`name is ""`:       func() (*pools.Resources[int64], error) { return pools.NewResources("", 1, construct, config{}) },
+		"limit is 0":       func() (*pools.Resources[int64], error) { return pools.NewResources("p", 0, construct, config{}) },
+		"construct is nil": func() (*pools.Resources[int64], error) { return pools.NewResources[int64]("p", 1, nil, config{}) },
+		"MinIdle is 2": func() (*pools.Resources[int64], error) {
 			return pools.NewResources("p", 1, construct, config{MinIdle: 2})
 		},
-		"MaxIdleTime -1ns": func() (*pools.Resources[int64], error) {
+		"MaxIdleTime is -1ns": func() (*pools.Resources[int64], error) {
 			return pools.NewResources("p", 1, construct, config{MaxIdleTime: -1})
 		},
 	} {

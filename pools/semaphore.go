@@ -121,6 +121,8 @@ func (s *Semaphore) error(err error) error {
 // back others. If Resize makes the request possible, it takes the place in the queue that it would
 // have had.
 func (s *Semaphore) Acquire(ctx context.Context, n int64) error {
+	// Only a call with a credit, which unlock lends in overload or with telemetry off, avoids the
+	// lock; others take acquireSlow. See decision 0011.
 	done := ctx.Done()
 	for {
 		w := s.word.Load()

@@ -22,13 +22,14 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/poolgauge/poolgauge/benchmarks/internal/shipped"
 )
 
 func main() {
@@ -85,24 +86,8 @@ func newBench(ctx context.Context, dir string, phase time.Duration) (*bench, err
 		return nil, err
 	}
 	b := &bench{self: self, sidecar: filepath.Join(dir, "sidecar"), dir: dir, phase: phase}
-	cmd := exec.CommandContext(
-		ctx,
-		"go",
-		"build",
-		"-C",
-		"..",
-		"-tags",
-		"grpcnotrace",
-		"-trimpath",
-		"-ldflags",
-		"-s -w",
-		"-o",
-		b.sidecar,
-		"./cmd/sidecar",
-	)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build the sidecar (run from the directory benchmarks): %w\n%s", err, text)
+	if err := shipped.Build(ctx, b.sidecar); err != nil {
+		return nil, err
 	}
 	return b, nil
 }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/poolgauge/poolgauge/benchmarks/internal/shipped"
 )
 
 // The contenders are of three families: the sidecar, and the two that it is compared with.
@@ -26,15 +28,17 @@ type contender struct {
 	args    func(addr string) []string // for an OTLP receiver at addr
 }
 
-// small is the environment that the sidecar sets for itself. The others are measured with it too.
+// small is an environment that trades CPU time for memory.
 var small = []string{"GOMAXPROCS=1", "GOGC=25"}
 
-// build compiles every contender into dir, stripped and without cgo. They export at the given
-// interval.
+// build compiles every contender into dir, the sidecar as it is shipped, the others stripped and
+// without cgo. They export at the given interval.
 func build(ctx context.Context, dir string, interval time.Duration) ([]contender, error) {
 	binary := func(name string) string { return filepath.Join(dir, name) }
+	if err := shipped.Build(ctx, binary("sidecar")); err != nil {
+		return nil, err
+	}
 	for _, b := range []struct{ name, module, pkg, tags string }{
-		{"sidecar", "..", "./cmd/sidecar", "grpcnotrace,nethttpomithttp2"},
 		{"bare", ".", "./footprint/baseline", "grpcnotrace"},
 		{"bare-trace", ".", "./footprint/baseline", ""},
 		{"otelcol", "footprint/otelcol", ".", "grpcnotrace"},

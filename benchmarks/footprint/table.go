@@ -4,28 +4,34 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 )
 
-// figure is a column of the table. Lower values are better.
+// figure is a column of a table.
 type figure struct {
 	title  string
+	unit   string
 	format string
 	of     func(*result) float64
 }
 
 var (
-	binarySize = figure{"binary MB", "%.1f", func(r *result) float64 { return r.binaryMB }}
-	rssMedian  = figure{"RSS MiB", "%.1f", func(r *result) float64 { return median(r.rss) }}
-	rssMax     = figure{"max RSS", "%.1f", func(r *result) float64 { return slices.Max(r.rss) }}
-	anonMedian = figure{"anon MiB", "%.1f", func(r *result) float64 { return median(r.anon) }}
-	anonMax    = figure{"max anon", "%.1f", func(r *result) float64 { return slices.Max(r.anon) }}
-	cpuRate    = figure{"CPU s/min", "%.3f", func(r *result) float64 { return r.cpu }}
-	startCPU   = figure{"CPU to first point ms", "%.0f", func(r *result) float64 { return milliseconds(r.cpuOfStarts) }}
-	firstPoint = figure{"first point ms", "%.0f", func(r *result) float64 { return milliseconds(median(r.first)) }}
+	binarySize = figure{"binary", "MB", "%.1f", func(r *result) float64 { return r.binaryMB }}
+	rssMedian  = figure{"RSS", "MiB", "%.1f", func(r *result) float64 { return median(r.rss) }}
+	rssMax     = figure{"max RSS", "MiB", "%.1f", func(r *result) float64 { return slices.Max(r.rss) }}
+	anonMedian = figure{"anon", "MiB", "%.1f", func(r *result) float64 { return median(r.anon) }}
+	anonMax    = figure{"max anon", "MiB", "%.1f", func(r *result) float64 { return slices.Max(r.anon) }}
+	cpuRate    = figure{"CPU", "s/min", "%.3f", func(r *result) float64 { return r.cpu }}
+	startCPU   = figure{"CPU to first point", "ms", "%.0f", func(r *result) float64 {
+		return milliseconds(r.cpuOfStarts)
+	}}
+	firstPoint = figure{"first point", "ms", "%.0f", func(r *result) float64 { return milliseconds(median(r.first)) }}
+	pointRate  = figure{"rate", "points/s", "%.0f", func(r *result) float64 { return r.pointsPerS }}
 )
 
-var columns = []figure{binarySize, rssMedian, rssMax, anonMedian, anonMax, cpuRate, startCPU, firstPoint}
+// costs are the figures that are compared. Lower values are better.
+var costs = []figure{binarySize, rssMedian, rssMax, anonMedian, anonMax, cpuRate, startCPU, firstPoint}
 
 // best is the lowest value of a figure among the configurations of a family, to which ratios are
 // computed.
@@ -39,23 +45,33 @@ func best(results []*result, family string, f figure) float64 {
 	return slices.Min(values)
 }
 
+// printTable prints the figures, and then their ratios to the best of the Collector and of the bare
+// SDK.
 func printTable(out io.Writer, results []*result) {
-	fmt.Fprint(out, "Each value is followed by its ratios to the best of the Collector and of the bare SDK.\n\n| |")
+	printFigures(out, append(costs[:len(costs):len(costs)], pointRate), results)
+	for _, family := range []string{collector, bare} {
+		var ratios []figure
+		for _, f := range costs {
+			least := best(results, family, f)
+			ratios = append(ratios, figure{f.title, "", "%.2f", func(r *result) float64 { return f.of(r) / least }})
+		}
+		fmt.Fprintf(out, "\nRatios to the best of the %s:\n\n", family)
+		printFigures(out, ratios, results)
+	}
+}
+
+func printFigures(out io.Writer, columns []figure, results []*result) {
+	fmt.Fprint(out, "| |")
 	for _, f := range columns {
-		fmt.Fprintf(out, " %s |", f.title)
+		fmt.Fprintf(out, " %s |", strings.TrimSuffix(f.title+", "+f.unit, ", "))
 	}
-	fmt.Fprint(out, " points/s |\n|---|")
-	for range columns {
-		fmt.Fprint(out, "---|")
-	}
-	fmt.Fprintln(out, "---|")
+	fmt.Fprintln(out, "\n|---|"+strings.Repeat("---|", len(columns)))
 	for _, r := range results {
 		fmt.Fprintf(out, "| %s, %s |", r.family, r.setting)
 		for _, f := range columns {
-			v := f.of(r)
-			fmt.Fprintf(out, " "+f.format+" (%.2f, %.2f) |", v, v/best(results, collector, f), v/best(results, bare, f))
+			fmt.Fprintf(out, " "+f.format+" |", f.of(r))
 		}
-		fmt.Fprintf(out, " %.0f |\n", r.pointsPerS)
+		fmt.Fprintln(out)
 	}
 }
 

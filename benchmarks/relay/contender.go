@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"github.com/poolgauge/poolgauge/benchmarks/internal/shipped"
 )
 
 // The families of contenders.
@@ -34,32 +36,18 @@ func (c contender) String() string {
 	return c.family + ", " + c.setting
 }
 
-// build compiles both programs into dir, stripped and without cgo.
+// build compiles both programs into dir: the sidecar as it is shipped, the Collector stripped and
+// without cgo.
 func build(ctx context.Context, dir string) ([]contender, error) {
 	binary := func(name string) string { return filepath.Join(dir, name) }
-	for _, b := range []struct{ name, module, pkg, tags string }{
-		{"sidecar", "..", "./cmd/sidecar", "grpcnotrace,nethttpomithttp2"},
-		{"otelcol", "relay/otelcol", ".", "grpcnotrace"},
-	} {
-		cmd := exec.CommandContext(
-			ctx,
-			"go",
-			"build",
-			"-C",
-			b.module,
-			"-tags",
-			b.tags,
-			"-trimpath",
-			"-ldflags",
-			"-s -w",
-			"-o",
-			binary(b.name),
-			b.pkg,
-		)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if text, err := cmd.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("build %s (run from the directory benchmarks): %w\n%s", b.name, err, text)
-		}
+	if err := shipped.Build(ctx, binary("sidecar")); err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-C", "relay/otelcol", "-tags", "grpcnotrace",
+		"-trimpath", "-ldflags", "-s -w", "-o", binary("otelcol"), ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build the Collector (run from the directory benchmarks): %w\n%s", err, text)
 	}
 	two := []string{"GOMAXPROCS=2"}
 	ours, theirs := binary("sidecar"), binary("otelcol")

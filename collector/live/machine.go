@@ -225,7 +225,7 @@ func (m *machine) probeFigures() (all []Probe) {
 	if p, ok := m.cpuProbe(); ok {
 		all = append(all, p)
 	}
-	for _, name := range []string{"disk", "tcp", "dns", "http", "grpc"} {
+	for _, name := range catalog.ProbeNames { // the CPU probes have no target
 		with := catalog.ProbeNameKey.String(name)
 		m.view.each(catalog.ProbeRuns, catalog.ProbeTargetKey, func(target attribute.KeyValue) {
 			if _, ok := m.view.value(catalog.ProbeRuns, with, target); ok {

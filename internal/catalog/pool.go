@@ -118,7 +118,7 @@ var (
 		Name:       "poolgauge.pool.wait.duration",
 		Kind:       Histogram,
 		Unit:       "s",
-		Help:       "Time from the request until it was granted or gave up, by outcome. Above 100,000 a second, short ones are sampled and weighted, unless the pool has exact timing.",
+		Help:       "Time from the request until it was granted or gave up, by outcome. Above 100,000 waits a second, short ones are sampled and weighted, unless the pool has exact timing.",
 		Attributes: []Attribute{requestOutcomes},
 	}
 	PoolWaits = &Metric{

@@ -13,6 +13,9 @@ const (
 	ProbeSkipReasonKey = attribute.Key("poolgauge.probe.skip.reason")
 )
 
+// ProbeNames has the values of [ProbeNameKey], in the order in which they are shown.
+var ProbeNames = []string{"cpu", "parallelism", "disk", "tcp", "dns", "http", "grpc"}
+
 // ProbePhases has the values of [ProbePhaseKey], in the order in which the phases happen. total
 // lasts from the intended start to the end.
 var ProbePhases = []string{"lookup", "connect", "tls", "response", "write", "sync", "read", "total"}
@@ -28,7 +31,7 @@ var Probe = &Group{
 	Name: "probe",
 	Help: "Periodic synthetic probes. They measure the node and the sidecar's own quota, not the app's throttling: for that see `poolgauge.cgroup.cpu.*`.",
 	Attributes: []Attribute{
-		{Key: ProbeNameKey, Values: []string{"cpu", "parallelism", "disk", "tcp", "dns", "http", "grpc"}},
+		{Key: ProbeNameKey, Values: ProbeNames},
 		{Key: ProbeTargetKey, Help: "the address, name, URL or directory probed; absent for CPU probes"},
 	},
 	Metrics: []*Metric{

@@ -28,7 +28,7 @@ func TestBlocks(t *testing.T) {
 			document: "````sh run\n```\na\n```\n````\n",
 			want:     []block{{line: 1, script: "```\na\n```\n"}},
 		},
-		"misspelt": {document: "\n```sh runs\n```\n", err: `line 2: "runs"`},
+		"misspelt": {document: "\n```sh runs\n```\n", err: `line 2: expected run or serve after sh, got "runs"`},
 		"open":     {document: "```sh run\na\n", err: "line 1: the block is not closed"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -14,7 +14,10 @@ import (
 	"testing"
 )
 
-var code = regexp.MustCompile("`([^`]+)`")
+var (
+	code = regexp.MustCompile("`([^`]+)`")
+	step = regexp.MustCompile(`(?m)^\d+\. `)
+)
 
 // The map at the top of CONTRIBUTING.md answers each question with files that exist, and with
 // functions and types that one of these files declares.
@@ -31,18 +34,44 @@ func TestTheMapOfTheHouseIsRight(t *testing.T) {
 			continue
 		}
 		questions++
-		checkAnswer(t, strings.TrimSpace(cells[1]), cells[2])
+		if question := strings.TrimSpace(cells[1]); checkAnswer(t, question, cells[2]) == 0 {
+			t.Errorf("%s: no file in the answer %q", question, cells[2])
+		}
 	}
 	if questions < 10 {
 		t.Errorf("the map answers %d questions, want 10 or more", questions)
 	}
 }
 
-func checkAnswer(t *testing.T, question, answer string) {
+// The steps of "Add a metric", and of the sections like it, name files that exist, and what the
+// files of the same step declare.
+func TestTheStepsOfTheHouseAreRight(t *testing.T) {
+	sections := strings.Split(read(t, "CONTRIBUTING.md"), "\n## Add a ")[1:]
+	if len(sections) < 6 {
+		t.Fatalf("CONTRIBUTING.md says how to add %d things, want 6 or more", len(sections))
+	}
+	for _, section := range sections {
+		section, _, _ = strings.Cut(section, "\n## ")
+		title, text, _ := strings.Cut(section, "\n")
+		files := 0
+		for _, s := range step.Split(text, -1)[1:] {
+			files += checkAnswer(t, "Add a "+title, s)
+		}
+		if files == 0 {
+			t.Errorf("Add a %s: no steps that name files", title)
+		}
+	}
+}
+
+// checkAnswer returns how many files an answer names. What has a blank is a command.
+func checkAnswer(t *testing.T, question, answer string) (files int) {
 	t.Helper()
-	declared, files := map[string]bool{}, 0
+	declared := map[string]bool{}
 	var names []string
 	for _, c := range code.FindAllStringSubmatch(answer, -1) {
+		if strings.Contains(c[1], " ") {
+			continue
+		}
 		if !strings.Contains(c[1], "/") {
 			names = append(names, c[1])
 			continue
@@ -54,17 +83,16 @@ func checkAnswer(t *testing.T, question, answer string) {
 			declarations(t, c[1], declared)
 		}
 	}
-	if files == 0 {
-		t.Errorf("%s: no file in the answer %q", question, answer)
-	}
 	for _, name := range names {
 		if !declared[name] {
 			t.Errorf("%s: no file of the answer declares %s", question, name)
 		}
 	}
+	return files
 }
 
-// declarations adds the declarations of a file: functions, methods as Type.Method, and types.
+// declarations adds what a file declares: functions, types, variables and constants, and methods
+// and fields as Type.Name.
 func declarations(t *testing.T, name string, to map[string]bool) {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, name), nil, parser.SkipObjectResolution)
@@ -74,25 +102,54 @@ func declarations(t *testing.T, name string, to map[string]bool) {
 	for _, d := range file.Decls {
 		switch d := d.(type) {
 		case *ast.FuncDecl:
-			if d.Recv == nil {
-				to[d.Name.Name] = true
-				continue
-			}
-			receiver := d.Recv.List[0].Type
-			if star, ok := receiver.(*ast.StarExpr); ok {
-				receiver = star.X
-			}
-			if generic, ok := receiver.(*ast.IndexExpr); ok {
-				receiver = generic.X
-			}
-			if of, ok := receiver.(*ast.Ident); ok {
-				to[of.Name+"."+d.Name.Name] = true
-			}
+			to[receiver(d)+d.Name.Name] = true
 		case *ast.GenDecl:
 			for _, s := range d.Specs {
-				if typ, ok := s.(*ast.TypeSpec); ok {
-					to[typ.Name.Name] = true
-				}
+				specified(s, to)
+			}
+		}
+	}
+}
+
+// receiver returns the type that a method is of, with a dot; "" for a function.
+func receiver(d *ast.FuncDecl) string {
+	if d.Recv == nil {
+		return ""
+	}
+	typ := d.Recv.List[0].Type
+	if star, ok := typ.(*ast.StarExpr); ok {
+		typ = star.X
+	}
+	if generic, ok := typ.(*ast.IndexExpr); ok {
+		typ = generic.X
+	}
+	if of, ok := typ.(*ast.Ident); ok {
+		return of.Name + "."
+	}
+	return ""
+}
+
+// specified adds what one specification declares.
+func specified(s ast.Spec, to map[string]bool) {
+	switch s := s.(type) {
+	case *ast.ValueSpec:
+		for _, n := range s.Names {
+			to[n.Name] = true
+		}
+	case *ast.TypeSpec:
+		to[s.Name.Name] = true
+		var members *ast.FieldList
+		switch typ := s.Type.(type) {
+		case *ast.StructType:
+			members = typ.Fields
+		case *ast.InterfaceType:
+			members = typ.Methods
+		default:
+			return
+		}
+		for _, m := range members.List {
+			for _, n := range m.Names {
+				to[s.Name.Name+"."+n.Name] = true
 			}
 		}
 	}

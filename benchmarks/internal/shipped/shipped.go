@@ -1,0 +1,23 @@
+// Package shipped builds the sidecar as it is shipped.
+package shipped
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+)
+
+// Build builds the sidecar with the flags of the Makefile into a file. The working directory must
+// be benchmarks.
+func Build(ctx context.Context, file string) error {
+	file, err := filepath.Abs(file)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "make", "--no-print-directory", "-C", "..", "build", "OUT="+file)
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the sidecar (run from the directory benchmarks): %w\n%s", err, text)
+	}
+	return nil
+}
