@@ -16,8 +16,8 @@ import (
 // point with it, which suits counters that a source sums itself.
 type StartTime struct{ At time.Time }
 
-// StartedAt returns the start time at, which must not be later than the true one: otherwise earlier
-// counts would seem to have accumulated in no time.
+// StartedAt returns a start time. at must not be later than the true one: otherwise earlier counts
+// would seem to have accumulated in no time.
 func StartedAt(at time.Time) *StartTime { return &StartTime{at} }
 
 // Attributes is the attribute set of points, together with the state of the counters that have it.

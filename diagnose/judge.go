@@ -24,8 +24,8 @@ const (
 	recall  = 0.2 // weight of a new window in Usual
 )
 
-// See takes the current figures of the pool, and what is known of the machine since the last call.
-// It returns the verdict that holds, and the verdict on this window alone.
+// See takes the pool's current figures and the machine's window since the last call. It returns the
+// verdict that holds and the verdict on that window alone.
 func (j *Judge) See(f Figures, m Machine) (holds, window Finding[Verdict]) {
 	if j.last.At.IsZero() {
 		j.last, j.usual = f, unknownUsual()
@@ -64,7 +64,7 @@ func (j *Judge) Seen() time.Time { return j.last.At }
 // Holds returns the verdict that holds.
 func (j *Judge) Holds() Finding[Verdict] { return j.memory.holds() }
 
-// known returns what is usual, once enough windows have been seen.
+// known returns the usual values, or unknown ones until enough windows have been seen.
 func (j *Judge) known() Usual {
 	if j.quiet < learned {
 		return unknownUsual()
@@ -72,8 +72,8 @@ func (j *Judge) known() Usual {
 	return j.usual
 }
 
-// learn updates what is usual from a window in which the pool was well, and what was lost from a
-// window with a leak.
+// learn updates the usual values from a window in which the pool was well, and the lost slots from
+// a window with a leak.
 func (j *Judge) learn(w Window, v Verdict) {
 	switch v {
 	case Leaking:
@@ -114,8 +114,8 @@ type HostJudge struct {
 	memory  memory[HostVerdict]
 }
 
-// See takes the current figures of the machine. It returns the verdict that holds, and the verdict
-// on the window since the last call alone.
+// See takes the machine's current figures. It returns the verdict that holds and the verdict on the
+// window since the last call alone.
 func (j *HostJudge) See(f HostFigures) (holds, window Finding[HostVerdict]) {
 	if j.last.At.IsZero() {
 		j.last, j.machine, j.write = f, UnknownMachine(), math.NaN()

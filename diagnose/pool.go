@@ -45,7 +45,7 @@ func Pool(w Window, m Machine, usual Usual) Finding[Verdict] {
 	case w.isHeadOfLine():
 		return found(
 			HeadOfLine,
-			"%.0f %% of %.0f slots were free while requests waited, %v each: the first request wanted more",
+			"%.0f %% of %.0f slots were free while requests waited, %v each: the first request needed more",
 			100*w.HeldBack,
 			w.Limit,
 			seconds(w.Wait),
@@ -216,7 +216,7 @@ func (s spent) isLonger(w Window, usual Usual) bool {
 	return w.Use > 2*usual.Use && (1-s.blocked)*w.Use < usual.Use
 }
 
-// whose returns whose CPU time is known, as the subject of a sentence.
+// whose returns the subject of a sentence about the known CPU time.
 func (s spent) whose() string {
 	if s.account {
 		return "its tasks"

@@ -18,7 +18,7 @@ type Window struct {
 	NotMade     float64 // resources that could not be created
 	Use         float64 // mean duration of ended uses, in seconds
 	Longest     float64 // longest use that ever ended, in seconds
-	Held        float64 // slots whose uses did not end: those used, less what ended uses explain
+	Held        float64 // slots whose uses did not end: those used, minus those that ended uses explain
 	UseAge      float64 // age of the oldest use at the end, in seconds
 	OnCPU       float64 // shares of the use time
 	RunQueue    float64

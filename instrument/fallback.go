@@ -107,7 +107,7 @@ func same(a, b metric.MeterProvider) bool {
 	return reflect.TypeOf(a).Comparable() && reflect.TypeOf(b).Comparable() && a == b
 }
 
-// leave undoes join for good, when the pool is closed.
+// leave undoes join permanently, when the pool is closed.
 func (p *providers) leave(r *Registration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -18,7 +18,7 @@ type Holder struct {
 	Trace trace.TraceID // trace that the request is part of; zero if unknown
 }
 
-// Call is a line of the program.
+// Call is a frame of a call stack: a function and the line in it.
 type Call struct {
 	Function string // including the path of its package
 	File     string // empty if the compiler generated the function

@@ -298,3 +298,19 @@ func TestPoolsComeAndGoWhileTheyAreRead(t *testing.T) {
 		t.Errorf("%d pools are left", n)
 	}
 }
+
+func TestGivenAttributesAreOnEveryPointOfTheConvention(t *testing.T) {
+	state := attribute.String("state", "idle")
+	for name, given := range map[string][]attribute.KeyValue{
+		"none": nil,
+		"one":  {attribute.String("db.namespace", "orders")},
+	} {
+		r := &Registration{given: given, wider: map[attribute.Distinct]attribute.Set{}}
+		want := attribute.NewSet(append(given, state)...)
+		for range 2 { // the second set is not built again
+			if got := r.with(attribute.NewSet(state)); !got.Equals(&want) {
+				t.Errorf("%s given: %v, want %v", name, got, want)
+			}
+		}
+	}
+}

@@ -39,7 +39,8 @@ type Stats struct {
 	// how long the oldest use in progress has lasted; absent if there is none
 	UseAge  Optional[time.Duration]
 	UseTime Optional[float64] // slot-seconds used
-	// slot-seconds that were free while requests waited, because the first one wanted more slots
+	// slot-seconds left unused while requests waited, because the first request needed more slots
+	// than were free
 	HeldBack  Optional[float64]
 	Completed [4]Optional[int64] // uses that ended, by [Ending]
 	// seconds of use by [CPUState], estimated; absent until a task has been sampled

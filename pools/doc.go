@@ -36,8 +36,8 @@
 // held; and the trace of the request, if it had to wait or took the last slot. A collection that
 // finds requests waiting for such a pool logs the holders, once; see instrument.WithHolderLog. On
 // architectures other than amd64 and arm64 the line is recorded for one use in 64; above 100,000
-// uses a second, the trace is recorded for one use in 32. A Semaphore and a MemoryBudget cannot
-// tell which permits are released, so they have no holders.
+// uses a second, the trace is recorded for one use in 32. For a Semaphore or a MemoryBudget it is
+// unknown which permits are released, so they have no holders.
 //
 // # Cardinality
 //

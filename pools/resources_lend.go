@@ -328,8 +328,8 @@ func (l Lease[T]) IdleDuration() time.Duration {
 	return measure.Clock() - l.slot.lastUsed
 }
 
-// mustHold panics if the lease has ended. It reads the slot without the lock, which is free of
-// races for the holder of the lease.
+// mustHold panics if the lease has ended. It reads the slot without the lock, which is safe as long
+// as only the holder of the lease calls it.
 func (l Lease[T]) mustHold(method string) {
 	if l.slot == nil || l.slot.turn != l.turn {
 		l.misused(method)

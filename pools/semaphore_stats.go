@@ -52,7 +52,7 @@ func (s *Semaphore) Stats() instrument.Stats {
 }
 
 // heldBack is the number of free permits, integrated over the time for which the first waiting
-// request wanted more.
+// request needed more than were free.
 type heldBack struct {
 	time  float64       // permit-nanoseconds
 	until time.Duration // time up to which permits are counted

@@ -93,7 +93,8 @@ func TestNewWithConfigTellsALeakAndAnOutage(t *testing.T) {
 	if w := s.Wait[instrument.TimedOut]; w.Count() != 1 || w.Sum() < 0.01 || s.Wait[instrument.Acquired].Count() != 3 {
 		t.Errorf("the wait of the one that gave up: %v", s)
 	}
-	if e := s.Exemplars; len(e) != 1 || e[0].Outcome != instrument.TimedOut || e[0].Trace != id || e[0].Wait < 10*time.Millisecond {
+	if e := s.Exemplars; len(e) != 1 || e[0].Outcome != instrument.TimedOut || e[0].Trace != id ||
+		e[0].Wait < 10*time.Millisecond {
 		t.Errorf("its exemplar: %+v", e)
 	}
 	giveUp()

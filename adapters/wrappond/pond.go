@@ -26,7 +26,7 @@ const Kind = "pond"
 // pond does not report how many tasks have started, which callers are blocked in Submit, how long a
 // task waits, or how long it runs. A pool of pools.NewWorkers does.
 //
-// A collection holds a lock of p for some ns. Closing the Registration does not stop p; close it
+// A collection holds a lock of p for a few ns. Closing the Registration does not stop p; close it
 // before or after p.
 func Pool(name string, p pond.BasePool, opts ...instrument.Option) (*instrument.Registration, error) {
 	if p == nil {

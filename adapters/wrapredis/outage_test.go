@@ -68,7 +68,8 @@ func TestClientTellsALeakAndAnOutage(t *testing.T) {
 		s.Wait[instrument.TimedOut].Sum() < 0.02 {
 		t.Errorf("both are leaked: %v", s)
 	}
-	if e := s.Exemplars; len(e) != 1 || e[0].Outcome != instrument.TimedOut || e[0].Trace != id || e[0].Wait < 20*time.Millisecond {
+	if e := s.Exemplars; len(e) != 1 || e[0].Outcome != instrument.TimedOut || e[0].Trace != id ||
+		e[0].Wait < 20*time.Millisecond {
 		t.Errorf("the exemplar of the one that gave up: %+v", e)
 	}
 	if s.Requests[instrument.Canceled].Or(-1) != 1 || s.Requests[instrument.Acquired].Or(-1) != 2 ||

@@ -48,7 +48,7 @@ type Pooled interface {
 //
 // Pipelines and subscriptions have pools of their own; see [Pipelines] and [Subscriptions].
 //
-// A collection takes a lock of the pool twice, for some ns. With the recorder, a command takes
+// A collection takes a lock of the pool twice, for a few ns. With the recorder, a command takes
 // about 1 µs longer. Closing the Registration does not close c; close it before or after c.
 func Client(name string, c Pooled, opts ...instrument.Option) (*instrument.Registration, error) {
 	return observe(name, c, opts, commands, commandLimit, func(h *hook) *track { return h.main })
@@ -127,8 +127,8 @@ func pipelineLimit(o *redis.Options) int {
 	return o.PipelinePoolSize
 }
 
-// totals extends the 32-bit counters of go-redis, which wrap at 2^32, and fall when a node leaves a
-// cluster.
+// totals accumulates the 32-bit counters of go-redis in 64 bits. Those counters wrap at 2^32 and
+// fall when a node leaves a cluster.
 type totals struct {
 	hits, misses, timeouts, waits, stale total
 	waited                               struct{ last, sum int64 } // nanoseconds

@@ -26,12 +26,12 @@ const (
 	least, most, first = 1, 128, 4 // limits of the adaptive contenders
 )
 
-// line bounds the requests that wait for a fixed or a resized semaphore. An overload is then
-// rejected and does not delay every request. failsafe-go's queue is bounded by factors of the
-// limit.
+// line bounds the requests that wait for a fixed or a resized semaphore. In overload, excess
+// requests are then rejected instead of delaying all others. failsafe-go's queue is bounded by
+// factors of the limit.
 var line = pools.SemaphoreConfig{MaxPending: 32}
 
-// fixed returns a constructor of limiters with n slots.
+// fixed returns a constructor for limiters with n slots.
 func fixed(n int64) func(*model) limiter {
 	return func(*model) limiter {
 		s, err := pools.NewSemaphore("fixed", n, line, instrument.WithoutTelemetry())
@@ -52,7 +52,7 @@ func entry(s *pools.Semaphore) func(ctx context.Context) func() {
 	}
 }
 
-// resized returns a constructor of limiters whose semaphore package autosize resizes.
+// resized returns a constructor for limiters whose semaphore is resized by package autosize.
 func resized(logger *slog.Logger) func(m *model) limiter {
 	return func(m *model) limiter {
 		s, err := pools.NewSemaphore("resized", first, line)
@@ -96,8 +96,8 @@ func (c *counter) Resize(n int64) error {
 	return c.Semaphore.Resize(n)
 }
 
-// adaptive returns a constructor of failsafe-go's limiters. With a queue, which its documentation
-// recommends for bursts, requests wait for slots.
+// adaptive returns a constructor for failsafe-go's adaptive limiter. If queue is true, requests
+// wait for slots, as its documentation recommends for bursty load.
 func adaptive(queue bool) func(*model) limiter {
 	return func(*model) limiter {
 		b := adaptivelimiter.NewBuilder[any]().WithLimits(least, most, first)

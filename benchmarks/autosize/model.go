@@ -62,7 +62,8 @@ func (m *model) limitCPUs(ctx context.Context) {
 
 func (m *model) at() time.Duration { return time.Since(m.start) }
 
-// machine returns what the program would know about its machine since the last call.
+// machine returns the figures of its machine that the program would know: the current number of
+// CPUs, and the throttling since the last call.
 func (m *model) machine() diagnose.Machine {
 	d := diagnose.UnknownMachine()
 	if m.load.cpus == nil {
@@ -93,24 +94,24 @@ type request struct {
 
 func (r *request) random() float64 { return r.rng.Float64() }
 
-// sleep takes exactly d.
+// sleep sleeps for exactly d.
 func (r *request) sleep(d time.Duration) { time.Sleep(d) }
 
-// wait takes mean on average, exponentially distributed.
+// wait sleeps for mean on average. The times are exponentially distributed.
 func (r *request) wait(mean time.Duration) { time.Sleep(r.about(mean)) }
 
-// about returns an exponentially distributed time.
+// about returns a time from an exponential distribution with the given mean.
 func (r *request) about(mean time.Duration) time.Duration {
 	return time.Duration(r.rng.ExpFloat64() * float64(mean))
 }
 
-// locked waits for the lock, and holds it.
+// locked waits for the lock and holds it for mean on average.
 func (r *request) locked(mean time.Duration) { r.within(r.lock, r.about(mean)) }
 
-// call waits for one of eight servers, and is served.
+// call waits for one of eight servers and occupies it for mean on average.
 func (r *request) call(mean time.Duration) { r.within(r.servers, r.about(mean)) }
 
-// compute uses a CPU, in turns with the others.
+// compute uses a CPU for mean on average, taking turns with the other tasks.
 func (r *request) compute(mean time.Duration) {
 	for left := r.about(mean); left > 0; left -= quantum {
 		r.within(r.cpus, min(left, quantum))

@@ -16,8 +16,8 @@ type score struct {
 
 func (s score) share() float64 { return float64(s.good) / float64(s.requests) }
 
-// run runs a workload with a limiter. It must run in a synctest bubble. Runs with the same seed
-// have the same requests.
+// run applies a workload to a limiter. It must be called in a testing/synctest bubble. The same
+// seed produces the same requests.
 func run(w workload, contender func(*model) limiter, seed uint64) score {
 	m := newModel(w)
 	ctx, cancel := context.WithCancel(context.Background())

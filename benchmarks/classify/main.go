@@ -1,6 +1,6 @@
 // Command classify measures how often the task profiler is right. It profiles nine synthetic tasks:
 // on an idle machine, next to processes that spin, and with more spinning goroutines in its own
-// process than Go has processors. It prints a table of the answers. It fails if fewer than 90 % are
+// process than Go has processors. It prints a table of the results. It fails if fewer than 90 % are
 // right in the first two settings, or if work on the CPU is ever called I/O-bound.
 //
 //	go run ./classify -rounds 10     # from benchmarks/

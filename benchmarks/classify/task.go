@@ -69,12 +69,12 @@ func tasks(dir string) []task {
 	}
 }
 
-// right reports whether the task is of the class.
+// right reports whether c is a correct class for the task.
 func (t task) right(c profile.Class) (bool, error) {
 	if !t.byDisk {
 		return c == t.want, nil
 	}
-	// The class of fsync depends on the disk and on what else writes to it: on a fast one it is
+	// The class of fsync depends on the disk and other writes to it: on a fast disk the task is
 	// mixed.
 	share, err := cpuShare(t.open)
 	near := 0.07 < share && share < 0.15 // the disk's speed varies

@@ -21,7 +21,7 @@ const (
 	helperBurn  = "burn" // use one CPU until killed
 )
 
-// anyCPU lets a process run on any CPU.
+// anyCPU means that a process may run on any CPU.
 const anyCPU = -1
 
 // command returns a command that runs in control groups and on one CPU. It is killed when this
@@ -36,8 +36,8 @@ func (b *bench) command(ctx context.Context, procs string, cpu int, args ...stri
 	return cmd
 }
 
-// enter moves this process into control groups and to a CPU, and then executes a command, which
-// thus runs there from the start.
+// enter moves this process into control groups and to a CPU, and then executes a command, so that
+// it runs there from the start.
 func enter(procs string, args []string) error {
 	if len(args) < 2 {
 		return fmt.Errorf("enter: expected files, a CPU and a command")

@@ -8,7 +8,7 @@ import (
 )
 
 // awaitQuiet waits until the CPUs are mostly idle, since a neighbour cannot be distinguished from
-// other busy processes. After some minutes it returns an error that wraps errSkipped. Without
+// other busy processes. After a few minutes it returns an error that wraps errSkipped. Without
 // pressure files it does not wait.
 func awaitQuiet(ctx context.Context) error {
 	const (

@@ -84,8 +84,8 @@ func (s *session) stop() string {
 // window is an interval of time.
 type window struct{ from, to time.Time }
 
-// phases runs the phases before, during and after a fault, and returns their windows, each without
-// its first three seconds, whose samples may include the change.
+// phases runs the phases before, during and after a fault and returns their windows. Each window
+// omits the first three seconds, since their samples may include the change.
 func (b *bench) phases(ctx context.Context, fault, lift func() error) (windows [3]window, err error) {
 	const settle = 3 * sampling
 	change := [3]func() error{func() error { return nil }, fault, lift}

@@ -19,7 +19,7 @@ const (
 	nextOne   = time.Minute      // between two restarts
 )
 
-// sidecar models the relay's lane of metrics.
+// sidecar models the metrics lane of one sidecar's relay.
 type sidecar struct {
 	batch   int64 // bytes
 	phase   int   // steps into the interval
@@ -60,7 +60,7 @@ type stretch struct {
 	lost                       int64
 }
 
-// newFleet returns a fleet at the end of the outage, before the gateways are back.
+// newFleet returns a fleet at the end of the outage, with the gateways still down.
 func newFleet(o options) *fleet {
 	f := &fleet{
 		options: o,
@@ -104,7 +104,7 @@ func (f *fleet) drop(s *sidecar) {
 	}
 }
 
-// tick simulates one step.
+// tick advances the simulation by one step.
 func (f *fleet) tick() {
 	f.now = f.now.Add(step)
 	clear(f.arrived)
@@ -128,7 +128,7 @@ func (f *fleet) tick() {
 	}
 }
 
-// put queues a batch of the app.
+// put queues a batch from the app.
 func (s *sidecar) put(now time.Time) {
 	s.received += s.batch
 	if s.away {
@@ -141,8 +141,8 @@ func (s *sidecar) put(now time.Time) {
 	s.fresh += s.batch
 }
 
-// connect chooses a random gateway that is up, as gRPC does with shuffled addresses. If there is
-// none, it schedules another attempt.
+// connect connects to a random gateway that is up, as gRPC does with shuffled addresses. If there
+// is none, it schedules a retry.
 func (f *fleet) connect(s *sidecar) {
 	s.gateway = -1
 	for _, g := range f.random.Perm(f.gateways) {
@@ -179,7 +179,7 @@ func (f *fleet) send(s *sidecar) {
 	}
 }
 
-// watch simulates steps until enough returns true, and returns the load of the gateways.
+// watch runs the simulation until enough returns true, and returns what the gateways received.
 func (f *fleet) watch(enough func(passed time.Duration) bool) (seen stretch) {
 	begin, lost := f.now, f.lost
 	sums := make([]int64, f.gateways)

@@ -1,13 +1,13 @@
 // Fleet simulates sidecars that send to a tier of gateways: after an outage of all gateways, and
 // then during a restart of one gateway after another. The relay's own code (collector/export)
-// decides how long a sidecar waits between attempts, how fast it sends its backlog and how long it
-// uses a connection. It prints what the gateways see, in Markdown, and the bars; the exit status is
-// 1 if one was missed.
+// determines how long a sidecar waits between attempts, how fast it sends its backlog and how long
+// it uses a connection. Fleet prints the load of the gateways, in Markdown, and the targets; the
+// exit status is 1 if one was not met.
 //
-// In the simulation, each sidecar sends a batch every ten seconds: fresh ones at once, and the
-// backlog behind them (--metrics-order live). A connection goes to a random gateway that is up
-// (gRPC's pick_first with shuffled addresses), and breaks when its gateway ends. Gateways accept
-// everything: the simulation shows how much that is. Time advances in steps of a second.
+// In the simulation, each sidecar sends a batch every ten seconds: fresh batches immediately, and
+// the backlog after them (--metrics-order live). A connection goes to a random gateway that is up
+// (gRPC's pick_first with shuffled addresses), and breaks when its gateway stops. Gateways accept
+// everything: the simulation shows how much that is. Time advances in steps of one second.
 //
 //	cd benchmarks && go run ./fleet
 package main
@@ -34,7 +34,7 @@ func main() {
 	}
 }
 
-var errMissed = errors.New("a bar was missed")
+var errMissed = errors.New("a target was not met")
 
 func run(args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("fleet", flag.ContinueOnError)

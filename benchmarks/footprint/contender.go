@@ -31,8 +31,8 @@ type contender struct {
 // small is an environment that trades CPU time for memory.
 var small = []string{"GOMAXPROCS=1", "GOGC=25"}
 
-// build compiles every contender into dir, the sidecar as it is shipped, the others stripped and
-// without cgo. They export at the given interval.
+// build compiles every contender into dir: the sidecar as it is shipped, and the others stripped
+// and without cgo. They export at the given interval.
 func build(ctx context.Context, dir string, interval time.Duration) ([]contender, error) {
 	binary := func(name string) string { return filepath.Join(dir, name) }
 	if err := shipped.Build(ctx, binary("sidecar")); err != nil {

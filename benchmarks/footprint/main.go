@@ -1,5 +1,5 @@
 // Footprint measures the cost of the sidecar, a bare OpenTelemetry SDK and a minimal Collector. It
-// builds them, measures the time to the first point of each alone, then runs all at the same time,
+// builds them, measures for each alone the time to its first point, then runs all at the same time,
 // each with an OTLP receiver, and prints a table in Markdown and whether the targets were met. The
 // exit status is 1 if one was not.
 //

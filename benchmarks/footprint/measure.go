@@ -91,8 +91,8 @@ func measureRun(ctx context.Context, results []*result, duration time.Duration) 
 	return nil
 }
 
-// startAll starts every contender and waits for its first point. With an error, it returns the
-// processes that are already running.
+// startAll starts every contender and waits for its first point. If it returns an error, it also
+// returns the processes that are already running.
 func startAll(ctx context.Context, results []*result) (processes []*process, err error) {
 	for _, r := range results {
 		p, err := start(ctx, r.contender)

@@ -25,7 +25,7 @@ type app struct {
 	patience  float64 // seconds after which a request gives up; 0: never
 	leak      float64 // probability that a task never ends
 	fail      float64 // probability that a task fails immediately
-	large     float64 // probability that a request wants several slots
+	large     float64 // probability that a request needs several slots
 	least     int     // minimum number of its slots
 	most      int     // maximum number of its slots
 	long      float64 // probability that a task waits a hundred times as long
@@ -50,11 +50,11 @@ type app struct {
 	ready    float64 // goroutines that wait for a processor
 }
 
-// kind is the kind of a pool, which decides what it knows about its uses.
+// kind says what a pool knows about its uses.
 type kind uint8
 
 const (
-	worker    kind = iota // how short tasks spend their time
+	worker    kind = iota // how its tasks spend their time, if they are short
 	resource              // the duration of uses
 	semaphore             // neither
 )
@@ -136,8 +136,8 @@ func (a *app) isReady(r *request) bool {
 	return !r.waitsForALock
 }
 
-// advance advances a task by a step. onCPU and queued are the shares of the step in which its
-// thread has a CPU and waits for one.
+// advance simulates a task for one step: its thread has a CPU for onCPU of the step and waits for
+// one for queued.
 func (a *app) advance(r *request, onCPU, queued float64) {
 	switch {
 	case r.waitsForALock:
@@ -259,7 +259,7 @@ func duration(seconds float64) time.Duration {
 // count increments n.
 func count(n *instrument.Optional[int64]) { *n = instrument.Some(n.Or(0) + 1) }
 
-// split is the breakdown of the tasks' time. Pools compute it from a sample, but not if one of the
+// split models a pool's sampled breakdown of task time. A pool takes no samples while one of the
 // last hundred tasks took ten milliseconds.
 type split struct {
 	parts           [3]float64 // since the last report

@@ -15,9 +15,9 @@ type fault struct {
 	name   string
 	inject func(a *app, b between)
 	there  func(a *app) bool // reports whether it has developed; nil: it starts at once
-	// right lists the verdicts that are right once the fault has developed. The first is the best
-	// one; the others are equally true. Undetermined is among them if no figure of the pool or the
-	// machine shows the fault.
+	// right lists the verdicts that are right once the fault has developed. The first is the
+	// intended one; the others are also correct. Undetermined is among them if no figure of the
+	// pool or the machine shows the fault.
 	right []diagnose.Verdict
 	host  diagnose.HostVerdict // HostOK except for faults of the machine
 }
@@ -112,7 +112,7 @@ func cpuSaturated(a *app, b between) {
 	a.rate = b(1.1, 1.6) * a.cpus / a.cpu
 }
 
-// starved leaves the program so small a share of the CPUs that uses become too long for the slots.
+// starved leaves so little CPU that uses become too long for the number of slots.
 func starved(a *app, b between) {
 	long := b(1.3, 2) * float64(a.limit) / a.rate
 	share := a.cpu / math.Max(long-a.blocked, 2*a.cpu)

@@ -49,8 +49,8 @@ type liveFault struct {
 	right  []diagnose.Verdict
 }
 
-// liveFaults are the faults of real programs. A program that needs the CPUs may also be starved,
-// since the machine is shared.
+// liveFaults are the faults of real programs. CPU-bound faults may be judged Starved, since other
+// processes use the machine too.
 var liveFaults = []liveFault{
 	{"healthy: busy", worker, func(*shop) {}, []diagnose.Verdict{diagnose.OK}},
 	{"healthy: idle", resource, func(s *shop) { s.rate /= 20 }, []diagnose.Verdict{diagnose.OK, diagnose.Oversized}},
@@ -208,7 +208,7 @@ func (s *shop) now() error {
 	return task()
 }
 
-// use runs the current task with an acquired slot. If the task leaks, it keeps the slot until the
+// use runs the current task while holding a slot. If the task leaks, the slot is held until the
 // program ends.
 func (s *shop) use() {
 	if errors.Is(s.now(), errLeaks) {
@@ -265,8 +265,8 @@ func (s *shop) end() {
 	s.close()
 }
 
-// runLive runs a program. For each scored window, it returns the verdict after hysteresis and the
-// verdict on the window alone.
+// runLive runs a program and returns, for each scored window, the verdict that held and the verdict
+// on that window.
 func (f *liveFault) runLive() (held, windows []string, err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s, err := open(ctx, f.kind)

@@ -4,17 +4,16 @@
 //
 //	go run ./poolbench                           # from benchmarks/: ours next to simple rules
 //	go run ./poolbench -seed 7 -programs 50
-//	go run ./poolbench -program 'python3 my.py'  # and beside a program of yours
+//	go run ./poolbench -program 'python3 my.py'  # and next to your own program
 //	go run ./poolbench -write DIR                # write the files and their labels
 //	go run ./poolbench -from DIR -program …      # score on files
 //	go run ./poolbench -judge < DIR/leaking-3.jsonl
 //	go run ./poolbench -live                     # real pools with faults, in a minute or two
 //
-// A verdict program reads OTLP from its standard input as lines of JSON
-// (ExportMetricsServiceRequest, as the Collector's file exporter writes it), each of which is ten
-// seconds after the one before, and for each writes a line such as {"pool":"leaking","host":"ok"}
-// with the names that the metric poolgauge.pool.verdict has, or with an empty one where it has no
-// opinion.
+// A verdict program reads lines of OTLP as JSON (ExportMetricsServiceRequest, as the Collector's
+// file exporter writes it) from its standard input, one for every ten seconds. For each it writes a
+// line such as {"pool":"leaking","host":"ok"}. Verdicts are named as in the metric
+// poolgauge.pool.verdict, and empty if it has none.
 package main
 
 import (

@@ -89,8 +89,8 @@ func simpleRules(requests []*message) (answers []answer, err error) {
 	return answers, nil
 }
 
-// external returns a command as a verdict program: it reads OTLP as lines of JSON, and writes a
-// line of JSON for each, with verdicts on the pool and on the host.
+// external returns a verdict program that runs a command. The command reads OTLP as lines of JSON,
+// and writes a line of JSON for each, with verdicts on the pool and on the host.
 func external(command string) program {
 	return program{"`" + command + "`", func(requests []*message) (answers []answer, err error) {
 		var in bytes.Buffer

@@ -20,7 +20,7 @@ type score struct {
 	found, delay                           int // runs whose fault was found, and the windows until then in total
 }
 
-// convictions holds the verdicts that mean that something is wrong.
+// convictions holds, for each verdict, whether it means that something is wrong.
 var convictions = func() map[string]bool {
 	all := map[string]bool{}
 	for v := range diagnose.Verdicts() {
@@ -164,7 +164,8 @@ func table(out io.Writer, runs []*run, programs []program) (map[string]scores, e
 	return all, nil
 }
 
-// summary prints the other requirements on verdicts.
+// summary prints how many healthy programs were convicted, and how well leaking is distinguished
+// from too small.
 func summary(out io.Writer, runs []*run, programs []program, all map[string]scores) {
 	healthy := 0
 	for _, r := range runs {
@@ -185,8 +186,8 @@ func summary(out io.Writer, runs []*run, programs []program, all map[string]scor
 	}
 }
 
-// pair returns how many windows of leaking and of too small programs are right, and how many are
-// mistaken for the other fault.
+// pair returns, for the faults leaking and too small, the share of windows judged right, and the
+// number mistaken for the other fault.
 func (of scores) pair() (right share, confused int) {
 	leaking, tooSmall := diagnose.Leaking.String(), diagnose.TooSmall.String()
 	for fault, other := range map[string]string{"leaking": tooSmall, "too small": leaking} {
@@ -205,7 +206,7 @@ func (s share) String() string { return percent(s.n, s.of) }
 // below reports whether the share is less than a number of percent.
 func (s share) below(percent float64) bool { return 100*float64(s.n) < percent*float64(s.of) }
 
-// bars returns an error if our verdicts miss a bar.
+// bars returns an error if our verdicts miss a target.
 func bars(all map[string]scores) error {
 	one, held := all[eachWindow.name], all[ours.name]
 	var missed []error

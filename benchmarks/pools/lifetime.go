@@ -114,8 +114,8 @@ func lifetimeCases() []harness.Case {
 	return append(cases, collectCase())
 }
 
-// created returns a subject that creates, uses and closes pools. If reported is set, a Producer is
-// open, as in a program that reports metrics.
+// created measures making, using and closing a pool. If reported is true, a Producer is open
+// meanwhile, as in a program that reports metrics.
 func created(l life, reported bool) harness.Subject {
 	return harness.Subject{Name: l.name, New: func() (func(int), func()) {
 		stop := func() {}

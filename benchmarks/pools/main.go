@@ -1,6 +1,6 @@
 // Command pools compares the pools of package pools with their peers and with the best that the
-// machine can do. It prints a table, and fails if a bar is missed or if a ratio is worse than the
-// committed one by more than the noise of both.
+// machine can do. It prints a table, and fails if a target is not met or if a ratio is worse than
+// the committed one by more than the noise of both.
 //
 //	go run ./pools                              # from benchmarks/, all cases
 //	go run ./pools -run semaphore -rounds 15    # some cases, with less noise
@@ -86,7 +86,7 @@ func saveTo(path, command string, results []harness.Result) error {
 	return b.Save(path)
 }
 
-// verdict returns an error if a bar is missed or a ratio is worse than the committed one.
+// verdict returns an error if a target is not met or a ratio is worse than the committed one.
 func verdict(stdout io.Writer, committed harness.Baseline, results []harness.Result, s harness.Settings) error {
 	failed := harness.Twice(
 		results,
@@ -102,5 +102,5 @@ func verdict(stdout io.Writer, committed harness.Baseline, results []harness.Res
 		committed.Machine,
 		strings.Join(failed, "\n- "),
 	)
-	return errors.New("a bar is missed, or a ratio is worse than the committed one")
+	return errors.New("a target was not met, or a ratio is worse than the committed one")
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// lender returns a subject that runs use with a pool that starts full.
+// lender returns a subject that calls use with a pool that starts full.
 func lender(name, order string, use func(p peers.Lender, n int), open func() peers.Lender) harness.Subject {
 	return harness.Subject{Name: name, Order: order, New: func() (func(int), func()) {
 		p := open()
@@ -19,7 +19,7 @@ func lender(name, order string, use func(p peers.Lender, n int), open func() pee
 	}}
 }
 
-// resources returns a subject that runs use for every kind of pool, with the given size.
+// resources returns subjects that call use, one for every kind of pool of the given size.
 func resources(size int, use func(p peers.Lender, n int)) []harness.Subject {
 	return []harness.Subject{
 		ourResources("poolgauge", size, use),

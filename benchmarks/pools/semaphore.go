@@ -20,7 +20,7 @@ const (
 	unordered    = "none"
 )
 
-// permits returns a subject that runs use with a semaphore.
+// permits returns a subject that calls use with a semaphore.
 func permits(
 	name, order string,
 	use func(p peers.Permits, n int),
@@ -44,7 +44,7 @@ func ourSemaphore(
 	})
 }
 
-// semaphores returns a subject that runs use for every kind of semaphore, with the given size. A
+// semaphores returns subjects that call use, one for every kind of semaphore of the given size. A
 // channel has no weights.
 func semaphores(size int64, use func(p peers.Permits, n int)) []harness.Subject {
 	return append(weighted(size, use),

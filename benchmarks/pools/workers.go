@@ -28,7 +28,7 @@ func workers(name string, open peers.NewWorkers, n, submitters int, task peers.T
 			})
 			last.Wait()
 		}
-		run(4 * peers.Queue) // lets growing queues reach their size
+		run(4 * peers.Queue) // so that growing queues reach their size
 		return run, p.Stop
 	}}
 }
@@ -122,8 +122,7 @@ func workersCases() []harness.Case {
 	return slices.Concat(cases, workersWaitCases(), workersTelemetryCases())
 }
 
-// workersWaitCases returns cases with tasks that their submitter waits for, and with tasks that
-// wait themselves.
+// workersWaitCases returns cases whose submitter waits for each task, and cases whose tasks wait.
 func workersWaitCases() []harness.Case {
 	off := peers.Ours(instrument.WithoutTelemetry())
 	return []harness.Case{

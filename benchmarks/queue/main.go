@@ -43,7 +43,7 @@ type scenario struct {
 
 func (s scenario) String() string { return fmt.Sprintf("%s,%d,%t", s.store, s.size, s.sync) }
 
-// result is what one process measured.
+// result holds the measurements of one process.
 type result struct {
 	Rate    float64 // batches/s
 	CPU     float64 // µs per batch

@@ -98,7 +98,7 @@ func (c *client) run(ctx context.Context) {
 }
 
 func (c *client) once() {
-	// the last requests must be acknowledged too
+	// not derived from ctx, so that the last request is acknowledged too
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	begun := time.Now()
@@ -117,7 +117,7 @@ func (c *client) once() {
 	}
 }
 
-// dial opens a connection. export sends the request over it in a form, and end closes it.
+// dial opens a connection and returns functions that send the request over it and close it.
 func dial(addr string, f form, request []byte) (export func(context.Context) error, end func() error, err error) {
 	if f.json {
 		return dialJSON(addr, request)

@@ -3,10 +3,10 @@
 // acknowledged, and a receiver behind the contender counts the points that arrive. Then clients
 // send at a fixed rate, to measure memory, and at a moderate rate, to measure latency relative to
 // that of the receiver alone. Rounds are interleaved, and medians are reported. It prints tables in
-// Markdown and the bars; the exit status is 1 if one was missed.
+// Markdown and the targets; the exit status is 1 if one was not met.
 //
-// The clients, the receiver and the contender share the machine, so the CPU time of the contender
-// is more reliable than the wall time.
+// The clients, the receiver and the contender share the machine, so its CPU time is the reliable
+// figure; the wall time depends on the other processes.
 //
 //	cd benchmarks && go run ./relay -rounds 5
 package main
@@ -43,7 +43,7 @@ func main() {
 	}
 }
 
-var errMissed = errors.New("a bar was missed")
+var errMissed = errors.New("a target was not met")
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("relay", flag.ContinueOnError)

@@ -23,7 +23,7 @@ func (f form) String() string {
 }
 
 // forms are the forms that throughput is measured with. The first is used for memory and latency
-// too. JSON is sent only to contenders whose memory is measured.
+// too. JSON is sent only to contenders whose idle memory is measured.
 var forms = []form{{100, false}, {10, false}, {1, true}, {100, true}, {10_000, true}}
 
 const (
@@ -32,7 +32,7 @@ const (
 	warmUp       = 500 * time.Millisecond
 )
 
-// result holds a value per round of each figure.
+// result holds the values of each figure, one per round.
 type result struct {
 	contender
 	throughput map[form]*throughput
@@ -56,7 +56,7 @@ type memory struct {
 
 type latency struct {
 	p50, p99 []time.Duration
-	added    []time.Duration // p99, less that of a receiver alone in the same seconds
+	added    []time.Duration // p99, minus that of a receiver alone at the same time
 }
 
 // measure interleaves the rounds of all contenders.
@@ -135,7 +135,7 @@ func read(p *process, l *load) (reading, error) {
 	return reading{time.Now(), l.accepted.Load(), p.sink.points.Load(), cpu}, err
 }
 
-// during reads at the beginning and the end of d, after a warm-up.
+// during reads the counters at the beginning and at the end of d, after a warm-up.
 func during(p *process, l *load, d time.Duration) (from, to reading, err error) {
 	time.Sleep(warmUp)
 	if from, err = read(p, l); err != nil {
@@ -239,8 +239,8 @@ func sample(pid int, d time.Duration, values *[]float64) error {
 	return nil
 }
 
-// measure sends to the contender and to a receiver alone at the same time, so that other load on
-// the machine disturbs both.
+// measure sends to the contender and, at the same time, directly to a receiver, so that other load
+// on the machine disturbs both.
 func (y *latency) measure(ctx context.Context, p *process, d time.Duration) error {
 	alone, err := startSink(ctx)
 	if err != nil {

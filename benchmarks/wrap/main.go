@@ -1,5 +1,5 @@
-// Command wrap compares wrapped pools with the bare ones. It prints a table, and fails if a bar is
-// missed twice.
+// Command wrap compares wrapped pools with the bare ones. It prints a table, and fails if a target
+// is missed twice.
 //
 //	go run ./wrap                          # from benchmarks/, all cases
 //	go run ./wrap -run sql -rounds 15      # some cases, with less noise
@@ -56,5 +56,5 @@ func run(args []string, stdout io.Writer) error {
 		return nil
 	}
 	fmt.Fprintf(stdout, "\nMissed, twice:\n\n- %s\n", strings.Join(missed, "\n- "))
-	return errors.New("a bar is missed")
+	return errors.New("a target was not met")
 }

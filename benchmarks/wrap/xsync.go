@@ -121,8 +121,8 @@ type group interface {
 	Wait() error
 }
 
-// groupCase returns a case that runs functions one after the other, so that scheduling of
-// goroutines is not measured.
+// groupCase returns a case that runs functions one after the other, so that goroutine queueing is
+// not part of the comparison.
 func groupCase() harness.Case {
 	plain := func(g group) func() {
 		f := func() error { return nil }

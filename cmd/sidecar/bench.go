@@ -159,8 +159,8 @@ func (f *benchFlags) print(
 	return nil
 }
 
-// progress shows the state of a run on one line of a terminal. If out is not a terminal, it writes
-// nothing.
+// progress shows the state of a run on one line of a terminal. It writes nothing if out is not a
+// terminal.
 type progress struct {
 	out      io.Writer
 	terminal bool

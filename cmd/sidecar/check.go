@@ -37,7 +37,7 @@ func checkCommand(read readSettings) *cobra.Command {
 	return c
 }
 
-// check prints what a valid configuration does.
+// check describes the effect of a valid configuration.
 func check(c *cobra.Command, settings *config.Settings) error {
 	if len(settings.Problems) > 0 { // tolerated by a sidecar that keeps running
 		return usageError{settings.Problems[0]}

@@ -26,7 +26,7 @@ func demoCommand(read readSettings) *cobra.Command {
 
 func runDemo(c *cobra.Command, settings *config.Settings) (err error) {
 	if settings.PageAddress == "" {
-		return usageError{errors.New("--page-address is off: the demo needs the page")}
+		return usageError{errors.New("the demo needs the page: set --page-address")}
 	}
 	dir, err := os.MkdirTemp("", "poolgauge-demo-")
 	if err != nil {

@@ -90,7 +90,7 @@ func TestFlagsWithoutEffectAreRefused(t *testing.T) {
 		"bench --sweep --cgroup-root=/sys/fs/cgroup": "--cgroup-root has no effect with --sweep",
 		"bench --work=cpu --dir=/tmp":                "--dir has no effect without --work=file",
 		"bench --url=http://h:1 --dir=/tmp":          "--dir has no effect without --work=file",
-		"demo --page-address=off":                    "--page-address is off",
+		"demo --page-address=off":                    "the demo needs the page: set --page-address",
 		"completion bash --intervall=1s":             "unknown flag --intervall; sidecar completion bash --help lists them",
 		"bench --jobs=cpu":                           "unknown flag --jobs; sidecar bench --help lists them",
 		"bench --windo=1s":                           "unknown flag --windo, did you mean --window?",

@@ -12,8 +12,8 @@ const (
 	closeTimeout = 200 * time.Millisecond
 )
 
-// lines is a log writer that never blocks. A goroutine does the writing; lines that do not fit its
-// buffer are dropped and counted. If nothing reads standard error, only the log stops.
+// lines is a log writer that never blocks. A goroutine writes the lines; those that do not fit in
+// its buffer are dropped and counted. If nothing reads standard error, only the log stops.
 type lines struct {
 	next    chan []byte
 	stop    chan struct{}

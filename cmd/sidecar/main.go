@@ -25,14 +25,14 @@ const (
 	exitUsage  = 2
 )
 
-// stopTimeout bounds how long the process takes to end after a signal. The queue's directory is
-// complete by then. It would also survive a kill, which is what Kubernetes does next.
+// stopTimeout bounds how long the process takes to exit after a signal. The queue's directory is
+// complete by then. It would also survive the kill with which Kubernetes follows.
 const stopTimeout = 1400 * time.Millisecond
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	// Keep running if the reader of the summary or the terminal goes away. SIGHUP is not needed:
+	// Keep running if the summary's reader or the terminal goes away. SIGHUP is not needed:
 	// certificates and headers are read again when they change.
 	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP)
 	context.AfterFunc(ctx, func() { time.AfterFunc(stopTimeout, func() { os.Exit(exitFailed) }) })
@@ -124,7 +124,7 @@ func unknownCommand(c *cobra.Command, args []string) error {
 	if args[0] == "true" || args[0] == "false" {
 		return usageError{
 			fmt.Errorf(
-				"unexpected argument %q: expected the value of a boolean flag after =, such as --host=false",
+				"unexpected argument %q: set a boolean flag with =, as in --host=false",
 				args[0],
 			),
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -185,6 +186,9 @@ func TestDemoBeginsWithAPoolInTrouble(t *testing.T) {
 		return len(p.Pools) >= 4 && p.Pools[0].Name == "thumbnails" && p.Pools[0].Level == live.Trouble
 	})
 	t.Logf("a pool in trouble is on the page after %v", time.Since(began))
+	s.await(t, func(p *live.Picture) bool { // every pool serves requests
+		return !slices.ContainsFunc(p.Pools, func(pool live.Pool) bool { return pool.Rate.Or(0) <= 0 })
+	})
 	if out := s.out.String(); !strings.Contains(out, s.page) ||
 		!strings.Contains(out, "act 1 of 5: thumbnails is too small") {
 		t.Errorf("prints: %s", out)

@@ -45,7 +45,7 @@ func (p *problems) tolerate(err error) error {
 		return err
 	}
 	p.count.Add(1)
-	p.log.Error("running with a problem", "error", err)
+	p.log.Error("continuing despite a problem", "error", err)
 	return nil
 }
 

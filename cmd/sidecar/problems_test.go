@@ -54,7 +54,7 @@ func TestKeepRunningGoesOnWithWhatIsRight(t *testing.T) {
 	if got, want := valueOf(
 		upstream.seen["poolgauge.sidecar.problems"],
 	), int64(
-		strings.Count(text, "running with a problem")+strings.Count(text, "not listening"),
+		strings.Count(text, "continuing despite a problem")+strings.Count(text, "not listening"),
 	); got != want {
 		t.Errorf("%d problems counted, %d logged", got, want)
 	}

@@ -23,12 +23,12 @@ import (
 	"github.com/poolgauge/poolgauge/collector/source"
 )
 
-// flushTimeout bounds the last export. Kubernetes may give a sidecar only two seconds to end, and
+// flushTimeout bounds the last export. Kubernetes may give a sidecar only two seconds to exit, and
 // stopping the probes takes up to a quarter of a second.
 const flushTimeout = time.Second
 
-// startRelay receives the app's telemetry and passes it to the tap, and to the upstream if there is
-// one. dropped returns the number of log lines dropped so far.
+// startRelay starts a relay that receives the app's telemetry and passes it to the tap, and to the
+// upstream if there is one. dropped returns the number of log lines dropped so far.
 func startRelay(
 	ctx context.Context, s *config.Settings, own *resource.Resource, meter metric.Meter, tap func([]byte),
 	found *problems, dropped func() int64,
@@ -79,7 +79,7 @@ func shutDown(app *relay.Relay, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 	defer cancel()
 	if err := app.Shutdown(ctx); err != nil {
-		log.Warn("relay", "error", err)
+		log.Warn("relay shutdown failed", "error", err)
 	}
 }
 
@@ -91,7 +91,7 @@ func followNeighbor(pod *source.Pod, shared attribute.Set, app *relay.Relay, log
 		id := pod.Neighbor()
 		if _, inPod := shared.Value(semconv.K8SPodNameKey); inPod && id == "" && !logged {
 			log.Info(
-				"no single other container is visible: without shareProcessNamespace container.* is the sidecar's own",
+				"the app's container cannot be identified: without shareProcessNamespace, container.* describes only the sidecar's container",
 			)
 		}
 		logged = true
@@ -104,7 +104,7 @@ func followNeighbor(pod *source.Pod, shared attribute.Set, app *relay.Relay, log
 			add = append(add, semconv.ContainerID(id))
 		}
 		if err := app.Enrich(attribute.NewSet(add...)); err != nil {
-			log.Warn("relay", "error", err)
+			log.Warn("cannot add attributes to the app's telemetry", "error", err)
 		}
 	}
 }

@@ -62,8 +62,8 @@ func configured(s *config.Settings, containerID string) []attribute.KeyValue {
 		kvs = append(kvs, semconv.ContainerID(containerID))
 	}
 	for key, value := range s.ResourceAttributes {
-		// A variable of the downward API may be empty. The container's name applies to the
-		// sidecar's own container only: other metrics are of the pod's other containers.
+		// A variable of the downward API may be empty. The container's name applies only to the
+		// sidecar's own container; other metrics describe the pod's other containers.
 		if value != "" && key != string(semconv.K8SContainerNameKey) {
 			kvs = append(kvs, attribute.String(key, value))
 		}

@@ -37,7 +37,7 @@ func runSidecar(c *cobra.Command, settings *config.Settings) error {
 	})
 	defer lines.close()
 	ctx, log := c.Context(), newLogger(settings, lines)
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("OpenTelemetry error", "error", err) }))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("OpenTelemetry reported an error", "error", err) }))
 	found := &problems{keepRunning: settings.KeepRunning, log: log}
 	for _, problem := range settings.Problems {
 		_ = found.tolerate(problem) // there are no problems unless KeepRunning is set
@@ -143,7 +143,7 @@ func sample(
 func newProvider(reader sdkmetric.Reader, resource *resource.Resource) (*sdkmetric.MeterProvider, error) {
 	provider := sdkmetric.NewMeterProvider(
 		sdkmetric.WithReader(reader), sdkmetric.WithResource(resource),
-		// The sidecar has no traces to point to, and looking for them takes two thirds of a
+		// The sidecar has no traces to point to, and looking for them needs two thirds of a
 		// collection's memory.
 		sdkmetric.WithExemplarFilter(exemplar.AlwaysOffFilter),
 	)
@@ -162,7 +162,7 @@ func keepHistory(settings *config.Settings, picture *live.Live, log *slog.Logger
 	if settings.QueueDir == "" {
 		return func() {}
 	}
-	return picture.Keep(settings.QueueDir, func(err error) { log.Warn("history not kept", "error", err) }).Close
+	return picture.Keep(settings.QueueDir, func(err error) { log.Warn("cannot load or save the page's history", "error", err) }).Close
 }
 
 // openPod opens the control groups of the pod.

@@ -171,7 +171,7 @@ func TestBadUsageIsOneLineThatHelps(t *testing.T) {
 	for args, want := range map[string]string{
 		"--intervall=1s":       "sidecar: unknown flag --intervall, did you mean --interval?\n",
 		"chek":                 "sidecar: unknown command \"chek\", did you mean \"check\"?\n",
-		"--host false":         "sidecar: unexpected argument \"false\": expected the value of a boolean flag after =, such as --host=false\n",
+		"--host false":         "sidecar: unexpected argument \"false\": set a boolean flag with =, as in --host=false\n",
 		"check it":             "sidecar: check takes no arguments, got \"it\"\n",
 		"check --interval=ten": "sidecar: --interval: expected a duration such as 10s, or a number of milliseconds, from 100ms to 24h, got \"ten\"\n",
 		"-z":                   "sidecar: unknown flag -z; flags begin with two dashes\n",

@@ -1,13 +1,17 @@
 package export
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	statuspb "google.golang.org/genproto/googleapis/rpc/status"
@@ -47,6 +51,47 @@ func TestHTTPSendsBytesAsTheyAre(t *testing.T) {
 			equal(t, "data survives", bytes.Equal(r.body, data), true)
 		}
 	}
+}
+
+// An upstream, or a proxy before it, need not keep connections that are no longer used.
+func TestIdleConnectionsAreClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		transport := newTransport(&Config{TLS: func() (*tls.Config, error) { return nil, nil }}) //nolint:nilnil // none
+		transport.Proxy = nil
+		closed := make(chan struct{})
+		transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
+			near, far := net.Pipe()
+			go func() {
+				defer close(closed)
+				in := bufio.NewReader(far)
+				if _, err := http.ReadRequest(in); err != nil {
+					t.Error(err)
+				}
+				_, _ = io.WriteString(far, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+				_, _ = in.ReadByte() // until the other side closes it
+				_ = far.Close()
+			}()
+			return near, nil
+		}
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://h/", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := (&http.Client{Transport: transport}).Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "close", response.Body.Close(), nil)
+		begin := time.Now()
+		select {
+		case <-closed:
+			equal(t, "closed after", time.Since(begin), 90*time.Second)
+		case <-time.After(time.Hour):
+			t.Error("an idle connection is open for an hour")
+			transport.CloseIdleConnections()
+			<-closed
+		}
+	})
 }
 
 // Every code is retried as specified, except that some of the permanent ones are held, and some are

@@ -221,3 +221,13 @@ func TestHTTPReloadsBehindProxy(t *testing.T) {
 		t.Errorf("loaded %d times", loads)
 	}
 }
+
+func TestReloadedCredentialsAreOfAClient(t *testing.T) {
+	creds := reloading{}
+	if err := creds.OverrideServerName("other"); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("another server name: %v, want %v", err, errors.ErrUnsupported)
+	}
+	if _, _, err := creds.ServerHandshake(nil); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("as a server: %v, want %v", err, errors.ErrUnsupported)
+	}
+}

@@ -151,10 +151,11 @@ func (l *Live) point(s *series, m *otlp.Metric, p *otlp.Point, now time.Time) {
 		}
 		if s.role == waitRole {
 			l.heat(s, p)
+			l.trace(s, m, p)
 		}
 	}
 	if s.role == oldestUseRole {
-		l.hold(s.pool, p)
+		l.hold(s.pool, m, p)
 	}
 	before := s.size()
 	s.take(p, l.work.wire)

@@ -65,6 +65,13 @@ func (p *Pool) appendJSON(b []byte) []byte {
 		text, _ := json.Marshal(p.Holders) // strings and finite numbers can always be encoded
 		o = append(o, text...)
 	}
+	if p.LongestWait != (Waited{}) {
+		o.key("longestWait")
+		o = append(o, '{')
+		o.figure("wait", p.LongestWait.Wait)
+		o.some("trace", p.LongestWait.Trace)
+		o = append(o, '}')
+	}
 	o.key("spark")
 	o = append(p.Spark.Fill.append(append(o, `{"fill":`...)), `,"wait":`...)
 	return append(p.Spark.Wait.append(o), '}', '}')

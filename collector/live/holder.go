@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"math"
 	"strings"
+	"unsafe"
 
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
@@ -31,10 +32,11 @@ func (h Holder) String() string {
 	return line
 }
 
-// holding describes the uses that hold slots of a pool.
-type holding struct {
-	by   []Holder
-	size int64 // in bytes
+// examples are the uses that hold slots of a pool, and waits that were part of a trace.
+type examples struct {
+	by     []Holder
+	size   int64    // of by, in bytes
+	waited []traced // at most one a series
 }
 
 // holders returns the holders that were reported with the oldest use.
@@ -50,7 +52,7 @@ func (p *pool) size() int64 {
 	if p.held == nil {
 		return poolSize
 	}
-	return poolSize + p.held.size
+	return poolSize + examplesSize + p.held.size + int64(len(p.held.waited))*tracedSize
 }
 
 const (
@@ -60,12 +62,17 @@ const (
 
 // hold takes the holders of a pool from the exemplars of a point of its oldest use. If there is no
 // room for them, there are none.
-func (l *Live) hold(p *pool, point *otlp.Point) {
-	l.used -= p.size() - poolSize
-	p.held = nil
-	size := holdingSize
+func (l *Live) hold(p *pool, m *otlp.Metric, point *otlp.Point) {
+	before := p.size()
+	if p.held != nil && len(p.held.waited) > 0 {
+		p.held.by, p.held.size = nil, 0
+	} else {
+		p.held = nil
+	}
+	l.used -= before - p.size()
+	size := int64(0)
 	var all []Holder
-	point.EachExemplar(&l.work.exemplar, func(e *otlp.Exemplar) {
+	point.EachExemplar(m.Kind, &l.work.exemplar, func(e *otlp.Exemplar) {
 		// JSON has no NaN or infinity
 		if len(all) == mostHolders || !(e.Number >= 0) || math.IsInf(e.Number, 1) {
 			return
@@ -85,19 +92,33 @@ func (l *Live) hold(p *pool, point *otlp.Point) {
 	if len(all) == 0 {
 		return
 	}
-	if l.used+size > l.cfg.Limit {
-		l.refused.Add(1)
-		return
+	if held := l.examples(p, size); held != nil {
+		held.by, held.size = all, size
 	}
-	p.held = &holding{all, size}
-	l.used += size
 }
 
-// The approximate memory of a holding, a holder and a call, without their strings.
+// examples returns a pool's examples after counting size more bytes for them. It returns nil if
+// there is no room.
+func (l *Live) examples(p *pool, size int64) *examples {
+	if p.held == nil {
+		size += examplesSize
+	}
+	if l.used+size > l.cfg.Limit {
+		l.refused.Add(1)
+		return nil
+	}
+	l.used += size
+	if p.held == nil {
+		p.held = &examples{}
+	}
+	return p.held
+}
+
+// The approximate memory of examples, a holder and a call, without their strings.
 const (
-	holdingSize = int64(32)
-	holderSize  = 48
-	callSize    = 16
+	examplesSize = int64(unsafe.Sizeof(examples{}))
+	holderSize   = 48
+	callSize     = 16
 )
 
 // callsOf returns the calls in a stack trace as printed by Go, which has two lines for each: the

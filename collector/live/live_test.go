@@ -62,6 +62,10 @@ func TestPool(t *testing.T) {
 		}
 		expect(t, "used in the last column", h.Used[10], 8)
 		total := int64(0)
+		early, step := h.From.Sub(h.Waits.From).Seconds(), h.Waits.Step
+		if step != 3*h.Step || early < 0 || early >= step {
+			t.Errorf("columns of waits take %v s and begin %v s early", step, early)
+		}
 		for _, column := range h.Waits.Counts {
 			for _, n := range column {
 				total += n

@@ -121,9 +121,9 @@ func (m *machine) pressure(with ...attribute.KeyValue) Pressure {
 	return Pressure{CPU: of("cpu"), Memory: of("memory"), IO: of("io")}
 }
 
-// containers returns each container, or the sidecar's own control group outside a container, as
-// well as containers that were killed since the previous collection. Containers are identified by
-// path and id: with private cgroup namespaces, each container's path is the root.
+// containers returns each container, including those killed since the previous collection, or, if
+// the sidecar runs outside a container, its own control group. Containers are identified by path
+// and id: with private cgroup namespaces, each container's path is the root.
 func (m *machine) containers() (all []Container) {
 	seen := map[[2]attribute.Value]bool{}
 	add := func(row *catalog.Metric, ended bool) {

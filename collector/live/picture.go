@@ -76,6 +76,9 @@ type Pool struct {
 	// the oldest uses, if the pool is full or one of them is unusually long
 	Holders []Holder `json:"holders,omitempty"`
 
+	// the longest recent wait that was part of a trace, with any outcome
+	LongestWait Waited `json:"longestWait,omitzero"`
+
 	Spark Spark `json:"spark"`
 }
 
@@ -209,7 +212,7 @@ type History struct {
 	Waits      Heatmap   `json:"waits"`
 }
 
-// Heatmap shows how many requests waited how long. Counts are accurate to 8 %.
+// Heatmap shows how many requests waited for how long. Counts are accurate to 8 %.
 type Heatmap struct {
 	From time.Time `json:"from"`
 	Step float64   `json:"step"` // in seconds

@@ -51,7 +51,7 @@ type pool struct {
 	generation uint32           // the last request that had its points
 	track      track
 	waits      heat
-	held       *holding // nil: unknown
+	held       *examples // nil: none
 	judge      diagnose.Judge
 }
 
@@ -216,6 +216,7 @@ func (p *pool) picture(now time.Time) Pool {
 	if !q.OldestUse.IsZero() {
 		q.Holders = p.holders() // never modified
 	}
+	q.LongestWait = p.longestWait()
 	q.Level, q.Reason = level(&q)
 	p.explain(&q)
 	if now.Sub(p.seen) > p.silentAfter() {

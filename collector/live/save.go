@@ -112,7 +112,7 @@ func (l *Live) Load(dir string) error {
 	now := time.Now()
 	if s.Version != version || s.Slot != time.Second && s.Slot != coarse*time.Second || s.Begin.After(now) {
 		return fmt.Errorf(
-			"%s: expected version %d, got %d, begun at %v in slots of %v",
+			"%s: cannot use this history: expected version %d, got version %d, start %v, slot %v",
 			fileName,
 			version,
 			s.Version,

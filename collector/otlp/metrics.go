@@ -144,18 +144,19 @@ type Exemplar struct {
 	Attributes [][]byte // attributes that the point does not have, each a KeyValue in wire form
 }
 
-// EachExemplar calls f for each exemplar of a gauge or sum point. It stores the exemplar in e,
+// EachExemplar calls f for each exemplar of a point of the given kind. It stores the exemplar in e,
 // which is valid until the next one. Malformed exemplars are skipped.
-func (p *Point) EachExemplar(e *Exemplar, f func(e *Exemplar)) {
+func (p *Point) EachExemplar(kind MetricKind, e *Exemplar, f func(e *Exemplar)) {
 	in := fields{rest: p.Wire}
 	for in.next() {
-		if in.is(numberExemplars) && e.read(in.value) {
+		if in.is(exemplarsOf[kind]) && e.read(in.value) {
 			f(e)
 		}
 	}
 }
 
-const numberExemplars = 5 // field number in a gauge or sum point
+// exemplarsOf has the field number of the exemplars for each kind of point.
+var exemplarsOf = [...]protowire.Number{GaugePoints: 5, SumPoints: 5, HistogramPoints: 8, ExponentialPoints: 11}
 
 func (e *Exemplar) read(wire []byte) bool {
 	*e = Exemplar{Attributes: e.Attributes[:0]}

@@ -2,13 +2,11 @@ package page
 
 import (
 	"cmp"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
 
 	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/otlptranslator"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -23,17 +21,9 @@ import (
 // names that Prometheus gives them when it receives them over OTLP. It uses the text format,
 // OpenMetrics, or protobuf with native histograms, as negotiated with the scraper.
 func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
-	format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
-	w.Header().Set("Content-Type", string(format))
-	encoder := expfmt.NewEncoder(w, format)
-	for _, family := range families(s.cfg.Live) {
-		if encoder.Encode(family) != nil {
-			return // the client has disconnected
-		}
-	}
-	if closer, ok := encoder.(io.Closer); ok {
-		_ = closer.Close() // fails if the client has disconnected
-	}
+	to := negotiate(r.Header.Get("Accept"))
+	w.Header().Set("Content-Type", string(to))
+	_, _ = w.Write(encode(families(s.cfg.Live), to)) // fails if the client has disconnected
 }
 
 var (

@@ -93,3 +93,19 @@ func TestPutFailsWhenItsRecordIsLost(t *testing.T) {
 		closed(t, f.Queue)
 	})
 }
+
+// What was put while the disk hung is written by Close, if the disk works again.
+func TestCloseWritesWhatIsPending(t *testing.T) {
+	for range 20 { // the writer learns first of the batches, or of the end
+		synctest.Test(t, func(t *testing.T) {
+			f := newFailing(t, time.Second)
+			release := f.disk.hold("append")
+			f.takes(patience, 0)
+			f.takes(0, 1, 2)
+			release()
+			closed(t, f.Queue)
+			got, _ := f.killed()
+			equal(t, "on disk", got, []int{0, 1, 2})
+		})
+	}
+}

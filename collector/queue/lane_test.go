@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -203,6 +204,12 @@ func TestOwnNeverWaits(t *testing.T) {
 }
 
 // With Fresh, batches put after an outage leave before those put during it.
+func TestLanesHaveNames(t *testing.T) {
+	if got := fmt.Sprint(Lanes()); got != "[metrics traces logs own]" {
+		t.Error(got)
+	}
+}
+
 func TestFreshGoesFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := config(t.TempDir(), 1<<20, time.Second)
@@ -332,6 +339,22 @@ func TestDirectoryDeleted(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A deleted directory is noticed even if nothing is put.
+func TestDirectoryDeletedBetweenPuts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, log := config(filepath.Join(t.TempDir(), "q"), 1<<20, time.Second)
+		c.files = realSync{directory(c.Dir)}
+		f := &failing{Queue: mustOpen(t, c), t: t, c: c, log: log}
+		f.takes(0, numbers(0, 10)...)
+		time.Sleep(settle)
+		if err := os.RemoveAll(c.Dir); err != nil {
+			t.Fatal(err)
+		}
+		f.back(numbers(0, 10)...)
+		closed(t, f.Queue)
+	})
 }
 
 // realSync is a directory with the checks of a sync but not its cost.

@@ -4,12 +4,13 @@ import (
 	"fmt"
 )
 
-// evacuation is how many bytes are read at a time to be written elsewhere.
+// evacuation is how many bytes of deleted segments are read before they are rewritten.
 const evacuation = 1 << 20
 
 // remake recovers after another process has deleted segments or the whole directory. It creates the
-// directory again and has the batches of deleted segments, which can be read as long as they are
-// open, written again. It does nothing if nothing was deleted. Only the writer calls it.
+// directory again and queues the batches of deleted segments to be written again. A deleted segment
+// can be read as long as it is open. remake does nothing if nothing was deleted. Only the writer
+// calls it.
 func (d *disk) remake() error {
 	d.q.mu.Lock()
 	deleted := d.deleted
@@ -71,7 +72,8 @@ func (d *disk) collectLost() {
 	}
 }
 
-// evacuate has some batches of deleted segments written again, and wakes the writer for the rest.
+// evacuate queues some batches of deleted segments to be written again, and wakes the writer for
+// the rest.
 func (d *disk) evacuate() error {
 	size := 0
 	for {

@@ -129,9 +129,9 @@ func (d *disk) parkLocked() {
 	}
 }
 
-// rescue has the batches of segments that could not be synced written again to another segment.
-// After such a failure it is unknown what is on disk, but written data can be read back while the
-// operating system has it in memory.
+// rescue queues the batches of segments that could not be synced to be written again, to another
+// segment. After such a failure it is unknown what is on disk, but written data can be read back
+// while the operating system has it in memory.
 func (d *disk) rescue(groups []*group, failed map[*segment]error) {
 	if len(failed) == 0 {
 		return
@@ -162,8 +162,8 @@ func (d *disk) rescue(groups []*group, failed map[*segment]error) {
 	}
 }
 
-// moveLocked has the batch at p written again. data is its content, or err says why that could not
-// be read.
+// moveLocked queues the batch at p to be written again. data is its content; if err is not nil,
+// reading it has failed.
 func (d *disk) moveLocked(p place, data []byte, err error) {
 	e := p.entry
 	switch {

@@ -159,7 +159,7 @@ func (s *Server) afterHandshake(c *conn) (*spoken, net.Conn) {
 		}},
 	)
 	if err := secured.HandshakeContext(s.ending); err != nil {
-		s.cfg.Log.Debug("TLS handshake", "receiver", c.of.name, "error", err)
+		s.cfg.Log.Debug("TLS handshake failed", "receiver", c.of.name, "error", err)
 		return nil, nil
 	}
 	if secured.ConnectionState().NegotiatedProtocol == "h2" {

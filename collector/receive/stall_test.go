@@ -1,9 +1,11 @@
 package receive
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net"
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -171,6 +173,19 @@ func TestTooLargeBodyIsAnswered(t *testing.T) {
 		t.Errorf("%q, %v", answer, err)
 	}
 	b.checkRefused(t, refused{otlp.Logs, 0, TooLarge})
+}
+
+// The length of a chunked body is known at its end only.
+func TestChunkedBodyAboveTheLimitIsRefused(t *testing.T) {
+	b := start(t, func(_ *Config, l *limits) { l.message = 10_000 })
+	for _, size := range []int{10_001, 1 << 20} {
+		chunked := io.MultiReader(bytes.NewReader(make([]byte, size)))
+		r, _ := b.request(t, http.MethodPost, "/v1/logs", chunked, "Content-Type", "application/x-protobuf")
+		if r.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Errorf("%d bytes: %s", size, r.Status)
+		}
+		b.checkRefused(t, refused{otlp.Logs, 0, TooLarge})
+	}
 }
 
 type zeros struct{}

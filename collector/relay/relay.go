@@ -28,8 +28,8 @@ type Config struct {
 	Socket      string                      // path of a unix socket to receive it on too; empty: none
 	Rate        int64                       // points per second to accept from the app; 0: no limit
 	Connections int                         // maximum per listener; 0: the receiver's default
-	RequestSize int                         // TLS configuration of the listeners; nil: no TLS
-	TLS         func() (*tls.Config, error) // of the listeners; nil: none
+	RequestSize int                         // maximum bytes per request; 0: the receiver's default
+	TLS         func() (*tls.Config, error) // TLS configuration of the listeners; nil: no TLS
 
 	Add   attribute.Set // attributes to add to the app's resources if missing
 	Queue queue.Config  // Log and Lanes are set by the relay
@@ -46,7 +46,7 @@ type Config struct {
 	Tap func(request []byte)
 
 	// Bear, if not nil, is called with the error if a listener or the queue's directory cannot be
-	// opened. If it returns nil, the relay continues without.
+	// opened. If it returns nil, the relay continues without it.
 	Bear       func(error) error
 	LogDropped func() int64 // number of log lines dropped; nil: unknown
 	Meter      metric.Meter // for metrics about the relay

@@ -11,7 +11,7 @@ import (
 )
 
 // ooms detects containers that ended because the OOM killer killed their main process. The control
-// group of such a container, and its counter with it, is removed some milliseconds later, so
+// group of such a container, and its counter with it, is removed a few milliseconds later, so
 // collections never see the increment. There are two ways to detect such a kill:
 //
 //   - Under v2, inotify reports each change of memory.events, which is then read immediately.

@@ -33,7 +33,7 @@ type containers struct {
 	killed []*group // groups of containers that the OOM killer ended before the last scan
 }
 
-// container is a container of the pod, or the sidecar's own group outside a container.
+// container is a container of the pod or, if the sidecar runs outside a container, its own group.
 type container struct {
 	generation uint64 // how often the sidecar's container has changed
 	id         string // "" if unknown
@@ -189,8 +189,8 @@ func (c *containers) add(found *container) {
 	c.list = nil
 }
 
-// maxPIDsTried bounds the number of processes through which a container is searched. The first may
-// belong to another user while a later one does not.
+// maxPIDsTried is how many processes are tried to find a container's groups. The first may belong
+// to another user, and a later one may not.
 const maxPIDsTried = 8
 
 // find finds the groups of a container in the visible hierarchy. If only the container's own mounts

@@ -71,6 +71,9 @@ func (s *Summary) pool(b *strings.Builder, p *live.Pool) {
 	if p.Verdict != "" {
 		fmt.Fprintf(b, "    %s\n", cut(p.Verdict, 76))
 	}
+	if p.LongestWait.Trace != "" && p.Level != live.Good {
+		fmt.Fprintf(b, "    longest wait %s\n", p.LongestWait)
+	}
 	if len(p.Holders) > 0 && p.Level != live.Good {
 		fmt.Fprintf(b, "    held for %s\n", cut(p.Holders[0].String(), 67))
 	}

@@ -310,6 +310,10 @@ func TestSummaryOfPools(t *testing.T) {
 			Use:       live.Quantiles{P50: live.Known(0.02134)},
 			Rate:      live.Known(12345),
 			NotServed: live.Known(3.21),
+			LongestWait: live.Waited{
+				Wait:  live.Known(1.5),
+				Trace: "4bf92f3577b34da6a3ce929d0e0e4736",
+			},
 			Holders: []live.Holder{
 				{
 					Age:   182,
@@ -324,6 +328,7 @@ func TestSummaryOfPools(t *testing.T) {
 	}}
 	want := `12:00:00  pool       used waiting   oldest  wait p99  use p50  rate/s unserved/s
 !!thumbnails-o…   128/128    1234   1.25 s    123 ms  21.3 ms   12345        3.2
+    longest wait 1.5 s, trace 4bf92f3577b34da6a3ce929d0e0e4736
     held for 3m2s by thumbnails.(*Store).resize (resize.go:12) < main.handle (m…
   db                    3       –        –       0 s        –       –          –
 ? gone            no data since 11:59:00
@@ -380,5 +385,19 @@ func TestSummaryTellsContainersApart(t *testing.T) {
 `
 	if got := s.block(pod(20).collection()); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+func TestNamesAreCutAndHaveNoControlCharacters(t *testing.T) {
+	for text, want := range map[string]string{
+		"orders":             "orders",
+		"or\x1b[2Jd":         "or\uFFFD[2Jd",
+		"\u202eorders":       "\uFFFDorders",
+		"thumbnails-large":   "thumbnail…",
+		"été-à-Saint-Tropez": "été-à-Sai…",
+	} {
+		if got := cut(text, 10); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
 	}
 }

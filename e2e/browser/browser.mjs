@@ -27,3 +27,14 @@ export async function open(browser, url, { width = 1280, height = 800, scheme = 
   await page.goto(url);
   return { page, faults, close: () => context.close() };
 }
+
+// longestTask returns the CPU time, in ms, of the longest task of the page while run runs. The load of
+// the machine does not count, as it does in the time between frames.
+export async function longestTask(browser, page, run) {
+  await browser.startTracing(page, { categories: ["toplevel", "devtools.timeline"] });
+  await run();
+  const { traceEvents } = JSON.parse(await browser.stopTracing());
+  const drawn = traceEvents.find((e) => e.name === "FireAnimationFrame");
+  const tasks = traceEvents.filter((e) => e.name.endsWith("RunTask") && e.tdur && e.pid === drawn.pid && e.tid === drawn.tid);
+  return Math.max(...tasks.map((e) => e.tdur)) / 1000;
+}

@@ -14,7 +14,11 @@ for (const scheme of ["dark", "light"]) {
       await page.locator(".chart .single").first().waitFor();
       await page.waitForTimeout(500);
     }
-    await page.screenshot({ path: `${directory}/page-${width}-${scheme}${pool ? "-open" : ""}.png`, fullPage: Boolean(pool) || width < 500 });
+    if (pool || width < 500) { // all of the page: what is out of view is not drawn
+      await page.setViewportSize({ width, height: await page.evaluate(() => document.documentElement.scrollHeight) });
+      await page.waitForTimeout(500);
+    }
+    await page.screenshot({ path: `${directory}/page-${width}-${scheme}${pool ? "-open" : ""}.png` });
     for (const f of faults) console.error(f);
     await close();
   }

@@ -41,7 +41,7 @@ export async function start() {
 
 const text = (key, stringValue) => ({ key, value: { stringValue } });
 
-// send exports pools: each { name, used, limit, pending, oldest, acquired, holders }, and each holder { age, stack, trace }.
+// send exports pools: each { name, used, limit, pending, oldest, acquired, holders, longest }, each holder { age, stack, trace }, and longest { wait, trace }.
 export async function send(otlp, pools, service = "shop") {
   const now = BigInt(Date.now()) * 1_000_000n;
   const [timeUnixNano, startTimeUnixNano] = [String(now), String(now - 10_000_000_000n)];
@@ -61,6 +61,7 @@ export async function send(otlp, pools, service = "shop") {
     }] } });
     metrics.push({ name: "poolgauge.pool.wait.duration", exponentialHistogram: { aggregationTemporality: 2, dataPoints: [{
       ...at, attributes: [...attributes, text("poolgauge.pool.outcome", "acquired")], count: "60", sum: 1, scale: 3, zeroCount: "0",
+      exemplars: p.longest && [{ timeUnixNano, asDouble: p.longest.wait, traceId: p.longest.trace }],
       positive: { offset: -80, bucketCounts: Array(60).fill("1") },
     }] } });
   }

@@ -91,14 +91,14 @@ func Chart() (map[string][]byte, error) {
 			return nil, err
 		}
 		if !p.image.named.MatchString(text) {
-			return nil, fmt.Errorf("%s: expected it to contain %s", p.dir, p.image.named)
+			return nil, fmt.Errorf("%s: %q not found in the output of kustomize", p.dir, p.image.named)
 		}
 		text = p.image.named.ReplaceAllString(text, p.image.value)
 		for _, v := range p.values {
 			replaced := regexp.MustCompile(`(^|[^A-Za-z])`+regexp.QuoteMeta(v[0])).
 				ReplaceAllString(text, "${1}"+strings.ReplaceAll(v[1], "$", "$$"))
 			if replaced == text {
-				return nil, fmt.Errorf("%s: expected it to contain %q", p.dir, v[0])
+				return nil, fmt.Errorf("%s: %q not found in the output of kustomize", p.dir, v[0])
 			}
 			text = replaced
 		}

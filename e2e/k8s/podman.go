@@ -85,7 +85,7 @@ var reference = regexp.MustCompile(`\$\([A-Za-z_][A-Za-z0-9_]*\)`)
 
 // errOptional is returned for a variable that is omitted. No kustomization that runs in podman
 // creates a secret.
-var errOptional = errors.New("an optional variable has no value")
+var errOptional = errors.New("optional variable has no value")
 
 // resolve returns the variables with their values, except optional ones without a value.
 func resolve(

@@ -67,8 +67,8 @@ func (c *config) parse(args []string, stderr io.Writer) error {
 }
 
 // serve runs the service until ctx ends, and then stops its parts in reverse order: it stops
-// accepting requests, finishes the accepted orders and closes what they need. It stops the
-// telemetry last, so that the shutdown is reported too.
+// accepting requests, finishes the accepted orders and closes the resources that they need. It
+// stops the telemetry last, so that the shutdown is reported too.
 func serve(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	var cfg config
 	if err := cfg.parse(args, stderr); err != nil {

@@ -150,6 +150,8 @@ func TestBesideIsBounded(t *testing.T) {
 
 func TestReportHasFiguresOfTheProcess(t *testing.T) {
 	before := thread.ProcessCPU()
+	var heap, end runtime.MemStats
+	runtime.ReadMemStats(&heap)
 	r := start(t, "alloc")
 	var sink []byte
 	for range 100 {
@@ -157,6 +159,10 @@ func TestReportHasFiguresOfTheProcess(t *testing.T) {
 	}
 	runtime.GC()
 	p := r.End()
+	runtime.ReadMemStats(&end)
+	if p.ProcessBytes > end.TotalAlloc-heap.TotalAlloc || p.ProcessAllocs > end.Mallocs-heap.Mallocs {
+		t.Errorf("%d bytes in %d objects, and less between two readings around the run", p.ProcessBytes, p.ProcessAllocs)
+	}
 	if len(sink) == 0 || p.ProcessAllocs < 100 || p.ProcessBytes < 1_000_000 || p.GCs < 1 || p.ProcessCPU < 0 {
 		t.Errorf("%+v", p)
 	}
@@ -254,6 +260,10 @@ func TestTableHasKnownFiguresOnly(t *testing.T) {
 		if !strings.Contains(p.String(), want) {
 			t.Errorf("%q is not in\n%v", want, p)
 		}
+	}
+	p.Memory.End = 25 << 20
+	if want := "+5 MiB"; !strings.Contains(p.String(), want) {
+		t.Errorf("%q is not in\n%v", want, p)
 	}
 	empty := (&Report{Name: "none", Latency: new(instrument.Histogram)}).String()
 	for _, absent := range []string{"errors", "latency", "memory", "at once", "NaN", "Inf"} {

@@ -16,7 +16,7 @@ import (
 // longer, that is used.
 const window = 9 * time.Second
 
-// verdicts judges the pools of the process, by the pools' Stats and by what the process knows about
+// verdicts judges the pools of the process, by the pools' Stats and by figures of the process
 // itself: its CPU time, how long its threads wait for a CPU, how many of its goroutines do, and its
 // locks.
 type verdicts struct {

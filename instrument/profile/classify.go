@@ -178,7 +178,7 @@ func (f *figures) isElsewhere(most time.Duration) bool {
 	return f.trace != nil && f.trace.ran > 0 && float64(f.trace.ran) > elsewhere*float64(most)
 }
 
-// describe sets where the time went in p.
+// describe sets the fields of p that say where the time went.
 func (f *figures) describe(p *Profile, o own) {
 	if a := f.trace; a != nil {
 		p.GoQueue = instrument.Some(a.runnable)

@@ -92,7 +92,7 @@ func (f *figures) unsureReasons(o own) []string {
 	return reasons
 }
 
-// queuedReason reports an oversubscribed machine, if it is one.
+// queuedReason returns a reason if the machine is oversubscribed.
 func (f *figures) queuedReason(o own) []string {
 	queued := f.wall - o.most(f.wall)
 	if percent(queued, f.wall) < 25 {
@@ -106,7 +106,7 @@ func (f *figures) queuedReason(o own) []string {
 	}
 }
 
-// quotaReason reports that a quota throttled the process, if one did.
+// quotaReason returns a reason if a quota throttled the process.
 func (f *figures) quotaReason() []string {
 	if f.quota == nil || f.quota.Throttled == 0 {
 		return nil
@@ -134,12 +134,12 @@ func (f *figures) advise(p *Profile, o own) {
 		)
 	case IOBound, Mixed:
 		if !known {
-			p.Advice = "Run as many at once as what it waits for can take: the CPUs are nearly idle."
+			p.Advice = "Run as many at once as the resource that it waits for can handle: the CPUs are nearly idle."
 			return
 		}
 		p.Workers = instrument.Some(workers)
 		p.Advice = fmt.Sprintf(
-			"Up to %d at once keep the %d CPUs busy, if what it waits for can take that many: %d × (1 + %v blocked / %v on a CPU).",
+			"Up to %d at once keep the %d CPUs busy, if the resource that it waits for can handle that many: %d × (1 + %v blocked / %v on a CPU).",
 			workers,
 			f.processors,
 			f.processors,
@@ -150,7 +150,7 @@ func (f *figures) advise(p *Profile, o own) {
 		batch := max(2, int64(10*quick/max(1, o.most(f.wall)/time.Duration(max(f.calls, 1)))))
 		p.Workers = instrument.Some(int64(1))
 		p.Advice = fmt.Sprintf(
-			"Call it directly, or submit batches of about %d: to submit one costs as much as it takes.",
+			"Call it directly, or submit batches of about %d: submitting one costs as much as running it.",
 			min(batch, 10000),
 		)
 	case LockContended:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -100,6 +101,52 @@ func TestListenerReportsAndLimits(t *testing.T) {
 	_ = second.Close()
 	if n := l.Stats().Usage[0].Or(-1); n != 0 {
 		t.Errorf("%d open, want 0", n)
+	}
+}
+
+// plain hides the type of connections.
+type plain struct{ net.Listener }
+
+func (l plain) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return struct{ net.Conn }{c}, err
+}
+
+func TestConnectionsOfEveryKindReturnTheirSlots(t *testing.T) {
+	for name, c := range map[string]struct {
+		network, address string
+		hidden           bool
+	}{
+		"TCP":   {"tcp", "127.0.0.1:0", false},
+		"Unix":  {"unix", filepath.Join(t.TempDir(), "s"), false},
+		"other": {"tcp", "127.0.0.1:0", true},
+	} {
+		bare, err := net.Listen(c.network, c.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.hidden {
+			bare = plain{bare}
+		}
+		l, err := wraphttp.Listener(name, bare, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dial(t, l)
+		accepted, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if used := l.Stats().Usage[instrument.Used].Or(-1); used != 1 {
+			t.Errorf("%s: %d used, want 1", name, used)
+		}
+		for range 2 { // the second Close does nothing
+			_ = accepted.Close()
+			if used := l.Stats().Usage[instrument.Used].Or(-1); used != 0 {
+				t.Errorf("%s: %d used after Close, want 0", name, used)
+			}
+		}
+		_ = l.Close()
 	}
 }
 

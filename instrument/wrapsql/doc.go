@@ -16,7 +16,7 @@
 //	| closed by max_idle, max_idle_time, max_lifetime | yes | and broken, other; and created, create_failed |
 //	| time to make a connection | no | yes |
 //	| uses: how many, how long, how many broke | no | yes |
-//	| who waits now, the time of each wait, calls that gave up | no | no: database/sql does not report it |
+//	| calls waiting now, the time of each wait, calls that gave up | no | no: database/sql does not report it |
 //
 // The package is separate from instrument so that a program without a database does not import
 // database/sql.

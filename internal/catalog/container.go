@@ -66,8 +66,12 @@ var (
 		Help: "Memory charged to the container, page cache included.",
 	}
 	ContainerMemoryWorkingSet = &Metric{
-		Name: "container.memory.working_set", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true,
-		Help: "Memory charged to the container, minus the page cache that can be dropped at once; the kubelet evicts by it.",
+		Name:     "container.memory.working_set",
+		Kind:     UpDownCounter,
+		Number:   Int,
+		Unit:     "By",
+		Standard: true,
+		Help:     "Memory charged to the container, minus the page cache that can be dropped at once; the kubelet evicts by it.",
 	}
 	ContainerMemoryRSS = &Metric{
 		Name: "container.memory.rss", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true,
@@ -88,8 +92,12 @@ var (
 		Attributes: []Attribute{{Key: semconv.SystemPagingFaultTypeKey, Values: []string{"major", "minor"}}},
 	}
 	ContainerDiskIO = &Metric{
-		Name: "container.disk.io", Kind: Counter, Number: Int, Unit: "By", Standard: true,
-		Help: "Bytes that the container read from and wrote to block devices; bytes through stacked devices count for each of them.",
+		Name:     "container.disk.io",
+		Kind:     Counter,
+		Number:   Int,
+		Unit:     "By",
+		Standard: true,
+		Help:     "Bytes that the container read from and wrote to block devices; bytes through stacked devices count for each of them.",
 		Attributes: []Attribute{
 			{Key: semconv.DiskIODirectionKey, Values: []string{"read", "write"}},
 			{Key: semconv.SystemDeviceKey, Help: "name of the device, or major:minor where sysfs hides it"},
@@ -120,7 +128,9 @@ var (
 		Absent: "no quota has ever been set",
 	}
 	CgroupCPUThrottledTime = &Metric{
-		Name: "poolgauge.cgroup.cpu.throttled.time", Kind: Counter, Unit: "s",
+		Name:   "poolgauge.cgroup.cpu.throttled.time",
+		Kind:   Counter,
+		Unit:   "s",
 		Help:   "Time for which the group was throttled, summed over CPUs; it may grow by more than one second per second.",
 		Absent: "no quota has ever been set",
 	}
@@ -129,8 +139,11 @@ var (
 		Help: "Memory charged to an ancestor and all groups below it; for a container see container.memory.usage.",
 	}
 	CgroupMemoryWorkingSet = &Metric{
-		Name: "poolgauge.cgroup.memory.working_set", Kind: UpDownCounter, Number: Int, Unit: "By",
-		Help: "Memory charged to an ancestor and all groups below it, minus the page cache that can be dropped at once.",
+		Name:   "poolgauge.cgroup.memory.working_set",
+		Kind:   UpDownCounter,
+		Number: Int,
+		Unit:   "By",
+		Help:   "Memory charged to an ancestor and all groups below it, minus the page cache that can be dropped at once.",
 	}
 	CgroupMemoryLimit = &Metric{
 		Name: "poolgauge.cgroup.memory.limit", Kind: UpDownCounter, Number: Int, Unit: "By",

@@ -84,7 +84,9 @@ var (
 		Help: "Lowest cpu.work since the start: the frequency reference.",
 	}
 	ProbeParallelism = &Metric{
-		Name: "poolgauge.probe.cpu.parallelism", Kind: Gauge, Unit: "{cpu}",
+		Name: "poolgauge.probe.cpu.parallelism",
+		Kind: Gauge,
+		Unit: "{cpu}",
 		Help: "Number of CPUs that the probe's threads actually got in parallel in the last run, a burst of at least 30 ms.",
 	}
 	ProbeParallelismRequested = &Metric{

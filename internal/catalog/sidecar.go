@@ -56,8 +56,11 @@ var (
 // The rows of [Sidecar] about the data that the page, /api and the summary show.
 var (
 	LiveUsage = &Metric{
-		Name: "poolgauge.live.usage", Kind: UpDownCounter, Number: Int, Unit: "By",
-		Help: "Approximate memory of the live picture: the newest points of the app and a quarter of an hour of its pools.",
+		Name:   "poolgauge.live.usage",
+		Kind:   UpDownCounter,
+		Number: Int,
+		Unit:   "By",
+		Help:   "Approximate memory of the live picture: the newest points of the app and a quarter of an hour of its pools.",
 	}
 	LiveLimit = &Metric{
 		Name: "poolgauge.live.limit", Kind: UpDownCounter, Number: Int, Unit: "By",

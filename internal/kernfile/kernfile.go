@@ -16,8 +16,7 @@ import (
 )
 
 // Optional is a value that may be undefined, such as a file or a line that the kernel does not
-// have, or a limit that is not set. The zero Optional is undefined. maxSize is the maximum size of
-// a file. The largest in practice, mountinfo on a busy node, is well below 1 MiB.
+// have, or a limit that is not set. The zero Optional is undefined.
 type Optional[T any] struct {
 	Value   T
 	Defined bool

@@ -29,11 +29,10 @@ func (r *Recorder) Ask(span trace.SpanContext) Claim {
 	return c
 }
 
-// IsActive reports whether the claim has not ended. IsConstructing reports whether a slot is being
-// constructed for the request.
+// IsActive reports whether the claim has not ended.
 func (c *Claim) IsActive() bool { return c.active }
 
-// IsConstructing reports whether a slot is constructed for it.
+// IsConstructing reports whether a slot is being constructed for the request.
 func (c *Claim) IsConstructing() bool { return c.active && c.pended == nil }
 
 // Asked returns the start of the request.

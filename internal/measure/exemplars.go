@@ -32,7 +32,7 @@ func (r *Requests) Traced(ctx context.Context, w Waited) {
 	}
 }
 
-// TracedBy is [Requests.Traced] for a request whose span was read before. The lock may be held.
+// TracedBy is [Requests.Traced] for a request whose span is already known. The lock may be held.
 func (r *Requests) TracedBy(span trace.SpanContext, w Waited) {
 	if r.exemplars.wants(w) {
 		r.exemplars.keep(span, w)

@@ -174,5 +174,5 @@ func (r *Run) hold() Hold {
 	return h
 }
 
-// Close ends overload for good. Groups may still be used.
+// Close ends overload permanently. Groups may still be used.
 func (g *Groups) Close() { g.rec.Close() }

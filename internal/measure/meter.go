@@ -109,7 +109,7 @@ func (m *Meter) Total(now time.Duration, used int64) float64 {
 	return (m.area - ahead) / float64(time.Second)
 }
 
-// Close ends overload for good. A closed meter may still be used.
+// Close ends overload permanently. A closed meter may still be used.
 func (m *Meter) Close() {
 	m.closed = true
 	if m.over {

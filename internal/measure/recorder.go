@@ -24,13 +24,12 @@ type Recorder struct {
 	places []int32 // free places
 }
 
-// Init initializes the recorder of a pool. InitTasks initializes the recorder of a pool whose uses
-// are tasks.
+// Init initializes the recorder of a pool.
 func (r *Recorder) Init(t instrument.Timing) {
 	r.Meter.Init(t, r, r.Uses.InUse)
 }
 
-// InitTasks makes the recorder of a pool whose uses are tasks.
+// InitTasks initializes the recorder of a pool whose uses are tasks.
 func (r *Recorder) InitTasks(t instrument.Timing) {
 	r.Init(t)
 	r.Uses.Split.Init(t)
@@ -99,7 +98,7 @@ func (r *Recorder) ReportUses(s *instrument.Stats, now time.Duration, endings ..
 	s.UseAge = first.Age(now)
 }
 
-// Close ends overload for good. It takes the lock. The recorder may still be used.
+// Close ends overload permanently. It takes the lock. The recorder may still be used.
 func (r *Recorder) Close() {
 	r.Lock()
 	defer r.Unlock()

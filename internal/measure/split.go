@@ -14,9 +14,9 @@ const (
 	splitRepay  = 200                   // time between samples, as a multiple of the delay that the last sample caused
 )
 
-// Split divides the time of tasks into what their threads spent on a CPU, ready but without a CPU,
-// and blocked. It samples about 100 tasks a second and scales their parts to the total use time,
-// which is known.
+// Split divides the time of tasks into the time that their threads were on a CPU, ready but without
+// a CPU, and blocked. It samples about 100 tasks a second and scales their parts to the total use
+// time, which is known.
 //
 // A sampled task is locked to its thread while it runs, which takes 10 µs and makes each of its
 // waits more expensive. So only tasks that are known to be short are sampled: sampling starts after

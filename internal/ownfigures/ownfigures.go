@@ -1,5 +1,5 @@
-// Package ownfigures reads the figures that a process knows about itself without a sidecar, for
-// verdicts on its pools.
+// Package ownfigures reads the figures of the calling process that it can determine without a
+// sidecar, for verdicts on its pools.
 package ownfigures
 
 import (
@@ -15,8 +15,9 @@ import (
 )
 
 // Read returns the current figures: the CPUs that the process may use and how often a quota
-// throttled it, its CPU time, how long its threads wait for a CPU, how many of its goroutines do,
-// and its locks. It takes about 50 µs, plus 10 µs per thread. It is safe for concurrent use.
+// throttled it, its CPU time, how long its threads waited for a CPU, how many of its goroutines are
+// waiting for one, and how long its goroutines waited for locks. It takes about 50 µs, plus 10 µs
+// per thread. It is safe for concurrent use.
 func Read(now time.Time) diagnose.HostFigures {
 	f := diagnose.UnknownHost(now)
 	f.CPUs = float64(runtime.GOMAXPROCS(0))

@@ -128,7 +128,7 @@ var groupBehaviours = map[string]func(t *testing.T, zero func() Group, withConte
 			t.Errorf("got %s, want %s", got, want)
 		}
 	},
-	"limit 0 lets none start": func(t *testing.T, zero func() Group, _ newGroup) {
+	"limit 0 starts nothing": func(t *testing.T, zero func() Group, _ newGroup) {
 		g := zero()
 		g.SetLimit(0)
 		if g.TryGo(fail(0, nil)) {

@@ -65,7 +65,10 @@ func (in *Invariants) Check(s instrument.Stats) error {
 	}
 	for i, h := range s.Wait {
 		if n, ok := s.Requests[i].Get(); h != nil && (!ok || h.Count() != uint64(n)) {
-			errs = append(errs, fmt.Errorf("%d waits, but %d requests with outcome %v", h.Count(), n, instrument.Outcome(i)))
+			errs = append(
+				errs,
+				fmt.Errorf("%d waits, but %d requests with outcome %v", h.Count(), n, instrument.Outcome(i)),
+			)
 		}
 	}
 	if s.Use != nil && s.Use.Count() > uint64(completed) {

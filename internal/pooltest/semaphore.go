@@ -68,7 +68,7 @@ var semaphoreBehaviours = []struct {
 			t.Error("the permit is lost")
 		}
 	}},
-	{"nothing of nothing", 0, func(t *testing.T, p Permits) {
+	{"0 permits of 0", 0, func(t *testing.T, p Permits) {
 		if !p.TryAcquire(0) || p.Acquire(background, 0) != nil {
 			t.Error("acquiring 0 of 0 permits failed")
 		}
@@ -126,7 +126,7 @@ var semaphoreBehaviours = []struct {
 			t.Errorf("the permit is lost after %v", err)
 		}
 	}},
-	{"too much does not hold others back", 2, func(t *testing.T, p Permits) {
+	{"a request for too many does not hold back others", 2, func(t *testing.T, p Permits) {
 		ctx, cancel := context.WithCancel(background)
 		tooMuch := make(chan error)
 		go func() { tooMuch <- p.Acquire(ctx, 3) }()
@@ -158,7 +158,7 @@ var semaphoreBehaviours = []struct {
 			t.Errorf("%d is served first", first)
 		}
 	}},
-	{"one that gives up lets those behind it go: TestAllocCancelDoesntStarve", 10, func(t *testing.T, p Permits) {
+	{"a canceled request unblocks those behind it: TestAllocCancelDoesntStarve", 10, func(t *testing.T, p Permits) {
 		_ = p.Acquire(background, 1)
 		ctx, cancel := context.WithCancel(background)
 		go func() { _ = p.Acquire(ctx, 10) }()

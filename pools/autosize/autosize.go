@@ -38,9 +38,9 @@ type Config struct {
 	// second. Several uses should end in each interval.
 	Interval time.Duration
 
-	// Machine returns what is known of the machine since its last call. If it is nil, the Resizer
-	// uses what the process knows about itself: its CPU quota and time, its threads and goroutines,
-	// and its locks.
+	// Machine returns the figures of the machine for the time since its last call. If it is nil,
+	// the Resizer uses the figures of the process itself: its CPU quota and time, its threads and
+	// goroutines, and its locks.
 	Machine func() diagnose.Machine
 
 	// Logger receives one line for each change, or for each change that would be made, with the

@@ -9,6 +9,6 @@
 //
 // It changes nothing while a CPU quota throttles the process, while uses fail, leak or are held up
 // by one large request, or while too few uses end to decide. If the pool is full but the verdict is
-// "undetermined", because the pool does not know on what its tasks spend their time, it raises the
+// "undetermined", because the pool does not report how its tasks spend their time, it raises the
 // limit to find out.
 package autosize

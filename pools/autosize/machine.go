@@ -12,8 +12,8 @@ import (
 // would cost more than everything else that the Resizers do.
 var process observer
 
-// observer knows which CPUs the program may use, how much it uses, and how often a quota has
-// recently throttled it.
+// observer determines how many CPUs the program may use, how much CPU time it uses, and how often a
+// quota has recently throttled it.
 type observer struct {
 	mu      sync.Mutex
 	last    diagnose.HostFigures
@@ -25,7 +25,7 @@ const (
 	stale = 10 * time.Second       // age beyond which the previous reading is too old to compare with
 )
 
-// look returns what is known of the machine during the last second or so.
+// look returns the figures of the machine for about the last second.
 func (o *observer) look() diagnose.Machine {
 	o.mu.Lock()
 	defer o.mu.Unlock()

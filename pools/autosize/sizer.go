@@ -37,9 +37,9 @@ const (
 	longestBar = 160
 )
 
-// next takes the current figures of the pool, and what is known of the machine since the last call.
-// It returns the new limit of the pool and the reason for it. If nothing is to be changed, the
-// limit is the current one.
+// next takes the pool's current figures and the machine's window since the last call. It returns
+// the new limit of the pool and the reason for it. If nothing is to be changed, the limit is the
+// current one.
 func (s *sizer) next(f diagnose.Figures, m diagnose.Machine) (limit int, reason string) {
 	limit = int(f.Limit)
 	last := s.last

@@ -17,8 +17,8 @@ type Demand struct {
 	// CPU is the time on a CPU.
 	CPU time.Duration
 
-	// Blocked is the time off the CPU without any queue of this process: sleep, disk, network. It
-	// includes neither the wait for a CPU nor that for Lock.
+	// Blocked is the time that a task sleeps or waits for a disk or the network. It excludes waits
+	// for a CPU and for Lock.
 	Blocked time.Duration
 
 	// Lock is the time for which a task holds the most contended lock, as part of CPU or Blocked.

@@ -1,4 +1,5 @@
-// Package machine describes the machine of a measurement, and measures other processes on it.
+// Package machine describes the machine on which a benchmark runs, and measures other processes on
+// it.
 package machine
 
 import (
@@ -47,7 +48,7 @@ func CPUTime(pid int) (time.Duration, error) {
 }
 
 // Memory returns the resident and the anonymous memory of a process in MiB. It reads smaps_rollup,
-// which walks the pages: the counters in status may lag by some hundred KiB.
+// which walks the pages: the counters in status may lag by a few hundred KiB.
 func Memory(pid int) (rss, anon float64, err error) {
 	values, err := kibibytes(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	return values["Rss"] / 1024, values["Anonymous"] / 1024, err

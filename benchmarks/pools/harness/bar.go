@@ -25,8 +25,8 @@ func (f Figure) of(s Sample) float64 {
 	return [...]float64{s.CPU, s.Wall, s.Max, s.Bytes, s.Count}[f]
 }
 
-// Bar limits a figure of ours to Ratio times that of Peer, plus Plus. Without a Peer, it limits the
-// figure to Most.
+// Bar requires a figure of ours to be at most Ratio × Peer's + Plus, or at most Most without a
+// Peer.
 type Bar struct {
 	Peer  string
 	Of    Figure

@@ -20,9 +20,9 @@ func Parse(flags *flag.FlagSet, args []string) (Settings, error) {
 	return Settings{Rounds: *rounds, Time: *each, Only: names, Once: *once}, err
 }
 
-// Twice returns the faults of results. It measures a result with faults once more, since neighbours
-// on the machine can spoil a few rounds, and returns only the faults of the second measurement.
-// With Settings.Once, it does not measure again.
+// Twice returns the faults of results. Unless Settings.Once is set, a result with faults is
+// measured again, since other processes on the machine can spoil a few rounds, and only the second
+// measurement counts.
 func Twice(results []Result, s Settings, faults func(Result) []string) (all []string) {
 	for _, r := range results {
 		if len(faults(r)) == 0 {

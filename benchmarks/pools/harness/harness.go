@@ -133,7 +133,7 @@ func (c Case) index(subject string) int {
 }
 
 // enough returns how many operations take about the wanted time. It accepts a long time only if it
-// measures it twice: a neighbour on the machine can stop this process for that long.
+// measures it twice, since another process can delay this one for that long.
 func enough(s Subject, want time.Duration) int {
 	for n := 1; ; n *= 4 {
 		took := sample(s, n).Wall

@@ -49,7 +49,7 @@ func HandOver(name, order string, busy int, open func() Gate) Subject {
 	}}
 }
 
-// Deadline measures how late an Acquire returns whose context ends after 20 ms, next to busy
+// Deadline measures how late Acquire returns if its context ends after 20 ms, next to busy
 // goroutines.
 func Deadline(name, order string, busy int, open func() Gate) Subject {
 	return Subject{Name: name, Order: order, Measure: func(n int) Sample {
@@ -98,9 +98,9 @@ func busyGoroutines(busy int) (stop func()) {
 
 // Overtaken counts how many of n requests were served after one that arrived at least 5 ms later.
 // The function use makes a request, and calls hold when it is served. One request is served at a
-// time. There are enough goroutines that each request waits for at least 20 ms. The order of
-// requests that arrive closer together cannot be observed: each is stamped before the call, and so
-// before the pool's lock.
+// time. Enough goroutines make requests that each waits for at least 20 ms. The order of requests
+// that arrive closer together cannot be observed: each is stamped before the call, and so before
+// the pool's lock.
 func Overtaken(name, order string, open func() (use func(hold func()), stop func())) Subject {
 	const (
 		goroutines = 1024
@@ -117,7 +117,7 @@ func Overtaken(name, order string, open func() (use func(hold func()), stop func
 				use(func() {
 					served = append(served, came)
 					Spin(20 * time.Microsecond)
-					runtime.Gosched() // lets others make requests meanwhile
+					runtime.Gosched() // so that others can make requests meanwhile
 				})
 			}
 		})
@@ -175,9 +175,9 @@ func LaterFirst(name, order string, open func() Gate) Subject {
 	}}
 }
 
-// awaitWaiter returns when the request of a goroutine waits. The goroutine sets asking just before
-// it makes the request. If the gate cannot report waiting requests, awaitWaiter waits for a fixed
-// time, which fails in one of 40,000 trials: the goroutine may lose its CPU just before the call.
+// awaitWaiter waits until the request announced by asking is waiting. It polls the gate if
+// possible. Otherwise it spins for 5 µs, which is too short in one of 40,000 tries, because the
+// goroutine may lose its CPU just before the call.
 func (g Gate) awaitWaiter(asking *atomic.Bool) {
 	for !asking.Load() {
 		runtime.Gosched()

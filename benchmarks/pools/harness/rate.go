@@ -5,15 +5,10 @@ import (
 	"time"
 )
 
-// AtRate measures the CPU time of uses that begin at a fixed interval. In between, the CPU spins.
-// The sample holds
-//
-//   - the wall time of the use itself, less that of an empty use, and
-//   - the CPU time of other threads meanwhile, such as timers and background work, less their CPU
-//     time during empty uses.
-//
-// The first is the Wall of the sample, and the sum of both is its CPU. Neither is a difference of
-// two sums that contain the spinning, whose noise is larger than a use.
+// AtRate measures the CPU cost of a use if one begins once per interval and the CPU spins in
+// between. Wall is the time of a use minus that of an empty use. CPU adds the CPU time of other
+// threads (timers, background work), minus the same for empty uses. The spinning is in neither,
+// because its noise exceeds the cost of a use.
 func AtRate(name, order string, every time.Duration, open func() (use, stop func())) Subject {
 	return Subject{Name: name, Order: order, Measure: func(n int) Sample {
 		use, stop := open()

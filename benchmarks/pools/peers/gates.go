@@ -46,7 +46,7 @@ func LenderGate(p Lender) harness.Gate {
 	}
 }
 
-// waitsFor returns a function that reports whether a request waits for p. It returns nil for
+// waitsFor returns a function that reports whether a request is waiting for p. It returns nil for
 // puddle, which does not count waiting requests.
 func waitsFor(p Lender) func() bool {
 	if counted, ok := p.(interface{ Pending() int }); ok {
@@ -79,7 +79,7 @@ func OurSubmit() (submit func(context.Context, Task) error, stop func()) {
 	return func(ctx context.Context, t Task) error { return p.Submit(ctx, t.Context) }, p.Close
 }
 
-// ChannelSubmit creates the same kind of pool from a channel.
+// ChannelSubmit makes a pool of one worker and a queue of one task from a channel.
 func ChannelSubmit() (submit func(context.Context, Task) error, stop func()) {
 	tasks := make(chan func(), 1)
 	ended := make(chan struct{})

@@ -43,7 +43,7 @@ func OurWorkers(n, queue int, opts ...instrument.Option) *pools.Workers {
 	return p
 }
 
-// OurGroups creates our factory of groups.
+// OurGroups returns a pools.Groups with a unique name.
 func OurGroups(opts ...instrument.Option) *pools.Groups {
 	g, err := pools.NewGroups(name(), opts...)
 	must(err)

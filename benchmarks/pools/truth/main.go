@@ -1,6 +1,6 @@
 // Command truth compares the time in use that pools report with the time that the benchmark
 // measures, and counts how often the histogram misses a long use among many short ones. It fails if
-// a bar is missed.
+// a target is not met.
 //
 //	go run ./pools/truth            # from benchmarks/
 //	go run ./pools/truth -run 10s   # some cases
@@ -55,7 +55,7 @@ func run(args []string, stdout io.Writer) error {
 		fmt.Fprintf(stdout, "| %s | %s | %s | %s | %s |\n", c.name, r.measured, r.reported, r.bar, met)
 	}
 	if missed > 0 {
-		return errors.New("a bar is missed")
+		return errors.New("a target was not met")
 	}
 	return nil
 }

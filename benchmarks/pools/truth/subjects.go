@@ -39,7 +39,7 @@ func (t *truth) around(use func()) {
 	t.most.Add(int64(time.Since(start)))
 }
 
-// perTask is the time before and after a task that a worker may count as use.
+// perTask is the time before and after a task that a worker may count as part of the use.
 const perTask = 150 * time.Nanosecond
 
 var subjects = []struct {

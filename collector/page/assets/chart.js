@@ -37,6 +37,7 @@ export class Axis {
   }
 
   move(at) {
+    if (!this.span) return; // there is no history yet
     this.at = at;
     for (const c of this.charts) c.cursor();
   }
@@ -56,7 +57,9 @@ export class Chart {
     axis.charts.push(this);
   }
 
-  get width() { return Math.max(200, this.svg.clientWidth || 360); }
+  // measure reads how wide the chart is. All are measured before any is drawn: each reading after a
+  // change would lay the page out again.
+  measure() { this.width = Math.max(200, this.svg.clientWidth || 360); }
 
   x(ago) { return left + (this.width - left - right) * (1 - ago / this.axis.span); }
 

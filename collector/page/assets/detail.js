@@ -60,6 +60,7 @@ export class Detail {
     fact("use p99", seconds(p.use?.p99));
     fact("failed uses", rate(p.failed));
     if (p.meanWait !== undefined) fact("mean wait", seconds(p.meanWait));
+    if (p.longestWait) fact("longest wait", `${seconds(p.longestWait.wait)}, trace ${p.longestWait.trace}`);
     if (p.instance) fact("instance", p.instance);
     this.drawHolders(p.holders ?? []);
     this.drawSplit(p);
@@ -106,6 +107,7 @@ export class Detail {
     const h = this.history;
     if (!h || this.closed) return;
     this.axis.set(h.used.length, h.step);
+    for (const c of this.axis.charts) c.measure();
     for (const c of this.lines) c.draw(h, this.newest);
     this.heat.draw(h.waits);
   }

@@ -2,22 +2,15 @@
 
 import { attribute, el, text } from "./dom.js";
 import { bytes, percent, seconds } from "./format.js";
-import { Row } from "./row.js";
+import { Row, begun } from "./row.js";
 import { Strips } from "./strips.js";
 
 const by = (id) => document.getElementById(id);
 const [list, filter, sort, state, headline] = ["pools", "filter", "sort", "state", "headline"].map(by);
 const strips = new Strips(by("strips"));
 const rows = new Map(); // by id
-let picture, came = 0, open = decodeURIComponent(location.hash.slice(1));
-
-// Only rows that can be seen are drawn.
-const seen = new IntersectionObserver((entries) => {
-  for (const { target, isIntersecting } of entries) {
-    target.row.visible = isIntersecting;
-    if (isIntersecting) target.row.draw();
-  }
-}, { rootMargin: "300px" });
+const most = 50; // rows on the page; the others are on the next ones
+let picture, came = 0, open = decodeURIComponent(location.hash.slice(1)), from = 0;
 
 const fill = (p) => p.limit > 0 ? (p.used ?? 0) / p.limit : 0;
 const orders = {
@@ -33,56 +26,58 @@ function shown() {
   return sort.value === "worst" ? pools : pools.sort(orders[sort.value]); // worst first is how they come
 }
 
-// arrange puts the rows into their order, but not while the pointer or the focus is on one.
+// onPage returns the pools that get a row: those of the page, and the open one. While the pointer or
+// the focus is on a row, the rows stay where they are.
+function onPage(pools, still) {
+  from = Math.max(0, Math.min(from, Math.ceil(pools.length / most - 1) * most));
+  const page = pools.slice(from, from + most);
+  const opened = pools.find((p) => p.id === open);
+  if (opened && !page.includes(opened)) page.push(opened);
+  if (!still) return page;
+  const stay = [...list.children].map((e) => pools.find((p) => rows.get(p.id)?.root === e)).filter(Boolean);
+  return [...new Set([...stay, ...page])].slice(0, Math.max(stay.length, most));
+}
+
+// arrange makes the list these pools, in their order.
 function arrange(pools) {
-  const busy = list.matches(":hover") || list.contains(document.activeElement);
-  const wanted = pools.map((p) => rows.get(p.id).root);
-  const same = wanted.length === list.childElementCount && wanted.every((r) => r.parentNode === list);
-  if (busy && same) return;
-  wanted.forEach((root, i) => {
-    if (list.children[i] !== root) list.insertBefore(root, list.children[i] ?? null);
-  });
-  while (list.childElementCount > wanted.length) list.lastChild.remove();
-}
-
-// firstColumn returns where sparks begin: what there is of a quarter of an hour, a third at least.
-function firstColumn() {
-  const columns = picture.course.cpu.length;
-  const begun = Math.min(...picture.pools.map((p) => p.spark.fill.findIndex((v) => v !== null)).filter((i) => i >= 0));
-  const first = Math.max(0, Math.min(columns - columns / 3, Number.isFinite(begun) ? begun : 0));
-  text(by("span"), `fill and wait, ${seconds(Math.round((columns - first) * picture.step))}`);
-  return first;
-}
-
-function show() {
-  if (!picture) return;
-  const ids = new Set();
-  const first = firstColumn();
-  for (const p of picture.pools) {
-    ids.add(p.id);
-    let row = rows.get(p.id);
-    if (!row) {
-      row = new Row(p.id, choose);
-      rows.set(p.id, row);
-      seen.observe(row.root);
-      if (p.id === open) row.open(true);
-    }
-    row.show(p, first);
-  }
+  const ids = new Set(pools.map((p) => p.id));
   for (const [id, row] of rows) {
     if (ids.has(id)) continue;
-    row.open(false);
-    row.root.remove();
-    seen.unobserve(row.root);
+    row.remove();
     rows.delete(id);
   }
+  const first = begun(picture.pools.map((p) => p.spark.fill));
+  text(by("span"), `fill and wait, ${seconds(Math.round((picture.course.cpu.length - first) * picture.step))}`);
+  pools.forEach((p, i) => {
+    if (!rows.has(p.id)) rows.set(p.id, new Row(p.id, choose));
+    const row = rows.get(p.id);
+    row.show(p, first);
+    row.open(p.id === open);
+    if (list.children[i] !== row.root) list.insertBefore(row.root, list.children[i] ?? null);
+  });
+}
+
+// show shows the picture. With still, rows do not move under the pointer or the focus.
+function show(still) {
+  if (!picture) return;
   const pools = shown();
-  arrange(pools);
+  arrange(onPage(pools, still && (list.matches(":hover") || list.contains(document.activeElement))));
+  by("pages").hidden = pools.length <= most;
+  text(by("range"), `${from + 1} to ${Math.min(from + most, pools.length)} of ${pools.length}`);
+  by("previous").disabled = from === 0;
+  by("next").disabled = from + most >= pools.length;
   by("empty").hidden = picture.pools.length > 0;
   strips.show(picture);
   text(by("service"), picture.service ?? "");
   text(by("memory"), picture.memory.refused > 0 ? `the picture is full: ${percent(picture.memory.used / picture.memory.limit)} of ${bytes(picture.memory.limit)}` : "");
   announce(pools.length);
+}
+
+// turn goes to another page of the list.
+function turn(by) {
+  from += by;
+  show(false);
+  list.scrollIntoView({ block: "start" });
 }
 
 // announce writes the headline: the worst pool and why.
@@ -120,7 +115,7 @@ function listen() {
   stream.addEventListener("picture", (event) => {
     picture = JSON.parse(event.data);
     came = performance.now();
-    requestAnimationFrame(show);
+    requestAnimationFrame(() => show(true));
     showState();
   });
   stream.addEventListener("error", () => {
@@ -152,15 +147,17 @@ by("theme").addEventListener("click", () => {
   localStorage.setItem("theme", chosen() === "dark" ? "light" : "dark");
   paint(chosen());
 });
-filter.addEventListener("input", show);
-sort.addEventListener("change", show);
+filter.addEventListener("input", () => show(false));
+sort.addEventListener("change", () => show(false));
+by("previous").addEventListener("click", () => turn(-most));
+by("next").addEventListener("click", () => turn(most));
 document.addEventListener("keydown", (event) => {
   if (event.key === "/" && !event.target.closest("input, select")) {
     filter.focus();
     event.preventDefault();
   } else if (event.key === "Escape" && event.target === filter) {
     filter.value = "";
-    show();
+    show(false);
   } else if (event.key === "Escape" && open) {
     const row = rows.get(open);
     if (row) choose(row);

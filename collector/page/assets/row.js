@@ -16,6 +16,8 @@ const levels = { trouble: "in trouble", warning: "warning", ok: "ok", silent: "s
 const mostBlocks = 32; // slots that are drawn one by one
 const width = 200;
 
+const box = (x, wide) => `M${x.toFixed(1)} 0h${wide.toFixed(1)}v18H${x.toFixed(1)}z`;
+
 function cell(name, label, ...values) {
   const value = el("span", "value", ...values);
   return { root: el("div", `cell ${name}`, el("span", "label", label), value), value };
@@ -24,7 +26,6 @@ function cell(name, label, ...values) {
 export class Row {
   constructor(id, chosen) {
     this.id = id;
-    this.visible = false; // until the observer says otherwise
     this.shape = svg("path", { "fill-rule": "evenodd" });
     this.name = el("span");
     this.level = el("span", "hidden");
@@ -34,7 +35,9 @@ export class Row {
     this.button.setAttribute("aria-controls", `detail-${id}`);
     this.button.addEventListener("click", () => chosen(this));
     this.about = el("small");
-    this.gauge = svg("svg", { viewBox: `0 0 ${width} 18`, preserveAspectRatio: "none", role: "img" });
+    this.slot = svg("path", { class: "slot" });
+    this.fill = svg("path", { class: "fill" });
+    this.gauge = svg("svg", { viewBox: `0 0 ${width} 18`, preserveAspectRatio: "none", role: "img" }, this.slot, this.fill);
     this.used = el("b");
     this.waiting = el("span", "waiting");
     const slots = el("div", "slots", this.gauge, el("p", "", this.used, this.waiting));
@@ -54,25 +57,14 @@ export class Row {
     this.row = el("div", "row", h2, slots, this.oldest.root, this.waits.root, this.use.root, this.rate.root, this.lost.root,
       el("div", "spark", this.chart), this.verdict);
     this.root = el("li", "pool", this.row);
-    this.root.row = this;
     this.row.addEventListener("click", (event) => {
       if (!event.target.closest("button") && !getSelection().toString()) chosen(this);
     });
   }
 
-  // show takes what is new of the pool; it is drawn when the row can be seen.
-  // Its sparks begin at the column first.
-  show(pool, first) {
-    this.pool = pool;
-    this.first = first;
-    this.stale = true;
-    if (this.visible) this.draw();
-  }
-
-  draw() {
-    if (!this.stale) return;
-    this.stale = false;
-    const p = this.pool;
+  // show takes what is new of the pool. Its sparks begin at the column first.
+  show(p, first) {
+    this.pool = p;
     attribute(this.root, "data-level", p.level);
     attribute(this.shape, "d", shapes[p.level] ?? shapes.ok);
     text(this.name, p.name);
@@ -87,7 +79,7 @@ export class Row {
     this.value(this.rate.value, rate(p.rate));
     this.value(this.lost.value, rate(p.notServed));
     attribute(this.lost.value, "data-zero", p.notServed === 0 ? "" : undefined);
-    this.drawSpark(p);
+    this.drawSpark(p, first);
     const size = p.recommended === undefined ? "" : `recommended limit ${count(p.recommended)}`;
     const why = [p.verdict, p.reason, size].filter(Boolean).join(" · ");
     text(this.verdict, why);
@@ -109,22 +101,19 @@ export class Row {
     const blocks = limited && p.limit <= mostBlocks ? Math.round(p.limit) : 1;
     const gap = blocks > 1 ? Math.min(3, width / blocks / 4) : 0;
     const one = (width + gap) / blocks - gap;
-    while (this.gauge.childElementCount > 2 * blocks) this.gauge.lastChild.remove();
-    while (this.gauge.childElementCount < 2 * blocks) this.gauge.append(svg("rect", { y: 0, height: 18, rx: 2 }));
+    let ground = "", bars = "";
     for (let i = 0; i < blocks; i++) {
       const part = blocks > 1 ? Math.max(0, Math.min(1, (p.used ?? 0) - i)) : Math.min(1, fill ?? 0);
-      const [ground, bar] = [this.gauge.children[2 * i], this.gauge.children[2 * i + 1]];
-      attribute(ground, "class", "slot");
-      attribute(bar, "class", "fill");
-      for (const r of [ground, bar]) attribute(r, "x", (i * (one + gap)).toFixed(1));
-      attribute(ground, "width", one.toFixed(1));
-      attribute(bar, "width", (part * one).toFixed(1));
+      ground += box(i * (one + gap), one);
+      if (part > 0) bars += box(i * (one + gap), part * one);
     }
+    attribute(this.slot, "d", ground);
+    attribute(this.fill, "d", bars);
   }
 
   // drawSpark draws the fill as an area up to the full mark, and the wait as a line on a scale from 100 µs to 10 s.
-  drawSpark(p) {
-    const fills = p.spark.fill.slice(this.first), waits = p.spark.wait.slice(this.first);
+  drawSpark(p, first) {
+    const fills = p.spark.fill.slice(first), waits = p.spark.wait.slice(first);
     const step = 240 / fills.length;
     const most = p.limit > 0 ? 1 : Math.max(1, ...fills.map((v) => v ?? 0));
     const y = (v) => 40 - 38 * Math.min(1, v / most);
@@ -139,16 +128,29 @@ export class Row {
 
   // open shows or hides the charts.
   open(yes) {
+    if (yes === Boolean(this.detail)) return;
     this.button.setAttribute("aria-expanded", String(yes));
-    if (!yes) {
-      this.detail?.close();
+    if (yes) {
+      this.detail = new Detail(this.id);
+      this.root.append(this.detail.root);
+      this.detail.show(this.pool);
+    } else {
+      this.detail.close();
       this.detail = undefined;
-      return;
     }
-    this.detail = new Detail(this.id);
-    this.root.append(this.detail.root);
-    if (this.pool) this.detail.show(this.pool);
   }
+
+  remove() {
+    this.open(false);
+    this.root.remove();
+  }
+}
+
+// begun returns the first column of sparks: where the first of them begins, so that a third at least
+// is shown.
+export function begun(sparks) {
+  const firsts = sparks.map((values) => values.findIndex((v) => v !== null)).filter((i) => i >= 0);
+  return Math.min(...firsts, Math.floor((sparks[0]?.length ?? 0) * 2 / 3));
 }
 
 // bridged fills gaps of up to three columns, which are between the exports of an app, with what was before them.

@@ -1,6 +1,6 @@
 // The machine, the probes and the pipeline, in a strip each.
 
-import { area, bridged } from "./row.js";
+import { area, begun, bridged } from "./row.js";
 import { attribute, el, path, svg, text } from "./dom.js";
 import { bytes, count, percent, rate, seconds } from "./format.js";
 
@@ -15,7 +15,8 @@ function bar(share, colour) {
     svg("rect", { class: "fill", "data-level": colour ?? "ok", y: 5, width: 100 * Math.max(0, Math.min(1, share)), height: 8, rx: 2 }));
 }
 
-function spark(values) {
+function spark(all) {
+  const values = all.slice(begun([all]));
   const points = bridged(values).map((v, i) => v === null ? null : [i * 100 / (values.length - 1), 17 - 16 * Math.min(1, v)]);
   return svg("svg", { viewBox: "0 0 100 18", preserveAspectRatio: "none", "aria-hidden": "true" },
     svg("path", { class: "area", d: area(points, 17) }), svg("path", { class: "edge", d: path(points), "vector-effect": "non-scaling-stroke" }));

@@ -134,8 +134,8 @@ const (
 	fleetUID = "poolgauge-fleet"
 )
 
-// links returns the links from one dashboard to the others. They carry only the variables of
-// Kubernetes, since a pool's service is not the service of the sidecar that samples its host.
+// links returns the links from one dashboard to the others. They carry only the Kubernetes
+// variables, because the service of a pool differs from that of the sidecar on its host.
 func links(from string) []*dashboard.DashboardLinkBuilder {
 	var list []*dashboard.DashboardLinkBuilder
 	for _, to := range []struct{ uid, title string }{

@@ -11,8 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/promql"
 )
 
-// In a fleet, the pools of each instance are counted separately: the sum over a service would hide
-// a stuck one.
+// In the fleet dashboard, pools are listed per instance: a sum over the service would hide a stuck
+// one.
 var (
 	byPlace        = []string{clusterLabel, namespaceLabel, podLabel, jobLabel, instanceLabel}
 	byPlaceAndPool = append(append([]string(nil), byPlace...), poolLabel, kindLabel)

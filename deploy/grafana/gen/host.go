@@ -32,14 +32,14 @@ func named(expr string) string {
 	return `label_replace(` + byPath + `, "group", "$1", "` + nameLabel + `", "(.+)")`
 }
 
-// onlyOwn is a help text: what the panels of containers show in a pod whose containers do not see
-// each other.
+// onlyOwn is a help text for the panels of containers. It says what they show in a pod whose
+// containers cannot see each other's processes.
 const onlyOwn = " Without shareProcessNamespace in the pod it is the sidecar's own container (poolgauge), not the app's."
 
 const hostLabel = "host"
 
-// perHost returns expr by labels, once for each host, although every sidecar of a node reports it.
-// A host is identified by its k8s.node.name or else by the instance.
+// perHost returns expr by labels. It counts each host once, although several sidecars may report
+// it. A host is identified by its k8s.node.name or else by the instance.
 func perHost(by []string, expr string) string {
 	each := promql.Sum(slices.Concat([]string{clusterLabel, nodeLabel, instanceLabel}, by), expr)
 	for _, label := range []string{instanceLabel, nodeLabel} {

@@ -17,8 +17,8 @@ const interval = "$__rate_interval"
 // inPools writes the queries of the pools dashboard.
 var inPools = promql.Queries{Scope: scope + `,` + poolLabel + `=~"$pool"`, Range: interval}
 
-// A pool is identified by its service and its name. If it has a limit for each host, as an HTTP
-// client does, the host identifies a part of it. The instances of a service are added up.
+// A pool is identified by service and name, and a part of a pool (such as a client's per-host pool)
+// also by host. Instances of a service are summed.
 var (
 	byName     = []string{jobLabel, poolLabel}
 	byPool     = append(slices.Clip(byName), hostLabels...)
@@ -34,10 +34,10 @@ var (
 	failed   = promql.Not(catalog.PoolOutcomeKey, "ok")
 )
 
-// utilisation returns the ratio of slot-seconds used to slot-seconds available. For pools that do
-// not count slot-seconds, it is the ratio of slots in use to the limit. Only instances that exist
-// now count. If an instance did not exist at the beginning of the range, its rate would be too low,
-// so its slots in use count instead.
+// utilisation returns the slot-seconds used divided by those available, or slots in use divided by
+// the limit for pools without slot-seconds. Only current instances count, in numerator and
+// denominator. If an instance did not exist at the beginning of the range, its rate would be too
+// low, so its slots in use count instead.
 func utilisation(q promql.Queries, by []string) string {
 	limit := q.Value(catalog.PoolLimit)
 	before := q.Before(catalog.PoolLimit)
@@ -211,7 +211,11 @@ func poolSaturation() []panel {
 			},
 		),
 		chart{
-			title: "Wait, all pools chosen", unit: "s", width: 12, height: 8, none: "no requests",
+			title:     "Wait, all pools chosen",
+			unit:      "s",
+			width:     12,
+			height:    8,
+			none:      "no requests",
 			help:      "Quantiles of the time from a request until it is served or abandoned, over the chosen pools. Points are the longest waits of requests in sampled traces.",
 			exemplars: true,
 		}.lines(

@@ -7,7 +7,7 @@ import (
 )
 
 // components are the patches of a pod template, written for a Deployment. The patches for a CronJob
-// and a Pod are generated next to each.
+// and a Pod are generated next to each of them.
 var components = []string{
 	"sidecar/sidecar.yaml",
 	"tls/tls.yaml",

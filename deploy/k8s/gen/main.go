@@ -77,8 +77,8 @@ var (
 	tail string
 )
 
-// policy returns the admission policy, which adds what the component's patch adds, and the patch of
-// TLS to pods that ask for it.
+// policy returns the admission policy. It makes the additions of the component's patch, and those
+// of the TLS patch for pods that ask for it.
 func policy(sidecar, tls patch) []byte {
 	var b strings.Builder
 	b.WriteString(head)

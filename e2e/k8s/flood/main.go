@@ -87,7 +87,8 @@ func post(ctx context.Context, client *http.Client, url string, body []byte) int
 	return response.StatusCode
 }
 
-// request returns a compressed request of that many points of a counter, each in its own series.
+// request returns a compressed request of the given number of points of a counter, each in its own
+// series.
 func request(points int) ([]byte, error) {
 	sum := &metrics.Sum{
 		AggregationTemporality: metrics.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE,

@@ -55,7 +55,7 @@ func differed(fastest, sequential *Row) float64 {
 	return spread(fastest.relative(sequential.rates()))
 }
 
-// bounded reports whether a row may be recommended. That of the model with a goroutine for each
+// bounded reports whether a row may be recommended. The row of the model with a goroutine for each
 // task never may, since nothing bounds its memory.
 func (r *Row) bounded() bool { return r.Model == Sequential || r.Model == Workers }
 

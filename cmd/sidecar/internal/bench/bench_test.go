@@ -317,6 +317,48 @@ func TestSweepsFindTheKneeAndSaySo(t *testing.T) {
 	})
 }
 
+func TestTheBudgetOfSweepsIsSharedEqually(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := options(pretend("one"), pretend("two"), pretend("three"))
+		o.Budget = 30 * time.Second
+		begin := time.Now()
+		begun, ends := map[string]bool{}, []time.Duration(nil)
+		o.Progress = func(doing string, left time.Duration) {
+			name := strings.Fields(doing)[2]
+			if !begun[name] { // how long the sweeps take at most is known from the start
+				begun[name] = true
+				ends = append(ends, time.Since(begin)+left)
+			}
+		}
+		Sweep(t.Context(), o)
+		if len(ends) != 3 {
+			t.Fatalf("progress of %v, want three works", begun)
+		}
+		for i, end := range ends {
+			if diff := end - o.Budget; diff.Abs() > time.Second {
+				t.Errorf("at the begin of sweep %d the end is expected after %v, want %v", i+1, end, o.Budget)
+			}
+		}
+	})
+}
+
+func TestSweepsAreSeparatedByAnEmptyLine(t *testing.T) {
+	sweeps := []SweepReport{
+		{Name: "cpu", What: "hashing", Advice: "Use 2 workers."},
+		{Name: "http", What: "GET", Error: "connection refused", Advice: "Nothing was measured."},
+	}
+	var b strings.Builder
+	if err := WriteSweeps(&b, sweeps); err != nil {
+		t.Fatal(err)
+	}
+	first, second, found := strings.Cut(b.String(), "\n\n")
+	if !found || !strings.HasPrefix(first, "cpu: hashing\n") || !strings.HasSuffix(first, "Use 2 workers.") ||
+		!strings.HasPrefix(second, "http: GET\n") || strings.Contains(first, "Ended early") ||
+		!strings.HasSuffix(second, "Ended early: connection refused\nNothing was measured.\n") {
+		t.Errorf("prints\n%s", b.String())
+	}
+}
+
 func ExampleReport_Write() {
 	w := WorkReport{
 		Name:   "cpu",

@@ -97,7 +97,7 @@ func prepareFile(dir string) func(context.Context) (task, func(), error) {
 	return func(context.Context) (task, func(), error) {
 		scratch, err := os.MkdirTemp(dir, "sidecar-bench-")
 		if err != nil {
-			return nil, nil, fmt.Errorf("file benchmark: creating a directory: %w; --dir sets its parent", err)
+			return nil, nil, fmt.Errorf("create a directory for the file benchmark: %w (use --dir to choose another place)", err)
 		}
 		files := &files{dir: scratch}
 		return func(context.Context) error {
@@ -159,7 +159,7 @@ func writeAndRead(f *os.File) error {
 func prepareHTTP(ctx context.Context) (task, func(), error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, nil, fmt.Errorf("http benchmark: starting a server: %w", err)
+		return nil, nil, fmt.Errorf("start a server for the http benchmark: %w", err)
 	}
 	server := &http.Server{
 		ReadHeaderTimeout: 10 * time.Second,

@@ -105,8 +105,8 @@ func (f *Flags) Resolve(environ []string) (*Settings, error) {
 	return f.settings, f.settings.validate()
 }
 
-// readFile checks the names of the variables and reads the settings file. Without --config, the
-// file is empty.
+// readFile checks the names of the variables and reads the settings file. Without --config, it
+// returns an empty file.
 func (f *Flags) readFile(variables map[string]string) (stored *file, err error) {
 	stored = &file{}
 	if err := f.settings.tolerate(f.checkVariables(variables)); err != nil {
@@ -134,8 +134,8 @@ func (s *Settings) tolerate(err error) error {
 	return err
 }
 
-// fill sets a flag that is not on the command line. A nil flag is ignored: the command does not
-// have it.
+// fill sets a flag that is not on the command line. It ignores a nil flag, which the command does
+// not have.
 func (f *Flags) fill(flag *pflag.Flag, variables map[string]string, stored *file) error {
 	if flag == nil || flag.Changed {
 		return nil

@@ -193,7 +193,13 @@ func TestEverySettingHasItsDefaultAndTakesAValue(t *testing.T) {
 		"log-level":      {"info", "error", ""},
 	}
 	initial := settingsOf(mustParse(t, nil, nil))
-	Declare(pflag.NewFlagSet("", pflag.ContinueOnError)).all.VisitAll(func(flag *pflag.Flag) {
+	flags := Declare(pflag.NewFlagSet("", pflag.ContinueOnError)).all
+	for name := range initial {
+		if flags.Lookup(name) == nil {
+			t.Errorf("there is no --%s", name)
+		}
+	}
+	flags.VisitAll(func(flag *pflag.Flag) {
 		row, tested := rows[flag.Name]
 		value, known := initial[flag.Name]
 		if !known && flag.Name != configFlag {
@@ -235,6 +241,7 @@ func TestBoundsOfSettings(t *testing.T) {
 		"relay-rate":          {[]string{"0"}, []string{"-1", "1.5", "x"}},
 		"relay-connections":   {[]string{"1"}, []string{"0", "x"}},
 		"relay-request-size":  {[]string{"64KiB", "64MiB"}, []string{"65535", "65MiB"}},
+		"live-size":           {[]string{"1048576", "1GiB"}, []string{"1048575", "1073741825"}},
 		"probe-dir":           {nil, []string{file}},
 		"queue-dir":           {[]string{filepath.Join(t.TempDir(), "new", "deep")}, []string{file, ""}},
 		"cgroup-root":         {nil, []string{file, "/no/such"}},

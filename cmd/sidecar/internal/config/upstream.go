@@ -36,7 +36,7 @@ func (s *Settings) upstream(signal otlp.Signal) upstreamSettings {
 	return u
 }
 
-// flagOf returns the flag that decides a setting of the signal.
+// flagOf returns the flag that determines a setting of the signal.
 func (s *Settings) flagOf(signal otlp.Signal, name string) string {
 	if s.signals[signal].given[name] {
 		return "--otlp-" + signal.String() + "-" + name
@@ -68,7 +68,7 @@ func (s *Settings) ShowsSummary() bool {
 	return s.exports("console", s.EndpointURL(otlp.Metrics) == "" && !s.KeepRunning)
 }
 
-// exports reports whether metrics go to the named exporter: because it is set, or because auto is
+// exports reports whether metrics go to the named exporter, because it is set or because auto is
 // set and selects it.
 func (s *Settings) exports(name string, auto bool) bool {
 	return slices.Contains(s.Exporters, name) || auto && slices.Contains(s.Exporters, "auto")

@@ -46,6 +46,27 @@ func TestHTTPEndpointsGetThePathOfTheSignal(t *testing.T) {
 	}
 }
 
+func TestTheExportTimeoutLimitsMetricsOnly(t *testing.T) {
+	for name, c := range map[string]struct {
+		environ string
+		metrics time.Duration
+	}{
+		"shorter than a request's": {"OTEL_METRIC_EXPORT_TIMEOUT=700", 700 * time.Millisecond},
+		"longer than a request's":  {"OTEL_METRIC_EXPORT_TIMEOUT=20000", 10 * time.Second},
+	} {
+		s := mustParse(t, nil, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://h:1", c.environ})
+		for _, signal := range otlp.Signals() {
+			want := 10 * time.Second
+			if signal == otlp.Metrics {
+				want = c.metrics
+			}
+			if upstream, ok := s.Upstream(signal, ""); !ok || upstream.Timeout != want {
+				t.Errorf("%s: %s time out after %v, want %v", name, signal, upstream.Timeout, want)
+			}
+		}
+	}
+}
+
 // With an endpoint for traces alone, the app's traces are relayed, and no metrics are sent.
 func TestAnEndpointOfOneSignalIsForThatSignalOnly(t *testing.T) {
 	environ := []string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://t:1"}

@@ -13,9 +13,9 @@ import (
 	"github.com/poolgauge/poolgauge/collector/probe"
 )
 
-// value is a setting as pflag sees it.
+// value implements pflag.Value for a setting.
 type value struct {
-	kind       string             // what the help calls it
+	kind       string             // its placeholder in the help
 	set        func(string) error // changes nothing if it returns an error
 	initial    string             // the default, as text
 	repeatable bool
@@ -199,10 +199,10 @@ func percent(p *float64, initial float64) *value {
 	}}
 }
 
-// count returns a value that is a whole number, at least 0, which is the default.
+// count returns a value that is a non-negative integer. The default is 0.
 func count(p *int64) *value { return whole(p, 0, 0) }
 
-// positive returns a value that is a whole number, at least 1.
+// positive returns a value that is a positive integer.
 func positive(p *int64, initial int64) *value { return whole(p, initial, 1) }
 
 func whole(p *int64, initial, least int64) *value {
@@ -210,20 +210,20 @@ func whole(p *int64, initial, least int64) *value {
 	return &value{kind: "NUMBER", initial: strconv.FormatInt(initial, 10), set: func(given string) error {
 		n, err := strconv.ParseInt(given, 10, 32)
 		if err != nil || n < least {
-			return fmt.Errorf("expected a whole number from %d, got %q", least, given)
+			return fmt.Errorf("expected an integer of at least %d, got %q", least, given)
 		}
 		*p = n
 		return nil
 	}}
 }
 
-// number returns a value that is a number, at least 0.
+// number returns a value that is a non-negative number.
 func number(p *float64, initial float64) *value {
 	*p = initial
 	return &value{kind: "NUMBER", initial: fmt.Sprint(initial), set: func(given string) error {
 		v, err := strconv.ParseFloat(given, 64)
 		if err != nil || !(v >= 0 && v <= 1e6) {
-			return fmt.Errorf("expected a number from 0, got %q", given)
+			return fmt.Errorf("expected a number of at least 0, got %q", given)
 		}
 		*p = v
 		return nil

@@ -24,9 +24,9 @@ import (
 // Interval is the shop's export interval. It is short, so that changes show at once.
 const Interval = time.Second
 
-// Run runs the shop until ctx is done. It writes to out what to watch, and sends the shop's metrics
-// over OTLP/gRPC to a URL, such as unix:/tmp/otlp.sock. It uses the sidecar's own exporter:
-// OpenTelemetry's would make the binary 2 % larger.
+// Run runs the shop until ctx is done. It writes to out what happens and what to watch, and sends
+// the shop's metrics over OTLP/gRPC to a URL, such as unix:/tmp/otlp.sock. It uses the sidecar's
+// own exporter: OpenTelemetry's would make the binary 2 % larger.
 func Run(ctx context.Context, url string, out io.Writer) (err error) {
 	client, err := export.Dial(export.Config{Protocol: export.GRPC, URL: url, Timeout: Interval})
 	if err != nil {

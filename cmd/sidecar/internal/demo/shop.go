@@ -10,7 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// The durations of requests when all is well, and the limits of callers.
+// The durations of healthy requests, and the limits of callers.
 const (
 	thumbnail  = 20 * time.Millisecond
 	payment    = 50 * time.Millisecond
@@ -60,10 +60,10 @@ func (s *shop) close() {
 	s.connections.Close()
 }
 
-// resize sets the number of workers, which must be at least 1.
+// resize sets the number of workers. workers must be at least 1.
 func (s *shop) resize(workers int) { _ = s.thumbnails.Resize(workers) }
 
-// serve makes requests until ctx is done. The rates do not depend on how long requests take.
+// serve makes requests until ctx is done, at constant rates, however slow the pools are.
 func (s *shop) serve(ctx context.Context) {
 	s.load(ctx, 250, s.makeThumbnail)
 	s.load(ctx, 60, s.pay)

@@ -27,7 +27,7 @@ type Line struct {
 // Point is a measured value.
 type Point struct{ X, Y float64 }
 
-// role is the purpose of a color. Roles from series on are the colors of lines.
+// role is the purpose of a color. Roles from series on are for lines.
 type role int
 
 const (
@@ -44,7 +44,7 @@ var palette = [2][]string{
 	{"#0d1117", "#f0f6fc", "#30363d", "#58a6ff", "#f0883e", "#3fb950", "#bc8cff", "#f778ba", "#d29922", "#8b949e"},
 }
 
-// lineRole returns the color of the i-th line. Colors repeat.
+// lineRole returns the color of line i. Colors repeat if there are more lines than colors.
 func lineRole(i int) role { return series + role(i%(len(palette[0])-int(series))) }
 
 // canvas is a drawing surface. Its unit is the pixel, and its origin is at the top left.
@@ -54,7 +54,7 @@ type canvas interface {
 	text(at Point, anchor anchor, bold bool, s string) // at is on the baseline
 }
 
-// anchor is the part of a text that is placed at its point.
+// anchor says which part of a text is placed at the given point.
 type anchor int
 
 const (
@@ -216,7 +216,7 @@ func (c Chart) names(on canvas, x, y axis) {
 	}
 }
 
-// short cuts a long name to its end, which is the most specific part.
+// short truncates a long name at the front, since the end is the most informative part.
 func short(name string) string {
 	runes := []rune(name)
 	if len(runes) <= longestName {

@@ -66,8 +66,8 @@ type raster struct {
 	colors []string
 }
 
-// cover blends a color into the pixels of a part of the image. share returns the opacity at the
-// center of a pixel, from 0 to 1.
+// cover blends a color into the pixels of a part of the image, weighted by share at each pixel's
+// center. A share of 0 or less leaves a pixel as it is, and one of 1 or more covers it.
 func (p *raster) cover(r role, part image.Rectangle, share func(x, y float64) float64) {
 	to := parsed(p.colors[r])
 	part = part.Intersect(p.Bounds())
@@ -95,7 +95,7 @@ func parsed(text string) color.RGBA {
 	return color.RGBA{digit(1)<<4 | digit(2), digit(3)<<4 | digit(4), digit(5)<<4 | digit(6), 0xff}
 }
 
-// stroke draws segments with round ends. Edges fade out over one pixel.
+// stroke draws segments with round ends. Coverage falls to 0 half a pixel beyond the edge.
 func (p *raster) stroke(r role, width float64, points ...Point) {
 	for i := range points[:len(points)-1] {
 		a, b := points[i], points[i+1]
@@ -119,8 +119,8 @@ func (p *raster) stroke(r role, width float64, points ...Point) {
 
 func (p *raster) dot(r role, at Point, radius float64) { p.stroke(r, 2*radius, at, at) }
 
-// text draws bitmaps of characters, which all have the same width. Bold characters are drawn twice,
-// which saves a second font.
+// text draws bitmaps of characters, all of the same width. Bold characters are drawn twice, so that
+// no second font is needed.
 func (p *raster) text(at Point, anchor anchor, bold bool, text string) {
 	font := inconsolata.Regular8x16
 	runes := []rune(text)

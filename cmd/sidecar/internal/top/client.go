@@ -55,7 +55,7 @@ func (c *Client) Picture(ctx context.Context) (*live.Picture, error) {
 		return nil, err
 	}
 	if p.At.IsZero() {
-		return nil, fmt.Errorf("%s is not a sidecar's page, or it has another version", c)
+		return nil, fmt.Errorf("%s is not a sidecar's page, or its version is not compatible", c)
 	}
 	return &p, nil
 }
@@ -84,12 +84,12 @@ func (c *Client) get(ctx context.Context, from *url.URL, into any) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return fmt.Errorf("%s is not a sidecar's page, or it has another version", c)
+		return fmt.Errorf("%s is not a sidecar's page, or its version is not compatible", c)
 	}
 	return nil
 }
 
-// explained shortens an error to one line that fits on the screen.
+// explained turns err into one short line for the screen.
 func (c *Client) explained(err error) error {
 	var timeout net.Error
 	switch {

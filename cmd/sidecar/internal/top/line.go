@@ -59,8 +59,8 @@ func safe(text string) string {
 	}, text)
 }
 
-// cell pads or truncates a text to the given number of columns. Right-aligned text has at least one
-// space before it.
+// cell pads or truncates a text so that it is exactly columns wide. Right-aligned text has at least
+// one space before it.
 func cell(columns int, right bool, text string) string {
 	if columns <= 0 {
 		return ""
@@ -77,8 +77,8 @@ func cell(columns int, right bool, text string) string {
 	return text + space
 }
 
-// gauge draws a bar of the given number of columns. It is filled to a share from 0 to 1, in steps
-// of an eighth of a column.
+// gauge draws a bar that is exactly columns wide. It is filled to a share from 0 to 1, in steps of
+// an eighth of a column.
 func gauge(columns int, share float64) string {
 	const full = 8
 	eighths := int(math.Round(min(1, max(0, share)) * float64(columns*full)))
@@ -89,8 +89,8 @@ func gauge(columns int, share float64) string {
 	return cell(columns, false, text)
 }
 
-// spark draws a sparkline of the given number of columns, the newest value at the right. The scale
-// is from 0 to most. Unknown values are blank; 0 has the lowest mark.
+// spark draws a sparkline that is columns wide, with the newest value at the right. The scale is
+// from 0 to most. Unknown values are blank; 0 has the lowest mark.
 func spark(columns int, values []live.Figure, most float64) string {
 	marks := []rune("▁▂▃▄▅▆▇█")
 	var b strings.Builder
@@ -108,8 +108,8 @@ func spark(columns int, values []live.Figure, most float64) string {
 	return b.String()
 }
 
-// fit returns one value for each column: the highest of those that the column stands for. If there
-// are fewer values than columns, the columns at the left are unknown.
+// fit reduces values to one per column, the maximum of those it covers. If there are fewer values
+// than columns, they are right-aligned.
 func fit(columns int, values []live.Figure) []live.Figure {
 	out := make([]live.Figure, max(0, columns))
 	if len(values) < columns {
@@ -166,7 +166,7 @@ func bytes(v float64) string {
 	return fmt.Sprintf("%.2g%c", v, units[i])
 }
 
-// fold breaks a text at spaces into lines of at most the given number of columns.
+// fold breaks a text at spaces into lines that are at most columns wide.
 func fold(text string, columns int) []string {
 	var lines []string
 	current := ""

@@ -148,7 +148,7 @@ func (s *state) probes() line {
 	return l
 }
 
-// longest returns the time of the longest phase. If the whole run is a phase, that is the longest.
+// longest returns the duration of the longest phase, which is the whole run if that is reported.
 func longest(phases []live.Phase) live.Figure {
 	all := make([]live.Figure, len(phases))
 	for i, p := range phases {

@@ -3,6 +3,8 @@ package top
 import (
 	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -228,6 +230,60 @@ func TestStaleIsSaid(t *testing.T) {
 	expect(t, text(s, 80, 24, noon.Add(9*time.Second)), "PAUSED at")
 	never := &state{from: "x:1", asked: noon, err: errors.New("nothing is listening at x:1")}
 	expect(t, text(never, 80, 24, noon.Add(3*time.Second)), "nothing is listening at x:1; tried for 3s")
+}
+
+func TestTheLastLineListsTheKeysOfWhatIsShown(t *testing.T) {
+	for name, c := range map[string]struct {
+		show          view
+		wants, absent string
+	}{
+		"the table":   {table, "F3Search F4Filter F6Sort EnterDetails", "EscBack"},
+		"the details": {details, "EscBack ↑↓Pool", "F3Search"},
+		"the help":    {help, "EscBack ↑↓Pool", "F3Search"},
+	} {
+		s := shown(picture())
+		s.show, s.filter = c.show, "pay"
+		got := s.keys(80).String()
+		if !strings.Contains(got, c.wants) || strings.Contains(got, c.absent) ||
+			!strings.Contains(got, "F10Quit  filter: pay") {
+			t.Errorf("%s: %q, want %q and not %q", name, got, c.wants, c.absent)
+		}
+	}
+}
+
+func TestTheStatusIsColoredByWhatIsWrong(t *testing.T) {
+	for name, c := range map[string]struct {
+		state *state
+		age   time.Duration
+		want  style
+	}{
+		"no answer yet":   {&state{from: "x:1", asked: noon}, 0, dim},
+		"never an answer": {&state{asked: noon, err: io.EOF}, 0, trouble},
+		"a new picture":   {shown(picture()), 0, plain},
+		"an old picture":  {shown(picture()), time.Minute, trouble},
+		"an error since":  {&state{picture: picture(), got: noon, err: io.EOF}, 0, trouble},
+		"paused":          {&state{picture: picture(), got: noon, paused: true}, time.Minute, warning},
+	} {
+		if got := c.state.status(noon.Add(c.age)).style; got != c.want {
+			t.Errorf("%s: style %d, want %d", name, got, c.want)
+		}
+	}
+}
+
+func TestUnknownFiguresAreSortedBelowZero(t *testing.T) {
+	zero, unknown := live.Known(0), live.Figure{}
+	s := shown(&live.Picture{At: noon})
+	for _, pending := range []live.Figure{unknown, zero, unknown, zero, live.Known(1)} {
+		s.picture.Pools = append(s.picture.Pools, live.Pool{Pending: pending})
+	}
+	s.sort = slices.IndexFunc(columns, func(c column) bool { return c.title == "WAITING" })
+	var got []live.Figure
+	for _, p := range s.pools() {
+		got = append(got, p.Pending)
+	}
+	if want := []live.Figure{live.Known(1), zero, zero, unknown, unknown}; !slices.Equal(got, want) {
+		t.Errorf("waiting %v, want %v", got, want)
+	}
 }
 
 func TestKeys(t *testing.T) {

@@ -133,7 +133,7 @@ func (s *state) row(all []*live.Pool) int {
 	return max(0, slices.IndexFunc(all, func(p *live.Pool) bool { return p.ID == s.selected }))
 }
 
-// move selects the pool that is by rows below the selected one, or above it if by is negative.
+// move moves the selection down by the given number of rows, or up if by is negative.
 func (s *state) move(by int) {
 	all := s.pools()
 	if len(all) > 0 {
@@ -141,8 +141,7 @@ func (s *state) move(by int) {
 	}
 }
 
-// find selects the next pool that matches the search, and begins the given number of rows below the
-// selected one.
+// find selects the next pool that matches the search, starting from rows below the selection.
 func (s *state) find(from int) {
 	all := s.pools()
 	at := s.row(all) + from

@@ -21,7 +21,7 @@ var (
 	styles = map[live.Level]style{live.Trouble: trouble, live.Warning: warning, live.Good: plain, live.Silent: dim}
 )
 
-// layout holds the widths that depend on the screen and on the names.
+// layout holds the widths that depend on the screen and the pool names.
 type layout struct{ name, spark, reason int }
 
 func (s *state) layout(width int) layout {

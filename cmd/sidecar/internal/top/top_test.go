@@ -128,6 +128,48 @@ func TestRunEndsWithItsContextAndWithItsTerminal(t *testing.T) {
 	}
 }
 
+// transport is an [http.RoundTripper].
+type transport func(*http.Request) (*http.Response, error)
+
+func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// leaving is a screen with a function that is called at its end.
+type leaving struct {
+	tcell.Screen
+
+	fini func()
+}
+
+func (s leaving) Fini() {
+	s.fini()
+	s.Screen.Fini()
+}
+
+func TestRunEndsAfterItsRequests(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	left, ended := make(chan struct{}), make(chan struct{})
+	client, err := NewClient("h:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	client.http.Transport = transport(func(r *http.Request) (*http.Response, error) {
+		defer close(ended)
+		cancel()
+		<-r.Context().Done()
+		select {
+		case <-left:
+			t.Error("the terminal is left before the request has ended")
+		case <-time.After(100 * time.Millisecond):
+		}
+		return nil, r.Context().Err()
+	})
+	screen := leaving{newTerminal(t).Screen, func() { close(left) }}
+	if err := Run(ctx, screen, client, time.Hour); err != nil {
+		t.Error(err)
+	}
+	<-ended
+}
+
 func TestPrint(t *testing.T) {
 	var b strings.Builder
 	if err := Print(t.Context(), &b, sidecar(t, picture)); err != nil {

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
+)
+
+func TestMemoryGrowsWithTheQueueAndWithLargeRequests(t *testing.T) {
+	const mebibyte = 1 << 20
+	for name, c := range map[string]struct {
+		settings config.Settings
+		want     int64 // MiB
+	}{
+		"no queue":                        {config.Settings{}, 20},
+		"a queue in memory":               {config.Settings{QueueSize: 64 * mebibyte}, 84},
+		"of a queue on disk, the index":   {config.Settings{QueueSize: 64 * mebibyte, QueueDir: "/queue"}, 28},
+		"requests of the usual size":      {config.Settings{RelayRequestSize: 4 * mebibyte}, 20},
+		"five copies of what is over it":  {config.Settings{RelayRequestSize: 6 * mebibyte}, 30},
+		"smaller requests save no memory": {config.Settings{RelayRequestSize: mebibyte}, 20},
+	} {
+		if got := memoryOf(&c.settings); got != c.want*mebibyte {
+			t.Errorf("%s: %d bytes, want %d MiB", name, got, c.want)
+		}
+	}
+}

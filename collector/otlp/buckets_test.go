@@ -1,0 +1,68 @@
+package otlp
+
+import (
+	"testing"
+
+	metricpb "go.opentelemetry.io/proto/otlp/metrics/v1"
+	"google.golang.org/protobuf/proto"
+)
+
+func wireOf(t *testing.T, m proto.Message) []byte {
+	t.Helper()
+	data, err := proto.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// What is kept of a point decides the same as the point itself.
+func TestBucketsOfWhatIsKeptOfAPoint(t *testing.T) {
+	counts := func(all ...uint64) *metricpb.ExponentialHistogramDataPoint_Buckets {
+		return &metricpb.ExponentialHistogramDataPoint_Buckets{Offset: 3, BucketCounts: all}
+	}
+	for name, c := range map[string]struct {
+		point proto.Message
+		kind  MetricKind
+		want  bool
+	}{
+		"explicit": {
+			&metricpb.HistogramDataPoint{Count: 3, ExplicitBounds: []float64{1}, BucketCounts: []uint64{1, 2}},
+			HistogramPoints, true,
+		},
+		"exponential": {
+			&metricpb.ExponentialHistogramDataPoint{Count: 3, Scale: 2, Positive: counts(1, 2)},
+			ExponentialPoints, true,
+		},
+		"exponential with negative values": {
+			&metricpb.ExponentialHistogramDataPoint{Count: 3, Scale: 2, Positive: counts(1), Negative: counts(2)},
+			ExponentialPoints, false,
+		},
+	} {
+		whole := Point{Wire: wireOf(t, c.point)}
+		var all, kept Buckets
+		if ok := whole.Buckets(c.kind, &all); ok != c.want {
+			t.Errorf("%s: read is %v, want %v", name, ok, c.want)
+		}
+		if ok := ReadBuckets(whole.AppendBuckets(nil, c.kind), c.kind, &kept); ok != c.want {
+			t.Errorf("%s: what is kept is read is %v, want %v", name, ok, c.want)
+		}
+		if c.want && (kept.Count != 3 || len(kept.Counts) != 2 || kept.Counts[1] != 2 || kept.Scale != all.Scale) {
+			t.Errorf("%s: what is kept has %+v, want %+v", name, kept, all)
+		}
+	}
+}
+
+func TestReusedBucketsHaveNoBoundsOfAPointBefore(t *testing.T) {
+	var b Buckets
+	explicit := &metricpb.HistogramDataPoint{ExplicitBounds: []float64{1}, BucketCounts: []uint64{1, 2}}
+	if !ReadBuckets(wireOf(t, explicit), HistogramPoints, &b) || len(b.Bounds) != 1 {
+		t.Fatalf("%+v", b)
+	}
+	exponential := &metricpb.ExponentialHistogramDataPoint{
+		Positive: &metricpb.ExponentialHistogramDataPoint_Buckets{BucketCounts: []uint64{1}},
+	}
+	if !ReadBuckets(wireOf(t, exponential), ExponentialPoints, &b) || b.Bounds != nil {
+		t.Errorf("bounds %v, want nil", b.Bounds)
+	}
+}

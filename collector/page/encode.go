@@ -1,0 +1,164 @@
+package page
+
+import (
+	"math"
+	"mime"
+	"strconv"
+	"strings"
+
+	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+)
+
+// Prometheus's own encoders, in expfmt, are 150 KB of the sidecar and do more than is needed here.
+// The tests compare with them.
+
+// contentType is that of an answer to a scrape.
+type contentType string
+
+const (
+	textType     contentType = "text/plain; version=0.0.4" + names
+	protobufType contentType = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; " +
+		"encoding=delimited; escaping=underscores"
+	openType    contentType = "application/openmetrics-text; version=1.0.0" + names
+	openOldType contentType = "application/openmetrics-text; version=0.0.1" + names
+
+	names = "; charset=utf-8; escaping=underscores"
+)
+
+// negotiate returns the format that an Accept header prefers, or text if it has none of them.
+func negotiate(accept string) contentType {
+	best, most := textType, 0.0
+	for clause := range strings.SplitSeq(accept, ",") {
+		media, parameters, err := mime.ParseMediaType(clause)
+		if err != nil {
+			continue
+		}
+		quality, err := strconv.ParseFloat(parameters["q"], 64)
+		if err != nil {
+			quality = 1
+		}
+		if served := offered(media, parameters); served != "" && quality > most {
+			best, most = served, quality
+		}
+	}
+	return best
+}
+
+// offered returns the format for a clause of an Accept header, or "" if there is none.
+func offered(media string, parameters map[string]string) contentType {
+	version := parameters["version"]
+	switch {
+	case media == "application/openmetrics-text" && version == "1.0.0":
+		return openType
+	case media == "application/openmetrics-text" && (version == "" || version == "0.0.1"):
+		return openOldType
+	case media == "application/vnd.google.protobuf" && parameters["encoding"] == "delimited" &&
+		parameters["proto"] == "io.prometheus.client.MetricFamily":
+		return protobufType
+	case (media == "text/plain" || media == "text/*" || media == "*/*") && (version == "" || version == "0.0.4"):
+		return textType
+	default:
+		return ""
+	}
+}
+
+// encode returns the families in a format.
+func encode(families []*dto.MetricFamily, to contentType) []byte {
+	var b []byte
+	open := to == openType || to == openOldType
+	for _, f := range families {
+		if to == protobufType {
+			message, _ := proto.Marshal(f) // fails only for strings that are not UTF-8, which is checked at reception
+			b = protowire.AppendBytes(b, message)
+			continue
+		}
+		b = lines{f: f, open: open}.append(b)
+	}
+	if open {
+		b = append(b, "# EOF\n"...)
+	}
+	return b
+}
+
+// lines writes a family as lines of text, or of OpenMetrics.
+type lines struct {
+	f    *dto.MetricFamily
+	open bool
+}
+
+var (
+	escapeHelp  = strings.NewReplacer("\\", `\\`, "\n", `\n`)
+	escapeValue = strings.NewReplacer("\\", `\\`, "\n", `\n`, `"`, `\"`)
+)
+
+func (l lines) append(b []byte) []byte {
+	name, escape := l.f.GetName(), escapeHelp
+	if l.open { // a counter's name is without _total there
+		escape = escapeValue
+		if l.f.GetType() == dto.MetricType_COUNTER {
+			name = strings.TrimSuffix(name, "_total")
+		}
+	}
+	b = append(b, "# HELP "+name+" "+escape.Replace(l.f.GetHelp())+"\n"...)
+	b = append(b, "# TYPE "+name+" "+strings.ToLower(l.f.GetType().String())+"\n"...)
+	for _, m := range l.f.GetMetric() {
+		switch h := m.GetHistogram(); {
+		case h != nil:
+			b = l.histogram(b, m.GetLabel(), h)
+		case m.GetCounter() != nil:
+			b = l.sample(b, "", m.GetLabel(), "", l.number(m.GetCounter().GetValue()))
+		default:
+			b = l.sample(b, "", m.GetLabel(), "", l.number(m.GetGauge().GetValue()))
+		}
+	}
+	return b
+}
+
+func (l lines) histogram(b []byte, labels []*dto.LabelPair, h *dto.Histogram) []byte {
+	for _, bucket := range h.GetBucket() {
+		if bound := bucket.GetUpperBound(); !math.IsInf(bound, 1) {
+			b = l.sample(b, "_bucket", labels, l.number(bound), l.count(bucket.GetCumulativeCount()))
+		}
+	}
+	b = l.sample(b, "_bucket", labels, "+Inf", l.count(h.GetSampleCount()))
+	b = l.sample(b, "_sum", labels, "", l.number(h.GetSampleSum()))
+	return l.sample(b, "_count", labels, "", l.count(h.GetSampleCount()))
+}
+
+// sample writes a line. le is the upper bound of a bucket.
+func (l lines) sample(b []byte, suffix string, labels []*dto.LabelPair, le, value string) []byte {
+	b = append(append(b, l.f.GetName()...), suffix...)
+	separator := byte('{')
+	label := func(name, value string) {
+		b = append(append(b, separator), name+`="`+value+`"`...)
+		separator = ','
+	}
+	for _, p := range labels {
+		label(p.GetName(), escapeValue.Replace(p.GetValue()))
+	}
+	if le != "" {
+		label("le", le)
+	}
+	if separator == ',' {
+		b = append(b, '}')
+	}
+	return append(b, " "+value+"\n"...)
+}
+
+// number writes 1 as 1.0 in OpenMetrics.
+func (l lines) number(v float64) string {
+	s := strconv.FormatFloat(v, 'g', -1, 64)
+	if l.open && !strings.ContainsAny(s, "e.IN") { // not +Inf and NaN either
+		s += ".0"
+	}
+	return s
+}
+
+func (l lines) count(n uint64) string {
+	if l.open {
+		return strconv.FormatUint(n, 10)
+	}
+	return l.number(float64(n))
+}
