@@ -20,10 +20,8 @@ import (
 
 // Limits of the sidecar's resident memory, in MiB.
 const (
-	mostResident = 44 // the target is 40, which the garbage collector sometimes exceeds slightly
-	// with many concurrent requests of 4 MB: less than the 64 MiB of the shipped container
-	mostHuge = 56
-	mostIdle = 22 // including the data of the page
+	mostResident = 42 // the target is 40, which the garbage collector sometimes exceeds slightly
+	mostIdle     = 22 // including the data of the page
 )
 
 // checkPeak checks the peak resident memory of a sidecar so far.
@@ -139,10 +137,6 @@ func floodHTTP(s *relayed, clients int, kind, encoding string, body []byte, d ti
 // memory stays below its container's limit.
 func TestRelayMemory(t *testing.T) {
 	for name, load := range floods() {
-		most := float64(mostResident)
-		if strings.HasPrefix(name, "4 MB") {
-			most = mostHuge
-		}
 		for _, where := range []string{"memory", "disk"} {
 			for _, upstream := range []string{"well", "away"} {
 				if !full && (where == "memory") != (upstream == "well") {
@@ -161,7 +155,7 @@ func TestRelayMemory(t *testing.T) {
 					}
 					s := newShipped(t, address, args...).start()
 					load(t, s, pick(2*time.Second, 10*time.Second))
-					checkPeak(t, s, most)
+					checkPeak(t, s, mostResident)
 					if code, took := s.terminate(); code != 0 || took > grace {
 						t.Errorf("ended with %d after %v", code, took)
 					}

@@ -13,7 +13,10 @@ import (
 const (
 	// workingMemory is the memory that the sidecar needs in addition to its queue, in bytes: for
 	// itself, and for requests being received and sent.
-	workingMemory = 16 << 20
+	workingMemory = 14 << 20
+	// diskMemory is what it needs in addition with a queue on disk: for batches that are being
+	// written, kept in memory or read back.
+	diskMemory = 6 << 20
 	// usualRequest is the largest size of requests, in bytes, for which workingMemory is enough.
 	usualRequest = 4 << 20
 	// codeMemory is the size of the program's code, which Go's limit does not count.
@@ -55,7 +58,7 @@ func limitMemory(settings *config.Settings, log *slog.Logger) {
 func memoryOf(settings *config.Settings) int64 {
 	queued := settings.QueueSize
 	if settings.QueueDir != "" {
-		queued /= 8 // only an index is in memory
+		queued = queued/8 + diskMemory // only an index is in memory
 	}
 	return workingMemory + queued + 5*max(0, settings.RelayRequestSize-usualRequest)
 }
