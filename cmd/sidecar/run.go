@@ -37,7 +37,9 @@ func runSidecar(c *cobra.Command, settings *config.Settings) error {
 	})
 	defer lines.close()
 	ctx, log := c.Context(), newLogger(settings, lines)
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("OpenTelemetry reported an error", "error", err) }))
+	otel.SetErrorHandler(
+		otel.ErrorHandlerFunc(func(err error) { log.Warn("OpenTelemetry reported an error", "error", err) }),
+	)
 	found := &problems{keepRunning: settings.KeepRunning, log: log}
 	for _, problem := range settings.Problems {
 		_ = found.tolerate(problem) // there are no problems unless KeepRunning is set
@@ -162,7 +164,8 @@ func keepHistory(settings *config.Settings, picture *live.Live, log *slog.Logger
 	if settings.QueueDir == "" {
 		return func() {}
 	}
-	return picture.Keep(settings.QueueDir, func(err error) { log.Warn("cannot load or save the page's history", "error", err) }).Close
+	failed := func(err error) { log.Warn("cannot load or save the page's history", "error", err) }
+	return picture.Keep(settings.QueueDir, failed).Close
 }
 
 // openPod opens the control groups of the pod.

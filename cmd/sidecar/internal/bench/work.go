@@ -97,7 +97,10 @@ func prepareFile(dir string) func(context.Context) (task, func(), error) {
 	return func(context.Context) (task, func(), error) {
 		scratch, err := os.MkdirTemp(dir, "sidecar-bench-")
 		if err != nil {
-			return nil, nil, fmt.Errorf("create a directory for the file benchmark: %w (use --dir to choose another place)", err)
+			return nil, nil, fmt.Errorf(
+				"create a directory for the file benchmark: %w (use --dir to choose another place)",
+				err,
+			)
 		}
 		files := &files{dir: scratch}
 		return func(context.Context) error {
