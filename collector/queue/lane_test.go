@@ -3,7 +3,6 @@ package queue
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -203,13 +202,17 @@ func TestOwnNeverWaits(t *testing.T) {
 	})
 }
 
-// With Fresh, batches put after an outage leave before those put during it.
 func TestLanesHaveNames(t *testing.T) {
-	if got := fmt.Sprint(Lanes()); got != "[metrics traces logs own]" {
-		t.Error(got)
+	var names []string
+	for _, l := range Lanes() {
+		names = append(names, l.String())
+	}
+	if want := []string{"metrics", "traces", "logs", "own"}; !slices.Equal(names, want) {
+		t.Errorf("%q, want %q", names, want)
 	}
 }
 
+// With Fresh, batches put after an outage leave before those put during it.
 func TestFreshGoesFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := config(t.TempDir(), 1<<20, time.Second)

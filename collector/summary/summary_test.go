@@ -354,13 +354,9 @@ func TestSummaryOfPools(t *testing.T) {
 // ids, and each kill belongs to one container. A container that was killed is shown once more.
 func TestSummaryTellsContainersApart(t *testing.T) {
 	root, kill := catalog.CgroupPathKey.String("/"), catalog.CgroupEventKey.String("oom_kill")
-	app, pause, gone := semconv.ContainerID(
-		"aaaaaaaaaaaaaaaa",
-	), semconv.ContainerID(
-		"bbbbbbbbbbbbbbbb",
-	), semconv.ContainerID(
-		"cccccccccccccccc",
-	)
+	app := semconv.ContainerID("aaaaaaaaaaaaaaaa")
+	pause := semconv.ContainerID("bbbbbbbbbbbbbbbb")
+	gone := semconv.ContainerID("cccccccccccccccc")
 	pod := func(s float64) *machine {
 		return at(time.Duration(s*float64(time.Second))).
 			gauge(catalog.SystemLoad1, 1).

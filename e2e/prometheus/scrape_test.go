@@ -50,7 +50,12 @@ func TestScrape(t *testing.T) {
 	samePanels(t, overOTLP, scraped, now)
 	sameSeries(t, overOTLP, scraped[true], now)
 	for _, q := range []float64{0.5, 0.95, 0.99} {
-		sameValue(t, overOTLP, scraped[true], fmt.Sprintf(`histogram_quantile(%v, sum(poolgauge_pool_use_duration_seconds))`, q))
+		sameValue(
+			t,
+			overOTLP,
+			scraped[true],
+			fmt.Sprintf(`histogram_quantile(%v, sum(poolgauge_pool_use_duration_seconds))`, q),
+		)
 	}
 	s.stop()
 }

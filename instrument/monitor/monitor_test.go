@@ -161,7 +161,11 @@ func TestReportHasFiguresOfTheProcess(t *testing.T) {
 	p := r.End()
 	runtime.ReadMemStats(&end)
 	if p.ProcessBytes > end.TotalAlloc-heap.TotalAlloc || p.ProcessAllocs > end.Mallocs-heap.Mallocs {
-		t.Errorf("%d bytes in %d objects, and less between two readings around the run", p.ProcessBytes, p.ProcessAllocs)
+		t.Errorf(
+			"%d bytes in %d objects, and less between two readings around the run",
+			p.ProcessBytes,
+			p.ProcessAllocs,
+		)
 	}
 	if len(sink) == 0 || p.ProcessAllocs < 100 || p.ProcessBytes < 1_000_000 || p.GCs < 1 || p.ProcessCPU < 0 {
 		t.Errorf("%+v", p)
