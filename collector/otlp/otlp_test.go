@@ -2,10 +2,12 @@ package otlp_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -16,9 +18,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
-	"encoding/binary"
 	"github.com/poolgauge/poolgauge/collector/otlp"
-	"slices"
 )
 
 // For random requests of each signal, Inspect counts the same points as decoding, and Enrich has
