@@ -7,7 +7,6 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/poolgauge/poolgauge/internal/callsite"
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
@@ -105,9 +104,9 @@ func (g *Group) start(f func() error, blocked *measure.Pended) {
 		c = new(groupCall)
 		c.call = c.do
 	}
-	c.group, c.f = g, f
+	c.group, c.run.Func = g, f
 	if g.set != nil {
-		c.run.Func, c.run.Span = callsite.FuncOf(f), g.span
+		c.run.Span = g.span
 		if blocked == nil {
 			g.set.Start(&c.run)
 		} else {
@@ -120,7 +119,6 @@ func (g *Group) start(f func() error, blocked *measure.Pended) {
 // groupCall is one call of a function. Calls are reused, to save allocations.
 type groupCall struct {
 	group *Group
-	f     func() error
 	run   measure.Run
 	call  func() // do, as a function
 }
@@ -128,15 +126,16 @@ type groupCall struct {
 var groupCalls sync.Pool
 
 func (c *groupCall) do() {
-	g, f := c.group, c.f
+	g := c.group
 	defer g.done()
 	var err error
 	if g.set == nil {
+		f := c.run.Func
 		c.free()
 		err = f()
 	} else {
 		defer c.free() // after the run has ended
-		err = g.set.Call(&c.run, f)
+		err = g.set.Call(&c.run)
 	}
 	if err != nil {
 		g.fail(err)
@@ -144,7 +143,7 @@ func (c *groupCall) do() {
 }
 
 func (c *groupCall) free() {
-	c.group, c.f, c.run = nil, nil, measure.Run{}
+	c.group, c.run = nil, measure.Run{}
 	groupCalls.Put(c)
 }
 

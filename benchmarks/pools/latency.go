@@ -121,6 +121,13 @@ func orderCases() []harness.Case {
 			Subjects: []harness.Subject{later(latencies[1].all[0]), later(latencies[1].all[1])},
 		},
 		{
+			Name:     "workers, a release and a later Submit, overtaken of 10,000",
+			Trials:   10_000,
+			Procs:    []int{1, 2},
+			Bars:     none,
+			Subjects: []harness.Subject{later(latencies[2].all[0]), later(latencies[2].all[1])},
+		},
+		{
 			Name:   "semaphore, overtaken of 10,000",
 			Trials: 10_000,
 			Procs:  []int{1, 2},

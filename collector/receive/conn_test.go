@@ -42,3 +42,19 @@ func TestWhichConnectionMakesRoom(t *testing.T) {
 		}
 	}
 }
+
+func TestAnsweredConnectionsMakeRoomAgain(t *testing.T) {
+	g := newGate(defaultLimits)
+	l := &connections{gate: g, most: 1, log: slog.New(slog.DiscardHandler), open: map[*conn]struct{}{}}
+	first := &conn{of: l}
+	l.join(first)
+	answered := first.begin(func(error) {}).complete(1000)
+	busy := &conn{of: l}
+	if l.join(busy) != busy {
+		t.Error("closes a connection whose request is being accepted")
+	}
+	answered()
+	if l.join(&conn{of: l, born: 1}) != first {
+		t.Error("does not close a connection whose request was answered")
+	}
+}

@@ -8,7 +8,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/poolgauge/poolgauge/instrument"
-	"github.com/poolgauge/poolgauge/internal/callsite"
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
@@ -89,7 +88,6 @@ func (g *Group) TryGo(f func() error) bool {
 // save allocations.
 type call struct {
 	set     *Groups
-	f       func() error
 	blocked *measure.Pended // nil if the caller is not blocked
 	run     measure.Run
 	do      func() error // the method do, as a function value
@@ -97,12 +95,12 @@ type call struct {
 
 func (g *Group) call(f func() error) *call {
 	c, _ := g.set.calls.Get().(*call)
-	c.f, c.run.Func, c.run.Span = f, callsite.FuncOf(f), g.span
+	c.run.Func, c.run.Span = f, g.span
 	return c
 }
 
 func (c *call) free() {
-	c.f, c.blocked, c.run = nil, nil, measure.Run{}
+	c.blocked, c.run = nil, measure.Run{}
 	c.set.calls.Put(c)
 }
 
@@ -114,7 +112,7 @@ func (c *call) called() error {
 	} else {
 		ran.Start(&c.run)
 	}
-	return ran.Call(&c.run, c.f)
+	return ran.Call(&c.run)
 }
 
 // Running returns the number of running functions.

@@ -91,7 +91,7 @@ func (s *TaskPool) refuse() {
 
 func (s *TaskPool) run(task func(), asked measure.Span) {
 	s.ran.Lock()
-	use, _ := s.ran.StartAfter(asked)
+	use := s.ran.StartAfter(asked)
 	s.ran.Unlock()
 	how := instrument.Panicked
 	defer func() {

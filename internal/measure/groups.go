@@ -16,10 +16,10 @@ type Groups struct {
 	first, last *Run // runs in progress, in the order in which they began
 }
 
-// Run is one run of a function of a group. The caller must keep it until it has ended. The zero Run
-// is ready for use.
+// Run is one run of a function of a group. The caller sets Func and Span, and must keep the Run
+// until it has ended.
 type Run struct {
-	Func callsite.Func      // the function of the program
+	Func func() error       // the function of the program
 	Span *trace.SpanContext // the span that it is part of; nil if unknown
 
 	use        Use
@@ -37,13 +37,15 @@ func (g *Groups) Start(r *Run) {
 		return
 	}
 	g.rec.Lock()
-	r.use = g.rec.Start()
-	g.push(r)
+	now := g.rec.Meter.Event(g.rec.Uses.InUse())
+	g.rec.Requests.Add(instrument.Acquired, 1)
+	g.begin(r, now)
 	g.rec.Unlock()
 }
 
-// push appends r to the runs in progress. Caller must hold the lock.
-func (g *Groups) push(r *Run) {
+// begin begins the use of r, and appends r to the runs in progress. Caller must hold the lock.
+func (g *Groups) begin(r *Run, now time.Duration) {
+	r.use = g.rec.Uses.Begin(&g.rec.Meter, now)
 	r.prev, r.next = g.last, nil
 	if g.last == nil {
 		g.first = r
@@ -95,23 +97,23 @@ func (g *Groups) Unblock(p *Pended, r *Run) {
 	}
 	g.rec.Lock()
 	defer g.rec.Unlock()
-	var waited Waited
-	r.use, waited = g.rec.StartAfter(g.rec.Pending.Remove(p))
+	now := g.rec.Meter.Event(g.rec.Uses.InUse())
+	waited := g.rec.Requests.End(&g.rec.Meter, instrument.Acquired, g.rec.Pending.Remove(p), now)
 	if r.Span != nil {
 		g.rec.Requests.TracedBy(*r.Span, waited)
 	}
-	g.push(r)
+	g.begin(r, now)
 }
 
-// Call calls f, whose run has begun, and then ends the run.
-func (g *Groups) Call(r *Run, f func() error) (err error) {
+// Call calls the function of r, whose run has begun, and then ends the run.
+func (g *Groups) Call(r *Run) (err error) {
 	how := instrument.Exited
 	defer func() {
 		r.use.Sample.End()
 		g.end(r, how)
 	}()
 	r.use.Sample.Begin()
-	if err = f(); err != nil {
+	if err = r.Func(); err != nil {
 		how = instrument.Failed
 	} else {
 		how = instrument.OK
@@ -124,7 +126,7 @@ func (g *Groups) end(r *Run, how instrument.Ending) {
 		return
 	}
 	g.rec.Lock()
-	g.rec.End(r.use, how)
+	g.rec.Uses.End(&g.rec.Meter, r.use, how, g.rec.Meter.Event(g.rec.Uses.InUse()))
 	g.remove(r)
 	g.rec.Unlock()
 }
@@ -167,7 +169,7 @@ func (g *Groups) holders(s *instrument.Stats, now time.Duration) Holders {
 }
 
 func (r *Run) hold() Hold {
-	h := Hold{Site: r.Func.Site()}
+	h := Hold{Site: callsite.FuncOf(r.Func).Site()}
 	if r.Span != nil {
 		h.Trace = r.Span.TraceID()
 	}

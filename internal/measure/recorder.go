@@ -68,10 +68,10 @@ func (r *Recorder) Wait() Span {
 }
 
 // StartAfter ends a wait and begins a use.
-func (r *Recorder) StartAfter(wait Span) (Use, Waited) {
+func (r *Recorder) StartAfter(wait Span) Use {
 	now := r.Meter.Event(r.Uses.InUse())
-	waited := r.Requests.End(&r.Meter, instrument.Acquired, wait, now)
-	return r.begin(now), waited
+	r.Requests.End(&r.Meter, instrument.Acquired, wait, now)
+	return r.begin(now)
 }
 
 // GiveUp ends a wait without a use.

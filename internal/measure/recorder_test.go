@@ -13,9 +13,9 @@ import (
 var errTask = errors.New("task")
 
 func call(g *Groups, f func() error) error {
-	var r Run
+	r := Run{Func: f}
 	g.Start(&r)
-	return g.Call(&r, f)
+	return g.Call(&r)
 }
 
 // One long use among many short ones is always counted in the histogram and in the use time.
@@ -31,13 +31,13 @@ func TestGroupsNeverMissALongUse(t *testing.T) {
 				}
 			}
 			short()
-			var long Run
+			long := Run{Func: func() error { return nil }}
 			g.Start(&long)
 			for range 20 {
 				time.Sleep(time.Millisecond)
 				short()
 			}
-			_ = g.Call(&long, func() error { return nil })
+			_ = g.Call(&long)
 			s := g.Stats()
 			if s.Use.Max() < 18*time.Millisecond || s.Use.Max() > 22*time.Millisecond {
 				t.Fatalf("the longest use took %v, want 20 ms", s.Use.Max())
@@ -69,9 +69,9 @@ func TestGroupsCountEachUseOnce(t *testing.T) {
 						return nil
 					})
 					if i%1000 == 0 {
-						var r Run
+						r := Run{Func: func() error { return nil }}
 						g.Unblock(g.Block(), &r)
-						_ = g.Call(&r, func() error { return nil })
+						_ = g.Call(&r)
 					}
 				}
 			})

@@ -21,15 +21,10 @@ const block = 32
 // Begin begins a wait or a use. now is the time that [Meter.Event] returned. If the pool is
 // overloaded, one random span of each block is timed: a stratified sample.
 func (m *Meter) Begin(now time.Duration) Span {
-	if m.skip > 0 {
+	switch {
+	case m.skip > 0:
 		m.skip--
 		return Span{at: m.coarse, read: m.read}
-	}
-	return m.begin(now) // separate, so that Begin is inlined
-}
-
-func (m *Meter) begin(now time.Duration) Span {
-	switch {
 	case m.over:
 		pick := rand.Uint32N(block)
 		m.skip, m.rest = m.rest+pick, block-1-pick
@@ -92,13 +87,6 @@ type Durations struct {
 // End ends a span. now is the time that [Meter.Event] returned. n is the number of spans that have
 // ended, including this one. End returns the duration of the span, or 0 if it is unknown.
 func (d *Durations) End(m *Meter, s Span, now time.Duration, n int64) (took time.Duration) {
-	if m.isShort(s) {
-		return 0
-	}
-	return d.end(m, s, now, n)
-}
-
-func (d *Durations) end(m *Meter, s Span, now time.Duration, n int64) (took time.Duration) {
 	switch {
 	case s.at == 0:
 		return 0

@@ -57,7 +57,7 @@ func waitsFor(p Lender) func() bool {
 
 // SubmitGate returns the gate of a pool of one worker and a queue of one task, both in use. Acquire
 // submits another task, and Release ends the running one.
-func SubmitGate(submit func(context.Context, Task) error, stop func()) harness.Gate {
+func SubmitGate(submit func(context.Context, Task) error, waits func() bool, stop func()) harness.Gate {
 	end := make(chan struct{})
 	task := NewTask(func() { <-end })
 	for range 2 {
@@ -66,6 +66,7 @@ func SubmitGate(submit func(context.Context, Task) error, stop func()) harness.G
 	return harness.Gate{
 		Acquire: func(ctx context.Context) error { return submit(ctx, task) },
 		Release: func() { end <- struct{}{} },
+		Waits:   waits,
 		Stop: func() {
 			close(end)
 			stop()
@@ -74,13 +75,16 @@ func SubmitGate(submit func(context.Context, Task) error, stop func()) harness.G
 }
 
 // OurSubmit creates our pool with one worker and a queue of one task.
-func OurSubmit() (submit func(context.Context, Task) error, stop func()) {
+func OurSubmit() (submit func(context.Context, Task) error, waits func() bool, stop func()) {
 	p := OurWorkers(1, 1)
-	return func(ctx context.Context, t Task) error { return p.Submit(ctx, t.Context) }, p.Close
+	submit = func(ctx context.Context, t Task) error { return p.Submit(ctx, t.Context) }
+	waits = func() bool { return p.Stats().Pending.Or(0) > 1 } // the queue holds one
+	return submit, waits, p.Close
 }
 
-// ChannelSubmit makes a pool of one worker and a queue of one task from a channel.
-func ChannelSubmit() (submit func(context.Context, Task) error, stop func()) {
+// ChannelSubmit makes a pool of one worker and a queue of one task from a channel, which does not
+// count the requests that wait.
+func ChannelSubmit() (submit func(context.Context, Task) error, waits func() bool, stop func()) {
 	tasks := make(chan func(), 1)
 	ended := make(chan struct{})
 	go func() {
@@ -96,7 +100,7 @@ func ChannelSubmit() (submit func(context.Context, Task) error, stop func()) {
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-		}, func() {
+		}, nil, func() {
 			close(tasks)
 			<-ended
 		}

@@ -1,0 +1,115 @@
+package pools
+
+import (
+	"context"
+	"runtime"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+)
+
+// BenchmarkHoldersWhileFull reports what knowing the holders adds to the CPU time of a pool that is
+// full all the time, in percent: the median of pairs of rounds, and its 95 % confidence interval. Run
+// it with -benchtime=1x.
+func BenchmarkHoldersWhileFull(b *testing.B) {
+	span := trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}, TraceFlags: trace.FlagsSampled,
+	})
+	type key struct{}
+	without := context.WithValue(b.Context(), key{}, 1)
+	with := trace.ContextWithSpanContext(b.Context(), span)
+	b.Run("resources", func(b *testing.B) {
+		p, err := NewResources(
+			b.Name(), 2, func(context.Context) (int, error) { return 0, nil }, ResourcesConfig[int]{},
+		)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer p.Close()
+		comparePairs(b, func(holders bool, n int) {
+			ctx := without
+			if holders {
+				ctx = with
+			}
+			p.unmeasured = !holders
+			parallel(64, n, func() {
+				l, err := p.Acquire(ctx)
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				runtime.Gosched() // so that the others find the pool full
+				l.Release()
+			})
+		})
+	})
+	b.Run("workers", func(b *testing.B) {
+		p, err := NewWorkers(b.Name(), 2, WorkersConfig{Queue: 64})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer p.Close()
+		task := func(context.Context) error { runtime.Gosched(); return nil }
+		comparePairs(b, func(holders bool, n int) {
+			ctx := without
+			if holders {
+				ctx = with
+			}
+			parallel(64, n, func() {
+				if err := p.Submit(ctx, task); err != nil {
+					b.Error(err)
+				}
+			})
+		})
+	})
+}
+
+// comparePairs runs many short rounds of n operations, each with holders and without, in turns.
+func comparePairs(b *testing.B, run func(holders bool, n int)) {
+	const pairs, n = 1000, 10_000
+	run(true, n)
+	ratios := make([]float64, pairs)
+	for i := range ratios {
+		var took [2]time.Duration
+		for k := range 2 {
+			holders := (i+k)%2 == 0
+			start := cpuTime()
+			run(holders, n)
+			took[(i+k)%2] = cpuTime() - start
+		}
+		ratios[i] = 100 * (float64(took[0])/float64(took[1]) - 1)
+	}
+	slices.Sort(ratios)
+	// as in the sign test, 1.96 standard deviations of a binomial distribution from the middle
+	const ranks = 31
+	b.ReportMetric(ratios[pairs/2], "%")
+	b.ReportMetric(ratios[pairs/2-ranks], "%-low")
+	b.ReportMetric(ratios[pairs/2+ranks], "%-high")
+	b.ReportMetric(0, "ns/op")
+}
+
+// cpuTime returns the CPU time of the process.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// parallel does n operations in so many goroutines.
+func parallel(goroutines, n int, do func()) {
+	var wg sync.WaitGroup
+	for range goroutines {
+		wg.Go(func() {
+			for range n / goroutines {
+				do()
+			}
+		})
+	}
+	wg.Wait()
+}
