@@ -3,6 +3,7 @@ package export
 import (
 	"context"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,8 +30,9 @@ func TestFailuresAtAnySizeDoNotKeepRequestsSmall(t *testing.T) {
 				return Result{}, nil
 			}}
 			r := startLogs(t, f, rules{Policy: holding.Policy, timeout: time.Second})
+			batch := records(t, 10, 100)
 			for range 5 * 60 * 50 { // 55 kB a second, for five minutes
-				r.putBatch(records(t, 10, 100))
+				r.putBatch(batch)
 				time.Sleep(20 * time.Millisecond)
 			}
 			if late := time.Since(r.queue.Account().Lanes[queue.Logs].Oldest); late > time.Minute {
@@ -44,28 +46,30 @@ func TestFailuresAtAnySizeDoNotKeepRequestsSmall(t *testing.T) {
 // A limit that becomes lower while requests are large is found, and then rarely exceeded.
 func TestLowerLimitIsFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		limit, refused := RequestSize, 0
+		var limit, refused atomic.Int64
+		limit.Store(RequestSize)
 		f := &fake{answer: func(_ context.Context, b otlp.Batch) (Result, error) {
-			if len(b.Data) > limit {
-				refused++
+			if int64(len(b.Data)) > limit.Load() {
+				refused.Add(1)
 				return Result{}, failure(Large, "413")
 			}
 			time.Sleep(5 * time.Millisecond)
 			return Result{}, nil
 		}}
 		r := startLogs(t, f, holding)
+		batch := records(t, 1000, 100)
 		for i := range 9 * 60 {
 			for range 4 {
-				r.putBatch(records(t, 1000, 100)) // 400 kB a second
+				r.putBatch(batch) // 400 kB a second
 			}
 			if i == 60 {
-				limit = 100_000
+				limit.Store(100_000)
 			}
 			time.Sleep(time.Second)
 		}
 		synctest.Wait()
-		if refused > 8 {
-			t.Errorf("%d requests were larger than the limit in 8 minutes", refused)
+		if n := refused.Load(); n > 8 {
+			t.Errorf("%d requests were larger than the limit in 8 minutes", n)
 		}
 		r.drain(time.Minute)
 		equal(t, "queued", r.queue.Account().Queued(), 0)

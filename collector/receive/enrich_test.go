@@ -33,14 +33,7 @@ func TestSpareCapacity(t *testing.T) {
 		} {
 			send()
 			if got := <-spares; got < c.least || got > c.most {
-				t.Errorf(
-					"%s, %d bytes: %d bytes of spare capacity, want %d to %d",
-					name,
-					len(body),
-					got,
-					c.least,
-					c.most,
-				)
+				t.Errorf("%s, %d bytes: %d to spare, want %d to %d", name, len(body), got, c.least, c.most)
 			}
 		}
 	}
