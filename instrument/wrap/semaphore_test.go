@@ -245,18 +245,27 @@ func TestSemaphoreWorksOnAfterClose(t *testing.T) {
 				s.Release(1)
 			}
 		}
+		// In overload most events are not seen, and the next one may be.
+		isOverloaded := func() (blind bool) {
+			for range 100 {
+				_ = s.Acquire(t.Context(), 1)
+				s.Release(1)
+				blind = blind || wrap.MeterOf(s).Blind() > 0
+			}
+			return blind
+		}
 		overload()
-		if wrap.MeterOf(s).Blind() == 0 {
+		if !isOverloaded() {
 			t.Error("no timer in overload")
 		}
 		s.Close()
 		s.Close()
 		overload()
-		if wrap.MeterOf(s).Blind() > 0 {
+		if isOverloaded() {
 			t.Error("a timer after Close")
 		}
-		if n := s.Stats().Requests[instrument.Acquired].Or(0); n != 10000 {
-			t.Errorf("%d acquired, want 10000", n)
+		if n := s.Stats().Requests[instrument.Acquired].Or(0); n != 10200 {
+			t.Errorf("%d acquired, want 10200", n)
 		}
 		mustSemaphore(t, 1) // the name is available again
 	})
