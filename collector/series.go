@@ -17,7 +17,7 @@ import (
 type StartTime struct{ At time.Time }
 
 // StartedAt returns a start time. at must not be later than the true one: otherwise earlier counts
-// would seem to have accumulated in no time.
+// would seem to have accumulated in zero time.
 func StartedAt(at time.Time) *StartTime { return &StartTime{at} }
 
 // Attributes is the attribute set of points, together with the state of the counters that have it.

@@ -60,7 +60,7 @@ func resMakingOf(err error) resMaking {
 	return resFailed
 }
 
-// ending returns how the use ended for which the resource could not be constructed.
+// ending returns how to count the use whose resource could not be constructed.
 func (m resMaking) ending() instrument.Ending {
 	switch m {
 	case resPanicked:
@@ -71,7 +71,7 @@ func (m resMaking) ending() instrument.Ending {
 	return instrument.Failed
 }
 
-// resMakes has the durations of constructions, by result.
+// resMakes holds the durations of constructions, by result.
 type resMakes [resMakings]*instrument.Histogram
 
 func (m *resMakes) record(how resMaking, took time.Duration) {

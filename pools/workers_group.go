@@ -33,7 +33,7 @@ func (s *scope) close(cause error) {
 // cause returns why the scope has ended, or nil if it has not.
 func (s *scope) cause() error { return context.Cause(s.outside) }
 
-// TaskGroup is a set of tasks that run on a shared pool and are waited for together. It is like an
+// TaskGroup is a set of tasks that run on a shared pool and are waited for together. It is like a
 // [golang.org/x/sync/errgroup.Group] whose limit is that of the pool. [Workers.Group] returns one.
 // All methods may be called concurrently, but the first call of Go must happen before Wait.
 type TaskGroup struct {

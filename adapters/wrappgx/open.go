@@ -24,7 +24,7 @@ import (
 //     the request has given up,
 //   - uses, from Acquire to Release: how long each was, how long the oldest has lasted, and whether
 //     the connection could be reused (ok) or was closed (error). The use of a hijacked connection
-//     ends when a collection notices it,
+//     counts as ended at the next collection that detects the hijack,
 //   - connections closed, by reason: max_lifetime, max_idle_time, broken, and other, for example
 //     when the pool is closed.
 //

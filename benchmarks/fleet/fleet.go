@@ -206,7 +206,7 @@ func (f *fleet) watch(enough func(passed time.Duration) bool) (seen stretch) {
 }
 
 // recover brings all gateways back at once, and simulates until 99 % of the backlog has been sent.
-// Fresh data is timed from the gateways' return.
+// The delay of fresh data is measured from the moment the gateways return.
 func (f *fleet) recover() stretch {
 	for g := range f.up {
 		f.up[g] = true

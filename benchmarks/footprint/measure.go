@@ -188,7 +188,7 @@ func (p *process) firstPoint(ctx context.Context) (time.Duration, error) {
 	case <-time.After(patience):
 		p.stop()
 		return 0, fmt.Errorf(
-			"%s, %s: no point in %v; it printed:\n%s",
+			"%s, %s: no data point arrived within %v; output:\n%s",
 			p.contender.family,
 			p.contender.setting,
 			patience,

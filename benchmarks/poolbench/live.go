@@ -265,8 +265,8 @@ func (s *shop) end() {
 	s.close()
 }
 
-// runLive runs a program and returns, for each scored window, the verdict that held and the verdict
-// on that window.
+// runLive runs a program and returns, for each scored window, the judge's current verdict and its
+// verdict on that window alone.
 func (f *liveFault) runLive() (held, windows []string, err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s, err := open(ctx, f.kind)

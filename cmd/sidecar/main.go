@@ -26,7 +26,7 @@ const (
 )
 
 // stopTimeout bounds how long the process takes to exit after a signal. The queue's directory is
-// complete by then. It would also survive the kill with which Kubernetes follows.
+// complete by then. It would even survive the SIGKILL that Kubernetes sends next.
 const stopTimeout = 1400 * time.Millisecond
 
 func main() {

@@ -140,8 +140,8 @@ func (e *Exporter) Account() Account {
 	return a
 }
 
-// Ready returns an error if the upstream does not accept a lane. It returns nil until the first
-// response.
+// Ready returns an error if the upstream does not accept the data of a lane. It returns nil until
+// the first response.
 func (e *Exporter) Ready() error {
 	var errs []error
 	a := e.Account()
@@ -172,7 +172,7 @@ func (e *Exporter) Alive() error {
 			continue
 		}
 		if took := time.Since(time.Unix(0, begun)); took > s.timeout+30*time.Second {
-			return fmt.Errorf("a request of %s has not ended for %v", s.lane, took.Round(time.Second))
+			return fmt.Errorf("a %s request is still in progress after %v", s.lane, took.Round(time.Second))
 		}
 	}
 	return nil

@@ -61,7 +61,7 @@ const (
 )
 
 // hold takes the holders of a pool from the exemplars of a point of its oldest use. If there is no
-// room for them, there are none.
+// room for them, they are dropped.
 func (l *Live) hold(p *pool, m *otlp.Metric, point *otlp.Point) {
 	before := p.size()
 	if p.held != nil && len(p.held.waited) > 0 {

@@ -28,7 +28,7 @@ type traced struct {
 const tracedSize = int64(unsafe.Sizeof(traced{}))
 
 // trace takes the longest wait with a trace from the exemplars of a point. If there is no room for
-// it, there is none.
+// it, it is dropped.
 func (l *Live) trace(s *series, m *otlp.Metric, p *otlp.Point) {
 	longest := traced{of: s, wait: -1}
 	p.EachExemplar(m.Kind, &l.work.exemplar, func(e *otlp.Exemplar) {

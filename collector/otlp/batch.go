@@ -1,6 +1,6 @@
 // Package otlp handles OTLP export requests in their wire form. It counts their points, adds
-// attributes to their resources, joins and splits them, without decoding what it passes on. Every
-// byte of a point survives, including unknown fields.
+// attributes to their resources, and joins and splits them, without decoding what it passes on.
+// Every byte of a point survives, including unknown fields.
 package otlp
 
 // Signal is the kind of telemetry that an export request carries.

@@ -336,6 +336,6 @@ func (e *encoder) anyValue(v attribute.Value) {
 		}
 		e.close(list)
 	default:
-		e.fail(fmt.Errorf("cannot encode an attribute that is a %v", v.Type()))
+		e.fail(fmt.Errorf("cannot encode an attribute of type %v", v.Type()))
 	}
 }

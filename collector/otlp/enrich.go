@@ -109,8 +109,8 @@ func EnrichInPlace(data []byte, add Attributes, limit int) ([]byte, error) {
 // mostHeader is the maximum size of the tag and the length of a message, in bytes.
 const mostHeader = 1 + binary.MaxVarintLen64
 
-// measure returns the size of the enriched request, and by how many bytes at most its beginning
-// exceeds what it is made from, at any point of [Attributes.appendRequest].
+// measure returns the size of the enriched request, and the most bytes by which the output of
+// [Attributes.appendRequest] is ever ahead of the input that it has consumed.
 func (a Attributes) measure(data []byte, limit int) (size, ahead int, err error) {
 	f := fields{rest: data}
 	for f.next() {
@@ -131,7 +131,7 @@ func (a Attributes) measure(data []byte, limit int) (size, ahead int, err error)
 	}
 	if size > limit {
 		return 0, 0, fmt.Errorf(
-			"%w: with the attributes of the pod the request has %d bytes, the limit is %d",
+			"%w: with the attributes of the pod, the request has %d bytes; the limit is %d",
 			ErrTooLarge,
 			size,
 			limit,

@@ -42,8 +42,8 @@ type layer struct {
 	num     protowire.Number   // the number of the last element
 }
 
-// read sets what follows from the message. It returns false if the message is malformed or has no
-// elements.
+// read sets the fields that are derived from the message. It returns false if the message is
+// malformed or has no elements.
 func (l *layer) read() (ok bool) {
 	f := fields{rest: l.message}
 	for f.next() {

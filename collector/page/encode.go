@@ -11,8 +11,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Prometheus's own encoders, in expfmt, are 150 KB of the sidecar and do more than is needed here.
-// The tests compare with them.
+// Prometheus's own encoders, in expfmt, would add 150 KB to the sidecar, and do more than is needed
+// here. The tests compare with them.
 
 // contentType is that of an answer to a scrape.
 type contentType string

@@ -9,11 +9,12 @@ import (
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
-// cpuWork is the CPU time of one run. Less than 4 ms would fit into one time slice of the kernel's
-// scheduler and would not notice other threads on the core.
+// cpuWork is the CPU time of one run. A run of less than 4 ms would fit into one time slice of the
+// kernel's scheduler, and would not be slowed by other threads on the core.
 const cpuWork = 5 * time.Millisecond
 
-// cpuProbe computes for cpuWork on one thread and compares the wall time with the CPU time.
+// cpuProbe spins on one thread until it has used cpuWork of CPU time, and compares that with the
+// wall time.
 type cpuProbe struct {
 	read     func() reading // reads the clocks of the thread that runs the probe
 	workload workload

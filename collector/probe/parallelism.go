@@ -16,7 +16,7 @@ import (
 // representative.
 const burst = 30 * time.Millisecond
 
-// parallelismProbe computes on as many threads as the sidecar may use CPUs, and divides their total
+// parallelismProbe computes on one thread per CPU that the sidecar may use, and divides their total
 // CPU time by the wall time.
 type parallelismProbe struct {
 	cpus func() int

@@ -38,7 +38,7 @@ func (f *FS) Pids(pids []int) ([]int, error) {
 	return numbered(f.root, pids)
 }
 
-// Stat reads the stat file of a process, which may stay open.
+// Stat reads the stat file of a process. The file may stay open.
 func (f *FS) Stat(file *kernfile.File) (Stat, error) {
 	data, err := f.reader.ReadFile(file)
 	if err != nil {

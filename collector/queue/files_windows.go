@@ -22,7 +22,8 @@ func lock(f *os.File) error {
 	return err
 }
 
-// syncDirectory does nothing: NTFS journals names, and Windows cannot flush a directory.
+// syncDirectory does nothing: NTFS journals directory entries, and Windows cannot flush a
+// directory.
 func syncDirectory(string) error { return nil }
 
 // deleted returns false: Windows does not delete a file that is open.

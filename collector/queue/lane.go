@@ -9,8 +9,8 @@ import (
 // Lane identifies an independent queue of batches.
 type Lane uint8
 
-// The lanes. The numbers are stored in queue files and must not change. Lanes of clients have the
-// number of their signal.
+// The lanes. The numbers are stored in queue files and must not change. The lane of a
+// signal has the number of that signal.
 const (
 	Metrics = Lane(otlp.Metrics)
 	Traces  = Lane(otlp.Traces)

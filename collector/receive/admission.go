@@ -175,9 +175,9 @@ func (g *gate) tryAccepting(signal otlp.Signal, size int) (done func(), refusal 
 	}, nil
 }
 
-// rate limits points per second. A request passes once earlier requests are paid for, and is then
-// charged itself. So a request larger than one second's worth passes too, which a token bucket
-// would always refuse, and in the long run the rate is exact.
+// A rate bounds the points accepted per second. A request is admitted once all earlier ones are
+// paid for, and is charged afterwards. So even a request larger than one second's worth is
+// admitted, which a token bucket would always refuse, and in the long run the rate is exact.
 type rate struct {
 	mu     sync.Mutex
 	point  time.Duration // time charged per point; 0: no limit

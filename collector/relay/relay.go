@@ -1,6 +1,6 @@
 // Package relay carries telemetry to the upstream. Items of the app and of the sidecar itself are
 // received, enriched, queued and exported, in one lane per signal and one for the sidecar's own
-// metrics. Accepted items are never lost uncounted.
+// metrics. Every accepted item that is lost is counted.
 package relay
 
 import (
@@ -64,7 +64,7 @@ const (
 	// mostGrowth is how many bytes the added attributes may add to a request. Without a limit, a
 	// request with a great many tiny groups would become many times as large.
 	mostGrowth = 1 << 20
-	// ending is the divisor of the shutdown time that gives the time for requests being received.
+	// 1/ending of the shutdown time is left for requests that are being received.
 	ending = 4
 	// patience is how long a request waits for room and for the disk if its client did not set a
 	// deadline.
@@ -262,7 +262,8 @@ func (r *Relay) Alive() error {
 	}
 }
 
-// Ready returns an error if the upstream does not accept a lane. state describes what is queued.
+// Ready returns an error if the upstream does not accept the data of a lane. state describes what
+// is queued.
 func (r *Relay) Ready() (state string, err error) {
 	a := r.exporter.Account()
 	return describe(&a, time.Now()), r.exporter.Ready()

@@ -50,7 +50,7 @@ type container struct {
 // in linux/proc_ns.h).
 const initialNamespace = "cgroup:[4026531835]"
 
-// scanOwn finds the sidecar's group, again whenever the process has been moved.
+// scanOwn finds the sidecar's group, and does so again whenever the process has been moved.
 func (c *containers) scanOwn() {
 	c.ownCgroup.Path = c.pod.fs.Path(strconv.Itoa(c.pod.self), "cgroup")
 	data, err := c.pod.fs.Cgroup(&c.ownCgroup, true)
@@ -153,7 +153,7 @@ func (c *containers) startOf(inside []*candidate) *collector.StartTime {
 }
 
 // setOwnStart sets the start time of the sidecar's group once the processes in it are known.
-// Outside a container it is the boot.
+// Outside a container, that is the boot time.
 func (c *containers) setOwnStart() {
 	if c.own.group == nil || !c.own.group.start.At.IsZero() {
 		return

@@ -129,8 +129,7 @@ func (f *figures) classify() *Profile {
 	return p
 }
 
-// class returns the class and the reasons for it. It first rules out that the figures are
-// meaningless.
+// class returns the class and the reasons for it. It first checks that the figures are meaningful.
 func (f *figures) class(o own) (Class, []string) {
 	low, high := o.cpuShare()
 	most := o.most(f.wall)

@@ -28,7 +28,7 @@ type dial struct {
 	counted bool
 }
 
-// isAtWork reports whether the end of the stage will certainly be reported.
+// isAtWork reports whether httptrace is certain to report the end of the stage.
 func (d *dial) isAtWork() bool {
 	return d.stage == resolving || d.stage == shaking || (d.stage == connecting && d.open > 0)
 }

@@ -9,8 +9,8 @@ const (
 	// stratum is the interval in which an overloaded pool is sampled once.
 	stratum = time.Millisecond
 	// In an overloaded pool, pairs of successive events read the clock. There are about this many
-	// pairs per stratum, but at most one of leastEvery events, and at least one of mostEvery
-	// events, begins a pair.
+	// pairs per stratum, but one begins no more often than every leastEvery events, and no less
+	// often than every mostEvery events.
 	pairs      = 50
 	leastEvery = 4
 	mostEvery  = 512

@@ -10,8 +10,8 @@ import (
 // Recorder measures a pool that has no lock of its own, such as a wrapped one. Its lock may guard
 // other state too. Unless a method says otherwise, the caller must hold the lock.
 //
-// It is for pools that see the begin and the end of each use, with one slot per use. Other pools
-// use the parts of a Recorder directly.
+// It is for pools that see the beginning and the end of each use, with one slot per use. Other
+// pools use the parts of a Recorder directly.
 type Recorder struct {
 	mu sync.Mutex // guards everything below
 

@@ -6,8 +6,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Uses counts and times the uses of a pool that sees the begin and the end of each. If the uses are
-// tasks, it also divides their time. It is guarded by the lock of the pool.
+// Uses counts and times the uses of a pool that sees the beginning and the end of each. If the uses
+// are tasks, it also divides their time. It is guarded by the lock of the pool.
 type Uses struct {
 	Split Split // zero if uses are not tasks
 

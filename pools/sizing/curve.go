@@ -104,7 +104,7 @@ func standardError(sorted []float64) float64 {
 }
 
 // top returns the logarithm of the highest rate: the mean over the sizes that do not differ
-// significantly from the best. The best size alone is a lucky one, and too high.
+// significantly from the best. The best size by itself benefits from luck, so its rate is too high.
 func top(points []estimate) float64 {
 	best := points[0]
 	for _, p := range points {

@@ -82,7 +82,7 @@ func (r Result) counts() bool {
 	return slices.ContainsFunc(r.Case.Bars, func(b Bar) bool { return b.Of == Count })
 }
 
-// ratio returns the ratio of ours to a subject. It returns false if there is none.
+// ratio returns the ratio of our result to that of a subject, and false if it is undefined.
 func (r Result) ratio(subject int) (Spread, bool) {
 	s := r.against(subject, r.main(), 0)
 	sum := s.Median + s.Low + s.High

@@ -35,8 +35,8 @@ func (f *Flags) explainUnknown(name, command string, set *pflag.FlagSet) error {
 	return fmt.Errorf("unknown flag --%s; %s --help lists them", name, command)
 }
 
-// nearest returns the known name that name may be a misspelling of, or "": at most two edits away,
-// and at most one edit in four letters.
+// nearest returns the known name closest to name, or "" if none is within two edits and within one
+// edit per four letters.
 func nearest(name string, known []string) string {
 	best, least := "", min(2, len(name)/4)+1
 	for _, k := range known {

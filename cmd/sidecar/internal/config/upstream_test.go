@@ -186,8 +186,8 @@ func TestUpstreamsThatCannotWorkAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for args, want := range map[string]string{
-		"--otlp-endpoint http://h:4318": "--otlp-endpoint: port 4318 is the default of http/protobuf: expected --otlp-protocol http/protobuf",
-		"--otlp-logs-endpoint http://h:4317/v1/logs --otlp-logs-protocol http/protobuf": "--otlp-logs-endpoint: port 4317 is the default of grpc: expected --otlp-logs-protocol grpc",
+		"--otlp-endpoint http://h:4318": "--otlp-endpoint: port 4318 is the default port of http/protobuf: expected --otlp-protocol http/protobuf",
+		"--otlp-logs-endpoint http://h:4317/v1/logs --otlp-logs-protocol http/protobuf": "--otlp-logs-endpoint: port 4317 is the default port of grpc: expected --otlp-logs-protocol grpc",
 		"--otlp-endpoint http://" + name + ":4317 --relay-grpc-address 0.0.0.0:4317":    "--otlp-endpoint: expected an address other than",
 		"--otlp-endpoint http://x.localhost:4317":                                       "--otlp-endpoint: expected an address other than",
 		"--otlp-endpoint http://h:1 --exporter otlp,console --temporality delta":        "--temporality: expected cumulative with --exporter console",

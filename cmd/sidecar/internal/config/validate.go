@@ -101,7 +101,7 @@ func (s *Settings) checkUpstream(signal otlp.Signal) error {
 	}
 	for port, protocol := range map[string]string{"4317": export.GRPC, "4318": export.HTTPProtobuf} {
 		if u.endpoint.Port() == port && u.protocol != protocol {
-			return fmt.Errorf("%s: port %s is the default of %s: expected %s %s, or another port",
+			return fmt.Errorf("%s: port %s is the default port of %s: expected %s %s, or another port",
 				flag, port, protocol, s.flagOf(signal, "protocol"), protocol)
 		}
 	}
