@@ -3,7 +3,7 @@
 // after:
 //
 //   - quota: a container of the sidecar's pod is throttled by its CPU quota
-//   - neighbour: other processes compete with the sidecar for its core
+//   - neighbor: other processes compete with the sidecar for its core
 //   - disk: the writes of the sidecar's control group are throttled
 //   - uml: quota and disk again, on control groups v2, in a user-mode-linux kernel (Debian package
 //     user-mode-linux)
@@ -12,7 +12,7 @@
 // a fault was not detected. It needs Linux and root, creates control groups below
 // /sys/fs/cgroup/poolgauge-detect, and removes them.
 //
-//	cd benchmarks && go run ./detect -phase 15s -only quota,neighbour,disk,uml
+//	cd benchmarks && go run ./detect -phase 15s -only quota,neighbor,disk,uml
 package main
 
 import (
@@ -55,7 +55,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	flags := flag.NewFlagSet("detect", flag.ContinueOnError)
 	phase := flags.Duration("phase", 15*time.Second, "how long each of before, during and after lasts")
-	only := flags.String("only", "quota,neighbour,disk,uml", "scenarios to run")
+	only := flags.String("only", "quota,neighbor,disk,uml", "scenarios to run")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func (b *bench) runAll(ctx context.Context, only []string, out io.Writer) error 
 		name string
 		run  func(context.Context) ([]report, error)
 	}{
-		{"quota", single(b.quota)}, {"neighbour", single(b.neighbour)}, {"disk", single(b.disk)}, {"uml", b.uml},
+		{"quota", single(b.quota)}, {"neighbor", single(b.neighbor)}, {"disk", single(b.disk)}, {"uml", b.uml},
 	} {
 		if !slices.Contains(only, s.name) {
 			continue

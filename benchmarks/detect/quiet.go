@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// awaitQuiet waits until the CPUs are mostly idle, since a neighbour cannot be distinguished from
+// awaitQuiet waits until the CPUs are mostly idle, since a neighbor cannot be distinguished from
 // other busy processes. After a few minutes it returns an error that wraps errSkipped. Without
 // pressure files it does not wait.
 func awaitQuiet(ctx context.Context) error {

@@ -88,8 +88,8 @@ func (b *bench) quota(ctx context.Context) (report, error) {
 	), nil
 }
 
-// neighbour runs two busy processes on the sidecar's core.
-func (b *bench) neighbour(ctx context.Context) (report, error) {
+// neighbor runs two busy processes on the sidecar's core.
+func (b *bench) neighbor(ctx context.Context) (report, error) {
 	if err := awaitQuiet(ctx); err != nil {
 		return report{}, err
 	}
@@ -107,8 +107,8 @@ func (b *bench) neighbour(ctx context.Context) (report, error) {
 	if err != nil {
 		return report{}, err
 	}
-	return s.report("neighbour: two busy processes on the sidecar's core", windows, 3,
-		runDelay, stretch, // run delay is first, since it is 0 without neighbours, and stretch is 1
+	return s.report("neighbor: two busy processes on the sidecar's core", windows, 3,
+		runDelay, stretch, // run delay is first, since it is 0 without neighbors, and stretch is 1
 		figure{"`probe.cpu.parallelism`, CPUs", "%.2f", level("poolgauge.probe.cpu.parallelism")},
 		figure{"`probe.cpu.parallelism.requested`, CPUs", "%.0f", level("poolgauge.probe.cpu.parallelism.requested")},
 		hostCPU,

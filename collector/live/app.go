@@ -33,7 +33,7 @@ var rows = func() map[string]*catalog.Metric {
 
 func wanted(name []byte) bool { return rows[string(name)] != nil }
 
-// Offer records the metrics of the catalogue in an accepted ExportMetricsServiceRequest. It skips
+// Offer records the metrics of the catalog in an accepted ExportMetricsServiceRequest. It skips
 // anything malformed and does not keep data.
 func (l *Live) Offer(data []byte) {
 	some := false

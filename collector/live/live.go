@@ -1,7 +1,7 @@
 // Package live keeps what the sidecar has observed: the newest point of each series, and 15 minutes
 // of history for the figures that are shown, in bounded memory.
 //
-// [Live.Offer] records the metrics of the catalogue in requests accepted from apps, and
+// [Live.Offer] records the metrics of the catalog in requests accepted from apps, and
 // [Live.Collect] the sidecar's own. The summary, the page, /api, /metrics and the terminal all read
 // [Live.Picture].
 package live

@@ -204,7 +204,7 @@ func busy(at time.Time, name string) *request {
 		distribution(catalog.PoolUseDuration, 3, -100, counts, ofPool(name)...)
 }
 
-// Metrics that are not in the catalogue cost nothing and are not kept.
+// Metrics that are not in the catalog cost nothing and are not kept.
 func TestOthersAreSkipped(t *testing.T) {
 	l := New(Config{})
 	row := &catalog.Metric{Name: "shop.orders", Kind: catalog.Counter}

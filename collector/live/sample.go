@@ -26,7 +26,7 @@ type Label struct{ Name, Value string }
 // fresh is the maximum age of the newest point of a series.
 const fresh = 5 * time.Minute
 
-// EachSample calls f with the newest point of each cumulative series of the catalogue's metrics.
+// EachSample calls f with the newest point of each cumulative series of the catalog's metrics.
 // The sidecar's own come last.
 func (l *Live) EachSample(f func(*Sample)) {
 	l.mu.Lock()

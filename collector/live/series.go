@@ -18,7 +18,7 @@ const window = 9 * time.Second
 // start.
 const young = time.Minute
 
-// series is one series of an app for a metric of the catalogue.
+// series is one series of an app for a metric of the catalog.
 type series struct {
 	metric     *catalog.Metric
 	pool       *pool // nil if it does not belong to a pool

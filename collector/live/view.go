@@ -11,7 +11,7 @@ import (
 )
 
 // view answers queries about the current collection and the previous one, by metric of the
-// catalogue. Sums are cumulative.
+// catalog. Sums are cumulative.
 type view struct {
 	now, before collection
 	elapsed     time.Duration // between the two; 0 if there is no previous one

@@ -200,7 +200,7 @@ func TestGaugesThatEndInCountAreNamedByTheConventions(t *testing.T) {
 			}
 		})
 		if row == nil || !row.Standard {
-			t.Errorf("%s: the catalogue has %+v", convention.Name(), row)
+			t.Errorf("%s: the catalog has %+v", convention.Name(), row)
 			continue
 		}
 		got, err := metricNamer.Build(otlptranslator.Metric{Name: row.Name, Unit: row.Unit, Type: typeOf(row)})

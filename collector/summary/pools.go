@@ -38,13 +38,13 @@ func (s *Summary) pools(b *strings.Builder, stamp string, all []live.Pool) {
 	}
 }
 
-// marks show the levels without colours.
+// marks show the levels without colors.
 var marks = map[live.Level]string{live.Trouble: "!!", live.Warning: "! ", live.Good: "  ", live.Silent: "? "}
 
 func (s *Summary) pool(b *strings.Builder, p *live.Pool) {
 	name := p.Name
 	if p.Level == live.Silent {
-		fmt.Fprintf(b, "%s%s%-14s  %s%s\n", s.colour(p.Level), marks[p.Level], cut(name, 13), p.Reason, s.plain())
+		fmt.Fprintf(b, "%s%s%-14s  %s%s\n", s.color(p.Level), marks[p.Level], cut(name, 13), p.Reason, s.plain())
 		return
 	}
 	used := p.Used.Text(live.Whole)
@@ -54,7 +54,7 @@ func (s *Summary) pool(b *strings.Builder, p *live.Pool) {
 	fmt.Fprintf(
 		b,
 		"%s%s%-14s%9s%8s%9s%10s%9s%8s%11s%s\n",
-		s.colour(p.Level),
+		s.color(p.Level),
 		marks[p.Level],
 		cut(name, 13),
 		used,
@@ -87,18 +87,18 @@ func use(p *live.Pool) live.Figure {
 	return p.Use.P50
 }
 
-// colours are the ANSI colours of the levels.
-var colours = map[live.Level]string{live.Trouble: "\x1b[1;31m", live.Warning: "\x1b[33m", live.Silent: "\x1b[2m"}
+// colors are the ANSI colors of the levels.
+var colors = map[live.Level]string{live.Trouble: "\x1b[1;31m", live.Warning: "\x1b[33m", live.Silent: "\x1b[2m"}
 
-func (s *Summary) colour(l live.Level) string {
-	if !s.coloured {
+func (s *Summary) color(l live.Level) string {
+	if !s.colored {
 		return ""
 	}
-	return colours[l]
+	return colors[l]
 }
 
 func (s *Summary) plain() string {
-	if !s.coloured {
+	if !s.colored {
 		return ""
 	}
 	return "\x1b[0m"

@@ -14,15 +14,15 @@ import (
 // Summary writes one block of lines per picture. It writes from its own goroutine: if the terminal
 // does not read, blocks are skipped and nothing else is delayed.
 type Summary struct {
-	out      io.Writer
-	coloured bool
-	next     chan *live.Picture
-	ended    chan struct{}
+	out     io.Writer
+	colored bool
+	next    chan *live.Picture
+	ended   chan struct{}
 }
 
-// Start returns a Summary that writes to out, in colour if coloured is set.
-func Start(out io.Writer, coloured bool) *Summary {
-	s := &Summary{out: out, coloured: coloured, next: make(chan *live.Picture, 1), ended: make(chan struct{})}
+// Start returns a Summary that writes to out, in color if colored is set.
+func Start(out io.Writer, colored bool) *Summary {
+	s := &Summary{out: out, colored: colored, next: make(chan *live.Picture, 1), ended: make(chan struct{})}
 	go func() {
 		defer close(s.ended)
 		for p := range s.next {

@@ -293,7 +293,7 @@ func TestSummaryDoesNotWaitForTheTerminal(t *testing.T) {
 	})
 }
 
-// Each pool has one line in 80 columns whatever its name, in the given order. Colours are used only
+// Each pool has one line in 80 columns whatever its name, in the given order. Colors are used only
 // if enabled.
 func TestSummaryOfPools(t *testing.T) {
 	p := &live.Picture{At: noon, Pools: []live.Pool{
@@ -337,11 +337,11 @@ func TestSummaryOfPools(t *testing.T) {
 	if got := (&Summary{}).block(p); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
-	if got := (&Summary{coloured: true}).block(
+	if got := (&Summary{colored: true}).block(
 		p,
 	); !strings.Contains(got, "\x1b[1;31m!!thumbnails-o…") ||
 		strings.Contains(got, "\x1b[2J") {
-		t.Errorf("with colours: %q", got)
+		t.Errorf("with colors: %q", got)
 	}
 	for line := range strings.Lines(want) {
 		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 {

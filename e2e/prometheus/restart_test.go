@@ -40,7 +40,7 @@ func TestRestartedAppsAndSharedNodesCountOnce(t *testing.T) {
 		query       int
 		value       float64
 	}{
-		{"pools.json", "Utilisation", 0, 0.72},
+		{"pools.json", "Utilization", 0, 0.72},
 		{"pools.json", "Busiest pool", 0, 0.72},
 		{"pools.json", "Slots", 1, 25},
 		{"fleet.json", "Pools", 0, 1},

@@ -32,7 +32,7 @@ func BehavesAsErrgroup(
 	zero func() Group,
 	withContext func(ctx context.Context) (Group, context.Context),
 ) {
-	for what, behaves := range groupBehaviours {
+	for what, behaves := range groupBehaviors {
 		t.Run(what, func(t *testing.T) {
 			t.Run("errgroup", func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
@@ -54,7 +54,7 @@ func fail(after time.Duration, err error) func() error {
 	return func() error { time.Sleep(after); return err }
 }
 
-var groupBehaviours = map[string]func(t *testing.T, zero func() Group, withContext newGroup){
+var groupBehaviors = map[string]func(t *testing.T, zero func() Group, withContext newGroup){
 	"zero is usable": func(t *testing.T, zero func() Group, _ newGroup) {
 		if err := zero().Wait(); err != nil {
 			t.Errorf("Wait for nothing: %v", err)

@@ -22,7 +22,7 @@ type Permits interface {
 // BehavesAsXSync tests that the semaphores returned by open behave like those of x/sync, which must
 // pass the same tests. open must close them at the end of the test.
 func BehavesAsXSync(t *testing.T, open func(t testing.TB, size int64) Permits) {
-	for _, b := range semaphoreBehaviours {
+	for _, b := range semaphoreBehaviors {
 		t.Run(b.name, func(t *testing.T) {
 			t.Run("x/sync", func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) { b.run(t, semaphore.NewWeighted(b.size)) })
@@ -36,8 +36,8 @@ func BehavesAsXSync(t *testing.T, open func(t testing.TB, size int64) Permits) {
 
 var background = context.Background()
 
-// semaphoreBehaviours covers x/sync's own tests and the guarantees of its documentation.
-var semaphoreBehaviours = []struct {
+// semaphoreBehaviors covers x/sync's own tests and the guarantees of its documentation.
+var semaphoreBehaviors = []struct {
 	name string
 	size int64
 	run  func(t *testing.T, p Permits)

@@ -207,7 +207,7 @@ func TestBarsOfOtherFigures(t *testing.T) {
 
 func TestSpinTakesWhatItWasAskedFor(t *testing.T) {
 	Calibrate()
-	// neighbours on the machine change it, but not by that much
+	// neighbors on the machine change it, but not by that much
 	if v := spun(); v < 0.2 || v > 5 {
 		t.Errorf("a nanosecond takes %v", v)
 	}
@@ -321,7 +321,7 @@ func TestAtRateLeavesOutTheSpinning(t *testing.T) {
 	Calibrate()
 	use := func() { Spin(5 * time.Microsecond) }
 	s := AtRate("", "", 100*time.Microsecond, func() (func(), func()) { return use, nil }).Measure(100)
-	if s.Wall < 1e3 || s.Wall > 50e3 { // wide limits, since neighbours may interrupt the test
+	if s.Wall < 1e3 || s.Wall > 50e3 { // wide limits, since neighbors may interrupt the test
 		t.Errorf("a use of 5 µs takes %v ns", s.Wall)
 	}
 }

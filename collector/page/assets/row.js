@@ -4,7 +4,7 @@ import { attribute, el, path, svg, text } from "./dom.js";
 import { absent, count, percent, rate, seconds } from "./format.js";
 import { Detail } from "./detail.js";
 
-// Shapes say the level to those who cannot tell the colours.
+// Shapes say the level to those who cannot tell the colors.
 const shapes = {
   trouble: "M6 .5 12 11.5H0Z",
   warning: "M6 0 12 6 6 12 0 6Z",

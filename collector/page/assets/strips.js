@@ -9,10 +9,10 @@ const known = (v) => v !== undefined && v !== null;
 // level is what a share says by two limits.
 const level = (v, warning, trouble) => v >= trouble ? "trouble" : v >= warning ? "warning" : undefined;
 
-function bar(share, colour) {
+function bar(share, color) {
   return svg("svg", { viewBox: "0 0 100 18", preserveAspectRatio: "none", "aria-hidden": "true" },
     svg("rect", { class: "slot", y: 5, width: 100, height: 8, rx: 2 }),
-    svg("rect", { class: "fill", "data-level": colour ?? "ok", y: 5, width: 100 * Math.max(0, Math.min(1, share)), height: 8, rx: 2 }));
+    svg("rect", { class: "fill", "data-level": color ?? "ok", y: 5, width: 100 * Math.max(0, Math.min(1, share)), height: 8, rx: 2 }));
 }
 
 function spark(all) {
@@ -34,9 +34,9 @@ class Strip {
     text(this.title, title);
     attribute(this.title, "title", title);
     this.list.replaceChildren();
-    for (const [label, value, colour, picture] of rows.filter(Boolean)) {
+    for (const [label, value, color, picture] of rows.filter(Boolean)) {
       const shown = el("b", "", value);
-      if (colour) shown.setAttribute("data-level", colour);
+      if (color) shown.setAttribute("data-level", color);
       this.list.append(el("dt", "", label), el("dd", "", ...(picture ? [picture] : []), shown));
     }
     this.root.hidden = rows.filter(Boolean).length === 0;

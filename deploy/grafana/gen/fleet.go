@@ -63,7 +63,7 @@ func fleetFigures() []panel {
 				help:   "Pools with more than 80 % in use.",
 			},
 		).
-			figure(query{"sum(" + "(" + utilisation(inScope, byPlaceAndPool) + ") > bool 0.8)", ""}),
+			figure(query{"sum(" + "(" + utilization(inScope, byPlaceAndPool) + ") > bool 0.8)", ""}),
 		small(
 			chart{
 				title:  "Throttled groups",
@@ -113,7 +113,7 @@ func worstPools() panel {
 		{"Instance", instanceLabel, nil},
 		{"Cluster", clusterLabel, nil},
 	}, []column{
-		{"Utilisation", top(utilisation(inScope, byPlaceAndPool)), "percentunit", steps(0.8, 0.95), true},
+		{"Utilization", top(utilization(inScope, byPlaceAndPool)), "percentunit", steps(0.8, 0.95), true},
 		{"Waiting", top(promql.Sum(byPlaceAndPool, inScope.Value(catalog.PoolPending))), "short", steps(1, 10), false},
 		{
 			"Oldest wait",

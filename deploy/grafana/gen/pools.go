@@ -34,11 +34,11 @@ var (
 	failed   = promql.Not(catalog.PoolOutcomeKey, "ok")
 )
 
-// utilisation returns the slot-seconds used divided by those available, or slots in use divided by
+// utilization returns the slot-seconds used divided by those available, or slots in use divided by
 // the limit for pools without slot-seconds. Only current instances count, in numerator and
 // denominator. If an instance did not exist at the beginning of the range, its rate would be too
 // low, so its slots in use count instead.
-func utilisation(q promql.Queries, by []string) string {
+func utilization(q promql.Queries, by []string) string {
 	limit := q.Value(catalog.PoolLimit)
 	before := q.Before(catalog.PoolLimit)
 	sampled := promql.Without(promql.Labels(catalog.PoolStateKey), q.Over("avg_over_time", catalog.PoolUsage, used))
@@ -51,11 +51,11 @@ func pools() dashboard.Dashboard {
 	return newDashboard(
 		poolsUID,
 		"poolgauge / Pools",
-		"Every pool of every kind: n slots, some used, some waited for. Utilisation, saturation, errors; choose a pool to look at it alone.",
+		"Every pool of every kind: n slots, some used, some waited for. Utilization, saturation, errors; choose a pool to look at it alone.",
 		promql.Name(catalog.PoolUsage),
 		[]row{
 			{"At a glance", append(poolFigures(), poolTable())},
-			{"Utilisation", poolUtilisation()},
+			{"Utilization", poolUtilization()},
 			{"Saturation", poolSaturation()},
 			{"Why it is full, and what size would suit", poolVerdicts()},
 			{"Errors", poolErrors()},
@@ -79,8 +79,8 @@ func poolFigures() []panel {
 			limits: steps(0.8, 0.95),
 			top:    cog.ToPtr(1.0),
 			sparse: []*catalog.Metric{catalog.PoolLimit},
-			help:   "Highest utilisation of a pool: slot-seconds used over slot-seconds available. Near 100 % requests wait.",
-		}).figure(query{"max(" + utilisation(inPools, byPool) + ")", ""}),
+			help:   "Highest utilization of a pool: slot-seconds used over slot-seconds available. Near 100 % requests wait.",
+		}).figure(query{"max(" + utilization(inPools, byPool) + ")", ""}),
 		small(
 			chart{
 				title:  "Waiting now",
@@ -122,7 +122,7 @@ func poolTable() panel {
 		{"Service", jobLabel, nil},
 		{"Kind", kindLabel, nil},
 	}, []column{
-		{"Utilisation", utilisation(inPools, byPoolKind), "percentunit", steps(0.8, 0.95), true},
+		{"Utilization", utilization(inPools, byPoolKind), "percentunit", steps(0.8, 0.95), true},
 		{"Used", promql.Sum(byPoolKind, inPools.Value(catalog.PoolUsage, used)), "short", nil, false},
 		{"Limit", promql.Sum(byPoolKind, inPools.Value(catalog.PoolLimit)), "short", nil, false},
 		{"Waiting", promql.Sum(byPoolKind, inPools.Value(catalog.PoolPending)), "short", steps(1, 10), false},
@@ -139,17 +139,17 @@ func poolTable() panel {
 	})
 }
 
-func poolUtilisation() []panel {
+func poolUtilization() []panel {
 	return []panel{
 		chart{
-			title:  "Utilisation",
+			title:  "Utilization",
 			unit:   "percentunit",
 			width:  12,
 			height: 8,
 			limits: steps(0.8, 0.95),
 			sparse: []*catalog.Metric{catalog.PoolLimit},
 			help:   "Slot-seconds used over slot-seconds available. A pool without a limit has none. Above 80 %, waits grow fast with each additional request.",
-		}.lines(query{utilisation(inPools, byPool), poolLegend}),
+		}.lines(query{utilization(inPools, byPool), poolLegend}),
 		chart{
 			title:  "Slots",
 			unit:   "short",
