@@ -113,33 +113,31 @@ func samePanels(t *testing.T, overOTLP *engine.Engine, scraped map[bool]*engine.
 func sameSeries(t *testing.T, overOTLP, scraped *engine.Engine, at time.Time) {
 	t.Helper()
 	own := map[string]bool{"target_info": true, "up": true} // of OTLP, and of scrapes
-	all := func(e *engine.Engine) map[string]bool {
+	all := func(e *engine.Engine) map[string]string {       // names by series
 		v, err := e.Instant(t.Context(), `{__name__=~".+"}`, at)
 		if err != nil {
 			t.Fatal(err)
 		}
-		found := map[string]bool{}
+		found := map[string]string{}
 		for _, s := range v {
 			if name := s.Metric.Get(model.MetricNameLabel); !own[name] && !strings.HasPrefix(name, "scrape_") {
-				found[s.Metric.String()] = true
+				found[s.Metric.String()] = name
 			}
 		}
 		return found
 	}
 	temporary := map[string]bool{}
-	rows(func(_ *catalog.Group, m *catalog.Metric) { temporary[promql.Name(m)] = m.Absent != "" })
-	isTemporary := func(series string) bool {
-		name, _, _ := strings.Cut(series, "{")
-		return temporary[name]
-	}
+	rows(func(_ *catalog.Group, m *catalog.Metric) {
+		temporary[promql.Name(m)] = m.Absent != "" && m.Kind == catalog.Gauge
+	})
 	want, got := all(overOTLP), all(scraped)
-	for series := range want {
-		if !got[series] && !isTemporary(series) {
+	for series, name := range want {
+		if got[series] == "" && !temporary[name] {
 			t.Errorf("not scraped: %s", series)
 		}
 	}
-	for series := range got {
-		if !want[series] && !isTemporary(series) {
+	for series, name := range got {
+		if want[series] == "" && !temporary[name] {
 			t.Errorf("scraped only: %s", series)
 		}
 	}
