@@ -84,14 +84,16 @@ func orNone(v float64) float64 {
 	return v
 }
 
-// explain sets the verdict of q. An app's own verdict takes precedence, because the app knows more
+// explain sets the verdict of q, whose level is known. An app's own verdict takes precedence, because the app knows more
 // about the pool, such as its locks and goroutines.
 func (p *pool) explain(q *Pool) {
 	f := p.judge.Holds()
 	if said, ok := p.said(); ok && said != diagnose.Undetermined && said != f.Verdict {
 		f = diagnose.Finding[diagnose.Verdict]{Verdict: said, Evidence: "reported by the app, based on its own figures"}
 	}
-	if f.Verdict.Convicts() || f.Verdict == diagnose.Oversized {
+	// A verdict holds for a while after the pool has changed; this one would contradict what is seen.
+	oversized := f.Verdict == diagnose.Oversized && q.Level == Good
+	if f.Verdict.Convicts() || oversized {
 		q.Verdict, q.Evidence = words(f.Verdict.String()), []string{f.Evidence}
 	}
 }
