@@ -80,7 +80,7 @@ type act struct {
 	begin, end   func(*shop)
 }
 
-const lasts = 30 * time.Second
+const lasts = time.Minute
 
 var story = []act{
 	{
