@@ -84,8 +84,8 @@ func orNone(v float64) float64 {
 	return v
 }
 
-// explain sets the verdict of q, whose level is known. An app's own verdict takes precedence, because the app knows more
-// about the pool, such as its locks and goroutines.
+// explain sets the verdict of q, whose level is known. An app's own verdict takes precedence,
+// because the app knows more about the pool, such as its locks and goroutines.
 func (p *pool) explain(q *Pool) {
 	f := p.judge.Holds()
 	if said, ok := p.said(); ok && said != diagnose.Undetermined && said != f.Verdict {

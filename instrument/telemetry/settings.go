@@ -179,7 +179,11 @@ func (e *environment) clientCertificate(prefix string) {
 		if _, err := tls.LoadX509KeyPair(certificate, key); err != nil {
 			e.fail(
 				prefix+"CLIENT_CERTIFICATE",
-				fmt.Errorf("expected a PEM certificate whose key is in the file named by %sCLIENT_KEY: %w", prefix, err),
+				fmt.Errorf(
+					"expected a PEM certificate whose key is in the file named by %sCLIENT_KEY: %w",
+					prefix,
+					err,
+				),
 			)
 		}
 	}
