@@ -10,13 +10,14 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/pooltest"
 	"github.com/poolgauge/poolgauge/pools"
 )
 
 // waitingPool is a pool of one slot whose requests can be made to wait.
 type waitingPool struct {
 	name string
-	// new returns the pool, and a function that waits for a slot and gives it back after hold
+	// open returns the pool, and a function that waits for a slot and gives it back after hold
 	open func(t *testing.T) (use func(ctx context.Context, hold time.Duration) error, p observed)
 }
 
@@ -27,6 +28,20 @@ type observed interface {
 
 func waitingPools() []waitingPool {
 	type user = func(context.Context, time.Duration) error
+	resources := func(end func(pools.Lease[int])) func(t *testing.T) (user, observed) {
+		return func(t *testing.T) (user, observed) {
+			p := newNumbers(t, 1)
+			return func(ctx context.Context, hold time.Duration) error {
+				l, err := p.Acquire(ctx)
+				if err != nil {
+					return err
+				}
+				time.Sleep(hold)
+				end(l)
+				return nil
+			}, p
+		}
+	}
 	return []waitingPool{
 		{"semaphore", func(t *testing.T) (user, observed) {
 			s, err := pools.NewSemaphore(t.Name(), 1, pools.SemaphoreConfig{})
@@ -42,30 +57,35 @@ func waitingPools() []waitingPool {
 				return nil
 			}, s
 		}},
-		{"resources", func(t *testing.T) (user, observed) {
-			p := newNumbers(t, 1)
-			return func(ctx context.Context, hold time.Duration) error {
-				l, err := p.Acquire(ctx)
-				if err != nil {
-					return err
+		{"resources", resources(pools.Lease[int].Release)},
+		{"resources that end", resources(pools.Lease[int].Destroy)},
+	}
+}
+
+// A request that waits when its pool is closed is one of those that waited.
+func TestWaitUntilCloseHasItsTrace(t *testing.T) {
+	for _, c := range waitingPools() {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				use, p := c.open(t)
+				done := make(chan error, 2)
+				go func() { done <- use(t.Context(), 3*time.Second) }()
+				synctest.Wait()
+				go func() { done <- use(pooltest.InTrace(t.Context(), 1), 0) }()
+				time.Sleep(time.Second)
+				go p.Close()
+				if err := <-done; !errors.Is(err, pools.ErrClosed) {
+					t.Errorf("error %v, want that the pool is closed", err)
 				}
-				time.Sleep(hold)
-				l.Release()
-				return nil
-			}, p
-		}},
-		{"resources that end", func(t *testing.T) (user, observed) {
-			p := newNumbers(t, 1)
-			return func(ctx context.Context, hold time.Duration) error {
-				l, err := p.Acquire(ctx)
-				if err != nil {
-					return err
+				got := p.Stats().Exemplars
+				if len(got) != 1 || got[0].Outcome != instrument.WasClosed || got[0].Wait != time.Second {
+					t.Errorf("%+v, want one that waited 1 s until the pool was closed", got)
 				}
-				time.Sleep(hold)
-				l.Destroy()
-				return nil
-			}, p
-		}},
+				if err := <-done; err != nil {
+					t.Errorf("error %v of the use that was in progress", err)
+				}
+			})
+		})
 	}
 }
 
@@ -75,11 +95,11 @@ func TestLongestWaitHasItsTrace(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				use, p := c.open(t)
 				defer p.Close()
-				timedOut, cancel := context.WithTimeout(traced(t.Context(), 4), 500*time.Millisecond)
+				timedOut, cancel := context.WithTimeout(pooltest.InTrace(t.Context(), 4), 500*time.Millisecond)
 				defer cancel()
 				// each waits for those before it
 				for _, ctx := range []context.Context{
-					t.Context(), traced(t.Context(), 1), traced(t.Context(), 2), t.Context(), timedOut,
+					t.Context(), pooltest.InTrace(t.Context(), 1), pooltest.InTrace(t.Context(), 2), t.Context(), timedOut,
 				} {
 					go func() {
 						if err := use(ctx, time.Second); err != nil && !errors.Is(err, context.DeadlineExceeded) {
@@ -113,7 +133,7 @@ func TestTaskThatWaitedLongestHasItsTrace(t *testing.T) {
 		defer p.Close()
 		for id := range byte(4) {
 			task := func(context.Context) error { time.Sleep(time.Second); return nil }
-			if err := p.Submit(traced(t.Context(), id), task); err != nil {
+			if err := p.Submit(pooltest.InTrace(t.Context(), id), task); err != nil {
 				t.Fatal(err)
 			}
 			synctest.Wait()
@@ -133,7 +153,7 @@ func TestGroupCallThatWaitedHasItsTrace(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer set.Close()
-		g, _ := set.WithContext(traced(t.Context(), 7))
+		g, _ := set.WithContext(pooltest.InTrace(t.Context(), 7))
 		g.SetLimit(1)
 		for range 2 {
 			g.Go(func() error { time.Sleep(time.Second); return nil })
@@ -169,7 +189,7 @@ func TestWaitBeforeAConstructionHasItsTrace(t *testing.T) {
 		}
 		slow = true
 		time.AfterFunc(time.Second, l.Destroy)
-		ctx, cancel := context.WithTimeout(traced(t.Context(), 5), 5*time.Second)
+		ctx, cancel := context.WithTimeout(pooltest.InTrace(t.Context(), 5), 5*time.Second)
 		defer cancel()
 		if _, err := p.Acquire(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatal(err)
@@ -178,6 +198,31 @@ func TestWaitBeforeAConstructionHasItsTrace(t *testing.T) {
 		want := instrument.Exemplar{Outcome: instrument.TimedOut, Wait: time.Second, Trace: trace.TraceID{5}}
 		if len(got) != 1 || got[0].Outcome != want.Outcome || got[0].Wait != want.Wait || got[0].Trace != want.Trace {
 			t.Errorf("%+v, want %+v", got, want)
+		}
+	})
+}
+
+// A wait that ends in a construction is not mistaken for an earlier one.
+func TestWaitThatEndsInAConstructionIsItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newNumbers(t, 1)
+		defer p.Close()
+		waitFor := func(ctx context.Context, hold time.Duration, end func(pools.Lease[int])) {
+			l, err := p.Acquire(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.AfterFunc(hold, func() { end(l) })
+			l, err = p.Acquire(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.Release()
+		}
+		waitFor(t.Context(), 5*time.Second, pools.Lease[int].Release)
+		waitFor(pooltest.InTrace(t.Context(), 1), time.Second, pools.Lease[int].Destroy)
+		if got := p.Stats().Exemplars; len(got) != 1 || got[0].Wait != time.Second {
+			t.Errorf("%+v, want a wait of 1 s", got)
 		}
 	})
 }

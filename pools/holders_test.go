@@ -17,6 +17,7 @@ import (
 
 	"github.com/poolgauge/poolgauge/instrument"
 	"github.com/poolgauge/poolgauge/internal/callsite"
+	"github.com/poolgauge/poolgauge/internal/pooltest"
 	"github.com/poolgauge/poolgauge/pools"
 )
 
@@ -42,11 +43,6 @@ func lines(calls []instrument.Call) (all []string) {
 	return all
 }
 
-func traced(ctx context.Context, id byte) context.Context {
-	c := trace.SpanContextConfig{TraceID: trace.TraceID{id}, SpanID: trace.SpanID{1}, TraceFlags: trace.FlagsSampled}
-	return trace.ContextWithSpanContext(ctx, trace.NewSpanContext(c))
-}
-
 func newNumbers(t *testing.T, limit int, opts ...instrument.Option) *pools.Resources[int] {
 	t.Helper()
 	p, err := pools.NewResources(
@@ -70,7 +66,7 @@ func TestResourcesNameTheirHolders(t *testing.T) {
 		}
 		var leases []pools.Lease[int]
 		acquire := func(id byte) {
-			l, err := p.Acquire(traced(t.Context(), id)) // mark: acquire
+			l, err := p.Acquire(pooltest.InTrace(t.Context(), id)) // mark: acquire
 			if err != nil {
 				t.Error(err)
 			}
@@ -116,21 +112,21 @@ func TestATraceIsThatOfTheLease(t *testing.T) {
 			}
 			return all
 		}
-		first, _ := p.Acquire(traced(t.Context(), 1))
-		second, _ := p.Acquire(traced(t.Context(), 2))
+		first, _ := p.Acquire(pooltest.InTrace(t.Context(), 1))
+		second, _ := p.Acquire(pooltest.InTrace(t.Context(), 2))
 		if got := ids(); !slices.Equal(got, []byte{1, 2}) {
 			t.Errorf("both had to wait: traces %v", got)
 		}
 		first.Release()
 		second.Release()
-		first, _ = p.TryAcquire(traced(t.Context(), 3)) // leaves a trace
+		first, _ = p.TryAcquire(pooltest.InTrace(t.Context(), 3)) // leaves a trace
 		time.Sleep(time.Minute)
-		second, _ = p.TryAcquire(traced(t.Context(), 4)) // does not
+		second, _ = p.TryAcquire(pooltest.InTrace(t.Context(), 4)) // does not
 		if got := ids(); !slices.Equal(got, []byte{0, 4}) {
 			t.Errorf("traces %v, want only that of the last", got)
 		}
 		go func() {
-			third, err := p.Acquire(traced(t.Context(), 5))
+			third, err := p.Acquire(pooltest.InTrace(t.Context(), 5))
 			if err != nil {
 				t.Error(err)
 			}
@@ -158,7 +154,7 @@ func TestATraceIsThatOfTheLease(t *testing.T) {
 func TestWithoutTelemetryHoldersAreAbsent(t *testing.T) {
 	p := newNumbers(t, 1, instrument.WithoutTelemetry())
 	defer p.Close()
-	l, err := p.Acquire(traced(t.Context(), 1))
+	l, err := p.Acquire(pooltest.InTrace(t.Context(), 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +190,7 @@ func TestWorkersNameTheirTasks(t *testing.T) {
 			return n, err
 		})
 		next()
-		g, _ := p.Group(traced(t.Context(), 9))
+		g, _ := p.Group(pooltest.InTrace(t.Context(), 9))
 		g.Go(func(context.Context) error { <-h.end; return nil }) // mark: group
 		next()
 		each := make(chan error)
@@ -218,14 +214,14 @@ func TestWorkersNameTheirTasks(t *testing.T) {
 		if id := s.Holders[3].Trace; id != (trace.TraceID{9}) {
 			t.Errorf("the task of the group has trace %v", id)
 		}
-		ctx := traced(t.Context(), 7)
+		ctx := pooltest.InTrace(t.Context(), 7)
 		if err := p.Submit(ctx, sleep(time.Minute)); err != nil { // all are busy
 			t.Fatal(err)
 		}
 		close(h.end)
 		synctest.Wait()
 		// none has to wait
-		if err := p.Submit(traced(t.Context(), 8), sleep(time.Minute)); err != nil {
+		if err := p.Submit(pooltest.InTrace(t.Context(), 8), sleep(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		if err := p.Resize(2); err != nil {
@@ -252,7 +248,7 @@ func TestGroupsNameTheirFunctions(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer set.Close()
-		g, _ := set.WithContext(traced(t.Context(), 6))
+		g, _ := set.WithContext(pooltest.InTrace(t.Context(), 6))
 		end := make(chan struct{})
 		g.Go(func() error { return nil })
 		g.Go(func() error { <-end; return nil }) // mark: function
@@ -294,7 +290,7 @@ func TestHoldersAreLoggedOnce(t *testing.T) {
 			}
 			return strings.Count(log.String(), "\n")
 		}
-		l, _ := p.Acquire(traced(t.Context(), 3))
+		l, _ := p.Acquire(pooltest.InTrace(t.Context(), 3))
 		time.Sleep(2 * time.Minute)
 		if collect() != 0 {
 			t.Errorf("no request waits: %s", &log)

@@ -85,6 +85,7 @@ func (p *Resources[T]) acquireSlowly(ctx context.Context, site *callsite.Site) (
 
 // wait waits for the answer to w, and for its resource to be ready.
 func (p *Resources[T]) wait(ctx context.Context, w *waiter[callsite.Site, Lease[T]]) (l Lease[T], err error) {
+	defer p.waiters.put(w)
 	if done := ctx.Done(); done == nil {
 		l = <-w.answer
 	} else {
@@ -93,21 +94,18 @@ func (p *Resources[T]) wait(ctx context.Context, w *waiter[callsite.Site, Lease[
 		case <-done:
 			if p.giveUp(w, ctx.Err()) {
 				p.requests.Traced(ctx, w.waited)
-				p.waiters.put(w)
 				return l, ctx.Err()
 			}
 			l = <-w.answer // the answer arrived at the same moment
 		}
 	}
-	waited := w.waited
-	p.waiters.put(w)
+	p.requests.Traced(ctx, w.waited)
 	switch {
 	case l.slot == nil:
 		return l, p.errClosed
 	case l.slot.state == resReadying: // only this caller may change the state now
 		return p.await(ctx, l.slot)
 	}
-	p.requests.Traced(ctx, waited)
 	return l, nil
 }
 

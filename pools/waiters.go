@@ -66,6 +66,6 @@ func (p *waiters[Ask, Answer]) get() *waiter[Ask, Answer] {
 
 func (p *waiters[Ask, Answer]) put(w *waiter[Ask, Answer]) {
 	var none Ask
-	w.ask = none // for the garbage collector
+	w.ask, w.waited = none, measure.Waited{} // ask for the garbage collector
 	p.pool.Put(w)
 }

@@ -56,12 +56,6 @@ func mustAcquire(t *testing.T, p *pgxpool.Pool) *pgxpool.Conn {
 	return c
 }
 
-// sampled returns a context in a sampled trace, and its ID.
-func sampled(ctx context.Context) (context.Context, trace.TraceID) {
-	c := trace.SpanContextConfig{TraceID: trace.TraceID{1, 2}, SpanID: trace.SpanID{3}, TraceFlags: trace.FlagsSampled}
-	return trace.ContextWithSpanContext(ctx, trace.NewSpanContext(c)), c.TraceID
-}
-
 // A leak, an outage and the recovery of a real server.
 func TestNewWithConfigTellsALeakAndAnOutage(t *testing.T) {
 	postgres, url := server.Postgres(t)
@@ -70,7 +64,7 @@ func TestNewWithConfigTellsALeakAndAnOutage(t *testing.T) {
 	for range 3 {
 		leaked = append(leaked, mustAcquire(t, p))
 	}
-	inTrace, id := sampled(t.Context())
+	inTrace, id := pooltest.InTrace(t.Context(), 1), trace.TraceID{1}
 	impatient, cancel := context.WithTimeout(inTrace, 10*time.Millisecond)
 	defer cancel()
 	if _, err := p.Acquire(impatient); !errors.Is(err, context.DeadlineExceeded) {

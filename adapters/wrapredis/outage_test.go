@@ -35,12 +35,6 @@ func count(s instrument.Stats, e instrument.Event, reason string) (n int64) {
 }
 
 // A leak, an outage and the recovery of a real server.
-// sampled returns a context in a sampled trace, and its ID.
-func sampled(ctx context.Context) (context.Context, trace.TraceID) {
-	c := trace.SpanContextConfig{TraceID: trace.TraceID{1, 2}, SpanID: trace.SpanID{3}, TraceFlags: trace.FlagsSampled}
-	return trace.ContextWithSpanContext(ctx, trace.NewSpanContext(c)), c.TraceID
-}
-
 func TestClientTellsALeakAndAnOutage(t *testing.T) {
 	listen(t)
 	r := server.Redis(t)
@@ -56,7 +50,7 @@ func TestClientTellsALeakAndAnOutage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	inTrace, id := sampled(ctx)
+	inTrace, id := pooltest.InTrace(ctx, 1), trace.TraceID{1}
 	if err := c.Ping(inTrace).Err(); !errors.Is(err, redis.ErrPoolTimeout) {
 		t.Fatalf("a third connection of two: %v", err)
 	}

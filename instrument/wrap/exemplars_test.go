@@ -9,12 +9,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/poolgauge/poolgauge/instrument"
+	"github.com/poolgauge/poolgauge/internal/pooltest"
 )
-
-func sampled(ctx context.Context, id byte) context.Context {
-	c := trace.SpanContextConfig{TraceID: trace.TraceID{id}, SpanID: trace.SpanID{1}, TraceFlags: trace.FlagsSampled}
-	return trace.ContextWithSpanContext(ctx, trace.NewSpanContext(c))
-}
 
 func TestLongestWaitHasItsTrace(t *testing.T) {
 	check := func(t *testing.T, stats func() instrument.Stats, want ...instrument.Exemplar) {
@@ -37,14 +33,14 @@ func TestLongestWaitHasItsTrace(t *testing.T) {
 	}
 	requests := func(t *testing.T, acquire func(context.Context) error, release func()) {
 		t.Helper()
-		if err := acquire(sampled(t.Context(), 9)); err != nil { // which does not wait
+		if err := acquire(pooltest.InTrace(t.Context(), 9)); err != nil { // which does not wait
 			t.Fatal(err)
 		}
 		time.AfterFunc(time.Second, release)
-		if err := acquire(sampled(t.Context(), 1)); err != nil {
+		if err := acquire(pooltest.InTrace(t.Context(), 1)); err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithTimeout(sampled(t.Context(), 2), 2*time.Second)
+		ctx, cancel := context.WithTimeout(pooltest.InTrace(t.Context(), 2), 2*time.Second)
 		defer cancel()
 		if err := acquire(ctx); err == nil {
 			t.Fatal("acquired")
@@ -66,7 +62,7 @@ func TestLongestWaitHasItsTrace(t *testing.T) {
 	bubble("groups", func(t *testing.T) {
 		s := mustGroups(t)
 		defer s.Close()
-		g, _ := s.WithContext(sampled(t.Context(), 1))
+		g, _ := s.WithContext(pooltest.InTrace(t.Context(), 1))
 		g.SetLimit(1)
 		for range 2 {
 			g.Go(func() error { time.Sleep(time.Second); return nil })

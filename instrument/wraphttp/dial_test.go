@@ -15,6 +15,7 @@ import (
 
 	"github.com/poolgauge/poolgauge/instrument"
 	"github.com/poolgauge/poolgauge/instrument/wraphttp"
+	"github.com/poolgauge/poolgauge/internal/pooltest"
 )
 
 // slowDial takes 2 s to make a connection to a server that answers one request. It calls the trace,
@@ -45,10 +46,7 @@ func TestTransportKnowsTheTraceOfTheLongestWait(t *testing.T) {
 		defer rt.Close()
 		done := make(chan struct{}, 3)
 		for id := range byte(3) {
-			span := trace.NewSpanContext(trace.SpanContextConfig{
-				TraceID: trace.TraceID{id + 1}, SpanID: trace.SpanID{1}, TraceFlags: trace.FlagsSampled,
-			})
-			ctx := trace.ContextWithSpanContext(t.Context(), span)
+			ctx := pooltest.InTrace(t.Context(), id+1)
 			go func() {
 				defer func() { done <- struct{}{} }()
 				req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://shop/", http.NoBody)

@@ -26,7 +26,8 @@ func TestExemplarIsTheLongestOfAMinute(t *testing.T) {
 		wait := func(s trace.SpanContext, how instrument.Outcome, took time.Duration) {
 			w := r.Wait()
 			time.Sleep(took)
-			r.Requests.Traced(trace.ContextWithSpanContext(t.Context(), s), r.GiveUp(w, how))
+			waited := r.Requests.End(&r.Meter, how, w, r.Meter.Event(0))
+			r.Requests.Traced(trace.ContextWithSpanContext(t.Context(), s), waited)
 		}
 		check := func(what string, want ...instrument.Exemplar) {
 			t.Helper()
@@ -78,7 +79,7 @@ func TestExemplarsOfConcurrentWaits(t *testing.T) {
 			w := r.Wait()
 			r.Unlock()
 			r.Lock()
-			waited := r.GiveUp(w, instrument.Canceled)
+			waited := r.Requests.End(&r.Meter, instrument.Canceled, w, r.Meter.Event(0))
 			r.Unlock()
 			ctx := trace.ContextWithSpanContext(context.Background(), span(byte(i+1), trace.FlagsSampled))
 			r.Requests.Traced(ctx, waited)

@@ -74,11 +74,6 @@ func (r *Recorder) StartAfter(wait Span) Use {
 	return r.begin(now)
 }
 
-// GiveUp ends a wait without a use.
-func (r *Recorder) GiveUp(wait Span, how instrument.Outcome) Waited {
-	return r.Requests.End(&r.Meter, how, wait, r.Meter.Event(r.Uses.InUse()))
-}
-
 // End ends a use.
 func (r *Recorder) End(use Use, how instrument.Ending) {
 	r.going[use.place] = Span{}

@@ -5,23 +5,20 @@ import (
 	"runtime"
 	"slices"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
-	"go.opentelemetry.io/otel/trace"
+	"github.com/poolgauge/poolgauge/internal/pooltest"
+	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
 // BenchmarkHoldersWhileFull reports what knowing the holders adds to the CPU time of a pool that is
 // full all the time, in percent: the median of pairs of rounds, and its 95 % confidence interval. Run
 // it with -benchtime=1x.
 func BenchmarkHoldersWhileFull(b *testing.B) {
-	span := trace.NewSpanContext(trace.SpanContextConfig{
-		TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}, TraceFlags: trace.FlagsSampled,
-	})
 	type key struct{}
 	without := context.WithValue(b.Context(), key{}, 1)
-	with := trace.ContextWithSpanContext(b.Context(), span)
+	with := pooltest.InTrace(b.Context(), 1)
 	b.Run("resources", func(b *testing.B) {
 		p, err := NewResources(
 			b.Name(), 2, func(context.Context) (int, error) { return 0, nil }, ResourcesConfig[int]{},
@@ -77,9 +74,9 @@ func comparePairs(b *testing.B, run func(holders bool, n int)) {
 		var took [2]time.Duration
 		for k := range 2 {
 			holders := (i+k)%2 == 0
-			start := cpuTime()
+			start := thread.ProcessCPU()
 			run(holders, n)
-			took[(i+k)%2] = cpuTime() - start
+			took[(i+k)%2] = thread.ProcessCPU() - start
 		}
 		ratios[i] = 100 * (float64(took[0])/float64(took[1]) - 1)
 	}
@@ -90,15 +87,6 @@ func comparePairs(b *testing.B, run func(holders bool, n int)) {
 	b.ReportMetric(ratios[pairs/2-ranks], "%-low")
 	b.ReportMetric(ratios[pairs/2+ranks], "%-high")
 	b.ReportMetric(0, "ns/op")
-}
-
-// cpuTime returns the CPU time of the process.
-func cpuTime() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		panic(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // parallel does n operations in so many goroutines.
