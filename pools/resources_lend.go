@@ -77,7 +77,7 @@ func (p *Resources[T]) acquireSlowly(ctx context.Context, site *callsite.Site) (
 	}
 	w := p.waiters.get()
 	w.ask = *site
-	w.wait = p.meter.Begin(p.meter.Event(p.uses.InUse()))
+	w.wait = p.requests.Begin(&p.meter, p.meter.Event(p.uses.InUse()))
 	p.waiting.push(w)
 	p.mu.Unlock()
 	return p.wait(ctx, w)

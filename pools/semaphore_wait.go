@@ -33,7 +33,7 @@ func (s *Semaphore) enqueue(n int64) *semWaiter {
 	w.ask, w.number = n, s.arrived
 	now := s.meter.Event(s.used())
 	s.countHeldBack(now)
-	w.wait = s.meter.Begin(now)
+	w.wait = s.requests.Begin(&s.meter, now)
 	s.queueOf(w).push(w)
 	return w
 }

@@ -113,7 +113,7 @@ func (p *Workers) hasRoom() bool {
 func (p *Workers) accept(j job, values *poolContext) {
 	now := p.meter.Event(int64(p.used))
 	e := p.queue.push()
-	e.job, e.ctx, e.wait = j, values, p.meter.Begin(now)
+	e.job, e.ctx, e.wait = j, values, p.requests.Begin(&p.meter, now)
 	if !p.waking && (p.idle != nil || p.alive < p.limit) {
 		p.wake()
 	}
@@ -129,7 +129,7 @@ func (p *Workers) refuse(how instrument.Outcome, err error) error {
 func (p *Workers) block(j job, values *poolContext) *waiter[blockedTask, error] {
 	w := p.waiters.get()
 	w.ask = blockedTask{job: j, ctx: values}
-	w.wait = p.meter.Begin(p.meter.Event(int64(p.used)))
+	w.wait = p.requests.Begin(&p.meter, p.meter.Event(int64(p.used)))
 	p.blocked.push(w)
 	p.watchLater()
 	return w

@@ -50,7 +50,7 @@ func (p *permits) gave(before int64) {
 
 // wait begins a wait. Caller must hold the lock.
 func (p *permits) wait() *measure.Pended {
-	return p.Pending.Add(p.Meter.Begin(p.Meter.Event(p.used())))
+	return p.Pending.Add(p.Requests.Begin(&p.Meter, p.Meter.Event(p.used())))
 }
 
 // waited ends a wait, with permits or with err. before is the number of permits used before. Caller

@@ -4,11 +4,11 @@
 //
 // A pool calls it with its lock held:
 //
-//	now := p.meter.Event(p.used)                // before used changes: one reading of the clock
-//	use := p.meter.Begin(now)                   // a use, or a wait, begins
+//	now := p.meter.Event(p.used)                    // before used changes: one reading of the clock
+//	use := p.uses.Begin(&p.meter, now)              // a use begins
 //	…
-//	p.completed++
-//	p.uses.End(&p.meter, use, now, p.completed) // and ends
+//	now = p.meter.Event(p.used)
+//	p.uses.End(&p.meter, use, instrument.OK, now)   // and ends
 //
 // At up to 200,000 events a second, each event reads the clock, and all figures are exact. Above
 // that rate the pool is overloaded: the slots used are sampled 1,000 times a second, and one use in

@@ -278,7 +278,7 @@ func TestARequestThatGivesUpIsTimed(t *testing.T) {
 		p.enterOverload(t)
 		for range 50 {
 			p.mu.Lock()
-			wait := p.meter.Begin(0)
+			wait := r.Begin(&p.meter, 0)
 			p.mu.Unlock()
 			time.Sleep(10 * time.Millisecond)
 			p.enterOverload(t)

@@ -52,10 +52,6 @@ type overload struct {
 	gaps    struct{ time, area float64 }
 	timer   *time.Timer
 
-	// number of spans until the next one that is timed, and after it in its block; 0 if not
-	// overloaded
-	skip, rest uint32
-
 	coarse time.Duration // the last reading of the clock
 	fresh  int64         // number of events at that reading
 	latest time.Duration // the last reading in readAt
@@ -69,8 +65,6 @@ func (m *Meter) enterOverload() {
 		return
 	}
 	m.over, m.blind = true, true
-	m.skip = rand.Uint32N(block)
-	m.rest = block - 1 - m.skip
 	m.every = leastEvery
 	m.noteTime(m.at)
 	m.drawDue()
@@ -81,7 +75,6 @@ func (m *Meter) enterOverload() {
 // calm ends the overload.
 func (m *Meter) calm() {
 	m.over, m.blind = false, false
-	m.skip, m.rest = 0, 0
 	m.budget = burst
 }
 

@@ -52,13 +52,16 @@ func TestSlotSecondsOfAnOverloadedPoolAreUnbiased(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := newPool(t, instrument.Timing{})
 				p.enterOverload(t)
-				want := 0.0
+				want, rounds, over := 0.0, 0, 0
 				const span = 2 * time.Second
-				for start := time.Now(); time.Since(start) < span; {
+				for start := time.Now(); time.Since(start) < span; rounds++ {
 					want += pattern(p)
+					if p.overloaded() {
+						over++
+					}
 				}
-				if !p.overloaded() {
-					t.Fatal("the overload has ended")
+				if over < rounds*3/4 {
+					t.Fatalf("overloaded after %d of %d rounds", over, rounds)
 				}
 				if got := p.total(); math.Abs(got/want-1) > 0.2 { // at least six standard errors
 					t.Errorf("%.3f of the slot-seconds", got/want)
@@ -134,4 +137,32 @@ func TestAPauseAfterAnOverloadIsExact(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Uses outside of overloads represent only themselves, and a block that an overload leaves
+// unfinished is finished in the next one: nothing remains that any one use would have to represent.
+func TestUsesInShortOverloadsAreRepresented(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(t, instrument.Timing{})
+		want, uses := 0.0, 0
+		for range 2000 {
+			for range 100 + rand.IntN(300) {
+				d := rand.N(2 * time.Microsecond)
+				p.use(1, d)
+				want += d.Seconds()
+				uses++
+			}
+			time.Sleep(2*stratum + rand.N(stratum)) // ends the overload
+			d := rand.N(long)
+			p.use(1, d)
+			want += d.Seconds()
+			uses++
+			if missing := uses - int(p.uses.took.due); missing > 3*block {
+				t.Fatalf("%d of %d uses are represented by none", missing, uses)
+			}
+		}
+		if got := p.histogram().Sum(); math.Abs(got/want-1) > 0.1 {
+			t.Errorf("%.3f of the duration", got/want)
+		}
+	})
 }

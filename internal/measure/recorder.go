@@ -64,7 +64,7 @@ func (r *Recorder) begin(now time.Duration) Use {
 
 // Wait begins a wait.
 func (r *Recorder) Wait() Span {
-	return r.Meter.Begin(r.Meter.Event(r.Uses.InUse()))
+	return r.Requests.Begin(&r.Meter, r.Meter.Event(r.Uses.InUse()))
 }
 
 // StartAfter ends a wait and begins a use.

@@ -13,8 +13,12 @@ type Requests struct {
 	waited [5]int64 // of these, requests that waited
 	took   [5]Durations
 
+	blocks    blocks
 	exemplars exemplars
 }
+
+// Begin begins a wait. now is the time that [Meter.Event] returned.
+func (r *Requests) Begin(m *Meter, now time.Duration) Span { return r.blocks.begin(m, now) }
 
 // Add counts n requests that did not wait.
 func (r *Requests) Add(o instrument.Outcome, n int64) { r.ended[o] += n }

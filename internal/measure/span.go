@@ -18,21 +18,29 @@ type Span struct {
 // block is the number of spans in an overloaded pool of which one is timed.
 const block = 32
 
-// Begin begins a wait or a use. now is the time that [Meter.Event] returned. If the pool is
-// overloaded, one random span of each block is timed: a stratified sample.
-func (m *Meter) Begin(now time.Duration) Span {
+// blocks chooses which waits, or which uses, are timed while the pool is overloaded: one random
+// span of each block, a stratified sample. A block that is not full when an overload ends continues
+// in the next one, so that each timed span represents a full block.
+type blocks struct {
+	skip uint32 // number of spans until the next one that is timed
+	rest uint32 // number of spans after that in its block
+}
+
+// begin begins a span. now is the time that [Meter.Event] returned.
+func (b *blocks) begin(m *Meter, now time.Duration) Span {
 	switch {
-	case m.skip > 0:
-		m.skip--
-		return Span{at: m.coarse, read: m.read}
-	case m.over:
-		pick := rand.Uint32N(block)
-		m.skip, m.rest = m.rest+pick, block-1-pick
-		return Span{at: Clock(), weight: block, read: m.read}
-	case now == 0:
-		return Span{}
-	default:
+	case !m.over:
+		if now == 0 {
+			return Span{}
+		}
 		return Span{at: now, weight: 1}
+	case b.skip > 0:
+		b.skip--
+		return Span{at: m.coarse, read: m.read}
+	default:
+		pick := rand.Uint32N(block)
+		b.skip, b.rest = b.rest+pick, block-1-pick
+		return Span{at: Clock(), weight: block, read: m.read}
 	}
 }
 
@@ -92,7 +100,7 @@ func (d *Durations) End(m *Meter, s Span, now time.Duration, n int64) (took time
 		return 0
 	case s.weight == 1:
 		took = max(0, m.exactly(now)-s.at)
-		d.sample(took, 1, n)
+		d.record(took, 1)
 	case s.read != m.read || !m.over:
 		began, isLong := m.longSince(s, m.nearly(now))
 		if isLong {

@@ -20,9 +20,10 @@ func TestSpanEndsAtTheTimeGiven(t *testing.T) {
 			m.Event(1)
 		}
 		m.timer.Stop()               // it would wait for mu
+		var b blocks
 		waits := make([]Span, block) // one of them is timed
 		for i := range waits {
-			waits[i] = m.Begin(m.Event(1))
+			waits[i] = b.begin(&m, m.Event(1))
 		}
 		ended := Clock()
 		time.Sleep(stratum / 2)

@@ -11,7 +11,8 @@ import (
 type Uses struct {
 	Split Split // zero if uses are not tasks
 
-	began int64
+	began  int64
+	blocks blocks
 	ended [4]int64 // by instrument.Ending
 	took  Durations
 }
@@ -27,7 +28,7 @@ type Use struct {
 // Begin begins a use. now is the time that [Meter.Event] returned.
 func (u *Uses) Begin(m *Meter, now time.Duration) (use Use) {
 	u.began++
-	if use.Span = m.Begin(now); use.weight != 0 {
+	if use.Span = u.blocks.begin(m, now); use.weight != 0 {
 		use.Sample = u.Split.Next(use.Span)
 	}
 	return use
