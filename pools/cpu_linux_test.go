@@ -57,7 +57,7 @@ func TestCPUSecondsAddUpToUseTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 1, pools.WorkersConfig{})
 		for _, long := range []time.Duration{time.Millisecond, 5 * time.Millisecond, 2 * time.Millisecond, 9 * time.Millisecond} {
-			for range 1000 {
+			for range 2000 {
 				runOne(t, p, func() { time.Sleep(long) })
 			}
 			synctest.Wait()

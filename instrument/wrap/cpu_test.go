@@ -57,13 +57,13 @@ func runners(
 func TestSplitAddsUpToTheUse(t *testing.T) {
 	runners(t, func(t *testing.T, run func(int, func(), ...instrument.Option) instrument.Stats) {
 		synctest.Test(t, func(t *testing.T) {
-			s := run(1000, func() { time.Sleep(time.Millisecond) })
+			s := run(2000, func() { time.Sleep(time.Millisecond) })
 			var total float64
 			for _, v := range s.CPUTime {
 				total += v.Or(math.NaN())
 			}
-			if !(math.Abs(total-1) < 1e-6) || s.UseTime.Or(0) != 1 {
-				t.Errorf("the states add up to %v s, and uses to %v, want 1", total, s.UseTime.Or(0))
+			if !(math.Abs(total-2) < 1e-6) || s.UseTime.Or(0) != 2 {
+				t.Errorf("the states add up to %v s, and uses to %v, want 2", total, s.UseTime.Or(0))
 			}
 		})
 	})
@@ -76,7 +76,7 @@ func TestSplitLeavesFirstAndLongTasksAlone(t *testing.T) {
 		what string
 		n    int
 		took time.Duration
-	}{{"first", 100, time.Millisecond}, {"long", 300, 10 * time.Millisecond}} {
+	}{{"first", 1000, time.Millisecond}, {"long", 300, 10 * time.Millisecond}} {
 		t.Run(c.what, func(t *testing.T) {
 			runners(t, func(t *testing.T, run func(int, func(), ...instrument.Option) instrument.Stats) {
 				synctest.Test(t, func(t *testing.T) {
@@ -112,7 +112,7 @@ func TestSplitFunctionsAreUnlocked(t *testing.T) {
 	runners(t, func(t *testing.T, run func(int, func(), ...instrument.Option) instrument.Stats) {
 		synctest.Test(t, func(t *testing.T) {
 			var locked atomic.Int64
-			s := run(500, func() {
+			s := run(2000, func() {
 				if isLocked() {
 					locked.Add(1)
 				}
@@ -120,7 +120,7 @@ func TestSplitFunctionsAreUnlocked(t *testing.T) {
 				runtime.Goexit()
 			}, instrument.WithCPUSamples(10))
 			if n := locked.Load(); n == 0 || n > 250 {
-				t.Errorf("%d of 500 were locked to their thread, want a few", n)
+				t.Errorf("%d of 2000 were locked to their thread, want a few", n)
 			}
 			if _, known := s.CPUTime[instrument.OnCPU].Get(); !known {
 				t.Error("nothing was split")

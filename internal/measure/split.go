@@ -11,6 +11,7 @@ import (
 const (
 	splitAfter  = 100                   // number of uses that must end before one is sampled
 	splitLonger = 10 * time.Millisecond // a pool with a use of this duration or longer is not sampled
+	splitDelay  = 5 * time.Millisecond  // delay to expect of the first sample, if the task communicates
 	splitRepay  = 200                   // time between samples, as a multiple of the delay that the last sample caused
 )
 
@@ -19,9 +20,9 @@ const (
 // time, which is known.
 //
 // A sampled task is locked to its thread while it runs, which takes 10 µs and makes each of its
-// waits more expensive. So only tasks that are known to be short are sampled: sampling starts after
-// 100 tasks have ended and 200 times their mean has passed, and a pool is not sampled if one of its
-// last 100 tasks took 10 ms. If a sampled task took longer than the mean of the others, the next
+// waits more expensive. So only tasks that are known to be short are sampled: sampling starts when
+// 100 tasks have ended and then a second, or 200 times their mean, has passed, and a pool is not
+// sampled if one of its last 100 tasks took 10 ms. If a sampled task took longer than the mean of the others, the next
 // sample is taken after 200 times the difference, so that samples delay tasks by less than 0.5 %.
 // Time for which a task is ready but Go's scheduler has no processor for it counts as blocked,
 // since its thread sleeps then. Work of goroutines that the task starts is not included.
@@ -80,7 +81,7 @@ func (s *Split) Ended(sample *Sample, took time.Duration) {
 	s.longest = max(s.longest, took)
 	if s.ended++; s.ended == splitAfter {
 		if !s.warm {
-			s.next = Clock() + splitRepay*time.Duration(s.mean)
+			s.next = Clock() + splitRepay*max(splitDelay, time.Duration(s.mean))
 		}
 		s.before, s.longest, s.ended, s.warm = s.longest, 0, 0, true
 	}

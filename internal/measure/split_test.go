@@ -26,27 +26,32 @@ func TestTheFirstTasksAreNotSampled(t *testing.T) {
 	if !thread.HasMeter {
 		t.Skip("no system but Linux reports the wait for a CPU")
 	}
-	synctest.Test(t, func(t *testing.T) {
-		s := new(Split)
-		s.Init(instrument.Timing{CPUSamples: 100})
-		for i := range splitAfter {
-			if s.Next(short()) != nil {
-				t.Fatalf("task %d is sampled", i)
+	for took, pause := range map[time.Duration]time.Duration{
+		100 * time.Microsecond: time.Second, // a sampled pipeline may take 5 ms longer
+		8 * time.Millisecond:   1600 * time.Millisecond,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := new(Split)
+			s.Init(instrument.Timing{CPUSamples: 100})
+			for i := range splitAfter {
+				if s.Next(short()) != nil {
+					t.Fatalf("task %d of %v is sampled", i, took)
+				}
+				s.Ended(nil, took)
 			}
-			s.Ended(nil, time.Millisecond)
-		}
-		time.Sleep(splitRepay*time.Millisecond - 1)
-		if s.Next(short()) != nil {
-			t.Error("a task is sampled before 200 times their mean has passed")
-		}
-		time.Sleep(time.Millisecond)
-		if s.Next(short()) == nil {
-			t.Error("the task after that is not sampled")
-		}
-		if s.Next(short()) != nil {
-			t.Error("the next one is sampled at once")
-		}
-	})
+			time.Sleep(pause - 1)
+			if s.Next(short()) != nil {
+				t.Errorf("a task of %v is sampled before %v have passed", took, pause)
+			}
+			time.Sleep(time.Millisecond)
+			if s.Next(short()) == nil {
+				t.Errorf("no task of %v is sampled after %v", took, pause)
+			}
+			if s.Next(short()) != nil {
+				t.Errorf("the next task of %v is sampled at once", took)
+			}
+		})
+	}
 }
 
 func TestTasksOfAPoolWithLongOnesAreNotSampled(t *testing.T) {

@@ -13,8 +13,8 @@ type Uses struct {
 
 	began  int64
 	blocks blocks
-	ended [4]int64 // by instrument.Ending
-	took  Durations
+	ended  [4]int64 // by instrument.Ending
+	took   Durations
 }
 
 // Use is a use that has begun. The zero Use is not measured.
