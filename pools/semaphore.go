@@ -10,8 +10,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// MaxPermits is the largest size of a [Semaphore]: in bytes, the address space of a 64-bit machine.
-const MaxPermits = 1<<47 - 1
+// MaxPermits is the largest size of a [Semaphore]: 8 TiB if permits are bytes.
+const MaxPermits = 1<<43 - 1
 
 // SemaphoreConfig configures a [Semaphore]. The zero value is a good default.
 type SemaphoreConfig struct {
@@ -40,8 +40,8 @@ type SemaphoreConfig struct {
 // A Semaphore that is used in a bubble of testing/synctest must be created in the same bubble.
 type Semaphore struct {
 	// word is the state that calls change without the lock, by one compare-and-swap: the free
-	// permits, shifted left by two bytes of credits. An Acquire spends one credit from the first
-	// byte, a Release one from the second, so that the spent credits count the calls. Credits are
+	// permits, shifted left by two fields of credits. An Acquire spends one credit from the first
+	// field, a Release one from the second, so that the spent credits count the calls. Credits are
 	// lent when mu is unlocked, if no request waits and the meter does not need each event. A call
 	// without a credit takes mu, and with it all credits; after that only the owner of mu changes
 	// the permits.
@@ -73,10 +73,11 @@ type Semaphore struct {
 }
 
 const (
-	semShift    = 16 // shift of the free permits in the word
-	semMost     = 1<<8 - 1
-	semAcquires = semMost      // all credits for Acquire
-	semReleases = semMost << 8 // all credits for Release
+	semBits     = 10          // for credits of each kind
+	semShift    = 2 * semBits // shift of the free permits in the word
+	semMost     = 1<<semBits - 1
+	semAcquires = semMost            // all credits for Acquire
+	semReleases = semMost << semBits // all credits for Release
 	semCredits  = semAcquires | semReleases
 )
 
@@ -165,7 +166,7 @@ func (s *Semaphore) Release(n int64) {
 			s.releaseSlow(n)
 			return
 		}
-		if s.word.CompareAndSwap(w, w+n<<semShift-1<<8) {
+		if s.word.CompareAndSwap(w, w+n<<semShift-1<<semBits) {
 			return
 		}
 	}
@@ -257,7 +258,7 @@ func (s *Semaphore) lock() {
 // takeBack takes the credits back, and counts the calls that spent credits. Caller must hold mu.
 func (s *Semaphore) takeBack() {
 	w := s.word.And(^semCredits)
-	acquired, released := s.credits-w&semMost, s.credits-w>>8&semMost
+	acquired, released := s.credits-w&semMost, s.credits-w>>semBits&semMost
 	s.credits, s.free = 0, w>>semShift
 	s.requests.Add(instrument.Acquired, acquired)
 	s.released += released
@@ -274,7 +275,7 @@ func (s *Semaphore) unlock() {
 	}
 	if lends {
 		s.credits = credits
-		s.word.Store(s.free<<semShift | credits<<8 | credits)
+		s.word.Store(s.free<<semShift | credits<<semBits | credits)
 	}
 	s.mu.Unlock()
 }

@@ -13,7 +13,7 @@ const (
 	// often than every mostEvery events.
 	pairs      = 50
 	leastEvery = 4
-	mostEvery  = 512
+	mostEvery  = 2048
 	// gap is the minimum time between the two events of a pair that counts as a gap.
 	gap = 200 * time.Microsecond
 	// coarseFor is the number of events for which a reading of the clock is accurate enough to
