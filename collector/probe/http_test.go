@@ -72,7 +72,7 @@ func TestHTTPProbeReportsTheResponse(t *testing.T) {
 		wantPhases(t, httpTo(t, s.URL+path).run(t.Context()), "connect", want)
 	}
 	p := httpTo(t, s.URL+"/slow")
-	p.timeout = 50 * time.Millisecond
+	p.timeout = 500 * time.Millisecond // enough to connect, also on a busy machine
 	wantPhases(t, p.run(t.Context()), "connect", "response:timeout")
 	wantPhases(t, httpTo(t, "http://"+unusedAddress(t)).run(t.Context()), "connect:connection_refused")
 }
