@@ -46,7 +46,12 @@ const rareSkip = 15
 
 var keptNow atomic.Int64
 
-type descriptor struct{ fd handle }
+type descriptor struct {
+	fd handle
+	// A small object without pointers would share a block of memory with others, and be collected
+	// only with all of them.
+	_ *byte
+}
 
 // keep stores fd in the File if it may stay open. It reports whether it did.
 func (f *File) keep(fd handle) bool {
@@ -57,7 +62,7 @@ func (f *File) keep(fd handle) bool {
 		return false
 	}
 	keptNow.Add(1)
-	f.kept = &descriptor{fd}
+	f.kept = &descriptor{fd: fd}
 	runtime.AddCleanup(f.kept, release, fd)
 	return true
 }
