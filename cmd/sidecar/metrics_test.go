@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -31,7 +33,8 @@ func TestEmittedIsListedAndListedIsEmitted(t *testing.T) {
 	// go.memory.limit is absent without a limit
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(1 << 40))
 	upstream := startSink(t)
-	address := freeAddress(t)
+	web := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer web.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	upstream.then = func(seen map[string]*metricspb.Metric) {
@@ -50,17 +53,17 @@ func TestEmittedIsListedAndListedIsEmitted(t *testing.T) {
 		"--interval",
 		"100ms",
 		"--health-address",
-		address,
+		"127.0.0.1:0",
 		"--otlp-endpoint",
 		"http://" + upstream.address,
 		"--probe-dir",
 		".",
 		"--probe-tcp",
-		address,
+		upstream.address,
 		"--probe-dns",
 		"localhost",
 		"--probe-http",
-		"http://" + address + "/healthz",
+		web.URL,
 		"--probe-budget",
 		"100",
 	}, nil, io.Discard, &log)

@@ -7,9 +7,11 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
 	"go.uber.org/goleak"
@@ -236,12 +238,13 @@ func TestSDKDisabledSamplesNothing(t *testing.T) {
 func TestHealthEndpointsAnswer(t *testing.T) {
 	upstream := startSink(t)
 	ctx, cancel := context.WithCancel(context.Background())
-	address := freeAddress(t)
+	var log logtest.Buffer
 	code := make(chan int)
 	go func() {
-		code <- run(ctx, append(isolated, "--health-address", address, "--otlp-endpoint", "http://"+upstream.address), nil, io.Discard, io.Discard)
+		code <- run(ctx, append(isolated, "--health-address", "127.0.0.1:0", "--otlp-endpoint", "http://"+upstream.address, "--log-level", "debug"), nil, io.Discard, &log)
 	}()
 	<-upstream.first
+	address := logged(t, &log, "serving health checks", "address")
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for _, path := range []string{"/healthz", "/readyz"} {
 		response, err := client.Get("http://" + address + path)
@@ -259,6 +262,28 @@ func TestHealthEndpointsAnswer(t *testing.T) {
 	}
 }
 
+// logged waits until a sidecar has logged a message, and returns the value of an attribute of it.
+func logged(t *testing.T, log *logtest.Buffer, message, key string) string {
+	t.Helper()
+	return written(t, log, `msg="`+message+`".* `+key+`=(\S+)`)
+}
+
+// written waits until a sidecar has written what the pattern matches, and returns its first group.
+func written(t *testing.T, to *logtest.Buffer, pattern string) string {
+	t.Helper()
+	line := regexp.MustCompile(pattern)
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) { // there is no signal
+		if found := line.FindStringSubmatch(to.String()); found != nil {
+			return found[1]
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not written: %s: %s", pattern, to.String())
+		}
+	}
+}
+
+// freeAddress returns an address that was free a moment ago. Nothing should listen there: another
+// test may have got the port since.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
