@@ -289,14 +289,16 @@ func (r *Registration) readLocked(to []Point, judge Judge) (s Stats, points []Po
 	return s, points, tell
 }
 
-// pointsOf appends the points of the pool or of a part of it. Caller must hold r.mu.
+// pointsOf appends the points of the pool or of a part of it. Without figures there is no verdict:
+// they may be those of parts that do not exist yet. Caller must hold r.mu.
 func (r *Registration) pointsOf(s *Stats, part attribute.Set, judge Judge, points []Point) []Point {
 	add := func(m *catalog.Metric, l labels, p Point) {
 		p.Metric, p.Start, p.Attributes = m, r.start, r.set(l, part)
 		points = append(points, p)
 	}
+	before := len(points)
 	s.points(add)
-	if judge != nil {
+	if judge != nil && len(points) > before {
 		limit := judge(r.set(labels{}, part), s, func(v fmt.Stringer, holds bool) {
 			p := Point{}
 			if holds {

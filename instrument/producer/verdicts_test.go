@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/poolgauge/poolgauge/instrument"
@@ -148,6 +149,23 @@ func TestRecommendedLimit(t *testing.T) {
 		}
 		expect("while slots leak", 0)
 	})
+}
+
+// A pool without figures gets no verdict, such as that of connections to hosts that a program has not
+// used yet: its figures will be those of its parts, which have attributes of their own.
+func TestNoVerdictWithoutFigures(t *testing.T) {
+	p := producer.New()
+	defer p.Close()
+	var s instrument.Stats
+	observe(t, "hosts", func() instrument.Stats { return s })
+	if got := holds(t, p, "hosts"); got != "" {
+		t.Errorf("the verdict on a pool without figures is %q, want none", got)
+	}
+	figures := instrument.Stats{Limit: instrument.Some(int64(2))}
+	s.Parts = []instrument.Part{{Attributes: []attribute.KeyValue{attribute.String("host", "db")}, Stats: figures}}
+	if got := holds(t, p, "hosts"); got != "undetermined" {
+		t.Errorf("the verdict on its only part is %q, want undetermined", got)
+	}
 }
 
 func TestWithoutVerdicts(t *testing.T) {
