@@ -155,8 +155,16 @@ func (c *grpcClient) leave(conn *grpcConn) {
 // it). A connection that could not be established would be retried by gRPC only after up to two
 // minutes, but the exporter decides when to retry.
 func (c *grpcClient) renew(ctx context.Context, failed *grpcConn) {
-	if ctx.Err() == nil && failed.GetState() == connectivity.Ready {
-		return
+	if ctx.Err() == nil {
+		switch failed.GetState() {
+		case connectivity.Ready:
+			return
+		case connectivity.Connecting:
+			// Another request has made gRPC connect again, or the upstream responded to the first
+			// request before gRPC changed the state to ready.
+			return
+		default:
+		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
