@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// causes logs the errors of a source, each cause once. Errors that differ only in numbers, ids or
-// quoted text, such as the impossible value or the process that has it, have the same cause.
+// causes logs a source's errors, each cause once. Two errors have the same cause if they differ
+// only in numbers, ids or quoted text, such as the impossible value or the id of a process.
 type causes struct {
 	log       *slog.Logger
 	source    string
@@ -27,7 +27,7 @@ func newCauses(log *slog.Logger, source string) causes {
 	return causes{log: log, source: source, seen: map[string]time.Time{}}
 }
 
-// report logs the errors and notes of one reading that have not been logged yet.
+// report logs those errors and notes of one reading that have not been logged yet.
 func (c *causes) report(now time.Time, errs []error, notes []string) {
 	for _, text := range notes {
 		if c.isNew(now, text) {
@@ -48,7 +48,7 @@ func (c *causes) report(now time.Time, errs []error, notes []string) {
 	c.failing = len(errs) > 0
 }
 
-// isNew remembers a cause and reports whether it should be logged.
+// isNew remembers cause and reports whether it should be logged.
 func (c *causes) isNew(now time.Time, cause string) bool {
 	last, known := c.seen[cause]
 	if !known && len(c.seen) >= maxCauses {
@@ -65,7 +65,7 @@ func (c *causes) isNew(now time.Time, cause string) bool {
 	return !known || now.Sub(last) >= forgetAfter
 }
 
-// cause returns the text of an error without numbers, ids and quoted text.
+// cause returns text, an error, without numbers, ids and quoted text.
 func cause(text string) string {
 	var b strings.Builder
 	for i, part := range strings.Split(text, `"`) {

@@ -15,22 +15,22 @@ import (
 // scopeName is the instrumentation scope of all points produced by sources.
 const scopeName = "github.com/poolgauge/poolgauge/collector"
 
-// Producer is a metric.Producer that reads its sources, one after the other in the given order, at
-// every collection of the reader that it is registered with. For each source it also reports how
-// long the reading took, whether it succeeded and how many values failed.
+// Producer is a metric.Producer that reads its sources, one after the other in the given order,
+// whenever the OpenTelemetry reader that it is registered with collects. For each source it also
+// reports how long the reading took, whether it succeeded, and how many values could not be read.
 //
-// The start time of a counter is that of the thing counted: the boot, or the start of the container
-// or process. Restarting the sidecar therefore does not reset counters. A counter falls only when
-// it is reset, and then it has a new start time.
+// A counter's start time is the boot, or the start of the container or process that the counter is
+// about. Restarting the sidecar therefore does not reset counters. A counter falls only when it is
+// reset, and then it gets a new start time.
 type Producer struct {
-	// temporality applies to counters; other sums are always cumulative, as specified
+	// of counters; OpenTelemetry requires other sums to be cumulative
 	temporality metricdata.Temporality
 	sources     []*source
 
 	// guards everything below and the sources: a reader may collect from any goroutine
 	mu     sync.Mutex
 	now    time.Time // of this collection
-	before time.Time // of the previous collection, or of NewProducer before the first one
+	before time.Time // of the previous collection, or of the call of NewProducer
 	rows   map[*catalog.Metric]*row
 	order  []*row // in the order in which they first had a point
 }
@@ -42,7 +42,7 @@ type row struct {
 	floats []metricdata.DataPoint[float64]
 }
 
-// source is a source and the state of the metrics about it.
+// source is a source and the state of the metrics about that source.
 type source struct {
 	Named
 	self   *Attributes
@@ -50,7 +50,7 @@ type source struct {
 	causes causes
 }
 
-// NewProducer returns a Producer of sources whose counters have the given temporality.
+// NewProducer returns a Producer that reads sources. Counters get the given temporality.
 func NewProducer(log *slog.Logger, temporality metricdata.Temporality, sources ...Named) *Producer {
 	p := &Producer{temporality: temporality, rows: map[*catalog.Metric]*row{}, before: time.Now()}
 	started := StartedAt(p.before)
@@ -61,8 +61,8 @@ func NewProducer(log *slog.Logger, temporality metricdata.Temporality, sources .
 	return p
 }
 
-// Produce implements metric.Producer. It never returns an error, since the reader would then drop
-// all metrics of the collection.
+// Produce implements metric.Producer. It never returns an error, since the OpenTelemetry reader
+// would then drop all metrics of the collection.
 func (p *Producer) Produce(ctx context.Context) ([]metricdata.ScopeMetrics, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -15,7 +15,8 @@ import (
 // change the collection.
 type Sink func(*metricdata.ResourceMetrics)
 
-// Sampler collects from a reader at an interval. The time of a point is that of its collection.
+// Sampler collects from an OpenTelemetry reader at a fixed interval. Each point has the time of its
+// collection.
 type Sampler struct {
 	reader   *sdkmetric.ManualReader
 	interval time.Duration
@@ -32,7 +33,7 @@ func NewSampler(reader *sdkmetric.ManualReader, interval time.Duration, sinks ..
 
 // Run collects at once, then at every interval until ctx is done, and then once more, so that the
 // last values are exported too. A collection that takes longer than the interval delays the next
-// one; two never run at once.
+// one; two never overlap.
 func (s *Sampler) Run(ctx context.Context) {
 	ticker := time.NewTicker(s.interval)
 	defer ticker.Stop()

@@ -110,8 +110,7 @@ func (p *pod) mustRun(t *testing.T, container string, args ...string) (id string
 
 func (p *pod) remove(container string) { _, _ = p.podman("rm", "-f", "-t", "0", p.name+"-"+container) }
 
-// An OOM kill of a container's main process is counted, whatever the sidecar can see of control
-// groups.
+// An OOM kill of a container's main process is counted, whatever the sidecar can see of cgroups.
 func TestOOMKillOfAContainer(t *testing.T) {
 	p := newPod(t, map[string]string{"hog": ". ./testdata/hog", "sidecar": ".. ./cmd/sidecar"})
 	for _, c := range []struct {

@@ -168,7 +168,7 @@ func keepHistory(settings *config.Settings, picture *live.Live, log *slog.Logger
 	return picture.Keep(settings.QueueDir, failed).Close
 }
 
-// openPod opens the control groups of the pod.
+// openPod opens the cgroups of the pod.
 func openPod(settings *config.Settings, found *problems) (*source.Pod, error) {
 	c := source.PodConfig{
 		Self:           programName,

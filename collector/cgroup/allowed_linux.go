@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// allowedCPUs returns how many CPUs the main thread may currently run on. [runtime.NumCPU] is the
-// number at the start of the process.
+// allowedCPUs returns how many CPUs the main thread may currently run on. [runtime.NumCPU] returns
+// the number at the start of the process.
 func allowedCPUs() int {
 	var set unix.CPUSet
 	if err := unix.SchedGetaffinity(os.Getpid(), &set); err != nil || set.Count() == 0 {

@@ -10,11 +10,12 @@ import (
 )
 
 // effectiveCPUs returns how many CPUs the calling process can currently keep busy. This is the
-// number that its affinity mask and cpuset allow, or the smallest CPU quota of its control group
+// number of CPUs that its affinity mask and cpuset allow, or the smallest CPU quota of its cgroup
 // and the visible ancestors, whichever is less. Quotas of ancestors that are not visible are
-// unknown and do not count.
+// ignored.
 //
-// An error says which quota could not be read; the result is valid without it.
+// If a quota cannot be read, the error says which one, and the result is valid but ignores that
+// quota.
 func effectiveCPUs(cfg Config) (float64, error) {
 	// The mask reflects cpusets and may change while the process runs, for example when its
 	// container is resized.
@@ -32,8 +33,8 @@ func effectiveCPUs(cfg Config) (float64, error) {
 	return cpus, errors.Join(err, errM, errG, errL)
 }
 
-// cpuQuota returns the smallest CPU quota of the given groups, in CPUs. It is undefined if none has
-// a quota.
+// cpuQuota returns the smallest CPU quota of groups, in CPUs. It is undefined if no group has a
+// quota.
 func cpuQuota(groups []*Group) (kernfile.Optional[float64], error) {
 	var r kernfile.Reader
 	var errs []error
@@ -47,8 +48,8 @@ func cpuQuota(groups []*Group) (kernfile.Optional[float64], error) {
 	return least, errors.Join(errs...)
 }
 
-// MemoryLimit returns the smallest memory limit, in bytes, of the calling process's control group
-// and its visible ancestors. It is undefined if none has a limit.
+// MemoryLimit returns the smallest memory limit, in bytes, of the calling process's cgroup and its
+// visible ancestors. It is undefined if none has a limit.
 func MemoryLimit(cfg Config) (kernfile.Optional[int64], error) {
 	t, err := Open(cfg)
 	if t == nil {

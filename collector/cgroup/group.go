@@ -10,13 +10,13 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Group is a control group in all hierarchies in which it is visible. Its methods read files, which
-// stay open. A value whose file or line does not exist is undefined; a value that cannot be read or
-// parsed is undefined and reported to fail. A Group is not safe for concurrent use.
+// Group is a cgroup in all hierarchies in which it is visible. Its methods read files and keep them
+// open. A value whose file or line does not exist is undefined. A value that cannot be read or
+// parsed is undefined too, and its error is passed to fail. A Group is not safe for concurrent use.
 type Group struct {
-	Path string // below the root of the mount, which itself is "/"
+	Path string // relative to the root of the mount, whose Path is "/"
 	dirs [controllers]string
-	host bool // the root of the unified hierarchy, whose figures are those of the host
+	host bool // the root of the unified hierarchy, which has the values of the whole host
 	file struct {
 		cpuStat, cpuMax, cpuQuota, cpuPeriod, cpuacctStat       kernfile.File
 		memUsage, memStat, memLimit, memEvents, memFailed, swap kernfile.File
@@ -91,8 +91,8 @@ func (g *Group) initLegacy() {
 	}
 }
 
-// Incarnation returns how often the group was found to have been removed and created again under
-// the same path.
+// Incarnation returns how many times the group has been removed and created again under the same
+// path, as far as its methods noticed.
 func (g *Group) Incarnation() int {
 	return max(g.file.cpuStat.Reopened(), g.file.memUsage.Reopened(), g.file.cpuacctStat.Reopened())
 }
@@ -101,13 +101,13 @@ func (g *Group) Incarnation() int {
 type CPU struct {
 	User, System kernfile.Optional[time.Duration]
 	Limit        kernfile.Optional[float64] // quota over period, in CPUs; undefined without a quota
-	// These three are undefined while the group has no quota and has never been throttled.
+	// The next three are undefined while the group has no quota and has never been throttled.
 	// Throttled time is summed over all CPUs.
 	Periods, ThrottledPeriods kernfile.Optional[int64]
 	ThrottledTime             kernfile.Optional[time.Duration]
 }
 
-// CPU reads the CPU figures.
+// CPU reads the group's CPU time and limit.
 func (g *Group) CPU(r *kernfile.Reader, fail func(error)) CPU {
 	var c CPU
 	c.Limit = g.cpuLimit(r, fail)
@@ -140,8 +140,8 @@ func (g *Group) CPU(r *kernfile.Reader, fail func(error)) CPU {
 // userHZ is the unit of cpuacct.stat, which is 100 Hz on every architecture that Go supports.
 const userHZ = time.Second / 100
 
-// cpuLimit reads the quota: "max 100000" or "200000 100000" in v2's cpu.max, a number or -1 in v1's
-// cpu.cfs_quota_us.
+// cpuLimit reads the quota. In v2, cpu.max contains "max 100000" or "200000 100000"; in v1,
+// cpu.cfs_quota_us contains a number, or -1 for no quota.
 func (g *Group) cpuLimit(r *kernfile.Reader, fail func(error)) kernfile.Optional[float64] {
 	if f := &g.file.cpuMax; f.Path != "" {
 		both, ok := text(r, fail, f)
@@ -156,7 +156,7 @@ func (g *Group) cpuLimit(r *kernfile.Reader, fail func(error)) kernfile.Optional
 	return cpus(g.file.cpuQuota.Path, quota, period, ok && okPeriod, fail)
 }
 
-// cpus returns quota / period. ok is false if one of the two could not be read.
+// cpus returns quota / period, in CPUs. ok says whether both could be read.
 func cpus(path, quota, period string, ok bool, fail func(error)) kernfile.Optional[float64] {
 	if !ok || quota == "max" || quota == "-1" {
 		return kernfile.Optional[float64]{}
@@ -173,7 +173,7 @@ func cpus(path, quota, period string, ok bool, fail func(error)) kernfile.Option
 // Resource is a resource that tasks may have to wait for.
 type Resource int
 
-// The resources with pressure stall information.
+// The resources for which the kernel reports pressure stall information.
 const (
 	PressureCPU Resource = iota
 	PressureMemory
@@ -185,9 +185,8 @@ var resourceNames = [...]string{"cpu", "memory", "io"}
 // String returns the name used in the kernel's files.
 func (r Resource) String() string { return resourceNames[r] }
 
-// Pressure reads the pressure stall information of a resource, which only the unified hierarchy
-// has. It is undefined for the root, whose pressure is that of the host and found in
-// /proc/pressure.
+// Pressure reads the pressure stall information of the resource of, which only v2 has. It is
+// undefined for the root group: the root's pressure is the host's, which is in /proc/pressure.
 func (g *Group) Pressure(r *kernfile.Reader, of Resource, fail func(error)) kernfile.Pressure {
 	if g.host || g.file.pressure[of].Path == "" {
 		return kernfile.Pressure{}

@@ -8,12 +8,12 @@ import (
 	"github.com/poolgauge/poolgauge/collector/proc"
 )
 
-// ContainerID returns the id of the container that a control group with this name belongs to, or ""
-// if it does not belong to one. Runtimes name the group after the container's id of 64 hexadecimal
-// digits, either alone (cgroupfs driver) or as <runtime>-<id>.scope (systemd driver) with one of
-// the prefixes docker-, cri-containerd-, crio-, libpod- and nerdctl-. The group of a container's
-// monitor, crio-conmon- or libpod-conmon-, is not the container. ECS on Fargate uses
-// <task>-<number> instead of the digits.
+// ContainerID returns the id of the container that the cgroup called name belongs to, or "" if it
+// belongs to none. Runtimes name the group after the container's id of 64 hexadecimal digits,
+// either alone (cgroupfs driver) or as <runtime>-<id>.scope (systemd driver) with one of the
+// prefixes docker-, cri-containerd-, crio-, libpod- and nerdctl-. A name that begins with
+// crio-conmon- or libpod-conmon- is that of a container's monitor, which is outside the container.
+// On Fargate, ECS uses an id of the form <task>-<number>.
 func ContainerID(name string) string {
 	name = strings.TrimSuffix(name, ".scope")
 	if isFargate(name) {
@@ -40,13 +40,14 @@ func isFargate(name string) bool {
 
 func isHex(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }
 
-// idFromMounts returns the id of the container with these mounts, or "" if it is unknown. Runtimes
-// mount files over /etc/hostname and the like from a directory named after the container. This
-// helps with private cgroup namespaces, which hide the name of their root.
+// idFromMounts returns the id of the container that has these mounts, or "" if it is unknown.
+// Container runtimes mount files such as /etc/hostname from a directory named after the container.
+// The mounts reveal the id even where a private cgroup namespace hides the name of its root.
 //
-// In a Kubernetes pod these files belong to the sandbox and are shared by all containers, so no id
-// is returned. In a container that joined another container's network with Docker's --network
-// container:…, they belong to that other container, which cannot be detected here.
+// In a Kubernetes pod these files belong to the sandbox and all containers share them, so
+// idFromMounts returns "". If the container joined another container's network with Docker's
+// --network container:…, the files belong to the other container, and idFromMounts returns the
+// other's id.
 func idFromMounts(mountinfo []byte) string {
 	shared, own := "", ""
 	for line := range bytes.Lines(mountinfo) {
@@ -60,15 +61,15 @@ func idFromMounts(mountinfo []byte) string {
 		switch m.Point {
 		case "/etc/hostname", "/etc/resolv.conf":
 			shared = idInDirectory(m.Root)
-		case "/run/.containerenv": // podman's, never shared
+		case "/run/.containerenv": // Podman's; containers never share it
 			own = idInDirectory(m.Root)
 		}
 	}
 	return cmp.Or(own, shared)
 }
 
-// idInDirectory returns the id in <…>/{containers,overlay-containers}/<id>/<…>. Directories with
-// other names, such as containerd's sandboxes, do not belong to a container.
+// idInDirectory returns the id in a path like <…>/{containers,overlay-containers}/<id>/<…>.
+// Directories with other names, such as containerd's sandboxes, do not belong to a container.
 func idInDirectory(file string) string {
 	elems := strings.Split(file, "/")
 	for i, e := range elems[1:] {

@@ -8,12 +8,12 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Processes has the number of processes and threads in a group, and its limit.
+// Processes holds the number of processes and threads in a group, and the group's limit on them.
 type Processes struct {
 	Count, Limit kernfile.Optional[int64]
 }
 
-// Processes reads the figures of the pids controller.
+// Processes reads the values of the pids controller.
 func (g *Group) Processes(r *kernfile.Reader, fail func(error)) Processes {
 	return Processes{Count: number(r, fail, &g.file.pids), Limit: number(r, fail, &g.file.pidsMax)}
 }
@@ -24,7 +24,7 @@ type DiskIO struct {
 	Read, Write int64
 }
 
-// IO appends the figures of each block device to to. Stacked devices, such as dm on a disk, are
+// IO appends one DiskIO for each block device to to. Stacked devices, such as dm on a disk, are
 // counted separately.
 func (g *Group) IO(r *kernfile.Reader, to []DiskIO, fail func(error)) []DiskIO {
 	f := &g.file.io
@@ -43,8 +43,8 @@ func (g *Group) IO(r *kernfile.Reader, to []DiskIO, fail func(error)) []DiskIO {
 	return to
 }
 
-// parseIO parses io.stat of v2, "8:0 rbytes=1 wbytes=2 …", and blkio.throttle.io_service_bytes of
-// v1, "8:0 Read 1". In v2, the line of a device without reads and writes has no figures: "8:0". See
+// parseIO parses v2's io.stat ("8:0 rbytes=1 wbytes=2 …") and v1's blkio.throttle.io_service_bytes
+// ("8:0 Read 1"). In v2, the line of a device without reads and writes is just "8:0". See
 // https://docs.kernel.org/admin-guide/cgroup-v2.html.
 func parseIO(data []byte, to []DiskIO) ([]DiskIO, error) {
 	var first error
@@ -65,16 +65,16 @@ func parseIO(data []byte, to []DiskIO) ([]DiskIO, error) {
 	return to, first
 }
 
-// parse reads the figures of one line.
-func (d *DiskIO) parse(figures []byte) error {
-	legacy := bytes.IndexByte(figures, '=') < 0
+// parse parses what follows the device on one line.
+func (d *DiskIO) parse(values []byte) error {
+	legacy := bytes.IndexByte(values, '=') < 0
 	if legacy {
-		kind, value, _ := bytes.Cut(figures, []byte(" "))
+		kind, value, _ := bytes.Cut(values, []byte(" "))
 		return d.set(string(kind), value)
 	}
-	for figure := range bytes.FieldsSeq(figures) {
-		name, value, _ := bytes.Cut(figure, []byte("="))
-		if err := d.set(string(name), value); err != nil {
+	for value := range bytes.FieldsSeq(values) {
+		name, number, _ := bytes.Cut(value, []byte("="))
+		if err := d.set(string(name), number); err != nil {
 			return err
 		}
 	}
@@ -99,5 +99,5 @@ func (d *DiskIO) set(name string, value []byte) error {
 	return nil
 }
 
-// clip shortens a quotation for an error.
+// clip shortens b, to be quoted in an error.
 func clip(b []byte) []byte { return b[:min(len(b), 40)] }

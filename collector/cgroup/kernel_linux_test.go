@@ -13,8 +13,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// These tests use the running kernel. They create control groups and namespaces, and are skipped
-// where that is not permitted.
+// These tests use the running kernel. They create cgroups and namespaces, and are skipped where
+// that is not permitted.
 
 // newGroup creates a group below the mount of a controller, for the duration of the test, and
 // writes its files.

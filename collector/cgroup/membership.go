@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// Membership has the group of a process in each hierarchy, as listed in /proc/<pid>/cgroup. Paths
-// are relative to the root of the reader's cgroup namespace and may begin with "/..".
+// Membership holds the path of a process's group in each hierarchy, as listed in
+// /proc/<pid>/cgroup. Paths are relative to the root of the reader's cgroup namespace and may begin
+// with "/..".
 type Membership struct {
 	paths [controllers]string // "" if there is no such hierarchy
 }
@@ -38,9 +39,9 @@ func ParseMembership(data []byte) (Membership, error) {
 	return m, first
 }
 
-// Container returns the id of the innermost container that the process is in, and the membership of
-// that container's groups, which may be above those of the process. If the process is in no visible
-// container, it returns "" and m.
+// Container returns the id of the innermost container that the process is in, and a Membership with
+// that container's groups, which may be ancestors of the process's groups. If the process is in no
+// visible container, Container returns "" and m.
 func (m Membership) Container() (id string, of Membership) {
 	for c, p := range m.paths {
 		if found, above := containerOf(p); found != "" {
@@ -53,7 +54,8 @@ func (m Membership) Container() (id string, of Membership) {
 	return id, of
 }
 
-// containerOf returns the id of the innermost container in a path, and the path of its group.
+// containerOf returns the id of the innermost container in the path p, and the path of the
+// container's group.
 func containerOf(p string) (id, group string) {
 	for end := len(p); end > 0; {
 		start := strings.LastIndexByte(p[:end], '/')
@@ -65,14 +67,14 @@ func containerOf(p string) (id, group string) {
 	return "", ""
 }
 
-// Sibling reports whether two groups have the same parent. The containers of a pod are siblings,
-// and so are all containers that Docker starts outside of pods.
+// Sibling reports whether m and other have the same parent group. The containers of a pod are
+// siblings, and so are all containers that Docker starts outside of pods.
 func (m Membership) Sibling(other Membership) bool {
 	a, b := m.identity(), other.identity()
 	return a != "" && b != "" && parent(a) == parent(b)
 }
 
-// Within reports whether the group is other or a descendant of it.
+// Within reports whether m's group is other's group or one of its descendants.
 func (m Membership) Within(other Membership) bool {
 	a, b := m.identity(), other.identity()
 	rest, ok := strings.CutPrefix(a, strings.TrimSuffix(b, "/"))
@@ -82,8 +84,8 @@ func (m Membership) Within(other Membership) bool {
 	return (rest == "" || rest[0] == '/') && !strings.HasPrefix(rest, "/..")
 }
 
-// identity returns the path that identifies the group: that of the memory controller, which
-// container runtimes always use, or else of any controller.
+// identity returns the path that identifies the group. It is the path in the hierarchy of the
+// memory controller, which container runtimes always use, or else in that of any other controller.
 func (m Membership) identity() string {
 	for _, p := range m.paths {
 		if p != "" {
@@ -93,8 +95,8 @@ func (m Membership) identity() string {
 	return ""
 }
 
-// parent returns the path of the parent. The parent of the namespace's root "/" is "/..", which
-// path.Dir would not return.
+// parent returns the path of the group above p. Unlike path.Dir, it returns "/.." for "/", the root
+// of the namespace.
 func parent(p string) string {
 	if p == "/" || strings.HasSuffix(p, "/..") {
 		return strings.TrimSuffix(p, "/") + "/.."

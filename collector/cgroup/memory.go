@@ -6,7 +6,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Memory has the memory use and limit of a group, in bytes.
+// Memory holds the memory use and limit of a group, in bytes.
 type Memory struct {
 	Usage       kernfile.Optional[int64] // charged to the group, including page cache
 	WorkingSet  kernfile.Optional[int64] // usage minus inactive file cache, at least 0
@@ -27,17 +27,16 @@ func (m *Memory) Available() kernfile.Optional[int64] {
 	return kernfile.Some(max(0, m.Limit.Value-m.WorkingSet.Value))
 }
 
-// Events has counts of how often a group reached its memory limits. cgroup v1 has only Max and
-// OOMKill.
+// Events counts how often a group reached its memory limits. cgroup v1 has only Max and OOMKill.
 type Events struct {
 	Low, High, Max, OOM, OOMKill, OOMGroupKill kernfile.Optional[int64]
 }
 
-// noLimit is the lower bound of values that mean "no limit" in v1: the largest multiple of the page
-// size, which is at most 64 KiB, that fits in an int64.
+// noLimit is the smallest value that means "no limit" in v1. The kernel writes the largest multiple
+// of the page size that fits in an int64; pages have at most 64 KiB.
 const noLimit = math.MaxInt64 - 1<<16
 
-// Memory reads the memory figures.
+// Memory reads the group's memory use and limit.
 func (g *Group) Memory(r *kernfile.Reader, fail func(error)) Memory {
 	var m Memory
 	f := &g.file
@@ -88,8 +87,8 @@ func (g *Group) Memory(r *kernfile.Reader, fail func(error)) Memory {
 	return m
 }
 
-// EventsPath returns the path of the file that counts the events if inotify reports its changes. It
-// returns "" under v1, where inotify does not.
+// EventsPath returns the path of the file that contains the Events, to be watched with inotify. It
+// returns "" for v1, whose file inotify does not report changes of.
 func (g *Group) EventsPath() string {
 	if g.dirs[memory] != "" || g.host {
 		return ""

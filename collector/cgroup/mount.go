@@ -9,8 +9,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/proc"
 )
 
-// A controller selects a hierarchy. The unified hierarchy (v2) represents all controllers that are
-// in no v1 hierarchy.
+// controller identifies a cgroup hierarchy by one of its controllers. unified stands for the v2
+// hierarchy, with all controllers that are in no v1 hierarchy.
 type controller int
 
 const (
@@ -25,12 +25,12 @@ const (
 
 var controllerNames = [controllers]string{"memory", "cpu", "cpuacct", "pids", "blkio", ""}
 
-// mounts are the mounts of control groups, by controller, in the order of mountinfo.
+// mounts holds the cgroup mounts for each controller, in the order of mountinfo.
 type mounts [controllers][]proc.Mount
 
-// parseMounts returns the mounts of control groups in mountinfo. Malformed lines are skipped; the
-// error is about the first of them. If several mounts share a mount point, only the last one
-// counts, because it hides the others.
+// parseMounts returns the cgroup mounts in mountinfo. Malformed lines are skipped; the error is
+// about the first of them. If several mounts share a mount point, only the last one counts, because
+// it hides the others.
 func parseMounts(mountinfo []byte) (mounts, error) {
 	var ms mounts
 	var first error
@@ -50,7 +50,7 @@ func parseMounts(mountinfo []byte) (mounts, error) {
 	return ms, first
 }
 
-// shows reports whether m is a mount of the hierarchy of c.
+// shows reports whether m is a mount of c's hierarchy.
 func shows(m proc.Mount, c controller) bool {
 	if c == unified {
 		return m.FS == "cgroup2"

@@ -7,8 +7,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Quota is the CPU quota of the calling process. It is safe for concurrent use. Its methods read a
-// few files each, so they reflect changes of the limit.
+// Quota is the CPU quota of the calling process. It is safe for concurrent use. Each method reads
+// the files anew, so it sees changes of the quota.
 type Quota struct {
 	config Config
 
@@ -17,8 +17,8 @@ type Quota struct {
 	groups []*Group // the process's groups and their ancestors, any of which may throttle
 }
 
-// NewQuota returns the quota of the process's control groups. They must be mounted at or below
-// cgroupRoot, or in the usual place if that is empty. Without control groups there is no quota.
+// NewQuota returns the quota of the calling process. It looks for cgroups mounted at or below
+// cgroupRoot, or in the usual place if cgroupRoot is empty. Without cgroups there is no quota.
 func NewQuota(cgroupRoot string) *Quota {
 	q := &Quota{config: Config{Below: cgroupRoot}}
 	tree, err := Open(q.config)
@@ -45,8 +45,8 @@ func (q *Quota) Throttled() (periods uint64, ok bool) {
 	return periods, ok
 }
 
-// EffectiveCPUs returns how many threads the process can keep busy at the same time: the number of
-// its CPUs or its quota rounded up, whichever is less.
+// EffectiveCPUs returns how many threads the process can keep busy at the same time. This is the
+// number of CPUs it may use or its quota, whichever is less, rounded up.
 func (q *Quota) EffectiveCPUs() int {
 	cpus, _ := effectiveCPUs(q.config) // a quota that cannot be read is ignored
 	return int(math.Ceil(cpus))

@@ -14,8 +14,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Config selects the process through whose mounts the control groups are read. The zero Config
-// selects the calling process.
+// Config selects the process whose mounts are used to read cgroups. The zero Config selects the
+// calling process.
 type Config struct {
 	ProcRoot string // the proc file system; "/proc" if empty
 	Process  string // a pid; "self" if empty
@@ -24,7 +24,7 @@ type Config struct {
 	Below string
 }
 
-// Tree is the part of the control group hierarchies that is mounted and visible to a process. It is
+// Tree is the part of the cgroup hierarchies that is mounted and that a process can see. It is
 // immutable and safe for concurrent use.
 type Tree struct {
 	views [controllers]view
@@ -59,13 +59,13 @@ func Open(cfg Config) (*Tree, error) {
 	case found:
 		return t, err
 	case cfg.Below != "":
-		return nil, fmt.Errorf("%s: no control group file system is mounted at or below this directory", cfg.Below)
+		return nil, fmt.Errorf("%s: no cgroup file system is mounted at or below this directory", cfg.Below)
 	}
-	return nil, errors.Join(fmt.Errorf("%s: no control group file system is mounted", file), err)
+	return nil, errors.Join(fmt.Errorf("%s: no cgroup file system is mounted", file), err)
 }
 
-// choose picks the mount to read: the first one at or below the given directory, by default the
-// usual one, or else the first of all.
+// choose picks the mount to read from ms: the first at or below the directory below, or, if below
+// is empty, the one in the usual place, or else the first of ms.
 func choose(ms []proc.Mount, below string) (proc.Mount, bool) {
 	dir := cmp.Or(below, "/sys/fs/cgroup")
 	for _, m := range ms {
@@ -83,9 +83,10 @@ func within(p, dir string) bool {
 	return p == dir || strings.HasPrefix(p, strings.TrimSuffix(dir, "/")+"/")
 }
 
-// ContainerID returns the id of the container of a process with this tree, or "" if it is not in
-// one. It looks for the id in the name of the process's group, then in that of the namespace's root
-// if a mount shows it, then in the paths of files mounted by the runtime.
+// ContainerID returns the id of the container of the process with the membership m, or "" if the
+// process is not in a container. It looks for the id in the name of the process's group, then in
+// the name of the namespace's root if a mount shows that name, then in the paths of files that the
+// container runtime mounted.
 func (t *Tree) ContainerID(m Membership) string {
 	if id, _ := m.Container(); id != "" {
 		return id
@@ -100,10 +101,11 @@ func (t *Tree) ContainerID(m Membership) string {
 	return t.id
 }
 
-// Lineage returns the group of a membership, or of the container that it is below, and its
-// ancestors up to the visible root, deepest first. If the process is in groups with different paths
-// in the v1 hierarchies, it returns all of these groups and their ancestors, each with the
-// controllers that it has. An error means that no group is visible or readable.
+// Lineage returns the group of the membership m and the group's ancestors up to the visible root,
+// deepest first. If m's group is below a container's, Lineage starts from the container's group. A
+// process may be in groups with different paths in the v1 hierarchies; then Lineage returns all of
+// these groups and their ancestors, each with the controllers that it has. An error means that no
+// group is visible or readable.
 func (t *Tree) Lineage(m Membership) ([]*Group, error) {
 	groups := map[string]*Group{}
 	var errs []error
@@ -122,12 +124,12 @@ func (t *Tree) Lineage(m Membership) ([]*Group, error) {
 		t.ascend(groups, c, rel)
 	}
 	if len(groups) == 0 && errs == nil {
-		return nil, fmt.Errorf("control group %s is not visible here", m.identity())
+		return nil, fmt.Errorf("cgroup %s is not visible here", m.identity())
 	}
 	return lineage(groups, own), errors.Join(errs...)
 }
 
-// ascend adds the group at a path of one hierarchy, and every group above it, to groups.
+// ascend adds the group at the path rel of c's hierarchy, and every group above it, to groups.
 func (t *Tree) ascend(groups map[string]*Group, c controller, rel string) {
 	for p := rel; ; p = path.Dir(p) {
 		if groups[p] == nil {
@@ -140,8 +142,8 @@ func (t *Tree) ascend(groups map[string]*Group, c controller, rel string) {
 	}
 }
 
-// locate returns the path of the group of a membership, or of the container that it is below, in
-// one hierarchy. It returns "" if the group is not visible, and an error if it is not readable.
+// locate returns the path, in c's hierarchy, of m's group, or of the container's group that m's
+// group is below. It returns "" if the group is not visible, and an error if it is not readable.
 func (t *Tree) locate(c controller, m Membership) (string, error) {
 	rel, ok := t.views[c].resolve(m.paths[c])
 	if !ok {
@@ -156,7 +158,8 @@ func (t *Tree) locate(c controller, m Membership) (string, error) {
 	return rel, nil
 }
 
-// lineage returns the groups sorted: own first, then the others from the deepest to the root.
+// lineage returns groups as a list: the group with the path own first, then the others from the
+// deepest to the root.
 func lineage(groups map[string]*Group, own string) []*Group {
 	list := make([]*Group, 0, len(groups))
 	for _, g := range groups {

@@ -9,22 +9,21 @@ import (
 	"github.com/poolgauge/poolgauge/collector/proc"
 )
 
-// view translates paths of one hierarchy, as written in /proc/<pid>/cgroup, to directories of one
-// mount.
+// view translates the paths of one hierarchy in /proc/<pid>/cgroup to directories of one mount.
 type view struct {
 	dir string // the mount point, including the prefix
-	// the group at the root of the mount, as seen in the namespace, without a trailing slash
+	// path of the group at the mount's root, as seen in the namespace, without a trailing slash
 	root string
-	// the position of the namespace's root in the mount; set only if it is below the mount's root
-	// and was found
+	// path of the namespace's root within the mount; set only if that root was found below the
+	// mount's root
 	nsRoot string
 }
 
 // newView returns the view of m. The root of a mount, like the path of a process, is relative to
 // the reader's cgroup namespace: "/../.." is two levels above the namespace's root, and the names
-// of these levels are unknown. In that case newView searches the mount for the namespace's root, by
-// the inode that another mount of the hierarchy has for it, or by the id of the calling process's
-// container.
+// of these levels are unknown. In that case newView searches the mount for the namespace's root. It
+// recognizes the root by its inode in another mount of the hierarchy (same), or by containerID, the
+// id of the calling process's container.
 func newView(m proc.Mount, same []proc.Mount, prefix, containerID string) view {
 	v := view{dir: prefix + m.Point, root: strings.TrimSuffix(m.Root, "/")}
 	if !strings.HasPrefix(m.Root, "/..") {
@@ -62,8 +61,8 @@ func find(dir string, match func(name string, info os.FileInfo) bool) string {
 	return found
 }
 
-// resolve returns the path of the group seen as p, relative to the mount point and with a leading
-// slash. It returns false if the mount does not show the group.
+// resolve returns the path, relative to the mount point and with a leading slash, of the group that
+// the namespace shows as p. It returns false if the mount does not show the group.
 func (v view) resolve(p string) (string, bool) {
 	switch {
 	case v.dir == "" || p == "":
@@ -78,8 +77,8 @@ func (v view) resolve(p string) (string, bool) {
 	return climb("", rest)
 }
 
-// climb returns the directory at path p relative to from. It returns false if ".." leads above the
-// root.
+// climb returns the directory at the path p relative to from. It returns false if p's ".." lead
+// above the root.
 func climb(from, p string) (string, bool) {
 	elems := strings.FieldsFunc(from, isSlash)
 	for _, e := range strings.FieldsFunc(p, isSlash) {

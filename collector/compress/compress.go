@@ -1,10 +1,10 @@
-// Package compress compresses and decompresses OTLP messages with gzip and zstd, for both
-// transports.
+// Package compress compresses and decompresses OTLP messages with gzip and zstd, for both OTLP/gRPC
+// and OTLP/HTTP.
 //
 // By default gRPC decompresses a message as soon as it arrives, however large it is and however
-// many arrive at the same time. Importing this package makes gRPC pass messages on as they arrived:
-// [Packed] returns how a message is compressed, and the codec calls [Unpack] when there is memory
-// for the result.
+// many arrive at the same time. Importing this package makes gRPC deliver messages still
+// compressed. [Packed] returns how a message is compressed, and the codec calls [Unpack] once there
+// is memory for the result.
 package compress
 
 import (
@@ -30,7 +30,7 @@ const (
 // ErrTooLarge is wrapped by errors of [Unpack] about data that exceeds the limit.
 var ErrTooLarge = errors.New("too large")
 
-// window is the size of zstd's window in bytes, which it keeps in memory.
+// window is the size in bytes of zstd's window, which each encoder and decoder keeps in memory.
 const window = 128 << 10
 
 var (
@@ -55,7 +55,7 @@ func newPacker() *zstd.Encoder {
 }
 
 func newUnpacker() *zstd.Decoder {
-	// Frames larger than a message are rejected before memory is allocated for them.
+	// Frames larger than any message are rejected before memory is allocated for them.
 	d, err := zstd.NewReader(
 		nil,
 		zstd.WithDecoderConcurrency(1),
@@ -68,7 +68,7 @@ func newUnpacker() *zstd.Decoder {
 	return d
 }
 
-// Pack returns data compressed. It is safe for concurrent use.
+// Pack returns data compressed with the given encoding. It is safe for concurrent use.
 func Pack(encoding string, data []byte) ([]byte, error) {
 	var packed bytes.Buffer
 	w, err := writer(encoding, &packed)
@@ -80,7 +80,7 @@ func Pack(encoding string, data []byte) ([]byte, error) {
 	return packed.Bytes(), nil
 }
 
-// packing is a stream that compresses what is written to it.
+// packing is a pooled stream, which compresses what is written to it. Close returns it to the pool.
 type packing struct {
 	stream
 	pool *sync.Pool
@@ -92,7 +92,7 @@ type stream interface {
 	Reset(io.Writer)
 }
 
-// Close ends the compressed data. It does not close the underlying writer.
+// Close writes the end of the compressed data. It does not close the underlying writer.
 func (p packing) Close() error {
 	err := p.stream.Close()
 	p.Reset(nil)
@@ -112,8 +112,8 @@ func writer(encoding string, w io.Writer) (io.WriteCloser, error) {
 }
 
 // Unpack returns the decompressed content of packed. It fails with [ErrTooLarge] if the content
-// exceeds limit bytes. It uses little more memory than the result if packed declares its size, as it
-// usually does. It is safe for concurrent use.
+// exceeds limit bytes. If packed declares the size of its content, as it usually does, Unpack uses
+// little more memory than the result takes. It is safe for concurrent use.
 func Unpack(encoding string, packed []byte, limit int) ([]byte, error) {
 	switch encoding {
 	case Gzip:
@@ -136,11 +136,11 @@ func Unpack(encoding string, packed []byte, limit int) ([]byte, error) {
 	}
 }
 
-// mostRatio is the highest compression ratio that is assumed before data is decompressed.
+// mostRatio is the highest compression ratio that Size assumes.
 const mostRatio = 64
 
-// Size estimates the size of the content of packed before it is decompressed. It may be wrong,
-// since packed may declare any size.
+// Size estimates how large packed will be once decompressed. The estimate may be wrong, since
+// packed may declare any size.
 func Size(encoding string, packed []byte) int {
 	likely := mostRatio * len(packed)
 	switch encoding {
@@ -164,7 +164,7 @@ func readAll(r io.Reader, expected, limit int) ([]byte, error) {
 		b = b[:len(b)+n]
 		switch {
 		case len(b) > limit:
-			return nil, fmt.Errorf("%w: more than %d bytes, decompressed", ErrTooLarge, limit)
+			return nil, fmt.Errorf("%w: more than %d bytes after decompression", ErrTooLarge, limit)
 		case errors.Is(err, io.EOF):
 			return b, nil
 		case err != nil:

@@ -14,12 +14,12 @@ func init() {
 	}
 }
 
-// compressor is a gRPC compressor with the given name. It compresses messages that are sent, and
-// marks those received without decompressing them.
+// compressor is a gRPC compressor; its value is its name. It compresses outgoing messages, and
+// marks incoming ones without decompressing them.
 type compressor string
 
-// marks are prefixes of compressed messages. No protobuf message begins with one: 0x1f would be a
-// field with wire type 7, which does not exist.
+// marks holds the prefix of incoming messages for each compression. No protobuf message begins with
+// one: 0x1f would be a field with wire type 7, which does not exist.
 var marks = map[string][]byte{Gzip: {0x1f, 'g'}, Zstd: {0x1f, 'z'}}
 
 // Packed returns how a message received by gRPC is compressed, and the message without its mark.

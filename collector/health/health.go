@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Check returns an error if something is wrong. The error and state are one line each; state holds
-// additional information and may be empty.
+// Check returns an error if something is wrong. state holds additional information and may be
+// empty. Error and state must be one line each.
 type Check func() (state string, err error)
 
 // Server serves health checks on one address until it is closed.
@@ -23,8 +23,8 @@ type Server struct {
 }
 
 // Listen starts a server on address. /healthz calls live, which says whether the process should be
-// restarted, and /readyz calls ready, which says whether data reaches the upstream. Both answer 200
-// or 503. The reason may contain addresses, so only requests on loopback get it.
+// restarted, and /readyz calls ready, which says whether data reaches the upstream. Both return 200
+// or 503. The reason may contain addresses, so only requests to a loopback address get it.
 func Listen(ctx context.Context, address string, live, ready Check) (*Server, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
@@ -82,7 +82,7 @@ func handler(check Check) http.HandlerFunc {
 	}
 }
 
-// onLoopback reports whether a request came to a loopback address.
+// onLoopback reports whether r was sent to a loopback address.
 func onLoopback(r *http.Request) bool {
 	addr, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
 	return ok && addr.IP.IsLoopback()

@@ -122,8 +122,8 @@ func (m *machine) pressure(with ...attribute.KeyValue) Pressure {
 }
 
 // containers returns each container, including those killed since the previous collection, or, if
-// the sidecar runs outside a container, its own control group. Containers are identified by path
-// and id: with private cgroup namespaces, each container's path is the root.
+// the sidecar runs outside a container, its own cgroup. Containers are identified by path and id:
+// with private cgroup namespaces, each container's path is the root.
 func (m *machine) containers() (all []Container) {
 	seen := map[[2]attribute.Value]bool{}
 	add := func(row *catalog.Metric, ended bool) {

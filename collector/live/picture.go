@@ -131,7 +131,7 @@ type Pressure struct {
 	IO     Figure `json:"io,omitzero"`
 }
 
-// Container is a control group. If it has an ID, it belongs to a container.
+// Container is a cgroup. If it has an ID, it belongs to a container.
 type Container struct {
 	Path     string `json:"path"`
 	ID       string `json:"id,omitempty"`

@@ -2,8 +2,9 @@ package probe
 
 import "time"
 
-// budget limits the cost of a probe to a share of a core. It grows by share × time and is charged
-// the cost of each run. Since a run starts only if the budget is not overspent,
+// budget limits a probe to a share of one core's CPU time. The budget grows by share × time, and
+// each run's CPU time is subtracted from it. Since a run starts only if the budget is not
+// overspent,
 //
 //	Invariant: spent ≤ share × (now − since) + the cost of the most expensive run
 //

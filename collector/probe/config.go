@@ -27,16 +27,15 @@ const MinInterval = 100 * time.Millisecond
 // Off as an interval disables the probe.
 const Off time.Duration = -1
 
-// Config configures the probes. The zero value runs the two CPU probes with their defaults. An
-// interval of 0 means the default, and [Off] disables the probe; any other value below
+// Config configures the probes. The zero value runs the two CPU probes with their defaults. For
+// each interval, 0 means the default and [Off] disables the probe; any other value below
 // [MinInterval] is an error.
 type Config struct {
 	CPUInterval         time.Duration
 	ParallelismInterval time.Duration
 
-	// EffectiveCPUs returns how many CPUs the sidecar may use, which is the number of threads of
-	// the parallelism probe. It is called before each run of that probe and must not block. Nil
-	// means [runtime.NumCPU].
+	// EffectiveCPUs returns how many CPUs the sidecar may use. The parallelism probe calls it
+	// before each run, and runs that many threads. It must not block. Nil means [runtime.NumCPU].
 	EffectiveCPUs func() int
 
 	// DiskDir is the directory of the disk probe. If it is empty, there is no disk probe. The
@@ -54,13 +53,13 @@ type Config struct {
 	TLS    TLSConfig   // applies to all HTTP and gRPC targets
 
 	// Budget is the share of one core, in (0, 1], that all probes together may use in the long run;
-	// 0 means 0.005. Each of the two CPU probes may use two fifths of it; the others share the last
-	// fifth equally.
+	// 0 means 0.005. Each of the two CPU probes gets two fifths of Budget; the other probes share
+	// the last fifth equally.
 	Budget float64
 
-	// Throttled returns how often the sidecar's own control group has been throttled (nr_throttled
-	// in cpu.stat), or false if that is unknown. If the number has grown since the last run of a
-	// probe, its next run is skipped, because the sidecar has no CPU time to spare. Throttled is
+	// Throttled returns how often the sidecar's own cgroup has been throttled (nr_throttled in
+	// cpu.stat), or false if that is unknown. If the number has increased since a probe's last run,
+	// the probe's next run is skipped, because the sidecar has no CPU time to spare. Throttled is
 	// called concurrently and must not block. Nil means unknown.
 	Throttled func() (periods uint64, ok bool)
 }
@@ -82,7 +81,7 @@ type Expectation struct {
 	Body   *regexp.Regexp // must match in the first 64 KiB; nil means any body
 }
 
-// TLSConfig selects which server certificates to accept. The zero value trusts the system's CAs.
+// TLSConfig says which server certificates to accept. The zero value trusts the system's CAs.
 type TLSConfig struct {
 	Roots      *x509.CertPool // nil means the system's CAs
 	SkipVerify bool           // accept any certificate
@@ -91,11 +90,11 @@ type TLSConfig struct {
 func (c TLSConfig) config(server, protocol string) *tls.Config {
 	return &tls.Config{
 		ServerName: server, NextProtos: []string{protocol}, RootCAs: c.Roots,
-		InsecureSkipVerify: c.SkipVerify, //nolint:gosec // the user asks for it
+		InsecureSkipVerify: c.SkipVerify, //nolint:gosec // the user asked for it
 	}
 }
 
-// The shares of the budget for each kind of probe.
+// The shares of the budget: one for each CPU probe, and one for all other probes together.
 const (
 	cpuShare         = 0.4
 	parallelismShare = 0.4

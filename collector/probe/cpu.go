@@ -13,12 +13,12 @@ import (
 // kernel's scheduler, and would not be slowed by other threads on the core.
 const cpuWork = 5 * time.Millisecond
 
-// cpuProbe spins on one thread until it has used cpuWork of CPU time, and compares that with the
-// wall time.
+// cpuProbe runs a busy loop on one thread until the loop has used cpuWork of CPU time, and compares
+// the CPU time with the wall time.
 type cpuProbe struct {
 	read     func() reading // reads the clocks of the thread that runs the probe
 	workload workload
-	least    time.Duration // least CPU time of a unit in all runs
+	least    time.Duration // least CPU time that a unit took in any run
 }
 
 var errDisturbed = errors.New("the sidecar's other goroutines interrupted every unit of the run")
@@ -47,10 +47,10 @@ func (p *cpuProbe) run(context.Context) (r result) {
 	return r
 }
 
-// compute does units of work until they have used cpuWork, and returns their number and total
-// times. Units during which the thread slept are not counted: the workload never sleeps, so Go's
-// scheduler, which preempts a goroutine after 10 ms, must have run another goroutine of the
-// sidecar. compute gives up after twice the CPU time.
+// compute runs units of work until they have used cpuWork of CPU time, and returns their number and
+// their total wall and CPU time. It leaves out units during which the thread slept: the workload
+// never sleeps, so Go's scheduler, which preempts a goroutine after 10 ms, must have run another
+// goroutine of the sidecar. compute gives up once it has used twice the CPU time.
 func (p *cpuProbe) compute() (wall, cpu time.Duration, units int) {
 	last := p.read()
 	for used := time.Duration(0); cpu < cpuWork && used < 2*cpuWork; {

@@ -16,7 +16,7 @@ import (
 // smallest unit of a file system.
 const blockSize = 4096
 
-// filePrefix begins the names of the disk probe files of all processes.
+// filePrefix is the prefix of the names of all disk probe files, also those of other processes.
 const filePrefix = ".poolgauge-probe-"
 
 // errMemoryFS means that a directory is in memory and not on a disk.
@@ -26,12 +26,12 @@ var errMemoryFS = errors.New("in memory, not on a disk")
 // reads it back.
 type diskProbe struct {
 	dir  string
-	file *os.File // nil before the first run and after a failed one
+	file *os.File // nil before the first run and after a failed run
 }
 
-// CheckDir returns an error if dir cannot be probed. It creates a file in dir, writes, syncs and
-// reads it once, and removes it. The error names dir and suggests a remedy. CheckDir hangs if the
-// disk hangs.
+// CheckDir returns an error if the disk probe cannot work in dir. CheckDir creates a file in dir,
+// writes, syncs and reads it once, and removes it. The error names dir and suggests a remedy. If
+// the disk hangs, CheckDir does not return.
 func CheckDir(dir string) error {
 	p := &diskProbe{dir: dir}
 	defer p.close()
@@ -103,8 +103,8 @@ func (p *diskProbe) close() {
 	p.file = nil
 }
 
-// openProbeFile creates a locked file in dir, and removes files left behind by processes that were
-// killed.
+// openProbeFile creates a locked file in dir. It also removes files that killed processes left
+// behind.
 func openProbeFile(dir string) (*os.File, error) {
 	removeLeftovers(dir)
 	f, err := os.CreateTemp(dir, filePrefix) // with mode 0600

@@ -1,12 +1,12 @@
-// Package probe runs small probes on a schedule. They measure how a CPU, a disk, a name server or
-// another service responds to the sidecar. docs/probes.md says what each metric shows and what it
-// does not.
+// Package probe runs small probes on a schedule. They measure how fast the CPU, a disk, a name
+// server or another service responds to the sidecar. docs/probes.md says what each metric shows and
+// what it does not.
 //
 // # Cost
 //
-// Each probe has a share of [Config.Budget], and each run is charged the CPU time of its thread. A
-// probe that has overspent is skipped, and counted as skipped, until its budget has grown enough.
-// Over any period a probe therefore uses at most its share plus one run.
+// Each probe has a share of [Config.Budget], and the CPU time of each run is subtracted from that
+// share. While a probe has overspent, its runs are skipped, and counted as skipped. Over any period
+// a probe therefore uses at most its share plus the CPU time of one run.
 //
 // # Goroutines
 //

@@ -8,7 +8,8 @@ import (
 	"syscall"
 )
 
-// errorTypes are the values of error.type. They are the same on every system.
+// errorTypes maps errors to values of error.type. The values are the same on every operating
+// system.
 var errorTypes = []struct {
 	err  error
 	kind string
@@ -32,7 +33,7 @@ var errorTypes = []struct {
 	{errMemoryFS, "memory_filesystem"},
 }
 
-// errorType returns the error.type of err, or other if the cause of err is not known.
+// errorType returns the error.type of err, or other if err matches none of errorTypes.
 func errorType(err error, other string) string {
 	var dns *net.DNSError
 	if errors.As(err, &dns) && dns.IsNotFound {
@@ -50,5 +51,5 @@ func errorType(err error, other string) string {
 	return other
 }
 
-// otherError is the error.type for unknown errors in the semantic conventions.
+// otherError is the error.type that the semantic conventions prescribe for unknown errors.
 const otherError = "_OTHER"

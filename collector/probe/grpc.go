@@ -17,10 +17,11 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// grpcCost is charged for the goroutines of a gRPC connection, whose CPU time is not measured.
+// grpcCost is the CPU time assumed for the goroutines of a gRPC connection, which cannot be
+// measured.
 const grpcCost = time.Millisecond
 
-// grpcProbe calls a health service (grpc.health.v1) on a new connection.
+// grpcProbe calls a health service (grpc.health.v1) on a new connection in each run.
 type grpcProbe struct {
 	dialer    dialer
 	authority string
@@ -93,8 +94,9 @@ func (p *grpcProbe) check(ctx context.Context, conn net.Conn) (healthpb.HealthCh
 	return answer.GetStatus(), err
 }
 
-// codeOf returns the error.type of a failed call with ctx: timeout, or the name of the gRPC code.
-// When ctx is done the connection fails too, and gRPC may return that error instead.
+// codeOf returns the error.type of err, the error of a call with ctx: timeout, or the name of the
+// gRPC code. Once ctx is done the connection fails too, and gRPC may return the connection's error,
+// so codeOf checks ctx first.
 func codeOf(ctx context.Context, err error) string {
 	if ctx.Err() != nil || status.Code(err) == codes.DeadlineExceeded {
 		return "timeout"

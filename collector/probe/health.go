@@ -10,18 +10,18 @@ import (
 // which the metrics show.
 const hungAfter = 10 * time.Second
 
-// health logs when a probe starts to fail or hang and when it has recovered, once each. It is safe
-// for concurrent use: the schedule calls missed, and the run calls finished.
+// health logs once when a probe starts to fail or hangs, and once when it has recovered. It is safe
+// for concurrent use: the schedule calls missed, and each run calls finished.
 type health struct {
 	log *slog.Logger
 
 	mu   sync.Mutex // guards everything below
-	bad  bool       // the last state logged
-	hung bool       // the current run has hung
+	bad  bool       // the last log line was about a failure or a hang
+	hung bool       // the current run is hung
 }
 
-// missed is called each time a probe misses its turn because a run has not returned for the given
-// time.
+// missed is called each time a probe misses its turn because a run has not returned. running is how
+// long that run has taken so far.
 func (h *health) missed(running time.Duration) {
 	if running < hungAfter {
 		return
@@ -29,13 +29,13 @@ func (h *health) missed(running time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.bad {
-		h.log.Warn("probe hangs; its runs are skipped until it returns", "after", running)
+		h.log.Warn("probe is hung; skipping runs until the current one returns", "after", running)
 	}
 	h.bad, h.hung = true, true
 }
 
-// finished is called with the result of each run. The end of a run that hung is not a recovery,
-// even if it succeeded.
+// finished is called with the result of each run. The end of a hung run is not a recovery, even if
+// the run succeeded.
 func (h *health) finished(r result) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -43,7 +43,7 @@ func (h *health) finished(r result) {
 	h.hung = false
 	switch {
 	case r.err != nil && !h.bad:
-		h.log.Warn("probe failing", "error.type", r.kind, "error", r.err)
+		h.log.Warn("probe is failing", "error.type", r.kind, "error", r.err)
 		h.bad = true
 	case r.err == nil && h.bad && !hung:
 		h.log.Info("probe recovered")

@@ -23,9 +23,9 @@ import (
 // maxResponse bounds how many bytes of a response are read, including the header.
 const maxResponse = 64 << 10
 
-// httpProbe gets a URL over HTTP/1.1 on a new connection. It follows no redirects and uses no
-// proxy. It does not use http.Transport, which needs several goroutines: here each phase is a
-// single call, whose CPU time is measured.
+// httpProbe gets a URL over HTTP/1.1 on a new connection in each run. It follows no redirects and
+// uses no proxy. It does not use http.Transport, whose several goroutines would make it impossible
+// to measure the CPU time: here each phase is a single call on the probe's thread.
 type httpProbe struct {
 	dialer  dialer
 	request *http.Request
@@ -87,16 +87,16 @@ func (p *httpProbe) run(ctx context.Context) (r result) {
 	return r
 }
 
-// handshake performs the TLS phase of r, unless config is nil. It returns nil if the handshake
-// fails.
+// handshake performs the TLS handshake, and adds it to r as a phase, unless config is nil. It
+// returns nil if the handshake fails.
 func handshake(raw net.Conn, config *tls.Config, r *result) net.Conn {
 	if config == nil {
 		return raw
 	}
 	start := time.Now()
 	secure := tls.Client(raw, config)
-	// The deadline of the connection limits the handshake. HandshakeContext would start a
-	// goroutine, whose CPU time would not be measured.
+	// The connection has a deadline, which also limits the handshake. HandshakeContext would start
+	// a goroutine, whose CPU time would not be measured.
 	if err := secure.Handshake(); err != nil { //nolint:noctx // see above
 		r.fail("tls", start, errorType(err, "tls"), err)
 		var refused *tls.CertificateVerificationError
@@ -117,8 +117,8 @@ func (e Expectation) accepts(status int) bool {
 	return slices.Contains(e.Status, status)
 }
 
-// certificates adds the remaining validity of a server's certificate chain, which is that of the
-// certificate that expires first.
+// certificates adds how long the server's certificate chain is still valid: until the first
+// certificate in it expires.
 func (r *result) certificates(chain []*x509.Certificate) {
 	if len(chain) == 0 {
 		return

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// lookupCost is charged for a lookup, since the CPU time of the resolver's goroutines is not
-// measured.
+// lookupCost is the CPU time assumed for a lookup, since that of the resolver's goroutines cannot
+// be measured.
 const lookupCost = 500 * time.Microsecond
 
 // resolver is the part of net.Resolver that the probes use.
@@ -16,9 +16,9 @@ type resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
-// systemResolver is the system's resolver, except that its queries end with the context of the
-// lookup. Otherwise, queries of Go's resolver would continue, each with a goroutine, until the
-// timeout in /etc/resolv.conf.
+// systemResolver is the system's resolver, except that its queries end once the lookup's context is
+// done. Without that, Go's resolver would continue each query, on a goroutine, until the timeout in
+// /etc/resolv.conf.
 var systemResolver = &net.Resolver{Dial: dialNameServer}
 
 func dialNameServer(ctx context.Context, network, address string) (net.Conn, error) {
@@ -30,7 +30,8 @@ func dialNameServer(ctx context.Context, network, address string) (net.Conn, err
 	return conn, err
 }
 
-// lookup resolves name in the lookup phase of r. It returns no addresses if that fails.
+// lookup resolves name, and adds that to r as the lookup phase. It returns no addresses if that
+// fails.
 func lookup(ctx context.Context, r *result, from resolver, name string) []netip.Addr {
 	start := time.Now()
 	r.cost += lookupCost
@@ -43,8 +44,8 @@ func lookup(ctx context.Context, r *result, from resolver, name string) []netip.
 	return addrs
 }
 
-// dialer connects to a host and port in the lookup and connect phases. A host that is an IP address
-// needs no lookup.
+// dialer connects to a host and port, in two phases: lookup and connect. A host that is an IP
+// address needs no lookup.
 type dialer struct {
 	resolver   resolver
 	host, port string
@@ -54,8 +55,8 @@ func newDialer(host, port string) dialer {
 	return dialer{systemResolver, host, port}
 }
 
-// dial returns nil if it fails. ctx must have a deadline; reads and writes on the connection time
-// out once ctx is done.
+// dial connects, and returns nil if that fails. ctx must have a deadline. Once ctx is done, reads
+// and writes on the connection time out.
 func (d dialer) dial(ctx context.Context, r *result) net.Conn {
 	addrs := []netip.Addr{}
 	if addr, err := netip.ParseAddr(d.host); err == nil {
@@ -75,9 +76,9 @@ func (d dialer) dial(ctx context.Context, r *result) net.Conn {
 	return conn
 }
 
-// connect tries addrs one after the other, in the resolver's order, and gives each its share of the
-// remaining time. If all of them fail, it returns the first error. net.Dialer could try two at
-// once, on goroutines whose CPU time would not be measured.
+// connect tries addrs one after the other, in the resolver's order, and gives each an equal part of
+// the remaining time. If all fail, it returns the first error. A net.Dialer could try two addresses
+// at once, on goroutines whose CPU time would not be measured.
 func (d dialer) connect(ctx context.Context, addrs []netip.Addr) (net.Conn, error) {
 	first := error(&net.DNSError{Err: "no addresses", Name: d.host, IsNotFound: true})
 	for i, addr := range addrs {

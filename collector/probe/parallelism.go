@@ -12,19 +12,19 @@ import (
 )
 
 // burst is the CPU time that the first thread of the parallelism probe uses before all threads
-// stop. It is several time slices of the kernel's scheduler, so that the threads' shares are
-// representative.
+// stop. It spans several time slices of the kernel's scheduler, so that each thread gets a
+// representative share.
 const burst = 30 * time.Millisecond
 
-// parallelismProbe computes on one thread per CPU that the sidecar may use, and divides their total
-// CPU time by the wall time.
+// parallelismProbe runs a busy loop on as many threads as the sidecar may use CPUs, and divides the
+// threads' total CPU time by the wall time.
 type parallelismProbe struct {
 	cpus func() int
 }
 
 func (p *parallelismProbe) run(ctx context.Context) (r result) {
 	k := max(1, p.cpus())
-	// One more than the bursts need, so that sampling can continue meanwhile.
+	// One more than the busy loops need, so that sampling can continue.
 	if before := runtime.GOMAXPROCS(0); before <= k {
 		runtime.GOMAXPROCS(k + 1)
 		defer runtime.GOMAXPROCS(before)
@@ -38,10 +38,10 @@ func (p *parallelismProbe) run(ctx context.Context) (r result) {
 	return r
 }
 
-// bursts computes on k threads simultaneously until the first of them has used a burst or ctx is
-// done. It returns how long that took, 0 if ctx was done first, and the total CPU time of all
-// threads. A thread that is waiting for a CPU at the end stops only after its next unit of work, so
-// each thread may add one extra unit, a hundredth of a burst.
+// bursts runs busy loops on k threads at once until the first thread has used burst of CPU time, or
+// until ctx is done. It returns the wall time, or 0 if ctx was done first, and the threads' total
+// CPU time. A thread that is waiting for a CPU when the others stop still completes a unit of work,
+// so each thread may add one unit, a hundredth of burst.
 func bursts(ctx context.Context, k int) (wall, cpu time.Duration) {
 	var stop atomic.Bool
 	defer context.AfterFunc(ctx, func() { stop.Store(true) })()

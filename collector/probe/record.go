@@ -15,30 +15,30 @@ type result struct {
 	points []point
 	err    error         // why the run failed; nil if it succeeded
 	kind   string        // the error.type of err
-	cost   time.Duration // CPU time used by threads other than the one of the run
+	cost   time.Duration // CPU time used by other threads than the run's own
 }
 
-// point is a value for one metric of the catalog.
+// point is one value of a metric in the catalog.
 type point struct {
 	metric *catalog.Metric
 	series
 	value float64
 }
 
-// series has the attributes that distinguish the points of a metric of one probe. Empty attributes
-// are omitted.
+// series holds the attributes that distinguish one probe's points of a metric. Empty attributes are
+// omitted.
 type series struct{ phase, errorType string }
 
 func (r *result) add(m *catalog.Metric, value float64) {
 	r.points = append(r.points, point{metric: m, value: value})
 }
 
-// phase adds a successful phase that lasted from start until now.
+// phase adds a successful phase that started at start and ends now.
 func (r *result) phase(name string, start time.Time) {
 	r.points = append(r.points, point{catalog.ProbeDuration, series{phase: name}, time.Since(start).Seconds()})
 }
 
-// fail adds a phase that lasted from start until now and ended the run with err.
+// fail adds a phase that started at start and ends the run with err now.
 func (r *result) fail(name string, start time.Time, kind string, err error) {
 	r.points = append(r.points, point{catalog.ProbeDuration, series{name, kind}, time.Since(start).Seconds()})
 	r.err, r.kind = err, kind
@@ -74,7 +74,7 @@ func (a attributes) of(s series) metric.MeasurementOption {
 	return a.built[s]
 }
 
-// skipped returns the attribute set of the skip counter for each reason.
+// skipped returns the attribute sets for the counter of skipped runs, by reason.
 func (a attributes) skipped() map[string]metric.MeasurementOption {
 	sets := map[string]metric.MeasurementOption{}
 	for _, reason := range []string{skipRunning, skipBudget, skipQuota} {

@@ -27,7 +27,7 @@ type Runner struct {
 	recorders instruments.Recorders
 	throttled func() (uint64, bool)
 	threadCPU func() time.Duration
-	cpus      lock // held by an exclusive run
+	cpus      lock // locked during an exclusive run
 
 	cancel context.CancelFunc
 	closed chan struct{} // closed when all goroutines have ended and all probes are closed
@@ -35,8 +35,8 @@ type Runner struct {
 
 // Start runs the probes of cfg and records their results with instruments of meter, created from
 // the Probe group of internal/catalog. It returns immediately: the first runs start within the
-// first second, each on its own goroutine. An error names the setting, its value and what was
-// expected; in that case nothing was started.
+// first second, each on its own goroutine. If Start fails, no probe runs, and the error names the
+// invalid setting, its value and what was expected.
 func Start(meter metric.Meter, log *slog.Logger, cfg Config) (*Runner, error) {
 	tasks, err := newTasks(log, cfg)
 	if err != nil {
@@ -67,9 +67,9 @@ func (r *Runner) start() {
 }
 
 // Close stops the schedule, cancels the current runs, discards their results, and waits up to a
-// quarter of a second for them to return. A run that does not return, for example on a hung disk,
-// is abandoned and named in the error; its probe is closed when it returns. Close may be called
-// more than once.
+// quarter of a second for them to return. A run that does not return in this time, for example on a
+// hung disk, is abandoned; the error names its probe, which is closed when the run returns. Close
+// may be called more than once.
 func (r *Runner) Close() error {
 	r.cancel()
 	timeout := time.NewTimer(closeWait)
@@ -94,7 +94,7 @@ func (r *Runner) Close() error {
 func (r *Runner) schedule(ctx context.Context) {
 	defer close(r.closed)
 	for _, t := range r.tasks {
-		r.wasThrottled(t) // sets the baseline for later calls
+		r.wasThrottled(t) // records the baseline for later calls
 	}
 	for len(r.tasks) > 0 {
 		next := slices.MinFunc(r.tasks, func(a, b *task) int { return a.next.Compare(b.next) })
@@ -117,7 +117,7 @@ func (r *Runner) schedule(ctx context.Context) {
 	closing.Wait()
 }
 
-// turn starts a run of t, or counts it as skipped.
+// turn starts a run of t, or counts a skipped run.
 func (r *Runner) turn(ctx context.Context, t *task) {
 	intended, now := t.next, time.Now()
 	t.advance(now)
@@ -129,7 +129,8 @@ func (r *Runner) turn(ctx context.Context, t *task) {
 	go r.run(ctx, t, intended)
 }
 
-// refuse returns why t cannot run now. If it returns "", it has locked t.busy for the run.
+// refuse returns why t cannot run now. If t can run, refuse locks t.busy for the run and returns
+// "".
 func (r *Runner) refuse(t *task, now time.Time) string {
 	if !t.busy.tryLock() {
 		t.health.missed(now.Sub(t.started))
@@ -147,8 +148,7 @@ func (r *Runner) refuse(t *task, now time.Time) string {
 	return ""
 }
 
-// wasThrottled reports whether the sidecar's control group has been throttled since the last call
-// for t.
+// wasThrottled reports whether the sidecar's cgroup has been throttled since the last call for t.
 func (r *Runner) wasThrottled(t *task) bool {
 	periods, ok := r.throttled()
 	if !ok {
@@ -163,7 +163,7 @@ func (r *Runner) wasThrottled(t *task) bool {
 func (r *Runner) run(ctx context.Context, t *task, intended time.Time) {
 	defer t.busy.unlock()
 	if t.exclusive {
-		// Time spent waiting for another exclusive probe is not counted.
+		// Time spent waiting for another exclusive probe does not count.
 		asked := time.Now()
 		r.cpus.lock()
 		defer r.cpus.unlock()

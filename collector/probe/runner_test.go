@@ -216,7 +216,7 @@ func TestHungProbeDelaysOnlyItself(t *testing.T) {
 		if hung.count() != 7 {
 			t.Errorf("%d runs after it returned, want 7", hung.count())
 		}
-		if got := lines.String(); strings.Count(got, "\n") != 2 || !strings.Contains(got, "probe hangs") ||
+		if got := lines.String(); strings.Count(got, "\n") != 2 || !strings.Contains(got, "probe is hung") ||
 			!strings.Contains(got, "recovered") {
 			t.Errorf("want one line when it hangs and one when it has recovered, got\n%s", got)
 		}

@@ -9,8 +9,9 @@ import (
 	"strings"
 )
 
-// ParseTCP splits the target of a TCP probe, "host:port". The host is a name or an IP address (IPv6
-// in brackets) and the port is from 1 to 65535. The error names s and what was expected.
+// ParseTCP splits s, the target of a TCP probe, which must have the form "host:port". The host is a
+// name or an IP address (IPv6 in brackets), and the port is from 1 to 65535. The error contains s
+// and the expected form.
 func ParseTCP(s string) (host, port string, err error) {
 	host, port, err = net.SplitHostPort(s)
 	if err != nil || !validHost(host) || !validPort(port) {
@@ -22,9 +23,9 @@ func ParseTCP(s string) (host, port string, err error) {
 	return host, port, nil
 }
 
-// ParseDNS checks the target of a DNS probe, a host name. It returns the name unchanged, so the
-// resolver's search list applies unless the name ends in a dot. The error names s and what was
-// expected.
+// ParseDNS checks that s, the target of a DNS probe, is a host name, and returns s unchanged. The
+// resolver's search list applies unless the name ends in a dot. The error contains s and the
+// expected form.
 func ParseDNS(s string) (name string, err error) {
 	if !validName(s) {
 		return "", fmt.Errorf(
@@ -35,8 +36,9 @@ func ParseDNS(s string) (name string, err error) {
 	return s, nil
 }
 
-// ParseHTTP parses the target of an HTTP probe: an http or https URL with a host and without a user
-// or password. The error names s, without anything before an @, and what was expected.
+// ParseHTTP parses s, the target of an HTTP probe, which must be an http or https URL with a host
+// and without user or password. The error contains s, without anything before an @, and the
+// expected form.
 func ParseHTTP(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	// The error of url.Parse quotes parts of s, which may contain parts of a password.
@@ -51,10 +53,10 @@ func ParseHTTP(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// ParseGRPC parses the target of a gRPC probe: a grpc URL, or grpcs for TLS, with a host and a
-// port. Its path is the service to check, such as grpc://app.example:9090/orders.v1.Orders; without
-// a path, the health of the whole server is checked. The error names s, without anything before an
-// @, and what was expected.
+// ParseGRPC parses s, the target of a gRPC probe, which must be a URL with the scheme grpc, or
+// grpcs for TLS, and with a host and port. The path names the service to check, such as
+// grpc://app.example:9090/orders.v1.Orders; without a path, the probe checks the health of the
+// whole server. The error contains s, without anything before an @, and the expected form.
 func ParseGRPC(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil || (u.Scheme != "grpc" && u.Scheme != "grpcs") || u.User != nil || !validHost(u.Hostname()) ||
@@ -110,7 +112,7 @@ func validName(s string) bool {
 
 const nameChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 
-// withoutSecrets returns u for use in attributes and logs, without the query, which may contain
+// withoutSecrets returns u, for use in attributes and logs, without its query, which may contain
 // tokens.
 func withoutSecrets(u *url.URL) string {
 	d := *u

@@ -23,11 +23,11 @@ const (
 	skipQuota   = "quota"   // the sidecar has been throttled
 )
 
-// task is a probe and its place in the schedule. While busy is locked, the task belongs to the run,
-// otherwise to the schedule, except as noted.
+// task is a probe and its place in the schedule. While busy is locked, only the run may use the
+// task, otherwise only the schedule, except as noted.
 type task struct {
 	prober
-	name      string // including the target, for messages
+	name      string // with the target, for messages
 	interval  time.Duration
 	exclusive bool // must not run at the same time as another exclusive task
 
@@ -67,14 +67,14 @@ func newTask(name, target string, interval time.Duration, share float64, log *sl
 	}
 }
 
-// begin schedules the first turn for now, plus jitter.
+// begin schedules the first turn at now plus jitter.
 func (t *task) begin(now time.Time) {
 	t.budget.since = now
 	t.next = now.Add(t.jitter())
 }
 
 // advance sets next to the first turn after now. Turns are due at start + n × interval + jitter, so
-// a late turn does not delay later ones. Missed turns are not made up for.
+// a late turn does not delay later turns. Missed turns are not made up for.
 func (t *task) advance(now time.Time) {
 	t.turn = max(t.turn, int(now.Sub(t.budget.since)/t.interval)) + 1
 	t.next = t.budget.since.Add(time.Duration(t.turn)*t.interval + t.jitter())

@@ -56,8 +56,8 @@ func sharers(cfg Config) int {
 	return n
 }
 
-// newNetworkTasks creates the network probes. Two probes of one kind with the same target attribute
-// are an error, since their points would have the same attributes.
+// newNetworkTasks creates the network probes. It returns an error if two probes of one kind have
+// the same target attribute, since all attributes of their points would be the same.
 func newNetworkTasks(log *slog.Logger, cfg Config, share float64) ([]*task, error) {
 	var tasks []*task
 	seen := map[string]bool{}

@@ -6,17 +6,17 @@ import (
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
-// workload is the work of the CPU probes: four independent xorshift generators (Marsaglia,
-// "Xorshift RNGs", 2003). They fill the integer units of a core, so that both a slower clock and a
-// busy sibling thread slow the work down. It does not access memory.
+// workload is what the CPU probes compute: four independent xorshift generators (Marsaglia,
+// "Xorshift RNGs", 2003). They keep the integer units of a core busy, so that both a slower clock
+// and a busy sibling thread slow them down. They do not access memory.
 type workload [4]uint64
 
-// unitRounds makes a unit of work take 0.2 to 0.5 ms on a server CPU: short enough to discard
-// interrupted units, long enough for the cost of reading clocks to be negligible. It is the same
-// everywhere, so that CPUs can be compared.
+// unitRounds is the number of rounds in a unit of work. A unit takes 0.2 to 0.5 ms on a server CPU:
+// short enough to discard interrupted units, long enough for the cost of reading clocks to be
+// negligible. The number is the same everywhere, so that CPUs can be compared.
 const unitRounds = 1 << 17
 
-// unit does one unit of work.
+// unit performs one unit of work.
 func (k *workload) unit() {
 	a, b, c, d := k[0]|1, k[1]|2, k[2]|3, k[3]|4
 	for range unitRounds {
@@ -36,7 +36,8 @@ func (k *workload) unit() {
 	*k = workload{a, b, c, d}
 }
 
-// reading is a reading of the calling thread's clocks.
+// reading holds the wall clock, and the CPU time and sleep count of the calling thread, at one
+// moment.
 type reading struct {
 	wall   time.Time
 	cpu    time.Duration
@@ -45,7 +46,7 @@ type reading struct {
 
 func read() reading {
 	wall, cpu := time.Now(), thread.CPU()
-	// if the counts are unknown, time used by the sidecar's other goroutines counts as stretch
+	// If the counts are unknown, the time of the sidecar's other goroutines counts as stretch.
 	counts, _ := thread.ReadCounts()
 	return reading{wall, cpu, counts.Voluntary}
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Boot returns when the machine was booted according to the current clock. It uses btime in
-// /proc/stat, or else the uptime of the system; it returns the zero time if neither is known. The
+// Boot returns when the machine booted, by the current wall clock. It reads btime from /proc/stat,
+// or else subtracts the uptime from now; it returns the zero time if neither is known. The
 // resolution is one second, and the result is never later than the true time.
 func (f *FS) Boot(now time.Time) time.Time {
 	if data, err := f.reader.Read(f.Path("stat")); err == nil {
@@ -31,6 +31,6 @@ func ParseBoot(stat []byte) (boot time.Time, ok bool) {
 	return time.Unix(seconds.Value, 0), true
 }
 
-// Started returns when a process was started, given the time of the boot. The result may be up to
-// one second before the true time, but never after it.
+// Started returns when the process was started, given the time of the boot. The result is never
+// later than the true time, and at most one second earlier.
 func (s *Stat) Started(boot time.Time) time.Time { return boot.Add(ticksToTime(s.StartTime)) }

@@ -11,16 +11,16 @@ import (
 // Mount is one line of /proc/<pid>/mountinfo.
 type Mount struct {
 	Device  string // major:minor of the file system
-	Root    string // directory of the file system that is the root of the mount
+	Root    string // the directory within the file system that is mounted
 	Point   string // where it is mounted
 	Options string // of the mount, such as "rw,nosuid"
 	FS      string // type of the file system
-	// the block device, a server and its directory, or just a word
+	// the block device, a server and its directory, or an arbitrary word
 	Source string
 	Super  string // options of the file system; in cgroup v1, the controllers
 }
 
-// ParseMount parses a line of mountinfo; see proc(5).
+// ParseMount parses one line of mountinfo; see proc(5).
 func ParseMount(line []byte) (Mount, error) {
 	before, after, ok := bytes.Cut(line, []byte(" - "))
 	if !ok {

@@ -1,5 +1,5 @@
-// Package proc reads the proc file system: stat, exe and mountinfo of a process,
-// task/<tid>/{schedstat,status} of its threads, and the time of the boot.
+// Package proc reads the proc file system: the stat, exe and mountinfo files of processes, the
+// task/<tid>/{schedstat,status} files of threads, and the time of the boot.
 //
 // The formats are described in proc(5) and at https://docs.kernel.org/filesystems/proc.html. The
 // package compiles everywhere, but the files exist only on Linux.
@@ -28,7 +28,7 @@ func NewFS(root string) *FS {
 	return &FS{root: root}
 }
 
-// Path returns the path of a file in the file system.
+// Path joins elem to the path of the file system's root.
 func (f *FS) Path(elem ...string) string {
 	return f.root + "/" + strings.Join(elem, "/")
 }
@@ -38,7 +38,7 @@ func (f *FS) Pids(pids []int) ([]int, error) {
 	return numbered(f.root, pids)
 }
 
-// Stat reads the stat file of a process. The file may stay open.
+// Stat reads file, the stat file of a process, and may keep it open.
 func (f *FS) Stat(file *kernfile.File) (Stat, error) {
 	data, err := f.reader.ReadFile(file)
 	if err != nil {
@@ -51,8 +51,8 @@ func (f *FS) Stat(file *kernfile.File) (Stat, error) {
 	return s, nil
 }
 
-// Cgroup reads the cgroup file of a process. The file stays open only if often is set, meaning that
-// it is read often. The result is valid until the next read.
+// Cgroup reads file, the cgroup file of a process. It keeps the file open only if often is set;
+// callers set it for a file that they read often. The result is valid until the next read.
 func (f *FS) Cgroup(file *kernfile.File, often bool) ([]byte, error) {
 	if !often {
 		return f.reader.Read(file.Path)
@@ -60,9 +60,9 @@ func (f *FS) Cgroup(file *kernfile.File, often bool) ([]byte, error) {
 	return f.reader.ReadFile(file)
 }
 
-// Executable returns the base name of the file that a process executes. If it is not readable,
-// because the process belongs to another user, Executable returns comm, which the kernel truncates
-// to 15 bytes and the process may change.
+// Executable returns the base name of the process's executable. If the name is not readable,
+// because the process belongs to another user, Executable returns comm, the process's own name for
+// itself, which has at most 15 bytes.
 func (f *FS) Executable(pid int, comm string) string {
 	target, err := os.Readlink(f.Path(strconv.Itoa(pid), "exe"))
 	if err != nil {
@@ -71,7 +71,7 @@ func (f *FS) Executable(pid int, comm string) string {
 	return filepath.Base(strings.TrimSuffix(target, " (deleted)"))
 }
 
-// numbered appends the names in a directory that are positive numbers.
+// numbered appends to to those names in dir that are positive numbers.
 func numbered(dir string, to []int) ([]int, error) {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -81,7 +81,7 @@ func numbered(dir string, to []int) ([]int, error) {
 	_ = d.Close() // was opened for reading
 	for _, name := range names {
 		if name[0] < '1' || name[0] > '9' {
-			continue // cheaper than the error of Atoi
+			continue // cheaper than an error from Atoi
 		}
 		if n, err := strconv.Atoi(name); err == nil {
 			to = append(to, n)

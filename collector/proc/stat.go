@@ -18,12 +18,13 @@ type Stat struct {
 	MajorFaults  int64         // page faults that waited for the disk
 	User, System time.Duration // CPU time of all threads, including those that have exited
 	Threads      int64
-	StartTime    int64 // clock ticks after boot; identifies a process together with its pid
+	StartTime    int64 // clock ticks since the boot; with the pid, it identifies a process
 	Virtual      int64 // bytes
 	Resident     int64 // bytes
 }
 
-// tick is the unit of times in stat. USER_HZ is 100 on every architecture that Go supports.
+// tick is the unit of the times in a stat file. USER_HZ is 100 on every architecture that Go
+// supports.
 const tick = time.Second / 100
 
 var pageSize = int64(os.Getpagesize())
@@ -72,7 +73,8 @@ func parseStat(data []byte) (Stat, error) {
 	return s, nil
 }
 
-// ticksToTime converts clock ticks. A value that would overflow, after 292 years, is clamped.
+// ticksToTime converts clock ticks to a duration. A value that would overflow, of 292 years, is
+// clamped.
 func ticksToTime(ticks int64) time.Duration {
 	return time.Duration(min(ticks, math.MaxInt64/int64(tick))) * tick
 }

@@ -11,32 +11,34 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// perReading is how many threads of one process are read at a time. The threads of larger processes
-// are read in turns: their totals are complete but lag behind by a few readings.
+// perReading is how many threads of one process are read at a time. If a process has more threads,
+// each reading reads only the next perReading of them: the totals are complete but lag behind by a
+// few readings.
 const perReading = 256
 
-// ThreadTotals holds sums over the threads of a process since it was first read. They never fall.
+// ThreadTotals holds sums over the threads of a process since the process was first read. The sums
+// never fall.
 type ThreadTotals struct {
 	// time that threads were ready to run but waiting for a CPU, throttling included
 	RunDelay    kernfile.Optional[time.Duration]
-	Voluntary   kernfile.Optional[int64] // context switches because the thread had to wait
-	Involuntary kernfile.Optional[int64] // context switches because the thread was preempted
+	Voluntary   kernfile.Optional[int64] // context switches because a thread had to wait
+	Involuntary kernfile.Optional[int64] // context switches because a thread was preempted
 }
 
-// Threads sums counters that the kernel keeps only by thread: /proc/<pid>/schedstat and
-// /proc/<pid>/status are those of the main thread, and the counters of a thread disappear when it
-// exits.
+// Threads adds up counters that the kernel keeps only for each thread: /proc/<pid>/schedstat and
+// /proc/<pid>/status hold those of the main thread, and a thread's counters disappear when the
+// thread exits.
 //
-// Each reading adds what every thread gained since the previous reading. The first reading is the
-// baseline. What a thread gains between its last reading and its exit is not counted, so totals are
-// slightly low for processes with short-lived threads. Memory is bounded by the number of live
-// threads. A Threads is not safe for concurrent use.
+// Each reading adds the increase of every thread's counters since the previous reading. The first
+// reading is the baseline. Increases between a thread's last reading and its exit are not counted,
+// so the totals of processes with short-lived threads are slightly low. A Threads takes memory for
+// each live thread. It is not safe for concurrent use.
 type Threads struct {
 	RunDelayOnly bool // skip the context switches
 
 	known  map[int]*thread
 	round  uint64
-	whole  bool // every thread has been read once, so a thread seen for the first time is new
+	whole  bool // every thread has been read once, so any unknown thread has just started
 	cursor int  // threads up to this one have been read in this round
 	totals ThreadTotals
 	tids   []int
@@ -46,16 +48,16 @@ type Threads struct {
 type thread struct {
 	last              threadCounters
 	schedstat, status kernfile.File
-	round             uint64 // the last round in which it existed
+	round             uint64 // the last round in which the thread existed
 }
 
 type threadCounters struct {
 	runDelay, voluntary, involuntary kernfile.Optional[int64]
 }
 
-// Read reads the threads of a process and returns the totals. An error names the files that could
-// not be read or parsed; the totals from the other files are valid. It is not an error if a thread
-// exits meanwhile.
+// Read reads the threads of the process pid and returns the totals. An error names the files that
+// could not be read or parsed; the totals still include the other files. A thread that exits in the
+// meantime is not an error.
 func (t *Threads) Read(f *FS, pid int) (ThreadTotals, error) {
 	var err error
 	if t.tids, err = numbered(f.Path(strconv.Itoa(pid), "task"), t.tids[:0]); err != nil {
@@ -87,7 +89,8 @@ func (t *Threads) Read(f *FS, pid int) (ThreadTotals, error) {
 	return t.totals, errors.Join(errs...)
 }
 
-// readThread reads a thread and adds what it gained. A nil thread is new.
+// readThread reads the thread tid and adds the increase of its counters. one is the thread's state,
+// or nil if the thread is not known yet.
 func (t *Threads) readThread(f *FS, pid, tid int, one *thread) error {
 	isNew := one == nil
 	if isNew {
@@ -110,7 +113,8 @@ func (t *Threads) readThread(f *FS, pid, tid int, one *thread) error {
 	return err
 }
 
-// turn selects the threads to read now: all of them, or the next perReading.
+// turn returns a function that selects the threads to read now: all of them, or the next
+// perReading.
 func (t *Threads) turn() func(tid int) bool {
 	if len(t.tids) <= perReading {
 		t.cursor = 0
@@ -126,12 +130,12 @@ func (t *Threads) turn() func(tid int) bool {
 	return func(tid int) bool { return tid >= from && tid <= to }
 }
 
-// newborn holds the counters of a thread that was started since the last reading.
+// newborn holds the previous counters of a thread that was started since the last reading.
 var newborn = threadCounters{
 	runDelay: kernfile.Some[int64](0), voluntary: kernfile.Some[int64](0), involuntary: kernfile.Some[int64](0),
 }
 
-// add adds what a thread gained since before.
+// add adds the increase of a thread's counters from before to now.
 func (t *Threads) add(before, now threadCounters) {
 	if gained, ok := gain(before.runDelay, now.runDelay); ok {
 		t.totals.RunDelay = kernfile.Some(t.totals.RunDelay.Value + time.Duration(gained))
@@ -144,7 +148,7 @@ func (t *Threads) add(before, now threadCounters) {
 	}
 }
 
-// or returns c, with undefined values replaced by those of before.
+// or returns c with undefined values replaced by those in before.
 func (c threadCounters) or(before threadCounters) threadCounters {
 	for _, one := range []struct{ to, from *kernfile.Optional[int64] }{
 		{&c.runDelay, &before.runDelay}, {&c.voluntary, &before.voluntary}, {&c.involuntary, &before.involuntary},
@@ -156,8 +160,8 @@ func (c threadCounters) or(before threadCounters) threadCounters {
 	return c
 }
 
-// gain returns the growth of a counter that could be read both times. A counter that fell belongs
-// to another thread with the same id.
+// gain returns the increase of a counter from before to now. It returns false if one of the two is
+// undefined, or if the counter fell: then it belongs to another thread with the same id.
 func gain(before, now kernfile.Optional[int64]) (int64, bool) {
 	switch {
 	case !before.Defined || !now.Defined:
@@ -190,8 +194,8 @@ func (t *thread) read(f *FS, runDelayOnly bool) (threadCounters, error) {
 }
 
 // parseSchedstat returns the run delay in nanoseconds, the second of the three numbers of a
-// schedstat file. It is undefined if all three are 0, as on a kernel without this accounting and
-// for a thread that never ran.
+// schedstat file. It is undefined if all three are 0: the kernel does not record run delay, or the
+// thread has never run.
 func parseSchedstat(data []byte) (kernfile.Optional[int64], error) {
 	var numbers [3]int64
 	fields := 0
@@ -214,8 +218,8 @@ func parseSchedstat(data []byte) (kernfile.Optional[int64], error) {
 	return kernfile.Some(numbers[1]), nil
 }
 
-// parseSwitches returns the voluntary and involuntary context switches in a status file. They are
-// undefined if the file has no such lines.
+// parseSwitches returns the numbers of voluntary and involuntary context switches in a status file.
+// A number is undefined if the file has no line for it.
 func parseSwitches(data []byte) (voluntary, involuntary kernfile.Optional[int64], err error) {
 	kernfile.Table(data, func(e error) { err = e },
 		kernfile.Key{Name: "voluntary_ctxt_switches:", To: &voluntary},

@@ -57,14 +57,14 @@ func (r *Relay) observe(meter metric.Meter) error {
 	return err
 }
 
-// figures is one collection.
+// figures records the relay's metrics for one collection.
 type figures struct {
 	metric.Observer
 	*instruments.Observables
 }
 
-// lanes reports every lane that has had items, and always those for metrics and for the sidecar's
-// own metrics.
+// lanes reports every lane that has had items. It always reports the lanes for the app's metrics
+// and for the sidecar's own metrics.
 func (f figures) lanes(a *export.Account, now time.Time) {
 	for _, id := range queue.Lanes() {
 		p := a.Queue.Lanes[id]
@@ -91,7 +91,7 @@ func (f figures) lanes(a *export.Account, now time.Time) {
 	}
 }
 
-// upstream reports the state of the upstream for one lane.
+// upstream reports the state of the upstream for the lane id.
 func (f figures) upstream(id queue.Lane, a export.LaneAccount) {
 	if !a.Asked {
 		return
@@ -133,7 +133,7 @@ func boolToInt(b bool) int64 {
 	return 0
 }
 
-// refusal identifies items that were not accepted.
+// refusal identifies a kind of refused items.
 type refusal struct {
 	signal otlp.Signal
 	reason string
@@ -149,7 +149,7 @@ type refusals struct {
 	kinds  map[refusal]*refusedKind
 }
 
-// refusedKind counts refusals since the last log line about them.
+// refusedKind counts the refusals of one kind since the last log line about that kind.
 type refusedKind struct {
 	requests int64
 	said     time.Time

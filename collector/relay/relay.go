@@ -24,9 +24,9 @@ import (
 
 // Config configures a relay.
 type Config struct {
-	GRPC, HTTP  string                      // addresses to receive the app's telemetry on; empty: none
-	Socket      string                      // path of a unix socket to receive it on too; empty: none
-	Rate        int64                       // points per second to accept from the app; 0: no limit
+	GRPC, HTTP  string                      // addresses on which to receive the app's telemetry; empty: none
+	Socket      string                      // path of a Unix socket on which to receive it too; empty: none
+	Rate        int64                       // most items per second to accept from the app; 0: no limit
 	Connections int                         // maximum per listener; 0: the receiver's default
 	RequestSize int                         // maximum bytes per request; 0: the receiver's default
 	TLS         func() (*tls.Config, error) // TLS configuration of the listeners; nil: no TLS
@@ -35,18 +35,17 @@ type Config struct {
 	Queue queue.Config  // Log and Lanes are set by the relay
 	Live  bool          // export fresh metrics before the backlog
 
-	// Dial returns the client, upstream and timeout of the lane for a signal. The client is nil if
-	// the signal has no endpoint. Dial is called once for each lane.
+	// Dial returns a lane for the given signal, with the client, upstream and timeout. The client
+	// is nil if the signal has no endpoint. Dial is called once for each lane.
 	Dial   func(otlp.Signal) (export.Lane, error)
 	Policy export.Policy // retries and pace of the exporter
 
-	// Tap, if not nil, is called with each request of metrics that was accepted. It must not keep
-	// or change the request, and must not block. With a Tap, metrics are accepted even if they have
-	// no endpoint.
+	// Tap, if not nil, is called with each accepted metrics request. It must not keep or change the
+	// request, and must not block. With a Tap, metrics are accepted even if they have no endpoint.
 	Tap func(request []byte)
 
 	// Bear, if not nil, is called with the error if a listener or the queue's directory cannot be
-	// opened. If it returns nil, the relay continues without it.
+	// opened. If Bear returns nil, the relay continues without the listener or directory.
 	Bear       func(error) error
 	LogDropped func() int64 // number of log lines dropped; nil: unknown
 	Meter      metric.Meter // for metrics about the relay
@@ -54,19 +53,19 @@ type Config struct {
 }
 
 const (
-	// gatherTime is how long points may wait for others to be sent with, so that a busy app's many
-	// small requests become fewer.
+	// gatherTime is how long items may wait for more items to be sent in the same request, so that
+	// a busy app's many small requests become fewer.
 	gatherTime = 10 * time.Millisecond
-	// inFlight is how many requests of a lane may be in flight if their order does not matter.
-	// Metrics that are sent oldest first have only one in flight: Prometheus and similar backends
-	// reject samples that are out of order.
+	// inFlight is how many requests of a lane may be in flight if their order does not matter. When
+	// metrics are sent oldest first, only one request is in flight: Prometheus and similar backends
+	// reject out-of-order samples.
 	inFlight = 2
 	// mostGrowth is how many bytes the added attributes may add to a request. Without a limit, a
 	// request with a great many tiny groups would become many times as large.
 	mostGrowth = 1 << 20
-	// 1/ending of the shutdown time is left for requests that are being received.
+	// 1/ending of the time for shutting down is for requests that are still being received.
 	ending = 4
-	// patience is how long a request waits for room and for the disk if its client did not set a
+	// patience is how long a request may wait for room and for the disk if its client set no
 	// deadline.
 	patience = 8 * time.Second
 )
@@ -84,8 +83,8 @@ type Relay struct {
 	log      *slog.Logger
 }
 
-// Start opens the queue and starts receiving and sending, beginning with what is queued already.
-// Call [Relay.Shutdown] to stop it.
+// Start opens the queue and starts receiving and sending. Items already in the queue are sent
+// first. Call [Relay.Shutdown] to stop it.
 func Start(ctx context.Context, cfg Config) (_ *Relay, err error) {
 	r := &Relay{signals: map[otlp.Signal]bool{}, dropped: cfg.LogDropped, tap: cfg.Tap, log: cfg.Log}
 	r.refused.log = cfg.Log
@@ -166,7 +165,7 @@ func (r *Relay) Enrich(add attribute.Set) error {
 	return err
 }
 
-// listen starts to receive points.
+// listen starts the receiver.
 func (r *Relay) listen(ctx context.Context, cfg *Config) (err error) {
 	r.server, err = receive.Listen(ctx, receive.Config{
 		GRPCAddress: cfg.GRPC,
@@ -189,7 +188,7 @@ func (r *Relay) listen(ctx context.Context, cfg *Config) (err error) {
 	return nil
 }
 
-// enrich returns a request of the app with missing attributes added.
+// enrich returns data, a request from the app, with missing attributes added.
 func (r *Relay) enrich(signal otlp.Signal, data []byte) ([]byte, error) {
 	if !r.signals[signal] && !r.shows(signal) {
 		return nil, &receive.Refusal{
@@ -204,11 +203,11 @@ func (r *Relay) enrich(signal otlp.Signal, data []byte) ([]byte, error) {
 	return enriched, err
 }
 
-// shows reports whether a signal is passed to the tap.
+// shows reports whether requests for signal are passed to the tap.
 func (r *Relay) shows(signal otlp.Signal) bool { return r.tap != nil && signal == otlp.Metrics }
 
-// take queues a batch of the app if its signal has an endpoint, and passes it to the tap once that
-// has succeeded.
+// take queues b, a batch from the app, if its signal has an endpoint. Unless that fails, it then
+// passes b to the tap.
 func (r *Relay) take(ctx context.Context, b otlp.Batch) error {
 	if r.signals[b.Signal] {
 		if err := r.put(ctx, b); err != nil {
@@ -221,8 +220,8 @@ func (r *Relay) take(ctx context.Context, b otlp.Batch) error {
 	return nil
 }
 
-// put queues a batch of the app. It stops waiting for room and for the disk slightly before the
-// client's deadline, so that the client learns the reason.
+// put queues b, a batch from the app. It gives up waiting for room and for the disk slightly before
+// the client's deadline, so that the client learns the reason.
 func (r *Relay) put(ctx context.Context, b otlp.Batch) error {
 	wait := patience
 	if deadline, ok := ctx.Deadline(); ok {
@@ -247,7 +246,7 @@ func (r *Relay) put(ctx context.Context, b otlp.Batch) error {
 	return err
 }
 
-// Alive returns an error if part of the relay hangs.
+// Alive returns an error if part of the relay is hung.
 func (r *Relay) Alive() error {
 	answered := make(chan error, 1)
 	go func() {
@@ -262,8 +261,8 @@ func (r *Relay) Alive() error {
 	}
 }
 
-// Ready returns an error if the upstream does not accept the data of a lane. state describes what
-// is queued.
+// Ready returns an error if the upstream does not accept the data of some lane. state describes
+// what is queued.
 func (r *Relay) Ready() (state string, err error) {
 	a := r.exporter.Account()
 	return describe(&a, time.Now()), r.exporter.Ready()
@@ -325,8 +324,8 @@ func (r *Relay) Shutdown(ctx context.Context) error {
 // closeTime is how long closing the queue may take.
 const closeTime = 200 * time.Millisecond
 
-// stopReceiving gives requests that are being received a part of the remaining time to end. Queued
-// items need the rest.
+// stopReceiving stops the receiver. Requests that are being received have part of the remaining
+// time to end; the rest is for sending queued items.
 func (r *Relay) stopReceiving(ctx context.Context) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc

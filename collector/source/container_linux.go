@@ -13,8 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// containerSource reports the control groups of the pod's containers and of their visible
-// ancestors.
+// containerSource reports the cgroups of the pod's containers and of their visible ancestors.
 type containerSource struct {
 	pod    *Pod
 	seen   uint64

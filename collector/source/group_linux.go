@@ -13,7 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// group is a control group with the attributes of its points.
+// group is a cgroup with the attributes of its points.
 type group struct {
 	*cgroup.Group
 	container   bool

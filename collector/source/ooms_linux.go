@@ -10,9 +10,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// ooms detects containers that ended because the OOM killer killed their main process. The control
-// group of such a container, and its counter with it, is removed a few milliseconds later, so
-// collections never see the increment. There are two ways to detect such a kill:
+// ooms detects containers that ended because the OOM killer killed their main process. The cgroup
+// of such a container, and its counter with it, is removed a few milliseconds later, so collections
+// never see the increment. There are two ways to detect such a kill:
 //
 //   - Under v2, inotify reports each change of memory.events, which is then read immediately.
 //   - Otherwise, or if that notification came too late: the host's number of kills grew during the

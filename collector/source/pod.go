@@ -12,7 +12,7 @@ type PodConfig struct {
 	// Container is the name of the sidecar's container in its pod, which the kernel does not know.
 	// Empty means unknown.
 	Container string
-	// CgroupRoot is a directory at or below which the host's control groups are mounted, such as a
+	// CgroupRoot is a directory at or below which the host's cgroups are mounted, such as a
 	// hostPath volume. Empty means /sys/fs/cgroup.
 	CgroupRoot string
 	// ProcRoot is where the proc file system is mounted. Empty means /proc.

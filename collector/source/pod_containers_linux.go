@@ -16,7 +16,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// containers holds the control groups that are reported.
+// containers holds the cgroups that are reported.
 type containers struct {
 	pod  *Pod
 	errs []error // from the last scan
@@ -225,7 +225,7 @@ func (c *containers) find(id string, inside []*candidate) *container {
 		// matter.
 		if found.err == nil && !kernfile.Absent(err) && one.inspections > 2 && !onlyPause(inside) {
 			found.err = fmt.Errorf(
-				"container %.12s: control groups not readable; run the sidecar with the same user id: %w",
+				"container %.12s: cgroups are not readable; run the sidecar with the same user id: %w",
 				id,
 				err,
 			)

@@ -303,7 +303,7 @@ func TestOwnProcessHasTheConfiguredName(t *testing.T) {
 	l.expect(points, 0, "process.thread.count", "process.executable.name=sidecar,")
 }
 
-// A kernel without control groups has no /proc/<pid>/cgroup. Processes are reported all the same.
+// A kernel without cgroups has no /proc/<pid>/cgroup. Processes are reported all the same.
 func TestProcessesAreReportedWithoutControlGroups(t *testing.T) {
 	l := newLife(t, PodConfig{Processes: []string{"application-server"}})
 	for _, pid := range []string{"100", "101", "200", "201"} {

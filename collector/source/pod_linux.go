@@ -15,9 +15,9 @@ import (
 // Pod finds the containers and processes of the sidecar's pod: its own container and, if the PID
 // namespace is shared, the others.
 //
-// A container belongs to the pod if the sidecar is in a container too and their control groups have
-// the same parent. With Docker's --pid=host all containers therefore belong to it. The processes of
-// the pod are those in these containers.
+// A container belongs to the pod if the sidecar is in a container too and their cgroups have the
+// same parent. With Docker's --pid=host all containers therefore belong to it. The processes of the
+// pod are those in these containers.
 //
 // The sources of a pod share one scan per collection, which the first of them makes. They must be
 // collected one after the other, as a [collector.Producer] does. Memory is bounded by the number of
@@ -27,7 +27,7 @@ type Pod struct {
 	fs         *proc.FS
 	self       int
 	real       bool         // fs is the /proc of this process
-	tree       *cgroup.Tree // nil if no control group is visible
+	tree       *cgroup.Tree // nil if no cgroup is visible
 	broken     error        // why the tree is missing or incomplete, reported at every collection
 	id         string       // id of the sidecar's container when NewPod was called
 	generation uint64       // number of scans
@@ -42,7 +42,7 @@ type Pod struct {
 }
 
 // NewPod returns the pod of the calling process. It returns an error only if cfg.CgroupRoot has no
-// control groups; other errors are reported by the sources.
+// cgroups; other errors are reported by the sources.
 func NewPod(cfg PodConfig) (*Pod, error) {
 	if cfg.ProcRoot == "" {
 		cfg.ProcRoot = "/proc"

@@ -176,7 +176,7 @@ func (p *processes) inspect(c *candidate) bool {
 		c.wanted, c.process = false, nil
 		return there
 	}
-	// A kernel without control groups has no cgroup file, though the process exists.
+	// A kernel without cgroups has no cgroup file, though the process exists.
 	c.statFile.Path = p.pod.fs.Path(strconv.Itoa(c.pid), "stat")
 	stat, err := p.pod.fs.Stat(&c.statFile)
 	if err != nil {

@@ -55,7 +55,7 @@ func TestInaccessibleContainerIsAnErrorOnlyAfterTwoScans(t *testing.T) {
 	fixture.Write(t, l.dir, "proc/400/root", "not a directory")
 	for scan, want := range []bool{false, false, true} {
 		l.collect()
-		if got := strings.Contains(l.log.String(), "control groups not readable"); got != want {
+		if got := strings.Contains(l.log.String(), "cgroups are not readable"); got != want {
 			t.Errorf("scan %d: reported %v, want %v\n%s", scan+1, got, want, l.log.String())
 		}
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Pod consists of the calling process only: this platform has no control groups, and other
-// processes are not reported.
+// Pod consists of the calling process only: this platform has no cgroups, and other processes are
+// not reported.
 type Pod struct{ name string }
 
 // NewPod returns the pod of the calling process. It reads nothing and never fails.

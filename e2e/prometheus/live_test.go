@@ -17,8 +17,8 @@ const patience = 90 * time.Second
 
 // The example service reports to the real sidecar, which relays, and both arrive in one Prometheus.
 // Every query whose series exist on this machine finds data. The others, such as those of a quota
-// or of the pressure of control groups, are covered by the test of a healthy pod, as is the age of
-// an empty queue.
+// or of the pressure of cgroups, are covered by the test of a healthy pod, as is the age of an
+// empty queue.
 func TestTheRealSidecarAndTheExampleService(t *testing.T) {
 	e := startEngine(t)
 	s := startStack(t, e)

@@ -25,8 +25,8 @@ var (
 // groupLegend is the legend of queries to which [named] has added a group.
 const groupLegend = "{{group}} ({{instance}})"
 
-// named adds a label group to series of control groups: the name of the sidecar's own container,
-// else the last part of the path, whose long ids would fill the legend.
+// named adds a label group to series of cgroups: the name of the sidecar's own container, else the
+// last part of the path, whose long ids would fill the legend.
 func named(expr string) string {
 	byPath := `label_replace(` + expr + `, "group", "$1$2", "` + pathLabel + `", "(?:.*/)?([^/]{1,28})[^/]*|(/)")`
 	return `label_replace(` + byPath + `, "group", "$1", "` + nameLabel + `", "(.+)")`

@@ -17,7 +17,7 @@ type Options struct {
 	Max    int           // workers of the largest pool
 	Seed   uint64        // determines the order within a round
 
-	// CgroupRoot is where control groups are mounted, if not at /sys/fs/cgroup.
+	// CgroupRoot is where cgroups are mounted, if not at /sys/fs/cgroup.
 	CgroupRoot string
 
 	// Progress, if set, is called before each measurement with the estimated time left of the run.

@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// groupVariable names the control group that the test below enters in a child process.
+// groupVariable names the cgroup that the test below enters in a child process.
 const groupVariable = "POOLGAUGE_TEST_GROUP"
 
-// The quota of a real control group is named as the limit.
+// The quota of a real cgroup is named as the limit.
 func TestARealQuotaIsNamedAsTheLimit(t *testing.T) {
 	if group := os.Getenv(groupVariable); group != "" {
 		benchIn(t, group)
@@ -50,8 +50,8 @@ func benchIn(t *testing.T, group string) {
 	}
 }
 
-// quotaGroup creates a cgroup v1 control group with a quota of a tenth of a CPU, which a process
-// exceeds on a busy machine too.
+// quotaGroup creates a v1 cgroup with a quota of a tenth of a CPU, which a process exceeds on a busy
+// machine too.
 func quotaGroup(t *testing.T) string {
 	t.Helper()
 	const mount = "/sys/fs/cgroup/cpu"

@@ -13,7 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/throttle"
 )
 
-// half is a fake control group with a quota of half a CPU. Its periods advance with time.
+// half is a fake cgroup with a quota of half a CPU. Its periods advance with time.
 type half struct {
 	dir   string
 	began time.Time
@@ -85,7 +85,7 @@ func TestAQuotaThatThrottlesIsNamedAsTheLimit(t *testing.T) {
 	}
 }
 
-// With CgroupRoot, the quota is read from the control groups there.
+// With CgroupRoot, the quota is read from the cgroups there.
 func TestQuotaOfTheCgroupRoot(t *testing.T) {
 	h := &half{dir: t.TempDir(), began: time.Now(), stops: true, files: map[string]string{"stat": "cpu.stat"}}
 	// the group itself, in both versions, since the path of this process is not there

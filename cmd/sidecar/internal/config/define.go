@@ -30,7 +30,7 @@ func (f *Flags) defineSampling(s *Settings) {
 	f.add("pod", boolean(&s.Pod, true),
 		"sample the pod's containers and processes; turn it off in a DaemonSet that samples the host")
 	f.add("cgroup-root", text(&s.CgroupRoot, "DIR", cgroupRoot),
-		"where the host's control groups are mounted, if not at /sys/fs/cgroup")
+		"where the host's cgroups are mounted, if not at /sys/fs/cgroup")
 	f.add("process", list(&s.Process, "NAME", nonEmpty),
 		"sample the processes with this executable name, instead of the pod's; repeatable")
 }

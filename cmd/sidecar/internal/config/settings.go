@@ -23,7 +23,7 @@ type Settings struct {
 	// Sampling.
 	Interval   time.Duration // at least 100 ms
 	Host, Pod  bool
-	CgroupRoot string   // where control groups are mounted; empty: detected
+	CgroupRoot string   // where cgroups are mounted; empty: detected
 	Process    []string // executable names
 
 	// Probes. An interval of 0 turns a probe off.

@@ -29,14 +29,14 @@ func creatableDirectory(path string) error {
 	return directory(path)
 }
 
-// cgroupRoot checks that path is a directory with control groups in or below it.
+// cgroupRoot checks that path is a directory with cgroups in or below it.
 func cgroupRoot(path string) error {
 	if err := directory(path); err != nil {
 		return err
 	}
 	tree, err := cgroup.Open(cgroup.Config{Below: path})
 	if tree == nil && runtime.GOOS == "linux" {
-		return fmt.Errorf("expected a directory where control groups are mounted: %w", err)
+		return fmt.Errorf("expected a directory where cgroups are mounted: %w", err)
 	}
 	return nil
 }
